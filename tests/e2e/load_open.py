@@ -6,11 +6,13 @@ other things makes answers later than they are, so the comparison with it is
 made until a run agrees, for a minute; all else is exact.
 """
 
+import json
 import os
+import signal
 import time
 
-from harness import (WEIR_LOAD, Serve, Service, Skip, equal, fails, load,
-                     load_json, matches, read_line, run)
+from harness import (WEIR_LOAD, Program, Serve, Service, Skip, equal, fails,
+                     load, load_json, matches, read_line, run)
 
 MS = 10 ** 6
 OK, ERRORS, INVALID = 0, 4, 5
@@ -114,6 +116,23 @@ def test_a_count_ends_a_schedule():
     equal(result["model"], {"kind": "open", "arrival": "poisson"}, "model")
 
 
+def test_a_count_ends_a_schedule_that_has_a_longer_time():
+    """With the time alone it would go on for an hour."""
+    with Serve() as server:
+        for threads in ("1", "2"):
+            _, result = paced("-c", "2", "-t", threads, "-R", "50", "-n", "3",
+                              "-w", "0", "-d", "1h", server.url)
+            equal(result["requests"]["ok"], 3, "ok")
+
+
+def test_a_schedule_with_gaps_lasts_as_long_as_its_time():
+    with Serve() as server:
+        _, result = paced("-c", "1", "-R", "2", "-n", "100", "-w", "0",
+                          "-d", "1200ms", server.url)
+    equal(result["requests"]["ok"], 3, "ok, of times 0, 0.5 and 1 s")
+    equal(result["duration_ns"] >= 1200 * MS, True, "its whole time")
+
+
 def test_a_thread_without_a_request_ends_with_the_others():
     with Serve() as server:
         _, result = paced("-c", "2", "-t", "2", "-R", "20", "-n", "1",
@@ -150,6 +169,67 @@ def test_one_connection_is_not_enough():
                           "--late", "skip", "--max-inflight", "1", server.url,
                           statuses=(INVALID,))
         equal(result["requests"]["dropped"] > 100, True, "dropped by the limit")
+
+
+def test_overload_is_called_that_where_only_the_warm_up_was_answered():
+    """Fifty answers a second, and a warm-up that asks for 1,000."""
+    args = ("-c", "1", "-R", "2k", "-w", "500ms", "-d", "500ms")
+    with Serve("--delay", "20ms") as server:
+        outcome, result = paced(*args, server.url, statuses=(INVALID,))
+        equal(result["requests"]["ok"], 0, "ok")
+        equal(result["rate"]["achieved"] > 0, True, "answers came")
+        matches(outcome.err, r"the run is invalid: overload: \d+ answers came")
+        text = load(*args, server.url)
+    matches(text.out, r"^Rate .*the backlog of the warm-up")
+    matches(text.out, r"^Invalid +overload: ")
+    equal("not one request" in text.out + text.err, False, "what is said")
+
+
+# ---- lateness of the client ----
+
+def stand_still(*args):
+    """A run of 100/s whose process is stopped for half a second as soon as
+    measuring has begun; its exit status and result."""
+    with Program(WEIR_LOAD, "run", "-c", "4", "-R", "100", "-w", "100ms", "-d",
+                 "2s", "--json-stream", *args) as client:
+        matches(read_line(client.process.stdout), '"start"')
+        client.pause()
+        end = time.monotonic() + 0.5
+        while (left := end - time.monotonic()) > 0:
+            time.sleep(left)
+        client.signal(signal.SIGCONT)
+        status, out, _ = client.finish()
+    return status, json.loads(out.splitlines()[-1])["data"]
+
+
+def test_a_client_that_stood_still_is_to_blame():
+    with Serve() as server:
+        status, result = stand_still(server.url)
+        equal(status, INVALID, "exit")
+        late = result["latency"]["client_lateness"]
+        equal(late["max"] >= 300 * MS, True, f"lateness: {late['max']}")
+        matches(" ".join(result["invalid_reasons"]),
+                r"the client was too slow: .* of its own lateness .* "
+                r"give it a CPU that is idle")
+
+
+def test_an_objective_that_holds_in_spite_of_the_client_is_met():
+    with Serve() as server:
+        status, result = stand_still("--slo", "p90<1h,errors<1", server.url)
+        equal((status, result["verdict"]), (OK, "VALID"), "the outcome")
+        matches(" ".join(result["warnings"]), r"the client was too slow")
+        status, result = stand_still("--slo", "p90>1ns", server.url)
+        equal(status, INVALID, "one that wants long times")
+
+
+def test_the_limit_of_lateness_is_the_users():
+    with Serve() as server:
+        for limit, wanted in (("1h", OK), ("100%", OK), ("1h,1%", OK),
+                              ("0,0%", INVALID)):
+            outcome, result = paced("-R", "200", "-d", "500ms", "-w", "0",
+                                    "--lateness-limit", limit, server.url)
+            equal(outcome.status, wanted, f"exit with {limit}: "
+                  f"{result['invalid_reasons']}")
 
 
 # ---- threads ----

@@ -249,29 +249,30 @@ UNIT(load_verdict, dropped_requests_count_against_the_schedule)
     expect_invalid("never sent");
 }
 
-UNIT(load_verdict, late_sending_makes_a_schedule_invalid)
+UNIT(load_verdict, under_overload_the_backlog_of_the_warm_up_is_named)
 {
     make_good_schedule();
-    for (int i = 0; i < 20; i++) {
-        histogram_record(&result.lateness, SECOND / 1999);
-    }
-    expect_invalid("too slow");
+    result.measured.scheduled = 20000;
+    result.measured.sent = 0;
+    result.measured.dropped = 20000;
+    result.measured.ok = 0;
+    result.completed = 5000;
+    result.response.count = 0;
 
-    result.waited = 20;
-    judge();
-    cr_assert_not_null(strstr(result.invalid.lines[0], "busy"));
+    expect_invalid("overload: 5000 answers came, all to requests that were due "
+                   "before the window");
+}
 
-    /* A tenth of an answer's time, and what a timer may be late. */
-    make_good_schedule();
-    for (int i = 0; i < 20; i++) {
-        histogram_record(&result.lateness, SECOND / 2002);
-    }
-    expect_eq(judge(), LOAD_OK);
-    histogram_clear(&result.response);
-    histogram_record(&result.response, SECOND / 10000);
-    histogram_clear(&result.lateness);
-    histogram_record(&result.lateness, SECOND / 4001);
-    expect_eq(judge(), LOAD_OK);
+UNIT(load_verdict, answers_of_the_warm_up_alone_are_no_result)
+{
+    result.measured.scheduled = 10;
+    result.measured.sent = 10;
+    result.measured.ok = 0;
+    result.measured.failed = 10;
+    result.completed = 3;
+    options.max_errors = 10;
+
+    expect_invalid("all 3 answers of the window were to requests of the warm");
 }
 
 UNIT(load_verdict, a_saturated_thread_makes_a_schedule_invalid)

@@ -20,9 +20,9 @@
 
 /* A result is what people archive, and must stay a file that is read again.
  * Nearly all of a large one are its rows: each has its numbers, its errors and
- * its histogram. What is beside them has six histograms of all buckets. */
+ * its histogram. What is beside them has seven histograms of all buckets. */
 #define ROW_SIZE_MAX    (HDR_COARSE_SIZE + (ERRORS_KINDS + 1U) * 80U + 1000U)
-#define RESULT_SIZE_MAX (RESULT_ROWS_MAX * ROW_SIZE_MAX + 0x600000U)
+#define RESULT_SIZE_MAX (RESULT_ROWS_MAX * ROW_SIZE_MAX + 0x700000U)
 _Static_assert(RESULT_SIZE_MAX <= JSON_SIZE_MAX,
                "what a run writes must be read again");
 
@@ -138,13 +138,15 @@ static json_t *model_part(const struct result *result)
 
 static json_t *latency_part(const struct result *result)
 {
-    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "response",
+    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "response",
                      json_histogram_or_null(&result->response), "service",
                      json_histogram(&result->service), "connect",
                      json_histogram_or_null(&result->connect), "tls",
                      json_histogram_or_null(&result->handshake), "ttfb",
                      json_histogram_or_null(&result->ttfb), "send_lateness",
-                     json_histogram_or_null(&result->lateness));
+                     json_histogram_or_null(&result->lateness),
+                     "client_lateness",
+                     json_histogram_or_null(&result->own_lateness));
 }
 
 /* Answers by status, those that came. */

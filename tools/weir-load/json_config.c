@@ -152,7 +152,7 @@ json_t *json_config(const struct run_options *options)
         "s:I, "
         "s:I, "
         "s:b, "
-        "s:I, s:o, s:o, s:o, s:o, s:[I, I]}",
+        "s:I, s:o, s:o, s:o, s:o, s:[I, I], s:{s:I, s:I}}",
         "targets", targets, "weights", json_text_or_null(options->weights),
         "connect_to", json_text_or_null(options->connect_to.text), "bind",
         bind_part(options), "family",
@@ -183,7 +183,9 @@ json_t *json_config(const struct run_options *options)
         "http", http_config_part(options), "script",
         script_config_part(options), "requests_per_conn",
         json_integer_of(options->requests_per_conn),
-        json_integer_of(options->requests_per_conn_max));
+        json_integer_of(options->requests_per_conn_max), "lateness_limit",
+        "time_ns", json_integer_of(options->lateness_limit_ns), "millionths",
+        json_integer_of(options->lateness_limit_share));
 }
 
 /* Targets without the place where they are: two servers can be compared. */
@@ -211,6 +213,8 @@ json_t *json_config_hash(const struct run_options *options)
     json_object_del(config, "seed");
     json_object_del(config, "connect_to");
     json_object_del(config, "bind");
+    json_object_del(config,
+                    "lateness_limit"); /* of the verdict, not the load */
     json_object_set_new(config, "targets", shapes_part(options));
     json_t *hash = config ? json_hash(config) : NULL;
     json_decref(config);

@@ -92,6 +92,10 @@ struct run_options {
     double rate;
     uint64_t max_in_flight;
     bool late_is_skipped;
+    /* How late the client may send before the run is invalid: a time, and a
+     * share in millionths of the figure that is reported. The larger counts. */
+    uint64_t lateness_limit_ns;
+    uint64_t lateness_limit_share;
     /* Closed loop: how long a connection waits before its next request. */
     uint64_t think_ns;
     /* Connections made in a second, of all threads; 0: no limit. */

@@ -26,6 +26,7 @@ enum {
     FLAG_STAGES,
     FLAG_LATE,
     FLAG_MAX_IN_FLIGHT,
+    FLAG_LATENESS_LIMIT,
     FLAG_CONN_RATE,
     FLAG_THINK,
     FLAG_START_AT,
@@ -42,6 +43,7 @@ static const struct option long_flags[] = {
     {"stages", required_argument, NULL, FLAG_STAGES},
     {"late", required_argument, NULL, FLAG_LATE},
     {"max-inflight", required_argument, NULL, FLAG_MAX_IN_FLIGHT},
+    {"lateness-limit", required_argument, NULL, FLAG_LATENESS_LIMIT},
     {"conn-rate", required_argument, NULL, FLAG_CONN_RATE},
     {"think", required_argument, NULL, FLAG_THINK},
     {"start-at", required_argument, NULL, FLAG_START_AT},
@@ -65,6 +67,11 @@ static const char help[] =
     "skip:\n"
     "                           it is dropped (queue)\n"
     "      --max-inflight N     requests under way together, at most\n"
+    "      --lateness-limit T|P%  how late the client may send before the run "
+    "is\n"
+    "                           invalid: a time, a share of each figure "
+    "reported,\n"
+    "                           or T,P% for the larger of both (1ms,10%)\n"
     "      --think TIME         closed loop: pause before the next request "
     "(0)\n"
     "      --conn-rate RATE     connections made in a second, at most\n"
@@ -122,6 +129,33 @@ static bool read_choice(const char *flag, const char *value,
     }
     snprintf(want, sizeof(want), "%s or %s", words[0], words[1]);
     return options_refuse(flag, value, want);
+}
+
+/* TIME, PERCENT% or both; what is not given is no limit of its own. */
+static bool read_lateness(const char *value, struct run_options *options)
+{
+    const char *const want = "a time such as 2ms, a share such as 5%, or both "
+                             "as 2ms,5%";
+    char time[32] = "0";
+    const char *comma = strchr(value, ',');
+    const char *share = comma ? comma + 1 : value;
+
+    options->lateness_limit_share = 0;
+    if (comma || !strchr(value, '%')) {
+        const size_t len = comma ? (size_t)(comma - value) : strlen(value);
+        if (len == 0 || len >= sizeof(time)) {
+            return options_refuse("--lateness-limit", value, want);
+        }
+        memcpy(time, value, len);
+        time[len] = '\0';
+        share = comma ? share : "0%";
+    }
+    if (units_parse_percent(share, &options->lateness_limit_share) < 0 ||
+        options->lateness_limit_share > 1000000) {
+        return options_refuse("--lateness-limit", value, want);
+    }
+    return options_read_time("--lateness-limit", time, 0,
+                             &options->lateness_limit_ns);
 }
 
 /* Seconds since 1970 with a fraction, or a date and time of UTC. */
@@ -215,6 +249,9 @@ static bool read_flag(int flag, const char *value, struct run_options *options,
     case FLAG_LATE:
         given->open_flag = "--late";
         return read_choice("--late", value, lates, &options->late_is_skipped);
+    case FLAG_LATENESS_LIMIT:
+        given->open_flag = "--lateness-limit";
+        return read_lateness(value, options);
     case FLAG_MAX_IN_FLIGHT:
         given->open_flag = "--max-inflight";
         return options_read_count("--max-inflight", value, IN_FLIGHT_MAX,

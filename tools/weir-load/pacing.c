@@ -119,6 +119,15 @@ static void arm(struct pacing *pacing)
     }
 }
 
+/* How late the request is that the schedule stands at without the wait for a
+ * connection. */
+static uint64_t find_own_lateness(const struct pacing *pacing, uint64_t now_ns)
+{
+    const uint64_t seen_ns = pacing->is_blocked ? pacing->blocked_ns : now_ns;
+
+    return seen_ns > pacing->next_ns ? seen_ns - pacing->next_ns : 0;
+}
+
 /* Send the request that the schedule stands at. */
 static void send_over(struct pacing *pacing, struct conn *conn, uint64_t now_ns)
 {
@@ -128,11 +137,21 @@ static void send_over(struct pacing *pacing, struct conn *conn, uint64_t now_ns)
 
     if (measured) {
         histogram_record(&traffic->record->lateness, now_ns - meant_ns);
+        histogram_record(&traffic->record->own_lateness,
+                         find_own_lateness(pacing, now_ns));
         traffic->waited += pacing->is_blocked;
     }
     pass(pacing);
     conn_send_meant(conn, meant_ns, now_ns, measured);
     enqueue(pacing, conn);
+}
+
+static void block(struct pacing *pacing, uint64_t now_ns)
+{
+    if (!pacing->is_blocked) {
+        pacing->is_blocked = true;
+        pacing->blocked_ns = now_ns;
+    }
 }
 
 /* Send all that is due, as far as connections have room. */
@@ -147,7 +166,7 @@ static void pump(struct pacing *pacing)
         } else if (pacing->is_skipping) {
             drop(pacing);
         } else {
-            pacing->is_blocked = true;
+            block(pacing, now_ns);
             break;
         }
         now_ns = conn_now_ns();

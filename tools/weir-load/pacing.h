@@ -32,8 +32,10 @@ struct pacing {
     /* Requests that may be under way together. */
     uint64_t in_flight_max;
     bool is_skipping;
-    /* The request that next stands at has found all connections busy. */
+    /* The request that next stands at has found all connections busy; and when
+     * that was seen: what was due before then was late without them. */
     bool is_blocked;
+    uint64_t blocked_ns;
     bool is_started;
     /* Connections with room, in the order in which they got it. */
     struct conn *first;

@@ -26,6 +26,7 @@ void record_init(struct record *record)
 {
     histogram_clear(&record->response);
     histogram_clear(&record->lateness);
+    histogram_clear(&record->own_lateness);
     histogram_clear(&record->whole);
     histogram_clear(&record->service);
     histogram_clear(&record->ttfb);
@@ -35,6 +36,7 @@ void record_clear(struct record *record)
 {
     clear(&record->response);
     clear(&record->lateness);
+    clear(&record->own_lateness);
     clear(&record->whole);
     clear(&record->service);
     clear(&record->ttfb);
@@ -53,6 +55,7 @@ void record_merge(struct record *record, const struct record *from)
     assert(from->whole.count == 0);
     add(&record->response, &from->response);
     add(&record->lateness, &from->lateness);
+    add(&record->own_lateness, &from->own_lateness);
     add(&record->service, &from->service);
     add(&record->ttfb, &from->ttfb);
 }

@@ -15,7 +15,10 @@
 struct record {
     /* From the time that was meant; open models alone. */
     struct histogram response;
+    /* Until the sending; and of that what this program alone is to blame for,
+     * and not the wait for a connection. */
     struct histogram lateness;
+    struct histogram own_lateness;
     /* From the actual sending, of answers in one piece. */
     struct histogram whole;
     /* From the actual sending, of all others. */

@@ -187,6 +187,9 @@ static void print_rate(const struct result *result, FILE *out)
         fprintf(out, "  (%.0f for each second of client CPU)",
                 (double)result->completed / cpu_seconds);
     }
+    if (result->measured.ok == 0) {
+        fputs("  the backlog of the warm-up", out);
+    }
     fputc('\n', out);
 }
 
@@ -204,6 +207,10 @@ static void print_latency_line(const struct run_options *options,
                 ? units_format_time(histogram_quantile(h, share), text)
                 : "-";
         fprintf(out, " %8s", value);
+    }
+    if (h->count == 0) {
+        fprintf(out, " %8s %8s  %s\n", "-", "-", remark);
+        return;
     }
     fprintf(out, " %8s", units_format_time(h->max, text));
     fprintf(out, " %8s  %s\n",

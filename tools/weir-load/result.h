@@ -23,8 +23,8 @@
 #include "weir/loop.h"
 
 #define RESULT_ROWS_MAX     3600U
-#define RESULT_REMARKS_MAX  8U
-#define RESULT_REMARK_SIZE  160U
+#define RESULT_REMARKS_MAX  16U
+#define RESULT_REMARK_SIZE  320U
 #define RESULT_FEATURE_SIZE 4096U
 #define RESULT_THREADS_MAX  256U
 
@@ -113,8 +113,10 @@ struct result {
     struct histogram service;
     /* From the actual sending until the first byte is here. */
     struct histogram ttfb;
-    /* How much later than meant requests were sent; empty in a closed loop. */
+    /* How much later than meant requests were sent; and without the wait for a
+     * connection, which is the client's own part. Empty in a closed loop. */
     struct histogram lateness;
+    struct histogram own_lateness;
     /* Until a connection stands, without TLS. */
     struct histogram connect;
     /* TLS: handshakes of the whole run, and those done in the window. */

@@ -482,6 +482,7 @@ int run_main(int argc, char **argv, int first)
     histogram_clear(&result->service);
     histogram_clear(&result->ttfb);
     histogram_clear(&result->lateness);
+    histogram_clear(&result->own_lateness);
     histogram_clear(&result->connect);
     histogram_clear(&result->handshake);
     exit_code = execute(&run);

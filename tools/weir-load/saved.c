@@ -18,9 +18,13 @@
 #define ROWS_MAX 1000000U
 
 const char *const saved_times_names[SLO_TIMES_COUNT] = {
-    [SLO_RESPONSE] = "response", [SLO_SERVICE] = "service",
-    [SLO_CONNECT] = "connect",   [SLO_TLS] = "tls",
-    [SLO_TTFB] = "ttfb",         [SLO_LATE] = "send_lateness",
+    [SLO_RESPONSE] = "response",
+    [SLO_SERVICE] = "service",
+    [SLO_CONNECT] = "connect",
+    [SLO_TLS] = "tls",
+    [SLO_TTFB] = "ttfb",
+    [SLO_LATE] = "send_lateness",
+    [SLO_CLIENT] = "client_lateness",
 };
 
 __attribute__((format(printf, 3, 4))) static int
@@ -151,7 +155,9 @@ static int read_times(struct saved *saved, char *why)
 
     for (size_t i = 0; i < SLO_TIMES_COUNT; i++) {
         const json_t *part = json_object_get(latency, saved_times_names[i]);
-        if (json_is_null(part) && i != SLO_SERVICE) {
+        /* Results of earlier versions have no times of the client. */
+        if ((!part && i == SLO_CLIENT) ||
+            (json_is_null(part) && i != SLO_SERVICE)) {
             continue;
         }
         saved->times[i] = malloc(sizeof(*saved->times[i]));

@@ -39,6 +39,7 @@ static const char *const times_names[SLO_TIMES_COUNT] = {
     [SLO_RESPONSE] = "response", [SLO_SERVICE] = "service",
     [SLO_CONNECT] = "connect",   [SLO_TLS] = "tls",
     [SLO_TTFB] = "ttfb",         [SLO_LATE] = "late",
+    [SLO_CLIENT] = "client",
 };
 
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
@@ -58,11 +59,6 @@ refuse(const struct cursor *cursor, size_t at, const char *format, ...)
 static void skip_blanks(struct cursor *cursor)
 {
     cursor->at += strspn(cursor->text + cursor->at, " \t");
-}
-
-static bool is_latency(enum slo_figure figure)
-{
-    return figure <= SLO_MAX;
 }
 
 /* "99.9" of p99.9, in 1/100000. */
@@ -108,8 +104,8 @@ static int read_times(struct cursor *cursor, struct slo_term *term,
         }
     }
     return refuse(cursor, cursor->at,
-                  "'%.*s' is none of response, service, connect, tls, ttfb and "
-                  "late",
+                  "'%.*s' is none of response, service, connect, tls, ttfb, "
+                  "late and client",
                   (int)(len < 20 ? len : 20), text);
 }
 
@@ -135,7 +131,7 @@ static int read_figure(struct cursor *cursor, struct slo_term *term)
             continue;
         }
         term->figure = figures[i].figure;
-        if (has_times && !is_latency(term->figure)) {
+        if (has_times && !slo_is_latency(term->figure)) {
             return refuse(cursor, cursor->at, "'%s' is no latency",
                           figures[i].name);
         }
@@ -166,7 +162,7 @@ static int read_comparison(struct cursor *cursor, struct slo_term *term)
 static int parse_limit(const char *value, struct slo_term *term)
 {
     term->is_share = false;
-    if (is_latency(term->figure)) {
+    if (slo_is_latency(term->figure)) {
         return units_parse_time(value, &term->limit);
     }
     if (term->figure != SLO_ACHIEVED &&
@@ -186,8 +182,8 @@ static int read_limit(struct cursor *cursor, struct slo_term *term)
     size_t len = strcspn(text, ", \t");
     char value[32];
 
-    const char *want = is_latency(term->figure)   ? "a time such as 5ms"
-                       : term->figure == SLO_RATE ? "a count such as 50k"
+    const char *want = slo_is_latency(term->figure) ? "a time such as 5ms"
+                       : term->figure == SLO_RATE   ? "a count such as 50k"
                        : term->figure == SLO_ACHIEVED
                            ? "a share such as 99%"
                            : "a count such as 10, or a share such as 0.1%";
@@ -338,6 +334,11 @@ struct slo_outcome slo_judge(const struct slo_term *term,
     return outcome;
 }
 
+bool slo_is_latency(enum slo_figure figure)
+{
+    return figure <= SLO_MAX;
+}
+
 uint32_t slo_highest_share(const struct slo *slo)
 {
     uint32_t highest = 0;
@@ -358,7 +359,7 @@ const char *slo_format(const struct slo_term *term,
 
     if (!outcome->known) {
         snprintf(buf, SLO_TEXT_SIZE, "not known");
-    } else if (is_latency(term->figure)) {
+    } else if (slo_is_latency(term->figure)) {
         snprintf(buf, SLO_TEXT_SIZE, "%s",
                  units_format_time(outcome->value < TIME_LIMIT
                                        ? (uint64_t)outcome->value

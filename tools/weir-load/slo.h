@@ -12,7 +12,8 @@
  *     achieved                        share of the offered rate, in %
  *
  * Latencies are response times; `service.p99`, `connect.p99`, `tls.p99`,
- * `ttfb.p99` and `late.p99` name others. Blanks may stand between the parts.
+ * `ttfb.p99`, `late.p99` and `client.p99` name others. Blanks may stand between
+ * the parts.
  *
  * Nothing here knows a run; facts are values.
  */
@@ -46,6 +47,7 @@ enum slo_times {
     SLO_TLS,
     SLO_TTFB,
     SLO_LATE,
+    SLO_CLIENT,
     SLO_TIMES_COUNT,
 };
 
@@ -109,6 +111,9 @@ int slo_parse(const char *text, struct slo *ret, struct slo_error *ret_error);
 /* What is not known has not passed. */
 struct slo_outcome slo_judge(const struct slo_term *term,
                              const struct slo_facts *facts);
+
+/* Is its limit a time? */
+bool slo_is_latency(enum slo_figure figure);
 
 /* Values behind a quantile that the terms need, 0 without one: how long a run
  * has to be depends on it. */

@@ -12,6 +12,7 @@
  */
 #include "verdict.h"
 #include "exits.h"
+#include "lateness.h"
 #include "tools/common/units.h"
 
 #include <stdarg.h>
@@ -30,10 +31,13 @@
  */
 #define HELD_SHARE 0.99
 
-/* Later sending than this share of the median answer is not held; but below the
- * floor no verdict is made of it: a timer alone may be as late. */
-#define LATE_SHARE    0.10
-#define LATE_FLOOR_NS UINT64_C(250000)
+/* From this part of the limit on lateness is worth a warning. */
+#define MENTIONED_PART 0.5
+
+/* So many requests, in percent, may wait for a connection without a warning,
+ * and without an objection. */
+#define WAITED_MENTIONED 1U
+#define WAITED_MOST      10U
 
 /* A closed loop hides a stall that is so long, and so much longer than what
  * its percentiles show. */
@@ -93,6 +97,13 @@ static void judge_rate(struct result *result)
     if (answered + find_allowance(result) >= HELD_SHARE * scheduled) {
         return;
     }
+    if (result->completed > 0 && measured->ok == 0) {
+        add(&result->invalid,
+            "overload: %llu answers came, all to requests that were due before "
+            "the window, of whose own none was answered as expected; a lower "
+            "rate (-R) leaves no such backlog",
+            (unsigned long long)result->completed);
+    }
     add(&result->invalid,
         "%.1f %% of the scheduled requests were answered in time%s%s",
         answered / scheduled * 100,
@@ -101,25 +112,53 @@ static void judge_rate(struct result *result)
                            : "");
 }
 
-static void judge_lateness(struct result *result)
+/* The client's own part in the times that are reported. */
+static void judge_lateness(struct result *result, struct remarks *doubts)
 {
-    const struct histogram *lateness = &result->lateness;
-    uint64_t late_ns = histogram_quantile(lateness, 99000);
-    uint64_t median_ns =
-        histogram_quantile(&result->response, HISTOGRAM_WHOLE / 2);
-    const bool had_to_wait = result->waited * 100 > lateness->count;
+    const struct lateness_figure worst =
+        lateness_find_worst(result, &result->own_lateness);
+    const bool is_beyond = lateness_part(&worst) > 1;
+    char response[UNITS_TEXT_SIZE];
     char late[UNITS_TEXT_SIZE];
-    char median[UNITS_TEXT_SIZE];
+    char limit[UNITS_TEXT_SIZE];
 
-    if (late_ns <= LATE_FLOOR_NS ||
-        (double)late_ns <= LATE_SHARE * (double)median_ns) {
+    if (lateness_part(&worst) < MENTIONED_PART) {
         return;
     }
-    add(&result->invalid,
-        "one request in 100 was sent %s late or more, half are answered in %s; "
-        "%s",
-        units_format_time(late_ns, late), units_format_time(median_ns, median),
-        had_to_wait ? "connections were busy (-c)" : "the client was too slow");
+    units_format_time((uint64_t)worst.response_ns, response);
+    units_format_time((uint64_t)worst.late_ns, late);
+    units_format_time((uint64_t)worst.limit_ns, limit);
+    add(is_beyond ? doubts : &result->warnings,
+        is_beyond
+            ? "the client was too slow: the %s of the response times is %s, "
+              "and that of its own lateness %s, more than %s; give it a CPU "
+              "that is idle (--cpu), or allow more (--lateness-limit)"
+            : "of the response times the %s is %s, and that of the client's "
+              "own lateness %s; the run is invalid from %s on "
+              "(--lateness-limit)",
+        worst.name, response, late, limit);
+}
+
+/* Requests that found all connections busy. The response times have their wait,
+ * which a server that had been asked at once may not have caused. */
+static void judge_waiting(struct result *result, struct remarks *doubts)
+{
+    const struct histogram *late = &result->lateness;
+    const struct lateness_figure worst = lateness_find_worst(result, late);
+    const uint64_t percent =
+        late->count > 0 ? result->waited * 100 / late->count : 0;
+    const bool is_beyond = percent >= WAITED_MOST && lateness_part(&worst) > 1;
+
+    if (percent < WAITED_MENTIONED) {
+        return;
+    }
+    add(is_beyond ? doubts : &result->warnings,
+        "%llu %% of the requests waited because all %llu connections were busy "
+        "(-c); that is in the response times, and more connections tell "
+        "whether "
+        "the server or their number is the limit",
+        (unsigned long long)percent,
+        (unsigned long long)result->options->conn_count);
 }
 
 /* The share of a CPU that the busiest thread used. */
@@ -135,9 +174,30 @@ static double find_busiest(const struct result *result)
     return result->window_ns ? (double)most_ns / (double)result->window_ns : 0;
 }
 
+/* Do all objectives hold although requests were late, or the client was slow?
+ * That makes times longer and never shorter; so only an objective that wants
+ * them long may hold by it. */
+static bool holds_in_spite(const struct result *result)
+{
+    const struct slo *slo = &result->options->slo;
+
+    for (size_t i = 0; i < slo->count; i++) {
+        const struct slo_term *term = &slo->terms[i];
+        const bool wants_more =
+            term->comparison == SLO_MORE || term->comparison == SLO_AT_LEAST;
+        if (!result->slo[i].passed ||
+            (wants_more && slo_is_latency(term->figure))) {
+            return false;
+        }
+    }
+    return slo->count > 0;
+}
+
 /* An open model: did its requests go out as they were meant to? */
 static void judge_schedule(struct result *result)
 {
+    struct remarks *doubts =
+        holds_in_spite(result) ? &result->warnings : &result->invalid;
     double share = find_busiest(result);
 
     if (result->model == RUN_MODEL_CLOSED || result->interrupted ||
@@ -145,9 +205,10 @@ static void judge_schedule(struct result *result)
         return;
     }
     judge_rate(result);
-    judge_lateness(result);
+    judge_lateness(result, doubts);
+    judge_waiting(result, doubts);
     if (result->window_ns >= JUDGED_WINDOW_NS && share > SATURATED_SHARE) {
-        add(&result->invalid,
+        add(doubts,
             "a thread of the client used %.0f %% of its CPU, and was saturated",
             share * 100);
     }
@@ -193,6 +254,11 @@ static void find_objections(struct result *result)
         add(invalid, "no answer arrived within the measured time");
     }
     judge_schedule(result);
+    if (measured->ok == 0 && result->completed > 0 && invalid->count == 0) {
+        add(invalid,
+            "all %llu answers of the window were to requests of the warm-up",
+            (unsigned long long)result->completed);
+    }
 }
 
 /* While a server answers nothing, a closed loop sends nothing: one long answer
@@ -271,7 +337,8 @@ static bool judge_objectives(struct result *result)
                   [SLO_CONNECT] = &result->connect,
                   [SLO_TLS] = &result->handshake,
                   [SLO_TTFB] = &result->ttfb,
-                  [SLO_LATE] = &result->lateness},
+                  [SLO_LATE] = &result->lateness,
+                  [SLO_CLIENT] = &result->own_lateness},
         .offered = result->measured.scheduled,
         .errors = verdict_error_count(result),
         .timeouts = result->measured.timeout,
@@ -298,7 +365,7 @@ void verdict_reach(struct result *result)
     find_warnings(result);
     if (result->interrupted) {
         result->exit = LOAD_INTERRUPTED;
-    } else if (result->measured.ok == 0) {
+    } else if (result->measured.ok == 0 && result->completed == 0) {
         result->exit = LOAD_NOTHING;
     } else if (is_over_budget(result)) {
         result->exit = LOAD_ERRORS;

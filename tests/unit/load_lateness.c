@@ -1,0 +1,365 @@
+/*
+ * The verdict over an open model whose requests were sent late, as a table: the
+ * times of the answers, the lateness of the client, its limits, an objective;
+ * and what becomes of it. No run is made; the results are values.
+ */
+#define UNIT_RUN with_good
+#include "tools/weir-load/exits.h"
+#include "tools/weir-load/verdict.c"
+
+#include "tests/unit.h"
+
+#define SECOND UINT64_C(1000000000)
+
+static struct run_options options;
+static struct result result;
+
+/* A run of a schedule that was held, with a warm-up. */
+static void make_good(void)
+{
+    options = (struct run_options){.conn_count = 2, .warmup_ns = SECOND};
+    memset(&result, 0, sizeof(result));
+    result.options = &options;
+    result.model = RUN_MODEL_CONSTANT;
+    result.offered_rate = 1000;
+    result.measured_began = true;
+    result.window_ns = SECOND;
+    result.open_at_begin = 2;
+    result.thread_count = 1;
+}
+
+static enum load_exit judge(void)
+{
+    verdict_reach(&result);
+    return result.exit;
+}
+
+static void expect_invalid(const char *why)
+{
+    expect_eq(judge(), LOAD_INVALID);
+    cr_assert(strstr(result.invalid.lines[0], why), "%s",
+              result.invalid.lines[0]);
+}
+
+static void with_good(void (*body)(void))
+{
+    make_good();
+    body();
+}
+
+/* Values of a histogram: the first of them, then those from a rank on. */
+struct times {
+    uint64_t most_ns;
+    unsigned tail_count;
+    uint64_t tail_ns;
+};
+
+/* A run of so many requests and what is made of the lateness of its client. */
+struct lateness_case {
+    const char *what;
+    unsigned count;
+    struct times response;
+    struct times own;
+    uint64_t limit_ns;
+    uint64_t limit_share;
+    /* NULL: no objective. */
+    const char *slo;
+    enum load_exit exit;
+    /* What the objection or the warning has; NULL: there is none. */
+    const char *text;
+};
+
+#define US UINT64_C(1000)
+#define MS UINT64_C(1000000)
+
+/* The limits without a flag. */
+#define USUAL MS, 100000
+
+static const struct lateness_case lateness_cases[] = {
+    {"a timer that is 60 us late, beside answers of an idle server on the spot",
+     10000,
+     {150 * US, 0, 0},
+     {60 * US, 0, 0},
+     USUAL,
+     NULL,
+     LOAD_OK,
+     NULL},
+    {"a timer that is 300 us late beside them: half of each figure is the "
+     "client's, and far from the limit",
+     10000,
+     {500 * US, 0, 0},
+     {300 * US, 0, 0},
+     USUAL,
+     NULL,
+     LOAD_OK,
+     NULL},
+    {"a p99 of 20 ms of which a timer is 300 us",
+     10000,
+     {20 * MS, 0, 0},
+     {60 * US, 150, 300 * US},
+     USUAL,
+     NULL,
+     LOAD_OK,
+     NULL},
+    {"a p99 of 20 ms of which the client is 1.9 ms is told",
+     10000,
+     {5 * MS, 150, 20 * MS},
+     {60 * US, 150, 1900 * US},
+     USUAL,
+     NULL,
+     LOAD_OK,
+     "the p99 is 20.0ms, and that of the client's own lateness 1.90ms"},
+    {"of the same p99 2.1 ms are too much",
+     10000,
+     {5 * MS, 150, 20 * MS},
+     {60 * US, 150, 2100 * US},
+     USUAL,
+     NULL,
+     LOAD_INVALID,
+     "the p99 of the response times is 20.0ms"},
+    {"between half of the limit and the limit it is told",
+     10000,
+     {900 * US, 0, 0},
+     {700 * US, 0, 0},
+     USUAL,
+     NULL,
+     LOAD_OK,
+     "is invalid from 1.00ms on"},
+    {"a client that shares its CPU is 4 ms late at p90",
+     200,
+     {150 * US, 40, 5 * MS},
+     {30 * US, 40, 4 * MS},
+     USUAL,
+     NULL,
+     LOAD_INVALID,
+     "the p90 of the response times is 5.00ms"},
+    {"a client that stood still for 200 ms in 2 s of 5,000/s",
+     10000,
+     {100 * US, 1000, 190 * MS},
+     {20 * US, 1000, 190 * MS},
+     USUAL,
+     NULL,
+     LOAD_INVALID,
+     "--lateness-limit"},
+    {"the same in 2 s of 100/s: percentiles have too few values, the mean says "
+     "so",
+     200,
+     {150 * US, 20, 190 * MS},
+     {30 * US, 20, 190 * MS},
+     USUAL,
+     NULL,
+     LOAD_INVALID,
+     "the mean of the response times"},
+    {"the same in a minute of 100/s, of which only the max tells",
+     6000,
+     {150 * US, 5, 190 * MS},
+     {30 * US, 5, 190 * MS},
+     USUAL,
+     NULL,
+     LOAD_INVALID,
+     "the max of the response times is 190ms"},
+    {"a single stop of 20 ms, as a machine that runs nothing else may have",
+     6000,
+     {150 * US, 2, 20 * MS},
+     {30 * US, 2, 20 * MS},
+     USUAL,
+     NULL,
+     LOAD_OK,
+     NULL},
+    {"at p99.9 ten times as much is allowed",
+     10000,
+     {150 * US, 20, 4 * MS},
+     {30 * US, 20, 4 * MS},
+     USUAL,
+     NULL,
+     LOAD_OK,
+     NULL},
+    {"and no more",
+     10000,
+     {150 * US, 20, 11 * MS},
+     {30 * US, 20, 11 * MS},
+     USUAL,
+     NULL,
+     LOAD_INVALID,
+     "the p99.9 of the response times is 11.0ms"},
+    {"a limit of 5 ms allows 4 ms",
+     200,
+     {150 * US, 40, 5 * MS},
+     {30 * US, 40, 4 * MS},
+     5 * MS,
+     0,
+     NULL,
+     LOAD_OK,
+     "the p90 is 5.00ms"},
+    {"a limit of 100 us does not allow 300 us",
+     10000,
+     {20 * MS, 0, 0},
+     {60 * US, 150, 300 * US},
+     100 * US,
+     0,
+     NULL,
+     LOAD_INVALID,
+     "the p99 of the response times is 20.0ms"},
+    {"a share of 1 % does not either",
+     10000,
+     {20 * MS, 0, 0},
+     {60 * US, 150, 300 * US},
+     0,
+     10000,
+     NULL,
+     LOAD_INVALID,
+     "the p99 of the response times is 20.0ms"},
+    {"a share of 2 % does",
+     10000,
+     {20 * MS, 0, 0},
+     {60 * US, 150, 300 * US},
+     0,
+     20000,
+     NULL,
+     LOAD_OK,
+     "the p99 is 20.0ms"},
+    {"an objective that holds in spite of 4 ms",
+     200,
+     {150 * US, 40, 5 * MS},
+     {30 * US, 40, 4 * MS},
+     USUAL,
+     "p90<50ms",
+     LOAD_OK,
+     "the client was too slow"},
+    {"an objective about errors alone holds in spite of it, too",
+     200,
+     {150 * US, 40, 5 * MS},
+     {30 * US, 40, 4 * MS},
+     USUAL,
+     "errors<1",
+     LOAD_OK,
+     "the client was too slow"},
+    {"an objective that does not hold, perhaps because of it",
+     200,
+     {150 * US, 40, 5 * MS},
+     {30 * US, 40, 4 * MS},
+     USUAL,
+     "p90<2ms",
+     LOAD_INVALID,
+     "the client was too slow"},
+    {"an objective that wants long times may hold because of it",
+     200,
+     {150 * US, 40, 5 * MS},
+     {30 * US, 40, 4 * MS},
+     USUAL,
+     "p90>1ms",
+     LOAD_INVALID,
+     "the client was too slow"},
+    {"one of two does not hold",
+     200,
+     {150 * US, 40, 5 * MS},
+     {30 * US, 40, 4 * MS},
+     USUAL,
+     "p90<50ms,p50<10us",
+     LOAD_INVALID,
+     "the client was too slow"},
+    {"an objective that does not hold, with a client in time",
+     10000,
+     {20 * MS, 0, 0},
+     {60 * US, 0, 0},
+     USUAL,
+     "p99<5ms",
+     LOAD_SLO,
+     NULL},
+    {"the percentile of an objective is judged as those of the report are",
+     10000,
+     {100 * US, 90, 3 * MS},
+     {20 * US, 90, 2 * MS},
+     USUAL,
+     "p99.2<1ms",
+     LOAD_INVALID,
+     "the p99.2 of the response times is 3.00ms"},
+};
+
+static void record(struct histogram *h, unsigned count,
+                   const struct times *times)
+{
+    histogram_clear(h);
+    for (unsigned i = 0; i < count; i++) {
+        histogram_record(h, i < count - times->tail_count ? times->most_ns
+                                                          : times->tail_ns);
+    }
+}
+
+static void make_late(const struct lateness_case *at)
+{
+    static const uint32_t columns[] = {50000, 90000, 99000, 99900, 99990};
+    struct slo_error error;
+
+    make_good();
+    memcpy(options.columns, columns, sizeof(columns));
+    options.column_count = sizeof(columns) / sizeof(columns[0]);
+    options.lateness_limit_ns = at->limit_ns;
+    options.lateness_limit_share = at->limit_share;
+    options.slo.count = 0;
+    if (at->slo) {
+        expect_eq(slo_parse(at->slo, &options.slo, &error), 0);
+    }
+    result.measured.scheduled = at->count;
+    result.measured.sent = at->count;
+    result.measured.ok = at->count;
+    result.completed = at->count;
+    record(&result.response, at->count, &at->response);
+    record(&result.own_lateness, at->count, &at->own);
+    record(&result.lateness, at->count, &at->own);
+}
+
+UNIT(load_lateness, lateness_is_judged_against_what_is_reported_and_asked_for)
+{
+    for (size_t i = 0; i < sizeof(lateness_cases) / sizeof(lateness_cases[0]);
+         i++) {
+        const struct lateness_case *at = &lateness_cases[i];
+        make_late(at);
+
+        const enum load_exit exit = judge();
+
+        const struct remarks *told =
+            exit == LOAD_INVALID ? &result.invalid : &result.warnings;
+        expect_eq(exit, at->exit, "%s: %s", at->what, told->lines[0]);
+        expect_eq(told->count, at->text ? 1 : 0, "%s: %s", at->what,
+                  told->lines[0]);
+        cr_assert(!at->text || strstr(told->lines[0], at->text), "%s: %s",
+                  at->what, told->lines[0]);
+    }
+}
+
+/* ---- waiting for a connection ---- */
+
+UNIT(load_lateness, waiting_for_a_connection_is_told_and_then_an_objection)
+{
+    const struct lateness_case at = {
+        "", 10000, {MS, 2000, 9 * MS}, {20 * US, 0, 0}, USUAL, NULL, 0, NULL};
+    const struct times waits = {20 * US, 2000, 8 * MS};
+
+    make_late(&at);
+    record(&result.lateness, at.count, &waits);
+    result.waited = 99;
+    expect_eq(judge(), LOAD_OK);
+    expect_eq(result.warnings.count, 0);
+
+    result.waited = 300;
+    expect_eq(judge(), LOAD_OK);
+    cr_assert_not_null(strstr(result.warnings.lines[0], "3 % of the requests"));
+
+    result.waited = 2000;
+    expect_invalid("20 % of the requests waited because all 2 connections");
+}
+
+UNIT(load_lateness, waits_that_change_no_figure_are_no_objection)
+{
+    const struct lateness_case at = {
+        "", 10000, {90 * MS, 0, 0}, {20 * US, 0, 0}, USUAL, NULL, 0, NULL};
+    const struct times waits = {20 * US, 2000, 8 * MS};
+
+    make_late(&at);
+    record(&result.lateness, at.count, &waits);
+    result.waited = 2000;
+
+    expect_eq(judge(), LOAD_OK);
+    expect_eq(result.warnings.count, 1);
+}

@@ -1,0 +1,32 @@
+/*
+ * What part of the times that a run reports is the lateness of its requests.
+ *
+ * A figure of the response times (a percentile that is reported or that an
+ * objective names, the mean, the greatest value) is compared with the same
+ * figure of a lateness. Lateness is in a response time, which counts from when
+ * the request was due; so where it is small beside each figure, no figure would
+ * be another without it. The limit is the larger of a time, for what a timer
+ * and a scheduler may always be late, and of a share of the figure.
+ */
+#ifndef WEIR_LOAD_LATENESS_H
+#define WEIR_LOAD_LATENESS_H
+
+#include "result.h"
+
+/* A figure of the response times beside the same one of some lateness. */
+struct lateness_figure {
+    char name[16];
+    double response_ns;
+    double late_ns;
+    double limit_ns;
+};
+
+/* How much of its limit a lateness takes: above 1 it is beyond. */
+double lateness_part(const struct lateness_figure *figure);
+
+/* The figure of which a lateness takes the greatest part of its limit; without
+ * a name where there is none. */
+struct lateness_figure lateness_find_worst(const struct result *result,
+                                           const struct histogram *late);
+
+#endif
