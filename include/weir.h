@@ -47,6 +47,7 @@
 #include "weir/transport.h"
 #include "weir/unix.h"
 #include "weir/upstream.h"
+#include "weir/upstream_check.h"
 #include "weir/watch.h"
 #include "weir/writer.h"
 

@@ -15,6 +15,8 @@
  *   connecting, or reported by weir_upstream_slot_end();
  * - an upstream that is neither is up. Backups are chosen only if no other
  *   upstream is up;
+ * - one whose first check has not ended is waited for, where checks are to
+ *   decide first (starts_down);
  * - if none at all is up, those that are ejected are used all the same, because
  *   too much is better rejected by the servers than by a guess.
  *
@@ -38,6 +40,7 @@
 #include "base.h"
 #include "connect.h"
 #include "pending.h"
+#include "upstream_check.h"
 
 WEIR_BEGIN_DECLS
 
@@ -76,7 +79,8 @@ enum weir_balance {
 enum weir_upstream_state {
     /** It is chosen. */
     WEIR_UPSTREAM_UP = 1,
-    /** The first check has not ended, and starts_down is set. */
+    /** The first check has not ended, and starts_down is set: it is not chosen,
+     * but requests wait for it. */
     WEIR_UPSTREAM_CHECKING,
     /** Its checks fail. */
     WEIR_UPSTREAM_DOWN,
@@ -86,69 +90,6 @@ enum weir_upstream_state {
     WEIR_UPSTREAM_DRAINING,
     /** It was removed, and has connections still. */
     WEIR_UPSTREAM_REMOVED,
-};
-
-/** Kinds of checks. */
-enum weir_check_kind {
-    /** Connect, without TLS. */
-    WEIR_CHECK_TCP = 0,
-    /** Connect, and complete a TLS handshake. */
-    WEIR_CHECK_TLS,
-    /** Connect, send bytes, and expect bytes. */
-    WEIR_CHECK_TEXT,
-    /** Connect, send a GET request (HTTP/1.0), and look at the status. */
-    WEIR_CHECK_HTTP,
-};
-
-/**
- * Active checks of upstreams; zero is the default everywhere.
- *
- * Each upstream is checked as soon as it is added, and again after each
- * interval. At most one check of an upstream is under way. Checks of texts and
- * by HTTP use the upstream's TLS settings, if it has any.
- */
-struct weir_upstream_check {
-    /** sizeof(struct weir_upstream_check). */
-    size_t size;
-    /** The kind of the checks. */
-    enum weir_check_kind kind;
-    /** The time from the end of a check to the next one, in nanoseconds, give
-     * or take a tenth by chance; 0: no checks. */
-    uint64_t interval_ns;
-    /** The time after which a check has failed, in nanoseconds; default 2 s. */
-    uint64_t timeout_ns;
-    /** Checks in a row that must succeed before an upstream that is down is up;
-     * default 2. */
-    uint32_t rise;
-    /** Checks in a row that must fail before an upstream that is up is down;
-     * default 3. */
-    uint32_t fall;
-    /** A new one is down until its first check, which decides alone; by default
-     * it is up. */
-    bool starts_down;
-    /** WEIR_CHECK_TEXT: the bytes may be anywhere in the answer. */
-    bool expect_anywhere;
-    /** WEIR_CHECK_TEXT: bytes to send, copied; NULL: none. */
-    const void *send;
-    /** Number of bytes to send. */
-    size_t send_size;
-    /** WEIR_CHECK_TEXT: bytes that the answer must have, copied; NULL: any
-     * byte. */
-    const void *expect;
-    /** Number of bytes that the answer must have. */
-    size_t expect_size;
-    /** Bytes of an answer that are looked at; default 4096. */
-    uint32_t limit_bytes;
-    /** WEIR_CHECK_HTTP: the path, copied; default "/". */
-    const char *path;
-    /** WEIR_CHECK_HTTP: the Host of the request, copied; default the host of
-     * the upstream, or "localhost" if that is an IPv6 address, or there is
-     * none. */
-    const char *host;
-    /** WEIR_CHECK_HTTP: the lowest status of a success; default 200. */
-    uint32_t min_status;
-    /** WEIR_CHECK_HTTP: the highest one; default 399. */
-    uint32_t max_status;
 };
 
 /**
@@ -165,6 +106,19 @@ struct weir_upstream_check {
  */
 typedef void weir_upstream_changed_fn(void *arg, weir_upstream *upstream,
                                       enum weir_upstream_state state, int err);
+
+/**
+ * A check of an upstream could not be made, because this machine lacked
+ * something; of several in a row the first is told.
+ *
+ * Called from the loop. The function may change the set, and may free it.
+ *
+ * @param arg       the changed_arg of the options
+ * @param upstream  the upstream, whose state has not changed; borrowed
+ * @param err       what was lacking, as -EMFILE
+ */
+typedef void weir_upstream_check_skipped_fn(void *arg, weir_upstream *upstream,
+                                            int err);
 
 /** Options of weir_upstreams_new(); zero is the default everywhere. */
 struct weir_upstreams_options {
@@ -206,6 +160,8 @@ struct weir_upstreams_options {
     void *changed_arg;
     /** Limits that sets keep together; borrowed, kept alive. NULL: its own. */
     weir_upstream_limits *limits;
+    /** Told when a check could not be made; may be NULL. */
+    weir_upstream_check_skipped_fn *check_skipped;
 };
 
 /**
@@ -293,6 +249,9 @@ struct weir_upstream_options {
     bool is_backup;
     /** For weir_upstream_get_user(). */
     void *user;
+    /** Its state as earlier checks have found it, in another process for
+     * instance: WEIR_UPSTREAM_UP or WEIR_UPSTREAM_DOWN; 0: unknown. */
+    enum weir_upstream_state known_state;
 };
 
 /**
@@ -309,7 +268,8 @@ struct weir_upstream_options {
  * @return         0
  * @retval -EINVAL  not exactly one of host, address and path; a weight above
  *                  256; TLS settings for a server, or without a name to verify;
- *                  no TLS settings although checks make a handshake
+ *                  no TLS settings although checks make a handshake; another
+ *                  known_state, or one in a set without checks
  * @retval WEIR_EDNSBADNAME  host is neither an address nor a host name
  * @retval -ENAMETOOLONG  a path of more than 107 bytes
  * @retval -ESHUTDOWN  the loop is being freed
@@ -441,6 +401,11 @@ struct weir_upstream_info {
     uint64_t check_error_count;
     /** Lookups of its name that have failed. */
     uint64_t lookup_error_count;
+    /** Checks that could not be made, because this machine lacked something. */
+    uint64_t check_skipped_count;
+    /** The status of HTTP that the last check that was made was answered with;
+     * 0: none. */
+    uint32_t check_status;
 };
 
 /**

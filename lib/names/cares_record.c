@@ -17,6 +17,8 @@
  */
 #include "cares.h"
 
+#include "lib/base/shortage.h"
+
 #include <string.h>
 #include <weir/error.h>
 
@@ -37,10 +39,8 @@ static int cares_record_get_refusal(const struct cares *cares)
     case CARES_REFUSED:
         return WEIR_EDNSREFUSED;
     default:
-        return cares->socket_err == -EMFILE || cares->socket_err == -ENFILE ||
-                       cares->socket_err == -ENOMEM
-                   ? cares->socket_err
-                   : WEIR_EDNSUNREACHABLE;
+        return wr_err_is_shortage(cares->socket_err) ? cares->socket_err
+                                                     : WEIR_EDNSUNREACHABLE;
     }
 }
 

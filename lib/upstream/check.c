@@ -1,9 +1,9 @@
 /*
  * The plan of active checks, and the verdict on an answer.
  *
- * Of HTTP only the beginning of the status line is read, "HTTP/1.1 200". Texts
- * of the plan lie one after the other in one block: the bytes to send, those to
- * expect, the path and the host.
+ * Of HTTP the beginning of the status line is read, "HTTP/1.1 200", behind
+ * heads of interim answers. Texts of the plan lie one after the other in one
+ * block: the bytes to send, those to expect, the path and the host.
  */
 #include "check.h"
 
@@ -52,6 +52,8 @@ static int check_validate(const struct weir_upstream_check *plan)
     wr_require(plan->send || plan->send_size == 0, -EINVAL);
     wr_require(plan->expect || plan->expect_size == 0, -EINVAL);
     wr_require(plan->expect_size <= plan->limit_bytes, -EINVAL);
+    wr_require(plan->kind != WEIR_CHECK_HTTP || plan->limit_bytes >= STATUS_LEN,
+               -EINVAL);
     wr_require(plan->min_status <= plan->max_status, -EINVAL);
     wr_require(check_is_word(plan->path) && plan->path[0] != '\0', -EINVAL);
     wr_require(check_is_word(plan->host), -EINVAL);
@@ -122,7 +124,7 @@ size_t wr_check_get_room(const struct wr_check *check)
     const struct weir_upstream_check *plan = &check->plan;
 
     if (plan->kind == WEIR_CHECK_HTTP) {
-        return STATUS_LEN;
+        return plan->limit_bytes;
     }
     if (plan->expect_size == 0) {
         return 1;
@@ -131,16 +133,16 @@ size_t wr_check_get_room(const struct wr_check *check)
     return plan->expect_anywhere ? plan->limit_bytes : plan->expect_size;
 }
 
-static enum wr_verdict
-check_judge_status(const struct weir_upstream_check *plan,
-                   const uint8_t *answer, size_t len)
+/* Reads a status line of which @len bytes have arrived. WR_VERDICT_GOOD: it is
+ * one, and the status is written. */
+static enum wr_verdict check_read_status(const uint8_t *answer, size_t len,
+                                         uint32_t *ret_status)
 {
     static const char form[] = "HTTP/1.# ###";
     uint32_t status = 0;
 
     wr_assert(sizeof(form) == STATUS_LEN + 1);
-    wr_assert(len <= STATUS_LEN);
-    for (size_t i = 0; i < len; i++) {
+    for (size_t i = 0; i < len && i < STATUS_LEN; i++) {
         const bool is_digit = answer[i] >= '0' && answer[i] <= '9';
         if (form[i] == '#' ? !is_digit : answer[i] != (uint8_t)form[i]) {
             return WR_VERDICT_BAD;
@@ -152,9 +154,53 @@ check_judge_status(const struct weir_upstream_check *plan,
     if (len < STATUS_LEN) {
         return WR_VERDICT_MORE;
     }
-    return status >= plan->min_status && status <= plan->max_status
-               ? WR_VERDICT_GOOD
-               : WR_VERDICT_BAD;
+    *ret_status = status;
+    return WR_VERDICT_GOOD;
+}
+
+/* Where the head of an answer ends that begins at @at; 0: not here. */
+static size_t check_find_end(const uint8_t *answer, size_t len, size_t at)
+{
+    wr_assert(at <= len);
+    for (size_t i = at + 1; i < len; i++) {
+        const bool is_empty =
+            answer[i - 1] == '\n' ||
+            (i > at + 1 && answer[i - 1] == '\r' && answer[i - 2] == '\n');
+        if (answer[i] == '\n' && is_empty) {
+            return i + 1;
+        }
+    }
+    return 0;
+}
+
+/* Interim answers, as 103 Early Hints, may go before the one that counts (RFC
+ * 9110, 15.2); 101 is an answer. */
+static enum wr_verdict check_judge_http(const struct weir_upstream_check *plan,
+                                        const uint8_t *answer, size_t len,
+                                        uint32_t *ret_status)
+{
+    size_t at = 0;
+    uint32_t status = 0;
+
+    wr_assert(len <= plan->limit_bytes);
+    do {
+        const enum wr_verdict verdict =
+            check_read_status(answer + at, len - at, &status);
+        if (verdict == WR_VERDICT_MORE && len == plan->limit_bytes) {
+            return WR_VERDICT_BAD;
+        }
+        if (verdict != WR_VERDICT_GOOD) {
+            return verdict;
+        }
+        if (status < 100 || status == 101 || status > 199) {
+            *ret_status = status;
+            return status >= plan->min_status && status <= plan->max_status
+                       ? WR_VERDICT_GOOD
+                       : WR_VERDICT_BAD;
+        }
+        at = check_find_end(answer, len, at);
+    } while (at > 0);
+    return len < plan->limit_bytes ? WR_VERDICT_MORE : WR_VERDICT_BAD;
 }
 
 static bool check_contains(const struct weir_upstream_check *plan,
@@ -170,14 +216,15 @@ static bool check_contains(const struct weir_upstream_check *plan,
 }
 
 enum wr_verdict wr_check_judge(const struct wr_check *check,
-                               const uint8_t *answer, size_t len)
+                               const uint8_t *answer, size_t len,
+                               uint32_t *ret_status)
 {
     const struct weir_upstream_check *plan = &check->plan;
 
     wr_assert(wr_check_has_answer(check));
     wr_assert(len <= wr_check_get_room(check));
     if (plan->kind == WEIR_CHECK_HTTP) {
-        return check_judge_status(plan, answer, len);
+        return check_judge_http(plan, answer, len, ret_status);
     }
     if (plan->expect_size == 0) {
         return len > 0 ? WR_VERDICT_GOOD : WR_VERDICT_MORE;

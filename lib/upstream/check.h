@@ -45,8 +45,10 @@ enum wr_verdict {
     WR_VERDICT_BAD,
 };
 
-/* Judges an answer of which @len bytes have arrived. */
+/* Judges an answer of which @len bytes have arrived. With a verdict that is
+ * about a status of HTTP the status is written. */
 enum wr_verdict wr_check_judge(const struct wr_check *check,
-                               const uint8_t *answer, size_t len);
+                               const uint8_t *answer, size_t len,
+                               uint32_t *ret_status);
 
 #endif

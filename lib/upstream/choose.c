@@ -250,6 +250,9 @@ enum wr_choice wr_choose(enum weir_balance balance,
     if (tier == WR_TIER_NONE) {
         return WR_CHOICE_NONE;
     }
+    if (wr_tier_is_unchecked(tier)) {
+        return WR_CHOICE_UNCHECKED;
+    }
     const size_t index =
         choose_index(balance, candidates, count, tier, key, random);
     if (index == NO_INDEX) {

@@ -21,7 +21,9 @@
 /* Only candidates of the first tier that has any are chosen from. */
 enum wr_tier {
     WR_TIER_PRIMARY,
+    WR_TIER_UNCHECKED, /* not chosen yet, and waited for */
     WR_TIER_BACKUP,
+    WR_TIER_UNCHECKED_BACKUP,
     WR_TIER_EJECTED, /* used where nothing else is left */
     WR_TIER_EJECTED_BACKUP,
     WR_TIER_NONE, /* never chosen */
@@ -50,14 +52,21 @@ uint64_t wr_random_below(struct wr_random *random, uint64_t limit);
 /* A hash of bytes, the same on all machines. */
 uint64_t wr_hash_bytes(const void *data, size_t size);
 
+/* True of candidates whose first check has not ended. */
+static inline bool wr_tier_is_unchecked(enum wr_tier tier)
+{
+    return tier == WR_TIER_UNCHECKED || tier == WR_TIER_UNCHECKED_BACKUP;
+}
+
 /* The tier that is chosen from; WR_TIER_NONE: no candidate can be used. */
 enum wr_tier wr_choose_find_tier(const struct wr_candidate_upstream *candidates,
                                  size_t count);
 
 enum wr_choice {
     WR_CHOICE_MADE,
-    WR_CHOICE_FULL, /* those of the tier have no room */
-    WR_CHOICE_NONE, /* no candidate can be used */
+    WR_CHOICE_FULL,      /* those of the tier have no room */
+    WR_CHOICE_UNCHECKED, /* those of the tier have to be waited for */
+    WR_CHOICE_NONE,      /* no candidate can be used */
 };
 
 /* Chooses a candidate: writes its index if it returns WR_CHOICE_MADE. @key is

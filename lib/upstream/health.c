@@ -21,14 +21,11 @@ static void health_set_state(struct wr_health *health,
 }
 
 void wr_health_init(struct wr_health *health, uint32_t rise, uint32_t fall,
-                    bool is_unknown)
+                    enum wr_health_state state)
 {
     wr_assert(rise > 0);
     wr_assert(fall > 0);
-    *health = (struct wr_health){.state = is_unknown ? WR_HEALTH_UNKNOWN
-                                                     : WR_HEALTH_UP,
-                                 .rise = rise,
-                                 .fall = fall};
+    *health = (struct wr_health){.state = state, .rise = rise, .fall = fall};
 }
 
 bool wr_health_note(struct wr_health *health, bool is_good)

@@ -31,9 +31,8 @@ struct wr_health {
     uint32_t streak; /* results in a row that speak against the state */
 };
 
-/* Begins as up, or unknown. */
 void wr_health_init(struct wr_health *health, uint32_t rise, uint32_t fall,
-                    bool is_unknown);
+                    enum wr_health_state state);
 
 /* A check has ended. True if the state has changed. */
 bool wr_health_note(struct wr_health *health, bool is_good);

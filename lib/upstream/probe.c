@@ -79,7 +79,7 @@ static int probe_ask(struct wr_probe *probe)
     }
     const char *const texts[] = {
         "GET ", plan->path,
-        " HTTP/1.0\r\nHost: ", plan->host ? plan->host : probe->host,
+        " HTTP/1.1\r\nHost: ", plan->host ? plan->host : probe->host,
         "\r\nUser-Agent: weir\r\nConnection: close\r\n\r\n"};
     for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++) {
         const int err = probe_write(probe, texts[i]);
@@ -122,8 +122,8 @@ static int probe_data_received(void *user, weir_transport *t,
     const size_t len = buf->len < room ? buf->len : room;
     memcpy(probe->answer + probe->answer_len, buf->data, len);
     probe->answer_len += len;
-    const enum wr_verdict verdict =
-        wr_check_judge(probe->check, probe->answer, probe->answer_len);
+    const enum wr_verdict verdict = wr_check_judge(
+        probe->check, probe->answer, probe->answer_len, &probe->status);
     if (verdict != WR_VERDICT_MORE) {
         probe_settle(probe, verdict == WR_VERDICT_GOOD ? 0 : -EPROTO);
     }
@@ -198,6 +198,7 @@ int wr_probe_start(struct wr_probe *probe, struct wr_target *target)
                                       probe_connected, probe, &probe->connect);
     wr_require(err >= 0, err);
     probe->answer_len = 0;
+    probe->status = 0;
     probe->result = 0;
     probe_set_state(probe, WR_PROBE_RUNNING);
     wr_timer_arm(&probe->loop->wheel, &probe->timer,

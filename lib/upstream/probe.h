@@ -27,7 +27,8 @@ struct wr_probe {
     void (*ended)(struct wr_probe *probe, int err);
     enum wr_probe_state state; /* set by probe_set_state() alone */
     int result;                /* of a leaving probe */
-    const char *host;          /* for HTTP, the owner's memory */
+    uint32_t status;           /* of the answer to the last one; 0: none */
+    const char *host;          /* the Host of HTTP, the owner's memory */
     weir_pending *connect;     /* NULL: it has ended */
     weir_transport *t;         /* NULL: not made, or lost */
     struct wr_timer timer;

@@ -8,6 +8,7 @@
  *       '-- given up ------- QUEUED
  *
  *     READY --the last try lacked something--> SHORT --after a time--> READY
+ *     READY --upstreams are unchecked--> UNCHECKED --checked, or late--> READY
  *
  * The ready item tells the program of errors; a connection that was made is
  * told at once, from the loop too.
@@ -20,6 +21,7 @@
  */
 #include "request.h"
 
+#include "lib/base/shortage.h"
 #include "uring/alloc.h"
 
 /* Until a try that lacked something is made again: at first, and at most. */
@@ -28,7 +30,8 @@
 
 static void request_check_invariants(const struct wr_request *request)
 {
-    wr_assert((request->state == REQUEST_QUEUED) ==
+    wr_assert((request->state == REQUEST_QUEUED ||
+               request->state == REQUEST_UNCHECKED) ==
               wr_list_is_linked(&request->queue_link));
     wr_assert((request->state == REQUEST_READY) ==
               wr_ready_is_pending(&request->ready));
@@ -43,8 +46,10 @@ static const bool request_edges[REQUEST_STATES][REQUEST_STATES] = {
     [REQUEST_READY] = {[REQUEST_QUEUED] = true,
                        [REQUEST_CONNECTING] = true,
                        [REQUEST_SHORT] = true,
+                       [REQUEST_UNCHECKED] = true,
                        [REQUEST_ENDED] = true},
     [REQUEST_SHORT] = {[REQUEST_READY] = true},
+    [REQUEST_UNCHECKED] = {[REQUEST_READY] = true},
     [REQUEST_QUEUED] = {[REQUEST_READY] = true, [REQUEST_CONNECTING] = true},
     [REQUEST_CONNECTING] = {[REQUEST_READY] = true, [REQUEST_ENDED] = true},
 };
@@ -55,11 +60,6 @@ static void request_set_state(struct wr_request *request,
 {
     wr_assert(request_edges[request->state][state]);
     request->state = state;
-}
-
-static uint64_t request_now(const struct wr_request *request)
-{
-    return weir_loop_get_time(request->set->loop);
 }
 
 /* The timer ends a wait, or the request. */
@@ -141,7 +141,7 @@ static void request_leave_queue(struct wr_request *request)
     set->queued_count--;
     set->excluding_count -= request->id_count > 0;
     wr_limits_leave_queue(set->call->limits);
-    request->result.queue_ns += request_now(request) - request->queued_ns;
+    request->result.queue_ns += wr_request_now(request) - request->queued_ns;
 }
 
 /* Waits for a place, which the ready item of the set looks for. -ENOBUFS: too
@@ -149,7 +149,7 @@ static void request_leave_queue(struct wr_request *request)
 static int request_enter_queue(struct wr_request *request)
 {
     weir_upstreams *set = request->set;
-    const uint64_t now_ns = request_now(request);
+    const uint64_t now_ns = wr_request_now(request);
 
     if (!wr_limits_enter_queue(set->call->limits, set->options.queue_limit)) {
         set->totals.queue_full++;
@@ -173,66 +173,6 @@ static int request_enter_queue(struct wr_request *request)
 
 /* ---- tries ---- */
 
-static bool request_excludes(const struct wr_request *request, uint64_t id)
-{
-    wr_assert(id > 0);
-    for (size_t i = 0; i < request->id_count; i++) {
-        if (request->ids[i] == id) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* Under the mutex of the limits: its set waits for the upstreams that the
- * request would take. */
-static void request_wait(const struct wr_request *request)
-{
-    weir_upstreams *set = request->set;
-    const struct wr_candidate_upstream *candidates = set->candidates;
-    const enum wr_tier tier = wr_choose_find_tier(candidates, set->count);
-
-    wr_assert(request->state == REQUEST_QUEUED);
-    for (size_t i = 0; i < set->count; i++) {
-        if (candidates[i].tier == tier && !candidates[i].is_excluded) {
-            wr_limits_share_wait(&set->upstreams[i]->share, request->ticket,
-                                 set->round);
-        }
-    }
-}
-
-/* Chooses an upstream, and takes a place there, or waits for one. */
-static enum wr_choice request_choose(struct wr_request *request,
-                                     weir_upstream **ret)
-{
-    weir_upstreams *set = request->set;
-    weir_upstream_limits *limits = set->call->limits;
-    size_t index;
-
-    wr_limits_lock(limits);
-    if (request->ticket == 0) {
-        request->ticket = ++limits->last_ticket;
-    }
-    for (size_t i = 0; i < set->count; i++) {
-        weir_upstream *upstream = set->upstreams[i];
-        wr_upstream_describe(upstream, request->ticket, &set->candidates[i]);
-        set->candidates[i].is_excluded =
-            request_excludes(request, upstream->id);
-    }
-    const enum wr_choice choice =
-        wr_choose(set->options.balance, set->candidates, set->count,
-                  request->key, &set->random, &index);
-    if (choice == WR_CHOICE_MADE) {
-        wr_assert(index < set->count);
-        *ret = set->upstreams[index];
-        wr_limits_share_take(&(*ret)->share);
-    } else if (choice == WR_CHOICE_FULL && request->state == REQUEST_QUEUED) {
-        request_wait(request);
-    }
-    wr_limits_unlock(limits);
-    return choice;
-}
-
 static void request_connected(void *arg, int err, weir_transport *t);
 
 /* The factory of each try: an error after this is none of the upstream. */
@@ -254,7 +194,7 @@ static void request_note_try(struct wr_request *request,
     wr_assert(request->id_count < WR_TRIES_MAX + WR_EXCLUDED_MAX);
     request->try_count++;
     request->ids[request->id_count++] = upstream->id;
-    request->begun_ns = request_now(request);
+    request->begun_ns = wr_request_now(request);
     wr_upstream_ref(upstream);
     if (request->last) {
         wr_upstream_unref(request->last);
@@ -287,20 +227,6 @@ static void request_try(struct wr_request *request, weir_upstream *upstream)
     request_check_invariants(request);
 }
 
-/* True where this machine lacks something, maybe for a short time. */
-static bool request_is_shortage(int err)
-{
-    return err == -ENOMEM || err == -EMFILE || err == -ENFILE ||
-           err == -ENOBUFS;
-}
-
-/* True for errors that this machine is to blame for. */
-static bool request_is_own_error(int err)
-{
-    return request_is_shortage(err) || err == -EADDRNOTAVAIL ||
-           err == -ECANCELED;
-}
-
 /* The time of a request that is given up by its own limit is an upstream's
  * failure too: that one has not answered. */
 static void request_note_failure(struct wr_request *request, int err)
@@ -308,7 +234,7 @@ static void request_note_failure(struct wr_request *request, int err)
     const int why = request->cause < 0 ? request->cause : err;
 
     wr_assert(request->slot->upstream != NULL);
-    if (!request_is_own_error(why)) {
+    if (!wr_err_is_own(why)) {
         wr_upstream_note_failure(request->slot->upstream, WR_FAILURE_CONNECT,
                                  why);
     }
@@ -324,7 +250,7 @@ static void request_connected(void *arg, int err, weir_transport *t)
     wr_assert(set->connecting_count > 0);
     request->connecting = NULL;
     set->connecting_count--;
-    request->result.connect_ns = request_now(request) - request->begun_ns;
+    request->result.connect_ns = wr_request_now(request) - request->begun_ns;
     if (request->was_made) {
         wr_upstream_note_success(request->slot->upstream, WR_FAILURE_CONNECT);
     } else {
@@ -349,7 +275,7 @@ static enum wr_choice request_go_on(struct wr_request *request)
 {
     weir_upstream *upstream;
     const enum wr_choice choice = request->try_count < request->tries
-                                      ? request_choose(request, &upstream)
+                                      ? wr_request_choose(request, &upstream)
                                       : WR_CHOICE_NONE;
 
     wr_assert(request->cause == 0);
@@ -375,8 +301,8 @@ static int request_get_error(struct wr_request *request)
 /* Waits if the last try lacked something, and there is time. */
 static bool request_wait_if_short(struct wr_request *request)
 {
-    const uint64_t now_ns = request_now(request);
-    const bool is_short = request_is_shortage(request->err);
+    const uint64_t now_ns = wr_request_now(request);
+    const bool is_short = wr_err_is_shortage(request->err);
 
     if (is_short && request->short_until_ns == 0) {
         request->short_until_ns =
@@ -395,6 +321,23 @@ static bool request_wait_if_short(struct wr_request *request)
     request->short_wait_ns =
         wr_min_u64(2 * request->short_wait_ns, SHORT_WAIT_MOST_NS);
     return true;
+}
+
+/* Waits until the first checks of the upstreams that it would take have ended,
+ * but not longer than one check lasts. */
+static void request_wait_for_checks(struct wr_request *request)
+{
+    weir_upstreams *set = request->set;
+
+    wr_assert(wr_check_is_active(&set->check));
+    if (request->unchecked_until_ns == 0) {
+        request->unchecked_until_ns =
+            wr_add_sat(wr_request_now(request), set->check.plan.timeout_ns);
+    }
+    request_set_state(request, REQUEST_UNCHECKED);
+    wr_list_push_back(&set->unchecked, &request->queue_link);
+    request_arm(request, request->unchecked_until_ns);
+    request_check_invariants(request);
 }
 
 static void request_run(struct wr_ready *ready)
@@ -417,6 +360,8 @@ static void request_run(struct wr_ready *ready)
     }
     if (choice == WR_CHOICE_FULL) {
         err = request_enter_queue(request);
+    } else if (choice == WR_CHOICE_UNCHECKED) {
+        request_wait_for_checks(request);
     } else if (choice == WR_CHOICE_NONE) {
         err = request_get_error(request);
     }
@@ -450,7 +395,32 @@ static void request_serve_queue(weir_upstreams *set)
             request->cause = request_get_error(request);
             request_push_ready(request);
         }
-        is_full = is_full || (choice == WR_CHOICE_FULL && !excludes);
+        is_full = is_full || (choice != WR_CHOICE_MADE &&
+                              choice != WR_CHOICE_NONE && !excludes);
+    }
+}
+
+/* Ends a wait for checks. */
+static void request_leave_unchecked(struct wr_request *request)
+{
+    wr_assert(request->state == REQUEST_UNCHECKED);
+    wr_list_remove(&request->queue_link);
+    request_push_ready(request);
+}
+
+/* Those that wait for checks go on when there is nothing to wait for. */
+static void request_serve_unchecked(weir_upstreams *set)
+{
+    struct wr_list *link = set->unchecked.next;
+
+    wr_assert(wr_list_is_empty(&set->unchecked) || !set->is_closed);
+    while (link != &set->unchecked) {
+        struct wr_request *request =
+            wr_container_of(link, struct wr_request, queue_link);
+        link = link->next;
+        if (!wr_request_is_unchecked(request)) {
+            request_leave_unchecked(request);
+        }
     }
 }
 
@@ -459,6 +429,7 @@ void wr_requests_serve(weir_upstreams *set)
     weir_upstream_limits *limits = set->call->limits;
 
     set->round++;
+    request_serve_unchecked(set);
     request_serve_queue(set);
     wr_assert(set->round > 0);
     wr_limits_lock(limits);
@@ -484,6 +455,8 @@ static void request_give_up(struct wr_request *request, int cause)
         wr_upstreams_wake(request->set); /* to leave its turn to others */
     } else if (request->state == REQUEST_SHORT) {
         request_push_ready(request);
+    } else if (request->state == REQUEST_UNCHECKED) {
+        request_leave_unchecked(request);
     } else if (request->state == REQUEST_CONNECTING) {
         weir_pending_cancel(request->connecting);
     }
@@ -512,9 +485,14 @@ static void request_timer_expired(struct wr_timer *timer)
 
     wr_assert(request->state != REQUEST_READY);
     if (request->state == REQUEST_SHORT &&
-        request_now(request) < request->end_ns) {
+        wr_request_now(request) < request->end_ns) {
         request->err = 0;
         request_push_ready(request);
+        return;
+    }
+    if (request->state == REQUEST_UNCHECKED &&
+        wr_request_now(request) < request->end_ns) {
+        request_leave_unchecked(request);
         return;
     }
     if (request->state == REQUEST_QUEUED) {

@@ -18,6 +18,7 @@ enum wr_request_state {
     REQUEST_QUEUED,     /* no upstream has a place */
     REQUEST_CONNECTING, /* to an upstream */
     REQUEST_SHORT,      /* this machine lacks what a try needs */
+    REQUEST_UNCHECKED,  /* first checks of upstreams have not ended */
     REQUEST_ENDED,      /* done is being called */
     REQUEST_STATES,
 };
@@ -26,7 +27,8 @@ struct wr_request {
     struct weir_pending pending;
     weir_upstreams *set;
     struct wr_list link;       /* in set->requests */
-    struct wr_list queue_link; /* in set->queue while it is QUEUED */
+    struct wr_list queue_link; /* in set->queue while it is QUEUED, and in
+                                  set->unchecked while it is UNCHECKED */
     struct wr_ready ready;
     struct wr_timer timer;
     enum wr_request_state state; /* set by request_set_state() alone */
@@ -43,6 +45,7 @@ struct wr_request {
     uint64_t end_ns;    /* of the whole request; UINT64_MAX: no limit */
     uint64_t queued_ns; /* when it was queued */
     uint64_t begun_ns;  /* when the last try began */
+    uint64_t unchecked_until_ns; /* 0: it has waited for no check */
     uint64_t shortage_timeout_ns;
     uint64_t short_until_ns; /* 0: it has lacked nothing yet */
     uint64_t short_wait_ns;  /* until the next try */
@@ -61,5 +64,19 @@ void wr_request_init(struct wr_request *request, weir_upstreams *set);
 
 /* Starts a request that is complete; it holds a reference to the set. */
 void wr_request_start(struct wr_request *request);
+
+static inline uint64_t wr_request_now(const struct wr_request *request)
+{
+    return weir_loop_get_time(request->set->loop);
+}
+
+/* ---- request_choose.c ---- */
+
+/* Chooses an upstream, and takes a place there; a queued one waits for it. */
+enum wr_choice wr_request_choose(struct wr_request *request,
+                                 weir_upstream **ret);
+
+/* True if the request has to wait for first checks. */
+bool wr_request_is_unchecked(struct wr_request *request);
 
 #endif

@@ -84,6 +84,11 @@ static int set_check_add(const weir_upstreams *set,
     wr_require(!set->is_closed, -ESHUTDOWN);
     wr_require(options->weight <= WR_WEIGHT_MAX, -EINVAL);
     wr_require(options->tls || !shakes, -EINVAL);
+    wr_require(options->known_state == 0 ||
+                   (wr_check_is_active(&set->check) &&
+                    (options->known_state == WEIR_UPSTREAM_UP ||
+                     options->known_state == WEIR_UPSTREAM_DOWN)),
+               -EINVAL);
     return 0;
 }
 
@@ -149,6 +154,31 @@ static void set_tell(weir_upstreams *set, weir_upstream *upstream)
     }
 }
 
+/* The first upstream with a check that could not be made, which was not told;
+ * NULL: there is none. */
+static weir_upstream *set_find_skipped(const weir_upstreams *set)
+{
+    set_check_invariants(set);
+    for (size_t i = 0; i < set->count; i++) {
+        if (set->upstreams[i]->skipped_err < 0) {
+            return set->upstreams[i];
+        }
+    }
+    return NULL;
+}
+
+static void set_tell_skipped(weir_upstreams *set, weir_upstream *upstream)
+{
+    const int err = upstream->skipped_err;
+
+    wr_assert(err < 0);
+    upstream->skipped_err = 0;
+    if (set->options.check_skipped) {
+        set->options.check_skipped(set->options.changed_arg, upstream, err);
+        wr_loop_end_if_forked(set->loop);
+    }
+}
+
 static void set_run(struct wr_ready *ready)
 {
     weir_upstreams *set = wr_container_of(ready, weir_upstreams, ready);
@@ -158,6 +188,9 @@ static void set_run(struct wr_ready *ready)
     wr_requests_serve(set);
     while ((upstream = set_find_news(set))) {
         set_tell(set, upstream);
+    }
+    while ((upstream = set_find_skipped(set))) {
+        set_tell_skipped(set, upstream);
     }
     wr_assert(set->ref_count > 0);
     wr_upstreams_unref(set);

@@ -53,6 +53,7 @@ int wr_upstreams_make(weir_loop *loop, weir_upstream_limits *limits,
     set->ref_count = 1;
     wr_list_init(&set->requests);
     wr_list_init(&set->queue);
+    wr_list_init(&set->unchecked);
     wr_loop_pin(loop);
     *ret = set;
     return 0;

@@ -7,10 +7,19 @@
  */
 #include "upstream.h"
 
+#include "lib/base/shortage.h"
 #include "uring/alloc.h"
 
 #include <stdio.h>
 #include <string.h>
+
+/* Until a check that could not be made is tried again: at first, and at most,
+ * where the interval is not shorter. */
+#define SKIP_WAIT_FIRST_NS UINT64_C(100000000)
+#define SKIP_WAIT_MOST_NS  UINT64_C(1000000000)
+
+/* Room for a Host: a name, brackets, a port. */
+#define AUTHORITY_SIZE 320
 
 static void upstream_check_invariants(const weir_upstream *upstream)
 {
@@ -53,6 +62,9 @@ static enum wr_tier upstream_get_tier(const weir_upstream *upstream)
     switch (wr_upstream_get_state(upstream)) {
     case WEIR_UPSTREAM_UP:
         return upstream->is_backup ? WR_TIER_BACKUP : WR_TIER_PRIMARY;
+    case WEIR_UPSTREAM_CHECKING:
+        return upstream->is_backup ? WR_TIER_UNCHECKED_BACKUP
+                                   : WR_TIER_UNCHECKED;
     case WEIR_UPSTREAM_EJECTED:
         return upstream->is_backup ? WR_TIER_EJECTED_BACKUP : WR_TIER_EJECTED;
     default:
@@ -154,10 +166,28 @@ static void upstream_eject_expired(struct wr_timer *timer)
 
 /* ---- checks ---- */
 
+/* The interval, or less after a check that could not be made. */
+static uint64_t upstream_get_delay(const weir_upstream *upstream)
+{
+    const uint64_t interval_ns = upstream->set->check.plan.interval_ns;
+    uint64_t wait_ns = SKIP_WAIT_FIRST_NS;
+
+    wr_assert(interval_ns > 0);
+    if (upstream->skipped_count == 0) {
+        return interval_ns;
+    }
+    for (uint32_t i = 1;
+         i < upstream->skipped_count && wait_ns < SKIP_WAIT_MOST_NS; i++) {
+        wait_ns *= 2;
+    }
+    wait_ns = wr_min_u64(wait_ns, SKIP_WAIT_MOST_NS);
+    return wr_min_u64(wait_ns, interval_ns);
+}
+
 static void upstream_arm_check(weir_upstream *upstream)
 {
     weir_upstreams *set = upstream->set;
-    const uint64_t delay_ns = wr_health_next_ns(set->check.plan.interval_ns,
+    const uint64_t delay_ns = wr_health_next_ns(upstream_get_delay(upstream),
                                                 wr_random_next(&set->random));
 
     wr_assert(wr_probe_is_idle(&upstream->probe));
@@ -165,10 +195,29 @@ static void upstream_arm_check(weir_upstream *upstream)
                  wr_add_sat(weir_loop_get_time(set->loop), delay_ns));
 }
 
+/* A check could not be made for want of something here: it says nothing of the
+ * upstream. */
+static void upstream_note_skipped(weir_upstream *upstream, int err)
+{
+    wr_assert(wr_err_is_own(err));
+    upstream->counts.checks_skipped++;
+    if (upstream->skipped_count == 0) {
+        upstream->skipped_err = err;
+        wr_upstreams_wake(upstream->set);
+    }
+    upstream->skipped_count += upstream->skipped_count < UINT32_MAX;
+}
+
 /* A check has ended with 0, or has failed. */
 static void upstream_note_check(weir_upstream *upstream, int err)
 {
     wr_assert(err <= 0);
+    if (wr_err_is_own(err)) {
+        upstream_note_skipped(upstream, err);
+        return;
+    }
+    upstream->skipped_count = 0;
+    upstream->check_status = upstream->probe.status;
     if (err < 0) {
         upstream->counts.check_errors++;
         upstream->last_err = err;
@@ -208,8 +257,10 @@ static void upstream_check_expired(struct wr_timer *timer)
 
     upstream_check_invariants(upstream);
     wr_assert(!upstream->is_removed);
-    if (wr_probe_start(&upstream->probe, &upstream->target) < 0) {
-        upstream_arm_check(upstream); /* this machine lacks something */
+    const int err = wr_probe_start(&upstream->probe, &upstream->target);
+    if (err < 0) {
+        upstream_note_check(upstream, err);
+        upstream_arm_check(upstream);
         return;
     }
     upstream->set->probe_count++;
@@ -218,11 +269,22 @@ static void upstream_check_expired(struct wr_timer *timer)
 
 /* ---- life ---- */
 
+/* Writes "HOST:PORT". */
+static void upstream_write_place(const char *host, uint16_t port,
+                                 char buf[AUTHORITY_SIZE])
+{
+    const bool is_bare_inet6 = strchr(host, ':') && host[0] != '[';
+
+    wr_assert(host != NULL);
+    snprintf(buf, AUTHORITY_SIZE, is_bare_inet6 ? "[%s]:%u" : "%s:%u", host,
+             (unsigned)port);
+}
+
 /* The name that the program gave, or the text of its host and port, or of its
  * address, which is written to @buf. */
 static const char *
 upstream_write_name(const struct weir_upstream_options *options,
-                    char buf[WEIR_ADDRESS_TEXT_SIZE])
+                    char buf[AUTHORITY_SIZE])
 {
     struct weir_address address = {.len = 0};
 
@@ -230,11 +292,7 @@ upstream_write_name(const struct weir_upstream_options *options,
         return options->name;
     }
     if (options->host) {
-        snprintf(buf, WEIR_ADDRESS_TEXT_SIZE,
-                 strchr(options->host, ':') && options->host[0] != '['
-                     ? "[%s]:%u"
-                     : "%s:%u",
-                 options->host, (unsigned)options->port);
+        upstream_write_place(options->host, options->port, buf);
         return buf;
     }
     if (options->address) {
@@ -243,26 +301,97 @@ upstream_write_name(const struct weir_upstream_options *options,
                weir_address_parse_unix(options->path, &address) < 0) {
         return ""; /* it will be refused */
     }
-    return weir_address_format(&address, buf, WEIR_ADDRESS_TEXT_SIZE);
+    return weir_address_format(&address, buf, AUTHORITY_SIZE);
 }
 
-/* Fills an upstream that is all zero. The host follows its name. */
+/* Takes what a Host does not have off "HOST:PORT": the zone of an IPv6 address
+ * (RFC 6874, 1), and the port that is meant without one. */
+static void upstream_cut_place(char *place, const char *usual_port)
+{
+    char *zone = strchr(place, '%');
+    const char *end = strchr(place, ']');
+    const size_t port_len = strlen(usual_port);
+
+    if (zone && end && zone < end) {
+        memmove(zone, end, strlen(end) + 1);
+    }
+    const size_t len = strlen(place);
+    wr_assert(len > 0);
+    if (len > port_len && strcmp(place + len - port_len, usual_port) == 0) {
+        place[len - port_len] = '\0';
+    }
+}
+
+/* Writes the Host of checks by HTTP (RFC 9110, 7.2): whom the upstream's
+ * certificate names, or its host, with its port. Unix sockets have none. */
+static void
+upstream_write_authority(const struct weir_upstream_options *options,
+                         char buf[AUTHORITY_SIZE])
+{
+    const char *named = options->tls ? options->tls->server_hostname : NULL;
+    const struct weir_address *address = options->address;
+    const bool is_unix =
+        !options->host &&
+        (!address || address->storage.any.sa_family == AF_UNIX);
+
+    if (is_unix) {
+        snprintf(buf, AUTHORITY_SIZE, "%.255s", named ? named : "localhost");
+        return;
+    }
+    if (options->host || named) {
+        upstream_write_place(
+            named ? named : options->host,
+            options->host ? options->port : wr_address_port(address), buf);
+    } else {
+        weir_address_format(address, buf, AUTHORITY_SIZE);
+    }
+    upstream_cut_place(buf, options->tls ? ":443" : ":80");
+}
+
+static enum wr_health_state
+upstream_get_first_health(const weir_upstreams *set,
+                          const struct weir_upstream_options *options)
+{
+    wr_assert(options->known_state == 0 || wr_check_is_active(&set->check));
+    switch (options->known_state) {
+    case WEIR_UPSTREAM_UP:
+        return WR_HEALTH_UP;
+    case WEIR_UPSTREAM_DOWN:
+        return WR_HEALTH_DOWN;
+    default:
+        return wr_check_is_active(&set->check) && set->check.plan.starts_down
+                   ? WR_HEALTH_UNKNOWN
+                   : WR_HEALTH_UP;
+    }
+}
+
+/* Appends a text, with its end, to what is at *ret_end. */
+static char *upstream_append(char **ret_end, const char *text)
+{
+    char *copy = *ret_end;
+    const size_t size = strlen(text) + 1;
+
+    wr_assert(copy != NULL);
+    memcpy(copy, text, size);
+    *ret_end = copy + size;
+    return copy;
+}
+
+/* Fills an upstream that is all zero. */
 static int upstream_init(weir_upstream *upstream, weir_upstreams *set,
                          const struct weir_upstream_options *options,
-                         const char *name)
+                         const char *name, const char *authority)
 {
     const struct weir_upstreams_options *of_set = &set->options;
-    const size_t name_size = strlen(name) + 1;
-    const size_t host_size = options->host ? strlen(options->host) + 1 : 0;
-    char *host = options->host ? upstream->text + name_size : NULL;
+    char *end = upstream->text;
 
-    memcpy(upstream->text, name, name_size);
-    if (host) {
-        memcpy(host, options->host, host_size);
-    }
+    wr_assert(upstream->size > sizeof(*upstream));
+    upstream->name = upstream_append(&end, name);
+    authority = upstream_append(&end, authority);
+    const char *host =
+        options->host ? upstream_append(&end, options->host) : NULL;
     upstream->set = set;
     upstream->ref_count = 1;
-    upstream->name = upstream->text;
     upstream->weight = options->weight > 0 ? options->weight : 1;
     upstream->is_backup = options->is_backup;
     upstream->user = options->user;
@@ -273,11 +402,9 @@ static int upstream_init(weir_upstream *upstream, weir_upstreams *set,
     const bool is_checked = wr_check_is_active(&set->check);
     wr_health_init(&upstream->health, is_checked ? set->check.plan.rise : 1,
                    is_checked ? set->check.plan.fall : 1,
-                   is_checked && set->check.plan.starts_down);
-    wr_probe_init(&upstream->probe, set->loop, &set->check,
-                  (uint8_t *)upstream->text + name_size + host_size,
-                  host && !strchr(host, ':') ? host : "localhost",
-                  upstream_check_ended);
+                   upstream_get_first_health(set, options));
+    wr_probe_init(&upstream->probe, set->loop, &set->check, (uint8_t *)end,
+                  authority, upstream_check_ended);
     return wr_target_init(&upstream->target, set->loop, options, host,
                           of_set->resolve_ns);
 }
@@ -293,11 +420,17 @@ int wr_upstream_make(weir_upstreams *set,
                      const struct weir_upstream_options *options,
                      weir_upstream **ret)
 {
-    char buf[WEIR_ADDRESS_TEXT_SIZE];
+    char buf[AUTHORITY_SIZE];
+    char authority[AUTHORITY_SIZE] = "";
     const struct weir_allocator *allocator = &set->loop->counting;
     const char *name = upstream_write_name(options, buf);
     const size_t host_size = options->host ? strlen(options->host) + 1 : 0;
-    const size_t size = sizeof(weir_upstream) + strlen(name) + 1 + host_size +
+
+    if (set->check.plan.kind == WEIR_CHECK_HTTP) {
+        upstream_write_authority(options, authority);
+    }
+    const size_t size = sizeof(weir_upstream) + strlen(name) + 1 +
+                        strlen(authority) + 1 + host_size +
                         upstream_get_room(set);
 
     weir_upstream *upstream = wr_alloc(allocator, size);
@@ -310,7 +443,7 @@ int wr_upstream_make(weir_upstreams *set,
         wr_free(allocator, upstream, size);
         return err;
     }
-    err = upstream_init(upstream, set, options, name);
+    err = upstream_init(upstream, set, options, name, authority);
     if (err < 0) {
         wr_limits_share_close(&upstream->share);
         wr_free(allocator, upstream, size);

@@ -6,6 +6,7 @@
  *     upstream_call.c the program's calls on one upstream
  *     request_ask.c   the call that asks for a connection
  *     request.c       a connection that is asked for: queue, tries, done
+ *     request_choose.c  the choice of an upstream for it
  *     slot.c          a connection's place at an upstream
  *     upstream.c      one upstream: state, failures, checks
  *     set_life.c      the memory of a set, and when it is over
@@ -57,6 +58,7 @@ struct weir_upstreams {
 
     struct wr_list requests; /* struct wr_request: all */
     struct wr_list queue;    /* struct wr_request: those that wait for a slot */
+    struct wr_list unchecked; /* ... and those that wait for first checks */
     uint32_t queued_count;
     uint32_t excluding_count; /* of these: requests that exclude upstreams */
     uint32_t connecting_count;
@@ -72,6 +74,7 @@ struct wr_upstream_counts {
     uint64_t ejected;
     uint64_t checks;
     uint64_t check_errors;
+    uint64_t checks_skipped;
 };
 
 struct weir_upstream {
@@ -95,12 +98,16 @@ struct weir_upstream {
     struct wr_timer check_timer;
     enum weir_upstream_state told; /* to the program, or made by it */
     int last_err;
-    int failure_err; /* of the last failure of a connection */
-    int check_err;   /* of the last check that failed */
+    int failure_err;        /* of the last failure of a connection */
+    int check_err;          /* of the last check that failed */
+    uint32_t check_status;  /* of the last check, by HTTP; 0: none */
+    uint32_t skipped_count; /* checks in a row that could not be made */
+    int skipped_err;        /* of these, to be told; 0: it was */
     struct wr_upstream_counts counts;
     const char *name; /* in text */
     size_t size;      /* of all this */
-    char text[];      /* the name, the host, room for an answer */
+    char text[];      /* the name, the Host of checks by HTTP, the host, room
+                         for an answer */
 };
 
 /* ---- set_life.c ---- */

@@ -103,6 +103,8 @@ upstream_call_make_info(const weir_upstream *upstream, size_t size)
         .check_count = counts->checks,
         .check_error_count = counts->check_errors,
         .lookup_error_count = upstream->target.error_count,
+        .check_skipped_count = counts->checks_skipped,
+        .check_status = upstream->check_status,
     };
 }
 

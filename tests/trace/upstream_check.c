@@ -94,20 +94,6 @@ UNIT(upstream_checks, where_all_are_down_a_request_fails_at_once)
     expect_eq(ups_connect()->err, -EHOSTDOWN);
 }
 
-UNIT(upstream_checks, the_first_result_may_be_waited_for)
-{
-    plan.starts_down = true;
-    open_set(WEIR_CHECK_TCP, 1);
-    expect_eq(ups_info(0).state, WEIR_UPSTREAM_CHECKING);
-    expect_eq(ups_connect()->err, -EHOSTDOWN);
-    run_checks(0, 1);
-    expect_str_eq(ups.changes, "a:up ");
-    expect_eq(ups_info(0).warm_permille, 1000, "it never was down");
-    struct ups_end *end = ups_connect();
-    expect_eq(end->err, 0);
-    ups_leave(end, 0);
-}
-
 UNIT(upstream_checks, end_with_their_time)
 {
     plan.fall = 1;
@@ -240,7 +226,7 @@ UNIT(upstream_checks, http_asks_for_the_path_and_reads_the_status)
     plan.host = "db.example";
     open_set(WEIR_CHECK_HTTP, 1);
     struct fake_peer *peer = accept_check(0);
-    expect_said(peer, "GET /alive HTTP/1.0\r\nHost: db.example\r\n"
+    expect_said(peer, "GET /alive HTTP/1.1\r\nHost: db.example\r\n"
                       "User-Agent: weir\r\nConnection: close\r\n\r\n");
     say(peer, "HTTP/1.1 204 No Content\r\n\r\n");
     run_checks(0, 1);
@@ -264,7 +250,7 @@ UNIT(upstream_checks, http_asks_for_the_root_of_the_host_by_default)
         .host = "192.0.2.1",
         .port = 80});
     struct fake_peer *peer = accept_check(0);
-    expect_said(peer, "GET / HTTP/1.0\r\nHost: 192.0.2.1\r\n"
+    expect_said(peer, "GET / HTTP/1.1\r\nHost: 192.0.2.1\r\n"
                       "User-Agent: weir\r\nConnection: close\r\n\r\n");
     fake_peer_close(peer);
 }

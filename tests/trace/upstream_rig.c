@@ -6,6 +6,8 @@
  */
 #include "tests/trace/upstream_rig.h"
 
+#include <weir/error.h>
+
 struct ups ups;
 
 static void ups_changed(void *arg, weir_upstream *upstream,
@@ -25,12 +27,24 @@ static void ups_changed(void *arg, weir_upstream *upstream,
     }
 }
 
+static void ups_skipped(void *arg, weir_upstream *upstream, int err)
+{
+    const size_t len = strlen(ups.skips);
+    snprintf(ups.skips + len, sizeof(ups.skips) - len, "%s:%s ",
+             weir_upstream_get_name(upstream), weir_err_name(err));
+    if (ups.frees_when_changed) {
+        weir_upstreams_free(ups.set);
+        ups.set = NULL;
+    }
+}
+
 struct weir_upstreams_options ups_options(void)
 {
     return (struct weir_upstreams_options){
         .size = sizeof(struct weir_upstreams_options),
         .seed = 1,
-        .changed = ups_changed};
+        .changed = ups_changed,
+        .check_skipped = ups_skipped};
 }
 
 void ups_open(const struct weir_upstreams_options *options, int count)

@@ -34,6 +34,7 @@ struct ups {
     size_t end_count;
     char changes[256]; /* "a:down b:up " */
     int change_err;    /* of the last one */
+    char skips[256];   /* "a:EMFILE ": checks that could not be made */
     bool frees_when_changed;
     uint64_t start_ns;
     uint32_t start_fds;

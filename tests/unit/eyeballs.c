@@ -319,3 +319,17 @@ UNIT(eyeballs,
                   i < 2 ? -ENETUNREACH : -ECONNREFUSED);
     }
 }
+
+/* With descriptors or memory the address might have answered. */
+UNIT(eyeballs, the_error_is_a_lack_of_this_machine_where_there_is_one)
+{
+    static const int errs[] = {-ECONNREFUSED, -EADDRNOTAVAIL, -EMFILE, -ENOMEM};
+    init(0, 0, true);
+    add("6464");
+    for (size_t i = 0; i < 4; i++) {
+        expect_eq(try_at(0), i);
+        wr_eyeballs_fail(&eyeballs, i, errs[i], 0);
+        expect_eq(wr_eyeballs_get_error(&eyeballs),
+                  i < 2 ? -ECONNREFUSED : -EMFILE);
+    }
+}

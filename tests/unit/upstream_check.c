@@ -11,6 +11,7 @@
 #include <errno.h>
 
 static struct wr_check check;
+static uint32_t status; /* that the last verdict was about */
 
 static int read_plan(const struct weir_upstream_check *plan)
 {
@@ -35,13 +36,14 @@ static void expect_verdicts(const struct weir_upstream_check *plan,
                             const char *answer, const char *expected)
 {
     struct weir_upstream_check sized = *plan;
-    char got[64] = "";
+    char got[128] = "";
+    status = 0;
     sized.size = sizeof(sized);
     expect_eq(read_plan(&sized), 0);
     const size_t room = wr_check_get_room(&check);
     for (size_t len = 1; len <= strlen(answer) && len <= room; len++) {
         const enum wr_verdict verdict =
-            wr_check_judge(&check, (const uint8_t *)answer, len);
+            wr_check_judge(&check, (const uint8_t *)answer, len, &status);
         got[len - 1] = ".+-"[verdict];
         if (verdict != WR_VERDICT_MORE) {
             break;
@@ -100,6 +102,8 @@ UNIT(upstream_plan, refuses_what_makes_no_sense)
     expect_refused(&(struct weir_upstream_check){
         .expect = "abc", .expect_size = 3, .limit_bytes = 2});
     expect_refused(&(struct weir_upstream_check){.min_status = 400});
+    expect_refused(&(struct weir_upstream_check){.kind = WEIR_CHECK_HTTP,
+                                                 .limit_bytes = 11});
     expect_refused(&(struct weir_upstream_check){.path = ""});
     expect_refused(&(struct weir_upstream_check){.path = "/ HTTP/1.0"});
     expect_refused(&(struct weir_upstream_check){.host = "a\r\nb: c"});
@@ -140,8 +144,13 @@ UNIT(upstream_plan, a_status_is_read_from_its_line)
     expect_verdicts(&plan, "HTTP/1.1 200 OK", "...........+");
     expect_verdicts(&plan, "HTTP/1.0 399", "...........+");
     expect_verdicts(&plan, "HTTP/1.1 400", "...........-");
-    expect_verdicts(&plan, "HTTP/1.1 199", "...........-");
+    expect_eq(status, 400);
+    expect_verdicts(&plan, "HTTP/1.1 426 Upgrade Required", "...........-");
+    expect_eq(status, 426);
+    expect_verdicts(&plan, "HTTP/1.1 101", "...........-");
+    expect_verdicts(&plan, "HTTP/1.1 099", "...........-");
     expect_verdicts(&plan, "HTTP/2.0 200", ".....-");
+    expect_eq(status, 0, "it has none");
     expect_verdicts(&plan, "HTTP/1.x", ".......-");
     expect_verdicts(&plan, "HTTP/1.1 2x0", "..........-");
     expect_verdicts(&plan, "SSH-2.0", "-");
@@ -149,4 +158,21 @@ UNIT(upstream_plan, a_status_is_read_from_its_line)
     plan.max_status = 503;
     expect_verdicts(&plan, "HTTP/1.1 503", "...........+");
     expect_verdicts(&plan, "HTTP/1.1 200", "...........-");
+}
+
+/* RFC 9110, 15.2. */
+UNIT(upstream_plan, an_interim_answer_is_passed_over)
+{
+    struct weir_upstream_check plan = {.kind = WEIR_CHECK_HTTP};
+    expect_verdicts(&plan, "HTTP/1.1 103\r\n\r\nHTTP/1.1 200",
+                    "...........................+");
+    expect_verdicts(&plan, "HTTP/1.1 100 C\nA: b\n\nHTTP/1.0 503",
+                    "................................-");
+    expect_eq(status, 503);
+    expect_verdicts(&plan, "HTTP/1.1 102\r\n\r\nHTTP/1.1 103\r\n\r\nX",
+                    "................................-");
+    plan.limit_bytes = 20;
+    expect_verdicts(&plan, "HTTP/1.1 103\r\n\r\nHTTP/1.1 200",
+                    "...................-");
+    expect_verdicts(&plan, "HTTP/1.1 103 and no end", "...................-");
 }

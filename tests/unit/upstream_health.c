@@ -28,7 +28,7 @@ static void expect_states(struct wr_health *health, const char *results,
 UNIT(upstream_health, falls_and_rises_after_results_in_a_row)
 {
     struct wr_health health;
-    wr_health_init(&health, 2, 3, false);
+    wr_health_init(&health, 2, 3, WR_HEALTH_UP);
     expect_states(&health, "--+---", "uuuuud");
     expect_states(&health, "+-+-++", "dddddu");
     expect_states(&health, "+++--+", "uuuuuu");
@@ -37,24 +37,24 @@ UNIT(upstream_health, falls_and_rises_after_results_in_a_row)
 UNIT(upstream_health, the_first_result_decides_where_the_start_waits_for_it)
 {
     struct wr_health health;
-    wr_health_init(&health, 9, 9, true);
+    wr_health_init(&health, 9, 9, WR_HEALTH_UNKNOWN);
     expect_eq(health.state, WR_HEALTH_UNKNOWN);
     expect_states(&health, "+--", "uuu");
-    wr_health_init(&health, 2, 9, true);
+    wr_health_init(&health, 2, 9, WR_HEALTH_UNKNOWN);
     expect_states(&health, "-+-++", "ddddu");
 }
 
 UNIT(upstream_health, one_result_is_enough_with_1)
 {
     struct wr_health health;
-    wr_health_init(&health, 1, 1, false);
+    wr_health_init(&health, 1, 1, WR_HEALTH_UP);
     expect_states(&health, "-+-+", "dudu");
 }
 
 UNIT_ABORTS(upstream_health, a_rise_of_0_is_a_fault, "rise > 0")
 {
     struct wr_health health;
-    wr_health_init(&health, 0, 1, false);
+    wr_health_init(&health, 0, 1, WR_HEALTH_UP);
 }
 
 UNIT(upstream_health, checks_are_due_within_a_tenth_of_the_interval)

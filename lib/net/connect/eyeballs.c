@@ -8,6 +8,7 @@
  */
 #include "eyeballs.h"
 
+#include "lib/base/shortage.h"
 #include "uring/check.h"
 
 #include <errno.h>
@@ -219,15 +220,20 @@ static bool eyeballs_says_little(int err)
 int wr_eyeballs_get_error(const struct wr_eyeballs *eyeballs)
 {
     int first = 0;
+    int best = 0;
 
     for (size_t i = 0; i < eyeballs->count; i++) {
         const int err = eyeballs->candidates[i].err;
-        if (err < 0 && !eyeballs_says_little(err)) {
+        wr_assert(err <= 0);
+        if (wr_err_is_shortage(err)) {
             return err;
+        }
+        if (best == 0 && !eyeballs_says_little(err)) {
+            best = err;
         }
         first = first == 0 ? err : first;
     }
-    return first;
+    return best < 0 ? best : first;
 }
 
 size_t wr_eyeballs_count_errors(const struct wr_eyeballs *eyeballs)

@@ -101,7 +101,8 @@ void wr_eyeballs_try(struct wr_eyeballs *eyeballs, size_t index,
 void wr_eyeballs_fail(struct wr_eyeballs *eyeballs, size_t index, int err,
                       uint64_t now_ns);
 
-/* The most informative error of the candidates, 0 if none failed: the first
+/* The most informative error of the candidates, 0 if none failed: one that this
+ * machine is to blame for, as that address might have answered; else the first
  * error that is not just about a family or a route that this machine lacks. */
 int wr_eyeballs_get_error(const struct wr_eyeballs *eyeballs);
 

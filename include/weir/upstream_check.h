@@ -1,0 +1,92 @@
+/**
+ * @file upstream_check.h
+ * Active checks of the upstreams of a set (upstream.h): what they say to an
+ * upstream, how often, and how many of them change its state.
+ *
+ * @thread loop
+ * @suspends no
+ */
+#ifndef WEIR_UPSTREAM_CHECK_H
+#define WEIR_UPSTREAM_CHECK_H
+
+#include "base.h"
+
+WEIR_BEGIN_DECLS
+
+/** Kinds of checks. */
+enum weir_check_kind {
+    /** Connect, without TLS. */
+    WEIR_CHECK_TCP = 0,
+    /** Connect, and complete a TLS handshake. */
+    WEIR_CHECK_TLS,
+    /** Connect, send bytes, and expect bytes. */
+    WEIR_CHECK_TEXT,
+    /** Connect, send a GET request (HTTP/1.1, Connection: close), and look at
+     * the status of the answer that follows interim ones. */
+    WEIR_CHECK_HTTP,
+};
+
+/**
+ * Active checks of upstreams; zero is the default everywhere.
+ *
+ * Each upstream is checked as soon as it is added, and again after each
+ * interval. At most one check of an upstream is under way. Checks of texts and
+ * by HTTP use the upstream's TLS settings, if it has any.
+ *
+ * A check that this machine cannot make, for want of descriptors, memory,
+ * buffers, threads, ports or an address of its own, says nothing of the
+ * upstream: its state stays, the check is counted and told as skipped, and is
+ * made again after 100 ms, then after up to a second, or the interval if that
+ * is shorter.
+ */
+struct weir_upstream_check {
+    /** sizeof(struct weir_upstream_check). */
+    size_t size;
+    /** The kind of the checks. */
+    enum weir_check_kind kind;
+    /** The time from the end of a check to the next one, in nanoseconds, give
+     * or take a tenth by chance; 0: no checks. */
+    uint64_t interval_ns;
+    /** The time after which a check has failed, in nanoseconds; default 2 s. */
+    uint64_t timeout_ns;
+    /** Checks in a row that must succeed before an upstream that is down is up;
+     * default 2. */
+    uint32_t rise;
+    /** Checks in a row that must fail before an upstream that is up is down;
+     * default 3. */
+    uint32_t fall;
+    /** A new one is not chosen until its first check, which decides alone;
+     * requests wait for it, but no longer than timeout_ns, unless another one
+     * of its rank (weir_upstream_options.is_backup), or above, is up. By
+     * default it is up. */
+    bool starts_down;
+    /** WEIR_CHECK_TEXT: the bytes may be anywhere in the answer. */
+    bool expect_anywhere;
+    /** WEIR_CHECK_TEXT: bytes to send, copied; NULL: none. */
+    const void *send;
+    /** Number of bytes to send. */
+    size_t send_size;
+    /** WEIR_CHECK_TEXT: bytes that the answer must have, copied; NULL: any
+     * byte. */
+    const void *expect;
+    /** Number of bytes that the answer must have. */
+    size_t expect_size;
+    /** Bytes of an answer that are looked at; default 4096, for HTTP at least
+     * 12. */
+    uint32_t limit_bytes;
+    /** WEIR_CHECK_HTTP: the path, copied; default "/". */
+    const char *path;
+    /** WEIR_CHECK_HTTP: the Host of the request, copied; default the
+     * server_hostname of the upstream's TLS settings, or its host or address,
+     * with the port unless that is 80, or 443 with TLS; or "localhost" for a
+     * Unix socket. */
+    const char *host;
+    /** WEIR_CHECK_HTTP: the lowest status of a success; default 200. */
+    uint32_t min_status;
+    /** WEIR_CHECK_HTTP: the highest one; default 399. */
+    uint32_t max_status;
+};
+
+WEIR_END_DECLS
+
+#endif
