@@ -102,9 +102,9 @@ static bool copy_text(char **text)
 static bool inherit(struct config_route *route, const struct config_route *from)
 {
     char **texts[] = {&route->check_send, &route->check_expect,
-                      &route->check_path, &route->to_ca,
-                      &route->to_name,    &route->to_cert,
-                      &route->to_key};
+                      &route->check_path, &route->check_host,
+                      &route->to_ca,      &route->to_name,
+                      &route->to_cert,    &route->to_key};
     bool is_whole = true;
 
     *route = *from;
@@ -270,6 +270,7 @@ static void free_route(struct config_route *route)
     free(route->check_send);
     free(route->check_expect);
     free(route->check_path);
+    free(route->check_host);
     free(route->to_ca);
     free(route->to_name);
     free(route->to_cert);

@@ -43,6 +43,12 @@ enum config_check {
     CHECK_HTTP,
 };
 
+/* What becomes of clients before the first check of a target has ended. */
+enum config_unchecked {
+    UNCHECKED_WAIT,
+    UNCHECKED_USE,
+};
+
 enum config_header {
     HEADER_NONE,
     HEADER_V1,
@@ -89,6 +95,8 @@ struct config_route {
     char *check_send;
     char *check_expect;
     char *check_path;
+    char *check_host;
+    enum config_unchecked unchecked;
     char *to_ca;
     char *to_name;
     char *to_cert;

@@ -1,13 +1,15 @@
 /*
  * The new proxy asks with plain system calls, as it has no loop yet; the old
  * one answers with a task on its first loop. Descriptors go in pieces of one
- * byte each with as many as a message takes; a last byte ends them. One
+ * byte each with as many as a message takes, and what checks have found behind
+ * them; a last byte ends it all. One
  * successor is answered at a time: two that got the same sockets would both
  * serve, and only one of them could be replaced.
  */
 #include "handover.h"
 
 #include "admin.h"
+#include "states.h"
 #include "tools/common/console.h"
 
 #include "weir/error.h"
@@ -27,9 +29,11 @@
 #define FDS_AT_ONCE 64
 #define MORE        'F'
 #define OWN         'O' /* ... and the file of the socket is the old one's */
+#define STATES      'S' /* as many states of targets as a number says */
 #define LAST        '.'
 #define READY       'R'
 #define ANSWER_S    10 /* for the answer of the running proxy */
+#define STATES_MAX  (UINT64_C(1) << 20)
 
 /* For the running proxy to give an abstract name back. */
 #define NAME_TRIES 100
@@ -110,24 +114,48 @@ static char take_message(int peer, struct listeners *listeners)
     return byte;
 }
 
-int handover_take(const struct config *config, struct listeners *listeners)
+static bool take_bytes(int peer, void *ret, size_t size)
 {
-    const char *path = config->handover_path;
+    return recv(peer, ret, size, MSG_WAITALL) == (ssize_t)size;
+}
+
+/* Takes what checks of the running proxy have found. */
+static bool take_states(int peer, struct proxy *proxy)
+{
+    uint64_t count;
+
+    if (!take_bytes(peer, &count, sizeof(count)) || count > STATES_MAX ||
+        proxy->states) {
+        return false;
+    }
+    proxy->states = calloc(count + 1, sizeof(*proxy->states));
+    if (!proxy->states ||
+        !take_bytes(peer, proxy->states, count * sizeof(*proxy->states))) {
+        return false;
+    }
+    proxy->state_count = count;
+    return true;
+}
+
+void handover_take(struct proxy *proxy)
+{
+    const char *path = proxy->config->handover_path;
     const int peer = path ? connect_to(path) : -1;
     char byte;
 
+    proxy->predecessor = peer;
     if (peer < 0) {
-        return -1;
+        return;
     }
     do {
-        byte = take_message(peer, listeners);
-    } while (byte == MORE || byte == OWN);
+        byte = take_message(peer, proxy->listeners);
+    } while (byte == MORE || byte == OWN ||
+             (byte == STATES && take_states(peer, proxy)));
     if (byte != LAST) {
         say("handover: the running proxy gave its sockets up half-way");
         close(peer);
-        return -1;
+        proxy->predecessor = -1;
     }
-    return peer;
 }
 
 /* ---- the old one ---- */
@@ -166,10 +194,30 @@ static bool may_succeed(const struct worker *worker, const weir_writer *writer)
     return !worker->has_successor;
 }
 
+/* What the checks of this thread have found: all look at the same targets. */
+static int give_states(const struct worker *worker, weir_writer *writer)
+{
+    struct states_one *states;
+    const int64_t gathered = states_gather(worker, &states);
+    const uint64_t count = gathered > 0 ? (uint64_t)gathered : 0;
+    const char byte = STATES;
+    int err = weir_writer_write(writer, &byte, 1);
+
+    if (err == 0) {
+        err = weir_writer_write(writer, &count, sizeof(count));
+    }
+    if (err == 0 && count > 0) {
+        err = weir_writer_write(writer, states, count * sizeof(*states));
+    }
+    free(states);
+    return err;
+}
+
 /* 0 when the successor serves. */
-static int give_sockets(const struct listeners *listeners, weir_reader *reader,
+static int give_sockets(const struct worker *worker, weir_reader *reader,
                         weir_writer *writer)
 {
+    const struct listeners *listeners = worker->proxy->listeners;
     const char last = LAST;
     char answer = 0;
     int err = 0;
@@ -178,6 +226,9 @@ static int give_sockets(const struct listeners *listeners, weir_reader *reader,
         const struct listener *one = &listeners->all[i];
         err = send_some(writer, one->is_own_path ? OWN : MORE, one->fds,
                         one->fd_count);
+    }
+    if (err == 0) {
+        err = give_states(worker, writer);
     }
     if (err == 0) {
         err = weir_writer_write(writer, &last, 1);
@@ -198,7 +249,7 @@ static int hand_over(void *arg, weir_reader *reader, weir_writer *writer)
         return 0;
     }
     worker->has_successor = true;
-    if (give_sockets(worker->proxy->listeners, reader, writer) < 0) {
+    if (give_sockets(worker, reader, writer) < 0) {
         worker->has_successor = false;
         say("a successor has gone again; this proxy serves on");
         return 0;

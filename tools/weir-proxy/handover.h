@@ -13,9 +13,9 @@
 #include "listeners.h"
 #include "proxy.h"
 
-/* Asks a running proxy for its sockets, before the threads start. Returns the
- * connection to it, for handover_finish(); -1: there is none, or no path. */
-int handover_take(const struct config *config, struct listeners *listeners);
+/* Asks a running proxy for its sockets and for what its checks have found,
+ * before the threads start. Sets the predecessor, if there is one. */
+void handover_take(struct proxy *proxy);
 
 /* A worker listens. When all do, the program says so: on the console, to
  * systemd, to the predecessor; and the first worker waits for a successor. 0 or

@@ -156,6 +156,7 @@ static void free_workers(struct proxy *proxy)
 {
     free(proxy->workers);
     free(proxy->address_places);
+    free(proxy->states);
     targets_free_limits(proxy);
 }
 
@@ -178,7 +179,7 @@ static int serve(const struct config *config, struct contexts *contexts)
     proxy.memory_limit_bytes = config->memory_limit_bytes
                                    ? config->memory_limit_bytes
                                    : memory_default_limit(proxy.worker_count);
-    proxy.predecessor = handover_take(config, &listeners);
+    handover_take(&proxy);
     if (take_passed(&listeners) == 0 &&
         listeners_open(&listeners, config, proxy.worker_count) == 0) {
         code = run(&proxy, contexts);

@@ -76,6 +76,7 @@ static void add_target(struct target_sum *sum, const weir_upstream *upstream)
     sum->ejections += info.ejected_count;
     sum->checks += info.check_count;
     sum->check_errors += info.check_error_count;
+    sum->checks_skipped += info.check_skipped_count;
 }
 
 static size_t add_route(struct metrics *metrics, size_t service,
@@ -353,6 +354,9 @@ static void write_all_targets(const struct metrics *metrics, FILE *out)
          offsetof(struct target_sum, checks)},
         {"upstream_checks_failed_total", "counter", "Checks that failed.",
          offsetof(struct target_sum, check_errors)},
+        {"upstream_checks_skipped_total", "counter",
+         "Checks that could not be made, as this machine lacked something.",
+         offsetof(struct target_sum, checks_skipped)},
     };
 
     for (size_t i = 0; i < sizeof(families) / sizeof(families[0]); i++) {

@@ -23,6 +23,7 @@ struct target_sum {
     uint64_t ejections;
     uint64_t checks;
     uint64_t check_errors;
+    uint64_t checks_skipped;
 };
 
 struct metrics {

@@ -30,6 +30,7 @@
 struct admin;
 struct listeners;
 struct session;
+struct states_one;
 
 struct session_list {
     struct session *oldest; /* NULL: there is none */
@@ -45,6 +46,8 @@ struct places {
 
 /* What a worker has of a route: its targets. */
 struct route {
+    struct worker *worker;
+    const struct config_service *service;
     const struct config_route *config;
     weir_upstreams *upstreams;
 };
@@ -110,8 +113,11 @@ struct proxy {
     uint64_t memory_limit_bytes; /* of all threads */
     uint32_t ready_count;        /* the first worker's, as the next two */
     uint32_t ended_count;
-    weir_event *all_ended; /* set with the last of the others; or NULL */
-    int predecessor;       /* the proxy that this one replaces; -1: none */
+    weir_event *all_ended;     /* set with the last of the others; or NULL */
+    int predecessor;           /* the proxy that this one replaces; -1: none */
+    struct states_one *states; /* what its checks have found */
+    size_t state_count;
+    _Atomic uint64_t told_skipped_ns; /* of a check, by any thread; 0: none */
 };
 
 /* A worker's share of a limit of all, rounded up; 0: none. */

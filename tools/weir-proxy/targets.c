@@ -9,6 +9,7 @@
 
 #include "contexts.h"
 #include "session.h"
+#include "states.h"
 #include "tools/common/console.h"
 
 #include "weir/error.h"
@@ -17,6 +18,9 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* Between two lines about checks that could not be made. */
+#define SKIPPED_TOLD_NS UINT64_C(1000000000)
 
 /* ---- limits ---- */
 
@@ -133,6 +137,8 @@ static struct weir_upstream_check check_of(const struct config_route *config)
         .expect = expect,
         .expect_size = expect ? strlen(expect) : 0,
         .path = config->check_path,
+        .host = config->check_host,
+        .starts_down = config->unchecked == UNCHECKED_WAIT,
     };
 }
 
@@ -154,16 +160,68 @@ static const char *word_of(enum weir_upstream_state state)
     }
 }
 
+static const char *name_of(const struct route *route)
+{
+    return route->config->server_name ? route->config->server_name : "*";
+}
+
+static enum weir_upstream_state known_of(const struct route *route,
+                                         const struct config_target *target)
+{
+    const struct proxy *proxy = route->worker->proxy;
+
+    return states_find(proxy->states, proxy->state_count, route, target);
+}
+
+/* That the first check was good is no news. */
+static bool is_news(const struct route *route, const weir_upstream *upstream,
+                    const struct weir_upstream_info *info)
+{
+    return info->state != WEIR_UPSTREAM_UP || info->check_count != 1 ||
+           info->check_error_count > 0 ||
+           known_of(route, weir_upstream_get_user(upstream)) != 0;
+}
+
 /* Told by the first thread alone: all have the same targets. */
 static void tell_change(void *arg, weir_upstream *upstream,
                         enum weir_upstream_state state, int err)
 {
-    const struct worker *worker = arg;
+    const struct route *route = arg;
+    struct weir_upstream_info info = {.size = sizeof(info)};
+    char why[64] = "";
 
-    if (weir_thread_get_index(worker->thread) == 0 && !worker->is_draining) {
-        say("target %s is %s%s%s", weir_upstream_get_name(upstream),
-            word_of(state), err < 0 ? ": " : "",
-            err < 0 ? weir_strerror(err) : "");
+    if (weir_thread_get_index(route->worker->thread) != 0 ||
+        route->worker->is_draining ||
+        weir_upstream_get_info(upstream, &info) < 0 ||
+        !is_news(route, upstream, &info)) {
+        return;
+    }
+    if (state == WEIR_UPSTREAM_DOWN && info.check_status > 0) {
+        snprintf(why, sizeof(why), ": HTTP %u, not 200 to 399",
+                 (unsigned)info.check_status);
+    } else if (err < 0) {
+        snprintf(why, sizeof(why), ": %s", weir_strerror(err));
+    }
+    say("%s, route %s: target %s is %s%s", route->service->name, name_of(route),
+        weir_upstream_get_name(upstream), word_of(state), why);
+}
+
+/* A check could not be made. The threads lack the same as a rule: one line a
+ * second is enough, and all are counted. */
+static void tell_skipped(void *arg, weir_upstream *upstream, int err)
+{
+    const struct route *route = arg;
+    _Atomic uint64_t *told_ns = &route->worker->proxy->told_skipped_ns;
+    const uint64_t now_ns = weir_loop_get_time(route->worker->loop);
+    uint64_t before_ns = atomic_load(told_ns);
+
+    if (!route->worker->is_draining &&
+        (before_ns == 0 || now_ns > before_ns + SKIPPED_TOLD_NS) &&
+        atomic_compare_exchange_strong(told_ns, &before_ns, now_ns)) {
+        say("%s, route %s: target %s could not be checked, and stays as it "
+            "was: %s",
+            route->service->name, name_of(route),
+            weir_upstream_get_name(upstream), weir_strerror(err));
     }
 }
 
@@ -204,6 +262,7 @@ static int add_target(struct route *route, const struct config_target *target,
         .weight = (uint32_t)(target->weight > 0 ? target->weight : 1),
         .connection_limit = (uint32_t)target->limit,
         .is_backup = target->is_backup,
+        .known_state = known_of(route, target),
     };
     weir_upstream *added;
     const int err = weir_upstreams_add(route->upstreams, &options, &added);
@@ -217,6 +276,7 @@ static int add_target(struct route *route, const struct config_target *target,
 }
 
 int targets_make(struct worker *worker, struct route *route,
+                 const struct config_service *service,
                  const struct config_route *config, weir_tls_context *context)
 {
     const struct weir_upstream_check check = check_of(config);
@@ -233,11 +293,13 @@ int targets_make(struct worker *worker, struct route *route,
         .resolve_ns = config->resolve_ns > 0 ? config->resolve_ns : UINT64_MAX,
         .check = &check,
         .changed = tell_change,
-        .changed_arg = worker,
+        .check_skipped = tell_skipped,
+        .changed_arg = route,
         .limits = limits_of(worker->proxy, config),
     };
 
-    route->config = config;
+    *route =
+        (struct route){.worker = worker, .service = service, .config = config};
     int err = weir_upstreams_new(worker->loop, &options, &route->upstreams);
     for (size_t i = 0; i < config->target_count && err == 0; i++) {
         err = add_target(route, &config->targets[i], context);

@@ -21,6 +21,7 @@ void targets_free_limits(struct proxy *proxy);
 /* Makes the set of @route; @context is for targets with TLS, or NULL. 0, or a
  * negative error after a line that names the target. */
 int targets_make(struct worker *worker, struct route *route,
+                 const struct config_service *service,
                  const struct config_route *config, weir_tls_context *context);
 /* True if TLS of a target is to be begun by the session, as a header goes
  * before it: with these settings. */

@@ -14,6 +14,7 @@
 
 static const char *const balances[] = {"roundrobin", "leastconn", "random",
                                        "source",     "sni",       NULL};
+static const char *const unchecked_ways[] = {"wait", "use", NULL};
 static const char *const engines[] = {"auto", "uring", "poll", NULL};
 static const char *const headers_out[] = {"off", "v1", "v2", NULL};
 static const char *const headers_in[] = {"off", "v1", "v2", "any", NULL};
@@ -157,6 +158,12 @@ const struct word words[] = {
      .set = words_set_escaped, AT_ROUTE(check_expect)},
     {"check-path", "PATH", "that an http check asks for (/)",
      .set = words_set_path, AT_ROUTE(check_path)},
+    {"check-host", "NAME", "the Host of an http check (the target's)",
+     .set = words_set_host, AT_ROUTE(check_host)},
+    {"unchecked", "HOW",
+     "what a client does that finds only targets whose first check has not "
+     "ended: wait for it, at most check-timeout, or use them (wait)",
+     .set = words_set_choice, .choices = unchecked_ways, AT_ROUTE(unchecked)},
     {"to-ca", "FILE", "authorities of the targets' certificates (the system's)",
      .set = words_set_text, AT_ROUTE(to_ca)},
     {"to-name", "NAME", "of the targets' certificates (the target's host)",

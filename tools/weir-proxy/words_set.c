@@ -265,16 +265,32 @@ bool words_set_chosen_text(struct config *config, const struct word *word,
            words_set_text(config, word, value, why);
 }
 
+/* Can it stand in a line of a request by HTTP? */
+static bool is_plain(const char *text)
+{
+    for (; *text; text++) {
+        if ((unsigned char)*text <= ' ' || *text == 127) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool words_set_host(struct config *config, const struct word *word,
+                    const char *value, char *why)
+{
+    if (!is_plain(value)) {
+        return refuse(why, "%s is a name such as db.example, without spaces",
+                      word->name);
+    }
+    return words_set_text(config, word, value, why);
+}
+
 /* Of a request by HTTP. */
 bool words_set_path(struct config *config, const struct word *word,
                     const char *value, char *why)
 {
-    for (const char *c = value; *c; c++) {
-        if (*c <= ' ' || *c == 127) {
-            value = "";
-        }
-    }
-    if (value[0] != '/') {
+    if (value[0] != '/' || !is_plain(value)) {
         return refuse(why, "%s is a path such as /health, without spaces",
                       word->name);
     }

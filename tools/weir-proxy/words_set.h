@@ -23,6 +23,7 @@ word_set_fn words_set_size;
 word_set_fn words_set_time;
 word_set_fn words_set_choice;
 word_set_fn words_set_chosen_text;
+word_set_fn words_set_host;
 word_set_fn words_set_path;
 
 /* Words that do more. */

@@ -93,7 +93,8 @@ static int make_service(struct worker *worker, struct service *service,
     }
     int err = trust(service);
     for (size_t i = 0; i < config->route_count && err == 0; i++) {
-        err = targets_make(worker, &service->routes[i], &config->routes[i],
+        err = targets_make(worker, &service->routes[i], config,
+                           &config->routes[i],
                            contexts_of_route(contexts, index, i));
     }
     return err;

@@ -1,0 +1,272 @@
+"""Checks of weir-proxy's targets: who gets connections before the first one has
+ended, after a replacement, and while the proxy's machine lacks something.
+"""
+
+import contextlib
+import os
+import resource
+import signal
+import socket
+import tempfile
+import threading
+
+from harness import WAIT_S, equal, matches, read_line, run
+from proxy_wait import wait_until
+from proxying import Proxy, expect_reset, target
+from servers import Server, echoes, free_port, reset
+
+GOOD = b"HTTP/1.1 200 OK\r\n\r\n"
+BAD = b"HTTP/1.1 503 Busy\r\n\r\n"
+LONG = f"{WAIT_S}s"
+
+
+class Checked(Server):
+    """Answers requests of checks, by their path or in one way, when it is told
+    to; echoes what its clients send, and counts these."""
+
+    def __init__(self, answer, answers=None, at_once=True):
+        super().__init__(self.talk)
+        self.answer = answer
+        self.answers = answers or {}
+        self.may_answer = threading.Event()
+        if at_once:
+            self.may_answer.set()
+        self.requests = []
+        self.clients = 0
+
+    def talk(self, connection, _number):
+        data = connection.recv(65536)
+        if data.startswith(b"GET "):
+            self.requests.append(data)
+            self.may_answer.wait()
+            path = data.split()[1]
+            connection.sendall(self.answers.get(path, self.answer))
+            connection.recv(1)
+            return
+        self.clients += bool(data)
+        while data:
+            connection.sendall(data)
+            data = connection.recv(65536)
+
+
+def checked(*servers, check=("http", LONG), flags=()):
+    """The flags of a proxy that checks these targets."""
+    return ("tcp://127.0.0.1:0", ",".join(target(one) for one in servers),
+            "--check", check[0], "--check", check[1], *flags)
+
+
+def use(proxy, count):
+    for _ in range(count):
+        with proxy.connect() as client:
+            echoes(client)
+
+
+def told(proxy, part):
+    """The line with these words that it says, or has said at its start."""
+    for line in proxy.said:
+        if part in line:
+            return line
+    line = read_line(proxy.process.stderr)
+    while part not in line:
+        line = read_line(proxy.process.stderr)
+    return line
+
+
+def stay(proxy, count):
+    """This number of clients is connected, and not served."""
+    clients = [proxy.connect() for _ in range(count)]
+    for client in clients:
+        client.sendall(b"x")
+    wait_until(lambda: proxy.metric("connections_active") == count)
+    return clients
+
+
+# ---- before the first check has ended ----
+
+def test_no_connection_goes_to_a_target_that_fails_its_first_check():
+    for threads in (1, 3):
+        with Checked(BAD) as bad, Checked(GOOD) as good, Proxy(
+                *checked(bad, good), threads=threads) as proxy:
+            use(proxy, 800)
+            proxy.signal(signal.SIGHUP)
+            use(proxy, 100)
+            equal((bad.clients, good.clients), (0, 900), "clients")
+            equal(proxy.metric("upstream_up"), threads, "threads that use one")
+
+
+def test_clients_wait_for_the_first_check():
+    with Checked(GOOD, at_once=False) as server, Proxy(
+            *checked(server, flags=("--check-timeout", LONG))) as proxy:
+        clients = stay(proxy, 5)
+        reset(clients.pop())
+        wait_until(lambda: proxy.metric("connections_active") == 4)
+        equal(server.clients, 0, "clients before the check has ended")
+        equal(proxy.metric("upstream_up"), 0, "targets that are up")
+        server.may_answer.set()
+        for client in clients:
+            equal(client.recv(1), b"x", "what comes back")
+            client.close()
+        proxy.stop()
+        equal(sorted(proxy.reasons()), ["client-gone"] + ["done"] * 4,
+              "the log")
+
+
+def test_clients_wait_for_a_check_that_takes_300_ms():
+    with Checked(GOOD, at_once=False) as server, Proxy(
+            *checked(server, flags=("--check-timeout", LONG))) as proxy:
+        threading.Timer(0.3, server.may_answer.set).start()
+        use(proxy, 20)
+
+
+def test_a_check_that_is_late_or_never_answered_ends_the_wait():
+    for is_late in (True, False):
+        with Checked(GOOD, at_once=False) as server, Proxy(*checked(
+                server, flags=("--check-timeout", "300ms"))) as proxy:
+            expect_reset(proxy)
+            if is_late:
+                server.may_answer.set()
+            expect_reset(proxy)
+            server.may_answer.set()
+            proxy.stop_by(["no-target"] * 2)
+
+
+def test_who_waits_goes_to_the_first_target_that_is_good():
+    with Checked(GOOD, at_once=False) as late, \
+            Checked(GOOD, at_once=False) as good, Proxy(*checked(
+                late, good, flags=("--check-timeout", LONG))) as proxy:
+        clients = stay(proxy, 3)
+        good.may_answer.set()
+        for client in clients:
+            equal(client.recv(1), b"x", "what comes back")
+            client.close()
+        equal(late.clients, 0, "clients of the other")
+        late.may_answer.set()
+
+
+def test_targets_are_used_unchecked_where_that_is_said():
+    with Checked(BAD, at_once=False) as server, Proxy(*checked(
+            server, flags=("--check-timeout", LONG, "--unchecked",
+                           "use"))) as proxy:
+        use(proxy, 10)
+        equal(server.clients, 10, "clients")
+        server.may_answer.set()
+
+
+# ---- after a replacement ----
+
+@contextlib.contextmanager
+def replacing(*servers, flags=(), then=()):
+    """A proxy that checks these targets, and a function that replaces it by
+    one with flags that differ."""
+    with tempfile.TemporaryDirectory() as folder, \
+            contextlib.ExitStack() as stack:
+        listen = f"tcp://127.0.0.1:{free_port()}"
+        common = (listen, ",".join(target(one) for one in servers), "--check",
+                  "http", "--check", LONG, "--check-timeout", LONG,
+                  "--handover", os.path.join(folder, "handover"))
+        first = stack.enter_context(Proxy(*common, *flags, threads=2))
+
+        def replace():
+            second = stack.enter_context(Proxy(*common, *then, threads=3))
+            equal(first.finish(2 * WAIT_S)[0], 0, "exit status")
+            return second
+
+        yield first, replace
+
+
+def test_a_replacement_knows_what_checks_have_found():
+    with Checked(BAD) as bad, Checked(GOOD) as good, replacing(
+            bad, good) as (first, replace):
+        use(first, 800)
+        # Its own first checks end with the test: nobody waits for them.
+        bad.may_answer.clear()
+        good.may_answer.clear()
+        second = replace()
+        use(second, 800)
+        equal((bad.clients, good.clients), (0, 1600), "clients")
+        equal(second.metric("upstream_up"), 3, "threads that use one")
+        good.may_answer.set()
+        bad.may_answer.set()
+
+
+def test_a_replacement_that_checks_otherwise_begins_anew():
+    with Checked(BAD, {b"/other": GOOD}) as server, replacing(
+            server, then=("--check-path", "/other")) as (first, replace):
+        wait_until(lambda: first.metric("upstream_checks_failed_total") == 2)
+        expect_reset(first)
+        use(replace(), 10)
+        equal(server.clients, 10, "clients")
+
+
+# ---- what a check says ----
+
+def test_a_check_speaks_http_1_1_and_its_status_is_told():
+    with Checked(b"HTTP/1.1 426 Upgrade Required\r\n\r\n") as server, Proxy(
+            *checked(server, flags=("--name", "web", "--check-path",
+                                    "/ready"))) as proxy:
+        matches(told(proxy, " is down"),
+                f"web, route \\*: target {target(server)} is down: "
+                "HTTP 426, not 200 to 399")
+        equal(server.requests, [
+            b"GET /ready HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n"
+            b"User-Agent: weir\r\nConnection: close\r\n\r\n" % server.port],
+            "the request")
+        expect_reset(proxy)
+        proxy.stop_by(["no-target"])
+
+
+def test_the_host_of_a_check_may_be_told():
+    with Checked(GOOD) as server, Proxy(*checked(
+            server, flags=("--check-host", "app.example"))) as proxy:
+        use(proxy, 1)
+        matches(server.requests[0].decode(), "\r\nHost: app.example\r\n")
+
+
+# ---- while this machine lacks something ----
+
+class Pages:
+    """Connections to the operator's page, made before descriptors lack."""
+
+    def __init__(self, proxy, count):
+        host, port = proxy.admin.split("/")[2].split(":")
+        self.connections = [socket.create_connection((host, port),
+                                                     timeout=WAIT_S)
+                            for _ in range(count)]
+
+    def metric(self, name):
+        with self.connections.pop() as connection:
+            connection.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
+            page = b"".join(iter(lambda: connection.recv(65536), b""))
+        return sum(float(line.rsplit(b" ", 1)[1])
+                   for line in page.splitlines()
+                   if line.startswith(b"weir_proxy_" + name.encode() + b"{"))
+
+    def close(self):
+        for connection in self.connections:
+            connection.close()
+
+
+def test_a_lack_of_descriptors_makes_no_target_down():
+    with Checked(GOOD) as server, Proxy(*checked(
+            server, check=("http", "20ms"), flags=(
+                "--check-fall", "1"))) as proxy:
+        use(proxy, 1)
+        pid = proxy.process.pid
+        wait_until(lambda: proxy.metric("upstream_checks_total") > 2)
+        pages = Pages(proxy, 12)
+        before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (8, before[1]))
+        lacking = told(proxy, "could not be checked")
+        while pages.metric("upstream_checks_skipped_total") < 5:
+            threading.Event().wait(0.1)
+        equal(pages.metric("upstream_up"), 1, "targets that are up")
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
+        pages.close()
+        use(proxy, 5)
+        equal(proxy.metric("upstream_checks_failed_total"), 0, "bad checks")
+        matches(lacking, f"target {target(server)} could not be checked, and "
+                "stays as it was: Too many open files")
+        equal("is down" in proxy.stop(), False, "a target is down")
+
+
+run(globals())
