@@ -88,11 +88,12 @@ struct weir_tls_identity {
  * function of weir.
  *
  * The connection shows a certificate of the returned context: the identity for
- * the name, else the first certificate, unless that context refuses unknown
- * names. All other settings stay those of the connection's own context:
- * versions, suites, application protocols, client_auth, session tickets. No
- * certificate is shown when a session is resumed. The connection keeps a
- * reference to the returned context, which weir_tls_get_context() returns.
+ * the name and the client's kinds of keys, else the first certificate, unless
+ * that context refuses unknown names. All other settings stay those of the
+ * connection's own context: versions, suites, application protocols,
+ * client_auth, session tickets. No certificate is shown when a session is
+ * resumed. The connection keeps a reference to the returned context, which
+ * weir_tls_get_context() returns.
  *
  * @param user  choose_user of the options; borrowed
  * @param name  the requested name, as the client wrote it; NULL: no name;
@@ -189,8 +190,11 @@ struct weir_tls_options {
     const char *ciphers;
     /** Server: further certificates with their keys. For a requested name (SNI)
      * the first certificate for this name is used, beginning with the
-     * certificate above; that one is also used if none is for the name, or if
-     * the client asks for no name. */
+     * certificate above, whose key the client can use, by the signature
+     * algorithms that it offers, and with TLS 1.2 by its suites and curves: an
+     * ECDSA and an RSA certificate for one name serve all clients. The
+     * certificate above, or one that shares a name with it, is also used if
+     * none is for the name, or if the client asks for no name. */
     const struct weir_tls_identity *const *identities;
     /** Number of the identities. */
     size_t identity_count;

@@ -16,6 +16,8 @@ enum {
     HELLO_RANDOM = 32,      /* bytes of the random number */
     HELLO_SESSION_MAX = 32, /* bytes of a session identifier */
     HELLO_NAME = 0,         /* types of extensions */
+    HELLO_GROUPS = 10,
+    HELLO_SCHEMES = 13,
     HELLO_PROTOCOLS = 16,
     HELLO_EXTENDED_SECRET = 23,
     HELLO_TICKET = 35,
@@ -67,18 +69,19 @@ static bool hello_take_vector(struct wr_tls_hello_part *from, size_t size,
     return hello_take_number(from, size, &len) && hello_take(from, len, ret);
 }
 
-/* Takes suites and compression: a client's two lists, or a server's choice. */
-static bool hello_take_suites(struct wr_tls_hello_part *from, bool is_client)
+/* Takes suites and compression: a client's two lists, of which *ret is the
+ * first, or a server's choice. */
+static bool hello_take_suites(struct wr_tls_hello_part *from, bool is_client,
+                              struct wr_tls_hello_part *ret)
 {
-    struct wr_tls_hello_part suites;
     struct wr_tls_hello_part part;
 
     wr_assert(from->data != NULL);
     if (!is_client) {
         return hello_take(from, HELLO_CHOICE, &part);
     }
-    return hello_take_vector(from, 2, &suites) && suites.size > 0 &&
-           suites.size % 2 == 0 && hello_take_vector(from, 1, &part) &&
+    return hello_take_vector(from, 2, ret) && ret->size > 0 &&
+           ret->size % 2 == 0 && hello_take_vector(from, 1, &part) &&
            part.size > 0;
 }
 
@@ -101,7 +104,7 @@ static bool hello_take_message(struct wr_tls_hello_part *from, bool is_client,
         !hello_take_number(&body, 2, &version) ||
         !hello_take(&body, HELLO_RANDOM, &part) ||
         !hello_take_vector(&body, 1, &part) || part.size > HELLO_SESSION_MAX ||
-        !hello_take_suites(&body, is_client)) {
+        !hello_take_suites(&body, is_client, &ret->suites)) {
         return false;
     }
     ret->version = (uint16_t)version;
@@ -153,6 +156,10 @@ static bool hello_read_extension(size_t type, struct wr_tls_hello_part body,
     switch (type) {
     case HELLO_NAME:
         return !is_client || hello_read_name(body, &ret->name);
+    case HELLO_GROUPS:
+        return hello_keep(body, &ret->groups);
+    case HELLO_SCHEMES:
+        return hello_keep(body, &ret->schemes);
     case HELLO_PROTOCOLS:
         return hello_keep(body, &ret->protocols);
     case HELLO_EXTENDED_SECRET:

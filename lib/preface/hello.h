@@ -28,6 +28,9 @@ struct wr_tls_hello {
     struct wr_tls_hello_part name;      /* server name; 1 to 255 bytes */
     struct wr_tls_hello_part protocols; /* the body of ALPN */
     struct wr_tls_hello_part versions;  /* a client's supported_versions */
+    struct wr_tls_hello_part suites;    /* a client's, of two bytes each */
+    struct wr_tls_hello_part schemes;   /* the body of signature_algorithms */
+    struct wr_tls_hello_part groups;    /* the body of supported_groups */
     uint16_t version;                   /* legacy_version */
     bool lacks_extensions : 1;          /* no list of extensions */
     bool has_ticket : 1;                /* a TLS 1.2 ticket to be opened */

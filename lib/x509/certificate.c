@@ -168,6 +168,44 @@ bool wr_x509_is_for(const struct wr_x509 *x509, const char *host)
     return false;
 }
 
+static bool certificate_has_name(const struct wr_x509 *x509,
+                                 enum wr_x509_name_kind wanted,
+                                 struct wr_der text)
+{
+    struct wr_der names = x509->names;
+    struct wr_der name;
+    enum wr_x509_name_kind kind;
+
+    while (wr_x509_next_name(&names, &kind, &name)) {
+        if (kind != wanted || name.size != text.size) {
+            continue;
+        }
+        if (kind == WR_X509_NAME_IP
+                ? memcmp(name.data, text.data, text.size) == 0
+                : wr_x509_hostname_is_same((const char *)name.data,
+                                           (const char *)text.data,
+                                           text.size)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool wr_x509_shares_name(const struct wr_x509 *a, const struct wr_x509 *b)
+{
+    struct wr_der names = a->names;
+    struct wr_der name;
+    enum wr_x509_name_kind kind;
+
+    while (wr_x509_next_name(&names, &kind, &name)) {
+        if ((kind == WR_X509_NAME_IP || kind == WR_X509_NAME_DNS) &&
+            certificate_has_name(b, kind, name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* The last attribute with this number in a name; false: none. */
 static bool certificate_find_attribute(struct wr_der name, uint8_t number,
                                        struct wr_der *ret)

@@ -258,8 +258,8 @@ static bool strength_rate_rsa(struct wr_der key,
 
 /* Accepts P-256, P-384 and P-521. @params: the bytes behind an EC key's
  * identifier. */
-static enum wr_x509_strength strength_rate_curve(struct wr_der params,
-                                                 uint32_t *ret_extra_cost)
+static enum wr_x509_strength
+strength_rate_curve(struct wr_der params, struct wr_x509_key_strength *ret)
 {
     struct wr_der oid;
     uint8_t last = 0;
@@ -269,13 +269,15 @@ static enum wr_x509_strength strength_rate_curve(struct wr_der params,
         return WR_X509_WEAK_CURVE;
     }
     if (WR_DER_IS_OF(&oid, strength_oid_x962_curve, &last)) {
+        ret->curve = last == 7 ? WR_X509_CURVE_P256 : 0;
         return last == 7 ? WR_X509_STRONG : WR_X509_WEAK_CURVE;
     }
     if (!WR_DER_IS_OF(&oid, strength_oid_secg_curve, &last) ||
         (last != 34 && last != 35)) {
         return WR_X509_WEAK_CURVE;
     }
-    *ret_extra_cost = last == 34 ? STRENGTH_EXTRA_P384 : STRENGTH_EXTRA_P521;
+    ret->curve = last == 34 ? WR_X509_CURVE_P384 : WR_X509_CURVE_P521;
+    ret->extra_cost = last == 34 ? STRENGTH_EXTRA_P384 : STRENGTH_EXTRA_P521;
     return WR_X509_STRONG;
 }
 
@@ -325,7 +327,6 @@ bool wr_x509_strength_of_key(struct wr_der info,
     struct wr_der oid;
     struct wr_der params;
     struct wr_der key;
-    bool is_pss_alone = false;
     uint8_t last = 0;
 
     *ret = (struct wr_x509_key_strength){.strength = WR_X509_WEAK_ALGORITHM,
@@ -334,13 +335,13 @@ bool wr_x509_strength_of_key(struct wr_der info,
     if (!strength_read_key(info, &oid, &params, &key)) {
         return false;
     }
-    if (strength_is_rsa(&oid, &is_pss_alone)) {
+    if (strength_is_rsa(&oid, &ret->is_pss_alone)) {
         ret->kind = WR_X509_KEY_RSA;
         return strength_rate_rsa(key, ret);
     }
     if (WR_DER_IS_OF(&oid, strength_oid_ec_key, &last) && last == 1) {
         ret->kind = WR_X509_KEY_CURVE;
-        ret->strength = strength_rate_curve(params, &ret->extra_cost);
+        ret->strength = strength_rate_curve(params, ret);
     } else if (WR_DER_IS_OF(&oid, strength_oid_edwards, &last) && last == 112) {
         ret->kind = WR_X509_KEY_EDWARDS;
         ret->strength = WR_X509_STRONG;

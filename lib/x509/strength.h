@@ -33,6 +33,13 @@ enum wr_x509_key_kind {
     WR_X509_KEY_OTHER, /* unknown here: it verifies nothing */
 };
 
+/* Strong curves, by their numbers at IANA. */
+enum {
+    WR_X509_CURVE_P256 = 23,
+    WR_X509_CURVE_P384 = 24,
+    WR_X509_CURVE_P521 = 25,
+};
+
 /* A strong signature. */
 struct wr_x509_signature_kind {
     enum wr_x509_key_kind key;
@@ -46,6 +53,8 @@ struct wr_x509_key_strength {
     enum wr_x509_strength strength;
     enum wr_x509_key_kind kind;
     uint32_t rsa_bits; /* 0: another key */
+    bool is_pss_alone; /* as below */
+    uint16_t curve;    /* a strong one; 0: another key */
     /* How much more than P-256 or RSA a verification takes, in units of one. */
     uint32_t extra_cost;
 };

@@ -14,7 +14,10 @@ from servers import Server
 folder = tempfile.TemporaryDirectory()
 
 
-def make_certificate(name, cn, issuer=None):
+CURVE = ("ec", "-pkeyopt", "ec_paramgen_curve:P-256")
+
+
+def make_certificate(name, cn, issuer=None, kind=CURVE):
     """A key and a certificate for a name, in one file; by an authority of the
     folder, or signed by itself."""
     need("openssl")
@@ -26,9 +29,8 @@ def make_certificate(name, cn, issuer=None):
         usage = ["-addext", "basicConstraints=CA:FALSE",
                  "-addext", "keyUsage=digitalSignature",
                  "-addext", "extendedKeyUsage=serverAuth,clientAuth"]
-    outcome = command("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
-                      "ec_paramgen_curve:P-256", "-nodes", "-days", "30",
-                      "-subj", f"/CN={cn}", "-addext",
+    outcome = command("openssl", "req", "-x509", "-newkey", *kind, "-nodes",
+                      "-days", "30", "-subj", f"/CN={cn}", "-addext",
                       f"subjectAltName=DNS:{cn},IP:127.0.0.1", "-keyout",
                       f"{base}.key", "-out", f"{base}.crt", *usage, *flags)
     equal(outcome.status, 0, f"openssl, which said {outcome.err!r}")

@@ -135,6 +135,8 @@ leaf good-wildcard "${plain}subjectAltName=DNS:*.example.org\n"
 leaf good-ip "${plain}subjectAltName=IP:127.0.0.1,IP:::1\n"
 leaf good-idna "${plain}subjectAltName=DNS:xn--bcher-kva.example\n"
 keyed good-rsa rsa:2048
+wild="subjectAltName=DNS:*.example.org\n"
+host=$wild keyed good-wildcard-rsa rsa:2048
 keyed good-ed25519 ed25519
 below good-chain "$authority"
 cp good-chain.crt orphan.pem # without its issuer

@@ -385,6 +385,13 @@ int wr_tls_context_choose_protocol(const weir_tls_context *context,
     return 0; /* it has its list from the beginning */
 }
 
+uint8_t wr_tls_context_lacking_kinds(const weir_tls_context *context,
+                                     const struct wr_tls_offer *offer)
+{
+    cr_assert(context->is_server && offer);
+    return 0; /* it has one certificate */
+}
+
 int wr_tls_context_choose_without_extensions(weir_tls_context *context,
                                              WOLFSSL *ssl, uint8_t *ret_alert)
 {

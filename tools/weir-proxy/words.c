@@ -63,7 +63,7 @@ const struct word words[] = {
      .scope = SCOPE_SERVICE, .set = words_say_listen},
     {"name", "TEXT", "of the service, in the log and the metrics",
      .set = words_set_text, AT_SERVICE(name)},
-    {"cert", "FILE", "certificate and chain; again: another one, chosen by SNI",
+    {"cert", "FILE", "certificate and chain; again: another, by SNI and key",
      .set = words_say_cert, AT_SERVICE(certs)},
     {"key", "FILE", "the key of the cert before (in its file)",
      .scope = SCOPE_SERVICE, .set = words_say_key},

@@ -13,6 +13,7 @@
 struct WOLFSSL;
 struct WOLFSSL_SESSION;
 struct wr_secure_ops;
+struct wr_tls_offer;
 struct wr_tls_verdict;
 
 /* The settings of one connection; the context has the rest. */
@@ -61,6 +62,10 @@ WEIR_MUST_USE int
 wr_tls_context_choose_protocol(const weir_tls_context *context,
                                struct WOLFSSL *ssl, const uint8_t *data,
                                size_t size);
+
+/* Server: the kinds of keys that a client with this hello cannot use. */
+uint8_t wr_tls_context_lacking_kinds(const weir_tls_context *context,
+                                     const struct wr_tls_offer *offer);
 
 /* Logs the TLS 1.3 secret with wolfSSL's number @id, if the context has a key
  * log. Exists only with HAVE_SECRET_CALLBACK. */

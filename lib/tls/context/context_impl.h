@@ -8,6 +8,7 @@
 
 #include "context.h"
 #include "lib/x509/trust.h"
+#include "offer.h"
 #include "revocation.h"
 #include "ticket.h"
 #include "verdict.h"
@@ -32,7 +33,9 @@ struct wr_tls_identity {
     long key_size;
     uint8_t *leaf; /* DER; the names are read from it */
     size_t leaf_size;
-    bool is_rsa;                    /* the key's kind; false: elliptic curve */
+    bool is_rsa;     /* the key's kind; false: elliptic curve */
+    bool is_default; /* the first one, or one that shares a name with it */
+    uint8_t kind;    /* of the key, among those of offer.h */
     struct wr_tls_rsa_key *rsa_key; /* NULL: wolfSSL signs */
 };
 
@@ -59,6 +62,8 @@ struct weir_tls_context {
     /* Suites for certificates whose key is of the other kind than the first
      * certificate's; NULL: none. */
     char *suites_of_others;
+    uint32_t old_suites;        /* of TLS 1.2 (suites.h) */
+    bool has_newest;            /* TLS 1.3 */
     weir_tls_choose_fn *choose; /* or NULL */
     void *choose_user;
     struct wr_tls_ticket_keys ticket_keys; /* under the mutex */

@@ -1,6 +1,8 @@
 /*
  * A server's certificate is chosen by the name that a client asks for (SNI),
  * from the certificates of the context or of a context that the program names.
+ * Of several for a name it is the first with a key that the client can use
+ * (offer.h).
  *
  * Each certificate is read and tried when its context is made, so a handshake
  * only copies good ones into its connection. Names are compared by a client's
@@ -59,6 +61,25 @@ static struct wr_tls_identity *context_names_newest(weir_tls_context *context)
     return &context->identities[context->identity_count - 1];
 }
 
+/* Notes of a leaf what the choice needs. */
+static int context_names_look_at(const weir_tls_context *context,
+                                 struct wr_tls_identity *identity)
+{
+    const struct wr_tls_identity *first = &context->identities[0];
+    struct wr_x509 x509;
+    struct wr_x509 first_x509;
+
+    if (wr_x509_read(&x509, identity->leaf, identity->leaf_size) < 0 ||
+        wr_x509_read(&first_x509, first->leaf, first->leaf_size) < 0) {
+        return WEIR_ETLSFILE;
+    }
+    identity->is_rsa = x509.key.rsa_bits > 0;
+    identity->kind = wr_tls_offer_kind_of(&x509.key);
+    identity->is_default =
+        identity == first || wr_x509_shares_name(&first_x509, &x509);
+    return 0;
+}
+
 static int context_names_use_chain(weir_tls_context *context,
                                    const uint8_t *data, long size)
 {
@@ -68,11 +89,7 @@ static int context_names_use_chain(weir_tls_context *context,
     wr_assert(!identity->chain);
     identity->chain_size = size;
     if (err == 0) {
-        struct wr_x509 x509;
-        err = wr_x509_read(&x509, identity->leaf, identity->leaf_size) < 0
-                  ? WEIR_ETLSFILE
-                  : 0;
-        identity->is_rsa = err == 0 && x509.key.rsa_bits > 0;
+        err = context_names_look_at(context, identity);
     }
     return err < 0 ? err : context_names_copy(data, size, &identity->chain);
 }
@@ -209,21 +226,39 @@ static int context_names_install(const weir_tls_context *context,
                : -ENOMEM;
 }
 
-/* The first certificate for @host, or NULL. */
-static const struct wr_tls_identity *
-context_names_find(const weir_tls_context *context, const char *host)
+/* True if it is for @host; NULL: for a client without a name that is known. */
+static bool context_names_is_for(const struct wr_tls_identity *identity,
+                                 const char *host)
 {
     struct wr_x509 x509;
+
+    return !host ? identity->is_default
+                 : wr_x509_read(&x509, identity->leaf, identity->leaf_size) ==
+                           0 &&
+                       wr_x509_is_for(&x509, host);
+}
+
+/* Of the certificates for @host the first with a key that the client can use;
+ * else the first, or NULL. */
+static const struct wr_tls_identity *
+context_names_find(const weir_tls_context *context, const char *host,
+                   uint8_t lacking_kinds)
+{
+    const struct wr_tls_identity *found = NULL;
 
     wr_assert(context->identity_count > 0);
     for (size_t i = 0; i < context->identity_count; i++) {
         const struct wr_tls_identity *identity = &context->identities[i];
-        if (wr_x509_read(&x509, identity->leaf, identity->leaf_size) == 0 &&
-            wr_x509_is_for(&x509, host)) {
+        const bool is_usable = !(identity->kind & lacking_kinds);
+        if ((found && !is_usable) || !context_names_is_for(identity, host)) {
+            continue;
+        }
+        if (is_usable) {
             return identity;
         }
+        found = identity;
     }
-    return NULL;
+    return found;
 }
 
 /* Installs the certificate of @from for @host. The connection has the first
@@ -233,18 +268,20 @@ static int context_names_show(const weir_tls_context *context,
                               const weir_tls_context *from, const char *host,
                               WOLFSSL *ssl)
 {
+    const struct wr_tls_verdict *verdict = wr_tls_context_verdict_of(ssl);
+    const uint8_t lacking = verdict->lacking_kinds;
     const struct wr_tls_identity *identity =
-        host ? context_names_find(from, host) : NULL;
+        host ? context_names_find(from, host, lacking) : NULL;
 
     wr_assert(from->is_server);
     if (host && !identity && from->refuses_unknown_names) {
         return WEIR_ETLSNONAME;
     }
     if (!identity) {
-        identity = &from->identities[0];
+        identity = context_names_find(from, NULL, lacking);
     }
-    return identity == &context->identities[0] &&
-                   !wr_tls_context_verdict_of(ssl)->has_chosen
+    wr_assert(identity != NULL); /* the first one is a default */
+    return identity == &context->identities[0] && !verdict->has_chosen
                ? 0
                : context_names_install(context, identity, ssl);
 }
@@ -319,6 +356,13 @@ static int context_names_callback(WOLFSSL *ssl, int *ret_alert, void *arg)
     return alert_fatal;
 }
 
+uint8_t wr_tls_context_lacking_kinds(const weir_tls_context *context,
+                                     const struct wr_tls_offer *offer)
+{
+    wr_assert(context->is_server);
+    return wr_tls_offer_lacks(offer, context->has_newest, context->old_suites);
+}
+
 bool wr_tls_context_asks(const weir_tls_context *context)
 {
     wr_assert(context->is_server || !context->choose);
@@ -367,6 +411,8 @@ int wr_tls_context_load_names(weir_tls_context *context,
     };
 
     context->refuses_unknown_names = options->refuse_unknown_names;
+    context->old_suites = wr_tls_suites_mask(options->ciphers);
+    context->has_newest = options->max_version != WEIR_TLS_1_2;
     context->choose = options->choose;
     context->choose_user = options->choose_user;
     if (!context->is_server) {

@@ -163,6 +163,69 @@ int wr_tls_suites_select(const char *list, bool is_rsa, char *ret, size_t size)
     }
 }
 
+/* ---- numbers ---- */
+
+struct suites_old {
+    const char *name;
+    uint16_t number;
+};
+
+static const struct suites_old suites_old[] = {
+    {SUITES_OLD "ECDSA_WITH_AES_128_GCM_SHA256", 0xc02b},
+    {SUITES_OLD "ECDSA_WITH_AES_256_GCM_SHA384", 0xc02c},
+    {SUITES_OLD "ECDSA_WITH_CHACHA20_POLY1305_SHA256", 0xcca9},
+    {SUITES_OLD "RSA_WITH_AES_128_GCM_SHA256", 0xc02f},
+    {SUITES_OLD "RSA_WITH_AES_256_GCM_SHA384", 0xc030},
+    {SUITES_OLD "RSA_WITH_CHACHA20_POLY1305_SHA256", 0xcca8},
+};
+
+#define SUITES_OLD_COUNT (sizeof(suites_old) / sizeof(*suites_old))
+
+uint32_t wr_tls_suites_mask(const char *list)
+{
+    const char *at = list ? list : SUITES_ALL;
+    uint32_t mask = 0;
+
+    for (;;) {
+        const size_t len = strcspn(at, ":");
+        for (size_t i = 0; i < SUITES_OLD_COUNT; i++) {
+            if (strlen(suites_old[i].name) == len &&
+                memcmp(suites_old[i].name, at, len) == 0) {
+                mask |= 1u << i;
+            }
+        }
+        if (at[len] == '\0') {
+            return mask;
+        }
+        at += len + 1;
+    }
+}
+
+uint32_t wr_tls_suites_mask_of(const uint8_t *numbers, size_t size)
+{
+    uint32_t mask = 0;
+
+    wr_assert(size % 2 == 0);
+    for (size_t at = 0; at < size; at += 2) {
+        for (size_t i = 0; i < SUITES_OLD_COUNT; i++) {
+            if (suites_old[i].number == (numbers[at] << 8 | numbers[at + 1])) {
+                mask |= 1u << i;
+            }
+        }
+    }
+    return mask;
+}
+
+bool wr_tls_suites_has_kind(uint32_t mask, bool is_rsa)
+{
+    for (size_t i = 0; i < SUITES_OLD_COUNT; i++) {
+        if ((mask >> i & 1u) && suites_fit(suites_old[i].name, is_rsa)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* ---- groups ---- */
 
 static const struct suites_group *suites_find_group(const char *name,

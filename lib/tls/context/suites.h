@@ -32,6 +32,13 @@ WEIR_MUST_USE int wr_tls_suites_use(struct WOLFSSL_CTX *ctx, const char *list);
 WEIR_MUST_USE int wr_tls_suites_select(const char *list, bool is_rsa, char *ret,
                                        size_t size);
 
+/* The suites of TLS 1.2 of a checked list (NULL: the default list), a bit each;
+ * and those among @size bytes of IANA's numbers. */
+uint32_t wr_tls_suites_mask(const char *list);
+uint32_t wr_tls_suites_mask_of(const uint8_t *numbers, size_t size);
+/* True if there is a suite for this kind of key. */
+bool wr_tls_suites_has_kind(uint32_t mask, bool is_rsa);
+
 /* Bytes of the default list, and a NUL. */
 #define WR_TLS_SUITES_SIZE 384u
 

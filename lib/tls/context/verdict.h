@@ -32,8 +32,9 @@ struct wr_tls_verdict {
     bool is_judged;   /* the peer's certificates were verified, once */
     bool is_accepted; /* they are good */
     enum wr_x509_key_kind key_kind; /* of the accepted leaf; else OTHER */
-    bool has_none;   /* a client that need not show any has none */
-    bool has_chosen; /* a certificate was chosen for this client */
+    bool has_none;         /* a client that need not show any has none */
+    bool has_chosen;       /* a certificate was chosen for this client */
+    uint8_t lacking_kinds; /* of keys, which the client cannot use (offer.h) */
     bool knows_asked_name;
     /* Digest of the name that a client with a TLS 1.2 ticket asks for; the
      * engine reads the name before wolfSSL reads the hello. */

@@ -13,6 +13,7 @@
 #include "engine_impl.h"
 #include "lib/preface/hello.h"
 #include "lib/tls/context/context.h"
+#include "lib/tls/context/offer.h"
 
 #include <string.h>
 
@@ -38,9 +39,18 @@ static enum wr_tls_engine_first
 engine_hello_set_up(struct wr_tls_engine *engine,
                     const struct wr_tls_hello *hello)
 {
+    const struct wr_tls_offer offer = {
+        .suites = {hello->suites.data, hello->suites.size},
+        .schemes = {hello->schemes.data, hello->schemes.size},
+        .groups = {hello->groups.data, hello->groups.size},
+        .versions = {hello->versions.data, hello->versions.size},
+    };
+
     wr_assert(engine->is_server && !engine->verdict.has_chosen);
     engine->owes_change = hello->has_session;
     engine->offers_early = hello->has_early_data;
+    engine->verdict.lacking_kinds =
+        wr_tls_context_lacking_kinds(engine->context, &offer);
     if (hello->has_ticket) {
         engine->verdict.knows_asked_name =
             wr_tls_ticket_digest_name(hello->name.data, hello->name.size,

@@ -1,0 +1,145 @@
+/*
+ * Numbers are IANA's. With TLS 1.3 a scheme of ECDSA names its curve (RFC 8446,
+ * 4.2.3); with TLS 1.2 it names the hash alone, and a client tells its curves
+ * by its groups (RFC 8422, 4).
+ */
+#include "offer.h"
+
+#include "suites.h"
+#include "uring/check.h"
+
+enum {
+    OFFER_CURVES = WR_TLS_OFFER_P256 | WR_TLS_OFFER_P384 | WR_TLS_OFFER_P521,
+    OFFER_ALL_RSA = WR_TLS_OFFER_RSA | WR_TLS_OFFER_RSA_PSS,
+    OFFER_ALL = OFFER_ALL_RSA | OFFER_CURVES | WR_TLS_OFFER_EDWARDS,
+    OFFER_NEWEST = 0x0304,
+};
+
+/* A number in a client's list, and the kinds of keys that it lets be used. */
+struct offer_row {
+    uint16_t number;
+    uint8_t kinds;
+};
+
+static const struct offer_row offer_schemes[] = {
+    {0x0804, WR_TLS_OFFER_RSA},
+    {0x0805, WR_TLS_OFFER_RSA},
+    {0x0806, WR_TLS_OFFER_RSA},
+    {0x0809, WR_TLS_OFFER_RSA_PSS},
+    {0x080a, WR_TLS_OFFER_RSA_PSS},
+    {0x080b, WR_TLS_OFFER_RSA_PSS},
+    {0x0403, WR_TLS_OFFER_P256},
+    {0x0503, WR_TLS_OFFER_P384},
+    {0x0603, WR_TLS_OFFER_P521},
+    {0x0807, WR_TLS_OFFER_EDWARDS},
+    {0, 0},
+};
+
+static const struct offer_row offer_old_schemes[] = {
+    {0x0401, WR_TLS_OFFER_RSA},     {0x0501, WR_TLS_OFFER_RSA},
+    {0x0601, WR_TLS_OFFER_RSA},     {0x0804, WR_TLS_OFFER_RSA},
+    {0x0805, WR_TLS_OFFER_RSA},     {0x0806, WR_TLS_OFFER_RSA},
+    {0x0809, WR_TLS_OFFER_RSA_PSS}, {0x080a, WR_TLS_OFFER_RSA_PSS},
+    {0x080b, WR_TLS_OFFER_RSA_PSS}, {0x0403, OFFER_CURVES},
+    {0x0503, OFFER_CURVES},         {0x0603, OFFER_CURVES},
+    {0x0807, WR_TLS_OFFER_EDWARDS}, {0, 0},
+};
+
+static const struct offer_row offer_groups[] = {
+    {WR_X509_CURVE_P256, WR_TLS_OFFER_P256},
+    {WR_X509_CURVE_P384, WR_TLS_OFFER_P384},
+    {WR_X509_CURVE_P521, WR_TLS_OFFER_P521},
+    {0, 0},
+};
+
+static uint16_t offer_number(const uint8_t *data)
+{
+    return (uint16_t)(data[0] << 8 | data[1]);
+}
+
+/* Takes the list of numbers behind its length. False: it is malformed. */
+static bool offer_take_list(struct wr_der body, size_t length_size,
+                            struct wr_der *ret)
+{
+    if (body.size < length_size) {
+        return false;
+    }
+    const size_t size =
+        length_size == 1 ? body.data[0] : offer_number(body.data);
+    *ret = (struct wr_der){body.data + length_size, body.size - length_size};
+    return ret->size == size && size > 0 && size % 2 == 0;
+}
+
+/* The kinds that the list of an extension lets be used; all where there is no
+ * such extension. */
+static uint8_t offer_kinds_of(struct wr_der body, const struct offer_row *rows)
+{
+    struct wr_der list;
+    uint8_t kinds = 0;
+
+    if (!body.data || !offer_take_list(body, 2, &list)) {
+        return OFFER_ALL;
+    }
+    for (size_t at = 0; at < list.size; at += 2) {
+        for (const struct offer_row *row = rows; row->number > 0; row++) {
+            kinds |=
+                row->number == offer_number(list.data + at) ? row->kinds : 0;
+        }
+    }
+    return kinds;
+}
+
+static bool offer_has_newest(struct wr_der versions)
+{
+    struct wr_der list;
+
+    if (!versions.data || !offer_take_list(versions, 1, &list)) {
+        return false;
+    }
+    for (size_t at = 0; at < list.size; at += 2) {
+        if (offer_number(list.data + at) == OFFER_NEWEST) {
+            return true;
+        }
+    }
+    return false;
+}
+
+uint8_t wr_tls_offer_kind_of(const struct wr_x509_key_strength *key)
+{
+    switch (key->kind) {
+    case WR_X509_KEY_RSA:
+        return key->is_pss_alone ? WR_TLS_OFFER_RSA_PSS : WR_TLS_OFFER_RSA;
+    case WR_X509_KEY_CURVE:
+        return key->curve == WR_X509_CURVE_P384   ? WR_TLS_OFFER_P384
+               : key->curve == WR_X509_CURVE_P521 ? WR_TLS_OFFER_P521
+                                                  : WR_TLS_OFFER_P256;
+    case WR_X509_KEY_EDWARDS:
+        return WR_TLS_OFFER_EDWARDS;
+    default:
+        return 0;
+    }
+}
+
+uint8_t wr_tls_offer_lacks(const struct wr_tls_offer *offer, bool has_newest,
+                           uint32_t suites)
+{
+    if (!offer->suites.data) {
+        return 0;
+    }
+    if (has_newest && offer_has_newest(offer->versions)) {
+        return OFFER_ALL & ~offer_kinds_of(offer->schemes, offer_schemes);
+    }
+    const uint32_t common =
+        suites & wr_tls_suites_mask_of(offer->suites.data, offer->suites.size);
+    const uint8_t curves =
+        offer_kinds_of(offer->groups, offer_groups) & OFFER_CURVES;
+    uint8_t kinds = 0;
+    if (wr_tls_suites_has_kind(common, true)) {
+        kinds |= OFFER_ALL_RSA;
+    }
+    if (wr_tls_suites_has_kind(common, false)) {
+        kinds |= curves | WR_TLS_OFFER_EDWARDS;
+    }
+    kinds &= offer_kinds_of(offer->schemes, offer_old_schemes);
+    return OFFER_ALL & ~kinds;
+}
