@@ -17,6 +17,7 @@
 #include <poll.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define IOV_SCRATCH 1024u
 #define MSG_SCRATCH 256u
@@ -24,8 +25,11 @@
 /* After a lack of threads no operation waits for one during this time. */
 #define LACK_NS UINT64_C(1000000000)
 /* The user_data of counted closes is this bit and the descriptor: no operation
- * has such an address. */
-#define CLOSE_TAG (1ull << 63)
+ * has such an address. So is that of the NOPs which look for a worker thread,
+ * with one bit more: before the close, or after its -ECANCELED. */
+#define CLOSE_TAG    (1ull << 63)
+#define CLOSE_BEFORE (1ull << 62)
+#define CLOSE_AFTER  (1ull << 61)
 
 _Static_assert(WR_CQE_BUFFER == IORING_CQE_F_BUFFER, "kernel ABI");
 _Static_assert(WR_CQE_MORE == IORING_CQE_F_MORE, "kernel ABI");
@@ -77,6 +81,18 @@ void wr_uring_check_invariants(const struct wr_uring *uring)
     wr_assert(uring->closes_in_flight <= uring->ops_in_flight);
 }
 
+static bool op_is_before_close(uint64_t user_data)
+{
+    return (user_data & (CLOSE_TAG | CLOSE_BEFORE)) ==
+           (CLOSE_TAG | CLOSE_BEFORE);
+}
+
+static int op_closed_fd(uint64_t user_data)
+{
+    wr_assert(user_data & CLOSE_TAG);
+    return (int)(user_data & INT32_MAX);
+}
+
 /* After an error of the ring some closes were never submitted. */
 static void op_close_unsubmitted(const struct wr_uring *uring)
 {
@@ -88,6 +104,8 @@ static void op_close_unsubmitted(const struct wr_uring *uring)
         if (sqe->opcode == IORING_OP_CLOSE) {
             sqe->opcode = IORING_OP_NOP;
             wr_ignore(wr_sys_close(sqe->fd) < 0);
+        } else if (op_is_before_close(sqe->user_data)) {
+            wr_ignore(wr_sys_close(op_closed_fd(sqe->user_data)) < 0);
         }
     }
 }
@@ -137,8 +155,53 @@ void wr_op_note_lack(struct wr_uring *uring)
     }
 }
 
-/* The completion of a cancel or a close. No close is cancelled, so one that
- * ended so has found no worker thread: the descriptor is open. */
+static __attribute__((noinline, cold)) void
+op_close_here(struct wr_uring *uring, int fd)
+{
+    wr_uring_forget(uring, fd);
+    wr_ignore(wr_sys_close(fd) < 0);
+}
+
+/* Looks for a worker thread before or after a counted close. */
+static void op_prepare_look(struct wr_uring *uring, int fd, uint64_t when)
+{
+    struct io_uring_sqe *sqe = wr_ring_sqe(uring->ring);
+
+    sqe->opcode = IORING_OP_NOP;
+    sqe->fd = -1;
+    sqe->flags = IOSQE_ASYNC;
+    sqe->user_data = CLOSE_TAG | when | (unsigned)fd;
+}
+
+static void op_prepare_counted_close(struct wr_uring *uring, int fd)
+{
+    struct io_uring_sqe *sqe = wr_ring_sqe(uring->ring);
+
+    sqe->opcode = IORING_OP_CLOSE;
+    sqe->fd = fd;
+    sqe->user_data = CLOSE_TAG | (unsigned)fd;
+}
+
+/* A look for a worker thread has ended; true: so has the close. Without a
+ * worker the descriptor is open, since one that has closed it would be there.
+ * After a close with one it was closed, and -ECANCELED is the file system's. */
+static __attribute__((noinline, cold)) bool
+op_close_looked(struct wr_uring *uring, const struct wr_cqe *cqe)
+{
+    const int fd = op_closed_fd(cqe->user_data);
+
+    uring->has_worker = cqe->res >= 0;
+    if (cqe->res < 0) {
+        op_close_here(uring, fd);
+        wr_op_note_lack(uring);
+    } else if (op_is_before_close(cqe->user_data)) {
+        op_prepare_counted_close(uring, fd);
+        return false;
+    }
+    return true;
+}
+
+/* The completion of a cancel or a close. */
 static void op_dispatch_ownerless(struct wr_uring *uring,
                                   const struct wr_cqe *cqe)
 {
@@ -146,12 +209,16 @@ static void op_dispatch_ownerless(struct wr_uring *uring,
         return;
     }
     wr_assert(uring->closes_in_flight > 0);
+    if (WR_UNLIKELY(cqe->user_data & (CLOSE_BEFORE | CLOSE_AFTER))) {
+        if (!op_close_looked(uring, cqe)) {
+            return;
+        }
+    } else if (WR_UNLIKELY(cqe->res == -ECANCELED)) {
+        op_prepare_look(uring, op_closed_fd(cqe->user_data), CLOSE_AFTER);
+        return;
+    }
     uring->closes_in_flight--;
     uring->ops_in_flight--;
-    if (WR_UNLIKELY(cqe->res == -ECANCELED)) {
-        wr_ignore(wr_sys_close((int)(cqe->user_data & INT32_MAX)) < 0);
-        wr_op_note_lack(uring);
-    }
 }
 
 static void op_dispatch(struct wr_uring *uring, const struct wr_cqe *cqe)
@@ -395,44 +462,44 @@ void wr_uring_forget(struct wr_uring *uring, int fd)
     }
 }
 
-static __attribute__((noinline, cold)) void
-op_close_here(struct wr_uring *uring, int fd)
-{
-    wr_uring_forget(uring, fd);
-    wr_ignore(wr_sys_close(fd) < 0);
-}
-
-/* Prepares an SQE that closes, or closes at once and returns NULL. */
-static struct io_uring_sqe *op_prepare_close(struct wr_uring *uring, int fd)
+void wr_prep_close(struct wr_uring *uring, int fd)
 {
     wr_assert(fd >= 0);
     if (WR_UNLIKELY(!uring->close_ring)) {
         op_close_here(uring, fd);
-        return NULL;
+        return;
     }
     struct io_uring_sqe *sqe = wr_ring_sqe(uring->close_ring);
 
     sqe->opcode = IORING_OP_CLOSE;
     sqe->fd = fd;
-    return sqe;
+    sqe->flags = IOSQE_CQE_SKIP_SUCCESS;
 }
 
-void wr_prep_close(struct wr_uring *uring, int fd)
+bool wr_op_close_may_lack(const struct wr_uring *uring, int fd)
 {
-    struct io_uring_sqe *sqe = op_prepare_close(uring, fd);
+    mode_t mode;
 
-    if (sqe) {
-        sqe->flags = IOSQE_CQE_SKIP_SUCCESS;
-    }
+    wr_assert(fd >= 0);
+    return !uring->has_worker && wr_sys_mode(fd, &mode) == 0 &&
+           (S_ISREG(mode) || S_ISCHR(mode) || S_ISBLK(mode));
 }
 
 void wr_prep_close_any(struct wr_uring *uring, int fd)
 {
-    struct io_uring_sqe *sqe = op_prepare_close(uring, fd);
+    wr_assert(fd >= 0);
+    const bool may_lack = uring->close_ring && wr_op_close_may_lack(uring, fd);
 
-    if (sqe) {
-        sqe->user_data = CLOSE_TAG | (unsigned)fd;
-        uring->closes_in_flight++;
-        uring->ops_in_flight++;
+    if (WR_UNLIKELY(!uring->close_ring) ||
+        (may_lack && wr_op_lacks_worker(uring))) {
+        op_close_here(uring, fd);
+        return;
     }
+    if (may_lack) {
+        op_prepare_look(uring, fd, CLOSE_BEFORE);
+    } else {
+        op_prepare_counted_close(uring, fd);
+    }
+    uring->closes_in_flight++;
+    uring->ops_in_flight++;
 }

@@ -53,11 +53,13 @@ struct wr_op {
  * (a limit of processes or threads), the engine ends the operation with
  * -ECANCELED before it has begun. Its owner has not cancelled it then, so it is
  * carried out on the loop's thread, from the copy of its entry: see
- * wr_work_here(). The owner sees only that result. */
+ * wr_work_here(). A file system's own -ECANCELED becomes -EIO. The owner sees
+ * only that result. */
 struct wr_file_op {
     struct wr_op base;
     wr_op_complete_fn *complete; /* the owner's, while it is in flight */
     struct wr_uring *uring;
+    uint32_t doubts;   /* how often it ended with -ECANCELED, uncancelled */
     uint64_t entry[8]; /* a struct io_uring_sqe */
 };
 
@@ -81,6 +83,9 @@ struct wr_uring {
      * yet: the call may do nothing but take a note. */
     void (*lacks_worker)(struct wr_uring *uring);
     uint64_t lacks_until_ns; /* when the next one asks for a thread again */
+    /* A worker thread for files is there, of which the last one stays (Linux
+     * 5.19): -ECANCELED is no lack of it. */
+    bool has_worker;
 };
 
 /* A time in the layout of struct __kernel_timespec. */

@@ -9,9 +9,20 @@
  * second no other operation asks for a thread: a NOP takes its place in the
  * ring.
  *
+ * A file system may answer -ECANCELED itself, and io_uring does not tell this
+ * from a lack. So a NOP looks for a worker thread: it lacks one, too, or there
+ * is one, of which the last never ends. An operation is then tried once more,
+ * and a second -ECANCELED is the file system's: -EIO. A close must not be
+ * repeated, since its number may be another file's. So one that may need a
+ * worker looks for it beforehand, unless one is known: its -ECANCELED is the
+ * file system's at once.
+ *
  *     prepared --a result-----------------------------> completed
  *        |  '----own cancel, -ECANCELED---------------> completed
- *        '---------no thread, or a NOP's completion---> carried out, completed
+ *        |  '----other -ECANCELED--> looking
+ *        '---a close, no worker known--'  |
+ *                 |          a worker: prepared again, or -EIO, completed
+ *                 '-------no worker, or a NOP's completion--> carried out
  */
 #include "op_impl.h"
 
@@ -27,64 +38,171 @@ _Static_assert(sizeof(struct io_uring_sqe) ==
                    sizeof(((struct wr_file_op *)NULL)->entry),
                "a copy must fit");
 
-/* Carries out the operation unless its owner has cancelled it. */
-static int32_t op_file_work(struct wr_file_op *file)
+/* The second -ECANCELED is the file system's. */
+#define DOUBTS_MAX 2u
+
+static wr_op_complete_fn op_file_completed;
+static wr_op_complete_fn op_file_looked;
+
+static struct wr_file_op *op_file_of(struct wr_op *op)
 {
-    wr_assert(!file->base.in_flight);
+    struct wr_file_op *file = wr_container_of(op, struct wr_file_op, base);
+
+    wr_assert(!op->in_flight);
+    wr_assert(file->complete);
+    return file;
+}
+
+static const struct io_uring_sqe *op_file_entry(const struct wr_file_op *file)
+{
+    return (const struct io_uring_sqe *)(const void *)file->entry;
+}
+
+static void op_file_end(struct wr_file_op *file, int32_t res)
+{
+    struct wr_op *op = &file->base;
+
+    wr_assert(res != -ECANCELED || wr_op_was_cancelled(op, res));
+    op->complete = file->complete;
+    op->complete(op, res, 0);
+}
+
+/* Carries out the operation unless its owner has cancelled it. A close that has
+ * not begun when its ring is gone is made all the same. */
+static void op_file_work(struct wr_file_op *file)
+{
+    const struct io_uring_sqe *entry = op_file_entry(file);
+    const bool is_wanted =
+        !file->base.is_cancelled || entry->opcode == IORING_OP_CLOSE;
+
     wr_assert(file->uring->ring || file->base.is_cancelled);
-    if (file->base.is_cancelled) {
-        return -ECANCELED;
+    if (is_wanted && entry->opcode == IORING_OP_CLOSE) {
+        wr_uring_forget(file->uring, entry->fd);
     }
-    return wr_work_here((const struct io_uring_sqe *)(void *)file->entry);
+    op_file_end(file, is_wanted ? wr_work_here(entry) : -ECANCELED);
+}
+
+/* Prepares the operation, or what is in the ring instead. */
+static struct io_uring_sqe *op_file_prepare(struct wr_file_op *file,
+                                            wr_op_complete_fn *complete)
+{
+    file->base.complete = complete;
+    struct io_uring_sqe *sqe =
+        wr_op_prepare_alone(file->uring, &file->base, IORING_OP_NOP);
+
+    wr_assert(sqe->user_data == (uintptr_t)&file->base);
+    return sqe;
+}
+
+static void op_file_prepare_entry(struct wr_file_op *file)
+{
+    struct io_uring_sqe *sqe = op_file_prepare(file, op_file_completed);
+
+    memcpy(sqe, file->entry, sizeof(*sqe));
+}
+
+/* Looks for a worker thread of those that the operation needs. Those that move
+ * other files' bytes are others, which a splice of nothing needs as well. */
+static void op_file_look(struct wr_file_op *file)
+{
+    struct io_uring_sqe *sqe = op_file_prepare(file, op_file_looked);
+
+    if (op_file_entry(file)->opcode == IORING_OP_SPLICE) {
+        memcpy(sqe, file->entry, sizeof(*sqe));
+        sqe->len = 0;
+    } else {
+        sqe->flags = IOSQE_ASYNC;
+    }
+}
+
+/* In place of the owner's function, after a look for a worker. */
+static void op_file_looked(struct wr_op *op, int32_t res, uint32_t flags)
+{
+    struct wr_file_op *file = op_file_of(op);
+    const uint8_t opcode = op_file_entry(file)->opcode;
+
+    wr_assert(!(flags & WR_CQE_MORE));
+    if (op->is_cancelled) {
+        if (file->doubts == 0) {
+            op_file_work(file);
+        } else {
+            op_file_end(file, -ECANCELED);
+        }
+        return;
+    }
+    if (opcode != IORING_OP_SPLICE) {
+        file->uring->has_worker = res >= 0;
+    }
+    if (res < 0) {
+        wr_op_note_lack(file->uring);
+        op_file_work(file);
+    } else if (file->doubts == DOUBTS_MAX ||
+               (opcode == IORING_OP_CLOSE && file->doubts > 0)) {
+        op_file_end(file, -EIO);
+    } else {
+        op_file_prepare_entry(file);
+    }
 }
 
 /* In place of the owner's function, which is called with the result. */
 static void op_file_completed(struct wr_op *op, int32_t res, uint32_t flags)
 {
-    struct wr_file_op *file = wr_container_of(op, struct wr_file_op, base);
+    struct wr_file_op *file = op_file_of(op);
+    const struct io_uring_sqe *entry = op_file_entry(file);
 
-    wr_assert(!op->in_flight);
     wr_assert(!(flags & WR_CQE_MORE));
-    op->complete = file->complete;
-    if (WR_UNLIKELY(res == -ECANCELED) && !wr_op_was_cancelled(op, res)) {
+    if (WR_LIKELY(res != -ECANCELED) || wr_op_was_cancelled(op, res)) {
+        /* Only workers open files. */
+        file->uring->has_worker |=
+            entry->opcode == IORING_OP_OPENAT && res != -ECANCELED;
+        op_file_end(file, res);
+    } else if (wr_work_asks_nothing(entry)) {
         wr_op_note_lack(file->uring);
-        res = op_file_work(file);
+        op_file_work(file);
+    } else {
+        file->doubts++;
+        op_file_look(file);
     }
-    wr_assert(res != -ECANCELED || wr_op_was_cancelled(op, res));
-    op->complete(op, res, flags);
 }
 
 /* In place of the owner's function, if a NOP was in the ring instead. */
 static void op_file_nop_completed(struct wr_op *op, int32_t res, uint32_t flags)
 {
-    struct wr_file_op *file = wr_container_of(op, struct wr_file_op, base);
-
-    wr_assert(!op->in_flight);
     wr_assert(!(flags & WR_CQE_MORE));
-    op->complete = file->complete;
-    op->complete(op, res < 0 ? res : op_file_work(file), flags);
+    wr_assert(res == 0 || op->is_cancelled);
+    op_file_work(op_file_of(op));
 }
 
-/* True for entries that a worker thread carries out in any case. A close stays
- * with the engine, which knows the descriptor. */
+static bool op_file_close_may_lack(const struct wr_uring *uring,
+                                   const struct io_uring_sqe *sqe)
+{
+    wr_assert(sqe->opcode == IORING_OP_CLOSE);
+    return sqe->flags & IOSQE_ASYNC ? !uring->has_worker
+                                    : wr_op_close_may_lack(uring, sqe->fd);
+}
+
+/* True for entries that a worker thread carries out in any case. */
 static bool op_file_needs_worker(const struct io_uring_sqe *sqe)
 {
     return sqe->opcode == IORING_OP_FSYNC || sqe->opcode == IORING_OP_STATX ||
-           sqe->opcode == IORING_OP_SPLICE ||
-           (sqe->flags & IOSQE_ASYNC && sqe->opcode != IORING_OP_CLOSE);
+           sqe->opcode == IORING_OP_SPLICE || sqe->flags & IOSQE_ASYNC;
 }
 
-static bool op_file_lacks_worker(const struct wr_uring *uring)
+/* What is in the ring first: the entry, or a NOP, after which it is carried out
+ * or which looks for a worker. */
+static wr_op_complete_fn *op_file_choose(const struct wr_uring *uring,
+                                         const struct io_uring_sqe *sqe)
 {
-    return WR_UNLIKELY(uring->lacks_until_ns != 0) &&
-           wr_sys_now() < uring->lacks_until_ns;
-}
+    const bool is_close = sqe->opcode == IORING_OP_CLOSE;
 
-/* True for a close that is not the ring's. */
-static bool op_file_closes_here(const struct wr_uring *uring,
-                                const struct io_uring_sqe *sqe)
-{
-    return sqe->opcode == IORING_OP_CLOSE && !uring->close_ring;
+    if (WR_UNLIKELY(is_close && !uring->close_ring)) {
+        return op_file_nop_completed;
+    }
+    const bool may_lack = is_close ? op_file_close_may_lack(uring, sqe)
+                                   : op_file_needs_worker(sqe);
+    return may_lack && wr_op_lacks_worker(uring) ? op_file_nop_completed
+           : may_lack && is_close                ? op_file_looked
+                                                 : op_file_completed;
 }
 
 /* Called when the entry is complete. */
@@ -95,18 +213,15 @@ static void op_file_keep_entry(struct wr_uring *uring, struct wr_file_op *op,
     wr_assert(op->base.complete != op_file_completed);
     memcpy(op->entry, sqe, sizeof(op->entry));
     op->uring = uring;
+    op->doubts = 0;
     op->complete = op->base.complete;
-    op->base.complete = op_file_completed;
-    if (WR_UNLIKELY(op_file_closes_here(uring, sqe))) {
-        wr_uring_forget(uring, sqe->fd);
-    }
-    if (op_file_closes_here(uring, sqe) ||
-        (op_file_lacks_worker(uring) && op_file_needs_worker(sqe))) {
+    op->base.complete = op_file_choose(uring, sqe);
+    if (WR_UNLIKELY(op->base.complete != op_file_completed)) {
         memset(sqe, 0, sizeof(*sqe));
         sqe->opcode = IORING_OP_NOP;
         sqe->fd = -1;
         sqe->user_data = (uintptr_t)&op->base;
-        op->base.complete = op_file_nop_completed;
+        sqe->flags = op->base.complete == op_file_looked ? IOSQE_ASYNC : 0;
     }
 }
 

@@ -10,9 +10,21 @@
 
 #include "op.h"
 #include "sqe.h"
+#include "sys.h"
 
 /* Notes that there was no worker thread for an operation, and tells of it. */
 void wr_op_note_lack(struct wr_uring *uring);
+
+/* True within a second of a lack. */
+static inline bool wr_op_lacks_worker(const struct wr_uring *uring)
+{
+    return WR_UNLIKELY(uring->lacks_until_ns != 0) &&
+           wr_sys_now() < uring->lacks_until_ns;
+}
+
+/* True if a worker thread may have to close @fd, to flush its file, and it is
+ * not known whether there is one. */
+bool wr_op_close_may_lack(const struct wr_uring *uring, int fd);
 
 /* Prepares an SQE without a descriptor. */
 static inline struct io_uring_sqe *

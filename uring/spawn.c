@@ -313,7 +313,8 @@ static int spawn_clone(struct spawn_shared *shared, char *stack, pid_t *ret_pid,
     wr_check(pidfd >= 0);
     if (shared->err) {
         spawn_reap_failed(pidfd);
-        return -shared->err;
+        /* A file system's own ECANCELED is no cancellation of weir's. */
+        return shared->err == ECANCELED ? -EIO : -shared->err;
     }
     *ret_pid = pid;
     *ret_pidfd = pidfd;

@@ -71,6 +71,15 @@ static int work_file(const struct io_uring_sqe *sqe)
                : sqe->fd;
 }
 
+bool wr_work_asks_nothing(const struct io_uring_sqe *sqe)
+{
+    mode_t mode;
+
+    return (work_moves(sqe) || sqe->opcode == IORING_OP_SPLICE) &&
+           wr_sys_mode(work_file(sqe), &mode) == 0 && !S_ISREG(mode) &&
+           !S_ISBLK(mode) && !S_ISDIR(mode);
+}
+
 /* A file that can be opened once more: a FIFO, or a terminal that is no master,
  * whose opening would make another one. */
 static bool work_may_reopen(int fd)
@@ -216,6 +225,8 @@ static int32_t work_call(const struct io_uring_sqe *sqe, wr_rest_fn *rest,
                             (struct statx *)(uintptr_t)sqe->off);
     case IORING_OP_CLOSE:
         return wr_sys_close(sqe->fd);
+    case IORING_OP_NOP:
+        return 0;
     default:
         wr_check(sqe->opcode == IORING_OP_CLOSE); /* weir makes no others */
         return -EINVAL;

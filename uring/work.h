@@ -32,6 +32,10 @@ WEIR_MUST_USE int32_t wr_work(const struct io_uring_sqe *sqe, wr_rest_fn *rest,
  * SIGPIPE or SIGXFSZ. */
 WEIR_MUST_USE int32_t wr_work_here(const struct io_uring_sqe *sqe);
 
+/* True for a read, a write or a splice that asks no file system: of a pipe, a
+ * terminal or a socket. wr_work_here() does not wait for it. */
+bool wr_work_asks_nothing(const struct io_uring_sqe *sqe);
+
 /* True for a read, a write or a splice at the file's own position. */
 bool wr_work_waits(const struct io_uring_sqe *sqe);
 /* True if a read or a write is at a place. A pipe has no places, and ignores

@@ -25,7 +25,8 @@ enum { FILE_ID = 2 };
 /* What the process of the file system shares with the test. */
 struct sight {
     size_t counts[OPCODES];
-    uint32_t watched; /* a thread's number; 0: none */
+    int errors[OPCODES]; /* answers to requests; 0: they succeed */
+    uint32_t watched;    /* a thread's number; 0: none */
     uint32_t asked;
 };
 
@@ -105,11 +106,22 @@ static void answer_write(const struct fuse_in_header *in,
     answer(in, 0, &out, sizeof(out));
 }
 
+static uint32_t opcode_of(const struct fuse_in_header *in)
+{
+    return in->opcode < OPCODES ? in->opcode : 0;
+}
+
 static void serve(const struct fuse_in_header *in)
 {
     const struct fuse_open_out opened = {.fh = 1};
     const void *rest = in + 1;
+    const int err =
+        __atomic_load_n(&sight->errors[opcode_of(in)], __ATOMIC_SEQ_CST);
 
+    if (err < 0) {
+        answer(in, err, NULL, 0);
+        return;
+    }
     switch (in->opcode) {
     case FUSE_INIT:
         answer_init(in);
@@ -147,7 +159,7 @@ static void serve(const struct fuse_in_header *in)
 
 static void note(const struct fuse_in_header *in)
 {
-    const uint32_t opcode = in->opcode < OPCODES ? in->opcode : 0;
+    const uint32_t opcode = opcode_of(in);
     const uint32_t watched = __atomic_load_n(&sight->watched, __ATOMIC_SEQ_CST);
 
     __atomic_add_fetch(&sight->counts[opcode], 1, __ATOMIC_SEQ_CST);
@@ -267,6 +279,12 @@ void fuse_rig_watch(void)
 uint32_t fuse_rig_get_asked(void)
 {
     return __atomic_load_n(&sight->asked, __ATOMIC_SEQ_CST);
+}
+
+void fuse_rig_fail(uint32_t opcode, int err)
+{
+    expect_lt(opcode, OPCODES);
+    __atomic_store_n(&sight->errors[opcode], err, __ATOMIC_SEQ_CST);
 }
 
 size_t fuse_rig_count(uint32_t opcode)

@@ -34,4 +34,7 @@ uint32_t fuse_rig_get_asked(void);
 /* Requests of one kind that any thread made since then. */
 size_t fuse_rig_count(uint32_t opcode);
 
+/* From now on requests of one kind fail with @err; 0: they succeed again. */
+void fuse_rig_fail(uint32_t opcode, int err);
+
 #endif

@@ -33,6 +33,9 @@ int32_t fake_disk_read(const struct fake_file *file, void *buf, size_t len,
     if (fake_chance(fake.options.permille[FAKE_DISK_ERROR])) {
         return -EIO;
     }
+    if (fake_chance(fake.options.permille[FAKE_DISK_CANCEL])) {
+        return -ECANCELED;
+    }
     if (offset >= file->disk_size) {
         return 0;
     }

@@ -44,6 +44,7 @@ enum fake_fault {
     FAKE_NO_TIMEOUT,   /* there is no memory for an operation of time */
     FAKE_COLD,         /* a part of a file is not in the cache */
     FAKE_DISK_ERROR,   /* a file cannot be read: -EIO */
+    FAKE_DISK_CANCEL,  /* its file system ends the read: -ECANCELED */
     FAKE_NO_MEMORY,    /* a datagram has none: -ENOBUFS, received: -ENOMEM */
     FAKE_LOSS,         /* the network loses a datagram, */
     FAKE_DUPLICATE,    /* delivers it twice, */

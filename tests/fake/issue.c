@@ -18,6 +18,17 @@
 /* The longest time until an operation that lacks a worker ends. */
 #define LACK_NS UINT64_C(50000000)
 
+static bool has_bad_luck_with_workers(void)
+{
+    return fake_chance(fake.options.permille[FAKE_NO_WORKER]);
+}
+
+/* The last worker for files stays. */
+static bool lacks_worker(const struct wr_ring *ring)
+{
+    return !ring->has_worker && has_bad_luck_with_workers();
+}
+
 /* For entries that nothing waits for. */
 static void end_at_once(struct wr_ring *ring, const struct io_uring_sqe *sqe,
                         int32_t res)
@@ -182,8 +193,9 @@ static int32_t start_op(struct fake_op *op)
         if (sqe->opcode == IORING_OP_WRITE && kind != FAKE_FIFO_WRITE) {
             fake_fail("a write on descriptor %d", sqe->fd);
         }
-        op->lacks_worker = (kind == FAKE_DISK || op->file->fifo) &&
-                           fake_chance(fake.options.permille[FAKE_NO_WORKER]);
+        op->lacks_worker = kind == FAKE_DISK
+                               ? lacks_worker(op->ring)
+                               : op->file->fifo && has_bad_luck_with_workers();
         if (op->lacks_worker) { /* the kernel tries some times */
             op->ready_ns = fake.now_ns + fake_random(LACK_NS);
         }
@@ -252,7 +264,8 @@ static void check_entry(const struct wr_ring *ring,
                         const struct io_uring_sqe *sqe)
 {
     uint32_t known = IOSQE_BUFFER_SELECT | IOSQE_CQE_SKIP_SUCCESS;
-    if (sqe->opcode == IORING_OP_READ || sqe->opcode == IORING_OP_WRITE) {
+    if (sqe->opcode == IORING_OP_READ || sqe->opcode == IORING_OP_WRITE ||
+        sqe->opcode == IORING_OP_NOP) {
         known |= IOSQE_ASYNC;
     }
     if (!fake_op_name(sqe->opcode)) {
@@ -283,19 +296,28 @@ static struct fake_op *new_op(struct wr_ring *ring,
     return op;
 }
 
+/* One for a worker tells of a lack. */
+static void issue_nop(struct wr_ring *ring, const struct io_uring_sqe *sqe)
+{
+    const bool lacks = sqe->flags & IOSQE_ASYNC && lacks_worker(ring);
+    fake.stats.workers_lacking += lacks;
+    ring->has_worker |= sqe->flags & IOSQE_ASYNC && !lacks;
+    end_at_once(ring, sqe, lacks ? -ECANCELED : 0);
+}
+
 /* Entries that are done as soon as they are seen. */
 static bool issue_at_once(struct wr_ring *ring, const struct io_uring_sqe *sqe)
 {
     switch (sqe->opcode) {
     case IORING_OP_NOP:
-        end_at_once(ring, sqe, 0);
+        issue_nop(ring, sqe);
         return true;
     case IORING_OP_ASYNC_CANCEL:
         issue_cancel(ring, sqe);
         return true;
     case IORING_OP_CLOSE:
-        if (!(sqe->flags & IOSQE_CQE_SKIP_SUCCESS) &&
-            fake_chance(fake.options.permille[FAKE_NO_WORKER])) {
+        if (fake_file_get(sqe->fd, "close")->kind == FAKE_DISK &&
+            lacks_worker(ring)) {
             fake.stats.workers_lacking++;
             end_at_once(ring, sqe, -ECANCELED);
             return true;

@@ -430,7 +430,10 @@ int32_t wr_sys_write(int fd, const struct iovec *iov, uint32_t count,
 int wr_sys_mode(int fd, mode_t *ret)
 {
     const struct fake_file *file = fake_file_get(fd, "fstat");
-    *ret = file->fifo ? S_IFIFO : file->kind == FAKE_STREAM ? S_IFSOCK : 0;
+    *ret = file->fifo                  ? S_IFIFO
+           : file->kind == FAKE_STREAM ? S_IFSOCK
+           : file->kind == FAKE_DISK   ? S_IFREG
+                                       : 0;
     return 0;
 }
 

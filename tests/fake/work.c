@@ -20,6 +20,11 @@ static int32_t move_fifo(const struct fake_file *file, bool reads,
                  : fake_fifo_put(file->fifo, iov, 1);
 }
 
+bool wr_work_asks_nothing(const struct io_uring_sqe *sqe)
+{
+    return fake_file_get(sqe->fd, "work")->fifo != NULL;
+}
+
 int32_t wr_work_here(const struct io_uring_sqe *sqe)
 {
     const struct fake_file *file = fake_file_get(sqe->fd, "work");
@@ -31,7 +36,8 @@ int32_t wr_work_here(const struct io_uring_sqe *sqe)
     }
     fake_trace("%s fd=%d without a worker", fake_op_name(sqe->opcode), sqe->fd);
     fake.stats.worked_here++;
-    return file->fifo
-               ? move_fifo(file, reads, &iov)
-               : fake_disk_read(file, iov.iov_base, iov.iov_len, sqe->off);
+    const int32_t res =
+        file->fifo ? move_fifo(file, reads, &iov)
+                   : fake_disk_read(file, iov.iov_base, iov.iov_len, sqe->off);
+    return res == -ECANCELED ? -EIO : res;
 }

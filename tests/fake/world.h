@@ -436,6 +436,7 @@ struct wr_ring {
     bool enabled;
     bool incremental; /* a receive takes a part of a provided buffer */
     bool more;        /* work is left for another enter */
+    bool has_worker;  /* a thread for files, of which the last stays */
     int broken;
     struct wr_list ops;
     uint32_t op_count;

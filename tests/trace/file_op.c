@@ -95,6 +95,61 @@ UNIT(file_op, a_close_without_a_worker_is_made_here)
     cr_assert_not_null(strstr(fake_text(), line), "%s", fake_text());
 }
 
+/* A worker may be lacking again when the close is made. */
+UNIT(file_op, a_close_whose_worker_has_gone_is_made_here)
+{
+    start_without_workers();
+    const int fd = fake_disk_open(SIZE, fill, NULL);
+    rig.uring.has_worker = true;
+
+    wr_prep_close_any(&rig.uring, fd);
+    while (rig.uring.closes_in_flight > 0) {
+        rig_turn(1, UINT64_MAX);
+    }
+
+    expect_eq(told_count, 1);
+    expect_eq(fake_stats()->workers_lacking, 2, "the close, and a look");
+    cr_assert_not(rig.uring.has_worker);
+}
+
+UNIT(file_op, an_answer_of_the_file_system_is_an_error_of_the_file)
+{
+    struct fake_options options = {.seed = 1, .trace = true};
+    options.permille[FAKE_DISK_CANCEL] = 1000;
+    rig_start(&options);
+    rig.uring.lacks_worker = count_lack;
+    told_count = 0;
+    wr_op_init(&op.base, note);
+    rig.fd = fake_disk_open(SIZE, fill, NULL);
+
+    wr_prep_read_at(&rig.uring, &op, rig.fd, bytes, SIZE, 0);
+
+    expect_eq(ended(), -EIO);
+    expect_eq(told_count, 0);
+    expect_eq(fake_stats()->worked_here, 0);
+    expect_eq(fake_stats()->reads, 2, "once more beside a worker");
+}
+
+UNIT(file_op, a_cancel_during_the_look_wins)
+{
+    struct fake_options options = {.seed = 1, .trace = true};
+    options.permille[FAKE_DISK_CANCEL] = 1000;
+    rig_start(&options);
+    wr_op_init(&op.base, note);
+    rig.fd = fake_disk_open(SIZE, fill, NULL);
+    wr_prep_read_at(&rig.uring, &op, rig.fd, bytes, SIZE, 0);
+    while (fake_stats()->completions == 0) {
+        rig_turn(1, UINT64_MAX);
+    }
+    cr_assert(op.base.in_flight, "looking");
+
+    wr_op_cancel(&rig.uring, &op.base);
+
+    expect_eq(ended(), -ECANCELED);
+    cr_assert(wr_op_was_cancelled(&op.base, -ECANCELED));
+    expect_eq(fake_stats()->reads, 1);
+}
+
 /* Reads a pipe that was opened by its name; true: at once. */
 static bool reads_at_once(struct fake_fifo *fifo)
 {

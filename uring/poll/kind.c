@@ -76,10 +76,11 @@ static int32_t kind_cancel(struct wr_ep_call *call)
     return 0;
 }
 
+/* By a worker, if it looks for one. */
 static int32_t kind_nop(struct wr_ep_call *call)
 {
     wr_assert(!call->op);
-    return 0;
+    return call->sqe->flags & IOSQE_ASYNC ? WR_EP_WORKS : 0;
 }
 
 const struct wr_ep_kind wr_ep_kinds[WR_EP_KINDS] = {

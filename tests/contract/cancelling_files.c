@@ -1,0 +1,298 @@
+/*
+ * A file system that answers -ECANCELED itself: its answer is no cancellation,
+ * and no lack of threads. Each call is told it as -EIO, once; the loop's thread
+ * asks the file system for nothing, the hook is told of nothing, and a
+ * descriptor is closed once: its number may be another file's by then.
+ *
+ * A row is a call. The file system is the tests' own (fuse_rig.h).
+ */
+#define UNIT_RUN   with_file
+#define UNIT_TAKES weir_loop *loop, int fd
+#include "tests/contract/fuse_rig.h"
+#include "tests/unit.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fuse.h>
+#include <linux/openat2.h>
+#include <sys/stat.h>
+#include <weir.h>
+
+/* Runs @fn as the main task of a loop, with a descriptor of the file, which the
+ * task closes. */
+typedef void body_fn(weir_loop *loop, int fd);
+
+struct file_body {
+    int fd;
+    body_fn *body;
+};
+
+static void fail_on_exception(void *arg, weir_loop *loop,
+                              const struct weir_exception *exception)
+{
+    cr_assert_fail("the hook is told: %s", exception->message);
+}
+
+static int call_body(weir_loop *loop, void *arg)
+{
+    const struct file_body *call = arg;
+    weir_loop_set_exception_handler(loop, fail_on_exception, NULL);
+    fuse_rig_watch();
+    call->body(loop, call->fd);
+    expect_eq(fuse_rig_get_asked(), 0, "the loop's thread waits");
+    return 0;
+}
+
+static void with_file(body_fn *body)
+{
+    weir_loop *loop;
+    int ret = 1;
+    fuse_rig_mount();
+    int fd = open(fuse_rig_file, O_RDWR | O_CLOEXEC);
+    expect_geq(fd, 0);
+    expect_eq(weir_loop_new(NULL, &loop), 0);
+    struct file_body call = {fd, body};
+    expect_eq(weir_loop_run_task(loop, call_body, &call, &ret), 0);
+    expect_eq(ret, 0);
+    expect_geq(weir_loop_free(loop), 0);
+    fuse_rig_unmount();
+}
+
+/* ---- calls of files ---- */
+
+static int call_open(weir_loop *loop, int fd)
+{
+    return weir_file_open(loop, fuse_rig_file, O_RDONLY, 0);
+}
+
+static int call_openat(weir_loop *loop, int fd)
+{
+    return weir_file_openat(loop, AT_FDCWD, fuse_rig_file, O_RDONLY, 0,
+                            RESOLVE_NO_MAGICLINKS);
+}
+
+static int call_stat(weir_loop *loop, int fd)
+{
+    struct weir_file_status status = {.size = sizeof(status)};
+    return weir_file_stat(loop, fd, &status);
+}
+
+static int call_read(weir_loop *loop, int fd)
+{
+    char bytes[100];
+    return (int)weir_file_read(loop, fd, bytes, sizeof(bytes), 0);
+}
+
+static int call_write(weir_loop *loop, int fd)
+{
+    return (int)weir_file_write(loop, fd, "abc", 3, 0);
+}
+
+static int call_sendfile_of_socket(weir_loop *loop, int fd)
+{
+    int ends[2];
+    uint64_t offset = 0;
+    expect_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0,
+                         ends),
+              0);
+    const int64_t sent =
+        weir_sock_sendfile(loop, ends[0], fd, &offset, WEIR_TO_END);
+    close(ends[0]);
+    close(ends[1]);
+    return (int)sent;
+}
+
+static int call_sendfile_of_stream(weir_loop *loop, int fd)
+{
+    int ends[2];
+    weir_writer *writer;
+    uint64_t offset = 0;
+    expect_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+    expect_eq(weir_adopt_stream(loop, ends[0], NULL, NULL, &writer), 0);
+    const int64_t sent = weir_writer_sendfile(writer, fd, &offset, WEIR_TO_END);
+    weir_writer_unref(writer);
+    close(ends[1]);
+    return (int)sent;
+}
+
+/* The pipe has a duplicate of the descriptor. */
+static int call_read_pipe(weir_loop *loop, int fd)
+{
+    char byte;
+    weir_reader *reader;
+    weir_writer *writer;
+    expect_eq(weir_open_read_pipe(loop, dup(fd), NULL, &reader, &writer), 0);
+    const int ret = (int)weir_reader_readexactly(reader, &byte, 1);
+    weir_writer_unref(writer);
+    return ret;
+}
+
+static int call_write_pipe(weir_loop *loop, int fd)
+{
+    weir_writer *writer;
+    expect_eq(weir_open_write_pipe(loop, dup(fd), NULL, &writer), 0);
+    expect_eq(weir_writer_write(writer, "x", 1), 0);
+    weir_writer_close(writer);
+    const int ret = weir_writer_wait_closed(writer);
+    weir_writer_unref(writer);
+    return ret;
+}
+
+static int call_program(weir_loop *loop, int fd)
+{
+    const char *const argv[] = {fuse_rig_file, NULL};
+    weir_process *process = NULL;
+    return weir_create_subprocess_exec(loop, argv, NULL, &process);
+}
+
+struct row {
+    const char *name;
+    int (*act)(weir_loop *loop, int fd);
+    uint32_t opcode;
+};
+
+static const struct row rows[] = {
+    {"open a file", call_open, FUSE_OPEN},
+    {"open a file by openat2", call_openat, FUSE_OPEN},
+    {"stat a file", call_stat, FUSE_GETATTR},
+    {"read a file", call_read, FUSE_READ},
+    {"write a file", call_write, FUSE_WRITE},
+    {"sync a file", weir_file_sync, FUSE_FSYNC},
+    {"sync a file's data", weir_file_datasync, FUSE_FSYNC},
+    {"send a file on a socket", call_sendfile_of_socket, FUSE_READ},
+    {"send a file on a stream", call_sendfile_of_stream, FUSE_READ},
+    {"read a file as a pipe", call_read_pipe, FUSE_READ},
+    {"write a file as a pipe", call_write_pipe, FUSE_WRITE},
+};
+
+UNIT(cancelling_files, its_answer_is_told_as_an_error_of_the_file)
+{
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        const struct row *row = &rows[i];
+        fuse_rig_fail(row->opcode, -ECANCELED);
+        expect_eq(row->act(loop, fd), -EIO, "%s", row->name);
+        expect_eq(fuse_rig_get_asked(), 0, "%s waits", row->name);
+        expect_geq(fuse_rig_count(row->opcode), 1, "%s", row->name);
+        fuse_rig_fail(row->opcode, 0);
+    }
+    expect_eq(weir_file_close(loop, fd), 0);
+}
+
+/* execve() is made by the child. */
+UNIT(cancelling_files, a_program_that_it_does_not_open_is_not_cancelled)
+{
+    fuse_rig_fail(FUSE_GETATTR, -ECANCELED);
+    fuse_rig_fail(FUSE_OPEN, -ECANCELED);
+    expect_neq(call_program(loop, fd), -ECANCELED);
+    fuse_rig_fail(FUSE_GETATTR, 0);
+    fuse_rig_fail(FUSE_OPEN, 0);
+    expect_eq(weir_file_close(loop, fd), 0);
+}
+
+/* ---- closes ---- */
+
+/* Closes the descriptor; its result is -EIO, or 0 where none is told. */
+typedef int close_fn(weir_loop *loop, int fd);
+
+struct closing {
+    close_fn *close;
+    int fd;
+    int stranger; /* a descriptor that another thread would open */
+};
+
+static int close_it(weir_loop *loop, void *arg)
+{
+    const struct closing *closing = arg;
+    return closing->close(loop, closing->fd);
+}
+
+/* As another thread would: takes the number as soon as it is free, before the
+ * loop has seen the completion. */
+static int take_number(weir_loop *loop, void *arg)
+{
+    const struct closing *closing = arg;
+    for (int i = 0; fcntl(closing->fd, F_GETFD) >= 0; i++) {
+        cr_assert_lt(i, 60000, "it is not closed");
+        usleep(1000);
+    }
+    return dup3(closing->stranger, closing->fd, O_CLOEXEC);
+}
+
+static int close_file(weir_loop *loop, int fd)
+{
+    return weir_file_close(loop, fd);
+}
+
+/* It was opened already when the pipe is aborted. */
+static int close_pipe(weir_loop *loop, int fd)
+{
+    weir_writer *writer;
+    expect_eq(weir_open_write_pipe(loop, fd, NULL, &writer), 0);
+    weir_writer_close(writer);
+    const int ret = weir_writer_wait_closed(writer);
+    weir_writer_unref(writer);
+    return ret;
+}
+
+/* Ends when a worker of the kernel is there for the loop's thread. */
+static void have_worker(weir_loop *loop)
+{
+    const int other = weir_file_open(loop, "/dev/null", O_RDONLY, 0);
+    expect_geq(other, 0);
+    expect_eq(weir_file_close(loop, other), 0);
+}
+
+static void expect_closed_once(weir_loop *loop, int fd, close_fn *close_fd,
+                               int told)
+{
+    struct closing closing = {.close = close_fd, .fd = fd};
+    struct stat mine;
+    struct stat there;
+    weir_task *task;
+    int ret = 1;
+    closing.stranger = open("/dev/zero", O_RDONLY | O_CLOEXEC);
+    expect_geq(closing.stranger, 0);
+    expect_eq(fstat(closing.stranger, &mine), 0);
+    fuse_rig_fail(FUSE_FLUSH, -ECANCELED);
+
+    expect_eq(weir_task_spawn(loop, close_it, &closing, NULL, &task), 0);
+    for (int turns = 0; fuse_rig_count(FUSE_FLUSH) == 0; turns++) {
+        cr_assert_lt(turns, 60000, "it is not closed");
+        expect_eq(weir_sleep(loop, 0), 0);
+    }
+    expect_eq(take_number(loop, &closing), fd);
+    expect_eq(weir_task_join(task, &ret), 0);
+    expect_eq(ret, told);
+    for (int turns = 0; turns < 10; turns++) {
+        expect_eq(weir_sleep(loop, 0), 0);
+    }
+
+    expect_eq(fstat(fd, &there), 0, "a stranger's descriptor was closed");
+    expect_eq(there.st_ino, mine.st_ino);
+    expect_eq(fuse_rig_count(FUSE_FLUSH), 1);
+    fuse_rig_fail(FUSE_FLUSH, 0);
+    close(fd);
+    close(closing.stranger);
+}
+
+UNIT(cancelling_files, a_file_is_closed_once)
+{
+    have_worker(loop);
+    expect_closed_once(loop, fd, close_file, -EIO);
+}
+
+UNIT(cancelling_files, a_file_that_is_a_loops_first_is_closed_once)
+{
+    expect_closed_once(loop, fd, close_file, -EIO);
+}
+
+UNIT(cancelling_files, a_pipe_is_closed_once)
+{
+    have_worker(loop);
+    expect_closed_once(loop, fd, close_pipe, 0);
+}
+
+UNIT(cancelling_files, a_pipe_that_is_a_loops_first_is_closed_once)
+{
+    expect_closed_once(loop, fd, close_pipe, 0);
+}
