@@ -6,9 +6,11 @@
  * for more, out of reach of a cancel. So the file is opened once more, for this
  * one call, in non-blocking mode: the mode belongs to the open file, which
  * other processes share, and is not changed there. Where this is refused the
- * call is made on the descriptor itself, and may wait. The loop's thread looks
- * first, and moves as much as needs no wait; it blocks the signals of a write,
- * as other threads have them blocked in any case.
+ * call is made on the descriptor itself, and may wait. The loop's thread then
+ * moves a pipe's bytes by a pipe of its own, since a splice to or from a
+ * non-blocking pipe does not wait. At a terminal it looks first, and moves as
+ * much as needs no wait. It blocks the signals of a write, as other threads
+ * have them blocked in any case.
  */
 #include "work.h"
 
@@ -17,7 +19,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -155,21 +156,73 @@ static int32_t work_move(const struct io_uring_sqe *sqe)
                : work_move_on(sqe, work_file(sqe));
 }
 
+static bool work_is_pipe(int fd)
+{
+    mode_t mode;
+
+    wr_assert(fd >= 0);
+    return wr_sys_mode(fd, &mode) == 0 && S_ISFIFO(mode);
+}
+
+/* Reads bytes that were moved to the stage, which has them all. */
+static int32_t work_fetch(int stage, char *buf, int32_t len)
+{
+    for (int32_t done = 0; done < len;) {
+        const int32_t got =
+            wr_sys_pipe_read(stage, buf + done, (size_t)(len - done));
+        wr_check(got != 0 && got != -EAGAIN);
+        wr_require(got > 0, got); /* a page of another program is gone */
+        done += got;
+    }
+    return len;
+}
+
+/* Moves a pipe's bytes by the stage, a non-blocking pipe. Those that found no
+ * room in the pipe are dropped with the stage. */
+static int32_t work_move_staged(const struct io_uring_sqe *sqe,
+                                const int stage[2])
+{
+    char *buf = (char *)(uintptr_t)sqe->addr;
+
+    wr_assert(work_moves(sqe));
+    if (work_reads(sqe)) {
+        const int32_t got =
+            work_result(splice(sqe->fd, NULL, stage[1], NULL, sqe->len, 0));
+        return got > 0 ? work_fetch(stage[0], buf, got) : got;
+    }
+    const int32_t put = wr_sys_pipe_write(stage[1], buf, sqe->len);
+    wr_require(put > 0, put);
+    return work_result(splice(stage[0], NULL, sqe->fd, NULL, (size_t)put, 0));
+}
+
+/* A splice has its stage already. */
+static int32_t work_move_pipe(const struct io_uring_sqe *sqe)
+{
+    int stage[2];
+
+    if (!work_moves(sqe)) {
+        return work_move_on(sqe, work_file(sqe));
+    }
+    const int err = wr_sys_pipe_nonblock(stage);
+    wr_require(err >= 0, err);
+    const int32_t res = work_move_staged(sqe, stage);
+    wr_ignore(wr_sys_close(stage[0]) < 0);
+    wr_ignore(wr_sys_close(stage[1]) < 0);
+    return res;
+}
+
 /* How many bytes can certainly be moved as soon as the file is ready, on a
- * descriptor that blocks. A page that a FIFO has room for is taken whole, a
- * device that has room takes a byte. Other files are always ready. */
+ * descriptor that blocks. A device that has room takes a byte. Other files are
+ * always ready. */
 static uint32_t work_step(const struct io_uring_sqe *sqe)
 {
-    struct stat info;
+    mode_t mode;
 
     wr_assert(sqe->len > 0);
-    if (work_reads(sqe) || fstat(work_file(sqe), &info) < 0) {
-        return sqe->len;
-    }
-    if (S_ISFIFO(info.st_mode)) {
-        return sqe->len < PIPE_BUF ? sqe->len : PIPE_BUF;
-    }
-    return S_ISCHR(info.st_mode) ? 1 : sqe->len;
+    return !work_reads(sqe) && wr_sys_mode(work_file(sqe), &mode) == 0 &&
+                   S_ISCHR(mode)
+               ? 1
+               : sqe->len;
 }
 
 static bool work_is_ready(const struct io_uring_sqe *sqe)
@@ -252,7 +305,11 @@ static int32_t work_move_here(const struct io_uring_sqe *sqe)
     if (!wr_work_waits(&call)) {
         return work_move(&call);
     }
-    return work_move_apart(&call, &ret) == 0 ? ret : work_move_stepwise(&call);
+    if (work_move_apart(&call, &ret) == 0) {
+        return ret;
+    }
+    return work_is_pipe(work_file(&call)) ? work_move_pipe(&call)
+                                          : work_move_stepwise(&call);
 }
 
 int32_t wr_work_here(const struct io_uring_sqe *sqe)

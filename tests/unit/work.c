@@ -1,15 +1,18 @@
 /*
  * Calls of files that the loop's thread makes where no other thread can be
- * made: no write raises a signal, and a signal that is the program's own is
- * kept.
+ * made: no write raises a signal, a signal that is the program's own is kept,
+ * and a pipe that others use, too, is not waited for.
  */
 #include "uring/work.h"
 #include "tests/unit.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 
 enum { SIZE = 100, LIMIT = 50 };
 
@@ -135,4 +138,81 @@ UNIT(work, a_signal_of_the_program_s_own_is_kept)
     keep_own_signal(SIGPIPE, pipe_without_reader(), -EPIPE);
     keep_own_signal(SIGXFSZ, pipe_without_reader(), -EPIPE);
     keep_own_signal(SIGXFSZ, file_at_limit(), -EFBIG);
+}
+
+/* ---- pipes that other programs use, too ---- */
+
+enum { NOBODY = 65534, PIPE_BYTES = 65536, GUARD_SECONDS = 60 };
+
+static int other_end = -1; /* of a pipe; -1: no other program is at it */
+
+/* What another program does after a look: it reads all, or fills the pipe. */
+static void be_faster(void)
+{
+    char all[PIPE_BYTES] = "";
+    const int flags = fcntl(other_end, F_GETFL);
+    expect_eq(fcntl(other_end, F_SETFL, flags | O_NONBLOCK), 0);
+    while ((flags & O_ACCMODE) == O_RDONLY
+               ? read(other_end, all, sizeof(all)) > 0
+               : write(other_end, all, sizeof(all)) > 0) {
+    }
+    expect_eq(fcntl(other_end, F_SETFL, flags), 0);
+}
+
+int __real_poll(struct pollfd *fds, nfds_t count, int timeout_ms);
+int __wrap_poll(struct pollfd *fds, nfds_t count, int timeout_ms);
+
+int __wrap_poll(struct pollfd *fds, nfds_t count, int timeout_ms)
+{
+    const int ret = __real_poll(fds, count, timeout_ms);
+    if (other_end >= 0) {
+        be_faster();
+    }
+    return ret;
+}
+
+/* A pipe that cannot be opened by its name; it blocks. The test dies by a
+ * signal if a call waits. */
+static void make_shut_pipe(int ret[2])
+{
+    expect_eq(pipe2(ret, O_CLOEXEC), 0);
+    expect_eq(fchmod(ret[0], 0), 0);
+    cr_assert(geteuid() != 0 || setuid(NOBODY) == 0);
+    expect_eq(prctl(PR_SET_DUMPABLE, 1), 0); /* as LeakSanitizer needs it */
+    alarm(GUARD_SECONDS);
+}
+
+static int32_t read_here(int fd)
+{
+    const struct io_uring_sqe sqe = entry(IORING_OP_READ, fd);
+    return wr_work_here(&sqe);
+}
+
+UNIT(work, a_read_does_not_wait_when_another_program_takes_the_bytes)
+{
+    int ends[2];
+    make_shut_pipe(ends);
+    expect_eq(read_here(ends[0]), -EAGAIN);
+    expect_eq(write(ends[1], "abc", 3), 3);
+    other_end = ends[0];
+    const int32_t res = read_here(ends[0]);
+    cr_assert(res == 3 || res == -EAGAIN);
+    other_end = -1;
+    close(ends[1]);
+    expect_eq(read_here(ends[0]), 0, "the end");
+    close(ends[0]);
+}
+
+UNIT(work, a_write_does_not_wait_when_another_program_fills_the_pipe)
+{
+    int ends[2];
+    make_shut_pipe(ends);
+    other_end = ends[1];
+    const int32_t res = write_here(ends[1]);
+    cr_assert(res == SIZE || res == -EAGAIN);
+    be_faster();
+    other_end = -1;
+    expect_eq(write_here(ends[1]), -EAGAIN);
+    close(ends[0]);
+    close(ends[1]);
 }
