@@ -14,8 +14,29 @@
  * below it are the loopback addresses ::1 and 127.0.0.1 (RFC 6761). Text that
  * is not a host name is refused before any question: an empty label, a label of
  * more than 63 bytes, more than 253 bytes in all, bytes other than letters,
- * digits, '-' and '_', or a last label of digits only, as in "127.1". A name
- * outside ASCII is given in its "xn--" form.
+ * digits, '-' and '_', or one to four labels of digits only, as in "127.1". A
+ * name outside ASCII is given in its "xn--" form.
+ *
+ * Short names are searched for as the C library does. A name with fewer dots
+ * than `ndots` is asked for below each domain of the list, then as it is;
+ * another one as it is, then below the domains. The list goes on behind a
+ * domain that has no such name or no address, or whose servers cannot answer
+ * (SERVFAIL); it ends at one whose servers refuse (REFUSED, NOTIMP, FORMERR) or
+ * are silent, and the name as it is is asked for still. If nothing is found,
+ * the error is that of the name as it is if that came first; else
+ * WEIR_EDNSNODATA, WEIR_EDNSSERVFAIL, or the last error, whichever there was.
+ *
+ * Of resolv.conf(5) weir reads `nameserver` (32 at most, with the zone of a
+ * link: fe80::1%eth0), `search` and `domain` with any number of domains in
+ * lines of any length, and these options: `ndots`, `timeout`, `attempts`,
+ * `rotate`, `use-vc`, `no-aaaa`, `no-reload`, `no-tld-query`, and
+ * `single-request`, `single-request-reopen`, which both ask for IPv4, then for
+ * IPv6. LOCALDOMAIN and RES_OPTIONS of the environment come after the file.
+ * Without effect are `edns0` and `trust-ad` (an answer that is too large comes
+ * by TCP, and no result says whether it is authentic), `no-check-names` (names
+ * are checked always), `debug`, `inet6`, `ip6-bytestring`, `ip6-dotint` and
+ * `sortlist`. Without `timeout` and `attempts` a server has 2 s, and three
+ * tries.
  *
  * A loop keeps the addresses of a name for as long as the answer says (TTL),
  * and at most for a minute: for getaddrinfo, makers and servers alike. asyncio
@@ -238,11 +259,11 @@ weir_getnameinfo(weir_loop *loop, const struct weir_address *address,
 struct weir_dns_options {
     /** sizeof(struct weir_dns_options). */
     size_t size;
-    /** Name servers, as in "127.0.0.1:5353,[::1]:53"; NULL: those of
-     * resolv.conf. */
+    /** Name servers, as in "127.0.0.1:5353,[::1]:53,[fe80::1%eth0]:53", 32 at
+     * most; NULL: those of resolv.conf. */
     const char *servers;
-    /** Search domains, separated by commas, "" for none; NULL: those of
-     * resolv.conf. */
+    /** Search domains, separated by commas, "" for none, "." for the name as it
+     * is; NULL: those of resolv.conf. */
     const char *search;
     /** The file to read instead of /etc/resolv.conf; NULL: that one. */
     const char *resolv_conf;
@@ -272,6 +293,7 @@ struct weir_dns_options {
  * @return         0; after an error nothing has changed
  * @retval WEIR_ENONAMES  weir was built without a resolver
  * @retval -EINVAL  text that is no list of servers, or a number out of range
+ * @retval -ENODEV  the zone of a server names no interface
  * @retval -EBUSY   lookups are under way
  * @retval -ESHUTDOWN  the loop is being freed
  * @retval -ENOMEM  no memory

@@ -53,6 +53,7 @@ struct cares {
     int socket_err;         /* error of the last socket made, or 0 */
     uint8_t rcode;     /* error code of the datagram that c-ares reads, or 0 */
     bool is_truncated; /* the datagram is truncated */
+    bool has_records;  /* the datagram has records */
 
     /* cares.c: */
     struct wr_list waiting; /* struct cares_record, not asked yet */
@@ -78,15 +79,21 @@ struct cares_record {
     struct wr_list link; /* in cares.waiting until started */
     weir_lookup *lookup; /* NULL: answered or cancelled */
     int family;
-    size_t step;               /* index of the next name in the search */
+    struct wr_search_walk walk;
     bool in_files;             /* the hosts file is being asked */
     bool is_asking;            /* set around the calls that ask */
+    bool was_truncated;        /* a server has answered by UDP */
     bool was_found;            /* this step has an address or a name */
-    bool has_no_data;          /* some step found the name, but no address */
+    bool has_no_data;          /* some domain has the name, but no address */
+    bool has_servfail;         /* the servers of some domain could not answer */
+    bool has_alias_alone;      /* the name is another's, which has no address */
+    unsigned to_ask;           /* parts that this step has not asked for yet */
     uint32_t in_flight;        /* unanswered questions */
     int errs[WR_LOOKUP_PARTS]; /* results of this step */
+    int first_errs[WR_LOOKUP_PARTS]; /* of the first step, at the name as is */
     struct cares_question questions[WR_LOOKUP_PARTS];
-    char name[WR_NAME_SIZE];
+    char name[WR_NAME_SIZE];  /* as it was written */
+    char asked[WR_NAME_SIZE]; /* of the present step */
 };
 
 /* Makes the ready item run, which starts records and arms the timer. */

@@ -9,9 +9,10 @@
  * hosts file needs a channel, because ares_gethostbyname_file() finds only one
  * address of each family in c-ares 1.18.
  *
- * The program's settings come before those of resolv.conf. While there are
- * lookups, that file is checked once a second for changes; it is read again
- * when no question is open.
+ * The program's settings come before those of resolv.conf, which is read by
+ * resolv_conf.c alone: c-ares is shown an empty file. While there are lookups,
+ * that file is checked once a second for changes; it is read again when no
+ * question is open.
  */
 #include "cares.h"
 
@@ -31,6 +32,11 @@
 #define NDOTS_MAX      127u
 #define CHECK_NS       UINT64_C(1000000000)
 #define NS_PER_MS      1000000u
+#define SERVER_DEFAULT "127.0.0.1"
+#define EMPTY_PATH     "/dev/null"
+
+/* The version of c-ares that knows zones of servers: 1.24. */
+#define ZONES_VERSION 0x011800
 
 /* Translates an error of setting c-ares up. */
 static int cares_channel_error(int status)
@@ -117,15 +123,22 @@ WEIR_MUST_USE static int cares_channel_read_system(struct cares *cares)
 
     wr_assert(!cares->dns);
     cares->stamp = wr_sys_file_stamp(cares_channel_get_path(cares));
-    int err =
-        wr_resolv_conf_read(&cares->system, cares_channel_get_path(cares));
+    int err = wr_resolv_conf_read(&cares->loop->counting, &cares->system,
+                                  cares_channel_get_path(cares));
     wr_require(err >= 0, err);
     wr_assert(!cares->tcp);
     if (config->search) {
-        wr_name_read_search(config->search, &cares->system.search);
+        err = wr_search_read(&cares->loop->counting, config->search,
+                             &cares->system.search);
+        wr_require(err >= 0, err);
     }
     if (config->ndots > 0) {
         cares->system.search.ndots = config->ndots;
+    }
+    if (config->servers || cares->system.servers.count == 0) {
+        return wr_name_servers_read(config->servers ? config->servers
+                                                    : SERVER_DEFAULT,
+                                    &cares->system.servers);
     }
     return 0;
 }
@@ -168,12 +181,26 @@ static int cares_channel_get_tries(const struct cares *cares)
     return system->attempts > 0 ? (int)system->attempts : TRIES_DEFAULT;
 }
 
+/* Gives a channel the servers of the settings. */
+WEIR_MUST_USE static int cares_channel_set_servers(const struct cares *cares,
+                                                   ares_channel channel)
+{
+    char text[WR_NAME_SERVERS_SIZE];
+    int version = 0;
+
+    wr_ignore(ares_version(&version));
+    wr_name_servers_write(&cares->system.servers, version >= ZONES_VERSION,
+                          text);
+    const int status = ares_set_servers_ports_csv(channel, text);
+    return status == ARES_SUCCESS ? 0 : cares_channel_error(status);
+}
+
 /* Opens a channel that asks servers and searches no domains. */
 WEIR_MUST_USE static int cares_channel_open_servers(struct cares *cares,
                                                     int flag, ares_channel *ret)
 {
     char lookups[] = "b";
-    const char *path = cares->config.resolv_conf;
+    char path[] = EMPTY_PATH;
     wr_assert(cares->files != NULL);
     wr_assert(!*ret);
     struct ares_options options = {
@@ -181,25 +208,23 @@ WEIR_MUST_USE static int cares_channel_open_servers(struct cares *cares,
         .timeout = cares_channel_get_timeout_ms(cares),
         .tries = cares_channel_get_tries(cares),
         .lookups = lookups,
-        .resolvconf_path = cares->config.resolv_conf,
+        .resolvconf_path = path,
         .sock_state_cb = wr_cares_socket_changed,
         .sock_state_cb_data = cares,
     };
 
-    int status =
-        ares_init_options(ret, &options,
-                          ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES |
-                              ARES_OPT_LOOKUPS | ARES_OPT_SOCK_STATE_CB |
-                              OPT_OWN_CACHE | (path ? ARES_OPT_RESOLVCONF : 0));
+    int status = ares_init_options(
+        ret, &options,
+        ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES |
+            ARES_OPT_LOOKUPS | ARES_OPT_SOCK_STATE_CB | OPT_OWN_CACHE |
+            ARES_OPT_RESOLVCONF |
+            (cares->system.rotate ? ARES_OPT_ROTATE : ARES_OPT_NOROTATE));
     if (status != ARES_SUCCESS) {
         *ret = NULL;
         return cares_channel_error(status);
     }
     wr_cares_use_sockets(cares, *ret);
-    if (cares->config.servers) {
-        status = ares_set_servers_ports_csv(*ret, cares->config.servers);
-    }
-    return status == ARES_SUCCESS ? 0 : cares_channel_error(status);
+    return cares_channel_set_servers(cares, *ret);
 }
 
 int wr_cares_open(struct cares *cares)
@@ -243,13 +268,14 @@ void wr_cares_close(struct cares *cares)
         ares_destroy(files);
         cares->files = NULL;
     }
+    wr_resolv_conf_clear(&cares->loop->counting, &cares->system);
 }
 
 bool wr_cares_is_outdated(struct cares *cares)
 {
     const uint64_t now_ns = cares->loop->now_ns;
 
-    if (now_ns < cares->check_ns) {
+    if (cares->system.no_reload || now_ns < cares->check_ns) {
         return false;
     }
     cares->check_ns = wr_add_sat(now_ns, CHECK_NS);

@@ -3,11 +3,22 @@
  *
  *     hosts file --not there--> first name --no address--> next name ... end
  *
- * The steps end with the first step that finds addresses, or fails with an
- * error other than "no such name" or "no address". A step asks for both
+ * The steps end with the first step that finds addresses. A step asks for both
  * families at once and ends when both are answered; the addresses of one family
  * are passed on earlier. So addresses of two names are never mixed, and the
  * hosts file decides about both families.
+ *
+ * A step that fails is followed by others as in the C library: the name as it
+ * was written by all of them, a name below a domain
+ *  - by the next domain, if its servers know no address, or cannot answer
+ *    (SERVFAIL): a lame domain hides no other;
+ *  - else by the name as it was written: servers that refuse, or do not answer
+ *    at all, would do so for the other domains;
+ *  - by none, if no server can be reached, or this machine lacks something.
+ * A name that stands for another one, which has no address, ends the search.
+ * If nothing is found, the error is that of the name as it was written where
+ * that was asked first; else the first of "no address", SERVFAIL and the last
+ * error that there was.
  *
  * c-ares can take the steps too, but does not guarantee this. Asked for each
  * family alone it searches for each alone: if the hosts file or the first
@@ -117,6 +128,95 @@ static bool cares_record_tells_absence(int err)
     return err == WEIR_EDNSNOTFOUND || err == WEIR_EDNSNODATA;
 }
 
+/* True if no other name can be found either: this machine lacks something, or
+ * no server can be reached, not even for a truncated answer. */
+static bool cares_record_tells_end(const struct cares_record *record, int err)
+{
+    wr_assert(err < 0);
+    return err > WEIR_EDNSNOTFOUND ||
+           (err == WEIR_EDNSUNREACHABLE && !record->was_truncated);
+}
+
+/* How the search goes on after a step without an address. */
+enum cares_next {
+    CARES_NEXT_DOMAIN, /* with the next name */
+    CARES_NEXT_AS_IS,  /* with the name as it was written */
+    CARES_NEXT_NONE
+};
+
+/* If servers refuse to answer for one family and know no address of the other,
+ * the search goes on as after the latter. */
+static enum cares_next
+cares_record_choose_next(const struct cares_record *record)
+{
+    bool is_known = false;
+    bool is_odd = false;
+
+    for (enum wr_lookup_part part = 0; part < WR_LOOKUP_PARTS; part++) {
+        const int err = record->errs[part];
+        if (!wr_lookup_is_open(record->lookup, part)) {
+            continue;
+        }
+        if (cares_record_tells_end(record, err)) {
+            return CARES_NEXT_NONE;
+        }
+        is_known |= cares_record_tells_absence(err) || err == WEIR_EDNSSERVFAIL;
+        is_odd |= err == WEIR_EDNSTIMEOUT || err == WEIR_EDNSBADANSWER;
+    }
+    return is_known && !is_odd ? CARES_NEXT_DOMAIN : CARES_NEXT_AS_IS;
+}
+
+/* Remembers how the present step has failed, for the end. */
+static void cares_record_remember(struct cares_record *record)
+{
+    for (enum wr_lookup_part part = 0; part < WR_LOOKUP_PARTS; part++) {
+        if (wr_lookup_is_open(record->lookup, part)) {
+            record->has_no_data |= record->errs[part] == WEIR_EDNSNODATA;
+            record->has_servfail |= record->errs[part] == WEIR_EDNSSERVFAIL;
+        }
+    }
+    if (record->walk.was_first && !record->walk.was_below) {
+        memcpy(record->first_errs, record->errs, sizeof(record->errs));
+    }
+}
+
+/* Ends a record that has found nothing. */
+static void cares_record_fail(struct cares_record *record)
+{
+    int err = 0;
+
+    if (record->has_alias_alone) {
+        err = WEIR_EDNSNODATA;
+    } else if (record->walk.was_first) {
+        memcpy(record->errs, record->first_errs, sizeof(record->errs));
+    } else if (record->has_no_data) {
+        err = WEIR_EDNSNODATA;
+    } else if (record->has_servfail) {
+        err = WEIR_EDNSSERVFAIL;
+    }
+    cares_record_finish(record, err);
+}
+
+/* After a step at servers that has found nothing: finishes the record, or
+ * returns true to take the next step. */
+static bool cares_record_has_next(struct cares_record *record)
+{
+    const enum cares_next next = cares_record_choose_next(record);
+
+    wr_assert(!record->in_files);
+    if (next == CARES_NEXT_NONE) {
+        cares_record_finish(record, 0);
+        return false;
+    }
+    cares_record_remember(record);
+    if (record->has_alias_alone) {
+        wr_search_end(&record->walk);
+    } else if (next == CARES_NEXT_AS_IS && record->walk.was_below) {
+        wr_search_cut(&record->walk);
+    }
+    return true;
+}
+
 /* After a step: finishes the record, or returns true to take the next step. */
 static bool cares_record_is_to_go_on(struct cares_record *record)
 {
@@ -126,39 +226,29 @@ static bool cares_record_is_to_go_on(struct cares_record *record)
     if (!lookup) {
         return false;
     }
+    if (lookup->open & record->to_ask) {
+        return true; /* with the other family of the same step */
+    }
     if (record->was_found) {
         cares_record_finish(record, 0);
         return false;
     }
+    if (!record->in_files) {
+        return cares_record_has_next(record);
+    }
     for (enum wr_lookup_part part = 0; part < WR_LOOKUP_PARTS; part++) {
-        const int err = record->errs[part];
-        if (!wr_lookup_is_open(lookup, part) ||
-            (record->in_files && err != -ENOMEM)) {
-            continue;
-        }
-        if (!cares_record_tells_absence(err)) {
+        if (wr_lookup_is_open(lookup, part) && record->errs[part] == -ENOMEM) {
             cares_record_finish(record, 0);
             return false;
         }
-        record->has_no_data |= err == WEIR_EDNSNODATA;
     }
     return true;
 }
 
 /* The name that the present step asks for. */
-static void cares_record_get_name(const struct cares_record *record,
-                                  char ret[WR_NAME_SIZE])
+static const char *cares_record_get_name(const struct cares_record *record)
 {
-    size_t step = record->step - 1;
-
-    if (record->in_files) {
-        memcpy(ret, record->name, strlen(record->name) + 1);
-        return;
-    }
-    wr_assert(record->step > 0);
-    const bool is_there = wr_name_candidate(
-        record->name, &record->cares->system.search, &step, ret);
-    wr_assert(is_there);
+    return record->in_files ? record->name : record->asked;
 }
 
 /* Follows the aliases from @name to the end. An alias of the hosts file leads
@@ -183,14 +273,12 @@ WEIR_MUST_USE static int
 cares_record_tell_canonical(struct cares_record *record,
                             const struct ares_addrinfo *result)
 {
-    char name[WR_NAME_SIZE];
-
     if (!record->lookup->canonical) {
         return 0;
     }
-    cares_record_get_name(record, name);
-    return wr_lookup_set_canonical(record->lookup,
-                                   cares_record_follow(result->cnames, name));
+    return wr_lookup_set_canonical(
+        record->lookup,
+        cares_record_follow(result->cnames, cares_record_get_name(record)));
 }
 
 /* Adds the addresses of one family. Returns their number, or an error. */
@@ -292,6 +380,9 @@ static void cares_record_answered(void *arg, int status, int timeouts,
             cares_record_take(record, part, result);
         } else {
             record->errs[part] = cares_record_get_error(record->cares, status);
+            record->has_alias_alone |= !record->in_files &&
+                                       status == ARES_ENODATA &&
+                                       record->cares->has_records;
         }
     }
     if (result) {
@@ -352,6 +443,12 @@ static void cares_record_ask_family(struct cares_record *record,
                      &record->questions[part]);
 }
 
+/* The channel that servers are asked by first. */
+static ares_channel cares_record_get_channel(const struct cares *cares)
+{
+    return cares->system.use_vc ? cares->tcp : cares->dns;
+}
+
 static void cares_record_ask_files(struct cares_record *record)
 {
     struct cares *cares = record->cares;
@@ -366,23 +463,29 @@ static void cares_record_ask_files(struct cares_record *record)
                             WR_LOOKUP_INET);
 }
 
-/* Asks servers for @name, for each open family. */
-static void cares_record_ask_servers(struct cares_record *record,
-                                     const char *name)
+/* Asks servers for the step's name, for each family that is to be asked for;
+ * one family after the other if the settings say so. */
+static void cares_record_ask_servers(struct cares_record *record)
 {
     static const int families[] = {
         [WR_LOOKUP_INET6] = AF_INET6, [WR_LOOKUP_INET] = AF_INET};
     struct cares *cares = record->cares;
-    const unsigned open = record->lookup->open;
+    const unsigned inet = 1u << WR_LOOKUP_INET;
+    unsigned now = record->to_ask & record->lookup->open;
 
+    if (cares->system.single_request && (now & inet)) {
+        now = inet;
+    }
+    record->to_ask &= ~now;
     /* Count all first: a question may be answered at once. */
     record->in_flight +=
-        ((open >> WR_LOOKUP_INET6) & 1u) + ((open >> WR_LOOKUP_INET) & 1u);
+        ((now >> WR_LOOKUP_INET6) & 1u) + ((now >> WR_LOOKUP_INET) & 1u);
+    wr_assert(record->in_flight > 0);
     for (enum wr_lookup_part part = WR_LOOKUP_INET6; part <= WR_LOOKUP_INET;
          part++) {
-        if (open & (1u << part)) {
-            cares_record_ask_family(record, cares->dns, name, families[part],
-                                    part);
+        if (now & (1u << part)) {
+            cares_record_ask_family(record, cares_record_get_channel(cares),
+                                    record->asked, families[part], part);
         }
     }
 }
@@ -393,7 +496,6 @@ static bool cares_record_ask_by_tcp(struct cares_record *record,
                                     enum wr_lookup_part part)
 {
     struct cares *cares = record->cares;
-    char name[WR_NAME_SIZE];
 
     wr_assert(cares->tcp != NULL);
     if (!cares->is_truncated || record->in_files || !record->lookup ||
@@ -401,40 +503,62 @@ static bool cares_record_ask_by_tcp(struct cares_record *record,
         return false;
     }
     cares->is_truncated = false;
+    record->was_truncated = true;
     if (part == WR_LOOKUP_NAME) {
         cares_record_ask_name(record, cares->tcp);
         return true;
     }
-    cares_record_get_name(record, name);
     record->in_flight++;
-    cares_record_ask_family(record, cares->tcp, name,
+    cares_record_ask_family(record, cares->tcp, record->asked,
                             part == WR_LOOKUP_INET6 ? AF_INET6 : AF_INET, part);
     return true;
+}
+
+/* Closes the IPv6 part where the settings say that no server is asked for it;
+ * false: nothing else is wanted, and the record is finished. */
+static bool cares_record_leave_out_inet6(struct cares_record *record)
+{
+    weir_lookup *lookup = record->lookup;
+
+    if (!record->cares->system.no_aaaa ||
+        !wr_lookup_is_open(lookup, WR_LOOKUP_INET6)) {
+        return true;
+    }
+    if (!wr_lookup_is_open(lookup, WR_LOOKUP_INET)) {
+        cares_record_finish(record, WEIR_EDNSNODATA);
+        return false;
+    }
+    wr_lookup_close(lookup, WR_LOOKUP_INET6, WEIR_EDNSNOTFOUND);
+    return record->lookup != NULL;
 }
 
 /* Takes the next step, at servers, or ends the lookup. */
 static void cares_record_ask_next(struct cares_record *record)
 {
     const bool was_files = record->in_files;
-    char name[WR_NAME_SIZE];
 
     record->in_files = false;
     if (record->lookup->asked & (1u << WR_LOOKUP_NAME)) {
         if (was_files) {
-            cares_record_ask_name(record, record->cares->dns);
+            cares_record_ask_name(record,
+                                  cares_record_get_channel(record->cares));
         } else {
             cares_record_finish(record, 0);
         }
         return;
     }
-    if (!wr_name_candidate(record->name, &record->cares->system.search,
-                           &record->step, name)) {
-        cares_record_finish(record, record->has_no_data ? WEIR_EDNSNODATA
-                                                        : WEIR_EDNSNOTFOUND);
+    if (was_files && !cares_record_leave_out_inet6(record)) {
         return;
     }
-    record->step++;
-    cares_record_ask_servers(record, name);
+    if (!(record->to_ask & record->lookup->open)) {
+        if (!wr_search_next(&record->walk, record->name,
+                            &record->cares->system.search, record->asked)) {
+            cares_record_fail(record);
+            return;
+        }
+        record->to_ask = record->lookup->open;
+    }
+    cares_record_ask_servers(record);
 }
 
 /* Takes steps until one has to wait for answers. */

@@ -101,6 +101,7 @@ static void cares_socket_process(struct cares_socket *socket, uint32_t events)
                     can_write ? socket->fd : ARES_SOCKET_BAD);
     socket->is_used = false;
     cares->is_truncated = false;
+    cares->has_records = false;
     wr_cares_push_work(cares);
 }
 
@@ -201,10 +202,21 @@ static int cares_socket_close(ares_socket_t fd, void *arg)
     return 0;
 }
 
+/* c-ares before 1.24 knows no zones, without which the address of a link leads
+ * nowhere. */
 static int cares_socket_connect(ares_socket_t fd, const struct sockaddr *addr,
                                 ares_socklen_t len, void *arg)
 {
-    (void)arg;
+    const struct cares *cares = arg;
+    struct sockaddr_in6 inet6;
+
+    if (addr->sa_family == AF_INET6 && len >= sizeof(inet6)) {
+        memcpy(&inet6, addr, sizeof(inet6));
+        inet6.sin6_scope_id =
+            wr_name_servers_get_zone(&cares->system.servers, &inet6);
+        return (int)cares_socket_result(
+            wr_sys_connect(fd, (struct sockaddr *)&inet6, sizeof(inet6)));
+    }
     return (int)cares_socket_result(wr_sys_connect(fd, addr, len));
 }
 
@@ -217,6 +229,13 @@ static uint8_t cares_socket_get_rcode(const uint8_t *answer, int32_t len)
                    rcode == CARES_REFUSED
                ? rcode
                : 0;
+}
+
+/* True if an answer has records, and no error. */
+static bool cares_socket_has_records(const uint8_t *answer, int32_t len)
+{
+    return len >= DNS_HEADER_SIZE && (answer[3] & 0xf) == 0 &&
+           (answer[6] | answer[7]) != 0;
 }
 
 /* True if an answer must be asked for again by TCP. */
@@ -246,6 +265,7 @@ static ares_ssize_t cares_socket_recvfrom(ares_socket_t fd, void *buf,
     }
     cares->rcode = addr ? cares_socket_get_rcode(buf, got) : 0;
     cares->is_truncated = addr && cares_socket_is_truncated(buf, got);
+    cares->has_records = addr && cares_socket_has_records(buf, got);
     return cares_socket_result(got);
 }
 

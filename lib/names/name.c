@@ -1,22 +1,27 @@
 /*
  * The rules of host names, and of searching for short ones.
  *
- * The rules are those of RFC 1123, and '_' is allowed, because it is used. A
- * last label of digits only is a mistaken address: a name server asked for
- * "127.1" could answer anything.
+ * The rules are those of RFC 1123, and '_' is allowed, because it is used. One
+ * to four labels of digits only are a mistaken address: a name server asked
+ * for "127.1" could answer anything. "web.1" is a name.
  *
  * A name with at least `ndots` dots is first looked up unchanged; other names
  * are looked up in the search domains first, as in the C library.
+ *
+ *     ndots dots or more:  unchanged, domain, domain ...
+ *     fewer:               domain, domain ... unchanged
  */
 #include "name.h"
 
 #include "uring/check.h"
 
+#include <errno.h>
 #include <string.h>
 #include <strings.h>
 
 #define NAME_MAX_LEN  253u
 #define LABEL_MAX_LEN 63u
+#define NUMBERS_MAX   4u /* of an address */
 
 _Static_assert(WR_NAME_SIZE >= NAME_MAX_LEN + sizeof("."),
                "a name and its last dot have room");
@@ -65,21 +70,25 @@ static size_t name_get_len(const char *name)
 bool wr_name_is_valid(const char *name)
 {
     const size_t len = name_get_len(name);
-    bool is_number = true;
+    size_t labels = 0;
+    size_t numbers = 0;
 
     if (len > NAME_MAX_LEN) {
         return false;
     }
-    for (size_t start = 0; start <= len;) {
+    for (size_t start = 0; start <= len; labels++) {
+        bool is_number = true;
         const char *dot = memchr(name + start, '.', len - start);
         const size_t label_len =
             dot ? (size_t)(dot - name) - start : len - start;
         if (!name_is_label(name + start, label_len, &is_number)) {
             return false;
         }
+        numbers += is_number;
         start += label_len + 1;
     }
-    return !is_number;
+    wr_assert(labels > 0);
+    return numbers < labels || labels > NUMBERS_MAX;
 }
 
 bool wr_name_is_localhost(const char *name)
@@ -114,23 +123,51 @@ void wr_name_write(const char *name, char ret[WR_NAME_SIZE])
     ret[len] = '\0';
 }
 
-void wr_name_read_search(const char *list, struct wr_search_list *search)
+/* ---- the search ---- */
+
+void wr_search_clear(const struct weir_allocator *allocator,
+                     struct wr_search_list *search)
+{
+    wr_free(allocator, search->domains, search->size);
+    search->domains = NULL;
+    search->size = 0;
+    search->count = 0;
+}
+
+/* True for a domain that is searched: a valid one, or the root. */
+static bool name_is_domain(const char *domain)
+{
+    return domain[0] == '\0' || wr_name_is_valid(domain);
+}
+
+int wr_search_read(const struct weir_allocator *allocator, const char *list,
+                   struct wr_search_list *search)
 {
     static const char between[] = ", \t\r\n";
+    const size_t size = strlen(list) + 1;
+    char *domains = wr_alloc(allocator, size);
+    size_t count = 0;
+    char *end = domains;
 
-    search->count = 0;
+    wr_require(domains, -ENOMEM);
     for (list += strspn(list, between); *list != '\0';
          list += strspn(list, between)) {
         const size_t len = strcspn(list, between);
-        if (len < WR_NAME_SIZE && search->count < WR_SEARCH_MAX) {
-            char *domain = search->domains[search->count];
-            memcpy(domain, list, len);
-            domain[len] = '\0';
-            search->count += wr_name_is_valid(domain);
+        const bool is_root = len == 1 && list[0] == '.';
+        memcpy(end, list, len);
+        end[is_root ? 0 : len] = '\0';
+        if (name_is_domain(end)) {
+            count++;
+            end += strlen(end) + 1;
         }
         list += len;
     }
-    wr_assert(search->count <= WR_SEARCH_MAX);
+    wr_assert((size_t)(end - domains) <= size);
+    wr_search_clear(allocator, search);
+    search->domains = domains;
+    search->size = size;
+    search->count = count;
+    return 0;
 }
 
 static size_t name_count_dots(const char *name)
@@ -166,38 +203,60 @@ static bool name_join(const char *name, const char *domain,
     return true;
 }
 
-/* The domain of step @index; NULL: the name alone. False: no such step. */
-static bool name_find_step(const char *name,
-                           const struct wr_search_list *search, size_t index,
-                           const char **ret_domain)
+void wr_search_cut(struct wr_search_walk *walk)
 {
-    const size_t count = wr_name_is_absolute(name) ? 0 : search->count;
-    const bool as_is_first =
-        count == 0 || name_count_dots(name) >= search->ndots;
-    const size_t as_is = as_is_first ? 0 : count;
-
-    wr_assert(count <= WR_SEARCH_MAX);
-    wr_assert(as_is <= count);
-    if (index > count) {
-        return false;
-    }
-    *ret_domain = index == as_is
-                      ? NULL
-                      : search->domains[as_is_first ? index - 1 : index];
-    return true;
+    wr_assert(walk->has_begun);
+    walk->is_cut = true;
 }
 
-bool wr_name_candidate(const char *name, const struct wr_search_list *search,
-                       size_t *index, char ret[WR_NAME_SIZE])
+void wr_search_end(struct wr_search_walk *walk)
+{
+    wr_assert(walk->has_begun);
+    walk->has_ended = true;
+}
+
+/* The domain of the next step; NULL: the name unchanged. False: no step. */
+static bool name_find_step(struct wr_search_walk *walk, const char *name,
+                           const struct wr_search_list *search,
+                           const char **ret_domain)
+{
+    const bool is_absolute = wr_name_is_absolute(name);
+    const size_t dots = name_count_dots(name);
+    const char *domain = search->domains ? search->domains : "";
+
+    *ret_domain = NULL;
+    if (!walk->has_begun && (is_absolute || dots >= search->ndots)) {
+        walk->was_first = true;
+        return true;
+    }
+    for (size_t i = 0; i < walk->index; i++) {
+        domain += strlen(domain) + 1;
+    }
+    if (!is_absolute && !walk->is_cut && walk->index < search->count) {
+        walk->index++;
+        *ret_domain = domain[0] == '\0' ? NULL : domain;
+        return true;
+    }
+    return !walk->was_as_is &&
+           !(search->no_tld_query && dots == 0 && walk->was_below);
+}
+
+bool wr_search_next(struct wr_search_walk *walk, const char *name,
+                    const struct wr_search_list *search, char ret[WR_NAME_SIZE])
 {
     const char *domain;
 
-    while (name_find_step(name, search, *index, &domain)) {
-        wr_assert(*index <= search->count);
-        if (name_join(name, domain, ret) && wr_name_is_valid(ret)) {
+    while (!walk->has_ended && name_find_step(walk, name, search, &domain)) {
+        const bool is_again = !domain && walk->was_as_is;
+        walk->has_begun = true;
+        walk->was_as_is |= !domain;
+        walk->was_below |= domain != NULL;
+        if (!is_again && name_join(name, domain, ret) &&
+            wr_name_is_valid(ret)) {
             return true;
         }
-        ++*index; /* an invalid domain, or the result is too long */
     }
+    walk->has_begun = true;
+    walk->has_ended = true;
     return false;
 }

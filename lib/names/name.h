@@ -7,18 +7,29 @@
 #ifndef WEIR_LIB_NAMES_NAME_H
 #define WEIR_LIB_NAMES_NAME_H
 
-#include "weir/base.h"
+#include "uring/alloc.h"
 
 /* A name of 253 bytes, its last dot and the NUL. */
 #define WR_NAME_SIZE 255u
 
-#define WR_SEARCH_MAX 8u
-
-/* The search list of short names. */
+/* The search list of short names, in the order of the search. */
 struct wr_search_list {
-    char domains[WR_SEARCH_MAX][WR_NAME_SIZE];
-    size_t count;
-    uint32_t ndots; /* names with this many dots are tried unchanged first */
+    char *domains;     /* each with a NUL behind it; "" is the root */
+    size_t size;       /* bytes at domains */
+    size_t count;      /* domains */
+    uint32_t ndots;    /* names with this many dots are tried unchanged first */
+    bool no_tld_query; /* a name without a dot is not tried unchanged last */
+};
+
+/* Where the search for one name is; all 0 at its begin. */
+struct wr_search_walk {
+    size_t index; /* of the next domain */
+    bool has_begun;
+    bool was_first; /* the unchanged name was the first, for its dots */
+    bool was_as_is; /* the name was tried unchanged */
+    bool was_below; /* it was tried below a domain */
+    bool is_cut;    /* no more domains are tried */
+    bool has_ended;
 };
 
 /* True for a valid host name, with or without a dot at the end. */
@@ -37,14 +48,26 @@ bool wr_name_is_equal(const char *a, const char *b);
 void wr_name_write(const char *name, char ret[WR_NAME_SIZE]);
 
 /* Replaces the domains of @search by those of @list, which are separated by
- * commas or blanks. Invalid domains and those beyond WR_SEARCH_MAX are
- * skipped. */
-void wr_name_read_search(const char *list, struct wr_search_list *search);
+ * commas or blanks; invalid domains are skipped. @search was initialised, or
+ * is all 0. -ENOMEM: it is unchanged. */
+WEIR_MUST_USE int wr_search_read(const struct weir_allocator *allocator,
+                                 const char *list,
+                                 struct wr_search_list *search);
 
-/* Writes the name for step *@index (from 0) of looking up a valid @name, with a
- * dot at the end. False: no such step. Steps with an invalid or too long name
- * are skipped, and *@index is advanced. */
-bool wr_name_candidate(const char *name, const struct wr_search_list *search,
-                       size_t *index, char ret[WR_NAME_SIZE]);
+/* Frees the domains; there are none then. */
+void wr_search_clear(const struct weir_allocator *allocator,
+                     struct wr_search_list *search);
+
+/* Writes the next name of the search for a valid @name, with a dot at the end.
+ * False: there is none. Names that are invalid or too long are skipped. */
+bool wr_search_next(struct wr_search_walk *walk, const char *name,
+                    const struct wr_search_list *search,
+                    char ret[WR_NAME_SIZE]);
+
+/* Leaves out the domains that are left; the unchanged name is tried still. */
+void wr_search_cut(struct wr_search_walk *walk);
+
+/* Leaves out all that is left. */
+void wr_search_end(struct wr_search_walk *walk);
 
 #endif

@@ -8,32 +8,134 @@
 #include "uring/check.h"
 #include "uring/sys.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#define LINE_SIZE     1024u
-#define LINES_MAX     4096u /* bounds an endless file */
+#define FILE_SIZE_MIN 4096u
+#define FILE_SIZE_MAX (1u << 20) /* bounds an endless file */
 #define NDOTS_DEFAULT 1u
 #define NDOTS_MAX     15u
 #define TIMEOUT_MAX_S 30u
 #define ATTEMPTS_MAX  5u
+#define PORT_DEFAULT  53u
 
 static const char resolv_conf_blanks[] = " \t\r\n";
 
-void wr_resolv_conf_init(struct wr_resolv_conf *conf, const char *hostname)
+void wr_resolv_conf_clear(const struct weir_allocator *allocator,
+                          struct wr_resolv_conf *conf)
+{
+    wr_search_clear(allocator, &conf->search);
+    memset(conf, 0, sizeof(*conf));
+}
+
+int wr_resolv_conf_init(const struct weir_allocator *allocator,
+                        struct wr_resolv_conf *conf, const char *hostname)
 {
     const char *dot = hostname ? strchr(hostname, '.') : NULL;
 
-    memset(conf, 0, sizeof(*conf));
+    wr_resolv_conf_clear(allocator, conf);
     conf->search.ndots = NDOTS_DEFAULT;
     wr_assert(conf->search.count == 0);
-    if (dot) {
-        wr_name_read_search(dot + 1, &conf->search);
+    return dot ? wr_search_read(allocator, dot + 1, &conf->search) : 0;
+}
+
+/* ---- servers ---- */
+
+/* Adds a server; those that have no more room are left out. */
+static void name_servers_add(struct wr_name_servers *servers,
+                             const struct weir_address *address)
+{
+    if (servers->count < WR_NAME_SERVERS_MAX) {
+        servers->addresses[servers->count++] = *address;
     }
 }
+
+/* Copies the bytes of a word; false: it has no room. */
+static bool resolv_conf_copy_word(const char *word, size_t len, char *ret,
+                                  size_t size)
+{
+    if (len >= size) {
+        return false;
+    }
+    memcpy(ret, word, len);
+    ret[len] = '\0';
+    return true;
+}
+
+/* One server of a list of the program. */
+WEIR_MUST_USE static int name_servers_parse(const char *text,
+                                            struct weir_address *ret)
+{
+    int err = weir_address_parse(text, PORT_DEFAULT, ret);
+
+    if (err < 0 && err != -ENODEV) {
+        err = weir_address_parse_with_port(text, ret);
+    }
+    wr_require(err >= 0 || err == -ENODEV, -EINVAL);
+    return err;
+}
+
+int wr_name_servers_read(const char *list, struct wr_name_servers *ret)
+{
+    static const char between[] = ", \t\r\n";
+    struct wr_name_servers servers = {.count = 0};
+    struct weir_address address;
+    char text[WEIR_ADDRESS_TEXT_SIZE];
+
+    for (list += strspn(list, between); *list != '\0';
+         list += strspn(list, between)) {
+        const size_t len = strcspn(list, between);
+        wr_require(resolv_conf_copy_word(list, len, text, sizeof(text)),
+                   -EINVAL);
+        int err = name_servers_parse(text, &address);
+        wr_require(err >= 0, err);
+        name_servers_add(&servers, &address);
+        list += len;
+    }
+    wr_require(servers.count > 0, -EINVAL);
+    *ret = servers;
+    return 0;
+}
+
+void wr_name_servers_write(const struct wr_name_servers *servers,
+                           bool with_zones, char ret[WR_NAME_SERVERS_SIZE])
+{
+    size_t len = 0;
+
+    wr_assert(servers->count <= WR_NAME_SERVERS_MAX);
+    ret[0] = '\0';
+    for (size_t i = 0; i < servers->count; i++) {
+        struct weir_address address = servers->addresses[i];
+        char text[WEIR_ADDRESS_TEXT_SIZE];
+        if (!with_zones && address.storage.any.sa_family == AF_INET6) {
+            address.storage.inet6.sin6_scope_id = 0;
+        }
+        weir_address_format(&address, text, sizeof(text));
+        len += (size_t)snprintf(ret + len, WR_NAME_SERVERS_SIZE - len, "%s%s",
+                                i > 0 ? "," : "", text);
+        wr_assert(len < WR_NAME_SERVERS_SIZE);
+    }
+}
+
+uint32_t wr_name_servers_get_zone(const struct wr_name_servers *servers,
+                                  const struct sockaddr_in6 *address)
+{
+    for (size_t i = 0; i < servers->count; i++) {
+        const struct sockaddr_in6 *own = &servers->addresses[i].storage.inet6;
+        if (own->sin6_family == AF_INET6 &&
+            own->sin6_port == address->sin6_port &&
+            IN6_ARE_ADDR_EQUAL(&own->sin6_addr, &address->sin6_addr)) {
+            return own->sin6_scope_id;
+        }
+    }
+    return 0;
+}
+
+/* ---- lines ---- */
 
 /* True when @text begins with @word; *ret_rest is the rest. */
 static bool resolv_conf_begins(const char *text, const char *word,
@@ -47,6 +149,21 @@ static bool resolv_conf_begins(const char *text, const char *word,
     }
     *ret_rest = text + len;
     return true;
+}
+
+/* True when @line has this keyword; *ret_value is what follows the blanks
+ * behind it, which is not empty. */
+static bool resolv_conf_has_key(const char *line, const char *key,
+                                const char **ret_value)
+{
+    const char *rest;
+
+    if (!resolv_conf_begins(line, key, &rest) ||
+        (*rest != ' ' && *rest != '\t')) {
+        return false;
+    }
+    *ret_value = rest + strspn(rest, resolv_conf_blanks);
+    return **ret_value != '\0';
 }
 
 /* Reads a number; numbers above @max become @max. */
@@ -64,79 +181,201 @@ static uint32_t resolv_conf_read_number(const char *text, uint32_t max)
     return number;
 }
 
+static void resolv_conf_read_option(struct wr_resolv_conf *conf,
+                                    const char *text)
+{
+    const struct {
+        const char *word;
+        bool *flag;
+    } flags[] = {
+        {"rotate", &conf->rotate},
+        {"use-vc", &conf->use_vc},
+        {"no-aaaa", &conf->no_aaaa},
+        {"no-reload", &conf->no_reload},
+        {"no-tld-query", &conf->search.no_tld_query},
+        {"single-request", &conf->single_request}, /* and -reopen */
+    };
+    const char *rest;
+
+    if (resolv_conf_begins(text, "ndots:", &rest)) {
+        conf->search.ndots = resolv_conf_read_number(rest, NDOTS_MAX);
+    } else if (resolv_conf_begins(text, "timeout:", &rest)) {
+        conf->timeout_s = resolv_conf_read_number(rest, TIMEOUT_MAX_S);
+    } else if (resolv_conf_begins(text, "attempts:", &rest)) {
+        conf->attempts = resolv_conf_read_number(rest, ATTEMPTS_MAX);
+    }
+    for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++) {
+        *flags[i].flag |= resolv_conf_begins(text, flags[i].word, &rest);
+    }
+}
+
 static void resolv_conf_read_options(struct wr_resolv_conf *conf,
                                      const char *text)
 {
-    const char *rest;
-
     for (text += strspn(text, resolv_conf_blanks); *text != '\0';
          text += strspn(text, resolv_conf_blanks)) {
-        if (resolv_conf_begins(text, "ndots:", &rest)) {
-            conf->search.ndots = resolv_conf_read_number(rest, NDOTS_MAX);
-        } else if (resolv_conf_begins(text, "timeout:", &rest)) {
-            conf->timeout_s = resolv_conf_read_number(rest, TIMEOUT_MAX_S);
-        } else if (resolv_conf_begins(text, "attempts:", &rest)) {
-            conf->attempts = resolv_conf_read_number(rest, ATTEMPTS_MAX);
-        }
+        resolv_conf_read_option(conf, text);
         text += strcspn(text, resolv_conf_blanks);
     }
-}
-
-void wr_resolv_conf_read_line(struct wr_resolv_conf *conf, const char *line)
-{
-    const char *rest;
-
-    if (resolv_conf_begins(line, "search", &rest) ||
-        resolv_conf_begins(line, "domain", &rest)) {
-        if (*rest == ' ' || *rest == '\t') {
-            wr_name_read_search(rest, &conf->search);
-        }
-    } else if (resolv_conf_begins(line, "options", &rest)) {
-        resolv_conf_read_options(conf, rest);
-    }
-    wr_assert(conf->search.count <= WR_SEARCH_MAX);
     wr_assert(conf->search.ndots <= NDOTS_MAX);
 }
 
-/* True if @line is a part of a longer line. Its last word, which may be cut, is
- * removed: a part of a domain would be another domain. */
-static bool resolv_conf_cut(char line[LINE_SIZE])
+/* Adds the server of a line. An IPv4 address may be written in fewer numbers,
+ * as in "127.1". */
+static void resolv_conf_read_server(struct wr_resolv_conf *conf,
+                                    const char *text)
 {
-    size_t len = strlen(line);
+    char word[WEIR_ADDRESS_TEXT_SIZE];
+    struct weir_address address = {.len = sizeof(struct sockaddr_in)};
 
-    if (len < LINE_SIZE - 1 || line[len - 1] == '\n') {
-        return false;
+    if (!resolv_conf_copy_word(text, strcspn(text, ";# \t\r\n"), word,
+                               sizeof(word))) {
+        return;
     }
-    while (len > 0 && !strchr(resolv_conf_blanks, line[len - 1])) {
-        len--;
+    if (inet_aton(word, &address.storage.inet.sin_addr)) {
+        address.storage.inet.sin_family = AF_INET;
+        address.storage.inet.sin_port = htons(PORT_DEFAULT);
+    } else if (weir_address_parse(word, PORT_DEFAULT, &address) < 0) {
+        return;
     }
-    line[len] = '\0';
-    return true;
+    name_servers_add(&conf->servers, &address);
 }
 
-int wr_resolv_conf_read(struct wr_resolv_conf *conf, const char *path)
+int wr_resolv_conf_read_line(const struct weir_allocator *allocator,
+                             struct wr_resolv_conf *conf, const char *line)
 {
-    char line[LINE_SIZE];
+    char word[WR_NAME_SIZE + 1];
+    const char *value;
+
+    if (resolv_conf_has_key(line, "search", &value)) {
+        return wr_search_read(allocator, value, &conf->search);
+    }
+    if (resolv_conf_has_key(line, "domain", &value)) {
+        return resolv_conf_copy_word(value, strcspn(value, resolv_conf_blanks),
+                                     word, sizeof(word))
+                   ? wr_search_read(allocator, word, &conf->search)
+                   : 0;
+    }
+    if (resolv_conf_has_key(line, "nameserver", &value)) {
+        resolv_conf_read_server(conf, value);
+    } else if (resolv_conf_has_key(line, "options", &value)) {
+        resolv_conf_read_options(conf, value);
+    }
+    return 0;
+}
+
+/* ---- files ---- */
+
+/* The bytes of a file. */
+struct resolv_conf_text {
+    char *bytes;
+    size_t size;
+    size_t len;
+};
+
+/* Makes room for more; -EFBIG: there is to be none. */
+WEIR_MUST_USE static int
+resolv_conf_make_room(const struct weir_allocator *allocator,
+                      struct resolv_conf_text *text)
+{
+    const size_t size = text->size > 0 ? text->size * 2 : FILE_SIZE_MIN;
+
+    wr_require(size <= FILE_SIZE_MAX, -EFBIG);
+    char *bytes = wr_alloc(allocator, size);
+    wr_require(bytes, -ENOMEM);
+    if (text->len > 0) {
+        memcpy(bytes, text->bytes, text->len);
+    }
+    wr_free(allocator, text->bytes, text->size);
+    text->bytes = bytes;
+    text->size = size;
+    return 0;
+}
+
+/* Reads a file to its end, or to the most that is read of one, and leaves room
+ * for a NUL. */
+WEIR_MUST_USE static int
+resolv_conf_read_text(const struct weir_allocator *allocator, FILE *file,
+                      struct resolv_conf_text *text)
+{
+    size_t got = 1;
+
+    while (got > 0) {
+        if (text->len + 1 >= text->size) {
+            int err = resolv_conf_make_room(allocator, text);
+            if (err < 0) {
+                return err == -EFBIG ? 0 : err;
+            }
+        }
+        got =
+            fread(text->bytes + text->len, 1, text->size - text->len - 1, file);
+        text->len += got;
+    }
+    wr_assert(text->len < text->size);
+    return 0;
+}
+
+/* Reads the lines of a text, which it takes apart. */
+WEIR_MUST_USE static int
+resolv_conf_read_lines(const struct weir_allocator *allocator,
+                       struct wr_resolv_conf *conf,
+                       struct resolv_conf_text *text)
+{
+    char *line = text->bytes;
+    char *end = text->bytes + text->len;
+
+    *end = '\0';
+    while (line < end) {
+        char *newline = memchr(line, '\n', (size_t)(end - line));
+        if (newline) {
+            *newline = '\0';
+        }
+        int err = wr_resolv_conf_read_line(allocator, conf, line);
+        wr_require(err >= 0, err);
+        line = newline ? newline + 1 : end;
+    }
+    return 0;
+}
+
+WEIR_MUST_USE static int
+resolv_conf_read_file(const struct weir_allocator *allocator,
+                      struct wr_resolv_conf *conf, const char *path)
+{
+    struct resolv_conf_text text = {.bytes = NULL};
+    FILE *file = fopen(path, "re");
+
+    if (!file) {
+        return wr_sys_is_shortage(-errno) ? -errno : 0;
+    }
+    int err = resolv_conf_read_text(allocator, file, &text);
+    fclose(file);
+    if (err >= 0) {
+        err = resolv_conf_read_lines(allocator, conf, &text);
+    }
+    wr_free(allocator, text.bytes, text.size);
+    return err;
+}
+
+int wr_resolv_conf_read(const struct weir_allocator *allocator,
+                        struct wr_resolv_conf *conf, const char *path)
+{
+    const char *domains = secure_getenv("LOCALDOMAIN");
+    const char *options = secure_getenv("RES_OPTIONS");
     char hostname[WR_NAME_SIZE] = "";
 
     wr_assert(path != NULL);
     if (gethostname(hostname, sizeof(hostname) - 1) < 0) {
         hostname[0] = '\0';
     }
-    wr_resolv_conf_init(conf, hostname);
-    FILE *file = fopen(path, "re");
-    if (!file) {
-        return wr_sys_is_shortage(-errno) ? -errno : 0;
+    int err = wr_resolv_conf_init(allocator, conf, hostname);
+    if (err >= 0) {
+        err = resolv_conf_read_file(allocator, conf, path);
     }
-    bool is_rest = false; /* the rest of a cut line */
-    for (uint32_t i = 0; i < LINES_MAX && fgets(line, sizeof(line), file);
-         i++) {
-        const bool is_cut = resolv_conf_cut(line);
-        if (!is_rest) {
-            wr_resolv_conf_read_line(conf, line);
-        }
-        is_rest = is_cut;
+    if (err >= 0 && domains) {
+        err = wr_search_read(allocator, domains, &conf->search);
     }
-    fclose(file);
-    return 0;
+    if (err >= 0 && options) {
+        resolv_conf_read_options(conf, options);
+    }
+    return err;
 }

@@ -195,8 +195,8 @@ static uint16_t put_answers(struct message *message,
     static const uint8_t end[] = "\x03"
                                  "end\x07"
                                  "example";
-    static const uint8_t number[] = "\x03"
-                                    "end\x02"
+    static const uint8_t number[] = "\x02"
+                                    "10\x02"
                                     "11";
     static const uint8_t odd[] = "\x05h\0st\x0a"
                                  "\x07"

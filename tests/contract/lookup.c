@@ -190,14 +190,59 @@ NAMES(lookup, a_name_that_exists_without_an_address_is_searched_further, n)
     expect_eq(n->result, WEIR_EDNSNOTFOUND);
 }
 
-NAMES(lookup, a_failure_of_a_server_ends_the_search, n)
+/* Looks @host up below these domains: the result, with the names that were
+ * asked for, in their order. */
+static void search(struct names *n, const char *host, const char *domains,
+                   int result, const char *asked)
 {
+    const struct weir_getaddrinfo_options options = {.size = sizeof(options),
+                                                     .family = AF_INET};
     struct weir_dns_options dns = names_dns_options(n);
-    dns.search = "one.example";
+    dns.search = domains;
+    dns.no_cache = true;
+    dns.try_timeout_ns =
+        strcmp(host, "silent") == 0 ? 100 * MS : dns.try_timeout_ns;
     expect_eq(weir_loop_set_dns_options(n->loop, &dns), 0);
-    names_lookup(n, "fail", NULL);
-    expect_eq(n->result, WEIR_EDNSSERVFAIL);
-    cr_assert(!strstr(dns_server_read_log(&n->server), " fail. "));
+    n->server.log[0] = '\0';
+
+    names_lookup(n, host, &options);
+
+    expect_eq(n->result, result, "%s: %s", host, weir_err_name(n->result));
+    expect_str_eq(dns_server_read_log(&n->server), asked);
+}
+
+NAMES(lookup, a_domain_whose_servers_cannot_answer_hides_no_other_name, n)
+{
+    search(n, "fail", "one.example,two.example", WEIR_EDNSSERVFAIL,
+           "A fail.one.example. A fail.two.example. A fail. ");
+}
+
+NAMES(lookup, the_first_error_is_told_if_the_name_as_it_is_was_asked_first, n)
+{
+    search(n, "fail.host", "one.example", WEIR_EDNSSERVFAIL,
+           "A fail.host. A fail.host.one.example. ");
+    search(n, "refused.host", "one.example", WEIR_EDNSREFUSED,
+           "A refused.host. A refused.host.one.example. ");
+}
+
+NAMES(lookup, a_refusal_ends_the_list_and_the_name_as_it_is_is_asked_still, n)
+{
+    search(n, "refused", "one.example,two.example", WEIR_EDNSREFUSED,
+           "A refused.one.example. A refused. ");
+    search(n, "notimp", "one.example,two.example", WEIR_EDNSREFUSED,
+           "A notimp.one.example. A notimp. ");
+}
+
+NAMES(lookup, silence_ends_the_list_and_the_name_as_it_is_is_asked_still, n)
+{
+    search(n, "silent", "one.example,two.example", WEIR_EDNSTIMEOUT,
+           "A silent.one.example. A silent. ");
+}
+
+NAMES(lookup, a_name_that_stands_for_itself_ends_the_search, n)
+{
+    search(n, "loop", "one.example,two.example", WEIR_EDNSNODATA,
+           "A loop.one.example. ");
 }
 
 NAMES(lookup, a_dot_at_the_end_forbids_the_search, n)
@@ -234,6 +279,67 @@ NAMES(lookup, a_file_of_settings_says_how_long_and_how_often_servers_are_asked,
     expect_eq(n->result, WEIR_EDNSTIMEOUT);
     expect_geq(clock_ns() - start_ns, 2900 * MS, "the default is 2 s");
     expect_str_eq(dns_server_read_log(&n->server), "A silent.example. ");
+}
+
+static char settings_path[64];
+
+/* Makes a file of settings beside the test's server, whose port it cannot
+ * say. */
+static void make_settings(struct names *n, const char *text)
+{
+    strcpy(settings_path, "/tmp/weir-resolv-conf-XXXXXX");
+    const struct weir_dns_options dns = {.size = sizeof(dns),
+                                         .servers = n->server.address,
+                                         .resolv_conf = settings_path,
+                                         .no_cache = true};
+    FILE *file = fdopen(mkstemp(settings_path), "w");
+    fputs(text, file);
+    fclose(file);
+    expect_eq(weir_loop_set_dns_options(n->loop, &dns), 0);
+}
+
+static void remove_settings(void)
+{
+    unlink(settings_path);
+}
+
+NAMES(lookup, a_file_of_settings_says_that_servers_are_asked_by_TCP, n)
+{
+    make_settings(n, "search one.example\noptions use-vc\n");
+    names_lookup(n, "a4-a6", NULL);
+    expect_str_eq(names_text(n), "[2001:db8::1]:80 192.0.2.1:80 ");
+    expect_eq(n->server.udp_count, 0);
+    expect_eq(n->server.tcp_count, 2);
+    remove_settings();
+}
+
+NAMES(lookup, a_file_of_settings_says_that_no_IPv6_address_is_asked_for, n)
+{
+    const struct weir_getaddrinfo_options inet6 = {.size = sizeof(inet6),
+                                                   .family = AF_INET6};
+    make_settings(n, "search one.example\noptions no-aaaa\n");
+    names_lookup(n, "a4-a6", NULL);
+    expect_str_eq(names_text(n), "192.0.2.1:80 ");
+    names_lookup(n, "nx.example", NULL);
+    expect_eq(n->result, WEIR_EDNSNOTFOUND);
+    names_lookup(n, "a4-a6.example", &inet6);
+    expect_eq(n->result, WEIR_EDNSNODATA);
+    expect_str_eq(dns_server_read_log(&n->server),
+                  "A a4-a6.one.example. A nx.example. "
+                  "A nx.example.one.example. ");
+    remove_settings();
+}
+
+NAMES(lookup, a_file_of_settings_says_that_families_are_asked_for_in_turn, n)
+{
+    make_settings(n, "search one.example\noptions single-request ndots:2\n");
+    names_lookup(n, "a6.host", NULL);
+    expect_str_eq(names_text(n), "[2001:db8::1]:80 ");
+    expect_str_eq(dns_server_read_log(&n->server),
+                  "A a6.host.one.example. AAAA a6.host.one.example. ");
+    names_lookup(n, "late4-a4-a6.host", NULL);
+    expect_str_eq(names_text(n), "[2001:db8::1]:80 192.0.2.1:80 ");
+    remove_settings();
 }
 
 /* ---- what asks no server ---- */

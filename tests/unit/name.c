@@ -35,6 +35,9 @@ UNIT(name, valid_names_are_letters_digits_hyphens_and_underscores)
         "a-b",
         "-a",
         "0x7f",
+        "web.1",
+        "a.1.2.3",
+        "1.2.3.4.5",
     };
     for (size_t i = 0; i < sizeof(valid) / sizeof(valid[0]); i++) {
         cr_assert(wr_name_is_valid(valid[i]), "%s", valid[i]);
@@ -47,7 +50,7 @@ UNIT(name, what_can_be_no_name_is_refused)
         "",          ".",    "..",    ".a",      "a..b",      "a..",
         "a b",       "a\nb", "a\\.b", "a\\000b", "b\374cher", "a/b",
         "a:b",       "a%b",  "*.a",   "127.1",   "1.2.3.4",   "1.2.3.4.",
-        "256.1.1.1", "0",    "a.1",   "a@b",
+        "256.1.1.1", "0",    "1.2.3", "a@b",
     };
     for (size_t i = 0; i < sizeof(invalid) / sizeof(invalid[0]); i++) {
         cr_assert(!wr_name_is_valid(invalid[i]), "%s", invalid[i]);
@@ -91,74 +94,124 @@ UNIT(name, localhost_and_what_is_below_it_is_this_machine)
     cr_assert(!wr_name_is_localhost(""));
 }
 
-/* The names of all steps, with a space behind each. */
-static const char *steps(const char *name, size_t count, uint32_t ndots)
+static const struct weir_allocator *memory(void)
 {
-    static const char long_domain[] =
-        "a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a."
-        "a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a."
-        "a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a."
-        "a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a."
-        "a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a";
-    struct wr_search_list search = {.ndots = ndots};
-    static char list[1024];
-    snprintf(list, sizeof(list), "one.example, %s b/d\ttwo.example.",
-             long_domain);
-    wr_name_read_search(list, &search);
-    search.count = search.count < count ? search.count : count;
-    static char all[1024];
-    char text[WR_NAME_SIZE];
+    return wr_default_allocator();
+}
 
+/* The names of a search, with a space behind each. The search is cut behind the
+ * first @cut names; 0: never. */
+static const char *search(const char *name, const char *list, uint32_t ndots,
+                          bool no_tld_query, size_t cut)
+{
+    static char all[4096];
+    char text[WR_NAME_SIZE];
+    struct wr_search_walk walk = {.has_begun = false};
+    struct wr_search_list domains = {.ndots = ndots,
+                                     .no_tld_query = no_tld_query};
+
+    expect_eq(wr_search_read(memory(), list, &domains), 0);
     all[0] = '\0';
-    for (size_t i = 0; wr_name_candidate(name, &search, &i, text); i++) {
+    for (size_t i = 1; wr_search_next(&walk, name, &domains, text); i++) {
+        expect_leq(i, domains.count + 1);
         strcat(strcat(all, text), " ");
+        if (i == cut) {
+            wr_search_cut(&walk);
+        }
     }
+    cr_assert(!wr_search_next(&walk, name, &domains, text), "the end stays");
+    wr_search_clear(memory(), &domains);
     return all;
+}
+
+static const char *steps(const char *name, const char *list, uint32_t ndots)
+{
+    return search(name, list, ndots, false, 0);
 }
 
 UNIT(name, without_search_domains_a_name_is_looked_up_as_it_is)
 {
-    expect_str_eq(steps("host", 0, 1), "host. ");
-    expect_str_eq(steps("host.example", 0, 5), "host.example. ");
+    expect_str_eq(steps("host", "", 1), "host. ");
+    expect_str_eq(steps("host.example", "", 5), "host.example. ");
 }
 
 UNIT(name, a_name_without_dots_is_looked_up_below_the_domains_first)
 {
-    expect_str_eq(steps("host", 1, 1), "host.one.example. host. ");
+    expect_str_eq(steps("host", "one.example", 1), "host.one.example. host. ");
 }
 
 UNIT(name, a_name_with_dots_is_looked_up_as_it_is_first)
 {
-    expect_str_eq(steps("a.host", 1, 1), "a.host. a.host.one.example. ");
-    expect_str_eq(steps("a.host", 1, 2), "a.host.one.example. a.host. ");
+    expect_str_eq(steps("a.host", "one.example", 1),
+                  "a.host. a.host.one.example. ");
+    expect_str_eq(steps("a.host", "one.example", 2),
+                  "a.host.one.example. a.host. ");
 }
 
 UNIT(name, a_dot_at_the_end_means_no_search)
 {
-    expect_str_eq(steps("host.", 1, 1), "host. ");
+    expect_str_eq(steps("host.", "one.example", 1), "host. ");
+}
+
+UNIT(name, a_search_that_is_cut_ends_with_the_name_as_it_is)
+{
+    expect_str_eq(search("host", "a b c", 1, false, 1), "host.a. host. ");
+    expect_str_eq(search("host", "a b c", 1, false, 3),
+                  "host.a. host.b. host.c. host. ");
+    expect_str_eq(search("a.host", "a b c", 1, false, 2), "a.host. a.host.a. ");
+}
+
+UNIT(name, the_root_is_a_domain_in_its_place)
+{
+    expect_str_eq(steps("host", ".", 1), "host. ");
+    expect_str_eq(steps("host", "a . b", 1), "host.a. host. host.b. ");
+    expect_str_eq(steps("a.host", "a . b", 1), "a.host. a.host.a. a.host.b. ");
+}
+
+UNIT(name, a_name_of_a_top_level_may_be_left_out)
+{
+    expect_str_eq(search("host", "a", 1, true, 0), "host.a. ");
+    expect_str_eq(search("host", "", 1, true, 0), "host. ");
+    expect_str_eq(search("a.host", "a", 2, true, 0), "a.host.a. a.host. ");
 }
 
 UNIT(name, domains_that_make_no_valid_name_are_left_out)
 {
+    char list[512];
     char host[64];
+
     memset(host, 'h', sizeof(host) - 1);
     host[sizeof(host) - 1] = '\0';
-
-    cr_assert(strstr(steps("host", 4, 0), "host.a.a."));
-    cr_assert(!strstr(steps("host", 4, 0), "b/d"));
-    cr_assert(strstr(steps("host", 4, 0), "host.two.example. "));
-    cr_assert(strstr(steps(host, 4, 1), "h.two.example. "));
-    cr_assert(!strstr(steps(host, 4, 1), "h.a.a."), "254 bytes or more");
+    snprintf(list, sizeof(list), "one.example, %s b/d\ttwo.example.",
+             name_of(230, 3));
+    cr_assert(strstr(steps("host", list, 0), "host.aaa.aaa."));
+    cr_assert(!strstr(steps("host", list, 0), "b/d"));
+    cr_assert(strstr(steps("host", list, 0), "host.two.example. "));
+    cr_assert(strstr(steps(host, list, 1), "h.two.example. "));
+    cr_assert(!strstr(steps(host, list, 1), "h.aaa."), "254 bytes or more");
 }
 
-UNIT(name, a_list_of_domains_has_a_limit)
+UNIT(name, a_list_of_domains_has_no_limit)
 {
-    struct wr_search_list search;
+    enum { COUNT = 500 };
+    struct wr_search_list domains = {.count = 0};
+    struct wr_search_walk walk = {.has_begun = false};
+    char list[COUNT * 8] = "";
+    char text[WR_NAME_SIZE];
+    char last[WR_NAME_SIZE] = "";
 
-    wr_name_read_search("", &search);
-    expect_eq(search.count, 0);
-    wr_name_read_search(" a b c d e f g h i j\n", &search);
-    expect_eq(search.count, WR_SEARCH_MAX);
-    expect_str_eq(search.domains[0], "a");
-    expect_str_eq(search.domains[WR_SEARCH_MAX - 1], "h");
+    for (int i = 0; i < COUNT; i++) {
+        const size_t len = strlen(list);
+        snprintf(list + len, sizeof(list) - len, "d%d ", i);
+    }
+    expect_eq(wr_search_read(memory(), list, &domains), 0);
+    expect_eq(domains.count, COUNT);
+    domains.ndots = 0;
+    while (wr_search_next(&walk, "h", &domains, text)) {
+        memcpy(last, text, sizeof(last));
+    }
+    expect_str_eq(last, "h.d499.");
+    expect_eq(wr_search_read(memory(), "", &domains), 0);
+    expect_eq(domains.count, 0);
+    wr_search_clear(memory(), &domains);
 }
