@@ -148,7 +148,8 @@ WEIR_API WEIR_MUST_USE ssize_t weir_sock_sendto(weir_loop *loop, int fd,
  * @param to    the address; borrowed
  * @return      0
  * @retval -EINVAL        no address of a family that weir knows
- * @retval -ECONNREFUSED  no socket listens there
+ * @retval -ECONNREFUSED  no socket listens there, not even where TCP has
+ *                        connected this one with itself (connect.h)
  * @retval -ECANCELED     the task was cancelled
  * @retval -EBUSY         a transport of this loop owns it
  * @retval WEIR_ENOTTASK  not called by a task

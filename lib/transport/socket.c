@@ -7,6 +7,7 @@
  */
 #include "socket.h"
 
+#include "lib/base/address.h"
 #include "uring/closer.h"
 
 /* Copies the kernel's address. For a Unix path that fills sun_path, the
@@ -41,6 +42,26 @@ int wr_socket_ask_sockname(int fd, struct weir_address *ret)
 
     socket_keep_name(&addr, err, ret);
     return err;
+}
+
+bool wr_socket_is_own_peer(int fd, const struct weir_address *peer)
+{
+    struct weir_address own;
+    struct weir_address named = {.len = sizeof(named.storage)};
+    const sa_family_t family = peer->storage.any.sa_family;
+
+    if ((family != AF_INET && family != AF_INET6) ||
+        wr_socket_ask_sockname(fd, &own) < 0 ||
+        wr_address_port(&own) != wr_address_port(peer)) {
+        return false;
+    }
+    /* Of 0.0.0.0 it has the address of the loopback; with TCP Fast Open it is
+     * told when the first bytes have gone. */
+    if (wr_sys_getpeername(fd, &named.storage.any, &named.len) < 0) {
+        named = *peer;
+    }
+    return weir_address_is_equal(&own, &named) &&
+           wr_socket_get_option(fd, SO_TYPE) == SOCK_STREAM;
 }
 
 void wr_socket_set_passrights(const weir_loop *loop, int fd, bool passes)

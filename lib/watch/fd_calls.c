@@ -173,6 +173,11 @@ int weir_sock_connect(weir_loop *loop, int fd, const struct weir_address *to)
     if (err == -EINPROGRESS) {
         err = fd_calls_await_connected(&call);
     }
+    if (err >= 0 && wr_socket_is_own_peer(fd, &copy)) {
+        wr_ignore(
+            wr_sys_disconnect(fd)); /* as the kernel leaves a refused one */
+        err = -ECONNREFUSED;
+    }
     wr_fd_call_end(&call);
     return err;
 }

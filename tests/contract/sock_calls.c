@@ -163,6 +163,45 @@ TASK(sock_calls, datagrams_tell_where_they_came_from)
     close_ends(fds);
 }
 
+/* ---- a connection to itself ---- */
+
+/* A socket with an address of its own. */
+static int bound_alone(int type, struct weir_address *ret)
+{
+    const int fd = socket(AF_INET, type, 0);
+    ret->len = sizeof(ret->storage);
+    ret->storage.inet = (struct sockaddr_in){
+        .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    expect_eq(bind(fd, &ret->storage.any, sizeof(ret->storage.inet)), 0);
+    expect_eq(getsockname(fd, &ret->storage.any, &ret->len), 0);
+    return fd;
+}
+
+TASK(sock_calls, a_stream_socket_is_refused_by_itself)
+{
+    struct weir_address own;
+    struct weir_address peer = {.len = sizeof(peer.storage)};
+    const int flags[] = {0, SOCK_NONBLOCK};
+    for (size_t i = 0; i < 2; i++) {
+        const int fd = bound_alone(SOCK_STREAM | flags[i], &own);
+        expect_eq(weir_sock_connect(loop, fd, &own), -ECONNREFUSED);
+        expect_eq(getpeername(fd, &peer.storage.any, &peer.len), -1,
+                  "it is not connected");
+        close(fd);
+    }
+}
+
+TASK(sock_calls, a_datagram_socket_may_be_its_own_peer)
+{
+    struct weir_address own;
+    char byte;
+    const int fd = bound_alone(SOCK_DGRAM, &own);
+    expect_eq(weir_sock_connect(loop, fd, &own), 0);
+    expect_eq(weir_sock_sendall(loop, fd, "x", 1, NULL), 0);
+    expect_eq(weir_sock_recv(loop, fd, &byte, 1), 1);
+    close(fd);
+}
+
 /* ---- refusals ---- */
 
 TASK(sock_calls, what_makes_no_sense_is_refused)

@@ -10,8 +10,9 @@ import struct
 import tempfile
 import threading
 
-from harness import (WAIT_S, WEIR_LOAD, Program, Serve, Service, Skip, equal,
-                     load, load_json, matches, one_line, place, read_line, run)
+from harness import (WAIT_S, WEIR_LOAD, Program, Serve, Service, Skip,
+                     command_apart, equal, load, load_json, matches, one_line,
+                     place, read_line, run)
 from servers import Refusing, Server, read_exactly
 
 OK, USAGE, NOTHING = 0, 2, 3
@@ -180,6 +181,17 @@ def test_a_place_without_a_server_is_told():
                        f"127.0.0.1:{refusing.port}", "http://h/")
     equal(outcome.status, NOTHING, "exit status")
     one_line(outcome.err, r"\(ECONNREFUSED\)")
+
+
+def test_no_connection_is_its_own_server():
+    ports = "/proc/sys/net/ipv4/ip_local_port_range"
+    outcome = command_apart(
+        f'ip link set lo up && echo "40000 40000" > {ports} || exit 77; '
+        'exec "$@"', "sh", WEIR_LOAD, "run", "-c", "1", "-n", "30",
+        "tcp://127.0.0.1:40000", flags=("-n",))
+    equal(outcome.status, NOTHING, "exit status")
+    matches(outcome.out, r"opened 0\b")
+    one_line(outcome.err, r"not one request succeeded")
 
 
 def test_http_goes_over_a_path():

@@ -1,6 +1,7 @@
 /*
  * Reading resolv.conf: servers, search domains, options and their limits, and
- * that garbage changes nothing. Most tests read lines; some read a file.
+ * that garbage changes nothing. Most tests read lines; some read a file, which
+ * may be without an end, or cannot be opened.
  */
 #include "tests/no_fd.h"
 #include "tests/unit.h"

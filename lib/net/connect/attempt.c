@@ -9,6 +9,9 @@
  * may have accepted it, must not take an end of the stream for an empty one
  * that is whole.
  *
+ * A TCP socket that was connected with itself, because nobody listened at the
+ * port that the kernel chose as its own, was refused.
+ *
  * A Unix server whose queue is full refuses with -EAGAIN, and the kernel does
  * not report when there is room: the attempt keeps its socket, waits and tries
  * again. (A blocking connect would wait in a worker thread of the kernel.)
@@ -95,6 +98,10 @@ static void attempt_completed(struct wr_op *op, int32_t res, uint32_t flags)
     res = wr_op_own_result(op, res);
     if (res >= 0 && is_unix) {
         res = wr_sys_set_blocking(attempt->fd);
+    } else if (res >= 0 && attempt->cause == 0 &&
+               wr_socket_is_own_peer(attempt->fd, &attempt->address)) {
+        wr_socket_reset_on_close(attempt->fd); /* so the port is free again */
+        res = -ECONNREFUSED;
     }
     if (attempt->cause < 0) {
         /* Also after a cancel: the peer may have accepted meanwhile. */
