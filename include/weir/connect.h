@@ -150,7 +150,7 @@ struct weir_connect_options {
  * slower of the two lookups. The first connection that is made is used, and the
  * others are closed.
  *
- * Where nobody listens, TCP may connect a socket with itself, if the kernel
+ * Where no socket listens, TCP may connect a socket with itself, if the kernel
  * chose the same port as its own: to weir that is -ECONNREFUSED.
  *
  * If no address was reached, done gets the error of the first address, or of a

@@ -133,6 +133,15 @@ void wr_cares_socket_changed(void *arg, ares_socket_t fd, int readable,
 /* Ends the polls of closing sockets, after the ring broke. */
 void wr_cares_abandon_sockets(struct cares *cares);
 
+/* ---- cares_search.c ---- */
+
+/* After a step that has found nothing: true if there is a next one. */
+bool wr_cares_search_has_next(struct cares_record *record);
+
+/* At the end of a search that has found nothing: the error of all open parts;
+ * 0: each has its own in errs. */
+WEIR_MUST_USE int wr_cares_search_get_error(struct cares_record *record);
+
 /* ---- cares_record.c ---- */
 
 /* Starts a waiting record. */

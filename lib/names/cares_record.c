@@ -8,17 +8,8 @@
  * are passed on earlier. So addresses of two names are never mixed, and the
  * hosts file decides about both families.
  *
- * A step that fails is followed by others as in the C library: the name as it
- * was written by all of them, a name below a domain
- *  - by the next domain, if its servers know no address, or cannot answer
- *    (SERVFAIL): a lame domain hides no other;
- *  - else by the name as it was written: servers that refuse, or do not answer
- *    at all, would do so for the other domains;
- *  - by none, if no server can be reached, or this machine lacks something.
- * A name that stands for another one, which has no address, ends the search.
- * If nothing is found, the error is that of the name as it was written where
- * that was asked first; else the first of "no address", SERVFAIL and the last
- * error that there was.
+ * Which step follows one that fails, and which error is told in the end, is the
+ * business of cares_search.c.
  *
  * c-ares can take the steps too, but does not guarantee this. Asked for each
  * family alone it searches for each alone: if the hosts file or the first
@@ -123,98 +114,17 @@ static void cares_record_finish(struct cares_record *record, int err)
 
 /* ---- steps ---- */
 
-static bool cares_record_tells_absence(int err)
-{
-    return err == WEIR_EDNSNOTFOUND || err == WEIR_EDNSNODATA;
-}
-
-/* True if no other name can be found either: this machine lacks something, or
- * no server can be reached, not even for a truncated answer. */
-static bool cares_record_tells_end(const struct cares_record *record, int err)
-{
-    wr_assert(err < 0);
-    return err > WEIR_EDNSNOTFOUND ||
-           (err == WEIR_EDNSUNREACHABLE && !record->was_truncated);
-}
-
-/* How the search goes on after a step without an address. */
-enum cares_next {
-    CARES_NEXT_DOMAIN, /* with the next name */
-    CARES_NEXT_AS_IS,  /* with the name as it was written */
-    CARES_NEXT_NONE
-};
-
-/* If servers refuse to answer for one family and know no address of the other,
- * the search goes on as after the latter. */
-static enum cares_next
-cares_record_choose_next(const struct cares_record *record)
-{
-    bool is_known = false;
-    bool is_odd = false;
-
-    for (enum wr_lookup_part part = 0; part < WR_LOOKUP_PARTS; part++) {
-        const int err = record->errs[part];
-        if (!wr_lookup_is_open(record->lookup, part)) {
-            continue;
-        }
-        if (cares_record_tells_end(record, err)) {
-            return CARES_NEXT_NONE;
-        }
-        is_known |= cares_record_tells_absence(err) || err == WEIR_EDNSSERVFAIL;
-        is_odd |= err == WEIR_EDNSTIMEOUT || err == WEIR_EDNSBADANSWER;
-    }
-    return is_known && !is_odd ? CARES_NEXT_DOMAIN : CARES_NEXT_AS_IS;
-}
-
-/* Remembers how the present step has failed, for the end. */
-static void cares_record_remember(struct cares_record *record)
-{
-    for (enum wr_lookup_part part = 0; part < WR_LOOKUP_PARTS; part++) {
-        if (wr_lookup_is_open(record->lookup, part)) {
-            record->has_no_data |= record->errs[part] == WEIR_EDNSNODATA;
-            record->has_servfail |= record->errs[part] == WEIR_EDNSSERVFAIL;
-        }
-    }
-    if (record->walk.was_first && !record->walk.was_below) {
-        memcpy(record->first_errs, record->errs, sizeof(record->errs));
-    }
-}
-
-/* Ends a record that has found nothing. */
-static void cares_record_fail(struct cares_record *record)
-{
-    int err = 0;
-
-    if (record->has_alias_alone) {
-        err = WEIR_EDNSNODATA;
-    } else if (record->walk.was_first) {
-        memcpy(record->errs, record->first_errs, sizeof(record->errs));
-    } else if (record->has_no_data) {
-        err = WEIR_EDNSNODATA;
-    } else if (record->has_servfail) {
-        err = WEIR_EDNSSERVFAIL;
-    }
-    cares_record_finish(record, err);
-}
-
 /* After a step at servers that has found nothing: finishes the record, or
  * returns true to take the next step. */
 static bool cares_record_has_next(struct cares_record *record)
 {
-    const enum cares_next next = cares_record_choose_next(record);
-
     wr_assert(!record->in_files);
-    if (next == CARES_NEXT_NONE) {
-        cares_record_finish(record, 0);
-        return false;
+    wr_assert(!record->was_found);
+    if (wr_cares_search_has_next(record)) {
+        return true;
     }
-    cares_record_remember(record);
-    if (record->has_alias_alone) {
-        wr_search_end(&record->walk);
-    } else if (next == CARES_NEXT_AS_IS && record->walk.was_below) {
-        wr_search_cut(&record->walk);
-    }
-    return true;
+    cares_record_finish(record, 0);
+    return false;
 }
 
 /* After a step: finishes the record, or returns true to take the next step. */
@@ -473,6 +383,8 @@ static void cares_record_ask_servers(struct cares_record *record)
     const unsigned inet = 1u << WR_LOOKUP_INET;
     unsigned now = record->to_ask & record->lookup->open;
 
+    wr_assert(!record->in_files);
+    wr_assert(record->asked[0] != '\0');
     if (cares->system.single_request && (now & inet)) {
         now = inet;
     }
@@ -520,6 +432,7 @@ static bool cares_record_leave_out_inet6(struct cares_record *record)
 {
     weir_lookup *lookup = record->lookup;
 
+    wr_assert(!record->walk.has_begun);
     if (!record->cares->system.no_aaaa ||
         !wr_lookup_is_open(lookup, WR_LOOKUP_INET6)) {
         return true;
@@ -553,7 +466,7 @@ static void cares_record_ask_next(struct cares_record *record)
     if (!(record->to_ask & record->lookup->open)) {
         if (!wr_search_next(&record->walk, record->name,
                             &record->cares->system.search, record->asked)) {
-            cares_record_fail(record);
+            cares_record_finish(record, wr_cares_search_get_error(record));
             return;
         }
         record->to_ask = record->lookup->open;

@@ -210,6 +210,7 @@ static int cares_socket_connect(ares_socket_t fd, const struct sockaddr *addr,
     const struct cares *cares = arg;
     struct sockaddr_in6 inet6;
 
+    wr_assert(cares_socket_find(arg, fd) != NULL);
     if (addr->sa_family == AF_INET6 && len >= sizeof(inet6)) {
         memcpy(&inet6, addr, sizeof(inet6));
         inet6.sin6_scope_id =

@@ -144,6 +144,7 @@ int wr_search_read(const struct weir_allocator *allocator, const char *list,
                    struct wr_search_list *search)
 {
     static const char between[] = ", \t\r\n";
+    wr_assert(list != NULL);
     const size_t size = strlen(list) + 1;
     char *domains = wr_alloc(allocator, size);
     size_t count = 0;
@@ -224,6 +225,8 @@ static bool name_find_step(struct wr_search_walk *walk, const char *name,
     const size_t dots = name_count_dots(name);
     const char *domain = search->domains ? search->domains : "";
 
+    wr_assert(walk->index <= search->count);
+    wr_assert(walk->has_begun || walk->index == 0);
     *ret_domain = NULL;
     if (!walk->has_begun && (is_absolute || dots >= search->ndots)) {
         walk->was_first = true;

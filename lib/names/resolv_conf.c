@@ -46,9 +46,11 @@ int wr_resolv_conf_init(const struct weir_allocator *allocator,
 /* ---- servers ---- */
 
 /* Adds a server; those that have no more room are left out. */
-static void name_servers_add(struct wr_name_servers *servers,
-                             const struct weir_address *address)
+static void resolv_conf_add_server(struct wr_name_servers *servers,
+                                   const struct weir_address *address)
 {
+    wr_assert(servers->count <= WR_NAME_SERVERS_MAX);
+    wr_assert(address->len > 0);
     if (servers->count < WR_NAME_SERVERS_MAX) {
         servers->addresses[servers->count++] = *address;
     }
@@ -67,8 +69,8 @@ static bool resolv_conf_copy_word(const char *word, size_t len, char *ret,
 }
 
 /* One server of a list of the program. */
-WEIR_MUST_USE static int name_servers_parse(const char *text,
-                                            struct weir_address *ret)
+WEIR_MUST_USE static int resolv_conf_parse_server(const char *text,
+                                                  struct weir_address *ret)
 {
     int err = weir_address_parse(text, PORT_DEFAULT, ret);
 
@@ -91,9 +93,9 @@ int wr_name_servers_read(const char *list, struct wr_name_servers *ret)
         const size_t len = strcspn(list, between);
         wr_require(resolv_conf_copy_word(list, len, text, sizeof(text)),
                    -EINVAL);
-        int err = name_servers_parse(text, &address);
+        int err = resolv_conf_parse_server(text, &address);
         wr_require(err >= 0, err);
-        name_servers_add(&servers, &address);
+        resolv_conf_add_server(&servers, &address);
         list += len;
     }
     wr_require(servers.count > 0, -EINVAL);
@@ -124,6 +126,7 @@ void wr_name_servers_write(const struct wr_name_servers *servers,
 uint32_t wr_name_servers_get_zone(const struct wr_name_servers *servers,
                                   const struct sockaddr_in6 *address)
 {
+    wr_assert(address->sin6_family == AF_INET6);
     for (size_t i = 0; i < servers->count; i++) {
         const struct sockaddr_in6 *own = &servers->addresses[i].storage.inet6;
         if (own->sin6_family == AF_INET6 &&
@@ -238,7 +241,7 @@ static void resolv_conf_read_server(struct wr_resolv_conf *conf,
     } else if (weir_address_parse(word, PORT_DEFAULT, &address) < 0) {
         return;
     }
-    name_servers_add(&conf->servers, &address);
+    resolv_conf_add_server(&conf->servers, &address);
 }
 
 int wr_resolv_conf_read_line(const struct weir_allocator *allocator,
@@ -280,6 +283,7 @@ resolv_conf_make_room(const struct weir_allocator *allocator,
 {
     const size_t size = text->size > 0 ? text->size * 2 : FILE_SIZE_MIN;
 
+    wr_assert(text->len <= text->size);
     wr_require(size <= FILE_SIZE_MAX, -EFBIG);
     char *bytes = wr_alloc(allocator, size);
     wr_require(bytes, -ENOMEM);
@@ -324,6 +328,7 @@ resolv_conf_read_lines(const struct weir_allocator *allocator,
     char *line = text->bytes;
     char *end = text->bytes + text->len;
 
+    wr_assert(text->len < text->size);
     *end = '\0';
     while (line < end) {
         char *newline = memchr(line, '\n', (size_t)(end - line));
@@ -342,6 +347,7 @@ resolv_conf_read_file(const struct weir_allocator *allocator,
                       struct wr_resolv_conf *conf, const char *path)
 {
     struct resolv_conf_text text = {.bytes = NULL};
+    wr_assert(conf->servers.count == 0);
     FILE *file = fopen(path, "re");
 
     if (!file) {

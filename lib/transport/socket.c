@@ -50,6 +50,8 @@ bool wr_socket_is_own_peer(int fd, const struct weir_address *peer)
     struct weir_address named = {.len = sizeof(named.storage)};
     const sa_family_t family = peer->storage.any.sa_family;
 
+    wr_assert(fd >= 0);
+    wr_assert(peer->len > 0);
     if ((family != AF_INET && family != AF_INET6) ||
         wr_socket_ask_sockname(fd, &own) < 0 ||
         wr_address_port(&own) != wr_address_port(peer)) {

@@ -35,7 +35,7 @@ static inline bool wr_socket_is_proto(int proto)
 WEIR_MUST_USE int wr_socket_check(int fd, struct weir_address *ret_peer);
 
 /* True for a TCP socket that has been connected to @peer, and is its own peer:
- * nobody listened there, and the kernel chose that port as the own one. */
+ * none listened there, and the kernel chose that port as the own one. */
 bool wr_socket_is_own_peer(int fd, const struct weir_address *peer);
 
 /* From here on the close of @fd, a stream socket, tells its peer a reset

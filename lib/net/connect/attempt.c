@@ -9,7 +9,7 @@
  * may have accepted it, must not take an end of the stream for an empty one
  * that is whole.
  *
- * A TCP socket that was connected with itself, because nobody listened at the
+ * A TCP socket that was connected with itself, because none listened at the
  * port that the kernel chose as its own, was refused.
  *
  * A Unix server whose queue is full refuses with -EAGAIN, and the kernel does

@@ -1,0 +1,113 @@
+/*
+ * The search of a record: which name is asked for after a step that has found
+ * nothing, and which error is told in the end, as in the C library.
+ *
+ * A step that fails is followed by others as in the C library: the name as it
+ * was written by all of them, a name below a domain
+ *  - by the next domain, if its servers know no address, or cannot answer
+ *    (SERVFAIL): a lame domain hides no other;
+ *  - else by the name as it was written: servers that refuse, or do not answer
+ *    at all, would do so for the other domains;
+ *  - by none, if no server can be reached, or this machine lacks something.
+ * A name that stands for another one, which has no address, ends the search.
+ * If nothing is found, the error is that of the name as it was written where
+ * that was asked first; else the first of "no address", SERVFAIL and the last
+ * error that there was.
+ */
+#include "cares.h"
+
+#include <string.h>
+#include <weir/error.h>
+
+static bool cares_search_tells_absence(int err)
+{
+    return err == WEIR_EDNSNOTFOUND || err == WEIR_EDNSNODATA;
+}
+
+/* True if no other name can be found either: this machine lacks something, or
+ * no server can be reached, not even for a truncated answer. */
+static bool cares_search_tells_end(const struct cares_record *record, int err)
+{
+    wr_assert(err < 0);
+    return err > WEIR_EDNSNOTFOUND ||
+           (err == WEIR_EDNSUNREACHABLE && !record->was_truncated);
+}
+
+/* How the search goes on after a step without an address. */
+enum cares_search_next {
+    CARES_SEARCH_DOMAIN, /* with the next name */
+    CARES_SEARCH_AS_IS,  /* with the name as it was written */
+    CARES_SEARCH_NONE
+};
+
+/* If servers refuse to answer for one family and know no address of the other,
+ * the search goes on as after the latter. */
+static enum cares_search_next
+cares_search_choose(const struct cares_record *record)
+{
+    bool is_known = false;
+    bool is_odd = false;
+
+    for (enum wr_lookup_part part = 0; part < WR_LOOKUP_PARTS; part++) {
+        const int err = record->errs[part];
+        if (!wr_lookup_is_open(record->lookup, part)) {
+            continue;
+        }
+        if (cares_search_tells_end(record, err)) {
+            return CARES_SEARCH_NONE;
+        }
+        is_known |= cares_search_tells_absence(err) || err == WEIR_EDNSSERVFAIL;
+        is_odd |= err == WEIR_EDNSTIMEOUT || err == WEIR_EDNSBADANSWER;
+    }
+    return is_known && !is_odd ? CARES_SEARCH_DOMAIN : CARES_SEARCH_AS_IS;
+}
+
+/* Remembers how the present step has failed, for the end. */
+static void cares_search_remember(struct cares_record *record)
+{
+    wr_assert(!record->in_files);
+    for (enum wr_lookup_part part = 0; part < WR_LOOKUP_PARTS; part++) {
+        if (wr_lookup_is_open(record->lookup, part)) {
+            record->has_no_data |= record->errs[part] == WEIR_EDNSNODATA;
+            record->has_servfail |= record->errs[part] == WEIR_EDNSSERVFAIL;
+        }
+    }
+    if (record->walk.was_first && !record->walk.was_below) {
+        memcpy(record->first_errs, record->errs, sizeof(record->errs));
+    }
+}
+
+bool wr_cares_search_has_next(struct cares_record *record)
+{
+    wr_assert(record->in_flight == 0);
+    wr_assert(record->lookup->open != 0);
+    const enum cares_search_next next = cares_search_choose(record);
+
+    if (next == CARES_SEARCH_NONE) {
+        return false;
+    }
+    cares_search_remember(record);
+    if (record->has_alias_alone) {
+        wr_search_end(&record->walk);
+    } else if (next == CARES_SEARCH_AS_IS && record->walk.was_below) {
+        wr_search_cut(&record->walk);
+    }
+    return true;
+}
+
+int wr_cares_search_get_error(struct cares_record *record)
+{
+    wr_assert(record->walk.has_ended);
+    wr_assert(!record->was_found);
+    if (record->has_alias_alone) {
+        return WEIR_EDNSNODATA;
+    }
+    if (record->walk.was_first) {
+        memcpy(record->errs, record->first_errs, sizeof(record->errs));
+        return 0;
+    }
+    if (record->has_no_data) {
+        return WEIR_EDNSNODATA;
+    }
+    return record->has_servfail ? WEIR_EDNSSERVFAIL : 0;
+}
