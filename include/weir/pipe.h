@@ -26,6 +26,9 @@
  * readers of a write pipe have closed it, the connection is lost, even if
  * nothing is being written: with -EPIPE if bytes were waiting, otherwise with 0
  * and WEIR_END_EOF. No write raises SIGPIPE or SIGXFSZ.
+ * A close of a read pipe reads no more, and is lost at once; that of a write
+ * pipe is lost when the file has taken all bytes. A reader that takes none is
+ * waited for, unless close_ns or write_stall_ns is set.
  * A terminal that hangs up ends both directions; the kernel gives the master of
  * a pseudo-terminal -EIO.
  *

@@ -79,7 +79,10 @@ struct weir_tls_settings {
      * if the peer ends in another way: WEIR_ETLSTRUNCATED for an end of stream
      * without a close_notify. All written bytes are sent before, unless the
      * peer sends an alert or invalid TLS. 0: the close does not wait, and does
-     * not fail. */
+     * not fail. A silent peer is waited for no longer than 5 minutes, unless
+     * close_ns sets another limit. A peer that has all bytes, and sends others
+     * in place of its close_notify, is read for 2 s or 1 MiB more, whichever
+     * comes first: WEIR_ETLSTIMEOUT, too. */
     uint64_t shutdown_timeout_ns;
     /** Client: a session to resume (weir_tls_get_session()), held by the
      * connection; NULL: none. If it is of another context or for another name,

@@ -333,9 +333,10 @@ weir_transport_set_timeouts(weir_transport *t,
  * kernel has everything or the peer has ended, and then ends the connection. 30
  * s without an acknowledgement, or 5 minutes in all, are WEIR_ECLOSETIMEOUT;
  * close_ns replaces the 5 minutes. When everything is acknowledged, a peer that
- * goes on sending is read for 2 s or 1 MiB more, whichever comes first. A close
- * does not linger after the peer's end, nor if nothing was written; but with
- * SO_LINGER the loop's thread waits in the close.
+ * goes on sending is read for 2 s or 1 MiB more, whichever comes first. The
+ * same bounds a close of TLS that waits for the peer's close_notify
+ * (tls_connection.h). A close does not linger after the peer's end, nor if
+ * nothing was written; but with SO_LINGER the loop's thread waits in the close.
  *
  * While written bytes wait because the peer takes none, a close reads and drops
  * as well, up to 64 MiB for each time that the peer takes some. So two ends

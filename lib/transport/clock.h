@@ -29,6 +29,14 @@
  * acknowledges byte by byte must not keep a descriptor and a place in the
  * server for ever. */
 #define WR_END_WHOLE_NS WEIR_SECONDS(300)
+/* A peer that has all bytes and goes on sending is read for this time more, and
+ * for this many bytes: it must not decide for how long an end lasts. */
+#define WR_END_REST_NS    WEIR_SECONDS(2)
+#define WR_END_REST_BYTES (1u << 20)
+/* The most that a close drops while the peer takes nothing: more than the
+ * kernel's queues between two ends hold, as there is room for bytes again when
+ * a third of a queue is empty. */
+#define WR_END_DROP_BYTES (64u << 20)
 
 struct wr_deadline {
     uint64_t when_ns;  /* UINT64_MAX: there is none */

@@ -158,6 +158,21 @@ static inline void wr_outbox_passed(struct wr_outbox *o, uint64_t bytes)
     o->passed_bytes -= bytes;
 }
 
+/* A close has received and dropped @bytes; returns the count. */
+static inline uint32_t wr_outbox_note_dropped(struct wr_outbox *o, size_t bytes)
+{
+    const uint32_t most = UINT32_MAX - o->dropped_bytes;
+
+    o->dropped_bytes += bytes < most ? (uint32_t)bytes : most;
+    return o->dropped_bytes;
+}
+
+/* Counts from anew. */
+static inline void wr_outbox_forget_dropped(struct wr_outbox *o)
+{
+    o->dropped_bytes = 0;
+}
+
 /* The peer takes nothing for now, and no byte is in flight. What waits, and
  * what is queued meanwhile, leaves the receive buffers: the peer decides for
  * how long, and a few bytes would pin a large buffer. */

@@ -6,7 +6,8 @@
  * bytes: each end would wait for the other one for ever. Both are transports of
  * one loop. Each end must be lost. The first one has no error: all that it had
  * to send was taken. The other one has none, or is told that the first one has
- * gone. Pipes have one direction, so that there are no two such ends.
+ * gone. TLS is begun on any kind, and within TLS. Pipes have one direction, so
+ * that there are no two such ends.
  */
 #include "tests/contract/harness.h"
 #include "tests/tls/rig.h"
@@ -14,6 +15,7 @@
 #include <sys/socket.h>
 #include <weir/connect.h>
 #include <weir/pair.h>
+#include <weir/start_tls.h>
 #include <weir/tls.h>
 
 enum { MUCH = 8 << 20 };
@@ -111,6 +113,37 @@ static void open_tls_with_a_shutdown(void)
     open_tls_that_waits(RIG_WAIT_NS / 2);
 }
 
+/* ---- TLS on what was opened ---- */
+
+static int shaken_count;
+
+static void end_shaken(void *arg, int err, weir_transport *t)
+{
+    expect_eq(err, 0, "%s", weir_err_name(err));
+    shaken_count++;
+}
+
+/* Begins TLS at both ends, which have been made. */
+static void start_tls(void)
+{
+    RUN_UNTIL(loop, ends[0].t && ends[1].t);
+    shaken_count = 0;
+    for (int i = 0; i < 2; i++) {
+        const struct weir_tls_settings tls = {
+            .size = sizeof(tls),
+            .context = tls_context_of(i == 0, 13),
+            .server_hostname = i == 0 ? NULL : "localhost",
+            .shutdown_timeout_ns = RIG_WAIT_NS / 2};
+        weir_transport *old = ends[i].t;
+        expect_ok(weir_transport_start_tls(old, &tls, NULL, end_shaken, NULL,
+                                           &ends[i].t));
+        weir_transport_ref(ends[i].t);
+        weir_transport_unref(old);
+        weir_tls_context_unref(tls.context);
+    }
+    RUN_UNTIL(loop, shaken_count == 2);
+}
+
 static void open_memory(void)
 {
     const struct weir_protocol_binding bindings[2] = {
@@ -118,6 +151,25 @@ static void open_memory(void)
         {.protocol = &end_protocol, .user = &ends[1]}};
 
     expect_eq(weir_transport_pair(loop, bindings, NULL, NULL), 0);
+}
+
+static void open_tls_over_unix(void)
+{
+    open_unix();
+    start_tls();
+}
+
+static void open_tls_in_memory(void)
+{
+    open_memory();
+    start_tls();
+}
+
+static void open_tls_in_tls(void)
+{
+    open_tcp();
+    start_tls();
+    start_tls();
 }
 
 /* ---- tests ---- */
@@ -185,4 +237,19 @@ UNIT(close_both, ends_of_tls_that_wait_for_a_close_notify_do_not_either)
 UNIT(close_both, ends_in_memory_do_not_wait_for_each_other)
 {
     with_ends(close_both, open_memory);
+}
+
+UNIT(close_both, ends_of_tls_over_a_unix_socket_do_not_wait_for_each_other)
+{
+    with_ends(close_both, open_tls_over_unix);
+}
+
+UNIT(close_both, ends_of_tls_in_memory_do_not_wait_for_each_other)
+{
+    with_ends(close_both, open_tls_in_memory);
+}
+
+UNIT(close_both, ends_of_tls_in_tls_do_not_wait_for_each_other)
+{
+    with_ends(close_both, open_tls_in_tls);
 }

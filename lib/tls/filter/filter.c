@@ -112,15 +112,6 @@ static void filter_drop(struct wr_connection *c)
     filter_tell_failure(f);
 }
 
-/* From now on written bytes are still sent, but none are delivered. */
-static void filter_begin_close(struct wr_connection *c)
-{
-    wr_assert(c->t.state == WR_LIFE_CLOSING);
-    wr_intake_leave(&c->t);
-    wr_filter_time_rest(wr_filter_of(&c->t));
-    wr_filter_seal_later(c);
-}
-
 /* Closes if the peer is cut off and its last bytes are delivered. */
 static void filter_close_if_cut(struct wr_filter *f)
 {
@@ -322,14 +313,46 @@ static void filter_below_was_lost(void *user, weir_transport *below, int err)
     wr_connection_advance(&f->c);
 }
 
-const struct weir_protocol wr_filter_protocol = {
-    .size = sizeof(wr_filter_protocol),
-    .kind = WEIR_PROTOCOL_STREAM,
-    .connection_lost = filter_below_was_lost,
-    .data_received = filter_below_received,
-    .eof_received = filter_below_ended,
-    .error_received = filter_below_broke,
-};
+/* In place of filter_below_received() while this filter, or one above it,
+ * closes. */
+static int filter_below_received_late(void *user, weir_transport *below,
+                                      const struct weir_buf *buf)
+{
+    wr_filter_time_dropped(user, buf->len);
+    return filter_below_received(user, below, buf);
+}
+
+#define FILTER_PROTOCOL(received)                                              \
+    {                                                                          \
+        .size = sizeof(struct weir_protocol), .kind = WEIR_PROTOCOL_STREAM,    \
+        .connection_lost = filter_below_was_lost, .data_received = (received), \
+        .eof_received = filter_below_ended,                                    \
+        .error_received = filter_below_broke,                                  \
+    }
+
+const struct weir_protocol wr_filter_protocol =
+    FILTER_PROTOCOL(filter_below_received);
+static const struct weir_protocol filter_protocol_late =
+    FILTER_PROTOCOL(filter_below_received_late);
+
+/* From now on written bytes are still sent, but none are delivered. Received
+ * ones are counted where they come from the network. */
+static void filter_begin_close(struct wr_connection *c)
+{
+    struct wr_filter *lowest = wr_filter_of(&c->t);
+
+    wr_assert(c->t.state == WR_LIFE_CLOSING);
+    wr_intake_leave(&c->t);
+    wr_filter_time_rest(lowest);
+    while (lowest->is_upper) {
+        lowest = wr_filter_of(lowest->below);
+    }
+    if (!lowest->below_lost) {
+        lowest->below->binding.protocol = &filter_protocol_late;
+        wr_protocol_bound(lowest->below);
+    }
+    wr_filter_seal_later(c);
+}
 
 /* ---- the table ---- */
 

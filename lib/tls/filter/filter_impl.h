@@ -10,7 +10,7 @@
  *     filter_below.c    calls that are passed on to the transport below
  *     filter_read.c     ciphertext in, the handshake, plaintext to the protocol
  *     filter_write.c    plaintext in, ciphertext on its way to below
- *     filter_time.c     the time limits
+ *     filter_time.c     the limits in time, and of what a close reads
  *     filter_shared.c   the common part of a loop's filters
  *     filter_state.c    facts for the connection's decision, the invariants
  *     filter_settings.c the settings of a connection
@@ -94,6 +94,9 @@ struct wr_filter {
     /* When the time began for the handshake, the wait for a close_notify or
      * below's end. */
     uint64_t since_ns;
+    /* When bytes first came in place of a close_notify from a peer that has
+     * all; 0: none have. */
+    uint64_t rest_ns;
 
     struct wr_secure_opener opener; /* opened is NULL once it was called */
 };
@@ -163,6 +166,9 @@ extern const struct wr_outbox_ops wr_filter_outbox_ops;
 extern const struct wr_clock_ops wr_filter_clock_ops;
 /* Switches below's limits idle and read off, because the filter closes. */
 void wr_filter_time_rest(struct wr_filter *f);
+/* The transport below a filter, or below one that it stands on, has received
+ * bytes: @f and those above it that close drop them, and may be over. */
+void wr_filter_time_dropped(struct wr_filter *f, size_t bytes);
 int wr_filter_set_timeouts(weir_transport *t,
                            const struct weir_timeouts *timeouts);
 

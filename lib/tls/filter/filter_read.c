@@ -391,6 +391,8 @@ void wr_filter_settle_read(struct wr_connection *c)
     const bool is_full =
         f->input_head || (f->c.eof_seen && !below->error) ||
         wr_delivery_has_held(&f->c.delivery) ||
+        (f->c.t.state == WR_LIFE_CLOSING &&
+         f->c.outbox.dropped_bytes >= WR_END_DROP_BYTES) ||
         (f->c.t.state == WR_LIFE_OPEN && !wr_filter_is_shaking(f) &&
          (wr_delivery_is_paused(&f->c.delivery) || wr_intake_waits(&f->c.t)) &&
          !wr_filter_looks_ahead(f));

@@ -1,17 +1,39 @@
 /*
- * TLS filters: the time limits.
+ * TLS filters: the limits in time, and of what a close reads.
  *
  * The connection's clock has the limit of a close, from the call until the
  * transport below is lost. The filter adds the limits of the handshake and of
  * the wait for the peer's close_notify, and a last limit, so that a peer that
  * takes no alert cannot keep a broken connection. The limits idle, read and
  * write stall belong to the transport below.
+ *
+ * A peer that has all bytes, and sends others in place of its close_notify,
+ * decides no more for how long the close lasts: see WR_END_REST_NS. Bytes are
+ * counted as they come from the network, so records without data count, and
+ * parts of records.
  */
 #include "filter_impl.h"
 
 /* The time that a failed filter gives below to send sealed bytes, above all an
  * alert. */
 #define LAST_NS UINT64_C(10000000000)
+
+/* The end of the wait for the peer's close_notify. */
+static void filter_time_consider_peer(const struct wr_filter *f,
+                                      struct wr_deadline *first)
+{
+    wr_assert(f->c.t.state == WR_LIFE_LINGERING);
+    wr_deadline_consider(first, f->since_ns, f->shutdown_timeout_ns,
+                         WEIR_ETLSTIMEOUT, "close");
+    if (f->c.clock->limits.close_ns == 0) {
+        wr_deadline_consider(first, f->since_ns, WR_END_WHOLE_NS,
+                             WEIR_ETLSTIMEOUT, "close");
+    }
+    if (f->rest_ns > 0) {
+        wr_deadline_consider(first, f->rest_ns, WR_END_REST_NS,
+                             WEIR_ETLSTIMEOUT, "close");
+    }
+}
 
 /* Of the limits of a close, the one of the program wins if both end at once. */
 static void filter_time_view(const weir_transport *t, struct wr_clock_view *ret)
@@ -30,8 +52,7 @@ static void filter_time_view(const weir_transport *t, struct wr_clock_view *ret)
                              "close");
     }
     if (t->state == WR_LIFE_LINGERING) {
-        wr_deadline_consider(&ret->own, f->since_ns, f->shutdown_timeout_ns,
-                             WEIR_ETLSTIMEOUT, "close");
+        filter_time_consider_peer(f, &ret->own);
     } else if (t->state == WR_LIFE_ENDING && t->error) {
         wr_deadline_consider(&ret->own, f->since_ns, LAST_NS, t->error,
                              "close");
@@ -86,6 +107,38 @@ static void filter_time_expired(weir_transport *t,
 
 const struct wr_clock_ops wr_filter_clock_ops = {
     .view = filter_time_view, .expired = filter_time_expired};
+
+/* True if the peer has all that this filter has sent. Then what comes counts
+ * from anew. */
+static bool filter_time_has_all(struct wr_filter *f)
+{
+    if (f->rest_ns > 0) {
+        return true;
+    }
+    if (f->c.t.state != WR_LIFE_LINGERING ||
+        wr_filter_get_unacknowledged(&f->c.t) > 0) {
+        return false;
+    }
+    f->rest_ns = f->c.t.loop->now_ns;
+    wr_outbox_forget_dropped(&f->c.outbox);
+    wr_clock_changed(f->c.clock);
+    return true;
+}
+
+void wr_filter_time_dropped(struct wr_filter *f, size_t bytes)
+{
+    for (; f; f = f->upper) {
+        if (!wr_filter_discards(f)) {
+            continue;
+        }
+        const bool has_all = filter_time_has_all(f);
+        const uint32_t dropped = wr_outbox_note_dropped(&f->c.outbox, bytes);
+        if (has_all && dropped >= WR_END_REST_BYTES && f->c.t.error == 0) {
+            wr_transport_set_error(&f->c.t, WEIR_ETLSTIMEOUT, "close");
+            f->c.t.ops->doom(&f->c.t);
+        }
+    }
+}
 
 void wr_filter_time_rest(struct wr_filter *f)
 {

@@ -334,11 +334,6 @@ static inline uint64_t wr_sock_stuck_bytes(const struct wr_sock *s)
                : 0;
 }
 
-/* The most that a close drops while the peer takes nothing: more than the
- * kernel's queues between two ends hold, as there is room for bytes again when
- * a third of a queue is empty. */
-#define WR_SOCK_DROP_BYTES (64u << 20)
-
 /* True if the socket receives while it closes, because it lingers or will. */
 static inline bool wr_sock_lingers(const struct wr_sock *s)
 {
@@ -354,7 +349,7 @@ static inline bool wr_sock_drops(const struct wr_sock *s)
 {
     return wr_sock_lingers(s) ||
            (s->c.t.state == WR_LIFE_CLOSING && s->has_waited &&
-            s->c.outbox.dropped_bytes < WR_SOCK_DROP_BYTES);
+            s->c.outbox.dropped_bytes < WR_END_DROP_BYTES);
 }
 
 /* True if the protocol has lent memory for receiving. */

@@ -25,9 +25,6 @@
 
 #define LOOK_FIRST_NS UINT64_C(2000000)
 #define LOOK_LAST_NS  UINT64_C(1000000000)
-/* The time of reading on when all is acknowledged, and the bytes. */
-#define REST_NS    UINT64_C(2000000000)
-#define REST_BYTES (1u << 20)
 
 static bool sock_linger_is_unix(const struct wr_sock *s)
 {
@@ -119,12 +116,11 @@ bool wr_sock_linger_owes(const struct wr_sock *s)
 /* A peer that has everything decides no more. */
 void wr_sock_note_dropped(struct wr_sock *s, uint32_t bytes)
 {
-    uint32_t *dropped = &s->c.outbox.dropped_bytes;
+    const uint32_t dropped = wr_outbox_note_dropped(&s->c.outbox, bytes);
 
     wr_assert(s->c.t.state > WR_LIFE_OPEN);
-    *dropped += (uint32_t)wr_min_u64(bytes, UINT32_MAX - *dropped);
     if (s->c.t.state == WR_LIFE_LINGERING && wr_sock_clock_of(s)->is_acked &&
-        *dropped >= REST_BYTES) {
+        dropped >= WR_END_REST_BYTES) {
         wr_life_doom(&s->c.t);
     }
 }
@@ -189,9 +185,10 @@ static bool sock_linger_is_over(struct wr_sock *s, int unacked)
     if (!clock->is_acked) {
         clock->is_acked = true;
         clock->linger_ns = now_ns;
-        s->c.outbox.dropped_bytes = 0;
+        wr_outbox_forget_dropped(&s->c.outbox);
     }
-    return now_ns - clock->linger_ns >= REST_NS || wr_sys_inq(s->c.fd) <= 0;
+    return now_ns - clock->linger_ns >= WR_END_REST_NS ||
+           wr_sys_inq(s->c.fd) <= 0;
 }
 
 /* Begins to watch, and looks at the kernel's queue, if the time for each has

@@ -127,7 +127,7 @@ static void sock_send_took(struct wr_sock *s, uint32_t bytes)
     wr_check(bytes <= s->c.outbox.queue.bytes);
     wr_transport_count_sent(&s->c.t, bytes);
     wr_sock_note_sent(s);
-    s->c.outbox.dropped_bytes = 0;
+    wr_outbox_forget_dropped(&s->c.outbox);
     if (WR_UNLIKELY(s->sends_fds)) {
         wr_sock_fds_took(s, bytes); /* first: a release may send more */
     }
