@@ -122,6 +122,26 @@ UNIT_IN(start_tls_end, r35__close_and_abort_give_the_handshake_up,
     expect_eq(weir_transport_get_end(s->client.t), WEIR_END_ABORTED);
 }
 
+/* Bytes that were to be sent under TLS are not sent at all. */
+UNIT_IN(start_tls_end, a_handshake_that_is_given_up_resets_its_peer,
+        starting_lone_clients, struct starting *s)
+{
+    char text[4096];
+    ssize_t len;
+    starting_upgrade(&s->client);
+    starting_write(&s->client, "secret");
+    starting_turns(s, 5);
+
+    expect_eq(weir_transport_close(s->client.t), 0);
+    starting_wait_lost(&s->client);
+
+    while ((len = read(s->peer, text, sizeof(text))) > 0) {
+        cr_assert_null(memmem(text, (size_t)len, "secret", 6));
+    }
+    expect_eq(len, s->over_unix ? 0 : -1); /* a Unix socket has no reset */
+    cr_assert(len == 0 || errno == ECONNRESET);
+}
+
 UNIT_IN(start_tls_end, it_can_be_given_up_at_once, starting_lone_clients,
         struct starting *s)
 {

@@ -194,6 +194,36 @@ TLS_ENDS(tls_end_garbage, text_on_an_open_connection_breaks_it, end, 0)
     expect_broken(end);
 }
 
+static void write_there(struct tls_end *end)
+{
+    tls_end_write(end, 5000);
+}
+
+/* The peer gets all that was written before the garbage came, and an alert. */
+static void break_it(struct tls_end *end, const void *garbage, size_t size)
+{
+    tls_end_turns(end, 2);
+    tls_peer_write(end, 1000);
+    tls_peer_send(end, garbage, size);
+
+    expect_broken(end);
+    TLS_END_UNTIL(end, end->peer.side.engine.state == WR_TLS_ENGINE_FAILED);
+    expect_eq(end->peer.plain, 5000);
+}
+
+TLS_ENDS(tls_end_garbage, what_was_written_before_text_came_arrives, end,
+         .in_made = write_there)
+{
+    break_it(end, request, sizeof(request));
+}
+
+TLS_ENDS(tls_end_garbage, what_was_written_arrives_before_the_alert, end,
+         .in_made = write_there)
+{
+    break_it(end, oversize_data, sizeof(oversize_data));
+    expect_eq(end->peer.side.result, WEIR_ETLSALERT);
+}
+
 TLS_ENDS(tls_end_garbage, an_oversize_record_on_an_open_connection_breaks_it,
          end, 0)
 {
