@@ -148,10 +148,12 @@ static CALLBACKS(peer_protocol, STREAM, .connection_made = peer_made,
 
 static void send_data(struct cell *cell, const void *data, size_t len)
 {
-    struct tls_side *side = &cell->sides[cell->layers - 1];
     if (cell->layers == 0) {
         raw_send(cell, data, len);
-    } else if (side->engine.state != WR_TLS_ENGINE_FAILED) {
+        return;
+    }
+    struct tls_side *side = &cell->sides[cell->layers - 1];
+    if (side->engine.state != WR_TLS_ENGINE_FAILED) {
         expect_eq(wr_tls_engine_write(&side->engine, data, len), 0);
         tls_side_flush(side);
     }

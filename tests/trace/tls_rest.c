@@ -179,6 +179,15 @@ static weir_loop *start_with(const struct wire_options *options,
     return loop;
 }
 
+static void stop_it(weir_loop *loop)
+{
+    act = NULL;
+    is_closed = false;
+    pending_len = 0;
+    wire_close(&wire);
+    wire_stop(loop, 0);
+}
+
 static struct end close_with(const struct wire_options *options,
                              void (*peer)(void))
 {
@@ -196,8 +205,7 @@ static struct end close_with(const struct wire_options *options,
     const struct end end = {.bytes = fake_stats()->received_bytes - before,
                             .time_ns = wire.lost_ns - closed_ns,
                             .err = wire.lost_err};
-    wire_close(&wire);
-    wire_stop(loop, 0);
+    stop_it(loop);
     return end;
 }
 
@@ -338,8 +346,7 @@ static void close_unsent(uint64_t shutdown_timeout_ns)
     peer_reads();
     expect_eq(wire.opened, MUCH);
     expect_eq(wire.lost_err, shutdown_timeout_ns > 0 ? WEIR_ETLSTIMEOUT : 0);
-    wire_close(&wire);
-    wire_stop(loop, 0);
+    stop_it(loop);
 }
 
 /* As many as two ends need that close against each other. */
