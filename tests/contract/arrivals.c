@@ -1,6 +1,8 @@
 /*
- * What arrives, and what does not, when one thing ends because of another: the
- * places of tests/RULES.md that no other suite looks at from the far end.
+ * What arrives, and what does not, when one thing ends because of another.
+ *
+ * These are the places of tests/RULES.md that no other suite looks at from the
+ * far end, where a plain blocking socket reads what has arrived.
  */
 #include "tests/contract/maker.h"
 #include "tests/task.h"
