@@ -568,4 +568,5 @@ def test_the_result_has_what_was_asked_for():
     equal(json.dumps(result["status"]), '{"200": 1}', "statuses")
 
 
-run(globals())
+if __name__ == "__main__":
+    run(globals())

@@ -149,6 +149,12 @@ static void go_on(struct conn *conn, uint64_t now_ns)
 {
     const struct traffic *traffic = conn->traffic;
 
+    if (conn->repeats) {
+        traffic->kind->repeat(conn);
+    }
+    if (conn->state != CONN_OPEN) {
+        return; /* it cannot be written to */
+    }
     if (traffic->pacing) {
         pacing_offer(conn, now_ns);
     } else if (traffic->sending) {
@@ -164,6 +170,7 @@ static void on_opened(void *arg, struct conn *conn)
 
     client->opened++;
     client->open_now++;
+    conn->was_made = true;
     uint64_t now_ns = conn_now_ns();
     note_connect(client, conn, now_ns - conn->connect_began_ns);
     if (client->opened == 1) {
@@ -211,15 +218,28 @@ static void keep_session(const struct client *client, struct conn *conn,
     }
 }
 
+/* Is there nothing that a connection would be made for again? Before sending
+ * begins all are to stand. */
+static bool is_done_with(const struct traffic *traffic, const struct conn *conn)
+{
+    const bool is_over = traffic->measuring && !traffic->sending;
+
+    return !conn->repeats && (is_over || traffic->remaining == 0);
+}
+
 /* The next connection is for the next request, if there is to be one. */
 static void on_closed(void *arg, struct conn *conn, weir_transport *t)
 {
     struct client *client = arg;
-    const struct traffic *traffic = &client->traffic;
 
     keep_session(client, conn, t);
     client->open_now--;
-    if (!client->stopping && traffic->sending && traffic->remaining > 0) {
+    if (client->stopping || is_done_with(&client->traffic, conn)) {
+        return;
+    }
+    if (conn->failures > 0) {
+        retry_later(client, conn);
+    } else {
         enqueue(client, conn);
         make_connections(client);
     }
@@ -484,6 +504,18 @@ void client_send_scheduled(struct client *client, uint64_t begin_ns,
     for (uint64_t i = 0; i < client->conn_count; i++) {
         pacing_offer(&client->conns[i], now_ns);
     }
+}
+
+uint64_t client_count_present(const struct client *client)
+{
+    uint64_t count = 0;
+
+    for (uint64_t i = 0; i < client->conn_count; i++) {
+        const struct conn *conn = &client->conns[i];
+        count +=
+            conn->state == CONN_OPEN || (conn->was_made && conn->failures == 0);
+    }
+    return count;
 }
 
 uint64_t client_part(const struct client *client, uint64_t whole)

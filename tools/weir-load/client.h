@@ -112,6 +112,10 @@ void client_send(struct client *client, bool measuring);
 void client_send_scheduled(struct client *client, uint64_t begin_ns,
                            uint64_t window_ns, uint64_t end_ns);
 
+/* How many connections stand, or are just made again because the server or the
+ * load model has ended the one before. */
+uint64_t client_count_present(const struct client *client);
+
 /* This thread's part of a number that all threads share. */
 uint64_t client_part(const struct client *client, uint64_t whole);
 

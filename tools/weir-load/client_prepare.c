@@ -44,6 +44,13 @@ static const struct conn_kind *find_kind(const struct run_options *options)
     }
 }
 
+static bool announces_end(const struct run_options *options)
+{
+    const struct codec *codec = codec_find(options);
+
+    return codec && codec->announces_end && codec->announces_end(options);
+}
+
 static void prepare_traffic(struct client *client, uint32_t ring_size,
                             const struct conn_events *events)
 {
@@ -67,6 +74,7 @@ static void prepare_traffic(struct client *client, uint32_t ring_size,
         .requests_per_conn = find_quota(options, options->requests_per_conn),
         .requests_per_conn_max =
             find_quota(options, options->requests_per_conn_max),
+        .announces_end = announces_end(options),
         .judging = true,
         .remaining = UINT64_MAX,
         .payload = client->payload,

@@ -38,6 +38,9 @@ struct codec_start {
     uint32_t conn_index;
     /* How many times this connection was made before. */
     uint32_t generation;
+    /* So many requests were under way on the one before, and are written again
+     * first: codec.append gets them one by one, with their numbers. */
+    uint32_t repeat_count;
 };
 
 /* Requests that are to be written now, at least one. */
@@ -47,6 +50,8 @@ struct codec_batch {
      * one has stride more. */
     uint64_t number;
     uint64_t stride;
+    /* The last of them is the last one of its connection. */
+    bool has_last;
 };
 
 /* Where requests are written; only the functions below look into it. */
@@ -64,8 +69,13 @@ struct codec_answer {
     /* The answer ended with the last of the bytes that were used. The fields
      * below have a meaning for a complete answer alone. */
     bool is_complete;
+    /* What was used belongs to no answer. */
+    bool is_blank;
     /* The server takes no further request on this connection. */
     bool ends_connection;
+    /* The server says that it has waited for a request in vain: perhaps it has
+     * not seen this one. */
+    bool is_waited_out;
     /* 0 to 599, where the protocol has such; 0: none. */
     uint16_t status;
     /* 0: as expected; otherwise it was understood and is a failure, of this
@@ -106,6 +116,19 @@ struct codec {
      */
     ssize_t (*consume)(void *shared, void *state, const uint8_t *bytes,
                        size_t len, struct codec_answer *answer);
+    /*
+     * Read bytes that came while no request is under way, and which a server
+     * may send then: blank lines, or that it ends the connection
+     * (ends_connection of a complete answer). All are used up, or it is a
+     * negative code as above. NULL: there may be none.
+     */
+    ssize_t (*stray)(void *shared, void *state, const uint8_t *bytes,
+                     size_t len, struct codec_answer *answer);
+    /* May the oldest requests without an answer be sent twice? NULL: none. */
+    bool (*may_repeat)(const void *shared, const void *state, uint32_t count);
+    /* Does the last request of a connection tell the server that it is the
+     * last? NULL: it never does. */
+    bool (*announces_end)(const struct run_options *options);
     /* The server has ended the stream: does that complete the answer? NULL:
      * it never does. */
     bool (*end)(void *shared, void *state, struct codec_answer *answer);

@@ -24,6 +24,9 @@
 /* Without --expect a status from here on is a failure. */
 #define FAILURE_STATUS 400U
 
+/* The server has waited for a request in vain, and ends the connection. */
+#define WAITED_OUT_STATUS 408U
+
 struct http_conn;
 
 struct shared {
@@ -45,7 +48,9 @@ struct shared {
      * and for WANTED_ECHO. */
     bool keeps_numbers;
     /* The first thread's: the kinds of the first target, then those of the
-     * next. */
+     * next; and so many behind each the same as the last one of its connection,
+     * 0: they are not told apart. */
+    size_t last_offset;
     size_t request_count;
     struct http_request *requests;
     bool owns_requests;
@@ -65,6 +70,8 @@ struct http_conn {
     struct shared *shared;
     struct http_conn *next;
     struct wanted_reader reader;
+    /* A CR before an answer was left out, and its LF is to be. */
+    bool awaits_feed;
     /* Where they are kept, by places of sent_count in a ring of --pipeline: the
      * numbers of the requests under way. */
     uint64_t numbers[];
@@ -112,7 +119,7 @@ static void print_host(const struct target *target, char *text, size_t size)
 
 /* Without a kind what the flags say. */
 static int add_request(struct shared *shared, const struct target *target,
-                       const struct request_kind *kind)
+                       const struct request_kind *kind, bool is_last)
 {
     struct http_options http = shared->options->http;
     char host[TARGET_HOST_SIZE + 16];
@@ -124,6 +131,7 @@ static int add_request(struct shared *shared, const struct target *target,
         http.body = kind->body;
         path = kind->path;
     }
+    http.is_last = is_last;
     print_host(target, host, sizeof(host));
     struct http_request *request = &shared->requests[shared->request_count];
     const int err =
@@ -140,22 +148,37 @@ static int add_request(struct shared *shared, const struct target *target,
     return 0;
 }
 
+/* --requests-per-conn, unless -H has said what the server is told of it. */
+static bool announces_end(const struct run_options *options)
+{
+    bool closes = false;
+
+    return options->requests_per_conn > 0 &&
+           (!http_has_connection(&options->http, &closes) || closes);
+}
+
 static int make_requests(struct shared *shared)
 {
     const struct run_options *options = shared->options;
     const size_t kind_count = options->kinds ? options->kind_count : 1;
     const size_t count = options->target_count * kind_count;
+    const bool has_end = announces_end(options);
+    const bool is_last = has_end && options->requests_per_conn_max == 1;
+    const bool has_both = has_end && !is_last;
 
     shared->owns_requests = true;
-    shared->requests = calloc(count, sizeof(*shared->requests));
+    shared->last_offset = has_both ? count : 0;
+    shared->requests =
+        calloc(has_both ? 2 * count : count, sizeof(*shared->requests));
     if (!shared->requests) {
         say("no memory for requests");
         return -ENOMEM;
     }
-    for (size_t i = 0; i < count; i++) {
-        const int err = add_request(
-            shared, &options->targets[i / kind_count],
-            options->kinds ? &options->kinds[i % kind_count] : NULL);
+    for (size_t i = 0; i < (has_both ? 2 * count : count); i++) {
+        const int err =
+            add_request(shared, &options->targets[i % count / kind_count],
+                        options->kinds ? &options->kinds[i % kind_count] : NULL,
+                        is_last || i >= count);
         if (err < 0) {
             return err;
         }
@@ -190,6 +213,7 @@ static int add_requests(struct shared *shared, const struct shared *first)
     }
     shared->requests = first->requests;
     shared->request_count = first->request_count;
+    shared->last_offset = first->last_offset;
     return get_room(shared);
 }
 
@@ -325,10 +349,15 @@ static void begin(void *arg, void *state, const struct codec_start *start)
     conn->request =
         &shared->requests[target * (options->kinds ? options->kind_count : 1)];
     conn->conn_index = start->conn_index;
-    conn->random =
-        payload_chance(options->seed, start->conn_index, start->generation);
-    conn->sent_count = 0;
-    conn->answered_count = 0;
+    if (start->repeat_count > 0) { /* the oldest without an answer come again */
+        conn->sent_count -= conn->sent_count > 0 ? start->repeat_count : 0;
+    } else {
+        conn->random =
+            payload_chance(options->seed, start->conn_index, start->generation);
+        conn->sent_count = 0;
+    }
+    conn->answered_count = conn->sent_count;
+    conn->awaits_feed = false;
     http_response_init(&conn->response, false);
     await_answer(shared, conn);
     if (!conn->shared) {
@@ -365,15 +394,21 @@ static int append(void *arg, void *state, const struct codec_batch *batch,
     int err = 0;
 
     if (conn->request->bytes && !shared->is_varied) {
-        return append_same(conn->request, batch->count, out);
+        const uint32_t last = batch->has_last && shared->last_offset > 0;
+        err = append_same(conn->request, batch->count - last, out);
+        return err < 0 || last == 0
+                   ? err
+                   : append_same(conn->request + shared->last_offset, 1, out);
     }
     for (uint32_t i = 0; i < batch->count && err == 0; i++) {
+        const bool is_last = batch->has_last && i + 1 == batch->count;
         const uint64_t number = batch->number + i * batch->stride;
         if (shared->keeps_numbers) {
             keep_number(shared, conn, number);
         }
         const struct http_request *request =
-            find_request(shared, conn, conn->sent_count);
+            find_request(shared, conn, conn->sent_count) +
+            (is_last ? shared->last_offset : 0);
         conn->sent_count++;
         if (request->bytes) {
             err = codec_write_ref(out, request->bytes, request->len);
@@ -422,6 +457,8 @@ static void judge(struct shared *shared, struct http_conn *conn,
     answer->code = 0;
     if (!is_expected(shared, status)) {
         answer->code = ERROR_STATUS;
+        answer->is_waited_out =
+            status == WAITED_OUT_STATUS && answer->ends_connection;
         snprintf(answer->detail, ERRORS_DETAIL_SIZE,
                  "status %u, a body of %llu bytes", status,
                  (unsigned long long)conn->response.body_bytes);
@@ -431,14 +468,35 @@ static void judge(struct shared *shared, struct http_conn *conn,
     wanted_begin(&conn->reader);
 }
 
+/* Lines that servers add to a body without counting them. */
+static size_t skip_blank_lines(struct http_conn *conn, const uint8_t *bytes,
+                               size_t len)
+{
+    size_t at = 0;
+
+    if (conn->response.state != HTTP_COMPLETE) {
+        return 0;
+    }
+    while (at < len && bytes[at] == (conn->awaits_feed ? '\n' : '\r')) {
+        conn->awaits_feed = !conn->awaits_feed;
+        at++;
+    }
+    return at;
+}
+
 static ssize_t consume(void *arg, void *state, const uint8_t *bytes, size_t len,
                        struct codec_answer *answer)
 {
     struct shared *shared = arg;
     struct http_conn *conn = state;
 
-    const ssize_t used =
-        http_response_read(&conn->response, &shared->kept, bytes, len);
+    const size_t blank = skip_blank_lines(conn, bytes, len);
+    if (blank == len) {
+        answer->is_blank = true;
+        return (ssize_t)len;
+    }
+    const ssize_t used = http_response_read(&conn->response, &shared->kept,
+                                            bytes + blank, len - blank);
     if (used < 0) {
         http_response_describe(&conn->response, (int)used, answer->detail,
                                ERRORS_DETAIL_SIZE);
@@ -451,7 +509,49 @@ static ssize_t consume(void *arg, void *state, const uint8_t *bytes, size_t len,
     } else {
         wanted_keep(&conn->reader);
     }
-    return used;
+    return used < 0 ? used : used + (ssize_t)blank;
+}
+
+/* Interim answers are skipped, and 408 tells of the end (RFC 9110, 15.5.9). */
+static ssize_t stray(void *arg, void *state, const uint8_t *bytes, size_t len,
+                     struct codec_answer *answer)
+{
+    struct shared *shared = arg;
+    struct http_conn *conn = state;
+
+    const size_t blank = skip_blank_lines(conn, bytes, len);
+    if (blank == len) {
+        return (ssize_t)len;
+    }
+    conn->response.is_head_request = false;
+    const ssize_t used = http_response_read(&conn->response, &shared->kept,
+                                            bytes + blank, len - blank);
+    if (used < 0 || conn->response.state != HTTP_COMPLETE) {
+        wanted_keep(&conn->reader);
+        return used < 0 ? used : (ssize_t)len;
+    }
+    answer->is_complete = true;
+    answer->ends_connection = !http_response_may_go_on(&conn->response);
+    return http_response_status(&conn->response) == WAITED_OUT_STATUS &&
+                   answer->ends_connection
+               ? (ssize_t)len
+               : ERROR_SURPLUS;
+}
+
+static bool may_repeat(const void *arg, const void *state, uint32_t count)
+{
+    const struct shared *shared = arg;
+    const struct http_conn *conn = state;
+
+    if (!shared->is_varied) {
+        return conn->request->is_idempotent;
+    }
+    for (uint32_t i = 1; i <= count; i++) {
+        if (!find_request(shared, conn, conn->sent_count - i)->is_idempotent) {
+            return false;
+        }
+    }
+    return true;
 }
 
 static bool end(void *arg, void *state, struct codec_answer *answer)
@@ -484,5 +584,8 @@ const struct codec codec_http = {
     .begin = begin,
     .append = append,
     .consume = consume,
+    .stray = stray,
+    .may_repeat = may_repeat,
+    .announces_end = announces_end,
     .end = end,
 };

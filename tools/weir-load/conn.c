@@ -15,6 +15,7 @@
 #include "opening.h"
 
 #include "weir/error.h"
+#include "weir/tls_connection.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -92,13 +93,80 @@ void conn_write_refused(struct conn *conn, int err)
     conn_give_up(conn, PHASE_WRITE, err, detail);
 }
 
+/* ---- ends by the server ---- */
+
+static struct flight *flight_of(const struct conn *conn, uint32_t place)
+{
+    return &conn->flights[(conn->head + place) & conn->traffic->ring_mask];
+}
+
+bool conn_may_repeat(const struct conn *conn)
+{
+    const struct traffic *traffic = conn->traffic;
+
+    if (!conn->was_used || conn->outstanding == 0 || !traffic->codec ||
+        !traffic->codec->may_repeat) {
+        return false;
+    }
+    for (uint32_t i = 0; i < conn->outstanding; i++) {
+        if (flight_of(conn, i)->is_repeated) {
+            return false;
+        }
+    }
+    return traffic->codec->may_repeat(traffic->codec_shared, conn->codec_state,
+                                      conn->outstanding);
+}
+
+void conn_keep_requests(struct conn *conn)
+{
+    for (uint32_t i = 0; i < conn->outstanding; i++) {
+        flight_of(conn, i)->is_repeated = true;
+    }
+    conn->traffic->repeated += conn->outstanding;
+    conn->repeats = conn->outstanding > 0;
+}
+
+/* The end of the stream with or without TLS's own end, and a reset, are how a
+ * server ends a connection; others are faults of the path. */
+static bool is_end_of_server(int err)
+{
+    return err == ERROR_EOF || err == -ECONNRESET || err == -EPIPE ||
+           err == WEIR_ETLSTRUNCATED;
+}
+
+/* May the server end the connection like that? A new one that it ends is made
+ * again after a while. */
+static bool take_end(struct conn *conn, int err)
+{
+    if (!is_end_of_server(err)) {
+        return false;
+    }
+    if (conn->outstanding == 0) {
+        conn->traffic->ended_idle++;
+        conn->failures += !conn->was_used;
+        return true;
+    }
+    if (conn->first_byte_ns > 0 || !conn_may_repeat(conn)) {
+        return false;
+    }
+    conn_keep_requests(conn);
+    return true;
+}
+
 int conn_ended(void *user, weir_transport *t)
 {
     struct conn *conn = user;
     char detail[ERRORS_DETAIL_SIZE];
 
-    (void)t;
+    if (conn->state == CONN_PARTING) {
+        return conn_part_at_end(conn);
+    }
     if (conn->state != CONN_OPEN) {
+        return 0;
+    }
+    if (take_end(conn, ERROR_EOF)) {
+        conn->state = CONN_CLOSING;
+        weir_transport_close(t);
         return 0;
     }
     snprintf(detail, sizeof(detail),
@@ -270,6 +338,7 @@ void conn_take_answer(struct conn *conn, const struct codec_answer *answer,
     traffic->outstanding--;
     conn->failures = 0;
     conn->was_answered = true;
+    conn->was_used = true;
     if (traffic->options->sockets.fast_open && !conn->knows_syn) {
         opening_look_at_syn(conn);
     }
@@ -292,6 +361,7 @@ void conn_take_answer(struct conn *conn, const struct codec_answer *answer,
 void conn_finish(struct conn *conn)
 {
     conn->state = CONN_CLOSING;
+    conn->traffic->closed_first++;
     weir_transport_close(conn->transport);
     conn_tell_drained(conn->traffic);
 }
@@ -351,9 +421,15 @@ static uint32_t choose_quota(const struct conn *conn)
 void conn_reset(struct conn *conn)
 {
     conn->generation++;
-    conn->outstanding = 0;
-    conn->outstanding_warmup = 0;
     conn->quota = choose_quota(conn);
+    if (!conn->repeats) {
+        conn->head = 0;
+        conn->outstanding = 0;
+        conn->outstanding_warmup = 0;
+    } else if (conn->quota < conn->outstanding) {
+        conn->quota = conn->outstanding;
+    }
+    conn->was_used = false;
     conn->knows_syn = false;
     conn->first_byte_ns = 0;
     conn->received_bytes = 0;
@@ -377,7 +453,9 @@ void conn_lost(void *user, weir_transport *t, int err)
     struct conn *conn = user;
     struct traffic *traffic = conn->traffic;
 
-    if (conn->state == CONN_OPEN && err < 0) {
+    if (conn->state == CONN_OPEN && err < 0 && take_end(conn, err)) {
+        conn->state = CONN_CLOSING;
+    } else if (conn->state == CONN_OPEN && err < 0) {
         uint32_t requests = conn_drop_outstanding(conn);
         struct error_kind *first =
             conn_count_error(conn, PHASE_TRANSFER, err, requests);
@@ -387,12 +465,16 @@ void conn_lost(void *user, weir_transport *t, int err)
         }
         traffic->events->failed(traffic->events_arg, conn, first);
     }
-    const bool is_done = conn->state == CONN_CLOSING;
+    const bool is_parting = conn->state == CONN_PARTING;
+    const bool is_done = conn->state == CONN_CLOSING || is_parting;
     weir_loop_cancel(traffic->loop, conn->thought);
+    weir_loop_cancel(traffic->loop, conn->farewell);
+    traffic->parting -= is_parting;
     conn->state = CONN_IDLE;
     conn->transport = NULL;
     if (is_done) {
         traffic->events->closed(traffic->events_arg, conn, t);
+        conn_tell_drained(traffic);
         return;
     }
     traffic->events->lost(traffic->events_arg, conn);
@@ -404,10 +486,13 @@ void conn_fail_connect(struct conn *conn, enum error_phase phase, int err,
 {
     struct traffic *traffic = conn->traffic;
 
+    uint32_t requests = conn_drop_outstanding(conn);
+    conn->repeats = false;
     conn->state = CONN_IDLE;
-    struct error_kind *first = conn_count_error(conn, phase, err, 0);
+    struct error_kind *first = conn_count_error(conn, phase, err, requests);
     if (first) {
         snprintf(first->detail, sizeof(first->detail), "%s", detail);
     }
     traffic->events->failed(traffic->events_arg, conn, first);
+    conn_tell_drained(traffic);
 }

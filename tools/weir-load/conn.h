@@ -7,8 +7,17 @@
  * answer belongs to the oldest. Many connections share one struct traffic
  * (traffic.h), which holds all that is counted.
  *
- * States: idle -> connecting -> open -> leaving or closing -> idle. Who
- * connects again, and when, is decided above (client.h).
+ * States: idle -> connecting -> open -> leaving, closing or parting -> idle.
+ * Who connects again, and when, is decided above (client.h).
+ *
+ * A server may end a connection between two requests, whenever and however it
+ * likes; that is counted apart and is no failure. If a request was just sent,
+ * and the codec says that it may be sent twice, it is sent again once the
+ * connection is made again (RFC 9112, 9.3.1); its times go on.
+ *
+ * Who closes first keeps the port for a minute (TIME_WAIT). A connection whose
+ * end was announced, by the server or by its last request, is therefore left to
+ * the server to be closed, for a second at most.
  *
  * Over UDP a connection is a connected endpoint, and answers are told by their
  * numbers: exchange.h.
@@ -30,6 +39,7 @@ enum conn_state {
     CONN_OPEN,       /* requests may be sent */
     CONN_LEAVING,    /* aborted here, connection_lost is to come */
     CONN_CLOSING,    /* closed here after its last answer, the same */
+    CONN_PARTING,    /* after its last answer; the server is to close it */
 };
 
 /* What streams and datagrams do each in their way. */
@@ -42,6 +52,9 @@ struct conn_kind {
                  uint64_t now_ns);
     /* Give up what has waited too long for its answer. */
     void (*expire)(struct conn *conn, uint64_t now_ns, uint64_t timeout_ns);
+    /* Send all that is under way again, over the connection that was made
+     * again. NULL: there never is such. */
+    void (*repeat)(struct conn *conn);
 };
 
 struct conn {
@@ -60,6 +73,11 @@ struct conn {
     struct conn *next_offered;
     /* Closed loop: the end of --think. */
     struct weir_handle thought;
+    /* Parting: the end of the wait. */
+    struct weir_handle farewell;
+    uint64_t parted_ns;
+    /* With TLS, between two looks at the socket; 0: none was made. */
+    uint64_t part_step_ns;
     /* Answers that it may still have. */
     uint32_t quota;
     /* When the first byte of an answer came that is not complete; 0: there is
@@ -78,6 +96,12 @@ struct conn {
      * stream: of the next block. */
     uint32_t send_at;
     enum conn_state state;
+    /* It stood once; set by the client. */
+    bool was_made;
+    /* It has had an answer since it was made. */
+    bool was_used;
+    /* What is under way is sent again when it is made again. */
+    bool repeats;
     /* Of all connections of the run. */
     uint32_t index;
     uint32_t generation;
@@ -163,8 +187,21 @@ uint32_t conn_drop_outstanding(struct conn *conn);
 void conn_take_answer(struct conn *conn, const struct codec_answer *answer,
                       uint64_t now_ns);
 
-/* The connection has had its last answer. */
+/* The connection has had its last answer, and is closed; or, if its end was
+ * announced, the server is to close it. */
 void conn_finish(struct conn *conn);
+void conn_part(struct conn *conn);
+
+/* Parting, and the server has ended its stream: the result of eof_received. */
+int conn_part_at_end(struct conn *conn);
+
+/* The server has ended the connection, or is about to, and will not answer what
+ * is under way: all of it is sent again over the next one. */
+void conn_keep_requests(struct conn *conn);
+
+/* May all of it be sent again, although the server does not say that it has not
+ * begun with it? */
+bool conn_may_repeat(const struct conn *conn);
 
 /* conn_kind.expire where answers come in order. */
 void conn_expire(struct conn *conn, uint64_t now_ns, uint64_t timeout_ns);
@@ -185,7 +222,8 @@ void conn_reset(struct conn *conn);
 void conn_made(void *user, weir_transport *t);
 void conn_lost(void *user, weir_transport *t, int err);
 
-/* eof_received of streams: a connection that is open ends too early. */
+/* eof_received of streams: a connection that is open ends between requests, or
+ * too early. */
 int conn_ended(void *user, weir_transport *t);
 
 #endif

@@ -50,7 +50,7 @@ static void begin_blocks(struct conn *conn, uint32_t count, uint64_t meant_ns,
 
     for (uint32_t i = 0; i < count; i++) {
         conn->flights[(first + i) & traffic->ring_mask] =
-            (struct flight){meant_ns, now_ns};
+            (struct flight){.meant_ns = meant_ns, .sent_ns = now_ns};
     }
     if (goes_down(conn)) {
         weir_transport_resume_reading(conn->transport);
@@ -137,7 +137,6 @@ static void prepare(struct conn *conn, const struct target *target)
 {
     (void)target;
     conn_reset(conn);
-    conn->head = 0;
     conn->send_at = payload_start(conn->traffic->options->seed, conn->index,
                                   conn->generation);
 }

@@ -25,7 +25,6 @@ static void prepare(struct conn *conn, const struct target *target)
 {
     (void)target;
     conn_reset(conn);
-    conn->head = 0;
 }
 
 static struct flight *oldest_of(const struct conn *conn)
@@ -39,8 +38,8 @@ static void visit(struct conn *conn, uint32_t count, uint64_t meant_ns,
 {
     (void)count;
     (void)meant_ns;
-    *oldest_of(conn) =
-        (struct flight){conn->connect_began_ns, conn->connect_began_ns};
+    *oldest_of(conn) = (struct flight){.meant_ns = conn->connect_began_ns,
+                                       .sent_ns = conn->connect_began_ns};
     traffic_note_quiet(conn->traffic, now_ns);
     conn_take_answer(conn, &stands, conn->connected_ns);
     conn_finish(conn);
@@ -50,7 +49,7 @@ static void hold(struct conn *conn, uint32_t count, uint64_t meant_ns,
                  uint64_t now_ns)
 {
     (void)count;
-    *oldest_of(conn) = (struct flight){meant_ns, now_ns};
+    *oldest_of(conn) = (struct flight){.meant_ns = meant_ns, .sent_ns = now_ns};
 }
 
 /* Nothing is waited for. */

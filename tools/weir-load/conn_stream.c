@@ -39,15 +39,43 @@ static void send_requests(struct conn *conn, uint32_t count, uint64_t meant_ns,
         .count = count,
         .number = traffic->next_number,
         .stride = traffic->number_stride,
+        .has_last = conn->outstanding == conn->quota,
     };
 
     for (uint32_t i = 0; i < count; i++) {
-        conn->flights[(first + i) & traffic->ring_mask] =
-            (struct flight){meant_ns, now_ns};
+        conn->flights[(first + i) & traffic->ring_mask] = (struct flight){
+            .meant_ns = meant_ns,
+            .sent_ns = now_ns,
+            .number = traffic->next_number + i * traffic->number_stride,
+        };
     }
     traffic->next_number += count * traffic->number_stride;
     int err = traffic->codec->append(traffic->codec_shared, conn->codec_state,
                                      &batch, &out);
+    if (err < 0) {
+        conn_write_refused(conn, err);
+    }
+}
+
+static void repeat_requests(struct conn *conn)
+{
+    const struct traffic *traffic = conn->traffic;
+    const uint32_t count = conn->outstanding;
+    struct codec_out out = {conn->transport};
+    int err = 0;
+
+    conn->repeats = false;
+    for (uint32_t i = 0; i < count && err == 0; i++) {
+        const struct codec_batch batch = {
+            .count = 1,
+            .number =
+                conn->flights[(conn->head + i) & traffic->ring_mask].number,
+            .stride = traffic->number_stride,
+            .has_last = i + 1 == count && count == conn->quota,
+        };
+        err = traffic->codec->append(traffic->codec_shared, conn->codec_state,
+                                     &batch, &out);
+    }
     if (err < 0) {
         conn_write_refused(conn, err);
     }
@@ -66,31 +94,51 @@ static void report_surplus(struct conn *conn, size_t len)
     conn_give_up(conn, PHASE_VALIDATE, ERROR_SURPLUS, detail);
 }
 
-/* Requests that the server has said it will not take: in a closed loop they
- * were never sent, and others take their place; a schedule has no second time
- * for them. */
-static void take_back(struct conn *conn)
+/* Bytes that belong to no request, and that a server may send between two.
+ * False: it may not, and the connection was given up. */
+static bool read_stray(struct conn *conn, const uint8_t *bytes, size_t len,
+                       bool *ret_is_end)
 {
-    struct traffic *traffic = conn->traffic;
-    uint64_t measured = conn->outstanding - conn->outstanding_warmup;
+    const struct traffic *traffic = conn->traffic;
+    char detail[ERRORS_DETAIL_SIZE] = "";
+    struct codec_answer answer = {.detail = detail};
+    ssize_t used = ERROR_SURPLUS;
 
-    if (traffic->pacing) {
-        uint32_t requests = conn_drop_outstanding(conn);
-        if (requests > 0) {
-            traffic->events->failed(
-                traffic->events_arg, conn,
-                conn_count_error(conn, PHASE_EOF, ERROR_EOF, requests));
-        }
-        return;
+    if (traffic->codec->stray) {
+        used = traffic->codec->stray(traffic->codec_shared, conn->codec_state,
+                                     bytes, len, &answer);
     }
-    traffic->warmup.sent -= conn->outstanding_warmup;
-    traffic->warmup.scheduled -= conn->outstanding_warmup;
-    traffic->measured.sent -= measured;
-    traffic->measured.scheduled -= measured;
-    traffic->remaining += measured;
-    traffic->outstanding -= conn->outstanding;
-    conn->outstanding = 0;
-    conn->outstanding_warmup = 0;
+    if (used < 0) {
+        report_surplus(conn, len);
+        return false;
+    }
+    *ret_is_end = answer.is_complete && answer.ends_connection;
+    return true;
+}
+
+/* The server says that the connection ends; it takes no further request. */
+static void leave(struct conn *conn)
+{
+    if (conn->outstanding > 0) {
+        conn_keep_requests(conn);
+    }
+    conn_part(conn);
+}
+
+/* Nothing was asked for. False: the connection has ended. */
+static bool read_idle(struct conn *conn, const uint8_t *bytes, size_t len)
+{
+    bool is_end = false;
+
+    if (!read_stray(conn, bytes, len, &is_end)) {
+        return false;
+    }
+    if (is_end) {
+        conn->traffic->ended_idle++;
+        conn->failures += !conn->was_used;
+        leave(conn);
+    }
+    return !is_end;
 }
 
 /* Has all of the bytes been read as answers? Otherwise the connection was given
@@ -103,12 +151,9 @@ static bool read_answers(struct conn *conn, const struct weir_buf *buf,
     size_t len = buf->len;
     char detail[ERRORS_DETAIL_SIZE];
 
-    while (len > 0) {
+    while (len > 0 && conn->outstanding > 0) {
         struct codec_answer answer = {.detail = detail};
-        if (conn->outstanding == 0) {
-            report_surplus(conn, len);
-            return false;
-        }
+        bool is_end = false;
         ssize_t used = traffic->codec->consume(
             traffic->codec_shared, conn->codec_state, bytes, len, &answer);
         if (used < 0) {
@@ -119,23 +164,28 @@ static bool read_answers(struct conn *conn, const struct weir_buf *buf,
         len -= (size_t)used;
         if (!answer.is_complete) {
             assert(len == 0);
-            conn->first_byte_ns =
-                conn->first_byte_ns ? conn->first_byte_ns : now_ns;
+            if (conn->first_byte_ns == 0 && !answer.is_blank) {
+                conn->first_byte_ns = now_ns;
+            }
             return true;
         }
         if (len > 0 && conn->outstanding == 1) {
-            report_surplus(conn, len);
-            return false;
+            if (!read_stray(conn, bytes, len, &is_end)) {
+                return false;
+            }
+            len = 0;
         }
-        traffic_note_quiet(conn->traffic, now_ns);
-        conn_take_answer(conn, &answer, now_ns);
-        if (answer.ends_connection) {
-            take_back(conn);
-            conn_finish(conn);
+        if (!(answer.is_waited_out && conn_may_repeat(conn))) {
+            traffic_note_quiet(conn->traffic, now_ns);
+            conn_take_answer(conn, &answer, now_ns);
+        }
+        if (answer.ends_connection || is_end) {
+            conn->traffic->ended_idle += is_end;
+            leave(conn);
             return false;
         }
     }
-    return true;
+    return len == 0 || read_idle(conn, bytes, len);
 }
 
 static int data_received(void *user, weir_transport *t,
@@ -152,10 +202,12 @@ static int data_received(void *user, weir_transport *t,
     if (!read_answers(conn, buf, now_ns)) {
         return 0;
     }
-    if (conn->quota == 0) {
-        conn_finish(conn);
-    } else {
+    if (conn->quota > 0) {
         conn->traffic->ready(conn, now_ns);
+    } else if (conn->traffic->announces_end) {
+        conn_part(conn);
+    } else {
+        conn_finish(conn);
     }
     return 0;
 }
@@ -181,9 +233,7 @@ static int eof_received(void *user, weir_transport *t)
     struct conn *conn = user;
 
     if (conn->state == CONN_OPEN && ends_answer(conn)) {
-        take_back(conn);
-        conn_finish(conn);
-        return 0;
+        leave(conn); /* which conn_ended() closes at once */
     }
     return conn_ended(user, t);
 }
@@ -197,10 +247,10 @@ static void prepare(struct conn *conn, const struct target *target)
         .target = target,
         .conn_index = conn->index,
         .generation = conn->generation,
+        .repeat_count = conn->repeats ? conn->outstanding : 0,
     };
 
     conn_reset(conn);
-    conn->head = 0;
     traffic->codec->begin(traffic->codec_shared, conn->codec_state, &start);
 }
 
@@ -218,4 +268,5 @@ const struct conn_kind conn_stream = {
     .prepare = prepare,
     .send = send_requests,
     .expire = conn_expire,
+    .repeat = repeat_requests,
 };

@@ -176,7 +176,8 @@ static void take_first(struct conn *conn, const struct head *head,
         conn->was_answered = true;
         if (ledger == &traffic->measured) {
             const struct flight flight = {
-                conn->track.slots[head->slot].meant_ns, sent_ns};
+                .meant_ns = conn->track.slots[head->slot].meant_ns,
+                .sent_ns = sent_ns};
             conn_record_times(conn, &flight, now_ns, &traffic->record->whole);
         }
     } else {
@@ -250,8 +251,9 @@ static void expire(struct conn *conn, uint64_t now_ns, uint64_t timeout_ns)
     uint32_t lost = 0;
 
     for (;;) {
-        const struct flight flight = {track_oldest_meant_ns(&conn->track),
-                                      track_oldest_ns(&conn->track)};
+        const struct flight flight = {.meant_ns =
+                                          track_oldest_meant_ns(&conn->track),
+                                      .sent_ns = track_oldest_ns(&conn->track)};
         if (now_ns < flight.sent_ns || now_ns - flight.sent_ns < timeout_ns) {
             break;
         }

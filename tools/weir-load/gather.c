@@ -121,6 +121,10 @@ static void add_connections(struct result *result, const struct client *client)
     result->fast_opened += client->traffic.fast_opened;
     result->connect_failed += client->connect_failed;
     result->lost += client->lost;
+    result->ended_idle += client->traffic.ended_idle;
+    result->repeated += client->traffic.repeated;
+    result->closed_first += client->traffic.closed_first;
+    result->not_closed += client->traffic.not_closed;
     result->never_answered += client_count_unanswered(client, &unseen);
     result->unseen_failures += unseen;
     result->same_machine |= client->same_machine;

@@ -207,6 +207,35 @@ static bool is_given(const struct http_options *options, const char *name)
     return false;
 }
 
+bool http_has_connection(const struct http_options *options, bool *ret_closes)
+{
+    bool is_there = false;
+
+    *ret_closes = false;
+    for (size_t i = 0; i < options->field_count; i++) {
+        const char *field = options->fields[i];
+        if (is_named(field, "Connection")) {
+            is_there = true;
+            *ret_closes |=
+                strcasestr(field + measure_name(field), "close") != NULL;
+        }
+    }
+    return is_there;
+}
+
+static bool is_idempotent(const char *method)
+{
+    static const char *const methods[] = {"GET",    "HEAD",    "PUT",
+                                          "DELETE", "OPTIONS", "TRACE"};
+
+    for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++) {
+        if (strcmp(method, methods[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void print_own_field(FILE *file, const struct http_options *options,
                             const char *name, const char *value)
 {
@@ -245,6 +274,9 @@ static void print_head(FILE *file, const struct http_request *self,
     print_own_field(file, options, "Host", host);
     print_own_field(file, options, "User-Agent", "weir-load");
     print_own_field(file, options, "Accept", "*/*");
+    if (options->is_last) {
+        print_own_field(file, options, "Connection", "close");
+    }
     print_fields(file, options);
     if (self->is_chunked) {
         fprintf(file, "Transfer-Encoding: chunked\r\n");
@@ -368,6 +400,7 @@ int http_request_init(struct http_request *self,
 
     *self = (struct http_request){
         .is_head = strcmp(method, "HEAD") == 0,
+        .is_idempotent = is_idempotent(method),
         .is_chunked = options->body && options->is_chunked,
         .has_body = options->body || strcmp(method, "POST") == 0 ||
                     strcmp(method, "PUT") == 0 || strcmp(method, "PATCH") == 0,

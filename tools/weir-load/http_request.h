@@ -31,6 +31,8 @@ struct http_options {
     /* As given, @FILE for one that stands in a file; NULL: none. */
     const char *body;
     bool is_chunked;
+    /* The last request of its connection says so (Connection: close). */
+    bool is_last;
     /* Statuses that are no failure. */
     bool has_expected;
     bool expected[HTTP_STATUS_END];
@@ -40,6 +42,8 @@ struct http_options {
 
 struct http_request {
     bool is_head;
+    /* It may be sent twice (RFC 9110, 9.2.2). */
+    bool is_idempotent;
     bool is_chunked;
     /* The head up to the field for the body's length, which is written if
      * there is a body. */
@@ -59,6 +63,9 @@ int http_check_method(const char *method, char *why);
 int http_check_path(const char *path, char *why);
 int http_check_field(const char *field, char *why);
 int http_check_body(const char *body, char *why);
+
+/* Is there a field Connection, and does it end the connection? */
+bool http_has_connection(const struct http_options *options, bool *ret_closes);
 
 /* Read "200", "2xx" or "200,3xx". 0, or -EINVAL and the first wrong byte's
  * place, from 0. */

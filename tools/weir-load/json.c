@@ -185,15 +185,20 @@ static json_t *errors_part(const struct error_table *errors)
 
 static json_t *connections_part(const struct result *result)
 {
-    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "asked",
-                     json_integer_of(result->options->conn_count),
-                     "open_at_begin", json_integer_of(result->open_at_begin),
-                     "open_at_end", json_integer_of(result->open_at_end),
-                     "opened", json_integer_of(result->opened), "failed",
-                     json_integer_of(result->connect_failed), "lost",
-                     json_integer_of(result->lost), "never_answered",
-                     json_integer_of(result->never_answered), "fast_open",
-                     json_integer_of(result->fast_opened));
+    return json_pack(
+        "{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "asked",
+        json_integer_of(result->options->conn_count), "open_at_begin",
+        json_integer_of(result->open_at_begin), "open_at_end",
+        json_integer_of(result->open_at_end), "opened",
+        json_integer_of(result->opened), "failed",
+        json_integer_of(result->connect_failed), "lost",
+        json_integer_of(result->lost), "never_answered",
+        json_integer_of(result->never_answered), "fast_open",
+        json_integer_of(result->fast_opened), "ended_idle",
+        json_integer_of(result->ended_idle), "requests_repeated",
+        json_integer_of(result->repeated), "closed_first",
+        json_integer_of(result->closed_first), "not_closed",
+        json_integer_of(result->not_closed));
 }
 
 /* null where the interval had no answer. */

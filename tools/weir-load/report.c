@@ -319,6 +319,12 @@ static void print_connections(const struct result *result, FILE *out)
         fprintf(out, "  never answered %llu", LLU(result->never_answered));
     }
     fputc('\n', out);
+    if (result->ended_idle + result->repeated > 0) {
+        fprintf(out,
+                "Ended       by the server between requests %llu  requests "
+                "sent again %llu\n",
+                LLU(result->ended_idle), LLU(result->repeated));
+    }
 }
 
 static void print_errors(const struct result *result, FILE *out)

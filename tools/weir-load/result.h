@@ -135,6 +135,11 @@ struct result {
     uint64_t fast_opened;
     uint64_t connect_failed;
     uint64_t lost;
+    /* As traffic.h has them, of the whole run. */
+    uint64_t ended_idle;
+    uint64_t repeated;
+    uint64_t closed_first;
+    uint64_t not_closed;
     /* Without one answer in the whole run, the warm-up included. */
     uint64_t never_answered;
     /* Of those, the ones whose failures are not among the measured ones. */

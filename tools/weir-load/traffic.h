@@ -32,7 +32,8 @@ struct conn_events {
     /* The first of a kind is given with its kind, for the detail. */
     void (*failed)(void *arg, struct conn *conn, struct error_kind *first);
     void (*lost)(void *arg, struct conn *conn);
-    /* It is over because it has done what it was for. */
+    /* It is over because it has done what it was for, or because the server
+     * does not want it any longer. */
     void (*closed)(void *arg, struct conn *conn, weir_transport *t);
     /* A datagram failed, and the endpoint lives on. */
     void (*datagram_error)(void *arg);
@@ -45,6 +46,10 @@ struct flight {
     /* By the schedule; in a closed loop the same as sent_ns. */
     uint64_t meant_ns;
     uint64_t sent_ns;
+    /* Streams: its number in the run, and whether it was sent again because the
+     * server ended its connection without an answer. */
+    uint64_t number;
+    bool is_repeated;
 };
 
 struct traffic {
@@ -67,6 +72,8 @@ struct traffic {
      * UINT32_MAX: it does not. */
     uint32_t requests_per_conn;
     uint32_t requests_per_conn_max;
+    /* The last request of a connection says that it is. */
+    bool announces_end;
     /* May requests be sent; set and cleared by the run. */
     bool sending;
     /* Do new requests count, or are they warm-up; set by the run. */
@@ -106,6 +113,15 @@ struct traffic {
     struct track_counts measured_answers;
     struct track_counts warmup_answers;
     struct error_table errors;
+    /* Connections that the server ended while it was asked for nothing;
+     * requests that were sent again; connections that this program closed
+     * before the server did, and those of them that the server was to close. */
+    uint64_t ended_idle;
+    uint64_t repeated;
+    uint64_t closed_first;
+    uint64_t not_closed;
+    /* Connections that wait for the server to close them. */
+    uint64_t parting;
     const struct conn_events *events;
     void *events_arg;
 };

@@ -311,6 +311,19 @@ static void find_warnings(struct result *result)
             (unsigned long long)(result->warmup.failed +
                                  result->warmup.timeout));
     }
+    if (result->repeated > 0) {
+        add(warnings,
+            "%llu requests were sent again: the server had ended their "
+            "connections before it began to answer",
+            (unsigned long long)result->repeated);
+    }
+    if (result->not_closed > 0) {
+        add(warnings,
+            "the server left %llu connections open after their last answer; "
+            "the "
+            "client closed them after 1 s",
+            (unsigned long long)result->not_closed);
+    }
     if (result->options->tls.resume_share > 0 && result->tls.resumed == 0) {
         add(warnings, "no session was resumed; the server takes none");
     }

@@ -228,7 +228,7 @@ static void measure_cb(void *arg)
         return;
     }
     worker->phase = WORKER_MEASURE;
-    worker->open_at_begin = client->open_now;
+    worker->open_at_begin = client_count_present(client);
     host_measure(&worker->begin_usage);
     worker->begin_statistics = read_statistics(worker);
     worker->row_statistics = worker->begin_statistics;
@@ -329,8 +329,10 @@ static void on_event(void *arg, enum client_event event)
         break;
     case CLIENT_DRAINED:
         /* With -n the last answer ends the window, otherwise the time does. */
-        if (worker->phase == WORKER_DRAIN ||
-            (worker->phase == WORKER_MEASURE && !has_end)) {
+        if (worker->phase == WORKER_MEASURE && !has_end) {
+            drain_cb(worker);
+        } else if (worker->phase == WORKER_DRAIN &&
+                   worker->client.traffic.parting == 0) {
             finish(worker);
         }
         break;

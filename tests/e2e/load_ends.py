@@ -1,0 +1,454 @@
+"""Who ends a connection of weir-load, when, and what is made of it.
+
+A server may end one between two requests, however it does it; a request that it
+did not answer because of that is sent again, once, where that is allowed. A
+connection whose end was announced is left to the server, so that it and not the
+client keeps the port.
+"""
+
+import contextlib
+import itertools
+import os
+import select
+import socket
+import ssl
+import struct
+import tempfile
+
+from dns import find
+from harness import (Program, Skip, equal, load_json, matches, read_line, run)
+from http_client import certificate
+from servers import Server, free_port
+
+OK, NOTHING, ERRORS = 0, 3, 4
+FOLDER = os.environ.get("WEIR_TLS_CERTIFICATES")
+ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+WAITED_OUT = (b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\n"
+              b"Content-Length: 4\r\n\r\nlate")
+# Half a second between two requests of the one connection. How late the client
+# is on a busy machine is no question here.
+SPARSE = ("-c", "1", "-R", "2", "-n", "3", "-w", "0", "--lateness-limit", "1h")
+
+
+def judged(*args, status=OK):
+    outcome, result = load_json(*args)
+    equal(outcome.status, status, f"exit status; it said {outcome.err!r}, "
+          f"{result['errors']}, {result['invalid_reasons']}")
+    return result
+
+
+def read_head(connection):
+    """A request without a body, or nothing at the end of the stream."""
+    head = b""
+    while not head.endswith(b"\r\n\r\n"):
+        byte = connection.recv(1)
+        if not byte:
+            return b""
+        head += byte
+    return head
+
+
+# ---- ends between requests ----
+
+def close(connection):
+    connection.close()
+
+
+def half_close(connection):
+    """The end of the server's stream; it reads on."""
+    connection.shutdown(socket.SHUT_WR)
+    while connection.recv(1 << 16):
+        pass
+
+
+def reset(connection):
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
+                          struct.pack("ii", 1, 0))
+    connection.close()
+
+
+def say(*pieces):
+    """Some bytes that no request asked for, and a close."""
+    def end(connection):
+        for piece in pieces:
+            connection.sendall(piece)
+        connection.close()
+    return end
+
+
+SILENT = {"close": close, "half-close": half_close, "reset": reset}
+TALKING = {
+    "408": say(WAITED_OUT),
+    "408 in pieces": say(WAITED_OUT[:9], WAITED_OUT[9:40], WAITED_OUT[40:]),
+    "408 that is cut off": say(WAITED_OUT[:30]),
+    "408 of HTTP/1.0": say(b"HTTP/1.0 408 Late\r\n\r\nlate"),
+    "a blank line": say(b"\r\n"),
+    "half a blank line": say(b"\r"),
+    "an interim answer": say(b"HTTP/1.1 102 Wait\r\n\r\n"),
+}
+
+
+class Ending(Server):
+    """Answers one request on each connection, and ends it then in its way."""
+
+    def __init__(self, read, answer, end):
+        super().__init__(self.serve_one)
+        self.read = read
+        self.answer = answer
+        self.end = end
+
+    def serve_one(self, connection, _number):
+        if self.read(connection):
+            connection.sendall(self.answer)
+            self.end(connection)
+
+
+def expect_idle_ends(result, wanted=2):
+    """Each answer but perhaps the last was followed by an end."""
+    equal(result["requests"]["ok"], 3, "ok")
+    equal(result["errors"], [], "errors")
+    equal(result["verdict"], "VALID", "verdict")
+    connections = result["connections"]
+    equal(connections["lost"], 0, "lost")
+    equal(connections["ended_idle"] + connections["requests_repeated"]
+          >= wanted, True, f"ends: {connections}")
+
+
+def test_http_connections_may_end_between_requests():
+    for name, end in (SILENT | TALKING).items():
+        with Ending(read_head, ANSWER, end) as server:
+            result = judged(*SPARSE, f"http://127.0.0.1:{server.port}/")
+        try:
+            expect_idle_ends(result)
+        except AssertionError as error:
+            raise AssertionError(f"{name}: {error}") from error
+
+
+def test_connections_of_every_protocol_may_end_between_requests():
+    def read_some(connection):
+        return connection.recv(64, socket.MSG_WAITALL)
+
+    def read_line_of(connection):
+        return connection.recv(6, socket.MSG_WAITALL)
+
+    for name, end in SILENT.items():
+        with Ending(read_some, b"x" * 64, end) as server:
+            result = judged(*SPARSE, "--mode", "rr", "--send", "64", "--recv",
+                            "64", server.url)
+        expect_idle_ends(result)
+        with Ending(read_line_of, b"+PONG\r\n", end) as server:
+            result = judged(*SPARSE, "--request", "PING\\r\\n", "--expect",
+                            "delim:\\r\\n", server.url)
+        expect_idle_ends(result)
+        equal(result["connections"]["requests_repeated"], 0, name)
+
+
+def test_a_server_that_ends_new_connections_is_tried_again():
+    """It ends those that ask for nothing for a moment, from the first on."""
+    def serve(connection, _number):
+        while select.select([connection], [], [], 0.02)[0]:
+            if not read_head(connection):
+                return
+            connection.sendall(ANSWER)
+
+    with Server(serve) as server:
+        result = judged("-c", "2", "-R", "2", "-n", "3", "-w", "0",
+                        "--lateness-limit", "1h",
+                        f"http://127.0.0.1:{server.port}/")
+        equal(result["requests"]["ok"], 3, "ok")
+        equal(result["connections"]["ended_idle"] > 0, True, "ends")
+
+
+def test_tls_connections_may_end_between_requests():
+    context = certificate()
+
+    def with_its_end(connection):
+        with contextlib.suppress(OSError):
+            connection.unwrap().close()
+
+    for name, end in (("close_notify", with_its_end), ("none", close)):
+        def serve(raw, _number, end=end):
+            with context.wrap_socket(raw, server_side=True) as connection:
+                if read_head(connection):
+                    connection.sendall(ANSWER)
+                    end(connection)
+
+        with Server(serve) as server:
+            result = judged(*SPARSE, "--ca", f"{FOLDER}/ca.pem",
+                            f"https://localhost:{server.port}/")
+        equal(name and result["errors"], [], f"errors with {name}")
+        expect_idle_ends(result)
+
+
+def test_an_end_in_a_closed_loop_is_no_failure_where_it_may_repeat():
+    """Without a word of it in the answer; the next request is under way."""
+    with Ending(read_head, ANSWER, close) as server:
+        result = judged("-c", "2", "-n", "50",
+                        f"http://127.0.0.1:{server.port}/")
+    connections = result["connections"]
+    equal(result["requests"]["ok"], 50, "ok")
+    equal(connections["opened"] >= 50, True, "opened")
+    equal(connections["ended_idle"] + connections["requests_repeated"] >= 48,
+          True, f"ends: {connections}")
+
+
+# ---- a request that was just sent ----
+
+class Racing(Server):
+    """Ends connections when it has read a request: by a script of what is done
+    with the first, second... request of all; then it answers."""
+
+    def __init__(self, *script):
+        super().__init__(self.serve_all)
+        self.script = iter(script)
+        self.heads = []
+        self.answered = []
+
+    def serve_all(self, connection, _number):
+        while head := read_head(connection):
+            self.heads.append(head)
+            deed = next(self.script, ANSWER)
+            if callable(deed):
+                deed(connection)
+                return
+            self.answered.append(head.split()[1])
+            connection.sendall(deed)
+
+
+def race(*script, flags=(), status=OK):
+    with Racing(*script) as server:
+        result = judged("-c", "1", "-n", "5", *flags,
+                        f"http://127.0.0.1:{server.port}/{{seq}}",
+                        status=status)
+    return result, server
+
+
+def test_a_request_that_was_just_sent_is_sent_again_once():
+    for end in (close, reset):
+        for flags in ((), ("-X", "HEAD", "--expect", "200"), ("-X", "PUT"),
+                      ("-R", "100", "--lateness-limit", "1h")):
+            answer = ANSWER[:-2] if "HEAD" in flags else ANSWER
+            result, server = race(*[answer] * 2, end, *[answer] * 3,
+                                  flags=flags)
+            equal(result["requests"]["sent"], 5, "sent")
+            equal(result["requests"]["ok"], 5, "ok")
+            equal(result["connections"]["requests_repeated"], 1, "repeated")
+            equal(sorted(server.answered),
+                  [b"/%d" % number for number in range(5)], "paths")
+            matches(" ".join(result["warnings"]),
+                    "1 requests were sent again")
+
+
+def test_requests_behind_each_other_are_all_sent_again():
+    result, server = race(ANSWER, close, flags=("-p", "4"))
+    equal(result["requests"]["ok"], 5, "ok")
+    equal(sorted(set(server.answered)),
+          [b"/%d" % number for number in range(5)], "paths")
+
+
+def test_what_may_not_be_sent_twice_has_failed():
+    cases = (
+        ((ANSWER, close), ("-X", "POST")),
+        ((ANSWER, close, close), ()),       # it was sent again already
+        ((close,), ()),                     # a new connection
+        ((ANSWER, say(b"HTTP")), ()),       # an answer had begun
+    )
+    for script, flags in cases:
+        result, _ = race(*script, flags=flags, status=ERRORS)
+        equal(result["requests"]["failed"], 1, f"failed with {script}")
+        equal(result["requests"]["ok"], 4, f"ok with {script}")
+
+
+def test_a_mix_repeats_what_may_be_repeated():
+    with tempfile.NamedTemporaryFile("w") as file:
+        for line, status in (("GET /", OK), ("POST / body", ERRORS)):
+            file.seek(0)
+            file.truncate()
+            file.write(line + "\n")
+            file.flush()
+
+            def serve(connection, number):
+                for place in itertools.count():
+                    head = read_head(connection)
+                    if not head or number == 0 and place == 1:
+                        return
+                    if head.startswith(b"POST"):
+                        connection.recv(4, socket.MSG_WAITALL)
+                    connection.sendall(ANSWER)
+
+            with Server(serve) as server:
+                judged("-c", "1", "-n", "5", "--mix", file.name,
+                       f"http://127.0.0.1:{server.port}/", status=status)
+
+
+def test_408_for_a_request_that_was_just_sent_is_no_answer():
+    result, _ = race(ANSWER, say(WAITED_OUT))
+    equal(result["status"], {"200": 5}, "statuses")
+    equal(result["connections"]["requests_repeated"], 1, "repeated")
+    result, _ = race(say(WAITED_OUT), status=ERRORS)
+    equal(result["status"], {"200": 4, "408": 1}, "of a new connection")
+    result, _ = race(ANSWER, say(WAITED_OUT),
+                     flags=("--expect", "200,408"))
+    equal(result["status"], {"200": 4, "408": 1}, "that is expected")
+
+
+def test_bytes_that_a_server_may_add_belong_to_no_answer():
+    for more in (b"\r\n", b"\r\n\r\n", b"HTTP/1.1 100 Continue\r\n\r\n"):
+        result, _ = race(*[ANSWER + more] * 5)
+        equal(result["requests"]["ok"], 5, f"ok with {more}")
+        result, _ = race(*[ANSWER + more] * 5, flags=("-p", "3"))
+        equal(result["requests"]["ok"], 5, f"ok with {more}")
+    for more in (b"x", b"\n", b"\r\r", ANSWER,
+                 b"HTTP/1.1 408 Late\r\nContent-Length: 0\r\n\r\n"):
+        result, _ = race(*[ANSWER + more] * 5, status=NOTHING)
+        equal({error["code"] for error in result["errors"]}, {"SURPLUS"},
+              f"errors with {more}")
+
+
+def test_requests_behind_the_last_answer_are_sent_again():
+    """The server says that it takes no more: whatever they are, they count."""
+    last = ANSWER.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
+    for flags in (("-p", "4"), ("-p", "4", "-R", "1k", "--lateness-limit",
+                                "1h")):
+        result, _ = race(ANSWER, last, ANSWER, last, flags=flags)
+        equal(result["requests"]["ok"], 5, "ok")
+        equal(result["requests"]["sent"], 5, "sent")
+        equal(result["errors"], [], "errors")
+
+
+# ---- ends that were announced ----
+
+CLOSE = b"\r\nConnection: close\r\n"
+
+
+class Announced(Server):
+    """Answers, and closes behind a request that asks for it if it obeys."""
+
+    def __init__(self, obeys=True):
+        super().__init__(self.serve_all)
+        self.obeys = obeys
+        self.heads = []
+        self.url = f"http://127.0.0.1:{self.port}/"
+
+    def serve_all(self, connection, _number):
+        while head := read_head(connection):
+            self.heads.append(head)
+            connection.sendall(ANSWER)
+            if CLOSE in head and self.obeys:
+                return
+
+
+def count_waiting(port):
+    """Sockets of clients of this port that are in TIME_WAIT."""
+    with open("/proc/net/tcp", encoding="ascii") as file:
+        rows = [line.split() for line in list(file)[1:]]
+    return sum(row[3] == "06" and int(row[2].split(":")[1], 16) == port
+               for row in rows)
+
+
+def test_without_keep_alive_the_server_closes_first():
+    for flags in (("-n", "40"), ("-d", "300ms"),
+                  ("-d", "300ms", "-R", "100", "--lateness-limit", "1h")):
+        with Announced() as server:
+            result = judged("-c", "4", "--disable-keepalive", *flags,
+                            server.url)
+            connections = result["connections"]
+            equal(all(CLOSE in head for head in server.heads), True, "told")
+            equal(connections["closed_first"], 0, "closed by the client")
+            equal(count_waiting(server.port), 0, "ports that are kept")
+            equal(result["invalid_reasons"], [], "reasons")
+
+
+def test_the_same_over_tls():
+    context = certificate()
+
+    def serve(raw, _number):
+        with context.wrap_socket(raw, server_side=True) as connection:
+            head = read_head(connection)
+            if head:
+                connection.sendall(ANSWER)
+                with contextlib.suppress(OSError):
+                    connection.unwrap().close()
+
+    with Server(serve) as server:
+        result = judged("-c", "2", "-n", "20", "--disable-keepalive", "--ca",
+                        f"{FOLDER}/ca.pem", f"https://localhost:{server.port}")
+        equal(result["connections"]["closed_first"], 0, "closed by the client")
+        equal(count_waiting(server.port), 0, "ports that are kept")
+
+
+def test_the_last_of_several_requests_says_so():
+    for flags in ((), ("-p", "3")):
+        with Announced() as server:
+            result = judged("-c", "1", "-n", "12", "--requests-per-conn", "3",
+                            *flags, f"{server.url}{{seq}}")
+            told = [CLOSE in head for head in server.heads]
+            equal(told, [False, False, True] * 4, "which say it")
+            equal(result["connections"]["opened"], 4, "opened")
+            equal(result["connections"]["closed_first"], 0, "closed first")
+
+
+def test_a_server_that_does_not_close_is_told_of():
+    with Announced(obeys=False) as server:
+        result = judged("-c", "2", "-n", "2", "--disable-keepalive", server.url)
+    equal(result["connections"]["not_closed"], 2, "not closed")
+    equal(result["connections"]["closed_first"], 2, "closed by the client")
+    matches(" ".join(result["warnings"]), "the server left 2 connections open")
+
+
+def test_a_header_of_the_users_decides():
+    with Announced() as server:
+        result = judged("-c", "1", "-n", "3", "-H", "Connection: close",
+                        server.url)
+        equal(result["connections"]["opened"], 3, "opened")
+        equal(result["connections"]["closed_first"], 0, "closed first")
+        result = judged("-c", "1", "-n", "3", "--disable-keepalive", "-H",
+                        "Connection: keep-alive", server.url)
+        equal(result["connections"]["closed_first"], 3, "closed first")
+
+
+# ---- servers of others ----
+
+NODE = """
+const http = require("http");
+const server = http.createServer((request, response) => response.end("ok"));
+server.keepAliveTimeout = 100;
+server.keepAliveTimeoutBuffer = 0;
+server.listen(0, "127.0.0.1", () => console.log(server.address().port));
+"""
+
+
+def test_node_ends_idle_connections():
+    path = find("node")
+    if not path:
+        raise Skip("node is not installed")
+    with Program(path, "-e", NODE) as node:
+        port = int(read_line(node.process.stdout))
+        result = judged("-c", "4", "-R", "2", "-n", "8", "-w", "0",
+                        "--lateness-limit", "1h", f"http://127.0.0.1:{port}/")
+        equal(result["requests"]["ok"], 8, "ok")
+        connections = result["connections"]
+        equal(connections["ended_idle"] > 0, True, f"ends: {connections}")
+        result = judged("-c", "2", "-n", "50", "--disable-keepalive",
+                        f"http://127.0.0.1:{port}/")
+        equal(result["connections"]["closed_first"], 0, "closed first")
+
+
+def test_redis_ends_idle_connections():
+    path = find("redis-server")
+    if not path:
+        raise Skip("redis-server is not installed")
+    port = free_port()
+    with Program(path, "--port", str(port), "--timeout", "1", "--save", "",
+                 "--bind", "127.0.0.1") as redis:
+        line = ""
+        while "Ready to accept" not in line:
+            line = read_line(redis.process.stdout)
+        result = judged("-c", "2", "-R", "1", "-n", "7", "-w", "0",
+                        "--lateness-limit", "1h", "--request", "PING\\r\\n",
+                        "--expect", "delim:\\r\\n", "--expect-begin", "+PONG",
+                        f"tcp://127.0.0.1:{port}")
+        equal(result["requests"]["ok"], 7, "ok")
+
+
+run(globals())

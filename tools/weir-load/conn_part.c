@@ -1,0 +1,102 @@
+/*
+ * Parting: the server closes a connection first, which it or the last request
+ * has announced, and the client after it.
+ *
+ * With TLS the server's end of the stream is its close_notify, and it may wait
+ * for the client's before it closes. So that is sent, and the socket is asked
+ * whether the server's end of TCP has come (RFC 9293, CLOSE-WAIT): the library
+ * has nothing to tell behind the end of the stream.
+ */
+#include "conn.h"
+
+#include "weir/transport.h"
+
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+/* How long a server may take. */
+#define FAREWELL_NS UINT64_C(1000000000)
+
+/* With TLS, the first of the waits, which double, and the last. */
+#define STEP_FIRST_NS UINT64_C(100000)
+#define STEP_LAST_NS  UINT64_C(16000000)
+
+static void farewell_cb(void *arg);
+
+/* The state of a socket of another kind is not known: there is no port to be
+ * kept. */
+static bool has_server_closed(const struct conn *conn)
+{
+    struct weir_extra_info info = {.size = sizeof(info)};
+    struct tcp_info tcp = {0};
+    socklen_t len = sizeof(tcp);
+
+    if (weir_transport_get_extra_info(conn->transport, "socket", &info) < 0 ||
+        getsockopt(info.fd, IPPROTO_TCP, TCP_INFO, &tcp, &len) < 0) {
+        return true;
+    }
+    return tcp.tcpi_state != TCP_ESTABLISHED;
+}
+
+static bool wait_on(struct conn *conn, uint64_t time_ns)
+{
+    return weir_loop_call_later(conn->traffic->loop, time_ns, farewell_cb, conn,
+                                &conn->farewell) >= 0;
+}
+
+static void close_first(struct conn *conn)
+{
+    conn->traffic->not_closed++;
+    conn->traffic->closed_first++;
+    weir_transport_close(conn->transport);
+}
+
+static void farewell_cb(void *arg)
+{
+    struct conn *conn = arg;
+
+    if (conn->state != CONN_PARTING) {
+        return;
+    }
+    if (conn->part_step_ns > 0 && has_server_closed(conn)) {
+        weir_transport_close(conn->transport);
+        return;
+    }
+    if (conn->part_step_ns == 0 ||
+        conn_now_ns() - conn->parted_ns >= FAREWELL_NS) {
+        close_first(conn);
+        return;
+    }
+    if (conn->part_step_ns < STEP_LAST_NS) {
+        conn->part_step_ns *= 2;
+    }
+    if (!wait_on(conn, conn->part_step_ns)) {
+        close_first(conn);
+    }
+}
+
+void conn_part(struct conn *conn)
+{
+    if (!wait_on(conn, FAREWELL_NS)) {
+        conn_finish(conn);
+        return;
+    }
+    conn->state = CONN_PARTING;
+    conn->parted_ns = conn_now_ns();
+    conn->part_step_ns = 0;
+    conn->traffic->parting++;
+    conn_tell_drained(conn->traffic);
+}
+
+int conn_part_at_end(struct conn *conn)
+{
+    if (!has_server_closed(conn) &&
+        weir_transport_write_eof(conn->transport) >= 0) {
+        weir_loop_cancel(conn->traffic->loop, conn->farewell);
+        conn->part_step_ns = STEP_FIRST_NS;
+        if (wait_on(conn, STEP_FIRST_NS)) {
+            return 1;
+        }
+    }
+    return 0;
+}
