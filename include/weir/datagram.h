@@ -238,7 +238,8 @@ struct weir_datagram_options {
  * bound or connected to. If there is none, done gets the error of the first
  * address, or the error of the lookup, which ends after 10 s. Connecting a
  * datagram socket sends nothing to the peer: if the peer serves one family
- * only, set family.
+ * only, set family. An own address that is in use is tried again for two
+ * seconds, as by weir_create_server().
  *
  * @param loop      the loop; borrowed
  * @param factory   called when the socket is ready; copied. Its protocol must

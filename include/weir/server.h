@@ -118,8 +118,9 @@ struct weir_server_options {
  * host there is one socket for each family, on all addresses. With port 0 the
  * kernel chooses a port, the same for all addresses if it is free on them. IPv6
  * sockets take IPv6 only. An address that this machine does not have is skipped
- * if another address works. A bind to a port that is in use is retried for 200
- * ms, as a process that has just died may still hold it.
+ * if another address works. A bind to an address that is in use is retried for
+ * two seconds: the kernel may keep the sockets of a process that was killed for
+ * a moment after the process is gone.
  *
  * Without descriptors or memory for more connections, the server calls the
  * exception hook once, and tries to accept again every 100 ms; clients wait in

@@ -112,7 +112,7 @@ WEIR_API WEIR_MUST_USE int weir_create_unix_connection(
  * left by a server that has died. This is checked without a connection, so a
  * running server is not disturbed, and two servers that start at the same time
  * cannot take the path from each other (asyncio removes any socket). Any other
- * file is -EADDRINUSE, after 200 ms, and is never removed.
+ * file is -EADDRINUSE, after two seconds, and is never removed.
  *
  * weir_server_close() removes the file, also for a socket that was adopted,
  * unless another file has replaced it or no_cleanup_socket is set. Set

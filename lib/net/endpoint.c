@@ -2,10 +2,15 @@
  * The making of datagram endpoints.
  *
  *     ASKING --looked up--> WAITING --ready item--> ENDING --done--> freed
+ *                              |  ^
+ *            its address in use|  |timer
+ *                              v  |
+ *                             RESTING
  *
- * Names are looked up first. Nothing after that waits: a socket is made, bound
- * and connected for one address after the other until one works. A ready item
- * does this, so that callbacks come from the loop.
+ * Names are looked up first. Then a socket is made, bound and connected for one
+ * address after the other until one works. A ready item does this, so that
+ * callbacks come from the loop. An address that is in use is tried again for a
+ * while, as that of a server is.
  */
 #include "endpoint.h"
 
@@ -19,7 +24,9 @@
 enum endpoint_state {
     ENDPOINT_ASKING,
     ENDPOINT_WAITING,
+    ENDPOINT_RESTING,
     ENDPOINT_ENDING,
+    ENDPOINT_STATES,
 };
 
 struct wr_endpoint_maker {
@@ -33,6 +40,8 @@ struct wr_endpoint_maker {
     weir_endpoint_done_fn *done;
     void *done_arg;
     struct wr_ready ready;
+    struct wr_timer retry;  /* armed while RESTING */
+    uint64_t bind_until_ns; /* 0: the address was not in use yet */
     struct weir_factory factory;
     struct weir_datagram_options options;
     struct wr_endpoint_plan plan;
@@ -42,9 +51,13 @@ struct wr_endpoint_maker {
 static void endpoint_set_state(struct wr_endpoint_maker *endpoint,
                                enum endpoint_state state)
 {
-    wr_assert(state != ENDPOINT_ASKING);
-    wr_assert(endpoint->state ==
-              (state == ENDPOINT_WAITING ? ENDPOINT_ASKING : ENDPOINT_WAITING));
+    static const uint8_t allowed[ENDPOINT_STATES] = {
+        [ENDPOINT_ASKING] = 1u << ENDPOINT_WAITING,
+        [ENDPOINT_WAITING] = 1u << ENDPOINT_RESTING | 1u << ENDPOINT_ENDING,
+        [ENDPOINT_RESTING] = 1u << ENDPOINT_WAITING,
+    };
+
+    wr_assert(allowed[endpoint->state] >> state & 1u);
     endpoint->state = state;
 }
 
@@ -56,6 +69,8 @@ static void endpoint_check_invariants(const struct wr_endpoint_maker *endpoint)
     wr_assert(endpoint->state != ENDPOINT_ENDING || endpoint->fd < 0);
     wr_assert(endpoint->state != ENDPOINT_ASKING ||
               wr_endpoint_plan_has_names(&endpoint->plan));
+    wr_assert(wr_timer_is_armed(&endpoint->retry) ==
+              (endpoint->state == ENDPOINT_RESTING));
     wr_debug_assert(wr_list_is_linked(&endpoint->member.link));
 }
 
@@ -173,6 +188,27 @@ static int endpoint_open_transport(struct wr_endpoint_maker *endpoint,
     return err;
 }
 
+/* True: the address is in use, perhaps by a process that has just died, and is
+ * tried again later. */
+static bool endpoint_rests(struct wr_endpoint_maker *endpoint, int err)
+{
+    weir_loop *loop = endpoint->loop;
+
+    if (err != -EADDRINUSE || endpoint->is_adopted) {
+        return false;
+    }
+    if (endpoint->bind_until_ns == 0) {
+        endpoint->bind_until_ns = wr_add_sat(loop->now_ns, WR_BIND_PATIENCE_NS);
+    }
+    if (loop->now_ns >= endpoint->bind_until_ns) {
+        return false;
+    }
+    endpoint_set_state(endpoint, ENDPOINT_RESTING);
+    wr_timer_arm(&loop->wheel, &endpoint->retry,
+                 wr_add_sat(loop->now_ns, WR_BIND_RETRY_NS));
+    return true;
+}
+
 static void endpoint_ready(struct wr_ready *ready)
 {
     struct wr_endpoint_maker *endpoint =
@@ -187,10 +223,15 @@ static void endpoint_ready(struct wr_ready *ready)
                   ? endpoint_try_names(endpoint)
                   : endpoint_open_socket(endpoint);
     }
+    if (err < 0) {
+        endpoint_close_socket(endpoint);
+    }
+    if (endpoint_rests(endpoint, err)) {
+        return;
+    }
     if (err >= 0) {
         err = endpoint_open_transport(endpoint, &t);
     } else {
-        endpoint_close_socket(endpoint);
         endpoint_set_state(endpoint, ENDPOINT_ENDING);
     }
     endpoint_finish(endpoint, err, t);
@@ -202,6 +243,15 @@ static void endpoint_go_on(struct wr_endpoint_maker *endpoint)
     wr_assert(!wr_ready_is_pending(&endpoint->ready));
     endpoint_set_state(endpoint, ENDPOINT_WAITING);
     wr_ready_push(&endpoint->loop->ready, &endpoint->ready);
+}
+
+static void endpoint_retry_expired(struct wr_timer *timer)
+{
+    struct wr_endpoint_maker *endpoint =
+        wr_container_of(timer, struct wr_endpoint_maker, retry);
+
+    wr_assert(endpoint->state == ENDPOINT_RESTING);
+    endpoint_go_on(endpoint);
 }
 
 static void endpoint_names_done(struct wr_endpoint_names *names)
@@ -221,6 +271,9 @@ static void endpoint_give_up(struct wr_endpoint_maker *endpoint)
     if (endpoint->state == ENDPOINT_ASKING) {
         endpoint_go_on(endpoint); /* first: a resolver may get here again */
         wr_endpoint_names_cancel(&endpoint->names);
+    } else if (endpoint->state == ENDPOINT_RESTING) {
+        wr_timer_cancel(&endpoint->loop->wheel, &endpoint->retry);
+        endpoint_go_on(endpoint);
     }
 }
 
@@ -336,6 +389,7 @@ static int endpoint_start(weir_loop *loop, const struct weir_factory *factory,
     endpoint->fd = call->is_adopting ? call->fd : -1;
     wr_member_init(&endpoint->member, &endpoint_member_ops);
     wr_ready_init(&endpoint->ready, endpoint_ready);
+    wr_timer_init(&endpoint->retry, endpoint_retry_expired);
     wr_endpoint_names_init(&endpoint->names, loop, endpoint_names_done);
     err = endpoint_begin(endpoint);
     if (err < 0) {

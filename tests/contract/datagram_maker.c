@@ -88,9 +88,7 @@ static int adopt(int fd, const struct weir_datagram_options *options)
 
 static void wait_done(void)
 {
-    for (int i = 0; i < 1000 && second.done_err == 1; i++) {
-        dg_turns(second.rig, 1);
-    }
+    RUN_UNTIL(second.rig->loop, second.done_err != 1);
 }
 
 static bool second_has_received(void)
@@ -246,6 +244,50 @@ DATAGRAMS(datagram_maker, what_the_kernel_refuses_is_told_by_done, rig, 0)
     expect_str_eq(second.log, "D");
 }
 
+/* As that of a process that was killed, whose ring has not ended yet. */
+DATAGRAMS(datagram_maker, an_address_that_becomes_free_meanwhile_is_taken, rig,
+          0)
+{
+    struct weir_datagram_options options = second_options(rig);
+
+    expect_eq(make_at(&rig->address, NULL, &options), 0);
+    dg_turns(rig, 5);
+    expect_eq(second.done_err, 1, "it is tried again");
+    weir_transport_abort(rig->t);
+    wait_done();
+
+    expect_eq(second.done_err, 0);
+    expect_str_eq(second.log, "FMD");
+    end_second();
+}
+
+/* The own address is that of the first, given as text. */
+static void take_same_address(const struct dg *rig,
+                              struct weir_datagram_options *options)
+{
+    options->local_host = rig->family == AF_INET ? "127.0.0.1" : "::1";
+    options->local_port = ntohs(rig->address.storage.inet.sin_port);
+}
+
+DATAGRAMS(datagram_maker, one_that_tries_again_can_be_cancelled, rig, 0)
+{
+    weir_pending *endpoint = NULL;
+    struct weir_datagram_options options = second_options(rig);
+    if (rig->family == AF_UNIX) {
+        return;
+    }
+    take_same_address(rig, &options);
+    expect_eq(make(&options, &endpoint), 0);
+    dg_turns(rig, 5);
+    expect_eq(second.done_err, 1, "it is tried again");
+
+    weir_pending_cancel(endpoint);
+    wait_done();
+
+    expect_eq(second.done_err, -ECANCELED);
+    expect_str_eq(second.log, "D");
+}
+
 DATAGRAMS(datagram_maker, reuse_port_shares_an_address, rig,
           .options = {.reuse_port = true})
 {
@@ -342,7 +384,7 @@ static void make_without(void *arg)
     walk_begin(&memory);
     int err = make(&options, NULL);
     if (err == 0) {
-        wait_done();
+        dg_turns(second.rig, 5);
         err = second.done_err;
     }
     expect_eq(err, walk_end(&memory) ? -ENOMEM : 0);

@@ -121,7 +121,7 @@ MAKER(server, an_address_of_another_machine_is_skipped_beside_a_good_one, m)
     expect_eq(weir_server_get_socket_count(m->server), 1);
 }
 
-MAKER(server, a_taken_port_is_an_error_after_200_ms, m)
+MAKER(server, a_taken_port_is_an_error_after_two_seconds, m)
 {
     struct weir_address taken;
     int other = peer_listen(1, &taken);
@@ -130,7 +130,7 @@ MAKER(server, a_taken_port_is_an_error_after_200_ms, m)
     maker_begin_server(m, "127.0.0.1", address_port(&taken), NULL);
     maker_expect_done(m, -EADDRINUSE);
     const uint64_t took_ns = weir_loop_get_time(m->loop) - before_ns;
-    expect_geq(took_ns, 190 * MS);
+    expect_geq(took_ns, 1990 * MS);
     close(other);
 }
 

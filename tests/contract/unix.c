@@ -208,6 +208,22 @@ UNIT(unix_socket,
     unlink(place->path);
 }
 
+/* As that of a process that was killed, whose ring has not ended yet. */
+UNIT(unix_socket, a_path_that_becomes_stale_meanwhile_is_taken)
+{
+    const struct weir_server_options options = {.size = sizeof(options)};
+    int fd = place_bind(place, SOCK_STREAM | SOCK_NONBLOCK, 4);
+    m->done = 0;
+    expect_ok(weir_create_unix_server(m->loop, &m->factory, place->path,
+                                      &options, maker_server_done, m,
+                                      &m->server));
+    maker_run_for(m, 600 * MS);
+    expect_eq(m->done, 0, "it is tried again");
+    close(fd);
+    maker_expect_done(m, 0);
+    expect_served(m, place);
+}
+
 UNIT(unix_socket, a_socket_that_does_not_listen_yet_is_in_use)
 {
     int fd = place_bind(place, SOCK_STREAM, -1);

@@ -21,7 +21,19 @@ def plain(server):
     return f"tcp://127.0.0.1:{server.port}"
 
 
-# ---- starts that fail ----
+# ---- starts that fail, and that do not ----
+
+def test_a_proxy_that_was_killed_is_succeeded_at_once():
+    with tempfile.TemporaryDirectory() as folder:
+        for listen in (f"tcp://127.0.0.1:{free_port()}",
+                       f"unix:{folder}/proxy.sock"):
+            for _ in range(3):
+                with Program(PROXY, listen, "tcp://127.0.0.1:1") as proxy:
+                    while " serves " not in read_line(proxy.process.stderr):
+                        pass
+                    proxy.process.kill()
+                    proxy.process.wait()
+
 
 def test_an_operators_address_in_use_ends_it_on_all_threads():
     with Server(echo) as server:

@@ -219,7 +219,7 @@ TASK(stream_start, a_start_that_waits_for_its_port_can_be_cancelled)
     begin.port = ntohs(address.storage.inet.sin_port);
     weir_task *task = rig_spawn(start_one, &begin);
     expect_eq(weir_sleep(loop, 50 * MS), 0);
-    cr_assert_not(begin.is_done, "the port is tried for 200 ms");
+    cr_assert_not(begin.is_done, "the port is tried for two seconds");
     expect_eq(rig_cancel(task), -ECANCELED);
     weir_server_free(first);
 }

@@ -17,9 +17,13 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #define BACKLOG 4096
+/* The ring of a process that was killed keeps its sockets for a moment. */
+#define BIND_RETRY_NS 10000000
+#define BIND_TRIES    200
 
 /* ---- addresses ---- */
 
@@ -207,11 +211,11 @@ static int add_socket(struct listener *one, bool is_shared)
 }
 
 /* Is nobody behind the path? The socket of a program that has gone may be
- * replaced. */
+ * replaced. A datagram socket asks, so that a server does not notice it. */
 static bool is_stale(const struct weir_address *address)
 {
     const int fd =
-        socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     const char *path = address->storage.local.sun_path;
     struct stat status;
 
@@ -225,12 +229,22 @@ static bool is_stale(const struct weir_address *address)
            S_ISSOCK(status.st_mode);
 }
 
+static void rest(void)
+{
+    const struct timespec time = {.tv_nsec = BIND_RETRY_NS};
+
+    nanosleep(&time, NULL);
+}
+
 static int open_unix(struct listener *one)
 {
     int err = add_socket(one, false);
 
-    if (err == -EADDRINUSE && is_stale(&one->address) &&
-        unlink(one->address.storage.local.sun_path) == 0) {
+    for (int tries = BIND_TRIES; err == -EADDRINUSE && tries > 0; tries--) {
+        if (!is_stale(&one->address) ||
+            unlink(one->address.storage.local.sun_path) < 0) {
+            rest();
+        }
         err = add_socket(one, false);
     }
     one->is_own_path = err == 0 && one->address.storage.local.sun_path[0];
@@ -241,8 +255,12 @@ static int open_unix(struct listener *one)
  * not share shows first whether another program has the port. */
 static int open_tcp(struct listener *one, uint32_t thread_count)
 {
-    const int probe = bind_socket(&one->address, false);
+    int probe = bind_socket(&one->address, false);
 
+    for (int tries = BIND_TRIES; probe == -EADDRINUSE && tries > 0; tries--) {
+        rest();
+        probe = bind_socket(&one->address, false);
+    }
     if (probe < 0) {
         return probe;
     }

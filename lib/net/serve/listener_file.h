@@ -11,6 +11,12 @@
 
 #include "listener.h"
 
+/* A bind to an address in use is tried again. The ring of a process that was
+ * killed keeps its socket until the kernel has ended its operations: some 20 ms
+ * (Linux 6.18), and more where processors are busy. */
+#define WR_BIND_RETRY_NS    (10u * 1000000u)
+#define WR_BIND_PATIENCE_NS (2000u * 1000000u)
+
 /* Binds a socket to an address of any family. If the address has a file, the
  * file gets the permissions @mode, unless @mode is 0. -EADDRINUSE: the path has
  * a file that is not a socket, or that a socket is bound to; -EMFILE, -ENFILE,

@@ -10,11 +10,10 @@
 
 #include "lib/base/options.h"
 #include "lib/transport/socket.h"
+#include "listener_file.h"
 
 #include <string.h>
 
-#define BIND_RETRY_NS (10u * 1000000u)
-#define BIND_PATIENCE (200u * 1000000u)
 #define GRACE_DEFAULT UINT64_C(30000000000)
 
 /* The watch of weir_server_on_closed(). */
@@ -103,13 +102,13 @@ static bool server_try_to_bind(weir_server *server)
     const bool may_retry = server->listeners.fd < 0;
 
     if (server->bind_until_ns == 0) {
-        server->bind_until_ns = wr_add_sat(loop->now_ns, BIND_PATIENCE);
+        server->bind_until_ns = wr_add_sat(loop->now_ns, WR_BIND_PATIENCE_NS);
     }
     int err = wr_listener_set_open(&server->listeners);
     if (err == -EADDRINUSE && may_retry &&
         loop->now_ns < server->bind_until_ns) {
         wr_timer_arm(&loop->wheel, &server->retry,
-                     wr_add_sat(loop->now_ns, BIND_RETRY_NS));
+                     wr_add_sat(loop->now_ns, WR_BIND_RETRY_NS));
         return false;
     }
     if (err < 0) {
