@@ -183,6 +183,48 @@ def test_a_place_without_a_server_is_told():
     one_line(outcome.err, r"\(ECONNREFUSED\)")
 
 
+def ask_once(url_of, answer, *args):
+    """One request to a server of IPv6 with this answer: the result, the fields
+    that the server was sent, and the outcome."""
+    fields = []
+
+    def serve(connection, _number):
+        with connection.makefile("rb") as file:
+            while (line := file.readline()) and line != b"\r\n":
+                fields.append(line.decode().strip())
+        connection.sendall(answer)
+        connection.recv(1)
+
+    server = Server(serve)
+    server.listener.close()
+    server.listener = socket.create_server(("::1", 0), family=socket.AF_INET6)
+    with server:
+        outcome, result = load_json("-c", "1", "-n", "1", *args,
+                                    url_of(server.listener.getsockname()[1]))
+    return outcome, result, fields
+
+
+def test_the_zone_of_an_address_is_no_part_of_the_host():
+    for zone in ("%25lo", "%lo", ""):
+        outcome, _, fields = ask_once(
+            lambda port, zone=zone: f"http://[::1{zone}]:{port}/",
+            b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        equal(outcome.status, OK, outcome.err)
+        hosts = [field for field in fields if field.startswith("Host:")]
+        equal(len(hosts), 1, "fields")
+        matches(hosts[0], r"^Host: \[::1\]:\d+\Z")
+
+
+def test_a_status_of_no_class_is_a_failure_of_the_server():
+    answer = b"HTTP/1.1 677 Odd\r\nContent-Length: 0\r\n\r\n"
+    _, result, _ = ask_once(lambda port: f"http://[::1]:{port}/", answer)
+    equal(result["status"], {"677": 1}, "answers")
+    equal(result["requests"]["failed"], 1, "failures")
+    outcome, result, _ = ask_once(lambda port: f"http://[::1]:{port}/", answer,
+                                  "--expect", "5xx")
+    equal((outcome.status, result["requests"]["failed"]), (OK, 0), "as of 5xx")
+
+
 def test_no_connection_is_its_own_server():
     ports = "/proc/sys/net/ipv4/ip_local_port_range"
     outcome = command_apart(

@@ -87,7 +87,7 @@ static const struct bad bads[] = {
     {"HTTP/1.1 2000 OK\r\n", HTTP_E_STATUS_LINE},
     {"\r\nHTTP/1.1 200 OK\r\n", HTTP_E_STATUS_LINE},
     {"HTTP/1.1 099 OK\r\n", HTTP_E_STATUS},
-    {"HTTP/1.1 600 OK\r\n", HTTP_E_STATUS},
+    {"HTTP/1.1 000 OK\r\n", HTTP_E_STATUS},
     {"HTTP/1.1 200 OK\n", HTTP_E_LINE_END},
     {"HTTP/1.1 200 OK\rX", HTTP_E_LINE_END},
     {"HTTP/1.1 200 OK\r\nA: b\n", HTTP_E_LINE_END},

@@ -42,6 +42,16 @@ UNIT(load_url, a_url_is_host_port_and_path)
     expect_eq(target.address.storage.any.sa_family, AF_INET6);
 }
 
+UNIT(load_url, a_zone_follows_a_percent_sign_which_may_be_escaped)
+{
+    reads("http://[fe80::1%lo]/", "fe80::1%lo", 80, "/");
+    reads("http://[fe80::1%25lo]:81/", "fe80::1%lo", 81, "/");
+    reads("http://[fe80::1%1]/", "fe80::1%1", 80, "/");
+    reads("http://[fe80::1%251]/", "fe80::1%1", 80, "/");
+    expect_eq(target.address.storage.inet6.sin6_scope_id, 1);
+    reads("http://name/a%25b", "name", 80, "/a%25b");
+}
+
 UNIT(load_url, other_targets_are_read_as_before)
 {
     expect_eq(url_parse("tcp://127.0.0.1:7", false, &target, why), 0);
@@ -67,7 +77,9 @@ UNIT(load_url, what_is_no_url_is_told)
     refuses("http://a#c", "fragment");
     refuses("http://a/b c", "blank");
     refuses("http://a/\x7f", "blank");
-    refuses("http://user@a/", "not a host name");
+    refuses("http://user@a/", "Authorization: Basic");
+    refuses("http://user:pw@a:80/", "Authorization: Basic");
+    refuses("https://user:p%40w@[::1]/", "Authorization: Basic");
     refuses("http://::1/", "brackets");
     memset(text + 7, 'a', 300);
     refuses(text, "too long");

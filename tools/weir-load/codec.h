@@ -76,7 +76,7 @@ struct codec_answer {
     /* The server says that it has waited for a request in vain: perhaps it has
      * not seen this one. */
     bool is_waited_out;
-    /* 0 to 599, where the protocol has such; 0: none. */
+    /* 0 to 999, where the protocol has such; 0: none. */
     uint16_t status;
     /* 0: as expected; otherwise it was understood and is a failure, of this
      * code (errors.h). The connection goes on. */

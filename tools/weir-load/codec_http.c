@@ -99,7 +99,8 @@ static void codec_http_close(void *arg)
     free(shared);
 }
 
-/* As the field Host has it: without the port where it is the scheme's own. */
+/* As the field Host has it: without the port where it is the scheme's own, and
+ * without the zone of an address, which means nothing there (RFC 6874). */
 static void print_host(const struct target *target, char *text, size_t size)
 {
     const uint16_t usual = target->is_tls ? 443 : 80;
@@ -113,7 +114,8 @@ static void print_host(const struct target *target, char *text, size_t size)
     if (target->port != usual) {
         snprintf(port, sizeof(port), ":%u", target->port);
     }
-    snprintf(text, size, "%s%s%s%s", is_inet6 ? "[" : "", target->host,
+    const int len = (int)strcspn(target->host, is_inet6 ? "%" : "");
+    snprintf(text, size, "%s%.*s%s%s", is_inet6 ? "[" : "", len, target->host,
              is_inet6 ? "]" : "", port);
 }
 

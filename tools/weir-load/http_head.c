@@ -35,7 +35,7 @@ static const struct {
     const char *text;
 } errors[] = {
     {HTTP_E_STATUS_LINE, "HTTP_STATUS_LINE", "no status line of HTTP/1.x"},
-    {HTTP_E_STATUS, "HTTP_STATUS", "a status that is not from 100 to 599"},
+    {HTTP_E_STATUS, "HTTP_STATUS", "a status below 100"},
     {HTTP_E_LINE_END, "HTTP_LINE_END", "a line that does not end with CR LF"},
     {HTTP_E_NAME, "HTTP_NAME", "a field without a name and its colon"},
     {HTTP_E_VALUE, "HTTP_VALUE", "a control character in a line"},
@@ -210,7 +210,7 @@ static int read_status(struct http_head_reader *reader, uint8_t byte)
         return 0;
     }
     reader->state = HTTP_HEAD_REASON;
-    return head->status < 100 || head->status > 599 ? HTTP_E_STATUS : 0;
+    return head->status < 100 ? HTTP_E_STATUS : 0;
 }
 
 static int read_reason(struct http_head_reader *reader, uint8_t byte)

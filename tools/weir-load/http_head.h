@@ -24,7 +24,7 @@
 /* Why an answer is not understood; below 0, and no error of the kernel's. */
 enum http_error {
     HTTP_E_STATUS_LINE = -6000, /* no "HTTP/1.1 200 reason" */
-    HTTP_E_STATUS = -6001,      /* a status below 100 or above 599 */
+    HTTP_E_STATUS = -6001,      /* a status below 100 */
     HTTP_E_LINE_END = -6002,    /* CR without LF, or LF without CR */
     HTTP_E_NAME = -6003,        /* a field without a name and its colon */
     HTTP_E_VALUE = -6004,       /* a control character in a value */

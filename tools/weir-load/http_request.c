@@ -153,15 +153,17 @@ int http_check_body(const char *body, char *why)
 
 /* ---- statuses ---- */
 
-/* Three digits, or one and "xx"; false: neither. */
+/* Three digits, or one and "xx"; false: neither. A status from 600 on is to a
+ * client as those of 5xx are (RFC 9110, section 15). */
 static bool take_status(const char *text, struct http_options *options)
 {
-    if (text[0] < '1' || text[0] > '5') {
+    if (text[0] < '1' || text[0] > '9') {
         return false;
     }
     const size_t hundreds = (size_t)(text[0] - '0') * 100;
     if (text[1] == 'x' && text[2] == 'x') {
-        memset(options->expected + hundreds, true, 100);
+        const size_t end = text[0] == '5' ? HTTP_STATUS_END : hundreds + 100;
+        memset(options->expected + hundreds, true, end - hundreds);
         return true;
     }
     if (text[1] < '0' || text[1] > '9' || text[2] < '0' || text[2] > '9') {

@@ -17,7 +17,7 @@
 #define HTTP_FIELDS_MAX 64U
 
 /* Statuses are below. */
-#define HTTP_STATUS_END 600U
+#define HTTP_STATUS_END 1000U
 
 /* What the flags say. */
 struct http_options {

@@ -28,8 +28,8 @@
 #define RESULT_FEATURE_SIZE 4096U
 #define RESULT_THREADS_MAX  256U
 
-/* Status codes of answers, where the protocol has such: 0 to 599. */
-#define RESULT_STATUS_COUNT 600U
+/* Status codes of answers, where the protocol has such: 0 to 999. */
+#define RESULT_STATUS_COUNT 1000U
 
 /* One interval of the measured window. */
 struct result_row {

@@ -20,8 +20,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Status codes of answers: 0 to 599. */
-#define TRAFFIC_STATUS_COUNT 600U
+/* Status codes of answers: 0 to 999. */
+#define TRAFFIC_STATUS_COUNT 1000U
 
 struct conn;
 struct pacing;

@@ -3,7 +3,8 @@
  * scheme where it has none, and read as such; the path is what follows it.
  *
  * Users and fragments are refused: the one has a header of its own, and the
- * other is never sent.
+ * other is never sent. The zone of an IPv6 address follows a '%', which a URL
+ * may write as "%25" (RFC 6874).
  */
 #include "url.h"
 
@@ -51,6 +52,21 @@ static bool has_port(const char *authority, size_t len)
     return len > 0 && authority[len - 1] == ':';
 }
 
+/* Writes the authority with the zone as addresses have it. A zone may be the
+ * number 25. */
+static void copy_authority(const char *authority, size_t len,
+                           char ret[TARGET_HOST_SIZE])
+{
+    char *zone;
+
+    memcpy(ret, authority, len);
+    ret[len] = '\0';
+    zone = ret[0] == '[' ? strstr(ret, "%25") : NULL;
+    if (zone && zone[3] != ']' && zone[3] != '\0') {
+        memmove(zone + 1, zone + 3, strlen(zone + 3) + 1);
+    }
+}
+
 /* What cannot stand behind the authority. */
 static const char *find_fault(const char *path)
 {
@@ -72,6 +88,7 @@ int url_parse(const char *text, bool listening, struct target *ret, char *why)
 {
     const struct url_scheme *scheme = find_url_scheme(text);
     char inner[INNER_SIZE];
+    char host[TARGET_HOST_SIZE];
     struct target target;
 
     if (!scheme) {
@@ -87,7 +104,14 @@ int url_parse(const char *text, bool listening, struct target *ret, char *why)
     if (len >= TARGET_HOST_SIZE) {
         return refuse_url(text, "the host is too long", why);
     }
-    snprintf(inner, sizeof(inner), "tcp://%.*s%s%s", (int)len, authority,
+    if (memchr(authority, '@', len)) {
+        return refuse_url(text,
+                          "a user is not sent; write "
+                          "-H 'Authorization: Basic ...'",
+                          why);
+    }
+    copy_authority(authority, len, host);
+    snprintf(inner, sizeof(inner), "tcp://%s%s%s", host,
              has_port(authority, len) ? "" : ":",
              has_port(authority, len) ? "" : scheme->port);
     const int err = target_parse(inner, listening, &target, why);
