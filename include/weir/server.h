@@ -106,6 +106,13 @@ struct weir_server_options {
     weir_server_accepted_fn *accepted;
     /** The first argument of @ref accepted. */
     void *accepted_arg;
+    /** Memory for a line that tells where a start has failed, and why:
+     * "192.0.2.1:80: Address already in use", "name.example: No such host
+     * name". It is written before done is called, empty after a success, and
+     * held until then. NULL: not wanted. */
+    char *error_text;
+    /** Bytes of error_text; a longer line is cut. */
+    size_t error_text_size;
     /** Settings of each connection. */
     struct weir_connection_options connection;
 };

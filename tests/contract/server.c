@@ -134,6 +134,59 @@ MAKER(server, a_taken_port_is_an_error_after_two_seconds, m)
     close(other);
 }
 
+MAKER(server, a_start_that_fails_tells_which_of_its_addresses, m)
+{
+    char text[256] = "?";
+    char wanted[256];
+    char name[WEIR_ADDRESS_TEXT_SIZE];
+    struct weir_address taken;
+    const char *more[] = {"127.0.0.2", "127.0.0.1"};
+    const int other = peer_listen(1, &taken);
+    const struct weir_server_options options = {.size = sizeof(options),
+                                                .hosts = more,
+                                                .host_count = 2,
+                                                .error_text = text,
+                                                .error_text_size =
+                                                    sizeof(text)};
+
+    maker_begin_server(m, "127.0.0.3", address_port(&taken), &options);
+    maker_expect_done(m, -EADDRINUSE);
+    snprintf(wanted, sizeof(wanted), "%s: %s",
+             weir_address_format(&taken, name, sizeof(name)),
+             weir_strerror(-EADDRINUSE));
+    expect_str_eq(text, wanted);
+    close(other);
+}
+
+MAKER(server, a_start_that_fails_on_no_address_tells_the_error_alone, m)
+{
+    char text[8] = "?";
+    const struct weir_server_options options = {.size = sizeof(options),
+                                                .error_text = text,
+                                                .error_text_size =
+                                                    sizeof(text)};
+    maker_begin_server(m, "127.0.0.1", 0, &options);
+    weir_server_close(m->server);
+    maker_expect_done(m, -ECANCELED);
+    expect_eq(strncmp(text, weir_strerror(-ECANCELED), sizeof(text) - 1), 0);
+    expect_eq(strlen(text), sizeof(text) - 1, "it is cut");
+}
+
+MAKER(server, a_start_that_succeeds_tells_nothing, m)
+{
+    char text[8] = "?";
+    struct weir_server_options options = {.size = sizeof(options),
+                                          .error_text = text,
+                                          .error_text_size = sizeof(text)};
+    maker_serve(m, "127.0.0.1", &options);
+    expect_str_eq(text, "");
+    options.error_text = NULL;
+    weir_server *other = NULL;
+    expect_eq(weir_create_server(m->loop, &m->factory, "127.0.0.1", 0, &options,
+                                 NULL, NULL, &other),
+              -EINVAL, "room without memory");
+}
+
 MAKER(server, a_port_that_becomes_free_meanwhile_is_taken, m)
 {
     struct weir_address taken;

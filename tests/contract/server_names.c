@@ -9,6 +9,7 @@ struct start {
     weir_server *server;
     int done;
     int err;
+    char text[64]; /* where it has failed */
 };
 
 static int refuse(void *arg, weir_transport *t,
@@ -30,9 +31,13 @@ static void started(void *arg, int err, weir_server *server)
 static void create(struct names *n, struct start *start, const char *host,
                    const char *const *hosts, size_t count)
 {
-    const struct weir_server_options options = {
-        .size = sizeof(options), .hosts = hosts, .host_count = count};
     *start = (struct start){.server = NULL};
+    const struct weir_server_options options = {.size = sizeof(options),
+                                                .hosts = hosts,
+                                                .host_count = count,
+                                                .error_text = start->text,
+                                                .error_text_size =
+                                                    sizeof(start->text)};
     expect_ok(weir_create_server(n->loop, &factory, host, 0, &options, started,
                                  start, &start->server));
 }
@@ -95,6 +100,7 @@ NAMES(server_names, one_name_without_an_address_fails_the_start, n)
     create(n, &start, "127.0.0.1", hosts, 2);
     run(n, &start);
     expect_eq(start.err, WEIR_EDNSNOTFOUND);
+    expect_str_eq(start.text, "nx.example: No such host name");
     expect_eq(weir_server_get_socket_count(start.server), 0);
     weir_server_free(start.server);
 }

@@ -102,7 +102,8 @@ void wr_listener_names_cancel(struct wr_listener_names *names)
     names->awaited_count = 0;
 }
 
-int wr_listener_names_get_result(const struct wr_listener_names *names)
+int wr_listener_names_get_result(const struct wr_listener_names *names,
+                                 const char **ret_host)
 {
     size_t count = 0;
 
@@ -113,6 +114,7 @@ int wr_listener_names_get_result(const struct wr_listener_names *names)
         const int err =
             name->err < 0 ? name->err : wr_lookup_get_result(&name->lookup);
         if (err < 0) {
+            *ret_host = name->host;
             return err;
         }
         count += name->lookup.count;

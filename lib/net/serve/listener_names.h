@@ -41,8 +41,10 @@ wr_listener_names_is_busy(const struct wr_listener_names *names)
     return names->awaited_count > 0;
 }
 
-/* The first error, or the number of addresses of all names. */
-int wr_listener_names_get_result(const struct wr_listener_names *names);
+/* The first error, with the name that it is of; or the number of addresses of
+ * all names. */
+int wr_listener_names_get_result(const struct wr_listener_names *names,
+                                 const char **ret_host);
 
 /* Calls @add with each address, until one call fails. */
 WEIR_MUST_USE int

@@ -8,6 +8,9 @@
  */
 #include "listener_set.h"
 
+#include "lib/transport/socket.h"
+
+#include <stdio.h>
 #include <string.h>
 #include <weir/error.h>
 
@@ -23,6 +26,38 @@ void wr_listener_set_check_invariants(const struct wr_listener_set *set)
     if (set->fd >= 0) { /* no address was asked for */
         wr_assert(set->count == 0);
         wr_assert(set->address_count == 0);
+    }
+}
+
+/* Writes where the start fails, and why. */
+static void listener_set_note(struct wr_listener_set *set, const char *place,
+                              int err)
+{
+    wr_assert(err < 0);
+    set->told_err = err;
+    if (set->error_text_size > 0) {
+        snprintf(set->error_text, set->error_text_size, "%s%s%s", place,
+                 place[0] != '\0' ? ": " : "", weir_strerror(err));
+    }
+}
+
+static void listener_set_note_address(struct wr_listener_set *set,
+                                      const struct weir_address *address,
+                                      int err)
+{
+    char text[WEIR_ADDRESS_TEXT_SIZE];
+
+    listener_set_note(set, weir_address_format(address, text, sizeof(text)),
+                      err);
+}
+
+void wr_listener_set_tell(struct wr_listener_set *set, int err)
+{
+    wr_assert(err <= 0);
+    if (err < 0 && err != set->told_err) {
+        listener_set_note(set, "", err);
+    } else if (err == 0 && set->error_text_size > 0) {
+        set->error_text[0] = '\0';
     }
 }
 
@@ -183,8 +218,11 @@ bool wr_listener_set_resolve(struct wr_listener_set *set, int *ret_err)
     if (wr_listener_names_is_busy(&set->names)) {
         return false;
     }
-    int err = wr_listener_names_get_result(&set->names);
-    if (err >= 0) {
+    const char *host;
+    int err = wr_listener_names_get_result(&set->names, &host);
+    if (err < 0) {
+        listener_set_note(set, host, err);
+    } else {
         err = listener_set_make_room(set, set->address_count + (size_t)err);
     }
     if (err >= 0) {
@@ -216,6 +254,8 @@ int wr_listener_set_init(struct wr_listener_set *set, weir_loop *loop,
     set->options.fast_open_limit = options->fast_open_limit;
     set->options.socket_mode = options->socket_mode;
     set->options.keeps_file = options->no_cleanup_socket;
+    set->error_text = options->error_text;
+    set->error_text_size = options->error_text_size;
     wr_require(options->host_count < HOST_COUNT_LIMIT, -EINVAL);
     wr_require(options->host_count == 0 || options->hosts, -EINVAL);
     wr_require(call->address_count < HOST_COUNT_LIMIT, -EINVAL);
@@ -298,7 +338,11 @@ static int listener_set_open_all(struct wr_listener_set *set, bool same_port)
             wr_address_set_port(&address, port);
         }
         int err = listener_set_open_next(set, -1, &address);
-        if (err < 0 && listener_set_may_be_skipped(err)) {
+        const bool is_skipped = err < 0 && listener_set_may_be_skipped(err);
+        if (err < 0 && (!is_skipped || skipped == 0)) {
+            listener_set_note_address(set, &address, err);
+        }
+        if (is_skipped) {
             skipped = skipped < 0 ? skipped : err;
             continue;
         }
@@ -319,8 +363,14 @@ int wr_listener_set_open(struct wr_listener_set *set)
     wr_assert(set->count == 0);
     if (set->fd >= 0) {
         const int fd = set->fd;
+        struct weir_address address;
+        wr_ignore(wr_socket_ask_sockname(fd, &address));
         set->fd = -1;
-        return listener_set_open_next(set, fd, NULL);
+        int adopted = listener_set_open_next(set, fd, NULL);
+        if (adopted < 0) {
+            listener_set_note_address(set, &address, adopted);
+        }
+        return adopted;
     }
     if (set->is_none) {
         return 0;

@@ -40,6 +40,9 @@ struct wr_listener_set {
     bool is_none; /* it never has a listener */
     struct wr_listen_options options;
     struct wr_listener_names names; /* addresses that are not known yet */
+    char *error_text;               /* memory of the program; NULL: none */
+    size_t error_text_size;
+    int told_err; /* the error in error_text */
     /* The names are looked up; the owner calls wr_listener_set_resolve(). */
     void (*resolved)(struct wr_listener_set *set);
 };
@@ -63,6 +66,10 @@ static inline bool wr_listener_set_is_open(const struct wr_listener_set *set)
 {
     return set->is_none ? set->count == 0 : set->count > 0;
 }
+
+/* Writes the text of the start's end, with @err or 0, unless it was written
+ * where it has failed. */
+void wr_listener_set_tell(struct wr_listener_set *set, int err);
 
 /* Binds all and, if options.bind_only is not set, listens. On an error none is
  * open. */

@@ -150,6 +150,7 @@ static void server_report_start(weir_server *server)
     wr_assert(server->state != SERVER_STARTING);
     wr_assert(!server->has_reported);
     server->has_reported = true;
+    wr_listener_set_tell(&server->listeners, server->err);
     if (server->done) {
         server->done(server->done_arg, server->err, server);
         wr_loop_end_if_forked(server->loop);

@@ -37,6 +37,7 @@ int wr_server_call_check(const struct wr_server_call *call,
                -EINVAL);
     wr_require(options->socket_mode <= WR_MODE_BITS, -EINVAL);
     wr_require(options->backlog >= 0, -EINVAL);
+    wr_require(options->error_text || options->error_text_size == 0, -EINVAL);
     wr_require(wr_socket_is_proto(options->proto), -EINVAL);
     wr_require(options->proto == 0 || !call->is_adopting, -EINVAL);
     wr_require(options->host_count == 0 ||
