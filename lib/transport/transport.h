@@ -232,8 +232,8 @@ void wr_transport_count(const struct wr_member *member,
  * the serving task, and takes over the marks. */
 void wr_transport_take_place(weir_transport *t, weir_transport *below);
 
-/* What the kernel takes for keep_alive_idle_ns and keep_alive_interval_ns, and
- * for keep_alive_count. */
+/* The most that the kernel takes for keep_alive_idle_ns and
+ * keep_alive_interval_ns, and for keep_alive_count. */
 #define WR_KEEP_ALIVE_MAX_NS    WEIR_SECONDS(32767)
 #define WR_KEEP_ALIVE_MAX_COUNT 127u
 
