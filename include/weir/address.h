@@ -115,6 +115,15 @@ WEIR_API bool weir_address_is_equal(const struct weir_address *a,
                                     const struct weir_address *b);
 
 /**
+ * Make an IPv4 address of one that is mapped into IPv6 (RFC 4291, 2.5.5.2), as
+ * sockets for both families show their IPv4 peers.
+ *
+ * @param addr  an address, which is changed if it is such a one; borrowed
+ * @return      true if it was
+ */
+WEIR_API bool weir_address_unmap(struct weir_address *addr);
+
+/**
  * Write an address as text: "127.0.0.1:80", "[::1]:80", "[fe80::1%eth0]:80",
  * "unix:/run/echo.sock", "unix:@abstract", "unix:" for a Unix address without a
  * name, or "-" if there is no address.

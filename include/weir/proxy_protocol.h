@@ -206,7 +206,10 @@ weir_proxy_header_parse(const void *data, size_t len,
  *
  * What weir_proxy_header_parse() has filled can be written as it is: it gives
  * an equal header. A checksum among the TLVs is left out, and written again if
- * has_checksum is set. An IPv6 address loses its zone.
+ * has_checksum is set. An IPv6 address loses its zone. Where both addresses are
+ * IPv4, as such or mapped into IPv6 (RFC 4291, 2.5.5.2), they are written as
+ * IPv4, so that the socket of a server for both families makes the header of
+ * one for IPv4.
  *
  * @param header  borrowed; a socket_type of 0 means SOCK_STREAM if there are
  *                addresses

@@ -320,6 +320,23 @@ bool weir_address_is_equal(const struct weir_address *a,
     return family == AF_UNSPEC;
 }
 
+bool weir_address_unmap(struct weir_address *addr)
+{
+    wr_require(addr, false);
+    const struct sockaddr_in6 inet6 = addr->storage.inet6;
+    if (address_get_family(addr) != AF_INET6 ||
+        !IN6_IS_ADDR_V4MAPPED(&inet6.sin6_addr)) {
+        return false;
+    }
+    *addr = (struct weir_address){.storage.inet.sin_family = AF_INET,
+                                  .storage.inet.sin_port = inet6.sin6_port,
+                                  .len = sizeof(struct sockaddr_in)};
+    memcpy(&addr->storage.inet.sin_addr, inet6.sin6_addr.s6_addr + 12,
+           sizeof(addr->storage.inet.sin_addr));
+    wr_assert(wr_address_is_valid(addr));
+    return true;
+}
+
 static void address_format_inet6(const struct sockaddr_in6 *inet6, char *buf,
                                  size_t size)
 {

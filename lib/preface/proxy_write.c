@@ -185,6 +185,23 @@ static int proxy_write_binary(const struct weir_proxy_header *header,
     return (int)len;
 }
 
+/* Makes IPv4 addresses of two that stand inside IPv6: many readers refuse such
+ * an address. One alone stays beside an address of IPv6. */
+static void proxy_write_unmap(struct weir_proxy_header *header)
+{
+    struct weir_address source = header->source;
+    struct weir_address destination = header->destination;
+
+    weir_address_unmap(&source);
+    weir_address_unmap(&destination);
+    if (source.len > 0 && source.storage.any.sa_family == AF_INET &&
+        destination.len > 0 && destination.storage.any.sa_family == AF_INET) {
+        header->source = source;
+        header->destination = destination;
+    }
+    wr_assert(source.len > 0 || header->source.len == 0);
+}
+
 int weir_proxy_header_write(const struct weir_proxy_header *header, void *buf,
                             size_t size)
 {
@@ -193,6 +210,7 @@ int weir_proxy_header_write(const struct weir_proxy_header *header, void *buf,
     wr_require(header, -EINVAL);
     int err = wr_options_read(&known, sizeof(known), header);
     wr_require(err == 0, err);
+    proxy_write_unmap(&known);
     err = proxy_write_check(&known);
     wr_require(err == 0, err);
     return known.version == WEIR_PROXY_V1

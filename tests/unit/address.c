@@ -482,3 +482,24 @@ UNIT(address, random_texts_never_break_the_parser)
                   "%s", host);
     }
 }
+
+UNIT(address, an_ipv4_address_inside_ipv6_can_be_taken_out)
+{
+    struct weir_address other;
+    expect_eq(weir_address_parse("::ffff:192.0.2.1", 9, &addr), 0);
+    expect_eq(weir_address_parse("192.0.2.1", 9, &other), 0);
+    cr_assert(weir_address_unmap(&addr));
+    cr_assert(weir_address_is_equal(&addr, &other));
+    expect_eq(addr.len, other.len);
+    expect_eq(memcmp(&addr.storage, &other.storage, addr.len), 0);
+    cr_assert(!weir_address_unmap(&addr));
+    cr_assert(weir_address_is_equal(&addr, &other));
+    expect_eq(weir_address_parse("::192.0.2.1", 9, &addr), 0);
+    cr_assert(!weir_address_unmap(&addr));
+    expect_eq(addr.storage.any.sa_family, AF_INET6);
+    expect_eq(weir_address_parse_unix("", &addr), 0);
+    cr_assert(!weir_address_unmap(&addr));
+    addr = (struct weir_address){.len = 0};
+    cr_assert(!weir_address_unmap(&addr));
+    cr_assert(!weir_address_unmap(NULL));
+}

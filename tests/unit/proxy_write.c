@@ -68,6 +68,10 @@ UNIT(proxy_write, a_line_is_written_by_the_specification)
     write_begin(WEIR_PROXY_V1, "[2001:db8::1]:0", "[::1]:65535");
     header.socket_type = SOCK_STREAM;
     WRITE_EXPECT("PROXY TCP6 2001:db8::1 ::1 0 65535\r\n");
+    write_begin(WEIR_PROXY_V1, "[::ffff:192.0.2.1]:1", "[::ffff:192.0.2.2]:2");
+    WRITE_EXPECT("PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n");
+    write_begin(WEIR_PROXY_V1, "[::ffff:192.0.2.1]:1", "192.0.2.2:2");
+    WRITE_EXPECT("PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n");
     write_begin(WEIR_PROXY_V1, "[::ffff:192.0.2.1]:1", "[::192.0.2.1]:2");
     WRITE_EXPECT("PROXY TCP6 ::ffff:c000:201 ::c000:201 1 2\r\n");
 }
