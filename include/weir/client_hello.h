@@ -67,8 +67,9 @@ struct weir_client_hello_options {
 struct weir_client_hello {
     /** sizeof(struct weir_client_hello). */
     size_t size;
-    /** The name of the server that the client asks for, as the client wrote it;
-     * "" if it names none. Letters, digits, '-' and '_' in labels of 1 to 63
+    /** The name of the server that the client asks for, as the client wrote it,
+     * but without the dot of the root at its end; "" if it names none, or one
+     * that is no host name. Letters, digits, '-' and '_' in labels of 1 to 63
      * bytes with single dots between them; upper and lower case are equal. A
      * literal IPv4 address, which clients should not send, is a name too. */
     char server_name[WEIR_SERVER_NAME_SIZE];
@@ -81,6 +82,15 @@ struct weir_client_hello {
     /** The client has sent an encrypted hello along (ECH), or random bytes in
      * its place (GREASE), which cannot be told apart. */
     bool has_ech;
+    /** An extension that is read here is malformed or there twice, or the
+     * server's name is empty, has a NUL or more than 255 bytes. Malformed ones
+     * are left out. The server will refuse the handshake, but can be found. */
+    bool is_malformed;
+    /** A server's name that is no host name, of any bytes, for a log; points
+     * into the parsed bytes or into the scratch memory. NULL: none. */
+    const void *odd_name;
+    /** Bytes in odd_name. */
+    size_t odd_name_len;
 };
 
 /**
@@ -103,10 +113,9 @@ struct weir_client_hello {
  *                 or a negative error
  * @retval -EAGAIN    the bytes are the beginning of a ClientHello, and more are
  *                    needed
- * @retval -EPROTO    the bytes are no TLS, or the message is malformed: also a
- *                    server's name that is no host name, two extensions of one
- *                    of the types that are read, and another message in the
- *                    same record
+ * @retval -EPROTO    the bytes are no TLS, or the message is malformed: lengths
+ *                    that do not fit, two extensions of server names, and
+ *                    another message in the same record
  * @retval -EMSGSIZE  the message's records have more bytes than the limit; told
  *                    as soon as its length is known
  * @retval -ENOBUFS   the message is in several records, and has more than

@@ -8,6 +8,7 @@
 #ifndef WEIR_LIB_BASE_SHORTAGE_H
 #define WEIR_LIB_BASE_SHORTAGE_H
 
+#include "uring/check.h"
 #include "weir/base.h"
 
 #include <errno.h>
@@ -16,6 +17,7 @@
  * memory, buffers or threads. */
 static inline bool wr_err_is_shortage(int err)
 {
+    wr_assert(err <= 0);
     switch (err) {
     case -EMFILE:
     case -ENFILE:
@@ -33,6 +35,7 @@ static inline bool wr_err_is_shortage(int err)
  * port or an address of its own it may be so for long. */
 static inline bool wr_err_is_own(int err)
 {
+    wr_assert(err <= 0);
     return wr_err_is_shortage(err) || err == -EADDRNOTAVAIL ||
            err == -ECANCELED;
 }

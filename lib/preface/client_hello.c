@@ -166,7 +166,7 @@ static bool client_hello_is_name(const uint8_t *name, size_t len)
 {
     size_t label = 0;
 
-    wr_assert(len > 0);
+    wr_assert(name != NULL);
     if (len > CLIENT_HELLO_NAME_MAX) {
         return false;
     }
@@ -184,10 +184,32 @@ static bool client_hello_is_name(const uint8_t *name, size_t len)
     return label > 0;
 }
 
+/* Writes a host name without the dot of its root; the name of any other bytes
+ * is told as it is. */
+static void client_hello_read_name(const struct wr_tls_hello *hello,
+                                   struct weir_client_hello *ret)
+{
+    const struct wr_tls_hello_part name =
+        hello->name.data ? hello->name : hello->odd_name;
+    const bool is_rooted =
+        hello->name.size > 1 && name.data[name.size - 1] == '.';
+    const size_t len = name.size - is_rooted;
+
+    wr_assert(!hello->name.data || !hello->odd_name.data);
+    if (hello->name.data && client_hello_is_name(name.data, len)) {
+        wr_assert(len < sizeof(ret->server_name));
+        memcpy(ret->server_name, name.data, len);
+    } else {
+        ret->odd_name = name.data;
+        ret->odd_name_len = name.size;
+    }
+}
+
 /* Takes the list out of the body of the extension; false: it is malformed. */
 static bool client_hello_read_protocols(struct wr_tls_hello_part body,
                                         struct weir_alpn_list *ret)
 {
+    struct weir_alpn_list list;
     struct weir_alpn_name name;
 
     if (!body.data) {
@@ -197,12 +219,16 @@ static bool client_hello_read_protocols(struct wr_tls_hello_part body,
         (size_t)(body.data[0] << 8 | body.data[1]) != body.size - 2) {
         return false;
     }
-    *ret = (struct weir_alpn_list){.data = body.data + 2, .len = body.size - 2};
-    struct weir_alpn_list left = *ret;
+    list = (struct weir_alpn_list){.data = body.data + 2, .len = body.size - 2};
+    struct weir_alpn_list left = list;
     while (weir_alpn_next(&left, &name)) {
         wr_assert(name.len > 0);
     }
-    return left.len == 0 && ret->len > 0;
+    if (left.len > 0 || list.len == 0) {
+        return false;
+    }
+    *ret = list;
+    return true;
 }
 
 /* The highest version, of the list if there is one; false: it is malformed. */
@@ -237,18 +263,17 @@ static int client_hello_read(const uint8_t *message, size_t size,
     struct wr_tls_hello hello;
 
     wr_assert(size >= CLIENT_HELLO_HEAD);
-    if (!wr_tls_hello_read(message, size, true, &hello) ||
-        !client_hello_read_protocols(hello.protocols, &ret->protocols) ||
-        !client_hello_read_version(&hello, &ret->version)) {
+    if (!wr_tls_hello_read(message, size, true, &hello)) {
         return -EPROTO;
     }
-    if (hello.name.data) {
-        if (!client_hello_is_name(hello.name.data, hello.name.size)) {
-            return -EPROTO;
-        }
-        wr_assert(hello.name.size < sizeof(ret->server_name));
-        memcpy(ret->server_name, hello.name.data, hello.name.size);
+    ret->is_malformed = hello.is_odd;
+    if (!client_hello_read_protocols(hello.protocols, &ret->protocols)) {
+        ret->is_malformed = true;
     }
+    if (!client_hello_read_version(&hello, &ret->version)) {
+        ret->is_malformed = true;
+    }
+    client_hello_read_name(&hello, ret);
     ret->has_ech = hello.has_ech;
     return 0;
 }

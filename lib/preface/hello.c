@@ -1,8 +1,9 @@
 /*
  * The reader of a hello (RFC 8446, 4.1.2 and 4.1.3; RFC 5246, 7.4.1).
  *
- * A hello that does not follow the RFCs exactly counts as unreadable: wolfSSL
- * answers it, and nothing is concluded here.
+ * A hello whose parts do not fit into each other is unreadable. An extension
+ * that does not follow its RFC exactly makes the hello odd: wolfSSL answers it,
+ * and whoever only forwards it can do so by what else it has.
  */
 #include "hello.h"
 
@@ -114,25 +115,27 @@ static bool hello_take_message(struct wr_tls_hello_part *from, bool is_client,
            (hello_take_vector(&body, 2, ret_extensions) && body.size == 0);
 }
 
-/* Reads a list of one name, which is what all clients send; *ret is still
- * empty. */
+/* Reads a list of one name, which is what all clients send. False: it is
+ * another list, or the name is odd. */
 static bool hello_read_name(struct wr_tls_hello_part list,
-                            struct wr_tls_hello_part *ret)
+                            struct wr_tls_hello *ret)
 {
     struct wr_tls_hello_part names;
     struct wr_tls_hello_part name;
     size_t type;
 
-    if (ret->data || !hello_take_vector(&list, 2, &names) || list.size > 0 ||
+    wr_assert(!ret->name.data);
+    if (!hello_take_vector(&list, 2, &names) || list.size > 0 ||
         !hello_take_number(&names, 1, &type) || type != HELLO_HOST ||
         !hello_take_vector(&names, 2, &name) || names.size > 0) {
         return false;
     }
     if (name.size == 0 || name.size > UINT8_MAX ||
         memchr(name.data, '\0', name.size)) {
+        ret->odd_name = name;
         return false;
     }
-    *ret = name;
+    ret->name = name;
     return true;
 }
 
@@ -155,7 +158,7 @@ static bool hello_read_extension(size_t type, struct wr_tls_hello_part body,
     wr_assert(body.data != NULL);
     switch (type) {
     case HELLO_NAME:
-        return !is_client || hello_read_name(body, &ret->name);
+        return !is_client || hello_read_name(body, ret);
     case HELLO_GROUPS:
         return hello_keep(body, &ret->groups);
     case HELLO_SCHEMES:
@@ -184,14 +187,18 @@ static bool hello_read_extension(size_t type, struct wr_tls_hello_part body,
 static bool hello_read_extensions(struct wr_tls_hello_part from, bool is_client,
                                   struct wr_tls_hello *ret)
 {
+    bool has_names = false;
+
     while (from.size > 0) {
         struct wr_tls_hello_part body;
         size_t type;
         if (!hello_take_number(&from, 2, &type) ||
             !hello_take_vector(&from, 2, &body) ||
-            !hello_read_extension(type, body, is_client, ret)) {
+            (is_client && type == HELLO_NAME && has_names)) {
             return false;
         }
+        has_names |= type == HELLO_NAME;
+        ret->is_odd |= !hello_read_extension(type, body, is_client, ret);
     }
     return true;
 }

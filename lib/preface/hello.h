@@ -26,6 +26,7 @@ struct wr_tls_hello_part {
 
 struct wr_tls_hello {
     struct wr_tls_hello_part name;      /* server name; 1 to 255 bytes */
+    struct wr_tls_hello_part odd_name;  /* one that has a NUL, or more bytes */
     struct wr_tls_hello_part protocols; /* the body of ALPN */
     struct wr_tls_hello_part versions;  /* a client's supported_versions */
     struct wr_tls_hello_part suites;    /* a client's, of two bytes each */
@@ -38,10 +39,12 @@ struct wr_tls_hello {
     bool has_session : 1;               /* a session identifier */
     bool has_early_data : 1;            /* early data follows */
     bool has_ech : 1; /* an outer encrypted hello, or one that is made up */
+    bool is_odd : 1;  /* an extension above is malformed, and left out */
 };
 
 /* Reads a whole message; behind a server's hello other messages may follow.
- * False: an invalid hello, and *ret is empty. */
+ * False: an invalid hello, and *ret is empty: its lengths do not fit, or there
+ * are two extensions of server names. */
 WEIR_MUST_USE bool wr_tls_hello_read(const uint8_t *data, size_t size,
                                      bool is_client, struct wr_tls_hello *ret);
 

@@ -12,6 +12,7 @@
 #ifndef WEIR_LIB_UPSTREAM_CHOOSE_H
 #define WEIR_LIB_UPSTREAM_CHOOSE_H
 
+#include "uring/check.h"
 #include "weir/upstream.h"
 
 #define WR_WEIGHT_MAX 256u
@@ -55,6 +56,7 @@ uint64_t wr_hash_bytes(const void *data, size_t size);
 /* True of candidates whose first check has not ended. */
 static inline bool wr_tier_is_unchecked(enum wr_tier tier)
 {
+    wr_assert(tier <= WR_TIER_NONE);
     return tier == WR_TIER_UNCHECKED || tier == WR_TIER_UNCHECKED_BACKUP;
 }
 

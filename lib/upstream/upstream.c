@@ -308,6 +308,7 @@ upstream_write_name(const struct weir_upstream_options *options,
  * (RFC 6874, 1), and the port that is meant without one. */
 static void upstream_cut_place(char *place, const char *usual_port)
 {
+    wr_assert(usual_port[0] == ':');
     char *zone = strchr(place, '%');
     const char *end = strchr(place, ']');
     const size_t port_len = strlen(usual_port);

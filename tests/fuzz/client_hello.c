@@ -26,6 +26,10 @@ static int parse(const uint8_t *data, size_t size, size_t scratch_size)
     check(len != 0 && len <= (int)size);
     if (len > 0) {
         check(strlen(hello.server_name) < 254);
+        check(!hello.odd_name || !hello.server_name[0]);
+        for (size_t i = 0; i < hello.odd_name_len; i++) { /* it can be read */
+            check(((const uint8_t *)hello.odd_name)[i] <= UINT8_MAX);
+        }
         struct weir_alpn_list left = hello.protocols;
         while (weir_alpn_next(&left, &name)) {
             check(name.len > 0 && !weir_alpn_has(&left, ""));

@@ -32,6 +32,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             abort();
         }
         check(hello.name, data, size);
+        check(hello.odd_name, data, size);
         check(hello.protocols, data, size);
     }
     return 0;

@@ -239,20 +239,38 @@ UNIT(client_hello, a_name_is_a_host_name)
     const char *const good[] = {
         "localhost", "WWW.Example.org",       "a.b", "_x.y-z",
         "192.0.2.1", "xn--bcher-kva.example", "-"};
-    const char *const bad[] = {".",           "a.",    ".a",    "a..b",  "a b",
-                               "a/b",         "a:443", "::1",   "[::1]", "*.a",
-                               "b\374cher.a", "a\n",   "a\x7f", "a@b",   "a,b"};
     for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
         expect_gt(hello_parse_name(good[i], strlen(good[i])), 0, "%s", good[i]);
         expect_str_eq(hello.server_name, good[i]);
+        cr_assert_null(hello.odd_name);
+        cr_assert(!hello.is_malformed);
     }
-    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-        expect_eq(hello_parse_name(bad[i], strlen(bad[i])), -EPROTO, "%s",
-                  bad[i]);
+    expect_gt(hello_parse_name("A.b.", 4), 0);
+    expect_str_eq(hello.server_name, "A.b", "the root's dot says nothing");
+}
+
+/* A name that is no host name, and told as such. */
+static void hello_expect_odd(const char *name, size_t len, bool is_malformed)
+{
+    expect_gt(hello_parse_name(name, len), 0, "%s", name);
+    expect_str_eq(hello.server_name, "", "%s", name);
+    cr_assert_not_null(hello.odd_name);
+    expect_eq(hello.odd_name_len, len);
+    expect_eq(memcmp(hello.odd_name, name, len), 0);
+    expect_eq(hello.is_malformed, is_malformed, "%s", name);
+}
+
+UNIT(client_hello, a_name_of_other_bytes_is_told_as_it_is)
+{
+    const char *const odd[] = {".",           "a..",   ".a",    "a..b",  "a b",
+                               "a/b",         "a:443", "::1",   "[::1]", "*.a",
+                               "b\374cher.a", "a\n",   "a\x7f", "a@b",   "a,b"};
+    for (size_t i = 0; i < sizeof(odd) / sizeof(odd[0]); i++) {
+        hello_expect_odd(odd[i], strlen(odd[i]), false);
     }
-    expect_eq(hello_parse_name("a\0b", 3), -EPROTO);
-    expect_eq(hello_parse_name("a\0", 2), -EPROTO);
-    expect_eq(hello_parse_name("", 0), -EPROTO);
+    hello_expect_odd("a\0b", 3, true);
+    hello_expect_odd("a\0", 2, true);
+    hello_expect_odd("", 0, true);
 }
 
 UNIT(client_hello, a_name_has_at_most_253_bytes_in_labels_of_63)
@@ -260,14 +278,44 @@ UNIT(client_hello, a_name_has_at_most_253_bytes_in_labels_of_63)
     char name[300];
     memset(name, 'x', sizeof(name));
     expect_gt(hello_parse_name(name, 63), 0);
-    expect_eq(hello_parse_name(name, 64), -EPROTO);
+    expect_eq(strlen(hello.server_name), 63);
+    hello_expect_odd(name, 64, false);
     for (size_t i = 60; i < sizeof(name); i += 60) {
         name[i] = '.';
     }
     expect_gt(hello_parse_name(name, 253), 0);
     expect_eq(strlen(hello.server_name), 253);
-    expect_eq(hello_parse_name(name, 254), -EPROTO);
-    expect_eq(hello_parse_name(name, 256), -EPROTO);
+    hello_expect_odd(name, 254, false);
+    name[253] = '.';
+    expect_gt(hello_parse_name(name, 254), 0);
+    expect_eq(strlen(hello.server_name), 253);
+    hello_expect_odd(name, 255, false);
+    hello_expect_odd(name, 256, true);
+}
+
+UNIT(client_hello, a_list_that_is_malformed_is_left_out)
+{
+    const char *const bad[] = {
+        "\0\0\0\1x",                      /* no list of names */
+        "\0\0\0\x0a\0\x08\0\0\1a\0\0\1b", /* two names */
+        "\0\0\0\6\0\4\1\0\1a",            /* of another type */
+    };
+    const size_t sizes[] = {5, 14, 10};
+    for (size_t i = 0; i < 3; i++) {
+        hello_make(bad[i], sizes[i]);
+        expect_gt(hello_parse(), 0);
+        cr_assert(hello.is_malformed);
+        expect_str_eq(hello.server_name, "");
+        cr_assert_null(hello.odd_name);
+    }
+}
+
+/* The message was read, but for an extension. */
+static void hello_expect_malformed(int len)
+{
+    expect_eq(len, (int)hello_len);
+    cr_assert(hello.is_malformed);
+    expect_leq(hello.protocols.len, 3, "at most the first list");
 }
 
 UNIT(client_hello, the_highest_version_is_told)
@@ -280,25 +328,25 @@ UNIT(client_hello, the_highest_version_is_told)
     expect_eq(hello.version, 0x0303);
     expect_gt(HELLO_PARSE("\0\x2b\0\3\2\x7f\x1c"), 0);
     expect_eq(hello.version, 0);
-    expect_eq(HELLO_PARSE("\0\x2b\0\0"), -EPROTO);
-    expect_eq(HELLO_PARSE("\0\x2b\0\1\0"), -EPROTO);
-    expect_eq(HELLO_PARSE("\0\x2b\0\2\1\3"), -EPROTO);
-    expect_eq(HELLO_PARSE("\0\x2b\0\4\3\3\4\3"), -EPROTO);
-    expect_eq(HELLO_PARSE("\0\x2b\0\3\4\3\4"), -EPROTO);
-    expect_eq(HELLO_PARSE("\0\x2b\0\3\2\3\4\0\x2b\0\3\2\3\4"), -EPROTO);
+    hello_expect_malformed(HELLO_PARSE("\0\x2b\0\0"));
+    hello_expect_malformed(HELLO_PARSE("\0\x2b\0\1\0"));
+    hello_expect_malformed(HELLO_PARSE("\0\x2b\0\2\1\3"));
+    hello_expect_malformed(HELLO_PARSE("\0\x2b\0\4\3\3\4\3"));
+    hello_expect_malformed(HELLO_PARSE("\0\x2b\0\3\4\3\4"));
+    hello_expect_malformed(HELLO_PARSE("\0\x2b\0\3\2\3\4\0\x2b\0\3\2\3\4"));
 }
 
 UNIT(client_hello, protocols_are_whole_names)
 {
     expect_gt(HELLO_PARSE("\0\x10\0\5\0\3\2h2"), 0);
     cr_assert(weir_alpn_has(&hello.protocols, "h2"));
-    expect_eq(HELLO_PARSE("\0\x10\0\0"), -EPROTO);
-    expect_eq(HELLO_PARSE("\0\x10\0\2\0\0"), -EPROTO);
-    expect_eq(HELLO_PARSE("\0\x10\0\3\0\1\0"), -EPROTO);
-    expect_eq(HELLO_PARSE("\0\x10\0\5\0\3\3h2"), -EPROTO);
-    expect_eq(HELLO_PARSE("\0\x10\0\5\0\2\2h2"), -EPROTO);
-    expect_eq(HELLO_PARSE("\0\x10\0\6\0\3\2h2x"), -EPROTO);
-    expect_eq(HELLO_PARSE("\0\x10\0\5\0\3\2h2\0\x10\0\5\0\3\2h2"), -EPROTO);
+    hello_expect_malformed(HELLO_PARSE("\0\x10\0\0"));
+    hello_expect_malformed(HELLO_PARSE("\0\x10\0\2\0\0"));
+    hello_expect_malformed(HELLO_PARSE("\0\x10\0\3\0\1\0"));
+    hello_expect_malformed(HELLO_PARSE("\0\x10\0\5\0\3\3h2"));
+    hello_expect_malformed(HELLO_PARSE("\0\x10\0\5\0\2\2h2"));
+    hello_expect_malformed(HELLO_PARSE("\0\x10\0\6\0\3\2h2x"));
+    hello_expect_malformed(HELLO_PARSE("\0\x10\0\5\0\3\2h2\0\x10\0\5\0\3\2h2"));
 }
 
 UNIT(client_hello, an_encrypted_hello_is_told)
@@ -357,6 +405,7 @@ UNIT(client_hello, malformed_messages_are_refused)
     }
     expect_eq(HELLO_PARSE("\0\0\0\1"), -EPROTO);
     expect_eq(HELLO_PARSE("\0"), -EPROTO);
+    expect_eq(HELLO_PARSE("\0\0\0\0\0\0\0\0"), -EPROTO, "two lists of names");
     hello_make("", 0);
     hello_set(6, 0, 3);
     hello_set(3, 4, 2);

@@ -194,7 +194,7 @@ UNIT(proxy_words, wrong_values_are_refused_with_what_is_expected)
         {"route", "", "a server name, *.NAME or *"},
         {"route", "a.*", "a server name, *.NAME or *"},
         {"route", "a b", "a server name, *.NAME or *"},
-        {"route", "a.test.", "a server name, *.NAME or *"},
+        {"route", "a.test..", "a server name, *.NAME or *"},
         {"route", "*.", "a server name, *.NAME or *"},
         {"queue", "4294967296", "such as 500:2s"},
         {"check", "0s", "a time such as 2s"},

@@ -53,6 +53,9 @@ static bool hello_read_extensions(const void *data, size_t size)
 
 #define HELLO_READ(text) hello_read_extensions((text), sizeof(text) - 1)
 
+/* The hello is read, and one of its extensions is malformed. */
+#define HELLO_IS_ODD(text) (HELLO_READ(text) && hello_found.is_odd)
+
 static void hello_expect_localhost(void)
 {
     expect_eq(hello_found.name.size, 9);
@@ -80,7 +83,7 @@ UNIT(tls_hello, early_data_is_told_and_has_no_bytes_in_the_hello)
     hello_expect_localhost();
     cr_assert(HELLO_READ(HELLO_NAME_EXTENSION));
     cr_assert(!hello_found.has_early_data);
-    cr_assert(!HELLO_READ("\0\x2a\0\1x"));
+    cr_assert(HELLO_IS_ODD("\0\x2a\0\1x"));
 }
 
 UNIT(tls_hello, a_hello_without_a_ticket_is_plain)
@@ -110,6 +113,27 @@ UNIT(tls_hello, the_protocols_and_the_session_are_seen)
     cr_assert(!hello_found.has_session);
 }
 
+UNIT(tls_hello, an_extension_that_is_malformed_is_left_out)
+{
+    cr_assert(HELLO_IS_ODD("\0\0\0\x0a\0\x08\0\0\1a\0\0\1b"), "two names");
+    cr_assert_null(hello_found.name.data);
+    cr_assert(HELLO_IS_ODD("\0\0\0\6\0\4\1\0\1a"), "a name of another type");
+    cr_assert_null(hello_found.name.data);
+    cr_assert(HELLO_IS_ODD("\0\0\0\1x"), "no list");
+    cr_assert(HELLO_IS_ODD("\0\0\0\0" HELLO_TICKET_EXTENSION), "nothing");
+    cr_assert(hello_found.has_ticket, "others are read");
+    cr_assert(HELLO_IS_ODD("\0\0\0\5\0\3\0\0\0"), "a name of no bytes");
+    expect_eq(hello_found.odd_name.size, 0);
+    cr_assert(HELLO_IS_ODD("\0\0\0\7\0\5\0\0\2a\0"), "a NUL in a name");
+    cr_assert_null(hello_found.name.data);
+    expect_eq(hello_found.odd_name.size, 2);
+    expect_eq(memcmp(hello_found.odd_name.data, "a\0", 2), 0);
+    cr_assert(HELLO_IS_ODD("\0\x10\0\5\0\3\2h2\0\x10\0\5\0\3\2h3"),
+              "two lists of protocols");
+    expect_eq(hello_found.protocols.data[4], '2', "the first one");
+    cr_assert(HELLO_READ(HELLO_NAME_EXTENSION) && !hello_found.is_odd);
+}
+
 UNIT(tls_hello, what_is_not_exactly_a_hello_is_unknown)
 {
     cr_assert(
@@ -117,12 +141,7 @@ UNIT(tls_hello, what_is_not_exactly_a_hello_is_unknown)
             HELLO_NAME_EXTENSION HELLO_NAME_EXTENSION HELLO_TICKET_EXTENSION),
         "two lists of names");
     cr_assert(!hello_found.name.data && !hello_found.has_ticket);
-    cr_assert(!HELLO_READ("\0\0\0\x0a\0\x08\0\0\1a\0\0\1b"), "two names");
-    cr_assert(!HELLO_READ("\0\x10\0\5\0\3\2h2\0\x10\0\5\0\3\2h2"),
-              "two lists of protocols");
-    cr_assert(!HELLO_READ("\0\0\0\5\0\3\0\0\0"), "a name of no bytes");
-    cr_assert(!HELLO_READ("\0\0\0\7\0\5\0\0\2a\0"), "a NUL in a name");
-    cr_assert(!HELLO_READ("\0\0\0\6\0\4\1\0\1a"), "a name of another type");
+    cr_assert(!HELLO_READ("\0\0\0\1x\0\0\0\1x"), "likewise");
     cr_assert(HELLO_READ(HELLO_TICKET_EXTENSION));
     hello[0] = 2;
     cr_assert(!hello_read(), "another message");
@@ -177,7 +196,7 @@ UNIT(tls_hello, the_extended_master_secret_is_seen_in_both_hellos)
     cr_assert(hello_is_extended(true), "others may follow");
     cr_assert(HELLO_READ(HELLO_NAME_EXTENSION HELLO_TICKET_EXTENSION));
     cr_assert(!hello_is_extended(true));
-    cr_assert(!HELLO_READ("\0\x17\0\1x"), "it has no bytes");
+    cr_assert(HELLO_IS_ODD("\0\x17\0\1x"), "it has no bytes");
 
     hello_size = 0;
     hello_put("\2\0\0\0\3\3", 6);
@@ -231,6 +250,7 @@ UNIT(tls_hello, no_bytes_make_it_look_elsewhere)
         memcpy(copy, hello, hello_size);
         if (wr_tls_hello_read(copy, hello_size, true, &hello_found)) {
             hello_expect_within(hello_found.name, copy);
+            hello_expect_within(hello_found.odd_name, copy);
             hello_expect_within(hello_found.protocols, copy);
         }
         wr_ignore(!wr_tls_hello_read(copy, hello_size, false, &hello_found));

@@ -75,8 +75,9 @@ static enum wr_tls_engine_first engine_hello_read(struct wr_tls_engine *engine,
 
     wr_assert(engine->awaits_hello);
     engine->awaits_hello = false;
-    if (data) {
-        wr_ignore(!wr_tls_hello_read(data, size, engine->is_server, &hello));
+    if (data && (!wr_tls_hello_read(data, size, engine->is_server, &hello) ||
+                 hello.is_odd)) {
+        hello = (struct wr_tls_hello){.lacks_extensions = false};
     }
     engine->has_extended_secret = hello.has_extended_secret;
     return engine->is_server ? engine_hello_set_up(engine, &hello)
