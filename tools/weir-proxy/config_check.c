@@ -119,10 +119,16 @@ static bool drop_empty_route(struct config_service *service, unsigned *line,
     return true;
 }
 
-/* Are two routes for the same server name? */
+/* Are two routes for the same server name? The dot of the root, at the end of
+ * both or of one, says nothing. */
 static bool is_equal(const char *a, const char *b)
 {
-    return a == b || (a && b && strcasecmp(a, b) == 0);
+    if (!a || !b) {
+        return a == b;
+    }
+    const size_t a_len = strlen(a) - (a[strlen(a) - 1] == '.');
+    const size_t b_len = strlen(b) - (b[strlen(b) - 1] == '.');
+    return a_len == b_len && strncasecmp(a, b, a_len) == 0;
 }
 
 /* Two spellings of one address are equal. */

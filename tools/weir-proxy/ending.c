@@ -96,7 +96,7 @@ static void describe_tls(const struct session *session, struct record *record)
 {
     struct weir_extra_info info = {.size = sizeof(info)};
 
-    record->server_name = preface_server_name(session->preface);
+    record->server_name = preface_shown_name(session->preface);
     if (weir_transport_get_extra_info(session->client, "tls_version", &info) ==
         0) {
         record->tls_version = info.text;
@@ -142,13 +142,8 @@ static void sum_up(const struct session *session,
 void session_describe(const struct session *session,
                       const struct weir_relay_record *end, struct record *ret)
 {
-    const struct weir_address *named = preface_client(session->preface);
-
     sum_up(session, end, ret);
-    weir_transport_get_peername(session->client, &ret->client);
-    if (named) {
-        ret->client = *named;
-    }
+    preface_get_client(session->preface, session->client, &ret->client);
     describe_tls(session, ret);
     if (end) {
         weir_transport_get_peername(session->target, &ret->target);

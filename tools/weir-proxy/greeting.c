@@ -28,7 +28,6 @@ enum end_reason session_reason_of_refusal(const struct session *session)
 static int send_header(const struct session *session)
 {
     const enum config_header version = session->route->config->send_header;
-    const struct weir_address *client = preface_client(session->preface);
     struct weir_proxy_header header = {
         .size = sizeof(header),
         .version = version == HEADER_V1 ? WEIR_PROXY_V1 : WEIR_PROXY_V2,
@@ -38,13 +37,9 @@ static int send_header(const struct session *session)
     if (version == HEADER_NONE) {
         return 0;
     }
-    if (client) {
-        header.source = *client;
-        header.destination = *preface_destination(session->preface);
-    } else {
-        weir_transport_get_peername(session->client, &header.source);
-        weir_transport_get_sockname(session->client, &header.destination);
-    }
+    preface_get_client(session->preface, session->client, &header.source);
+    preface_get_destination(session->preface, session->client,
+                            &header.destination);
     const int len = weir_proxy_header_write(&header, text, sizeof(text));
     return len < 0 ? len
                    : weir_transport_write(session->target, text, (size_t)len);

@@ -34,7 +34,8 @@ static bool is_unix(const struct weir_address *address)
 
 /* Adds a listener; false without memory. */
 static bool add_listener(struct listeners *listeners, size_t service,
-                         size_t listen, const struct weir_address *address)
+                         size_t listen, bool is_tls,
+                         const struct weir_address *address)
 {
     struct listener *larger =
         realloc(listeners->all, (listeners->count + 1) * sizeof(*larger));
@@ -44,8 +45,12 @@ static bool add_listener(struct listeners *listeners, size_t service,
         return false;
     }
     listeners->all = larger;
-    listeners->all[listeners->count++] = (struct listener){
-        .service = service, .listen = listen, .address = *address};
+    struct listener *one = &listeners->all[listeners->count++];
+    *one = (struct listener){.service = service,
+                             .listen = listen,
+                             .is_tls = is_tls,
+                             .address = *address};
+    weir_address_unmap(&one->address);
     return true;
 }
 
@@ -83,8 +88,9 @@ static bool add_found(struct listeners *listeners, size_t service,
     for (struct addrinfo *at = found; at && is_added; at = at->ai_next) {
         struct weir_address address = {.len = at->ai_addrlen};
         memcpy(&address.storage, at->ai_addr, at->ai_addrlen);
-        is_added = has_listener(listeners, service, listen, &address) ||
-                   add_listener(listeners, service, listen, &address);
+        is_added =
+            has_listener(listeners, service, listen, &address) ||
+            add_listener(listeners, service, listen, target->is_tls, &address);
     }
     freeaddrinfo(found);
     return is_added;
@@ -98,7 +104,8 @@ int listeners_init(struct listeners *listeners, const struct config *config)
             const struct target *target = &config->services[i].listens[j];
             const bool is_added =
                 target->address.len > 0
-                    ? add_listener(listeners, i, j, &target->address)
+                    ? add_listener(listeners, i, j, target->is_tls,
+                                   &target->address)
                     : add_found(listeners, i, j, target);
             if (!is_added) {
                 return -1;
@@ -123,31 +130,101 @@ static bool add_fd(struct listener *one, int fd)
     return true;
 }
 
-static bool is_listening(int fd)
+/* A number of a socket; -1: it cannot be asked. */
+static int ask(int fd, int level, int option)
 {
-    int value = 0;
+    int value = -1;
     socklen_t len = sizeof(value);
 
-    return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &value, &len) == 0 &&
-           value != 0;
+    return getsockopt(fd, level, option, &value, &len) == 0 ? value : -1;
+}
+
+static bool is_listening_stream(int fd)
+{
+    return ask(fd, SOL_SOCKET, SO_ACCEPTCONN) > 0 &&
+           ask(fd, SOL_SOCKET, SO_TYPE) == SOCK_STREAM;
+}
+
+/* Are the paths of two Unix addresses one file? */
+static bool is_same_file(const struct weir_address *a,
+                         const struct weir_address *b)
+{
+    const char *one = a->storage.local.sun_path;
+    const char *other = b->storage.local.sun_path;
+    struct stat file;
+    struct stat other_file;
+
+    return is_unix(a) && is_unix(b) && one[0] && other[0] &&
+           stat(one, &file) == 0 && stat(other, &other_file) == 0 &&
+           S_ISSOCK(file.st_mode) && file.st_dev == other_file.st_dev &&
+           file.st_ino == other_file.st_ino;
+}
+
+static struct listener *find_listener(struct listeners *listeners,
+                                      const struct weir_address *bound)
+{
+    for (size_t i = 0; i < listeners->count; i++) {
+        struct listener *one = &listeners->all[i];
+        if (weir_address_is_equal(&one->address, bound) ||
+            is_same_file(&one->address, bound)) {
+            return one;
+        }
+    }
+    return NULL;
+}
+
+/* Is the socket at [::], and takes IPv4, too? Writes the address 0.0.0.0. */
+static bool takes_both(int fd, const struct weir_address *bound,
+                       struct weir_address *ret)
+{
+    const struct sockaddr_in6 *inet6 = &bound->storage.inet6;
+
+    if (bound->storage.any.sa_family != AF_INET6 ||
+        !IN6_IS_ADDR_UNSPECIFIED(&inet6->sin6_addr) ||
+        ask(fd, IPPROTO_IPV6, IPV6_V6ONLY) != 0) {
+        return false;
+    }
+    *ret = (struct weir_address){
+        .len = sizeof(struct sockaddr_in),
+        .storage.inet = {.sin_family = AF_INET, .sin_port = inet6->sin6_port}};
+    return true;
+}
+
+/* The listener of a socket for both families; NULL: none. What it covers of
+ * another service cannot be told from its own connections. */
+static struct listener *find_both(struct listener *six, struct listener *four)
+{
+    if (six && four && six->service == four->service &&
+        six->is_tls == four->is_tls) {
+        four->is_covered = true;
+    } else if (six && four) {
+        say("a passed socket at [::] takes IPv4, too, for which another "
+            "service "
+            "or another 'listen' is; let it be for IPv6 alone (IPV6_V6ONLY)");
+    }
+    return six ? six : four;
 }
 
 bool listeners_offer(struct listeners *listeners, int fd, bool with_path)
 {
     struct weir_address bound = {.len = sizeof(bound.storage)};
+    struct weir_address inet;
+    struct listener *one = NULL;
 
-    if (is_listening(fd) &&
+    if (is_listening_stream(fd) &&
         getsockname(fd, &bound.storage.any, &bound.len) == 0) {
-        for (size_t i = 0; i < listeners->count; i++) {
-            struct listener *one = &listeners->all[i];
-            if (weir_address_is_equal(&one->address, &bound)) {
-                one->gets_path = with_path;
-                return add_fd(one, fd);
-            }
+        weir_address_unmap(&bound);
+        one = find_listener(listeners, &bound);
+        if (takes_both(fd, &bound, &inet)) {
+            one = find_both(one, find_listener(listeners, &inet));
         }
     }
-    close(fd);
-    return false;
+    if (!one) {
+        close(fd);
+        return false;
+    }
+    one->gets_path = with_path;
+    return add_fd(one, fd);
 }
 
 /* ---- made here ---- */
@@ -340,7 +417,7 @@ int listeners_open(struct listeners *listeners, const struct config *config,
         const struct listener *one = &listeners->all[i];
         const struct target *target =
             &config->services[one->service].listens[one->listen];
-        if (one->fd_count == 0 &&
+        if (one->fd_count == 0 && !one->is_covered &&
             open_listener(listeners, i, target, thread_count) < 0) {
             return -1;
         }

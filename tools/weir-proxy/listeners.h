@@ -9,6 +9,9 @@
  * has a socket for each thread, among which the kernel spreads the connections;
  * if there are fewer sockets than threads, threads share them, and if there are
  * more, a thread has several.
+ *
+ * A socket from elsewhere is matched as the kernel has bound it. One at [::]
+ * that takes IPv4, too, is for the addresses 0.0.0.0 and [::] of one service.
  */
 #ifndef WEIR_PROXY_LISTENERS_H
 #define WEIR_PROXY_LISTENERS_H
@@ -19,6 +22,8 @@ struct listener {
     size_t service; /* their indices in the configuration */
     size_t listen;
     struct weir_address address; /* what it is, or will be, bound to */
+    bool is_tls;
+    bool is_covered; /* by the socket for both families of another one */
     int *fds;
     uint32_t fd_count;
     bool is_own_path; /* a Unix socket whose file goes with this proxy */

@@ -146,18 +146,47 @@ static void family(FILE *out, const char *name, const char *type,
             help, name, type);
 }
 
+/* Bytes of the character of UTF-8 at @text; 0: there is none. */
+static size_t character(const char *text)
+{
+    const uint8_t first = (uint8_t)text[0];
+    const size_t len = first < 0x80                    ? 1
+                       : first >= 0xc2 && first < 0xe0 ? 2
+                       : first >= 0xe0 && first < 0xf0 ? 3
+                       : first >= 0xf0 && first < 0xf5 ? 4
+                                                       : 0;
+
+    for (size_t i = 1; i < len; i++) {
+        if (((uint8_t)text[i] & 0xc0) != 0x80) {
+            return 0;
+        }
+    }
+    const uint8_t second = len > 2 ? (uint8_t)text[1] : 0;
+    const bool is_too_long =
+        (first == 0xe0 && second < 0xa0) || (first == 0xf0 && second < 0x90);
+    const bool is_none = (first == 0xed && second >= 0xa0) || /* surrogates */
+                         (first == 0xf4 && second >= 0x90);
+    return is_too_long || is_none ? 0 : len;
+}
+
+/* The value is UTF-8, as the format demands it: bytes that are not, and those
+ * that would speak to a terminal, become '?'. */
 static void label(FILE *out, const char *name, const char *value)
 {
     fprintf(out, "%s=\"", name);
-    for (; *value; value++) {
+    while (*value) {
+        const size_t len = character(value);
         if (*value == '\\' || *value == '"') {
             fputc('\\', out);
         }
         if (*value == '\n') {
             fputs("\\n", out);
+        } else if (len == 0 || (uint8_t)*value < ' ' || *value == 127) {
+            fputc('?', out);
         } else {
-            fputc(*value, out);
+            fwrite(value, 1, len, out);
         }
+        value += len > 0 ? len : 1;
     }
     fputc('"', out);
 }

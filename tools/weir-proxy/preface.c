@@ -30,6 +30,7 @@ struct preface {
     bool has_header;
     struct ends *ends; /* NULL: no header, or one without addresses */
     char *server_name; /* NULL: no hello */
+    char *odd_name;    /* NULL: none that is no host name */
 };
 
 struct preface *preface_new(void)
@@ -43,6 +44,7 @@ void preface_free(struct preface *preface)
         free(preface->data);
         free(preface->ends);
         free(preface->server_name);
+        free(preface->odd_name);
         free(preface);
     }
 }
@@ -110,6 +112,31 @@ bool preface_has_header(const struct preface *preface)
     return preface->has_header;
 }
 
+/* Keeps a name of any bytes, as far as a host name could go. */
+static bool keep_odd_name(struct preface *preface,
+                          const struct weir_client_hello *hello)
+{
+    const size_t len = hello->odd_name_len < WEIR_SERVER_NAME_SIZE
+                           ? hello->odd_name_len
+                           : WEIR_SERVER_NAME_SIZE - 1;
+
+    if (!hello->odd_name) {
+        return true;
+    }
+    preface->odd_name = malloc(len + 1);
+    if (!preface->odd_name) {
+        return false;
+    }
+    memcpy(preface->odd_name, hello->odd_name, len);
+    preface->odd_name[len] = '\0';
+    for (size_t i = 0; i < len; i++) {
+        if (preface->odd_name[i] == '\0') {
+            preface->odd_name[i] = '?';
+        }
+    }
+    return true;
+}
+
 int preface_read_hello(struct preface *preface)
 {
     struct weir_client_hello hello = {.size = sizeof(hello)};
@@ -121,7 +148,7 @@ int preface_read_hello(struct preface *preface)
         return len;
     }
     preface->server_name = strdup(hello.server_name);
-    return preface->server_name ? 0 : -ENOMEM;
+    return preface->server_name && keep_odd_name(preface, &hello) ? 0 : -ENOMEM;
 }
 
 struct weir_buf preface_rest(const struct preface *preface)
@@ -144,17 +171,33 @@ struct preface *preface_drop_rest(struct preface *preface)
     return preface;
 }
 
-const struct weir_address *preface_client(const struct preface *preface)
+void preface_get_client(const struct preface *preface, const weir_transport *t,
+                        struct weir_address *ret)
 {
-    return preface && preface->ends ? &preface->ends->client : NULL;
+    weir_transport_get_peername(t, ret);
+    if (preface && preface->ends) {
+        *ret = preface->ends->client;
+    }
+    weir_address_unmap(ret);
 }
 
-const struct weir_address *preface_destination(const struct preface *preface)
+void preface_get_destination(const struct preface *preface,
+                             const weir_transport *t, struct weir_address *ret)
 {
-    return preface && preface->ends ? &preface->ends->destination : NULL;
+    weir_transport_get_sockname(t, ret);
+    if (preface && preface->ends) {
+        *ret = preface->ends->destination;
+    }
+    weir_address_unmap(ret);
 }
 
 const char *preface_server_name(const struct preface *preface)
 {
     return preface ? preface->server_name : NULL;
+}
+
+const char *preface_shown_name(const struct preface *preface)
+{
+    return preface && preface->odd_name ? preface->odd_name
+                                        : preface_server_name(preface);
 }

@@ -10,6 +10,7 @@
 
 #include "weir/address.h"
 #include "weir/buffer.h"
+#include "weir/transport.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -43,11 +44,16 @@ struct weir_buf preface_rest(const struct preface *preface);
  * is freed. */
 struct preface *preface_drop_rest(struct preface *preface);
 
-/* The client that the header names; NULL: none, or there is no preface. */
-const struct weir_address *preface_client(const struct preface *preface);
+/* The client that the header names, or else the peer of @t; IPv4 as such,
+ * whatever the socket. There may be no preface. */
+void preface_get_client(const struct preface *preface, const weir_transport *t,
+                        struct weir_address *ret);
 /* The address that this client has connected to, likewise. */
-const struct weir_address *preface_destination(const struct preface *preface);
-/* The name of the hello; NULL: there was no hello, "": it had no name. */
+void preface_get_destination(const struct preface *preface,
+                             const weir_transport *t, struct weir_address *ret);
+/* The host name of the hello; NULL: there was no hello, "": it had none. */
 const char *preface_server_name(const struct preface *preface);
+/* The name for the log, of any bytes but NUL, likewise. */
+const char *preface_shown_name(const struct preface *preface);
 
 #endif

@@ -1,6 +1,8 @@
 /*
- * Server names are compared as DNS does it, without regard to case: of all
- * routes that are for a name, the one whose pattern says most of it wins.
+ * Server names are compared as DNS does it, without regard to case and to the
+ * dot of the root at their end: of all routes that are for a name, the one
+ * whose pattern says most of it wins. A name of any other bytes is just none of
+ * those that patterns are for.
  *
  * A key is a copy, so that nothing has to outlive the call that uses the key.
  */
@@ -11,6 +13,14 @@
 #include <string.h>
 #include <strings.h>
 
+/* The length of a name without the dot of the root. */
+static size_t length_of(const char *name)
+{
+    const size_t len = strlen(name);
+
+    return len > 1 && name[len - 1] == '.' ? len - 1 : len;
+}
+
 /* "*.NAME" is for all names below NAME. */
 static bool is_for(const struct config_route *route, const char *server_name)
 {
@@ -19,12 +29,11 @@ static bool is_for(const struct config_route *route, const char *server_name)
     if (!pattern || !server_name) {
         return !pattern;
     }
-    if (strncmp(pattern, "*.", 2) != 0) {
-        return strcasecmp(pattern, server_name) == 0;
-    }
-    const size_t len = strlen(server_name);
-    const size_t tail = strlen(pattern) - 1;
-    return len > tail && strcasecmp(server_name + len - tail, pattern + 1) == 0;
+    const bool is_below = strncmp(pattern, "*.", 2) == 0;
+    const size_t len = length_of(server_name);
+    const size_t tail = length_of(pattern) - is_below;
+    return (is_below ? len > tail : len == tail) &&
+           strncasecmp(server_name + len - tail, pattern + is_below, tail) == 0;
 }
 
 struct route *route_find(const struct service *service, const char *server_name)
@@ -56,23 +65,32 @@ static struct route_key copy(const void *bytes, size_t size)
     return key;
 }
 
+/* All spellings of a name are one key. */
+static struct route_key copy_name(const char *server_name)
+{
+    struct route_key key = copy(server_name, length_of(server_name));
+
+    for (size_t i = 0; i < key.size; i++) {
+        if (key.bytes[i] >= 'A' && key.bytes[i] <= 'Z') {
+            key.bytes[i] += 'a' - 'A';
+        }
+    }
+    return key;
+}
+
 struct route_key route_key(const struct session *session,
                            const char *server_name)
 {
     const enum config_balance balance = session->route->config->balance;
-    const struct weir_address *named = preface_client(session->preface);
     struct weir_address client;
 
     if (balance == BALANCE_SNI && server_name) {
-        return copy(server_name, strlen(server_name));
+        return copy_name(server_name);
     }
     if (balance != BALANCE_SOURCE) {
         return (struct route_key){.size = 0};
     }
-    weir_transport_get_peername(session->client, &client);
-    if (named) {
-        client = *named;
-    }
+    preface_get_client(session->preface, session->client, &client);
     switch (client.storage.any.sa_family) {
     case AF_INET:
         return copy(&client.storage.inet.sin_addr,

@@ -319,9 +319,10 @@ static bool is_server_name(const char *text)
 {
     static const char chars[] = "abcdefghijklmnopqrstuvwxyz"
                                 "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.";
-    const size_t len = strlen(text);
+    const size_t size = strlen(text);
+    const size_t len = size > 1 && text[size - 1] == '.' ? size - 1 : size;
 
-    return len > 0 && len <= 253 && strspn(text, chars) == len &&
+    return len > 0 && len <= 253 && strspn(text, chars) == size &&
            text[0] != '.' && text[len - 1] != '.' && !strstr(text, "..");
 }
 

@@ -307,6 +307,7 @@ static void note_failed(struct door *door, weir_transport *client)
     struct weir_extra_info info = {.size = sizeof(info)};
 
     weir_transport_get_peername(client, &record.client);
+    weir_address_unmap(&record.client);
     if (weir_transport_get_extra_info(client, "tls_handshake", &info) == 0) {
         record.tls_ns = info.time_ns;
         record.total_ns = info.time_ns;

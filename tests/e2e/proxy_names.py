@@ -1,0 +1,204 @@
+"""Names that clients of TLS ask for, of any bytes: each client gets to the route
+of its name, or to the default one, and no name harms the log or the metrics.
+"""
+
+import contextlib
+import json
+import re
+import socket
+import ssl
+import subprocess
+import tempfile
+
+from harness import WAIT_S, equal, matches, need, run
+from proxy_certificates import certificates, client_context
+from proxying import Proxy, target
+from servers import Server, read_exactly
+
+# Names that no pattern is for.
+ODD = [b"db.test:5432", b"::1", b"[::1]", b"a b.test", b".", b"..", b".test",
+       b"a..test", b"b\xfccher.test", b"*.test", b"\xff" * 20, b'q"\\.test',
+       b"x\nfake line\n", b"x\r\0y", b"\x1b[2Jx", b"%s%n", b"x" * 64 + b".test",
+       b"a.test..", b"y" * 250]
+
+
+def hello(name, old=b"n"):
+    """A client's first bytes, for this name."""
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    context = client_context()
+    context.check_hostname = False
+    placeholder = (old * 60 + b"." + old * 60 + b"." + old * 60 + b"."
+                   + old * 70)[:max(len(name), 1)]
+    if len(name) > 60:
+        placeholder = b".".join([old * 40] * 8)[:len(name)]
+    if placeholder.endswith(b"."):
+        placeholder = placeholder[:-1] + old
+    tls = context.wrap_bio(incoming, outgoing,
+                           server_hostname=placeholder.decode())
+    with contextlib.suppress(ssl.SSLWantReadError):
+        tls.do_handshake()
+    data = outgoing.read()
+    equal(data.count(placeholder), 1 if len(name) > 3 else
+          data.count(placeholder), "places of the name")
+    at = data.index(b"\0" + len(name).to_bytes(2, "big") + placeholder) + 3
+    return data[:at] + name + data[at + len(name):]
+
+
+class Noting(Server):
+    """Answers a client's hello with its own name."""
+
+    def __init__(self, name):
+        self.name = name
+        self.hellos = []
+        super().__init__(self.note)
+
+    def note(self, connection, _number):
+        self.hellos.append(connection.recv(65536))
+        connection.sendall(self.name)
+        connection.recv(1)
+
+
+@contextlib.contextmanager
+def routed(*flags):
+    """Routes for a.test and all below b.test, and the one for all others."""
+    with Noting(b"A") as a, Noting(b"B") as b, Noting(b"*") as rest, Proxy(
+            "--listen", "tls://127.0.0.1:0", "--passthrough", "--to",
+            target(rest), "--route", "a.test", "--passthrough", "--to",
+            target(a), "--route", "*.b.test", "--passthrough", "--to",
+            target(b), *flags) as proxy:
+        yield proxy, (a, b, rest)
+
+
+def goes_to(proxy, data):
+    with proxy.connect() as client:
+        client.sendall(data)
+        return read_exactly(client, 1)
+
+
+def test_spellings_of_a_name_are_one_name():
+    with routed() as (proxy, _):
+        for name, wanted in ((b"a.test", b"A"), (b"A.TEST", b"A"),
+                             (b"a.test.", b"A"), (b"A.tEsT.", b"A"),
+                             (b"x.b.test.", b"B"), (b"X.y.B.TEST", b"B"),
+                             (b"b.test", b"*"), (b"xa.test", b"*")):
+            equal(goes_to(proxy, hello(name)), wanted, name)
+
+
+def test_a_name_of_any_bytes_takes_the_default_route():
+    with routed() as (proxy, servers):
+        sent = [hello(name) for name in ODD]
+        for name, data in zip(ODD, sent):
+            equal(goes_to(proxy, data), b"*", name)
+        equal(servers[2].hellos, sent, "what the target gets")
+        proxy.stop()
+        lines = proxy.lines()  # each has all of its fields, and no more
+        equal([line["reason"] for line in lines], ["done"] * len(ODD),
+              "the log")
+        equal([line["server_name"] for line in lines],
+              [re.sub(r'[^!-~]|["\\]', "?", name.decode("latin-1"))
+               for name in ODD], "the names")
+
+
+def test_names_do_no_harm_in_json():
+    with routed("--log-format", "json") as (proxy, _):
+        for name in ODD:
+            goes_to(proxy, hello(name))
+        proxy.stop()
+        with open(proxy.log_path, encoding="utf-8") as file:
+            equal(len([json.loads(line) for line in file]), len(ODD), "lines")
+
+
+def test_lists_that_are_none_take_the_default_route():
+    with routed() as (proxy, _):
+        data = hello(b"a.test")
+        at = data.index(b"a.test")
+        for place, value in ((at - 3, 1),      # a name of another type
+                             (at - 1, 5),      # and a byte behind the name
+                             (at - 4, 200)):   # a list that is too long
+            odd = bytearray(data)
+            odd[place] = value
+            equal(goes_to(proxy, bytes(odd)), b"*", f"byte {place}")
+        odd = hello(b"a.test\0")
+        equal(goes_to(proxy, odd), b"*", "a NUL")
+
+
+def test_a_list_of_protocols_that_is_none_does_not_hide_the_name():
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.set_alpn_protocols(["h2", "http/1.1"])
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    tls = context.wrap_bio(incoming, outgoing, server_hostname="a.test")
+    with contextlib.suppress(ssl.SSLWantReadError):
+        tls.do_handshake()
+    data = outgoing.read().replace(b"\x02h2\x08http", b"\x03h2\x08http")
+    with routed() as (proxy, _):
+        equal(goes_to(proxy, data), b"A", "the route")
+
+
+def test_a_route_may_have_the_dot_of_the_root():
+    with Noting(b"A") as a, Proxy(
+            "--listen", "tls://127.0.0.1:0", "--route", "a.test.",
+            "--passthrough", "--to", target(a)) as proxy:
+        equal(goes_to(proxy, hello(b"a.test")), b"A", "without")
+        equal(goes_to(proxy, hello(b"a.test.")), b"A", "with")
+
+
+def test_all_spellings_of_a_name_are_balanced_to_one_target():
+    with contextlib.ExitStack() as stack:
+        servers = [stack.enter_context(Noting(b"%d" % i)) for i in range(8)]
+        proxy = stack.enter_context(Proxy(
+            "tls://127.0.0.1:0", ",".join(map(target, servers)),
+            "--passthrough", "--balance", "sni"))
+        for i in range(8):
+            name = b"n%d.test" % i
+            equal(len({goes_to(proxy, hello(spelling)) for spelling in
+                       (name, name.upper(), name + b".")}), 1, name)
+
+
+# ---- where TLS is opened ----
+
+def serves(proxy, name):
+    """A handshake for this name, by openssl, which asks for any."""
+    need("openssl")
+    outcome = subprocess.run(
+        ["openssl", "s_client", "-connect", f"127.0.0.1:{proxy.port}",
+         "-servername", name, "-CAfile", certificates()["ca"]],
+        input=b"", capture_output=True, timeout=WAIT_S, check=False)
+    matches(outcome.stdout.decode(errors="replace"),
+            "Cipher is (?!\\(NONE\\))", name)
+
+
+def test_tls_is_opened_for_a_name_of_any_bytes():
+    with Noting(b"x") as server, Noting(b"A") as a:
+        cert = ("--cert", certificates()["proxy"])
+        for flags in (
+                ("--listen", "tls://127.0.0.1:0", *cert, "--to",
+                 target(server)),  # by the server
+                ("--listen", "tls://127.0.0.1:0", *cert, "--to",
+                 target(server), "--route", "a.test", "--passthrough", "--to",
+                 target(a))):  # behind a look
+            with Proxy(*flags) as proxy:
+                for name in ("proxy.test.", "PROXY.test", "db.test:5432",
+                             "::1", "a b", "x" * 70):
+                    serves(proxy, name)
+
+
+# ---- the metrics ----
+
+def test_names_of_the_configuration_break_no_label():
+    path = b"/x\"b\\c\xff\xc0\xafd\xed\xa0\x80\x1b \xc3\xa9"
+    with tempfile.NamedTemporaryFile(suffix=".ini") as file:
+        file.write(b"[z]\nlisten = tcp://127.0.0.1:0\nto = 'unix:%s'\n"
+                   .replace(b"'", b"") % path)
+        file.flush()
+        with Proxy("--config", file.name, "--name", "z\x01\x7f\n") as proxy:
+            status, text = proxy.get("/metrics")
+    equal(status, 200, "status")
+    label = r'[a-z]+="(?:[^"\\\n\x00-\x1f]|\\["\\n])*"'
+    for line in text.splitlines():
+        if not line.startswith("#"):
+            matches(line, rf"^\w+(\{{{label}(,{label})*\}})? \S+$")
+    matches(text, r'service="z\?\?\\n",route="\*",target="unix:/x\\"b\\\\c'
+            r'\?\?\?d\?\?\?\? \u00e9"')
+
+
+run(globals())
