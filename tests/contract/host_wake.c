@@ -7,6 +7,7 @@
  * host before its first run, or only after it.
  */
 #include "tests/contract/asleep.h"
+#include "tests/contract/dns_server.h"
 #include "tests/contract/host_kinds.h"
 
 #include <weir/move.h>
@@ -37,6 +38,7 @@ struct waking {
     pid_t child;
     sem_t job;
     char path[64];
+    struct dns_server dns;
     weir_remote *remote; /* of the guest */
     weir_loop *other;    /* it gives connections to the guest */
 };
@@ -44,9 +46,10 @@ struct waking {
 struct cause {
     const char *name;
     int more; /* turns that an event takes besides the first */
-    void (*begin)(struct waking *w);
-    void (*act)(struct waking *w); /* on another thread */
+    void (*begin)(struct waking *w); /* sets w->cause to NULL: not here */
+    void (*act)(struct waking *w);   /* on another thread */
     void (*end)(struct waking *w);
+    weir_callback_fn *posted; /* by post() */
 };
 
 static void effect(void *arg)
@@ -71,7 +74,7 @@ static void close_both(struct waking *w)
 
 static void post(struct waking *w)
 {
-    expect_ok(weir_loop_call_soon_threadsafe(loop, effect, w, NULL));
+    expect_ok(weir_loop_call_soon_threadsafe(loop, w->cause->posted, w, NULL));
 }
 
 static int job(void *arg)
@@ -151,9 +154,65 @@ static void spawn_awaiting(void *arg)
     expect_ok(weir_task_spawn(loop, await_future, arg, NULL, NULL));
 }
 
-static void future_act(struct waking *w)
+/* ---- what a callback or a task begins during the wait ---- */
+
+static void set_timer(void *arg)
 {
-    expect_ok(weir_loop_call_soon_threadsafe(loop, spawn_awaiting, w, NULL));
+    expect_ok(weir_loop_call_later(loop, 2000000, effect, arg, NULL));
+}
+
+/* A thread of the kernel, or of weir, opens a file. */
+static int open_file(weir_loop *on, void *arg)
+{
+    const int fd = weir_file_open(on, "/proc/self/cmdline", O_RDONLY, 0);
+
+    effect(arg);
+    return fd < 0 ? fd : close(fd);
+}
+
+static void spawn_opening(void *arg)
+{
+    expect_ok(weir_task_spawn(loop, open_file, arg, NULL, NULL));
+}
+
+static void names_end(struct waking *w)
+{
+    dns_server_stop(&w->dns);
+}
+
+static void names_begin(struct waking *w)
+{
+    struct weir_dns_options options = {.size = sizeof(options), .search = ""};
+    dns_server_start(&w->dns);
+    options.servers = w->dns.address;
+    options.try_timeout_ns = WEIR_SECONDS(30);
+    const int err = weir_loop_set_dns_options(loop, &options);
+    if (err < 0) {
+        expect_eq(err, WEIR_ENONAMES);
+        w->cause = NULL;
+        names_end(w);
+    }
+}
+
+static void looked_up(void *arg, int err, const struct weir_address *addresses,
+                      size_t count)
+{
+    expect_ok(err);
+    expect_eq(count, 1);
+    effect(arg);
+}
+
+/* Each name is another one, so that none is known yet. */
+static void look_up(void *arg)
+{
+    const struct waking *w = arg;
+    struct weir_getaddrinfo_options options = {.size = sizeof(options)};
+    char host[32];
+
+    options.family = AF_INET;
+    snprintf(host, sizeof(host), "a4.h%d.example", w->effects);
+    expect_ok(
+        weir_lookup_start(loop, host, 80, &options, looked_up, arg, NULL));
 }
 
 /* ---- descriptors of the program ---- */
@@ -398,20 +457,24 @@ static void move_end(struct waking *w)
 /* ---- the tests ---- */
 
 static const struct cause causes[] = {
-    {"post", 0, nothing, post, nothing},
-    {"job", 0, job_begin, job_act, job_end},
-    {"signal", 0, signal_begin, signal_act, nothing},
-    {"future", 3, nothing, future_act, nothing},
-    {"eventfd", 0, eventfd_begin, write_count, close_both},
-    {"timerfd", 0, timerfd_begin, timerfd_act, close_both},
-    {"signalfd", 0, signalfd_begin, signalfd_act, close_both},
-    {"pipe", 0, pipe_begin, write_count, close_both},
-    {"socket", 0, socket_begin, write_count, close_both},
-    {"inotify", 0, inotify_begin, write_count, inotify_end},
-    {"epoll", 0, epollfd_begin, write_count, close_both},
-    {"room", 0, room_begin, room_act, room_end},
-    {"pidfd", 0, child_begin, child_act, child_end},
-    {"move", 1, move_begin, move_act, move_end},
+    {"post", 0, nothing, post, nothing, effect},
+    {"job", 0, job_begin, job_act, job_end, NULL},
+    {"signal", 0, signal_begin, signal_act, nothing, NULL},
+    {"future", 3, nothing, post, nothing, spawn_awaiting},
+    /* Hosts count milliseconds. */
+    {"timer", 3, nothing, post, nothing, set_timer},
+    {"file", 4, nothing, post, nothing, spawn_opening},
+    {"names", 8, names_begin, post, names_end, look_up},
+    {"eventfd", 0, eventfd_begin, write_count, close_both, NULL},
+    {"timerfd", 0, timerfd_begin, timerfd_act, close_both, NULL},
+    {"signalfd", 0, signalfd_begin, signalfd_act, close_both, NULL},
+    {"pipe", 0, pipe_begin, write_count, close_both, NULL},
+    {"socket", 0, socket_begin, write_count, close_both, NULL},
+    {"inotify", 0, inotify_begin, write_count, inotify_end, NULL},
+    {"epoll", 0, epollfd_begin, write_count, close_both, NULL},
+    {"room", 0, room_begin, room_act, room_end, NULL},
+    {"pidfd", 0, child_begin, child_act, child_end, NULL},
+    {"move", 1, move_begin, move_act, move_end, NULL},
 };
 
 static void *act_at_sleepers(void *arg)
@@ -466,8 +529,10 @@ static void wake_by(const struct cause *cause, const struct host_kind *kind,
     }
     any_host_open(&w.host, kind);
     cause->begin(&w);
-    wake_each_time(&w);
-    cause->end(&w);
+    if (w.cause) {
+        wake_each_time(&w);
+        cause->end(&w);
+    }
     any_host_close(&w.host);
     close_loop();
     sem_destroy(&w.go);
@@ -477,13 +542,14 @@ static void wake_by_all(const char *kind_name, bool has_run)
 {
     const size_t count = sizeof(causes) / sizeof(causes[0]);
 
-    for (const struct host_kind *kind = host_kinds; kind->name; kind++) {
-        if (strcmp(kind->name, kind_name) != 0) {
-            continue;
-        }
-        for (size_t i = 0; i < count; i++) {
-            wake_by(&causes[i], kind, has_run);
-        }
+    const struct host_kind *kind = host_kinds;
+    while (kind->name && strcmp(kind->name, kind_name) != 0) {
+        kind++;
+    }
+    for (size_t i = 0; kind->name && i < count; i++) {
+        wake_by(&causes[i], kind, has_run);
+    }
+    if (kind->name) {
         return;
     }
     cr_skip_test("%s was not found when weir was built", kind_name);
