@@ -15,7 +15,8 @@
  * some, at once, in every kernel since 6.1.
  *
  * A ring that is enabled already has operations in the kernel, and stays as it
- * is. It is told by an eventfd that is registered anew after each run, as the
+ * is; so does one beside which a second ring has no room (RLIMIT_MEMLOCK). Its
+ * host is told by an eventfd that is registered anew after each run, as the
  * kernel tells once of each registration.
  */
 #include "ring_host.h"
@@ -79,7 +80,7 @@ int wr_ring_host_open(struct wr_ring *base)
 
     if (!ring->enabled && !ring->is_hosted) {
         const int err = ring_host_make_anew(ring);
-        wr_require(err >= 0, err);
+        wr_require(err != -EMFILE && err != -ENFILE, err);
     }
     if (!ring->is_hosted) {
         return wr_sys_eventfd_nonblock();

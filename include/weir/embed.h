@@ -51,8 +51,9 @@
  * posts of other threads, jobs that have ended, signals, children, files, and
  * descriptors that the loop watches, of every kind. A loop that has run before
  * it had a host wakes its host each time as well, but io_uring may do so some
- * 20 ms late, or twice, and a turn costs three system calls more. With epoll
- * (WEIR_ENGINE_POLL) it makes no difference.
+ * 20 ms late, or twice, and a turn costs three system calls more. The same
+ * holds where a ring for a host does not fit beside the loop's, whose place it
+ * takes (RLIMIT_MEMLOCK). With epoll (WEIR_ENGINE_POLL) it makes no difference.
  *
  * Tasks, streams, time-outs, signal handlers and posts from other threads work
  * as in weir_loop_run(). For the opposite, another library's descriptors on
@@ -81,8 +82,6 @@ WEIR_BEGIN_DECLS
  * @return      the descriptor, borrowed until the loop is freed, or a negative
  *              error, after which the loop is as it was
  * @retval -EMFILE     no descriptors left
- * @retval -ENOMEM     no memory
- * @retval WEIR_ERINGMEMLOCK  RLIMIT_MEMLOCK has no room for another ring
  * @retval -EPERM      the loop belongs to another thread
  * @retval -ECHILD     the loop was made before fork()
  * @retval -ESHUTDOWN  the loop is being freed

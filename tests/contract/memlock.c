@@ -14,10 +14,13 @@
 #include <errno.h>
 #include <grp.h>
 #include <liburing.h>
+#include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <weir.h>
+#include <weir/embed.h>
 
 #define KIB 1024u
 
@@ -312,6 +315,76 @@ UNIT(memlock, each_loop_that_does_not_fit_falls_back)
         expect_eq(in_child(make_several_loops), GOOD, "with %d KiB",
                   (int)locked_kib);
     }
+}
+
+/* ---- a host, for whom the ring is made anew ---- */
+
+static void count_up(void *arg)
+{
+    ++*(int *)arg;
+}
+
+static void *post_once(void *arg)
+{
+    static int count;
+
+    if (weir_loop_call_soon_threadsafe(arg, count_up, &count, NULL) < 0) {
+        _exit(IS_ODD);
+    }
+    return NULL;
+}
+
+/* Posts of another thread end the waits of a host. */
+static bool is_woken_each_time(weir_loop *loop, int fd)
+{
+    for (int i = 0; i < 5; i++) {
+        struct pollfd look = {.fd = fd, .events = POLLIN};
+        pthread_t thread;
+
+        while (weir_loop_get_deadline(loop) == 0) {
+            if (weir_loop_run_once(loop) < 0) {
+                return false;
+            }
+        }
+        if (pthread_create(&thread, NULL, post_once, loop) != 0 ||
+            poll(&look, 1, 60000) != 1 || weir_loop_run_once(loop) < 0 ||
+            pthread_join(thread, NULL) != 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static int get_a_host(void)
+{
+    const struct weir_loop_options options = {.size = sizeof(options),
+                                              .sq_entries = 64,
+                                              .cq_entries = 256,
+                                              .engine = WEIR_ENGINE_URING};
+    weir_loop *loop = NULL;
+    become_somebody(locked_kib * KIB);
+    if (weir_loop_new(&options, &loop) < 0) {
+        return WAS_REFUSED;
+    }
+    const int fd = weir_loop_get_fd(loop);
+    if (fd < 0) {
+        fprintf(stderr, "%d KiB: %s\n", (int)locked_kib, weir_strerror(fd));
+        return IS_ODD;
+    }
+    return is_woken_each_time(loop, fd) && weir_loop_free(loop) == 0 ? GOOD
+                                                                     : IS_ODD;
+}
+
+UNIT(memlock, a_loop_gets_a_host_where_a_second_ring_does_not_fit)
+{
+    int fitting = 0;
+    need_uring();
+    for (locked_kib = 16; locked_kib <= 160; locked_kib += 8) {
+        const int status = in_child(get_a_host);
+        expect_neq(status, IS_ODD, "with %d KiB", (int)locked_kib);
+        fitting += status == GOOD;
+    }
+    expect_gt(fitting, 0);
 }
 
 /* ---- a mapping that is left keeps the ring it is of ---- */
