@@ -196,6 +196,50 @@ UNIT(poll_memory, with_memory_again_all_begin)
     cr_assert(last->res & POLLIN);
 }
 
+static struct poller sends[OPS_MAX];
+static int send_count;
+
+/* Sends a byte, which needs a place for its completion and nothing else; false:
+ * there is none. */
+static bool sends_one(void)
+{
+    const uint32_t before = wr_ring_unsubmitted(uring.ring);
+    cr_assert_lt(send_count, OPS_MAX);
+    struct poller *send = &sends[send_count++];
+
+    *send = (struct poller){.res = 1};
+    wr_op_init(&send->op, completed);
+    wr_prep_send(&uring, &send->op, ready[1], "x", 1);
+    submit();
+    return wr_ring_unsubmitted(uring.ring) == before;
+}
+
+/* A cancel that succeeds has no completion, and needs no place. */
+UNIT(poll_memory, a_cancel_takes_the_last_place_for_what_it_ends)
+{
+    int places = 0;
+    send_count = 0;
+    run_out();
+    wait_for_memory(1);
+    struct poller *stuck = &pollers[poller_count - 1];
+    while (sends_one()) {
+        places++;
+    }
+    wr_uring_dispatch(&uring, UINT32_MAX);
+    submit();
+    for (int i = 0; i < places - 2; i++) { /* besides the one that waited */
+        cr_assert(sends_one());
+    }
+
+    wr_op_cancel(&uring, &stuck->op);
+    submit();
+
+    expect_eq(wr_ring_unsubmitted(uring.ring), 0);
+    cr_assert_not(sends_one(), "no place is left");
+    wait_for(stuck);
+    expect_eq(stuck->res, -ECANCELED);
+}
+
 /* The rig cancels everything before there is memory again. */
 UNIT(poll_memory, everything_ends_without_memory)
 {
