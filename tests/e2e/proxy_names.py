@@ -94,9 +94,9 @@ def test_a_name_of_any_bytes_takes_the_default_route():
         lines = proxy.lines()  # each has all of its fields, and no more
         equal([line["reason"] for line in lines], ["done"] * len(ODD),
               "the log")
-        equal([line["server_name"] for line in lines],
-              [re.sub(r'[^!-~]|["\\]', "?", name.decode("latin-1"))
-               for name in ODD], "the names")
+        equal(sorted(line["server_name"] for line in lines),
+              sorted(re.sub(r'[^!-~]|["\\]', "?", name.decode("latin-1"))
+                     for name in ODD), "the names")
 
 
 def test_names_do_no_harm_in_json():
