@@ -165,6 +165,9 @@ bool config_begin_service(struct config *config, const char *name)
         .idle_timeout_ns = 300 * SECOND,
         .half_closed_timeout_ns = 60 * SECOND,
         .stall_timeout_ns = 60 * SECOND,
+        .keepalive_idle_ns = 300 * SECOND,
+        .keepalive_interval_ns = 30 * SECOND,
+        .keepalive_count = 4,
         .buffer_bytes = 64 << 10,
     };
     service->name = name ? strdup(name) : NULL;

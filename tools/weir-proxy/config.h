@@ -126,6 +126,9 @@ struct config_service {
     uint64_t half_closed_timeout_ns;
     uint64_t stall_timeout_ns;
     uint64_t lifetime_ns;
+    uint64_t keepalive_idle_ns; /* 0: no keepalive */
+    uint64_t keepalive_interval_ns;
+    uint64_t keepalive_count;
     uint64_t buffer_bytes;
     bool copies_bulk; /* where it could be spliced */
     bool ignores_eof; /* of TLS, without a close_notify */

@@ -33,9 +33,9 @@ static bool is_unix(const struct weir_address *address)
 }
 
 /* Adds a listener; false without memory. */
-static bool add_listener(struct listeners *listeners, size_t service,
-                         size_t listen, bool is_tls,
-                         const struct weir_address *address)
+static bool add_listener(struct listeners *listeners,
+                         const struct config *config, size_t service,
+                         size_t listen, const struct weir_address *address)
 {
     struct listener *larger =
         realloc(listeners->all, (listeners->count + 1) * sizeof(*larger));
@@ -46,10 +46,12 @@ static bool add_listener(struct listeners *listeners, size_t service,
     }
     listeners->all = larger;
     struct listener *one = &listeners->all[listeners->count++];
-    *one = (struct listener){.service = service,
-                             .listen = listen,
-                             .is_tls = is_tls,
-                             .address = *address};
+    *one = (struct listener){
+        .service = service,
+        .listen = listen,
+        .config = &config->services[service],
+        .is_tls = config->services[service].listens[listen].is_tls,
+        .address = *address};
     weir_address_unmap(&one->address);
     return true;
 }
@@ -68,9 +70,10 @@ static bool has_listener(const struct listeners *listeners, size_t service,
 }
 
 /* Adds the addresses of a name, or all of the machine. */
-static bool add_found(struct listeners *listeners, size_t service,
-                      size_t listen, const struct target *target)
+static bool add_found(struct listeners *listeners, const struct config *config,
+                      size_t service, size_t listen)
 {
+    const struct target *target = &config->services[service].listens[listen];
     const struct addrinfo hints = {.ai_family = AF_UNSPEC,
                                    .ai_socktype = SOCK_STREAM,
                                    .ai_flags = AI_PASSIVE};
@@ -88,9 +91,8 @@ static bool add_found(struct listeners *listeners, size_t service,
     for (struct addrinfo *at = found; at && is_added; at = at->ai_next) {
         struct weir_address address = {.len = at->ai_addrlen};
         memcpy(&address.storage, at->ai_addr, at->ai_addrlen);
-        is_added =
-            has_listener(listeners, service, listen, &address) ||
-            add_listener(listeners, service, listen, target->is_tls, &address);
+        is_added = has_listener(listeners, service, listen, &address) ||
+                   add_listener(listeners, config, service, listen, &address);
     }
     freeaddrinfo(found);
     return is_added;
@@ -104,9 +106,8 @@ int listeners_init(struct listeners *listeners, const struct config *config)
             const struct target *target = &config->services[i].listens[j];
             const bool is_added =
                 target->address.len > 0
-                    ? add_listener(listeners, i, j, target->is_tls,
-                                   &target->address)
-                    : add_found(listeners, i, j, target);
+                    ? add_listener(listeners, config, i, j, &target->address)
+                    : add_found(listeners, config, i, j);
             if (!is_added) {
                 return -1;
             }
@@ -224,18 +225,51 @@ bool listeners_offer(struct listeners *listeners, int fd, bool with_path)
         return false;
     }
     one->gets_path = with_path;
+    if (one->config->keepalive_idle_ns == 0 && !is_unix(&one->address)) {
+        const int off = 0; /* whoever has bound it; the server sets the rest */
+        setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &off, sizeof(off));
+    }
     return add_fd(one, fd);
 }
 
 /* ---- made here ---- */
 
-static int set_options(int fd, int family, bool is_shared)
+/* Whole seconds, rounded up. */
+static int seconds_of(uint64_t time_ns)
+{
+    return (int)((time_ns + 999999999u) / 1000000000u);
+}
+
+static bool set_keepalive(int fd, const struct config_service *config)
+{
+    const struct {
+        int level;
+        int name;
+        int value;
+    } options[] = {
+        {SOL_SOCKET, SO_KEEPALIVE, 1},
+        {IPPROTO_TCP, TCP_KEEPIDLE, seconds_of(config->keepalive_idle_ns)},
+        {IPPROTO_TCP, TCP_KEEPINTVL, seconds_of(config->keepalive_interval_ns)},
+        {IPPROTO_TCP, TCP_KEEPCNT, (int)config->keepalive_count},
+    };
+    bool is_set = true;
+
+    for (size_t i = 0; i < 4 && is_set && config->keepalive_idle_ns > 0; i++) {
+        is_set = setsockopt(fd, options[i].level, options[i].name,
+                            &options[i].value, sizeof(int)) == 0;
+    }
+    return is_set;
+}
+
+/* Accepted sockets inherit TCP_NODELAY and the keepalive: they are set once. */
+static int set_options(int fd, const struct listener *one, int family,
+                       bool is_shared)
 {
     const int on = 1;
 
-    /* Accepted sockets inherit TCP_NODELAY: it is set once. */
     if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) < 0 ||
+        !set_keepalive(fd, one->config) ||
         (is_shared &&
          setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) < 0)) {
         return -errno;
@@ -249,15 +283,16 @@ static int set_options(int fd, int family, bool is_shared)
 
 /* A bound socket, or a negative error. @is_shared: others may be bound to the
  * same port. */
-static int bind_socket(const struct weir_address *address, bool is_shared)
+static int bind_socket(const struct listener *one, bool is_shared)
 {
+    const struct weir_address *address = &one->address;
     const int family = address->storage.any.sa_family;
     const int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
     if (fd < 0) {
         return -errno;
     }
-    int err = family == AF_UNIX ? 0 : set_options(fd, family, is_shared);
+    int err = family == AF_UNIX ? 0 : set_options(fd, one, family, is_shared);
     if (err == 0 && bind(fd, &address->storage.any, address->len) < 0) {
         err = -errno;
     }
@@ -271,7 +306,7 @@ static int bind_socket(const struct weir_address *address, bool is_shared)
 /* Adds a listening socket, and learns its port. */
 static int add_socket(struct listener *one, bool is_shared)
 {
-    const int fd = bind_socket(&one->address, is_shared);
+    const int fd = bind_socket(one, is_shared);
 
     if (fd < 0) {
         return fd;
@@ -332,11 +367,11 @@ static int open_unix(struct listener *one)
  * not share shows first whether another program has the port. */
 static int open_tcp(struct listener *one, uint32_t thread_count)
 {
-    int probe = bind_socket(&one->address, false);
+    int probe = bind_socket(one, false);
 
     for (int tries = BIND_TRIES; probe == -EADDRINUSE && tries > 0; tries--) {
         rest();
-        probe = bind_socket(&one->address, false);
+        probe = bind_socket(one, false);
     }
     if (probe < 0) {
         return probe;

@@ -22,6 +22,7 @@ struct listener {
     size_t service; /* their indices in the configuration */
     size_t listen;
     struct weir_address address; /* what it is, or will be, bound to */
+    const struct config_service *config;
     bool is_tls;
     bool is_covered; /* by the socket for both families of another one */
     int *fds;

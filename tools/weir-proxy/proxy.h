@@ -120,6 +120,23 @@ struct proxy {
     _Atomic uint64_t told_skipped_ns; /* of a check, by any thread; 0: none */
 };
 
+/* How connections of a service begin, on both of its sides. */
+static inline struct weir_connection_options
+connection_of(const struct config_service *config)
+{
+    const bool asks = config->keepalive_idle_ns > 0;
+
+    return (struct weir_connection_options){
+        .size = sizeof(struct weir_connection_options),
+        .keep_alive = asks,
+        .keep_alive_idle_ns = config->keepalive_idle_ns,
+        .keep_alive_interval_ns = asks ? config->keepalive_interval_ns : 0,
+        .keep_alive_count = asks ? (uint32_t)config->keepalive_count : 0,
+        .read_limit_bytes = config->buffer_bytes,
+        .timeouts = {.size = sizeof(struct weir_timeouts),
+                     .write_stall_ns = config->stall_timeout_ns}};
+}
+
 /* A worker's share of a limit of all, rounded up; 0: none. */
 static inline uint64_t share_of(uint64_t limit, const struct proxy *proxy)
 {

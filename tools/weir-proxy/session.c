@@ -109,13 +109,7 @@ void session_connect(struct session *session, const char *server_name)
         .shortage_timeout_ns = route->connect_timeout_ns,
         .connect = {.size = sizeof(options.connect),
                     .timeout_ns = route->connect_timeout_ns,
-                    .connection = {
-                        .size = sizeof(options.connect.connection),
-                        .read_limit_bytes = config->buffer_bytes,
-                        .timeouts = {
-                            .size = sizeof(options.connect.connection.timeouts),
-                            .write_stall_ns = config->stall_timeout_ns,
-                        }}}};
+                    .connection = connection_of(config)}};
 
     if (weir_upstreams_connect(session->route->upstreams, &factory, &options,
                                connected, session, &session->pending) < 0) {

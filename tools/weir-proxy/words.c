@@ -94,6 +94,11 @@ const struct word words[] = {
      .set = words_set_time, AT_SERVICE(stall_timeout_ns)},
     {"lifetime", "TIME", "of a connection (no limit)", .set = words_set_time,
      AT_SERVICE(lifetime_ns)},
+    {"keepalive", "TIME[:TIME:N]",
+     "ask a side that is silent so long whether it is still there, then after "
+     "each second time; without N answers in a row the connection is broken "
+     "(5m:30s:4; off: never)",
+     .scope = SCOPE_SERVICE, .set = words_say_keepalive},
     {"buffer", "SIZE", "bytes that may wait in each direction (64K)",
      .least = 4096, .most = UINT64_C(1) << 30, .set = words_set_size,
      AT_SERVICE(buffer_bytes)},

@@ -423,6 +423,53 @@ bool words_say_check(struct config *config, const struct word *word,
     return true;
 }
 
+/* A time of TCP's keepalive: whole seconds, as many as the kernel takes. */
+static bool read_keepalive_time(const char *text, uint64_t *ret_ns)
+{
+    return units_parse_time(text, ret_ns) == 0 && *ret_ns > 0 &&
+           *ret_ns <= UINT64_C(32767000000000);
+}
+
+/* "off", "5m" or "5m:30s:4". */
+bool words_say_keepalive(struct config *config, const struct word *word,
+                         const char *value, char *why)
+{
+    struct config_service *service = struct_of(config, word, why);
+    char text[64] = "";
+    char *parts[3] = {text, NULL, NULL};
+
+    if (!service) {
+        return false;
+    }
+    if (strcmp(value, "off") == 0) {
+        service->keepalive_idle_ns = 0;
+        return true;
+    }
+    uint64_t interval_ns = service->keepalive_interval_ns;
+    uint64_t count = service->keepalive_count;
+    snprintf(text, sizeof(text), "%s", value);
+    for (size_t i = 1; i < 3 && parts[i - 1]; i++) {
+        parts[i] = strchr(parts[i - 1], ':');
+        if (parts[i]) {
+            *parts[i]++ = '\0';
+        }
+    }
+    if (strlen(value) >= sizeof(text) || (parts[1] && !parts[2]) ||
+        !read_keepalive_time(text, &service->keepalive_idle_ns) ||
+        (parts[1] && (!read_keepalive_time(parts[1], &interval_ns) ||
+                      units_parse_count(parts[2], &count) < 0 || count < 1 ||
+                      count > 127))) {
+        return refuse(why,
+                      "keepalive: '%.60s' is neither off nor a time, or a "
+                      "time, a time and a number up to 127, such as 5m:30s:4, "
+                      "with times up to 32767s",
+                      value);
+    }
+    service->keepalive_interval_ns = interval_ns;
+    service->keepalive_count = count;
+    return true;
+}
+
 bool words_say_threads(struct config *config, const struct word *word,
                        const char *value, char *why)
 {

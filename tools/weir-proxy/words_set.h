@@ -32,6 +32,7 @@ word_set_fn words_say_route;
 word_set_fn words_say_to;
 word_set_fn words_say_queue;
 word_set_fn words_say_check;
+word_set_fn words_say_keepalive;
 word_set_fn words_say_threads;
 word_set_fn words_say_memory_limit;
 word_set_fn words_say_admin;

@@ -182,11 +182,7 @@ static int open_door(struct door *door, int fd, struct waiting *waiting)
         .connection_limit = limit_of(service),
         .tls = opens_tls_first(door) ? &tls : NULL,
         .no_cleanup_socket = true,
-        .connection = {
-            .size = sizeof(options.connection),
-            .read_limit_bytes = service->config->buffer_bytes,
-            .timeouts = {.size = sizeof(options.connection.timeouts),
-                         .write_stall_ns = service->config->stall_timeout_ns}}};
+        .connection = connection_of(service->config)};
 
     waiting->count++;
     const int err =

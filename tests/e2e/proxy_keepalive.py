@@ -1,0 +1,146 @@
+"""weir-proxy's keepalive, as the kernel has it for the sockets of the running
+proxy: those that it accepts, by whatever listener, and those to its targets.
+"""
+
+import contextlib
+import ctypes
+import os
+import socket
+import sys
+import tempfile
+
+from harness import WAIT_S, Program, Skip, equal, matches, read_line, run
+from proxy_certificates import certificates, client_context
+from proxying import PROXY, Proxy, target
+from servers import Server, echo, echoes, free_port
+
+PIDFD_GETFD = 438
+
+# What systemd does between its fork and its exec: a listener as descriptor 3.
+HAND_ON = """
+import os, sys
+os.dup2(int(sys.argv[1]), 3)
+os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="1")
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+
+
+def sockets_of(pid):
+    """Duplicates of all connected sockets of a process."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    process = os.pidfd_open(pid)
+    found = []
+    for name in os.listdir(f"/proc/{pid}/fd"):
+        with contextlib.suppress(OSError):
+            if not os.readlink(f"/proc/{pid}/fd/{name}").startswith("socket:"):
+                continue
+            fd = libc.syscall(PIDFD_GETFD, process, int(name), 0)
+            if fd < 0:
+                raise Skip("no descriptors of other processes: "
+                           + os.strerror(ctypes.get_errno()))
+            found.append(socket.socket(fileno=fd))
+    os.close(process)
+    return found
+
+
+def keepalive_of(sock):
+    """Seconds, seconds and number; None: it is off."""
+    if not sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE):
+        return None
+    return tuple(sock.getsockopt(socket.IPPROTO_TCP, name) for name in (
+        socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT))
+
+
+def both_sides(pid, port, server):
+    """What the sockets of one connection have: of its client, its target."""
+    found = {}
+    for sock in sockets_of(pid):
+        with contextlib.closing(sock), contextlib.suppress(OSError):
+            peer = sock.getpeername()
+            if sock.family in (socket.AF_INET, socket.AF_INET6):
+                if peer[1] == server.port:
+                    found["target"] = keepalive_of(sock)
+                elif sock.getsockname()[1] == port:
+                    found["client"] = keepalive_of(sock)
+    return found.get("client", "none"), found.get("target", "none")
+
+
+def expect(flags, wanted, listen="tcp://127.0.0.1:0", secure=False):
+    with Server(echo) as server, Proxy(
+            "--listen", listen, *flags, "--to", target(server)) as proxy:
+        with proxy.connect() as client:
+            if secure:
+                client = client_context().wrap_socket(
+                    client, server_hostname="proxy.test")
+            echoes(client)
+            equal(both_sides(proxy.process.pid, proxy.port, server),
+                  (wanted, wanted), f"both sides with {flags}")
+            client.close()
+
+
+def test_both_sides_are_asked_after_five_minutes():
+    expect((), (300, 30, 4))
+
+
+def test_the_times_are_as_they_are_told():
+    expect(("--keepalive", "7s:2s:3"), (7, 2, 3))
+    expect(("--keepalive", "2m"), (120, 30, 4))
+    expect(("--keepalive", "1500ms:1ms:127"), (2, 1, 127))
+
+
+def test_nobody_is_asked_where_it_is_off():
+    expect(("--keepalive", "off"), None)
+
+
+def test_clients_with_tls_are_asked_as_well():
+    expect(("--cert", certificates()["proxy"]), (300, 30, 4),
+           listen="tls://127.0.0.1:0", secure=True)
+
+
+def test_clients_of_a_passed_socket_are_asked_as_well():
+    with Server(echo) as server, socket.create_server(
+            ("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        early = socket.create_connection(("127.0.0.1", port), timeout=WAIT_S)
+        with Program(sys.executable, "-c", HAND_ON, str(listener.fileno()),
+                     PROXY, "--threads", "1", f"tcp://127.0.0.1:{port}",
+                     target(server), "--keepalive", "9s:2s:5",
+                     pass_fds=[listener.fileno()]) as program:
+            while " serves " not in read_line(program.process.stderr):
+                pass
+            for client in (early, socket.create_connection(
+                    ("127.0.0.1", port), timeout=WAIT_S)):
+                with client:
+                    echoes(client)
+                    equal(both_sides(program.process.pid, port, server),
+                          ((9, 2, 5), (9, 2, 5)), "both sides")
+            program.signal(15)
+            equal(program.finish(2 * WAIT_S)[0], 0, "exit status")
+
+
+def test_a_successor_asks_as_it_is_told():
+    with tempfile.TemporaryDirectory() as folder, Server(echo) as server:
+        flags = (f"tcp://127.0.0.1:{free_port()}", target(server),
+                 "--handover", os.path.join(folder, "handover"))
+        first = Proxy(*flags, admin=False)
+        for told, wanted in (("off", None), ("9s:2s:5", (9, 2, 5))):
+            second = Proxy(*flags, "--keepalive", told, admin=False)
+            equal(first.finish(2 * WAIT_S)[0], 0, "exit status")
+            first.__exit__(None)
+            with second.connect() as client:
+                echoes(client)
+                equal(both_sides(second.process.pid, second.port, server),
+                      (wanted, wanted), told)
+            first = second
+        first.__exit__(None)
+
+
+def test_a_wrong_time_is_told():
+    with Program(PROXY, "tcp://127.0.0.1:0", "tcp://127.0.0.1:1",
+                 "--keepalive", "5m:30s") as program:
+        status, _, err = program.finish()
+        equal(status, 2, "exit status")
+        matches(err, "keepalive: '5m:30s' is neither off nor a time")
+
+
+run(globals())
