@@ -222,8 +222,17 @@ static void fiber_switch_to_loop(struct wr_fiber *fiber)
 
 #else
 
+#ifdef __has_attribute
+#if __has_attribute(indirect_return)
+#define FIBER_INDIRECT_RETURN __attribute__((indirect_return))
+#endif
+#endif
+#ifndef FIBER_INDIRECT_RETURN
+#define FIBER_INDIRECT_RETURN
+#endif
+
 /* switch.S */
-void wr_fiber_swap(void **sp);
+void wr_fiber_swap(void **sp) FIBER_INDIRECT_RETURN;
 void wr_fiber_entry(void);
 
 /* The frame that wr_fiber_swap() pops when it enters a new fiber. */
@@ -269,6 +278,25 @@ struct fiber_frame {
 
 _Static_assert(sizeof(struct fiber_frame) == 192, "switch.S pops 176 bytes");
 
+typedef void fiber_return_fn(void);
+
+/* The address as wr_fiber_swap() checks it when it returns with this stack
+ * pointer. */
+static fiber_return_fn *fiber_sign(fiber_return_fn *address, const void *sp)
+{
+#ifdef __ARM_FEATURE_PAC_DEFAULT
+    register fiber_return_fn *signed_address __asm__("x17") = address;
+    register const void *modifier __asm__("x16") = sp;
+    __asm__("hint #8" /* pacia1716 */
+            : "+r"(signed_address)
+            : "r"(modifier));
+    return signed_address;
+#else
+    (void)sp;
+    return address;
+#endif
+}
+
 static void fiber_fill_frame(struct fiber_frame *frame, struct wr_fiber *fiber)
 {
     uint64_t fpcr;
@@ -277,7 +305,7 @@ static void fiber_fill_frame(struct fiber_frame *frame, struct wr_fiber *fiber)
     *frame = (struct fiber_frame){
         .x19 = fiber,
         .x20 = fiber_start,
-        .x30 = wr_fiber_entry,
+        .x30 = fiber_sign(wr_fiber_entry, &frame->end),
         .fpcr = fpcr,
     };
 }
@@ -295,6 +323,11 @@ static void fiber_make(struct wr_fiber *fiber)
 static void fiber_switch_to(struct wr_fiber *fiber)
 {
     wr_fiber_swap(&fiber->sp);
+#ifdef __CET__
+    /* Not the last thing that the caller does: gcc would jump there, and the
+     * landing pad behind a call would be missing. */
+    __asm__ volatile("");
+#endif
 }
 
 #define fiber_switch_to_loop fiber_switch_to

@@ -9,9 +9,23 @@
  * wr_fiber_swap. Unwinding ends there: the return address is declared undefined
  * and the frame pointer is 0.
  *
- * This file has no note that it supports shadow stacks (CET), because its
- * return does not match a call. The linker then drops the note for the whole
- * program, and the loader leaves shadow stacks off.
+ * The notes at the end say what this file supports, as the linker drops a note
+ * of a library that one of its objects lacks.
+ *
+ * On x86-64 it is the tracking of indirect branches (IBT). A switch jumps behind
+ * a call of wr_fiber_swap(), where gcc puts an endbr64 if it is told to by
+ * -fcf-protection (fiber.c); other compilers do not, so that the jump is one that
+ * is not tracked, as those of a compiler's own tables are.
+ *
+ * It is not shadow stacks (SHSTK). Each fiber would need one of its own, from
+ * map_shadow_stack(2) of Linux 6.6, and each switch would change it; here the
+ * jump matches no call, and the first return behind it would be a fault. The
+ * loader leaves shadow stacks off in a program that has this file, and does not
+ * load it into one that has them on.
+ *
+ * On aarch64 it is BTI, which tracks no returns, and pointer authentication (PAC)
+ * if the compiler is told to by -mbranch-protection: the address of a return is
+ * signed with the place of its frame, which no other fiber has.
  */
 #ifndef WR_FIBER_UCONTEXT
 
@@ -81,7 +95,8 @@ wr_fiber_swap:
     popq %rcx
     .cfi_adjust_cfa_offset -8
     .cfi_register %rip, %rcx
-    jmp *%rcx /* the return stack knows the other side's address, not this */
+    /* A return would be foretold to go to this side's address. */
+    notrack jmp *%rcx
     .cfi_endproc
     .size wr_fiber_swap, . - wr_fiber_swap
 
@@ -93,6 +108,9 @@ wr_fiber_swap:
 wr_fiber_entry:
     .cfi_startproc
     .cfi_undefined %rip
+#if defined(__CET__) && (__CET__ & 1)
+    endbr64
+#endif
     movq %r12, %rdi
     call *%r13
     ud2
@@ -112,6 +130,12 @@ wr_fiber_entry:
     .type wr_fiber_swap, %function
 wr_fiber_swap:
     .cfi_startproc
+#ifdef __ARM_FEATURE_PAC_DEFAULT
+    hint #25 /* paciasp, which is a landing pad, too */
+    .cfi_negate_ra_state
+#else
+    hint #34 /* bti c */
+#endif
     sub sp, sp, #176
     .cfi_adjust_cfa_offset 176
     stp x19, x20, [sp, #0]
@@ -189,6 +213,10 @@ wr_fiber_swap:
     .cfi_restore d13
     .cfi_restore d14
     .cfi_restore d15
+#ifdef __ARM_FEATURE_PAC_DEFAULT
+    hint #29 /* autiasp */
+    .cfi_negate_ra_state
+#endif
     ret
     .cfi_endproc
     .size wr_fiber_swap, . - wr_fiber_swap
@@ -201,6 +229,7 @@ wr_fiber_swap:
 wr_fiber_entry:
     .cfi_startproc
     .cfi_undefined x30
+    hint #34 /* bti c */
     mov x0, x19
     blr x20
     brk #1
@@ -209,6 +238,27 @@ wr_fiber_entry:
 
 #endif
 
+#endif
+
+/* Where another file switches nothing here forbids either. */
+#if defined(__x86_64__) && defined(__LP64__)
+#define SWITCH_FEATURES 0xc0000002 /* GNU_PROPERTY_X86_FEATURE_1_AND */
+#define SWITCH_HAS      1          /* IBT */
+#elif defined(__aarch64__)
+#define SWITCH_FEATURES 0xc0000000 /* GNU_PROPERTY_AARCH64_FEATURE_1_AND */
+#ifdef __ARM_FEATURE_PAC_DEFAULT
+#define SWITCH_HAS 3 /* BTI and PAC */
+#else
+#define SWITCH_HAS 1 /* BTI */
+#endif
+#endif
+
+#ifdef SWITCH_FEATURES
+    .section .note.gnu.property, "a", %note
+    .p2align 3
+    .long 4, 16, 5 /* sizes of name and content; NT_GNU_PROPERTY_TYPE_0 */
+    .asciz "GNU"
+    .long SWITCH_FEATURES, 4, SWITCH_HAS, 0
 #endif
 
     .section .note.GNU-stack, "", %progbits

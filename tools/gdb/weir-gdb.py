@@ -54,7 +54,10 @@ class TaskUnwinder(Unwinder):
         word = gdb.lookup_type("unsigned long")
         for name, offset in registers.items():
             at = gdb.Value(self.stack + offset).cast(word.pointer())
-            info.add_saved_register(name, at.dereference())
+            value = at.dereference()
+            if name == "pc":  # it may be signed (PAC), in the bits above
+                value = value & ((1 << 48) - 1)
+            info.add_saved_register(name, value)
         info.add_saved_register(pointer, gdb.Value(self.stack + size).cast(word))
         return info
 
