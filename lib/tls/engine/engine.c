@@ -95,10 +95,27 @@ static void engine_note_alerts(struct wr_tls_engine *engine)
     }
 }
 
+/* A client of TLS 1.3 that refuses the server's messages has perhaps no keys
+ * yet to seal its alert, as OpenSSL's; wolfSSL refuses the header of such a
+ * record, and the alert is left. An alert ends the handshake as any error does.
+ */
+static void engine_note_plain_alert(struct wr_tls_engine *engine)
+{
+    const uint8_t alert = 21;
+
+    if (engine->state == WR_TLS_ENGINE_HANDSHAKE &&
+        engine->alert_received < 0 && engine->header[0] == alert &&
+        engine->header_fill == 0 && engine->record_left == 2 &&
+        engine->input_left >= 2 && engine->input[0] == alert_fatal) {
+        engine->alert_received = engine->input[1];
+    }
+}
+
 /* Fails with the error for wolfSSL's @number. */
 static int engine_fail_by(struct wr_tls_engine *engine, int number)
 {
     engine_note_alerts(engine);
+    engine_note_plain_alert(engine);
     engine->number = number;
     if (engine->no_memory || engine->memory->failed) {
         return engine_fail(engine, -ENOMEM);
