@@ -115,6 +115,49 @@ def test_a_client_needs_a_certificate_where_it_is_asked_for():
         equal(proxy.metric("tls_handshakes_total", result="full"), 1, "full")
 
 
+def refuse(sock):
+    """A handshake that ends by the client's alert, and then by the server's end:
+    an end of the client's own, with bytes that it has not read, would be a
+    reset, which may come before the alert."""
+    into, out = ssl.MemoryBIO(), ssl.MemoryBIO()
+    tls = ssl.create_default_context().wrap_bio(into, out,
+                                                server_hostname="proxy.test")
+    with contextlib.suppress(ssl.SSLCertVerificationError):
+        while True:
+            with contextlib.suppress(ssl.SSLWantReadError):
+                tls.do_handshake()
+            sock.sendall(out.read())
+            into.write(sock.recv(1 << 16))
+    sock.sendall(out.read())
+    while sock.recv(1 << 16):
+        pass
+
+
+def test_the_alert_of_a_side_is_logged_with_its_name():
+    ca = certificates()["ca"]
+    with Secured(echo, "a", verify_mode=ssl.CERT_REQUIRED) as server:
+        to = f"tls://127.0.0.1:{server.port}"
+        with Proxy("tcp://127.0.0.1:0", to, "--to-ca", ca, "--to-name",
+                   "a.test") as proxy:
+            with contextlib.suppress(ConnectionResetError):
+                with proxy.connect() as client:
+                    client.sendall(b"x")
+                    equal(client.recv(1), "a reset", "what is seen")
+            proxy.stop_by(["target-alert"])
+            equal([line["alert"] for line in proxy.lines()],
+                  ["certificate_required"], "the log")
+    with Server(echo) as server, tls_proxy(server) as proxy:
+        with proxy.connect() as client:
+            refuse(client)
+        with secure(proxy) as client:
+            echoes(client)
+            client.unwrap()
+        wait_until(lambda: proxy.metric("close_total") == 2)
+        proxy.stop()
+        equal([(line["reason"], line["alert"]) for line in proxy.lines()],
+              [("handshake", "unknown_ca"), ("done", "-")], "the log")
+
+
 def test_a_handshake_that_fails_is_logged_with_its_time_and_name():
     with Server(echo) as server, tls_proxy(
             server, "--handshake-timeout", "50ms") as proxy:

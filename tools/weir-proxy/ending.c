@@ -14,6 +14,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 static enum end_reason reason_of(const struct weir_relay_record *end,
                                  bool is_draining)
@@ -38,6 +39,9 @@ static enum end_reason reason_of(const struct weir_relay_record *end,
     default:
         if (end->err == WEIR_ETLSTRUNCATED) {
             return by_client ? END_CLIENT_CUT : END_TARGET_CUT;
+        }
+        if (end->err == WEIR_ETLSALERT) {
+            return by_client ? END_CLIENT_ALERT : END_TARGET_ALERT;
         }
         return by_client ? END_CLIENT_RESET : END_TARGET_RESET;
     }
@@ -112,6 +116,19 @@ static void describe_tls(const struct session *session, struct record *record)
     }
 }
 
+const char *session_alert_of(const weir_transport *t)
+{
+    static const char front[] = "The peer sent the alert ";
+    struct weir_extra_info info = {.size = sizeof(info)};
+
+    if (!t || weir_transport_get_extra_info(t, "tls_error", &info) < 0 ||
+        strncmp(info.text, front, sizeof(front) - 1) != 0) {
+        return NULL;
+    }
+    const char *name = strstr(info.text, ": ");
+    return name ? name + 2 : info.text + sizeof(front) - 1;
+}
+
 /* What is known without a question to the transports. */
 static void sum_up(const struct session *session,
                    const struct weir_relay_record *end, struct record *ret)
@@ -145,6 +162,10 @@ void session_describe(const struct session *session,
     sum_up(session, end, ret);
     preface_get_client(session->preface, session->client, &ret->client);
     describe_tls(session, ret);
+    ret->alert = session_alert_of(session->client);
+    if (!ret->alert) {
+        ret->alert = session_alert_of(session->target);
+    }
     if (end) {
         weir_transport_get_peername(session->target, &ret->target);
     }

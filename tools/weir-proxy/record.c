@@ -18,6 +18,8 @@ static const char *const reason_names[END_REASONS] = {
     [END_TARGET_RESET] = "target-reset",
     [END_CLIENT_CUT] = "client-cut",
     [END_TARGET_CUT] = "target-cut",
+    [END_CLIENT_ALERT] = "client-alert",
+    [END_TARGET_ALERT] = "target-alert",
     [END_CLIENT_STALL] = "client-stall",
     [END_TARGET_STALL] = "target-stall",
     [END_IDLE] = "idle",
@@ -132,6 +134,8 @@ static void add_text(struct line *line, const struct record *record)
     add_name(line, record->server_name && record->server_name[0]
                        ? record->server_name
                        : "-");
+    add(line, " ");
+    add_name(line, record->alert ? record->alert : "-");
 }
 
 static void add_json(struct line *line, const struct record *record)
@@ -159,6 +163,11 @@ static void add_json(struct line *line, const struct record *record)
     if (record->server_name && record->server_name[0]) {
         add(line, ",\"server_name\":\"");
         add_name(line, record->server_name);
+        add(line, "\"");
+    }
+    if (record->alert) {
+        add(line, ",\"alert\":\"");
+        add_name(line, record->alert);
         add(line, "\"");
     }
     add(line, "}");

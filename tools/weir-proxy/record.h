@@ -21,6 +21,8 @@ enum end_reason {
     END_TARGET_RESET,  /* the target has reset the connection, or broke */
     END_CLIENT_CUT,    /* the client's TLS was cut off */
     END_TARGET_CUT,    /* the target's TLS was cut off */
+    END_CLIENT_ALERT,  /* the client's TLS has refused, by an alert */
+    END_TARGET_ALERT,  /* the target's TLS has refused, by an alert */
     END_CLIENT_STALL,  /* the client took no bytes */
     END_TARGET_STALL,  /* the target took no bytes */
     END_IDLE,          /* no byte moved for the idle time-out */
@@ -66,6 +68,7 @@ struct record {
     enum end_reason reason;
     const char *tls_version; /* NULL: no TLS, or not opened */
     const char *server_name; /* NULL: none */
+    const char *alert;       /* of a side's TLS, by its name; NULL: none */
 };
 
 /* The time for time_ns. */

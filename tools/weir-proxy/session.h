@@ -121,6 +121,9 @@ enum end_reason session_reason_of_connect(const struct session *session,
 /* The error that speaks against the target of a relay, 0 if the relay speaks
  * for it, or -ECANCELED. */
 int session_verdict(int err, const struct weir_relay_record *end);
+/* The name of the alert by which the peer's TLS has refused; NULL: by none, or
+ * no transport. The text is the transport's. */
+const char *session_alert_of(const weir_transport *t);
 /* Writes what is known of a session; @end as above. Its texts are the
  * session's. */
 void session_describe(const struct session *session,

@@ -312,6 +312,7 @@ static void note_failed(struct door *door, weir_transport *client)
     if (weir_transport_get_extra_info(client, "server_name", &info) == 0) {
         record.server_name = info.text;
     }
+    record.alert = session_alert_of(client);
     service->counts.accepted++;
     service->counts.active++;
     service->counts.failed_handshakes++;
