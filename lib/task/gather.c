@@ -208,13 +208,29 @@ static void gather_free(weir_future *future)
     wr_loop_unpin(loop);
 }
 
-/* Cancels the futures again that have ignored their cancellation. */
+/* A gather that waits for the end of its cancelled futures. */
+static bool gather_is_cancelled(const weir_future *future)
+{
+    return future->ops->cancel == gather_cancel &&
+           wr_list_is_linked(
+               &wr_container_of(future, const struct gather, future)
+                    ->member.link);
+}
+
+/* Cancels the futures again that have ignored their cancellation. Gathers among
+ * them do the same for their own, so that each is asked once. */
 static void gather_shutdown(struct wr_member *member)
 {
     struct gather *gather = wr_container_of(member, struct gather, member);
 
     wr_assert(gather->state != GATHER_OPEN);
-    weir_future_cancel(&gather->future); /* no effect if all have ended */
+    wr_future_ref(&gather->future); /* its end gives the member's back */
+    for (uint32_t i = 0; i < gather->count; i++) {
+        if (!gather_is_cancelled(gather->futures[i].future)) {
+            weir_future_cancel(gather->futures[i].future);
+        }
+    }
+    weir_future_unref(&gather->future);
 }
 
 static void gather_dump(const struct wr_member *member, FILE *out)
