@@ -4,7 +4,8 @@
  *
  * A request that is late or too long is not answered, and who is slow to take
  * an answer is cut off, so that nobody holds a connection for longer than two
- * times REQUEST_NS. One scrape is answered after the other: the visit of the
+ * times REQUEST_NS; before its request no longer than until there are IDLE_MAX
+ * younger ones. One scrape is answered after the other: the visit of the
  * threads writes to metrics that are kept for it.
  */
 #include "admin.h"
@@ -20,6 +21,11 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* Connections at once, and those of them whose request has not come: one more
+ * ends the oldest. So those that say nothing keep nobody else out. */
+#define ASKERS_MAX 64
+#define IDLE_MAX   32
 
 #define REQUEST_MAX  8192
 #define REQUEST_NS   UINT64_C(5000000000)
@@ -54,12 +60,22 @@ static int answer_text(const struct asker *asker, const char *status,
                   strlen(text));
 }
 
+/* A connection whose request has not come, on the stack of its task. */
+struct idle {
+    struct idle *older;
+    struct idle *younger;
+    weir_writer *writer; /* NULL: it was ended, and is in no list */
+};
+
 /* ---- /metrics and /status ---- */
 
 /* The metrics outlive a task that asked for them and has gone: a visit writes
  * to them until it has ended. */
 struct admin {
     struct worker *worker;
+    struct idle *oldest; /* of those whose request has not come */
+    struct idle *youngest;
+    size_t idle_count;
     weir_server *server;
     weir_event *event; /* set when the visit has ended; NULL: at the end */
     weir_lock *lock;   /* who has it may visit; NULL: at the end */
@@ -189,18 +205,53 @@ static int answer_path(struct admin *admin, const struct asker *asker,
                        "there are /metrics, /status, /healthz and /readyz\n");
 }
 
-/* Serves one request; runs as a task. */
-static int serve(void *arg, weir_reader *reader, weir_writer *writer)
+static void idle_leave(struct admin *admin, struct idle *idle)
+{
+    if (!idle->writer) {
+        return;
+    }
+    *(idle->older ? &idle->older->younger : &admin->oldest) = idle->younger;
+    *(idle->younger ? &idle->younger->older : &admin->youngest) = idle->older;
+    idle->writer = NULL;
+    admin->idle_count--;
+}
+
+static void idle_enter(struct admin *admin, struct idle *idle)
+{
+    idle->older = admin->youngest;
+    *(idle->older ? &idle->older->younger : &admin->oldest) = idle;
+    admin->youngest = idle;
+    admin->idle_count++;
+    if (admin->idle_count > IDLE_MAX) {
+        weir_writer_abort(admin->oldest->writer);
+        idle_leave(admin, admin->oldest);
+    }
+}
+
+/* Reads a request of a connection; its length, or a negative error. */
+static ssize_t read_request(struct admin *admin, weir_reader *reader,
+                            weir_writer *writer, char *request)
 {
     static const struct weir_separator end = {PROTOCOL_END,
                                               sizeof(PROTOCOL_END) - 1};
-    struct admin *admin = arg;
+    struct idle idle = {.writer = writer};
     struct weir_timeout limit;
-    char request[REQUEST_MAX + 1];
 
+    idle_enter(admin, &idle);
     weir_timeout_begin(admin->worker->loop, &limit, REQUEST_NS);
     const ssize_t len = weir_timeout_end(
         &limit, weir_reader_readuntil(reader, &end, 1, request, REQUEST_MAX));
+    idle_leave(admin, &idle);
+    return len;
+}
+
+/* Serves one request; runs as a task. */
+static int serve(void *arg, weir_reader *reader, weir_writer *writer)
+{
+    struct admin *admin = arg;
+    char request[REQUEST_MAX + 1];
+
+    const ssize_t len = read_request(admin, reader, writer, request);
     if (len < 0) {
         return 0; /* no request, or none that can be answered */
     }
@@ -222,7 +273,7 @@ static int listen_at(struct admin *admin, const char *text)
         .arg = admin,
         .server = {
             .size = sizeof(options.server),
-            .connection_limit = 64,
+            .connection_limit = ASKERS_MAX,
             /* A successor has the same; nobody else may. */
             .reuse_port = admin->worker->proxy->config->handover_path != NULL,
             .connection = {
