@@ -213,4 +213,78 @@ def test_words_that_nobody_reads_stop_nothing_and_their_loss_is_told():
         is_served()
 
 
+def test_connections_that_say_nothing_keep_nobody_out():
+    with Server(echo) as server, Proxy("tcp://127.0.0.1:0",
+                                       plain(server)) as proxy:
+        host, port = proxy.admin.split("/")[2].split(":")
+        idle = []
+        try:
+            for _ in range(1500):  # by 64 in 5 s that would be two minutes
+                client = socket.socket()
+                client.setblocking(False)
+                client.connect_ex((host, int(port)))
+                idle.append(client)
+                if len(idle) % 500 == 0:
+                    equal(proxy.get("/healthz"), (200, "ok\n"), "the answer")
+        finally:
+            for client in idle:
+                client.close()
+        equal(proxy.get("/readyz"), (200, "ok\n"), "the answer after them")
+
+
+# ---- words that are there twice ----
+
+HEAD = "threads = 1\n[a]\nlisten = tcp://127.0.0.1:0\n"
+BODY = HEAD + "to = tcp://127.0.0.1:1\n"
+
+TWICE = (
+    ("threads = 1\nthreads = 1\n", "threads", 2, 1),
+    (BODY + "balance = leastconn\ntries = 1\nbalance = random\n", "balance",
+     7, 5),
+    (BODY + "weight = 1\nweight = 2\n", "weight", 6, 5),
+    (HEAD + "idle-timeout = 1s\nto = tcp://127.0.0.1:1\nidle-timeout = 2s\n",
+     "idle-timeout", 6, 4),
+    (BODY + "check = tcp\ncheck = 2s\ncheck = http\n", "check", 7, 5),
+    (BODY + "check = tcp\ncheck = 2s\ncheck = 3s\n", "check", 7, 6),
+    (HEAD.replace("tcp", "tls") + "cert = x\nkey = y\nkey = z\n", "key", 6, 5),
+    (HEAD + "name = b\nname = c\n", "name", 5, 4),
+)
+
+ONCE = (
+    BODY + "weight = 1\nto = tcp://127.0.0.1:2\nweight = 2\n",
+    BODY + "check = tcp\ncheck = 2s\n[b]\nlisten = tcp://127.0.0.1:0\n"
+    "to = tcp://127.0.0.1:1\ncheck = 3s\ncheck = http\n",
+    BODY + "max-conns = 1\nlisten = tcp://127.0.0.1:0\nmax-conns = 2\n"
+    "name = c\nto = tcp://127.0.0.1:2\n",
+    HEAD + "listen = tcp://127.0.0.1:0\naccept-proxy = any\n"
+    "trust = 10.0.0.0/8\ntrust = unix\nto = tcp://127.0.0.1:1\n",
+    HEAD.replace("tcp", "tls") + "balance = random\nroute = a.test\n"
+    "balance = leastconn\npassthrough = on\nto = tcp://127.0.0.1:1\n"
+    "route = b.test\nbalance = random\npassthrough = on\n"
+    "to = tcp://127.0.0.1:1\n",
+)
+
+
+def test_a_word_that_is_there_twice_is_told_with_both_lines():
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "ini")
+        for text, word, line, first in TWICE:
+            with open(path, "w", encoding="utf-8") as file:
+                file.write(text)
+            outcome = command(PROXY, "-t", "--config", path)
+            fails(outcome, f":{line}: '{word}' was said already, in line "
+                  f"{first}$", 2)
+
+
+def test_a_word_may_be_there_again_about_something_else():
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "ini")
+        for text in ONCE:
+            with open(path, "w", encoding="utf-8") as file:
+                file.write(text)
+            equal(command(PROXY, "-t", "--config", path).status, 0, text)
+            equal(command(PROXY, "-t", "--config", path, "--threads",
+                          "2").status, 0, "a flag counts instead")
+
+
 run(globals())

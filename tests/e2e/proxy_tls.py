@@ -8,14 +8,15 @@ import shutil
 import signal
 import socket
 import ssl
+import tempfile
 import threading
 import time
 
-from harness import WAIT_S, equal, matches, read_line, run
+from harness import WAIT_S, command, equal, matches, need, read_line, run
 from proxy_certificates import (Secured, certificates, client_context, folder,
                                 make_certificate, plain, secure, subject)
 from proxy_wait import wait_until
-from proxying import Proxy
+from proxying import PROXY, Proxy
 from servers import Server, drain, echo, echoes, read_exactly, reset
 
 
@@ -291,6 +292,57 @@ def test_a_name_without_a_route_is_refused():
             with secure(proxy, "b.test"):
                 assert False, "a handshake"
         proxy.stop_by(["no-route"])
+
+
+# ---- the time of certificates ----
+
+def dated(base, begin, end):
+    """The proxy's certificate and key with another time, at base.pem."""
+    need("openssl")
+    known = certificates()["proxy"]
+    folder = os.path.dirname(base)
+    with open(f"{folder}/index", "w", encoding="utf-8"):
+        pass
+    with open(f"{folder}/ca.cnf", "w", encoding="utf-8") as file:
+        file.write(f"[ca]\ndefault_ca = x\n[x]\ndatabase = {folder}/index\n"
+                   f"new_certs_dir = {folder}\nrand_serial = yes\n"
+                   "default_md = sha256\npolicy = p\nunique_subject = no\n"
+                   "[p]\ncommonName = supplied\n")
+    outcome = command("openssl", "req", "-new", "-key", known, "-subj",
+                      "/CN=proxy.test", "-out", f"{base}.csr")
+    equal(outcome.status, 0, outcome.err)
+    outcome = command("openssl", "ca", "-batch", "-config", f"{folder}/ca.cnf",
+                      "-selfsign", "-keyfile", known, "-in", f"{base}.csr",
+                      "-out", f"{base}.crt", "-notext", "-startdate", begin,
+                      "-enddate", end)
+    equal(outcome.status, 0, outcome.err)
+    with open(f"{base}.pem", "wb") as out:
+        for path in (f"{base}.crt", known):
+            with open(path, "rb") as file:
+                out.write(file.read())
+    return f"{base}.pem"
+
+
+def test_a_certificate_whose_time_is_over_or_to_come_is_told():
+    with tempfile.TemporaryDirectory() as folder:
+        good = certificates()["proxy"]
+        old = dated(f"{folder}/old", "20200101000000Z", "20210102030405Z")
+        new = dated(f"{folder}/new", "20900101000000Z", "20910101000000Z")
+        for cert, words in (
+                (old, f"z: warning: a certificate in '{old}' expired at "
+                      "2021-01-02 03:04:05 UTC\n"),
+                (new, f"z: warning: a certificate in '{new}' is not valid "
+                      "before 2090-01-01 00:00:00 UTC\n"),
+                (good, "")):
+            flags = ("tls://127.0.0.1:0", "tcp://127.0.0.1:1", "--name", "z",
+                     "--cert", cert)
+            outcome = command(PROXY, "-t", *flags)
+            equal(outcome.status, 0, "exit status")
+            equal(outcome.err.replace("weir-proxy: ", ""),
+                  words + "the configuration is good\n", "what it says")
+        outcome = command(PROXY, "-t", "tcp://127.0.0.1:0", "tls://localhost:1",
+                          "--name", "z", "--to-cert", old)
+        matches(outcome.err, "expired at 2021-01-02")
 
 
 # ---- cuts ----

@@ -216,7 +216,14 @@ UNIT(proxy_words, wrong_values_are_refused_with_what_is_expected)
         {"keepalive", "5m:0:4", "such as 5m:30s:4"},
         {"keepalive", "32768s", "with times up to 32767s"},
         {"log-format", "xml", "text or json"},
-        {"to", "udp://127.0.0.1:1", "udp:// is not relayed"},
+        {"to", "udp://127.0.0.1:1",
+         "is not a target; write tcp://HOST:PORT, "
+         "tls://HOST:PORT, unix:PATH"},
+        {"listen", "udp://127.0.0.1:1", "is not an address to listen at"},
+        {"listen", "127.0.0.1:1",
+         "at; write tcp://HOST:PORT, tls://HOST:PORT, "
+         "unix:PATH or tls+unix:PATH"},
+        {"to", "http://127.0.0.1:1", "is not a target"},
         {"to", "127.0.0.1:1", "is not a target"},
         {"listen", "tcp://127.0.0.1", "has no port"},
         {"alpn", "h2,,x", "a list such as a,b"},

@@ -32,6 +32,7 @@ struct reading {
     unsigned line;
     bool has_section;
     char *why;
+    unsigned *lines; /* of each word, about what is begun; 0: not said */
 };
 
 static bool fail(const struct reading *reading, const char *reason)
@@ -75,6 +76,47 @@ static char *read_value(char *text)
     return text;
 }
 
+/* ---- words that are said twice ---- */
+
+/* Where the line of a word is kept. 'check' says two things, a kind and an
+ * interval, which has the last place. */
+static unsigned *line_of(const struct reading *reading, const struct word *word,
+                         const char *value)
+{
+    const bool is_interval =
+        strcmp(word->name, "check") == 0 && value[0] >= '0' && value[0] <= '9';
+
+    return &reading->lines[is_interval ? word_count : (size_t)(word - words)];
+}
+
+/* Something has begun that words of these scopes are about. */
+static void forget(struct reading *reading, enum word_scope first)
+{
+    for (size_t i = 0; i < word_count; i++) {
+        if (words[i].scope >= first) {
+            reading->lines[i] = 0;
+        }
+    }
+    if (first <= SCOPE_ROUTE) {
+        reading->lines[word_count] = 0;
+    }
+}
+
+static void note_line(struct reading *reading, const struct word *word,
+                      const char *value, size_t service_count)
+{
+    if (reading->config->service_count > service_count) {
+        forget(reading, SCOPE_SERVICE);
+    } else if (strcmp(word->name, "route") == 0) {
+        forget(reading, SCOPE_ROUTE);
+    } else if (strcmp(word->name, "to") == 0) {
+        forget(reading, SCOPE_TARGET);
+    } else if (strcmp(word->name, "cert") == 0) {
+        *line_of(reading, words_find("key"), "") = 0;
+    }
+    *line_of(reading, word, value) = reading->line;
+}
+
 static bool begin_section(struct reading *reading, char *text)
 {
     struct config *config = reading->config;
@@ -96,6 +138,7 @@ static bool begin_section(struct reading *reading, char *text)
         }
     }
     reading->has_section = true;
+    forget(reading, SCOPE_SERVICE);
     return config_begin_service(config, name) || fail(reading, "no memory");
 }
 
@@ -103,6 +146,7 @@ static bool say_word(struct reading *reading, const char *name,
                      const char *value)
 {
     const struct word *word = words_find(name);
+    const size_t service_count = reading->config->service_count;
     char reason[CONFIG_WHY_SIZE];
 
     if (word && word->scope != SCOPE_PROGRAM && !reading->has_section) {
@@ -111,8 +155,16 @@ static bool say_word(struct reading *reading, const char *name,
     if (word && word->scope == SCOPE_PROGRAM && reading->has_section) {
         return fail(reading, "this word belongs before the first section");
     }
-    return words_say(reading->config, name, value, reason) ||
-           fail(reading, reason);
+    if (word && !word->repeats && *line_of(reading, word, value) > 0) {
+        snprintf(reason, sizeof(reason), "'%s' was said already, in line %u",
+                 word->name, *line_of(reading, word, value));
+        return fail(reading, reason);
+    }
+    if (!words_say(reading->config, name, value, reason)) {
+        return fail(reading, reason);
+    }
+    note_line(reading, word, value, service_count);
+    return true;
 }
 
 static bool read_line(struct reading *reading, char *line)
@@ -140,8 +192,12 @@ static bool read_line(struct reading *reading, char *line)
 
 bool file_read(struct config *config, const char *path, char *why)
 {
-    struct reading reading = {.config = config, .path = path, .why = why};
-    FILE *file = fopen(path, "re");
+    struct reading reading = {
+        .config = config,
+        .path = path,
+        .why = why,
+        .lines = calloc(word_count + 1, sizeof(*reading.lines))};
+    FILE *file = reading.lines ? fopen(path, "re") : NULL;
     char *line = NULL;
     size_t room = 0;
     bool is_good = file != NULL;
@@ -163,6 +219,7 @@ bool file_read(struct config *config, const char *path, char *why)
         snprintf(why, CONFIG_WHY_SIZE, "%.300s: %s", path, strerror(errno));
     }
     config->line = 0;
+    free(reading.lines);
     free(line);
     if (file) {
         fclose(file);

@@ -15,6 +15,7 @@
 #include "tools/common/engine.h"
 #include "tools/common/limits.h"
 #include "top.h"
+#include "validity.h"
 #include "worker.h"
 
 #include "weir/error.h"
@@ -217,6 +218,9 @@ int main(int argc, char **argv)
         code = top_run(config.admin) ? EXIT_DONE : EXIT_FAILED;
     } else if (result == OPTIONS_READY) {
         struct contexts *contexts = contexts_make(&config, why);
+        if (contexts) {
+            validity_warn(&config);
+        }
         if (!contexts) {
             say("%s", why);
         } else if (options.tests_only) {

@@ -12,6 +12,7 @@
 
 #include "contexts.h"
 #include "tools/common/console.h"
+#include "validity.h"
 #include "worker.h"
 
 #include "weir/error.h"
@@ -49,6 +50,7 @@ static void renew(void *arg, int signum)
         return;
     }
     visit(worker, worker_renew_tls); /* each thread has them by then */
+    validity_warn(worker->proxy->config);
     say("certificates were read again");
 }
 

@@ -34,6 +34,7 @@ struct word {
     uint64_t most;              /* 0: no limit but that of the type */
     size_t offset;              /* of the field, in the struct of its scope */
     const char *const *choices; /* of a word with an enum; NULL-terminated */
+    bool repeats; /* it may be said again about the same: it adds, or begins */
 };
 
 extern const struct word words[];

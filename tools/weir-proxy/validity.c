@@ -1,0 +1,129 @@
+/*
+ * Only the certificates that the proxy shows are looked at, with the chains in
+ * their files; the library refuses authorities whose time is over. Files that
+ * cannot be read, or hold something else, have been refused before.
+ */
+#include "validity.h"
+
+#include "tools/common/console.h"
+
+#include "weir/tls_certificate.h"
+
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define FILE_MAX ((size_t)1 << 20)
+
+/* The text of a file, to be freed; NULL: it has none, or too much. */
+static char *read_file(const char *path)
+{
+    FILE *file = fopen(path, "re");
+    char *text = file ? malloc(FILE_MAX + 1) : NULL;
+    size_t len = 0;
+
+    if (text) {
+        len = fread(text, 1, FILE_MAX + 1, file);
+        text[len <= FILE_MAX ? len : 0] = '\0';
+    }
+    if (file) {
+        fclose(file);
+    }
+    return text;
+}
+
+static int digit_of(char c)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                 "abcdefghijklmnopqrstuvwxyz0123456789+/";
+    const char *found = c ? strchr(digits, c) : NULL;
+
+    return found ? (int)(found - digits) : -1;
+}
+
+/* Decodes base64 from @text to @end in place: bytes. Other characters are
+ * passed over. */
+static size_t decode(char *text, const char *end)
+{
+    uint8_t *ret = (uint8_t *)text;
+    uint32_t bits = 0;
+    unsigned count = 0;
+    size_t len = 0;
+
+    for (const char *at = text; at < end; at++) {
+        const int digit = digit_of(*at);
+        if (digit < 0) {
+            continue;
+        }
+        bits = bits << 6 | (uint32_t)digit;
+        count += 6;
+        if (count >= 8) {
+            count -= 8;
+            ret[len++] = (uint8_t)(bits >> count);
+        }
+    }
+    return len;
+}
+
+static void warn(const char *service, const char *path, const char *what,
+                 int64_t time_s)
+{
+    const time_t when = (time_t)time_s;
+    struct tm tm;
+    char text[32] = "";
+
+    if (gmtime_r(&when, &tm)) {
+        strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S", &tm);
+    }
+    say("%s: warning: a certificate in '%s' %s %s UTC", service, path, what,
+        text);
+}
+
+static void look_at(const char *service, const char *path, const void *der,
+                    size_t size)
+{
+    struct weir_tls_certificate certificate = {.size = sizeof(certificate)};
+    const int64_t now = (int64_t)time(NULL);
+
+    if (weir_tls_certificate_read(der, size, &certificate) < 0) {
+        return;
+    }
+    if (now > certificate.not_after_s) {
+        warn(service, path, "expired at", certificate.not_after_s);
+    } else if (now < certificate.not_before_s) {
+        warn(service, path, "is not valid before", certificate.not_before_s);
+    }
+}
+
+static void look_into(const char *service, const char *path)
+{
+    static const char begin[] = "-----BEGIN CERTIFICATE-----";
+    static const char end[] = "-----END";
+    char *text = path ? read_file(path) : NULL;
+    char *at = text;
+
+    while (at && (at = strstr(at, begin))) {
+        at += sizeof(begin) - 1;
+        char *behind = strstr(at, end);
+        if (behind) {
+            look_at(service, path, at, decode(at, behind));
+        }
+        at = behind;
+    }
+    free(text);
+}
+
+void validity_warn(const struct config *config)
+{
+    for (size_t i = 0; i < config->service_count; i++) {
+        const struct config_service *service = &config->services[i];
+        for (size_t j = 0; j < service->certs.count; j++) {
+            look_into(service->name, service->certs.texts[j]);
+        }
+        for (size_t j = 0; j < service->route_count; j++) {
+            look_into(service->name, service->routes[j].to_cert);
+        }
+    }
+}
