@@ -232,7 +232,6 @@ static const struct {
 
 UNIT(proxy_words, wrong_values_are_refused_with_what_is_expected)
 {
-
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
         refuses(wrong[i].name, wrong[i].value, wrong[i].reason);
     }
