@@ -307,3 +307,49 @@ UNIT(load_verdict, a_closed_loop_owns_up_to_a_stall)
     judge();
     expect_eq(result.warnings.count, 0, "the response times show it");
 }
+
+/* ---- means of this machine ---- */
+
+UNIT(load_verdict, a_lack_of_ports_is_no_error_of_the_server)
+{
+    result.ports = (struct ports){28000, 14000, 60 * SECOND, false};
+    result.shortages = 7;
+    result.shortage = -EADDRNOTAVAIL;
+
+    expect_invalid("no port for 7 attempts to connect");
+    cr_assert_not_null(strstr(result.invalid.lines[0], "--bind"));
+
+    result.shortage = -EMFILE;
+    expect_invalid("no means for 7 attempts to connect");
+    cr_assert_not_null(strstr(result.invalid.lines[0], "EMFILE"));
+}
+
+UNIT(load_verdict, ports_that_are_nearly_all_kept_make_it_invalid)
+{
+    result.ports = (struct ports){28000, 14000, 60 * SECOND, false};
+    result.closed_first = 14000;
+    result.ports_kept = 13999;
+    expect_eq(judge(), LOAD_OK);
+
+    result.ports_kept = 14000;
+    expect_invalid("14000 ports are kept, and connecting was slow");
+
+    result.closed_first = 0;
+    expect_eq(judge(), LOAD_OK);
+}
+
+UNIT(load_verdict, ports_that_can_be_had_again_are_a_matter_of_the_rate)
+{
+    result.ports = (struct ports){28000, 14000, SECOND, true};
+    result.ports_kept = 20000;
+    result.window_ns = 10 * SECOND;
+    result.closed_first = 130000;
+    expect_eq(judge(), LOAD_OK);
+
+    result.closed_first = 140000;
+    expect_invalid("14000 ports are kept");
+
+    result.window_ns = SECOND / 1000;
+    result.closed_first = 60;
+    expect_eq(judge(), LOAD_OK);
+}

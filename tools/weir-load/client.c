@@ -289,6 +289,13 @@ static bool has_next_address(const struct client *client, struct conn *conn)
     return true;
 }
 
+/* What this machine lacks, and not the server. */
+static bool is_shortage(int err)
+{
+    return err == -EADDRNOTAVAIL || err == -EADDRINUSE || err == -EMFILE ||
+           err == -ENFILE || err == -ENOMEM || err == -ENOBUFS;
+}
+
 static void connect_failed(struct client *client, struct conn *conn, int err,
                            const char *text)
 {
@@ -303,8 +310,12 @@ static void connect_failed(struct client *client, struct conn *conn, int err,
     conn->session = NULL;
     client->connect_failed++;
     client->tls_facts.failed += is_shaken;
-    conn_fail_connect(conn, is_shaken ? PHASE_TLS : PHASE_CONNECT, err,
-                      is_shaken ? text : "");
+    if (is_shortage(err)) {
+        conn_lack(conn, err);
+    } else {
+        conn_fail_connect(conn, is_shaken ? PHASE_TLS : PHASE_CONNECT, err,
+                          is_shaken ? text : "");
+    }
     settle(client, conn);
     retry_later(client, conn);
     check_hope(client);

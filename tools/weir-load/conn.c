@@ -481,6 +481,22 @@ void conn_lost(void *user, weir_transport *t, int err)
     conn_tell_drained(traffic);
 }
 
+void conn_lack(struct conn *conn, int err)
+{
+    struct traffic *traffic = conn->traffic;
+    uint32_t requests = conn_drop_outstanding(conn);
+
+    conn->repeats = false;
+    conn->state = CONN_IDLE;
+    conn->failures++;
+    traffic->shortages++;
+    traffic->shortage = err;
+    traffic->events->failed(
+        traffic->events_arg, conn,
+        errors_add(&traffic->errors, PHASE_CONNECT, err, requests));
+    conn_tell_drained(traffic);
+}
+
 void conn_fail_connect(struct conn *conn, enum error_phase phase, int err,
                        const char *detail)
 {

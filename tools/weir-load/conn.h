@@ -167,6 +167,10 @@ void conn_mark_warmup(struct conn *conn);
 void conn_fail_connect(struct conn *conn, enum error_phase phase, int err,
                        const char *detail);
 
+/* The same of one that this machine had no means for: no failure of the
+ * server's. */
+void conn_lack(struct conn *conn, int err);
+
 /* Mode idle: the time is over, and the connection stands. */
 void conn_end_hold(struct conn *conn, uint64_t now_ns);
 

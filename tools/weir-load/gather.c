@@ -125,6 +125,10 @@ static void add_connections(struct result *result, const struct client *client)
     result->repeated += client->traffic.repeated;
     result->closed_first += client->traffic.closed_first;
     result->not_closed += client->traffic.not_closed;
+    result->shortages += client->traffic.shortages;
+    if (client->traffic.shortage < 0) {
+        result->shortage = client->traffic.shortage;
+    }
     result->never_answered += client_count_unanswered(client, &unseen);
     result->unseen_failures += unseen;
     result->same_machine |= client->same_machine;
@@ -174,6 +178,12 @@ void gather_worker(struct result *result, const struct worker *worker)
 
 void gather_finish(struct result *result)
 {
+    const struct run_options *options = result->options;
+
+    if (ports_are_kept(options) || result->closed_first > 0) {
+        result->ports = ports_look(options);
+        result->ports_kept = ports_count_kept(options);
+    }
     if (result->model != RUN_MODEL_CLOSED && result->window_ns > 0) {
         result->offered_rate = (double)result->measured.scheduled * 1e9 /
                                (double)result->window_ns;

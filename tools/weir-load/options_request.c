@@ -455,12 +455,25 @@ static bool settle_mode(struct run_options *options,
     return true;
 }
 
+/* -H 'Connection: close' ends each connection behind its first request. */
+static void settle_connection(struct run_options *options)
+{
+    bool closes = false;
+
+    http_has_connection(&options->http, &closes);
+    if (closes && options->requests_per_conn == 0) {
+        options->requests_per_conn = 1;
+        options->requests_per_conn_max = 1;
+    }
+}
+
 static bool settle(struct run_options *options,
                    const struct options_given *given)
 {
     if (!settle_mode(options, given)) {
         return false;
     }
+    settle_connection(options);
     if (given->http && options->mode != RUN_MODE_HTTP) {
         say("-X, -H, -b, --chunked and --path are for HTTP; write "
             "http://HOST:PORT or --mode http");

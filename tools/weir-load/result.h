@@ -16,6 +16,7 @@
 #include "host.h"
 #include "ledger.h"
 #include "options.h"
+#include "ports.h"
 #include "tls.h"
 #include "tools/load/histogram.h"
 #include "track.h"
@@ -24,7 +25,7 @@
 
 #define RESULT_ROWS_MAX     3600U
 #define RESULT_REMARKS_MAX  16U
-#define RESULT_REMARK_SIZE  320U
+#define RESULT_REMARK_SIZE  640U
 #define RESULT_FEATURE_SIZE 4096U
 #define RESULT_THREADS_MAX  256U
 
@@ -140,6 +141,12 @@ struct result {
     uint64_t repeated;
     uint64_t closed_first;
     uint64_t not_closed;
+    uint64_t shortages;
+    int shortage;
+    /* Where the client closes first: this machine's ports, and how many are
+     * kept to one place when the run has ended. */
+    struct ports ports;
+    uint64_t ports_kept;
     /* Without one answer in the whole run, the warm-up included. */
     uint64_t never_answered;
     /* Of those, the ones whose failures are not among the measured ones. */

@@ -423,6 +423,7 @@ static int execute(struct run *run)
         exit_code = LOAD_OK;
         goto out;
     }
+    ports_warn(run->options);
     int err = run_loop(run);
     if (err < 0 && !run->threads) {
         engine_say_refused(err);

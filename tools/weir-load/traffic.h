@@ -113,6 +113,10 @@ struct traffic {
     struct track_counts measured_answers;
     struct track_counts warmup_answers;
     struct error_table errors;
+    /* Attempts to connect that this machine had no means for, ports or others,
+     * and the last reason: no error of the server's. */
+    uint64_t shortages;
+    int shortage;
     /* Connections that the server ended while it was asked for nothing;
      * requests that were sent again; connections that this program closed
      * before the server did, and those of them that the server was to close. */

@@ -15,6 +15,7 @@
 #include "lateness.h"
 #include "tools/common/units.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -214,6 +215,45 @@ static void judge_schedule(struct result *result)
     }
 }
 
+/* Has the client had the means for its connections? */
+static void judge_means(struct result *result)
+{
+    const struct ports *ports = &result->ports;
+    const double seconds = (double)result->window_ns / 1e9;
+    char advice[PORTS_TEXT_SIZE];
+
+    if (result->shortages > 0 && result->shortage != -EADDRNOTAVAIL &&
+        result->shortage != -EADDRINUSE) {
+        add(&result->invalid,
+            "this machine had no means for %llu attempts to connect: %s (%s)",
+            (unsigned long long)result->shortages,
+            error_code_text(result->shortage),
+            error_code_name(result->shortage));
+        return;
+    }
+    if (result->shortages > 0) {
+        add(&result->invalid,
+            "this machine had no port for %llu attempts to connect; %s",
+            (unsigned long long)result->shortages, ports_advise(ports, advice));
+        return;
+    }
+    if (ports->quick_count == 0) {
+        return;
+    }
+    /* Ports that can be had again after a moment do not run out but at a rate
+     * that needs all of them within it. */
+    double used = (double)result->ports_kept;
+    if (ports->is_reused) {
+        const double part = (double)ports->hold_ns / 1e9 / seconds;
+        used = (double)result->closed_first * (part < 1 ? part : 1);
+    }
+    if (result->closed_first > 0 && used >= (double)ports->quick_count) {
+        add(&result->invalid,
+            "%.0f ports are kept, and connecting was slow; %s", used,
+            ports_advise(ports, advice));
+    }
+}
+
 static void find_objections(struct result *result)
 {
     const struct run_options *options = result->options;
@@ -247,6 +287,7 @@ static void find_objections(struct result *result)
         add(invalid, "%llu requests were unanswered at the end",
             (unsigned long long)result->in_flight);
     }
+    judge_means(result);
     if (result->gave_up) {
         add(invalid, "ended early, because no request succeeded any more");
     }
