@@ -4,19 +4,22 @@ A mistake costs one line on standard error that names it, exit code 2, and
 nothing on standard output.
 """
 
+import json
 import os
 import re
 import resource
 import tempfile
 
 from harness import (PATIENT, WEIR_LOAD, Serve, Skip, command, command_apart,
-                     equal, fails, matches, one_line)
+                     equal, fails, load, matches, one_line)
 from harness import run as run_tests
+from http_client import Answering
 
 COMMANDS = ("run", "serve", "search", "sweep", "ab", "compare", "report")
 TARGET = "tcp://127.0.0.1:9"
 UDP = "udp://127.0.0.1:9"
 TLS = "tls://127.0.0.1:9"
+HTTP = "http://127.0.0.1:9/"
 
 # Arguments after `run`, and what the line must say.
 BAD_RUN = (
@@ -62,6 +65,8 @@ BAD_RUN = (
     (["--json=/nonexistent/file", TARGET], r"--json: /nonexistent/file: No "),
     (["-q=1", TARGET], r"unknown flag"),
     (["localhost:80"], r"'localhost:80' is not a target"),
+    (["localhost:8080/"], r"for HTTP write http://localhost:8080/, else tcp"),
+    (["ws://h/"], r"'ws://h/' is not a target; write http://HOST.*, https://"),
     (["tcp://local host:80"], r"'local host' is not a host name"),
     (["tcp://127.1:80"], r"'127.1' is not a host name"),
     (["tcp://127.0.0.1"], r"has no port"),
@@ -73,7 +78,7 @@ BAD_RUN = (
     (["http://127.0.0.1?x"], r"write a / before the query"),
     (["http://127.0.0.1/#x"], r"a fragment is not sent"),
     (["http://127.0.0.1/a b"], r"a blank or a control character"),
-    (["http://u@127.0.0.1/"], r"is not a host name"),
+    (["http://u:p@127.0.0.1/"], r"a user is not sent; write -H \"Authorizat"),
     (["http://127.0.0.1/{sec}"], r"at byte 2, '\{sec\}': write \{seq\}"),
     (["http://127.0.0.1/", TARGET], r"http:// and other targets cannot"),
     (["--mode", "rr", "http://127.0.0.1/"], r"--mode: rr is not for http://"),
@@ -326,6 +331,48 @@ def refuses(word, arguments, pattern):
 def test_each_mistake_with_run_costs_one_clear_line():
     for arguments, pattern in BAD_RUN:
         refuses(["run"], arguments, pattern)
+
+
+# Of wrk, hey, oha, h2load, vegeta, bombardier, ab and curl: what each line is
+# answered with.
+HABITS = (
+    (["-q", "100", HTTP], r"'100' is not a target.*-q is quiet; a rate is -R"),
+    (["-z", "10s", HTTP], r"unknown flag -z: a duration is -d TIME$"),
+    (["-m", "POST", "-d", "data", HTTP], r"-m: a method is -X METHOD; requests"),
+    (["-d", "data", HTTP], r"-d: 'data' is not a time .*; a body is -b TEXT"),
+    (["-x", "http://p:1", HTTP], r"-x: proxies of HTTP .*--connect-to HOST:P"),
+    (["--proxy", "http://p:1", HTTP], r"--proxy: proxies of HTTP"),
+    (["--proxy=http://p:1", HTTP], r"--proxy: proxies of HTTP"),
+    (["-u", "user:pw", HTTP], r"-u: write -H \"Authorization: Basic \$\(printf"),
+    (["--http2", HTTP], r"--http2: HTTP/1\.1 is spoken"),
+    (["-host", "name", HTTP], r"unknown flag -host: write -H 'Host: NAME'$"),
+    (["-rate=100", HTTP], r"unknown flag -rate: write --rate=100$"),
+    (["-c", "2", "-duration=1s", HTTP], r"-duration: write --duration=1s$"),
+    (["-targets", "f", HTTP], r"-targets: requests of a file are --mix FILE"),
+    (["-t", "30s", HTTP], r"-t: '30s' is not a count of threads; a time-out"),
+    (["-D", "10s", HTTP], r"-D: a duration is -d TIME, and a body of a file"),
+    (["-T", "text/plain", HTTP], r"-T: a type is -H 'Content-Type: TYPE'"),
+    (["-o", "json", HTTP], r"-o: a result as JSON is --json, or --json=FILE$"),
+    (["-s", "x.lua", HTTP], r"-s: a time-out is .* a script of wrk"),
+    (["--latencies", HTTP], r"--latencies: latencies are always shown"),
+    (["-ql", HTTP], r"unknown flag -l: latencies are always shown"),
+    (["-Y", HTTP], r"unknown flag -Y \(see"),
+)
+
+
+def test_habits_of_other_tools_are_told_what_to_write():
+    for arguments, pattern in HABITS:
+        refuses(["run"], arguments, pattern)
+        refuses([], arguments, pattern)
+
+
+def test_habits_that_mean_the_same_here_are_taken():
+    with Answering(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n") as server:
+        for flags in (["--json=-"], ["-k", "--json"], ["-H", "Host:", "--json"],
+                      ["-t", "2", "-c", "4", "--latency", "--json"]):
+            outcome = load(*flags, "-n", "4", server.url.upper())
+            equal(outcome.status, 0, outcome.err)
+            equal(json.loads(outcome.out)["requests"]["ok"], 4, f"{flags}")
 
 
 def test_run_is_the_default():

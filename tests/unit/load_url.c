@@ -35,6 +35,7 @@ UNIT(load_url, a_url_is_host_port_and_path)
     cr_assert_not(target.is_tls);
     reads("http://127.0.0.1:8080", "127.0.0.1", 8080, "");
     reads("http://name/", "name", 80, "/");
+    reads("HTTP://name/", "name", 80, "/");
     reads("https://name/a:b/c?d=[e]", "name", 443, "/a:b/c?d=[e]");
     cr_assert(target.is_tls);
     reads("https://[::1]/x", "::1", 443, "/x");
@@ -59,7 +60,7 @@ UNIT(load_url, other_targets_are_read_as_before)
     expect_eq(url_parse("unix:/http://x", false, &target, why), 0);
     cr_assert_not(target.is_http);
     refuses("ftp://x/", "is not a target");
-    refuses("HTTP://x/", "is not a target");
+    refuses("x:80/", "for HTTP write http://x:80/, else tcp://HOST:PORT");
 }
 
 UNIT(load_url, what_is_no_url_is_told)

@@ -8,6 +8,7 @@
  */
 #include "options_table.h"
 
+#include "foreign.h"
 #include "tools/common/console.h"
 #include "tools/common/units.h"
 #include "url.h"
@@ -23,11 +24,12 @@
 #define TIME_MAX (7 * 24 * 3600 * SECOND)
 
 /* All flags together. */
-#define FLAGS_MAX      128
+#define FLAGS_MAX      160
 #define SHORT_TEXT_MAX 96
 
 enum {
     FLAG_HELP = OPTIONS_MAIN_FIRST - 1,
+    FLAG_FOREIGN = OPTIONS_FOREIGN,
 };
 
 /* One line for each group: in this order they are settled and listed. */
@@ -121,10 +123,20 @@ bool options_read_sizes(const char *flag, const char *value, struct sizes *ret)
     return true;
 }
 
+/* The value of a flag that has none here. */
+static const char *advise_on_target(const char *text,
+                                    const struct run_options *options)
+{
+    return options->quiet && text[strspn(text, "0123456789.kK/s")] == '\0'
+               ? " (-q is quiet; a rate is -R RATE)"
+               : "";
+}
+
 static bool read_targets(int argc, char **argv, struct run_options *options)
 {
     if (optind == argc) {
-        say("no target; write " TARGET_FORMS " (see weir-load run --help)");
+        say("no target; write http://HOST[:PORT]/PATH, https://, " TARGET_FORMS
+            " (see weir-load run --help)");
         return false;
     }
     if (argc - optind > (int)OPTIONS_TARGETS_MAX) {
@@ -135,7 +147,7 @@ static bool read_targets(int argc, char **argv, struct run_options *options)
         char why[TARGET_WHY_SIZE];
         if (url_parse(argv[i], false, &options->targets[options->target_count],
                       why) < 0) {
-            say("%s", why);
+            say("%s%s", why, advise_on_target(argv[i], options));
             return false;
         }
         options->target_count++;
@@ -143,10 +155,27 @@ static bool read_targets(int argc, char **argv, struct run_options *options)
     return true;
 }
 
+/* The flag of another tool, without its dashes: it is refused with what stands
+ * for it here. False: it is none that is known. */
+static bool refuse_foreign(const char *dashes, const char *name, size_t len)
+{
+    const char *advice = foreign_find(name, len);
+
+    if (advice) {
+        say("unknown flag %s%.*s: %s", dashes, (int)len, name, advice);
+    }
+    return advice != NULL;
+}
+
 static void refuse_flag(int flag, char **argv)
 {
     const char *text = argv[optind - 1];
+    const char letter = (char)optopt;
 
+    if (flag == '?' && optopt > 0 && optopt < FLAG_HELP && text[1] != '-' &&
+        refuse_foreign("-", &letter, 1)) {
+        return;
+    }
     if (flag == ':') {
         say("%s needs a value (see weir-load run --help)", text);
     } else if (optopt > 0 && optopt < FLAG_HELP && text[1] != '-') {
@@ -184,7 +213,39 @@ static void gather(struct option *flags, char *short_text)
                SHORT_TEXT_MAX);
         strcat(short_text, groups[i]->short_flags);
     }
+    /* Before getopt takes one for the beginning of another flag. */
+    for (size_t i = 0; foreign_long_name(i); i++) {
+        assert(count < FLAGS_MAX);
+        flags[count++] = (struct option){foreign_long_name(i),
+                                         optional_argument, NULL, FLAG_FOREIGN};
+    }
     flags[count] = (struct option){0};
+}
+
+/* Is the next flag a long one with one dash, as vegeta has them? getopt would
+ * take it for letters. */
+static bool is_one_dash(char *const *argv, int argc, const struct option *flags)
+{
+    int at = optind;
+
+    while (at < argc && argv[at][0] != '-') {
+        at++;
+    }
+    if (at == argc || argv[at][1] == '-' || strlen(argv[at]) < 3) {
+        return false;
+    }
+    const char *name = argv[at] + 1;
+    const size_t len = strcspn(name, "=");
+    for (; flags->name; flags++) {
+        if (strlen(flags->name) != len || memcmp(flags->name, name, len) != 0) {
+            continue;
+        }
+        if (!refuse_foreign("-", name, len)) {
+            say("unknown flag -%.*s: write --%s", (int)len, name, name);
+        }
+        return true;
+    }
+    return false;
 }
 
 static bool has_flag(const struct options_group *group, int flag)
@@ -217,13 +278,21 @@ static enum options_result read_flags(int argc, char **argv,
 
     gather(flags, short_text);
     for (;;) {
-        int flag = getopt_long(argc, argv, short_text, flags, NULL);
+        int index = 0;
+        if (is_one_dash(argv, argc, flags)) {
+            return OPTIONS_BAD;
+        }
+        int flag = getopt_long(argc, argv, short_text, flags, &index);
         if (flag == -1) {
             return OPTIONS_READY;
         }
         if (flag == FLAG_HELP || flag == 'h') {
             print_help();
             return OPTIONS_DONE;
+        }
+        if (flag == FLAG_FOREIGN) {
+            refuse_foreign("--", flags[index].name, strlen(flags[index].name));
+            return OPTIONS_BAD;
         }
         if (flag == '?' || flag == ':') {
             refuse_flag(flag, argv);

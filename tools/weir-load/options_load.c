@@ -92,6 +92,18 @@ static bool read_seed(const char *value, uint64_t *ret)
     return true;
 }
 
+/* -d is a body in hey, oha and curl. */
+static bool may_be_time(const char *value)
+{
+    if (value[0] >= '0' && value[0] <= '9') {
+        return true;
+    }
+    say("-d: '%s' is not a time such as 500ms or 10s; a body is -b TEXT or -b "
+        "@FILE",
+        value);
+    return false;
+}
+
 static bool read_number(int flag, const char *value,
                         struct run_options *options,
                         struct options_given *given)
@@ -101,7 +113,8 @@ static bool read_number(int flag, const char *value,
         return options_read_count("-c", value, CONNS_MAX, &options->conn_count);
     case 'd':
         given->duration = true;
-        return options_read_time("-d", value, SECOND / 1000,
+        return may_be_time(value) &&
+               options_read_time("-d", value, SECOND / 1000,
                                  &options->duration_ns);
     case 'n':
         given->requests = true;

@@ -154,7 +154,7 @@ static bool read_flag(int flag, const char *value, struct run_options *options,
     switch (flag) {
     case FLAG_JSON:
         options->json = true;
-        options->json_path = value;
+        options->json_path = value && strcmp(value, "-") == 0 ? NULL : value;
         return !value || *value ||
                options_refuse("--json", value, "a file name");
     case FLAG_JSON_STREAM:

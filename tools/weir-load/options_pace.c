@@ -210,6 +210,12 @@ static bool read_system(int flag, const char *value,
 {
     switch (flag) {
     case 't':
+        if (value[strcspn(value, "smhu")] != '\0') {
+            say("-t: '%s' is not a count of threads; a time-out is --timeout "
+                "TIME, a duration -d TIME",
+                value);
+            return false;
+        }
         return options_read_count("-t", value, OPTIONS_THREADS_MAX,
                                   &options->thread_count);
     case FLAG_CPU:

@@ -24,6 +24,8 @@ enum {
     OPTIONS_MODE_FIRST = 1536,
     OPTIONS_CONNECT_FIRST = 1792,
     OPTIONS_SOCKET_FIRST = 2048,
+    /* All flags of other tools. */
+    OPTIONS_FOREIGN = 2304,
 };
 
 /* What the command line said, so that defaults can depend on it. */

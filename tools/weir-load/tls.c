@@ -203,7 +203,10 @@ static bool check_both(const struct tls_flags *flags,
 {
     const struct weir_tls_options *options = &flags->options;
 
-    if (flags->first && !tls_is_meant(targets, count)) {
+    /* Of HTTP -k is a habit. */
+    const bool is_habit = flags->first && targets[0].is_http &&
+                          strcmp(flags->first, "--insecure") == 0;
+    if (flags->first && !is_habit && !tls_is_meant(targets, count)) {
         say("%s: no target has TLS; write tls:// or tls+unix:", flags->first);
         return false;
     }

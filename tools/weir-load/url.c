@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 /* "tcp://", a host in brackets and a port. */
 #define INNER_SIZE (TARGET_HOST_SIZE + 32)
@@ -30,7 +31,7 @@ static const struct url_scheme *find_url_scheme(const char *text)
 {
     for (size_t i = 0; i < sizeof(url_schemes) / sizeof(url_schemes[0]); i++) {
         const char *prefix = url_schemes[i].prefix;
-        if (strncmp(text, prefix, strlen(prefix)) == 0) {
+        if (strncasecmp(text, prefix, strlen(prefix)) == 0) {
             return &url_schemes[i];
         }
     }
@@ -84,6 +85,36 @@ static const char *find_fault(const char *path)
     return NULL;
 }
 
+static bool has_known_scheme(const char *text)
+{
+    static const char *const prefixes[] = {"tcp://", "tls://", "udp://",
+                                           "unix:", "tls+unix:"};
+
+    for (size_t i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++) {
+        if (strncmp(text, prefixes[i], strlen(prefixes[i])) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Most of those who leave it out mean HTTP. */
+static int refuse_scheme(const char *text, bool listening, char *why)
+{
+    if (strstr(text, "://")) {
+        snprintf(why, TARGET_WHY_SIZE,
+                 "'%.60s' is not a target; write http://HOST[:PORT]/PATH, "
+                 "https://HOST[:PORT]/PATH, " TARGET_FORMS,
+                 text);
+        return -EINVAL;
+    }
+    snprintf(why, TARGET_WHY_SIZE,
+             "'%.80s' is not a target; for HTTP write http://%.60s, else "
+             "tcp://%s",
+             text, text, listening ? "ADDRESS:PORT" : "HOST:PORT");
+    return -EINVAL;
+}
+
 int url_parse(const char *text, bool listening, struct target *ret, char *why)
 {
     const struct url_scheme *scheme = find_url_scheme(text);
@@ -92,7 +123,10 @@ int url_parse(const char *text, bool listening, struct target *ret, char *why)
     struct target target;
 
     if (!scheme) {
-        return target_parse(text, listening, ret, why);
+        const int err = target_parse(text, listening, ret, why);
+        return err < 0 && !has_known_scheme(text)
+                   ? refuse_scheme(text, listening, why)
+                   : err;
     }
     const char *authority = text + strlen(scheme->prefix);
     const size_t len = strcspn(authority, "/?#");
@@ -106,8 +140,8 @@ int url_parse(const char *text, bool listening, struct target *ret, char *why)
     }
     if (memchr(authority, '@', len)) {
         return refuse_url(text,
-                          "a user is not sent; write "
-                          "-H 'Authorization: Basic ...'",
+                          "a user is not sent; write -H \"Authorization: "
+                          "Basic $(printf %s USER:PASSWORD | base64)\"",
                           why);
     }
     copy_authority(authority, len, host);
