@@ -124,7 +124,7 @@ BAD_RUN = (
     (["--path", "x", "--mode", "http", TARGET], r"--path: a path begins with"),
     (["--path", "/a b", "--mode", "http", TARGET], r"--path: it has a blank"),
     (["--expect", "200,2x", "http://h/"], r"'200,2x': no status at byte 5"),
-    (["--expect", "600", "http://h/"], r"'600': no status at byte 1"),
+    (["--expect", "099", "http://h/"], r"'099': no status at byte 1"),
     (["--expect", "200;", "http://h/"], r"'200;': no status at byte 4"),
     (["--expect", "delim:x", "http://h/"], r"byte 1; write 200 or .* or echo"),
     (["--expect", "re:a(", "http://h/"], r"--expect: 're:a\(': Unmatched \("),
