@@ -57,7 +57,9 @@ enum weir_tls_client_auth {
     WEIR_TLS_CLIENT_AUTH_REQUIRED,
 };
 
-/** Text in the PEM format: in a file, or in memory. */
+/** Text in the PEM format: in a file, or in memory. Certificates stand in
+ * blocks called CERTIFICATE, or X509 CERTIFICATE; a text with a block called
+ * TRUSTED CERTIFICATE, which is OpenSSL's own, is refused. */
 struct weir_tls_pem {
     /** Path of a file; NULL: the text is in memory, or there is no text. */
     const char *file;

@@ -283,3 +283,81 @@ UNIT_IN(tls_files, an_encrypted_key_is_told_apart, unit_alone, void)
 
     files_refuse(&server, WEIR_ETLSPASSWORD, "key: the text in memory: ");
 }
+
+/* ---- blocks of other names ---- */
+
+/* The text of a file, in which certificates are called something else. */
+static struct weir_tls_pem files_rename(const char *file, const char *label)
+{
+    static char from[16 << 10];
+    static char text[16 << 10];
+    static const char name[] = "CERTIFICATE-----";
+    const size_t len = tls_file_read(tls_file("%s", file), from, sizeof(from));
+    const char *at = from;
+    const char *next;
+    size_t size = 0;
+    from[len] = '\0';
+    while ((next = strstr(at, name))) {
+        size += (size_t)snprintf(text + size, sizeof(text) - size, "%.*s%s %s",
+                                 (int)(next - at), at, label, name);
+        at = next + sizeof(name) - 1;
+    }
+    size += (size_t)snprintf(text + size, sizeof(text) - size, "%s", at);
+    cr_assert_lt(size, sizeof(text));
+    return (struct weir_tls_pem){.data = text, .size = size};
+}
+
+/* An old name for a certificate. */
+UNIT_IN(tls_files, blocks_called_x509_certificate_are_read, unit_alone, void)
+{
+    struct weir_tls_options client = tls_options(false);
+    struct weir_tls_options server = tls_options(true);
+    const struct wr_tls_peer_options how = {.server_hostname = "localhost"};
+
+    client.authorities = files_rename("ca.pem", "X509");
+    weir_tls_context *trusting = tls_context(&client);
+    server.certificate = files_rename("ecdsa.pem", "X509");
+    weir_tls_context *shown = tls_context(&server);
+    tls_pair_connect(&pair, trusting, shown, &how);
+    tls_pair_end(&pair, 0, 0);
+    tls_contexts_unref(trusting, shown);
+}
+
+static void files_refuse_trusted(const struct weir_tls_options *options,
+                                 const char *label)
+{
+    weir_tls_context *context = NULL;
+
+    error_text[0] = '\0';
+    expect_eq(
+        weir_tls_context_new(options, &context, error_text, sizeof(error_text)),
+        WEIR_ETLSFILE);
+    expect_eq(strncmp(error_text, label, strlen(label)), 0, "%s", error_text);
+    cr_assert(strstr(error_text, "TRUSTED CERTIFICATE"), "%s", error_text);
+    cr_assert(strstr(error_text, "openssl x509"), "%s", error_text);
+}
+
+/* OpenSSL's own form has more than the certificate. */
+UNIT_IN(tls_files, a_block_called_trusted_certificate_is_refused_in_words,
+        unit_alone, void)
+{
+    struct weir_tls_options options = tls_options(false);
+
+    options.authorities = files_rename("ca.pem", "TRUSTED");
+    files_refuse_trusted(&options, "authorities: the text in memory: ");
+    options = tls_options(true);
+    options.certificate = files_rename("ecdsa.pem", "TRUSTED");
+    files_refuse_trusted(&options, "certificate: the text in memory: ");
+}
+
+UNIT(tls_files, a_trusted_certificate_in_a_folder_is_refused_with_its_file)
+{
+    struct weir_tls_options options = tls_options(false);
+    const struct weir_tls_pem text = files_rename("ca.pem", "TRUSTED");
+
+    files_write("trusted.pem", text.data);
+    options.authorities.file = NULL;
+    options.authority_folder = folder;
+    files_refuse_trusted(&options, "authority_folder: ");
+    cr_assert(strstr(error_text, "trusted.pem: "), "%s", error_text);
+}

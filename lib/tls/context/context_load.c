@@ -27,6 +27,16 @@ struct context_load_text {
     void *memory;
 };
 
+/* Frees a text, which may be a key. */
+static void context_load_drop(struct context_load_text *text)
+{
+    if (text->memory) {
+        explicit_bzero(text->memory, (size_t)text->size);
+    }
+    free(text->memory);
+    text->memory = NULL;
+}
+
 static int context_load_stream(FILE *file, struct context_load_text *ret)
 {
     size_t capacity = 16u << 10;
@@ -80,6 +90,63 @@ static int context_load_read(const struct weir_tls_pem *pem,
     return err;
 }
 
+/* ---- blocks of other names ---- */
+
+static bool context_load_has(const struct context_load_text *text,
+                             const char *words)
+{
+    wr_assert(text->data && text->size > 0);
+    return memmem(text->data, (size_t)text->size, words, strlen(words));
+}
+
+/* Leaves the first word out of "X509 CERTIFICATE", an old name, wherever it
+ * stands; the text is the struct's own then. */
+static int context_load_rename(struct context_load_text *text)
+{
+    static const char old[] = "X509 CERTIFICATE-----";
+    const size_t skip = strlen("X509 ");
+    const size_t len = sizeof(old) - 1;
+    const uint8_t *end = text->data + text->size;
+    const uint8_t *from = text->data;
+    const uint8_t *at = NULL;
+    uint8_t *memory = malloc((size_t)text->size);
+    size_t size = 0;
+
+    if (!memory) {
+        return -ENOMEM;
+    }
+    while ((at = memmem(from, (size_t)(end - from), old, len))) {
+        memcpy(memory + size, from, (size_t)(at - from));
+        size += (size_t)(at - from);
+        memcpy(memory + size, at + skip, len - skip);
+        size += len - skip;
+        from = at + len;
+    }
+    memcpy(memory + size, from, (size_t)(end - from));
+    size += (size_t)(end - from);
+    wr_assert(size < (size_t)text->size);
+    context_load_drop(text);
+    *text = (struct context_load_text){
+        .data = memory, .size = (long)size, .memory = memory};
+    return 0;
+}
+
+/* Certificates may stand in blocks of three names; the third, OpenSSL's own,
+ * has more than a certificate. */
+static int context_load_look_at(weir_tls_context *context,
+                                struct context_load_text *text)
+{
+    if (context_load_has(text, "-----BEGIN TRUSTED CERTIFICATE-----")) {
+        context->why = "it has a block TRUSTED CERTIFICATE, which is OpenSSL's "
+                       "own; openssl x509 -in FILE -out NEW writes it as "
+                       "CERTIFICATE";
+        return WEIR_ETLSFILE;
+    }
+    return context_load_has(text, "-----BEGIN X509 CERTIFICATE-----")
+               ? context_load_rename(text)
+               : 0;
+}
+
 bool wr_tls_context_has(const struct weir_tls_pem *pem)
 {
     return pem->file || pem->data;
@@ -108,15 +175,15 @@ int wr_tls_context_load_one(weir_tls_context *context,
     struct context_load_text found = {.data = NULL};
     int err = context_load_read(pem, &found);
     text->why = NULL;
+    context->why = NULL;
     if (err == 0) {
-        context->why = NULL;
+        err = context_load_look_at(context, &found);
+    }
+    if (err == 0) {
         err = use(context, found.data, found.size);
-        text->why = context->why;
     }
-    if (found.memory) {
-        explicit_bzero(found.memory, (size_t)found.size); /* it may be a key */
-    }
-    free(found.memory);
+    text->why = context->why;
+    context_load_drop(&found);
     if (err < 0) {
         wr_tls_context_say(text, label, context_load_name(pem), err);
     }
