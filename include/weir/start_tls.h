@@ -113,7 +113,13 @@ weir_transport_start_tls(weir_transport *t, const struct weir_tls_settings *tls,
  * @param ret      the new transport after success, borrowed until
  *                 connection_lost
  * @return         0, or a negative error, those of weir_transport_start_tls()
- *                 and of its done
+ *                 and of its done; after the latter the connection is closed
+ * @retval -ECONNRESET, -EPIPE  the connection broke meanwhile, as by any other
+ *                              error of a socket
+ * @retval WEIR_ETLSTRUNCATED   the peer ended its stream meanwhile
+ * @retval WEIR_ETLSTIMEOUT     the handshake took too long
+ * @retval WEIR_ETLSALERT       the peer's TLS refused
+ * @retval WEIR_ETLSPROTOCOL    the peer sent bytes that are no TLS
  * @retval -ECANCELED  the task was interrupted; the connection is closed if the
  *                     handshake had begun
  */

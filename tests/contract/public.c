@@ -57,6 +57,8 @@ int64_t public_make_call(const struct public_call *call, weir_transport *t)
     const int64_t got = call->run(t);
     if (call->is_number && got < 0 && !public_lists(call, got)) {
         public_complain(call, weir_err_name((int)got));
+    } else if (got == WEIR_ENOTTASK && scene.moment == PUBLIC_AT_WAITING) {
+        public_complain(call, "WEIR_ENOTTASK in a task");
     } else if (call->is_number && got > call->most) {
         public_complain(call, "a number that its header does not name");
     }
@@ -70,8 +72,9 @@ static void public_make_calls(weir_transport *t)
 
     while (i < CALL_COUNT) {
         const struct public_call *call = &public_calls[i++];
-        if (call->suspends && scene.moment == PUBLIC_AT_TASK) {
-            continue;
+        if (call->suspends ? scene.moment == PUBLIC_AT_TASK
+                           : scene.moment == PUBLIC_AT_WAITING) {
+            continue; /* who waits makes those calls that suspend */
         }
         const int64_t got = public_make_call(call, t);
         if (call->is_number && !call->is_const && got >= 0) {
@@ -262,6 +265,16 @@ UNIT(public, every_call_on_tls_over_a_unix_socket)
     public_play_all(PUBLIC_KIND_UNIX_TLS);
 }
 
+UNIT(public, every_call_on_a_connection_of_tls_1_2)
+{
+    public_play_all(PUBLIC_KIND_OLD_TLS);
+}
+
+UNIT(public, every_call_on_tls_over_tls)
+{
+    public_play_all(PUBLIC_KIND_INNER_TLS);
+}
+
 UNIT(public, every_call_on_a_transport_below_tls)
 {
     public_play_all(PUBLIC_KIND_BELOW_TLS);
@@ -297,6 +310,7 @@ static void public_walk(uint64_t seed)
         PUBLIC_KIND_READ_PIPE,     PUBLIC_KIND_WRITE_PIPE, PUBLIC_KIND_DATAGRAM,
         PUBLIC_KIND_UNIX_DATAGRAM, PUBLIC_KIND_STREAM,     PUBLIC_KIND_RELAYED,
         PUBLIC_KIND_CHILD,         PUBLIC_KIND_TLS,        PUBLIC_KIND_UNIX_TLS,
+        PUBLIC_KIND_OLD_TLS,       PUBLIC_KIND_INNER_TLS,
     };
 
     chance.state = seed;
@@ -304,8 +318,9 @@ static void public_walk(uint64_t seed)
                        PUBLIC_AT_ALL, 0);
     scene.number = below(1000);
     scene.seed = seed;
-    scene.is_still =
-        scene.kind == PUBLIC_KIND_STREAM || scene.kind == PUBLIC_KIND_RELAYED;
+    scene.is_still = scene.kind == PUBLIC_KIND_STREAM ||
+                     scene.kind == PUBLIC_KIND_RELAYED ||
+                     scene.kind == PUBLIC_KIND_INNER_TLS;
     if (!public_open()) {
         return;
     }

@@ -52,6 +52,7 @@ enum public_operation {
     PUBLIC_START_TLS,
     PUBLIC_SENDFILE,
     PUBLIC_RELAY,
+    PUBLIC_WAIT, /* of a task in its calls */
     PUBLIC_OPERATIONS,
 };
 
@@ -72,6 +73,8 @@ void public_begun(enum public_operation operation, int64_t result,
     X(UNIX_DATAGRAM, "a Unix datagram endpoint")                               \
     X(TLS, "a TLS connection")                                                 \
     X(UNIX_TLS, "a TLS connection over a Unix socket")                         \
+    X(OLD_TLS, "a connection of TLS 1.2")                                      \
+    X(INNER_TLS, "a TLS connection over TLS")                                  \
     X(BELOW_TLS, "a transport below TLS")                                      \
     X(RELAYED, "a side of a relay")                                            \
     X(STREAM, "a stream's connection")                                         \
@@ -112,6 +115,7 @@ void public_begun(enum public_operation operation, int64_t result,
     X(SOON, "a callback of call_soon")                                         \
     X(TIMER, "a timer")                                                        \
     X(TASK, "a task")                                                          \
+    X(WAITING, "a task that may wait")                                         \
     X(PAUSED, "a pause of reading with bytes held")                            \
     X(HALF_CLOSED, "a half-closed connection")                                 \
     X(CLOSING, "a close with bytes to be sent")                                \
@@ -176,6 +180,7 @@ struct public_world {
     struct weir_address address; /* of the listener */
     int file;
     weir_tls_context *client, *server; /* NULL: no TLS */
+    weir_tls_context *old_client;      /* of TLS 1.2 */
     weir_transport *sinks[PUBLIC_SINKS];
     size_t sink_count;
     weir_pending *pending;
@@ -214,6 +219,8 @@ void public_peer_leave(void);
 
 /* public_moments.c */
 bool public_has_moment(enum public_kind kind, enum public_moment moment);
+/* Begins TLS on both ends of a connection. The subject is what is above it. */
+void public_start_tls_on_both(void);
 /* Makes the moment come, once the connection is open. */
 void public_stimulate(void);
 

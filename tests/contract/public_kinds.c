@@ -95,22 +95,31 @@ static void kinds_adopt(int fd, bool is_peer, weir_tls_context *context)
               0);
 }
 
+/* Both ends have TLS from the beginning. */
+static bool kinds_has_tls(void)
+{
+    return scene.kind == PUBLIC_KIND_TLS ||
+           scene.kind == PUBLIC_KIND_UNIX_TLS ||
+           scene.kind == PUBLIC_KIND_OLD_TLS ||
+           scene.kind == PUBLIC_KIND_INNER_TLS;
+}
+
 static void kinds_open_sockets(void)
 {
-    const bool has_tls =
-        scene.kind == PUBLIC_KIND_TLS || scene.kind == PUBLIC_KIND_UNIX_TLS;
+    weir_tls_context *client =
+        scene.kind == PUBLIC_KIND_OLD_TLS ? world.old_client : world.client;
     const bool is_client = scene.number % 4 != 0;
     int fds[2];
 
     kinds_open_fds(fds);
     kinds_adopt(fds[0], false,
-                !has_tls    ? NULL
-                : is_client ? world.client
-                            : world.server);
+                !kinds_has_tls() ? NULL
+                : is_client      ? client
+                                 : world.server);
     kinds_adopt(fds[1], true,
-                !has_tls    ? NULL
-                : is_client ? world.server
-                            : world.client);
+                !kinds_has_tls() ? NULL
+                : is_client      ? world.server
+                                 : client);
 }
 
 static void kinds_open_datagram(void)
@@ -224,9 +233,8 @@ static void kinds_open_stream(void)
 
 bool public_open(void)
 {
-    const bool needs_tls = scene.kind == PUBLIC_KIND_TLS ||
-                           scene.kind == PUBLIC_KIND_UNIX_TLS ||
-                           scene.kind == PUBLIC_KIND_BELOW_TLS;
+    const bool needs_tls =
+        kinds_has_tls() || scene.kind == PUBLIC_KIND_BELOW_TLS;
 
     if (needs_tls && !world.client) {
         return false;
@@ -258,6 +266,10 @@ bool public_open(void)
         kinds_relay();
     } else if (scene.kind == PUBLIC_KIND_BELOW_TLS) {
         kinds_start_tls();
+    } else if (scene.kind == PUBLIC_KIND_INNER_TLS) {
+        public_start_tls_on_both();
+        PUBLIC_UNTIL(scene.done[PUBLIC_START_TLS] ==
+                     scene.begun[PUBLIC_START_TLS]);
     } else if (scene.kind == PUBLIC_KIND_CHILD_PIPE) {
         scene.child = scene.t;
         scene.t = NULL;

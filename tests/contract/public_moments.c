@@ -9,7 +9,8 @@
 /* ---- which kind has which moment ---- */
 
 #define KIND(name) (1u << PUBLIC_KIND_##name)
-#define OF_TLS     (KIND(TLS) | KIND(UNIX_TLS))
+#define OUTER_TLS  (KIND(TLS) | KIND(UNIX_TLS) | KIND(OLD_TLS))
+#define OF_TLS     (OUTER_TLS | KIND(INNER_TLS))
 #define SOCKETS    (KIND(TCP) | KIND(UNIX))
 #define STREAMS    (SOCKETS | KIND(MEMORY) | OF_TLS)
 #define DATAGRAMS  (KIND(DATAGRAM) | KIND(UNIX_DATAGRAM))
@@ -20,11 +21,13 @@
     (KIND(RELAYED) | KIND(STREAM) | KIND(BELOW_TLS) | KIND(CHILD_PIPE))
 #define OWN (STREAMS | PIPES | DATAGRAMS | KIND(CHILD))
 #define ALL (OWN | OF_OTHERS)
+/* By a maker; TLS within TLS begins on a connection that was made. */
+#define MADE (OWN & ~KIND(INNER_TLS))
 
 static const unsigned int moment_kinds[PUBLIC_MOMENT_COUNT] = {
-    [PUBLIC_AT_FACTORY] = OWN & ~KIND(MEMORY),
-    [PUBLIC_AT_MADE] = OWN,
-    [PUBLIC_AT_OPENED] = OWN & ~KIND(MEMORY),
+    [PUBLIC_AT_FACTORY] = MADE & ~KIND(MEMORY),
+    [PUBLIC_AT_MADE] = MADE,
+    [PUBLIC_AT_OPENED] = MADE & ~KIND(MEMORY),
     [PUBLIC_AT_DATA] = READERS,
     [PUBLIC_AT_GET_BUFFER] = READERS,
     [PUBLIC_AT_UPDATED] = READERS,
@@ -55,6 +58,7 @@ static const unsigned int moment_kinds[PUBLIC_MOMENT_COUNT] = {
     [PUBLIC_AT_SOON] = ALL,
     [PUBLIC_AT_TIMER] = ALL,
     [PUBLIC_AT_TASK] = ALL,
+    [PUBLIC_AT_WAITING] = ALL,
     [PUBLIC_AT_PAUSED] = READERS,
     [PUBLIC_AT_HALF_CLOSED] = STREAMS,
     [PUBLIC_AT_CLOSING] = WRITERS,
@@ -104,6 +108,25 @@ static void moments_spawn(void)
     weir_task *task;
 
     expect_eq(weir_task_spawn(weir_transport_get_loop(scene.t), moments_task,
+                              NULL, NULL, &task),
+              0);
+    weir_task_detach(task);
+}
+
+static int moments_wait(weir_loop *loop, void *arg)
+{
+    moments_now(arg);
+    scene.done[PUBLIC_WAIT]++;
+    return 0;
+}
+
+/* The end of the scene ends what the task waits for. */
+static void moments_spawn_waiting(void)
+{
+    weir_task *task;
+
+    scene.begun[PUBLIC_WAIT]++;
+    expect_eq(weir_task_spawn(weir_transport_get_loop(scene.t), moments_wait,
                               NULL, NULL, &task),
               0);
     weir_task_detach(task);
@@ -166,6 +189,12 @@ static void moments_peer_tls_done(void *arg, int err, weir_transport *t)
     scene.done[PUBLIC_START_TLS]++;
 }
 
+static void moments_take_above(void)
+{
+    weir_transport_unref(scene.t);
+    scene.t = weir_transport_ref(world.ret);
+}
+
 static void moments_start_tls(void)
 {
     const struct weir_tls_settings server = {.size = sizeof(server),
@@ -178,10 +207,11 @@ static void moments_start_tls(void)
               0);
     public_begun(PUBLIC_START_TLS, 0, true);
     if (scene.moment == PUBLIC_AT_HANDSHAKING) {
-        weir_transport_unref(scene.t);
-        scene.t = weir_transport_ref(world.ret);
+        moments_take_above();
         moments_soon();
         public_turns(2);
+    } else if (scene.kind == PUBLIC_KIND_INNER_TLS) {
+        moments_take_above();
     }
     if (!scene.peer) {
         return;
@@ -193,6 +223,11 @@ static void moments_start_tls(void)
                                        &scene.peer),
               0);
     *sink = scene.peer;
+}
+
+void public_start_tls_on_both(void)
+{
+    moments_start_tls();
 }
 
 static void moments_send_file(void)
@@ -330,6 +365,7 @@ static void (*const moment_stimuli[PUBLIC_MOMENT_COUNT])(void) = {
     [PUBLIC_AT_SOON] = moments_soon,
     [PUBLIC_AT_TIMER] = moments_later,
     [PUBLIC_AT_TASK] = moments_spawn,
+    [PUBLIC_AT_WAITING] = moments_spawn_waiting,
     [PUBLIC_AT_PAUSED] = moments_pause_reading,
     [PUBLIC_AT_HALF_CLOSED] = moments_half_close,
     [PUBLIC_AT_CLOSING] = moments_close,

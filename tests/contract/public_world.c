@@ -142,6 +142,7 @@ static void world_open(void)
     if (getenv("WEIR_TLS_CERTIFICATES")) {
         world.client = tls_context_of(false, 0);
         world.server = tls_context_of(true, 0);
+        world.old_client = tls_context_of(false, 12);
     }
 #endif
 }
@@ -156,6 +157,7 @@ static void world_close(void)
 #ifdef WR_TESTS_TLS
     if (world.client) {
         tls_contexts_unref(world.client, world.server);
+        weir_tls_context_unref(world.old_client);
     }
 #endif
     for (int i = 0; i < PUBLIC_SIDES; i++) {
