@@ -176,6 +176,7 @@ static bool certificate_has_name(const struct wr_x509 *x509,
     struct wr_der name;
     enum wr_x509_name_kind kind;
 
+    wr_assert(text.data && wanted != WR_X509_NAME_OTHER);
     while (wr_x509_next_name(&names, &kind, &name)) {
         if (kind != wanted || name.size != text.size) {
             continue;
@@ -197,6 +198,7 @@ bool wr_x509_shares_name(const struct wr_x509 *a, const struct wr_x509 *b)
     struct wr_der name;
     enum wr_x509_name_kind kind;
 
+    wr_assert(a->der.data && b->der.data);
     while (wr_x509_next_name(&names, &kind, &name)) {
         if ((kind == WR_X509_NAME_IP || kind == WR_X509_NAME_DNS) &&
             certificate_has_name(b, kind, name)) {

@@ -144,6 +144,7 @@ static bool constraint_pay(size_t *budget, size_t cost)
 {
     const bool is_enough = cost <= *budget;
 
+    wr_assert(cost > 0);
     *budget = is_enough ? *budget - cost : 0;
     return is_enough;
 }

@@ -30,6 +30,7 @@ struct context_load_text {
 /* Frees a text, which may be a key. */
 static void context_load_drop(struct context_load_text *text)
 {
+    wr_assert(!text->memory || text->size >= 0);
     if (text->memory) {
         explicit_bzero(text->memory, (size_t)text->size);
     }
@@ -136,6 +137,7 @@ static int context_load_rename(struct context_load_text *text)
 static int context_load_look_at(weir_tls_context *context,
                                 struct context_load_text *text)
 {
+    wr_assert(!context->why);
     if (context_load_has(text, "-----BEGIN TRUSTED CERTIFICATE-----")) {
         context->why = "it has a block TRUSTED CERTIFICATE, which is OpenSSL's "
                        "own; openssl x509 -in FILE -out NEW writes it as "

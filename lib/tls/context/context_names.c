@@ -69,6 +69,7 @@ static int context_names_look_at(const weir_tls_context *context,
     struct wr_x509 x509;
     struct wr_x509 first_x509;
 
+    wr_assert(identity >= first && identity->leaf);
     if (wr_x509_read(&x509, identity->leaf, identity->leaf_size) < 0 ||
         wr_x509_read(&first_x509, first->leaf, first->leaf_size) < 0) {
         return WEIR_ETLSFILE;
@@ -232,6 +233,7 @@ static bool context_names_is_for(const struct wr_tls_identity *identity,
 {
     struct wr_x509 x509;
 
+    wr_assert(identity->leaf_size > 0);
     return !host ? identity->is_default
                  : wr_x509_read(&x509, identity->leaf, identity->leaf_size) ==
                            0 &&

@@ -54,6 +54,7 @@ static const struct offer_row offer_groups[] = {
 
 static uint16_t offer_number(const uint8_t *data)
 {
+    wr_assert(data != NULL);
     return (uint16_t)(data[0] << 8 | data[1]);
 }
 
@@ -61,6 +62,7 @@ static uint16_t offer_number(const uint8_t *data)
 static bool offer_take_list(struct wr_der body, size_t length_size,
                             struct wr_der *ret)
 {
+    wr_assert(length_size == 1 || length_size == 2);
     if (body.size < length_size) {
         return false;
     }
@@ -77,6 +79,7 @@ static uint8_t offer_kinds_of(struct wr_der body, const struct offer_row *rows)
     struct wr_der list;
     uint8_t kinds = 0;
 
+    wr_assert(rows->number > 0);
     if (!body.data || !offer_take_list(body, 2, &list)) {
         return OFFER_ALL;
     }
@@ -93,6 +96,7 @@ static bool offer_has_newest(struct wr_der versions)
 {
     struct wr_der list;
 
+    wr_assert(versions.data || versions.size == 0);
     if (!versions.data || !offer_take_list(versions, 1, &list)) {
         return false;
     }
@@ -106,6 +110,8 @@ static bool offer_has_newest(struct wr_der versions)
 
 uint8_t wr_tls_offer_kind_of(const struct wr_x509_key_strength *key)
 {
+    wr_assert(key->kind <= WR_X509_KEY_OTHER);
+    wr_assert(key->kind == WR_X509_KEY_CURVE || key->curve == 0);
     switch (key->kind) {
     case WR_X509_KEY_RSA:
         return key->is_pss_alone ? WR_TLS_OFFER_RSA_PSS : WR_TLS_OFFER_RSA;
@@ -123,6 +129,7 @@ uint8_t wr_tls_offer_kind_of(const struct wr_x509_key_strength *key)
 uint8_t wr_tls_offer_lacks(const struct wr_tls_offer *offer, bool has_newest,
                            uint32_t suites)
 {
+    wr_assert(offer->suites.size % 2 == 0);
     if (!offer->suites.data) {
         return 0;
     }

@@ -186,6 +186,7 @@ uint32_t wr_tls_suites_mask(const char *list)
     const char *at = list ? list : SUITES_ALL;
     uint32_t mask = 0;
 
+    wr_assert(at[0] != '\0');
     for (;;) {
         const size_t len = strcspn(at, ":");
         for (size_t i = 0; i < SUITES_OLD_COUNT; i++) {
@@ -218,6 +219,7 @@ uint32_t wr_tls_suites_mask_of(const uint8_t *numbers, size_t size)
 
 bool wr_tls_suites_has_kind(uint32_t mask, bool is_rsa)
 {
+    wr_assert(mask >> SUITES_OLD_COUNT == 0);
     for (size_t i = 0; i < SUITES_OLD_COUNT; i++) {
         if ((mask >> i & 1u) && suites_fit(suites_old[i].name, is_rsa)) {
             return true;

@@ -103,6 +103,7 @@ static void engine_note_plain_alert(struct wr_tls_engine *engine)
 {
     const uint8_t alert = 21;
 
+    wr_assert(engine->err == 0);
     if (engine->state == WR_TLS_ENGINE_HANDSHAKE &&
         engine->alert_received < 0 && engine->header[0] == alert &&
         engine->header_fill == 0 && engine->record_left == 2 &&

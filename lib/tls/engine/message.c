@@ -140,6 +140,7 @@ static bool message_is_shared_key(struct wr_der body)
 /* A list of versions, as a client sends it. */
 static bool message_take_versions(struct wr_der body, struct wr_der *ret)
 {
+    wr_assert(body.data != NULL);
     return message_take_vector(&body, 1, ret) && body.size == 0 &&
            ret->size > 0 && ret->size % 2 == 0;
 }
@@ -284,6 +285,7 @@ static bool message_has_number(struct wr_der list, uint16_t number)
 {
     uint16_t one;
 
+    wr_assert(list.data != NULL);
     while (message_take_number(&list, 2, &one)) {
         if (one == number) {
             return true;
@@ -300,6 +302,7 @@ static uint16_t message_best_of(const struct message_hello *hello,
     uint16_t best = versions.data ? 0 : hello->version;
     uint16_t one;
 
+    wr_assert(versions.size % 2 == 0);
     while (message_take_number(&versions, 2, &one)) {
         if ((one & 0x0f0f) != 0x0a0a && one > best) {
             best = one;
@@ -315,6 +318,7 @@ message_check_client(struct wr_tls_message_facts *facts, struct wr_der body)
     struct message_extensions extensions = {.seen = 0};
     struct message_hello hello;
 
+    wr_assert(facts->is_server);
     facts->group = 0;
     if (!message_take_hello(body, true, &hello)) {
         return message_malformed;
@@ -354,6 +358,7 @@ message_check_server(struct wr_tls_message_facts *facts, struct wr_der body)
     struct message_extensions extensions = {.seen = 0};
     struct message_hello hello;
 
+    wr_assert(!facts->is_server);
     if (!message_take_hello(body, false, &hello)) {
         return message_malformed;
     }
