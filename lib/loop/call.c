@@ -10,6 +10,8 @@
 
 #include "lib/base/options.h"
 
+#include <stdio.h>
+
 /* The loop that began its run last on this thread. Its `outer` links lead to
  * the loops in whose callbacks or tasks it runs. */
 static _Thread_local weir_loop *call_innermost
@@ -21,6 +23,19 @@ int wr_loop_check_slowly(const weir_loop *loop)
         return -ECHILD;
     }
     return *loop->owner == WR_UNBOUND || wr_loop_is_ours(loop) ? 0 : -EPERM;
+}
+
+bool wr_loop_admits_slowly(const weir_loop *loop, const char *call)
+{
+    const int err = wr_loop_check_slowly(loop);
+    char text[128];
+
+    if (err == -EPERM && !wr_loop_is_closed(loop)) {
+        snprintf(text, sizeof(text),
+                 "%s() was called by a thread that is not its loop's", call);
+        wr_check_misused(NULL, text);
+    }
+    return err >= 0;
 }
 
 static void call_enter_loop(weir_loop *loop)
@@ -138,8 +153,10 @@ weir_loop *weir_get_running_loop(void)
 void weir_loop_set_exception_handler(weir_loop *loop, weir_exception_fn *hook,
                                      void *arg)
 {
-    loop->exception_hook = hook;
-    loop->exception_arg = arg;
+    if (wr_loop_admits(loop)) {
+        loop->exception_hook = hook;
+        loop->exception_arg = arg;
+    }
 }
 
 int weir_loop_call_exception_handler(weir_loop *loop,

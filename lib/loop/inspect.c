@@ -314,7 +314,7 @@ void weir_loop_dump(const weir_loop *loop, FILE *out)
     char *text = NULL;
     size_t size = 0;
 
-    if (wr_loop_check(loop) < 0) {
+    if (!wr_loop_admits(loop)) {
         return;
     }
     FILE *whole = open_memstream(&text, &size);

@@ -443,7 +443,7 @@ uint64_t weir_loop_get_deadline(weir_loop *loop)
 
 void weir_loop_stop(weir_loop *loop)
 {
-    if (wr_loop_check(loop) == 0 && !wr_loop_is_closing(loop)) {
+    if (wr_loop_admits(loop) && !wr_loop_is_closing(loop)) {
         loop->is_stopping = true;
     }
 }

@@ -304,6 +304,21 @@ WEIR_MUST_USE static inline int wr_loop_check(const weir_loop *loop)
         wr_require(wr_loop_err >= 0, wr_loop_err);                             \
     } while (0)
 
+/* The slow path of wr_loop_admits(). */
+bool wr_loop_admits_slowly(const weir_loop *loop, const char *call);
+
+/* For a public call that has no result in which it could return an error: true
+ * if it may go on; false in a forked child, where nothing is to be done. From
+ * another thread than the owner's, while the loop is not closed, the call is a
+ * mistake that would stay unseen: it ends the process with a message. */
+static inline bool wr_loop_admits_call(const weir_loop *loop, const char *call)
+{
+    return WR_LIKELY(*loop->owner == wr_this_thread()) ||
+           wr_loop_admits_slowly(loop, call);
+}
+
+#define wr_loop_admits(loop) wr_loop_admits_call(loop, __func__)
+
 /* The slow path of wr_loop_end_if_forked(). */
 void wr_loop_end_child(const weir_loop *loop);
 

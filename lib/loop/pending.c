@@ -11,7 +11,7 @@
 void weir_pending_cancel(weir_pending *pending)
 {
     wr_assert(pending->give_up != NULL);
-    if (wr_loop_check(pending->loop) == 0) {
+    if (wr_loop_admits(pending->loop)) {
         pending->give_up(pending);
     }
 }

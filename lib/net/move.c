@@ -111,7 +111,7 @@ static void move_tell(struct wr_ready *ready)
         move_free_parcel(ended.parcel);
     }
     wr_loop_remove_member(loop, &move->member);
-    weir_transport_unref(ended.t);
+    wr_transport_unref(ended.t);
     wr_free(&loop->counting, move, sizeof(*move));
 }
 

@@ -96,7 +96,7 @@ static void subprocess_lose(struct wr_subprocess *s)
         subprocess_call_done(s, s->cause, NULL);
     }
     wr_loop_remove_member(loop, &s->t.member);
-    weir_transport_unref(&s->t);
+    wr_transport_unref(&s->t);
 }
 
 /* Called when the child has ended or a pipe is lost. */

@@ -150,7 +150,7 @@ static void subprocess_calls_free(weir_transport *t)
     wr_assert(!s->done);
     wr_child_fini(&s->child);
     for (int i = 0; i < WR_STDIO_COUNT; i++) {
-        weir_transport_unref(s->pipes[i].t);
+        wr_transport_unref(s->pipes[i].t);
     }
     wr_guard_free(&t->loop->counting, s, sizeof(*s));
 }

@@ -60,8 +60,8 @@ static void relay_finish(struct wr_relay *relay)
         wr_loop_end_if_forked(relay->loop);
     }
     relay_free(relay);
-    weir_transport_unref(sides[0]);
-    weir_transport_unref(sides[1]);
+    wr_transport_unref(sides[0]);
+    wr_transport_unref(sides[1]);
 }
 
 /* ---- the protocol of both transports ---- */

@@ -291,7 +291,7 @@ static int datagrams_open(weir_loop *loop, struct wr_endpoint_call *call,
         return err;
     }
     wr_assert(!stream->t || stream->t == t); /* lost again perhaps */
-    weir_transport_unref(t);                 /* the stream has its own */
+    wr_transport_unref(t);                   /* the stream has its own */
     *ret = stream;
     return 0;
 }
@@ -427,6 +427,9 @@ int weir_datagram_stream_drain(weir_datagram_stream *stream)
 
 void weir_datagram_stream_close(weir_datagram_stream *stream)
 {
+    if (!wr_loop_admits(stream->sync.loop)) {
+        return;
+    }
     wr_sync_check_invariants(&stream->sync);
     wr_ignore(weir_transport_close(stream->t)); /* wait_closed returns errors */
 }
@@ -459,7 +462,7 @@ weir_datagram_stream_get_transport(const weir_datagram_stream *stream)
 
 void weir_datagram_stream_free(weir_datagram_stream *stream)
 {
-    if (!stream || wr_loop_check(stream->sync.loop) < 0) {
+    if (!stream || !wr_loop_admits(stream->sync.loop)) {
         return;
     }
     datagrams_check_invariants(stream);
@@ -472,7 +475,7 @@ void weir_datagram_stream_free(weir_datagram_stream *stream)
     wr_waiters_wake_all(&stream->closers, 0);
     if (t) {
         wr_ignore(weir_transport_close(t)); /* the rest is sent */
-        weir_transport_unref(t);
+        wr_transport_unref(t);
     }
     wr_sync_free(&stream->sync);
 }

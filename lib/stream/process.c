@@ -92,7 +92,7 @@ static void process_destroy(weir_process *process)
         struct wr_output *output = &process->outputs[i];
         wr_free(&loop->counting, output->data, output->size);
     }
-    weir_transport_unref(process->transport);
+    wr_transport_unref(process->transport);
     wr_free(&loop->counting, process, sizeof(*process));
     wr_loop_unpin(loop);
 }
@@ -365,7 +365,7 @@ int weir_process_killpg(weir_process *process, int signum)
 
 void weir_process_free(weir_process *process)
 {
-    if (!process || wr_loop_check(process->loop) < 0) {
+    if (!process || !wr_loop_admits(process->loop)) {
         return;
     }
     wr_process_check_invariants(process);

@@ -197,7 +197,7 @@ int weir_reader_new(weir_loop *loop, uint64_t limit_bytes, weir_reader **ret)
 
 void weir_reader_free(weir_reader *reader)
 {
-    if (!reader || wr_loop_check(reader->loop) < 0) {
+    if (!reader || !wr_loop_admits(reader->loop)) {
         return;
     }
     weir_loop *loop = reader->loop;
@@ -275,7 +275,7 @@ int weir_reader_feed_data(weir_reader *reader, const void *data, size_t len)
 
 void weir_reader_feed_eof(weir_reader *reader)
 {
-    if (wr_loop_check(reader->loop) == 0) {
+    if (wr_loop_admits(reader->loop)) {
         wr_reader_check_invariants(reader);
         reader->is_eof = true;
         reader_wake(reader);
@@ -284,7 +284,7 @@ void weir_reader_feed_eof(weir_reader *reader)
 
 void weir_reader_set_exception(weir_reader *reader, int err)
 {
-    if (wr_loop_check(reader->loop) < 0 || err >= 0) {
+    if (!wr_loop_admits(reader->loop) || err >= 0) {
         return;
     }
     wr_reader_check_invariants(reader);

@@ -89,7 +89,7 @@ static void start_tls_move(weir_writer *writer, weir_transport *t)
     wr_budget_withdraw(&reader->evictable);
     reader->transport = t;
     writer->transport = weir_transport_ref(t);
-    weir_transport_unref(old);
+    wr_transport_unref(old);
     wr_writer_check_invariants(writer);
 }
 

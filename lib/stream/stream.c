@@ -349,7 +349,7 @@ void wr_stream_leave(weir_writer *writer)
         t->handler = NULL;
         wr_transport_note_idle(t);
     }
-    weir_transport_unref(t);
+    wr_transport_unref(t);
 }
 
 int wr_stream_may_leave(const weir_writer *writer)

@@ -90,7 +90,7 @@ void wr_stream_free(weir_writer *writer)
     wr_assert(wr_list_is_empty(&writer->flushers));
     wr_assert(wr_list_is_empty(&writer->closers));
     wr_reader_fini(&writer->reader);
-    weir_transport_unref(writer->transport);
+    wr_transport_unref(writer->transport);
     wr_slab_give(&stream_memory_find(loop)->slab, writer);
     wr_loop_unpin(loop);
 }

@@ -314,6 +314,9 @@ void weir_writer_close(weir_writer *writer)
 {
     weir_transport *t = writer->transport;
 
+    if (!wr_loop_admits(writer->loop)) {
+        return;
+    }
     wr_writer_debug_check(writer);
     if (writer->state != WRITER_BOUND || weir_transport_close(t) < 0) {
         return;
@@ -325,6 +328,9 @@ void weir_writer_close(weir_writer *writer)
 
 void weir_writer_abort(weir_writer *writer)
 {
+    if (!wr_loop_admits(writer->loop)) {
+        return;
+    }
     wr_writer_debug_check(writer);
     if (writer->state == WRITER_BOUND) {
         weir_transport_abort(writer->transport);
@@ -385,7 +391,7 @@ weir_writer *weir_writer_ref(weir_writer *writer)
 
 void weir_writer_unref(weir_writer *writer)
 {
-    if (!writer) {
+    if (!writer || !wr_loop_admits(writer->loop)) {
         return;
     }
     wr_writer_debug_check(writer);

@@ -65,7 +65,7 @@ int64_t weir_sendfile(weir_transport *t, int fd, uint64_t *offset,
     wr_require(offset, -EINVAL);
     weir_transport_ref(t); /* the task may outlive the connection */
     const int64_t ret = writer_file_send(&wait, fd, offset, count);
-    weir_transport_unref(t);
+    wr_transport_unref(t);
     return ret;
 }
 

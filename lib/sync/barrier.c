@@ -239,7 +239,7 @@ int weir_barrier_wait(weir_barrier *barrier)
 
 void weir_barrier_reset(weir_barrier *barrier)
 {
-    if (wr_loop_check(barrier->sync.loop) < 0) {
+    if (!wr_loop_admits(barrier->sync.loop)) {
         return;
     }
     barrier_check_invariants(barrier);
@@ -249,7 +249,7 @@ void weir_barrier_reset(weir_barrier *barrier)
 
 void weir_barrier_abort(weir_barrier *barrier)
 {
-    if (wr_loop_check(barrier->sync.loop) < 0) {
+    if (!wr_loop_admits(barrier->sync.loop)) {
         return;
     }
     barrier_check_invariants(barrier);
@@ -265,7 +265,7 @@ uint32_t weir_barrier_get_waiting_count(const weir_barrier *barrier)
 
 void weir_barrier_free(weir_barrier *barrier)
 {
-    if (!barrier || wr_loop_check(barrier->sync.loop) < 0) {
+    if (!barrier || !wr_loop_admits(barrier->sync.loop)) {
         return;
     }
     barrier_check_invariants(barrier);

@@ -199,7 +199,7 @@ ssize_t weir_condition_notify(weir_condition *condition, size_t count)
 
 void weir_condition_free(weir_condition *condition)
 {
-    if (!condition || wr_loop_check(condition->sync.loop) < 0) {
+    if (!condition || !wr_loop_admits(condition->sync.loop)) {
         return;
     }
     condition_check_invariants(condition);

@@ -36,7 +36,7 @@ int weir_event_new(weir_loop *loop, weir_event **ret)
 
 void weir_event_set(weir_event *event)
 {
-    if (wr_loop_check(event->sync.loop) < 0) {
+    if (!wr_loop_admits(event->sync.loop)) {
         return;
     }
     event_check_invariants(event);
@@ -47,7 +47,7 @@ void weir_event_set(weir_event *event)
 
 void weir_event_clear(weir_event *event)
 {
-    if (wr_loop_check(event->sync.loop) < 0) {
+    if (!wr_loop_admits(event->sync.loop)) {
         return;
     }
     event_check_invariants(event);
@@ -77,7 +77,7 @@ int weir_event_wait(weir_event *event)
 
 void weir_event_free(weir_event *event)
 {
-    if (!event || wr_loop_check(event->sync.loop) < 0) {
+    if (!event || !wr_loop_admits(event->sync.loop)) {
         return;
     }
     event_check_invariants(event);

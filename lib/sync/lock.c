@@ -132,7 +132,7 @@ bool weir_lock_is_locked(const weir_lock *lock)
 
 void weir_lock_free(weir_lock *lock)
 {
-    if (!lock || wr_loop_check(lock->sync.loop) < 0) {
+    if (!lock || !wr_loop_admits(lock->sync.loop)) {
         return;
     }
     wr_lock_check_invariants(lock);

@@ -391,9 +391,6 @@ int weir_queue_join(weir_queue *queue)
 
 static void queue_shutdown(weir_queue *queue, bool immediate)
 {
-    if (wr_loop_check(queue->sync.loop) < 0) {
-        return;
-    }
     queue_check_invariants(queue);
     if (queue->state == QUEUE_OPEN) {
         queue_set_state(queue, QUEUE_SHUT);
@@ -409,12 +406,16 @@ static void queue_shutdown(weir_queue *queue, bool immediate)
 
 void weir_queue_shutdown(weir_queue *queue)
 {
-    queue_shutdown(queue, false);
+    if (wr_loop_admits(queue->sync.loop)) {
+        queue_shutdown(queue, false);
+    }
 }
 
 void weir_queue_shutdown_immediate(weir_queue *queue)
 {
-    queue_shutdown(queue, true);
+    if (wr_loop_admits(queue->sync.loop)) {
+        queue_shutdown(queue, true);
+    }
 }
 
 bool weir_queue_take_left(weir_queue *queue, void **ret)
@@ -435,7 +436,7 @@ bool weir_queue_take_left(weir_queue *queue, void **ret)
 
 void weir_queue_free(weir_queue *queue)
 {
-    if (!queue || wr_loop_check(queue->sync.loop) < 0) {
+    if (!queue || !wr_loop_admits(queue->sync.loop)) {
         return;
     }
     queue_check_invariants(queue);

@@ -117,7 +117,7 @@ uint64_t weir_semaphore_get_value(const weir_semaphore *semaphore)
 
 void weir_semaphore_free(weir_semaphore *semaphore)
 {
-    if (!semaphore || wr_loop_check(semaphore->sync.loop) < 0) {
+    if (!semaphore || !wr_loop_admits(semaphore->sync.loop)) {
         return;
     }
     semaphore_check_invariants(semaphore);

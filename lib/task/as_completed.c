@@ -191,7 +191,7 @@ void weir_as_completed_end(struct weir_as_completed *done)
     struct as_completed_handle *handle = as_completed_inside(done);
     struct as_completed *all = handle->all;
 
-    if (!all || wr_loop_check(all->loop) < 0) {
+    if (!all || !wr_loop_admits(all->loop)) {
         return;
     }
     as_completed_check_invariants(all);

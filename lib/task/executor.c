@@ -132,7 +132,7 @@ static void executor_abandon_job(weir_loop *loop, struct wr_job *job)
     wr_free(&loop->counting, job, sizeof(*job));
     executor_report_abandoned(loop, copy.abandoned, copy.arg, copy.result);
     if (copy.end) {
-        weir_future_unref(&copy.end->future);
+        wr_future_unref(&copy.end->future);
     }
 }
 
@@ -281,7 +281,7 @@ static void executor_shutdown(struct wr_module *module)
         struct wr_job_end *end =
             wr_container_of(executor->ends.next, struct wr_job_end, link);
         executor_resolve_end(end, -ECANCELED);
-        weir_future_unref(&end->future);
+        wr_future_unref(&end->future);
     }
 }
 

@@ -60,7 +60,7 @@ static void future_run_done(struct wr_ready *ready)
         wr_loop_call(loop, future_call_done, callback, "future_done");
     }
     wr_free(&loop->counting, callback, sizeof(*callback));
-    weir_future_unref(future);
+    wr_future_unref(future);
 }
 
 static void future_make_ready(struct wr_observer *observer, weir_future *future)
@@ -166,7 +166,7 @@ static void future_cancel_taken(weir_future *future)
     wr_assert(loop->cancelling);
     loop->cancelling = false;
     while ((link = wr_list_pop_front(&cancelled))) {
-        weir_future_unref(wr_container_of(link, weir_future, cancel));
+        wr_future_unref(wr_container_of(link, weir_future, cancel));
     }
 }
 
@@ -194,7 +194,7 @@ weir_future *weir_future_ref(weir_future *future)
     return future;
 }
 
-void weir_future_unref(weir_future *future)
+void wr_future_unref(weir_future *future)
 {
     if (!future) {
         return;
@@ -215,6 +215,13 @@ void weir_future_unref(weir_future *future)
     wr_loop_pin(loop); /* else it may be freed with the future */
     future_cancel_taken(future);
     wr_loop_unpin(loop);
+}
+
+void weir_future_unref(weir_future *future)
+{
+    if (future && wr_loop_admits(future->loop)) {
+        wr_future_unref(future);
+    }
 }
 
 /* The future that the program makes. */
@@ -342,7 +349,7 @@ size_t weir_future_remove_done_callback(weir_future *future,
         wr_ready_cancel(&callback->ready);
         wr_free(&future->loop->counting, callback, sizeof(*callback));
         if (future->is_done) {
-            weir_future_unref(future);
+            wr_future_unref(future);
         }
         count++;
     }

@@ -71,6 +71,9 @@ static inline void wr_future_init(weir_future *future, weir_loop *loop,
     future->is_done = false;
 }
 
+/* weir_future_unref() for the library. */
+void wr_future_unref(weir_future *future);
+
 static inline void wr_future_ref(weir_future *future)
 {
     wr_assert(future->refs > 0);

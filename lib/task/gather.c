@@ -145,12 +145,12 @@ static void gather_finish(struct gather *gather)
     wr_assert(gather->state == GATHER_DECIDED);
     wr_ready_cancel(&gather->ready);
     for (uint32_t i = 0; i < gather->count; i++) {
-        weir_future_unref(gather->futures[i].future);
+        wr_future_unref(gather->futures[i].future);
     }
     wr_future_resolve(&gather->future, gather->result);
     if (wr_list_is_linked(&gather->member.link)) {
         wr_loop_remove_member(gather->future.loop, &gather->member);
-        weir_future_unref(&gather->future);
+        wr_future_unref(&gather->future);
     }
 }
 
@@ -168,7 +168,7 @@ static void gather_run(struct wr_ready *ready)
     if (gather->pending_count == 0) {
         gather_finish(gather);
     }
-    weir_future_unref(&gather->future);
+    wr_future_unref(&gather->future);
 }
 
 /* Cancels all futures. The gather lives until the last of them has ended or the

@@ -200,7 +200,7 @@ void weir_task_group_cancel(struct weir_task_group *group)
 {
     struct wr_group *inner = group_inside(group);
 
-    if (!inner->owner || wr_loop_check(inner->owner->future.loop) < 0) {
+    if (!inner->owner || !wr_loop_admits(inner->owner->future.loop)) {
         return;
     }
     group_check_invariants(inner);

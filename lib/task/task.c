@@ -300,7 +300,7 @@ static void task_resolve(weir_task *task)
 {
     wr_task_debug_check(task);
     wr_future_resolve(&task->future, task->wake_result);
-    weir_future_unref(&task->future); /* the loop's reference */
+    wr_future_unref(&task->future); /* the loop's reference */
 }
 
 static __attribute__((noinline)) void task_end_parked(weir_task *task)
@@ -482,7 +482,9 @@ int weir_task_join(weir_task *task, int *ret)
 
 void weir_task_detach(weir_task *task)
 {
-    weir_task_unref(task);
+    if (task && wr_loop_admits(task->future.loop)) {
+        wr_future_unref(&task->future);
+    }
 }
 
 weir_task *weir_task_ref(weir_task *task)
@@ -493,8 +495,8 @@ weir_task *weir_task_ref(weir_task *task)
 
 void weir_task_unref(weir_task *task)
 {
-    if (task) {
-        weir_future_unref(&task->future);
+    if (task && wr_loop_admits(task->future.loop)) {
+        wr_future_unref(&task->future);
     }
 }
 
@@ -534,7 +536,7 @@ const char *weir_task_get_name(const weir_task *task)
 
 void weir_task_set_name(weir_task *task, const char *name)
 {
-    if (wr_loop_check(task->future.loop) == 0) {
+    if (wr_loop_admits(task->future.loop)) {
         wr_task_check_invariants(task);
         task_copy_name(task, name);
     }

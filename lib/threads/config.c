@@ -202,7 +202,7 @@ const void *weir_threads_config_get(const weir_threads_config *config)
 
 void weir_threads_config_unref(weir_threads_config *config)
 {
-    if (config && wr_loop_check(config->thread->loop) == 0) {
+    if (config && wr_loop_admits(config->thread->loop)) {
         config_unref(config);
     }
 }

@@ -57,5 +57,5 @@ void wr_life_leave(weir_transport *t)
         t->set->ops->forget(t->set, t);
         t->set = NULL;
     }
-    weir_transport_unref(t);
+    wr_transport_unref(t);
 }

@@ -515,7 +515,7 @@ weir_transport *weir_transport_ref(weir_transport *t)
     return t;
 }
 
-void weir_transport_unref(weir_transport *t)
+void wr_transport_unref(weir_transport *t)
 {
     if (!t) {
         return;
@@ -527,6 +527,13 @@ void weir_transport_unref(weir_transport *t)
             t->evictable = NULL;
         }
         wr_transport_free_if_unused(t);
+    }
+}
+
+void weir_transport_unref(weir_transport *t)
+{
+    if (t && wr_loop_admits(t->loop)) {
+        wr_transport_unref(t);
     }
 }
 

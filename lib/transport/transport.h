@@ -272,6 +272,9 @@ static inline void wr_transport_set_marks(weir_transport *t,
     t->check_bytes = wr_min_u64(high_bytes, WR_QUEUED_LEAST);
 }
 
+/* weir_transport_unref() for the library. */
+void wr_transport_unref(weir_transport *t);
+
 /* Frees the transport if no reference and no lease is left. */
 static inline void wr_transport_free_if_unused(weir_transport *t)
 {

@@ -24,6 +24,10 @@ static const weir_transport *transport_info_lowest(const weir_transport *t)
 void weir_transport_get_peername(const weir_transport *t,
                                  struct weir_address *ret)
 {
+    if (!wr_loop_admits(t->loop)) {
+        ret->len = 0;
+        return;
+    }
     t = transport_info_lowest(t);
     if (t->ops->get_peername) {
         t->ops->get_peername(t, ret);
@@ -35,6 +39,10 @@ void weir_transport_get_peername(const weir_transport *t,
 void weir_transport_get_sockname(const weir_transport *t,
                                  struct weir_address *ret)
 {
+    if (!wr_loop_admits(t->loop)) {
+        ret->len = 0;
+        return;
+    }
     t = transport_info_lowest(t);
     if (t->ops->get_sockname) {
         t->ops->get_sockname(t, ret);

@@ -50,7 +50,7 @@ void weir_upstream_remove(weir_upstream *upstream)
 {
     weir_upstreams *set = upstream->set;
 
-    if (wr_loop_check(set->loop) < 0 || upstream->is_removed) {
+    if (!wr_loop_admits(set->loop) || upstream->is_removed) {
         return;
     }
     set_check_invariants(set);
@@ -246,7 +246,7 @@ static const struct wr_member_ops set_member_ops = {.stage = WR_STAGE_MAKERS,
 
 void weir_upstreams_free(weir_upstreams *set)
 {
-    if (!set || wr_loop_check(set->loop) < 0) {
+    if (!set || !wr_loop_admits(set->loop)) {
         return;
     }
     set_check_invariants(set);

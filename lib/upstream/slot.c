@@ -56,7 +56,7 @@ weir_upstream *weir_upstream_slot_get_upstream(const weir_upstream_slot *slot)
 
 void weir_upstream_slot_end(weir_upstream_slot *slot, int result)
 {
-    if (!slot || wr_loop_check(slot->upstream->set->loop) < 0) {
+    if (!slot || !wr_loop_admits(slot->upstream->set->loop)) {
         return;
     }
     weir_upstreams *set = slot->upstream->set;

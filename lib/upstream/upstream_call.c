@@ -34,7 +34,7 @@ int weir_upstream_set_tls(weir_upstream *upstream,
 
 void weir_upstream_set_draining(weir_upstream *upstream, bool is_draining)
 {
-    if (wr_loop_check(upstream->set->loop) < 0) {
+    if (!wr_loop_admits(upstream->set->loop)) {
         return;
     }
     upstream->is_draining = is_draining;

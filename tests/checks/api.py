@@ -161,6 +161,29 @@ def tag_errors(found):
     return len(errors)
 
 
+# Calls without a result that tests/contract/foreign.c does not make: one looks
+# at nothing of a loop's, a lease knows no loop, and the objects of the others
+# need a connection, or another thread.
+NOT_FOREIGN = {"weir_print_exception", "weir_lease_unref",
+               "weir_upstream_slot_end", "weir_threads_config_unref"}
+
+
+def foreign_errors(found, source):
+    """A call of the loop's thread that has no result ends the process when
+    another thread makes it, and a test makes each."""
+    test = source / "tests" / "contract" / "foreign.c"
+    made = set(re.findall(r"X\((\w+),", test.read_text(encoding="utf-8")))
+    heads = {header: head_tags(header, [])
+             for header in {header for header, *_ in found.values()}}
+    wanted = set()
+    for name, (header, doc, kind) in found.items():
+        thread = tags_of(doc)["thread"] or heads[header]["thread"]
+        if re.fullmatch(r"\s*void\s*", kind) and thread == ["loop"]:
+            wanted.add(name)
+    return (difference(wanted - NOT_FOREIGN, made, "has no line in foreign.c")
+            + difference(made | NOT_FOREIGN, wanted, "is no such call"))
+
+
 # Errors of a program that is wrong, or of an object that has ended.
 MISUSE = {
     "-EBUSY", "-ECHILD", "-EDESTADDRREQ", "-EINVAL", "-ENOTCONN",
@@ -295,6 +318,7 @@ def main():
         errors += library_errors(args.tls, of_tls, "WEIR_TLS_", args.version)
     errors += tag_errors(found) + use_errors(found) + version_errors(args)
     errors += size_errors(args.source / "include")
+    errors += foreign_errors(found, args.source)
     errors += word_errors(args.source / "include")
     errors += parameter_errors(args.source / "include")
     if not names:

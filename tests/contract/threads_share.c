@@ -375,7 +375,7 @@ UNIT_IN(threads_share, another_thread_sees_neither_configuration_nor_loop,
     end_serving(threads);
 }
 
-UNIT(threads_share, a_reference_is_given_back_on_its_own_thread_alone)
+UNIT(threads_share, a_reference_outlives_another_configuration)
 {
     struct version version = make_version(1);
     const struct weir_threads_options options = {.size = sizeof(options),
@@ -385,7 +385,6 @@ UNIT(threads_share, a_reference_is_given_back_on_its_own_thread_alone)
                                                  .config_arg = &version};
     weir_threads *threads = start_serving(&options, 0);
     visit_all(threads, hold_version, NULL);
-    weir_threads_config_unref(held_config);
     weir_threads_config_unref(NULL);
     expect_eq(weir_threads_set_config(threads, NULL, NULL, NULL), 0);
     expect_all_read(threads, 0);

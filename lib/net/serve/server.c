@@ -399,7 +399,7 @@ bool weir_server_is_serving(const weir_server *server)
 
 void weir_server_close(weir_server *server)
 {
-    if (server_enter(server) == 0) {
+    if (wr_loop_admits(server->loop) && server_enter(server) == 0) {
         server_close(server);
         wr_server_check_invariants(server);
     }
@@ -407,14 +407,14 @@ void weir_server_close(weir_server *server)
 
 void weir_server_close_clients(weir_server *server)
 {
-    if (server_enter(server) == 0) {
+    if (wr_loop_admits(server->loop) && server_enter(server) == 0) {
         wr_server_end_clients(server, weir_transport_close);
     }
 }
 
 void weir_server_abort_clients(weir_server *server)
 {
-    if (server_enter(server) == 0) {
+    if (wr_loop_admits(server->loop) && server_enter(server) == 0) {
         wr_server_end_clients(server, weir_transport_abort);
     }
 }
@@ -535,7 +535,7 @@ weir_loop *weir_server_get_loop(const weir_server *server)
 
 void weir_server_free(weir_server *server)
 {
-    if (!server || server_enter(server) < 0) {
+    if (!server || !wr_loop_admits(server->loop) || server_enter(server) < 0) {
         return;
     }
     server_close(server);

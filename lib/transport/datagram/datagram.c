@@ -161,7 +161,7 @@ static void datagram_abandon(weir_transport *t)
     weir_transport_ref(t);               /* the last completion loses it */
     wr_op_abandon(uring, &d->recv_op);
     wr_op_abandon(uring, &d->send_op);
-    weir_transport_unref(t);
+    wr_transport_unref(t);
 }
 
 static int datagram_set_protocol(weir_transport *t,

@@ -303,7 +303,7 @@ static void sock_abandon(weir_transport *t)
     wr_op_abandon(uring, &s->send_op);
     wr_op_abandon(uring, &s->recv_op);
     wr_op_abandon(uring, &s->poll_op);
-    weir_transport_unref(t);
+    wr_transport_unref(t);
 }
 
 static struct weir_depth sock_get_depth(const weir_transport *t)
