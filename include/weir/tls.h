@@ -307,6 +307,50 @@ WEIR_API weir_tls_context *weir_tls_context_ref(weir_tls_context *context);
  */
 WEIR_API void weir_tls_context_unref(weir_tls_context *context);
 
+/** The keys of a context's session tickets, and their age. They are secrets:
+ * whoever has them can read the TLS 1.2 connections that they resume. */
+struct weir_tls_ticket_keys {
+    /** sizeof(struct weir_tls_ticket_keys). */
+    size_t size;
+    /** The keys, for weir_tls_context_set_ticket_keys() of the same version of
+     * the library, on this machine. */
+    unsigned char data[208];
+};
+
+/**
+ * Get the keys of session tickets, for a context that takes the place of this
+ * one, with a renewed certificate for instance, here or in another process.
+ *
+ * @param context  a context for servers; borrowed
+ * @param ret      the keys; overwrite them after use (explicit_bzero())
+ * @return         0
+ * @retval -ENOENT  the context issues no tickets: it is for clients, it has
+ *                  no_tickets, or asks clients for certificates
+ * @retval -EINVAL  @p context or @p ret is NULL
+ * @retval WEIR_EOPTIONSIZE  the size of @p ret is not set
+ */
+WEIR_API WEIR_MUST_USE int
+weir_tls_context_get_ticket_keys(weir_tls_context *context,
+                                 struct weir_tls_ticket_keys *ret);
+
+/**
+ * Use the keys of another context for session tickets, so that its sessions can
+ * be resumed, before the first connection of this context.
+ *
+ * Keys that the library has made keep their age, and are replaced by new ones
+ * after the lifetime of tickets as if they had been made here.
+ *
+ * @param context  a context for servers; borrowed
+ * @param keys     from weir_tls_context_get_ticket_keys(); copied
+ * @return         0; after an error the context has the keys it had
+ * @retval -ENOENT  the context issues no tickets, as above
+ * @retval -EINVAL  a parameter is NULL, or these are no keys
+ * @retval WEIR_EOPTIONSIZE  the size of @p keys is another one
+ */
+WEIR_API WEIR_MUST_USE int
+weir_tls_context_set_ticket_keys(weir_tls_context *context,
+                                 const struct weir_tls_ticket_keys *keys);
+
 /** The TLS library that libweir-tls uses. */
 struct weir_tls_library {
     /** sizeof(struct weir_tls_library). */

@@ -17,7 +17,8 @@ from proxy_certificates import (Secured, certificates, client_context, folder,
                                 make_certificate, plain, secure, subject)
 from proxy_wait import wait_until
 from proxying import PROXY, Proxy
-from servers import Server, drain, echo, echoes, read_exactly, reset
+from servers import (Server, drain, echo, echoes, free_port, read_exactly,
+                     reset)
 
 
 def tls_proxy(server, *flags, **options):
@@ -189,6 +190,61 @@ def test_a_session_is_resumed():
             equal(client.session_reused, True, "the session")
         wait_until(lambda: proxy.metric("tls_handshakes_total",
                                         result="resumed") == 1)
+
+
+def session_of(proxy, context):
+    """A session that the proxy gives to a client."""
+    with secure(proxy, context=context) as client:
+        echoes(client)  # behind the ticket of TLS 1.3
+        return client.session
+
+
+def is_resumed(proxy, context, session):
+    with context.wrap_socket(proxy.connect(), session=session,
+                             server_hostname="proxy.test") as client:
+        echoes(client)
+        return client.session_reused
+
+
+def contexts_of_versions():
+    return [client_context(minimum_version=version, maximum_version=version)
+            for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3)]
+
+
+def test_sessions_outlive_a_renewal():
+    with Server(echo) as server, tls_proxy(server, threads=2) as proxy:
+        contexts = contexts_of_versions()
+        sessions = [session_of(proxy, context) for context in contexts]
+        for _ in range(3):
+            proxy.signal(signal.SIGHUP)
+            matches(read_line(proxy.process.stderr), "read again")
+            equal([is_resumed(proxy, context, session) for context, session in
+                   zip(contexts, sessions)], [True, True], "resumed")
+
+
+def test_sessions_outlive_a_replacement():
+    with tempfile.TemporaryDirectory() as folder, Server(echo) as server:
+        common = ("--cert", certificates()["proxy"], "--to", plain(server),
+                  "--handover", os.path.join(folder, "handover"))
+        flags = ("--listen", f"tls://127.0.0.1:{free_port()}", "--name", "one",
+                 *common)
+        proxy = Proxy(*flags, admin=False)
+        contexts = contexts_of_versions()
+        sessions = [session_of(proxy, context) for context in contexts]
+        for _ in range(2):
+            following = Proxy(*flags, admin=False, threads=2)
+            equal(proxy.finish(2 * WAIT_S)[0], 0, "exit status")
+            proxy.__exit__(None)
+            proxy = following
+            equal([is_resumed(proxy, context, session) for context, session in
+                   zip(contexts, sessions)], [True, True], "resumed")
+        following = Proxy(*(flag.replace("one", "two") for flag in flags),
+                          admin=False)
+        equal(proxy.finish(2 * WAIT_S)[0], 0, "exit status")
+        proxy.__exit__(None)
+        equal(is_resumed(following, contexts[1], sessions[1]), False,
+              "by a service of another name")
+        following.__exit__(None)
 
 
 # ---- by name ----

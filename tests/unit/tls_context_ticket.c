@@ -117,6 +117,70 @@ UNIT(tls_context_ticket, servers_with_the_same_keys_resume_each_others_sessions)
     ticket_expect(&to, &from, false);
 }
 
+/* A session of @from, which hands its keys over, is resumed by @to. */
+static void ticket_expect_handed_over(const struct weir_tls_options *from,
+                                      const struct weir_tls_options *to)
+{
+    weir_tls_context *client = ticket_client(WEIR_TLS_1_3);
+    weir_tls_context *first = tls_context(from);
+    weir_tls_context *second = tls_context(to);
+    struct weir_tls_ticket_keys keys = {.size = sizeof(keys)};
+    WOLFSSL_SESSION *session = NULL;
+
+    cr_assert(!ticket_connect(client, first, &session));
+    expect_eq(weir_tls_context_get_ticket_keys(first, &keys), 0);
+    expect_eq(weir_tls_context_set_ticket_keys(second, &keys), 0);
+    cr_assert(ticket_connect(client, second, &session));
+    cr_assert(ticket_connect(client, first, &session), "and the other way");
+
+    wolfSSL_SESSION_free(session);
+    tls_contexts_unref(client, first);
+    weir_tls_context_unref(second);
+}
+
+UNIT(tls_context_ticket, a_context_that_is_handed_the_keys_resumes_sessions)
+{
+    const uint8_t keys[3 * 48] = "keys of the user's";
+    const struct weir_tls_options options = tls_options(true);
+    struct weir_tls_options with_keys = options;
+    with_keys.ticket_keys = keys;
+    with_keys.ticket_keys_size = sizeof(keys);
+
+    ticket_expect_handed_over(&options, &options);
+    ticket_expect_handed_over(&options, &with_keys);
+    ticket_expect_handed_over(&with_keys, &options);
+}
+
+UNIT(tls_context_ticket,
+     keys_are_handed_over_between_servers_with_tickets_alone)
+{
+    struct weir_tls_ticket_keys keys = {.size = sizeof(keys)};
+    struct weir_tls_ticket_keys none = {.size = sizeof(none)};
+    struct weir_tls_options options = tls_options(true);
+    weir_tls_context *server = tls_context(&options);
+    weir_tls_context *client = ticket_client(WEIR_TLS_1_3);
+    options.no_tickets = true;
+    weir_tls_context *without = tls_context(&options);
+
+    expect_eq(weir_tls_context_get_ticket_keys(server, &keys), 0);
+    expect_eq(weir_tls_context_get_ticket_keys(client, &keys), -ENOENT);
+    expect_eq(weir_tls_context_get_ticket_keys(without, &keys), -ENOENT);
+    expect_eq(weir_tls_context_set_ticket_keys(client, &keys), -ENOENT);
+    expect_eq(weir_tls_context_set_ticket_keys(without, &keys), -ENOENT);
+    expect_eq(weir_tls_context_set_ticket_keys(server, &none), -EINVAL);
+    memset(none.data, 0xff, sizeof(none.data));
+    expect_eq(weir_tls_context_set_ticket_keys(server, &none), -EINVAL);
+    expect_eq(weir_tls_context_get_ticket_keys(server, NULL), -EINVAL);
+    expect_eq(weir_tls_context_set_ticket_keys(server, NULL), -EINVAL);
+    keys.size = 0;
+    expect_eq(weir_tls_context_get_ticket_keys(server, &keys),
+              WEIR_EOPTIONSIZE);
+    expect_eq(weir_tls_context_set_ticket_keys(server, &keys),
+              WEIR_EOPTIONSIZE);
+    tls_contexts_unref(client, server);
+    weir_tls_context_unref(without);
+}
+
 UNIT(tls_context_ticket, a_session_does_not_pass_to_a_server_that_asks_clients)
 {
     const uint8_t keys[48] = "the same keys";

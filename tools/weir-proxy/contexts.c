@@ -204,6 +204,66 @@ void contexts_free(void *contexts)
     free(all);
 }
 
+/* ---- keys of session tickets ---- */
+
+/* FNV-1a of the service's name. */
+static uint64_t number_of(const struct config *config, size_t service)
+{
+    uint64_t number = UINT64_C(0xcbf29ce484222325);
+
+    for (const char *at = config->services[service].name; *at; at++) {
+        number = (number ^ (uint8_t)*at) * UINT64_C(0x100000001b3);
+    }
+    return number;
+}
+
+struct contexts_keys *contexts_save_keys(const struct contexts *contexts,
+                                         const struct config *config,
+                                         size_t *ret_count)
+{
+    struct contexts_keys *all = calloc(contexts->service_count, sizeof(*all));
+    size_t count = 0;
+
+    *ret_count = 0;
+    for (size_t i = 0; all && i < contexts->service_count; i++) {
+        weir_tls_context *clients = contexts->services[i].clients;
+        all[count].keys.size = sizeof(all[count].keys);
+        if (clients &&
+            weir_tls_context_get_ticket_keys(clients, &all[count].keys) == 0) {
+            all[count++].service = number_of(config, i);
+        }
+    }
+    if (count == 0) {
+        free(all);
+        return NULL;
+    }
+    *ret_count = count;
+    return all;
+}
+
+void contexts_load_keys(const struct contexts *contexts,
+                        const struct config *config,
+                        const struct contexts_keys *keys, size_t count)
+{
+    for (size_t i = 0; i < contexts->service_count; i++) {
+        for (size_t j = 0; contexts->services[i].clients && j < count; j++) {
+            if (keys[j].service == number_of(config, i) &&
+                weir_tls_context_set_ticket_keys(contexts->services[i].clients,
+                                                 &keys[j].keys) < 0) {
+                break; /* it has no tickets now */
+            }
+        }
+    }
+}
+
+void contexts_forget_keys(struct contexts_keys *keys, size_t count)
+{
+    if (keys) {
+        explicit_bzero(keys, count * sizeof(*keys));
+        free(keys);
+    }
+}
+
 weir_tls_context *contexts_of_service(const struct contexts *contexts,
                                       size_t service)
 {

@@ -15,6 +15,24 @@ struct contexts;
 
 /* Reads all files. NULL after a line in @why. */
 struct contexts *contexts_make(const struct config *config, char *why);
+/* The keys of a service's session tickets, as they go to a successor. */
+struct contexts_keys {
+    uint64_t service; /* a number made of its name */
+    struct weir_tls_ticket_keys keys;
+};
+
+/* Copies of the keys of all services that have some, to be given back to
+ * contexts_forget_keys(); NULL: there are none, or there is no memory. */
+struct contexts_keys *contexts_save_keys(const struct contexts *contexts,
+                                         const struct config *config,
+                                         size_t *ret_count);
+/* Services resume the sessions of those with their names. */
+void contexts_load_keys(const struct contexts *contexts,
+                        const struct config *config,
+                        const struct contexts_keys *keys, size_t count);
+/* Overwrites and frees them. */
+void contexts_forget_keys(struct contexts_keys *keys, size_t count);
+
 /* The release of a configuration of threads. */
 void contexts_free(void *contexts);
 

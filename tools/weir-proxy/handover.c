@@ -1,8 +1,8 @@
 /*
  * The new proxy asks with plain system calls, as it has no loop yet; the old
  * one answers with a task on its first loop. Descriptors go in pieces of one
- * byte each with as many as a message takes, and what checks have found behind
- * them; a last byte ends it all. One
+ * byte each with as many as a message takes, and behind them what checks have
+ * found and the keys of session tickets; a last byte ends it all. One
  * successor is answered at a time: two that got the same sockets would both
  * serve, and only one of them could be replaced.
  */
@@ -30,10 +30,11 @@
 #define MORE        'F'
 #define OWN         'O' /* ... and the file of the socket is the old one's */
 #define STATES      'S' /* as many states of targets as a number says */
+#define KEYS        'K' /* likewise, keys of session tickets */
 #define LAST        '.'
 #define READY       'R'
 #define ANSWER_S    10 /* for the answer of the running proxy */
-#define STATES_MAX  (UINT64_C(1) << 20)
+#define ITEMS_MAX   (UINT64_C(1) << 20)
 
 /* For the running proxy to give an abstract name back. */
 #define NAME_TRIES 100
@@ -119,25 +120,48 @@ static bool take_bytes(int peer, void *ret, size_t size)
     return recv(peer, ret, size, MSG_WAITALL) == (ssize_t)size;
 }
 
-/* Takes what checks of the running proxy have found. */
-static bool take_states(int peer, struct proxy *proxy)
+/* Takes items of a size, to be freed; NULL: they did not come. */
+static void *take_items(int peer, size_t size, size_t *ret_count)
 {
     uint64_t count;
 
-    if (!take_bytes(peer, &count, sizeof(count)) || count > STATES_MAX ||
-        proxy->states) {
+    if (!take_bytes(peer, &count, sizeof(count)) || count > ITEMS_MAX) {
+        return NULL;
+    }
+    void *items = calloc(count + 1, size);
+    if (items && count > 0 && !take_bytes(peer, items, count * size)) {
+        free(items);
+        return NULL;
+    }
+    *ret_count = count;
+    return items;
+}
+
+/* Takes what checks of the running proxy have found. */
+static bool take_states(int peer, struct proxy *proxy)
+{
+    free(proxy->states);
+    proxy->state_count = 0;
+    proxy->states =
+        take_items(peer, sizeof(*proxy->states), &proxy->state_count);
+    return proxy->states != NULL;
+}
+
+static bool take_keys(int peer, const struct proxy *proxy,
+                      const struct contexts *contexts)
+{
+    size_t count = 0;
+    struct contexts_keys *keys = take_items(peer, sizeof(*keys), &count);
+
+    if (!keys) {
         return false;
     }
-    proxy->states = calloc(count + 1, sizeof(*proxy->states));
-    if (!proxy->states ||
-        !take_bytes(peer, proxy->states, count * sizeof(*proxy->states))) {
-        return false;
-    }
-    proxy->state_count = count;
+    contexts_load_keys(contexts, proxy->config, keys, count);
+    contexts_forget_keys(keys, count);
     return true;
 }
 
-void handover_take(struct proxy *proxy)
+void handover_take(struct proxy *proxy, const struct contexts *contexts)
 {
     const char *path = proxy->config->handover_path;
     const int peer = path ? connect_to(path) : -1;
@@ -150,7 +174,8 @@ void handover_take(struct proxy *proxy)
     do {
         byte = take_message(peer, proxy->listeners);
     } while (byte == MORE || byte == OWN ||
-             (byte == STATES && take_states(peer, proxy)));
+             (byte == STATES && take_states(peer, proxy)) ||
+             (byte == KEYS && take_keys(peer, proxy, contexts)));
     if (byte != LAST) {
         say("handover: the running proxy gave its sockets up half-way");
         close(peer);
@@ -194,22 +219,40 @@ static bool may_succeed(const struct worker *worker, const weir_writer *writer)
     return !worker->has_successor;
 }
 
-/* What the checks of this thread have found: all look at the same targets. */
-static int give_states(const struct worker *worker, weir_writer *writer)
+static int give_items(weir_writer *writer, char byte, const void *items,
+                      uint64_t count, size_t size)
 {
-    struct states_one *states;
-    const int64_t gathered = states_gather(worker, &states);
-    const uint64_t count = gathered > 0 ? (uint64_t)gathered : 0;
-    const char byte = STATES;
     int err = weir_writer_write(writer, &byte, 1);
 
     if (err == 0) {
         err = weir_writer_write(writer, &count, sizeof(count));
     }
-    if (err == 0 && count > 0) {
-        err = weir_writer_write(writer, states, count * sizeof(*states));
-    }
+    return err == 0 && count > 0
+               ? weir_writer_write(writer, items, count * size)
+               : err;
+}
+
+/* What the checks of this thread have found: all look at the same targets. */
+static int give_states(const struct worker *worker, weir_writer *writer)
+{
+    struct states_one *states;
+    const int64_t count = states_gather(worker, &states);
+    const int err =
+        give_items(writer, STATES, states, count > 0 ? (uint64_t)count : 0,
+                   sizeof(*states));
+
     free(states);
+    return err;
+}
+
+static int give_keys(const struct worker *worker, weir_writer *writer)
+{
+    size_t count;
+    struct contexts_keys *keys = contexts_save_keys(
+        weir_thread_get_config(worker->thread), worker->proxy->config, &count);
+    const int err = give_items(writer, KEYS, keys, count, sizeof(*keys));
+
+    contexts_forget_keys(keys, count);
     return err;
 }
 
@@ -229,6 +272,9 @@ static int give_sockets(const struct worker *worker, weir_reader *reader,
     }
     if (err == 0) {
         err = give_states(worker, writer);
+    }
+    if (err == 0) {
+        err = give_keys(worker, writer);
     }
     if (err == 0) {
         err = weir_writer_write(writer, &last, 1);

@@ -180,7 +180,7 @@ static int serve(const struct config *config, struct contexts *contexts)
     proxy.memory_limit_bytes = config->memory_limit_bytes
                                    ? config->memory_limit_bytes
                                    : memory_default_limit(proxy.worker_count);
-    handover_take(&proxy);
+    handover_take(&proxy, contexts);
     if (take_passed(&listeners) == 0 &&
         listeners_open(&listeners, config, proxy.worker_count) == 0) {
         code = run(&proxy, contexts);

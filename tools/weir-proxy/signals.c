@@ -30,6 +30,19 @@ static void visit(const struct worker *worker, weir_thread_visit_fn *call)
     }
 }
 
+/* Sessions of clients outlive the contexts that they were made by. */
+static void keep_sessions(const struct worker *worker,
+                          const struct contexts *contexts)
+{
+    const struct config *config = worker->proxy->config;
+    size_t count;
+    struct contexts_keys *keys = contexts_save_keys(
+        weir_thread_get_config(worker->thread), config, &count);
+
+    contexts_load_keys(contexts, config, keys, count);
+    contexts_forget_keys(keys, count);
+}
+
 static void renew(void *arg, int signum)
 {
     const struct worker *worker = arg;
@@ -41,6 +54,7 @@ static void renew(void *arg, int signum)
         say("%s; the certificates of before stay in force", why);
         return;
     }
+    keep_sessions(worker, contexts);
     const int err =
         weir_threads_set_config(weir_thread_get_threads(worker->thread),
                                 contexts, contexts_free, contexts);

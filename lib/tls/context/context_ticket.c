@@ -207,3 +207,48 @@ int wr_tls_context_use_tickets(weir_tls_context *context,
                                   context_ticket_now());
     return err < 0 ? err : context_ticket_announce(context, lifetime);
 }
+
+/* ---- handing keys over ---- */
+
+_Static_assert(sizeof(struct wr_tls_ticket_saved) ==
+                   sizeof(((struct weir_tls_ticket_keys *)NULL)->data),
+               "they have their place");
+
+int weir_tls_context_get_ticket_keys(weir_tls_context *context,
+                                     struct weir_tls_ticket_keys *ret)
+{
+    struct wr_tls_ticket_saved saved;
+
+    wr_require(context && ret, -EINVAL);
+    wr_require(ret->size == sizeof(*ret), WEIR_EOPTIONSIZE);
+    pthread_mutex_lock(&context->mutex);
+    const bool has_keys = context->ticket_keys.count > 0;
+    if (has_keys) {
+        wr_assert(context->is_server);
+        wr_tls_ticket_keys_save(&context->ticket_keys, &saved);
+    }
+    pthread_mutex_unlock(&context->mutex);
+    wr_require(has_keys, -ENOENT);
+    memcpy(ret->data, &saved, sizeof(saved));
+    explicit_bzero(&saved, sizeof(saved));
+    return 0;
+}
+
+int weir_tls_context_set_ticket_keys(weir_tls_context *context,
+                                     const struct weir_tls_ticket_keys *keys)
+{
+    struct wr_tls_ticket_saved saved;
+    int err = -ENOENT;
+
+    wr_require(context && keys, -EINVAL);
+    wr_require(keys->size == sizeof(*keys), WEIR_EOPTIONSIZE);
+    memcpy(&saved, keys->data, sizeof(saved));
+    pthread_mutex_lock(&context->mutex);
+    if (context->ticket_keys.count > 0) {
+        wr_assert(context->is_server);
+        err = wr_tls_ticket_keys_load(&context->ticket_keys, &saved);
+    }
+    pthread_mutex_unlock(&context->mutex);
+    explicit_bzero(&saved, sizeof(saved));
+    return err;
+}

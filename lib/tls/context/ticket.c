@@ -107,6 +107,34 @@ bool wr_tls_ticket_keys_find(const struct wr_tls_ticket_keys *keys,
     return false;
 }
 
+void wr_tls_ticket_keys_save(const struct wr_tls_ticket_keys *keys,
+                             struct wr_tls_ticket_saved *ret)
+{
+    ticket_check_invariants(keys);
+    memset(ret, 0, sizeof(*ret));
+    ret->since = keys->since;
+    ret->count = keys->count;
+    ret->rotates = keys->rotates;
+    memcpy(ret->keys, keys->keys, keys->count * sizeof(keys->keys[0]));
+}
+
+int wr_tls_ticket_keys_load(struct wr_tls_ticket_keys *keys,
+                            const struct wr_tls_ticket_saved *saved)
+{
+    const uint32_t most = saved->rotates ? 2 : WR_TLS_TICKET_KEYS;
+
+    ticket_check_invariants(keys);
+    if (saved->count == 0 || saved->count > most || saved->rotates > 1) {
+        return -EINVAL;
+    }
+    keys->since = saved->since;
+    keys->count = saved->count;
+    keys->rotates = saved->rotates == 1;
+    memcpy(keys->keys, saved->keys, sizeof(keys->keys));
+    ticket_check_invariants(keys);
+    return 0;
+}
+
 void wr_tls_ticket_keys_fini(struct wr_tls_ticket_keys *keys)
 {
     explicit_bzero(keys, sizeof(*keys));

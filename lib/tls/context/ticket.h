@@ -71,6 +71,22 @@ WEIR_MUST_USE bool
 wr_tls_ticket_keys_find(const struct wr_tls_ticket_keys *keys,
                         const uint8_t *name, struct wr_tls_ticket_key *ret);
 
+/* Keys as they go to another context. */
+struct wr_tls_ticket_saved {
+    uint64_t since;
+    uint32_t count;
+    uint32_t rotates;
+    struct wr_tls_ticket_key keys[WR_TLS_TICKET_KEYS];
+};
+
+void wr_tls_ticket_keys_save(const struct wr_tls_ticket_keys *keys,
+                             struct wr_tls_ticket_saved *ret);
+
+/* Replaces the keys: 0, or -EINVAL if these are none. */
+WEIR_MUST_USE int
+wr_tls_ticket_keys_load(struct wr_tls_ticket_keys *keys,
+                        const struct wr_tls_ticket_saved *saved);
+
 /* Forgets the keys. */
 void wr_tls_ticket_keys_fini(struct wr_tls_ticket_keys *keys);
 
