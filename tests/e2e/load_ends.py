@@ -356,7 +356,7 @@ def count_unused(result):
 
 def test_without_keep_alive_the_server_closes_first():
     for flags in (("-n", "40"), ("-d", "300ms"),
-                  ("-d", "300ms", "-R", "100", "--lateness-limit", "1h")):
+                  ("-n", "30", "-R", "100", "--lateness-limit", "1h")):
         with Announced() as server:
             result = judged("-c", "4", "--disable-keepalive", *flags,
                             server.url)
@@ -474,7 +474,7 @@ def test_ports_that_are_nearly_all_kept_make_a_run_invalid():
 def test_ports_that_will_not_do_are_foreseen_from_the_rate():
     with few_ports(reuse=1) as enter:
         status, _, err = run_among(enter, "--mode", "crr", "-c", "2", "-R",
-                                   "90", "-d", "1s", "--lateness-limit", "1h")
+                                   "90", "-n", "90", "--lateness-limit", "1h")
         equal((status, err), (OK, ""), "the outcome of 90/s")
         _, _, err = run_among(enter, "--mode", "crr", "-c", "2", "-R", "2k",
                               "-d", "1s")

@@ -104,7 +104,9 @@ static void retry_later(struct client *client, struct conn *conn)
     if (client->stopping) {
         return;
     }
-    for (uint32_t i = 1; i < conn->failures && delay_ns < RETRY_LAST_NS; i++) {
+    const uint32_t ends = conn->failures + conn->ended_new;
+
+    for (uint32_t i = 1; i < ends && delay_ns < RETRY_LAST_NS; i++) {
         delay_ns *= 2;
     }
     delay_ns = delay_ns < RETRY_LAST_NS ? delay_ns : RETRY_LAST_NS;
@@ -237,7 +239,7 @@ static void on_closed(void *arg, struct conn *conn, weir_transport *t)
     if (client->stopping || is_done_with(&client->traffic, conn)) {
         return;
     }
-    if (conn->failures > 0) {
+    if (conn->failures + conn->ended_new > 0) {
         retry_later(client, conn);
     } else {
         enqueue(client, conn);

@@ -15,7 +15,6 @@
 #include "opening.h"
 
 #include "weir/error.h"
-#include "weir/tls_connection.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -143,7 +142,7 @@ static bool take_end(struct conn *conn, int err)
     }
     if (conn->outstanding == 0) {
         conn->traffic->ended_idle++;
-        conn->failures += !conn->was_used;
+        conn->ended_new += !conn->was_used;
         return true;
     }
     if (conn->first_byte_ns > 0 || !conn_may_repeat(conn)) {
@@ -337,6 +336,7 @@ void conn_take_answer(struct conn *conn, const struct codec_answer *answer,
     conn->outstanding_warmup -= is_warmup;
     traffic->outstanding--;
     conn->failures = 0;
+    conn->ended_new = 0;
     conn->was_answered = true;
     conn->was_used = true;
     if (traffic->options->sockets.fast_open && !conn->knows_syn) {

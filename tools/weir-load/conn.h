@@ -105,8 +105,11 @@ struct conn {
     /* Of all connections of the run. */
     uint32_t index;
     uint32_t generation;
-    /* Failures since the last answer, which slow down connecting again. */
+    /* Failures since the last answer, and new connections that the server has
+     * ended since then although it was asked for nothing: both slow down
+     * connecting again. */
     uint32_t failures;
+    uint32_t ended_new;
     /* In the whole run, the warm-up included: a request was sent or connecting
      * failed, an answer came, and a failure was counted as measured. */
     bool was_tried;

@@ -135,7 +135,7 @@ static bool read_idle(struct conn *conn, const uint8_t *bytes, size_t len)
     }
     if (is_end) {
         conn->traffic->ended_idle++;
-        conn->failures += !conn->was_used;
+        conn->ended_new += !conn->was_used;
         leave(conn);
     }
     return !is_end;
