@@ -458,6 +458,20 @@ def test_a_version_that_is_not_accepted_is_refused():
             weir.hear(rf"^failed {error}: ")
 
 
+def test_openssl_that_falls_back_to_a_lower_version_is_refused():
+    for best, accepted in ((3, False), (2, True)):
+        with WeirServer("echo", "good", f"max={best}") as weir:
+            with s_client(weir.port, "-tls1_2", "-fallback_scsv") as client:
+                if accepted:
+                    converse(client, SMALL[:100])
+                    weir.hear_open("1.2", name="localhost")
+                    end_well(client, weir)
+                else:
+                    matches(client.finish()[2], r"alert inappropriate fallback",
+                            "what openssl says")
+                    weir.hear(r"^failed WEIR_ETLSPROTOCOL: The client fell")
+
+
 def test_old_versions_are_refused():
     with WeirServer("echo") as weir:
         for flag in ("-tls1", "-tls1_1"):
