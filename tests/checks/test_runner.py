@@ -3,6 +3,7 @@
 Usage: test_runner.py PROGRAM [--criterion], of tests/runner/sample.c
 """
 
+import os
 import pathlib
 import re
 import subprocess
@@ -18,6 +19,31 @@ NAME = re.compile(r"^(?:UNIT|UNIT_ABORTS|Test)\(sample, (\w+)", re.M)
 REASONS = ("in the test", "by Criterion's name", "in a thread", "in a child",
            "on another stack", "was left open")
 PROGRAM, *OPTIONS = sys.argv[1:]
+
+# Runs the program as a user who may have so many processes, beside another
+# process of that user, and says whether this one lives on. All of it is in a
+# namespace, which holds whatever signals are sent.
+STRANGER = """
+sleep 60 & stranger=$!
+prlimit --nproc=$1:$1 --pid $$
+shift
+timeout -s KILL 5 "$@"
+kill -0 $stranger && echo "the stranger lives"
+"""
+
+
+def run_beside_stranger(limit):
+    """What it prints, and None where this cannot be tried."""
+    user = 100000 + os.getpid()
+    apart = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc",
+             "setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups"]
+    if os.geteuid() != 0 or subprocess.run(
+            [*apart, "test", "-x", PROGRAM], check=False).returncode != 0:
+        return None
+    return subprocess.run(
+        [*apart, "sh", "-c", STRANGER, "sh", str(limit), PROGRAM,
+         "--filter=sample/good_*"], stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT, text=True, check=False, timeout=60).stdout
 
 
 def run(*patterns, source=SAMPLE, before=()):
@@ -87,6 +113,14 @@ class Runner(unittest.TestCase):
         text, status = run("sample/good_passes", before=hide)
         self.assertEqual(status, 1 if "Bail out!" in text else 0)
         self.assertIn("Bail out!" if OPTIONS else "not ok", text)
+
+    def test_no_stranger_is_ended_where_no_process_can_be_made(self):
+        """BoxFort, which starts the tests, kills -1 where fork() has failed."""
+        if run_beside_stranger(1000) is None:
+            self.skipTest("no user of its own, or not this program")
+        for limit in range(4, 10):
+            self.assertIn("the stranger lives", run_beside_stranger(limit),
+                          f"with {limit} processes")
 
 
 unittest.main(argv=sys.argv[:1])
