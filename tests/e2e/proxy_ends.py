@@ -6,11 +6,13 @@ that is no end of the stream.
 import array
 import fcntl
 import random
+import signal
 import socket
+import subprocess
 import termios
 import threading
 
-from harness import WAIT_S, equal, run
+from harness import WAIT_S, Program, equal, is_asleep, need, run
 from proxy_certificates import (Secured, certificates, client_context, plain)
 from proxy_wait import wait_until
 from proxying import Proxy
@@ -52,16 +54,23 @@ class Ending:
         self.has_ended.set()
 
 
-def read_late(client, ending, late):
-    """All bytes, and how the stream ends: the name of an error, or END."""
-    data = read_exactly(client, len(DATA) - late)
-    assert ending.has_ended.wait(WAIT_S), "the target has not ended"
+def read_rest(client):
+    """What is left, and how the stream ends: the name of an error, or END."""
+    data = b""
     try:
         while more := client.recv(4096):
             data += more
     except OSError as error:
         return data, type(error).__name__
     return data, END
+
+
+def read_late(client, ending, late):
+    """All bytes, and how the stream ends."""
+    data = read_exactly(client, len(DATA) - late)
+    assert ending.has_ended.wait(WAIT_S), "the target has not ended"
+    rest, end = read_rest(client)
+    return data + rest, end
 
 
 def expect(client, ending, end, late=LATE):
@@ -123,6 +132,75 @@ def test_an_end_without_a_close_notify_is_a_reset_behind_all_bytes():
 
 def test_an_end_without_a_close_notify_is_an_end_where_the_flag_says_so():
     to_tls((END,), "done", "--ignore-unexpected-eof")
+
+
+class Killed(Program):
+    """openssl s_server, which sends what its standard input has, on a port that
+    was free."""
+
+    def __init__(self):
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.port = free.getsockname()[1]
+        need("openssl")
+        super().__init__("openssl", "s_server", "-accept",
+                         f"127.0.0.1:{self.port}", "-cert",
+                         certificates()["a"], "-quiet", stdin=subprocess.PIPE)
+        wait_until(lambda: self.queues("0A"))
+        self.feeder = threading.Thread(target=self.feed)
+
+    def start(self, client):
+        """It shows what it reads. Before, it might wait in its handshake."""
+        client.sendall(b"x")
+        equal(self.process.stdout.read(1), b"x", "what s_server has read")
+        self.feeder.start()
+
+    def feed(self):
+        self.process.stdin.write(DATA)
+        self.process.stdin.flush()
+
+    def queues(self, state):
+        """What /proc/net/tcp says of the queues of its sockets in a state."""
+        with open("/proc/net/tcp", encoding="ascii") as file:
+            lines = [line.split() for line in file][1:]
+        return [line[4] for line in lines if line[3] == state
+                and line[1].endswith(f":{self.port:04X}")]
+
+    def has_sent_all(self):
+        """All was read from the pipe and acknowledged, and it waits for more:
+        one that waits for room has a full queue."""
+        count = array.array("i", [0])
+        fcntl.ioctl(self.process.stdin.fileno(), termios.FIONREAD, count)
+        return (count[0] == 0 and is_asleep(self.process.pid)
+                and all(queue.startswith("00000000:")
+                        for queue in self.queues("01")))
+
+    def kill(self):
+        self.feeder.join(WAIT_S)
+        wait_until(self.has_sent_all)
+        self.signal(signal.SIGKILL)
+        self.process.wait(WAIT_S)
+
+
+def with_killed(end, reason, *flags):
+    with Killed() as server, Proxy(
+            "tcp://127.0.0.1:0", f"tls://127.0.0.1:{server.port}", "--to-ca",
+            certificates()["ca"], "--to-name", "a.test", *flags) as proxy:
+        with narrow(proxy.connect()) as client:
+            server.start(client)
+            data = read_exactly(client, len(DATA) - LATE)
+            server.kill()
+            rest, found = read_rest(client)
+            equal(data + rest == DATA, True, "all bytes have come")
+            assert found in end, f"the end behind them: {found!r}"
+        proxy.stop_by([reason])
+
+
+def test_a_server_of_openssl_that_is_killed_has_all_its_bytes_passed_on():
+    with_killed(RESET, "target-cut")
+
+
+def test_it_has_ended_well_where_the_flag_says_so():
+    with_killed((END,), "done", "--ignore-unexpected-eof")
 
 
 def test_a_client_at_a_unix_socket_sees_an_end_behind_all_bytes():

@@ -229,6 +229,36 @@ static void send_back(size_t len)
     }
 }
 
+/* It had been held, as A's peer reads nothing. */
+UNIT(relay_drain, a_peer_that_was_held_is_read_on_when_the_other_side_breaks)
+{
+    static const uint8_t bytes[8 * KIB];
+    size_t written = 0;
+
+    start(NULL);
+    while (weir_transport_is_reading(sides[1])) {
+        expect_eq(fake_peer_write(peers[1], bytes, 100), 100);
+        clock_run_for(loop, MS);
+    }
+    send_all(MUCH);
+    fake_peer_reset(peers[0]);
+    clock_run_for(loop, MS);
+    for (int i = 0; i < 100; i++) {
+        const ssize_t ret = fake_peer_write(peers[1], bytes, sizeof(bytes));
+        written += ret > 0 ? (size_t)ret : 0;
+        clock_run_for(loop, MS);
+    }
+    expect_geq(written, 4 * MUCH);
+    for (int i = 0; i < 100 && taken < sent; i++) {
+        take(MUCH);
+        clock_run_for(loop, MS);
+    }
+    clock_run_for(loop, S);
+    expect_eq(taken, sent);
+    expect_eq(done_count, 1);
+    expect_eq(record.ended_by, WEIR_RELAY_A);
+}
+
 /* Both streams have ended, and both sides still send. */
 UNIT(relay_drain, an_error_in_the_close_of_one_side_lets_the_other_send_on)
 {
