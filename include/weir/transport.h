@@ -93,7 +93,8 @@ struct weir_timeouts {
     uint64_t close_ns;
     /**
      * In a close, after the last byte was sent: shut the writing side down,
-     * then read and drop bytes until the peer's end of stream or for this time.
+     * then read and drop bytes until the peer's end of stream or for this time,
+     * however many the peer sends.
      * WEIR_ECLOSETIMEOUT if the peer's kernel has not acknowledged all bytes
      * then. With 0 a close waits only for acknowledgements; see
      * weir_transport_close().
