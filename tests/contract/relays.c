@@ -9,7 +9,7 @@
 
 #include <sys/socket.h>
 
-enum { SOME = 100000, MUCH = 2 << 20, PIECE = 20000 };
+enum { SOME = 100000, MUCH = 10 << 20, PIECE = 20000 };
 
 static void expect_record(const struct relayed *r, enum weir_relay_party party,
                           enum weir_relay_cause cause)
