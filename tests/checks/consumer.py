@@ -8,7 +8,10 @@ tarball that `meson dist` makes of the last commit, through a wrap file. Of an
 installed copy the first one has to load, the second one to run with libweir alone,
 and the third one to serve a client that knows nothing of weir.
 
-Usage: consumer.py installed|subproject|wrap SOURCE WORK BUILD
+And the second one against a build that was not installed, through its
+meson-uninstalled/.
+
+Usage: consumer.py installed|uninstalled|subproject|wrap SOURCE WORK BUILD
 The certificates of the server are in the folder WEIR_TLS_CERTIFICATES; without
 it the server is built and not run.
 """
@@ -179,6 +182,25 @@ def installed(source, work, build):
         build_by_cmake(copy)
 
 
+def uninstalled(_source, work, build):
+    env = dict(os.environ, LD_LIBRARY_PATH=str(build),
+               PKG_CONFIG_PATH=str(build / "meson-uninstalled"))
+    if not (build / "libweir.so").exists():
+        print("no shared library was built")
+        sys.exit(77)
+    write(work / "alone.c", ALONE)
+    for package in ["weir"] + (["weir-tls"] if (build / "libweir-tls.so")
+                               .exists() else []):
+        flags = call("pkg-config", "--cflags", "--libs", package,
+                     env=env).split()
+        program = work / f"alone-{package}"
+        call("gcc", *STRICT, work / "alone.c", "-o", program, *flags)
+        linked = call("ldd", program, env=env)
+        if f"{build}/libweir.so.0" not in linked:
+            raise SystemExit(f"{program} has another libweir:\n{linked}")
+        call(program, env=env)
+
+
 def build_by_cmake(copy):
     """The programs that were compiled by pkg-config, and another version."""
     write(copy.work / "CMakeLists.txt", CMAKE)
@@ -304,8 +326,8 @@ def main():
     how, *paths = sys.argv[1:]
     source, work, build = (pathlib.Path(path).resolve() for path in paths)
     work.mkdir(parents=True, exist_ok=True)
-    {"installed": installed, "subproject": subproject, "wrap": wrap}[how](
-        source, work, build)
+    {"installed": installed, "uninstalled": uninstalled,
+     "subproject": subproject, "wrap": wrap}[how](source, work, build)
 
 
 main()
