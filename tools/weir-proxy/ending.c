@@ -202,6 +202,7 @@ void session_finish(struct session *session,
     preface_free(session->preface);
     weir_lease_unref(session->kept.lease);
     weir_transport_unref(session->client);
+    weir_transport_unref(session->target);
     free(session);
 }
 

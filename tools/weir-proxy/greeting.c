@@ -68,6 +68,7 @@ static void target_secured(void *arg, int err, weir_transport *t)
 int session_greet(struct session *session, const weir_upstream *upstream)
 {
     struct weir_tls_settings settings;
+    weir_transport *upgraded;
     int err = send_header(session);
 
     if (err < 0) {
@@ -77,7 +78,11 @@ int session_greet(struct session *session, const weir_upstream *upstream)
         return session_relay(session);
     }
     err = weir_transport_start_tls(session->target, &settings, NULL,
-                                   target_secured, session, &session->target);
-    session->is_securing = err == 0;
+                                   target_secured, session, &upgraded);
+    if (err == 0) {
+        weir_transport_unref(session->target);
+        session->target = weir_transport_ref(upgraded);
+        session->is_securing = true;
+    }
     return err;
 }

@@ -71,7 +71,8 @@ static void connected(void *arg, int err,
     session->try_count = (uint16_t)result->try_count;
     session->queue_ns = result->queue_ns;
     session->connect_ns = result->connect_ns;
-    session->target = result->transport;
+    session->target =
+        result->transport ? weir_transport_ref(result->transport) : NULL;
     session->slot = result->slot;
     if (err == 0 && !session->is_client_lost) {
         if (session_greet(session, result->upstream) == 0) {

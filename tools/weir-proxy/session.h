@@ -37,7 +37,7 @@ struct session {
     struct door *door;
     struct route *route;      /* NULL: not chosen yet */
     weir_transport *client;   /* one reference */
-    weir_transport *target;   /* while it is relayed */
+    weir_transport *target;   /* one reference; NULL: there was none */
     weir_pending *pending;    /* the connect or the relay */
     weir_upstream_slot *slot; /* while there is a target */
     struct preface *preface; /* NULL: none was read, and no bytes were copied */
