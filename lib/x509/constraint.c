@@ -191,7 +191,7 @@ constraint_check_name(const struct constraint_lists *limits, uint8_t tag,
     struct wr_der trees;
     uint8_t list_tag = 0;
 
-    wr_assert(lists.data != NULL);
+    wr_assert(lists.data && limits->budget);
     while (wr_der_take_any(&lists, &list_tag, &trees)) {
         const bool is_permitted = list_tag == WR_X509_TREES_PERMITTED;
         const struct constraint_found found =

@@ -125,6 +125,7 @@ static int context_load_rename(struct context_load_text *text)
     }
     memcpy(memory + size, from, (size_t)(end - from));
     size += (size_t)(end - from);
+    wr_assert(size > 0);
     wr_assert(size < (size_t)text->size);
     context_load_drop(text);
     *text = (struct context_load_text){

@@ -283,6 +283,7 @@ static int context_names_show(const weir_tls_context *context,
         identity = context_names_find(from, NULL, lacking);
     }
     wr_assert(identity != NULL); /* the first one is a default */
+    wr_assert(identity->chain && identity->key);
     return identity == &context->identities[0] && !verdict->has_chosen
                ? 0
                : context_names_install(context, identity, ssl);

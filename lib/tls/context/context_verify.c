@@ -191,6 +191,7 @@ static bool context_verify_certificate(struct wr_tls_verdict *verdict,
 {
     const weir_tls_context *context = verdict->context;
 
+    wr_assert(error <= 0 && store->totalCerts > 0);
     if (!verdict->is_judged && !context_verify_judge(verdict, store)) {
         return false;
     }

@@ -148,5 +148,6 @@ uint8_t wr_tls_offer_lacks(const struct wr_tls_offer *offer, bool has_newest,
         kinds |= curves | WR_TLS_OFFER_EDWARDS;
     }
     kinds &= offer_kinds_of(offer->schemes, offer_old_schemes);
+    wr_assert((kinds & ~OFFER_ALL) == 0);
     return OFFER_ALL & ~kinds;
 }
