@@ -55,9 +55,11 @@ struct count_case {
     bool (*is_over)(const struct count *c);
     void (*end)(struct count *c); /* frees the peers; NULL: it need not */
     const struct count_traffic *traffic; /* for count_next_turn() */
+    bool is_hosted; /* another event loop waits, and makes the turns */
 };
 
 extern const struct count_case count_protocol;
+extern const struct count_case count_hosted;
 extern const struct count_case count_relay;
 extern const struct count_case count_life;
 extern const struct count_case count_life_closes;

@@ -46,3 +46,9 @@ const struct count_case count_protocol = {.name = "protocol",
                                           .next_turn = count_next_turn,
                                           .is_over = count_is_answered,
                                           .traffic = &traffic};
+const struct count_case count_hosted = {.name = "hosted",
+                                        .start = start,
+                                        .next_turn = count_next_turn,
+                                        .is_over = count_is_answered,
+                                        .traffic = &traffic,
+                                        .is_hosted = true};

@@ -10,6 +10,7 @@
 #include "tests/fake/world.h"
 
 #include "uring/guard.h"
+#include "uring/sys.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -444,9 +445,10 @@ void wr_ring_forget(struct wr_ring *ring, int fd)
 }
 
 /* Nothing hosts a loop on the fake machine. */
+/* The machine's host waits for nothing: see the hook `idle`. */
 int wr_ring_open_signal(struct wr_ring *ring)
 {
-    return -EOPNOTSUPP;
+    return wr_sys_eventfd_nonblock();
 }
 
 void wr_ring_enable_signal(struct wr_ring *ring, int fd, bool enable)
