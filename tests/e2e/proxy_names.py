@@ -5,7 +5,6 @@ of its name, or to the default one, and no name harms the log or the metrics.
 import contextlib
 import json
 import re
-import socket
 import ssl
 import subprocess
 import tempfile
