@@ -163,6 +163,8 @@ static inline uint32_t wr_outbox_note_dropped(struct wr_outbox *o, size_t bytes)
 {
     const uint32_t most = UINT32_MAX - o->dropped_bytes;
 
+    wr_assert(bytes > 0);
+    wr_assert(o->state >= WR_OUTBOX_CLOSING);
     o->dropped_bytes += bytes < most ? (uint32_t)bytes : most;
     return o->dropped_bytes;
 }

@@ -313,11 +313,11 @@ static void filter_below_was_lost(void *user, weir_transport *below, int err)
     wr_connection_advance(&f->c);
 }
 
-/* In place of filter_below_received() while this filter, or one above it,
- * closes. */
+/* While this filter, or one above it, closes. */
 static int filter_below_received_late(void *user, weir_transport *below,
                                       const struct weir_buf *buf)
 {
+    wr_assert(wr_filter_of(user)->below == below);
     wr_filter_time_dropped(user, buf->len);
     return filter_below_received(user, below, buf);
 }
@@ -329,14 +329,12 @@ static int filter_below_received_late(void *user, weir_transport *below,
         .eof_received = filter_below_ended,                                    \
         .error_received = filter_below_broke,                                  \
     }
-
 const struct weir_protocol wr_filter_protocol =
     FILTER_PROTOCOL(filter_below_received);
 static const struct weir_protocol filter_protocol_late =
     FILTER_PROTOCOL(filter_below_received_late);
 
-/* From now on written bytes are still sent, but none are delivered. Received
- * ones are counted where they come from the network. */
+/* From now on no bytes are delivered; they are counted below the lowest TLS. */
 static void filter_begin_close(struct wr_connection *c)
 {
     struct wr_filter *lowest = wr_filter_of(&c->t);

@@ -112,6 +112,7 @@ const struct wr_clock_ops wr_filter_clock_ops = {
  * from anew. */
 static bool filter_time_has_all(struct wr_filter *f)
 {
+    wr_assert(wr_filter_discards(f));
     if (f->rest_ns > 0) {
         return true;
     }
@@ -127,6 +128,8 @@ static bool filter_time_has_all(struct wr_filter *f)
 
 void wr_filter_time_dropped(struct wr_filter *f, size_t bytes)
 {
+    wr_assert(bytes > 0);
+    wr_assert(!f->is_upper);
     for (; f; f = f->upper) {
         if (!wr_filter_discards(f)) {
             continue;

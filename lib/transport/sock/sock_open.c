@@ -50,6 +50,9 @@ static void sock_open_list(const struct weir_connection_options *connection,
     };
 
     _Static_assert(sizeof(options) == SOCK_OPTIONS * sizeof(*ret), "all");
+    wr_assert(wanted->keep_alive || wanted->keep_alive_idle_ns == 0);
+    wr_assert(wanted->keep_alive || wanted->keep_alive_interval_ns == 0);
+    wr_assert(wanted->keep_alive_count <= WR_KEEP_ALIVE_MAX_COUNT);
     memcpy(ret, options, sizeof(options));
 }
 
@@ -82,6 +85,7 @@ static bool sock_open_has_option(int fd, const struct sock_option *option)
     int value = 0;
     socklen_t len = sizeof(value);
 
+    wr_assert(option->value != 0);
     return wr_sys_getsockopt(fd, option->level, option->name, &value, &len) >=
                0 &&
            value == option->value;
