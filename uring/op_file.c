@@ -188,8 +188,8 @@ static bool op_file_needs_worker(const struct io_uring_sqe *sqe)
            sqe->opcode == IORING_OP_SPLICE || sqe->flags & IOSQE_ASYNC;
 }
 
-/* What is in the ring first: the entry, or a NOP, after which it is carried out
- * or which looks for a worker. */
+/* Chooses what is in the ring first: the entry, or a NOP, after which it is
+ * carried out or which looks for a worker. */
 static wr_op_complete_fn *op_file_choose(const struct wr_uring *uring,
                                          const struct io_uring_sqe *sqe)
 {
