@@ -24,10 +24,26 @@ struct wr_slab_chunk {
 
 _Static_assert(sizeof(struct wr_slab_chunk) % OBJECT_ALIGN == 0,
                "objects are aligned when the chunk is");
+/* The most bytes before the first object, for its alignment. */
+static size_t slab_pad_size(size_t object_size)
+{
+    return object_size % WR_SLAB_LINE == 0 ? WR_SLAB_LINE - OBJECT_ALIGN : 0;
+}
+
 static size_t slab_chunk_size(const struct wr_slab *slab)
 {
-    return sizeof(struct wr_slab_chunk) +
+    return sizeof(struct wr_slab_chunk) + slab_pad_size(slab->object_size) +
            (size_t)slab->per_chunk * slab->object_size;
+}
+
+static uint8_t *slab_first_object(const struct wr_slab *slab,
+                                  struct wr_slab_chunk *chunk)
+{
+    const size_t pad = slab_pad_size(slab->object_size);
+    const size_t past = (uintptr_t)chunk->objects % WR_SLAB_LINE;
+
+    wr_assert(past % OBJECT_ALIGN == 0); /* so that the pad is enough */
+    return chunk->objects + (pad > 0 && past > 0 ? WR_SLAB_LINE - past : 0);
 }
 
 static void slab_check_chunks(const struct wr_slab *slab)
@@ -62,10 +78,11 @@ bool wr_slab_grow(struct wr_slab *slab)
     chunk->next = slab->chunks;
     slab->chunks = chunk;
     slab->total_count += slab->per_chunk;
-    memset(chunk->objects, 0, (size_t)slab->per_chunk * slab->object_size);
+    uint8_t *objects = slab_first_object(slab, chunk);
+    memset(objects, 0, (size_t)slab->per_chunk * slab->object_size);
     /* From the last to the first, so that objects are taken in order. */
     for (uint32_t i = slab->per_chunk; i > 0; i--) {
-        void *object = chunk->objects + (size_t)(i - 1) * slab->object_size;
+        void *object = objects + (size_t)(i - 1) * slab->object_size;
         *(void **)object = slab->free_list;
         slab->free_list = object;
         WR_POISON(object, slab->object_size);
@@ -79,7 +96,8 @@ void wr_slab_init(struct wr_slab *slab, const struct weir_allocator *allocator,
     wr_assert(object_size > 0);
     wr_assert(object_size <= UINT32_MAX / 2);
     size_t size = (object_size + OBJECT_ALIGN - 1) & ~(OBJECT_ALIGN - 1u);
-    size_t fitting = (CHUNK_BYTES - sizeof(struct wr_slab_chunk)) / size;
+    size_t used = sizeof(struct wr_slab_chunk) + slab_pad_size(size);
+    size_t fitting = (CHUNK_BYTES - used) / size;
     *slab = (struct wr_slab){
         .allocator = allocator,
         .object_size = (uint32_t)size,

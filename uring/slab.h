@@ -31,6 +31,9 @@
 #define WR_UNPOISON(ptr, size) ((void)0)
 #endif
 
+/* A cache line: objects whose size is a multiple of it begin with one. */
+#define WR_SLAB_LINE 64u
+
 struct wr_slab_chunk;
 
 struct wr_slab {
