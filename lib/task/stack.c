@@ -44,6 +44,8 @@ struct wr_stack_mapping {
     struct wr_stack stacks[];
 };
 
+_Static_assert(WR_STACK_SAMPLE *WR_STACK_DEFAULT <= WR_STACK_UNMEASURED_BYTES,
+               "what one measured stack stands for is small");
 _Static_assert(WR_STACK_MIN << (WR_STACK_CLASSES - 1) == WR_STACK_MAX,
                "the largest class is the largest size");
 
@@ -367,7 +369,9 @@ stack_keep_within_budget(struct wr_stacks *stacks, struct wr_stack *stack)
 
     if (class->unmeasured == 0) {
         class->touched_bytes = (uint32_t)stack_depth_of(stacks, stack);
-        class->unmeasured = WR_STACK_SAMPLE;
+        class->unmeasured = stack->size <= WR_STACK_DEFAULT
+                                ? WR_STACK_SAMPLE
+                                : WR_STACK_SAMPLE_LARGE;
     }
     class->unmeasured--;
     if (stacks->warm_bytes + class->touched_bytes > WR_STACK_WARM_BYTES) {

@@ -35,10 +35,12 @@
 #define WR_STACK_WARM_BYTES (64u << 20)
 /* Free stacks of this size together are charged by their size. Beyond, one of
  * WR_STACK_SAMPLE stacks of a class is measured when it is given back, at 0.6
- * us, and those that follow are charged as much as it has touched. A prime
- * number, so that every stack of a repeating order is measured in time. */
+ * to 1.3 us, and those that follow are charged as much as it has touched. Of
+ * stacks larger than the default it is one of WR_STACK_SAMPLE_LARGE. Prime
+ * numbers, so that every stack of a repeating order is measured in time. */
 #define WR_STACK_UNMEASURED_BYTES (16u << 20)
-#define WR_STACK_SAMPLE           17u
+#define WR_STACK_SAMPLE           61u
+#define WR_STACK_SAMPLE_LARGE     17u
 /* Stacks that one call of wr_stacks_high_water() measures, at 0.6 us each; it
  * finishes the last mapping. */
 #define WR_STACK_MEASURED 4096u
