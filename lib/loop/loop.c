@@ -85,13 +85,18 @@ static uint64_t loop_wait_time(weir_loop *loop)
     return wr_min_u64(timers_ns, loop_feed_wait(loop));
 }
 
-/* Runs a portion of the items; false: there were fewer. */
-static inline bool loop_run_portion(struct wr_list *batch)
+/* Runs a portion of the items; false: there were fewer. @fetch: called with the
+ * item behind each, or NULL. */
+static inline bool loop_run_portion(struct wr_list *batch,
+                                    wr_ready_fetch_fn *fetch)
 {
     for (uint32_t i = 0; i < READY_PORTION; i++) {
         struct wr_list *link = wr_list_pop_front(batch);
         if (!link) {
             return false;
+        }
+        if (fetch && !wr_list_is_empty(batch)) {
+            fetch(wr_container_of(batch->next, struct wr_ready, link));
         }
         struct wr_ready *ready = wr_container_of(link, struct wr_ready, link);
         ready->run(ready);
@@ -109,7 +114,7 @@ loop_run_more(weir_loop *loop, struct wr_list *batch, uint32_t completions)
     const uint64_t began_ns = wr_sys_now();
 
     for (uint32_t i = READY_PORTION; i < READY_MAX; i += READY_PORTION) {
-        if (!loop_run_portion(batch)) {
+        if (!loop_run_portion(batch, loop->fetch)) {
             return;
         }
         if (i >= completions && loop->state == WR_LOOP_RUNNING &&
@@ -128,7 +133,7 @@ static inline void loop_run_ready(weir_loop *loop, uint32_t completions)
     wr_assert(!loop->current);
     wr_list_init(&batch);
     wr_list_splice_back(&batch, &loop->ready);
-    if (loop_run_portion(&batch)) {
+    if (loop_run_portion(&batch, NULL)) {
         loop_run_more(loop, &batch, completions);
     }
 }

@@ -191,7 +191,10 @@ struct weir_loop {
     struct wr_timer trim_timer; /* see trim.c */
     bool trims_again;           /* set by a loss while the timer is armed */
 
-    struct wr_list ready;     /* struct wr_ready */
+    struct wr_list ready; /* struct wr_ready */
+    /* Called for the items of a long queue, whose objects are out of the cache;
+     * set by the first task, NULL before. */
+    wr_ready_fetch_fn *fetch;
     struct wr_list turn_ends; /* struct wr_turn_end */
     /* struct wr_turn_end that write to other transports; run before
      * turn_ends. */

@@ -15,6 +15,10 @@ struct wr_ready;
 
 typedef void wr_ready_fn(struct wr_ready *ready);
 
+/* The item runs next: brings what it will use into the cache, and the beginning
+ * of the item behind it. Changes nothing. */
+typedef void wr_ready_fetch_fn(const struct wr_ready *ready);
+
 struct wr_ready {
     struct wr_list link;
     wr_ready_fn *run;

@@ -1,8 +1,9 @@
 /*
  * Making fibers, and announcing every switch to the tools.
  *
- * Four parts: announcing a switch to sanitizers and valgrind, switching stacks
- * on this machine, switching the exceptions of C++, and the portable functions.
+ * Four parts: announcing a switch to sanitizers and valgrind, switching the
+ * exceptions of C++, switching stacks on this machine, and the portable
+ * functions.
  *
  * A fiber that begins is a frame at the top of its stack: switch.S returns from
  * that frame into fiber_start().
@@ -143,12 +144,43 @@ static void fiber_tool_init(struct wr_fiber *fiber)
 
 #endif
 
+/* ---- exceptions of C++ ---- */
+
+/* The C++ runtime's state of a thread: the caught exceptions, and the number of
+ * uncaught exceptions. Its struct __cxa_eh_globals (Itanium C++ ABI, 2.2.2). */
+struct fiber_exceptions {
+    void *caught;
+    unsigned int uncaught_count;
+#ifdef __ARM_EABI_UNWINDER__
+    void *propagating;
+#endif
+};
+
+/* A function of the C++ runtime; NULL without this runtime. */
+__attribute__((weak)) struct fiber_exceptions *__cxa_get_globals(void);
+
+/* A side may leave inside a catch block, or in a destructor during unwinding.
+ * Other fibers throw and catch meanwhile, so each side keeps its own state, on
+ * its stack, while it does not run. A fiber begins without exceptions. */
+static __attribute__((noinline)) void
+fiber_switch_with_exceptions(struct wr_fiber *fiber,
+                             void (*switch_stack)(struct wr_fiber *))
+{
+    struct fiber_exceptions *here = __cxa_get_globals();
+    const struct fiber_exceptions own = *here;
+
+    *here = (struct fiber_exceptions){.caught = NULL};
+    switch_stack(fiber);
+    *here = own;
+}
+
 /* ---- switching ---- */
 
-static _Noreturn void fiber_start(struct wr_fiber *fiber)
+static _Noreturn void fiber_start(struct wr_fiber *fiber, void (*run)(void *),
+                                  void *arg)
 {
     fiber_tool_arrive(fiber);
-    fiber->run(fiber->arg);
+    run(arg);
     wr_check_failed("a fiber ends with wr_fiber_exit()", __FILE__, __LINE__);
 }
 
@@ -165,14 +197,20 @@ static size_t fiber_colour(const struct wr_stack *stack)
     return (uintptr_t)stack / 32 % COLOURS * COLOUR_STEP;
 }
 
+/* Where a fiber begins on this stack. */
+static void *fiber_top(const struct wr_stack *stack)
+{
+    return stack->base + stack->size - fiber_colour(stack);
+}
+
 /* Reserves @size bytes at the top of the stack, which is empty. Valgrind
  * forgets the last fiber that used this stack. */
-static void *fiber_place_at_top(const struct wr_stack *stack, size_t size)
+static void *fiber_place_at_top(const struct wr_fiber *fiber, size_t size)
 {
-    uint8_t *end = stack->base + stack->size;
-    uint8_t *place = end - fiber_colour(stack) - (size + 15) / 16 * 16;
+    uint8_t *end = fiber->sp;
+    uint8_t *place = end - (size + 15) / 16 * 16;
     wr_debug_assert((uintptr_t)place % 16 == 0);
-    wr_debug_assert(place > stack->base);
+    wr_debug_assert(place > fiber->stack->base);
     (void)VALGRIND_MAKE_MEM_UNDEFINED(place, (size_t)(end - place));
     return place;
 }
@@ -184,19 +222,28 @@ static void *fiber_place_at_top(const struct wr_stack *stack, size_t size)
 struct fiber_pair {
     ucontext_t fiber;
     ucontext_t loop;
+    struct wr_fiber *self;
+    void (*run)(void *arg);
+    void *arg;
 };
 
 /* makecontext() passes only int. */
 static void fiber_start_halves(unsigned int high, unsigned int low)
 {
     uint64_t address = (uint64_t)high << 32 | low;
-    fiber_start((struct wr_fiber *)(uintptr_t)address);
+    const struct fiber_pair *pair =
+        (const struct fiber_pair *)(uintptr_t)address;
+    fiber_start(pair->self, pair->run, pair->arg);
 }
 
-static void fiber_make(struct wr_fiber *fiber)
+static void fiber_make(struct wr_fiber *fiber, void (*run)(void *), void *arg)
 {
-    struct fiber_pair *pair = fiber_place_at_top(fiber->stack, sizeof(*pair));
-    uint64_t address = (uintptr_t)fiber;
+    struct fiber_pair *pair = fiber_place_at_top(fiber, sizeof(*pair));
+    uint64_t address = (uintptr_t)pair;
+
+    pair->self = fiber;
+    pair->run = run;
+    pair->arg = arg;
 
     wr_check(getcontext(&pair->fiber) == 0);
     pair->fiber.uc_link = NULL;
@@ -242,8 +289,9 @@ struct fiber_frame {
     uint32_t mxcsr;
     uint16_t x87_control;
     uint16_t unused;
-    void *r15, *r14;
-    void (*r13)(struct wr_fiber *);
+    void *r15;
+    void (*r14)(void *);
+    void (*r13)(struct wr_fiber *, void (*)(void *), void *);
     struct wr_fiber *r12;
     void *rbx, *rbp;
     void (*return_to)(void);
@@ -252,10 +300,13 @@ struct fiber_frame {
 
 _Static_assert(sizeof(struct fiber_frame) == 80, "switch.S pops 64 bytes");
 
-static void fiber_fill_frame(struct fiber_frame *frame, struct wr_fiber *fiber)
+static void fiber_fill_frame(struct fiber_frame *frame, struct wr_fiber *fiber,
+                             void (*run)(void *), void *arg)
 {
     *frame = (struct fiber_frame){
         .mxcsr = __builtin_ia32_stmxcsr(),
+        .r15 = arg,
+        .r14 = run,
         .r13 = fiber_start,
         .r12 = fiber,
         .return_to = wr_fiber_entry,
@@ -267,8 +318,10 @@ static void fiber_fill_frame(struct fiber_frame *frame, struct wr_fiber *fiber)
 
 struct fiber_frame {
     struct wr_fiber *x19;
-    void (*x20)(struct wr_fiber *);
-    void *x21_to_x29[9];
+    void (*x20)(struct wr_fiber *, void (*)(void *), void *);
+    void (*x21)(void *);
+    void *x22;
+    void *x23_to_x29[7];
     void (*x30)(void);
     uint64_t d8_to_d15[8];
     uint64_t fpcr;
@@ -297,7 +350,8 @@ static fiber_return_fn *fiber_sign(fiber_return_fn *address, const void *sp)
 #endif
 }
 
-static void fiber_fill_frame(struct fiber_frame *frame, struct wr_fiber *fiber)
+static void fiber_fill_frame(struct fiber_frame *frame, struct wr_fiber *fiber,
+                             void (*run)(void *), void *arg)
 {
     uint64_t fpcr;
 
@@ -305,6 +359,8 @@ static void fiber_fill_frame(struct fiber_frame *frame, struct wr_fiber *fiber)
     *frame = (struct fiber_frame){
         .x19 = fiber,
         .x20 = fiber_start,
+        .x21 = run,
+        .x22 = arg,
         .x30 = fiber_sign(wr_fiber_entry, &frame->end),
         .fpcr = fpcr,
     };
@@ -312,11 +368,10 @@ static void fiber_fill_frame(struct fiber_frame *frame, struct wr_fiber *fiber)
 
 #endif
 
-static void fiber_make(struct wr_fiber *fiber)
+static void fiber_make(struct wr_fiber *fiber, void (*run)(void *), void *arg)
 {
-    struct fiber_frame *frame =
-        fiber_place_at_top(fiber->stack, sizeof(*frame));
-    fiber_fill_frame(frame, fiber);
+    struct fiber_frame *frame = fiber_place_at_top(fiber, sizeof(*frame));
+    fiber_fill_frame(frame, fiber, run, arg);
     fiber->sp = frame;
 }
 
@@ -334,25 +389,6 @@ static void fiber_switch_to(struct wr_fiber *fiber)
 
 #endif
 
-/* ---- exceptions of C++ ---- */
-
-/* A function of the C++ runtime; NULL without this runtime. */
-__attribute__((weak)) struct wr_fiber_exceptions *__cxa_get_globals(void);
-
-/* A fiber may leave inside a catch block, or in a destructor during unwinding.
- * Other fibers throw and catch meanwhile, so each fiber has its own state. */
-static __attribute__((noinline)) void
-fiber_switch_with_exceptions(struct wr_fiber *fiber)
-{
-    struct wr_fiber_exceptions *here = __cxa_get_globals();
-    const struct wr_fiber_exceptions of_loop = *here;
-
-    *here = fiber->exceptions;
-    fiber_switch_to(fiber);
-    fiber->exceptions = *here;
-    *here = of_loop;
-}
-
 /* ---- the verbs ---- */
 
 /* True if the caller runs on this fiber's stack. */
@@ -364,19 +400,18 @@ static inline bool fiber_is_inside(const struct wr_fiber *fiber)
     return at >= base && at < base + fiber->stack->size;
 }
 
-void wr_fiber_init(struct wr_fiber *fiber, struct wr_stack *stack,
-                   void (*run)(void *arg), void *arg)
+void wr_fiber_init(struct wr_fiber *fiber, struct wr_stack *stack)
 {
-    wr_debug_assert(run);
     wr_debug_assert(!stack->next); /* it is not in a list of free stacks */
-    *fiber = (struct wr_fiber){.stack = stack, .run = run, .arg = arg};
+    *fiber = (struct wr_fiber){.sp = fiber_top(stack), .stack = stack};
     fiber_tool_init(fiber);
 }
 
-void wr_fiber_begin(struct wr_fiber *fiber)
+void wr_fiber_begin(struct wr_fiber *fiber, void (*run)(void *arg), void *arg)
 {
-    wr_assert(!fiber->sp);
-    fiber_make(fiber);
+    wr_debug_assert(run);
+    wr_debug_assert(fiber->sp == fiber_top(fiber->stack));
+    fiber_make(fiber, run, arg);
 }
 
 void wr_fiber_enter(struct wr_fiber *fiber)
@@ -385,7 +420,7 @@ void wr_fiber_enter(struct wr_fiber *fiber)
     wr_debug_assert(!fiber_is_inside(fiber));
     fiber_tool_before_enter(fiber);
     if (__cxa_get_globals) {
-        fiber_switch_with_exceptions(fiber);
+        fiber_switch_with_exceptions(fiber, fiber_switch_to);
     } else {
         fiber_switch_to(fiber);
     }
@@ -396,7 +431,11 @@ void wr_fiber_leave(struct wr_fiber *fiber)
 {
     wr_debug_assert(fiber_is_inside(fiber));
     fiber_tool_leave(fiber);
-    fiber_switch_to_loop(fiber);
+    if (__cxa_get_globals) {
+        fiber_switch_with_exceptions(fiber, fiber_switch_to_loop);
+    } else {
+        fiber_switch_to_loop(fiber);
+    }
     fiber_tool_arrive(fiber);
 }
 

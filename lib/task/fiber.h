@@ -24,23 +24,9 @@
 #endif
 #endif
 
-/* The C++ runtime's state of a thread: the caught exceptions, and the number of
- * uncaught exceptions. Its struct __cxa_eh_globals (Itanium C++ ABI, 2.2.2). */
-struct wr_fiber_exceptions {
-    void *caught;
-    unsigned int uncaught_count;
-#ifdef __ARM_EABI_UNWINDER__
-    void *propagating;
-#endif
-};
-
 struct wr_fiber {
-    void *sp; /* stack pointer of the suspended side; NULL: has not begun, or
-               * has ended */
+    void *sp; /* stack pointer of the suspended side; NULL: has ended */
     struct wr_stack *stack;
-    void (*run)(void *arg);
-    void *arg;
-    struct wr_fiber_exceptions exceptions; /* while it does not run */
 #if defined(WR_FIBER_ASAN) || defined(WR_FIBER_TSAN)
     void *tool[4]; /* the sanitizer's */
 #endif
@@ -48,13 +34,12 @@ struct wr_fiber {
 
 /* The function does not touch the stack, because its page would be out of the
  * cache again when the last of many fibers is made. */
-void wr_fiber_init(struct wr_fiber *fiber, struct wr_stack *stack,
-                   void (*run)(void *arg), void *arg);
+void wr_fiber_init(struct wr_fiber *fiber, struct wr_stack *stack);
 
-/* The next wr_fiber_enter() calls @run(@arg) on the stack. @run never returns:
- * it ends with wr_fiber_exit(). It starts with the caller's rounding mode and
- * floating point exceptions. */
-void wr_fiber_begin(struct wr_fiber *fiber);
+/* Once, before the first wr_fiber_enter(), which then calls @run(@arg) on the
+ * stack. @run never returns: it ends with wr_fiber_exit(). It starts with the
+ * caller's rounding mode and floating point exceptions. */
+void wr_fiber_begin(struct wr_fiber *fiber, void (*run)(void *arg), void *arg);
 
 /* On the loop's stack: continues the fiber; returns when the fiber leaves. */
 void wr_fiber_enter(struct wr_fiber *fiber);

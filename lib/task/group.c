@@ -5,8 +5,8 @@
  *       |                     |           |
  *       '---------------------'-----------'
  *
- * A group lives on the stack of the task that began it, its owner. Each member
- * has an entry that observes the end of the member's task. The last end wakes
+ * A group lives on the stack of the task that began it, its owner, and observes
+ * the end of each member, which has a place for that. The last end wakes
  * the owner in weir_task_group_end(); interruptions do not end this wait. The
  * first failure cancels the siblings and interrupts the owner once, from the
  * ready queue. The group's interruption counts among the owner's cancellations
@@ -45,13 +45,6 @@ struct wr_group {
     bool is_counted; /* the owner's requests include the group's */
 };
 
-struct group_member {
-    struct wr_list link; /* in wr_group.members */
-    struct wr_observer observer;
-    struct wr_group *group;
-    weir_task *task; /* referenced */
-};
-
 _Static_assert(sizeof(struct wr_group) <= sizeof(struct weir_task_group),
                "the public storage is large enough");
 _Static_assert(_Alignof(struct wr_group) <= _Alignof(struct weir_task_group),
@@ -88,9 +81,8 @@ static void group_cancel_members(struct wr_group *group)
     }
     for (struct wr_list *link = group->members.next; link != &group->members;
          link = link->next) {
-        struct group_member *member =
-            wr_container_of(link, struct group_member, link);
-        weir_future_cancel(&member->task->future);
+        weir_task *task = wr_container_of(link, weir_task, group_member.link);
+        weir_future_cancel(&task->future);
     }
 }
 
@@ -122,18 +114,15 @@ static void group_wake_owner(struct wr_group *group)
 static void group_member_ended(struct wr_observer *observer,
                                weir_future *future)
 {
-    struct group_member *member =
-        wr_container_of(observer, struct group_member, observer);
+    struct wr_group_member *member =
+        wr_container_of(observer, struct wr_group_member, observer);
     struct wr_group *group = member->group;
     weir_loop *loop = future->loop;
     const int result = future->result;
 
     group_check_invariants(group);
-    wr_assert(future == &member->task->future);
     wr_assert(group->state != GROUP_ENDED);
     wr_list_remove(&member->link);
-    weir_task_detach(member->task); /* the loop still holds it */
-    wr_free(&loop->counting, member, sizeof(*member));
     if (result < 0 && result != -ECANCELED && group->error == 0) {
         group->error = result;
         if (group->state == GROUP_OPEN) {
@@ -176,22 +165,18 @@ int weir_task_group_spawn(struct weir_task_group *group, weir_task_fn *fn,
     wr_require(err >= 0, err);
     group_check_invariants(inner);
     wr_require(inner->state == GROUP_OPEN, -ESTALE);
-    struct group_member *member = wr_alloc(&loop->counting, sizeof(*member));
-    if (!member) {
-        return -ENOMEM;
-    }
-    err = weir_task_spawn(loop, fn, arg, options, &member->task);
+    weir_task *task;
+    err = wr_task_spawn(loop, fn, arg, options, &task);
     if (err < 0) {
-        wr_free(&loop->counting, member, sizeof(*member));
         return err;
     }
+    struct wr_group_member *member = &task->group_member;
     member->group = inner;
     wr_list_init(&member->link);
     wr_list_push_back(&inner->members, &member->link);
-    wr_future_observe(&member->task->future, &member->observer,
-                      group_member_ended);
+    wr_future_observe(&task->future, &member->observer, group_member_ended);
     if (ret) {
-        *ret = weir_task_ref(member->task);
+        *ret = weir_task_ref(task);
     }
     return 0;
 }

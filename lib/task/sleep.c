@@ -6,18 +6,16 @@
  */
 #include "task.h"
 
-/* Yields; returns -ECANCELED also for an interruption while others ran. */
-static int sleep_yield(weir_loop *loop)
-{
-    wr_task_yield(loop);
-    wr_debug_assert(loop->current->state == WR_TASK_RUNNING);
-    return wr_task_is_interrupted(loop->current) ? wr_task_tell(loop) : 0;
-}
-
 int weir_yield(weir_loop *loop)
 {
     int err = wr_task_enter(loop);
-    return err < 0 ? err : sleep_yield(loop);
+    if (err < 0) {
+        return err;
+    }
+    wr_task_yield(loop);
+    wr_debug_assert(loop->current->state == WR_TASK_RUNNING);
+    /* It may have been interrupted while others ran. */
+    return wr_task_is_interrupted(loop->current) ? wr_task_tell(loop) : 0;
 }
 
 struct sleeper {
@@ -36,15 +34,13 @@ static void sleep_wake(struct wr_timer *timer)
     }
 }
 
-int weir_sleep_until(weir_loop *loop, uint64_t when_ns)
+static __attribute__((noinline)) int sleep_until_later(weir_loop *loop,
+                                                       uint64_t when_ns)
 {
     static const struct wr_wait_kind kind = {.name = "sleep"};
     int err = wr_task_enter(loop);
     if (err < 0) {
         return err;
-    }
-    if (when_ns <= loop->now_ns) {
-        return sleep_yield(loop);
     }
     struct sleeper sleeper = {.waiter = {.kind = &kind}};
     wr_timer_init(&sleeper.timer, sleep_wake);
@@ -53,6 +49,12 @@ int weir_sleep_until(weir_loop *loop, uint64_t when_ns)
     wr_assert(err < 0 || !wr_timer_is_armed(&sleeper.timer));
     wr_timer_cancel(&loop->wheel, &sleeper.timer);
     return err;
+}
+
+int weir_sleep_until(weir_loop *loop, uint64_t when_ns)
+{
+    return when_ns <= loop->now_ns ? weir_yield(loop)
+                                   : sleep_until_later(loop, when_ns);
 }
 
 int weir_sleep(weir_loop *loop, uint64_t delay_ns)

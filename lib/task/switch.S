@@ -100,7 +100,8 @@ wr_fiber_swap:
     .cfi_endproc
     .size wr_fiber_swap, . - wr_fiber_swap
 
-/* Where a new fiber begins: r12 is what r13 is called with; see fiber.c. */
+/* Where a new fiber begins: r13 is called with r12, r14 and r15; see
+ * fiber.c. */
     .p2align 4
     .globl wr_fiber_entry
     .hidden wr_fiber_entry
@@ -112,6 +113,8 @@ wr_fiber_entry:
     endbr64
 #endif
     movq %r12, %rdi
+    movq %r14, %rsi
+    movq %r15, %rdx
     call *%r13
     ud2
     .cfi_endproc
@@ -221,7 +224,8 @@ wr_fiber_swap:
     .cfi_endproc
     .size wr_fiber_swap, . - wr_fiber_swap
 
-/* Where a new fiber begins: x19 is what x20 is called with; see fiber.c. */
+/* Where a new fiber begins: x20 is called with x19, x21 and x22; see
+ * fiber.c. */
     .p2align 4
     .globl wr_fiber_entry
     .hidden wr_fiber_entry
@@ -231,6 +235,8 @@ wr_fiber_entry:
     .cfi_undefined x30
     hint #34 /* bti c */
     mov x0, x19
+    mov x1, x21
+    mov x2, x22
     blr x20
     brk #1
     .cfi_endproc

@@ -79,36 +79,51 @@ struct wr_waiter {
 };
 
 struct wr_timeout;
+struct wr_group; /* group.c */
 
+/* The membership of a task in a group; in the task. Written by group.c. */
+struct wr_group_member {
+    struct wr_list link; /* in wr_group.members */
+    struct wr_observer observer;
+    struct wr_group *group;
+};
+
+/* In the order of use, so that the tasks of a burst, which are out of the cache
+ * when their turn comes, bring few cache lines in: a switch needs the first two
+ * lines, the first run and the end of a task the first four. */
 struct weir_task {
     struct weir_future future; /* of its end; the first field */
+
     struct wr_fiber fiber;
     struct wr_ready ready;
+    /* Written by task_wait.c and by the inline functions below alone. */
+    enum wr_task_state state;
+    struct wr_task_calls calls; /* since it was entered */
+    int wake_result;
+    struct wr_list causes; /* interruptions that no call has told of yet */
+
     struct wr_waiter *waiter; /* while waiting */
     struct wr_timeout *scope; /* the innermost time-out */
     weir_task_fn *fn;
     void *arg;
+    struct wr_member member; /* until it is done or parked */
+
+    uint64_t number;      /* of all tasks of the loop, from 1 */
+    uint32_t group_count; /* groups begun and not ended, on the stack */
+    /* This and what follows is written by task_wait.c alone. */
+    uint32_t requests; /* cancellations that were not withdrawn */
+    struct wr_group_member group_member;
+
+    uint32_t told_requests;  /* how many of them ->cancel does not stand for */
+    uint32_t expired;        /* open scopes whose time is over */
+    uint32_t refusals;       /* calls that failed while the loop was freed */
+    struct wr_list cancel;   /* in causes: of weir_task_cancel() */
+    struct wr_list shutdown; /* in causes for ever: the loop is being freed */
     /* For a task that weir starts: frees the objects of @arg in place of @fn if
      * the task is parked. Set after the spawn; may be NULL. */
     void (*parked)(void *arg);
-    struct wr_member member; /* until it is done or parked */
-    uint64_t number;         /* of all tasks of the loop, from 1 */
-    int wake_result;
-    uint32_t group_count; /* groups begun and not ended, on the stack */
-
-    /* Written by task_wait.c and by the inline functions below alone. */
-    enum wr_task_state state;
-    uint32_t requests;      /* cancellations that were not withdrawn */
-    uint32_t told_requests; /* how many of them ->cancel does not stand for */
-    uint32_t expired;       /* open scopes whose time is over */
-    uint32_t refusals;      /* calls that failed while the loop was freed */
-    struct wr_task_calls calls; /* since it was entered */
-    uint64_t extended_ns;       /* time of the first extension */
-    struct wr_list causes;      /* interruptions that no call has told of yet */
-    struct wr_list cancel;      /* in causes: of weir_task_cancel() */
-    struct wr_list shutdown; /* in causes for ever: the loop is being freed */
-
     char name[WR_TASK_NAME_MAX];
+    uint64_t extended_ns; /* time of the first extension */
 };
 
 /* The ops of tasks, to tell them from other members of their stage. */
@@ -242,13 +257,24 @@ static inline void wr_task_set_state(weir_task *task, enum wr_task_state state)
 /* Initialises a new task: ready, without a cause. */
 static inline void wr_task_init_wait(weir_task *task)
 {
-    wr_debug_assert(!task->waiter && task->requests == 0);
     task->state = WR_TASK_READY;
+    task->calls = (struct wr_task_calls){.given = 0};
+    task->waiter = NULL;
+    task->requests = 0;
+    task->told_requests = 0;
+    task->expired = 0;
+    task->refusals = 0;
     wr_list_init(&task->causes);
     wr_list_init(&task->cancel);
     wr_list_init(&task->shutdown);
     wr_ready_push(&task->future.loop->ready, &task->ready);
 }
+
+/* weir_task_spawn() without a reference for the caller: the task is alive until
+ * its function has returned. */
+WEIR_MUST_USE int wr_task_spawn(weir_loop *loop, weir_task_fn *fn, void *arg,
+                                const struct weir_task_options *options,
+                                weir_task **ret);
 
 /* The loop is about to enter the task. */
 static inline void wr_task_set_running(weir_task *task)

@@ -32,8 +32,8 @@ static void make(struct wr_fiber *fiber, void (*run)(void *), void *arg)
 {
     struct wr_stack *stack = NULL;
     expect_eq(wr_stack_take(&stacks, WR_STACK_DEFAULT, &stack), 0);
-    wr_fiber_init(fiber, stack, run, arg);
-    wr_fiber_begin(fiber);
+    wr_fiber_init(fiber, stack);
+    wr_fiber_begin(fiber, run, arg);
 }
 
 static void drop(struct wr_fiber *fiber)

@@ -1,0 +1,65 @@
+/*
+ * Tasks as members of their loop.
+ *
+ * The loop lists the tasks that are alive. Its end interrupts each of them, its
+ * dump prints a line for each, and its check of invariants visits each.
+ */
+#include "task.h"
+
+/* The loop is being freed: every suspending call fails from now on. */
+static void task_shutdown_alive(struct wr_member *member)
+{
+    weir_task *task = wr_container_of(member, weir_task, member);
+
+    wr_assert(wr_loop_is_closing(task->future.loop));
+    wr_task_check_invariants(task);
+    wr_task_interrupt(task, &task->shutdown);
+}
+
+static const char *task_state_name(enum wr_task_state state)
+{
+    switch (state) {
+    case WR_TASK_READY:
+        return "ready";
+    case WR_TASK_WAITING:
+        return "waiting";
+    case WR_TASK_RUNNING:
+        return "running";
+    case WR_TASK_PARKED:
+        return "parked";
+    case WR_TASK_DONE:
+        return "done";
+    }
+    return "?";
+}
+
+static void task_dump_alive(const struct wr_member *member, FILE *out)
+{
+    const weir_task *task = wr_container_of(member, const weir_task, member);
+
+    const char *wait = wr_task_wait_name(task);
+    wr_assert(!wr_task_has_ended(task));
+    fprintf(out, "task %s %s%s%s stack=%zu cancelling=%u%s%s\n",
+            task->name[0] ? task->name : "-", task_state_name(task->state),
+            wait ? " for " : "", wait ? wait : "",
+            task->fiber.stack ? task->fiber.stack->size : 0,
+            weir_task_get_cancelling(task),
+            wr_task_is_interrupted(task) ? " interrupted" : "",
+            task->scope ? " timed" : "");
+}
+
+static void task_check_alive(const struct wr_member *member)
+{
+    const weir_task *task = wr_container_of(member, const weir_task, member);
+
+    wr_assert(!wr_task_has_ended(task));
+    wr_task_check_invariants(task);
+    wr_future_check_invariants(&task->future);
+}
+
+const struct wr_member_ops wr_task_member_ops = {
+    .stage = WR_STAGE_TASKS,
+    .shutdown = task_shutdown_alive,
+    .dump = task_dump_alive,
+    .check = task_check_alive,
+};
