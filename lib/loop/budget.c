@@ -313,18 +313,57 @@ static struct wr_demand *budget_take_first(struct wr_feeding *round)
     return demand;
 }
 
-void wr_budget_begin_stuck(struct wr_budget *budget, struct wr_feeding *round)
+/* The rest of the batch stays in front of demands that wait anew. */
+static void budget_put_rest_back(struct wr_list *queue,
+                                 struct wr_feeding *round)
 {
-    wr_debug_check(wr_budget_check_invariants(budget));
-    wr_list_init(&round->batch);
-    if (!wr_budget_is_queue_short(budget)) {
-        wr_list_splice_back(&round->batch, &budget->stuck);
-    }
+    wr_assert(queue != &round->batch);
+    wr_list_splice_back(&round->batch, queue);
+    wr_list_splice_back(queue, &round->batch);
 }
 
-struct wr_demand *wr_budget_next_stuck(struct wr_feeding *round)
+/* The bytes that the send queues may take before they are short. */
+static uint64_t budget_queue_room(const struct wr_budget *budget)
 {
-    return wr_list_is_empty(&round->batch) ? NULL : budget_take_first(round);
+    return wr_budget_is_queue_short(budget)
+               ? 0
+               : budget->queued_limit_bytes / 4 - budget->queued_bytes + 1;
+}
+
+bool wr_budget_begin_stuck(struct wr_budget *budget, struct wr_feeding *round)
+{
+    wr_debug_check(wr_budget_check_invariants(budget));
+    if (wr_list_is_empty(&budget->stuck) || wr_budget_is_queue_short(budget)) {
+        return false;
+    }
+    round->room_bytes = budget_queue_room(budget);
+    wr_assert(round->room_bytes > 0);
+    wr_list_init(&round->batch);
+    wr_list_splice_back(&round->batch, &budget->stuck);
+    return true;
+}
+
+struct wr_demand *wr_budget_next_stuck(struct wr_budget *budget,
+                                       struct wr_feeding *round)
+{
+    if (round->room_bytes == 0 || wr_list_is_empty(&round->batch)) {
+        return NULL;
+    }
+    struct wr_demand *demand = budget_take_first(round);
+    /* One that gets no credit for another reason is work as well. */
+    const uint64_t bytes =
+        wr_max_u64(wr_budget_credit(budget, demand), WR_CREDIT_MIN);
+    round->room_bytes -= wr_min_u64(round->room_bytes, bytes);
+    return demand;
+}
+
+bool wr_budget_end_stuck(struct wr_budget *budget, struct wr_feeding *round)
+{
+    const bool has_rest = !wr_list_is_empty(&round->batch);
+
+    wr_assert(!has_rest || round->room_bytes == 0);
+    budget_put_rest_back(&budget->stuck, round);
+    return has_rest && budget_queue_room(budget) > 0;
 }
 
 bool wr_budget_begin_starved(struct wr_budget *budget, struct wr_feeding *round)
@@ -408,9 +447,7 @@ struct wr_demand *wr_budget_next_starved(struct wr_budget *budget,
 
 void wr_budget_end_starved(struct wr_budget *budget, struct wr_feeding *round)
 {
-    /* The rest of the batch stays in front of demands that starve anew. */
-    wr_list_splice_back(&round->batch, &budget->starved);
-    wr_list_splice_back(&budget->starved, &round->batch);
+    budget_put_rest_back(&budget->starved, round);
     wr_debug_check(wr_budget_check_invariants(budget));
 }
 

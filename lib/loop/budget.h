@@ -17,8 +17,10 @@
  *     idle -> starved -> idle     others must give bytes back
  *     idle -> stuck   -> idle     others must send, or it must
  *
- * The loop feeds both queues in order, and a fed connection asks again. If none
- * can be fed, waiting readers with bytes in the pool are evicted.
+ * The loop feeds both queues in order, and a fed connection asks again. The
+ * work of a turn follows the bytes that can be served, not the number that
+ * waits. If none can be fed, waiting readers with bytes in the pool are
+ * evicted.
  *
  * Of the starved, those that lack a buffer are apart from those that lack
  * credit because their share is small. The former are fed as long as there is
@@ -142,8 +144,9 @@ enum wr_feed {
  * for the next round. */
 struct wr_feeding {
     struct wr_list batch;
-    uint64_t
-        room_bytes; /* room in posted buffers, minus this round's credits */
+    /* Room in posted buffers, or in the send queues, minus this round's
+     * credits. */
+    uint64_t room_bytes;
     uint32_t tries; /* bare demands that may be tried in vain */
 };
 
@@ -283,11 +286,17 @@ static inline enum wr_feed wr_budget_next_feed(const struct wr_budget *budget)
                : wr_budget_next_feed_of_starved(budget);
 }
 
-/* A round for the stuck: each demand leaves its queue and is returned, to be
- * fed; NULL: the end. The round is empty while the send queues take too much,
- * because a demand would get no credit. */
-void wr_budget_begin_stuck(struct wr_budget *budget, struct wr_feeding *round);
-struct wr_demand *wr_budget_next_stuck(struct wr_feeding *round);
+/* A round for the stuck, for as many as the send queues have room for before
+ * they take too much; others would get no credit. Each demand leaves its queue
+ * and is returned, to be fed; NULL: the end. False: no demand can be fed now,
+ * and there is no round. The end returns true if there is room for others, in
+ * the next turn. */
+WEIR_MUST_USE bool wr_budget_begin_stuck(struct wr_budget *budget,
+                                         struct wr_feeding *round);
+struct wr_demand *wr_budget_next_stuck(struct wr_budget *budget,
+                                       struct wr_feeding *round);
+WEIR_MUST_USE bool wr_budget_end_stuck(struct wr_budget *budget,
+                                       struct wr_feeding *round);
 
 /* A round for the starved, for as many as the posted buffers suffice; others
  * would starve again. Those that lack a buffer and the bare ones come first in

@@ -157,15 +157,20 @@ static void loop_receive(struct wr_budget *budget)
 }
 
 /* Feeds stuck and starved connections, and evicts if none can be fed. */
-static void loop_feed(struct wr_budget *budget)
+static void loop_feed(weir_loop *loop)
 {
+    struct wr_budget *budget = &loop->budget;
     struct wr_feeding round;
     struct wr_demand *demand;
     struct wr_evictable *evictable;
 
-    wr_budget_begin_stuck(budget, &round);
-    while ((demand = wr_budget_next_stuck(&round))) {
-        demand->feed(demand, WR_DEMAND_STUCK);
+    if (wr_budget_begin_stuck(budget, &round)) {
+        while ((demand = wr_budget_next_stuck(budget, &round))) {
+            demand->feed(demand, WR_DEMAND_STUCK);
+        }
+        if (wr_budget_end_stuck(budget, &round)) {
+            wr_ready_push(&loop->ready, &loop->feed_again);
+        }
     }
     if (wr_budget_begin_starved(budget, &round)) {
         while ((demand = wr_budget_next_starved(budget, &round))) {
@@ -295,7 +300,7 @@ int wr_loop_turn(weir_loop *loop)
     }
     wr_pool_post(&loop->pool);
     if (WR_UNLIKELY(wr_budget_has_waiting(&loop->budget))) {
-        loop_feed(&loop->budget);
+        loop_feed(loop);
     }
     loop_run_turn_ends(loop);
 #ifdef WR_INVARIANTS

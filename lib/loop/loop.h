@@ -235,6 +235,7 @@ struct weir_loop {
     uint64_t slow_callback_ns;
     weir_exception_fn *exception_hook;
     void *exception_arg;
+    struct wr_ready feed_again; /* makes the next turn come at once */
     struct wr_ready lack; /* tells the hook that there was no worker thread */
     bool has_told_lack;   /* it was told */
 

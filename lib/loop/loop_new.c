@@ -58,6 +58,12 @@ static void loop_new_own_released(struct wr_account *account)
     wr_loop_release(wr_container_of(account, weir_loop, pool.own));
 }
 
+/* The turn that comes for it feeds those that wait. */
+static void loop_new_feed_again(struct wr_ready *ready)
+{
+    wr_assert(!wr_ready_is_pending(ready));
+}
+
 /* Tells the exception hook once. */
 static void loop_new_tell_lack(struct wr_ready *ready)
 {
@@ -95,6 +101,7 @@ static void loop_new_init_members(weir_loop *loop,
                                              .arg = loop};
     wr_list_init(&loop->ready);
     wr_ready_init(&loop->lack, loop_new_tell_lack);
+    wr_ready_init(&loop->feed_again, loop_new_feed_again);
     wr_list_init(&loop->turn_ends);
     wr_list_init(&loop->before_ends);
     for (uint32_t stage = 0; stage < WR_STAGES; stage++) {

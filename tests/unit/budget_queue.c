@@ -176,16 +176,66 @@ UNIT(budget_queue, the_stuck_are_fed_when_the_send_queues_are_short_again)
     wr_budget_make_stuck(&budget, &demands[0]);
     wr_budget_make_stuck(&budget, &demands[1]);
 
-    wr_budget_begin_stuck(&budget, &round);
-    cr_assert_null(wr_budget_next_stuck(&round));
+    cr_assert_not(wr_budget_begin_stuck(&budget, &round), "others must send");
     wr_budget_unqueue(&budget, 32 * MIB);
 
-    wr_budget_begin_stuck(&budget, &round);
-    expect_eq(wr_budget_next_stuck(&round), &demands[0]);
+    cr_assert(wr_budget_begin_stuck(&budget, &round));
+    expect_eq(wr_budget_next_stuck(&budget, &round), &demands[0]);
     wr_budget_make_stuck(&budget, &demands[0]); /* waits for the next round */
-    expect_eq(wr_budget_next_stuck(&round), &demands[1]);
-    cr_assert_null(wr_budget_next_stuck(&round));
+    expect_eq(wr_budget_next_stuck(&budget, &round), &demands[1]);
+    cr_assert_null(wr_budget_next_stuck(&budget, &round));
+    cr_assert_not(wr_budget_end_stuck(&budget, &round));
     expect_eq(demands[0].state, WR_DEMAND_STUCK);
+}
+
+/* Feeds the stuck in one turn, each of which is stuck again with what it
+ * received; returns their number. */
+static unsigned feed_stuck(void)
+{
+    struct wr_feeding round;
+    struct wr_demand *demand;
+    unsigned count = 0;
+
+    cr_assert(wr_budget_begin_stuck(&budget, &round));
+    while ((demand = wr_budget_next_stuck(&budget, &round))) {
+        count++;
+        wr_budget_make_stuck(&budget, demand);
+    }
+    const bool again = wr_budget_end_stuck(&budget, &round);
+    expect_eq(again, count > 0, "others are fed in the next turn");
+    return count;
+}
+
+/* Feeds the stuck while the send queues have room for @room bytes. */
+static unsigned feed_of_many_stuck(struct wr_demand *many, unsigned count,
+                                   uint64_t room)
+{
+    setup(8);
+    budget.account_count = count;
+    for (unsigned i = 0; i < count; i++) {
+        wr_demand_init(&many[i], MIB, NULL);
+        many[i].stuck_bytes = MIB;
+        wr_budget_make_stuck(&budget, &many[i]);
+    }
+    wr_budget_queue(&budget, 16 * MIB - room);
+    const unsigned fed = feed_stuck();
+    const struct wr_list *first = budget.stuck.next;
+    expect_eq(first, &many[fed].link, "the next turn goes on from there");
+    expect_eq(feed_stuck(), fed);
+    return fed;
+}
+
+UNIT(budget_queue, a_turn_feeds_as_many_of_the_stuck_as_there_is_room_for)
+{
+    enum { FEW = 10, MANY = 1000 };
+    static struct wr_demand many[MANY];
+
+    const unsigned of_few = feed_of_many_stuck(many, FEW, 16u << 10);
+    const unsigned of_many = feed_of_many_stuck(many, MANY, 16u << 10);
+
+    expect_gt(of_few, 0);
+    expect_eq(of_many, of_few, "it does not depend on those that wait");
+    expect_geq(feed_of_many_stuck(many, MANY, MIB), 4 * of_few);
 }
 
 /* ---- those that are due ---- */
