@@ -16,9 +16,9 @@
 #include <sys/mman.h>
 
 static const struct count_case *const cases[] = {
-    &count_protocol, &count_life,   &count_life_closes, &count_stream,
-    &count_lines,    &count_yield,  &count_spawn,       &count_burst,
-    &count_relay,    &count_hosted,
+    &count_protocol, &count_life,        &count_life_closes,  &count_stream,
+    &count_lines,    &count_yield,       &count_spawn,        &count_burst,
+    &count_relay,    &count_starved_few, &count_starved_many, &count_hosted,
 #ifdef COUNT_HAS_TLS
     &count_tls,
 #endif
@@ -138,7 +138,8 @@ int main(int argc, char **argv)
     c.conns = (uint32_t)parse(argv[3], COUNT_CONNS_MAX);
     c.depth = (uint32_t)parse(argv[4], COUNT_DEPTH_MAX);
 
-    const struct weir_loop_options options = allocator_options(&alloc);
+    struct weir_loop_options options = allocator_options(&alloc);
+    options.held_limit_bytes = c.what->held_limit_bytes;
     count_require(weir_loop_new(&options, &c.loop) == 0, "no loop");
     c.what->start(&c);
     if (c.what->is_hosted) {

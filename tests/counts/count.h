@@ -5,8 +5,8 @@
  * count.c makes the machine and the loop and prints what can be counted exactly
  * without a tool; peers.c plays the clients of a server, all of which send at
  * once whenever the loop would sleep; the cases are in protocol.c, relay.c,
- * life.c, stream.c, tasks.c and tls.c. Their own instructions are not counted,
- * and neither are those of the fake machine and of wolfSSL.
+ * life.c, starved.c, stream.c, tasks.c and tls.c. Their own instructions are
+ * not counted, and neither are those of the fake machine and of wolfSSL.
  */
 #ifndef WEIR_TESTS_COUNT_H
 #define WEIR_TESTS_COUNT_H
@@ -54,6 +54,7 @@ struct count_case {
     bool (*next_turn)(struct count *c);
     bool (*is_over)(const struct count *c);
     void (*end)(struct count *c); /* frees the peers; NULL: it need not */
+    uint64_t held_limit_bytes;    /* of the loop; 0: the default */
     const struct count_traffic *traffic; /* for count_next_turn() */
     bool is_hosted; /* another event loop waits, and makes the turns */
 };
@@ -63,6 +64,8 @@ extern const struct count_case count_hosted;
 extern const struct count_case count_relay;
 extern const struct count_case count_life;
 extern const struct count_case count_life_closes;
+extern const struct count_case count_starved_few;
+extern const struct count_case count_starved_many;
 extern const struct count_case count_stream;
 extern const struct count_case count_lines;
 extern const struct count_case count_tls;
