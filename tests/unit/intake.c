@@ -268,7 +268,7 @@ UNIT(intake, the_last_lease_of_a_lost_connection_lets_its_kind_free_it)
 {
     hold(100);
     lose();
-    weir_transport_unref(t);
+    wr_transport_unref(t);
     expect_eq(freed_count, 0);
 
     give_back();
