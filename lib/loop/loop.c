@@ -157,7 +157,7 @@ static void loop_receive(struct wr_budget *budget)
 }
 
 /* Feeds stuck and starved connections, and evicts if none can be fed. */
-static void loop_feed(weir_loop *loop)
+static __attribute__((noinline)) void loop_feed(weir_loop *loop)
 {
     struct wr_budget *budget = &loop->budget;
     struct wr_feeding round;
