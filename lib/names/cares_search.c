@@ -95,12 +95,25 @@ bool wr_cares_search_has_next(struct cares_record *record)
     return true;
 }
 
+/* True if one of the families has an answer that nobody can use. */
+static bool cares_search_has_bad_answer(const struct cares_record *record)
+{
+    for (enum wr_lookup_part part = 0; part < WR_LOOKUP_PARTS; part++) {
+        if (wr_lookup_is_open(record->lookup, part) &&
+            record->errs[part] == WEIR_EDNSBADANSWER) {
+            return true;
+        }
+    }
+    return false;
+}
+
 int wr_cares_search_get_error(struct cares_record *record)
 {
     wr_assert(record->walk.has_ended);
     wr_assert(!record->was_found);
     if (record->has_alias_alone) {
-        return WEIR_EDNSNODATA;
+        return cares_search_has_bad_answer(record) ? WEIR_EDNSBADANSWER
+                                                   : WEIR_EDNSNODATA;
     }
     if (record->walk.was_first) {
         memcpy(record->errs, record->first_errs, sizeof(record->errs));
