@@ -206,12 +206,6 @@ UNIT_IN(semaphore,
     expect_eq(finish(&first), -ECANCELED);
 }
 
-static int free_semaphore(void *object)
-{
-    weir_semaphore_free(object);
-    return 0;
-}
-
 static int new_semaphore(void *object)
 {
     weir_semaphore *result;
@@ -231,7 +225,6 @@ TASK(semaphore, is_used_without_waiting_in_callbacks_and_nowhere_else)
     expect_eq(elsewhere(acquire, semaphore), -EPERM);
     expect_eq(elsewhere(try_acquire, semaphore), -EPERM);
     expect_eq(elsewhere(release, semaphore), -EPERM);
-    expect_eq(elsewhere(free_semaphore, semaphore), 0);
     expect_eq(weir_semaphore_get_value(semaphore), 0);
 }
 

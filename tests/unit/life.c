@@ -231,7 +231,7 @@ UNIT(life, it_is_freed_when_neither_a_reference_nor_a_lease_is_left)
     t->demand.account.lease_count = 1;
     lose();
     wr_life_leave(t);
-    weir_transport_unref(t);
+    wr_transport_unref(t);
     expect_eq(freed_count, 0);
     expect_eq(loop.pin_count, 1);
 
@@ -285,5 +285,5 @@ UNIT_ABORTS(life, none_is_freed_while_it_lives,
             "t->state == WR_LIFE_LOST || t->state == WR_LIFE_NEW")
 {
     begin(&stream_ops);
-    weir_transport_unref(t);
+    wr_transport_unref(t);
 }
