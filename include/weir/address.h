@@ -93,8 +93,9 @@ WEIR_API WEIR_MUST_USE int weir_address_from_unix(const char *path, size_t len,
  * "@echo", or "" for an address without a name.
  *
  * The text has no escapes. A path that begins with '@' is written "./@echo".
- * HAProxy's abnsz@echo is the same abstract name; its abns@echo has NUL bytes
- * behind it, up to 108 in all, for which there is weir_address_from_unix().
+ * HAProxy's `abnsz\@echo` is the same abstract name; its `abns\@echo` has NUL
+ * bytes behind it, up to 108 in all, for which there is
+ * weir_address_from_unix().
  *
  * @param text  the text; borrowed
  * @param ret   the address, written on success only

@@ -506,7 +506,7 @@ bool weir_task_cancel(weir_task *task)
 
 uint32_t weir_task_get_cancelling(const weir_task *task)
 {
-    return task->requests + task->expired;
+    return wr_task_cancelling(task);
 }
 
 uint32_t weir_task_uncancel(weir_task *task)
@@ -515,7 +515,7 @@ uint32_t weir_task_uncancel(weir_task *task)
         wr_task_check_invariants(task);
         wr_task_withdraw(task);
     }
-    return weir_task_get_cancelling(task);
+    return wr_task_cancelling(task);
 }
 
 weir_future *weir_task_get_future(weir_task *task)

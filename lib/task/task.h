@@ -132,6 +132,12 @@ extern const struct wr_member_ops wr_task_member_ops;
 /* Asserts the invariants that hold between two steps of a task. */
 void wr_task_check_invariants(const weir_task *task);
 
+/* The cancellations that a task has not withdrawn. */
+static inline uint32_t wr_task_cancelling(const weir_task *task)
+{
+    return task->requests + task->expired;
+}
+
 /* The name of the object that a task waits for, or NULL. */
 static inline const char *wr_task_wait_name(const weir_task *task)
 {

@@ -7,7 +7,7 @@
 #include "task.h"
 
 /* The loop is being freed: every suspending call fails from now on. */
-static void task_shutdown_alive(struct wr_member *member)
+static void task_member_shutdown(struct wr_member *member)
 {
     weir_task *task = wr_container_of(member, weir_task, member);
 
@@ -16,7 +16,7 @@ static void task_shutdown_alive(struct wr_member *member)
     wr_task_interrupt(task, &task->shutdown);
 }
 
-static const char *task_state_name(enum wr_task_state state)
+static const char *task_member_state_name(enum wr_task_state state)
 {
     switch (state) {
     case WR_TASK_READY:
@@ -33,22 +33,22 @@ static const char *task_state_name(enum wr_task_state state)
     return "?";
 }
 
-static void task_dump_alive(const struct wr_member *member, FILE *out)
+static void task_member_dump(const struct wr_member *member, FILE *out)
 {
     const weir_task *task = wr_container_of(member, const weir_task, member);
 
     const char *wait = wr_task_wait_name(task);
     wr_assert(!wr_task_has_ended(task));
     fprintf(out, "task %s %s%s%s stack=%zu cancelling=%u%s%s\n",
-            task->name[0] ? task->name : "-", task_state_name(task->state),
-            wait ? " for " : "", wait ? wait : "",
-            task->fiber.stack ? task->fiber.stack->size : 0,
-            weir_task_get_cancelling(task),
+            task->name[0] ? task->name : "-",
+            task_member_state_name(task->state), wait ? " for " : "",
+            wait ? wait : "", task->fiber.stack ? task->fiber.stack->size : 0,
+            wr_task_cancelling(task),
             wr_task_is_interrupted(task) ? " interrupted" : "",
             task->scope ? " timed" : "");
 }
 
-static void task_check_alive(const struct wr_member *member)
+static void task_member_check(const struct wr_member *member)
 {
     const weir_task *task = wr_container_of(member, const weir_task, member);
 
@@ -59,7 +59,7 @@ static void task_check_alive(const struct wr_member *member)
 
 const struct wr_member_ops wr_task_member_ops = {
     .stage = WR_STAGE_TASKS,
-    .shutdown = task_shutdown_alive,
-    .dump = task_dump_alive,
-    .check = task_check_alive,
+    .shutdown = task_member_shutdown,
+    .dump = task_member_dump,
+    .check = task_member_check,
 };
