@@ -121,6 +121,8 @@ WEIR_API int weir_transport_cancel_sendfile(weir_transport *t);
  *                also those of weir_transport_sendfile() and its done
  * @retval -ECANCELED  the task was interrupted; *@p offset is set, and the
  *                     transport can be used
+ * @retval -ECONNRESET, -EPIPE  the connection broke meanwhile
+ * @retval -ECONNABORTED        it was aborted meanwhile
  * @suspends yes
  */
 WEIR_API WEIR_MUST_USE int64_t weir_sendfile(weir_transport *t, int fd,

@@ -95,7 +95,7 @@ bool wr_cares_search_has_next(struct cares_record *record)
     return true;
 }
 
-/* True if one of the families has an answer that nobody can use. */
+/* True if the answer for one of the families is malformed. */
 static bool cares_search_has_bad_answer(const struct cares_record *record)
 {
     for (enum wr_lookup_part part = 0; part < WR_LOOKUP_PARTS; part++) {

@@ -47,8 +47,7 @@ class Kind:
     """A kind of server: what it speaks, how it is started and ended."""
 
     def __init__(self, dialect, *flags, program=None, targets=("0",),
-                 statuses=(0,), may_say="x^", ends_attacked=False,
-                 without=()):
+                 statuses=(0,), may_say="x^", ends_attacked=False, without=()):
         self.dialect = dialect
         self.flags = flags
         self.program = program
@@ -58,8 +57,7 @@ class Kind:
         self.may_say = may_say
         # It ends in a bounded time, whatever its clients do.
         self.ends_attacked = ends_attacked
-        # Attacks that its documentation says it does not stand.
-        self.without = without
+        self.without = without  # attacks that it does not stand
 
 
 STREAMS = ("tcp://127.0.0.1:0", "unix:{}/plain", "tls://127.0.0.1:0",

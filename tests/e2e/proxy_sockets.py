@@ -62,6 +62,18 @@ def dual(port=0):
         raise Skip("no IPv6 here") from error
 
 
+def ipv6_alone():
+    """A listener of IPv6 whose port is free for IPv4."""
+    while True:
+        listener = listener_at(socket.AF_INET6, ("::", 0), v6only=1)
+        try:
+            port = listener.getsockname()[1]
+            listener_at(socket.AF_INET, ("0.0.0.0", port)).close()
+            return listener
+        except OSError:
+            listener.close()
+
+
 def use(family, address):
     with socket.socket(family) as client:
         client.settimeout(WAIT_S)
@@ -83,7 +95,7 @@ def test_a_socket_for_both_families_is_that_of_all_addresses():
 def test_a_socket_for_ipv6_alone_leaves_the_other_family_to_the_proxy():
     with tempfile.TemporaryDirectory() as folder, Server(echo) as server:
         dual().close()
-        with listener_at(socket.AF_INET6, ("::", 0), v6only=1) as listener:
+        with ipv6_alone() as listener:
             port = listener.getsockname()[1]
             with passed([listener], f"tcp://:{port}", target(server),
                         folder=folder):
