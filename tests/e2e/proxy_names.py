@@ -26,20 +26,20 @@ def hello(name, old=b"n"):
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
     context = client_context()
     context.check_hostname = False
-    placeholder = (old * 60 + b"." + old * 60 + b"." + old * 60 + b"."
+    stand_in = (old * 60 + b"." + old * 60 + b"." + old * 60 + b"."
                    + old * 70)[:max(len(name), 1)]
     if len(name) > 60:
-        placeholder = b".".join([old * 40] * 8)[:len(name)]
-    if placeholder.endswith(b"."):
-        placeholder = placeholder[:-1] + old
+        stand_in = b".".join([old * 40] * 8)[:len(name)]
+    if stand_in.endswith(b"."):
+        stand_in = stand_in[:-1] + old
     tls = context.wrap_bio(incoming, outgoing,
-                           server_hostname=placeholder.decode())
+                           server_hostname=stand_in.decode())
     with contextlib.suppress(ssl.SSLWantReadError):
         tls.do_handshake()
     data = outgoing.read()
-    equal(data.count(placeholder), 1 if len(name) > 3 else
-          data.count(placeholder), "places of the name")
-    at = data.index(b"\0" + len(name).to_bytes(2, "big") + placeholder) + 3
+    equal(data.count(stand_in), 1 if len(name) > 3 else
+          data.count(stand_in), "places of the name")
+    at = data.index(b"\0" + len(name).to_bytes(2, "big") + stand_in) + 3
     return data[:at] + name + data[at + len(name):]
 
 
