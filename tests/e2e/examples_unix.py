@@ -23,7 +23,13 @@ class Serving(Service):
     def __init__(self, path, signum=signal.SIGINT):
         super().__init__(example("unix_echo_server"), path)
         self.signum = signum
-        equal(read_line(self.process.stdout), f"serving on {path}\n", "a line")
+        try:
+            line = read_line(self.process.stdout)
+        except AssertionError:
+            self.process.kill()
+            print(f"# the server said {self.finish()[2]!r}")
+            raise
+        equal(line, f"serving on {path}\n", "a line")
 
 
 def talk(path):
