@@ -338,35 +338,6 @@ TASK(gather, of_groups_is_forgotten_at_any_depth)
     weir_future_unref(innermost);
 }
 
-static void count_cancel(void *arg, weir_future *future)
-{
-    (void)future; /* it goes on */
-    ++*(int *)arg;
-}
-
-static int forget_nested(weir_loop *on, void *arg)
-{
-    weir_future *outer;
-
-    expect_eq(weir_future_new(on, count_cancel, arg, &outer), 0);
-    for (int i = 0; i < 10; i++) {
-        weir_future *group;
-        expect_eq(weir_gather(on, WEIR_GATHER_ANY, &outer, 1, &group), 0);
-        weir_future_unref(outer);
-        outer = group;
-    }
-    weir_future_unref(outer);
-    return 0;
-}
-
-UNIT(gather, of_groups_asks_each_future_once_more_at_the_loops_end)
-{
-    int count = 0;
-
-    expect_eq(rig_run(forget_nested, &count), 0);
-    expect_eq(count, 2, "once when it was forgotten, once at the end");
-}
-
 TASK(gather, whose_futures_have_ended_cannot_be_cancelled)
 {
     weir_future *futures[2];
