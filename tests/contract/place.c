@@ -66,6 +66,40 @@ ino_t place_inode(const struct place *place)
     return file.st_ino;
 }
 
+int place_wait_told(struct maker *m, int err)
+{
+    if (err < 0) {
+        return err;
+    }
+    maker_run(m, maker_is_done);
+    return m->done_err;
+}
+
+int place_serve(struct maker *m, const char *path,
+                const struct weir_server_options *options)
+{
+    m->done = 0;
+    return place_wait_told(
+        m, weir_create_unix_server(m->loop, &m->factory, path, options,
+                                   maker_server_done, m, &m->server));
+}
+
+void place_expect_served(struct maker *m, const struct place *place)
+{
+    const int made = m->made;
+    const int lost = m->lost;
+    char text[8];
+    m->echo = true;
+    int fd = place_connect(place);
+    expect_geq(fd, 0);
+    expect_eq(send(fd, "hello", 5, 0), 5);
+    expect_eq(maker_read(m, fd, text, sizeof(text)), 5);
+    expect_eq(m->made, made + 1);
+    close(fd);
+    maker_run_for(m, 5 * MS);
+    expect_eq(m->lost, lost + 1);
+}
+
 void with_place(void (*body)(struct maker *m, struct place *place))
 {
     struct maker m;

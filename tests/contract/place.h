@@ -38,6 +38,16 @@ bool place_exists(const struct place *place);
 /* The inode at the path, which must exist. */
 ino_t place_inode(const struct place *place);
 
+/* Waits for the result of a server whose start has returned @err. */
+int place_wait_told(struct maker *m, int err);
+
+/* Starts the maker's server on a path and waits for its result. */
+int place_serve(struct maker *m, const char *path,
+                const struct weir_server_options *options);
+
+/* Expects that a client of the path reaches the maker's server. */
+void place_expect_served(struct maker *m, const struct place *place);
+
 /* Runs a body with a maker and a place, in which nothing must be left once the
  * server of the maker is freed. */
 void with_place(void (*body)(struct maker *m, struct place *place));
