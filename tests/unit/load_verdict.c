@@ -259,8 +259,9 @@ UNIT(load_verdict, under_overload_the_backlog_of_the_warm_up_is_named)
     result.completed = 5000;
     result.response.count = 0;
 
-    expect_invalid("overload: 5000 answers came, all to requests that were due "
-                   "before the window");
+    expect_invalid(
+        "overload: 5000 answers came, all of them to requests of the "
+        "warm-up");
 }
 
 UNIT(load_verdict, answers_of_the_warm_up_alone_are_no_result)
@@ -313,11 +314,18 @@ UNIT(load_verdict, a_closed_loop_owns_up_to_a_stall)
 UNIT(load_verdict, a_lack_of_ports_is_no_error_of_the_server)
 {
     result.ports = (struct ports){28000, 14000, 60 * SECOND, false};
+    result.ports_kept = 27000;
     result.shortages = 7;
     result.shortage = -EADDRNOTAVAIL;
 
     expect_invalid("no port for 7 attempts to connect");
     cr_assert_not_null(strstr(result.invalid.lines[0], "--bind"));
+
+    /* None are kept: the own address is none, or IPv6 has none. */
+    result.ports_kept = 13;
+    expect_invalid("no means for 7 attempts to connect");
+    cr_assert_not_null(strstr(result.invalid.lines[0], "EADDRNOTAVAIL"));
+    result.ports_kept = 27000;
 
     result.shortage = -EMFILE;
     expect_invalid("no means for 7 attempts to connect");
@@ -349,7 +357,30 @@ UNIT(load_verdict, ports_that_can_be_had_again_are_a_matter_of_the_rate)
     result.closed_first = 140000;
     expect_invalid("14000 ports are kept");
 
+    /* Half of them were closed in the warm-up, which was as long. */
+    options.warmup_ns = 10 * SECOND;
+    result.closed_first = 270000;
+    expect_eq(judge(), LOAD_OK);
+
+    options.warmup_ns = 0;
     result.window_ns = SECOND / 1000;
     result.closed_first = 60;
     expect_eq(judge(), LOAD_OK);
+}
+
+UNIT(load_verdict, a_lack_of_ports_is_told_of_a_run_that_never_began)
+{
+    result.ports = (struct ports){28000, 14000, 60 * SECOND, false};
+    result.ports_kept = 28000;
+    result.shortages = 2;
+    result.shortage = -EADDRNOTAVAIL;
+    result.measured_began = false;
+    result.measured.ok = 0;
+    result.measured.scheduled = 0;
+    result.measured.sent = 0;
+    result.completed = 0;
+
+    expect_eq(judge(), LOAD_NOTHING);
+    cr_assert_not_null(strstr(result.invalid.lines[0], "no port for 2"));
+    cr_assert_not_null(strstr(result.invalid.lines[1], "has not begun"));
 }

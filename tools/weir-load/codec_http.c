@@ -525,7 +525,6 @@ static ssize_t stray(void *arg, void *state, const uint8_t *bytes, size_t len,
     if (blank == len) {
         return (ssize_t)len;
     }
-    conn->response.is_head_request = false;
     const ssize_t used = http_response_read(&conn->response, &shared->kept,
                                             bytes + blank, len - blank);
     if (used < 0 || conn->response.state != HTTP_COMPLETE) {

@@ -180,7 +180,8 @@ void gather_finish(struct result *result)
 {
     const struct run_options *options = result->options;
 
-    if (ports_are_kept(options) || result->closed_first > 0) {
+    if (ports_are_kept(options) || result->closed_first > 0 ||
+        result->shortages > 0) {
         result->ports = ports_look(options);
         result->ports_kept = ports_count_kept(options);
     }

@@ -473,6 +473,10 @@ void report_complain(const struct result *result)
         say("%s: %s", target, what);
         return;
     }
+    if (result->exit == LOAD_NOTHING && result->shortages > 0) {
+        say("%s: %s; %s", target, what, result->invalid.lines[0]);
+        return;
+    }
     say("%s: %s; %s: %s (%s)%s%s", target, what, error_phase_name(kind->phase),
         error_code_text(kind->code), error_code_name(kind->code),
         kind->detail[0] ? "; first: " : "", kind->detail);

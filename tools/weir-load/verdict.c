@@ -100,9 +100,8 @@ static void judge_rate(struct result *result)
     }
     if (result->completed > 0 && measured->ok == 0) {
         add(&result->invalid,
-            "overload: %llu answers came, all to requests that were due before "
-            "the window, of whose own none was answered as expected; a lower "
-            "rate (-R) leaves no such backlog",
+            "overload: %llu answers came, all of them to requests of the "
+            "warm-up; a lower rate (-R) leaves no such backlog",
             (unsigned long long)result->completed);
     }
     add(&result->invalid,
@@ -215,41 +214,53 @@ static void judge_schedule(struct result *result)
     }
 }
 
+/* Is a lack of ports what ended attempts to connect? The same error is that of
+ * an own address that this machine has not, or of a family without one. */
+static bool lacked_ports(const struct result *result)
+{
+    return (result->shortage == -EADDRNOTAVAIL ||
+            result->shortage == -EADDRINUSE) &&
+           result->ports.count > 0 &&
+           result->ports_kept >= result->ports.quick_count;
+}
+
+/* Ports of one place that were kept at once. Those that can be had again after
+ * a moment do not run out but at a rate that needs all of them within it; what
+ * was closed in the warm-up counts with the warm-up's time. */
+static double find_kept(const struct result *result)
+{
+    const double hold_ns = (double)result->ports.hold_ns;
+    const double run_ns =
+        (double)result->window_ns + (double)result->options->warmup_ns;
+
+    if (!result->ports.is_reused) {
+        return (double)result->ports_kept;
+    }
+    return (double)result->closed_first *
+           (hold_ns < run_ns ? hold_ns / run_ns : 1);
+}
+
 /* Has the client had the means for its connections? */
 static void judge_means(struct result *result)
 {
     const struct ports *ports = &result->ports;
-    const double seconds = (double)result->window_ns / 1e9;
+    const double kept = find_kept(result);
     char advice[PORTS_TEXT_SIZE];
 
-    if (result->shortages > 0 && result->shortage != -EADDRNOTAVAIL &&
-        result->shortage != -EADDRINUSE) {
+    if (result->shortages > 0 && lacked_ports(result)) {
+        add(&result->invalid,
+            "this machine had no port for %llu attempts to connect; %s",
+            (unsigned long long)result->shortages, ports_advise(ports, advice));
+    } else if (result->shortages > 0) {
         add(&result->invalid,
             "this machine had no means for %llu attempts to connect: %s (%s)",
             (unsigned long long)result->shortages,
             error_code_text(result->shortage),
             error_code_name(result->shortage));
-        return;
-    }
-    if (result->shortages > 0) {
+    } else if (ports->quick_count > 0 && result->closed_first > 0 &&
+               kept >= (double)ports->quick_count) {
         add(&result->invalid,
-            "this machine had no port for %llu attempts to connect; %s",
-            (unsigned long long)result->shortages, ports_advise(ports, advice));
-        return;
-    }
-    if (ports->quick_count == 0) {
-        return;
-    }
-    /* Ports that can be had again after a moment do not run out but at a rate
-     * that needs all of them within it. */
-    double used = (double)result->ports_kept;
-    if (ports->is_reused) {
-        const double part = (double)ports->hold_ns / 1e9 / seconds;
-        used = (double)result->closed_first * (part < 1 ? part : 1);
-    }
-    if (result->closed_first > 0 && used >= (double)ports->quick_count) {
-        add(&result->invalid,
-            "%.0f ports are kept, and connecting was slow; %s", used,
+            "%.0f ports are kept, and connecting was slow; %s", kept,
             ports_advise(ports, advice));
     }
 }
@@ -271,6 +282,7 @@ static void find_objections(struct result *result)
         add(invalid, "%llu requests sent, but %llu accounted for",
             (unsigned long long)measured->sent, (unsigned long long)known);
     }
+    judge_means(result);
     if (!result->measured_began) {
         add(invalid, "measuring has not begun");
         return;
@@ -287,7 +299,6 @@ static void find_objections(struct result *result)
         add(invalid, "%llu requests were unanswered at the end",
             (unsigned long long)result->in_flight);
     }
-    judge_means(result);
     if (result->gave_up) {
         add(invalid, "ended early, because no request succeeded any more");
     }
