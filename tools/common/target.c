@@ -1,6 +1,5 @@
 /*
- * The scheme decides the transport: those of the table exist yet; the others
- * that weir plans are told from plain mistakes.
+ * The scheme decides the transport.
  *
  * After schemes with a host, paths, users and queries have no meaning and are
  * refused; after unix: and tls+unix: all is the path, or the abstract name
@@ -33,11 +32,6 @@ static const struct scheme schemes[] = {
     {.prefix = "tls+unix:", .is_unix = true, .is_tls = true},
 };
 
-static const char *const planned_schemes[] = {
-    "http",
-    "https",
-};
-
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 
 __attribute__((format(printf, 2, 3))) static int refuse(char *why,
@@ -59,23 +53,6 @@ static const struct scheme *find_scheme(const char *text)
         }
     }
     return NULL;
-}
-
-/* There is no such scheme, or not yet. */
-static int refuse_scheme(const char *text, char *why)
-{
-    size_t len = strcspn(text, ":");
-
-    for (size_t i = 0; i < COUNT_OF(planned_schemes); i++) {
-        const char *name = planned_schemes[i];
-        if (strlen(name) == len && memcmp(text, name, len) == 0) {
-            return refuse(why,
-                          "'%.100s': this version speaks tcp://, tls://, "
-                          "udp:// and unix: only, not %s",
-                          text, name);
-        }
-    }
-    return refuse(why, "'%.100s' is not a target; write " TARGET_FORMS, text);
 }
 
 static int parse_port(const char *digits, bool listening, uint16_t *ret)
@@ -191,13 +168,19 @@ static int parse_host_and_port(struct target *target, const char *rest,
     return parse_host(target, listening, why);
 }
 
+bool target_has_scheme(const char *text)
+{
+    return find_scheme(text) != NULL;
+}
+
 int target_parse(const char *text, bool listening, struct target *ret,
                  char *why)
 {
     const struct scheme *scheme = find_scheme(text);
 
     if (!scheme) {
-        return refuse_scheme(text, why);
+        return refuse(why, "'%.100s' is not a target; write " TARGET_FORMS,
+                      text);
     }
     struct target target = {
         .text = text,

@@ -46,6 +46,9 @@ struct target {
     size_t address_count;
 };
 
+/* Does a text begin as targets do? */
+bool target_has_scheme(const char *text);
+
 /*
  * Read a target. Listening ones may have port 0, an empty host or "*", and an
  * empty path.

@@ -85,19 +85,6 @@ static const char *find_fault(const char *path)
     return NULL;
 }
 
-static bool has_known_scheme(const char *text)
-{
-    static const char *const prefixes[] = {"tcp://", "tls://", "udp://",
-                                           "unix:", "tls+unix:"};
-
-    for (size_t i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++) {
-        if (strncmp(text, prefixes[i], strlen(prefixes[i])) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
 /* Most of those who leave it out mean HTTP. */
 static int refuse_scheme(const char *text, bool listening, char *why)
 {
@@ -124,7 +111,7 @@ int url_parse(const char *text, bool listening, struct target *ret, char *why)
 
     if (!scheme) {
         const int err = target_parse(text, listening, ret, why);
-        return err < 0 && !has_known_scheme(text)
+        return err < 0 && !target_has_scheme(text)
                    ? refuse_scheme(text, listening, why)
                    : err;
     }

@@ -189,26 +189,11 @@ bool config_begin_route(struct config *config, const char *server_name)
     return is_added;
 }
 
-/* Of those that tools have in common, the proxy has no datagrams and speaks no
- * HTTP. */
-static bool has_scheme(const char *text)
-{
-    static const char *const schemes[] = {"tcp://", "tls://",
-                                          "unix:", "tls+unix:"};
-
-    for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++) {
-        if (strncmp(text, schemes[i], strlen(schemes[i])) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
 /* Reads an address; its text is the configuration's. */
 static bool read_target(const char *text, bool listening, struct target *ret,
                         char *why)
 {
-    if (!has_scheme(text)) {
+    if (!target_has_scheme(text) || strncmp(text, "udp:", 4) == 0) {
         return refuse(why,
                       "'%.100s' is not %s; write tcp://HOST:PORT, "
                       "tls://HOST:PORT, unix:PATH or tls+unix:PATH",
