@@ -235,6 +235,7 @@ BAD_RUN = (
     (["--mode", "crr", "-p", "2", TARGET], r"-p: in mode crr"),
     (["--insecure", TARGET], r"--insecure: no target has TLS"),
     (["--sni", "x", "--ca", "y", UDP], r"--sni: no target has TLS"),
+    (["-k", "--sni", "x", HTTP], r"--sni: no target has TLS; write https://$"),
     (["--ca", "", TLS], r"--ca: it is empty"),
     (["--ciphers", "", TLS], r"--ciphers: it is empty"),
     (["--ciphers", "x", TARGET], r"--ciphers: no target has TLS"),

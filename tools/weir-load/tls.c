@@ -151,7 +151,7 @@ bool tls_read_flag(struct tls_flags *flags, int flag, const char *value)
 {
     const char *name = flag_names[flag - TLS_FLAG_FIRST];
 
-    if (!flags->first) {
+    if (!flags->first || strcmp(flags->first, "--insecure") == 0) {
         flags->first = name;
     }
     if (value && *value == '\0') {
@@ -207,7 +207,8 @@ static bool check_both(const struct tls_flags *flags,
     const bool is_habit = flags->first && targets[0].is_http &&
                           strcmp(flags->first, "--insecure") == 0;
     if (flags->first && !is_habit && !tls_is_meant(targets, count)) {
-        say("%s: no target has TLS; write tls:// or tls+unix:", flags->first);
+        say("%s: no target has TLS; write %s", flags->first,
+            targets[0].is_http ? "https://" : "tls:// or tls+unix:");
         return false;
     }
     if (options->max_version != WEIR_TLS_VERSION_DEFAULT &&
