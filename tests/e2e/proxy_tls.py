@@ -401,6 +401,22 @@ def test_a_certificate_whose_time_is_over_or_to_come_is_told():
         matches(outcome.err, "expired at 2021-01-02")
 
 
+def test_an_expired_certificate_is_told_once_whatever_its_block_is_called():
+    with tempfile.TemporaryDirectory() as folder:
+        old = dated(f"{folder}/old", "20200101000000Z", "20210102030405Z")
+        with open(old, encoding="ascii") as file:
+            text = file.read().replace(" CERTIFICATE-", " X509 CERTIFICATE-")
+        with open(old, "w", encoding="ascii") as file:
+            file.write(text)
+        outcome = command(
+            PROXY, "-t", "--listen", "tls://127.0.0.1:0", "--cert",
+            certificates()["proxy"], "--to-cert", old, "--route", "a.test",
+            "--to", "tls://localhost:1", "--route", "b.test", "--to",
+            "tls://localhost:1")
+        equal((outcome.status, outcome.err.count("expired at 2021-01-02")),
+              (0, 1), f"the outcome, with {outcome.err!r}")
+
+
 # ---- cuts ----
 
 class Watching(Server):

@@ -97,22 +97,47 @@ static void look_at(const char *service, const char *path, const void *der,
     }
 }
 
+/* Is a block of this name a certificate, as the library has them? */
+static bool is_certificate(const char *name)
+{
+    static const char *const names[] = {"CERTIFICATE-----",
+                                        "X509 CERTIFICATE-----"};
+
+    return strncmp(name, names[0], strlen(names[0])) == 0 ||
+           strncmp(name, names[1], strlen(names[1])) == 0;
+}
+
 static void look_into(const char *service, const char *path)
 {
-    static const char begin[] = "-----BEGIN CERTIFICATE-----";
+    static const char begin[] = "-----BEGIN ";
     static const char end[] = "-----END";
     char *text = path ? read_file(path) : NULL;
     char *at = text;
 
     while (at && (at = strstr(at, begin))) {
-        at += sizeof(begin) - 1;
-        char *behind = strstr(at, end);
-        if (behind) {
+        const char *name = at + sizeof(begin) - 1;
+        char *behind = strstr(name, end);
+        at += strcspn(at, "\n");
+        if (behind && is_certificate(name)) {
             look_at(service, path, at, decode(at, behind));
         }
         at = behind;
     }
     free(text);
+}
+
+/* Routes inherit the certificate for their targets: it is told once. */
+static bool was_seen(const struct config_service *service, size_t route)
+{
+    const char *path = service->routes[route].to_cert;
+    size_t i = 0;
+
+    while (i < route && path &&
+           (!service->routes[i].to_cert ||
+            strcmp(service->routes[i].to_cert, path) != 0)) {
+        i++;
+    }
+    return i < route && path;
 }
 
 void validity_warn(const struct config *config)
@@ -123,7 +148,9 @@ void validity_warn(const struct config *config)
             look_into(service->name, service->certs.texts[j]);
         }
         for (size_t j = 0; j < service->route_count; j++) {
-            look_into(service->name, service->routes[j].to_cert);
+            if (!was_seen(service, j)) {
+                look_into(service->name, service->routes[j].to_cert);
+            }
         }
     }
 }
