@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import socket
+import struct
 import sys
 import tempfile
 import threading
@@ -15,7 +16,7 @@ from harness import (ENV, WAIT_S, WEIR_LOAD, Program, Serve, Skip, command,
                      equal, load, matches, read_line, run)
 from proxy_certificates import certificates
 from proxy_wait import wait_until
-from proxying import PROXY, Proxy
+from proxying import PROXY, Proxy, handed_on
 from servers import Server, echo, echoes, free_port
 
 
@@ -209,6 +210,18 @@ def test_a_file_in_the_place_of_the_predecessor_stays():
                 equal(file.read(), "precious", "the file")
 
 
+def test_items_of_another_version_are_passed_over():
+    """States and keys whose size is not that of this version."""
+    with tempfile.TemporaryDirectory() as folder:
+        for kind in (b"S", b"K"):
+            with predecessor(folder) as (program, _, peer):
+                peer.sendall(kind + struct.pack("=QQ", 2, 24) + bytes(48))
+                peer.sendall(kind + struct.pack("=QQ", 0, 16) + b".")
+                peer.settimeout(WAIT_S)
+                equal(peer.recv(1), b"R", "what it says when it is ready")
+                serves(program)
+
+
 def test_signals_before_it_serves_end_nothing():
     with tempfile.TemporaryDirectory() as folder:
         with predecessor(folder) as (program, _, peer):
@@ -375,15 +388,6 @@ def test_a_service_manager_is_told_of_the_successor_before_the_end():
         second.__exit__(None)
 
 
-# What systemd does between its fork and its exec: a listener as descriptor 3.
-HAND_ON = """
-import os, sys
-os.dup2(int(sys.argv[1]), 3)
-os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="1")
-os.execv(sys.argv[2], sys.argv[2:])
-"""
-
-
 def test_sockets_of_a_service_manager_are_served():
     with Server(echo) as server, socket.create_server(
             ("127.0.0.1", 0)) as listener, socket.socket(
@@ -391,11 +395,10 @@ def test_sockets_of_a_service_manager_are_served():
         port = listener.getsockname()[1]
         notify.bind("\0weir-proxy-notify-%d" % os.getpid())
         notify.settimeout(WAIT_S)
-        with Program(sys.executable, "-c", HAND_ON, str(listener.fileno()),
-                     PROXY, "--threads", "2", f"tcp://127.0.0.1:{port}",
-                     plain(server), pass_fds=[listener.fileno()],
-                     env=dict(os.environ, NOTIFY_SOCKET="@"
-                              + notify.getsockname()[1:].decode())) as program:
+        with handed_on([listener], "--threads", "2", f"tcp://127.0.0.1:{port}",
+                       plain(server), env=dict(
+                           os.environ, NOTIFY_SOCKET="@"
+                           + notify.getsockname()[1:].decode())) as program:
             equal(notify.recv(100), b"READY=1", "what systemd is told")
             for _ in range(20):
                 with socket.create_connection(("127.0.0.1", port),

@@ -6,23 +6,14 @@ import contextlib
 import ctypes
 import os
 import socket
-import sys
 import tempfile
 
 from harness import WAIT_S, Program, Skip, equal, matches, read_line, run
 from proxy_certificates import certificates, client_context
-from proxying import PROXY, Proxy, target
+from proxying import PROXY, Proxy, handed_on, target
 from servers import Server, echo, echoes, free_port
 
 PIDFD_GETFD = 438
-
-# What systemd does between its fork and its exec: a listener as descriptor 3.
-HAND_ON = """
-import os, sys
-os.dup2(int(sys.argv[1]), 3)
-os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="1")
-os.execv(sys.argv[2], sys.argv[2:])
-"""
 
 
 def sockets_of(pid):
@@ -102,10 +93,8 @@ def test_clients_of_a_passed_socket_are_asked_as_well():
             ("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
         early = socket.create_connection(("127.0.0.1", port), timeout=WAIT_S)
-        with Program(sys.executable, "-c", HAND_ON, str(listener.fileno()),
-                     PROXY, "--threads", "1", f"tcp://127.0.0.1:{port}",
-                     target(server), "--keepalive", "9s:2s:5",
-                     pass_fds=[listener.fileno()]) as program:
+        with handed_on([listener], "--threads", "1", f"tcp://127.0.0.1:{port}",
+                       target(server), "--keepalive", "9s:2s:5") as program:
             while " serves " not in read_line(program.process.stderr):
                 pass
             for client in (early, socket.create_connection(

@@ -8,35 +8,19 @@ import os
 import re
 import signal
 import socket
-import sys
 import tempfile
 
-from harness import WAIT_S, Program, Skip, equal, matches, read_line, run
-from proxying import PROXY, Proxy, target
+from harness import WAIT_S, Skip, equal, matches, read_line, run
+from proxying import Proxy, handed_on, target
 from servers import Server, drain, echo, echoes, read_exactly
-
-# What systemd does between its fork and its exec: listeners from 3 on.
-HAND_ON = """
-import os, sys
-fds = [int(fd) for fd in sys.argv[1].split(",")]
-high = [os.dup(fd) for fd in fds]
-high = [__import__("fcntl").fcntl(fd, 0, 100) for fd in high]
-for i, fd in enumerate(high):
-    os.dup2(fd, 3 + i)
-os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS=str(len(fds)))
-os.execv(sys.argv[2], sys.argv[2:])
-"""
-
 
 @contextlib.contextmanager
 def passed(listeners, *flags, folder):
     """A proxy that is passed these sockets, when it serves, and all that it
     said until then."""
-    fds = [listener.fileno() for listener in listeners]
     log = os.path.join(folder, "log")
-    with Program(sys.executable, "-c", HAND_ON, ",".join(map(str, fds)), PROXY,
-                 "--threads", "2", "--log", log, *flags,
-                 pass_fds=fds) as program:
+    with handed_on(listeners, "--threads", "2", "--log", log, *flags,
+                   cwd=folder) as program:
         said = []
         while not said or " serves " not in said[-1]:
             said.append(read_line(program.process.stderr))
@@ -106,11 +90,9 @@ def test_a_socket_for_ipv6_alone_leaves_the_other_family_to_the_proxy():
 def test_a_socket_for_both_is_not_taken_for_that_of_another_service():
     with Server(echo) as server, dual() as listener:
         port = listener.getsockname()[1]
-        with Program(sys.executable, "-c", HAND_ON, str(listener.fileno()),
-                     PROXY, "--listen", f"tcp://[::]:{port}", "--to",
-                     target(server), "--listen", f"tcp://0.0.0.0:{port}",
-                     "--to", target(server),
-                     pass_fds=[listener.fileno()]) as program:
+        with handed_on([listener], "--listen", f"tcp://[::]:{port}", "--to",
+                       target(server), "--listen", f"tcp://0.0.0.0:{port}",
+                       "--to", target(server)) as program:
             status, _, err = program.finish()
             equal(status, 1, "exit status")
             matches(err, "takes IPv4, too")
@@ -137,7 +119,6 @@ def test_unix_sockets_are_found_by_their_file_or_name():
         with listener_at(socket.AF_UNIX, path) as listener:
             for spelling in (path, f"{folder}//s", f"{folder}/./s",
                              f"{link}/s", "s"):
-                os.chdir(folder)
                 with passed([listener], f"unix:{spelling}", target(server),
                             folder=folder):
                     use(socket.AF_UNIX, path)
@@ -166,9 +147,7 @@ def test_a_socket_for_both_families_goes_to_a_successor():
         port = listener.getsockname()[1]
         flags = (f"tcp://:{port}", target(server), "--handover",
                  os.path.join(folder, "handover"))
-        fds = [listener.fileno()]
-        with Program(sys.executable, "-c", HAND_ON, str(fds[0]), PROXY, *flags,
-                     pass_fds=fds) as first:
+        with handed_on([listener], *flags) as first:
             while " serves " not in read_line(first.process.stderr):
                 pass
             with Proxy(*flags, admin=False):

@@ -6,6 +6,7 @@ import contextlib
 import os
 import re
 import socket
+import sys
 import tempfile
 import urllib.error
 import urllib.request
@@ -109,6 +110,27 @@ class Proxy(Program):
         return sum(value for key, value in self.metrics().items()
                    if key.split("{")[0] == f"weir_proxy_{name}"
                    and all(label in key for label in wanted))
+
+
+# What a service manager does between its fork and its exec: listeners from 3 on.
+HAND_ON = """
+import fcntl, os, sys
+fds = [int(fd) for fd in sys.argv[1].split(",")]
+high = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 100) for fd in fds]
+for fd in fds:
+    os.close(fd)
+for i, fd in enumerate(high):
+    os.dup2(fd, 3 + i)
+os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS=str(len(fds)))
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+
+
+def handed_on(listeners, *flags, **options):
+    """weir-proxy, which is passed these sockets as by a service manager."""
+    fds = [listener.fileno() for listener in listeners]
+    return Program(sys.executable, "-c", HAND_ON, ",".join(map(str, fds)),
+                   PROXY, *flags, pass_fds=fds, **options)
 
 
 def target(server):

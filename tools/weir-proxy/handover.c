@@ -29,12 +29,13 @@
 #define FDS_AT_ONCE 64
 #define MORE        'F'
 #define OWN         'O' /* ... and the file of the socket is the old one's */
-#define STATES      'S' /* as many states of targets as a number says */
+#define STATES      'S' /* states of targets: number, size of one, and they */
 #define KEYS        'K' /* likewise, keys of session tickets */
 #define LAST        '.'
 #define READY       'R'
 #define ANSWER_S    10 /* for the answer of the running proxy */
 #define ITEMS_MAX   (UINT64_C(1) << 20)
+#define ITEM_MAX    4096
 
 /* For the running proxy to give an abstract name back. */
 #define NAME_TRIES 100
@@ -120,20 +121,23 @@ static bool take_bytes(int peer, void *ret, size_t size)
     return recv(peer, ret, size, MSG_WAITALL) == (ssize_t)size;
 }
 
-/* Takes items of a size, to be freed; NULL: they did not come. */
+/* Takes items, to be freed; NULL: they did not come. Those of another size are
+ * another version's, and are passed over. */
 static void *take_items(int peer, size_t size, size_t *ret_count)
 {
-    uint64_t count;
+    uint64_t sizes[2]; /* their number, and bytes of each */
 
-    if (!take_bytes(peer, &count, sizeof(count)) || count > ITEMS_MAX) {
+    if (!take_bytes(peer, sizes, sizeof(sizes)) || sizes[0] > ITEMS_MAX ||
+        sizes[1] > ITEM_MAX) {
         return NULL;
     }
-    void *items = calloc(count + 1, size);
-    if (items && count > 0 && !take_bytes(peer, items, count * size)) {
+    const size_t all_size = (size_t)(sizes[0] * sizes[1]);
+    void *items = calloc(1, all_size + size);
+    if (items && all_size > 0 && !take_bytes(peer, items, all_size)) {
         free(items);
         return NULL;
     }
-    *ret_count = count;
+    *ret_count = sizes[1] == size ? (size_t)sizes[0] : 0;
     return items;
 }
 
@@ -222,10 +226,11 @@ static bool may_succeed(const struct worker *worker, const weir_writer *writer)
 static int give_items(weir_writer *writer, char byte, const void *items,
                       uint64_t count, size_t size)
 {
+    const uint64_t sizes[2] = {count, size};
     int err = weir_writer_write(writer, &byte, 1);
 
     if (err == 0) {
-        err = weir_writer_write(writer, &count, sizeof(count));
+        err = weir_writer_write(writer, sizes, sizeof(sizes));
     }
     return err == 0 && count > 0
                ? weir_writer_write(writer, items, count * size)
