@@ -110,13 +110,6 @@ def test_clients_wait_for_the_first_check():
               "the log")
 
 
-def test_clients_wait_for_a_check_that_takes_300_ms():
-    with Checked(GOOD, at_once=False) as server, Proxy(
-            *checked(server, flags=("--check-timeout", LONG))) as proxy:
-        threading.Timer(0.3, server.may_answer.set).start()
-        use(proxy, 20)
-
-
 def test_a_check_that_is_late_or_never_answered_ends_the_wait():
     for is_late in (True, False):
         with Checked(GOOD, at_once=False) as server, Proxy(*checked(

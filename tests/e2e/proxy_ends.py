@@ -16,7 +16,7 @@ from harness import WAIT_S, Program, equal, is_asleep, need, run
 from proxy_certificates import (Secured, certificates, client_context, plain)
 from proxy_wait import wait_until
 from proxying import Proxy
-from servers import Server, read_exactly, reset
+from servers import Server, free_port, read_exactly, reset
 
 DATA = random.Random(5).randbytes(3_000_000)
 # What the client has not read when the target ends.
@@ -139,8 +139,7 @@ class Killed(Program):
     was free."""
 
     def __init__(self):
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         need("openssl")
         super().__init__("openssl", "s_server", "-accept",
                          f"127.0.0.1:{self.port}", "-cert",

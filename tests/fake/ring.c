@@ -444,7 +444,6 @@ void wr_ring_forget(struct wr_ring *ring, int fd)
     }
 }
 
-/* Nothing hosts a loop on the fake machine. */
 /* The machine's host waits for nothing: see the hook `idle`. */
 int wr_ring_open_signal(struct wr_ring *ring)
 {
