@@ -1,12 +1,13 @@
 /*
- * A file system that answers -ECANCELED itself: its answer is no cancellation,
- * and no lack of threads. Each call is told it as -EIO, once; the loop's thread
- * asks the file system for nothing, the hook is told of nothing, and a
- * descriptor is closed once: its number may be another file's by then.
+ * Calls of a file system that may not answer, and of one that answers
+ * -ECANCELED itself. Threads of the kernel make them, and never the loop's. Its
+ * answer is no cancellation, and no lack of threads: each call is told it as
+ * -EIO, once, and a descriptor is closed once: its number may be another file's
+ * by then.
  *
  * A row is a call. The file system is the tests' own (fuse_rig.h).
  */
-#define UNIT_RUN   with_file
+#define UNIT_RUN   fuse_rig_run
 #define UNIT_TAKES weir_loop *loop, int fd
 #include "tests/contract/fuse_rig.h"
 #include "tests/unit.h"
@@ -18,57 +19,19 @@
 #include <sys/stat.h>
 #include <weir.h>
 
-/* Runs @fn as the main task of a loop, with a descriptor of the file, which the
- * task closes. */
-typedef void body_fn(weir_loop *loop, int fd);
-
-struct file_body {
-    int fd;
-    body_fn *body;
-};
-
-static void fail_on_exception(void *arg, weir_loop *loop,
-                              const struct weir_exception *exception)
-{
-    cr_assert_fail("the hook is told: %s", exception->message);
-}
-
-static int call_body(weir_loop *loop, void *arg)
-{
-    const struct file_body *call = arg;
-    weir_loop_set_exception_handler(loop, fail_on_exception, NULL);
-    fuse_rig_watch();
-    call->body(loop, call->fd);
-    expect_eq(fuse_rig_get_asked(), 0, "the loop's thread waits");
-    return 0;
-}
-
-static void with_file(body_fn *body)
-{
-    weir_loop *loop;
-    int ret = 1;
-    fuse_rig_mount();
-    int fd = open(fuse_rig_file, O_RDWR | O_CLOEXEC);
-    expect_geq(fd, 0);
-    expect_eq(weir_loop_new(NULL, &loop), 0);
-    struct file_body call = {fd, body};
-    expect_eq(weir_loop_run_task(loop, call_body, &call, &ret), 0);
-    expect_eq(ret, 0);
-    expect_geq(weir_loop_free(loop), 0);
-    fuse_rig_unmount();
-}
-
 /* ---- calls of files ---- */
 
 static int call_open(weir_loop *loop, int fd)
 {
-    return weir_file_open(loop, fuse_rig_file, O_RDONLY, 0);
+    const int ret = weir_file_open(loop, fuse_rig_file, O_RDONLY, 0);
+    return ret < 0 ? ret : weir_file_close(loop, ret);
 }
 
 static int call_openat(weir_loop *loop, int fd)
 {
-    return weir_file_openat(loop, AT_FDCWD, fuse_rig_file, O_RDONLY, 0,
-                            RESOLVE_NO_MAGICLINKS);
+    const int ret = weir_file_openat(loop, AT_FDCWD, fuse_rig_file, O_RDONLY, 0,
+                                     RESOLVE_NO_MAGICLINKS);
+    return ret < 0 ? ret : weir_file_close(loop, ret);
 }
 
 static int call_stat(weir_loop *loop, int fd)
@@ -77,10 +40,11 @@ static int call_stat(weir_loop *loop, int fd)
     return weir_file_stat(loop, fd, &status);
 }
 
+/* Not of the page that a pipe reads: what was read once is not asked for. */
 static int call_read(weir_loop *loop, int fd)
 {
     char bytes[100];
-    return (int)weir_file_read(loop, fd, bytes, sizeof(bytes), 0);
+    return (int)weir_file_read(loop, fd, bytes, sizeof(bytes), 50000);
 }
 
 static int call_write(weir_loop *loop, int fd)
@@ -149,31 +113,51 @@ struct row {
     const char *name;
     int (*act)(weir_loop *loop, int fd);
     uint32_t opcode;
+    int good; /* its result; UNSEEN: it would wait for a peer */
 };
 
+enum { UNSEEN = -1 };
+
 static const struct row rows[] = {
-    {"open a file", call_open, FUSE_OPEN},
-    {"open a file by openat2", call_openat, FUSE_OPEN},
-    {"stat a file", call_stat, FUSE_GETATTR},
-    {"read a file", call_read, FUSE_READ},
-    {"write a file", call_write, FUSE_WRITE},
-    {"sync a file", weir_file_sync, FUSE_FSYNC},
-    {"sync a file's data", weir_file_datasync, FUSE_FSYNC},
-    {"send a file on a socket", call_sendfile_of_socket, FUSE_READ},
-    {"send a file on a stream", call_sendfile_of_stream, FUSE_READ},
-    {"read a file as a pipe", call_read_pipe, FUSE_READ},
-    {"write a file as a pipe", call_write_pipe, FUSE_WRITE},
+    {"open a file", call_open, FUSE_OPEN, 0},
+    {"open a file by openat2", call_openat, FUSE_OPEN, 0},
+    {"stat a file", call_stat, FUSE_GETATTR, 0},
+    {"read a file", call_read, FUSE_READ, 100},
+    {"write a file", call_write, FUSE_WRITE, 3},
+    {"sync a file", weir_file_sync, FUSE_FSYNC, 0},
+    {"sync a file's data", weir_file_datasync, FUSE_FSYNC, 0},
+    {"send a file on a socket", call_sendfile_of_socket, FUSE_READ, UNSEEN},
+    {"send a file on a stream", call_sendfile_of_stream, FUSE_READ, UNSEEN},
+    {"read a file as a pipe", call_read_pipe, FUSE_READ, 1},
+    {"write a file as a pipe", call_write_pipe, FUSE_WRITE, 0},
 };
+
+/* The row's call asks the file system, by another thread. */
+static void expect_asked(weir_loop *loop, int fd, const struct row *row,
+                         int result)
+{
+    const size_t before = fuse_rig_count(row->opcode);
+    expect_eq(row->act(loop, fd), result, "%s", row->name);
+    expect_gt(fuse_rig_count(row->opcode), before, "%s", row->name);
+    expect_eq(fuse_rig_get_asked(), 0, "%s waits", row->name);
+}
+
+UNIT(cancelling_files, each_call_is_made_by_a_worker)
+{
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        if (rows[i].good != UNSEEN) {
+            expect_asked(loop, fd, &rows[i], rows[i].good);
+        }
+    }
+    expect_eq(weir_file_close(loop, fd), 0);
+}
 
 UNIT(cancelling_files, its_answer_is_told_as_an_error_of_the_file)
 {
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        const struct row *row = &rows[i];
-        fuse_rig_fail(row->opcode, -ECANCELED);
-        expect_eq(row->act(loop, fd), -EIO, "%s", row->name);
-        expect_eq(fuse_rig_get_asked(), 0, "%s waits", row->name);
-        expect_geq(fuse_rig_count(row->opcode), 1, "%s", row->name);
-        fuse_rig_fail(row->opcode, 0);
+        fuse_rig_fail(rows[i].opcode, -ECANCELED);
+        expect_asked(loop, fd, &rows[i], -EIO);
+        fuse_rig_fail(rows[i].opcode, 0);
     }
     expect_eq(weir_file_close(loop, fd), 0);
 }

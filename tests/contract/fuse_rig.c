@@ -16,6 +16,7 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <weir.h>
 
 /* Room for a request, with which the kernel may write this many bytes. */
 enum { WRITE_MAX = 4096, REQUEST_MAX = 16384, OPCODES = 64 };
@@ -35,6 +36,7 @@ static int device = -1; /* /dev/fuse */
 static pid_t server;
 static char folder[32];
 char fuse_rig_file[64];
+int fuse_rig_kept = -1;
 
 /* ---- answers ---- */
 
@@ -219,7 +221,7 @@ static bool mount_it(void)
            mount("weir", folder, "fuse", MS_NOSUID | MS_NODEV, options) == 0;
 }
 
-void fuse_rig_mount(void)
+static void mount_and_serve(void)
 {
     int mounted;
 
@@ -259,7 +261,7 @@ static int find_open(void)
     return -1;
 }
 
-void fuse_rig_unmount(void)
+static void unmount(void)
 {
     expect_eq(find_open(), -1, "a descriptor of the file is left");
     expect_eq(umount2(folder, MNT_DETACH), 0);
@@ -269,12 +271,6 @@ void fuse_rig_unmount(void)
 }
 
 /* ---- who asks ---- */
-
-void fuse_rig_watch(void)
-{
-    memset(sight, 0, sizeof(*sight));
-    __atomic_store_n(&sight->watched, (uint32_t)gettid(), __ATOMIC_SEQ_CST);
-}
 
 uint32_t fuse_rig_get_asked(void)
 {
@@ -290,4 +286,44 @@ void fuse_rig_fail(uint32_t opcode, int err)
 size_t fuse_rig_count(uint32_t opcode)
 {
     return __atomic_load_n(&sight->counts[opcode], __ATOMIC_SEQ_CST);
+}
+
+/* ---- the loop ---- */
+
+struct call {
+    fuse_rig_body *body;
+    int fd;
+};
+
+static void fail_on_exception(void *arg, weir_loop *loop,
+                              const struct weir_exception *exception)
+{
+    cr_assert_fail("the hook is told: %s", exception->message);
+}
+
+/* From now on the loop's thread should not ask. */
+static int call_body(weir_loop *loop, void *arg)
+{
+    const struct call *call = arg;
+    memset(sight, 0, sizeof(*sight));
+    __atomic_store_n(&sight->watched, (uint32_t)gettid(), __ATOMIC_SEQ_CST);
+    weir_loop_set_exception_handler(loop, fail_on_exception, NULL);
+    call->body(loop, call->fd);
+    expect_eq(fuse_rig_get_asked(), 0, "the loop's thread waits");
+    return 0;
+}
+
+void fuse_rig_run(fuse_rig_body *body)
+{
+    weir_loop *loop;
+    int ret = 1;
+    mount_and_serve();
+    struct call call = {body, open(fuse_rig_file, O_RDWR | O_CLOEXEC)};
+    expect_geq(call.fd, 0);
+    expect_eq(weir_loop_new(NULL, &loop), 0);
+    expect_eq(weir_loop_run_task(loop, call_body, &call, &ret), 0);
+    expect_eq(ret, 0);
+    expect_geq(weir_loop_free(loop), 0);
+    close(fuse_rig_kept);
+    unmount();
 }

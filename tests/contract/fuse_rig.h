@@ -15,23 +15,27 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <weir/loop.h>
 
 /* The file, of which all bytes are 'x' and writes are forgotten. */
 extern char fuse_rig_file[64];
 enum { FUSE_RIG_SIZE = 100000 };
 
-/* Mounts it in a folder of its own, or skips the test. The file has been opened
- * once before it returns. */
-void fuse_rig_mount(void);
-/* Fails the test where its file is open still. */
-void fuse_rig_unmount(void);
+/* A descriptor of the test's own; -1: none. The rig closes it when the loop has
+ * gone. */
+extern int fuse_rig_kept;
 
-/* From now on the calling thread should not ask. */
-void fuse_rig_watch(void);
-/* The first request, as FUSE_... of <linux/fuse.h>, with which it did since
- * then; 0: it did not. */
+/* Runs @body as the main task of a loop, beside the file system, with its file,
+ * which the task closes; or skips the test. It fails where the loop's thread
+ * has asked the file system, the hook was told, or the file is open at the
+ * end. */
+typedef void fuse_rig_body(weir_loop *loop, int fd);
+void fuse_rig_run(fuse_rig_body *body);
+
+/* The first request, as FUSE_... of <linux/fuse.h>, that the loop's thread
+ * made; 0: none. */
 uint32_t fuse_rig_get_asked(void);
-/* Requests of one kind that any thread made since then. */
+/* Requests of one kind that any thread made. */
 size_t fuse_rig_count(uint32_t opcode);
 
 /* From now on requests of one kind fail with @err; 0: they succeed again. */

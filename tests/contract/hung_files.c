@@ -1,9 +1,10 @@
 /*
  * Files whose file system may not answer: worker threads of the kernel ask it,
  * and the loop's thread never does. The file system is the tests' own
- * (fuse_rig.h), which sees for which thread each request is.
+ * (fuse_rig.h), which sees for which thread each request is. The plain calls
+ * are rows of cancelling_files.c.
  */
-#define UNIT_RUN   with_file
+#define UNIT_RUN   fuse_rig_run
 #define UNIT_TAKES weir_loop *loop, int fd
 #include "tests/contract/fuse_rig.h"
 #include "tests/unit.h"
@@ -11,89 +12,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fuse.h>
-#include <linux/openat2.h>
 #include <weir.h>
-
-/* A descriptor of the test's own, closed when the loop has gone. */
-static int kept = -1;
-
-/* Runs @fn as the main task of a loop, beside the file system, with its file,
- * which the task closes. */
-typedef void body_fn(weir_loop *loop, int fd);
-
-struct file_body {
-    int fd;
-    body_fn *body;
-};
-
-static int call_body(weir_loop *loop, void *arg)
-{
-    const struct file_body *call = arg;
-    fuse_rig_watch();
-    call->body(loop, call->fd);
-    expect_eq(fuse_rig_get_asked(), 0, "the loop's thread waits");
-    return 0;
-}
-
-/* Runs @body as a task, with a file. */
-static void with_file(body_fn *body)
-{
-    weir_loop *loop;
-    int ret = 1;
-    fuse_rig_mount();
-    int fd = open(fuse_rig_file, O_RDWR | O_CLOEXEC);
-    expect_geq(fd, 0);
-    expect_eq(weir_loop_new(NULL, &loop), 0);
-    struct file_body call = {fd, body};
-    expect_eq(weir_loop_run_task(loop, call_body, &call, &ret), 0);
-    expect_eq(ret, 0);
-    expect_geq(weir_loop_free(loop), 0);
-    close(kept);
-    fuse_rig_unmount();
-}
-
-UNIT(hung_files, a_file_is_opened_by_a_worker)
-{
-    const int other = weir_file_open(loop, fuse_rig_file, O_RDONLY, 0);
-    expect_geq(other, 0);
-    expect_geq(fuse_rig_count(FUSE_OPEN), 1);
-    const int third = weir_file_openat(loop, AT_FDCWD, fuse_rig_file, O_RDONLY,
-                                       0, RESOLVE_NO_MAGICLINKS);
-    expect_geq(third, 0);
-    expect_geq(fuse_rig_count(FUSE_OPEN), 2);
-    expect_eq(weir_file_close(loop, third), 0);
-    expect_eq(weir_file_close(loop, other), 0);
-    expect_eq(weir_file_close(loop, fd), 0);
-}
 
 UNIT(hung_files, a_file_is_closed_by_a_worker)
 {
     expect_eq(weir_file_close(loop, fd), 0);
     expect_geq(fuse_rig_count(FUSE_FLUSH), 1);
-}
-
-UNIT(hung_files, a_file_is_asked_for_its_status_by_a_worker)
-{
-    struct weir_file_status status = {.size = sizeof(status)};
-    expect_eq(weir_file_stat(loop, fd, &status), 0);
-    expect_geq(fuse_rig_count(FUSE_GETATTR), 1);
-    expect_eq(weir_file_close(loop, fd), 0);
-}
-
-UNIT(hung_files, a_file_is_read_by_a_worker)
-{
-    char bytes[1000];
-    expect_eq(weir_file_read(loop, fd, bytes, sizeof(bytes), 0), 1000);
-    expect_geq(fuse_rig_count(FUSE_READ), 1);
-    expect_eq(weir_file_close(loop, fd), 0);
-}
-
-UNIT(hung_files, a_file_is_written_by_a_worker)
-{
-    char bytes[1000] = {0};
-    expect_eq(weir_file_write(loop, fd, bytes, sizeof(bytes), 0), 1000);
-    expect_geq(fuse_rig_count(FUSE_WRITE), 1);
-    expect_eq(weir_file_close(loop, fd), 0);
 }
 
 UNIT(hung_files, a_file_that_cannot_be_read_is_written_by_a_worker)
@@ -103,13 +27,6 @@ UNIT(hung_files, a_file_that_cannot_be_read_is_written_by_a_worker)
     expect_eq(weir_file_write(loop, other, bytes, sizeof(bytes), 0), 1000);
     expect_geq(fuse_rig_count(FUSE_WRITE), 1);
     expect_eq(weir_file_close(loop, other), 0);
-    expect_eq(weir_file_close(loop, fd), 0);
-}
-
-UNIT(hung_files, a_file_is_synced_by_a_worker)
-{
-    expect_eq(weir_file_sync(loop, fd), 0);
-    expect_geq(fuse_rig_count(FUSE_FSYNC), 1);
     expect_eq(weir_file_close(loop, fd), 0);
 }
 
@@ -203,38 +120,12 @@ UNIT(hung_files, a_file_that_a_write_pipe_sends_is_read_by_a_worker)
 UNIT(hung_files, a_file_that_is_passed_is_closed_at_the_loops_end_too)
 {
     weir_writer *writer = NULL;
-    kept = dup(fd);
+    fuse_rig_kept = dup(fd);
     expect_eq(weir_file_close(loop, fd), 0);
     expect_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
     open_stream(loop, &writer);
-    expect_eq(weir_writer_send_fds(writer, "x", 1, &kept, 1), 0);
+    expect_eq(weir_writer_send_fds(writer, "x", 1, &fuse_rig_kept, 1), 0);
     close(ends[1]);
-    weir_writer_unref(writer);
-}
-
-/* ---- files as pipes ---- */
-
-UNIT(hung_files, a_file_as_a_read_pipe_is_read_by_a_worker)
-{
-    weir_reader *reader;
-    weir_writer *writer;
-    char bytes[1000];
-    expect_eq(weir_open_read_pipe(loop, fd, NULL, &reader, &writer), 0);
-    expect_eq(weir_reader_readexactly(reader, bytes, sizeof(bytes)), 1000);
-    expect_geq(fuse_rig_count(FUSE_READ), 1);
-    weir_writer_close(writer);
-    expect_eq(weir_writer_wait_closed(writer), 0);
-    weir_writer_unref(writer);
-}
-
-UNIT(hung_files, a_file_as_a_write_pipe_is_written_by_a_worker)
-{
-    weir_writer *writer;
-    expect_eq(weir_open_write_pipe(loop, fd, NULL, &writer), 0);
-    expect_eq(weir_writer_write(writer, "x", 1), 0);
-    weir_writer_close(writer);
-    expect_eq(weir_writer_wait_closed(writer), 0);
-    expect_geq(fuse_rig_count(FUSE_WRITE), 1);
     weir_writer_unref(writer);
 }
 

@@ -190,59 +190,58 @@ NAMES(lookup, a_name_that_exists_without_an_address_is_searched_further, n)
     expect_eq(n->result, WEIR_EDNSNOTFOUND);
 }
 
-/* Looks @host up below these domains: the result, with the names that were
- * asked for, in their order. */
-static void search(struct names *n, const char *host, const char *domains,
-                   int result, const char *asked)
+/* A short name: what the search ends with, and the names that are asked for. */
+static const struct searched {
+    const char *host;
+    const char *domains;
+    int result;
+    const char *asked;
+} searches[] = {
+    /* A domain whose servers cannot answer hides no other name. */
+    {"fail", "one.example,two.example", WEIR_EDNSSERVFAIL,
+     "A fail.one.example. A fail.two.example. A fail. "},
+    /* The first error is told if the name as it is was asked for first. */
+    {"fail.host", "one.example", WEIR_EDNSSERVFAIL,
+     "A fail.host. A fail.host.one.example. "},
+    {"refused.host", "one.example", WEIR_EDNSREFUSED,
+     "A refused.host. A refused.host.one.example. "},
+    /* A refusal ends the list; the name as it is is asked for still. */
+    {"refused", "one.example,two.example", WEIR_EDNSREFUSED,
+     "A refused.one.example. A refused. "},
+    {"notimp", "one.example,two.example", WEIR_EDNSREFUSED,
+     "A notimp.one.example. A notimp. "},
+    /* So does silence. */
+    {"silent", "one.example,two.example", WEIR_EDNSTIMEOUT,
+     "A silent.one.example. A silent. "},
+    /* A name that stands for itself ends the search. */
+    {"loop", "one.example,two.example", WEIR_EDNSNODATA,
+     "A loop.one.example. "},
+};
+
+static void search(struct names *n, const struct searched *row)
 {
     const struct weir_getaddrinfo_options options = {.size = sizeof(options),
                                                      .family = AF_INET};
     struct weir_dns_options dns = names_dns_options(n);
-    dns.search = domains;
+    dns.search = row->domains;
     dns.no_cache = true;
     dns.try_timeout_ns =
-        strcmp(host, "silent") == 0 ? 100 * MS : dns.try_timeout_ns;
+        row->result == WEIR_EDNSTIMEOUT ? 100 * MS : dns.try_timeout_ns;
     expect_eq(weir_loop_set_dns_options(n->loop, &dns), 0);
     n->server.log[0] = '\0';
 
-    names_lookup(n, host, &options);
+    names_lookup(n, row->host, &options);
 
-    expect_eq(n->result, result, "%s: %s", host, weir_err_name(n->result));
-    expect_str_eq(dns_server_read_log(&n->server), asked);
+    expect_eq(n->result, row->result, "%s: %s", row->host,
+              weir_err_name(n->result));
+    expect_str_eq(dns_server_read_log(&n->server), row->asked);
 }
 
-NAMES(lookup, a_domain_whose_servers_cannot_answer_hides_no_other_name, n)
+NAMES(lookup, a_search_goes_on_and_ends_as_that_of_the_c_library, n)
 {
-    search(n, "fail", "one.example,two.example", WEIR_EDNSSERVFAIL,
-           "A fail.one.example. A fail.two.example. A fail. ");
-}
-
-NAMES(lookup, the_first_error_is_told_if_the_name_as_it_is_was_asked_first, n)
-{
-    search(n, "fail.host", "one.example", WEIR_EDNSSERVFAIL,
-           "A fail.host. A fail.host.one.example. ");
-    search(n, "refused.host", "one.example", WEIR_EDNSREFUSED,
-           "A refused.host. A refused.host.one.example. ");
-}
-
-NAMES(lookup, a_refusal_ends_the_list_and_the_name_as_it_is_is_asked_still, n)
-{
-    search(n, "refused", "one.example,two.example", WEIR_EDNSREFUSED,
-           "A refused.one.example. A refused. ");
-    search(n, "notimp", "one.example,two.example", WEIR_EDNSREFUSED,
-           "A notimp.one.example. A notimp. ");
-}
-
-NAMES(lookup, silence_ends_the_list_and_the_name_as_it_is_is_asked_still, n)
-{
-    search(n, "silent", "one.example,two.example", WEIR_EDNSTIMEOUT,
-           "A silent.one.example. A silent. ");
-}
-
-NAMES(lookup, a_name_that_stands_for_itself_ends_the_search, n)
-{
-    search(n, "loop", "one.example,two.example", WEIR_EDNSNODATA,
-           "A loop.one.example. ");
+    for (size_t i = 0; i < sizeof(searches) / sizeof(searches[0]); i++) {
+        search(n, &searches[i]);
+    }
 }
 
 NAMES(lookup, a_dot_at_the_end_forbids_the_search, n)

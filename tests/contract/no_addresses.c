@@ -3,6 +3,7 @@
  * connections that are there receive on, a new one is -ENOMEM, the loop runs,
  * and ends when told. With memory again all is as before.
  */
+#define UNIT_RUN with_connections
 #include "tests/bind.h"
 #include "tests/unit.h"
 #include "tests/walk.h"
@@ -30,6 +31,8 @@ struct conn {
 
 static weir_loop *loop;
 static struct conn conns[COUNT];
+static struct conn later[LATER]; /* those that were adopted, first */
+static int later_count;
 static struct rlimit addresses;
 static struct test_allocator memory;
 
@@ -87,6 +90,12 @@ static int adopt(struct conn *conn)
                                  NULL);
 }
 
+/* One more connection, besides those that are there. */
+static int adopt_later(void)
+{
+    return adopt(&later[later_count++]);
+}
+
 static void turn_until_received(int each)
 {
     int turns = 0;
@@ -121,47 +130,59 @@ static void open_all(void)
     turn_until_received(1);
 }
 
-static void close_peers(void)
+static void close_peers(struct conn *all, int count)
 {
-    for (int i = 0; i < COUNT; i++) {
-        close(conns[i].peer);
+    for (int i = 0; i < count; i++) {
+        expect_eq(all[i].t, NULL);
+        close(all[i].peer);
     }
+}
+
+/* The body frees the loop, which ends all connections. */
+static void with_connections(void (*body)(void))
+{
+    open_all();
+    body();
+    allocator_check(&memory);
+    close_peers(conns, COUNT);
+    close_peers(later, later_count);
 }
 
 /* ---- the tests ---- */
 
-UNIT_IN(no_addresses, connections_that_are_there_go_on, unit_alone, void)
+static void free_loop_in_shortage(void)
 {
-    static struct conn more;
-    open_all();
+    const int left = weir_loop_free(loop);
+    end_shortage();
+    expect_geq(left, 0);
+}
+
+UNIT(no_addresses, connections_that_are_there_go_on)
+{
     begin_shortage();
     for (int round = 0; round < ROUNDS; round++) {
         send_to_all();
         turn_until_received(2 + round);
     }
-    const int err = adopt(&more);
+    const int err = adopt_later();
     const int ran = weir_loop_run_once(loop);
     end_shortage();
 
     expect_eq(ran, 0);
     expect_eq(err, -ENOMEM);
-    close(more.peer);
-    expect_eq(adopt(&more), 0);
+    expect_eq(adopt_later(), 0);
     send_to_all();
     turn_until_received(2 + ROUNDS);
-    cr_assert_not_null(more.t);
+    cr_assert_not_null(later[1].t);
     expect_geq(weir_loop_free(loop), 0);
-    allocator_check(&memory);
-    close(more.peer);
-    close_peers();
 }
 
 /* Their first receives are prepared when there is no memory any more. */
-static void adopt_later(struct conn *later)
+static void adopt_all_later(void)
 {
-    for (int i = 0; i < LATER; i++) {
-        expect_eq(adopt(&later[i]), 0);
-        expect_eq(send(later[i].peer, "x", 1, MSG_NOSIGNAL), 1);
+    while (later_count < LATER) {
+        expect_eq(adopt_later(), 0);
+        expect_eq(send(later[later_count - 1].peer, "x", 1, MSG_NOSIGNAL), 1);
     }
 }
 
@@ -171,12 +192,9 @@ static bool has_what_it_can(const struct conn *conn)
     return !conn->t || conn->received > 0;
 }
 
-UNIT_IN(no_addresses, those_that_cannot_begin_do_not_hold_up_the_others,
-        unit_alone, void)
+UNIT(no_addresses, those_that_cannot_begin_do_not_hold_up_the_others)
 {
-    static struct conn later[LATER];
-    open_all();
-    adopt_later(later);
+    adopt_all_later();
     begin_shortage();
     for (int round = 0; round < ROUNDS; round++) {
         send_to_all();
@@ -191,49 +209,20 @@ UNIT_IN(no_addresses, those_that_cannot_begin_do_not_hold_up_the_others,
         }
     }
     expect_geq(weir_loop_free(loop), 0);
-    allocator_check(&memory);
-    for (int i = 0; i < LATER; i++) {
-        close(later[i].peer);
-    }
-    close_peers();
 }
 
-UNIT_IN(no_addresses, the_loop_ends_while_others_could_not_begin, unit_alone,
-        void)
+UNIT(no_addresses, the_loop_ends_while_others_could_not_begin)
 {
-    static struct conn later[LATER];
-    open_all();
-    adopt_later(later);
+    adopt_all_later();
     begin_shortage();
     send_to_all();
     turn_until_received(2);
-    const int left = weir_loop_free(loop);
-    end_shortage();
-
-    expect_geq(left, 0);
-    allocator_check(&memory);
-    for (int i = 0; i < COUNT; i++) {
-        expect_eq(conns[i].t, NULL);
-    }
-    for (int i = 0; i < LATER; i++) {
-        expect_eq(later[i].t, NULL);
-        close(later[i].peer);
-    }
-    close_peers();
+    free_loop_in_shortage();
 }
 
-UNIT_IN(no_addresses, the_loop_ends_when_it_is_told, unit_alone, void)
+UNIT(no_addresses, the_loop_ends_when_it_is_told)
 {
-    open_all();
     begin_shortage();
     send_to_all();
-    const int left = weir_loop_free(loop);
-    end_shortage();
-
-    expect_geq(left, 0);
-    allocator_check(&memory);
-    for (int i = 0; i < COUNT; i++) {
-        expect_eq(conns[i].t, NULL);
-    }
-    close_peers();
+    free_loop_in_shortage();
 }
