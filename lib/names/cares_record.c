@@ -47,7 +47,7 @@ static int cares_record_get_refusal(const struct cares *cares)
 }
 
 /* Translates a result of c-ares into an error of weir. */
-static int cares_record_get_error(const struct cares *cares, int status)
+static int cares_record_get_server_error(const struct cares *cares, int status)
 {
     switch (status) {
     case ARES_ENODATA:
@@ -71,6 +71,25 @@ static int cares_record_get_error(const struct cares *cares, int status)
     default:
         return WEIR_EDNSBADANSWER;
     }
+}
+
+/* The error of the hosts file, in the call that has read it: c-ares calls a
+ * name unknown also where it could not open the file for want of something. */
+static int cares_record_get_files_error(int status)
+{
+    if (wr_err_is_shortage(-errno)) {
+        return -errno;
+    }
+    return status == ARES_ENOMEM ? -ENOMEM : WEIR_EDNSNOTFOUND;
+}
+
+/* The error of a step that c-ares has ended with @status. */
+static int cares_record_get_error(const struct cares_record *record, int status)
+{
+    wr_assert(status != ARES_SUCCESS);
+    return record->in_files
+               ? cares_record_get_files_error(status)
+               : cares_record_get_server_error(record->cares, status);
 }
 
 /* ---- the end of a record ---- */
@@ -147,7 +166,8 @@ static bool cares_record_is_to_go_on(struct cares_record *record)
         return cares_record_has_next(record);
     }
     for (enum wr_lookup_part part = 0; part < WR_LOOKUP_PARTS; part++) {
-        if (wr_lookup_is_open(lookup, part) && record->errs[part] == -ENOMEM) {
+        if (wr_lookup_is_open(lookup, part) &&
+            wr_err_is_shortage(record->errs[part])) {
             cares_record_finish(record, 0);
             return false;
         }
@@ -289,7 +309,7 @@ static void cares_record_answered(void *arg, int status, int timeouts,
         if (status == ARES_SUCCESS) {
             cares_record_take(record, part, result);
         } else {
-            record->errs[part] = cares_record_get_error(record->cares, status);
+            record->errs[part] = cares_record_get_error(record, status);
             record->has_alias_alone |= !record->in_files &&
                                        status == ARES_ENODATA &&
                                        record->cares->has_records;
@@ -316,11 +336,13 @@ static void cares_record_named(void *arg, int status, int timeouts, char *node,
         return;
     }
     if (record->lookup) {
-        record->errs[WR_LOOKUP_NAME] =
-            cares_record_get_error(record->cares, status);
         if (status == ARES_SUCCESS && node) {
             record->was_found = true;
             wr_ignore(weir_lookup_answer_name(record->lookup, 0, node));
+        } else {
+            record->errs[WR_LOOKUP_NAME] =
+                status == ARES_SUCCESS ? WEIR_EDNSBADANSWER
+                                       : cares_record_get_error(record, status);
         }
     }
     cares_record_go_on(record);
@@ -505,6 +527,7 @@ void wr_cares_begin(struct cares_record *record)
     cares->live_count++;
     wr_cares_push_work(cares);
     record->is_asking = true;
+    errno = 0; /* for cares_record_get_files_error() */
     cares_record_ask_files(record);
     record->is_asking = false;
     cares_record_go_on(record);

@@ -489,13 +489,37 @@ NAMES(lookup, without_descriptors_the_error_says_so, n)
     expect_eq(n->result, 1);
 }
 
-/* ---- a build without c-ares ---- */
-
 static void keep_error(void *arg, int err, const struct weir_address *addresses,
                        size_t count)
 {
     *(int *)arg = err;
 }
+
+NAMES(lookup, no_name_is_unknown_while_the_hosts_file_cannot_be_opened, n)
+{
+    const struct weir_getaddrinfo_options patient = {.size = sizeof(patient),
+                                                     .timeout_ns = UINT64_MAX};
+    weir_pending *silent;
+    int silence = 1;
+
+    /* Its socket stays open: servers can be asked without a descriptor. */
+    expect_ok(weir_lookup_start(n->loop, "silent.example", 80, &patient,
+                                keep_error, &silence, &silent));
+    names_run_until_asked(n, "A silent.example");
+    names_take_fds(n);
+
+    names_lookup(n, "nx.example", NULL);
+
+    names_give_fds(n);
+    expect_eq(n->result, -EMFILE, "%s", weir_err_name(n->result));
+    expect_eq(silence, 1, "the other lookup goes on");
+    weir_pending_cancel(silent);
+    names_lookup(n, "nx.example", NULL);
+    expect_eq(n->result, WEIR_EDNSNOTFOUND, "%s", weir_err_name(n->result));
+    expect_eq(silence, -ECANCELED);
+}
+
+/* ---- a build without c-ares ---- */
 
 /* The error of a lookup, 0 for addresses. */
 static int look_up(weir_loop *loop, const char *host)
