@@ -40,8 +40,8 @@ struct wr_endpoint_maker {
     weir_endpoint_done_fn *done;
     void *done_arg;
     struct wr_ready ready;
-    struct wr_timer retry;  /* armed while RESTING */
-    uint64_t bind_until_ns; /* 0: the address was not in use yet */
+    struct wr_timer retry; /* armed while RESTING */
+    uint32_t bind_tries;   /* of an address in use, after the first */
     struct weir_factory factory;
     struct weir_datagram_options options;
     struct wr_endpoint_plan plan;
@@ -194,15 +194,11 @@ static bool endpoint_rests(struct wr_endpoint_maker *endpoint, int err)
 {
     weir_loop *loop = endpoint->loop;
 
-    if (err != -EADDRINUSE || endpoint->is_adopted) {
+    if (err != -EADDRINUSE || endpoint->is_adopted ||
+        endpoint->bind_tries == WR_BIND_TRIES) {
         return false;
     }
-    if (endpoint->bind_until_ns == 0) {
-        endpoint->bind_until_ns = wr_add_sat(loop->now_ns, WR_BIND_PATIENCE_NS);
-    }
-    if (loop->now_ns >= endpoint->bind_until_ns) {
-        return false;
-    }
+    endpoint->bind_tries++;
     endpoint_set_state(endpoint, ENDPOINT_RESTING);
     wr_timer_arm(&loop->wheel, &endpoint->retry,
                  wr_add_sat(loop->now_ns, WR_BIND_RETRY_NS));

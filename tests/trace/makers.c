@@ -116,7 +116,7 @@ UNIT(makers, connections_that_arrive_at_a_cancelled_accept_are_closed)
 
 /* ---- binding ---- */
 
-UNIT(makers, a_taken_port_is_tried_for_200_ms)
+UNIT(makers, a_taken_port_is_tried_for_two_seconds)
 {
     maker_serve(m, "127.0.0.1", NULL);
     struct weir_server_options options = {.size = sizeof(options)};
@@ -158,6 +158,28 @@ UNIT(makers, a_port_that_becomes_free_is_taken_within_10_ms)
     expect_eq(m->done_err, 0);
     expect_eq(server_port(second), port);
     expect_leq(fake_now() - before_ns, 106 * MS);
+    weir_server_free(second);
+}
+
+/* Neither did the kernel run, which was to end a process that was killed. */
+UNIT(makers, a_machine_that_stood_still_for_seconds_tries_a_taken_port_again)
+{
+    maker_serve(m, "127.0.0.1", NULL);
+    const uint16_t port = server_port(m->server);
+    struct weir_server_options options = {.size = sizeof(options)};
+    weir_server *second = NULL;
+
+    m->done = 0;
+    expect_ok(weir_create_server(m->loop, &m->factory, "127.0.0.1", port,
+                                 &options, maker_server_done, m, &second));
+    maker_run_for(m, 5 * MS);
+    fake_spend(3000 * MS);
+    maker_run_for(m, 20 * MS);
+    weir_server_close(m->server);
+    maker_run(m, maker_is_done);
+
+    expect_eq(m->done_err, 0);
+    expect_eq(server_port(second), port);
     weir_server_free(second);
 }
 

@@ -11,11 +11,13 @@
 
 #include "listener.h"
 
-/* A bind to an address in use is tried again. The ring of a process that was
- * killed keeps its socket until the kernel has ended its operations: some 20 ms
- * (Linux 6.18), and more where processors are busy. */
-#define WR_BIND_RETRY_NS    (10u * 1000000u)
-#define WR_BIND_PATIENCE_NS (2000u * 1000000u)
+/* A bind to an address in use is tried again, for two seconds where the process
+ * runs. The ring of a process that was killed keeps its socket until the kernel
+ * has ended its operations: some 20 ms (Linux 6.18), and more where processors
+ * are busy. Tries are counted, and no time: while the machine stands still, the
+ * kernel ends nothing either. */
+#define WR_BIND_RETRY_NS (10u * 1000000u)
+#define WR_BIND_TRIES    200u
 
 /* Binds a socket to an address of any family. If the address has a file, the
  * file gets the permissions @mode, unless @mode is 0. -EADDRINUSE: the path has

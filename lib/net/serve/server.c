@@ -101,12 +101,10 @@ static bool server_try_to_bind(weir_server *server)
     weir_loop *loop = server->loop;
     const bool may_retry = server->listeners.fd < 0;
 
-    if (server->bind_until_ns == 0) {
-        server->bind_until_ns = wr_add_sat(loop->now_ns, WR_BIND_PATIENCE_NS);
-    }
+    wr_assert(server->bind_tries <= WR_BIND_TRIES);
     int err = wr_listener_set_open(&server->listeners);
-    if (err == -EADDRINUSE && may_retry &&
-        loop->now_ns < server->bind_until_ns) {
+    if (err == -EADDRINUSE && may_retry && server->bind_tries < WR_BIND_TRIES) {
+        server->bind_tries++;
         wr_timer_arm(&loop->wheel, &server->retry,
                      wr_add_sat(loop->now_ns, WR_BIND_RETRY_NS));
         return false;

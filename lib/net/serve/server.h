@@ -55,7 +55,7 @@ struct weir_server {
     struct wr_ready work;
     struct wr_timer retry;        /* binding, or accepting after EMFILE */
     struct wr_timer grace;        /* of weir_server_stop() */
-    uint64_t bind_until_ns;       /* 0 before the first attempt */
+    uint32_t bind_tries;          /* of an address in use, after the first */
     uint64_t connection_limit;    /* UINT64_MAX: none */
     uint64_t ample_count;         /* below it a multishot accept may stay */
     uint64_t grace_ns;            /* of weir_server_serve_forever() */
