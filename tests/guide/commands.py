@@ -81,6 +81,8 @@ REASONS = {
     "WEIR_TLS_CERTIFICATES=build-fuzz/tests/unit \\\n"
     "    build-fuzz/tests/fuzz/fuzz-tls-engine -max_total_time=60": LONG,
     "tests/checks/repeat.py --busy 4 --jobs 4 --masks every build contract": LONG,
+    "tests/mutants/run --rooms lib/net --count 300 --seed 7 --jobs 2": LONG,
+    "tests/mutants/run --rooms lib/net --count 300 --seed 7 --jobs 2 --resume": LONG,
     "tests/e2e/attack.py --seconds 60 build-asan/tools/weir-load \\\n"
     "    build-asan/tools/example-*": LONG,
     "tests/e2e/proxy_soak.py build/tools/weir-proxy": LONG,

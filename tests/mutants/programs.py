@@ -1,0 +1,350 @@
+"""The test programs of a build with faults, run within bounds.
+
+A program in C runs alone or with some of its tests, any other as a whole. It is
+ended when it prints its first failure, when it takes too long, and with all that it
+has started, which is known by a word in its environment. As root it has a /tmp of
+its own, which is thrown away; else what tests leave there stays.
+
+Which faults a program reaches is found by running it without one: by each of its
+tests, where it takes long enough for that to be worth a start of the program.
+"""
+
+import base64
+import hashlib
+import json
+import os
+import pathlib
+import re
+import resource
+import shutil
+import signal
+import subprocess
+import tempfile
+import threading
+import time
+import zlib
+from concurrent.futures import ThreadPoolExecutor
+
+# The suites, in which `epoll` is the contracts over epoll; and what runs last.
+SUITES = "unit trace tasks streams sim contract epoll"
+LAST = {"threads", "e2e"}
+WORD = "WEIR_MUTANT_RUN"
+TIMES = 10
+HEALTHY_S = 300
+# From here on each test is looked at alone, and a contract over epoll runs only for
+# faults that it does not reach over io_uring.
+LONG_S = 0.5
+MEMORY = 16 << 30
+FILE = 8 << 30
+OUTPUT = 64 << 20
+# The simulations and storms are long by choice, and differ by their seed.
+SHORT = {"WEIR_SIM_COUNT": "200", "WEIR_SIM_SWEEPS": "1",
+         "WEIR_STREAM_COUNT": "100", "WEIR_STORM_ROUNDS": "1",
+         "WEIR_EVERYTHING_ROUNDS": "5", "WEIR_PUBLIC_WALKS": "200",
+         "WEIR_TEST_SEED": "1"}
+RESULT = re.compile(r"^(not )?ok \d+ - (\S+)(?: # (SKIP))?.*$", re.M)
+PRIVATE_TMP = ["unshare", "--mount", "sh", "-c",
+               'mount --bind "$0" /tmp && exec "$@"']
+
+
+class Stopped(Exception):
+    """The hunt has been stopped by the user."""
+
+
+class Outcome:
+    """How a run ended: what it printed, its status (None: too late), its time."""
+
+    def __init__(self, said, status, seconds):
+        self.said = said
+        self.status = status
+        self.seconds = seconds
+        self.results = [(match[2], not match[1], match)
+                        for match in RESULT.finditer(said)]
+
+    def failed_test(self):
+        return next((name for name, is_ok, _ in self.results if not is_ok), None)
+
+    def passed(self, count):
+        """With @count results at least."""
+        return (self.status == 0 and len(self.results) >= count
+                and self.failed_test() is None)
+
+    def how(self):
+        """What noticed the fault."""
+        if self.status is None:
+            return "time-out"
+        begin, end = 0, len(self.said)
+        for _, is_ok, match in self.results:
+            if not is_ok:
+                end = match.start()
+                break
+            begin = match.end()
+        said = self.said[begin:end]
+        if ": broken: " in said:
+            return "assertion"
+        if f"# ended by signal {signal.SIGALRM.value}\n" in said:
+            return "time-out"  # of the small runner
+        if "# ended by signal" in said or self.status < 0 or self.status > 127:
+            return "crash"
+        return "wrong result"
+
+
+class Program:
+    """A test of meson's, with the environment that it runs in."""
+
+    def __init__(self, test, suite, build, env):
+        self.name = f"{suite} {test['name']}"
+        self.suite = suite
+        self.is_last = bool(LAST & suites_of(test))
+        self.folder = test["workdir"] or str(build)
+        self.env = {**test["env"], **env}
+        self.is_c = any(word.endswith("run_c_tests.py") for word in test["cmd"])
+        # A program at the top of a build is "./program".
+        command = [str(build / word) if word.startswith("./") else word
+                   for word in test["cmd"]]
+        self.command = command[-1:] if self.is_c else command
+        self.stamp = ""
+
+    def make_stamp(self):
+        """Changes when the program does."""
+        found = hashlib.blake2b(digest_size=8)
+        for word in self.command:
+            if pathlib.Path(word).is_file():
+                found.update(pathlib.Path(word).read_bytes())
+        self.stamp = found.hexdigest()
+
+    def command_of(self, tests):
+        """@tests are names, or ["*"] for all."""
+        if tests == ["*"] or not self.is_c:
+            return self.command
+        return self.command + [f"--filter={name}" for name in tests]
+
+
+def suites_of(test):
+    return {part for suite in test["suite"]
+            for part in suite.split(":")[-1].split("+")}
+
+
+def introspect(build, what):
+    return json.loads(subprocess.run(
+        ["meson", "introspect", f"--{what}", str(build)], check=True, text=True,
+        stdout=subprocess.PIPE).stdout)
+
+
+def read_programs(build, wanted):
+    """The programs of the suites, and the files that must be built for them."""
+    order = {suite: at for at, suite in enumerate(wanted)}
+    found, targets = [], set()
+    for test in introspect(build, "tests"):
+        mine = sorted(suites_of(test) & set(wanted), key=order.get)
+        programs = [Program(test, mine[0], build, {})] if mine else []
+        if "epoll" in wanted and "contract" in suites_of(test):
+            programs.append(Program(test, "epoll", build, {"WEIR_ENGINE": "poll"}))
+        for program in programs:
+            targets |= {*test["depends"], *program.command}
+        found += programs
+    files = {target["id"]: target["filename"]
+             for target in introspect(build, "targets")}
+    paths = {path for target in targets for path in files.get(target, [target])
+             if path.startswith(str(build) + "/")}
+    return found, sorted(os.path.relpath(path, build) for path in paths)
+
+
+class Runner:
+    """Runs programs, several at a time, and ends them all when it is stopped."""
+
+    def __init__(self, scratch):
+        self.scratch = scratch
+        self.lock = threading.Lock()
+        self.running = set()
+        self.is_stopped = False
+        self.prefix = []
+        scratch.mkdir(parents=True, exist_ok=True)
+        if os.geteuid() == 0 and not scratch.is_relative_to("/tmp"):
+            probe = subprocess.run([*PRIVATE_TMP, str(scratch), "true"],
+                                   stderr=subprocess.DEVNULL, check=False)
+            self.prefix = PRIVATE_TMP if probe.returncode == 0 else []
+
+    def set_limits(self):
+        """Of this process, and so of all programs."""
+        for limit, most in ((resource.RLIMIT_CORE, 0), (resource.RLIMIT_FSIZE, FILE),
+                            (resource.RLIMIT_AS, MEMORY)):
+            hard = resource.getrlimit(limit)[1]
+            if hard == resource.RLIM_INFINITY or hard > most:
+                resource.setrlimit(limit, (most, most))
+
+    def run(self, program, tests, limit_s, **env):
+        """Runs the program until its first failure."""
+        folder = tempfile.mkdtemp(dir=self.scratch if self.prefix else None)
+        os.chmod(folder, 0o1777)
+        said = tempfile.TemporaryFile()
+        try:
+            return self.run_in(folder, said, program, tests, limit_s, env)
+        finally:
+            said.close()
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def run_in(self, folder, said, program, tests, limit_s, env):
+        prefix = [*self.prefix, folder] if self.prefix else []
+        env = {**os.environ, **program.env, **SHORT, **env, WORD: folder}
+        if not self.prefix:
+            env["TMPDIR"] = folder
+        started = time.monotonic()
+        with self.lock:
+            if self.is_stopped:
+                raise Stopped
+            # pylint: disable=consider-using-with
+            process = subprocess.Popen(
+                prefix + program.command_of(tests), env=env, cwd=program.folder,
+                stdin=subprocess.DEVNULL, stdout=said, stderr=said,
+                start_new_session=True)
+            self.running.add(process)
+        try:
+            status = self.wait(process, said, started + limit_s)
+        finally:
+            self.end(process, folder)
+            with self.lock:
+                self.running.discard(process)
+        if self.is_stopped:
+            raise Stopped
+        said.seek(0)
+        return Outcome(said.read(OUTPUT).decode(errors="replace"), status,
+                       time.monotonic() - started)
+
+    @staticmethod
+    def wait(process, said, until):
+        """The program's status; None if it takes too long or prints without end, 1
+        at its first failure."""
+        seen = 0
+        while True:
+            left = until - time.monotonic()
+            try:
+                return process.wait(max(0.0, min(0.3, left)))
+            except subprocess.TimeoutExpired:
+                if left <= 0:
+                    return None
+            if os.fstat(said.fileno()).st_size > OUTPUT:
+                return None
+            text = os.pread(said.fileno(), 1 << 20, seen)
+            if re.search(rb"^not ok .*\n", text, re.M):
+                return 1
+            seen += text.rfind(b"\n") + 1
+
+    @staticmethod
+    def end(process, folder):
+        """Kills what is left of a program, and all that has its word."""
+        try:
+            os.killpg(process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        process.wait()
+        word = f"{WORD}={folder}\0".encode()
+        for path in pathlib.Path("/proc").glob("[0-9]*/environ"):
+            try:
+                if word in path.read_bytes() + b"\0":
+                    os.kill(int(path.parent.name), signal.SIGKILL)
+            except OSError:
+                continue
+
+    def stop(self):
+        with self.lock:
+            self.is_stopped = True
+            for process in self.running:
+                try:
+                    os.killpg(process.pid, signal.SIGKILL)
+                except ProcessLookupError:
+                    pass
+
+
+class Map:
+    """Which faults each test reaches, and how long it takes."""
+
+    def __init__(self, path, count):
+        self.path = path
+        self.count = count  # the largest number of a fault
+        self.rows = json.loads(path.read_text("utf-8")) if path.exists() else {}
+        self.bits = {}
+        self.programs = {}
+
+    def make(self, runner, programs, jobs):
+        """Looks at the programs that have changed."""
+        for program in programs:
+            program.make_stamp()
+        new = [program for program in programs
+               if self.rows.get(program.name, {}).get("stamp") != program.stamp]
+        pool = ThreadPoolExecutor(jobs)
+        try:
+            for done, (program, row) in enumerate(zip(new, pool.map(
+                    lambda program: self.look(runner, program), new)), 1):
+                self.rows[program.name] = row
+                if not row["tests"]:
+                    print(f"left out, as it fails without a fault: {program.name}",
+                          flush=True)
+                if done % 25 == 0 or done == len(new):
+                    print(f"mapped {done} of {len(new)} programs", flush=True)
+        except KeyboardInterrupt:
+            runner.stop()
+            raise
+        finally:
+            pool.shutdown(cancel_futures=True)
+            self.path.write_text(json.dumps(self.rows), encoding="utf-8")
+        for program in programs:
+            self.programs[program.name] = program
+            self.bits[program.name] = {
+                name: unpack(test["reached"])
+                for name, test in self.rows[program.name]["tests"].items()}
+
+    def look(self, runner, program):
+        """A row: the whole program, or its tests one by one."""
+        row = {"stamp": program.stamp, "tests": {}}
+        whole, found = self.look_at(runner, program, ["*"])
+        if found is None:
+            return row
+        names = sorted({name for name, _, _ in whole.results})
+        if not program.is_c or found["s"] < LONG_S or len(names) < 2:
+            row["tests"]["*"] = found
+            return row
+        for name in names:
+            _, found = self.look_at(runner, program, [name])
+            if found is not None:
+                row["tests"][name] = found
+        return row
+
+    def look_at(self, runner, program, tests):
+        with tempfile.NamedTemporaryFile(dir=runner.scratch) as seen:
+            seen.truncate(self.count + 1)
+            done = runner.run(program, tests, HEALTHY_S,
+                              WEIR_MUTANTS_REACHED=seen.name)
+            if not done.passed(1):
+                return done, None
+            return done, {"s": round(done.seconds, 3), "count": len(done.results),
+                          "reached": pack(seen.read())}
+
+    def reaching(self, number):
+        """Programs that reach a fault, each with its tests that do, their time and
+        the number of results: the quickest first."""
+        found = {}
+        for name, tests in self.bits.items():
+            reach = [test for test, bits in tests.items() if bits >> number & 1]
+            if reach:
+                rows = [self.rows[name]["tests"][test] for test in reach]
+                found[name] = (self.programs[name], reach,
+                               sum(row["s"] for row in rows),
+                               sum(row["count"] for row in rows))
+        for name in list(found):
+            twin = name.replace("epoll ", "contract ")
+            if name.startswith("epoll ") and found[name][2] > LONG_S and (
+                    twin in found):
+                del found[name]
+        return sorted(found.values(), key=lambda item: (item[0].is_last, item[2]))
+
+
+def pack(reached):
+    return base64.b64encode(zlib.compress(reached)).decode()
+
+
+def unpack(text):
+    """A bit for each fault."""
+    reached = zlib.decompress(base64.b64decode(text))
+    digits = reached.translate(bytes([48]) + bytes([49]) * 255)
+    return int(digits[::-1], 2)
