@@ -5,8 +5,8 @@
  */
 #include "resolv_conf.h"
 
+#include "system_file.h"
 #include "uring/check.h"
-#include "uring/sys.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -15,7 +15,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define FILE_SIZE_MIN 4096u
 #define FILE_SIZE_MAX (1u << 20) /* bounds an endless file */
 #define NDOTS_DEFAULT 1u
 #define NDOTS_MAX     15u
@@ -269,96 +268,20 @@ int wr_resolv_conf_read_line(const struct weir_allocator *allocator,
 
 /* ---- files ---- */
 
-/* The bytes of a file. */
-struct resolv_conf_text {
-    char *bytes;
-    size_t size;
-    size_t len;
-};
-
-/* Makes room for more; -EFBIG: there is to be none. */
-WEIR_MUST_USE static int
-resolv_conf_make_room(const struct weir_allocator *allocator,
-                      struct resolv_conf_text *text)
-{
-    const size_t size = text->size > 0 ? text->size * 2 : FILE_SIZE_MIN;
-
-    wr_assert(text->len <= text->size);
-    wr_require(size <= FILE_SIZE_MAX, -EFBIG);
-    char *bytes = wr_alloc(allocator, size);
-    wr_require(bytes, -ENOMEM);
-    if (text->len > 0) {
-        memcpy(bytes, text->bytes, text->len);
-    }
-    wr_free(allocator, text->bytes, text->size);
-    text->bytes = bytes;
-    text->size = size;
-    return 0;
-}
-
-/* Reads a file to its end, or to the most that is read of one, and leaves room
- * for a NUL. */
-WEIR_MUST_USE static int
-resolv_conf_read_text(const struct weir_allocator *allocator, FILE *file,
-                      struct resolv_conf_text *text)
-{
-    size_t got = 1;
-
-    while (got > 0) {
-        if (text->len + 1 >= text->size) {
-            int err = resolv_conf_make_room(allocator, text);
-            if (err < 0) {
-                return err == -EFBIG ? 0 : err;
-            }
-        }
-        got =
-            fread(text->bytes + text->len, 1, text->size - text->len - 1, file);
-        text->len += got;
-    }
-    wr_assert(text->len < text->size);
-    return 0;
-}
-
-/* Reads the lines of a text, which it takes apart. */
-WEIR_MUST_USE static int
-resolv_conf_read_lines(const struct weir_allocator *allocator,
-                       struct wr_resolv_conf *conf,
-                       struct resolv_conf_text *text)
-{
-    char *line = text->bytes;
-    char *end = text->bytes + text->len;
-
-    wr_assert(text->len < text->size);
-    *end = '\0';
-    while (line < end) {
-        char *newline = memchr(line, '\n', (size_t)(end - line));
-        if (newline) {
-            *newline = '\0';
-        }
-        int err = wr_resolv_conf_read_line(allocator, conf, line);
-        wr_require(err >= 0, err);
-        line = newline ? newline + 1 : end;
-    }
-    return 0;
-}
-
 WEIR_MUST_USE static int
 resolv_conf_read_file(const struct weir_allocator *allocator,
                       struct wr_resolv_conf *conf, const char *path)
 {
-    struct resolv_conf_text text = {.bytes = NULL};
+    struct wr_system_text text = {.bytes = NULL};
+    size_t at = 0;
     wr_assert(conf->servers.count == 0);
-    FILE *file = fopen(path, "re");
+    int err = wr_system_text_read(allocator, path, FILE_SIZE_MAX, &text);
 
-    if (!file) {
-        return wr_sys_is_shortage(-errno) ? -errno : 0;
+    for (const char *line;
+         err >= 0 && (line = wr_system_text_next(&text, &at));) {
+        err = wr_resolv_conf_read_line(allocator, conf, line);
     }
-    int err = resolv_conf_read_text(allocator, file, &text);
-    fclose(file);
-    if (err >= 0) {
-        err = resolv_conf_read_lines(allocator, conf, &text);
-    }
-    wr_free(allocator, text.bytes, text.size);
+    wr_system_text_free(allocator, &text);
     return err;
 }
 

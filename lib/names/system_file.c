@@ -1,0 +1,126 @@
+/*
+ * Reading the system's files whole.
+ *
+ * Room for the text doubles as bytes come, because the size of a file says
+ * nothing of what can be read of it ("/proc", a pipe).
+ */
+#include "system_file.h"
+
+#include "uring/check.h"
+#include "uring/sys.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#define TEXT_SIZE_MIN 4096u
+#define CHECK_NS      UINT64_C(1000000000)
+
+/* Makes room for more; -EFBIG: there is to be none. */
+WEIR_MUST_USE static int
+system_text_make_room(const struct weir_allocator *allocator,
+                      struct wr_system_text *text, size_t size_max)
+{
+    const size_t size = text->size > 0 ? text->size * 2 : TEXT_SIZE_MIN;
+
+    wr_assert(text->len <= text->size);
+    wr_require(size <= size_max, -EFBIG);
+    char *bytes = wr_alloc(allocator, size);
+    wr_require(bytes, -ENOMEM);
+    if (text->len > 0) {
+        memcpy(bytes, text->bytes, text->len);
+    }
+    wr_free(allocator, text->bytes, text->size);
+    text->bytes = bytes;
+    text->size = size;
+    return 0;
+}
+
+/* Reads to the end of the file, or to the most that is read of one, and leaves
+ * room for a NUL. */
+WEIR_MUST_USE static int
+system_text_fill(const struct weir_allocator *allocator, FILE *file,
+                 size_t size_max, struct wr_system_text *text)
+{
+    size_t got = 1;
+
+    while (got > 0) {
+        if (text->len + 1 >= text->size) {
+            int err = system_text_make_room(allocator, text, size_max);
+            text->is_cut = err == -EFBIG;
+            if (err < 0) {
+                return text->is_cut ? 0 : err;
+            }
+        }
+        got =
+            fread(text->bytes + text->len, 1, text->size - text->len - 1, file);
+        text->len += got;
+    }
+    wr_assert(text->len < text->size);
+    return 0;
+}
+
+int wr_system_text_read(const struct weir_allocator *allocator,
+                        const char *path, size_t size_max,
+                        struct wr_system_text *ret)
+{
+    wr_assert(size_max >= TEXT_SIZE_MIN);
+    wr_assert(!ret->bytes);
+    FILE *file = fopen(path, "re");
+
+    if (!file) {
+        return wr_sys_is_shortage(-errno) ? -errno : 0;
+    }
+    int err = system_text_fill(allocator, file, size_max, ret);
+    fclose(file);
+    if (err < 0) {
+        wr_system_text_free(allocator, ret);
+        return err;
+    }
+    ret->bytes[ret->len] = '\0';
+    return 0;
+}
+
+char *wr_system_text_next(struct wr_system_text *text, size_t *at)
+{
+    wr_assert(*at <= text->len);
+    wr_assert(text->len == 0 || text->bytes);
+    if (*at == text->len) {
+        return NULL;
+    }
+    char *line = text->bytes + *at;
+    char *newline = memchr(line, '\n', text->len - *at);
+    if (!newline && text->is_cut) {
+        return NULL;
+    }
+    if (newline) {
+        *newline = '\0';
+        *at += (size_t)(newline + 1 - line);
+    } else {
+        *at = text->len;
+    }
+    return line;
+}
+
+void wr_system_text_free(const struct weir_allocator *allocator,
+                         struct wr_system_text *text)
+{
+    wr_free(allocator, text->bytes, text->size);
+    *text = (struct wr_system_text){.bytes = NULL};
+}
+
+void wr_system_file_note(struct wr_system_file *file, const char *path)
+{
+    wr_assert(path != NULL);
+    file->stamp = wr_sys_file_stamp(path);
+}
+
+bool wr_system_file_has_changed(struct wr_system_file *file, const char *path,
+                                uint64_t now_ns)
+{
+    if (now_ns < file->check_ns) {
+        return false;
+    }
+    file->check_ns = wr_add_sat(now_ns, CHECK_NS);
+    return wr_sys_file_stamp(path) != file->stamp;
+}
