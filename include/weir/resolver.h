@@ -2,20 +2,31 @@
  * @file resolver.h
  * Names to addresses and back: getaddrinfo, getnameinfo, and who answers them.
  *
- * Lookups run on the loop, without threads: a built-in resolver (c-ares) reads
+ * Lookups run on the loop, without threads: a built-in resolver reads
  * /etc/hosts, the search domains and name servers of /etc/resolv.conf, and asks
- * for IPv6 and IPv4 addresses at the same time. Makers look host names up in
- * the same way. The program may replace the resolver by its own, for tests or
- * for names that are kept elsewhere. The loop's thread reads these files, and
- * /etc/services, and waits for their file system: keep them on a local one.
+ * for IPv6 and IPv4 addresses at the same time (by c-ares). Makers look host
+ * names up in the same way. The program may replace the resolver by its own,
+ * for tests or for names that are kept elsewhere. The loop's thread reads these
+ * files, and /etc/services, and waits for their file system: keep them on a
+ * local one.
  *
  * Some names never reach a resolver: literal addresses ("192.0.2.1", "::1",
  * "[::1]", "fe80::1%eth0") stand for themselves, and "localhost" and all names
- * below it are the loopback addresses ::1 and 127.0.0.1 (RFC 6761). Text that
- * is not a host name is refused before any question: an empty label, a label of
- * more than 63 bytes, more than 253 bytes in all, bytes other than letters,
- * digits, '-' and '_', or one to four labels of digits only, as in "127.1". A
- * name outside ASCII is given in its "xn--" form.
+ * below it are the loopback addresses ::1 and 127.0.0.1 (RFC 6761), whatever
+ * the hosts file says. Text that is not a host name is refused before any
+ * question, unless the hosts file has it: an empty label, a label of more than
+ * 63 bytes, more than 253 bytes in all, bytes other than letters, digits, '-'
+ * and '_', or one to four labels of digits only, as in "127.1". A name outside
+ * ASCII is given in its "xn--" form.
+ *
+ * The hosts file is asked before any server, and by the rules of the C library
+ * with "multi on" (host.conf(5)): all lines of a name count, and if one has an
+ * address, no server is asked, not for the other family either. Asked for IPv4
+ * alone, the line of "::1" is one of 127.0.0.1, and that of "::ffff:192.0.2.1"
+ * one of 192.0.2.1. A name there is any text of up to 253 bytes without blanks
+ * and '#', case does not matter, a dot at its end does, and no search domain is
+ * added. Lines that do not begin with a whole address ("127.1", "fe80::1%eth0")
+ * do not count, nor does what is behind 16 MiB, or a million names.
  *
  * Short names are searched for as the C library does. A name with fewer dots
  * than `ndots` is asked for below each domain of the list, then as it is;
@@ -44,10 +55,11 @@
  * question; each has its own time limit, and the last one that is cancelled
  * ends it. What is not kept: an error, an answer that one family has an error
  * in, and what the hosts file says, which tells no time. All answers are
- * forgotten when resolv.conf has changed; a change of the hosts file counts for
- * a kept name when its time is over. Answers have up to 512 KiB, some 400
- * names, and those that were used least lately go first; answers that are not
- * used go some seconds after connections were lost (weir_loop_trim()).
+ * forgotten when resolv.conf or the hosts file has changed, which are looked at
+ * once a second while names are looked up, and read again then. Answers have up
+ * to 512 KiB, some 400 names, and those that were used least lately go first;
+ * answers that are not used go some seconds after connections were lost
+ * (weir_loop_trim()).
  *
  * The WEIR_EDNS... codes of error.h distinguish how lookups fail.
  *
@@ -153,7 +165,8 @@ struct weir_getaddrinfo_options {
  * @retval WEIR_EDNSUNREACHABLE  no server could be reached
  * @retval WEIR_EDNSBADANSWER    the answer is not understood, or the canonical
  *                               name is no host name
- * @retval WEIR_EDNSBADNAME      @p host can be no host name
+ * @retval WEIR_EDNSBADNAME      @p host can be no host name, and is none of the
+ *                               hosts file
  * @retval WEIR_ESERVICE         there is no such service, or it is no number,
  *                               with numeric_service
  * @retval WEIR_ENONAMES         weir was built without a resolver
@@ -184,7 +197,9 @@ weir_getaddrinfo(weir_loop *loop, const char *host, uint16_t port,
  * @param done_arg  its first argument
  * @param ret       a handle for weir_pending_cancel(); NULL when none is wanted
  * @return          0 when the lookup has begun
- * @retval WEIR_EDNSBADNAME  @p host can be no host name
+ * @retval WEIR_EDNSBADNAME  @p host can be no host name, and is none of the
+ *                           hosts file
+ * @retval -EMFILE     no descriptors left to read the hosts file
  * @retval WEIR_ESERVICE     there is no such service
  * @retval WEIR_ENOTLITERAL  a name, with numeric_host
  * @retval -ENODEV     the zone of an address names no interface
@@ -231,8 +246,10 @@ struct weir_nameinfo {
 /**
  * Look up the name of an address, in a task (asyncio's loop.getnameinfo).
  *
- * An address without a name is written in numbers, unless the name is required.
- * The name is what the owner of the address says, which may be untrue.
+ * The name is the first one of the address in the hosts file, which may be any
+ * text there; or what the owner of the address says by DNS, which may be
+ * untrue. An address without a name is written in numbers, unless the name is
+ * required.
  *
  * @param loop     the loop; borrowed
  * @param address  the address; borrowed
@@ -267,6 +284,8 @@ struct weir_dns_options {
     const char *search;
     /** The file to read instead of /etc/resolv.conf; NULL: that one. */
     const char *resolv_conf;
+    /** The file to read instead of /etc/hosts; NULL: that one. */
+    const char *hosts;
     /** A name with this many dots is tried without a search domain first; 0:
      * the value of resolv.conf, by default 1. */
     uint32_t ndots;

@@ -66,13 +66,8 @@ static size_t cache_get_size(const struct cache_entry *entry)
 
 static struct wr_list *cache_get_bucket(struct cache *cache, const char *host)
 {
-    uint32_t hash = 2166136261u; /* FNV-1a */
+    const uint32_t hash = wr_name_hash(host);
 
-    for (; *host != '\0'; host++) {
-        const char upper = *host >= 'A' && *host <= 'Z';
-        hash =
-            (hash ^ (uint8_t)(upper ? *host - 'A' + 'a' : *host)) * 16777619u;
-    }
     return &cache->buckets[(hash ^ hash >> 16) % CACHE_BUCKETS];
 }
 

@@ -27,7 +27,6 @@
 
 static void cares_check_invariants(const struct cares *cares)
 {
-    wr_assert((cares->dns == NULL) == (cares->files == NULL));
     wr_assert((cares->dns == NULL) == (cares->tcp == NULL));
     wr_assert(cares->dns || cares->asked_count == 0);
     wr_assert(cares->dns || !wr_timer_is_armed(&cares->timer));
@@ -147,8 +146,8 @@ static void cares_abandon(struct wr_module *module)
     wr_cares_abandon_sockets(cares_of_module(module));
 }
 
-/* The next lookup opens the channels again. Their memory does not count, as it
- * is not the allocator's. */
+/* The next lookup opens the channels again, and reads the hosts file. The
+ * channels' memory does not count, as it is not the allocator's. */
 static uint64_t cares_trim(struct wr_module *module)
 {
     struct cares *cares = cares_of_module(module);
@@ -156,7 +155,7 @@ static uint64_t cares_trim(struct wr_module *module)
     if (cares->asked_count == 0 && cares_is_idle(cares)) {
         wr_cares_close(cares);
     }
-    return 0;
+    return wr_cares_drop_hosts(cares);
 }
 
 static void cares_close(struct wr_module *module)
@@ -166,6 +165,7 @@ static void cares_close(struct wr_module *module)
     wr_assert(!cares->dns);
     wr_assert(wr_list_is_empty(&cares->sockets));
     wr_cares_free_config(cares->loop, &cares->config);
+    wr_ignore(wr_cares_drop_hosts(cares) == 0);
     wr_free(&cares->loop->counting, cares, sizeof(*cares));
 }
 
@@ -203,11 +203,15 @@ static struct cares *cares_get(weir_loop *loop)
 }
 
 /* Closes the channels, which the next lookup opens, if the system's settings
- * have changed. */
+ * have changed, and forgets a hosts file that has. */
 static void cares_refresh(struct cares *cares)
 {
     if (cares->asked_count == 0 && wr_cares_is_outdated(cares)) {
         wr_cares_close(cares);
+        cares->change_count++;
+    }
+    if (wr_cares_hosts_are_outdated(cares)) {
+        wr_ignore(wr_cares_drop_hosts(cares) == 0);
         cares->change_count++;
     }
 }
@@ -223,6 +227,15 @@ uint64_t wr_resolver_count_changes(weir_loop *loop)
     return cares_of_module(module)->change_count;
 }
 
+int wr_resolver_has_name(weir_loop *loop, const char *name)
+{
+    struct cares *cares = cares_get(loop);
+
+    wr_require(cares, -ENOMEM);
+    cares_refresh(cares);
+    return wr_cares_hosts_have(cares, name);
+}
+
 int wr_resolver_configure(weir_loop *loop,
                           const struct weir_dns_options *options)
 {
@@ -235,6 +248,7 @@ int wr_resolver_configure(weir_loop *loop,
     wr_require(err >= 0, err);
     struct cares_config old = cares->config;
     wr_cares_close(cares);
+    wr_ignore(wr_cares_drop_hosts(cares) == 0);
     cares->config = config;
     err = wr_cares_open(cares); /* checks the texts */
     if (err < 0) {
@@ -248,14 +262,10 @@ int wr_resolver_configure(weir_loop *loop,
 /* ---- the resolver ---- */
 
 /* Makes a record that waits for the ready item. */
-WEIR_MUST_USE static int cares_add_record(weir_lookup *lookup, int family,
-                                          const char *host, void **ret_data)
+WEIR_MUST_USE static int cares_add_record(struct cares *cares,
+                                          weir_lookup *lookup, const char *host,
+                                          void **ret_data)
 {
-    struct cares *cares = cares_get(lookup->loop);
-
-    wr_require(cares, -ENOMEM);
-    wr_assert(!cares->is_stopping);
-    cares_refresh(cares);
     int err = wr_cares_open(cares);
     wr_require(err >= 0, err);
     struct cares_record *record =
@@ -264,7 +274,6 @@ WEIR_MUST_USE static int cares_add_record(weir_lookup *lookup, int family,
     memset(record, 0, sizeof(*record));
     record->cares = cares;
     record->lookup = lookup;
-    record->family = family;
     for (enum wr_lookup_part part = 0; part < WR_LOOKUP_PARTS; part++) {
         record->questions[part].record = record;
         record->questions[part].part = part;
@@ -280,17 +289,35 @@ WEIR_MUST_USE static int cares_add_record(weir_lookup *lookup, int family,
 static int cares_start(void *user, weir_lookup *lookup, const char *host,
                        int family, void **ret_data)
 {
+    struct cares *cares = cares_get(user);
+
+    wr_require(cares, -ENOMEM);
     wr_assert(user == lookup->loop);
-    return cares_add_record(lookup, family, host, ret_data);
+    wr_assert(!cares->is_stopping);
+    cares_refresh(cares);
+    const int found = wr_cares_answer_from_hosts(cares, lookup, host, family);
+    if (found != 0) {
+        return found < 0 ? found : 0;
+    }
+    wr_require(!lookup->is_for_hosts, WEIR_EDNSBADNAME);
+    return cares_add_record(cares, lookup, host, ret_data);
 }
 
 static int cares_start_reverse(void *user, weir_lookup *lookup,
                                const struct weir_address *address,
                                void **ret_data)
 {
-    wr_assert(user == lookup->loop);
+    struct cares *cares = cares_get(user);
+
+    wr_require(cares, -ENOMEM);
     wr_assert(address == &lookup->address);
-    return cares_add_record(lookup, AF_UNSPEC, "", ret_data);
+    wr_assert(!cares->is_stopping);
+    cares_refresh(cares);
+    const int found = wr_cares_answer_name_from_hosts(cares, lookup);
+    if (found != 0) {
+        return found < 0 ? found : 0;
+    }
+    return cares_add_record(cares, lookup, "", ret_data);
 }
 
 static void cares_cancel(void *user, weir_lookup *lookup, void *data)

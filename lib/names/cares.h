@@ -1,17 +1,19 @@
 /*
  * Declarations shared by the files of the resolver on c-ares.
  *
- * c-ares implements the DNS protocol, its retries and time-outs, and reads the
- * system's files. The loop drives it: cares_socket.c makes its sockets and
+ * c-ares implements the DNS protocol, its retries and time-outs; it reads no
+ * file of the system. The loop drives it: cares_socket.c makes its sockets and
  * polls them by the ring, cares_channel.c sets it up, and cares.c passes it the
- * questions of lookups. No threads are used; the global initialisation of
- * c-ares, which Linux does not need, is not called.
+ * questions of lookups that the hosts file (cares_hosts.c) has no answer to. No
+ * threads are used; the global initialisation of c-ares, which Linux does not
+ * need, is not called.
  *
  * c-ares uses malloc(), since another allocator would be global.
  */
 #ifndef WEIR_LIB_NAMES_CARES_H
 #define WEIR_LIB_NAMES_CARES_H
 
+#include "hosts.h"
 #include "lookup.h"
 #include "resolv_conf.h"
 #include "resolver.h"
@@ -30,6 +32,7 @@ struct cares_config {
     char *servers;
     char *search;
     char *resolv_conf;
+    char *hosts;
     uint32_t ndots;
     int try_timeout_ms;
     int tries;
@@ -41,12 +44,15 @@ struct cares {
     struct cares_config config;
 
     /* cares_channel.c: */
-    ares_channel files; /* reads the hosts file; open with ->dns */
-    ares_channel dns;   /* asks servers by UDP; NULL: not open */
-    ares_channel tcp;   /* asks servers by TCP; open with ->dns */
+    ares_channel dns; /* asks servers by UDP; NULL: not open */
+    ares_channel tcp; /* asks servers by TCP; open with ->dns */
     struct wr_resolv_conf system;
-    uint64_t stamp;    /* stamp of resolv.conf when it was read */
-    uint64_t check_ns; /* when to check the stamp again */
+    struct wr_system_file system_file; /* resolv.conf */
+
+    /* cares_hosts.c: */
+    struct wr_hosts hosts;
+    struct wr_system_file hosts_file;
+    bool has_hosts; /* the file was read */
 
     /* cares_socket.c: */
     struct wr_list sockets; /* struct cares_socket, also closing ones */
@@ -62,7 +68,7 @@ struct cares {
     uint64_t begin_ns;      /* earliest start of the next, if many are live */
     struct wr_timer timer;  /* for the time-outs of c-ares */
     struct wr_ready work;
-    uint64_t change_count; /* of resolv.conf */
+    uint64_t change_count; /* of resolv.conf and of the hosts file */
     bool is_stopping;      /* set when the loop ends */
 };
 
@@ -78,9 +84,7 @@ struct cares_record {
     struct cares *cares;
     struct wr_list link; /* in cares.waiting until started */
     weir_lookup *lookup; /* NULL: answered or cancelled */
-    int family;
     struct wr_search_walk walk;
-    bool in_files;             /* the hosts file is being asked */
     bool is_asking;            /* set around the calls that ask */
     bool was_truncated;        /* a server has answered by UDP */
     bool was_found;            /* this step has an address or a name */
@@ -120,6 +124,25 @@ WEIR_MUST_USE int wr_cares_read_config(weir_loop *loop,
                                        const struct weir_dns_options *options,
                                        struct cares_config *ret);
 void wr_cares_free_config(weir_loop *loop, struct cares_config *config);
+
+/* ---- cares_hosts.c ---- */
+
+/* Answers a lookup of the addresses of @host, or of a name, from the hosts
+ * file: 1; 0: it has none; or the error of a shortage. */
+WEIR_MUST_USE int wr_cares_answer_from_hosts(struct cares *cares,
+                                             weir_lookup *lookup,
+                                             const char *host, int family);
+WEIR_MUST_USE int wr_cares_answer_name_from_hosts(struct cares *cares,
+                                                  weir_lookup *lookup);
+
+/* 1 if the hosts file has the name; 0; or the error of a shortage. */
+WEIR_MUST_USE int wr_cares_hosts_have(struct cares *cares, const char *name);
+
+/* Frees what was read; returns the bytes. The next lookup reads the file. */
+size_t wr_cares_drop_hosts(struct cares *cares);
+
+/* True if the hosts file has changed since it was read. */
+bool wr_cares_hosts_are_outdated(struct cares *cares);
 
 /* ---- cares_socket.c ---- */
 

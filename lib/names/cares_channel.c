@@ -1,13 +1,11 @@
 /*
- * The three channels of c-ares, and their settings.
+ * The two channels of c-ares, and their settings.
  *
- * One channel reads the hosts file. The others ask servers for exactly the
- * given names: one by UDP, and one by TCP for answers that UDP has truncated.
- * When a server seems to fail (it closes a connection, for instance), c-ares
- * moves all questions of the channel to the next server; with two channels a
- * name whose answer cannot be had by TCP costs the other names no tries. The
- * hosts file needs a channel, because ares_gethostbyname_file() finds only one
- * address of each family in c-ares 1.18.
+ * They ask servers for exactly the given names: one by UDP, and one by TCP for
+ * answers that UDP has truncated. When a server seems to fail (it closes a
+ * connection, for instance), c-ares moves all questions of the channel to the
+ * next server; with two channels a name whose answer cannot be had by TCP costs
+ * the other names no tries.
  *
  * The program's settings come before those of resolv.conf, which is read by
  * resolv_conf.c alone: c-ares is shown an empty file. While there are lookups,
@@ -30,7 +28,6 @@
 #define TRIES_DEFAULT  3
 #define TRIES_MAX      100u
 #define NDOTS_MAX      127u
-#define CHECK_NS       UINT64_C(1000000000)
 #define NS_PER_MS      1000000u
 #define SERVER_DEFAULT "127.0.0.1"
 #define EMPTY_PATH     "/dev/null"
@@ -73,6 +70,7 @@ void wr_cares_free_config(weir_loop *loop, struct cares_config *config)
     cares_channel_free_text(loop, config->servers);
     cares_channel_free_text(loop, config->search);
     cares_channel_free_text(loop, config->resolv_conf);
+    cares_channel_free_text(loop, config->hosts);
     *config = (struct cares_config){.servers = NULL};
 }
 
@@ -99,6 +97,9 @@ int wr_cares_read_config(weir_loop *loop,
         err =
             cares_channel_copy(loop, options->resolv_conf, &config.resolv_conf);
     }
+    if (err >= 0) {
+        err = cares_channel_copy(loop, options->hosts, &config.hosts);
+    }
     if (err < 0) {
         wr_cares_free_config(loop, &config);
         return err;
@@ -122,7 +123,7 @@ WEIR_MUST_USE static int cares_channel_read_system(struct cares *cares)
     const struct cares_config *config = &cares->config;
 
     wr_assert(!cares->dns);
-    cares->stamp = wr_sys_file_stamp(cares_channel_get_path(cares));
+    wr_system_file_note(&cares->system_file, cares_channel_get_path(cares));
     int err = wr_resolv_conf_read(&cares->loop->counting, &cares->system,
                                   cares_channel_get_path(cares));
     wr_require(err >= 0, err);
@@ -139,22 +140,6 @@ WEIR_MUST_USE static int cares_channel_read_system(struct cares *cares)
         return wr_name_servers_read(config->servers ? config->servers
                                                     : SERVER_DEFAULT,
                                     &cares->system.servers);
-    }
-    return 0;
-}
-
-/* Opens the channel of the hosts file. */
-WEIR_MUST_USE static int cares_channel_open_files(struct cares *cares)
-{
-    char lookups[] = "f";
-    struct ares_options options = {.lookups = lookups};
-
-    wr_assert(!cares->files);
-    const int status =
-        ares_init_options(&cares->files, &options, ARES_OPT_LOOKUPS);
-    if (status != ARES_SUCCESS) {
-        cares->files = NULL;
-        return cares_channel_error(status);
     }
     return 0;
 }
@@ -201,7 +186,6 @@ WEIR_MUST_USE static int cares_channel_open_servers(struct cares *cares,
 {
     char lookups[] = "b";
     char path[] = EMPTY_PATH;
-    wr_assert(cares->files != NULL);
     wr_assert(!*ret);
     struct ares_options options = {
         .flags = ARES_FLAG_NOSEARCH | flag,
@@ -235,9 +219,6 @@ int wr_cares_open(struct cares *cares)
     wr_assert(!cares->is_stopping);
     int err = cares_channel_read_system(cares);
     if (err >= 0) {
-        err = cares_channel_open_files(cares);
-    }
-    if (err >= 0) {
         err = cares_channel_open_servers(cares, ARES_FLAG_IGNTC, &cares->dns);
     }
     if (err >= 0) {
@@ -253,7 +234,6 @@ void wr_cares_close(struct cares *cares)
 {
     ares_channel dns = cares->dns;
     ares_channel tcp = cares->tcp;
-    ares_channel files = cares->files;
 
     wr_timer_cancel(&cares->loop->wheel, &cares->timer);
     if (dns) {
@@ -264,20 +244,13 @@ void wr_cares_close(struct cares *cares)
         ares_destroy(tcp);
         cares->tcp = NULL;
     }
-    if (files) {
-        ares_destroy(files);
-        cares->files = NULL;
-    }
     wr_resolv_conf_clear(&cares->loop->counting, &cares->system);
 }
 
 bool wr_cares_is_outdated(struct cares *cares)
 {
-    const uint64_t now_ns = cares->loop->now_ns;
-
-    if (cares->system.no_reload || now_ns < cares->check_ns) {
-        return false;
-    }
-    cares->check_ns = wr_add_sat(now_ns, CHECK_NS);
-    return wr_sys_file_stamp(cares_channel_get_path(cares)) != cares->stamp;
+    return !cares->system.no_reload &&
+           wr_system_file_has_changed(&cares->system_file,
+                                      cares_channel_get_path(cares),
+                                      cares->loop->now_ns);
 }

@@ -1,21 +1,20 @@
 /*
  * Records: the questions of one lookup to c-ares, step by step.
  *
- *     hosts file --not there--> first name --no address--> next name ... end
+ *     first name --no address--> next name ... end
  *
  * The steps end with the first step that finds addresses. A step asks for both
  * families at once and ends when both are answered; the addresses of one family
- * are passed on earlier. So addresses of two names are never mixed, and the
- * hosts file decides about both families.
+ * are passed on earlier. So addresses of two names are never mixed.
  *
  * Which step follows one that fails, and which error is told in the end, is the
  * business of cares_search.c.
  *
  * c-ares can take the steps too, but does not guarantee this. Asked for each
- * family alone it searches for each alone: if the hosts file or the first
- * domain has only an IPv4 address, the IPv6 address is another name's. Asked
- * for both at once it answers when it has both: IPv4 waits for a server that is
- * silent about IPv6, and one family's error is lost.
+ * family alone it searches for each alone: if the first domain has only an IPv4
+ * address, the IPv6 address is another name's. Asked for both at once it
+ * answers when it has both: IPv4 waits for a server that is silent about IPv6,
+ * and one family's error is lost.
  */
 #include "cares.h"
 
@@ -47,7 +46,7 @@ static int cares_record_get_refusal(const struct cares *cares)
 }
 
 /* Translates a result of c-ares into an error of weir. */
-static int cares_record_get_server_error(const struct cares *cares, int status)
+static int cares_record_get_error(const struct cares *cares, int status)
 {
     switch (status) {
     case ARES_ENODATA:
@@ -71,25 +70,6 @@ static int cares_record_get_server_error(const struct cares *cares, int status)
     default:
         return WEIR_EDNSBADANSWER;
     }
-}
-
-/* The error of the hosts file, in the call that has read it: c-ares calls a
- * name unknown also where it could not open the file for want of something. */
-static int cares_record_get_files_error(int status)
-{
-    if (wr_err_is_shortage(-errno)) {
-        return -errno;
-    }
-    return status == ARES_ENOMEM ? -ENOMEM : WEIR_EDNSNOTFOUND;
-}
-
-/* The error of a step that c-ares has ended with @status. */
-static int cares_record_get_error(const struct cares_record *record, int status)
-{
-    wr_assert(status != ARES_SUCCESS);
-    return record->in_files
-               ? cares_record_get_files_error(status)
-               : cares_record_get_server_error(record->cares, status);
 }
 
 /* ---- the end of a record ---- */
@@ -133,19 +113,6 @@ static void cares_record_finish(struct cares_record *record, int err)
 
 /* ---- steps ---- */
 
-/* After a step at servers that has found nothing: finishes the record, or
- * returns true to take the next step. */
-static bool cares_record_has_next(struct cares_record *record)
-{
-    wr_assert(!record->in_files);
-    wr_assert(!record->was_found);
-    if (wr_cares_search_has_next(record)) {
-        return true;
-    }
-    cares_record_finish(record, 0);
-    return false;
-}
-
 /* After a step: finishes the record, or returns true to take the next step. */
 static bool cares_record_is_to_go_on(struct cares_record *record)
 {
@@ -158,31 +125,15 @@ static bool cares_record_is_to_go_on(struct cares_record *record)
     if (lookup->open & record->to_ask) {
         return true; /* with the other family of the same step */
     }
-    if (record->was_found) {
-        cares_record_finish(record, 0);
-        return false;
+    if (!record->was_found && !wr_lookup_is_open(lookup, WR_LOOKUP_NAME) &&
+        wr_cares_search_has_next(record)) {
+        return true;
     }
-    if (!record->in_files) {
-        return cares_record_has_next(record);
-    }
-    for (enum wr_lookup_part part = 0; part < WR_LOOKUP_PARTS; part++) {
-        if (wr_lookup_is_open(lookup, part) &&
-            wr_err_is_shortage(record->errs[part])) {
-            cares_record_finish(record, 0);
-            return false;
-        }
-    }
-    return true;
+    cares_record_finish(record, 0);
+    return false;
 }
 
-/* The name that the present step asks for. */
-static const char *cares_record_get_name(const struct cares_record *record)
-{
-    return record->in_files ? record->name : record->asked;
-}
-
-/* Follows the aliases from @name to the end. An alias of the hosts file leads
- * to the first name of its line, which may have no alias. */
+/* Follows the aliases from @name to the end. */
 static const char *
 cares_record_follow(const struct ares_addrinfo_cname *aliases, const char *name)
 {
@@ -190,7 +141,7 @@ cares_record_follow(const struct ares_addrinfo_cname *aliases, const char *name)
 
     for (uint32_t i = 0; i < ALIASES_MAX && next; i++) {
         next = aliases;
-        while (next && next->alias && !wr_name_is_equal(next->alias, name)) {
+        while (next && !(next->alias && wr_name_is_equal(next->alias, name))) {
             next = next->next;
         }
         name = next ? next->name : name;
@@ -207,8 +158,7 @@ cares_record_tell_canonical(struct cares_record *record,
         return 0;
     }
     return wr_lookup_set_canonical(
-        record->lookup,
-        cares_record_follow(result->cnames, cares_record_get_name(record)));
+        record->lookup, cares_record_follow(result->cnames, record->asked));
 }
 
 /* Adds the addresses of one family. Returns their number, or an error. */
@@ -244,14 +194,11 @@ static uint64_t cares_record_read_ttl(int ttl_s)
 }
 
 /* Tells how long an answer is good: as long as its addresses, and the aliases
- * that led to them. The hosts file does not tell. */
+ * that led to them. */
 static void cares_record_tell_ttl(const struct cares_record *record,
                                   const struct ares_addrinfo *result)
 {
     wr_assert(record->lookup != NULL);
-    if (record->in_files) {
-        return;
-    }
     for (const struct ares_addrinfo_node *node = result->nodes; node;
          node = node->ai_next) {
         wr_lookup_note_ttl(record->lookup, cares_record_read_ttl(node->ai_ttl));
@@ -300,19 +247,14 @@ static void cares_record_answered(void *arg, int status, int timeouts,
         }
         return;
     }
-    for (enum wr_lookup_part part = 0; part < WR_LOOKUP_PARTS && lookup;
-         part++) {
-        if (!wr_lookup_is_open(lookup, part) ||
-            (!record->in_files && part != question->part)) {
-            continue;
-        }
+    if (lookup && wr_lookup_is_open(lookup, question->part)) {
         if (status == ARES_SUCCESS) {
-            cares_record_take(record, part, result);
+            cares_record_take(record, question->part, result);
         } else {
-            record->errs[part] = cares_record_get_error(record, status);
-            record->has_alias_alone |= !record->in_files &&
-                                       status == ARES_ENODATA &&
-                                       record->cares->has_records;
+            record->errs[question->part] =
+                cares_record_get_error(record->cares, status);
+            record->has_alias_alone |=
+                status == ARES_ENODATA && record->cares->has_records;
         }
     }
     if (result) {
@@ -341,8 +283,9 @@ static void cares_record_named(void *arg, int status, int timeouts, char *node,
             wr_ignore(weir_lookup_answer_name(record->lookup, 0, node));
         } else {
             record->errs[WR_LOOKUP_NAME] =
-                status == ARES_SUCCESS ? WEIR_EDNSBADANSWER
-                                       : cares_record_get_error(record, status);
+                status == ARES_SUCCESS
+                    ? WEIR_EDNSBADANSWER
+                    : cares_record_get_error(record->cares, status);
         }
     }
     cares_record_go_on(record);
@@ -361,7 +304,7 @@ static void cares_record_ask_name(struct cares_record *record,
                      &record->questions[WR_LOOKUP_NAME]);
 }
 
-/* Asks for addresses of @family; AF_UNSPEC (both) only at the hosts file. */
+/* Asks one channel for addresses of @family. */
 static void cares_record_ask_family(struct cares_record *record,
                                     ares_channel channel, const char *name,
                                     int family, enum wr_lookup_part part)
@@ -381,20 +324,6 @@ static ares_channel cares_record_get_channel(const struct cares *cares)
     return cares->system.use_vc ? cares->tcp : cares->dns;
 }
 
-static void cares_record_ask_files(struct cares_record *record)
-{
-    struct cares *cares = record->cares;
-
-    record->in_files = true;
-    if (record->lookup->asked & (1u << WR_LOOKUP_NAME)) {
-        cares_record_ask_name(record, cares->files);
-        return;
-    }
-    record->in_flight++;
-    cares_record_ask_family(record, cares->files, record->name, record->family,
-                            WR_LOOKUP_INET);
-}
-
 /* Asks servers for the step's name, for each family that is to be asked for;
  * one family after the other if the settings say so. */
 static void cares_record_ask_servers(struct cares_record *record)
@@ -405,7 +334,6 @@ static void cares_record_ask_servers(struct cares_record *record)
     const unsigned inet = 1u << WR_LOOKUP_INET;
     unsigned now = record->to_ask & record->lookup->open;
 
-    wr_assert(!record->in_files);
     wr_assert(record->asked[0] != '\0');
     if (cares->system.single_request && (now & inet)) {
         now = inet;
@@ -432,7 +360,7 @@ static bool cares_record_ask_by_tcp(struct cares_record *record,
     struct cares *cares = record->cares;
 
     wr_assert(cares->tcp != NULL);
-    if (!cares->is_truncated || record->in_files || !record->lookup ||
+    if (!cares->is_truncated || !record->lookup ||
         !wr_lookup_is_open(record->lookup, part)) {
         return false;
     }
@@ -467,24 +395,9 @@ static bool cares_record_leave_out_inet6(struct cares_record *record)
     return record->lookup != NULL;
 }
 
-/* Takes the next step, at servers, or ends the lookup. */
+/* Takes the next step, or ends the lookup. */
 static void cares_record_ask_next(struct cares_record *record)
 {
-    const bool was_files = record->in_files;
-
-    record->in_files = false;
-    if (record->lookup->asked & (1u << WR_LOOKUP_NAME)) {
-        if (was_files) {
-            cares_record_ask_name(record,
-                                  cares_record_get_channel(record->cares));
-        } else {
-            cares_record_finish(record, 0);
-        }
-        return;
-    }
-    if (was_files && !cares_record_leave_out_inet6(record)) {
-        return;
-    }
     if (!(record->to_ask & record->lookup->open)) {
         if (!wr_search_next(&record->walk, record->name,
                             &record->cares->system.search, record->asked)) {
@@ -527,8 +440,11 @@ void wr_cares_begin(struct cares_record *record)
     cares->live_count++;
     wr_cares_push_work(cares);
     record->is_asking = true;
-    errno = 0; /* for cares_record_get_files_error() */
-    cares_record_ask_files(record);
+    if (record->lookup->asked & (1u << WR_LOOKUP_NAME)) {
+        cares_record_ask_name(record, cares_record_get_channel(cares));
+    } else if (cares_record_leave_out_inet6(record)) {
+        cares_record_ask_next(record);
+    }
     record->is_asking = false;
     cares_record_go_on(record);
 }

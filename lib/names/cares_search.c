@@ -65,7 +65,6 @@ cares_search_choose(const struct cares_record *record)
 /* Remembers how the present step has failed, for the end. */
 static void cares_search_remember(struct cares_record *record)
 {
-    wr_assert(!record->in_files);
     for (enum wr_lookup_part part = 0; part < WR_LOOKUP_PARTS; part++) {
         if (wr_lookup_is_open(record->lookup, part)) {
             record->has_no_data |= record->errs[part] == WEIR_EDNSNODATA;

@@ -65,6 +65,10 @@ static void lookup_ask(weir_lookup *lookup)
 
     wr_assert(lookup->open == lookup->asked);
     wr_assert(lookup->count == 0);
+    if (lookup->is_for_hosts && !wr_resolver_is_builtin(loop)) {
+        wr_lookup_close_all(lookup, WEIR_EDNSBADNAME); /* set meanwhile */
+        return;
+    }
     if (lookup->configured_only && !lookup_limit_families(lookup)) {
         return;
     }
@@ -189,6 +193,7 @@ void wr_lookup_ask_for(weir_lookup *own, const weir_lookup *lookup,
     own->timeout_ns = UINT64_MAX; /* each lookup has its own limit */
     own->asked = lookup->asked;
     own->open = own->asked;
+    own->is_for_hosts = lookup->is_for_hosts;
     memcpy(own->host, lookup->host, strlen(lookup->host) + 1);
     wr_lookup_set_state(own, WR_LOOKUP_WAITING);
     lookup_ask(own);

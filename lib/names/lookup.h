@@ -73,7 +73,8 @@ struct weir_lookup {
     bool is_fresh;
     bool map_ipv4;
     bool map_all;
-    char *canonical; /* NULL: not wanted */
+    bool is_for_hosts; /* the host is no name that servers can be asked for */
+    char *canonical;   /* NULL: not wanted */
     int errs[WR_LOOKUP_PARTS];
     struct weir_address *addresses; /* IPv6 first */
     size_t count;
@@ -106,6 +107,10 @@ static inline bool wr_lookup_has_ended(const weir_lookup *lookup)
 }
 
 /* ---- lookup_start.c ---- */
+
+/* 0 for a host name; 1 for another text of up to 253 bytes that the hosts file
+ * has; else WEIR_EDNSBADNAME, or the error of a shortage. */
+WEIR_MUST_USE int wr_lookup_check_name(weir_loop *loop, const char *host);
 
 /* Starts an idle lookup. Errors leave it idle: the errors of
  * weir_lookup_start() that concern the host. */
@@ -157,6 +162,9 @@ WEIR_MUST_USE int wr_lookup_add(weir_lookup *lookup, enum wr_lookup_part part,
 
 /* Closes a part: its answer is complete (@err 0), or an error. */
 void wr_lookup_close(weir_lookup *lookup, enum wr_lookup_part part, int err);
+
+/* Answers a lookup of a name, which has up to 254 bytes. */
+void wr_lookup_close_with_name(weir_lookup *lookup, const char *name);
 
 /* Closes the open parts with one error, or without one. */
 void wr_lookup_close_all(weir_lookup *lookup, int err);

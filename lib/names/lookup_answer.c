@@ -198,6 +198,13 @@ void wr_lookup_close(weir_lookup *lookup, enum wr_lookup_part part, int err)
     }
 }
 
+void wr_lookup_close_with_name(weir_lookup *lookup, const char *name)
+{
+    wr_assert(strlen(name) < sizeof(lookup->host));
+    memcpy(lookup->host, name, strlen(name) + 1);
+    wr_lookup_close(lookup, WR_LOOKUP_NAME, 0);
+}
+
 void wr_lookup_close_all(weir_lookup *lookup, int err)
 {
     for (enum wr_lookup_part part = 0; part < WR_LOOKUP_PARTS; part++) {
@@ -349,8 +356,9 @@ int weir_lookup_answer_name(weir_lookup *lookup, int err, const char *host)
         err = WEIR_EDNSBADANSWER; /* the name comes from a DNS record */
     }
     if (err == 0) {
-        memcpy(lookup->host, host, strlen(host) + 1);
+        wr_lookup_close_with_name(lookup, host);
+    } else {
+        wr_lookup_close(lookup, WR_LOOKUP_NAME, err);
     }
-    wr_lookup_close(lookup, WR_LOOKUP_NAME, err);
     return 0;
 }

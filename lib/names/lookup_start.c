@@ -4,10 +4,11 @@
  * A literal address and this machine's own names need no resolver: they are
  * answered at the start. Other names are looked up from the ready queue
  * (lookup.c), by way of the cache (cache.c), unless the canonical name is
- * wanted, too.
+ * wanted, too. A text that is no host name is one for the hosts file alone.
  */
 #include "cache.h"
 #include "lookup.h"
+#include "resolver.h"
 
 #include <string.h>
 #include <weir/error.h>
@@ -43,6 +44,20 @@ WEIR_MUST_USE static int lookup_start_self(weir_lookup *lookup, bool passive)
     return err;
 }
 
+int wr_lookup_check_name(weir_loop *loop, const char *host)
+{
+    wr_assert(host != NULL);
+    if (wr_name_is_valid(host)) {
+        return 0;
+    }
+    const int found = !wr_loop_is_closing(loop) && wr_resolver_is_builtin(loop)
+                          ? wr_resolver_has_name(loop, host)
+                          : 0;
+    wr_require(found >= 0, found);
+    wr_require(found > 0, WEIR_EDNSBADNAME);
+    return 1;
+}
+
 /* Answers a question that needs no resolver: 1: answered, 0: not, or an
  * error. */
 WEIR_MUST_USE static int
@@ -57,7 +72,9 @@ lookup_start_known(weir_lookup *lookup,
     } else {
         err = lookup_start_literal(lookup, host);
         if (err == WEIR_ENOTLITERAL && !question->numeric_host) {
-            wr_require(wr_name_is_valid(host), WEIR_EDNSBADNAME);
+            err = wr_lookup_check_name(lookup->loop, host);
+            wr_require(err >= 0, err);
+            lookup->is_for_hosts = err > 0;
             const bool is_known = wr_name_is_localhost(host);
             err = is_known ? lookup_start_self(lookup, false) : 0;
             wr_ignore(wr_lookup_set_canonical(lookup, host) < 0);

@@ -114,6 +114,18 @@ bool wr_name_is_equal(const char *a, const char *b)
     return len == name_get_len(b) && strncasecmp(a, b, len) == 0;
 }
 
+uint32_t wr_name_hash(const char *name)
+{
+    uint32_t hash = 2166136261u; /* FNV-1a */
+
+    for (; *name != '\0'; name++) {
+        const bool is_upper = *name >= 'A' && *name <= 'Z';
+        hash = (hash ^ (uint8_t)(is_upper ? *name - 'A' + 'a' : *name)) *
+               16777619u;
+    }
+    return hash;
+}
+
 void wr_name_write(const char *name, char ret[WR_NAME_SIZE])
 {
     const size_t len = name_get_len(name);

@@ -44,7 +44,10 @@ bool wr_name_is_absolute(const char *name);
 /* True if two texts are the same name, ignoring case and last dots. */
 bool wr_name_is_equal(const char *a, const char *b);
 
-/* Copies a valid name without the dot at its end. */
+/* A hash of a text that minds case as little as wr_name_is_equal(). */
+uint32_t wr_name_hash(const char *name);
+
+/* Copies a name of up to 253 bytes without the dot at its end. */
 void wr_name_write(const char *name, char ret[WR_NAME_SIZE]);
 
 /* Replaces the domains of @search by those of @list, which are separated by

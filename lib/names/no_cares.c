@@ -38,6 +38,13 @@ uint64_t wr_resolver_count_changes(weir_loop *loop)
     return 0;
 }
 
+int wr_resolver_has_name(weir_loop *loop, const char *name)
+{
+    (void)loop;
+    (void)name;
+    return 0;
+}
+
 int wr_resolver_configure(weir_loop *loop,
                           const struct weir_dns_options *options)
 {

@@ -53,6 +53,13 @@ static struct resolver *resolver_find(const weir_loop *loop)
     return module ? resolver_of_module(module) : NULL;
 }
 
+bool wr_resolver_is_builtin(const weir_loop *loop)
+{
+    const struct resolver *resolver = resolver_find(loop);
+
+    return !resolver || !resolver->table;
+}
+
 const struct weir_resolver *wr_resolver_get(weir_loop *loop, void **ret_user)
 {
     const struct resolver *resolver = resolver_find(loop);

@@ -2,7 +2,7 @@
  * The resolver of a loop: the built-in one or the program's.
  *
  * The built-in resolver is cares.c, or no_cares.c in a build without c-ares;
- * both define the last three symbols below.
+ * both define the last four symbols below.
  */
 #ifndef WEIR_LIB_NAMES_RESOLVER_H
 #define WEIR_LIB_NAMES_RESOLVER_H
@@ -12,6 +12,9 @@
 
 /* The resolver for new lookups, and its first argument. */
 const struct weir_resolver *wr_resolver_get(weir_loop *loop, void **ret_user);
+
+/* True if the resolver for new lookups is the built-in one. */
+bool wr_resolver_is_builtin(const weir_loop *loop);
 
 /* True if answers of the resolver for new lookups may be kept and shared. */
 bool wr_resolver_is_shared(const weir_loop *loop);
@@ -27,9 +30,13 @@ uint64_t wr_resolver_get_version(weir_loop *loop);
 /* The built-in resolver; its first argument is the loop. */
 extern const struct weir_resolver wr_resolver_builtin;
 
-/* How often the system's settings have changed. The file is looked at once a
- * second. */
+/* How often resolv.conf and the hosts file have changed, each of which is
+ * looked at once a second. */
 uint64_t wr_resolver_count_changes(weir_loop *loop);
+
+/* 1 if the built-in resolver has this name, which may be any text, in its hosts
+ * file; 0; or the error of a shortage. */
+WEIR_MUST_USE int wr_resolver_has_name(weir_loop *loop, const char *name);
 
 /* weir_loop_set_dns_options() with checked options. */
 WEIR_MUST_USE int wr_resolver_configure(weir_loop *loop,

@@ -9,7 +9,6 @@
 
 #include <arpa/inet.h>
 #include <sched.h>
-#include <sys/mount.h>
 
 static struct weir_address address_of(const char *host, uint16_t port)
 {
@@ -201,46 +200,19 @@ UNIT(getaddrinfo, a_domain_that_was_searched_is_in_the_canonical_name)
     expect_str_eq(canonical_of(n, "a4"), "a4");
 }
 
-/* A hosts file of this process alone. */
-static void use_hosts(const char *text)
+UNIT(getaddrinfo, the_canonical_name_of_the_hosts_file_begins_its_line)
 {
-    char path[] = "./weir-hosts-XXXXXX";
-    if (unshare(CLONE_NEWNS) < 0 && unshare(CLONE_NEWUSER | CLONE_NEWNS) < 0) {
-        cr_skip_test("no mount namespace: %s", strerror(errno));
-    }
-    FILE *file = fdopen(mkstemp(path), "w");
-    fputs(text, file);
-    fclose(file);
-    const bool is_there =
-        mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
-        mount(path, "/etc/hosts", NULL, MS_BIND, NULL) == 0;
-    unlink(path);
-    if (!is_there) {
-        cr_skip_test("no mount: %s", strerror(errno));
-    }
-}
-
-static int ask_hosts(weir_loop *loop, void *arg)
-{
-    struct names *n = arg;
+    names_use_hosts(n, "192.0.2.11 first.test second.test third.test odd!name\n"
+                       "2001:db8::12 alone.test\n"
+                       "192.0.2.13 Odd!Name second.test\n");
     expect_str_eq(canonical_of(n, "Second.test"), "first.test");
-    expect_str_eq(names_text(n), "192.0.2.11:80 ");
+    expect_str_eq(names_text(n), "192.0.2.11:80 192.0.2.13:80 ");
     expect_str_eq(canonical_of(n, "third.test"), "first.test");
     expect_str_eq(canonical_of(n, "first.test"), "first.test");
+    expect_str_eq(canonical_of(n, "odd!name"), "first.test");
     expect_str_eq(canonical_of(n, "alone.test"), "alone.test");
     expect_str_eq(names_text(n), "[2001:db8::12]:80 ");
-    return 0;
-}
-
-UNIT_IN(getaddrinfo, the_canonical_name_of_the_hosts_file_begins_its_line,
-        unit_alone, void)
-{
-    static struct names n;
-    use_hosts("192.0.2.11 first.test second.test third.test\n"
-              "2001:db8::12 alone.test\n");
-    names_open(&n);
-    expect_eq(weir_loop_run_task(n.loop, ask_hosts, &n, NULL), 0);
-    names_close(&n);
+    names_remove_hosts(n);
 }
 
 UNIT(getaddrinfo, what_is_asked_of_no_server_has_itself_for_a_name)
@@ -339,6 +311,17 @@ UNIT(getnameinfo, an_address_has_the_name_that_the_server_says)
     expect_eq(weir_getnameinfo(n->loop, &address, NULL, &info), 0);
     expect_str_eq(info.host, "host.example");
     expect_str_eq(info.service, "4711");
+}
+
+UNIT(getnameinfo, the_hosts_file_names_an_address_before_servers)
+{
+    const struct weir_address address = address_of("192.0.2.1", 4711);
+    struct weir_nameinfo info = {.size = sizeof(info)};
+    names_use_hosts(n, "192.0.2.3 other.test\n192.0.2.1 first!name second\n");
+    expect_eq(weir_getnameinfo(n->loop, &address, NULL, &info), 0);
+    expect_str_eq(info.host, "first!name");
+    expect_str_eq(dns_server_read_log(&n->server), "");
+    names_remove_hosts(n);
 }
 
 UNIT(getnameinfo, an_address_without_a_name_is_written_in_numbers)

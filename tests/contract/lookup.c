@@ -506,6 +506,7 @@ NAMES(lookup, no_name_is_unknown_while_the_hosts_file_cannot_be_opened, n)
     expect_ok(weir_lookup_start(n->loop, "silent.example", 80, &patient,
                                 keep_error, &silence, &silent));
     names_run_until_asked(n, "A silent.example");
+    expect_eq(weir_loop_trim(n->loop), 0); /* so that the file is read again */
     names_take_fds(n);
 
     names_lookup(n, "nx.example", NULL);

@@ -104,6 +104,16 @@ NAMES(names_memory, a_lookup_says_so_and_leaves_nothing, n)
     try_each(n, try_lookup, "localhost");
 }
 
+NAMES(names_memory, a_name_of_the_hosts_file_says_so_and_leaves_nothing, n)
+{
+    names_use_hosts(n,
+                    "192.0.2.1 a\n192.0.2.2 a b c d e f g h i j k l m n o p\n"
+                    "192.0.2.3 a\n192.0.2.4 a\n192.0.2.5 odd!name a\n");
+    try_each(n, try_lookup, "a");
+    try_each(n, try_lookup, "odd!name");
+    names_remove_hosts(n);
+}
+
 static int shared_left;
 
 static void note_shared(void *loop, int err,

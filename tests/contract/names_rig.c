@@ -36,9 +36,33 @@ struct weir_dns_options names_dns_options(struct names *n)
         .size = sizeof(struct weir_dns_options),
         .servers = n->server.address,
         .search = "",
+        .hosts = n->hosts,
         .try_timeout_ns = NAMES_TRY_MS * MS,
         .tries = 1,
     };
+}
+
+void names_write_hosts(struct names *n, const char *text)
+{
+    FILE *file = fopen(n->hosts_path, "we");
+    cr_assert(file != NULL);
+    fputs(text, file);
+    fclose(file);
+}
+
+void names_use_hosts(struct names *n, const char *text)
+{
+    strcpy(n->hosts_path, "/tmp/weir-hosts-XXXXXX");
+    close(mkstemp(n->hosts_path));
+    names_write_hosts(n, text);
+    n->hosts = n->hosts_path;
+    const struct weir_dns_options dns = names_dns_options(n);
+    expect_eq(weir_loop_set_dns_options(n->loop, &dns), 0);
+}
+
+void names_remove_hosts(struct names *n)
+{
+    expect_eq(unlink(n->hosts_path), 0);
 }
 
 void names_expect_silence(struct names *n)

@@ -26,6 +26,8 @@ struct names {
     weir_loop *loop;
     struct dns_server server;
     uint16_t port;
+    const char *hosts; /* the hosts file; NULL: this machine's */
+    char hosts_path[32];
 
     /* Of the last lookup: how many addresses, or an error. */
     int result;
@@ -53,6 +55,12 @@ void names_test(void (*body)(struct names *n));
 
 /* What the rig gave to weir_loop_set_dns_options(). */
 struct weir_dns_options names_dns_options(struct names *n);
+/* From now on the hosts file is one of the test's, with this text. */
+void names_use_hosts(struct names *n, const char *text);
+/* Replaces the text of that file; the resolver notices it within a second. */
+void names_write_hosts(struct names *n, const char *text);
+/* Removes that file. */
+void names_remove_hosts(struct names *n);
 /* From now on the resolver waits for three seconds, for tests that wait for the
  * end of that. */
 void names_expect_silence(struct names *n);

@@ -1,10 +1,17 @@
 /*
  * Names looked up by the C library or by weir, whichever the argument names.
  *
- * Each line of the input is a family (4, 6 or 0) and a name; for each line, in
- * the same order, the output has what became of it: the addresses, sorted, or
- * the kind of failure, which both libraries are to agree on. Both read the
- * files of this machine and nothing else. Many names are under way together.
+ * Each line of the input is a letter and a text; for each line, in the same
+ * order, the output has what became of it, or the kind of failure, which both
+ * libraries are to agree on:
+ *
+ *     0, 4, 6   the addresses of a name, sorted, of both families or of one
+ *     M, A      those of IPv6, with those of IPv4 mapped: if need be, or all
+ *     C         the canonical name of a name
+ *     R         the name of an address
+ *
+ * Both read the files of this machine and nothing else. Many names are under
+ * way together.
  */
 #include <arpa/inet.h>
 #include <netdb.h>
@@ -15,13 +22,14 @@
 #include <weir/error.h>
 #include <weir/loop.h>
 #include <weir/resolver.h>
+#include <weir/task.h>
 
 enum { LINES_MAX = 8192, NAME_SIZE = 512, RESULT_SIZE = 512, THREADS = 32 };
 
 #define PATIENCE_NS UINT64_C(300000000000)
 
 struct line {
-    int family;
+    char kind;
     char name[NAME_SIZE];
     char result[RESULT_SIZE];
 };
@@ -29,18 +37,35 @@ struct line {
 static struct line lines[LINES_MAX];
 static size_t line_count;
 
+static int family_of(const struct line *line)
+{
+    switch (line->kind) {
+    case '4':
+        return AF_INET;
+    case '6':
+    case 'M':
+    case 'A':
+        return AF_INET6;
+    default:
+        return AF_UNSPEC;
+    }
+}
+
 static int compare(const void *one, const void *other)
 {
     return strcmp(one, other);
 }
 
-/* Writes texts of addresses, sorted, each with a space before it. */
+/* Writes texts of addresses, sorted and each once, with a space before each. */
 static void write_sorted(struct line *line, char texts[][INET6_ADDRSTRLEN + 16],
                          size_t count)
 {
     qsort(texts, count, sizeof(texts[0]), compare);
     for (size_t i = 0; i < count; i++) {
         const size_t len = strlen(line->result);
+        if (i > 0 && strcmp(texts[i - 1], texts[i]) == 0) {
+            continue;
+        }
         snprintf(line->result + len, sizeof(line->result) - len, " %s",
                  texts[i]);
     }
@@ -64,10 +89,42 @@ static const char *glibc_name(int err)
     }
 }
 
+static int glibc_flags(const struct line *line)
+{
+    switch (line->kind) {
+    case 'M':
+        return AI_V4MAPPED;
+    case 'A':
+        return AI_V4MAPPED | AI_ALL;
+    case 'C':
+        return AI_CANONNAME;
+    default:
+        return 0;
+    }
+}
+
+static void glibc_reverse(struct line *line)
+{
+    const struct addrinfo hints = {.ai_flags = AI_NUMERICHOST,
+                                   .ai_socktype = SOCK_STREAM};
+    struct addrinfo *list = NULL;
+    int err = getaddrinfo(line->name, NULL, &hints, &list);
+
+    if (err == 0) {
+        err = getnameinfo(list->ai_addr, list->ai_addrlen, line->result,
+                          sizeof(line->result), NULL, 0, NI_NAMEREQD);
+        freeaddrinfo(list);
+    }
+    if (err != 0) {
+        snprintf(line->result, sizeof(line->result), "%s", glibc_name(err));
+    }
+}
+
 static void glibc_lookup(struct line *line)
 {
     char texts[32][INET6_ADDRSTRLEN + 16];
-    const struct addrinfo hints = {.ai_family = line->family,
+    const struct addrinfo hints = {.ai_family = family_of(line),
+                                   .ai_flags = glibc_flags(line),
                                    .ai_socktype = SOCK_STREAM};
     struct addrinfo *list = NULL;
     size_t count = 0;
@@ -75,6 +132,11 @@ static void glibc_lookup(struct line *line)
 
     if (err != 0) {
         snprintf(line->result, sizeof(line->result), "%s", glibc_name(err));
+        return;
+    }
+    if (line->kind == 'C') {
+        snprintf(line->result, sizeof(line->result), "%s", list->ai_canonname);
+        freeaddrinfo(list);
         return;
     }
     for (struct addrinfo *at = list; at && count < 32; at = at->ai_next) {
@@ -90,11 +152,17 @@ static void glibc_lookup(struct line *line)
  * how the last lookup failed, for each thread. */
 static void *glibc_work(void *arg)
 {
-    glibc_lookup(arg);
+    struct line *line = arg;
+
+    if (line->kind == 'R') {
+        glibc_reverse(line);
+    } else {
+        glibc_lookup(line);
+    }
     return NULL;
 }
 
-static void glibc_run(void)
+static void glibc_look_up(void)
 {
     pthread_t threads[THREADS];
 
@@ -146,6 +214,9 @@ static void weir_done(void *arg, int err, const struct weir_address *addresses,
         snprintf(line->result, sizeof(line->result), "%s", weir_name(err));
         return;
     }
+    if (line->kind == 'C') {
+        return; /* the name is there */
+    }
     count = count < 32 ? count : 32;
     for (size_t i = 0; i < count; i++) {
         getnameinfo(&addresses[i].storage.any, addresses[i].len, texts[i],
@@ -154,13 +225,51 @@ static void weir_done(void *arg, int err, const struct weir_address *addresses,
     write_sorted(line, texts, count);
 }
 
+static void weir_lookup_line(weir_loop *loop, struct line *line)
+{
+    const struct weir_getaddrinfo_options options = {
+        .size = sizeof(options),
+        .family = family_of(line),
+        .map_ipv4 = line->kind == 'M',
+        .map_all = line->kind == 'A',
+        .canonical_name = line->kind == 'C' ? line->result : NULL,
+        .canonical_name_size = sizeof(line->result),
+        .timeout_ns = PATIENCE_NS};
+
+    waiting++;
+    const int err =
+        weir_lookup_start(loop, line->name, 0, &options, weir_done, line, NULL);
+    if (err < 0) {
+        weir_done(line, err, NULL, 0);
+    }
+}
+
+/* Looks up the name of a line's address, in a task. */
+static int weir_reverse(weir_loop *loop, void *arg)
+{
+    const struct weir_getnameinfo_options options = {.size = sizeof(options),
+                                                     .name_required = true,
+                                                     .timeout_ns = PATIENCE_NS};
+    struct weir_nameinfo info = {.size = sizeof(info)};
+    struct weir_address address;
+    struct line *line = arg;
+    int err = weir_address_parse(line->name, 0, &address);
+
+    if (err == 0) {
+        err = weir_getnameinfo(loop, &address, &options, &info);
+    }
+    snprintf(line->result, sizeof(line->result), "%s",
+             err < 0 ? weir_name(err) : info.host);
+    return 0;
+}
+
 static bool weir_is_over(void *arg)
 {
     (void)arg;
     return waiting == 0;
 }
 
-static void weir_run(void)
+static void weir_look_up(void)
 {
     const struct weir_dns_options dns = {.size = sizeof(dns), .no_cache = true};
     weir_loop *loop;
@@ -173,15 +282,11 @@ static void weir_run(void)
         exit(77);
     }
     for (size_t i = 0; i < line_count; i++) {
-        const struct weir_getaddrinfo_options options = {
-            .size = sizeof(options),
-            .family = lines[i].family,
-            .timeout_ns = PATIENCE_NS};
-        waiting++;
-        const int err = weir_lookup_start(loop, lines[i].name, 0, &options,
-                                          weir_done, &lines[i], NULL);
-        if (err < 0) {
-            weir_done(&lines[i], err, NULL, 0);
+        if (lines[i].kind != 'R') {
+            weir_lookup_line(loop, &lines[i]);
+        } else if (weir_loop_run_task(loop, weir_reverse, &lines[i], NULL) <
+                   0) {
+            abort();
         }
     }
     if (weir_loop_run_until(loop, weir_is_over, NULL) < 0) {
@@ -192,15 +297,12 @@ static void weir_run(void)
 
 static void read_lines(void)
 {
-    static const int families[] = {
-        ['0'] = AF_UNSPEC, ['4'] = AF_INET, ['6'] = AF_INET6};
     char text[NAME_SIZE + 2];
 
     while (line_count < LINES_MAX && fgets(text, sizeof(text), stdin)) {
         struct line *line = &lines[line_count++];
         text[strcspn(text, "\n")] = '\0';
-        line->family =
-            families[(text[0] == '4' || text[0] == '6') ? text[0] : '0'];
+        line->kind = text[0];
         memcpy(line->name, text + 2, sizeof(line->name) - 1);
     }
 }
@@ -209,9 +311,9 @@ int main(int argc, char **argv)
 {
     read_lines();
     if (argc > 1 && strcmp(argv[1], "weir") == 0) {
-        weir_run();
+        weir_look_up();
     } else {
-        glibc_run();
+        glibc_look_up();
     }
     for (size_t i = 0; i < line_count; i++) {
         puts(lines[i].result);

@@ -8,7 +8,14 @@ Where they differ, and are to:
  - weir tells a broken answer from a name that does not exist, and a name that
    leads to no address from one that does not exist;
  - asked for IPv4 alone glibc says "no such name" where it says "try again" if it
-   is asked for IPv6 alone, or for both.
+   is asked for IPv6 alone, or for both;
+ - weir answers "localhost" without the hosts file, and finds no name there of
+   more than 253 bytes;
+ - asked for IPv4 alone, and not for the canonical name, glibc does not find what
+   looks like an address: "300.1.1.1";
+ - weir's canonical name has no dot at its end;
+ - glibc finds an empty name for an address that stands in a line alone, and not
+   "::ffff:192.0.2.1" where mapped addresses of IPv4 are wanted.
 """
 
 import itertools
@@ -115,6 +122,8 @@ def expected(results, family, name):
     """What weir may say where glibc says what it does."""
     said = results[family, name]
     kind = name.split("-")[0]
+    if family == "C":
+        return [said.rstrip(".")]
     if family == "4" and said == "no name":
         other = results.get(("6", name.replace(label(name),
                                                base(name) + "-6")))
@@ -268,6 +277,182 @@ def test_a_server_may_have_the_address_of_a_link():
                 results, noted = machine.ask(library, [("0", name)])
                 equal(results, [" 192.0.2.1 2001:db8::1"], library)
                 assert noted, library
+
+
+# ---- the hosts file ----
+
+LONG = ".".join(["x" * 63] * 3 + ["y" * 61])  # 253 bytes
+
+# Lines that count, and lines that do not, each for names of its own.
+LINES = """192.0.2.1 inet
+2001:db8::1 inet6
+192.0.2.2 both
+2001:db8::2 both
+::1 loop6
+127.0.0.1 loop
+127.0.0.1 loops
+::1 loops
+::ffff:192.0.2.3 mapped
+::ffff:192.0.2.3 mappeds
+192.0.2.3 mappeds
+0::0001 loop6long
+::0.0.0.1 loop6dotted
+2001:DB8:0:0::9 upper6
+127.1 short
+127.0.1 shorter
+0x7f.0.0.1 hex
+127.0.0.01 octal
+010.0.0.1 octalfirst
+2130706433 whole
+256.0.0.1 toolarge
+1.2.3.4.5 toomany
+1.2.3.4. dotted
+1.2.3.4:80 withport
+[::1] brackets
+::1:: twice
+::g nohex
+fe80::1 link
+fe80::2%lo zone
+fe80::3%1 zonenumber
+name address
+192.0.2.4
+192.0.2.5 # alone
+#192.0.2.6 commented
+ # 192.0.2.6 commentedtoo
+192.0.2.7 before#after
+192.0.2.8 before2 #after2
+192.0.2.9 x#y
+  192.0.2.10 indented
+\t192.0.2.11\ttabbed\talias-of-tabbed\t
+192.0.2.12\vvertical\vverticaltoo
+192.0.2.13\fform\fformtoo
+192.0.2.14 return\r
+192.0.2.15 \r returns \r another\r
+192.0.2.16   blanks     many
+192.0.2.17,comma
+192.0.2.20 canon alias1 alias2
+192.0.2.21 other alias1
+2001:db8::20 alias2 canon
+192.0.2.22 several
+192.0.2.23 several
+192.0.2.24 several
+192.0.2.22 several
+192.0.2.25 again again
+192.0.2.26 UPPER MiXed
+192.0.2.27 upper
+192.0.2.28 under_score
+192.0.2.29 _under
+192.0.2.30 foo.onion
+2001:db8::30 foo.onion
+192.0.2.31 p.local
+192.0.2.32 q.invalid
+192.0.2.33 r.test
+192.0.2.34 dot.
+192.0.2.46 web.1
+;192.0.2.55 semicolon
+192.0.2.56 nul\0behind
+192.0.2.57 xn--bcher-kva
+"""
+
+NAMES = """inet inet6 both loop6 loop loops mapped mappeds loop6long loop6dotted
+upper6 short shorter hex octal octalfirst whole toolarge toomany dotted withport
+brackets twice nohex link zone zonenumber address commented commentedtoo before
+after before2 after2 x y indented tabbed alias-of-tabbed vertical verticaltoo
+form formtoo return returns another blanks many comma canon alias1
+alias2 several again upper UPPER mixed under_score _under foo.onion p.local
+q.invalid r.test dot. nul behind xn--bcher-kva web.1 semicolon alone INET Both
+FOO.Onion R.TEST dot r.test.""".split()
+
+# Names that no server is asked for.
+ODD = r"""-hyphen- dots..two .first odd!name slash/name x:name per%cent back\slash
+st*r b\xfccher B\xfcCHER \xe4\xf6\xfc with,comma a@b "quoted" semi;colon .a.
+%lo [x] <x> 'x' (x) x= x+y ~x""".encode().decode("unicode-escape").split()
+NUMBERS = ["1.2.3.4.5.6", "300.1.1.1", "0.0.0.256"]
+
+ADDRESSES = """192.0.2.1 2001:db8::1 192.0.2.2 2001:db8::2 127.0.0.1 ::1
+::ffff:192.0.2.3 192.0.2.3 ::ffff:192.0.2.1 ::ffff:127.0.0.1 192.0.2.6 192.0.2.7 192.0.2.10 192.0.2.11 192.0.2.14 192.0.2.15 192.0.2.20
+192.0.2.21 2001:db8::20 192.0.2.22 192.0.2.26 192.0.2.28 192.0.2.30 192.0.2.38
+192.0.2.44 192.0.2.34 192.0.2.36 192.0.2.56 192.0.2.99 2001:db8::99 fe80::1
+fe80::1%lo 0.0.0.0""".split()
+
+
+def compare_hosts(hosts, texts, kinds="046C", resolv_conf=SEARCH):
+    """What both libraries find in a hosts file. Each kind is asked by itself, as
+    the names of all are the same."""
+    odd = []
+    with Names(f"nameserver 127.0.0.1\n{resolv_conf}{PATIENCE}",
+               hosts) as machine:
+        for kind in kinds:
+            odd += differences(machine, [(kind, text) for text in texts])
+    equal([text for _, text in odd], [], "lookups that differ")
+
+
+def test_lines_of_the_hosts_file():
+    compare_hosts(LINES, NAMES)
+
+
+def test_a_name_of_the_hosts_file_may_be_any_text():
+    hosts = "".join(f"192.0.2.{i} {name}\n2001:db8::{i} other {name}\n"
+                    for i, name in enumerate(ODD + NUMBERS, 1))
+    compare_hosts(hosts, ODD)
+    compare_hosts(hosts, NUMBERS, "06C")
+
+
+def test_the_hosts_file_where_lines_end_with_a_carriage_return():
+    compare_hosts(LINES.replace("\n", "\r\n"), NAMES)
+
+
+def test_addresses_of_the_hosts_file_that_are_mapped():
+    names = ["inet", "inet6", "both", "loop", "several", "none"]
+    compare_hosts(LINES, names, "M")
+    compare_hosts(LINES, [*names, "mapped", "mappeds"], "A")
+
+
+def test_names_of_addresses_in_the_hosts_file():
+    compare_hosts(LINES, ADDRESSES, "R")
+
+
+def test_the_end_of_the_hosts_file():
+    for end in ("192.0.2.1 last", "192.0.2.1 last #", "192.0.2.1 last\r",
+                "\n192.0.2.1 last\n\n \n"):
+        compare_hosts("192.0.2.2 other\n" + end, ["last", "other", "none"])
+    for hosts in ("", "\n", "192.0.2.1", "#", "last"):
+        compare_hosts(hosts, ["last", "none"])
+
+
+def test_lines_and_names_of_the_hosts_file_may_be_long():
+    many = " ".join(f"alias{i}" for i in range(20000))
+    compare_hosts(f"192.0.2.1 first {many} {LONG} last\n"
+                  f"192.0.2.2{' ' * 100000}far\n"
+                  f"#{'x' * 100000}\n192.0.2.3 behind\n",
+                  ["first", "alias0", "alias19999", "last", "far", "behind",
+                   LONG, LONG.upper(), "alias20000"])
+
+
+def test_the_hosts_file_may_have_many_lines():
+    lines = [f"192.0.2.{i % 250} name{i}.example" for i in range(50000)]
+    compare_hosts("\n".join(lines), ["name0.example", "name49999.example",
+                                     "name25000.EXAMPLE", "name50000.example"])
+
+
+def test_a_name_may_have_many_addresses():
+    compare_hosts("".join(f"192.0.2.{i} many\n2001:db8::{i} many\n"
+                          for i in range(1, 9)), ["many"], "046CMA")
+
+
+def test_a_name_of_the_hosts_file_is_searched_for_in_no_domain():
+    hosts = "192.0.2.1 a.d1.test\n192.0.2.2 b.d1.test\n192.0.2.3 a-x-1\n"
+    compare_hosts(hosts, ["a", "b.d1.test", "a-x-1"])
+    compare_hosts(hosts, ["b", "a.d1.test", "a-x-1."])
+
+
+def test_the_hosts_file_has_one_family_and_a_server_the_other():
+    hosts = "192.0.2.7 a-0-0.a\n2001:db8::7 b-0-0.a\n::1 c-0-0.a\n"
+    for options in ("", "options no-aaaa\n", "options ndots:5\n",
+                    "options single-request\n"):
+        compare_hosts(hosts, ["a-0-0.a", "b-0-0.a", "c-0-0.a"],
+                      "04C" if "no-aaaa" in options else "046C",
+                      SEARCH + options)
 
 
 if __name__ == "__main__":

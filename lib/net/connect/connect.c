@@ -488,27 +488,27 @@ static int connect_follow_plan(struct wr_connect *connect,
 }
 
 /* Checks a call, and plans where it connects to. */
-static int connect_read_call(const struct wr_connect_call *call,
+static int connect_read_call(weir_loop *loop,
+                             const struct wr_connect_call *call,
                              const struct weir_factory *factory,
                              struct wr_connect_plan *ret_plan)
 {
     int err = wr_connect_plan_check(call, factory);
     wr_require(err >= 0, err);
-    *ret_plan = (struct wr_connect_plan){.candidate_count = 0};
     return call->is_pipe ? wr_pipe_check(call->fd, call->direction)
-                         : wr_connect_plan_read(ret_plan, call);
+                         : wr_connect_plan_read(loop, ret_plan, call);
 }
 
 /* Takes no descriptor when it fails. */
 static int connect_ask(weir_loop *loop, const struct weir_factory *factory,
                        const struct wr_connect_call *call, weir_pending **ret)
 {
-    struct wr_connect_plan plan;
+    struct wr_connect_plan plan = {.candidate_count = 0};
     struct wr_connect *connect;
 
     int err = wr_loop_check(loop);
     wr_require(err >= 0, err);
-    err = connect_read_call(call, factory, &plan);
+    err = connect_read_call(loop, call, factory, &plan);
     wr_require(err >= 0, err);
     wr_require(!ret || call->done, -EINVAL); /* done ends the handle */
     err = connect_make(loop, factory, call, plan.candidate_count, &connect);

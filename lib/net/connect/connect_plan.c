@@ -7,7 +7,7 @@
 #include "connect_plan.h"
 
 #include "lib/base/address.h"
-#include "lib/names/name.h"
+#include "lib/names/lookup.h"
 #include "lib/transport/socket.h"
 
 #include <weir/error.h>
@@ -29,13 +29,14 @@ static int connect_plan_adopted(struct wr_connect_plan *plan, int fd,
 }
 
 /* Reads a host: a literal address, or a name that will be looked up. */
-static int connect_plan_host(struct wr_connect_plan *plan, const char *host,
-                             uint16_t port)
+static int connect_plan_host(weir_loop *loop, struct wr_connect_plan *plan,
+                             const char *host, uint16_t port)
 {
-    const int err = weir_address_parse(host, port, &plan->single);
+    int err = weir_address_parse(host, port, &plan->single);
 
     if (err == WEIR_ENOTLITERAL) {
-        wr_require(wr_name_is_valid(host), WEIR_EDNSBADNAME);
+        err = wr_lookup_check_name(loop, host);
+        wr_require(err >= 0, err);
         plan->name = host;
         plan->port = port;
         return 0;
@@ -46,12 +47,12 @@ static int connect_plan_host(struct wr_connect_plan *plan, const char *host,
 }
 
 /* Reads the addresses that are to be tried. */
-static int connect_plan_peers(struct wr_connect_plan *plan,
+static int connect_plan_peers(weir_loop *loop, struct wr_connect_plan *plan,
                               const struct wr_connect_call *call)
 {
     if (call->host) {
         wr_assert(!call->addresses);
-        return connect_plan_host(plan, call->host, call->port);
+        return connect_plan_host(loop, plan, call->host, call->port);
     }
     wr_require(call->addresses, -EINVAL);
     wr_require(call->address_count <= CANDIDATE_LIMIT, -EINVAL);
@@ -116,7 +117,7 @@ int wr_connect_plan_check(const struct wr_connect_call *call,
     return 0;
 }
 
-int wr_connect_plan_read(struct wr_connect_plan *plan,
+int wr_connect_plan_read(weir_loop *loop, struct wr_connect_plan *plan,
                          const struct wr_connect_call *call)
 {
     const struct weir_connect_options *options = call->options;
@@ -127,7 +128,7 @@ int wr_connect_plan_read(struct wr_connect_plan *plan,
     if (call->is_adopting) {
         return connect_plan_adopted(plan, call->fd, options);
     }
-    int err = connect_plan_peers(plan, call);
+    int err = connect_plan_peers(loop, plan, call);
     if (err >= 0) {
         err = connect_plan_local(plan, options);
     }

@@ -28,7 +28,8 @@ WEIR_MUST_USE int wr_connect_plan_check(const struct wr_connect_call *call,
 
 /* Reads the addresses of the peers, or of an adopted socket's peer, and the own
  * address: 0, or the error of the call. */
-WEIR_MUST_USE int wr_connect_plan_read(struct wr_connect_plan *plan,
+WEIR_MUST_USE int wr_connect_plan_read(weir_loop *loop,
+                                       struct wr_connect_plan *plan,
                                        const struct wr_connect_call *call);
 
 /* Adds plan->candidate_count addresses, for which there is room. */

@@ -58,7 +58,8 @@ int wr_listener_names_add(struct wr_listener_names *names, const char *host,
                           uint16_t port, int family)
 {
     wr_assert(!names->was_started);
-    wr_require(wr_name_is_valid(host), WEIR_EDNSBADNAME);
+    int err = wr_lookup_check_name(names->loop, host);
+    wr_require(err >= 0, err);
     struct listener_name *name =
         wr_alloc(&names->loop->counting, sizeof(*name));
     wr_require(name, -ENOMEM);
