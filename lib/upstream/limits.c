@@ -109,11 +109,13 @@ void wr_limits_call_end(struct wr_limits_call *call)
 
 /* ---- the queue ---- */
 
-bool wr_limits_enter_queue(weir_upstream_limits *limits, uint32_t queue_limit)
+bool wr_limits_enter_queue(weir_upstream_limits *limits, uint32_t queue_limit,
+                           uint64_t *ticket)
 {
     wr_limits_lock(limits);
     const bool has_room = limits->queued_count < queue_limit;
     limits->queued_count += has_room;
+    wr_limits_draw_ticket(limits, ticket);
     wr_limits_unlock(limits);
     return has_room;
 }

@@ -93,9 +93,21 @@ WEIR_MUST_USE int wr_limits_call_make(weir_upstream_limits *limits,
 /* The set is gone, and all its shares are closed. */
 void wr_limits_call_end(struct wr_limits_call *call);
 
-/* Counts a request that waits, of whatever target. False: @queue_limit do. */
+/* Under the mutex: numbers a request that has no ticket yet, which is 0. */
+static inline void wr_limits_draw_ticket(weir_upstream_limits *limits,
+                                         uint64_t *ticket)
+{
+    if (*ticket == 0) {
+        *ticket = ++limits->last_ticket;
+    }
+    wr_assert(*ticket <= limits->last_ticket);
+}
+
+/* Counts a request that waits, of whatever target, and numbers it. False:
+ * @queue_limit do. */
 WEIR_MUST_USE bool wr_limits_enter_queue(weir_upstream_limits *limits,
-                                         uint32_t queue_limit);
+                                         uint32_t queue_limit,
+                                         uint64_t *ticket);
 void wr_limits_leave_queue(weir_upstream_limits *limits);
 
 /* ---- upstreams ---- */

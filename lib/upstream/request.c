@@ -13,9 +13,10 @@
  * The ready item tells the program of errors; a connection that was made is
  * told at once, from the loop too.
  *
- * A request that finds others in the queue goes behind them. One that has
- * failed at one upstream, and finds no place at another, goes before them: it
- * came earlier than they did. Between sets the tickets decide (limits.h).
+ * Those that wait have a place in the order of their tickets: also one that has
+ * failed at one upstream, and finds none at another. A request that takes a
+ * place without a wait leaves it to those of the queue that came earlier.
+ * Between sets the tickets decide, too (limits.h).
  *
  * A try that this machine lacks something for does not count, if it may wait.
  */
@@ -30,9 +31,12 @@
 
 static void request_check_invariants(const struct wr_request *request)
 {
-    wr_assert((request->state == REQUEST_QUEUED ||
-               request->state == REQUEST_UNCHECKED) ==
-              wr_list_is_linked(&request->queue_link));
+    const struct wr_request_queue *queue = request->queued.queue;
+
+    wr_assert((request->state == REQUEST_QUEUED) ==
+              (queue == &request->set->queue));
+    wr_assert((request->state == REQUEST_UNCHECKED) ==
+              (queue == &request->set->unchecked));
     wr_assert((request->state == REQUEST_READY) ==
               wr_ready_is_pending(&request->ready));
     wr_assert((request->state == REQUEST_CONNECTING) ==
@@ -136,39 +140,9 @@ static void request_leave_queue(struct wr_request *request)
     weir_upstreams *set = request->set;
 
     wr_assert(request->state == REQUEST_QUEUED);
-    wr_assert(set->queued_count > 0);
-    wr_list_remove(&request->queue_link);
-    set->queued_count--;
-    set->excluding_count -= request->id_count > 0;
+    wr_request_queue_remove(&request->queued);
     wr_limits_leave_queue(set->call->limits);
     request->result.queue_ns += wr_request_now(request) - request->queued_ns;
-}
-
-/* Waits for a place, which the ready item of the set looks for. -ENOBUFS: too
- * many do. */
-static int request_enter_queue(struct wr_request *request)
-{
-    weir_upstreams *set = request->set;
-    const uint64_t now_ns = wr_request_now(request);
-
-    if (!wr_limits_enter_queue(set->call->limits, set->options.queue_limit)) {
-        set->totals.queue_full++;
-        return -ENOBUFS;
-    }
-    request_set_state(request, REQUEST_QUEUED);
-    if (request->try_count > 0) {
-        wr_list_push_back(set->queue.next, &request->queue_link);
-    } else {
-        wr_list_push_back(&set->queue, &request->queue_link);
-    }
-    set->queued_count++;
-    set->excluding_count += request->id_count > 0;
-    set->totals.queued++;
-    request->queued_ns = now_ns;
-    request_arm(request, wr_add_sat(now_ns, set->options.queue_timeout_ns));
-    wr_upstreams_wake(set);
-    request_check_invariants(request);
-    return 0;
 }
 
 /* ---- tries ---- */
@@ -191,9 +165,8 @@ static void request_note_try(struct wr_request *request,
                              weir_upstream *upstream)
 {
     wr_assert(request->try_count < request->tries);
-    wr_assert(request->id_count < WR_TRIES_MAX + WR_EXCLUDED_MAX);
     request->try_count++;
-    request->ids[request->id_count++] = upstream->id;
+    wr_exclusions_add(&request->queued.excluded, upstream->id);
     request->begun_ns = wr_request_now(request);
     wr_upstream_ref(upstream);
     if (request->last) {
@@ -312,9 +285,10 @@ static bool request_wait_if_short(struct wr_request *request)
     if (!is_short || now_ns >= request->short_until_ns) {
         return false;
     }
-    wr_assert(request->try_count > 0 && request->id_count > 0);
+    wr_assert(request->try_count > 0);
+    wr_assert(request->queued.excluded.count > 0);
     request->try_count--;
-    request->id_count--;
+    request->queued.excluded.count--; /* the last one is that of the try */
     request_set_state(request, REQUEST_SHORT);
     const uint64_t next_ns = wr_add_sat(now_ns, request->short_wait_ns);
     request_arm(request, wr_min_u64(request->short_until_ns, next_ns));
@@ -335,16 +309,84 @@ static void request_wait_for_checks(struct wr_request *request)
             wr_add_sat(wr_request_now(request), set->check.plan.timeout_ns);
     }
     request_set_state(request, REQUEST_UNCHECKED);
-    wr_list_push_back(&set->unchecked, &request->queue_link);
+    wr_request_queue_add(&set->unchecked, &request->queued);
     request_arm(request, request->unchecked_until_ns);
     request_check_invariants(request);
+}
+
+/* Gives requests of the queue the places that they may take, those with tickets
+ * below @ticket. One of a kind that is not served is the last of it that is
+ * looked at. */
+static void request_serve_queue(weir_upstreams *set, uint64_t ticket)
+{
+    struct wr_queued *before = NULL; /* it was not served */
+    struct wr_queued *queued;
+
+    wr_assert(ticket > 0);
+    while ((queued = wr_request_queue_next(&set->queue, before)) &&
+           queued->ticket < ticket) {
+        struct wr_request *request =
+            wr_container_of(queued, struct wr_request, queued);
+        const enum wr_choice choice = request_go_on(request);
+        if (choice == WR_CHOICE_NONE) {
+            request_leave_queue(request);
+            request->cause = request_get_error(request);
+            request_push_ready(request);
+        } else if (choice != WR_CHOICE_MADE) {
+            before = queued;
+        }
+    }
+}
+
+/* Waits for a place, which the ready item of the set looks for. -ENOBUFS: too
+ * many do, also when those who waited have had their turn. */
+static int request_enter_queue(struct wr_request *request)
+{
+    weir_upstreams *set = request->set;
+    weir_upstream_limits *limits = set->call->limits;
+    const uint32_t queue_limit = set->options.queue_limit;
+    const uint64_t now_ns = wr_request_now(request);
+    uint64_t *ticket = &request->queued.ticket;
+    bool has_room = wr_limits_enter_queue(limits, queue_limit, ticket);
+
+    if (!has_room && wr_ready_is_pending(&set->ready)) {
+        request_serve_queue(set, UINT64_MAX);
+        has_room = wr_limits_enter_queue(limits, queue_limit, ticket);
+    }
+    wr_assert(*ticket > 0);
+    if (!has_room) {
+        set->totals.queue_full++;
+        return -ENOBUFS;
+    }
+    request_set_state(request, REQUEST_QUEUED);
+    wr_request_queue_add(&set->queue, &request->queued);
+    set->totals.queued++;
+    request->queued_ns = now_ns;
+    request_arm(request, wr_add_sat(now_ns, set->options.queue_timeout_ns));
+    wr_upstreams_wake(set);
+    request_check_invariants(request);
+    return 0;
+}
+
+/* Tries an upstream when those that came earlier have had their turn.
+ * WR_CHOICE_FULL: none of the places that are left is for it. */
+static enum wr_choice request_take_turn(struct wr_request *request)
+{
+    weir_upstreams *set = request->set;
+    const uint64_t ticket = request->queued.ticket;
+
+    wr_assert(request->state == REQUEST_READY);
+    if (wr_request_queue_has_older(&set->queue, &request->queued)) {
+        return WR_CHOICE_FULL; /* a place would be that one's */
+    }
+    request_serve_queue(set, ticket > 0 ? ticket : UINT64_MAX);
+    return request_go_on(request);
 }
 
 static void request_run(struct wr_ready *ready)
 {
     struct wr_request *request =
         wr_container_of(ready, struct wr_request, ready);
-    enum wr_choice choice = WR_CHOICE_FULL;
     int err = 0;
 
     wr_assert(request->state == REQUEST_READY);
@@ -355,9 +397,7 @@ static void request_run(struct wr_ready *ready)
     if (request_wait_if_short(request)) {
         return;
     }
-    if (wr_list_is_empty(&request->set->queue) || request->try_count > 0) {
-        choice = request_go_on(request);
-    }
+    const enum wr_choice choice = request_take_turn(request);
     if (choice == WR_CHOICE_FULL) {
         err = request_enter_queue(request);
     } else if (choice == WR_CHOICE_UNCHECKED) {
@@ -370,55 +410,28 @@ static void request_run(struct wr_ready *ready)
     }
 }
 
-/* Gives requests of the queue the places that they may take. Where one that
- * excludes no upstream is not served, no other like it is; those that exclude
- * some may yet have a place at a backup. */
-static void request_serve_queue(weir_upstreams *set)
-{
-    struct wr_list *link = set->queue.next;
-    uint32_t left_count = set->excluding_count;
-    bool is_full = false; /* for requests that exclude none */
-
-    wr_assert(!wr_list_is_empty(&set->queue) || set->queued_count == 0);
-    while (link != &set->queue && (!is_full || left_count > 0)) {
-        struct wr_request *request =
-            wr_container_of(link, struct wr_request, queue_link);
-        const bool excludes = request->id_count > 0;
-        link = link->next;
-        left_count -= excludes;
-        if (is_full && !excludes) {
-            continue;
-        }
-        const enum wr_choice choice = request_go_on(request);
-        if (choice == WR_CHOICE_NONE) {
-            request_leave_queue(request);
-            request->cause = request_get_error(request);
-            request_push_ready(request);
-        }
-        is_full = is_full || (choice != WR_CHOICE_MADE &&
-                              choice != WR_CHOICE_NONE && !excludes);
-    }
-}
-
 /* Ends a wait for checks. */
 static void request_leave_unchecked(struct wr_request *request)
 {
     wr_assert(request->state == REQUEST_UNCHECKED);
-    wr_list_remove(&request->queue_link);
+    wr_request_queue_remove(&request->queued);
     request_push_ready(request);
 }
 
-/* Those that wait for checks go on when there is nothing to wait for. */
+/* Those that wait for checks go on when there is nothing to wait for, which is
+ * so of all of a kind or of none. */
 static void request_serve_unchecked(weir_upstreams *set)
 {
-    struct wr_list *link = set->unchecked.next;
+    struct wr_queued *before = NULL; /* it waits on */
+    struct wr_queued *queued;
 
-    wr_assert(wr_list_is_empty(&set->unchecked) || !set->is_closed);
-    while (link != &set->unchecked) {
+    wr_assert(set->unchecked.count == 0 || !set->is_closed);
+    while ((queued = wr_request_queue_next(&set->unchecked, before))) {
         struct wr_request *request =
-            wr_container_of(link, struct wr_request, queue_link);
-        link = link->next;
-        if (!wr_request_is_unchecked(request)) {
+            wr_container_of(queued, struct wr_request, queued);
+        if (wr_request_is_unchecked(request)) {
+            before = queued;
+        } else {
             request_leave_unchecked(request);
         }
     }
@@ -430,7 +443,7 @@ void wr_requests_serve(weir_upstreams *set)
 
     set->round++;
     request_serve_unchecked(set);
-    request_serve_queue(set);
+    request_serve_queue(set, UINT64_MAX);
     wr_assert(set->round > 0);
     wr_limits_lock(limits);
     for (size_t i = 0; i < set->count; i++) {
@@ -493,6 +506,7 @@ static void request_timer_expired(struct wr_timer *timer)
     if (request->state == REQUEST_UNCHECKED &&
         wr_request_now(request) < request->end_ns) {
         request_leave_unchecked(request);
+        request->queued.excluded.with_unchecked = true; /* it waits no more */
         return;
     }
     if (request->state == REQUEST_QUEUED) {
@@ -509,7 +523,7 @@ void wr_request_init(struct wr_request *request, weir_upstreams *set)
     request->set = set;
     request->pending = (struct weir_pending){set->loop, request_cancel};
     wr_list_init(&request->link);
-    wr_list_init(&request->queue_link);
+    wr_queued_init(&request->queued);
     wr_ready_init(&request->ready, request_run);
     wr_timer_init(&request->timer, request_timer_expired);
     request->state = REQUEST_READY;

@@ -10,9 +10,6 @@
 #include "lib/loop/pending.h"
 #include "upstream.h"
 
-#define WR_TRIES_MAX    16u
-#define WR_EXCLUDED_MAX 16u
-
 enum wr_request_state {
     REQUEST_READY,      /* the ready item decides what is next */
     REQUEST_QUEUED,     /* no upstream has a place */
@@ -26,9 +23,10 @@ enum wr_request_state {
 struct wr_request {
     struct weir_pending pending;
     weir_upstreams *set;
-    struct wr_list link;       /* in set->requests */
-    struct wr_list queue_link; /* in set->queue while it is QUEUED, and in
-                                  set->unchecked while it is UNCHECKED */
+    struct wr_list link;     /* in set->requests */
+    struct wr_queued queued; /* in set->queue while it is QUEUED, and in
+                                set->unchecked while it is UNCHECKED. Its ticket
+                                is a number among those of all sets. */
     struct wr_ready ready;
     struct wr_timer timer;
     enum wr_request_state state; /* set by request_set_state() alone */
@@ -41,7 +39,6 @@ struct wr_request {
     struct weir_connect_options connect;
     struct weir_address local;
     uint64_t key;
-    uint64_t ticket;    /* its number among those of all sets; 0: none yet */
     uint64_t end_ns;    /* of the whole request; UINT64_MAX: no limit */
     uint64_t queued_ns; /* when it was queued */
     uint64_t begun_ns;  /* when the last try began */
@@ -51,8 +48,6 @@ struct wr_request {
     uint64_t short_wait_ns;  /* until the next try */
     uint32_t tries;
     uint32_t try_count;
-    uint64_t ids[WR_TRIES_MAX + WR_EXCLUDED_MAX]; /* upstreams not to choose */
-    size_t id_count;
     weir_upstream *last;      /* the upstream of the last try, a reference */
     weir_upstream_slot *slot; /* its own until it is given */
     weir_pending *connecting; /* NULL: no try is under way */

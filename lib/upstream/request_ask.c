@@ -55,9 +55,8 @@ request_ask_fill(struct wr_request *request,
                                      options->timeout_ns);
     }
     for (size_t i = 0; i < options->excluded_count; i++) {
-        request->ids[i] = options->excluded[i]->id;
+        wr_exclusions_add(&request->queued.excluded, options->excluded[i]->id);
     }
-    request->id_count = options->excluded_count;
     request->shortage_timeout_ns = options->shortage_timeout_ns;
 }
 

@@ -6,38 +6,21 @@
  */
 #include "request.h"
 
-static bool request_choose_excludes(const struct wr_request *request,
-                                    uint64_t id)
-{
-    wr_assert(id > 0);
-    for (size_t i = 0; i < request->id_count; i++) {
-        if (request->ids[i] == id) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* Under the mutex of the limits: writes down what the request may take. When it
- * has waited for checks as long as one lasts, it waits no more. */
+/* Under the mutex of the limits: writes down what the request may take. */
 static void request_choose_describe(struct wr_request *request)
 {
     weir_upstreams *set = request->set;
-    const bool waits_no_more =
-        request->unchecked_until_ns > 0 &&
-        wr_request_now(request) >= request->unchecked_until_ns;
+    const struct wr_exclusions *excluded = &request->queued.excluded;
 
-    if (request->ticket == 0) {
-        request->ticket = ++set->call->limits->last_ticket;
-    }
-    wr_assert(request->ticket > 0);
+    wr_limits_draw_ticket(set->call->limits, &request->queued.ticket);
+    wr_assert(request->queued.ticket > 0);
     for (size_t i = 0; i < set->count; i++) {
         weir_upstream *upstream = set->upstreams[i];
         struct wr_candidate_upstream *candidate = &set->candidates[i];
-        wr_upstream_describe(upstream, request->ticket, candidate);
+        wr_upstream_describe(upstream, request->queued.ticket, candidate);
         candidate->is_excluded =
-            request_choose_excludes(request, upstream->id) ||
-            (waits_no_more && wr_tier_is_unchecked(candidate->tier));
+            wr_exclusions_have(excluded, upstream->id) ||
+            (excluded->with_unchecked && wr_tier_is_unchecked(candidate->tier));
     }
 }
 
@@ -52,8 +35,8 @@ static void request_choose_wait(const struct wr_request *request)
     wr_assert(request->state == REQUEST_QUEUED);
     for (size_t i = 0; i < set->count; i++) {
         if (candidates[i].tier == tier && !candidates[i].is_excluded) {
-            wr_limits_share_wait(&set->upstreams[i]->share, request->ticket,
-                                 set->round);
+            wr_limits_share_wait(&set->upstreams[i]->share,
+                                 request->queued.ticket, set->round);
         }
     }
 }
@@ -88,7 +71,7 @@ bool wr_request_is_unchecked(struct wr_request *request)
     wr_limits_lock(set->call->limits);
     request_choose_describe(request);
     wr_limits_unlock(set->call->limits);
-    wr_assert(request->ticket > 0);
+    wr_assert(request->queued.ticket > 0);
     return wr_tier_is_unchecked(
         wr_choose_find_tier(set->candidates, set->count));
 }

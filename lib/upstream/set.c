@@ -229,7 +229,7 @@ static void set_dump_alive(const struct wr_member *member, FILE *out)
     const weir_upstreams *set = wr_container_of(member, weir_upstreams, member);
 
     fprintf(out, "upstreams count=%zu queued=%u connecting=%u checks=%u%s\n",
-            set->count, set->queued_count, set->connecting_count,
+            set->count, set->queue.count, set->connecting_count,
             set->probe_count, set->is_closed ? " closed" : "");
 }
 

@@ -51,9 +51,10 @@ int wr_upstreams_make(weir_loop *loop, weir_upstream_limits *limits,
         return err;
     }
     set->ref_count = 1;
+    set->round = 1;
     wr_list_init(&set->requests);
-    wr_list_init(&set->queue);
-    wr_list_init(&set->unchecked);
+    wr_request_queue_init(&set->queue);
+    wr_request_queue_init(&set->unchecked);
     wr_loop_pin(loop);
     *ret = set;
     return 0;

@@ -10,7 +10,7 @@
  *     slot.c          a connection's place at an upstream
  *     upstream.c      one upstream: state, failures, checks
  *     set_life.c      the memory of a set, and when it is over
- *     limits.c, probe.c, target.c, check.c, health.c, choose.c
+ *     limits.c, queue.c, probe.c, target.c, check.c, health.c, choose.c
  *
  * Upstreams and sets are counted references: a set is kept by its handle, its
  * upstreams and its requests, an upstream by its set, its slots, its check, and
@@ -27,6 +27,7 @@
 #include "health.h"
 #include "limits.h"
 #include "probe.h"
+#include "queue.h"
 
 struct wr_upstreams_totals {
     uint64_t queued;
@@ -47,7 +48,7 @@ struct weir_upstreams {
     bool is_closed; /* by the program or the loop: nothing new begins */
     bool is_freed;  /* by the program: nothing is told */
     struct wr_limits_call *call; /* how others call it; knows the limits */
-    uint64_t round;              /* times that the queue was served */
+    uint64_t round; /* from 1 on: how often all of the queue was looked at */
     uint64_t last_id;
 
     /* Upstreams that were not removed; two arrays with the same indices. */
@@ -56,11 +57,9 @@ struct weir_upstreams {
     size_t count;
     size_t capacity;
 
-    struct wr_list requests; /* struct wr_request: all */
-    struct wr_list queue;    /* struct wr_request: those that wait for a slot */
-    struct wr_list unchecked; /* ... and those that wait for first checks */
-    uint32_t queued_count;
-    uint32_t excluding_count; /* of these: requests that exclude upstreams */
+    struct wr_list requests;           /* struct wr_request: all */
+    struct wr_request_queue queue;     /* those that wait for a slot */
+    struct wr_request_queue unchecked; /* ... and those for first checks */
     uint32_t connecting_count;
     uint32_t probe_count; /* checks under way */
     struct wr_upstreams_totals totals;

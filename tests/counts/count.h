@@ -5,8 +5,9 @@
  * count.c makes the machine and the loop and prints what can be counted exactly
  * without a tool; peers.c plays the clients of a server, all of which send at
  * once whenever the loop would sleep; the cases are in protocol.c, relay.c,
- * life.c, starved.c, stream.c, tasks.c and tls.c. Their own instructions are
- * not counted, and neither are those of the fake machine and of wolfSSL.
+ * life.c, queue.c, starved.c, stream.c, tasks.c and tls.c. Their own
+ * instructions are not counted, and neither are those of the fake machine and
+ * of wolfSSL.
  */
 #ifndef WEIR_TESTS_COUNT_H
 #define WEIR_TESTS_COUNT_H
@@ -66,6 +67,8 @@ extern const struct count_case count_life;
 extern const struct count_case count_life_closes;
 extern const struct count_case count_starved_few;
 extern const struct count_case count_starved_many;
+extern const struct count_case count_queue_few;
+extern const struct count_case count_queue_many;
 extern const struct count_case count_stream;
 extern const struct count_case count_lines;
 extern const struct count_case count_tls;

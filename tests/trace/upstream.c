@@ -432,6 +432,52 @@ UNIT(upstream, a_request_that_failed_elsewhere_waits_before_the_others)
     ups_leave(&ups.ends[2], 0);
 }
 
+/* Two that failed at b, in this order, and wait for a. */
+UNIT(upstream, requests_that_failed_elsewhere_wait_in_the_order_of_asking)
+{
+    open_set(9, 0);
+    ups_add_limited(1);
+    ups_add(NULL);
+    struct ups_end *first = ups_connect();
+    ups_answer(1, FAKE_REFUSE);
+    for (int i = 0; i < 2; i++) {
+        ups_ask(NULL);
+        maker_run_for(&ups.m, MS / 4);
+    }
+    maker_run_for(&ups.m, 20 * MS);
+    expect_eq(ups_set_info().queued_count, 2);
+    ups_leave(first, 0);
+    ups_run_until(2);
+    expect_eq(ups.ends[1].number, 1);
+    ups_leave(&ups.ends[1], 0);
+    ups_run_until(3);
+    expect_eq(ups.ends[2].number, 2);
+    expect_eq(ups.ends[2].try_count, 2);
+    ups_leave(&ups.ends[2], 0);
+}
+
+/* One waits for a, and excludes b. */
+UNIT(upstream, a_full_queue_refuses_none_that_need_not_wait)
+{
+    struct weir_upstreams_connect_options options = ask_options();
+    open_set(1, 0);
+    ups_add_limited(1);
+    ups_add_limited(1);
+    struct ups_end *first = ups_connect();
+    options.excluded = &ups.all[1];
+    options.excluded_count = 1;
+    ups_ask(&options);
+    maker_run_for(&ups.m, 10 * MS);
+    expect_eq(ups_set_info().queued_count, 1);
+    struct ups_end *end = ups_connect();
+    expect_eq(end->err, 0);
+    expect_eq(end->name, 'b');
+    ups_leave(end, 0);
+    ups_leave(first, 0);
+    ups_run_until(3);
+    ups_leave(&ups.ends[2], 0);
+}
+
 UNIT(upstream, a_place_that_is_given_back_goes_to_none_that_came_later)
 {
     open_set(9, 0);

@@ -200,6 +200,22 @@ UNIT(upstream_limits, the_request_that_waits_longest_goes_first)
     expect_ends("ABCDE");
 }
 
+/* The second of a set was made before the only one of another. */
+UNIT(upstream_limits, each_request_of_a_queue_has_its_place_among_all)
+{
+    open_sets(1);
+    ask_now(0, "A");
+    ask_now(0, "B");
+    ask_now(0, "C");
+    ask_now(1, "D");
+    ask_now(0, "E");
+    for (const char *label = "ABCD"; *label != '\0'; label++) {
+        leave(*label);
+        run();
+    }
+    expect_ends("ABCDE");
+}
+
 UNIT(upstream_limits, a_request_that_comes_takes_no_place_of_one_that_waits)
 {
     open_sets(1);

@@ -121,6 +121,7 @@ static void ups_done(void *arg, int err,
     expect_eq(err == 0, result->slot != NULL);
     ups.ends[ups.end_count++] = (struct ups_end){
         .err = err,
+        .number = (int)(intptr_t)arg,
         .name = result->upstream ? weir_upstream_get_name(result->upstream)[0]
                                  : '-',
         .t = result->transport,
@@ -139,7 +140,8 @@ weir_pending *ups_ask(const struct weir_upstreams_connect_options *options)
     weir_pending *pending = NULL;
     const size_t before = ups.end_count;
     expect_eq(weir_upstreams_connect(ups.set, &ups.m.factory, options, ups_done,
-                                     NULL, &pending),
+                                     (void *)(intptr_t)ups.ask_count++,
+                                     &pending),
               0);
     expect_eq(ups.end_count, before, "never from inside the call");
     return pending;

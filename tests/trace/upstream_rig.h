@@ -16,7 +16,8 @@ enum { UPS_MAX = 8, UPS_ENDS = 64 };
 /* How a request has ended. */
 struct ups_end {
     int err;
-    char name; /* of the upstream; '-': none */
+    int number; /* of the request, from 0 in the order of asking */
+    char name;  /* of the upstream; '-': none */
     weir_transport *t;
     weir_upstream_slot *slot;
     uint32_t try_count;
@@ -32,6 +33,7 @@ struct ups {
     size_t count;
     struct ups_end ends[UPS_ENDS];
     size_t end_count;
+    int ask_count;
     char changes[256]; /* "a:down b:up " */
     int change_err;    /* of the last one */
     char skips[256];   /* "a:EMFILE ": checks that could not be made */

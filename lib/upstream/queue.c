@@ -1,0 +1,233 @@
+/*
+ * Requests that wait, in the order in which they came.
+ *
+ * Most come in the order of their tickets. Those that come back from a try that
+ * has failed are older than others that wait, in whatever order they failed.
+ */
+#include "queue.h"
+
+#include "choose.h"
+
+enum { OLDER, YOUNGER };
+
+static void queue_check_links(const struct wr_queued *queued)
+{
+    wr_assert(queued->ticket > 0);
+    wr_assert(!queued->above || queued->queue);
+    wr_assert(!queued->below[OLDER] || !wr_list_is_linked(&queued->link));
+    wr_debug_assert(!queued->below[OLDER] ||
+                    queued->below[OLDER]->ticket < queued->ticket);
+    wr_debug_assert(!queued->below[YOUNGER] ||
+                    queued->below[YOUNGER]->ticket > queued->ticket);
+}
+
+/* ---- the tree of a kind ---- */
+
+static uint64_t queue_get_rank(const struct wr_queued *queued)
+{
+    struct wr_random random = {queued->ticket};
+
+    wr_assert(queued->ticket > 0);
+    return wr_random_next(&random);
+}
+
+static struct wr_queued *queue_find_top(struct wr_queued *queued)
+{
+    while (queued->above) {
+        queued = queued->above;
+    }
+    return queued;
+}
+
+/* The oldest of a tree but the oldest of its kind, @oldest; NULL: there is
+ * none. */
+static struct wr_queued *queue_find_second(struct wr_queued *oldest)
+{
+    struct wr_queued *queued = oldest->below[YOUNGER];
+
+    wr_assert(!oldest->below[OLDER]);
+    if (!queued) {
+        return oldest->above;
+    }
+    while (queued->below[OLDER]) {
+        queued = queued->below[OLDER];
+    }
+    return queued;
+}
+
+/* Hangs @queued, which may be NULL, below @above, which may be NULL, too. */
+static void queue_hang(struct wr_queued *above, int side,
+                       struct wr_queued *queued)
+{
+    if (above) {
+        above->below[side] = queued;
+    }
+    if (queued) {
+        queued->above = above;
+    }
+}
+
+static int queue_get_side(const struct wr_queued *queued)
+{
+    return queued->above && queued->above->below[YOUNGER] == queued ? YOUNGER
+                                                                    : OLDER;
+}
+
+/* Turns it and the one above it, so that they change places. */
+static void queue_turn_up(struct wr_queued *queued)
+{
+    struct wr_queued *above = queued->above;
+    const int side = queue_get_side(queued);
+
+    wr_assert(above != NULL);
+    queue_hang(above->above, queue_get_side(above), queued);
+    queue_hang(above, side, queued->below[!side]);
+    queue_hang(queued, !side, above);
+}
+
+static void queue_insert(struct wr_queued *top, struct wr_queued *queued)
+{
+    struct wr_queued *above = NULL;
+    int side = OLDER;
+
+    while (top) {
+        wr_assert(top->ticket != queued->ticket);
+        side = queued->ticket > top->ticket ? YOUNGER : OLDER;
+        above = top;
+        top = top->below[side];
+    }
+    queue_hang(above, side, queued);
+    while (queued->above &&
+           queue_get_rank(queued) > queue_get_rank(queued->above)) {
+        queue_turn_up(queued);
+    }
+}
+
+/* Of those below it the one with the higher rank; NULL: there is none. */
+static struct wr_queued *queue_get_higher(const struct wr_queued *queued)
+{
+    struct wr_queued *older = queued->below[OLDER];
+    struct wr_queued *younger = queued->below[YOUNGER];
+
+    if (!older || !younger) {
+        return older ? older : younger;
+    }
+    wr_assert(older->ticket < younger->ticket);
+    return queue_get_rank(older) > queue_get_rank(younger) ? older : younger;
+}
+
+/* It goes down until none is below it. */
+static void queue_cut(struct wr_queued *queued)
+{
+    struct wr_queued *higher;
+
+    while ((higher = queue_get_higher(queued))) {
+        queue_turn_up(higher);
+    }
+    queue_hang(queued->above, queue_get_side(queued), NULL);
+    queued->above = NULL;
+    wr_assert(!queued->below[OLDER]);
+}
+
+/* ---- kinds ---- */
+
+static bool queue_covers(const struct wr_exclusions *a,
+                         const struct wr_exclusions *b)
+{
+    for (size_t i = 0; i < b->count; i++) {
+        if (!wr_exclusions_have(a, b->ids[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* The oldest of the kind that excludes this; NULL: none waits. */
+static struct wr_queued *queue_find(const struct wr_request_queue *queue,
+                                    const struct wr_exclusions *excluded)
+{
+    struct wr_queued *oldest = NULL;
+
+    wr_assert(excluded->count <= WR_TRIES_MAX + WR_EXCLUDED_MAX);
+    while ((oldest = wr_request_queue_next(queue, oldest))) {
+        const struct wr_exclusions *other = &oldest->excluded;
+        if (other->count == excluded->count &&
+            other->with_unchecked == excluded->with_unchecked &&
+            queue_covers(other, excluded) && queue_covers(excluded, other)) {
+            return oldest;
+        }
+    }
+    return NULL;
+}
+
+/* Links the oldest of a kind, which is younger than those before @at. */
+static void queue_link(struct wr_request_queue *queue, struct wr_list *at,
+                       struct wr_queued *oldest)
+{
+    wr_assert(!oldest->below[OLDER]);
+    while (at != &queue->kinds &&
+           wr_container_of(at, struct wr_queued, link)->ticket <
+               oldest->ticket) {
+        at = at->next;
+    }
+    wr_list_push_back(at, &oldest->link);
+}
+
+void wr_request_queue_init(struct wr_request_queue *queue)
+{
+    wr_list_init(&queue->kinds);
+    queue->count = 0;
+}
+
+void wr_queued_init(struct wr_queued *queued)
+{
+    wr_assert(!queued->queue);
+    wr_list_init(&queued->link);
+}
+
+void wr_request_queue_add(struct wr_request_queue *queue,
+                          struct wr_queued *queued)
+{
+    struct wr_queued *oldest = queue_find(queue, &queued->excluded);
+
+    wr_assert(!queued->queue);
+    queued->queue = queue;
+    queue->count++;
+    if (oldest) {
+        queue_insert(queue_find_top(oldest), queued);
+    }
+    if (!oldest || queued->ticket < oldest->ticket) {
+        if (oldest) {
+            wr_list_remove(&oldest->link);
+        }
+        queue_link(queue, queue->kinds.next, queued);
+    }
+    queue_check_links(queued);
+}
+
+void wr_request_queue_remove(struct wr_queued *queued)
+{
+    struct wr_request_queue *queue = queued->queue;
+    const bool is_oldest = wr_list_is_linked(&queued->link);
+    struct wr_list *behind = queued->link.next;
+
+    queue_check_links(queued);
+    wr_assert(queue->count > 0);
+    struct wr_queued *second = is_oldest ? queue_find_second(queued) : NULL;
+    queue_cut(queued);
+    wr_list_remove(&queued->link);
+    if (second) {
+        queue_link(queue, behind, second);
+    }
+    queue->count--;
+    queued->queue = NULL;
+}
+
+bool wr_request_queue_has_older(const struct wr_request_queue *queue,
+                                const struct wr_queued *queued)
+{
+    const struct wr_queued *oldest = queue_find(queue, &queued->excluded);
+
+    wr_assert(!queued->queue);
+    return oldest && (queued->ticket == 0 || oldest->ticket < queued->ticket);
+}

@@ -1,0 +1,132 @@
+/*
+ * Counted: a connection to an upstream whose place others wait for.
+ *
+ * An upstream takes one connection at a time. When one ends, the request that
+ * waits longest gets its place, and another comes and waits behind all. One of
+ * those that wait, behind most of them, excludes this upstream: it waits for
+ * another that never has a place. What a connection costs must not depend on
+ * how many wait.
+ */
+#include "tests/counts/count.h"
+
+#include <errno.h>
+
+#define FEW  10u
+#define MANY 3000u
+
+static weir_upstreams *set;
+static weir_upstream *used;
+static struct fake_listener *listener; /* of that one */
+static weir_upstream_slot *kept;       /* the other's place */
+
+static int make_protocol(void *arg, weir_transport *t,
+                         struct weir_protocol_binding *ret)
+{
+    static const struct weir_protocol silent = {.size = sizeof(silent),
+                                                .kind = WEIR_PROTOCOL_STREAM};
+    ret->protocol = &silent;
+    ret->user = arg;
+    return 0;
+}
+
+static void ask(struct count *c, weir_upstream *excluded);
+
+static void close_peers(void)
+{
+    struct fake_peer *peer;
+
+    while ((peer = fake_listener_accept(listener))) {
+        fake_peer_close(peer);
+    }
+}
+
+static void served(void *arg, int err,
+                   const struct weir_upstreams_result *result)
+{
+    struct count *c = arg;
+
+    if (err == -ECANCELED) {
+        return; /* it is the end */
+    }
+    count_require(err == 0, "one was not served");
+    c->callbacks++;
+    if (result->upstream != used) {
+        kept = result->slot;
+        return;
+    }
+    c->done++;
+    weir_transport_abort(result->transport);
+    weir_upstream_slot_end(result->slot, 0);
+    close_peers();
+    ask(c, NULL);
+}
+
+static void ask(struct count *c, weir_upstream *excluded)
+{
+    const struct weir_factory factory = {make_protocol, c};
+    const struct weir_upstreams_connect_options options = {
+        .size = sizeof(options),
+        .excluded = &excluded,
+        .excluded_count = excluded != NULL};
+
+    count_require(
+        weir_upstreams_connect(set, &factory, &options, served, c, NULL) == 0,
+        "not asked");
+}
+
+static weir_upstream *add(const char *host, struct fake_listener **ret)
+{
+    struct weir_address address;
+    weir_upstream *upstream = NULL;
+    const struct weir_upstream_options options = {
+        .size = sizeof(options), .address = &address, .connection_limit = 1};
+
+    count_require(weir_address_parse(host, 80, &address) == 0, "no address");
+    *ret = fake_listen(&address.storage.any, address.len);
+    fake_listener_set(*ret, FAKE_ACCEPT, 0);
+    count_require(weir_upstreams_add(set, &options, &upstream) == 0,
+                  "not added");
+    return upstream;
+}
+
+static void start(struct count *c)
+{
+    const struct weir_upstreams_options options = {.size = sizeof(options),
+                                                   .seed = 1,
+                                                   .queue_limit = 2 * MANY,
+                                                   .queue_timeout_ns =
+                                                       UINT64_MAX};
+    const uint32_t waiting = c->what == &count_queue_few ? FEW : MANY;
+    struct fake_listener *other;
+
+    count_require(weir_upstreams_new(c->loop, &options, &set) == 0, "no set");
+    used = add("192.0.2.1", &listener);
+    add("192.0.2.2", &other);
+    ask(c, used);
+    for (uint32_t i = 0; i < waiting; i++) {
+        ask(c, NULL);
+    }
+    ask(c, used);
+}
+
+static bool is_over(const struct count *c)
+{
+    return c->done >= c->turns_left;
+}
+
+static void end(struct count *c)
+{
+    struct weir_upstreams_info info = {.size = sizeof(info)};
+
+    count_require(weir_upstreams_get_info(set, &info) == 0, "no facts");
+    count_require(info.queued_count >=
+                      (c->what == &count_queue_few ? FEW : MANY),
+                  "too few have waited");
+    weir_upstream_slot_end(kept, 0);
+    weir_upstreams_free(set);
+}
+
+const struct count_case count_queue_few = {
+    .name = "queue_few", .start = start, .is_over = is_over, .end = end};
+const struct count_case count_queue_many = {
+    .name = "queue_many", .start = start, .is_over = is_over, .end = end};
