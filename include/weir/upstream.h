@@ -24,8 +24,9 @@
  * a queue, first come, first served.
  *
  * A program with several loops has a set on each, and each set judges its
- * upstreams by itself. Limits hold for each set alone, or for all sets with the
- * same weir_upstream_limits together.
+ * upstreams by itself. What one has found may be given to another
+ * (weir_upstream_get_known()), in a process that follows too. Limits hold for
+ * each set alone, or for all sets with the same weir_upstream_limits together.
  *
  * Times are those of the loop's clock, and everything random comes from a
  * generator with a seed, so that a test can repeat what a set does.
@@ -221,6 +222,28 @@ weir_upstreams_new(weir_loop *loop,
  */
 WEIR_API void weir_upstreams_free(weir_upstreams *set);
 
+/** Findings of a set about an upstream, for another set to go on from, in
+ * another process for instance. Zero is one of which nothing is known. */
+struct weir_upstream_known {
+    /** sizeof(struct weir_upstream_known). */
+    size_t size;
+    /** Its state as checks have found it: WEIR_UPSTREAM_UP or
+     * WEIR_UPSTREAM_DOWN; 0: unknown. */
+    enum weir_upstream_state state;
+    /** Ejections since it has last succeeded, each of which was longer than the
+     * one before; 0: none. */
+    uint32_t ejected_count;
+    /** True: slots that ended with errors have ejected it; false: connections
+     * that could not be made. */
+    bool ejected_by_report;
+    /** The last error of a connection, negative; 0: none. */
+    int err;
+    /** How long it stays ejected, in nanoseconds; 0: it is not. */
+    uint64_t ejected_ns;
+    /** How long its slow start goes on, in nanoseconds; 0: it is in none. */
+    uint64_t slow_start_ns;
+};
+
 /** Options of weir_upstreams_add(); zero is the default everywhere. One of
  * host, address and path must be set. */
 struct weir_upstream_options {
@@ -249,9 +272,10 @@ struct weir_upstream_options {
     bool is_backup;
     /** For weir_upstream_get_user(). */
     void *user;
-    /** Its state as earlier checks have found it, in another process for
-     * instance: WEIR_UPSTREAM_UP or WEIR_UPSTREAM_DOWN; 0: unknown. */
-    enum weir_upstream_state known_state;
+    /** Findings of another set, copied; NULL: none. An ejection lasts no longer
+     * than the set's eject_max_ns, a slow start no longer than its
+     * slow_start_ns; where the set has none, that of @c known is left out. */
+    const struct weir_upstream_known *known;
 };
 
 /**
@@ -269,7 +293,7 @@ struct weir_upstream_options {
  * @retval -EINVAL  not exactly one of host, address and path; a weight above
  *                  256; TLS settings for a server, or without a name to verify;
  *                  no TLS settings although checks make a handshake; another
- *                  known_state, or one in a set without checks
+ *                  known state than the two, or one in a set without checks
  * @retval WEIR_EDNSBADNAME  host is neither an address nor a host name
  * @retval -ENAMETOOLONG  a path of more than 107 bytes
  * @retval -ESHUTDOWN  the loop is being freed
@@ -418,6 +442,17 @@ struct weir_upstream_info {
  */
 WEIR_API int weir_upstream_get_info(const weir_upstream *upstream,
                                     struct weir_upstream_info *ret);
+
+/**
+ * Get what the set has found out about an upstream.
+ *
+ * @param upstream  the upstream; borrowed
+ * @param ret       filled in, up to its size
+ * @return          0
+ * @retval WEIR_EOPTIONSIZE  the size of @p ret is not set
+ */
+WEIR_API int weir_upstream_get_known(const weir_upstream *upstream,
+                                     struct weir_upstream_known *ret);
 
 /** Facts about a set, for metrics. */
 struct weir_upstreams_info {

@@ -10,6 +10,9 @@
 
 #include <string.h>
 
+/* With more ejections no time is longer, as often as it is doubled. */
+#define RESUMED_MAX 64u
+
 /* The only writer of the state. */
 static void health_set_state(struct wr_health *health,
                              enum wr_health_state state)
@@ -61,6 +64,19 @@ void wr_ejection_init(struct wr_ejection *ejection, uint32_t limit,
     wr_assert(first_ns > 0);
     *ejection = (struct wr_ejection){
         .limit = limit, .first_ns = first_ns, .max_ns = max_ns};
+}
+
+void wr_ejection_resume(struct wr_ejection *ejection, uint32_t count,
+                        enum wr_failure cause, bool is_ejected)
+{
+    wr_assert(ejection->count == 0);
+    wr_assert(cause < WR_FAILURES);
+    if (ejection->limit == UINT32_MAX) {
+        return; /* none is ejected here */
+    }
+    ejection->count = count < RESUMED_MAX ? count : RESUMED_MAX;
+    ejection->cause = cause;
+    ejection->is_ejected = is_ejected;
 }
 
 void wr_ejection_note_success(struct wr_ejection *ejection, enum wr_failure row)

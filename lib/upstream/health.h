@@ -60,6 +60,11 @@ struct wr_ejection {
 void wr_ejection_init(struct wr_ejection *ejection, uint32_t limit,
                       uint64_t first_ns, uint64_t max_ns);
 
+/* Goes on where another has stood: after @count ejections whose row was not
+ * broken, perhaps still ejected. */
+void wr_ejection_resume(struct wr_ejection *ejection, uint32_t count,
+                        enum wr_failure cause, bool is_ejected);
+
 /* A success breaks its row. */
 void wr_ejection_note_success(struct wr_ejection *ejection,
                               enum wr_failure row);

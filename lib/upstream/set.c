@@ -84,11 +84,6 @@ static int set_check_add(const weir_upstreams *set,
     wr_require(!set->is_closed, -ESHUTDOWN);
     wr_require(options->weight <= WR_WEIGHT_MAX, -EINVAL);
     wr_require(options->tls || !shakes, -EINVAL);
-    wr_require(options->known_state == 0 ||
-                   (wr_check_is_active(&set->check) &&
-                    (options->known_state == WEIR_UPSTREAM_UP ||
-                     options->known_state == WEIR_UPSTREAM_DOWN)),
-               -EINVAL);
     return 0;
 }
 
@@ -97,12 +92,16 @@ int weir_upstreams_add(weir_upstreams *set,
                        weir_upstream **ret)
 {
     struct weir_upstream_options known;
+    struct weir_upstream_known found;
     weir_upstream *upstream;
 
     wr_require_loop(set->loop);
     set_check_invariants(set);
     int err = wr_options_read(&known, sizeof(known), options);
     wr_require(err >= 0, err);
+    err = wr_known_read(set, known.known, &found);
+    wr_require(err >= 0, err);
+    known.known = &found;
     err = set_check_add(set, &known);
     wr_require(err >= 0, err);
     err = wr_upstreams_make_room(set);
@@ -114,6 +113,7 @@ int weir_upstreams_add(weir_upstreams *set,
         wr_upstream_unref(upstream);
         return err;
     }
+    wr_upstream_resume(upstream, &found);
     set_append(set, upstream);
     if (ret) {
         *ret = upstream;

@@ -353,8 +353,8 @@ static enum wr_health_state
 upstream_get_first_health(const weir_upstreams *set,
                           const struct weir_upstream_options *options)
 {
-    wr_assert(options->known_state == 0 || wr_check_is_active(&set->check));
-    switch (options->known_state) {
+    wr_assert(options->known != NULL);
+    switch (options->known->state) {
     case WEIR_UPSTREAM_UP:
         return WR_HEALTH_UP;
     case WEIR_UPSTREAM_DOWN:

@@ -10,6 +10,7 @@
  *     slot.c          a connection's place at an upstream
  *     upstream.c      one upstream: state, failures, checks
  *     set_life.c      the memory of a set, and when it is over
+ *     known.c         what is known of an upstream, from one set to another
  *     limits.c, queue.c, probe.c, target.c, check.c, health.c, choose.c
  *
  * Upstreams and sets are counted references: a set is kept by its handle, its
@@ -136,7 +137,7 @@ void wr_upstreams_wake(weir_upstreams *set);
 /* ---- upstream.c ---- */
 
 /* Makes an upstream, which holds a reference to the set and one for the set.
- * The options were read. */
+ * The options were read, and what is known, too. */
 WEIR_MUST_USE int wr_upstream_make(weir_upstreams *set,
                                    const struct weir_upstream_options *options,
                                    weir_upstream **ret);
@@ -169,6 +170,18 @@ void wr_upstream_describe(weir_upstream *upstream, uint64_t ticket,
 void wr_upstream_note_success(weir_upstream *upstream, enum wr_failure row);
 void wr_upstream_note_failure(weir_upstream *upstream, enum wr_failure row,
                               int err);
+
+/* ---- known.c ---- */
+
+/* Reads what is @given, NULL is nothing, for an upstream of a set: 0, or an
+ * error of weir_upstreams_add(). */
+WEIR_MUST_USE int wr_known_read(const weir_upstreams *set,
+                                const struct weir_upstream_known *given,
+                                struct weir_upstream_known *ret);
+
+/* Goes on from there, but for the state, which wr_upstream_make() has read. */
+void wr_upstream_resume(weir_upstream *upstream,
+                        const struct weir_upstream_known *known);
 
 /* ---- slot.c ---- */
 

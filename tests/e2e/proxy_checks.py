@@ -1,18 +1,21 @@
-"""Checks of weir-proxy's targets: who gets connections before the first one has
-ended, after a replacement, and while the proxy's machine lacks something.
+"""Checks of weir-proxy's targets, and their rests after failures: who gets
+connections before the first check has ended, after a replacement, and while the
+proxy's machine lacks something.
 """
 
 import contextlib
 import os
 import resource
 import signal
+import socket
+import struct
 import tempfile
 import threading
 
 from harness import WAIT_S, equal, matches, read_line, run
 from proxy_wait import wait_until
 from proxying import Proxy, expect_reset, target
-from servers import Server, echoes, free_port, reset
+from servers import Server, echo, echoes, free_port, reset
 
 GOOD = b"HTTP/1.1 200 OK\r\n\r\n"
 BAD = b"HTTP/1.1 503 Busy\r\n\r\n"
@@ -146,20 +149,24 @@ def test_targets_are_used_unchecked_where_that_is_said():
 
 # ---- after a replacement ----
 
+CHECKS = ("--check", "http", "--check", LONG, "--check-timeout", LONG)
+
+
 @contextlib.contextmanager
-def replacing(*servers, flags=(), then=()):
-    """A proxy that checks these targets, and a function that replaces it by
-    one with flags that differ."""
+def replacing(*servers, flags=CHECKS, then=CHECKS, threads=(2, 3)):
+    """A proxy with these targets, and a function that replaces it by one with
+    flags that differ."""
     with tempfile.TemporaryDirectory() as folder, \
             contextlib.ExitStack() as stack:
         listen = f"tcp://127.0.0.1:{free_port()}"
-        common = (listen, ",".join(target(one) for one in servers), "--check",
-                  "http", "--check", LONG, "--check-timeout", LONG,
+        common = (listen, ",".join(target(one) for one in servers),
                   "--handover", os.path.join(folder, "handover"))
-        first = stack.enter_context(Proxy(*common, *flags, threads=2))
+        first = stack.enter_context(
+            Proxy(*common, *flags, threads=threads[0]))
 
         def replace():
-            second = stack.enter_context(Proxy(*common, *then, threads=3))
+            second = stack.enter_context(
+                Proxy(*common, *then, threads=threads[1]))
             equal(first.finish(2 * WAIT_S)[0], 0, "exit status")
             return second
 
@@ -183,11 +190,176 @@ def test_a_replacement_knows_what_checks_have_found():
 
 def test_a_replacement_that_checks_otherwise_begins_anew():
     with Checked(BAD, {b"/other": GOOD}) as server, replacing(
-            server, then=("--check-path", "/other")) as (first, replace):
+            server, then=(*CHECKS, "--check-path", "/other")) as (
+                first, replace):
         wait_until(lambda: first.metric("upstream_checks_failed_total") == 2)
         expect_reset(first)
         use(replace(), 10)
         equal(server.clients, 10, "clients")
+
+
+# ---- rests after failures, after a replacement ----
+
+def break_off(connection, _number):
+    """It has served nobody when it ends."""
+    connection.recv(1)  # else the connect may see the reset
+    reset(connection)
+
+
+def speak(proxy, count=1):
+    """Clients that may be reset."""
+    for _ in range(count):
+        with contextlib.suppress(ConnectionResetError), \
+                proxy.connect() as client:
+            client.sendall(b"x")
+            client.recv(1)
+    wait_until(lambda: proxy.metric("connections_active") == 0)
+
+
+def rest(proxy, threads):
+    """Clients until each thread lets its failing target rest."""
+    wait_until(lambda: speak(proxy) or
+               proxy.metric("upstream_ejections_total") == threads)
+
+
+def test_a_target_that_rests_is_not_used_by_a_replacement():
+    flags = ("--eject", "2", "--eject-time", LONG)
+    for threads in (1, 1), (2, 1), (2, 3):
+        with Server(break_off) as bad, Server(echo) as good, replacing(
+                bad, good, flags=flags, then=flags, threads=threads) as (
+                    first, replace):
+            rest(first, threads[0])
+            before = bad.accepted
+            use(first, 10)
+            second = replace()
+            use(second, 60)
+            equal(bad.accepted - before, 0, "connections to it")
+            equal(second.metric("upstream_up"), threads[1],
+                  "threads that use the other")
+
+
+def test_one_thread_that_has_let_it_rest_is_enough():
+    flags = ("--eject", "2", "--eject-time", LONG)
+    with Server(break_off) as bad, Server(echo) as good, replacing(
+            bad, good, flags=flags, then=flags, threads=(2, 2)) as (
+                first, replace):
+        wait_until(lambda: speak(first) or
+                   first.metric("upstream_ejections_total") > 0)
+        second = replace()
+        before = bad.accepted
+        use(second, 40)
+        equal(bad.accepted - before, 0, "connections to it")
+
+
+def test_after_a_rest_a_replacement_forgives_no_more_than_the_proxy():
+    flags = ("--eject", "3", "--eject-time", "200ms")
+    with Server(break_off) as bad, Server(echo) as good, replacing(
+            bad, good, flags=flags, then=flags, threads=(1, 1)) as (
+                first, replace):
+        rest(first, 1)
+        wait_until(lambda: first.metric("upstream_up") == 2)
+        second = replace()
+        before = bad.accepted
+        rest(second, 1)
+        equal(bad.accepted - before, 1, "failures until it rests again")
+
+
+def test_a_target_is_used_again_when_its_rest_is_over():
+    flags = ("--eject", "2", "--eject-time", "1s")
+    with Server(break_off) as bad, Server(echo) as good, replacing(
+            bad, good, flags=flags, then=flags, threads=(1, 1)) as (
+                first, replace):
+        rest(first, 1)
+        second = replace()
+        bad.serve = echo
+        wait_until(lambda: second.metric("upstream_up") == 2)
+        before = bad.accepted
+        use(second, 10)
+        equal(bad.accepted - before, 5, "connections to it")
+
+
+def test_a_replacement_with_another_configuration_begins_anew():
+    flags = ("--eject", "2", "--eject-time", LONG)
+    for then in (("--eject", "0"), (*flags, "--name", "other")):
+        with Server(break_off) as bad, Server(echo) as good, replacing(
+                bad, good, flags=flags, then=then, threads=(1, 1)) as (
+                    first, replace):
+            rest(first, 1)
+            second = replace()
+            bad.serve = echo
+            before = bad.accepted
+            use(second, 10)
+            equal(bad.accepted - before, 5, "connections to it")
+
+
+# ---- what a predecessor says that is of another version, or mad ----
+
+FACTS = "rests", "reported", "error", "rest", "slow start"
+
+
+def key_of(service, to, name):
+    """How a fact about a target is known, where nothing else is set."""
+    key = 0xcbf29ce484222325
+    for text in (service, None, to, *[None] * 8, name):
+        data = b"" if text is None else text.encode() + b"\0"
+        for byte in (int(text is None), *data):
+            key = ((key ^ byte) * 0x100000001b3) % (1 << 64)
+    return key
+
+
+def succeed(facts, servers, flags=()):
+    """A proxy that gets its socket from a predecessor of this test's, with
+    these facts."""
+    listen = socket.create_server(("127.0.0.1", 0))
+    address = f"tcp://127.0.0.1:{listen.getsockname()[1]}"
+    with tempfile.TemporaryDirectory() as folder, listen, \
+            socket.socket(socket.AF_UNIX) as old:
+        path = os.path.join(folder, "handover")
+        old.bind(path)
+        old.listen()
+
+        def give():
+            peer, _ = old.accept()
+            with peer:
+                socket.send_fds(peer, [b"F"], [listen.fileno()])
+                peer.sendall(b"S" + struct.pack("=QQ", len(facts), 16))
+                for key, value in facts:
+                    peer.sendall(struct.pack("=QQ", key, value))
+                peer.sendall(b".")
+                peer.recv(1)
+
+        thread = threading.Thread(target=give)
+        thread.start()
+        proxy = Proxy(address, ",".join(target(one) for one in servers),
+                      "--name", "web", "--handover", path, *flags)
+        thread.join()
+        return proxy
+
+
+def test_facts_that_nothing_is_known_of_change_nothing():
+    with Server(echo) as one, Server(echo) as other:
+        facts = [(0, 0), (7, 1 << 63), ((1 << 64) - 1, 5)] * 5
+        facts.append((key_of("web", target(one), "of a later version"), 9))
+        facts.append((key_of("else", target(one), "rest"), 60 * 10 ** 9))
+        facts.append((key_of("web", "tcp://127.0.0.1:1", "rest"), 10 ** 10))
+        with succeed(facts, (one, other)) as proxy:
+            use(proxy, 10)
+            equal((one.accepted, other.accepted), (5, 5), "connections")
+
+
+def test_facts_with_mad_values_end_nothing():
+    for value in 1, 1 << 37, (1 << 63) - 1, 1 << 63, (1 << 64) - 1:
+        with Server(break_off) as one, Server(echo) as other:
+            facts = [(key_of("web", target(one), name), value)
+                     for name in FACTS]
+            with succeed(facts, (one, other),
+                         ("--slow-start", "1s", "--eject", "1")) as proxy:
+                speak(proxy, 6)
+                if value == 1:  # a rest that was over at once
+                    wait_until(lambda: speak(proxy) or one.accepted > 0)
+                else:
+                    equal(one.accepted, 0, "connections to it")
+                    equal(proxy.metric("upstream_up"), 1, "that are up")
 
 
 # ---- what a check says ----

@@ -202,8 +202,10 @@ UNIT(upstream_first, the_wait_ends_with_the_time_of_the_request)
 
 static void add_known(enum weir_upstream_state state)
 {
+    const struct weir_upstream_known known = {.size = sizeof(known),
+                                              .state = state};
     ups_add(&(struct weir_upstream_options){
-        .size = sizeof(struct weir_upstream_options), .known_state = state});
+        .size = sizeof(struct weir_upstream_options), .known = &known});
 }
 
 UNIT(upstream_first, what_is_known_counts_before_the_first_check)
@@ -232,16 +234,16 @@ UNIT(upstream_first, where_all_are_known_to_be_down_a_request_fails_at_once)
 UNIT(upstream_first, only_up_and_down_can_be_known)
 {
     const struct weir_address address = peer_address("192.0.2.1", 80);
-    struct weir_upstream_options options = {.size = sizeof(options),
-                                            .address = &address,
-                                            .known_state =
-                                                WEIR_UPSTREAM_EJECTED};
+    struct weir_upstream_known known = {.size = sizeof(known),
+                                        .state = WEIR_UPSTREAM_EJECTED};
+    const struct weir_upstream_options options = {
+        .size = sizeof(options), .address = &address, .known = &known};
     open_set(0);
     expect_eq(weir_upstreams_add(ups.set, &options, NULL), -EINVAL);
     weir_upstreams_free(ups.set);
     const struct weir_upstreams_options unchecked = ups_options();
     expect_eq(weir_upstreams_new(ups.m.loop, &unchecked, &ups.set), 0);
-    options.known_state = WEIR_UPSTREAM_DOWN;
+    known.state = WEIR_UPSTREAM_DOWN;
     expect_eq(weir_upstreams_add(ups.set, &options, NULL), -EINVAL,
               "no check would find it up");
 }
@@ -359,13 +361,15 @@ static void answer_all(int err)
 /* The upstream's state after some checks that end with a lookup's error. */
 static enum weir_upstream_state state_after(int err)
 {
+    const struct weir_upstream_known known = {.size = sizeof(known),
+                                              .state = WEIR_UPSTREAM_UP};
     open_set(0);
     expect_eq(weir_loop_set_resolver(ups.m.loop, &resolver, NULL), 0);
     ups_add(&(struct weir_upstream_options){
         .size = sizeof(struct weir_upstream_options),
         .host = "db.example",
         .port = 80,
-        .known_state = WEIR_UPSTREAM_UP});
+        .known = &known});
     for (int i = 0; i < 30; i++) {
         maker_run_for(&ups.m, 100 * MS);
         answer_all(err);

@@ -1,8 +1,9 @@
 /*
  * A set of upstreams in random weather: requests that come, wait, fail and are
  * cancelled while upstreams are added, removed, drained, ejected and checked,
- * on the fake machine. Each request is told once, limits hold all the time, and
- * nothing is left in the end. A seed repeats a storm.
+ * perhaps with what is known of another, on the fake machine. Each request is
+ * told once, limits hold all the time, and nothing is left in the end. A seed
+ * repeats a storm.
  */
 #include "tests/contract/maker.h"
 #include "tests/fake/fake.h"
@@ -23,6 +24,7 @@ static uint32_t limits[PEERS];
 static struct weir_address addresses[PEERS];
 static struct fake_listener *listeners[PEERS];
 static struct ask asks[REQUESTS];
+static bool is_checked;
 static int asked_count;
 static int told_count;
 
@@ -66,14 +68,37 @@ static void note_end(void *arg, int err,
 
 /* ---- steps ---- */
 
+/* What is known of another one that is there, or anything. */
+static struct weir_upstream_known draw_known(void)
+{
+    struct weir_upstream_known known = {.size = sizeof(known)};
+    const weir_upstream *other = peers[roll(PEERS)];
+    if (other) {
+        expect_eq(weir_upstream_get_known(other, &known), 0);
+        cr_assert(known.state == 0 || is_checked);
+        return known;
+    }
+    known.state = is_checked
+                      ? (enum weir_upstream_state)(roll(2) * WEIR_UPSTREAM_DOWN)
+                      : 0;
+    known.ejected_count = roll(2) ? roll(3) : UINT32_MAX - roll(2);
+    known.ejected_by_report = roll(2);
+    known.err = -(int)roll(2) * (int)roll(5000);
+    known.ejected_ns = roll(3) ? roll(50) * MS : UINT64_MAX - roll(3);
+    known.slow_start_ns = roll(3) ? roll(50) * MS : UINT64_MAX - roll(3);
+    return known;
+}
+
 static void add_peer(uint32_t index)
 {
-    const struct weir_upstream_options options = {.size = sizeof(options),
-                                                  .address = &addresses[index],
-                                                  .weight = roll(4),
-                                                  .connection_limit =
-                                                      limits[index],
-                                                  .is_backup = roll(4) == 0};
+    const struct weir_upstream_known known = draw_known();
+    const struct weir_upstream_options options = {
+        .size = sizeof(options),
+        .known = roll(2) ? &known : NULL,
+        .address = &addresses[index],
+        .weight = roll(4),
+        .connection_limit = limits[index],
+        .is_backup = roll(4) == 0};
     if (!peers[index]) {
         expect_eq(weir_upstreams_add(set, &options, &peers[index]), 0);
     }
@@ -182,6 +207,7 @@ static void open_storm(uint64_t seed)
                                               .rise = 1,
                                               .fall = 2,
                                               .starts_down = roll(4) == 0};
+    is_checked = roll(2);
     const struct weir_upstreams_options options = {
         .size = sizeof(options),
         .balance = (enum weir_balance)roll(4),
@@ -192,7 +218,7 @@ static void open_storm(uint64_t seed)
         .eject_max_ns = 100 * MS,
         .slow_start_ns = roll(2) * 50 * MS,
         .seed = seed,
-        .check = roll(2) ? &check : NULL,
+        .check = is_checked ? &check : NULL,
         .changed = note_change};
     memset(peers, 0, sizeof(peers));
     memset(asks, 0, sizeof(asks));

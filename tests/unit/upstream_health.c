@@ -158,6 +158,22 @@ UNIT(upstream_health, a_huge_first_time_does_not_overflow)
     expect_eq(fail(WR_FAILURE_REPORT), UINT64_MAX);
 }
 
+UNIT(upstream_health, ejections_go_on_where_another_has_stood)
+{
+    wr_ejection_init(&ejection, 3, 10, 100);
+    wr_ejection_resume(&ejection, 2, WR_FAILURE_REPORT, true);
+    expect_eq(fail(WR_FAILURE_REPORT), 0u, "it is ejected");
+    wr_ejection_end(&ejection);
+    expect_eq(fail(WR_FAILURE_CONNECT), 0u);
+    expect_eq(fail(WR_FAILURE_REPORT), 40u);
+    wr_ejection_init(&ejection, 3, 10, 100);
+    wr_ejection_resume(&ejection, UINT32_MAX, WR_FAILURE_CONNECT, false);
+    expect_eq(fail(WR_FAILURE_CONNECT), 100u);
+    wr_ejection_init(&ejection, UINT32_MAX, 10, 100);
+    wr_ejection_resume(&ejection, 2, WR_FAILURE_CONNECT, true);
+    cr_assert(!ejection.is_ejected);
+}
+
 UNIT(upstream_health, no_limit_never_ejects)
 {
     wr_ejection_init(&ejection, UINT32_MAX, 10, 100);

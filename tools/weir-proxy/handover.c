@@ -1,8 +1,8 @@
 /*
  * The new proxy asks with plain system calls, as it has no loop yet; the old
  * one answers with a task on its first loop. Descriptors go in pieces of one
- * byte each with as many as a message takes, and behind them what checks have
- * found and the keys of session tickets; a last byte ends it all. One
+ * byte each with as many as a message takes, and behind them what was found out
+ * about targets and the keys of session tickets; a last byte ends it all. One
  * successor is answered at a time: two that got the same sockets would both
  * serve, and only one of them could be replaced.
  */
@@ -29,7 +29,7 @@
 #define FDS_AT_ONCE 64
 #define MORE        'F'
 #define OWN         'O' /* ... and the file of the socket is the old one's */
-#define STATES      'S' /* states of targets: number, size of one, and they */
+#define STATES      'S' /* facts about targets: number, size of one, and they */
 #define KEYS        'K' /* likewise, keys of session tickets */
 #define LAST        '.'
 #define READY       'R'
@@ -141,14 +141,18 @@ static void *take_items(int peer, size_t size, size_t *ret_count)
     return items;
 }
 
-/* Takes what checks of the running proxy have found. */
+/* Takes what the running proxy has found out about its targets. */
 static bool take_states(int peer, struct proxy *proxy)
 {
     free(proxy->states);
     proxy->state_count = 0;
     proxy->states =
         take_items(peer, sizeof(*proxy->states), &proxy->state_count);
-    return proxy->states != NULL;
+    if (!proxy->states) {
+        return false;
+    }
+    states_sort(proxy->states, proxy->state_count);
+    return true;
 }
 
 static bool take_keys(int peer, const struct proxy *proxy,
@@ -237,7 +241,6 @@ static int give_items(weir_writer *writer, char byte, const void *items,
                : err;
 }
 
-/* What the checks of this thread have found: all look at the same targets. */
 static int give_states(const struct worker *worker, weir_writer *writer)
 {
     struct states_one *states;

@@ -14,9 +14,9 @@
 #include "listeners.h"
 #include "proxy.h"
 
-/* Asks a running proxy for its sockets, for what its checks have found and for
- * the keys of its session tickets, which @contexts get, before the threads
- * start. Sets the predecessor, if there is one. */
+/* Asks a running proxy for its sockets, for what it has found out about its
+ * targets and for the keys of its session tickets, which @contexts get, before
+ * the threads start. Sets the predecessor, if there is one. */
 void handover_take(struct proxy *proxy, const struct contexts *contexts);
 
 /* A worker listens. When all do, the program says so: on the console, to

@@ -115,7 +115,7 @@ struct proxy {
     uint32_t ended_count;
     weir_event *all_ended;     /* set with the last of the others; or NULL */
     int predecessor;           /* the proxy that this one replaces; -1: none */
-    struct states_one *states; /* what its checks have found */
+    struct states_one *states; /* what it has found out about targets */
     size_t state_count;
     _Atomic uint64_t told_skipped_ns; /* of a check, by any thread; 0: none */
 };

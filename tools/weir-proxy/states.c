@@ -1,13 +1,31 @@
 /*
- * States are those of checks alone: a target that rests after failures is up
- * for its checks, and one that is drained, or whose first check has not ended,
- * has none.
+ * Each thread judges its targets by itself; a successor may have more or fewer
+ * threads. All of them go on from the worst that one has met: the longest rest
+ * that is left, the longest slow start. Of the checks the first thread tells.
+ *
+ * A state is that of checks alone: one that is drained, or whose first check
+ * has not ended, has none.
  */
 #include "states.h"
 
+#include "weir/sync.h"
+
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* ---- facts ---- */
+
+enum fact {
+    FACT_STATE,      /* WEIR_UPSTREAM_UP or WEIR_UPSTREAM_DOWN */
+    FACT_RESTS,      /* in a row */
+    FACT_REPORTED,   /* 1: they are for connections that were made */
+    FACT_ERROR,      /* the last one, as a positive number */
+    FACT_REST_NS,    /* that is left */
+    FACT_SLOW_START, /* likewise */
+    FACTS,
+};
 
 /* FNV-1a, with the texts' ends among the bytes; NULL is no text. */
 static uint64_t add_text(uint64_t key, const char *text)
@@ -21,100 +39,294 @@ static uint64_t add_text(uint64_t key, const char *text)
     return key;
 }
 
+/* How a fact is known. The state alone holds for the same checks alone, and has
+ * no name. */
 static uint64_t key_of(const struct route *route,
-                       const struct config_target *target)
+                       const struct config_target *target, enum fact fact)
 {
+    static const char *const names[FACTS] = {[FACT_RESTS] = "rests",
+                                             [FACT_REPORTED] = "reported",
+                                             [FACT_ERROR] = "error",
+                                             [FACT_REST_NS] = "rest",
+                                             [FACT_SLOW_START] = "slow start"};
     const struct config_route *config = route->config;
+    const bool is_of_checks = fact == FACT_STATE;
     const char *const texts[] = {route->service->name,
                                  config->server_name,
                                  target->at.text,
-                                 config->check_send,
-                                 config->check_expect,
-                                 config->check_path,
-                                 config->check_host,
+                                 is_of_checks ? config->check_send : NULL,
+                                 is_of_checks ? config->check_expect : NULL,
+                                 is_of_checks ? config->check_path : NULL,
+                                 is_of_checks ? config->check_host : NULL,
                                  config->to_ca,
                                  config->to_name,
                                  config->to_cert,
                                  config->to_insecure ? "" : NULL};
-    uint64_t key = UINT64_C(0xcbf29ce484222325) ^ config->check;
+    uint64_t key = UINT64_C(0xcbf29ce484222325);
 
+    key ^= is_of_checks ? config->check : 0;
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
         key = add_text(key, texts[i]);
     }
-    return key;
+    return is_of_checks ? key : add_text(key, names[fact]);
 }
 
-/* What the last checks have found: up, down, or 0. */
-static enum weir_upstream_state found_of(const weir_upstream *upstream)
-{
-    struct weir_upstream_info info = {.size = sizeof(info)};
+/* ---- gathering ---- */
 
-    if (weir_upstream_get_info(upstream, &info) < 0) {
-        return 0;
+/* What a visit writes to. The loop that has asked may end before it does. */
+struct gathering {
+    const struct proxy *proxy;
+    _Atomic int owners;  /* who has asked, and the visit */
+    weir_event *event;   /* set when the visit has ended; NULL: nobody waits */
+    bool is_whole;       /* it has ended, before who has asked */
+    size_t target_count; /* of all routes, in the order of the configuration */
+    struct weir_upstream_known known[];
+};
+
+static void leave(struct gathering *gathering)
+{
+    if (atomic_fetch_sub(&gathering->owners, 1) == 1) {
+        free(gathering);
     }
-    switch (info.state) {
-    case WEIR_UPSTREAM_UP:
-    case WEIR_UPSTREAM_EJECTED:
-        return WEIR_UPSTREAM_UP;
-    case WEIR_UPSTREAM_DOWN:
-        return WEIR_UPSTREAM_DOWN;
+}
+
+static size_t count_targets(const struct config *config)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < config->service_count; i++) {
+        for (size_t j = 0; j < config->services[i].route_count; j++) {
+            count += config->services[i].routes[j].target_count;
+        }
+    }
+    return count;
+}
+
+/* Adds what one more thread knows of a target. */
+static void add_known(struct weir_upstream_known *sum,
+                      const weir_upstream *upstream)
+{
+    struct weir_upstream_known one = {.size = sizeof(one)};
+
+    if (weir_upstream_get_known(upstream, &one) < 0) {
+        return;
+    }
+    if (sum->state == 0) {
+        sum->state = one.state;
+    }
+    if (one.slow_start_ns > sum->slow_start_ns) {
+        sum->slow_start_ns = one.slow_start_ns;
+    }
+    if (one.ejected_ns > sum->ejected_ns ||
+        (one.ejected_ns == sum->ejected_ns &&
+         one.ejected_count > sum->ejected_count)) {
+        sum->ejected_ns = one.ejected_ns;
+        sum->ejected_count = one.ejected_count;
+        sum->ejected_by_report = one.ejected_by_report;
+        sum->err = one.err;
+    }
+}
+
+/* Adds what one more thread knows of the targets of a route. */
+static void add_route(struct weir_upstream_known *sums,
+                      const struct route *route)
+{
+    for (size_t i = 0; i < route->config->target_count; i++) {
+        add_known(&sums[i], weir_upstreams_get_upstream(route->upstreams, i));
+    }
+}
+
+static void visit(void *arg, weir_thread *thread)
+{
+    struct gathering *gathering = arg;
+    const struct config *config = gathering->proxy->config;
+    const struct worker *worker =
+        &gathering->proxy->workers[weir_thread_get_index(thread)];
+    struct weir_upstream_known *known = gathering->known;
+
+    for (size_t i = 0; worker->services && i < config->service_count; i++) {
+        const struct route *routes = worker->services[i].routes;
+        for (size_t j = 0; j < config->services[i].route_count; j++) {
+            if (routes && routes[j].upstreams) {
+                add_route(known, &routes[j]);
+            }
+            known += config->services[i].routes[j].target_count;
+        }
+    }
+}
+
+/* With an error the loop has gone, and this is another thread. */
+static void visited(void *arg, int result)
+{
+    struct gathering *gathering = arg;
+
+    if (result >= 0 && gathering->event) {
+        gathering->is_whole = true;
+        weir_event_set(gathering->event);
+    }
+    leave(gathering);
+}
+
+/* Waits for the visit of all threads; NULL: it has not come back. */
+static struct gathering *gather(const struct worker *worker)
+{
+    const size_t count = count_targets(worker->proxy->config);
+    struct gathering *gathering =
+        calloc(1, sizeof(*gathering) + count * sizeof(gathering->known[0]));
+    weir_event *event;
+
+    if (!gathering || weir_event_new(worker->loop, &event) < 0) {
+        free(gathering);
+        return NULL;
+    }
+    *gathering = (struct gathering){.proxy = worker->proxy,
+                                    .owners = 2,
+                                    .event = event,
+                                    .target_count = count};
+    int err =
+        weir_threads_visit(weir_thread_get_threads(worker->thread),
+                           worker->loop, visit, gathering, visited, gathering);
+    if (err < 0) {
+        gathering->owners = 1; /* there is no visit */
+    } else {
+        err = weir_event_wait(event);
+    }
+    gathering->event = NULL;
+    weir_event_free(event);
+    if (err < 0 || !gathering->is_whole) {
+        leave(gathering);
+        return NULL;
+    }
+    return gathering;
+}
+
+/* ---- facts and what is known ---- */
+
+static uint64_t value_of(const struct weir_upstream_known *known,
+                         enum fact fact)
+{
+    switch (fact) {
+    case FACT_STATE:
+        return known->state;
+    case FACT_RESTS:
+        return known->ejected_count;
+    case FACT_REPORTED:
+        return known->ejected_by_report;
+    case FACT_ERROR:
+        return (uint64_t)(-(int64_t)known->err);
+    case FACT_REST_NS:
+        return known->ejected_ns;
+    case FACT_SLOW_START:
+        return known->slow_start_ns;
+    case FACTS:
     default:
         return 0;
     }
 }
 
-/* Appends those of a route; false without memory. */
-static bool add_route(struct states_one **states, size_t *count,
-                      const struct route *route)
+/* Writes the facts of a target that are not 0, and returns their number. */
+static size_t write_facts(struct states_one *states, const struct route *route,
+                          const struct config_target *target,
+                          const struct weir_upstream_known *known)
 {
-    for (size_t i = 0; i < route->config->target_count; i++) {
-        const enum weir_upstream_state state =
-            found_of(weir_upstreams_get_upstream(route->upstreams, i));
-        if (!state || route->config->check == CHECK_NONE) {
-            continue;
+    size_t count = 0;
+
+    for (enum fact fact = 0; fact < FACTS; fact++) {
+        const uint64_t value = value_of(known, fact);
+        if (value > 0) {
+            states[count++] =
+                (struct states_one){key_of(route, target, fact), value};
         }
-        struct states_one *larger =
-            realloc(*states, (*count + 1) * sizeof(*larger));
-        if (!larger) {
-            return false;
-        }
-        *states = larger;
-        larger[(*count)++] = (struct states_one){
-            key_of(route, &route->config->targets[i]), state};
     }
-    return true;
+    return count;
 }
 
-int64_t states_gather(const struct worker *worker, struct states_one **ret)
+static size_t write_all(struct states_one *states, const struct worker *worker,
+                        const struct weir_upstream_known *known)
 {
     const struct config *config = worker->proxy->config;
     size_t count = 0;
 
-    *ret = NULL;
     for (size_t i = 0; i < config->service_count; i++) {
         const struct service *service = &worker->services[i];
         for (size_t j = 0; j < service->config->route_count; j++) {
-            if (!add_route(ret, &count, &service->routes[j])) {
-                free(*ret);
-                *ret = NULL;
-                return -ENOMEM;
+            const struct route *route = &service->routes[j];
+            for (size_t k = 0; k < route->config->target_count; k++) {
+                count += write_facts(states + count, route,
+                                     &route->config->targets[k], known++);
             }
         }
     }
-    return (int64_t)count;
+    return count;
 }
 
-enum weir_upstream_state states_find(const struct states_one *states,
-                                     size_t count, const struct route *route,
-                                     const struct config_target *target)
+int64_t states_gather(const struct worker *worker, struct states_one **ret)
 {
-    const uint64_t key = count > 0 ? key_of(route, target) : 0;
+    struct gathering *gathering = gather(worker);
+    int64_t count = -ENOMEM;
 
-    for (size_t i = 0; i < count && route->config->check != CHECK_NONE; i++) {
-        if (states[i].key == key) {
-            return states[i].state == WEIR_UPSTREAM_DOWN ? WEIR_UPSTREAM_DOWN
-                                                         : WEIR_UPSTREAM_UP;
-        }
+    *ret = NULL;
+    if (!gathering) {
+        return -ENOMEM;
     }
-    return 0;
+    *ret = calloc(gathering->target_count * FACTS + 1, sizeof(**ret));
+    if (*ret) {
+        count = (int64_t)write_all(*ret, worker, gathering->known);
+    }
+    leave(gathering);
+    return count;
+}
+
+static int compare(const void *a, const void *b)
+{
+    const struct states_one *one = a;
+    const struct states_one *other = b;
+
+    return (one->key > other->key) - (one->key < other->key);
+}
+
+void states_sort(struct states_one *states, size_t count)
+{
+    qsort(states, count, sizeof(*states), compare);
+}
+
+/* The value of a fact; 0: there is none. */
+static uint64_t find(const struct states_one *states, size_t count,
+                     const struct route *route,
+                     const struct config_target *target, enum fact fact)
+{
+    const struct states_one wanted = {.key = key_of(route, target, fact)};
+    const struct states_one *found =
+        count > 0 ? bsearch(&wanted, states, count, sizeof(wanted), compare)
+                  : NULL;
+
+    return found ? found->value : 0;
+}
+
+static uint64_t at_most(uint64_t value, uint64_t most)
+{
+    return value < most ? value : most;
+}
+
+struct weir_upstream_known states_find(const struct states_one *states,
+                                       size_t count, const struct route *route,
+                                       const struct config_target *target)
+{
+    const bool is_checked = route->config->check != CHECK_NONE;
+    uint64_t values[FACTS];
+
+    for (enum fact fact = 0; fact < FACTS; fact++) {
+        values[fact] = find(states, count, route, target, fact);
+    }
+    const uint64_t state = is_checked ? values[FACT_STATE] : 0;
+    return (struct weir_upstream_known){
+        .size = sizeof(struct weir_upstream_known),
+        .state = state == WEIR_UPSTREAM_UP     ? WEIR_UPSTREAM_UP
+                 : state == WEIR_UPSTREAM_DOWN ? WEIR_UPSTREAM_DOWN
+                                               : 0,
+        .ejected_count = (uint32_t)at_most(values[FACT_RESTS], UINT32_MAX),
+        .ejected_by_report = values[FACT_REPORTED] > 0,
+        .err = -(int)at_most(values[FACT_ERROR], INT_MAX),
+        .ejected_ns = values[FACT_REST_NS],
+        .slow_start_ns = values[FACT_SLOW_START]};
 }

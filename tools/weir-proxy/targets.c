@@ -165,8 +165,8 @@ static const char *name_of(const struct route *route)
     return route->config->server_name ? route->config->server_name : "*";
 }
 
-static enum weir_upstream_state known_of(const struct route *route,
-                                         const struct config_target *target)
+static struct weir_upstream_known known_of(const struct route *route,
+                                           const struct config_target *target)
 {
     const struct proxy *proxy = route->worker->proxy;
 
@@ -179,7 +179,7 @@ static bool is_news(const struct route *route, const weir_upstream *upstream,
 {
     return info->state != WEIR_UPSTREAM_UP || info->check_count != 1 ||
            info->check_error_count > 0 ||
-           known_of(route, weir_upstream_get_user(upstream)) != 0;
+           known_of(route, weir_upstream_get_user(upstream)).state != 0;
 }
 
 /* Told by the first thread alone: all have the same targets. */
@@ -251,6 +251,7 @@ static int add_target(struct route *route, const struct config_target *target,
                       weir_tls_context *context)
 {
     const struct weir_tls_settings tls = tls_of(route->config, target, context);
+    const struct weir_upstream_known known = known_of(route, target);
     const struct weir_upstream_options options = {
         .size = sizeof(options),
         .host = target->at.address.len > 0 ? NULL : target->at.host,
@@ -262,7 +263,7 @@ static int add_target(struct route *route, const struct config_target *target,
         .weight = (uint32_t)(target->weight > 0 ? target->weight : 1),
         .connection_limit = (uint32_t)target->limit,
         .is_backup = target->is_backup,
-        .known_state = known_of(route, target),
+        .known = &known,
     };
     weir_upstream *added;
     const int err = weir_upstreams_add(route->upstreams, &options, &added);
