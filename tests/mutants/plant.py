@@ -367,8 +367,13 @@ class Source:
 
 # ---- one file ----
 
+# The headers as they are, path and text: in the tree are those of the last run.
+HEADERS = []
+
+
 def parse(path, text, flags, options=0):
-    return cindex.Index.create().parse(path, flags, [(path, text)], options)
+    others = [item for item in HEADERS if item[0] != path]
+    return cindex.Index.create().parse(path, flags, [(path, text), *others], options)
 
 
 def error_lines(unit, path):
@@ -496,7 +501,10 @@ def plant(origin, tree, build, cache, jobs, rooms):
            if known.get(name, {}).get("stamp") != stamps[name]]
     if new:
         print(f"planting faults in {len(new)} files", flush=True)
-        with ProcessPoolExecutor(jobs) as pool:
+        shown = [(str(tree / name), text) for name, text in texts.items()
+                 if name.endswith(".h")]
+        with ProcessPoolExecutor(jobs, initializer=HEADERS.extend,
+                                 initargs=(shown,)) as pool:
             for job, found in zip(new, pool.map(plant_file, new)):
                 place(known, job[0], found, stamps[job[0]])
         cache.write_text(json.dumps(known), encoding="utf-8")

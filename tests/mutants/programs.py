@@ -34,7 +34,9 @@ HEALTHY_S = 300
 # From here on each test is looked at alone, and a contract over epoll runs only for
 # faults that it does not reach over io_uring.
 LONG_S = 0.5
-MEMORY = 16 << 30
+# Tests reserve much more memory than they touch, for stacks. The second counts.
+RESERVED = 256 << 30
+TOUCHED = 4 << 30
 FILE = 8 << 30
 OUTPUT = 64 << 20
 # The simulations and storms are long by choice, and differ by their seed.
@@ -42,7 +44,7 @@ SHORT = {"WEIR_SIM_COUNT": "200", "WEIR_SIM_SWEEPS": "1",
          "WEIR_STREAM_COUNT": "100", "WEIR_STORM_ROUNDS": "1",
          "WEIR_EVERYTHING_ROUNDS": "5", "WEIR_PUBLIC_WALKS": "200",
          "WEIR_TEST_SEED": "1"}
-RESULT = re.compile(r"^(not )?ok \d+ - (\S+)(?: # (SKIP))?.*$", re.M)
+RESULT = re.compile(r"^(not )?ok \d+ (?:- )?(\S+)(?: # (SKIP))?.*$", re.M)
 PRIVATE_TMP = ["unshare", "--mount", "sh", "-c",
                'mount --bind "$0" /tmp && exec "$@"']
 
@@ -168,7 +170,7 @@ class Runner:
     def set_limits(self):
         """Of this process, and so of all programs."""
         for limit, most in ((resource.RLIMIT_CORE, 0), (resource.RLIMIT_FSIZE, FILE),
-                            (resource.RLIMIT_AS, MEMORY)):
+                            (resource.RLIMIT_AS, RESERVED)):
             hard = resource.getrlimit(limit)[1]
             if hard == resource.RLIM_INFINITY or hard > most:
                 resource.setrlimit(limit, (most, most))
@@ -213,8 +215,8 @@ class Runner:
 
     @staticmethod
     def wait(process, said, until):
-        """The program's status; None if it takes too long or prints without end, 1
-        at its first failure."""
+        """The program's status; None if it takes too long, or memory or prints
+        without end; 1 at its first failure."""
         seen = 0
         while True:
             left = until - time.monotonic()
@@ -223,7 +225,8 @@ class Runner:
             except subprocess.TimeoutExpired:
                 if left <= 0:
                     return None
-            if os.fstat(said.fileno()).st_size > OUTPUT:
+            if (os.fstat(said.fileno()).st_size > OUTPUT or
+                    memory_of(process.pid) > TOUCHED):
                 return None
             text = os.pread(said.fileno(), 1 << 20, seen)
             if re.search(rb"^not ok .*\n", text, re.M):
@@ -254,6 +257,19 @@ class Runner:
                     os.killpg(process.pid, signal.SIGKILL)
                 except ProcessLookupError:
                     pass
+
+
+def memory_of(session):
+    """What the processes of a session have touched, in bytes."""
+    pages = 0
+    for path in pathlib.Path("/proc").glob("[0-9]*/stat"):
+        try:
+            words = path.read_text("utf-8", "replace").rsplit(")", 1)[1].split()
+        except OSError:
+            continue
+        if words[3] == str(session):
+            pages += int(words[21])
+    return pages * resource.getpagesize()
 
 
 class Map:
