@@ -13,6 +13,7 @@
 #include <poll.h>
 #include <string.h>
 
+#define DNS_LENGTH_SIZE 2 /* before each message by TCP (RFC 1035, 4.2.2) */
 #define DNS_HEADER_SIZE 12
 #define DNS_TRUNCATED   0x02 /* flag in the header's third byte */
 #define DNS_UDP_MAX     512  /* largest answer without EDNS, in bytes */
@@ -28,6 +29,10 @@ struct cares_socket {
     uint32_t armed;  /* events of the poll in flight */
     bool is_closing; /* set when c-ares closed it */
     bool is_used;    /* set while c-ares works on it */
+    /* By TCP: the beginning of the message that arrives, and how many of its
+     * bytes have. */
+    uint8_t head[DNS_LENGTH_SIZE + DNS_HEADER_SIZE];
+    size_t arrived;
 };
 
 static void cares_socket_check_invariants(const struct cares_socket *socket)
@@ -83,6 +88,14 @@ static void cares_socket_arm(struct cares_socket *socket)
     wr_prep_poll(uring, &socket->op, socket->fd, socket->armed, false);
 }
 
+/* What an answer says is known while c-ares reads it. */
+static void cares_socket_forget_answer(struct cares *cares)
+{
+    cares->rcode = 0;
+    cares->is_truncated = false;
+    cares->has_records = false;
+}
+
 /* Reading and writing both find an error of the socket. */
 static void cares_socket_process(struct cares_socket *socket, uint32_t events)
 {
@@ -100,8 +113,7 @@ static void cares_socket_process(struct cares_socket *socket, uint32_t events)
                     can_read ? socket->fd : ARES_SOCKET_BAD,
                     can_write ? socket->fd : ARES_SOCKET_BAD);
     socket->is_used = false;
-    cares->is_truncated = false;
-    cares->has_records = false;
+    cares_socket_forget_answer(cares);
     wr_cares_push_work(cares);
 }
 
@@ -213,8 +225,10 @@ static int cares_socket_connect(ares_socket_t fd, const struct sockaddr *addr,
     wr_assert(cares_socket_find(arg, fd) != NULL);
     if (addr->sa_family == AF_INET6 && len >= sizeof(inet6)) {
         memcpy(&inet6, addr, sizeof(inet6));
-        inet6.sin6_scope_id =
-            wr_name_servers_get_zone(&cares->system.servers, &inet6);
+        if (inet6.sin6_scope_id == 0) {
+            inet6.sin6_scope_id =
+                wr_name_servers_get_zone(&cares->system.servers, &inet6);
+        }
         return (int)cares_socket_result(
             wr_sys_connect(fd, (struct sockaddr *)&inet6, sizeof(inet6)));
     }
@@ -222,9 +236,9 @@ static int cares_socket_connect(ares_socket_t fd, const struct sockaddr *addr,
 }
 
 /* The response code of a server that refuses to answer; else 0. */
-static uint8_t cares_socket_get_rcode(const uint8_t *answer, int32_t len)
+static uint8_t cares_socket_get_rcode(const uint8_t *answer)
 {
-    const uint8_t rcode = len >= DNS_HEADER_SIZE ? answer[3] & 0xf : 0;
+    const uint8_t rcode = answer[3] & 0xf;
 
     return rcode == CARES_SERVFAIL || rcode == CARES_NOTIMP ||
                    rcode == CARES_REFUSED
@@ -232,18 +246,58 @@ static uint8_t cares_socket_get_rcode(const uint8_t *answer, int32_t len)
                : 0;
 }
 
-/* True if an answer has records, and no error. */
-static bool cares_socket_has_records(const uint8_t *answer, int32_t len)
+/* Notes what an answer says by its header. */
+static void cares_socket_note_answer(struct cares *cares, const uint8_t *answer)
 {
-    return len >= DNS_HEADER_SIZE && (answer[3] & 0xf) == 0 &&
-           (answer[6] | answer[7]) != 0;
+    wr_assert(answer != NULL);
+    cares->rcode = cares_socket_get_rcode(answer);
+    cares->has_records = (answer[3] & 0xf) == 0 && (answer[6] | answer[7]) != 0;
 }
 
-/* True if an answer must be asked for again by TCP. */
-static bool cares_socket_is_truncated(const uint8_t *answer, int32_t len)
+static void cares_socket_note_datagram(struct cares *cares,
+                                       const uint8_t *answer, size_t len)
 {
-    return len >= DNS_HEADER_SIZE &&
-           ((answer[2] & DNS_TRUNCATED) || len > DNS_UDP_MAX);
+    if (len >= DNS_HEADER_SIZE) {
+        cares_socket_note_answer(cares, answer);
+        /* It must be asked for again by TCP. */
+        cares->is_truncated = (answer[2] & DNS_TRUNCATED) || len > DNS_UDP_MAX;
+    }
+}
+
+/* Bytes of the message by TCP that arrives, as far as its length is known. */
+static size_t cares_socket_get_size(const struct cares_socket *socket)
+{
+    return socket->arrived < DNS_LENGTH_SIZE
+               ? DNS_LENGTH_SIZE
+               : DNS_LENGTH_SIZE +
+                     (size_t)(socket->head[0] << 8 | socket->head[1]);
+}
+
+/* Notes what the last message by TCP says whose end is in these bytes. */
+static void cares_socket_note_stream(struct cares_socket *socket,
+                                     const uint8_t *data, size_t len)
+{
+    while (len > 0) {
+        const size_t missing = cares_socket_get_size(socket) - socket->arrived;
+        const size_t part = len < missing ? len : missing;
+        wr_assert(part > 0);
+        for (size_t i = 0; i < part; i++) {
+            if (socket->arrived + i < sizeof(socket->head)) {
+                socket->head[socket->arrived + i] = data[i];
+            }
+        }
+        socket->arrived += part;
+        data += part;
+        len -= part;
+        if (socket->arrived < cares_socket_get_size(socket)) {
+            continue;
+        }
+        if (socket->arrived >= sizeof(socket->head)) {
+            cares_socket_note_answer(socket->cares,
+                                     socket->head + DNS_LENGTH_SIZE);
+        }
+        socket->arrived = 0;
+    }
 }
 
 /* NOLINTNEXTLINE(readability-function-size): c-ares says what it is given */
@@ -264,9 +318,13 @@ static ares_ssize_t cares_socket_recvfrom(ares_socket_t fd, void *buf,
     if (got == 0 && addr) {
         got = -EAGAIN; /* the next poll finds more datagrams */
     }
-    cares->rcode = addr ? cares_socket_get_rcode(buf, got) : 0;
-    cares->is_truncated = addr && cares_socket_is_truncated(buf, got);
-    cares->has_records = addr && cares_socket_has_records(buf, got);
+    cares_socket_forget_answer(cares);
+    if (got > 0 && addr) {
+        cares_socket_note_datagram(cares, buf, (size_t)got);
+    } else if (got > 0) {
+        cares_socket_note_stream(cares_socket_find(cares, fd), buf,
+                                 (size_t)got);
+    }
     return cares_socket_result(got);
 }
 

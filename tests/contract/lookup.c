@@ -312,6 +312,38 @@ NAMES(lookup, a_file_of_settings_says_that_servers_are_asked_by_TCP, n)
     remove_settings();
 }
 
+/* Also where the search goes on, and where it ends at an alias. */
+NAMES(lookup, errors_of_servers_are_told_apart_by_TCP, n)
+{
+    static const struct {
+        const char *host;
+        int err;
+        const char *asked;
+    } rows[] = {
+        {"fail.host", WEIR_EDNSSERVFAIL,
+         "A fail.host. A fail.host.one.example. "},
+        {"fail", WEIR_EDNSSERVFAIL, "A fail.one.example. A fail. "},
+        {"refused.host", WEIR_EDNSREFUSED,
+         "A refused.host. A refused.host.one.example. "},
+        {"notimp.host", WEIR_EDNSREFUSED,
+         "A notimp.host. A notimp.host.one.example. "},
+        {"none", WEIR_EDNSNODATA, "A none.one.example. A none. "},
+        {"loop", WEIR_EDNSNODATA, "A loop.one.example. "},
+    };
+    const struct weir_getaddrinfo_options options = {.size = sizeof(options),
+                                                     .family = AF_INET};
+    make_settings(n, "search one.example\noptions use-vc\n");
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        memset(n->server.log, 0, sizeof(n->server.log));
+        names_lookup(n, rows[i].host, &options);
+        expect_eq(n->result, rows[i].err, "%s: %s", rows[i].host,
+                  weir_err_name(n->result));
+        expect_str_eq(dns_server_read_log(&n->server), rows[i].asked);
+    }
+    expect_eq(n->server.udp_count, 0);
+    remove_settings();
+}
+
 NAMES(lookup, a_file_of_settings_says_that_no_IPv6_address_is_asked_for, n)
 {
     const struct weir_getaddrinfo_options inet6 = {.size = sizeof(inet6),

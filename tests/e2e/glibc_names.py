@@ -173,6 +173,13 @@ def test_each_answer_at_each_place_of_the_search():
         compare(f"{SEARCH}{PATIENCE}options ndots:{ndots}\n", cells(kinds))
 
 
+def test_each_answer_by_TCP_at_each_place_of_the_search():
+    kinds = ["nodata", "servfail", "refused", "notimp", "loop", "nowhere"]
+    for ndots in ("1", "5"):
+        compare(f"{SEARCH}{PATIENCE}options use-vc ndots:{ndots}\n",
+                cells(kinds))
+
+
 def test_one_family_is_refused_and_the_other_has_an_answer():
     kinds = ["servfail_found", "found_servfail", "refused_found",
              "found_refused", "notimp_found", "found_notimp", "found_formerr",
