@@ -250,7 +250,7 @@ int wr_resolver_configure(weir_loop *loop,
     wr_cares_close(cares);
     wr_ignore(wr_cares_drop_hosts(cares) == 0);
     cares->config = config;
-    err = wr_cares_open(cares); /* checks the texts */
+    err = wr_cares_open(cares); /* reads the system's settings, too */
     if (err < 0) {
         cares->config = old;
         old = config;

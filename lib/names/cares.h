@@ -27,9 +27,9 @@ enum cares_rcode {
     CARES_REFUSED = 5,
 };
 
-/* Copies of the program's settings; NULL or 0: the system's setting. */
+/* Copies of the program's settings; none, NULL or 0: the system's setting. */
 struct cares_config {
-    char *servers;
+    struct wr_name_servers servers;
     char *search;
     char *resolv_conf;
     char *hosts;
@@ -57,9 +57,9 @@ struct cares {
     /* cares_socket.c: */
     struct wr_list sockets; /* struct cares_socket, also closing ones */
     int socket_err;         /* error of the last socket made, or 0 */
-    uint8_t rcode;     /* error code of the datagram that c-ares reads, or 0 */
-    bool is_truncated; /* the datagram is truncated */
-    bool has_records;  /* the datagram has records */
+    uint8_t rcode;     /* error code of the answer that c-ares reads, or 0 */
+    bool is_truncated; /* the answer is a datagram, and truncated */
+    bool has_records;  /* the answer has records */
 
     /* cares.c: */
     struct wr_list waiting; /* struct cares_record, not asked yet */

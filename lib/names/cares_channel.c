@@ -67,11 +67,10 @@ static void cares_channel_free_text(weir_loop *loop, char *text)
 
 void wr_cares_free_config(weir_loop *loop, struct cares_config *config)
 {
-    cares_channel_free_text(loop, config->servers);
     cares_channel_free_text(loop, config->search);
     cares_channel_free_text(loop, config->resolv_conf);
     cares_channel_free_text(loop, config->hosts);
-    *config = (struct cares_config){.servers = NULL};
+    *config = (struct cares_config){.search = NULL};
 }
 
 int wr_cares_read_config(weir_loop *loop,
@@ -89,10 +88,11 @@ int wr_cares_read_config(weir_loop *loop,
         config.try_timeout_ms =
             (int)wr_max_u64(options->try_timeout_ns / NS_PER_MS, 1);
     }
-    int err = cares_channel_copy(loop, options->servers, &config.servers);
-    if (err >= 0) {
-        err = cares_channel_copy(loop, options->search, &config.search);
+    if (options->servers) {
+        int err = wr_name_servers_read(options->servers, &config.servers);
+        wr_require(err >= 0, err);
     }
+    int err = cares_channel_copy(loop, options->search, &config.search);
     if (err >= 0) {
         err =
             cares_channel_copy(loop, options->resolv_conf, &config.resolv_conf);
@@ -136,12 +136,12 @@ WEIR_MUST_USE static int cares_channel_read_system(struct cares *cares)
     if (config->ndots > 0) {
         cares->system.search.ndots = config->ndots;
     }
-    if (config->servers || cares->system.servers.count == 0) {
-        return wr_name_servers_read(config->servers ? config->servers
-                                                    : SERVER_DEFAULT,
-                                    &cares->system.servers);
+    if (config->servers.count > 0) {
+        cares->system.servers = config->servers;
     }
-    return 0;
+    return cares->system.servers.count > 0
+               ? 0
+               : wr_name_servers_read(SERVER_DEFAULT, &cares->system.servers);
 }
 
 /* The time-out of the first try. */

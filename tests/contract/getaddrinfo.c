@@ -302,6 +302,37 @@ UNIT_IN(getaddrinfo, families_that_this_machine_has_not_are_left_out,
     names_close(&n);
 }
 
+/* A zone is the number of a link from the call on that names it. */
+UNIT_IN(getaddrinfo, a_server_whose_link_is_gone_leaves_the_others, unit_alone,
+        void)
+{
+    static struct names n;
+    char servers[64];
+    char path[] = "/tmp/weir-resolv-conf-XXXXXX";
+    if (unshare(CLONE_NEWNET) < 0 &&
+        unshare(CLONE_NEWUSER | CLONE_NEWNET) < 0) {
+        cr_skip_test("no network namespace: %s", strerror(errno));
+    }
+    must("ip link set lo up");
+    must("ip link add weir0 type veth peer name weir1");
+    names_open(&n);
+    struct weir_dns_options dns = names_dns_options(&n);
+    snprintf(servers, sizeof(servers), "[fe80::1%%weir0]:53,%s",
+             n.server.address);
+    const int file = mkstemp(path);
+    dns.servers = servers;
+    dns.resolv_conf = path;
+    expect_eq(weir_loop_set_dns_options(n.loop, &dns), 0);
+
+    must("ip link del weir0");
+    expect_eq(write(file, "options ndots:2\n", 16), 16); /* it is read again */
+    close(file);
+    names_lookup(&n, "a4-a6.example", NULL);
+    expect_eq(n.result, 2, "%s", weir_err_name(n.result));
+    unlink(path);
+    names_close(&n);
+}
+
 /* ---- names of addresses ---- */
 
 UNIT(getnameinfo, an_address_has_the_name_that_the_server_says)
