@@ -123,7 +123,7 @@ static int target_read(struct wr_target *target,
     wr_assert(!target->host == !options->host);
     wr_require(count == 1, -EINVAL);
     if (options->address) {
-        wr_require(wr_address_is_valid(options->address), -EINVAL);
+        wr_assert(wr_address_is_valid(options->address));
         wr_require(!wr_address_is_unnamed(options->address), -EINVAL);
         target->single = *options->address;
         return 0;

@@ -5,6 +5,8 @@
  */
 #include "tests/contract/maker.h"
 
+#include <weir/tls_connection.h>
+
 struct told {
     int count;
     int err;
@@ -352,6 +354,36 @@ UNIT(upstream_sockets, bad_options_are_refused_and_change_nothing)
     set_options.balance = (enum weir_balance)99;
     expect_eq(weir_upstreams_new(world.m.loop, &set_options, &set), -EINVAL);
     world_close(&world);
+}
+
+UNIT(upstream_sockets, an_address_that_is_none_is_refused_whatever_the_check)
+{
+    static const enum weir_check_kind kinds[] = {
+        WEIR_CHECK_TCP, WEIR_CHECK_TLS, WEIR_CHECK_TEXT, WEIR_CHECK_HTTP};
+    struct weir_address addresses[3] = {{.len = 0}};
+    addresses[1].storage.any.sa_family = AF_NETLINK;
+    addresses[1].len = sizeof(addresses[1].storage.any);
+    addresses[2].storage.any.sa_family = AF_INET;
+    addresses[2].len = 2;
+
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {
+        const struct weir_upstream_check check = {
+            .size = sizeof(check), .kind = kinds[i], .interval_ns = 1000 * MS};
+        const struct weir_upstreams_options options = {.size = sizeof(options),
+                                                       .check = &check};
+        const struct weir_tls_settings tls = {.size = sizeof(tls),
+                                              .server_hostname = "a.example"};
+        struct world world;
+        world_open(&world, &options);
+        for (size_t j = 0; j < 3; j++) {
+            const struct weir_upstream_options upstream = {
+                .size = sizeof(upstream),
+                .address = &addresses[j],
+                .tls = &tls};
+            expect_eq(weir_upstreams_add(world.set, &upstream, NULL), -EINVAL);
+        }
+        world_close(&world);
+    }
 }
 
 UNIT(upstream_sockets, an_old_program_gets_the_fields_that_it_knows)
