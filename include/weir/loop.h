@@ -17,12 +17,13 @@
  * except functions marked "thread any". A call without a result, such as
  * weir_event_set(), could return no error: from another thread it ends the
  * process with a message that names it, and in a forked child it does nothing.
- * A task, or a callback inside a run, may fork. The child must exec or call
- * _exit(), and may run its own loop before. If it returns to the parent's loop,
- * it ends with a message and abort(), without effect on the parent. Before
- * that, the release callbacks of a completion, and the cancel callbacks of a
- * cancellation, may all be called in the child. To use more cores, run one loop
- * per thread.
+ * After weir_loop_free() has returned, such calls may be made by any thread,
+ * one at a time, so that the last references can be given back. A task, or a
+ * callback inside a run, may fork. The child must exec or call _exit(), and may
+ * run its own loop before. If it returns to the parent's loop, it ends with a
+ * message and abort(), without effect on the parent. Before that, the release
+ * callbacks of a completion, and the cancel callbacks of a cancellation, may
+ * all be called in the child. To use more cores, run one loop per thread.
  *
  * The library prints nothing, handles no signals unless asked, and never exits,
  * except in such a child, and if it detects its own failure or misuse.

@@ -35,7 +35,7 @@ bool wr_loop_admits_slowly(const weir_loop *loop, const char *call)
                  "%s() was called by a thread that is not its loop's", call);
         wr_check_misused(NULL, text);
     }
-    return err >= 0;
+    return err != -ECHILD;
 }
 
 static void call_enter_loop(weir_loop *loop)

@@ -313,8 +313,9 @@ bool wr_loop_admits_slowly(const weir_loop *loop, const char *call);
 
 /* For a public call that has no result in which it could return an error: true
  * if it may go on; false in a forked child, where nothing is to be done. From
- * another thread than the owner's, while the loop is not closed, the call is a
- * mistake that would stay unseen: it ends the process with a message. */
+ * another thread than the owner's the call is a mistake that would stay unseen:
+ * it ends the process with a message. A closed loop has no thread any more, and
+ * what is left of it is freed by any. */
 static inline bool wr_loop_admits_call(const weir_loop *loop, const char *call)
 {
     return WR_LIKELY(*loop->owner == wr_this_thread()) ||

@@ -86,13 +86,22 @@ static void datagrams_pop(weir_datagram_stream *stream,
     }
 }
 
+/* Gives the bytes back; an empty datagram has none. */
+static void datagrams_drop(const struct weir_datagram *datagram)
+{
+    wr_assert(datagram->buf.lease || datagram->buf.len == 0);
+    if (datagram->buf.lease) {
+        wr_lease_unref(datagram->buf.lease);
+    }
+}
+
 static void datagrams_drop_all(weir_datagram_stream *stream)
 {
     struct weir_datagram datagram;
 
     while (stream->count > 0) {
         datagrams_pop(stream, &datagram);
-        weir_lease_unref(datagram.buf.lease);
+        datagrams_drop(&datagram);
     }
 }
 
@@ -388,7 +397,7 @@ ssize_t weir_datagram_stream_recv(weir_datagram_stream *stream, void *buf,
     if (ret_peer) {
         *ret_peer = datagram.peer;
     }
-    weir_lease_unref(datagram.buf.lease);
+    datagrams_drop(&datagram);
     return (ssize_t)datagram.size_bytes;
 }
 

@@ -230,7 +230,7 @@ static void gather_shutdown(struct wr_member *member)
             weir_future_cancel(gather->futures[i].future);
         }
     }
-    weir_future_unref(&gather->future);
+    wr_future_unref(&gather->future);
 }
 
 static void gather_dump(const struct wr_member *member, FILE *out)

@@ -545,7 +545,8 @@ int weir_buf_keep(struct weir_buf *buf)
 
 void weir_lease_unref(weir_lease *lease)
 {
-    if (lease) {
+    if (lease &&
+        wr_loop_admits(wr_container_of(lease->pool, weir_loop, pool))) {
         wr_lease_unref(lease);
     }
 }

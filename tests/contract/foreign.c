@@ -6,11 +6,14 @@
  *
  * A child process makes one of each object, and one call, and is to die of it.
  * The table has each such call of the headers; tests/checks/api.py compares.
+ *
+ * A loop that is freed has no thread any more: then any thread may make them.
  */
-#include "tests/unit.h"
+#include "tests/walk.h"
 
 #include <errno.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -38,6 +41,9 @@ static struct {
     weir_pending *pending;
     weir_upstreams *upstreams;
     weir_upstream *upstream;
+    weir_upstream_slot *slot;
+    weir_threads_config *config;
+    struct weir_buf bytes;
     struct weir_address address;
 } world;
 
@@ -54,6 +60,7 @@ static struct {
     X(weir_event_free, world.event)                                            \
     X(weir_event_set, world.event)                                             \
     X(weir_future_unref, world.future)                                         \
+    X(weir_lease_unref, world.bytes.lease)                                     \
     X(weir_lock_free, world.lock)                                              \
     X(weir_loop_dump, world.loop, stderr)                                      \
     X(weir_loop_set_exception_handler, world.loop, NULL, NULL)                 \
@@ -75,6 +82,7 @@ static struct {
     X(weir_task_group_cancel, &world.group)                                    \
     X(weir_task_set_name, world.task, "name")                                  \
     X(weir_task_unref, world.task)                                             \
+    X(weir_threads_config_unref, world.config)                                 \
     X(weir_transport_get_peername, weir_writer_get_transport(world.writer),    \
       &world.address)                                                          \
     X(weir_transport_get_sockname, weir_writer_get_transport(world.writer),    \
@@ -82,6 +90,7 @@ static struct {
     X(weir_transport_unref, weir_writer_get_transport(world.writer))           \
     X(weir_upstream_remove, world.upstream)                                    \
     X(weir_upstream_set_draining, world.upstream, true)                        \
+    X(weir_upstream_slot_end, world.slot, 0)                                   \
     X(weir_upstreams_free, world.upstreams)                                    \
     X(weir_writer_abort, world.writer)                                         \
     X(weir_writer_close, world.writer)                                         \
@@ -146,6 +155,8 @@ static int make_streams(weir_loop *loop)
 
     return socketpair(AF_UNIX, SOCK_STREAM, 0, ends) |
            weir_reader_new(loop, WEIR_STREAM_LIMIT, &world.reader) |
+           weir_reader_feed_data(world.reader, "bytes", 5) |
+           (weir_reader_take(world.reader, 5, &world.bytes) == 5 ? 0 : -EIO) |
            weir_adopt_stream(loop, ends[0], NULL, &reader, &world.writer) |
            weir_open_datagram_stream(loop, &datagrams, &world.datagrams) |
            weir_create_subprocess_exec(loop, argv, NULL, &world.process);
@@ -153,14 +164,74 @@ static int make_streams(weir_loop *loop)
 
 static int make_net(weir_loop *loop)
 {
-    const struct weir_upstream_options upstream = {
-        .size = sizeof(upstream), .host = "127.0.0.1", .port = 1};
+    const struct weir_upstream_options upstream = {.size = sizeof(upstream),
+                                                   .address = &world.address};
+    int err =
+        weir_start_server(loop, serve, "127.0.0.1", 0, NULL, &world.server);
 
-    return weir_start_server(loop, serve, "127.0.0.1", 0, NULL, &world.server) |
-           weir_lookup_start(loop, "127.0.0.1", 1, NULL, looked_up, NULL,
-                             &world.pending) |
-           weir_upstreams_new(loop, NULL, &world.upstreams) |
-           weir_upstreams_add(world.upstreams, &upstream, &world.upstream);
+    return err < 0 ||
+                   weir_server_get_socket(world.server, 0, &world.address) < 0
+               ? -1
+               : weir_upstreams_new(loop, NULL, &world.upstreams) |
+                     weir_upstreams_add(world.upstreams, &upstream,
+                                        &world.upstream);
+}
+
+static int make_quiet(void *arg, weir_transport *t,
+                      struct weir_protocol_binding *ret)
+{
+    static const struct weir_protocol quiet = {.size = sizeof(quiet),
+                                               .kind = WEIR_PROTOCOL_STREAM};
+    *ret = (struct weir_protocol_binding){&quiet, NULL};
+    return 0;
+}
+
+static void connected(void *arg, int err,
+                      const struct weir_upstreams_result *result)
+{
+    world.slot = result->slot;
+    (void)!weir_future_set_result(arg, err);
+}
+
+/* A connection's slot at the upstream, which is the server. */
+static int make_slot(weir_loop *loop)
+{
+    const struct weir_factory factory = {make_quiet, NULL};
+    weir_future *made;
+    int err = -1;
+
+    if (weir_future_new(loop, NULL, NULL, &made) < 0 ||
+        weir_upstreams_connect(world.upstreams, &factory, NULL, connected, made,
+                               NULL) < 0 ||
+        weir_future_await(made, &err) < 0) {
+        return -1;
+    }
+    weir_future_unref(made);
+    return err;
+}
+
+static sem_t holds;
+
+static int hold_config(weir_thread *thread, void *arg)
+{
+    world.config = weir_thread_hold_config(thread);
+    sem_post(&holds);
+    return weir_sleep(weir_thread_get_loop(thread), UINT64_MAX);
+}
+
+static int make_config(void)
+{
+    const struct weir_threads_options options = {.size = sizeof(options),
+                                                 .thread_count = 1,
+                                                 .no_signals = true,
+                                                 .config = &holds};
+    static weir_threads *threads;
+
+    sem_init(&holds, 0, 0);
+    const int err = weir_threads_start(&options, hold_config, NULL, &threads);
+    while (err == 0 && sem_wait(&holds) < 0) {
+    }
+    return err;
 }
 
 /* ---- the child ---- */
@@ -177,7 +248,9 @@ static int make_and_call(weir_loop *loop, void *arg)
 
     world.loop = loop;
     if (make_sync(loop) < 0 || make_tasks(loop) < 0 || make_streams(loop) < 0 ||
-        make_net(loop) < 0 ||
+        make_net(loop) < 0 || make_slot(loop) < 0 || make_config() < 0 ||
+        weir_lookup_start(loop, "127.0.0.1", 1, NULL, looked_up, NULL,
+                          &world.pending) < 0 ||
         pthread_create(&thread, NULL, call_it, arg) != 0) {
         _exit(1);
     }
@@ -222,4 +295,57 @@ UNIT(foreign, a_call_without_a_result_names_itself_and_ends_the_process)
                   foreign[i].name, text);
         expect_str_eq(text, wanted);
     }
+}
+
+/* ---- after the loop ---- */
+
+static int make_what_stays(weir_loop *loop, void *arg)
+{
+    const struct weir_datagram_stream_options datagrams = {
+        .size = sizeof(datagrams), .endpoint = {.local_host = "127.0.0.1"}};
+
+    expect_eq(make_sync(loop), 0);
+    expect_eq(make_net(loop), 0);
+    expect_eq(make_slot(loop), 0);
+    expect_eq(weir_future_new(loop, NULL, NULL, &world.future), 0);
+    expect_eq(weir_task_spawn(loop, sleep_long, NULL, NULL, &world.task), 0);
+    expect_eq(weir_reader_new(loop, WEIR_STREAM_LIMIT, &world.reader), 0);
+    expect_eq(weir_reader_feed_data(world.reader, "bytes", 5), 0);
+    expect_eq(weir_reader_take(world.reader, 5, &world.bytes), 5);
+    expect_eq(weir_open_datagram_stream(loop, &datagrams, &world.datagrams), 0);
+    return 0;
+}
+
+static void *make_and_free_a_loop(void *arg)
+{
+    expect_eq(weir_run(arg, make_what_stays, NULL), 0);
+    return NULL;
+}
+
+UNIT(foreign, what_is_left_of_a_freed_loop_is_given_back_by_any_thread)
+{
+    struct test_allocator memory;
+    pthread_t thread;
+
+    allocator_init(&memory);
+    struct weir_loop_options options = allocator_options(&memory);
+    expect_eq(pthread_create(&thread, NULL, make_and_free_a_loop, &options), 0);
+    expect_eq(pthread_join(thread, NULL), 0);
+    expect_gt(memory.live_count, 0);
+
+    weir_upstream_slot_end(world.slot, 0);
+    weir_upstreams_free(world.upstreams);
+    weir_server_free(world.server);
+    weir_lease_unref(world.bytes.lease);
+    weir_reader_free(world.reader);
+    weir_datagram_stream_free(world.datagrams);
+    weir_task_unref(world.task);
+    weir_future_unref(world.future);
+    weir_queue_free(world.queue);
+    weir_barrier_free(world.barrier);
+    weir_condition_free(world.condition);
+    weir_semaphore_free(world.semaphore);
+    weir_lock_free(world.lock);
+    weir_event_free(world.event);
+    allocator_check(&memory);
 }

@@ -397,7 +397,8 @@ bool weir_server_is_serving(const weir_server *server)
 
 void weir_server_close(weir_server *server)
 {
-    if (wr_loop_admits(server->loop) && server_enter(server) == 0) {
+    if (wr_loop_admits(server->loop)) {
+        wr_server_check_invariants(server);
         server_close(server);
         wr_server_check_invariants(server);
     }
@@ -405,14 +406,16 @@ void weir_server_close(weir_server *server)
 
 void weir_server_close_clients(weir_server *server)
 {
-    if (wr_loop_admits(server->loop) && server_enter(server) == 0) {
+    if (wr_loop_admits(server->loop)) {
+        wr_server_check_invariants(server);
         wr_server_end_clients(server, weir_transport_close);
     }
 }
 
 void weir_server_abort_clients(weir_server *server)
 {
-    if (wr_loop_admits(server->loop) && server_enter(server) == 0) {
+    if (wr_loop_admits(server->loop)) {
+        wr_server_check_invariants(server);
         wr_server_end_clients(server, weir_transport_abort);
     }
 }
@@ -533,9 +536,10 @@ weir_loop *weir_server_get_loop(const weir_server *server)
 
 void weir_server_free(weir_server *server)
 {
-    if (!server || !wr_loop_admits(server->loop) || server_enter(server) < 0) {
+    if (!server || !wr_loop_admits(server->loop)) {
         return;
     }
+    wr_server_check_invariants(server);
     server_close(server);
     server->is_freed = true;
     server_release_if_over(server);

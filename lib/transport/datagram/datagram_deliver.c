@@ -172,7 +172,7 @@ static void datagram_deliver_apart(struct wr_datagram *d, uint32_t i,
             d, i, message, at, (size_t)wr_min_u64(most, len - at));
         if (lease) {
             datagram_deliver_whole(d, lease);
-            weir_lease_unref(lease);
+            wr_lease_unref(lease);
         } else {
             d->counts.dropped_here++;
         }
@@ -199,7 +199,9 @@ static void datagram_deliver_one(struct wr_datagram *d, uint32_t i,
     } else {
         datagram_deliver_whole(d, message);
     }
-    weir_lease_unref(copy);
+    if (copy) {
+        wr_lease_unref(copy);
+    }
 }
 
 uint64_t wr_datagram_deliver(struct wr_datagram *d, weir_lease *lease,
@@ -246,7 +248,7 @@ void wr_datagram_deliver_kept(struct wr_datagram *d)
     while (d->kept_head && wr_datagram_is_reading(d)) {
         weir_lease *lease = datagram_deliver_pop(d);
         datagram_deliver_show(d, lease);
-        weir_lease_unref(lease);
+        wr_lease_unref(lease);
     }
 }
 
@@ -254,6 +256,6 @@ void wr_datagram_drop_kept(struct wr_datagram *d)
 {
     wr_assert(d->t.state != WR_LIFE_OPEN);
     while (d->kept_head) {
-        weir_lease_unref(datagram_deliver_pop(d));
+        wr_lease_unref(datagram_deliver_pop(d));
     }
 }
