@@ -338,6 +338,45 @@ TASK(gather, of_groups_is_forgotten_at_any_depth)
     weir_future_unref(innermost);
 }
 
+/* Goes on after its first cancellation, and notes how many it was asked for
+ * when it wakes. */
+static int obey_the_second(weir_loop *on, void *arg)
+{
+    uint32_t *asked = arg;
+
+    for (int i = 0; i < 2; i++) {
+        expect_eq(weir_sleep(on, UINT64_MAX), -ECANCELED);
+        asked[i] = weir_task_get_cancelling(weir_task_get_current(on));
+    }
+    return 0;
+}
+
+static int forget_groups_of_a_task(weir_loop *on, void *arg)
+{
+    weir_task *task = rig_spawn(obey_the_second, arg);
+    weir_future *outer = weir_future_ref(weir_task_get_future(task));
+
+    weir_task_detach(task);
+    settle();
+    for (int i = 0; i < 10; i++) {
+        weir_future *group = gather(WEIR_GATHER_ANY, &outer, 1);
+        weir_future_unref(outer);
+        outer = group;
+    }
+    weir_future_unref(outer);
+    settle();
+    return 0;
+}
+
+UNIT(gather, of_groups_asks_each_task_once_more_at_the_loops_end)
+{
+    uint32_t asked[2] = {0, 0};
+
+    expect_eq(rig_run(forget_groups_of_a_task, asked), 0);
+    expect_eq(asked[0], 1, "when the groups were forgotten");
+    expect_eq(asked[1], 2, "and once at the end");
+}
+
 TASK(gather, whose_futures_have_ended_cannot_be_cancelled)
 {
     weir_future *futures[2];
