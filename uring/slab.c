@@ -24,6 +24,7 @@ struct wr_slab_chunk {
 
 _Static_assert(sizeof(struct wr_slab_chunk) % OBJECT_ALIGN == 0,
                "objects are aligned when the chunk is");
+
 /* The most bytes before the first object, for its alignment. */
 static size_t slab_pad_size(size_t object_size)
 {

@@ -154,8 +154,10 @@ struct weir_connect_options {
  * chose the same port as its own: to weir that is -ECONNREFUSED.
  *
  * If no address was reached, done gets the error of the first address, or of a
- * later one if this machine only lacks the first one's family or route.
- * weir_connect_get_error() and error_text have all errors.
+ * later one if this machine only lacks the first one's family or route; before
+ * these that of an address for which it lacked descriptors, memory or threads,
+ * as that one might have answered. weir_connect_get_error() and error_text have
+ * all errors.
  *
  * @param loop      the loop; borrowed
  * @param factory   called once the connection stands; copied
