@@ -200,11 +200,8 @@ WEIR_API void weir_upstream_limits_free(weir_upstream_limits *limits);
  * @param options  borrowed; NULL for all defaults
  * @param ret      the set, given; end with weir_upstreams_free()
  * @return         0
- * @retval -EINVAL     an unknown balance or kind of check, bytes to send or to
- *                     expect that are not there, more bytes to expect than the
- *                     limit, a limit below 12 for HTTP, a lowest status above
- *                     the highest, an empty path, or a path or a host with a
- *                     blank or a control character
+ * @retval -EINVAL     an unknown balance, or a check that is refused (see
+ *                     struct weir_upstream_check)
  * @retval -E2BIG      options of a newer library with an unknown field set
  * @retval -ESHUTDOWN  the loop is being freed
  * @retval -ENOMEM     no memory

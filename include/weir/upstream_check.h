@@ -38,6 +38,11 @@ enum weir_check_kind {
  * upstream: its state stays, the check is counted and told as skipped, and is
  * made again after 100 ms, then after up to a second, or the interval if that
  * is shorter.
+ *
+ * Refused are an unknown kind, bytes to send or to expect that are not there,
+ * more bytes to expect than the limit, a limit below 12 for HTTP, a lowest
+ * status above the highest, an empty path, and a path or a host with a blank or
+ * a control character.
  */
 struct weir_upstream_check {
     /** sizeof(struct weir_upstream_check). */
