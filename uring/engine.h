@@ -39,6 +39,7 @@ struct wr_engine {
 struct wr_ring {
     const struct wr_engine *engine;
     const struct weir_allocator *allocator;
+    bool misses_ends; /* set before it is enabled; see ring_host.c */
     struct wr_ring_stats stats;
 };
 

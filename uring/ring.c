@@ -166,6 +166,11 @@ int wr_ring_open_signal(struct wr_ring *ring)
     return ring->engine->open_signal(ring);
 }
 
+bool wr_ring_misses_ends(const struct wr_ring *ring)
+{
+    return ring->misses_ends;
+}
+
 void wr_ring_enable_signal(struct wr_ring *ring, int fd, bool enable)
 {
     wr_assert(fd >= 0);

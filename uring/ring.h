@@ -94,6 +94,11 @@ void wr_ring_forget(struct wr_ring *ring, int fd);
  * the kernel may tell of them some 20 ms later. */
 WEIR_MUST_USE int wr_ring_open_signal(struct wr_ring *ring);
 
+/* True if an armed receive may miss the end of its connection: in a ring that
+ * tells a host at once, where the peer has sent urgent bytes. A poll does not
+ * miss it. Does not change any more when the ring is enabled. */
+bool wr_ring_misses_ends(const struct wr_ring *ring);
+
 /* Disables or enables the signal of this descriptor; it is disabled at first.
  * Enabling takes back earlier signals. */
 void wr_ring_enable_signal(struct wr_ring *ring, int fd, bool enable);

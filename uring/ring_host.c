@@ -14,6 +14,13 @@
  * anywhere, and the ring's own descriptor is readable as long as there are
  * some, at once, in every kernel since 6.1.
  *
+ * Without DEFER_TASKRUN the kernel marks the thread as by a signal when it has
+ * something to finish, and a TCP receive that stands before an urgent byte
+ * gives up while there is such a mark. A receive that stays armed then waits
+ * for the next event of its socket (Linux 6.18), which after the peer's end
+ * never comes. A receive that is being submitted does not, and neither does a
+ * poll.
+ *
  * A ring that is enabled already has operations in the kernel, and stays as it
  * is; so does one beside which a second ring has no room (RLIMIT_MEMLOCK). Its
  * host is told by an eventfd that is registered anew after each run, as the
@@ -69,6 +76,7 @@ static int ring_host_make_anew(struct wr_ring_kernel *ring)
     ring->uring = uring;
     ring->buf_ring = buf_ring;
     ring->is_hosted = true;
+    ring->base.misses_ends = true;
     /* The kernel resizes only rings with DEFER_TASKRUN. */
     ring->features.found &= ~(1u << WR_FEATURE_RING_RESIZE);
     return 0;

@@ -55,11 +55,11 @@
  * holds where a ring for a host does not fit beside the loop's, whose place it
  * takes (RLIMIT_MEMLOCK). With epoll (WEIR_ENGINE_POLL) it makes no difference.
  *
- * With io_uring, a peer that sends urgent bytes (MSG_OOB) may leave the receive
- * of its own connection undone, until it sends more: the kernel (Linux 6.18)
- * gives a receive up that stands before an urgent byte while it has something
- * else to finish for the thread. Without a host, and with epoll, it does not. A
- * server of strangers inside a host closes idle connections, or uses epoll.
+ * With io_uring, what a peer has sent behind an urgent byte (MSG_OOB) may come
+ * late: when the peer sends more, or ends. The kernel (Linux 6.18) gives a
+ * receive up that stands before an urgent byte while it has something else to
+ * finish for the thread. With epoll it does not, and without a host only if the
+ * thread gets a signal at that moment.
  *
  * Tasks, streams, time-outs, signal handlers and posts from other threads work
  * as in weir_loop_run(). For the opposite, another library's descriptors on

@@ -63,5 +63,6 @@ int weir_loop_get_fd(weir_loop *loop)
     wr_require(fd >= 0, fd);
     wr_ring_enable_signal(loop->uring.ring, fd, !wr_loop_is_running(loop));
     loop->host.fd = fd;
+    loop->host.misses_ends = wr_ring_misses_ends(loop->uring.ring);
     return fd;
 }

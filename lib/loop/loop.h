@@ -145,7 +145,8 @@ struct wr_alarm {
 /* The descriptor for a hosting event loop; see host.c. */
 struct wr_host {
     struct wr_module module;
-    int fd; /* what the host waits for; -1: not asked for yet */
+    int fd;           /* what the host waits for; -1: not asked for yet */
+    bool misses_ends; /* as the ring does; set with fd */
 };
 
 /*

@@ -47,7 +47,7 @@ class Kind:
     """A kind of server: what it speaks, how it is started and ended."""
 
     def __init__(self, dialect, *flags, program=None, targets=("0",),
-                 statuses=(0,), may_say="x^", ends_attacked=False, without=()):
+                 statuses=(0,), may_say="x^", ends_attacked=False):
         self.dialect = dialect
         self.flags = flags
         self.program = program
@@ -57,7 +57,6 @@ class Kind:
         self.may_say = may_say
         # It ends in a bounded time, whatever its clients do.
         self.ends_attacked = ends_attacked
-        self.without = without  # attacks that it does not stand
 
 
 STREAMS = ("tcp://127.0.0.1:0", "unix:{}/plain", "tls://127.0.0.1:0",
@@ -74,9 +73,8 @@ KINDS = {
     "tcp_echo_server_streams": Kind("echo"),
     "kv_server": Kind("lines"),
     "keeper": Kind("echo", ends_attacked=True),
-    # Urgent bytes may leave a receive of a loop with a host undone: embed.h.
     "keeper-hosts": Kind("echo", "--hosts", program="keeper",
-                         ends_attacked=True, without=("urgent",)),
+                         ends_attacked=True),
     "weir-load": Kind("echo", *SERVE,
                       targets=(*STREAMS, "udp://127.0.0.1:0"), **LOAD),
     "weir-load-streams": Kind("echo", *SERVE, "--api", "stream",
@@ -432,9 +430,8 @@ class Battle:
                 return used
 
     def acts(self):
-        """The attacks by connections that this kind of server gets."""
-        return [name for name in self.args.attacks
-                if name in ATTACKS and name not in self.server.kind.without]
+        """The attacks by connections."""
+        return [name for name in self.args.attacks if name in ATTACKS]
 
     def attack_again(self):
         """So that it has to end with all that going on."""

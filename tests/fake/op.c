@@ -479,6 +479,9 @@ static bool can_progress(const struct fake_op *op)
     if (op->lacks_worker) {
         return op->ready_ns <= fake.now_ns;
     }
+    if (op->is_deaf) {
+        return false;
+    }
     if (is_of_fifo(op)) {
         return fake_fifo_may_work(file, op->sqe.len);
     }

@@ -208,6 +208,17 @@ void fake_peer_urge(struct fake_peer *peer, uint32_t count)
     }
 }
 
+void fake_peer_deafen(struct fake_peer *peer)
+{
+    const struct fake_end *end = ((struct fake_end *)(void *)peer)->other;
+    for (struct wr_list *link = fake.ring->ops.next; link != &fake.ring->ops;
+         link = link->next) {
+        struct fake_op *op = wr_container_of(link, struct fake_op, link);
+        op->is_deaf = op->is_deaf || (op->file->end == end && op->multishot &&
+                                      op->sqe.opcode == IORING_OP_RECV);
+    }
+}
+
 void fake_break_ring(int err)
 {
     wr_assert(fake.ring);
@@ -447,7 +458,13 @@ void wr_ring_forget(struct wr_ring *ring, int fd)
 /* The machine's host waits for nothing: see the hook `idle`. */
 int wr_ring_open_signal(struct wr_ring *ring)
 {
+    ring->misses_ends = !ring->enabled && !fake_ring_polls(ring);
     return wr_sys_eventfd_nonblock();
+}
+
+bool wr_ring_misses_ends(const struct wr_ring *ring)
+{
+    return ring->misses_ends;
 }
 
 void wr_ring_enable_signal(struct wr_ring *ring, int fd, bool enable)

@@ -382,6 +382,7 @@ struct fake_op {
     bool exhausted;        /* woken too often: goes to a worker, or ends */
     bool in_worker;        /* waits there, as a blocking call does */
     bool lacks_worker;     /* ends with -ECANCELED: no thread can be made */
+    bool is_deaf;          /* waits for an event that does not come */
     bool multishot;
     bool credited;
 };
@@ -437,6 +438,7 @@ struct wr_ring {
     bool incremental; /* a receive takes a part of a provided buffer */
     bool more;        /* work is left for another enter */
     bool has_worker;  /* a thread for files, of which the last stays */
+    bool misses_ends; /* it has a host */
     int broken;
     struct wr_list ops;
     uint32_t op_count;

@@ -2,8 +2,10 @@
  * Receives that the kernel gives up on, and completions that cannot be true.
  *
  * A receive that is woken too often without bytes ends, or goes on in a worker
- * thread (see wr_prep_recv()); a completion that contradicts what is known of
- * its buffer ends the connection with WEIR_EBADBUFFER. Neither shows to others.
+ * thread (see wr_prep_recv()). In a ring for a host one that has met an urgent
+ * byte may see nothing more (see wr_ring_misses_ends()). A completion that
+ * contradicts what is known of its buffer ends the connection with
+ * WEIR_EBADBUFFER. Neither shows to others.
  */
 #include "adopt.h"
 #include "tests/bind.h"
@@ -63,15 +65,23 @@ static void turns(int count)
     }
 }
 
-static void start(uint32_t missing)
+static void start_as(uint32_t missing, bool has_host)
 {
     fake_start(&(struct fake_options){.missing = missing, .trace = true});
     memset(conns, 0, sizeof(conns));
     expect_eq(weir_loop_new(NULL, &loop), 0);
+    if (has_host) {
+        expect_geq(weir_loop_get_fd(loop), 0);
+    }
     for (int i = 0; i < CONNS; i++) {
         adopt(loop, &protocol, &conns[i], NULL, &conns[i].peer);
     }
     turns(2);
+}
+
+static void start(uint32_t missing)
+{
+    start_as(missing, false);
 }
 
 static void stop(int alive)
@@ -180,4 +190,87 @@ UNIT(worker, a_buffer_that_does_not_exist_ends_only_its_connection)
     expect_eq(conns[0].received, 0);
     expect_eq(conns[1].lost_count, 0);
     stop(CONNS - 1);
+}
+
+/* ---- ends that a receive does not see ---- */
+
+/* The peer says something that no armed receive sees. */
+static void say_unheard(struct conn *conn)
+{
+    fake_peer_deafen(conn->peer);
+    say(conn);
+    turns(3);
+    expect_eq(conn->received, conn->sent - PIECE);
+    expect_eq(conn->lost_count, 0);
+}
+
+static void check_heard_to_the_end(const struct conn *conn, int lost_err)
+{
+    turns(6);
+    expect_eq(conn->received, conn->sent);
+    expect_eq(conn->lost_count, 1);
+    expect_eq(conn->lost_err, lost_err);
+}
+
+UNIT(worker, a_host_sees_the_end_that_its_first_receive_has_missed)
+{
+    start_as(0, true);
+    say_unheard(&conns[0]);
+
+    fake_peer_shutdown(conns[0].peer);
+
+    check_heard_to_the_end(&conns[0], 0);
+    stop(CONNS - 1);
+}
+
+UNIT(worker, a_host_sees_the_end_that_a_later_receive_has_missed)
+{
+    start_as(0, true);
+    check_talk();
+    say_unheard(&conns[0]);
+
+    fake_peer_shutdown(conns[0].peer);
+
+    check_heard_to_the_end(&conns[0], 0);
+    stop(CONNS - 1);
+}
+
+UNIT(worker, a_host_sees_the_reset_that_a_receive_has_missed)
+{
+    start_as(0, true);
+    check_talk();
+    say_unheard(&conns[0]);
+
+    fake_peer_reset(conns[0].peer);
+
+    check_heard_to_the_end(&conns[0], -ECONNRESET);
+    stop(CONNS - 1);
+}
+
+UNIT(worker, a_host_sees_the_end_that_a_paused_receive_has_missed)
+{
+    start_as(0, true);
+    fake_peer_deafen(conns[0].peer);
+    weir_transport_pause_reading(conns[0].t);
+    say(&conns[0]);
+    fake_peer_shutdown(conns[0].peer);
+    turns(4);
+    expect_eq(conns[0].received, 0);
+
+    weir_transport_resume_reading(conns[0].t);
+
+    check_heard_to_the_end(&conns[0], 0);
+    stop(CONNS - 1);
+}
+
+UNIT(worker, no_poll_looks_for_an_end_that_cannot_be_missed)
+{
+    start(0);
+    check_talk();
+    expect_eq(weir_loop_get_fd(loop) >= 0, true);
+
+    check_talk();
+
+    cr_assert_null(strstr(fake_text(), "poll"), "%s", fake_text());
+    stop(CONNS);
 }

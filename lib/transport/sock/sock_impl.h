@@ -189,8 +189,9 @@ WEIR_MUST_USE uint32_t wr_sock_recv_ask(struct wr_sock *s);
 void wr_sock_recv_other(struct wr_sock *s, int32_t res, uint32_t flags);
 /* Handles the end of the poll that watches the peer. */
 void wr_sock_recv_watched(struct wr_sock *s, int32_t res);
-/* Cancels the receive in flight if it fills buffers of the pool, because its
- * credit is now more than the socket may use. */
+/* Cancels the receive in flight if it fills buffers of the pool: its credit is
+ * now more than the socket may use, or it may have missed the end. The next one
+ * follows. */
 void wr_sock_recv_revoke(struct wr_sock *s);
 /* Cancels the operations in flight. */
 void wr_sock_end_recv(struct wr_sock *s);

@@ -23,6 +23,11 @@
  * its turn. Leave: leaves the queue, and the table is applied again.
  *
  *     idle -> armed (-> cancelling) -> idle
+ *
+ * In a ring whose receives may miss the end (ring_host.c) a TCP socket is
+ * watched from its first receive on. If the poll tells of the peer's end while
+ * a receive is armed, that one is cancelled, and the next one sees what is
+ * left.
  */
 #include "sock_impl.h"
 
@@ -150,6 +155,16 @@ static void sock_recv_watch_later(struct wr_sock *s)
     if (clock->watch_ns == 0) {
         clock->watch_ns = wr_add_sat(s->c.t.loop->now_ns, WATCH_AFTER_NS);
         wr_clock_changed(s->c.clock);
+    }
+}
+
+/* Lets a poll see the end that the receive may miss; that of a Unix socket
+ * misses none. */
+static __attribute__((noinline)) void sock_recv_watch_end(struct wr_sock *s)
+{
+    wr_assert(s->recv_state == WR_RECV_IDLE);
+    if (!s->c.t.ops->send_fds) {
+        wr_sock_watch(s);
     }
 }
 
@@ -340,6 +355,9 @@ static __attribute__((noinline)) void sock_recv_arm(struct wr_sock *s)
         return;
     }
     wr_debug_assert(credit > 1);
+    if (WR_UNLIKELY(s->c.t.loop->host.misses_ends)) {
+        sock_recv_watch_end(s);
+    }
     const struct wr_recv_limits limits = {
         .credit = credit,
         .buf_size = pool->buf_size,
@@ -505,6 +523,9 @@ void wr_sock_recv_ended(struct wr_sock *s)
 void wr_sock_recv_watched(struct wr_sock *s, int32_t res)
 {
     wr_assert(s->c.t.state != WR_LIFE_NEW && s->c.t.state != WR_LIFE_LOST);
+    if (res > 0 && s->c.t.loop->host.misses_ends) {
+        wr_sock_recv_revoke(s);
+    }
     if (res <= 0 || s->c.t.state != WR_LIFE_OPEN ||
         !((uint32_t)res & (POLLERR | POLLHUP))) {
         return;
