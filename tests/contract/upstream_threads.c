@@ -1,17 +1,19 @@
 /*
- * Limits of a target that the sets of three loops keep together, in a storm:
- * requests come in bursts, wait, are served and cancelled, one loop frees its
- * set and makes another, and one ends while its requests wait. The limit holds
- * all the time, each request is told once, and those that are left are all
- * served. WEIR_TEST_SEED repeats the choices, as far as threads do. Run under
- * the address and the thread sanitizer.
+ * Limits of two targets that the sets of three loops keep together, in a storm:
+ * requests come in bursts, some for one of the two alone, wait, are served and
+ * cancelled, one loop frees its set and makes another, and one ends while its
+ * requests wait. The limits hold all the time, each request is told once, and
+ * those that are left are all served. WEIR_TEST_SEED repeats the choices, as
+ * far as threads do. Run under the address and the thread sanitizer.
  */
 #include "tests/contract/maker.h"
 #include "tests/unit/random.h"
 
 #include <stdatomic.h>
 
-enum { LOOPS = 3, BURSTS = 25, BURST = 8, LIMIT = 3 };
+enum { LOOPS = 3, BURSTS = 25, BURST = 8, TARGETS = 2 };
+
+static const int target_limits[TARGETS] = {3, 2};
 
 struct loop_side;
 
@@ -19,12 +21,14 @@ struct ask {
     struct loop_side *side;
     weir_pending *pending; /* NULL: told */
     weir_upstream_slot *slot;
+    int target; /* of the slot */
 };
 
 /* Of one loop, its thread's alone. */
 struct loop_side {
     weir_loop *loop;
     weir_upstreams *set;
+    weir_upstream *targets[TARGETS];
     weir_event *all; /* all requests were told, and their slots ended */
     struct unit_random dice;
     struct ask asks[BURSTS * BURST];
@@ -40,8 +44,8 @@ static struct {
     weir_upstream_limits *limits;
     struct weir_address address;
     struct loop_side sides[LOOPS];
-    atomic_int taken; /* by connections that stand */
-    atomic_int most;
+    atomic_int taken[TARGETS]; /* by connections that stand */
+    atomic_int most[TARGETS];
 } storm;
 
 static uint64_t roll(struct loop_side *side, uint64_t below)
@@ -62,13 +66,13 @@ static int storm_create(void *arg, weir_transport *t,
 
 /* ---- requests ---- */
 
-static void note_taken(void)
+static void note_taken(int target)
 {
-    const int taken = atomic_fetch_add(&storm.taken, 1) + 1;
-    int most = atomic_load(&storm.most);
-    cr_assert_leq(taken, LIMIT);
+    const int taken = atomic_fetch_add(&storm.taken[target], 1) + 1;
+    int most = atomic_load(&storm.most[target]);
+    cr_assert_leq(taken, target_limits[target]);
     while (taken > most &&
-           !atomic_compare_exchange_weak(&storm.most, &most, taken)) {
+           !atomic_compare_exchange_weak(&storm.most[target], &most, taken)) {
     }
 }
 
@@ -84,7 +88,7 @@ static void end_slot(void *arg)
 {
     struct ask *ask = arg;
     if (ask->slot) {
-        atomic_fetch_sub(&storm.taken, 1);
+        atomic_fetch_sub(&storm.taken[ask->target], 1);
         weir_upstream_slot_end(ask->slot, 0);
         ask->slot = NULL;
         ask->side->slot_count--;
@@ -119,7 +123,8 @@ static void note_end(void *arg, int err,
     ask->pending = NULL;
     side->told_count++;
     if (err == 0) {
-        note_taken();
+        ask->target = weir_upstream_get_name(result->upstream)[0] - 'a';
+        note_taken(ask->target);
         side->served_count++;
         side->slot_count++;
         ask->slot = result->slot;
@@ -140,9 +145,13 @@ static void ask_for_one(struct loop_side *side)
 {
     const struct weir_factory factory = {storm_create, NULL};
     struct ask *ask = &side->asks[side->asked_count];
+    const struct weir_upstreams_connect_options options = {
+        .size = sizeof(options),
+        .excluded = &side->targets[roll(side, TARGETS)],
+        .excluded_count = roll(side, 3) == 0};
     ask->side = side;
-    expect_eq(weir_upstreams_connect(side->set, &factory, NULL, note_end, ask,
-                                     &ask->pending),
+    expect_eq(weir_upstreams_connect(side->set, &factory, &options, note_end,
+                                     ask, &ask->pending),
               0);
     side->asked_count++;
     if (roll(side, 8) == 0) {
@@ -161,11 +170,17 @@ static void make_set(struct loop_side *side)
         .queue_limit = LOOPS * BURSTS * BURST,
         .queue_timeout_ns = UINT64_MAX,
         .limits = storm.limits};
-    const struct weir_upstream_options upstream = {.size = sizeof(upstream),
-                                                   .address = &storm.address,
-                                                   .connection_limit = LIMIT};
     expect_eq(weir_upstreams_new(side->loop, &options, &side->set), 0);
-    expect_eq(weir_upstreams_add(side->set, &upstream, NULL), 0);
+    for (int i = 0; i < TARGETS; i++) {
+        const char name[] = {(char)('a' + i), '\0'};
+        const struct weir_upstream_options upstream = {
+            .size = sizeof(upstream),
+            .name = name,
+            .address = &storm.address,
+            .connection_limit = (uint32_t)target_limits[i]};
+        expect_eq(weir_upstreams_add(side->set, &upstream, &side->targets[i]),
+                  0);
+    }
 }
 
 static int run_side(weir_thread *thread, void *arg)
@@ -200,7 +215,7 @@ static int run_side(weir_thread *thread, void *arg)
     return 0;
 }
 
-UNIT(upstream_threads, a_limit_holds_over_loops_and_all_are_served)
+UNIT(upstream_threads, limits_hold_over_loops_and_all_are_served)
 {
     const struct weir_threads_options options = {
         .size = sizeof(options), .thread_count = LOOPS, .no_signals = true};
@@ -217,7 +232,9 @@ UNIT(upstream_threads, a_limit_holds_over_loops_and_all_are_served)
         expect_eq(side->told_count, side->asked_count);
     }
     expect_gt(storm.sides[0].served_count, BURSTS * BURST / 2);
-    expect_eq(atomic_load(&storm.taken), 0);
-    expect_eq(atomic_load(&storm.most), LIMIT);
+    for (int i = 0; i < TARGETS; i++) {
+        expect_eq(atomic_load(&storm.taken[i]), 0);
+        expect_eq(atomic_load(&storm.most[i]), target_limits[i]);
+    }
     close(listener);
 }

@@ -1,9 +1,10 @@
 /*
  * Who is served next, against a model, on the fake machine: requests that
  * exclude upstreams come, give up and end in random steps, in one set or in two
- * that keep their limits together, while upstreams are drained. The model is a
- * list of requests in the order in which they were made, which is searched for
- * the oldest that may have a place. A seed repeats all.
+ * that keep their limits together, while upstreams are drained and perhaps one
+ * refuses whoever tries it. The model is a list of requests in the order in
+ * which they were made, which is searched for the oldest that may have a place.
+ * A seed repeats all.
  */
 #include "tests/contract/maker.h"
 #include "tests/fake/fake.h"
@@ -40,6 +41,7 @@ static uint32_t peer_limits[PEERS];
 static uint32_t taken[PEERS]; /* by the model */
 static bool is_backup[PEERS];
 static bool is_drained[PEERS];
+static int refusing; /* a peer without limit; -1: none */
 static uint32_t queue_limit;
 static struct ask asks[ASKS];
 static int ask_count;
@@ -54,13 +56,14 @@ static uint32_t roll(uint32_t below)
 
 /* ---- the model ---- */
 
-/* The peers, as bits, that a request is to choose from; 0: there are none. */
+/* The peers, as bits, that a request is to choose from in the end; 0: there are
+ * none. */
 static unsigned find_choice(const struct ask *ask)
 {
     unsigned primaries = 0;
     unsigned backups = 0;
     for (int i = 0; i < PEERS; i++) {
-        if (is_drained[i] || ask->excluded >> i & 1u) {
+        if (is_drained[i] || ask->excluded >> i & 1u || i == refusing) {
             continue;
         }
         primaries |= is_backup[i] ? 0 : 1u << i;
@@ -126,8 +129,9 @@ static void judge_end(const struct end *end)
         expect_eq(end->ask, ask_count - 1);
         expect_eq(count_waiting(), queue_limit);
     } else {
-        expect_eq(end->err, -EHOSTDOWN);
         expect_eq(find_choice(ask), 0);
+        cr_assert(end->err == -EHOSTDOWN ||
+                  (end->err == -ECONNREFUSED && refusing >= 0));
     }
 }
 
@@ -155,6 +159,7 @@ static void note_end(void *arg, int err,
     cr_assert_not_null(ask->pending, "told once");
     ask->pending = NULL;
     ask->slot = result->slot;
+    ask->peer = -1;
     if (err == 0) {
         ask->peer = weir_upstream_get_name(result->upstream)[0] - 'a';
         weir_transport_abort(result->transport);
@@ -218,7 +223,7 @@ static void drain_one(void)
 
 static void take_step(void)
 {
-    switch (roll(set_count == 1 ? 12 : 11)) {
+    switch (roll(set_count == 1 && refusing < 0 ? 12 : 11)) {
     case 0:
         end_one(WAITS);
         break;
@@ -258,6 +263,7 @@ static void open_run(uint64_t seed)
     ask_count = end_count = 0;
     set_count = 1 + (int)roll(SETS);
     queue_limit = roll(3) == 0 ? roll(6) : ASKS;
+    refusing = roll(2) ? (int)roll(PEERS) : -1;
     fake_start(&machine);
     maker_open(&m);
     maker_run_for(&m, 1 * MS);
@@ -267,6 +273,7 @@ static void open_run(uint64_t seed)
         .balance = (enum weir_balance)roll(4),
         .queue_limit = queue_limit,
         .queue_timeout_ns = UINT64_MAX,
+        .fail_limit = UINT32_MAX,
         .seed = seed,
         .limits = limits};
     for (int i = 0; i < set_count; i++) {
@@ -277,8 +284,8 @@ static void open_run(uint64_t seed)
         snprintf(host, sizeof(host), "192.0.2.%d", i + 1);
         const struct weir_address address = peer_address(host, 80);
         fake_listener_set(fake_listen(&address.storage.any, address.len),
-                          FAKE_ACCEPT, 1 * MS);
-        peer_limits[i] = 1 + roll(3);
+                          i == refusing ? FAKE_REFUSE : FAKE_ACCEPT, 1 * MS);
+        peer_limits[i] = i == refusing ? 0 : 1 + roll(3);
         is_backup[i] = roll(4) == 0;
         for (int j = 0; j < set_count; j++) {
             add_peer(j, i, &address);
@@ -301,10 +308,13 @@ static void close_run(void)
 }
 
 /* Steps that are looked at one by one: a short queue refuses whoever comes
- * before a place is free, and sets take places side by side. */
+ * before a place is free, sets take places side by side, and a request that is
+ * refused misses its turn. */
 static int draw_ops(void)
 {
-    return queue_limit < ASKS || set_count > 1 ? 1 : 1 + (int)roll(OPS);
+    const bool is_simple =
+        queue_limit == ASKS && set_count == 1 && refusing < 0;
+    return is_simple ? 1 + (int)roll(OPS) : 1;
 }
 
 UNIT(upstream_order, the_oldest_request_that_may_have_a_place_gets_it)
@@ -319,7 +329,7 @@ UNIT(upstream_order, the_oldest_request_that_may_have_a_place_gets_it)
             for (int j = 0; j < ops; j++) {
                 take_step();
             }
-            maker_run_for(&m, 3 * MS);
+            maker_run_for(&m, 4 * MS);
             judge();
         }
         close_run();
