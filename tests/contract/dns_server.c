@@ -10,6 +10,7 @@
 
 #include <arpa/inet.h>
 #include <ctype.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -340,6 +341,24 @@ static void serve_udp(struct dns_server *server)
     }
 }
 
+/* Sends an answer, whole or byte by byte; false: the connection is lost. */
+static bool send_tcp(int fd, const struct message *answer, bool in_pieces)
+{
+    static uint8_t bytes[2 + sizeof(answer->bytes)];
+    const size_t len = 2 + answer->len;
+    const size_t piece = in_pieces ? 1 : len;
+
+    bytes[0] = (uint8_t)(answer->len >> 8);
+    bytes[1] = (uint8_t)answer->len;
+    memcpy(bytes + 2, answer->bytes, answer->len);
+    for (size_t sent = 0; sent < len; sent += piece) {
+        if (send(fd, bytes + sent, piece, MSG_NOSIGNAL) < 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* One question over one connection, or several. */
 static void serve_tcp(struct dns_server *server)
 {
@@ -349,6 +368,8 @@ static void serve_tcp(struct dns_server *server)
     uint8_t head[2];
     const int fd = accept(server->tcp, NULL, NULL);
     const struct timeval patience = {.tv_sec = 2};
+    const int on = 1;
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
     while (recv(fd, head, sizeof(head), MSG_WAITALL) == sizeof(head)) {
         query.len = (size_t)(head[0] << 8 | head[1]);
@@ -362,10 +383,7 @@ static void serve_tcp(struct dns_server *server)
             break;
         }
         make_answer(&query, &question, false, &answer);
-        head[0] = (uint8_t)(answer.len >> 8);
-        head[1] = (uint8_t)answer.len;
-        if (send(fd, head, sizeof(head), MSG_NOSIGNAL) < 0 ||
-            send(fd, answer.bytes, answer.len, MSG_NOSIGNAL) < 0) {
+        if (!send_tcp(fd, &answer, has(&question, "pieces"))) {
             break;
         }
     }

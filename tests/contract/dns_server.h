@@ -7,6 +7,7 @@
  *   a4, a6        has an IPv4 address (192.0.2.1), an IPv6 one (2001:db8::1)
  *   n200          has 200 of each, so that an answer by UDP is truncated
  *   cut           is truncated by UDP, and by TCP the connection is closed
+ *   pieces        is answered byte by byte by TCP
  *   silent        is not answered; silent4, silent6: not for one family
  *   late6         is answered 200 ms late for IPv6; late4: for IPv4
  *   nx, fail, refused, notimp   the response code

@@ -244,6 +244,13 @@ NAMES(lookup, a_search_goes_on_and_ends_as_that_of_the_c_library, n)
     }
 }
 
+NAMES(lookup, an_answer_by_TCP_may_come_in_pieces, n)
+{
+    names_lookup(n, "n200-pieces.example", NULL);
+    expect_eq(n->result, 2 * WEIR_ADDRESSES_MAX);
+    expect_eq(n->server.tcp_count, 2);
+}
+
 NAMES(lookup, a_dot_at_the_end_forbids_the_search, n)
 {
     struct weir_dns_options dns = names_dns_options(n);

@@ -58,6 +58,8 @@ def make_answer(query, is_udp):
     """The answer, None for none, and b"" to close the connection."""
     name, kind, question = read_question(query)
     word = words_for(name, kind)
+    if word.startswith("tcp"):  # the answer is too long for UDP
+        word = "truncated" if is_udp else word.removeprefix("tcp")
     own = b"\xc0\x0c"
     flags, code, records = 0x8580, CODES.get(word, NOERROR), []
     if word == "silent":

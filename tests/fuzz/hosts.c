@@ -9,6 +9,7 @@
 #include "lib/names/hosts.h"
 #include "tests/fuzz/check.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
