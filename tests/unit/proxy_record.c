@@ -106,17 +106,40 @@ UNIT(proxy_record, names_with_spaces_are_one_field_each)
                        line);
 }
 
-UNIT(proxy_record, the_longest_texts_are_cut_and_the_line_ends)
+/* A record with the longest text in each field. */
+static struct record make_long_record(void)
 {
-    static char name[4096];
+    static char name[16384];
     struct record record = make_record();
     memset(name, 'x', sizeof(name) - 1);
     record.service = name;
     record.server_name = name;
+    record.client.len = sizeof(record.client.storage.local);
+    record.client.storage.local.sun_family = AF_UNIX;
+    memset(record.client.storage.local.sun_path, 1,
+           sizeof(record.client.storage.local.sun_path));
+    record.target = record.client;
+    record.queue_ns = record.connect_ns = record.tls_ns = UINT64_MAX;
+    record.first_byte_ns = record.total_ns = UINT64_MAX;
+    record.in_bytes = record.out_bytes = UINT64_MAX;
+    record.tries = UINT32_MAX;
+    record.reason = END_UNREACHABLE;
+    return record;
+}
+
+UNIT(proxy_record, the_longest_names_take_no_other_field_away)
+{
+    const struct record record = make_long_record();
+    size_t words = 1;
     write_line(&record, record_write_text);
-    expect_eq(strlen(line), RECORD_TEXT_SIZE);
+    for (const char *at = line; *at; at++) {
+        words += *at == ' ';
+    }
+    expect_eq(words, 16);
+    cr_assert_not_null(strstr(line, "x unknown_ca\n"), "%s", line);
     write_line(&record, record_write_json);
-    expect_eq(strlen(line), RECORD_TEXT_SIZE);
+    cr_assert_not_null(strstr(line, "x\",\"alert\":\"unknown_ca\"}\n"), "%s",
+                       line);
 }
 
 UNIT(proxy_record, every_reason_has_a_word_of_its_own)

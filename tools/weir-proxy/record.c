@@ -1,7 +1,8 @@
 /*
  * The two forms of a log line have the same fields in the same order. Bytes of
  * peers stand in the server's name and in addresses of Unix sockets; no name,
- * be it a peer's or of the configuration, ends its field.
+ * be it a peer's or of the configuration, ends its field, or is so long that
+ * the fields behind it have no room.
  */
 #include "record.h"
 
@@ -57,6 +58,9 @@ uint64_t record_now(void)
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
+/* Of a longer name the first bytes are written. A host's name has no more. */
+#define NAME_LEN 255
+
 /* ---- pieces ---- */
 
 /* Appends to a line; what does not fit is left out. */
@@ -96,21 +100,29 @@ static double milliseconds(uint64_t ns)
     return (double)ns / 1e6;
 }
 
-/* Bytes that are not plain letters become '?'. */
-static void add_name(struct line *line, const char *name)
+/* At most @most bytes of a text. Those that are not plain letters become '?'.
+ */
+static void add_plain(struct line *line, const char *text, size_t most)
 {
-    for (; *name && line->len < RECORD_TEXT_SIZE - 1; name++) {
-        const char c = *name;
+    for (; *text && most > 0 && line->len < RECORD_TEXT_SIZE - 1; text++) {
+        const char c = *text;
         line->buf[line->len++] =
             c > ' ' && c < 127 && c != '"' && c != '\\' ? c : '?';
+        most--;
     }
+}
+
+static void add_name(struct line *line, const char *name)
+{
+    add_plain(line, name, NAME_LEN);
 }
 
 static void add_address(struct line *line, const struct weir_address *address)
 {
     char text[WEIR_ADDRESS_TEXT_SIZE];
 
-    add_name(line, weir_address_format(address, text, sizeof(text)));
+    add_plain(line, weir_address_format(address, text, sizeof(text)),
+              sizeof(text));
 }
 
 /* ---- the two forms ---- */

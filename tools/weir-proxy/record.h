@@ -75,8 +75,8 @@ struct record {
 uint64_t record_now(void);
 
 /* Writes a line with its newline: bytes written, without a NUL; at most
- * RECORD_TEXT_SIZE. */
-#define RECORD_TEXT_SIZE 1536
+ * RECORD_TEXT_SIZE, which is enough for all fields. */
+#define RECORD_TEXT_SIZE 2048
 size_t record_write_text(const struct record *record, char *buf);
 size_t record_write_json(const struct record *record, char *buf);
 
