@@ -171,7 +171,8 @@ struct weir_protocol_binding {
  * only for queries (addresses, loop). After a result of 0 both connection_made
  * and connection_lost will be called. After a negative result neither is
  * called, the descriptor is closed, and the error is passed to the maker's
- * callback or, in a server, to the exception hook.
+ * callback or, in a server, to the exception hook; the client of a server gets
+ * a reset, if it is one of TCP.
  */
 typedef int weir_factory_fn(void *arg, weir_transport *t,
                             struct weir_protocol_binding *ret);

@@ -143,3 +143,10 @@ void wr_socket_close(weir_loop *loop, int fd, int family)
         wr_prep_close(&loop->uring, fd);
     }
 }
+
+void wr_socket_turn_away(weir_loop *loop, int fd, int family)
+{
+    wr_assert(fd >= 0);
+    wr_socket_reset_on_close(fd);
+    wr_socket_close(loop, fd, family);
+}

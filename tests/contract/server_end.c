@@ -237,7 +237,7 @@ MAKER(server_end, r65__a_factory_that_fails_is_reported_and_holds_nothing_up, m)
     expect_eq(m->report_err, -EACCES);
     expect_eq(m->report_server, m->server);
     expect_str_eq(m->log, "DFC", "neither connection_made nor the loss");
-    expect_eq(peer_read(fd, &byte, 1), 0, "the descriptor was closed");
+    expect_eq(peer_read(fd, &byte, 1), -ECONNRESET, "no end of a stream");
     close(fd);
 }
 
@@ -323,7 +323,8 @@ MAKER(server_end, close_makes_no_connection_any_more, m)
     char byte;
     serve_two_at_once(m, fds, close_in_made);
     maker_run_until_made(m, 1);
-    expect_eq(peer_read(fds[1], &byte, 1), 0, "accepted, and not served");
+    expect_eq(peer_read(fds[1], &byte, 1), -ECONNRESET,
+              "accepted, and not served");
     close(fds[0]);
     maker_run(m, maker_is_closed);
 

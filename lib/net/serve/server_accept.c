@@ -167,7 +167,7 @@ static void server_accept_park(weir_server *server,
 
     wr_assert(server->state == SERVER_SERVING);
     if (err < 0) {
-        wr_socket_close(server->loop, fd, listener->family);
+        wr_socket_turn_away(server->loop, fd, listener->family);
         server_accept_report(server, "no memory to keep a connection waiting",
                              err);
     }
@@ -235,7 +235,7 @@ static void server_accept_listener_accepted_late(struct wr_listener *listener,
         server_accept_open_client(server, fd, listener->family,
                                   listener->was_bare);
     } else {
-        wr_socket_close(server->loop, fd, listener->family);
+        wr_socket_turn_away(server->loop, fd, listener->family);
     }
 }
 

@@ -42,7 +42,7 @@ void wr_server_close_parked(weir_server *server)
 
     wr_assert(wr_server_is_closed(server));
     while (wr_server_take_parked(server, &parked)) {
-        wr_socket_close(server->loop, parked.fd, parked.family);
+        wr_socket_turn_away(server->loop, parked.fd, parked.family);
     }
 }
 

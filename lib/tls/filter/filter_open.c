@@ -33,7 +33,7 @@ static int filter_open_socket(weir_loop *loop, int fd,
     struct wr_filter *f =
         wr_filter_make(loop, options->connection, settings, opener);
     if (!f) {
-        wr_socket_close(loop, fd, options->family);
+        wr_sock_refuse(loop, fd, options);
         return -ENOMEM;
     }
     const struct weir_factory bind = {.create = filter_open_bind, .arg = f};

@@ -85,6 +85,9 @@ WEIR_MUST_USE int wr_sock_remake(weir_loop *loop,
 void wr_sock_begin_anew(struct wr_remade *remade,
                         const struct wr_sock_content *content);
 
+/* Closes a connected descriptor that cannot become a transport. */
+void wr_sock_refuse(weir_loop *loop, int fd,
+                    const struct wr_sock_options *options);
 /* Makes a transport from a connected descriptor, asks the factory for its
  * protocol, calls connection_made and starts reading. Takes @fd, even on
  * failure. Called from the loop (a completion or a ready item), never from a

@@ -128,12 +128,23 @@ static bool sock_open_is_pending(int fd)
            state == TCP_SYN_SENT;
 }
 
+void wr_sock_refuse(weir_loop *loop, int fd,
+                    const struct wr_sock_options *options)
+{
+    wr_assert(fd >= 0);
+    if (options->set) {
+        wr_socket_turn_away(loop, fd, options->family);
+    } else {
+        wr_socket_close(loop, fd, options->family);
+    }
+}
+
 int wr_sock_open(weir_loop *loop, int fd, const struct weir_factory *factory,
                  const struct wr_sock_options *options, weir_transport **ret)
 {
     struct wr_sock *s = wr_sock_make(loop, fd, options);
     if (!s) {
-        wr_socket_close(loop, fd, options->family);
+        wr_sock_refuse(loop, fd, options);
         return -ENOMEM;
     }
     if (WR_UNLIKELY(options->family == AF_UNIX && options->connection &&
@@ -148,7 +159,7 @@ int wr_sock_open(weir_loop *loop, int fd, const struct weir_factory *factory,
     }
     if (err < 0) {
         wr_connection_discard(&s->c);
-        wr_socket_close(loop, fd, options->family);
+        wr_sock_refuse(loop, fd, options);
         return err;
     }
     if (WR_UNLIKELY(options->may_open) && sock_open_is_pending(fd)) {
