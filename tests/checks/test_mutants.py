@@ -135,10 +135,10 @@ HOWS = {"small_asserted": "assertion", "small_at": "crash",
 NOT_KILLED = {"small_unseen": "survived", "small_unreached": "unreached"}
 DECLARED = """lib/small/small.c small_unseen constant
 - int small_unseen(int a) { return a * 3; }
-+ int small_unseen(int a) { return a * 3 + 1; }
++ int small_unseen(int a) { return a * 4; }
 = The reason.
 """
-STALE = DECLARED.replace("a * 3 + 1", "a * 4")
+STALE = DECLARED.replace("a * 4", "a * 5")
 
 
 def write_project(folder):

@@ -53,6 +53,7 @@ BLOCKS = {Kind.CASE_STMT, Kind.IF_STMT, Kind.WHILE_STMT, Kind.FOR_STMT,
 LEFT_ALONE = {"uring/check.c"}
 # Functions of which the tests see a text, or nothing but that they pass.
 DESCRIBES = re.compile(r"(^|_)(dump|invariants|state_name)(_|$)")
+ASSERTS = re.compile(r"assert|check_invariants|debug_check")
 CHECKS = re.compile(r"\.check = (\w+_check\w*)")
 RELEASES = re.compile(r"(unref|free|give|close|release|fini|remove|cancel|"
                       r"unlock|munmap|stop|pop|unlink|discard|drop)")
@@ -239,7 +240,7 @@ class Source:
     def statement(self, cursor, result):
         """A statement in whose place none could stand."""
         kind = cursor.kind
-        if kind == Kind.CALL_EXPR and "assert" not in cursor.spelling:
+        if kind == Kind.CALL_EXPR and not ASSERTS.search(cursor.spelling):
             self.add(self.call_kind(cursor.spelling), cursor, "(void)0", True)
         elif (kind in (Kind.COMPOUND_ASSIGNMENT_OPERATOR, Kind.UNARY_OPERATOR)
               or kind == Kind.BINARY_OPERATOR and self.operator(cursor) == "="):
@@ -306,9 +307,11 @@ class Source:
             self.add(kind, cursor, f"{left} == {right}")
 
     def constant(self, cursor):
-        text = self.text_of(cursor)
-        if re.fullmatch(r"(0x)?[0-9a-fA-F]+[uUlL]*", text):
-            self.add("constant", cursor, f"{text} + 1")
+        match = re.fullmatch(r"(0x[0-9a-fA-F]+|[0-9]+)([uUlL]*)",
+                             self.text_of(cursor))
+        if match:
+            base = 16 if "x" in match[1] else 8 if match[1][0] == "0" else 10
+            self.add("constant", cursor, f"{int(match[1], base) + 1}{match[2]}")
 
     # ---- writing ----
 

@@ -147,9 +147,9 @@ def read_programs(build, wanted):
         found += programs
     files = {target["id"]: target["filename"]
              for target in introspect(build, "targets")}
-    paths = {path for target in targets for path in files.get(target, [target])
-             if path.startswith(str(build) + "/")}
-    return found, sorted(os.path.relpath(path, build) for path in paths)
+    paths = {os.path.relpath(path, build) for target in targets
+             for path in files.get(target, [target]) if path.startswith("/")}
+    return found, sorted(path for path in paths if not path.startswith(".."))
 
 
 class Runner:
