@@ -234,6 +234,16 @@ TASK(timeout, can_be_rescheduled_later_and_earlier)
     expect_eq(result, -ETIMEDOUT);
 }
 
+TASK(timeout, can_be_rescheduled_to_never)
+{
+    struct weir_timeout limit;
+    expect_eq(weir_timeout_begin(loop, &limit, MS), 0);
+    expect_eq(weir_timeout_reschedule(&limit, UINT64_MAX), 0);
+    expect_eq(weir_timeout_get_when(&limit), UINT64_MAX);
+    expect_eq(weir_sleep(loop, 2 * MS), 0);
+    expect_eq(weir_timeout_end(&limit, 0), 0);
+}
+
 TASK(timeout, that_is_over_cannot_be_rescheduled)
 {
     struct weir_timeout limit;
@@ -266,6 +276,20 @@ TASK(timeout, that_is_over_keeps_no_cancellation_that_was_taken_back)
     expect_eq(weir_task_uncancel(self), 1);
     expect_eq(weir_yield(loop), 0, "no interruption is left");
     expect_eq(weir_timeout_end(&limit, -ECANCELED), -ETIMEDOUT);
+}
+
+TASK(timeout, is_told_when_a_cancellation_before_its_begin_is_taken_back)
+{
+    struct weir_timeout limit;
+    weir_task *self = weir_task_get_current(loop);
+    cr_assert(weir_task_cancel(self));
+    expect_eq(weir_yield(loop), -ECANCELED);
+    expect_eq(weir_timeout_begin(loop, &limit, MS), 0);
+    expect_eq(weir_sleep(loop, S), -ECANCELED);
+    expect_eq(weir_task_uncancel(self), 1,
+              "the time-out's own request is left");
+    expect_eq(weir_timeout_end(&limit, -ECANCELED), -ETIMEDOUT);
+    expect_eq(weir_task_get_cancelling(self), 0);
 }
 
 UNIT(timeout, outside_of_a_task_is_an_error_and_its_end_does_no_harm)
