@@ -15,7 +15,7 @@ enum { LIMIT_MS = 60000 };
 static int wait_of_host(void)
 {
     const int wait_ms = guest_wait_ms();
-    return wait_ms < 0 ? LIMIT_MS : wait_ms;
+    return wait_ms < 0 || wait_ms > LIMIT_MS ? LIMIT_MS : wait_ms;
 }
 
 /* After a wait that ended with @count events, or with 0 or an error. */
