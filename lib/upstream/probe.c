@@ -77,9 +77,11 @@ static int probe_ask(struct wr_probe *probe)
                                     : weir_transport_write(probe->t, plan->send,
                                                            plan->send_size);
     }
+    char host[WR_PLACE_SIZE];
+    wr_target_write_authority(probe->target, host);
     const char *const texts[] = {
         "GET ", plan->path,
-        " HTTP/1.1\r\nHost: ", plan->host ? plan->host : probe->host,
+        " HTTP/1.1\r\nHost: ", plan->host ? plan->host : host,
         "\r\nUser-Agent: weir\r\nConnection: close\r\n\r\n"};
     for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++) {
         const int err = probe_write(probe, texts[i]);
@@ -174,15 +176,11 @@ static void probe_timer_expired(struct wr_timer *timer)
 
 void wr_probe_init(struct wr_probe *probe, weir_loop *loop,
                    const struct wr_check *check, uint8_t *answer,
-                   const char *host,
                    void (*ended)(struct wr_probe *probe, int err))
 {
     wr_assert(ended != NULL);
-    *probe = (struct wr_probe){.loop = loop,
-                               .check = check,
-                               .ended = ended,
-                               .host = host,
-                               .answer = answer};
+    *probe = (struct wr_probe){
+        .loop = loop, .check = check, .ended = ended, .answer = answer};
     wr_timer_init(&probe->timer, probe_timer_expired);
 }
 
@@ -197,6 +195,7 @@ int wr_probe_start(struct wr_probe *probe, struct wr_target *target)
                                       probe->check->plan.kind != WEIR_CHECK_TCP,
                                       probe_connected, probe, &probe->connect);
     wr_require(err >= 0, err);
+    probe->target = target;
     probe->answer_len = 0;
     probe->status = 0;
     probe->result = 0;

@@ -25,12 +25,12 @@ struct wr_probe {
     const struct wr_check *check;
     /* The probe is over: 0, or a negative error. Not called inside a call. */
     void (*ended)(struct wr_probe *probe, int err);
-    enum wr_probe_state state; /* set by probe_set_state() alone */
-    int result;                /* of a leaving probe */
-    uint32_t status;           /* of the answer to the last one; 0: none */
-    const char *host;          /* the Host of HTTP, the owner's memory */
-    weir_pending *connect;     /* NULL: it has ended */
-    weir_transport *t;         /* NULL: not made, or lost */
+    enum wr_probe_state state;      /* set by probe_set_state() alone */
+    int result;                     /* of a leaving probe */
+    uint32_t status;                /* of the answer to the last one; 0: none */
+    const struct wr_target *target; /* of the last one */
+    weir_pending *connect;          /* NULL: it has ended */
+    weir_transport *t;              /* NULL: not made, or lost */
     struct wr_timer timer;
     uint8_t *answer; /* wr_check_get_room() bytes, the owner's memory */
     size_t answer_len;
@@ -39,7 +39,6 @@ struct wr_probe {
 /* @answer has room as the plan asks for; the plan has to stay. */
 void wr_probe_init(struct wr_probe *probe, weir_loop *loop,
                    const struct wr_check *check, uint8_t *answer,
-                   const char *host,
                    void (*ended)(struct wr_probe *probe, int err));
 
 /* Starts an idle probe: 0, or an error of this machine. */

@@ -5,7 +5,6 @@
  * and tells the program of states that have changed. It is pushed by whatever
  * frees a place, here or on another loop, or changes a state.
  */
-#include "lib/base/address.h"
 #include "lib/base/options.h"
 #include "upstream.h"
 #include "uring/alloc.h"
@@ -84,8 +83,6 @@ static int set_check_add(const weir_upstreams *set,
 
     wr_require(!set->is_closed, -ESHUTDOWN);
     wr_require(options->weight <= WR_WEIGHT_MAX, -EINVAL);
-    wr_require(!options->address || wr_address_is_valid(options->address),
-               -EINVAL);
     wr_require(options->tls || !shakes, -EINVAL);
     return 0;
 }

@@ -9,6 +9,7 @@
 #include "uring/alloc.h"
 #include "weir/error.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define LOOKUP_TIMEOUT_NS UINT64_C(10000000000)
@@ -123,7 +124,7 @@ static int target_read(struct wr_target *target,
     wr_assert(!target->host == !options->host);
     wr_require(count == 1, -EINVAL);
     if (options->address) {
-        wr_assert(wr_address_is_valid(options->address));
+        wr_require(wr_address_is_valid(options->address), -EINVAL);
         wr_require(!wr_address_is_unnamed(options->address), -EINVAL);
         target->single = *options->address;
         return 0;
@@ -197,6 +198,61 @@ void wr_target_stop(struct wr_target *target)
     }
     wr_timer_cancel(&target->loop->wheel, &target->timer);
     wr_assert(!wr_timer_is_armed(&target->timer));
+}
+
+/* ---- names of the place ---- */
+
+void wr_target_write_place(const char *host, uint16_t port,
+                           char ret[WR_PLACE_SIZE])
+{
+    const bool is_bare_inet6 = strchr(host, ':') && host[0] != '[';
+
+    wr_assert(host != NULL);
+    snprintf(ret, WR_PLACE_SIZE, is_bare_inet6 ? "[%s]:%u" : "%s:%u", host,
+             (unsigned)port);
+}
+
+/* Takes what a Host does not have off "HOST:PORT": the zone of an IPv6 address
+ * (RFC 6874, 1), and the port that is meant without one. */
+static void target_cut_place(char *place, const char *usual_port)
+{
+    wr_assert(usual_port[0] == ':');
+    char *zone = strchr(place, '%');
+    const char *end = strchr(place, ']');
+    const size_t port_len = strlen(usual_port);
+
+    if (zone && end && zone < end) {
+        memmove(zone, end, strlen(end) + 1);
+    }
+    const size_t len = strlen(place);
+    wr_assert(len > 0);
+    if (len > port_len && strcmp(place + len - port_len, usual_port) == 0) {
+        place[len - port_len] = '\0';
+    }
+}
+
+void wr_target_write_authority(const struct wr_target *target,
+                               char ret[WR_PLACE_SIZE])
+{
+    const bool has_tls = wr_secure_settings_are_set(&target->tls);
+    const char *named = target->tls.server_hostname[0] != '\0'
+                            ? target->tls.server_hostname
+                            : target->host;
+
+    wr_assert(target->host || target->single.len > 0);
+    if (!target->host && target->single.storage.any.sa_family == AF_UNIX) {
+        snprintf(ret, WR_PLACE_SIZE, "%s", named ? named : "localhost");
+        return;
+    }
+    if (named) {
+        wr_target_write_place(named,
+                              target->host ? target->port
+                                           : wr_address_port(&target->single),
+                              ret);
+    } else {
+        weir_address_format(&target->single, ret, WR_PLACE_SIZE);
+    }
+    target_cut_place(ret, has_tls ? ":443" : ":80");
 }
 
 /* ---- connecting ---- */

@@ -47,6 +47,18 @@ WEIR_MUST_USE int wr_target_start(struct wr_target *target);
 /* Ends the lookups. */
 void wr_target_stop(struct wr_target *target);
 
+/* Room for "HOST:PORT": a name or an address with a zone, brackets, a port. */
+#define WR_PLACE_SIZE 320u
+
+/* Writes "HOST:PORT". */
+void wr_target_write_place(const char *host, uint16_t port,
+                           char ret[WR_PLACE_SIZE]);
+
+/* Writes the Host of requests by HTTP (RFC 9110, 7.2): whom the upstream's
+ * certificate names, or its host, with its port. Unix sockets have none. */
+void wr_target_write_authority(const struct wr_target *target,
+                               char ret[WR_PLACE_SIZE]);
+
 /* Connects; the options have no TLS. */
 WEIR_MUST_USE int wr_target_connect(struct wr_target *target,
                                     const struct weir_factory *factory,

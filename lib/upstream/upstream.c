@@ -10,16 +10,12 @@
 #include "lib/base/shortage.h"
 #include "uring/alloc.h"
 
-#include <stdio.h>
 #include <string.h>
 
 /* Until a check that could not be made is tried again: at first, and at most,
  * where the interval is not shorter. */
 #define SKIP_WAIT_FIRST_NS UINT64_C(100000000)
 #define SKIP_WAIT_MOST_NS  UINT64_C(1000000000)
-
-/* Room for a Host: a name, brackets, a port. */
-#define AUTHORITY_SIZE 320
 
 static void upstream_check_invariants(const weir_upstream *upstream)
 {
@@ -269,22 +265,11 @@ static void upstream_check_expired(struct wr_timer *timer)
 
 /* ---- life ---- */
 
-/* Writes "HOST:PORT". */
-static void upstream_write_place(const char *host, uint16_t port,
-                                 char buf[AUTHORITY_SIZE])
-{
-    const bool is_bare_inet6 = strchr(host, ':') && host[0] != '[';
-
-    wr_assert(host != NULL);
-    snprintf(buf, AUTHORITY_SIZE, is_bare_inet6 ? "[%s]:%u" : "%s:%u", host,
-             (unsigned)port);
-}
-
 /* The name that the program gave, or the text of its host and port, or of its
  * address, which is written to @buf. */
 static const char *
 upstream_write_name(const struct weir_upstream_options *options,
-                    char buf[AUTHORITY_SIZE])
+                    char buf[WR_PLACE_SIZE])
 {
     struct weir_address address = {.len = 0};
 
@@ -292,7 +277,7 @@ upstream_write_name(const struct weir_upstream_options *options,
         return options->name;
     }
     if (options->host) {
-        upstream_write_place(options->host, options->port, buf);
+        wr_target_write_place(options->host, options->port, buf);
         return buf;
     }
     if (options->address) {
@@ -301,52 +286,7 @@ upstream_write_name(const struct weir_upstream_options *options,
                weir_address_parse_unix(options->path, &address) < 0) {
         return ""; /* it will be refused */
     }
-    return weir_address_format(&address, buf, AUTHORITY_SIZE);
-}
-
-/* Takes what a Host does not have off "HOST:PORT": the zone of an IPv6 address
- * (RFC 6874, 1), and the port that is meant without one. */
-static void upstream_cut_place(char *place, const char *usual_port)
-{
-    wr_assert(usual_port[0] == ':');
-    char *zone = strchr(place, '%');
-    const char *end = strchr(place, ']');
-    const size_t port_len = strlen(usual_port);
-
-    if (zone && end && zone < end) {
-        memmove(zone, end, strlen(end) + 1);
-    }
-    const size_t len = strlen(place);
-    wr_assert(len > 0);
-    if (len > port_len && strcmp(place + len - port_len, usual_port) == 0) {
-        place[len - port_len] = '\0';
-    }
-}
-
-/* Writes the Host of checks by HTTP (RFC 9110, 7.2): whom the upstream's
- * certificate names, or its host, with its port. Unix sockets have none. */
-static void
-upstream_write_authority(const struct weir_upstream_options *options,
-                         char buf[AUTHORITY_SIZE])
-{
-    const char *named = options->tls ? options->tls->server_hostname : NULL;
-    const struct weir_address *address = options->address;
-    const bool is_unix =
-        !options->host &&
-        (!address || address->storage.any.sa_family == AF_UNIX);
-
-    if (is_unix) {
-        snprintf(buf, AUTHORITY_SIZE, "%.255s", named ? named : "localhost");
-        return;
-    }
-    if (options->host || named) {
-        upstream_write_place(
-            named ? named : options->host,
-            options->host ? options->port : wr_address_port(address), buf);
-    } else {
-        weir_address_format(address, buf, AUTHORITY_SIZE);
-    }
-    upstream_cut_place(buf, options->tls ? ":443" : ":80");
+    return weir_address_format(&address, buf, WR_PLACE_SIZE);
 }
 
 static enum wr_health_state
@@ -381,14 +321,13 @@ static char *upstream_append(char **ret_end, const char *text)
 /* Fills an upstream that is all zero. */
 static int upstream_init(weir_upstream *upstream, weir_upstreams *set,
                          const struct weir_upstream_options *options,
-                         const char *name, const char *authority)
+                         const char *name)
 {
     const struct weir_upstreams_options *of_set = &set->options;
     char *end = upstream->text;
 
     wr_assert(upstream->size > sizeof(*upstream));
     upstream->name = upstream_append(&end, name);
-    authority = upstream_append(&end, authority);
     const char *host =
         options->host ? upstream_append(&end, options->host) : NULL;
     upstream->set = set;
@@ -405,7 +344,7 @@ static int upstream_init(weir_upstream *upstream, weir_upstreams *set,
                    is_checked ? set->check.plan.fall : 1,
                    upstream_get_first_health(set, options));
     wr_probe_init(&upstream->probe, set->loop, &set->check, (uint8_t *)end,
-                  authority, upstream_check_ended);
+                  upstream_check_ended);
     return wr_target_init(&upstream->target, set->loop, options, host,
                           of_set->resolve_ns);
 }
@@ -421,17 +360,11 @@ int wr_upstream_make(weir_upstreams *set,
                      const struct weir_upstream_options *options,
                      weir_upstream **ret)
 {
-    char buf[AUTHORITY_SIZE];
-    char authority[AUTHORITY_SIZE] = "";
+    char buf[WR_PLACE_SIZE];
     const struct weir_allocator *allocator = &set->loop->counting;
     const char *name = upstream_write_name(options, buf);
     const size_t host_size = options->host ? strlen(options->host) + 1 : 0;
-
-    if (set->check.plan.kind == WEIR_CHECK_HTTP) {
-        upstream_write_authority(options, authority);
-    }
-    const size_t size = sizeof(weir_upstream) + strlen(name) + 1 +
-                        strlen(authority) + 1 + host_size +
+    const size_t size = sizeof(weir_upstream) + strlen(name) + 1 + host_size +
                         upstream_get_room(set);
 
     weir_upstream *upstream = wr_alloc(allocator, size);
@@ -444,7 +377,7 @@ int wr_upstream_make(weir_upstreams *set,
         wr_free(allocator, upstream, size);
         return err;
     }
-    err = upstream_init(upstream, set, options, name, authority);
+    err = upstream_init(upstream, set, options, name);
     if (err < 0) {
         wr_limits_share_close(&upstream->share);
         wr_free(allocator, upstream, size);

@@ -106,8 +106,7 @@ struct weir_upstream {
     struct wr_upstream_counts counts;
     const char *name; /* in text */
     size_t size;      /* of all this */
-    char text[];      /* the name, the Host of checks by HTTP, the host, room
-                         for an answer */
+    char text[];      /* the name, the host, room for an answer */
 };
 
 /* ---- set_life.c ---- */

@@ -65,6 +65,53 @@ static void note_end(void *arg, int err,
     end_slot = result->slot;
 }
 
+/* ---- a server by HTTP ---- */
+
+static char asked[512]; /* of the last connection */
+
+static void begin_request(void *user, weir_transport *t)
+{
+    (void)user;
+    (void)t;
+    asked[0] = '\0';
+}
+
+static int note_request(void *user, weir_transport *t,
+                        const struct weir_buf *buf)
+{
+    const size_t len = strlen(asked);
+    (void)user;
+    expect_lt(len + buf->len, sizeof(asked));
+    memcpy(asked + len, buf->data, buf->len);
+    asked[len + buf->len] = '\0';
+    return strstr(asked, "\r\n\r\n")
+               ? weir_transport_write(t, "HTTP/1.1 200 OK\r\n\r\n", 19)
+               : 0;
+}
+
+static int serve_http(void *arg, weir_transport *t,
+                      struct weir_protocol_binding *ret)
+{
+    static const struct weir_protocol protocol = {
+        .size = sizeof(protocol),
+        .kind = WEIR_PROTOCOL_STREAM,
+        .connection_made = begin_request,
+        .data_received = note_request};
+    (void)arg;
+    (void)t;
+    *ret = (struct weir_protocol_binding){&protocol, NULL};
+    return 0;
+}
+
+/* True when the last request was sent to this host, at the server's port. */
+static bool was_asked_for(const char *host)
+{
+    char line[128];
+    snprintf(line, sizeof(line), "\r\nHost: %s:%u\r\n", host,
+             (unsigned)server_port(m.server));
+    return strstr(asked, line) && strstr(asked, "\r\n\r\n");
+}
+
 static void start(enum weir_check_kind kind, bool server_has_tls)
 {
     const struct weir_upstream_check check = {.size = sizeof(check),
@@ -75,6 +122,9 @@ static void start(enum weir_check_kind kind, bool server_has_tls)
     const struct weir_upstreams_options options = {
         .size = sizeof(options), .check = &check, .changed = note_change};
     maker_open(&m);
+    if (kind == WEIR_CHECK_HTTP) {
+        m.factory.create = serve_http;
+    }
     server_context = make_context(true);
     client_context = make_context(false);
     const struct weir_tls_settings settings = {.size = sizeof(settings),
@@ -163,6 +213,25 @@ UNIT(upstream_tls, new_settings_are_those_of_the_next_connections)
     end_count = 0;
     connect_now();
     expect_eq(end_err, 0);
+    finish();
+}
+
+UNIT(upstream_tls, a_check_by_http_asks_for_the_host_that_the_settings_name)
+{
+    struct weir_tls_settings settings = {.size = sizeof(settings),
+                                         .server_hostname = "other.example",
+                                         .no_hostname_check = true};
+
+    start(WEIR_CHECK_HTTP, true);
+    settings.context = client_context;
+    expect_eq(add("localhost"), 0);
+    RUN_UNTIL(m.loop, was_asked_for("localhost"));
+    weir_upstream *upstream = weir_upstreams_get_upstream(set, 0);
+    expect_eq(weir_upstream_set_tls(upstream, &settings), 0);
+    RUN_UNTIL(m.loop, was_asked_for("other.example"));
+    settings.server_hostname = "";
+    expect_eq(weir_upstream_set_tls(upstream, &settings), 0);
+    RUN_UNTIL(m.loop, was_asked_for("127.0.0.1"));
     finish();
 }
 
