@@ -15,6 +15,8 @@ Where they differ, and are to:
  - asked for IPv4 alone, and not for the canonical name, glibc does not find what
    looks like an address: "300.1.1.1";
  - weir's canonical name has no dot at its end;
+ - of the hosts file's "::1" glibc makes "::ffff:127.0.0.1", too, where mapped
+   addresses are wanted besides those of IPv6;
  - glibc finds an empty name for an address that stands in a line alone, and not
    "::ffff:192.0.2.1" where mapped addresses of IPv4 are wanted.
 """
@@ -46,7 +48,8 @@ class Names(Machine):
                  commands=(), environment=()):
         self.folder = tempfile.TemporaryDirectory()
         self.log = os.path.join(self.folder.name, "log")
-        files = {"hosts": hosts, "nsswitch.conf": "hosts: files dns\n"}
+        files = {"hosts": hosts, "host.conf": "multi on\n",
+                 "nsswitch.conf": "hosts: files dns\n"}
         mounts = []
         for name, text in files.items():
             path = os.path.join(self.folder.name, name)
