@@ -88,7 +88,7 @@ static void cares_socket_arm(struct cares_socket *socket)
     wr_prep_poll(uring, &socket->op, socket->fd, socket->armed, false);
 }
 
-/* What an answer says is known while c-ares reads it. */
+/* The facts of an answer hold while c-ares reads it. */
 static void cares_socket_forget_answer(struct cares *cares)
 {
     cares->rcode = 0;

@@ -517,11 +517,8 @@ weir_transport *weir_transport_ref(weir_transport *t)
 
 void wr_transport_unref(weir_transport *t)
 {
-    if (!t) {
-        return;
-    }
-    wr_assert(t->refs > 0);
-    if (--t->refs == 0) {
+    wr_assert(!t || t->refs > 0);
+    if (t && --t->refs == 0) {
         if (t->evictable) { /* its reader may live longer */
             t->evictable->place = NULL;
             t->evictable = NULL;
