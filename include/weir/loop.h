@@ -96,11 +96,12 @@ struct weir_loop_options {
  * Make a loop.
  *
  * If io_uring is refused, or one of the calls and buffers that a loop needs of
- * it, the loop is one over epoll, and weir_loop_get_engine() tells the reason:
- * WEIR_ERINGSYSCTL, WEIR_ERINGSECCOMP, WEIR_ERINGABSENT, WEIR_ERINGOLD or
- * WEIR_ERINGMEMLOCK, rarely another error of the kernel; the text of
- * weir_strerror() has the remedy. Each loop of a program is tried by itself. A
- * program that asks for WEIR_ENGINE_URING gets the reason as an error instead.
+ * it, the loop is one over epoll. weir_loop_get_engine() and a notice to the
+ * exception hook (WEIR_NOTICE_ENGINE) tell the reason: WEIR_ERINGSYSCTL,
+ * WEIR_ERINGSECCOMP, WEIR_ERINGABSENT, WEIR_ERINGOLD or WEIR_ERINGMEMLOCK,
+ * rarely another error of the kernel; the text of weir_strerror() has the
+ * remedy. Each loop of a program is tried by itself. A program that asks for
+ * WEIR_ENGINE_URING gets the reason as an error instead.
  *
  * The kernel counts the pages of a closed ring for some milliseconds more. If
  * RLIMIT_MEMLOCK is so small that this matters, for example when a program is
@@ -507,7 +508,24 @@ WEIR_API WEIR_MUST_USE int weir_loop_add_signal_handler(weir_loop *loop,
  */
 WEIR_API bool weir_loop_remove_signal_handler(weir_loop *loop, int signum);
 
-/** An error that no call can return, or a callback that was slow. */
+/** The subject of a notice to the exception hook: nothing has failed, but a
+ * program may want to know. */
+enum weir_notice {
+    /** It is no notice, but an error. */
+    WEIR_NOTICE_NONE,
+    /** A callback was slow (slow_callback_ns): see duration_ns. */
+    WEIR_NOTICE_SLOW,
+    /** io_uring was refused, and the loop is one over epoll; err is the reason
+     * that weir_loop_get_engine() tells. It is told once in a process, by the
+     * first turn of a loop that has a hook: other loops are refused for the
+     * same reason as a rule. Nothing is told where epoll was asked for. */
+    WEIR_NOTICE_ENGINE,
+    /** No thread could be made that waits for files (a limit of processes), and
+     * the loop waits for them; err is -EAGAIN. Each loop tells it once. */
+    WEIR_NOTICE_THREADS
+};
+
+/** An error that no call can return, or a notice. */
 struct weir_exception {
     /** sizeof(struct weir_exception); the library sets it for the hook. */
     size_t size;
@@ -525,6 +543,8 @@ struct weir_exception {
     weir_server *server;
     /** The task concerned, borrowed, or NULL. */
     weir_task *task;
+    /** The subject of a notice; 0: this is an error. */
+    enum weir_notice notice;
 };
 
 /** Called with an exception, on the loop's thread; must not free the loop. */
@@ -534,6 +554,9 @@ typedef void weir_exception_fn(void *arg, weir_loop *loop,
 /**
  * Set the exception hook; asyncio's set_exception_handler. By default there is
  * none, and the library prints nothing.
+ *
+ * The hook also gets notices (enum weir_notice). Those that came when there was
+ * no hook are kept, and the next turn tells them to the first one.
  *
  * @param loop  the loop; borrowed
  * @param hook  the hook, or NULL for none

@@ -112,6 +112,7 @@ void wr_loop_report_slow(weir_loop *loop, uint64_t start_ns,
     if (took_ns > loop->slow_callback_ns) {
         struct weir_exception slow = *what;
         slow.message = "slow callback";
+        slow.notice = WEIR_NOTICE_SLOW;
         slow.duration_ns = took_ns;
         wr_loop_report(loop, &slow);
     }
@@ -156,6 +157,7 @@ void weir_loop_set_exception_handler(weir_loop *loop, weir_exception_fn *hook,
     if (wr_loop_admits(loop)) {
         loop->exception_hook = hook;
         loop->exception_arg = arg;
+        wr_notices_go_on(loop);
     }
 }
 

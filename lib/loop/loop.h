@@ -149,6 +149,28 @@ struct wr_host {
     bool misses_ends; /* as the ring does; set with fd */
 };
 
+/* Notices of a loop about itself to its exception hook; see notice.c. */
+enum wr_notice {
+    WR_NOTICE_OF_ENGINE,  /* io_uring was refused */
+    WR_NOTICE_OF_THREADS, /* there was no worker thread */
+    WR_NOTICES,
+};
+
+/*
+ *     none --> due --> told
+ */
+enum wr_notice_state {
+    WR_NOTICE_NONE,
+    WR_NOTICE_DUE, /* told as soon as there is a hook */
+    WR_NOTICE_TOLD,
+    WR_NOTICE_STATES,
+};
+
+struct wr_notices {
+    struct wr_ready ready; /* tells what is due */
+    enum wr_notice_state states[WR_NOTICES];
+};
+
 /*
  *     idle <-> running
  *      |
@@ -236,9 +258,8 @@ struct weir_loop {
     uint64_t slow_callback_ns;
     weir_exception_fn *exception_hook;
     void *exception_arg;
+    struct wr_notices notices;
     struct wr_ready feed_again; /* makes the next turn come at once */
-    struct wr_ready lack; /* tells the hook that there was no worker thread */
-    bool has_told_lack;   /* it was told */
 
     struct wr_loop_counts counts;
     struct weir_allocator counting; /* counts memory_bytes */

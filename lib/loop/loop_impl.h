@@ -2,9 +2,9 @@
  * Declarations shared by the files of this folder alone.
  *
  * loop_new.c and loop_end.c have the beginning and the end of a loop, loop.c
- * its turns and runs. alarm.c, callback.c, host.c, remote.c and trim.c belong
- * to every loop, signal.c to loops that handle signals. module.c has the list
- * of all modules, and call.c calls functions of the program.
+ * its turns and runs. alarm.c, callback.c, host.c, notice.c, remote.c and
+ * trim.c belong to every loop, signal.c to loops that handle signals. module.c
+ * has the list of all modules, and call.c calls functions of the program.
  */
 #ifndef WEIR_LIB_LOOP_LOOP_IMPL_H
 #define WEIR_LIB_LOOP_LOOP_IMPL_H
@@ -63,6 +63,24 @@ void wr_alarm_init(weir_loop *loop);
 /* The time-out of an enter, in ns, for timers due at @deadline_ns (UINT64_MAX:
  * never). UINT64_MAX: none, perhaps because the alarm ends the wait. */
 WEIR_MUST_USE uint64_t wr_alarm_wait(weir_loop *loop, uint64_t deadline_ns);
+
+/* notice.c */
+
+void wr_notices_init(weir_loop *loop);
+/* Tells the exception hook of this once, from the ready queue. */
+void wr_notices_add(weir_loop *loop, enum wr_notice which);
+/* There may be a hook now: tells it what is due. */
+static inline void wr_notices_go_on(weir_loop *loop)
+{
+    bool is_due = false;
+
+    for (int i = 0; i < WR_NOTICES; i++) {
+        is_due |= loop->notices.states[i] == WR_NOTICE_DUE;
+    }
+    if (is_due && loop->exception_hook) {
+        wr_ready_push(&loop->ready, &loop->notices.ready);
+    }
+}
 
 /* host.c */
 

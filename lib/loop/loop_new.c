@@ -64,31 +64,12 @@ static void loop_new_feed_again(struct wr_ready *ready)
     wr_assert(!wr_ready_is_pending(ready));
 }
 
-/* Tells the exception hook once. */
-static void loop_new_tell_lack(struct wr_ready *ready)
-{
-    weir_loop *loop = wr_container_of(ready, weir_loop, lack);
-    const struct weir_exception exception = {
-        .message = "no thread could be made to wait for files (a limit of "
-                   "processes): the loop waits for them",
-        .err = -EAGAIN,
-    };
-
-    if (loop->exception_hook && !loop->has_told_lack) {
-        loop->has_told_lack = true;
-        wr_loop_report(loop, &exception);
-    }
-}
-
 /* Called before the operation's owner knows its end: the hook, which may call
  * anything for this owner, is told later in the turn. */
 static void loop_new_lacks_worker(struct wr_uring *uring)
 {
-    weir_loop *loop = wr_container_of(uring, weir_loop, uring);
-
-    if (!loop->has_told_lack) {
-        wr_ready_push(&loop->ready, &loop->lack);
-    }
+    wr_notices_add(wr_container_of(uring, weir_loop, uring),
+                   WR_NOTICE_OF_THREADS);
 }
 
 static void loop_new_init_members(weir_loop *loop,
@@ -100,7 +81,7 @@ static void loop_new_init_members(weir_loop *loop,
                                              .free = loop_new_counting_free,
                                              .arg = loop};
     wr_list_init(&loop->ready);
-    wr_ready_init(&loop->lack, loop_new_tell_lack);
+    wr_notices_init(loop);
     wr_ready_init(&loop->feed_again, loop_new_feed_again);
     wr_list_init(&loop->turn_ends);
     wr_list_init(&loop->before_ends);
@@ -140,6 +121,9 @@ loop_new_open_engine(weir_loop *loop, const struct weir_loop_options *options)
         return err;
     }
     loop->uring.lacks_worker = loop_new_lacks_worker;
+    if (loop->uring.features.refusal < 0) {
+        wr_notices_add(loop, WR_NOTICE_OF_ENGINE);
+    }
     const uint64_t held_limit_bytes = options->held_limit_bytes
                                           ? options->held_limit_bytes
                                           : HELD_LIMIT_DEFAULT;

@@ -160,6 +160,9 @@ static void note_exception(void *arg, weir_loop *loop,
                            const struct weir_exception *exception)
 {
     struct dg *rig = arg;
+    if (exception->notice == WEIR_NOTICE_ENGINE) {
+        return; /* io_uring is refused here */
+    }
     rig->exception_count++;
     rig->exception_err = exception->err;
 }

@@ -241,7 +241,8 @@ static void spin_abandoned(void *arg, int result)
 static void note_slow(void *arg, weir_loop *l,
                       const struct weir_exception *exception)
 {
-    slow_count += strcmp(exception->callback, "abandoned") == 0;
+    slow_count += exception->notice == WEIR_NOTICE_SLOW &&
+                  strcmp(exception->callback, "abandoned") == 0;
 }
 
 static int slow_body(weir_loop *l, void *arg)

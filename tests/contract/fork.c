@@ -155,6 +155,9 @@ static void on_signal(void *arg, int signum)
 static void on_exception(void *arg, weir_loop *on,
                          const struct weir_exception *exception)
 {
+    if (exception->notice == WEIR_NOTICE_ENGINE) {
+        return; /* io_uring is refused here */
+    }
     called(HOOK);
 }
 

@@ -140,6 +140,9 @@ static void exception_hook(void *arg, weir_loop *loop,
     struct rig *rig = arg;
     expect(loop == rig->loop);
     expect(exception->message != NULL);
+    if (exception->notice == WEIR_NOTICE_ENGINE) {
+        return; /* io_uring is refused here */
+    }
     rig->exception_count++;
     rig->exception_err = exception->err;
     rig->exception_callback = exception->callback;

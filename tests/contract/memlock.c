@@ -271,16 +271,28 @@ static rlim_t locked_kib;
 
 enum { SEVERAL = 12 };
 
+static int told_count;
+static bool has_polled;
+
+static void count_told(void *arg, weir_loop *loop,
+                       const struct weir_exception *exception)
+{
+    told_count += exception->notice == WEIR_NOTICE_ENGINE &&
+                  exception->err == WEIR_ERINGMEMLOCK;
+}
+
 /* True if the loop runs, and says that memory is why it has epoll, if it has
- * it. */
+ * it; of all loops the first tells the hook, too. */
 static bool runs_and_tells(weir_loop *loop)
 {
     int reason = 0;
     const bool polls = weir_loop_get_engine(loop, &reason) == WEIR_ENGINE_POLL;
 
+    has_polled |= polls;
+    weir_loop_set_exception_handler(loop, count_told, NULL);
     return reason == (polls ? WEIR_ERINGMEMLOCK : 0) &&
            weir_loop_call_soon(loop, stop_loop, loop, NULL) == 0 &&
-           weir_loop_run(loop) == 0;
+           weir_loop_run(loop) == 0 && told_count == has_polled;
 }
 
 static int make_several_loops(void)

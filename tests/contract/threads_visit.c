@@ -201,7 +201,7 @@ static void note_slow(void *arg, weir_loop *l, const struct weir_exception *e)
 {
     (void)arg;
     (void)l;
-    if (e->callback && e->err == 0) {
+    if (e->notice == WEIR_NOTICE_SLOW) {
         snprintf(slow_name, sizeof(slow_name), "%s", e->callback);
     }
 }

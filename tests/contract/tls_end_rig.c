@@ -87,6 +87,9 @@ static void end_report(void *arg, weir_loop *loop,
                        const struct weir_exception *exception)
 {
     struct tls_end *end = arg;
+    if (exception->notice == WEIR_NOTICE_ENGINE) {
+        return; /* io_uring is refused here */
+    }
     end->report_count++;
     end->report_err = exception->err;
 }

@@ -12,6 +12,9 @@ int exception_err;
 static void count_exception(void *arg, weir_loop *on,
                             const struct weir_exception *exception)
 {
+    if (exception->notice == WEIR_NOTICE_ENGINE) {
+        return; /* io_uring is refused here */
+    }
     exception_count++;
     exception_err = exception->err;
 }

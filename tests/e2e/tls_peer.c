@@ -135,6 +135,9 @@ static void report_exception(void *arg, weir_loop *loop,
 {
     (void)arg;
     (void)loop;
+    if (exception->notice == WEIR_NOTICE_ENGINE) {
+        return; /* io_uring is refused here */
+    }
     report_error("failed", exception->err, exception->transport);
 }
 

@@ -22,7 +22,7 @@ import sys
 import time
 
 from blocks import Fault
-from shell import Shell
+from shell import Shell, engine
 
 SKIP = 77
 LIMIT_S = 900
@@ -161,7 +161,7 @@ def environment(source, build, folder):
             flags=re.M), encoding="utf-8")
     return dict(os.environ, LC_ALL="C.UTF-8", PKG_CONFIG_PATH=str(packages),
                 LD_LIBRARY_PATH=str(build),
-                PATH=f"{build / 'tools'}:{os.environ['PATH']}")
+                PATH=f"{build / 'tools'}:{os.environ['PATH']}", **engine())
 
 
 def run_setups(source, folder):

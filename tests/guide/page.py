@@ -21,7 +21,7 @@ import sys
 
 import blocks
 from blocks import Fault
-from shell import Shell, are_like
+from shell import Shell, are_like, engine
 
 SKIP = 77
 C_FLAGS = "-std=gnu11 -Wall -Wextra -Wpedantic -Werror"
@@ -56,7 +56,7 @@ class Page:
             PKG_CONFIG_PATH=str(self.folder / "packages"),
             LD_LIBRARY_PATH=str(build),
             PATH=f"{self.folder / 'bin'}:{build / 'tools'}:"
-                 f"{os.environ['PATH']}:/usr/sbin:/sbin")
+                 f"{os.environ['PATH']}:/usr/sbin:/sbin", **engine())
 
     # ---- what is there before the first command ----
 

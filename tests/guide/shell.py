@@ -8,6 +8,8 @@ sleeping: a command has ended when its mark has come, and lines that are expecte
 are waited for.
 """
 
+import ctypes
+import errno
 import os
 import queue
 import re
@@ -19,6 +21,16 @@ from blocks import Fault
 
 WAIT_S = 60
 MARK = "end-of-command"
+IO_URING_SETUP = 425
+
+
+def engine():
+    """What the environment of programs needs where io_uring is refused: epoll is
+    asked for, of which nothing is printed."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.syscall(IO_URING_SETUP, 0, None)
+    is_there = ctypes.get_errno() in (errno.EINVAL, errno.EFAULT)
+    return {} if is_there else {"WEIR_ENGINE": "poll"}
 
 
 def namespace():

@@ -103,7 +103,7 @@ static void on_exception(void *arg, weir_loop *loop,
 {
     (void)arg;
     (void)loop;
-    if (hook_err == 0) {
+    if (hook_err == 0 && exception->notice != WEIR_NOTICE_ENGINE) {
         hook_err = exception->err;
         scenario_where = exception->message ? exception->message : "the hook";
         weir_task_cancel(main_task);

@@ -9,7 +9,6 @@
 #include "console.h"
 
 #include <errno.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <weir/error.h>
@@ -24,16 +23,22 @@ bool engine_choose(const char *name)
     return setenv("WEIR_ENGINE", name, 1) == 0;
 }
 
-void engine_warn(const weir_loop *loop)
+bool engine_tell(const struct weir_exception *exception)
 {
-    static atomic_flag has_warned = ATOMIC_FLAG_INIT;
-    int reason = 0;
-
-    if (weir_loop_get_engine(loop, &reason) == WEIR_ENGINE_POLL && reason < 0 &&
-        !atomic_flag_test_and_set(&has_warned)) {
-        say("epoll instead of io_uring: %s (%s)", weir_strerror(reason),
-            weir_err_name(reason));
+    if (exception->notice != WEIR_NOTICE_ENGINE) {
+        return false;
     }
+    say("%s: %s (%s)", exception->message, weir_strerror(exception->err),
+        weir_err_name(exception->err));
+    return true;
+}
+
+void engine_tell_only(void *arg, weir_loop *loop,
+                      const struct weir_exception *exception)
+{
+    (void)arg;
+    (void)loop;
+    (void)engine_tell(exception);
 }
 
 static bool is_of_ring(int err)

@@ -14,10 +14,13 @@
  * one line that says what is wrong with it. */
 bool engine_choose(const char *name);
 
-/* One line, if io_uring was refused and epoll has taken its place. Called by
- * each thread for its loop, as any of them may be the first that does not get
- * io_uring; the line is printed once. */
-void engine_warn(const weir_loop *loop);
+/* For the exception hook of every loop, as any of them may be the first that
+ * does not get io_uring: true, after one line, if this is the notice that epoll
+ * has taken its place. */
+bool engine_tell(const struct weir_exception *exception);
+
+/* The hook of a loop that has nothing else to tell. */
+weir_exception_fn engine_tell_only;
 
 /* One line that says why loops could not be made, of the program or of threads:
  * the error of weir_loop_new() or of weir_threads_start(). */

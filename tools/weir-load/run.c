@@ -391,7 +391,7 @@ static int begin(struct run *run)
         engine_say_refused(err);
         return err;
     }
-    engine_warn(run->loop);
+    weir_loop_set_exception_handler(run->loop, engine_tell_only, NULL);
     weir_loop_get_features_text(run->loop, result->features,
                                 sizeof(result->features));
     if (options->verbose) {

@@ -205,7 +205,7 @@ static int serve_all(struct serve_options *options, weir_tls_context *tls)
         engine_say_refused(err);
         return LOAD_USAGE;
     }
-    engine_warn(loop);
+    weir_loop_set_exception_handler(loop, engine_tell_only, NULL);
     if (options->verbose) {
         char text[4096];
         weir_loop_get_features_text(loop, text, sizeof(text));

@@ -9,6 +9,7 @@
 #include "serve_thread.h"
 
 #include "tools/common/console.h"
+#include "tools/common/engine.h"
 
 #include "weir/error.h"
 #include "weir/tls_connection.h"
@@ -51,6 +52,9 @@ void serve_thread_report(void *arg, weir_loop *loop,
     struct serve_thread *thread = arg;
     uint64_t second = weir_loop_get_time(loop) / UINT64_C(1000000000);
 
+    if (engine_tell(exception)) {
+        return;
+    }
     if (second != thread->trouble_second) {
         thread->trouble_second = second;
         thread->trouble_count = 0;

@@ -161,7 +161,6 @@ static int serve_on_thread(weir_thread *thread, void *arg)
     struct worker *worker = &group->workers[weir_thread_get_index(thread)];
 
     worker->serve.loop = weir_thread_get_loop(thread);
-    engine_warn(worker->serve.loop);
     weir_loop_set_exception_handler(worker->serve.loop, serve_thread_report,
                                     &worker->serve);
     tell_main(worker, main_heard_begun);

@@ -353,7 +353,7 @@ static void on_exception(void *arg, weir_loop *loop,
     const struct worker *worker = arg;
 
     (void)loop;
-    if (worker->options->verbose) {
+    if (!engine_tell(exception) && worker->options->verbose) {
         say("%s%s%s", exception->message, exception->err ? ": " : "",
             exception->err ? weir_strerror(exception->err) : "");
     }
@@ -400,7 +400,6 @@ int worker_run(weir_thread *thread, void *arg)
 
     worker->thread = thread;
     worker->loop = weir_thread_get_loop(thread);
-    engine_warn(worker->loop);
     weir_loop_set_exception_handler(worker->loop, on_exception, worker);
     bind_to_cpu(worker, index);
     /* The schedule is kept to the microsecond, not to the usual fifty. */

@@ -342,6 +342,9 @@ static void report(void *arg, weir_loop *loop,
 {
     const struct worker *worker = arg;
 
+    if (engine_tell(exception)) {
+        return;
+    }
     for (size_t i = 0; i < worker->proxy->config->service_count; i++) {
         struct service *service = &worker->services[i];
         for (size_t j = 0; j < service->door_count; j++) {
@@ -386,9 +389,6 @@ static int serve(struct worker *worker, struct waiting *waiting)
     const bool is_first = weir_thread_get_index(worker->thread) == 0;
     int err = open_doors(worker, waiting);
 
-    if (err == 0) {
-        engine_warn(worker->loop);
-    }
     if (err == 0 && is_first) {
         say_features(worker);
         err = signals_begin(worker);
