@@ -157,7 +157,8 @@ struct weir_connect_options {
  * later one if this machine only lacks the first one's family or route; before
  * these that of an address for which it lacked descriptors, memory or threads,
  * as that one might have answered. weir_connect_get_error() and error_text have
- * all errors.
+ * all errors, and error_text and weir_connect_get_tls_alert() the alert of a
+ * peer whose TLS refused.
  *
  * @param loop      the loop; borrowed
  * @param factory   called once the connection stands; copied
@@ -167,9 +168,9 @@ struct weir_connect_options {
  * @param done      called once, when the attempt has ended; may be NULL when no
  *                  handle is asked for
  * @param done_arg  its first argument
- * @param ret       a handle for weir_pending_cancel() and
- *                  weir_connect_get_error(), which needs a @p done; NULL when
- *                  none is wanted
+ * @param ret       a handle for weir_pending_cancel(), and for the functions
+ *                  weir_connect_get_... inside done; it needs a @p done; NULL
+ *                  when none is wanted
  * @return          0 when the attempt has started; @p done tells how it ends
  * @retval WEIR_EDNSBADNAME  @p host is neither an address nor a host name
  * @retval -E2BIG       options of a newer library with an unknown field set
@@ -256,6 +257,16 @@ WEIR_API size_t weir_connect_get_error_count(const weir_pending *connect);
  */
 WEIR_API int weir_connect_get_error(const weir_pending *connect, size_t index,
                                     struct weir_address *ret);
+
+/**
+ * The alert by which the peer's TLS has refused, where done gets
+ * WEIR_ETLSALERT.
+ *
+ * @param connect  the handle of a connection attempt; borrowed
+ * @return         its name, "unknown_ca" for example, a string with static life
+ *                 time; NULL: done has not been called, or there was no alert
+ */
+WEIR_API const char *weir_connect_get_tls_alert(const weir_pending *connect);
 
 WEIR_END_DECLS
 

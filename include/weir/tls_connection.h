@@ -41,7 +41,11 @@
  * - "tls_handshake": the duration of the handshake, which is that until now
  *   before it is done, or after it has failed;
  * - "tls_error": the reason of a failure, also in
- *   weir_transport_get_error_text().
+ *   weir_transport_get_error_text();
+ * - "tls_alert": the alert by which the peer has refused, if that is the
+ *   failure (WEIR_ETLSALERT): its name, "unknown_ca" for example, a string with
+ *   static life time, and its number. weir_connect_get_tls_alert() and the
+ *   results of upstreams have the name, too.
  *
  * @thread loop
  * @suspends no

@@ -490,15 +490,17 @@ struct weir_extra_info {
     int fd;
     /** For "peercred". */
     struct weir_peercred peercred;
-    /** For "tls_version", "cipher", "alpn", "server_name" and "tls_error": a
-     * text of @p len bytes, valid as long as the transport lives. */
+    /** For "tls_version", "cipher", "alpn", "server_name", "tls_error" and
+     * "tls_alert": a text of @p len bytes, valid as long as the transport
+     * lives. */
     const char *text;
     /** For "peercert": the certificate as DER, @p len bytes, valid as long as
      * the transport lives. */
     const void *data;
     /** Bytes of text or data. */
     size_t len;
-    /** For "cipher": the bits of its key. For "tls_resumed": 1 or 0. */
+    /** For "cipher": the bits of its key. For "tls_resumed": 1 or 0. For
+     * "tls_alert": its number. */
     int number;
     /** For "tls_handshake": its duration in nanoseconds. */
     uint64_t time_ns;

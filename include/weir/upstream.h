@@ -48,9 +48,6 @@ WEIR_BEGIN_DECLS
 /** A set of upstreams. */
 typedef struct weir_upstreams weir_upstreams;
 
-/** An upstream; it belongs to its set. */
-typedef struct weir_upstream weir_upstream;
-
 /** One connection's place at an upstream. */
 typedef struct weir_upstream_slot weir_upstream_slot;
 
@@ -107,19 +104,6 @@ enum weir_upstream_state {
  */
 typedef void weir_upstream_changed_fn(void *arg, weir_upstream *upstream,
                                       enum weir_upstream_state state, int err);
-
-/**
- * A check of an upstream could not be made, because this machine lacked
- * something; of several in a row the first is told.
- *
- * Called from the loop. The function may change the set, and may free it.
- *
- * @param arg       the changed_arg of the options
- * @param upstream  the upstream, whose state has not changed; borrowed
- * @param err       what was lacking, as -EMFILE
- */
-typedef void weir_upstream_check_skipped_fn(void *arg, weir_upstream *upstream,
-                                            int err);
 
 /** Options of weir_upstreams_new(); zero is the default everywhere. */
 struct weir_upstreams_options {
@@ -430,6 +414,14 @@ struct weir_upstream_info {
     /** The status of HTTP that the last check that was made was answered with;
      * 0: none. */
     uint32_t check_status;
+    /** The alert by which its TLS has refused the last check that was made: the
+     * name, "unknown_ca" for example, a string with static life time; NULL:
+     * there was none. */
+    const char *check_alert;
+    /** The alert by which its TLS has refused the last connection that failed,
+     * likewise. Of one that was made, and failed later, its transport tells it
+     * (tls_connection.h). */
+    const char *connect_alert;
 };
 
 /**
@@ -533,6 +525,10 @@ struct weir_upstreams_result {
     uint64_t queue_ns;
     /** How long the last try took, in nanoseconds. */
     uint64_t connect_ns;
+    /** The alert by which the TLS of the last upstream that was tried has
+     * refused: the name, "unknown_ca" for example, a string with static life
+     * time; NULL: there was none. */
+    const char *tls_alert;
 };
 
 /**

@@ -13,6 +13,9 @@
 
 WEIR_BEGIN_DECLS
 
+/** An upstream; it belongs to its set (upstream.h). */
+typedef struct weir_upstream weir_upstream;
+
 /** Kinds of checks. */
 enum weir_check_kind {
     /** Connect, without TLS. */
@@ -91,6 +94,19 @@ struct weir_upstream_check {
     /** WEIR_CHECK_HTTP: the highest one; default 399. */
     uint32_t max_status;
 };
+
+/**
+ * A check of an upstream could not be made, because this machine lacked
+ * something; of several in a row the first is told.
+ *
+ * Called from the loop. The function may change the set, and may free it.
+ *
+ * @param arg       the changed_arg of the options
+ * @param upstream  the upstream, whose state has not changed; borrowed
+ * @param err       what was lacking, as -EMFILE
+ */
+typedef void weir_upstream_check_skipped_fn(void *arg, weir_upstream *upstream,
+                                            int err);
 
 WEIR_END_DECLS
 

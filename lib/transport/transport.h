@@ -224,6 +224,10 @@ struct weir_transport {
 void wr_transport_init(weir_transport *t, weir_loop *loop,
                        const struct wr_transport_ops *ops);
 
+/* transport_info.c: the name of the alert by which the peer's TLS has refused,
+ * static; NULL: by none. */
+const char *wr_transport_get_alert(const weir_transport *t);
+
 /* transport_info.c: adds a transport's part to the loop's statistics. */
 void wr_transport_count(const struct wr_member *member,
                         struct weir_loop_statistics *ret);

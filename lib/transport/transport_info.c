@@ -132,6 +132,17 @@ const char *weir_transport_get_error_text(const weir_transport *t, char *buf,
     return buf;
 }
 
+const char *wr_transport_get_alert(const weir_transport *t)
+{
+    struct weir_extra_info info = {.size = sizeof(info)};
+
+    if (weir_transport_get_extra_info(t, "tls_alert", &info) < 0) {
+        return NULL;
+    }
+    wr_assert(info.text);
+    return info.text;
+}
+
 void wr_transport_count(const struct wr_member *member,
                         struct weir_loop_statistics *ret)
 {

@@ -7,6 +7,7 @@
  */
 #include "probe.h"
 
+#include "lib/transport/transport.h"
 #include "weir/error.h"
 
 #include <string.h>
@@ -103,7 +104,9 @@ static void probe_connection_lost(void *user, weir_transport *t, int err)
     struct wr_probe *probe = user;
 
     wr_assert(probe->t == t);
-    (void)t;
+    if (probe->state == WR_PROBE_RUNNING) { /* TLS 1.3 refuses as late */
+        probe->alert = wr_transport_get_alert(t);
+    }
     probe->t = NULL;
     probe_settle(probe, err < 0 ? err : -EPROTO);
     probe_end_if_gone(probe);
@@ -154,6 +157,9 @@ static void probe_connected(void *arg, int err, weir_transport *t)
     wr_assert(probe->connect != NULL);
     wr_assert(err < 0 || t);
     (void)t;
+    if (probe->state == WR_PROBE_RUNNING && err < 0) {
+        probe->alert = weir_connect_get_tls_alert(probe->connect);
+    }
     probe->connect = NULL;
     if (err < 0 || !wr_check_has_answer(probe->check)) {
         probe_settle(probe, err);
@@ -198,6 +204,7 @@ int wr_probe_start(struct wr_probe *probe, struct wr_target *target)
     probe->target = target;
     probe->answer_len = 0;
     probe->status = 0;
+    probe->alert = NULL;
     probe->result = 0;
     probe_set_state(probe, WR_PROBE_RUNNING);
     wr_timer_arm(&probe->loop->wheel, &probe->timer,

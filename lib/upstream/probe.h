@@ -25,9 +25,10 @@ struct wr_probe {
     const struct wr_check *check;
     /* The probe is over: 0, or a negative error. Not called inside a call. */
     void (*ended)(struct wr_probe *probe, int err);
-    enum wr_probe_state state;      /* set by probe_set_state() alone */
-    int result;                     /* of a leaving probe */
-    uint32_t status;                /* of the answer to the last one; 0: none */
+    enum wr_probe_state state; /* set by probe_set_state() alone */
+    int result;                /* of a leaving probe */
+    uint32_t status;           /* of the answer to the last one; 0: none */
+    const char *alert;         /* of the peer's TLS, likewise; NULL: none */
     const struct wr_target *target; /* of the last one */
     weir_pending *connect;          /* NULL: it has ended */
     weir_transport *t;              /* NULL: not made, or lost */

@@ -166,6 +166,7 @@ static void request_note_try(struct wr_request *request,
 {
     wr_assert(request->try_count < request->tries);
     request->try_count++;
+    request->result.tls_alert = NULL;
     wr_exclusions_add(&request->queued.excluded, upstream->id);
     request->begun_ns = wr_request_now(request);
     wr_upstream_ref(upstream);
@@ -209,7 +210,7 @@ static void request_note_failure(struct wr_request *request, int err)
     wr_assert(request->slot->upstream != NULL);
     if (!wr_err_is_own(why)) {
         wr_upstream_note_failure(request->slot->upstream, WR_FAILURE_CONNECT,
-                                 why);
+                                 why, request->result.tls_alert);
     }
 }
 
@@ -221,6 +222,7 @@ static void request_connected(void *arg, int err, weir_transport *t)
 
     wr_assert(request->connecting != NULL);
     wr_assert(set->connecting_count > 0);
+    request->result.tls_alert = weir_connect_get_tls_alert(request->connecting);
     request->connecting = NULL;
     set->connecting_count--;
     request->result.connect_ns = wr_request_now(request) - request->begun_ns;

@@ -64,7 +64,8 @@ void weir_upstream_slot_end(weir_upstream_slot *slot, int result)
     if (result >= 0) {
         wr_upstream_note_success(slot->upstream, WR_FAILURE_REPORT);
     } else if (result != -ECANCELED) {
-        wr_upstream_note_failure(slot->upstream, WR_FAILURE_REPORT, result);
+        wr_upstream_note_failure(slot->upstream, WR_FAILURE_REPORT, result,
+                                 NULL);
     }
     wr_slot_leave(slot);
     wr_slot_free(set, slot);

@@ -129,7 +129,7 @@ static void upstream_eject(weir_upstream *upstream, uint64_t time_ns)
 }
 
 void wr_upstream_note_failure(weir_upstream *upstream, enum wr_failure row,
-                              int err)
+                              int err, const char *alert)
 {
     wr_assert(err < 0);
     upstream_check_invariants(upstream);
@@ -140,6 +140,7 @@ void wr_upstream_note_failure(weir_upstream *upstream, enum wr_failure row,
     }
     upstream->last_err = err;
     upstream->failure_err = err;
+    upstream->failure_alert = alert;
     if (upstream->is_removed || upstream->set->is_closed) {
         return;
     }
@@ -214,6 +215,7 @@ static void upstream_note_check(weir_upstream *upstream, int err)
     }
     upstream->skipped_count = 0;
     upstream->check_status = upstream->probe.status;
+    upstream->check_alert = upstream->probe.alert;
     if (err < 0) {
         upstream->counts.check_errors++;
         upstream->last_err = err;

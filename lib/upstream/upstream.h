@@ -98,11 +98,13 @@ struct weir_upstream {
     struct wr_timer check_timer;
     enum weir_upstream_state told; /* to the program, or made by it */
     int last_err;
-    int failure_err;        /* of the last failure of a connection */
-    int check_err;          /* of the last check that failed */
-    uint32_t check_status;  /* of the last check, by HTTP; 0: none */
-    uint32_t skipped_count; /* checks in a row that could not be made */
-    int skipped_err;        /* of these, to be told; 0: it was */
+    int failure_err;           /* of the last failure of a connection */
+    const char *failure_alert; /* NULL: it had none */
+    int check_err;             /* of the last check that failed */
+    const char *check_alert;   /* of the last check; NULL: it had none */
+    uint32_t check_status;     /* of the last check, by HTTP; 0: none */
+    uint32_t skipped_count;    /* checks in a row that could not be made */
+    int skipped_err;           /* of these, to be told; 0: it was */
     struct wr_upstream_counts counts;
     const char *name; /* in text */
     size_t size;      /* of all this */
@@ -165,10 +167,10 @@ uint32_t wr_upstream_get_weight(weir_upstream *upstream);
 void wr_upstream_describe(weir_upstream *upstream, uint64_t ticket,
                           struct wr_candidate_upstream *candidate);
 
-/* A connection has succeeded or failed. */
+/* A connection has succeeded or failed, by an alert perhaps. */
 void wr_upstream_note_success(weir_upstream *upstream, enum wr_failure row);
 void wr_upstream_note_failure(weir_upstream *upstream, enum wr_failure row,
-                              int err);
+                              int err, const char *alert);
 
 /* ---- known.c ---- */
 

@@ -105,6 +105,8 @@ upstream_call_make_info(const weir_upstream *upstream, size_t size)
         .lookup_error_count = upstream->target.error_count,
         .check_skipped_count = counts->checks_skipped,
         .check_status = upstream->check_status,
+        .check_alert = upstream->check_alert,
+        .connect_alert = upstream->failure_alert,
     };
 }
 

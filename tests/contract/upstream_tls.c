@@ -1,7 +1,8 @@
 /*
  * Upstreams with TLS: connections to them, and checks of their handshake, both
- * against a server of weir's on the same loop. Each check waits for the first
- * result, so that a test needs one check to see a state.
+ * against a server of weir's on the same loop, and the alerts of one that
+ * refuses them. Each check waits for the first result, so that a test needs one
+ * check to see a state.
  */
 #include "tests/contract/maker.h"
 
@@ -17,6 +18,7 @@ static enum weir_upstream_state state;
 static int state_err;
 static int end_count;
 static int end_err;
+static const char *end_alert;
 static weir_upstream_slot *end_slot;
 
 static const char *tls_path(const char *name)
@@ -32,11 +34,21 @@ static const char *tls_path(const char *name)
     return path;
 }
 
+static enum weir_tls_version only_version;  /* of clients */
+static enum weir_tls_version least_version; /* of servers */
+static bool wants_certificate;
+
 static weir_tls_context *make_context(bool is_server)
 {
     struct weir_tls_options options = {.size = sizeof(options),
                                        .server = is_server};
     weir_tls_context *context = NULL;
+    if (is_server && wants_certificate) {
+        options.client_auth = WEIR_TLS_CLIENT_AUTH_REQUIRED;
+        options.authorities.file = tls_path("ca.pem");
+    }
+    options.min_version = is_server ? least_version : only_version;
+    options.max_version = is_server ? WEIR_TLS_VERSION_DEFAULT : only_version;
     if (is_server) {
         options.certificate.file = tls_path("ecdsa.pem");
         options.key.file = tls_path("ecdsa.key");
@@ -63,6 +75,7 @@ static void note_end(void *arg, int err,
     end_count++;
     end_err = err;
     end_slot = result->slot;
+    end_alert = result->tls_alert;
 }
 
 /* ---- a server by HTTP ---- */
@@ -249,5 +262,114 @@ UNIT(upstream_tls, an_upstream_without_tls_cannot_be_checked_by_it)
     start(WEIR_CHECK_TLS, true);
     expect_eq(add(NULL), -EINVAL);
     expect_eq(weir_upstreams_get_count(set), 0);
+    finish();
+}
+
+/* ---- alerts ---- */
+
+/* A server of TLS 1.3 with clients of TLS 1.2, or one that wants certificates
+ * with clients of TLS 1.3 that have none. */
+static void start_refusing(enum weir_check_kind kind, bool is_13)
+{
+    least_version = is_13 ? WEIR_TLS_VERSION_DEFAULT : WEIR_TLS_1_3;
+    only_version = is_13 ? WEIR_TLS_1_3 : WEIR_TLS_1_2;
+    wants_certificate = is_13;
+    start(kind, true);
+    expect_eq(add("localhost"), 0);
+    RUN_UNTIL(m.loop, state != 0);
+}
+
+static struct weir_upstream_info info_now(void)
+{
+    struct weir_upstream_info info = {.size = sizeof(info)};
+    expect_eq(
+        weir_upstream_get_info(weir_upstreams_get_upstream(set, 0), &info), 0);
+    return info;
+}
+
+UNIT(upstream_tls, the_alert_that_refuses_a_connection_is_named)
+{
+    start_refusing(WEIR_CHECK_TCP, false);
+    expect_eq(state, WEIR_UPSTREAM_UP);
+    cr_assert_null(info_now().connect_alert);
+    connect_now();
+    expect_eq(end_err, WEIR_ETLSALERT);
+    expect_str_eq(end_alert, "protocol_version");
+    expect_str_eq(info_now().connect_alert, "protocol_version");
+    cr_assert_null(info_now().check_alert);
+    finish();
+}
+
+UNIT(upstream_tls, the_alert_that_refuses_a_check_is_named)
+{
+    start_refusing(WEIR_CHECK_TLS, false);
+    expect_eq(state, WEIR_UPSTREAM_DOWN);
+    expect_eq(state_err, WEIR_ETLSALERT);
+    expect_str_eq(info_now().check_alert, "protocol_version");
+    cr_assert_null(info_now().connect_alert);
+    finish();
+}
+
+/* With TLS 1.3 the client's handshake is done before the server sees that there
+ * is no certificate. */
+UNIT(upstream_tls, so_is_one_behind_the_handshake)
+{
+    start_refusing(WEIR_CHECK_HTTP, true);
+    expect_eq(state, WEIR_UPSTREAM_DOWN);
+    expect_eq(state_err, WEIR_ETLSALERT);
+    expect_str_eq(info_now().check_alert, "certificate_required");
+    finish();
+}
+
+UNIT(upstream_tls, a_refusal_of_ones_own_has_no_alert)
+{
+    start(WEIR_CHECK_TCP, true);
+    expect_eq(add("other.example"), 0);
+    RUN_UNTIL(m.loop, state != 0);
+    connect_now();
+    expect_eq(end_err, WEIR_ETLSHOSTNAME);
+    cr_assert_null(end_alert);
+    cr_assert_null(info_now().connect_alert);
+    finish();
+}
+
+/* ---- a connection without a set ---- */
+
+struct refused {
+    weir_pending *connect;
+    int err;
+    const char *alert;
+    char text[256];
+};
+
+static void note_refused(void *arg, int err, weir_transport *t)
+{
+    struct refused *refused = arg;
+    cr_assert_null(t);
+    refused->err = err;
+    refused->alert = weir_connect_get_tls_alert(refused->connect);
+}
+
+UNIT(upstream_tls, an_attempt_names_the_alert_too)
+{
+    struct refused refused = {.err = 0};
+    start_refusing(WEIR_CHECK_TCP, false);
+    const struct weir_tls_settings settings = {.size = sizeof(settings),
+                                               .context = client_context,
+                                               .server_hostname = "localhost"};
+    const struct weir_connect_options options = {.size = sizeof(options),
+                                                 .tls = &settings,
+                                                 .error_text = refused.text,
+                                                 .error_text_size =
+                                                     sizeof(refused.text)};
+    expect_eq(weir_create_connection(m.loop, &m.factory, "127.0.0.1",
+                                     server_port(m.server), &options,
+                                     note_refused, &refused, &refused.connect),
+              0);
+    cr_assert_null(weir_connect_get_tls_alert(refused.connect));
+    RUN_UNTIL(m.loop, refused.err != 0);
+    expect_eq(refused.err, WEIR_ETLSALERT);
+    expect_str_eq(refused.alert, "protocol_version");
+    cr_assert_not_null(strstr(refused.text, "alert 70: protocol_version"));
     finish();
 }

@@ -12,9 +12,9 @@ import struct
 import tempfile
 import threading
 
-from harness import WAIT_S, equal, matches, read_line, run
+from harness import WAIT_S, equal, matches, run
 from proxy_wait import wait_until
-from proxying import Proxy, expect_reset, target
+from proxying import Proxy, expect_reset, target, told
 from servers import Server, echo, echoes, free_port, reset
 
 GOOD = b"HTTP/1.1 200 OK\r\n\r\n"
@@ -61,17 +61,6 @@ def use(proxy, count):
     for _ in range(count):
         with proxy.connect() as client:
             echoes(client)
-
-
-def told(proxy, part):
-    """The line with these words that it says, or has said at its start."""
-    for line in proxy.said:
-        if part in line:
-            return line
-    line = read_line(proxy.process.stderr)
-    while part not in line:
-        line = read_line(proxy.process.stderr)
-    return line
 
 
 def stay(proxy, count):

@@ -137,6 +137,17 @@ def target(server):
     return f"tcp://127.0.0.1:{server.port}"
 
 
+def told(proxy, part):
+    """The line with these words that it says, or has said at its start."""
+    for line in proxy.said:
+        if part in line:
+            return line
+    line = read_line(proxy.process.stderr)
+    while part not in line:
+        line = read_line(proxy.process.stderr)
+    return line
+
+
 def expect_reset(proxy, data=b""):
     """A connection that is reset, perhaps before connect() has returned."""
     with contextlib.suppress(ConnectionResetError, BrokenPipeError):

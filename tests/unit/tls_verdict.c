@@ -119,4 +119,7 @@ UNIT(tls_verdict, alerts_have_names)
 {
     cr_assert_not_null(strstr(wr_tls_error_alert_text(40), "40: handshake_"));
     cr_assert_not_null(strstr(wr_tls_error_alert_text(255), "not known"));
+    expect_str_eq(wr_tls_error_alert_name(48), "unknown_ca");
+    expect_str_eq(wr_tls_error_alert_name(116), "certificate_required");
+    expect_str_eq(wr_tls_error_alert_name(255), "unassigned");
 }

@@ -14,7 +14,6 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
 static enum end_reason reason_of(const struct weir_relay_record *end,
                                  bool is_draining)
@@ -118,15 +117,11 @@ static void describe_tls(const struct session *session, struct record *record)
 
 const char *session_alert_of(const weir_transport *t)
 {
-    static const char front[] = "The peer sent the alert ";
     struct weir_extra_info info = {.size = sizeof(info)};
 
-    if (!t || weir_transport_get_extra_info(t, "tls_error", &info) < 0 ||
-        strncmp(info.text, front, sizeof(front) - 1) != 0) {
-        return NULL;
-    }
-    const char *name = strstr(info.text, ": ");
-    return name ? name + 2 : info.text + sizeof(front) - 1;
+    return t && weir_transport_get_extra_info(t, "tls_alert", &info) == 0
+               ? info.text
+               : NULL;
 }
 
 /* What is known without a question to the transports. */
@@ -164,7 +159,8 @@ void session_describe(const struct session *session,
     describe_tls(session, ret);
     ret->alert = session_alert_of(session->client);
     if (!ret->alert) {
-        ret->alert = session_alert_of(session->target);
+        ret->alert = session->target ? session_alert_of(session->target)
+                                     : session->connect_alert;
     }
     if (end) {
         weir_transport_get_peername(session->target, &ret->target);

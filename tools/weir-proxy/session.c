@@ -71,6 +71,7 @@ static void connected(void *arg, int err,
     session->try_count = (uint16_t)result->try_count;
     session->queue_ns = result->queue_ns;
     session->connect_ns = result->connect_ns;
+    session->connect_alert = result->tls_alert;
     session->target =
         result->transport ? weir_transport_ref(result->transport) : NULL;
     session->slot = result->slot;

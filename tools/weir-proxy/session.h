@@ -54,6 +54,7 @@ struct session {
     uint64_t start_ns; /* of the loop */
     uint64_t queue_ns;
     uint64_t connect_ns;
+    const char *connect_alert; /* of the last target's TLS, static; or NULL */
 };
 
 /* The only writers of the lists. */
@@ -121,8 +122,8 @@ enum end_reason session_reason_of_connect(const struct session *session,
 /* The error that speaks against the target of a relay, 0 if the relay speaks
  * for it, or -ECANCELED. */
 int session_verdict(int err, const struct weir_relay_record *end);
-/* The name of the alert by which the peer's TLS has refused; NULL: by none, or
- * no transport. The text is the transport's. */
+/* The name of the alert by which the peer's TLS has refused, static; NULL: by
+ * none, or no transport. */
 const char *session_alert_of(const weir_transport *t);
 /* Writes what is known of a session; @end as above. Its texts are the
  * session's. */

@@ -182,13 +182,32 @@ static bool is_news(const struct route *route, const weir_upstream *upstream,
            known_of(route, weir_upstream_get_user(upstream)).state != 0;
 }
 
+/* Why it has come into this state: ": ...", or nothing. */
+static void write_why(const struct weir_upstream_info *info,
+                      enum weir_upstream_state state, int err, char *why,
+                      size_t size)
+{
+    const bool is_down = state == WEIR_UPSTREAM_DOWN;
+    const char *alert = is_down ? info->check_alert : info->connect_alert;
+
+    why[0] = '\0';
+    if (is_down && info->check_status > 0) {
+        snprintf(why, size, ": HTTP %u, not 200 to 399",
+                 (unsigned)info->check_status);
+    } else if (err == WEIR_ETLSALERT && alert) {
+        snprintf(why, size, ": %s: %s", weir_strerror(err), alert);
+    } else if (err < 0) {
+        snprintf(why, size, ": %s", weir_strerror(err));
+    }
+}
+
 /* Told by the first thread alone: all have the same targets. */
 static void tell_change(void *arg, weir_upstream *upstream,
                         enum weir_upstream_state state, int err)
 {
     const struct route *route = arg;
     struct weir_upstream_info info = {.size = sizeof(info)};
-    char why[64] = "";
+    char why[128];
 
     if (weir_thread_get_index(route->worker->thread) != 0 ||
         route->worker->is_draining ||
@@ -196,12 +215,7 @@ static void tell_change(void *arg, weir_upstream *upstream,
         !is_news(route, upstream, &info)) {
         return;
     }
-    if (state == WEIR_UPSTREAM_DOWN && info.check_status > 0) {
-        snprintf(why, sizeof(why), ": HTTP %u, not 200 to 399",
-                 (unsigned)info.check_status);
-    } else if (err < 0) {
-        snprintf(why, sizeof(why), ": %s", weir_strerror(err));
-    }
+    write_why(&info, state, err, why, sizeof(why));
     say("%s, route %s: target %s is %s%s", route->service->name, name_of(route),
         weir_upstream_get_name(upstream), word_of(state), why);
 }

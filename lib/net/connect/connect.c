@@ -151,9 +151,9 @@ static void connect_finish(struct wr_connect *connect, int err,
     wr_assert(connect->state == CONNECT_ENDING);
     wr_assert(err < 0 || t);
     wr_assert(!connect->was_told);
-    if (connect->error_text) {
-        wr_race_write_errors(&connect->race, err < 0 ? t : NULL, err,
-                             connect->error_text, connect->error_text_size);
+    if (err < 0 || connect->error_text) {
+        wr_race_note_errors(&connect->race, err < 0 ? t : NULL, err,
+                            connect->error_text, connect->error_text_size);
     }
     if (connect->done) {
         connect->done(connect->done_arg, err, err < 0 ? NULL : t);
@@ -542,10 +542,10 @@ int wr_connect_start(weir_loop *loop, const struct weir_factory *factory,
     return err;
 }
 
-const struct wr_eyeballs *wr_connect_get_attempts(const weir_pending *pending)
+const struct wr_race *wr_connect_get_race(const weir_pending *pending)
 {
     return pending->give_up == connect_cancel
                ? &wr_container_of(pending, const struct wr_connect, pending)
-                      ->race.eyeballs
+                      ->race
                : NULL;
 }

@@ -7,9 +7,9 @@
 #ifndef WEIR_LIB_NET_CONNECT_CONNECT_H
 #define WEIR_LIB_NET_CONNECT_CONNECT_H
 
-#include "eyeballs.h"
 #include "lib/loop/pending.h"
 #include "lib/transport/pipe/pipe.h"
+#include "race.h"
 #include "weir/connect.h"
 
 /* A call that asks for a connection. The peer is a host, one of several
@@ -39,8 +39,7 @@ WEIR_MUST_USE int wr_connect_start(weir_loop *loop,
                                    const struct wr_connect_call *call,
                                    weir_pending **ret);
 
-/* The addresses that an attempt has tried; NULL: it is the handle of another
- * operation. */
-const struct wr_eyeballs *wr_connect_get_attempts(const weir_pending *pending);
+/* The race of an attempt; NULL: it is the handle of another operation. */
+const struct wr_race *wr_connect_get_race(const weir_pending *pending);
 
 #endif

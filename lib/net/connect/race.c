@@ -11,6 +11,7 @@
 #include "race.h"
 
 #include "lib/base/address.h"
+#include "lib/transport/transport.h"
 
 #include <string.h>
 #include <weir/error.h>
@@ -329,6 +330,7 @@ void wr_race_init(struct wr_race *race, weir_loop *loop,
     race->capacity = capacity;
     race->has_own_memory = false;
     race->name = NULL;
+    race->alert = NULL;
     wr_eyeballs_init(&race->eyeballs, &options->eyeballs, candidates);
     wr_timer_init(&race->timer, race_timer_expired);
     wr_ready_init(&race->ready, race_tell_given_up);
@@ -420,14 +422,15 @@ static void race_append_error(const weir_transport *broken, int err, char *buf,
                        is_ours ? weir_strerror(err) : "") < 0);
 }
 
-void wr_race_write_errors(const struct wr_race *race,
-                          const weir_transport *broken, int err, char *buf,
-                          size_t size)
+void wr_race_note_errors(struct wr_race *race, const weir_transport *broken,
+                         int err, char *buf, size_t size)
 {
     const struct wr_eyeballs *eyeballs = &race->eyeballs;
     char text[WEIR_ADDRESS_TEXT_SIZE];
     size_t len = 0;
 
+    race->alert =
+        err == WEIR_ETLSALERT && broken ? wr_transport_get_alert(broken) : NULL;
     if (size == 0) {
         return;
     }

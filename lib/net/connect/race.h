@@ -60,6 +60,7 @@ struct wr_race {
     struct wr_runner first; /* memory of one attempt; others have their own */
     struct wr_list runners; /* struct wr_runner */
     struct race_name *name; /* NULL: there is none to look up */
+    const char *alert;      /* by which the winner's TLS has refused, or NULL */
 };
 
 /* Makes a race with room for @capacity candidates at @candidates. */
@@ -98,9 +99,8 @@ void wr_race_dump(const struct wr_race *race, FILE *out);
 /* Writes each failed candidate with its error, as in "192.0.2.1:80: Connection
  * refused; ...", or the name with its error. The error of @broken follows, the
  * transport that was made of the winner (NULL: none), or @err if it was
- * aborted. A longer text is cut. */
-void wr_race_write_errors(const struct wr_race *race,
-                          const weir_transport *broken, int err, char *buf,
-                          size_t size);
+ * aborted. A longer text is cut. An alert that has broken it is kept. */
+void wr_race_note_errors(struct wr_race *race, const weir_transport *broken,
+                         int err, char *buf, size_t size);
 
 #endif

@@ -12,4 +12,7 @@ int wr_tls_error_code_of(int number);
 /* A text that names the fatal alert @alert, which the peer sent. */
 const char *wr_tls_error_alert_text(int alert);
 
+/* Its name alone, static: "unknown_ca". */
+const char *wr_tls_error_alert_name(int alert);
+
 #endif

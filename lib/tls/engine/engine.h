@@ -193,6 +193,10 @@ const char *wr_tls_engine_get_error_text(const struct wr_tls_engine *engine);
 int wr_tls_engine_get_alert_received(const struct wr_tls_engine *engine);
 int wr_tls_engine_get_alert_sent(const struct wr_tls_engine *engine);
 
+/* The name of the alert by which the peer has refused, static; NULL: there is
+ * no error, or another one. */
+const char *wr_tls_engine_get_alert_name(const struct wr_tls_engine *engine);
+
 /* The context whose certificate a server shows: the context that its program
  * chose in the handshake, else the engine's. */
 weir_tls_context *wr_tls_engine_get_context(const struct wr_tls_engine *engine);

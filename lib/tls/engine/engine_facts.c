@@ -48,6 +48,14 @@ int wr_tls_engine_get_alert_sent(const struct wr_tls_engine *engine)
     return engine->alert_sent;
 }
 
+const char *wr_tls_engine_get_alert_name(const struct wr_tls_engine *engine)
+{
+    wr_assert(engine->alert_received >= -1);
+    return engine->err == WEIR_ETLSALERT && engine->alert_received >= 0
+               ? wr_tls_error_alert_name(engine->alert_received)
+               : NULL;
+}
+
 /* ---- what was agreed on ---- */
 
 weir_tls_context *wr_tls_engine_get_context(const struct wr_tls_engine *engine)

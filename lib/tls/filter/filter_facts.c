@@ -71,6 +71,11 @@ static int filter_facts_get_fact(const struct wr_filter *f, const char *name,
         return filter_facts_get_text(wr_tls_engine_get_error_text(engine), 0,
                                      ret);
     }
+    if (strcmp(name, "tls_alert") == 0) {
+        return filter_facts_get_text(wr_tls_engine_get_alert_name(engine),
+                                     wr_tls_engine_get_alert_received(engine),
+                                     ret);
+    }
     return -ENOENT;
 }
 
