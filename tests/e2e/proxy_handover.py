@@ -386,6 +386,7 @@ def test_a_service_manager_is_told_of_the_successor_before_the_end():
         equal(first.finish(2 * WAIT_S)[0], 0, "exit status")
         first.__exit__(None)
         second.__exit__(None)
+        equal(notify.recv(100), b"STOPPING=1", "what it is told of the second")
 
 
 def test_sockets_of_a_service_manager_are_served():

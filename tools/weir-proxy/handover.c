@@ -2,19 +2,19 @@
  * The new proxy asks with plain system calls, as it has no loop yet; the old
  * one answers with a task on its first loop. Descriptors go in pieces of one
  * byte each with as many as a message takes, and behind them what was found out
- * about targets and the keys of session tickets; a last byte ends it all. One
- * successor is answered at a time: two that got the same sockets would both
- * serve, and only one of them could be replaced.
+ * about targets, the keys of session tickets and the time of a watchdog; a last
+ * byte ends it all. One successor is answered at a time: two that got the same
+ * sockets would both serve, and only one of them could be replaced.
  */
 #include "handover.h"
 
 #include "admin.h"
+#include "manager.h"
 #include "states.h"
 #include "tools/common/console.h"
 
 #include "weir/error.h"
 #include "weir/stream.h"
-#include "weir/systemd.h"
 #include "weir/task.h"
 #include "weir/unix.h"
 
@@ -31,6 +31,7 @@
 #define OWN         'O' /* ... and the file of the socket is the old one's */
 #define STATES      'S' /* facts about targets: number, size of one, and they */
 #define KEYS        'K' /* likewise, keys of session tickets */
+#define WATCHDOG    'W' /* its time, which a manager tells the first alone */
 #define LAST        '.'
 #define READY       'R'
 #define ANSWER_S    10 /* for the answer of the running proxy */
@@ -169,6 +170,20 @@ static bool take_keys(int peer, const struct proxy *proxy,
     return true;
 }
 
+/* A manager that starts this proxy itself knows better. */
+static bool take_watchdog(int peer, struct proxy *proxy)
+{
+    size_t count = 0;
+    uint64_t *time_ns = take_items(peer, sizeof(*time_ns), &count);
+    const bool is_taken = time_ns != NULL;
+
+    if (count > 0 && proxy->watchdog_ns == 0) {
+        proxy->watchdog_ns = *time_ns;
+    }
+    free(time_ns);
+    return is_taken;
+}
+
 void handover_take(struct proxy *proxy, const struct contexts *contexts)
 {
     const char *path = proxy->config->handover_path;
@@ -183,7 +198,8 @@ void handover_take(struct proxy *proxy, const struct contexts *contexts)
         byte = take_message(peer, proxy->listeners);
     } while (byte == MORE || byte == OWN ||
              (byte == STATES && take_states(peer, proxy)) ||
-             (byte == KEYS && take_keys(peer, proxy, contexts)));
+             (byte == KEYS && take_keys(peer, proxy, contexts)) ||
+             (byte == WATCHDOG && take_watchdog(peer, proxy)));
     if (byte != LAST) {
         say("handover: the running proxy gave its sockets up half-way");
         close(peer);
@@ -285,6 +301,10 @@ static int give_sockets(const struct worker *worker, weir_reader *reader,
         err = give_keys(worker, writer);
     }
     if (err == 0) {
+        err = give_items(writer, WATCHDOG, &worker->proxy->watchdog_ns, 1,
+                         sizeof(worker->proxy->watchdog_ns));
+    }
+    if (err == 0) {
         err = weir_writer_write(writer, &last, 1);
     }
     if (err == 0 &&
@@ -309,6 +329,7 @@ static int hand_over(void *arg, weir_reader *reader, weir_writer *writer)
         return 0;
     }
     say("another proxy serves; this one ends with its connections");
+    worker->is_replaced = true;
     if (worker->successors) {
         weir_server_close(worker->successors); /* its name is the other's now */
     }
@@ -407,20 +428,6 @@ static void say_addresses(const struct proxy *proxy)
     }
 }
 
-/* Before the predecessor is told: a service manager that sees it end without
- * knowing this one takes the service for ended. */
-static void tell_manager(const struct proxy *proxy)
-{
-    char text[64];
-
-    snprintf(text, sizeof(text), "MAINPID=%ld\nREADY=1", (long)getpid());
-    const int err =
-        weir_systemd_notify(false, proxy->predecessor >= 0 ? text : "READY=1");
-    if (err < 0) {
-        say("systemd was not told: %s", weir_strerror(err));
-    }
-}
-
 /* The first worker, when all listen. Without a place for a successor the proxy
  * serves all the same. */
 static int finish_start(weir_loop *loop, void *arg)
@@ -428,7 +435,7 @@ static int finish_start(weir_loop *loop, void *arg)
     struct proxy *proxy = arg;
 
     (void)loop;
-    tell_manager(proxy);
+    manager_tell_ready(proxy);
     const int waited = wait_for_successor(&proxy->workers[0]);
     say_addresses(proxy);
     tell_predecessor(proxy);

@@ -7,6 +7,7 @@
 #include "contexts.h"
 #include "handover.h"
 #include "listeners.h"
+#include "manager.h"
 #include "memory.h"
 #include "options.h"
 #include "signals.h"
@@ -180,6 +181,7 @@ static int serve(const struct config *config, struct contexts *contexts)
     proxy.memory_limit_bytes = config->memory_limit_bytes
                                    ? config->memory_limit_bytes
                                    : memory_default_limit(proxy.worker_count);
+    manager_begin(&proxy);
     handover_take(&proxy, contexts);
     if (take_passed(&listeners) == 0 &&
         listeners_open(&listeners, config, proxy.worker_count) == 0) {

@@ -95,6 +95,7 @@ struct worker {
     struct admin *admin;     /* the first worker's; NULL: none */
     weir_server *successors; /* who asks for the sockets, likewise */
     bool has_successor;      /* one of them was given the sockets */
+    bool is_replaced;        /* ... and serves */
     struct waiting waiting;
     bool is_draining;
     bool is_stopping; /* by a signal, of the first worker */
@@ -117,6 +118,7 @@ struct proxy {
     int predecessor;           /* the proxy that this one replaces; -1: none */
     struct states_one *states; /* what it has found out about targets */
     size_t state_count;
+    uint64_t watchdog_ns; /* of the service manager; 0: there is none */
     _Atomic uint64_t told_skipped_ns; /* of a check, by any thread; 0: none */
 };
 

@@ -9,6 +9,7 @@
 #include "contexts.h"
 #include "handover.h"
 #include "listeners.h"
+#include "manager.h"
 #include "places.h"
 #include "session.h"
 #include "signals.h"
@@ -503,6 +504,9 @@ int worker_main(weir_thread *thread, void *arg)
     }
     if (is_prepared) {
         worker->is_draining = true;
+        if (weir_thread_get_index(thread) == 0 && !worker->is_replaced) {
+            manager_tell_stopping();
+        }
         if (weir_thread_get_index(thread) == 0 &&
             proxy->ready_count == proxy->worker_count) {
             listeners_stop(proxy->listeners); /* all have taken theirs */
