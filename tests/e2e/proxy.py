@@ -6,7 +6,6 @@ import contextlib
 import os
 import random
 import re
-import resource
 import select
 import shutil
 import signal
@@ -422,29 +421,6 @@ def test_a_log_that_nobody_reads_stops_nothing():
             echoes(client)
         program.signal(signal.SIGTERM)
         equal(program.process.wait(2 * WAIT_S), 0, "exit status")
-
-
-def limit_files():
-    """For preexec_fn: files may have 4 KiB."""
-    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, resource.RLIM_INFINITY))
-
-
-def test_a_log_that_may_not_grow_ends_no_connection():
-    with Server(echo) as server, Proxy("tcp://127.0.0.1:0", target(server),
-                                       preexec_fn=limit_files) as proxy:
-        with proxy.connect() as held:
-            echoes(held)
-            until = time.monotonic() + WAIT_S
-            count = 0
-            while proxy.metric("log_lines_lost_total") == 0:
-                assert time.monotonic() < until, "no line is lost"
-                with proxy.connect() as client:
-                    echoes(client)
-                count += 1
-            echoes(held)
-        words = proxy.stop()
-        equal(os.path.getsize(proxy.log_path), 4096, "size of the log")
-        matches(words, r"/log: File too large; lines are lost$")
 
 
 def test_the_page_of_the_operator():

@@ -3,6 +3,11 @@
  * and stands in the file undivided, whatever other threads and processes write.
  * A write to a disk is not waited for by the kernel; one to a pipe may be, so a
  * pipe that is full loses lines instead of stopping the proxy.
+ *
+ * A disk that is nearly full takes a part of a piece. The rest is tried at
+ * once, and what was written of a line that has no room is taken back, under a
+ * lock of the threads: else the next line to be written would stand behind its
+ * half.
  */
 #include "log.h"
 
@@ -12,8 +17,10 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define FLUSH_NS UINT64_C(1000000000)
@@ -85,7 +92,24 @@ static ssize_t write_now(int fd, const char *text, size_t len)
     return -1;
 }
 
-void log_flush(struct log *log)
+/* Takes back the half of a line at the end of what was written, unless another
+ * process has written behind it. */
+static void take_back(int fd, const char *text, size_t done)
+{
+    const char *last = memrchr(text, '\n', done);
+    const size_t whole = last ? (size_t)(last - text) + 1 : 0;
+    const off_t end = lseek(fd, 0, SEEK_CUR);
+    struct stat status;
+
+    if (whole < done && end >= 0 && fstat(fd, &status) == 0 &&
+        S_ISREG(status.st_mode) && status.st_size == end &&
+        ftruncate(fd, end - (off_t)(done - whole)) == 0) {
+        /* For a file that was not opened for appending. */
+        (void)lseek(fd, end - (off_t)(done - whole), SEEK_SET);
+    }
+}
+
+static void write_lines(struct log *log)
 {
     size_t done = 0;
 
@@ -101,12 +125,22 @@ void log_flush(struct log *log)
             }
             log->has_failed = true;
             log->lost_lines += count_lines(log->buf + done, log->len - done);
+            take_back(log->fd, log->buf, done);
             break;
         }
-        log->has_failed = false;
+        log->has_failed &= (size_t)n < piece;
         done += (size_t)n;
     }
     log->len = 0;
+}
+
+void log_flush(struct log *log)
+{
+    static pthread_mutex_t one_at_a_time = PTHREAD_MUTEX_INITIALIZER;
+
+    pthread_mutex_lock(&one_at_a_time);
+    write_lines(log);
+    pthread_mutex_unlock(&one_at_a_time);
 }
 
 static void flush_late(void *arg)
