@@ -9,8 +9,8 @@
  * call is made on the descriptor itself, and may wait. The loop's thread then
  * moves a pipe's bytes by a pipe of its own, since a splice to or from a
  * non-blocking pipe does not wait. At a terminal it looks first, and moves as
- * much as needs no wait. It blocks the signals of a write, as other threads
- * have them blocked in any case.
+ * much as needs no wait, but waits if another process was faster. It blocks the
+ * signals of a write, as other threads have them blocked in any case.
  */
 #include "work.h"
 
@@ -22,6 +22,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <termios.h>
 #include <unistd.h>
@@ -211,18 +212,29 @@ static int32_t work_move_pipe(const struct io_uring_sqe *sqe)
     return res;
 }
 
-/* How many bytes can certainly be moved as soon as the file is ready, on a
- * descriptor that blocks. A device that has room takes a byte. Other files are
- * always ready. */
+/* The bytes of a device that is readable: a read of more than have come may
+ * wait for the others, or for VTIME (termios(3)). The end of a terminal's file
+ * is no byte. */
+static uint32_t work_arrived(const struct io_uring_sqe *sqe)
+{
+    int bytes = 0;
+
+    wr_assert(sqe->len > 0);
+    return ioctl(work_file(sqe), FIONREAD, &bytes) == 0 && bytes > 0
+               ? (uint32_t)wr_min_u64(sqe->len, (uint64_t)bytes)
+               : sqe->len;
+}
+
+/* How many bytes can be moved now that the file is ready, on a descriptor that
+ * blocks. A device that has room takes a byte. Other files are always ready. */
 static uint32_t work_step(const struct io_uring_sqe *sqe)
 {
     mode_t mode;
 
-    wr_assert(sqe->len > 0);
-    return !work_reads(sqe) && wr_sys_mode(work_file(sqe), &mode) == 0 &&
-                   S_ISCHR(mode)
-               ? 1
-               : sqe->len;
+    if (wr_sys_mode(work_file(sqe), &mode) < 0 || !S_ISCHR(mode)) {
+        return sqe->len;
+    }
+    return work_reads(sqe) ? work_arrived(sqe) : 1;
 }
 
 static bool work_is_ready(const struct io_uring_sqe *sqe)
@@ -234,24 +246,26 @@ static bool work_is_ready(const struct io_uring_sqe *sqe)
     return poll(&look, 1, 0) != 0; /* an error is ready, too */
 }
 
-/* Moves bytes in steps that do not wait. */
+/* Writes bytes in steps that do not wait, or reads what has come. */
 static int32_t work_move_stepwise(const struct io_uring_sqe *sqe)
 {
     struct io_uring_sqe step = *sqe;
     uint32_t done = 0;
 
-    step.len = work_step(sqe);
-    wr_assert(step.len > 0 && step.len <= sqe->len);
     do {
-        const int32_t res = work_is_ready(&step)
-                                ? work_move_on(&step, work_file(&step))
-                                : -EAGAIN;
+        int32_t res = -EAGAIN;
+        if (work_is_ready(sqe)) {
+            step.len = work_step(sqe);
+            wr_assert(step.len > 0 && step.len <= sqe->len);
+            res = work_move_on(&step, work_file(&step));
+        }
         if (res <= 0) {
             return done > 0 ? (int32_t)done : res;
         }
         done += (uint32_t)res;
         step.addr += work_moves(&step) ? (uint32_t)res : 0;
-    } while (step.len < sqe->len && done + step.len <= sqe->len);
+    } while (!work_reads(sqe) && step.len < sqe->len &&
+             done + step.len <= sqe->len);
     return (int32_t)done;
 }
 

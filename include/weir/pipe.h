@@ -15,11 +15,14 @@
  * threads of the kernel read and write. Before Linux 6.3 these threads need two
  * more descriptors for each pipe; if the process has none left, the connection
  * is lost with -EMFILE. Where no thread can be made, the loop's thread reads
- * and writes what needs no wait, as file.h says. One option of a Unix socket is
- * changed, for every process that shares the socket: its peer can no longer
- * send descriptors (SO_PASSRIGHTS, since Linux 6.16), because closing them
- * could hold up the loop. The last close of a serial line holds the loop up
- * until the written bytes have left, for 30 s at most (its closing_wait).
+ * and writes what needs no wait, as file.h says. At a terminal that it may not
+ * open once more, such as another user's or the master of a pseudo-terminal, it
+ * waits if another process takes the bytes or the room at the same moment. One
+ * option of a Unix socket is changed, for every process that shares the socket:
+ * its peer can no longer send descriptors (SO_PASSRIGHTS, since Linux 6.16),
+ * because closing them could hold up the loop. The last close of a serial line
+ * holds the loop up until the written bytes have left, for 30 s at most (its
+ * closing_wait).
  *
  * **The end.** At the end of a read pipe eof_received is called, and
  * connection_lost follows; there is no other direction to keep open. When all

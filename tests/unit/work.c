@@ -1,7 +1,8 @@
 /*
  * Calls of files that the loop's thread makes where no other thread can be
  * made: no write raises a signal, a signal that is the program's own is kept,
- * and a pipe that others use, too, is not waited for.
+ * a pipe that others use, too, is not waited for, nor are more bytes of a
+ * terminal.
  */
 #include "uring/work.h"
 #include "tests/unit.h"
@@ -9,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pty.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -215,4 +217,53 @@ UNIT(work, a_write_does_not_wait_when_another_program_fills_the_pipe)
     expect_eq(write_here(ends[1]), -EAGAIN);
     close(ends[0]);
     close(ends[1]);
+}
+
+/* ---- a terminal that cannot be opened by its name ---- */
+
+enum { FEW = 3, VMIN_BYTES = 10, VTIME_MAX = 255, MORE_SECONDS = 20 };
+
+static int master = -1;
+
+/* Bytes that come while a read waits, if one does. */
+static void send_more(int signum)
+{
+    if (write(master, bytes, VMIN_BYTES - FEW) != VMIN_BYTES - FEW) {
+        abort();
+    }
+}
+
+static int shut_terminal(void)
+{
+    struct termios raw;
+    int slave;
+    expect_eq(openpty(&master, &slave, NULL, NULL, NULL), 0);
+    expect_eq(tcgetattr(slave, &raw), 0);
+    cfmakeraw(&raw);
+    raw.c_cc[VMIN] = VMIN_BYTES;
+    raw.c_cc[VTIME] = VTIME_MAX; /* 25.5 s from byte to byte */
+    expect_eq(tcsetattr(slave, TCSANOW, &raw), 0);
+    expect_eq(fchmod(slave, 0), 0);
+    cr_assert(geteuid() != 0 || setuid(NOBODY) == 0);
+    expect_eq(prctl(PR_SET_DUMPABLE, 1), 0); /* as LeakSanitizer needs it */
+    return slave;
+}
+
+UNIT(work, a_read_does_not_wait_for_more_bytes_of_a_terminal)
+{
+    const struct sigaction more = {.sa_handler = send_more,
+                                   .sa_flags = SA_RESTART};
+    const int slave = shut_terminal();
+    expect_eq(sigaction(SIGALRM, &more, NULL), 0);
+    expect_eq(read_here(slave), -EAGAIN);
+    expect_eq(write(master, bytes, FEW), FEW);
+    alarm(MORE_SECONDS);
+
+    expect_eq(read_here(slave), FEW);
+
+    alarm(0);
+    expect_eq(read_here(slave), -EAGAIN);
+    close(slave);
+    close(master);
+    master = -1;
 }
