@@ -70,6 +70,7 @@ def fails(*args, phase, code, says=""):
     one_line(err, rf"not one request succeeded; {phase}: .*\({code}\).*{says}")
     kinds = [(error["phase"], error["code"]) for error in result["errors"]]
     equal(kinds, [(phase, code)], "the errors")
+    matches(result["errors"][0]["first"], says)
     equal(result["requests"]["ok"], 0, "ok")
     return result
 
@@ -376,6 +377,18 @@ def test_an_application_protocol_is_agreed_on():
         matches(outcome.out, r"^TLS .* ALPN echo/2$")
         fails(*TRUST, "--alpn", "h2", server.url, phase="tls",
               code="WEIR_ETLSALERT", says="no_application_protocol")
+
+
+def test_the_alert_of_a_server_is_named():
+    """In the line about the run, in JSON and in the text of a report."""
+    for name in ("unknown_ca", "access_denied", "protocol_version",
+                 "unrecognized_name"):
+        number = getattr(ssl, f"ALERT_DESCRIPTION_{name.upper()}")
+        with Stranger(echo, sni_callback=lambda *_: number) as server:
+            url = server.url.replace("127.0.0.1", "localhost")
+            fails(*TRUST, url, phase="tls", code="WEIR_ETLSALERT", says=name)
+            outcome = load("-n", "2", *TRUST, url)
+            matches(outcome.out, f"The peer sent the alert .*: {name}$")
 
 
 def test_versions_without_one_in_common():
