@@ -315,6 +315,7 @@ struct weir_dns_options {
  * @retval -ENODEV  the zone of a server names no interface
  * @retval -EBUSY   lookups are under way
  * @retval -ESHUTDOWN  the loop is being freed
+ * @retval -EMFILE, -ENFILE  no descriptor to read the files by
  * @retval -ENOMEM  no memory
  */
 WEIR_API WEIR_MUST_USE int

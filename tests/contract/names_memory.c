@@ -1,7 +1,8 @@
 /*
  * Names without memory: each allocation fails once, from the making of the loop
  * to the end of what is tried on it. Whatever the outcome is, the end is told
- * once, and neither memory nor a descriptor is left.
+ * once, and neither memory nor a descriptor is left. So it is where there is no
+ * descriptor to read the system's files by.
  *
  * c-ares has its memory from malloc(), which does not fail here.
  */
@@ -314,4 +315,16 @@ NAMES(names_memory, streams_by_name_say_so_and_leave_nothing, n)
     try_each(n, try_open, "self.example");
     try_each(n, try_start, "self.example");
     close(listener);
+}
+
+NAMES(names_memory, settings_that_no_descriptor_is_left_for_change_nothing, n)
+{
+    const struct weir_dns_options dns = {.size = sizeof(dns),
+                                         .servers = "192.0.2.1"};
+    names_take_fds(n);
+    const int err = weir_loop_set_dns_options(n->loop, &dns);
+    names_give_fds(n);
+    expect_eq(err, -EMFILE, "%s", weir_err_name(err));
+    names_lookup(n, "a4.example", NULL);
+    expect_eq(n->result, 1);
 }
