@@ -45,7 +45,7 @@ void wr_socket_reset_on_close(int fd);
 /* Closes a connected socket that becomes no transport; @fd may be -1. A Unix
  * socket is closed in a thread, because its peer may have sent descriptors. */
 void wr_socket_close(weir_loop *loop, int fd, int family);
-/* The same for a client that was let in and is not served: it gets a reset. */
+/* Closes a client that was let in and is not served, which gets a reset. */
 void wr_socket_turn_away(weir_loop *loop, int fd, int family);
 /* Closes a Unix socket in a thread. */
 void wr_socket_close_unix(int fd);
