@@ -13,6 +13,7 @@ import tempfile
 import threading
 
 from harness import WAIT_S, equal, matches, run
+from proxy_certificates import Secured, certificates
 from proxy_wait import wait_until
 from proxying import Proxy, expect_reset, target, told
 from servers import Server, echo, echoes, free_port, reset
@@ -373,6 +374,25 @@ def test_the_host_of_a_check_may_be_told():
             server, flags=("--check-host", "app.example"))) as proxy:
         use(proxy, 1)
         matches(server.requests[0].decode(), "\r\nHost: app.example\r\n")
+
+
+class SlowlySecured(Secured):
+    """Begins each handshake after eleven seconds."""
+
+    def serve_secured(self, connection, number):
+        threading.Event().wait(11)
+        super().serve_secured(connection, number)
+
+
+def test_a_handshake_may_take_as_long_as_a_connect_and_a_check():
+    with SlowlySecured(echo, "a") as server, Proxy(
+            "tcp://127.0.0.1:0", f"tls://127.0.0.1:{server.port}", "--to-ca",
+            certificates()["ca"], "--check", "tls", "--check-timeout", LONG,
+            "--connect-timeout", LONG, "--unchecked", "use") as proxy:
+        with proxy.connect() as client:
+            echoes(client)
+        wait_until(lambda: proxy.metric("upstream_checks_total") > 0)
+        equal(proxy.metric("upstream_checks_failed_total"), 0, "bad checks")
 
 
 # ---- while this machine lacks something ----

@@ -250,6 +250,8 @@ static struct weir_tls_settings tls_of(const struct config_route *config,
                            : target->at.host[0] ? target->at.host
                                                 : NULL,
         .no_hostname_check = config->to_insecure,
+        /* The limits of a try and of a check are the handshake's, too. */
+        .handshake_timeout_ns = UINT64_MAX,
     };
 }
 
