@@ -15,11 +15,9 @@ server is not.
 
 import argparse
 import collections
-import ctypes
 import json
 import os
 import random
-import re
 import resource
 import select
 import signal
@@ -29,12 +27,11 @@ import threading
 import time
 import traceback
 
+from attacked import KINDS, die_with_parent, start
 from attacks import ATTACKS, TO_PROCESSES, Place, attack
-from doors import Door, make_identity
-from harness import ENV, Program, read_line, status_bytes
 from honest import Fault, Late, client_of
+from shortages import SHORTAGES, Shortage
 
-PR_SET_PDEATHSIG = 1
 ATTACKERS = 3
 THREADS = 4
 VICTIMS = 2  # of the attackers: those that are stopped and killed
@@ -43,48 +40,10 @@ SETTLE_S = 60
 GRACE_S = 60
 
 
-class Kind:
-    """A kind of server: what it speaks, how it is started and ended."""
-
-    def __init__(self, dialect, *flags, program=None, targets=("0",),
-                 statuses=(0,), may_say="x^", ends_attacked=False):
-        self.dialect = dialect
-        self.flags = flags
-        self.program = program
-        # {} stands for a folder, which has a certificate and its key.
-        self.targets = targets
-        self.statuses = statuses
-        self.may_say = may_say
-        # It ends in a bounded time, whatever its clients do.
-        self.ends_attacked = ends_attacked
-
-
-STREAMS = ("tcp://127.0.0.1:0", "unix:{}/plain", "tls://127.0.0.1:0",
-           "tls+unix:{}/tls")
-SERVE = ("serve", "--grace", "1s", "--cert", "{}/certificate.pem", "--key",
-         "{}/key.pem", "--alpn", "h2,http/1.1")
-LOAD = {"program": "weir-load", "ends_attacked": True,
-        "may_say": r"weir-load: (accept is out of system resources: "
-                   r"Too many open files( \(and more of the kind\))?"
-                   r"|the TLS handshake of a client failed: .*)$"}
-KINDS = {
-    # It takes no signal, so the signal ends it.
-    "tcp_echo_server": Kind("echo", statuses=(0, -signal.SIGINT)),
-    "tcp_echo_server_streams": Kind("echo"),
-    "kv_server": Kind("lines"),
-    "keeper": Kind("echo", ends_attacked=True),
-    "keeper-hosts": Kind("echo", "--hosts", program="keeper",
-                         ends_attacked=True),
-    "weir-load": Kind("echo", *SERVE,
-                      targets=(*STREAMS, "udp://127.0.0.1:0"), **LOAD),
-    "weir-load-streams": Kind("echo", *SERVE, "--api", "stream",
-                              targets=STREAMS, **LOAD),
-}
-
-
 def options():
-    attacks = [*ATTACKS, *TO_PROCESSES]
-    told = {name: function.__doc__ for name, function in ATTACKS.items()}
+    attacks = [*ATTACKS, *TO_PROCESSES, *SHORTAGES]
+    told = {name: function.__doc__ for name, function in
+            (ATTACKS | SHORTAGES).items()}
     told.update(TO_PROCESSES)
     parser = argparse.ArgumentParser(
         description=__doc__.split("\n\n", maxsplit=1)[0],
@@ -93,7 +52,8 @@ def options():
                                       for name in attacks)
         + "servers: " + ", ".join(KINDS))
     parser.add_argument("programs", nargs="+", metavar="PROGRAM",
-                        help="the built ones: weir-load, example-*, keeper")
+                        help="the built ones: weir-load, weir-proxy, "
+                        "example-*, keeper")
     parser.add_argument("--seconds", type=float, default=float(
         os.environ.get("WEIR_ATTACK_SECONDS") or 1.5), help="of attack for "
         "each server (%(default)s, or WEIR_ATTACK_SECONDS)")
@@ -132,10 +92,6 @@ def words_of(known):
 def note(text):
     print("".join(f"# {line}\n" for line in text.splitlines()), end="",
           flush=True)
-
-
-def die_with_parent():
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 # ---- processes that attack or talk ----
@@ -217,10 +173,10 @@ def attack_in_threads(tell, place, names, seed):
         thread.join()
 
 
-def talk_honestly(tell, place, number, seed, limit_s):
+def talk_honestly(tell, place, doors, number, seed, limit_s):
     """The work of an honest client."""
     chance = random.Random(f"{seed}-honest-{number}")
-    door = place.doors[number % len(place.doors)]
+    door = doors[number % len(doors)]
     client = client_of(door, place.dialect, number, chance, limit_s)
     waits = []
 
@@ -252,78 +208,6 @@ def talk_honestly(tell, place, number, seed, limit_s):
 
 # ---- one server ----
 
-class Attacked(Program):
-    """A server that is about to be attacked."""
-
-    def __init__(self, name, kind, path, folder, files, seed):
-        self.name = name
-        self.kind = kind
-        flags = [text.format(folder) for text in (*kind.flags, *kind.targets)]
-        certificate, _ = make_identity(folder)
-        # pylint: disable=consider-using-with
-        self.complaints = tempfile.TemporaryFile()
-
-        def prepare():
-            die_with_parent()
-            _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-            resource.setrlimit(resource.RLIMIT_NOFILE,
-                               (min(files, hard), min(files, hard)))
-
-        super().__init__(path, *flags, env=dict(ENV, WEIR_TEST_SEED=str(seed)),
-                         stderr=self.complaints, preexec_fn=prepare)
-        try:
-            line = read_line(self.process.stdout)
-        except AssertionError:
-            self.process.kill()
-            note(self.said())
-            raise
-        urls = line.split()[-len(kind.targets):]
-        if kind.targets == ("0",):
-            urls = [f"tcp://127.0.0.1:{int(line.rsplit(':', 1)[1])}"]
-        self.doors = [Door(url, certificate) for url in urls]
-
-    def __exit__(self, *rest):
-        super().__exit__(*rest)
-        self.complaints.close()
-
-    def said(self):
-        """Standard error, but for what this kind of server may say."""
-        self.complaints.seek(0)
-        lines = (line.decode(errors="replace") for line in self.complaints)
-        return "".join(line for line in lines
-                       if not re.match(self.kind.may_say, line))[:100_000]
-
-    def has_ended(self):
-        return self.process.poll() is not None
-
-    def files(self):
-        folder = f"/proc/{self.process.pid}/fd"
-        found = []
-        for name in os.listdir(folder):
-            try:
-                found.append(os.readlink(f"{folder}/{name}").split(":")[0])
-            except FileNotFoundError:
-                continue
-        return sorted(found)
-
-    def rss(self):
-        return status_bytes(self.process.pid, "VmRSS") >> 10
-
-    def queued(self):
-        """Seconds in which it would have run, had it had a processor."""
-        try:
-            with open(f"/proc/{self.process.pid}/schedstat",
-                      encoding="ascii") as file:
-                return int(file.read().split()[1]) / 1e9
-        except (OSError, IndexError, ValueError):
-            return 0
-
-    def ticks(self):
-        with open(f"/proc/{self.process.pid}/stat", encoding="ascii") as file:
-            fields = file.read().rsplit(")", 1)[1].split()
-        return int(fields[11]) + int(fields[12])
-
-
 class Battle:
     """The attack on one server."""
 
@@ -331,7 +215,8 @@ class Battle:
         self.server = server
         self.args = args
         self.started = time.monotonic()
-        self.place = Place(server.doors, server.kind.dialect,
+        self.place = Place(server.doors + server.rude_doors,
+                           server.kind.dialect,
                            self.started + args.seconds,
                            max(args.connections // (ATTACKERS * THREADS), 1),
                            args.files, lock_path)
@@ -339,6 +224,9 @@ class Battle:
         self.chance = random.Random(self.seed)
         self.team = Team()
         self.victims = {}
+        self.shortage = Shortage(server, [
+            name for name in server.kind.lacks if name in args.attacks],
+                                 random.Random(f"{self.seed}-shortages"))
         self.counts = collections.Counter()
         self.waits = []
         self.byte_count = 0
@@ -358,6 +246,7 @@ class Battle:
             if not self.faults:
                 self.end()
         finally:
+            self.shortage.end()
             self.team.close()
         return self.faults
 
@@ -403,12 +292,14 @@ class Battle:
                 counts = collections.Counter(self.server.files())
                 counts.subtract(wanted)
                 self.fault(f"descriptors are left {SETTLE_S} s after the last "
-                           f"client: {+counts}")
+                           f"client: {+counts}{self.server.dump()}")
                 return
             time.sleep(0.02)
 
     def look_after(self, before):
         self.serves()
+        for wrong in self.server.look():
+            self.fault(f"when nobody is there any more: {wrong}")
         self.settle(before)
         used = self.rest()
         note(f"{self.server.name}: {len(self.server.files())} descriptors, "
@@ -460,9 +351,10 @@ class Battle:
         for number in range(ATTACKERS if acts else 0):
             self.send_out(acts, number, number < VICTIMS)
         for number in range(max(self.args.honest, len(self.server.doors))):
-            self.team.fork(talk_honestly, self.place, number, self.seed,
-                           self.args.wait)
+            self.team.fork(talk_honestly, self.place, self.server.doors,
+                           number, self.seed, self.args.wait)
         self.watch(acts)
+        self.shortage.end()
         for pid in self.victims:
             self.team.kill(pid)
         self.wait_for_honest()
@@ -485,6 +377,7 @@ class Battle:
         while self.place.left() and not self.faults:
             self.hear(min(self.place.left(), 0.1))
             self.look_at_server()
+            self.counts.update(self.shortage.turn())
             now = time.monotonic()
             if now > next_report:
                 self.report(f"{now - self.started:.0f} s")
@@ -552,11 +445,10 @@ class Battle:
              f"{sum(self.counts.values())} attacks; {state}")
 
 
-def run_battle(name, path, args):
+def run_battle(name, paths, args):
     """Attack one server; whether it held."""
-    kind = KINDS[name]
     with (tempfile.TemporaryDirectory() as folder,
-          Attacked(name, kind, path, folder, args.files, args.seed) as server,
+          start(name, paths, folder, args.files, args.seed) as server,
           tempfile.NamedTemporaryFile() as lock):
         faults = Battle(server, args, lock.name).fight()
         for fault in faults[:10]:
@@ -568,7 +460,8 @@ def run_battle(name, path, args):
         if faults:
             note(f"seed {args.seed}; to repeat: tests/e2e/attack.py --seed "
                  f"{args.seed} --seconds {args.seconds:g} --servers {name} "
-                 f"--attacks {','.join(args.attacks)} {path}")
+                 f"--attacks {','.join(args.attacks)} "
+                 f"{' '.join(args.programs)}")
     return not faults
 
 
@@ -579,14 +472,14 @@ def main():
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     names = [name for name in args.servers
-             if (KINDS[name].program or name) in paths]
+             if KINDS[name].programs(name) <= paths.keys()]
     note(f"WEIR_TEST_SEED={args.seed}, {args.seconds:g} s for each server")
     if not names:
         sys.exit("none of the servers is among the programs")
     print(f"1..{len(names)}", flush=True)
     good = True
     for number, name in enumerate(names, 1):
-        held = run_battle(name, paths[KINDS[name].program or name], args)
+        held = run_battle(name, paths, args)
         good = good and held
         print(f"{'ok' if held else 'not ok'} {number} "
               f"{name}_serves_honest_clients_among_attackers", flush=True)

@@ -84,7 +84,7 @@ REASONS = {
     "tests/mutants/run --rooms lib/net --count 300 --seed 7 --jobs 2": LONG,
     "tests/mutants/run --rooms lib/net --count 300 --seed 7 --jobs 2 --resume": LONG,
     "tests/e2e/attack.py --seconds 60 build-asan/tools/weir-load \\\n"
-    "    build-asan/tools/example-*": LONG,
+    "    build-asan/tools/weir-proxy build-asan/tools/example-*": LONG,
     "tests/e2e/proxy_soak.py build/tools/weir-proxy": LONG,
     "tests/refuse/refuse.py --all build/tests/refuse/refuse-scenario": LONG,
     "tests/guide/newcomer.py": LONG,

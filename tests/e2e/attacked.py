@@ -1,0 +1,300 @@
+"""The servers that attack.py attacks: what each speaks, how it is started and
+ended, and what it may say.
+"""
+
+import collections
+import ctypes
+import itertools
+import os
+import re
+import resource
+import signal
+import sys
+import tempfile
+import time
+import urllib.request
+
+from doors import Door, make_identity
+from harness import ENV, WAIT_S, Program, read_line, status_bytes
+
+PR_SET_PDEATHSIG = 1
+
+
+def die_with_parent():
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+class Kind:
+    """A kind of server: what it speaks, how it is started and ended."""
+
+    def __init__(self, dialect, *flags, program=None, targets=("0",),
+                 statuses=(0,), may_say="x^", ends_attacked=False, relays=(),
+                 lacks=()):
+        self.dialect = dialect
+        self.flags = flags
+        self.program = program
+        # {} stands for a folder, which has a certificate and its key.
+        self.targets = targets
+        self.statuses = statuses
+        self.may_say = may_say
+        # It ends in a bounded time, whatever its clients do.
+        self.ends_attacked = ends_attacked
+        # Of a proxy, for each listener its flags: they name the kind of the
+        # server behind, and what is between.
+        self.relays = relays
+        self.lacks = lacks  # shortages that it stands
+
+    def programs(self, name):
+        """Those that are needed for a server of this name."""
+        return {self.program or name, *(("weir-load",) if self.relays else ())}
+
+
+STREAMS = ("tcp://127.0.0.1:0", "unix:{}/plain", "tls://127.0.0.1:0",
+           "tls+unix:{}/tls")
+OWN_TLS = ("--cert", "{}/certificate.pem", "--key", "{}/key.pem", "--alpn",
+           "h2,http/1.1")
+THEIR_TLS = ("--to-ca", "{}/certificate.pem", "--to-name", "localhost")
+SERVE = ("serve", "--grace", "1s", *OWN_TLS)
+# For what leads to the rude server: nothing is left of it when the test looks.
+BRIEF = ("--lifetime", "20s", "--stall-timeout", "5s")
+ACCEPTS_LATER = "accept is out of system resources: Too many open files"
+LOAD = {"program": "weir-load", "ends_attacked": True, "lacks": ("no-files",),
+        "may_say": r"weir-load: (" + ACCEPTS_LATER
+                   + r"|the TLS handshake of a client failed: .*$)"}
+# Of weir-proxy: a listener, and where it leads to, which is the place of an
+# address among STREAMS, the one with TLS that the proxy does not open, or the
+# rude server's, with TLS or without.
+RELAYS = (
+    ("tcp://127.0.0.1:0", 0), ("tcp://127.0.0.1:0", 0, "--no-splice"),
+    ("tls://127.0.0.1:0", 0, *OWN_TLS), ("tcp://127.0.0.1:0", 2, *THEIR_TLS),
+    ("tls://127.0.0.1:0", 2, *OWN_TLS, *THEIR_TLS),
+    ("tls://127.0.0.1:0", "unopened", "--passthrough"), ("unix:{}/relayed", 1),
+    ("tls+unix:{}/opened", 3, *OWN_TLS, *THEIR_TLS),
+    ("tcp://127.0.0.1:0", "rude", *BRIEF),
+    ("tcp://127.0.0.1:0", "rude", *BRIEF, "--no-splice"),
+    ("tls://127.0.0.1:0", "rude", *BRIEF, *OWN_TLS),
+    ("tcp://127.0.0.1:0", "rude-tls", *BRIEF, *THEIR_TLS),
+    ("tls://127.0.0.1:0", "rude-tls", *BRIEF, *OWN_TLS, *THEIR_TLS))
+KINDS = {
+    # It takes no signal, so the signal ends it.
+    "tcp_echo_server": Kind("echo", statuses=(0, -signal.SIGINT)),
+    "tcp_echo_server_streams": Kind("echo"),
+    "kv_server": Kind("lines"),
+    "keeper": Kind("echo", ends_attacked=True, lacks=("no-files",)),
+    "keeper-hosts": Kind("echo", "--hosts", program="keeper",
+                         ends_attacked=True, lacks=("no-files",)),
+    "weir-load": Kind("echo", *SERVE,
+                      targets=(*STREAMS, "udp://127.0.0.1:0"), **LOAD),
+    "weir-load-streams": Kind("echo", *SERVE, "--api", "stream",
+                              targets=STREAMS, **LOAD),
+    "weir-proxy": Kind(
+        "echo", "--threads", "2", "--drain", "1s", "--admin", "127.0.0.1:0",
+        # What lacks descriptors waits for them.
+        "--connect-timeout", "60s", "--log", "{}/log", relays=RELAYS,
+        ends_attacked=True, lacks=("no-files",), may_say="weir: " +
+        ACCEPTS_LATER + r"|weir-proxy: (.* serves \S+$|metrics at |\d+ "
+        r"descriptors are allowed|relay\d+, route \*: target \S+ is (up|"
+        r"ejected)|connections were cut off$)"),
+}
+
+
+class Attacked(Program):
+    """A server that is about to be attacked."""
+
+    def __init__(self, name, kind, path, folder, files, seed):
+        self.name = name
+        self.kind = kind
+        self.folder = folder
+        flags = [text.format(folder) for text in (*kind.flags, *kind.targets)]
+        self.certificate = os.path.join(folder, "certificate.pem")
+        if not os.path.exists(self.certificate):
+            make_identity(folder)
+        # pylint: disable=consider-using-with
+        self.complaints = tempfile.TemporaryFile()
+
+        def prepare():
+            die_with_parent()
+            _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+            resource.setrlimit(resource.RLIMIT_NOFILE,
+                               (min(files, hard), min(files, hard)))
+
+        super().__init__(path, *flags, env=dict(ENV, WEIR_TEST_SEED=str(seed)),
+                         stderr=self.complaints, preexec_fn=prepare)
+        try:
+            urls = self.read_urls()
+        except AssertionError as error:
+            self.process.kill()
+            raise AssertionError(f"{name} said {self.said()!r}") from error
+        self.doors = [Door(url, self.certificate) for url in urls]
+        # Those that honest clients have no business at.
+        self.rude_doors = []
+
+    def read_urls(self):
+        """Where it serves, by its first line."""
+        line = read_line(self.process.stdout)
+        if self.kind.targets == ("0",):
+            return [f"tcp://127.0.0.1:{int(line.rsplit(':', 1)[1])}"]
+        return line.split()[-len(self.kind.targets):]
+
+    def __exit__(self, *rest):
+        super().__exit__(*rest)
+        self.complaints.close()
+
+    def lines(self):
+        """Of standard error."""
+        size = os.fstat(self.complaints.fileno()).st_size
+        return os.pread(self.complaints.fileno(), size, 0).decode(
+            errors="replace").splitlines(keepends=True)
+
+    def said(self):
+        """Standard error, but for what this kind of server may say."""
+        return "".join(line for line in self.lines()
+                       if not re.match(self.kind.may_say, line))[:100_000]
+
+    def look(self):
+        """What is wrong with it when nobody is there, besides what is looked
+        at from outside."""
+        return []
+
+    def dump(self):
+        """What it says of its connections, if it does."""
+        return ""
+
+    def has_ended(self):
+        return self.process.poll() is not None
+
+    def files(self):
+        folder = f"/proc/{self.process.pid}/fd"
+        found = []
+        for name in os.listdir(folder):
+            try:
+                found.append(os.readlink(f"{folder}/{name}").split(":")[0])
+            except FileNotFoundError:
+                continue
+        return sorted(found)
+
+    def rss(self):
+        return status_bytes(self.process.pid, "VmRSS") >> 10
+
+    def queued(self):
+        """Seconds in which it would have run, had it had a processor."""
+        try:
+            with open(f"/proc/{self.process.pid}/schedstat",
+                      encoding="ascii") as file:
+                return int(file.read().split()[1]) / 1e9
+        except (OSError, IndexError, ValueError):
+            return 0
+
+    def ticks(self):
+        with open(f"/proc/{self.process.pid}/stat", encoding="ascii") as file:
+            fields = file.read().rsplit(")", 1)[1].split()
+        return int(fields[11]) + int(fields[12])
+
+
+class AttackedProxy(Attacked):
+    """weir-proxy before an echo server with four addresses, and before a rude
+    one, where the attackers alone go."""
+
+    def __init__(self, name, kind, paths, folder, files, seed):
+        self.behind = Attacked("weir-load behind", Kind(
+            "echo", *SERVE, targets=STREAMS, **LOAD), paths["weir-load"],
+                               folder, files * 4, seed)
+        self.rude = Program(
+            sys.executable, os.path.join(os.path.dirname(
+                os.path.abspath(__file__)), "rude_target.py"), folder,
+            str(seed), preexec_fn=die_with_parent)
+        try:
+            behind = dict(enumerate(door.url for door in self.behind.doors))
+            behind["unopened"] = behind[2].replace("tls:", "tcp:")
+            behind["rude"], behind["rude-tls"] = read_line(
+                self.rude.process.stdout).split()
+            relays = [word for number, (listen, to, *words) in
+                      enumerate(kind.relays) for word in
+                      ("--listen", listen, "--name", f"relay{number}", *words,
+                       "--to", behind[to])]
+            self.count = len(kind.relays)
+            super().__init__(
+                name, Kind(kind.dialect, *kind.flags, *relays, targets=(),
+                           may_say=kind.may_say, lacks=kind.lacks,
+                           ends_attacked=kind.ends_attacked),
+                paths["weir-proxy"], folder, files * 4, seed)
+        except BaseException:
+            self.leave()
+            raise
+        rude = [to in ("rude", "rude-tls") for _, to, *_ in kind.relays]
+        self.rude_doors = list(itertools.compress(self.doors, rude))
+        self.doors = [door for door in self.doors
+                      if door not in self.rude_doors]
+
+    def leave(self):
+        self.rude.__exit__()
+        self.behind.__exit__()
+
+    def __exit__(self, *rest):
+        super().__exit__(*rest)
+        self.leave()
+
+    def read_urls(self):
+        deadline = time.monotonic() + WAIT_S
+        urls = []
+        while len(urls) < self.count:
+            assert time.monotonic() < deadline, "it does not serve"
+            assert not self.has_ended(), "it has ended"
+            time.sleep(0.02)
+            urls = re.findall(r" serves (\S+)$", "".join(self.lines()), re.M)
+        self.admin = re.search(r"metrics at (\S+)", "".join(self.lines()))[1]
+        return urls
+
+    def files(self):
+        """Each thread may have a pipe, from the first bytes that it splices."""
+        return [kind for kind in super().files() if kind != "pipe"]
+
+    def queued(self):
+        return super().queued() + self.behind.queued()
+
+    def metrics(self):
+        with urllib.request.urlopen(self.admin, timeout=WAIT_S) as answer:
+            return dict(line.rsplit(" ", 1) for line in
+                        answer.read().decode().splitlines()
+                        if not line.startswith("#"))
+
+    def look(self):
+        """Nothing is left of connections; each has its reason; and a target
+        that is well rests for nothing that clients did."""
+        deadline = time.monotonic() + WAIT_S
+        while wrong := self.wrong(self.metrics()):
+            if time.monotonic() > deadline:
+                return [*wrong, self.dump()]
+            time.sleep(0.1)
+        return []
+
+    def dump(self):
+        before = len(self.lines())
+        self.signal(signal.SIGUSR2)
+        time.sleep(1)
+        return "\n" + "".join(self.lines()[before:])
+
+    def wrong(self, metrics):
+        sums = collections.Counter()
+        for name, value in metrics.items():
+            sums[name.split("{")[0].removeprefix("weir_proxy_")] += float(value)
+        wrong = [f"{name}: {sums[name]}" for name in
+                 ("connections_active", "upstream_active", "buffer_bytes",
+                  "log_lines_lost_total") if sums[name] != 0]
+        if sums["connections_total"] != sums["close_total"]:
+            wrong.append(f"{sums['connections_total']} connections have "
+                         f"{sums['close_total']} reasons")
+        well = [door.url for door in self.behind.doors]
+        return wrong + [
+            f"{name} {value}" for name, value in metrics.items()
+            if name.startswith("weir_proxy_upstream_ejections_total")
+            and float(value) > 0 and any(f'"{url}"' in name for url in well)]
+
+
+def start(name, paths, folder, files, seed):
+    """The server of this name, which runs until the block ends."""
+    kind = KINDS[name]
+    if kind.relays:
+        return AttackedProxy(name, kind, paths, folder, files, seed)
+    return Attacked(name, kind, paths[kind.program or name], folder, files,
+                    seed)
