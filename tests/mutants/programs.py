@@ -24,6 +24,7 @@ import threading
 import time
 import zlib
 from concurrent.futures import ThreadPoolExecutor
+from fnmatch import fnmatch
 
 # The suites, in which `epoll` is the contracts over epoll; and what runs last.
 SUITES = "unit trace tasks streams sim contract epoll"
@@ -133,11 +134,14 @@ def introspect(build, what):
         stdout=subprocess.PIPE).stdout)
 
 
-def read_programs(build, wanted):
-    """The programs of the suites, and the files that must be built for them."""
+def read_programs(build, wanted, patterns):
+    """The programs of the suites that fit a pattern, and the files that must be
+    built for them."""
     order = {suite: at for at, suite in enumerate(wanted)}
     found, targets = [], set()
     for test in introspect(build, "tests"):
+        if not any(fnmatch(test["name"], pattern) for pattern in patterns):
+            continue
         mine = sorted(suites_of(test) & set(wanted), key=order.get)
         programs = [Program(test, mine[0], build, {})] if mine else []
         if "epoll" in wanted and "contract" in suites_of(test):
