@@ -268,8 +268,7 @@ void wr_limits_share_wait(struct wr_limits_share *share, uint64_t ticket,
 
     wr_assert(target != NULL);
     wr_assert(ticket > 0);
-    if (share->round == round && wr_list_is_linked(&share->link) &&
-        share->ticket <= ticket) {
+    if (wr_limits_share_is_awaited(share, round) && share->ticket <= ticket) {
         return;
     }
     if (wr_list_is_linked(&share->link)) {

@@ -126,6 +126,21 @@ void wr_limits_share_settle(struct wr_limits_share *share, uint64_t round);
 /* Under the mutex: true if a request with this ticket gets no place. */
 WEIR_MUST_USE bool wr_limits_share_is_full(const struct wr_limits_share *share,
                                            uint64_t ticket);
+/* Under the mutex: true if the target has a place, whoever waits for it. */
+static inline bool
+wr_limits_share_has_place(const struct wr_limits_share *share)
+{
+    wr_debug_assert(!share->target || share->limit > 0);
+    return !share->target || share->target->taken < share->limit;
+}
+/* Under the mutex: true if it was written down in this round that the set waits
+ * for it. */
+static inline bool
+wr_limits_share_is_awaited(const struct wr_limits_share *share, uint64_t round)
+{
+    wr_debug_assert(round > 0);
+    return wr_list_is_linked(&share->link) && share->round == round;
+}
 /* Under the mutex, where it is not full. */
 void wr_limits_share_take(struct wr_limits_share *share);
 /* Under the mutex: a request waits for a place. */

@@ -59,6 +59,7 @@ static struct wr_queued *queue_find_second(struct wr_queued *oldest)
 static void queue_hang(struct wr_queued *above, int side,
                        struct wr_queued *queued)
 {
+    wr_assert(above != queued || !above);
     if (above) {
         above->below[side] = queued;
     }
@@ -134,6 +135,7 @@ static void queue_cut(struct wr_queued *queued)
 static bool queue_covers(const struct wr_exclusions *a,
                          const struct wr_exclusions *b)
 {
+    wr_assert(a->count == b->count);
     for (size_t i = 0; i < b->count; i++) {
         if (!wr_exclusions_have(a, b->ids[i])) {
             return false;
@@ -151,7 +153,7 @@ static struct wr_queued *queue_find(const struct wr_request_queue *queue,
     wr_assert(excluded->count <= WR_TRIES_MAX + WR_EXCLUDED_MAX);
     while ((oldest = wr_request_queue_next(queue, oldest))) {
         const struct wr_exclusions *other = &oldest->excluded;
-        if (other->count == excluded->count &&
+        if (other->sum == excluded->sum && other->count == excluded->count &&
             other->with_unchecked == excluded->with_unchecked &&
             queue_covers(other, excluded) && queue_covers(excluded, other)) {
             return oldest;
@@ -177,6 +179,7 @@ void wr_request_queue_init(struct wr_request_queue *queue)
 {
     wr_list_init(&queue->kinds);
     queue->count = 0;
+    queue->excluded_most = 0;
 }
 
 void wr_queued_init(struct wr_queued *queued)
@@ -193,6 +196,9 @@ void wr_request_queue_add(struct wr_request_queue *queue,
     wr_assert(!queued->queue);
     queued->queue = queue;
     queue->count++;
+    if (queue->count == 1 || queued->excluded.count > queue->excluded_most) {
+        queue->excluded_most = queued->excluded.count;
+    }
     if (oldest) {
         queue_insert(queue_find_top(oldest), queued);
     }

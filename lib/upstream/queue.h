@@ -29,6 +29,7 @@
 struct wr_exclusions {
     uint64_t ids[WR_TRIES_MAX + WR_EXCLUDED_MAX];
     size_t count;
+    uint64_t sum;        /* of the ids, which tells most sets of them apart */
     bool with_unchecked; /* and all whose first check has not ended */
 };
 
@@ -51,12 +52,21 @@ static inline void wr_exclusions_add(struct wr_exclusions *exclusions,
     wr_assert(exclusions->count < WR_TRIES_MAX + WR_EXCLUDED_MAX);
     if (!wr_exclusions_have(exclusions, id)) {
         exclusions->ids[exclusions->count++] = id;
+        exclusions->sum += id;
     }
+}
+
+/* Forgets the one that was added last. */
+static inline void wr_exclusions_drop_last(struct wr_exclusions *exclusions)
+{
+    wr_assert(exclusions->count > 0);
+    exclusions->sum -= exclusions->ids[--exclusions->count];
 }
 
 struct wr_request_queue {
     struct wr_list kinds; /* struct wr_queued: the oldest of each, by ticket */
     uint32_t count;       /* of all that wait */
+    size_t excluded_most; /* none of them excludes more upstreams */
 };
 
 /* The owner embeds it, and does not change what it excludes, nor its ticket,

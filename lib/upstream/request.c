@@ -288,9 +288,8 @@ static bool request_wait_if_short(struct wr_request *request)
         return false;
     }
     wr_assert(request->try_count > 0);
-    wr_assert(request->queued.excluded.count > 0);
     request->try_count--;
-    request->queued.excluded.count--; /* the last one is that of the try */
+    wr_exclusions_drop_last(&request->queued.excluded); /* that of the try */
     request_set_state(request, REQUEST_SHORT);
     const uint64_t next_ns = wr_add_sat(now_ns, request->short_wait_ns);
     request_arm(request, wr_min_u64(request->short_until_ns, next_ns));
@@ -316,6 +315,20 @@ static void request_wait_for_checks(struct wr_request *request)
     request_check_invariants(request);
 }
 
+/* Looks at a request of the queue. */
+static void request_serve(struct wr_request *request)
+{
+    const enum wr_choice choice = request_go_on(request);
+
+    if (choice == WR_CHOICE_NONE) {
+        request_leave_queue(request);
+        request->cause = request_get_error(request);
+        request_push_ready(request);
+    } else if (choice == WR_CHOICE_MADE) {
+        wr_requests_note_taken(request->last);
+    }
+}
+
 /* Gives requests of the queue the places that they may take, those with tickets
  * below @ticket. One of a kind that is not served is the last of it that is
  * looked at. */
@@ -325,18 +338,17 @@ static void request_serve_queue(weir_upstreams *set, uint64_t ticket)
     struct wr_queued *queued;
 
     wr_assert(ticket > 0);
+    wr_requests_survey(set);
     while ((queued = wr_request_queue_next(&set->queue, before)) &&
-           queued->ticket < ticket) {
+           queued->ticket < ticket && !wr_requests_are_served(set)) {
         struct wr_request *request =
             wr_container_of(queued, struct wr_request, queued);
-        const enum wr_choice choice = request_go_on(request);
-        if (choice == WR_CHOICE_NONE) {
-            request_leave_queue(request);
-            request->cause = request_get_error(request);
-            request_push_ready(request);
-        } else if (choice != WR_CHOICE_MADE) {
-            before = queued;
+        if (wr_request_may_be_served(request)) {
+            request_serve(request);
+        } else {
+            wr_request_wait(request);
         }
+        before = queued->queue ? queued : before;
     }
 }
 
@@ -428,6 +440,7 @@ static void request_serve_unchecked(weir_upstreams *set)
     struct wr_queued *queued;
 
     wr_assert(set->unchecked.count == 0 || !set->is_closed);
+    wr_requests_survey(set);
     while ((queued = wr_request_queue_next(&set->unchecked, before))) {
         struct wr_request *request =
             wr_container_of(queued, struct wr_request, queued);
@@ -441,17 +454,11 @@ static void request_serve_unchecked(weir_upstreams *set)
 
 void wr_requests_serve(weir_upstreams *set)
 {
-    weir_upstream_limits *limits = set->call->limits;
-
     set->round++;
+    wr_assert(set->round > 0);
     request_serve_unchecked(set);
     request_serve_queue(set, UINT64_MAX);
-    wr_assert(set->round > 0);
-    wr_limits_lock(limits);
-    for (size_t i = 0; i < set->count; i++) {
-        wr_limits_share_settle(&set->upstreams[i]->share, set->round);
-    }
-    wr_limits_unlock(limits);
+    wr_requests_settle(set);
 }
 
 /* ---- giving up ---- */

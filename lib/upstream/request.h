@@ -71,6 +71,33 @@ static inline uint64_t wr_request_now(const struct wr_request *request)
 enum wr_choice wr_request_choose(struct wr_request *request,
                                  weir_upstream **ret);
 
+/* Surveys the upstreams of a set in which requests wait, before the queue is
+ * looked through; then a place at an upstream was taken. */
+void wr_requests_survey(weir_upstreams *set);
+void wr_requests_note_taken(weir_upstream *upstream);
+
+/* By the survey: true if no more of the queue may be served, and it is known
+ * what they wait for. */
+static inline bool wr_requests_are_served(const weir_upstreams *set)
+{
+    const struct wr_survey *survey = &set->survey;
+
+    wr_assert(survey->free_count + survey->full_count <= survey->count);
+    return survey->free_count == 0 && survey->full_count == 0 &&
+           set->queue.excluded_most < survey->count &&
+           !wr_tier_is_unchecked(survey->tier);
+}
+
+/* All of the queue was looked through: the set waits for no other upstream. */
+void wr_requests_settle(weir_upstreams *set);
+
+/* By the survey: true if a request of the queue may get a place, or has none to
+ * wait for. */
+bool wr_request_may_be_served(const struct wr_request *request);
+
+/* A request that may not be served waits for those of the first tier. */
+void wr_request_wait(const struct wr_request *request);
+
 /* True if the request has to wait for first checks. */
 bool wr_request_is_unchecked(struct wr_request *request);
 

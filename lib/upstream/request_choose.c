@@ -3,6 +3,10 @@
  *
  * All that is known of the upstreams is written to the candidates of the set
  * first, under the mutex of the limits, as places are taken elsewhere, too.
+ *
+ * That is done for a request of the queue only if it may be served, by a survey
+ * of the upstreams: where few have a place, and those that wait exclude these,
+ * a look at each of them would take long.
  */
 #include "request.h"
 
@@ -64,10 +68,141 @@ enum wr_choice wr_request_choose(struct wr_request *request,
     return choice;
 }
 
+/* ---- the survey ---- */
+
+/* Under the mutex: sorts an upstream of the first tier in. */
+static void request_choose_list(weir_upstreams *set, weir_upstream *upstream)
+{
+    struct wr_survey *survey = &set->survey;
+    const struct wr_limits_share *share = &upstream->share;
+
+    wr_assert(survey->count < set->count);
+    survey->count++;
+    if (wr_tier_is_unchecked(survey->tier)) {
+        return; /* it has places for none */
+    }
+    if (wr_limits_share_has_place(share)) {
+        survey->firsts[survey->free_count + survey->full_count] =
+            survey->firsts[survey->free_count];
+        survey->firsts[survey->free_count++] = upstream;
+    } else if (!wr_limits_share_is_awaited(share, set->round)) {
+        survey->firsts[survey->free_count + survey->full_count++] = upstream;
+    }
+}
+
+void wr_requests_survey(weir_upstreams *set)
+{
+    struct wr_survey *survey = &set->survey;
+
+    if (set->queue.count == 0 && set->unchecked.count == 0) {
+        return;
+    }
+    *survey =
+        (struct wr_survey){.tier = WR_TIER_NONE, .firsts = survey->firsts};
+    for (size_t i = 0; i < set->count; i++) {
+        const enum wr_tier tier = wr_upstream_get_tier(set->upstreams[i]);
+        set->candidates[i].tier = tier;
+        survey->tier = tier < survey->tier ? tier : survey->tier;
+    }
+    wr_limits_lock(set->call->limits);
+    for (size_t i = 0; i < set->count && survey->tier != WR_TIER_NONE; i++) {
+        if (set->candidates[i].tier == survey->tier) {
+            request_choose_list(set, set->upstreams[i]);
+        }
+    }
+    wr_limits_unlock(set->call->limits);
+    wr_assert(survey->free_count + survey->full_count <= survey->count);
+}
+
+void wr_requests_note_taken(weir_upstream *upstream)
+{
+    weir_upstreams *set = upstream->set;
+    struct wr_survey *survey = &set->survey;
+    size_t i = 0;
+
+    wr_assert(!upstream->is_removed);
+    wr_limits_lock(set->call->limits);
+    const bool has_place = wr_limits_share_has_place(&upstream->share);
+    wr_limits_unlock(set->call->limits);
+    while (i < survey->free_count && survey->firsts[i] != upstream) {
+        i++;
+    }
+    if (!has_place && i < survey->free_count) {
+        /* The last of those with a place changes places with it: it is the
+         * first of the others now. */
+        survey->free_count--;
+        survey->firsts[i] = survey->firsts[survey->free_count];
+        survey->firsts[survey->free_count] = upstream;
+        survey->full_count++;
+    }
+}
+
+void wr_requests_settle(weir_upstreams *set)
+{
+    wr_assert(set->round > 0);
+    wr_limits_lock(set->call->limits);
+    for (size_t i = 0; i < set->count; i++) {
+        wr_limits_share_settle(&set->upstreams[i]->share, set->round);
+    }
+    wr_limits_unlock(set->call->limits);
+}
+
+/* True if it may choose from another tier than the first. */
+static bool request_choose_is_apart(const struct wr_request *request)
+{
+    const struct wr_survey *survey = &request->set->survey;
+    const struct wr_exclusions *excluded = &request->queued.excluded;
+
+    wr_assert(survey->tier <= WR_TIER_NONE);
+    return excluded->count >= survey->count ||
+           (excluded->with_unchecked && wr_tier_is_unchecked(survey->tier));
+}
+
+bool wr_request_may_be_served(const struct wr_request *request)
+{
+    const struct wr_survey *survey = &request->set->survey;
+    const struct wr_exclusions *excluded = &request->queued.excluded;
+    bool may = request_choose_is_apart(request);
+
+    wr_assert(request->state == REQUEST_QUEUED);
+    for (size_t i = 0; i < survey->free_count && !may; i++) {
+        may = !wr_exclusions_have(excluded, survey->firsts[i]->id);
+    }
+    return may;
+}
+
+void wr_request_wait(const struct wr_request *request)
+{
+    weir_upstreams *set = request->set;
+    struct wr_survey *survey = &set->survey;
+    weir_upstream **full = survey->firsts + survey->free_count;
+    size_t left = 0; /* of them, which others may wait for */
+
+    wr_assert(request->state == REQUEST_QUEUED);
+    if (survey->full_count == 0) {
+        return;
+    }
+    wr_limits_lock(set->call->limits);
+    for (size_t i = 0; i < survey->full_count; i++) {
+        if (wr_exclusions_have(&request->queued.excluded, full[i]->id)) {
+            full[left++] = full[i];
+        } else {
+            wr_limits_share_wait(&full[i]->share, request->queued.ticket,
+                                 set->round);
+        }
+    }
+    wr_limits_unlock(set->call->limits);
+    survey->full_count = left;
+}
+
 bool wr_request_is_unchecked(struct wr_request *request)
 {
     weir_upstreams *set = request->set;
 
+    if (wr_tier_is_unchecked(set->survey.tier) &&
+        !request_choose_is_apart(request)) {
+        return true;
+    }
     wr_limits_lock(set->call->limits);
     request_choose_describe(request);
     wr_limits_unlock(set->call->limits);

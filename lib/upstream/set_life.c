@@ -75,7 +75,7 @@ void wr_upstreams_unref(weir_upstreams *set)
     wr_limits_call_end(set->call);
     wr_check_fini(&set->check, &loop->counting);
     wr_free(&loop->counting, set->upstreams,
-            set->capacity * sizeof(*set->upstreams));
+            2 * set->capacity * sizeof(*set->upstreams));
     wr_free(&loop->counting, set->candidates,
             set->capacity * sizeof(*set->candidates));
     wr_free(&loop->counting, set, sizeof(*set));
@@ -102,22 +102,23 @@ int wr_upstreams_make_room(weir_upstreams *set)
     if (set->count < old) {
         return 0;
     }
-    weir_upstream **upstreams =
-        wr_alloc(allocator, capacity * sizeof(weir_upstream *));
+    weir_upstream **upstreams = /* and as many for the survey */
+        wr_alloc(allocator, 2 * capacity * sizeof(weir_upstream *));
     wr_require(upstreams, -ENOMEM);
     struct wr_candidate_upstream *candidates =
         wr_alloc(allocator, capacity * sizeof(*candidates));
     if (!candidates) {
-        wr_free(allocator, upstreams, capacity * sizeof(weir_upstream *));
+        wr_free(allocator, upstreams, 2 * capacity * sizeof(weir_upstream *));
         return -ENOMEM;
     }
     if (old > 0) {
         memcpy(upstreams, set->upstreams, old * sizeof(weir_upstream *));
         memcpy(candidates, set->candidates, old * sizeof(*candidates));
-        wr_free(allocator, set->upstreams, old * sizeof(weir_upstream *));
+        wr_free(allocator, set->upstreams, 2 * old * sizeof(weir_upstream *));
         wr_free(allocator, set->candidates, old * sizeof(*candidates));
     }
     set->upstreams = upstreams;
+    set->survey.firsts = upstreams + capacity;
     set->candidates = candidates;
     set->capacity = capacity;
     return 0;

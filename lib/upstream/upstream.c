@@ -50,7 +50,7 @@ enum weir_upstream_state wr_upstream_get_state(const weir_upstream *upstream)
                                          : WEIR_UPSTREAM_UP;
 }
 
-static enum wr_tier upstream_get_tier(const weir_upstream *upstream)
+enum wr_tier wr_upstream_get_tier(const weir_upstream *upstream)
 {
     if (upstream->weight == 0) {
         return WR_TIER_NONE;
@@ -86,7 +86,7 @@ uint32_t wr_upstream_get_weight(weir_upstream *upstream)
 void wr_upstream_describe(weir_upstream *upstream, uint64_t ticket,
                           struct wr_candidate_upstream *candidate)
 {
-    candidate->tier = upstream_get_tier(upstream);
+    candidate->tier = wr_upstream_get_tier(upstream);
     candidate->active = upstream->active_count;
     candidate->is_full = wr_limits_share_is_full(&upstream->share, ticket);
     candidate->weight =

@@ -37,6 +37,17 @@ struct wr_upstreams_totals {
     uint64_t no_upstream;
 };
 
+/* The upstreams of the first tier, from which a request chooses unless it
+ * excludes all of them, as they are while the queue is looked through. */
+struct wr_survey {
+    enum wr_tier tier;
+    size_t count;           /* of them */
+    weir_upstream **firsts; /* room for as many as the set has, and in it: */
+    size_t free_count;      /* at the front those that have a place, */
+    size_t full_count; /* and behind them those that have none, and for which
+                          the set was not found to wait in this round */
+};
+
 struct weir_upstreams {
     weir_loop *loop;
     uint64_t ref_count;
@@ -57,6 +68,7 @@ struct weir_upstreams {
     struct wr_candidate_upstream *candidates;
     size_t count;
     size_t capacity;
+    struct wr_survey survey;
 
     struct wr_list requests;           /* struct wr_request: all */
     struct wr_request_queue queue;     /* those that wait for a slot */
@@ -158,6 +170,7 @@ WEIR_MUST_USE int wr_upstream_start(weir_upstream *upstream);
 void wr_upstream_stop(weir_upstream *upstream);
 
 enum weir_upstream_state wr_upstream_get_state(const weir_upstream *upstream);
+enum wr_tier wr_upstream_get_tier(const weir_upstream *upstream);
 
 /* The weight, with its slow start. */
 uint32_t wr_upstream_get_weight(weir_upstream *upstream);

@@ -69,6 +69,7 @@ extern const struct count_case count_starved_few;
 extern const struct count_case count_starved_many;
 extern const struct count_case count_queue_few;
 extern const struct count_case count_queue_many;
+extern const struct count_case count_queue_kinds;
 extern const struct count_case count_stream;
 extern const struct count_case count_lines;
 extern const struct count_case count_tls;

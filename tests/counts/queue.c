@@ -4,20 +4,25 @@
  * An upstream takes one connection at a time. When one ends, the request that
  * waits longest gets its place, and another comes and waits behind all. One of
  * those that wait, behind most of them, excludes this upstream: it waits for
- * another that never has a place. What a connection costs must not depend on
- * how many wait.
+ * others that never have a place. What a connection costs must not depend on
+ * how many wait, nor on how many different upstreams they exclude.
  */
 #include "tests/counts/count.h"
 
 #include <errno.h>
+#include <stdio.h>
 
-#define FEW  10u
-#define MANY 3000u
+#define FEW    10u
+#define MANY   3000u
+#define OTHERS 40u
 
 static weir_upstreams *set;
 static weir_upstream *used;
 static struct fake_listener *listener; /* of that one */
-static weir_upstream_slot *kept;       /* the other's place */
+static weir_upstream *others[OTHERS];
+static weir_upstream_slot *kept[OTHERS]; /* their places */
+static uint32_t kept_count;
+static uint32_t asked_count;
 
 static int make_protocol(void *arg, weir_transport *t,
                          struct weir_protocol_binding *ret)
@@ -29,7 +34,8 @@ static int make_protocol(void *arg, weir_transport *t,
     return 0;
 }
 
-static void ask(struct count *c, weir_upstream *excluded);
+static void ask(struct count *c, weir_upstream *const *excluded, size_t count);
+static void ask_next(struct count *c);
 
 static void close_peers(void)
 {
@@ -51,27 +57,37 @@ static void served(void *arg, int err,
     count_require(err == 0, "one was not served");
     c->callbacks++;
     if (result->upstream != used) {
-        kept = result->slot;
+        kept[kept_count++] = result->slot;
         return;
     }
     c->done++;
     weir_transport_abort(result->transport);
     weir_upstream_slot_end(result->slot, 0);
     close_peers();
-    ask(c, NULL);
+    ask_next(c);
 }
 
-static void ask(struct count *c, weir_upstream *excluded)
+static void ask(struct count *c, weir_upstream *const *excluded, size_t count)
 {
     const struct weir_factory factory = {make_protocol, c};
     const struct weir_upstreams_connect_options options = {
-        .size = sizeof(options),
-        .excluded = &excluded,
-        .excluded_count = excluded != NULL};
+        .size = sizeof(options), .excluded = excluded, .excluded_count = count};
 
     count_require(
         weir_upstreams_connect(set, &factory, &options, served, c, NULL) == 0,
         "not asked");
+}
+
+/* The next one for the place that is used. In the case of many kinds it
+ * excludes two others, which differ from those of most that wait. */
+static void ask_next(struct count *c)
+{
+    const uint32_t number = asked_count++;
+    weir_upstream *const excluded[] = {
+        others[number % OTHERS],
+        others[(number + 1 + number / OTHERS % (OTHERS / 2)) % OTHERS]};
+
+    ask(c, excluded, c->what == &count_queue_kinds ? 2 : 0);
 }
 
 static weir_upstream *add(const char *host, struct fake_listener **ret)
@@ -89,6 +105,11 @@ static weir_upstream *add(const char *host, struct fake_listener **ret)
     return upstream;
 }
 
+static uint32_t count_waiting(const struct count *c)
+{
+    return c->what == &count_queue_few ? FEW : MANY;
+}
+
 static void start(struct count *c)
 {
     const struct weir_upstreams_options options = {.size = sizeof(options),
@@ -96,17 +117,20 @@ static void start(struct count *c)
                                                    .queue_limit = 2 * MANY,
                                                    .queue_timeout_ns =
                                                        UINT64_MAX};
-    const uint32_t waiting = c->what == &count_queue_few ? FEW : MANY;
     struct fake_listener *other;
 
     count_require(weir_upstreams_new(c->loop, &options, &set) == 0, "no set");
     used = add("192.0.2.1", &listener);
-    add("192.0.2.2", &other);
-    ask(c, used);
-    for (uint32_t i = 0; i < waiting; i++) {
-        ask(c, NULL);
+    for (uint32_t i = 0; i < OTHERS; i++) {
+        char host[32];
+        snprintf(host, sizeof(host), "192.0.2.%u", i + 2);
+        others[i] = add(host, &other);
+        ask(c, &used, 1);
     }
-    ask(c, used);
+    for (uint32_t i = 0; i < count_waiting(c); i++) {
+        ask_next(c);
+    }
+    ask(c, &used, 1);
 }
 
 static bool is_over(const struct count *c)
@@ -119,10 +143,13 @@ static void end(struct count *c)
     struct weir_upstreams_info info = {.size = sizeof(info)};
 
     count_require(weir_upstreams_get_info(set, &info) == 0, "no facts");
-    count_require(info.queued_count >=
-                      (c->what == &count_queue_few ? FEW : MANY),
+    /* One has the place, and another is asking. */
+    count_require(info.queued_count + 2 >= count_waiting(c),
                   "too few have waited");
-    weir_upstream_slot_end(kept, 0);
+    count_require(kept_count == OTHERS, "another place was free");
+    while (kept_count > 0) {
+        weir_upstream_slot_end(kept[--kept_count], 0);
+    }
     weir_upstreams_free(set);
 }
 
@@ -130,3 +157,5 @@ const struct count_case count_queue_few = {
     .name = "queue_few", .start = start, .is_over = is_over, .end = end};
 const struct count_case count_queue_many = {
     .name = "queue_many", .start = start, .is_over = is_over, .end = end};
+const struct count_case count_queue_kinds = {
+    .name = "queue_kinds", .start = start, .is_over = is_over, .end = end};

@@ -108,6 +108,21 @@ UNIT(upstream_queue, the_order_in_which_upstreams_are_excluded_makes_no_kind)
     empty();
 }
 
+UNIT(upstream_queue, sets_of_upstreams_with_one_sum_are_of_different_kinds)
+{
+    start();
+    for (uint64_t i = 0; i < 3; i++) {
+        make(&all[i], i + 1);
+        wr_exclusions_add(&all[i].excluded, 1 + i % 2);
+        wr_exclusions_add(&all[i].excluded, 9);
+        wr_exclusions_drop_last(&all[i].excluded);
+        wr_exclusions_add(&all[i].excluded, 4 - i % 2);
+        wr_request_queue_add(&queue, &all[i]);
+    }
+    expect_shown("1 2 ");
+    empty();
+}
+
 UNIT(upstream_queue, one_that_comes_now_is_behind_its_kind_alone)
 {
     start();
