@@ -77,7 +77,10 @@ static void sock_poll_completed(struct wr_op *op, int32_t res, uint32_t flags)
     (void)flags;
 
     wr_connection_check_invariants(&s->c);
-    wr_sock_recv_watched(s, res);
+    if (res > 0 && s->c.t.loop->host.misses_ends) {
+        wr_sock_recv_revoke(s);
+    }
+    wr_sock_watched(s, res);
     wr_connection_advance(&s->c);
 }
 

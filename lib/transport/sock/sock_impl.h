@@ -12,6 +12,7 @@
  *     sock_splice.c   bulk that goes on to another socket without a copy
  *     sock_fds.c      descriptors that go along with bytes of a Unix socket
  *     sock_recv.c     the receive state machine
+ *     sock_watch.c    the poll that watches the peer
  *     sock_deliver.c  received bytes on their way to the protocol
  *     sock_linger.c   an end that waits until the peer has what was written
  *     sock_state.c    facts for the connection's decision, the invariants
@@ -187,14 +188,25 @@ bool wr_sock_recv_may_fill(const struct wr_sock *s);
 WEIR_MUST_USE uint32_t wr_sock_recv_ask(struct wr_sock *s);
 /* Handles a completion without bytes in the pool. */
 void wr_sock_recv_other(struct wr_sock *s, int32_t res, uint32_t flags);
-/* Handles the end of the poll that watches the peer. */
-void wr_sock_recv_watched(struct wr_sock *s, int32_t res);
 /* Cancels the receive in flight if it fills buffers of the pool: its credit is
  * now more than the socket may use, or it may have missed the end. The next one
  * follows. */
 void wr_sock_recv_revoke(struct wr_sock *s);
 /* Cancels the operations in flight. */
 void wr_sock_end_recv(struct wr_sock *s);
+
+/* sock_watch.c */
+/* Watches some time after the peer's end of stream, by the clock; without
+ * memory for it, at once. */
+void wr_sock_watch_later(struct wr_sock *s);
+/* Lets a poll see the end that the receive may miss; that of a Unix socket
+ * misses none. */
+void wr_sock_watch_end(struct wr_sock *s);
+/* The program closes a socket whose peer has ended, before a poll has begun to
+ * watch the peer: a reset behind the end is known to the kernel alone. */
+void wr_sock_ask_for_reset(struct wr_sock *s);
+/* Handles a completion of the poll. */
+void wr_sock_watched(struct wr_sock *s, int32_t res);
 
 /* sock_bulk.c */
 /* Handles the completion of the poll for bytes. */

@@ -23,11 +23,6 @@
  * its turn. Leave: leaves the queue, and the table is applied again.
  *
  *     idle -> armed (-> cancelling) -> idle
- *
- * In a ring whose receives may miss the end (ring_host.c) a TCP socket is
- * watched from its first receive on. If the poll tells of the peer's end while
- * a receive is armed, that one is cancelled, and the next one sees what is
- * left.
  */
 #include "sock_impl.h"
 
@@ -38,8 +33,6 @@
  * one that stays is the less certain one. */
 #define DOUBTS_OF_STAYING 16u
 #define DOUBTS_OF_ENDING  4u
-/* From the peer's end of stream until a poll watches it. */
-#define WATCH_AFTER_NS UINT64_C(20000000)
 
 enum flow {
     FLOW_OPEN,
@@ -139,33 +132,6 @@ static enum action sock_recv_next_action(const struct wr_sock *s)
         return sock_recv_queued_action(s);
     }
     return (enum action)sock_recv_actions[s->recv_state][sock_recv_flow_of(s)];
-}
-
-/* The clock begins to watch; without memory for it, this does. */
-static void sock_recv_watch_later(struct wr_sock *s)
-{
-    if (s->poll_op.in_flight || s->hup_seen) {
-        return;
-    }
-    if (wr_connection_make_clock(&s->c) < 0) {
-        wr_sock_watch(s);
-        return;
-    }
-    struct wr_sock_clock *clock = wr_sock_clock_of(s);
-    if (clock->watch_ns == 0) {
-        clock->watch_ns = wr_add_sat(s->c.t.loop->now_ns, WATCH_AFTER_NS);
-        wr_clock_changed(s->c.clock);
-    }
-}
-
-/* Lets a poll see the end that the receive may miss; that of a Unix socket
- * misses none. */
-static __attribute__((noinline)) void sock_recv_watch_end(struct wr_sock *s)
-{
-    wr_assert(s->recv_state == WR_RECV_IDLE);
-    if (!s->c.t.ops->send_fds) {
-        wr_sock_watch(s);
-    }
 }
 
 /* Waits for credit or a buffer; the peer's time-out is suspended. */
@@ -356,7 +322,7 @@ static __attribute__((noinline)) void sock_recv_arm(struct wr_sock *s)
     }
     wr_debug_assert(credit > 1);
     if (WR_UNLIKELY(s->c.t.loop->host.misses_ends)) {
-        sock_recv_watch_end(s);
+        wr_sock_watch_end(s);
     }
     const struct wr_recv_limits limits = {
         .credit = credit,
@@ -393,7 +359,7 @@ void wr_sock_update_recv(struct wr_connection *c)
         wr_sock_watch(s);
         break;
     case ACTION_WATCH_LATER:
-        sock_recv_watch_later(s);
+        wr_sock_watch_later(s);
         break;
     case ACTION_CANCEL:
         sock_recv_cancel(s);
@@ -401,28 +367,6 @@ void wr_sock_update_recv(struct wr_connection *c)
     case ACTION_NONE:
     case ACTION_LEAVE:
         break;
-    }
-}
-
-/* The socket's pending error in the kernel; 0: none. */
-static int sock_recv_socket_error(const struct wr_sock *s)
-{
-    int value = 0;
-    socklen_t len = sizeof(value);
-    int err = wr_sys_getsockopt(s->c.fd, SOL_SOCKET, SO_ERROR, &value, &len);
-    wr_check(value >= 0);
-    return err < 0 ? err : -value;
-}
-
-/* The program closes a socket whose peer has ended, before a poll has begun to
- * watch the peer: a reset behind the end is known to the kernel alone. */
-static void sock_recv_ask_for_reset(struct wr_sock *s)
-{
-    const int err = s->c.t.error == 0 ? sock_recv_socket_error(s) : 0;
-
-    wr_assert(s->c.eof_seen);
-    if (err < 0) {
-        wr_transport_set_error(&s->c.t, err, "connection");
     }
 }
 
@@ -444,7 +388,7 @@ static __attribute__((noinline)) void sock_recv_stop_slowly(struct wr_sock *s)
     if (is_busy) {
         wr_sock_update_recv(&s->c);
     } else if (s->c.clock && wr_sock_clock_of(s)->watch_ns != 0) {
-        sock_recv_ask_for_reset(s);
+        wr_sock_ask_for_reset(s);
     }
 }
 
@@ -518,23 +462,6 @@ void wr_sock_recv_ended(struct wr_sock *s)
 {
     wr_assert(!s->recv_op.in_flight);
     sock_recv_set_state(s, WR_RECV_IDLE);
-}
-
-void wr_sock_recv_watched(struct wr_sock *s, int32_t res)
-{
-    wr_assert(s->c.t.state != WR_LIFE_NEW && s->c.t.state != WR_LIFE_LOST);
-    if (res > 0 && s->c.t.loop->host.misses_ends) {
-        wr_sock_recv_revoke(s);
-    }
-    if (res <= 0 || s->c.t.state != WR_LIFE_OPEN ||
-        !((uint32_t)res & (POLLERR | POLLHUP))) {
-        return;
-    }
-    s->hup_seen = true;
-    int err = sock_recv_socket_error(s);
-    if (err < 0) {
-        wr_transport_set_error(&s->c.t, err, "connection");
-    }
 }
 
 /* A receive into lent memory, or a poll, takes no memory of the pool. */
