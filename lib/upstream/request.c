@@ -329,9 +329,8 @@ static void request_serve(struct wr_request *request)
     }
 }
 
-/* Gives requests of the queue the places that they may take, those with tickets
- * below @ticket. One of a kind that is not served is the last of it that is
- * looked at. */
+/* Gives requests with tickets below @ticket the places that they may take. One
+ * of a kind that is not served is the last of it that is looked at. */
 static void request_serve_queue(weir_upstreams *set, uint64_t ticket)
 {
     struct wr_queued *before = NULL; /* it was not served */
