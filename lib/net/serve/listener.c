@@ -209,7 +209,6 @@ int wr_listener_adopt(struct wr_listener *listener, int fd,
     const bool has_options =
         wr_sock_is_configured(fd, family, options->connection);
     listener->family = family;
-    listener->was_listening = listening > 0;
     listener->was_bare = listening > 0 && !has_options;
     return listener_finish_open(listener, fd, family < 0 ? family : 0, options);
 }
@@ -227,7 +226,7 @@ void wr_listener_unlisten(struct wr_listener *listener)
 
     wr_assert(listener->fd >= 0);
     wr_assert(listener->armed_count == 0);
-    if (listener->was_listening || listener->family == AF_UNIX) {
+    if (listener->family == AF_UNIX) {
         return;
     }
     wr_ignore(wr_sys_shutdown(listener->fd, SHUT_RD));

@@ -45,8 +45,8 @@ struct wr_listener {
     struct wr_accept *multishot; /* the one that goes on; NULL: none does */
     uint64_t nofile;             /* RLIMIT_NOFILE that it was armed with */
     bool is_closing;             /* the last accept closes it */
-    bool was_listening;          /* when it was adopted */
-    bool was_bare;               /* and its queue may lack the options */
+    bool was_bare;               /* adopted with a queue that may lack the
+                                  * options */
     bool has_file;               /* it removes the file of its Unix socket */
     dev_t file_dev;              /* which file that is */
     ino_t file_ino;
@@ -87,8 +87,8 @@ WEIR_MUST_USE int wr_listener_adopt(struct wr_listener *listener, int fd,
 WEIR_MUST_USE int wr_listener_listen(struct wr_listener *listener, int backlog);
 
 /* Undoes wr_listener_listen() before an accept was armed: the socket stays
- * bound, and clients are refused. A Unix socket, and a socket that listened
- * when it was adopted, continue to listen. */
+ * bound, and clients are refused. A Unix socket continues to listen. One that
+ * was adopted is alone in its set, and no other can fail after it. */
 void wr_listener_unlisten(struct wr_listener *listener);
 
 /* Arms one-shot accepts until there are @goal, at most WR_ACCEPT_OPS. */
