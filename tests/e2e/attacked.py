@@ -55,6 +55,9 @@ OWN_TLS = ("--cert", "{}/certificate.pem", "--key", "{}/key.pem", "--alpn",
            "h2,http/1.1")
 THEIR_TLS = ("--to-ca", "{}/certificate.pem", "--to-name", "localhost")
 SERVE = ("serve", "--grace", "1s", *OWN_TLS)
+# What lacks descriptors waits for them, and a busy machine is slow.
+PATIENT = ("--connect-timeout", "60s", "--handshake-timeout", "60s",
+           "--hello-timeout", "60s")
 # For what leads to the rude server: nothing is left of it when the test looks.
 BRIEF = ("--lifetime", "20s", "--stall-timeout", "5s")
 ACCEPTS_LATER = "accept is out of system resources: Too many open files"
@@ -89,8 +92,7 @@ KINDS = {
                               targets=STREAMS, **LOAD),
     "weir-proxy": Kind(
         "echo", "--threads", "2", "--drain", "1s", "--admin", "127.0.0.1:0",
-        # What lacks descriptors waits for them.
-        "--connect-timeout", "60s", "--log", "{}/log", relays=RELAYS,
+        "--log", "{}/log", relays=RELAYS,
         ends_attacked=True, lacks=("no-files",), may_say="weir: " +
         ACCEPTS_LATER + r"|weir-proxy: (.* serves \S+$|metrics at |\d+ "
         r"descriptors are allowed|relay\d+, route \*: target \S+ is (up|"
@@ -210,8 +212,8 @@ class AttackedProxy(Attacked):
                 self.rude.process.stdout).split()
             relays = [word for number, (listen, to, *words) in
                       enumerate(kind.relays) for word in
-                      ("--listen", listen, "--name", f"relay{number}", *words,
-                       "--to", behind[to])]
+                      ("--listen", listen, "--name", f"relay{number}",
+                       *PATIENT, *words, "--to", behind[to])]
             self.count = len(kind.relays)
             super().__init__(
                 name, Kind(kind.dialect, *kind.flags, *relays, targets=(),
