@@ -68,6 +68,21 @@ UNIT(upstream_plan, has_the_defaults_that_are_documented)
     drop_plan();
 }
 
+UNIT(upstream_plan, takes_the_least_of_each_number)
+{
+    const struct weir_upstream_check plan = {.size = sizeof(plan),
+                                             .timeout_ns = 1,
+                                             .rise = 1,
+                                             .fall = 1,
+                                             .limit_bytes = 1};
+    expect_eq(read_plan(&plan), 0);
+    expect_eq(check.plan.timeout_ns, 1);
+    expect_eq(check.plan.rise, 1);
+    expect_eq(check.plan.fall, 1);
+    expect_eq(check.plan.limit_bytes, 1);
+    drop_plan();
+}
+
 UNIT(upstream_plan, keeps_its_own_copies)
 {
     char send[] = "PING";
