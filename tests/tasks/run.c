@@ -403,16 +403,26 @@ static void *spawn_from_thread(void *arg)
     return NULL;
 }
 
+static void count_exception(void *arg, weir_loop *on,
+                            const struct weir_exception *exception)
+{
+    ++*(int *)arg;
+}
+
 TASK(run, another_thread_may_start_a_task)
 {
     weir_event *event;
     pthread_t thread;
+    int exceptions = 0;
     owner = pthread_self();
+    weir_loop_set_exception_handler(loop, count_exception, &exceptions);
     expect_eq(weir_event_new(loop, &event), 0);
     expect_eq(pthread_create(&thread, NULL, spawn_from_thread, event), 0);
     expect_eq(pthread_join(thread, NULL), 0);
     expect_eq(weir_event_wait(event), 0);
+    expect_eq(exceptions, 0, "none is reported for a task that was started");
     weir_event_free(event);
+    weir_loop_set_exception_handler(loop, NULL, NULL);
 }
 
 UNIT(run, a_task_that_another_thread_wanted_is_dropped_with_the_loop)
