@@ -223,24 +223,24 @@ MAKER(server_adopt, one_that_comes_before_the_start_waits_for_it, m)
     close(bound);
 }
 
-MAKER(server_adopt, a_start_that_fails_closes_what_waits_for_it, m)
+MAKER(server_adopt, a_start_that_fails_resets_what_waits_for_it, m)
 {
     char byte;
     maker_begin_server(m, "192.0.2.1", 0, NULL);
     int fd = adopt(m);
     maker_expect_done(m, -EADDRNOTAVAIL);
-    expect_eq(maker_read(m, fd, &byte, 1), 0);
+    expect_eq(maker_read(m, fd, &byte, 1), -ECONNRESET);
     expect_str_eq(m->log, "D");
     close(fd);
 }
 
-MAKER(server_adopt, a_close_closes_what_waits, m)
+MAKER(server_adopt, a_close_resets_what_waits, m)
 {
     char byte;
     serve_adopted(m, NULL);
     int fd = adopt(m);
     weir_server_close(m->server);
-    expect_eq(maker_read(m, fd, &byte, 1), 0);
+    expect_eq(maker_read(m, fd, &byte, 1), -ECONNRESET);
     expect_str_eq(m->log, "D");
     close(fd);
 }
@@ -258,7 +258,7 @@ MAKER(server_adopt, a_factory_may_close_the_server_while_others_wait, m)
     int second = adopt(m);
     m->in_factory = close_server;
     maker_run(m, maker_is_made);
-    expect_eq(maker_read(m, second, &byte, 1), 0);
+    expect_eq(maker_read(m, second, &byte, 1), -ECONNRESET);
     expect_eq(m->made, 1);
     expect_echo(m, first);
     close(first);
