@@ -240,8 +240,8 @@ WEIR_API WEIR_MUST_USE int weir_server_take_connection(weir_server *server,
  * factory or task, with its settings and its TLS, and it counts as one of the
  * server's connections. Nothing is called inside this call. The connection
  * waits while the server has as many connections as its limit allows, and until
- * the server has started; it is closed if the server is closed first, or cannot
- * start.
+ * the server has started. If the server is closed first, or cannot start, it is
+ * closed; a client of TCP gets a reset.
  *
  * @param server  the server; borrowed
  * @param fd      a connected IPv4, IPv6 or Unix socket; taken, whatever is
