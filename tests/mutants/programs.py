@@ -10,6 +10,7 @@ tests, where it takes long enough for that to be worth a start of the program.
 """
 
 import base64
+import ctypes
 import hashlib
 import json
 import os
@@ -30,6 +31,7 @@ from fnmatch import fnmatch
 SUITES = "unit trace tasks streams sim contract epoll"
 LAST = {"threads", "e2e"}
 WORD = "WEIR_MUTANT_RUN"
+SET_CHILD_SUBREAPER = 36  # of prctl()
 TIMES = 10
 HEALTHY_S = 300
 # From here on each test is looked at alone, and a contract over epoll runs only for
@@ -239,17 +241,20 @@ class Runner:
 
     @staticmethod
     def end(process, folder):
-        """Kills what is left of a program, and all that has its word."""
+        """Kills what is left of a program, and all that has its word. What it had
+        started is this process's then, and is waited for, so that its time counts."""
         try:
             os.killpg(process.pid, signal.SIGKILL)
         except ProcessLookupError:
             pass
         process.wait()
+        reap(-process.pid)
         word = f"{WORD}={folder}\0".encode()
         for path in pathlib.Path("/proc").glob("[0-9]*/environ"):
             try:
                 if word in path.read_bytes() + b"\0":
                     os.kill(int(path.parent.name), signal.SIGKILL)
+                    reap(int(path.parent.name))
             except OSError:
                 continue
 
@@ -261,6 +266,20 @@ class Runner:
                     os.killpg(process.pid, signal.SIGKILL)
                 except ProcessLookupError:
                     pass
+
+
+def adopt_orphans():
+    """From now on processes without a parent are this process's."""
+    ctypes.CDLL(None).prctl(SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def reap(which):
+    """Waits for a child that was killed, or for all of a group (-which)."""
+    try:
+        while os.waitpid(which, 0)[0] != which:
+            pass
+    except ChildProcessError:
+        pass
 
 
 def memory_of(session):
