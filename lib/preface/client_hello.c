@@ -3,13 +3,12 @@
  *
  * First the records' headers are walked, and as many bytes of the message as
  * tell its type and length. When all of it is there, it is gathered if it is in
- * several records, and hello.c reads it. The walk begins anew in each call, so
- * that nothing is kept between calls; the limit bounds it. Records before the
- * message, empty ones and bytes behind the message are refused: no client sends
- * them.
+ * several records, and lib/base/hello.c reads it. The walk begins anew in each
+ * call, so that nothing is kept between calls; the limit bounds it. Records
+ * before the message, empty ones and bytes behind the message are refused: no
+ * client sends them.
  */
-#include "hello.h"
-
+#include "lib/base/hello.h"
 #include "lib/base/options.h"
 #include "uring/check.h"
 

@@ -53,7 +53,7 @@ ROOMS = {
     # libweir-tls
     "x509": "uring base",
     "tls/context": "uring base x509",
-    "tls/engine": "uring base preface tls/context x509",
+    "tls/engine": "uring base tls/context x509",
     "tls/filter": "uring base loop transport transport/sock tls/context "
                   "tls/engine",
 }

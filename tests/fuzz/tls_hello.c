@@ -5,7 +5,7 @@
  *     ninja tests/fuzz/fuzz-tls-hello
  *     tests/fuzz/fuzz-tls-hello CORPUS
  */
-#include "lib/preface/hello.h"
+#include "lib/base/hello.h"
 
 #include <stdlib.h>
 

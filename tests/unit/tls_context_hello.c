@@ -105,7 +105,7 @@ UNIT(tls_context_hello, a_ticket_that_seals_nothing_is_not_opened)
     weir_tls_context_unref(server);
 }
 
-/* The reader of hellos (lib/preface/hello.h) concludes nothing from these. */
+/* The reader of hellos (lib/base/hello.h) concludes nothing from these. */
 UNIT(tls_context_hello, hellos_that_cannot_be_read_are_refused)
 {
     static const uint8_t twice[] = "\0\3\2h2\0\x10\0\5\0\3\2h2";

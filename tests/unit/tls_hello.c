@@ -3,7 +3,7 @@
  * is unknown, and that no bytes whatever make it look outside of what it was
  * given. The hello is put together here, so that each part of it can be wrong.
  */
-#include "lib/preface/hello.h"
+#include "lib/base/hello.h"
 
 #include "tests/unit/random.h"
 #include "uring/check.h"

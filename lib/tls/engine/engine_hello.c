@@ -11,7 +11,7 @@
  * it at once.
  */
 #include "engine_impl.h"
-#include "lib/preface/hello.h"
+#include "lib/base/hello.h"
 #include "lib/tls/context/context.h"
 #include "lib/tls/context/offer.h"
 

@@ -1,7 +1,6 @@
 /*
  * Reads from a hello what must be known before wolfSSL reads it, and what
- * wolfSSL does not report; and what a proxy wants to know of a client
- * (client_hello.c). Pure.
+ * wolfSSL does not report; and what a proxy wants to know of a client. Pure.
  *
  * wolfSSL opens a TLS 1.2 ticket while it reads the extensions, in the client's
  * order, so the server name may come behind the ticket; but a ticket is good
@@ -9,8 +8,8 @@
  * connection must be set up before wolfSSL reads the hello, as wolfSSL accepts
  * no extension behind that one.
  */
-#ifndef WEIR_LIB_PREFACE_HELLO_H
-#define WEIR_LIB_PREFACE_HELLO_H
+#ifndef WEIR_LIB_BASE_HELLO_H
+#define WEIR_LIB_BASE_HELLO_H
 
 #include "weir/base.h"
 
