@@ -28,7 +28,6 @@ ROOMS = {
     "uring": "uring/poll",  # ring.c chooses its table
     "uring/poll": "uring",
     "base": "uring",
-    "preface": "uring base",
     "systemd": "uring base",
     "loop": "uring base",
     "task": "uring base loop",
@@ -45,11 +44,12 @@ ROOMS = {
     "net/serve": "uring base loop transport transport/sock names",
     "net": "uring base loop transport transport/sock transport/datagram names "
            "net/connect net/serve",
-    "upstream": "uring base loop transport names net/connect",
     "process": "uring base loop transport transport/pipe",
     "stream": "uring base loop task sync transport transport/sock transport/pipe "
               "transport/datagram net/connect net/serve net process",
-    "relay": "uring base loop task transport stream",
+    "proxy/preface": "uring base",
+    "proxy/relay": "uring base loop task transport stream",
+    "proxy/upstream": "uring base loop transport names net/connect",
     # libweir-tls
     "x509": "uring base",
     "tls/context": "uring base x509",

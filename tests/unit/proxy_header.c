@@ -5,7 +5,7 @@
  * sanitizer sees a look behind it.
  */
 #define UNIT_RUN dropping
-#include "lib/preface/proxy.h"
+#include "lib/proxy/preface/proxy.h"
 
 #include "tests/unit.h"
 

@@ -3,7 +3,7 @@
  * after each of its bytes. A verdict is written as '.' while it is not known,
  * '+' or '-'.
  */
-#include "lib/upstream/check.h"
+#include "lib/proxy/upstream/check.h"
 
 #include "tests/unit.h"
 #include "uring/alloc.h"

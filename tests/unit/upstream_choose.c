@@ -3,7 +3,7 @@
  * is exact for the round robin and with a fixed seed for the others, which keys
  * of the hash move, and what tiers, limits and slow starts do.
  */
-#include "lib/upstream/choose.h"
+#include "lib/proxy/upstream/choose.h"
 
 #include "tests/death.h"
 

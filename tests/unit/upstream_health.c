@@ -3,7 +3,7 @@
  * state, which failure ejects it and for how long, and when checks are due.
  * Times are small numbers, as nothing here knows a clock.
  */
-#include "lib/upstream/health.h"
+#include "lib/proxy/upstream/health.h"
 
 #include "tests/death.h"
 #include "tests/unit/random.h"

@@ -3,7 +3,7 @@
  * and, in random steps, against a model, which is a list that is searched from
  * end to end. A seed repeats the steps.
  */
-#include "lib/upstream/queue.h"
+#include "lib/proxy/upstream/queue.h"
 #include "tests/unit/random.h"
 
 enum { REQUESTS = 60, IDS = 4, STEPS = 20000, MANY = 4096, DEPTH_MAX = 60 };

@@ -10,8 +10,8 @@
  * connection that was made. A row that reaches the limit ejects the upstream,
  * for a time that doubles with each ejection until the row is broken.
  */
-#ifndef WEIR_LIB_UPSTREAM_HEALTH_H
-#define WEIR_LIB_UPSTREAM_HEALTH_H
+#ifndef WEIR_LIB_PROXY_UPSTREAM_HEALTH_H
+#define WEIR_LIB_PROXY_UPSTREAM_HEALTH_H
 
 #include "weir/base.h"
 

@@ -22,8 +22,8 @@
  * drains (relay_drain.c) before it is broken. A limit and the program break it
  * at once.
  */
-#ifndef WEIR_LIB_RELAY_RELAY_H
-#define WEIR_LIB_RELAY_RELAY_H
+#ifndef WEIR_LIB_PROXY_RELAY_RELAY_H
+#define WEIR_LIB_PROXY_RELAY_RELAY_H
 
 #include "lib/loop/pending.h"
 #include "lib/transport/splicing.h"

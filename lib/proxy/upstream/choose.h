@@ -9,8 +9,8 @@
  * a look takes less than a connection by far, so that nothing has to be rebuilt
  * when a state or a weight changes.
  */
-#ifndef WEIR_LIB_UPSTREAM_CHOOSE_H
-#define WEIR_LIB_UPSTREAM_CHOOSE_H
+#ifndef WEIR_LIB_PROXY_UPSTREAM_CHOOSE_H
+#define WEIR_LIB_PROXY_UPSTREAM_CHOOSE_H
 
 #include "uring/check.h"
 #include "weir/upstream.h"

@@ -13,8 +13,8 @@
  * turn has come, by a post that needs no memory. A call says no more than
  * "look": the set asks again under the mutex.
  */
-#ifndef WEIR_LIB_UPSTREAM_LIMITS_H
-#define WEIR_LIB_UPSTREAM_LIMITS_H
+#ifndef WEIR_LIB_PROXY_UPSTREAM_LIMITS_H
+#define WEIR_LIB_PROXY_UPSTREAM_LIMITS_H
 
 #include "uring/alloc.h"
 #include "uring/check.h"

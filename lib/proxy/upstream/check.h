@@ -5,8 +5,8 @@
  * defaults. An answer is judged each time that more of it has arrived, from its
  * first byte on, as long as it fits the room that the plan asks for.
  */
-#ifndef WEIR_LIB_UPSTREAM_CHECK_H
-#define WEIR_LIB_UPSTREAM_CHECK_H
+#ifndef WEIR_LIB_PROXY_UPSTREAM_CHECK_H
+#define WEIR_LIB_PROXY_UPSTREAM_CHECK_H
 
 #include "weir/upstream.h"
 

@@ -5,8 +5,8 @@
  * A lookup that fails keeps the addresses of the last good one. Until there is
  * one, a connection looks the name up itself.
  */
-#ifndef WEIR_LIB_UPSTREAM_TARGET_H
-#define WEIR_LIB_UPSTREAM_TARGET_H
+#ifndef WEIR_LIB_PROXY_UPSTREAM_TARGET_H
+#define WEIR_LIB_PROXY_UPSTREAM_TARGET_H
 
 #include "lib/names/lookup.h"
 #include "lib/transport/secure.h"

@@ -5,8 +5,8 @@
  * and proxy_tlv.c has the TLVs and their checksum. Functions that read return
  * errors of weir_proxy_header_parse(); all bytes are a peer's.
  */
-#ifndef WEIR_LIB_PREFACE_PROXY_H
-#define WEIR_LIB_PREFACE_PROXY_H
+#ifndef WEIR_LIB_PROXY_PREFACE_PROXY_H
+#define WEIR_LIB_PROXY_PREFACE_PROXY_H
 
 #include "weir/proxy_protocol.h"
 

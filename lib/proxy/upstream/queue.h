@@ -15,8 +15,8 @@
  * rank than the one above it. Ranks are mixed tickets, so that the tree is
  * about as deep as one of random numbers, in whatever order requests come.
  */
-#ifndef WEIR_LIB_UPSTREAM_QUEUE_H
-#define WEIR_LIB_UPSTREAM_QUEUE_H
+#ifndef WEIR_LIB_PROXY_UPSTREAM_QUEUE_H
+#define WEIR_LIB_PROXY_UPSTREAM_QUEUE_H
 
 #include "uring/list.h"
 

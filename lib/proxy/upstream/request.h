@@ -4,8 +4,8 @@
  * The state machine is in request.c. request_ask.c reads the call of the
  * program, makes the request and starts it.
  */
-#ifndef WEIR_LIB_UPSTREAM_REQUEST_H
-#define WEIR_LIB_UPSTREAM_REQUEST_H
+#ifndef WEIR_LIB_PROXY_UPSTREAM_REQUEST_H
+#define WEIR_LIB_PROXY_UPSTREAM_REQUEST_H
 
 #include "lib/loop/pending.h"
 #include "upstream.h"

@@ -21,8 +21,8 @@
  * have ended. Nothing in a set calls the program from inside a call of it: the
  * set's ready item tells changes and serves the queue.
  */
-#ifndef WEIR_LIB_UPSTREAM_UPSTREAM_H
-#define WEIR_LIB_UPSTREAM_UPSTREAM_H
+#ifndef WEIR_LIB_PROXY_UPSTREAM_UPSTREAM_H
+#define WEIR_LIB_PROXY_UPSTREAM_UPSTREAM_H
 
 #include "choose.h"
 #include "health.h"

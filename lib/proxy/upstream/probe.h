@@ -4,8 +4,8 @@
  * A probe connects, talks as its plan says, and ends once with a result, from
  * the loop, when nothing of it is left. Its timer gives it up.
  */
-#ifndef WEIR_LIB_UPSTREAM_PROBE_H
-#define WEIR_LIB_UPSTREAM_PROBE_H
+#ifndef WEIR_LIB_PROXY_UPSTREAM_PROBE_H
+#define WEIR_LIB_PROXY_UPSTREAM_PROBE_H
 
 #include "check.h"
 #include "target.h"
