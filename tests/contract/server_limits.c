@@ -102,6 +102,29 @@ MAKER(server_limits,
     }
 }
 
+/* It never accepts more than it may serve, and as many at a time as it may, so
+ * that a burst is served in one turn. */
+MAKER(server_limits, near_the_limit_as_many_accepts_wait_as_there_is_room_for,
+      m)
+{
+    enum { LIMIT = 3 };
+    int fds[LIMIT];
+    struct weir_server_options options = {.size = sizeof(options)};
+    options.connection_limit = LIMIT;
+    maker_serve(m, "127.0.0.1", &options);
+    for (int i = 0; i < LIMIT; i++) {
+        expect_eq(dump_number(m->loop, "server ", " accepts="), LIMIT - i);
+        fds[i] = peer_connect(m);
+        maker_run_until_made(m, i + 1);
+    }
+    expect_eq(dump_number(m->loop, "server ", " accepts="), 0);
+    for (int i = 0; i < LIMIT; i++) {
+        close(fds[i]);
+        RUN_UNTIL(m->loop, m->lost == i + 1);
+        expect_eq(dump_number(m->loop, "server ", " accepts="), i + 1);
+    }
+}
+
 /* Connects @count clients, to one address after the other. */
 static void connect_in_turn(struct maker *m, const char *const *hosts,
                             int host_count, int *fds, int count)
