@@ -166,8 +166,10 @@ int weir_loop_call_exception_handler(weir_loop *loop,
 {
     struct weir_exception known;
 
+    int err = wr_loop_check(loop);
+    wr_require(err >= 0, err);
     wr_require(exception, -EINVAL);
-    const int err = wr_options_read_given(&known, sizeof(known), exception);
+    err = wr_options_read_given(&known, sizeof(known), exception);
     wr_require(err >= 0, err);
     wr_loop_report(loop, &known);
     return 0;
