@@ -36,7 +36,7 @@ getaddrinfo_check(const char *host, uint16_t port,
     return 0;
 }
 
-static int getaddrinfo_read(const char *host, uint16_t port,
+static int getaddrinfo_read(weir_loop *loop, const char *host, uint16_t port,
                             const struct weir_getaddrinfo_options *options,
                             struct weir_getaddrinfo_options *known,
                             struct wr_lookup_question *ret)
@@ -46,7 +46,8 @@ static int getaddrinfo_read(const char *host, uint16_t port,
     err = getaddrinfo_check(host, port, known);
     wr_require(err >= 0, err);
     if (known->service) {
-        err = wr_service_find(known->numeric_service ? NULL : WR_SERVICES_PATH,
+        err = wr_service_find(&loop->counting,
+                              known->numeric_service ? NULL : WR_SERVICES_PATH,
                               known->service, &port);
         wr_require(err >= 0, err);
     }
@@ -116,7 +117,7 @@ int weir_getaddrinfo(weir_loop *loop, const char *host, uint16_t port,
     int err = wr_task_enter(loop);
     wr_require(err >= 0, err);
     wr_require(ret || capacity == 0, -EINVAL);
-    err = getaddrinfo_read(host, port, options, &known, &question);
+    err = getaddrinfo_read(loop, host, port, options, &known, &question);
     wr_require(err >= 0, err);
     getaddrinfo_init_wait(&wait, loop);
     err = wr_lookup_start(&wait.lookup, &question);
@@ -192,9 +193,9 @@ int weir_getnameinfo(weir_loop *loop, const struct weir_address *address,
     if (named == 0) {
         wr_lookup_write_address(&own, info.host);
     }
-    wr_service_write(known.numeric_service ? NULL : WR_SERVICES_PATH,
-                     wr_address_port(&own), known.datagram ? "udp" : "tcp",
-                     info.service);
+    wr_service_write(
+        &loop->counting, known.numeric_service ? NULL : WR_SERVICES_PATH,
+        wr_address_port(&own), known.datagram ? "udp" : "tcp", info.service);
     wr_answer_write(ret, &info, sizeof(info));
     return 0;
 }
@@ -304,7 +305,7 @@ int weir_lookup_start(weir_loop *loop, const char *host, uint16_t port,
     struct wr_lookup_question question;
 
     wr_require_loop(loop);
-    int err = getaddrinfo_read(host, port, options, &known, &question);
+    int err = getaddrinfo_read(loop, host, port, options, &known, &question);
     wr_require(err >= 0, err);
     wr_require(done, -EINVAL);
     wr_require(!wr_loop_is_closing(loop), -ESHUTDOWN);

@@ -16,8 +16,7 @@
 #include <string.h>
 #include <strings.h>
 
-#define FILE_SIZE_MAX (1u << 24) /* bounds an endless file */
-#define CAPACITY_MIN  16u
+#define CAPACITY_MIN 16u
 
 /* Bytes before the IPv4 address of "::ffff:192.0.2.1". */
 #define MAPPED_PREFIX_SIZE 12u
@@ -165,7 +164,7 @@ int wr_hosts_read(const struct weir_allocator *allocator,
 
     wr_assert(path != NULL);
     wr_hosts_clear(allocator, hosts);
-    int err = wr_system_text_read(allocator, path, FILE_SIZE_MAX, &hosts->text);
+    int err = wr_system_text_read(allocator, path, &hosts->text);
     for (char *line;
          err >= 0 && (line = wr_system_text_next(&hosts->text, &at));) {
         err = hosts_read_line(allocator, hosts, line);

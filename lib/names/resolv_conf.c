@@ -15,7 +15,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define FILE_SIZE_MAX (1u << 20) /* bounds an endless file */
 #define NDOTS_DEFAULT 1u
 #define NDOTS_MAX     15u
 #define TIMEOUT_MAX_S 30u
@@ -275,7 +274,7 @@ resolv_conf_read_file(const struct weir_allocator *allocator,
     struct wr_system_text text = {.bytes = NULL};
     size_t at = 0;
     wr_assert(conf->servers.count == 0);
-    int err = wr_system_text_read(allocator, path, FILE_SIZE_MAX, &text);
+    int err = wr_system_text_read(allocator, path, &text);
 
     for (const char *line;
          err >= 0 && (line = wr_system_text_next(&text, &at));) {

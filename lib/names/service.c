@@ -2,21 +2,16 @@
  * Services by services(5): "http 80/tcp www # a comment".
  *
  * The C library's functions load modules for other sources and need more stack
- * than a small task has. Here one file is read line by line, and nothing is
- * kept.
+ * than a small task has. Here one file is read, and nothing is kept.
  */
 #include "service.h"
 
+#include "system_file.h"
 #include "uring/check.h"
-#include "uring/sys.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <weir/error.h>
-
-#define LINE_SIZE 512u
-#define LINES_MAX 65536u
 
 static const char service_blanks[] = " \t\r\n";
 
@@ -106,27 +101,26 @@ bool wr_service_line_is_port(char *line, uint16_t port, const char *protocol,
 
 /* 1 if the file names it, 0 if not or if there is no such file; or the error of
  * a shortage. */
-static int service_search(const char *path, const char *name,
+static int service_search(const struct weir_allocator *allocator,
+                          const char *path, const char *name,
                           const char *protocol, uint16_t *ret_port)
 {
-    char line[LINE_SIZE];
+    struct wr_system_text text = {.bytes = NULL};
+    size_t at = 0;
     bool was_found = false;
-    wr_assert(path != NULL);
-    wr_assert(name[0] != '\0');
-    FILE *file = fopen(path, "re");
 
-    if (!file) {
-        return wr_sys_is_shortage(-errno) ? -errno : 0;
-    }
-    for (uint32_t i = 0;
-         i < LINES_MAX && !was_found && fgets(line, sizeof(line), file); i++) {
+    wr_assert(name[0] != '\0');
+    int err = wr_system_text_read(allocator, path, &text);
+    wr_require(err >= 0, err);
+    for (char *line; !was_found && (line = wr_system_text_next(&text, &at));) {
         was_found = wr_service_line_names(line, name, protocol, ret_port);
     }
-    fclose(file);
+    wr_system_text_free(allocator, &text);
     return was_found;
 }
 
-int wr_service_find(const char *path, const char *service, uint16_t *ret_port)
+int wr_service_find(const struct weir_allocator *allocator, const char *path,
+                    const char *service, uint16_t *ret_port)
 {
     const int number = service_read_port(service);
 
@@ -138,35 +132,32 @@ int wr_service_find(const char *path, const char *service, uint16_t *ret_port)
     if (service[0] == '\0' || !path) {
         return WEIR_ESERVICE;
     }
-    int found = service_search(path, service, "tcp", ret_port);
+    int found = service_search(allocator, path, service, "tcp", ret_port);
     if (found == 0) {
-        found = service_search(path, service, "udp", ret_port);
+        found = service_search(allocator, path, service, "udp", ret_port);
     }
     return found < 0 ? found : found > 0 ? 0 : WEIR_ESERVICE;
 }
 
-void wr_service_write(const char *path, uint16_t port, const char *protocol,
+void wr_service_write(const struct weir_allocator *allocator, const char *path,
+                      uint16_t port, const char *protocol,
                       char ret[WEIR_SERVICE_SIZE])
 {
-    char line[LINE_SIZE];
-    const char *name = NULL;
-    FILE *file = path ? fopen(path, "re") : NULL;
+    struct wr_system_text text = {.bytes = NULL};
+    size_t at = 0;
+    const char *name;
 
-    for (uint32_t i = 0;
-         file && i < LINES_MAX && !name && fgets(line, sizeof(line), file);
-         i++) {
-        if (!wr_service_line_is_port(line, port, protocol, &name) ||
-            strlen(name) >= WEIR_SERVICE_SIZE) {
-            name = NULL;
+    snprintf(ret, WEIR_SERVICE_SIZE, "%u", port);
+    if (!path || wr_system_text_read(allocator, path, &text) < 0) {
+        return;
+    }
+    for (char *line; (line = wr_system_text_next(&text, &at));) {
+        if (wr_service_line_is_port(line, port, protocol, &name) &&
+            strlen(name) < WEIR_SERVICE_SIZE) {
+            memcpy(ret, name, strlen(name) + 1);
+            break;
         }
     }
-    if (name) {
-        memcpy(ret, name, strlen(name) + 1);
-    } else {
-        snprintf(ret, WEIR_SERVICE_SIZE, "%u", port);
-    }
+    wr_system_text_free(allocator, &text);
     wr_assert(ret[0] != '\0');
-    if (file) {
-        fclose(file);
-    }
 }

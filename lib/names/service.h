@@ -24,12 +24,14 @@ bool wr_service_line_is_port(char *line, uint16_t port, const char *protocol,
 /* The port of a service: a number, or a name in the file for TCP, else for UDP.
  * WEIR_ESERVICE: none. @path NULL: numbers only. -EMFILE and the like: the file
  * could not be read. */
-WEIR_MUST_USE int wr_service_find(const char *path, const char *service,
+WEIR_MUST_USE int wr_service_find(const struct weir_allocator *allocator,
+                                  const char *path, const char *service,
                                   uint16_t *ret_port);
 
-/* Writes the name of a port, or its number if it has no name. @path may be
- * NULL. */
-void wr_service_write(const char *path, uint16_t port, const char *protocol,
+/* Writes the name of a port, or its number if it has no name or the file could
+ * not be read. @path may be NULL. */
+void wr_service_write(const struct weir_allocator *allocator, const char *path,
+                      uint16_t port, const char *protocol,
                       char ret[WEIR_SERVICE_SIZE]);
 
 #endif

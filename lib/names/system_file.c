@@ -2,7 +2,8 @@
  * Reading the system's files whole.
  *
  * Room for the text doubles as bytes come, because the size of a file says
- * nothing of what can be read of it ("/proc", a pipe).
+ * nothing of what can be read of it ("/proc", a pipe). A FIFO in place of a
+ * file is not waited for: it has the bytes that are in it.
  */
 #include "system_file.h"
 
@@ -10,21 +11,23 @@
 #include "uring/sys.h"
 
 #include <errno.h>
-#include <stdio.h>
+#include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
 #define TEXT_SIZE_MIN 4096u
+#define TEXT_SIZE_MAX (1u << 24) /* bounds an endless file */
 #define CHECK_NS      UINT64_C(1000000000)
 
 /* Makes room for more; -EFBIG: there is to be none. */
 WEIR_MUST_USE static int
 system_text_make_room(const struct weir_allocator *allocator,
-                      struct wr_system_text *text, size_t size_max)
+                      struct wr_system_text *text)
 {
     const size_t size = text->size > 0 ? text->size * 2 : TEXT_SIZE_MIN;
 
     wr_assert(text->len <= text->size);
-    wr_require(size <= size_max, -EFBIG);
+    wr_require(size <= TEXT_SIZE_MAX, -EFBIG);
     char *bytes = wr_alloc(allocator, size);
     wr_require(bytes, -ENOMEM);
     if (text->len > 0) {
@@ -39,40 +42,38 @@ system_text_make_room(const struct weir_allocator *allocator,
 /* Reads to the end of the file, or to the most that is read of one, and leaves
  * room for a NUL. */
 WEIR_MUST_USE static int
-system_text_fill(const struct weir_allocator *allocator, FILE *file,
-                 size_t size_max, struct wr_system_text *text)
+system_text_fill(const struct weir_allocator *allocator, int fd,
+                 struct wr_system_text *text)
 {
-    size_t got = 1;
+    ssize_t got = 1;
 
-    while (got > 0) {
+    while (got > 0 || (got < 0 && errno == EINTR)) {
         if (text->len + 1 >= text->size) {
-            int err = system_text_make_room(allocator, text, size_max);
+            int err = system_text_make_room(allocator, text);
             text->is_cut = err == -EFBIG;
             if (err < 0) {
                 return text->is_cut ? 0 : err;
             }
         }
-        got =
-            fread(text->bytes + text->len, 1, text->size - text->len - 1, file);
-        text->len += got;
+        got = read(fd, text->bytes + text->len, text->size - text->len - 1);
+        text->len += got > 0 ? (size_t)got : 0;
     }
     wr_assert(text->len < text->size);
     return 0;
 }
 
 int wr_system_text_read(const struct weir_allocator *allocator,
-                        const char *path, size_t size_max,
-                        struct wr_system_text *ret)
+                        const char *path, struct wr_system_text *ret)
 {
-    wr_assert(size_max >= TEXT_SIZE_MIN);
+    wr_assert(path != NULL);
     wr_assert(!ret->bytes);
-    FILE *file = fopen(path, "re");
+    const int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 
-    if (!file) {
+    if (fd < 0) {
         return wr_sys_is_shortage(-errno) ? -errno : 0;
     }
-    int err = system_text_fill(allocator, file, size_max, ret);
-    fclose(file);
+    int err = system_text_fill(allocator, fd, ret);
+    close(fd);
     if (err < 0) {
         wr_system_text_free(allocator, ret);
         return err;

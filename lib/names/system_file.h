@@ -18,11 +18,11 @@ struct wr_system_text {
     bool is_cut; /* the file is longer */
 };
 
-/* Reads a file, or its first @size_max bytes, into an empty text. An unreadable
- * file counts as empty. 0; -EMFILE and the like if it could not be read for a
- * lack of this process, -ENOMEM among them: then the text is empty. */
+/* Reads a file, or its first 16 MiB, into an empty text. An unreadable file
+ * counts as empty. 0; -EMFILE and the like if it could not be read for a lack
+ * of this process, -ENOMEM among them: then the text is empty. */
 WEIR_MUST_USE int wr_system_text_read(const struct weir_allocator *allocator,
-                                      const char *path, size_t size_max,
+                                      const char *path,
                                       struct wr_system_text *ret);
 
 /* The line at *@at, with a NUL in place of its newline, whose successor is *@at

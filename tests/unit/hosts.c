@@ -12,6 +12,8 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
 
 static struct wr_hosts hosts;
 
@@ -97,6 +99,30 @@ UNIT(hosts, a_line_has_an_address_and_names)
     expect_str_eq(find("three.", AF_UNSPEC), "", "another name");
     expect_str_eq(find("one", AF_UNSPEC), "");
     expect_str_eq(find_canonical("three"), "one.test");
+    clear();
+}
+
+/* To open a FIFO to read it waits for a writer, to read it for its bytes. */
+UNIT(hosts, a_fifo_in_place_of_the_file_is_not_waited_for)
+{
+    char path[] = "/tmp/weir-hosts-XXXXXX";
+    close(mkstemp(path));
+    unlink(path);
+    expect_eq(mkfifo(path, 0600), 0);
+    read_path(path);
+    expect_eq(hosts.name_count, 0);
+    const int both = open(path, O_RDWR | O_CLOEXEC);
+    read_path(path);
+    expect_eq(hosts.name_count, 0);
+    close(both);
+    unlink(path);
+    clear();
+}
+
+UNIT(hosts, a_folder_in_place_of_the_file_is_empty)
+{
+    read_path("/tmp");
+    expect_eq(hosts.name_count, 0);
     clear();
 }
 

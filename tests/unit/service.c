@@ -8,8 +8,10 @@
 #include "tests/unit.h"
 
 #include "lib/names/service.h"
+#include "uring/alloc.h"
 
 #include <errno.h>
+#include <sys/stat.h>
 #include <weir/error.h>
 
 static const char *const lines[] = {
@@ -65,6 +67,17 @@ UNIT(service, a_port_has_the_first_name_of_its_line)
     cr_assert(!wr_service_line_is_port(other, 81, "tcp", &name));
 }
 
+static int find_port(const char *path, const char *service, uint16_t *ret_port)
+{
+    return wr_service_find(wr_default_allocator(), path, service, ret_port);
+}
+
+static void write_name(const char *path, uint16_t port, const char *protocol,
+                       char ret[WEIR_SERVICE_SIZE])
+{
+    wr_service_write(wr_default_allocator(), path, port, protocol, ret);
+}
+
 static void write_lines(char *path)
 {
     FILE *file = fdopen(mkstemp(path), "w");
@@ -78,8 +91,8 @@ UNIT(service, a_lack_of_descriptors_is_not_an_unknown_service)
 {
     uint16_t port = 0;
     const struct rlimit before = use_up_descriptors();
-    const int err = wr_service_find("/dev/null", "www", &port);
-    const int number = wr_service_find("/dev/null", "80", &port);
+    const int err = find_port("/dev/null", "www", &port);
+    const int number = find_port("/dev/null", "80", &port);
     give_descriptors(&before);
     expect_eq(err, -EMFILE);
     expect_eq(number, 0);
@@ -92,14 +105,48 @@ UNIT(service, a_file_is_searched_for_tcp_first)
     uint16_t port = 0;
     write_lines(path);
 
-    expect_eq(wr_service_find(path, "www", &port), 0);
+    expect_eq(find_port(path, "www", &port), 0);
     expect_eq(port, 80);
-    expect_eq(wr_service_find(path, "sink", &port), 0);
+    expect_eq(find_port(path, "sink", &port), 0);
     expect_eq(port, 9);
-    expect_eq(wr_service_find(path, "nonesuch", &port), WEIR_ESERVICE);
-    wr_service_write(path, 80, "tcp", text);
+    expect_eq(find_port(path, "nonesuch", &port), WEIR_ESERVICE);
+    write_name(path, 80, "tcp", text);
     expect_str_eq(text, "http");
-    wr_service_write(path, 80, "udp", text);
+    write_name(path, 80, "udp", text);
+    expect_str_eq(text, "80");
+    unlink(path);
+}
+
+UNIT(service, a_comment_of_any_length_names_nothing)
+{
+    char path[] = "/tmp/weir-services-XXXXXX";
+    char text[WEIR_SERVICE_SIZE];
+    uint16_t port = 0;
+    FILE *file = fdopen(mkstemp(path), "w");
+    for (int blanks = 1; blanks < 1000; blanks++) {
+        fprintf(file, "#%*snonesuch 99/tcp\n", blanks, "");
+    }
+    fprintf(file, "late 98/tcp%*sbehind\n", 70000, "");
+    fclose(file);
+
+    expect_eq(find_port(path, "nonesuch", &port), WEIR_ESERVICE);
+    write_name(path, 99, "tcp", text);
+    expect_str_eq(text, "99");
+    expect_eq(find_port(path, "behind", &port), 0);
+    expect_eq(port, 98);
+    unlink(path);
+}
+
+UNIT(service, a_fifo_in_place_of_the_file_is_not_waited_for)
+{
+    char path[] = "/tmp/weir-services-XXXXXX";
+    char text[WEIR_SERVICE_SIZE];
+    uint16_t port = 0;
+    close(mkstemp(path));
+    unlink(path);
+    expect_eq(mkfifo(path, 0600), 0);
+    expect_eq(find_port(path, "www", &port), WEIR_ESERVICE);
+    write_name(path, 80, "tcp", text);
     expect_str_eq(text, "80");
     unlink(path);
 }
@@ -108,16 +155,16 @@ UNIT(service, numbers_need_no_file)
 {
     char text[WEIR_SERVICE_SIZE];
     uint16_t port = 1;
-    expect_eq(wr_service_find("/nonexistent", "0", &port), 0);
+    expect_eq(find_port("/nonexistent", "0", &port), 0);
     expect_eq(port, 0);
-    expect_eq(wr_service_find("/nonexistent", "65535", &port), 0);
+    expect_eq(find_port("/nonexistent", "65535", &port), 0);
     expect_eq(port, 65535);
-    expect_eq(wr_service_find("/nonexistent", "65536", &port), WEIR_ESERVICE);
-    expect_eq(wr_service_find("/nonexistent", "-1", &port), WEIR_ESERVICE);
-    expect_eq(wr_service_find("/nonexistent", "", &port), WEIR_ESERVICE);
-    expect_eq(wr_service_find(NULL, "80", &port), 0);
+    expect_eq(find_port("/nonexistent", "65536", &port), WEIR_ESERVICE);
+    expect_eq(find_port("/nonexistent", "-1", &port), WEIR_ESERVICE);
+    expect_eq(find_port("/nonexistent", "", &port), WEIR_ESERVICE);
+    expect_eq(find_port(NULL, "80", &port), 0);
     expect_eq(port, 80);
-    expect_eq(wr_service_find(NULL, "http", &port), WEIR_ESERVICE);
-    wr_service_write(NULL, 65535, "tcp", text);
+    expect_eq(find_port(NULL, "http", &port), WEIR_ESERVICE);
+    write_name(NULL, 65535, "tcp", text);
     expect_str_eq(text, "65535");
 }
