@@ -6,11 +6,13 @@ other things makes answers later than they are, so the comparison with it is
 made until a run agrees, for a minute; all else is exact.
 """
 
+import contextlib
 import json
 import os
 import signal
 import time
 
+import schema
 from harness import (WEIR_LOAD, Program, Serve, Service, Skip, equal, fails,
                      load, load_json, matches, read_line, run)
 
@@ -228,12 +230,79 @@ def test_the_limit_of_lateness_is_the_users():
                               ("0,0%", INVALID)):
             for _ in range(10):
                 outcome, result = paced("-R", "50", "-d", "500ms", "-w", "0",
-                                        "--lateness-limit", limit, server.url)
+                                        "--force", "--lateness-limit", limit,
+                                        server.url)
                 reasons = result["invalid_reasons"]
                 # A busy machine does not hold the rate, which is no lateness.
                 if not any("answered in time" in text for text in reasons):
                     break
             equal(outcome.status, wanted, f"exit with {limit}: {reasons}")
+
+
+# ---- CPUs that others use ----
+
+@contextlib.contextmanager
+def busy_loop(cpu):
+    """A program that never sleeps, on one CPU."""
+    with Program("sh", "-c", "echo begun; while :; do :; done",
+                 preexec_fn=lambda: os.sched_setaffinity(0, {cpu})) as loop:
+        equal(read_line(loop.process.stdout), "begun\n", "the busy loop")
+        yield
+
+
+BESIDE = ("-c", "1", "-R", "100", "-w", "0", "-d", "1s")
+
+
+def blamed(result, name):
+    """Lines of reasons or warnings about the use of CPUs."""
+    return [line for line in result[name] if "left idle" in line]
+
+
+def test_a_client_beside_a_program_that_never_sleeps_names_it():
+    """It is let in at once and is in time; what it may use is used up."""
+    cpu = min(os.sched_getaffinity(0))
+    with Serve() as server, busy_loop(cpu):
+        _, result = paced("--cpu", str(cpu), *BESIDE, server.url,
+                          statuses=(INVALID,))
+        lines = blamed(result, "invalid_reasons")
+        equal(len(lines), 1, f"lines about it: {lines}")
+        matches(lines[0],
+                rf"^other programs used \d+ % of CPU {cpu}, the only one that "
+                r"the client may use, and [0-5] % was left idle; .*--cpu.*"
+                r"--force")
+        used = result["client"]["threads"][0]["cpus"]
+        equal(used["count"], 1, "CPUs")
+        equal(used["idle"] < 0.05 and used["others"] >= 0.25, True, f"{used}")
+        schema.check(result)
+
+
+def test_a_client_is_pinned_from_outside_too():
+    cpu = min(os.sched_getaffinity(0))
+    with Serve() as server, busy_loop(cpu):
+        outcome = load(*BESIDE, server.url,
+                       preexec_fn=lambda: os.sched_setaffinity(0, {cpu}))
+    equal(outcome.status, INVALID, "exit")
+    matches(outcome.out, rf"other programs used \d+ % of CPU {cpu}, the only")
+
+
+def test_force_and_objectives_allow_programs_that_never_sleep():
+    cpu = min(os.sched_getaffinity(0))
+    with Serve() as server, busy_loop(cpu):
+        for flags in (("--force",), ("--slo", "p50<1h")):
+            _, result = paced("--cpu", str(cpu), *flags, *BESIDE, server.url)
+            equal((len(blamed(result, "invalid_reasons")),
+                   len(blamed(result, "warnings"))), (0, 1), "told as a warning")
+
+
+def test_a_closed_loop_shares_its_cpu():
+    """Its rate is meant to be what both ends together allow."""
+    cpu = min(os.sched_getaffinity(0))
+    with Serve() as server, busy_loop(cpu):
+        _, result = paced("--cpu", str(cpu), "-c", "1", "-w", "0", "-d", "1s",
+                          server.url, statuses=(OK,))
+    equal(blamed(result, "invalid_reasons") + blamed(result, "warnings"), [],
+          "what is told")
+    equal(result["client"]["threads"][0]["cpus"]["count"], 1, "CPUs")
 
 
 # ---- threads ----

@@ -176,6 +176,44 @@ void gather_worker(struct result *result, const struct worker *worker)
     };
 }
 
+/* The CPUs that a thread could run on; none where it was to be bound to one and
+ * could not. */
+static void find_cpus(const struct result *result,
+                      const struct result_thread *thread, struct cpus *ret)
+{
+    const struct run_options *options = result->options;
+
+    ret->count = 0;
+    if (thread->cpu >= 0) {
+        ret->list[ret->count++] = thread->cpu;
+    } else if (options->cpus.count == 0) {
+        *ret = options->client_cpus;
+    }
+}
+
+void gather_sharing(struct result *result, const struct sharing_sample *begin,
+                    const struct sharing_sample *end)
+{
+    struct cpus cpus;
+
+    for (size_t i = 0; i < result->thread_count; i++) {
+        struct result_thread *thread = &result->threads[i];
+        size_t thread_count = 0;
+        uint64_t own_ns = 0;
+        for (size_t k = 0; k < result->thread_count; k++) {
+            const struct result_thread *other = &result->threads[k];
+            if (other->cpu == thread->cpu) {
+                thread_count++;
+                own_ns += other->user_ns + other->system_ns;
+            }
+        }
+        find_cpus(result, thread, &cpus);
+        thread->sharing =
+            sharing_find(begin, end, &cpus, thread_count,
+                         (double)own_ns / (double)result->window_ns);
+    }
+}
+
 void gather_finish(struct result *result)
 {
     const struct run_options *options = result->options;

@@ -23,6 +23,10 @@ void gather_times(struct result *result, const struct record *record);
 /* Add what a thread that has ended has found out. */
 void gather_worker(struct result *result, const struct worker *worker);
 
+/* When all have been added: who used the CPUs of each thread. */
+void gather_sharing(struct result *result, const struct sharing_sample *begin,
+                    const struct sharing_sample *end);
+
 /* What follows from the sums. */
 void gather_finish(struct result *result);
 

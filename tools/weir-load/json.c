@@ -280,6 +280,17 @@ static json_t *slo_part(const struct result *result)
     return list;
 }
 
+/* NULL, and so nothing, where it could not be found out. */
+static json_t *sharing_part(const struct sharing *sharing)
+{
+    if (sharing->cpu_count == 0) {
+        return NULL;
+    }
+    return json_pack("{s:I, s:f, s:f, s:f}", "count",
+                     json_integer_of(sharing->cpu_count), "idle", sharing->idle,
+                     "others", sharing->others, "stolen", sharing->stolen);
+}
+
 static json_t *threads_part(const struct result *result)
 {
     json_t *list = json_array();
@@ -288,13 +299,14 @@ static json_t *threads_part(const struct result *result)
         const struct result_thread *thread = &result->threads[i];
         json_array_append_new(
             list,
-            json_pack("{s:o, s:I, s:I, s:I, s:I, s:I}", "cpu",
+            json_pack("{s:o, s:I, s:I, s:I, s:I, s:I, s:o*}", "cpu",
                       thread->cpu < 0 ? json_null() : json_integer(thread->cpu),
                       "connections", json_integer_of(thread->conn_count), "ok",
                       json_integer_of(thread->ok), "cpu_user_ns",
                       json_integer_of(thread->user_ns), "cpu_system_ns",
                       json_integer_of(thread->system_ns), "run_queue_wait_ns",
-                      json_integer_of(thread->run_queue_wait_ns)));
+                      json_integer_of(thread->run_queue_wait_ns), "cpus",
+                      sharing_part(&thread->sharing)));
     }
     return list;
 }

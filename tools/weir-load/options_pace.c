@@ -83,7 +83,8 @@ static const char help[] =
     "those "
     "of\n"
     "                           the client must be others\n"
-    "      --force              go on although they are not\n";
+    "      --force              go on although they are not, or others use "
+    "them\n";
 
 const char *options_arrival_name(enum run_model model)
 {

@@ -17,6 +17,7 @@
 #include "ledger.h"
 #include "options.h"
 #include "ports.h"
+#include "sharing.h"
 #include "tls.h"
 #include "tools/load/histogram.h"
 #include "track.h"
@@ -69,6 +70,8 @@ struct result_thread {
     uint64_t system_ns;
     /* Ready to run, but waiting for a CPU. */
     uint64_t run_queue_wait_ns;
+    /* Of the CPUs that it could run on. */
+    struct sharing sharing;
 };
 
 /* Lines that explain a verdict. */

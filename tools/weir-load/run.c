@@ -43,6 +43,10 @@ struct run {
     weir_tls_context *tls;
     struct worker *workers;
     struct worker_plan plan;
+    /* This machine's CPUs, at the ends of the window. */
+    struct sharing_sample window_begin;
+    struct sharing_sample window_end;
+    uint64_t measured_count;
     uint64_t settled_count;
     uint64_t hopeless_count;
     uint64_t over_count;
@@ -98,6 +102,13 @@ static uint64_t find_begin(const struct run *run)
     return now_ns + (start_ns - wall_ns);
 }
 
+static void window_begin_cb(void *arg)
+{
+    struct run *run = arg;
+
+    sharing_look(conn_now_ns(), &run->window_begin);
+}
+
 static void begin_all(struct run *run)
 {
     const struct run_options *options = run->options;
@@ -118,6 +129,12 @@ static void begin_all(struct run *run)
         run->workers[i].plan = run->plan;
     }
     tell_all(run, worker_begin);
+    int err = weir_loop_call_at(run->loop, run->plan.window_ns, window_begin_cb,
+                                run, NULL);
+    if (err < 0) {
+        say("who else uses the client's CPUs is not seen: %s",
+            weir_strerror(err));
+    }
 }
 
 /* ---- intervals ---- */
@@ -261,6 +278,17 @@ static void heard_hopeless(void *arg)
     look_whether_all_tried(run);
 }
 
+static void heard_measured(void *arg)
+{
+    const struct worker *worker = arg;
+    struct run *run = worker->owner;
+
+    run->measured_count++;
+    if (run->measured_count == run->options->thread_count) {
+        sharing_look(conn_now_ns(), &run->window_end);
+    }
+}
+
 static void heard_over(void *arg)
 {
     struct worker *worker = arg;
@@ -282,6 +310,7 @@ static const struct worker_ops ops = {
     .settled = heard_settled,
     .hopeless = heard_hopeless,
     .row = heard_row,
+    .measured = heard_measured,
     .over = heard_over,
 };
 
@@ -437,6 +466,7 @@ static int execute(struct run *run)
     for (uint64_t i = 0; i < run->options->thread_count; i++) {
         gather_worker(run->result, &run->workers[i]);
     }
+    gather_sharing(run->result, &run->window_begin, &run->window_end);
     gather_finish(run->result);
     verdict_reach(run->result);
     exit_code = (int)outputs_finish(&run->outputs, run->result);

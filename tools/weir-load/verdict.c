@@ -45,6 +45,12 @@
 #define STALL_MIN_NS UINT64_C(50000000)
 #define STALL_FACTOR 4U
 
+/* The CPUs of the client are shared where others use at least this part of
+ * them, and less than this is left idle. Up to twice as much idle time is worth
+ * a warning. */
+#define SHARED_PART 0.25
+#define IDLE_PART   0.05
+
 /* More waiting for a CPU than this share of the window is worth a warning. */
 #define WAIT_SHARE 0.01
 
@@ -161,6 +167,71 @@ static void judge_waiting(struct result *result, struct remarks *doubts)
         (unsigned long long)result->options->conn_count);
 }
 
+/* Of threads whose CPUs others use, the one that has the least idle time. */
+static const struct result_thread *find_crowded(const struct result *result)
+{
+    const struct result_thread *worst = NULL;
+
+    for (size_t i = 0; i < result->thread_count; i++) {
+        const struct result_thread *thread = &result->threads[i];
+        if (thread->sharing.cpu_count > 0 &&
+            sharing_others_part(&thread->sharing) >= SHARED_PART &&
+            (!worst || sharing_idle_part(&thread->sharing) <
+                           sharing_idle_part(&worst->sharing))) {
+            worst = thread;
+        }
+    }
+    return worst;
+}
+
+/* "CPU 1, the only one that the client may use" */
+static const char *name_cpus(const struct result *result,
+                             const struct result_thread *thread,
+                             char text[RESULT_REMARK_SIZE / 4])
+{
+    const size_t size = RESULT_REMARK_SIZE / 4;
+    const struct cpus *cpus = &result->options->client_cpus;
+
+    if (thread->cpu >= 0 && cpus->count > 1) {
+        snprintf(text, size, "CPU %d, to which a thread is bound", thread->cpu);
+    } else if (thread->sharing.cpu_count == 1) {
+        snprintf(text, size, "CPU %d, the only one that the client may use",
+                 cpus->list[0]);
+    } else {
+        snprintf(text, size, "the %zu CPUs that the client may use",
+                 thread->sharing.cpu_count);
+    }
+    return text;
+}
+
+/* Programs that share the client's CPUs. They need not make it late: what asks
+ * for little of a CPU is let in at once. But what the server's answers would
+ * take on a CPU of its own is not known then. */
+static void judge_sharing(struct result *result, struct remarks *doubts)
+{
+    const struct result_thread *thread = find_crowded(result);
+    char cpus[RESULT_REMARK_SIZE / 4];
+
+    if (!thread || sharing_idle_part(&thread->sharing) >= 2 * IDLE_PART) {
+        return;
+    }
+    const struct sharing *sharing = &thread->sharing;
+    const bool is_beyond = sharing_idle_part(sharing) < IDLE_PART;
+    const bool is_stolen = sharing->stolen > sharing->others / 2;
+    if (result->options->is_forced) {
+        doubts = &result->warnings;
+    }
+    add(is_beyond ? doubts : &result->warnings,
+        "%s used %.0f %% of %s, and %.0f %% was left idle; %s%s",
+        is_stolen ? "other virtual machines" : "other programs",
+        sharing_others_part(sharing) * 100, name_cpus(result, thread, cpus),
+        sharing->idle / (double)sharing->cpu_count * 100,
+        is_beyond ? "" : "less than 5 % make the run invalid; ",
+        is_stolen ? "a machine whose CPUs are its own has no such neighbours"
+                  : "give the client a CPU that is idle (--cpu), or allow it "
+                    "(--force)");
+}
+
 /* The share of a CPU that the busiest thread used. */
 static double find_busiest(const struct result *result)
 {
@@ -205,6 +276,7 @@ static void judge_schedule(struct result *result)
         return;
     }
     judge_rate(result);
+    judge_sharing(result, doubts);
     judge_lateness(result, doubts);
     judge_waiting(result, doubts);
     if (result->window_ns >= JUDGED_WINDOW_NS && share > SATURATED_SHARE) {

@@ -179,6 +179,7 @@ static void close_window(struct worker *worker)
     host_subtract(&worker->usage, &worker->begin_usage);
     worker->statistics = read_statistics(worker);
     traffic->judging = false;
+    tell(worker, worker->ops->measured, worker);
 }
 
 static void finish(struct worker *worker)

@@ -55,6 +55,8 @@ struct worker_ops {
     /* All connections fail, again and again. */
     weir_callback_fn *hopeless;
     weir_callback_fn *row;
+    /* Its window is over. */
+    weir_callback_fn *measured;
     weir_callback_fn *over;
 };
 

@@ -1,0 +1,328 @@
+/*
+ * Who else used the client's CPUs: what two texts of /proc/stat say of a time
+ * between them, and what becomes of a run by it. All figures are made by hand;
+ * nothing is read from this machine but the length of its ticks.
+ */
+#include "tools/weir-load/exits.h"
+#include "tools/weir-load/sharing.c"
+#include "tools/weir-load/verdict.c"
+
+#include "tests/unit.h"
+
+#define SECOND UINT64_C(1000000000)
+
+/* ---- two samples ---- */
+
+static struct sharing_sample begin;
+static struct sharing_sample end;
+
+static void read_text(const char *text, uint64_t at_ns,
+                      struct sharing_sample *ret)
+{
+    FILE *file = fmemopen((void *)(uintptr_t)text, strlen(text), "r");
+
+    cr_assert_not_null(file);
+    sharing_read(file, at_ns, ret);
+    fclose(file);
+}
+
+/* The time from one text to the other is two seconds: 200 ticks of 10 ms. */
+static struct sharing find(const char *first, const char *second,
+                           const char *list, size_t thread_count,
+                           double own_cpus)
+{
+    struct cpus cpus;
+
+    expect_eq(sysconf(_SC_CLK_TCK), 100);
+    cr_assert(cpus_parse(list, &cpus));
+    read_text(first, SECOND, &begin);
+    read_text(second, 3 * SECOND, &end);
+    return sharing_find(&begin, &end, &cpus, thread_count, own_cpus);
+}
+
+/* A share of a CPU in thousandths. */
+static long thousandths(double share)
+{
+    return (long)(share * 1000 + 0.5);
+}
+
+/* CPU 0: 200 ticks, of which 180 idle. CPU 1: nothing idle. */
+static const char at_first[] = "cpu  2 0 2 2000 2 0 0 0 0 0\n"
+                               "cpu0 1 0 1 1000 1 0 0 0 0 0\n"
+                               "cpu1 1 0 1 1000 1 0 0 0 0 0\n"
+                               "intr 91219009 0 0 0\n"
+                               "cpu2 9 9 9 9 9 9 9 9 9 9\n";
+static const char at_last[] = "cpu  9 0 9 9000 9 9 9 9 0 0\n"
+                              "cpu0 11 0 11 1170 11 0 0 0 0 0\n"
+                              "cpu1 121 0 61 1000 1 5 5 10 0 0\n"
+                              "intr 91219999 0 0 0\n";
+
+UNIT(load_sharing, what_is_neither_idle_nor_the_clients_was_used_by_others)
+{
+    const struct sharing one = find(at_first, at_last, "0", 1, 0.04);
+    expect_eq(one.cpu_count, 1);
+    expect_eq(thousandths(one.idle), 900);
+    expect_eq(thousandths(one.others), 60);
+    expect_eq(thousandths(one.stolen), 0);
+
+    /* 120 of a program, 60 of the system, 10 of interrupts, 10 stolen. */
+    const struct sharing other = find(at_first, at_last, "1", 1, 0.25);
+    expect_eq(thousandths(other.idle), 0);
+    expect_eq(thousandths(other.others), 700);
+    expect_eq(thousandths(other.stolen), 50);
+
+    const struct sharing both = find(at_first, at_last, "0-1", 2, 0.05);
+    expect_eq(both.cpu_count, 2);
+    expect_eq(thousandths(both.idle), 900);
+    expect_eq(thousandths(both.others), 1000);
+    expect_eq(thousandths(sharing_idle_part(&both)), 450);
+    expect_eq(thousandths(sharing_others_part(&both)), 500);
+}
+
+UNIT(load_sharing,
+     a_client_that_has_measured_more_than_all_ticks_leaves_nothing)
+{
+    const struct sharing one = find(at_first, at_last, "0", 1, 0.2);
+
+    expect_eq(one.cpu_count, 1);
+    cr_assert(one.others == 0);
+}
+
+UNIT(load_sharing, a_thread_needs_one_idle_cpu_of_many)
+{
+    const struct sharing one = find(at_first, at_last, "0-1", 1, 0.05);
+
+    expect_eq(thousandths(sharing_idle_part(&one)), 900);
+}
+
+UNIT(load_sharing, threads_that_share_a_cpu_need_that_one)
+{
+    const struct sharing one = find(at_first, at_last, "0", 4, 0.05);
+
+    expect_eq(thousandths(sharing_idle_part(&one)), 900);
+}
+
+/* Texts of two seconds from which nothing follows for CPU 1. */
+static const struct {
+    const char *what;
+    const char *first;
+    const char *second;
+} unknown[] = {
+    {"no file", "", ""},
+    {"the CPU went offline", at_first, "cpu0 11 0 11 1170 11 0 0 0 0 0\n"},
+    {"it came online", "cpu0 1 0 1 1000 1 0 0 0 0 0\n", at_last},
+    {"counters that stand still, as gVisor's", at_first, at_first},
+    {"counters that are 0", "cpu1 0 0 0 0 0 0 0 0 0 0\n",
+     "cpu1 0 0 0 0 0 0 0 0 0 0\n"},
+    {"idle time that went back", "cpu1 1 0 1 1000 1 0 0 0 0 0\n",
+     "cpu1 201 0 1 990 1 0 0 0 0 0\n"},
+    {"counters of a longer time", "cpu1 1 0 1 1000 1 0 0 0 0 0\n",
+     "cpu1 401 0 1 1000 1 0 0 0 0 0\n"},
+    {"fewer columns than Linux has had since 2.6.11", "cpu1 1 0 1 1000\n",
+     "cpu1 201 0 1 1000\n"},
+};
+
+UNIT(load_sharing, from_counters_that_do_not_go_as_the_time_nothing_follows)
+{
+    for (size_t i = 0; i < sizeof(unknown) / sizeof(unknown[0]); i++) {
+        const struct sharing found =
+            find(unknown[i].first, unknown[i].second, "1", 1, 0);
+        expect_eq(found.cpu_count, 0, "%s", unknown[i].what);
+    }
+    /* One CPU of two that is not known is enough. */
+    expect_eq(find(at_first, at_last, "1-2", 1, 0).cpu_count, 0);
+    expect_eq(find(at_first, at_last, "1023", 1, 0).cpu_count, 0);
+}
+
+UNIT(load_sharing, idle_time_that_is_rounded_back_by_a_tick_is_none)
+{
+    const struct sharing found =
+        find("cpu1 1 0 1 1000 1 0 0 0 0 0\n", "cpu1 201 0 1 999 1 0 0 0 0 0\n",
+             "1", 1, 0);
+
+    expect_eq(found.cpu_count, 1);
+    expect_eq(thousandths(found.others), 1000);
+}
+
+UNIT(load_sharing, a_time_of_a_few_ticks_says_nothing)
+{
+    const struct cpus cpus = {.list = {1}, .count = 1};
+
+    read_text("cpu1 1 0 1 1000 1 0 0 0 0 0\n", SECOND, &begin);
+    read_text("cpu1 51 0 1 1000 1 0 0 0 0 0\n", 3 * SECOND / 2, &end);
+    expect_eq(sharing_find(&begin, &end, &cpus, 1, 0).cpu_count, 1);
+    end.at_ns--;
+    expect_eq(sharing_find(&begin, &end, &cpus, 1, 0).cpu_count, 0);
+    begin.at_ns = 0;
+    expect_eq(sharing_find(&begin, &end, &cpus, 1, 0).cpu_count, 0);
+}
+
+/* ---- the verdict ---- */
+
+static struct run_options options;
+static struct result result;
+
+/* A run of a schedule that was held and in time, with the usual limits. */
+static void make_good(void)
+{
+    options = (struct run_options){
+        .conn_count = 2,
+        .warmup_ns = SECOND,
+        .lateness_limit_ns = SECOND / 1000,
+        .client_cpus = {.list = {3}, .count = 1},
+    };
+    memset(&result, 0, sizeof(result));
+    result.options = &options;
+    result.model = RUN_MODEL_CONSTANT;
+    result.measured_began = true;
+    result.window_ns = SECOND;
+    result.open_at_begin = 2;
+    result.thread_count = 1;
+    result.threads[0].cpu = -1;
+    result.measured.scheduled = 100;
+    result.measured.sent = 100;
+    result.measured.ok = 100;
+    result.completed = 100;
+    for (int i = 0; i < 100; i++) {
+        histogram_record(&result.response, SECOND / 1000);
+        histogram_record(&result.own_lateness, SECOND / 100000);
+        histogram_record(&result.lateness, SECOND / 100000);
+    }
+}
+
+/* What was left of the CPUs that the threads had together. */
+struct sharing_case {
+    const char *what;
+    struct sharing sharing;
+    enum load_exit exit;
+    /* What the objection or the warning has; NULL: there is none. */
+    const char *text;
+};
+
+static const struct sharing_case cases[] = {
+    {"it is not known", {0, 0, 0, 0, 0}, LOAD_OK, NULL},
+    {"an idle CPU", {1, 1, 0.95, 0.01, 0}, LOAD_OK, NULL},
+    {"a busy loop, and a client that uses 2 %",
+     {1, 1, 0, 0.97, 0},
+     LOAD_INVALID,
+     "other programs used 97 % of CPU 3, the only one that the client may use, "
+     "and 0 % was left idle; give the client a CPU that is idle (--cpu)"},
+    {"a busy loop, and a client that uses its half of the CPU",
+     {1, 1, 0, 0.5, 0},
+     LOAD_INVALID,
+     "other programs used 50 %"},
+    {"a client that uses nearly all itself",
+     {1, 1, 0.02, 0.05, 0},
+     LOAD_OK,
+     NULL},
+    {"a server that uses 30 % of the only CPU",
+     {1, 1, 0.6, 0.3, 0},
+     LOAD_OK,
+     NULL},
+    {"one that uses 80 %", {1, 1, 0.15, 0.8, 0}, LOAD_OK, NULL},
+    {"one that uses 85 %",
+     {1, 1, 0.08, 0.85, 0},
+     LOAD_OK,
+     "and 8 % was left idle; less than 5 % make the run invalid"},
+    {"a server on two CPUs that are half idle",
+     {2, 1, 1.0, 0.7, 0},
+     LOAD_OK,
+     NULL},
+    {"one CPU of two is used up by others",
+     {2, 1, 0.95, 1.0, 0},
+     LOAD_OK,
+     NULL},
+    {"a server that leaves nothing of two CPUs",
+     {2, 1, 0.02, 1.2, 0},
+     LOAD_INVALID,
+     "other programs used 60 % of the 2 CPUs that the client may use, and 1 % "
+     "was left idle"},
+    {"half a CPU is left of 64", {64, 1, 0.5, 63, 0}, LOAD_OK, NULL},
+    {"too little for four threads",
+     {64, 4, 0.15, 60, 0},
+     LOAD_INVALID,
+     "other programs used 94 % of the 64 CPUs"},
+    {"other machines on the same CPU",
+     {1, 1, 0.01, 0.6, 0.55},
+     LOAD_INVALID,
+     "other virtual machines used 60 %"},
+};
+
+UNIT(load_sharing, a_client_whose_cpus_others_use_up_measures_both)
+{
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        const struct sharing_case *at = &cases[i];
+        make_good();
+        result.threads[0].sharing = at->sharing;
+
+        verdict_reach(&result);
+
+        const struct remarks *told =
+            at->exit == LOAD_INVALID ? &result.invalid : &result.warnings;
+        expect_eq(result.exit, at->exit, "%s", at->what);
+        expect_eq(told->count, at->text ? 1 : 0, "%s: %s", at->what,
+                  told->lines[0]);
+        cr_assert(!at->text || strstr(told->lines[0], at->text), "%s: %s",
+                  at->what, told->lines[0]);
+    }
+}
+
+/* A busy loop on the client's only CPU. */
+static const struct sharing used_up = {1, 1, 0, 0.97, 0};
+
+UNIT(load_sharing, force_and_objectives_that_hold_make_it_a_warning)
+{
+    struct slo_error error;
+
+    make_good();
+    result.threads[0].sharing = used_up;
+    options.is_forced = true;
+    verdict_reach(&result);
+    expect_eq(result.exit, LOAD_OK);
+    expect_eq(result.warnings.count, 1);
+
+    options.is_forced = false;
+    expect_eq(slo_parse("p90<50ms", &options.slo, &error), 0);
+    verdict_reach(&result);
+    expect_eq(result.exit, LOAD_OK);
+    expect_eq(result.warnings.count, 1);
+
+    expect_eq(slo_parse("p90<500us", &options.slo, &error), 0);
+    verdict_reach(&result);
+    expect_eq(result.exit, LOAD_INVALID);
+}
+
+UNIT(load_sharing, a_closed_loop_and_an_interrupted_run_are_not_judged)
+{
+    make_good();
+    result.threads[0].sharing = used_up;
+    result.interrupted = true;
+    verdict_reach(&result);
+    expect_eq(result.exit, LOAD_INTERRUPTED);
+    expect_eq(result.warnings.count, 0);
+
+    make_good();
+    result.threads[0].sharing = used_up;
+    result.model = RUN_MODEL_CLOSED;
+    verdict_reach(&result);
+    expect_eq(result.exit, LOAD_OK);
+    expect_eq(result.warnings.count, 0);
+}
+
+UNIT(load_sharing, of_bound_threads_the_one_without_idle_time_is_named)
+{
+    make_good();
+    options.client_cpus = (struct cpus){.list = {5, 7}, .count = 2};
+    result.thread_count = 2;
+    result.threads[0].cpu = 5;
+    result.threads[0].sharing = (struct sharing){1, 1, 0.9, 0.05, 0};
+    result.threads[1].cpu = 7;
+    result.threads[1].sharing = used_up;
+
+    verdict_reach(&result);
+
+    expect_eq(result.exit, LOAD_INVALID);
+    cr_assert(strstr(result.invalid.lines[0],
+                     "97 % of CPU 7, to which a thread is bound"),
+              "%s", result.invalid.lines[0]);
+}
