@@ -144,6 +144,18 @@ void wr_socket_close(weir_loop *loop, int fd, int family)
     }
 }
 
+void wr_socket_wake_accepts(int fd)
+{
+    wr_assert(fd >= 0);
+    if (wr_socket_get_option(fd, SO_ACCEPTCONN) > 0 &&
+        wr_sys_is_readable(fd) > 0) {
+        /* A socket that listens is not changed by it, except that a Unix socket
+         * could not send, which it cannot anyway (inet_shutdown(),
+         * unix_shutdown() of Linux 5.10 to 6.18). */
+        wr_ignore(wr_sys_shutdown(fd, SHUT_WR) < 0);
+    }
+}
+
 void wr_socket_turn_away(weir_loop *loop, int fd, int family)
 {
     wr_assert(fd >= 0);

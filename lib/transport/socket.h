@@ -49,6 +49,11 @@ void wr_socket_close(weir_loop *loop, int fd, int family);
 void wr_socket_turn_away(weir_loop *loop, int fd, int family);
 /* Closes a Unix socket in a thread. */
 void wr_socket_close_unix(int fd);
+/* An accept on @fd has ended without a connection: wakes all that still wait to
+ * accept there, in any loop and process, if a client waits. The kernel may have
+ * woken the one that ended for this client, and then wakes no other before the
+ * next client comes. */
+void wr_socket_wake_accepts(int fd);
 /* Closes the descriptor of a refused call, which takes it in any case: a Unix
  * socket in a thread. It may be of any kind, or no open descriptor. */
 void wr_socket_refuse(int fd);

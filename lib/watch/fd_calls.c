@@ -196,6 +196,7 @@ int weir_sock_accept(weir_loop *loop, int fd, struct weir_address *ret_peer)
     } while (result == -EAGAIN && err == 0);
     wr_fd_call_end(&call);
     if (err < 0 || result < 0) {
+        wr_socket_wake_accepts(fd);
         return err < 0 ? err : result;
     }
     if (ret_peer) { /* its length is 0 if the peer has no address */

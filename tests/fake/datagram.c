@@ -162,6 +162,11 @@ int wr_sys_recvmmsg(int fd, struct mmsghdr *messages, uint32_t count)
 
 int wr_sys_is_readable(int fd)
 {
+    const struct fake_file *file = fake_file_get(fd, "is_readable");
+
+    if (file->kind == FAKE_LISTENER) {
+        return file->listener->queue_len > 0;
+    }
     return (fake_box_poll(box_at(fd, "is_readable")) & (POLLIN | POLLERR)) != 0;
 }
 

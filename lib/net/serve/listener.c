@@ -60,13 +60,16 @@ static void listener_close_descriptor(struct wr_listener *listener)
     listener->is_closing = false;
 }
 
-/* An accept of a listener that is closing ended with @res. */
+/* An accept of a listener that is closing ended with @res. None of its accepts
+ * waits when the last has ended: whom the kernel wakes from then on is another.
+ */
 static void listener_drain(struct wr_listener *listener, int32_t res)
 {
     if (res >= 0) {
         listener->ops->accepted_late(listener, res);
     }
     if (listener->armed_count == 0) {
+        wr_socket_wake_accepts(listener->fd);
         listener_close_descriptor(listener);
         listener->ops->closed(listener);
     }
@@ -93,6 +96,7 @@ static void listener_accept_completed(struct wr_op *op, int32_t res,
     }
     wr_listener_check_invariants(listener);
     if (res < 0) {
+        wr_socket_wake_accepts(listener->fd);
         listener->ops->failed(listener, res);
         return;
     }
