@@ -1,11 +1,13 @@
 /*
  * The program whose instructions are counted.
  *
- *     count CASE TURNS CONNECTIONS DEPTH
+ *     count CASE TURNS CONNECTIONS DEPTH [CASE TURNS CONNECTIONS DEPTH...]
  *
- * counts.py runs it under callgrind with two lengths and takes the difference,
- * so that starting up does not count. What can be counted exactly without a
- * tool is printed as one line of JSON.
+ * Each run, which four words describe, is a process of its own, one after
+ * another. counts.py runs all under one callgrind, which takes longer to start
+ * than most runs do, each in two lengths, and takes the difference, so that
+ * starting up does not count. What can be counted exactly without a tool is
+ * printed as one line of JSON for each run.
  */
 #include "tests/counts/count.h"
 
@@ -14,6 +16,8 @@
 
 #include <inttypes.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 static const struct count_case *const cases[] = {
     &count_protocol,  &count_life,        &count_life_closes,  &count_stream,
@@ -104,6 +108,7 @@ static void report(const struct count *c, const struct test_allocator *alloc)
         abort();
     }
     printf("{");
+    print("process", (uint64_t)getpid());
     print("callbacks", c->callbacks);
     print("allocations", alloc->calls);
     print("copied_by_write", now.copied_by_write);
@@ -125,7 +130,8 @@ static uint64_t parse(const char *text, uint64_t max)
     return value;
 }
 
-int main(int argc, char **argv)
+/* @words: CASE TURNS CONNECTIONS DEPTH. */
+static void run(char **words)
 {
     struct count c = {0};
     struct test_allocator alloc;
@@ -133,11 +139,10 @@ int main(int argc, char **argv)
 
     fake_start(&machine);
     allocator_init(&alloc);
-    count_require(argc == 5, "usage: count CASE TURNS CONNECTIONS DEPTH");
-    c.what = find_case(argv[1]);
-    c.turns_left = parse(argv[2], UINT32_MAX);
-    c.conns = (uint32_t)parse(argv[3], COUNT_CONNS_MAX);
-    c.depth = (uint32_t)parse(argv[4], COUNT_DEPTH_MAX);
+    c.what = find_case(words[0]);
+    c.turns_left = parse(words[1], UINT32_MAX);
+    c.conns = (uint32_t)parse(words[2], COUNT_CONNS_MAX);
+    c.depth = (uint32_t)parse(words[3], COUNT_DEPTH_MAX);
 
     struct weir_loop_options options = allocator_options(&alloc);
     options.held_limit_bytes = c.what->held_limit_bytes;
@@ -157,5 +162,23 @@ int main(int argc, char **argv)
     count_require(weir_loop_free(c.loop) >= 0, "the loop does not end");
     wr_assert(alloc.live_count == 0);
     fake_stop();
+}
+
+int main(int argc, char **argv)
+{
+    count_require(argc > 1 && argc % 4 == 1,
+                  "usage: count CASE TURNS CONNECTIONS DEPTH...");
+    for (int i = 1; i < argc; i += 4) {
+        int status = 0;
+        const pid_t child = fork();
+
+        count_require(child >= 0, "no process");
+        if (child == 0) {
+            run(argv + i);
+            return 0;
+        }
+        count_require(waitpid(child, &status, 0) == child && status == 0,
+                      "a run has failed");
+    }
     return 0;
 }

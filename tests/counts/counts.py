@@ -1,7 +1,7 @@
 """Count what the library does for one message, and hold it to numbers.
 
-The program (count.c) is run in two lengths; the difference, divided by the
-messages between them, is free of start-up. Instructions come from callgrind:
+Each case of the program (count.c) is run in two lengths; the difference, divided by
+the messages between them, is free of start-up. Instructions come from callgrind:
 those of functions that are defined in lib/ or uring/, and of what these call
 in other libraries (memcpy and the like). The program's own functions, the fake
 machine's and wolfSSL's do not count; nor does anything while the program plays
@@ -26,6 +26,7 @@ import subprocess
 import sys
 
 SKIP = 77
+LIMIT_S = 600
 PEERS = "count_play_peers"  # of count.c
 TLS = ("wolfSSL_", "wc_")  # how wolfSSL's functions begin
 CERTIFICATES = "WEIR_TLS_CERTIFICATES"
@@ -170,10 +171,13 @@ class Profile:
         return sum(self.by_function.values())
 
 
-def run(program, work, case, turns):
-    arguments = [case["case"], str(turns), str(case["connections"]),
-                 str(case["depth"])]
-    out = work / ".".join(["callgrind", *arguments])
+def run(program, work, cases):
+    """Runs each case in its two lengths, all under one valgrind, which takes half
+    a second to start. Returns the counts of each run and its callgrind file, in
+    pairs."""
+    words = [word for case in cases for turns in case["turns"]
+             for word in (case["case"], str(turns), str(case["connections"]),
+                          str(case["depth"]))]
     env = {"LD_BIND_NOW": "1", "PATH": "/usr/bin:/bin",
            CERTIFICATES: os.environ.get(CERTIFICATES, "")}
     done = subprocess.run(
@@ -181,22 +185,21 @@ def run(program, work, case, turns):
          "--compress-strings=yes", "--compress-pos=no",
          # In this order: the first one alone begins without collecting.
          f"--toggle-collect={PEERS}", "--collect-atstart=yes",
-         f"--callgrind-out-file={out}", program, *arguments],
+         f"--callgrind-out-file={work}/callgrind.%p", program, *words],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env,
-        timeout=240, check=False)
+        timeout=LIMIT_S, check=False)
     if done.returncode != 0:
         sys.exit(f"{program} failed:\n{done.stdout}{done.stderr}")
-    return json.loads(done.stdout.splitlines()[-1]), out
+    runs = [json.loads(line) for line in done.stdout.splitlines()]
+    runs = [(counts, work / f"callgrind.{counts.pop('process')}")
+            for counts in runs]
+    return list(zip(runs[::2], runs[1::2]))
 
 
-def difference(program, work, source, case):
+def difference(runs, program, source, symbols):
     """Counts for each message, and where the instructions went."""
-    symbols = Symbols(program)
-    counted, profiles = [], []
-    for turns in case["turns"]:
-        counts, out = run(program, work, case, turns)
-        counted.append(counts)
-        profiles.append(Profile(out, program, source, symbols))
+    counted = [counts for counts, _ in runs]
+    profiles = [Profile(out, program, source, symbols) for _, out in runs]
     messages = counted[1]["messages"] - counted[0]["messages"]
     if messages <= 0:
         sys.exit("nothing was done")
@@ -205,7 +208,7 @@ def difference(program, work, source, case):
     counts["instructions"] = (profiles[1].total()
                               - profiles[0].total()) / messages
     if counts["instructions"] < 1:
-        sys.exit(f"{case['name']}: no instruction was found to be the library's")
+        sys.exit("no instruction was found to be the library's")
     places = {}
     for name, cost in profiles[1].by_function.items():
         rest = cost - profiles[0].by_function.get(name, 0)
@@ -235,15 +238,17 @@ def main():
         print("valgrind is not installed")
         return SKIP
     work = pathlib.Path(work)
-    work.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(parents=True)
     with open(numbers_path, encoding="utf-8") as file:
-        numbers = json.load(file)
+        cases = json.load(file)["cases"]
+    if CERTIFICATES not in os.environ:
+        print("TLS: not built")
+        cases = [case for case in cases if case["case"] != "tls"]
+    symbols = Symbols(program)
     good = True
-    for case in numbers["cases"]:
-        if case["case"] == "tls" and CERTIFICATES not in os.environ:
-            print(f"{case['name']}: not built")
-            continue
-        counts, places = difference(program, work, source, case)
+    for case, runs in zip(cases, run(program, work, cases)):
+        counts, places = difference(runs, program, source, symbols)
         good = judge(case["name"], counts, case["limits"]) and good
         if show or not good:
             for name in sorted(places, key=places.get, reverse=True):
