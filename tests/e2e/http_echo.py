@@ -3,6 +3,7 @@ from a server that sends them back, and from one that spoils some of them.
 """
 
 import contextlib
+import itertools
 import os
 import re
 import tempfile
@@ -36,7 +37,8 @@ def echoing(spoil=0):
     def serve(connection, _number):
         nonlocal count
         file = connection.makefile("rb")
-        while head := b"".join(iter(file.readline, b"\r\n")):
+        while head := b"".join(itertools.takewhile(bytes.strip,
+                                                   iter(file.readline, b""))):
             body = b""
             if b"chunked" in head:
                 while size := int(file.readline(), 16):
