@@ -508,8 +508,9 @@ def screenshot(browser, folder, path, height=700):
     equal(width, 1280, "width")
     colors = collections.Counter()
     for row, times in collections.Counter(rows).items():
-        for x in range(0, len(row), step):
-            colors[row[x:x + 3]] += times
+        for color, count in collections.Counter(
+                zip(row[::step], row[1::step], row[2::step])).items():
+            colors[bytes(color)] += count * times
     return colors
 
 

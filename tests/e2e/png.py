@@ -33,21 +33,22 @@ def unfilter(kind, line, above, step):
         return line
     if kind == 2:
         return bytes((a + b) & 0xFF for a, b in zip(line, above))
-    row = bytearray(len(line))
-    left, corner = (0,) * step, (0,) * step
-    for i in range(0, len(row), step):
-        up = above[i:i + step]
-        row[i:i + step] = [(line[i + k] + guess(kind, a, b, c)) & 0xFF
-                           for k, (a, b, c) in enumerate(zip(left, up, corner))]
-        left, corner = row[i:i + step], up
-    return bytes(row)
+    # A call for each of some million bytes would take seconds.
+    row, above = bytearray(step), bytes(step) + above
+    for i, byte in enumerate(line):
+        left, corner, up = row[i], above[i], above[i + step]
+        if kind == 1:
+            best = left
+        elif kind == 3:
+            best = (left + up) // 2
+        else:
+            best = up if left == corner else (
+                left if up == corner else paeth(left, up, corner))
+        row.append((byte + best) & 0xFF)
+    return bytes(row[step:])
 
 
-def guess(kind, left, up, corner):
-    if kind == 1:
-        return left
-    if kind == 3:
-        return (left + up) // 2
+def paeth(left, up, corner):
     to_left, to_up = abs(up - corner), abs(left - corner)
     to_corner = abs(left + up - 2 * corner)
     if to_left <= to_up and to_left <= to_corner:
