@@ -196,6 +196,9 @@ static struct cares *cares_get(weir_loop *loop)
     cares->loop = loop;
     wr_list_init(&cares->sockets);
     wr_list_init(&cares->waiting);
+    /* What was never read has not changed either. */
+    wr_cares_note_settings(cares);
+    wr_cares_note_hosts(cares);
     wr_timer_init(&cares->timer, cares_timer_expired);
     wr_ready_init(&cares->work, cares_work);
     wr_loop_add_module(loop, &cares->module, &cares_module_ops);

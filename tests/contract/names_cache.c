@@ -67,6 +67,20 @@ NAMES(names_cache, many_lookups_of_a_name_at_once_are_one_question, n)
     expect_eq(statistics_of(n->loop).name_hits, 999);
 }
 
+/* Nothing is sent: the loop ends before the next turn. */
+NAMES(names_cache, the_first_lookups_of_a_loop_share_a_question_too, n)
+{
+    expect_eq(weir_loop_free(n->loop), 0);
+    expect_eq(weir_loop_new(NULL, &n->loop), 0);
+    expect_eq(names_start(n, "host.example", NULL), 0);
+    expect_eq(names_start(n, "host.example", NULL), 0);
+
+    expect_eq(weir_loop_run_once(n->loop), 0);
+
+    expect_eq(statistics_of(n->loop).name_misses, 1);
+    expect_eq(statistics_of(n->loop).name_hits, 1);
+}
+
 NAMES(names_cache, settings_say_whether_and_how_long_answers_are_kept, n)
 {
     struct weir_dns_options dns = names_dns_options(n);
