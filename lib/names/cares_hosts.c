@@ -23,6 +23,11 @@ size_t wr_cares_drop_hosts(struct cares *cares)
     return wr_hosts_clear(&cares->loop->counting, &cares->hosts);
 }
 
+void wr_cares_note_hosts(struct cares *cares)
+{
+    wr_system_file_note(&cares->hosts_file, cares_hosts_get_path(cares));
+}
+
 bool wr_cares_hosts_are_outdated(struct cares *cares)
 {
     return wr_system_file_has_changed(
@@ -39,7 +44,7 @@ WEIR_MUST_USE static int cares_hosts_read(struct cares *cares)
         return 0;
     }
     wr_assert(cares->hosts.name_count == 0);
-    wr_system_file_note(&cares->hosts_file, path);
+    wr_cares_note_hosts(cares);
     int err = wr_hosts_read(&cares->loop->counting, &cares->hosts, path);
     wr_require(err >= 0, err);
     cares->has_hosts = true;
@@ -66,14 +71,14 @@ static void cares_hosts_tell_canonical(const struct cares *cares,
     }
 }
 
-/* Adds the addresses of all lines with the name. Returns the parts that have
- * one, as bits, or an error. */
+/* Adds the addresses of all lines with the name: 1: there are some, 0: there is
+ * none, or an error. */
 static int cares_hosts_add(const struct cares *cares, weir_lookup *lookup,
                            const char *host, int family)
 {
     const struct wr_hosts_line *line;
     struct weir_address address;
-    unsigned found = 0;
+    int found = 0;
     size_t index = 0;
 
     while ((line = wr_hosts_find(&cares->hosts, host, &index))) {
@@ -89,9 +94,9 @@ static int cares_hosts_add(const struct cares *cares, weir_lookup *lookup,
         if (found == 0) {
             cares_hosts_tell_canonical(cares, lookup, line);
         }
-        found |= 1u << part;
+        found = 1;
     }
-    return (int)found;
+    return found;
 }
 
 int wr_cares_answer_from_hosts(struct cares *cares, weir_lookup *lookup,
@@ -103,14 +108,7 @@ int wr_cares_answer_from_hosts(struct cares *cares, weir_lookup *lookup,
     if (found <= 0) {
         return found;
     }
-    wr_assert(((unsigned)found & ~lookup->open) == 0);
-    for (enum wr_lookup_part part = WR_LOOKUP_INET6; part <= WR_LOOKUP_INET;
-         part++) {
-        if (wr_lookup_is_open(lookup, part)) {
-            const bool has_part = (unsigned)found & (1u << part);
-            wr_lookup_close(lookup, part, has_part ? 0 : WEIR_EDNSNODATA);
-        }
-    }
+    wr_lookup_close_all(lookup, 0);
     return 1;
 }
 

@@ -177,10 +177,6 @@ void wr_lookup_fini(weir_lookup *lookup)
               lookup->state == WR_LOOKUP_ENDED);
     wr_free(&lookup->loop->counting, lookup->addresses,
             lookup->capacity * sizeof(*lookup->addresses));
-    lookup->addresses = NULL;
-    lookup->count = 0;
-    lookup->inet6_count = 0;
-    lookup->capacity = 0;
 }
 
 void wr_lookup_ask_for(weir_lookup *own, const weir_lookup *lookup,

@@ -236,7 +236,6 @@ void wr_lookup_map(weir_lookup *lookup)
         lookup->addresses[i].len = sizeof(mapped);
         lookup->addresses[i].storage.inet6 = mapped;
     }
-    lookup->inet6_count = lookup->count;
 }
 
 /* ---- names ---- */

@@ -76,7 +76,9 @@ lookup_start_known(weir_lookup *lookup,
             wr_require(err >= 0, err);
             lookup->is_for_hosts = err > 0;
             const bool is_known = wr_name_is_localhost(host);
-            err = is_known ? lookup_start_self(lookup, false) : 0;
+            if (is_known) {
+                err = lookup_start_self(lookup, false);
+            }
             wr_ignore(wr_lookup_set_canonical(lookup, host) < 0);
             if (!is_known) {
                 return 0;
@@ -116,10 +118,8 @@ int wr_lookup_start(weir_lookup *lookup,
     lookup->asked = lookup_start_get_parts(question);
     lookup->open = lookup->asked;
     int known = lookup_start_known(lookup, question);
-    if (known < 0) {
-        wr_lookup_fini(lookup);
-        return known;
-    }
+    wr_assert(known >= 0 || lookup->capacity == 0);
+    wr_require(known >= 0, known);
     if (known > 0) {
         /* The state goes from IDLE to ANSWERED with the last part. */
         wr_lookup_close_all(lookup, lookup->count > 0 ? 0 : WEIR_EDNSNODATA);

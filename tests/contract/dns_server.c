@@ -288,7 +288,9 @@ static void send_odd(const struct dns_server *server,
     static struct message odd;
     if (has(question, "empty")) {
         odd.len = 0;
-        send_udp(server, peer, &odd);
+        for (int i = 0; i < DNS_EMPTY_COUNT; i++) {
+            send_udp(server, peer, &odd);
+        }
     }
     if (has(question, "garbage")) {
         odd = *answer;

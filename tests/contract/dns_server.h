@@ -13,7 +13,7 @@
  *   nx, fail, refused, notimp   the response code
  *   garbage       is answered by bytes that are no answer
  *   foreign       is answered for another question first, then rightly
- *   empty         is answered by a datagram without bytes
+ *   empty         is answered by 150 datagrams without bytes, then rightly
  *   loop          its name stands for itself (CNAME)
  *   alias         its name stands for middle.example, and that for end.example,
  *                 which has the addresses; aliasodd: for what is no host name
@@ -33,7 +33,7 @@
 #include <semaphore.h>
 #include <stdint.h>
 
-enum { DNS_LOG_SIZE = 16384, DNS_LATE_MS = 200 };
+enum { DNS_LOG_SIZE = 16384, DNS_LATE_MS = 200, DNS_EMPTY_COUNT = 150 };
 
 struct dns_server {
     char address[32]; /* for weir_dns_options.servers */

@@ -45,6 +45,11 @@ enum kind {
     TASK_IN_A_GROUP,
     CANCEL_OF_A_FUTURE,
     LOST_IN_FREE,
+    RESOLVER_START,
+    RESOLVER_CANCEL,
+    LOOKUP_DONE,
+    UPSTREAM_CHANGED,
+    UPSTREAM_DONE,
     KINDS,
 };
 
@@ -72,13 +77,19 @@ static const char *const kind_names[KINDS] = {"server done",
                                               "a task that suspends",
                                               "a task in a group",
                                               "cancel of a future",
-                                              "connection_lost in free"};
+                                              "connection_lost in free",
+                                              "start of a resolver",
+                                              "cancel of a resolver",
+                                              "lookup done",
+                                              "upstream changed",
+                                              "upstream done"};
 
 enum { BYTES = 256 * 1024, SPARE_CALLS = 3 };
 enum { SAW_A_CALLBACK = 1, CAME_BACK = 2 };
 
 static weir_loop *loop;
 static weir_server *server;
+static weir_upstreams *upstreams;
 static enum kind forking;
 static pid_t child;
 static bool in_child;
@@ -368,6 +379,66 @@ static int cancel_a_future(weir_loop *on, void *arg)
     return 0;
 }
 
+/* It never answers: it is told of the time-out. */
+static int resolve(void *user, weir_lookup *lookup, const char *host,
+                   int family, void **ret_data)
+{
+    called(RESOLVER_START);
+    return 0;
+}
+
+static void forget(void *user, weir_lookup *lookup, void *data)
+{
+    called(RESOLVER_CANCEL);
+}
+
+static void looked_up(void *arg, int err, const struct weir_address *addresses,
+                      size_t count)
+{
+    called(LOOKUP_DONE);
+}
+
+static void start_lookup(void)
+{
+    static const struct weir_resolver resolver = {
+        .size = sizeof(resolver), .start = resolve, .cancel = forget};
+    static const struct weir_getaddrinfo_options brief = {.size = sizeof(brief),
+                                                          .timeout_ns = 1};
+
+    must(weir_loop_set_resolver(loop, &resolver, NULL));
+    must(weir_lookup_start(loop, "host.example", 80, &brief, looked_up, NULL,
+                           NULL));
+}
+
+static void upstream_changed(void *arg, weir_upstream *upstream,
+                             enum weir_upstream_state state, int err)
+{
+    called(UPSTREAM_CHANGED);
+}
+
+static void upstream_done(void *arg, int err,
+                          const struct weir_upstreams_result *result)
+{
+    called(UPSTREAM_DONE);
+}
+
+/* Nobody listens at the only upstream, which is ejected. */
+static void start_upstreams(void)
+{
+    static const struct weir_upstreams_options options = {
+        .size = sizeof(options), .changed = upstream_changed, .fail_limit = 1};
+    static const struct weir_upstream_options absent = {
+        .size = sizeof(absent), .path = "/nonexistent/weir"};
+    static const struct weir_factory factory = {
+        .create = make_protocol, .arg = (void *)(uintptr_t)&client_protocol};
+    weir_upstream *upstream;
+
+    must(weir_upstreams_new(loop, &options, &upstreams));
+    must(weir_upstreams_add(upstreams, &absent, &upstream));
+    must(weir_upstreams_connect(upstreams, &factory, NULL, upstream_done, NULL,
+                                NULL));
+}
+
 static bool holds(void *arg)
 {
     called(CONDITION);
@@ -395,6 +466,8 @@ static void start_the_rest(void)
     for (int i = 0; i < SPARE_CALLS; i++) {
         must(weir_loop_call_soon_threadsafe(loop, spare_post, NULL, NULL));
     }
+    start_lookup();
+    start_upstreams();
     add_spare_calls();
 }
 
@@ -414,6 +487,7 @@ static void play(void)
         _exit(CAME_BACK);
     }
     expect_eq(result, 0);
+    weir_upstreams_free(upstreams);
     weir_server_free(server);
     const int alive = weir_loop_free(loop);
     if (in_child) {

@@ -88,10 +88,16 @@ NAMES(lookup, answers_to_other_questions_are_not_taken, n)
     expect_str_eq(names_text(n), "[2001:db8::1]:80 192.0.2.1:80 ");
 }
 
-NAMES(lookup, an_empty_datagram_is_survived, n)
+/* All of them are there when the loop looks. */
+NAMES(lookup, empty_datagrams_are_survived, n)
 {
-    names_lookup(n, "empty-a4-a6.example", NULL);
-    expect_eq(n->result, 2);
+    const struct weir_getaddrinfo_options inet = {.size = sizeof(inet),
+                                                  .family = AF_INET};
+    expect_eq(names_start(n, "empty-a4.example", &inet), 0);
+    names_run_until_asked(n, "A empty-a4.example");
+    dns_server_wait(&n->server);
+    expect_eq(weir_loop_run_until(n->loop, names_is_over, n), 0);
+    expect_str_eq(names_text(n), "192.0.2.1:80 ");
 }
 
 NAMES(lookup, what_is_no_answer_ends_with_an_error, n)
@@ -213,9 +219,12 @@ static const struct searched {
     /* So does silence. */
     {"silent", "one.example,two.example", WEIR_EDNSTIMEOUT,
      "A silent.one.example. A silent. "},
-    /* A name that stands for itself ends the search. */
+    /* A name that stands for itself ends the search, or for one without an
+     * address. */
     {"loop", "one.example,two.example", WEIR_EDNSNODATA,
      "A loop.one.example. "},
+    {"alias-none", "one.example,two.example", WEIR_EDNSNODATA,
+     "A alias-none.one.example. "},
 };
 
 static void search(struct names *n, const struct searched *row)
@@ -244,6 +253,17 @@ NAMES(lookup, a_search_goes_on_and_ends_as_that_of_the_c_library, n)
     }
 }
 
+/* Whatever the other family's answer is. */
+NAMES(lookup, an_alias_without_an_address_ends_the_search, n)
+{
+    struct weir_dns_options dns = names_dns_options(n);
+    dns.search = "one.example";
+    expect_eq(weir_loop_set_dns_options(n->loop, &dns), 0);
+    names_lookup(n, "alias-none-fail6", NULL);
+    expect_eq(n->result, WEIR_EDNSNODATA, "%s", weir_err_name(n->result));
+    cr_assert(!strstr(dns_server_read_log(&n->server), "alias-none-fail6. "));
+}
+
 NAMES(lookup, an_answer_by_TCP_may_come_in_pieces, n)
 {
     names_lookup(n, "n200-pieces.example", NULL);
@@ -259,125 +279,6 @@ NAMES(lookup, a_dot_at_the_end_forbids_the_search, n)
     names_lookup(n, "a4.", NULL);
     expect_eq(n->result, 1);
     cr_assert(!strstr(dns_server_read_log(&n->server), "one"));
-}
-
-/* ---- patience ---- */
-
-NAMES(lookup, a_file_of_settings_says_how_long_and_how_often_servers_are_asked,
-      n)
-{
-    const struct weir_getaddrinfo_options options = {
-        .size = sizeof(options), .family = AF_INET, .timeout_ns = UINT64_MAX};
-    char path[] = "/tmp/weir-resolv-conf-XXXXXX";
-    const struct weir_dns_options dns = {.size = sizeof(dns),
-                                         .servers = n->server.address,
-                                         .search = "",
-                                         .resolv_conf = path};
-    FILE *file = fdopen(mkstemp(path), "w");
-    fputs("options timeout:3 attempts:1\n", file);
-    fclose(file);
-    expect_eq(weir_loop_set_dns_options(n->loop, &dns), 0);
-    const uint64_t start_ns = clock_ns();
-
-    names_lookup(n, "silent.example", &options);
-    unlink(path);
-
-    expect_eq(n->result, WEIR_EDNSTIMEOUT);
-    expect_geq(clock_ns() - start_ns, 2900 * MS, "the default is 2 s");
-    expect_str_eq(dns_server_read_log(&n->server), "A silent.example. ");
-}
-
-static char settings_path[64];
-
-/* Makes a file of settings beside the test's server, whose port it cannot
- * say. */
-static void make_settings(struct names *n, const char *text)
-{
-    strcpy(settings_path, "/tmp/weir-resolv-conf-XXXXXX");
-    const struct weir_dns_options dns = {.size = sizeof(dns),
-                                         .servers = n->server.address,
-                                         .resolv_conf = settings_path,
-                                         .no_cache = true};
-    FILE *file = fdopen(mkstemp(settings_path), "w");
-    fputs(text, file);
-    fclose(file);
-    expect_eq(weir_loop_set_dns_options(n->loop, &dns), 0);
-}
-
-static void remove_settings(void)
-{
-    unlink(settings_path);
-}
-
-NAMES(lookup, a_file_of_settings_says_that_servers_are_asked_by_TCP, n)
-{
-    make_settings(n, "search one.example\noptions use-vc\n");
-    names_lookup(n, "a4-a6", NULL);
-    expect_str_eq(names_text(n), "[2001:db8::1]:80 192.0.2.1:80 ");
-    expect_eq(n->server.udp_count, 0);
-    expect_eq(n->server.tcp_count, 2);
-    remove_settings();
-}
-
-/* Also where the search goes on, and where it ends at an alias. */
-NAMES(lookup, errors_of_servers_are_told_apart_by_TCP, n)
-{
-    static const struct {
-        const char *host;
-        int err;
-        const char *asked;
-    } rows[] = {
-        {"fail.host", WEIR_EDNSSERVFAIL,
-         "A fail.host. A fail.host.one.example. "},
-        {"fail", WEIR_EDNSSERVFAIL, "A fail.one.example. A fail. "},
-        {"refused.host", WEIR_EDNSREFUSED,
-         "A refused.host. A refused.host.one.example. "},
-        {"notimp.host", WEIR_EDNSREFUSED,
-         "A notimp.host. A notimp.host.one.example. "},
-        {"none", WEIR_EDNSNODATA, "A none.one.example. A none. "},
-        {"loop", WEIR_EDNSNODATA, "A loop.one.example. "},
-    };
-    const struct weir_getaddrinfo_options options = {.size = sizeof(options),
-                                                     .family = AF_INET};
-    make_settings(n, "search one.example\noptions use-vc\n");
-    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        memset(n->server.log, 0, sizeof(n->server.log));
-        names_lookup(n, rows[i].host, &options);
-        expect_eq(n->result, rows[i].err, "%s: %s", rows[i].host,
-                  weir_err_name(n->result));
-        expect_str_eq(dns_server_read_log(&n->server), rows[i].asked);
-    }
-    expect_eq(n->server.udp_count, 0);
-    remove_settings();
-}
-
-NAMES(lookup, a_file_of_settings_says_that_no_IPv6_address_is_asked_for, n)
-{
-    const struct weir_getaddrinfo_options inet6 = {.size = sizeof(inet6),
-                                                   .family = AF_INET6};
-    make_settings(n, "search one.example\noptions no-aaaa\n");
-    names_lookup(n, "a4-a6", NULL);
-    expect_str_eq(names_text(n), "192.0.2.1:80 ");
-    names_lookup(n, "nx.example", NULL);
-    expect_eq(n->result, WEIR_EDNSNOTFOUND);
-    names_lookup(n, "a4-a6.example", &inet6);
-    expect_eq(n->result, WEIR_EDNSNODATA);
-    expect_str_eq(dns_server_read_log(&n->server),
-                  "A a4-a6.one.example. A nx.example. "
-                  "A nx.example.one.example. ");
-    remove_settings();
-}
-
-NAMES(lookup, a_file_of_settings_says_that_families_are_asked_for_in_turn, n)
-{
-    make_settings(n, "search one.example\noptions single-request ndots:2\n");
-    names_lookup(n, "a6.host", NULL);
-    expect_str_eq(names_text(n), "[2001:db8::1]:80 ");
-    expect_str_eq(dns_server_read_log(&n->server),
-                  "A a6.host.one.example. AAAA a6.host.one.example. ");
-    names_lookup(n, "late4-a4-a6.host", NULL);
-    expect_str_eq(names_text(n), "[2001:db8::1]:80 192.0.2.1:80 ");
-    remove_settings();
 }
 
 /* ---- what asks no server ---- */
@@ -532,6 +433,22 @@ static void keep_error(void *arg, int err, const struct weir_address *addresses,
                        size_t count)
 {
     *(int *)arg = err;
+}
+
+/* The first lookup's socket stays open: by UDP servers can be asked. */
+NAMES(lookup, without_a_descriptor_for_TCP_the_error_says_so, n)
+{
+    weir_pending *silent;
+    int silence = 1;
+    expect_ok(weir_lookup_start(n->loop, "silent.example", 80, NULL, keep_error,
+                                &silence, &silent));
+    names_run_until_asked(n, "A silent.example");
+    names_take_fds(n);
+    names_lookup(n, "cut.example", NULL);
+    names_give_fds(n);
+    expect_eq(n->result, -EMFILE, "%s", weir_err_name(n->result));
+    expect_eq(silence, 1, "the other lookup goes on");
+    weir_pending_cancel(silent);
 }
 
 NAMES(lookup, no_name_is_unknown_while_the_hosts_file_cannot_be_opened, n)

@@ -59,10 +59,15 @@ static const char *find(const char *name, int family)
 
     text[0] = '\0';
     while ((line = wr_hosts_find(&hosts, name, &index))) {
+        memset(&address, 0xff, sizeof(address));
         if (!wr_hosts_get_address(line, family, &address)) {
             continue;
         }
         const bool is_inet6 = address.storage.any.sa_family == AF_INET6;
+        expect_eq(address.len, is_inet6 ? sizeof(struct sockaddr_in6)
+                                        : sizeof(struct sockaddr_in));
+        expect_eq(address.storage.inet.sin_port, 0);
+        expect_eq(is_inet6 ? address.storage.inet6.sin6_scope_id : 0, 0);
         inet_ntop(is_inet6 ? AF_INET6 : AF_INET,
                   is_inet6 ? (const void *)&address.storage.inet6.sin6_addr
                            : &address.storage.inet.sin_addr,

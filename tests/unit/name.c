@@ -105,21 +105,27 @@ static const char *search(const char *name, const char *list, uint32_t ndots,
                           bool no_tld_query, size_t cut)
 {
     static char all[4096];
-    char text[WR_NAME_SIZE];
+    struct {
+        char text[WR_NAME_SIZE];
+        char behind[16];
+    } step = {.text = ""};
     struct wr_search_walk walk = {.has_begun = false};
     struct wr_search_list domains = {.ndots = ndots,
                                      .no_tld_query = no_tld_query};
 
     expect_eq(wr_search_read(memory(), list, &domains), 0);
     all[0] = '\0';
-    for (size_t i = 1; wr_search_next(&walk, name, &domains, text); i++) {
+    for (size_t i = 1; wr_search_next(&walk, name, &domains, step.text); i++) {
         expect_leq(i, domains.count + 1);
-        strcat(strcat(all, text), " ");
+        strcat(strcat(all, step.text), " ");
         if (i == cut) {
             wr_search_cut(&walk);
         }
     }
-    cr_assert(!wr_search_next(&walk, name, &domains, text), "the end stays");
+    cr_assert(!wr_search_next(&walk, name, &domains, step.text), "the end");
+    for (size_t i = 0; i < sizeof(step.behind); i++) {
+        expect_eq(step.behind[i], 0, "a byte behind the name was written");
+    }
     wr_search_clear(memory(), &domains);
     return all;
 }
@@ -188,7 +194,12 @@ UNIT(name, domains_that_make_no_valid_name_are_left_out)
     cr_assert(!strstr(steps("host", list, 0), "b/d"));
     cr_assert(strstr(steps("host", list, 0), "host.two.example. "));
     cr_assert(strstr(steps(host, list, 1), "h.two.example. "));
-    cr_assert(!strstr(steps(host, list, 1), "h.aaa."), "254 bytes or more");
+    for (size_t len = 20; len < 26; len++) {
+        const char *all = steps(host + sizeof(host) - 1 - len, list, 1);
+        expect_eq(strstr(all, "h.aaa.") != NULL, len + 1 + 230 <= 253, "%s",
+                  all);
+    }
+    cr_assert(!strstr(steps(host, list, 1), "h.aaa."));
 }
 
 UNIT(name, a_list_of_domains_has_no_limit)

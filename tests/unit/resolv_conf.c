@@ -11,6 +11,7 @@
 #include <errno.h>
 
 #include <arpa/inet.h>
+#include <sched.h>
 
 static struct wr_resolv_conf conf;
 
@@ -214,6 +215,19 @@ UNIT(resolv_conf, lines_that_are_not_understood_change_nothing)
 static int read_path(const char *path)
 {
     return wr_resolv_conf_read(memory(), &conf, path);
+}
+
+UNIT(resolv_conf, the_name_of_this_machine_is_its_hostname)
+{
+    static const char name[] = "host.a.example";
+    if (unshare(CLONE_NEWUTS) < 0 &&
+        unshare(CLONE_NEWUSER | CLONE_NEWUTS) < 0) {
+        cr_skip_test("no name of its own: %s", strerror(errno));
+    }
+    expect_eq(sethostname(name, strlen(name)), 0);
+    expect_eq(read_path("/dev/null"), 0);
+    expect_str_eq(domains(), "a.example ");
+    clear();
 }
 
 UNIT(resolv_conf, a_file_that_is_not_there_is_empty)

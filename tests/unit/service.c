@@ -21,6 +21,7 @@ static const char *const lines[] = {
     "http\t\t80/tcp\t\twww\t# WorldWideWeb HTTP\n",
     "broken 81\n",
     "broken /tcp\n",
+    "proper 65534/tcp\n", /* of the length of the next one */
     "broken 65536/tcp\n",
     "broken 8x/tcp\n",
     "broken\n",

@@ -1,0 +1,178 @@
+/*
+ * Settings of the built-in resolver, those of the program and those of a file:
+ * how long and how often servers are asked, by what, and for which families.
+ * The name server on the loopback says by the name what it does: see
+ * dns_server.h.
+ */
+#include "tests/contract/names_rig.h"
+
+NAMES(lookup_settings,
+      a_file_of_settings_says_how_long_and_how_often_servers_are_asked, n)
+{
+    const struct weir_getaddrinfo_options options = {
+        .size = sizeof(options), .family = AF_INET, .timeout_ns = UINT64_MAX};
+    char path[] = "/tmp/weir-resolv-conf-XXXXXX";
+    const struct weir_dns_options dns = {.size = sizeof(dns),
+                                         .servers = n->server.address,
+                                         .search = "",
+                                         .resolv_conf = path};
+    FILE *file = fdopen(mkstemp(path), "w");
+    fputs("options timeout:3 attempts:1\n", file);
+    fclose(file);
+    expect_eq(weir_loop_set_dns_options(n->loop, &dns), 0);
+    const uint64_t start_ns = clock_ns();
+
+    names_lookup(n, "silent.example", &options);
+    unlink(path);
+
+    expect_eq(n->result, WEIR_EDNSTIMEOUT);
+    expect_geq(clock_ns() - start_ns, 2900 * MS, "the default is 2 s");
+    expect_str_eq(dns_server_read_log(&n->server), "A silent.example. ");
+}
+
+NAMES(lookup_settings, a_server_is_asked_as_often_as_settings_say, n)
+{
+    static const struct {
+        const char *settings;
+        uint32_t tries;
+        size_t count;
+    } rows[] = {
+        {"", 0, 3},
+        {"options attempts:2\n", 0, 2},
+        {"options attempts:2\n", 4, 4},
+        {"", 1, 1},
+    };
+    static const char question[] = "A silent.example. ";
+    char path[] = "/tmp/weir-resolv-conf-XXXXXX";
+    close(mkstemp(path));
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        const struct weir_dns_options dns = {.size = sizeof(dns),
+                                             .servers = n->server.address,
+                                             .search = "",
+                                             .resolv_conf = path,
+                                             .try_timeout_ns = MS,
+                                             .tries = rows[i].tries};
+        const struct weir_getaddrinfo_options inet = {.size = sizeof(inet),
+                                                      .family = AF_INET};
+        FILE *file = fopen(path, "we");
+        fputs(rows[i].settings, file);
+        fclose(file);
+        expect_eq(weir_loop_set_dns_options(n->loop, &dns), 0);
+        n->server.log[0] = '\0';
+        names_lookup(n, "silent.example", &inet);
+        dns_server_wait(&n->server);
+        expect_eq(n->result, WEIR_EDNSTIMEOUT);
+        expect_eq(strlen(dns_server_read_log(&n->server)),
+                  rows[i].count * strlen(question), "%zu: %s", i,
+                  dns_server_read_log(&n->server));
+    }
+    unlink(path);
+}
+
+static char settings_path[64];
+
+/* Makes a file of settings beside the test's server, whose port it cannot
+ * say. */
+static void make_settings(struct names *n, const char *text)
+{
+    strcpy(settings_path, "/tmp/weir-resolv-conf-XXXXXX");
+    const struct weir_dns_options dns = {.size = sizeof(dns),
+                                         .servers = n->server.address,
+                                         .resolv_conf = settings_path,
+                                         .no_cache = true};
+    FILE *file = fdopen(mkstemp(settings_path), "w");
+    fputs(text, file);
+    fclose(file);
+    expect_eq(weir_loop_set_dns_options(n->loop, &dns), 0);
+}
+
+static void remove_settings(void)
+{
+    unlink(settings_path);
+}
+
+NAMES(lookup_settings, a_file_of_settings_says_that_servers_are_asked_by_TCP, n)
+{
+    make_settings(n, "search one.example\noptions use-vc\n");
+    names_lookup(n, "a4-a6", NULL);
+    expect_str_eq(names_text(n), "[2001:db8::1]:80 192.0.2.1:80 ");
+    expect_eq(n->server.udp_count, 0);
+    expect_eq(n->server.tcp_count, 2);
+    remove_settings();
+}
+
+/* Also where the search goes on, and where it ends at an alias. */
+NAMES(lookup_settings, errors_of_servers_are_told_apart_by_TCP, n)
+{
+    static const struct {
+        const char *host;
+        int err;
+        const char *asked;
+    } rows[] = {
+        {"fail.host", WEIR_EDNSSERVFAIL,
+         "A fail.host. A fail.host.one.example. "},
+        {"fail", WEIR_EDNSSERVFAIL, "A fail.one.example. A fail. "},
+        {"refused.host", WEIR_EDNSREFUSED,
+         "A refused.host. A refused.host.one.example. "},
+        {"notimp.host", WEIR_EDNSREFUSED,
+         "A notimp.host. A notimp.host.one.example. "},
+        {"none", WEIR_EDNSNODATA, "A none.one.example. A none. "},
+        {"loop", WEIR_EDNSNODATA, "A loop.one.example. "},
+    };
+    const struct weir_getaddrinfo_options options = {.size = sizeof(options),
+                                                     .family = AF_INET};
+    make_settings(n, "search one.example\noptions use-vc\n");
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        memset(n->server.log, 0, sizeof(n->server.log));
+        names_lookup(n, rows[i].host, &options);
+        expect_eq(n->result, rows[i].err, "%s: %s", rows[i].host,
+                  weir_err_name(n->result));
+        expect_str_eq(dns_server_read_log(&n->server), rows[i].asked);
+    }
+    expect_eq(n->server.udp_count, 0);
+    remove_settings();
+}
+
+/* The long one comes first, by the same connection. */
+NAMES(lookup_settings, a_refusal_behind_a_long_answer_by_TCP_is_told, n)
+{
+    const struct weir_getaddrinfo_options options = {.size = sizeof(options),
+                                                     .family = AF_INET};
+    make_settings(n, "options use-vc\n");
+    expect_eq(names_start(n, "n200.example", &options), 0);
+    expect_eq(names_start(n, "refused.example.", &options), 0);
+    expect_eq(weir_loop_run_until(n->loop, names_is_over, n), 0);
+    expect_eq(n->result, WEIR_EDNSREFUSED, "%s", weir_err_name(n->result));
+    remove_settings();
+}
+
+NAMES(lookup_settings,
+      a_file_of_settings_says_that_no_IPv6_address_is_asked_for, n)
+{
+    const struct weir_getaddrinfo_options inet6 = {.size = sizeof(inet6),
+                                                   .family = AF_INET6};
+    make_settings(n, "search one.example\noptions no-aaaa\n");
+    names_lookup(n, "a4-a6", NULL);
+    expect_str_eq(names_text(n), "192.0.2.1:80 ");
+    names_lookup(n, "nx.example", NULL);
+    expect_eq(n->result, WEIR_EDNSNOTFOUND);
+    names_lookup(n, "a4-a6.example", &inet6);
+    expect_eq(n->result, WEIR_EDNSNODATA);
+    expect_str_eq(dns_server_read_log(&n->server),
+                  "A a4-a6.one.example. A nx.example. "
+                  "A nx.example.one.example. ");
+    remove_settings();
+}
+
+NAMES(lookup_settings,
+      a_file_of_settings_says_that_families_are_asked_for_in_turn, n)
+{
+    make_settings(n, "search one.example\noptions single-request ndots:2\n");
+    names_lookup(n, "a6.host", NULL);
+    expect_str_eq(names_text(n), "[2001:db8::1]:80 ");
+    expect_str_eq(dns_server_read_log(&n->server),
+                  "A a6.host.one.example. AAAA a6.host.one.example. ");
+    names_lookup(n, "late4-a4-a6.host", NULL);
+    expect_str_eq(names_text(n), "[2001:db8::1]:80 192.0.2.1:80 ");
+    remove_settings();
+}
