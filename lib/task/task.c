@@ -74,17 +74,18 @@ static void task_close_tasks(struct wr_module *module)
     wr_stacks_fini(&memory->stacks);
     wr_slab_fini(&memory->tasks);
     wr_free(&loop->counting, memory, sizeof(*memory));
-    loop->task_memory = NULL;
 }
 
 /* Starts with the newest task: others more likely wait for it than it for
  * them. */
 static bool task_give_up_one(struct wr_module *module)
 {
-    weir_loop *loop = wr_container_of(module, struct wr_tasks, module)->loop;
-
+    const weir_loop *loop =
+        wr_container_of(module, struct wr_tasks, module)->loop;
     const struct wr_list *members = &loop->members[WR_STAGE_TASKS];
 
+    wr_assert(wr_loop_is_closing(loop));
+    wr_assert(wr_list_is_empty(&loop->ready));
     for (struct wr_list *link = members->prev; link != members;
          link = link->prev) {
         struct wr_member *member =
@@ -94,8 +95,8 @@ static bool task_give_up_one(struct wr_module *module)
         }
         struct wr_waiter *waiter =
             wr_container_of(member, weir_task, member)->waiter;
-        wr_assert(!waiter || wr_loop_is_closing(waiter->task->future.loop));
-        if (waiter && waiter->kind->interrupt && waiter->kind->give_up) {
+        wr_assert(waiter); /* nothing is ready */
+        if (waiter->kind->give_up) {
             waiter->kind->give_up(waiter);
             return true;
         }

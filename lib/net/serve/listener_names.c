@@ -46,11 +46,7 @@ void wr_listener_names_init(struct wr_listener_names *names, weir_loop *loop,
                             void (*done)(struct wr_listener_names *names))
 {
     wr_assert(done != NULL);
-    names->loop = loop;
-    names->done = done;
-    names->count = 0;
-    names->awaited_count = 0;
-    names->was_started = false;
+    *names = (struct wr_listener_names){.loop = loop, .done = done};
     wr_list_init(&names->all);
 }
 
