@@ -4,11 +4,15 @@
  * The handler belongs to the process, the loops it looks at to the thread. Each
  * case runs in a child process, which ends by the signal.
  */
+#include "tests/contract/fail_calls.h"
 #include "tests/tasks/overrun.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
+#include <weir/error.h>
 
 static weir_loop *new_loop(int fd)
 {
@@ -114,4 +118,56 @@ UNIT(overflow_loops, a_thread_that_ends_takes_nothing_from_the_others)
 {
     struct ending ending = in_child(overrun_after_a_thread);
     expect_report(&ending, "here");
+}
+
+/* ---- where the calls are refused ---- */
+
+/* How many of the two signals have their default action. */
+static int count_defaults(void)
+{
+    struct sigaction segv;
+    struct sigaction bus;
+    if (sigaction(SIGSEGV, NULL, &segv) != 0 ||
+        sigaction(SIGBUS, NULL, &bus) != 0) {
+        return 1; /* this one cannot be read any more, nor set */
+    }
+    return (segv.sa_handler == SIG_DFL) + (bus.sa_handler == SIG_DFL);
+}
+
+/* Reports what a call says, and what is left of it. */
+static void ask_and_tell(void)
+{
+    weir_loop *loop = NULL;
+    expect_eq(weir_loop_new(NULL, &loop), 0);
+    const int err = weir_loop_report_stack_overflow(loop, report_fd);
+    dprintf(report_fd, "%s %d", weir_err_name(err), count_defaults());
+    expect_eq(weir_loop_free(loop), 0);
+}
+
+static void ask_without_alternate_stacks(void)
+{
+    fail_calls(SYS_sigaltstack, EPERM);
+    ask_and_tell();
+}
+
+static void ask_without_segv(void)
+{
+    fail_calls_of(SYS_rt_sigaction, 0, SIGSEGV, EPERM);
+    ask_and_tell();
+}
+
+static void ask_without_bus(void)
+{
+    fail_calls_of(SYS_rt_sigaction, 0, SIGBUS, EPERM);
+    ask_and_tell();
+}
+
+UNIT(overflow_loops, a_refused_call_is_told_and_no_handler_is_left)
+{
+    struct ending ending = in_child(ask_without_alternate_stacks);
+    expect_str_eq(ending.text, "EPERM 2");
+    ending = in_child(ask_without_segv);
+    expect_str_eq(ending.text, "EPERM 1");
+    ending = in_child(ask_without_bus);
+    expect_str_eq(ending.text, "EPERM 1");
 }

@@ -34,6 +34,16 @@ UNIT(unix_socket, a_server_listens_on_a_path_and_removes_it_when_closed)
     expect_eq(place_connect(place), -ENOENT);
 }
 
+UNIT(unix_socket, a_server_that_is_bound_listens_when_it_is_told_to)
+{
+    const struct weir_server_options options = {.size = sizeof(options),
+                                                .no_start_serving = true};
+    expect_eq(place_serve(m, place->path, &options), 0);
+    expect_eq(place_connect(place), -ECONNREFUSED);
+    expect_eq(weir_server_start_serving(m->server), 0);
+    place_expect_served(m, place);
+}
+
 UNIT(unix_socket, the_end_of_the_loop_removes_the_path)
 {
     struct maker other;

@@ -210,6 +210,51 @@ UNIT(unix_in_way, a_want_of_descriptors_is_not_taken_for_a_path_in_use)
     expect_eq(place_serve(m, place->path, NULL), 0);
 }
 
+/* What a program does that takes no lock, while the server's question whether
+ * there is a socket at the path is answered. */
+static const struct place *intruded;
+static int intruder = -1;
+
+/* The linker gives connect() of this program both names. */
+int __real_connect(int fd, const struct sockaddr *address, socklen_t len);
+int __wrap_connect(int fd, const struct sockaddr *address, socklen_t len);
+
+int __wrap_connect(int fd, const struct sockaddr *address, socklen_t len)
+{
+    const int ret = __real_connect(fd, address, len);
+    if (intruded && get_option(fd, SOL_SOCKET, SO_TYPE) == SOCK_DGRAM) {
+        const int err = errno;
+        /* Before the other one is gone, so that it has another inode. */
+        struct place aside = place_number(intruded, 0);
+        cr_assert_eq(rename(intruded->path, aside.path), 0);
+        intruder = place_bind(intruded, SOCK_STREAM, 4);
+        cr_assert_eq(unlink(aside.path), 0);
+        intruded = NULL;
+        errno = err;
+    }
+    return ret;
+}
+
+UNIT(unix_in_way, a_file_that_replaces_the_stale_one_meanwhile_is_left_alone)
+{
+    place_litter(place);
+    intruded = place;
+    m->done = 0;
+    expect_ok(weir_create_unix_server(m->loop, &m->factory, place->path, NULL,
+                                      maker_server_done, m, &m->server));
+    do {
+        weir_loop_stop(m->loop);
+        expect_eq(weir_loop_run(m->loop), 0);
+    } while (statistics_of(m->loop).timers == 0 && m->done == 0);
+    expect_eq(m->done, 0, "it is in use");
+    int fd = place_connect(place);
+    expect_geq(fd, 0, "that socket is still reached");
+    close(fd);
+    close(intruder);
+    maker_expect_done(m, 0);
+    place_expect_served(m, place);
+}
+
 UNIT(unix_in_way, a_stale_file_is_left_alone_while_another_one_is_at_it)
 {
     place_litter(place);
