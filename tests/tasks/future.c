@@ -162,6 +162,31 @@ TASK(future, gives_callbacks_back_until_they_run)
     weir_future_unref(future);
 }
 
+static void note_otherwise(void *arg, weir_future *future, int result)
+{
+    note("o");
+}
+
+TASK(future, gives_back_the_callbacks_of_one_function_and_argument)
+{
+    static char a[] = "a";
+    static char b[] = "b";
+    weir_future *future = pending();
+    struct waiter waiter = {.name = "w"};
+
+    start(&waiter, future);
+    expect_eq(weir_yield(loop), 0);
+    add(future, a);
+    add(future, b);
+    expect_eq(weir_future_add_done_callback(future, note_otherwise, a), 0);
+    expect_eq(weir_future_remove_done_callback(future, note_done, a), 1);
+    expect_eq(weir_future_remove_done_callback(future, note_done, a), 0);
+    expect_eq(weir_future_set_result(future, 0), 0);
+    finish(&waiter);
+    expect_str_eq(notes, "wbo");
+    weir_future_unref(future);
+}
+
 static void unref_and_note(void *arg, weir_future *future, int result)
 {
     note(arg);
@@ -267,20 +292,31 @@ TASK(future, a_long_chain_of_tasks_is_cancelled_on_a_small_stack)
     expect_eq(weir_yield(loop), 0);
 }
 
-TASK(future, a_circle_of_tasks_that_wait_for_each_other_is_refused)
+/* So many tasks, each of which waits for the next one, and the last one for the
+ * first. */
+static void start_circle(int count)
 {
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < count; i++) {
         chain[i].task = rig_spawn(wait_in_chain, &chain[i]);
     }
-    for (int i = 0; i < 3; i++) {
-        chain[i].future = weir_task_get_future(chain[(i + 1) % 3].task);
+    for (int i = 0; i < count; i++) {
+        chain[i].future = weir_task_get_future(chain[(i + 1) % count].task);
     }
-    expect_eq(weir_yield(loop), 0);
-    cr_assert_not(weir_future_is_done(chain[0].future));
-    for (int i = 0; i < 3; i++) {
-        expect_eq(rig_join(chain[i].task), i < 2 ? 0 : -EDEADLK);
+}
+
+TASK(future, a_circle_of_tasks_that_wait_for_each_other_is_refused)
+{
+    static const int counts[] = {2, 3, 64};
+
+    for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
+        const int last = counts[i] - 1;
+        start_circle(counts[i]);
+        for (int j = 0; j < last; j++) {
+            expect_eq(rig_join(chain[j].task), 0);
+        }
+        expect_eq(rig_join(chain[last].task), -EDEADLK,
+                  "the last one closes the circle of %d", counts[i]);
     }
-    expect_eq(chain[2].err, -EDEADLK, "the last one closes the circle");
 }
 
 TASK(future, that_several_wait_for_is_cancelled_once_with_all_of_them)

@@ -73,6 +73,23 @@ UNIT(overflow, names_the_task_and_its_stack)
     expect_signal(&ending, SIGSEGV);
 }
 
+static void overrun_with_a_letter(void)
+{
+    rig_start();
+    install();
+    spawn(overrun, "d", 1u << 20);
+    run();
+}
+
+UNIT(overflow, names_a_task_of_one_letter)
+{
+    struct ending ending = in_child(overrun_with_a_letter);
+    expect_str_eq(ending.text,
+                  "weir: task 'd' overran its stack of 1048576 bytes; "
+                  "give it a larger stack_size_bytes\n");
+    expect_signal(&ending, SIGSEGV);
+}
+
 static void overrun_without_name(void)
 {
     rig_start();
@@ -290,6 +307,12 @@ static bool has_alternate_stack(void)
     return !(now.ss_flags & SS_DISABLE);
 }
 
+/* The start of the page in which an address lies. */
+static void *page_of(void *address)
+{
+    return (char *)address - (uintptr_t)address % 4096;
+}
+
 static void take_alternate_stack_away(void)
 {
     stack_t none = {.ss_flags = SS_DISABLE};
@@ -305,8 +328,12 @@ UNIT(overflow, the_end_of_the_loop_takes_the_alternate_stack_away)
         expect_eq(weir_loop_report_stack_overflow(loop, 2), 0);
         cr_assert(has_alternate_stack());
     }
+    stack_t own;
+    expect_eq(sigaltstack(NULL, &own), 0);
     rig_stop();
     cr_assert_not(has_alternate_stack());
+    expect_eq(madvise(page_of(own.ss_sp), 4096, MADV_NORMAL), -1);
+    expect_eq(errno, ENOMEM, "its memory is unmapped");
 }
 
 UNIT(overflow, an_alternate_stack_of_the_program_stays)

@@ -165,25 +165,27 @@ TASK(task, sleeps_end_in_the_order_of_their_times)
     expect_str_eq(notes, "123");
 }
 
-static int yield_twice(weir_loop *on, void *arg)
+static int yield_and_note(weir_loop *on, void *arg)
 {
     const char *name = arg;
-    for (int i = 0; i < 3; i++) {
-        note(name);
-        expect_eq(i == 1 ? weir_sleep(on, 0) : weir_yield(on), 0);
-    }
+    note(name);
+    expect_eq(weir_yield(on), 0);
+    note(name);
+    expect_eq(weir_sleep(on, 0), 0);
+    note(name);
+    expect_eq(name[0] == 'b' ? weir_yield(on) : weir_sleep_until(on, 1), 0,
+              "a time in the past does not fail");
+    note(name);
     return 0;
 }
 
 TASK(task, yield_lets_the_others_run)
 {
-    weir_task *a = rig_spawn(yield_twice, text("a"));
-    weir_task *b = rig_spawn(yield_twice, text("b"));
+    weir_task *a = rig_spawn(yield_and_note, text("a"));
+    weir_task *b = rig_spawn(yield_and_note, text("b"));
     rig_join(a);
     rig_join(b);
-    expect_eq(weir_sleep_until(loop, weir_loop_get_time(loop) - 1), 0,
-              "a time in the past does not fail");
-    expect_str_eq(notes, "ababab");
+    expect_str_eq(notes, "abababab");
 }
 
 static bool stop_spinning;
@@ -257,6 +259,17 @@ TASK(task, a_cancellation_that_was_taken_back_is_not_delivered)
     expect_eq(weir_task_get_cancelling(self), 2);
     expect_eq(weir_task_uncancel(self), 1);
     expect_eq(weir_task_uncancel(self), 0);
+    expect_eq(weir_task_uncancel(self), 0);
+    expect_eq(weir_yield(loop), 0);
+}
+
+TASK(task, a_cancellation_is_delivered_where_another_one_was_taken_back)
+{
+    weir_task *self = weir_task_get_current(loop);
+    cr_assert(weir_task_cancel(self));
+    cr_assert(weir_task_cancel(self));
+    expect_eq(weir_task_uncancel(self), 1);
+    expect_eq(weir_yield(loop), -ECANCELED);
     expect_eq(weir_task_uncancel(self), 0);
     expect_eq(weir_yield(loop), 0);
 }
