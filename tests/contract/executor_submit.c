@@ -129,6 +129,8 @@ UNIT_OF(executor_submit, a_job_that_is_cancelled_before_it_starts_never_runs,
     cr_assert(weir_future_cancel(second));
     expect_eq(jobs[1].abandoned_count, 0, "not from inside the call");
     cr_assert(weir_future_cancel(second), "it is not done yet");
+    yield();
+    cr_assert(weir_future_is_done(second), "before the first job has ended");
     let_go(&jobs[0]);
 
     expect_eq(result_of(third), 6);

@@ -164,10 +164,14 @@ static void ask_without_bus(void)
 
 UNIT(overflow_loops, a_refused_call_is_told_and_no_handler_is_left)
 {
-    struct ending ending = in_child(ask_without_alternate_stacks);
-    expect_str_eq(ending.text, "EPERM 2");
-    ending = in_child(ask_without_segv);
+    struct ending ending = in_child(ask_without_segv);
     expect_str_eq(ending.text, "EPERM 1");
     ending = in_child(ask_without_bus);
     expect_str_eq(ending.text, "EPERM 1");
+#ifndef __SANITIZE_ADDRESS__ /* it makes that call itself */
+    ending = in_child(ask_without_alternate_stacks);
+    expect_str_eq(ending.text, "EPERM 2");
+#else
+    (void)ask_without_alternate_stacks;
+#endif
 }

@@ -85,6 +85,23 @@ TASK(gather, all_keeps_the_first_error_and_lets_the_others_go_on)
     drop_group(group, futures, 3);
 }
 
+TASK(gather, an_error_counts_that_comes_after_successes)
+{
+    static const int results[] = {0, 1, INT32_MAX};
+
+    for (int i = 0; i < 6; i++) {
+        weir_future *futures[2] = {pending(), pending()};
+        weir_future *group = gather(
+            i % 2 ? WEIR_GATHER_ALL : WEIR_GATHER_ALL_OR_NONE, futures, 2);
+        give(futures[0], results[i / 2]);
+        cr_assert_not(is_done(group));
+        cr_assert_not(weir_future_is_done(futures[1]));
+        give(futures[1], -EPIPE);
+        expect_done(group, -EPIPE);
+        drop_group(group, futures, 2);
+    }
+}
+
 TASK(gather, all_or_none_cancels_the_others_and_waits_for_them)
 {
     struct slow slow = {.gives = 0};
@@ -413,7 +430,7 @@ TASK(gather, and_wait_refuse_what_makes_no_sense)
     cr_assert_null(ret);
     expect_eq(weir_wait(loop, futures, 2, 0, WEIR_ALL_COMPLETED), -EINVAL);
     expect_eq(
-        weir_wait(loop, futures, (size_t)INT_MAX + 1, 0, WEIR_ALL_COMPLETED),
+        weir_wait(loop, futures, (size_t)INT32_MAX + 1, 0, WEIR_ALL_COMPLETED),
         -EINVAL);
     expect_eq(weir_wait(loop, futures, 1, 0, (enum weir_return_when)3),
               -EINVAL);
