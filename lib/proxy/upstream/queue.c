@@ -132,8 +132,9 @@ static void queue_cut(struct wr_queued *queued)
 
 /* ---- kinds ---- */
 
-static bool queue_covers(const struct wr_exclusions *a,
-                         const struct wr_exclusions *b)
+/* Of as many: none is there twice. */
+static bool queue_has_all(const struct wr_exclusions *a,
+                          const struct wr_exclusions *b)
 {
     wr_assert(a->count == b->count);
     for (size_t i = 0; i < b->count; i++) {
@@ -155,7 +156,7 @@ static struct wr_queued *queue_find(const struct wr_request_queue *queue,
         const struct wr_exclusions *other = &oldest->excluded;
         if (other->sum == excluded->sum && other->count == excluded->count &&
             other->with_unchecked == excluded->with_unchecked &&
-            queue_covers(other, excluded) && queue_covers(excluded, other)) {
+            queue_has_all(other, excluded)) {
             return oldest;
         }
     }
