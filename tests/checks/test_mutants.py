@@ -113,7 +113,7 @@ Test(small, leaves) {
         _exit(0);
     }
 }
-/* Fails by itself, once for each fault that it meets. */
+/* Fails by itself, or takes too long, once for each fault that it meets. */
 Test(small, unsteady) {
     const char *number = getenv("WEIR_MUTANT");
     char path[64];
@@ -121,9 +121,11 @@ Test(small, unsteady) {
     snprintf(path, sizeof(path), "unsteady-%s", number ? number : "none");
     if (number && access(path, F_OK) != 0) {
         fclose(fopen(path, "w"));
+        if (atoi(number) % 2) { pause(); }
         cr_assert(0);
     }
 }
+Test(small, needs_its_folder) { cr_assert(access("broken", F_OK) != 0); }
 """
 BETTER = TEST + "Test(small, looks) { cr_assert(small_unseen(2) == 6); }\n"
 CHANGED = (("lib/small/small.h", "int small_sum", "enum { SEVEN = 7 };\nint small_sum"),
@@ -245,6 +247,25 @@ def check_equivalent(small):
     expect("1" == row[row.index("%") - 2], f"one is equivalent: {row}")
 
 
+def check_left_out(small):
+    """A program that fails without a fault is left out, and is looked at again by the
+    next run, as it may have failed by itself."""
+    broken = small.out / "build/broken"
+    (small.out / "map.json").unlink()
+    broken.touch()
+    done = small.run("--count", "12")
+    expect("left out, as it fails without a fault: unit small" in done.stdout,
+           "it says what it leaves out")
+    expect({row["verdict"] for row in small.verdicts().values()} == {"unreached"},
+           "nothing is reached without the program")
+    broken.unlink()
+    done = small.run("--count", "12", "--resume")
+    expect(done.returncode == 0 and "left out" not in done.stdout,
+           "nothing is left out any more")
+    expect("killed" in {row["verdict"] for row in small.verdicts().values()},
+           "the next run looks at the program")
+
+
 def check_stopped(small):
     """SIGINT ends it soon, and the next run goes on."""
     journal = small.out / "journal.jsonl"
@@ -282,6 +303,7 @@ def main():
     check_first(small)
     check_resumed(small)
     check_equivalent(small)
+    check_left_out(small)
     check_stopped(small)
     check_nothing_left(word)
 

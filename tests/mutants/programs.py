@@ -307,19 +307,21 @@ class Map:
         self.programs = {}
 
     def make(self, runner, programs, jobs):
-        """Looks at the programs that have changed."""
+        """Looks at the programs that have changed, and at those of which something
+        was left out, as it may have failed by itself."""
         for program in programs:
             program.make_stamp()
         new = [program for program in programs
-               if self.rows.get(program.name, {}).get("stamp") != program.stamp]
+               if self.rows.get(program.name, {}).get("stamp") != program.stamp
+               or self.rows[program.name].get("left_out")]
         pool = ThreadPoolExecutor(jobs)
         try:
             for done, (program, row) in enumerate(zip(new, pool.map(
                     lambda program: self.look(runner, program), new)), 1):
                 self.rows[program.name] = row
-                if not row["tests"]:
-                    print(f"left out, as it fails without a fault: {program.name}",
-                          flush=True)
+                for test in row["left_out"]:
+                    print(f"left out, as it fails without a fault: {program.name} "
+                          f"{test}", flush=True)
                 if done % 25 == 0 or done == len(new):
                     print(f"mapped {done} of {len(new)} programs", flush=True)
         except KeyboardInterrupt:
@@ -336,9 +338,10 @@ class Map:
 
     def look(self, runner, program):
         """A row: the whole program, or its tests one by one."""
-        row = {"stamp": program.stamp, "tests": {}}
+        row = {"stamp": program.stamp, "tests": {}, "left_out": []}
         whole, found = self.look_at(runner, program, ["*"])
         if found is None:
+            row["left_out"].append("*")
             return row
         names = sorted({name for name, _, _ in whole.results})
         if not program.is_c or found["s"] < LONG_S or len(names) < 2:
@@ -346,7 +349,9 @@ class Map:
             return row
         for name in names:
             _, found = self.look_at(runner, program, [name])
-            if found is not None:
+            if found is None:
+                row["left_out"].append(name)
+            else:
                 row["tests"][name] = found
         return row
 
