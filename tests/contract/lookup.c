@@ -264,6 +264,19 @@ NAMES(lookup, an_alias_without_an_address_ends_the_search, n)
     cr_assert(!strstr(dns_server_read_log(&n->server), "alias-none-fail6. "));
 }
 
+NAMES(lookup, silence_for_one_family_ends_the_list_of_domains, n)
+{
+    struct weir_dns_options dns = names_dns_options(n);
+    dns.search = "one.example,two.example";
+    dns.try_timeout_ns = 20 * MS;
+    expect_eq(weir_loop_set_dns_options(n->loop, &dns), 0);
+    names_lookup(n, "none-silent6", NULL);
+    expect_eq(n->result, WEIR_EDNSNODATA, "%s", weir_err_name(n->result));
+    const char *log = dns_server_read_log(&n->server);
+    cr_assert(strstr(log, " none-silent6. "), "%s", log);
+    cr_assert(!strstr(log, "two.example"), "%s", log);
+}
+
 NAMES(lookup, an_answer_by_TCP_may_come_in_pieces, n)
 {
     names_lookup(n, "n200-pieces.example", NULL);
@@ -383,6 +396,29 @@ NAMES(lookup, a_thousand_names_at_once_are_all_answered, n)
     names_lookup_many(n, "a4-a6", 1000, NULL);
     expect_eq(n->answered, 1000);
     expect_eq(n->failed, 0);
+}
+
+NAMES(lookup, a_hundred_names_are_asked_for_without_a_delay, n)
+{
+    const struct weir_getaddrinfo_options options = {.size = sizeof(options),
+                                                     .family = AF_INET};
+    char host[32];
+    for (int i = 0; i < 100; i++) {
+        snprintf(host, sizeof(host), "silent.h%d.example", i);
+        expect_eq(names_start(n, host, &options), 0);
+    }
+    for (int i = 0; i < 2; i++) { /* they are taken up, and sent */
+        expect_eq(weir_loop_run_once(n->loop), 0);
+    }
+    dns_server_wait(&n->server);
+    expect_eq(n->server.udp_count, 100);
+}
+
+NAMES(lookup, a_question_that_waits_for_its_answer_costs_no_turns, n)
+{
+    expect_eq(names_start(n, "silent.example", NULL), 0);
+    names_run_until_asked(n, "A silent.example");
+    expect_leq(names_count_turns(n, 20 * MS), 20);
 }
 
 /* A socket may be full because what it sent is under way. */

@@ -147,6 +147,8 @@ static void start_another(void *arg, int err,
     struct names *n = arg;
     expect_eq(err, -ECANCELED);
     expect_eq(names_start(n, "a4.example", NULL), -ESHUTDOWN);
+    expect_eq(weir_loop_set_dns_options(n->loop, NULL), -ESHUTDOWN);
+    expect_eq(weir_loop_set_resolver(n->loop, NULL, NULL), -ESHUTDOWN);
 }
 
 NAMES(lookup_end, a_loop_that_is_being_freed_starts_none, n)

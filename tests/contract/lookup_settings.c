@@ -6,6 +6,8 @@
  */
 #include "tests/contract/names_rig.h"
 
+#include <sched.h>
+
 NAMES(lookup_settings,
       a_file_of_settings_says_how_long_and_how_often_servers_are_asked, n)
 {
@@ -175,4 +177,42 @@ NAMES(lookup_settings,
     names_lookup(n, "late4-a4-a6.host", NULL);
     expect_str_eq(names_text(n), "[2001:db8::1]:80 192.0.2.1:80 ");
     remove_settings();
+}
+
+static void ignore_answer(void *arg, int err,
+                          const struct weir_address *addresses, size_t count)
+{
+}
+
+/* In a network of this process alone. */
+UNIT_IN(lookup_settings, without_a_server_this_machine_is_asked, unit_alone,
+        void)
+{
+    const struct sockaddr_in address = {.sin_family = AF_INET,
+                                        .sin_port = htons(53),
+                                        .sin_addr.s_addr =
+                                            htonl(INADDR_LOOPBACK)};
+    const struct weir_dns_options dns = {
+        .size = sizeof(dns), .resolv_conf = "/dev/null", .hosts = "/dev/null"};
+    weir_loop *loop;
+    char question[512];
+    if ((unshare(CLONE_NEWNET) < 0 &&
+         unshare(CLONE_NEWUSER | CLONE_NEWNET) < 0) ||
+        system("ip link set lo up") != 0) {
+        cr_skip_test("no network namespace");
+    }
+    const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0);
+    expect_eq(bind(fd, (const struct sockaddr *)&address, sizeof(address)), 0);
+    expect_eq(weir_loop_new(NULL, &loop), 0);
+    if (weir_loop_set_dns_options(loop, &dns) == WEIR_ENONAMES) {
+        cr_skip_test("built without c-ares");
+    }
+    expect_eq(weir_lookup_start(loop, "host.example", 80, NULL, ignore_answer,
+                                NULL, NULL),
+              0);
+    while (recv(fd, question, sizeof(question), 0) < 0) {
+        expect_eq(weir_loop_run_once(loop), 0);
+    }
+    expect_eq(weir_loop_free(loop), 0);
+    close(fd);
 }

@@ -62,6 +62,7 @@ static const char *servers(bool with_zones)
 {
     static char text[WR_NAME_SERVERS_SIZE];
 
+    memset(text, 'x', sizeof(text));
     wr_name_servers_write(&conf.servers, with_zones, text);
     return text;
 }
@@ -73,6 +74,7 @@ UNIT(resolv_conf, without_a_file_the_domain_of_this_machine_is_searched)
     begin("host");
     expect_eq(conf.search.count, 0);
     expect_eq(conf.search.ndots, 1);
+    expect_str_eq(servers(true), "");
     clear();
 }
 
