@@ -158,8 +158,12 @@ UNIT(load_slo, what_is_not_known_does_not_pass)
     cr_assert_not(holds("p99.99<1s"));
     outcome = slo_judge(&slo.terms[0], &facts);
     cr_assert_not(outcome.known);
-    expect_str_eq(slo_format(&slo.terms[0], &outcome, text), "not known");
+    expect_str_eq(slo_format(&slo.terms[0], &outcome, text),
+                  "not known from 10000 values, 100000 needed");
     cr_assert_not(holds("ttfb.p50<1s"));
+    outcome = slo_judge(&slo.terms[0], &facts);
+    expect_str_eq(slo_format(&slo.terms[0], &outcome, text),
+                  "not known, as no such times were taken");
     facts.offered_rate = 0;
     cr_assert_not(holds("achieved>=1%"));
     facts.offered = 0;

@@ -67,10 +67,11 @@ UNIT(load_url, what_is_no_url_is_told)
 {
     char text[400] = "http://";
 
-    refuses("http://", "no host");
-    refuses("http:///path", "no host");
-    refuses("http://:80/", "no host");
-    refuses("http://a:0/", "port must be a number");
+    refuses("", "the target is empty");
+    refuses("http://", "'http://' has no host");
+    refuses("http:///path", "'http:///path' has no host");
+    refuses("https://:80/", "'https://:80/' has no host");
+    refuses("http://a:0/", "'http://a:0/': the port must be a number");
     refuses("http://a:/", "port must be a number");
     refuses("http://a:99999", "port must be a number");
     refuses("http://a?b", "before the query");
@@ -82,6 +83,8 @@ UNIT(load_url, what_is_no_url_is_told)
     refuses("http://user:pw@a:80/", "Authorization: Basic");
     refuses("https://user:p%40w@[::1]/", "Authorization: Basic");
     refuses("http://::1/", "brackets");
+    refuses("http://unix:/run/x.sock", "--unix /run/x.sock http://HOST/PATH");
+    refuses("http+unix:///run/x.sock", "--unix PATH http://HOST/PATH");
     memset(text + 7, 'a', 300);
     refuses(text, "too long");
 }

@@ -176,6 +176,12 @@ bool target_has_scheme(const char *text)
 int target_parse(const char *text, bool listening, struct target *ret,
                  char *why)
 {
+    return target_parse_rewritten(text, text, listening, ret, why);
+}
+
+int target_parse_rewritten(const char *text, const char *shown, bool listening,
+                           struct target *ret, char *why)
+{
     const struct scheme *scheme = find_scheme(text);
 
     if (!scheme) {
@@ -183,7 +189,7 @@ int target_parse(const char *text, bool listening, struct target *ret,
                       text);
     }
     struct target target = {
-        .text = text,
+        .text = shown,
         .is_datagram = scheme->is_datagram,
         .is_tls = scheme->is_tls,
     };

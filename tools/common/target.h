@@ -58,4 +58,9 @@ bool target_has_scheme(const char *text);
 int target_parse(const char *text, bool listening, struct target *ret,
                  char *why);
 
+/* Read a target that another text was rewritten as: it and the reasons show
+ * that one. */
+int target_parse_rewritten(const char *text, const char *shown, bool listening,
+                           struct target *ret, char *why);
+
 #endif

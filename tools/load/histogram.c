@@ -91,11 +91,16 @@ uint64_t histogram_quantile(const struct histogram *h, uint32_t share)
     return histogram_at_rank(h, rank ? rank : 1);
 }
 
+uint64_t histogram_need(uint32_t share)
+{
+    const uint64_t rest = HISTOGRAM_WHOLE - share;
+
+    return rest > 0 ? (10 * HISTOGRAM_WHOLE + rest - 1) / rest : UINT64_MAX;
+}
+
 bool histogram_can_tell(const struct histogram *h, uint32_t share)
 {
-    uint64_t rest = HISTOGRAM_WHOLE - share;
-
-    return rest > 0 && h->count >= (10 * HISTOGRAM_WHOLE + rest - 1) / rest;
+    return h->count >= histogram_need(share);
 }
 
 void histogram_interval(const struct histogram *h, uint32_t share,

@@ -76,6 +76,9 @@ uint64_t histogram_at_rank(const struct histogram *h, uint64_t rank);
 /* The value that this share of all values does not exceed; 0 when empty. */
 uint64_t histogram_quantile(const struct histogram *h, uint32_t share);
 
+/* How many values there must be for ten of them to lie beyond the quantile. */
+uint64_t histogram_need(uint32_t share);
+
 /* Are there at least ten values beyond the quantile? A claim about it that
  * rests on fewer is noise. */
 bool histogram_can_tell(const struct histogram *h, uint32_t share);

@@ -40,9 +40,19 @@ static int append(void *shared, void *state, const struct codec_batch *batch,
 
 static void tell_wrong_byte(const struct codec_payload *payload,
                             const struct echo *echo, const uint8_t *bytes,
-                            size_t good, char *detail)
+                            size_t len, size_t good, char *detail)
 {
+    static const char http[] = "HTTP/";
     uint32_t at = payload_after(echo->receive_at, good);
+
+    if (echo->received_bytes == 0 && len >= sizeof(http) - 1 &&
+        memcmp(bytes, http, sizeof(http) - 1) == 0) {
+        snprintf(detail, ERRORS_DETAIL_SIZE,
+                 "connection %u: the answer is one of HTTP; write http:// or "
+                 "https:// for the target, or --mode http",
+                 echo->conn_index);
+        return;
+    }
 
     snprintf(detail, ERRORS_DETAIL_SIZE,
              "connection %u, byte %llu of the answers: 0x%02x where 0x%02x "
@@ -64,7 +74,7 @@ static ssize_t consume(void *shared, void *state, const uint8_t *bytes,
     len = len < missing ? len : missing;
     size_t good = payload_match(&payload->stream, echo->receive_at, bytes, len);
     if (good < len) {
-        tell_wrong_byte(payload, echo, bytes, good, answer->detail);
+        tell_wrong_byte(payload, echo, bytes, len, good, answer->detail);
         return ERROR_WRONG_ECHO;
     }
     echo->receive_at = payload_after(echo->receive_at, len);

@@ -25,9 +25,11 @@ static void print_model(const struct result *result, FILE *out)
 {
     if (result->model == RUN_MODEL_CLOSED) {
         fputs("  closed loop", out);
-    } else {
-        fprintf(out, "  open %s %.1f/s", options_arrival_name(result->model),
-                result->offered_rate);
+        return;
+    }
+    fprintf(out, "  open %s", options_arrival_name(result->model));
+    if (result->measured_began) {
+        fprintf(out, " %.1f/s", result->offered_rate);
     }
 }
 
@@ -75,6 +77,13 @@ static void print_cpus(const struct result *result, FILE *out)
         fputs(" of the client, ", out);
         cpus_print(&options->server_cpus, out);
         fputs(" of the server.\n", out);
+    } else if (result->same_machine && options->client_cpus.count > 0 &&
+               options->client_cpus.count < (size_t)result->host.cpu_count) {
+        fputs("Client and server share this machine, of which the client has "
+              "CPUs ",
+              out);
+        cpus_print(&options->client_cpus, out);
+        fputs(".\n", out);
     } else if (result->same_machine) {
         fputs("Client and server share this machine and its CPUs.\n", out);
     }
@@ -477,7 +486,11 @@ void report_complain(const struct result *result)
         say("%s: %s; %s", target, what, result->invalid.lines[0]);
         return;
     }
-    say("%s: %s; %s: %s (%s)%s%s", target, what, error_phase_name(kind->phase),
-        error_code_text(kind->code), error_code_name(kind->code),
-        kind->detail[0] ? "; first: " : "", kind->detail);
+    const bool may_expect =
+        kind->code == ERROR_STATUS && !result->options->http.has_expected;
+    say("%s: %s; %s: %s (%s)%s%s%s", target, what,
+        error_phase_name(kind->phase), error_code_text(kind->code),
+        error_code_name(kind->code), kind->detail[0] ? "; first: " : "",
+        kind->detail,
+        may_expect ? "; --expect says which statuses are no failures" : "");
 }

@@ -47,7 +47,7 @@ static const char help[] =
     "  -h, --help            this text\n"
     "\n"
     "Exit codes: 0 found, 99 the objectives hold at no rate, 2 usage,\n"
-    "130 interrupted.\n";
+    "3 not one request succeeded, 130 interrupted.\n";
 
 struct search {
     struct command command;
@@ -61,6 +61,8 @@ struct search {
     uint64_t high;
     const struct step *failed;
     bool confirmed;
+    /* Set when the run that finds the first rate had no answer. */
+    bool has_failed;
 };
 
 static bool read_rate(const char *flag, const char *value, uint64_t *ret)
@@ -163,6 +165,7 @@ static int probe(struct search *self)
     struct words words = self->command.words;
     char why[SAVED_WHY_SIZE] = "";
     struct saved saved;
+    char failure[STEPS_WHY_SIZE];
 
     if (self->from > 0) {
         return 0;
@@ -180,8 +183,10 @@ static int probe(struct search *self)
     self->from = (uint64_t)(saved.achieved_rate / 2);
     self->from = self->from ? self->from : 1;
     if (saved.ok == 0) {
-        say("%s: not one request succeeded",
-            self->command.words.list[self->command.words.count - 1]);
+        steps_tell_failure(&saved, failure);
+        say("%s: not one request succeeded: %s",
+            self->command.words.list[self->command.words.count - 1], failure);
+        self->has_failed = true;
         err = -EINVAL;
     }
     saved_fini(&saved);
@@ -308,7 +313,7 @@ static int make_runs(struct search *self)
     int err = weir_run(NULL, search_loop, self);
 
     if (err < 0 && err != -ECANCELED && err != -EINTR) {
-        return LOAD_USAGE;
+        return self->has_failed ? LOAD_NOTHING : LOAD_USAGE;
     }
     if (command_prints(&self->command)) {
         if (self->low > 0) {
@@ -324,6 +329,12 @@ static int make_runs(struct search *self)
     if (err < 0) {
         say("interrupted after %zu steps", self->steps.count);
         return LOAD_INTERRUPTED;
+    }
+    if (!steps_have_answers(&self->steps)) {
+        say("%s: not one request succeeded: %s",
+            self->command.words.list[self->command.words.count - 1],
+            self->steps.list[0].why);
+        return LOAD_NOTHING;
     }
     return self->low > 0 ? LOAD_OK : LOAD_SLO;
 }

@@ -329,6 +329,11 @@ struct slo_outcome slo_judge(const struct slo_term *term,
     struct slo_outcome outcome = {0};
 
     outcome.known = find_figure(term, facts, &outcome.value);
+    if (!outcome.known && term->figure == SLO_QUANTILE &&
+        facts->times[term->times]) {
+        outcome.value_count = facts->times[term->times]->count;
+        outcome.values_needed = histogram_need(term->share);
+    }
     outcome.passed = outcome.known && compare(term->comparison, outcome.value,
                                               (double)term->limit);
     return outcome;
@@ -357,7 +362,13 @@ const char *slo_format(const struct slo_term *term,
 {
     char time[UNITS_TEXT_SIZE];
 
-    if (!outcome->known) {
+    if (!outcome->known && outcome->value_count > 0) {
+        snprintf(buf, SLO_TEXT_SIZE, "not known from %llu values, %llu needed",
+                 (unsigned long long)outcome->value_count,
+                 (unsigned long long)outcome->values_needed);
+    } else if (!outcome->known && slo_is_latency(term->figure)) {
+        snprintf(buf, SLO_TEXT_SIZE, "not known, as no such times were taken");
+    } else if (!outcome->known) {
         snprintf(buf, SLO_TEXT_SIZE, "not known");
     } else if (slo_is_latency(term->figure)) {
         snprintf(buf, SLO_TEXT_SIZE, "%s",

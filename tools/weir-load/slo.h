@@ -100,6 +100,9 @@ struct slo_facts {
 struct slo_outcome {
     /* Is there a figure? A percentile of too few values is none. */
     bool known;
+    /* Where it is none for that: how many there are, and are needed. */
+    uint64_t value_count;
+    uint64_t values_needed;
     bool passed;
     /* In the unit of the limit. */
     double value;

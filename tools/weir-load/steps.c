@@ -49,12 +49,58 @@ static bool mentions_errors(const struct slo *slo)
     return false;
 }
 
+/* "" where it has none. */
+static const char *text_of(const json_t *object, const char *name)
+{
+    const char *text = json_string_value(json_object_get(object, name));
+
+    return text ? text : "";
+}
+
+void steps_tell_failure(const struct saved *saved, char *why)
+{
+    const json_t *errors = json_object_get(saved->object, "errors");
+    const json_t *most = json_array_get(errors, 0);
+    char what[48] = "not one request was sent";
+
+    for (size_t i = 1; i < json_array_size(errors); i++) {
+        const json_t *error = json_array_get(errors, i);
+        if (json_integer_value(json_object_get(error, "requests")) >
+            json_integer_value(json_object_get(most, "requests"))) {
+            most = error;
+        }
+    }
+    if (saved->offered > 0) {
+        snprintf(what, sizeof(what), "%llu of %llu requests failed",
+                 (unsigned long long)(saved->failed + saved->timeout),
+                 (unsigned long long)saved->offered);
+    }
+    snprintf(why, STEPS_WHY_SIZE, "%s%s%.80s", what, most ? "; " : "",
+             text_of(most, "text"));
+}
+
+bool steps_have_answers(const struct steps *steps)
+{
+    for (size_t i = 0; i < steps->count; i++) {
+        if (steps->list[i].ok > 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static const char *find_objection(const struct saved *saved)
+{
+    const json_t *reasons = json_object_get(saved->object, "invalid_reasons");
+
+    return json_string_value(json_array_get(reasons, 0));
+}
+
 /* The run's own verdict, in which objectives have no part. */
 static bool is_sound(const struct steps *steps, const struct saved *saved,
                      char *why)
 {
-    const json_t *reason =
-        json_array_get(json_object_get(saved->object, "invalid_reasons"), 0);
+    const char *reason = find_objection(saved);
 
     /* A late client made responses longer, never shorter: what holds in spite
      * of that holds. Where the rate itself was not carried it does not. */
@@ -68,11 +114,9 @@ static bool is_sound(const struct steps *steps, const struct saved *saved,
         return true;
     }
     if (reason && saved->exit_code == LOAD_INVALID) {
-        snprintf(why, STEPS_WHY_SIZE, "%.80s", json_string_value(reason));
+        snprintf(why, STEPS_WHY_SIZE, "%.80s", reason);
     } else {
-        snprintf(why, STEPS_WHY_SIZE, "%llu of %llu requests failed",
-                 (unsigned long long)(saved->failed + saved->timeout),
-                 (unsigned long long)saved->offered);
+        steps_tell_failure(saved, why);
     }
     return false;
 }
@@ -91,7 +135,7 @@ static bool judge(const struct steps *steps, const struct saved *saved,
         const struct slo_term *term = &steps->command->slo.terms[i];
         struct slo_outcome outcome = slo_judge(term, &facts);
         if (!outcome.passed) {
-            snprintf(why, STEPS_WHY_SIZE, "%.40s: %.40s", term->text,
+            snprintf(why, STEPS_WHY_SIZE, "%.40s: %.50s", term->text,
                      slo_format(term, &outcome, text));
             return false;
         }
@@ -112,6 +156,14 @@ static void fill(const struct steps *steps, const struct saved *saved,
     ret->offered = saved->offered;
     ret->ok = saved->ok;
     ret->passed = judge(steps, saved, ret->why);
+    /* What holds in spite of a late client holds; where nothing has to hold,
+     * the figures are not what they seem to be. */
+    if (ret->passed && saved->exit_code == LOAD_INVALID &&
+        steps->command->slo.count == 0) {
+        const char *reason = find_objection(saved);
+        snprintf(ret->why, STEPS_WHY_SIZE, "invalid: %.80s",
+                 reason ? reason : "");
+    }
 }
 
 static const char *format_time(uint64_t ns, char *buf)
@@ -141,8 +193,7 @@ static void print_step(const struct steps *steps, const struct step *step)
            format_time(step->p50_ns, texts[0]),
            format_time(step->p99_ns, texts[1]),
            format_time(step->max_ns, texts[2]),
-           step->passed ? steps->command->slo.count > 0 ? "holds" : ""
-                        : step->why);
+           step->passed && steps->command->slo.count > 0 ? "holds" : step->why);
     fflush(stdout);
 }
 

@@ -14,7 +14,7 @@
 #include "weir/loop.h"
 
 #define STEPS_MAX      200U
-#define STEPS_WHY_SIZE 96U
+#define STEPS_WHY_SIZE 192U
 
 struct step {
     /* Requests a second, or connections. */
@@ -28,7 +28,7 @@ struct step {
     uint64_t offered;
     uint64_t ok;
     bool passed;
-    /* Why not. */
+    /* Why not; or, without objectives, why its figures are to be doubted. */
     char why[STEPS_WHY_SIZE];
 };
 
@@ -49,6 +49,12 @@ void steps_print_header(const struct steps *steps);
  * is -ECANCELED. A duration of 0 is that of the words. */
 const struct step *steps_measure(struct steps *steps, uint64_t load,
                                  uint64_t duration_ns, int *ret_err);
+
+/* How many requests of a run failed, and of which kind the most are. */
+void steps_tell_failure(const struct saved *saved, char *why);
+
+/* Has any request of any of them succeeded? */
+bool steps_have_answers(const struct steps *steps);
 
 /* All of them as JSON. */
 json_t *steps_json(const struct steps *steps);

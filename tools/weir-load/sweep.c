@@ -2,7 +2,8 @@
  * The list may be shuffled, so that a machine that grows slower while the runs
  * go on is not taken for a server that does so with the load.
  *
- * A run that fails is a line of the table as any other.
+ * A run that fails is a line of the table as any other; but where nothing
+ * succeeds at any load, it is not the load that was measured.
  */
 #include "sweep.h"
 
@@ -45,7 +46,7 @@ static const char help[] =
     "\n"
     "Exit codes: 0 done, 99 the objectives did not hold in every run, 2 "
     "usage,\n"
-    "130 interrupted.\n";
+    "3 not one request of any run succeeded, 130 interrupted.\n";
 
 struct sweep {
     struct command command;
@@ -197,6 +198,12 @@ static int make_runs(struct sweep *self)
     if (err < 0) {
         say("interrupted after %zu runs", self->steps.count);
         return LOAD_INTERRUPTED;
+    }
+    if (!steps_have_answers(&self->steps)) {
+        say("%s: not one request succeeded: %s",
+            self->command.words.list[self->command.words.count - 1],
+            self->steps.list[0].why);
+        return LOAD_NOTHING;
     }
     return self->command.slo.count == 0 || has_passed(self) ? LOAD_OK
                                                             : LOAD_SLO;

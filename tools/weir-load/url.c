@@ -88,6 +88,14 @@ static const char *find_fault(const char *path)
 /* Most of those who leave it out mean HTTP. */
 static int refuse_scheme(const char *text, bool listening, char *why)
 {
+    if (text[0] == '\0') {
+        snprintf(why, TARGET_WHY_SIZE, "the target is empty");
+        return -EINVAL;
+    }
+    if (strncmp(text, "http+unix:", 10) == 0) {
+        return refuse_url(
+            text, "for a Unix socket write --unix PATH http://HOST/PATH", why);
+    }
     if (strstr(text, "://")) {
         snprintf(why, TARGET_WHY_SIZE,
                  "'%.60s' is not a target; write http://HOST[:PORT]/PATH, "
@@ -125,6 +133,13 @@ int url_parse(const char *text, bool listening, struct target *ret, char *why)
     if (len >= TARGET_HOST_SIZE) {
         return refuse_url(text, "the host is too long", why);
     }
+    if (len == 5 && strncmp(authority, "unix:", 5) == 0) {
+        snprintf(why, TARGET_WHY_SIZE,
+                 "'%.60s': for a Unix socket write --unix %.60s "
+                 "http://HOST/PATH",
+                 text, path);
+        return -EINVAL;
+    }
     if (memchr(authority, '@', len)) {
         return refuse_url(text,
                           "a user is not sent; write -H \"Authorization: "
@@ -135,11 +150,11 @@ int url_parse(const char *text, bool listening, struct target *ret, char *why)
     snprintf(inner, sizeof(inner), "tcp://%s%s%s", host,
              has_port(authority, len) ? "" : ":",
              has_port(authority, len) ? "" : scheme->port);
-    const int err = target_parse(inner, listening, &target, why);
+    const int err =
+        target_parse_rewritten(inner, text, listening, &target, why);
     if (err < 0) {
         return err;
     }
-    target.text = text;
     target.is_tls = scheme->is_tls;
     target.is_http = true;
     target.path = path[0] != '\0' ? path : NULL;

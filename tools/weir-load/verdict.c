@@ -402,6 +402,25 @@ static void find_stall(struct result *result)
         units_format_time(result->stall_ns, text));
 }
 
+/* Answers that only name another place, which other tools would go on to. Who
+ * says which statuses are expected knows of them. */
+static void find_redirects(struct result *result)
+{
+    static const unsigned redirects[] = {301, 302, 303, 307, 308};
+    uint64_t count = 0;
+
+    for (size_t i = 0; i < sizeof(redirects) / sizeof(redirects[0]); i++) {
+        count += result->status[redirects[i]];
+    }
+    if (count > 0 && !result->options->http.has_expected) {
+        add(&result->warnings,
+            "%llu answers were redirects, which are not followed: what was "
+            "measured is the server that sends away; --expect 2xx makes them "
+            "failures, --expect 3xx expects them",
+            (unsigned long long)count);
+    }
+}
+
 static void find_warnings(struct result *result)
 {
     struct remarks *warnings = &result->warnings;
@@ -412,6 +431,7 @@ static void find_warnings(struct result *result)
                                     : 0;
 
     find_stall(result);
+    find_redirects(result);
     if (result->options->shares_cpus) {
         add(warnings, "client and server shared CPUs, as --force allows");
     }
