@@ -8,6 +8,7 @@
 #include "op_impl.h"
 
 #include "../include/weir/error.h"
+#include "alloc.h"
 #include "guard.h"
 #include "race.h"
 #include "sys.h"
@@ -25,11 +26,14 @@
 /* After a lack of threads no operation waits for one during this time. */
 #define LACK_NS UINT64_C(1000000000)
 /* The user_data of counted closes is this bit and the descriptor: no operation
- * has such an address. So is that of the NOPs which look for a worker thread,
- * with one bit more: before the close, or after its -ECANCELED. */
+ * has such an address. So is that of a NOP which looks for a worker thread
+ * after a close's -ECANCELED, with one bit more. One that looks before closes
+ * has another bit and no descriptor. */
 #define CLOSE_TAG    (1ull << 63)
 #define CLOSE_BEFORE (1ull << 62)
 #define CLOSE_AFTER  (1ull << 61)
+/* The first room for descriptors of closes that wait for a look. */
+#define LOOKING_ROOM 16u
 
 _Static_assert(WR_CQE_BUFFER == IORING_CQE_F_BUFFER, "kernel ABI");
 _Static_assert(WR_CQE_MORE == IORING_CQE_F_MORE, "kernel ABI");
@@ -79,12 +83,8 @@ void wr_uring_check_invariants(const struct wr_uring *uring)
     wr_assert(uring->msg_used <= MSG_SCRATCH);
     wr_assert(uring->msg_used <= uring->iov_used);
     wr_assert(uring->closes_in_flight <= uring->ops_in_flight);
-}
-
-static bool op_is_before_close(uint64_t user_data)
-{
-    return (user_data & (CLOSE_TAG | CLOSE_BEFORE)) ==
-           (CLOSE_TAG | CLOSE_BEFORE);
+    wr_assert(uring->looking_count <= uring->looking_room);
+    wr_assert(uring->looking_count <= uring->closes_in_flight);
 }
 
 static int op_closed_fd(uint64_t user_data)
@@ -94,7 +94,7 @@ static int op_closed_fd(uint64_t user_data)
 }
 
 /* After an error of the ring some closes were never submitted. */
-static void op_close_unsubmitted(const struct wr_uring *uring)
+static void op_close_unsubmitted(struct wr_uring *uring)
 {
     const uint32_t count = wr_ring_unsubmitted(uring->ring);
 
@@ -104,9 +104,11 @@ static void op_close_unsubmitted(const struct wr_uring *uring)
         if (sqe->opcode == IORING_OP_CLOSE) {
             sqe->opcode = IORING_OP_NOP;
             wr_ignore(wr_sys_close(sqe->fd) < 0);
-        } else if (op_is_before_close(sqe->user_data)) {
-            wr_ignore(wr_sys_close(op_closed_fd(sqe->user_data)) < 0);
         }
+    }
+    while (uring->looking_count > 0) {
+        const int fd = uring->looking[--uring->looking_count];
+        wr_ignore(wr_sys_close(fd) < 0);
     }
 }
 
@@ -126,8 +128,12 @@ void wr_uring_close(struct wr_uring *uring)
                   IOV_SCRATCH * sizeof(struct iovec));
     wr_guard_free(uring->allocator, uring->msg_scratch,
                   MSG_SCRATCH * sizeof(struct msghdr));
+    wr_free(uring->allocator, uring->looking,
+            uring->looking_room * sizeof(*uring->looking));
     uring->iov_scratch = NULL;
     uring->msg_scratch = NULL;
+    uring->looking = NULL;
+    uring->looking_room = 0;
 }
 
 const struct wr_ring_stats *wr_uring_stats(const struct wr_uring *uring)
@@ -162,15 +168,15 @@ op_close_here(struct wr_uring *uring, int fd)
     wr_ignore(wr_sys_close(fd) < 0);
 }
 
-/* Looks for a worker thread before or after a counted close. */
-static void op_prepare_look(struct wr_uring *uring, int fd, uint64_t when)
+/* Looks for a worker thread. */
+static void op_prepare_look(struct wr_uring *uring, uint64_t user_data)
 {
     struct io_uring_sqe *sqe = wr_ring_sqe(uring->ring);
 
     sqe->opcode = IORING_OP_NOP;
     sqe->fd = -1;
     sqe->flags = IOSQE_ASYNC;
-    sqe->user_data = CLOSE_TAG | when | (unsigned)fd;
+    sqe->user_data = CLOSE_TAG | user_data;
 }
 
 static void op_prepare_counted_close(struct wr_uring *uring, int fd)
@@ -182,23 +188,77 @@ static void op_prepare_counted_close(struct wr_uring *uring, int fd)
     sqe->user_data = CLOSE_TAG | (unsigned)fd;
 }
 
-/* A look for a worker thread has ended; true: so has the close. Without a
- * worker the descriptor is open, since one that has closed it would be there.
- * After a close with one it was closed, and -ECANCELED is the file system's. */
-static __attribute__((noinline, cold)) bool
-op_close_looked(struct wr_uring *uring, const struct wr_cqe *cqe)
+static void op_end_counted_close(struct wr_uring *uring)
 {
-    const int fd = op_closed_fd(cqe->user_data);
+    wr_assert(uring->closes_in_flight > 0);
+    uring->closes_in_flight--;
+    uring->ops_in_flight--;
+}
 
-    uring->has_worker = cqe->res >= 0;
-    if (cqe->res < 0) {
-        op_close_here(uring, fd);
-        wr_op_note_lack(uring);
-    } else if (op_is_before_close(cqe->user_data)) {
-        op_prepare_counted_close(uring, fd);
-        return false;
+/* Makes room for one more close that waits for a look; false without memory. */
+static bool op_make_looking_room(struct wr_uring *uring)
+{
+    const uint32_t room =
+        uring->looking_room > 0 ? uring->looking_room * 2 : LOOKING_ROOM;
+    const size_t size = uring->looking_room * sizeof(*uring->looking);
+
+    if (uring->looking_count < uring->looking_room) {
+        return true;
     }
-    return true;
+    int *looking = wr_alloc(uring->allocator, room * sizeof(*looking));
+    if (looking && size > 0) {
+        memcpy(looking, uring->looking, size);
+    }
+    if (looking) {
+        wr_free(uring->allocator, uring->looking, size);
+        uring->looking = looking;
+        uring->looking_room = room;
+    }
+    return looking != NULL;
+}
+
+/* The close waits for a look, of which there is one at a time. */
+static void op_close_after_look(struct wr_uring *uring, int fd)
+{
+    uring->looking[uring->looking_count++] = fd;
+    if (uring->looking_count == 1) {
+        uring->look_ns = wr_sys_now();
+        op_prepare_look(uring, CLOSE_BEFORE);
+    }
+}
+
+/* The look for a worker thread before closes has ended with @res. */
+static __attribute__((noinline, cold)) void
+op_looked_before_closes(struct wr_uring *uring, int32_t res)
+{
+    wr_assert(uring->looking_count > 0);
+    wr_op_note_worker(uring, res >= 0, uring->look_ns);
+    while (uring->looking_count > 0) {
+        const int fd = uring->looking[--uring->looking_count];
+        if (res >= 0) {
+            op_prepare_counted_close(uring, fd);
+        } else {
+            op_close_here(uring, fd);
+            op_end_counted_close(uring);
+        }
+    }
+    if (res < 0) {
+        wr_op_note_lack(uring);
+    }
+}
+
+/* The look for a worker thread after a close's -ECANCELED has ended. Without a
+ * worker the descriptor is open, since one that has closed it would be there.
+ * With one it was closed, and -ECANCELED is the file system's. */
+static __attribute__((noinline, cold)) void
+op_looked_after_close(struct wr_uring *uring, const struct wr_cqe *cqe)
+{
+    if (cqe->res < 0) {
+        uring->worker_ns = 0;
+        op_close_here(uring, op_closed_fd(cqe->user_data));
+        wr_op_note_lack(uring);
+    }
+    op_end_counted_close(uring);
 }
 
 /* The completion of a cancel or a close. */
@@ -209,16 +269,16 @@ static void op_dispatch_ownerless(struct wr_uring *uring,
         return;
     }
     wr_assert(uring->closes_in_flight > 0);
-    if (WR_UNLIKELY(cqe->user_data & (CLOSE_BEFORE | CLOSE_AFTER))) {
-        if (!op_close_looked(uring, cqe)) {
-            return;
-        }
+    if (WR_UNLIKELY(cqe->user_data & CLOSE_BEFORE)) {
+        op_looked_before_closes(uring, cqe->res);
+    } else if (WR_UNLIKELY(cqe->user_data & CLOSE_AFTER)) {
+        op_looked_after_close(uring, cqe);
     } else if (WR_UNLIKELY(cqe->res == -ECANCELED)) {
-        op_prepare_look(uring, op_closed_fd(cqe->user_data), CLOSE_AFTER);
-        return;
+        op_prepare_look(uring,
+                        CLOSE_AFTER | (unsigned)op_closed_fd(cqe->user_data));
+    } else {
+        op_end_counted_close(uring);
     }
-    uring->closes_in_flight--;
-    uring->ops_in_flight--;
 }
 
 static void op_dispatch(struct wr_uring *uring, const struct wr_cqe *cqe)
@@ -481,7 +541,7 @@ bool wr_op_close_may_lack(const struct wr_uring *uring, int fd)
     mode_t mode;
 
     wr_assert(fd >= 0);
-    return !uring->has_worker && wr_sys_mode(fd, &mode) == 0 &&
+    return !wr_op_has_worker(uring) && wr_sys_mode(fd, &mode) == 0 &&
            (S_ISREG(mode) || S_ISCHR(mode) || S_ISBLK(mode));
 }
 
@@ -491,15 +551,16 @@ void wr_prep_close_any(struct wr_uring *uring, int fd)
     const bool may_lack = uring->close_ring && wr_op_close_may_lack(uring, fd);
 
     if (WR_UNLIKELY(!uring->close_ring) ||
-        (may_lack && wr_op_lacks_worker(uring))) {
+        (may_lack &&
+         (wr_op_lacks_worker(uring) || !op_make_looking_room(uring)))) {
         op_close_here(uring, fd);
         return;
     }
+    uring->closes_in_flight++;
+    uring->ops_in_flight++;
     if (may_lack) {
-        op_prepare_look(uring, fd, CLOSE_BEFORE);
+        op_close_after_look(uring, fd);
     } else {
         op_prepare_counted_close(uring, fd);
     }
-    uring->closes_in_flight++;
-    uring->ops_in_flight++;
 }

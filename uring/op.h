@@ -60,6 +60,7 @@ struct wr_file_op {
     wr_op_complete_fn *complete; /* the owner's, while it is in flight */
     struct wr_uring *uring;
     uint32_t doubts;   /* how often it ended with -ECANCELED, uncancelled */
+    uint64_t asked_ns; /* when a worker was asked for, where that is of use */
     uint64_t entry[8]; /* a struct io_uring_sqe */
 };
 
@@ -83,9 +84,15 @@ struct wr_uring {
      * yet: the call may do nothing but take a note. */
     void (*lacks_worker)(struct wr_uring *uring);
     uint64_t lacks_until_ns; /* when the next one asks for a thread again */
-    /* A worker thread for files is there, of which the last one stays (Linux
-     * 5.19): -ECANCELED is no lack of it. */
-    bool has_worker;
+    /* When a worker thread for files was at work, or earlier; 0: none is known.
+     * The last one stays while it idles (Linux 5.19), unless the process may no
+     * more run where it could at first: then for five seconds. */
+    uint64_t worker_ns;
+    /* Descriptors of counted closes that wait for a look for a worker. */
+    int *looking;
+    uint32_t looking_count;
+    uint32_t looking_room;
+    uint64_t look_ns; /* when the look was prepared */
 };
 
 /* A time in the layout of struct __kernel_timespec. */

@@ -14,8 +14,8 @@
  * is one, of which the last never ends. An operation is then tried once more,
  * and a second -ECANCELED is the file system's: -EIO. A close must not be
  * repeated, since its number may be another file's. So one that may need a
- * worker looks for it beforehand, unless one is known: its -ECANCELED is the
- * file system's at once.
+ * worker looks for it beforehand, unless one is known to stay until then: its
+ * -ECANCELED is the file system's at once.
  *
  *     prepared --a result-----------------------------> completed
  *        |  '----own cancel, -ECANCELED---------------> completed
@@ -107,6 +107,7 @@ static void op_file_look(struct wr_file_op *file)
 {
     struct io_uring_sqe *sqe = op_file_prepare(file, op_file_looked);
 
+    file->asked_ns = wr_sys_now();
     if (op_file_entry(file)->opcode == IORING_OP_SPLICE) {
         memcpy(sqe, file->entry, sizeof(*sqe));
         sqe->len = 0;
@@ -131,7 +132,7 @@ static void op_file_looked(struct wr_op *op, int32_t res, uint32_t flags)
         return;
     }
     if (opcode != IORING_OP_SPLICE) {
-        file->uring->has_worker = res >= 0;
+        wr_op_note_worker(file->uring, res >= 0, file->asked_ns);
     }
     if (res < 0) {
         wr_op_note_lack(file->uring);
@@ -152,9 +153,10 @@ static void op_file_completed(struct wr_op *op, int32_t res, uint32_t flags)
 
     wr_assert(!(flags & WR_CQE_MORE));
     if (WR_LIKELY(res != -ECANCELED) || wr_op_was_cancelled(op, res)) {
-        /* Only workers open files. */
-        file->uring->has_worker |=
-            entry->opcode == IORING_OP_OPENAT && res != -ECANCELED;
+        if (entry->opcode == IORING_OP_OPENAT && res >= 0) {
+            /* Only workers open files. */
+            wr_op_note_worker(file->uring, true, file->asked_ns);
+        }
         op_file_end(file, res);
     } else if (wr_work_asks_nothing(entry)) {
         wr_op_note_lack(file->uring);
@@ -177,7 +179,7 @@ static bool op_file_close_may_lack(const struct wr_uring *uring,
                                    const struct io_uring_sqe *sqe)
 {
     wr_assert(sqe->opcode == IORING_OP_CLOSE);
-    return sqe->flags & IOSQE_ASYNC ? !uring->has_worker
+    return sqe->flags & IOSQE_ASYNC ? !wr_op_has_worker(uring)
                                     : wr_op_close_may_lack(uring, sqe->fd);
 }
 
@@ -216,6 +218,10 @@ static void op_file_keep_entry(struct wr_uring *uring, struct wr_file_op *op,
     op->doubts = 0;
     op->complete = op->base.complete;
     op->base.complete = op_file_choose(uring, sqe);
+    if (op->base.complete == op_file_looked ||
+        sqe->opcode == IORING_OP_OPENAT) {
+        op->asked_ns = wr_sys_now();
+    }
     if (WR_UNLIKELY(op->base.complete != op_file_completed)) {
         memset(sqe, 0, sizeof(*sqe));
         sqe->opcode = IORING_OP_NOP;

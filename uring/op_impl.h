@@ -22,6 +22,25 @@ static inline bool wr_op_lacks_worker(const struct wr_uring *uring)
            wr_sys_now() < uring->lacks_until_ns;
 }
 
+/* Less than the five seconds after which an idle worker may go. */
+#define WR_WORKER_STAYS_NS UINT64_C(4000000000)
+
+/* Notes the end of an entry for a worker: it was there at @asked_ns or later,
+ * or there is none. */
+static inline void wr_op_note_worker(struct wr_uring *uring, bool was_there,
+                                     uint64_t asked_ns)
+{
+    wr_assert(asked_ns > 0);
+    uring->worker_ns = was_there ? asked_ns : 0;
+}
+
+/* True if -ECANCELED of an entry that is prepared now is no lack of workers. */
+static inline bool wr_op_has_worker(const struct wr_uring *uring)
+{
+    return uring->worker_ns != 0 &&
+           wr_sys_now() - uring->worker_ns < WR_WORKER_STAYS_NS;
+}
+
 /* True if a worker thread may have to close @fd, to flush its file, and it is
  * not known whether there is one. */
 bool wr_op_close_may_lack(const struct wr_uring *uring, int fd);

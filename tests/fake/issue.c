@@ -300,6 +300,9 @@ static struct fake_op *new_op(struct wr_ring *ring,
 static void issue_nop(struct wr_ring *ring, const struct io_uring_sqe *sqe)
 {
     const bool lacks = sqe->flags & IOSQE_ASYNC && lacks_worker(ring);
+    if (sqe->flags & IOSQE_ASYNC) {
+        fake_trace("submit nop for a worker");
+    }
     fake.stats.workers_lacking += lacks;
     ring->has_worker |= sqe->flags & IOSQE_ASYNC && !lacks;
     end_at_once(ring, sqe, lacks ? -ECANCELED : 0);

@@ -95,12 +95,20 @@ UNIT(file_op, a_close_without_a_worker_is_made_here)
     cr_assert_not_null(strstr(fake_text(), line), "%s", fake_text());
 }
 
+static void close_and_wait(int fd)
+{
+    wr_prep_close_any(&rig.uring, fd);
+    while (rig.uring.closes_in_flight > 0) {
+        rig_turn(1, UINT64_MAX);
+    }
+}
+
 /* A worker may be lacking again when the close is made. */
 UNIT(file_op, a_close_whose_worker_has_gone_is_made_here)
 {
     start_without_workers();
     const int fd = fake_disk_open(SIZE, fill, NULL);
-    rig.uring.has_worker = true;
+    rig.uring.worker_ns = fake_now();
 
     wr_prep_close_any(&rig.uring, fd);
     while (rig.uring.closes_in_flight > 0) {
@@ -109,7 +117,91 @@ UNIT(file_op, a_close_whose_worker_has_gone_is_made_here)
 
     expect_eq(told_count, 1);
     expect_eq(fake_stats()->workers_lacking, 2, "the close, and a look");
-    cr_assert_not(rig.uring.has_worker);
+    expect_eq(rig.uring.worker_ns, 0);
+}
+
+/* The last worker goes when it has been idle for five seconds, and may no more
+ * run on its processor; the kernel does not tell of it. */
+UNIT(file_op, a_worker_that_was_there_long_ago_is_looked_for)
+{
+    int fds[3];
+    rig_start(&(struct fake_options){.seed = 1, .trace = true});
+    for (int i = 0; i < 3; i++) {
+        fds[i] = fake_disk_open(SIZE, fill, NULL);
+    }
+    close_and_wait(fds[0]);
+    fake_text_clear();
+    close_and_wait(fds[1]);
+    cr_assert_null(strstr(fake_text(), "nop"), "%s", fake_text());
+    fake_spend(6ull * SECOND_NS);
+
+    close_and_wait(fds[2]);
+
+    cr_assert_not_null(strstr(fake_text(), "nop"), "%s", fake_text());
+}
+
+/* Likewise where the loop has made no turn since the worker was at work. */
+UNIT(file_op, a_worker_is_known_from_when_it_was_at_work)
+{
+    rig_start(&(struct fake_options){.seed = 1, .trace = true});
+    const int first = fake_disk_open(SIZE, fill, NULL);
+    const int second = fake_disk_open(SIZE, fill, NULL);
+    wr_prep_close_any(&rig.uring, first);
+    expect_eq(wr_uring_enter(&rig.uring, 0, 0), 0);
+    fake_spend(6ull * SECOND_NS);
+    while (rig.uring.closes_in_flight > 0) {
+        rig_turn(1, UINT64_MAX);
+    }
+    fake_text_clear();
+
+    close_and_wait(second);
+
+    cr_assert_not_null(strstr(fake_text(), "nop"), "%s", fake_text());
+}
+
+/* ---- a ring that breaks ---- */
+
+enum { FILES = 40 };
+
+static void break_ring_after(int stage)
+{
+    int fds[FILES];
+    char line[32];
+
+    rig_start(&(struct fake_options){.seed = 1, .trace = true});
+    for (int i = 0; i < FILES; i++) {
+        fds[i] = fake_disk_open(SIZE, fill, NULL);
+        wr_prep_close_any(&rig.uring, fds[i]);
+    }
+    if (stage > 0) { /* a worker looks */
+        expect_eq(wr_uring_enter(&rig.uring, 0, 0), 0);
+    }
+    if (stage > 1) { /* it is there, and the closes are prepared */
+        wr_uring_dispatch(&rig.uring, UINT32_MAX);
+    }
+    fake_break_ring(-EBADFD);
+    wr_uring_close(&rig.uring);
+    for (int i = 0; i < FILES; i++) {
+        snprintf(line, sizeof(line), "close fd=%d\n", fds[i]);
+        cr_assert_not_null(strstr(fake_text(), line), "stage %d: %s", stage,
+                           line);
+    }
+    expect_eq(rig.uring.ops_in_flight, 0);
+}
+
+UNIT(file_op, a_ring_that_breaks_before_a_look_leaves_no_descriptor)
+{
+    break_ring_after(0);
+}
+
+UNIT(file_op, a_ring_that_breaks_during_a_look_leaves_no_descriptor)
+{
+    break_ring_after(1);
+}
+
+UNIT(file_op, a_ring_that_breaks_after_a_look_leaves_no_descriptor)
+{
+    break_ring_after(2);
 }
 
 UNIT(file_op, an_answer_of_the_file_system_is_an_error_of_the_file)
