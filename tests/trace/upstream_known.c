@@ -193,6 +193,21 @@ UNIT(upstream_known, what_checks_have_found_is_known_beside_an_ejection)
     expect_eq(get_known(1).state, WEIR_UPSTREAM_UP);
 }
 
+/* The loop has not run since. */
+UNIT(upstream_known, times_that_are_over_unseen_have_nothing_left)
+{
+    struct weir_upstreams_options options = set_options();
+    options.slow_start_ns = 500 * MS;
+    const struct weir_upstream_known known = {.size = sizeof(known),
+                                              .ejected_ns = 1000 * MS,
+                                              .slow_start_ns = 500 * MS};
+    ups_open(&options, 0);
+    add_known(&known);
+    fake_spend(2000 * MS);
+    expect_eq(get_known(0).ejected_ns, 1, "it is ejected still");
+    expect_eq(get_known(0).slow_start_ns, 0);
+}
+
 /* ---- what cannot be so ---- */
 
 UNIT(upstream_known, no_time_is_longer_than_those_of_the_set)

@@ -74,12 +74,16 @@ UNIT(upstream_plan, takes_the_least_of_each_number)
                                              .timeout_ns = 1,
                                              .rise = 1,
                                              .fall = 1,
-                                             .limit_bytes = 1};
+                                             .limit_bytes = 1,
+                                             .min_status = 1,
+                                             .max_status = 1};
     expect_eq(read_plan(&plan), 0);
     expect_eq(check.plan.timeout_ns, 1);
     expect_eq(check.plan.rise, 1);
     expect_eq(check.plan.fall, 1);
     expect_eq(check.plan.limit_bytes, 1);
+    expect_eq(check.plan.min_status, 1);
+    expect_eq(check.plan.max_status, 1);
     drop_plan();
 }
 
