@@ -11,7 +11,7 @@ import tempfile
 
 from harness import ENV, WAIT_S, Skip, equal, run
 from proxy_wait import wait_until
-from proxying import Proxy, target
+from proxying import Proxy, target, told
 from servers import Server, echo, echoes, free_port
 
 PTRACE_DETACH, PTRACE_SEIZE, PTRACE_INTERRUPT = 17, 0x4206, 0x4207
@@ -139,6 +139,26 @@ def test_a_successor_feeds_the_watchdog_of_the_service():
         third.__exit__(None)
         equal(manager.hear_besides_beats(),
               (b"STOPPING=1", third.process.pid), "the end of the last")
+
+
+def test_a_replaced_proxy_feeds_no_watchdog():
+    """It would hide that its successor hangs, for as long as it drains."""
+    with Manager() as manager, Server(echo) as server, \
+            tempfile.TemporaryDirectory() as folder:
+        common = flags(server, "--handover", os.path.join(folder, "handover"))
+        first = Proxy(*common, admin=False,
+                      env=manager.env(**watched(20_000)))
+        with first.connect() as client:
+            echoes(client)
+            second = Proxy(*common, admin=False, env=manager.env())
+            told(first, "another proxy serves")
+            manager.hear_all()
+            heard = [manager.hear() for _ in range(20)]
+            equal(set(heard), {(BEAT, second.process.pid)}, "the beats")
+            echoes(client)
+        equal(first.finish(2 * WAIT_S)[0], 0, "exit status")
+        first.__exit__(None)
+        second.__exit__(None)
 
 
 # ---- a thread that hangs ----

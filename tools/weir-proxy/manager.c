@@ -1,7 +1,9 @@
 /*
  * The watchdog is fed when a visit has been to all threads, so that one which
  * hangs lets it bite, and the next visit begins when half of its time is over.
- * It is fed during a drain, too: connections may last longer than its time.
+ * It is fed during a drain, too: connections may last longer than its time. But
+ * a proxy whose successor serves leaves that to it, as it would hide that the
+ * successor hangs.
  */
 #include "manager.h"
 
@@ -54,12 +56,14 @@ static void is_alive(void *arg, weir_thread *thread)
 
 static void all_are_alive(void *arg, int result)
 {
-    if (result < 0) {
-        return; /* the loop has ended */
+    struct proxy *proxy = arg;
+
+    if (result < 0 || proxy->workers[0].is_replaced) {
+        return; /* the loop has ended, or it is the successor's now */
     }
     /* What a slow manager does not take is told it again soon. */
     (void)!weir_systemd_notify(false, "WATCHDOG=1");
-    look_later(arg);
+    look_later(proxy);
 }
 
 static void look_after_threads(void *arg)
