@@ -312,6 +312,7 @@ struct weir_dns_options {
  * @return         0; after an error nothing has changed
  * @retval WEIR_ENONAMES  weir was built without a resolver
  * @retval -EINVAL  text that is no list of servers, or a number out of range
+ * @retval -ENOBUFS  more than 32 servers
  * @retval -ENODEV  the zone of a server names no interface
  * @retval -EBUSY   lookups are under way
  * @retval -ESHUTDOWN  the loop is being freed

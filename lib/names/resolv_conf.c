@@ -43,15 +43,17 @@ int wr_resolv_conf_init(const struct weir_allocator *allocator,
 
 /* ---- servers ---- */
 
-/* Adds a server; those that have no more room are left out. */
-static void resolv_conf_add_server(struct wr_name_servers *servers,
+/* Adds a server; false: there is no more room. */
+static bool resolv_conf_add_server(struct wr_name_servers *servers,
                                    const struct weir_address *address)
 {
     wr_assert(servers->count <= WR_NAME_SERVERS_MAX);
     wr_assert(address->len > 0);
-    if (servers->count < WR_NAME_SERVERS_MAX) {
-        servers->addresses[servers->count++] = *address;
+    if (servers->count == WR_NAME_SERVERS_MAX) {
+        return false;
     }
+    servers->addresses[servers->count++] = *address;
+    return true;
 }
 
 /* Copies the bytes of a word; false: it has no room. */
@@ -93,7 +95,7 @@ int wr_name_servers_read(const char *list, struct wr_name_servers *ret)
                    -EINVAL);
         int err = resolv_conf_parse_server(text, &address);
         wr_require(err >= 0, err);
-        resolv_conf_add_server(&servers, &address);
+        wr_require(resolv_conf_add_server(&servers, &address), -ENOBUFS);
         list += len;
     }
     wr_require(servers.count > 0, -EINVAL);
@@ -239,7 +241,8 @@ static void resolv_conf_read_server(struct wr_resolv_conf *conf,
     } else if (weir_address_parse(word, PORT_DEFAULT, &address) < 0) {
         return;
     }
-    resolv_conf_add_server(&conf->servers, &address);
+    /* As the C library, which has room for three, leaves the others out. */
+    wr_ignore(!resolv_conf_add_server(&conf->servers, &address));
 }
 
 int wr_resolv_conf_read_line(const struct weir_allocator *allocator,

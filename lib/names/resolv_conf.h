@@ -57,8 +57,8 @@ void wr_resolv_conf_clear(const struct weir_allocator *allocator,
                           struct wr_resolv_conf *conf);
 
 /* Reads a list of servers, separated by commas, as in
- * "127.0.0.1:5353,[fe80::1%eth0]:53"; without a port it is 53. -EINVAL, and
- * nothing has changed, if it is none. */
+ * "127.0.0.1:5353,[fe80::1%eth0]:53"; without a port it is 53. -EINVAL if it
+ * is none, -ENOBUFS if it is too long, and nothing has changed. */
 WEIR_MUST_USE int wr_name_servers_read(const char *list,
                                        struct wr_name_servers *ret);
 

@@ -203,6 +203,21 @@ UNIT(resolv_conf, a_list_of_servers_of_the_program_is_right_or_refused)
     clear();
 }
 
+UNIT(resolv_conf, a_list_of_the_program_that_is_too_long_is_refused)
+{
+    char list[(WR_NAME_SERVERS_MAX + 1) * sizeof("192.0.2.1,")] = "";
+    begin(NULL);
+    for (size_t i = 0; i < WR_NAME_SERVERS_MAX; i++) {
+        strcat(list, "192.0.2.1,");
+    }
+    expect_eq(wr_name_servers_read(list, &conf.servers), 0);
+    expect_eq(conf.servers.count, WR_NAME_SERVERS_MAX);
+    strcat(list, "192.0.2.2");
+    expect_eq(wr_name_servers_read(list, &conf.servers), -ENOBUFS);
+    expect_eq(conf.servers.count, WR_NAME_SERVERS_MAX);
+    clear();
+}
+
 UNIT(resolv_conf, lines_that_are_not_understood_change_nothing)
 {
     read_lines((const char *[]){
