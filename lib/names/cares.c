@@ -29,6 +29,7 @@ static void cares_check_invariants(const struct cares *cares)
 {
     wr_assert((cares->dns == NULL) == (cares->tcp == NULL));
     wr_assert(cares->dns || cares->asked_count == 0);
+    wr_assert(cares->dns || wr_list_is_empty(&cares->waiting));
     wr_assert(cares->dns || !wr_timer_is_armed(&cares->timer));
     wr_assert(cares->live_count <= cares->asked_count);
 }
@@ -206,10 +207,12 @@ static struct cares *cares_get(weir_loop *loop)
 }
 
 /* Closes the channels, which the next lookup opens, if the system's settings
- * have changed, and forgets a hosts file that has. */
+ * have changed and none waits for them, and forgets a hosts file that has. */
 static void cares_refresh(struct cares *cares)
 {
-    if (cares->asked_count == 0 && wr_cares_is_outdated(cares)) {
+    cares_check_invariants(cares);
+    if (cares->asked_count == 0 && cares_is_idle(cares) &&
+        wr_cares_is_outdated(cares)) {
         wr_cares_close(cares);
         cares->change_count++;
     }

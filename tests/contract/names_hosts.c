@@ -9,6 +9,8 @@
 #include "tests/contract/names_rig.h"
 #include "tests/no_fd.h"
 
+#include <poll.h>
+
 NAMES(names_hosts, the_file_is_asked_before_servers_about_both_families, n)
 {
     names_use_hosts(n, "192.0.2.77 a4-a6.example\n2001:db8::77 a6.example\n"
@@ -173,6 +175,66 @@ NAMES(names_hosts, a_name_that_goes_while_its_lookup_waits_is_none, n)
     expect_eq(weir_loop_trim(n->loop), 0);
     expect_eq(weir_loop_run_until(n->loop, names_is_over, n), 0);
     expect_eq(n->result, WEIR_EDNSBADNAME);
+    names_remove_hosts(n);
+}
+
+static char settings_path[] = "/tmp/weir-resolv-XXXXXX";
+
+static void write_settings(const char *text)
+{
+    FILE *file = fopen(settings_path, "we");
+    fputs(text, file);
+    fclose(file);
+}
+
+static void note_one(void *arg, int err, const struct weir_address *addresses,
+                     size_t count)
+{
+    struct names *n = (struct names *)arg;
+    n->answered += err == 0;
+    n->waiting--;
+}
+
+static void start_one(struct names *n, const char *host)
+{
+    n->waiting++;
+    expect_ok(weir_lookup_start(n->loop, host, 80, NULL, note_one, n, NULL));
+}
+
+static void start_known(void *arg)
+{
+    start_one((struct names *)arg, "known.example");
+}
+
+/* The next turn begins when it is time to look at the files again. */
+static void change_settings(void *arg)
+{
+    write_settings("options timeout:29 attempts:1\n");
+    poll(NULL, 0, 1010);
+}
+
+static bool none_waits(void *arg)
+{
+    return ((struct names *)arg)->waiting == 0;
+}
+
+/* The one that the file answers sees the change, and opens no channel. */
+NAMES(names_hosts, settings_change_before_a_lookup_has_asked_its_server, n)
+{
+    close(mkstemp(settings_path));
+    write_settings("options timeout:30\n");
+    names_use_hosts(n, "192.0.2.77 known.example\n");
+    struct weir_dns_options dns = names_dns_options(n);
+    dns.resolv_conf = settings_path;
+    expect_ok(weir_loop_set_dns_options(n->loop, &dns));
+    expect_ok(weir_loop_call_soon(n->loop, start_known, n, NULL));
+    start_one(n, "a4.example");
+    expect_ok(weir_loop_call_soon(n->loop, change_settings, n, NULL));
+
+    expect_eq(weir_loop_run_until(n->loop, none_waits, n), 0);
+
+    expect_eq(n->answered, 2);
+    unlink(settings_path);
     names_remove_hosts(n);
 }
 
