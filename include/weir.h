@@ -28,6 +28,7 @@
 #include "weir/pair.h"
 #include "weir/pending.h"
 #include "weir/pipe.h"
+#include "weir/place.h"
 #include "weir/process.h"
 #include "weir/protocol.h"
 #include "weir/proxy_protocol.h"

@@ -16,6 +16,7 @@
 #include "address.h"
 #include "base.h"
 #include "pending.h"
+#include "place.h"
 #include "protocol.h"
 #include "transport.h"
 
@@ -187,50 +188,48 @@ WEIR_API WEIR_MUST_USE int weir_create_connection(
     weir_connect_done_fn *done, void *done_arg, weir_pending **ret);
 
 /**
- * Connect to one of several addresses: weir_create_connection() to a host that
- * has these.
+ * Connect to a place, or make a transport of a connected stream socket
+ * (asyncio's create_connection with sock).
  *
- * Addresses of another family than the options ask for are left out.
- *
- * @param loop       the loop; borrowed
- * @param factory    called once the connection stands; copied
- * @param addresses  addresses of any family; borrowed
- * @param count      how many, at least 1
- * @param options    borrowed; NULL for all defaults
- * @param done       as in weir_create_connection()
- * @param done_arg   its first argument
- * @param ret        as in weir_create_connection()
- * @return           as weir_create_connection()
- * @retval -EINVAL   no address, none of the family that was asked for, one that
- *                   is none or has no name, or as weir_create_connection()
- */
-WEIR_API WEIR_MUST_USE int
-weir_create_connection_to(weir_loop *loop, const struct weir_factory *factory,
-                          const struct weir_address *addresses, size_t count,
-                          const struct weir_connect_options *options,
-                          weir_connect_done_fn *done, void *done_arg,
-                          weir_pending **ret);
-
-/**
- * Make a transport of a connected stream socket (asyncio's
- * connect_accepted_socket, and create_connection with sock).
- *
- * With TLS this side is what the context is for, client or server.
+ * Several addresses are tried as those of a host are. Addresses of another
+ * family than the options ask for are left out. With a descriptor and TLS this
+ * side is what the context is for, client or server.
  *
  * @param loop      the loop; borrowed
- * @param factory   called with the new transport; copied
- * @param fd        a connected IPv4, IPv6 or Unix socket; taken, whatever is
- *                  returned
- * @param options   borrowed; NULL for all defaults. There are no attempts; an
+ * @param factory   called once the connection stands; copied
+ * @param place     up to 4096 addresses, a Unix socket as in
+ *                  weir_create_unix_connection(), a host, or a connected IPv4,
+ *                  IPv6 or Unix socket. There are no attempts of a socket; an
  *                  own address, a proto and fast_open are refused
+ * @param options   borrowed; NULL for all defaults
  * @param done      as in weir_create_connection()
  * @param done_arg  its first argument
  * @param ret       as in weir_create_connection()
  * @return          as weir_create_connection()
- * @retval -EBADF   @p fd is no descriptor that is open
- * @retval -EINVAL  @p fd is no connected stream socket, or of another family
- *                  than was asked for, or as weir_create_connection()
+ * @retval -EINVAL  no address, none of the family that was asked for, one that
+ *                  is none or has no name; no connected stream socket, or of
+ *                  another family than was asked for; or as
+ *                  weir_create_connection()
+ * @retval -EBADF   no descriptor that is open
  * @retval -EAFNOSUPPORT  the socket is neither IPv4, IPv6 nor Unix
+ */
+WEIR_API WEIR_MUST_USE int weir_create_connection_at(
+    weir_loop *loop, const struct weir_factory *factory,
+    struct weir_place place, const struct weir_connect_options *options,
+    weir_connect_done_fn *done, void *done_arg, weir_pending **ret);
+
+/**
+ * Make a transport of a connected stream socket (asyncio's
+ * connect_accepted_socket): weir_create_connection_at() of weir_place_fd().
+ *
+ * @param loop      the loop; borrowed
+ * @param factory   called with the new transport; copied
+ * @param fd        the socket; taken, whatever is returned
+ * @param options   borrowed; NULL for all defaults
+ * @param done      as in weir_create_connection()
+ * @param done_arg  its first argument
+ * @param ret       as in weir_create_connection()
+ * @return          as weir_create_connection_at()
  */
 WEIR_API WEIR_MUST_USE int
 weir_adopt_connection(weir_loop *loop, const struct weir_factory *factory,

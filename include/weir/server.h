@@ -157,52 +157,33 @@ WEIR_API WEIR_MUST_USE int weir_create_server(
     weir_server_done_fn *done, void *done_arg, weir_server **ret);
 
 /**
- * Listen on addresses: weir_create_server() on a host that has these.
- *
- * @param loop       the loop; borrowed
- * @param factory    makes the protocol of each connection; copied
- * @param addresses  addresses of any family; borrowed
- * @param count      how many, at least 1
- * @param options    borrowed, without hosts; NULL for all defaults
- * @param done       as in weir_create_server()
- * @param done_arg   its first argument
- * @param ret        the server, given; end with weir_server_free()
- * @return           as weir_create_server()
- * @retval -EINVAL   no address, one that is none or of another family than was
- *                   asked for, hosts in the options, or as weir_create_server()
- */
-WEIR_API WEIR_MUST_USE int
-weir_create_server_on(weir_loop *loop, const struct weir_factory *factory,
-                      const struct weir_address *addresses, size_t count,
-                      const struct weir_server_options *options,
-                      weir_server_done_fn *done, void *done_arg,
-                      weir_server **ret);
-
-/**
- * Listen on a socket that is bound, one of a service manager for example.
+ * Listen at a place: on all of its addresses, or on a socket that is bound, one
+ * of a service manager for example.
  *
  * @param loop      the loop; borrowed
  * @param factory   makes the protocol of each connection; copied
- * @param fd        a bound stream socket, which may listen already; taken,
- *                  whatever is returned. If it listens and has TCP_NODELAY
- *                  and what keep_alive and notsent_lowat_bytes ask for, the
- *                  connections in its queue are taken to have it too, and it
- *                  is not set for each.
- * @param options   borrowed, without hosts; NULL for all defaults
+ * @param place     a host as in weir_create_server(), addresses of any family,
+ *                  a Unix socket as in weir_create_unix_server(), or a bound
+ *                  stream socket, which may listen already. If it listens and
+ *                  has TCP_NODELAY and what keep_alive and notsent_lowat_bytes
+ *                  ask for, the connections in its queue are taken to have it
+ *                  too, and it is not set for each.
+ * @param options   borrowed; hosts only beside a host; NULL for all defaults
  * @param done      as in weir_create_server()
  * @param done_arg  its first argument
  * @param ret       the server, given; end with weir_server_free()
  * @return          as weir_create_server()
- * @retval -EBADF   @p fd is no descriptor that is open
- * @retval -EINVAL  @p fd is no stream socket, is connected, or of another
- *                  family than was asked for, a proto or hosts in the options,
- *                  or as weir_create_server()
+ * @retval -EINVAL  no address, one that is none or of another family than was
+ *                  asked for; no stream socket, or one that is connected, or a
+ *                  proto with it; hosts in the options; or as
+ *                  weir_create_server()
+ * @retval -EBADF   no descriptor that is open
  * @retval -EAFNOSUPPORT  the socket is neither IPv4, IPv6 nor Unix
  */
-WEIR_API WEIR_MUST_USE int
-weir_adopt_server(weir_loop *loop, const struct weir_factory *factory, int fd,
-                  const struct weir_server_options *options,
-                  weir_server_done_fn *done, void *done_arg, weir_server **ret);
+WEIR_API WEIR_MUST_USE int weir_create_server_at(
+    weir_loop *loop, const struct weir_factory *factory,
+    struct weir_place place, const struct weir_server_options *options,
+    weir_server_done_fn *done, void *done_arg, weir_server **ret);
 
 /**
  * Listen and accept on a server with no_start_serving. No effect on a server

@@ -166,21 +166,22 @@ weir_open_connection(weir_loop *loop, const char *host, uint16_t port,
                      weir_reader **ret_reader, weir_writer **ret_writer);
 
 /**
- * Connect to one of several addresses, and read and write the connection.
+ * Connect to a place, or take a connected socket, and read and write the
+ * connection.
  *
  * @param loop        the loop; borrowed
- * @param addresses   as in weir_create_connection_to(); held
- * @param count       how many, at least 1
+ * @param place       as in weir_create_connection_at(); what it points to is
+ *                    held
  * @param options     borrowed; NULL for all defaults
  * @param ret_reader  the reader, borrowed from the writer; may be NULL
  * @param ret_writer  the writer, given; end with weir_writer_unref()
  * @return            0 when connected; other errors are those of
- *                    weir_create_connection_to() and of its attempt
+ *                    weir_create_connection_at() and of its attempt
  * @retval -ECANCELED  the task was interrupted
  */
 WEIR_API WEIR_MUST_USE int
-weir_open_connection_to(weir_loop *loop, const struct weir_address *addresses,
-                        size_t count, const struct weir_open_options *options,
+weir_open_connection_at(weir_loop *loop, struct weir_place place,
+                        const struct weir_open_options *options,
                         weir_reader **ret_reader, weir_writer **ret_writer);
 
 /**
@@ -199,24 +200,6 @@ WEIR_API WEIR_MUST_USE int
 weir_open_unix_connection(weir_loop *loop, const char *path,
                           const struct weir_open_options *options,
                           weir_reader **ret_reader, weir_writer **ret_writer);
-
-/**
- * Read and write a connected stream socket; weir_adopt_connection() for tasks.
- *
- * @param loop        the loop; borrowed
- * @param fd          a connected socket; taken, whatever is returned
- * @param options     as in weir_adopt_connection(); borrowed; NULL for all
- *                    defaults
- * @param ret_reader  the reader, borrowed from the writer; may be NULL
- * @param ret_writer  the writer, given; end with weir_writer_unref()
- * @return            0 when there is a stream; other errors are those of
- *                    weir_adopt_connection() and of its done
- * @retval -ECANCELED  the task was interrupted
- */
-WEIR_API WEIR_MUST_USE int
-weir_adopt_stream(weir_loop *loop, int fd,
-                  const struct weir_open_options *options,
-                  weir_reader **ret_reader, weir_writer **ret_writer);
 
 /** Options of weir_open_read_pipe() and weir_open_write_pipe(). */
 struct weir_open_pipe_options {
@@ -309,22 +292,21 @@ weir_start_server(weir_loop *loop, weir_client_connected_fn *connected,
                   weir_server **ret);
 
 /**
- * Listen on addresses, and serve each connection with a task.
+ * Listen at a place, and serve each connection with a task.
  *
  * @param loop       the loop; borrowed
  * @param connected  serves a connection; its first argument is in the options
- * @param addresses  as in weir_create_server_on(); borrowed
- * @param count      how many, at least 1
+ * @param place      as in weir_create_server_at()
  * @param options    borrowed; NULL for all defaults
  * @param ret        the server, given; end with weir_server_free()
  * @return           0 when it listens; other errors are those of
- *                   weir_create_server_on() and of its start
+ *                   weir_create_server_at() and of its start
  * @retval -EINVAL     as weir_start_server()
  * @retval -ECANCELED  the task was interrupted; nothing listens
  */
 WEIR_API WEIR_MUST_USE int
-weir_start_server_on(weir_loop *loop, weir_client_connected_fn *connected,
-                     const struct weir_address *addresses, size_t count,
+weir_start_server_at(weir_loop *loop, weir_client_connected_fn *connected,
+                     struct weir_place place,
                      const struct weir_start_server_options *options,
                      weir_server **ret);
 
@@ -346,23 +328,6 @@ weir_start_server_on(weir_loop *loop, weir_client_connected_fn *connected,
  */
 WEIR_API WEIR_MUST_USE int weir_start_unix_server(
     weir_loop *loop, weir_client_connected_fn *connected, const char *path,
-    const struct weir_start_server_options *options, weir_server **ret);
-
-/**
- * Listen on a socket that is bound, and serve each connection with a task.
- *
- * @param loop       the loop; borrowed
- * @param connected  serves a connection; its first argument is in the options
- * @param fd         as in weir_adopt_server(); taken, whatever is returned
- * @param options    borrowed; NULL for all defaults
- * @param ret        the server, given; end with weir_server_free()
- * @return           0 when it listens; other errors are those of
- *                   weir_adopt_server() and of its start
- * @retval -EINVAL     as weir_start_server()
- * @retval -ECANCELED  the task was interrupted; nothing listens
- */
-WEIR_API WEIR_MUST_USE int weir_adopt_stream_server(
-    weir_loop *loop, weir_client_connected_fn *connected, int fd,
     const struct weir_start_server_options *options, weir_server **ret);
 
 WEIR_END_DECLS

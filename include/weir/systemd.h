@@ -10,8 +10,9 @@
  * struct weir_systemd_fd passed[8];
  * int count = weir_systemd_listen_fds(true, passed, 8);
  * for (int i = 0; i < count; i++) {
- *     error = weir_adopt_server(loop, &factory, passed[i].fd, NULL, NULL, NULL,
- *                               &servers[i]);
+ *     error = weir_create_server_at(loop, &factory,
+ *                                   weir_place_fd(passed[i].fd), NULL, NULL,
+ *                                   NULL, &servers[i]);
  * }
  * ...
  * error = weir_systemd_notify(false, "READY=1\nSTATUS=serving");

@@ -21,12 +21,11 @@ static int pipe_connect(weir_loop *loop, const struct weir_factory *factory,
 
     wr_assert(call->direction == WR_PIPE_READ ||
               call->direction == WR_PIPE_WRITE);
-    call->is_adopting = true;
     call->is_pipe = true;
     call->options = &known;
     int err = wr_connection_options_take(&known.connection, options);
     if (err < 0) {
-        wr_socket_refuse(call->fd);
+        wr_socket_refuse(call->place.fd);
         return err;
     }
     return wr_connect_start(loop, factory, call, ret);
@@ -38,7 +37,7 @@ int weir_connect_read_pipe(weir_loop *loop, const struct weir_factory *factory,
                            weir_connect_done_fn *done, void *done_arg,
                            weir_pending **ret)
 {
-    struct wr_connect_call call = {.fd = fd,
+    struct wr_connect_call call = {.place = weir_place_fd(fd),
                                    .direction = WR_PIPE_READ,
                                    .done = done,
                                    .done_arg = done_arg};
@@ -52,7 +51,7 @@ int weir_connect_write_pipe(weir_loop *loop, const struct weir_factory *factory,
                             weir_connect_done_fn *done, void *done_arg,
                             weir_pending **ret)
 {
-    struct wr_connect_call call = {.fd = fd,
+    struct wr_connect_call call = {.place = weir_place_fd(fd),
                                    .direction = WR_PIPE_WRITE,
                                    .done = done,
                                    .done_arg = done_arg};

@@ -5,7 +5,6 @@
  * never returns before done has run: a cancellation cancels the attempt, and
  * the task waits for its done.
  */
-#include "lib/base/address.h"
 #include "lib/base/options.h"
 #include "lib/net/connect/connect.h"
 #include "lib/transport/socket.h"
@@ -55,23 +54,27 @@ static int stream_open_read_options(const struct weir_open_options *options,
     return 0;
 }
 
-static int stream_open_connect_and_wait(weir_loop *loop,
-                                        struct wr_connect_call *call,
-                                        struct opening *opening)
+static int
+stream_open_connect_and_wait(weir_loop *loop, struct weir_place place,
+                             const struct weir_connect_options *options,
+                             struct opening *opening)
 {
     const struct weir_factory factory = {.create = stream_open_create,
                                          .arg = opening};
+    const struct wr_connect_call call = {.place = place,
+                                         .options = options,
+                                         .done = stream_open_opened,
+                                         .done_arg = opening};
 
-    wr_assert(!call->done);
-    call->done = stream_open_opened;
-    call->done_arg = opening;
-    int err = wr_connect_start(loop, &factory, call, &opening->connect);
+    wr_assert(options->size > 0);
+    wr_assert(!opening->connect);
+    int err = wr_connect_start(loop, &factory, &call, &opening->connect);
     return err < 0 ? err : wr_task_wait(loop, &opening->waiter, NULL);
 }
 
-static int stream_open_any(weir_loop *loop, struct wr_connect_call *call,
-                           const struct weir_open_options *options,
-                           weir_reader **ret_reader, weir_writer **ret_writer)
+int weir_open_connection_at(weir_loop *loop, struct weir_place place,
+                            const struct weir_open_options *options,
+                            weir_reader **ret_reader, weir_writer **ret_writer)
 {
     static const struct wr_wait_kind kind = {.name = "connect",
                                              .interrupt = stream_open_give_up};
@@ -88,13 +91,10 @@ static int stream_open_any(weir_loop *loop, struct wr_connect_call *call,
             weir_stream_protocol_new(loop, &stream, &opening.binding, &writer);
     }
     if (err < 0) {
-        if (call->is_adopting) {
-            wr_socket_refuse(call->fd);
-        }
+        wr_socket_refuse(wr_place_get_fd(&place));
         return err;
     }
-    call->options = &known.connect;
-    err = stream_open_connect_and_wait(loop, call, &opening);
+    err = stream_open_connect_and_wait(loop, place, &known.connect, &opening);
     if (err < 0) {
         weir_writer_unref(writer); /* closes its connection, if any */
         return err;
@@ -112,20 +112,8 @@ int weir_open_connection(weir_loop *loop, const char *host, uint16_t port,
                          const struct weir_open_options *options,
                          weir_reader **ret_reader, weir_writer **ret_writer)
 {
-    struct wr_connect_call call = {.host = host, .port = port};
-
-    return stream_open_any(loop, &call, options, ret_reader, ret_writer);
-}
-
-int weir_open_connection_to(weir_loop *loop,
-                            const struct weir_address *addresses, size_t count,
-                            const struct weir_open_options *options,
-                            weir_reader **ret_reader, weir_writer **ret_writer)
-{
-    struct wr_connect_call call = {.addresses = addresses,
-                                   .address_count = count};
-
-    return stream_open_any(loop, &call, options, ret_reader, ret_writer);
+    return weir_open_connection_at(loop, weir_place_host(host, port), options,
+                                   ret_reader, ret_writer);
 }
 
 int weir_open_unix_connection(weir_loop *loop, const char *path,
@@ -133,23 +121,6 @@ int weir_open_unix_connection(weir_loop *loop, const char *path,
                               weir_reader **ret_reader,
                               weir_writer **ret_writer)
 {
-    struct weir_address address;
-
-    int err = wr_task_enter(loop);
-    wr_require(err >= 0, err);
-    wr_require(path, -EINVAL);
-    err = weir_address_parse_unix(path, &address);
-    wr_require(err >= 0, err);
-    wr_assert(address.storage.any.sa_family == AF_UNIX);
-    return weir_open_connection_to(loop, &address, 1, options, ret_reader,
-                                   ret_writer);
-}
-
-int weir_adopt_stream(weir_loop *loop, int fd,
-                      const struct weir_open_options *options,
-                      weir_reader **ret_reader, weir_writer **ret_writer)
-{
-    struct wr_connect_call call = {.is_adopting = true, .fd = fd};
-
-    return stream_open_any(loop, &call, options, ret_reader, ret_writer);
+    return weir_open_connection_at(loop, weir_place_unix(path), options,
+                                   ret_reader, ret_writer);
 }

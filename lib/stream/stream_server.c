@@ -7,7 +7,6 @@
  */
 #include "writer.h"
 
-#include "lib/base/address.h"
 #include "lib/base/options.h"
 #include "lib/net/serve/server.h"
 #include "lib/transport/socket.h"
@@ -122,9 +121,10 @@ static int stream_server_wait_for_start(struct starting *starting,
 }
 
 /* Creates the server and waits until it listens; takes @service. */
-static int stream_server_create_and_wait(struct service *service,
-                                         struct wr_server_call *call,
-                                         weir_server **ret)
+static int
+stream_server_create_and_wait(struct service *service, struct weir_place place,
+                              const struct weir_server_options *options,
+                              weir_server **ret)
 {
     static const struct wr_wait_kind kind = {
         .name = "server start", .interrupt = stream_server_give_up};
@@ -134,11 +134,14 @@ static int stream_server_create_and_wait(struct service *service,
             service->stream.client_connected ? stream_server_create : NULL,
         .arg = service};
     struct starting starting = {.waiter = {.kind = &kind}};
+    const struct wr_server_call call = {.place = place,
+                                        .options = options,
+                                        .done = stream_server_started,
+                                        .done_arg = &starting};
 
-    wr_assert(!call->done);
-    call->done = stream_server_started;
-    call->done_arg = &starting;
-    int err = wr_server_create(service->loop, &factory, call, &starting.server);
+    wr_assert(options->size > 0);
+    int err =
+        wr_server_create(service->loop, &factory, &call, &starting.server);
     if (err < 0) {
         stream_server_free_service(service);
         return err;
@@ -152,11 +155,10 @@ static int stream_server_create_and_wait(struct service *service,
     return 0;
 }
 
-static int stream_server_start(weir_loop *loop,
-                               weir_client_connected_fn *connected,
-                               struct wr_server_call *call,
-                               const struct weir_start_server_options *options,
-                               weir_server **ret)
+int weir_start_server_at(weir_loop *loop, weir_client_connected_fn *connected,
+                         struct weir_place place,
+                         const struct weir_start_server_options *options,
+                         weir_server **ret)
 {
     struct weir_start_server_options known;
     struct weir_stream_options stream;
@@ -170,13 +172,10 @@ static int stream_server_start(weir_loop *loop,
         err = stream_server_make_service(loop, &stream, &service);
     }
     if (err < 0) {
-        if (call->is_adopting) {
-            wr_socket_refuse(call->fd);
-        }
+        wr_socket_refuse(wr_place_get_fd(&place));
         return err;
     }
-    call->options = &known.server;
-    return stream_server_create_and_wait(service, call, ret);
+    return stream_server_create_and_wait(service, place, &known.server, ret);
 }
 
 int weir_start_server(weir_loop *loop, weir_client_connected_fn *connected,
@@ -184,23 +183,8 @@ int weir_start_server(weir_loop *loop, weir_client_connected_fn *connected,
                       const struct weir_start_server_options *options,
                       weir_server **ret)
 {
-    struct wr_server_call call = {.host = host, .port = port};
-
-    return stream_server_start(loop, connected, &call, options, ret);
-}
-
-int weir_start_server_on(weir_loop *loop, weir_client_connected_fn *connected,
-                         const struct weir_address *addresses, size_t count,
-                         const struct weir_start_server_options *options,
-                         weir_server **ret)
-{
-    struct wr_server_call call = {.addresses = addresses,
-                                  .address_count = count};
-
-    int err = wr_task_enter(loop);
-    wr_require(err >= 0, err);
-    wr_require(addresses, -EINVAL);
-    return stream_server_start(loop, connected, &call, options, ret);
+    return weir_start_server_at(loop, connected, weir_place_host(host, port),
+                                options, ret);
 }
 
 int weir_start_unix_server(weir_loop *loop, weir_client_connected_fn *connected,
@@ -208,25 +192,8 @@ int weir_start_unix_server(weir_loop *loop, weir_client_connected_fn *connected,
                            const struct weir_start_server_options *options,
                            weir_server **ret)
 {
-    struct weir_address address;
-
-    int err = wr_task_enter(loop);
-    wr_require(err >= 0, err);
-    wr_require(path, -EINVAL);
-    err = weir_address_parse_unix(path, &address);
-    wr_require(err >= 0, err);
-    wr_assert(address.storage.any.sa_family == AF_UNIX);
-    return weir_start_server_on(loop, connected, &address, 1, options, ret);
-}
-
-int weir_adopt_stream_server(weir_loop *loop,
-                             weir_client_connected_fn *connected, int fd,
-                             const struct weir_start_server_options *options,
-                             weir_server **ret)
-{
-    struct wr_server_call call = {.is_adopting = true, .fd = fd};
-
-    return stream_server_start(loop, connected, &call, options, ret);
+    return weir_start_server_at(loop, connected, weir_place_unix(path), options,
+                                ret);
 }
 
 static void stream_server_told(struct wr_server_watch *watch,

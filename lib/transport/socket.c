@@ -129,7 +129,7 @@ void wr_socket_refuse(int fd)
 {
     if (fd >= 0 && wr_socket_get_option(fd, SO_DOMAIN) == AF_UNIX) {
         wr_socket_close_unix(fd);
-    } else {
+    } else if (fd >= 0) {
         wr_ignore(wr_sys_close(fd)); /* the call returns its own error */
     }
 }

@@ -55,7 +55,7 @@ void wr_socket_close_unix(int fd);
  * next client comes. */
 void wr_socket_wake_accepts(int fd);
 /* Closes the descriptor of a refused call, which takes it in any case: a Unix
- * socket in a thread. It may be of any kind, or no open descriptor. */
+ * socket in a thread. It may be of any kind, no open descriptor, or -1. */
 void wr_socket_refuse(int fd);
 
 #endif

@@ -46,7 +46,7 @@ ROOMS = {
            "net/connect net/serve",
     "process": "uring base loop transport transport/pipe",
     "stream": "uring base loop task sync transport transport/sock transport/pipe "
-              "transport/datagram net/connect net/serve net process",
+              "transport/datagram names net/connect net/serve net process",
     "proxy/preface": "uring base",
     "proxy/relay": "uring base loop task transport stream",
     "proxy/upstream": "uring base loop transport names net/connect",

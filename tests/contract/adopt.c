@@ -125,8 +125,9 @@ MAKER(adopt, a_descriptor_that_is_not_open_is_told_from_a_wrong_one, m)
         expect_eq(weir_adopt_connection(m->loop, &m->factory, bad[i], NULL,
                                         maker_connect_done, m, NULL),
                   -EBADF, "descriptor %d", bad[i]);
-        expect_eq(weir_adopt_server(m->loop, &m->factory, bad[i], NULL,
-                                    maker_server_done, m, &m->server),
+        expect_eq(weir_create_server_at(m->loop, &m->factory,
+                                        weir_place_fd(bad[i]), NULL,
+                                        maker_server_done, m, &m->server),
                   -EBADF, "descriptor %d", bad[i]);
     }
 

@@ -72,7 +72,9 @@ static int call_sendfile_of_stream(weir_loop *loop, int fd)
     weir_writer *writer;
     uint64_t offset = 0;
     expect_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
-    expect_eq(weir_adopt_stream(loop, ends[0], NULL, NULL, &writer), 0);
+    expect_eq(weir_open_connection_at(loop, weir_place_fd(ends[0]), NULL, NULL,
+                                      &writer),
+              0);
     const int64_t sent = weir_writer_sendfile(writer, fd, &offset, WEIR_TO_END);
     weir_writer_unref(writer);
     close(ends[1]);

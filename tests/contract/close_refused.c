@@ -53,8 +53,8 @@ static void serve(const struct sockaddr_un *name, socklen_t len)
     /* The kernel cannot refuse descriptors. */
     cr_assert_eq(setenv("WEIR_FEATURES_MASK", "passrights", 1), 0);
     cr_assert_eq(weir_loop_new(NULL, &loop), 0);
-    expect_ok(
-        weir_adopt_server(loop, &factory, listener, NULL, NULL, NULL, &server));
+    expect_ok(weir_create_server_at(loop, &factory, weir_place_fd(listener),
+                                    NULL, NULL, NULL, &server));
 }
 
 static int connect_plain(const struct sockaddr_un *name, socklen_t len)

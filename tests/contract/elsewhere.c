@@ -175,10 +175,12 @@ static void ask_servers(void)
 
     ASK(weir_create_server(loop, &quiet, "127.0.0.1", 0, NULL, NULL, NULL,
                            &made));
-    ASK(weir_create_server_on(loop, &quiet, &world.address, 1, NULL, NULL, NULL,
-                              &made));
+    ASK(weir_create_server_at(loop, &quiet,
+                              weir_place_addresses(&world.address, 1), NULL,
+                              NULL, NULL, &made));
     ASK(weir_create_unix_server(loop, &quiet, "/", NULL, NULL, NULL, &made));
-    ASK(weir_adopt_server(loop, &quiet, -1, NULL, NULL, NULL, &made));
+    ASK(weir_create_server_at(loop, &quiet, weir_place_fd(-1), NULL, NULL, NULL,
+                              &made));
     ASK(weir_server_start_serving(world.server));
     ASK(weir_server_adopt_connection(world.server, -1));
     ASK(weir_server_set_tls(world.server, NULL));
@@ -195,8 +197,9 @@ static void ask_connections(void)
 
     ASK(weir_create_connection(loop, &quiet, "127.0.0.1", 1, NULL, NULL, NULL,
                                NULL));
-    ASK(weir_create_connection_to(loop, &quiet, &world.address, 1, NULL, NULL,
-                                  NULL, NULL));
+    ASK(weir_create_connection_at(loop, &quiet,
+                                  weir_place_addresses(&world.address, 1), NULL,
+                                  NULL, NULL, NULL));
     ASK(weir_create_unix_connection(loop, &quiet, "/", NULL, NULL, NULL, NULL));
     ASK(weir_adopt_connection(loop, &quiet, -1, NULL, NULL, NULL, NULL));
     ASK(weir_connect_read_pipe(loop, &quiet, -1, NULL, NULL, NULL, NULL));

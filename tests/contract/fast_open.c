@@ -74,7 +74,8 @@ static int connect_fast(struct maker *m, const struct weir_address *addresses,
     m->done = 0;
     m->log[0] = '\0';
     memset(m->log, 0, sizeof(m->log));
-    expect_ok(weir_create_connection_to(m->loop, &m->factory, addresses, count,
+    expect_ok(weir_create_connection_at(m->loop, &m->factory,
+                                        weir_place_addresses(addresses, count),
                                         &options, maker_connect_done, m, NULL));
     maker_run(m, maker_is_done);
     return m->done_err;

@@ -157,7 +157,8 @@ static int make_streams(weir_loop *loop)
            weir_reader_new(loop, WEIR_STREAM_LIMIT, &world.reader) |
            weir_reader_feed_data(world.reader, "bytes", 5) |
            (weir_reader_take(world.reader, 5, &world.bytes) == 5 ? 0 : -EIO) |
-           weir_adopt_stream(loop, ends[0], NULL, &reader, &world.writer) |
+           weir_open_connection_at(loop, weir_place_fd(ends[0]), NULL, &reader,
+                                   &world.writer) |
            weir_open_datagram_stream(loop, &datagrams, &world.datagrams) |
            weir_create_subprocess_exec(loop, argv, NULL, &world.process);
 }

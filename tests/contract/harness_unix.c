@@ -19,8 +19,9 @@ void rig_open_unix_connected(struct rig *rig)
     expect_eq(listen(fd, 1), 0);
     addr.len = sizeof(addr.storage);
     expect_eq(getsockname(fd, &addr.storage.any, &addr.len), 0);
-    expect_ok(weir_create_connection_to(rig->loop, &factory, &addr, 1, &options,
-                                        NULL, NULL, NULL));
+    expect_ok(weir_create_connection_at(rig->loop, &factory,
+                                        weir_place_addresses(&addr, 1),
+                                        &options, NULL, NULL, NULL));
     rig_turn(rig);
     rig->peer = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
     expect(rig->peer >= 0);

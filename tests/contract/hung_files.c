@@ -90,7 +90,9 @@ static void open_stream(weir_loop *loop, weir_writer **ret)
 {
     const struct weir_open_options options = {
         .size = sizeof(options), .connect = {.size = sizeof(options.connect)}};
-    expect_eq(weir_adopt_stream(loop, ends[0], &options, NULL, ret), 0);
+    expect_eq(weir_open_connection_at(loop, weir_place_fd(ends[0]), &options,
+                                      NULL, ret),
+              0);
 }
 
 static int64_t send_on_stream(weir_loop *loop, int fd)

@@ -55,12 +55,13 @@ static void connect_to(struct maker *m, const char *host,
     struct weir_address address;
     const int listener = peer_listen(1, &address);
 
-    expect_ok(host ? weir_create_connection(m->loop, &m->factory, host,
-                                            address_port(&address), options,
-                                            maker_connect_done, m, NULL)
-                   : weir_create_connection_to(m->loop, &m->factory, &address,
-                                               1, options, maker_connect_done,
-                                               m, NULL));
+    expect_ok(
+        host ? weir_create_connection(m->loop, &m->factory, host,
+                                      address_port(&address), options,
+                                      maker_connect_done, m, NULL)
+             : weir_create_connection_at(m->loop, &m->factory,
+                                         weir_place_addresses(&address, 1),
+                                         options, maker_connect_done, m, NULL));
     expect_made(m);
     close(listener);
 }
@@ -165,8 +166,9 @@ static void serve_adopted(struct maker *m, void (*prepare)(int fd))
     prepare(listener);
     const int early = peer_connect_to(&address);
 
-    expect_ok(weir_adopt_server(m->loop, &m->factory, listener, &options,
-                                maker_server_done, m, &m->server));
+    expect_ok(weir_create_server_at(m->loop, &m->factory,
+                                    weir_place_fd(listener), &options,
+                                    maker_server_done, m, &m->server));
     expect_made(m);
     const int late = peer_connect(m);
     maker_run_until_made(m, 2);
@@ -258,7 +260,8 @@ MAKER(keep_alive, is_off_where_nobody_asks_for_it, m)
     struct weir_address address;
     const int listener = peer_listen(1, &address);
 
-    expect_ok(weir_create_connection_to(m->loop, &m->factory, &address, 1, NULL,
+    expect_ok(weir_create_connection_at(m->loop, &m->factory,
+                                        weir_place_addresses(&address, 1), NULL,
                                         maker_connect_done, m, NULL));
     maker_run(m, maker_is_made);
 

@@ -66,9 +66,9 @@ static int serve_unix(struct maker *m, const struct place *place)
 static int serve_an_adopted_one(struct maker *m, const struct place *place)
 {
     struct weir_address address;
-    expect_ok(weir_adopt_server(m->loop, &m->factory,
-                                as_zero(peer_listen(4, &address)), NULL,
-                                maker_server_done, m, &m->server));
+    expect_ok(weir_create_server_at(
+        m->loop, &m->factory, weir_place_fd(as_zero(peer_listen(4, &address))),
+        NULL, maker_server_done, m, &m->server));
     maker_expect_done(m, 0);
     expect_eq(weir_server_get_socket(m->server, 0, NULL), 0);
     return peer_connect(m);
@@ -108,7 +108,8 @@ static int connect_ip(struct maker *m, const struct place *place)
     struct weir_address address;
     int listener = peer_listen(1, &address);
     close(0);
-    expect_ok(weir_create_connection_to(m->loop, &m->factory, &address, 1, NULL,
+    expect_ok(weir_create_connection_at(m->loop, &m->factory,
+                                        weir_place_addresses(&address, 1), NULL,
                                         maker_connect_done, m, NULL));
     maker_expect_done(m, 0);
     return accept_from(listener);
@@ -239,8 +240,8 @@ UNIT(no_stdin, what_is_refused_is_closed)
     expect_zero_closed("no connection of a server");
     as_zero(open("/dev/null", O_RDWR | O_CLOEXEC));
     weir_server *server = NULL;
-    expect_eq(weir_adopt_server(m->loop, &m->factory, 0, NULL,
-                                maker_server_done, m, &server),
+    expect_eq(weir_create_server_at(m->loop, &m->factory, weir_place_fd(0),
+                                    NULL, maker_server_done, m, &server),
               -EINVAL);
     expect_zero_closed("no listener");
     as_zero(peer_listen(1, &address));

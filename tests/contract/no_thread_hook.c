@@ -137,7 +137,9 @@ UNIT_OF(no_thread_hook, it_aborts_the_transport_that_sends_a_file, shortage_run,
         cr_skip_test("no file of the kernel's");
     }
     expect_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
-    expect_eq(weir_adopt_stream(loop, ends[0], NULL, NULL, &writer), 0);
+    expect_eq(weir_open_connection_at(loop, weir_place_fd(ends[0]), NULL, NULL,
+                                      &writer),
+              0);
     begin(loop, weir_writer_get_transport(writer), abort_it);
 
     expect_lt(weir_writer_sendfile(writer, fd, &offset, WEIR_TO_END), 0);

@@ -220,8 +220,9 @@ MAKER(proto, a_socket_that_is_handed_in_has_its_own, m)
                                     maker_connect_done, m, NULL),
               -EINVAL);
     server.proto = IPPROTO_TCP;
-    expect_eq(weir_adopt_server(m->loop, &m->factory, listener, &server,
-                                maker_server_done, m, &m->server),
+    expect_eq(weir_create_server_at(m->loop, &m->factory,
+                                    weir_place_fd(listener), &server,
+                                    maker_server_done, m, &m->server),
               -EINVAL);
 
     cr_expect(wait_closed(fd), "it was taken");
@@ -252,7 +253,8 @@ MAKER(proto, a_Unix_address_beside_others_is_left_out, m)
     expect_eq(weir_address_parse_unix("@none", &addresses[0]), 0);
 
     options.proto = IPPROTO_TCP;
-    expect_ok(weir_create_connection_to(m->loop, &m->factory, addresses, 2,
+    expect_ok(weir_create_connection_at(m->loop, &m->factory,
+                                        weir_place_addresses(addresses, 2),
                                         &options, maker_connect_done, m, NULL));
     maker_expect_done(m, 0);
     expect_eq(m->peername.storage.any.sa_family, AF_INET);

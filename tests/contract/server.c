@@ -465,8 +465,8 @@ MAKER(server, echoes_to_many_clients_at_once, m)
 static weir_server *adopt(struct maker *m, int fd)
 {
     weir_server *server = NULL;
-    int err = weir_adopt_server(m->loop, &m->factory, fd, NULL,
-                                maker_server_done, m, &server);
+    int err = weir_create_server_at(m->loop, &m->factory, weir_place_fd(fd),
+                                    NULL, maker_server_done, m, &server);
     expect_eq(err, 0, "%s", weir_strerror(err));
     return server;
 }
@@ -562,8 +562,8 @@ static void expect_refused(struct maker *m, int fd,
 {
     weir_server *server = NULL;
 
-    expect_eq(weir_adopt_server(m->loop, &m->factory, fd, options,
-                                maker_server_done, m, &server),
+    expect_eq(weir_create_server_at(m->loop, &m->factory, weir_place_fd(fd),
+                                    options, maker_server_done, m, &server),
               err);
     cr_expect_null(server);
     cr_expect(wait_closed(fd), "the descriptor is taken in any case");

@@ -132,12 +132,13 @@ MAKER(server_adopt, a_server_without_sockets_has_no_addresses, m)
     expect_eq(weir_create_server(m->loop, &m->factory, NULL, 1, &options, NULL,
                                  NULL, &server),
               -EINVAL);
-    expect_eq(weir_create_server_on(m->loop, &m->factory, &address, 1, &options,
+    expect_eq(weir_create_server_at(m->loop, &m->factory,
+                                    weir_place_addresses(&address, 1), &options,
                                     NULL, NULL, &server),
               -EINVAL);
     int fd = socket(AF_INET, SOCK_STREAM, 0);
-    expect_eq(weir_adopt_server(m->loop, &m->factory, fd, &options, NULL, NULL,
-                                &server),
+    expect_eq(weir_create_server_at(m->loop, &m->factory, weir_place_fd(fd),
+                                    &options, NULL, NULL, &server),
               -EINVAL);
     cr_expect(wait_closed(fd));
     options.hosts = hosts;

@@ -26,8 +26,8 @@ static void turn(struct maker *m)
 static void serve_socket(struct maker *m, int fd,
                          const struct weir_server_options *options)
 {
-    expect_ok(weir_adopt_server(m->loop, &m->factory, fd, options,
-                                maker_server_done, m, &m->server));
+    expect_ok(weir_create_server_at(m->loop, &m->factory, weir_place_fd(fd),
+                                    options, maker_server_done, m, &m->server));
     maker_expect_done(m, 0);
     turn(m);
 }

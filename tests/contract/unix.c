@@ -12,9 +12,9 @@ static int adopt_with(struct maker *m, int fd,
                       const struct weir_server_options *options)
 {
     m->done = 0;
-    return place_wait_told(m,
-                           weir_adopt_server(m->loop, &m->factory, fd, options,
-                                             maker_server_done, m, &m->server));
+    return place_wait_told(
+        m, weir_create_server_at(m->loop, &m->factory, weir_place_fd(fd),
+                                 options, maker_server_done, m, &m->server));
 }
 
 /* ---- listening ---- */
@@ -182,7 +182,8 @@ UNIT(unix_socket, a_start_that_fails_later_leaves_no_file)
     struct weir_address all[2] = {place_address(place)};
     int taken = peer_listen(1, &all[1]);
     m->done = 0;
-    expect_ok(weir_create_server_on(m->loop, &m->factory, all, 2, NULL,
+    expect_ok(weir_create_server_at(m->loop, &m->factory,
+                                    weir_place_addresses(all, 2), NULL,
                                     maker_server_done, m, &m->server));
 
     maker_expect_done(m, -EADDRINUSE);

@@ -196,9 +196,10 @@ static void serve_shared(struct maker *m, int listener, uint32_t fd_limit)
     struct weir_server_options options = {.size = sizeof(options)};
     options.connection.fd_limit = fd_limit;
     m->done = 0;
-    expect_ok(weir_adopt_server(m->loop, &m->factory,
-                                fcntl(listener, F_DUPFD_CLOEXEC, 0), &options,
-                                maker_server_done, m, &m->server));
+    expect_ok(weir_create_server_at(
+        m->loop, &m->factory,
+        weir_place_fd(fcntl(listener, F_DUPFD_CLOEXEC, 0)), &options,
+        maker_server_done, m, &m->server));
     maker_expect_done(m, 0);
     weir_server_free(m->server);
     m->server = NULL;
@@ -292,7 +293,8 @@ UNIT(unix_connect, a_tcp_connection_has_no_credentials)
     struct weir_extra_info info = {.size = sizeof(info)};
     struct weir_address address;
     int listener = peer_listen(1, &address);
-    expect_ok(weir_create_connection_to(m->loop, &m->factory, &address, 1, NULL,
+    expect_ok(weir_create_connection_at(m->loop, &m->factory,
+                                        weir_place_addresses(&address, 1), NULL,
                                         maker_connect_done, m, NULL));
     maker_run(m, maker_is_done);
 

@@ -96,8 +96,10 @@ static int send_between(weir_loop *loop, const int ends[2], int fd,
     weir_writer *writers[2];
     struct weir_task_group group;
 
-    TRY(weir_adopt_stream(loop, ends[0], NULL, &readers[0], &writers[0]));
-    TRY(weir_adopt_stream(loop, ends[1], NULL, &readers[1], &writers[1]));
+    TRY(weir_open_connection_at(loop, weir_place_fd(ends[0]), NULL, &readers[0],
+                                &writers[0]));
+    TRY(weir_open_connection_at(loop, weir_place_fd(ends[1]), NULL, &readers[1],
+                                &writers[1]));
     struct sent_file file = {writers[0], fd};
     TRY(weir_task_group_begin(loop, &group));
     int err = weir_task_group_spawn(&group, send_file, &file, NULL, NULL);

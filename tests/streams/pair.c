@@ -20,7 +20,8 @@ void pair_open(struct pair *p)
 {
     memset(p, 0, sizeof(*p));
     p->fd = fake_connected_fd(&p->peer);
-    expect_ok(weir_adopt_stream(loop, p->fd, NULL, &p->reader, &p->writer));
+    expect_ok(weir_open_connection_at(loop, weir_place_fd(p->fd), NULL,
+                                      &p->reader, &p->writer));
     p->t = weir_writer_get_transport(p->writer);
     cr_assert_not_null(p->t);
     cr_assert_eq(weir_writer_get_reader(p->writer), p->reader);

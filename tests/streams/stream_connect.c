@@ -83,8 +83,9 @@ static void expect_refused(struct weir_open_options *options, int err)
 {
     struct fake_peer *peer;
     weir_writer *writer = NULL;
-    expect_eq(weir_adopt_stream(loop, fake_connected_fd(&peer), options, NULL,
-                                &writer),
+    expect_eq(weir_open_connection_at(loop,
+                                      weir_place_fd(fake_connected_fd(&peer)),
+                                      options, NULL, &writer),
               err);
     cr_assert(fake_peer_is_alone(peer), "the socket is closed");
     cr_assert_null(writer);
@@ -141,8 +142,9 @@ static int open_one(weir_loop *on, void *arg)
         attempt->host
             ? weir_open_connection(on, attempt->host, PORT, &attempt->options,
                                    &attempt->p.reader, &attempt->p.writer)
-            : weir_adopt_stream(on, attempt->fd, &attempt->options,
-                                &attempt->p.reader, &attempt->p.writer);
+            : weir_open_connection_at(on, weir_place_fd(attempt->fd),
+                                      &attempt->options, &attempt->p.reader,
+                                      &attempt->p.writer);
     attempt->is_done = true;
     return attempt->result;
 }

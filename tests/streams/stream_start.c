@@ -115,9 +115,10 @@ static void expect_taken(weir_client_connected_fn *handler,
 {
     weir_server *server = NULL;
     const uint32_t fds = fake_fd_count();
-    expect_eq(weir_adopt_stream_server(loop, handler,
-                                       wr_sys_socket(AF_INET, SOCK_STREAM, 0),
-                                       &options, &server),
+    expect_eq(weir_start_server_at(
+                  loop, handler,
+                  weir_place_fd(wr_sys_socket(AF_INET, SOCK_STREAM, 0)),
+                  &options, &server),
               err);
     cr_assert_null(server);
     expect_eq(fake_fd_count(), fds);
@@ -132,7 +133,8 @@ static void start_outside(void *arg)
     expect_taken(echo, good_start, WEIR_ENOTTASK);
     expect_eq(weir_start_unix_server(loop, echo, NULL, NULL, &server),
               WEIR_ENOTTASK, "before the path is looked at");
-    expect_eq(weir_start_server_on(loop, echo, NULL, 0, NULL, &server),
+    expect_eq(weir_start_server_at(loop, echo, weir_place_addresses(NULL, 0),
+                                   NULL, &server),
               WEIR_ENOTTASK, "before the addresses are looked at");
     *(bool *)arg = true;
 }

@@ -63,9 +63,9 @@ static weir_pending *race(const char *host,
     expect_eq(
         host ? weir_create_connection(m.loop, &m.factory, host, 80, options,
                                       maker_connect_done, &m, &connect)
-             : weir_create_connection_to(m.loop, &m.factory, peers, peer_count,
-                                         options, maker_connect_done, &m,
-                                         &connect),
+             : weir_create_connection_at(
+                   m.loop, &m.factory, weir_place_addresses(peers, peer_count),
+                   options, maker_connect_done, &m, &connect),
         0);
     return connect;
 }

@@ -144,9 +144,11 @@ static int start_stream(struct attempt *attempt, const struct target *target)
                        .keep_alive = options->sockets.keeps_alive}};
 
     connect.connection.write_hard_limit_bytes = hard_limit_bytes(options);
-    return weir_create_connection_to(
-        attempts->loop, &factory, has_name ? place->addresses : &place->address,
-        has_name ? place->address_count : 1, &connect, made, attempt, NULL);
+    return weir_create_connection_at(
+        attempts->loop, &factory,
+        weir_place_addresses(has_name ? place->addresses : &place->address,
+                             has_name ? place->address_count : 1),
+        &connect, made, attempt, NULL);
 }
 
 void attempts_init(struct attempts *attempts, const struct run_options *options,

@@ -209,6 +209,16 @@ static int bind_datagrams(struct serve_thread *thread, size_t i)
                                  &thread->targets[i]);
 }
 
+static struct weir_place place_of(const struct target *target)
+{
+    if (target->address_count > 0) { /* where another thread listens */
+        return weir_place_addresses(target->addresses, target->address_count);
+    }
+    return target->address.len > 0
+               ? weir_place_addresses(&target->address, 1)
+               : weir_place_host(target->host, target->port);
+}
+
 static int create_server(struct serve_thread *thread, size_t i)
 {
     const struct target *target = &thread->targets[i];
@@ -223,18 +233,8 @@ static int create_server(struct serve_thread *thread, size_t i)
         .reuse_port = thread->options->thread_count > 1,
         .fast_open_limit = thread->options->fast_open ? FAST_OPEN_LIMIT : 0};
 
-    if (target->address_count > 0) { /* where another thread listens */
-        return weir_create_server_on(thread->loop, &factory, target->addresses,
-                                     target->address_count, &options,
-                                     on_listening, thread, ret);
-    }
-    if (target->address.len > 0) {
-        return weir_create_server_on(thread->loop, &factory, &target->address,
-                                     1, &options, on_listening, thread, ret);
-    }
-    return weir_create_server(
-        thread->loop, &factory, target->host[0] ? target->host : NULL,
-        target->port, &options, on_listening, thread, ret);
+    return weir_create_server_at(thread->loop, &factory, place_of(target),
+                                 &options, on_listening, thread, ret);
 }
 
 static int listen_on(struct serve_thread *thread, size_t i)

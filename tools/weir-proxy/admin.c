@@ -284,8 +284,9 @@ static int listen_at(struct admin *admin, const char *text)
     const int err = config_read_admin(text, &address);
 
     return err < 0 ? err
-                   : weir_start_server_on(admin->worker->loop, serve, &address,
-                                          1, &options, &admin->server);
+                   : weir_start_server_at(admin->worker->loop, serve,
+                                          weir_place_addresses(&address, 1),
+                                          &options, &admin->server);
 }
 
 int admin_begin(struct worker *worker)

@@ -99,8 +99,9 @@ static int ask(const struct top *top, struct weir_buf *ret)
     weir_reader *reader;
     weir_writer *writer;
 
-    int err = weir_open_connection_to(top->loop, &top->address, 1, &options,
-                                      &reader, &writer);
+    int err = weir_open_connection_at(top->loop,
+                                      weir_place_addresses(&top->address, 1),
+                                      &options, &reader, &writer);
     if (err < 0) {
         return err;
     }

@@ -186,9 +186,9 @@ static int open_door(struct door *door, int fd, struct waiting *waiting)
         .connection = connection_of(service->config)};
 
     waiting->count++;
-    const int err =
-        weir_adopt_server(service->worker->loop, &factory, fd, &options,
-                          listening, waiting, &door->server);
+    const int err = weir_create_server_at(service->worker->loop, &factory,
+                                          weir_place_fd(fd), &options,
+                                          listening, waiting, &door->server);
     waiting->count -= err < 0;
     return err;
 }

@@ -17,7 +17,6 @@
  */
 #include "connect.h"
 
-#include "connect_plan.h"
 #include "lib/base/address.h"
 #include "lib/base/options.h"
 #include "lib/transport/pipe/pipe.h"
@@ -429,11 +428,14 @@ static void connect_init(struct wr_connect *connect, weir_loop *loop,
     connect->timeout_ns = options->timeout_ns;
     connect->error_text = options->error_text;
     connect->error_text_size = options->error_text_size;
-    connect->is_adopted = call->is_adopting;
+    connect->is_adopted = call->place.kind == WEIR_PLACE_FD;
     connect->is_pipe = call->is_pipe;
     connect->direction = call->direction;
-    connect->fd = call->is_adopting ? call->fd : -1;
+    connect->fd = wr_place_get_fd(&call->place);
     connect->connection = options->connection;
+    if (options->local_address) {
+        connect->local = *options->local_address;
+    }
     wr_race_init(&connect->race, loop, &connect_race_ops, &race,
                  connect->candidates, connect->candidate_count);
     wr_member_init(&connect->member, &connect_member_ops);
@@ -471,53 +473,28 @@ static void connect_begin(struct wr_connect *connect, weir_pending **ret)
     }
 }
 
-/* Gives the plan's addresses or name to the race. */
-static int connect_follow_plan(struct wr_connect *connect,
-                               const struct wr_connect_plan *plan)
-{
-    connect->local = plan->local;
-    connect->family = plan->family;
-    if (plan->name) {
-        return wr_race_add_name(&connect->race, plan->name, plan->port,
-                                plan->family);
-    }
-    if (!connect->is_adopted) {
-        wr_connect_plan_add(plan, &connect->race.eyeballs);
-    }
-    return 0;
-}
-
-/* Checks a call, and plans where it connects to. */
-static int connect_read_call(weir_loop *loop,
-                             const struct wr_connect_call *call,
-                             const struct weir_factory *factory,
-                             struct wr_connect_plan *ret_plan)
-{
-    int err = wr_connect_plan_check(call, factory);
-    wr_require(err >= 0, err);
-    return call->is_pipe ? wr_pipe_check(call->fd, call->direction)
-                         : wr_connect_plan_read(loop, ret_plan, call);
-}
-
 /* Takes no descriptor when it fails. */
 static int connect_ask(weir_loop *loop, const struct weir_factory *factory,
                        const struct wr_connect_call *call, weir_pending **ret)
 {
-    struct wr_connect_plan plan = {.candidate_count = 0};
+    struct wr_place place;
     struct wr_connect *connect;
 
     int err = wr_loop_check(loop);
     wr_require(err >= 0, err);
-    err = connect_read_call(loop, call, factory, &plan);
-    wr_require(err >= 0, err);
+    wr_require(factory && factory->create, -EINVAL);
     wr_require(!ret || call->done, -EINVAL); /* done ends the handle */
-    err = connect_make(loop, factory, call, plan.candidate_count, &connect);
+    const int family = wr_connect_read_place(loop, call, &place);
+    wr_require(family >= 0, family);
+    err = connect_make(loop, factory, call, place.count, &connect);
     wr_require(err >= 0, err);
-    err = wr_secure_settings_read(
-        &connect->tls, call->options->tls,
-        call->is_adopting ? WR_SECURE_EITHER : WR_SECURE_CLIENT, call->host);
-    if (err == 0) {
-        err = connect_follow_plan(connect, &plan);
+    connect->family = family;
+    err = wr_secure_settings_read(&connect->tls, call->options->tls,
+                                  connect->is_adopted ? WR_SECURE_EITHER
+                                                      : WR_SECURE_CLIENT,
+                                  wr_place_get_host(&call->place));
+    if (err == 0 && !connect->is_adopted) {
+        err = wr_connect_fill_race(&connect->race, family, &place);
     }
     if (err < 0) {
         wr_secure_settings_drop(&connect->tls);
@@ -534,10 +511,10 @@ int wr_connect_start(weir_loop *loop, const struct weir_factory *factory,
                      const struct wr_connect_call *call, weir_pending **ret)
 {
     wr_assert(call->options->size > 0);
-    wr_assert(!call->is_pipe || call->is_adopting);
+    wr_assert(!call->is_pipe || call->place.kind == WEIR_PLACE_FD);
     const int err = connect_ask(loop, factory, call, ret);
-    if (err < 0 && call->is_adopting) {
-        wr_socket_refuse(call->fd);
+    if (err < 0) {
+        wr_socket_refuse(wr_place_get_fd(&call->place));
     }
     return err;
 }

@@ -1,12 +1,12 @@
 /*
- * The public calls that connect.
+ * The public calls that connect, and what they tell of an attempt.
  *
- * Each reads the options of the program, and describes itself to connect.c. A
- * descriptor that is adopted is closed if the options cannot be read.
+ * One reads the options of the program, and describes itself to connect.c;
+ * asyncio's names are that one with a place. A descriptor that is adopted is
+ * closed if the options cannot be read.
  */
 #include "connect.h"
 
-#include "lib/base/address.h"
 #include "lib/base/options.h"
 #include "lib/transport/sock/sock.h"
 #include "lib/transport/socket.h"
@@ -20,30 +20,27 @@ int wr_connect_options_read(const void *outer,
                    : wr_connection_options_read(connect, &connect->connection);
 }
 
-/* Reads the options of the program, then begins. */
-static int connect_call_begin(weir_loop *loop,
+int weir_create_connection_at(weir_loop *loop,
                               const struct weir_factory *factory,
-                              struct wr_connect_call *call,
+                              struct weir_place place,
                               const struct weir_connect_options *options,
+                              weir_connect_done_fn *done, void *done_arg,
                               weir_pending **ret)
 {
     struct weir_connect_options known;
+    const struct wr_connect_call call = {
+        .place = place, .options = &known, .done = done, .done_arg = done_arg};
 
-    wr_assert(!call->is_adopting || (!call->host && !call->addresses));
-    wr_assert(!call->host || !call->addresses);
     int err = wr_options_read(&known, sizeof(known), options);
     if (err == 0) {
+        wr_assert(known.size > 0);
         err = wr_connection_options_read(&known, &known.connection);
     }
     if (err < 0) {
-        if (call->is_adopting) {
-            wr_socket_refuse(call->fd);
-        }
+        wr_socket_refuse(wr_place_get_fd(&place));
         return err;
     }
-    wr_assert(known.size > 0);
-    call->options = &known;
-    return wr_connect_start(loop, factory, call, ret);
+    return wr_connect_start(loop, factory, &call, ret);
 }
 
 int weir_create_connection(weir_loop *loop, const struct weir_factory *factory,
@@ -52,26 +49,8 @@ int weir_create_connection(weir_loop *loop, const struct weir_factory *factory,
                            weir_connect_done_fn *done, void *done_arg,
                            weir_pending **ret)
 {
-    struct wr_connect_call call = {
-        .host = host, .port = port, .done = done, .done_arg = done_arg};
-
-    return connect_call_begin(loop, factory, &call, options, ret);
-}
-
-int weir_create_connection_to(weir_loop *loop,
-                              const struct weir_factory *factory,
-                              const struct weir_address *addresses,
-                              size_t count,
-                              const struct weir_connect_options *options,
-                              weir_connect_done_fn *done, void *done_arg,
-                              weir_pending **ret)
-{
-    struct wr_connect_call call = {.addresses = addresses,
-                                   .address_count = count,
-                                   .done = done,
-                                   .done_arg = done_arg};
-
-    return connect_call_begin(loop, factory, &call, options, ret);
+    return weir_create_connection_at(loop, factory, weir_place_host(host, port),
+                                     options, done, done_arg, ret);
 }
 
 int weir_create_unix_connection(weir_loop *loop,
@@ -81,16 +60,8 @@ int weir_create_unix_connection(weir_loop *loop,
                                 weir_connect_done_fn *done, void *done_arg,
                                 weir_pending **ret)
 {
-    struct weir_address address;
-
-    int err = wr_loop_check(loop);
-    wr_require(err >= 0, err);
-    wr_require(path, -EINVAL);
-    err = weir_address_parse_unix(path, &address);
-    wr_require(err >= 0, err);
-    wr_assert(address.storage.any.sa_family == AF_UNIX);
-    return weir_create_connection_to(loop, factory, &address, 1, options, done,
-                                     done_arg, ret);
+    return weir_create_connection_at(loop, factory, weir_place_unix(path),
+                                     options, done, done_arg, ret);
 }
 
 int weir_adopt_connection(weir_loop *loop, const struct weir_factory *factory,
@@ -98,10 +69,8 @@ int weir_adopt_connection(weir_loop *loop, const struct weir_factory *factory,
                           weir_connect_done_fn *done, void *done_arg,
                           weir_pending **ret)
 {
-    struct wr_connect_call call = {
-        .is_adopting = true, .fd = fd, .done = done, .done_arg = done_arg};
-
-    return connect_call_begin(loop, factory, &call, options, ret);
+    return weir_create_connection_at(loop, factory, weir_place_fd(fd), options,
+                                     done, done_arg, ret);
 }
 
 size_t weir_connect_get_error_count(const weir_pending *connect)

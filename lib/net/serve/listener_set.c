@@ -86,61 +86,43 @@ static int listener_set_add_address(struct wr_listener_set *set, int family,
     return 0;
 }
 
-static int listener_set_add_text(struct wr_listener_set *set, int family,
-                                 const char *host, uint16_t port)
+/* Adds all addresses of this machine, of each family or of @family. */
+static int listener_set_add_wildcards(struct wr_listener_set *set,
+                                      uint16_t port, int family)
 {
-    struct weir_address address = {.len = 0};
-    int err = host ? weir_address_parse(host, port, &address)
-                   : wr_address_passive(family, NULL, port, &address);
-    if (err == WEIR_ENOTLITERAL) {
-        return wr_listener_names_add(&set->names, host, port, family);
-    }
-    return err < 0 ? err : listener_set_add_address(set, family, &address);
-}
-
-/* NULL and "" mean all addresses, of each family or of @family. */
-static int listener_set_add_host(struct wr_listener_set *set, const char *host,
-                                 uint16_t port, int family)
-{
-    if (host && host[0] != '\0') {
-        return listener_set_add_text(set, family, host, port);
-    }
+    static const int families[WILDCARDS] = {AF_INET6, AF_INET};
+    struct weir_address address;
     int err = 0;
-    if (family != AF_INET) {
-        err = listener_set_add_text(set, AF_INET6, NULL, port);
-    }
-    if (err >= 0 && family != AF_INET6) {
-        err = listener_set_add_text(set, AF_INET, NULL, port);
+
+    for (size_t i = 0; i < WILDCARDS && err >= 0; i++) {
+        if (family != families[WILDCARDS - 1 - i]) {
+            err = wr_address_passive(families[i], NULL, port, &address);
+            wr_assert(err == 0);
+            err = listener_set_add_address(set, family, &address);
+        }
     }
     return err;
 }
 
-static int listener_set_add_values(struct wr_listener_set *set,
-                                   const struct wr_server_call *call)
+/* Adds what a place names. The host NULL, or "", means all addresses. */
+static int listener_set_add_place(struct wr_listener_set *set, int family,
+                                  struct weir_place place)
 {
-    int err = 0;
+    const char *host = wr_place_get_host(&place);
+    struct wr_place known;
 
-    for (size_t i = 0; i < call->address_count && err >= 0; i++) {
-        const struct weir_address *address = &call->addresses[i];
-        wr_require(wr_address_is_valid(address), -EINVAL);
-        err = listener_set_add_address(set, call->options->family, address);
+    wr_assert(set->fd < 0); /* a socket has no addresses to add */
+    if (place.kind == WEIR_PLACE_HOST && (!host || host[0] == '\0')) {
+        return listener_set_add_wildcards(set, place.port, family);
     }
-    return err;
-}
-
-static int listener_set_add_hosts(struct wr_listener_set *set,
-                                  const struct wr_server_call *call)
-{
-    const struct weir_server_options *options = call->options;
-    int err = 0;
-
-    if (call->host || options->host_count == 0) {
-        err =
-            listener_set_add_host(set, call->host, call->port, options->family);
+    int err = wr_place_read(set->loop, &place, &known);
+    wr_require(err >= 0, err);
+    if (known.name) {
+        return wr_listener_names_add(&set->names, known.name, known.port,
+                                     family);
     }
-    for (size_t i = 0; i < options->host_count && err >= 0; i++) {
-        err = listener_set_add_host(set, options->hosts[i], call->port,
-                                    options->family);
+    for (size_t i = 0; i < known.count && err >= 0; i++) {
+        err = listener_set_add_address(set, family, &known.addresses[i]);
     }
     return err;
 }
@@ -149,9 +131,21 @@ static int listener_set_add_hosts(struct wr_listener_set *set,
 static int listener_set_add_all(struct wr_listener_set *set,
                                 const struct wr_server_call *call)
 {
+    const struct weir_server_options *options = call->options;
+    const struct weir_place *place = &call->place;
+    int err = 0;
+
     wr_assert(set->address_count == 0);
-    return call->addresses ? listener_set_add_values(set, call)
-                           : listener_set_add_hosts(set, call);
+    if (place->kind != WEIR_PLACE_HOST || place->host ||
+        options->host_count == 0) {
+        err = listener_set_add_place(set, options->family, *place);
+    }
+    for (size_t i = 0; i < options->host_count && err >= 0; i++) {
+        err = listener_set_add_place(
+            set, options->family,
+            weir_place_host(options->hosts[i], place->port));
+    }
+    return err;
 }
 
 static void listener_set_free_room(struct wr_listener_set *set)
@@ -242,7 +236,7 @@ int wr_listener_set_init(struct wr_listener_set *set, weir_loop *loop,
     memset(set, 0, sizeof(*set));
     set->loop = loop;
     wr_listener_names_init(&set->names, loop, listener_set_names_done);
-    set->fd = call->is_adopting ? call->fd : -1;
+    set->fd = wr_place_get_fd(&call->place);
     set->is_none = options->no_sockets;
     set->options.backlog =
         options->backlog > 0 ? options->backlog : BACKLOG_DEFAULT;
@@ -258,13 +252,13 @@ int wr_listener_set_init(struct wr_listener_set *set, weir_loop *loop,
     set->error_text_size = options->error_text_size;
     wr_require(options->host_count < HOST_COUNT_LIMIT, -EINVAL);
     wr_require(options->host_count == 0 || options->hosts, -EINVAL);
-    wr_require(call->address_count < HOST_COUNT_LIMIT, -EINVAL);
+    wr_require(call->place.address_count < HOST_COUNT_LIMIT, -EINVAL);
 
     int err = listener_set_make_room(
-        set, call->is_adopting
-                 ? 1
-                 : (options->host_count + 1) * WILDCARDS + call->address_count);
-    if (err >= 0 && !call->is_adopting && !set->is_none) {
+        set, set->fd >= 0 ? 1
+                          : (options->host_count + 1) * WILDCARDS +
+                                call->place.address_count);
+    if (err >= 0 && set->fd < 0 && !set->is_none) {
         err = listener_set_add_all(set, call);
     }
     if (err < 0) {

@@ -8,20 +8,16 @@
 #ifndef WEIR_LIB_NET_SERVE_LISTENER_SET_H
 #define WEIR_LIB_NET_SERVE_LISTENER_SET_H
 
+#include "lib/names/place.h"
 #include "listener.h"
 #include "listener_names.h"
 
 #include "weir/server.h"
 
-/* A call that asks for a server. It listens on a host and those of the options,
- * on addresses, or on a socket. All borrowed. */
+/* A call that asks for a server; all borrowed, but for a descriptor, which is
+ * taken. */
 struct wr_server_call {
-    const char *host; /* NULL or "": all addresses */
-    uint16_t port;
-    const struct weir_address *addresses; /* NULL: hosts are meant */
-    size_t address_count;
-    bool is_adopting; /* neither hosts nor addresses, but fd */
-    int fd;           /* taken */
+    struct weir_place place; /* a host: beside those of the options */
     const struct weir_server_options *options;
     weir_server_done_fn *done;
     void *done_arg;

@@ -349,9 +349,7 @@ int wr_server_create(weir_loop *loop, const struct weir_factory *factory,
         err = server_make(loop, call, &server);
     }
     if (err < 0) {
-        if (call->is_adopting) {
-            wr_socket_refuse(call->fd);
-        }
+        wr_socket_refuse(wr_place_get_fd(&call->place));
         return err;
     }
     if (factory) {

@@ -22,14 +22,15 @@ int wr_server_options_read(const void *outer,
 
 static bool server_options_name_a_socket(const struct wr_server_call *call)
 {
-    return call->host || call->port != 0 || call->options->host_count > 0 ||
-           call->addresses || call->is_adopting;
+    return call->place.kind != WEIR_PLACE_HOST || call->place.host ||
+           call->place.port != 0 || call->options->host_count > 0;
 }
 
 int wr_server_call_check(const struct wr_server_call *call,
                          const struct weir_factory *factory)
 {
     const struct weir_server_options *options = call->options;
+    const enum weir_place_kind kind = call->place.kind;
 
     wr_require((factory && factory->create) || options->accepted, -EINVAL);
     wr_require(options->family == AF_UNSPEC || options->family == AF_INET ||
@@ -39,16 +40,12 @@ int wr_server_call_check(const struct wr_server_call *call,
     wr_require(options->backlog >= 0, -EINVAL);
     wr_require(options->error_text || options->error_text_size == 0, -EINVAL);
     wr_require(wr_socket_is_proto(options->proto), -EINVAL);
-    wr_require(options->proto == 0 || !call->is_adopting, -EINVAL);
-    wr_require(options->host_count == 0 ||
-                   (!call->addresses && !call->is_adopting),
-               -EINVAL);
+    wr_require(options->proto == 0 || kind != WEIR_PLACE_FD, -EINVAL);
+    wr_require(options->host_count == 0 || kind == WEIR_PLACE_HOST, -EINVAL);
     wr_require(!options->no_sockets || !server_options_name_a_socket(call),
                -EINVAL);
-    wr_require(call->addresses || call->address_count == 0, -EINVAL);
-    wr_require(!call->addresses || call->address_count > 0, -EINVAL);
-    if (call->is_adopting) {
-        int family = wr_socket_check(call->fd, NULL);
+    if (kind == WEIR_PLACE_FD) {
+        int family = wr_socket_check(call->place.fd, NULL);
         wr_require(family >= 0, family);
         wr_require(options->family == AF_UNSPEC || options->family == family,
                    -EINVAL);

@@ -289,13 +289,10 @@ int wr_target_connect(struct wr_target *target,
         tls = target_get_tls(target);
         known.tls = &tls;
     }
-    if (target->address_count == 0) {
-        wr_assert(target->is_name);
-        return weir_create_connection(target->loop, factory, target->host,
-                                      target->port, &known, done, done_arg,
-                                      ret);
-    }
-    return weir_create_connection_to(target->loop, factory, target->addresses,
-                                     target->address_count, &known, done,
-                                     done_arg, ret);
+    return weir_create_connection_at(
+        target->loop, factory,
+        target->address_count == 0
+            ? weir_place_host(target->host, target->port)
+            : weir_place_addresses(target->addresses, target->address_count),
+        &known, done, done_arg, ret);
 }

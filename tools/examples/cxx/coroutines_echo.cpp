@@ -51,8 +51,9 @@ void connect(void *, int err, weir_server *server) noexcept
     weir_loop *loop = weir_server_get_loop(server);
     weir_address address;
     if (err == 0 && weir_server_get_socket(server, 0, &address) >= 0) {
-        err = weir_create_connection_to(loop, &factory, &address, 1, nullptr,
-                                        nullptr, nullptr, nullptr);
+        err = weir_create_connection_at(loop, &factory,
+                                        weir_place_addresses(&address, 1),
+                                        nullptr, nullptr, nullptr, nullptr);
     }
     if (err < 0) {
         std::fprintf(stderr, "%s\n", weir_strerror(err));

@@ -1,0 +1,102 @@
+/*
+ * Where a connection attempt goes: the options that have a say in it, and the
+ * place of the call.
+ *
+ * Candidates are the addresses that fit the family of the options and the own
+ * address. A call with a bad place leaves nothing.
+ */
+#include "connect.h"
+
+#include "lib/base/address.h"
+#include "lib/transport/socket.h"
+
+#define CANDIDATE_LIMIT 4096u
+
+/* The family of the options, of the own address and of a socket, AF_UNSPEC if
+ * there is none, or an error. */
+static int connect_place_find_family(const struct wr_connect_call *call)
+{
+    const struct weir_connect_options *options = call->options;
+    const struct weir_address *local = options->local_address;
+    struct weir_address peer;
+    int family = AF_UNSPEC;
+
+    wr_assert(options->size > 0);
+    wr_require(!local || options->local_port == 0, -EINVAL);
+    if (call->place.kind == WEIR_PLACE_FD) {
+        wr_require(!local && options->local_port == 0, -EINVAL);
+        family = wr_socket_check(call->place.fd, &peer);
+        wr_require(family >= 0, family);
+    } else if (local) {
+        wr_require(wr_address_is_valid(local), -EINVAL);
+        family = local->storage.any.sa_family;
+    }
+    wr_require(options->family == AF_UNSPEC || family == AF_UNSPEC ||
+                   family == options->family,
+               -EINVAL);
+    return family == AF_UNSPEC ? options->family : family;
+}
+
+/* Checks the options other than addresses. */
+static int connect_place_check(const struct wr_connect_call *call)
+{
+    const struct weir_connect_options *options = call->options;
+    const bool is_adopting = call->place.kind == WEIR_PLACE_FD;
+
+    wr_require(options->family == AF_UNSPEC || options->family == AF_INET ||
+                   options->family == AF_INET6 || options->family == AF_UNIX,
+               -EINVAL);
+    wr_require(options->error_text || options->error_text_size == 0, -EINVAL);
+    wr_require(wr_socket_is_proto(options->proto), -EINVAL);
+    wr_require(options->proto == 0 || !is_adopting, -EINVAL);
+    wr_require(!options->fast_open ||
+                   (!is_adopting && options->proto != IPPROTO_MPTCP),
+               -EINVAL);
+    return 0;
+}
+
+int wr_connect_read_place(weir_loop *loop, const struct wr_connect_call *call,
+                          struct wr_place *ret)
+{
+    int err = connect_place_check(call);
+    wr_require(err >= 0, err);
+    err = wr_place_read(loop, &call->place, ret);
+    wr_require(err >= 0, err);
+    wr_require(ret->count <= CANDIDATE_LIMIT, -EINVAL);
+    return call->is_pipe ? wr_pipe_check(call->place.fd, call->direction)
+                         : connect_place_find_family(call);
+}
+
+/* True unless the address has another family, or is a Unix address and the
+ * options have an own port or a protocol. */
+static bool connect_place_fits(const struct wr_attempt_options *options,
+                               int family, const struct weir_address *address)
+{
+    const int own = address->storage.any.sa_family;
+
+    wr_assert(address->len > 0);
+    if (own == AF_UNIX && (options->local_port != 0 || options->proto != 0)) {
+        return false;
+    }
+    return family == AF_UNSPEC || family == own;
+}
+
+int wr_connect_fill_race(struct wr_race *race, int family,
+                         const struct wr_place *place)
+{
+    wr_assert(race->state == WR_RACE_IDLE);
+    wr_assert(!place->name || place->count == 0);
+    if (place->name) {
+        wr_require(family != AF_UNIX, -EINVAL);
+        return wr_race_add_name(race, place->name, place->port, family);
+    }
+    for (size_t i = 0; i < place->count; i++) {
+        const struct weir_address *address = &place->addresses[i];
+        wr_require(!wr_address_is_unnamed(address), -EINVAL);
+        if (connect_place_fits(&race->options.attempt, family, address)) {
+            wr_eyeballs_add(&race->eyeballs, address);
+        }
+    }
+    wr_assert(race->eyeballs.count <= place->count);
+    return race->eyeballs.count > 0 ? 0 : -EINVAL;
+}

@@ -1,0 +1,112 @@
+/*
+ * Places.
+ *
+ * Each kind of them is read alike by all calls that take one, and leads to the
+ * same peer. What is no place is an error of the call.
+ */
+#include "tests/contract/maker.h"
+
+#include "lib/names/place.h"
+
+static int read_place(const struct maker *m, struct weir_place place,
+                      struct wr_place *ret)
+{
+    return wr_place_read(m->loop, &place, ret);
+}
+
+MAKER(places, a_literal_address_is_read_and_a_name_is_left, m)
+{
+    struct wr_place place;
+
+    expect_eq(read_place(m, weir_place_host("127.0.0.1", 80), &place), 0);
+    cr_expect_null(place.name);
+    expect_eq(place.count, 1);
+    expect_eq(address_port(&place.addresses[0]), 80);
+    expect_eq(read_place(m, weir_place_host("name.example", 81), &place), 0);
+    expect_eq(place.count, 0);
+    cr_expect_str_eq(place.name, "name.example");
+    expect_eq(place.port, 81);
+    expect_eq(read_place(m, weir_place_host(NULL, 0), &place), 0, "all");
+    cr_expect_null(place.name);
+    expect_eq(place.count, 0);
+}
+
+MAKER(places, addresses_and_paths_and_descriptors_are_read, m)
+{
+    const struct weir_address all[2] = {peer_address("127.0.0.1", 1),
+                                        peer_address("::1", 2)};
+    struct wr_place place;
+
+    expect_eq(read_place(m, weir_place_addresses(all, 2), &place), 0);
+    expect_eq(place.count, 2);
+    cr_expect(place.addresses == all, "they are not copied");
+    expect_eq(read_place(m, weir_place_unix("@echo"), &place), 0);
+    expect_eq(place.count, 1);
+    expect_eq(place.addresses[0].storage.any.sa_family, AF_UNIX);
+    expect_eq(read_place(m, weir_place_fd(-1), &place), 0, "not looked at");
+    expect_eq(place.count, 0);
+}
+
+MAKER(places, what_is_no_place_is_refused, m)
+{
+    struct weir_address all[2] = {peer_address("127.0.0.1", 1)};
+    struct wr_place place;
+    char path[200];
+
+    memset(path, 'a', sizeof(path));
+    path[sizeof(path) - 1] = '\0';
+    expect_eq(read_place(m, weir_place_addresses(all, 2), &place), -EINVAL,
+              "the second is none");
+    expect_eq(read_place(m, weir_place_addresses(all, 0), &place), -EINVAL);
+    expect_eq(read_place(m, weir_place_addresses(NULL, 1), &place), -EINVAL);
+    expect_eq(read_place(m, weir_place_unix(NULL), &place), -EINVAL);
+    expect_eq(read_place(m, weir_place_unix(path), &place), -ENAMETOOLONG);
+    expect_eq(read_place(m, weir_place_host("a b", 1), &place),
+              WEIR_EDNSBADNAME);
+    expect_eq(read_place(m, weir_place_host("", 1), &place), WEIR_EDNSBADNAME);
+    expect_eq(read_place(m,
+                         (struct weir_place){.kind = (enum weir_place_kind)77},
+                         &place),
+              -EINVAL);
+}
+
+static void expect_connected(struct maker *m, struct weir_place place)
+{
+    const int done = m->done;
+
+    m->made = 0;
+    m->lost = 0;
+    expect_ok(weir_create_connection_at(m->loop, &m->factory, place, NULL,
+                                        maker_connect_done, m, NULL));
+    maker_run(m, maker_is_made);
+    expect_eq(m->done, done + 1);
+    expect_eq(m->done_err, 0);
+    expect_eq(weir_transport_abort(m->t), 0);
+    maker_run(m, maker_is_lost);
+}
+
+MAKER(places, each_kind_leads_to_the_same_peer, m)
+{
+    struct weir_address address;
+    const int listener = peer_listen(8, &address);
+    int ends[2];
+
+    expect_connected(m, weir_place_host("127.0.0.1", address_port(&address)));
+    expect_connected(m, weir_place_addresses(&address, 1));
+    peer_tcp_pair(ends);
+    expect_connected(m, weir_place_fd(ends[0]));
+    close(ends[1]);
+    close(listener);
+}
+
+MAKER(places, nothing_is_connected_to_all_addresses, m)
+{
+    expect_eq(weir_create_connection_at(m->loop, &m->factory,
+                                        weir_place_host(NULL, 80), NULL,
+                                        maker_connect_done, m, NULL),
+              -EINVAL);
+    expect_eq(weir_create_connection_at(m->loop, &m->factory,
+                                        (struct weir_place){.port = 80}, NULL,
+                                        maker_connect_done, m, NULL),
+              -EINVAL, "a place of nothing but zeros is all of them");
+}
