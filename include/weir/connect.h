@@ -108,8 +108,9 @@ struct weir_connect_options {
     /** Own port, where local_address is NULL; 0: any. */
     uint16_t local_port;
     /** Memory for a line with the errors of all attempts and of a TLS
-     * handshake: "192.0.2.1:80: Connection refused; ...". The line is written
-     * before done is called; held until then. NULL: not wanted. */
+     * handshake: "192.0.2.1:80: Connection refused (from 198.51.100.7:40312);
+     * ...". The line is written before done is called; held until then. NULL:
+     * not wanted. */
     char *error_text;
     /** Bytes of error_text; a longer line is cut. */
     size_t error_text_size;
@@ -157,9 +158,9 @@ struct weir_connect_options {
  * If no address was reached, done gets the error of the first address, or of a
  * later one if this machine only lacks the first one's family or route; before
  * these that of an address for which it lacked descriptors, memory or threads,
- * as that one might have answered. weir_connect_get_error() and error_text have
- * all errors, and error_text and weir_connect_get_tls_alert() the alert of a
- * peer whose TLS refused.
+ * as that one might have answered. weir_pending_get_attempt() and error_text
+ * have all errors, and error_text and weir_connect_get_tls_alert() the alert of
+ * a peer whose TLS refused.
  *
  * @param loop      the loop; borrowed
  * @param factory   called once the connection stands; copied
@@ -169,9 +170,9 @@ struct weir_connect_options {
  * @param done      called once, when the attempt has ended; may be NULL when no
  *                  handle is asked for
  * @param done_arg  its first argument
- * @param ret       a handle for weir_pending_cancel(), and for the functions
- *                  weir_connect_get_... inside done; it needs a @p done; NULL
- *                  when none is wanted
+ * @param ret       a handle for weir_pending_cancel(), and inside done for
+ *                  weir_pending_get_attempt() and weir_connect_get_tls_alert();
+ *                  it needs a @p done; NULL when none is wanted
  * @return          0 when the attempt has started; @p done tells how it ends
  * @retval WEIR_EDNSBADNAME  @p host is neither an address nor a host name
  * @retval -E2BIG       options of a newer library with an unknown field set
@@ -236,26 +237,6 @@ weir_adopt_connection(weir_loop *loop, const struct weir_factory *factory,
                       int fd, const struct weir_connect_options *options,
                       weir_connect_done_fn *done, void *done_arg,
                       weir_pending **ret);
-
-/**
- * How many addresses were tried and have failed.
- *
- * @param connect  the handle of a connection attempt; borrowed
- * @return         the number, for weir_connect_get_error()
- */
-WEIR_API size_t weir_connect_get_error_count(const weir_pending *connect);
-
-/**
- * The error of one address that was tried (asyncio's all_errors).
- *
- * @param connect  the handle of a connection attempt; borrowed
- * @param index    from 0 to weir_connect_get_error_count() - 1
- * @param ret      the address; may be NULL
- * @return         its error, negative
- * @retval -EINVAL  no such index, or the handle of something else
- */
-WEIR_API int weir_connect_get_error(const weir_pending *connect, size_t index,
-                                    struct weir_address *ret);
 
 /**
  * The alert by which the peer's TLS has refused, where done gets

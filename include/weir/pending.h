@@ -15,6 +15,7 @@
 #ifndef WEIR_PENDING_H
 #define WEIR_PENDING_H
 
+#include "address.h"
 #include "base.h"
 
 WEIR_BEGIN_DECLS
@@ -30,6 +31,35 @@ WEIR_BEGIN_DECLS
  * @param pending  the handle, before its done has returned; borrowed
  */
 WEIR_API void weir_pending_cancel(weir_pending *pending);
+
+/** An address that an operation has tried. */
+struct weir_attempt {
+    /** sizeof(struct weir_attempt). */
+    size_t size;
+    /** The address. */
+    struct weir_address address;
+    /** The own address that it was tried from; len 0: there was none, as
+     * without a route, or where the socket has no name. Of an attempt that was
+     * refused the kernel forgets it: then it is what routes say now. */
+    struct weir_address own_address;
+    /** Its error, negative; 0: it has not failed. */
+    int err;
+};
+
+/**
+ * An address that an operation has tried, and how that has ended (asyncio's
+ * all_errors).
+ *
+ * @param pending  the handle, before its done has returned; borrowed
+ * @param index    from 0 on, in the order of the addresses
+ * @param ret      filled in, up to its size
+ * @return         0
+ * @retval -EINVAL  no more were tried; or the operation connects to nothing
+ * @retval WEIR_EOPTIONSIZE  the size of @p ret is not set
+ */
+WEIR_API WEIR_MUST_USE int weir_pending_get_attempt(const weir_pending *pending,
+                                                    size_t index,
+                                                    struct weir_attempt *ret);
 
 WEIR_END_DECLS
 

@@ -1,11 +1,12 @@
 /*
- * Giving up an operation.
+ * Giving up an operation, and asking what it has tried.
  *
  * The maker of the operation knows how. It calls done later, from the loop, so
  * that a program may give an operation up anywhere.
  */
 #include "pending.h"
 
+#include "lib/base/options.h"
 #include "loop.h"
 
 void weir_pending_cancel(weir_pending *pending)
@@ -14,4 +15,19 @@ void weir_pending_cancel(weir_pending *pending)
     if (wr_loop_admits(pending->loop)) {
         pending->give_up(pending);
     }
+}
+
+int weir_pending_get_attempt(const weir_pending *pending, size_t index,
+                             struct weir_attempt *ret)
+{
+    struct weir_attempt known = {.size = sizeof(known)};
+
+    wr_assert(pending->give_up != NULL);
+    int err = wr_answer_check(ret);
+    wr_require(err >= 0, err);
+    wr_require(pending->get_attempt, -EINVAL);
+    err = pending->get_attempt(pending, index, &known);
+    wr_require(err >= 0, err);
+    wr_answer_write(ret, &known, sizeof(known));
+    return 0;
 }

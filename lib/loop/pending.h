@@ -13,6 +13,9 @@ struct weir_pending {
     weir_loop *loop;
     /* Gives the operation up: done follows, from the loop. */
     void (*give_up)(struct weir_pending *pending);
+    /* Writes attempt @index: 0, or -EINVAL without one. NULL: it makes none. */
+    int (*get_attempt)(const struct weir_pending *pending, size_t index,
+                       struct weir_attempt *ret);
 };
 
 #endif

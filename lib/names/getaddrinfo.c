@@ -318,7 +318,7 @@ int weir_lookup_start(weir_loop *loop, const char *host, uint16_t port,
         wr_free(&loop->counting, request, sizeof(*request));
         return err;
     }
-    request->pending = (struct weir_pending){loop, getaddrinfo_cancel};
+    request->pending = (struct weir_pending){loop, getaddrinfo_cancel, NULL};
     request->done = done;
     request->arg = done_arg;
     wr_ready_init(&request->cancelled, getaddrinfo_tell_cancelled);

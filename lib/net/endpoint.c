@@ -375,7 +375,7 @@ static int endpoint_start(weir_loop *loop, const struct weir_factory *factory,
 
     memset(endpoint, 0, sizeof(*endpoint));
     endpoint->loop = loop;
-    endpoint->pending = (struct weir_pending){loop, endpoint_cancel};
+    endpoint->pending = (struct weir_pending){loop, endpoint_cancel, NULL};
     endpoint->done = call->done;
     endpoint->done_arg = call->done_arg;
     endpoint->factory = *factory;

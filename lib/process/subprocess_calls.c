@@ -189,7 +189,8 @@ struct wr_subprocess *wr_subprocess_new(weir_loop *loop)
 
     if (s) {
         wr_subprocess_init(s, loop, &subprocess_calls_ops);
-        s->pending = (struct weir_pending){loop, subprocess_calls_give_up};
+        s->pending =
+            (struct weir_pending){loop, subprocess_calls_give_up, NULL};
     }
     return s;
 }

@@ -66,6 +66,42 @@ bool wr_socket_is_own_peer(int fd, const struct weir_address *peer)
            wr_socket_get_option(fd, SO_TYPE) == SOCK_STREAM;
 }
 
+static bool socket_is_any(const struct weir_address *address)
+{
+    wr_assert(address->storage.any.sa_family != AF_UNIX);
+    return address->storage.any.sa_family == AF_INET
+               ? address->storage.inet.sin_addr.s_addr == INADDR_ANY
+               : IN6_IS_ADDR_UNSPECIFIED(&address->storage.inet6.sin6_addr);
+}
+
+void wr_socket_find_own(const struct weir_address *peer,
+                        struct weir_address *own)
+{
+    const int family = peer->storage.any.sa_family;
+
+    wr_assert(peer->len > 0);
+    if (family == AF_UNIX || own->len == 0) {
+        own->len = own->len > 0 && !wr_address_is_unnamed(own) ? own->len : 0;
+        return;
+    }
+    if (!socket_is_any(own)) {
+        return;
+    }
+    const uint16_t port = wr_address_port(own);
+    own->len = 0;
+    /* Connecting a datagram socket sends nothing, and chooses an address. */
+    const int fd = wr_sys_socket(family, SOCK_DGRAM, 0);
+    if (fd >= 0 && wr_sys_connect(fd, &peer->storage.any, peer->len) >= 0) {
+        wr_ignore(wr_socket_ask_sockname(fd, own));
+    }
+    if (fd >= 0) {
+        wr_ignore(wr_sys_close(fd));
+    }
+    if (own->len > 0) {
+        wr_address_set_port(own, port);
+    }
+}
+
 void wr_socket_set_passrights(const weir_loop *loop, int fd, bool passes)
 {
     const int on = passes;

@@ -18,6 +18,12 @@ void wr_socket_set_passrights(const weir_loop *loop, int fd, bool passes);
 int wr_socket_ask_sockname(int fd, struct weir_address *ret);
 int wr_socket_ask_peername(int fd, struct weir_address *ret);
 
+/* Completes the own address of a socket that has failed to connect to @peer,
+ * with @own as wr_socket_ask_sockname() told it: an address that the kernel has
+ * forgotten is the one that it chooses now. Length 0: there is none. */
+void wr_socket_find_own(const struct weir_address *peer,
+                        struct weir_address *own);
+
 /* An int option of SOL_SOCKET that is not negative, or -errno. */
 int wr_socket_get_option(int fd, int name);
 

@@ -303,7 +303,8 @@ def test_nobody_listens():
         outcome, result = judged("-c", "3", "-d", "30s", server.url,
                                  status=NOTHING)
         one_line(outcome.err, r"not one request succeeded; connect: .*"
-                              r"\(ECONNREFUSED\)")
+                              r"\(ECONNREFUSED\); first: 127\.0\.0\.1:\d+: Connection "
+                              r"refused \(from 127\.0\.0\.1:\d+\)")
         has_error(result, "connect", "ECONNREFUSED")
         equal(result["rate"]["achieved"], 0, "rate")
         outcome = load("-c", "3", server.url)

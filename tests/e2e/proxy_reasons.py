@@ -8,19 +8,22 @@ import socket
 import ssl
 import threading
 
-from harness import WAIT_S, equal, run
+from harness import WAIT_S, equal, matches, run
 from proxy_certificates import certificates, secure
 from proxy_wait import wait_until
 from proxying import Proxy, expect_reset, target
 from servers import Refusing, Server, drain, echo
 
 
-def ends(proxy, reason, tries=1, data=b""):
-    """A client is reset, with this reason, behind this number of tries."""
+def ends(proxy, reason, tried=None, tries=1, data=b""):
+    """A client is reset, with this reason, behind this number of tries, and with
+    what was tried (a pattern)."""
     expect_reset(proxy, data)
     proxy.stop()
     equal([(line["reason"], line["tries"]) for line in proxy.lines()],
           [(reason, str(tries))], "the log")
+    if tried:
+        matches(proxy.lines()[0]["tried"], rf"\A{tried}\Z", "what was tried")
 
 
 # ---- connecting ----
@@ -28,7 +31,7 @@ def ends(proxy, reason, tries=1, data=b""):
 def test_a_name_that_is_unknown_is_a_lookup():
     """Names of this kind are never asked for (RFC 7686)."""
     with Proxy("tcp://127.0.0.1:0", "tcp://nothing.onion:1") as proxy:
-        ends(proxy, "connect-lookup")
+        ends(proxy, "connect-lookup", r"nothing\.onion:_\w+")
 
 
 def test_a_target_without_an_answer_is_a_time_out():
@@ -39,7 +42,9 @@ def test_a_target_without_an_answer_is_a_time_out():
         to = f"tcp://127.0.0.1:{silent.getsockname()[1]}"
         with Proxy("tcp://127.0.0.1:0", to, "--connect-timeout",
                    "50ms") as proxy:
-            ends(proxy, "connect-timeout")
+            ends(proxy, "connect-timeout",
+                 r"127\.0\.0\.1:\d+:_Connection_timed_out_"
+                 r"\(from_127\.0\.0\.1:\d+\)")
 
 
 def test_a_target_without_a_route_is_unreachable():
@@ -50,7 +55,8 @@ def test_a_target_without_a_route_is_unreachable():
 
 def test_a_unix_socket_that_is_not_there_is_a_refusal():
     with Proxy("tcp://127.0.0.1:0", "unix:/nothing/is/here") as proxy:
-        ends(proxy, "connect-refused")
+        ends(proxy, "connect-refused",
+             "unix:/nothing/is/here:_No_such_file_or_directory")
 
 
 def test_another_error_of_a_connect_is_just_that():

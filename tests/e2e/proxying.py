@@ -17,7 +17,8 @@ PROXY = os.environ["WEIR_PROXY"]
 
 # The order of fields in a line of the log.
 FIELDS = ("time client service target queue_ms connect_ms tls_ms first_byte_ms "
-          "total_ms in_bytes out_bytes tries reason tls server_name alert").split()
+          "total_ms in_bytes out_bytes tries reason tls server_name alert "
+          "tried").split()
 
 
 class Proxy(Program):

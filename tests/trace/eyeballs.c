@@ -307,17 +307,17 @@ static char told[256];
 
 static void read_errors(struct maker *maker)
 {
-    struct weir_address address;
+    struct weir_attempt attempt = {.size = sizeof(attempt)};
     char text[WEIR_ADDRESS_TEXT_SIZE];
     weir_pending *connect = (weir_pending *)(uintptr_t)maker->received;
     told[0] = '\0';
-    for (size_t i = 0; i < weir_connect_get_error_count(connect); i++) {
-        const int err = weir_connect_get_error(connect, i, &address);
-        weir_address_format(&address, text, sizeof(text));
-        strcat(strcat(strcat(told, text), " "), weir_err_name(err));
+    for (size_t i = 0; weir_pending_get_attempt(connect, i, &attempt) == 0;
+         i++) {
+        weir_address_format(&attempt.address, text, sizeof(text));
+        strcat(strcat(strcat(told, text), " "), weir_err_name(attempt.err));
         strcat(told, " ");
     }
-    expect_eq(weir_connect_get_error(connect, 99, NULL), -EINVAL);
+    expect_eq(weir_pending_get_attempt(connect, 99, &attempt), -EINVAL);
 }
 
 UNIT(race, the_errors_of_all_addresses_are_kept)
@@ -338,8 +338,9 @@ UNIT(race, the_errors_of_all_addresses_are_kept)
     expect_eq(m.done_err, -ECONNREFUSED, "the first");
     expect_str_eq(told, "[2001:db8::1]:80 ECONNREFUSED "
                         "192.0.2.1:80 ETIMEDOUT ");
-    expect_str_eq(text, "[2001:db8::1]:80: Connection refused; "
-                        "192.0.2.1:80: Connection timed out");
+    expect_str_eq(text, "[2001:db8::1]:80: Connection refused (from [::1]:0); "
+                        "192.0.2.1:80: Connection timed out (from "
+                        "127.0.0.1:0)");
 
     m.done = 0;
     options.error_text = little;
@@ -478,16 +479,20 @@ UNIT(race, an_error_of_the_lookup_is_the_connections)
 UNIT(race, a_lookup_without_an_answer_ends_after_10_s_or_the_connect_time_out)
 {
     struct weir_connect_options options;
+    char text[128];
     start_named();
     expect_time(run_named(0, 0), 10000 * MS);
     expect_eq(m.done_err, WEIR_EDNSTIMEOUT);
     m.done = 0;
     options = race_options();
     options.timeout_ns = 15000 * MS;
+    options.error_text = text;
+    options.error_text_size = sizeof(text);
     race("host.example", &options);
     maker_run(&m, maker_is_done);
     expect_time(fake_now() - start_ns, 15000 * MS);
     expect_eq(m.done_err, -ETIMEDOUT);
+    expect_str_eq(text, "host.example: Connection timed out");
     finish();
 }
 

@@ -26,7 +26,8 @@ static struct record make_record(void)
                             .reason = END_TARGET_RESET,
                             .tls_version = "TLSv1.3",
                             .server_name = "db.example",
-                            .alert = "unknown_ca"};
+                            .alert = "unknown_ca",
+                            .tried = "192.0.2.3:80: Connection refused"};
     expect_eq(weir_address_parse("192.0.2.1", 1111, &record.client), 0);
     expect_eq(weir_address_parse("192.0.2.2", 2222, &record.target), 0);
     return record;
@@ -48,7 +49,8 @@ UNIT(proxy_record, a_line_of_text_has_all_fields_in_order)
     write_line(&record, record_write_text);
     cr_assert_str_eq(line, "2023-11-14T22:13:20.123Z 192.0.2.1:1111 db "
                            "192.0.2.2:2222 1.500 0.250 2.000 3.000 12.346 10 "
-                           "20 2 target-reset TLSv1.3 db.example unknown_ca\n");
+                           "20 2 target-reset TLSv1.3 db.example unknown_ca "
+                           "192.0.2.3:80:_Connection_refused\n");
 }
 
 UNIT(proxy_record, a_line_of_json_has_all_fields)
@@ -62,7 +64,8 @@ UNIT(proxy_record, a_line_of_json_has_all_fields)
         "\"connect_ms\":0.250,\"tls_ms\":2.000,\"first_byte_ms\":3.000,"
         "\"total_ms\":12.346,\"in_bytes\":10,\"out_bytes\":20,\"tries\":2,"
         "\"reason\":\"target-reset\",\"tls\":\"TLSv1.3\","
-        "\"server_name\":\"db.example\",\"alert\":\"unknown_ca\"}\n");
+        "\"server_name\":\"db.example\",\"alert\":\"unknown_ca\","
+        "\"tried\":\"192.0.2.3:80: Connection refused\"}\n");
 }
 
 UNIT(proxy_record, what_there_was_not_is_a_dash_or_left_out)
@@ -70,11 +73,12 @@ UNIT(proxy_record, what_there_was_not_is_a_dash_or_left_out)
     const struct record record = {.service = "db", .reason = END_CLIENT_GONE};
     write_line(&record, record_write_text);
     cr_assert_str_eq(line, "1970-01-01T00:00:00.000Z - db - 0.000 0.000 0.000 "
-                           "0.000 0.000 0 0 0 client-gone - - -\n");
+                           "0.000 0.000 0 0 0 client-gone - - - -\n");
     write_line(&record, record_write_json);
     cr_assert_null(strstr(line, "tls\""));
     cr_assert_null(strstr(line, "server_name"));
     cr_assert_null(strstr(line, "alert"));
+    cr_assert_null(strstr(line, "tried"));
 }
 
 UNIT(proxy_record, bytes_of_a_peer_break_no_line)
@@ -82,7 +86,7 @@ UNIT(proxy_record, bytes_of_a_peer_break_no_line)
     struct record record = make_record();
     record.server_name = "a b\n\"c\"\\\x01\xff";
     write_line(&record, record_write_text);
-    cr_assert_not_null(strstr(line, " a?b??c???? unknown_ca\n"), "%s", line);
+    cr_assert_not_null(strstr(line, " a?b??c???? unknown_ca "), "%s", line);
     write_line(&record, record_write_json);
     cr_assert_not_null(strstr(line, "\"a?b??c????\",\"alert\""), "%s", line);
 }
@@ -114,6 +118,7 @@ static struct record make_long_record(void)
     memset(name, 'x', sizeof(name) - 1);
     record.service = name;
     record.server_name = name;
+    record.tried = name;
     record.client.len = sizeof(record.client.storage.local);
     record.client.storage.local.sun_family = AF_UNIX;
     memset(record.client.storage.local.sun_path, 1,
@@ -135,11 +140,14 @@ UNIT(proxy_record, the_longest_names_take_no_other_field_away)
     for (const char *at = line; *at; at++) {
         words += *at == ' ';
     }
-    expect_eq(words, 16);
-    cr_assert_not_null(strstr(line, "x unknown_ca\n"), "%s", line);
+    expect_eq(words, 17);
+    cr_assert_not_null(strstr(line, "x unknown_ca xxx"), "%s", line);
+    cr_assert_str_eq(line + strlen(line) - 3, "xx\n");
     write_line(&record, record_write_json);
-    cr_assert_not_null(strstr(line, "x\",\"alert\":\"unknown_ca\"}\n"), "%s",
-                       line);
+    cr_assert_not_null(
+        strstr(line, "x\",\"alert\":\"unknown_ca\",\"tried\":\"xxx"), "%s",
+        line);
+    cr_assert_str_eq(line + strlen(line) - 5, "xx\"}\n");
 }
 
 UNIT(proxy_record, every_reason_has_a_word_of_its_own)

@@ -316,7 +316,7 @@ static void connect_failed(struct client *client, struct conn *conn, int err,
         conn_lack(conn, err);
     } else {
         conn_fail_connect(conn, is_shaken ? PHASE_TLS : PHASE_CONNECT, err,
-                          is_shaken ? text : "");
+                          text);
     }
     settle(client, conn);
     retry_later(client, conn);

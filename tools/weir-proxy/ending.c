@@ -162,6 +162,7 @@ void session_describe(const struct session *session,
         ret->alert = session->target ? session_alert_of(session->target)
                                      : session->connect_alert;
     }
+    ret->tried = session->tried;
     if (end) {
         weir_transport_get_peername(session->target, &ret->target);
     }
@@ -199,6 +200,7 @@ void session_finish(struct session *session,
     weir_lease_unref(session->kept.lease);
     weir_transport_unref(session->client);
     weir_transport_unref(session->target);
+    free(session->tried);
     free(session);
 }
 

@@ -60,6 +60,8 @@ uint64_t record_now(void)
 
 /* Of a longer name the first bytes are written. A host's name has no more. */
 #define NAME_LEN 255
+/* As much of what was tried is written. */
+#define TRIED_LEN 512
 
 /* ---- pieces ---- */
 
@@ -100,16 +102,22 @@ static double milliseconds(uint64_t ns)
     return (double)ns / 1e6;
 }
 
-/* At most @most bytes of a text. Those that are not plain letters become '?'.
- */
-static void add_plain(struct line *line, const char *text, size_t most)
+/* At most @most bytes of a text. Spaces become @space, and other bytes that are
+ * not plain letters '?'. */
+static void add_words(struct line *line, const char *text, size_t most,
+                      char space)
 {
     for (; *text && most > 0 && line->len < RECORD_TEXT_SIZE - 1; text++) {
-        const char c = *text;
+        const char c = *text == ' ' ? space : *text;
         line->buf[line->len++] =
-            c > ' ' && c < 127 && c != '"' && c != '\\' ? c : '?';
+            c >= ' ' && c < 127 && c != '"' && c != '\\' ? c : '?';
         most--;
     }
+}
+
+static void add_plain(struct line *line, const char *text, size_t most)
+{
+    add_words(line, text, most, '?');
 }
 
 static void add_name(struct line *line, const char *name)
@@ -148,6 +156,8 @@ static void add_text(struct line *line, const struct record *record)
                        : "-");
     add(line, " ");
     add_name(line, record->alert ? record->alert : "-");
+    add(line, " ");
+    add_words(line, record->tried ? record->tried : "-", TRIED_LEN, '_');
 }
 
 static void add_json(struct line *line, const struct record *record)
@@ -180,6 +190,11 @@ static void add_json(struct line *line, const struct record *record)
     if (record->alert) {
         add(line, ",\"alert\":\"");
         add_name(line, record->alert);
+        add(line, "\"");
+    }
+    if (record->tried) {
+        add(line, ",\"tried\":\"");
+        add_words(line, record->tried, TRIED_LEN, ' ');
         add(line, "\"");
     }
     add(line, "}");

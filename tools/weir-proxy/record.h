@@ -69,6 +69,7 @@ struct record {
     const char *tls_version; /* NULL: no TLS, or not opened */
     const char *server_name; /* NULL: none */
     const char *alert;       /* of a side's TLS, by its name; NULL: none */
+    const char *tried;       /* addresses that have failed, and why; NULL */
 };
 
 /* The time for time_ns. */
@@ -76,7 +77,7 @@ uint64_t record_now(void);
 
 /* Writes a line with its newline: bytes written, without a NUL; at most
  * RECORD_TEXT_SIZE, which is enough for all fields. */
-#define RECORD_TEXT_SIZE 2048
+#define RECORD_TEXT_SIZE 2560
 size_t record_write_text(const struct record *record, char *buf);
 size_t record_write_json(const struct record *record, char *buf);
 

@@ -12,6 +12,7 @@
 #include "route.h"
 
 #include <errno.h>
+#include <string.h>
 
 static void relayed(void *arg, int err, const struct weir_relay_record *end)
 {
@@ -72,6 +73,9 @@ static void connected(void *arg, int err,
     session->queue_ns = result->queue_ns;
     session->connect_ns = result->connect_ns;
     session->connect_alert = result->tls_alert;
+    if (err < 0 && result->error_text[0] != '\0') {
+        session->tried = strdup(result->error_text);
+    }
     session->target =
         result->transport ? weir_transport_ref(result->transport) : NULL;
     session->slot = result->slot;

@@ -55,6 +55,7 @@ struct session {
     uint64_t queue_ns;
     uint64_t connect_ns;
     const char *connect_alert; /* of the last target's TLS, static; or NULL */
+    char *tried; /* addresses to which no connect has come about; or NULL */
 };
 
 /* The only writers of the lists. */

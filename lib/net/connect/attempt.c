@@ -48,6 +48,7 @@ static void attempt_end(struct wr_attempt *attempt, int err)
     wr_timer_cancel(&attempt->loop->wheel, &attempt->timer);
     wr_timer_cancel(&attempt->loop->wheel, &attempt->retry);
     if (err < 0 && attempt->fd >= 0) {
+        wr_ignore(wr_socket_ask_sockname(attempt->fd, &attempt->own));
         wr_ignore(wr_sys_close(attempt->fd)); /* the owner is told err */
         attempt->fd = -1;
     }

@@ -23,6 +23,7 @@ struct wr_attempt {
     int fd;
     int cause; /* why it was given up: -ECANCELED, -ETIMEDOUT, or 0: not */
     struct weir_address address; /* of the peer */
+    struct weir_address own;     /* of a socket that has failed; len 0: none */
 };
 
 struct wr_attempt_options {

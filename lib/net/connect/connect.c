@@ -300,6 +300,15 @@ static void connect_cancel(struct weir_pending *pending)
                     -ECANCELED);
 }
 
+static int connect_get_attempt(const struct weir_pending *pending, size_t index,
+                               struct weir_attempt *ret)
+{
+    const struct wr_connect *connect =
+        wr_container_of(pending, const struct wr_connect, pending);
+
+    return wr_race_get_attempt(&connect->race, index, ret);
+}
+
 static void connect_timer_expired(struct wr_timer *timer)
 {
     struct wr_connect *connect =
@@ -420,7 +429,8 @@ static void connect_init(struct wr_connect *connect, weir_loop *loop,
                     .connection = &connect->connection},
     };
     connect->loop = loop;
-    connect->pending = (struct weir_pending){loop, connect_cancel};
+    connect->pending =
+        (struct weir_pending){loop, connect_cancel, connect_get_attempt};
     connect->state = CONNECT_WAITING;
     connect->factory = *factory;
     connect->done = call->done;

@@ -73,31 +73,9 @@ int weir_adopt_connection(weir_loop *loop, const struct weir_factory *factory,
                                      done, done_arg, ret);
 }
 
-size_t weir_connect_get_error_count(const weir_pending *connect)
-{
-    const struct wr_race *race = wr_connect_get_race(connect);
-
-    return race ? wr_eyeballs_count_errors(&race->eyeballs) : 0;
-}
-
 const char *weir_connect_get_tls_alert(const weir_pending *connect)
 {
     const struct wr_race *race = wr_connect_get_race(connect);
 
     return race ? race->alert : NULL;
-}
-
-int weir_connect_get_error(const weir_pending *connect, size_t index,
-                           struct weir_address *ret)
-{
-    const struct wr_race *race = wr_connect_get_race(connect);
-
-    wr_require(race, -EINVAL);
-    const struct wr_candidate *candidate =
-        wr_eyeballs_find_error(&race->eyeballs, index);
-    wr_require(candidate, -EINVAL);
-    if (ret) {
-        *ret = candidate->address;
-    }
-    return candidate->err;
 }

@@ -236,24 +236,13 @@ int wr_eyeballs_get_error(const struct wr_eyeballs *eyeballs)
     return best < 0 ? best : first;
 }
 
-size_t wr_eyeballs_count_errors(const struct wr_eyeballs *eyeballs)
-{
-    size_t count = 0;
-
-    for (size_t i = 0; i < eyeballs->count; i++) {
-        count += eyeballs->candidates[i].err < 0;
-    }
-    wr_assert(count <= eyeballs->count);
-    return count;
-}
-
 const struct wr_candidate *
-wr_eyeballs_find_error(const struct wr_eyeballs *eyeballs, size_t index)
+wr_eyeballs_find_tried(const struct wr_eyeballs *eyeballs, size_t index)
 {
     for (size_t i = 0; i < eyeballs->count; i++) {
         const struct wr_candidate *candidate = &eyeballs->candidates[i];
         wr_assert(candidate->err <= 0);
-        if (candidate->err < 0 && index-- == 0) {
+        if (candidate->state != WR_CANDIDATE_UNTRIED && index-- == 0) {
             return candidate;
         }
     }

@@ -29,6 +29,7 @@ enum wr_candidate_state {
 
 struct wr_candidate {
     struct weir_address address;
+    struct weir_address own; /* of the socket of a failed one; len 0: none */
     enum wr_candidate_state state;
     int err; /* of a failed one */
 };
@@ -106,10 +107,8 @@ void wr_eyeballs_fail(struct wr_eyeballs *eyeballs, size_t index, int err,
  * error that is not just about a family or a route that this machine lacks. */
 int wr_eyeballs_get_error(const struct wr_eyeballs *eyeballs);
 
-/* The number of candidates that have failed, and candidate @index of these, or
- * NULL. */
-size_t wr_eyeballs_count_errors(const struct wr_eyeballs *eyeballs);
+/* Candidate @index of those that were tried, or NULL. */
 const struct wr_candidate *
-wr_eyeballs_find_error(const struct wr_eyeballs *eyeballs, size_t index);
+wr_eyeballs_find_tried(const struct wr_eyeballs *eyeballs, size_t index);
 
 #endif

@@ -11,6 +11,7 @@
 #include "race.h"
 
 #include "lib/base/address.h"
+#include "lib/transport/socket.h"
 #include "lib/transport/transport.h"
 
 #include <string.h>
@@ -109,6 +110,15 @@ static int race_get_error(const struct wr_race *race)
 
 static void race_runner_ended(struct wr_attempt *attempt, int err);
 
+/* An attempt at a candidate has failed, from the address @own. */
+static void race_fail(struct wr_race *race, size_t index, int err,
+                      const struct weir_address *own)
+{
+    wr_assert(index < race->eyeballs.count);
+    race->eyeballs.candidates[index].own = *own;
+    wr_eyeballs_fail(&race->eyeballs, index, err, race->loop->now_ns);
+}
+
 /* Begins an attempt; an error is the candidate's. */
 static void race_try(struct wr_race *race, size_t index)
 {
@@ -135,7 +145,7 @@ static void race_try(struct wr_race *race, size_t index)
         }
         race_free_runner(race, runner);
     }
-    wr_eyeballs_fail(&race->eyeballs, index, err, now_ns);
+    race_fail(race, index, err, options.local);
 }
 
 /* Tries the candidates that are due, and waits for the others. */
@@ -174,7 +184,6 @@ static void race_runner_ended(struct wr_attempt *attempt, int err)
     struct wr_runner *runner =
         wr_container_of(attempt, struct wr_runner, attempt);
     struct wr_race *race = runner->race;
-    const size_t index = runner->index;
     const int fd = attempt->fd;
     const int family = attempt->address.storage.any.sa_family;
 
@@ -182,6 +191,9 @@ static void race_runner_ended(struct wr_attempt *attempt, int err)
     wr_assert(race->state != WR_RACE_IDLE);
     wr_assert((err < 0) == (fd < 0));
     attempt->fd = -1;
+    if (err < 0 && race->state == WR_RACE_RUNNING) {
+        race_fail(race, runner->index, err, &attempt->own);
+    }
     wr_list_remove(&runner->link);
     race_free_runner(race, runner);
     if (race->state == WR_RACE_OVER) {
@@ -195,7 +207,6 @@ static void race_runner_ended(struct wr_attempt *attempt, int err)
             race_end(race, race->cause, -1);
         }
     } else if (err < 0) {
-        wr_eyeballs_fail(&race->eyeballs, index, err, race->loop->now_ns);
         race_go_on(race);
     } else {
         race->winner_family = family;
@@ -383,6 +394,9 @@ void wr_race_give_up(struct wr_race *race, int cause)
     }
     race->cause = cause;
     wr_timer_cancel(&race->loop->wheel, &race->timer);
+    if (race->name && !wr_lookup_has_ended(&race->name->lookup)) {
+        race->lookup_err = cause;
+    }
     if (race->name) {
         wr_lookup_cancel(&race->name->lookup);
     }
@@ -422,11 +436,56 @@ static void race_append_error(const weir_transport *broken, int err, char *buf,
                        is_ours ? weir_strerror(err) : "") < 0);
 }
 
+static void race_describe(const struct wr_candidate *candidate,
+                          struct weir_attempt *ret)
+{
+    wr_assert(candidate->err <= 0);
+    wr_assert(candidate->state != WR_CANDIDATE_UNTRIED);
+    ret->address = candidate->address;
+    ret->own_address = candidate->own;
+    ret->err = candidate->err;
+    if (candidate->err < 0) {
+        wr_socket_find_own(&candidate->address, &ret->own_address);
+    }
+}
+
+int wr_race_get_attempt(const struct wr_race *race, size_t index,
+                        struct weir_attempt *ret)
+{
+    const struct wr_candidate *candidate =
+        wr_eyeballs_find_tried(&race->eyeballs, index);
+
+    wr_require(candidate, -EINVAL);
+    race_describe(candidate, ret);
+    return 0;
+}
+
+/* Writes the error of a failed candidate: how long it is, cut or not; 0: it has
+ * not failed. */
+static size_t race_write_error(const struct wr_candidate *candidate, char *buf,
+                               size_t size, const char *before)
+{
+    struct weir_attempt attempt;
+    char text[WEIR_ADDRESS_TEXT_SIZE];
+    char own[WEIR_ADDRESS_TEXT_SIZE];
+
+    wr_assert(size > 0);
+    if (candidate->err == 0) {
+        return 0;
+    }
+    race_describe(candidate, &attempt);
+    const bool has_own = attempt.own_address.len > 0;
+    weir_address_format(&attempt.address, text, sizeof(text));
+    weir_address_format(&attempt.own_address, own, sizeof(own));
+    return (size_t)snprintf(
+        buf, size, "%s%s: %s%s%s%s", before, text, weir_strerror(attempt.err),
+        has_own ? " (from " : "", has_own ? own : "", has_own ? ")" : "");
+}
+
 void wr_race_note_errors(struct wr_race *race, const weir_transport *broken,
                          int err, char *buf, size_t size)
 {
     const struct wr_eyeballs *eyeballs = &race->eyeballs;
-    char text[WEIR_ADDRESS_TEXT_SIZE];
     size_t len = 0;
 
     race->alert =
@@ -436,13 +495,8 @@ void wr_race_note_errors(struct wr_race *race, const weir_transport *broken,
     }
     buf[0] = '\0';
     for (size_t i = 0; i < eyeballs->count && len < size; i++) {
-        const struct wr_candidate *candidate = &eyeballs->candidates[i];
-        if (candidate->err < 0) {
-            weir_address_format(&candidate->address, text, sizeof(text));
-            len += (size_t)snprintf(buf + len, size - len, "%s%s: %s",
-                                    len > 0 ? "; " : "", text,
-                                    weir_strerror(candidate->err));
-        }
+        len += race_write_error(&eyeballs->candidates[i], buf + len, size - len,
+                                len > 0 ? "; " : "");
     }
     if (race->lookup_err < 0 && len < size) {
         snprintf(buf + len, size - len, "%s%s: %s", len > 0 ? "; " : "",

@@ -12,6 +12,7 @@
 #include "attempt.h"
 #include "eyeballs.h"
 #include "lib/names/lookup.h"
+#include "weir/pending.h"
 
 struct wr_race;
 
@@ -96,10 +97,15 @@ static inline bool wr_race_is_quiet(const struct wr_race *race)
 /* Writes the candidates, and how many of them are tried, for a dump. */
 void wr_race_dump(const struct wr_race *race, FILE *out);
 
+/* Writes attempt @index for the program: 0, or -EINVAL without one. */
+int wr_race_get_attempt(const struct wr_race *race, size_t index,
+                        struct weir_attempt *ret);
+
 /* Writes each failed candidate with its error, as in "192.0.2.1:80: Connection
- * refused; ...", or the name with its error. The error of @broken follows, the
- * transport that was made of the winner (NULL: none), or @err if it was
- * aborted. A longer text is cut. An alert that has broken it is kept. */
+ * refused (from 198.51.100.7:40312); ...", or the name with its error. The
+ * error of @broken follows, the transport that was made of the winner (NULL:
+ * none), or @err if it was aborted. A longer text is cut. An alert that has
+ * broken it is kept. */
 void wr_race_note_errors(struct wr_race *race, const weir_transport *broken,
                          int err, char *buf, size_t size);
 

@@ -181,9 +181,9 @@ static void request_note_try(struct wr_request *request,
 static void request_try(struct wr_request *request, weir_upstream *upstream)
 {
     const struct weir_factory factory = {request_create, request};
-    struct weir_connect_options options = request->connect;
+    struct weir_connect_options options;
 
-    options.local_address = request->local.len > 0 ? &request->local : NULL;
+    wr_request_fill_options(request, &options);
     request_note_try(request, upstream);
     wr_slot_take(request->slot, upstream);
     request_arm(request, UINT64_MAX);
@@ -529,7 +529,7 @@ void wr_request_init(struct wr_request *request, weir_upstreams *set)
 {
     wr_assert(!request->set);
     request->set = set;
-    request->pending = (struct weir_pending){set->loop, request_cancel};
+    request->pending = (struct weir_pending){set->loop, request_cancel, NULL};
     wr_list_init(&request->link);
     wr_queued_init(&request->queued);
     wr_ready_init(&request->ready, request_run);

@@ -10,6 +10,8 @@
 #include "lib/loop/pending.h"
 #include "upstream.h"
 
+#include <string.h>
+
 enum wr_request_state {
     REQUEST_READY,      /* the ready item decides what is next */
     REQUEST_QUEUED,     /* no upstream has a place */
@@ -52,7 +54,29 @@ struct wr_request {
     weir_upstream_slot *slot; /* its own until it is given */
     weir_pending *connecting; /* NULL: no try is under way */
     struct weir_upstreams_result result;
+    char
+        text[512]; /* what the tries have told, where the program has no room */
 };
+
+/* Makes the options of a try. Its text follows that of the tries before it. */
+static inline void wr_request_fill_options(struct wr_request *request,
+                                           struct weir_connect_options *options)
+{
+    size_t len = strlen(request->text);
+
+    wr_assert(len < sizeof(request->text));
+    *options = request->connect;
+    options->local_address = request->local.len > 0 ? &request->local : NULL;
+    if (options->error_text) {
+        return; /* the program has room */
+    }
+    if (len > 0 && len + 3 < sizeof(request->text)) {
+        memcpy(request->text + len, "; ", 3);
+        len += 2;
+    }
+    options->error_text = request->text + len;
+    options->error_text_size = sizeof(request->text) - len;
+}
 
 /* Sets up a request that is all zero. */
 void wr_request_init(struct wr_request *request, weir_upstreams *set);

@@ -10,6 +10,7 @@
 #include "request.h"
 #include "uring/alloc.h"
 
+#include <stddef.h>
 #include <string.h>
 
 #define TRIES_DEFAULT  3u
@@ -68,7 +69,11 @@ request_ask_make(weir_upstreams *set,
     struct wr_request *request =
         wr_alloc(&set->loop->counting, sizeof(*request));
     wr_require(request, -ENOMEM);
-    memset(request, 0, sizeof(*request));
+    memset(request, 0, offsetof(struct wr_request, text));
+    request->text[0] = '\0';
+    if (!options->connect.error_text) {
+        request->result.error_text = request->text;
+    }
     wr_request_init(request, set);
     request_ask_fill(request, options);
     request->slot = wr_slot_make(set);

@@ -1,0 +1,152 @@
+/*
+ * What a connect has tried: each address, the own address and the error, in the
+ * list and in the line of text; also of attempts that a limit of the whole has
+ * ended.
+ */
+#include "tests/contract/maker.h"
+
+static weir_pending *pending;
+static struct weir_attempt first;
+static int tried;
+static char text[512];
+
+/* Reads the list, inside done, where the handle is still good. */
+static void read_attempts(struct maker *m)
+{
+    struct weir_attempt attempt = {.size = sizeof(attempt)};
+
+    (void)m;
+    tried = 0;
+    while (weir_pending_get_attempt(pending, (size_t)tried, &attempt) == 0) {
+        first = tried == 0 ? attempt : first;
+        tried++;
+    }
+}
+
+static int try_at(struct maker *m, struct weir_place place,
+                  struct weir_connect_options *options)
+{
+    options->size = sizeof(*options);
+    options->error_text = text;
+    options->error_text_size = sizeof(text);
+    memset(text, 'x', sizeof(text));
+    m->in_done = read_attempts;
+    expect_ok(weir_create_connection_at(m->loop, &m->factory, place, options,
+                                        maker_connect_done, m, &pending));
+    maker_run(m, maker_is_done);
+    return m->done_err;
+}
+
+/* An address of the loopback that refuses. */
+static struct weir_address refusing(void)
+{
+    struct weir_address address;
+
+    close(peer_listen(1, &address));
+    return address;
+}
+
+MAKER(attempts, a_refused_one_has_its_address_and_the_own_one, m)
+{
+    struct weir_connect_options options = {.error_text = NULL};
+    const struct weir_address peer = refusing();
+    char wanted[100];
+    char own[WEIR_ADDRESS_TEXT_SIZE];
+
+    expect_eq(try_at(m, weir_place_addresses(&peer, 1), &options),
+              -ECONNREFUSED);
+
+    expect_eq(tried, 1);
+    cr_expect(weir_address_is_equal(&first.address, &peer));
+    expect_eq(first.err, -ECONNREFUSED);
+    snprintf(wanted, sizeof(wanted),
+             "127.0.0.1:%u: Connection refused (from %s)", address_port(&peer),
+             weir_address_format(&first.own_address, own, sizeof(own)));
+    cr_expect_str_eq(text, wanted);
+    expect_eq(strncmp(own, "127.0.0.1:", 10), 0, "%s", own);
+}
+
+MAKER(attempts, an_own_address_that_was_asked_for_is_told, m)
+{
+    struct weir_connect_options options = {.error_text = NULL};
+    const struct weir_address peer = refusing();
+    const struct weir_address own = peer_address("127.0.0.9", 0);
+    const struct weir_address none = peer_address("192.0.2.77", 0);
+
+    options.local_address = &own;
+    expect_eq(try_at(m, weir_place_addresses(&peer, 1), &options),
+              -ECONNREFUSED);
+    expect_eq(first.own_address.storage.inet.sin_addr.s_addr,
+              own.storage.inet.sin_addr.s_addr);
+
+    m->done = 0;
+    options.local_address = &none;
+    expect_eq(try_at(m, weir_place_addresses(&peer, 1), &options),
+              -EADDRNOTAVAIL);
+    cr_expect(weir_address_is_equal(&first.own_address, &none),
+              "the one that this machine lacks");
+}
+
+MAKER(attempts, what_a_limit_of_the_whole_has_ended_is_listed, m)
+{
+    struct weir_connect_options options = {.timeout_ns = 50 * MS};
+    struct weir_address peer;
+    char wanted[100];
+    const int listener = peer_listen(0, &peer);
+    const int full = peer_connect_to(&peer); /* its queue holds no more */
+
+    options.timeout_ns = 50 * MS;
+    expect_geq(full, 0);
+    expect_eq(try_at(m, weir_place_addresses(&peer, 1), &options), -ETIMEDOUT);
+
+    expect_eq(tried, 1);
+    expect_eq(first.err, -ETIMEDOUT);
+    cr_expect_neq(address_port(&first.own_address), 0);
+    snprintf(wanted, sizeof(wanted),
+             "127.0.0.1:%u: Connection timed out (from 127.0.0.1:%u)",
+             address_port(&peer), address_port(&first.own_address));
+    cr_expect_str_eq(text, wanted);
+    close(full);
+    close(listener);
+}
+
+MAKER(attempts, a_unix_socket_has_no_own_address, m)
+{
+    struct weir_connect_options options = {.error_text = NULL};
+
+    expect_eq(try_at(m, weir_place_unix("@weir-nobody-is-here"), &options),
+              -ECONNREFUSED);
+
+    expect_eq(tried, 1);
+    expect_eq(first.own_address.len, 0);
+    cr_expect_str_eq(text, "unix:@weir-nobody-is-here: Connection refused");
+}
+
+MAKER(attempts, one_that_succeeds_has_not_failed, m)
+{
+    struct weir_connect_options options = {.error_text = NULL};
+    struct weir_address peers[2] = {refusing()};
+    const int listener = peer_listen(1, &peers[1]);
+
+    expect_eq(try_at(m, weir_place_addresses(peers, 2), &options), 0);
+
+    expect_eq(tried, 2);
+    expect_eq(first.err, -ECONNREFUSED);
+    close(listener);
+}
+
+MAKER(attempts, an_operation_that_connects_to_nothing_has_none, m)
+{
+    struct weir_attempt attempt = {.size = sizeof(attempt)};
+    int ends[2];
+
+    expect_eq(pipe(ends), 0);
+    expect_ok(weir_connect_read_pipe(m->loop, &m->factory, ends[0], NULL,
+                                     maker_connect_done, m, &pending));
+    expect_eq(weir_pending_get_attempt(pending, 0, &attempt), -EINVAL);
+    attempt.size = 0;
+    expect_eq(weir_pending_get_attempt(pending, 0, &attempt), WEIR_EOPTIONSIZE);
+    weir_pending_cancel(pending);
+    maker_run(m, maker_is_done);
+    close(ends[1]);
+}
