@@ -135,6 +135,44 @@ UNIT(makers, a_taken_port_is_tried_for_two_seconds)
     weir_server_free(second);
 }
 
+/* 1: not told. */
+static int endpoint_err;
+
+static void note_endpoint(void *arg, int err, weir_transport *t)
+{
+    endpoint_err = err;
+}
+
+static bool endpoint_is_told(const struct maker *m)
+{
+    return endpoint_err != 1;
+}
+
+static void make_endpoint(struct maker *m)
+{
+    static CALLBACKS(silent, DATAGRAM);
+    const struct weir_factory factory = bind_to(&silent, NULL);
+    const struct weir_datagram_options options = {
+        .size = sizeof(options), .local_host = "127.0.0.1", .local_port = 9};
+    endpoint_err = 1;
+    expect_ok(weir_create_datagram_endpoint(m->loop, &factory, &options,
+                                            note_endpoint, NULL, NULL));
+    maker_run(m, endpoint_is_told);
+}
+
+UNIT(makers, a_taken_address_of_datagrams_is_tried_for_two_seconds)
+{
+    make_endpoint(m);
+    expect_eq(endpoint_err, 0);
+    const uint64_t before_ns = fake_now();
+
+    make_endpoint(m);
+
+    expect_eq(endpoint_err, -EADDRINUSE);
+    expect_geq(fake_now() - before_ns, 2000 * MS);
+    expect_leq(fake_now() - before_ns, 2009 * MS);
+}
+
 static void close_server(void *arg)
 {
     weir_server_close((weir_server *)arg);
