@@ -8,6 +8,7 @@
  */
 #include "tests/contract/maker.h"
 #include "tests/tls/rig.h"
+#include "tests/walk.h"
 
 #include <weir/tls_connection.h>
 
@@ -140,6 +141,30 @@ static int replace_context(struct maker *m, const char *certificate,
     const int err = weir_server_set_tls(m->server, &settings);
     weir_tls_context_unref(context);
     return err;
+}
+
+/* Not the end of a stream without a byte. */
+UNIT(tls_server, a_client_that_there_is_no_memory_for_is_reset)
+{
+    struct test_allocator memory;
+    struct maker m;
+    char byte;
+    allocator_init(&memory);
+    maker_open(&m);
+    weir_loop_free(m.loop);
+    m.loop = allocator_make_loop(&memory);
+    weir_loop_set_exception_handler(m.loop, maker_report, &m);
+    serve_tls(&m, server_context("ecdsa.pem", "ecdsa.key"));
+    const int fd = peer_connect(&m);
+
+    allocator_fail_in(&memory, 1);
+    RUN_UNTIL(m.loop, m.reports > 0);
+
+    expect_eq(m.report_err, -ENOMEM);
+    expect_eq(peer_read(fd, &byte, 1), -ECONNRESET);
+    close(fd);
+    maker_close(&m);
+    allocator_check(&memory);
 }
 
 /* ---- new settings ---- */
