@@ -231,7 +231,7 @@ static uint32_t executor_default_thread_limit(void)
         return THREADS_DEFAULT_MAX;
     }
     const uint32_t limit = (uint32_t)CPU_COUNT(&cpus) + THREADS_BESIDE_CPUS;
-    return limit < THREADS_DEFAULT_MAX ? limit : THREADS_DEFAULT_MAX;
+    return (uint32_t)wr_min_u64(limit, THREADS_DEFAULT_MAX);
 }
 
 /* Withdraws submitted jobs that have not started; no callback runs yet. */

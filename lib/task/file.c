@@ -151,8 +151,8 @@ ssize_t weir_file_read(weir_loop *loop, int fd, void *buf, size_t len,
     if (err < 0 || len == 0) {
         return err;
     }
-    wr_prep_read_at(&loop->uring, &call.op, fd, buf,
-                    len < INT32_MAX ? len : INT32_MAX, offset);
+    wr_prep_read_at(&loop->uring, &call.op, fd, buf, wr_min_u64(len, INT32_MAX),
+                    offset);
     return file_wait(&call);
 }
 
@@ -165,7 +165,7 @@ ssize_t weir_file_write(weir_loop *loop, int fd, const void *data, size_t len,
         return err;
     }
     wr_prep_write_at(&loop->uring, &call.op, fd, data,
-                     len < INT32_MAX ? len : INT32_MAX, offset);
+                     wr_min_u64(len, INT32_MAX), offset);
     return file_wait(&call);
 }
 
