@@ -73,6 +73,20 @@ UNIT(executor_errors, options_are_checked_and_come_before_the_first_job)
     wait_for_threads(0);
 }
 
+UNIT(executor_errors, its_settings_need_memory)
+{
+    const struct weir_executor_options options = {.size = sizeof(options)};
+    struct test_allocator memory;
+    allocator_init(&memory);
+    weir_loop *l = allocator_make_loop(&memory);
+
+    allocator_fail_in(&memory, 1);
+    expect_eq(weir_loop_set_executor(l, &options), -ENOMEM);
+    expect_eq(weir_loop_set_executor(l, &options), 0);
+    expect_eq(weir_loop_free(l), 0);
+    allocator_check(&memory);
+}
+
 static int default_body(weir_loop *l, void *arg)
 {
     static struct job jobs[40];

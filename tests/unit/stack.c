@@ -471,7 +471,9 @@ UNIT_IN(stack, all_addresses_go_back, unit_alone, void)
     begin();
     size_t before = used().mapped;
     for (size_t size = WR_STACK_MIN; size <= WR_STACK_MAX; size *= 2) {
+        const size_t last = used().mapped;
         give(take(size));
+        expect_leq(used().mapped, last + size + (32u << 20));
     }
     expect_gt(used().mapped, before + WR_STACK_MAX);
     end();

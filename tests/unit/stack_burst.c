@@ -254,3 +254,21 @@ UNIT(stack_burst, a_trim_takes_the_pages_of_those_whose_mapping_is_in_use)
         wr_stack_give(&stacks, taken[i]);
     }
 }
+
+/* What the kernel is asked about ends with the mapping, of 64 small stacks. */
+UNIT(stack_burst, the_deepest_is_found_at_the_end_of_a_mapping)
+{
+    enum { EACH = 64 };
+    take_all(2 * EACH, WR_STACK_MIN);
+    for (size_t i = 0; i < EACH; i++) {
+        wr_stack_give(&stacks, taken[i]);
+    }
+    wr_stacks_trim(&stacks); /* nothing is above the others now */
+    expect_eq(stacks.stack_count, EACH);
+
+    use(taken[2 * EACH - 1], 2 * page);
+    expect_eq(wr_stacks_high_water(&stacks), 2 * page);
+    for (size_t i = EACH; i < 2 * EACH; i++) {
+        wr_stack_give(&stacks, taken[i]);
+    }
+}
