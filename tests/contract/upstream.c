@@ -322,6 +322,8 @@ UNIT(upstream_sockets, bad_options_are_refused_and_change_nothing)
     expect_eq(weir_upstreams_add(world.set, &options, NULL), -EINVAL);
     options.host = "a b";
     expect_eq(weir_upstreams_add(world.set, &options, NULL), WEIR_EDNSBADNAME);
+    options.host = "fe80::1%nolink";
+    expect_eq(weir_upstreams_add(world.set, &options, NULL), -ENODEV);
     options.path = "/run/x";
     expect_eq(weir_upstreams_add(world.set, &options, NULL), -EINVAL);
     options.host = NULL;
@@ -356,6 +358,26 @@ UNIT(upstream_sockets, bad_options_are_refused_and_change_nothing)
     world_close(&world);
 }
 
+/* The set has the settings of TLS, and what is sent with the SYN would be lost
+ * where the next upstream is tried. */
+UNIT(upstream_sockets, a_request_brings_no_tls_and_opens_none_fast)
+{
+    const struct weir_tls_settings tls = {.size = sizeof(tls)};
+    struct weir_upstreams_connect_options options = {.size = sizeof(options)};
+    struct world world;
+    world_open(&world, NULL);
+    options.connect.tls = &tls;
+    expect_eq(weir_upstreams_connect(world.set, &world.m.factory, &options,
+                                     note_end, NULL, NULL),
+              -EINVAL);
+    options.connect.tls = NULL;
+    options.connect.fast_open = true;
+    expect_eq(weir_upstreams_connect(world.set, &world.m.factory, &options,
+                                     note_end, NULL, NULL),
+              -EINVAL);
+    world_close(&world);
+}
+
 UNIT(upstream_sockets, an_address_that_is_none_is_refused_whatever_the_check)
 {
     static const enum weir_check_kind kinds[] = {
@@ -375,11 +397,11 @@ UNIT(upstream_sockets, an_address_that_is_none_is_refused_whatever_the_check)
                                               .server_hostname = "a.example"};
         struct world world;
         world_open(&world, &options);
-        for (size_t j = 0; j < 3; j++) {
+        for (size_t j = 0; j < 6; j++) {
             const struct weir_upstream_options upstream = {
                 .size = sizeof(upstream),
-                .address = &addresses[j],
-                .tls = &tls};
+                .address = &addresses[j % 3],
+                .tls = j < 3 ? &tls : NULL};
             expect_eq(weir_upstreams_add(world.set, &upstream, NULL), -EINVAL);
         }
         world_close(&world);

@@ -78,6 +78,16 @@ UNIT(upstream, a_try_has_a_time_by_default)
     expect_eq(ups_ms(), 10000);
 }
 
+UNIT(upstream, a_try_of_an_old_program_has_a_time_by_default)
+{
+    struct weir_upstreams_connect_options options = ask_options();
+    open_set(0, 1);
+    ups_answer(0, FAKE_SILENT);
+    options.connect.size = sizeof(options.connect.size);
+    expect_eq(ups_connect_by(&options)->err, -ETIMEDOUT);
+    expect_eq(ups_ms(), 10000);
+}
+
 UNIT(upstream, no_more_are_tried_than_the_options_allow)
 {
     struct weir_upstreams_connect_options options = ask_options();
@@ -357,6 +367,27 @@ UNIT(upstream, a_full_queue_refuses_and_a_long_wait_ends)
     expect_eq(ups_set_info().queue_full_total, 1);
     expect_eq(ups_set_info().queue_timeout_total, 1);
     ups_leave(first, 0);
+}
+
+/* The one in the queue takes the place that became free before the next comes.
+ */
+UNIT(upstream, a_full_queue_refuses_none_when_a_place_has_become_free)
+{
+    open_set(1, 0);
+    ups_add_limited(1);
+    struct ups_end *first = ups_connect();
+    ups_ask(NULL);
+    maker_run_for(&ups.m, 1 * MS);
+    ups_ask(NULL);
+    ups_leave(first, 0);
+    ups_run_until(2);
+    expect_eq(ups.ends[1].err, 0);
+    expect_eq(ups.ends[1].number, 1);
+    expect_eq(ups_set_info().queued_count, 1);
+    ups_leave(&ups.ends[1], 0);
+    ups_run_until(3);
+    expect_eq(ups.ends[2].err, 0);
+    ups_leave(&ups.ends[2], 0);
 }
 
 UNIT(upstream, those_that_wait_are_told_when_all_are_gone)

@@ -237,22 +237,50 @@ UNIT(upstream_checks, http_asks_for_the_path_and_reads_the_status)
     say(peer, "HTTP/1.1 503 Busy\r\n\r\n");
     run_checks(0, 2);
     expect_eq(ups_info(0).check_error_count, 1);
+    expect_eq(ups_info(0).check_status, 503);
     fake_peer_close(peer);
+
+    peer = accept_check(0);
+    fake_peer_close(peer);
+    run_checks(0, 3);
+    expect_eq(ups_info(0).check_error_count, 2);
+    expect_eq(ups_info(0).check_status, 0, "it has told none");
 }
 
 UNIT(upstream_checks, http_asks_for_the_root_of_the_host_by_default)
 {
+    static const struct {
+        const char *host;
+        uint16_t port;
+        const char *said;
+    } rows[] = {{"192.0.2.1", 80, "192.0.2.1"},
+                {"192.0.2.2", 443, "192.0.2.2:443"},
+                {"2001:db8::1", 80, "[2001:db8::1]"},
+                {"fe80::1%lo", 8080, "[fe80::1]:8080"}};
     plan.path = NULL;
     plan.host = NULL;
     open_set(WEIR_CHECK_HTTP, 0);
-    ups_add(&(struct weir_upstream_options){
-        .size = sizeof(struct weir_upstream_options),
-        .host = "192.0.2.1",
-        .port = 80});
-    struct fake_peer *peer = accept_check(0);
-    expect_said(peer, "GET / HTTP/1.1\r\nHost: 192.0.2.1\r\n"
-                      "User-Agent: weir\r\nConnection: close\r\n\r\n");
-    fake_peer_close(peer);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        const struct weir_address address =
+            peer_address(rows[i].host, rows[i].port);
+        char text[128];
+        ups_add(&(struct weir_upstream_options){
+            .size = sizeof(struct weir_upstream_options),
+            .host = rows[i].host,
+            .port = rows[i].port});
+        if (rows[i].port != 80 || i != 0) {
+            ups.listeners[i] = fake_listen(&address.storage.any, address.len);
+            ups_answer(i, FAKE_ACCEPT);
+        }
+        struct fake_peer *peer = accept_check(i);
+        snprintf(text, sizeof(text),
+                 "GET / HTTP/1.1\r\nHost: %s\r\n"
+                 "User-Agent: weir\r\nConnection: close\r\n\r\n",
+                 rows[i].said);
+        expect_said(peer, text);
+        fake_peer_close(peer);
+        weir_upstream_remove(ups.all[i]);
+    }
 }
 
 /* ---- names ---- */

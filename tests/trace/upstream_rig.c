@@ -128,6 +128,7 @@ static void ups_done(void *arg, int err,
         .slot = result->slot,
         .try_count = result->try_count,
         .queue_ns = result->queue_ns,
+        .connect_ns = result->connect_ns,
         .when_ns = fake_now() - ups.start_ns};
     if (err == 0) {
         expect_eq(weir_upstream_slot_get_upstream(result->slot),

@@ -22,6 +22,7 @@ struct ups_end {
     weir_upstream_slot *slot;
     uint32_t try_count;
     uint64_t queue_ns;
+    uint64_t connect_ns;
     uint64_t when_ns; /* since ups_open() */
 };
 

@@ -155,6 +155,7 @@ UNIT(upstream_plan, without_a_text_any_byte_will_do)
 {
     const struct weir_upstream_check plan = {.kind = WEIR_CHECK_TEXT};
     expect_verdicts(&plan, "x", "+");
+    expect_verdicts(&plan, "", "");
 }
 
 UNIT(upstream_plan, a_status_is_read_from_its_line)

@@ -205,7 +205,6 @@ int wr_probe_start(struct wr_probe *probe, struct wr_target *target)
     probe->answer_len = 0;
     probe->status = 0;
     probe->alert = NULL;
-    probe->result = 0;
     probe_set_state(probe, WR_PROBE_RUNNING);
     wr_timer_arm(&probe->loop->wheel, &probe->timer,
                  wr_add_sat(weir_loop_get_time(probe->loop),
