@@ -114,9 +114,12 @@ class Program:
     def make_stamp(self):
         """Changes when the program does."""
         found = hashlib.blake2b(digest_size=8)
-        for word in self.command:
-            if pathlib.Path(word).is_file():
-                found.update(pathlib.Path(word).read_bytes())
+        paths = [path for path in (pathlib.Path(self.folder, word)
+                                   for word in self.command) if path.is_file()]
+        if not paths:
+            raise SystemExit(f"{self.name}: no file is in {self.command}")
+        for path in paths:
+            found.update(path.read_bytes())
         self.stamp = found.hexdigest()
 
     def command_of(self, tests):
