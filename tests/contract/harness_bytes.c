@@ -6,6 +6,7 @@
  * turns.
  */
 #include "tests/contract/harness.h"
+#include "tests/pattern.h"
 
 #include <poll.h>
 #include <sys/ioctl.h>
@@ -25,28 +26,14 @@ void rig_narrow(weir_transport *t)
 
 /* ---- bytes ---- */
 
-static uint8_t pattern_at(uint64_t offset)
-{
-    return (uint8_t)(offset * 31 + (offset >> 8) * 17 + (offset >> 16));
-}
-
 void rig_pattern(void *buf, uint64_t offset, size_t len)
 {
-    uint8_t *bytes = buf;
-    for (size_t i = 0; i < len; i++) {
-        bytes[i] = pattern_at(offset + i);
-    }
+    pattern_fill(0, offset, buf, len);
 }
 
 bool rig_is_pattern(const void *buf, uint64_t offset, size_t len)
 {
-    const uint8_t *bytes = buf;
-    for (size_t i = 0; i < len; i++) {
-        if (bytes[i] != pattern_at(offset + i)) {
-            return false;
-        }
-    }
-    return true;
+    return pattern_is(0, offset, buf, len);
 }
 
 int rig_write(struct rig *rig, size_t len)

@@ -15,6 +15,7 @@
  * has the features of the engine on epoll.
  */
 #include "tests/fake/fake.h"
+#include "tests/pattern.h"
 #include "tests/walk.h"
 
 #include <weir.h>
@@ -112,18 +113,10 @@ static void require(bool holds, const char *what)
     }
 }
 
-static uint8_t byte_at(uint32_t id, uint64_t offset)
-{
-    return (uint8_t)(offset * 131 + (offset >> 8) * 7 + (offset >> 16) * 11 +
-                     id * 57);
-}
-
 static void check_bytes(uint32_t id, uint64_t offset, const uint8_t *data,
                         size_t len)
 {
-    for (size_t i = 0; i < len; i++) {
-        require(data[i] == byte_at(id, offset + i), "a wrong byte");
-    }
+    require(pattern_is(id, offset, data, len), "a wrong byte");
 }
 
 /* ---- weir's side ---- */
@@ -260,9 +253,7 @@ static void peer_write(struct end *end)
         peer_end(end);
         return;
     }
-    for (size_t i = 0; i < len; i++) {
-        bytes[i] = byte_at(end->id, end->written + i);
-    }
+    pattern_fill(end->id, end->written, bytes, len);
     const ssize_t ret = fake_peer_write(end->peer, bytes, len);
     if (ret > 0) {
         end->written += (uint64_t)ret;

@@ -6,6 +6,8 @@
  */
 #include "tests/trace/pool_rig.h"
 
+#include "tests/pattern.h"
+
 const struct fake_options inc = {.seed = 1};
 const struct fake_options plain = {.seed = 1,
                                    .missing = 1u << WR_FEATURE_BUF_INC};
@@ -21,21 +23,20 @@ struct got gots[LEASE_MAX];
 int got_count;
 void (*in_borrow)(struct pool_conn *conn, weir_lease *lease);
 
-static uint8_t byte_of(const struct pool_conn *conn, uint64_t position)
+/* The seed of its stream. */
+static uint32_t number_of(const struct pool_conn *conn)
 {
-    return (uint8_t)(position * 131 + (position >> 8) * 17 +
-                     (uint64_t)(conn - conns) * 59);
+    return (uint32_t)(conn - conns);
 }
 
 void check_lease(const struct got *got)
 {
-    for (uint32_t i = 0; i < got->lease->len; i++) {
-        if (got->lease->data[i] != byte_of(got->conn, got->position + i)) {
-            cr_assert_fail("byte %llu of %d is wrong",
-                           (unsigned long long)(got->position + i),
-                           (int)(got->conn - conns));
-        }
-    }
+    const weir_lease *lease = got->lease;
+
+    cr_assert(pattern_is(number_of(got->conn), got->position, lease->data,
+                         lease->len),
+              "one of %u bytes from %llu on of %u is wrong", lease->len,
+              (unsigned long long)got->position, number_of(got->conn));
 }
 
 /* As a protocol sees them: for the time of a callback. */
@@ -120,9 +121,7 @@ void peer_writes(struct pool_conn *conn, size_t len)
 {
     static uint8_t bytes[1u << 18];
     cr_assert_leq(len, sizeof(bytes));
-    for (size_t i = 0; i < len; i++) {
-        bytes[i] = byte_of(conn, conn->written + i);
-    }
+    pattern_fill(number_of(conn), conn->written, bytes, len);
     ssize_t done = fake_peer_write(conn->peer, bytes, len);
     if (done > 0) {
         conn->written += (uint64_t)done;

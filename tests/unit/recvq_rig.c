@@ -6,6 +6,8 @@
  */
 #include "tests/unit/recvq_rig.h"
 
+#include "tests/pattern.h"
+
 struct test_allocator allocator;
 struct wr_blocks blocks;
 struct wr_pool pool;
@@ -18,19 +20,11 @@ struct weir_buf view;
 struct taken taken[TAKEN_MAX];
 int taken_count;
 
-static uint8_t byte_at(uint64_t position)
-{
-    return (uint8_t)(position * 151 + (position >> 8) * 29 + (position >> 16));
-}
-
 static void check_bytes(const uint8_t *data, size_t len, uint64_t from)
 {
-    for (size_t i = 0; i < len; i++) {
-        if (data[i] != byte_at(from + i)) {
-            cr_assert_fail("byte %llu is wrong",
-                           (unsigned long long)(from + i));
-        }
-    }
+    cr_assert(pattern_is(0, from, data, len),
+              "one of %zu bytes from %llu on is wrong", len,
+              (unsigned long long)from);
 }
 
 void setup(void)
@@ -120,9 +114,7 @@ static uint8_t *next_bytes(size_t len)
 {
     uint8_t *bytes = calloc(1, len);
     cr_assert_not_null(bytes);
-    for (size_t i = 0; i < len; i++) {
-        bytes[i] = byte_at(arrived + i);
-    }
+    pattern_fill(0, arrived, bytes, len);
     return bytes;
 }
 

@@ -5,6 +5,7 @@
  */
 #define UNIT_RUN with_queue
 #include "tests/death.h"
+#include "tests/pattern.h"
 #include "tests/unit/sendq_rig.h"
 
 static void with_queue(void (*body)(void))
@@ -266,9 +267,7 @@ static void release_and_write(void *arg)
         return;
     }
     rewrites_left--;
-    for (size_t i = 0; i < sizeof(rewritten); i++) {
-        rewritten[i] = byte_at(written + i);
-    }
+    pattern_fill(0, written, rewritten, sizeof(rewritten));
     written += sizeof(rewritten);
     expect_eq(wr_sendq_ref(&queue, &memory, &iov, release_and_write, arg), 0);
     expect_eq(copy(10), 0);
@@ -282,9 +281,7 @@ static void setup_rewriting(size_t before, size_t after, uint64_t *leaves)
     if (before > 0) {
         expect_eq(copy(before), 0);
     }
-    for (size_t i = 0; i < sizeof(rewritten); i++) {
-        rewritten[i] = byte_at(written + i);
-    }
+    pattern_fill(0, written, rewritten, sizeof(rewritten));
     const struct iovec iov = {.iov_base = rewritten,
                               .iov_len = sizeof(rewritten)};
     expect_ok(wr_sendq_ref(&queue, &memory, &iov, release_and_write, leaves));

@@ -6,6 +6,8 @@
  */
 #include "tests/unit/sendq_rig.h"
 
+#include "tests/pattern.h"
+
 struct test_allocator allocator;
 struct wr_slab chunks;
 struct wr_blocks blocks;
@@ -17,11 +19,6 @@ uint64_t written;
 uint64_t taken;
 uint64_t refs_out;
 uint64_t released_sum;
-
-uint8_t byte_at(uint64_t position)
-{
-    return (uint8_t)(position * 151 + (position >> 8) * 29 + (position >> 16));
-}
 
 static void nothing_released(struct wr_account *released)
 {
@@ -61,9 +58,7 @@ static uint8_t *next_bytes(size_t len)
 {
     uint8_t *bytes = malloc(len);
     cr_assert_not_null(bytes);
-    for (size_t i = 0; i < len; i++) {
-        bytes[i] = byte_at(written + i);
-    }
+    pattern_fill(0, written, bytes, len);
     return bytes;
 }
 
@@ -123,9 +118,7 @@ int ref(size_t len)
     struct piece *piece = malloc(sizeof(*piece) + len);
     cr_assert_not_null(piece);
     piece->len = len;
-    for (size_t i = 0; i < len; i++) {
-        piece->bytes[i] = byte_at(written + i);
-    }
+    pattern_fill(0, written, piece->bytes, len);
     const struct iovec iov = {.iov_base = piece->bytes, .iov_len = len};
     int err = wr_sendq_ref(&queue, &memory, &iov, release_piece, piece);
     if (err < 0) {
@@ -141,9 +134,7 @@ int lease(size_t len)
 {
     uint8_t *bytes = malloc(len + 2);
     cr_assert_not_null(bytes);
-    for (size_t i = 0; i < len; i++) {
-        bytes[i + 1] = byte_at(written + i);
-    }
+    pattern_fill(0, written, bytes + 1, len);
     const uint64_t fail_at = allocator.fail_at;
     const uint64_t calls = allocator.calls;
     allocator.fail_at = 0;
@@ -179,14 +170,10 @@ uint64_t check_gather(uint32_t max_count, uint64_t max_bytes)
 
     cr_assert_leq(count, max_count);
     for (uint32_t i = 0; i < count; i++) {
-        const uint8_t *bytes = iov[i].iov_base;
         cr_assert_gt(iov[i].iov_len, 0, "an empty vector");
-        for (size_t j = 0; j < iov[i].iov_len; j++) {
-            if (bytes[j] != byte_at(position + j)) {
-                cr_assert_fail("byte %llu is wrong",
-                               (unsigned long long)(position + j));
-            }
-        }
+        cr_assert(pattern_is(0, position, iov[i].iov_base, iov[i].iov_len),
+                  "one of %zu bytes from %llu on is wrong", iov[i].iov_len,
+                  (unsigned long long)position);
         position += iov[i].iov_len;
     }
     const uint64_t named = position - taken;

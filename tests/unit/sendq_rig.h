@@ -33,7 +33,6 @@ extern uint64_t taken;
 extern uint64_t refs_out;     /* pieces by reference not released yet */
 extern uint64_t released_sum; /* bytes of those that were */
 
-uint8_t byte_at(uint64_t position);
 void setup(void);
 
 /* Everything is given back, whatever the test left in the queue. */
