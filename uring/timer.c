@@ -85,14 +85,18 @@ static uint64_t timer_check_list(const struct wr_wheel *wheel,
     return count;
 }
 
-/* Checks every timer. */
+/* Checks every timer. The bits tell of each list that has some. */
 static void timer_check_all(const struct wr_wheel *wheel)
 {
     uint64_t count = 0;
 
     for (unsigned level = 0; level < WR_WHEEL_LEVELS; level++) {
-        for (unsigned i = 0; i < WR_WHEEL_SLOTS; i++) {
+        for (uint64_t bits = wheel->occupied[level]; bits; bits &= bits - 1) {
+            const unsigned i = (unsigned)__builtin_ctzll(bits);
             count += timer_check_list(wheel, &wheel->slots[level][i], level, i);
+        }
+        for (uint64_t bits = wheel->staged[level]; bits; bits &= bits - 1) {
+            const unsigned i = (unsigned)__builtin_ctzll(bits);
             count += timer_check_list(wheel, &wheel->stages[level][i], level,
                                       wheel->staged_index[level]);
         }
