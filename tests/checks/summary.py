@@ -7,7 +7,8 @@ skipped ones, marked with a leading "skipped "; in the end the programs that too
 longest. Those who see only a part of the output are to see the names first.
 
 With --doubtful it prints the seed of the failed programs, or "-", then their
-names, a line each: those to be run again. Nothing is printed where a failure is a
+names, a line each: those to be run again. The name of one that ran under a mask
+stands behind that, as the log has it. Nothing is printed where a failure is a
 fault however seldom it shows: a crash, a broken assertion of the library, a
 sanitizer's report, a failure of what does not depend on the machine, several
 seeds, or many programs.
@@ -88,12 +89,13 @@ def print_doubtful(path):
             if not judge(entry)[1]:
                 continue
             suites, _, name = entry["name"].rpartition(" / ")
+            mask, _, suites = suites.rpartition(" ")
             text = (entry.get("stdout") or "") + (entry.get("stderr") or "")
             if (not MOODY & set(re.split("[:+]", suites)) or FATAL.search(text)
                     or (entry.get("returncode") or 0) < 0):
                 return
             seeds.update(SEED.findall(text))
-            names.append(name)
+            names.append(f"{mask} {name}".strip())
     if names and len(names) <= DOUBTED and len(seeds) <= 1:
         print("\n".join([seeds.pop() if seeds else "-", *names]))
 

@@ -39,6 +39,11 @@ class Summary(unittest.TestCase):
                        stdout="not ok - a\n# WEIR_TEST_SEED=17\n")
         self.assertEqual(doubtful(failed), ["17", "attack"])
 
+    def test_the_mask_goes_along(self):
+        failed = entry()
+        failed["name"] = "mask_buf_inc " + failed["name"]
+        self.assertEqual(doubtful(failed), ["-", "mask_buf_inc", "write_flow"])
+
     def test_several_seeds_are_not_asked_again(self):
         first = entry(stderr="WEIR_TEST_SEED=1")
         second = entry(name="other", stderr="WEIR_TEST_SEED=2")
