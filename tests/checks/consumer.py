@@ -26,6 +26,9 @@ import ssl
 import subprocess
 import sys
 
+# Other tests run beside this one.
+NINJA = ("ninja", "-j2", "-C")
+
 PROJECT = """project('consumer', 'c', default_options: ['c_std=gnu11'])
 weir = dependency('weir', fallback: 'weir')
 executable('consumer', 'consumer.c', dependencies: weir)
@@ -282,7 +285,7 @@ def subproject(source, work, _build):
     if not (work / "build" / "build.ninja").exists():
         call("meson", "setup", "--default-library=static", work / "build",
              work, env=env)
-    call("ninja", "-C", work / "build")
+    call(*NINJA, work / "build")
     commands = call("ninja", "-C", work / "build", "-t", "commands",
                     "consumer")
     if not re.search(rf"{STACK_FLAG}.*-c \S*/consumer\.c", commands):
@@ -317,10 +320,10 @@ def wrap(source, work, build):
     setup = ("meson", "setup", "--default-library=static", "--buildtype=plain")
     call(*setup, work / "build", work, env=env)
     for name in names:
-        call("ninja", "-C", work / "build", f"alone-{name}")
+        call(*NINJA, work / "build", f"alone-{name}")
         call(work / "build" / f"alone-{name}")
     call(*setup, work / "tree", tree, env=env)
-    call("ninja", "-C", work / "tree", "tools/weir-load")
+    call(*NINJA, work / "tree", "tools/weir-load")
 
 
 def main():
