@@ -357,6 +357,9 @@ HABITS = (
     (["-s", "x.lua", HTTP], r"-s: a time-out is .* a script of wrk"),
     (["--latencies", HTTP], r"--latencies: latencies are always shown"),
     (["-ql", HTTP], r"unknown flag -l: latencies are always shown"),
+    (["--disable-redirects", HTTP], r"redirects: redirects are not followed"),
+    (["-L", HTTP], r"unknown flag -L: redirects are not followed, and laten"),
+    (["--redirect=3", HTTP], r"--redirect: redirects are not followed"),
     (["-Y", HTTP], r"unknown flag -Y \(see"),
 )
 

@@ -249,6 +249,19 @@ UNIT(load_verdict, dropped_requests_count_against_the_schedule)
     expect_invalid("never sent");
 }
 
+UNIT(load_verdict,
+     what_was_under_way_at_the_end_of_an_overload_is_not_its_reason)
+{
+    make_good_schedule();
+    result.measured.scheduled = 2000;
+    result.measured.sent = 1002;
+    result.measured.dropped = 998;
+    result.in_flight = 2;
+
+    expect_invalid("50.0 % of the scheduled requests");
+    cr_assert_not_null(strstr(result.invalid.lines[1], "unanswered"));
+}
+
 UNIT(load_verdict, under_overload_the_backlog_of_the_warm_up_is_named)
 {
     make_good_schedule();

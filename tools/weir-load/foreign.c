@@ -9,6 +9,9 @@
 
 #define ALWAYS_SHOWN "latencies are always shown; leave it out"
 #define ONLY_HTTP1   "HTTP/1.1 is spoken, and nothing newer; leave it out"
+#define NO_REDIRECT                                                            \
+    "redirects are not followed; leave it out, and write the place that they " \
+    "name"
 #define NO_PROXY                                                               \
     "proxies of HTTP are not spoken to; --connect-to HOST:PORT goes there "    \
     "with the requests as they are"
@@ -37,7 +40,8 @@ static const struct foreign flags[] = {
     {"r", "a rate is -R RATE"},
     {"s", TIMEOUT ", and a script of wrk is written as --mix or --replay"},
     {"l", ALWAYS_SHOWN},
-    {"L", ALWAYS_SHOWN},
+    {"L", "redirects are not followed, and latencies always shown; leave it "
+          "out"},
     {"j", JSON},
     {"o", JSON},
     {"f", LIST "; a body of a file is -b @FILE"},
@@ -77,6 +81,12 @@ static const struct foreign flags[] = {
     {"request-method", "a method is -X METHOD"},
     {"data-binary", BODY},
     {"json-body", BODY},
+    {"disable-redirects", NO_REDIRECT},
+    {"redirect", NO_REDIRECT},
+    {"redirects", NO_REDIRECT},
+    {"max-redirects", NO_REDIRECT},
+    {"max-redirs", NO_REDIRECT},
+    {"location", NO_REDIRECT},
     {"compressed", "write -H 'Accept-Encoding: gzip'"},
 };
 

@@ -367,10 +367,6 @@ static void find_objections(struct result *result)
             (unsigned long long)result->open_at_begin,
             (unsigned long long)options->conn_count);
     }
-    if (result->in_flight > 0 && !result->interrupted) {
-        add(invalid, "%llu requests were unanswered at the end",
-            (unsigned long long)result->in_flight);
-    }
     if (result->gave_up) {
         add(invalid, "ended early, because no request succeeded any more");
     }
@@ -378,6 +374,11 @@ static void find_objections(struct result *result)
         add(invalid, "no answer arrived within the measured time");
     }
     judge_schedule(result);
+    /* Where a rate was not held these are a part of that. */
+    if (result->in_flight > 0 && !result->interrupted) {
+        add(invalid, "%llu requests were unanswered at the end",
+            (unsigned long long)result->in_flight);
+    }
     if (measured->ok == 0 && result->completed > 0 && invalid->count == 0) {
         add(invalid,
             "all %llu answers of the window were to requests of the warm-up",
