@@ -11,14 +11,14 @@ import os
 import shutil
 import tempfile
 
-from harness import Skip, command, equal, load, load_json, matches, one_line, \
-    run
-from servers import Server, echo
+from harness import (WAIT_S, WEIR_LOAD, Program, Skip, command, equal, load,
+                     load_json, matches, one_line, run)
+from servers import Server, drain, echo
 import schema
 
 JAR = "/usr/share/java/hdrhistogram.jar"
 READ_LOG = os.path.join(os.path.dirname(__file__), "ReadLog.java")
-OK, USAGE, SLO = 0, 2, 99
+OK, USAGE, NOTHING, ERRORS, SLO = 0, 2, 3, 4, 99
 
 
 def measure(*flags, status=0):
@@ -83,7 +83,41 @@ def test_the_table_has_a_row_for_each_interval():
     for row, interval in zip(rows, result["intervals"]):
         for name in ("begin_ns", "end_ns", "ok", "offered", "bytes_in"):
             equal(int(row[name]), interval[name], name)
-        equal(int(row["p99_ns"]), interval["p99"] or 0, "p99")
+        equal(row["p99_ns"], str(interval["p99"] or ""), "p99")
+
+
+def test_an_interval_without_an_answer_has_no_latencies():
+    """The second request is never answered: all intervals but one or two."""
+    def answer_once(connection, number):
+        connection.sendall(connection.recv(1 << 16) if number == 0 else b"")
+        drain(connection, number)
+
+    with Server(answer_once) as server, \
+            tempfile.TemporaryDirectory() as folder:
+        outcome = load("-c", "1", "-d", "600ms", "-w", "0", "-i", "50ms",
+                       "--timeout", "1s", "--send", "16", f"--csv={folder}/rows",
+                       server.url)
+        equal(outcome.status, ERRORS, f"exit; it said {outcome.err!r}")
+        with open(f"{folder}/rows", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        times = [[row[name] for name in ("p50_ns", "p99_ns", "max_ns")]
+                 for row in rows]
+        equal(["", "", ""] in times, True, f"rows without an answer in {times}")
+        equal(["0", "0", "0"] in times, False, "rows of no time at all")
+
+
+def test_a_live_line_without_an_answer_has_no_latencies():
+    terminal, end = os.openpty()
+    with Server(drain) as server, \
+            Program(WEIR_LOAD, "run", "-c", "1", "-d", "400ms", "-w", "0", "-i",
+                    "100ms", "--timeout", "500ms", server.url,
+                    stderr=end) as program:
+        os.close(end)
+        equal(program.process.wait(WAIT_S), NOTHING, "exit")
+    text = os.read(terminal, 1 << 16).decode()
+    os.close(terminal)
+    matches(text, r"^ *\d\S+ +0 +- +- +- +- +1 +1 ")
+    equal("0ns" in text, False, "a latency of nothing")
 
 
 def test_a_stream_has_a_line_for_each_interval():

@@ -76,6 +76,26 @@ static void print_histogram(const struct histogram *h)
     fputs("|\n", stderr);
 }
 
+/* "-" where no answer came. */
+static const char *format_latency(const struct result_row *row,
+                                  uint64_t value_ns, char text[UNITS_TEXT_SIZE])
+{
+    return row->max_ns > 0 ? units_format_time(value_ns, text) : "-";
+}
+
+static const char *format_share(const struct result_row *row,
+                                char text[UNITS_TEXT_SIZE])
+{
+    const uint64_t done = row->ok + row->failed + row->timeout;
+
+    if (done == 0) {
+        return "-";
+    }
+    snprintf(text, UNITS_TEXT_SIZE, "%.2f",
+             100.0 * (double)row->ok / (double)done);
+    return text;
+}
+
 void live_print(const struct result_row *row, const struct histogram *h,
                 uint64_t number)
 {
@@ -83,21 +103,20 @@ void live_print(const struct result_row *row, const struct histogram *h,
     char p99[UNITS_TEXT_SIZE];
     char max[UNITS_TEXT_SIZE];
     char when[UNITS_TEXT_SIZE];
+    char share[UNITS_TEXT_SIZE];
     double seconds = (double)(row->end_ns - row->begin_ns) / 1e9;
-    uint64_t done = row->ok + row->failed + row->timeout;
 
     if (number % HEADER_EVERY == 0) {
         fputs("     t     rate/s     ok%      p50      p99      max  inflight "
               " conns     MB/s  10us  1ms   100ms\n",
               stderr);
     }
-    fprintf(stderr, "%6s %10.0f %7.2f %8s %8s %8s %9llu %6llu %8.1f ",
+    fprintf(stderr, "%6s %10.0f %7s %8s %8s %8s %9llu %6llu %8.1f ",
             units_format_time(row->end_ns, when),
             seconds > 0 ? (double)row->ok / seconds : 0,
-            done ? 100.0 * (double)row->ok / (double)done : 0,
-            units_format_time(row->p50_ns, p50),
-            units_format_time(row->p99_ns, p99),
-            units_format_time(row->max_ns, max),
+            format_share(row, share), format_latency(row, row->p50_ns, p50),
+            format_latency(row, row->p99_ns, p99),
+            format_latency(row, row->max_ns, max),
             (unsigned long long)row->in_flight, (unsigned long long)row->open,
             seconds > 0 ? (double)row->received_bytes / seconds / 1e6 : 0);
     print_histogram(h);

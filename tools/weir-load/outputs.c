@@ -80,13 +80,16 @@ bool outputs_open(struct outputs *outputs, const struct run_options *options)
 
 static void write_csv_row(const struct result_row *row, FILE *out)
 {
-    fprintf(out,
-            "%llu,%llu,%llu,%llu,%llu,%llu,%llu,%llu,%llu,%llu,%llu,%llu,%llu,"
-            "%llu\n",
-            LLU(row->begin_ns), LLU(row->end_ns), LLU(row->offered),
-            LLU(row->ok), LLU(row->failed), LLU(row->timeout),
-            LLU(row->dropped), LLU(row->p50_ns), LLU(row->p99_ns),
-            LLU(row->max_ns), LLU(row->in_flight), LLU(row->open),
+    fprintf(out, "%llu,%llu,%llu,%llu,%llu,%llu,%llu,", LLU(row->begin_ns),
+            LLU(row->end_ns), LLU(row->offered), LLU(row->ok), LLU(row->failed),
+            LLU(row->timeout), LLU(row->dropped));
+    if (row->max_ns > 0) {
+        fprintf(out, "%llu,%llu,%llu,", LLU(row->p50_ns), LLU(row->p99_ns),
+                LLU(row->max_ns));
+    } else {
+        fputs(",,,", out); /* no answer came */
+    }
+    fprintf(out, "%llu,%llu,%llu,%llu\n", LLU(row->in_flight), LLU(row->open),
             LLU(row->received_bytes), LLU(row->sent_bytes));
 }
 

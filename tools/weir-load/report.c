@@ -232,6 +232,7 @@ static void print_spread(const struct result *result, FILE *out)
     uint64_t most = 0;
     uint64_t low = 0;
     uint64_t high = 0;
+    size_t row_count = 0;
     char texts[4][UNITS_TEXT_SIZE];
 
     const struct histogram *h =
@@ -245,11 +246,15 @@ static void print_spread(const struct result *result, FILE *out)
             units_format_time(high, texts[1]));
     for (size_t i = 0; i < result->row_count; i++) {
         uint64_t p99_ns = result->rows[i].p99_ns;
+        if (result->rows[i].max_ns == 0) {
+            continue; /* no answer came in it */
+        }
+        row_count++;
         least = p99_ns < least ? p99_ns : least;
         most = p99_ns > most ? p99_ns : most;
     }
-    if (result->row_count >= SPREAD_ROWS_MIN) {
-        fprintf(out, "  over %zu intervals %s to %s", result->row_count,
+    if (row_count >= SPREAD_ROWS_MIN) {
+        fprintf(out, "  over %zu intervals %s to %s", row_count,
                 units_format_time(least, texts[2]),
                 units_format_time(most, texts[3]));
     }
