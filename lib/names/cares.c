@@ -197,9 +197,6 @@ static struct cares *cares_get(weir_loop *loop)
     cares->loop = loop;
     wr_list_init(&cares->sockets);
     wr_list_init(&cares->waiting);
-    /* What was never read has not changed either. */
-    wr_cares_note_settings(cares);
-    wr_cares_note_hosts(cares);
     wr_timer_init(&cares->timer, cares_timer_expired);
     wr_ready_init(&cares->work, cares_work);
     wr_loop_add_module(loop, &cares->module, &cares_module_ops);
@@ -255,6 +252,8 @@ int wr_resolver_configure(weir_loop *loop,
     struct cares_config old = cares->config;
     wr_cares_close(cares);
     wr_ignore(wr_cares_drop_hosts(cares) == 0);
+    cares->system_file = cares->hosts_file =
+        (struct wr_system_file){.stamp = 0};
     cares->config = config;
     err = wr_cares_open(cares); /* reads the system's settings, too */
     if (err < 0) {

@@ -116,9 +116,6 @@ WEIR_MUST_USE int wr_cares_open(struct cares *cares);
 /* Closes the channels; their questions end at once. */
 void wr_cares_close(struct cares *cares);
 
-/* Notes that resolv.conf is as it is now. */
-void wr_cares_note_settings(struct cares *cares);
-
 /* True if resolv.conf has changed since it was noted. */
 bool wr_cares_is_outdated(struct cares *cares);
 
@@ -143,9 +140,6 @@ WEIR_MUST_USE int wr_cares_hosts_have(struct cares *cares, const char *name);
 
 /* Frees what was read; returns the bytes. The next lookup reads the file. */
 size_t wr_cares_drop_hosts(struct cares *cares);
-
-/* Notes that the hosts file is as it is now. */
-void wr_cares_note_hosts(struct cares *cares);
 
 /* True if the hosts file has changed since it was noted. */
 bool wr_cares_hosts_are_outdated(struct cares *cares);

@@ -117,18 +117,14 @@ static const char *cares_channel_get_path(const struct cares *cares)
     return own ? own : WR_RESOLV_CONF_PATH;
 }
 
-void wr_cares_note_settings(struct cares *cares)
-{
-    wr_system_file_note(&cares->system_file, cares_channel_get_path(cares));
-}
-
 /* Reads the system's settings, and overrides them with the program's. */
 WEIR_MUST_USE static int cares_channel_read_system(struct cares *cares)
 {
     const struct cares_config *config = &cares->config;
 
     wr_assert(!cares->dns);
-    wr_cares_note_settings(cares);
+    cares->change_count +=
+        wr_system_file_note(&cares->system_file, cares_channel_get_path(cares));
     int err = wr_resolv_conf_read(&cares->loop->counting, &cares->system,
                                   cares_channel_get_path(cares));
     wr_require(err >= 0, err);

@@ -23,11 +23,6 @@ size_t wr_cares_drop_hosts(struct cares *cares)
     return wr_hosts_clear(&cares->loop->counting, &cares->hosts);
 }
 
-void wr_cares_note_hosts(struct cares *cares)
-{
-    wr_system_file_note(&cares->hosts_file, cares_hosts_get_path(cares));
-}
-
 bool wr_cares_hosts_are_outdated(struct cares *cares)
 {
     return wr_system_file_has_changed(
@@ -44,7 +39,7 @@ WEIR_MUST_USE static int cares_hosts_read(struct cares *cares)
         return 0;
     }
     wr_assert(cares->hosts.name_count == 0);
-    wr_cares_note_hosts(cares);
+    cares->change_count += wr_system_file_note(&cares->hosts_file, path);
     int err = wr_hosts_read(&cares->loop->counting, &cares->hosts, path);
     wr_require(err >= 0, err);
     cares->has_hosts = true;

@@ -110,10 +110,15 @@ void wr_system_text_free(const struct weir_allocator *allocator,
     *text = (struct wr_system_text){.bytes = NULL};
 }
 
-void wr_system_file_note(struct wr_system_file *file, const char *path)
+bool wr_system_file_note(struct wr_system_file *file, const char *path)
 {
+    const uint64_t stamp = wr_sys_file_stamp(path);
+    const bool has_changed = file->was_noted && stamp != file->stamp;
+
     wr_assert(path != NULL);
-    file->stamp = wr_sys_file_stamp(path);
+    file->stamp = stamp;
+    file->was_noted = true;
+    return has_changed;
 }
 
 bool wr_system_file_has_changed(struct wr_system_file *file, const char *path,
@@ -123,5 +128,5 @@ bool wr_system_file_has_changed(struct wr_system_file *file, const char *path,
         return false;
     }
     file->check_ns = wr_add_sat(now_ns, CHECK_NS);
-    return wr_sys_file_stamp(path) != file->stamp;
+    return wr_system_file_note(file, path);
 }

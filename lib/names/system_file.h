@@ -35,15 +35,19 @@ void wr_system_text_free(const struct weir_allocator *allocator,
 
 /* When a file was read; all 0: never. */
 struct wr_system_file {
-    uint64_t stamp;    /* of the file when it was read */
+    bool was_noted;
+    uint64_t stamp;    /* of the file when it was noted last */
     uint64_t check_ns; /* when to compare it again */
 };
 
-/* Notes the file that is going to be read. */
-void wr_system_file_note(struct wr_system_file *file, const char *path);
+/* Notes the file that is going to be read. True if it was noted before, and has
+ * changed since. */
+WEIR_MUST_USE bool wr_system_file_note(struct wr_system_file *file,
+                                       const char *path);
 
-/* True if the file has changed since it was noted. */
-bool wr_system_file_has_changed(struct wr_system_file *file, const char *path,
-                                uint64_t now_ns);
+/* Notes the file, but once a second alone; else false. */
+WEIR_MUST_USE bool wr_system_file_has_changed(struct wr_system_file *file,
+                                              const char *path,
+                                              uint64_t now_ns);
 
 #endif

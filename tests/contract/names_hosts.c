@@ -167,6 +167,23 @@ NAMES(names_hosts, a_change_counts_within_a_second_and_for_kept_names, n)
     expect_eq(names_start(n, "odd!name", NULL), WEIR_EDNSBADNAME);
 }
 
+/* It is read again because of the trim, before it was looked at. */
+NAMES(names_hosts, a_change_behind_a_trim_counts_for_kept_names, n)
+{
+    names_use_hosts(n, "192.0.2.77 other.example\n");
+    names_lookup(n, "a4.example", NULL);
+    expect_str_eq(names_text(n), "192.0.2.1:80 ", "which is kept");
+
+    expect_eq(weir_loop_trim(n->loop), 0);
+    names_write_hosts(n, "192.0.2.7 a4.example\n");
+    names_lookup(n, "other.example", NULL);
+    wait_for_look(n);
+    names_lookup(n, "a4.example", NULL);
+
+    expect_str_eq(names_text(n), "192.0.2.7:80 ");
+    names_remove_hosts(n);
+}
+
 NAMES(names_hosts, a_name_that_goes_while_its_lookup_waits_is_none, n)
 {
     names_use_hosts(n, "192.0.2.77 odd!name\n");
