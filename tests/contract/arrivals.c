@@ -103,49 +103,6 @@ MAKER(arrivals, the_end_of_a_servers_grace_drops_what_waits, m)
     expect_reset(m, fds);
 }
 
-/* ---- upstreams ---- */
-
-static weir_upstream_slot *slot;
-
-static void keep_slot(void *arg, int err,
-                      const struct weir_upstreams_result *result)
-{
-    expect_eq(err, 0);
-    slot = result->slot;
-}
-
-MAKER(arrivals, the_end_of_a_set_of_upstreams_leaves_its_connections, m)
-{
-    struct weir_address address;
-    const int listener = peer_listen(1, &address);
-    const struct weir_upstreams_options options = {.size = sizeof(options)};
-    const struct weir_upstream_options target = {.size = sizeof(target),
-                                                 .host = "127.0.0.1",
-                                                 .port =
-                                                     address_port(&address)};
-    weir_upstreams *set = NULL;
-    char text[8];
-    m->echo = true;
-    expect_ok(weir_upstreams_new(m->loop, &options, &set));
-    expect_ok(weir_upstreams_add(set, &target, NULL));
-    slot = NULL;
-    expect_ok(
-        weir_upstreams_connect(set, &m->factory, NULL, keep_slot, NULL, NULL));
-    RUN_UNTIL(m->loop, slot);
-    const int fd = accept(listener, NULL, NULL);
-
-    weir_upstreams_free(set);
-
-    expect_eq(send(fd, "still", 5, 0), 5);
-    expect_eq(maker_read(m, fd, text, sizeof(text)), 5);
-    expect_eq(m->lost, 0);
-    weir_upstream_slot_end(slot, 0);
-    expect_eq(send(fd, "still", 5, 0), 5);
-    expect_eq(maker_read(m, fd, text, sizeof(text)), 5);
-    close(fd);
-    close(listener);
-}
-
 /* ---- task groups ---- */
 
 struct talk {

@@ -10,7 +10,6 @@
 #include <sched.h>
 #include <weir/move.h>
 #include <weir/sendfile.h>
-#include <weir/upstream.h>
 
 #define HELLO "hello"
 
@@ -495,17 +494,9 @@ MAKER(fast_open, without_the_sysctl_the_connection_is_made_as_ever, m)
     close(listener);
 }
 
-static void refused(void *arg, int err,
-                    const struct weir_upstreams_result *result)
-{
-    cr_assert_fail("done of a call that was refused");
-}
-
-MAKER(fast_open, multipath_and_adopted_sockets_and_upstreams_refuse_it, m)
+MAKER(fast_open, multipath_and_adopted_sockets_refuse_it, m)
 {
     struct weir_connect_options options = {.size = sizeof(options)};
-    struct weir_upstreams_connect_options try = {.size = sizeof(try)};
-    weir_upstreams *set = NULL;
     int fds[2];
     options.fast_open = true;
     peer_tcp_pair(fds);
@@ -517,12 +508,7 @@ MAKER(fast_open, multipath_and_adopted_sockets_and_upstreams_refuse_it, m)
     expect_eq(weir_create_connection(m->loop, &m->factory, "127.0.0.1", 1,
                                      &options, maker_connect_done, m, NULL),
               -EINVAL);
-    expect_ok(weir_upstreams_new(m->loop, NULL, &set));
-    try.connect.fast_open = true;
-    expect_eq(weir_upstreams_connect(set, &m->factory, &try, refused, m, NULL),
-              -EINVAL);
 
-    weir_upstreams_free(set);
     close(fds[1]);
 }
 

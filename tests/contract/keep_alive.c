@@ -99,36 +99,6 @@ MAKER(keep_alive, adopted_connections_have_it, m)
     close(fds[1]);
 }
 
-/* Ends the slot at once: the connection stays. */
-static void upstream_done(void *arg, int err,
-                          const struct weir_upstreams_result *result)
-{
-    expect_eq(err, 0);
-    weir_upstream_slot_end(result->slot, 0);
-}
-
-MAKER(keep_alive, connections_to_upstreams_have_it, m)
-{
-    struct weir_address address;
-    const int listener = peer_listen(1, &address);
-    struct weir_upstreams_options sets = {.size = sizeof(sets)};
-    struct weir_upstream_options target = {.size = sizeof(target),
-                                           .host = "127.0.0.1",
-                                           .port = address_port(&address)};
-    struct weir_upstreams_connect_options options = {.size = sizeof(options)};
-    weir_upstreams *set = NULL;
-    ask(&options.connect.connection);
-    expect_ok(weir_upstreams_new(m->loop, &sets, &set));
-    expect_ok(weir_upstreams_add(set, &target, NULL));
-
-    expect_ok(weir_upstreams_connect(set, &m->factory, &options, upstream_done,
-                                     NULL, NULL));
-
-    expect_made(m);
-    weir_upstreams_free(set);
-    close(listener);
-}
-
 /* ---- serving ---- */
 
 MAKER(keep_alive, accepted_connections_have_it, m)

@@ -221,3 +221,16 @@ PAIRS(relay_tls, a_reset_of_the_plain_side_is_no_close_notify, rig)
     expect_eq(record.ended_by, WEIR_RELAY_B);
     expect_eq(record.cause, WEIR_RELAY_RESET);
 }
+
+STARTING(relay_tls, a_connection_in_its_handshake_is_refused, s)
+{
+    starting_upgrade(&s->client);
+
+    expect_eq(weir_relay(s->client.t, s->server.t, NULL, NULL, NULL, NULL),
+              -EBUSY);
+
+    starting_upgrade(&s->server);
+    starting_wait_done(&s->client);
+    expect_eq(s->client.done_err, 0);
+    starting_end(s);
+}

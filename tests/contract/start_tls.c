@@ -6,8 +6,6 @@
 #include "tests/contract/starting_rig.h"
 #include "tests/marks.h"
 
-#include <weir/relay.h>
-
 #define BULK (1u << 19)
 
 static void expect_tls(const struct side *side)
@@ -367,8 +365,6 @@ STARTING(start_tls, a_second_one_waits_for_the_first, s)
 
     expect_eq(starting_try(&s->client, NULL, 0), -EBUSY);
     expect_eq(weir_transport_set_protocol(s->client.t, &binding, NULL, 0),
-              -EBUSY);
-    expect_eq(weir_relay(s->client.t, s->server.t, NULL, NULL, NULL, NULL),
               -EBUSY);
 
     starting_upgrade(&s->server);
