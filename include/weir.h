@@ -2,9 +2,10 @@
  * @file weir.h
  * All of libweir's public API, for programs that include one header.
  *
- * Each of the headers can be included by itself as well. Programs with TLS,
- * which link libweir-tls besides, include weir/tls.h, tls_connection.h and, for
- * the fields of certificates, tls_certificate.h.
+ * Each of the headers can be included by itself as well. Those for proxies are
+ * not there if libweir was built without them. Programs with TLS, which link
+ * libweir-tls besides, include weir/tls.h, tls_connection.h and, for the fields
+ * of certificates, tls_certificate.h.
  */
 #ifndef WEIR_H
 #define WEIR_H
@@ -12,7 +13,6 @@
 #include "weir/address.h"
 #include "weir/base.h"
 #include "weir/buffer.h"
-#include "weir/client_hello.h"
 #include "weir/connect.h"
 #include "weir/datagram.h"
 #include "weir/datagram_stream.h"
@@ -31,9 +31,7 @@
 #include "weir/place.h"
 #include "weir/process.h"
 #include "weir/protocol.h"
-#include "weir/proxy_protocol.h"
 #include "weir/reader.h"
-#include "weir/relay.h"
 #include "weir/resolver.h"
 #include "weir/sendfile.h"
 #include "weir/server.h"
@@ -47,9 +45,16 @@
 #include "weir/threads.h"
 #include "weir/transport.h"
 #include "weir/unix.h"
-#include "weir/upstream.h"
-#include "weir/upstream_check.h"
 #include "weir/watch.h"
 #include "weir/writer.h"
+
+/* A libweir that was built with -Dproxy=disabled has none of these. */
+#if __has_include("weir/relay.h")
+#include "weir/client_hello.h"
+#include "weir/proxy_protocol.h"
+#include "weir/relay.h"
+#include "weir/upstream.h"
+#include "weir/upstream_check.h"
+#endif
 
 #endif

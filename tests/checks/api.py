@@ -12,10 +12,12 @@ descriptor that is adopted, are parameters and no options. The version in base.h
 is the build's, and that of each symbol its major and minor part.
 
 The functions of weir/tls*.h are libweir-tls's, where that is built, and all
-others libweir's. Of libweir's private names see libraries.py.
+others libweir's. Of libweir's private names see libraries.py. The functions of the
+headers --without are in no library of this build: they are documented, and not
+exported.
 
 Usage: api.py --source DIR --work DIR --library FILE [--tls FILE] --version V
-       [--make-site]
+       [--make-site] [--without HEADER]...
 The site of guide and reference is left in DIR/html; --make-site says where, and
 what to install without Doxygen.
 Exit status 77 (skipped) when Doxygen is absent and all else is right.
@@ -302,6 +304,7 @@ def main():
     parser.add_argument("--tls")
     parser.add_argument("--version", required=True)
     parser.add_argument("--make-site", action="store_true")
+    parser.add_argument("--without", action="append", default=[])
     args = parser.parse_args()
     if args.make_site and not shutil.which("doxygen"):
         print("the documentation is made by Doxygen, which is not here: install "
@@ -312,7 +315,10 @@ def main():
     found = declared(args.source / "include")
     names = set(found)
     of_tls = {name for name, (header, *_) in found.items() if is_of_tls(header)}
-    errors = library_errors(args.library, names - of_tls, "WEIR_", args.version)
+    absent = {name for name, (header, *_) in found.items()
+              if header.name in args.without}
+    errors = library_errors(args.library, names - of_tls - absent, "WEIR_",
+                            args.version)
     if args.tls:
         errors += library_errors(args.tls, of_tls, "WEIR_TLS_", args.version)
     errors += tag_errors(found) + use_errors(found) + version_errors(args)

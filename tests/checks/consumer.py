@@ -6,7 +6,9 @@ built against an installed copy through pkg-config, with shared and with static
 libraries, and as a meson project with weir as its subproject: its folder, or a
 tarball that `meson dist` makes of the last commit, through a wrap file. Of an
 installed copy the first one has to load, the second one to run with libweir alone,
-and the third one to serve a client that knows nothing of weir.
+and the third one to serve a client that knows nothing of weir. Its headers lack
+none that they include. What proxies alone use is all there, or nothing of it is:
+no header, no symbol, no program and no page.
 
 And the second one against a build that was not installed, through its
 meson-uninstalled/.
@@ -127,6 +129,7 @@ class Copy:
                         PKG_CONFIG_SYSROOT_DIR=str(self.root))
         self.folder = next(self.root.rglob("libweir.so")).parent
         self.has_tls = (self.packages / "weir-tls.pc").exists()
+        self.has_proxy = self.ask("--variable=proxy", "weir") == "yes"
         # A folder without shared libraries.
         self.archives = work / "archives"
         self.archives.mkdir()
@@ -175,6 +178,7 @@ def installed(source, work, build):
         call(copy.compile("alone", "weir", is_static), env=copy.loader())
     check_license(copy)
     check_headers(source, copy)
+    check_proxy(source, copy)
     if copy.has_tls:
         for name in SERVER:
             shutil.copy(source / "tools" / "examples" / name, work)
@@ -223,12 +227,50 @@ def build_by_cmake(copy):
         raise SystemExit(f"CMake takes 0.1 for 0.2:\n{run.stderr}")
 
 
+def read_proxy_headers(source):
+    """The names of the public headers of lib/proxy."""
+    text = (source / "include" / "meson.build").read_text(encoding="utf-8")
+    listed = re.search(r"^proxy_headers = files\((.*?)^\)", text, re.M | re.S)
+    return re.findall(r"weir/(\w+\.h)", listed[1])
+
+
 def check_headers(source, copy):
-    for header in (source / "include").rglob("*.h"):
-        name = header.relative_to(source / "include")
-        is_wanted = copy.has_tls or not header.name.startswith("tls")
-        if bool(list(copy.root.rglob(f"include/{name}"))) != is_wanted:
-            raise SystemExit(f"{name} is {'not ' if is_wanted else ''}installed")
+    for_proxies = read_proxy_headers(source)
+    names = [header.relative_to(source / "include")
+             for header in sorted((source / "include").rglob("*.h"))]
+    wanted = [name for name in names
+              if (copy.has_tls or not name.name.startswith("tls"))
+              and (copy.has_proxy or name.name not in for_proxies)]
+    for name in names:
+        is_there = bool(list(copy.root.rglob(f"include/{name}")))
+        if is_there != (name in wanted):
+            raise SystemExit(f"{name} is {'' if is_there else 'not '}installed")
+    write(copy.work / "headers.c",
+          "".join(f"#include <{name}>\n" for name in wanted))
+    call("gcc", *STRICT, "-c", copy.work / "headers.c", "-o",
+         copy.work / "headers.o", *copy.ask("--cflags", "weir").split())
+
+
+def check_proxy(source, copy):
+    """All or nothing of lib/proxy, as weir.pc says."""
+    headers = (source / "include" / "weir" / name
+               for name in read_proxy_headers(source))
+    declared = {name for header in headers for name in re.findall(
+        r"^(?:WEIR_MUST_USE\s+)?WEIR_API\b[^;(]*?\b(\w+)\s*\(",
+        header.read_text(encoding="utf-8"), re.M)}
+    exported = set(re.findall(r" T (\w+)@@", call(
+        "nm", "-D", "--defined-only", copy.folder / "libweir.so")))
+    objects = [line for line in call(
+        "ar", "t", copy.folder / "libweir.a").splitlines()
+        if "_proxy_" in f"_{line}"]
+    programs = [path for path in copy.root.rglob("*weir-proxy*")]
+    lacking = declared - exported
+    if not declared or copy.has_proxy and (lacking or not objects):
+        raise SystemExit(f"libweir lacks {sorted(lacking)}, or {len(declared)} "
+                         f"names and {len(objects)} objects are there")
+    found = [*sorted(declared & exported), *objects, *programs]
+    if not copy.has_proxy and found:
+        raise SystemExit(f"installed by a build without lib/proxy: {found}")
 
 
 def check_license(copy):

@@ -4,7 +4,9 @@ The rooms of lib/ stand in the order of the data's way. A file includes, and its
 object calls, only its own room and the rooms that its room knows (ROOMS); calls
 up go through tables of functions, which no symbol shows. The calls are read from
 the symbols of the library's static parts, so what a compiler has inlined counts
-as an include.
+as an include. The public headers of lib/proxy (proxy_headers in
+include/meson.build) are included by that room alone, so that a build without it
+lacks nothing.
 
 Besides that the figures of tests/checks/structure.json are printed and held: how
 long files and functions are, how many assertions a function has, which files call
@@ -67,6 +69,8 @@ PURE = {"lib/base/error.c", "lib/base/version.c", "uring/check.c"}
 UPWARD = "includes and calls that look up"
 TWICE = "static names in two files"
 
+PROXY_HEADERS = re.compile(r"^proxy_headers = files\((.*?)^\)", re.M | re.S)
+PUBLIC = re.compile(r'^\s*#\s*include\s*["<](?:\.\./)*(?:weir/)?(\w+\.h)[">]', re.M)
 INCLUDE = re.compile(r'^\s*#\s*include\s*"([^"]+)"', re.M)
 COMMENT_OR_TEXT = re.compile(
     r'//[^\n]*|/\*.*?\*/|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'', re.S)
@@ -148,6 +152,21 @@ def check_includes(library):
             if room_of(target) not in KNOWN[room_of(path)]:
                 library.complain(f"{path}: {room_of(path)} may not include "
                                  f"{target}", UPWARD)
+
+
+def check_public_headers(library):
+    """No room below lib/proxy, and no public header, includes one of its."""
+    listed = library.source / "include" / "meson.build"
+    found = (PROXY_HEADERS.search(listed.read_text(encoding="utf-8"))
+             if listed.is_file() else None)
+    names = set(re.findall(r"weir/(\w+\.h)", found[1])) if found else set()
+    for path, text in library.words.items():
+        is_above = (path.parts[:2] == ("lib", "proxy") or path.name in names
+                    or path == pathlib.Path("include/weir.h"))
+        for name in [] if is_above else PUBLIC.findall(text):
+            if name in names:
+                library.complain(f"{path}: only lib/proxy may include {name}",
+                                 UPWARD)
 
 
 # ---- what is called ----
@@ -343,6 +362,7 @@ def main():
     limits_path = source / "tests" / "checks" / "structure.json"
     library = Library(source)
     check_includes(library)
+    check_public_headers(library)
     check_statics(library)
     defined, needed = read_symbols(library, names[1:])
     calls = check_calls(library, defined, needed)

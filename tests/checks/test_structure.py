@@ -58,8 +58,9 @@ def run(changes, limits=None):
             (root / path).write_text(text, encoding="utf-8")
         for path in sorted(name for name in tree if name.endswith(".c")):
             objects.append(root / (path.replace("/", "_") + ".o"))
-            subprocess.run([COMPILER, "-w", "-Dwr_assert(cond)=((void)(cond))",
-                            "-I", root, "-c", root / path, "-o", objects[-1]],
+            subprocess.run([COMPILER, "-w", "-Dwr_assert(cond)=((void)(cond))", "-I",
+                            root, "-I", root / "include", "-c", root / path, "-o",
+                            objects[-1]],
                            check=True)
         subprocess.run(["ar", "rc", root / "lib.a", *objects], check=True)
         done = subprocess.run(
@@ -82,6 +83,16 @@ class Structure(unittest.TestCase):
         self.refuses("loop may not include lib/task/task.h", {
             "lib/loop/turn.c": ('#include "turn.h"',
                                 '#include "turn.h"\n#include "lib/task/task.h"')})
+
+    def test_an_include_of_a_header_for_proxies(self):
+        headers = "proxy_headers = files(\n  'weir/relay.h',\n)\n"
+        for name in ("<weir/relay.h>", '"weir/relay.h"'):
+            self.refuses("only lib/proxy may include relay.h", {
+                "include/meson.build": headers, "include/weir/relay.h": "\n",
+                "lib/loop/turn.c": ("#include", f"#include {name}\n#include")})
+        self.refuses("only lib/proxy may include relay.h", {
+            "include/meson.build": headers, "include/weir/relay.h": "\n",
+            "include/weir/stream.h": '#include "relay.h"\n'})
 
     def test_a_call_of_a_higher_room(self):
         self.refuses("loop may not call wr_task_run() of task/task.c", {

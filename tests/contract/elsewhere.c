@@ -37,8 +37,6 @@ static int quiet_create(void *arg, weir_transport *t,
 
 static const struct weir_factory quiet = {.create = quiet_create};
 static const struct weir_executor_options threads = {.size = sizeof(threads)};
-static const struct weir_upstream_options upstream_options = {
-    .size = sizeof(upstream_options), .host = "127.0.0.1", .port = 1};
 static const struct weir_exception exception = {.size = sizeof(exception),
                                                 .message = "a test"};
 
@@ -76,11 +74,6 @@ static bool is_over(void *arg)
 
 static void looked_up(void *arg, int err, const struct weir_address *addresses,
                       size_t count)
-{
-}
-
-static void upstream_connected(void *arg, int err,
-                               const struct weir_upstreams_result *result)
 {
 }
 
@@ -211,6 +204,28 @@ static void ask_connections(void)
     ASK(weir_lookup_start(loop, "127.0.0.1", 1, NULL, looked_up, NULL, NULL));
 }
 
+#ifdef WR_TESTS_PROXY
+static const struct weir_upstream_options upstream_options = {
+    .size = sizeof(upstream_options), .host = "127.0.0.1", .port = 1};
+
+static void upstream_connected(void *arg, int err,
+                               const struct weir_upstreams_result *result)
+{
+}
+
+static void make_upstreams(weir_loop *loop)
+{
+    expect_eq(weir_upstreams_new(loop, NULL, &world.upstreams), 0);
+    expect_eq(
+        weir_upstreams_add(world.upstreams, &upstream_options, &world.upstream),
+        0);
+}
+
+static void free_upstreams(void)
+{
+    weir_upstreams_free(world.upstreams);
+}
+
 static void ask_upstreams(void)
 {
     weir_upstreams *made;
@@ -222,6 +237,19 @@ static void ask_upstreams(void)
     ASK(weir_upstreams_connect(world.upstreams, &quiet, NULL,
                                upstream_connected, NULL, NULL));
 }
+#else
+static void make_upstreams(weir_loop *loop)
+{
+}
+
+static void free_upstreams(void)
+{
+}
+
+static void ask_upstreams(void)
+{
+}
+#endif
 
 static void ask_the_loop(void)
 {
@@ -271,10 +299,7 @@ static void make_world(weir_loop *loop)
     expect_eq(weir_create_server(loop, &quiet, "127.0.0.1", 0, NULL, NULL, NULL,
                                  &world.server),
               0);
-    expect_eq(weir_upstreams_new(loop, NULL, &world.upstreams), 0);
-    expect_eq(
-        weir_upstreams_add(world.upstreams, &upstream_options, &world.upstream),
-        0);
+    make_upstreams(loop);
     expect_ok(weir_loop_add_signal_handler(loop, SIGUSR2, take_signal, NULL));
     while (!weir_server_is_serving(world.server)) {
         expect_eq(weir_sleep(loop, WEIR_MILLISECONDS(1)), 0);
@@ -295,7 +320,7 @@ static void end_world(weir_loop *loop)
     weir_future_unref(world.future);
     cr_assert(weir_task_cancel(world.task));
     expect_eq(weir_task_join(world.task, NULL), 0);
-    weir_upstreams_free(world.upstreams);
+    free_upstreams();
     weir_server_free(world.server);
 }
 

@@ -88,13 +88,19 @@ static struct {
     X(weir_transport_get_sockname, weir_writer_get_transport(world.writer),    \
       &world.address)                                                          \
     X(weir_transport_unref, weir_writer_get_transport(world.writer))           \
-    X(weir_upstream_remove, world.upstream)                                    \
-    X(weir_upstream_set_draining, world.upstream, true)                        \
-    X(weir_upstream_slot_end, world.slot, 0)                                   \
-    X(weir_upstreams_free, world.upstreams)                                    \
     X(weir_writer_abort, world.writer)                                         \
     X(weir_writer_close, world.writer)                                         \
     X(weir_writer_unref, world.writer)
+
+#ifdef WR_TESTS_PROXY
+#define FOREIGN_PROXY_CALLS(X)                                                 \
+    X(weir_upstream_remove, world.upstream)                                    \
+    X(weir_upstream_set_draining, world.upstream, true)                        \
+    X(weir_upstream_slot_end, world.slot, 0)                                   \
+    X(weir_upstreams_free, world.upstreams)
+#else
+#define FOREIGN_PROXY_CALLS(X)
+#endif
 
 #define DEFINE(name, ...)                                                      \
     static void call_##name(void)                                              \
@@ -104,11 +110,12 @@ static struct {
 #define ROW(name, ...) {#name, call_##name},
 
 FOREIGN_CALLS(DEFINE)
+FOREIGN_PROXY_CALLS(DEFINE)
 
 static const struct foreign {
     const char *name;
     void (*call)(void);
-} foreign[] = {FOREIGN_CALLS(ROW)};
+} foreign[] = {FOREIGN_CALLS(ROW) FOREIGN_PROXY_CALLS(ROW)};
 
 /* ---- the objects ---- */
 
@@ -165,19 +172,16 @@ static int make_streams(weir_loop *loop)
 
 static int make_net(weir_loop *loop)
 {
-    const struct weir_upstream_options upstream = {.size = sizeof(upstream),
-                                                   .address = &world.address};
     int err =
         weir_start_server(loop, serve, "127.0.0.1", 0, NULL, &world.server);
 
     return err < 0 ||
                    weir_server_get_socket(world.server, 0, &world.address) < 0
                ? -1
-               : weir_upstreams_new(loop, NULL, &world.upstreams) |
-                     weir_upstreams_add(world.upstreams, &upstream,
-                                        &world.upstream);
+               : 0;
 }
 
+#ifdef WR_TESTS_PROXY
 static int make_quiet(void *arg, weir_transport *t,
                       struct weir_protocol_binding *ret)
 {
@@ -194,14 +198,19 @@ static void connected(void *arg, int err,
     (void)!weir_future_set_result(arg, err);
 }
 
-/* A connection's slot at the upstream, which is the server. */
-static int make_slot(weir_loop *loop)
+/* A set with an upstream, which is the server, and a connection's slot there.
+ */
+static int make_upstreams(weir_loop *loop)
 {
+    const struct weir_upstream_options upstream = {.size = sizeof(upstream),
+                                                   .address = &world.address};
     const struct weir_factory factory = {make_quiet, NULL};
     weir_future *made;
     int err = -1;
 
-    if (weir_future_new(loop, NULL, NULL, &made) < 0 ||
+    if (weir_upstreams_new(loop, NULL, &world.upstreams) < 0 ||
+        weir_upstreams_add(world.upstreams, &upstream, &world.upstream) < 0 ||
+        weir_future_new(loop, NULL, NULL, &made) < 0 ||
         weir_upstreams_connect(world.upstreams, &factory, NULL, connected, made,
                                NULL) < 0 ||
         weir_future_await(made, &err) < 0) {
@@ -210,6 +219,22 @@ static int make_slot(weir_loop *loop)
     weir_future_unref(made);
     return err;
 }
+
+static void free_upstreams(void)
+{
+    weir_upstream_slot_end(world.slot, 0);
+    weir_upstreams_free(world.upstreams);
+}
+#else
+static int make_upstreams(weir_loop *loop)
+{
+    return 0;
+}
+
+static void free_upstreams(void)
+{
+}
+#endif
 
 static sem_t holds;
 
@@ -249,7 +274,7 @@ static int make_and_call(weir_loop *loop, void *arg)
 
     world.loop = loop;
     if (make_sync(loop) < 0 || make_tasks(loop) < 0 || make_streams(loop) < 0 ||
-        make_net(loop) < 0 || make_slot(loop) < 0 || make_config() < 0 ||
+        make_net(loop) < 0 || make_upstreams(loop) < 0 || make_config() < 0 ||
         weir_lookup_start(loop, "127.0.0.1", 1, NULL, looked_up, NULL,
                           &world.pending) < 0 ||
         pthread_create(&thread, NULL, call_it, arg) != 0) {
@@ -307,7 +332,7 @@ static int make_what_stays(weir_loop *loop, void *arg)
 
     expect_eq(make_sync(loop), 0);
     expect_eq(make_net(loop), 0);
-    expect_eq(make_slot(loop), 0);
+    expect_eq(make_upstreams(loop), 0);
     expect_eq(weir_future_new(loop, NULL, NULL, &world.future), 0);
     expect_eq(weir_task_spawn(loop, sleep_long, NULL, NULL, &world.task), 0);
     expect_eq(weir_reader_new(loop, WEIR_STREAM_LIMIT, &world.reader), 0);
@@ -334,8 +359,7 @@ UNIT(foreign, what_is_left_of_a_freed_loop_is_given_back_by_any_thread)
     expect_eq(pthread_join(thread, NULL), 0);
     expect_gt(memory.live_count, 0);
 
-    weir_upstream_slot_end(world.slot, 0);
-    weir_upstreams_free(world.upstreams);
+    free_upstreams();
     weir_server_free(world.server);
     weir_lease_unref(world.bytes.lease);
     weir_reader_free(world.reader);

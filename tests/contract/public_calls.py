@@ -20,7 +20,8 @@ as a getter's, is made and not judged. An int may be 0 or what the text of
 Two errors are told once for all headers: WEIR_EOPTIONSIZE for a struct without
 its size (base.h), and WEIR_ENOTTASK for a function that suspends (task.h).
 
-Usage: public_calls.py --headers DIR --doxygen PROGRAM --work DIR [--no-tls] OUT
+Usage: public_calls.py --headers DIR --doxygen PROGRAM --work DIR [--no-tls]
+                       [--without HEADER]... OUT
 """
 
 import argparse
@@ -376,13 +377,14 @@ def write_entry(function, number, arguments, heads):
             f"{str(function.suspends_in(heads)).lower()}}},")
 
 
-def write(functions, heads, has_tls):
+def write(functions, heads, has_tls, without):
     problems = []
     bodies = []
     entries = []
     for function in sorted(functions.values(), key=lambda f: f.name):
         if not function.takes_transport or (
-                function.header.startswith("tls") and not has_tls):
+                function.header.startswith("tls") and not has_tls) or (
+                    function.header in without):
             continue
         errors = sorted(errors_of(function, functions, heads))
         bodies.append(f"static const int {function.name}_errors[] = "
@@ -406,6 +408,7 @@ def main():
     parser.add_argument("--doxygen", required=True)
     parser.add_argument("--work", type=pathlib.Path, required=True)
     parser.add_argument("--no-tls", action="store_true")
+    parser.add_argument("--without", action="append", default=[])
     parser.add_argument("out", type=pathlib.Path)
     args = parser.parse_args()
     run_doxygen(args)
@@ -413,7 +416,7 @@ def main():
     if not any(function.takes_transport for function in functions.values()):
         print("no function with a transport was found", file=sys.stderr)
         return 1
-    text = write(functions, heads, not args.no_tls)
+    text = write(functions, heads, not args.no_tls, args.without)
     if text is None:
         return 1
     args.out.write_text(text, encoding="utf-8")

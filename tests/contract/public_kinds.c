@@ -195,6 +195,9 @@ static void kinds_take_subject(weir_transport *t)
     public_know(t);
 }
 
+#ifdef WR_TESTS_PROXY
+static const bool kinds_has_relays = true;
+
 static void kinds_relay(void)
 {
     const struct weir_relay_options options = {.size = sizeof(options),
@@ -206,6 +209,13 @@ static void kinds_relay(void)
     expect_eq(err, 0);
     public_begun(PUBLIC_RELAY, err, true);
 }
+#else
+static const bool kinds_has_relays = false;
+
+static void kinds_relay(void)
+{
+}
+#endif
 
 static void kinds_start_tls(void)
 {
@@ -236,7 +246,8 @@ bool public_open(void)
     const bool needs_tls =
         kinds_has_tls() || scene.kind == PUBLIC_KIND_BELOW_TLS;
 
-    if (needs_tls && !world.client) {
+    if ((needs_tls && !world.client) ||
+        (scene.kind == PUBLIC_KIND_RELAYED && !kinds_has_relays)) {
         return false;
     }
     switch (scene.kind) {

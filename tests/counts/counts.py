@@ -13,7 +13,7 @@ stacks breaks: after one it books what a function does under another. What it
 knows for certain is how often each instruction ran, so that is what is asked
 of it (--dump-instr), and addresses say whose instruction it was.
 
-Usage: counts.py PROGRAM SOURCE NUMBERS WORK [--show]
+Usage: counts.py PROGRAM SOURCE NUMBERS WORK [--show] [--without CASE]...
 """
 
 import bisect
@@ -233,7 +233,10 @@ def judge(title, counts, limits):
 
 def main():
     program, source, numbers_path, work = sys.argv[1:5]
-    show = "--show" in sys.argv[5:]
+    words = sys.argv[5:]
+    show = "--show" in words
+    without = [name for word, name in zip(words, words[1:])
+               if word == "--without"]
     if not shutil.which("valgrind"):
         print("valgrind is not installed")
         return SKIP
@@ -243,8 +246,10 @@ def main():
     with open(numbers_path, encoding="utf-8") as file:
         cases = json.load(file)["cases"]
     if CERTIFICATES not in os.environ:
-        print("TLS: not built")
-        cases = [case for case in cases if case["case"] != "tls"]
+        without.append("tls")
+    if without:
+        print("not built:", *without)
+    cases = [case for case in cases if case["case"] not in without]
     symbols = Symbols(program)
     good = True
     for case, runs in zip(cases, run(program, work, cases)):

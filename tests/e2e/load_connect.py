@@ -133,7 +133,7 @@ def test_a_dry_run_tells_the_plan_and_sends_nothing():
 
 def test_a_dry_run_tells_what_would_end_the_run():
     for arguments, says in (
-            (["tcp://nowhere.invalid:9"], r"\(WEIR_EDNS\w+\)"),
+            (["tcp://nowhere.invalid:9"], r"\(WEIR_E(DNS\w+|NONAMES)\)"),
             (["--csv", "/nonexistent/x", "tcp://127.0.0.1:9"],
              r"--csv: /nonexistent/x: No such file"),
             (["-b", "@/nonexistent/x", "http://127.0.0.1:9"], r"-b: /nonexis"),
@@ -352,7 +352,21 @@ def binary_of(connection):
     return head + read_exactly(connection, struct.unpack("!H", head[14:])[0])
 
 
+def needs_headers():
+    if "WEIR_WITHOUT_PROXY" in os.environ:
+        raise Skip("built without PROXY headers")
+
+
+def test_a_build_without_headers_alone_refuses_them():
+    with Remembering(line_of) as server:
+        outcome = load("-c", "1", "-n", "1", "--proxy-protocol", "v1", server.url)
+    is_refused = "built without it (-Dproxy=disabled)" in outcome.err
+    equal(is_refused, "WEIR_WITHOUT_PROXY" in os.environ, outcome.err)
+    equal(outcome.status, USAGE if is_refused else OK, "exit status")
+
+
 def test_a_line_names_both_ends():
+    needs_headers()
     with Remembering(line_of) as server:
         judged("-c", "3", "-n", "30", "--proxy-protocol", "v1", server.url)
         wanted = {f"PROXY TCP4 {host} 127.0.0.1 {port} {server.server.port}"
@@ -362,6 +376,7 @@ def test_a_line_names_both_ends():
 
 
 def test_a_binary_header_names_both_ends():
+    needs_headers()
     with Remembering(binary_of) as server:
         judged("-c", "2", "-n", "20", "--proxy-protocol", "v2", server.url)
         wanted = {

@@ -25,9 +25,8 @@ import subprocess
 import sys
 import tempfile
 
-SCENARIOS = ("tcp", "unix", "names", "relay", "datagrams", "files", "sendfile",
-             "pipes", "child", "signals", "threads", "executor", "watch",
-             "embedded")
+SCENARIOS = ("tcp", "unix", "names", "datagrams", "files", "sendfile", "pipes",
+             "child", "signals", "threads", "executor", "watch", "embedded")
 MOMENTS = ("begin", "loop")
 ENGINES = ("uring", "poll")
 ERRORS = (errno.EPERM, errno.ENOSYS)
@@ -160,6 +159,7 @@ def main():
     parser.add_argument("--moment", dest="moments", action="append")
     parser.add_argument("--call")
     parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--proxy", action="store_true")
     parser.add_argument("--tls", action="store_true")
     options = parser.parse_args()
     options.moments = options.moments or MOMENTS
@@ -168,7 +168,8 @@ def main():
             [*APART, "true"], check=False).returncode != 0:
         print("1..0 # SKIP no strace, or no namespace of processes")
         return 0
-    scenarios = options.only or [*SCENARIOS, *(["tls"] if options.tls else [])]
+    scenarios = options.only or [*SCENARIOS, *(["relay"] if options.proxy else []),
+                                 *(["tls"] if options.tls else [])]
     pairs = [(scenario, engine) for scenario in scenarios
              for engine in options.engine or ENGINES]
     whole = (options.all or os.environ.get("WEIR_REFUSE") == "all" or

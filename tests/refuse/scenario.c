@@ -36,7 +36,6 @@ static const struct {
     {"tcp", scenario_tcp},
     {"unix", scenario_unix},
     {"names", scenario_names},
-    {"relay", scenario_relay},
     {"datagrams", scenario_datagrams},
     {"files", scenario_files},
     {"sendfile", scenario_sendfile},
@@ -46,6 +45,9 @@ static const struct {
     {"threads", scenario_threads},
     {"executor", scenario_executor},
     {"watch", scenario_watch},
+#ifdef WR_TESTS_PROXY
+    {"relay", scenario_relay},
+#endif
 #ifdef WR_TESTS_TLS
     {"tls", scenario_tls},
 #endif

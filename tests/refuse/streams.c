@@ -158,6 +158,7 @@ int scenario_unix(weir_loop *loop, void *arg)
 
 /* ---- a relay ---- */
 
+#ifdef WR_TESTS_PROXY
 static int serve_relay(void *arg, weir_reader *reader, weir_writer *writer)
 {
     const uint16_t *port = arg;
@@ -193,6 +194,7 @@ int scenario_relay(weir_loop *loop, void *arg)
     }
     return end_server(server, err);
 }
+#endif
 
 /* ---- datagrams ---- */
 

@@ -159,7 +159,7 @@ json_t *json_config(const struct run_options *options)
         options->family == 0 ? json_null()
                              : json_integer(options->family == AF_INET ? 4 : 6),
         "sockets", sockets_part(options), "proxy_protocol",
-        (int)options->proxy_version, "mode", options_mode_name(options->mode),
+        options->proxy_version, "mode", options_mode_name(options->mode),
         "direction",
         json_text_or_null(options->mode == RUN_MODE_STREAM
                               ? options_direction_name(options->direction)

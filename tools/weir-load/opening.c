@@ -5,14 +5,12 @@
  * error of its connection, with the flag's name.
  */
 #include "opening.h"
-
-#include "weir/proxy_protocol.h"
+#include "proxy_header.h"
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 
 static bool set_socket(struct conn *conn)
 {
@@ -33,28 +31,16 @@ static bool set_socket(struct conn *conn)
     return err >= 0;
 }
 
-/* The header says what is true: whose connection it is, and to where. */
 static bool write_proxy_header(struct conn *conn)
 {
-    struct weir_proxy_header header = {
-        .size = sizeof(header),
-        .version = conn->traffic->options->proxy_version,
-    };
-    char bytes[WEIR_PROXY_V1_SIZE_MAX + 16 + sizeof(struct sockaddr_un) * 2];
+    const int version = conn->traffic->options->proxy_version;
+    const int err =
+        version == 0 ? 0 : proxy_header_write(conn->transport, version);
 
-    if (header.version == 0) {
-        return true;
+    if (err < 0) {
+        conn_give_up(conn, PHASE_WRITE, err, "the PROXY header");
     }
-    weir_transport_get_sockname(conn->transport, &header.source);
-    weir_transport_get_peername(conn->transport, &header.destination);
-    int len = weir_proxy_header_write(&header, bytes, sizeof(bytes));
-    if (len >= 0) {
-        len = weir_transport_write(conn->transport, bytes, (size_t)len);
-    }
-    if (len < 0) {
-        conn_give_up(conn, PHASE_WRITE, len, "the PROXY header");
-    }
-    return len >= 0;
+    return err >= 0;
 }
 
 void opening_look_at_syn(struct conn *conn)

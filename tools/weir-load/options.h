@@ -20,8 +20,6 @@
 #include "tools/common/target.h"
 #include "turns.h"
 
-#include "weir/proxy_protocol.h"
-
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -172,8 +170,8 @@ struct run_options {
     /* AF_INET or AF_INET6, of all addresses; 0: both. */
     int family;
     struct socket_flags sockets;
-    /* The header that connections begin with; 0: none. */
-    enum weir_proxy_version proxy_version;
+    /* 1 or 2: of the PROXY header that connections begin with; 0: none. */
+    int proxy_version;
     /* Percentiles of the report, as histogram.h has them. */
     uint32_t columns[OPTIONS_COLUMNS_MAX];
     size_t column_count;

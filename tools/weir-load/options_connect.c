@@ -5,11 +5,11 @@
  * The target stays what it is in the field Host, in SNI and in the report.
  */
 #include "options_table.h"
+#include "proxy_header.h"
 
 #include "tools/common/console.h"
 
 #include "weir/error.h"
-#include "weir/proxy_protocol.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -107,9 +107,9 @@ static bool read_place(const char *scheme, const char *value,
 static bool read_proxy_version(const char *value, struct run_options *options)
 {
     if (strcmp(value, "v1") == 0) {
-        options->proxy_version = WEIR_PROXY_V1;
+        options->proxy_version = 1;
     } else if (strcmp(value, "v2") == 0) {
-        options->proxy_version = WEIR_PROXY_V2;
+        options->proxy_version = 2;
     } else {
         return options_refuse("--proxy-protocol", value, "v1 or v2");
     }
@@ -199,6 +199,11 @@ static bool settle_target(const struct run_options *options,
     }
     if (options->proxy_version != 0 && target->is_tls) {
         say("--proxy-protocol: %s has TLS, which begins at once", target->text);
+        return false;
+    }
+    if (options->proxy_version != 0 && !proxy_header_is_built()) {
+        say("--proxy-protocol: this weir-load was built without it "
+            "(-Dproxy=disabled)");
         return false;
     }
     if (options->connect_to.text && target->is_datagram &&
