@@ -274,3 +274,25 @@ UNIT(worker, no_poll_looks_for_an_end_that_cannot_be_missed)
     cr_assert_null(strstr(fake_text(), "poll"), "%s", fake_text());
     stop(CONNS);
 }
+
+/* Unix sockets pass no urgent bytes that could hide it. */
+UNIT(worker, no_poll_looks_for_the_end_of_a_unix_socket_in_a_host)
+{
+    const struct weir_factory factory = bind_to(&protocol, &conns[0]);
+    memset(conns, 0, sizeof(conns));
+    fake_start(&(struct fake_options){.trace = true});
+    expect_eq(weir_loop_new(NULL, &loop), 0);
+    expect_geq(weir_loop_get_fd(loop), 0);
+    expect_ok(weir_adopt_connection(loop, &factory,
+                                    fake_connected_unix_fd(&conns[0].peer),
+                                    NULL, NULL, NULL, NULL));
+    turns(2);
+    say(&conns[0]);
+    turns(3);
+
+    expect_eq(conns[0].received, conns[0].sent);
+    cr_assert_null(strstr(fake_text(), "poll"), "%s", fake_text());
+    expect_eq(weir_loop_free(loop), 1);
+    fake_peer_close(conns[0].peer);
+    fake_stop();
+}
