@@ -45,6 +45,7 @@
 #include "base.h"
 #include "buffer.h"
 #include "pending.h"
+#include "place.h"
 #include "protocol.h"
 #include "transport.h"
 
@@ -266,49 +267,32 @@ WEIR_API WEIR_MUST_USE int weir_create_datagram_endpoint(
     void *done_arg, weir_pending **ret);
 
 /**
- * Make a datagram endpoint with addresses that are known, as those of Unix
- * sockets must be.
+ * Make a datagram endpoint at a place, or of a socket, bound and connected as
+ * it is.
  *
  * @param loop      the loop; borrowed
  * @param factory   as in weir_create_datagram_endpoint()
- * @param local     the own address, in place of local_host and local_port;
- *                  borrowed. A Unix socket's file that no process is bound to
- *                  is removed first; the own file stays. NULL: see there
- * @param remote    the address of the peer, in place of remote_host and
- *                  remote_port; borrowed. NULL: see there
- * @param options   borrowed; NULL for all defaults
- * @param done      as in weir_create_datagram_endpoint()
- * @param done_arg  its first argument
- * @param ret       as in weir_create_datagram_endpoint()
- * @return          as weir_create_datagram_endpoint()
- * @retval -EINVAL  an address that is none, addresses of two families, one that
- *                  the options have too, a host for a Unix socket, or as
- *                  weir_create_datagram_endpoint()
- */
-WEIR_API WEIR_MUST_USE int weir_create_datagram_endpoint_at(
-    weir_loop *loop, const struct weir_factory *factory,
-    const struct weir_address *local, const struct weir_address *remote,
-    const struct weir_datagram_options *options, weir_endpoint_done_fn *done,
-    void *done_arg, weir_pending **ret);
-
-/**
- * Make a datagram endpoint of a socket, bound and connected as it is.
- *
- * @param loop      the loop; borrowed
- * @param factory   as in weir_create_datagram_endpoint()
- * @param fd        a datagram socket; taken, whatever is returned
+ * @param local     the own place: a host, one address, a Unix socket, whose
+ * file that no process is bound to is removed first and whose own file stays,
+ * or a datagram socket. weir_place_none(): see there; the host NULL with a
+ * port: all addresses
+ * @param remote    the place of the peer: a host, one address or a Unix socket;
+ *                  weir_place_none(): none
  * @param options   borrowed, without hosts and ports; NULL for all defaults
  * @param done      as in weir_create_datagram_endpoint()
  * @param done_arg  its first argument
  * @param ret       as in weir_create_datagram_endpoint()
  * @return          as weir_create_datagram_endpoint()
- * @retval -EBADF   @p fd is no descriptor that is open
- * @retval -EINVAL  @p fd is no datagram socket, or of another family than was
- *                  asked for, a host or a port in the options, or as
+ * @retval -EBADF   no descriptor that is open
+ * @retval -EINVAL  an address that is none, addresses of two families, several
+ *                  addresses of one side, hosts or ports in the options, a host
+ *                  for a Unix socket, no datagram socket or one of another
+ *                  family than was asked for, a socket and a peer, or as
  *                  weir_create_datagram_endpoint()
  */
-WEIR_API WEIR_MUST_USE int weir_adopt_datagram_endpoint(
-    weir_loop *loop, const struct weir_factory *factory, int fd,
+WEIR_API WEIR_MUST_USE int weir_create_datagram_endpoint_at(
+    weir_loop *loop, const struct weir_factory *factory,
+    struct weir_place local, struct weir_place remote,
     const struct weir_datagram_options *options, weir_endpoint_done_fn *done,
     void *done_arg, weir_pending **ret);
 

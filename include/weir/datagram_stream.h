@@ -62,7 +62,7 @@ weir_open_datagram_stream(weir_loop *loop,
                           weir_datagram_stream **ret);
 
 /**
- * Make a datagram endpoint for tasks, with addresses that are known.
+ * Make a datagram endpoint for tasks at a place, or of a socket.
  *
  * @param loop     the loop; borrowed
  * @param local    as in weir_create_datagram_endpoint_at(); held
@@ -72,25 +72,10 @@ weir_open_datagram_stream(weir_loop *loop,
  * @return         as weir_open_datagram_stream()
  */
 WEIR_API WEIR_MUST_USE int
-weir_open_datagram_stream_at(weir_loop *loop, const struct weir_address *local,
-                             const struct weir_address *remote,
+weir_open_datagram_stream_at(weir_loop *loop, struct weir_place local,
+                             struct weir_place remote,
                              const struct weir_datagram_stream_options *options,
                              weir_datagram_stream **ret);
-
-/**
- * Make a datagram endpoint for tasks, of a socket.
- *
- * @param loop     the loop; borrowed
- * @param fd       as in weir_adopt_datagram_endpoint(); taken, whatever is
- *                 returned
- * @param options  borrowed; NULL for all defaults
- * @param ret      the stream, given; end with weir_datagram_stream_free()
- * @return         as weir_open_datagram_stream()
- */
-WEIR_API WEIR_MUST_USE int
-weir_adopt_datagram_stream(weir_loop *loop, int fd,
-                           const struct weir_datagram_stream_options *options,
-                           weir_datagram_stream **ret);
 
 /**
  * Make a datagram endpoint with a protocol of the program, and wait for it.
@@ -111,8 +96,8 @@ weir_open_datagram_endpoint(weir_loop *loop, const struct weir_factory *factory,
                             weir_transport **ret);
 
 /**
- * Make a datagram endpoint with addresses that are known and a protocol of the
- * program, and wait for it.
+ * Make a datagram endpoint at a place with a protocol of the program, and wait
+ * for it.
  *
  * @param loop     the loop; borrowed
  * @param factory  as in weir_create_datagram_endpoint(); held
@@ -124,7 +109,7 @@ weir_open_datagram_endpoint(weir_loop *loop, const struct weir_factory *factory,
  */
 WEIR_API WEIR_MUST_USE int weir_open_datagram_endpoint_at(
     weir_loop *loop, const struct weir_factory *factory,
-    const struct weir_address *local, const struct weir_address *remote,
+    struct weir_place local, struct weir_place remote,
     const struct weir_datagram_options *options, weir_transport **ret);
 
 /**

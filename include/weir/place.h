@@ -59,6 +59,13 @@ struct weir_place {
 };
 
 /**
+ * No place: a datagram endpoint without an own address, or without a peer.
+ *
+ * @return  the place of no host, with port 0
+ */
+WEIR_API struct weir_place weir_place_none(void);
+
+/**
  * The place of a host.
  *
  * @param host  a name or a literal address; NULL, where a server listens, for

@@ -10,6 +10,11 @@
 #include "lookup.h"
 #include "weir/error.h"
 
+struct weir_place weir_place_none(void)
+{
+    return weir_place_host(NULL, 0);
+}
+
 struct weir_place weir_place_host(const char *host, uint16_t port)
 {
     return (struct weir_place){

@@ -332,26 +332,26 @@ static int endpoint_check_options(const struct weir_datagram_options *options,
 }
 
 /* Checks a call, and makes a plan of it. */
-static int endpoint_plan(const struct wr_endpoint_call *call,
+static int endpoint_plan(weir_loop *loop, struct wr_endpoint_call *call,
                          const struct weir_factory *factory,
                          struct wr_endpoint_plan *ret)
 {
     int err = endpoint_check_options(call->options, factory);
     wr_require(err >= 0, err);
-    err = wr_endpoint_plan_read(ret, call);
+    err = wr_endpoint_plan_read(loop, ret, call);
     wr_require(err >= 0, err);
     return wr_datagram_check_control(
         ret->family == AF_UNSPEC ? AF_INET6 : ret->family, call->options);
 }
 
 /* Looks the names up, if any, or goes on at once. */
-static int endpoint_begin(struct wr_endpoint_maker *endpoint)
+static int endpoint_begin(struct wr_endpoint_maker *endpoint,
+                          const struct wr_endpoint_call *call)
 {
     wr_assert(endpoint->state == ENDPOINT_ASKING);
     wr_assert(!endpoint->is_cancelled);
     if (wr_endpoint_plan_has_names(&endpoint->plan)) {
-        return wr_endpoint_names_start(&endpoint->names, &endpoint->plan,
-                                       &endpoint->options);
+        return wr_endpoint_names_start(&endpoint->names, &endpoint->plan, call);
     }
     endpoint_go_on(endpoint);
     return 0;
@@ -359,13 +359,12 @@ static int endpoint_begin(struct wr_endpoint_maker *endpoint)
 
 /* Makes a maker; takes no socket when it fails. */
 static int endpoint_start(weir_loop *loop, const struct weir_factory *factory,
-                          const struct wr_endpoint_call *call,
-                          weir_pending **ret)
+                          struct wr_endpoint_call *call, weir_pending **ret)
 {
     struct wr_endpoint_plan plan;
 
     wr_require_loop(loop);
-    int err = endpoint_plan(call, factory, &plan);
+    int err = endpoint_plan(loop, call, factory, &plan);
     wr_require(err >= 0, err);
     wr_require(!ret || call->done, -EINVAL); /* done ends the handle */
     wr_require(!wr_loop_is_closing(loop), -ESHUTDOWN);
@@ -381,13 +380,13 @@ static int endpoint_start(weir_loop *loop, const struct weir_factory *factory,
     endpoint->factory = *factory;
     endpoint->options = *call->options;
     endpoint->plan = plan;
-    endpoint->is_adopted = call->is_adopting;
-    endpoint->fd = call->is_adopting ? call->fd : -1;
+    endpoint->is_adopted = call->local.kind == WEIR_PLACE_FD;
+    endpoint->fd = wr_place_get_fd(&call->local);
     wr_member_init(&endpoint->member, &endpoint_member_ops);
     wr_ready_init(&endpoint->ready, endpoint_ready);
     wr_timer_init(&endpoint->retry, endpoint_retry_expired);
     wr_endpoint_names_init(&endpoint->names, loop, endpoint_names_done);
-    err = endpoint_begin(endpoint);
+    err = endpoint_begin(endpoint, call);
     if (err < 0) {
         wr_endpoint_names_fini(&endpoint->names);
         wr_free(&loop->counting, endpoint, sizeof(*endpoint));
@@ -402,9 +401,11 @@ static int endpoint_start(weir_loop *loop, const struct weir_factory *factory,
     return 0;
 }
 
-void wr_endpoint_refuse(const weir_loop *loop, int fd)
+static void endpoint_refuse_place(const weir_loop *loop,
+                                  const struct weir_place *place)
 {
-    const int family = wr_socket_get_option(fd, SO_DOMAIN);
+    const int fd = wr_place_get_fd(place);
+    const int family = fd >= 0 ? wr_socket_get_option(fd, SO_DOMAIN) : -EBADF;
 
     if (family >= 0) {
         wr_datagram_close_fd(loop, fd, family);
@@ -413,14 +414,21 @@ void wr_endpoint_refuse(const weir_loop *loop, int fd)
     }
 }
 
+void wr_endpoint_refuse(const weir_loop *loop,
+                        const struct wr_endpoint_call *call)
+{
+    endpoint_refuse_place(loop, &call->local);
+    endpoint_refuse_place(loop, &call->remote);
+}
+
 int wr_endpoint_start(weir_loop *loop, const struct weir_factory *factory,
-                      const struct wr_endpoint_call *call, weir_pending **ret)
+                      struct wr_endpoint_call *call, weir_pending **ret)
 {
     wr_assert(call->options->size > 0);
     int err = endpoint_start(loop, factory, call, ret);
 
-    if (err < 0 && call->is_adopting) {
-        wr_endpoint_refuse(loop, call->fd);
+    if (err < 0) {
+        wr_endpoint_refuse(loop, call);
     }
     return err;
 }

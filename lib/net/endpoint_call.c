@@ -1,8 +1,8 @@
 /*
  * The public calls that make a datagram endpoint.
  *
- * Each reads the options of the program, and describes itself to endpoint.c. A
- * socket that is adopted is closed if the options cannot be read.
+ * They read the options of the program, and describe themselves to endpoint.c.
+ * A socket that is adopted is closed if the options cannot be read.
  */
 #include "endpoint.h"
 
@@ -18,12 +18,9 @@ static int endpoint_call_begin(weir_loop *loop,
 {
     struct weir_datagram_options known;
 
-    wr_assert(!call->is_adopting || (!call->local && !call->remote));
     int err = wr_options_read(&known, sizeof(known), options);
     if (err < 0) {
-        if (call->is_adopting) {
-            wr_endpoint_refuse(loop, call->fd);
-        }
+        wr_endpoint_refuse(loop, call);
         return err;
     }
     wr_assert(known.size > 0);
@@ -44,24 +41,15 @@ int weir_create_datagram_endpoint(weir_loop *loop,
 
 int weir_create_datagram_endpoint_at(
     weir_loop *loop, const struct weir_factory *factory,
-    const struct weir_address *local, const struct weir_address *remote,
+    struct weir_place local, struct weir_place remote,
     const struct weir_datagram_options *options, weir_endpoint_done_fn *done,
     void *done_arg, weir_pending **ret)
 {
-    struct wr_endpoint_call call = {
-        .local = local, .remote = remote, .done = done, .done_arg = done_arg};
-
-    return endpoint_call_begin(loop, factory, &call, options, ret);
-}
-
-int weir_adopt_datagram_endpoint(weir_loop *loop,
-                                 const struct weir_factory *factory, int fd,
-                                 const struct weir_datagram_options *options,
-                                 weir_endpoint_done_fn *done, void *done_arg,
-                                 weir_pending **ret)
-{
-    struct wr_endpoint_call call = {
-        .is_adopting = true, .fd = fd, .done = done, .done_arg = done_arg};
+    struct wr_endpoint_call call = {.has_places = true,
+                                    .local = local,
+                                    .remote = remote,
+                                    .done = done,
+                                    .done_arg = done_arg};
 
     return endpoint_call_begin(loop, factory, &call, options, ret);
 }

@@ -55,14 +55,14 @@ void wr_endpoint_names_init(struct wr_endpoint_names *names, weir_loop *loop,
 
 int wr_endpoint_names_start(struct wr_endpoint_names *names,
                             const struct wr_endpoint_plan *plan,
-                            const struct weir_datagram_options *options)
+                            const struct wr_endpoint_call *call)
 {
-    const struct wr_lookup_question own = {.host = options->local_host,
-                                           .port = options->local_port,
+    const struct wr_lookup_question own = {.host = call->local.host,
+                                           .port = call->local.port,
                                            .family = plan->family,
                                            .timeout_ns = LOOKUP_TIMEOUT_NS};
-    const struct wr_lookup_question peer = {.host = options->remote_host,
-                                            .port = options->remote_port,
+    const struct wr_lookup_question peer = {.host = call->remote.host,
+                                            .port = call->remote.port,
                                             .family = plan->family,
                                             .timeout_ns = LOOKUP_TIMEOUT_NS};
 

@@ -22,10 +22,9 @@ void wr_endpoint_names_init(struct wr_endpoint_names *names, weir_loop *loop,
 
 /* Looks up the names of a plan that has names: 0 if done will be called, or the
  * error of a name, and no lookup is under way. */
-WEIR_MUST_USE int
-wr_endpoint_names_start(struct wr_endpoint_names *names,
-                        const struct wr_endpoint_plan *plan,
-                        const struct weir_datagram_options *options);
+WEIR_MUST_USE int wr_endpoint_names_start(struct wr_endpoint_names *names,
+                                          const struct wr_endpoint_plan *plan,
+                                          const struct wr_endpoint_call *call);
 
 /* Ends the lookups; done is no longer called. */
 void wr_endpoint_names_cancel(struct wr_endpoint_names *names);

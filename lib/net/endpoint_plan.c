@@ -8,24 +8,23 @@
 
 #include "lib/base/address.h"
 #include "lib/transport/datagram/datagram.h"
-#include "weir/error.h"
 
-/* An address as text or as a value; len 0 when neither is given, or a name. */
-static int endpoint_plan_parse(const char *host, uint16_t port,
-                               const struct weir_address *value,
-                               struct weir_address *ret, bool *ret_is_name)
+/* Reads one side: an address, len 0 if there is none, or a name. */
+static int endpoint_plan_read_side(weir_loop *loop,
+                                   const struct weir_place *place,
+                                   struct weir_address *ret, bool *ret_is_name)
 {
+    struct wr_place known;
+
     wr_assert(ret->len == 0);
-    *ret_is_name = false;
-    if (value) {
-        wr_require(!host && port == 0, -EINVAL);
-        wr_require(wr_address_is_valid(value), -EINVAL);
-        *ret = *value;
-        return 0;
+    const int err = wr_place_read(loop, place, &known);
+    wr_require(err >= 0, err);
+    wr_require(known.count <= 1, -EINVAL);
+    *ret_is_name = known.name != NULL;
+    if (known.count == 1) {
+        *ret = known.addresses[0];
     }
-    int err = host ? weir_address_parse(host, port, ret) : 0;
-    *ret_is_name = err == WEIR_ENOTLITERAL;
-    return *ret_is_name ? 0 : err;
+    return 0;
 }
 
 static bool endpoint_plan_is_family(int family)
@@ -60,7 +59,7 @@ endpoint_plan_find_family(const struct wr_endpoint_plan *plan,
                    ? family
                    : -EAFNOSUPPORT;
     }
-    if (family == AF_UNSPEC && options->local_port > 0) {
+    if (family == AF_UNSPEC && plan->local_port > 0) {
         family = AF_INET6;
     }
     wr_assert(family >= 0);
@@ -80,13 +79,13 @@ int wr_endpoint_plan_choose_local(struct wr_endpoint_plan *plan,
         return 0;
     }
     if (plan->family == AF_UNIX) {
-        wr_require(options->local_port == 0, -EINVAL);
+        wr_require(plan->local_port == 0, -EINVAL);
         return 0;
     }
-    if (leads_to_peer && options->local_port == 0) {
+    if (leads_to_peer && plan->local_port == 0) {
         return 0; /* connecting chooses both address and port */
     }
-    return wr_address_passive(plan->family, NULL, options->local_port,
+    return wr_address_passive(plan->family, NULL, plan->local_port,
                               &plan->local);
 }
 
@@ -114,10 +113,8 @@ static int endpoint_plan_adopt(struct wr_endpoint_plan *plan,
 {
     const struct weir_datagram_options *options = call->options;
 
-    wr_require(plan->local.len == 0 && plan->remote.len == 0, -EINVAL);
-    wr_require(!wr_endpoint_plan_has_names(plan), -EINVAL);
-    wr_require(options->local_port == 0, -EINVAL);
-    int family = endpoint_plan_check_socket(call->fd);
+    wr_require(plan->remote.len == 0 && !plan->is_remote_name, -EINVAL);
+    int family = endpoint_plan_check_socket(call->local.fd);
     wr_require(family >= 0, family);
     wr_require(options->family == AF_UNSPEC || options->family == family,
                -EINVAL);
@@ -125,28 +122,49 @@ static int endpoint_plan_adopt(struct wr_endpoint_plan *plan,
     return 0;
 }
 
-int wr_endpoint_plan_read(struct wr_endpoint_plan *plan,
-                          const struct wr_endpoint_call *call)
+/* Takes the places of the options, where the call has none; not both. */
+static int endpoint_plan_choose_places(struct wr_endpoint_call *call)
 {
     const struct weir_datagram_options *options = call->options;
 
+    if (call->has_places) {
+        return options->local_host || options->local_port != 0 ||
+                       options->remote_host || options->remote_port != 0
+                   ? -EINVAL
+                   : 0;
+    }
+    call->local = weir_place_host(options->local_host, options->local_port);
+    call->remote = weir_place_host(options->remote_host, options->remote_port);
+    return 0;
+}
+
+int wr_endpoint_plan_read(weir_loop *loop, struct wr_endpoint_plan *plan,
+                          struct wr_endpoint_call *call)
+{
     *plan = (struct wr_endpoint_plan){.family = AF_UNSPEC};
-    int err = endpoint_plan_parse(
-        options->local_host, options->local_host ? options->local_port : 0,
-        call->local, &plan->local, &plan->is_local_name);
+    int err = endpoint_plan_choose_places(call);
     wr_require(err >= 0, err);
-    wr_require(!call->local || options->local_port == 0, -EINVAL);
-    wr_require(options->remote_host || options->remote_port == 0, -EINVAL);
-    err =
-        endpoint_plan_parse(options->remote_host, options->remote_port,
-                            call->remote, &plan->remote, &plan->is_remote_name);
+    wr_require(call->options->family != AF_UNIX ||
+                   (!wr_place_get_host(&call->local) &&
+                    !wr_place_get_host(&call->remote)),
+               -EINVAL);
+    wr_require(call->remote.kind != WEIR_PLACE_FD, -EINVAL);
+    wr_require(call->remote.kind != WEIR_PLACE_HOST || call->remote.host ||
+                   call->remote.port == 0,
+               -EINVAL);
+    plan->local_port = call->local.port;
+    err = endpoint_plan_read_side(loop, &call->local, &plan->local,
+                                  &plan->is_local_name);
     wr_require(err >= 0, err);
-    if (call->is_adopting) {
+    err = endpoint_plan_read_side(loop, &call->remote, &plan->remote,
+                                  &plan->is_remote_name);
+    wr_require(err >= 0, err);
+    if (call->local.kind == WEIR_PLACE_FD) {
         return endpoint_plan_adopt(plan, call);
     }
-    plan->family = endpoint_plan_find_family(plan, options);
+    plan->family = endpoint_plan_find_family(plan, call->options);
     wr_require(plan->family >= 0, plan->family);
     return wr_endpoint_plan_has_names(plan)
                ? 0
-               : wr_endpoint_plan_choose_local(plan, options);
+               : wr_endpoint_plan_choose_local(plan, call->options);
 }

@@ -286,9 +286,7 @@ static int datagrams_open(weir_loop *loop, struct wr_endpoint_call *call,
         err = datagrams_make(loop, known.queue_count, &stream);
     }
     if (err < 0) {
-        if (call->is_adopting) {
-            wr_endpoint_refuse(loop, call->fd);
-        }
+        wr_endpoint_refuse(loop, call);
         return err;
     }
     const struct weir_factory factory = {.create = datagrams_create,
@@ -309,27 +307,18 @@ int weir_open_datagram_stream(
     weir_loop *loop, const struct weir_datagram_stream_options *options,
     weir_datagram_stream **ret)
 {
-    struct wr_endpoint_call call = {.fd = -1};
+    struct wr_endpoint_call call = {.has_places = false};
 
     return datagrams_open(loop, &call, options, ret);
 }
 
 int weir_open_datagram_stream_at(
-    weir_loop *loop, const struct weir_address *local,
-    const struct weir_address *remote,
+    weir_loop *loop, struct weir_place local, struct weir_place remote,
     const struct weir_datagram_stream_options *options,
     weir_datagram_stream **ret)
 {
-    struct wr_endpoint_call call = {.local = local, .remote = remote};
-
-    return datagrams_open(loop, &call, options, ret);
-}
-
-int weir_adopt_datagram_stream(
-    weir_loop *loop, int fd, const struct weir_datagram_stream_options *options,
-    weir_datagram_stream **ret)
-{
-    struct wr_endpoint_call call = {.is_adopting = true, .fd = fd};
+    struct wr_endpoint_call call = {
+        .has_places = true, .local = local, .remote = remote};
 
     return datagrams_open(loop, &call, options, ret);
 }

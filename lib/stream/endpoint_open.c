@@ -67,11 +67,13 @@ static int endpoint_open_with(weir_loop *loop,
     struct weir_datagram_options known;
 
     int err = wr_task_enter(loop);
-    wr_require(err >= 0, err);
-    wr_require(ret, -EINVAL);
-    err = wr_options_read(&known, sizeof(known), options);
-    wr_require(err >= 0, err);
-    wr_assert(known.size > 0);
+    if (err == 0) {
+        err = ret ? wr_options_read(&known, sizeof(known), options) : -EINVAL;
+    }
+    if (err < 0) {
+        wr_endpoint_refuse(loop, call);
+        return err;
+    }
     call->options = &known;
     return wr_endpoint_await(loop, factory, call, ret);
 }
@@ -81,19 +83,20 @@ int weir_open_datagram_endpoint(weir_loop *loop,
                                 const struct weir_datagram_options *options,
                                 weir_transport **ret)
 {
-    struct wr_endpoint_call call = {.fd = -1};
+    struct wr_endpoint_call call = {.has_places = false};
 
     return endpoint_open_with(loop, factory, &call, options, ret);
 }
 
 int weir_open_datagram_endpoint_at(weir_loop *loop,
                                    const struct weir_factory *factory,
-                                   const struct weir_address *local,
-                                   const struct weir_address *remote,
+                                   struct weir_place local,
+                                   struct weir_place remote,
                                    const struct weir_datagram_options *options,
                                    weir_transport **ret)
 {
-    struct wr_endpoint_call call = {.local = local, .remote = remote};
+    struct wr_endpoint_call call = {
+        .has_places = true, .local = local, .remote = remote};
 
     return endpoint_open_with(loop, factory, &call, options, ret);
 }

@@ -224,6 +224,7 @@ static int exchange(weir_loop *on, void *arg)
 {
     struct weir_datagram_stream_options options = {
         .size = sizeof(options), .endpoint = {.local_host = "127.0.0.1"}};
+    const struct weir_place own = weir_place_host("127.0.0.1", 0);
     weir_datagram_stream *server = NULL;
     weir_datagram_stream *client = NULL;
     struct weir_address address;
@@ -234,8 +235,8 @@ static int exchange(weir_loop *on, void *arg)
     if (err == 0) {
         weir_transport_get_sockname(weir_datagram_stream_get_transport(server),
                                     &address);
-        err =
-            weir_open_datagram_stream_at(on, NULL, &address, &options, &client);
+        err = weir_open_datagram_stream_at(
+            on, own, weir_place_addresses(&address, 1), NULL, &client);
     }
     if (err == 0) {
         err = weir_datagram_stream_send(client, input, 9000, NULL);

@@ -69,8 +69,9 @@ static void side_open(struct side *side, uint32_t ancillary)
     const struct weir_factory factory = bind_to(&side_protocol, side);
     const struct weir_datagram_options options = {.size = sizeof(options),
                                                   .ancillary = ancillary};
-    expect_ok(weir_adopt_datagram_endpoint(
-        loop, &factory, side_open_socket(side), &options, NULL, NULL, NULL));
+    expect_ok(weir_create_datagram_endpoint_at(
+        loop, &factory, weir_place_fd(side_open_socket(side)),
+        weir_place_none(), &options, NULL, NULL, NULL));
     RUN_UNTIL(loop, side->t != NULL);
 }
 
@@ -453,8 +454,9 @@ static void offer_slow(uint16_t local_port, bool cancels, int expected)
     const struct weir_datagram_options options = {.size = sizeof(options),
                                                   .local_port = local_port};
     weir_pending *maker;
-    int err = weir_adopt_datagram_endpoint(loop, &factory, fd, &options,
-                                           note_done, &done, &maker);
+    int err = weir_create_datagram_endpoint_at(
+        loop, &factory, weir_place_fd(fd), weir_place_none(), &options,
+        note_done, &done, &maker);
     if (err == 0) {
         if (cancels) {
             weir_pending_cancel(maker);

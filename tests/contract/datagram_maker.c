@@ -75,15 +75,18 @@ static int make_at(const struct weir_address *local,
                    const struct weir_address *remote,
                    const struct weir_datagram_options *options)
 {
-    return weir_create_datagram_endpoint_at(second.rig->loop, &second_factory,
-                                            local, remote, options, second_done,
-                                            NULL, NULL);
+    return weir_create_datagram_endpoint_at(
+        second.rig->loop, &second_factory,
+        local ? weir_place_addresses(local, 1) : weir_place_none(),
+        remote ? weir_place_addresses(remote, 1) : weir_place_none(), options,
+        second_done, NULL, NULL);
 }
 
 static int adopt(int fd, const struct weir_datagram_options *options)
 {
-    return weir_adopt_datagram_endpoint(second.rig->loop, &second_factory, fd,
-                                        options, second_done, NULL, NULL);
+    return weir_create_datagram_endpoint_at(
+        second.rig->loop, &second_factory, weir_place_fd(fd), weir_place_none(),
+        options, second_done, NULL, NULL);
 }
 
 static void wait_done(void)

@@ -50,8 +50,9 @@ static int adopt(struct names *n, struct start *start, int fd,
                  struct weir_datagram_options options)
 {
     options.size = sizeof(options);
-    return weir_adopt_datagram_endpoint(n->loop, &factory, fd, &options,
-                                        started, start, NULL);
+    return weir_create_datagram_endpoint_at(
+        n->loop, &factory, weir_place_fd(fd), weir_place_none(), &options,
+        started, start, NULL);
 }
 
 static int finish(struct names *n, struct start *start)

@@ -66,7 +66,8 @@ UNIT_IN(datagram_open, a_task_may_wait_for_an_endpoint_with_a_protocol,
     expect_eq(weir_open_datagram_endpoint(loop, &servers, &options, &t), 0);
     expect_eq(server.made, 1);
     weir_transport_get_sockname(t, &address);
-    expect_ok(weir_open_datagram_endpoint_at(loop, &clients, NULL, &address,
+    expect_ok(weir_open_datagram_endpoint_at(loop, &clients, weir_place_none(),
+                                             weir_place_addresses(&address, 1),
                                              NULL, &other));
     expect_eq(weir_transport_sendto(other, "abc", 3, NULL), 0);
     while (server.received == 0) {

@@ -328,7 +328,10 @@ UNIT(datagram_stream, bad_options_are_refused_and_a_socket_is_adopted)
     options.queue_count = 0;
     options.endpoint.family = AF_UNSPEC;
     expect_eq(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, fds), 0);
-    expect_eq(weir_adopt_datagram_stream(loop, fds[0], &options, &stream), 0);
+    expect_eq(weir_open_datagram_stream_at(loop, weir_place_fd(fds[0]),
+                                           weir_place_none(), &options,
+                                           &stream),
+              0);
     expect_eq(write(fds[1], "hi", 2), 2);
     char text[2];
     expect_eq(weir_datagram_stream_recv(stream, text, 2, NULL), 2);
@@ -382,12 +385,15 @@ UNIT(datagram_stream, r50__a_stale_file_is_removed_before_the_bind)
     const int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     expect_eq(bind(fd, &address.storage.any, address.len), 0);
     const int live =
-        weir_open_datagram_stream_at(loop, &address, NULL, &options, &stream);
+        weir_open_datagram_stream_at(loop, weir_place_addresses(&address, 1),
+                                     weir_place_none(), &options, &stream);
     close(fd); /* its file stays */
     const int stale =
-        weir_open_datagram_stream_at(loop, &address, NULL, &options, &stream);
+        weir_open_datagram_stream_at(loop, weir_place_addresses(&address, 1),
+                                     weir_place_none(), &options, &stream);
     const int second =
-        weir_open_datagram_stream_at(loop, &address, NULL, &options, &other);
+        weir_open_datagram_stream_at(loop, weir_place_addresses(&address, 1),
+                                     weir_place_none(), &options, &other);
     weir_datagram_stream_free(stream);
     const bool stays = access(path, F_OK) == 0;
     unlink(path);
@@ -427,8 +433,9 @@ UNIT(datagram_stream, a_peer_may_have_a_path_that_fills_its_address)
     cr_assert_not_null(mkdtemp(dir));
     snprintf(path, sizeof(path), "%s/s", dir);
     expect_eq(weir_address_parse_unix(path, &own), 0);
-    expect_ok(
-        weir_open_datagram_stream_at(loop, &own, NULL, &options, &stream));
+    expect_ok(weir_open_datagram_stream_at(loop, weir_place_addresses(&own, 1),
+                                           weir_place_none(), &options,
+                                           &stream));
     const int fd = bind_full_path(dir, &full);
     expect_eq(sendto(fd, "abc", 3, 0, &own.storage.any, own.len), 3);
     expect_eq(weir_datagram_stream_recv(stream, text, sizeof(text), &peer), 3);

@@ -198,9 +198,12 @@ static void ask_connections(void)
     ASK(weir_connect_read_pipe(loop, &quiet, -1, NULL, NULL, NULL, NULL));
     ASK(weir_connect_write_pipe(loop, &quiet, -1, NULL, NULL, NULL, NULL));
     ASK(weir_create_datagram_endpoint(loop, &quiet, NULL, NULL, NULL, NULL));
-    ASK(weir_create_datagram_endpoint_at(loop, &quiet, &world.address, NULL,
-                                         NULL, NULL, NULL, NULL));
-    ASK(weir_adopt_datagram_endpoint(loop, &quiet, -1, NULL, NULL, NULL, NULL));
+    ASK(weir_create_datagram_endpoint_at(
+        loop, &quiet, weir_place_addresses(&world.address, 1),
+        weir_place_none(), NULL, NULL, NULL, NULL));
+    ASK(weir_create_datagram_endpoint_at(loop, &quiet, weir_place_fd(-1),
+                                         weir_place_none(), NULL, NULL, NULL,
+                                         NULL));
     ASK(weir_lookup_start(loop, "127.0.0.1", 1, NULL, looked_up, NULL, NULL));
 }
 

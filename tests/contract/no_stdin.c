@@ -200,12 +200,14 @@ static int make_endpoint(struct maker *m, const char *text)
     if (strcmp(text, "made") == 0) {
         close(0);
         return weir_create_datagram_endpoint_at(
-            m->loop, &factory, &address, NULL, &options, NULL, NULL, NULL);
+            m->loop, &factory, weir_place_addresses(&address, 1),
+            weir_place_none(), &options, NULL, NULL, NULL);
     }
     int fd = as_zero(socket(AF_INET, SOCK_DGRAM, 0));
     expect_eq(bind(fd, &address.storage.any, address.len), 0);
-    return weir_adopt_datagram_endpoint(m->loop, &factory, fd, &options, NULL,
-                                        NULL, NULL);
+    return weir_create_datagram_endpoint_at(
+        m->loop, &factory, weir_place_fd(fd), weir_place_none(), &options, NULL,
+        NULL, NULL);
 }
 
 UNIT(no_stdin, a_datagram_endpoint_has_its_number)
@@ -245,8 +247,9 @@ UNIT(no_stdin, what_is_refused_is_closed)
               -EINVAL);
     expect_zero_closed("no listener");
     as_zero(peer_listen(1, &address));
-    expect_eq(weir_adopt_datagram_endpoint(m->loop, &endpoints, 0, NULL, NULL,
-                                           NULL, NULL),
+    expect_eq(weir_create_datagram_endpoint_at(
+                  m->loop, &endpoints, weir_place_fd(0), weir_place_none(),
+                  NULL, NULL, NULL, NULL),
               -EINVAL);
     expect_zero_closed("no datagram socket");
 }

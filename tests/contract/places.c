@@ -110,3 +110,39 @@ MAKER(places, nothing_is_connected_to_all_addresses, m)
                                         maker_connect_done, m, NULL),
               -EINVAL, "a place of nothing but zeros is all of them");
 }
+
+/* What a call says of an endpoint with this own place and this peer. */
+static int bind_endpoint(struct maker *m, struct weir_place own,
+                         struct weir_place peer, const char *own_host)
+{
+    struct weir_datagram_options options = {.size = sizeof(options)};
+
+    options.local_host = own_host;
+    return weir_create_datagram_endpoint_at(m->loop, &m->factory, own, peer,
+                                            &options, NULL, NULL, NULL);
+}
+
+MAKER(places, an_endpoint_has_one_address_of_each_side, m)
+{
+    const struct weir_address all[2] = {peer_address("127.0.0.1", 1),
+                                        peer_address("127.0.0.2", 2)};
+    const struct weir_place none = weir_place_none();
+    const struct weir_place one = weir_place_addresses(all, 1);
+    int ends[2];
+
+    expect_eq(bind_endpoint(m, weir_place_addresses(all, 2), none, NULL),
+              -EINVAL, "two own addresses");
+    expect_eq(bind_endpoint(m, none, weir_place_addresses(all, 2), NULL),
+              -EINVAL, "two peers");
+    expect_eq(bind_endpoint(m, none, weir_place_host(NULL, 9), NULL), -EINVAL,
+              "a port of no peer");
+    expect_eq(bind_endpoint(m, none, one, "127.0.0.1"), -EINVAL,
+              "an own host in the options, too");
+    expect_eq(socketpair(AF_UNIX, SOCK_DGRAM, 0, ends), 0);
+    expect_eq(bind_endpoint(m, weir_place_fd(ends[0]), one, NULL), -EINVAL,
+              "a socket and a peer");
+    expect_eq(bind_endpoint(m, none, weir_place_fd(ends[1]), NULL), -EINVAL,
+              "a socket as the peer");
+    expect_eq(fcntl(ends[0], F_GETFD), -1, "it was taken");
+    expect_eq(fcntl(ends[1], F_GETFD), -1, "so was this one");
+}

@@ -130,8 +130,9 @@ static void kinds_open_datagram(void)
     kinds_open_fds(fds);
     scene.peer_fd = fds[1];
     public_begin(PUBLIC_MAKER);
-    expect_eq(weir_adopt_datagram_endpoint(kinds_loop(), &factory, fds[0], NULL,
-                                           public_opened, &scene, NULL),
+    expect_eq(weir_create_datagram_endpoint_at(
+                  kinds_loop(), &factory, weir_place_fd(fds[0]),
+                  weir_place_none(), NULL, public_opened, &scene, NULL),
               0);
 }
 

@@ -332,7 +332,6 @@ static void start(struct sim_endpoint *e)
     struct weir_address local = {.len = 0};
     const struct weir_datagram_options options = {
         .size = sizeof(options),
-        .local_host = e->family == AF_INET ? "127.0.0.1" : NULL,
         .size_limit_bytes = e->size_limit_bytes,
         .read_limit_bytes = sim.read_limit,
         .write_hard_limit_bytes = e->write_limit,
@@ -345,8 +344,11 @@ static void start(struct sim_endpoint *e)
     e->started = true;
     sim_enter_api(false);
     const int err = weir_create_datagram_endpoint_at(
-        sim.loop, &own, e->family == AF_UNIX ? &local : NULL,
-        e->connects ? &e->box_name : NULL, &options, done, e, &e->maker);
+        sim.loop, &own,
+        e->family == AF_UNIX ? weir_place_addresses(&local, 1)
+                             : weir_place_host("127.0.0.1", 0),
+        e->connects ? weir_place_addresses(&e->box_name, 1) : weir_place_none(),
+        &options, done, e, &e->maker);
     if (err == 0 && fake_chance(50)) {
         e->cancelled = true;
         weir_pending_cancel(e->maker);

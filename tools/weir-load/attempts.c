@@ -84,10 +84,14 @@ static int start_endpoint(struct attempt *attempt, const struct target *target)
         .size = sizeof(endpoint),
         .write_hard_limit_bytes = hard_limit_bytes(attempts->options)};
 
+    const struct weir_address *local = choose_local(attempts->options, conn);
+    const struct weir_address *peer =
+        has_name ? &place->addresses[conn->address_index] : &place->address;
+
     return weir_create_datagram_endpoint_at(
-        attempts->loop, &factory, choose_local(attempts->options, conn),
-        has_name ? &place->addresses[conn->address_index] : &place->address,
-        &endpoint, made, attempt, NULL);
+        attempts->loop, &factory,
+        local ? weir_place_addresses(local, 1) : weir_place_none(),
+        weir_place_addresses(peer, 1), &endpoint, made, attempt, NULL);
 }
 
 /* NULL: none is asked for, nor verified. */

@@ -158,12 +158,13 @@ int datagram_server_start(struct datagram_server *server, weir_loop *loop,
     server->protocol = find_protocol(mode);
     if (!has_address) {
         options.family = AF_INET6;
-        options.local_port = target->port;
         options.ancillary = WEIR_ANCILLARY_LOCAL;
     }
     return weir_create_datagram_endpoint_at(
-        loop, &factory, has_address ? &target->address : NULL, NULL, &options,
-        bound, server, NULL);
+        loop, &factory,
+        has_address ? weir_place_addresses(&target->address, 1)
+                    : weir_place_host(NULL, target->port),
+        weir_place_none(), &options, bound, server, NULL);
 }
 
 bool datagram_server_stop(struct datagram_server *server, bool at_once)
