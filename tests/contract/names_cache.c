@@ -115,6 +115,44 @@ NAMES(names_cache, settings_begin_with_nothing, n)
     expect_eq(count_asked(n, "a4.example"), 2, "nothing has changed");
 }
 
+static int asked_count;
+
+static int answer_at_once(void *user, weir_lookup *lookup, const char *host,
+                          int family, void **ret_data)
+{
+    struct weir_address address;
+    asked_count++;
+    expect_eq(weir_address_parse("192.0.2.9", 0, &address), 0);
+    expect_eq(weir_lookup_set_ttl(lookup, 60 * 1000 * MS), 0);
+    return weir_lookup_answer(lookup, 0, 0, &address, 1);
+}
+
+static void forget(void *user, weir_lookup *lookup, void *data)
+{
+}
+
+/* The first settings of a loop, which name another hosts file, too. */
+NAMES(names_cache, settings_begin_with_nothing_of_the_programs_resolver, n)
+{
+    static const struct weir_resolver sharing = {.size = sizeof(sharing),
+                                                 .start = answer_at_once,
+                                                 .cancel = forget,
+                                                 .is_shared = true};
+    const struct weir_dns_options dns = {
+        .size = sizeof(dns), .servers = "127.0.0.1:1", .hosts = "/dev/null"};
+    asked_count = 0;
+    expect_eq(weir_loop_free(n->loop), 0);
+    expect_eq(weir_loop_new(NULL, &n->loop), 0);
+    expect_eq(weir_loop_set_resolver(n->loop, &sharing, NULL), 0);
+    names_lookup(n, "any.example", NULL);
+    names_lookup(n, "any.example", NULL);
+    expect_eq(asked_count, 1);
+    expect_eq(weir_loop_set_dns_options(n->loop, &dns), 0);
+    names_lookup(n, "any.example", NULL);
+    expect_eq(asked_count, 2);
+    expect_str_eq(names_text(n), "192.0.2.9:80 ");
+}
+
 NAMES(names_cache, a_forked_child_takes_nothing_away, n)
 {
     expect_eq(names_start(n, "a4-a6-late4-late6.example", NULL), 0);

@@ -421,21 +421,6 @@ UNIT(name_cache, another_resolver_begins_with_nothing)
     expect_eq(is_asked("slow.example", S), false, "nor is its answer kept");
 }
 
-/* They are of another hosts file, too. */
-UNIT(name_cache, other_settings_begin_with_nothing)
-{
-    const struct weir_dns_options dns = {
-        .size = sizeof(dns), .servers = "127.0.0.1:1", .hosts = "/dev/null"};
-    is_asked("host.example", 50 * S);
-    expect_eq(is_asked("host.example", S), false);
-    const int err = weir_loop_set_dns_options(loop, &dns);
-    if (err == WEIR_ENONAMES) {
-        cr_skip_test("built without c-ares");
-    }
-    expect_eq(err, 0);
-    expect_eq(is_asked("host.example", S), true);
-}
-
 UNIT(name_cache, a_resolver_that_does_not_share_is_asked_each_time)
 {
     static struct weir_resolver alone; /* until the loop is closed */
