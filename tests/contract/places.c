@@ -24,7 +24,7 @@ MAKER(places, a_literal_address_is_read_and_a_name_is_left, m)
     expect_eq(address_port(&place.addresses[0]), 80);
     expect_eq(read_place(m, weir_place_host("name.example", 81), &place), 0);
     expect_eq(place.count, 0);
-    cr_expect_str_eq(place.name, "name.example");
+    expect_str_eq(place.name, "name.example");
     expect_eq(place.port, 81);
     expect_eq(read_place(m, weir_place_host(NULL, 0), &place), 0, "all");
     cr_expect_null(place.name);
