@@ -2,9 +2,12 @@
 manager: no connection is lost.
 """
 
+import concurrent.futures
 import contextlib
+import ctypes
 import os
 import re
+import select
 import signal
 import socket
 import struct
@@ -147,6 +150,97 @@ def test_reloads_and_successors_fail_no_connection():
         current.__exit__(None)
         for outcome in outcomes:
             equal(outcome.status, 0, f"weir-load: {outcome.out}{outcome.err}")
+
+
+def waits(thread):
+    """Whether it waits in io_uring_enter() or epoll_wait() and its like."""
+    try:
+        with open(f"/proc/{thread}/syscall", encoding="ascii") as file:
+            return file.read().split()[0] in ("426", "232", "281", "441", "22")
+    except PermissionError as error:
+        raise Skip("nobody may see in which call it waits") from error
+    except OSError:
+        return False # it has ended
+
+
+class Stepped:
+    """A thread of a program, which stops at the end of each system call."""
+
+    SEIZE, INTERRUPT, SYSCALL, DETACH = 0x4206, 0x4207, 24, 17
+    ANY_THREAD = 0x40000000
+
+    def __init__(self, thread):
+        self.thread = thread
+        self.libc = ctypes.CDLL(None)
+        self.has_ended = self.is_stopped = self.is_inside = False
+        if self.ask(self.SEIZE, 1) < 0:
+            raise Skip("no process may be traced here")
+        self.ask(self.INTERRUPT)
+        self.look(0)
+
+    def ask(self, request, data=0):
+        return self.libc.ptrace(request, self.thread, None,
+                                ctypes.c_void_p(data))
+
+    def look(self, flags):
+        """Whether it has stopped, and that at a system call."""
+        thread, status = os.waitpid(self.thread, self.ANY_THREAD | flags)
+        if thread:
+            self.has_ended = not os.WIFSTOPPED(status)
+            self.is_stopped = not self.has_ended
+        return thread and self.is_stopped and (
+            os.WSTOPSIG(status) == signal.SIGTRAP | 0x80)
+
+    def step(self):
+        """To the end of the next system call, or until it waits in one, or has
+        ended: False."""
+        while not self.has_ended:
+            if self.is_stopped:
+                self.ask(self.SYSCALL)
+                self.is_stopped = False
+            if self.look(os.WNOHANG):
+                self.is_inside = not self.is_inside
+                if not self.is_inside:
+                    return True
+            elif not self.is_stopped and waits(self.thread):
+                return False
+        return False
+
+    def leave(self):
+        if not self.is_stopped and not self.has_ended:
+            self.ask(self.INTERRUPT)
+            self.look(0)
+        self.ask(self.DETACH)
+
+
+def test_a_lone_client_of_any_moment_of_a_replacement_is_served():
+    """The old proxy and the new one accept from the same sockets. After each
+    system call of the old one there is one client for a socket of its own."""
+    hosts = [f"127.0.0.{number}" for number in range(2, 34)]
+    with tempfile.TemporaryDirectory() as folder, Server(echo) as server:
+        port = free_port()
+        flags = [flag for host in hosts
+                 for flag in ("--listen", f"tcp://{host}:{port}")]
+        flags += ["--to", plain(server), "--handover", f"{folder}/handover"]
+        with Proxy(*flags, admin=False) as first, \
+                contextlib.ExitStack() as stack, \
+                concurrent.futures.ThreadPoolExecutor() as pool:
+            threads = f"/proc/{first.process.pid}/task"
+            wait_until(lambda: any(map(waits, os.listdir(threads))))
+            stepped = Stepped(int(next(filter(waits, os.listdir(threads)))))
+            second = pool.submit(Proxy, *flags, admin=False)
+            while not select.select([first.process.stderr], [], [], 0)[0]:
+                stepped.step() # until it says that another one serves
+            clients = []
+            for host in hosts:
+                clients.append(stack.enter_context(socket.create_connection(
+                    (host, port), timeout=WAIT_S)))
+                stepped.step()
+            stepped.leave()
+            for client in clients:
+                echoes(client)
+            stack.close()
+            second.result().__exit__(None)
 
 
 def test_a_second_proxy_is_refused_where_nothing_is_handed_over():
