@@ -85,21 +85,38 @@ static uint64_t timer_check_list(const struct wr_wheel *wheel,
     return count;
 }
 
-/* Checks every timer. The bits tell of each list that has some. */
+/* Checks the timers of a level; counts them. Its bits tell of each list that
+ * has some. */
+static uint64_t timer_check_timers(const struct wr_wheel *wheel, unsigned level)
+{
+    const unsigned staged_index = wheel->staged_index[level];
+    const uint64_t staged = wheel->staged[level];
+    uint64_t count = 0;
+
+    for (uint64_t bits = wheel->occupied[level]; bits; bits &= bits - 1) {
+        const unsigned i = (unsigned)__builtin_ctzll(bits);
+        const uint64_t found =
+            timer_check_list(wheel, &wheel->slots[level][i], level, i);
+        wr_assert(found > 0 || (staged && i == staged_index));
+        count += found;
+    }
+    for (uint64_t bits = staged; bits; bits &= bits - 1) {
+        const unsigned i = (unsigned)__builtin_ctzll(bits);
+        const uint64_t found = timer_check_list(wheel, &wheel->stages[level][i],
+                                                level, staged_index);
+        wr_assert(found > 0);
+        count += found;
+    }
+    return count;
+}
+
+/* Checks every timer. One whose list has no bit lacks in the count. */
 static void timer_check_all(const struct wr_wheel *wheel)
 {
     uint64_t count = 0;
 
     for (unsigned level = 0; level < WR_WHEEL_LEVELS; level++) {
-        for (uint64_t bits = wheel->occupied[level]; bits; bits &= bits - 1) {
-            const unsigned i = (unsigned)__builtin_ctzll(bits);
-            count += timer_check_list(wheel, &wheel->slots[level][i], level, i);
-        }
-        for (uint64_t bits = wheel->staged[level]; bits; bits &= bits - 1) {
-            const unsigned i = (unsigned)__builtin_ctzll(bits);
-            count += timer_check_list(wheel, &wheel->stages[level][i], level,
-                                      wheel->staged_index[level]);
-        }
+        count += timer_check_timers(wheel, level);
     }
     wr_assert(count + wr_list_count(&wheel->due) +
                   wr_list_count(&wheel->past) ==
@@ -107,11 +124,22 @@ static void timer_check_all(const struct wr_wheel *wheel)
     wr_assert(wr_list_is_empty(&wheel->past) || wheel->next_ns == NEXT_UNKNOWN);
 }
 
-/* Checks that a level's bits match its lists, and that no digit has passed. */
-static void timer_check_level(const struct wr_wheel *wheel, unsigned level)
+/* Checks that a level's bits match each other, and that no digit has passed. */
+static void timer_check_bits(const struct wr_wheel *wheel, unsigned level)
 {
     const unsigned digit =
         (unsigned)(wheel->now_tick >> level * WR_WHEEL_BITS) & DIGIT_MASK;
+    const unsigned staged_index = wheel->staged_index[level];
+    const uint64_t occupied = wheel->occupied[level];
+
+    wr_assert((occupied << (63u - digit)) == 0);
+    wr_assert(staged_index == 0 || (occupied >> staged_index & 1u));
+    wr_assert(staged_index > 0 || wheel->staged[level] == 0);
+}
+
+/* Checks that a level's bits match its lists, without a walk along these. */
+static void timer_check_heads(const struct wr_wheel *wheel, unsigned level)
+{
     const unsigned staged_index = wheel->staged_index[level];
     uint64_t occupied = wheel->staged[level] ? UINT64_C(1) << staged_index : 0;
     uint64_t staged = 0;
@@ -123,17 +151,19 @@ static void timer_check_level(const struct wr_wheel *wheel, unsigned level)
     }
     wr_assert(occupied == wheel->occupied[level]);
     wr_assert(staged == wheel->staged[level]);
-    wr_assert((occupied << (63u - digit)) == 0);
-    wr_assert(staged_index == 0 || (occupied >> staged_index & 1u));
-    wr_assert(staged_index > 0 || staged == 0);
 }
 
 static void timer_check_lists(const struct wr_wheel *wheel)
 {
+    const bool is_small = wheel->armed_count <= CHECKED_MAX;
+
     for (unsigned level = 0; level < WR_WHEEL_LEVELS; level++) {
-        timer_check_level(wheel, level);
+        timer_check_bits(wheel, level);
+        if (!is_small) {
+            timer_check_heads(wheel, level);
+        }
     }
-    if (wheel->armed_count <= CHECKED_MAX) {
+    if (is_small) {
         timer_check_all(wheel);
     }
 }

@@ -9,6 +9,7 @@
 #include "tests/sim/sim.h"
 
 #include "lib/loop/loop.h"
+#include "tests/pattern.h"
 #include "uring/feature.h"
 #include "weir/inspect.h"
 
@@ -20,65 +21,25 @@ struct sim sim;
 
 /* ---- bytes and sizes ---- */
 
-/* Bytes of one page of a stream follow from its first one, see sim_byte(). */
-#define PAGE_MASK UINT64_C(255)
-
-static size_t page_part(uint64_t offset, size_t len)
+/* Each direction of a connection is a stream of its own. */
+static uint32_t seed_of(const struct sim_conn *conn, bool own)
 {
-    return (size_t)wr_min_u64(PAGE_MASK + 1 - (offset & PAGE_MASK), len);
-}
-
-/* What is added to a page's first byte at each place of it. A table, for most
- * of what a run does is to make bytes and to compare them. */
-static uint8_t page_steps[PAGE_MASK + 1];
-
-static void make_page_steps(void)
-{
-    for (size_t i = 0; i <= PAGE_MASK; i++) {
-        page_steps[i] = (uint8_t)(i * 131u);
-    }
+    return conn->id * 2 + (own ? 1 : 0);
 }
 
 void sim_fill(const struct sim_conn *conn, bool own, uint64_t offset,
               uint8_t *data, size_t len)
 {
-    while (len > 0) {
-        const size_t part = page_part(offset, len);
-        const uint8_t first = sim_byte(conn->id, own, offset & ~PAGE_MASK);
-        const uint8_t *steps = page_steps + (offset & PAGE_MASK);
-        for (size_t i = 0; i < part; i++) {
-            data[i] = (uint8_t)(first + steps[i]);
-        }
-        offset += part;
-        data += part;
-        len -= part;
-    }
-}
-
-static bool is_page_part(uint8_t first, uint64_t offset, const uint8_t *data,
-                         size_t len)
-{
-    const uint8_t *steps = page_steps + (offset & PAGE_MASK);
-    uint8_t differs = 0;
-    for (size_t i = 0; i < len; i++) {
-        differs |= data[i] ^ (uint8_t)(first + steps[i]);
-    }
-    return differs == 0;
+    pattern_fill(seed_of(conn, own), offset, data, len);
 }
 
 void sim_check_bytes(const struct sim_conn *conn, bool own, uint64_t offset,
                      const uint8_t *data, size_t len)
 {
-    for (size_t at = 0; at < len;) {
-        const size_t part = page_part(offset + at, len - at);
-        const uint64_t page = (offset + at) & ~PAGE_MASK;
-        if (!is_page_part(sim_byte(conn->id, own, page), offset + at, data + at,
-                          part)) {
-            fake_fail("connection %u: wrong byte at offset %llu or soon after, "
-                      "%zu of %zu in its piece",
-                      conn->id, (unsigned long long)(offset + at), at, len);
-        }
-        at += part;
+    if (!pattern_is(seed_of(conn, own), offset, data, len)) {
+        fake_fail(
+            "connection %u: one of %zu bytes from offset %llu on is wrong",
+            conn->id, len, (unsigned long long)offset);
     }
 }
 
@@ -493,7 +454,6 @@ void sim_run(const struct sim_options *options, struct sim_result *ret)
 {
     memset(&sim, 0, sizeof(sim));
     sim.options = *options;
-    make_page_steps();
     allocator_init(&sim.alloc);
     sim.alloc.fail_at = options->fail_at;
     sim.alloc.fail_after = options->fail_after;

@@ -311,14 +311,8 @@ extern struct sim sim;
 #define SIM_IDLE_BEATS   200 /* a second without any progress is too long */
 #define SIM_CALLBACK_ERR (-4999)
 
-/* The byte at an offset of a connection's stream; @own: weir's own stream. */
-static inline uint8_t sim_byte(uint32_t id, bool own, uint64_t offset)
-{
-    uint64_t mix = offset * 131 + (offset >> 8) * 7 + (offset >> 16) * 11;
-    return (uint8_t)(mix + id * 57u + (own ? 101u : 0u));
-}
-
-/* Fails at the first byte that is not what the stream has there. */
+/* Fails if one of the bytes is not what the stream has there; @own: weir's own
+ * stream. */
 void sim_check_bytes(const struct sim_conn *conn, bool own, uint64_t offset,
                      const uint8_t *data, size_t len);
 void sim_fill(const struct sim_conn *conn, bool own, uint64_t offset,
