@@ -10,6 +10,8 @@
  */
 #include "fiber.h"
 
+#include "shadow.h"
+
 #include <stdint.h>
 
 #if __has_include(<valgrind/memcheck.h>)
@@ -269,41 +271,15 @@ static void fiber_switch_to_loop(struct wr_fiber *fiber)
 
 #else
 
-#ifdef __has_attribute
-#if __has_attribute(indirect_return)
-#define FIBER_INDIRECT_RETURN __attribute__((indirect_return))
-#endif
-#endif
-#ifndef FIBER_INDIRECT_RETURN
-#define FIBER_INDIRECT_RETURN
-#endif
+#include "switch.h"
 
-/* switch.S */
-void wr_fiber_swap(void **sp) FIBER_INDIRECT_RETURN;
-void wr_fiber_entry(void);
-
-/* The frame that wr_fiber_swap() pops when it enters a new fiber. */
 #if defined(__x86_64__)
 
-struct fiber_frame {
-    uint32_t mxcsr;
-    uint16_t x87_control;
-    uint16_t unused;
-    void *r15;
-    void (*r14)(void *);
-    void (*r13)(struct wr_fiber *, void (*)(void *), void *);
-    struct wr_fiber *r12;
-    void *rbx, *rbp;
-    void (*return_to)(void);
-    void *end[2]; /* 0: here unwinding by frame pointers ends */
-};
-
-_Static_assert(sizeof(struct fiber_frame) == 80, "switch.S pops 64 bytes");
-
-static void fiber_fill_frame(struct fiber_frame *frame, struct wr_fiber *fiber,
-                             void (*run)(void *), void *arg)
+static void fiber_fill_frame(struct wr_switch_frame *frame,
+                             struct wr_fiber *fiber, void (*run)(void *),
+                             void *arg)
 {
-    *frame = (struct fiber_frame){
+    *frame = (struct wr_switch_frame){
         .mxcsr = __builtin_ia32_stmxcsr(),
         .r15 = arg,
         .r14 = run,
@@ -315,21 +291,6 @@ static void fiber_fill_frame(struct fiber_frame *frame, struct wr_fiber *fiber,
 }
 
 #else
-
-struct fiber_frame {
-    struct wr_fiber *x19;
-    void (*x20)(struct wr_fiber *, void (*)(void *), void *);
-    void (*x21)(void *);
-    void *x22;
-    void *x23_to_x29[7];
-    void (*x30)(void);
-    uint64_t d8_to_d15[8];
-    uint64_t fpcr;
-    uint64_t unused;
-    void *end[2]; /* 0: here unwinding by frame pointers ends */
-};
-
-_Static_assert(sizeof(struct fiber_frame) == 192, "switch.S pops 176 bytes");
 
 typedef void fiber_return_fn(void);
 
@@ -350,13 +311,14 @@ static fiber_return_fn *fiber_sign(fiber_return_fn *address, const void *sp)
 #endif
 }
 
-static void fiber_fill_frame(struct fiber_frame *frame, struct wr_fiber *fiber,
-                             void (*run)(void *), void *arg)
+static void fiber_fill_frame(struct wr_switch_frame *frame,
+                             struct wr_fiber *fiber, void (*run)(void *),
+                             void *arg)
 {
     uint64_t fpcr;
 
     __asm__("mrs %0, fpcr" : "=r"(fpcr));
-    *frame = (struct fiber_frame){
+    *frame = (struct wr_switch_frame){
         .x19 = fiber,
         .x20 = fiber_start,
         .x21 = run,
@@ -370,14 +332,18 @@ static void fiber_fill_frame(struct fiber_frame *frame, struct wr_fiber *fiber,
 
 static void fiber_make(struct wr_fiber *fiber, void (*run)(void *), void *arg)
 {
-    struct fiber_frame *frame = fiber_place_at_top(fiber, sizeof(*frame));
+    struct wr_switch_frame *frame = fiber_place_at_top(fiber, sizeof(*frame));
     fiber_fill_frame(frame, fiber, run, arg);
     fiber->sp = frame;
 }
 
 static void fiber_switch_to(struct wr_fiber *fiber)
 {
+#ifdef WR_SHADOW
+    wr_shadow_swap(&fiber->sp);
+#else
     wr_fiber_swap(&fiber->sp);
+#endif
 #ifdef __CET__
     /* Not the last thing that the caller does: gcc would jump there, and the
      * landing pad behind a call would be missing. */

@@ -10,6 +10,7 @@
  */
 #include "stack.h"
 
+#include "shadow.h"
 #include "uring/alloc.h"
 #include "uring/sys.h"
 #include "weir/error.h"
@@ -268,15 +269,8 @@ WEIR_MUST_USE static int stack_make(struct wr_stacks *stacks,
         }
     }
     wr_assert(mapping->made_count < mapping->capacity);
-    uint8_t *guard = mapping->start + mapping->made_count * mapping->stride;
-    int err = stack_install_guard(stacks, guard);
-    if (err < 0) {
-        if (mapping->made_count == 0) {
-            stack_unmap_newest(stacks);
-        }
-        return err;
-    }
     struct wr_stack *stack = &mapping->stacks[mapping->made_count];
+    uint8_t *guard = mapping->start + mapping->made_count * mapping->stride;
     uint8_t *base = guard + WR_STACK_GUARD;
     *stack = (struct wr_stack){
         .mapping = mapping,
@@ -284,6 +278,16 @@ WEIR_MUST_USE static int stack_make(struct wr_stacks *stacks,
         .size = (size_t)WR_STACK_MIN << class_index,
         .class_index = class_index,
     };
+    int err = stack_install_guard(stacks, guard);
+    if (err == 0) {
+        err = wr_shadow_make(stack);
+    }
+    if (err < 0) {
+        if (mapping->made_count == 0) {
+            stack_unmap_newest(stacks);
+        }
+        return err;
+    }
     stack->valgrind_id = REGISTER_STACK(base, base + stack->size - 1);
     mapping->made_count++;
     class->fresh = mapping->made_count < mapping->capacity ? mapping : NULL;
@@ -404,6 +408,7 @@ static void stack_free_mapping(struct wr_stacks *stacks,
 {
     for (uint32_t i = 0; i < mapping->made_count; i++) {
         DEREGISTER_STACK(mapping->stacks[i].valgrind_id);
+        wr_shadow_free(&mapping->stacks[i]);
     }
     stack_unmap(mapping->start, stack_mapped_size(mapping));
     wr_free(stacks->allocator, mapping, stack_record_size(mapping->capacity));

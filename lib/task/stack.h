@@ -55,6 +55,8 @@ struct wr_stack {
     uint32_t class_index;
     uint32_t valgrind_id;
     uint32_t charged_bytes; /* of warm_bytes; while it is warm */
+    void *shadow;         /* the token of its shadow stack; NULL: it has none */
+    uint8_t *shadow_base; /* shadow.h */
 };
 
 /* The free stacks of one size. */

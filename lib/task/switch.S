@@ -17,11 +17,10 @@
  * -fcf-protection (fiber.c); other compilers do not, so that the jump is one that
  * is not tracked, as those of a compiler's own tables are.
  *
- * It is not shadow stacks (SHSTK). Each fiber would need one of its own, from
- * map_shadow_stack(2) of Linux 6.6, and each switch would change it; here the
- * jump matches no call, and the first return behind it would be a fault. The
- * loader leaves shadow stacks off in a program that has this file, and does not
- * load it into one that has them on.
+ * It is shadow stacks (SHSTK), too: wr_shadow_exchange() exchanges the shadow
+ * stack as well (shadow.h). By ucontext it is not, as the C library makes a shadow
+ * stack for each fiber there and never unmaps it: the loader leaves shadow stacks
+ * off in such a program, and does not load it into one that has them on.
  *
  * On aarch64 it is BTI, which tracks no returns, and pointer authentication (PAC)
  * if the compiler is told to by -mbranch-protection: the address of a return is
@@ -35,37 +34,43 @@
  * The control bits of mxcsr and the x87 are callee-saved, too. Saving them
  * takes 4 of 25 ns; comparing before loading saves nothing.
  */
+    .macro push_register register
+    pushq %\register
+    .cfi_adjust_cfa_offset 8
+    .cfi_rel_offset %\register, 0
+    .endm
+
+    .macro pop_register register
+    popq %\register
+    .cfi_adjust_cfa_offset -8
+    .cfi_restore %\register
+    .endm
+
+    .macro begin_switch name
     .text
     .p2align 4
-    .globl wr_fiber_swap
-    .hidden wr_fiber_swap
-    .type wr_fiber_swap, @function
-wr_fiber_swap:
+    .globl \name
+    .hidden \name
+    .type \name, @function
+\name:
     .cfi_startproc
-    pushq %rbp
-    .cfi_adjust_cfa_offset 8
-    .cfi_rel_offset %rbp, 0
-    pushq %rbx
-    .cfi_adjust_cfa_offset 8
-    .cfi_rel_offset %rbx, 0
-    pushq %r12
-    .cfi_adjust_cfa_offset 8
-    .cfi_rel_offset %r12, 0
-    pushq %r13
-    .cfi_adjust_cfa_offset 8
-    .cfi_rel_offset %r13, 0
-    pushq %r14
-    .cfi_adjust_cfa_offset 8
-    .cfi_rel_offset %r14, 0
-    pushq %r15
-    .cfi_adjust_cfa_offset 8
-    .cfi_rel_offset %r15, 0
+#if defined(__CET__) && (__CET__ & 1)
+    endbr64
+#endif
+    push_register rbp
+    push_register rbx
+    push_register r12
+    push_register r13
+    push_register r14
+    push_register r15
     subq $8, %rsp
     .cfi_adjust_cfa_offset 8
     stmxcsr (%rsp)
     fnstcw 4(%rsp)
+    .endm
 
     /* Both stacks have the same frame here, so the directives stay true. */
+    .macro end_switch name
     movq (%rdi), %rax
     movq %rsp, (%rdi)
     movq %rax, %rsp
@@ -74,31 +79,67 @@ wr_fiber_swap:
     fldcw 4(%rsp)
     addq $8, %rsp
     .cfi_adjust_cfa_offset -8
-    popq %r15
-    .cfi_adjust_cfa_offset -8
-    .cfi_restore %r15
-    popq %r14
-    .cfi_adjust_cfa_offset -8
-    .cfi_restore %r14
-    popq %r13
-    .cfi_adjust_cfa_offset -8
-    .cfi_restore %r13
-    popq %r12
-    .cfi_adjust_cfa_offset -8
-    .cfi_restore %r12
-    popq %rbx
-    .cfi_adjust_cfa_offset -8
-    .cfi_restore %rbx
-    popq %rbp
-    .cfi_adjust_cfa_offset -8
-    .cfi_restore %rbp
+    pop_register r15
+    pop_register r14
+    pop_register r13
+    pop_register r12
+    pop_register rbx
+    pop_register rbp
     popq %rcx
     .cfi_adjust_cfa_offset -8
     .cfi_register %rip, %rcx
     /* A return would be foretold to go to this side's address. */
     notrack jmp *%rcx
     .cfi_endproc
-    .size wr_fiber_swap, . - wr_fiber_swap
+    .size \name, . - \name
+    .endm
+
+    begin_switch wr_fiber_swap
+    end_switch wr_fiber_swap
+
+/*
+ *     void wr_shadow_exchange(void **sp, void **shadow);
+ *
+ * *@shadow is the place of the other shadow stack's token, and then of this
+ * one's. The return address of this call is dropped before, as the way back is a
+ * jump. rstorssp takes the other's token, and saveprevssp writes this one's; it
+ * reads the carry flag that rstorssp sets.
+ */
+    begin_switch wr_shadow_exchange
+    movl $1, %eax
+    incsspq %rax
+    rdsspq %rdx
+    movq (%rsi), %rcx
+    subq $8, %rdx
+    movq %rdx, (%rsi)
+    rstorssp (%rcx)
+    saveprevssp
+    end_switch wr_shadow_exchange
+
+/* Where a new fiber begins that has a shadow stack: rbx is the upper end of it.
+ * What the last fiber left there is dropped; incsspq drops 255 at most. */
+    .p2align 4
+    .globl wr_shadow_entry
+    .hidden wr_shadow_entry
+    .type wr_shadow_entry, @function
+wr_shadow_entry:
+    .cfi_startproc
+    .cfi_undefined %rip
+#if defined(__CET__) && (__CET__ & 1)
+    endbr64
+#endif
+1:  rdsspq %rax
+    subq %rbx, %rax
+    negq %rax
+    shrq $3, %rax
+    jz wr_fiber_entry
+    cmpq $255, %rax
+    jbe 2f
+    movl $255, %eax
+2:  incsspq %rax
+    jmp 1b
+    .cfi_endproc
+    .size wr_shadow_entry, . - wr_shadow_entry
 
 /* Where a new fiber begins: r13 is called with r12, r14 and r15; see
  * fiber.c. */
@@ -249,7 +290,11 @@ wr_fiber_entry:
 /* Where another file switches nothing here forbids either. */
 #if defined(__x86_64__) && defined(__LP64__)
 #define SWITCH_FEATURES 0xc0000002 /* GNU_PROPERTY_X86_FEATURE_1_AND */
-#define SWITCH_HAS      1          /* IBT */
+#ifdef WR_FIBER_UCONTEXT
+#define SWITCH_HAS 1 /* IBT */
+#else
+#define SWITCH_HAS 3 /* IBT and SHSTK */
+#endif
 #elif defined(__aarch64__)
 #define SWITCH_FEATURES 0xc0000000 /* GNU_PROPERTY_AARCH64_FEATURE_1_AND */
 #ifdef __ARM_FEATURE_PAC_DEFAULT

@@ -2,8 +2,9 @@
 # What switch.S says that it supports, and that it holds.
 #
 # The linker drops a note of a library that one of its objects lacks. So switch.S
-# has the note of IBT (BTI on aarch64) whatever the compiler is told, and none of
-# shadow stacks, which no switch supports. The objects of an archive, if any of
+# has the notes of IBT and of shadow stacks (SHSTK; BTI on aarch64) whatever the
+# compiler is told; by ucontext it has none of shadow stacks. The objects of an
+# archive, if any of
 # them in C has a note, all have it. Then fibers are a library of their own, which
 # the linker refuses if it lacks the note: their tests run with it, on aarch64
 # under an emulator that faults where a landing pad or a signature of an address
@@ -19,7 +20,7 @@ shift 3
 mkdir -p "$work"
 cd "$source"
 
-parts="lib/task/fiber.c lib/task/stack.c uring/alloc.c uring/check.c uring/guard.c"
+parts="lib/task/fiber.c lib/task/shadow.c lib/task/stack.c uring/alloc.c uring/check.c uring/guard.c"
 flags="-std=gnu11 -O2 -Wall -Wextra -Werror -Wno-unused-parameter -D_GNU_SOURCE= -I. -Iinclude"
 
 fail() {
@@ -73,19 +74,28 @@ x86_64-*)
     for flag in -fcf-protection=none -fcf-protection=branch -fcf-protection=full; do
         # shellcheck disable=SC2086
         $compiler $flag $flags -c -o "$work/switch.o" lib/task/switch.S
+        expect "$work/switch.o" "IBT, SHSTK"
+        # shellcheck disable=SC2086
+        $compiler $flag $flags -DWR_FIBER_UCONTEXT=1 -c -o "$work/switch.o" \
+            lib/task/switch.S
         expect "$work/switch.o" IBT
     done
-    # A build for shadow stacks has none, as this file says.
     for flag in -fcf-protection=branch -fcf-protection=full; do
         for how in WR_FIBER_AUTO WR_FIBER_UCONTEXT; do
-            build "$compiler" $flag $how -Wl,-z,cet-report=warning
-            expect "$work/libfiber.so" IBT
+            refuse=warning
+            has=IBT
+            if [ "$flag, $how" = "-fcf-protection=full, WR_FIBER_AUTO" ]; then
+                refuse=error
+                has="IBT, SHSTK"
+            fi
+            build "$compiler" $flag $how -Wl,-z,cet-report=$refuse
+            expect "$work/libfiber.so" "$has"
             echo "$flag, $how:"
             "$work/test"
             [ $how = WR_FIBER_UCONTEXT ] ||
                 case $($compiler --version) in
                 *clang*) check_pads '<wr_fiber_entry>:$' ;;
-                *) check_pads '<wr_fiber_entry>:$' '(call|jmp) .*<wr_fiber_swap>' ;;
+                *) check_pads '<wr_fiber_entry>:$' '(call|jmp) .*<wr_shadow_swap' ;;
                 esac
         done
     done

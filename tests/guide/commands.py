@@ -92,6 +92,7 @@ REASONS = {
     "tests/kernels/boot.py --fetch 5.10 6.1 6.12 7.3": "needs the network and QEMU",
     "tests/kernels/boot.py --fetch 6.1 -- pipe_tty signal unit-wake":
         "needs the network and QEMU",
+    "tests/kernels/shadow.py": "needs the network and Bochs",
     "tests/platforms/platforms.py aarch64 aarch64-ucontext riscv64 musl":
         "needs cross compilers",
     "tests/platforms/platforms.py --suites unit tasks -- musl":

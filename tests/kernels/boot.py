@@ -142,36 +142,45 @@ class Apt:
             raise Missing("could not fetch " + name)
         return kept[0]
 
-    def qemu(self):
-        """A folder with QEMU and its libraries, next to what is installed."""
-        root = os.path.join(STORE, "qemu")
-        program = os.path.join(root, "usr/bin/qemu-system-x86_64")
-        if not os.path.exists(program):
+    def unpack(self, name, packages, releases, program):
+        """Packages and what they need, unpacked in a folder of this name: the
+        folder, and the beginning of a command there, with its libraries."""
+        root = os.path.join(STORE, name)
+        if not os.path.exists(os.path.join(root, program)):
             self.update()
-            say("fetching " + QEMU_PACKAGE)
-            # For this machine's release, whose libraries it will use.
-            for release in ("-t=bookworm-backports", "-t=trixie", "-t=sid"):
+            say("fetching " + " ".join(packages))
+            store = os.path.join(STORE, "apt/cache/archives/*.deb")
+            for file in glob.glob(store):
+                os.remove(file)
+            for release in releases:
                 run = self.run("apt-get", "-y", "--no-install-recommends",
-                               "--download-only", release, "install",
-                               QEMU_PACKAGE, status="/var/lib/dpkg/status")
-                packages = glob.glob(
-                    os.path.join(STORE, "apt/cache/archives/*.deb"))
-                if run.returncode == 0 and packages:
+                               "--download-only", "-t=" + release, "install",
+                               *packages, status="/var/lib/dpkg/status")
+                if run.returncode == 0 and glob.glob(store):
                     break
             else:
-                raise Missing("could not fetch " + QEMU_PACKAGE)
-            for package in packages:
+                raise Missing("could not fetch " + " ".join(packages))
+            for file in glob.glob(store):
                 # base-files would make links of the folders of the others.
-                if not os.path.basename(package).startswith("base-files_"):
-                    subprocess.run(["dpkg", "-x", package, root], check=True)
+                if not os.path.basename(file).startswith("base-files_"):
+                    subprocess.run(["dpkg", "-x", file, root], check=True)
         libraries = ":".join(glob.glob(root + "/usr/lib/*-linux-gnu") +
                              glob.glob(root + "/lib/*-linux-gnu"))
-        # A QEMU of another release brings its C library, and its own loader.
+        # Programs of another release bring their C library, and its loader.
         loader = glob.glob(root + "/usr/lib/*-linux-gnu/ld-linux-*.so.*")
         start = [loader[0], "--library-path", libraries] if loader else []
-        return start + [program, "-L", root + "/usr/share/qemu",
-                        "-L", root + "/usr/share/seabios"], \
-            "" if loader else libraries
+        return root, start, "" if loader else libraries
+
+    def qemu(self):
+        """The command of QEMU, next to what is installed, and its libraries."""
+        program = "usr/bin/qemu-system-x86_64"
+        # First for this machine's release, whose libraries it will use.
+        root, start, libraries = self.unpack(
+            "qemu", [QEMU_PACKAGE], ("bookworm-backports", "trixie", "sid"),
+            program)
+        return start + [os.path.join(root, program),
+                        "-L", root + "/usr/share/qemu",
+                        "-L", root + "/usr/share/seabios"], libraries
 
 
 def version_of(name):
