@@ -48,12 +48,15 @@ class Churn:
         for thread in self.threads:
             thread.join()
 
+    def talk(self, client):
+        echoes(client)
+
     def work(self):
         while not self.stop.is_set():
             try:
                 with socket.create_connection(("127.0.0.1", self.port),
                                               timeout=WAIT_S) as client:
-                    echoes(client)
+                    self.talk(client)
                     self.done += 1
             except (OSError, AssertionError) as error:
                 self.failed.append(error)
@@ -64,6 +67,17 @@ class Churn:
         wanted = self.done + more
         while self.done < wanted and not self.failed:
             event.wait(0.01)
+
+
+class Scrapers(Churn):
+    """Scrapers of the operator's page."""
+
+    def talk(self, client):
+        client.sendall(b"GET /healthz HTTP/1.1\r\n\r\n")
+        answer = b""
+        while part := client.recv(4096):
+            answer += part
+        assert answer.endswith(b"ok\n"), f"the page: {answer}"
 
 
 def replaced(host, *threads):
@@ -79,7 +93,8 @@ def replaced(host, *threads):
                          admin, threads=count, admin=False)
 
         current = start(threads[0])
-        with current.connect() as old, Churn(current.port) as churn:
+        with current.connect() as old, Churn(current.port) as churn, \
+                Scrapers(int(admin)) as scrapers:
             old.sendall(b"a")
             equal(old.recv(1), b"a", "the echo")
             first = current
@@ -91,7 +106,8 @@ def replaced(host, *threads):
                     current.__exit__(None)
                 current = following
             churn.wait_for(50)
-            equal(churn.failed, [], f"failed, after {churn.done} were served")
+            for each in (churn, scrapers):
+                equal(each.failed, [], f"failed, after {each.done} were served")
             equal(first.process.poll(), None, "the first serves its client")
             old.sendall(b"b")
             equal(old.recv(1), b"b", "the echo by the first proxy")

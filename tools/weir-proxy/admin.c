@@ -251,6 +251,8 @@ static int serve(void *arg, weir_reader *reader, weir_writer *writer)
     struct admin *admin = arg;
     char request[REQUEST_MAX + 1];
 
+    /* A request that is under way is answered after a stop as well. */
+    weir_transport_set_busy(weir_writer_get_transport(writer), true);
     const ssize_t len = read_request(admin, reader, writer, request);
     if (len < 0) {
         return 0; /* no request, or none that can be answered */
@@ -280,13 +282,41 @@ static int listen_at(struct admin *admin, const char *text)
                 .size = sizeof(options.server.connection),
                 .timeouts = {.size = sizeof(options.server.connection.timeouts),
                              .close_ns = REQUEST_NS}}}};
+    struct proxy *proxy = admin->worker->proxy;
+    const int fd = proxy->admin_fd;
     struct weir_address address;
     const int err = config_read_admin(text, &address);
 
-    return err < 0 ? err
-                   : weir_start_server_at(admin->worker->loop, serve,
-                                          weir_place_addresses(&address, 1),
-                                          &options, &admin->server);
+    if (err < 0) {
+        return err;
+    }
+    proxy->admin_fd = -1;
+    return weir_start_server_at(admin->worker->loop, serve,
+                                fd >= 0 ? weir_place_fd(fd)
+                                        : weir_place_addresses(&address, 1),
+                                &options, &admin->server);
+}
+
+bool admin_offer(struct proxy *proxy, int fd)
+{
+    struct weir_address bound = {.len = sizeof(bound.storage)};
+    struct weir_address wanted;
+
+    if (!proxy->config->admin || proxy->admin_fd >= 0 ||
+        config_read_admin(proxy->config->admin, &wanted) < 0 ||
+        getsockname(fd, &bound.storage.any, &bound.len) < 0 ||
+        !weir_address_is_equal(&bound, &wanted)) {
+        return false;
+    }
+    proxy->admin_fd = fd;
+    return true;
+}
+
+int admin_get_socket(const struct admin *admin)
+{
+    return admin && weir_server_is_serving(admin->server)
+               ? weir_server_get_socket(admin->server, 0, NULL)
+               : -1;
 }
 
 int admin_begin(struct worker *worker)
@@ -327,8 +357,15 @@ int admin_begin(struct worker *worker)
 
 void admin_stop_listening(struct admin *admin)
 {
-    if (admin) {
+    if (admin && weir_server_stop(admin->server, UINT64_MAX, NULL, NULL) < 0) {
         weir_server_close(admin->server);
+    }
+}
+
+void admin_wait(struct admin *admin)
+{
+    if (admin && weir_server_wait_closed(admin->server) < 0) {
+        say("metrics: who has asked last may have no answer");
     }
 }
 

@@ -85,7 +85,7 @@ static int connect_to(const char *path)
 }
 
 /* Takes the descriptors of one message. Its byte, or 0 at the end. */
-static char take_message(int peer, struct listeners *listeners)
+static char take_message(int peer, struct proxy *proxy)
 {
     char byte = 0;
     union {
@@ -111,7 +111,9 @@ static char take_message(int peer, struct listeners *listeners)
             int fd;
             memcpy(&fd, CMSG_DATA(head) + i * sizeof(int), sizeof(fd));
             /* An address that is not served any more is closed. */
-            listeners_offer(listeners, fd, byte == OWN);
+            if (!admin_offer(proxy, fd)) {
+                listeners_offer(proxy->listeners, fd, byte == OWN);
+            }
         }
     }
     return byte;
@@ -195,7 +197,7 @@ void handover_take(struct proxy *proxy, const struct contexts *contexts)
         return;
     }
     do {
-        byte = take_message(peer, proxy->listeners);
+        byte = take_message(peer, proxy);
     } while (byte == MORE || byte == OWN ||
              (byte == STATES && take_states(peer, proxy)) ||
              (byte == KEYS && take_keys(peer, proxy, contexts)) ||
@@ -293,6 +295,10 @@ static int give_sockets(const struct worker *worker, weir_reader *reader,
         const struct listener *one = &listeners->all[i];
         err = send_some(writer, one->is_own_path ? OWN : MORE, one->fds,
                         one->fd_count);
+    }
+    const int page = admin_get_socket(worker->admin);
+    if (err == 0 && page >= 0) {
+        err = send_some(writer, MORE, &page, 1);
     }
     if (err == 0) {
         err = give_states(worker, writer);

@@ -27,6 +27,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 const char console_name[] = "weir-proxy";
 
@@ -168,7 +169,8 @@ static int serve(const struct config *config, struct contexts *contexts)
     struct proxy proxy = {.config = config,
                           .listeners = &listeners,
                           .worker_count = config_count_threads(config),
-                          .predecessor = -1};
+                          .predecessor = -1,
+                          .admin_fd = -1};
     int code = EXIT_FAILED;
 
     if (listeners_init(&listeners, config) < 0 || make_workers(&proxy) < 0) {
@@ -190,6 +192,9 @@ static int serve(const struct config *config, struct contexts *contexts)
         contexts_free(contexts);
     }
     listeners_close(&listeners);
+    if (proxy.admin_fd >= 0) {
+        close(proxy.admin_fd);
+    }
     free_workers(&proxy);
     return code;
 }

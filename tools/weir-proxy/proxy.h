@@ -114,8 +114,9 @@ struct proxy {
     uint64_t memory_limit_bytes; /* of all threads */
     uint32_t ready_count;        /* the first worker's, as the next two */
     uint32_t ended_count;
-    weir_event *all_ended;     /* set with the last of the others; or NULL */
-    int predecessor;           /* the proxy that this one replaces; -1: none */
+    weir_event *all_ended; /* set with the last of the others; or NULL */
+    int predecessor;       /* the proxy that this one replaces; -1: none */
+    int admin_fd; /* the page's listening socket that came from it; -1: none */
     struct states_one *states; /* what it has found out about targets */
     size_t state_count;
     uint64_t watchdog_ns; /* of the service manager; 0: there is none */

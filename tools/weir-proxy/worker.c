@@ -514,6 +514,9 @@ int worker_main(weir_thread *thread, void *arg)
         close_doors(worker, &worker->waiting);
     }
     leave_in_order(worker);
+    if (worker->is_replaced) {
+        admin_wait(worker->admin);
+    }
     free_objects(worker);
     weir_event_free(worker->waiting.event);
     worker->waiting.event = NULL;
