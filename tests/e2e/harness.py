@@ -264,6 +264,18 @@ class Program:
                 (err or b"").decode())
 
 
+class Master(Program):
+    """A process with workers, which it ends when it is asked to end itself, and
+    leaves behind when it is killed."""
+
+    def __exit__(self, *rest):
+        if self.process.poll() is None:
+            self.signal(signal.SIGTERM)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(WAIT_S)
+        super().__exit__(*rest)
+
+
 class Service(Program):
     """A server. At the end of the block it gets its signal and must end with 0,
     without a word more, unless the test has ended it. One that may complain does

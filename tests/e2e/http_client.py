@@ -12,8 +12,7 @@ import tempfile
 import threading
 
 from dns import find
-from harness import (Program, Skip, equal, load, load_json, matches, one_line,
-                     run)
+from harness import Master, Skip, equal, load, load_json, matches, one_line, run
 from servers import Server, free_port, read_exactly
 
 OK, NOTHING = 0, 3
@@ -74,8 +73,8 @@ def nginx(requests=1000000):
         port = free_port()
         with open(f"{place}/nginx.conf", "w", encoding="ascii") as file:
             file.write(NGINX.format(place=place, port=port, requests=requests))
-        with Program(path, "-p", place, "-c", f"{place}/nginx.conf", "-e",
-                     f"{place}/error.log") as program:
+        with Master(path, "-p", place, "-c", f"{place}/nginx.conf", "-e",
+                    f"{place}/error.log") as program:
             wait_for_port(port, program)
             yield Nginx(place, port, program)
 
