@@ -191,6 +191,9 @@ MAKER(connect, an_own_address_and_port_are_what_the_peer_sees, m)
         int fd = accept(listener, (struct sockaddr *)&own, &len);
         expect_geq(fd, 0);
         expect_eq(own.sin_addr.s_addr, inet_addr("127.0.0.3"));
+        expect_eq(get_option(weir_transport_get_socket(m->t), IPPROTO_IP,
+                             IP_BIND_ADDRESS_NO_PORT),
+                  ports[i] == 0, "a port is chosen for each peer");
         cr_assert(ports[i] == 0 || ntohs(own.sin_port) == ports[i]);
         close(fd);
     }
@@ -495,6 +498,8 @@ MAKER(connect, usage_errors_come_from_the_call, m)
     bad = good;
     bad.family = AF_INET;
     expect_eq(CONNECT(&m->factory, "::1", &bad), -EINVAL);
+    bad.family = AF_UNIX;
+    expect_eq(CONNECT(&m->factory, "host.example", &bad), -EINVAL);
     bad = good;
     bad.local_address = &address;
     expect_eq(CONNECT(&m->factory, "::1", &bad), -EINVAL);

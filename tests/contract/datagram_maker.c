@@ -371,6 +371,15 @@ DATAGRAMS(datagram_maker, r63__a_socket_of_the_program_is_taken, rig, 0)
     const int refused = dup(rig->peer);
     expect_eq(adopt(refused, &options), -EINVAL);
     dg_wait_closed(refused);
+    options.local_host = NULL;
+    const int file = open("/dev/null", O_RDWR | O_CLOEXEC);
+    expect_eq(adopt(file, &options), -EINVAL, "no socket");
+    dg_wait_closed(file);
+    expect_eq(adopt(-1, &options), -EBADF);
+    const int unread = dup(rig->peer);
+    options.size = 0;
+    expect_eq(adopt(unread, &options), WEIR_EOPTIONSIZE);
+    dg_wait_closed(unread);
     end_second();
 }
 

@@ -253,3 +253,25 @@ UNIT(no_stdin, what_is_refused_is_closed)
               -EINVAL);
     expect_zero_closed("no datagram socket");
 }
+
+static int failed_err;
+
+static void endpoint_failed(void *arg, int err, weir_transport *t)
+{
+    failed_err = err;
+}
+
+UNIT(no_stdin, what_cannot_be_named_is_closed)
+{
+    const struct weir_factory endpoints = bind_to(&endpoint_protocol, NULL);
+    const struct weir_address elsewhere = peer_address("192.0.2.1", 0);
+
+    close(0);
+    failed_err = 0;
+    expect_ok(weir_create_datagram_endpoint_at(
+        m->loop, &endpoints, weir_place_addresses(&elsewhere, 1),
+        weir_place_none(), NULL, endpoint_failed, NULL, NULL));
+    RUN_UNTIL(m->loop, failed_err != 0);
+    expect_eq(failed_err, -EADDRNOTAVAIL);
+    expect_zero_closed("an endpoint of another machine");
+}

@@ -327,6 +327,13 @@ MAKER(server, usage_errors_come_from_the_call, m)
     bad.backlog = -1;
     expect_eq(CREATE(&m->factory, "::1", &bad), -EINVAL);
     bad = good;
+    bad.hosts = name;
+    bad.host_count = 65536;
+    expect_eq(CREATE(&m->factory, "::1", &bad), -EINVAL, "too many");
+    bad.hosts = NULL;
+    bad.host_count = 1;
+    expect_eq(CREATE(&m->factory, "::1", &bad), -EINVAL, "no list");
+    bad = good;
     bad.connection.size = 1;
     expect_eq(CREATE(&m->factory, "::1", &bad), -EINVAL);
 
@@ -411,21 +418,6 @@ MAKER(server, socket_options_reach_accepted_connections, m)
 
     expect_eq(get_option(accepted, SOL_SOCKET, SO_KEEPALIVE), 1);
     expect_eq(get_option(accepted, IPPROTO_TCP, TCP_NOTSENT_LOWAT), 16384);
-    close(fd);
-}
-
-MAKER(server, defer_accept_waits_for_the_first_byte, m)
-{
-    struct weir_server_options options = {.size = sizeof(options)};
-    options.defer_accept_ns = WEIR_SECONDS(5);
-    maker_serve(m, "127.0.0.1", &options);
-    int fd = peer_connect(m);
-
-    maker_run_for(m, 30 * MS);
-    expect_eq(m->made, 0);
-    expect_eq(send(fd, "x", 1, 0), 1);
-    maker_run(m, maker_is_made);
-
     close(fd);
 }
 

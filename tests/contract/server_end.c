@@ -431,6 +431,30 @@ MAKER(server_end, stop_inside_the_factory_ends_the_new_connection_too, m)
     close(fd);
 }
 
+static void stop_at_once(struct maker *m)
+{
+    stop(m, 0);
+}
+
+MAKER(server_end, stop_inside_the_factory_aborts_the_new_one_with_the_others, m)
+{
+    char byte;
+    maker_serve(m, "127.0.0.1", NULL);
+    int first = peer_connect(m);
+    maker_run(m, maker_is_made);
+    m->in_factory = stop_at_once;
+    int second = peer_connect(m);
+
+    maker_run(m, maker_is_closed);
+
+    expect_eq(m->made, 2);
+    expect_eq(m->lost, 2);
+    expect_eq(peer_read(first, &byte, 1), -ECONNRESET);
+    expect_eq(peer_read(second, &byte, 1), -ECONNRESET);
+    close(first);
+    close(second);
+}
+
 /* ---- races and the end of the loop ---- */
 
 enum { MANY = 100 };

@@ -125,6 +125,29 @@ MAKER(server_limits, near_the_limit_as_many_accepts_wait_as_there_is_room_for,
     }
 }
 
+/* Before that one accept goes on and on. It is near the limit as soon as the
+ * kernel's queue, of one more than its backlog, can have more than there is
+ * room for. */
+MAKER(server_limits, far_from_the_limit_one_accept_goes_on, m)
+{
+    enum { LIMIT = 9, BACKLOG = 4, FAR = LIMIT - BACKLOG - 1 };
+    int fds[LIMIT];
+    struct weir_server_options options = {.size = sizeof(options)};
+    options.connection_limit = LIMIT;
+    options.backlog = BACKLOG;
+    maker_serve(m, "127.0.0.1", &options);
+    for (int i = 0; i < LIMIT; i++) {
+        expect_eq(dump_number(m->loop, "server ", " accepts="),
+                  i < FAR ? 1 : LIMIT - i, "%d connections", i);
+        fds[i] = peer_connect(m);
+        maker_run_until_made(m, i + 1);
+        maker_run_for(m, MS);
+    }
+    for (int i = 0; i < LIMIT; i++) {
+        close(fds[i]);
+    }
+}
+
 /* Connects @count clients, to one address after the other. */
 static void connect_in_turn(struct maker *m, const char *const *hosts,
                             int host_count, int *fds, int count)
@@ -169,6 +192,27 @@ MAKER(server_limits, a_burst_on_several_sockets_takes_one_too_many_on_each, m)
     }
     maker_run_until_made(m, count);
     maker_run(m, maker_is_empty);
+}
+
+/* A socket whose accepts are used up has one, though those of the others are as
+ * many as there is room for: its clients do not wait for theirs. */
+MAKER(server_limits, each_socket_has_an_accept_and_no_more_without_room, m)
+{
+    enum { LIMIT = 8, EACH = LIMIT / 2 };
+    static const char *const second[] = {"127.0.0.2"};
+    int fds[EACH];
+    struct weir_server_options options = {.size = sizeof(options)};
+    options.hosts = second;
+    options.host_count = 1;
+    options.connection_limit = LIMIT;
+    maker_serve(m, "127.0.0.1", &options);
+    expect_eq(dump_number(m->loop, "server ", " accepts="), LIMIT);
+    connect_in_turn(m, second, 1, fds, EACH);
+    maker_run_until_made(m, EACH);
+    expect_eq(dump_number(m->loop, "server ", " accepts="), EACH + 1);
+    for (int i = 0; i < EACH; i++) {
+        close(fds[i]);
+    }
 }
 
 MAKER(server_limits, connection_limit_holds_across_several_sockets, m)

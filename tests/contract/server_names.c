@@ -80,6 +80,26 @@ NAMES(server_names, a_server_listens_on_all_addresses_of_a_name, n)
     weir_server_free(start.server);
 }
 
+NAMES(server_names, the_family_that_is_asked_for_chooses_among_them, n)
+{
+    static const struct {
+        int family;
+        const char *addresses;
+    } rows[] = {{AF_INET, "127.0.0.1 "}, {AF_INET6, "[::1] "}};
+
+    for (int i = 0; i < 2; i++) {
+        struct start start = {.server = NULL};
+        const struct weir_server_options options = {.size = sizeof(options),
+                                                    .family = rows[i].family};
+        expect_ok(weir_create_server(n->loop, &factory, "self.example", 0,
+                                     &options, started, &start, &start.server));
+        run(n, &start);
+        expect_eq(start.err, 0, "%s", weir_strerror(start.err));
+        expect_str_eq(addresses_of(&start), rows[i].addresses);
+        weir_server_free(start.server);
+    }
+}
+
 NAMES(server_names, names_and_addresses_may_stand_side_by_side_and_count_once,
       n)
 {

@@ -324,7 +324,7 @@ UNIT(race, the_errors_of_all_addresses_are_kept)
 {
     struct weir_connect_options options;
     char text[256];
-    char little[32];
+    char part[sizeof(text) + 1];
     start(1);
     add_peer("2001:db8::1", FAKE_REFUSE, 0);
     add_peer("192.0.2.1", FAKE_SILENT, 0);
@@ -342,12 +342,18 @@ UNIT(race, the_errors_of_all_addresses_are_kept)
                         "192.0.2.1:80: Connection timed out (from "
                         "127.0.0.1:0)");
 
-    m.done = 0;
-    options.error_text = little;
-    options.error_text_size = sizeof(little);
-    m.received = (uintptr_t)race(NULL, &options);
-    maker_run(&m, maker_is_done);
-    expect_str_eq(little, "[2001:db8::1]:80: Connection re");
+    /* It is cut where the program's memory ends. */
+    options.error_text = part;
+    for (size_t size = 1; size <= strlen(text); size++) {
+        m.done = 0;
+        memset(part, '#', sizeof(part));
+        options.error_text_size = size;
+        m.received = (uintptr_t)race(NULL, &options);
+        maker_run(&m, maker_is_done);
+        expect_eq(strlen(part), size - 1);
+        expect_eq(memcmp(part, text, size - 1), 0);
+        expect_eq(part[size], '#', "%zu bytes", size);
+    }
     m.received = 0;
     finish();
 }
