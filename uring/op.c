@@ -18,22 +18,10 @@
 #include <poll.h>
 #include <stddef.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #define IOV_SCRATCH 1024u
 #define MSG_SCRATCH 256u
 #define DRAIN_BATCH 64u
-/* After a lack of threads no operation waits for one during this time. */
-#define LACK_NS UINT64_C(1000000000)
-/* The user_data of counted closes is this bit and the descriptor: no operation
- * has such an address. So is that of a NOP which looks for a worker thread
- * after a close's -ECANCELED, with one bit more. One that looks before closes
- * has another bit and no descriptor. */
-#define CLOSE_TAG    (1ull << 63)
-#define CLOSE_BEFORE (1ull << 62)
-#define CLOSE_AFTER  (1ull << 61)
-/* The first room for descriptors of closes that wait for a look. */
-#define LOOKING_ROOM 16u
 
 _Static_assert(WR_CQE_BUFFER == IORING_CQE_F_BUFFER, "kernel ABI");
 _Static_assert(WR_CQE_MORE == IORING_CQE_F_MORE, "kernel ABI");
@@ -87,35 +75,10 @@ void wr_uring_check_invariants(const struct wr_uring *uring)
     wr_assert(uring->looking_count <= uring->closes_in_flight);
 }
 
-static int op_closed_fd(uint64_t user_data)
-{
-    wr_assert(user_data & CLOSE_TAG);
-    return (int)(user_data & INT32_MAX);
-}
-
-/* After an error of the ring some closes were never submitted. */
-static void op_close_unsubmitted(struct wr_uring *uring)
-{
-    const uint32_t count = wr_ring_unsubmitted(uring->ring);
-
-    for (uint32_t i = 0; i < count; i++) {
-        struct io_uring_sqe *sqe = wr_ring_unsubmitted_at(uring->ring, i);
-        wr_assert(sqe != NULL);
-        if (sqe->opcode == IORING_OP_CLOSE) {
-            sqe->opcode = IORING_OP_NOP;
-            wr_ignore(wr_sys_close(sqe->fd) < 0);
-        }
-    }
-    while (uring->looking_count > 0) {
-        const int fd = uring->looking[--uring->looking_count];
-        wr_ignore(wr_sys_close(fd) < 0);
-    }
-}
-
 void wr_uring_close(struct wr_uring *uring)
 {
     if (uring->ring) {
-        op_close_unsubmitted(uring);
+        wr_op_close_unsubmitted(uring);
         uring->last_stats = *wr_ring_stats(uring->ring);
         wr_ring_close(uring->ring);
         uring->ring = NULL;
@@ -128,12 +91,9 @@ void wr_uring_close(struct wr_uring *uring)
                   IOV_SCRATCH * sizeof(struct iovec));
     wr_guard_free(uring->allocator, uring->msg_scratch,
                   MSG_SCRATCH * sizeof(struct msghdr));
-    wr_free(uring->allocator, uring->looking,
-            uring->looking_room * sizeof(*uring->looking));
+    wr_op_free_closes(uring);
     uring->iov_scratch = NULL;
     uring->msg_scratch = NULL;
-    uring->looking = NULL;
-    uring->looking_room = 0;
 }
 
 const struct wr_ring_stats *wr_uring_stats(const struct wr_uring *uring)
@@ -153,114 +113,6 @@ int wr_uring_enter(struct wr_uring *uring, uint32_t want, uint64_t timeout_ns)
     return err;
 }
 
-void wr_op_note_lack(struct wr_uring *uring)
-{
-    uring->lacks_until_ns = wr_sys_now() + LACK_NS;
-    if (uring->lacks_worker) {
-        uring->lacks_worker(uring);
-    }
-}
-
-static __attribute__((noinline, cold)) void
-op_close_here(struct wr_uring *uring, int fd)
-{
-    wr_uring_forget(uring, fd);
-    wr_ignore(wr_sys_close(fd) < 0);
-}
-
-/* Looks for a worker thread. */
-static void op_prepare_look(struct wr_uring *uring, uint64_t user_data)
-{
-    struct io_uring_sqe *sqe = wr_ring_sqe(uring->ring);
-
-    sqe->opcode = IORING_OP_NOP;
-    sqe->fd = -1;
-    sqe->flags = IOSQE_ASYNC;
-    sqe->user_data = CLOSE_TAG | user_data;
-}
-
-static void op_prepare_counted_close(struct wr_uring *uring, int fd)
-{
-    struct io_uring_sqe *sqe = wr_ring_sqe(uring->ring);
-
-    sqe->opcode = IORING_OP_CLOSE;
-    sqe->fd = fd;
-    sqe->user_data = CLOSE_TAG | (unsigned)fd;
-}
-
-static void op_end_counted_close(struct wr_uring *uring)
-{
-    wr_assert(uring->closes_in_flight > 0);
-    uring->closes_in_flight--;
-    uring->ops_in_flight--;
-}
-
-/* Makes room for one more close that waits for a look; false without memory. */
-static bool op_make_looking_room(struct wr_uring *uring)
-{
-    const uint32_t room =
-        uring->looking_room > 0 ? uring->looking_room * 2 : LOOKING_ROOM;
-    const size_t size = uring->looking_room * sizeof(*uring->looking);
-
-    if (uring->looking_count < uring->looking_room) {
-        return true;
-    }
-    int *looking = wr_alloc(uring->allocator, room * sizeof(*looking));
-    if (looking && size > 0) {
-        memcpy(looking, uring->looking, size);
-    }
-    if (looking) {
-        wr_free(uring->allocator, uring->looking, size);
-        uring->looking = looking;
-        uring->looking_room = room;
-    }
-    return looking != NULL;
-}
-
-/* The close waits for a look, of which there is one at a time. */
-static void op_close_after_look(struct wr_uring *uring, int fd)
-{
-    uring->looking[uring->looking_count++] = fd;
-    if (uring->looking_count == 1) {
-        uring->look_ns = wr_sys_now();
-        op_prepare_look(uring, CLOSE_BEFORE);
-    }
-}
-
-/* The look for a worker thread before closes has ended with @res. */
-static __attribute__((noinline, cold)) void
-op_looked_before_closes(struct wr_uring *uring, int32_t res)
-{
-    wr_assert(uring->looking_count > 0);
-    wr_op_note_worker(uring, res >= 0, uring->look_ns);
-    while (uring->looking_count > 0) {
-        const int fd = uring->looking[--uring->looking_count];
-        if (res >= 0) {
-            op_prepare_counted_close(uring, fd);
-        } else {
-            op_close_here(uring, fd);
-            op_end_counted_close(uring);
-        }
-    }
-    if (res < 0) {
-        wr_op_note_lack(uring);
-    }
-}
-
-/* The look for a worker thread after a close's -ECANCELED has ended. Without a
- * worker the descriptor is open, since one that has closed it would be there.
- * With one it was closed, and -ECANCELED is the file system's. */
-static __attribute__((noinline, cold)) void
-op_looked_after_close(struct wr_uring *uring, const struct wr_cqe *cqe)
-{
-    if (cqe->res < 0) {
-        uring->worker_ns = 0;
-        op_close_here(uring, op_closed_fd(cqe->user_data));
-        wr_op_note_lack(uring);
-    }
-    op_end_counted_close(uring);
-}
-
 /* The completion of a cancel or a close. */
 static void op_dispatch_ownerless(struct wr_uring *uring,
                                   const struct wr_cqe *cqe)
@@ -268,17 +120,7 @@ static void op_dispatch_ownerless(struct wr_uring *uring,
     if (cqe->user_data == 0) {
         return;
     }
-    wr_assert(uring->closes_in_flight > 0);
-    if (WR_UNLIKELY(cqe->user_data & CLOSE_BEFORE)) {
-        op_looked_before_closes(uring, cqe->res);
-    } else if (WR_UNLIKELY(cqe->user_data & CLOSE_AFTER)) {
-        op_looked_after_close(uring, cqe);
-    } else if (WR_UNLIKELY(cqe->res == -ECANCELED)) {
-        op_prepare_look(uring,
-                        CLOSE_AFTER | (unsigned)op_closed_fd(cqe->user_data));
-    } else {
-        op_end_counted_close(uring);
-    }
+    wr_op_close_completed(uring, cqe);
 }
 
 static void op_dispatch(struct wr_uring *uring, const struct wr_cqe *cqe)
@@ -519,48 +361,5 @@ void wr_uring_forget(struct wr_uring *uring, int fd)
     wr_assert(fd >= 0);
     if (uring->ring) {
         wr_ring_forget(uring->ring, fd);
-    }
-}
-
-void wr_prep_close(struct wr_uring *uring, int fd)
-{
-    wr_assert(fd >= 0);
-    if (WR_UNLIKELY(!uring->close_ring)) {
-        op_close_here(uring, fd);
-        return;
-    }
-    struct io_uring_sqe *sqe = wr_ring_sqe(uring->close_ring);
-
-    sqe->opcode = IORING_OP_CLOSE;
-    sqe->fd = fd;
-    sqe->flags = IOSQE_CQE_SKIP_SUCCESS;
-}
-
-bool wr_op_close_may_lack(const struct wr_uring *uring, int fd)
-{
-    mode_t mode;
-
-    wr_assert(fd >= 0);
-    return !wr_op_has_worker(uring) && wr_sys_mode(fd, &mode) == 0 &&
-           (S_ISREG(mode) || S_ISCHR(mode) || S_ISBLK(mode));
-}
-
-void wr_prep_close_any(struct wr_uring *uring, int fd)
-{
-    wr_assert(fd >= 0);
-    const bool may_lack = uring->close_ring && wr_op_close_may_lack(uring, fd);
-
-    if (WR_UNLIKELY(!uring->close_ring) ||
-        (may_lack &&
-         (wr_op_lacks_worker(uring) || !op_make_looking_room(uring)))) {
-        op_close_here(uring, fd);
-        return;
-    }
-    uring->closes_in_flight++;
-    uring->ops_in_flight++;
-    if (may_lack) {
-        op_close_after_look(uring, fd);
-    } else {
-        op_prepare_counted_close(uring, fd);
     }
 }

@@ -12,8 +12,17 @@
 #include "sqe.h"
 #include "sys.h"
 
+/* After a lack of threads no operation waits for one during this time. */
+#define WR_WORKER_LACK_NS UINT64_C(1000000000)
+
 /* Notes that there was no worker thread for an operation, and tells of it. */
-void wr_op_note_lack(struct wr_uring *uring);
+static inline void wr_op_note_lack(struct wr_uring *uring)
+{
+    uring->lacks_until_ns = wr_sys_now() + WR_WORKER_LACK_NS;
+    if (uring->lacks_worker) {
+        uring->lacks_worker(uring);
+    }
+}
 
 /* True within a second of a lack. */
 static inline bool wr_op_lacks_worker(const struct wr_uring *uring)
@@ -40,6 +49,14 @@ static inline bool wr_op_has_worker(const struct wr_uring *uring)
     return uring->worker_ns != 0 &&
            wr_sys_now() - uring->worker_ns < WR_WORKER_STAYS_NS;
 }
+
+/* ---- op_close.c ---- */
+
+/* Takes the completion of a counted close, or of its look for a worker. */
+void wr_op_close_completed(struct wr_uring *uring, const struct wr_cqe *cqe);
+/* Makes the closes that were not submitted when the ring broke. */
+void wr_op_close_unsubmitted(struct wr_uring *uring);
+void wr_op_free_closes(struct wr_uring *uring);
 
 /* True if a worker thread may have to close @fd, to flush its file, and it is
  * not known whether there is one. */

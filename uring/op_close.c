@@ -1,0 +1,219 @@
+/*
+ * Closes of descriptors by the ring.
+ *
+ * Most have no completion. Others are counted, because they may wait or fail: a
+ * worker thread closes a file that has to be flushed. Without one the kernel
+ * ends the close with -ECANCELED, as a file system may: see op_file.c. So a
+ * counted close of a file waits for a look for a worker, unless one is known,
+ * and its descriptor is remembered until then.
+ */
+#include "alloc.h"
+#include "op_impl.h"
+
+#include <errno.h>
+#include <liburing.h>
+#include <string.h>
+#include <sys/stat.h>
+
+/* The user_data of counted closes is this bit and the descriptor: no operation
+ * has such an address. So is that of a NOP which looks for a worker thread
+ * after a close's -ECANCELED, with one bit more. One that looks before closes
+ * has another bit and no descriptor. */
+#define CLOSE_TAG    (1ull << 63)
+#define CLOSE_BEFORE (1ull << 62)
+#define CLOSE_AFTER  (1ull << 61)
+/* The first room for descriptors of closes that wait for a look. */
+#define LOOKING_ROOM 16u
+
+static int op_close_get_fd(uint64_t user_data)
+{
+    wr_assert(user_data & CLOSE_TAG);
+    return (int)(user_data & INT32_MAX);
+}
+
+static __attribute__((noinline, cold)) void
+op_close_here(struct wr_uring *uring, int fd)
+{
+    if (uring->ring) {
+        wr_ring_forget(uring->ring, fd);
+    }
+    wr_ignore(wr_sys_close(fd) < 0);
+}
+
+/* Looks for a worker thread. */
+static void op_close_prepare_look(struct wr_uring *uring, uint64_t user_data)
+{
+    struct io_uring_sqe *sqe = wr_ring_sqe(uring->ring);
+
+    sqe->opcode = IORING_OP_NOP;
+    sqe->fd = -1;
+    sqe->flags = IOSQE_ASYNC;
+    sqe->user_data = CLOSE_TAG | user_data;
+}
+
+static void op_close_prepare_counted(struct wr_uring *uring, int fd)
+{
+    struct io_uring_sqe *sqe = wr_ring_sqe(uring->ring);
+
+    sqe->opcode = IORING_OP_CLOSE;
+    sqe->fd = fd;
+    sqe->user_data = CLOSE_TAG | (unsigned)fd;
+}
+
+static void op_close_end_counted(struct wr_uring *uring)
+{
+    wr_assert(uring->closes_in_flight > 0);
+    uring->closes_in_flight--;
+    uring->ops_in_flight--;
+}
+
+/* Makes room for one more close that waits for a look; false without memory. */
+static bool op_close_make_room(struct wr_uring *uring)
+{
+    const uint32_t room =
+        uring->looking_room > 0 ? uring->looking_room * 2 : LOOKING_ROOM;
+    const size_t size = uring->looking_room * sizeof(*uring->looking);
+
+    if (uring->looking_count < uring->looking_room) {
+        return true;
+    }
+    int *looking = wr_alloc(uring->allocator, room * sizeof(*looking));
+    if (looking && size > 0) {
+        memcpy(looking, uring->looking, size);
+    }
+    if (looking) {
+        wr_free(uring->allocator, uring->looking, size);
+        uring->looking = looking;
+        uring->looking_room = room;
+    }
+    return looking != NULL;
+}
+
+/* The close waits for a look, of which there is one at a time. */
+static void op_close_after_look(struct wr_uring *uring, int fd)
+{
+    uring->looking[uring->looking_count++] = fd;
+    if (uring->looking_count == 1) {
+        uring->look_ns = wr_sys_now();
+        op_close_prepare_look(uring, CLOSE_BEFORE);
+    }
+}
+
+/* The look for a worker thread before closes has ended with @res. */
+static __attribute__((noinline, cold)) void
+op_close_looked_before(struct wr_uring *uring, int32_t res)
+{
+    wr_assert(uring->looking_count > 0);
+    wr_op_note_worker(uring, res >= 0, uring->look_ns);
+    while (uring->looking_count > 0) {
+        const int fd = uring->looking[--uring->looking_count];
+        if (res >= 0) {
+            op_close_prepare_counted(uring, fd);
+        } else {
+            op_close_here(uring, fd);
+            op_close_end_counted(uring);
+        }
+    }
+    if (res < 0) {
+        wr_op_note_lack(uring);
+    }
+}
+
+/* The look for a worker thread after a close's -ECANCELED has ended. Without a
+ * worker the descriptor is open, since one that has closed it would be there.
+ * With one it was closed, and -ECANCELED is the file system's. */
+static __attribute__((noinline, cold)) void
+op_close_looked_after(struct wr_uring *uring, const struct wr_cqe *cqe)
+{
+    if (cqe->res < 0) {
+        uring->worker_ns = 0;
+        op_close_here(uring, op_close_get_fd(cqe->user_data));
+        wr_op_note_lack(uring);
+    }
+    op_close_end_counted(uring);
+}
+
+void wr_op_close_unsubmitted(struct wr_uring *uring)
+{
+    const uint32_t count = wr_ring_unsubmitted(uring->ring);
+
+    for (uint32_t i = 0; i < count; i++) {
+        struct io_uring_sqe *sqe = wr_ring_unsubmitted_at(uring->ring, i);
+        wr_assert(sqe != NULL);
+        if (sqe->opcode == IORING_OP_CLOSE) {
+            sqe->opcode = IORING_OP_NOP;
+            wr_ignore(wr_sys_close(sqe->fd) < 0);
+        }
+    }
+    while (uring->looking_count > 0) {
+        const int fd = uring->looking[--uring->looking_count];
+        wr_ignore(wr_sys_close(fd) < 0);
+    }
+}
+
+void wr_op_free_closes(struct wr_uring *uring)
+{
+    wr_assert(uring->looking_count == 0);
+    wr_free(uring->allocator, uring->looking,
+            uring->looking_room * sizeof(*uring->looking));
+    uring->looking = NULL;
+    uring->looking_room = 0;
+}
+
+void wr_op_close_completed(struct wr_uring *uring, const struct wr_cqe *cqe)
+{
+    wr_assert(uring->closes_in_flight > 0);
+    if (WR_UNLIKELY(cqe->user_data & CLOSE_BEFORE)) {
+        op_close_looked_before(uring, cqe->res);
+    } else if (WR_UNLIKELY(cqe->user_data & CLOSE_AFTER)) {
+        op_close_looked_after(uring, cqe);
+    } else if (WR_UNLIKELY(cqe->res == -ECANCELED)) {
+        op_close_prepare_look(
+            uring, CLOSE_AFTER | (unsigned)op_close_get_fd(cqe->user_data));
+    } else {
+        op_close_end_counted(uring);
+    }
+}
+
+void wr_prep_close(struct wr_uring *uring, int fd)
+{
+    wr_assert(fd >= 0);
+    if (WR_UNLIKELY(!uring->close_ring)) {
+        op_close_here(uring, fd);
+        return;
+    }
+    struct io_uring_sqe *sqe = wr_ring_sqe(uring->close_ring);
+
+    sqe->opcode = IORING_OP_CLOSE;
+    sqe->fd = fd;
+    sqe->flags = IOSQE_CQE_SKIP_SUCCESS;
+}
+
+bool wr_op_close_may_lack(const struct wr_uring *uring, int fd)
+{
+    mode_t mode;
+
+    wr_assert(fd >= 0);
+    return !wr_op_has_worker(uring) && wr_sys_mode(fd, &mode) == 0 &&
+           (S_ISREG(mode) || S_ISCHR(mode) || S_ISBLK(mode));
+}
+
+void wr_prep_close_any(struct wr_uring *uring, int fd)
+{
+    wr_assert(fd >= 0);
+    const bool may_lack = uring->close_ring && wr_op_close_may_lack(uring, fd);
+
+    if (WR_UNLIKELY(!uring->close_ring) ||
+        (may_lack &&
+         (wr_op_lacks_worker(uring) || !op_close_make_room(uring)))) {
+        op_close_here(uring, fd);
+        return;
+    }
+    uring->closes_in_flight++;
+    uring->ops_in_flight++;
+    if (may_lack) {
+        op_close_after_look(uring, fd);
+    } else {
+        op_close_prepare_counted(uring, fd);
+    }
+}
