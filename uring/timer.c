@@ -61,8 +61,7 @@ static inline uint64_t timer_tick_to_ns(uint64_t tick)
     return tick > UINT64_MAX / WR_TICK_NS ? UINT64_MAX : tick * WR_TICK_NS;
 }
 
-/* Checks that the timers of a list belong to its level and slot; counts
- * them. */
+/* Checks that a list's timers belong to its level and slot; counts them. */
 static uint64_t timer_check_list(const struct wr_wheel *wheel,
                                  const struct wr_list *list, unsigned level,
                                  unsigned index)
@@ -75,9 +74,7 @@ static uint64_t timer_check_list(const struct wr_wheel *wheel,
         const uint64_t tick = timer_tick_of(timer->when_ns);
         wr_assert(tick > wheel->now_tick);
         wr_assert((tick >> level * WR_WHEEL_BITS & DIGIT_MASK) == index);
-        wr_assert((tick ^ wheel->now_tick) >> level * WR_WHEEL_BITS >>
-                      WR_WHEEL_BITS ==
-                  0);
+        wr_assert((tick ^ wheel->now_tick) >> (level + 1) * WR_WHEEL_BITS == 0);
         wr_assert(wheel->next_ns == NEXT_UNKNOWN ||
                   timer_tick_of(wheel->next_ns) <= tick);
         count++;
@@ -85,27 +82,23 @@ static uint64_t timer_check_list(const struct wr_wheel *wheel,
     return count;
 }
 
-/* Checks the timers of a level; counts them. Its bits tell of each list that
- * has some. */
-static uint64_t timer_check_timers(const struct wr_wheel *wheel, unsigned level)
+/* Checks the timers of the lists whose bits are set; counts them. Those of a
+ * level's @stages belong to its staged slot, whose list alone may be empty. */
+static uint64_t timer_check_marked(const struct wr_wheel *wheel, unsigned level,
+                                   bool stages)
 {
     const unsigned staged_index = wheel->staged_index[level];
-    const uint64_t staged = wheel->staged[level];
+    uint64_t bits = stages ? wheel->staged[level] : wheel->occupied[level];
     uint64_t count = 0;
 
-    for (uint64_t bits = wheel->occupied[level]; bits; bits &= bits - 1) {
+    for (; bits; bits &= bits - 1) {
         const unsigned i = (unsigned)__builtin_ctzll(bits);
-        const uint64_t found =
-            timer_check_list(wheel, &wheel->slots[level][i], level, i);
-        wr_assert(found > 0 || (staged && i == staged_index));
-        count += found;
-    }
-    for (uint64_t bits = staged; bits; bits &= bits - 1) {
-        const unsigned i = (unsigned)__builtin_ctzll(bits);
-        const uint64_t found = timer_check_list(wheel, &wheel->stages[level][i],
-                                                level, staged_index);
-        wr_assert(found > 0);
-        count += found;
+        const struct wr_list *list =
+            stages ? &wheel->stages[level][i] : &wheel->slots[level][i];
+        wr_assert(!wr_list_is_empty(list) ||
+                  (!stages && wheel->staged[level] && i == staged_index));
+        count +=
+            timer_check_list(wheel, list, level, stages ? staged_index : i);
     }
     return count;
 }
@@ -113,28 +106,14 @@ static uint64_t timer_check_timers(const struct wr_wheel *wheel, unsigned level)
 /* Checks every timer. One whose list has no bit lacks in the count. */
 static void timer_check_all(const struct wr_wheel *wheel)
 {
-    uint64_t count = 0;
+    uint64_t count = wr_list_count(&wheel->due) + wr_list_count(&wheel->past);
 
     for (unsigned level = 0; level < WR_WHEEL_LEVELS; level++) {
-        count += timer_check_timers(wheel, level);
+        count += timer_check_marked(wheel, level, false) +
+                 timer_check_marked(wheel, level, true);
     }
-    wr_assert(count + wr_list_count(&wheel->due) +
-                  wr_list_count(&wheel->past) ==
-              wheel->armed_count);
+    wr_assert(count == wheel->armed_count);
     wr_assert(wr_list_is_empty(&wheel->past) || wheel->next_ns == NEXT_UNKNOWN);
-}
-
-/* Checks that a level's bits match each other, and that no digit has passed. */
-static void timer_check_bits(const struct wr_wheel *wheel, unsigned level)
-{
-    const unsigned digit =
-        (unsigned)(wheel->now_tick >> level * WR_WHEEL_BITS) & DIGIT_MASK;
-    const unsigned staged_index = wheel->staged_index[level];
-    const uint64_t occupied = wheel->occupied[level];
-
-    wr_assert((occupied << (63u - digit)) == 0);
-    wr_assert(staged_index == 0 || (occupied >> staged_index & 1u));
-    wr_assert(staged_index > 0 || wheel->staged[level] == 0);
 }
 
 /* Checks that a level's bits match its lists, without a walk along these. */
@@ -153,17 +132,22 @@ static void timer_check_heads(const struct wr_wheel *wheel, unsigned level)
     wr_assert(staged == wheel->staged[level]);
 }
 
+/* Checks that bits and lists match, and that no digit has passed. */
 static void timer_check_lists(const struct wr_wheel *wheel)
 {
-    const bool is_small = wheel->armed_count <= CHECKED_MAX;
-
     for (unsigned level = 0; level < WR_WHEEL_LEVELS; level++) {
-        timer_check_bits(wheel, level);
-        if (!is_small) {
+        const unsigned digit =
+            (unsigned)(wheel->now_tick >> level * WR_WHEEL_BITS) & DIGIT_MASK;
+        const uint64_t occupied = wheel->occupied[level];
+        const unsigned staged_index = wheel->staged_index[level];
+        wr_assert((occupied << (63u - digit)) == 0);
+        wr_assert(staged_index > 0 ? occupied >> staged_index & 1u
+                                   : wheel->staged[level] == 0);
+        if (wheel->armed_count > CHECKED_MAX) {
             timer_check_heads(wheel, level);
         }
     }
-    if (is_small) {
+    if (wheel->armed_count <= CHECKED_MAX) {
         timer_check_all(wheel);
     }
 }
