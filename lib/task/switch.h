@@ -1,7 +1,7 @@
 /*
- * What switch.S and those that call it agree on: functions, and the frame on a
- * stack that does not run. fiber.c makes such a frame for a new fiber, and
- * shadow.c looks whether a fiber is new.
+ * The functions of switch.S, and the frame on a stack that does not run, which
+ * they push and pop. fiber.c makes such a frame for a new fiber, and shadow.c
+ * looks whether a fiber is new.
  */
 #ifndef WEIR_LIB_TASK_SWITCH_H
 #define WEIR_LIB_TASK_SWITCH_H
