@@ -44,16 +44,14 @@ struct weir_place {
     enum weir_place_kind kind;
     /** The port of a host, in host byte order. */
     uint16_t port;
-    union {
-        /** If it is a host: a name or a literal address. */
-        const char *host;
-        /** If it is a Unix socket: as for weir_address_parse_unix(). */
-        const char *path;
-        /** If it has addresses: the first of them. */
-        const struct weir_address *addresses;
-        /** If it is a descriptor. */
-        int fd;
-    };
+    /** If it is a descriptor. */
+    int fd;
+    /** If it is a host: a name or a literal address. */
+    const char *host;
+    /** If it is a Unix socket: as for weir_address_parse_unix(). */
+    const char *path;
+    /** If it has addresses: the first of them. */
+    const struct weir_address *addresses;
     /** How many addresses. */
     size_t address_count;
 };
