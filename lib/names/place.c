@@ -55,11 +55,12 @@ static int place_read_host(weir_loop *loop, const struct weir_place *place,
     return err;
 }
 
-static int place_read_addresses(const struct weir_place *place,
+static int place_read_addresses(const struct weir_place *place, size_t limit,
                                 struct wr_place *ret)
 {
     wr_assert(ret->count == 0 && !ret->name);
     wr_require(place->addresses && place->address_count > 0, -EINVAL);
+    wr_require(place->address_count <= limit, -EINVAL);
     for (size_t i = 0; i < place->address_count; i++) {
         wr_require(wr_address_is_valid(&place->addresses[i]), -EINVAL);
     }
@@ -68,7 +69,7 @@ static int place_read_addresses(const struct weir_place *place,
     return 0;
 }
 
-int wr_place_read(weir_loop *loop, const struct weir_place *place,
+int wr_place_read(weir_loop *loop, const struct weir_place *place, size_t limit,
                   struct wr_place *ret)
 {
     *ret = (struct wr_place){.addresses = &ret->single};
@@ -76,7 +77,7 @@ int wr_place_read(weir_loop *loop, const struct weir_place *place,
     case WEIR_PLACE_HOST:
         return place->host ? place_read_host(loop, place, ret) : 0;
     case WEIR_PLACE_ADDRESSES:
-        return place_read_addresses(place, ret);
+        return place_read_addresses(place, limit, ret);
     case WEIR_PLACE_UNIX:
         wr_require(place->path, -EINVAL);
         ret->count = 1;

@@ -21,9 +21,10 @@ struct wr_place {
     struct weir_address single;
 };
 
-/* 0, or what is wrong: -EINVAL, WEIR_EDNSBADNAME, -ENAMETOOLONG, -ENODEV. */
+/* 0, or what is wrong: -EINVAL, WEIR_EDNSBADNAME, -ENAMETOOLONG, -ENODEV. More
+ * addresses than @limit are -EINVAL, and none of them is read. */
 WEIR_MUST_USE int wr_place_read(weir_loop *loop, const struct weir_place *place,
-                                struct wr_place *ret);
+                                size_t limit, struct wr_place *ret);
 
 /* The text of a host; NULL: the place is none. */
 static inline const char *wr_place_get_host(const struct weir_place *place)

@@ -17,9 +17,8 @@ static int endpoint_plan_read_side(weir_loop *loop,
     struct wr_place known;
 
     wr_assert(ret->len == 0);
-    const int err = wr_place_read(loop, place, &known);
+    const int err = wr_place_read(loop, place, 1, &known);
     wr_require(err >= 0, err);
-    wr_require(known.count <= 1, -EINVAL);
     *ret_is_name = known.name != NULL;
     if (known.count == 1) {
         *ret = known.addresses[0];

@@ -11,7 +11,7 @@
 static int read_place(const struct maker *m, struct weir_place place,
                       struct wr_place *ret)
 {
-    return wr_place_read(m->loop, &place, ret);
+    return wr_place_read(m->loop, &place, 4, ret);
 }
 
 MAKER(places, a_literal_address_is_read_and_a_name_is_left, m)
@@ -132,6 +132,8 @@ MAKER(places, an_endpoint_has_one_address_of_each_side, m)
 
     expect_eq(bind_endpoint(m, weir_place_addresses(all, 2), none, NULL),
               -EINVAL, "two own addresses");
+    expect_eq(bind_endpoint(m, weir_place_addresses(all, 1u << 20), none, NULL),
+              -EINVAL, "more than there can be, which are not read");
     expect_eq(bind_endpoint(m, none, weir_place_addresses(all, 2), NULL),
               -EINVAL, "two peers");
     expect_eq(bind_endpoint(m, none, weir_place_host(NULL, 9), NULL), -EINVAL,
@@ -143,6 +145,6 @@ MAKER(places, an_endpoint_has_one_address_of_each_side, m)
               "a socket and a peer");
     expect_eq(bind_endpoint(m, none, weir_place_fd(ends[1]), NULL), -EINVAL,
               "a socket as the peer");
-    expect_eq(fcntl(ends[0], F_GETFD), -1, "it was taken");
-    expect_eq(fcntl(ends[1], F_GETFD), -1, "so was this one");
+    cr_expect(wait_closed(ends[0]), "it was taken");
+    cr_expect(wait_closed(ends[1]), "so was this one");
 }

@@ -60,9 +60,8 @@ int wr_connect_read_place(weir_loop *loop, const struct wr_connect_call *call,
 {
     int err = connect_place_check(call);
     wr_require(err >= 0, err);
-    err = wr_place_read(loop, &call->place, ret);
+    err = wr_place_read(loop, &call->place, CANDIDATE_LIMIT, ret);
     wr_require(err >= 0, err);
-    wr_require(ret->count <= CANDIDATE_LIMIT, -EINVAL);
     return call->is_pipe ? wr_pipe_check(call->place.fd, call->direction)
                          : connect_place_find_family(call);
 }

@@ -115,7 +115,7 @@ static int listener_set_add_place(struct wr_listener_set *set, int family,
     if (place.kind == WEIR_PLACE_HOST && (!host || host[0] == '\0')) {
         return listener_set_add_wildcards(set, place.port, family);
     }
-    int err = wr_place_read(set->loop, &place, &known);
+    int err = wr_place_read(set->loop, &place, set->capacity, &known);
     wr_require(err >= 0, err);
     if (known.name) {
         return wr_listener_names_add(&set->names, known.name, known.port,
