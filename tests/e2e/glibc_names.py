@@ -404,12 +404,17 @@ fe80::1%lo 0.0.0.0""".split()
 
 def compare_hosts(hosts, texts, kinds="046C", resolv_conf=SEARCH):
     """What both libraries find in a hosts file. Each kind is asked by itself, as
-    the names of all are the same."""
+    the names of all are the same. What differs is asked again, as by compare()."""
     odd = []
     with Names(f"nameserver 127.0.0.1\n{resolv_conf}{PATIENCE}",
                hosts) as machine:
         for kind in kinds:
-            odd += differences(machine, [(kind, text) for text in texts])
+            found = differences(machine, [(kind, text) for text in texts])
+            if found:
+                bases = {base(text) for (_, text), _ in found}
+                found = differences(machine, [(kind, text) for text in texts
+                                              if base(text) in bases])
+            odd += found
     equal([text for _, text in odd], [], "lookups that differ")
 
 

@@ -538,6 +538,8 @@ UNIT(relays_sim, every_byte_comes_or_an_error_does)
         expect_gt(total.limited, count / 50);
         expect_gt(total.bytes, count * 10000);
         expect_gt(total.spliced, total.bytes / 20);
+    }
+    if (count >= 500) { /* too rare to be counted among fewer */
         expect_gt(total.splices_short, count / 100);
     }
 }
