@@ -29,82 +29,42 @@ enum {
     HELLO_HOST = 0,       /* type of a name */
 };
 
-/* Takes @size bytes off the front of @from. */
-static bool hello_take(struct wr_tls_hello_part *from, size_t size,
-                       struct wr_tls_hello_part *ret)
-{
-    wr_assert(ret != from);
-    if (from->size < size) {
-        return false;
-    }
-    *ret = (struct wr_tls_hello_part){.data = from->data, .size = size};
-    from->data += size;
-    from->size -= size;
-    return true;
-}
-
-/* Takes a number of @size bytes. */
-static bool hello_take_number(struct wr_tls_hello_part *from, size_t size,
-                              size_t *ret)
-{
-    struct wr_tls_hello_part bytes;
-
-    wr_assert(size > 0 && size <= 3);
-    if (!hello_take(from, size, &bytes)) {
-        return false;
-    }
-    *ret = 0;
-    for (size_t i = 0; i < size; i++) {
-        *ret = *ret << 8 | bytes.data[i];
-    }
-    return true;
-}
-
-/* Takes a vector whose length has @size bytes. */
-static bool hello_take_vector(struct wr_tls_hello_part *from, size_t size,
-                              struct wr_tls_hello_part *ret)
-{
-    size_t len;
-
-    wr_assert(size < sizeof(len));
-    return hello_take_number(from, size, &len) && hello_take(from, len, ret);
-}
-
 /* Takes suites and compression: a client's two lists, of which *ret is the
  * first, or a server's choice. */
-static bool hello_take_suites(struct wr_tls_hello_part *from, bool is_client,
-                              struct wr_tls_hello_part *ret)
+static bool hello_take_suites(struct wr_bytes *from, bool is_client,
+                              struct wr_bytes *ret)
 {
-    struct wr_tls_hello_part part;
+    struct wr_bytes part;
 
     wr_assert(from->data != NULL);
     if (!is_client) {
-        return hello_take(from, HELLO_CHOICE, &part);
+        return wr_bytes_take(from, HELLO_CHOICE, &part);
     }
-    return hello_take_vector(from, 2, ret) && ret->size > 0 &&
-           ret->size % 2 == 0 && hello_take_vector(from, 1, &part) &&
+    return wr_bytes_take_vector(from, 2, ret) && ret->size > 0 &&
+           ret->size % 2 == 0 && wr_bytes_take_vector(from, 1, &part) &&
            part.size > 0;
 }
 
 /* Takes a hello: its extensions into *ret_extensions; writes to *ret what
  * stands before them. */
-static bool hello_take_message(struct wr_tls_hello_part *from, bool is_client,
-                               struct wr_tls_hello_part *ret_extensions,
+static bool hello_take_message(struct wr_bytes *from, bool is_client,
+                               struct wr_bytes *ret_extensions,
                                struct wr_tls_hello *ret)
 {
-    struct wr_tls_hello_part body;
-    struct wr_tls_hello_part part;
+    struct wr_bytes body;
+    struct wr_bytes part;
     size_t type;
     size_t version;
 
     wr_assert(from->data != NULL);
-    *ret_extensions = (struct wr_tls_hello_part){.data = NULL};
-    if (!hello_take_number(from, 1, &type) ||
+    *ret_extensions = (struct wr_bytes){.data = NULL};
+    if (!wr_bytes_take_number(from, 1, &type) ||
         type != (is_client ? HELLO_CLIENT : HELLO_SERVER) ||
-        !hello_take_vector(from, 3, &body) ||
-        !hello_take_number(&body, 2, &version) ||
-        !hello_take(&body, HELLO_RANDOM, &part) ||
-        !hello_take_vector(&body, 1, &part) || part.size > HELLO_SESSION_MAX ||
+        !wr_bytes_take_vector(from, 3, &body) ||
+        !wr_bytes_take_number(&body, 2, &version) ||
+        !wr_bytes_take(&body, HELLO_RANDOM, &part) ||
+        !wr_bytes_take_vector(&body, 1, &part) ||
+        part.size > HELLO_SESSION_MAX ||
         !hello_take_suites(&body, is_client, &ret->suites)) {
         return false;
     }
@@ -112,22 +72,21 @@ static bool hello_take_message(struct wr_tls_hello_part *from, bool is_client,
     ret->has_session = part.size > 0;
     ret->lacks_extensions = body.size == 0;
     return body.size == 0 ||
-           (hello_take_vector(&body, 2, ret_extensions) && body.size == 0);
+           (wr_bytes_take_vector(&body, 2, ret_extensions) && body.size == 0);
 }
 
 /* Reads a list of one name, which is what all clients send. False: it is
  * another list, or the name is odd. */
-static bool hello_read_name(struct wr_tls_hello_part list,
-                            struct wr_tls_hello *ret)
+static bool hello_read_name(struct wr_bytes list, struct wr_tls_hello *ret)
 {
-    struct wr_tls_hello_part names;
-    struct wr_tls_hello_part name;
+    struct wr_bytes names;
+    struct wr_bytes name;
     size_t type;
 
     wr_assert(!ret->name.data);
-    if (!hello_take_vector(&list, 2, &names) || list.size > 0 ||
-        !hello_take_number(&names, 1, &type) || type != HELLO_HOST ||
-        !hello_take_vector(&names, 2, &name) || names.size > 0) {
+    if (!wr_bytes_take_vector(&list, 2, &names) || list.size > 0 ||
+        !wr_bytes_take_number(&names, 1, &type) || type != HELLO_HOST ||
+        !wr_bytes_take_vector(&names, 2, &name) || names.size > 0) {
         return false;
     }
     if (name.size == 0 || name.size > UINT8_MAX ||
@@ -140,8 +99,7 @@ static bool hello_read_name(struct wr_tls_hello_part list,
 }
 
 /* Keeps the body of an extension that may come once. */
-static bool hello_keep(struct wr_tls_hello_part body,
-                       struct wr_tls_hello_part *ret)
+static bool hello_keep(struct wr_bytes body, struct wr_bytes *ret)
 {
     wr_assert(body.data != NULL);
     if (ret->data) {
@@ -152,7 +110,7 @@ static bool hello_keep(struct wr_tls_hello_part body,
 }
 
 /* False: the body is invalid for this type. */
-static bool hello_read_extension(size_t type, struct wr_tls_hello_part body,
+static bool hello_read_extension(size_t type, struct wr_bytes body,
                                  bool is_client, struct wr_tls_hello *ret)
 {
     wr_assert(body.data != NULL);
@@ -184,16 +142,16 @@ static bool hello_read_extension(size_t type, struct wr_tls_hello_part body,
     }
 }
 
-static bool hello_read_extensions(struct wr_tls_hello_part from, bool is_client,
+static bool hello_read_extensions(struct wr_bytes from, bool is_client,
                                   struct wr_tls_hello *ret)
 {
     bool has_names = false;
 
     while (from.size > 0) {
-        struct wr_tls_hello_part body;
+        struct wr_bytes body;
         size_t type;
-        if (!hello_take_number(&from, 2, &type) ||
-            !hello_take_vector(&from, 2, &body) ||
+        if (!wr_bytes_take_number(&from, 2, &type) ||
+            !wr_bytes_take_vector(&from, 2, &body) ||
             (is_client && type == HELLO_NAME && has_names)) {
             return false;
         }
@@ -206,8 +164,8 @@ static bool hello_read_extensions(struct wr_tls_hello_part from, bool is_client,
 bool wr_tls_hello_read(const uint8_t *data, size_t size, bool is_client,
                        struct wr_tls_hello *ret)
 {
-    struct wr_tls_hello_part from = {.data = data, .size = size};
-    struct wr_tls_hello_part extensions;
+    struct wr_bytes from = {.data = data, .size = size};
+    struct wr_bytes extensions;
     struct wr_tls_hello hello = {.lacks_extensions = false};
 
     wr_assert(data != NULL);
@@ -223,26 +181,26 @@ bool wr_tls_hello_read(const uint8_t *data, size_t size, bool is_client,
 
 bool wr_tls_hello_is_whole(const uint8_t *data, size_t size)
 {
-    struct wr_tls_hello_part from = {.data = data, .size = size};
-    struct wr_tls_hello_part body;
+    struct wr_bytes from = {.data = data, .size = size};
+    struct wr_bytes body;
     size_t type;
 
     wr_assert(data != NULL);
-    return hello_take_number(&from, 1, &type) &&
-           hello_take_vector(&from, 3, &body);
+    return wr_bytes_take_number(&from, 1, &type) &&
+           wr_bytes_take_vector(&from, 3, &body);
 }
 
 bool wr_tls_hello_may_come(const uint8_t *data, size_t size, bool is_client,
                            size_t max)
 {
-    struct wr_tls_hello_part from = {.data = data, .size = size};
+    struct wr_bytes from = {.data = data, .size = size};
     size_t type;
     size_t len;
 
     wr_assert(data != NULL);
-    if (!hello_take_number(&from, 1, &type)) {
+    if (!wr_bytes_take_number(&from, 1, &type)) {
         return true;
     }
     return type == (is_client ? HELLO_CLIENT : HELLO_SERVER) &&
-           (!hello_take_number(&from, 3, &len) || len <= max);
+           (!wr_bytes_take_number(&from, 3, &len) || len <= max);
 }

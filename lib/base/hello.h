@@ -11,32 +11,23 @@
 #ifndef WEIR_LIB_BASE_HELLO_H
 #define WEIR_LIB_BASE_HELLO_H
 
-#include "weir/base.h"
+#include "bytes.h"
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-
-/* Bytes within a hello; data NULL: the hello has no such part. */
-struct wr_tls_hello_part {
-    const uint8_t *data;
-    size_t size;
-};
-
+/* Parts of the message; data NULL: it has no such part. */
 struct wr_tls_hello {
-    struct wr_tls_hello_part name;      /* server name; 1 to 255 bytes */
-    struct wr_tls_hello_part odd_name;  /* one that has a NUL, or more bytes */
-    struct wr_tls_hello_part protocols; /* the body of ALPN */
-    struct wr_tls_hello_part versions;  /* a client's supported_versions */
-    struct wr_tls_hello_part suites;    /* a client's, of two bytes each */
-    struct wr_tls_hello_part schemes;   /* the body of signature_algorithms */
-    struct wr_tls_hello_part groups;    /* the body of supported_groups */
-    uint16_t version;                   /* legacy_version */
-    bool lacks_extensions : 1;          /* no list of extensions */
-    bool has_ticket : 1;                /* a TLS 1.2 ticket to be opened */
-    bool has_extended_secret : 1;       /* RFC 7627 */
-    bool has_session : 1;               /* a session identifier */
-    bool has_early_data : 1;            /* early data follows */
+    struct wr_bytes name;         /* server name; 1 to 255 bytes */
+    struct wr_bytes odd_name;     /* one that has a NUL, or more bytes */
+    struct wr_bytes protocols;    /* the body of ALPN */
+    struct wr_bytes versions;     /* a client's supported_versions */
+    struct wr_bytes suites;       /* a client's, of two bytes each */
+    struct wr_bytes schemes;      /* the body of signature_algorithms */
+    struct wr_bytes groups;       /* the body of supported_groups */
+    uint16_t version;             /* legacy_version */
+    bool lacks_extensions : 1;    /* no list of extensions */
+    bool has_ticket : 1;          /* a TLS 1.2 ticket to be opened */
+    bool has_extended_secret : 1; /* RFC 7627 */
+    bool has_session : 1;         /* a session identifier */
+    bool has_early_data : 1;      /* early data follows */
     bool has_ech : 1; /* an outer encrypted hello, or one that is made up */
     bool is_odd : 1;  /* an extension above is malformed, and left out */
 };

@@ -22,7 +22,7 @@ enum {
 };
 
 static bool certificate_read_validity(struct wr_x509 *x509,
-                                      struct wr_der validity)
+                                      struct wr_bytes validity)
 {
     wr_assert(validity.data != NULL);
     return wr_x509_date_take(&validity, &x509->not_before) &&
@@ -33,10 +33,10 @@ static bool certificate_read_validity(struct wr_x509 *x509,
 
 /* @rest: the bytes behind the key; the extensions come last. */
 static bool certificate_read_extensions(struct wr_x509 *x509,
-                                        struct wr_der rest)
+                                        struct wr_bytes rest)
 {
-    struct wr_der tagged;
-    struct wr_der list;
+    struct wr_bytes tagged;
+    struct wr_bytes list;
     uint64_t seen = 0;
 
     wr_assert(rest.data != NULL);
@@ -62,10 +62,10 @@ static bool certificate_read_extensions(struct wr_x509 *x509,
 }
 
 /* Without the field the version is 1. */
-static bool certificate_take_version(struct wr_der *from, uint32_t *ret)
+static bool certificate_take_version(struct wr_bytes *from, uint32_t *ret)
 {
-    struct wr_der tagged;
-    struct wr_der version;
+    struct wr_bytes tagged;
+    struct wr_bytes version;
 
     *ret = 1;
     if (!wr_der_sees(from, WR_DER_EXPLICIT)) {
@@ -83,10 +83,10 @@ static bool certificate_take_version(struct wr_der *from, uint32_t *ret)
 
 /* @body: the signed part. *ret_algorithm: its algorithm, which must equal the
  * algorithm outside the body. */
-static bool certificate_read_body(struct wr_x509 *x509, struct wr_der body,
-                                  struct wr_der *ret_algorithm)
+static bool certificate_read_body(struct wr_x509 *x509, struct wr_bytes body,
+                                  struct wr_bytes *ret_algorithm)
 {
-    struct wr_der validity;
+    struct wr_bytes validity;
 
     wr_assert(body.data != NULL);
     return certificate_take_version(&body, &x509->version) &&
@@ -105,9 +105,9 @@ static bool certificate_read_body(struct wr_x509 *x509, struct wr_der body,
 
 int wr_x509_read(struct wr_x509 *ret, const uint8_t *der, size_t size)
 {
-    struct wr_der from = {.data = der, .size = size};
-    struct wr_der body;
-    struct wr_der said;
+    struct wr_bytes from = {.data = der, .size = size};
+    struct wr_bytes body;
+    struct wr_bytes said;
 
     wr_assert(der != NULL);
     *ret = (struct wr_x509){
@@ -131,8 +131,8 @@ bool wr_x509_is_self_issued(const struct wr_x509 *x509)
 
 /* ---- names ---- */
 
-bool wr_x509_next_name(struct wr_der *names, enum wr_x509_name_kind *ret_kind,
-                       struct wr_der *ret)
+bool wr_x509_next_name(struct wr_bytes *names, enum wr_x509_name_kind *ret_kind,
+                       struct wr_bytes *ret)
 {
     uint8_t tag = 0;
 
@@ -149,8 +149,8 @@ bool wr_x509_next_name(struct wr_der *names, enum wr_x509_name_kind *ret_kind,
 
 bool wr_x509_is_for(const struct wr_x509 *x509, const char *host)
 {
-    struct wr_der names = x509->names;
-    struct wr_der name;
+    struct wr_bytes names = x509->names;
+    struct wr_bytes name;
     enum wr_x509_name_kind kind;
     uint8_t ip[WR_X509_IP_SIZE];
     const size_t ip_size = wr_x509_hostname_read_ip(host, ip);
@@ -170,10 +170,10 @@ bool wr_x509_is_for(const struct wr_x509 *x509, const char *host)
 
 static bool certificate_has_name(const struct wr_x509 *x509,
                                  enum wr_x509_name_kind wanted,
-                                 struct wr_der text)
+                                 struct wr_bytes text)
 {
-    struct wr_der names = x509->names;
-    struct wr_der name;
+    struct wr_bytes names = x509->names;
+    struct wr_bytes name;
     enum wr_x509_name_kind kind;
 
     wr_assert(text.data && wanted != WR_X509_NAME_OTHER);
@@ -194,8 +194,8 @@ static bool certificate_has_name(const struct wr_x509 *x509,
 
 bool wr_x509_shares_name(const struct wr_x509 *a, const struct wr_x509 *b)
 {
-    struct wr_der names = a->names;
-    struct wr_der name;
+    struct wr_bytes names = a->names;
+    struct wr_bytes name;
     enum wr_x509_name_kind kind;
 
     wr_assert(a->der.data && b->der.data);
@@ -209,8 +209,8 @@ bool wr_x509_shares_name(const struct wr_x509 *a, const struct wr_x509 *b)
 }
 
 /* The last attribute with this number in a name; false: none. */
-static bool certificate_find_attribute(struct wr_der name, uint8_t number,
-                                       struct wr_der *ret)
+static bool certificate_find_attribute(struct wr_bytes name, uint8_t number,
+                                       struct wr_bytes *ret)
 {
     struct wr_x509_directory directory;
     struct wr_x509_attribute attribute;
@@ -227,8 +227,8 @@ static bool certificate_find_attribute(struct wr_der name, uint8_t number,
     return is_found;
 }
 
-static void certificate_write(const char *label, struct wr_der text, char *ret,
-                              size_t size)
+static void certificate_write(const char *label, struct wr_bytes text,
+                              char *ret, size_t size)
 {
     size_t len = strlen(label);
 
@@ -243,8 +243,8 @@ static void certificate_write(const char *label, struct wr_der text, char *ret,
 
 void wr_x509_write_subject(const struct wr_x509 *x509, char *ret, size_t size)
 {
-    struct wr_der names = x509->names;
-    struct wr_der text = {NULL, 0};
+    struct wr_bytes names = x509->names;
+    struct wr_bytes text = {NULL, 0};
     enum wr_x509_name_kind kind = WR_X509_NAME_OTHER;
 
     wr_assert(size >= sizeof("without a name"));
@@ -258,7 +258,7 @@ void wr_x509_write_subject(const struct wr_x509 *x509, char *ret, size_t size)
                kind == WR_X509_NAME_DNS) {
         certificate_write("DNS:", text, ret, size);
     } else {
-        certificate_write("without a name", (struct wr_der){NULL, 0}, ret,
+        certificate_write("without a name", (struct wr_bytes){NULL, 0}, ret,
                           size);
     }
 }

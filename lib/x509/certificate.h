@@ -37,17 +37,17 @@ enum {
 };
 
 struct wr_x509 {
-    struct wr_der der;          /* the whole certificate */
-    struct wr_x509_signed sign; /* the issuer's signature */
-    struct wr_der key_info;     /* SubjectPublicKeyInfo, with its header */
-    struct wr_der serial;       /* content of the INTEGER */
-    struct wr_der issuer;       /* Name, with its header */
-    struct wr_der subject;      /* Name, with its header */
-    struct wr_der names;        /* content of subjectAltName */
-    struct wr_der constraints;  /* nameConstraints; data NULL: none */
-    int64_t not_before;         /* seconds since 1970 */
-    int64_t not_after;          /* the last valid second */
-    uint32_t version;           /* 1 to 3 */
+    struct wr_bytes der;         /* the whole certificate */
+    struct wr_x509_signed sign;  /* the issuer's signature */
+    struct wr_bytes key_info;    /* SubjectPublicKeyInfo, with its header */
+    struct wr_bytes serial;      /* content of the INTEGER */
+    struct wr_bytes issuer;      /* Name, with its header */
+    struct wr_bytes subject;     /* Name, with its header */
+    struct wr_bytes names;       /* content of subjectAltName */
+    struct wr_bytes constraints; /* nameConstraints; data NULL: none */
+    int64_t not_before;          /* seconds since 1970 */
+    int64_t not_after;           /* the last valid second */
+    uint32_t version;            /* 1 to 3 */
     enum wr_x509_strength signature;
     struct wr_x509_key_strength key;
     uint32_t path_len; /* issuers that may follow */
@@ -75,8 +75,8 @@ enum wr_x509_name_kind {
 
 /* Takes the next alternative name off @names, a copy of wr_x509.names. False at
  * the end. */
-bool wr_x509_next_name(struct wr_der *names, enum wr_x509_name_kind *ret_kind,
-                       struct wr_der *ret);
+bool wr_x509_next_name(struct wr_bytes *names, enum wr_x509_name_kind *ret_kind,
+                       struct wr_bytes *ret);
 
 /* True if an alternative name matches @host, a name or a literal address. */
 WEIR_MUST_USE bool wr_x509_is_for(const struct wr_x509 *x509, const char *host);

@@ -12,7 +12,7 @@
 
 #include <string.h>
 
-static bool constraint_ends_with(struct wr_der name, struct wr_der end)
+static bool constraint_ends_with(struct wr_bytes name, struct wr_bytes end)
 {
     return name.size >= end.size &&
            wr_x509_hostname_is_same((const char *)name.data + name.size -
@@ -22,7 +22,7 @@ static bool constraint_ends_with(struct wr_der name, struct wr_der end)
 
 /* True if @host is @base or below it. A base with a leading dot contains only
  * the hosts below it. */
-static bool constraint_has_host(struct wr_der base, struct wr_der host)
+static bool constraint_has_host(struct wr_bytes base, struct wr_bytes host)
 {
     if (base.size == 0) {
         return true;
@@ -37,13 +37,14 @@ static bool constraint_has_host(struct wr_der base, struct wr_der host)
 
 /* True if the wildcard @name ("*.example.org") could stand for a name in the
  * tree of @base. */
-static bool constraint_wildcard_meets(struct wr_der base, struct wr_der name)
+static bool constraint_wildcard_meets(struct wr_bytes base,
+                                      struct wr_bytes name)
 {
     wr_assert(name.data && base.data);
     if (name.size < 2 || name.data[0] != '*') {
         return false;
     }
-    const struct wr_der parent = {name.data + 1, name.size - 1};
+    const struct wr_bytes parent = {name.data + 1, name.size - 1};
     if (base.size > 0 && base.data[0] == '.') {
         return false; /* a single label is not below */
     }
@@ -51,7 +52,7 @@ static bool constraint_wildcard_meets(struct wr_der base, struct wr_der name)
            !memchr(base.data, '.', base.size - parent.size);
 }
 
-static bool constraint_has_dns(struct wr_der base, struct wr_der name,
+static bool constraint_has_dns(struct wr_bytes base, struct wr_bytes name,
                                bool is_permitted)
 {
     return constraint_has_host(base, name) ||
@@ -59,7 +60,7 @@ static bool constraint_has_dns(struct wr_der base, struct wr_der name,
 }
 
 /* @base: an address and a mask. */
-static bool constraint_has_ip(struct wr_der base, struct wr_der ip)
+static bool constraint_has_ip(struct wr_bytes base, struct wr_bytes ip)
 {
     wr_assert(base.size == 8 || base.size == 32);
     if (ip.size * 2 != base.size) {
@@ -74,7 +75,7 @@ static bool constraint_has_ip(struct wr_der base, struct wr_der ip)
 }
 
 /* @base: "user@host", a host, or ".domain" for all hosts below it. */
-static bool constraint_has_mail(struct wr_der base, struct wr_der name,
+static bool constraint_has_mail(struct wr_bytes base, struct wr_bytes name,
                                 bool is_permitted)
 {
     const uint8_t *at =
@@ -86,10 +87,10 @@ static bool constraint_has_mail(struct wr_der base, struct wr_der name,
         return !is_permitted; /* not a mail address */
     }
     const size_t user = (size_t)(end - name.data);
-    const struct wr_der host = {end + 1, name.size - user - 1};
+    const struct wr_bytes host = {end + 1, name.size - user - 1};
     if (at) {
         const size_t base_user = (size_t)(at - base.data);
-        const struct wr_der base_host = {at + 1, base.size - base_user - 1};
+        const struct wr_bytes base_host = {at + 1, base.size - base_user - 1};
         return user == base_user && memcmp(name.data, base.data, user) == 0 &&
                host.size == base_host.size &&
                constraint_ends_with(host, base_host);
@@ -102,8 +103,8 @@ static bool constraint_has_mail(struct wr_der base, struct wr_der name,
 }
 
 /* True if a name is in the tree of @base; both have this tag. */
-static bool constraint_has(uint8_t tag, struct wr_der base, struct wr_der name,
-                           bool is_permitted)
+static bool constraint_has(uint8_t tag, struct wr_bytes base,
+                           struct wr_bytes name, bool is_permitted)
 {
     enum wr_x509_directory_match match = WR_X509_DIRECTORY_OTHER;
 
@@ -135,7 +136,7 @@ static bool constraint_knows(uint8_t tag)
 
 /* The constraints of an authority, and what they may still cost. */
 struct constraint_lists {
-    struct wr_der lists;
+    struct wr_bytes lists;
     size_t *budget;
 };
 
@@ -157,14 +158,13 @@ struct constraint_found {
     bool is_broke; /* the budget is used up: neither is known */
 };
 
-static struct constraint_found constraint_find(struct wr_der trees, uint8_t tag,
-                                               struct wr_der name,
-                                               bool is_permitted,
-                                               size_t *budget)
+static struct constraint_found
+constraint_find(struct wr_bytes trees, uint8_t tag, struct wr_bytes name,
+                bool is_permitted, size_t *budget)
 {
     struct constraint_found found = {.has_trees = false};
-    struct wr_der tree;
-    struct wr_der base;
+    struct wr_bytes tree;
+    struct wr_bytes base;
     uint8_t base_tag = 0;
 
     wr_assert(name.data != NULL);
@@ -185,10 +185,10 @@ static struct constraint_found constraint_find(struct wr_der trees, uint8_t tag,
 
 static enum wr_x509_constraint
 constraint_check_name(const struct constraint_lists *limits, uint8_t tag,
-                      struct wr_der name)
+                      struct wr_bytes name)
 {
-    struct wr_der lists = limits->lists;
-    struct wr_der trees;
+    struct wr_bytes lists = limits->lists;
+    struct wr_bytes trees;
     uint8_t list_tag = 0;
 
     wr_assert(lists.data && limits->budget);
@@ -213,7 +213,7 @@ constraint_check_name(const struct constraint_lists *limits, uint8_t tag,
  * names. */
 static enum wr_x509_constraint
 constraint_check_subject(const struct constraint_lists *limits,
-                         struct wr_der subject)
+                         struct wr_bytes subject)
 {
     struct wr_x509_directory directory;
     struct wr_x509_attribute attribute;
@@ -240,8 +240,8 @@ wr_x509_constraint_check(const struct wr_x509 *authority,
                          const struct wr_x509 *x509, size_t *budget)
 {
     const struct constraint_lists limits = {authority->constraints, budget};
-    struct wr_der names = x509->names;
-    struct wr_der name;
+    struct wr_bytes names = x509->names;
+    struct wr_bytes name;
     uint8_t tag = 0;
 
     wr_assert(authority->constraints.data != NULL);

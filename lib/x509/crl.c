@@ -36,10 +36,10 @@ static const char crl_partial[] =
 
 /* Returns NULL, or why a list or an entry with these extensions cannot be
  * used. */
-static const char *crl_check_extensions(struct wr_der tagged)
+static const char *crl_check_extensions(struct wr_bytes tagged)
 {
     struct wr_x509_extension extension;
-    struct wr_der list;
+    struct wr_bytes list;
     uint64_t seen = 0;
 
     wr_assert(tagged.data != NULL);
@@ -70,8 +70,8 @@ static const char *crl_check_extensions(struct wr_der tagged)
 }
 
 /* Takes an entry off a list; *ret: the certificate's serial number. */
-static bool crl_take_entry(struct wr_der *entries, struct wr_der *ret,
-                           struct wr_der *ret_rest)
+static bool crl_take_entry(struct wr_bytes *entries, struct wr_bytes *ret,
+                           struct wr_bytes *ret_rest)
 {
     wr_assert(entries->data != NULL);
     return wr_der_take(entries, WR_DER_SEQUENCE, ret_rest) &&
@@ -80,10 +80,10 @@ static bool crl_take_entry(struct wr_der *entries, struct wr_der *ret,
 
 /* Returns NULL, or why an entry cannot be used; *ret_count: the number of
  * entries. */
-static const char *crl_check_entries(struct wr_der entries, size_t *ret_count)
+static const char *crl_check_entries(struct wr_bytes entries, size_t *ret_count)
 {
-    struct wr_der serial;
-    struct wr_der rest;
+    struct wr_bytes serial;
+    struct wr_bytes rest;
     int64_t date = 0;
 
     while (entries.size > 0) {
@@ -101,12 +101,12 @@ static const char *crl_check_entries(struct wr_der entries, size_t *ret_count)
 }
 
 /* Reads the entries and the extensions, which follow the dates. */
-static const char *crl_read_rest(struct wr_x509_crl *crl, struct wr_der body)
+static const char *crl_read_rest(struct wr_x509_crl *crl, struct wr_bytes body)
 {
-    struct wr_der tagged;
+    struct wr_bytes tagged;
 
     wr_assert(body.data != NULL);
-    crl->entries = (struct wr_der){.data = body.data};
+    crl->entries = (struct wr_bytes){.data = body.data};
     if (wr_der_sees(&body, WR_DER_SEQUENCE) &&
         !wr_der_take(&body, WR_DER_SEQUENCE, &crl->entries)) {
         return crl_malformed;
@@ -120,11 +120,11 @@ static const char *crl_read_rest(struct wr_x509_crl *crl, struct wr_der body)
                : crl_malformed;
 }
 
-const char *wr_x509_crl_read(struct wr_x509_crl *ret, struct wr_der der)
+const char *wr_x509_crl_read(struct wr_x509_crl *ret, struct wr_bytes der)
 {
-    struct wr_der body;
-    struct wr_der version;
-    struct wr_der said;
+    struct wr_bytes body;
+    struct wr_bytes version;
+    struct wr_bytes said;
 
     *ret = (struct wr_x509_crl){.this_update = 0};
     if (!der.data || !wr_x509_signed_read(&ret->sign, der, &body)) {
@@ -152,7 +152,7 @@ const char *wr_x509_crl_read(struct wr_x509_crl *ret, struct wr_der der)
 
 /* Removes leading zeros, and so the sign. Numbers that differ only in leading
  * zeros count as equal; only issuers that break the rules make such numbers. */
-static struct wr_der crl_trim(struct wr_der number)
+static struct wr_bytes crl_trim(struct wr_bytes number)
 {
     while (number.size > 1 && number.data[0] == 0) {
         number.data++;
@@ -164,8 +164,8 @@ static struct wr_der crl_trim(struct wr_der number)
 /* Compares two trimmed numbers: negative, 0 or positive. */
 static int crl_compare(const void *first, const void *second)
 {
-    const struct wr_der *a = first;
-    const struct wr_der *b = second;
+    const struct wr_bytes *a = first;
+    const struct wr_bytes *b = second;
 
     wr_assert(a->size > 0 && b->size > 0);
     if (a->size != b->size) {
@@ -176,8 +176,8 @@ static int crl_compare(const void *first, const void *second)
 
 int wr_x509_crl_sort(struct wr_x509_crl *crl)
 {
-    struct wr_der entries = crl->entries;
-    struct wr_der rest;
+    struct wr_bytes entries = crl->entries;
+    struct wr_bytes rest;
 
     wr_assert(!crl->serials);
     if (crl->entry_count == 0) {
@@ -201,7 +201,7 @@ void wr_x509_crl_fini(struct wr_x509_crl *crl)
     crl->serials = NULL;
 }
 
-bool wr_x509_crl_has(const struct wr_x509_crl *crl, struct wr_der serial)
+bool wr_x509_crl_has(const struct wr_x509_crl *crl, struct wr_bytes serial)
 {
     wr_assert(crl->serials || crl->entry_count == 0);
     if (serial.size == 0 || crl->entry_count == 0) {

@@ -13,17 +13,17 @@
 
 struct wr_x509_crl {
     struct wr_x509_signed sign; /* the issuer's signature */
-    struct wr_der issuer;       /* Name, with its header */
-    struct wr_der entries;      /* content of revokedCertificates */
+    struct wr_bytes issuer;     /* Name, with its header */
+    struct wr_bytes entries;    /* content of revokedCertificates */
     size_t entry_count;
-    struct wr_der *serials; /* sorted; NULL: not yet, or no entries */
-    int64_t this_update;    /* seconds since 1970 */
-    int64_t next_update;    /* the last valid second */
+    struct wr_bytes *serials; /* sorted; NULL: not yet, or no entries */
+    int64_t this_update;      /* seconds since 1970 */
+    int64_t next_update;      /* the last valid second */
 };
 
 /* Reads a list. Returns NULL, or why it cannot be used. */
 WEIR_MUST_USE const char *wr_x509_crl_read(struct wr_x509_crl *ret,
-                                           struct wr_der der);
+                                           struct wr_bytes der);
 
 /* Sorts the serial numbers of a list: 0 or -ENOMEM. */
 WEIR_MUST_USE int wr_x509_crl_sort(struct wr_x509_crl *crl);
@@ -31,6 +31,6 @@ void wr_x509_crl_fini(struct wr_x509_crl *crl);
 
 /* True if the sorted list has this serial number (the content of an
  * INTEGER). */
-bool wr_x509_crl_has(const struct wr_x509_crl *crl, struct wr_der serial);
+bool wr_x509_crl_has(const struct wr_x509_crl *crl, struct wr_bytes serial);
 
 #endif

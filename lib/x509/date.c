@@ -8,16 +8,16 @@
 #include "uring/check.h"
 
 /* Takes two digits off a text. */
-static bool date_take_digits(struct wr_der *text, int64_t *ret)
+static bool date_take_digits(struct wr_bytes *text, int64_t *ret)
 {
+    struct wr_bytes digits;
+
     wr_assert(text->data != NULL);
-    if (text->size < 2 || text->data[0] < '0' || text->data[0] > '9' ||
-        text->data[1] < '0' || text->data[1] > '9') {
+    if (!wr_bytes_take(text, 2, &digits) || digits.data[0] < '0' ||
+        digits.data[0] > '9' || digits.data[1] < '0' || digits.data[1] > '9') {
         return false;
     }
-    *ret = 10 * (text->data[0] - '0') + (text->data[1] - '0');
-    text->data += 2;
-    text->size -= 2;
+    *ret = 10 * (digits.data[0] - '0') + (digits.data[1] - '0');
     return true;
 }
 
@@ -44,14 +44,14 @@ static int64_t date_days_of(int64_t year, int64_t month)
                                                                    : 31;
 }
 
-bool wr_x509_date_sees(const struct wr_der *from)
+bool wr_x509_date_sees(const struct wr_bytes *from)
 {
     return wr_der_sees(from, WR_DER_UTC_TIME) || wr_der_sees(from, WR_DER_TIME);
 }
 
-bool wr_x509_date_take(struct wr_der *from, int64_t *ret)
+bool wr_x509_date_take(struct wr_bytes *from, int64_t *ret)
 {
-    struct wr_der text;
+    struct wr_bytes text;
     int64_t century = 0;
     int64_t part[6]; /* year of the century, month, day, hour, minute, second */
     uint8_t tag = 0;

@@ -12,9 +12,9 @@
 /* Takes a date off the front of @from, as seconds since 1970: a UTCTime of 1950
  * to 2049 or a GeneralizedTime, both with seconds and in UTC. False if
  * something else is there, or an impossible date. */
-WEIR_MUST_USE bool wr_x509_date_take(struct wr_der *from, int64_t *ret);
+WEIR_MUST_USE bool wr_x509_date_take(struct wr_bytes *from, int64_t *ret);
 
 /* True if a date comes next. */
-bool wr_x509_date_sees(const struct wr_der *from);
+bool wr_x509_date_sees(const struct wr_bytes *from);
 
 #endif

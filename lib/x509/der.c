@@ -14,76 +14,68 @@ enum {
 };
 
 /* Takes the length of an element; DER demands the shortest form. */
-static bool der_take_length(struct wr_der *from, size_t *ret)
+static bool der_take_length(struct wr_bytes *from, size_t *ret)
 {
-    wr_assert(from->data != NULL);
-    if (from->size < 1) {
-        return false;
-    }
-    const uint8_t first = from->data[0];
-    const size_t count = first & 0x80 ? first & 0x7f : 0;
-    size_t len = count > 0 ? 0 : first;
-    if (first == 0x80 || count > 3 || from->size < 1 + count) {
-        return false;
-    }
-    for (size_t i = 0; i < count; i++) {
-        len = len << 8 | from->data[1 + i];
-    }
-    from->data += 1 + count;
-    from->size -= 1 + count;
-    *ret = len;
-    return (count == 0 || len >= 0x80) && (count < 2 || len >> 8 * (count - 1));
-}
-
-bool wr_der_take_any(struct wr_der *from, uint8_t *ret_tag, struct wr_der *ret)
-{
-    size_t len = 0;
+    size_t first;
 
     wr_assert(from->data != NULL);
-    if (from->size < 2 || (from->data[0] & DER_LONG_TAG) == DER_LONG_TAG) {
+    if (!wr_bytes_take_number(from, 1, &first)) {
         return false;
     }
-    *ret_tag = from->data[0];
-    from->data++;
-    from->size--;
-    if (!der_take_length(from, &len) || len > from->size) {
-        return false;
+    if (first < 0x80) {
+        *ret = first;
+        return true;
     }
-    *ret = (struct wr_der){.data = from->data, .size = len};
-    from->data += len;
-    from->size -= len;
-    return true;
+    const size_t count = first & 0x7f;
+    return count > 0 && count <= 3 && wr_bytes_take_number(from, count, ret) &&
+           *ret >= 0x80 && *ret >> 8 * (count - 1) > 0;
 }
 
-bool wr_der_sees(const struct wr_der *from, uint8_t tag)
+bool wr_der_take_any(struct wr_bytes *from, uint8_t *ret_tag,
+                     struct wr_bytes *ret)
+{
+    size_t tag;
+    size_t len;
+
+    wr_assert(from->data != NULL);
+    if (!wr_bytes_take_number(from, 1, &tag) ||
+        (tag & DER_LONG_TAG) == DER_LONG_TAG) {
+        return false;
+    }
+    *ret_tag = (uint8_t)tag;
+    return der_take_length(from, &len) && wr_bytes_take(from, len, ret);
+}
+
+bool wr_der_sees(const struct wr_bytes *from, uint8_t tag)
 {
     wr_assert(from->data != NULL);
     return from->size > 0 && from->data[0] == tag;
 }
 
-bool wr_der_take(struct wr_der *from, uint8_t tag, struct wr_der *ret)
+bool wr_der_take(struct wr_bytes *from, uint8_t tag, struct wr_bytes *ret)
 {
     uint8_t seen = 0;
 
     return wr_der_sees(from, tag) && wr_der_take_any(from, &seen, ret);
 }
 
-bool wr_der_take_whole(struct wr_der *from, uint8_t tag, struct wr_der *ret)
+bool wr_der_take_whole(struct wr_bytes *from, uint8_t tag, struct wr_bytes *ret)
 {
-    struct wr_der inside;
+    struct wr_bytes inside;
     const uint8_t *start = from->data;
 
     if (!wr_der_take(from, tag, &inside)) {
         return false;
     }
     wr_assert(from->data > start);
-    *ret = (struct wr_der){.data = start, .size = (size_t)(from->data - start)};
+    *ret =
+        (struct wr_bytes){.data = start, .size = (size_t)(from->data - start)};
     return true;
 }
 
-bool wr_der_take_flag(struct wr_der *from, bool *ret)
+bool wr_der_take_flag(struct wr_bytes *from, bool *ret)
 {
-    struct wr_der flag;
+    struct wr_bytes flag;
 
     *ret = false;
     if (!wr_der_sees(from, WR_DER_BOOLEAN)) {
@@ -97,8 +89,8 @@ bool wr_der_take_flag(struct wr_der *from, bool *ret)
     return true;
 }
 
-bool wr_der_is_of(const struct wr_der *oid, const uint8_t *family, size_t size,
-                  uint8_t *ret_last)
+bool wr_der_is_of(const struct wr_bytes *oid, const uint8_t *family,
+                  size_t size, uint8_t *ret_last)
 {
     wr_assert(size > 0);
     if (oid->size != size + 1 || memcmp(oid->data, family, size) != 0) {
@@ -108,7 +100,7 @@ bool wr_der_is_of(const struct wr_der *oid, const uint8_t *family, size_t size,
     return true;
 }
 
-bool wr_der_is_equal(const struct wr_der *a, const struct wr_der *b)
+bool wr_der_is_equal(const struct wr_bytes *a, const struct wr_bytes *b)
 {
     wr_assert((a->data && b->data) || a->size != b->size || a->size == 0);
     return a->size == b->size &&

@@ -7,7 +7,7 @@
 #ifndef WEIR_LIB_X509_DER_H
 #define WEIR_LIB_X509_DER_H
 
-#include "weir/base.h"
+#include "lib/base/bytes.h"
 
 /* Tags of elements. */
 enum {
@@ -24,34 +24,30 @@ enum {
     WR_DER_EXPLICIT = 0xa0, /* plus a number */
 };
 
-/* Bytes that the caller owns; data NULL: none. */
-struct wr_der {
-    const uint8_t *data;
-    size_t size;
-};
-
 /* True when an element of this tag comes next. */
-bool wr_der_sees(const struct wr_der *from, uint8_t tag);
+bool wr_der_sees(const struct wr_bytes *from, uint8_t tag);
 
 /* Takes an element of this tag; *ret is its content. */
-bool wr_der_take(struct wr_der *from, uint8_t tag, struct wr_der *ret);
+bool wr_der_take(struct wr_bytes *from, uint8_t tag, struct wr_bytes *ret);
 
 /* Takes an element of any tag; *ret is its content. */
-bool wr_der_take_any(struct wr_der *from, uint8_t *ret_tag, struct wr_der *ret);
+bool wr_der_take_any(struct wr_bytes *from, uint8_t *ret_tag,
+                     struct wr_bytes *ret);
 
 /* Takes an element of this tag; *ret is the element with its header. */
-bool wr_der_take_whole(struct wr_der *from, uint8_t tag, struct wr_der *ret);
+bool wr_der_take_whole(struct wr_bytes *from, uint8_t tag,
+                       struct wr_bytes *ret);
 
 /* Takes an optional boolean, which is false by default. */
-bool wr_der_take_flag(struct wr_der *from, bool *ret);
+bool wr_der_take_flag(struct wr_bytes *from, bool *ret);
 
 /* True if the object identifier is @family, of @size bytes, plus one byte,
  * which is written to *ret_last. */
-bool wr_der_is_of(const struct wr_der *oid, const uint8_t *family, size_t size,
-                  uint8_t *ret_last);
+bool wr_der_is_of(const struct wr_bytes *oid, const uint8_t *family,
+                  size_t size, uint8_t *ret_last);
 
 /* True if the bytes are equal. */
-bool wr_der_is_equal(const struct wr_der *a, const struct wr_der *b);
+bool wr_der_is_equal(const struct wr_bytes *a, const struct wr_bytes *b);
 
 #define WR_DER_IS_OF(oid, family, ret_last)                                    \
     wr_der_is_of(oid, family, sizeof(family), ret_last)

@@ -22,7 +22,7 @@ static const uint8_t directory_oid_pkcs9[] = {0x2a, 0x86, 0x48, 0x86,
 /* ---- the walk ---- */
 
 void wr_x509_directory_open(struct wr_x509_directory *directory,
-                            struct wr_der name)
+                            struct wr_bytes name)
 {
     *directory = (struct wr_x509_directory){.set = {NULL, 0}};
     const bool is_name = wr_der_take(&name, WR_DER_SEQUENCE, &directory->sets);
@@ -33,7 +33,7 @@ void wr_x509_directory_open(struct wr_x509_directory *directory,
 static bool directory_take(struct wr_x509_directory *directory,
                            struct wr_x509_attribute *ret)
 {
-    struct wr_der pair;
+    struct wr_bytes pair;
 
     wr_assert(directory->sets.data != NULL);
     ret->is_next_set = directory->set.size == 0;
@@ -52,7 +52,7 @@ static bool directory_is_at_end(const struct wr_x509_directory *directory)
     return directory->sets.size == 0 && directory->set.size == 0;
 }
 
-bool wr_x509_directory_is_good(struct wr_der name)
+bool wr_x509_directory_is_good(struct wr_bytes name)
 {
     struct wr_x509_directory directory = {.set = {NULL, 0}};
     struct wr_x509_attribute attribute;
@@ -117,7 +117,7 @@ static bool directory_is_ascii(const struct wr_x509_attribute *attribute)
 
 /* Takes the next character of a text, in lower case; 0: the end. Several blanks
  * count as one, blanks at the ends are skipped. */
-static uint8_t directory_take_character(struct wr_der *text, bool is_first)
+static uint8_t directory_take_character(struct wr_bytes *text, bool is_first)
 {
     bool has_blank = false;
 
@@ -138,7 +138,7 @@ static uint8_t directory_take_character(struct wr_der *text, bool is_first)
     return c >= 'A' && c <= 'Z' ? (uint8_t)(c - 'A' + 'a') : c;
 }
 
-static bool directory_is_same_text(struct wr_der a, struct wr_der b)
+static bool directory_is_same_text(struct wr_bytes a, struct wr_bytes b)
 {
     bool is_first = true;
 
@@ -194,8 +194,8 @@ directory_find(const struct wr_x509_attribute *a, struct wr_x509_directory name,
     }
 }
 
-enum wr_x509_directory_match wr_x509_directory_compare(struct wr_der base,
-                                                       struct wr_der name)
+enum wr_x509_directory_match wr_x509_directory_compare(struct wr_bytes base,
+                                                       struct wr_bytes name)
 {
     struct wr_x509_directory bases;
     struct wr_x509_directory names;

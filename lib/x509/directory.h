@@ -12,24 +12,24 @@
 
 /* One attribute (CN=x); a name is a list of sets of attributes. */
 struct wr_x509_attribute {
-    struct wr_der oid;
-    struct wr_der value;
+    struct wr_bytes oid;
+    struct wr_bytes value;
     uint8_t tag;      /* of the value */
     bool is_next_set; /* the first one of its set */
 };
 
 /* A walk over a name. */
 struct wr_x509_directory {
-    struct wr_der sets; /* the remaining sets */
-    struct wr_der set;  /* the rest of the current set */
+    struct wr_bytes sets; /* the remaining sets */
+    struct wr_bytes set;  /* the rest of the current set */
 };
 
 /* True if a name, with its header, is well-formed. */
-WEIR_MUST_USE bool wr_x509_directory_is_good(struct wr_der name);
+WEIR_MUST_USE bool wr_x509_directory_is_good(struct wr_bytes name);
 
 /* Begins a walk over a well-formed name. */
 void wr_x509_directory_open(struct wr_x509_directory *directory,
-                            struct wr_der name);
+                            struct wr_bytes name);
 
 /* The next attribute; false at the end. */
 WEIR_MUST_USE bool wr_x509_directory_next(struct wr_x509_directory *directory,
@@ -51,7 +51,7 @@ enum wr_x509_directory_match {
 /* Whether @name is @base or below it, i.e. begins with the sets of @base; both
  * are well-formed. ASCII is compared without regard to case and to the number
  * of blanks. */
-enum wr_x509_directory_match wr_x509_directory_compare(struct wr_der base,
-                                                       struct wr_der name);
+enum wr_x509_directory_match wr_x509_directory_compare(struct wr_bytes base,
+                                                       struct wr_bytes name);
 
 #endif

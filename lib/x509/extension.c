@@ -23,9 +23,9 @@ static const uint8_t extension_oid_purpose[] = {0x2b, 0x06, 0x01, 0x05,
                                                 0x05, 0x07, 0x03};
 static const uint8_t extension_oid_any_purpose[] = {0x55, 0x1d, 0x25};
 
-static bool extension_read_usage(struct wr_x509 *x509, struct wr_der value)
+static bool extension_read_usage(struct wr_x509 *x509, struct wr_bytes value)
 {
-    struct wr_der bits;
+    struct wr_bytes bits;
 
     wr_assert(!x509->has_usage);
     if (!wr_der_take(&value, WR_DER_BIT_STRING, &bits) || bits.size < 1 ||
@@ -41,10 +41,10 @@ static bool extension_read_usage(struct wr_x509 *x509, struct wr_der value)
     return true;
 }
 
-static bool extension_read_purposes(struct wr_x509 *x509, struct wr_der value)
+static bool extension_read_purposes(struct wr_x509 *x509, struct wr_bytes value)
 {
-    struct wr_der list;
-    struct wr_der oid;
+    struct wr_bytes list;
+    struct wr_bytes oid;
     uint8_t last = 0;
 
     wr_assert(!x509->has_purposes);
@@ -68,10 +68,10 @@ static bool extension_read_purposes(struct wr_x509 *x509, struct wr_der value)
 }
 
 static bool extension_read_constraints(struct wr_x509 *x509,
-                                       struct wr_der value)
+                                       struct wr_bytes value)
 {
-    struct wr_der list;
-    struct wr_der len;
+    struct wr_bytes list;
+    struct wr_bytes len;
 
     wr_assert(!x509->is_authority);
     if (!wr_der_take(&value, WR_DER_SEQUENCE, &list) ||
@@ -94,10 +94,10 @@ static bool extension_read_constraints(struct wr_x509 *x509,
 
 /* Checks trees of names. Each has only a name, as RFC 5280 demands; other trees
  * are noted as unknown. An IP tree has an address and a mask. */
-static bool extension_read_trees(struct wr_x509 *x509, struct wr_der trees)
+static bool extension_read_trees(struct wr_x509 *x509, struct wr_bytes trees)
 {
-    struct wr_der tree;
-    struct wr_der base;
+    struct wr_bytes tree;
+    struct wr_bytes base;
     uint8_t tag = 0;
 
     wr_assert(x509->constraints.data != NULL);
@@ -113,10 +113,10 @@ static bool extension_read_trees(struct wr_x509 *x509, struct wr_der trees)
 }
 
 static bool extension_read_name_constraints(struct wr_x509 *x509,
-                                            struct wr_der value)
+                                            struct wr_bytes value)
 {
-    struct wr_der list;
-    struct wr_der trees;
+    struct wr_bytes list;
+    struct wr_bytes trees;
     uint8_t before = 0;
     uint8_t tag = 0;
 
@@ -139,10 +139,10 @@ static bool extension_read_name_constraints(struct wr_x509 *x509,
 
 /* A DNS name with a NUL, or an address of an impossible length, is an attempt
  * to deceive. */
-static bool extension_read_names(struct wr_x509 *x509, struct wr_der value)
+static bool extension_read_names(struct wr_x509 *x509, struct wr_bytes value)
 {
-    struct wr_der names;
-    struct wr_der name;
+    struct wr_bytes names;
+    struct wr_bytes name;
     uint8_t tag = 0;
 
     wr_assert(!x509->names.data);
@@ -165,7 +165,7 @@ static bool extension_read_names(struct wr_x509 *x509, struct wr_der value)
 static bool extension_read_value(struct wr_x509 *x509,
                                  const struct wr_x509_extension *extension)
 {
-    const struct wr_der value = extension->value;
+    const struct wr_bytes value = extension->value;
 
     wr_assert(extension->number <= WR_X509_EXTENSION_OTHER);
     switch (extension->number) {
@@ -187,11 +187,11 @@ static bool extension_read_value(struct wr_x509 *x509,
     }
 }
 
-bool wr_x509_extension_take(struct wr_der *list, struct wr_x509_extension *ret,
-                            uint64_t *seen)
+bool wr_x509_extension_take(struct wr_bytes *list,
+                            struct wr_x509_extension *ret, uint64_t *seen)
 {
-    struct wr_der extension;
-    struct wr_der oid;
+    struct wr_bytes extension;
+    struct wr_bytes oid;
     uint8_t number = 0;
 
     wr_assert(list->data != NULL);
@@ -215,7 +215,7 @@ bool wr_x509_extension_take(struct wr_der *list, struct wr_x509_extension *ret,
     return true;
 }
 
-bool wr_x509_extension_read(struct wr_x509 *x509, struct wr_der *list,
+bool wr_x509_extension_read(struct wr_x509 *x509, struct wr_bytes *list,
                             uint64_t *seen)
 {
     struct wr_x509_extension extension;

@@ -14,19 +14,20 @@
 
 struct wr_x509_extension {
     uint32_t number;
-    struct wr_der value;
+    struct wr_bytes value;
     bool is_critical;
 };
 
 /* Takes an Extension off a list. *seen has a bit for each number taken before.
  * False if it is malformed or a duplicate. */
-WEIR_MUST_USE bool wr_x509_extension_take(struct wr_der *list,
+WEIR_MUST_USE bool wr_x509_extension_take(struct wr_bytes *list,
                                           struct wr_x509_extension *ret,
                                           uint64_t *seen);
 
 /* Takes an Extension off a list like wr_x509_extension_take() and reads it into
  * @x509. */
 WEIR_MUST_USE bool wr_x509_extension_read(struct wr_x509 *x509,
-                                          struct wr_der *list, uint64_t *seen);
+                                          struct wr_bytes *list,
+                                          uint64_t *seen);
 
 #endif

@@ -37,14 +37,14 @@ static const char *const fields_attributes[] = {
     [42] = "givenName",
 };
 
-static struct weir_tls_part fields_part(struct wr_der der)
+static struct weir_tls_part fields_part(struct wr_bytes der)
 {
     wr_assert(der.data != NULL || der.size == 0);
     return (struct weir_tls_part){.data = der.data, .size = der.size};
 }
 
 /* Removes the leading zeros of a number. */
-static struct wr_der fields_number(struct wr_der number)
+static struct wr_bytes fields_number(struct wr_bytes number)
 {
     while (number.size > 1 && number.data[0] == 0) {
         number.data++;
@@ -54,7 +54,7 @@ static struct wr_der fields_number(struct wr_der number)
 }
 
 /* The content of a name. */
-static struct wr_der fields_sets(struct wr_der name)
+static struct wr_bytes fields_sets(struct wr_bytes name)
 {
     struct wr_x509_directory directory;
     wr_x509_directory_open(&directory, name);
@@ -111,14 +111,14 @@ static const char *fields_name_of(const struct wr_x509_attribute *attribute)
 
 /* Takes an attribute off the front: the next one of its set, or the first one
  * of the next set. */
-static bool fields_take(struct wr_der *from, struct wr_x509_attribute *ret)
+static bool fields_take(struct wr_bytes *from, struct wr_x509_attribute *ret)
 {
-    struct wr_der set;
-    struct wr_der pair;
+    struct wr_bytes set;
+    struct wr_bytes pair;
 
     wr_assert(from->data != NULL);
     if (wr_der_sees(from, WR_DER_SET)) {
-        const struct wr_der all = *from;
+        const struct wr_bytes all = *from;
         if (!wr_der_take(from, WR_DER_SET, &set)) {
             return false;
         }
@@ -136,7 +136,7 @@ int weir_tls_next_attribute(struct weir_tls_part *rest,
     struct wr_x509_attribute attribute;
 
     wr_require(rest && ret, -EINVAL);
-    struct wr_der from = {.data = rest->data, .size = rest->size};
+    struct wr_bytes from = {.data = rest->data, .size = rest->size};
     if (from.size == 0) {
         return -ENOENT;
     }
@@ -177,11 +177,11 @@ static enum weir_tls_name_kind fields_kind_of(uint8_t tag)
 
 int weir_tls_next_name(struct weir_tls_part *rest, struct weir_tls_name *ret)
 {
-    struct wr_der value;
+    struct wr_bytes value;
     uint8_t tag = 0;
 
     wr_require(rest && ret, -EINVAL);
-    struct wr_der from = {.data = rest->data, .size = rest->size};
+    struct wr_bytes from = {.data = rest->data, .size = rest->size};
     if (from.size == 0) {
         return -ENOENT;
     }

@@ -7,10 +7,10 @@
 
 #include "uring/check.h"
 
-bool wr_x509_signed_read(struct wr_x509_signed *ret, struct wr_der whole,
-                         struct wr_der *ret_body)
+bool wr_x509_signed_read(struct wr_x509_signed *ret, struct wr_bytes whole,
+                         struct wr_bytes *ret_body)
 {
-    struct wr_der inside;
+    struct wr_bytes inside;
 
     wr_assert(whole.data != NULL);
     if (!wr_der_take(&whole, WR_DER_SEQUENCE, &inside) || whole.size > 0 ||
@@ -23,6 +23,6 @@ bool wr_x509_signed_read(struct wr_x509_signed *ret, struct wr_der whole,
     ret->hash = NULL;
     ret->bits.data++;
     ret->bits.size--;
-    struct wr_der body = ret->body;
+    struct wr_bytes body = ret->body;
     return wr_der_take(&body, WR_DER_SEQUENCE, ret_body);
 }

@@ -11,9 +11,9 @@
 
 /* Signed data; the fields point into the bytes that were read. */
 struct wr_x509_signed {
-    struct wr_der body;      /* the signed bytes, with their header */
-    struct wr_der algorithm; /* content of the AlgorithmIdentifier */
-    struct wr_der bits;      /* the signature */
+    struct wr_bytes body;      /* the signed bytes, with their header */
+    struct wr_bytes algorithm; /* content of the AlgorithmIdentifier */
+    struct wr_bytes bits;      /* the signature */
     /* The body's hash by the algorithm, borrowed; NULL: not computed yet. */
     const uint8_t *hash;
 };
@@ -21,7 +21,7 @@ struct wr_x509_signed {
 /* Reads a whole Certificate or CertificateList. *ret_body: the content of its
  * body. False: malformed. */
 WEIR_MUST_USE bool wr_x509_signed_read(struct wr_x509_signed *ret,
-                                       struct wr_der whole,
-                                       struct wr_der *ret_body);
+                                       struct wr_bytes whole,
+                                       struct wr_bytes *ret_body);
 
 #endif

@@ -40,11 +40,11 @@ static const uint8_t strength_oid_edwards[] = {0x2b, 0x65};
 
 /* Reads the hash of @from, an AlgorithmIdentifier with its header. *ret is NONE
  * if the hash is weak or unknown. */
-static bool strength_read_hash(struct wr_der from, enum wr_x509_hash *ret)
+static bool strength_read_hash(struct wr_bytes from, enum wr_x509_hash *ret)
 {
-    struct wr_der algorithm;
-    struct wr_der oid;
-    struct wr_der null = {.size = 0};
+    struct wr_bytes algorithm;
+    struct wr_bytes oid;
+    struct wr_bytes null = {.size = 0};
     uint8_t last = 0;
 
     wr_assert(from.data != NULL);
@@ -64,10 +64,10 @@ static bool strength_read_hash(struct wr_der from, enum wr_x509_hash *ret)
 }
 
 /* Reads the hash of the PSS mask from @from, an AlgorithmIdentifier. */
-static bool strength_read_mask(struct wr_der from, enum wr_x509_hash *ret)
+static bool strength_read_mask(struct wr_bytes from, enum wr_x509_hash *ret)
 {
-    struct wr_der algorithm;
-    struct wr_der oid;
+    struct wr_bytes algorithm;
+    struct wr_bytes oid;
     uint8_t last = 0;
 
     wr_assert(from.data != NULL);
@@ -78,9 +78,9 @@ static bool strength_read_mask(struct wr_der from, enum wr_x509_hash *ret)
 }
 
 /* Reads @from as one number of up to 127. */
-static bool strength_read_number(struct wr_der from, uint32_t *ret)
+static bool strength_read_number(struct wr_bytes from, uint32_t *ret)
 {
-    struct wr_der number;
+    struct wr_bytes number;
 
     wr_assert(from.data != NULL);
     if (!wr_der_take(&from, WR_DER_INTEGER, &number) || from.size > 0 ||
@@ -93,22 +93,22 @@ static bool strength_read_number(struct wr_der from, uint32_t *ret)
 
 /* Takes the optional parameter of this number; *ret is empty if it is left out.
  * False: malformed. */
-static bool strength_take_tagged(struct wr_der *list, uint8_t number,
-                                 struct wr_der *ret)
+static bool strength_take_tagged(struct wr_bytes *list, uint8_t number,
+                                 struct wr_bytes *ret)
 {
     const uint8_t tag = WR_DER_EXPLICIT | number;
 
     wr_assert(number <= 3);
-    *ret = (struct wr_der){.data = NULL};
+    *ret = (struct wr_bytes){.data = NULL};
     return !wr_der_sees(list, tag) || wr_der_take(list, tag, ret);
 }
 
 /* Reads the parameters of RSASSA-PSS, which default to SHA-1. */
-static bool strength_read_pss(struct wr_der params,
+static bool strength_read_pss(struct wr_bytes params,
                               struct wr_x509_signature_kind *ret)
 {
-    struct wr_der list;
-    struct wr_der tagged[4];
+    struct wr_bytes list;
+    struct wr_bytes tagged[4];
     uint32_t trailer = STRENGTH_PSS_TRAILER;
 
     wr_assert(params.data != NULL);
@@ -137,7 +137,7 @@ static bool strength_read_pss(struct wr_der params,
 
 /* The strength of a signature, and its kind if it is strong. */
 static enum wr_x509_strength
-strength_rate_signature(struct wr_der oid, struct wr_der params,
+strength_rate_signature(struct wr_bytes oid, struct wr_bytes params,
                         struct wr_x509_signature_kind *ret)
 {
     uint8_t last = 0;
@@ -170,11 +170,11 @@ strength_rate_signature(struct wr_der oid, struct wr_der params,
                : WR_X509_WEAK_ALGORITHM;
 }
 
-bool wr_x509_strength_of_signature(struct wr_der algorithm,
+bool wr_x509_strength_of_signature(struct wr_bytes algorithm,
                                    enum wr_x509_strength *ret)
 {
     struct wr_x509_signature_kind kind;
-    struct wr_der oid;
+    struct wr_bytes oid;
 
     wr_assert(algorithm.data != NULL);
     if (!wr_der_take(&algorithm, WR_DER_OID, &oid)) {
@@ -184,10 +184,10 @@ bool wr_x509_strength_of_signature(struct wr_der algorithm,
     return true;
 }
 
-bool wr_x509_strength_find_signature(struct wr_der algorithm,
+bool wr_x509_strength_find_signature(struct wr_bytes algorithm,
                                      struct wr_x509_signature_kind *ret)
 {
-    struct wr_der oid;
+    struct wr_bytes oid;
 
     wr_assert(algorithm.data != NULL);
     return wr_der_take(&algorithm, WR_DER_OID, &oid) &&
@@ -195,7 +195,7 @@ bool wr_x509_strength_find_signature(struct wr_der algorithm,
 }
 
 /* Bits of a positive integer; 0: not positive. */
-static uint32_t strength_count_bits(struct wr_der number)
+static uint32_t strength_count_bits(struct wr_bytes number)
 {
     wr_assert(number.data != NULL);
     if (number.size > 0 && (number.data[0] & 0x80)) {
@@ -216,10 +216,10 @@ static uint32_t strength_count_bits(struct wr_der number)
 }
 
 /* @key: the content of a BIT STRING. */
-static bool strength_read_rsa(struct wr_der key, struct wr_der *ret_modulus,
-                              struct wr_der *ret_exponent)
+static bool strength_read_rsa(struct wr_bytes key, struct wr_bytes *ret_modulus,
+                              struct wr_bytes *ret_exponent)
 {
-    struct wr_der pair;
+    struct wr_bytes pair;
 
     wr_assert(key.data != NULL);
     if (key.size < 1 || key.data[0] != 0) {
@@ -232,11 +232,11 @@ static bool strength_read_rsa(struct wr_der key, struct wr_der *ret_modulus,
            wr_der_take(&pair, WR_DER_INTEGER, ret_exponent);
 }
 
-static bool strength_rate_rsa(struct wr_der key,
+static bool strength_rate_rsa(struct wr_bytes key,
                               struct wr_x509_key_strength *ret)
 {
-    struct wr_der modulus;
-    struct wr_der exponent;
+    struct wr_bytes modulus;
+    struct wr_bytes exponent;
 
     wr_assert(key.data != NULL);
     if (!strength_read_rsa(key, &modulus, &exponent)) {
@@ -259,9 +259,9 @@ static bool strength_rate_rsa(struct wr_der key,
 /* Accepts P-256, P-384 and P-521. @params: the bytes behind an EC key's
  * identifier. */
 static enum wr_x509_strength
-strength_rate_curve(struct wr_der params, struct wr_x509_key_strength *ret)
+strength_rate_curve(struct wr_bytes params, struct wr_x509_key_strength *ret)
 {
-    struct wr_der oid;
+    struct wr_bytes oid;
     uint8_t last = 0;
 
     wr_assert(params.data != NULL);
@@ -283,7 +283,7 @@ strength_rate_curve(struct wr_der params, struct wr_x509_key_strength *ret)
 
 /* True if the object identifier is an RSA key's; *ret_is_pss_alone: the key
  * signs only with RSASSA-PSS (RFC 4055, 1.2). */
-static bool strength_is_rsa(const struct wr_der *oid, bool *ret_is_pss_alone)
+static bool strength_is_rsa(const struct wr_bytes *oid, bool *ret_is_pss_alone)
 {
     uint8_t last = 0;
 
@@ -294,10 +294,11 @@ static bool strength_is_rsa(const struct wr_der *oid, bool *ret_is_pss_alone)
 }
 
 /* *ret_params: the bytes behind the algorithm's identifier. */
-static bool strength_read_key(struct wr_der info, struct wr_der *ret_oid,
-                              struct wr_der *ret_params, struct wr_der *ret_key)
+static bool strength_read_key(struct wr_bytes info, struct wr_bytes *ret_oid,
+                              struct wr_bytes *ret_params,
+                              struct wr_bytes *ret_key)
 {
-    struct wr_der pair;
+    struct wr_bytes pair;
 
     wr_assert(info.data != NULL);
     return wr_der_take(&info, WR_DER_SEQUENCE, &pair) &&
@@ -306,12 +307,12 @@ static bool strength_read_key(struct wr_der info, struct wr_der *ret_oid,
            wr_der_take(ret_params, WR_DER_OID, ret_oid);
 }
 
-bool wr_x509_strength_find_rsa(struct wr_der info,
+bool wr_x509_strength_find_rsa(struct wr_bytes info,
                                struct wr_x509_rsa_numbers *ret)
 {
-    struct wr_der oid;
-    struct wr_der params;
-    struct wr_der key;
+    struct wr_bytes oid;
+    struct wr_bytes params;
+    struct wr_bytes key;
 
     wr_assert(info.data != NULL);
     if (!strength_read_key(info, &oid, &params, &key) ||
@@ -321,12 +322,12 @@ bool wr_x509_strength_find_rsa(struct wr_der info,
     return strength_read_rsa(key, &ret->modulus, &ret->exponent);
 }
 
-bool wr_x509_strength_of_key(struct wr_der info,
+bool wr_x509_strength_of_key(struct wr_bytes info,
                              struct wr_x509_key_strength *ret)
 {
-    struct wr_der oid;
-    struct wr_der params;
-    struct wr_der key;
+    struct wr_bytes oid;
+    struct wr_bytes params;
+    struct wr_bytes key;
     uint8_t last = 0;
 
     *ret = (struct wr_x509_key_strength){.strength = WR_X509_WEAK_ALGORITHM,

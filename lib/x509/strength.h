@@ -60,29 +60,29 @@ struct wr_x509_key_strength {
 };
 
 struct wr_x509_rsa_numbers {
-    struct wr_der modulus;
-    struct wr_der exponent;
+    struct wr_bytes modulus;
+    struct wr_bytes exponent;
     bool is_pss_alone; /* the key must not sign with PKCS #1 1.5 */
 };
 
 /* @algorithm: the content of a signature's AlgorithmIdentifier. False:
  * malformed. */
-WEIR_MUST_USE bool wr_x509_strength_of_signature(struct wr_der algorithm,
+WEIR_MUST_USE bool wr_x509_strength_of_signature(struct wr_bytes algorithm,
                                                  enum wr_x509_strength *ret);
 
 /* True if the signature is strong. @algorithm: the content of its
  * AlgorithmIdentifier. */
 WEIR_MUST_USE bool
-wr_x509_strength_find_signature(struct wr_der algorithm,
+wr_x509_strength_find_signature(struct wr_bytes algorithm,
                                 struct wr_x509_signature_kind *ret);
 
 /* @info: a SubjectPublicKeyInfo with its header. False: malformed. */
-WEIR_MUST_USE bool wr_x509_strength_of_key(struct wr_der info,
+WEIR_MUST_USE bool wr_x509_strength_of_key(struct wr_bytes info,
                                            struct wr_x509_key_strength *ret);
 
 /* The numbers of an RSA key. @info: a SubjectPublicKeyInfo with its header.
  * False: another key. */
-WEIR_MUST_USE bool wr_x509_strength_find_rsa(struct wr_der info,
+WEIR_MUST_USE bool wr_x509_strength_find_rsa(struct wr_bytes info,
                                              struct wr_x509_rsa_numbers *ret);
 
 #endif

@@ -44,7 +44,7 @@ static bool trust_make_room(struct wr_x509_trust *trust)
     return true;
 }
 
-int wr_x509_trust_add(struct wr_x509_trust *trust, struct wr_der der)
+int wr_x509_trust_add(struct wr_x509_trust *trust, struct wr_bytes der)
 {
     struct wr_x509 x509;
 
@@ -60,7 +60,7 @@ int wr_x509_trust_add(struct wr_x509_trust *trust, struct wr_der der)
 }
 
 const struct wr_x509 *wr_x509_trust_find(const struct wr_x509_trust *trust,
-                                         const struct wr_der *name,
+                                         const struct wr_bytes *name,
                                          const struct wr_x509 *after)
 {
     wr_assert(!after || after < trust->anchors + trust->count);

@@ -19,12 +19,12 @@ struct wr_x509_trust {
 /* Adds a certificate, unless it is there. @der: malloc()'s, taken. Returns 1, 0
  * if the certificate cannot be read, or -ENOMEM. */
 WEIR_MUST_USE int wr_x509_trust_add(struct wr_x509_trust *trust,
-                                    struct wr_der der);
+                                    struct wr_bytes der);
 
 /* The next anchor with this name behind @after (NULL: the first); NULL:
  * none. */
 const struct wr_x509 *wr_x509_trust_find(const struct wr_x509_trust *trust,
-                                         const struct wr_der *name,
+                                         const struct wr_bytes *name,
                                          const struct wr_x509 *after);
 
 /* True if this certificate is an anchor. */

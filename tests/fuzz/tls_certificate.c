@@ -18,7 +18,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* Whatever is read lies within the bytes that were given. */
-static void fuzz_expect_within(const struct wr_der *part, const uint8_t *data,
+static void fuzz_expect_within(const struct wr_bytes *part, const uint8_t *data,
                                size_t size)
 {
     if (part->size > 0 &&
@@ -30,7 +30,7 @@ static void fuzz_expect_within(const struct wr_der *part, const uint8_t *data,
 static void fuzz_read(const uint8_t *data, size_t size)
 {
     struct wr_x509 x509;
-    struct wr_der name;
+    struct wr_bytes name;
     enum wr_x509_name_kind kind;
     char text[64];
 
@@ -56,7 +56,7 @@ static void fuzz_read(const uint8_t *data, size_t size)
 /* As a list of revocations; its numbers are found on it. */
 static void fuzz_list(const uint8_t *data, size_t size)
 {
-    const struct wr_der all = {.data = data, .size = size};
+    const struct wr_bytes all = {.data = data, .size = size};
     struct wr_x509_crl crl;
 
     if (!wr_x509_crl_read(&crl, all)) {

@@ -11,8 +11,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static void check(struct wr_tls_hello_part part, const uint8_t *data,
-                  size_t size)
+static void check(struct wr_bytes part, const uint8_t *data, size_t size)
 {
     if (part.data &&
         (part.data < data || part.data + part.size > data + size)) {

@@ -19,16 +19,16 @@ static bool lacks_memory_to_verify;
 static bool lacks_memory_to_keep;
 
 int __real_wr_tls_signature_verify(const struct wr_x509_signed *sign,
-                                   struct wr_der key_info);
+                                   struct wr_bytes key_info);
 int __wrap_wr_tls_signature_verify(const struct wr_x509_signed *sign,
-                                   struct wr_der key_info);
+                                   struct wr_bytes key_info);
 int __real_wr_tls_verdict_keep(struct wr_tls_verdict *verdict, uint32_t index,
                                const uint8_t *der, size_t size);
 int __wrap_wr_tls_verdict_keep(struct wr_tls_verdict *verdict, uint32_t index,
                                const uint8_t *der, size_t size);
 
 int __wrap_wr_tls_signature_verify(const struct wr_x509_signed *sign,
-                                   struct wr_der key_info)
+                                   struct wr_bytes key_info)
 {
     return lacks_memory_to_verify
                ? -ENOMEM

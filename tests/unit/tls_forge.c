@@ -55,7 +55,7 @@ static void forge_put_element(struct forge_text *to, uint8_t tag,
 
 /* ---- the signature over nothing ---- */
 
-static EVP_PKEY *forge_key(struct wr_der info)
+static EVP_PKEY *forge_key(struct wr_bytes info)
 {
     const unsigned char *at = info.data;
     EVP_PKEY *key = d2i_PUBKEY(NULL, &at, (long)info.size);
@@ -122,7 +122,7 @@ static void forge_put_curve(struct forge_text *to, const EC_GROUP *group,
 }
 
 /* A BIT STRING of the signature; of a key that is on no curve some bytes. */
-static void forge_put_signature(struct forge_text *to, struct wr_der issuer)
+static void forge_put_signature(struct forge_text *to, struct wr_bytes issuer)
 {
     static struct forge_text bits;
     EVP_PKEY *key = forge_key(issuer);
@@ -142,12 +142,12 @@ static void forge_put_signature(struct forge_text *to, struct wr_der issuer)
     EVP_PKEY_free(key);
 }
 
-bool tls_forge_is_over_nothing(struct wr_der der, struct wr_der issuer)
+bool tls_forge_is_over_nothing(struct wr_bytes der, struct wr_bytes issuer)
 {
     const uint8_t nothing[32] = {0};
-    struct wr_der whole;
-    struct wr_der part;
-    struct wr_der bits;
+    struct wr_bytes whole;
+    struct wr_bytes part;
+    struct wr_bytes bits;
     EVP_PKEY *key = forge_key(issuer);
     EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new(key, NULL);
     cr_assert(wr_der_take(&der, WR_DER_SEQUENCE, &whole));
@@ -166,12 +166,12 @@ bool tls_forge_is_over_nothing(struct wr_der der, struct wr_der issuer)
 
 /* Puts the body with another algorithm in it, which stands behind the version
  * and, of a certificate, the serial number. */
-static void forge_put_body(struct forge_text *to, struct wr_der body,
+static void forge_put_body(struct forge_text *to, struct wr_bytes body,
                            const struct tls_forge_algorithm *algorithm)
 {
     static struct forge_text inside;
-    struct wr_der part;
-    struct wr_der old;
+    struct wr_bytes part;
+    struct wr_bytes old;
     uint8_t tag;
     inside.size = 0;
     while (!wr_der_sees(&body, WR_DER_SEQUENCE)) {
@@ -186,14 +186,14 @@ static void forge_put_body(struct forge_text *to, struct wr_der body,
     forge_put_element(to, WR_DER_SEQUENCE, inside.data, inside.size);
 }
 
-struct wr_der tls_forge(struct wr_der der,
-                        const struct tls_forge_algorithm *algorithm,
-                        struct wr_der issuer)
+struct wr_bytes tls_forge(struct wr_bytes der,
+                          const struct tls_forge_algorithm *algorithm,
+                          struct wr_bytes issuer)
 {
     static struct forge_text parts;
     static struct forge_text all;
-    struct wr_der whole;
-    struct wr_der body;
+    struct wr_bytes whole;
+    struct wr_bytes body;
     cr_assert(wr_der_take(&der, WR_DER_SEQUENCE, &whole));
     cr_assert(wr_der_take(&whole, WR_DER_SEQUENCE, &body));
     parts.size = all.size = 0;
@@ -204,10 +204,10 @@ struct wr_der tls_forge(struct wr_der der,
     forge_put_element(&all, WR_DER_SEQUENCE, parts.data, parts.size);
     uint8_t *ret = malloc(all.size);
     memcpy(ret, all.data, all.size);
-    return (struct wr_der){.data = ret, .size = all.size};
+    return (struct wr_bytes){.data = ret, .size = all.size};
 }
 
-size_t tls_forge_pem(struct wr_der der, const char *label, char *text,
+size_t tls_forge_pem(struct wr_bytes der, const char *label, char *text,
                      size_t size, size_t capacity)
 {
     char *data;

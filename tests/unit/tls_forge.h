@@ -23,15 +23,15 @@ struct tls_forge_algorithm {
 
 /* The certificate or list @der with another algorithm, "signed" by the public
  * key of @issuer, a SubjectPublicKeyInfo. The result is malloc()'s, given. */
-struct wr_der tls_forge(struct wr_der der,
-                        const struct tls_forge_algorithm *algorithm,
-                        struct wr_der issuer);
+struct wr_bytes tls_forge(struct wr_bytes der,
+                          const struct tls_forge_algorithm *algorithm,
+                          struct wr_bytes issuer);
 
 /* Appends a block of PEM to a text; returns the text's new size. */
-size_t tls_forge_pem(struct wr_der der, const char *label, char *text,
+size_t tls_forge_pem(struct wr_bytes der, const char *label, char *text,
                      size_t size, size_t capacity);
 
 /* True if OpenSSL takes the signature for one over the number 0. */
-bool tls_forge_is_over_nothing(struct wr_der der, struct wr_der issuer);
+bool tls_forge_is_over_nothing(struct wr_bytes der, struct wr_bytes issuer);
 
 #endif

@@ -52,29 +52,30 @@ void __wrap_wolfSSL_set_verify(WOLFSSL *ssl, int mode, VerifyCallback callback)
 /* ---- files ---- */
 
 /* The first block of a file; its bytes are malloc()'s. */
-static struct wr_der forged_load(const char *path, const char *label)
+static struct wr_bytes forged_load(const char *path, const char *label)
 {
     static uint8_t text[FORGED_TEXT_MAX];
-    struct wr_der der;
+    struct wr_bytes der;
     const size_t size = tls_file_read(path, text, sizeof(text));
-    struct wr_der rest = {.data = text, .size = size};
+    struct wr_bytes rest = {.data = text, .size = size};
     cr_assert_eq(wr_tls_pem_next(&rest, label, &der), 1);
     return der;
 }
 
-static struct wr_der forged_certificate(const char *authority, const char *part)
+static struct wr_bytes forged_certificate(const char *authority,
+                                          const char *part)
 {
     return forged_load(tls_file("tls-matrix/%s%s.crt", authority, part),
                        "CERTIFICATE");
 }
 
-static void forged_drop(struct wr_der der)
+static void forged_drop(struct wr_bytes der)
 {
     free((void *)(uintptr_t)der.data);
 }
 
 /* The key of an authority, in @der. */
-static struct wr_der forged_key_of(struct wr_der der)
+static struct wr_bytes forged_key_of(struct wr_bytes der)
 {
     struct wr_x509 x509;
     cr_assert_eq(wr_x509_read(&x509, der.data, der.size), 0);
@@ -117,17 +118,17 @@ static size_t forged_write(const char *authority, bool is_middle,
                            const struct tls_forge_algorithm *algorithm,
                            char *text)
 {
-    const struct wr_der root = forged_certificate(authority, "");
-    const struct wr_der good =
+    const struct wr_bytes root = forged_certificate(authority, "");
+    const struct wr_bytes good =
         forged_certificate(authority, is_middle ? ".middle" : ".leaf");
-    struct wr_der top = good;
+    struct wr_bytes top = good;
     size_t size = 0;
     if (algorithm) {
         top = tls_forge(good, algorithm, forged_key_of(root));
         forged_drop(good);
     }
     if (is_middle) {
-        const struct wr_der leaf = forged_certificate(authority, ".below");
+        const struct wr_bytes leaf = forged_certificate(authority, ".below");
         size = tls_forge_pem(leaf, "CERTIFICATE", text, size, FORGED_TEXT_MAX);
         forged_drop(leaf);
     }
@@ -314,9 +315,9 @@ UNIT(tls_forged, a_signature_by_a_curve_is_good_where_nothing_is_hashed)
 {
     for (size_t i = 0; i < FORGED_ROWS; i++) {
         const char *authority = forged_rows[i].authority;
-        const struct wr_der root = forged_certificate(authority, "");
-        const struct wr_der good = forged_certificate(authority, ".leaf");
-        const struct wr_der forged =
+        const struct wr_bytes root = forged_certificate(authority, "");
+        const struct wr_bytes good = forged_certificate(authority, ".leaf");
+        const struct wr_bytes forged =
             tls_forge(good, &forged_algorithms[0], forged_key_of(root));
         const bool is_rsa = strcmp(authority, "kind-rsa") == 0;
         expect_eq(tls_forge_is_over_nothing(forged, forged_key_of(root)),
@@ -330,7 +331,7 @@ UNIT(tls_forged, a_signature_by_a_curve_is_good_where_nothing_is_hashed)
 
 /* ---- lists ---- */
 
-static void forged_refuse_list(const char *authority, struct wr_der der,
+static void forged_refuse_list(const char *authority, struct wr_bytes der,
                                int expected)
 {
     static char text[FORGED_TEXT_MAX];
@@ -354,12 +355,12 @@ UNIT(tls_forged, a_list_of_another_algorithm_than_its_issuers_is_refused)
 {
     for (size_t i = 0; i < FORGED_ROWS; i++) {
         const struct forged_row *row = &forged_rows[i];
-        const struct wr_der root = forged_certificate(row->authority, "");
-        const struct wr_der good = forged_load(
+        const struct wr_bytes root = forged_certificate(row->authority, "");
+        const struct wr_bytes good = forged_load(
             tls_file("tls-matrix/%s.crl", row->authority), "X509 CRL");
         forged_refuse_list(row->authority, good, 0);
         for (size_t j = 0; j < 3; j++) {
-            const struct wr_der forged =
+            const struct wr_bytes forged =
                 tls_forge(good, &forged_algorithms[row->algorithms[j]],
                           forged_key_of(root));
             forged_refuse_list(row->authority, forged, WEIR_ETLSFILE);

@@ -226,8 +226,7 @@ UNIT(tls_hello, a_hello_that_is_cut_anywhere_is_unknown)
     }
 }
 
-static void hello_expect_within(struct wr_tls_hello_part part,
-                                const uint8_t *data)
+static void hello_expect_within(struct wr_bytes part, const uint8_t *data)
 {
     if (part.data) {
         cr_assert_geq(part.data, data);

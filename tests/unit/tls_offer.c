@@ -28,11 +28,11 @@ struct row {
 };
 
 /* No number has a byte 0, but in lengths and in groups, whose first byte is. */
-static struct wr_der part(const char *text, size_t front)
+static struct wr_bytes part(const char *text, size_t front)
 {
-    return text ? (struct wr_der){(const uint8_t *)text,
-                                  front + (uint8_t)text[front - 1]}
-                : (struct wr_der){NULL, 0};
+    return text ? (struct wr_bytes){(const uint8_t *)text,
+                                    front + (uint8_t)text[front - 1]}
+                : (struct wr_bytes){NULL, 0};
 }
 
 static uint8_t kinds_of(const struct row *row, const char *own)

@@ -17,13 +17,13 @@ static const uint8_t signature_rsa[] = {0x06, 9,    0x2a, 0x86, 0x48, 0x86,
 static const uint8_t signature_pss_last = 10;
 
 /* The certificate of a file; its bytes are malloc()'s. */
-static struct wr_der signature_load(const char *name, struct wr_x509 *ret)
+static struct wr_bytes signature_load(const char *name, struct wr_x509 *ret)
 {
     static uint8_t text[16 << 10];
-    struct wr_der der;
+    struct wr_bytes der;
     const size_t size =
         tls_file_read(tls_file("tls-matrix/%s.crt", name), text, sizeof(text));
-    struct wr_der rest = {.data = text, .size = size};
+    struct wr_bytes rest = {.data = text, .size = size};
     cr_assert_eq(wr_tls_pem_next(&rest, "CERTIFICATE", &der), 1);
     cr_assert_eq(wr_x509_read(ret, der.data, der.size), 0);
     return der;
@@ -34,14 +34,14 @@ UNIT(tls_signature, a_key_for_pss_alone_signs_nothing_by_pkcs1)
     struct wr_x509 child;
     struct wr_x509 issuer;
     struct wr_x509_signed sign;
-    struct wr_der body;
+    struct wr_bytes body;
     uint8_t key[1 << 10];
-    const struct wr_der child_der = signature_load("other-authority", &child);
-    const struct wr_der issuer_der = signature_load("rsa-authority", &issuer);
+    const struct wr_bytes child_der = signature_load("other-authority", &child);
+    const struct wr_bytes issuer_der = signature_load("rsa-authority", &issuer);
     cr_assert(wr_x509_signed_read(&sign, child_der, &body));
     cr_assert(issuer.key_info.size <= sizeof(key));
     memcpy(key, issuer.key_info.data, issuer.key_info.size);
-    const struct wr_der info = {.data = key, .size = issuer.key_info.size};
+    const struct wr_bytes info = {.data = key, .size = issuer.key_info.size};
     expect_eq(wr_tls_signature_verify(&sign, info), 0);
 
     uint8_t *oid = memmem(key, info.size, signature_rsa, sizeof(signature_rsa));
@@ -58,8 +58,8 @@ UNIT(tls_signature, a_hash_that_is_known_stands_for_the_body)
     uint8_t hash[WR_TLS_SIGNATURE_HASH_MAX];
     struct wr_x509 child;
     struct wr_x509 issuer;
-    const struct wr_der child_der = signature_load("other-authority", &child);
-    const struct wr_der issuer_der = signature_load("rsa-authority", &issuer);
+    const struct wr_bytes child_der = signature_load("other-authority", &child);
+    const struct wr_bytes issuer_der = signature_load("rsa-authority", &issuer);
     cr_assert(wr_tls_signature_hash(&child.sign, hash));
 
     child.sign.hash = hash;

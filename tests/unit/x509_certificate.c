@@ -196,14 +196,14 @@ UNIT(x509_certificate, any_purpose_is_both)
 
 UNIT(x509_certificate, names_are_given_in_turn)
 {
-    struct wr_der one;
+    struct wr_bytes one;
     enum wr_x509_name_kind kind;
     expect_ok(
         read_extended(extension(17, false,
                                 SEQUENCE(BYTES("\x82\1a"), BYTES("\x81\1b"),
                                          BYTES("\x87\4\1\2\3\4"))),
                       &x509));
-    struct wr_der names = x509.names;
+    struct wr_bytes names = x509.names;
     cr_assert(wr_x509_next_name(&names, &kind, &one));
     expect_eq(kind, WR_X509_NAME_DNS);
     expect_eq(one.size, 1);
@@ -495,8 +495,8 @@ UNIT(x509_certificate, random_changes_do_no_harm)
         }
         if (wr_x509_read(&x509, copy, good.size) == 0) {
             enum wr_x509_name_kind kind;
-            struct wr_der one;
-            struct wr_der names = x509.names;
+            struct wr_bytes one;
+            struct wr_bytes names = x509.names;
             while (wr_x509_next_name(&names, &kind, &one)) {
                 cr_assert(one.data >= copy &&
                           one.data + one.size <= copy + good.size);

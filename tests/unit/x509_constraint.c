@@ -105,23 +105,23 @@ static const struct row rows[] = {
 };
 
 /* One element. */
-static struct wr_der wrap(uint8_t *place, uint8_t tag, const void *inside,
-                          size_t size)
+static struct wr_bytes wrap(uint8_t *place, uint8_t tag, const void *inside,
+                            size_t size)
 {
     cr_assert(size < 0x80);
     place[0] = tag;
     place[1] = (uint8_t)size;
     memcpy(place + 2, inside, size);
-    return (struct wr_der){place, size + 2};
+    return (struct wr_bytes){place, size + 2};
 }
 
 static enum wr_x509_constraint check(const struct row *row, uint8_t list_tag)
 {
     uint8_t places[4][160];
     static uint8_t empty[] = {0x30, 0};
-    const struct wr_der base =
+    const struct wr_bytes base =
         wrap(places[0], row->base_tag, row->base, row->base_size);
-    const struct wr_der tree = wrap(places[1], 0x30, base.data, base.size);
+    const struct wr_bytes tree = wrap(places[1], 0x30, base.data, base.size);
     const struct wr_x509 authority = {
         .constraints = wrap(places[2], list_tag, tree.data, tree.size)};
     const struct wr_x509 x509 = {
@@ -180,7 +180,7 @@ UNIT(x509_constraint, a_comparison_takes_from_the_budget)
         budget = cost - 1;
         expect_eq(wr_x509_constraint_check(&authority, &x509, &budget),
                   WR_X509_CONSTRAINT_MANY);
-        x509.names = (struct wr_der){names, sizeof(names)};
+        x509.names = (struct wr_bytes){names, sizeof(names)};
     }
 }
 

@@ -82,7 +82,7 @@ static struct part list_of(struct part entries, struct part extensions)
 
 static const char *read_list(struct part list, struct wr_x509_crl *ret)
 {
-    const struct wr_der der = {(const uint8_t *)list.data, list.size};
+    const struct wr_bytes der = {(const uint8_t *)list.data, list.size};
     return wr_x509_crl_read(ret, der);
 }
 
@@ -111,7 +111,7 @@ static void expect_wrong(struct part list, const char *text)
 
 static bool is_on(const struct wr_x509_crl *crl, struct part serial)
 {
-    const struct wr_der der = {(const uint8_t *)serial.data, serial.size};
+    const struct wr_bytes der = {(const uint8_t *)serial.data, serial.size};
     return wr_x509_crl_has(crl, der);
 }
 

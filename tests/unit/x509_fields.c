@@ -10,14 +10,14 @@
 #include <weir/tls_certificate.h>
 
 static struct weir_tls_certificate certificate = {.size = sizeof(certificate)};
-static struct wr_der der; /* of it; its bytes are malloc()'s */
+static struct wr_bytes der; /* of it; its bytes are malloc()'s */
 
 static void fields_open(const char *name)
 {
     static uint8_t text[64 << 10];
     const char *path = tls_file("tls-matrix/%s.pem", name);
     const size_t size = tls_file_read(path, text, sizeof(text));
-    struct wr_der rest = {.data = text, .size = size};
+    struct wr_bytes rest = {.data = text, .size = size};
     cr_assert_eq(wr_tls_pem_next(&rest, "CERTIFICATE", &der), 1);
     expect_ok(weir_tls_certificate_read(der.data, der.size, &certificate));
 }

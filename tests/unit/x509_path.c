@@ -23,14 +23,14 @@ static struct wr_x509_path path;
 /* Answers for links: from a child, by the place of its issuer; anchors last. */
 static int answers[SENT_MAX + 2][SENT_MAX + 2];
 
-static struct wr_der name_of(char letter)
+static struct wr_bytes name_of(char letter)
 {
     const uint8_t name[NAME_SIZE] = {0x30, 12,   0x31, 10, 0x30, 8, 0x06,
                                      3,    0x55, 4,    3,  0x0c, 1, 0};
     uint8_t *place = names[(int)letter];
     memcpy(place, name, sizeof(name));
     place[NAME_SIZE - 1] = (uint8_t)letter;
-    return (struct wr_der){place, NAME_SIZE};
+    return (struct wr_bytes){place, NAME_SIZE};
 }
 
 /* A strong certificate of now, "ab": a, issued by b. */
@@ -346,14 +346,14 @@ static void many_open(size_t name_count, size_t tree_count)
     static uint8_t name_bytes[MANY_SIZE];
     static uint8_t tree_bytes[4 + MANY_SIZE];
     path_open("ab br", "rr");
-    sent[0].names =
-        (struct wr_der){name_bytes, many_write(name_bytes, name_count, false)};
+    sent[0].names = (struct wr_bytes){
+        name_bytes, many_write(name_bytes, name_count, false)};
     const size_t size = many_write(tree_bytes + 4, tree_count, true);
     tree_bytes[0] = 0xa1;
     tree_bytes[1] = 0x82;
     tree_bytes[2] = (uint8_t)(size >> 8);
     tree_bytes[3] = (uint8_t)size;
-    sent[1].constraints = (struct wr_der){tree_bytes, size + 4};
+    sent[1].constraints = (struct wr_bytes){tree_bytes, size + 4};
 }
 
 UNIT(x509_path, compares_a_limited_number_of_names)

@@ -188,7 +188,7 @@ static bool client_hello_is_name(const uint8_t *name, size_t len)
 static void client_hello_read_name(const struct wr_tls_hello *hello,
                                    struct weir_client_hello *ret)
 {
-    const struct wr_tls_hello_part name =
+    const struct wr_bytes name =
         hello->name.data ? hello->name : hello->odd_name;
     const bool is_rooted =
         hello->name.size > 1 && name.data[name.size - 1] == '.';
@@ -205,20 +205,19 @@ static void client_hello_read_name(const struct wr_tls_hello *hello,
 }
 
 /* Takes the list out of the body of the extension; false: it is malformed. */
-static bool client_hello_read_protocols(struct wr_tls_hello_part body,
+static bool client_hello_read_protocols(struct wr_bytes body,
                                         struct weir_alpn_list *ret)
 {
-    struct weir_alpn_list list;
+    struct wr_bytes names;
     struct weir_alpn_name name;
 
     if (!body.data) {
         return true;
     }
-    if (body.size < 2 ||
-        (size_t)(body.data[0] << 8 | body.data[1]) != body.size - 2) {
+    if (!wr_bytes_take_vector(&body, 2, &names) || body.size > 0) {
         return false;
     }
-    list = (struct weir_alpn_list){.data = body.data + 2, .len = body.size - 2};
+    const struct weir_alpn_list list = {.data = names.data, .len = names.size};
     struct weir_alpn_list left = list;
     while (weir_alpn_next(&left, &name)) {
         wr_assert(name.len > 0);
@@ -234,21 +233,22 @@ static bool client_hello_read_protocols(struct wr_tls_hello_part body,
 static bool client_hello_read_version(const struct wr_tls_hello *hello,
                                       uint16_t *ret)
 {
-    const struct wr_tls_hello_part list = hello->versions;
+    struct wr_bytes body = hello->versions;
+    struct wr_bytes list;
+    uint16_t version;
 
-    wr_assert(list.data || list.size == 0);
+    wr_assert(body.data || body.size == 0);
     *ret = hello->version;
-    if (!list.data) {
+    if (!body.data) {
         return true;
     }
-    if (list.size < 3 || list.data[0] != list.size - 1 || list.size % 2 == 0) {
+    if (!wr_bytes_take_vector(&body, 1, &list) || body.size > 0 ||
+        list.size == 0 || list.size % 2 > 0) {
         return false;
     }
     *ret = 0;
-    for (size_t i = 1; i < list.size; i += 2) {
-        const uint16_t version =
-            (uint16_t)(list.data[i] << 8 | list.data[i + 1]);
-        if (list.data[i] == CLIENT_HELLO_MAJOR && version > *ret) {
+    while (wr_bytes_take_u16(&list, &version)) {
+        if (version >> 8 == CLIENT_HELLO_MAJOR && version > *ret) {
             *ret = version;
         }
     }

@@ -215,7 +215,7 @@ static int context_load_key(weir_tls_context *context, const uint8_t *data,
 }
 
 /* Whether a certificate is valid now: 0 or a WEIR_ETLS code. */
-static int context_load_check_dates(struct wr_der der, int64_t now)
+static int context_load_check_dates(struct wr_bytes der, int64_t now)
 {
     struct wr_x509 x509;
 
@@ -232,8 +232,8 @@ int wr_tls_context_use_authorities(weir_tls_context *context,
                                    const uint8_t *data, long size)
 {
     const int64_t now = (int64_t)time(NULL);
-    struct wr_der rest = {.data = data, .size = (size_t)size};
-    struct wr_der der;
+    struct wr_bytes rest = {.data = data, .size = (size_t)size};
+    struct wr_bytes der;
     int err = WEIR_ETLSFILE;
     int ret = 0;
 

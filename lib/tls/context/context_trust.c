@@ -14,7 +14,7 @@
 static int context_trust_use_lists(weir_tls_context *context,
                                    const uint8_t *data, long size)
 {
-    const struct wr_der list = {.data = data, .size = (size_t)size};
+    const struct wr_bytes list = {.data = data, .size = (size_t)size};
 
     wr_assert(context->verifies && size > 0);
     return wr_tls_revocation_add(&context->revocation, list, &context->trust,

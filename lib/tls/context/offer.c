@@ -52,56 +52,47 @@ static const struct offer_row offer_groups[] = {
     {0, 0},
 };
 
-static uint16_t offer_number(const uint8_t *data)
-{
-    wr_assert(data != NULL);
-    return (uint16_t)(data[0] << 8 | data[1]);
-}
-
 /* Takes the list of numbers behind its length. False: it is malformed. */
-static bool offer_take_list(struct wr_der body, size_t length_size,
-                            struct wr_der *ret)
+static bool offer_take_list(struct wr_bytes body, size_t length_size,
+                            struct wr_bytes *ret)
 {
     wr_assert(length_size == 1 || length_size == 2);
-    if (body.size < length_size) {
-        return false;
-    }
-    const size_t size =
-        length_size == 1 ? body.data[0] : offer_number(body.data);
-    *ret = (struct wr_der){body.data + length_size, body.size - length_size};
-    return ret->size == size && size > 0 && size % 2 == 0;
+    return wr_bytes_take_vector(&body, length_size, ret) && body.size == 0 &&
+           ret->size > 0 && ret->size % 2 == 0;
 }
 
 /* The kinds that the list of an extension lets be used; all where there is no
  * such extension. */
-static uint8_t offer_kinds_of(struct wr_der body, const struct offer_row *rows)
+static uint8_t offer_kinds_of(struct wr_bytes body,
+                              const struct offer_row *rows)
 {
-    struct wr_der list;
+    struct wr_bytes list;
+    uint16_t number;
     uint8_t kinds = 0;
 
     wr_assert(rows->number > 0);
     if (!body.data || !offer_take_list(body, 2, &list)) {
         return OFFER_ALL;
     }
-    for (size_t at = 0; at < list.size; at += 2) {
+    while (wr_bytes_take_u16(&list, &number)) {
         for (const struct offer_row *row = rows; row->number > 0; row++) {
-            kinds |=
-                row->number == offer_number(list.data + at) ? row->kinds : 0;
+            kinds |= row->number == number ? row->kinds : 0;
         }
     }
     return kinds;
 }
 
-static bool offer_has_newest(struct wr_der versions)
+static bool offer_has_newest(struct wr_bytes versions)
 {
-    struct wr_der list;
+    struct wr_bytes list;
+    uint16_t version;
 
     wr_assert(versions.data || versions.size == 0);
     if (!versions.data || !offer_take_list(versions, 1, &list)) {
         return false;
     }
-    for (size_t at = 0; at < list.size; at += 2) {
-        if (offer_number(list.data + at) == OFFER_NEWEST) {
+    while (wr_bytes_take_u16(&list, &version)) {
+        if (version == OFFER_NEWEST) {
             return true;
         }
     }

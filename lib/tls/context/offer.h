@@ -26,10 +26,10 @@ enum {
 
 /* Parts of a hello that can be read; data NULL: the hello has no such part. */
 struct wr_tls_offer {
-    struct wr_der suites;  /* numbers of two bytes */
-    struct wr_der schemes; /* bodies of extensions */
-    struct wr_der groups;
-    struct wr_der versions;
+    struct wr_bytes suites;  /* numbers of two bytes */
+    struct wr_bytes schemes; /* bodies of extensions */
+    struct wr_bytes groups;
+    struct wr_bytes versions;
 };
 
 /* The bit of a key; 0: of a key that is not known here. */

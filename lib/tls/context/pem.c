@@ -18,7 +18,8 @@
 
 #define PEM_LINE_MAX 64
 
-int wr_tls_pem_next(struct wr_der *text, const char *label, struct wr_der *ret)
+int wr_tls_pem_next(struct wr_bytes *text, const char *label,
+                    struct wr_bytes *ret)
 {
     char line[PEM_LINE_MAX];
     const uint8_t *end = text->data + text->size;
@@ -46,7 +47,7 @@ int wr_tls_pem_next(struct wr_der *text, const char *label, struct wr_der *ret)
         data = NULL;
         size = 0;
     }
-    *text = (struct wr_der){.data = after, .size = (size_t)(end - after)};
-    *ret = (struct wr_der){.data = data, .size = size};
+    *text = (struct wr_bytes){.data = after, .size = (size_t)(end - after)};
+    *ret = (struct wr_bytes){.data = data, .size = size};
     return 1;
 }

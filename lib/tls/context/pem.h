@@ -12,7 +12,7 @@
 /* Takes the next block with this label, e.g. "CERTIFICATE", off a text, and all
  * before it. *ret: the block's bytes, malloc()'s, given; data NULL: invalid
  * base64. Returns 1, 0 if there is none, or -ENOMEM. */
-WEIR_MUST_USE int wr_tls_pem_next(struct wr_der *text, const char *label,
-                                  struct wr_der *ret);
+WEIR_MUST_USE int wr_tls_pem_next(struct wr_bytes *text, const char *label,
+                                  struct wr_bytes *ret);
 
 #endif

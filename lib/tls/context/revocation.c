@@ -195,7 +195,7 @@ static void revocation_drop(struct wr_tls_revocation_list *list)
 
 /* Takes @der, which is malloc()'s. */
 static int revocation_add_one(struct wr_tls_revocation *revocation,
-                              struct wr_der der,
+                              struct wr_bytes der,
                               const struct wr_x509_trust *trust,
                               const char **ret_why)
 {
@@ -254,10 +254,11 @@ static int revocation_check_dates(const struct wr_tls_revocation *revocation,
 }
 
 int wr_tls_revocation_add(struct wr_tls_revocation *revocation,
-                          struct wr_der text, const struct wr_x509_trust *trust,
-                          int64_t now, const char **ret_why)
+                          struct wr_bytes text,
+                          const struct wr_x509_trust *trust, int64_t now,
+                          const char **ret_why)
 {
-    struct wr_der der;
+    struct wr_bytes der;
     int ret = 0;
 
     wr_assert(text.data != NULL);

@@ -43,7 +43,7 @@ void wr_tls_revocation_fini(struct wr_tls_revocation *revocation);
  * its issuer has a current one. 0, -ENOMEM, WEIR_ETLSFILE, WEIR_ETLSEXPIRED or
  * WEIR_ETLSNOTYET; *ret_why: a reason, or NULL. */
 WEIR_MUST_USE int wr_tls_revocation_add(struct wr_tls_revocation *revocation,
-                                        struct wr_der text,
+                                        struct wr_bytes text,
                                         const struct wr_x509_trust *trust,
                                         int64_t now, const char **ret_why);
 

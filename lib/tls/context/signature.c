@@ -63,7 +63,8 @@ static int signature_hash(const struct wr_x509_signed *sign,
 }
 
 static int signature_verify_ecdsa(const struct wr_x509_signed *sign,
-                                  enum wc_HashType type, struct wr_der key_info)
+                                  enum wc_HashType type,
+                                  struct wr_bytes key_info)
 {
     uint8_t hash[WC_MAX_DIGEST_SIZE];
     ecc_key key;
@@ -154,7 +155,7 @@ static int signature_open_rsa(const struct wr_x509_signed *sign,
 
 static int signature_verify_rsa(const struct wr_x509_signed *sign,
                                 const struct wr_x509_signature_kind *kind,
-                                struct wr_der key_info)
+                                struct wr_bytes key_info)
 {
     uint8_t hash[WC_MAX_DIGEST_SIZE];
     struct wr_x509_rsa_numbers numbers;
@@ -186,7 +187,7 @@ static int signature_verify_rsa(const struct wr_x509_signed *sign,
 
 #ifdef HAVE_ED25519
 static int signature_verify_ed25519(const struct wr_x509_signed *sign,
-                                    struct wr_der key_info)
+                                    struct wr_bytes key_info)
 {
     ed25519_key key;
     word32 at = 0;
@@ -220,7 +221,7 @@ bool wr_tls_signature_hash(const struct wr_x509_signed *sign,
 }
 
 int wr_tls_signature_verify(const struct wr_x509_signed *sign,
-                            struct wr_der key_info)
+                            struct wr_bytes key_info)
 {
     struct wr_x509_signature_kind kind;
     struct wr_x509_key_strength key;

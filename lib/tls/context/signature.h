@@ -21,6 +21,6 @@ wr_tls_signature_hash(const struct wr_x509_signed *sign,
  * -ENOMEM, -EOPNOTSUPP for a weak or unknown algorithm, or -EBADMSG if the key
  * or the body does not match. */
 WEIR_MUST_USE int wr_tls_signature_verify(const struct wr_x509_signed *sign,
-                                          struct wr_der key_info);
+                                          struct wr_bytes key_info);
 
 #endif

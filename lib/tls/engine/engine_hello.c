@@ -40,10 +40,10 @@ engine_hello_set_up(struct wr_tls_engine *engine,
                     const struct wr_tls_hello *hello)
 {
     const struct wr_tls_offer offer = {
-        .suites = {hello->suites.data, hello->suites.size},
-        .schemes = {hello->schemes.data, hello->schemes.size},
-        .groups = {hello->groups.data, hello->groups.size},
-        .versions = {hello->versions.data, hello->versions.size},
+        .suites = hello->suites,
+        .schemes = hello->schemes,
+        .groups = hello->groups,
+        .versions = hello->versions,
     };
 
     wr_assert(engine->is_server && !engine->verdict.has_chosen);

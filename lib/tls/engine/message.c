@@ -40,17 +40,17 @@ static const uint16_t message_tls13 = 0x0304;
 /* A hello, before its extensions. */
 struct message_hello {
     uint16_t version;
-    struct wr_der random;
-    struct wr_der suites; /* of a client */
-    struct wr_der extensions;
+    struct wr_bytes random;
+    struct wr_bytes suites; /* of a client */
+    struct wr_bytes extensions;
 };
 
 /* The extensions of a hello. */
 struct message_extensions {
     uint64_t seen; /* a bit for each of a known type */
-    struct wr_der shares;
-    struct wr_der versions; /* of a client's hello */
-    uint16_t version;       /* of a server's hello; 0: none is named */
+    struct wr_bytes shares;
+    struct wr_bytes versions; /* of a client's hello */
+    uint16_t version;         /* of a server's hello; 0: none is named */
 };
 
 static const struct wr_tls_message_fault message_good = {0, NULL};
@@ -59,57 +59,17 @@ static const struct wr_tls_message_fault message_malformed = {
 static const struct wr_tls_message_fault message_no_point = {
     MESSAGE_ILLEGAL, "The peer's key share is not one of its group"};
 
-/* ---- reading ---- */
-
-static bool message_take(struct wr_der *from, size_t size, struct wr_der *ret)
-{
-    wr_assert(ret != from);
-    if (from->size < size) {
-        return false;
-    }
-    *ret = (struct wr_der){.data = from->data, .size = size};
-    from->data += size;
-    from->size -= size;
-    return true;
-}
-
-/* Takes a number of one or two bytes. */
-static bool message_take_number(struct wr_der *from, size_t size, uint16_t *ret)
-{
-    struct wr_der bytes;
-
-    wr_assert(size == 1 || size == 2);
-    if (!message_take(from, size, &bytes)) {
-        return false;
-    }
-    *ret = bytes.data[0];
-    if (size == 2) {
-        *ret = (uint16_t)(bytes.data[0] << 8 | bytes.data[1]);
-    }
-    return true;
-}
-
-/* Takes bytes behind their length, which has one or two bytes. */
-static bool message_take_vector(struct wr_der *from, size_t size,
-                                struct wr_der *ret)
-{
-    uint16_t len;
-
-    return message_take_number(from, size, &len) &&
-           message_take(from, len, ret);
-}
-
 /* True if these are vectors with a length of one byte, each of @least bytes or
  * more, and at least one. */
-static bool message_is_list(struct wr_der list, size_t least)
+static bool message_is_list(struct wr_bytes list, size_t least)
 {
-    struct wr_der one;
+    struct wr_bytes one;
 
     if (list.size == 0) {
         return false;
     }
     while (list.size > 0) {
-        if (!message_take_vector(&list, 1, &one) || one.size < least) {
+        if (!wr_bytes_take_vector(&list, 1, &one) || one.size < least) {
             return false;
         }
     }
@@ -119,29 +79,29 @@ static bool message_is_list(struct wr_der list, size_t least)
 /* ---- extensions ---- */
 
 /* A list of names of protocols (RFC 7301, 3.1). */
-static bool message_is_protocols(struct wr_der body)
+static bool message_is_protocols(struct wr_bytes body)
 {
-    struct wr_der list;
+    struct wr_bytes list;
 
-    return message_take_vector(&body, 2, &list) && body.size == 0 &&
+    return wr_bytes_take_vector(&body, 2, &list) && body.size == 0 &&
            message_is_list(list, 1);
 }
 
-static bool message_is_shared_key(struct wr_der body)
+static bool message_is_shared_key(struct wr_bytes body)
 {
-    struct wr_der identities;
-    struct wr_der binders;
+    struct wr_bytes identities;
+    struct wr_bytes binders;
 
-    return message_take_vector(&body, 2, &identities) &&
-           message_take_vector(&body, 2, &binders) && body.size == 0 &&
+    return wr_bytes_take_vector(&body, 2, &identities) &&
+           wr_bytes_take_vector(&body, 2, &binders) && body.size == 0 &&
            message_is_list(binders, MESSAGE_BINDER_LEAST);
 }
 
 /* A list of versions, as a client sends it. */
-static bool message_take_versions(struct wr_der body, struct wr_der *ret)
+static bool message_take_versions(struct wr_bytes body, struct wr_bytes *ret)
 {
     wr_assert(body.data != NULL);
-    return message_take_vector(&body, 1, ret) && body.size == 0 &&
+    return wr_bytes_take_vector(&body, 1, ret) && body.size == 0 &&
            ret->size > 0 && ret->size % 2 == 0;
 }
 
@@ -156,7 +116,7 @@ static uint64_t message_bit_of(uint16_t type)
 
 /* Reads one extension. */
 static struct wr_tls_message_fault
-message_read_extension(uint16_t type, struct wr_der body, bool is_server,
+message_read_extension(uint16_t type, struct wr_bytes body, bool is_server,
                        struct message_extensions *ret)
 {
     const uint64_t bit = message_bit_of(type);
@@ -177,7 +137,7 @@ message_read_extension(uint16_t type, struct wr_der body, bool is_server,
         break;
     case MESSAGE_VERSION:
         is_good = is_server ? message_take_versions(body, &ret->versions)
-                            : message_take_number(&body, 2, &ret->version) &&
+                            : wr_bytes_take_u16(&body, &ret->version) &&
                                   body.size == 0;
         break;
     case MESSAGE_SHARES:
@@ -190,16 +150,16 @@ message_read_extension(uint16_t type, struct wr_der body, bool is_server,
 }
 
 static struct wr_tls_message_fault
-message_read_extensions(struct wr_der from, bool is_server,
+message_read_extensions(struct wr_bytes from, bool is_server,
                         struct message_extensions *ret)
 {
     struct wr_tls_message_fault fault = message_good;
 
     while (from.size > 0 && fault.alert == 0) {
-        struct wr_der body;
+        struct wr_bytes body;
         uint16_t type;
-        if (!message_take_number(&from, 2, &type) ||
-            !message_take_vector(&from, 2, &body)) {
+        if (!wr_bytes_take_u16(&from, &type) ||
+            !wr_bytes_take_vector(&from, 2, &body)) {
             return message_malformed;
         }
         fault = message_read_extension(type, body, is_server, ret);
@@ -210,25 +170,25 @@ message_read_extensions(struct wr_der from, bool is_server,
 /* ---- shares ---- */
 
 /* Takes a group and a share of it. */
-static bool message_take_share(struct wr_der *from, uint16_t *ret_group,
-                               struct wr_der *ret)
+static bool message_take_share(struct wr_bytes *from, uint16_t *ret_group,
+                               struct wr_bytes *ret)
 {
-    return message_take_number(from, 2, ret_group) &&
-           message_take_vector(from, 2, ret) && ret->size > 0;
+    return wr_bytes_take_u16(from, ret_group) &&
+           wr_bytes_take_vector(from, 2, ret) && ret->size > 0;
 }
 
 /* A client's shares, of each group one. A second one is refused here for the
  * groups that are known, so that there is little to compute. */
-static struct wr_tls_message_fault message_check_shares(struct wr_der body)
+static struct wr_tls_message_fault message_check_shares(struct wr_bytes body)
 {
-    struct wr_der list;
+    struct wr_bytes list;
     uint32_t seen = 0;
 
-    if (!message_take_vector(&body, 2, &list) || body.size > 0) {
+    if (!wr_bytes_take_vector(&body, 2, &list) || body.size > 0) {
         return message_malformed;
     }
     while (list.size > 0) {
-        struct wr_der share;
+        struct wr_bytes share;
         uint16_t group;
         if (!message_take_share(&list, &group, &share)) {
             return message_malformed;
@@ -245,9 +205,9 @@ static struct wr_tls_message_fault message_check_shares(struct wr_der body)
 }
 
 /* A server's share; weir's clients offer no group that is not known. */
-static struct wr_tls_message_fault message_check_share(struct wr_der body)
+static struct wr_tls_message_fault message_check_share(struct wr_bytes body)
 {
-    struct wr_der share;
+    struct wr_bytes share;
     uint16_t group;
 
     if (!message_take_share(&body, &group, &share) || body.size > 0) {
@@ -261,32 +221,32 @@ static struct wr_tls_message_fault message_check_share(struct wr_der body)
 /* ---- messages ---- */
 
 /* Takes what stands before the extensions of a hello, then these. */
-static bool message_take_hello(struct wr_der body, bool is_server,
+static bool message_take_hello(struct wr_bytes body, bool is_server,
                                struct message_hello *ret)
 {
-    struct wr_der part;
+    struct wr_bytes part;
 
-    ret->extensions = (struct wr_der){.data = body.data, .size = 0};
-    if (!message_take_number(&body, 2, &ret->version) ||
-        !message_take(&body, MESSAGE_RANDOM, &ret->random) ||
-        !message_take_vector(&body, 1, &part)) {
+    ret->extensions = (struct wr_bytes){.data = body.data, .size = 0};
+    if (!wr_bytes_take_u16(&body, &ret->version) ||
+        !wr_bytes_take(&body, MESSAGE_RANDOM, &ret->random) ||
+        !wr_bytes_take_vector(&body, 1, &part)) {
         return false;
     }
     const bool is_taken = is_server
-                              ? message_take_vector(&body, 2, &ret->suites) &&
-                                    message_take_vector(&body, 1, &part)
-                              : message_take(&body, 2 + 1, &part);
+                              ? wr_bytes_take_vector(&body, 2, &ret->suites) &&
+                                    wr_bytes_take_vector(&body, 1, &part)
+                              : wr_bytes_take(&body, 2 + 1, &part);
     return is_taken && (body.size == 0 ||
-                        (message_take_vector(&body, 2, &ret->extensions) &&
+                        (wr_bytes_take_vector(&body, 2, &ret->extensions) &&
                          body.size == 0));
 }
 
-static bool message_has_number(struct wr_der list, uint16_t number)
+static bool message_has_number(struct wr_bytes list, uint16_t number)
 {
     uint16_t one;
 
     wr_assert(list.data != NULL);
-    while (message_take_number(&list, 2, &one)) {
+    while (wr_bytes_take_u16(&list, &one)) {
         if (one == number) {
             return true;
         }
@@ -297,13 +257,13 @@ static bool message_has_number(struct wr_der list, uint16_t number)
 /* The highest version that a client offers. One that is made up, so that
  * servers learn to pass it over (RFC 8701), does not count. */
 static uint16_t message_best_of(const struct message_hello *hello,
-                                struct wr_der versions)
+                                struct wr_bytes versions)
 {
     uint16_t best = versions.data ? 0 : hello->version;
     uint16_t one;
 
     wr_assert(versions.size % 2 == 0);
-    while (message_take_number(&versions, 2, &one)) {
+    while (wr_bytes_take_u16(&versions, &one)) {
         if ((one & 0x0f0f) != 0x0a0a && one > best) {
             best = one;
         }
@@ -313,7 +273,7 @@ static uint16_t message_best_of(const struct message_hello *hello,
 
 /* After a hello the server chooses its group anew. */
 static struct wr_tls_message_fault
-message_check_client(struct wr_tls_message_facts *facts, struct wr_der body)
+message_check_client(struct wr_tls_message_facts *facts, struct wr_bytes body)
 {
     struct message_extensions extensions = {.seen = 0};
     struct message_hello hello;
@@ -339,7 +299,7 @@ message_check_client(struct wr_tls_message_facts *facts, struct wr_der body)
 }
 
 /* A HelloRetryRequest is a hello with this number (RFC 8446, 4.1.3). */
-static bool message_asks_again(struct wr_der random)
+static bool message_asks_again(struct wr_bytes random)
 {
     static const uint8_t number[MESSAGE_RANDOM] = {
         0xcf, 0x21, 0xad, 0x74, 0xe5, 0x9a, 0x61, 0x11, 0xbe, 0x1d, 0x8c,
@@ -353,7 +313,7 @@ static bool message_asks_again(struct wr_der random)
 /* weir's clients resume sessions with a new exchange of keys alone, so that the
  * hello of TLS 1.3 has a share. */
 static struct wr_tls_message_fault
-message_check_server(struct wr_tls_message_facts *facts, struct wr_der body)
+message_check_server(struct wr_tls_message_facts *facts, struct wr_bytes body)
 {
     struct message_extensions extensions = {.seen = 0};
     struct message_hello hello;
@@ -385,15 +345,16 @@ message_check_server(struct wr_tls_message_facts *facts, struct wr_der body)
                                                "The server sent no key share"};
 }
 
-static struct wr_tls_message_fault message_check_server_key(struct wr_der body)
+static struct wr_tls_message_fault
+message_check_server_key(struct wr_bytes body)
 {
-    struct wr_der point;
-    uint16_t type;
+    struct wr_bytes point;
+    size_t type;
     uint16_t group;
 
-    if (!message_take_number(&body, 1, &type) || type != MESSAGE_NAMED_CURVE ||
-        !message_take_number(&body, 2, &group) ||
-        !message_take_vector(&body, 1, &point)) {
+    if (!wr_bytes_take_number(&body, 1, &type) || type != MESSAGE_NAMED_CURVE ||
+        !wr_bytes_take_u16(&body, &group) ||
+        !wr_bytes_take_vector(&body, 1, &point)) {
         return message_malformed;
     }
     return wr_tls_point_is_good(group, point.data, point.size)
@@ -405,16 +366,16 @@ static struct wr_tls_message_fault message_check_server_key(struct wr_der body)
  * server's group. */
 static struct wr_tls_message_fault
 message_check_client_key(const struct wr_tls_message_facts *facts,
-                         struct wr_der body)
+                         struct wr_bytes body)
 {
-    struct wr_der point;
+    struct wr_bytes point;
 
     if (facts->group == 0) {
         return (struct wr_tls_message_fault){
             MESSAGE_UNEXPECTED,
             "The client sent a key share before the server"};
     }
-    if (!message_take_vector(&body, 1, &point) || body.size > 0) {
+    if (!wr_bytes_take_vector(&body, 1, &point) || body.size > 0) {
         return message_malformed;
     }
     return wr_tls_point_is_good(facts->group, point.data, point.size)
@@ -424,9 +385,9 @@ message_check_client_key(const struct wr_tls_message_facts *facts,
 
 /* Notes the scheme; wr_tls_message_key_of() says which key it is for. */
 static struct wr_tls_message_fault
-message_check_verify(struct wr_tls_message_facts *facts, struct wr_der body)
+message_check_verify(struct wr_tls_message_facts *facts, struct wr_bytes body)
 {
-    if (!message_take_number(&body, 2, &facts->scheme)) {
+    if (!wr_bytes_take_u16(&body, &facts->scheme)) {
         return message_malformed;
     }
     return wr_tls_message_key_of(facts->scheme) != WR_X509_KEY_OTHER
@@ -481,8 +442,8 @@ struct wr_tls_message_fault
 wr_tls_message_check(struct wr_tls_message_facts *facts, const uint8_t *data,
                      size_t size)
 {
-    const struct wr_der body = {.data = data + WR_TLS_MESSAGE_HEADER,
-                                .size = size - WR_TLS_MESSAGE_HEADER};
+    const struct wr_bytes body = {.data = data + WR_TLS_MESSAGE_HEADER,
+                                  .size = size - WR_TLS_MESSAGE_HEADER};
 
     wr_assert(size >= WR_TLS_MESSAGE_HEADER);
     wr_assert(size == wr_tls_message_size(data));
