@@ -20,7 +20,7 @@ COPIED = ("uring/check.h", "uring/check.c", "tests/runner/own.h",
           "tests/checks/run_c_tests.py", "meson_options.txt")
 MESON = """project('small', 'c')
 python = import('python').find_installation()
-small = static_library('small', 'lib/small/small.c', 'uring/check.c',
+small = static_library('small', 'lib/small/small.c', 'tools/small.c', 'uring/check.c',
   include_directories: '.', implicit_include_directories: false)
 test('small', python, suite: 'unit', protocol: 'tap',
   args: [files('tests/checks/run_c_tests.py', 'tests/unit/small.c'),
@@ -42,6 +42,8 @@ int small_asserted(int a);
 int small_at(const int *a, int n);
 int small_unseen(int a);
 int small_unreached(int a);
+int small_nothing(void);
+int small_tool(int a);
 static inline int small_inline(int a) { return a > 3; }
 """
 SOURCE = """#include "lib/small/small.h"
@@ -73,6 +75,10 @@ int small_at(const int *a, int n) {
 int small_unseen(int a) { return a * 3; }
 int small_unreached(int a) { return a * 3; }
 int small_state_name(int a) { return a * 3; }
+int small_nothing(void) { return 0; }
+"""
+TOOL = """#include "lib/small/small.h"
+int small_tool(int a) { return a * 2 + 1; }
 """
 TEST = """#include "tests/runner/own.h"
 #include "lib/small/small.h"
@@ -95,6 +101,7 @@ Test(small, refuses) {
     cr_assert(small_refuse(1) == -22 && small_refuse(2) == -5);
     cr_assert(small_refuse(3) == 0 && small_half(-1) == -EINVAL);
 }
+Test(small, has_a_tool) { cr_assert(small_tool(4) == 9 && small_nothing() == 0); }
 Test(small, asserts) { cr_assert(small_asserted(1) == 7); }
 Test(small, reads) {
     const int values[] = {5, 6};
@@ -150,6 +157,7 @@ def write_project(folder):
         shutil.copy(TREE / name, folder / name)
     for name, text in (("meson.build", MESON), ("lib/small/small.h", HEADER),
                        ("lib/small/small.c", "#include <errno.h>\n" + SOURCE),
+                       ("tools/small.c", TOOL),
                        ("tests/unit/small.c", TEST)):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text, encoding="utf-8")
@@ -206,6 +214,27 @@ def check_first(small):
     for function, how in HOWS.items():
         found = {row.get("how") for key, row in verdicts.items() if key[0] == function}
         expect(how in found, f"{function} is noticed by {how}: {found}")
+
+
+def check_twins(small):
+    """Two kinds make `return 1` of `return 0`: that is one fault."""
+    texts = [(function, before, after) for function, _, before, after
+             in small.verdicts()]
+    expect(len(texts) == len(set(texts)), "no two faults are the same text")
+    expect(any(key[0] == "small_nothing" for key in texts), "a fault in return 0")
+
+
+def check_rooms(small):
+    """A room may be a file, also of a tool. Only what is drawn is planted."""
+    done = small.run("--count", "2", "--rooms", "tools/small.c")
+    expect(done.returncode == 0, "the run of one room ends well")
+    row = done.stdout.rsplit("tools/small.c ", 1)[1].split()
+    expect(row[1:3] == ["2", "2"], f"two are drawn, and both are killed: {row}")
+    planted = {name: (small.out / "tree" / name).read_text("utf-8").count("WR_MUTANT(")
+               for name in ("tools/small.c", "lib/small/small.c")}
+    expect(planted == {"tools/small.c": 2, "lib/small/small.c": 0},
+           f"two faults are in the tree: {planted}")
+    expect(small.run("--rooms", "bench").returncode == 2, "bench is no room")
 
 
 def check_resumed(small):
@@ -301,10 +330,12 @@ def main():
     os.environ["WEIR_MUTANTS_TESTED"] = word.split("=")[1]
     small = Small(folder)
     check_first(small)
+    check_twins(small)
     check_resumed(small)
     check_equivalent(small)
     check_left_out(small)
     check_stopped(small)
+    check_rooms(small)
     check_nothing_left(word)
 
 

@@ -83,6 +83,8 @@ REASONS = {
     "tests/checks/repeat.py --busy 4 --jobs 4 --masks every build contract": LONG,
     "tests/mutants/run --rooms lib/net --count 300 --seed 7 --jobs 2": LONG,
     "tests/mutants/run --rooms lib/net --count 300 --seed 7 --jobs 2 --resume": LONG,
+    "tests/mutants/run --rooms weir-load-arithmetic --seed 7 --jobs 2 \\\n"
+    "    --suites unit,e2e --programs 'load_*,load,results,compared'": LONG,
     "tests/e2e/attack.py --seconds 60 build-asan/tools/weir-load \\\n"
     "    build-asan/tools/weir-proxy build-asan/tools/example-*": LONG,
     "tests/e2e/proxy_soak.py build/tools/weir-proxy": LONG,

@@ -1,9 +1,9 @@
-"""Plant numbered faults in the sources of lib/ and uring/.
+"""Find the faults that sources could have, and plant those that are drawn.
 
-Each .c file, and each header with functions, is read by libclang with the flags
-of a build's compile_commands.json. Where a fault can stand the text becomes
-WR_MUTANT(n) ? fault : original (mutant.h), so that one build holds all of them
-and the environment chooses one. The kinds:
+Each .c file of the rooms, and each header with functions, is read by libclang with
+the flags of a build's compile_commands.json. Where a drawn fault stands the text
+becomes WR_MUTANT(n) ? fault : original (mutant.h), so that one build holds all that
+are drawn and the environment chooses one. The kinds:
 
     compare     < becomes <=, > becomes >=, == becomes !=, and back; < and > also ==
     arithmetic  + becomes -, * becomes +, & becomes |, and back
@@ -18,8 +18,8 @@ and the environment chooses one. The kinds:
     require     a wr_require() accepts everything
 
 Nothing is planted in assertions, in other macros, in what must be constant, and in
-functions that only describe or check the state. A fault that does not compile is
-left out again.
+functions that only describe or check the state, and no two of one text at one place.
+A drawn fault that does not compile is left out again.
 """
 
 import hashlib
@@ -34,6 +34,17 @@ from clang import cindex
 from clang.cindex import CursorKind as Kind
 from clang.cindex import StorageClass, TypeKind
 
+FOLDERS = ("lib", "uring", "tools")
+# Rooms that are no folder: the files that compute what weir-load says.
+WEIR_LOAD = "weir-load-arithmetic"
+LISTS = {WEIR_LOAD: ("tools/common/units.c", "tools/load/histogram.c", *(
+    f"tools/weir-load/{name}.c" for name in (
+        "compare", "comparison", "gather", "hdr", "hgrm", "hlog", "lateness", "pacing",
+        "record", "saved", "saved_merge", "schedule", "schedule_parse", "search",
+        "sharing", "sizes", "slo", "statistics", "steps", "sweep", "track", "turns",
+        "verdict")))}
+# From where faults are drawn unless rooms are named.
+ALL = ("lib", "uring", WEIR_LOAD)
 OTHER = {"<": "<=", "<=": "<", ">": ">=", ">=": ">", "==": "!=", "!=": "==",
          "+": "-", "-": "+", "*": "+", "/": "*", "%": "/", "&&": "||",
          "||": "&&", "&": "|", "|": "&", "<<": ">>", ">>": "<<"}
@@ -108,6 +119,9 @@ class Source:
         for cursor in here:
             if cursor.kind == Kind.FUNCTION_DECL:
                 self.find(cursor)
+        self.mutants.sort(key=lambda mutant: (mutant.start, -mutant.end))
+        for number, mutant in enumerate(self.mutants, 1):
+            mutant.number = number
 
     def is_here(self, cursor):
         place = cursor.location.file
@@ -136,7 +150,9 @@ class Source:
 
     def add(self, kind, cursor, fault, is_statement=False):
         start, end = self.span(cursor)
-        if end > start and not self.is_in_macro(start, end):
+        if end > start and not self.is_in_macro(start, end) and not any(
+                (start, end, fault) == (mutant.start, mutant.end, mutant.fault)
+                for mutant in self.mutants):
             self.mutants.append(Mutant(kind, (start, end), fault, self.function,
                                        is_statement))
 
@@ -320,13 +336,10 @@ class Source:
         return range(first, first + 1 +
                      self.bytes.count(b"\n", mutant.start, mutant.end))
 
-    def planted(self):
-        """The text with these faults, numbered from 1 on. Its lines have the
-        numbers that they had."""
-        self.mutants.sort(key=lambda mutant: (mutant.start, -mutant.end))
+    def planted(self, mutants):
+        """The text with these faults. Its lines have the numbers that they had."""
         spans = {}
-        for number, mutant in enumerate(self.mutants, 1):
-            mutant.number = number
+        for mutant in mutants:
             spans.setdefault((mutant.start, mutant.end), []).append(mutant)
         return ('#include "tests/mutants/mutant.h"\n#line 1\n' +
                 self.render(0, len(self.bytes), list(spans.items())))
@@ -389,8 +402,8 @@ def error_lines(unit, path):
     return {item.location.line for item in found}
 
 
-def plant_file(job):
-    """The text of one file with its faults, and the rows that describe them."""
+def read(job):
+    """A file with its faults, which are numbered from 1 on."""
     name, path, text, flags, checks = job
     text = HINTS.sub("(", text)
     unit = parse(path, text, flags,
@@ -398,21 +411,32 @@ def plant_file(job):
     bad = error_lines(unit, path)
     if bad:
         raise SystemExit(f"{name}: does not compile: lines {sorted(bad)}")
-    source = Source(path, text, unit, checks)
-    found = len(source.mutants)
-    while source.mutants:
-        planted = source.planted()
+    return Source(path, text, unit, checks)
+
+
+def find_file(job):
+    """The rows that describe the faults of one file."""
+    return read(job).rows(job[0])
+
+
+def plant_file(job, numbers):
+    """The text of one file with these of its faults, and those that it has: not
+    those that do not compile."""
+    name, path, _, flags, _ = job
+    source = read(job)
+    mutants = [mutant for mutant in source.mutants if mutant.number in numbers]
+    while True:
+        planted = source.planted(mutants)
         # Of the planted text libclang counts the two lines before the first.
         lines = {line - 2 for line in error_lines(parse(path, planted, flags), path)}
         if not lines:
-            return {"text": planted, "rows": source.rows(name),
-                    "left_out": found - len(source.mutants)}
-        left = [mutant for mutant in source.mutants
+            return {"asked": numbers, "text": planted,
+                    "held": [mutant.number for mutant in mutants]}
+        left = [mutant for mutant in mutants
                 if not lines & set(source.lines_of(mutant))]
-        if len(left) == len(source.mutants):
+        if len(left) == len(mutants):
             raise SystemExit(f"{name}: faults break lines {sorted(lines)}")
-        source.mutants = left
-    return {"text": text, "rows": [], "left_out": found}
+        mutants = left
 
 
 # ---- all files ----
@@ -433,8 +457,8 @@ def flags_of(command):
 
 
 def sources_of(tree, build):
-    """Each source of lib/ and uring/ that is compiled, with its flags; and each
-    header there that has functions, with the flags of the source that has most."""
+    """Each source of the folders that is compiled, with its flags; and each header
+    there that has functions, with the flags of the source that has most."""
     commands = json.loads((build / "compile_commands.json").read_text("utf-8"))
     clang = subprocess.run(["clang", "-print-resource-dir"], text=True,
                            stdout=subprocess.PIPE, check=True).stdout.strip()
@@ -443,12 +467,12 @@ def sources_of(tree, build):
         path = pathlib.Path(command["directory"], command["file"]).resolve()
         if path.is_relative_to(tree):
             name = str(path.relative_to(tree))
-            if name.startswith(("lib/", "uring/")) and name.endswith(".c") and (
+            if is_in(name, FOLDERS) and name.endswith(".c") and (
                     name not in LEFT_ALONE):
                 found.setdefault(name, flags_of(command) +
                                  [f"-I{tree}", f"-I{clang}/include"])
     most = max(found.values(), key=len, default=[])
-    for folder in ("lib", "uring"):
+    for folder in FOLDERS:
         for path in sorted((tree / folder).rglob("*.h")):
             text = path.read_text(encoding="utf-8")
             if "static inline" in text:
@@ -464,68 +488,101 @@ def hash_of(*texts):
 
 
 def is_in(name, rooms):
-    return not rooms or any(name.startswith(room + "/") for room in rooms)
+    """Rooms are folders, files and lists of these."""
+    return any(name == part or name.startswith(part + "/") for room in rooms
+               for part in LISTS.get(room, (room,)))
 
 
-def next_range(known):
-    """The first number after all ranges."""
-    return max((item["base"] + item["size"] for item in known.values()), default=0)
+class Plants:
+    """The faults of the sources of @origin in the @rooms, of which those that are
+    drawn are planted in @tree. What is found is kept in @cache, a file."""
 
+    def __init__(self, origin, tree, build, cache, jobs, rooms):
+        self.tree, self.cache, self.jobs = tree, cache, jobs
+        known = json.loads(cache.read_text("utf-8")) if cache.exists() else {}
+        sources = sources_of(tree, build)
+        self.known = {name: item for name, item in known.items() if name in sources}
+        sources = {name: flags for name, flags in sources.items()
+                   if is_in(name, rooms)}
+        self.texts = {str(path.relative_to(origin)): path.read_text(encoding="utf-8")
+                      for folder in ("include", *FOLDERS)
+                      for path in sorted((origin / folder).rglob("*.[ch]"))}
+        headers = {name: text for name, text in self.texts.items()
+                   if name.endswith(".h")}
+        self.headers = [(str(tree / name), text) for name, text in headers.items()]
+        everything = hash_of(pathlib.Path(__file__).read_text(encoding="utf-8"),
+                             *headers.values())
+        checks = sorted({name for text in self.texts.values()
+                         for name in CHECKS.findall(text)})
+        self.jobs_of = {name: (name, str(tree / name), self.texts[name], flags, checks)
+                        for name, flags in sorted(sources.items())}
+        self.find({name: hash_of(everything, self.texts[name], *flags, *checks)
+                   for name, flags in sources.items()})
 
-def place(known, name, found, stamp):
-    """Gives a file its numbers, the old ones if there is room for them."""
-    size = known.get(name, {}).get("size", 0)
-    base = known.get(name, {}).get("base", 0)
-    if len(found["rows"]) >= size:
-        base, size = next_range(known), RANGE * (1 + (len(found["rows"]) + RANGE // 4)
-                                                 // RANGE)
-    known[name] = {**found, "stamp": stamp, "base": base, "size": size}
+    def map(self, function, *lists):
+        """Of each job what the function returns, in processes of their own."""
+        with ProcessPoolExecutor(self.jobs, initializer=HEADERS.extend,
+                                 initargs=(self.headers,)) as pool:
+            yield from pool.map(function, *lists)
 
+    def save(self):
+        self.cache.write_text(json.dumps(self.known), encoding="utf-8")
 
-def plant(origin, tree, build, cache, jobs, rooms):
-    """Writes the sources of @origin into @tree, those of the @rooms and those that
-    had some before with faults, and returns a row for each fault. @cache is the
-    file of what was found before."""
-    known = json.loads(cache.read_text("utf-8")) if cache.exists() else {}
-    sources = {name: flags for name, flags in sources_of(tree, build).items()
-               if is_in(name, rooms) or name in known}
-    known = {name: item for name, item in known.items() if name in sources}
-    texts = {str(path.relative_to(origin)): path.read_text(encoding="utf-8")
-             for folder in ("include", "lib", "uring")
-             for path in sorted((origin / folder).rglob("*.[ch]"))}
-    headers = hash_of(pathlib.Path(__file__).read_text(encoding="utf-8"), *[
-        text for name, text in texts.items() if name.endswith(".h")])
-    checks = sorted({name for text in texts.values()
-                     for name in CHECKS.findall(text)})
-    stamps = {name: hash_of(headers, texts[name], *flags, *checks)
-              for name, flags in sources.items()}
-    new = [(name, str(tree / name), texts[name], flags, checks)
-           for name, flags in sorted(sources.items())
-           if known.get(name, {}).get("stamp") != stamps[name]]
-    if new:
-        print(f"planting faults in {len(new)} files", flush=True)
-        shown = [(str(tree / name), text) for name, text in texts.items()
-                 if name.endswith(".h")]
-        with ProcessPoolExecutor(jobs, initializer=HEADERS.extend,
-                                 initargs=(shown,)) as pool:
-            for job, found in zip(new, pool.map(plant_file, new)):
-                place(known, job[0], found, stamps[job[0]])
-        cache.write_text(json.dumps(known), encoding="utf-8")
-    table = []
-    for name, text in texts.items():
-        if name not in sources:
-            write(tree / name, text)
-            continue
-        base = known[name]["base"]
-        write(tree / name, NUMBER.sub(
-            lambda match, base=base: f"WR_MUTANT({base + int(match[1])})",
-            known[name]["text"]))
-        table += [{**row, "number": base + row["number"]}
-                  for row in known[name]["rows"]]
-    print(f"{len(table)} faults in {len(sources)} files; "
-          f"{sum(known[name]['left_out'] for name in sources)} did not compile",
-          flush=True)
-    return table
+    def find(self, stamps):
+        """Reads the files that have changed."""
+        new = [job for name, job in self.jobs_of.items()
+               if self.known.get(name, {}).get("stamp") != stamps[name]]
+        if new:
+            print(f"looking for faults in {len(new)} files", flush=True)
+            for (name, *_), rows in zip(new, self.map(find_file, new)):
+                self.known[name] = {"rows": rows, "stamp": stamps[name],
+                                    **self.range_of(name, len(rows))}
+            self.save()
+
+    def range_of(self, name, count):
+        """The numbers of a file, the old ones if there is room for them; else those
+        after all others."""
+        old = {key: self.known.get(name, {}).get(key, 0) for key in ("base", "size")}
+        if count < old["size"]:
+            return old
+        return {"base": max((item["base"] + item["size"]
+                             for item in self.known.values()), default=0),
+                "size": RANGE * (1 + (count + RANGE // 4) // RANGE)}
+
+    def table(self):
+        """A row for each fault that is found."""
+        return [{**row, "number": self.known[name]["base"] + row["number"]}
+                for name in self.jobs_of for row in self.known[name]["rows"]]
+
+    def plant(self, drawn):
+        """Writes the sources, those of the drawn faults with these. Returns those
+        that compile."""
+        numbers = {}
+        for row in drawn:
+            numbers.setdefault(row["file"], set()).add(
+                row["number"] - self.known[row["file"]]["base"])
+        asked = {name: sorted(found) for name, found in numbers.items()}
+        new = [name for name, found in asked.items()
+               if self.known[name].get("planted", {}).get("asked") != found]
+        for name, planted in zip(new, self.map(
+                plant_file, [self.jobs_of[name] for name in new],
+                [asked[name] for name in new])):
+            self.known[name]["planted"] = planted
+        self.save()
+        held = set()
+        for name, text in self.texts.items():
+            if name in asked:
+                base = self.known[name]["base"]
+                planted = self.known[name]["planted"]
+                held |= {base + number for number in planted["held"]}
+                text = NUMBER.sub(
+                    lambda match, base=base: f"WR_MUTANT({base + int(match[1])})",
+                    planted["text"])
+            write(self.tree / name, text)
+        kept = [row for row in drawn if row["number"] in held]
+        print(f"{len(kept)} faults in {len(asked)} files; {len(drawn) - len(kept)} "
+              "did not compile", flush=True)
+        return kept
 
 
 def write(path, text):

@@ -1,7 +1,7 @@
 """The test programs of a build with faults, run within bounds.
 
-A program in C runs alone or with some of its tests, any other as a whole. It is
-ended when it prints its first failure, when it takes too long, and with all that it
+A program in C, and a script of tests/e2e, runs with all of its tests or with some, any
+other as a whole. It is ended when it prints its first failure, when it takes too long, and with all that it
 has started, which is known by a word in its environment. As root it has a /tmp of
 its own, which is thrown away; else what tests leave there stays.
 
@@ -105,6 +105,7 @@ class Program:
         self.folder = test["workdir"] or str(build)
         self.env = {**test["env"], **env}
         self.is_c = any(word.endswith("run_c_tests.py") for word in test["cmd"])
+        self.can_choose = self.is_c or any(map(is_script, test["cmd"]))
         # A program at the top of a build is "./program".
         command = [str(build / word) if word.startswith("./") else word
                    for word in test["cmd"]]
@@ -122,11 +123,20 @@ class Program:
             found.update(path.read_bytes())
         self.stamp = found.hexdigest()
 
-    def command_of(self, tests):
-        """@tests are names, or ["*"] for all."""
-        if tests == ["*"] or not self.is_c:
-            return self.command
-        return self.command + [f"--filter={name}" for name in tests]
+    def choice_of(self, tests):
+        """The words and the environment that have it run these tests; ["*"]: all."""
+        if tests == ["*"] or not self.can_choose:
+            return [], {}
+        if self.is_c:
+            return [f"--filter={name}" for name in tests], {}
+        return [], {"WEIR_E2E_TESTS": " ".join(tests)}
+
+
+def is_script(word):
+    """Has it its tests run by tests/e2e/harness.py?"""
+    path = pathlib.Path(word)
+    return path.suffix == ".py" and path.parent.name == "e2e" and (
+        "\nrun(globals())" in path.read_text(encoding="utf-8"))
 
 
 def suites_of(test):
@@ -198,7 +208,8 @@ class Runner:
 
     def run_in(self, folder, said, program, tests, limit_s, env):
         prefix = [*self.prefix, folder] if self.prefix else []
-        env = {**os.environ, **program.env, **SHORT, **env, WORD: folder}
+        words, choice = program.choice_of(tests)
+        env = {**os.environ, **program.env, **SHORT, **choice, **env, WORD: folder}
         if not self.prefix:
             env["TMPDIR"] = folder
         started = time.monotonic()
@@ -207,7 +218,7 @@ class Runner:
                 raise Stopped
             # pylint: disable=consider-using-with
             process = subprocess.Popen(
-                prefix + program.command_of(tests), env=env, cwd=program.folder,
+                prefix + program.command + words, env=env, cwd=program.folder,
                 stdin=subprocess.DEVNULL, stdout=said, stderr=said,
                 start_new_session=True)
             self.running.add(process)
@@ -347,7 +358,7 @@ class Map:
             row["left_out"].append("*")
             return row
         names = sorted({name for name, _, _ in whole.results})
-        if not program.is_c or found["s"] < LONG_S or len(names) < 2:
+        if not program.can_choose or found["s"] < LONG_S or len(names) < 2:
             row["tests"]["*"] = found
             return row
         for name in names:

@@ -46,8 +46,7 @@ def choose(table, rooms, count, seed):
     the sources changes the choice as little as it can."""
     chosen = []
     for room in rooms or [""]:
-        rows = [row for row in table if not room or
-                (room_of(row) + "/").startswith(room.rstrip("/") + "/")]
+        rows = [row for row in table if not room or is_in(row["file"], [room])]
         if not rows:
             raise SystemExit(f"no fault is in {room}")
         rows.sort(key=lambda row: hashlib.sha1(
@@ -57,8 +56,8 @@ def choose(table, rooms, count, seed):
 
 
 class Equivalent:
-    """The faults that are declared equivalent, with the reasons. Without @rooms all
-    are planted, else those of rooms that were not named may be missing."""
+    """The faults that are declared equivalent, with the reasons. Those of files that
+    are in none of the @rooms may be missing."""
 
     def __init__(self, path, table, rooms):
         self.path = path
@@ -75,9 +74,9 @@ class Equivalent:
             row = {"file": match[1], "function": match[2], "kind": match[3],
                    "nth": int(match[4] or 1), "before": match[5], "after": match[6]}
             self.reasons[key_of(row)] = re.sub(r"\n?= ", " ", match[7]).strip()
-        planted = {key_of(row) for row in table}
+        found = {key_of(row) for row in table}
         for key in self.reasons:
-            if key not in planted and is_in(json.loads(key)[0], rooms):
+            if key not in found and is_in(json.loads(key)[0], rooms):
                 self.complaints.append(f"{path}: matches no fault any more: {key}")
 
     def has_survived(self, row):
@@ -138,21 +137,21 @@ def table_of(verdicts, table, equivalent):
             counts["equivalent"] += 1
         else:
             counts[row["verdict"]] += 1
-    planted = collections.Counter()
+    found = collections.Counter()
     for row in table:
         for room in rooms:
-            if (room_of(row) + "/").startswith(room + "/"):
-                planted[room] += 1
-    lines = [f"{'room':22} planted chosen killed (" + ", ".join(HOWS) +
+            if is_in(row["file"], [room]):
+                found[room] += 1
+    lines = [f"{'room':22}   found chosen killed (" + ", ".join(HOWS) +
              ") survived unreached equivalent   rate"]
     total = sum(rooms.values(), collections.Counter())
     everything = {**dict(sorted(rooms.items())), **(
         {"all": total} if len(rooms) > 1 else {})}
-    planted["all"] = len(table)
+    found["all"] = len(table)
     for room, counts in everything.items():
         judged = max(1, counts["chosen"] - counts["equivalent"])
         lines.append(
-            f"{room:22} {planted[room]:7} {counts['chosen']:6} {counts['killed']:6} "
+            f"{room:22} {found[room]:7} {counts['chosen']:6} {counts['killed']:6} "
             f"({', '.join(str(counts[how]) for how in HOWS)}) "
             f"{counts['survived']} {counts['unreached']} {counts['equivalent']}  "
             f"{100 * counts['killed'] / judged:.1f} %")
