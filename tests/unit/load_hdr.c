@@ -134,6 +134,10 @@ UNIT(load_hdr, other_digits_and_wild_numbers_are_refused)
     expect_eq(other.counts[0], 7);
     pack(plain, make_plain(plain, 2, 7));
     expect_eq(hdr_decode(text, &other), -ENOTSUP);
+    pack(plain, make_plain(plain, 3, COUNT_MAX));
+    expect_eq(hdr_decode(text, &other), 0);
+    pack(plain, make_plain(plain, 3, COUNT_MAX + 1));
+    expect_eq(hdr_decode(text, &other), -EINVAL);
     pack(plain, make_plain(plain, 3, INT64_MAX));
     expect_eq(hdr_decode(text, &other), -EINVAL);
     pack(plain, make_plain(plain, 3, INT64_MIN));
@@ -144,6 +148,54 @@ UNIT(load_hdr, other_digits_and_wild_numbers_are_refused)
     expect_eq(hdr_decode(text, &other), -EINVAL);
     pack(plain, make_plain(plain, 3, 7) - 1);
     expect_eq(hdr_decode(text, &other), -EINVAL);
+}
+
+UNIT(load_hdr, a_lowest_value_that_is_not_1_is_refused)
+{
+    static const uint64_t lowest[] = {0, 2, UINT64_C(1) << 32 | 1};
+    uint8_t plain[64];
+
+    for (size_t i = 0; i < sizeof(lowest) / sizeof(lowest[0]); i++) {
+        const size_t size = make_plain(plain, 3, 7);
+        put_u64(plain + 16, lowest[i]);
+        pack(plain, size);
+        expect_eq(hdr_decode(text, &other), -ENOTSUP, "row %zu", i);
+    }
+}
+
+UNIT(load_hdr, another_cookie_is_refused)
+{
+    uint8_t packed[COMPRESSED_HEADER_SIZE];
+
+    memcpy(text, "AAAA", 4);
+    expect_eq(hdr_decode(text, &other), -EINVAL, "of the compressed form");
+    put_u32(put_u32(packed, COOKIE_COMPRESSED), 0);
+    free(text);
+    text = encode_base64(packed, sizeof(packed));
+    expect_eq(hdr_decode(text, &other), -EINVAL, "and nothing behind it");
+}
+
+UNIT(load_hdr, letters_behind_the_last_four_are_refused)
+{
+    size_t len = 0;
+
+    /* One that needs no letters to fill it up. */
+    for (uint64_t value = 1; len == 0 || text[len - 1] == '='; value++) {
+        histogram_clear(&h);
+        for (uint64_t i = 0; i < value; i++) {
+            histogram_record(&h, i * i);
+        }
+        free(text);
+        text = hdr_encode(&h);
+        len = strlen(text);
+    }
+    for (size_t more = 1; more < 4; more++) {
+        char *longer = malloc(len + more + 1);
+        snprintf(longer, len + more + 1, "%sAAA", text);
+        expect_eq(hdr_decode(longer, &other), -EINVAL, "%zu more", more);
+        free(longer);
+    }
+    expect_eq(hdr_decode(text, &other), 0);
 }
 
 /* ---- coarse texts ---- */

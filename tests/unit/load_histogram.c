@@ -104,6 +104,18 @@ UNIT(load_histogram, a_quantile_is_never_above_the_maximum)
     expect_eq(histogram_quantile(&h, 50000), 1000001);
 }
 
+UNIT(load_histogram, the_quantile_of_no_share_is_the_least_value)
+{
+    histogram_clear(&h);
+    histogram_record(&h, 5);
+    histogram_record(&h, 1000);
+
+    expect_eq(histogram_quantile(&h, 0), 5);
+}
+
+/* A value beyond the range. */
+#define EDGE (UINT64_C(1) << 50)
+
 UNIT(load_histogram, merging_loses_nothing)
 {
     struct unit_random random;
@@ -116,6 +128,11 @@ UNIT(load_histogram, merging_loses_nothing)
     for (int i = 0; i < 5000; i++) {
         uint64_t value = next_value(&random);
         histogram_record(i % 3 ? &h : &other, value);
+        histogram_record(&whole, value);
+    }
+    /* The least and the greatest are in the other alone. */
+    for (uint64_t value = 0; value <= EDGE; value += EDGE) {
+        histogram_record(&other, value);
         histogram_record(&whole, value);
     }
 

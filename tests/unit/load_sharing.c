@@ -201,6 +201,7 @@ struct sharing_case {
 
 static const struct sharing_case cases[] = {
     {"it is not known", {0, 0, 0, 0, 0}, LOAD_OK, NULL},
+    {"nor how much of it others used", {0, 1, 0, 0.97, 0}, LOAD_OK, NULL},
     {"an idle CPU", {1, 1, 0.95, 0.01, 0}, LOAD_OK, NULL},
     {"a busy loop, and a client that uses 2 %",
      {1, 1, 0, 0.97, 0},
@@ -220,6 +221,7 @@ static const struct sharing_case cases[] = {
      LOAD_OK,
      NULL},
     {"one that uses 80 %", {1, 1, 0.15, 0.8, 0}, LOAD_OK, NULL},
+    {"one that leaves a tenth idle", {1, 1, 0.1, 0.85, 0}, LOAD_OK, NULL},
     {"one that uses 85 %",
      {1, 1, 0.08, 0.85, 0},
      LOAD_OK,
@@ -307,6 +309,25 @@ UNIT(load_sharing, a_closed_loop_and_an_interrupted_run_are_not_judged)
     verdict_reach(&result);
     expect_eq(result.exit, LOAD_OK);
     expect_eq(result.warnings.count, 0);
+}
+
+UNIT(load_sharing, the_cpus_of_a_thread_are_named)
+{
+    /* Threads that are not bound have all CPUs, one that is has the only one.
+     */
+    make_good();
+    options.client_cpus = (struct cpus){.list = {5, 7}, .count = 2};
+    result.threads[0].sharing = (struct sharing){2, 1, 0, 1.9, 0};
+    verdict_reach(&result);
+    cr_assert(strstr(result.invalid.lines[0], "95 % of the 2 CPUs that"), "%s",
+              result.invalid.lines[0]);
+
+    make_good();
+    result.threads[0].cpu = 3;
+    result.threads[0].sharing = used_up;
+    verdict_reach(&result);
+    cr_assert(strstr(result.invalid.lines[0], "of CPU 3, the only one"), "%s",
+              result.invalid.lines[0]);
 }
 
 UNIT(load_sharing, of_bound_threads_the_one_without_idle_time_is_named)

@@ -64,6 +64,8 @@ UNIT(load_slo, terms_are_read_with_their_units)
 
 UNIT(load_slo, other_times_are_named_before_a_point)
 {
+    expect_eq(slo_parse("response.min<1s", &slo, &error), 0);
+    expect_eq(slo.terms[0].times, SLO_RESPONSE);
     expect_eq(slo_parse("service.p99.9<1s,late.max<1ms", &slo, &error), 0);
 
     expect_eq(slo.terms[0].times, SLO_SERVICE);
@@ -93,6 +95,7 @@ UNIT(load_slo, a_mistake_is_pointed_at)
         {"p100<1ms", 1, "'p100' is not a percentile"},
         {"p99.9999<1ms", 1, "'p99.9999' is not a percentile"},
         {"p9.9.9<1ms", 1, "'p9.9.9' is not a percentile"},
+        {"p99.0000000000000<1ms", 1, "'p99.0000000000000' is not a percentile"},
         {"rate>=50%", 7, "'50%' is not a count"},
         {"achieved>0.99", 10, "'0.99' is not a share"},
         {"errors<-1", 8, "'-1' is not a count such as 10, or a share"},
@@ -155,6 +158,8 @@ UNIT(load_slo, what_is_not_known_does_not_pass)
 
     /* Ten of 10000 values lie beyond p99.9, one beyond p99.99. */
     cr_assert(holds("p99.9<1s"));
+    outcome = slo_judge(&slo.terms[0], &facts);
+    expect_eq(outcome.value_count, 0, "it is known");
     cr_assert_not(holds("p99.99<1s"));
     outcome = slo_judge(&slo.terms[0], &facts);
     cr_assert_not(outcome.known);

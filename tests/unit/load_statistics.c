@@ -79,6 +79,31 @@ UNIT(load_statistics, a_constant_ratio_is_found_exactly)
     expect_eq(statistics_judge(&change, MARGIN, true), STATISTICS_WORSE);
 }
 
+UNIT(load_statistics, each_run_of_one_side_is_compared_with_each_of_the_other)
+{
+    const double one[] = {1, 1, 1, 1};
+    const double some[] = {1, 2, 3, 4};
+    struct statistics_change change;
+
+    expect_eq(statistics_compare(one, 4, some, 4, &change), 0);
+    cr_assert_float_eq(change.change, 1.5, 1e-9);
+    cr_assert_float_eq(change.low, 0, 1e-9);
+    cr_assert_float_eq(change.high, 3, 1e-9);
+    expect_eq(statistics_compare(some, 4, one, 4, &change), 0);
+    cr_assert_float_eq(change.change, (1.0 / 2 + 1.0 / 3) / 2 - 1, 1e-9);
+    expect_eq(statistics_judge(&change, MARGIN, true), STATISTICS_UNDERPOWERED);
+}
+
+UNIT(load_statistics, numbers_are_ordered)
+{
+    const double low = -1;
+    const double high = 2;
+
+    expect_eq(compare_doubles(&low, &high), -1);
+    expect_eq(compare_doubles(&high, &low), 1);
+    expect_eq(compare_doubles(&low, &low), 0);
+}
+
 UNIT(load_statistics, verdicts_follow_interval_and_margin)
 {
     static const struct {
@@ -89,6 +114,11 @@ UNIT(load_statistics, verdicts_follow_interval_and_margin)
         {{0.03, 0.01, 0.05, true}, STATISTICS_SAME},
         {{0.01, -0.03, 0.06, true}, STATISTICS_UNDERPOWERED},
         {{0.04, 0.01, 0.07, true}, STATISTICS_UNDERPOWERED},
+        {{-0.01, -MARGIN, 0.03, true}, STATISTICS_SAME},
+        {{MARGIN, 0.01, 0.07, true}, STATISTICS_UNDERPOWERED},
+        {{-MARGIN, -0.07, -0.01, true}, STATISTICS_UNDERPOWERED},
+        {{0.10, 0, 0.20, true}, STATISTICS_UNDERPOWERED},
+        {{-0.10, -0.20, 0, true}, STATISTICS_UNDERPOWERED},
         {{0.10, -0.01, 0.20, true}, STATISTICS_UNDERPOWERED},
         {{0.10, 0.01, 0.20, true}, STATISTICS_WORSE},
         {{-0.10, -0.20, -0.01, true}, STATISTICS_BETTER},
@@ -109,6 +139,9 @@ UNIT(load_statistics, more_runs_are_asked_for_as_their_scatter_needs)
 
     expect_eq(statistics_runs_needed(&wide, 10, 0.1), 41);
     expect_eq(statistics_runs_needed(&narrow, 10, 0.1), 10);
+    expect_eq(statistics_runs_needed(&wide, 10, 0.2), 10, "it is no wider");
+    expect_eq(statistics_runs_needed(&wide, 10, 0), 10, "none is enough");
+    expect_eq(statistics_runs_needed(&wide, 10, 1e-6), 1000000);
 }
 
 /* From -1 to 1, most often near 0. */

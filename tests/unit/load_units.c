@@ -98,11 +98,15 @@ UNIT(load_units, printed_times_have_three_digits)
     expect_str_eq(units_format_time(0, text), "0ns");
     expect_str_eq(units_format_time(999, text), "999ns");
     expect_str_eq(units_format_time(1000, text), "1.00us");
-    expect_str_eq(units_format_time(9996, text), "10.0us");
+    expect_str_eq(units_format_time(9994, text), "9.99us");
+    expect_str_eq(units_format_time(9995, text), "10.0us");
+    expect_str_eq(units_format_time(99950, text), "100us");
     expect_str_eq(units_format_time(184321, text), "184us");
     expect_str_eq(units_format_time(999499, text), "999us");
     expect_str_eq(units_format_time(999500, text), "1.00ms");
     expect_str_eq(units_format_time(1814000, text), "1.81ms");
+    expect_str_eq(units_format_time(999499999, text), "999ms");
+    expect_str_eq(units_format_time(999500000, text), "1.00s");
     expect_str_eq(units_format_time(10 * SECOND, text), "10.0s");
     expect_str_eq(units_format_time(3600 * SECOND, text), "3600s");
 }

@@ -86,6 +86,16 @@ UNIT(load_verdict, one_error_is_one_too_many_by_default)
     expect_eq(judge(), LOAD_ERRORS);
 }
 
+UNIT(load_verdict, errors_of_each_kind_are_counted)
+{
+    result.measured.failed = 1;
+    result.measured.timeout = 2;
+    result.events_without_request = 4;
+    result.unseen_failures = 8;
+
+    expect_eq(verdict_error_count(&result), 15);
+}
+
 UNIT(load_verdict, the_budget_is_a_number_or_a_share)
 {
     result.measured.ok = 990;
@@ -166,6 +176,15 @@ UNIT(load_verdict, a_busy_client_is_a_warning)
     cr_assert_not_null(strstr(result.warnings.lines[0], "81 %"));
 }
 
+UNIT(load_verdict, only_the_threads_of_the_run_are_looked_at)
+{
+    result.threads[1].user_ns = SECOND;
+
+    judge();
+
+    expect_eq(result.warnings.count, 0);
+}
+
 UNIT(load_verdict, a_window_of_a_moment_says_nothing_about_the_client)
 {
     result.window_ns = SECOND / 20;
@@ -192,6 +211,43 @@ UNIT(load_verdict, failures_of_the_warm_up_are_mentioned)
 
     expect_eq(judge(), LOAD_OK);
     cr_assert_not_null(strstr(result.warnings.lines[0], "warm-up"));
+}
+
+/* What a run did that is told, and the words of it. */
+struct mention {
+    uint64_t *count;
+    const char *text;
+};
+
+UNIT(load_verdict, what_a_server_does_to_its_connections_is_mentioned)
+{
+    const struct mention mentions[] = {
+        {&result.repeated, "1 requests were sent again"},
+        {&result.not_closed, "left 1 connections open"},
+        {&result.overflows, "overflowed 1 times"},
+        {&result.service.overflows, "1 latencies were beyond"},
+        {&result.warmup.timeout, "1 requests failed during the warm-up"},
+        {&result.status[301], "1 answers were redirects"},
+        {&result.status[308], "1 answers were redirects"},
+    };
+
+    for (size_t i = 0; i < sizeof(mentions) / sizeof(mentions[0]); i++) {
+        make_good();
+        *mentions[i].count = 1;
+        expect_eq(judge(), LOAD_OK);
+        expect_eq(result.warnings.count, 1, "%s", mentions[i].text);
+        cr_assert(strstr(result.warnings.lines[0], mentions[i].text), "%s",
+                  result.warnings.lines[0]);
+    }
+}
+
+UNIT(load_verdict, the_shortest_window_has_a_rate)
+{
+    struct slo_error error;
+
+    result.window_ns = 1;
+    expect_eq(slo_parse("rate>1k", &options.slo, &error), 0);
+    expect_eq(judge(), LOAD_OK);
 }
 
 UNIT(load_verdict, an_objective_that_does_not_hold_is_the_last_objection)
@@ -247,6 +303,9 @@ UNIT(load_verdict, dropped_requests_count_against_the_schedule)
     result.measured.dropped = 20;
 
     expect_invalid("never sent");
+    cr_assert_null(strstr(result.invalid.lines[0], "more (-c)"));
+    result.waited = 1;
+    expect_invalid("; all connections were busy, more (-c) may help");
 }
 
 UNIT(load_verdict,
@@ -297,6 +356,15 @@ UNIT(load_verdict, a_saturated_thread_makes_a_schedule_invalid)
 
     expect_invalid("saturated");
 
+    /* A share of the shortest window that is judged, and of one below it. */
+    result.window_ns = SECOND / 10;
+    result.threads[1].user_ns = 96 * (SECOND / 1000);
+    expect_invalid("saturated");
+    result.window_ns--;
+    expect_eq(judge(), LOAD_OK);
+    result.window_ns = SECOND;
+    result.threads[1].user_ns = 96 * (SECOND / 100);
+
     result.model = RUN_MODEL_CLOSED;
     expect_eq(judge(), LOAD_OK);
     cr_assert_not_null(strstr(result.warnings.lines[0], "a thread"));
@@ -328,9 +396,13 @@ UNIT(load_verdict, a_lack_of_ports_is_no_error_of_the_server)
 {
     result.ports = (struct ports){28000, 14000, 60 * SECOND, false};
     result.ports_kept = 27000;
+    result.shortages = 1;
+    result.shortage = -EMFILE;
+
+    expect_invalid("no means for 1 attempts to connect");
+
     result.shortages = 7;
     result.shortage = -EADDRNOTAVAIL;
-
     expect_invalid("no port for 7 attempts to connect");
     cr_assert_not_null(strstr(result.invalid.lines[0], "--bind"));
 

@@ -42,10 +42,6 @@ _Static_assert(COARSE_WIDTH - 1 <= 64, "a zero before a count has one byte");
 #define PLAIN_SIZE_MAX                                                         \
     (PLAIN_HEADER_SIZE + (size_t)HISTOGRAM_SIZE * NUMBER_SIZE_MAX)
 
-/* No text of an honest histogram is longer: four letters for three bytes, and
- * little that zlib adds to what it cannot make smaller. */
-#define TEXT_SIZE_MAX (PLAIN_SIZE_MAX * 2)
-
 /* No run counts as much; several such can be added without wrapping. */
 #define COUNT_MAX (UINT64_C(1) << 53)
 
@@ -218,30 +214,23 @@ static int letter_value(char letter)
     return letter == '+' ? 62 : letter == '/' ? 63 : -1;
 }
 
-/* Returns bytes for free(), or NULL; *ret_err says why. */
-static uint8_t *decode_base64(const char *text, size_t *ret_size, int *ret_err)
+/* Writes three bytes for four letters; 0 or -EINVAL. */
+static int decode_base64(const char *text, size_t len, uint8_t *data,
+                         size_t *ret_size)
 {
-    size_t len = strlen(text);
     size_t padding = 0;
+    uint32_t group = 0;
 
     while (padding < 2 && padding < len && text[len - 1 - padding] == '=') {
         padding++;
     }
-    *ret_err = -EINVAL;
-    if (len == 0 || len % 4 != 0 || len > TEXT_SIZE_MAX) {
-        return NULL;
+    if (len % 4 != 0) {
+        return -EINVAL;
     }
-    uint8_t *data = malloc(len / 4 * 3);
-    if (!data) {
-        *ret_err = -ENOMEM;
-        return NULL;
-    }
-    uint32_t group = 0;
     for (size_t i = 0; i < len; i++) {
         int value = i < len - padding ? letter_value(text[i]) : 0;
         if (value < 0) {
-            free(data);
-            return NULL;
+            return -EINVAL;
         }
         group = group << 6 | (uint32_t)value;
         if (i % 4 == 3) {
@@ -251,7 +240,7 @@ static uint8_t *decode_base64(const char *text, size_t *ret_size, int *ret_err)
         }
     }
     *ret_size = len / 4 * 3 - padding;
-    return data;
+    return 0;
 }
 
 /* Count at an index what one number of the text says. */
@@ -305,28 +294,30 @@ static int decode_plain(const uint8_t *plain, size_t size,
     return decode_counts(plain + PLAIN_HEADER_SIZE, plain + size, ret);
 }
 
-int hdr_decode(const char *text, struct histogram *ret)
+/* Through packed, which has three bytes for four letters, and plain. */
+static int decode(const char *text, size_t len, uint8_t *packed, uint8_t *plain,
+                  struct histogram *ret)
 {
     uLongf plain_size = PLAIN_SIZE_MAX;
     size_t size = 0;
-    int err = 0;
 
-    uint8_t *packed = decode_base64(text, &size, &err);
-    if (!packed) {
-        return err;
+    if (decode_base64(text, len, packed, &size) < 0 ||
+        size < COMPRESSED_HEADER_SIZE || get_u32(packed) != COOKIE_COMPRESSED ||
+        get_u32(packed + 4) != size - COMPRESSED_HEADER_SIZE ||
+        uncompress(plain, &plain_size, packed + COMPRESSED_HEADER_SIZE,
+                   (uLong)(size - COMPRESSED_HEADER_SIZE)) != Z_OK) {
+        return -EINVAL;
     }
+    return decode_plain(plain, plain_size, ret);
+}
+
+int hdr_decode(const char *text, struct histogram *ret)
+{
+    const size_t len = strlen(text);
+    uint8_t *packed = malloc(len / 4 * 3 + 1);
     uint8_t *plain = malloc(PLAIN_SIZE_MAX);
-    if (!plain) {
-        err = -ENOMEM;
-    } else if (size < COMPRESSED_HEADER_SIZE ||
-               get_u32(packed) != COOKIE_COMPRESSED ||
-               get_u32(packed + 4) != size - COMPRESSED_HEADER_SIZE ||
-               uncompress(plain, &plain_size, packed + COMPRESSED_HEADER_SIZE,
-                          (uLong)(size - COMPRESSED_HEADER_SIZE)) != Z_OK) {
-        err = -EINVAL;
-    } else {
-        err = decode_plain(plain, plain_size, ret);
-    }
+
+    int err = packed && plain ? decode(text, len, packed, plain, ret) : -ENOMEM;
     free(plain);
     free(packed);
     return err;

@@ -68,22 +68,19 @@ static int read_share(struct cursor *cursor, const char *digits, size_t len,
     char text[16];
     uint64_t millionths = 0;
 
-    if (len == 0 || len + 2 > sizeof(text)) {
-        return refuse(cursor, cursor->at, "'p%.*s' is not a percentile",
-                      (int)(len < 20 ? len : 20), digits);
-    }
+    /* Of a longer one the sign is cut off. */
     snprintf(text, sizeof(text), "%.*s%%", (int)len, digits);
     if (units_parse_percent(text, &millionths) < 0 || millionths == 0 ||
         millionths >= WHOLE_MILLIONTHS || millionths % 10 != 0) {
         return refuse(cursor, cursor->at,
                       "'p%.*s' is not a percentile between 0 and 99.999",
-                      (int)len, digits);
+                      (int)(len < 20 ? len : 20), digits);
     }
     *ret = (uint32_t)(millionths / 10);
     return 0;
 }
 
-/* "service." before a figure. */
+/* "service." before a figure; without it the times are the responses'. */
 static int read_times(struct cursor *cursor, struct slo_term *term,
                       bool *ret_given)
 {
@@ -91,7 +88,6 @@ static int read_times(struct cursor *cursor, struct slo_term *term,
     size_t len = strspn(text, "abcdefghijklmnopqrstuvwxyz");
 
     *ret_given = text[len] == '.';
-    term->times = SLO_RESPONSE;
     if (!*ret_given) {
         return 0;
     }
@@ -161,7 +157,6 @@ static int read_comparison(struct cursor *cursor, struct slo_term *term)
 
 static int parse_limit(const char *value, struct slo_term *term)
 {
-    term->is_share = false;
     if (slo_is_latency(term->figure)) {
         return units_parse_time(value, &term->limit);
     }

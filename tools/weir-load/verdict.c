@@ -319,7 +319,7 @@ static void judge_means(struct result *result)
     const double kept = find_kept(result);
     char advice[PORTS_TEXT_SIZE];
 
-    if (result->shortages > 0 && lacked_ports(result)) {
+    if (lacked_ports(result)) {
         add(&result->invalid,
             "this machine had no port for %llu attempts to connect; %s",
             (unsigned long long)result->shortages, ports_advise(ports, advice));
