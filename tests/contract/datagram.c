@@ -425,6 +425,37 @@ DATAGRAMS(datagram, kept_ones_are_dropped_by_a_close_while_paused, rig,
     expect_eq(rig->received, 3);
 }
 
+/* ---- turns ---- */
+
+static struct {
+    uint64_t first;
+    uint64_t last;
+} turns;
+
+static int note_turn(struct dg *rig, const struct weir_datagram *datagram)
+{
+    turns.last = statistics_of(rig->loop).turns;
+    if (rig->received == 1) {
+        turns.first = turns.last;
+    }
+    return 0;
+}
+
+DATAGRAMS(datagram, many_short_ones_are_received_in_one_turn, rig,
+          .hooks.datagram_received = note_turn)
+{
+    enum { COUNT = 100 };
+    if (rig->family == AF_UNIX) {
+        return; /* the peer waits after some ten */
+    }
+    for (int i = 0; i < COUNT; i++) {
+        dg_peer_send(rig, "x", 1);
+    }
+    dg_wait_received(rig, COUNT);
+
+    expect_eq(turns.last, turns.first);
+}
+
 /* ---- callbacks that fail, and protocols ---- */
 
 static int fail(struct dg *rig, const struct weir_datagram *datagram)

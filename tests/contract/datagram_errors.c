@@ -332,6 +332,26 @@ DATAGRAMS(datagram_errors, a_socket_that_is_shut_down_for_reading_ends, rig, 0)
     expect_eq(rig->lost_err, -ESHUTDOWN);
 }
 
+/* The poll still sees the socket. */
+DATAGRAMS(datagram_errors, a_descriptor_that_becomes_another_file_is_told, rig,
+          0)
+{
+    const int file = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+    dg_peer_send(rig, "x", 1);
+    dg_wait_received(rig, 1);
+    const int fd = weir_transport_get_socket(rig->t);
+    const int socket = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    expect_eq(dup3(file, fd, O_CLOEXEC), fd);
+    close(file);
+    dg_peer_send(rig, "y", 1);
+    dg_wait_lost(rig);
+
+    expect_eq(rig->received, 1);
+    expect_eq(rig->lost_err, -ENOTSOCK);
+    close(socket);
+}
+
 /* A peer on a thread of its own sends one datagram and then as many as fill a
  * batch. So the subject receives once more and finds nothing, and about then
  * the next one arrives. */

@@ -307,6 +307,50 @@ DATAGRAMS(datagram_maker, reuse_port_shares_an_address, rig,
     end_second();
 }
 
+static int option_of(const weir_transport *t, int name)
+{
+    int value = 0;
+    socklen_t len = sizeof(value);
+    expect_ok(getsockopt(weir_transport_get_socket(t), SOL_SOCKET, name, &value,
+                         &len));
+    return value;
+}
+
+/* The kernel doubles them, for what it needs itself. */
+DATAGRAMS(datagram_maker, the_kernels_buffers_have_the_sizes_that_were_given,
+          rig, 0)
+{
+    struct weir_datagram_options options = second_options(rig);
+    options.family = rig->family;
+    options.receive_buffer_bytes = 20000;
+    options.send_buffer_bytes = 30000;
+
+    expect_eq(make(&options, NULL), 0);
+    wait_done();
+
+    expect_eq(second.done_err, 0);
+    expect_eq(option_of(second.t, SO_RCVBUF), 40000);
+    expect_eq(option_of(second.t, SO_SNDBUF), 60000);
+    end_second();
+}
+
+/* The kernel gives as much as it allows. */
+DATAGRAMS(datagram_maker, the_kernels_buffers_may_be_as_large_as_a_number, rig,
+          0)
+{
+    struct weir_datagram_options options = second_options(rig);
+    const int usual = option_of(rig->t, SO_RCVBUF);
+    options.family = rig->family;
+    options.receive_buffer_bytes = UINT32_MAX;
+
+    expect_eq(make(&options, NULL), 0);
+    wait_done();
+
+    expect_eq(second.done_err, 0);
+    expect_geq(option_of(second.t, SO_RCVBUF), usual);
+    end_second();
+}
+
 DATAGRAMS(datagram_maker, a_factory_that_fails_leaves_nothing, rig, 0)
 {
     struct weir_datagram_options options = second_options(rig);

@@ -16,11 +16,9 @@ static int datagram_open_set(int fd, int name, int value)
 /* Sets a buffer size; 0 leaves the default. */
 static int datagram_open_set_size(int fd, int name, uint32_t bytes)
 {
-    const int most = INT32_MAX;
-
-    return bytes == 0 ? 0
-                      : datagram_open_set(
-                            fd, name, bytes > INT32_MAX ? most : (int)bytes);
+    return bytes == 0
+               ? 0
+               : datagram_open_set(fd, name, (int)wr_min_u64(bytes, INT32_MAX));
 }
 
 int wr_datagram_configure(const weir_loop *loop, int fd, int family,
