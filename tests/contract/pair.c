@@ -361,6 +361,64 @@ UNIT(pair, nothing_but_a_pause_comes_before_connection_made)
     weir_transport_unref(ends[1].t);
 }
 
+UNIT(pair, much_is_taken_in_several_turns)
+{
+    static const uint8_t bytes[1 << 20];
+    open_pair(NULL);
+    run_turns();
+    expect_geq(weir_transport_write(pair[0], bytes, sizeof(bytes)), 0);
+    weir_loop_stop(loop);
+    expect_eq(weir_loop_run(loop), 0);
+    weir_loop_stop(loop);
+    expect_eq(weir_loop_run(loop), 0);
+
+    expect_leq(ends[1].received, 768 << 10);
+    RUN_UNTIL(loop, ends[1].received == sizeof(bytes));
+    expect_eq(weir_loop_free(loop), 2);
+    weir_transport_unref(ends[0].t);
+    weir_transport_unref(ends[1].t);
+}
+
+/* The bytes that an end has to send, while its peer takes none, stop it. */
+static int echo_received(void *user, weir_transport *t,
+                         const struct weir_buf *buf)
+{
+    struct end *end = user;
+    end->received += buf->len;
+    const int err = weir_transport_write(t, buf->data, buf->len);
+    return err < 0 ? err : 0;
+}
+
+static CALLBACKS(echo, STREAM, .connection_made = end_made,
+                 .connection_lost = end_lost, .data_received = echo_received);
+
+UNIT(pair, an_end_whose_bytes_are_not_taken_takes_few_more)
+{
+    static const uint8_t bytes[64 << 10];
+    const struct weir_loop_options limits = {.size = sizeof(limits),
+                                             .queued_limit_bytes = 4 << 20};
+    const struct weir_protocol_binding bindings[2] = {
+        {.protocol = &peer, .user = &ends[0]},
+        {.protocol = &echo, .user = &ends[1]},
+    };
+    ends[0].stays_paused = true;
+    expect_eq(weir_loop_new(&limits, &loop), 0);
+    expect_eq(weir_transport_pair(loop, bindings, NULL, pair), 0);
+    run_turns();
+
+    for (int i = 0; i < 64; i++) {
+        expect_geq(weir_transport_write(pair[0], bytes, sizeof(bytes)), 0);
+        run_turns();
+    }
+
+    expect_leq(weir_transport_get_write_buffer_size(pair[1]), 2 << 20);
+    expect_eq(weir_transport_resume_reading(pair[0]), 0);
+    RUN_UNTIL(loop, ends[0].received == 64 * sizeof(bytes));
+    expect_eq(weir_loop_free(loop), 2);
+    weir_transport_unref(ends[0].t);
+    weir_transport_unref(ends[1].t);
+}
+
 UNIT(pair, two_ends_with_more_than_their_share_for_each_other_both_go_on)
 {
     size_t bytes = 12u << 20;

@@ -249,6 +249,22 @@ PAIRS(pipe_read, the_read_time_out_does_not_run_while_paused, rig,
     rig_expect_lost(rig, WEIR_EREADTIMEOUT);
 }
 
+PAIRS(pipe_read, the_read_time_out_runs_again_after_leases_are_given_back, rig,
+      .connection = {.read_limit_bytes = 8 << 10,
+                     .timeouts = {.read_ns = 30 * RIG_MS}},
+      .hooks = {.data_received = keep_data})
+{
+    rig_peer_send(rig, 8 << 10);
+    rig_wait_received(rig, 8 << 10);
+    rig_turn_for(rig, 60 * RIG_MS);
+    expect_eq(rig->lost_count, 0);
+
+    for (int i = 0; i < rig->count; i++) {
+        weir_lease_unref(kept[i].lease);
+    }
+    rig_expect_lost(rig, WEIR_EREADTIMEOUT);
+}
+
 PAIRS(pipe_read, an_idle_pipe_ends_by_the_idle_time_out, rig,
       .connection = {.timeouts = {.idle_ns = 30 * RIG_MS}})
 {
