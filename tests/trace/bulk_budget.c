@@ -6,6 +6,7 @@
 #include "adopt.h"
 #include "clock.h"
 #include "tests/bind.h"
+#include "tests/marks.h"
 
 #define MS  UINT64_C(1000000)
 #define KIB 1024u
@@ -97,6 +98,56 @@ UNIT(bulk_budget, one_that_is_switched_while_it_is_due_keeps_its_place)
     stop();
 }
 
+static void pause_the_second(const struct weir_buf *buf)
+{
+    expect_eq(weir_transport_pause_reading(conns[1].t), 0);
+}
+
+UNIT(bulk_budget, one_that_is_paused_while_it_is_due_notices_a_reset)
+{
+    start();
+    peer_writes(&conns[0], 256 * KIB);
+    peer_writes(&conns[1], 256 * KIB);
+    conns[0].then = pause_the_second;
+    clock_run_for(loop, MS);
+    expect_eq(conns[1].received, 64 * KIB);
+
+    fake_peer_reset(conns[1].peer);
+    clock_run_for(loop, MS);
+
+    cr_assert(weir_transport_is_closing(conns[1].t));
+    stop();
+}
+
+static const uint8_t referred[300 * KIB];
+
+static void write_by_reference(void *arg)
+{
+    for (int i = 0; i < 2; i++) {
+        expect_eq(weir_transport_write_ref(conns[i].t, referred,
+                                           sizeof(referred), NULL, NULL),
+                  0);
+    }
+}
+
+UNIT(bulk_budget, long_sends_of_one_piece_leave_in_several_turns_too)
+{
+    start();
+    for (int i = 0; i < 2; i++) {
+        expect_eq(set_marks(conns[i].t, MIB, WEIR_DEFAULT), 0);
+    }
+    expect_eq(weir_loop_call_soon(loop, write_by_reference, NULL, NULL), 0);
+
+    clock_run_for(loop, MS);
+
+    const char *first = strstr(fake_text(), "submit send fd=1001");
+    const char *second = strstr(fake_text(), "submit send fd=1002");
+    cr_assert(first && second, "%s", fake_text());
+    const char *turn = strstr(first < second ? first : second, "enter");
+    cr_assert(turn < (first < second ? second : first), "%s", fake_text());
+    stop();
+}
+
 static weir_lease *kept[64];
 static int kept_count;
 
@@ -157,5 +208,13 @@ UNIT(bulk_budget,
     clock_run_for(loop, MS);
     expect_eq(conns[0].received, 22 * 64 * KIB);
     expect_eq(fake_stats()->looks - looks, 5);
+
+    /* That was a no. Fifteen are not asked, and then three times again. */
+    for (int i = 0; i < 20; i++) {
+        peer_writes(&conns[0], 64 * KIB);
+    }
+    clock_run_for(loop, MS);
+    expect_eq(conns[0].received, 42 * 64 * KIB);
+    expect_eq(fake_stats()->looks - looks, 8);
     stop();
 }

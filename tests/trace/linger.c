@@ -114,6 +114,16 @@ UNIT(linger, one_that_does_not_read_asks_for_both_queues)
     expect_eq(fake_stats()->looks <= before + 5, true);
 }
 
+UNIT(linger, one_that_does_not_read_ends_at_once_where_nothing_is_unread)
+{
+    expect_eq(weir_transport_pause_reading(transport), 0);
+    clock_run_for(loop, MS);
+    write_and_close(100);
+
+    expect_lost(0);
+    expect_eq(fake_stats()->timeouts, 0);
+}
+
 UNIT(linger, it_ends_once_the_peer_has_all)
 {
     write_and_close(MUCH);

@@ -102,6 +102,36 @@ UNIT(shares, a_peer_that_takes_bytes_one_by_one_queues_as_one_that_takes_none)
     expect_leq(most_queued(4096), most + 64 * KIB);
 }
 
+/* Another connection queues so much that only the least share is left. */
+UNIT(shares, one_that_was_stuck_receives_once_its_own_bytes_are_sent)
+{
+    static const uint8_t much[1024 * KIB];
+    struct fake_peer *other_peer;
+    start(&echoes,
+          &(struct weir_loop_options){.size = sizeof(struct weir_loop_options),
+                                      .queued_limit_bytes = 1024 * KIB});
+    weir_transport *of_peer = transport;
+    adopt(loop, &noting, NULL, NULL, &other_peer);
+    clock_run_for(loop, MS);
+    weir_transport *other = transport;
+    transport = of_peer;
+    expect_geq(weir_transport_write(other, much, sizeof(much)), 0);
+    clock_run_for(loop, MS);
+    expect_geq(weir_transport_get_write_buffer_size(other), 512 * KIB);
+    peer_writes_on();
+    const uint64_t before = received_bytes;
+
+    while (peer_reads(64 * KIB) > 0) {
+        clock_run_for(loop, MS);
+    }
+
+    expect_gt(received_bytes, before + 16 * KIB);
+    weir_transport_abort(other);
+    clock_run_for(loop, MS);
+    fake_peer_close(other_peer);
+    subject_stop(1);
+}
+
 /* ---- connections that hold what they may ---- */
 
 static void peer_writes_pieces(int count, size_t len)
