@@ -5,6 +5,7 @@
  * Literal addresses only: these functions read and write text, and do not
  * resolve names. Makers accept these values as well as text; see connect.h.
  *
+ * Rules of all headers: include/guide/rules.md.
  * @thread any
  * @suspends no
  */
@@ -49,7 +50,6 @@ struct weir_address {
  * @param host  the text; borrowed
  * @param port  port in host byte order
  * @param ret   the address, written on success only
- * @return      0 or a negative error
  * @retval WEIR_ENOTLITERAL  @p host is not a literal address (a name, perhaps)
  * @retval -ENODEV           the zone names no interface of this machine
  */
@@ -62,7 +62,6 @@ WEIR_API WEIR_MUST_USE int weir_address_parse(const char *host, uint16_t port,
  *
  * @param text  the text; borrowed
  * @param ret   the address, written on success only
- * @return      0 or a negative error
  * @retval -EINVAL           no port, or not a number up to 65535
  * @retval WEIR_ENOTLITERAL  the host is not a literal address
  * @retval -ENODEV           the zone names no interface of this machine
@@ -80,7 +79,6 @@ weir_address_parse_with_port(const char *text, struct weir_address *ret);
  * @param path  the bytes, not terminated; borrowed
  * @param len   how many
  * @param ret   the address, written on success only
- * @return      0 or a negative error
  * @retval -ENAMETOOLONG  a path of more than 107 bytes, or an abstract name of
  *                        more than 108 bytes, with its leading NUL
  * @retval -EINVAL        a path with a NUL byte inside
@@ -99,7 +97,6 @@ WEIR_API WEIR_MUST_USE int weir_address_from_unix(const char *path, size_t len,
  *
  * @param text  the text; borrowed
  * @param ret   the address, written on success only
- * @return      0 or a negative error
  * @retval -ENAMETOOLONG  as from weir_address_from_unix()
  */
 WEIR_API WEIR_MUST_USE int weir_address_parse_unix(const char *text,
@@ -133,7 +130,6 @@ WEIR_API bool weir_address_unmap(struct weir_address *addr);
  *
  * Backslashes and non-printable or non-ASCII bytes are written as "\x0a".
  *
- * @param addr  the address; borrowed
  * @param buf   destination, always terminated
  * @param size  bytes in @p buf, WEIR_ADDRESS_TEXT_SIZE is always enough
  * @return      @p buf

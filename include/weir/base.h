@@ -1,47 +1,16 @@
 /**
  * @file base.h
- * The base of all other headers of weir: visibility, the option-struct rule,
- * the allocator hook and the version.
+ * The base of all other headers of weir: visibility, the types of objects, the
+ * allocator hook and the version.
  *
- * Conventions that hold in all headers:
- * - `weir_noun_verb` is a function, `weir_noun` an opaque handle, `struct
- *   weir_noun` a struct whose fields the program may use.
- * - Functions return 0 or a count on success and a negative number on error:
- *   `-errno` from the kernel, or one of weir's own codes (error.h).
- * - Options are structs that begin with their size (`.size = sizeof(options)`);
- *   all other fields may be zero, which is the default. A struct inside another
- *   one may also leave its size zero. Every function with options returns
- *   WEIR_EOPTIONSIZE if the size is not set, and -E2BIG if the options were
- *   made for a newer library and set a field that this library does not know.
- * - Structs that the library fills also begin with their size, which the caller
- *   sets: fields beyond the size are not written. Without a size the function
- *   returns WEIR_EOPTIONSIZE. Structs without a size field never change.
- * - Limits are named `..._limit_bytes` for bytes and `..._limit` for counts;
- *   the limit of a single call is `max_...`. Durations are in nanoseconds,
- *   `..._ns`.
- * - Ownership words: *borrowed* until the call returns, *held* until the
- *   callback runs, *taken* by weir, *given* to the caller.
- * - How the life of an object ends:
- *   - transport (a connection, an endpoint, a child process): by
- *     weir_transport_close() or weir_transport_abort(), or by the peer;
- *     connection_lost tells it, and the program frees nothing. A transport that
- *     is kept longer, by weir_transport_ref(), ends with
- *     weir_transport_unref();
- *   - stream: by weir_writer_unref() for the writer that a call gave, and for
- *     each weir_writer_ref(); the reader is a part of it;
- *   - task: by weir_task_join(), which waits for it, or weir_task_detach();
- *     weir_task_unref() is for weir_task_ref();
- *   - operation that is pending: by its done, which weir_pending_cancel()
- *     hastens;
- *   - future, lease, remote, TLS context and TLS session: by their unref;
- *   - place of a connection at an upstream: by weir_upstream_slot_end();
- *   - loop, server, process, datagram stream, a reader of the program, a set of
- *     upstreams, event, lock, semaphore, condition, barrier and queue: by their
- *     free.
- * - The head of each header says whether its functions must be called on the
- *   loop's thread or may be called on any, and whether they suspend the calling
- *   task; a function that differs says so itself.
+ * What holds in all headers stands once, on a page of the guide, which is
+ * installed as share/doc/weir/rules.md: ownership, options, errors that every
+ * maker has, threads, tasks, callbacks and units. Read it first. A header says
+ * what is particular to it. Its head has the line of each of its functions:
+ * whether they must be called on the loop's thread or may be called on any, and
+ * whether they suspend the calling task; a function that differs says so.
  *
+ * Rules of all headers: include/guide/rules.md.
  * @thread any
  * @suspends no
  */

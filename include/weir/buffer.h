@@ -15,6 +15,7 @@
  * is back-pressure. Kept bytes can pin only a bounded number of receive
  * buffers, so buffers are left for other connections.
  *
+ * Rules of all headers: include/guide/rules.md.
  * @thread loop
  * @suspends no
  */
@@ -48,7 +49,6 @@ struct weir_buf {
  *
  * @param buf  in: the bytes, at least 1, borrowed; out: the same bytes with a
  *             lease, given, end with weir_lease_unref()
- * @return     0
  * @retval -EINVAL  no bytes, or no lease
  * @retval -ENOMEM  no memory for a copy; nothing was changed
  */
@@ -59,8 +59,6 @@ WEIR_API WEIR_MUST_USE int weir_buf_keep(struct weir_buf *buf);
  *
  * The bytes may be overwritten at once. A connection that held too much to
  * receive may receive again.
- *
- * @param lease  taken; NULL is ignored
  */
 WEIR_API void weir_lease_unref(weir_lease *lease);
 

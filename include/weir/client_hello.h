@@ -24,6 +24,7 @@
  * that encrypts its hello (ECH) shows here the public name of the server that
  * can decrypt it.
  *
+ * Rules of all headers: include/guide/rules.md.
  * @thread any
  * @suspends no
  */
@@ -101,16 +102,16 @@ struct weir_client_hello {
  * behind the message's last record are not looked at. The call keeps nothing:
  * with more bytes it is called again from the beginning of the connection.
  *
- * @param data     the bytes that the connection began with; borrowed, but
- *                 protocols of @p ret can point into them; NULL if @p len is 0
- * @param len      their number
- * @param options  borrowed; NULL for all defaults
- * @param scratch  memory for a message in several records; protocols of @p ret
- *                 can point into it. NULL: such messages are refused
+ * @param data          the bytes that the connection began with; borrowed, but
+ *                      protocols of @p ret can point into them; NULL if @p len
+ *                      is 0
+ * @param len           their number
+ * @param scratch       memory for a message in several records; protocols of @p
+ *                      ret can point into it. NULL: such messages are refused
  * @param scratch_size  bytes in @p scratch; limit_bytes is always enough
- * @param ret      what the client offers, written on success only
- * @return         bytes of the records that the message is in, at most @p len;
- *                 or a negative error
+ * @param ret           what the client offers, written on success only
+ * @return              bytes of the records that the message is in, at most @p
+ *                      len; or a negative error
  * @retval -EAGAIN    the bytes are the beginning of a ClientHello, and more are
  *                    needed
  * @retval -EPROTO    the bytes are no TLS, or the message is malformed: lengths
@@ -121,8 +122,6 @@ struct weir_client_hello {
  * @retval -ENOBUFS   the message is in several records, and has more than
  *                    @p scratch_size bytes
  * @retval -EINVAL    options that cannot be
- * @retval -E2BIG     options of a newer library with an unknown field set
- * @retval WEIR_EOPTIONSIZE  a size is not set
  */
 WEIR_API WEIR_MUST_USE int
 weir_client_hello_parse(const void *data, size_t len,

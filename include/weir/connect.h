@@ -2,11 +2,10 @@
  * @file connect.h
  * Connecting stream sockets, and adopting connected ones.
  *
- * A call returns at once; its done runs exactly once, from the loop, after
- * connection_made of the new connection or with an error. Usage errors come
- * from the call itself. Tasks connect by weir_open_connection() and its like
- * (stream.h), with the same options.
+ * Tasks connect by weir_open_connection() and its like (stream.h), with the
+ * same options.
  *
+ * Rules of all headers: include/guide/rules.md.
  * @thread loop
  * @suspends no
  */
@@ -162,26 +161,17 @@ struct weir_connect_options {
  * have all errors, and error_text and weir_connect_get_tls_alert() the alert of
  * a peer whose TLS refused.
  *
- * @param loop      the loop; borrowed
- * @param factory   called once the connection stands; copied
- * @param host      a name or a literal address; borrowed
- * @param port      the port in host byte order
- * @param options   borrowed; NULL for all defaults
- * @param done      called once, when the attempt has ended; may be NULL when no
- *                  handle is asked for
- * @param done_arg  its first argument
- * @param ret       a handle for weir_pending_cancel(), and inside done for
- *                  weir_pending_get_attempt() and weir_connect_get_tls_alert();
- *                  it needs a @p done; NULL when none is wanted
- * @return          0 when the attempt has started; @p done tells how it ends
+ * @param factory  called once the connection stands; copied
+ * @param host     a name or a literal address; borrowed
+ * @param port     the port in host byte order
+ * @param ret      a handle for weir_pending_cancel(), and inside done for
+ *                 weir_pending_get_attempt() and weir_connect_get_tls_alert();
+ *                 it needs a @p done; NULL when none is wanted
  * @retval WEIR_EDNSBADNAME  @p host is neither an address nor a host name
- * @retval -E2BIG       options of a newer library with an unknown field set
  * @retval -EINVAL      no factory, no host, an address of another family than
  *                      was asked for, an own address that is none, another
  *                      protocol than TCP and MPTCP, fast_open by MPTCP, or a
  *                      handle without done
- * @retval -ESHUTDOWN   the loop is being freed
- * @retval -ENOMEM      no memory
  */
 WEIR_API WEIR_MUST_USE int weir_create_connection(
     weir_loop *loop, const struct weir_factory *factory, const char *host,
@@ -196,17 +186,13 @@ WEIR_API WEIR_MUST_USE int weir_create_connection(
  * family than the options ask for are left out. With a descriptor and TLS this
  * side is what the context is for, client or server.
  *
- * @param loop      the loop; borrowed
- * @param factory   called once the connection stands; copied
- * @param place     up to 4096 addresses, a Unix socket as in
- *                  weir_create_unix_connection(), a host, or a connected IPv4,
- *                  IPv6 or Unix socket. There are no attempts of a socket; an
- *                  own address, a proto and fast_open are refused
- * @param options   borrowed; NULL for all defaults
- * @param done      as in weir_create_connection()
- * @param done_arg  its first argument
- * @param ret       as in weir_create_connection()
- * @return          as weir_create_connection()
+ * @param factory  called once the connection stands; copied
+ * @param place    up to 4096 addresses, a Unix socket as in
+ *                 weir_create_unix_connection(), a host, or a connected IPv4,
+ *                 IPv6 or Unix socket. There are no attempts of a socket; an
+ *                 own address, a proto and fast_open are refused
+ * @param ret      as in weir_create_connection()
+ * @return         as weir_create_connection()
  * @retval -EINVAL  no address, none of the family that was asked for, one that
  *                  is none or has no name; no connected stream socket, or of
  *                  another family than was asked for; or as
@@ -223,14 +209,10 @@ WEIR_API WEIR_MUST_USE int weir_create_connection_at(
  * Make a transport of a connected stream socket (asyncio's
  * connect_accepted_socket): weir_create_connection_at() of weir_place_fd().
  *
- * @param loop      the loop; borrowed
- * @param factory   called with the new transport; copied
- * @param fd        the socket; taken, whatever is returned
- * @param options   borrowed; NULL for all defaults
- * @param done      as in weir_create_connection()
- * @param done_arg  its first argument
- * @param ret       as in weir_create_connection()
- * @return          as weir_create_connection_at()
+ * @param factory  called with the new transport; copied
+ * @param fd       the socket; taken, whatever is returned
+ * @param ret      as in weir_create_connection()
+ * @return         as weir_create_connection_at()
  */
 WEIR_API WEIR_MUST_USE int
 weir_adopt_connection(weir_loop *loop, const struct weir_factory *factory,

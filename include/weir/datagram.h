@@ -35,6 +35,7 @@
  * connection_lost, or later if descriptors lie in it; until then the socket's
  * name is in use.
  *
+ * Rules of all headers: include/guide/rules.md.
  * @thread loop
  * @suspends no
  */
@@ -242,24 +243,16 @@ struct weir_datagram_options {
  * only, set family. An own address that is in use is tried again for two
  * seconds, as by weir_create_server().
  *
- * @param loop      the loop; borrowed
- * @param factory   called when the socket is ready; copied. Its protocol must
- *                  be of the datagram kind
- * @param options   borrowed; at least a family, a host or a port
- * @param done      called once, when the endpoint is there or could not be
- *                  made; may be NULL when no handle is asked for
- * @param done_arg  its first argument
- * @param ret       a handle for weir_pending_cancel(), which needs a @p done;
- *                  NULL when none is wanted
- * @return          0 when it is being made; @p done tells the end
+ * @param factory  called when the socket is ready; copied. Its protocol must be
+ *                 of the datagram kind
+ * @param options  borrowed; at least a family, a host or a port
+ * @param done     called once, when the endpoint is there or could not be made;
+ *                 may be NULL when no handle is asked for
  * @retval WEIR_EDNSBADNAME  a host is neither an address nor a host name
- * @retval -E2BIG       options of a newer library with an unknown field set
  * @retval -EINVAL      no factory, neither a host nor a family nor a port,
  *                      hosts of two families, a limit out of range, facts that
  *                      the family does not have, or a handle without done
  * @retval -EAFNOSUPPORT  the family is neither IPv4, IPv6 nor Unix
- * @retval -ESHUTDOWN   the loop is being freed
- * @retval -ENOMEM      no memory
  */
 WEIR_API WEIR_MUST_USE int weir_create_datagram_endpoint(
     weir_loop *loop, const struct weir_factory *factory,
@@ -270,19 +263,16 @@ WEIR_API WEIR_MUST_USE int weir_create_datagram_endpoint(
  * Make a datagram endpoint at a place, or of a socket, bound and connected as
  * it is.
  *
- * @param loop      the loop; borrowed
- * @param factory   as in weir_create_datagram_endpoint()
- * @param local     the own place: a host, one address, a Unix socket, whose
- * file that no process is bound to is removed first and whose own file stays,
- * or a datagram socket. weir_place_none(): see there; the host NULL with a
- * port: all addresses
- * @param remote    the place of the peer: a host, one address or a Unix socket;
- *                  weir_place_none(): none
- * @param options   borrowed, without hosts and ports; NULL for all defaults
- * @param done      as in weir_create_datagram_endpoint()
- * @param done_arg  its first argument
- * @param ret       as in weir_create_datagram_endpoint()
- * @return          as weir_create_datagram_endpoint()
+ * @param factory  as in weir_create_datagram_endpoint()
+ * @param local    the own place: a host, one address, a Unix socket, whose file
+ *                 that no process is bound to is removed first and whose own
+ *                 file stays, or a datagram socket. weir_place_none(): see
+ *                 there; the host NULL with a port: all addresses
+ * @param remote   the place of the peer: a host, one address or a Unix socket;
+ *                 weir_place_none(): none
+ * @param options  borrowed, without hosts and ports; NULL for all defaults
+ * @param done     as in weir_create_datagram_endpoint()
+ * @return         as weir_create_datagram_endpoint()
  * @retval -EBADF   no descriptor that is open
  * @retval -EINVAL  an address that is none, addresses of two families, several
  *                  addresses of one side, hosts or ports in the options, a host
@@ -344,7 +334,6 @@ WEIR_API int weir_transport_sendto(weir_transport *t, const void *data,
  * @retval -EINVAL  besides the above: both lease and release, a
  *                  fact out of range or one that the family does not have,
  *                  segments on a Unix socket, or more than 64 of them
- * @retval -E2BIG   a message of a newer library with an unknown field set
  */
 WEIR_API int weir_transport_sendmsg(weir_transport *t,
                                     const struct weir_message *message);
@@ -356,7 +345,6 @@ WEIR_API int weir_transport_sendmsg(weir_transport *t,
  * @param group      the group's address, its port ignored; borrowed
  * @param source     the only sender to receive from (SSM), borrowed; NULL: any
  * @param interface  index of the interface; 0: the kernel chooses
- * @return           0 or a negative error
  * @retval -EINVAL         no multicast address, or not of the endpoint's family
  * @retval -EADDRINUSE, -EADDRNOTAVAIL  it is a member already
  * @retval -ENODEV         no such interface
@@ -388,7 +376,6 @@ weir_transport_leave_group(weir_transport *t, const struct weir_address *group,
  *
  * @param t    a datagram transport; borrowed
  * @param ret  the counts, written on success only
- * @return     0
  * @retval -EOPNOTSUPP  the transport is of another kind
  */
 WEIR_API WEIR_MUST_USE int

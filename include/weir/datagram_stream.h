@@ -11,10 +11,9 @@
  * The next receive that finds no datagram returns, once, an error that does not
  * end the endpoint: a destination that refuses (ICMP), for example.
  *
- * All suspending calls may return WEIR_ENOTTASK, -EPERM, -ECHILD and -ECANCELED
- * (task.h), which is not repeated below. No datagram is lost by an
- * interruption.
+ * No datagram is lost by an interruption.
  *
+ * Rules of all headers: include/guide/rules.md.
  * @thread loop
  * @suspends yes
  */
@@ -48,11 +47,10 @@ struct weir_datagram_stream_options {
 /**
  * Make a datagram endpoint for tasks.
  *
- * @param loop     the loop; borrowed
  * @param options  borrowed; at least a family, a host or a port of the endpoint
  * @param ret      the stream, given; end with weir_datagram_stream_free()
- * @return         0; other errors are those of
- *                 weir_create_datagram_endpoint() and of its done
+ * @return         0; other errors are those of weir_create_datagram_endpoint()
+ *                 and of its done
  * @retval -EINVAL  no @p ret, or a queue that is too long
  * @retval -ENOMEM  no memory
  */
@@ -64,12 +62,10 @@ weir_open_datagram_stream(weir_loop *loop,
 /**
  * Make a datagram endpoint for tasks at a place, or of a socket.
  *
- * @param loop     the loop; borrowed
- * @param local    as in weir_create_datagram_endpoint_at(); held
- * @param remote   as in weir_create_datagram_endpoint_at(); held
- * @param options  borrowed; NULL for all defaults
- * @param ret      the stream, given; end with weir_datagram_stream_free()
- * @return         as weir_open_datagram_stream()
+ * @param local   as in weir_create_datagram_endpoint_at(); held
+ * @param remote  as in weir_create_datagram_endpoint_at(); held
+ * @param ret     the stream, given; end with weir_datagram_stream_free()
+ * @return        as weir_open_datagram_stream()
  */
 WEIR_API WEIR_MUST_USE int
 weir_open_datagram_stream_at(weir_loop *loop, struct weir_place local,
@@ -80,13 +76,12 @@ weir_open_datagram_stream_at(weir_loop *loop, struct weir_place local,
 /**
  * Make a datagram endpoint with a protocol of the program, and wait for it.
  *
- * @param loop     the loop; borrowed
  * @param factory  as in weir_create_datagram_endpoint(); held
  * @param options  borrowed; at least a family, a host or a port
  * @param ret      the transport, after its connection_made; a reference is
  *                 given, end with weir_transport_unref()
- * @return         0; other errors are those of
- *                 weir_create_datagram_endpoint() and of its done
+ * @return         0; other errors are those of weir_create_datagram_endpoint()
+ *                 and of its done
  * @retval -EINVAL  no @p ret
  * @retval -ECANCELED  the task was interrupted; there is no endpoint
  */
@@ -99,11 +94,9 @@ weir_open_datagram_endpoint(weir_loop *loop, const struct weir_factory *factory,
  * Make a datagram endpoint at a place with a protocol of the program, and wait
  * for it.
  *
- * @param loop     the loop; borrowed
  * @param factory  as in weir_create_datagram_endpoint(); held
  * @param local    as in weir_create_datagram_endpoint_at(); held
  * @param remote   as in weir_create_datagram_endpoint_at(); held
- * @param options  borrowed; NULL for all defaults
  * @param ret      as in weir_open_datagram_endpoint()
  * @return         as weir_open_datagram_endpoint()
  */
@@ -115,12 +108,11 @@ WEIR_API WEIR_MUST_USE int weir_open_datagram_endpoint_at(
 /**
  * Receive one datagram into memory of the caller.
  *
- * @param stream    the stream; held
  * @param buf       destination; held; may be NULL when @p size is 0
  * @param size      bytes in @p buf; what a longer datagram has beyond is lost
  * @param ret_peer  the sender, held; may be NULL
- * @return          the length of the datagram, 0 for an empty one; more than
- *                  @p size if its end was cut off
+ * @return          the length of the datagram, 0 for an empty one; more than @p
+ *                  size if its end was cut off
  * @retval -ESHUTDOWN  the endpoint was closed, and all datagrams were received
  * @retval -ECANCELED  the stream was freed
  * @retval -ENOBUFS    a datagram was lost: the program resumed the transport
@@ -133,11 +125,10 @@ weir_datagram_stream_recv(weir_datagram_stream *stream, void *buf, size_t size,
 /**
  * Receive one datagram without copying it.
  *
- * @param stream  the stream; held
- * @param ret     the datagram, held. Its buf.lease is given, end with
- *                weir_lease_unref(); an empty datagram has none. Its ancillary
- *                is borrowed until the next call that receives
- * @return        0; errors are those of weir_datagram_stream_recv()
+ * @param ret  the datagram, held. Its buf.lease is given, end with
+ *             weir_lease_unref(); an empty datagram has none. Its ancillary is
+ *             borrowed until the next call that receives
+ * @return     0; errors are those of weir_datagram_stream_recv()
  */
 WEIR_API WEIR_MUST_USE int
 weir_datagram_stream_take(weir_datagram_stream *stream,
@@ -149,11 +140,10 @@ weir_datagram_stream_take(weir_datagram_stream *stream,
  * weir_datagram_stream_drain() waits while too much is queued. Datagrams with
  * more to say about them go by weir_transport_sendmsg() on the transport.
  *
- * @param stream  the stream; borrowed
- * @param data    the bytes; borrowed
- * @param len     how many
- * @param addr    where to, borrowed; NULL: the remote address of the endpoint
- * @return        0, or an error of weir_transport_sendto()
+ * @param data  the bytes; borrowed
+ * @param len   how many
+ * @param addr  where to, borrowed; NULL: the remote address of the endpoint
+ * @return      0, or an error of weir_transport_sendto()
  * @suspends no
  */
 WEIR_API int weir_datagram_stream_send(weir_datagram_stream *stream,
@@ -163,8 +153,6 @@ WEIR_API int weir_datagram_stream_send(weir_datagram_stream *stream,
 /**
  * Wait while more than the high mark is queued, until it is the low mark.
  *
- * @param stream  the stream; held
- * @return        0
  * @retval -ESHUTDOWN  the endpoint was closed and is lost
  * @retval -ECANCELED  the stream was freed
  */
@@ -175,7 +163,6 @@ weir_datagram_stream_drain(weir_datagram_stream *stream);
  * Send what is queued and close the endpoint; idempotent. Datagrams that were
  * received before can still be taken.
  *
- * @param stream  the stream; borrowed
  * @suspends no
  */
 WEIR_API void weir_datagram_stream_close(weir_datagram_stream *stream);
@@ -183,8 +170,7 @@ WEIR_API void weir_datagram_stream_close(weir_datagram_stream *stream);
 /**
  * Wait until the endpoint is lost. Does not close it.
  *
- * @param stream  the stream; held
- * @return        0, or the first error of the endpoint
+ * @return 0, or the first error of the endpoint
  * @retval -ECANCELED  the stream was freed
  */
 WEIR_API WEIR_MUST_USE int
@@ -193,8 +179,7 @@ weir_datagram_stream_wait_closed(weir_datagram_stream *stream);
 /**
  * The transport of the endpoint, of a datagram kind.
  *
- * @param stream  the stream; borrowed
- * @return        the transport; borrowed
+ * @return the transport; borrowed
  * @suspends no
  */
 WEIR_API weir_transport *
@@ -204,7 +189,6 @@ weir_datagram_stream_get_transport(const weir_datagram_stream *stream);
  * Close the endpoint and give the stream back. Datagrams that were not taken
  * are dropped, and tasks that wait in its calls get -ECANCELED.
  *
- * @param stream  taken; NULL is ignored
  * @suspends no
  */
 WEIR_API void weir_datagram_stream_free(weir_datagram_stream *stream);

@@ -65,6 +65,7 @@
  * as in weir_loop_run(). For the opposite, another library's descriptors on
  * weir's loop, see watch.h.
  *
+ * Rules of all headers: include/guide/rules.md.
  * @thread loop
  * @suspends no
  */
@@ -84,12 +85,9 @@ WEIR_BEGIN_DECLS
  * poll() does and epoll without EPOLLET, and for nothing else. Its bytes mean
  * nothing and are not to be read.
  *
- * @param loop  the loop; borrowed
- * @return      the descriptor, borrowed until the loop is freed, or a negative
- *              error, after which the loop is as it was
+ * @return the descriptor, borrowed until the loop is freed, or a negative
+ *         error, after which the loop is as it was
  * @retval -EMFILE     no descriptors left
- * @retval -EPERM      the loop belongs to another thread
- * @retval -ECHILD     the loop was made before fork()
  * @retval -ESHUTDOWN  the loop is being freed
  */
 WEIR_API WEIR_MUST_USE int weir_loop_get_fd(weir_loop *loop);
@@ -101,10 +99,9 @@ WEIR_API WEIR_MUST_USE int weir_loop_get_fd(weir_loop *loop);
  * The deadline changes with each turn and with each call of weir between turns.
  * Before the first turn it is 0. Costs no system call.
  *
- * @param loop  the loop; borrowed
- * @return      nanoseconds on the clock of weir_loop_get_time(); a past time
- *              (0) means at once; UINT64_MAX: no deadline, or the caller must
- *              not use the loop
+ * @return nanoseconds on the clock of weir_loop_get_time(); a past time (0)
+ *         means at once; UINT64_MAX: no deadline, or the caller must not use
+ *         the loop
  */
 WEIR_API uint64_t weir_loop_get_deadline(weir_loop *loop);
 
@@ -120,8 +117,6 @@ WEIR_API uint64_t weir_loop_get_deadline(weir_loop *loop);
  * @return      0: the host continues; or an error
  * @retval -ECANCELED  weir_loop_stop() was called in this turn or before
  * @retval -EBUSY   it is running already
- * @retval -EPERM   it belongs to another thread
- * @retval -ECHILD  it was made before fork()
  * @retval WEIR_ERINGLOST  the kernel lost completions
  */
 WEIR_API WEIR_MUST_USE int weir_loop_run_once(weir_loop *loop);

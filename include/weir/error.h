@@ -6,6 +6,7 @@
  * below -4095, where no errno can be, in groups of a hundred: stream, ring,
  * usage, TLS, names, processes.
  *
+ * Rules of all headers: include/guide/rules.md.
  * @thread any
  * @suspends no
  */

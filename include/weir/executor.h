@@ -7,9 +7,7 @@
  * need them. Jobs start first come, first served, and their results are
  * returned on the loop.
  *
- * Suspending calls also return WEIR_ENOTTASK, -EPERM and -ECHILD, as all do
- * (task.h).
- *
+ * Rules of all headers: include/guide/rules.md.
  * @thread loop
  * @suspends yes
  */
@@ -51,10 +49,7 @@ struct weir_executor_options {
 /**
  * Set up the executor of a loop; not needed for the defaults.
  *
- * @param loop     the loop; borrowed
  * @param options  borrowed
- * @return         0
- * @retval -E2BIG   options of a newer library with an unknown field set
  * @retval -EBUSY   there are already threads or jobs
  * @retval -ENOMEM  no memory
  * @retval -ESHUTDOWN  the executor was shut down, or the loop is being freed
@@ -74,7 +69,6 @@ weir_loop_set_executor(weir_loop *loop,
  * the task cannot be cancelled. @p abandoned is called when the job has
  * finished.
  *
- * @param loop       the loop; borrowed
  * @param fn         the function
  * @param arg        its argument; held until the call returns 0 or @p abandoned
  *                   was called
@@ -82,7 +76,6 @@ weir_loop_set_executor(weir_loop *loop,
  *                   has finished, perhaps before the return; may be NULL
  * @param ret        the result of @p fn; may be NULL
  * @return           0 if the function has returned
- * @retval -ECANCELED  the task was cancelled
  * @retval -EINVAL     no function
  * @retval -EAGAIN     no thread could be made
  * @retval -ENOBUFS    more jobs would wait than the limit allows
@@ -109,16 +102,12 @@ weir_run_in_executor(weir_loop *loop, weir_job_fn *fn, void *arg,
  *    until the function returns. If the job has finished before the loop is
  *    freed, weir_loop_free() calls @p done.
  *
- * @param loop  the loop; borrowed
  * @param fn    the function
  * @param arg   argument of @p fn and @p done; held until @p done was called
  * @param done  called on the loop when the job has finished; may be NULL
  * @param ret   the future of the job, one reference is given; NULL: none
- * @return      0
- * @retval -EINVAL     no function
  * @retval -EAGAIN     no thread could be made
  * @retval -ENOBUFS    more jobs would wait than the limit allows
- * @retval -ENOMEM     no memory
  * @retval -ESHUTDOWN  the executor was shut down, or the loop is being freed
  * @suspends no
  */
@@ -134,7 +123,6 @@ WEIR_API WEIR_MUST_USE int weir_executor_submit(weir_loop *loop,
  * weir_loop_free() does not wait for jobs: a job that has not started is
  * withdrawn, and the thread of a running job ends by itself.
  *
- * @param loop        the loop; borrowed
  * @param timeout_ns  the longest wait; UINT64_MAX: no limit
  * @return            0 if the threads have ended
  * @retval -ETIMEDOUT  jobs are still running; nothing waits for them any more

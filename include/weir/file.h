@@ -34,9 +34,9 @@
  * Files are plain descriptors, which other system calls can use too.
  * weir_sendfile() sends a file on a transport.
  *
- * All calls may return WEIR_ENOTTASK, -EPERM, -ECHILD and -ECANCELED (task.h),
- * which is not repeated below, and the errors of their system call.
+ * Each call may also return the errors of its system call.
  *
+ * Rules of all headers: include/guide/rules.md.
  * @thread loop
  * @suspends yes
  */
@@ -53,7 +53,6 @@ WEIR_BEGIN_DECLS
 /**
  * Open a file; open(2).
  *
- * @param loop   the loop; borrowed
  * @param path   its name; held
  * @param flags  as for open(2); O_CLOEXEC is always added
  * @param mode   permissions of a new file
@@ -77,7 +76,6 @@ WEIR_API WEIR_MUST_USE int weir_file_open(weir_loop *loop, const char *path,
  * RESOLVE_NO_SYMLINKS refuses every symbolic link. If others may write to the
  * folder, pass O_NONBLOCK in @p flags: opening a FIFO would block the task.
  *
- * @param loop     the loop; borrowed
  * @param dirfd    the folder in which a relative name begins; held; O_PATH is
  *                 enough. AT_FDCWD: the current one
  * @param path     the name; held
@@ -100,7 +98,6 @@ WEIR_API WEIR_MUST_USE int weir_file_openat(weir_loop *loop, int dirfd,
 /**
  * Read from a place in a file; pread(2).
  *
- * @param loop    the loop; borrowed
  * @param fd      the file; held
  * @param buf     destination; held
  * @param len     size of @p buf in bytes
@@ -116,7 +113,6 @@ WEIR_API WEIR_MUST_USE ssize_t weir_file_read(weir_loop *loop, int fd,
 /**
  * Write to a place in a file; pwrite(2).
  *
- * @param loop    the loop; borrowed
  * @param fd      the file; held
  * @param data    the bytes; held
  * @param len     bytes of @p data
@@ -135,9 +131,7 @@ WEIR_API WEIR_MUST_USE ssize_t weir_file_write(weir_loop *loop, int fd,
 /**
  * Wait until written bytes are on the device; fsync(2).
  *
- * @param loop  the loop; borrowed
- * @param fd    the file; held
- * @return      0, or a negative error
+ * @param fd  the file; held
  */
 WEIR_API WEIR_MUST_USE int weir_file_sync(weir_loop *loop, int fd);
 
@@ -145,9 +139,7 @@ WEIR_API WEIR_MUST_USE int weir_file_sync(weir_loop *loop, int fd);
  * Like weir_file_sync(), but without metadata that is not needed to read the
  * data, like the time of the last change; fdatasync(2).
  *
- * @param loop  the loop; borrowed
- * @param fd    the file; held
- * @return      0, or a negative error
+ * @param fd  the file; held
  */
 WEIR_API WEIR_MUST_USE int weir_file_datasync(weir_loop *loop, int fd);
 
@@ -166,11 +158,8 @@ struct weir_file_status {
 /**
  * Get facts about an open file; fstat(2).
  *
- * @param loop  the loop; borrowed
- * @param fd    the file; held
- * @param ret   written on success only, up to its size
- * @return      0, or a negative error
- * @retval WEIR_EOPTIONSIZE  its size is not set
+ * @param fd   the file; held
+ * @param ret  written on success only, up to its size
  */
 WEIR_API WEIR_MUST_USE int weir_file_stat(weir_loop *loop, int fd,
                                           struct weir_file_status *ret);
@@ -184,9 +173,8 @@ WEIR_API WEIR_MUST_USE int weir_file_stat(weir_loop *loop, int fd,
  * An interruption does not prevent the close: the call waits for it, and the
  * next suspending call returns -ECANCELED.
  *
- * @param loop  the loop; borrowed
- * @param fd    the descriptor; taken, unless the caller may not suspend
- * @return      0, or an error of writing cached bytes; it is closed even then
+ * @param fd  the descriptor; taken, unless the caller may not suspend
+ * @return    0, or an error of writing cached bytes; it is closed even then
  */
 WEIR_API WEIR_MUST_USE int weir_file_close(weir_loop *loop, int fd);
 

@@ -11,10 +11,9 @@
  * from the ready queue, in the order in which they began to wait.
  *
  * Waiting calls return 0 if the future is done, and give its result by a
- * parameter: so a cancelled task and a cancelled future are distinct. Waiting
- * calls also return WEIR_ENOTTASK, -EPERM and -ECHILD, as all suspending calls
- * do (task.h).
+ * parameter: so a cancelled task and a cancelled future are distinct.
  *
+ * Rules of all headers: include/guide/rules.md.
  * @thread loop
  * @suspends no
  */
@@ -38,14 +37,10 @@ typedef void weir_future_cancel_fn(void *arg, weir_future *future);
 /**
  * Make a pending future.
  *
- * @param loop    the loop; borrowed
  * @param cancel  ends the work that the future stands for; NULL: cancelling
  *                sets the result -ECANCELED at once
  * @param arg     first argument of @p cancel
  * @param ret     the future; one reference is given
- * @return        0
- * @retval -ENOMEM     no memory
- * @retval -ESHUTDOWN  the loop is being freed
  */
 WEIR_API WEIR_MUST_USE int weir_future_new(weir_loop *loop,
                                            weir_future_cancel_fn *cancel,
@@ -54,25 +49,20 @@ WEIR_API WEIR_MUST_USE int weir_future_new(weir_loop *loop,
 /**
  * Take another reference.
  *
- * @param future  the future; borrowed
- * @return        @p future; one reference is given
+ * @return @p future; one reference is given
  */
 WEIR_API weir_future *weir_future_ref(weir_future *future);
 
 /**
  * Give a reference back. The last one cancels a pending future, because no code
  * can set its result any more; a gather then cancels all its futures.
- *
- * @param future  taken; NULL is ignored
  */
 WEIR_API void weir_future_unref(weir_future *future);
 
 /**
  * Set the result; asyncio's set_result and set_exception.
  *
- * @param future  the future; borrowed
  * @param result  0 or positive: a value; negative: an error
- * @return        0
  * @retval -ESTALE  the future already has a result, which stays
  * @retval -EINVAL  the future is a task's end or a gather
  */
@@ -82,26 +72,22 @@ WEIR_API int weir_future_set_result(weir_future *future, int result);
  * Cancel the work that a future stands for. The future is done when the work
  * has ended, with the work's result.
  *
- * @param future  the future; borrowed
- * @return        true if it was pending; for a gather, if one of its futures
- *                was pending
+ * @return true if it was pending; for a gather, if one of its futures was
+ *         pending
  */
 WEIR_API bool weir_future_cancel(weir_future *future);
 
 /**
  * Whether the future has a result.
  *
- * @param future  the future; borrowed
- * @return        true from then on
+ * @return true from then on
  */
 WEIR_API bool weir_future_is_done(const weir_future *future);
 
 /**
  * The result of a future that is done.
  *
- * @param future  the future; borrowed
- * @param ret     the result; may be NULL
- * @return        0
+ * @param ret  the result; may be NULL
  * @retval -EAGAIN  the future is pending
  */
 WEIR_API int weir_future_get_result(const weir_future *future, int *ret);
@@ -113,12 +99,8 @@ WEIR_API int weir_future_get_result(const weir_future *future, int *ret);
  * Callbacks run from the ready queue, in the order in which they were added.
  * The future lives until they have run. They do not run after weir_loop_free().
  *
- * @param future  the future; borrowed
- * @param done    the function
- * @param arg     its first argument
- * @return        0
+ * @param done  the function
  * @retval -EINVAL  no function
- * @retval -ENOMEM  no memory
  */
 WEIR_API WEIR_MUST_USE int
 weir_future_add_done_callback(weir_future *future, weir_future_done_fn *done,
@@ -127,10 +109,8 @@ weir_future_add_done_callback(weir_future *future, weir_future_done_fn *done,
 /**
  * Remove callbacks that have not run yet.
  *
- * @param future  the future; borrowed
- * @param done    the function
- * @param arg     its first argument
- * @return        number of removed callbacks
+ * @param done  the function
+ * @return      number of removed callbacks
  */
 WEIR_API size_t weir_future_remove_done_callback(weir_future *future,
                                                  weir_future_done_fn *done,
@@ -145,10 +125,9 @@ WEIR_API size_t weir_future_remove_done_callback(weir_future *future,
  * suspending call returns -ECANCELED. But if the task was cancelled before this
  * call, this call returns -ECANCELED.
  *
- * @param future  the future; held
- * @param ret     its result, written if it is done, also with -ECANCELED; may
- *                be NULL
- * @return        0 when it is done
+ * @param ret  its result, written if it is done, also with -ECANCELED; may be
+ *             NULL
+ * @return     0 when it is done
  * @retval -ECANCELED  this task was cancelled, and so was the future
  * @retval -EDEADLK    the future is the end of this task, or of a task that
  *                     waits for this task, directly or through others. Cycles
@@ -161,9 +140,8 @@ WEIR_API WEIR_MUST_USE int weir_future_await(weir_future *future, int *ret);
 /**
  * Wait for a future without cancelling it; asyncio's shield.
  *
- * @param future  the future; held
- * @param ret     its result; may be NULL
- * @return        0 when it is done
+ * @param ret  its result; may be NULL
+ * @return     0 when it is done
  * @retval -ECANCELED  this task was cancelled; the future was not
  * @retval -EDEADLK    as weir_future_await()
  * @suspends yes
@@ -175,7 +153,6 @@ WEIR_API WEIR_MUST_USE int weir_future_shield(weir_future *future, int *ret);
  *
  * After the time the future is cancelled, and the call waits until it is done.
  *
- * @param future      the future; held
  * @param timeout_ns  0: cancels a pending future; UINT64_MAX: no limit
  * @param ret         its result, as in weir_future_await(); may be NULL
  * @return            0 when it is done
@@ -200,7 +177,6 @@ enum weir_return_when {
 /**
  * Wait for several futures without cancelling them; asyncio's wait.
  *
- * @param loop         the loop; borrowed
  * @param futures      the futures; held
  * @param count        number of futures; 0 returns at once
  * @param timeout_ns   0: does not wait; UINT64_MAX: no limit
@@ -242,13 +218,11 @@ struct weir_as_completed {
  * reference is given back is done with -ECANCELED, as always. An error of this
  * call may be ignored: weir_as_completed_next() returns it, too.
  *
- * @param loop     the loop; borrowed
  * @param done     the iteration; held until weir_as_completed_end(), which may
  *                 also be called after an error
  * @param futures  the futures; borrowed
  * @param count    number of futures; a future that occurs several times is
  *                 returned as often
- * @return         0
  * @retval -EINVAL  a count above INT_MAX, or a future that is NULL or of
  *                  another loop
  * @retval -ENOMEM  no memory
@@ -301,17 +275,13 @@ enum weir_gather_kind {
  * running. Cancelling the gather cancels all its futures; its result is then
  * -ECANCELED, unless it was decided before.
  *
- * @param loop     the loop; borrowed
  * @param kind     how the gather gets its result
  * @param futures  the futures; borrowed, the gather takes references
  * @param count    number of futures; with 0 the gather is done at once, with 0
  *                 or, for WEIR_GATHER_ANY, -ENOENT
  * @param ret      the gather; one reference is given
- * @return         0
  * @retval -EINVAL     a count above INT_MAX, a future that is NULL or of
  *                     another loop, or an invalid kind
- * @retval -ENOMEM     no memory
- * @retval -ESHUTDOWN  the loop is being freed
  */
 WEIR_API WEIR_MUST_USE int weir_gather(weir_loop *loop,
                                        enum weir_gather_kind kind,

@@ -5,6 +5,7 @@
  * For operators and tests. Nothing is changed here, and no call is cheap enough
  * for every message.
  *
+ * Rules of all headers: include/guide/rules.md.
  * @thread loop
  * @suspends no
  */
@@ -100,11 +101,8 @@ struct weir_loop_statistics {
  *
  * It looks at each connection once, for queued_held_bytes.
  *
- * @param loop  the loop; borrowed
- * @param ret   filled in, up to its size
- * @return      0, or an error of all functions of a loop (-EPERM, -ECHILD);
- *              then nothing is written
- * @retval WEIR_EOPTIONSIZE  its size is not set
+ * @return 0, or an error of all functions of a loop (-EPERM, -ECHILD); then
+ *         nothing is written
  */
 WEIR_API WEIR_MUST_USE int
 weir_loop_get_statistics(const weir_loop *loop,
@@ -113,7 +111,6 @@ weir_loop_get_statistics(const weir_loop *loop,
 /**
  * The statistics as text, a line "name value" for each.
  *
- * @param loop  the loop; borrowed
  * @param buf   destination, always terminated if @p size is not 0
  * @param size  bytes in @p buf
  * @return      bytes that the whole text has, without its NUL
@@ -130,8 +127,6 @@ WEIR_API size_t weir_loop_get_statistics_text(const weir_loop *loop, char *buf,
  * @param size        bytes in @p buf
  * @return            bytes that the whole text has, without its NUL
  * @retval -EINVAL  no statistics
- * @retval WEIR_EOPTIONSIZE  their size is not set
- * @retval -E2BIG   statistics of a newer library, with a field set unknown here
  * @thread any
  */
 WEIR_API WEIR_MUST_USE int
@@ -151,8 +146,6 @@ weir_loop_statistics_get_text(const struct weir_loop_statistics *statistics,
  * @param out         destination; borrowed, and not flushed
  * @return            0 or an error
  * @retval -EINVAL  no statistics, or no destination
- * @retval WEIR_EOPTIONSIZE  their size is not set
- * @retval -E2BIG   statistics of a newer library, with a field set unknown here
  * @retval -EIO     the destination has failed, perhaps before this call
  * @thread any
  */
@@ -168,8 +161,7 @@ weir_metrics_write(const struct weir_loop_statistics *statistics, FILE *out);
  * them on a stream without a buffer (stderr); only without memory are they
  * written in pieces.
  *
- * @param loop  the loop; borrowed
- * @param out   destination; borrowed
+ * @param out  destination; borrowed
  */
 WEIR_API void weir_loop_dump(const weir_loop *loop, FILE *out);
 
@@ -183,9 +175,7 @@ typedef void weir_task_visit_fn(void *arg, weir_task *task);
  * The function may cancel tasks, which end later, and spawn tasks, which are
  * not visited. It must not suspend.
  *
- * @param loop   the loop; borrowed
  * @param visit  called with each task, borrowed; weir_task_ref() keeps it
- * @param arg    its first argument
  * @return       the number of tasks; 0 on another thread
  */
 WEIR_API size_t weir_loop_visit_tasks(weir_loop *loop,
@@ -195,8 +185,7 @@ WEIR_API size_t weir_loop_visit_tasks(weir_loop *loop,
  * Tell what a task waits for, for example "sleep", "lock", "queue get" or
  * "read"; weir_loop_dump() prints it too. For humans: the words may change.
  *
- * @param task  the task; borrowed
- * @return      static text; NULL: the task does not wait, or has ended
+ * @return static text; NULL: the task does not wait, or has ended
  */
 WEIR_API const char *weir_task_get_wait(const weir_task *task);
 
@@ -207,7 +196,6 @@ WEIR_API const char *weir_task_get_wait(const weir_task *task);
  * and "yes", "no", "masked" (by WEIR_FEATURES_MASK) or "needs" and another
  * feature that is missing.
  *
- * @param loop  the loop; borrowed
  * @param buf   destination, always terminated if @p size is not 0
  * @param size  bytes in @p buf
  * @return      bytes that the whole text has, without its NUL

@@ -12,22 +12,10 @@
  * returns, written bytes have been handed to the kernel; if an earlier send of
  * the same connection is still in flight, later bytes follow in the next run.
  *
- * The first run binds the loop to its thread. From then on every call from
- * another thread returns -EPERM, and every call in a forked child -ECHILD,
- * except functions marked "thread any". A call without a result, such as
- * weir_event_set(), could return no error: from another thread it ends the
- * process with a message that names it, and in a forked child it does nothing.
- * After weir_loop_free() has returned, such calls may be made by any thread,
- * one at a time, so that the last references can be given back. A task, or a
- * callback inside a run, may fork. The child must exec or call _exit(), and may
- * run its own loop before. If it returns to the parent's loop, it ends with a
- * message and abort(), without effect on the parent. Before that, the release
- * callbacks of a completion, and the cancel callbacks of a cancellation, may
- * all be called in the child. To use more cores, run one loop per thread.
+ * The first run binds the loop to its thread. To use more cores, run one loop
+ * per thread (threads.h).
  *
- * The library prints nothing, handles no signals unless asked, and never exits,
- * except in such a child, and if it detects its own failure or misuse.
- *
+ * Rules of all headers: include/guide/rules.md.
  * @thread loop
  * @suspends no
  */
@@ -111,13 +99,9 @@ struct weir_loop_options {
  * short, make a second loop before another loop runs on the thread. A loop that
  * is made after one that waited in vain does not wait.
  *
- * @param options  borrowed; NULL for all defaults
- * @param ret      the loop, given; end with weir_loop_free()
- * @return         0
+ * @param ret  the loop, given; end with weir_loop_free()
  * @retval -EINVAL  an invalid value, in WEIR_ENGINE too
- * @retval -E2BIG   a field that only a newer library knows is set
  * @retval -EMFILE  no descriptors left
- * @retval -ENOMEM  no memory
  * @retval WEIR_ERINGSYSCTL   io_uring is switched off by sysctl
  * @retval WEIR_ERINGSECCOMP  io_uring is refused by a filter
  * @retval WEIR_ERINGABSENT   the kernel has no io_uring
@@ -131,7 +115,6 @@ weir_loop_new(const struct weir_loop_options *options, weir_loop **ret);
 /**
  * Tell the engine of a loop, and why it is not io_uring.
  *
- * @param loop        the loop; borrowed
  * @param ret_reason  if not NULL, set to the error with which io_uring was
  *                    refused (WEIR_ERINGSECCOMP and others, for
  *                    weir_strerror()); 0: it was not asked for, or not refused
@@ -147,8 +130,6 @@ WEIR_API enum weir_engine weir_loop_get_engine(const weir_loop *loop,
  * @param loop  the loop; held
  * @return      0 if stopped, or the error that ended the ring
  * @retval -EBUSY   it is running already
- * @retval -EPERM   it belongs to another thread
- * @retval -ECHILD  it was made before fork()
  * @retval WEIR_ERINGLOST  the kernel lost completions
  */
 WEIR_API WEIR_MUST_USE int weir_loop_run(weir_loop *loop);
@@ -161,13 +142,10 @@ typedef bool weir_predicate_fn(void *arg);
  *
  * @param loop       the loop; held
  * @param condition  called before the first and after each turn
- * @param arg        its argument
  * @return           0 if the condition holds
  * @retval -ECANCELED  weir_loop_stop() came first
  * @retval -EINVAL  no condition
  * @retval -EBUSY   it is running already
- * @retval -EPERM   it belongs to another thread
- * @retval -ECHILD  it was made before fork()
  * @retval WEIR_ERINGLOST  the kernel lost completions
  */
 WEIR_API WEIR_MUST_USE int
@@ -176,16 +154,13 @@ weir_loop_run_until(weir_loop *loop, weir_predicate_fn *condition, void *arg);
 /**
  * Make the current turn the last. Before a run: the run makes exactly one turn,
  * without waiting.
- *
- * @param loop  the loop; borrowed
  */
 WEIR_API void weir_loop_stop(weir_loop *loop);
 
 /**
  * Whether the loop is inside a run.
  *
- * @param loop  the loop; borrowed
- * @return      true in callbacks of a run
+ * @return true in callbacks of a run
  */
 WEIR_API bool weir_loop_is_running(const weir_loop *loop);
 
@@ -216,7 +191,6 @@ WEIR_API weir_loop *weir_get_running_loop(void);
  * @param loop  taken, unless an error is returned; NULL is ignored
  * @return      number of connections that were still open
  * @retval -EBUSY   it is running, or being freed already
- * @retval -EPERM   it belongs to another thread
  * @retval -ECHILD  in a forked child: nothing is touched, because the kernel
  *                  shares it with the parent
  */
@@ -231,11 +205,6 @@ WEIR_API int weir_loop_free(weir_loop *loop);
  * the default allocator it also calls malloc_trim() if a megabyte or more was
  * freed. The loop itself does not, because malloc_trim() looks through all free
  * memory of the process, which takes milliseconds in a large process.
- *
- * @param loop  the loop; borrowed
- * @return      0
- * @retval -EPERM   it belongs to another thread
- * @retval -ECHILD  it was made before fork()
  */
 WEIR_API int weir_loop_trim(weir_loop *loop);
 
@@ -243,8 +212,7 @@ WEIR_API int weir_loop_trim(weir_loop *loop);
  * The time of the current turn: CLOCK_MONOTONIC, read once a turn; outside a
  * run, read at each call.
  *
- * @param loop  the loop; borrowed
- * @return      nanoseconds
+ * @return nanoseconds
  */
 WEIR_API uint64_t weir_loop_get_time(const weir_loop *loop);
 
@@ -266,14 +234,7 @@ struct weir_handle {
  * a protocol callback or a timer adds runs in the same turn, unless the ready
  * queue has more work than a turn takes.
  *
- * @param loop  the loop; borrowed
- * @param cb    the function
- * @param arg   its argument
- * @param ret   a handle for cancelling; may be NULL
- * @return      0
- * @retval -EINVAL  no function
- * @retval -ENOMEM  no memory
- * @retval -ESHUTDOWN  the loop is being freed
+ * @param ret  a handle for cancelling; may be NULL
  */
 WEIR_API WEIR_MUST_USE int weir_loop_call_soon(weir_loop *loop,
                                                weir_callback_fn *cb, void *arg,
@@ -288,10 +249,7 @@ WEIR_API WEIR_MUST_USE int weir_loop_call_soon(weir_loop *loop,
  * most 64 turns or 10 ms. Callbacks whose times differ by more than 1.024 us
  * run in order. A time that overflows never comes.
  *
- * @param loop      the loop; borrowed
  * @param delay_ns  from weir_loop_get_time(), in nanoseconds
- * @param cb        the function
- * @param arg       its argument
  * @param ret       a handle for cancelling; may be NULL
  * @return          as weir_loop_call_soon()
  */
@@ -303,11 +261,8 @@ WEIR_API WEIR_MUST_USE int weir_loop_call_later(weir_loop *loop,
 /**
  * Call a function at a time.
  *
- * @param loop     the loop; borrowed
  * @param when_ns  on the clock of weir_loop_get_time(); past times are due at
  *                 once, the earliest first
- * @param cb       the function
- * @param arg      its argument
  * @param ret      a handle for cancelling; may be NULL
  * @return         as weir_loop_call_soon()
  */
@@ -319,7 +274,6 @@ WEIR_API WEIR_MUST_USE int weir_loop_call_at(weir_loop *loop, uint64_t when_ns,
  * Cancel a pending callback. No effect if it has run, was cancelled before, or
  * the handle is all zero.
  *
- * @param loop    the loop; borrowed
  * @param handle  which one
  * @return        true if it was pending and will not run
  */
@@ -328,7 +282,6 @@ WEIR_API bool weir_loop_cancel(weir_loop *loop, struct weir_handle handle);
 /**
  * Move a pending call_later or call_at to another time, keeping its handle.
  *
- * @param loop     the loop; borrowed
  * @param handle   which one
  * @param when_ns  the new time
  * @return         true if it was pending
@@ -352,15 +305,9 @@ WEIR_API bool weir_loop_reschedule(weir_loop *loop, struct weir_handle handle,
  * thread takes the post back (weir_loop_cancel_posted()), @p dropped is called
  * from the loop instead of @p cb.
  *
- * @param loop     the loop; borrowed
- * @param cb       the function
- * @param arg      its argument
  * @param dropped  called with @p arg instead of @p cb, to free @p arg or to
  *                 tell a thread that waits for an answer; must not use the
  *                 loop; may be NULL
- * @return         0
- * @retval -EINVAL     no function
- * @retval -ENOMEM     no memory
  * @retval -ENOBUFS    as many posts wait as the loop's post_limit allows
  * @retval -ECHILD     the loop was made before fork()
  * @retval -ESHUTDOWN  the loop has ended
@@ -379,10 +326,8 @@ weir_loop_call_soon_threadsafe(weir_loop *loop, weir_callback_fn *cb, void *arg,
  * post that another thread is about to make is not found. A post that was taken
  * back counts against the loop's post_limit until its turn.
  *
- * @param loop  the loop; borrowed
- * @param cb    the function that was posted
- * @param arg   its argument
- * @return      number of posts that were taken back
+ * @param cb  the function that was posted
+ * @return    number of posts that were taken back
  */
 WEIR_API size_t weir_loop_cancel_posted(weir_loop *loop, weir_callback_fn *cb,
                                         void *arg);
@@ -390,16 +335,14 @@ WEIR_API size_t weir_loop_cancel_posted(weir_loop *loop, weir_callback_fn *cb,
 /**
  * The loop's mailbox, which outlives it.
  *
- * @param loop  the loop; borrowed
- * @return      the mailbox; one reference is given
+ * @return the mailbox; one reference is given
  */
 WEIR_API weir_remote *weir_loop_get_remote(weir_loop *loop);
 
 /**
  * Take another reference to a mailbox.
  *
- * @param remote  the mailbox; borrowed
- * @return        @p remote; one reference is given
+ * @return @p remote; one reference is given
  * @thread any
  */
 WEIR_API weir_remote *weir_remote_ref(weir_remote *remote);
@@ -407,7 +350,6 @@ WEIR_API weir_remote *weir_remote_ref(weir_remote *remote);
 /**
  * Give a reference to a mailbox back.
  *
- * @param remote  taken; NULL is ignored
  * @thread any
  */
 WEIR_API void weir_remote_unref(weir_remote *remote);
@@ -415,14 +357,9 @@ WEIR_API void weir_remote_unref(weir_remote *remote);
 /**
  * As weir_loop_call_soon_threadsafe(), but the loop may have ended.
  *
- * @param remote   the mailbox; borrowed
- * @param cb       the function
- * @param arg      its argument
  * @param dropped  called with @p arg inside weir_loop_free() if the loop is
  *                 freed first; may be NULL
  * @return         0: either @p cb or @p dropped will be called
- * @retval -EINVAL     no function
- * @retval -ENOMEM     no memory
  * @retval -ENOBUFS    as many posts wait as the loop's post_limit allows
  * @retval -ECHILD     the loop was made before fork()
  * @retval -ESHUTDOWN  the loop has ended; neither will be called
@@ -439,14 +376,9 @@ WEIR_API WEIR_MUST_USE int weir_remote_call_soon(weir_remote *remote,
  * The loop's own thread is never blocked, because it would wait for itself.
  * Until the first run the loop's own thread is the thread that made the loop.
  *
- * @param remote      the mailbox; borrowed
- * @param cb          the function
- * @param arg         its argument
  * @param dropped     as in weir_remote_call_soon()
  * @param timeout_ns  the longest wait; UINT64_MAX: no limit
  * @return            0: either @p cb or @p dropped will be called
- * @retval -EINVAL     no function
- * @retval -ENOMEM     no memory
  * @retval -ETIMEDOUT  there was no room in time
  * @retval -EDEADLK    no room, and this is the loop's own thread
  * @retval -ECHILD     the loop was made before fork()
@@ -478,15 +410,10 @@ typedef void weir_signal_fn(void *arg, int signum);
  * SIGINT and SIGTERM need no handler if main tasks run: weir_run() and
  * weir_loop_run_task() handle both, on any number of threads.
  *
- * @param loop    the loop; borrowed
  * @param signum  the signal
  * @param cb      the function
- * @param arg     its first argument
- * @return        0
  * @retval -EINVAL  an invalid signal, SIGKILL or SIGSTOP, or a fault (SIGSEGV,
  *                  SIGBUS, SIGFPE, SIGILL), or no function
- * @retval -ENOMEM  no memory
- * @retval -ESHUTDOWN  the loop is being freed
  */
 WEIR_API WEIR_MUST_USE int weir_loop_add_signal_handler(weir_loop *loop,
                                                         int signum,
@@ -502,7 +429,6 @@ WEIR_API WEIR_MUST_USE int weir_loop_add_signal_handler(weir_loop *loop,
  * signal any more the previous action is restored, unless the program has set
  * another.
  *
- * @param loop    the loop; borrowed
  * @param signum  the signal
  * @return        true if there was a handler
  */
@@ -558,9 +484,7 @@ typedef void weir_exception_fn(void *arg, weir_loop *loop,
  * The hook also gets notices (enum weir_notice). Those that came when there was
  * no hook are kept, and the next turn tells them to the first one.
  *
- * @param loop  the loop; borrowed
  * @param hook  the hook, or NULL for none
- * @param arg   its first argument
  */
 WEIR_API void weir_loop_set_exception_handler(weir_loop *loop,
                                               weir_exception_fn *hook,
@@ -581,11 +505,7 @@ WEIR_API void weir_print_exception(void *arg, weir_loop *loop,
 /**
  * Report an exception to the hook, as the library does.
  *
- * @param loop       the loop; borrowed
  * @param exception  the exception; borrowed
- * @return           0
- * @retval WEIR_EOPTIONSIZE  its size is not set
- * @retval -E2BIG    a field that only a newer library knows is set
  * @retval -EINVAL   no exception
  */
 WEIR_API WEIR_MUST_USE int

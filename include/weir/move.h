@@ -34,6 +34,7 @@
  *   server that is to be even accepts without TLS, moves the connection, and
  *   calls weir_transport_start_tls() on the other loop.
  *
+ * Rules of all headers: include/guide/rules.md.
  * @thread loop
  * @suspends no
  */
@@ -80,16 +81,12 @@ typedef void weir_move_done_fn(void *arg, int err);
  * A loop that does not run accepts nothing: the connection waits for it, until
  * the move is given up.
  *
- * @param t         the transport; borrowed
- * @param to        another loop (weir_loop_get_remote(),
- *                  weir_thread_get_remote()); borrowed
- * @param factory   makes the protocol, on the thread of @p to; copied
- * @param done      called once, from this loop; may be NULL when no handle is
- *                  asked for
- * @param done_arg  its first argument
- * @param ret       a handle for weir_pending_cancel(), which needs a @p done;
- *                  NULL when none is wanted
- * @return          0 when it has begun; after an error nothing has changed
+ * @param to       another loop (weir_loop_get_remote(),
+ *                 weir_thread_get_remote()); borrowed
+ * @param factory  makes the protocol, on the thread of @p to; copied
+ * @param done     called once, from this loop; may be NULL when no handle is
+ *                 asked for
+ * @return         0 when it has begun; after an error nothing has changed
  * @retval -EINVAL      no factory, @p to is NULL or the transport's own loop,
  *                      or a handle without done
  * @retval -EOPNOTSUPP  no stream socket, or a protocol without connection_moved
@@ -99,8 +96,6 @@ typedef void weir_move_done_fn(void *arg, int err);
  * @retval -ESHUTDOWN   the transport is closing, broken or lost
  * @retval -ENOBUFS, -ENOMEM  a write was refused, and its bytes are missing; or
  *                      no memory for the move
- * @retval -EPERM       not the thread of the transport's loop
- * @retval -ECHILD      in a forked child
  * @retval WEIR_EREPLACED  another transport (TLS) has replaced this one
  */
 WEIR_API WEIR_MUST_USE int

@@ -17,6 +17,7 @@
  * contain it, and "::/0" does not. A network "::ffff:10.0.0.0/104" is read as
  * "10.0.0.0/8".
  *
+ * Rules of all headers: include/guide/rules.md.
  * @thread any
  * @suspends no
  */
@@ -50,7 +51,6 @@ struct weir_network {
  *
  * @param text  the text; borrowed
  * @param ret   the network, written on success only
- * @return      0 or a negative error
  * @retval WEIR_ENOTLITERAL  no literal address before the slash, or one with
  *                           brackets or a zone
  * @retval -EINVAL           the number of bits is no number up to 32 or 128, or
@@ -63,10 +63,9 @@ WEIR_API WEIR_MUST_USE int weir_network_parse(const char *text,
 /**
  * Whether an address is in a network. Port and zone do not count.
  *
- * @param network  the network; borrowed
- * @param addr     the address; borrowed
- * @return         true if it is; false for an address of another family, and
- *                 for no address
+ * @param addr  the address; borrowed
+ * @return      true if it is; false for an address of another family, and for
+ *              no address
  */
 WEIR_API bool weir_network_contains(const struct weir_network *network,
                                     const struct weir_address *addr);
@@ -87,10 +86,9 @@ WEIR_API bool weir_network_list_contains(const struct weir_network *networks,
  * Write a network as text that weir_network_parse() reads: always with the
  * number of bits, or "unix", or "-" for an empty one.
  *
- * @param network  the network; borrowed
- * @param buf      destination, always terminated
- * @param size     bytes in @p buf, WEIR_NETWORK_TEXT_SIZE is always enough
- * @return         @p buf
+ * @param buf   destination, always terminated
+ * @param size  bytes in @p buf, WEIR_NETWORK_TEXT_SIZE is always enough
+ * @return      @p buf
  */
 WEIR_API const char *weir_network_format(const struct weir_network *network,
                                          char *buf, size_t size);

@@ -29,6 +29,7 @@
  * Bytes are copied twice, by the write and for the receiving protocol, which
  * may hold them under a lease as with a socket.
  *
+ * Rules of all headers: include/guide/rules.md.
  * @thread loop
  * @suspends no
  */
@@ -59,16 +60,11 @@ struct weir_pair_options {
  *
  * @param loop      the loop of both; borrowed
  * @param bindings  the protocol of each end, a stream or a buffered one; copied
- * @param options   borrowed; NULL for all defaults
  * @param ret       the two ends, in the order of their bindings, each borrowed:
  *                  use weir_transport_ref() to keep one beyond its
  *                  connection_lost; may be NULL
- * @return          0
  * @retval -EINVAL     a binding without a table or with one of another kind, or
  *                     an option out of range
- * @retval -E2BIG      options of a newer library with an unknown field set
- * @retval -ESHUTDOWN  the loop is being freed
- * @retval -ENOMEM     no memory
  */
 WEIR_API WEIR_MUST_USE int weir_transport_pair(
     weir_loop *loop, const struct weir_protocol_binding bindings[2],

@@ -3,12 +3,10 @@
  * An operation that has begun, and whose end a function of the program is
  * called with.
  *
- * Calls that make something, or look something up, return at once. They take a
- * function, done, which is called exactly once, from the loop, with the result.
- * Such a call can give a handle of the operation, a weir_pending, with which
- * the operation is given up. The handle belongs to the library; it may be used
- * until done returns.
+ * A call that begins something can give a handle of it, with which it is given
+ * up. The handle belongs to the library; it may be used until done returns.
  *
+ * Rules of all headers: include/guide/rules.md.
  * @thread loop
  * @suspends no
  */
@@ -52,10 +50,7 @@ struct weir_attempt {
  *
  * @param pending  the handle, before its done has returned; borrowed
  * @param index    from 0 on, in the order of the addresses
- * @param ret      filled in, up to its size
- * @return         0
  * @retval -EINVAL  no more were tried; or the operation connects to nothing
- * @retval WEIR_EOPTIONSIZE  the size of @p ret is not set
  */
 WEIR_API WEIR_MUST_USE int weir_pending_get_attempt(const weir_pending *pending,
                                                     size_t index,

@@ -38,6 +38,7 @@
  * Written bytes are a stream: several writes may reach the file as one, and one
  * write as several.
  *
+ * Rules of all headers: include/guide/rules.md.
  * @thread loop
  * @suspends no
  */
@@ -53,25 +54,17 @@ WEIR_BEGIN_DECLS
 /**
  * Read a pipe (asyncio's connect_read_pipe).
  *
- * @param loop      the loop; borrowed
- * @param factory   makes the protocol, a stream or a buffered one; copied
- * @param fd        a descriptor that is open for reading; taken, whatever is
- *                  returned
- * @param options   borrowed; NULL for all defaults. Settings of sockets, and
- *                  the time to linger, mean nothing here
- * @param done      called once, after connection_made or with an error; may be
- *                  NULL when no handle is asked for
- * @param done_arg  its first argument
- * @param ret       a handle for weir_pending_cancel(), which needs a @p done;
- *                  NULL when none is wanted
- * @return          0 when it has begun; @p done tells how it ends
+ * @param factory  makes the protocol, a stream or a buffered one; copied
+ * @param fd       a descriptor that is open for reading; taken, whatever is
+ *                 returned
+ * @param options  borrowed; NULL for all defaults. Settings of sockets, and the
+ *                 time to linger, mean nothing here
+ * @param done     called once, after connection_made or with an error; may be
+ *                 NULL when no handle is asked for
  * @retval -EBADF      @p fd is not open, or not for reading
  * @retval -EINVAL     it is a file of another type (a directory, an eventfd), a
  *                     socket of another type; no factory, or a handle without
  *                     done
- * @retval -E2BIG      options of a newer library with an unknown field set
- * @retval -ESHUTDOWN  the loop is being freed
- * @retval -ENOMEM     no memory
  */
 WEIR_API WEIR_MUST_USE int
 weir_connect_read_pipe(weir_loop *loop, const struct weir_factory *factory,
@@ -82,16 +75,13 @@ weir_connect_read_pipe(weir_loop *loop, const struct weir_factory *factory,
 /**
  * Write to a pipe (asyncio's connect_write_pipe).
  *
- * @param loop      the loop; borrowed
- * @param factory   makes the protocol, whose data_received is never called;
- *                  copied
- * @param fd        a descriptor that is open for writing; taken, whatever is
- *                  returned
- * @param options   as in weir_connect_read_pipe(); borrowed
- * @param done      as in weir_connect_read_pipe()
- * @param done_arg  its first argument
- * @param ret       as in weir_connect_read_pipe()
- * @return          as weir_connect_read_pipe()
+ * @param factory  makes the protocol, whose data_received is never called;
+ *                 copied
+ * @param fd       a descriptor that is open for writing; taken, whatever is
+ *                 returned
+ * @param options  as in weir_connect_read_pipe(); borrowed
+ * @param done     as in weir_connect_read_pipe()
+ * @return         as weir_connect_read_pipe()
  * @retval -EBADF  @p fd is not open, or not for writing
  */
 WEIR_API WEIR_MUST_USE int

@@ -15,6 +15,7 @@
  * (calls of tasks: holds). A descriptor is taken by that call, whatever the
  * call returns.
  *
+ * Rules of all headers: include/guide/rules.md.
  * @thread any
  * @suspends no
  */

@@ -7,9 +7,7 @@
  * weir_process_communicate() also for all of its output. See subprocess.h for
  * how children are made and reaped.
  *
- * All suspending calls may return WEIR_ENOTTASK, -EPERM, -ECHILD and -ECANCELED
- * (task.h); this is repeated below only if it means more.
- *
+ * Rules of all headers: include/guide/rules.md.
  * @thread loop
  * @suspends no
  */
@@ -38,7 +36,6 @@ struct weir_process_options {
 /**
  * Start a program.
  *
- * @param loop     the loop; borrowed
  * @param argv     the program's arguments, its name first and NULL at the end;
  *                 borrowed
  * @param options  borrowed with all that they point to; NULL for all defaults
@@ -57,7 +54,6 @@ weir_create_subprocess_exec(weir_loop *loop, const char *const *argv,
 /**
  * Start a shell command: weir_create_subprocess_exec() of /bin/sh -c.
  *
- * @param loop     the loop; borrowed
  * @param command  parsed by /bin/sh; borrowed. Foreign text in it must be
  *                 quoted.
  * @param options  as in weir_create_subprocess_exec()
@@ -73,32 +69,28 @@ weir_create_subprocess_shell(weir_loop *loop, const char *command,
 /**
  * The writer of the child's standard input. Close it to end the input.
  *
- * @param process  the process; borrowed
- * @return         the writer, borrowed; NULL if it is not a pipe
+ * @return the writer, borrowed; NULL if it is not a pipe
  */
 WEIR_API weir_writer *weir_process_get_stdin(const weir_process *process);
 
 /**
  * The reader of the child's standard output.
  *
- * @param process  the process; borrowed
- * @return         the reader, borrowed; NULL if it is not a pipe
+ * @return the reader, borrowed; NULL if it is not a pipe
  */
 WEIR_API weir_reader *weir_process_get_stdout(const weir_process *process);
 
 /**
  * The reader of the child's standard error.
  *
- * @param process  the process; borrowed
- * @return         the reader, borrowed; NULL if it is not a pipe
+ * @return the reader, borrowed; NULL if it is not a pipe
  */
 WEIR_API weir_reader *weir_process_get_stderr(const weir_process *process);
 
 /**
  * The transport of the child, of the kind "subprocess".
  *
- * @param process  the process; borrowed
- * @return         the transport; borrowed
+ * @return the transport; borrowed
  */
 WEIR_API weir_transport *
 weir_process_get_transport(const weir_process *process);
@@ -106,17 +98,15 @@ weir_process_get_transport(const weir_process *process);
 /**
  * The child's process number.
  *
- * @param process  the process; borrowed
- * @return         the number; see weir_transport_get_pid()
+ * @return the number; see weir_transport_get_pid()
  */
 WEIR_API pid_t weir_process_get_pid(const weir_process *process);
 
 /**
  * Get the child's exit status; asyncio's returncode.
  *
- * @param process  the process; borrowed
- * @param ret      the exit status, or minus the signal that ended it
- * @return         as weir_transport_get_returncode()
+ * @param ret  the exit status, or minus the signal that ended it
+ * @return     as weir_transport_get_returncode()
  * @retval -EAGAIN  it has not ended
  */
 WEIR_API WEIR_MUST_USE int
@@ -128,9 +118,7 @@ weir_process_get_returncode(const weir_process *process, int *ret);
  * The output may be unread then, and a grandchild may still have the pipes
  * open. A child that fills an unread pipe does not end.
  *
- * @param process  the process; held
- * @param ret      as weir_process_get_returncode(); may be NULL
- * @return         0
+ * @param ret  as weir_process_get_returncode(); may be NULL
  * @retval -ECANCELED      the task was interrupted; the child continues
  * @retval WEIR_ENOSTATUS  it has ended; its exit status is unknown
  * @suspends yes
@@ -160,7 +148,6 @@ struct weir_process_output {
  * call again with the same input, and the call continues. Until then the
  * program must not use the readers.
  *
- * @param process    the process; held
  * @param input      for standard input; held. NULL without a pipe
  * @param len        bytes of @p input
  * @param max_bytes  the limit of each output; 0 is 64 MiB
@@ -185,9 +172,8 @@ weir_process_communicate(weir_process *process, const void *input, size_t len,
 /**
  * Send a signal to the child.
  *
- * @param process  the process; borrowed
- * @param signum   the signal
- * @return         as weir_transport_send_signal()
+ * @param signum  the signal
+ * @return        as weir_transport_send_signal()
  * @retval -ESRCH  it has ended
  */
 WEIR_API int weir_process_send_signal(weir_process *process, int signum);
@@ -195,16 +181,14 @@ WEIR_API int weir_process_send_signal(weir_process *process, int signum);
 /**
  * Send SIGTERM to the child.
  *
- * @param process  the process; borrowed
- * @return         as weir_transport_send_signal()
+ * @return as weir_transport_send_signal()
  */
 WEIR_API int weir_process_terminate(weir_process *process);
 
 /**
  * Send SIGKILL to the child.
  *
- * @param process  the process; borrowed
- * @return         as weir_transport_send_signal()
+ * @return as weir_transport_send_signal()
  */
 WEIR_API int weir_process_kill(weir_process *process);
 
@@ -213,9 +197,8 @@ WEIR_API int weir_process_kill(weir_process *process);
  * child's end, as other processes may be left in it. The child of a group uses
  * a descriptor until the process is freed.
  *
- * @param process  the process; borrowed
- * @param signum   the signal
- * @return         as weir_transport_killpg()
+ * @param signum  the signal
+ * @return        as weir_transport_killpg()
  * @retval -ESRCH  no process is in the group, or the child leads none
  * @retval -EOPNOTSUPP  a kernel before Linux 6.9
  */
@@ -226,8 +209,6 @@ WEIR_API int weir_process_killpg(weir_process *process, int signum);
  *
  * A running child gets SIGTERM, and SIGKILL after close_grace_ns, as by
  * weir_transport_close(); it is always reaped.
- *
- * @param process  taken; NULL is ignored
  */
 WEIR_API void weir_process_free(weir_process *process);
 

@@ -8,11 +8,10 @@
  *     connection_made  [ data_received* ]  [ eof_received ]  connection_lost
  *
  * After a move (move.h) connection_moved is called instead of connection_lost.
- * pause_writing and resume_writing alternate in between. All callbacks run on
- * the loop's thread, and none is called inside another, except pause_writing:
- * it is called inside the write that crosses the high mark. Any entry may be
- * NULL; without eof_received an end of stream closes the transport. Callbacks
- * may write, pause, close, abort and switch the protocol.
+ * pause_writing and resume_writing alternate in between. Any entry may be NULL;
+ * without eof_received an end of stream closes the transport.
+ *
+ * Rules of all headers: include/guide/rules.md.
  */
 #ifndef WEIR_PROTOCOL_H
 #define WEIR_PROTOCOL_H

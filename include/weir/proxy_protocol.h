@@ -28,6 +28,7 @@
  * extension: an IPv6 address of version 1 may end like an IPv4 address
  * ("::ffff:192.0.2.1"), as HAProxy writes it.
  *
+ * Rules of all headers: include/guide/rules.md.
  * @thread any
  * @suspends no
  */
@@ -172,13 +173,12 @@ struct weir_proxy_header {
  * The name of a Unix address ends at its first NUL. An abstract name, which
  * begins with a NUL, ends with its last other byte.
  *
- * @param data     the bytes that the connection began with; borrowed, but
- *                 tlvs of @p ret point into them; NULL if @p len is 0
- * @param len      their number
- * @param options  borrowed; NULL for all defaults
- * @param ret      the header, written on success only
- * @return         the length of the header in bytes, at most @p len; or a
- *                 negative error
+ * @param data  the bytes that the connection began with; borrowed, but tlvs of
+ *              @p ret point into them; NULL if @p len is 0
+ * @param len   their number
+ * @param ret   the header, written on success only
+ * @return      the length of the header in bytes, at most @p len; or a negative
+ *              error
  * @retval -EAGAIN    the bytes are the beginning of a header, and more are
  *                    needed
  * @retval -EPROTO    the bytes cannot begin a header that is accepted.
@@ -188,8 +188,6 @@ struct weir_proxy_header {
  *                    is longer than the options allow
  * @retval -EBADMSG   the checksum is wrong
  * @retval -EINVAL    options that cannot be
- * @retval -E2BIG     options of a newer library with an unknown field set
- * @retval WEIR_EOPTIONSIZE  a size is not set
  */
 WEIR_API WEIR_MUST_USE int
 weir_proxy_header_parse(const void *data, size_t len,
@@ -216,15 +214,13 @@ weir_proxy_header_parse(const void *data, size_t len,
  * @param buf     destination
  * @param size    bytes in @p buf; WEIR_PROXY_V1_SIZE_MAX is enough for version
  *                1, and 232 bytes, 7 for a checksum and the TLVs for version 2
- * @return        the length of the header, or a negative error; then what is
- *                in @p buf is undefined
+ * @return        the length of the header, or a negative error; then what is in
+ *                @p buf is undefined
  * @retval -ENOBUFS   @p buf is too small
  * @retval -EMSGSIZE  more than WEIR_PROXY_V2_SIZE_MAX bytes
  * @retval -EINVAL    neither version; one address without the other, or
  *                    addresses of two families; another socket_type; malformed
  *                    TLVs, or TLVs or a checksum in version 1
- * @retval -E2BIG     a header of a newer library with an unknown field set
- * @retval WEIR_EOPTIONSIZE  the size of @p header is not set
  */
 WEIR_API WEIR_MUST_USE int
 weir_proxy_header_write(const struct weir_proxy_header *header, void *buf,
@@ -284,11 +280,9 @@ weir_proxy_tlvs_write(const struct weir_proxy_tlv *tlvs, size_t count,
  * @param tlv  the TLV; borrowed
  * @param ret  what it tells, written on success only; its TLVs point into the
  *             same bytes
- * @return     0 or a negative error
  * @retval -EPROTO           it is malformed; never one of a parsed header that
  *                           tells addresses
  * @retval -EINVAL           a TLV of another type
- * @retval WEIR_EOPTIONSIZE  the size of @p ret is not set
  */
 WEIR_API WEIR_MUST_USE int
 weir_proxy_ssl_parse(const struct weir_proxy_tlv *tlv,
@@ -304,8 +298,6 @@ weir_proxy_ssl_parse(const struct weir_proxy_tlv *tlv,
  * @retval -ENOBUFS   @p buf is too small
  * @retval -EMSGSIZE  more than 65535 bytes
  * @retval -EINVAL    malformed TLVs, or bits of client above 255
- * @retval -E2BIG     a struct of a newer library with an unknown field set
- * @retval WEIR_EOPTIONSIZE  the size of @p ssl is not set
  */
 WEIR_API WEIR_MUST_USE int
 weir_proxy_ssl_write(const struct weir_proxy_ssl *ssl, void *buf, size_t size);

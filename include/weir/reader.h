@@ -27,9 +27,9 @@
  * (loop.h) does not count them.
  *
  * Only one task at a time may read. All suspending calls may return -EBUSY, if
- * another task is reading, and WEIR_ENOTTASK, -EPERM, -ECHILD and -ECANCELED
- * (task.h); this is not repeated below.
+ * another task is reading; this is not repeated below.
  *
+ * Rules of all headers: include/guide/rules.md.
  * @thread loop
  * @suspends no
  */
@@ -49,31 +49,24 @@ WEIR_BEGIN_DECLS
 /**
  * Make a reader that is fed by hand, for a program's own protocols.
  *
- * @param loop         the loop; borrowed
  * @param limit_bytes  the limit, at least 1; WEIR_STREAM_LIMIT is asyncio's
  * @param ret          the reader, given; end with weir_reader_free()
- * @return             0
  * @retval -EINVAL     a limit of 0, or above INT64_MAX
- * @retval -ENOMEM     no memory
- * @retval -ESHUTDOWN  the loop is being freed
  */
 WEIR_API WEIR_MUST_USE int
 weir_reader_new(weir_loop *loop, uint64_t limit_bytes, weir_reader **ret);
 
 /**
  * Free a reader of weir_reader_new(). A task that waits in it gets -ECANCELED.
- *
- * @param reader  taken; NULL is ignored
  */
 WEIR_API void weir_reader_free(weir_reader *reader);
 
 /**
  * Read buffered bytes, at most @p len; waits if there is none.
  *
- * @param reader  the reader; borrowed
- * @param buf     destination; held
- * @param len     its size in bytes; 0 returns 0 at once
- * @return        bytes read, 0 at the end of the stream, or a negative error
+ * @param buf  destination; held
+ * @param len  its size in bytes; 0 returns 0 at once
+ * @return     bytes read, 0 at the end of the stream, or a negative error
  * @suspends yes
  */
 WEIR_API WEIR_MUST_USE ssize_t weir_reader_read(weir_reader *reader, void *buf,
@@ -85,7 +78,6 @@ WEIR_API WEIR_MUST_USE ssize_t weir_reader_read(weir_reader *reader, void *buf,
  * The view's lease is borrowed like its bytes: weir_writer_write_buf() and
  * weir_buf_keep() may be used on it before the next call.
  *
- * @param reader     the reader; borrowed
  * @param max_bytes  number of bytes at most; 0 returns 0 at once
  * @param ret        the bytes; valid until the next call on the reader
  * @return           bytes in the view, 0 at the end of the stream, or a
@@ -105,7 +97,6 @@ WEIR_API WEIR_MUST_USE ssize_t weir_reader_read_view(weir_reader *reader,
  * sends the bytes on loses nothing by a small @p max_bytes: all pieces of a
  * receive are sent together, see weir_writer_drain().
  *
- * @param reader     the reader; borrowed
  * @param max_bytes  number of bytes at most; 0 returns 0 at once
  * @param ret        the bytes; its lease is given, end with weir_lease_unref()
  * @return           as weir_reader_read_view()
@@ -119,7 +110,6 @@ WEIR_API WEIR_MUST_USE ssize_t weir_reader_take(weir_reader *reader,
 /**
  * Read until the end of the stream; asyncio's read(-1).
  *
- * @param reader     the reader; borrowed
  * @param max_bytes  number of bytes at most, so that a peer cannot fill the
  *                   memory
  * @param ret        the bytes in one piece; its lease is given, end with
@@ -143,10 +133,9 @@ WEIR_API WEIR_MUST_USE ssize_t weir_reader_read_to_end(weir_reader *reader,
  * -EBUSY. Without memory to put them back, the stream fails with -ENOMEM for
  * ever.
  *
- * @param reader  the reader; borrowed
- * @param buf     destination; held
- * @param len     number of bytes; 0 returns 0 at once
- * @return        @p len, or a negative error; @p buf is undefined then
+ * @param buf  destination; held
+ * @param len  number of bytes; 0 returns 0 at once
+ * @return     @p len, or a negative error; @p buf is undefined then
  * @retval WEIR_EINCOMPLETE  the stream ended before; nothing was consumed
  * @retval -ENOMEM     no memory to keep them; nothing was consumed
  * @suspends yes
@@ -157,10 +146,9 @@ WEIR_API WEIR_MUST_USE ssize_t weir_reader_readexactly(weir_reader *reader,
 /**
  * As weir_reader_readexactly(), as a view.
  *
- * @param reader  the reader; borrowed
- * @param len     number of bytes; 0 returns 0 at once
- * @param ret     the bytes; valid until the next call on the reader
- * @return        as weir_reader_readexactly()
+ * @param len  number of bytes; 0 returns 0 at once
+ * @param ret  the bytes; valid until the next call on the reader
+ * @return     as weir_reader_readexactly()
  * @suspends yes
  */
 WEIR_API WEIR_MUST_USE ssize_t weir_reader_readexactly_view(
@@ -169,12 +157,11 @@ WEIR_API WEIR_MUST_USE ssize_t weir_reader_readexactly_view(
 /**
  * Read a line, its newline included.
  *
- * @param reader  the reader; borrowed
- * @param buf     destination; held. Not terminated with a NUL
- * @param size    its size in bytes; the line must fit, and the part before the
- *                newline must not be longer than the reader's limit
- * @return        bytes of the line; only the last line may have no newline; 0
- *                at the end of the stream; or a negative error
+ * @param buf   destination; held. Not terminated with a NUL
+ * @param size  its size in bytes; the line must fit, and the part before the
+ *              newline must not be longer than the reader's limit
+ * @return      bytes of the line; only the last line may have no newline; 0 at
+ *              the end of the stream; or a negative error
  * @retval WEIR_ELIMIT  the line is longer; nothing was consumed
  * @retval -ENOMEM      no memory for its first part; nothing was consumed
  * @suspends yes
@@ -186,9 +173,8 @@ WEIR_API WEIR_MUST_USE ssize_t weir_reader_readline(weir_reader *reader,
  * As weir_reader_readline(), as a view. To iterate over lines, call it until it
  * returns 0 or less.
  *
- * @param reader  the reader; borrowed
- * @param ret     the line; valid until the next call on the reader
- * @return        as weir_reader_readline()
+ * @param ret  the line; valid until the next call on the reader
+ * @return     as weir_reader_readline()
  * @retval -ENOMEM  the line straddles buffers and there is no memory to join
  *                  it; nothing was consumed
  * @suspends yes
@@ -209,7 +195,6 @@ struct weir_separator {
  *
  * The match that ends first wins; if several end together, the shortest.
  *
- * @param reader      the reader; borrowed
  * @param separators  the separators; held
  * @param count       number of separators, from 1 to 16
  * @param buf         destination; held
@@ -230,7 +215,6 @@ WEIR_API WEIR_MUST_USE ssize_t weir_reader_readuntil(
 /**
  * As weir_reader_readuntil(), as a view.
  *
- * @param reader      the reader; borrowed
  * @param separators  the separators; held
  * @param count       number of separators, from 1 to 16
  * @param ret         the bytes; valid until the next call on the reader
@@ -247,9 +231,8 @@ WEIR_API WEIR_MUST_USE ssize_t weir_reader_readuntil_view(
  * Wait until @p len bytes are buffered, without consuming any. @p len may be
  * more than the reader's limit.
  *
- * @param reader  the reader; borrowed
- * @param len     number of bytes
- * @return        buffered bytes, at least @p len; or a negative error
+ * @param len  number of bytes
+ * @return     buffered bytes, at least @p len; or a negative error
  * @retval WEIR_EINCOMPLETE  the stream ended before
  * @retval -ENOMEM     no memory to keep them
  * @suspends yes
@@ -261,7 +244,6 @@ WEIR_API WEIR_MUST_USE ssize_t weir_reader_fill(weir_reader *reader,
  * Look at buffered bytes without consuming them. Ends the last view. May be
  * called in callbacks.
  *
- * @param reader  the reader; borrowed
  * @param offset  number of bytes to skip
  * @param ret     the contiguous bytes there; valid until the next call on the
  *                reader. While another task waits in the reader, they are valid
@@ -274,9 +256,7 @@ WEIR_API size_t weir_reader_peek(weir_reader *reader, size_t offset,
 /**
  * Consume buffered bytes.
  *
- * @param reader  the reader; borrowed
- * @param len     number of bytes
- * @return        0
+ * @param len  number of bytes
  * @retval -EINVAL  fewer bytes are buffered; nothing was consumed
  * @retval -EBUSY   a task is reading
  */
@@ -285,8 +265,7 @@ WEIR_API int weir_reader_consume(weir_reader *reader, size_t len);
 /**
  * The number of buffered bytes; the bytes of a view do not count.
  *
- * @param reader  the reader; borrowed
- * @return        number of bytes
+ * @return number of bytes
  */
 WEIR_API size_t weir_reader_get_buffer_size(const weir_reader *reader);
 
@@ -294,8 +273,7 @@ WEIR_API size_t weir_reader_get_buffer_size(const weir_reader *reader);
  * The number of bytes that the last WEIR_ELIMIT has searched without finding a
  * separator, so that they can be skipped; asyncio's LimitOverrunError.consumed.
  *
- * @param reader  the reader; borrowed
- * @return        number of bytes
+ * @return number of bytes
  */
 WEIR_API size_t weir_reader_get_consumed(const weir_reader *reader);
 
@@ -305,34 +283,29 @@ WEIR_API size_t weir_reader_get_consumed(const weir_reader *reader);
  * weir_reader_get_buffer_size() is the number of bytes that have arrived; they
  * can still be read.
  *
- * @param reader  the reader; borrowed
- * @return        number of bytes; 0 if the read searched a separator
+ * @return number of bytes; 0 if the read searched a separator
  */
 WEIR_API size_t weir_reader_get_expected(const weir_reader *reader);
 
 /**
  * Whether the stream has ended without an error and was read completely.
  *
- * @param reader  the reader; borrowed
- * @return        true if a read would return 0
+ * @return true if a read would return 0
  */
 WEIR_API bool weir_reader_at_eof(const weir_reader *reader);
 
 /**
  * The error that ends the stream, even if unread bytes are left before it.
  *
- * @param reader  the reader; borrowed
- * @return        a negative error, or 0
+ * @return a negative error, or 0
  */
 WEIR_API int weir_reader_get_exception(const weir_reader *reader);
 
 /**
  * Feed a copy of some bytes.
  *
- * @param reader  the reader; borrowed
- * @param data    the bytes; borrowed
- * @param len     number of bytes; 0 does nothing
- * @return        0
+ * @param data  the bytes; borrowed
+ * @param len   number of bytes; 0 does nothing
  * @retval -ENOMEM     no memory; nothing was fed
  * @retval -ESHUTDOWN  after weir_reader_feed_eof() or an exception
  */
@@ -342,19 +315,14 @@ WEIR_API WEIR_MUST_USE int weir_reader_feed_data(weir_reader *reader,
 /**
  * Feed received bytes without copying them.
  *
- * @param reader  the reader; borrowed
- * @param buf     the bytes; borrowed, the reader takes its own reference to the
- *                lease
- * @return        as weir_reader_feed_data()
+ * @param buf  the bytes; borrowed, the reader takes its own reference to the
+ *             lease
+ * @return     as weir_reader_feed_data()
  */
 WEIR_API WEIR_MUST_USE int weir_reader_feed_buf(weir_reader *reader,
                                                 const struct weir_buf *buf);
 
-/**
- * End the stream: no more bytes will be fed; idempotent.
- *
- * @param reader  the reader; borrowed
- */
+/** End the stream: no more bytes will be fed; idempotent. */
 WEIR_API void weir_reader_feed_eof(weir_reader *reader);
 
 /**
@@ -363,18 +331,15 @@ WEIR_API void weir_reader_feed_eof(weir_reader *reader);
  * bytes that arrive later are dropped, and the connection can still be written.
  * weir_reader_feed_eof() on a connected stream does the same.
  *
- * @param reader  the reader; borrowed
- * @param err     negative
+ * @param err  negative
  */
 WEIR_API void weir_reader_set_exception(weir_reader *reader, int err);
 
 /**
  * Set the transport that feeds the reader, so that the reader can pause it.
  *
- * @param reader  the reader; borrowed
- * @param t       the transport, or NULL for none; held until another is set or
- *                the reader is freed; NULL must be set in connection_lost
- * @return        0
+ * @param t  the transport, or NULL for none; held until another is set or the
+ *           reader is freed; NULL must be set in connection_lost
  * @retval -EBUSY  the reader has another transport
  */
 WEIR_API int weir_reader_set_transport(weir_reader *reader, weir_transport *t);

@@ -48,10 +48,7 @@
  * **Time-outs** of the two transports stay in force. For weir_server_stop()
  * both transports are busy until the end of the relay.
  *
- * All calls may return -EPERM (not the loop's thread) and -ECHILD (a child
- * process after fork()), and the one of streams WEIR_ENOTTASK (task.h); this is
- * not repeated below.
- *
+ * Rules of all headers: include/guide/rules.md.
  * @thread loop
  * @suspends no
  */
@@ -223,20 +220,15 @@ struct weir_relay_options {
  * The end of a stream that was received before is passed on as well. On failure
  * nothing has changed, and the transports keep their protocols.
  *
- * @param a         a transport, after its connection_made; held, the library
- *                  has a reference until done has returned
- * @param b         the other transport, likewise
- * @param options   borrowed; NULL for all defaults
- * @param done      called once, when the relay has ended; may be NULL when no
- *                  handle is asked for
- * @param done_arg  its first argument
- * @param ret       a handle for weir_pending_cancel(), which needs a @p done;
- *                  NULL when none is wanted
- * @return          0, and @p done follows; or a negative error
+ * @param a     a transport, after its connection_made; held, the library has a
+ *              reference until done has returned
+ * @param b     the other transport, likewise
+ * @param done  called once, when the relay has ended; may be NULL when no
+ *              handle is asked for
+ * @return      0, and @p done follows; or a negative error
  * @retval -EINVAL      the transports are the same or of two loops, a
  *                      buffer below 4096 or above 1 GiB, a rate above 1 TiB, or
  *                      a handle without done
- * @retval -E2BIG       options of a newer library with an unknown field set
  * @retval -EOPNOTSUPP  a transport does not send and receive a stream, or
  *                      cannot end its writing side alone: pipes, datagram
  *                      endpoints, children; or it is relayed already
@@ -261,9 +253,6 @@ WEIR_API WEIR_MUST_USE int weir_relay(weir_transport *a, weir_transport *b,
  * nothing.
  *
  * @param relay  the handle of a relay; borrowed
- * @param ret    filled in, up to its size
- * @return       0
- * @retval WEIR_EOPTIONSIZE  the size of @p ret is not set
  * @retval -EINVAL  the handle of something else
  */
 WEIR_API int weir_relay_get_record(const weir_pending *relay,
@@ -284,7 +273,6 @@ WEIR_API int weir_relay_get_record(const weir_pending *relay,
  *                 set by the caller; NULL: not wanted
  * @return         as the @p err of weir_relay_done_fn, or an error of
  *                 weir_relay()
- * @retval WEIR_EOPTIONSIZE  the size of @p ret is not set
  * @retval -EINVAL     initial bytes, or as weir_relay()
  * @retval -ENOTCONN   there is no connection, or it was detached
  * @retval -EBUSY      a task waits in a call on a reader or a writer, or as

@@ -63,6 +63,7 @@
  *
  * The WEIR_EDNS... codes of error.h distinguish how lookups fail.
  *
+ * Rules of all headers: include/guide/rules.md.
  * @thread loop
  * @suspends no
  */
@@ -148,14 +149,12 @@ struct weir_getaddrinfo_options {
  * they do with name servers that take turns. If one family has addresses, an
  * error of the other is not reported.
  *
- * @param loop      the loop; borrowed
  * @param host      a name or a literal address; NULL: this machine itself
  * @param port      the port in host byte order, for all results
- * @param options   borrowed; NULL for all defaults
  * @param ret       room for @p capacity addresses
  * @param capacity  room in @p ret; 2 * WEIR_ADDRESSES_MAX is enough
- * @return          number of addresses, at least 1; addresses beyond
- *                  @p capacity are not written
+ * @return          number of addresses, at least 1; addresses beyond @p
+ *                  capacity are not written
  * @retval WEIR_EDNSNOTFOUND     there is no such name
  * @retval WEIR_EDNSNODATA       the name has no address of the family asked
  *                               for, or this machine with configured_only
@@ -173,7 +172,6 @@ struct weir_getaddrinfo_options {
  * @retval WEIR_ENOTLITERAL      a name, with numeric_host
  * @retval -ENODEV     the zone of an address names no interface
  * @retval -EMFILE     no descriptors left
- * @retval -ECANCELED  the task was interrupted
  * @retval -EINVAL     an unknown family, no @p ret, IPv4 that is to be
  *                     mapped in another family than IPv6, or canonical_name
  *                     without a host or with too little room
@@ -188,15 +186,12 @@ weir_getaddrinfo(weir_loop *loop, const char *host, uint16_t port,
 /**
  * Look up the addresses of a host, with a callback in place of a task.
  *
- * @param loop      the loop; borrowed
- * @param host      a name or a literal address; NULL: this machine itself
- * @param port      the port in host byte order, for all results
- * @param options   borrowed; NULL for all defaults
- * @param done      called once, from the loop, with the errors of
- *                  weir_getaddrinfo()
- * @param done_arg  its first argument
- * @param ret       a handle for weir_pending_cancel(); NULL when none is wanted
- * @return          0 when the lookup has begun
+ * @param host  a name or a literal address; NULL: this machine itself
+ * @param port  the port in host byte order, for all results
+ * @param done  called once, from the loop, with the errors of
+ *              weir_getaddrinfo()
+ * @param ret   a handle for weir_pending_cancel(); NULL when none is wanted
+ * @return      0 when the lookup has begun
  * @retval WEIR_EDNSBADNAME  @p host can be no host name, and is none of the
  *                           hosts file
  * @retval -EMFILE     no descriptors left to read the hosts file
@@ -204,8 +199,6 @@ weir_getaddrinfo(weir_loop *loop, const char *host, uint16_t port,
  * @retval WEIR_ENOTLITERAL  a name, with numeric_host
  * @retval -ENODEV     the zone of an address names no interface
  * @retval -EINVAL     no done, or as weir_getaddrinfo() has it
- * @retval -ESHUTDOWN  the loop is being freed
- * @retval -ENOMEM     no memory
  */
 WEIR_API WEIR_MUST_USE int
 weir_lookup_start(weir_loop *loop, const char *host, uint16_t port,
@@ -251,14 +244,10 @@ struct weir_nameinfo {
  * untrue. An address without a name is written in numbers, unless the name is
  * required.
  *
- * @param loop     the loop; borrowed
  * @param address  the address; borrowed
- * @param options  borrowed; NULL for all defaults
  * @param ret      the texts, written on success only
- * @return         0
  * @retval WEIR_EDNSNOTFOUND  the address has no name, and one is required
  * @retval WEIR_EDNSBADANSWER  the answer is no host name
- * @retval -ECANCELED  the task was interrupted
  * @retval -EINVAL     no address or one of another length than its family's, or
  *                     no @p ret
  * @retval -EAFNOSUPPORT  the address is neither IPv4 nor IPv6
@@ -307,9 +296,7 @@ struct weir_dns_options {
  * It may be called again when no lookup is under way, and forgets all answers
  * that are kept. Without this call the first lookup reads the system's files.
  *
- * @param loop     the loop; borrowed
- * @param options  borrowed; NULL for all defaults
- * @return         0; after an error nothing has changed
+ * @return 0; after an error nothing has changed
  * @retval WEIR_ENONAMES  weir was built without a resolver
  * @retval -EINVAL  text that is no list of servers, or a number out of range
  * @retval -ENOBUFS  more than 32 servers
@@ -364,11 +351,9 @@ struct weir_resolver {
  * Replace the built-in resolver, for all lookups of a loop that begin from now
  * on. Answers that are kept are forgotten.
  *
- * @param loop      the loop; borrowed
  * @param resolver  a table that stays until the loop has ended or has another
  *                  one, and no lookup uses it; NULL: the built-in resolver
  * @param user      first argument of its functions
- * @return          0
  * @retval -EINVAL  no start or cancel
  * @retval -ESHUTDOWN  the loop is being freed
  * @retval -ENOMEM  no memory
@@ -383,13 +368,11 @@ weir_loop_set_resolver(weir_loop *loop, const struct weir_resolver *resolver,
  * Addresses of another family than @p family are ignored, and so are
  * duplicates. Ports are not used.
  *
- * @param lookup     the lookup; borrowed
  * @param family     AF_INET or AF_INET6 for the addresses of one family, 0 for
  *                   all that have no answer yet
  * @param err        0, or why there are no addresses, negative
  * @param addresses  the addresses, copied; may be NULL when there are none
  * @param count      how many
- * @return           0
  * @retval -EINVAL   the family was not asked for, or @p err is positive
  * @retval -ESTALE   the family has an answer
  */
@@ -403,9 +386,7 @@ weir_lookup_answer(weir_lookup *lookup, int family, int err,
  * The name of the last call counts; without a call the canonical name is the
  * requested name. No effect if the program did not ask for it.
  *
- * @param lookup  the lookup; borrowed
- * @param name    the name, perhaps with a dot at its end; copied
- * @return        0
+ * @param name  the name, perhaps with a dot at its end; copied
  * @retval WEIR_EDNSBADANSWER  @p name can be no host name
  * @retval -EINVAL  not a lookup of addresses, or no @p name
  * @retval -ESTALE  it has its answer
@@ -420,9 +401,7 @@ WEIR_API WEIR_MUST_USE int weir_lookup_set_canonical_name(weir_lookup *lookup,
  * the answer of a resolver with is_shared until then. The shortest time of
  * several calls counts; without a call the time is not known.
  *
- * @param lookup  the lookup; borrowed
  * @param ttl_ns  the time, in nanoseconds
- * @return        0
  * @retval -EINVAL  not a lookup of addresses
  * @retval -ESTALE  it has its answer
  */
@@ -432,10 +411,8 @@ WEIR_API WEIR_MUST_USE int weir_lookup_set_ttl(weir_lookup *lookup,
 /**
  * Answer a lookup of a name, as a resolver.
  *
- * @param lookup  the lookup; borrowed
- * @param err     0, or why there is no name, negative
- * @param host    the name, copied; NULL with an error
- * @return        0
+ * @param err   0, or why there is no name, negative
+ * @param host  the name, copied; NULL with an error
  * @retval -EINVAL  not a lookup of a name, @p err is positive, or no name
  * @retval -ESTALE  it has an answer
  */

@@ -32,6 +32,7 @@
  * **The file** is a regular file, open for reading, without O_DIRECT. Its
  * position is neither used nor changed.
  *
+ * Rules of all headers: include/guide/rules.md.
  * @thread loop
  * @suspends no
  */
@@ -73,12 +74,10 @@ typedef void weir_sendfile_done_fn(void *arg, weir_transport *t, int err,
  *
  * A file that is or becomes shorter is not an error: fewer bytes are sent.
  *
- * @param t       the transport; borrowed
  * @param fd      the file; held until @p done is called
  * @param offset  the first byte
  * @param count   how many bytes, or WEIR_TO_END; 0 sends none
  * @param done    called once, unless this call fails
- * @param arg     passed to @p done
  * @return        0, and @p done follows; or a negative error
  * @retval -EBUSY       another file is being sent
  * @retval -ESHUTDOWN   after weir_transport_write_eof(), close or abort
@@ -103,9 +102,6 @@ weir_transport_sendfile(weir_transport *t, int fd, uint64_t offset,
  * follows the last sent byte of the file. Does nothing if no file is being
  * sent. If the transport is closing, the connection ends with a reset, since
  * the peer would take the part for the whole.
- *
- * @param t  the transport; borrowed
- * @return   0
  */
 WEIR_API int weir_transport_cancel_sendfile(weir_transport *t);
 

@@ -6,11 +6,10 @@
  * protocol for each through its factory. It remembers the connections that it
  * made, so that they can be closed with it.
  *
- * The calls that make a server return at once; done runs exactly once, from the
- * loop, when the server listens or cannot. Usage errors come from the call
- * itself. Tasks use weir_start_server() and its like (stream.h), which serve
- * each connection with a task, with the same options.
+ * Tasks use weir_start_server() and its like (stream.h), which serve each
+ * connection with a task, with the same options.
  *
+ * Rules of all headers: include/guide/rules.md.
  * @thread loop
  * @suspends no
  */
@@ -133,23 +132,17 @@ struct weir_server_options {
  * exception hook once, and tries to accept again every 100 ms; clients wait in
  * the kernel's queue meanwhile.
  *
- * @param loop      the loop; borrowed
- * @param factory   makes the protocol of each connection; copied. NULL only
- *                  with weir_server_options.accepted
- * @param host      a name or a literal address, NULL or "" for all
- * @param port      the port in host byte order, 0 to let the kernel choose
- * @param options   borrowed; NULL for all defaults
- * @param done      called once, when the start has ended; may be NULL
- * @param done_arg  its first argument
- * @param ret       the server, given; end with weir_server_free()
- * @return          0 when it has begun; @p done tells whether it listens
+ * @param factory  makes the protocol of each connection; copied. NULL only with
+ *                 weir_server_options.accepted
+ * @param host     a name or a literal address, NULL or "" for all
+ * @param port     the port in host byte order, 0 to let the kernel choose
+ * @param done     called once, when the start has ended; may be NULL
+ * @param ret      the server, given; end with weir_server_free()
+ * @return         0 when it has begun; @p done tells whether it listens
  * @retval WEIR_EDNSBADNAME  a host is neither an address nor a host name
- * @retval -E2BIG   options of a newer library, with a field set unknown here
  * @retval -EINVAL  no factory and no accepted, an address of another family
  *                  than was asked for, another protocol than TCP and MPTCP, or
  *                  no_sockets with a host, a port, addresses or a socket
- * @retval -ESHUTDOWN  the loop is being freed
- * @retval -ENOMEM  no memory
  */
 WEIR_API WEIR_MUST_USE int weir_create_server(
     weir_loop *loop, const struct weir_factory *factory, const char *host,
@@ -160,19 +153,17 @@ WEIR_API WEIR_MUST_USE int weir_create_server(
  * Listen at a place: on all of its addresses, or on a socket that is bound, one
  * of a service manager for example.
  *
- * @param loop      the loop; borrowed
- * @param factory   makes the protocol of each connection; copied
- * @param place     a host as in weir_create_server(), addresses of any family,
- *                  a Unix socket as in weir_create_unix_server(), or a bound
- *                  stream socket, which may listen already. If it listens and
- *                  has TCP_NODELAY and what keep_alive and notsent_lowat_bytes
- *                  ask for, the connections in its queue are taken to have it
- *                  too, and it is not set for each.
- * @param options   borrowed; hosts only beside a host; NULL for all defaults
- * @param done      as in weir_create_server()
- * @param done_arg  its first argument
- * @param ret       the server, given; end with weir_server_free()
- * @return          as weir_create_server()
+ * @param factory  makes the protocol of each connection; copied
+ * @param place    a host as in weir_create_server(), addresses of any family, a
+ *                 Unix socket as in weir_create_unix_server(), or a bound
+ *                 stream socket, which may listen already. If it listens and
+ *                 has TCP_NODELAY and what keep_alive and notsent_lowat_bytes
+ *                 ask for, the connections in its queue are taken to have it
+ *                 too, and it is not set for each.
+ * @param options  borrowed; hosts only beside a host; NULL for all defaults
+ * @param done     as in weir_create_server()
+ * @param ret      the server, given; end with weir_server_free()
+ * @return         as weir_create_server()
  * @retval -EINVAL  no address, one that is none or of another family than was
  *                  asked for; no stream socket, or one that is connected, or a
  *                  proto with it; hosts in the options; or as
@@ -189,9 +180,8 @@ WEIR_API WEIR_MUST_USE int weir_create_server_at(
  * Listen and accept on a server with no_start_serving. No effect on a server
  * that accepts. A server that is starting will accept when it is bound.
  *
- * @param server  the server; borrowed
- * @return        0, or the error of listening; then the server listens on none
- *                of its addresses, and the call may be repeated
+ * @return 0, or the error of listening; then the server listens on none of its
+ *         addresses, and the call may be repeated
  * @retval -EADDRINUSE  another socket listens on one of the addresses
  * @retval -ESHUTDOWN  the server is closed
  */
@@ -202,9 +192,8 @@ WEIR_API WEIR_MUST_USE int weir_server_start_serving(weir_server *server);
  * server's, so that weir_server_stop() and its like end it. For the factory of
  * the move, which must not end the server afterwards.
  *
- * @param server  the server; borrowed
- * @param t       the transport that the factory was called with; borrowed
- * @return        0; if the factory fails nonetheless, it is not counted
+ * @param t  the transport that the factory was called with; borrowed
+ * @return   0; if the factory fails nonetheless, it is not counted
  * @retval -EINVAL     @p t is none that a factory was just called with, none of
  *                     a stream, or one of a server's already
  * @retval -ESHUTDOWN  the server does not serve, or not yet
@@ -224,10 +213,8 @@ WEIR_API WEIR_MUST_USE int weir_server_take_connection(weir_server *server,
  * the server has started. If the server is closed first, or cannot start, it is
  * closed; a client of TCP gets a reset.
  *
- * @param server  the server; borrowed
- * @param fd      a connected IPv4, IPv6 or Unix socket; taken, whatever is
- *                returned
- * @return        0: it will be served
+ * @param fd  a connected IPv4, IPv6 or Unix socket; taken, whatever is returned
+ * @return    0: it will be served
  * @retval -EBADF     @p fd is no descriptor that is open
  * @retval -EINVAL    @p fd is no stream socket, or listens; or the server has
  *                    neither a factory nor a function for tasks
@@ -263,30 +250,19 @@ weir_server_set_tls(weir_server *server,
 /**
  * Whether the server accepts connections.
  *
- * @param server  the server; borrowed
- * @return        true between start and close
+ * @return true between start and close
  */
 WEIR_API bool weir_server_is_serving(const weir_server *server);
 
 /**
  * Accept no more and close the listening sockets; idempotent. Connections stay.
- *
- * @param server  the server; borrowed
  */
 WEIR_API void weir_server_close(weir_server *server);
 
-/**
- * Close every connection of the server, as weir_transport_close() does.
- *
- * @param server  the server; borrowed
- */
+/** Close every connection of the server, as weir_transport_close() does. */
 WEIR_API void weir_server_close_clients(weir_server *server);
 
-/**
- * Abort every connection of the server, as weir_transport_abort() does.
- *
- * @param server  the server; borrowed
- */
+/** Abort every connection of the server, as weir_transport_abort() does. */
 WEIR_API void weir_server_abort_clients(weir_server *server);
 
 /**
@@ -294,12 +270,8 @@ WEIR_API void weir_server_abort_clients(weir_server *server);
  * nor tasks that serve them (stream.h). This does not close the server. Any
  * number of functions may be given; each is called once, from the loop.
  *
- * @param server  the server; borrowed
  * @param closed  called then
- * @param arg     its first argument
- * @return        0
  * @retval -EINVAL  no function
- * @retval -ENOMEM  no memory
  * @retval -ESHUTDOWN  the loop has ended
  */
 WEIR_API WEIR_MUST_USE int weir_server_on_closed(weir_server *server,
@@ -326,13 +298,10 @@ WEIR_API WEIR_MUST_USE int weir_server_on_closed(weir_server *server,
  *
  * The call may be repeated to shorten the grace.
  *
- * @param server    the server; borrowed
  * @param grace_ns  time in nanoseconds for connections that are not idle, or
  *                  have not sent everything; 0: none, UINT64_MAX: for ever
  * @param closed    called when the server is closed and the last connection and
  *                  its task have ended; may be NULL
- * @param arg       its first argument
- * @return          0
  * @retval -ENOMEM  no memory; nothing has changed
  */
 WEIR_API WEIR_MUST_USE int weir_server_stop(weir_server *server,
@@ -350,8 +319,7 @@ WEIR_API WEIR_MUST_USE int weir_server_stop(weir_server *server,
  * these tasks share. A second cancellation ends the wait. In a program that
  * runs until SIGINT (weir_run()) -ECANCELED is the regular end.
  *
- * @param server  the server; held
- * @return        a negative error
+ * @return a negative error
  * @retval -ECANCELED  the task was interrupted, and the server is closed
  * @retval -ESHUTDOWN  the server was closed by another call, or did not start
  * @retval -EBUSY      another task is in this call, and this one was not
@@ -365,9 +333,6 @@ WEIR_API WEIR_MUST_USE int weir_server_serve_forever(weir_server *server);
  * served them have ended. A task that serves a connection must not call this:
  * it would wait for itself. The call does not close the server.
  *
- * @param server  the server; held
- * @return        0, or a negative error
- * @retval -ECANCELED  the task was interrupted
  * @suspends yes
  */
 WEIR_API WEIR_MUST_USE int weir_server_wait_closed(weir_server *server);
@@ -375,15 +340,13 @@ WEIR_API WEIR_MUST_USE int weir_server_wait_closed(weir_server *server);
 /**
  * Number of sockets that the server listens on; 0 after close.
  *
- * @param server  the server; borrowed
- * @return        number of sockets
+ * @return number of sockets
  */
 WEIR_API size_t weir_server_get_socket_count(const weir_server *server);
 
 /**
  * One of the sockets that the server listens on.
  *
- * @param server       the server; borrowed
  * @param index        from 0 to weir_server_get_socket_count() - 1
  * @param ret_address  the address it is bound to; may be NULL
  * @return             the descriptor, to look at only
@@ -395,24 +358,20 @@ WEIR_API int weir_server_get_socket(const weir_server *server, size_t index,
 /**
  * Number of connections that the server made and that are not lost yet.
  *
- * @param server  the server; borrowed
- * @return        number of connections
+ * @return number of connections
  */
 WEIR_API uint64_t weir_server_get_connection_count(const weir_server *server);
 
 /**
  * The loop that the server belongs to.
  *
- * @param server  the server; borrowed
- * @return        the loop; borrowed
+ * @return the loop; borrowed
  */
 WEIR_API weir_loop *weir_server_get_loop(const weir_server *server);
 
 /**
  * Close the server and give the handle back. Its connections stay; the
  * functions of weir_server_on_closed() are still called.
- *
- * @param server  taken; NULL is ignored
  */
 WEIR_API void weir_server_free(weir_server *server);
 

@@ -16,6 +16,7 @@
  * weir_getaddrinfo(); weir_sock_connect() takes only addresses. The loop's
  * thread looks up the paths of Unix sockets, and waits for their file system.
  *
+ * Rules of all headers: include/guide/rules.md.
  * @thread loop
  * @suspends yes
  */
@@ -43,7 +44,6 @@ WEIR_BEGIN_DECLS
  * @retval -EBUSY       a transport of this loop owns it
  * @retval -ENOMEM      no memory
  * @retval -ECANCELED   the task was cancelled; nothing was received
- * @retval WEIR_ENOTTASK  not called by a task
  */
 WEIR_API WEIR_MUST_USE ssize_t weir_sock_recv(weir_loop *loop, int fd,
                                               void *buf, size_t len);
@@ -73,12 +73,10 @@ weir_sock_recvfrom(weir_loop *loop, int fd, void *buf, size_t len,
  * @param len       how many
  * @param ret_sent  bytes that the kernel has taken, also after an error; may be
  *                  NULL
- * @return          0
  * @retval -EPIPE       the connection is broken for writing; no SIGPIPE is
  *                      raised
  * @retval -ECANCELED   the task was cancelled; @p ret_sent bytes are sent
  * @retval -EBUSY       a transport of this loop owns it
- * @retval WEIR_ENOTTASK  not called by a task
  */
 WEIR_API WEIR_MUST_USE int weir_sock_sendall(weir_loop *loop, int fd,
                                              const void *data, size_t len,
@@ -112,7 +110,6 @@ WEIR_API WEIR_MUST_USE int weir_sock_sendall(weir_loop *loop, int fd,
  *                      socket can be used
  * @retval -EBUSY       a transport of this loop owns the socket
  * @retval -ENOMEM      no memory; *@p offset is set
- * @retval WEIR_ENOTTASK  not called by a task
  */
 WEIR_API WEIR_MUST_USE int64_t weir_sock_sendfile(weir_loop *loop, int fd,
                                                   int file, uint64_t *offset,
@@ -131,7 +128,6 @@ WEIR_API WEIR_MUST_USE int64_t weir_sock_sendfile(weir_loop *loop, int fd,
  * @retval -EMSGSIZE    too long for a datagram
  * @retval -ECANCELED   the task was cancelled; nothing was sent
  * @retval -EBUSY       a transport of this loop owns it
- * @retval WEIR_ENOTTASK  not called by a task
  */
 WEIR_API WEIR_MUST_USE ssize_t weir_sock_sendto(weir_loop *loop, int fd,
                                                 const void *data, size_t len,
@@ -146,13 +142,10 @@ WEIR_API WEIR_MUST_USE ssize_t weir_sock_sendto(weir_loop *loop, int fd,
  * @param loop  the loop; held
  * @param fd    the socket; held until the call returns
  * @param to    the address; borrowed
- * @return      0
  * @retval -EINVAL        no address of a family that weir knows
  * @retval -ECONNREFUSED  no socket listens there, not even where TCP has
  *                        connected this one with itself (connect.h)
- * @retval -ECANCELED     the task was cancelled
  * @retval -EBUSY         a transport of this loop owns it
- * @retval WEIR_ENOTTASK  not called by a task
  */
 WEIR_API WEIR_MUST_USE int weir_sock_connect(weir_loop *loop, int fd,
                                              const struct weir_address *to);
@@ -170,7 +163,6 @@ WEIR_API WEIR_MUST_USE int weir_sock_connect(weir_loop *loop, int fd,
  * @retval -ECANCELED   the task was cancelled; the connection stays in the
  *                      queue
  * @retval -EBUSY       a transport of this loop owns it
- * @retval WEIR_ENOTTASK  not called by a task
  */
 WEIR_API WEIR_MUST_USE int weir_sock_accept(weir_loop *loop, int fd,
                                             struct weir_address *ret_peer);

@@ -17,6 +17,7 @@
  * these bytes as `initial`, and does not use them itself. Streams pass all
  * bytes that their reader has.
  *
+ * Rules of all headers: include/guide/rules.md.
  * @thread loop
  * @suspends yes
  */
@@ -73,16 +74,14 @@ struct weir_start_tls_options {
  * If the handshake fails the connection is closed: the protocol's
  * connection_lost follows, with the same error, once.
  *
- * @param t        the transport, a stream socket's, one with TLS, or an end of
- *                 a pair (pair.h), after its connection_made; borrowed
- * @param tls      the settings, copied. A context for servers makes this side
- *                 the server; a client names its server_hostname
- * @param options  borrowed; NULL for all defaults
- * @param done     called once, when the handshake has ended
- * @param done_arg  its first argument
- * @param ret      the new transport, borrowed until connection_lost; or NULL
- * @return         0, and done follows; or a negative error, and nothing has
- *                 changed
+ * @param t     the transport, a stream socket's, one with TLS, or an end of a
+ *              pair (pair.h), after its connection_made; borrowed
+ * @param tls   the settings, copied. A context for servers makes this side the
+ *              server; a client names its server_hostname
+ * @param done  called once, when the handshake has ended
+ * @param ret   the new transport, borrowed until connection_lost; or NULL
+ * @return      0, and done follows; or a negative error, and nothing has
+ *              changed
  * @retval -EINVAL      no context, no done, or a client without a name
  * @retval -EBUSY       a file is being sent, a handshake is under way, or the
  *                      end of a pair is still to be made

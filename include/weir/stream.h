@@ -12,9 +12,7 @@
  * protocol that is put on any transport. Other calls of tasks stand beside the
  * calls with callbacks, in the header of the thing that they work on.
  *
- * All suspending calls may return WEIR_ENOTTASK, -EPERM, -ECHILD and -ECANCELED
- * (task.h), which is not repeated below.
- *
+ * Rules of all headers: include/guide/rules.md.
  * @thread loop
  * @suspends yes
  */
@@ -84,17 +82,11 @@ struct weir_stream_options {
  *
  * weir_stream_detach() puts another protocol on the connection later.
  *
- * @param loop     the loop; borrowed
- * @param options  borrowed; NULL for all defaults
- * @param ret      the protocol and its user pointer
+ * @param ret         the protocol and its user pointer
  * @param ret_writer  the writer, one reference is given; NULL when only the
  *                    handler is to keep the stream
- * @return         0
  * @retval -EINVAL     a limit above INT64_MAX, no such stack size, or
  *                     neither a handler nor @p ret_writer
- * @retval -E2BIG      options of a newer library with an unknown field set
- * @retval -ENOMEM     no memory
- * @retval -ESHUTDOWN  the loop is being freed
  * @suspends no
  */
 WEIR_API WEIR_MUST_USE int weir_stream_protocol_new(
@@ -119,9 +111,7 @@ WEIR_API WEIR_MUST_USE int weir_stream_protocol_new(
  * stays with its server; weir_server_stop() closes it at once as an idle one,
  * unless weir_transport_set_busy() says that it is not.
  *
- * @param writer   the writer; borrowed
  * @param binding  the new protocol; copied
- * @return         0
  * @retval -EBUSY      a task waits in a call on the reader or the writer, or a
  *                     handshake of TLS is under way
  * @retval WEIR_EPEERCLOSED  the end of the peer's stream was received
@@ -150,15 +140,12 @@ struct weir_open_options {
 /**
  * Connect, and read and write the connection.
  *
- * @param loop        the loop; borrowed
  * @param host        a name or a literal address; borrowed
  * @param port        the port in host byte order
- * @param options     borrowed; NULL for all defaults
  * @param ret_reader  the reader, borrowed from the writer; may be NULL
  * @param ret_writer  the writer, given; end with weir_writer_unref()
  * @return            0 when connected; other errors are those of
  *                    weir_create_connection() and of its attempt
- * @retval -ECANCELED  the task was interrupted
  */
 WEIR_API WEIR_MUST_USE int
 weir_open_connection(weir_loop *loop, const char *host, uint16_t port,
@@ -169,15 +156,12 @@ weir_open_connection(weir_loop *loop, const char *host, uint16_t port,
  * Connect to a place, or take a connected socket, and read and write the
  * connection.
  *
- * @param loop        the loop; borrowed
  * @param place       as in weir_create_connection_at(); what it points to is
  *                    held
- * @param options     borrowed; NULL for all defaults
  * @param ret_reader  the reader, borrowed from the writer; may be NULL
  * @param ret_writer  the writer, given; end with weir_writer_unref()
  * @return            0 when connected; other errors are those of
  *                    weir_create_connection_at() and of its attempt
- * @retval -ECANCELED  the task was interrupted
  */
 WEIR_API WEIR_MUST_USE int
 weir_open_connection_at(weir_loop *loop, struct weir_place place,
@@ -187,14 +171,11 @@ weir_open_connection_at(weir_loop *loop, struct weir_place place,
 /**
  * Connect to a Unix stream socket, and read and write the connection.
  *
- * @param loop        the loop; borrowed
  * @param path        a path or an abstract name; borrowed
- * @param options     borrowed; NULL for all defaults
  * @param ret_reader  the reader, borrowed from the writer; may be NULL
  * @param ret_writer  the writer, given; end with weir_writer_unref()
  * @return            0 when connected; other errors are those of
  *                    weir_create_unix_connection() and of its attempt
- * @retval -ECANCELED  the task was interrupted
  */
 WEIR_API WEIR_MUST_USE int
 weir_open_unix_connection(weir_loop *loop, const char *path,
@@ -217,9 +198,7 @@ struct weir_open_pipe_options {
  * The descriptor is one that weir_connect_read_pipe() takes. Its flags are not
  * changed, and it is closed at the end: pass a duplicate to use it afterwards.
  *
- * @param loop        the loop; borrowed
  * @param fd          open for reading; taken, whatever is returned
- * @param options     borrowed; NULL for all defaults
  * @param ret_reader  the reader, borrowed from the writer; may be NULL
  * @param ret_writer  the handle of the stream, given; its writes are
  *                    -EOPNOTSUPP; end with weir_writer_unref()
@@ -240,9 +219,7 @@ weir_open_read_pipe(weir_loop *loop, int fd,
  * When all readers have closed it, writes return -EPIPE; calls that wait return
  * WEIR_EPEERCLOSED if no byte was left to be written, else -EPIPE.
  *
- * @param loop        the loop; borrowed
  * @param fd          open for writing; taken, whatever is returned
- * @param options     borrowed; NULL for all defaults
  * @param ret_writer  the writer, given; end with weir_writer_unref()
  * @return            as weir_open_read_pipe()
  * @retval -EBADF      @p fd is not open, or not for writing
@@ -271,13 +248,11 @@ struct weir_start_server_options {
 /**
  * Listen, and serve each connection with a task.
  *
- * @param loop       the loop; borrowed
  * @param connected  serves a connection; its first argument is in the options.
  *                   NULL only with weir_server_options.accepted
  * @param host       a name or an address, NULL or "" for all; more of them in
  *                   the options
  * @param port       the port in host byte order, 0 to let the kernel choose
- * @param options    borrowed; NULL for all defaults
  * @param ret        the server, given; end with weir_server_free()
  * @return           0 when it listens; other errors are those of
  *                   weir_create_server() and of its start
@@ -294,10 +269,8 @@ weir_start_server(weir_loop *loop, weir_client_connected_fn *connected,
 /**
  * Listen at a place, and serve each connection with a task.
  *
- * @param loop       the loop; borrowed
  * @param connected  serves a connection; its first argument is in the options
  * @param place      as in weir_create_server_at()
- * @param options    borrowed; NULL for all defaults
  * @param ret        the server, given; end with weir_server_free()
  * @return           0 when it listens; other errors are those of
  *                   weir_create_server_at() and of its start
@@ -313,11 +286,9 @@ weir_start_server_at(weir_loop *loop, weir_client_connected_fn *connected,
 /**
  * Listen on a Unix stream socket, and serve each connection with a task.
  *
- * @param loop       the loop; borrowed
  * @param connected  serves a connection; its first argument is in the options
  * @param path       a path or an abstract name, as weir_create_unix_server()
  *                   takes it
- * @param options    borrowed; NULL for all defaults
  * @param ret        the server, given; end with weir_server_free()
  * @return           0 when it listens; other errors are those of
  *                   weir_create_unix_server() and of its start

@@ -21,9 +21,7 @@
  * case, also after its transport was closed, and when the loop is freed, which
  * aborts it.
  *
- * All calls may return -EPERM (another thread than the loop's) and -ECHILD
- * (a child process after fork()), which is not repeated below.
- *
+ * Rules of all headers: include/guide/rules.md.
  * @thread loop
  * @suspends no
  */
@@ -128,7 +126,6 @@ struct weir_spawn_options {
  * that are made for it, such as setpriv(1): the child shares the parent's
  * memory until it is another program.
  *
- * @param loop     the loop; borrowed
  * @param factory  makes the protocol, of the kind WEIR_PROTOCOL_SUBPROCESS;
  *                 copied. If it fails the child is killed, and done is called
  *                 with the error once the child has ended.
@@ -139,7 +136,6 @@ struct weir_spawn_options {
  *                 transport, or with a negative error when the child has ended
  *                 again and no protocol is connected; may be NULL when no
  *                 handle is asked for
- * @param done_arg  its first argument
  * @param ret      a handle for weir_pending_cancel(), which needs a @p done;
  *                 NULL when none is wanted. Cancelling kills the child, and
  *                 done follows when it has ended; in a callback of the
@@ -154,10 +150,8 @@ struct weir_spawn_options {
  * @retval -EAGAIN     the user or the system has too many processes
  * @retval -EMFILE, -ENFILE  too many open descriptors
  * @retval -EBADF      a descriptor that is to be the child's is not open
- * @retval -ENOMEM     no memory
  * @retval -EINVAL     no argument, a WEIR_STDIO_... value that does not fit, a
  *                     descriptor below 3 in pass_fds, or a handle without done
- * @retval -ESHUTDOWN  the loop is being freed
  */
 WEIR_API WEIR_MUST_USE int weir_subprocess_exec(
     weir_loop *loop, const struct weir_factory *factory,
@@ -167,13 +161,11 @@ WEIR_API WEIR_MUST_USE int weir_subprocess_exec(
 /**
  * Start a command of the shell: weir_subprocess_exec() of /bin/sh -c.
  *
- * @param loop     the loop; borrowed
  * @param factory  makes the protocol; copied
  * @param command  for /bin/sh, which takes it apart; borrowed. Text from
  *                 elsewhere must not get into it unquoted.
  * @param options  as in weir_subprocess_exec()
  * @param done     as in weir_subprocess_exec()
- * @param done_arg  its first argument
  * @param ret      as in weir_subprocess_exec()
  * @return         as weir_subprocess_exec(); that a command is not found is the
  *                 shell's exit status 127
@@ -201,7 +193,6 @@ WEIR_API pid_t weir_transport_get_pid(const weir_transport *t);
  * @param t    the transport of a child; borrowed
  * @param ret  its exit status from 0 to 255, or minus the number of the signal
  *             that ended it; written on success only
- * @return     0
  * @retval -EAGAIN      it has not ended, or weir has not seen it yet
  * @retval WEIR_ENOSTATUS  other code of this process has reaped it, or SIGCHLD
  * is ignored, and the kernel (before Linux 6.15) cannot tell its exit status
@@ -231,7 +222,6 @@ weir_transport_get_pipe_transport(const weir_transport *t, int fd);
  *
  * @param t       the transport of a child; borrowed
  * @param signum  the signal
- * @return        0
  * @retval -ESRCH       it has ended and was reaped
  * @retval -EPERM       it runs as another user
  * @retval -EINVAL      no such signal

@@ -8,14 +8,10 @@
  * served leaves the queue, and a task that was served keeps what it got
  * (task.h). Nothing here blocks the thread, and only waiting calls need a task.
  *
- * The suspending calls also return WEIR_ENOTTASK, -EPERM and -ECHILD, as all do
- * (task.h). All calls that return an error return -EPERM on any thread but the
- * loop's, and -ECHILD after fork(); functions that return nothing have no
- * effect there.
- *
  * Freeing an object wakes all tasks that wait on it with -ECANCELED. Objects
  * may be freed after their loop.
  *
+ * Rules of all headers: include/guide/rules.md.
  * @thread loop
  * @suspends no
  */
@@ -45,48 +41,29 @@ typedef struct weir_queue weir_queue;
 /**
  * Make an event that is not set.
  *
- * @param loop  the loop; borrowed
- * @param ret   the event, given; end with weir_event_free()
- * @return      0
- * @retval -ENOMEM  no memory
+ * @param ret  the event, given; end with weir_event_free()
  */
 WEIR_API WEIR_MUST_USE int weir_event_new(weir_loop *loop, weir_event **ret);
 
-/**
- * Free an event.
- *
- * @param event  taken; NULL is ignored
- */
+/** Free an event. */
 WEIR_API void weir_event_free(weir_event *event);
 
-/**
- * Set an event, and wake all tasks that wait for it.
- *
- * @param event  the event; borrowed
- */
+/** Set an event, and wake all tasks that wait for it. */
 WEIR_API void weir_event_set(weir_event *event);
 
-/**
- * Clear an event. Tasks that the last set has woken still continue.
- *
- * @param event  the event; borrowed
- */
+/** Clear an event. Tasks that the last set has woken still continue. */
 WEIR_API void weir_event_clear(weir_event *event);
 
 /**
  * Whether the event is set.
  *
- * @param event  the event; borrowed
- * @return       true when it is
+ * @return true when it is
  */
 WEIR_API bool weir_event_is_set(const weir_event *event);
 
 /**
  * Wait until the event is set.
  *
- * @param event  the event; held
- * @return       0
- * @retval -ECANCELED  the task was cancelled
  * @suspends yes
  */
 WEIR_API WEIR_MUST_USE int weir_event_wait(weir_event *event);
@@ -94,18 +71,13 @@ WEIR_API WEIR_MUST_USE int weir_event_wait(weir_event *event);
 /**
  * Make a lock that is free.
  *
- * @param loop  the loop; borrowed
- * @param ret   the lock, given; end with weir_lock_free()
- * @return      0
- * @retval -ENOMEM  no memory
+ * @param ret  the lock, given; end with weir_lock_free()
  */
 WEIR_API WEIR_MUST_USE int weir_lock_new(weir_loop *loop, weir_lock **ret);
 
 /**
  * Free a lock. If the lock was passed to a task that has not run yet, its call
  * returns -ECANCELED.
- *
- * @param lock  taken; NULL is ignored
  */
 WEIR_API void weir_lock_free(weir_lock *lock);
 
@@ -113,10 +85,8 @@ WEIR_API void weir_lock_free(weir_lock *lock);
  * Wait until this task has the lock. A release passes the lock directly to the
  * first waiter, so that no other task can take it in between.
  *
- * @param lock  the lock; held
- * @return      0 if this task has the lock
+ * @return 0 if this task has the lock
  * @retval -EDEADLK    this task has it already
- * @retval -ECANCELED  the task was cancelled
  * @suspends yes
  */
 WEIR_API WEIR_MUST_USE int weir_lock_acquire(weir_lock *lock);
@@ -124,8 +94,7 @@ WEIR_API WEIR_MUST_USE int weir_lock_acquire(weir_lock *lock);
 /**
  * Take the lock if it is free.
  *
- * @param lock  the lock; borrowed
- * @return      0 if this task has the lock
+ * @return 0 if this task has the lock
  * @retval -EBUSY  a task has it
  * @retval WEIR_ENOTTASK  not in a task
  */
@@ -134,8 +103,6 @@ WEIR_API WEIR_MUST_USE int weir_lock_acquire_nowait(weir_lock *lock);
 /**
  * Pass the lock to the first waiter; without a waiter it is free.
  *
- * @param lock  the lock; borrowed
- * @return      0
  * @retval -EPERM  this task does not have it
  */
 WEIR_API int weir_lock_release(weir_lock *lock);
@@ -143,19 +110,15 @@ WEIR_API int weir_lock_release(weir_lock *lock);
 /**
  * Whether a task has the lock.
  *
- * @param lock  the lock; borrowed
- * @return      true when it is taken
+ * @return true when it is taken
  */
 WEIR_API bool weir_lock_is_locked(const weir_lock *lock);
 
 /**
  * Make a semaphore.
  *
- * @param loop   the loop; borrowed
  * @param value  permits that can be acquired at first
  * @param ret    the semaphore, given; end with weir_semaphore_free()
- * @return       0
- * @retval -ENOMEM  no memory
  */
 WEIR_API WEIR_MUST_USE int weir_semaphore_new(weir_loop *loop, uint64_t value,
                                               weir_semaphore **ret);
@@ -164,31 +127,21 @@ WEIR_API WEIR_MUST_USE int weir_semaphore_new(weir_loop *loop, uint64_t value,
  * Make a semaphore that never has more permits than at first; asyncio's
  * BoundedSemaphore.
  *
- * @param loop   the loop; borrowed
  * @param value  permits that can be acquired at first; releasing more than were
  *               acquired is an error
  * @param ret    the semaphore, given; end with weir_semaphore_free()
- * @return       0
- * @retval -ENOMEM  no memory
  */
 WEIR_API WEIR_MUST_USE int weir_bounded_semaphore_new(weir_loop *loop,
                                                       uint64_t value,
                                                       weir_semaphore **ret);
 
-/**
- * Free a semaphore.
- *
- * @param semaphore  taken; NULL is ignored
- */
+/** Free a semaphore. */
 WEIR_API void weir_semaphore_free(weir_semaphore *semaphore);
 
 /**
  * Acquire a permit; waits while there is none. Tasks continue in the order in
  * which they asked.
  *
- * @param semaphore  the semaphore; held
- * @return           0
- * @retval -ECANCELED  the task was cancelled
  * @suspends yes
  */
 WEIR_API WEIR_MUST_USE int weir_semaphore_acquire(weir_semaphore *semaphore);
@@ -196,8 +149,6 @@ WEIR_API WEIR_MUST_USE int weir_semaphore_acquire(weir_semaphore *semaphore);
 /**
  * Acquire a permit if there is one and no task waits for a permit.
  *
- * @param semaphore  the semaphore; borrowed
- * @return           0
  * @retval -EBUSY  there is none
  */
 WEIR_API WEIR_MUST_USE int
@@ -206,8 +157,6 @@ weir_semaphore_acquire_nowait(weir_semaphore *semaphore);
 /**
  * Give a permit back. May be called from anywhere on the loop.
  *
- * @param semaphore  the semaphore; borrowed
- * @return           0
  * @retval -ERANGE  a bounded semaphore would have more than at first
  */
 WEIR_API int weir_semaphore_release(weir_semaphore *semaphore);
@@ -215,8 +164,7 @@ WEIR_API int weir_semaphore_release(weir_semaphore *semaphore);
 /**
  * The number of permits that can be acquired now.
  *
- * @param semaphore  the semaphore; borrowed
- * @return           a count
+ * @return a count
  */
 WEIR_API uint64_t weir_semaphore_get_value(const weir_semaphore *semaphore);
 
@@ -226,17 +174,11 @@ WEIR_API uint64_t weir_semaphore_get_value(const weir_semaphore *semaphore);
  * @param lock  the lock that protects the data; held until
  *              weir_condition_free()
  * @param ret   the condition, given; end with weir_condition_free()
- * @return      0
- * @retval -ENOMEM  no memory
  */
 WEIR_API WEIR_MUST_USE int weir_condition_new(weir_lock *lock,
                                               weir_condition **ret);
 
-/**
- * Free a condition.
- *
- * @param condition  taken; NULL is ignored
- */
+/** Free a condition. */
 WEIR_API void weir_condition_free(weir_condition *condition);
 
 /**
@@ -248,10 +190,8 @@ WEIR_API void weir_condition_free(weir_condition *condition);
  * the lock is freed; or the loop is being freed, and the lock's owner has ended
  * or itself waits for ever.
  *
- * @param condition  the condition; held
- * @return           0 if notified
+ * @return 0 if notified
  * @retval -EPERM      this task does not have the lock
- * @retval -ECANCELED  the task was cancelled
  * @suspends yes
  */
 WEIR_API WEIR_MUST_USE int weir_condition_wait(weir_condition *condition);
@@ -262,10 +202,8 @@ WEIR_API WEIR_MUST_USE int weir_condition_wait(weir_condition *condition);
  * The predicate is called with the lock held, first without waiting and then
  * after each notification.
  *
- * @param condition  the condition; held
  * @param predicate  called on the task's stack; must not suspend, release the
  *                   lock, or free the lock or the condition
- * @param arg        its argument
  * @return           0 if the predicate holds; the task has the lock
  * @retval -EINVAL     no predicate
  * @retval -EPERM      this task does not have the lock
@@ -284,9 +222,8 @@ WEIR_API WEIR_MUST_USE int weir_condition_wait_for(weir_condition *condition,
  * A task must have the lock, usually the caller: a change that is made without
  * the lock can be missed. A callback may notify while a task has the lock.
  *
- * @param condition  the condition; borrowed
- * @param count      number of tasks at most; SIZE_MAX for all
- * @return           number of tasks that were woken
+ * @param count  number of tasks at most; SIZE_MAX for all
+ * @return       number of tasks that were woken
  * @retval -EPERM  the lock is free, or this is not the loop's thread; no task
  *                 was woken
  */
@@ -295,21 +232,14 @@ WEIR_API ssize_t weir_condition_notify(weir_condition *condition, size_t count);
 /**
  * Make a barrier.
  *
- * @param loop     the loop; borrowed
  * @param parties  number of tasks in a round, at least 1
  * @param ret      the barrier, given; end with weir_barrier_free()
- * @return         0
  * @retval -EINVAL  no parties, or more than INT_MAX
- * @retval -ENOMEM  no memory
  */
 WEIR_API WEIR_MUST_USE int weir_barrier_new(weir_loop *loop, uint32_t parties,
                                             weir_barrier **ret);
 
-/**
- * Free a barrier.
- *
- * @param barrier  taken; NULL is ignored
- */
+/** Free a barrier. */
 WEIR_API void weir_barrier_free(weir_barrier *barrier);
 
 /**
@@ -318,8 +248,7 @@ WEIR_API void weir_barrier_free(weir_barrier *barrier);
  * Until all tasks of a full round have run, a reset or an abort affects the
  * tasks that have not run, and arriving tasks wait for the next round.
  *
- * @param barrier  the barrier; held
- * @return         this task's place in its round, from 0
+ * @return this task's place in its round, from 0
  * @retval WEIR_EBROKEN  the barrier was aborted, or was reset before this task
  *                       continued
  * @retval -ECANCELED    the task was cancelled; the others still wait
@@ -332,16 +261,12 @@ WEIR_API WEIR_MUST_USE int weir_barrier_wait(weir_barrier *barrier);
  *
  * Tasks of a full round that have not run yet get it, too. Tasks that wait for
  * the next round stay, and are the first in it.
- *
- * @param barrier  the barrier; borrowed
  */
 WEIR_API void weir_barrier_reset(weir_barrier *barrier);
 
 /**
  * Break the barrier: until a reset, waiting and arriving tasks get
  * WEIR_EBROKEN.
- *
- * @param barrier  the barrier; borrowed
  */
 WEIR_API void weir_barrier_abort(weir_barrier *barrier);
 
@@ -349,8 +274,7 @@ WEIR_API void weir_barrier_abort(weir_barrier *barrier);
  * The number of tasks that wait at the barrier; 0 until all tasks of a full
  * round have run.
  *
- * @param barrier  the barrier; borrowed
- * @return         a count
+ * @return a count
  */
 WEIR_API uint32_t weir_barrier_get_waiting_count(const weir_barrier *barrier);
 
@@ -365,14 +289,11 @@ enum weir_queue_order {
 /**
  * Make a queue of pointers.
  *
- * @param loop     the loop; borrowed
  * @param maxsize  number of items at most, at least 1; their memory is
  *                 allocated now, so that a put never fails for lack of memory
  * @param order    the order of the items
  * @param ret      the queue, given; end with weir_queue_free()
- * @return         0
  * @retval -EINVAL  a @p maxsize of 0, or no such order
- * @retval -ENOMEM  no memory
  */
 WEIR_API WEIR_MUST_USE int weir_queue_new(weir_loop *loop, size_t maxsize,
                                           enum weir_queue_order order,
@@ -390,34 +311,25 @@ typedef int weir_queue_compare_fn(void *arg, const void *a, const void *b);
  * Make a queue that gives its least item first; asyncio's PriorityQueue. All
  * functions on queues work on it.
  *
- * @param loop     the loop; borrowed
  * @param maxsize  as weir_queue_new()
  * @param compare  compares two items; a put or a get calls it about 2
  *                 log2(items) times
  * @param arg      its first argument; held until weir_queue_free()
  * @param ret      the queue, given; end with weir_queue_free()
- * @return         0
  * @retval -EINVAL  a @p maxsize of 0, or no @p compare
- * @retval -ENOMEM  no memory
  */
 WEIR_API WEIR_MUST_USE int
 weir_priority_queue_new(weir_loop *loop, size_t maxsize,
                         weir_queue_compare_fn *compare, void *arg,
                         weir_queue **ret);
 
-/**
- * Free a queue. Items that are left in it are lost: take them out before.
- *
- * @param queue  taken; NULL is ignored
- */
+/** Free a queue. Items that are left in it are lost: take them out before. */
 WEIR_API void weir_queue_free(weir_queue *queue);
 
 /**
  * Put an item; waits while the queue is full.
  *
- * @param queue  the queue; held
- * @param item   a pointer, also NULL
- * @return       0
+ * @param item  a pointer, also NULL
  * @retval WEIR_EQUEUESHUTDOWN  the queue was shut down; nothing was put
  * @retval -ECANCELED  the task was cancelled; nothing was put
  * @suspends yes
@@ -427,9 +339,7 @@ WEIR_API WEIR_MUST_USE int weir_queue_put(weir_queue *queue, void *item);
 /**
  * Put an item if there is room.
  *
- * @param queue  the queue; borrowed
- * @param item   a pointer, also NULL
- * @return       0
+ * @param item  a pointer, also NULL
  * @retval -EAGAIN  the queue is full; asyncio's QueueFull
  * @retval WEIR_EQUEUESHUTDOWN  the queue was shut down
  */
@@ -438,9 +348,7 @@ WEIR_API WEIR_MUST_USE int weir_queue_put_nowait(weir_queue *queue, void *item);
 /**
  * Get an item; waits while the queue is empty.
  *
- * @param queue  the queue; held
- * @param ret    the pointer, given
- * @return       0
+ * @param ret  the pointer, given
  * @retval WEIR_EQUEUESHUTDOWN  the queue was shut down and is empty, or was
  *                              shut down with weir_queue_shutdown_immediate()
  * @retval -ECANCELED  the task was cancelled; nothing was taken
@@ -451,9 +359,7 @@ WEIR_API WEIR_MUST_USE int weir_queue_get(weir_queue *queue, void **ret);
 /**
  * Get an item if there is one.
  *
- * @param queue  the queue; borrowed
- * @param ret    the pointer, given
- * @return       0
+ * @param ret  the pointer, given
  * @retval -EAGAIN  the queue is empty; asyncio's QueueEmpty
  * @retval WEIR_EQUEUESHUTDOWN  as weir_queue_get()
  */
@@ -462,16 +368,13 @@ WEIR_API WEIR_MUST_USE int weir_queue_get_nowait(weir_queue *queue, void **ret);
 /**
  * The number of items in the queue.
  *
- * @param queue  the queue; borrowed
- * @return       a count
+ * @return a count
  */
 WEIR_API size_t weir_queue_get_size(const weir_queue *queue);
 
 /**
  * Report that an item from the queue has been processed.
  *
- * @param queue  the queue; borrowed
- * @return       0
  * @retval -ERANGE  called more often than items were put
  */
 WEIR_API int weir_queue_task_done(weir_queue *queue);
@@ -480,9 +383,6 @@ WEIR_API int weir_queue_task_done(weir_queue *queue);
  * Wait until all items that were put have been processed
  * (weir_queue_task_done()).
  *
- * @param queue  the queue; held
- * @return       0
- * @retval -ECANCELED  the task was cancelled
  * @suspends yes
  */
 WEIR_API WEIR_MUST_USE int weir_queue_join(weir_queue *queue);
@@ -490,8 +390,6 @@ WEIR_API WEIR_MUST_USE int weir_queue_join(weir_queue *queue);
 /**
  * Refuse further puts: weir_queue_put() fails with WEIR_EQUEUESHUTDOWN, also in
  * waiting tasks, and so does weir_queue_get() when the queue is empty.
- *
- * @param queue  the queue; borrowed
  */
 WEIR_API void weir_queue_shutdown(weir_queue *queue);
 
@@ -499,17 +397,14 @@ WEIR_API void weir_queue_shutdown(weir_queue *queue);
  * Refuse further puts, as weir_queue_shutdown() does, and gets:
  * weir_queue_get() fails at once, and the items in the queue count as
  * processed. weir_queue_take_left() can still take them.
- *
- * @param queue  the queue; borrowed
  */
 WEIR_API void weir_queue_shutdown_immediate(weir_queue *queue);
 
 /**
  * Take an item out after a shutdown, to free it; it counts as processed.
  *
- * @param queue  the queue; borrowed
- * @param ret    the pointer, given
- * @return       true if there was an item; false before the shutdown
+ * @param ret  the pointer, given
+ * @return     true if there was an item; false before the shutdown
  */
 WEIR_API bool weir_queue_take_left(weir_queue *queue, void **ret);
 

@@ -30,6 +30,7 @@
  * no_cleanup_socket in its options if a Unix path is to stay. Connections that
  * wait to be accepted are in the socket, and stay.
  *
+ * Rules of all headers: include/guide/rules.md.
  * @thread any
  * @suspends no
  */

@@ -7,19 +7,13 @@
  * inside a call of other code. Between two suspending calls nothing else runs
  * on the loop.
  *
- * **Suspending calls** are marked "suspends yes". They have these rules:
- * - WEIR_ENOTTASK outside a task: in a callback of the loop or of a protocol,
- *   or if the loop does not run. -EPERM on another thread, -ECHILD after
- *   fork().
- * - -ECANCELED if the task was cancelled or an enclosing time-out expired.
- *   Nothing was consumed, taken or lost then.
- * - A call that need not wait returns without suspending. But after 128 such
- *   calls other tasks run, so that no task keeps the loop to itself. A task
- *   whose calls are quick continues for 20 us more, up to 2048 calls in all. In
- *   a crowded loop, whose last turn took more than a millisecond and left work,
- *   the first limit is 8 calls, and the clock is read each time the number of
- *   calls has doubled.
- * - Results must not be ignored: a program's loop that ignores them never ends.
+ * **Suspending calls** that need not wait return without suspending. But after
+ * 128 such calls other tasks run, so that no task keeps the loop to itself. A
+ * task whose calls are quick continues for 20 us more, up to 2048 calls in all.
+ * In a crowded loop, whose last turn took more than a millisecond and left
+ * work, the first limit is 8 calls, and the clock is read each time the number
+ * of calls has doubled. Results must not be ignored: a program's loop that
+ * ignores them never ends.
  *
  * **Cancellation** interrupts the innermost wait of the task. Exactly one call
  * returns -ECANCELED for it:
@@ -72,6 +66,7 @@
  *   libraries with the flag, or call code with large frames in the executor.
  * - A write by a wrong pointer: only if it hits a guard by chance.
  *
+ * Rules of all headers: include/guide/rules.md.
  * @thread loop
  * @suspends no
  */
@@ -108,19 +103,10 @@ struct weir_task_options {
  * If the task ends with an error other than -ECANCELED and has no handle, the
  * loop calls the exception hook.
  *
- * @param loop     the loop; borrowed
- * @param fn       the function of the task
- * @param arg      passed to it
- * @param options  borrowed; NULL for all defaults
- * @param ret      the task; one reference is given, see weir_task_ref(). NULL:
- *                 none
- * @return         0
+ * @param ret  the task; one reference is given, see weir_task_ref(). NULL: none
  * @retval -EINVAL     no function, or an invalid stack size
- * @retval -E2BIG      options of a newer library with an unknown field set
- * @retval -ENOMEM     no memory
  * @retval WEIR_ESTACKLIMIT  no more guarded stacks: the kernel is older than
  *                     Linux 6.13 and vm.max_map_count is reached
- * @retval -ESHUTDOWN  the loop is being freed
  */
 WEIR_API WEIR_MUST_USE int
 weir_task_spawn(weir_loop *loop, weir_task_fn *fn, void *arg,
@@ -136,7 +122,6 @@ weir_task_spawn(weir_loop *loop, weir_task_fn *fn, void *arg,
  *              -ECHILD
  * @param ret   the result of its function, also beside -ECANCELED; may be NULL
  * @return      0 if it has ended
- * @retval -ECANCELED  this task was cancelled
  * @retval -EDEADLK    a task cannot wait for itself
  * @suspends yes
  */
@@ -157,16 +142,11 @@ WEIR_API void weir_task_detach(weir_task *task);
  * weir_task_unref(), weir_task_detach() or weir_task_join(). A task runs even
  * without references. After its end the last reference frees it.
  *
- * @param task  the task; borrowed
- * @return      @p task; one reference is given
+ * @return @p task; one reference is given
  */
 WEIR_API weir_task *weir_task_ref(weir_task *task);
 
-/**
- * Give a reference to a task back.
- *
- * @param task  one reference is taken; NULL is ignored
- */
+/** Give a reference to a task back. */
 WEIR_API void weir_task_unref(weir_task *task);
 
 /**
@@ -183,8 +163,7 @@ WEIR_API bool weir_task_cancel(weir_task *task);
  * weir_task_uncancel(). An expired time-out counts as a cancellation until its
  * scope ends, and cannot be withdrawn.
  *
- * @param task  the task; borrowed
- * @return      a count
+ * @return a count
  */
 WEIR_API uint32_t weir_task_get_cancelling(const weir_task *task);
 
@@ -194,32 +173,27 @@ WEIR_API uint32_t weir_task_get_cancelling(const weir_task *task);
  * If no cancellation is left, and no call has returned -ECANCELED for the last
  * one, no call will.
  *
- * @param task  the task; borrowed
- * @return      weir_task_get_cancelling() after the call
+ * @return weir_task_get_cancelling() after the call
  */
 WEIR_API uint32_t weir_task_uncancel(weir_task *task);
 
 /**
  * The end of a task as a future, done with the result of its function.
  *
- * @param task  the task; borrowed
- * @return      the future; borrowed, lives as long as the handle
+ * @return the future; borrowed, lives as long as the handle
  */
 WEIR_API weir_future *weir_task_get_future(weir_task *task);
 
 /**
  * The name of a task.
  *
- * @param task  the task; borrowed
- * @return      the name, never NULL; borrowed, changes with
- *              weir_task_set_name()
+ * @return the name, never NULL; borrowed, changes with weir_task_set_name()
  */
 WEIR_API const char *weir_task_get_name(const weir_task *task);
 
 /**
  * Name a task.
  *
- * @param task  the task; borrowed
  * @param name  the first 31 bytes are copied; NULL for none
  */
 WEIR_API void weir_task_set_name(weir_task *task, const char *name);
@@ -227,18 +201,15 @@ WEIR_API void weir_task_set_name(weir_task *task, const char *name);
 /**
  * The running task.
  *
- * @param loop  the loop; borrowed
- * @return      the task, borrowed; NULL outside of tasks
+ * @return the task, borrowed; NULL outside of tasks
  */
 WEIR_API weir_task *weir_task_get_current(const weir_loop *loop);
 
 /**
  * Sleep for some time.
  *
- * @param loop      the loop; borrowed
  * @param delay_ns  the time; 0: like weir_yield(); UINT64_MAX: until cancelled
  * @return          0 after the time
- * @retval -ECANCELED  the task was cancelled
  * @suspends yes
  */
 WEIR_API WEIR_MUST_USE int weir_sleep(weir_loop *loop, uint64_t delay_ns);
@@ -246,7 +217,6 @@ WEIR_API WEIR_MUST_USE int weir_sleep(weir_loop *loop, uint64_t delay_ns);
 /**
  * Sleep until a time on the clock of weir_loop_get_time().
  *
- * @param loop     the loop; borrowed
  * @param when_ns  the time; a past one: like weir_yield()
  * @return         as weir_sleep()
  * @suspends yes
@@ -257,9 +227,6 @@ WEIR_API WEIR_MUST_USE int weir_sleep_until(weir_loop *loop, uint64_t when_ns);
  * Let other tasks run, and continue in the next turn of the loop; asyncio's
  * sleep(0).
  *
- * @param loop  the loop; borrowed
- * @return      0
- * @retval -ECANCELED  the task was cancelled
  * @suspends yes
  */
 WEIR_API WEIR_MUST_USE int weir_yield(weir_loop *loop);
@@ -290,15 +257,11 @@ struct weir_timeout {
  * or the time of an enclosing scope is also over, the result stays -ECANCELED:
  * the outermost reason wins. asyncio's timeout().
  *
- * @param loop      the loop; borrowed
  * @param timeout   the scope; held until weir_timeout_end(), which may also be
  *                  called after an error
  * @param delay_ns  0: the next suspending call that would wait is interrupted;
  *                  UINT64_MAX: no limit yet
- * @return          0
  * @retval WEIR_ENOTTASK  not in a task
- * @retval -EPERM         not the loop's thread
- * @retval -ECHILD        the loop was made before fork()
  */
 WEIR_API int weir_timeout_begin(weir_loop *loop, struct weir_timeout *timeout,
                                 uint64_t delay_ns);
@@ -307,7 +270,6 @@ WEIR_API int weir_timeout_begin(weir_loop *loop, struct weir_timeout *timeout,
  * Begin a time-out that ends at a time on the clock of weir_loop_get_time();
  * asyncio's timeout_at().
  *
- * @param loop     the loop; borrowed
  * @param timeout  the scope; held until weir_timeout_end()
  * @param when_ns  UINT64_MAX: no limit yet
  * @return         as weir_timeout_begin()
@@ -319,9 +281,7 @@ WEIR_API int weir_timeout_begin_at(weir_loop *loop,
 /**
  * Move the limit. May be called from anywhere on the loop.
  *
- * @param timeout  the scope; borrowed
  * @param when_ns  on the clock of weir_loop_get_time(); UINT64_MAX: no limit
- * @return         0
  * @retval -ESTALE  the scope has expired or ended, or its task was parked
  */
 WEIR_API int weir_timeout_reschedule(struct weir_timeout *timeout,
@@ -330,8 +290,7 @@ WEIR_API int weir_timeout_reschedule(struct weir_timeout *timeout,
 /**
  * The time at which the scope expires.
  *
- * @param timeout  the scope; borrowed
- * @return         on the clock of weir_loop_get_time(); UINT64_MAX: no limit
+ * @return on the clock of weir_loop_get_time(); UINT64_MAX: no limit
  */
 WEIR_API uint64_t weir_timeout_get_when(const struct weir_timeout *timeout);
 
@@ -375,9 +334,7 @@ struct weir_task_group {
  * first task that fails, with a negative result other than -ECANCELED, cancels
  * its siblings and interrupts the task that began the group.
  *
- * @param loop   the loop; borrowed
  * @param group  the group; held until weir_task_group_end() returns
- * @return       0
  * @retval WEIR_ENOTTASK  not in a task
  */
 WEIR_API WEIR_MUST_USE int weir_task_group_begin(weir_loop *loop,
@@ -387,12 +344,8 @@ WEIR_API WEIR_MUST_USE int weir_task_group_begin(weir_loop *loop,
  * Start a task in a group. May be called from anywhere on the loop, members of
  * the group included.
  *
- * @param group    the group; borrowed
- * @param fn       the function of the task
- * @param arg      passed to it
- * @param options  borrowed; NULL for all defaults
- * @param ret      as weir_task_spawn()
- * @return         as weir_task_spawn()
+ * @param ret  as weir_task_spawn()
+ * @return     as weir_task_spawn()
  * @retval -ESTALE  a member has failed, the group was cancelled, or
  *                  weir_task_group_end() has seen the end of all members
  */
@@ -401,11 +354,7 @@ weir_task_group_spawn(struct weir_task_group *group, weir_task_fn *fn,
                       void *arg, const struct weir_task_options *options,
                       weir_task **ret);
 
-/**
- * Cancel all tasks of a group, but not the task that began it.
- *
- * @param group  the group; borrowed
- */
+/** Cancel all tasks of a group, but not the task that began it. */
 WEIR_API void weir_task_group_cancel(struct weir_task_group *group);
 
 /**
@@ -444,16 +393,12 @@ WEIR_API WEIR_MUST_USE int weir_task_group_end(struct weir_task_group *group,
  * (weir_loop_add_signal_handler()) goes to that handler and not to the task.
  *
  * @param loop  the loop; held
- * @param fn    the function of the task
- * @param arg   passed to it
  * @param ret   its result; may be NULL
  * @return      0 if the task has ended; an error of weir_task_spawn() if it was
  *              not started
  * @retval -EINTR      a second SIGINT or SIGTERM; the task has not ended
  * @retval -ECANCELED  weir_loop_stop() came first; the task has not ended
  * @retval -EBUSY      the loop is already running
- * @retval -EPERM      not the loop's thread
- * @retval -ECHILD     the loop was made before fork()
  * @retval WEIR_ERINGLOST  the kernel lost completions; the task has not ended
  */
 WEIR_API WEIR_MUST_USE int weir_loop_run_task(weir_loop *loop, weir_task_fn *fn,
@@ -472,8 +417,6 @@ WEIR_API WEIR_MUST_USE int weir_loop_run_task(weir_loop *loop, weir_task_fn *fn,
  * the signals (see weir_loop_run_task()).
  *
  * @param options  of the loop; borrowed, NULL for all defaults
- * @param fn       the function of the task
- * @param arg      passed to it
  * @return         the result of the task, or an error of weir_loop_new() or
  *                 weir_loop_run_task()
  * @thread any
@@ -492,13 +435,8 @@ WEIR_API WEIR_MUST_USE int weir_run(const struct weir_loop_options *options,
  * first, or if there is no memory for the task; in that case the loop also
  * calls the exception hook.
  *
- * @param loop     the loop; borrowed
  * @param fn       the function of the task, on the loop's thread
- * @param arg      passed to it
  * @param dropped  called with @p arg if the task is not started; may be NULL
- * @return         0
- * @retval -EINVAL     no function
- * @retval -ENOMEM     no memory
  * @retval -ENOBUFS    the loop's post_limit is reached
  * @retval -ECHILD     the loop was made before fork()
  * @retval -ESHUTDOWN  the loop has ended; neither will be called

@@ -34,6 +34,7 @@
  * After fork() the child has none of the threads: it must not use the handles.
  * No other thread may use them once weir_threads_join() can return.
  *
+ * Rules of all headers: include/guide/rules.md.
  * @thread any
  * @suspends no
  */
@@ -101,13 +102,10 @@ struct weir_threads_options {
  * returns, and @p ret is set before either. If a thread cannot be made, or its
  * loop, no main task runs.
  *
- * @param options  borrowed; NULL for all defaults
- * @param fn       the function of the main tasks
- * @param arg      its second argument, the same for all threads
- * @param ret      the threads, given; end with weir_threads_join()
- * @return         0
+ * @param fn   the function of the main tasks
+ * @param arg  its second argument, the same for all threads
+ * @param ret  the threads, given; end with weir_threads_join()
  * @retval -EINVAL  no function, or more than 1024 threads
- * @retval -E2BIG   options of a newer library with an unknown field set
  * @retval -EAGAIN  no more threads are allowed
  * @retval -ENOMEM  no memory
  *                  Other errors are those of weir_loop_new().
@@ -123,7 +121,6 @@ weir_threads_start(const struct weir_threads_options *options,
  * when its main task has ended; what its loop has left is aborted. The call may
  * be repeated, to shorten the time.
  *
- * @param threads   the threads; borrowed
  * @param grace_ns  the time that the main tasks have to end, after which their
  *                  loops are freed although they have not ended; 0: none,
  *                  UINT64_MAX: without limit
@@ -149,11 +146,10 @@ WEIR_API WEIR_MUST_USE int weir_threads_join(weir_threads *threads);
 /**
  * weir_threads_start() and weir_threads_join() in one call.
  *
- * @param options  borrowed; NULL for all defaults
- * @param fn       the function of the main tasks
- * @param arg      its second argument
- * @return         an error of weir_threads_start(), or the result of
- *                 weir_threads_join()
+ * @param fn   the function of the main tasks
+ * @param arg  its second argument
+ * @return     an error of weir_threads_start(), or the result of
+ *             weir_threads_join()
  */
 WEIR_API WEIR_MUST_USE int
 weir_threads_run(const struct weir_threads_options *options, weir_thread_fn *fn,
@@ -162,17 +158,15 @@ weir_threads_run(const struct weir_threads_options *options, weir_thread_fn *fn,
 /**
  * Number of threads that were started.
  *
- * @param threads  the threads; borrowed
- * @return         number of threads, at least 1
+ * @return number of threads, at least 1
  */
 WEIR_API uint32_t weir_threads_get_count(const weir_threads *threads);
 
 /**
  * One of the threads.
  *
- * @param threads  the threads; borrowed
- * @param index    from 0 to weir_threads_get_count() - 1
- * @return         the thread, borrowed; NULL: no such thread
+ * @param index  from 0 to weir_threads_get_count() - 1
+ * @return       the thread, borrowed; NULL: no such thread
  */
 WEIR_API weir_thread *weir_threads_get_thread(weir_threads *threads,
                                               uint32_t index);
@@ -180,16 +174,14 @@ WEIR_API weir_thread *weir_threads_get_thread(weir_threads *threads,
 /**
  * The threads that a thread was started with.
  *
- * @param thread  the thread; borrowed
- * @return        the threads; borrowed
+ * @return the threads; borrowed
  */
 WEIR_API weir_threads *weir_thread_get_threads(const weir_thread *thread);
 
 /**
  * The number of a thread among its threads.
  *
- * @param thread  the thread; borrowed
- * @return        from 0 on
+ * @return from 0 on
  */
 WEIR_API uint32_t weir_thread_get_index(const weir_thread *thread);
 
@@ -205,8 +197,7 @@ WEIR_API weir_loop *weir_thread_get_loop(const weir_thread *thread);
 /**
  * The thread that runs a loop.
  *
- * @param loop  the loop; borrowed
- * @return      the thread, borrowed; NULL: the loop is no thread's
+ * @return the thread, borrowed; NULL: the loop is no thread's
  * @thread loop
  */
 WEIR_API weir_thread *weir_loop_get_thread(const weir_loop *loop);
@@ -214,13 +205,8 @@ WEIR_API weir_thread *weir_loop_get_thread(const weir_loop *loop);
 /**
  * Call a function on another thread's loop; weir_remote_call_soon().
  *
- * @param thread   the thread; borrowed
- * @param cb       the function
- * @param arg      its argument
  * @param dropped  called with @p arg if the thread ends first; may be NULL
  * @return         0: either @p cb or @p dropped will be called
- * @retval -EINVAL     no function
- * @retval -ENOMEM     no memory
  * @retval -ENOBUFS    as many posts wait as the loop's post_limit allows
  * @retval -ECHILD     in a forked child
  * @retval -ESHUTDOWN  the thread has ended; neither will be called
@@ -234,9 +220,8 @@ WEIR_API WEIR_MUST_USE int weir_thread_call_soon(weir_thread *thread,
  * The remote of a thread's loop, for weir_transport_move() and the calls of
  * loop.h.
  *
- * @param thread  the thread; borrowed
- * @return        the remote; borrowed, as long as the threads are: whoever
- * keeps it takes a reference with weir_remote_ref()
+ * @return the remote; borrowed, as long as the threads are: whoever keeps it
+ *         takes a reference with weir_remote_ref()
  */
 WEIR_API weir_remote *weir_thread_get_remote(const weir_thread *thread);
 
@@ -254,20 +239,15 @@ typedef void weir_threads_visited_fn(void *arg, int result);
  * have written: the function may add to plain memory behind @p arg, without a
  * lock. Threads that have ended are left out.
  *
- * @param threads   the threads; borrowed
- * @param loop      the loop of the calling thread, which need not be one of the
- *                  threads; borrowed
- * @param visit     the function
- * @param arg       its first argument; held
- * @param done      called once after the last, from @p loop; if @p loop is
- *                  freed first, inside weir_loop_free() or on the thread that
- *                  was visited last; may be NULL
- * @param done_arg  its first argument
- * @return          0 when it has begun
+ * @param loop   the loop of the calling thread, which need not be one of the
+ *               threads; borrowed
+ * @param visit  the function
+ * @param arg    its first argument; held
+ * @param done   called once after the last, from @p loop; if @p loop is freed
+ *               first, inside weir_loop_free() or on the thread that was
+ *               visited last; may be NULL
+ * @return       0 when it has begun
  * @retval -EINVAL  no function
- * @retval -ENOMEM  no memory
- * @retval -EPERM   @p loop is another thread's
- * @retval -ECHILD  in a forked child
  * @thread loop
  */
 WEIR_API WEIR_MUST_USE int
@@ -280,14 +260,11 @@ weir_threads_visit(weir_threads *threads, weir_loop *loop,
  *
  * stack_high_water_bytes is the largest of all, each other field the sum.
  *
- * @param threads   the threads; borrowed
- * @param loop      the loop of the calling thread; borrowed
- * @param ret       filled in when @p done is called with a number of threads,
- *                  up to its size; held
- * @param done      as in weir_threads_visit()
- * @param done_arg  its first argument
- * @return          as weir_threads_visit()
- * @retval WEIR_EOPTIONSIZE  the size of @p ret is not set
+ * @param loop  the loop of the calling thread; borrowed
+ * @param ret   filled in when @p done is called with a number of threads, up to
+ *              its size; held
+ * @param done  as in weir_threads_visit()
+ * @return      as weir_threads_visit()
  * @thread loop
  */
 WEIR_API WEIR_MUST_USE int
@@ -304,13 +281,10 @@ weir_threads_get_statistics(weir_threads *threads, weir_loop *loop,
  * it, its release is called, on the thread that gave it back last. If several
  * configurations are set at the same time, all threads see them in one order.
  *
- * @param threads  the threads; borrowed
  * @param config   the configuration; held. NULL: none
  * @param release  called with @p arg when no thread reads it any more; may be
  *                 NULL
- * @param arg      its argument
  * @return         0; after an error nothing has changed
- * @retval -ENOMEM  no memory
  * @retval -ECHILD  in a forked child
  */
 WEIR_API WEIR_MUST_USE int weir_threads_set_config(weir_threads *threads,
@@ -343,8 +317,7 @@ WEIR_API weir_threads_config *weir_thread_hold_config(weir_thread *thread);
 /**
  * The configuration that a reference names.
  *
- * @param config  the reference; borrowed
- * @return        the configuration, borrowed; NULL: none
+ * @return the configuration, borrowed; NULL: none
  * @thread loop
  */
 WEIR_API const void *weir_threads_config_get(const weir_threads_config *config);
@@ -352,7 +325,6 @@ WEIR_API const void *weir_threads_config_get(const weir_threads_config *config);
 /**
  * Give a reference back, on the thread that took it.
  *
- * @param config  taken; NULL is ignored
  * @thread loop
  */
 WEIR_API void weir_threads_config_unref(weir_threads_config *config);

@@ -27,6 +27,7 @@
  * built if wolfSSL is installed. libweir calls it through functions in the
  * context.
  *
+ * Rules of all headers: include/guide/rules.md.
  * @thread any
  * @suspends no
  */
@@ -293,8 +294,7 @@ weir_tls_context_new(const struct weir_tls_options *options,
 /**
  * Take one more reference.
  *
- * @param context  the context; borrowed
- * @return         @p context; the reference is given
+ * @return @p context; the reference is given
  */
 WEIR_API weir_tls_context *weir_tls_context_ref(weir_tls_context *context);
 
@@ -302,8 +302,6 @@ WEIR_API weir_tls_context *weir_tls_context_ref(weir_tls_context *context);
  * Release a reference.
  *
  * The last release frees the context. Connections hold references of their own.
- *
- * @param context  the context, one reference is taken; or NULL
  */
 WEIR_API void weir_tls_context_unref(weir_tls_context *context);
 
@@ -323,11 +321,9 @@ struct weir_tls_ticket_keys {
  *
  * @param context  a context for servers; borrowed
  * @param ret      the keys; overwrite them after use (explicit_bzero())
- * @return         0
  * @retval -ENOENT  the context issues no tickets: it is for clients, it has
  *                  no_tickets, or asks clients for certificates
  * @retval -EINVAL  @p context or @p ret is NULL
- * @retval WEIR_EOPTIONSIZE  the size of @p ret is not set
  */
 WEIR_API WEIR_MUST_USE int
 weir_tls_context_get_ticket_keys(weir_tls_context *context,
@@ -373,9 +369,7 @@ struct weir_tls_library {
  * source, lists them. The texts live as long as the process.
  *
  * @param ret  filled in, up to its size; borrowed
- * @return     0
  * @retval -EINVAL           @p ret is NULL
- * @retval WEIR_EOPTIONSIZE  the size of @p ret is not set
  */
 WEIR_API int weir_tls_get_library(struct weir_tls_library *ret);
 

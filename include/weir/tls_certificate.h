@@ -14,6 +14,7 @@
  *
  * In libweir-tls.
  *
+ * Rules of all headers: include/guide/rules.md.
  * @thread any
  * @suspends no
  */
@@ -96,7 +97,6 @@ struct weir_tls_name {
  * @param der   the certificate; borrowed, and the fields are parts of it
  * @param size  its size in bytes
  * @param ret   the fields; written on success only
- * @return      0, or a negative error
  * @retval -EBADMSG     not a certificate in strict DER
  * @retval -EINVAL      a parameter is NULL
  */
@@ -110,7 +110,6 @@ weir_tls_certificate_read(const void *der, size_t size,
  * @param rest  the remaining attributes, at first a copy of the field; the
  *              attribute is removed from its front
  * @param ret   the attribute; written on success only
- * @return      0, or a negative error
  * @retval -ENOENT   none left
  * @retval -EBADMSG  not a part of a subject or an issuer
  * @retval -EINVAL   a parameter is NULL
@@ -125,7 +124,6 @@ weir_tls_next_attribute(struct weir_tls_part *rest,
  * @param rest  the remaining names, at first a copy of the field `names`; the
  *              name is removed from its front
  * @param ret   the name; written on success only
- * @return      0, or a negative error
  * @retval -ENOENT   none left
  * @retval -EBADMSG  not alternative names
  * @retval -EINVAL   a parameter is NULL

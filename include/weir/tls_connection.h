@@ -47,6 +47,7 @@
  *   static life time, and its number. weir_connect_get_tls_alert() and the
  *   results of upstreams have the name, too.
  *
+ * Rules of all headers: include/guide/rules.md.
  * @thread loop
  * @suspends no
  */
@@ -121,7 +122,6 @@ struct weir_tls_settings {
  * @param context_size  bytes of @p context, at most 65535
  * @param ret           room for the keys; written on success only
  * @param size          bytes wanted, 1 to 8160
- * @return              0, or a negative error
  * @retval -EOPNOTSUPP  no TLS, no can_export, or TLS 1.2 with a peer without
  *                      the extended master secret (RFC 7627), so that others
  *                      may know the keys
@@ -184,10 +184,8 @@ WEIR_API const void *weir_tls_get_peer_certificate(const weir_transport *t,
  *
  * @param t    a connection with TLS; borrowed
  * @param ret  the session, given: weir_tls_session_unref()
- * @return     0, or a negative error
  * @retval -EAGAIN      none yet
  * @retval -EOPNOTSUPP  not a client's connection with TLS 1.3
- * @retval -ENOMEM      no memory
  */
 WEIR_API WEIR_MUST_USE int weir_tls_get_session(weir_transport *t,
                                                 weir_tls_session **ret);
@@ -198,8 +196,7 @@ WEIR_API WEIR_MUST_USE int weir_tls_get_session(weir_transport *t,
  * A session does not change: connections of several loops and threads may
  * resume it at the same time.
  *
- * @param session  the session; borrowed
- * @return         @p session; the reference is given
+ * @return @p session; the reference is given
  * @thread any
  */
 WEIR_API weir_tls_session *weir_tls_session_ref(weir_tls_session *session);
@@ -207,7 +204,6 @@ WEIR_API weir_tls_session *weir_tls_session_ref(weir_tls_session *session);
 /**
  * Release a reference; the last release frees the session.
  *
- * @param session  the session, one reference is taken; or NULL
  * @thread any
  */
 WEIR_API void weir_tls_session_unref(weir_tls_session *session);

@@ -19,11 +19,7 @@
  * **Kinds.** The kind of a transport never changes. A call of this header that
  * a kind does not support returns -EOPNOTSUPP.
  *
- * All calls that take a transport, here and in other headers, may return -EPERM
- * (not the loop's thread) and -ECHILD (a child process after fork()), and those
- * that would change it WEIR_EREPLACED (TLS was started on it, start_tls.h);
- * this is not repeated below.
- *
+ * Rules of all headers: include/guide/rules.md.
  * @thread loop
  * @suspends no
  */
@@ -115,7 +111,6 @@ struct weir_timeouts {
  * weir_transport_take_write_error(), weir_writer_drain() or weir_writer_flush()
  * has returned it. A close before that aborts the connection.
  *
- * @param t     the transport; borrowed
  * @param data  the bytes; borrowed
  * @param len   number of bytes; 0: only the state is checked
  * @return      0 if accepted, or a negative error and no byte is sent
@@ -132,7 +127,6 @@ WEIR_API int weir_transport_write(weir_transport *t, const void *data,
 /**
  * Send copies of several pieces, as one write; asyncio's writelines.
  *
- * @param t      the transport; borrowed
  * @param iov    the pieces, which may be empty; borrowed with their bytes
  * @param count  number of pieces
  * @return       as weir_transport_write(): all pieces or none
@@ -148,8 +142,7 @@ WEIR_API int weir_transport_writelines(weir_transport *t,
  * with -ENOBUFS or -ENOMEM. In tasks weir_writer_drain() and
  * weir_writer_flush() return the same error.
  *
- * @param t  the transport; borrowed
- * @return   the error of the first refused write, once; 0 if none was refused
+ * @return the error of the first refused write, once; 0 if none was refused
  * @retval -ENOBUFS, -ENOMEM  as from weir_transport_write()
  */
 WEIR_API int weir_transport_take_write_error(weir_transport *t);
@@ -160,7 +153,6 @@ typedef void weir_release_fn(void *arg);
 /**
  * Send bytes of the caller without copying them.
  *
- * @param t        the transport; borrowed
  * @param data     the bytes; held and unchanged until @p release is called. If
  *                 they are a mapped file, the loop waits for the file's device
  * @param len      number of bytes; with 0 @p release is called before the
@@ -182,7 +174,6 @@ WEIR_API int weir_transport_write_ref(weir_transport *t, const void *data,
  * wait because the far end takes nothing and that take less than half of their
  * receive buffer, and any bytes while receive buffers are short; see buffer.h.
  *
- * @param t    the transport; borrowed
  * @param buf  received bytes or a part, with their lease; borrowed
  * @return     as weir_transport_write()
  * @retval -EINVAL  there are bytes and no lease
@@ -193,8 +184,7 @@ WEIR_API int weir_transport_write_buf(weir_transport *t,
 /**
  * End the writing side after all written bytes; reading continues.
  *
- * @param t  the transport; borrowed
- * @return   0, also if called again or the transport is closing
+ * @return 0, also if called again or the transport is closing
  * @retval -EOPNOTSUPP  this kind cannot, see weir_transport_can_write_eof()
  * @retval -ENOBUFS, -ENOMEM  a write was refused, and its bytes are missing
  */
@@ -203,8 +193,7 @@ WEIR_API int weir_transport_write_eof(weir_transport *t);
 /**
  * Whether the transport can end its writing side and still read.
  *
- * @param t  the transport; borrowed
- * @return   true for stream sockets
+ * @return true for stream sockets
  */
 WEIR_API bool weir_transport_can_write_eof(const weir_transport *t);
 
@@ -213,26 +202,19 @@ WEIR_API bool weir_transport_can_write_eof(const weir_transport *t);
  * kernel. No effect if paused or closing. May be called in connection_made. If
  * the connection breaks, bytes that arrived before the error are kept, too, and
  * connection_lost waits until they were delivered.
- *
- * @param t  the transport; borrowed
- * @return   0
  */
 WEIR_API int weir_transport_pause_reading(weir_transport *t);
 
 /**
  * Call data_received again, from the loop, first with the kept bytes. No effect
  * if reading or closing. No byte follows the end of stream.
- *
- * @param t  the transport; borrowed
- * @return   0
  */
 WEIR_API int weir_transport_resume_reading(weir_transport *t);
 
 /**
  * Whether the transport is reading: not paused, not closing, not past the end.
  *
- * @param t  the transport; borrowed
- * @return   true if data_received may be called
+ * @return true if data_received may be called
  */
 WEIR_API bool weir_transport_is_reading(const weir_transport *t);
 
@@ -240,9 +222,7 @@ WEIR_API bool weir_transport_is_reading(const weir_transport *t);
  * Set how many received bytes the connection may hold: reading stops when fewer
  * than 4096 bytes of this limit are left.
  *
- * @param t            the transport; borrowed
  * @param limit_bytes  at least 4096; 0 is the default, 1 MiB
- * @return       0
  * @retval -EINVAL  less than 4096 and not 0
  */
 WEIR_API int weir_transport_set_read_buffer_limit(weir_transport *t,
@@ -253,8 +233,7 @@ WEIR_API int weir_transport_set_read_buffer_limit(weir_transport *t,
  * the transports below a TLS transport are counted too, and the limit of
  * received bytes holds for each of the transports.
  *
- * @param t  the transport; borrowed
- * @return   bytes
+ * @return bytes
  */
 WEIR_API uint64_t weir_transport_get_read_buffer_size(const weir_transport *t);
 
@@ -271,9 +250,7 @@ WEIR_API uint64_t weir_transport_get_read_buffer_size(const weir_transport *t);
  * earlier, but not below the low mark; see queued_limit_bytes of struct
  * weir_loop_options.
  *
- * @param t      the transport; borrowed
  * @param marks  both marks
- * @return       0
  * @retval -EINVAL  the low mark is above the high mark, or a mark is negative
  */
 WEIR_API int
@@ -283,8 +260,7 @@ weir_transport_set_write_buffer_limits(weir_transport *t,
 /**
  * The marks at which pause_writing and resume_writing are called.
  *
- * @param t  the transport; borrowed
- * @return   the marks in bytes, never WEIR_DEFAULT
+ * @return the marks in bytes, never WEIR_DEFAULT
  */
 WEIR_API struct weir_water_marks
 weir_transport_get_write_buffer_limits(const weir_transport *t);
@@ -292,17 +268,14 @@ weir_transport_get_write_buffer_limits(const weir_transport *t);
 /**
  * Bytes written and not accepted by the kernel, including bytes in flight.
  *
- * @param t  the transport; borrowed
- * @return   bytes
+ * @return bytes
  */
 WEIR_API uint64_t weir_transport_get_write_buffer_size(const weir_transport *t);
 
 /**
  * Set how many bytes may wait to be sent; a write beyond fails with -ENOBUFS.
  *
- * @param t            the transport; borrowed
  * @param limit_bytes  0 is the default, 64 MiB
- * @return       0
  */
 WEIR_API int weir_transport_set_write_hard_limit(weir_transport *t,
                                                  uint64_t limit_bytes);
@@ -310,11 +283,8 @@ WEIR_API int weir_transport_set_write_hard_limit(weir_transport *t,
 /**
  * Change the time limits; they begin now.
  *
- * @param t         the transport; borrowed
  * @param timeouts  borrowed; NULL: no limits
- * @return          0
  * @retval -ENOMEM  no memory; the limits are unchanged
- * @retval -E2BIG   a field that only a newer library knows is set
  */
 WEIR_API WEIR_MUST_USE int
 weir_transport_set_timeouts(weir_transport *t,
@@ -351,8 +321,7 @@ weir_transport_set_timeouts(weir_transport *t,
  * does not take a part for the whole: connection_lost gets the error, and the
  * exception hook is called.
  *
- * @param t  the transport; borrowed
- * @return   0, or the error of the refused write
+ * @return 0, or the error of the refused write
  * @retval -ENOBUFS, -ENOMEM  a write was refused
  */
 WEIR_API int weir_transport_close(weir_transport *t);
@@ -370,9 +339,6 @@ WEIR_API int weir_transport_close(weir_transport *t);
  * weir_loop_free() aborts in the same way. An end by a time-out, a failed
  * callback or a refused write is also a reset if written bytes are dropped;
  * otherwise it closes the descriptor.
- *
- * @param t  the transport; borrowed
- * @return   0
  */
 WEIR_API int weir_transport_abort(weir_transport *t);
 
@@ -385,9 +351,7 @@ WEIR_API int weir_transport_abort(weir_transport *t);
  * call. The call is needed by protocols that answer after the callback, and by
  * tasks that read a request by several calls.
  *
- * @param t     the transport; borrowed
  * @param busy  true: a request is being served
- * @return      0
  */
 WEIR_API int weir_transport_set_busy(weir_transport *t, bool busy);
 
@@ -395,8 +359,7 @@ WEIR_API int weir_transport_set_busy(weir_transport *t, bool busy);
  * Whether close or abort was called, or the connection is broken or lost, or
  * moves to another loop (move.h).
  *
- * @param t  the transport; borrowed
- * @return   true from then on, unless a move fails
+ * @return true from then on, unless a move fails
  */
 WEIR_API bool weir_transport_is_closing(const weir_transport *t);
 
@@ -410,12 +373,10 @@ WEIR_API bool weir_transport_is_closing(const weir_transport *t);
  * pause_writing. The protocol of a stream is replaced by weir_stream_detach();
  * who replaces it by this call calls its connection_lost.
  *
- * @param t        the transport; borrowed
  * @param binding  the new protocol; copied
  * @param initial  buffers to deliver first; borrowed, the library keeps their
  *                 bytes; NULL: none
  * @param count    number of buffers
- * @return         0
  * @retval -EINVAL     the table is not valid, or initial bytes have no lease
  * @retval -EBUSY      a handshake of TLS is under way (start_tls.h)
  * @retval -ESHUTDOWN  the transport is closing
@@ -431,8 +392,7 @@ weir_transport_set_protocol(weir_transport *t,
 /**
  * The bound protocol.
  *
- * @param t  the transport; borrowed
- * @return   table and user pointer
+ * @return table and user pointer
  */
 WEIR_API struct weir_protocol_binding
 weir_transport_get_protocol(const weir_transport *t);
@@ -443,7 +403,6 @@ weir_transport_get_protocol(const weir_transport *t);
  *
  * It is kept after the loss, unless there was no memory for it then.
  *
- * @param t    the transport; borrowed
  * @param ret  the address; its len is 0 when there is none
  */
 WEIR_API void weir_transport_get_peername(const weir_transport *t,
@@ -454,7 +413,6 @@ WEIR_API void weir_transport_get_peername(const weir_transport *t,
  *
  * It is kept after the loss, unless there was no memory for it then.
  *
- * @param t    the transport; borrowed
  * @param ret  the address; its len is 0 when there is none
  */
 WEIR_API void weir_transport_get_sockname(const weir_transport *t,
@@ -464,8 +422,7 @@ WEIR_API void weir_transport_get_sockname(const weir_transport *t,
  * The descriptor, only for queries and socket options: it must not be read,
  * written, closed or made non-blocking.
  *
- * @param t  the transport; borrowed
- * @return   the descriptor, or -EBADF after the loss
+ * @return the descriptor, or -EBADF after the loss
  */
 WEIR_API int weir_transport_get_socket(const weir_transport *t);
 
@@ -509,12 +466,10 @@ struct weir_extra_info {
 /**
  * asyncio's get_extra_info: a piece of information by its name.
  *
- * @param t     the transport; borrowed
  * @param name  "peername", "sockname" or "socket" of a socket, "peercred" of a
  *              Unix socket (unix.h), "pipe" of a pipe (its descriptor, with the
  *              rules of weir_transport_get_socket()); borrowed
  * @param ret   the answer, written on success only
- * @return      0
  * @retval -ENOENT  this transport has no information of this name
  */
 WEIR_API WEIR_MUST_USE int
@@ -524,23 +479,20 @@ weir_transport_get_extra_info(const weir_transport *t, const char *name,
 /**
  * How the connection ended: the first cause, kept for ever.
  *
- * @param t  the transport; borrowed
- * @return   WEIR_END_NONE before the end
+ * @return WEIR_END_NONE before the end
  */
 WEIR_API enum weir_end weir_transport_get_end(const weir_transport *t);
 
 /**
  * The first error of the connection, kept for ever.
  *
- * @param t  the transport; borrowed
- * @return   a negative error, or 0
+ * @return a negative error, or 0
  */
 WEIR_API int weir_transport_get_error(const weir_transport *t);
 
 /**
  * A line about the connection's end: the failed call, the error, the addresses.
  *
- * @param t     the transport; borrowed
  * @param buf   destination, always terminated
  * @param size  bytes in @p buf
  * @return      @p buf
@@ -551,24 +503,18 @@ WEIR_API const char *weir_transport_get_error_text(const weir_transport *t,
 /**
  * The loop that the transport belongs to.
  *
- * @param t  the transport; borrowed
- * @return   the loop; borrowed
+ * @return the loop; borrowed
  */
 WEIR_API weir_loop *weir_transport_get_loop(const weir_transport *t);
 
 /**
  * Keep the handle beyond connection_lost.
  *
- * @param t  the transport; borrowed
- * @return   @p t; one reference is given
+ * @return @p t; one reference is given
  */
 WEIR_API weir_transport *weir_transport_ref(weir_transport *t);
 
-/**
- * Give a reference back; the last one frees.
- *
- * @param t  taken; NULL is ignored
- */
+/** Give a reference back; the last one frees. */
 WEIR_API void weir_transport_unref(weir_transport *t);
 
 WEIR_END_DECLS

@@ -65,6 +65,7 @@
  * stream, since descriptors may come with it (SO_OOBINLINE is set and stays
  * set); other connections drop it.
  *
+ * Rules of all headers: include/guide/rules.md.
  * @thread loop
  * @suspends no
  */
@@ -86,16 +87,12 @@ WEIR_BEGIN_DECLS
  * While the server's queue is full the connect is retried, first after 1 ms,
  * finally every 64 ms, until timeout_ns is over.
  *
- * @param loop      the loop; borrowed
- * @param factory   called once the connection is made; copied
- * @param path      a path or an abstract name; borrowed
- * @param options   borrowed; NULL for all defaults
- * @param done      as in weir_create_connection()
- * @param done_arg  its first argument
- * @param ret       as in weir_create_connection()
- * @return          0: the attempt has started, and @p done reports its result:
- *                  -ENOENT (no such file), -ECONNREFUSED (no socket listens
- *                  there), -EACCES, -EPROTOTYPE (not a stream socket) ...
+ * @param factory  called once the connection is made; copied
+ * @param path     a path or an abstract name; borrowed
+ * @param ret      as in weir_create_connection()
+ * @return         0: the attempt has started, and @p done reports its result:
+ *                 -ENOENT (no such file), -ECONNREFUSED (no socket listens
+ *                 there), -EACCES, -EPROTOTYPE (not a stream socket) ...
  * @retval -ENAMETOOLONG  the path is longer than 107 bytes
  * @retval -EINVAL        no path or an empty one, or as from
  *                        weir_create_connection()
@@ -119,17 +116,15 @@ WEIR_API WEIR_MUST_USE int weir_create_unix_connection(
  * no_cleanup_socket for a socket from a service manager that listens on it
  * again later.
  *
- * @param loop      the loop; borrowed
- * @param factory   makes the protocol of each connection; copied
- * @param path      a path, an abstract name, or "" for an abstract name that
- *                  the kernel chooses (the socket of weir_server_get_socket()
- *                  has it); borrowed
- * @param options   borrowed, without hosts; NULL for all defaults; socket_mode
- *                  is for this call
- * @param done      as in weir_create_server()
- * @param done_arg  its first argument
- * @param ret       the server, given; end with weir_server_free()
- * @return          0: it has begun, and @p done reports whether it listens
+ * @param factory  makes the protocol of each connection; copied
+ * @param path     a path, an abstract name, or "" for an abstract name that the
+ *                 kernel chooses (the socket of weir_server_get_socket() has
+ *                 it); borrowed
+ * @param options  borrowed, without hosts; NULL for all defaults; socket_mode
+ *                 is for this call
+ * @param done     as in weir_create_server()
+ * @param ret      the server, given; end with weir_server_free()
+ * @return         0: it has begun, and @p done reports whether it listens
  * @retval -ENAMETOOLONG  the path is longer than 107 bytes
  * @retval -EINVAL        no path, or as from weir_create_server()
  */
@@ -142,9 +137,7 @@ WEIR_API WEIR_MUST_USE int weir_create_unix_server(
  * Get process, user and group of a Unix socket's peer (SO_PEERCRED). They are
  * kept after the loss, unless there was no memory for them.
  *
- * @param t    the transport; borrowed
  * @param ret  the credentials, written on success only
- * @return     0
  * @retval -EOPNOTSUPP  not a Unix socket
  * @retval -ENODATA     not kept after the loss; or the peer's process is in a
  *                      namespace that is not visible here
@@ -169,7 +162,6 @@ weir_transport_get_peercred(const weir_transport *t, struct weir_peercred *ret);
  * user has more than RLIMIT_NOFILE descriptors in flight in sockets, the kernel
  * refuses to send more, which breaks the connection with -ETOOMANYREFS.
  *
- * @param t      the transport; borrowed
  * @param data   the bytes; borrowed
  * @param len    bytes, not 0 if there are descriptors
  * @param fds    the descriptors; borrowed
@@ -204,7 +196,6 @@ WEIR_API WEIR_MUST_USE int weir_transport_send_fds(weir_transport *t,
  * unless a task waits for more bytes. Descriptors that wait when the stream is
  * freed or detached are closed.
  *
- * @param reader     the reader; borrowed
  * @param fds        the descriptors; given, close-on-exec
  * @param max_count  number of descriptors at most
  * @return           number of descriptors that were taken, 0 if none waits
@@ -222,12 +213,11 @@ WEIR_API WEIR_MUST_USE ssize_t weir_reader_take_fds(weir_reader *reader,
  * see weir_transport_send_fds(). After weir_writer_flush() no descriptor waits
  * to be sent.
  *
- * @param writer  the writer; borrowed
- * @param data    the bytes; borrowed
- * @param len     number of bytes, not 0 if there are descriptors
- * @param fds     the descriptors; borrowed
- * @param count   number of descriptors, at most WEIR_FDS_MAX
- * @return        as weir_transport_send_fds()
+ * @param data   the bytes; borrowed
+ * @param len    number of bytes, not 0 if there are descriptors
+ * @param fds    the descriptors; borrowed
+ * @param count  number of descriptors, at most WEIR_FDS_MAX
+ * @return       as weir_transport_send_fds()
  * @retval -ENOTCONN  there is no connection yet
  */
 WEIR_API WEIR_MUST_USE int weir_writer_send_fds(weir_writer *writer,

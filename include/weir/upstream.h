@@ -31,6 +31,7 @@
  * Times are those of the loop's clock, and everything random comes from a
  * generator with a seed, so that a test can repeat what a set does.
  *
+ * Rules of all headers: include/guide/rules.md.
  * @thread loop
  * @suspends no
  */
@@ -162,8 +163,6 @@ struct weir_upstreams_options {
  *
  * @param allocator  for what the sets share, thread-safe, copied; NULL: malloc
  * @param ret        the limits, given; end with weir_upstream_limits_free()
- * @return           0
- * @retval -ENOMEM   no memory
  * @thread any
  */
 WEIR_API WEIR_MUST_USE int
@@ -172,7 +171,7 @@ weir_upstream_limits_new(const struct weir_allocator *allocator,
 
 /**
  * Give limits up; the sets that have them keep them alive.
- * @param limits  taken; NULL is ignored
+ *
  * @thread any
  */
 WEIR_API void weir_upstream_limits_free(weir_upstream_limits *limits);
@@ -180,15 +179,9 @@ WEIR_API void weir_upstream_limits_free(weir_upstream_limits *limits);
 /**
  * Make a set without upstreams.
  *
- * @param loop     the loop; borrowed
- * @param options  borrowed; NULL for all defaults
- * @param ret      the set, given; end with weir_upstreams_free()
- * @return         0
+ * @param ret  the set, given; end with weir_upstreams_free()
  * @retval -EINVAL     an unknown balance, or a check that is refused (see
  *                     struct weir_upstream_check)
- * @retval -E2BIG      options of a newer library with an unknown field set
- * @retval -ESHUTDOWN  the loop is being freed
- * @retval -ENOMEM     no memory
  */
 WEIR_API WEIR_MUST_USE int
 weir_upstreams_new(weir_loop *loop,
@@ -201,8 +194,6 @@ weir_upstreams_new(weir_loop *loop,
  * Checks end. Requests that wait or connect are given up, and their done is
  * called with -ECANCELED from the loop. Connections go on, and their slots may
  * be ended later. A set may be freed after its loop.
- *
- * @param set  taken; NULL is ignored
  */
 WEIR_API void weir_upstreams_free(weir_upstreams *set);
 
@@ -269,11 +260,9 @@ struct weir_upstream_options {
  * a connection tries all addresses of the last lookup that has found some. If
  * there was none yet, it looks the name up itself.
  *
- * @param set      the set; borrowed
  * @param options  borrowed
  * @param ret      the upstream, borrowed: it may be used until it is removed,
  *                 the set is freed, or its last slot has ended; may be NULL
- * @return         0
  * @retval -EINVAL  not exactly one of host, address and path; a weight above
  *                  256; TLS settings for a server, or without a name to verify;
  *                  no TLS settings although checks make a handshake; another
@@ -281,7 +270,6 @@ struct weir_upstream_options {
  * @retval WEIR_EDNSBADNAME  host is neither an address nor a host name
  * @retval -ENAMETOOLONG  a path of more than 107 bytes
  * @retval -ESHUTDOWN  the loop is being freed
- * @retval -ENOMEM  no memory
  */
 WEIR_API WEIR_MUST_USE int
 weir_upstreams_add(weir_upstreams *set,
@@ -301,9 +289,7 @@ WEIR_API void weir_upstream_remove(weir_upstream *upstream);
 /**
  * Change the weight of an upstream.
  *
- * @param upstream  the upstream; borrowed
- * @param weight    0 to 256; 0: no new connections
- * @return          0
+ * @param weight  0 to 256; 0: no new connections
  * @retval -EINVAL  a weight above 256
  */
 WEIR_API int weir_upstream_set_weight(weir_upstream *upstream, uint32_t weight);
@@ -313,7 +299,6 @@ WEIR_API int weir_upstream_set_weight(weir_upstream *upstream, uint32_t weight);
  *
  * Its connections go on; weir_upstream_get_info() tells how many are left.
  *
- * @param upstream     the upstream; borrowed
  * @param is_draining  true: begin
  */
 WEIR_API void weir_upstream_set_draining(weir_upstream *upstream,
@@ -339,15 +324,13 @@ weir_upstream_set_tls(weir_upstream *upstream,
 /**
  * Number of upstreams.
  *
- * @param set  the set; borrowed
- * @return     number of upstreams that were added and not removed
+ * @return number of upstreams that were added and not removed
  */
 WEIR_API size_t weir_upstreams_get_count(const weir_upstreams *set);
 
 /**
  * One of the upstreams, in the order of adding.
  *
- * @param set    the set; borrowed
  * @param index  from 0 to weir_upstreams_get_count() - 1; a removal moves the
  *               later ones down
  * @return       the upstream, borrowed; NULL: no such upstream
@@ -358,16 +341,14 @@ WEIR_API weir_upstream *weir_upstreams_get_upstream(weir_upstreams *set,
 /**
  * The name of an upstream.
  *
- * @param upstream  the upstream; borrowed
- * @return          the name; borrowed as long as the upstream
+ * @return the name; borrowed as long as the upstream
  */
 WEIR_API const char *weir_upstream_get_name(const weir_upstream *upstream);
 
 /**
  * The user pointer of an upstream.
  *
- * @param upstream  the upstream; borrowed
- * @return          that of its options
+ * @return that of its options
  */
 WEIR_API void *weir_upstream_get_user(const weir_upstream *upstream);
 
@@ -424,25 +405,11 @@ struct weir_upstream_info {
     const char *connect_alert;
 };
 
-/**
- * Get the facts about an upstream.
- *
- * @param upstream  the upstream; borrowed
- * @param ret       filled in, up to its size
- * @return          0
- * @retval WEIR_EOPTIONSIZE  the size of @p ret is not set
- */
+/** Get the facts about an upstream. */
 WEIR_API int weir_upstream_get_info(const weir_upstream *upstream,
                                     struct weir_upstream_info *ret);
 
-/**
- * Get what the set has found out about an upstream.
- *
- * @param upstream  the upstream; borrowed
- * @param ret       filled in, up to its size
- * @return          0
- * @retval WEIR_EOPTIONSIZE  the size of @p ret is not set
- */
+/** Get what the set has found out about an upstream. */
 WEIR_API int weir_upstream_get_known(const weir_upstream *upstream,
                                      struct weir_upstream_known *ret);
 
@@ -468,14 +435,7 @@ struct weir_upstreams_info {
     uint64_t no_upstream_total;
 };
 
-/**
- * Get the facts about a set.
- *
- * @param set  the set; borrowed
- * @param ret  filled in, up to its size
- * @return     0
- * @retval WEIR_EOPTIONSIZE  the size of @p ret is not set
- */
+/** Get the facts about a set. */
 WEIR_API int weir_upstreams_get_info(const weir_upstreams *set,
                                      struct weir_upstreams_info *ret);
 
@@ -553,18 +513,12 @@ typedef void weir_upstreams_done_fn(void *arg, int err,
  * been called: an error of the factory is the request's, and does not count
  * against the upstream. Nor does a lack of memory, descriptors or ports here.
  *
- * @param set       the set; borrowed
- * @param factory   called once the connection stands; copied
- * @param options   borrowed; NULL for all defaults
- * @param done      called once, from the loop
- * @param done_arg  its first argument
- * @param ret       a handle for weir_pending_cancel(); may be NULL
- * @return          0 when the request has begun; @p done tells how it ends
+ * @param factory  called once the connection stands; copied
+ * @param done     called once, from the loop
+ * @param ret      a handle for weir_pending_cancel(); may be NULL
  * @retval -EINVAL  no factory or done, tls or fast_open in options.connect,
  *                  more than 16 excluded upstreams, or more than 16 tries
- * @retval -E2BIG   options of a newer library with an unknown field set
  * @retval -ESHUTDOWN  the loop is being freed
- * @retval -ENOMEM  no memory
  */
 WEIR_API WEIR_MUST_USE int
 weir_upstreams_connect(weir_upstreams *set, const struct weir_factory *factory,
@@ -575,8 +529,7 @@ weir_upstreams_connect(weir_upstreams *set, const struct weir_factory *factory,
 /**
  * The upstream of a slot.
  *
- * @param slot  the slot; borrowed
- * @return      the upstream; borrowed as long as the slot
+ * @return the upstream; borrowed as long as the slot
  */
 WEIR_API weir_upstream *
 weir_upstream_slot_get_upstream(const weir_upstream_slot *slot);

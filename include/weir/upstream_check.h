@@ -3,6 +3,7 @@
  * Active checks of the upstreams of a set (upstream.h): what they say to an
  * upstream, how often, and how many of them change its state.
  *
+ * Rules of all headers: include/guide/rules.md.
  * @thread loop
  * @suspends no
  */

@@ -20,6 +20,7 @@
  * character device of a process (CUSE): then the loop's thread waits for that
  * process.
  *
+ * Rules of all headers: include/guide/rules.md.
  * @thread loop
  * @suspends no
  */
@@ -38,20 +39,11 @@ WEIR_BEGIN_DECLS
  * any more. A function that is added inside a callback is called in the next
  * turn at the earliest.
  *
- * @param loop  the loop; borrowed
- * @param fd    the descriptor, blocking or not; held until its reader is
- *              removed
- * @param cb    the function
- * @param arg   its argument
- * @return      0
- * @retval -EINVAL     no function
+ * @param fd  the descriptor, blocking or not; held until its reader is removed
  * @retval -EBADF      no such descriptor
  * @retval -EBUSY      a transport of this loop owns it
  * @retval -EPERM      a regular file, a directory or a block device, which is
  *                     always ready; or the loop belongs to another thread
- * @retval -ENOMEM     no memory
- * @retval -ECHILD     the loop was made before fork()
- * @retval -ESHUTDOWN  the loop is being freed
  */
 WEIR_API WEIR_MUST_USE int
 weir_loop_add_reader(weir_loop *loop, int fd, weir_callback_fn *cb, void *arg);
@@ -63,9 +55,8 @@ weir_loop_add_reader(weir_loop *loop, int fd, weir_callback_fn *cb, void *arg);
  * The descriptor may be closed at once. If it is the last one of its file, the
  * file is released in the loop's next turn, or before its run returns.
  *
- * @param loop  the loop; borrowed
- * @param fd    the descriptor, or its former number
- * @return      true if there was a reader
+ * @param fd  the descriptor, or its former number
+ * @return    true if there was a reader
  */
 WEIR_API bool weir_loop_remove_reader(weir_loop *loop, int fd);
 
@@ -75,12 +66,8 @@ WEIR_API bool weir_loop_remove_reader(weir_loop *loop, int fd);
  * Writable means that there is room, that a connect has ended, or an error.
  * Otherwise as weir_loop_add_reader().
  *
- * @param loop  the loop; borrowed
- * @param fd    the descriptor, blocking or not; held until its writer is
- *              removed
- * @param cb    the function
- * @param arg   its argument
- * @return      as weir_loop_add_reader()
+ * @param fd  the descriptor, blocking or not; held until its writer is removed
+ * @return    as weir_loop_add_reader()
  */
 WEIR_API WEIR_MUST_USE int
 weir_loop_add_writer(weir_loop *loop, int fd, weir_callback_fn *cb, void *arg);
@@ -88,9 +75,8 @@ weir_loop_add_writer(weir_loop *loop, int fd, weir_callback_fn *cb, void *arg);
 /**
  * Remove the writer of a descriptor; as weir_loop_remove_reader().
  *
- * @param loop  the loop; borrowed
- * @param fd    the descriptor, or its former number
- * @return      true if there was a writer
+ * @param fd  the descriptor, or its former number
+ * @return    true if there was a writer
  */
 WEIR_API bool weir_loop_remove_writer(weir_loop *loop, int fd);
 

@@ -9,9 +9,7 @@
  * waiting call holds a reference to the stream; a task that uses the stream
  * after the call needs its own reference (weir_writer_ref()).
  *
- * All suspending calls may return WEIR_ENOTTASK, -EPERM, -ECHILD and -ECANCELED
- * (task.h); this is not repeated below.
- *
+ * Rules of all headers: include/guide/rules.md.
  * @thread loop
  * @suspends no
  */
@@ -31,10 +29,9 @@ WEIR_BEGIN_DECLS
  * weir_writer_flush() has returned the error. If the stream is closed before
  * that, it is aborted with the error.
  *
- * @param writer  the writer; borrowed
- * @param data    the bytes; borrowed
- * @param len     number of bytes
- * @return        0 if accepted, or a negative error and no byte is sent
+ * @param data  the bytes; borrowed
+ * @param len   number of bytes
+ * @return      0 if accepted, or a negative error and no byte is sent
  * @retval -ENOTCONN   there is no connection yet, or it was detached
  * @retval -ESHUTDOWN  after weir_writer_write_eof() or weir_writer_close()
  * @retval -EPIPE      the stream is broken, see weir_writer_drain()
@@ -47,10 +44,9 @@ WEIR_API int weir_writer_write(weir_writer *writer, const void *data,
 /**
  * Send copies of several pieces; see weir_transport_writelines().
  *
- * @param writer  the writer; borrowed
- * @param iov     the pieces; borrowed with their bytes
- * @param count   number of pieces
- * @return        as weir_writer_write(): all pieces or none
+ * @param iov    the pieces; borrowed with their bytes
+ * @param count  number of pieces
+ * @return       as weir_writer_write(): all pieces or none
  * @retval -EOVERFLOW  the sizes do not fit into a size_t
  */
 WEIR_API int weir_writer_writelines(weir_writer *writer,
@@ -60,7 +56,6 @@ WEIR_API int weir_writer_writelines(weir_writer *writer,
  * Send bytes of the caller without copying them; see
  * weir_transport_write_ref().
  *
- * @param writer   the writer; borrowed
  * @param data     the bytes; held and unchanged until @p release is called
  * @param len      number of bytes
  * @param release  called once, also on failure; may be NULL
@@ -75,10 +70,9 @@ WEIR_API int weir_writer_write_ref(weir_writer *writer, const void *data,
  * Send received bytes on without copying them; see
  * weir_transport_write_buf().
  *
- * @param writer  the writer; borrowed
- * @param buf     received bytes or a part, with their lease; borrowed, the
- *                writer takes its own reference
- * @return        as weir_writer_write()
+ * @param buf  received bytes or a part, with their lease; borrowed, the writer
+ *             takes its own reference
+ * @return     as weir_writer_write()
  */
 WEIR_API int weir_writer_write_buf(weir_writer *writer,
                                    const struct weir_buf *buf);
@@ -86,8 +80,6 @@ WEIR_API int weir_writer_write_buf(weir_writer *writer,
 /**
  * End the writing side after all written bytes; reading continues.
  *
- * @param writer  the writer; borrowed
- * @return        0
  * @retval -ENOTCONN    there is no connection yet, or it was detached
  * @retval -EOPNOTSUPP  see weir_writer_can_write_eof()
  * @retval -ENOBUFS, -ENOMEM  a write was refused: bytes would be missing
@@ -97,8 +89,7 @@ WEIR_API int weir_writer_write_eof(weir_writer *writer);
 /**
  * Whether the stream can end its writing side and still read.
  *
- * @param writer  the writer; borrowed
- * @return        false also without a connection
+ * @return false also without a connection
  */
 WEIR_API bool weir_writer_can_write_eof(const weir_writer *writer);
 
@@ -114,10 +105,8 @@ WEIR_API bool weir_writer_can_write_eof(const weir_writer *writer);
  * them anyway. After a refused write the call does not wait but returns the
  * error, once, and writes are accepted again as far as there is room.
  *
- * @param writer  the writer; borrowed
- * @return        0 if there is room, or a negative error: one of these, or
- *                every time the first error of the connection, for example
- *                -ECONNRESET
+ * @return 0 if there is room, or a negative error: one of these, or every time
+ *         the first error of the connection, for example -ECONNRESET
  * @retval -ENOBUFS      a write was refused: more than the hard limit would
  *                       have waited
  * @retval -ENOMEM       a write was refused: no memory for the copy
@@ -135,10 +124,9 @@ WEIR_API WEIR_MUST_USE int weir_writer_drain(weir_writer *writer);
  * Wait until the kernel has accepted all written bytes. After a refused write
  * the call returns its error at once, as weir_writer_drain() does.
  *
- * @param writer  the writer; borrowed
- * @return        0 if no byte waits, also after a close that has sent
- *                everything; errors as weir_writer_drain(), also if bytes that
- *                were written before a close are lost
+ * @return 0 if no byte waits, also after a close that has sent everything;
+ *         errors as weir_writer_drain(), also if bytes that were written before
+ *         a close are lost
  * @suspends yes
  */
 WEIR_API WEIR_MUST_USE int weir_writer_flush(weir_writer *writer);
@@ -146,8 +134,7 @@ WEIR_API WEIR_MUST_USE int weir_writer_flush(weir_writer *writer);
 /**
  * The bytes that wait to be sent.
  *
- * @param writer  the writer; borrowed
- * @return        bytes and operations; 0 without a connection
+ * @return bytes and operations; 0 without a connection
  */
 WEIR_API struct weir_depth weir_writer_get_depth(const weir_writer *writer);
 
@@ -157,24 +144,19 @@ WEIR_API struct weir_depth weir_writer_get_depth(const weir_writer *writer);
  * there is a connection. The written bytes reach the peer, or
  * weir_writer_wait_closed() returns an error; see weir_transport_close(), also
  * for the time limits.
- *
- * @param writer  the writer; borrowed
  */
 WEIR_API void weir_writer_close(weir_writer *writer);
 
 /**
  * Drop the waiting bytes and reset the connection, see weir_transport_abort();
  * idempotent, also after close. No effect before there is a connection.
- *
- * @param writer  the writer; borrowed
  */
 WEIR_API void weir_writer_abort(weir_writer *writer);
 
 /**
  * Whether the stream is closed, closing or broken.
  *
- * @param writer  the writer; borrowed
- * @return        true from then on
+ * @return true from then on
  */
 WEIR_API bool weir_writer_is_closing(const weir_writer *writer);
 
@@ -182,9 +164,8 @@ WEIR_API bool weir_writer_is_closing(const weir_writer *writer);
  * Wait until the connection has ended. The call does not close it. Any number
  * of tasks may wait, repeatedly.
  *
- * @param writer  the writer; borrowed
- * @return        0 if it was closed here and everything was sent; or a negative
- *                error: one of these, or the first error of the connection
+ * @return 0 if it was closed here and everything was sent; or a negative error:
+ *         one of these, or the first error of the connection
  * @retval WEIR_EPEERCLOSED  the peer's end of stream ended the connection
  * @retval -ECONNABORTED  the connection was aborted, here or by
  *                     weir_loop_free(), or was closed here and not
@@ -197,27 +178,23 @@ WEIR_API WEIR_MUST_USE int weir_writer_wait_closed(weir_writer *writer);
 /**
  * The transport, for its options, limits, addresses and first error.
  *
- * @param writer  the writer; borrowed
- * @return        the transport; borrowed, lives as long as the writer, or until
- *                weir_stream_detach(); NULL if there is no connection
+ * @return the transport; borrowed, lives as long as the writer, or until
+ *         weir_stream_detach(); NULL if there is no connection
  */
 WEIR_API weir_transport *weir_writer_get_transport(const weir_writer *writer);
 
 /**
  * The loop that the stream belongs to.
  *
- * @param writer  the writer; borrowed
- * @return        the loop; borrowed
+ * @return the loop; borrowed
  */
 WEIR_API weir_loop *weir_writer_get_loop(const weir_writer *writer);
 
 /**
  * asyncio's get_extra_info; see weir_transport_get_extra_info().
  *
- * @param writer  the writer; borrowed
- * @param name    name of the information; borrowed
- * @param ret     the answer, written on success only
- * @return        0
+ * @param name  name of the information; borrowed
+ * @param ret   the answer, written on success only
  * @retval -ENOENT    the transport has no information of this name
  * @retval -ENOTCONN  there is no connection yet, or it was detached
  */
@@ -228,24 +205,20 @@ weir_writer_get_extra_info(const weir_writer *writer, const char *name,
 /**
  * The reader of the stream.
  *
- * @param writer  the writer; borrowed
- * @return        the reader; borrowed, lives as long as the writer
+ * @return the reader; borrowed, lives as long as the writer
  */
 WEIR_API weir_reader *weir_writer_get_reader(const weir_writer *writer);
 
 /**
  * Take a reference to a stream: its writer, reader and transport.
  *
- * @param writer  the writer; borrowed
- * @return        @p writer; one reference is given
+ * @return @p writer; one reference is given
  */
 WEIR_API weir_writer *weir_writer_ref(weir_writer *writer);
 
 /**
  * Give a reference to a stream back. The last one closes the stream if it is
  * open: the waiting bytes are sent in the background.
- *
- * @param writer  taken; NULL is ignored
  */
 WEIR_API void weir_writer_unref(weir_writer *writer);
 

@@ -4,9 +4,10 @@ What the shared libraries export (nm), what the headers declare with WEIR_API,
 and what Doxygen finds documented must be one set of names, and Doxygen must
 have nothing to complain about: an undocumented symbol or parameter is an
 error. The head of a header says which thread may call its functions and whether
-they suspend; a function says so where it differs, and only there. Functions
-with a result say what it is, and a result that is the only word of a failure
-must be used. A struct that may grow begins with its size. Bounds and times have
+they suspend; a function says so where it differs, and only there. What the page
+of rules says of a function (promises.py) its comment does not repeat; together they
+say what each parameter and the result is. A result that is the only word of a
+failure must be used. A struct that may grow begins with its size. Bounds and times have
 one word each. A function that is called at the end of an operation, and a
 descriptor that is adopted, are parameters and no options. The version in base.h
 is the build's, and that of each symbol its major and minor part.
@@ -31,7 +32,9 @@ import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "guide"))
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent / "guide")]
+import promises  # noqa: E402
 import site_of_guide as site  # noqa: E402
 
 DECLARATION = re.compile(
@@ -99,6 +102,7 @@ def doxygen(args, program, functions):
     text = template.read_text(encoding="utf-8")
     values = {"SOURCE": args.source, "OUTPUT": args.work,
               "VERSION": args.version,
+              "FILTER": f"{sys.executable} {HERE / 'promises.py'}",
               **site.prepare(args.source, args.work, functions)}
     for key, value in values.items():
         text = text.replace(f"@{key}@", str(value))
@@ -155,9 +159,26 @@ def tag_errors(found):
             if said and said == heads[header][tag]:
                 errors.append(f"{header.name}: {name} repeats the @{tag} of "
                               "the header's head")
-        if not re.fullmatch(r"\s*void\s*", kind) and not re.search(
-                r"@return|@retval", doc):
-            errors.append(f"{header.name}: {name} lacks @return")
+    for error in errors:
+        print(error, file=sys.stderr)
+    return len(errors)
+
+
+def comment_errors(functions):
+    """Comments that repeat the page of rules, or say too little beside it."""
+    errors = []
+    for name, function in functions.items():
+        errors += [f"{function.header}: {name} repeats what "
+                   f"include/guide/rules.md says: {item}"
+                   for item in promises.repeated(function)]
+        said = promises.completed(function)
+        errors += [f"{function.header}: {name} says nothing of {parameter}"
+                   for _, parameter in function.parameters
+                   if not any(item.startswith(f"@param {parameter} ")
+                              for item in said)]
+        if function.type != "void" and not any(
+                item.startswith("@ret") for item in said):
+            errors.append(f"{function.header}: {name} lacks @return")
     for error in errors:
         print(error, file=sys.stderr)
     return len(errors)
@@ -198,18 +219,18 @@ IGNORED = re.compile(
     r"|terminate)")
 
 
-def use_errors(found):
+def use_errors(functions):
     """Functions with a failure that only their result tells must be used."""
     errors = []
-    for name, (header, doc, kind) in found.items():
-        head = header.read_text(encoding="utf-8").partition("*/")[0]
-        suspends = tags_of(doc)["suspends"] or tags_of(head)["suspends"]
-        failures = set(re.findall(r"(?:@retval|,) (-E\w+|WEIR_E\w+)", doc))
-        if (re.search(r"\b(?:int|ssize_t|int64_t)\s*$", kind)
-                and "WEIR_MUST_USE" not in kind
+    for name, function in functions.items():
+        failures = {error for item in promises.completed(function)
+                    for error in re.findall(
+                        r"(?:@retval|,) (-E\w+|WEIR_E\w+)", item)}
+        if (re.search(r"\b(?:int|ssize_t|int64_t)$", function.type)
+                and not function.is_checked
                 and not IGNORED.fullmatch(name)
-                and (suspends == ["yes"] or failures - MISUSE)):
-            errors.append(f"{header.name}: {name} can fail, and its result "
+                and (function.suspends or failures - MISUSE)):
+            errors.append(f"{function.header}: {name} can fail, and its result "
                           "may be ignored")
     for error in errors:
         print(error, file=sys.stderr)
@@ -321,7 +342,11 @@ def main():
                             args.version)
     if args.tls:
         errors += library_errors(args.tls, of_tls, "WEIR_TLS_", args.version)
-    errors += tag_errors(found) + use_errors(found) + version_errors(args)
+    functions = promises.functions_in(args.source / "include" / "weir")
+    errors += difference(names ^ set(functions), set(),
+                         "is not read by promises.py as it is here")
+    errors += tag_errors(found) + comment_errors(functions)
+    errors += use_errors(functions) + version_errors(args)
     errors += size_errors(args.source / "include")
     errors += foreign_errors(found, args.source)
     errors += word_errors(args.source / "include")

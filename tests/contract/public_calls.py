@@ -11,14 +11,12 @@ with each of the other values. A call without a result that says anything, such
 as a getter's, is made and not judged. An int may be 0 or what the text of
 @return calls it, or one of the errors that
 
-- the function's @return and @retval name,
+- the function's @return and @retval name, those of the page of rules among them
+  (tests/checks/promises.py),
 - those of the functions name that these refer to ("as weir_transport_write()"),
 - a sentence of the header's head names that begins with "All calls", "All
-  suspending calls" or "A call", or one of the head of transport.h with "All
-  calls that take a transport".
-
-Two errors are told once for all headers: WEIR_EOPTIONSIZE for a struct without
-its size (base.h), and WEIR_ENOTTASK for a function that suspends (task.h).
+  suspending calls" or "A call",
+- the page of rules names for all calls of a thread, a task or a transport.
 
 Usage: public_calls.py --headers DIR --doxygen PROGRAM --work DIR [--no-tls]
                        [--without HEADER]... OUT
@@ -31,9 +29,13 @@ import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "checks"))
+import promises  # noqa: E402
+
 CONFIGURATION = """
 INPUT = "{headers}"
 FILE_PATTERNS = *.h
+FILTER_PATTERNS = "*.h={filter}"
 OUTPUT_DIRECTORY = "{work}"
 OPTIMIZE_OUTPUT_FOR_C = YES
 JAVADOC_AUTOBRIEF = YES
@@ -254,7 +256,8 @@ def run_doxygen(args):
     args.work.mkdir(parents=True, exist_ok=True)
     configuration = args.work / "Doxyfile"
     configuration.write_text(
-        CONFIGURATION.format(headers=args.headers, work=args.work),
+        CONFIGURATION.format(headers=args.headers, work=args.work,
+                             filter=f"{sys.executable} {promises.__file__}"),
         encoding="utf-8")
     subprocess.run([args.doxygen, configuration], check=True,
                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -275,9 +278,6 @@ def read_headers(xml):
         compound = ElementTree.parse(file).getroot().find("compounddef")
         header = compound.findtext("compoundname")
         detail = compound.find("detaileddescription")
-        if header == "transport.h":
-            heads["all"] = errors_of_head(text_of(detail),
-                                          "All calls that take a transport")
         heads[header] = (errors_of_head(text_of(detail)),
                          "yes" if re.search(r"Suspends the task\s*yes",
                                             text_of(detail)) else "no")
@@ -288,9 +288,14 @@ def read_headers(xml):
     return functions, heads
 
 
-def errors_of(function, functions, heads):
+# Every call that would change a transport, by the page of rules.
+OF_TRANSPORTS = {"WEIR_EREPLACED"}
+
+
+def errors_of(function, functions, heads, declared):
     """All that a function may return, and those it refers to."""
-    found = set()
+    found = OF_TRANSPORTS | set(
+        promises.errors_of_all(declared[function.name]))
     seen = set()
     left = [function.name]
     while left:
@@ -300,8 +305,7 @@ def errors_of(function, functions, heads):
         seen.add(name)
         found |= functions[name].errors
         left += functions[name].refers_to
-    found |= heads[function.header][0] | heads["all"]
-    return found | ({"WEIR_ENOTTASK"} if function.suspends_in(heads) else set())
+    return found | heads[function.header][0]
 
 
 def values_of(function, kind, name, problems):
@@ -377,7 +381,7 @@ def write_entry(function, number, arguments, heads):
             f"{str(function.suspends_in(heads)).lower()}}},")
 
 
-def write(functions, heads, has_tls, without):
+def write(functions, heads, declared, has_tls, without):
     problems = []
     bodies = []
     entries = []
@@ -386,7 +390,7 @@ def write(functions, heads, has_tls, without):
                 function.header.startswith("tls") and not has_tls) or (
                     function.header in without):
             continue
-        errors = sorted(errors_of(function, functions, heads))
+        errors = sorted(errors_of(function, functions, heads, declared))
         bodies.append(f"static const int {function.name}_errors[] = "
                       f"{{{', '.join(errors + ['0'])}}};\n")
         for number, arguments in enumerate(calls_of(function, problems)):
@@ -416,7 +420,8 @@ def main():
     if not any(function.takes_transport for function in functions.values()):
         print("no function with a transport was found", file=sys.stderr)
         return 1
-    text = write(functions, heads, not args.no_tls, args.without)
+    declared = promises.functions_in(args.headers)
+    text = write(functions, heads, declared, not args.no_tls, args.without)
     if text is None:
         return 1
     args.out.write_text(text, encoding="utf-8")
