@@ -84,8 +84,8 @@ struct weir_server_options {
     /** Keep a Unix socket's file when the server is closed. */
     bool no_cleanup_socket;
     /** Connections at once, at most; 0: as many as there are descriptors.
-     * Others wait, in the kernel's queue or, accepted while the server filled
-     * up, unread. */
+     * Others wait, in the kernel's queue, where another process that shares the
+     * socket may take them, or, accepted while the server filled up, unread. */
     uint64_t connection_limit;
     /** The time that weir_server_serve_forever(), when cancelled, gives to
      * connections that are not idle; default 30 s, UINT64_MAX: no limit. */

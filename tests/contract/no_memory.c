@@ -49,11 +49,6 @@ static void run_without(struct maker *m, maker_condition *condition)
     }
 }
 
-static bool is_reported(const struct maker *m)
-{
-    return m->reports > 0;
-}
-
 static struct maker *walked;
 
 /* Calls one of the functions below. */
@@ -188,36 +183,6 @@ UNIT(no_memory, stop_and_wait_closed_change_nothing)
 
     expect_eq(m->closed, 0);
     cr_assert_not(weir_server_is_serving(m->server));
-}
-
-UNIT(no_memory, a_connection_beyond_the_limit_cannot_wait)
-{
-    const char *hosts[] = {"127.0.0.1", "127.0.0.2"};
-    int fds[2];
-    char byte;
-    struct weir_server_options options = {.size = sizeof(options)};
-    options.hosts = hosts;
-    options.host_count = 2;
-    options.connection_limit = 1;
-    maker_serve(m, NULL, &options);
-    for (int i = 0; i < 2; i++) {
-        struct weir_address address =
-            peer_address(hosts[i], server_port(m->server));
-        fds[i] = peer_connect_to(&address);
-        if (i == 0) {
-            maker_run(m, maker_is_made);
-        }
-    }
-
-    fail_in(1);
-    run_without(m, is_reported);
-    fail_never();
-
-    expect_eq(m->reports, 1);
-    expect_eq(m->report_err, -ENOMEM);
-    expect_eq(m->made, 1);
-    expect_eq(peer_read(fds[1], &byte, 1), -ECONNRESET);
-    close_ends(fds);
 }
 
 static void ignore_signal(void *arg, int signum)

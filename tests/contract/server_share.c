@@ -4,6 +4,7 @@
  * client is the other server's at once, not with the next client.
  */
 #include "tests/contract/maker.h"
+#include "tests/dump.h"
 
 #include <sys/resource.h>
 #include <unistd.h>
@@ -146,6 +147,37 @@ UNIT(server_share, a_client_of_the_turn_of_a_close_is_served_by_the_other)
     }
 }
 
+/* There is none to take it. A stop serves whom an accept has taken before. */
+static void end_alone_as_a_client_comes(const char *host, uint64_t limit,
+                                        void (*end)(struct maker *m))
+{
+    struct pair pair;
+    char byte;
+    const struct weir_server_options options = {.size = sizeof(options),
+                                                .connection_limit = limit};
+    const int fd = open_loops(&pair, host);
+    serve_socket(&pair.one, fd, &options);
+    connect_client(&pair);
+    end(&pair.one);
+    maker_run(&pair.one, maker_is_closed);
+    expect_eq(pair.one.made, pair.one.lost);
+    expect_eq(peer_read(pair.client, &byte, 1),
+              pair.one.made > 0 ? 0 : -ECONNRESET);
+    cr_assert(pair.one.made == 0 || end == stop_server);
+    expect_eq(is_open(fd), false);
+    close_pair(&pair);
+}
+
+UNIT(server_share, a_client_of_the_turn_of_a_close_by_the_only_one_is_reset)
+{
+    void (*const ends[])(struct maker * m) = {close_server, stop_server,
+                                              free_server};
+    for (int i = 0; i < 3 * 3; i++) {
+        end_alone_as_a_client_comes(hosts[i % 3], 0, ends[i / 3]);
+        end_alone_as_a_client_comes(hosts[i % 3], 1, ends[i / 3]);
+    }
+}
+
 UNIT(server_share, a_client_of_the_turn_of_a_loops_end_is_served_by_the_other)
 {
     for (int i = 0; i < 3; i++) {
@@ -193,6 +225,93 @@ UNIT(server_share, a_client_of_the_turn_that_fills_a_server_is_the_others)
         for (int j = 0; j < 3; j++) {
             close(fds[j][1]);
         }
+        close_pair(&pair);
+    }
+}
+
+/* The first server has a second socket, which it shares with the other. */
+static void share_second(struct pair *pair, uint64_t limit)
+{
+    static const char *const second[] = {"127.0.0.2"};
+    const struct weir_server_options options = {.size = sizeof(options),
+                                                .hosts = second,
+                                                .host_count = 1,
+                                                .connection_limit = limit};
+    maker_open(&pair->one);
+    maker_open(&pair->other);
+    maker_serve(&pair->one, "127.0.0.1", &options);
+    turn(&pair->one);
+    const int fd = weir_server_get_socket(pair->one.server, 1, &pair->address);
+    serve_socket(&pair->other, dup(fd), NULL);
+}
+
+static unsigned long long accepts_of(const struct maker *m)
+{
+    return dump_number(m->loop, "server ", " accepts=");
+}
+
+/* Each gives the first server its last connection: the other end. */
+
+static int fill_by_accept(struct maker *m)
+{
+    return peer_connect(m);
+}
+
+static int fill_by_adoption(struct maker *m)
+{
+    int fds[2];
+
+    peer_tcp_pair(fds);
+    expect_ok(weir_server_adopt_connection(m->server, fds[0]));
+    return fds[1];
+}
+
+static int take_it(void *arg, weir_transport *t,
+                   struct weir_protocol_binding *ret)
+{
+    struct maker *m = arg;
+
+    expect_ok(weir_server_take_connection(m->server, t));
+    return m->factory.create(m->factory.arg, t, ret);
+}
+
+static int fill_by_taking(struct maker *m)
+{
+    const struct weir_factory factory = {take_it, m};
+    int fds[2];
+
+    peer_tcp_pair(fds);
+    expect_ok(weir_adopt_connection(m->loop, &factory, fds[0], NULL, NULL, NULL,
+                                    NULL));
+    return fds[1];
+}
+
+/* Its last connections come in one turn. */
+UNIT(server_share, a_full_server_takes_no_client_on_any_of_its_sockets)
+{
+    int (*const fills[])(struct maker * m) = {fill_by_accept, fill_by_adoption,
+                                              fill_by_taking};
+    enum { WAYS = 3 };
+    for (int i = 0; i < WAYS * WAYS; i++) {
+        struct pair pair;
+        share_second(&pair, 2);
+        expect_eq(accepts_of(&pair.one), 2, "one on each socket");
+        const int last[] = {fills[i % WAYS](&pair.one),
+                            fills[i / WAYS](&pair.one)};
+        maker_run_until_made(&pair.one, 2);
+        maker_run_for(&pair.one, MS);
+        expect_eq(accepts_of(&pair.one), 0, "row %d", i);
+
+        connect_client(&pair);
+        maker_run_for(&pair.one, 5 * MS);
+        maker_run_until_made(&pair.other, 1);
+        expect_eq(dump_number(pair.one.loop, "server ", " parked="), 0);
+
+        close(last[0]);
+        RUN_UNTIL(pair.one.loop, pair.one.lost == 1);
+        maker_run_for(&pair.one, MS);
+        expect_eq(accepts_of(&pair.one), 2, "there is room again");
+        close(last[1]);
         close_pair(&pair);
     }
 }

@@ -176,3 +176,47 @@ UNIT(broken_ring, ends_servers_attempts_and_signal_handlers_too)
     weir_server_free(server);
     expect_nothing_left();
 }
+
+static struct fake_peer *call(const weir_server *server)
+{
+    struct weir_address address;
+
+    expect_geq(weir_server_get_socket(server, 0, &address), 0);
+    return fake_connect(&address.storage.any, address.len);
+}
+
+/* None has accepted them: they come before the ring breaks, when it has broken,
+ * or when the server has been closed in the turn in which it breaks. */
+UNIT(broken_ring, ends_the_connections_of_clients_that_arrive)
+{
+    static CALLBACKS(silent, STREAM);
+    const struct weir_factory factory = bind_to(&silent, NULL);
+    for (int i = 0; i < 3; i++) {
+        weir_server *server;
+        struct fake_peer *client = NULL;
+        made_count = lost_count = 0;
+        open_loop();
+        expect_ok(weir_create_server(loop, &factory, "127.0.0.1", 0, NULL, NULL,
+                                     NULL, &server));
+        weir_loop_stop(loop);
+        expect_ok(weir_loop_run(loop));
+        if (i != 1) {
+            client = call(server);
+        }
+        if (i == 2) {
+            weir_server_close(server);
+        }
+        fake_break_ring(WEIR_ERINGLOST);
+        expect_eq(weir_loop_run(loop), WEIR_ERINGLOST);
+        if (i == 1) {
+            client = call(server);
+        }
+
+        cr_assert_not_null(client);
+        expect_geq(weir_loop_free(loop), 3);
+        cr_assert(fake_peer_is_alone(client), "row %d", i);
+        fake_peer_close(client);
+        weir_server_free(server);
+        expect_nothing_left();
+    }
+}

@@ -8,7 +8,9 @@
 #define UNIT_RUN   with_machine
 #define UNIT_TAKES struct maker *m
 #include "tests/contract/maker.h"
+#include "tests/dump.h"
 #include "tests/fake/fake.h"
+#include "tests/walk.h"
 
 #define S (1000 * MS)
 
@@ -23,13 +25,17 @@ static void with_machine(void (*body)(struct maker *m))
     fake_stop();
 }
 
-static struct fake_peer *call_server(struct maker *m)
+static struct fake_peer *call_server_at(struct maker *m, const char *host)
 {
-    struct weir_address address =
-        peer_address("127.0.0.1", server_port(m->server));
+    struct weir_address address = peer_address(host, server_port(m->server));
     struct fake_peer *peer = fake_connect(&address.storage.any, address.len);
     cr_assert_not_null(peer);
     return peer;
+}
+
+static struct fake_peer *call_server(struct maker *m)
+{
+    return call_server_at(m, "127.0.0.1");
 }
 
 static bool all_made(const struct maker *m)
@@ -111,6 +117,113 @@ UNIT(makers, connections_that_arrive_at_a_cancelled_accept_are_closed)
     for (int i = 0; i < 20; i++) {
         cr_assert(fake_peer_is_alone(peers[i]));
         fake_peer_close(peers[i]);
+    }
+}
+
+/* ---- clients of accepts that were cancelled too late ---- */
+
+/* A server of two sockets, on each of which an accept waits. A client has come
+ * to the first, and while it is made one comes to the second. */
+static struct fake_peer *early;
+static struct fake_peer *late;
+
+static void call_late(struct maker *m)
+{
+    m->in_made = NULL;
+    late = call_server_at(m, "::1");
+}
+
+static void serve_two_addresses(struct maker *m, uint64_t limit,
+                                void (*in_made)(struct maker *m))
+{
+    static const char *const second[] = {"::1"};
+    const struct weir_server_options options = {.size = sizeof(options),
+                                                .hosts = second,
+                                                .host_count = 1,
+                                                .connection_limit = limit};
+    maker_serve(m, "127.0.0.1", &options);
+    maker_run_for(m, MS);
+    fake_set_fault(FAKE_CANCEL_RACE, 1000);
+    m->in_made = in_made;
+    early = call_server(m);
+}
+
+UNIT(makers, a_client_that_a_full_server_accepts_all_the_same_waits)
+{
+    serve_two_addresses(m, 1, call_late);
+    maker_run(m, maker_is_made);
+    maker_run_for(m, MS);
+
+    expect_eq(m->made, 1);
+    expect_eq(dump_number(m->loop, "server ", " parked="), 1);
+    fake_peer_close(early);
+    maker_run_until_made(m, 2);
+    expect_eq(m->reports, 0);
+    fake_peer_close(late);
+}
+
+static struct test_allocator memory;
+
+static void call_late_without_memory(struct maker *m)
+{
+    call_late(m);
+    allocator_fail_in(&memory, 1);
+}
+
+UNIT(makers, a_client_beyond_the_limit_that_cannot_wait_is_reset_and_reported)
+{
+    char byte;
+    allocator_init(&memory);
+    maker_close(m);
+    maker_open(m);
+    weir_loop_free(m->loop);
+    m->loop = allocator_make_loop(&memory);
+    weir_loop_set_exception_handler(m->loop, maker_report, m);
+    serve_two_addresses(m, 1, call_late_without_memory);
+    while (m->reports == 0) { /* a timer would need memory */
+        weir_loop_stop(m->loop);
+        expect_ok(weir_loop_run(m->loop));
+    }
+
+    expect_eq(m->report_err, -ENOMEM);
+    expect_eq(m->made, 1);
+    cr_assert(fake_peer_is_alone(late));
+    expect_eq(fake_peer_read(late, &byte, 1), -ECONNRESET);
+    fake_peer_close(early);
+    fake_peer_close(late);
+    maker_close(m);
+    allocator_check(&memory);
+}
+
+static void stop_as_one_comes_late(struct maker *m)
+{
+    call_late(m);
+    weir_transport_set_busy(m->t, true);
+    expect_ok(weir_server_stop(m->server, UINT64_MAX, maker_server_closed, m));
+}
+
+/* It serves whom the kernel has accepted, within its limit. */
+UNIT(makers, a_stop_turns_away_a_client_for_whom_there_is_no_room)
+{
+    for (uint64_t limit = 1; limit <= 2; limit++) {
+        char byte;
+        m->made = m->lost = m->closed = m->done = 0;
+        fake_set_fault(FAKE_CANCEL_RACE, 0);
+        serve_two_addresses(m, limit, stop_as_one_comes_late);
+        maker_run(m, maker_is_made);
+        weir_transport *busy = m->t;
+        maker_run_for(m, MS);
+
+        expect_eq(m->made, limit);
+        expect_eq(m->closed, 0);
+        cr_assert(fake_peer_is_alone(late));
+        expect_eq(fake_peer_read(late, &byte, 1), limit == 1 ? -ECONNRESET : 0);
+        fake_peer_close(late);
+        weir_transport_set_busy(busy, false);
+        maker_run(m, maker_is_closed);
+        fake_peer_close(early);
+        weir_server_free(m->server);
+        m->server = NULL;
     }
 }
 

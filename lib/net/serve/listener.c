@@ -291,6 +291,17 @@ void wr_listener_end_multishot(struct wr_listener *listener)
     }
 }
 
+void wr_listener_disarm(struct wr_listener *listener)
+{
+    listener->multishot = NULL; /* it goes on no more */
+    for (uint32_t i = 0; i < WR_ACCEPT_OPS && listener->armed_count > 0; i++) {
+        struct wr_op *op = &listener->accepts[i].op;
+        if (!op->is_cancelled) {
+            wr_op_cancel(&listener->loop->uring, op);
+        }
+    }
+}
+
 void wr_listener_abandon(struct wr_listener *listener)
 {
     for (uint32_t i = 0; i < WR_ACCEPT_OPS; i++) {
@@ -310,11 +321,8 @@ bool wr_listener_close(struct wr_listener *listener)
         return false;
     }
     listener->is_closing = true;
-    listener->multishot = NULL; /* it goes on no more */
     wr_listener_file_remove(listener);
-    for (uint32_t i = 0; i < WR_ACCEPT_OPS; i++) {
-        wr_op_cancel(&listener->loop->uring, &listener->accepts[i].op);
-    }
+    wr_listener_disarm(listener);
     if (listener->armed_count > 0) {
         return false;
     }

@@ -24,7 +24,8 @@ struct wr_listener_ops {
      * cancelled the accept; the owner takes @fd. */
     void (*accepted_late)(struct wr_listener *listener, int fd);
     /* An accept failed with @err, and the listener is open. -ECANCELED: it was
-     * a multishot one that wr_listener_end_multishot() has ended. */
+     * one that wr_listener_end_multishot() or wr_listener_disarm() has ended.
+     */
     void (*failed)(struct wr_listener *listener, int err);
     /* The descriptor is closed, some time after wr_listener_close(). */
     void (*closed)(struct wr_listener *listener);
@@ -101,6 +102,9 @@ void wr_listener_arm_multishot(struct wr_listener *listener);
 
 /* Cancels the multishot accept, which may accept until it has ended. */
 void wr_listener_end_multishot(struct wr_listener *listener);
+
+/* Cancels all accepts, each of which may accept until it has ended. */
+void wr_listener_disarm(struct wr_listener *listener);
 
 /* Ends the accepts, and removes a Unix socket's file. True: the descriptor is
  * closed. False: ops->closed follows. A connection that arrives meanwhile is

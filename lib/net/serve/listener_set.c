@@ -479,3 +479,10 @@ void wr_listener_set_end_multishot(struct wr_listener_set *set)
         wr_listener_end_multishot(&set->all[i]);
     }
 }
+
+void wr_listener_set_disarm(struct wr_listener_set *set)
+{
+    for (size_t i = 0; i < set->count; i++) {
+        wr_listener_disarm(&set->all[i]);
+    }
+}

@@ -99,4 +99,7 @@ void wr_listener_set_arm_multishot(struct wr_listener_set *set);
 /* Ends all multishot accepts. */
 void wr_listener_set_end_multishot(struct wr_listener_set *set);
 
+/* Ends all accepts. */
+void wr_listener_set_disarm(struct wr_listener_set *set);
+
 #endif

@@ -6,7 +6,9 @@
  * kernel's queue meanwhile. Near its connection limit, which is as soon as the
  * kernel's queue could have more connections than there is room for, a server
  * arms only as many accepts as there is room for, but at least one on each
- * socket; a connection above the limit is parked, not lost.
+ * socket. A full server has none: who comes then stays in the kernel's queue,
+ * where another process that shares the socket may take it. A connection above
+ * the limit that an accept has taken before is parked, not lost.
  */
 #include "lib/transport/sock/sock.h"
 #include "lib/transport/socket.h"
@@ -44,7 +46,14 @@ void wr_server_arm(weir_server *server)
 {
     const uint64_t room = server_accept_room_for_clients(server);
 
-    if (server->state != SERVER_SERVING || wr_timer_is_armed(&server->retry)) {
+    if (server->state != SERVER_SERVING) {
+        return;
+    }
+    if (room == 0) {
+        wr_listener_set_disarm(&server->listeners);
+        return;
+    }
+    if (wr_timer_is_armed(&server->retry)) {
         return;
     }
     if (!server->lacks_resources && !server_accept_is_near_limit(server)) {
@@ -52,12 +61,10 @@ void wr_server_arm(weir_server *server)
         return;
     }
     wr_listener_set_end_multishot(&server->listeners);
-    if (room > 0) {
-        /* The kernel may have woken the accept that failed, and no other. */
-        wr_listener_set_arm(
-            &server->listeners,
-            server->lacks_resources ? WR_ACCEPT_ANOTHER : WR_ACCEPT_OPS, room);
-    }
+    /* The kernel may have woken the accept that failed, and no other. */
+    wr_listener_set_arm(
+        &server->listeners,
+        server->lacks_resources ? WR_ACCEPT_ANOTHER : WR_ACCEPT_OPS, room);
 }
 
 /* The server is stopping: an idle connection has had its answers. */
@@ -240,7 +247,7 @@ static void server_accept_listener_accepted_late(struct wr_listener *listener,
 }
 
 /* True of errors of a connection that was not made, or of no connection, and of
- * the end of a multishot accept near the limit. */
+ * an accept that was cancelled near the limit. */
 static bool server_accept_is_harmless(int err)
 {
     static const int harmless[] = {
@@ -324,11 +331,7 @@ int weir_server_take_connection(weir_server *server, weir_transport *t)
     wr_require(server->client_count < server->connection_limit, -EBUSY);
     wr_assert(!wr_list_is_linked(&t->set_link));
     t->set = &server->set;
-    /* It counts when it begins. */
-    if (server->client_count + server->parked_count + 1 >=
-        server->ample_count) {
-        wr_listener_set_end_multishot(&server->listeners);
-    }
+    wr_server_push_work(server); /* it counts when it begins, before that */
     return 0;
 }
 
