@@ -135,6 +135,24 @@ MAKER(attempts, one_that_succeeds_has_not_failed, m)
     close(listener);
 }
 
+/* The turns of the families decide which comes before it. */
+MAKER(attempts, the_text_names_all_that_have_failed_beside_one_that_succeeds, m)
+{
+    struct weir_connect_options options = {.error_text = NULL};
+    struct weir_address peers[3] = {refusing()};
+    char other[WEIR_ADDRESS_TEXT_SIZE];
+    const int listener = peer_listen(1, &peers[1]);
+
+    peers[2] = peer_address("::1", address_port(&peers[0]));
+    expect_eq(try_at(m, weir_place_addresses(peers, 3), &options), 0);
+
+    expect_eq(tried, 3);
+    weir_address_format(&peers[2], other, sizeof(other));
+    expect_eq(strncmp(text, "127.0.0.1:", 10), 0, "%s", text);
+    cr_expect_not_null(strstr(text, other), "%s", text);
+    close(listener);
+}
+
 MAKER(attempts, an_operation_that_connects_to_nothing_has_none, m)
 {
     struct weir_attempt attempt = {.size = sizeof(attempt)};

@@ -254,6 +254,29 @@ UNIT(no_stdin, what_is_refused_is_closed)
     expect_zero_closed("no datagram socket");
 }
 
+/* It is not tried again, as one is that was bound here. */
+UNIT(no_stdin, a_socket_whose_address_another_one_listens_at_is_closed)
+{
+    const int on = 1;
+    int fds[2];
+    struct weir_address address = peer_address("127.0.0.1", 0);
+
+    for (int i = 0; i < 2; i++) {
+        fds[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        expect_ok(
+            setsockopt(fds[i], SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)));
+        expect_ok(bind(fds[i], &address.storage.any, address.len));
+        expect_ok(getsockname(fds[i], &address.storage.any, &address.len));
+    }
+    expect_ok(listen(fds[0], 1));
+    as_zero(fds[1]);
+    expect_ok(weir_create_server_at(m->loop, &m->factory, weir_place_fd(0),
+                                    NULL, maker_server_done, m, &m->server));
+    maker_expect_done(m, -EADDRINUSE);
+    expect_zero_closed("a socket that cannot listen");
+    close(fds[0]);
+}
+
 static int failed_err;
 
 static void endpoint_failed(void *arg, int err, weir_transport *t)

@@ -138,6 +138,9 @@ MAKER(places, an_endpoint_has_one_address_of_each_side, m)
               -EINVAL, "two peers");
     expect_eq(bind_endpoint(m, none, weir_place_host(NULL, 9), NULL), -EINVAL,
               "a port of no peer");
+    expect_eq(bind_endpoint(m, weir_place_unix("@weir-own"),
+                            weir_place_host("name.example", 9), NULL),
+              -EINVAL, "names have no Unix addresses");
     expect_eq(bind_endpoint(m, none, one, "127.0.0.1"), -EINVAL,
               "an own host in the options, too");
     expect_eq(socketpair(AF_UNIX, SOCK_DGRAM, 0, ends), 0);

@@ -167,6 +167,36 @@ UNIT(tls_server, a_client_that_there_is_no_memory_for_is_reset)
     allocator_check(&memory);
 }
 
+UNIT(tls_server, a_connection_whose_handshake_there_is_no_memory_for_is_closed)
+{
+    struct test_allocator memory;
+    struct maker m;
+    struct client client;
+    int fds[2];
+    char byte;
+    allocator_init(&memory);
+    maker_open(&m);
+    weir_loop_free(m.loop);
+    m.loop = allocator_make_loop(&memory);
+    maker_run_for(&m, MS); /* the first run makes receive buffers */
+    tls_require();
+    expect_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+    client_start(&client, &m, fds[0]);
+
+    allocator_fail_in(&memory, 1); /* nothing else needs memory before */
+    while (!client.done) {         /* a timer would need memory */
+        weir_loop_stop(m.loop);
+        expect_ok(weir_loop_run(m.loop));
+    }
+
+    expect_eq(client.done, 1);
+    expect_eq(client.err, -ENOMEM, "%s", weir_err_name(client.err));
+    expect_eq(peer_read(fds[1], &byte, 1), 0);
+    close(fds[1]);
+    maker_close(&m);
+    allocator_check(&memory);
+}
+
 /* ---- new settings ---- */
 
 MAKER(tls_server, new_connections_get_new_settings_and_old_ones_go_on, m)

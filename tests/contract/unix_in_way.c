@@ -255,6 +255,34 @@ UNIT(unix_in_way, a_file_that_replaces_the_stale_one_meanwhile_is_left_alone)
     place_expect_served(m, place);
 }
 
+/* So is unlink(). */
+static bool unlink_is_refused;
+
+int __real_unlink(const char *path);
+int __wrap_unlink(const char *path);
+
+int __wrap_unlink(const char *path)
+{
+    if (unlink_is_refused) {
+        errno = EACCES;
+        return -1;
+    }
+    return __real_unlink(path);
+}
+
+/* As where the directory may not be written. */
+UNIT(unix_in_way, a_stale_file_that_cannot_be_removed_is_the_error_of_the_start)
+{
+    place_litter(place);
+    unlink_is_refused = true;
+    expect_eq(place_serve(m, place->path, NULL), -EACCES);
+    unlink_is_refused = false;
+    weir_server_free(m->server);
+    m->server = NULL;
+    expect_eq(place_serve(m, place->path, NULL), 0);
+    place_expect_served(m, place);
+}
+
 UNIT(unix_in_way, a_stale_file_is_left_alone_while_another_one_is_at_it)
 {
     place_litter(place);

@@ -247,7 +247,8 @@ struct fake_peer;
 /* A listener of the test's, for weir to connect to. */
 struct fake_listener;
 
-enum fake_answer { FAKE_ACCEPT, FAKE_REFUSE, FAKE_SILENT };
+/* FAKE_FULL: -EAGAIN, as that of a Unix server whose queue is full. */
+enum fake_answer { FAKE_ACCEPT, FAKE_REFUSE, FAKE_SILENT, FAKE_FULL };
 
 struct fake_listener *fake_listen(const struct sockaddr *addr, socklen_t len);
 /* Sets the answer to later attempts, and its delay. */

@@ -277,6 +277,8 @@ void fake_op_ask(struct fake_op *op)
     op->ready_ns += listener->delay_ns;
     if (listener->answer == FAKE_REFUSE) {
         op->answer = -ECONNREFUSED;
+    } else if (listener->answer == FAKE_FULL) {
+        op->answer = -EAGAIN;
     } else if (listener->answer == FAKE_SILENT) {
         op->answer = -ETIMEDOUT;
         op->ready_ns = fake.now_ns + CONNECT_TIMEOUT_NS;
@@ -290,7 +292,8 @@ static void run_connect(struct fake_op *op)
 {
     struct fake_file *file = op->file;
     struct fake_listener *listener = fake_listener_find(&op->addr);
-    if (op->answer == -EAGAIN) {
+    const bool is_full = listener && listener->answer == FAKE_FULL;
+    if (op->answer == -EAGAIN && !is_full) {
         fake_op_ask(op);
         return;
     }

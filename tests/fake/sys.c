@@ -24,8 +24,7 @@ uint64_t wr_sys_now(void)
 int wr_sys_socket(int family, int type, int protocol)
 {
     const bool is_datagram = (type & 0xf) == SOCK_DGRAM;
-    if ((family != AF_INET && family != AF_INET6 &&
-         !(family == AF_UNIX && is_datagram)) ||
+    if ((family != AF_INET && family != AF_INET6 && family != AF_UNIX) ||
         (!is_datagram && (type & 0xf) != SOCK_STREAM)) {
         return -EAFNOSUPPORT;
     }

@@ -288,6 +288,25 @@ UNIT(race, a_ring_that_breaks_ends_all_attempts)
     fake_stop();
 }
 
+/* It has no operation in flight. */
+UNIT(race, a_ring_that_breaks_ends_an_attempt_that_waits_for_room)
+{
+    start(1);
+    expect_ok(weir_address_parse_unix("/full", &peers[0]));
+    listeners[0] = fake_listen(&peers[0].storage.any, peers[0].len);
+    fake_listener_set(listeners[0], FAKE_FULL, 0);
+    peer_count = 1;
+    const struct weir_connect_options options = race_options();
+    race(NULL, &options);
+    maker_run_for(&m, 100 * MS);
+    expect_eq(m.done, 0);
+    fake_break_ring(-EFAULT);
+    maker_close(&m);
+    expect_eq(m.done, 1);
+    expect_eq(m.done_err, -ECANCELED);
+    fake_stop();
+}
+
 UNIT(race, a_second_attempt_without_a_descriptor_fails_alone)
 {
     start(1);
@@ -479,6 +498,54 @@ UNIT(race, an_error_of_the_lookup_is_the_connections)
     maker_run(&m, maker_is_done);
     expect_eq(m.done_err, WEIR_EDNSNOTFOUND);
     expect_str_eq(text, "host.example: No such host name");
+    finish();
+}
+
+/* Each is tried once, though the lookup has news twice. */
+UNIT(race, families_that_are_answered_one_after_the_other_may_both_refuse)
+{
+    char text[256];
+    struct weir_connect_options options;
+    start_named();
+    fake_listener_set(listeners[0], FAKE_REFUSE, MS);
+    fake_listener_set(listeners[1], FAKE_REFUSE, MS);
+    options = race_options();
+    options.error_text = text;
+    options.error_text_size = sizeof(text);
+    later(10 * MS, answer_inet6);
+    later(20 * MS, answer_inet);
+    race("host.example", &options);
+    maker_run(&m, maker_is_done);
+    expect_eq(m.done_err, -ECONNREFUSED);
+    expect_str_eq(text, "[2001:db8::1]:80: Connection refused (from [::1]:0); "
+                        "192.0.2.1:80: Connection refused (from 127.0.0.1:0)");
+    finish();
+}
+
+UNIT(race, the_error_of_the_lookup_follows_those_of_addresses_and_is_cut)
+{
+    static const char *const text = "192.0.2.1:80: Connection refused (from "
+                                    "127.0.0.1:0); host.example: Connection "
+                                    "timed out";
+    char part[256];
+    struct weir_connect_options options;
+    start_named();
+    fake_listener_set(listeners[1], FAKE_REFUSE, MS);
+    options = race_options();
+    options.timeout_ns = 200 * MS;
+    options.error_text = part;
+    for (size_t size = 1; size <= strlen(text) + 1; size++) {
+        m.done = 0;
+        memset(part, '#', sizeof(part));
+        options.error_text_size = size;
+        later(10 * MS, answer_inet);
+        race("host.example", &options);
+        maker_run(&m, maker_is_done);
+        expect_eq(m.done_err, -ETIMEDOUT);
+        expect_eq(strlen(part), size - 1, "%s", part);
+        expect_eq(memcmp(part, text, size - 1), 0);
+        expect_eq(part[size], '#', "%zu bytes", size);
+    }
     finish();
 }
 
