@@ -3,12 +3,13 @@
  * The base of all other headers of weir: visibility, the types of objects, the
  * allocator hook and the version.
  *
- * What holds in all headers stands once, on a page of the guide, which is
- * installed as share/doc/weir/rules.md: ownership, options, errors that every
- * maker has, threads, tasks, callbacks and units. Read it first. A header says
- * what is particular to it. Its head has the line of each of its functions:
- * whether they must be called on the loop's thread or may be called on any, and
- * whether they suspend the calling task; a function that differs says so.
+ * What holds in all headers stands once, on a page of the guide that is
+ * installed as share/doc/weir/rules.md: ownership, parameters, options, the
+ * errors that many functions have, threads, tasks, callbacks and units. Read it
+ * first: a header says only what is particular to its functions. The last lines
+ * of its head say whether they must be called on the loop's thread or may be
+ * called on any, and whether they suspend the calling task; a function that
+ * differs says so itself.
  *
  * Rules of all headers: include/guide/rules.md.
  * @thread any

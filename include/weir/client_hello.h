@@ -56,7 +56,6 @@ struct weir_alpn_name {
 
 /** Which hellos are read. */
 struct weir_client_hello_options {
-    /** sizeof(struct weir_client_hello_options). */
     size_t size;
     /** Bytes of TLS records at most, with their headers, until the message is
      * complete: a buffer of this size is never too small. From 9 to INT32_MAX;
@@ -66,7 +65,6 @@ struct weir_client_hello_options {
 
 /** A client's offers. */
 struct weir_client_hello {
-    /** sizeof(struct weir_client_hello). */
     size_t size;
     /** The name of the server that the client asks for, as the client wrote it,
      * but without the dot of the root at its end; "" if it names none, or one

@@ -23,10 +23,8 @@ WEIR_BEGIN_DECLS
 
 struct weir_tls_settings;
 
-/** Settings that a new connection starts with; zero is the default everywhere.
- */
+/** Settings that a new connection starts with. */
 struct weir_connection_options {
-    /** sizeof(struct weir_connection_options). */
     size_t size;
     /** Leave Nagle's algorithm on (TCP_NODELAY is set otherwise). */
     bool no_nodelay;
@@ -77,10 +75,8 @@ struct weir_connection_options {
  */
 typedef void weir_connect_done_fn(void *arg, int err, weir_transport *t);
 
-/** Options of weir_create_connection() and its like; zero is the default
- * everywhere. */
+/** Options of weir_create_connection() and its like. */
 struct weir_connect_options {
-    /** sizeof(struct weir_connect_options). */
     size_t size;
     /** Give up after this time, in nanoseconds: -ETIMEDOUT. It includes the
      * lookup of the name and a TLS handshake. 0: the lookup ends after 10 s,

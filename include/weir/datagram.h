@@ -120,7 +120,6 @@ struct weir_datagram {
 
 /** A datagram to be sent by weir_transport_sendmsg(). */
 struct weir_message {
-    /** sizeof(struct weir_message). */
     size_t size;
     /** The bytes. */
     const void *data;
@@ -146,7 +145,6 @@ struct weir_message {
 
 /** How many datagrams went through an endpoint. */
 struct weir_datagram_counts {
-    /** sizeof(struct weir_datagram_counts). */
     size_t size;
     /** Calls of datagram_received, trains counted once. */
     uint64_t received;
@@ -170,10 +168,8 @@ struct weir_datagram_counts {
  */
 typedef void weir_endpoint_done_fn(void *arg, int err, weir_transport *t);
 
-/** Options of weir_create_datagram_endpoint() and its like; zero is the default
- * everywhere. */
+/** Options of weir_create_datagram_endpoint() and its like. */
 struct weir_datagram_options {
-    /** sizeof(struct weir_datagram_options). */
     size_t size;
     /** AF_INET, AF_INET6 or AF_UNIX: the family, needed if there is no address;
      * 0: the family of the addresses. */

@@ -35,7 +35,6 @@ typedef struct weir_datagram_stream weir_datagram_stream;
 
 /** Options of weir_open_datagram_stream() and its like. */
 struct weir_datagram_stream_options {
-    /** sizeof(struct weir_datagram_stream_options). */
     size_t size;
     /** Datagrams that wait for a task at most, up to 65536; default
      * WEIR_DATAGRAM_QUEUE. Each place takes some 300 bytes. */

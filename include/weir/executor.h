@@ -37,7 +37,6 @@ typedef weir_job_abandoned_fn weir_job_done_fn;
 
 /** Options of the executor. */
 struct weir_executor_options {
-    /** sizeof(struct weir_executor_options). */
     size_t size;
     /** The most threads; default: 4 more than the CPUs that this process may
      * use, but at most 32. */

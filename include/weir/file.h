@@ -145,7 +145,6 @@ WEIR_API WEIR_MUST_USE int weir_file_datasync(weir_loop *loop, int fd);
 
 /** The result of weir_file_stat(). */
 struct weir_file_status {
-    /** sizeof(struct weir_file_status). */
     size_t size;
     /** Length of the file. */
     uint64_t len_bytes;

@@ -20,7 +20,6 @@ WEIR_BEGIN_DECLS
 
 /** Counts since the loop was made, and present values. */
 struct weir_loop_statistics {
-    /** sizeof(struct weir_loop_statistics). */
     size_t size;
     /** Turns of the loop. */
     uint64_t turns;

@@ -41,9 +41,8 @@ enum weir_engine {
     WEIR_ENGINE_POLL
 };
 
-/** Options of weir_loop_new(); zero is the default everywhere. */
+/** Options of weir_loop_new(). */
 struct weir_loop_options {
-    /** sizeof(struct weir_loop_options). */
     size_t size;
     /** The source of memory; held; default malloc and free. */
     const struct weir_allocator *allocator;

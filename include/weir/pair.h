@@ -44,7 +44,6 @@ WEIR_BEGIN_DECLS
 
 /** Options of weir_transport_pair(). */
 struct weir_pair_options {
-    /** sizeof(struct weir_pair_options). */
     size_t size;
     /** Settings of both ends. Settings of sockets, and the time to linger, have
      * no effect. */

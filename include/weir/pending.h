@@ -32,7 +32,6 @@ WEIR_API void weir_pending_cancel(weir_pending *pending);
 
 /** An address that an operation has tried. */
 struct weir_attempt {
-    /** sizeof(struct weir_attempt). */
     size_t size;
     /** The address. */
     struct weir_address address;

@@ -25,7 +25,6 @@ typedef struct weir_process weir_process;
 
 /** Options of weir_create_subprocess_exec(). */
 struct weir_process_options {
-    /** sizeof(struct weir_process_options). */
     size_t size;
     /** The readers' limit; default WEIR_STREAM_LIMIT. */
     uint64_t limit_bytes;
@@ -127,7 +126,6 @@ WEIR_API WEIR_MUST_USE int weir_process_wait(weir_process *process, int *ret);
 
 /** The output of a child; the bytes belong to the process. */
 struct weir_process_output {
-    /** sizeof(struct weir_process_output). */
     size_t size;
     /** Standard output, followed by a zero byte; NULL: not a pipe. */
     const char *out;

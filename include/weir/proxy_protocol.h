@@ -113,7 +113,6 @@ struct weir_proxy_tlvs {
 
 /** The value of a TLV WEIR_PROXY_SSL. */
 struct weir_proxy_ssl {
-    /** sizeof(struct weir_proxy_ssl). */
     size_t size;
     /** Bits of enum weir_proxy_client. */
     unsigned client;
@@ -126,7 +125,6 @@ struct weir_proxy_ssl {
 
 /** Which headers are accepted. */
 struct weir_proxy_options {
-    /** sizeof(struct weir_proxy_options). */
     size_t size;
     /** Bits of enum weir_proxy_version; 0: both versions. */
     unsigned versions;
@@ -137,7 +135,6 @@ struct weir_proxy_options {
 
 /** The contents of a header. */
 struct weir_proxy_header {
-    /** sizeof(struct weir_proxy_header). */
     size_t size;
     /** WEIR_PROXY_V1 or WEIR_PROXY_V2. */
     enum weir_proxy_version version;

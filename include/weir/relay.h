@@ -156,9 +156,8 @@ typedef void weir_relay_done_fn(void *arg, int err,
 typedef void weir_relay_tap_fn(void *arg, enum weir_relay_party from,
                                const struct weir_buf *buf);
 
-/** Options of relays; zero is the default everywhere. */
+/** Options of relays. */
 struct weir_relay_options {
-    /** sizeof(struct weir_relay_options). */
     size_t size;
     /** Bytes that may wait in each direction: received from one side and not
      * taken by the kernel for the other side. Pieces of fewer than 256 bytes

@@ -102,7 +102,6 @@ typedef void weir_lookup_done_fn(void *arg, int err,
  * addresses, and no AI_IDN, because a name is given in its "xn--" form.
  */
 struct weir_getaddrinfo_options {
-    /** sizeof(struct weir_getaddrinfo_options). */
     size_t size;
     /** AF_INET or AF_INET6 to insist on one; 0: both. */
     int family;
@@ -211,7 +210,6 @@ weir_lookup_start(weir_loop *loop, const char *host, uint16_t port,
 
 /** Options of weir_getnameinfo(). */
 struct weir_getnameinfo_options {
-    /** sizeof(struct weir_getnameinfo_options). */
     size_t size;
     /** Write the address, and look no name up (NI_NUMERICHOST). */
     bool numeric_host;
@@ -228,7 +226,6 @@ struct weir_getnameinfo_options {
 
 /** The texts that an address stands for. */
 struct weir_nameinfo {
-    /** sizeof(struct weir_nameinfo). */
     size_t size;
     /** The name of the host, or its address without a port. */
     char host[WEIR_HOST_SIZE];
@@ -263,7 +260,6 @@ weir_getnameinfo(weir_loop *loop, const struct weir_address *address,
 
 /** Settings of the built-in resolver of one loop. */
 struct weir_dns_options {
-    /** sizeof(struct weir_dns_options). */
     size_t size;
     /** Name servers, as in "127.0.0.1:5353,[::1]:53,[fe80::1%eth0]:53", 32 at
      * most; NULL: those of resolv.conf. */
@@ -314,7 +310,6 @@ weir_loop_set_dns_options(weir_loop *loop,
 
 /** A resolver: how names become addresses. */
 struct weir_resolver {
-    /** sizeof(struct weir_resolver). */
     size_t size;
     /**
      * Begin to look a name up.

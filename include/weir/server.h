@@ -37,11 +37,8 @@ typedef void weir_server_closed_fn(void *arg, weir_server *server);
  * give it to a server (weir_server_adopt_connection()). May end the server. */
 typedef void weir_server_accepted_fn(void *arg, weir_server *server, int fd);
 
-/** Options of weir_create_server() and its like; zero is the default
- * everywhere.
- */
+/** Options of weir_create_server() and its like. */
 struct weir_server_options {
-    /** sizeof(struct weir_server_options). */
     size_t size;
     /** More hosts to listen on besides that of the call, names or literal
      * addresses; NULL when there are none. */

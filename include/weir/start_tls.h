@@ -49,7 +49,6 @@ typedef void weir_start_tls_done_fn(void *arg, int err, weir_transport *t);
 
 /** Options of weir_transport_start_tls(). */
 struct weir_start_tls_options {
-    /** sizeof(struct weir_start_tls_options). */
     size_t size;
     /** Bytes that the protocol has received and not used, in order: the first
      * bytes of TLS; borrowed. Buffers without a lease are copied. */

@@ -44,9 +44,8 @@ WEIR_BEGIN_DECLS
 typedef int weir_client_connected_fn(void *arg, weir_reader *reader,
                                      weir_writer *writer);
 
-/** Options of streams; zero is the default everywhere. */
+/** Options of streams. */
 struct weir_stream_options {
-    /** sizeof(struct weir_stream_options). */
     size_t size;
     /** The reader's limit; default WEIR_STREAM_LIMIT. */
     uint64_t limit_bytes;
@@ -129,7 +128,6 @@ weir_stream_detach(weir_writer *writer,
 
 /** Options of weir_open_connection() and its like. */
 struct weir_open_options {
-    /** sizeof(struct weir_open_options). */
     size_t size;
     /** The reader's limit; default WEIR_STREAM_LIMIT. */
     uint64_t limit_bytes;
@@ -184,7 +182,6 @@ weir_open_unix_connection(weir_loop *loop, const char *path,
 
 /** Options of weir_open_read_pipe() and weir_open_write_pipe(). */
 struct weir_open_pipe_options {
-    /** sizeof(struct weir_open_pipe_options). */
     size_t size;
     /** The reader's limit; default WEIR_STREAM_LIMIT. */
     uint64_t limit_bytes;
@@ -231,7 +228,6 @@ weir_open_write_pipe(weir_loop *loop, int fd,
 
 /** Options of weir_start_server(). */
 struct weir_start_server_options {
-    /** sizeof(struct weir_start_server_options). */
     size_t size;
     /** The readers' limit; default WEIR_STREAM_LIMIT. */
     uint64_t limit_bytes;

@@ -60,9 +60,8 @@ struct weir_stdio {
     int fd;
 };
 
-/** The making of a child and its treatment; zero is the default everywhere. */
+/** The making of a child and its treatment. */
 struct weir_spawn_options {
-    /** sizeof(struct weir_spawn_options). */
     size_t size;
     /** The child's descriptor 0. */
     struct weir_stdio in;

@@ -84,9 +84,8 @@ WEIR_BEGIN_DECLS
 /** The function of a task. Its result is the task's; negative: an error. */
 typedef int weir_task_fn(weir_loop *loop, void *arg);
 
-/** Options of weir_task_spawn(); zero is the default everywhere. */
+/** Options of weir_task_spawn(). */
 struct weir_task_options {
-    /** sizeof(struct weir_task_options). */
     size_t size;
     /** Name for dumps, reports and messages; the first 31 bytes are copied. */
     const char *name;

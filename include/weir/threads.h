@@ -62,10 +62,8 @@ typedef struct weir_threads_config weir_threads_config;
  * serves until it is cancelled. */
 typedef int weir_thread_fn(weir_thread *thread, void *arg);
 
-/** Options of weir_threads_start() and weir_threads_run(); zero is the default
- * everywhere. */
+/** Options of weir_threads_start() and weir_threads_run(). */
 struct weir_threads_options {
-    /** sizeof(struct weir_threads_options). */
     size_t size;
     /** Number of threads, at most 1024; default: one for each processor that
      * the process may use. */

@@ -72,7 +72,6 @@ struct weir_tls_pem {
 
 /** A certificate and its key. */
 struct weir_tls_identity {
-    /** sizeof(struct weir_tls_identity). */
     size_t size;
     /** The chain of certificates, beginning with the own one. */
     struct weir_tls_pem certificate;
@@ -111,9 +110,8 @@ struct weir_tls_identity {
 typedef int weir_tls_choose_fn(void *user, const char *name,
                                weir_tls_context **ret);
 
-/** The parts of a context; zero is the default of every field. */
+/** The parts of a context. */
 struct weir_tls_options {
-    /** sizeof(struct weir_tls_options). */
     size_t size;
     /** True: for servers; false: for clients. */
     bool server;
@@ -308,7 +306,6 @@ WEIR_API void weir_tls_context_unref(weir_tls_context *context);
 /** The keys of a context's session tickets, and their age. They are secrets:
  * whoever has them can read the TLS 1.2 connections that they resume. */
 struct weir_tls_ticket_keys {
-    /** sizeof(struct weir_tls_ticket_keys). */
     size_t size;
     /** The keys, for weir_tls_context_set_ticket_keys() of the same version of
      * the library, on this machine. */
@@ -349,7 +346,6 @@ weir_tls_context_set_ticket_keys(weir_tls_context *context,
 
 /** The TLS library that libweir-tls uses. */
 struct weir_tls_library {
-    /** sizeof(struct weir_tls_library). */
     size_t size;
     /** Its name: "wolfSSL". */
     const char *name;

@@ -35,7 +35,6 @@ struct weir_tls_part {
 
 /** The fields of a certificate. */
 struct weir_tls_certificate {
-    /** sizeof(struct weir_tls_certificate). */
     size_t size;
     /** asyncio's "version": 1 to 3. */
     int version;

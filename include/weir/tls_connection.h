@@ -63,7 +63,6 @@ WEIR_BEGIN_DECLS
 /** TLS settings of a connection or of a server's connections; zero is the
  * default. */
 struct weir_tls_settings {
-    /** sizeof(struct weir_tls_settings). */
     size_t size;
     /** The context, made for servers or for clients; held by the connection. */
     weir_tls_context *context;

@@ -77,7 +77,6 @@ struct weir_water_marks {
  * restart if the peer has taken all bytes from the kernel.
  */
 struct weir_timeouts {
-    /** sizeof(struct weir_timeouts). */
     size_t size;
     /** No byte in either direction for this time: WEIR_EIDLE. */
     uint64_t idle_ns;
@@ -439,7 +438,6 @@ struct weir_peercred {
 
 /** The answer of weir_transport_get_extra_info(). */
 struct weir_extra_info {
-    /** sizeof(struct weir_extra_info). */
     size_t size;
     /** For "peername" and "sockname". */
     struct weir_address address;

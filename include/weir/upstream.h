@@ -106,9 +106,8 @@ enum weir_upstream_state {
 typedef void weir_upstream_changed_fn(void *arg, weir_upstream *upstream,
                                       enum weir_upstream_state state, int err);
 
-/** Options of weir_upstreams_new(); zero is the default everywhere. */
+/** Options of weir_upstreams_new(). */
 struct weir_upstreams_options {
-    /** sizeof(struct weir_upstreams_options). */
     size_t size;
     /** How an upstream is chosen. */
     enum weir_balance balance;
@@ -200,7 +199,6 @@ WEIR_API void weir_upstreams_free(weir_upstreams *set);
 /** Findings of a set about an upstream, for another set to go on from, in
  * another process for instance. Zero is one of which nothing is known. */
 struct weir_upstream_known {
-    /** sizeof(struct weir_upstream_known). */
     size_t size;
     /** Its state as checks have found it: WEIR_UPSTREAM_UP or
      * WEIR_UPSTREAM_DOWN; 0: unknown. */
@@ -219,10 +217,9 @@ struct weir_upstream_known {
     uint64_t slow_start_ns;
 };
 
-/** Options of weir_upstreams_add(); zero is the default everywhere. One of
- * host, address and path must be set. */
+/** Options of weir_upstreams_add(). One of host, address and path must be set.
+ */
 struct weir_upstream_options {
-    /** sizeof(struct weir_upstream_options). */
     size_t size;
     /** A name or a literal address, copied. */
     const char *host;
@@ -354,7 +351,6 @@ WEIR_API void *weir_upstream_get_user(const weir_upstream *upstream);
 
 /** Facts about an upstream, for metrics. */
 struct weir_upstream_info {
-    /** sizeof(struct weir_upstream_info). */
     size_t size;
     /** Its state. */
     enum weir_upstream_state state;
@@ -415,7 +411,6 @@ WEIR_API int weir_upstream_get_known(const weir_upstream *upstream,
 
 /** Facts about a set, for metrics. */
 struct weir_upstreams_info {
-    /** sizeof(struct weir_upstreams_info). */
     size_t size;
     /** Upstreams. */
     uint32_t upstream_count;
@@ -439,9 +434,8 @@ struct weir_upstreams_info {
 WEIR_API int weir_upstreams_get_info(const weir_upstreams *set,
                                      struct weir_upstreams_info *ret);
 
-/** Options of weir_upstreams_connect(); zero is the default everywhere. */
+/** Options of weir_upstreams_connect(). */
 struct weir_upstreams_connect_options {
-    /** sizeof(struct weir_upstreams_connect_options). */
     size_t size;
     /** WEIR_BALANCE_HASH: the key, as the address of the client or the name
      * that it asks for; borrowed. NULL: no key, which is a key too. */

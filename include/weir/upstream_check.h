@@ -31,7 +31,7 @@ enum weir_check_kind {
 };
 
 /**
- * Active checks of upstreams; zero is the default everywhere.
+ * Active checks of upstreams.
  *
  * Each upstream is checked as soon as it is added, and again after each
  * interval. At most one check of an upstream is under way. Checks of texts and
@@ -49,7 +49,6 @@ enum weir_check_kind {
  * a control character.
  */
 struct weir_upstream_check {
-    /** sizeof(struct weir_upstream_check). */
     size_t size;
     /** The kind of the checks. */
     enum weir_check_kind kind;

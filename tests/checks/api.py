@@ -256,7 +256,12 @@ def size_errors(include):
     errors = 0
     seen = set()
     for header in sorted(include.rglob("*.h")):
-        for match in STRUCT.finditer(header.read_text(encoding="utf-8")):
+        text = header.read_text(encoding="utf-8")
+        for name in promises.repeated_sizes(text):
+            print(f"{header.name}: struct {name} repeats what "
+                  "include/guide/rules.md says of its size", file=sys.stderr)
+            errors += 1
+        for match in STRUCT.finditer(text):
             name, first = match.groups()
             seen.add(name)
             if (first == "size_t size;") == (name in VALUES):

@@ -21,8 +21,9 @@ DECLARATION = re.compile(
     r"(?P<type>[^;(]*?)\b(?P<name>weir_\w+)\s*\((?P<parameters>[^;]*)\)"
     r"(?:\s*WEIR_PRINTF\([^)]*\))?;")
 TAG = re.compile(r"@(?:param|return|retval|thread|suspends)\b")
-SIZED = re.compile(r"^struct (weir_\w+) \{\n(?:\s*/\*\*(?:[^*]|\*(?!/))*\*/)?"
-                   r"\s*size_t size;", re.MULTILINE)
+SIZED = re.compile(r"^(?P<begin>struct (?P<name>weir_\w+) \{\n)"
+                   r"(?P<doc>\s*/\*\*(?:[^*]|\*(?!/))*\*/\n)?"
+                   r"(?P<size>\s*size_t size;)", re.MULTILINE)
 ERROR = re.compile(r"-E[A-Z0-9]+\b|\bWEIR_E[A-Z0-9]+\b")
 
 # What objects are called, if not by their type.
@@ -259,6 +260,17 @@ def completed(function):
     return first + errors + rest
 
 
+def word_of_size(struct):
+    """What a struct begins with, unless its header says more of it."""
+    return f"    /** sizeof(struct {struct}). */\n"
+
+
+def repeated_sizes(text):
+    """The structs of a header whose size has the words of the rules."""
+    return [match["name"] for match in SIZED.finditer(text)
+            if match["doc"] == word_of_size(match["name"])]
+
+
 def functions_of(text, header, sized):
     """The declarations of a header, each with its place in the text."""
     head = text.partition("*/")[0]
@@ -267,8 +279,8 @@ def functions_of(text, header, sized):
 
 
 def sized_structs(include):
-    return {name for path in sorted(include.glob("*.h"))
-            for name in SIZED.findall(path.read_text(encoding="utf-8"))}
+    return {match["name"] for path in sorted(include.glob("*.h"))
+            for match in SIZED.finditer(path.read_text(encoding="utf-8"))}
 
 
 def functions_in(include):
@@ -288,6 +300,8 @@ def complete(text, header, sized):
         parts += [text[last:match.start()], "\n".join(lines)]
         last = match.end("doc")
     text = "".join(parts) + text[last:]
+    text = SIZED.sub(lambda match: match["begin"] + (
+        match["doc"] or word_of_size(match["name"])) + match["size"], text)
     return re.sub(r"include/guide/rules\.md",
                   '@ref guide_rules "the rules of the interface"', text)
 

@@ -24,12 +24,11 @@ HEAD = """/**
  */
 /** Options. */
 struct weir_thing_options {{
-    /** sizeof(struct weir_thing_options). */
     size_t size;
 }};
 /** Facts. */
 struct weir_facts {{
-    /** sizeof(struct weir_facts). */
+    /** sizeof(struct weir_facts), which the library sets. */
     size_t size;
 }};
 /** Marks, which never change. */
@@ -162,6 +161,14 @@ class Promises(unittest.TestCase):
             self.assertEqual(promises.repeated(function),
                              [promises.squeezed(item)])
         self.assertEqual(promises.repeated(self.one(MAKER)), [])
+
+    def test_a_size_without_words_gets_those_of_the_rules(self):
+        text = promises.complete(HEAD.format(name="thing.h"), "thing.h", set())
+        self.assertIn("    /** sizeof(struct weir_thing_options). */\n"
+                      "    size_t size;\n", text)
+        self.assertIn("    /** sizeof(struct weir_facts), which the library "
+                      "sets. */\n    size_t size;\n", text)
+        self.assertEqual(promises.repeated_sizes(text), ["weir_thing_options"])
 
     def test_a_completed_header_links_to_the_page(self):
         text = promises.complete(HEAD.format(name="thing.h") + MAKER, "thing.h",
