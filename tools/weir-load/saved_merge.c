@@ -3,10 +3,11 @@
  * (the configuration, the environment) is the first's; "parts" says of which
  * results it was made.
  *
- * A verdict is as bad as the worst of both.
+ * A verdict is as bad as the worst of both, as verdict.c orders them.
  */
 #include "saved_merge.h"
 
+#include "exits.h"
 #include "hdr.h"
 #include "json_part.h"
 
@@ -230,15 +231,50 @@ static void merge_client(json_t *into, const json_t *from)
                         json_real(cpu_ns > 0 ? completed * 1e9 / cpu_ns : 0));
 }
 
+/* The place of a result's verdict among all, the worst first. */
+static size_t find_verdict(const json_t *object)
+{
+    static const enum load_exit verdicts[] = {
+        LOAD_INTERRUPTED, LOAD_NOTHING, LOAD_ERRORS,
+        LOAD_INVALID,     LOAD_SLO,     LOAD_OK,
+    };
+    json_int_t code = json_integer_value(json_object_get(object, "exit_code"));
+    size_t index = 0;
+
+    while (index < COUNT_OF(verdicts) && verdicts[index] != code) {
+        index++;
+    }
+    return index;
+}
+
+/* An objective of both that does not hold for one of them does not hold. */
+static void merge_objectives(json_t *into, const json_t *from)
+{
+    json_t *list = json_object_get(into, "slo");
+    const json_t *others = json_object_get(from, "slo");
+
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        json_t *part = json_array_get(list, i);
+        const json_t *other = json_array_get(others, i);
+        if (json_is_false(json_object_get(other, "pass")) &&
+            json_is_true(json_object_get(part, "pass")) &&
+            json_equal(json_object_get(part, "expr"),
+                       json_object_get(other, "expr"))) {
+            json_array_set_new(list, i, json_deep_copy(other));
+        }
+    }
+}
+
 static void merge_verdict(json_t *into, const json_t *from)
 {
-    bool is_valid = json_is_true(json_object_get(into, "valid"));
     static const char *const names[] = {"valid", "verdict", "exit_code"};
+    bool is_worse = find_verdict(from) < find_verdict(into);
 
-    for (size_t i = 0; is_valid && i < COUNT_OF(names); i++) {
+    for (size_t i = 0; is_worse && i < COUNT_OF(names); i++) {
         json_object_set_new(into, names[i],
                             json_deep_copy(json_object_get(from, names[i])));
     }
+    merge_objectives(into, from);
     append_copies(into, from, "invalid_reasons");
     append_copies(into, from, "warnings");
 }

@@ -1,0 +1,428 @@
+/*
+ * Results that are read and merged: what is refused, what is added, and which
+ * verdict two parts of a run have together.
+ *
+ * Results are made of members by hand; nothing is run. How files of real runs
+ * are merged is tested end to end.
+ */
+#define UNIT_RUN with_parts
+#include "tools/weir-load/exits.h"
+#include "tools/weir-load/saved_merge.c"
+
+#include "tests/unit.h"
+
+#include <errno.h>
+
+static struct histogram h;
+static struct saved one;
+static struct saved other;
+static char why[SAVED_WHY_SIZE];
+
+/* Times of an answer from begin to end, each microsecond one. */
+static void record(uint64_t begin_us, uint64_t end_us)
+{
+    histogram_clear(&h);
+    for (uint64_t us = begin_us; us < end_us; us++) {
+        histogram_record(&h, us * 1000);
+    }
+}
+
+/* A valid result of an open loop, whose answers took these times. */
+static json_t *make_object(uint64_t begin_us, uint64_t end_us)
+{
+    const json_int_t count = (json_int_t)(end_us - begin_us);
+
+    record(begin_us, end_us);
+    char *text = hdr_encode(&h);
+    json_t *times = json_histogram(&h);
+    json_t *row = json_pack(
+        "{s:i, s:i, s:I, s:I, s:i, s:i, s:i, s:I, s:I, s:I, s:s, s:{s:i}}",
+        "begin_ns", 0, "end_ns", 1000, "offered", count, "ok", count, "failed",
+        0, "timeout", 0, "dropped", 0, "p50", json_integer_of(h.min), "p99",
+        json_integer_of(h.max), "max", json_integer_of(h.max), "hdr", text,
+        "errors", "read ECONNRESET", 1);
+    free(text);
+    return json_pack(
+        "{s:s, s:s, s:b, s:s, s:i, s:{s:s}, s:i, s:{s:I, s:I, s:i, s:i, s:i}, "
+        "s:{s:f, s:f, s:i}, s:{s:O, s:o, s:n, s:n, s:n, s:n}, s:[o], s:[], "
+        "s:[], s:[], s:{s:i, s:i}, s:{s:i, s:[]}, s:[{s:s, s:i, s:b}], s:i}",
+        "schema", "weir-load/2", "config_hash", "1", "valid", true, "verdict",
+        "VALID", "exit_code", 0, "model", "kind", "open", "duration_ns",
+        1000000, "requests", "offered", count, "ok", count, "failed", 1,
+        "timeout", 2, "dropped", 4, "rate", "achieved", 10.0, "offered", 20.0,
+        "completed", 5, "latency", "response", times, "service", times,
+        "connect", "tls", "ttfb", "send_lateness", "intervals", row, "errors",
+        "invalid_reasons", "warnings", "stall", "longest_ns", 5, "at_ns", 7,
+        "client", "cpu_user_ns", 1000, "threads", "slo", "expr", "p99<1s",
+        "value", 5, "pass", true, "waited", 1);
+}
+
+/* The object is taken. */
+static int read_object(json_t *object, struct saved *ret)
+{
+    cr_assert_not_null(object);
+    char *text = json_dumps(object, 0);
+    const int err = saved_parse(text, strlen(text), "a.json", ret, why);
+    free(text);
+    json_decref(object);
+    return err;
+}
+
+/* A text of JSON becomes the member; NULL: there is none. */
+static void set_member(json_t *object, const char *name, const char *text)
+{
+    if (!text) {
+        json_object_del(object, name);
+        return;
+    }
+    json_t *value = json_loads(text, JSON_DECODE_ANY, NULL);
+    cr_assert_not_null(value, "%s", text);
+    json_object_set_new(object, name, value);
+}
+
+static json_t *member(const struct saved *saved, const char *name)
+{
+    return json_object_get(saved->object, name);
+}
+
+static json_t *first_row(const struct saved *saved)
+{
+    return json_array_get(member(saved, "intervals"), 0);
+}
+
+static json_int_t number(const json_t *object, const char *name)
+{
+    return json_integer_value(json_object_get(object, name));
+}
+
+static void merge(void)
+{
+    expect_eq(saved_merge(&one, &other, why), 0, "%s", why);
+}
+
+/* Two parts of a run, with times of 1 to 1000 us and of 2001 to 5000 us. */
+static void make_parts(void)
+{
+    expect_eq(read_object(make_object(1, 1001), &one), 0, "%s", why);
+    expect_eq(read_object(make_object(2001, 5001), &other), 0, "%s", why);
+}
+
+static void end_parts(void)
+{
+    saved_fini(&one);
+    saved_fini(&other);
+}
+
+static void with_parts(void (*body)(void))
+{
+    make_parts();
+    body();
+    end_parts();
+}
+
+/* ---- reading ---- */
+
+UNIT(load_saved, a_result_is_read)
+{
+    struct slo_facts facts;
+
+    cr_assert(one.is_open);
+    expect_eq(one.duration_ns, 1000000);
+    expect_eq(one.offered, 1000);
+    expect_eq(one.row_count, 1);
+    expect_eq(one.rows[0].end_ns, 1000);
+    expect_eq(one.rows[0].max_ns, 1000000);
+    expect_eq(saved_latency(&one), one.times[SLO_RESPONSE]);
+    saved_get_facts(&one, &facts);
+    expect_eq(facts.errors, 3);
+    expect_eq(facts.timeouts, 2);
+    expect_eq(facts.dropped, 4);
+    cr_assert(facts.rate == 10 && facts.offered_rate == 20);
+    expect_eq(facts.times[SLO_TLS], NULL);
+}
+
+UNIT(load_saved, a_closed_loop_has_no_rate_and_no_response_times)
+{
+    json_t *object = make_object(1, 11);
+    struct saved closed;
+
+    set_member(object, "model", "{\"kind\": \"closed\"}");
+    set_member(object, "rate", "{\"achieved\": 10}");
+    json_object_set_new(json_object_get(object, "latency"), "response",
+                        json_null());
+    expect_eq(read_object(object, &closed), 0, "%s", why);
+    cr_assert(closed.offered_rate == 0);
+    expect_eq(saved_latency(&closed), closed.times[SLO_SERVICE]);
+    expect_eq(saved_merge(&one, &closed, why), -EINVAL);
+    cr_assert_not_null(strstr(why, "no parts of one run"), "%s", why);
+    saved_fini(&closed);
+}
+
+/* Of members with one name the last counts. */
+#define ROW(rest)                                                              \
+    "[{\"begin_ns\": 5, \"end_ns\": 6, \"offered\": 1, \"ok\": 1, "            \
+    "\"failed\": 0, \"timeout\": 0, \"dropped\": 0, \"p50\": null, "           \
+    "\"p99\": null, \"max\": 7" rest "}]"
+
+UNIT(load_saved, what_is_no_result_is_refused)
+{
+    static const struct {
+        const char *name;
+        const char *text;
+        const char *why;
+    } bad[] = {
+        {"schema", "\"weir-load/1\"", "a.json: its schema is weir-load/1"},
+        {"verdict", NULL, "not a result of weir-load"},
+        {"duration_ns", "-1", "are not those of a result"},
+        {"duration_ns", "1.5", "are not those of a result"},
+        {"requests", "{}", "are not those of a result"},
+        {"rate", "{\"achieved\": -1, \"offered\": 1}", "are not those"},
+        {"rate", "{\"achieved\": 1, \"offered\": \"1\"}", "are not those"},
+        {"rate", "{\"achieved\": 1}", "are not those of a result"},
+        {"latency", "{}", "the histogram of response is none"},
+        {"intervals", "{}", "'intervals' is no list"},
+        {"intervals", "[{}]", "interval 0 is none"},
+        {"intervals", ROW(", \"hdr\": 5"), "interval 0 is none"},
+        {"intervals", ROW(", \"hdr\": \"HIST\""), "interval 0 is none"},
+        {"intervals", ROW(", \"p99\": -1"), "interval 0 is none"},
+        {"intervals", ROW(", \"errors\": []"), "interval 0 is none"},
+        {"intervals", ROW(", \"errors\": {\"x\": -1}"), "interval 0 is none"},
+        {"intervals", ROW(", \"errors\": {\"x\": \"1\"}"), "interval 0 is"},
+        {"intervals", ROW(", \"begin_ns\": 6"), "interval 0 is none"},
+    };
+    struct saved saved;
+
+    for (size_t i = 0; i < COUNT_OF(bad); i++) {
+        json_t *object = make_object(1, 11);
+        set_member(object, bad[i].name, bad[i].text);
+        why[0] = '\0';
+        expect_eq(read_object(object, &saved), -EINVAL, "%s %s", bad[i].name,
+                  bad[i].text);
+        cr_assert(strstr(why, bad[i].why), "%s: %s", bad[i].text, why);
+    }
+}
+
+UNIT(load_saved, an_interval_may_have_neither_histogram_nor_times)
+{
+    json_t *object = make_object(1, 11);
+    struct saved saved;
+
+    set_member(object, "intervals",
+               ROW(", \"hdr\": null, \"errors\": {\"x\": 1}"));
+    expect_eq(read_object(object, &saved), 0, "%s", why);
+    expect_eq(saved.rows[0].p50_ns, 0);
+    expect_eq(saved.rows[0].max_ns, 7);
+    saved_fini(&saved);
+}
+
+/* ---- merging ---- */
+
+UNIT(load_saved, counts_are_added_and_latencies_are_those_of_both)
+{
+    merge();
+
+    expect_eq(one.offered, 4000);
+    expect_eq(one.failed, 2);
+    expect_eq(one.timeout, 4);
+    expect_eq(one.dropped, 8);
+    cr_assert(one.achieved_rate == 20 && one.offered_rate == 40);
+    const struct histogram *times = one.times[SLO_RESPONSE];
+    expect_eq(times->count, 4000);
+    expect_eq(times->min, 1000);
+    expect_eq(times->max, 5000000);
+    expect_geq(histogram_quantile(times, 50000), 3000000);
+    expect_leq(histogram_quantile(times, 50000), 3003000);
+    expect_eq(one.times[SLO_SERVICE]->count, 4000);
+    expect_eq(one.times[SLO_TLS], NULL);
+    expect_eq(number(one.object, "waited"), 2);
+    expect_eq(json_array_size(member(&one, "parts")), 2);
+    expect_eq(number(member(&one, "client"), "cpu_user_ns"), 2000);
+    cr_assert(json_number_value(json_object_get(
+                  member(&one, "rate"), "per_client_cpu_second")) == 5000000);
+}
+
+UNIT(load_saved, parts_of_parts_are_named_each)
+{
+    struct saved third;
+
+    expect_eq(read_object(make_object(1, 11), &third), 0, "%s", why);
+    merge();
+    expect_eq(saved_merge(&third, &one, why), 0, "%s", why);
+    expect_eq(json_array_size(member(&third, "parts")), 3);
+    expect_eq(third.offered, 4010);
+    saved_fini(&third);
+}
+
+UNIT(load_saved, the_times_of_an_interval_are_those_of_both)
+{
+    merge();
+
+    expect_eq(one.rows[0].ok, 4000);
+    expect_eq(one.rows[0].max_ns, 5000000);
+    expect_geq(one.rows[0].p50_ns, 3000000);
+    expect_leq(one.rows[0].p50_ns, 3003000);
+    expect_geq(one.rows[0].p99_ns, 4960000);
+    expect_leq(one.rows[0].p99_ns, 4965000);
+    expect_eq(
+        number(json_object_get(first_row(&one), "errors"), "read ECONNRESET"),
+        2);
+}
+
+UNIT(load_saved, a_percentile_of_an_interval_is_not_above_its_greatest_value)
+{
+    json_t *object = make_object(1, 2);
+    json_t *row = json_array_get(json_object_get(object, "intervals"), 0);
+
+    /* A coarse text has a bucket for it whose highest value is above it. */
+    histogram_clear(&h);
+    histogram_record(&h, 1000003);
+    char *text = hdr_encode_coarse(&h);
+    json_object_set_new(row, "hdr", json_string(text));
+    json_object_set_new(row, "max", json_integer(1000003));
+    free(text);
+    saved_fini(&one);
+    expect_eq(read_object(json_incref(object), &one), 0, "%s", why);
+    saved_fini(&other);
+    expect_eq(read_object(object, &other), 0, "%s", why);
+    merge();
+
+    expect_eq(one.rows[0].p50_ns, 1000003);
+    expect_eq(one.rows[0].p99_ns, 1000003);
+}
+
+UNIT(load_saved, what_one_interval_does_not_tell_both_do_not)
+{
+    json_t *object = make_object(1, 11);
+    json_t *row = json_array_get(json_object_get(object, "intervals"), 0);
+
+    json_object_del(row, "hdr");
+    json_object_del(row, "errors");
+    saved_fini(&other);
+    expect_eq(read_object(object, &other), 0, "%s", why);
+    merge();
+
+    expect_eq(one.rows[0].p50_ns, 0);
+    expect_eq(one.rows[0].p99_ns, 0);
+    expect_eq(one.rows[0].hdr, NULL);
+    expect_eq(one.rows[0].errors, NULL);
+    expect_eq(one.rows[0].max_ns, 1000000);
+}
+
+UNIT(load_saved, intervals_that_one_part_has_alone_stay_as_they_are)
+{
+    json_t *object = make_object(1, 11);
+    json_t *rows = json_object_get(object, "intervals");
+
+    json_array_append_new(rows, json_deep_copy(json_array_get(rows, 0)));
+    saved_fini(&other);
+    expect_eq(read_object(object, &other), 0, "%s", why);
+    merge();
+
+    expect_eq(one.row_count, 2);
+    expect_eq(one.rows[0].ok, 1010);
+    expect_eq(one.rows[1].ok, 10);
+}
+
+UNIT(load_saved, numbers_that_a_file_makes_up_do_not_wrap)
+{
+    expect_eq(add_integers(INT64_MAX, 1), INT64_MAX);
+    expect_eq(add_integers(3, 4), 7);
+}
+
+UNIT(load_saved, the_longest_stall_of_both_is_kept)
+{
+    set_member(other.object, "stall", "{\"longest_ns\": 9, \"at_ns\": 3}");
+    merge();
+    expect_eq(number(member(&one, "stall"), "longest_ns"), 9);
+    expect_eq(number(member(&one, "stall"), "at_ns"), 3);
+
+    set_member(other.object, "stall", "{\"longest_ns\": 8, \"at_ns\": 1}");
+    merge();
+    expect_eq(number(member(&one, "stall"), "longest_ns"), 9);
+}
+
+UNIT(load_saved, errors_of_one_kind_are_one)
+{
+    set_member(one.object, "errors",
+               "[{\"phase\": \"read\", \"code\": \"A\", \"text\": \"t\", "
+               "\"count\": 1, \"requests\": 2}]");
+    set_member(other.object, "errors",
+               "[{\"phase\": \"read\", \"code\": \"B\", \"text\": \"t\", "
+               "\"count\": 4, \"requests\": 8},"
+               " {\"phase\": \"read\", \"code\": \"A\", \"text\": \"t\", "
+               "\"count\": 16, \"requests\": 32}]");
+    merge();
+
+    const json_t *errors = member(&one, "errors");
+    expect_eq(json_array_size(errors), 2);
+    expect_eq(number(json_array_get(errors, 0), "count"), 17);
+    expect_eq(number(json_array_get(errors, 0), "requests"), 34);
+    expect_eq(number(json_array_get(errors, 1), "count"), 4);
+}
+
+/* From the strongest to the weakest. */
+static const struct {
+    enum load_exit exit;
+    const char *word;
+} verdicts[] = {
+    {LOAD_INTERRUPTED, "INTERRUPTED"},
+    {LOAD_NOTHING, "FAILED"},
+    {LOAD_ERRORS, "FAILED"},
+    {LOAD_INVALID, "INVALID"},
+    {LOAD_SLO, "FAILED"},
+    {LOAD_OK, "VALID"},
+};
+
+static void set_verdict(struct saved *saved, size_t index)
+{
+    const enum load_exit code = verdicts[index].exit;
+
+    json_object_set_new(saved->object, "valid", json_boolean(code == LOAD_OK));
+    json_object_set_new(saved->object, "verdict",
+                        json_string(verdicts[index].word));
+    json_object_set_new(saved->object, "exit_code", json_integer(code));
+}
+
+UNIT(load_saved, a_verdict_is_as_bad_as_the_worst_of_both)
+{
+    for (size_t i = 0; i < COUNT_OF(verdicts) * COUNT_OF(verdicts); i++) {
+        const size_t a = i / COUNT_OF(verdicts);
+        const size_t b = i % COUNT_OF(verdicts);
+        const size_t worst = a < b ? a : b;
+        end_parts();
+        make_parts();
+        set_verdict(&one, a);
+        set_verdict(&other, b);
+
+        merge();
+
+        expect_eq(one.exit_code, (int)verdicts[worst].exit, "%d and %d",
+                  (int)verdicts[a].exit, (int)verdicts[b].exit);
+        expect_str_eq(one.verdict, verdicts[worst].word);
+        expect_eq(json_is_true(member(&one, "valid")),
+                  verdicts[worst].exit == LOAD_OK);
+    }
+}
+
+UNIT(load_saved, an_objective_holds_if_it_holds_for_both)
+{
+    static const char failed[] =
+        "[{\"expr\": \"p99<1s\", \"value\": 6, \"pass\": false}]";
+
+    set_member(other.object, "slo",
+               "[{\"expr\": \"p99<1s\", \"value\": 4, \"pass\": true}]");
+    merge();
+    expect_eq(number(json_array_get(member(&one, "slo"), 0), "value"), 5);
+
+    set_member(other.object, "slo", failed);
+    merge();
+    expect_eq(number(json_array_get(member(&one, "slo"), 0), "value"), 6);
+    cr_assert(json_is_false(
+        json_object_get(json_array_get(member(&one, "slo"), 0), "pass")));
+
+    end_parts();
+    make_parts();
+    set_member(one.object, "slo", failed);
+    merge();
+    expect_eq(number(json_array_get(member(&one, "slo"), 0), "value"), 6);
+}
