@@ -211,8 +211,9 @@ static uint64_t next_rate(const struct search *self)
     }
     double ratio = (double)self->high / (double)self->low;
     uint64_t middle = self->low + (self->high - self->low) / 2;
-    /* In the middle by ratio while the bounds are far from each other. */
-    if (ratio > 1.5) {
+    /* In the middle by ratio while the bounds are far from each other, and more
+     * than a few requests apart. */
+    if (ratio > 1.5 && middle > self->low + 1) {
         middle = self->low + (self->high - self->low) * 2 / 5;
     }
     return ratio <= 1 + self->precision || middle == self->low ? 0 : middle;

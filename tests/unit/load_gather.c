@@ -1,0 +1,372 @@
+/*
+ * Sums of what the threads of a run have found out: each number that a thread
+ * has is one of its own, so that one that is left out, or added to another, is
+ * seen.
+ */
+#define UNIT_RUN with_threads
+#include "tools/weir-load/gather.c"
+
+#include "tests/unit.h"
+
+#define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
+
+static struct run_options options;
+static struct result result;
+static struct worker workers[2];
+static struct worker_row rows[2];
+static struct histogram empty;
+
+/* ---- in place of modules that look at the machine and at connections ---- */
+
+uint64_t client_count_unanswered(const struct client *client,
+                                 uint64_t *ret_unseen)
+{
+    *ret_unseen += client->conn_count / 10;
+    return client->conn_count;
+}
+
+bool ports_are_kept(const struct run_options *self)
+{
+    (void)self;
+    return false;
+}
+
+struct ports ports_look(const struct run_options *self)
+{
+    (void)self;
+    return (struct ports){.count = 28000};
+}
+
+uint64_t ports_count_kept(const struct run_options *self)
+{
+    (void)self;
+    return 5;
+}
+
+/* ---- numbers ---- */
+
+static void with_threads(void (*body)(void))
+{
+    memset(&options, 0, sizeof(options));
+    memset(&result, 0, sizeof(result));
+    memset(workers, 0, sizeof(workers));
+    memset(rows, 0, sizeof(rows));
+    result.options = &options;
+    histogram_clear(&empty);
+    for (size_t i = 0; i < 2; i++) {
+        workers[i].row = &rows[i];
+        workers[i].client.connect_latency = &empty;
+        workers[i].client.handshake_latency = &empty;
+        record_init(&rows[i].record);
+    }
+    body();
+}
+
+/* Where a number of a thread's is, and where that of the run. */
+struct sum {
+    uint64_t *from[2];
+    const uint64_t *to;
+};
+
+#define SUM(member, name)                                                      \
+    {                                                                          \
+        {&workers[0].member, &workers[1].member}, &result.name                 \
+    }
+
+static const struct sum sums[] = {
+    SUM(client.traffic.measured.scheduled, measured.scheduled),
+    SUM(client.traffic.measured.sent, measured.sent),
+    SUM(client.traffic.measured.ok, measured.ok),
+    SUM(client.traffic.measured.failed, measured.failed),
+    SUM(client.traffic.measured.timeout, measured.timeout),
+    SUM(client.traffic.measured.dropped, measured.dropped),
+    SUM(client.traffic.warmup.scheduled, warmup.scheduled),
+    SUM(client.traffic.waited, waited),
+    SUM(client.traffic.events_without_request, events_without_request),
+    SUM(client.traffic.measured_answers.late, answers.late),
+    SUM(client.traffic.measured_answers.duplicate, answers.duplicate),
+    SUM(client.traffic.measured_answers.reordered, answers.reordered),
+    SUM(client.traffic.status[200], status[200]),
+    SUM(client.traffic.status[999], status[999]),
+    SUM(client.tls_facts.full, tls.full),
+    SUM(client.tls_facts.resumed, tls.resumed),
+    SUM(client.tls_facts.failed, tls.failed),
+    SUM(client.opened, opened),
+    SUM(client.traffic.fast_opened, fast_opened),
+    SUM(client.connect_failed, connect_failed),
+    SUM(client.lost, lost),
+    SUM(client.traffic.ended_idle, ended_idle),
+    SUM(client.traffic.repeated, repeated),
+    SUM(client.traffic.closed_first, closed_first),
+    SUM(client.traffic.not_closed, not_closed),
+    SUM(client.traffic.shortages, shortages),
+    SUM(client.conn_count, never_answered),
+    SUM(open_at_begin, open_at_begin),
+    SUM(open_at_end, open_at_end),
+    SUM(completed, completed),
+    SUM(handshakes, handshakes),
+    SUM(statistics.received_bytes, received_bytes),
+    SUM(statistics.sent_bytes, sent_bytes),
+    SUM(statistics.turns, turns),
+    SUM(statistics.enters, enters),
+    SUM(statistics.overflows, overflows),
+    SUM(statistics.starved, starved),
+    SUM(usage.user_ns, usage.user_ns),
+    SUM(usage.system_ns, usage.system_ns),
+    SUM(usage.run_queue_wait_ns, usage.run_queue_wait_ns),
+};
+
+UNIT(load_gather, each_count_of_a_thread_is_added_to_its_like)
+{
+    for (size_t i = 0; i < COUNT_OF(sums); i++) {
+        *sums[i].from[0] = 10 + i;
+        *sums[i].from[1] = 1000 * (10 + i);
+    }
+    gather_worker(&result, &workers[0]);
+    gather_worker(&result, &workers[1]);
+
+    for (size_t i = 0; i < COUNT_OF(sums); i++) {
+        expect_eq(*sums[i].to, 1001 * (10 + i), "sum %zu", i);
+    }
+    expect_eq(result.thread_count, 2);
+    expect_eq(result.threads[1].ok, workers[1].completed);
+    expect_eq(result.threads[1].user_ns, workers[1].usage.user_ns);
+    expect_eq(result.threads[1].system_ns, workers[1].usage.system_ns);
+}
+
+UNIT(load_gather, what_was_there_when_the_window_began_is_not_of_it)
+{
+    workers[0].begin_statistics =
+        (struct weir_loop_statistics){.received_bytes = 1,
+                                      .sent_bytes = 2,
+                                      .turns = 3,
+                                      .enters = 4,
+                                      .overflows = 5,
+                                      .starved = 6};
+    workers[0].statistics = (struct weir_loop_statistics){.received_bytes = 11,
+                                                          .sent_bytes = 22,
+                                                          .turns = 33,
+                                                          .enters = 44,
+                                                          .overflows = 55,
+                                                          .starved = 66};
+    gather_worker(&result, &workers[0]);
+
+    expect_eq(result.received_bytes, 10);
+    expect_eq(result.sent_bytes, 20);
+    expect_eq(result.turns, 30);
+    expect_eq(result.enters, 40);
+    expect_eq(result.overflows, 50);
+    expect_eq(result.starved, 60);
+}
+
+UNIT(load_gather, what_is_under_way_is_of_the_warm_up_or_of_the_window)
+{
+    workers[0].client.traffic.warmup =
+        (struct ledger){.sent = 100, .ok = 50, .failed = 20, .timeout = 10};
+    workers[0].client.traffic.outstanding = 27;
+    gather_worker(&result, &workers[0]);
+
+    expect_eq(result.warmup_in_flight, 20);
+    expect_eq(result.in_flight, 7);
+}
+
+UNIT(load_gather, a_stall_is_what_all_threads_have_seen)
+{
+    workers[0].plan.window_ns = workers[1].plan.window_ns = 100;
+    workers[0].client.traffic.stall_ns = 50;
+    workers[0].client.traffic.stall_at_ns = 130;
+    workers[1].client.traffic.stall_ns = 40;
+    workers[1].client.traffic.stall_at_ns = 140;
+    gather_worker(&result, &workers[0]);
+    expect_eq(result.stall_ns, 50);
+    expect_eq(result.stall_at_ns, 30);
+    gather_worker(&result, &workers[1]);
+    expect_eq(result.stall_ns, 40);
+    expect_eq(result.stall_at_ns, 40);
+
+    workers[1].client.traffic.stall_ns = 39;
+    workers[1].client.traffic.stall_at_ns = 99;
+    gather_worker(&result, &workers[1]);
+    expect_eq(result.stall_at_ns, 0, "it began in the warm-up");
+}
+
+UNIT(load_gather, the_longest_window_and_the_greatest_memory_are_kept)
+{
+    workers[0].window_ns = 5;
+    workers[1].window_ns = 4;
+    workers[0].usage.max_rss_bytes = 6;
+    workers[1].usage.max_rss_bytes = 7;
+    workers[0].client.traffic.shortage = -5;
+    gather_worker(&result, &workers[0]);
+    gather_worker(&result, &workers[1]);
+
+    expect_eq(result.window_ns, 5);
+    expect_eq(result.usage.max_rss_bytes, 7);
+    expect_eq(result.shortage, -5);
+}
+
+/* ---- times ---- */
+
+/* The histograms of a record, each with a value that is its own. */
+static void record_each(struct record *record, uint64_t value)
+{
+    struct histogram *const all[] = {&record->response, &record->lateness,
+                                     &record->own_lateness, &record->service,
+                                     &record->ttfb};
+
+    for (size_t i = 0; i < COUNT_OF(all); i++) {
+        histogram_record(all[i], value + i);
+    }
+}
+
+static void expect_each(const struct histogram *const all[5], uint64_t count,
+                        uint64_t max)
+{
+    for (size_t i = 0; i < 5; i++) {
+        expect_eq(all[i]->count, count, "times %zu", i);
+        expect_eq(all[i]->max, max + i, "times %zu", i);
+    }
+}
+
+UNIT(load_gather, each_of_the_times_is_added_to_its_like)
+{
+    const struct record *record = &rows[0].record;
+    const struct histogram *const of_row[] = {
+        &record->response, &record->lateness, &record->own_lateness,
+        &record->service, &record->ttfb};
+    const struct histogram *const of_run[] = {
+        &result.response, &result.lateness, &result.own_lateness,
+        &result.service, &result.ttfb};
+
+    record_each(&rows[0].record, 10);
+    record_each(&rows[1].record, 100);
+    gather_row(&rows[0], &rows[1]);
+    expect_each(of_row, 2, 100);
+    gather_times(&result, record);
+    expect_each(of_run, 2, 100);
+
+    record_clear(&rows[0].record);
+    record_each(&rows[0].record, 1);
+    expect_each(of_row, 1, 1);
+}
+
+UNIT(load_gather, an_answer_in_one_piece_has_both_its_times)
+{
+    struct record *record = &rows[0].record;
+
+    histogram_record(&record->whole, 7);
+    histogram_record(&record->service, 8);
+    record_settle(record);
+
+    expect_eq(record->service.count, 2);
+    expect_eq(record->ttfb.count, 1);
+    expect_eq(record->ttfb.max, 7);
+    expect_eq(record->whole.count, 0);
+    histogram_record(&record->whole, 9);
+    record_clear(record);
+    expect_eq(record->whole.count, 0);
+}
+
+UNIT(load_gather, a_row_is_the_sum_of_those_of_its_threads)
+{
+    struct result_row *sum = &rows[0].counts;
+
+    rows[0].counts = (struct result_row){
+        0, 5, 1, 2, 3, 4, 5, 0, 0, 0, NULL, {.kind_count = 0}, 6, 7, 8, 9};
+    rows[1].counts = (struct result_row){
+        0,  6,  10, 20, 30, 40, 50, 0, 0, 0, NULL, {.kind_count = 0},
+        60, 70, 80, 90};
+    gather_row(&rows[0], &rows[1]);
+
+    expect_eq(sum->end_ns, 6);
+    expect_eq(sum->offered, 11);
+    expect_eq(sum->ok, 22);
+    expect_eq(sum->failed, 33);
+    expect_eq(sum->timeout, 44);
+    expect_eq(sum->dropped, 55);
+    expect_eq(sum->in_flight, 66);
+    expect_eq(sum->open, 77);
+    expect_eq(sum->received_bytes, 88);
+    expect_eq(sum->sent_bytes, 99);
+    gather_row(&rows[1], &rows[0]);
+    expect_eq(rows[1].counts.end_ns, 6);
+}
+
+UNIT(load_gather, percentiles_of_a_row_are_of_responses_where_there_are_some)
+{
+    for (uint64_t i = 1; i <= 100; i++) {
+        histogram_record(&rows[0].record.service, i);
+    }
+    gather_quantiles(&rows[0]);
+    expect_eq(rows[0].counts.p50_ns, 50);
+    expect_eq(rows[0].counts.p99_ns, 99);
+    expect_eq(rows[0].counts.max_ns, 100);
+
+    histogram_record(&rows[0].record.response, 1000);
+    gather_quantiles(&rows[0]);
+    expect_eq(rows[0].counts.p50_ns, 1000);
+
+    gather_histogram(&rows[1]);
+    expect_eq(rows[1].counts.hdr, NULL);
+    gather_histogram(&rows[0]);
+    cr_assert_not_null(rows[0].counts.hdr);
+    free(rows[0].counts.hdr);
+}
+
+/* ---- what follows from the sums ---- */
+
+UNIT(load_gather, the_rate_of_an_open_loop_is_that_of_its_schedule)
+{
+    result.measured.scheduled = 500;
+    result.window_ns = 2000000000;
+    gather_finish(&result);
+    cr_assert(result.offered_rate == 0, "a closed loop has none");
+    expect_eq(result.ports.count, 0);
+
+    result.model = RUN_MODEL_CONSTANT;
+    result.shortages = 1;
+    gather_finish(&result);
+    cr_assert(result.offered_rate == 250);
+    expect_eq(result.ports.count, 28000);
+    expect_eq(result.ports_kept, 5);
+}
+
+UNIT(load_gather, threads_of_one_cpu_share_it)
+{
+    static struct sharing_sample begin;
+    static struct sharing_sample end;
+
+    /* Two seconds of CPU 1 and CPU 2: half idle, and all used. */
+    begin.at_ns = 1000000000;
+    end.at_ns = 3000000000;
+    for (int cpu = 1; cpu <= 2; cpu++) {
+        begin.cpus[cpu] = (struct sharing_cpu){.total = 1000, .idle = 500};
+        end.cpus[cpu] =
+            (struct sharing_cpu){.total = 1200, .idle = cpu == 1 ? 600 : 500};
+    }
+    result.window_ns = 2000000000;
+    result.thread_count = 3;
+    result.threads[0] = (struct result_thread){.cpu = 1, .user_ns = 200000000};
+    result.threads[1] = (struct result_thread){.cpu = 2, .user_ns = 400000000};
+    result.threads[2] =
+        (struct result_thread){.cpu = 2, .system_ns = 600000000};
+    gather_sharing(&result, &begin, &end);
+
+    expect_eq(result.threads[0].sharing.thread_count, 1);
+    cr_assert_float_eq(result.threads[0].sharing.idle, 0.5, 1e-9);
+    cr_assert_float_eq(result.threads[0].sharing.others, 0.4, 1e-9);
+    for (int i = 1; i <= 2; i++) {
+        expect_eq(result.threads[i].sharing.thread_count, 2);
+        cr_assert_float_eq(result.threads[i].sharing.others, 0.5, 1e-9);
+    }
+
+    /* Threads that are not bound have all CPUs of the client. */
+    options.client_cpus = (struct cpus){.list = {1, 2}, .count = 2};
+    result.thread_count = 1;
+    result.threads[0].cpu = -1;
+    gather_sharing(&result, &begin, &end);
+    expect_eq(result.threads[0].sharing.cpu_count, 2);
+    options.cpus.count = 1;
+    gather_sharing(&result, &begin, &end);
+    expect_eq(result.threads[0].sharing.cpu_count, 0, "it could not be bound");
+}

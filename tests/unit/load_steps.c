@@ -1,0 +1,381 @@
+/*
+ * Runs at different loads: what becomes of the results of each, the search for
+ * a capacity, and the lists of a sweep.
+ *
+ * No run is made: in place of a child process a server that can carry so many
+ * requests a second is asked, which answers in time up to that, and late
+ * beyond.
+ */
+#define UNIT_RUN with_file
+#include "tools/weir-load/exits.h"
+#include "tools/weir-load/search.h"
+#include "tools/weir-load/steps.c"
+#include "tools/weir-load/sweep.h"
+
+#include "tests/unit.h"
+
+#include <fcntl.h>
+
+const char console_name[] = "test";
+
+#define MS UINT64_C(1000000)
+
+/* The server, and what it has been asked. */
+static uint64_t capacity;
+static size_t asked;
+static json_int_t exit_code;
+static char path[64];
+
+/* ---- in place of child processes ---- */
+
+void child_show_progress(const char *format, ...)
+{
+    (void)format;
+}
+
+/* The number behind a flag, the last one of it; 0: there is none. */
+static uint64_t find_load(const struct words *words, const char *flag)
+{
+    uint64_t load = 0;
+
+    for (size_t i = 0; i + 1 < words->count; i++) {
+        if (strcmp(words->list[i], flag) == 0) {
+            load = strtoull(words->list[i + 1], NULL, 10);
+        }
+    }
+    return load;
+}
+
+static json_t *make_result(uint64_t load)
+{
+    static struct histogram h;
+    const json_int_t ok = load && capacity ? 20000 : 0;
+
+    histogram_clear(&h);
+    for (json_int_t i = 0; i < ok; i++) {
+        histogram_record(&h, load <= capacity ? MS : 1000 * MS);
+    }
+    json_t *times = json_histogram(&h);
+    return json_pack(
+        "{s:s, s:s, s:s, s:I, s:{s:s}, s:i, s:{s:i, s:I, s:I, s:i, s:i}, "
+        "s:{s:f, s:f}, s:{s:O, s:o, s:n, s:n, s:n, s:n}, s:[], s:[s, s], "
+        "s:[{s:s, s:i}, {s:s, s:i}, {s:s, s:i}]}",
+        "schema", "weir-load/2", "config_hash", "1", "verdict", "VALID",
+        "exit_code", exit_code, "model", "kind", "open", "duration_ns", 1000000,
+        "requests", "offered", 20000, "ok", ok, "failed",
+        (json_int_t)(20000 - ok), "timeout", 0, "dropped", 0, "rate",
+        "achieved", (double)load, "offered", 2.0 * (double)load, "latency",
+        "response", times, "service", times, "connect", "tls", "ttfb",
+        "send_lateness", "intervals", "invalid_reasons", "the first reason",
+        "another", "errors", "text", "some", "requests", 1, "text", "most",
+        "requests", 3, "text", "few", "requests", 2);
+}
+
+int child_measure(weir_loop *loop, const struct words *words, struct saved *ret,
+                  char *why)
+{
+    const uint64_t rate = find_load(words, "-R");
+    const uint64_t conns = find_load(words, "-c");
+    /* A closed loop is as fast as the server. */
+    const uint64_t load = rate ? rate : conns ? conns : capacity;
+
+    (void)loop;
+    json_t *object = make_result(load);
+    char *text = json_dumps(object, 0);
+    const int err = saved_parse(text, strlen(text), "child", ret, why);
+    expect_eq(err, 0, "%s", why);
+    free(text);
+    json_decref(object);
+    asked++;
+    return err;
+}
+
+/* ---- what the tests ask ---- */
+
+static void with_file(void (*body)(void))
+{
+    snprintf(path, sizeof(path), "/tmp/load-steps-XXXXXX");
+    const int fd = mkstemp(path);
+    cr_assert(fd >= 0);
+    close(fd);
+    capacity = 1000;
+    asked = 0;
+    exit_code = LOAD_OK;
+    body();
+    unlink(path);
+}
+
+typedef int main_fn(int argc, char **argv, int first);
+
+#define WORDS_COUNT 12
+
+/* A command with these words and --json; its exit code, and what it wrote. What
+ * it prints is thrown away. */
+static int call(main_fn *command, const char *const *words, json_t **ret)
+{
+    char json[80];
+    char *argv[WORDS_COUNT + 1] = {NULL};
+    int argc = 0;
+
+    snprintf(json, sizeof(json), "--json=%s", path);
+    argv[argc++] = json;
+    for (; words[argc - 1]; argc++) {
+        argv[argc] = (char *)(uintptr_t)words[argc - 1];
+    }
+    fflush(stdout);
+    const int out = dup(STDOUT_FILENO);
+    const int nothing = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    dup2(nothing, STDOUT_FILENO);
+    const int code = command(argc, argv, 0);
+    fflush(stdout);
+    dup2(out, STDOUT_FILENO);
+    close(nothing);
+    close(out);
+    *ret = code == LOAD_USAGE ? NULL : json_load_file(path, 0, NULL);
+    return code;
+}
+
+/* What a search finds; 0: nothing. */
+static uint64_t search(const char *from, const char *to, const char *precision,
+                       int wanted)
+{
+    const char *const words[] = {
+        "--slo", "p99<50ms",    "--from",  from,           "--to",
+        to,      "--precision", precision, "tcp://host:1", NULL};
+    json_t *found = NULL;
+
+    expect_eq(call(search_main, words, &found), wanted);
+    cr_assert_not_null(found);
+    const json_int_t rate =
+        json_integer_value(json_object_get(found, "capacity"));
+    json_decref(found);
+    return (uint64_t)rate;
+}
+
+/* ---- the result of a step ---- */
+
+static struct command command;
+static struct steps steps;
+
+/* A step without objectives, or with these. */
+static const struct step *measure(uint64_t load, const char *slo)
+{
+    struct slo_error error;
+    int err = 0;
+
+    memset(&command, 0, sizeof(command));
+    memset(&steps, 0, sizeof(steps));
+    steps.command = &command;
+    steps.flag = "-R";
+    expect_eq(slo ? slo_parse(slo, &command.slo, &error) : 0, 0);
+    const struct step *step = steps_measure(&steps, load, MS, &err);
+    cr_assert_not_null(step);
+    expect_eq(err, 0);
+    return step;
+}
+
+UNIT(load_steps, a_step_has_the_figures_of_its_run)
+{
+    const struct step *step = measure(500, "p99<50ms");
+
+    expect_eq(step->load, 500);
+    expect_eq(step->duration_ns, 1000000);
+    expect_eq(step->max_ns, MS);
+    expect_eq(step->p50_ns, MS);
+    expect_eq(step->p99_ns, MS);
+    expect_eq(step->offered, 20000);
+    expect_eq(step->ok, 20000);
+    cr_assert(step->achieved_rate == 500);
+    cr_assert(step->passed);
+    expect_str_eq(step->why, "");
+    cr_assert(steps_have_answers(&steps));
+}
+
+UNIT(load_steps, an_objective_that_does_not_hold_is_the_reason)
+{
+    const struct step *step = measure(1001, "p50<2s,p99<50ms");
+
+    cr_assert_not(step->passed);
+    expect_str_eq(step->why, "p99<50ms: 1.00s");
+}
+
+UNIT(load_steps, an_invalid_run_has_its_first_reason)
+{
+    const struct step *step = NULL;
+
+    exit_code = LOAD_INVALID;
+    step = measure(500, "p99<50ms");
+    cr_assert_not(step->passed, "half of the rate was achieved");
+    expect_str_eq(step->why, "the first reason");
+    exit_code = LOAD_ERRORS;
+    step = measure(500, NULL);
+    cr_assert_not(step->passed);
+    expect_str_eq(step->why, "0 of 20000 requests failed; most");
+    step = measure(500, "errors<1");
+    cr_assert(step->passed, "objectives speak of them");
+}
+
+UNIT(load_steps, a_run_without_answers_tells_its_most_frequent_error)
+{
+    const struct step *step = NULL;
+
+    capacity = 0;
+    exit_code = LOAD_NOTHING;
+    step = measure(500, "p99<50ms");
+    cr_assert_not(step->passed);
+    expect_str_eq(step->why, "20000 of 20000 requests failed; most");
+    cr_assert_not(steps_have_answers(&steps));
+}
+
+/* ---- search ---- */
+
+UNIT(load_steps, a_search_ends_as_near_to_the_capacity_as_it_is_told)
+{
+    static const uint64_t capacities[] = {1, 2, 7, 99, 1000, 123456};
+
+    for (size_t i = 0; i < sizeof(capacities) / sizeof(capacities[0]); i++) {
+        capacity = capacities[i];
+        const uint64_t found = search("100", "1G", "2%", LOAD_OK);
+        expect_leq(found, capacity);
+        expect_geq(found + found / 50 + (found > 50), capacity);
+        expect_leq(asked, 60);
+        asked = 0;
+    }
+}
+
+UNIT(load_steps, a_search_goes_no_further_than_it_may)
+{
+    expect_eq(search("100", "500", "2%", LOAD_OK), 500);
+    expect_eq(search("800", "500", "2%", LOAD_OK), 500);
+    expect_eq(search("1000", "1k", "2%", LOAD_OK), 1000);
+}
+
+UNIT(load_steps, a_search_begins_at_half_of_what_a_closed_loop_reaches)
+{
+    static const char *const words[] = {"--slo", "p99<50ms", "tcp://host:1",
+                                        NULL};
+    json_t *found = NULL;
+
+    expect_eq(call(search_main, words, &found), LOAD_OK);
+    const json_t *list = json_object_get(found, "steps");
+    expect_eq(
+        json_integer_value(json_object_get(json_array_get(list, 0), "rate")),
+        500);
+    cr_assert(json_is_true(json_object_get(found, "confirmed")));
+    const json_int_t rate =
+        json_integer_value(json_object_get(found, "capacity"));
+    expect_leq(rate, 1000);
+    expect_geq(rate, 980);
+    json_decref(found);
+}
+
+UNIT(load_steps, a_server_without_answers_has_no_capacity)
+{
+    capacity = 0;
+    exit_code = LOAD_NOTHING;
+    expect_eq(search("100", "1k", "2%", LOAD_NOTHING), 0);
+}
+
+UNIT(load_steps, numbers_of_a_search_have_limits)
+{
+    static const struct {
+        const char *flag;
+        const char *value;
+        int wanted;
+    } rows[] = {
+        {"--from", "0", LOAD_USAGE},
+        {"--from", "x", LOAD_USAGE},
+        {"--from", "1000000001", LOAD_USAGE},
+        {"--to", "0", LOAD_USAGE},
+        {"--to", "1", LOAD_OK},
+        {"--precision", "0.09%", LOAD_USAGE},
+        {"--precision", "0.1%", LOAD_OK},
+        {"--precision", "100%", LOAD_OK},
+        {"--precision", "101%", LOAD_USAGE},
+        {"--precision", "x", LOAD_USAGE},
+        {"-d", "99ms", LOAD_USAGE},
+        {"-d", "100ms", LOAD_OK},
+        {"-d", "60s", LOAD_OK},
+        {"-d", "61s", LOAD_USAGE},
+        {"-d", "x", LOAD_USAGE},
+    };
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        const char *const words[] = {"--slo",       "p99<50ms",  rows[i].flag,
+                                     rows[i].value, "tcp://h:1", NULL};
+        json_t *found = NULL;
+        expect_eq(call(search_main, words, &found), rows[i].wanted, "%s %s",
+                  rows[i].flag, rows[i].value);
+        json_decref(found);
+    }
+}
+
+/* ---- sweep ---- */
+
+/* The loads of a sweep as a text, "1 2 3". */
+static const char *sweep(const char *flag, const char *list, int wanted)
+{
+    static char text[1024];
+    const char *const words[] = {flag, list, "tcp://host:1", NULL};
+    json_t *found = NULL;
+
+    expect_eq(call(sweep_main, words, &found), wanted, "%s %s", flag, list);
+    const json_t *done = json_object_get(found, "steps");
+    const char *name = strcmp(flag, "--rates") == 0 ? "rate" : "connections";
+    text[0] = '\0';
+    for (size_t i = 0; i < json_array_size(done); i++) {
+        const size_t len = strlen(text);
+        snprintf(text + len, sizeof(text) - len, "%s%lld", i ? " " : "",
+                 (long long)json_integer_value(
+                     json_object_get(json_array_get(done, i), name)));
+    }
+    json_decref(found);
+    return text;
+}
+
+UNIT(load_steps, a_sweep_is_made_at_each_load_of_its_list)
+{
+    expect_str_eq(sweep("--rates", "5,1k,20", LOAD_OK), "5 1000 20");
+    expect_str_eq(sweep("--conns", "1..10/4", LOAD_OK), "1 4 7 10");
+    expect_str_eq(sweep("--rates", "3,0..1k/3", LOAD_USAGE), "");
+    expect_str_eq(sweep("--rates", "3,2..1k/2", LOAD_OK), "3 2 1000");
+    expect_str_eq(sweep("--rates", "1..1G/2", LOAD_OK), "1 1000000000");
+}
+
+UNIT(load_steps, a_list_that_is_none_is_refused)
+{
+    static const char *const lists[] = {
+        "",         "0",       "x",          "1,",      "1..2",
+        "1..2/",    "x..2/2",  "1..x/2",     "1..2/x",  "1..2/1",
+        "2..2/2",   "3..2/2",  "1..9/0",     "..2/2",   "1../2",
+        "2000000k", "1..2G/2", "1000000001", "1..9/101"};
+
+    for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
+        expect_str_eq(sweep("--rates", lists[i], LOAD_USAGE), "");
+    }
+}
+
+UNIT(load_steps, a_sweep_in_which_nothing_succeeds_has_measured_nothing)
+{
+    capacity = 0;
+    exit_code = LOAD_NOTHING;
+    expect_str_eq(sweep("--rates", "5,6", LOAD_NOTHING), "5 6");
+}
+
+UNIT(load_steps, a_shuffled_sweep_has_the_order_of_its_seed)
+{
+    static const char *const words[] = {
+        "--rates", "1..9/9", "--shuffle", "--seed", "7", "tcp://h:1", NULL};
+    static const json_int_t wanted[] = {9, 1, 5, 7, 4, 2, 8, 6, 3};
+    json_t *found = NULL;
+
+    expect_eq(call(sweep_main, words, &found), LOAD_OK);
+    const json_t *done = json_object_get(found, "steps");
+    expect_eq(json_array_size(done), 9);
+    for (size_t i = 0; i < 9; i++) {
+        expect_eq(json_integer_value(
+                      json_object_get(json_array_get(done, i), "rate")),
+                  wanted[i], "place %zu", i);
+    }
+    json_decref(found);
+}
