@@ -79,7 +79,9 @@ struct wr_device {
     /* The program has closed: stops receiving, before the last send. NULL: the
      * connection leaves the queue of the budget, which is enough. */
     void (*stop_receiving)(struct wr_connection *c);
-    /* Bytes were queued: sends them, but later than in this call. */
+    /* Bytes were queued: sends them, but later than in this call. NULL: the
+     * device has a write of its own, and calls connection_made before a step
+     * does. */
     void (*send)(struct wr_connection *c);
     /* Everything is sent after write_eof. NULL: the peer sees the end when the
      * device is closed, as after a close alone. */

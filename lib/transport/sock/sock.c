@@ -149,12 +149,6 @@ static void sock_opening_completed(struct wr_op *op, int32_t res,
 
 /* ---- the device ---- */
 
-static void sock_send(struct wr_connection *c)
-{
-    wr_assert(!wr_sendq_is_empty(&c->outbox.queue));
-    wr_sock_make_dirty(wr_sock_of(&c->t));
-}
-
 static void sock_shut(struct wr_connection *c)
 {
     wr_assert(c->end_sent);
@@ -262,7 +256,6 @@ static const struct wr_device sock_device = {
     .deliver = wr_sock_deliver_held,
     .receive = wr_sock_update_recv,
     .stop_receiving = wr_sock_recv_stop,
-    .send = sock_send,
     .shut = sock_shut,
     .linger = wr_sock_linger,
     .reset = sock_reset,

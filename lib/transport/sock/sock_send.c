@@ -275,7 +275,6 @@ static void sock_send_part_ended(struct wr_sock *s, int32_t res)
     wr_assert(s->sends_file);
     if (res > 0) {
         wr_transport_count_sent(&s->c.t, (uint32_t)res);
-        wr_sock_note_sent(s);
     }
     wr_sender_sent(s->c.outbox.sender, res);
 }
