@@ -456,6 +456,19 @@ DATAGRAMS(datagram, many_short_ones_are_received_in_one_turn, rig,
     expect_eq(turns.last, turns.first);
 }
 
+/* Slots grow for them: only the first is joined of two parts. */
+DATAGRAMS(datagram, long_ones_are_copied_at_first_only, rig, 0)
+{
+    static uint8_t bytes[6000];
+    for (uint64_t i = 1; i <= 5; i++) {
+        dg_peer_send(rig, bytes, sizeof(bytes));
+        dg_wait_received(rig, i);
+    }
+
+    expect_leq(statistics_of(rig->loop).copied_by_compaction,
+               sizeof(bytes) + 1000);
+}
+
 /* ---- callbacks that fail, and protocols ---- */
 
 static int fail(struct dg *rig, const struct weir_datagram *datagram)
