@@ -37,6 +37,22 @@ UNIT_IN(move_back, the_error_of_the_factory_brings_it_back, mover_test,
     mover_talk(m);
 }
 
+UNIT_IN(move_back, the_error_of_the_factory_loses_no_byte, mover_test,
+        struct mover *m)
+{
+    expect_eq(weir_transport_pause_reading(mover_t(m)), 0);
+    mover_send(m, 1000);
+    mover_clog(m);
+    m->factory_err = -EPROTO;
+    mover_fail(m, -EPROTO);
+
+    expect_gt(weir_transport_get_write_buffer_size(mover_t(m)), 0);
+    mover_read(m, m->written - m->peer_received);
+    expect_eq(weir_transport_resume_reading(mover_t(m)), 0);
+    MOVER_UNTIL(m, m->received == m->peer_sent);
+    mover_talk(m);
+}
+
 UNIT_IN(move_back, a_protocol_that_does_not_fit_brings_it_back, mover_test,
         struct mover *m)
 {

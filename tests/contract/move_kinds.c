@@ -4,6 +4,7 @@
  * sending a file or descriptors, which stay until that is over.
  */
 #include "tests/contract/move_rig.h"
+#include "tests/contract/rights.h"
 
 #include <sys/mman.h>
 #include <weir/sendfile.h>
@@ -190,5 +191,49 @@ UNIT_IN(move_kinds, a_connection_that_sends_descriptors_stays_until_then,
     mover_read(m, 1); /* without room for it, the descriptor is closed */
     mover_turn(m, 5);
     mover_move(m);
+    mover_talk(m);
+}
+
+static int taken_count;
+
+static int take_fds(void *user, weir_transport *t, const int *fds, size_t count,
+                    bool lost)
+{
+    (void)user;
+    (void)t;
+    expect(!lost);
+    for (size_t i = 0; i < count; i++) {
+        close(fds[i]);
+    }
+    taken_count += (int)count;
+    return 0;
+}
+
+UNIT_IN(move_kinds, a_connection_that_takes_descriptors_goes_on_to, mover_test,
+        struct mover *m)
+{
+    const struct weir_connect_options options = {.size = sizeof(options),
+                                                 .connection.fd_limit = 2};
+    static struct weir_protocol taker;
+    const int fds[2] = {STDOUT_FILENO, STDERR_FILENO};
+    uint8_t bytes[2];
+    if (!m->is_unix) {
+        return;
+    }
+    taker = mover_protocol;
+    taker.fds_received = take_fds;
+    m->protocol = &taker;
+    taken_count = 0;
+    mover_connect_anew(m, &options);
+    rig_pattern(bytes, 0, sizeof(bytes));
+
+    expect_eq(rights_send(m->peer, &bytes[0], 1, fds, 2, 0), 1);
+    MOVER_UNTIL(m, m->received == 1);
+    mover_move(m);
+    expect_eq(rights_send(m->peer, &bytes[1], 1, fds, 2, 0), 1);
+    MOVER_UNTIL(m, m->received == 2);
+
+    expect_eq(taken_count, 4);
+    m->peer_sent = 2;
     mover_talk(m);
 }

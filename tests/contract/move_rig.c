@@ -4,6 +4,7 @@
  * callbacks and checks the bytes.
  */
 #include "tests/contract/move_rig.h"
+#include "tests/walk.h"
 
 #include <poll.h>
 #include <sched.h>
@@ -287,16 +288,11 @@ void mover_talk(struct mover *m)
 
 /* ---- a round ---- */
 
-static void mover_open(struct mover *m)
+static void mover_connect(struct mover *m,
+                          const struct weir_connect_options *options)
 {
     int fds[2];
     m->peer = -1;
-    for (int i = 0; i < SIDES; i++) {
-        struct mover_side *side = &m->sides[i];
-        side->mover = m;
-        expect_eq(weir_loop_new(NULL, &side->loop), 0);
-        side->remote = weir_loop_get_remote(side->loop);
-    }
     if (m->is_unix) {
         expect_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
     } else {
@@ -313,9 +309,38 @@ static void mover_open(struct mover *m)
     const struct weir_factory factory = {mover_create, &m->sides[HERE]};
     set_nonblocking(fds[1]);
     m->peer = fds[1];
-    expect_ok(weir_adopt_connection(m->sides[HERE].loop, &factory, fds[0], NULL,
-                                    NULL, NULL, NULL));
+    expect_ok(weir_adopt_connection(m->sides[HERE].loop, &factory, fds[0],
+                                    options, NULL, NULL, NULL));
     MOVER_UNTIL(m, m->sides[HERE].t != NULL);
+}
+
+static struct test_allocator memory;
+
+static void mover_open(struct mover *m)
+{
+    const struct weir_loop_options options = allocator_options(&memory);
+    allocator_init(&memory);
+    for (int i = 0; i < SIDES; i++) {
+        struct mover_side *side = &m->sides[i];
+        side->mover = m;
+        expect_eq(weir_loop_new(&options, &side->loop), 0);
+        side->remote = weir_loop_get_remote(side->loop);
+    }
+    mover_connect(m, NULL);
+}
+
+void mover_connect_anew(struct mover *m,
+                        const struct weir_connect_options *options)
+{
+    struct mover_side *side = &m->sides[HERE];
+    expect_eq(m->at, HERE);
+    weir_transport_abort(side->t);
+    MOVER_UNTIL(m, mover_is_lost(m));
+    weir_transport_unref(side->t);
+    close(m->peer);
+    side->t = NULL;
+    side->events[0] = '\0';
+    mover_connect(m, options);
 }
 
 static void mover_close(struct mover *m)
@@ -327,6 +352,7 @@ static void mover_close(struct mover *m)
     if (m->peer >= 0) {
         close(m->peer);
     }
+    allocator_check(&memory);
 }
 
 void mover_test(void (*body)(struct mover *m))

@@ -56,6 +56,10 @@ void mover_test(void (*body)(struct mover *m));
 
 extern const struct weir_protocol mover_protocol;
 
+/* Another connection in place of the first one, which has not moved. */
+void mover_connect_anew(struct mover *m,
+                        const struct weir_connect_options *options);
+
 /* The transport that is the connection now, and what its protocol has seen. */
 weir_transport *mover_t(const struct mover *m);
 void mover_expect(const struct mover *m, int side, const char *events);

@@ -165,6 +165,59 @@ UNIT(no_memory, a_connection_that_was_made_is_closed_and_told)
     close(listener);
 }
 
+UNIT(no_memory, time_limits_are_refused_and_the_connection_goes_on)
+{
+    const struct weir_timeouts limits = {.size = sizeof(limits),
+                                         .read_ns = 1000 * MS};
+    int pair[2];
+    expect_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+    expect_ok(weir_adopt_connection(m->loop, &m->factory, pair[0], NULL,
+                                    maker_connect_done, m, NULL));
+    maker_expect_done(m, 0);
+
+    fail_in(1);
+    expect_eq(weir_transport_set_timeouts(m->t, &limits), -ENOMEM);
+    fail_never();
+
+    expect_eq(weir_transport_set_timeouts(m->t, &limits), 0);
+    expect_eq(write(pair[1], "abc\n", 4), 4);
+    maker_run(m, maker_has_received);
+    close(pair[1]);
+    maker_expect_lost(m, 0);
+}
+
+/* The pipe is made in the call or after it. */
+static int make_pipe(struct maker *m)
+{
+    int fds[2];
+    expect_eq(pipe2(fds, O_CLOEXEC), 0);
+    m->done = 0;
+    int err = weir_connect_read_pipe(m->loop, &m->factory, fds[0], NULL,
+                                     maker_connect_done, m, NULL);
+    if (err == 0) {
+        run_without(m, maker_is_done);
+        err = m->done_err;
+    }
+    close(fds[1]);
+    return err;
+}
+
+UNIT(no_memory, a_pipe_says_so_in_the_call_or_by_done)
+{
+    bool has_failed = true;
+    maker_run_for(m, 1 * MS);
+    for (uint64_t i = 1; has_failed; i++) {
+        fail_in(i);
+        const int err = make_pipe(m);
+        has_failed = memory.failed > 0;
+        memory.failed = 0;
+        fail_never();
+        expect_eq(err, has_failed ? -ENOMEM : 0);
+        cr_assert(i < 20);
+    }
+    maker_expect_lost(m, 0);
+}
+
 UNIT(no_memory, stop_and_wait_closed_change_nothing)
 {
     expect_eq(make_server(m), 0);

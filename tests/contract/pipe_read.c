@@ -324,6 +324,7 @@ PAIRS(pipe_read, a_buffered_protocol_is_read_into_without_a_copy, rig,
     const struct weir_loop_statistics stats = rig_statistics(rig);
     expect_eq(stats.copied_to_protocol, is_read_by_worker(rig) ? 300000 : 0);
     expect_eq(stats.copied_by_compaction, is_read_by_worker(rig) ? 300000 : 0);
+    expect_eq(stats.received_bytes, 300000);
     rig_peer_close(rig);
     rig_expect_lost(rig, 0);
 }

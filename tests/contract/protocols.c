@@ -341,7 +341,7 @@ static int note_bytes(void *user, weir_transport *t, const struct weir_buf *buf)
 static struct weir_protocol noting; /* the recorder's, but for its bytes */
 
 /* Keeps the first bytes; the others go to a buffered protocol, 4 at a time,
- * which hands on after the first 4. */
+ * which hands on after the first 4, with the first bytes in two pieces. */
 static int keep_then_hand_over(struct rig *rig, const struct weir_buf *buf)
 {
     const struct weir_protocol_binding binding = {&noting, rig};
@@ -352,7 +352,11 @@ static int keep_then_hand_over(struct rig *rig, const struct weir_buf *buf)
         return 0;
     }
     expect_eq(buf->len, 4);
-    expect_eq(weir_transport_set_protocol(rig->t, &binding, &kept, 1), 0);
+    struct weir_buf pieces[2] = {kept, kept};
+    pieces[0].len = 3;
+    pieces[1].data += 3;
+    pieces[1].len -= 3;
+    expect_eq(weir_transport_set_protocol(rig->t, &binding, pieces, 2), 0);
     return 0;
 }
 
