@@ -51,8 +51,7 @@ static void peer_writes(struct conn *c, size_t len)
     expect_eq(fake_peer_write(c->peer, bytes, len), (ssize_t)len);
 }
 
-/* Both connections are polled for bytes at the end: they move bulk. */
-static void start(void)
+static void open_both(void)
 {
     fake_start(&(struct fake_options){
         .seed = 1, .recv_size = 2 * MIB, .send_size = MIB, .trace = true});
@@ -61,6 +60,14 @@ static void start(void)
     for (int i = 0; i < 2; i++) {
         adopt(loop, &protocol, &conns[i], NULL, &conns[i].peer);
         clock_run_for(loop, MS);
+    }
+}
+
+/* Both connections are polled for bytes at the end: they move bulk. */
+static void start(void)
+{
+    open_both();
+    for (int i = 0; i < 2; i++) {
         peer_writes(&conns[i], 64 * KIB);
         clock_run_for(loop, MS);
         expect_eq(conns[i].received, 64 * KIB);
@@ -74,6 +81,16 @@ static void stop(void)
     fake_peer_close(conns[0].peer);
     fake_peer_close(conns[1].peer);
     fake_stop();
+}
+
+UNIT(bulk_budget, more_than_half_of_what_a_connection_may_hold_is_a_sign_too)
+{
+    open_both();
+    weir_transport_set_read_buffer_limit(conns[0].t, 64 * KIB);
+    peer_writes(&conns[0], 33 * KIB);
+    clock_run_for(loop, MS);
+    cr_assert(strstr(fake_text(), "submit poll fd=1001 events=0x1"));
+    stop();
 }
 
 static void switch_the_second(const struct weir_buf *buf)

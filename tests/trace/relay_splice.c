@@ -77,12 +77,17 @@ static void open_sides(uint32_t send_size)
     clock_run_for(test.loop, MS);
 }
 
+static int begin_as(const struct weir_relay_options *options)
+{
+    return weir_relay(test.sides[0], test.sides[1], options, done, NULL,
+                      &test.pending);
+}
+
 static int begin(bool closes)
 {
     const struct weir_relay_options options = {
         .size = sizeof(options), .close_at_first_end = closes, .splice = true};
-    return weir_relay(test.sides[0], test.sides[1], &options, done, NULL,
-                      &test.pending);
+    return begin_as(&options);
 }
 
 static void start(void)
@@ -168,6 +173,20 @@ UNIT(relay_splice_trace, deep_queues_are_spliced_and_others_are_not)
     weir_pending_cancel(test.pending);
 }
 
+/* A receive that may take so many is not made first. */
+UNIT(relay_splice_trace, deep_queues_are_spliced_at_once_by_large_buffers)
+{
+    const struct weir_relay_options options = {
+        .size = sizeof(options), .splice = true, .buffer_bytes = MIB};
+    allocator_init(&test.memory);
+    open_sides(QUEUE);
+    expect_eq(begin_as(&options), 0);
+    pass(2 * MIB);
+    expect_eq(pass(100), 0);
+    expect_eq(pass(300 * KIB), 300 * KIB);
+    weir_pending_cancel(test.pending);
+}
+
 /* Once many bytes have waited fewer will do, until they are too few. */
 UNIT(relay_splice_trace, bytes_that_go_on_coming_are_spliced_in_smaller_pieces)
 {
@@ -202,9 +221,7 @@ UNIT(relay_splice_trace, spliced_bytes_are_a_sign_of_life)
         .size = sizeof(options), .splice = true, .idle_ns = S};
     allocator_init(&test.memory);
     open_sides(QUEUE);
-    expect_eq(weir_relay(test.sides[0], test.sides[1], &options, done, NULL,
-                         &test.pending),
-              0);
+    expect_eq(begin_as(&options), 0);
     pass(2 * MIB);
     for (int i = 0; i < 20; i++) {
         expect_eq(pass(128 * KIB), 128 * KIB);

@@ -196,3 +196,20 @@ UNIT(small_file, that_is_cancelled_counts_once_if_the_release_aborts)
     expect_lost(0);
     stop(0);
 }
+
+/* The turn in which all of it was sent is that in which it ends. */
+UNIT(small_file, is_told_without_a_turn_more)
+{
+    int turns = 0;
+    start(false, NULL);
+    head_bytes = 0;
+    send_file();
+    while (told_count == 0) {
+        expect_eq(weir_loop_run_once(loop), 0);
+        turns++;
+    }
+
+    expect_eq(turns, 2, "it is sent, and told");
+    expect_told(0, FILE_BYTES);
+    stop(1);
+}
