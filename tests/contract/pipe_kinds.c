@@ -257,6 +257,39 @@ MAKER(pipe_kinds, a_full_device_is_told, m)
     maker_expect_lost(m, -ENOSPC);
 }
 
+/* Reads all that is there; returns the number of bytes. */
+static size_t take(int fd)
+{
+    static char bytes[64 << 10];
+    size_t taken = 0;
+    ssize_t len;
+    while ((len = recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT)) > 0) {
+        taken += (size_t)len;
+    }
+    return taken;
+}
+
+MAKER(pipe_kinds, a_socket_whose_peer_sends_no_more_takes_everything, m)
+{
+    static char bytes[1 << 20];
+    size_t taken = 0;
+    int fds[2];
+
+    cr_assert(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) == 0);
+    expect_eq(write_pipe(m, fds[0]), 0);
+    maker_run(m, maker_is_done);
+    expect_geq(weir_transport_write(m->t, bytes, sizeof(bytes)), 0);
+    maker_run_for(m, MS);
+    expect_gt(weir_transport_get_write_buffer_size(m->t), 0);
+    cr_assert(shutdown(fds[1], SHUT_WR) == 0);
+    maker_run_for(m, MS);
+
+    RUN_UNTIL(m->loop, (taken += take(fds[1])) == sizeof(bytes));
+
+    close(fds[1]);
+    maker_expect_lost(m, 0);
+}
+
 /* Each turn may bring a credit at most, and other work goes on. */
 MAKER(pipe_kinds, a_device_that_floods_leaves_others_their_turns, m)
 {
