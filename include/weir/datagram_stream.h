@@ -178,7 +178,6 @@ weir_datagram_stream_wait_closed(weir_datagram_stream *stream);
 /**
  * The transport of the endpoint, of a datagram kind.
  *
- * @return the transport; borrowed
  * @suspends no
  */
 WEIR_API weir_transport *

@@ -46,11 +46,7 @@ WEIR_API WEIR_MUST_USE int weir_future_new(weir_loop *loop,
                                            weir_future_cancel_fn *cancel,
                                            void *arg, weir_future **ret);
 
-/**
- * Take another reference.
- *
- * @return @p future; one reference is given
- */
+/** Take another reference. */
 WEIR_API weir_future *weir_future_ref(weir_future *future);
 
 /**

@@ -341,7 +341,6 @@ WEIR_API weir_remote *weir_loop_get_remote(weir_loop *loop);
 /**
  * Take another reference to a mailbox.
  *
- * @return @p remote; one reference is given
  * @thread any
  */
 WEIR_API weir_remote *weir_remote_ref(weir_remote *remote);

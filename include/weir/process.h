@@ -86,11 +86,7 @@ WEIR_API weir_reader *weir_process_get_stdout(const weir_process *process);
  */
 WEIR_API weir_reader *weir_process_get_stderr(const weir_process *process);
 
-/**
- * The transport of the child, of the kind "subprocess".
- *
- * @return the transport; borrowed
- */
+/** The transport of the child, of the kind "subprocess". */
 WEIR_API weir_transport *
 weir_process_get_transport(const weir_process *process);
 

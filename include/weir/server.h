@@ -359,11 +359,7 @@ WEIR_API int weir_server_get_socket(const weir_server *server, size_t index,
  */
 WEIR_API uint64_t weir_server_get_connection_count(const weir_server *server);
 
-/**
- * The loop that the server belongs to.
- *
- * @return the loop; borrowed
- */
+/** The loop that the server belongs to. */
 WEIR_API weir_loop *weir_server_get_loop(const weir_server *server);
 
 /**

@@ -140,8 +140,6 @@ WEIR_API void weir_task_detach(weir_task *task);
  * Each reference, of the spawn and of this call, is given back once: by
  * weir_task_unref(), weir_task_detach() or weir_task_join(). A task runs even
  * without references. After its end the last reference frees it.
- *
- * @return @p task; one reference is given
  */
 WEIR_API weir_task *weir_task_ref(weir_task *task);
 

@@ -169,11 +169,7 @@ WEIR_API uint32_t weir_threads_get_count(const weir_threads *threads);
 WEIR_API weir_thread *weir_threads_get_thread(weir_threads *threads,
                                               uint32_t index);
 
-/**
- * The threads that a thread was started with.
- *
- * @return the threads; borrowed
- */
+/** The threads that a thread was started with. */
 WEIR_API weir_threads *weir_thread_get_threads(const weir_thread *thread);
 
 /**
@@ -187,7 +183,6 @@ WEIR_API uint32_t weir_thread_get_index(const weir_thread *thread);
  * The loop of a thread.
  *
  * @param thread  the calling thread; borrowed
- * @return        the loop; borrowed
  * @thread loop
  */
 WEIR_API weir_loop *weir_thread_get_loop(const weir_thread *thread);

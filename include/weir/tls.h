@@ -289,11 +289,7 @@ weir_tls_context_new(const struct weir_tls_options *options,
                      weir_tls_context **ret, char *error_text,
                      size_t error_size);
 
-/**
- * Take one more reference.
- *
- * @return @p context; the reference is given
- */
+/** Take one more reference. */
 WEIR_API weir_tls_context *weir_tls_context_ref(weir_tls_context *context);
 
 /**

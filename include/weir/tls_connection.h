@@ -195,7 +195,6 @@ WEIR_API WEIR_MUST_USE int weir_tls_get_session(weir_transport *t,
  * A session does not change: connections of several loops and threads may
  * resume it at the same time.
  *
- * @return @p session; the reference is given
  * @thread any
  */
 WEIR_API weir_tls_session *weir_tls_session_ref(weir_tls_session *session);

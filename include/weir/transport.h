@@ -498,18 +498,10 @@ WEIR_API int weir_transport_get_error(const weir_transport *t);
 WEIR_API const char *weir_transport_get_error_text(const weir_transport *t,
                                                    char *buf, size_t size);
 
-/**
- * The loop that the transport belongs to.
- *
- * @return the loop; borrowed
- */
+/** The loop that the transport belongs to. */
 WEIR_API weir_loop *weir_transport_get_loop(const weir_transport *t);
 
-/**
- * Keep the handle beyond connection_lost.
- *
- * @return @p t; one reference is given
- */
+/** Keep the handle beyond connection_lost. */
 WEIR_API weir_transport *weir_transport_ref(weir_transport *t);
 
 /** Give a reference back; the last one frees. */

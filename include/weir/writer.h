@@ -183,11 +183,7 @@ WEIR_API WEIR_MUST_USE int weir_writer_wait_closed(weir_writer *writer);
  */
 WEIR_API weir_transport *weir_writer_get_transport(const weir_writer *writer);
 
-/**
- * The loop that the stream belongs to.
- *
- * @return the loop; borrowed
- */
+/** The loop that the stream belongs to. */
 WEIR_API weir_loop *weir_writer_get_loop(const weir_writer *writer);
 
 /**
@@ -209,11 +205,7 @@ weir_writer_get_extra_info(const weir_writer *writer, const char *name,
  */
 WEIR_API weir_reader *weir_writer_get_reader(const weir_writer *writer);
 
-/**
- * Take a reference to a stream: its writer, reader and transport.
- *
- * @return @p writer; one reference is given
- */
+/** Take a reference to a stream: its writer, reader and transport. */
 WEIR_API weir_writer *weir_writer_ref(weir_writer *writer);
 
 /**

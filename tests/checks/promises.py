@@ -163,6 +163,18 @@ def word_of_parameter(function, index):
     return None
 
 
+def word_of_object_returned(function):
+    """What a function gives that returns an object, or None."""
+    found = re.fullmatch(r"(?:const )?weir_(\w+) \*", function.type)
+    if not found:
+        return None
+    if function.name.endswith("_ref"):
+        return f"@p {function.parameters[0][1]}; one reference is given"
+    noun = NOUNS.get(found[1], found[1].replace("_", " "))
+    return (f"the {noun}; borrowed" if function.name.endswith(f"_get_{noun}")
+            else None)
+
+
 def errors_of_structs(function):
     """The errors of structs that begin with their size, each with its words."""
     errors = {}
@@ -224,6 +236,8 @@ def by_rules(function):
         said["return"] = "@return 0" + (
             " when it has begun; @p done tells how it ends"
             if function.begins else "")
+    if word_of_object_returned(function):
+        said["return"] = f"@return {word_of_object_returned(function)}"
     if function.type not in ("int", "ssize_t", "int64_t"):
         return said
     errors = errors_of_structs(function)

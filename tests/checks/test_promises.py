@@ -132,6 +132,14 @@ class Promises(unittest.TestCase):
                              f"weir_thing_{end}(weir_thing *thing);\n")
             self.assertEqual(said, ["@param thing taken; NULL is ignored"])
 
+    def test_a_reference_is_given_and_what_a_getter_returns_is_borrowed(self):
+        for name, kind, expected in (
+                ("thing_ref", "thing", "@return @p of; one reference is given"),
+                ("thing_get_loop", "loop", "@return the loop; borrowed")):
+            said = self.says(f"/** Tell. */\nWEIR_API weir_{kind} *"
+                             f"weir_{name}(weir_thing *of);\n")
+            self.assertEqual(said, ["@param of the thing; borrowed", expected])
+
     def test_a_struct_without_a_size_has_no_error_of_it(self):
         for struct, expected in (("facts", {"WEIR_EOPTIONSIZE"}), ("marks", set())):
             found = self.errors("/** Tell. */\nWEIR_API int weir_thing_tell(const "
