@@ -78,11 +78,9 @@ static bool constraint_has_ip(struct wr_bytes base, struct wr_bytes ip)
 static bool constraint_has_mail(struct wr_bytes base, struct wr_bytes name,
                                 bool is_permitted)
 {
-    const uint8_t *at =
-        base.size > 0 ? memchr(base.data, '@', base.size) : NULL;
-    const uint8_t *end =
-        name.size > 0 ? memrchr(name.data, '@', name.size) : NULL;
     wr_assert(name.data && base.data);
+    const uint8_t *at = memchr(base.data, '@', base.size);
+    const uint8_t *end = memrchr(name.data, '@', name.size);
     if (!end) {
         return !is_permitted; /* not a mail address */
     }

@@ -138,6 +138,7 @@ static uint8_t directory_take_character(struct wr_bytes *text, bool is_first)
     return c >= 'A' && c <= 'Z' ? (uint8_t)(c - 'A' + 'a') : c;
 }
 
+/* Both are ASCII without control characters. */
 static bool directory_is_same_text(struct wr_bytes a, struct wr_bytes b)
 {
     bool is_first = true;
@@ -149,8 +150,8 @@ static bool directory_is_same_text(struct wr_bytes a, struct wr_bytes b)
         if (from_a != from_b) {
             return false;
         }
-        if (from_a == 0 && a.size == 0 && b.size == 0) {
-            return true;
+        if (from_a == 0) {
+            return true; /* both are at their ends */
         }
         is_first = false;
     }

@@ -78,7 +78,7 @@ static bool extension_read_constraints(struct wr_x509 *x509,
         !wr_der_take_flag(&list, &x509->is_authority)) {
         return false;
     }
-    x509->path_len = WR_X509_PATH_LEN_ANY;
+    wr_assert(x509->path_len == WR_X509_PATH_LEN_ANY);
     if (list.size == 0) {
         return true;
     }

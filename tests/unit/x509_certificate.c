@@ -1,157 +1,13 @@
 /*
- * The reader of certificates: one is made here of its parts, each test changes
- * a part. What is not plain DER is refused, and no bytes beyond the certificate
- * are read, whatever stands in it.
+ * The reader of certificates: each test changes a part of one (x509_rig.h).
+ * What is not plain DER is refused, and no bytes beyond the certificate are
+ * read, whatever stands in it.
  */
-#include "lib/x509/certificate.h"
+#include "lib/x509/trust.h"
 #include "tests/unit/random.h"
+#include "tests/unit/x509_rig.h"
 
 #include <errno.h>
-
-/* ---- certificates of parts ---- */
-
-struct part {
-    uint8_t data[2048];
-    size_t size;
-};
-
-static struct part join(int count, const struct part *parts)
-{
-    struct part all = {.size = 0};
-    for (int i = 0; i < count; i++) {
-        cr_assert(all.size + parts[i].size <= sizeof(all.data));
-        memcpy(all.data + all.size, parts[i].data, parts[i].size);
-        all.size += parts[i].size;
-    }
-    return all;
-}
-
-#define JOIN(...)                                                              \
-    join(sizeof((struct part[]){__VA_ARGS__}) / sizeof(struct part),           \
-         (struct part[]){__VA_ARGS__})
-
-static struct part bytes(const void *data, size_t size)
-{
-    struct part part = {.size = size};
-    cr_assert(size <= sizeof(part.data));
-    memcpy(part.data, data, size);
-    return part;
-}
-
-#define BYTES(text) bytes(text, sizeof(text) - 1)
-
-static struct part wrap(uint8_t tag, struct part inside)
-{
-    uint8_t header[4] = {tag};
-    size_t size = 2;
-    if (inside.size < 0x80) {
-        header[1] = (uint8_t)inside.size;
-    } else if (inside.size < 0x100) {
-        header[1] = 0x81;
-        header[2] = (uint8_t)inside.size;
-        size = 3;
-    } else {
-        header[1] = 0x82;
-        header[2] = (uint8_t)(inside.size >> 8);
-        header[3] = (uint8_t)inside.size;
-        size = 4;
-    }
-    return JOIN(bytes(header, size), inside);
-}
-
-#define SEQUENCE(...) wrap(0x30, JOIN(__VA_ARGS__))
-
-static struct part extension(uint8_t number, bool is_critical,
-                             struct part value)
-{
-    const uint8_t oid[] = {0x06, 3, 0x55, 0x1d, number};
-    return SEQUENCE(bytes(oid, sizeof(oid)),
-                    is_critical ? BYTES("\1\1\377") : BYTES(""),
-                    wrap(0x04, value));
-}
-
-static struct part name(const char *common)
-{
-    return SEQUENCE(
-        wrap(0x31, SEQUENCE(BYTES("\6\3\x55\4\3"),
-                            wrap(0x0c, bytes(common, strlen(common))))));
-}
-
-static struct part rsa_key(size_t modulus_size, const char *exponent)
-{
-    struct part modulus = {.size = modulus_size + 1};
-    memset(modulus.data + 1, 0xa5, modulus_size);
-    return SEQUENCE(
-        SEQUENCE(BYTES("\6\11\x2a\x86\x48\x86\xf7\x0d\1\1\1\5\0")),
-        wrap(0x03,
-             JOIN(BYTES("\0"),
-                  SEQUENCE(wrap(0x02, modulus),
-                           wrap(0x02, bytes(exponent, strlen(exponent)))))));
-}
-
-static struct part curve_key(struct part curve)
-{
-    return SEQUENCE(
-        SEQUENCE(BYTES("\6\7\x2a\x86\x48\xce\x3d\2\1"), wrap(0x06, curve)),
-        BYTES("\3\3\0\4\4"));
-}
-
-#define P256      BYTES("\x2a\x86\x48\xce\x3d\3\1\7")
-#define ECDSA_256 BYTES("\6\10\x2a\x86\x48\xce\x3d\4\3\2")
-
-/* The parts of a certificate. */
-struct parts {
-    struct part version;
-    struct part algorithm;
-    struct part key;
-    struct part extensions; /* as they follow each other; none: no list */
-    struct part outside;    /* the algorithm outside of what is signed */
-    struct part not_after;
-    struct part signature;
-};
-
-static struct parts good_parts(void)
-{
-    return (struct parts){
-        .version = BYTES("\xa0\3\2\1\2"),
-        .algorithm = ECDSA_256,
-        .key = curve_key(P256),
-        .outside = ECDSA_256,
-        .not_after = BYTES("\x17\x0d"
-                           "400101000000Z"),
-        .signature = BYTES("\3\3\0\1\2"),
-    };
-}
-
-static struct part make(const struct parts *parts)
-{
-    struct part list = {.size = 0};
-    if (parts->extensions.size > 0) {
-        list = wrap(0xa3, SEQUENCE(parts->extensions));
-    }
-    return SEQUENCE(SEQUENCE(parts->version, BYTES("\2\1\7"),
-                             SEQUENCE(parts->algorithm), name("issuer"),
-                             SEQUENCE(BYTES("\x17\x0d"
-                                            "200101000000Z"),
-                                      parts->not_after),
-                             name("sub\nject"), parts->key, list),
-                    SEQUENCE(parts->outside), parts->signature);
-}
-
-static int read_parts(const struct parts *parts, struct wr_x509 *ret)
-{
-    static struct part made; /* what is read points into it */
-    made = make(parts);
-    return wr_x509_read(ret, made.data, made.size);
-}
-
-/* Reads the good certificate with these extensions. */
-static int read_extended(struct part extensions, struct wr_x509 *ret)
-{
-    struct parts parts = good_parts();
-    parts.extensions = extensions;
-    return read_parts(&parts, ret);
-}
 
 static struct wr_x509 x509; /* that a test reads */
 
@@ -159,9 +15,9 @@ static struct wr_x509 x509; /* that a test reads */
 
 UNIT(x509_certificate, one_without_extensions_is_read)
 {
-    const struct parts parts = good_parts();
+    const struct parts parts = parts_good();
     char text[64];
-    expect_eq(read_parts(&parts, &x509), 0);
+    expect_eq(parts_read(&parts, &x509), 0);
     expect_eq(x509.key.strength, WR_X509_STRONG);
     expect_eq(x509.signature, WR_X509_STRONG);
     cr_assert_not(x509.has_usage || x509.has_purposes || x509.is_authority ||
@@ -172,122 +28,45 @@ UNIT(x509_certificate, one_without_extensions_is_read)
     expect_str_eq(text, "CN=sub?ject");
 }
 
-UNIT(x509_certificate, extensions_are_read)
+UNIT(x509_certificate, a_version_that_no_standard_has_makes_it_malformed)
 {
-    expect_ok(read_extended(
-        JOIN(extension(15, true, BYTES("\3\2\2\x84")),
-             extension(19, true, BYTES("\x30\6\1\1\xff\2\1\0")),
-             extension(37, false, SEQUENCE(BYTES("\6\10\x2b\6\1\5\5\7\3\2"))),
-             extension(32, true, BYTES("\x30\0")),
-             extension(35, false, BYTES("any"))),
-        &x509));
-    cr_assert(x509.has_usage && x509.has_purposes && x509.is_authority);
-    expect_eq(x509.usage, WR_X509_USE_SIGNATURE | WR_X509_USE_CERT_SIGN);
-    expect_eq(x509.purposes, WR_X509_FOR_CLIENTS);
-    cr_assert_not(x509.has_unknown);
-}
-
-UNIT(x509_certificate, any_purpose_is_both)
-{
-    expect_ok(read_extended(
-        extension(37, false, SEQUENCE(BYTES("\6\4\x55\x1d\x25\0"))), &x509));
-    expect_eq(x509.purposes, WR_X509_FOR_CLIENTS | WR_X509_FOR_SERVERS);
-}
-
-UNIT(x509_certificate, names_are_given_in_turn)
-{
-    struct wr_bytes one;
-    enum wr_x509_name_kind kind;
-    expect_ok(
-        read_extended(extension(17, false,
-                                SEQUENCE(BYTES("\x82\1a"), BYTES("\x81\1b"),
-                                         BYTES("\x87\4\1\2\3\4"))),
-                      &x509));
-    struct wr_bytes names = x509.names;
-    cr_assert(wr_x509_next_name(&names, &kind, &one));
-    expect_eq(kind, WR_X509_NAME_DNS);
-    expect_eq(one.size, 1);
-    expect_eq(one.data[0], 'a');
-    cr_assert(wr_x509_next_name(&names, &kind, &one));
-    expect_eq(kind, WR_X509_NAME_OTHER);
-    cr_assert(wr_x509_next_name(&names, &kind, &one));
-    expect_eq(kind, WR_X509_NAME_IP);
-    expect_eq(one.size, 4);
-    cr_assert_not(wr_x509_next_name(&names, &kind, &one));
-}
-
-UNIT(x509_certificate, is_for_the_hosts_of_its_names)
-{
-    expect_ok(
-        read_extended(extension(17, false,
-                                SEQUENCE(BYTES("\x82\3a.b"), BYTES("\x81\3c.d"),
-                                         BYTES("\x87\4\1\2\3\4"))),
-                      &x509));
-    cr_assert(wr_x509_is_for(&x509, "a.b"));
-    cr_assert(wr_x509_is_for(&x509, "A.B"));
-    cr_assert(wr_x509_is_for(&x509, "1.2.3.4"));
-    cr_assert_not(wr_x509_is_for(&x509, "1.2.3.5"));
-    cr_assert_not(wr_x509_is_for(&x509, "c.d"));
-    cr_assert_not(wr_x509_is_for(&x509, "b"));
-}
-
-UNIT(x509_certificate, names_that_deceive_make_it_malformed)
-{
-    expect_eq(read_extended(extension(17, false, SEQUENCE(BYTES("\x82\3a\0b"))),
-                            &x509),
-              -EBADMSG);
-    expect_eq(
-        read_extended(extension(17, false, SEQUENCE(BYTES("\x87\5\1\2\3\4\5"))),
-                      &x509),
-        -EBADMSG);
-    expect_eq(
-        read_extended(extension(17, false, SEQUENCE(BYTES("\x82\3a"))), &x509),
-        -EBADMSG);
-}
-
-UNIT(x509_certificate, an_unknown_critical_extension_is_told)
-{
-    expect_eq(read_extended(extension(36, true, BYTES("x")), &x509), 0);
-    cr_assert(x509.has_unknown);
-    expect_eq(read_extended(extension(36, false, BYTES("x")), &x509), 0);
-    cr_assert_not(x509.has_unknown);
-    expect_ok(read_extended(SEQUENCE(BYTES("\6\2\x2a\3\1\1\xff\4\0")), &x509));
-    cr_assert(x509.has_unknown);
-}
-
-UNIT(x509_certificate, constraints_of_names_with_bounds_are_told)
-{
-    expect_ok(read_extended(
-        extension(30, true, SEQUENCE(wrap(0xa0, SEQUENCE(BYTES("\x82\1a"))))),
-        &x509));
-    cr_assert_not(x509.has_unknown);
-    expect_ok(read_extended(
-        extension(30, true,
-                  SEQUENCE(wrap(0xa1, SEQUENCE(BYTES("\x82\1a\x80\1\1"))))),
-        &x509));
-    cr_assert(x509.has_unknown);
-}
-
-UNIT(x509_certificate, a_length_of_a_path_is_in_its_shortest_form)
-{
-    const struct part ca = BYTES("\1\1\377");
-    expect_ok(read_extended(extension(19, true, SEQUENCE(ca, BYTES("\2\1\0"))),
-                            &x509));
-    expect_eq(x509.path_len, 0);
-    expect_eq(read_extended(
-                  extension(19, true, SEQUENCE(ca, BYTES("\2\2\0\0"))), &x509),
-              -EBADMSG);
-    expect_ok(read_extended(
-        extension(19, true, SEQUENCE(ca, BYTES("\2\2\0\x80"))), &x509));
-}
-
-UNIT(x509_certificate, an_extension_that_comes_twice_makes_it_malformed)
-{
-    const struct part usage = extension(15, true, BYTES("\3\2\2\x84"));
-    expect_eq(read_extended(JOIN(usage, usage), &x509), -EBADMSG);
+    const struct {
+        struct part version;
+        uint32_t read; /* 0: malformed */
+    } rows[] = {
+        {BYTES(""), 1},
+        {BYTES("\xa0\3\2\1\0"), 1},
+        {BYTES("\xa0\3\2\1\1"), 2},
+        {BYTES("\xa0\3\2\1\2"), 3},
+        {BYTES("\xa0\3\2\1\3"), 0},
+        {BYTES("\xa0\4\2\2\0\2"), 0},
+        {BYTES("\xa0\2\2\0"), 0},
+        {BYTES("\xa0\3\4\1\2"), 0},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        struct parts parts = parts_good();
+        parts.version = rows[i].version;
+        expect_eq(parts_read(&parts, &x509), rows[i].read ? 0 : -EBADMSG,
+                  "row %zu", i);
+        expect_eq(x509.version, rows[i].read ? rows[i].read : 1, "row %zu", i);
+    }
 }
 
 /* ---- strength ---- */
+
+static struct part rsa_key(size_t modulus_size, const char *exponent)
+{
+    struct part modulus = {.size = modulus_size + 1};
+    memset(modulus.data + 1, 0xa5, modulus_size);
+    return SEQUENCE(
+        SEQUENCE(BYTES("\6\11\x2a\x86\x48\x86\xf7\x0d\1\1\1\5\0")),
+        part_wrap(
+            0x03,
+            JOIN(BYTES("\0"),
+                 SEQUENCE(part_wrap(0x02, modulus),
+                          part_wrap(0x02,
+                                    part_bytes(exponent, strlen(exponent)))))));
+}
 
 UNIT(x509_certificate, keys_are_rated)
 {
@@ -306,15 +85,15 @@ UNIT(x509_certificate, keys_are_rated)
         {rsa_key(256, "\1\1\1\1\1\1\1\1\1"), WR_X509_WEAK_RSA, WR_X509_KEY_RSA,
          2},
         {rsa_key(513, "\1\1\1"), WR_X509_WEAK_RSA, WR_X509_KEY_RSA, 0},
-        {curve_key(P256), WR_X509_STRONG, WR_X509_KEY_CURVE, 0},
-        {curve_key(BYTES("\x2b\x81\4\0\x22")), WR_X509_STRONG,
+        {part_curve_key(P256), WR_X509_STRONG, WR_X509_KEY_CURVE, 0},
+        {part_curve_key(BYTES("\x2b\x81\4\0\x22")), WR_X509_STRONG,
          WR_X509_KEY_CURVE, 1},
-        {curve_key(BYTES("\x2b\x81\4\0\x23")), WR_X509_STRONG,
+        {part_curve_key(BYTES("\x2b\x81\4\0\x23")), WR_X509_STRONG,
          WR_X509_KEY_CURVE, 2},
-        {curve_key(BYTES("\x2b\x81\4\0\x21")), WR_X509_WEAK_CURVE,
+        {part_curve_key(BYTES("\x2b\x81\4\0\x21")), WR_X509_WEAK_CURVE,
          WR_X509_KEY_CURVE, 0},
-        {curve_key(BYTES("\x2a\x86\x48\xce\x3d\3\1\1")), WR_X509_WEAK_CURVE,
-         WR_X509_KEY_CURVE, 0},
+        {part_curve_key(BYTES("\x2a\x86\x48\xce\x3d\3\1\1")),
+         WR_X509_WEAK_CURVE, WR_X509_KEY_CURVE, 0},
         {SEQUENCE(SEQUENCE(BYTES("\6\3\x2b\x65\x70")), BYTES("\3\2\0\1")),
          WR_X509_STRONG, WR_X509_KEY_EDWARDS, 0},
         {SEQUENCE(SEQUENCE(BYTES("\6\3\x2b\x65\x71")), BYTES("\3\2\0\1")),
@@ -324,9 +103,9 @@ UNIT(x509_certificate, keys_are_rated)
          WR_X509_WEAK_ALGORITHM, WR_X509_KEY_OTHER, 0},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
-        struct parts parts = good_parts();
+        struct parts parts = parts_good();
         parts.key = rows[i].key;
-        expect_eq(read_parts(&parts, &x509), 0, "row %zu", i);
+        expect_eq(parts_read(&parts, &x509), 0, "row %zu", i);
         expect_eq(x509.key.strength, rows[i].strength, "row %zu", i);
         expect_eq(x509.key.kind, rows[i].kind, "row %zu", i);
         expect_eq(x509.key.extra_cost, rows[i].extra_cost, "row %zu", i);
@@ -338,7 +117,8 @@ UNIT(x509_certificate, keys_are_rated)
 
 static struct part pss_with(struct part hash)
 {
-    return JOIN(PSS, SEQUENCE(wrap(0xa0, SEQUENCE(wrap(0x06, hash)))));
+    return JOIN(PSS,
+                SEQUENCE(part_wrap(0xa0, SEQUENCE(part_wrap(0x06, hash)))));
 }
 
 #define SHA256 BYTES("\x60\x86\x48\1\x65\3\4\2\1")
@@ -346,15 +126,17 @@ static struct part pss_with(struct part hash)
 /* These parameters behind a good hash. */
 static struct part pss_and(struct part more)
 {
-    return JOIN(PSS, SEQUENCE(wrap(0xa0, SEQUENCE(wrap(0x06, SHA256))), more));
+    return JOIN(
+        PSS,
+        SEQUENCE(part_wrap(0xa0, SEQUENCE(part_wrap(0x06, SHA256))), more));
 }
 
 static struct part pss_mask(struct part more)
 {
-    return wrap(0xa1,
-                JOIN(SEQUENCE(BYTES(PKCS1 "\10"),
-                              SEQUENCE(wrap(0x06, SHA256), BYTES("\5\0"))),
-                     more));
+    return part_wrap(
+        0xa1, JOIN(SEQUENCE(BYTES(PKCS1 "\10"),
+                            SEQUENCE(part_wrap(0x06, SHA256), BYTES("\5\0"))),
+                   more));
 }
 
 UNIT(x509_certificate, signatures_are_rated)
@@ -391,11 +173,45 @@ UNIT(x509_certificate, signatures_are_rated)
         {JOIN(pss_and(BYTES("")), BYTES("\5\0")), WR_X509_WEAK_HASH},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
-        struct parts parts = good_parts();
+        struct parts parts = parts_good();
         parts.algorithm = parts.outside = rows[i].algorithm;
-        expect_eq(read_parts(&parts, &x509), 0, "row %zu", i);
+        expect_eq(parts_read(&parts, &x509), 0, "row %zu", i);
         expect_eq(x509.signature, rows[i].strength, "row %zu", i);
     }
+}
+
+/* ---- what is trusted ---- */
+
+/* Adds a certificate whose signature ends with this byte. */
+static int add_to_trust(struct wr_x509_trust *trust, uint8_t last)
+{
+    struct parts parts = parts_good();
+    parts.signature.data[parts.signature.size - 1] = last;
+    const struct part made = parts_make(&parts);
+    uint8_t *copy = malloc(made.size);
+    memcpy(copy, made.data, made.size);
+    return wr_x509_trust_add(trust, (struct wr_bytes){copy, made.size});
+}
+
+UNIT(x509_certificate, one_that_is_added_twice_is_trusted_once)
+{
+    enum { COUNT = 10 };
+    struct wr_x509_trust trust = {.anchors = NULL};
+    for (uint8_t i = 0; i < 2 * COUNT; i++) {
+        expect_eq(add_to_trust(&trust, i % COUNT), 1);
+    }
+    expect_eq(trust.count, COUNT);
+
+    const struct wr_x509 *anchor = NULL;
+    const struct wr_bytes subject = trust.anchors[0].subject;
+    size_t found = 0;
+    while ((anchor = wr_x509_trust_find(&trust, &subject, anchor))) {
+        expect_eq(anchor->sign.bits.data[1], found);
+        found++;
+    }
+    expect_eq(found, COUNT);
+    wr_x509_trust_fini(&trust);
+    cr_assert_null(trust.anchors);
 }
 
 /* ---- what is refused ---- */
@@ -413,9 +229,29 @@ UNIT(x509_certificate, a_day_that_no_calendar_has_makes_it_malformed)
         {"20241301000000Z", -EBADMSG},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
-        struct parts parts = good_parts();
-        parts.not_after = wrap(0x18, bytes(rows[i].date, 15));
-        expect_eq(read_parts(&parts, &x509), rows[i].err, "%s", rows[i].date);
+        struct parts parts = parts_good();
+        parts.not_after = part_wrap(0x18, part_bytes(rows[i].date, 15));
+        expect_eq(parts_read(&parts, &x509), rows[i].err, "%s", rows[i].date);
+    }
+}
+
+UNIT(x509_certificate, a_date_is_a_second_since_1970)
+{
+    const struct {
+        struct part date;
+        int64_t second;
+    } rows[] = {
+        {part_wrap(0x18, BYTES("20240229123456Z")), INT64_C(1709210096)},
+        {part_wrap(0x18, BYTES("16000301010000Z")), INT64_C(-11670908400)},
+        {part_wrap(0x18, BYTES("00000101000000Z")), INT64_C(-62167219200)},
+        {part_wrap(0x17, BYTES("491231235900Z")), INT64_C(2524607940)},
+        {part_wrap(0x17, BYTES("500101000059Z")), INT64_C(-631151941)},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        struct parts parts = parts_good();
+        parts.not_after = rows[i].date;
+        expect_ok(parts_read(&parts, &x509));
+        expect_eq(x509.not_after, rows[i].second, "row %zu", i);
     }
 }
 
@@ -424,17 +260,17 @@ UNIT(x509_certificate, a_signature_is_of_whole_bytes)
     const struct part bad[] = {BYTES("\3\0"), BYTES("\3\1\0"),
                                BYTES("\3\3\1\1\2"), BYTES("\3\3\7\1\x80")};
     for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
-        struct parts parts = good_parts();
+        struct parts parts = parts_good();
         parts.signature = bad[i];
-        expect_eq(read_parts(&parts, &x509), -EBADMSG, "row %zu", i);
+        expect_eq(parts_read(&parts, &x509), -EBADMSG, "row %zu", i);
     }
 }
 
 UNIT(x509_certificate, algorithms_that_differ_make_it_malformed)
 {
-    struct parts parts = good_parts();
+    struct parts parts = parts_good();
     parts.outside = BYTES("\6\10\x2a\x86\x48\xce\x3d\4\3\3");
-    expect_eq(read_parts(&parts, &x509), -EBADMSG);
+    expect_eq(parts_read(&parts, &x509), -EBADMSG);
 }
 
 UNIT(x509_certificate, lengths_that_are_no_der_make_it_malformed)
@@ -461,8 +297,8 @@ UNIT(x509_certificate, lengths_that_are_no_der_make_it_malformed)
 
 UNIT(x509_certificate, every_cut_and_every_byte_more_makes_it_malformed)
 {
-    const struct parts parts = good_parts();
-    struct part made = make(&parts);
+    const struct parts parts = parts_good();
+    struct part made = parts_make(&parts);
     for (size_t size = 0; size < made.size; size++) {
         uint8_t *copy = malloc(size + 1);
         memcpy(copy, made.data, size);
@@ -475,15 +311,16 @@ UNIT(x509_certificate, every_cut_and_every_byte_more_makes_it_malformed)
 /* A certificate with all extensions, of which random bytes are changed. */
 UNIT(x509_certificate, random_changes_do_no_harm)
 {
-    struct parts parts = good_parts();
+    struct parts parts = parts_good();
     parts.key = rsa_key(256, "\1\1\1");
     parts.extensions = JOIN(
-        extension(15, true, BYTES("\3\2\2\x84")),
-        extension(17, false, SEQUENCE(BYTES("\x82\1a"), BYTES("\x81\1b"))),
-        extension(19, true, BYTES("\x30\6\1\1\xff\2\1\0")),
-        extension(30, true, SEQUENCE(wrap(0xa0, SEQUENCE(BYTES("\x82\1a"))))),
-        extension(37, false, SEQUENCE(BYTES("\6\4\x55\x1d\x25\0"))));
-    const struct part good = make(&parts);
+        part_extension(15, true, BYTES("\3\2\2\x84")),
+        part_extension(17, false, SEQUENCE(BYTES("\x82\1a"), BYTES("\x81\1b"))),
+        part_extension(19, true, BYTES("\x30\6\1\1\xff\2\1\0")),
+        part_extension(30, true,
+                       SEQUENCE(part_wrap(0xa0, SEQUENCE(BYTES("\x82\1a"))))),
+        part_extension(37, false, SEQUENCE(BYTES("\6\4\x55\x1d\x25\0"))));
+    const struct part good = parts_make(&parts);
     struct unit_random random = unit_random_new();
     for (int round = 0; round < 100000; round++) {
         char text[64];

@@ -36,6 +36,17 @@ struct row {
 /* Names of one attribute, O, of a kind of string. */
 #define ORGANIZATION(kind, text)                                               \
     "\x30\x0d\x31\x0b\x30\x09\6\3\x55\4\x0a" kind "\2" text
+/* The same of three bytes. */
+#define LONGER(text) "\x30\x0e\x31\x0c\x30\x0a\6\3\x55\4\x0a\x0c\3" text
+#define COMMON                                                                 \
+    "\x30\x0d\x31\x0b\x30\x09\6\3\x55\4\3"                                     \
+    "\x0c\2"                                                                   \
+    "cd"
+/* O and OU in a set, and CN in the next one. */
+#define SET_OF_TWO                                                             \
+    "\x30\x25\x31\x16\x30\x09\6\3\x55\4\x0a\x0c\2Ab\x30\x09\6\3\x55\4"         \
+    "\x0b\x0c\2ef\x31\x0b\x30\x09\6\3\x55\4\3\x0c\2"                           \
+    "cd"
 #define TWO_SETS                                                               \
     "\x30\x1a\x31\x0b\x30\x09\6\3\x55\4\x0a\x0c\2Ab\x31\x0b\x30\x09\6\3\x55\4" \
     "\3\x0c\2cd"
@@ -89,8 +100,17 @@ static const struct row rows[] = {
      OUTSIDE},
     {DIRECTORY, TEXT(ORGANIZATION("\x0c", "Ab")), DIRECTORY,
      TEXT(ORGANIZATION("\x0c", "Ac")), OUTSIDE},
+    {DIRECTORY, TEXT(COMMON), DIRECTORY, TEXT(TWO_SETS), OUTSIDE},
+    {DIRECTORY, TEXT(TWO_SETS), DIRECTORY, TEXT(SET_OF_TWO), WITHIN},
+    {DIRECTORY, TEXT(SET_OF_TWO), DIRECTORY, TEXT(TWO_SETS), OUTSIDE},
+    {DIRECTORY, TEXT(COMMON), DIRECTORY, TEXT(SET_OF_TWO), OUTSIDE},
     {DIRECTORY, TEXT(ORGANIZATION("\x0c", " a")), DIRECTORY,
      TEXT(ORGANIZATION("\x0c", "A ")), WITHIN},
+    {DIRECTORY, TEXT(LONGER("a b")), DIRECTORY, TEXT(LONGER("A B")), WITHIN},
+    {DIRECTORY, TEXT(LONGER("a b")), DIRECTORY,
+     TEXT(ORGANIZATION("\x0c", "ab")), OUTSIDE},
+    {DIRECTORY, TEXT(LONGER("ab ")), DIRECTORY,
+     TEXT(ORGANIZATION("\x0c", "ab")), WITHIN},
     {DIRECTORY, TEXT(ORGANIZATION("\x0c", "\xc3\xa4")), DIRECTORY,
      TEXT(ORGANIZATION("\x0c", "\xc3\x84")), REFUSED},
     {DIRECTORY, TEXT(ORGANIZATION("\x0c", "Ab")), DIRECTORY,
@@ -165,14 +185,14 @@ UNIT(x509_constraint, a_comparison_takes_from_the_budget)
     static uint8_t empty[] = {0x30, 0};
     static const uint8_t trees[] = "\xa1\x12\x30\x07\x82\5a.org"
                                    "\x30\x07\x81\5b.org";
-    static uint8_t names[2 + 127] = {DNS, 127};
+    static uint8_t names[2 + 123] = {DNS, 123};
     const struct wr_x509 authority = {
         .constraints = {trees, sizeof(trees) - 1}};
     struct wr_x509 x509 = {.subject = {empty, sizeof(empty)},
                            .names = {(const uint8_t *)"\x82\1x\x82\1y", 6}};
-    memset(names + 2, 'x', 127);
+    memset(names + 2, 'x', 123);
     for (size_t i = 0; i < 2; i++) {
-        const size_t cost = i == 0 ? 4 : 2 + (127 + 5) / 64;
+        const size_t cost = i == 0 ? 4 : 2 + (123 + 5) / 64;
         size_t budget = cost;
         expect_eq(wr_x509_constraint_check(&authority, &x509, &budget),
                   WR_X509_CONSTRAINT_KEPT);

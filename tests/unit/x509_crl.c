@@ -179,6 +179,26 @@ UNIT(x509_crl, an_entry_with_a_critical_extension_makes_a_list_unusable)
     }
 }
 
+UNIT(x509_crl, an_entry_with_more_than_extensions_makes_a_list_malformed)
+{
+    const struct part extensions = SEQUENCE(extension(21, false));
+    const struct part rests[] = {
+        BYTES("\5"), BYTES("\5\0"), BYTES("\x30"),
+        (struct part){extensions.size - 1, extensions.data}};
+    for (size_t i = 0; i < sizeof(rests) / sizeof(*rests); i++) {
+        expect_wrong(
+            list_of(SEQUENCE(SEQUENCE(BYTES("\2\1\5"), SOME_DATE, rests[i])),
+                    NOTHING),
+            "malformed");
+        expect_wrong(list_of(SEQUENCE(SEQUENCE(BYTES("\2\1\5"), SOME_DATE,
+                                               extensions, rests[i])),
+                             NOTHING),
+                     "malformed");
+    }
+    expect_wrong(list_of(SEQUENCE(SEQUENCE(BYTES("\2\0"), SOME_DATE)), NOTHING),
+                 "malformed");
+}
+
 UNIT(x509_crl, what_is_not_whole_or_not_known_is_refused)
 {
     const struct {
