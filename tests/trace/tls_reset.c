@@ -159,6 +159,34 @@ UNIT(tls_reset, behind_an_alert_is_not_told_to_who_writes_and_has_paused)
     be_refused(true);
 }
 
+/* The bytes before the alert are opened when the reset is known, and held. */
+UNIT(tls_reset, behind_an_alert_leaves_what_came_before_to_who_has_paused)
+{
+    static const uint8_t bytes[1000];
+    struct wire *wire = &wires[0];
+    weir_loop *loop = wire_start(&(struct fake_options){.seed = 1});
+    wire_open(wire, loop, &(struct wire_options){.is_client = true});
+    wire_shake(wire);
+    expect_eq(weir_transport_pause_reading(wire->t), 0);
+    expect_ok(wr_tls_engine_write(&wire->side.engine, bytes, sizeof(bytes)));
+    tls_side_flush(&wire->side);
+    clock_run_for(loop, 20 * WIRE_MS);
+
+    wire_alert(wire);
+    fake_peer_reset(wire->peer);
+    clock_run_for(loop, 20 * WIRE_MS);
+    expect_eq(wire->received, 0);
+    expect_eq(wire->lost_count, 0);
+    expect_eq(weir_transport_resume_reading(wire->t), 0);
+    clock_run_for(loop, 20 * WIRE_MS);
+
+    expect_eq(wire->received, sizeof(bytes));
+    expect_eq(wire->lost_count, 1);
+    expect_eq(wire->lost_err, WEIR_ETLSALERT);
+    wire_close(wire);
+    wire_stop(loop, 0);
+}
+
 /* ---- while bytes wait for their reader, and others for the peer ---- */
 
 /* The subject, a server, has written more than its peer takes, which has

@@ -9,6 +9,8 @@
  */
 #include "tls_wire.h"
 
+#include "lib/transport/transport.h"
+
 #include <errno.h>
 
 #define S (1000 * WIRE_MS)
@@ -358,4 +360,58 @@ UNIT(tls_rest, a_peer_that_takes_nothing_is_read_for_a_bounded_number_of_bytes)
 UNIT(tls_rest, also_by_a_close_that_waits_for_its_close_notify)
 {
     close_unsent(5 * S);
+}
+
+/* ---- bytes behind the peer's end ---- */
+
+/* What follows a close_notify is no TLS. */
+static void send_anything(void)
+{
+    static const uint8_t bytes[ROOM];
+    wr_ignore(fake_peer_write(wire.peer, bytes, sizeof(bytes)) < 0);
+}
+
+UNIT(tls_rest,
+     what_follows_the_end_of_a_peer_is_not_read_while_it_is_written_to)
+{
+    weir_loop *loop = start_with(
+        &(struct wire_options){.version = 13, .stays = true}, send_anything);
+    expect_eq(wr_tls_engine_close(&wire.side.engine), 0);
+    tls_side_flush(&wire.side);
+    clock_run_for(loop, 50 * WIRE_MS);
+    expect_eq(wire.eof_count, 1);
+
+    is_closed = true;
+    is_deaf = true;
+    expect_leq(pour_for(loop, 30 * S), ROOM);
+    expect_eq(wire.lost_count, 0);
+    is_deaf = false;
+    expect_eq(weir_transport_write(wire.t, "still here", 10), 0);
+    clock_run_for(loop, 50 * WIRE_MS);
+    expect_eq(wire.opened, 10);
+
+    act = NULL;
+    expect_eq(weir_transport_abort(wire.t), 0);
+    run_until_lost(loop, S);
+    stop_it(loop);
+}
+
+/* ---- bytes that are dropped ---- */
+
+static void abort_it(void *arg)
+{
+    expect_eq(weir_transport_abort(wire.t), 0);
+}
+
+/* The byte is sealed when its memory is given back, and is not sent. */
+UNIT(tls_rest, a_byte_that_was_sealed_and_not_sent_is_dropped)
+{
+    weir_loop *loop = start_with(&(struct wire_options){.version = 13}, NULL);
+    cr_assert_not(wire.t->has_dropped);
+
+    expect_eq(weir_transport_write_ref(wire.t, "x", 1, abort_it, NULL), 0);
+    run_until_lost(loop, S);
+
+    cr_assert(wire.t->has_dropped);
+    stop_it(loop);
 }

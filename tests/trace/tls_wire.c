@@ -43,6 +43,13 @@ static int wire_received(void *user, weir_transport *t,
     return 0;
 }
 
+static int wire_eof(void *user, weir_transport *t)
+{
+    struct wire *wire = user;
+    wire->eof_count++;
+    return wire->stays;
+}
+
 static void wire_lost(void *user, weir_transport *t, int err)
 {
     struct wire *wire = user;
@@ -53,7 +60,8 @@ static void wire_lost(void *user, weir_transport *t, int err)
 
 static CALLBACKS(wire_protocol, STREAM, .connection_made = wire_made,
                  .connection_lost = wire_lost, .pause_writing = wire_pause,
-                 .resume_writing = wire_resume, .data_received = wire_received);
+                 .resume_writing = wire_resume, .data_received = wire_received,
+                 .eof_received = wire_eof);
 
 static void wire_done(void *arg, int err, weir_transport *t)
 {
@@ -155,6 +163,7 @@ void wire_open(struct wire *wire, weir_loop *loop,
     memset(wire, 0, sizeof(*wire));
     wire->loop = loop;
     wire->is_echo = options->is_echo;
+    wire->stays = options->stays;
     wire_open_subject(wire, options);
     wire->side.way = &wire_way;
     wire->side.arg = wire;

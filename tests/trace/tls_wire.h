@@ -20,6 +20,7 @@
 struct wire_options {
     bool is_client;            /* the subject is */
     bool is_echo;              /* it reads only while it may write */
+    bool stays;                /* it stays open when its peer has ended */
     int version;               /* 12 or 13; 0: any */
     const char *expected_name; /* by a peer that is a client; NULL: the right */
     uint64_t shutdown_timeout_ns;
@@ -30,8 +31,10 @@ struct wire {
     weir_loop *loop;
     weir_transport *t; /* a reference; NULL: the protocol was not made */
     bool is_echo;
+    bool stays;
     uint64_t received; /* bytes */
-    int done_count;    /* of the maker's callback */
+    int eof_count;
+    int done_count; /* of the maker's callback */
     int done_err;
     int lost_count;
     int lost_err;
