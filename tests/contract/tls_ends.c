@@ -242,6 +242,8 @@ TLS_ENDS(tls_ends, r40__a_fatal_alert_is_named, end, .all_ways = true)
 
     expect_eq(weir_transport_get_extra_info(end->t, "tls_error", &info), 0);
     cr_assert_not_null(strstr(info.text, "bad_record_mac"));
+    expect_eq(info.len, strlen(info.text));
+    expect_eq(info.number, 0);
 }
 
 static void pause_it(struct tls_end *end)

@@ -101,6 +101,15 @@ STARTING(tls_facts, a_client_has_the_certificate_of_the_server, s)
     starting_end(s);
 }
 
+STARTING(tls_facts, a_client_alone_has_a_session, s)
+{
+    weir_tls_session *session = NULL;
+    starting_upgrade_both(s);
+    expect_eq(weir_tls_get_session(s->server.t, &session), -EOPNOTSUPP);
+    expect(!session);
+    starting_end(s);
+}
+
 static void expect_context(const struct side *side,
                            const weir_tls_context *context)
 {

@@ -70,6 +70,7 @@ static void alerts_expect_internal(enum weir_tls_version version,
     struct tls_side *other = to_client ? &pair.server : &pair.client;
     expect_eq(wr_tls_engine_get_error(&judge->engine), -ENOMEM);
     expect_eq(wr_tls_engine_get_alert_sent(&judge->engine), ALERT_INTERNAL);
+    cr_assert_null(judge->engine.secret, "its first record is sealed once");
     expect_eq(wr_tls_engine_get_error(&other->engine), WEIR_ETLSALERT);
     expect_eq(wr_tls_engine_get_alert_received(&other->engine), ALERT_INTERNAL);
     tls_pair_disconnect(&pair);

@@ -77,6 +77,12 @@ UNIT(tls_context, options_out_of_range_are_refused)
     options.max_version = WEIR_TLS_1_2;
     context_refuse(&options, -EINVAL, "Invalid");
     options = tls_options(false);
+    options.min_version = WEIR_TLS_1_3 + 1;
+    context_refuse(&options, -EINVAL, "Invalid");
+    options = tls_options(false);
+    options.max_version = WEIR_TLS_1_3 + 1;
+    context_refuse(&options, -EINVAL, "Invalid");
+    options = tls_options(false);
     options.alpn = "";
     context_refuse(&options, -EINVAL, "Invalid");
     context_refuse_alpn(",");

@@ -361,3 +361,45 @@ UNIT(tls_files, a_trusted_certificate_in_a_folder_is_refused_with_its_file)
     files_refuse_trusted(&options, "authority_folder: ");
     cr_assert(strstr(error_text, "trusted.pem: "), "%s", error_text);
 }
+
+/* ---- texts ---- */
+
+/* A file with this text before the authority, which it returns. */
+static const char *files_write_behind(const char *front, size_t count)
+{
+    static char text[80 << 10];
+    size_t size = 0;
+    for (size_t i = 0; i < count; i++) {
+        const int len = snprintf(text + size, sizeof(text) - size, "%s", front);
+        size += (size_t)len;
+        cr_assert_lt(size, sizeof(text) - 1);
+    }
+    size += tls_file_read(tls_file("ca.pem"), text + size, sizeof(text) - size);
+    text[size] = '\0';
+    files_write("trusted.pem", text);
+    return files_in("trusted.pem");
+}
+
+/* A file is read in parts, the first of which has 16 KiB. */
+UNIT(tls_files, a_file_may_have_much_text_before_a_certificate)
+{
+    static const size_t counts[] = {0, 1000, 2000, 4000};
+    for (size_t i = 0; i < sizeof(counts) / sizeof(*counts); i++) {
+        struct weir_tls_options options = tls_options(false);
+        options.authorities.file =
+            files_write_behind("of an authority\n", counts[i]);
+        files_connect(&options, 0, 0);
+    }
+}
+
+UNIT(tls_files, a_block_that_cannot_be_read_may_stand_before_a_certificate)
+{
+    static const char bad[] = "-----BEGIN CERTIFICATE-----\n*\n"
+                              "-----END CERTIFICATE-----\n";
+    struct weir_tls_options options = tls_options(false);
+    options.authorities.file = files_write_behind(bad, 2);
+    files_connect(&options, 0, 0);
+    files_write("broken.pem", bad);
+    options.authorities.file = files_in("broken.pem");
+    files_refuse(&options, WEIR_ETLSFILE, "broken.pem");
+}

@@ -1,5 +1,6 @@
 /*
- * A private key is not left on the stack of the thread that makes a context.
+ * A private key is not left on the stack of the thread that makes a context,
+ * nor are the keys of tickets.
  *
  * wolfSSL decodes the key and compares it with the certificate in variables
  * that it does not clear. What lies below the caller's frame is looked through
@@ -86,4 +87,35 @@ UNIT(tls_context_key, nor_is_that_of_a_further_certificate)
     const unsigned count = key_count();
     weir_tls_context_unref(context);
     expect_eq(count, 0);
+}
+
+UNIT(tls_context_key, nor_are_the_keys_of_tickets_that_are_handed_over)
+{
+    enum { NAME_BYTES = 16 };
+    static uint8_t keys[NAME_BYTES + KEY_BYTES];
+    static struct weir_tls_ticket_keys saved = {.size = sizeof(saved)};
+    struct weir_tls_options options = tls_options(true);
+    for (size_t i = 0; i < sizeof(keys); i++) {
+        keys[i] = (uint8_t)(7 * i + 1);
+    }
+    memcpy(numbers[0], keys + NAME_BYTES, KEY_BYTES);
+    memcpy(numbers[1], keys + NAME_BYTES, KEY_BYTES);
+    options.ticket_keys = keys;
+    options.ticket_keys_size = sizeof(keys);
+    weir_tls_context *context = tls_context(&options);
+    /* By the second time the dynamic linker has found all functions that are
+     * called. When it does so it writes the registers to the stack. */
+    for (int i = 0; i < 2; i++) {
+        key_wipe_stack();
+        expect_eq(weir_tls_context_get_ticket_keys(context, &saved), 0);
+        const unsigned left_by_get = key_count();
+        key_wipe_stack();
+        expect_eq(weir_tls_context_set_ticket_keys(context, &saved), 0);
+        const unsigned left_by_set = key_count();
+        cr_assert(i == 0 || left_by_get == 0);
+        cr_assert(i == 0 || left_by_set == 0);
+    }
+    cr_assert_not_null(
+        memmem(saved.data, sizeof(saved.data), numbers[0], KEY_BYTES));
+    weir_tls_context_unref(context);
 }

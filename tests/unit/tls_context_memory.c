@@ -15,10 +15,15 @@ void *__real_realloc(void *old, size_t size);
 void *__wrap_malloc(size_t size);
 void *__wrap_calloc(size_t count, size_t size);
 void *__wrap_realloc(void *old, size_t size);
+char *__real_strdup(const char *text);
+char *__wrap_strdup(const char *text);
+void __real_free(void *memory);
+void __wrap_free(void *memory);
 
 static long allowed = -1; /* allocations until one fails; negative: none does */
 static bool is_lasting;   /* and so do the ones behind it */
 static bool has_failed;
+static long held; /* allocations that were not given back */
 
 static bool fails(void)
 {
@@ -34,19 +39,40 @@ static bool fails(void)
     return true;
 }
 
+static void *hold(void *memory)
+{
+    held += memory != NULL;
+    return memory;
+}
+
 void *__wrap_malloc(size_t size)
 {
-    return fails() ? NULL : __real_malloc(size);
+    return fails() ? NULL : hold(__real_malloc(size));
 }
 
 void *__wrap_calloc(size_t count, size_t size)
 {
-    return fails() ? NULL : __real_calloc(count, size);
+    return fails() ? NULL : hold(__real_calloc(count, size));
 }
 
 void *__wrap_realloc(void *old, size_t size)
 {
-    return fails() ? NULL : __real_realloc(old, size);
+    if (fails()) {
+        return NULL;
+    }
+    void *memory = __real_realloc(old, size);
+    return old ? memory : hold(memory);
+}
+
+char *__wrap_strdup(const char *text)
+{
+    return fails() ? NULL : hold(__real_strdup(text));
+}
+
+void __wrap_free(void *memory)
+{
+    held -= memory != NULL;
+    __real_free(memory);
 }
 
 static void memory_try(const struct weir_tls_options *options, bool lasts)
@@ -59,12 +85,14 @@ static void memory_try(const struct weir_tls_options *options, bool lasts)
         weir_tls_context *context = NULL;
         is_lasting = lasts;
         has_failed = false;
+        const long before = held;
         allowed = count;
         err = weir_tls_context_new(options, &context, text, sizeof(text));
         allowed = -1;
         if (context) {
             weir_tls_context_unref(context);
         }
+        expect_eq(held, before, "allocation %ld leaves memory", count);
         if (has_failed && err != 0) {
             expect_eq(err, -ENOMEM, "allocation %ld: %s: %s", count,
                       weir_err_name(err), text);
@@ -83,6 +111,36 @@ UNIT(tls_context_memory, of_a_client_that_fails_is_told_as_such)
     options.revocations.file = tls_file("tls-matrix/listed.crl");
     memory_try(&options, false);
     memory_try(&options, true);
+}
+
+/* Writes a text with the old name of certificates to a file that is gone once
+ * it is closed. */
+static const char *memory_rename(const char *name, FILE **ret_file)
+{
+    static const char begin[] = "-----BEGIN ";
+    static char path[64];
+    static char text[16 << 10];
+    const size_t size = tls_file_read(tls_file("%s", name), text, sizeof(text));
+    text[size] = '\0';
+    const char *at = strstr(text, begin);
+    cr_assert_not_null(at);
+    *ret_file = tmpfile();
+    cr_assert_not_null(*ret_file);
+    fprintf(*ret_file, "%sX509 %s", begin, at + strlen(begin));
+    fflush(*ret_file);
+    snprintf(path, sizeof(path), "/proc/self/fd/%d", fileno(*ret_file));
+    return path;
+}
+
+UNIT(tls_context_memory, of_a_text_with_an_old_name_is_given_back)
+{
+    FILE *file;
+    struct weir_tls_options options = {
+        .size = sizeof(options),
+        .authorities.file = memory_rename("ca.pem", &file),
+    };
+    memory_try(&options, false);
+    fclose(file);
 }
 
 UNIT(tls_context_memory, of_a_server_that_fails_is_told_as_such)

@@ -2,7 +2,8 @@
  * Session tickets of real contexts: which servers resume a session.
  *
  * The certificates are those of tls_certificates.sh. The session of a
- * connection is offered in the next one, to the same server or to another.
+ * connection is offered in the next one, to the same server or to another. The
+ * program is linked so that the function that wolfSSL is given is noted here.
  */
 #include "tests/tls/rig.h"
 
@@ -14,6 +15,16 @@
 #define TICKET_SECOND UINT64_C(1000000000)
 
 static struct tls_pair pair;
+static SessionTicketEncCb ticket_callback; /* of the newest context */
+
+int __real_wolfSSL_CTX_set_TicketEncCb(WOLFSSL_CTX *ctx, SessionTicketEncCb cb);
+int __wrap_wolfSSL_CTX_set_TicketEncCb(WOLFSSL_CTX *ctx, SessionTicketEncCb cb);
+
+int __wrap_wolfSSL_CTX_set_TicketEncCb(WOLFSSL_CTX *ctx, SessionTicketEncCb cb)
+{
+    ticket_callback = cb;
+    return __real_wolfSSL_CTX_set_TicketEncCb(ctx, cb);
+}
 
 static weir_tls_context *ticket_client(enum weir_tls_version version)
 {
@@ -322,6 +333,21 @@ UNIT(tls_context_ticket, options_out_of_range_are_refused)
     options = (struct weir_tls_options){.size = sizeof(options)};
     options.ticket_lifetime_ns = TICKET_SECOND;
     ticket_refuse(&options); /* a client */
+}
+
+UNIT(tls_context_ticket, one_without_a_byte_is_not_opened)
+{
+    uint8_t name[WOLFSSL_TICKET_NAME_SZ] = {0};
+    uint8_t iv[WOLFSSL_TICKET_IV_SZ] = {0};
+    uint8_t mac[WOLFSSL_TICKET_MAC_SZ] = {0};
+    uint8_t data[1] = {0};
+    int size = -1;
+    weir_tls_context *server = tls_context_of(true, 13);
+
+    expect_eq(ticket_callback(NULL, name, iv, mac, 0, data, 0, &size, server),
+              WOLFSSL_TICKET_RET_REJECT);
+    expect_eq(size, 0);
+    weir_tls_context_unref(server);
 }
 
 /* ---- a hello in pieces ---- */

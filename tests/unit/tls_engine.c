@@ -169,6 +169,21 @@ UNIT_IN(tls_engine, small_reads_get_the_rest_of_a_record_first, tls_rig_pairs,
     rig->client.wire_len = 0;
 }
 
+UNIT_IN(tls_engine, a_read_may_leave_a_single_byte_of_a_record, tls_rig_pairs,
+        struct tls_pair *rig, int version)
+{
+    struct wr_tls_engine *engine = &rig->server.engine;
+    char text[4] = {0};
+    tls_rig_write(&rig->client, "abc", 3);
+    wr_tls_engine_feed(engine, rig->client.wire, rig->client.wire_len);
+    for (size_t i = 0; i < 3; i++) {
+        expect_eq(wr_tls_engine_read(engine, text + i, 1), 1);
+    }
+    expect_eq(wr_tls_engine_read(engine, text, 1), -EAGAIN);
+    expect_str_eq(text, "abc");
+    rig->client.wire_len = 0;
+}
+
 UNIT_IN(tls_engine, input_that_is_left_may_move_to_other_memory, tls_rig_pairs,
         struct tls_pair *rig, int version)
 {

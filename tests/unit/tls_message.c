@@ -183,6 +183,21 @@ UNIT(tls_message, an_extension_that_comes_twice_is_refused)
     expect_eq(check(&facts, &hello), ALERT_ILLEGAL);
 }
 
+/* They have no bit of their own, nor that of another one. */
+UNIT(tls_message, an_extension_that_is_not_known_may_come_twice)
+{
+    static const size_t types[] = {63, 64, 127, TYPE_UNKNOWN, 0xffff};
+    struct wr_tls_message_facts facts = {.is_server = true};
+    struct message hello;
+    for (size_t i = 0; i < sizeof(types) / sizeof(*types); i++) {
+        hello_begin(&hello, true, false);
+        put_extension(&hello, TYPE_RENEGOTIATION, "", 1);
+        put_extension(&hello, types[i], "", 0);
+        put_extension(&hello, types[i], "", 0);
+        expect_eq(check(&facts, &hello), 0, "%zu", types[i]);
+    }
+}
+
 UNIT(tls_message, a_list_of_versions_is_whole)
 {
     static const struct {

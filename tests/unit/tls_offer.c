@@ -99,6 +99,29 @@ UNIT(tls_offer, a_server_of_tls_1_2_looks_at_suites)
     expect_eq(wr_tls_offer_lacks(&offer, true, wr_tls_suites_mask(NULL)), 0);
 }
 
+/* A client with no suite of TLS 1.2 can use a key if it speaks TLS 1.3. */
+UNIT(tls_offer, a_client_speaks_tls_1_3_if_its_list_of_versions_says_so)
+{
+    static const struct {
+        const char *versions;
+        size_t size;
+        uint8_t kinds;
+    } lists[] = {
+        {NEWEST, 5, ALL},     {"\2\3\4", 3, ALL}, {"\2\3\3", 3, 0},
+        {"\4\3\3\3\2", 5, 0}, {"\4\3\4", 3, 0},   {"\3\3\4\3", 4, 0},
+        {"\0", 1, 0},
+    };
+    for (size_t i = 0; i < sizeof(lists) / sizeof(*lists); i++) {
+        const struct wr_tls_offer offer = {
+            .suites = {(const uint8_t *)"\x13\1", 2},
+            .versions = {(const uint8_t *)lists[i].versions, lists[i].size},
+        };
+        expect_eq(
+            ALL & ~wr_tls_offer_lacks(&offer, true, wr_tls_suites_mask(NULL)),
+            lists[i].kinds, "row %zu", i);
+    }
+}
+
 UNIT(tls_offer, a_hello_that_was_not_read_excludes_nothing)
 {
     const struct wr_tls_offer offer = {.suites = {NULL, 0}};

@@ -53,6 +53,30 @@ UNIT(tls_signature, a_key_for_pss_alone_signs_nothing_by_pkcs1)
     free((void *)(uintptr_t)issuer_der.data);
 }
 
+/* Signatures by RSA have as many bytes as the key; 512 are the most. */
+UNIT(tls_signature, a_signature_by_rsa_of_another_size_is_refused)
+{
+    static const size_t sizes[] = {0, 1, 255, 257, 511, 512, 513, 1024};
+    static uint8_t bits[1024];
+    struct wr_x509 child;
+    struct wr_x509 issuer;
+    const struct wr_bytes child_der = signature_load("other-authority", &child);
+    const struct wr_bytes issuer_der = signature_load("rsa-authority", &issuer);
+    struct wr_x509_signed sign = child.sign;
+    expect_eq(sign.bits.size, 256);
+    memcpy(bits, sign.bits.data, sign.bits.size);
+    sign.bits.data = bits;
+    expect_eq(wr_tls_signature_verify(&sign, issuer.key_info), 0);
+
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
+        sign.bits.size = sizes[i];
+        expect_eq(wr_tls_signature_verify(&sign, issuer.key_info), -EBADMSG,
+                  "%zu bytes", sizes[i]);
+    }
+    free((void *)(uintptr_t)child_der.data);
+    free((void *)(uintptr_t)issuer_der.data);
+}
+
 UNIT(tls_signature, a_hash_that_is_known_stands_for_the_body)
 {
     uint8_t hash[WR_TLS_SIGNATURE_HASH_MAX];

@@ -2,13 +2,16 @@
  * Session tickets: which key seals when, and what opens a ticket.
  *
  * The times are numbers of the tests; no clock is read. A lifetime is 100
- * seconds.
+ * seconds. The program is linked so that getrandom() comes here.
  */
 #include "lib/tls/context/ticket.h"
 
 #include "tests/unit.h"
 
+#include <weir/error.h>
+
 #include <errno.h>
+#include <sys/random.h>
 
 enum { TICKET_LIFETIME = 100, TICKET_NOW = 1000000, TICKET_SIZE = 80 };
 
@@ -31,6 +34,20 @@ static const struct wr_tls_ticket ticket = {
     .size = sizeof(parts.data),
     .host = parts.host,
 };
+
+static bool lacks_random;
+
+ssize_t __real_getrandom(void *data, size_t size, unsigned flags);
+ssize_t __wrap_getrandom(void *data, size_t size, unsigned flags);
+
+ssize_t __wrap_getrandom(void *data, size_t size, unsigned flags)
+{
+    if (lacks_random) {
+        errno = ENOSYS;
+        return -1;
+    }
+    return __real_getrandom(data, size, flags);
+}
 
 static void ticket_init(void)
 {
@@ -180,6 +197,34 @@ UNIT(tls_ticket, a_clock_that_is_set_back_ends_a_key)
     expect_eq(wr_tls_ticket_keys_get(&keys, TICKET_NOW - 1, &key), 0);
     expect_eq(keys.count, 2);
     expect_eq(keys.since, TICKET_NOW - 1);
+}
+
+UNIT(tls_ticket, a_name_of_zeros_is_that_of_no_key)
+{
+    static const uint8_t zeros[WR_TLS_TICKET_NAME];
+    ticket_init();
+    cr_assert_not(wr_tls_ticket_keys_find(&keys, zeros, &key));
+}
+
+UNIT(tls_ticket, without_random_bytes_there_is_no_key_and_no_ticket)
+{
+    const uint64_t later = TICKET_NOW + TICKET_LIFETIME;
+    ticket_init();
+    ticket_seal(TICKET_NOW);
+    const struct wr_tls_ticket_keys before = keys;
+    struct wr_tls_ticket_keys others;
+
+    lacks_random = true;
+    expect_eq(wr_tls_ticket_keys_get(&keys, later, &key), WEIR_ETLSENGINE);
+    expect_eq(memcmp(&keys, &before, sizeof(keys)), 0);
+    expect_eq(wr_tls_ticket_keys_get(&keys, TICKET_NOW, &key), 0);
+    expect_eq(wr_tls_ticket_seal(&ticket, &key, TICKET_NOW), WEIR_ETLSENGINE);
+    expect_eq(wr_tls_ticket_keys_init(&others, NULL, 0, TICKET_LIFETIME, 1),
+              WEIR_ETLSENGINE);
+    lacks_random = false;
+
+    expect_eq(wr_tls_ticket_keys_get(&keys, later, &key), 0);
+    expect_eq(keys.count, 2);
 }
 
 UNIT(tls_ticket, keys_of_the_user_do_not_change)

@@ -105,9 +105,9 @@ static void engine_note_plain_alert(struct wr_tls_engine *engine)
 
     wr_assert(engine->err == 0);
     if (engine->state == WR_TLS_ENGINE_HANDSHAKE &&
-        engine->alert_received < 0 && engine->header[0] == alert &&
-        engine->header_fill == 0 && engine->record_left == 2 &&
-        engine->input_left >= 2 && engine->input[0] == alert_fatal) {
+        engine->header[0] == alert && engine->header_fill == 0 &&
+        engine->record_left == 2 && engine->input_left >= 2 &&
+        engine->input[0] == alert_fatal) {
         engine->alert_received = engine->input[1];
     }
 }
