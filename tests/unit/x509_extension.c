@@ -237,3 +237,16 @@ UNIT(x509_extension, an_extension_that_comes_twice_makes_it_malformed)
     const struct part usage = part_extension(15, true, BYTES("\3\2\2\x84"));
     expect_eq(parts_read_extended(JOIN(usage, usage), &x509), -EBADMSG);
 }
+
+UNIT(x509_extension, what_follows_the_list_makes_it_malformed)
+{
+    const struct part rests[] = {BYTES("\5"), BYTES("\5\0"), BYTES("\0"),
+                                 BYTES("\x82\0")};
+    for (size_t i = 0; i < sizeof(rests) / sizeof(*rests); i++) {
+        struct parts parts = parts_good();
+        parts.extensions = part_extension(15, true, BYTES("\3\2\2\x84"));
+        expect_ok(parts_read(&parts, &x509));
+        parts.behind = rests[i];
+        expect_eq(parts_read(&parts, &x509), -EBADMSG, "row %zu", i);
+    }
+}

@@ -89,7 +89,8 @@ struct part parts_make(const struct parts *parts)
                              SEQUENCE(BYTES("\x17\x0d"
                                             "200101000000Z"),
                                       parts->not_after),
-                             part_name("sub\nject"), parts->key, list),
+                             part_name("sub\nject"), parts->key, list,
+                             parts->behind),
                     SEQUENCE(parts->outside), parts->signature);
 }
 

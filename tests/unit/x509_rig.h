@@ -45,6 +45,7 @@ struct parts {
     struct part algorithm;
     struct part key;
     struct part extensions; /* as they follow each other; none: no list */
+    struct part behind;     /* bytes behind their list */
     struct part outside;    /* the algorithm outside of what is signed */
     struct part not_after;
     struct part signature;

@@ -274,7 +274,7 @@ static int context_make(const struct weir_tls_options *options,
     wr_ignore(wr_tls_memory_take_failure());
     int err = context_fill(context, options, text);
     context_wipe_stack();
-    if (err < 0 && wr_tls_memory_take_failure()) {
+    if (wr_tls_memory_take_failure()) {
         text->line[0] = '\0'; /* drop a misleading reason of wolfSSL */
         err = -ENOMEM;
     }
