@@ -329,6 +329,32 @@ UNIT_IN(move_back, a_close_that_comes_too_late_does_nothing_otherwise,
     mover_talk(m);
 }
 
+static void abort_here(struct mover *m, weir_transport *t)
+{
+    (void)t;
+    expect_eq(weir_transport_abort(m->sides[HERE].t), 0);
+}
+
+UNIT_IN(move_back, an_abort_that_comes_too_late_holds_if_it_comes_back,
+        mover_test, struct mover *m)
+{
+    m->in_factory = abort_here;
+    m->factory_err = -EPROTO;
+    mover_fail(m, -EPROTO);
+    MOVER_UNTIL(m, mover_is_lost(m));
+    mover_expect(m, HERE, "made lost");
+    expect_eq(mover_read_end(m), m->is_unix ? 0 : -ECONNRESET);
+}
+
+UNIT_IN(move_back, an_abort_that_comes_too_late_does_nothing_otherwise,
+        mover_test, struct mover *m)
+{
+    m->in_factory = abort_here;
+    mover_move(m);
+    mover_expect(m, HERE, "made moved");
+    mover_talk(m);
+}
+
 static void free_here(struct mover *m, weir_transport *t)
 {
     (void)t;

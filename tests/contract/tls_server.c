@@ -425,6 +425,7 @@ MAKER(tls_server, the_time_limit_of_an_adoption_is_one_for_its_handshake, m)
     const struct weir_connect_options options = {
         .size = sizeof(options), .timeout_ns = 5 * MS, .tls = &settings};
     settings.server_hostname = "localhost";
+    settings.handshake_timeout_ns = WEIR_SECONDS(600); /* not this one */
     expect_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
     expect_ok(weir_adopt_connection(m->loop, &m->factory, fds[0], &options,
                                     maker_connect_done, m, NULL));
