@@ -4,7 +4,17 @@
  * Calls of the program and completions note what happened; then
  * wr_connection_next_step() decides what comes next, and the advance does it.
  * An error ends a connection in the same way on all devices: unsent bytes are
- * dropped, and bytes that arrived before the error are delivered.
+ * dropped, and bytes that arrived before the error are delivered. A part that
+ * finds the connection at its end dooms it: nothing is sent or delivered from
+ * then on, and the next advance ends it.
+ *
+ *     OPEN --begin_leaving--> MOVING --leave--> gone
+ *       ^--- come back, recall ---/
+ *
+ * While it moves to another loop a connection keeps its bytes and its protocol,
+ * and nothing happens to it: no byte is shown or sent, no limit of time runs.
+ * So it can come back until the other loop has it. The maker of the move
+ * (lib/net/move.c) knows who has it.
  */
 #include "connection.h"
 
@@ -18,6 +28,146 @@ static const struct wr_device *connection_device(const struct wr_connection *c)
 {
     wr_debug_assert(c->t.ops->device->receive);
     return c->t.ops->device;
+}
+
+/* True if the step continues a file. A device that takes bytes from the cache
+ * continues it itself, when there is room. */
+static bool connection_sends_file(const struct wr_connection *c)
+{
+    return c->outbox.sender && c->t.error == 0 &&
+           !wr_outbox_is_over(&c->outbox) && !c->outbox.sender->ops->splice;
+}
+
+/* ---- options ---- */
+
+static int
+connection_check_keep_alive(const struct weir_connection_options *connection)
+{
+    const uint64_t idle_ns = connection->keep_alive_idle_ns;
+    const uint64_t interval_ns = connection->keep_alive_interval_ns;
+    const uint32_t count = connection->keep_alive_count;
+
+    wr_require(connection->keep_alive ||
+                   (idle_ns == 0 && interval_ns == 0 && count == 0),
+               -EINVAL);
+    wr_require(idle_ns <= WR_KEEP_ALIVE_MAX_NS, -EINVAL);
+    wr_require(interval_ns <= WR_KEEP_ALIVE_MAX_NS, -EINVAL);
+    wr_require(count <= WR_KEEP_ALIVE_MAX_COUNT, -EINVAL);
+    return 0;
+}
+
+static int connection_check_options(struct weir_connection_options *connection)
+{
+    int err = wr_options_read_inner(connection, &connection->timeouts,
+                                    sizeof(connection->timeouts));
+
+    wr_require(err >= 0, err);
+    wr_require(connection->read_limit_bytes == 0 ||
+                   connection->read_limit_bytes >= WR_CREDIT_MIN,
+               -EINVAL);
+    wr_require(connection->fd_limit <= WEIR_FDS_MAX, -EINVAL);
+    return connection_check_keep_alive(connection);
+}
+
+int wr_connection_options_read(const void *outer,
+                               struct weir_connection_options *connection)
+{
+    int err = wr_options_read_inner(outer, connection, sizeof(*connection));
+
+    return err < 0 ? err : connection_check_options(connection);
+}
+
+int wr_connection_options_take(struct weir_connection_options *known,
+                               const struct weir_connection_options *options)
+{
+    int err = wr_options_read(known, sizeof(*known), options);
+
+    return err < 0 ? err : connection_check_options(known);
+}
+
+/* ---- its clock ----
+ *
+ * The clock is made when the first limit is set, or when a device needs it,
+ * because most connections have none. A device may have a clock of its own
+ * kind, whose struct begins with the clock and whose view adds facts of the
+ * device. */
+
+void wr_connection_view(const weir_transport *t, struct wr_clock_view *ret)
+{
+    const struct wr_connection *c = wr_connection_of(t);
+    const struct wr_sender *file = c->outbox.sender;
+    const bool is_empty = wr_sendq_is_empty(&c->outbox.queue);
+
+    wr_assert(c->clock);
+    ret->is_over = wr_life_is_over(t) || t->state == WR_LIFE_MOVING;
+    ret->is_open = t->state == WR_LIFE_OPEN;
+    ret->is_reading =
+        t->ops->is_reading && wr_connection_is_reading(t) && !t->held_back;
+    ret->is_sending = wr_outbox_has_unsent(&c->outbox);
+    /* Also in state DONE: a read may have ended the file. */
+    ret->awaits_file =
+        is_empty && file &&
+        (file->state == WR_SENDER_READING || file->state == WR_SENDER_DONE);
+}
+
+const struct wr_clock_ops wr_connection_clock_ops = {.view = wr_connection_view,
+                                                     .expired = wr_life_expire};
+
+int wr_connection_make_clock(struct wr_connection *c)
+{
+    weir_loop *loop = c->t.loop;
+
+    wr_assert(!wr_life_is_over(&c->t));
+    if (c->clock) {
+        return 0;
+    }
+    if (loop->clocks.object_size == 0) {
+        wr_slab_init(&loop->clocks, &loop->counting, WR_CLOCK_SIZE);
+    }
+    c->clock = wr_slab_take(&loop->clocks);
+    wr_require(c->clock, -ENOMEM);
+    wr_clock_init(c->clock, &c->t, c->t.ops->device->clock);
+    if (c->t.state > WR_LIFE_OPEN) {
+        c->clock->closing_ns = weir_loop_get_time(loop);
+    }
+    return 0;
+}
+
+/* In state NEW or ENDING. */
+static void connection_free_clock(struct wr_connection *c)
+{
+    wr_assert(c->t.state == WR_LIFE_NEW || c->t.state == WR_LIFE_ENDING);
+    if (c->clock) {
+        wr_assert(c->clock->t == &c->t);
+        wr_clock_stop(c->clock);
+        wr_slab_give(&c->t.loop->clocks, c->clock);
+        c->clock = NULL;
+    }
+}
+
+int wr_connection_set_limits(struct wr_connection *c,
+                             const struct weir_timeouts *timeouts)
+{
+    struct weir_timeouts limits = *timeouts;
+    const int err = wr_connection_make_clock(c);
+
+    wr_require(err == 0, err);
+    if (!c->t.ops->device->linger) {
+        limits.linger_ns = 0; /* a close waits until everything is sent */
+    }
+    wr_clock_set_limits(c->clock, &limits);
+    return 0;
+}
+
+int wr_connection_set_timeouts(weir_transport *t,
+                               const struct weir_timeouts *timeouts)
+{
+    struct wr_connection *c = wr_connection_of(t);
+
+    wr_connection_check_invariants(c);
+    return t->state == WR_LIFE_NEW || wr_life_is_over(t)
+               ? 0
+               : wr_connection_set_limits(c, timeouts);
 }
 
 /* ---- bytes ---- */
@@ -119,14 +269,100 @@ void wr_connection_drop_queue(struct wr_connection *c)
     wr_intake_tell_drop(&c->t);
 }
 
-/* ---- its life ---- */
+/* ---- the next step, which is decided from facts and changes nothing ---- */
 
-void wr_connection_free(weir_transport *t)
+/* True if the queue of a broken connection can be dropped. */
+static bool connection_may_drop(const struct wr_connection *c)
 {
-    wr_assert(!wr_connection_of(t)->clock);
-    wr_guard_free(&t->loop->counting, wr_connection_of(t),
-                  t->ops->device->size);
+    wr_debug_assert(c->t.error < 0);
+    return (!wr_sendq_is_empty(&c->outbox.queue) ||
+            wr_sender_is_active(c->outbox.sender) ||
+            wr_intake_awaits_drop(&c->t)) &&
+           !c->t.ops->device->holds_queue(c);
 }
+
+/* True if a broken connection has delivered all bytes that arrived before. The
+ * end of the stream alone does not end a connection. */
+static bool connection_has_delivered(const struct wr_connection *c)
+{
+    const struct wr_device *device = c->t.ops->device;
+
+    wr_debug_assert(c->t.state <= WR_LIFE_OPEN);
+    return !wr_delivery_has_held(&c->delivery) &&
+           (!device->has_read_all || device->has_read_all(c));
+}
+
+static enum wr_connection_next
+connection_next_of_broken(const struct wr_connection *c)
+{
+    if (connection_may_drop(c)) {
+        return WR_CONNECTION_DROP_QUEUE; /* the receive may need its memory */
+    }
+    if (c->t.state <= WR_LIFE_OPEN && !connection_has_delivered(c)) {
+        return WR_CONNECTION_RECEIVE;
+    }
+    return WR_CONNECTION_END;
+}
+
+/* The queue of a closing connection is empty; its device may have more. */
+static __attribute__((noinline)) enum wr_connection_next
+connection_next_of_sent(const struct wr_connection *c)
+{
+    wr_debug_assert(c->t.state == WR_LIFE_CLOSING);
+    return c->t.ops->device->is_sending(c) ? WR_CONNECTION_RECEIVE
+                                           : WR_CONNECTION_LINGER;
+}
+
+/* A file is in flight until its done was called. */
+static bool connection_is_in_flight(const struct wr_connection *c)
+{
+    wr_debug_assert(c->t.state == WR_LIFE_ENDING);
+    return c->outbox.sender || c->t.ops->device->is_in_flight(c);
+}
+
+/* Another thread, or an operation, may use memory of the connection. */
+static bool connection_is_leaving(const struct wr_connection *c)
+{
+    wr_assert(c->t.state == WR_LIFE_MOVING && c->leaving);
+    return c->leaving->is_away || c->t.ops->device->is_in_flight(c);
+}
+
+enum wr_connection_next wr_connection_next_step(const struct wr_connection *c)
+{
+    switch (c->t.state) {
+    case WR_LIFE_HANDSHAKING:
+    case WR_LIFE_OPEN:
+        return c->t.error ? connection_next_of_broken(c)
+                          : WR_CONNECTION_RECEIVE;
+    case WR_LIFE_CLOSING:
+        if (c->t.error) {
+            return connection_next_of_broken(c);
+        }
+        if (wr_outbox_has_unsent(&c->outbox)) {
+            return WR_CONNECTION_RECEIVE;
+        }
+        return c->t.ops->device->is_sending ? connection_next_of_sent(c)
+                                            : WR_CONNECTION_LINGER;
+    case WR_LIFE_LINGERING:
+        return c->t.error || c->eof_seen ? WR_CONNECTION_END
+                                         : WR_CONNECTION_RECEIVE;
+    case WR_LIFE_DOOMED:
+        return WR_CONNECTION_END;
+    case WR_LIFE_ENDING:
+        return connection_is_in_flight(c) ? WR_CONNECTION_WAIT
+                                          : WR_CONNECTION_LOSE;
+    case WR_LIFE_MOVING:
+        return connection_is_leaving(c) ? WR_CONNECTION_WAIT
+                                        : WR_CONNECTION_HAND_OVER;
+    case WR_LIFE_NEW:
+    case WR_LIFE_LOST:
+    case WR_LIFE_STATES:
+        break;
+    }
+    return WR_CONNECTION_WAIT;
+}
+
+/* ---- its life ---- */
 
 static void connection_end(struct wr_connection *c)
 {
@@ -181,7 +417,7 @@ static void connection_lose(struct wr_connection *c)
 
     wr_assert(!c->outbox.sender);
     if (WR_UNLIKELY(c->clock != NULL)) {
-        wr_connection_free_clock(c);
+        connection_free_clock(c);
     }
     if (device->drop) {
         device->drop(c);
@@ -280,7 +516,7 @@ static void connection_step(struct wr_ready *ready)
     if (wr_delivery_end_is_due(&c->delivery)) {
         wr_connection_end_stream(c);
     }
-    if (wr_connection_sends_file(c)) {
+    if (connection_sends_file(c)) {
         wr_sender_go_on(c->outbox.sender);
     }
     if (device->look && !wr_life_is_over(&c->t)) {
@@ -290,7 +526,91 @@ static void connection_step(struct wr_ready *ready)
     wr_connection_advance(c);
 }
 
+/* ---- making ---- */
+
+void wr_connection_init(struct wr_connection *c, weir_loop *loop,
+                        const struct wr_transport_ops *ops)
+{
+    wr_debug_assert(c->t.state == WR_LIFE_NEW && ops->device->receive);
+    wr_transport_init(&c->t, loop, ops);
+    wr_ready_init(&c->t.step, connection_step);
+    wr_intake_init(&c->t);
+    wr_sendq_init(&c->outbox.queue);
+}
+
+struct wr_connection *
+wr_connection_make(weir_loop *loop, const struct wr_transport_ops *ops,
+                   const struct weir_connection_options *options)
+{
+    struct wr_connection *c =
+        wr_guard_alloc(&loop->counting, ops->device->size);
+
+    wr_assert(ops->device->size >= sizeof(*c));
+    if (!c) {
+        return NULL;
+    }
+    memset(c, 0, ops->device->size);
+    wr_connection_init(c, loop, ops);
+    if (wr_connection_apply(c, options) < 0) {
+        wr_connection_discard(c);
+        return NULL;
+    }
+    return c;
+}
+
+void wr_connection_discard(struct wr_connection *c)
+{
+    wr_assert(c->t.state == WR_LIFE_NEW);
+    wr_assert(c->t.demand.account.lease_count == 0);
+    connection_free_clock(c);
+    c->t.ops->free(&c->t);
+}
+
+void wr_connection_begin(struct wr_connection *c)
+{
+    weir_transport *t = &c->t;
+
+    wr_debug_assert(!c->is_made && wr_protocol_fits(t, &t->binding));
+    wr_life_begin(t, WR_LIFE_OPEN);
+    wr_connection_time_changed(c);
+    wr_loop_add_member(t->loop, &t->member);
+    if (t->set) {
+        t->set->ops->adopt(t->set, t);
+    }
+}
+
+void wr_connection_begin_on(struct wr_connection *c, weir_transport *below)
+{
+    wr_assert(c->t.ops->get_below(&c->t) == below);
+    wr_transport_take_place(&c->t, below);
+    wr_life_begin(&c->t, c->is_made ? WR_LIFE_OPEN : WR_LIFE_HANDSHAKING);
+    wr_connection_time_changed(c);
+    wr_connection_push(c);
+}
+
+void wr_connection_open(struct wr_connection *c)
+{
+    wr_assert(wr_protocol_fits(&c->t, &c->t.binding));
+    wr_life_set_state(&c->t, WR_LIFE_OPEN);
+    wr_connection_tell_made(c);
+}
+
+void wr_connection_free(weir_transport *t)
+{
+    wr_assert(!wr_connection_of(t)->clock);
+    wr_guard_free(&t->loop->counting, wr_connection_of(t),
+                  t->ops->device->size);
+}
+
 /* ---- calls of the program ---- */
+
+/* True if a moving connection is back in state OPEN; see wr_leaving_ops. */
+WEIR_MUST_USE static bool connection_recall(struct wr_connection *c,
+                                            int (*wish)(weir_transport *t))
+{
+    wr_assert((c->leaving != NULL) == (c->t.state == WR_LIFE_MOVING));
+    return c->leaving && c->leaving->ops->recall(c->leaving, wish);
+}
 
 static inline void connection_begin_close(struct wr_connection *c)
 {
@@ -312,7 +632,7 @@ void wr_connection_close(weir_transport *t)
 
     wr_connection_debug_check(c);
     if (wr_life_close(t) ||
-        (wr_connection_recall(c, weir_transport_close) && wr_life_close(t))) {
+        (connection_recall(c, weir_transport_close) && wr_life_close(t))) {
         connection_begin_close(c);
     }
 }
@@ -331,7 +651,7 @@ void wr_connection_abort(weir_transport *t)
     wr_connection_check_invariants(c);
     if (t->state == WR_LIFE_NEW || wr_life_is_over(t) ||
         (t->state == WR_LIFE_MOVING &&
-         !wr_connection_recall(c, weir_transport_abort))) {
+         !connection_recall(c, weir_transport_abort))) {
         return;
     }
     wr_transport_set_end(t, WEIR_END_ABORTED);
@@ -387,6 +707,139 @@ void wr_connection_resume_reading(weir_transport *t)
     wr_connection_push(c);
 }
 
+/* ---- leaving for another loop ---- */
+
+void wr_connection_begin_leaving(struct wr_connection *c,
+                                 struct wr_leaving *leaving)
+{
+    wr_assert(c->t.error == 0 && c->is_made && !c->leaving);
+    wr_assert(!c->outbox.sender && !leaving->is_away);
+    leaving->has_ended = wr_outbox_has_ended(&c->outbox);
+    c->leaving = leaving;
+    wr_life_set_state(&c->t, WR_LIFE_MOVING);
+    wr_outbox_begin_leaving(&c->outbox);
+    wr_delivery_set_away(&c->delivery, true);
+    if (c->clock) {
+        wr_clock_stop(c->clock);
+    }
+    wr_connection_push(c);
+}
+
+/* The limits begin again, because the peer is not to blame for the move. */
+void wr_connection_come_back(struct wr_connection *c)
+{
+    wr_assert(!c->leaving->is_away);
+    wr_outbox_come_back(&c->outbox, c->leaving->has_ended);
+    wr_delivery_set_away(&c->delivery, false);
+    c->leaving = NULL;
+    wr_life_set_state(&c->t, WR_LIFE_OPEN);
+    if (c->clock) {
+        wr_clock_note_received(c->clock);
+        wr_clock_note_sent(c->clock);
+        wr_clock_changed(c->clock);
+    }
+    wr_connection_push(c);
+}
+
+void wr_connection_leave(struct wr_connection *c)
+{
+    weir_transport *t = &c->t;
+
+    wr_assert(c->leaving && c->fd < 0);
+    c->leaving = NULL;
+    wr_transport_set_end(t, WEIR_END_MOVED);
+    wr_life_set_state(t, WR_LIFE_DOOMED);
+    wr_life_set_state(t, WR_LIFE_ENDING);
+    wr_intake_leave(t);
+    connection_free_clock(c);
+    wr_budget_unqueue(&t->loop->budget, c->outbox.queue.bytes);
+    wr_sendq_clear(&c->outbox.queue, &t->loop->send_memory);
+    wr_loop_end_if_forked(t->loop); /* by a release callback */
+    wr_life_lose(t);
+    wr_protocol_moved(t);
+    wr_life_leave(t);
+}
+
+void wr_connection_fail(weir_transport *t)
+{
+    struct wr_connection *c = wr_connection_of(t);
+
+    wr_assert(t->state != WR_LIFE_NEW);
+    if (!c->leaving || connection_recall(c, weir_transport_abort)) {
+        wr_life_doom(t);
+    }
+}
+
+/* ---- queries ---- */
+
+bool wr_connection_is_reading(const weir_transport *t)
+{
+    const struct wr_connection *c = wr_connection_of(t);
+
+    return t->state == WR_LIFE_OPEN && wr_delivery_may_show(&c->delivery) &&
+           !c->eof_seen && t->error == 0;
+}
+
+void wr_connection_get_handover(const weir_transport *t,
+                                struct wr_handover *ret)
+{
+    const struct wr_connection *c = wr_connection_of(t);
+
+    wr_assert(t->state != WR_LIFE_NEW);
+    *ret = (struct wr_handover){
+        .is_paused = wr_delivery_is_paused(&c->delivery),
+        .has_ended = c->eof_seen && !wr_delivery_has_end(&c->delivery),
+        .is_new = !c->is_made,
+    };
+    if (c->clock) {
+        ret->timeouts = c->clock->limits;
+    }
+}
+
+bool wr_connection_has_unread(const weir_transport *t)
+{
+    const struct wr_connection *c = wr_connection_of(t);
+
+    wr_assert(t->ops->is_reading);
+    return t->state == WR_LIFE_OPEN && (wr_delivery_has_held(&c->delivery) ||
+                                        t->ops->device->has_arrived(c));
+}
+
+void wr_connection_dump(const weir_transport *t, FILE *out)
+{
+    const struct wr_connection *c = wr_connection_of(t);
+    const struct wr_sender *file = c->outbox.sender;
+    const weir_transport *below =
+        t->ops->get_below ? t->ops->get_below(t) : NULL;
+
+    wr_assert(t->state != WR_LIFE_NEW);
+    fprintf(out, "%s state=%s", t->ops->name, wr_life_state_name(t));
+    if (t->ops->device->dump) {
+        t->ops->device->dump(c, out);
+    }
+    fprintf(out,
+            " wait=%s%s%s held=%llu leases=%u queued=%llu file=%s left=%llu"
+            "%s%s error=%s",
+            t->demand.account.notify_released ? "held-back"
+                                              : wr_intake_queue_name(t),
+            wr_delivery_is_paused(&c->delivery) ? " paused" : "",
+            c->eof_seen ? " eof" : "",
+            (unsigned long long)t->demand.account.held_bytes,
+            t->demand.account.lease_count,
+            (unsigned long long)c->outbox.queue.bytes,
+            wr_sender_state_name(file),
+            (unsigned long long)(file ? file->file.left : 0),
+            t->writing_paused ? " writing-paused" : "",
+            wr_outbox_is_ending(&c->outbox) ? " ending" : "",
+            t->error ? weir_err_name(t->error) : "none");
+    if (below && below->state != WR_LIFE_LOST) {
+        fputs(" over ", out);
+        below->ops->dump(below, out);
+    } else {
+        fputc('\n', out);
+    }
+}
+
 /* ---- what the parts call ---- */
 
 void wr_connection_fed(weir_transport *t, enum wr_demand_state queue)
@@ -426,118 +879,61 @@ const struct wr_outbox_ops wr_connection_outbox_ops = {
     .sender = &connection_sender_ops,
 };
 
-/* ---- options ---- */
+/* ---- what must hold ---- */
 
-static int
-connection_check_keep_alive(const struct weir_connection_options *connection)
+static void connection_check_clock(const struct wr_connection *c)
 {
-    const uint64_t idle_ns = connection->keep_alive_idle_ns;
-    const uint64_t interval_ns = connection->keep_alive_interval_ns;
-    const uint32_t count = connection->keep_alive_count;
+    const struct wr_clock *clock = c->clock;
 
-    wr_require(connection->keep_alive ||
-                   (idle_ns == 0 && interval_ns == 0 && count == 0),
-               -EINVAL);
-    wr_require(idle_ns <= WR_KEEP_ALIVE_MAX_NS, -EINVAL);
-    wr_require(interval_ns <= WR_KEEP_ALIVE_MAX_NS, -EINVAL);
-    wr_require(count <= WR_KEEP_ALIVE_MAX_COUNT, -EINVAL);
-    return 0;
+    wr_assert(clock->t == &c->t && c->t.state < WR_LIFE_LOST);
+    wr_assert(clock->closing_ns == 0 || c->t.state >= WR_LIFE_CLOSING);
+    wr_debug_assert(!wr_timer_is_armed(&clock->timer) ||
+                    c->t.state <= WR_LIFE_DOOMED || c->t.ops->get_below);
 }
 
-static int connection_check_options(struct weir_connection_options *connection)
+void wr_connection_check_invariants(const struct wr_connection *c)
 {
-    int err = wr_options_read_inner(connection, &connection->timeouts,
-                                    sizeof(connection->timeouts));
+    const weir_transport *t = &c->t;
 
-    wr_require(err >= 0, err);
-    wr_require(connection->read_limit_bytes == 0 ||
-                   connection->read_limit_bytes >= WR_CREDIT_MIN,
-               -EINVAL);
-    wr_require(connection->fd_limit <= WEIR_FDS_MAX, -EINVAL);
-    return connection_check_keep_alive(connection);
-}
-
-int wr_connection_options_read(const void *outer,
-                               struct weir_connection_options *connection)
-{
-    int err = wr_options_read_inner(outer, connection, sizeof(*connection));
-
-    return err < 0 ? err : connection_check_options(connection);
-}
-
-int wr_connection_options_take(struct weir_connection_options *known,
-                               const struct weir_connection_options *options)
-{
-    int err = wr_options_read(known, sizeof(*known), options);
-
-    return err < 0 ? err : connection_check_options(known);
-}
-
-/* ---- making ---- */
-
-void wr_connection_init(struct wr_connection *c, weir_loop *loop,
-                        const struct wr_transport_ops *ops)
-{
-    wr_debug_assert(c->t.state == WR_LIFE_NEW && ops->device->receive);
-    wr_transport_init(&c->t, loop, ops);
-    wr_ready_init(&c->t.step, connection_step);
-    wr_intake_init(&c->t);
-    wr_sendq_init(&c->outbox.queue);
-}
-
-struct wr_connection *
-wr_connection_make(weir_loop *loop, const struct wr_transport_ops *ops,
-                   const struct weir_connection_options *options)
-{
-    struct wr_connection *c =
-        wr_guard_alloc(&loop->counting, ops->device->size);
-
-    wr_assert(ops->device->size >= sizeof(*c));
-    if (!c) {
-        return NULL;
+    wr_transport_check_invariants(t);
+    wr_intake_check_invariants(t);
+    wr_debug_check(wr_outbox_check_invariants(&c->outbox));
+    wr_delivery_check_invariants(&c->delivery);
+    wr_assert(wr_delivery_is_shut(&c->delivery) == (t->state > WR_LIFE_OPEN));
+    wr_debug_assert((c->leaving != NULL) == (t->state == WR_LIFE_MOVING));
+    wr_debug_assert(!wr_delivery_has_end(&c->delivery) || c->eof_seen);
+    wr_debug_assert(!c->end_sent || !wr_outbox_has_unsent(&c->outbox));
+    wr_debug_assert(wr_outbox_is_over(&c->outbox) || !wr_life_is_over(t));
+    wr_debug_assert(t->state != WR_LIFE_LINGERING || c->end_sent);
+    wr_debug_check(c->outbox.sender
+                       ? wr_sender_check_invariants(c->outbox.sender)
+                       : (void)0);
+    if (c->clock) {
+        connection_check_clock(c);
     }
-    memset(c, 0, ops->device->size);
-    wr_connection_init(c, loop, ops);
-    if (wr_connection_apply(c, options) < 0) {
-        wr_connection_discard(c);
-        return NULL;
+    t->ops->device->check(c);
+}
+
+/* Something will continue the connection: a step, an operation or a wait. */
+void wr_connection_check(const weir_transport *t)
+{
+    const struct wr_connection *c = wr_connection_of(t);
+    const struct wr_sender *file = c->outbox.sender;
+
+    wr_connection_check_invariants(c);
+    wr_assert(t->loop->budget.queued_bytes >= c->outbox.queue.bytes);
+    if (wr_ready_is_pending(&t->step)) {
+        return; /* the step handles everything */
     }
-    return c;
-}
-
-void wr_connection_discard(struct wr_connection *c)
-{
-    wr_assert(c->t.state == WR_LIFE_NEW);
-    wr_assert(c->t.demand.account.lease_count == 0);
-    wr_connection_free_clock(c);
-    c->t.ops->free(&c->t);
-}
-
-void wr_connection_begin(struct wr_connection *c)
-{
-    weir_transport *t = &c->t;
-
-    wr_debug_assert(!c->is_made && wr_protocol_fits(t, &t->binding));
-    wr_life_begin(t, WR_LIFE_OPEN);
-    wr_connection_time_changed(c);
-    wr_loop_add_member(t->loop, &t->member);
-    if (t->set) {
-        t->set->ops->adopt(t->set, t);
+    wr_assert(c->is_made || !t->binding.protocol);
+    wr_assert(t->state != WR_LIFE_DOOMED);
+    wr_assert(t->state != WR_LIFE_ENDING || connection_is_in_flight(c));
+    wr_assert(!file || file->state != WR_SENDER_DONE ||
+              wr_ready_is_pending(&file->ready));
+    wr_assert(t->ops->device->deliver || !wr_connection_is_reading(t) ||
+              !wr_delivery_has_held(&c->delivery));
+    t->ops->device->check_progress(c);
+    if (connection_sends_file(c)) {
+        wr_sender_check_progress(file);
     }
-}
-
-void wr_connection_begin_on(struct wr_connection *c, weir_transport *below)
-{
-    wr_assert(c->t.ops->get_below(&c->t) == below);
-    wr_transport_take_place(&c->t, below);
-    wr_life_begin(&c->t, c->is_made ? WR_LIFE_OPEN : WR_LIFE_HANDSHAKING);
-    wr_connection_time_changed(c);
-    wr_connection_push(c);
-}
-
-void wr_connection_open(struct wr_connection *c)
-{
-    wr_assert(wr_protocol_fits(&c->t, &c->t.binding));
-    wr_life_set_state(&c->t, WR_LIFE_OPEN);
-    wr_connection_tell_made(c);
 }

@@ -187,14 +187,6 @@ static inline bool wr_connection_wants(const struct wr_connection *c)
            !c->eof_seen && c->t.error == 0;
 }
 
-/* True if the step continues a file. A device that takes bytes from the cache
- * continues it itself, when there is room. */
-static inline bool wr_connection_sends_file(const struct wr_connection *c)
-{
-    return c->outbox.sender && c->t.error == 0 &&
-           !wr_outbox_is_over(&c->outbox) && !c->outbox.sender->ops->splice;
-}
-
 /* Credit for the next receive; 0: the connection waits for credit. */
 WEIR_MUST_USE uint32_t wr_connection_ask(struct wr_connection *c,
                                          uint64_t stuck_bytes);
@@ -234,9 +226,6 @@ void wr_connection_drop_queue(struct wr_connection *c);
 /* Makes a clock without limits unless there is one: 0 or -ENOMEM. */
 WEIR_MUST_USE int wr_connection_make_clock(struct wr_connection *c);
 
-/* In state NEW or ENDING. */
-void wr_connection_free_clock(struct wr_connection *c);
-
 /* Arms the clock again, because a fact of its view has changed. */
 static inline void wr_connection_time_changed(struct wr_connection *c)
 {
@@ -270,9 +259,6 @@ void wr_connection_come_back(struct wr_connection *c);
 /* Another loop has the descriptor: the connection leaves this loop. The device
  * has given it up and has nothing in flight. */
 void wr_connection_leave(struct wr_connection *c);
-/* True if a moving connection is back in state OPEN; see wr_leaving_ops. */
-WEIR_MUST_USE bool wr_connection_recall(struct wr_connection *c,
-                                        int (*wish)(weir_transport *t));
 /* `doom` of a table: the connection has failed, perhaps while it moves. */
 void wr_connection_fail(weir_transport *t);
 
@@ -309,8 +295,6 @@ static inline void wr_connection_debug_check(const struct wr_connection *c)
 /* ---- the entries of a table ---- */
 
 bool wr_connection_is_reading(const weir_transport *t);
-struct weir_depth wr_connection_get_depth(const weir_transport *t);
-const struct wr_sendq *wr_connection_get_unoffered(const weir_transport *t);
 void wr_connection_get_handover(const weir_transport *t,
                                 struct wr_handover *ret);
 bool wr_connection_has_unread(const weir_transport *t);

@@ -203,12 +203,24 @@ static const struct wr_device memory_device = {
     .check_progress = memory_check_progress,
 };
 
+static struct weir_depth memory_get_depth(const weir_transport *t)
+{
+    const struct wr_connection *c = wr_connection_of(t);
+
+    return (struct weir_depth){.bytes = wr_outbox_depth(&c->outbox)};
+}
+
+static const struct wr_sendq *memory_get_unoffered(const weir_transport *t)
+{
+    return &wr_connection_of(t)->outbox.queue;
+}
+
 static const struct wr_transport_ops memory_ops = {
     .name = "memory",
     .device = &memory_device,
     .write_eof = wr_connection_write_eof,
-    .get_depth = wr_connection_get_depth,
-    .get_unoffered = wr_connection_get_unoffered,
+    .get_depth = memory_get_depth,
+    .get_unoffered = memory_get_unoffered,
     .get_handover = wr_connection_get_handover,
     .has_taken_all = memory_has_taken_all,
     .fed = wr_connection_fed,
