@@ -5,7 +5,7 @@
  * transport that the bytes come from, and embeds the struct. From then on the
  * kind may move bytes in the kernel, from one socket to the other, that it
  * would deliver to the protocol otherwise. It decides when; lib/transport/sock/
- * sock_splice.c tells how. No byte is under way between two calls, and an end
+ * sock_bulk.c tells how. No byte is under way between two calls, and an end
  * of the stream or an error comes as without a splicing.
  *
  *     copying <--deep, dry--> moving

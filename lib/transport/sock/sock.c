@@ -10,18 +10,58 @@
 
 #include "weir/error.h"
 
+#include <netinet/tcp.h>
+#include <string.h>
+
+_Static_assert(WR_KEEP_ALIVE_MAX_NS / WEIR_SECONDS(1) <= INT32_MAX, "an int");
+
+/* A setting of TCP. */
+struct sock_option {
+    int level;
+    int name;
+    int value; /* 0: as the socket has it */
+};
+
+enum { SOCK_OPTIONS = 6 };
+
+/* True on the fast path after a completion: open, no error, receive armed. */
+static inline bool sock_is_settled(const struct wr_sock *s)
+{
+    return s->c.t.state == WR_LIFE_OPEN && s->c.t.error == 0 &&
+           s->recv_state == WR_RECV_ARMED;
+}
+
 /* wr_connection_advance() after a completion, with a fast path. A pending step
  * will advance the socket in this turn, unless the end is decided. */
 static inline void sock_settle(struct wr_sock *s)
 {
     wr_connection_debug_check(&s->c);
-    if (WR_UNLIKELY(!wr_sock_is_settled(s)) &&
+    if (WR_UNLIKELY(!sock_is_settled(s)) &&
         (wr_life_is_over(&s->c.t) || !wr_ready_is_pending(&s->c.t.step))) {
         wr_connection_advance(&s->c);
     }
 }
 
 /* ---- completions ---- */
+
+/* The smallest receive that starts bulk on any connection. */
+#define BULK_LEAST (64 << 10)
+
+/* Starts bulk if a receive has ended with many bytes: enough for any
+ * connection, or half of what this one may hold. A receive into a plain buffer
+ * never starts it. */
+static inline void sock_look_for_bulk(struct wr_sock *s, int32_t res)
+{
+    wr_debug_assert(s->recv_state == WR_RECV_IDLE);
+    if (WR_UNLIKELY(res > (int32_t)WR_POOL_PLAIN_SIZE) &&
+        (res >= BULK_LEAST ||
+         (uint64_t)res >= s->c.t.demand.account.limit_bytes / 2)) {
+        s->moves_bulk = true;
+        s->small_receives = 0;
+        s->unasked = 0;
+        s->yes_count = 0;
+    }
+}
 
 static void sock_recv_completed(struct wr_op *op, int32_t res, uint32_t flags)
 {
@@ -37,7 +77,7 @@ static void sock_recv_completed(struct wr_op *op, int32_t res, uint32_t flags)
             sock_settle(s);
             return;
         }
-        wr_sock_bulk_look(s, res);
+        sock_look_for_bulk(s, res);
     }
     wr_connection_debug_check(&s->c);
     if (WR_LIKELY(flags & WR_CQE_BUFFER && res > 0)) {
@@ -96,20 +136,40 @@ static void sock_send_settle(struct wr_sock *s)
     sock_settle(s);
 }
 
+/* Handles the common end of a send: it took the whole queue of an intact
+ * connection, and nothing waits for it except a close. Otherwise false, without
+ * effect. */
+static inline bool sock_took_all(struct wr_sock *s, int32_t res)
+{
+    weir_loop *loop = s->c.t.loop;
+
+    wr_debug_assert(s->c.t.state <= WR_LIFE_CLOSING && s->c.t.error == 0);
+    if (WR_UNLIKELY(res <= 0 || s->c.t.notify_depth >= 0 || s->sends_file ||
+                    s->sends_fds || s->sent_short ||
+                    !wr_sendq_consume_all(&s->c.outbox.queue,
+                                          &loop->send_memory, (uint32_t)res))) {
+        return false;
+    }
+    wr_budget_unqueue(&loop->budget, (uint32_t)res);
+    wr_transport_count_sent(&s->c.t, (uint32_t)res);
+    wr_sock_note_sent(s);
+    return true;
+}
+
 /* The slow half of a send's end: the queue is not empty, or something waits for
  * the end of the send. */
 static __attribute__((noinline)) void sock_send_went(struct wr_sock *s,
                                                      int32_t res)
 {
     const bool took_all = s->c.t.state == WR_LIFE_CLOSING &&
-                          s->c.t.error == 0 && wr_sock_send_took_all(s, res);
+                          s->c.t.error == 0 && sock_took_all(s, res);
 
     if (took_all || wr_sock_send_ended(s, res)) {
         sock_send_settle(s);
     }
 }
 
-/* wr_sock_is_settled() of a socket that may be written to, thus OPEN. */
+/* sock_is_settled() of a socket that may be written to, thus OPEN. */
 static inline bool sock_may_send_on(const struct wr_sock *s)
 {
     wr_debug_assert(s->c.outbox.state != WR_OUTBOX_OPEN ||
@@ -125,7 +185,7 @@ static void sock_send_completed(struct wr_op *op, int32_t res, uint32_t flags)
 
     wr_debug_assert(s->c.t.state > WR_LIFE_NEW && s->c.t.state < WR_LIFE_LOST);
     wr_debug_assert(wr_outbox_has_unsent(&s->c.outbox));
-    if (WR_UNLIKELY(!sock_may_send_on(s) || !wr_sock_send_took_all(s, res))) {
+    if (WR_UNLIKELY(!sock_may_send_on(s) || !sock_took_all(s, res))) {
         sock_send_went(s, res);
     }
 }
@@ -145,6 +205,119 @@ static void sock_opening_completed(struct wr_op *op, int32_t res,
     if (is_end) {
         sock_send_settle(s);
     }
+}
+
+/* ---- addresses and the peer's credentials ----
+ *
+ * Most programs never ask for an address, so the kernel is asked only when the
+ * program asks. The answer is kept only before the kernel forgets it: before a
+ * reset from here, and at the loss of a connection that has other references.
+ *
+ * For a Unix socket the kernel also keeps the peer's credentials as of the
+ * connect, and gives them as long as the socket is open. */
+
+/* True if the table is that of Unix sockets. */
+static bool sock_is_unix(const weir_transport *t)
+{
+    return t->ops->send_fds != NULL;
+}
+
+static void sock_get_peername(const weir_transport *t, struct weir_address *ret)
+{
+    const struct wr_sock *s = wr_sock_of(t);
+
+    if (WR_UNLIKELY(s->names != NULL)) {
+        *ret = s->names->peername;
+    } else {
+        wr_ignore(wr_socket_ask_peername(s->c.fd, ret));
+    }
+}
+
+static void sock_get_sockname(const weir_transport *t, struct weir_address *ret)
+{
+    const struct wr_sock *s = wr_sock_of(t);
+
+    if (WR_UNLIKELY(s->names != NULL)) {
+        *ret = s->names->sockname;
+    } else {
+        wr_ignore(wr_socket_ask_sockname(s->c.fd, ret));
+    }
+}
+
+/* Asks for the credentials of a Unix socket's peer; the pid is 0 on an error or
+ * for another socket. */
+static void sock_ask_peercred(const struct wr_sock *s,
+                              struct weir_peercred *ret)
+{
+    struct ucred cred;
+    socklen_t len = sizeof(cred);
+
+    *ret = (struct weir_peercred){.pid = 0};
+    wr_assert(s->c.fd >= 0);
+    if (sock_is_unix(&s->c.t) &&
+        wr_sys_getsockopt(s->c.fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) >= 0) {
+        *ret = (struct weir_peercred){
+            .pid = cred.pid, .uid = cred.uid, .gid = cred.gid};
+    }
+}
+
+void wr_sock_remember_names(struct wr_sock *s)
+{
+    wr_assert(s->c.fd >= 0);
+    if (s->names) {
+        return;
+    }
+    struct wr_sock_names *names =
+        wr_alloc(&s->c.t.loop->counting, sizeof(*names));
+    if (names) {
+        wr_ignore(wr_socket_ask_peername(s->c.fd, &names->peername));
+        wr_ignore(wr_socket_ask_sockname(s->c.fd, &names->sockname));
+        sock_ask_peercred(s, &names->peercred);
+        s->names = names;
+    }
+}
+
+static void sock_forget_names(struct wr_sock *s)
+{
+    wr_assert(s->c.t.state == WR_LIFE_LOST || !s->names);
+    if (s->names) {
+        wr_free(&s->c.t.loop->counting, s->names, sizeof(*s->names));
+        s->names = NULL;
+    }
+}
+
+static int sock_get_socket(const weir_transport *t)
+{
+    const struct wr_sock *s = wr_sock_of(t);
+
+    wr_assert(!s->c.leaving || t->state == WR_LIFE_MOVING);
+    return s->c.fd >= 0 && !s->c.leaving ? s->c.fd : -EBADF;
+}
+
+int weir_transport_get_peercred(const weir_transport *t,
+                                struct weir_peercred *ret)
+{
+    struct weir_peercred cred = {.pid = 0};
+
+    wr_require(sock_is_unix(t), -EOPNOTSUPP);
+    const struct wr_sock *s = wr_sock_of(t);
+    if (s->c.fd >= 0) {
+        sock_ask_peercred(s, &cred);
+    } else if (s->names) {
+        cred = s->names->peercred;
+    }
+    wr_require(cred.pid != 0, -ENODATA);
+    *ret = cred;
+    return 0;
+}
+
+static int sock_get_unix_info(const weir_transport *t, const char *name,
+                              struct weir_extra_info *ret)
+{
+    wr_assert(sock_is_unix(t));
+    return strcmp(name, "peercred") == 0
+               ? weir_transport_get_peercred(t, &ret->peercred)
+               : -ENOENT;
 }
 
 /* ---- the device ---- */
@@ -190,6 +363,27 @@ static __attribute__((noinline)) void sock_stop_file(struct wr_sock *s)
     wr_sender_break(s->c.outbox.sender);
 }
 
+/* Resets now, because the descriptor is closed only after the operation has
+ * ended. A Unix socket has no resets and is shut down. */
+static void sock_reset_now(struct wr_sock *s)
+{
+    wr_assert(s->c.t.state == WR_LIFE_ENDING);
+    wr_sock_remember_names(s); /* the reset forgets them */
+    if (wr_sys_disconnect(s->c.fd) < 0) {
+        wr_ignore(wr_sys_shutdown(s->c.fd, SHUT_RDWR) < 0);
+    }
+}
+
+static void sock_end_send(struct wr_sock *s)
+{
+    wr_assert(s->c.t.state == WR_LIFE_ENDING);
+    wr_list_remove(&s->turn_end.link);
+    wr_op_cancel(&s->c.t.loop->uring, &s->send_op);
+    if (s->send_op.in_flight && s->resets) {
+        sock_reset_now(s);
+    }
+}
+
 static void sock_stop(struct wr_connection *c)
 {
     struct wr_sock *s = wr_sock_of(&c->t);
@@ -202,7 +396,7 @@ static void sock_stop(struct wr_connection *c)
     if (WR_UNLIKELY(s->sends_file)) {
         sock_stop_file(s);
     }
-    wr_sock_end_send(s);
+    sock_end_send(s);
 }
 
 static void sock_drop(struct wr_connection *c)
@@ -248,6 +442,221 @@ static bool sock_has_arrived(const struct wr_connection *c)
     return !s->rests && (wr_sock_has_kept(s) || wr_sys_inq(s->c.fd) > 0);
 }
 
+/* ---- facts for the connection's decision ---- */
+
+bool wr_sock_holds_queue(const struct wr_connection *c)
+{
+    const struct wr_sock *s = wr_sock_of(&c->t);
+
+    wr_debug_assert(!s->c.outbox.is_stalled || s->send_op.in_flight);
+    return s->send_op.in_flight;
+}
+
+bool wr_sock_is_in_flight(const struct wr_connection *c)
+{
+    const struct wr_sock *s = wr_sock_of(&c->t);
+
+    return s->recv_op.in_flight || s->poll_op.in_flight || s->send_op.in_flight;
+}
+
+/* True if a broken connection has delivered all bytes that arrived before. */
+bool wr_sock_has_delivered_all(const struct wr_connection *c)
+{
+    const struct wr_sock *s = wr_sock_of(&c->t);
+
+    wr_assert(c->t.error);
+    return wr_sock_has_read_all(s) && !s->recv_op.in_flight &&
+           !wr_sock_has_kept(s) && !wr_delivery_has_end(&c->delivery);
+}
+
+/* ---- what must hold, and a dump ---- */
+
+/* Relations between the state and the other facts. */
+static void sock_check_life(const struct wr_sock *s)
+{
+    switch (s->c.t.state) {
+    case WR_LIFE_NEW:
+        wr_assert(!s->c.eof_seen);
+        wr_assert(wr_delivery_is_free(&s->c.delivery));
+        wr_assert(s->recv_state == WR_RECV_IDLE);
+        break;
+    case WR_LIFE_LINGERING:
+        wr_assert(s->c.clock && wr_sock_clock_of(s)->linger_ns > 0);
+        wr_assert(s->write_shut);
+        break;
+    case WR_LIFE_ENDING:
+        wr_debug_assert(!wr_list_is_linked(&s->turn_end.link));
+        break;
+    case WR_LIFE_LOST:
+        wr_assert(!wr_sock_is_in_flight(&s->c));
+        wr_debug_assert(!s->sends_file);
+        wr_assert(!s->into);
+        break;
+    default:
+        break;
+    }
+    wr_assert(s->c.fd >= 0 || s->c.t.state == WR_LIFE_LOST);
+}
+
+static void sock_check_recv(const struct wr_sock *s)
+{
+    const bool is_armed =
+        s->recv_state == WR_RECV_ARMED || s->recv_state == WR_RECV_CANCELLING;
+
+    wr_debug_assert(s->recv_state < WR_RECV_STATES);
+    wr_assert(s->recv_op.in_flight == is_armed);
+    wr_debug_assert(!is_armed || !wr_intake_is_queued(&s->c.t));
+    wr_debug_assert(!s->takes_fds || s->moves_bulk);
+    wr_debug_assert(s->takes_fds || s->fd_limit == 0);
+    wr_debug_assert(!s->rests || s->takes_fds);
+    wr_debug_assert(!s->rests || s->recv_state == WR_RECV_IDLE);
+    wr_debug_assert(!s->rests || !wr_intake_is_queued(&s->c.t));
+    wr_debug_assert(!s->rests || (!s->c.t.held_back && !s->c.eof_seen));
+    wr_debug_assert(!s->polls_bytes || (is_armed && s->armed_once));
+    wr_debug_assert(!s->expects_bytes || s->moves_bulk);
+    wr_assert(!is_armed || !s->c.t.held_back);
+    wr_debug_assert(!s->recv_failed || s->c.t.error ||
+                    wr_life_is_over(&s->c.t) ||
+                    s->c.t.state == WR_LIFE_LINGERING);
+    wr_debug_assert(!s->c.eof_seen || !is_armed);
+}
+
+static void sock_check_lent(const struct wr_sock *s)
+{
+    wr_assert(s->into->buf || s->into->len == 0);
+    wr_assert(s->into->len == 0 || !s->recv_op.in_flight);
+    wr_assert(!s->into->buf || !s->recv_op.in_flight || s->armed_once);
+}
+
+static void sock_check_send(const struct wr_sock *s)
+{
+    const bool is_empty = wr_sendq_is_empty(&s->c.outbox.queue);
+
+    wr_assert(!s->send_op.in_flight || !is_empty || s->sends_file ||
+              s->c.outbox.is_opening);
+    wr_debug_assert(!s->c.outbox.is_opening || s->sent_short);
+    wr_assert(!s->c.outbox.is_stalled || s->send_op.in_flight);
+    wr_assert(!s->write_shut || s->c.end_sent);
+    wr_debug_assert(s->c.outbox.passed_bytes == 0);
+    wr_debug_assert(!s->c.outbox.in_resume || !s->send_op.in_flight);
+    wr_debug_assert(!wr_list_is_linked(&s->turn_end.link) ||
+                    !s->send_op.in_flight);
+    wr_debug_assert(s->sends_file == (s->c.outbox.sender != NULL));
+    wr_debug_assert(!s->sends_fds || !is_empty);
+    wr_debug_check(s->fds ? wr_sock_check_fds(s) : (void)0);
+}
+
+/* Checks a socket that sends a file. */
+static void sock_check_file(const struct wr_sock *s)
+{
+    const struct wr_sender *file = s->c.outbox.sender;
+    const bool is_in_flight =
+        file->read_op.base.in_flight || s->send_op.in_flight;
+
+    wr_assert(file->t == &s->c.t);
+    wr_assert(!file->chunk || is_in_flight);
+    wr_assert(!file->read_op.base.in_flight ||
+              wr_sendq_is_empty(&s->c.outbox.queue));
+    wr_assert(!file->read_op.base.in_flight || !s->send_op.in_flight);
+    if (file->state == WR_SENDER_SENDING) {
+        wr_assert(s->send_op.in_flight);
+        wr_assert(!s->c.outbox.is_stalled);
+    }
+    if (file->state == WR_SENDER_STOPPING) {
+        /* Or the queue's send has ended, and its bytes are being released. */
+        wr_assert(is_in_flight || file->queued_bytes > 0);
+    }
+}
+
+static void sock_check_invariants(const struct wr_connection *c)
+{
+    const struct wr_sock *s = wr_sock_of(&c->t);
+
+    sock_check_life(s);
+    sock_check_recv(s);
+    sock_check_send(s);
+    wr_debug_check(s->sends_file ? sock_check_file(s) : (void)0);
+    if (s->into) {
+        sock_check_lent(s);
+    }
+}
+
+/* True if nothing is being received although the protocol wants bytes, and no
+ * event will change that. */
+static bool sock_is_forgotten(const struct wr_sock *s)
+{
+    return wr_connection_is_reading(&s->c.t) && s->recv_state == WR_RECV_IDLE &&
+           !s->rests && !wr_intake_waits(&s->c.t);
+}
+
+static void sock_check_progress(const struct wr_connection *c)
+{
+    const struct wr_sock *s = wr_sock_of(&c->t);
+    const bool is_moving =
+        s->send_op.in_flight || wr_list_is_linked(&s->turn_end.link);
+
+    wr_assert(!s->eof_doubted || s->send_op.in_flight);
+    wr_assert(!sock_is_forgotten(s));
+    wr_assert(!wr_connection_is_reading(&c->t) ||
+              !wr_delivery_has_held(&c->delivery) || wr_sock_has_lent(s));
+    if (c->t.error == 0 && !wr_life_is_over(&c->t) &&
+        c->t.state != WR_LIFE_MOVING) {
+        wr_assert(!wr_outbox_has_unsent(&c->outbox) || s->sends_file ||
+                  is_moving);
+        wr_assert(!s->sends_file || is_moving ||
+                  c->outbox.sender->state != WR_SENDER_NEXT);
+    }
+}
+
+static const char *sock_recv_name(const struct wr_sock *s)
+{
+    static const char *const names[WR_RECV_STATES] = {"idle", "armed",
+                                                      "cancelling"};
+    if (s->rests) {
+        return "resting"; /* until received descriptors are closed */
+    }
+    if (wr_intake_is_queued(&s->c.t)) {
+        return wr_intake_queue_name(&s->c.t);
+    }
+    return s->polls_bytes && s->recv_state == WR_RECV_ARMED
+               ? "polling"
+               : names[s->recv_state];
+}
+
+static const char *sock_send_name(const struct wr_sock *s)
+{
+    if (!s->send_op.in_flight) {
+        return "idle";
+    }
+    if (s->c.outbox.is_opening) {
+        return "opening"; /* until the peer has answered the SYN */
+    }
+    return s->c.outbox.is_stalled ? "waiting" : "sending";
+}
+
+/* Writes what is needed to find out why a connection hangs: the states of
+ * receiving and sending, and the operations in flight. */
+static void sock_dump(const struct wr_connection *c, FILE *out)
+{
+    const struct wr_sock *s = wr_sock_of(&c->t);
+    struct weir_address peername;
+    struct weir_address sockname;
+    char peer[WEIR_ADDRESS_TEXT_SIZE];
+    char own[WEIR_ADDRESS_TEXT_SIZE];
+
+    wr_assert(c->t.state != WR_LIFE_NEW);
+    sock_get_sockname(&c->t, &sockname);
+    sock_get_peername(&c->t, &peername);
+    fprintf(out, " recv=%s send=%s ops=%s%s%s fd=%d %s -> %s credit=%u fds=%u",
+            sock_recv_name(s), sock_send_name(s),
+            s->recv_op.in_flight ? "r" : "", s->send_op.in_flight ? "s" : "",
+            s->poll_op.in_flight ? "p" : "", s->c.fd,
+            weir_address_format(&sockname, own, sizeof(own)),
+            weir_address_format(&peername, peer, sizeof(peer)),
+            wr_budget_credit(&c->t.loop->budget, &c->t.demand),
+            s->fds ? s->fds->waiting_count : 0);
+}
+
 _Static_assert(sizeof(struct wr_sock_clock) <= WR_CLOCK_SIZE, "fits");
 
 static const struct wr_device sock_device = {
@@ -266,9 +675,9 @@ static const struct wr_device sock_device = {
     .is_in_flight = wr_sock_is_in_flight,
     .has_read_all = wr_sock_has_delivered_all,
     .has_arrived = sock_has_arrived,
-    .check = wr_sock_check_invariants,
-    .check_progress = wr_sock_check_progress,
-    .dump = wr_sock_dump,
+    .check = sock_check_invariants,
+    .check_progress = sock_check_progress,
+    .dump = sock_dump,
 };
 
 /* ---- entries of the tables ---- */
@@ -278,7 +687,7 @@ static void sock_free(weir_transport *t)
     struct wr_sock *s = wr_sock_of(t);
 
     wr_assert(s->c.fd < 0 || t->state == WR_LIFE_NEW);
-    wr_sock_forget_names(s);
+    sock_forget_names(s);
     wr_slab_give(&t->loop->socks, s);
 }
 
@@ -338,17 +747,16 @@ static void sock_set_read_limit(weir_transport *t, uint64_t bytes)
     .get_unacknowledged = wr_sock_get_unacknowledged,                          \
     .set_read_limit = sock_set_read_limit, .fed = sock_fed,                    \
     .splice_to = wr_sock_splice_to, .abandon = sock_abandon,                   \
-    .get_peername = wr_sock_get_peername,                                      \
-    .get_sockname = wr_sock_get_sockname, .get_socket = wr_sock_get_socket,    \
-    .free = sock_free, WR_OUTBOX_OPS, WR_CONNECTION_READ_OPS,                  \
-    WR_CONNECTION_OPS
+    .get_peername = sock_get_peername, .get_sockname = sock_get_sockname,      \
+    .get_socket = sock_get_socket, .free = sock_free, WR_OUTBOX_OPS,           \
+    WR_CONNECTION_READ_OPS, WR_CONNECTION_OPS
 
 static const struct wr_transport_ops sock_ops = {.name = "tcp",
                                                  SOCK_OPS_FIELDS};
 
 static const struct wr_transport_ops sock_unix_ops = {
     .name = "unix",
-    .get_extra_info = wr_unix_get_extra_info,
+    .get_extra_info = sock_get_unix_info,
     .send_fds = wr_sock_send_fds,
     .discard_fds = wr_sock_fds_discard,
     SOCK_OPS_FIELDS};
@@ -384,7 +792,7 @@ struct wr_sock *wr_sock_make(weir_loop *loop, int fd,
     return s;
 }
 
-void wr_sock_begin(struct wr_sock *s)
+static void sock_begin(struct wr_sock *s)
 {
     wr_debug_assert(s->recv_state == WR_RECV_IDLE);
     wr_owned_add(&s->c.t.loop->owned, s->c.fd);
@@ -398,4 +806,158 @@ void wr_sock_begin(struct wr_sock *s)
         wr_sock_update_recv(&s->c);
     }
     wr_connection_debug_check(&s->c);
+}
+
+/* ---- making one of a descriptor ----
+ *
+ * The steps: the connection's options, in the kernel's socket and in weir; the
+ * factory, which chooses the protocol; opening. */
+
+static int sock_set_option(int fd, int level, int name, int value)
+{
+    return wr_sys_setsockopt(fd, level, name, &value, sizeof(value));
+}
+
+/* The seconds of a time that wr_connection_options_read() has checked. */
+static int sock_round_up(uint64_t time_ns)
+{
+    wr_assert(time_ns <= WR_KEEP_ALIVE_MAX_NS);
+    return time_ns == 0 ? 0 : (int)((time_ns - 1) / WEIR_SECONDS(1) + 1);
+}
+
+/* Lists what @connection asks of a TCP socket; NULL asks for the defaults. */
+static void sock_list(const struct weir_connection_options *connection,
+                      struct sock_option ret[SOCK_OPTIONS])
+{
+    static const struct weir_connection_options defaults;
+    const struct weir_connection_options *wanted =
+        connection ? connection : &defaults;
+    const struct sock_option options[] = {
+        {IPPROTO_TCP, TCP_NODELAY, !wanted->no_nodelay},
+        {SOL_SOCKET, SO_KEEPALIVE, wanted->keep_alive},
+        {IPPROTO_TCP, TCP_KEEPIDLE, sock_round_up(wanted->keep_alive_idle_ns)},
+        {IPPROTO_TCP, TCP_KEEPINTVL,
+         sock_round_up(wanted->keep_alive_interval_ns)},
+        {IPPROTO_TCP, TCP_KEEPCNT, (int)wanted->keep_alive_count},
+        {IPPROTO_TCP, TCP_NOTSENT_LOWAT, (int)wanted->notsent_lowat_bytes},
+    };
+
+    _Static_assert(sizeof(options) == SOCK_OPTIONS * sizeof(*ret), "all");
+    wr_assert(wanted->keep_alive || wanted->keep_alive_idle_ns == 0);
+    wr_assert(wanted->keep_alive || wanted->keep_alive_interval_ns == 0);
+    wr_assert(wanted->keep_alive_count <= WR_KEEP_ALIVE_MAX_COUNT);
+    memcpy(ret, options, sizeof(options));
+}
+
+int wr_sock_configure(const weir_loop *loop, int fd, int family,
+                      const struct weir_connection_options *connection)
+{
+    struct sock_option options[SOCK_OPTIONS];
+    int err = 0;
+
+    wr_assert(fd >= 0);
+    if (family == AF_UNIX) {
+        wr_socket_set_passrights(loop, fd,
+                                 connection && connection->fd_limit > 0);
+    }
+    if (family != AF_INET && family != AF_INET6) {
+        return 0;
+    }
+    sock_list(connection, options);
+    for (int i = 0; err == 0 && i < SOCK_OPTIONS; i++) {
+        if (options[i].value != 0) {
+            err = sock_set_option(fd, options[i].level, options[i].name,
+                                  options[i].value);
+        }
+    }
+    return err;
+}
+
+static bool sock_has_option(int fd, const struct sock_option *option)
+{
+    int value = 0;
+    socklen_t len = sizeof(value);
+
+    wr_assert(option->value != 0);
+    return wr_sys_getsockopt(fd, option->level, option->name, &value, &len) >=
+               0 &&
+           value == option->value;
+}
+
+bool wr_sock_is_configured(int fd, int family,
+                           const struct weir_connection_options *connection)
+{
+    struct sock_option options[SOCK_OPTIONS];
+    bool has_all = family == AF_INET || family == AF_INET6;
+
+    sock_list(connection, options);
+    for (int i = 0; has_all && i < SOCK_OPTIONS; i++) {
+        has_all = options[i].value == 0 || sock_has_option(fd, &options[i]);
+    }
+    return has_all;
+}
+
+/* Puts urgent bytes in line. Otherwise a receive would skip the urgent byte,
+ * and the kernel would close its descriptors on the receiving thread. Without
+ * urgent bytes in the kernel the option has no effect. */
+static void sock_take_fds(struct wr_sock *s, uint32_t fd_limit)
+{
+    wr_assert(fd_limit > 0 && fd_limit <= WEIR_FDS_MAX);
+    s->takes_fds = true;
+    s->moves_bulk = true; /* for ever */
+    s->fd_limit = (uint8_t)fd_limit;
+    wr_ignore(sock_set_option(s->c.fd, SOL_SOCKET, SO_OOBINLINE, 1) < 0);
+}
+
+/* True if connecting has succeeded without a packet; see sock_send.c. */
+static bool sock_is_pending(int fd)
+{
+    uint8_t state = 0; /* the first field of struct tcp_info */
+    socklen_t len = sizeof(state);
+
+    _Static_assert(offsetof(struct tcp_info, tcpi_state) == 0, "is first");
+    return wr_sys_getsockopt(fd, IPPROTO_TCP, TCP_INFO, &state, &len) >= 0 &&
+           state == TCP_SYN_SENT;
+}
+
+void wr_sock_refuse(weir_loop *loop, int fd,
+                    const struct wr_sock_options *options)
+{
+    wr_assert(fd >= 0);
+    if (options->set) {
+        wr_socket_turn_away(loop, fd, options->family);
+    } else {
+        wr_socket_close(loop, fd, options->family);
+    }
+}
+
+int wr_sock_open(weir_loop *loop, int fd, const struct weir_factory *factory,
+                 const struct wr_sock_options *options, weir_transport **ret)
+{
+    struct wr_sock *s = wr_sock_make(loop, fd, options);
+    if (!s) {
+        wr_sock_refuse(loop, fd, options);
+        return -ENOMEM;
+    }
+    if (WR_UNLIKELY(options->family == AF_UNIX && options->connection &&
+                    options->connection->fd_limit > 0)) {
+        sock_take_fds(s, options->connection->fd_limit);
+    }
+    int err = options->connection
+                  ? wr_connection_apply(&s->c, options->connection)
+                  : 0;
+    if (err == 0) {
+        err = wr_protocol_find(&s->c.t, factory);
+    }
+    if (err < 0) {
+        wr_connection_discard(&s->c);
+        wr_sock_refuse(loop, fd, options);
+        return err;
+    }
+    if (WR_UNLIKELY(options->may_open) && sock_is_pending(fd)) {
+        wr_sock_opening_begin(s);
+    }
+    sock_begin(s);
+    *ret = &s->c.t;
+    return 0;
 }

@@ -3,21 +3,14 @@
  * (connection.h), whose device has these files; calls go down only, from each
  * file to the files below it:
  *
- *     sock_open.c     making one of a descriptor
- *     sock.c          the device: completions, its end, what is told
- *     sock_write.c    writes on their way into the send queue
- *     sock_file.c     a file on its way to the kernel
- *     sock_send.c     the send queue on its way to the kernel
- *     sock_bulk.c     receiving much, one connection after the other
- *     sock_splice.c   bulk that goes on to another socket without a copy
+ *     sock_move.c     leaving a loop, and arriving on another
+ *     sock.c          the device and its making: completions, its end
+ *     sock_send.c     writes and a file on their way to the kernel
+ *     sock_bulk.c     receiving much, one connection after the other, and
+ *                     bulk that goes on to another socket without a copy
  *     sock_fds.c      descriptors that go along with bytes of a Unix socket
- *     sock_recv.c     the receive state machine
- *     sock_watch.c    the poll that watches the peer
- *     sock_deliver.c  received bytes on their way to the protocol
+ *     sock_recv.c     the receive state machine, and the way to the protocol
  *     sock_linger.c   an end that waits until the peer has what was written
- *     sock_state.c    facts for the connection's decision, the invariants
- *     sock_name.c     addresses, the credentials of a Unix socket's peer
- *     sock_move.c     leaving a loop, and arriving on another (above sock.c)
  *
  * The files below sock.c note what happened; sock.c advances the connection at
  * the end of the completion, and so does the step.
@@ -121,20 +114,24 @@ static inline struct wr_sock_clock *wr_sock_clock_of(const struct wr_sock *s)
 /* Makes a socket in state NEW; NULL without memory. */
 WEIR_MUST_USE struct wr_sock *
 wr_sock_make(weir_loop *loop, int fd, const struct wr_sock_options *options);
-/* Adds the socket to the loop and its set. */
-void wr_sock_begin(struct wr_sock *s);
+
+/* Facts for the connection's decision. */
+bool wr_sock_holds_queue(const struct wr_connection *c);
+bool wr_sock_is_in_flight(const struct wr_connection *c);
+bool wr_sock_has_delivered_all(const struct wr_connection *c);
+
+/* Asks the kernel for the addresses and keeps them. */
+void wr_sock_remember_names(struct wr_sock *s);
 
 /* True if @t is a stream socket. */
 bool wr_sock_is_kind(const weir_transport *t);
 
-/* sock_write.c */
+/* sock_send.c */
 int wr_sock_write(weir_transport *t, const void *data, size_t len);
 /* weir_transport_send_fds(), with 1 to WEIR_FDS_MAX descriptors. */
 int wr_sock_send_fds(weir_transport *t, const void *data, size_t len,
                      const int *fds, size_t count);
 extern const struct wr_outbox_ops wr_sock_outbox_ops;
-
-/* sock_send.c */
 void wr_sock_send_init(struct wr_sock *s);
 /* The slow half of a send's or poll's end; false: the poll continues. */
 WEIR_MUST_USE bool wr_sock_send_ended(struct wr_sock *s, int32_t res);
@@ -142,34 +139,13 @@ WEIR_MUST_USE bool wr_sock_send_ended(struct wr_sock *s, int32_t res);
  * to the SYN. */
 WEIR_MUST_USE bool wr_sock_send_ended_opening(struct wr_sock *s, int32_t res);
 const struct wr_sendq *wr_sock_get_unoffered(const weir_transport *t);
-/* Switches to sends that carry descriptors, because some wait. */
-void wr_sock_send_fds_too(struct wr_sock *s);
 /* The socket has sent before, on another loop. */
 void wr_sock_send_go_on_from(struct wr_sock *s);
-/* Sends the queue, or the next piece of the file, at the end of the turn. */
-void wr_sock_send_file_later(struct wr_sock *s);
-/* Cancels the operations in flight. */
-void wr_sock_end_send(struct wr_sock *s);
-/* Removes the file's bytes among the last @waiting bytes of the queue, which
- * will not be sent; leaves them if the whole queue will be dropped. */
-void wr_sock_send_no_more_of_file(struct wr_sock *s, uint64_t waiting);
-/* Polls for room, because the kernel's queue is full. */
-void wr_sock_send_wait_for_room(struct wr_sock *s);
 /* Handles a failed send; @err may break the connection. */
 void wr_sock_send_failed(struct wr_sock *s, int err);
 
-/* sock_opening.c */
 /* The first send will connect the NEW socket. */
 void wr_sock_opening_begin(struct wr_sock *s);
-/* The poll for the answer to the SYN has ended with these @events: 0, or the
- * error of connecting. */
-WEIR_MUST_USE int wr_sock_opening_ended(struct wr_sock *s, uint32_t events);
-
-/* sock_file.c */
-extern const struct wr_sender_ops wr_sock_sender_ops;
-/* Sends the file when the queue is empty. */
-void wr_sock_file_begins(weir_transport *t);
-void wr_sock_file_ended(weir_transport *t);
 
 /* sock_recv.c */
 wr_account_over_fn wr_sock_account_over;
@@ -195,16 +171,6 @@ void wr_sock_recv_revoke(struct wr_sock *s);
 /* Cancels the operations in flight. */
 void wr_sock_end_recv(struct wr_sock *s);
 
-/* sock_watch.c */
-/* Watches some time after the peer's end of stream, by the clock; without
- * memory for it, at once. */
-void wr_sock_watch_later(struct wr_sock *s);
-/* Lets a poll see the end that the receive may miss; that of a Unix socket
- * misses none. */
-void wr_sock_watch_end(struct wr_sock *s);
-/* The program closes a socket whose peer has ended, before a poll has begun to
- * watch the peer: a reset behind the end is known to the kernel alone. */
-void wr_sock_ask_for_reset(struct wr_sock *s);
 /* Handles a completion of the poll. */
 void wr_sock_watched(struct wr_sock *s, int32_t res);
 
@@ -214,21 +180,9 @@ void wr_sock_bulk_polled(struct wr_sock *s, int32_t res);
 /* Receives, because the socket was due and is fed. */
 void wr_sock_bulk_receive(struct wr_sock *s);
 
-/* sock_splice.c */
-/* True if the protocol has asked for a splicing that is possible now, and many
- * bytes may wait: the last receive has left some, the last bytes were spliced,
- * or @credit is as large. */
-bool wr_sock_may_splice(const struct wr_sock *s, uint32_t credit);
-/* Moves bulk to the other socket, if it may be spliced and enough waits: the
- * bytes that were taken from the kernel, 0: receive them. Those that the other
- * socket has not taken are in *ret_rest, in borrowed leases, to be delivered.
- * *ret_has_more: other bytes wait; written if bytes were taken. */
-WEIR_MUST_USE uint32_t wr_sock_splice(struct wr_sock *s, weir_lease **ret_rest,
-                                      bool *ret_has_more);
 /* `splice_to` of the table. */
 int wr_sock_splice_to(weir_transport *t, struct wr_splicing *splicing);
 
-/* sock_deliver.c */
 /* Makes `into`, unless there is one: 0 or -ENOMEM. */
 WEIR_MUST_USE int wr_sock_make_into(struct wr_sock *s);
 /* Delivers received bytes in a borrowed lease, and ends the borrow. */
@@ -236,10 +190,6 @@ void wr_sock_received(struct wr_sock *s, weir_lease *lease);
 /* Holds received bytes that were copied, in a lease with one reference; the
  * step delivers them. */
 void wr_sock_received_copy(struct wr_sock *s, weir_lease *lease);
-/* Delivers bytes that were received into lent memory. */
-void wr_sock_received_into(struct wr_sock *s, size_t len);
-/* Handles a receive that returned 0. */
-void wr_sock_received_eof(struct wr_sock *s);
 /* Decides, after the end of a send, whether the stream has ended. */
 void wr_sock_confirm_eof(struct wr_sock *s);
 /* Delivers held bytes until the protocol takes no more. */
@@ -269,47 +219,6 @@ void wr_sock_note_dropped(struct wr_sock *s, uint32_t bytes);
 /* `get_unacknowledged` of the table. */
 uint64_t wr_sock_get_unacknowledged(const weir_transport *t);
 
-/* sock_state.c */
-bool wr_sock_holds_queue(const struct wr_connection *c);
-bool wr_sock_is_in_flight(const struct wr_connection *c);
-bool wr_sock_has_delivered_all(const struct wr_connection *c);
-void wr_sock_check_invariants(const struct wr_connection *c);
-void wr_sock_check_progress(const struct wr_connection *c);
-void wr_sock_dump(const struct wr_connection *c, FILE *out);
-
-/* sock_name.c */
-void wr_sock_get_peername(const weir_transport *t, struct weir_address *ret);
-void wr_sock_get_sockname(const weir_transport *t, struct weir_address *ret);
-int wr_sock_get_socket(const weir_transport *t);
-/* Asks the kernel for the addresses and keeps them. */
-void wr_sock_remember_names(struct wr_sock *s);
-void wr_sock_forget_names(struct wr_sock *s);
-
-int wr_unix_get_extra_info(const weir_transport *t, const char *name,
-                           struct weir_extra_info *ret);
-/* Asks for the credentials of a Unix socket's peer; the pid is 0 on an error or
- * for another socket. */
-void wr_unix_ask_peercred(const struct wr_sock *s, struct weir_peercred *ret);
-
-/* The smallest receive that starts bulk on any connection. */
-#define WR_BULK_LEAST (64 << 10)
-
-/* Starts bulk if a receive has ended with many bytes: enough for any
- * connection, or half of what this one may hold. A receive into a plain buffer
- * never starts it. */
-static inline void wr_sock_bulk_look(struct wr_sock *s, int32_t res)
-{
-    wr_debug_assert(s->recv_state == WR_RECV_IDLE);
-    if (WR_UNLIKELY(res > (int32_t)WR_POOL_PLAIN_SIZE) &&
-        (res >= WR_BULK_LEAST ||
-         (uint64_t)res >= s->c.t.demand.account.limit_bytes / 2)) {
-        s->moves_bulk = true;
-        s->small_receives = 0;
-        s->unasked = 0;
-        s->yes_count = 0;
-    }
-}
-
 /* Sends the queue at the end of the turn, or after the send in flight. */
 static inline void wr_sock_make_dirty(struct wr_sock *s)
 {
@@ -329,13 +238,6 @@ static inline void wr_sock_watch(struct wr_sock *s)
     }
 }
 
-/* True on the fast path after a completion: open, no error, receive armed. */
-static inline bool wr_sock_is_settled(const struct wr_sock *s)
-{
-    return s->c.t.state == WR_LIFE_OPEN && s->c.t.error == 0 &&
-           s->recv_state == WR_RECV_ARMED;
-}
-
 /* Bytes of the send queue that the kernel has no room for: a send or poll of an
  * earlier turn is in flight, or the last send was short. What a close receives
  * is dropped, and waits for no room. */
@@ -353,16 +255,6 @@ static inline bool wr_sock_lingers(const struct wr_sock *s)
     return s->c.t.state == WR_LIFE_LINGERING ||
            (s->c.t.state == WR_LIFE_CLOSING && s->c.clock &&
             s->c.clock->limits.linger_ns != 0);
-}
-
-/* True if a socket that is not OPEN receives, and drops what comes. It lingers;
- * or its own bytes have had to wait for room, as those of a peer may that
- * closes as well and reads nothing: each would wait for the other for ever. */
-static inline bool wr_sock_drops(const struct wr_sock *s)
-{
-    return wr_sock_lingers(s) ||
-           (s->c.t.state == WR_LIFE_CLOSING && s->has_waited &&
-            s->c.outbox.dropped_bytes < WR_END_DROP_BYTES);
 }
 
 /* True if the protocol has lent memory for receiving. */
@@ -393,26 +285,6 @@ static inline void wr_sock_note_sent(struct wr_sock *s)
         wr_clock_note_sent(s->c.clock);
         wr_sock_clock_of(s)->looked_bytes = 0;
     }
-}
-
-/* Handles the common end of a send: it took the whole queue of an intact
- * connection, and nothing waits for it except a close. Otherwise false, without
- * effect. */
-static inline bool wr_sock_send_took_all(struct wr_sock *s, int32_t res)
-{
-    weir_loop *loop = s->c.t.loop;
-
-    wr_debug_assert(s->c.t.state <= WR_LIFE_CLOSING && s->c.t.error == 0);
-    if (WR_UNLIKELY(res <= 0 || s->c.t.notify_depth >= 0 || s->sends_file ||
-                    s->sends_fds || s->sent_short ||
-                    !wr_sendq_consume_all(&s->c.outbox.queue,
-                                          &loop->send_memory, (uint32_t)res))) {
-        return false;
-    }
-    wr_budget_unqueue(&loop->budget, (uint32_t)res);
-    wr_transport_count_sent(&s->c.t, (uint32_t)res);
-    wr_sock_note_sent(s);
-    return true;
 }
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * Stream sockets: receiving.
+ * Stream sockets: receiving, and received bytes on their way to the protocol.
  *
  * There is one operation, limited by credit: each receive is armed for a number
  * of bytes, and the kernel ends it when they have arrived. A socket that moves
@@ -23,10 +23,22 @@
  * its turn. Leave: leaves the queue, and the table is applied again.
  *
  *     idle -> armed (-> cancelling) -> idle
+ *
+ * The delivery shows most bytes. In addition, the kernel may receive directly
+ * into memory that a buffered protocol has lent. These bytes come after held
+ * bytes, and before the end of the stream.
+ *
+ * A receive notices the peer's end, so the peer is watched by a poll while
+ * nothing is received: at once while its protocol has paused, some time after
+ * the peer's end of stream, as most connections end soon. In a ring whose
+ * receives may miss the end (ring_host.c) a TCP socket is watched from its
+ * first receive on. If the poll tells of the peer's end while a receive is
+ * armed, that one is cancelled (sock.c), and the next one sees what is left.
  */
 #include "sock_impl.h"
 
 #include <poll.h>
+#include <string.h>
 
 /* The doubts by which a loop changes the kind of its first receives, from one
  * that stays and from one that ends; see sock_recv_note_first(). A doubt about
@@ -71,6 +83,296 @@ static const uint8_t sock_recv_actions[WR_RECV_STATES + 1][FLOW_STATES] = {
                     [FLOW_CLOSING] = ACTION_LEAVE},
 };
 
+/* From the peer's end of stream until a poll watches it. */
+#define WATCH_AFTER_NS UINT64_C(20000000)
+
+/* ---- delivering ---- */
+
+int wr_sock_make_into(struct wr_sock *s)
+{
+    wr_assert(!wr_life_is_over(&s->c.t));
+    if (!s->into) {
+        s->into = wr_alloc(&s->c.t.loop->counting, sizeof(*s->into));
+        wr_require(s->into, -ENOMEM);
+        memset(s->into, 0, sizeof(*s->into));
+    }
+    return 0;
+}
+
+/* Tells the protocol of the bytes in its lent memory, or gives the memory back.
+ * A protocol that was bound meanwhile gets a copy of the bytes. */
+static void sock_recv_deliver_into(struct wr_sock *s)
+{
+    struct wr_sock_into *into = s->into;
+    const struct weir_protocol_binding from = into->binding;
+    void *buf = into->buf;
+    const size_t len = into->len;
+
+    wr_assert(!s->recv_op.in_flight);
+    wr_assert(buf);
+    into->buf = NULL;
+    into->len = 0;
+    if (len == 0 || s->c.t.state != WR_LIFE_OPEN) {
+        wr_protocol_give_back(&s->c.t, &from, buf);
+        return;
+    }
+    if (wr_protocol_is_bound(&s->c.t, &from)) {
+        int err = wr_protocol_updated(&s->c.t, len);
+        if (err < 0) {
+            wr_delivery_fail(&s->c.t, err, "buffer_updated");
+        }
+        return;
+    }
+    weir_lease *lease =
+        wr_lease_copy(&s->c.t.loop->pool, &s->c.t.demand.account, buf, len);
+    wr_protocol_give_back(&s->c.t, &from, buf);
+    if (!lease) {
+        wr_delivery_lose_bytes(&s->c.t, -ENOMEM);
+        return;
+    }
+    /* If release_buffer has paused, they are held; resuming pushes the step. */
+    wr_ignore(wr_delivery_given(&s->c.t, &s->c.delivery, lease));
+}
+
+/* True if the protocol may be told of the bytes in its lent memory, or must get
+ * the memory back unused. False while older bytes are held. */
+static bool sock_recv_may_deliver_into(const struct wr_sock *s)
+{
+    return wr_delivery_is_shut(&s->c.delivery) ||
+           wr_delivery_is_free(&s->c.delivery);
+}
+
+bool wr_sock_take_back_lent(struct wr_sock *s)
+{
+    struct wr_sock_into *into = s->into;
+    weir_lease *lease = NULL;
+    if (WR_LIKELY(!wr_sock_has_lent(s))) {
+        return true;
+    }
+    if (s->recv_op.in_flight) {
+        return false; /* being cancelled, see FLOW_LENT */
+    }
+    if (into->len > 0) {
+        lease = wr_lease_copy(&s->c.t.loop->pool, &s->c.t.demand.account,
+                              into->buf, into->len);
+        if (!lease) {
+            wr_delivery_lose_bytes(&s->c.t, -ENOMEM);
+            return false;
+        }
+        wr_delivery_hold(&s->c.delivery, lease);
+    }
+    into->len = 0;
+    sock_recv_deliver_into(s); /* gives the memory back without bytes */
+    return true;
+}
+
+void wr_sock_deliver_held(struct wr_connection *c)
+{
+    struct wr_sock *s = wr_sock_of(&c->t);
+    struct wr_delivery *d = &c->delivery;
+
+    while (wr_delivery_has_held(d) && wr_delivery_may_show(d) &&
+           wr_sock_take_back_lent(s)) {
+        if (!wr_delivery_may_show(d)) {
+            break; /* release_buffer has paused or closed */
+        }
+        wr_delivery_show_first(&c->t, d);
+    }
+    if (wr_sock_has_lent(s) && !s->recv_op.in_flight &&
+        sock_recv_may_deliver_into(s)) {
+        sock_recv_deliver_into(s);
+    }
+}
+
+/* Holds or drops bytes. */
+static __attribute__((noinline)) void sock_recv_deliver_later(struct wr_sock *s,
+                                                              weir_lease *lease)
+{
+    if (wr_delivery_is_shut(&s->c.delivery)) {
+        wr_sock_note_dropped(s, lease->len);
+    }
+    if (wr_delivery_borrowed(&s->c.t, &s->c.delivery, lease)) {
+        wr_connection_push(&s->c); /* the receive may end, see FLOW_KEPT */
+    }
+}
+
+void wr_sock_received(struct wr_sock *s, weir_lease *lease)
+{
+    s->has_received = true;
+    wr_connection_note_received(&s->c, lease->len);
+    if (WR_UNLIKELY(!wr_delivery_is_free(&s->c.delivery))) {
+        sock_recv_deliver_later(s, lease);
+        return;
+    }
+    wr_delivery_show(&s->c.t, &s->c.delivery, lease);
+    wr_lease_end_borrow(lease);
+}
+
+void wr_sock_received_copy(struct wr_sock *s, weir_lease *lease)
+{
+    wr_assert(lease->block && lease->refs == 1);
+    s->has_received = true;
+    wr_connection_note_received(&s->c, lease->len);
+    if (s->c.t.state == WR_LIFE_OPEN) {
+        wr_delivery_hold(&s->c.delivery, lease);
+        wr_connection_push(&s->c);
+    } else {
+        wr_sock_note_dropped(s, lease->len);
+        wr_lease_unref(lease);
+    }
+}
+
+/* Delivers bytes that were received into lent memory. */
+static void sock_recv_into(struct wr_sock *s, size_t len)
+{
+    wr_assert(len > 0);
+    wr_assert(s->into->len == 0);
+    wr_assert(!s->recv_op.in_flight); /* such a receive completes once */
+    wr_connection_note_received(&s->c, len);
+    s->into->len = len;
+    if (sock_recv_may_deliver_into(s)) {
+        sock_recv_deliver_into(s);
+    }
+}
+
+/* Ends the stream: tells the protocol after the last byte. */
+static void sock_recv_deliver_end(struct wr_sock *s)
+{
+    wr_delivery_end(&s->c.delivery);
+    if (wr_delivery_end_is_due(&s->c.delivery) && !wr_sock_has_kept(s)) {
+        wr_connection_end_stream(&s->c);
+    }
+}
+
+/* True if the protocol is to be told of an end, here or on another loop. */
+static bool sock_recv_may_deliver_end(const struct wr_sock *s)
+{
+    wr_assert(s->c.eof_seen);
+    return s->c.t.state == WR_LIFE_OPEN || s->c.t.state == WR_LIFE_MOVING;
+}
+
+/* The kernel reports an error once, to a send or to a receive; later receives
+ * see an end of the stream. So a send in flight may have got the error, and its
+ * completion is not handled yet: the end is doubted until then. That is soon,
+ * because a send never waits. */
+/* Handles a receive that returned 0. */
+static void sock_recv_eof(struct wr_sock *s)
+{
+    wr_assert(!s->c.eof_seen);
+    s->c.eof_seen = true;
+    if (!sock_recv_may_deliver_end(s) || s->c.t.error) {
+        return;
+    }
+    if (s->send_op.in_flight && !s->c.outbox.is_stalled) {
+        s->eof_doubted = true;
+        return;
+    }
+    sock_recv_deliver_end(s);
+}
+
+/* The send has ended: the end of the stream is real unless the send got an
+ * error. -EPIPE is consistent with a real end: the socket had no error, or one
+ * that came after the peer's FIN. */
+void wr_sock_confirm_eof(struct wr_sock *s)
+{
+    wr_assert(s->c.eof_seen && s->eof_doubted);
+    s->eof_doubted = false;
+    if (sock_recv_may_deliver_end(s) &&
+        (s->c.t.error == 0 || s->c.t.error == -EPIPE)) {
+        sock_recv_deliver_end(s);
+    }
+}
+
+void wr_sock_return_into(struct wr_sock *s)
+{
+    wr_assert(!s->recv_op.in_flight);
+    if (wr_sock_has_lent(s) && s->into->len == 0) {
+        sock_recv_deliver_into(s);
+    }
+    if (wr_delivery_has_held(&s->c.delivery) && s->c.t.state == WR_LIFE_OPEN) {
+        wr_connection_push(&s->c); /* held bytes waited for the memory */
+    }
+}
+
+void wr_sock_free_into(struct wr_sock *s)
+{
+    wr_assert(wr_life_is_over(&s->c.t));
+    if (s->into) {
+        s->into->len = 0;
+        wr_sock_return_into(s);
+        wr_free(&s->c.t.loop->counting, s->into, sizeof(*s->into));
+        s->into = NULL;
+    }
+}
+
+/* ---- watching the peer ---- */
+
+/* Watches some time after the peer's end of stream, by the clock; without
+ * memory for it, at once. */
+static void sock_recv_watch_later(struct wr_sock *s)
+{
+    if (s->poll_op.in_flight || s->hup_seen) {
+        return;
+    }
+    if (wr_connection_make_clock(&s->c) < 0) {
+        wr_sock_watch(s);
+        return;
+    }
+    struct wr_sock_clock *clock = wr_sock_clock_of(s);
+    if (clock->watch_ns == 0) {
+        clock->watch_ns = wr_add_sat(s->c.t.loop->now_ns, WATCH_AFTER_NS);
+        wr_clock_changed(s->c.clock);
+    }
+}
+
+/* Lets a poll see the end that the receive may miss; that of a Unix socket
+ * misses none. */
+static void sock_recv_watch_end(struct wr_sock *s)
+{
+    wr_assert(s->recv_state == WR_RECV_IDLE);
+    if (!s->c.t.ops->send_fds) {
+        wr_sock_watch(s);
+    }
+}
+
+/* The socket's pending error in the kernel; 0: none. */
+static int sock_recv_pending_error(const struct wr_sock *s)
+{
+    int value = 0;
+    socklen_t len = sizeof(value);
+    int err = wr_sys_getsockopt(s->c.fd, SOL_SOCKET, SO_ERROR, &value, &len);
+    wr_check(value >= 0);
+    return err < 0 ? err : -value;
+}
+
+/* The program closes a socket whose peer has ended, before a poll has begun to
+ * watch the peer: a reset behind the end is known to the kernel alone. */
+static void sock_recv_ask_for_reset(struct wr_sock *s)
+{
+    const int err = s->c.t.error == 0 ? sock_recv_pending_error(s) : 0;
+
+    wr_assert(s->c.eof_seen);
+    if (err < 0) {
+        wr_transport_set_error(&s->c.t, err, "connection");
+    }
+}
+
+void wr_sock_watched(struct wr_sock *s, int32_t res)
+{
+    wr_assert(s->c.t.state != WR_LIFE_NEW && s->c.t.state != WR_LIFE_LOST);
+    if (res <= 0 || s->c.t.state != WR_LIFE_OPEN ||
+        !((uint32_t)res & (POLLERR | POLLHUP))) {
+        return;
+    }
+    s->hup_seen = true;
+    int err = sock_recv_pending_error(s);
+    if (err < 0) {
+        wr_transport_set_error(&s->c.t, err, "connection");
+    }
+}
+
+/* ---- receiving ---- */
+
 static void sock_recv_set_state(struct wr_sock *s, enum wr_recv_state state)
 {
     static const uint8_t allowed[WR_RECV_STATES] = {
@@ -83,6 +385,16 @@ static void sock_recv_set_state(struct wr_sock *s, enum wr_recv_state state)
     s->recv_state = state;
 }
 
+/* True if a socket that is not OPEN receives, and drops what comes. It lingers;
+ * or its own bytes have had to wait for room, as those of a peer may that
+ * closes as well and reads nothing: each would wait for the other for ever. */
+static inline bool sock_recv_drops(const struct wr_sock *s)
+{
+    return wr_sock_lingers(s) ||
+           (s->c.t.state == WR_LIFE_CLOSING && s->has_waited &&
+            s->c.outbox.dropped_bytes < WR_END_DROP_BYTES);
+}
+
 static enum flow sock_recv_flow_of(const struct wr_sock *s)
 {
     wr_debug_assert(s->c.t.state != WR_LIFE_NEW);
@@ -91,7 +403,7 @@ static enum flow sock_recv_flow_of(const struct wr_sock *s)
         return FLOW_CLOSING;
     }
     if (WR_UNLIKELY(s->c.t.state != WR_LIFE_OPEN)) {
-        if (!wr_sock_drops(s) || s->c.eof_seen) {
+        if (!sock_recv_drops(s) || s->c.eof_seen) {
             return FLOW_CLOSING;
         }
         return wr_sock_has_lent(s) ? FLOW_HELD : FLOW_OPEN;
@@ -322,7 +634,7 @@ static __attribute__((noinline)) void sock_recv_arm(struct wr_sock *s)
     }
     wr_debug_assert(credit > 1);
     if (WR_UNLIKELY(s->c.t.loop->host.misses_ends)) {
-        wr_sock_watch_end(s);
+        sock_recv_watch_end(s);
     }
     const struct wr_recv_limits limits = {
         .credit = credit,
@@ -359,7 +671,7 @@ void wr_sock_update_recv(struct wr_connection *c)
         wr_sock_watch(s);
         break;
     case ACTION_WATCH_LATER:
-        wr_sock_watch_later(s);
+        sock_recv_watch_later(s);
         break;
     case ACTION_CANCEL:
         sock_recv_cancel(s);
@@ -388,7 +700,7 @@ static __attribute__((noinline)) void sock_recv_stop_slowly(struct wr_sock *s)
     if (is_busy) {
         wr_sock_update_recv(&s->c);
     } else if (s->c.clock && wr_sock_clock_of(s)->watch_ns != 0) {
-        wr_sock_ask_for_reset(s);
+        sock_recv_ask_for_reset(s);
     }
 }
 
@@ -446,13 +758,13 @@ void wr_sock_recv_other(struct wr_sock *s, int32_t res, uint32_t flags)
         /* The bytes are in no known memory. */
         wr_delivery_lose_bytes(&s->c.t, WEIR_EBADBUFFER);
     } else if (res > 0) {
-        wr_sock_received_into(s, (size_t)res);
+        sock_recv_into(s, (size_t)res);
     } else if (res == 0) {
         if (s->c.t.state == WR_LIFE_OPEN && s->has_received &&
             s->c.t.loop->first_stays) {
             sock_recv_note_first(s->c.t.loop, true);
         }
-        wr_sock_received_eof(s);
+        sock_recv_eof(s);
     } else {
         wr_sock_recv_failed(s, res);
     }

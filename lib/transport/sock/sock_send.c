@@ -14,8 +14,12 @@
  * because the peer would decide for how long (see SEND_FLAGS in op.c). A poll,
  * with the same operation, waits.
  *
- * While a file is being sent, writes are refused: an operation in flight over
- * an empty queue is the file's.
+ * The socket is the device of a sender (sender.h): a file is sent piece by
+ * piece, each at the end of a turn, when the queue is empty and the kernel has
+ * room: from the page cache, or from a chunk that the ring has read. While a
+ * file is being sent, writes are refused: an operation in flight over an empty
+ * queue is the file's. A short file is copied to the queue, and removed from it
+ * if the file is cancelled before the kernel has taken it.
  */
 #include "sock_impl.h"
 
@@ -23,6 +27,66 @@
 #include <string.h>
 
 #define SEND_SHORT (64u << 10) /* longer sends share a budget per turn */
+
+/* ---- the first send, which connects ----
+ *
+ * TCP Fast Open: the maker's connect() has sent nothing (TCP_FASTOPEN_CONNECT),
+ * because the kernel has a cookie of the server. The first send takes the first
+ * bytes of the queue along with the SYN, or sends the SYN alone: at the end of
+ * the turn in which the socket was made, so that a protocol that waits for its
+ * peer to speak is connected as well.
+ *
+ *     SYN to be sent --end of the turn--> waiting --answer--> opened
+ *
+ * Then a poll waits for the answer. Until it is there nothing is shut down: in
+ * state SYN_SENT shutdown() and close() drop the connection, bytes and all
+ * (inet_shutdown()). So the outbox has something unsent until then, even if its
+ * queue is empty, and ends and closes wait for it. */
+
+static void sock_send_opening(struct wr_turn_end *turn_end)
+{
+    struct wr_sock *s = wr_container_of(turn_end, struct wr_sock, turn_end);
+    const struct wr_chunk *head = s->c.outbox.queue.head;
+
+    wr_assert(s->c.outbox.is_opening && !s->has_sent);
+    wr_assert(!s->send_op.in_flight);
+    if (s->c.t.error || s->c.t.state >= WR_LIFE_LINGERING) {
+        return;
+    }
+    wr_sock_note_sent(s); /* the stall time-out begins */
+    wr_connection_time_changed(&s->c);
+    wr_prep_send(&s->c.t.loop->uring, &s->send_op, s->c.fd,
+                 head ? head->data : (const void *)"", head ? head->len : 0);
+}
+
+void wr_sock_opening_begin(struct wr_sock *s)
+{
+    wr_assert(s->c.t.state == WR_LIFE_NEW);
+    s->sent_short = true; /* no send may end on the fast path */
+    s->c.outbox.is_opening = true;
+    s->turn_end.run = sock_send_opening;
+}
+
+/* The poll for the answer to the SYN has ended with these @events: 0, or the
+ * error of connecting. */
+WEIR_MUST_USE static int sock_send_opening_ended(struct wr_sock *s,
+                                                 uint32_t events)
+{
+    int err = 0;
+    socklen_t len = sizeof(err);
+
+    wr_assert(s->c.outbox.is_opening && s->has_sent && events != 0);
+    s->c.outbox.is_opening = false;
+    if (!(events & (POLLERR | POLLHUP)) || wr_life_is_over(&s->c.t) ||
+        s->c.t.error) {
+        return 0;
+    }
+    /* 0: a receive has taken the error, and tells it. */
+    wr_ignore(wr_sys_getsockopt(s->c.fd, SOL_SOCKET, SO_ERROR, &err, &len));
+    return -err;
+}
+
+/* ---- the queue ---- */
 
 /* Postpones the send to the next turn, because other long sends have used up
  * the turn's budget. The peer's time-out begins with the send. */
@@ -115,7 +179,8 @@ static void sock_send_flush_fds(struct wr_turn_end *turn_end)
     wr_sock_fds_send(s, &piece);
 }
 
-void wr_sock_send_fds_too(struct wr_sock *s)
+/* Switches to sends that carry descriptors, because some wait. */
+static void sock_send_fds_too(struct wr_sock *s)
 {
     wr_assert(s->sends_fds);
     s->has_sent = true;
@@ -140,7 +205,7 @@ static void sock_send_took(struct wr_sock *s, uint32_t bytes)
 /* A single-shot POLLOUT also reports room that is already there. After the
  * peer's FIN it would complete immediately without room: then an edge-triggered
  * multishot poll is used, and cancelled. */
-void wr_sock_send_wait_for_room(struct wr_sock *s)
+static void sock_send_wait_for_room(struct wr_sock *s)
 {
     wr_assert(!s->send_op.in_flight);
     wr_assert(!wr_list_is_linked(&s->turn_end.link));
@@ -181,7 +246,8 @@ static void sock_send_flush_file(struct wr_turn_end *turn_end)
     }
 }
 
-void wr_sock_send_file_later(struct wr_sock *s)
+/* Sends the queue, or the next piece of the file, at the end of the turn. */
+static void sock_send_file_later(struct wr_sock *s)
 {
     wr_assert(s->sends_file);
     s->has_sent = true;
@@ -208,7 +274,7 @@ static __attribute__((noinline)) bool sock_send_has_waited(struct wr_sock *s,
     }
     wr_outbox_go_on(&s->c.outbox);
     if (WR_UNLIKELY(s->c.outbox.is_opening) && res > 0) {
-        const int err = wr_sock_opening_ended(s, (uint32_t)res);
+        const int err = sock_send_opening_ended(s, (uint32_t)res);
         if (err < 0) {
             wr_sock_send_failed(s, err);
         }
@@ -219,7 +285,7 @@ static __attribute__((noinline)) bool sock_send_has_waited(struct wr_sock *s,
         return true;
     }
     s->fin_seen = true;
-    wr_sock_send_wait_for_room(s);
+    sock_send_wait_for_room(s);
     return false;
 }
 
@@ -230,7 +296,7 @@ static void sock_send_turn_of_file(struct wr_sock *s)
     if (s->c.outbox.sender->file.left == 0) {
         wr_sender_go_on(s->c.outbox.sender);
     } else {
-        wr_sock_send_file_later(s);
+        sock_send_file_later(s);
     }
 }
 
@@ -241,7 +307,7 @@ static void sock_send_go_on_opening(struct wr_sock *s)
     wr_assert(s->c.outbox.is_opening && s->c.t.error == 0);
     if (s->has_sent) {
         wr_list_remove(&s->turn_end.link); /* it may be written to already */
-        wr_sock_send_wait_for_room(s);
+        sock_send_wait_for_room(s);
     } else {
         wr_loop_at_turn_end(s->c.t.loop, &s->turn_end);
     }
@@ -258,7 +324,7 @@ static void sock_send_go_on(struct wr_sock *s, int32_t res)
         return;
     } else if (!wr_sendq_is_empty(&s->c.outbox.queue)) {
         if (res == -EAGAIN) {
-            wr_sock_send_wait_for_room(s);
+            sock_send_wait_for_room(s);
         } else {
             wr_sock_make_dirty(s);
         }
@@ -279,7 +345,9 @@ static void sock_send_part_ended(struct wr_sock *s, int32_t res)
     wr_sender_sent(s->c.outbox.sender, res);
 }
 
-void wr_sock_send_no_more_of_file(struct wr_sock *s, uint64_t waiting)
+/* Removes the file's bytes among the last @waiting bytes of the queue, which
+ * will not be sent; leaves them if the whole queue will be dropped. */
+static void sock_send_no_more_of_file(struct wr_sock *s, uint64_t waiting)
 {
     struct wr_sendq *queue = &s->c.outbox.queue;
     const uint64_t lost = wr_sender_take_back(s->c.outbox.sender, waiting);
@@ -302,7 +370,7 @@ static void sock_send_ended_before_file(struct wr_sock *s, uint32_t took)
     wr_assert(!file->read_op.base.in_flight);
     wr_check(took <= s->c.outbox.queue.bytes);
     if (stops || (wr_life_is_over(&s->c.t) && file->state != WR_SENDER_DONE)) {
-        wr_sock_send_no_more_of_file(s, s->c.outbox.queue.bytes - took);
+        sock_send_no_more_of_file(s, s->c.outbox.queue.bytes - took);
     }
     if (stops) {
         wr_sender_stopped(file);
@@ -406,23 +474,210 @@ const struct wr_sendq *wr_sock_get_unoffered(const weir_transport *t)
     return s->send_op.in_flight ? NULL : &s->c.outbox.queue;
 }
 
-/* Resets now, because the descriptor is closed only after the operation has
- * ended. A Unix socket has no resets and is shut down. */
-static void sock_send_reset_now(struct wr_sock *s)
+/* ---- a file ---- */
+
+static int64_t sock_send_file_splice(weir_transport *t,
+                                     struct wr_sendfile *file)
 {
-    wr_assert(s->c.t.state == WR_LIFE_ENDING);
-    wr_sock_remember_names(s); /* the reset forgets them */
-    if (wr_sys_disconnect(s->c.fd) < 0) {
-        wr_ignore(wr_sys_shutdown(s->c.fd, SHUT_RDWR) < 0);
+    struct wr_sock *s = wr_sock_of(t);
+    weir_loop *loop = t->loop;
+
+    wr_assert(!s->send_op.in_flight);
+    if (!wr_budget_may_send(&loop->budget)) {
+        wr_sock_note_sent(s); /* the peer's time-out begins with the send */
+        return -EINTR;
+    }
+    const int64_t res = wr_sendfile_splice(file, &loop->budget, s->c.fd);
+    if (res > 0) {
+        wr_transport_count_sent(t, (uint64_t)res);
+        wr_sock_note_sent(s);
+    }
+    return res;
+}
+
+static int sock_send_file_piece(weir_transport *t, const void *data, size_t len)
+{
+    struct wr_sock *s = wr_sock_of(t);
+
+    wr_assert(!s->send_op.in_flight);
+    wr_sock_note_sent(s);
+    if (wr_life_is_over(&s->c.t) || t->error) {
+        return t->error ? t->error : -ECONNABORTED;
+    }
+    wr_prep_send(&t->loop->uring, &s->send_op, s->c.fd, data, len);
+    return 0;
+}
+
+static void sock_send_file_went(weir_transport *t, enum wr_sender_step step,
+                                int err)
+{
+    struct wr_sock *s = wr_sock_of(t);
+
+    wr_assert(s->sends_file);
+    if (wr_life_is_over(&s->c.t)) {
+        return;
+    }
+    if (step == WR_SENDER_BREAKS) {
+        wr_sock_send_failed(s, err);
+    }
+    if (t->error) {
+        wr_sender_break(s->c.outbox.sender);
+        wr_connection_push(&s->c);
+    } else if (step == WR_SENDER_LACKS_ROOM) {
+        sock_send_wait_for_room(s);
+    } else {
+        sock_send_file_later(s);
     }
 }
 
-void wr_sock_end_send(struct wr_sock *s)
+static bool sock_send_file_withdraw(weir_transport *t)
 {
-    wr_assert(s->c.t.state == WR_LIFE_ENDING);
-    wr_list_remove(&s->turn_end.link);
-    wr_op_cancel(&s->c.t.loop->uring, &s->send_op);
-    if (s->send_op.in_flight && s->resets) {
-        sock_send_reset_now(s);
+    struct wr_sock *s = wr_sock_of(t);
+    const struct wr_sendq *queue = &s->c.outbox.queue;
+
+    if (!wr_sendq_is_empty(queue) && s->c.outbox.sender->queued_bytes == 0) {
+        return true; /* the file waits behind written bytes */
     }
+    if (s->send_op.in_flight) {
+        wr_op_cancel(&t->loop->uring, &s->send_op);
+        return false;
+    }
+    sock_send_no_more_of_file(s, queue->bytes);
+    if (wr_sendq_is_empty(queue) && !s->c.outbox.is_opening) {
+        wr_list_remove(&s->turn_end.link); /* nothing to send */
+    }
+    return true;
+}
+
+static const struct wr_sender_ops sock_send_file_ops = {
+    .queue = wr_outbox_queue_file,
+    .ended = wr_outbox_file_ended,
+    .part_bytes = WR_SENDFILE_READ,
+    .splice = sock_send_file_splice,
+    .send = sock_send_file_piece,
+    .went = sock_send_file_went,
+    .withdraw = sock_send_file_withdraw,
+};
+
+/* Sends the file when the queue is empty. */
+static void sock_send_file_begins(weir_transport *t)
+{
+    struct wr_sock *s = wr_sock_of(t);
+
+    wr_assert(s->c.outbox.sender && !s->sends_file);
+    s->sends_file = true;
+    wr_sock_note_sent(s); /* the stall time-out begins */
+    wr_connection_time_changed(&s->c);
+    if (!s->send_op.in_flight && !s->c.outbox.is_opening) {
+        sock_send_file_later(s);
+    }
+}
+
+/* An end of the stream, or a close, may have waited for the file. The step
+ * sends it after `done`, in which the program may abort if the file failed:
+ * then the peer sees no clean end. */
+static void sock_send_file_ended(weir_transport *t)
+{
+    struct wr_sock *s = wr_sock_of(t);
+
+    wr_assert(s->sends_file);
+    wr_outbox_notify(t); /* bytes of the file may have left the queue */
+    s->sends_file = false;
+    wr_connection_push(&s->c);
+}
+
+/* ---- writes of the program ----
+ *
+ * The outbox checks and queues them; here is the fast path of most writes,
+ * which copy few bytes to the end of a block. Descriptors of a Unix socket are
+ * sent with copied bytes (sock_fds.c). */
+
+/* Called when the queue is above the guaranteed share. If the kernel has had no
+ * room for more bytes than the connection's share, the peer does not read. Then
+ * nothing is received from the peer, because its bytes may make the program
+ * write even more. */
+static __attribute__((noinline)) void sock_send_check_stuck(struct wr_sock *s)
+{
+    const struct wr_budget *budget = &s->c.t.loop->budget;
+
+    wr_assert(s->c.outbox.queue.bytes > s->c.t.check_bytes);
+    if (wr_sock_stuck_bytes(s) > wr_budget_queued_share(budget)) {
+        wr_sock_recv_revoke(s);
+    }
+}
+
+static inline void sock_send_note_written(struct wr_sock *s, size_t len)
+{
+    wr_debug_assert(len > 0 && len <= s->c.outbox.queue.bytes);
+    if (WR_UNLIKELY(s->c.clock != NULL) && s->c.outbox.queue.bytes == len) {
+        wr_sock_clock_of(s)->looked_bytes = 0;
+        wr_clock_begin_sending(s->c.clock);
+    }
+    wr_sock_make_dirty(s);
+}
+
+static void sock_send_queued(weir_transport *t, size_t len)
+{
+    struct wr_sock *s = wr_sock_of(t);
+
+    wr_connection_debug_check(&s->c);
+    if (WR_UNLIKELY(s->sends_fds)) {
+        sock_send_fds_too(s);
+    }
+    sock_send_note_written(s, len);
+    if (s->c.outbox.queue.bytes > t->check_bytes) {
+        sock_send_check_stuck(s);
+    }
+}
+
+const struct wr_outbox_ops wr_sock_outbox_ops = {
+    .offset = offsetof(struct wr_sock, c.outbox),
+    .queued = sock_send_queued,
+    .file_begins = sock_send_file_begins,
+    .file_ended = sock_send_file_ended,
+    .sender = &sock_send_file_ops,
+};
+
+int wr_sock_write(weir_transport *t, const void *data, size_t len)
+{
+    struct wr_sock *s = wr_sock_of(t);
+    weir_loop *loop = t->loop;
+
+    wr_connection_debug_check(&s->c);
+    if (WR_UNLIKELY(len == 0 ||
+                    !wr_outbox_has_room(t, &s->c.outbox,
+                                        s->c.outbox.queue.bytes, len))) {
+        return wr_outbox_write(t, data, len);
+    }
+    void *room = wr_sendq_extend(&s->c.outbox.queue, &loop->send_memory, len);
+    if (WR_UNLIKELY(!room)) {
+        return wr_outbox_write(t, data, len);
+    }
+    loop->counts.copied_by_write += len;
+    wr_budget_queue(&loop->budget, len);
+    sock_send_note_written(s, len);
+    memcpy(room, data, len); /* last, so that no register is saved across it */
+    if (WR_UNLIKELY(s->c.outbox.queue.bytes > t->check_bytes)) {
+        sock_send_check_stuck(s);
+        wr_transport_check_high(t, s->c.outbox.queue.bytes);
+    }
+    return 0;
+}
+
+int wr_sock_send_fds(weir_transport *t, const void *data, size_t len,
+                     const int *fds, size_t count)
+{
+    struct wr_sock *s = wr_sock_of(t);
+    int err = wr_outbox_check(t, len);
+
+    wr_connection_debug_check(&s->c);
+    wr_require(err == 0, err);
+    wr_assert(len > 0);
+    err = wr_sock_fds_push(s, fds, count);
+    wr_require(err == 0, err);
+    err = wr_outbox_write(t, data, len);
+    if (err < 0) {
+        wr_sock_fds_take_back(s);
+    }
+    return err;
 }
