@@ -1,19 +1,27 @@
 /*
- * Futures one by one, in the order of their ends: weir_as_completed_begin(),
- * weir_as_completed_next() and weir_as_completed_end().
+ * Tasks that wait for several futures: weir_as_completed_next() for the next
+ * end, weir_wait() for enough of them.
  *
  *     pending (observed) --done--> in line --> given to a call
  *
  * Each pending future has an observer. When the future ends, the observer moves
- * from the future's list to the queue `done`, or its index goes directly to the
- * waiting task. All observers are in one block that the program's struct points
- * to: so a task that forgets weir_as_completed_end() leaks memory, but leaves
- * no link into its stack.
+ * from the future's list to the queue `done`; once enough have ended, the first
+ * in line goes to the waiting task. All observers are in one block that the
+ * program's struct points to: so a task that forgets weir_as_completed_end()
+ * leaks memory, but leaves no link into its stack.
  */
 #include "future.h"
 #include "task.h"
 
 struct as_completed;
+
+/* The ends among @count futures, and how many a waiting task asks for. */
+struct as_completed_ends {
+    enum weir_return_when return_when;
+    bool has_failed; /* a future has ended with a negative result */
+    uint32_t count;
+    uint32_t done_count;
+};
 
 /* One future; its index is its place in the array. */
 struct as_completed_one {
@@ -32,8 +40,8 @@ struct as_completed {
     weir_loop *loop;
     struct wr_list done;            /* struct as_completed_one, not given */
     struct as_completed_wait *wait; /* of the waiting task, or NULL */
+    struct as_completed_ends ends;
     uint32_t given_count;
-    uint32_t count;
     struct as_completed_one ones[];
 };
 
@@ -58,10 +66,14 @@ as_completed_inside(struct weir_as_completed *done)
 
 static void as_completed_check_invariants(const struct as_completed *all)
 {
-    wr_assert(all->given_count <= all->count);
+    wr_assert(all->given_count <= all->ends.done_count);
+    wr_assert(all->ends.done_count <= all->ends.count);
+    wr_assert(wr_list_is_empty(&all->done) ==
+              (all->given_count == all->ends.done_count));
     wr_assert(!all->wait || all->wait->all == all);
-    wr_assert(!all->wait || wr_list_is_empty(&all->done));
-    wr_assert(!all->wait || all->given_count < all->count);
+    wr_assert(!all->wait || wr_list_is_empty(&all->done) ||
+              all->ends.return_when != WEIR_FIRST_COMPLETED);
+    wr_assert(!all->wait || all->given_count < all->ends.count);
     wr_assert(all->loop->pin_count > 0);
 }
 
@@ -71,12 +83,31 @@ static size_t as_completed_size_of(size_t count)
            count * sizeof(struct as_completed_one);
 }
 
+static void as_completed_note(struct as_completed_ends *ends,
+                              const weir_future *future)
+{
+    wr_assert(future->is_done);
+    wr_assert(ends->done_count < ends->count);
+    ends->done_count++;
+    ends->has_failed = ends->has_failed || future->result < 0;
+}
+
+static bool as_completed_is_enough(const struct as_completed_ends *ends)
+{
+    if (ends->done_count == ends->count) {
+        return true;
+    }
+    return ends->return_when == WEIR_FIRST_COMPLETED   ? ends->done_count > 0
+           : ends->return_when == WEIR_FIRST_EXCEPTION ? ends->has_failed
+                                                       : false;
+}
+
 /* Removes the first of `done`, which is not empty; returns its index. */
 static int as_completed_take(struct as_completed *all)
 {
     struct wr_list *link = wr_list_pop_front(&all->done);
     wr_assert(link);
-    wr_assert(all->given_count < all->count);
+    wr_assert(all->given_count < all->ends.done_count);
     all->given_count++;
     return (int)(wr_container_of(link, struct as_completed_one, observer.link) -
                  all->ones);
@@ -105,10 +136,10 @@ static void as_completed_one_done(struct wr_observer *observer,
     struct as_completed *all =
         wr_container_of(observer, struct as_completed_one, observer)->all;
 
-    wr_assert(future->is_done);
     as_completed_check_invariants(all);
+    as_completed_note(&all->ends, future);
     wr_list_push_back(&all->done, &observer->link);
-    if (all->wait) {
+    if (all->wait && as_completed_is_enough(&all->ends)) {
         all->wait->index = as_completed_take(all);
         as_completed_wake(all, 0);
     }
@@ -119,36 +150,60 @@ static void as_completed_add(struct as_completed *all, size_t index,
 {
     struct as_completed_one *one = &all->ones[index];
 
-    wr_assert(index < all->count);
+    wr_assert(index < all->ends.count);
     one->all = all;
     wr_list_init(&one->observer.link);
     if (future->is_done) {
+        as_completed_note(&all->ends, future);
         wr_list_push_back(&all->done, &one->observer.link);
     } else {
         wr_future_observe(future, &one->observer, as_completed_one_done);
     }
 }
 
-WEIR_MUST_USE static int as_completed_new(weir_loop *loop,
-                                          weir_future *const *futures,
-                                          size_t count,
-                                          struct as_completed **ret)
+/* Observes usable futures; NULL without memory. */
+WEIR_MUST_USE static struct as_completed *
+as_completed_new(weir_loop *loop, weir_future *const *futures, size_t count,
+                 enum weir_return_when return_when)
 {
-    int err = wr_loop_check(loop);
-    wr_require(err >= 0, err);
-    wr_require(wr_futures_are_usable(loop, futures, count), -EINVAL);
     struct as_completed *all =
         wr_alloc(&loop->counting, as_completed_size_of(count));
-    wr_require(all, -ENOMEM);
-    *all = (struct as_completed){.loop = loop, .count = (uint32_t)count};
+
+    if (!all) {
+        return NULL;
+    }
+    *all = (struct as_completed){
+        .loop = loop,
+        .ends = {.return_when = return_when, .count = (uint32_t)count}};
     wr_list_init(&all->done);
     for (size_t i = 0; i < count; i++) {
         as_completed_add(all, i, futures[i]);
     }
-    wr_loop_pin(loop);
     as_completed_check_invariants(all);
-    *ret = all;
-    return 0;
+    return all;
+}
+
+static void as_completed_free(struct as_completed *all)
+{
+    wr_assert(!all->wait);
+    for (size_t i = 0; i < all->ends.count; i++) {
+        wr_list_remove(&all->ones[i].observer.link);
+    }
+    wr_free(&all->loop->counting, all, as_completed_size_of(all->ends.count));
+}
+
+/* Suspends until enough futures are done: the index of the first in line, or an
+ * error. */
+WEIR_MUST_USE static int as_completed_wait(struct as_completed *all)
+{
+    static const struct wr_wait_kind kind = {
+        .name = "futures", .interrupt = as_completed_interrupt};
+    struct as_completed_wait wait = {.waiter.kind = &kind, .all = all};
+
+    wr_assert(!all->wait);
+    all->wait = &wait;
+    const int err = wr_task_wait(all->loop, &wait.waiter, NULL);
+    return err < 0 ? err : wait.index;
 }
 
 int weir_as_completed_begin(weir_loop *loop, struct weir_as_completed *done,
@@ -157,15 +212,20 @@ int weir_as_completed_begin(weir_loop *loop, struct weir_as_completed *done,
     struct as_completed_handle *handle = as_completed_inside(done);
 
     handle->all = NULL;
-    handle->err = as_completed_new(loop, futures, count, &handle->all);
-    wr_assert((handle->err == 0) == (handle->all != NULL));
-    return handle->err;
+    handle->err = wr_loop_check(loop);
+    if (handle->err >= 0 && !wr_futures_are_usable(loop, futures, count)) {
+        handle->err = -EINVAL;
+    }
+    wr_require(handle->err >= 0, handle->err);
+    handle->all = as_completed_new(loop, futures, count, WEIR_FIRST_COMPLETED);
+    handle->err = handle->all ? 0 : -ENOMEM;
+    wr_require(handle->all, -ENOMEM);
+    wr_loop_pin(loop);
+    return 0;
 }
 
 int weir_as_completed_next(struct weir_as_completed *done)
 {
-    static const struct wr_wait_kind kind = {
-        .name = "futures", .interrupt = as_completed_interrupt};
     const struct as_completed_handle *handle = as_completed_inside(done);
     struct as_completed *all = handle->all;
     wr_require(all, handle->err < 0 ? handle->err : -ESTALE);
@@ -176,14 +236,9 @@ int weir_as_completed_next(struct weir_as_completed *done)
     wr_require(handle->all == all, -ESTALE); /* else ended while others ran */
     as_completed_check_invariants(all);
     wr_require(!all->wait, -EBUSY);
-    wr_require(all->given_count < all->count, -ENOENT);
-    if (!wr_list_is_empty(&all->done)) {
-        return as_completed_take(all);
-    }
-    struct as_completed_wait wait = {.waiter.kind = &kind, .all = all};
-    all->wait = &wait;
-    err = wr_task_wait(all->loop, &wait.waiter, NULL);
-    return err < 0 ? err : wait.index;
+    wr_require(all->given_count < all->ends.count, -ENOENT);
+    return wr_list_is_empty(&all->done) ? as_completed_wait(all)
+                                        : as_completed_take(all);
 }
 
 void weir_as_completed_end(struct weir_as_completed *done)
@@ -199,10 +254,48 @@ void weir_as_completed_end(struct weir_as_completed *done)
     if (all->wait) {
         as_completed_wake(all, -ECANCELED);
     }
-    for (size_t i = 0; i < all->count; i++) {
-        wr_list_remove(&all->ones[i].observer.link);
-    }
     weir_loop *loop = all->loop;
-    wr_free(&loop->counting, all, as_completed_size_of(all->count));
+    as_completed_free(all);
     wr_loop_unpin(loop);
+}
+
+/* Suspends until enough of @ends are done, or the time is over. */
+WEIR_MUST_USE static int
+as_completed_wait_enough(weir_loop *loop, struct as_completed_ends *ends,
+                         weir_future *const *futures, uint64_t timeout_ns)
+{
+    struct weir_timeout limit;
+    struct as_completed *all =
+        as_completed_new(loop, futures, ends->count, ends->return_when);
+    wr_require(all, -ENOMEM);
+    int err = weir_timeout_begin(loop, &limit, timeout_ns);
+    wr_assert(err == 0);
+    err = as_completed_wait(all);
+    *ends = all->ends;
+    wr_assert(err < 0 || as_completed_is_enough(ends));
+    err = (int)weir_timeout_end(&limit, err);
+    as_completed_free(all);
+    return err;
+}
+
+int weir_wait(weir_loop *loop, weir_future *const *futures, size_t count,
+              uint64_t timeout_ns, enum weir_return_when return_when)
+{
+    int err = wr_task_enter(loop);
+    if (err < 0) {
+        return err;
+    }
+    wr_require((unsigned)return_when <= WEIR_FIRST_EXCEPTION, -EINVAL);
+    wr_require(wr_futures_are_usable(loop, futures, count), -EINVAL);
+    struct as_completed_ends ends = {.return_when = return_when,
+                                     .count = (uint32_t)count};
+    for (size_t i = 0; i < count; i++) {
+        if (futures[i]->is_done) {
+            as_completed_note(&ends, futures[i]);
+        }
+    }
+    if (!as_completed_is_enough(&ends) && timeout_ns > 0) {
+        err = as_completed_wait_enough(loop, &ends, futures, timeout_ns);
+    }
+    return err < 0 && err != -ETIMEDOUT ? err : (int)ends.done_count;
 }

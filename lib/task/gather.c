@@ -1,10 +1,9 @@
 /*
- * Several futures at once: weir_gather() combines them in one future,
- * weir_wait() only waits for them.
+ * Several futures as one: weir_gather().
  *
- * Both allocate one block with an observer for each pending future, and count
- * the ends. A gather cancels the other futures and sets its result from the
- * ready queue, so that a tree of gathers does not recurse.
+ * A gather is one block with an observer for each pending future, and counts
+ * the ends. It cancels the other futures and sets its result from the ready
+ * queue, so that a tree of gathers does not recurse.
  *
  *     open --> cancelling --> decided --> its future is done
  *       |                        |
@@ -304,118 +303,4 @@ int weir_gather(weir_loop *loop, enum weir_gather_kind kind,
     gather_check_invariants(gather);
     *ret = &gather->future;
     return 0;
-}
-
-/* ---- waiting for several ---- */
-
-struct gather_waited {
-    struct wr_observer observer;
-    struct gather_wait *wait;
-};
-
-struct gather_wait {
-    struct wr_waiter waiter;
-    enum weir_return_when return_when;
-    bool is_over;    /* the task was woken; set before that */
-    bool has_failed; /* a future has ended with a negative result */
-    size_t count;
-    size_t done_count;
-};
-
-static bool gather_is_enough(const struct gather_wait *wait)
-{
-    if (wait->done_count == wait->count) {
-        return true;
-    }
-    return wait->return_when == WEIR_FIRST_COMPLETED   ? wait->done_count > 0
-           : wait->return_when == WEIR_FIRST_EXCEPTION ? wait->has_failed
-                                                       : false;
-}
-
-static void gather_count_done(struct gather_wait *wait,
-                              const weir_future *future)
-{
-    wr_assert(future->is_done);
-    wr_assert(wait->done_count < wait->count);
-    wait->done_count++;
-    wait->has_failed = wait->has_failed || future->result < 0;
-}
-
-static void gather_waited_done(struct wr_observer *observer,
-                               weir_future *future)
-{
-    struct gather_wait *wait =
-        wr_container_of(observer, struct gather_waited, observer)->wait;
-
-    gather_count_done(wait, future);
-    if (!wait->is_over && gather_is_enough(wait)) {
-        wait->is_over = true;
-        wr_waiter_wake(&wait->waiter, 0);
-    }
-}
-
-static void gather_give_up(struct wr_waiter *waiter)
-{
-    struct gather_wait *wait =
-        wr_container_of(waiter, struct gather_wait, waiter);
-
-    wr_assert(!wait->is_over);
-    wait->is_over = true;
-    wr_waiter_wake(waiter, -ECANCELED);
-}
-
-/* Suspends until enough futures are done, or the time is over. */
-WEIR_MUST_USE static int gather_wait_enough(weir_loop *loop,
-                                            struct gather_wait *wait,
-                                            weir_future *const *futures,
-                                            uint64_t timeout_ns)
-{
-    struct weir_timeout limit;
-    const size_t size = wait->count * sizeof(struct gather_waited);
-    struct gather_waited *waited = wr_alloc(&loop->counting, size);
-    if (!waited) {
-        return -ENOMEM;
-    }
-    for (size_t i = 0; i < wait->count; i++) {
-        waited[i].wait = wait;
-        wr_list_init(&waited[i].observer.link);
-        if (!futures[i]->is_done) {
-            wr_future_observe(futures[i], &waited[i].observer,
-                              gather_waited_done);
-        }
-    }
-    int err = weir_timeout_begin(loop, &limit, timeout_ns);
-    wr_assert(err == 0);
-    err = wr_task_wait(loop, &wait->waiter, NULL);
-    wr_assert(err < 0 || gather_is_enough(wait));
-    err = (int)weir_timeout_end(&limit, err);
-    for (size_t i = 0; i < wait->count; i++) {
-        wr_list_remove(&waited[i].observer.link);
-    }
-    wr_free(&loop->counting, waited, size);
-    return err;
-}
-
-int weir_wait(weir_loop *loop, weir_future *const *futures, size_t count,
-              uint64_t timeout_ns, enum weir_return_when return_when)
-{
-    static const struct wr_wait_kind kind = {.name = "futures",
-                                             .interrupt = gather_give_up};
-    int err = wr_task_enter(loop);
-    if (err < 0) {
-        return err;
-    }
-    wr_require((unsigned)return_when <= WEIR_FIRST_EXCEPTION, -EINVAL);
-    wr_require(wr_futures_are_usable(loop, futures, count), -EINVAL);
-    struct gather_wait wait = {
-        .waiter.kind = &kind, .return_when = return_when, .count = count};
-    for (size_t i = 0; i < count; i++) {
-        if (futures[i]->is_done) {
-            gather_count_done(&wait, futures[i]);
-        }
-    }
-    if (!gather_is_enough(&wait) && timeout_ns > 0) {
-        err = gather_wait_enough(loop, &wait, futures, timeout_ns);
-    }
-    return err < 0 && err != -ETIMEDOUT ? err : (int)wait.done_count;
 }
