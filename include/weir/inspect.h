@@ -67,9 +67,9 @@ struct weir_loop_statistics {
     /** Bytes copied because a view, or bytes kept for one, straddled receive
      * buffers, and by weir_reader_feed_data(). */
     uint64_t copied_by_view;
-    /** Tasks that have not ended. */
+    /** Tasks that have not ended; the library's own count, too. */
     uint64_t tasks;
-    /** Tasks started. */
+    /** Tasks started, likewise. */
     uint64_t tasks_spawned;
     /** How often a task was resumed. */
     uint64_t task_switches;
@@ -170,6 +170,9 @@ typedef void weir_task_visit_fn(void *arg, weir_task *task);
 /**
  * Call a function for each task of the loop that has not ended, also the
  * calling task, oldest first; asyncio's all_tasks.
+ *
+ * Tasks that the library has started for itself are not visited: the checks of
+ * upstreams, for example.
  *
  * The function may cancel tasks, which end later, and spawn tasks, which are
  * not visited. It must not suspend.

@@ -131,6 +131,10 @@ struct weir_open_options {
     size_t size;
     /** The reader's limit; default WEIR_STREAM_LIMIT. */
     uint64_t limit_bytes;
+    /** Where the call writes the alert by which the peer's TLS has refused, a
+     * string with static life time, or NULL if there was none; held; NULL:
+     * nowhere. */
+    const char **tls_alert;
     /** How to connect. */
     struct weir_connect_options connect;
 };

@@ -14,6 +14,7 @@ struct opening {
     struct wr_waiter waiter;
     struct weir_protocol_binding binding;
     weir_pending *connect;
+    const char *alert; /* of the peer's TLS */
 };
 
 static int stream_open_create(void *arg, weir_transport *t,
@@ -31,6 +32,7 @@ static void stream_open_opened(void *arg, int err, weir_transport *t)
     struct opening *opening = arg;
 
     wr_assert((err < 0) == !t);
+    opening->alert = weir_connect_get_tls_alert(opening->connect);
     wr_waiter_wake(&opening->waiter, err);
 }
 
@@ -95,6 +97,9 @@ int weir_open_connection_at(weir_loop *loop, struct weir_place place,
         return err;
     }
     err = stream_open_connect_and_wait(loop, place, &known.connect, &opening);
+    if (known.tls_alert) {
+        *known.tls_alert = opening.alert;
+    }
     if (err < 0) {
         weir_writer_unref(writer); /* closes its connection, if any */
         return err;

@@ -40,7 +40,8 @@ struct weir_future {
 struct wr_observer;
 
 /* Called inside the call that sets the result, with the observer unlinked.
- * Makes something ready; must not call the program's code. */
+ * Makes something ready; must not call the program's code, except that of
+ * own_task.c, as the loop itself sets the result of a task. */
 typedef void wr_observe_fn(struct wr_observer *observer, weir_future *future);
 
 /* An entry in a pending future's list: ->done is called with the result. */

@@ -1,21 +1,23 @@
 /*
- * Looking at all tasks of a loop, one after the other.
+ * Looking at all tasks of a loop that are the program's, one after the other.
  *
  * The list of members holds tasks in the order of their numbers, among members
  * of other kinds. No task leaves the list during a visit, because tasks end
  * only from the ready queue. A task that is spawned during the visit has a
  * number above the last one's at its begin.
  */
-#include "task.h"
+#include "own_task.h"
 
-/* The task of a link in the list of members; NULL for other kinds. */
+/* The program's task of a link in the list of members; NULL for other kinds. */
 static weir_task *task_visit_task_of(struct wr_list *link)
 {
     struct wr_member *member = wr_container_of(link, struct wr_member, link);
     wr_assert(member->ops->stage == WR_STAGE_TASKS);
-    return member->ops == &wr_task_member_ops
-               ? wr_container_of(member, weir_task, member)
-               : NULL;
+    if (member->ops != &wr_task_member_ops) {
+        return NULL;
+    }
+    weir_task *task = wr_container_of(member, weir_task, member);
+    return wr_task_is_own(task) ? NULL : task;
 }
 
 static uint64_t task_visit_last_number(struct wr_list *members)

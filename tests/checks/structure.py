@@ -51,7 +51,7 @@ ROOMS = {
               "transport/datagram names net/connect net/serve net process",
     "proxy/preface": "uring base",
     "proxy/relay": "uring base loop task transport stream",
-    "proxy/upstream": "uring base loop transport names net/connect",
+    "proxy/upstream": "uring base loop task transport names net/connect stream",
     # libweir-tls
     "x509": "uring base",
     "tls/context": "uring base x509",

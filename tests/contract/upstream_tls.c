@@ -7,6 +7,8 @@
 #include "tests/contract/maker.h"
 
 #include <stdlib.h>
+#include <weir/stream.h>
+#include <weir/task.h>
 #include <weir/tls.h>
 #include <weir/tls_connection.h>
 
@@ -372,4 +374,50 @@ UNIT(upstream_tls, an_attempt_names_the_alert_too)
     expect_str_eq(refused.alert, "protocol_version");
     cr_assert_not_null(strstr(refused.text, "alert 70: protocol_version"));
     finish();
+}
+
+/* ---- a task's connection ---- */
+
+struct opened {
+    int err; /* 1: it has not ended */
+    const char *alert;
+};
+
+static int open_in_task(weir_loop *loop, void *arg)
+{
+    struct opened *opened = arg;
+    const struct weir_tls_settings settings = {.size = sizeof(settings),
+                                               .context = client_context,
+                                               .server_hostname = "localhost"};
+    const struct weir_open_options options = {.size = sizeof(options),
+                                              .tls_alert = &opened->alert,
+                                              .connect.tls = &settings};
+    weir_writer *writer;
+    opened->err = weir_open_connection(loop, "127.0.0.1", server_port(m.server),
+                                       &options, NULL, &writer);
+    if (opened->err == 0) {
+        weir_writer_unref(writer);
+    }
+    return 0;
+}
+
+static void open_now(struct opened *opened)
+{
+    *opened = (struct opened){.err = 1, .alert = "none was written"};
+    expect_eq(weir_task_spawn(m.loop, open_in_task, opened, NULL, NULL), 0);
+    RUN_UNTIL(m.loop, opened->err != 1);
+    finish();
+}
+
+UNIT(upstream_tls, a_task_that_connects_is_told_the_alert_or_none)
+{
+    struct opened opened;
+    start(WEIR_CHECK_TCP, true);
+    open_now(&opened);
+    expect_eq(opened.err, 0);
+    cr_assert_null(opened.alert);
+    start_refusing(WEIR_CHECK_TCP, false);
+    open_now(&opened);
+    expect_eq(opened.err, WEIR_ETLSALERT);
+    expect_str_eq(opened.alert, "protocol_version");
 }

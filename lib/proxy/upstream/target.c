@@ -275,6 +275,14 @@ static struct weir_tls_settings target_get_tls(const struct wr_target *target)
         .ignore_unexpected_eof = tls->ignore_unexpected_eof};
 }
 
+static struct weir_place target_get_place(const struct wr_target *target)
+{
+    wr_assert(target->address_count > 0 || target->is_name);
+    return target->address_count == 0
+               ? weir_place_host(target->host, target->port)
+               : weir_place_addresses(target->addresses, target->address_count);
+}
+
 int wr_target_connect(struct wr_target *target,
                       const struct weir_factory *factory,
                       const struct weir_connect_options *options, bool with_tls,
@@ -289,10 +297,25 @@ int wr_target_connect(struct wr_target *target,
         tls = target_get_tls(target);
         known.tls = &tls;
     }
-    return weir_create_connection_at(
-        target->loop, factory,
-        target->address_count == 0
-            ? weir_place_host(target->host, target->port)
-            : weir_place_addresses(target->addresses, target->address_count),
-        &known, done, done_arg, ret);
+    return weir_create_connection_at(target->loop, factory,
+                                     target_get_place(target), &known, done,
+                                     done_arg, ret);
+}
+
+int wr_target_open(const struct wr_target *target, bool with_tls,
+                   const char **ret_alert, weir_reader **ret_reader,
+                   weir_writer **ret_writer)
+{
+    struct weir_tls_settings tls;
+    struct weir_open_options options = {.size = sizeof(options),
+                                        .tls_alert = ret_alert};
+
+    wr_assert(target->loop->current != NULL);
+    wr_assert(ret_writer != NULL);
+    if (with_tls && wr_secure_settings_are_set(&target->tls)) {
+        tls = target_get_tls(target);
+        options.connect.tls = &tls;
+    }
+    return weir_open_connection_at(target->loop, target_get_place(target),
+                                   &options, ret_reader, ret_writer);
 }

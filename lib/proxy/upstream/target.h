@@ -10,6 +10,7 @@
 
 #include "lib/names/lookup.h"
 #include "lib/transport/secure.h"
+#include "weir/stream.h"
 #include "weir/upstream.h"
 
 struct wr_target {
@@ -65,5 +66,12 @@ WEIR_MUST_USE int wr_target_connect(struct wr_target *target,
                                     const struct weir_connect_options *options,
                                     bool with_tls, weir_connect_done_fn *done,
                                     void *done_arg, weir_pending **ret);
+
+/* Connects in a task, as weir_open_connection() does, with @ret_alert as its
+ * tls_alert. */
+WEIR_MUST_USE int wr_target_open(const struct wr_target *target, bool with_tls,
+                                 const char **ret_alert,
+                                 weir_reader **ret_reader,
+                                 weir_writer **ret_writer);
 
 #endif

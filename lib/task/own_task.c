@@ -1,0 +1,57 @@
+/*
+ * Tasks of weir's own.
+ *
+ * The end of the task is observed as any future's is. The loop resolves it when
+ * it has left the stack for the last time, so that the observer runs on the
+ * loop's stack. This one alone may call the program.
+ */
+#include "own_task.h"
+
+static int own_task_run(weir_loop *loop, void *arg)
+{
+    struct wr_own_task *own = arg;
+
+    wr_assert(own->task == loop->current);
+    return own->steps(own);
+}
+
+static void own_task_ended(struct wr_observer *observer, weir_future *future)
+{
+    struct wr_own_task *own =
+        wr_container_of(observer, struct wr_own_task, observer);
+
+    wr_assert(&own->task->future == future);
+    wr_assert(!own->loop->current);
+    wr_assert(wr_task_has_ended(own->task));
+    own->task = NULL;
+    own->ended(own, future->result);
+}
+
+int wr_own_task_start(struct wr_own_task *own, const char *name)
+{
+    const struct weir_task_options options = {.size = sizeof(options),
+                                              .name = name};
+
+    wr_assert(!own->task);
+    wr_assert(name != NULL);
+    const int err =
+        wr_task_spawn(own->loop, own_task_run, own, &options, &own->task);
+    wr_require(err >= 0, err);
+    wr_assert(wr_task_is_own(own->task));
+    wr_future_observe(&own->task->future, &own->observer, own_task_ended);
+    return 0;
+}
+
+void wr_own_task_cancel(struct wr_own_task *own)
+{
+    wr_assert(own->ended != NULL);
+    if (own->task) {
+        weir_task_cancel(own->task);
+    }
+}
+
+bool wr_task_is_own(const weir_task *task)
+{
+    wr_assert(task->fn != NULL);
+    return task->fn == own_task_run;
+}
