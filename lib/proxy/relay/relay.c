@@ -49,7 +49,8 @@ static struct weir_relay_record relay_describe(const struct wr_relay *relay)
 static void relay_finish(struct wr_relay *relay)
 {
     struct weir_relay_record record = relay_describe(relay);
-    weir_transport *const sides[2] = {relay->ways[0].from, relay->ways[1].from};
+    weir_transport *const a = relay->ways[WEIR_RELAY_A].from;
+    weir_transport *const b = relay->ways[WEIR_RELAY_B].from;
 
     wr_relay_set_state(relay, WR_RELAY_OVER);
     wr_assert(relay->has_cause);
@@ -60,8 +61,8 @@ static void relay_finish(struct wr_relay *relay)
         wr_loop_end_if_forked(relay->loop);
     }
     relay_free(relay);
-    wr_transport_unref(sides[0]);
-    wr_transport_unref(sides[1]);
+    wr_transport_unref(a);
+    wr_transport_unref(b);
 }
 
 /* ---- the protocol of both transports ---- */
@@ -271,7 +272,6 @@ static int relay_check(weir_transport *const sides[2], bool has_ended[2])
         wr_require(err >= 0, err);
     }
     wr_require(sides[0] != sides[1], -EINVAL);
-    wr_require(!wr_loop_is_closing(loop), -ESHUTDOWN);
     return 0;
 }
 

@@ -63,7 +63,7 @@ static int relay_task_begin(weir_writer *const writers[2],
     known.a_initial = &unread[0];
     known.a_initial_count = 1;
     known.b_initial = &unread[1];
-    known.b_initial_count = 1;
+    known.b_initial_count = known.a_initial_count;
     wr_assert(!relaying->pending);
     return weir_relay(writers[0]->transport, writers[1]->transport, &known,
                       relay_task_done, relaying, &relaying->pending);

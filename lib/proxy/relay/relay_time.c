@@ -142,7 +142,8 @@ static void relay_time_arm(struct wr_relay *relay)
 {
     struct wr_timer *timer = &relay->timer;
 
-    if (relay->state >= WR_RELAY_BROKEN) {
+    wr_assert(relay->state < WR_RELAY_OVER);
+    if (relay->state == WR_RELAY_BROKEN) {
         wr_assert(!wr_timer_is_armed(timer));
         return;
     }
@@ -242,8 +243,6 @@ void wr_relay_time_begin(struct wr_relay *relay)
     wr_assert(relay->state == WR_RELAY_OPEN);
     relay->record.start_ns = now_ns;
     relay->active_ns = now_ns;
-    relay->ways[0].rate.filled_ns = now_ns;
-    relay->ways[1].rate.filled_ns = now_ns;
     relay_time_look(relay);
     relay_time_arm(relay);
 }

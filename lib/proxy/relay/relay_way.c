@@ -170,7 +170,7 @@ int wr_way_keep(struct wr_way *way, const struct weir_buf *bufs, size_t count)
         }
         weir_lease *lease = relay_way_lease(way, &bufs[i]);
         wr_require(lease, -ENOMEM);
-        lease->next = NULL;
+        wr_assert(!lease->next);
         if (way->initial_tail) {
             way->initial_tail->next = lease;
         } else {
@@ -184,7 +184,7 @@ int wr_way_keep(struct wr_way *way, const struct weir_buf *bufs, size_t count)
 void wr_way_pass_initial(struct wr_way *way)
 {
     wr_way_check_invariants(way);
-    if (way->relay->state >= WR_RELAY_CLOSING) {
+    if (way->relay->state == WR_RELAY_CLOSING) {
         return; /* both sides were closed at the end of the other way */
     }
     while (way->initial && way->holds == WR_WAY_INITIAL &&
@@ -211,9 +211,7 @@ static void relay_way_spliced(struct wr_splicing *splicing, uint64_t bytes)
     struct wr_way *way = wr_container_of(splicing, struct wr_way, splicing);
 
     wr_assert(way->state == WR_WAY_OPEN && way->holds == 0);
-    if (way->bytes == 0) {
-        way->first_ns = way->relay->loop->now_ns;
-    }
+    wr_assert(way->bytes >= SPLICE_FROM_BYTES);
     way->bytes += bytes;
     way->spliced_bytes += bytes;
 }
