@@ -6,8 +6,12 @@
  */
 #include "tests/contract/relay_rig.h"
 #include "tests/dump.h"
+#include "tests/ends.h"
 
+#include <signal.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <weir/embed.h>
 #include <weir/pair.h>
 
 enum { SOME = 5000, LARGE = 1000, PAGE = 4096 };
@@ -189,6 +193,48 @@ UNIT(relay_begin, a_tap_may_cancel)
     relay_rig_pairings(0, RIG_CAN_RESET | RIG_IS_PLAIN, false, cancel_in_tap);
 }
 
+static pid_t child;
+
+/* The child has no core and says nothing. */
+static void fork_in_tap(void *arg, enum weir_relay_party from,
+                        const struct weir_buf *buf)
+{
+    static const struct rlimit none;
+
+    child = fork();
+    if (child == 0) {
+        close(STDERR_FILENO);
+        setrlimit(RLIMIT_CORE, &none);
+    }
+}
+
+static void end_child(void *arg)
+{
+    if (child == 0) {
+        _exit(1);
+    }
+}
+
+/* The loop would call the next callback in the same turn. */
+UNIT_IN(relay_begin, a_child_that_a_tap_has_forked_ends_before_another_callback,
+        relay_rig_run, struct relayed *r)
+{
+    const struct weir_buf initial = {.data = (const uint8_t *)"", .len = 1};
+    const struct weir_relay_options options = {.size = sizeof(options),
+                                               .tap = fork_in_tap,
+                                               .a_initial = &initial,
+                                               .a_initial_count = 1};
+
+    child = -1;
+    relay_rig_begin(r, &options);
+    expect_eq(weir_loop_call_soon(r->a->loop, end_child, NULL, NULL), 0);
+    rig_peer_read(&r->b, 1);
+    expect_gt(child, 0);
+    expect_eq(end_of(child), SIGABRT);
+    weir_pending_cancel(r->pending);
+    expect_eq(relay_rig_end(r), -ECANCELED);
+}
+
 /* ---- the record on the way ---- */
 
 static void ask_on_the_way(struct relayed *r)
@@ -258,6 +304,53 @@ UNIT_IN(relay_begin, a_call_that_is_refused_changes_nothing, relay_rig_run,
     expect_eq(relay_rig_end(r), -ECANCELED);
     expect_eq(r->record.ended_by, WEIR_RELAY_PROGRAM);
     expect_eq(relay_rig_end_of(&r->b), -ECONNRESET);
+}
+
+UNIT_IN(relay_begin, buffers_that_are_counted_and_not_given_are_refused,
+        relay_rig_run, struct relayed *r)
+{
+    const struct weir_relay_options a = {.size = sizeof(a),
+                                         .a_initial_count = 1};
+    const struct weir_relay_options b = {.size = sizeof(b),
+                                         .b_initial_count = 1};
+    expect_eq(relay_rig_try(r, &a), -EINVAL);
+    expect_eq(relay_rig_try(r, &b), -EINVAL);
+    relay_rig_begin(r, NULL);
+    weir_pending_cancel(r->pending);
+    expect_eq(relay_rig_end(r), -ECANCELED);
+}
+
+UNIT_IN(relay_begin, sides_of_two_loops_are_refused, relay_rig_run,
+        struct relayed *r)
+{
+    static CALLBACKS(none, STREAM);
+    const struct weir_protocol_binding quiet[2] = {{&none, NULL},
+                                                   {&none, NULL}};
+    weir_transport *ends[2];
+    weir_loop *other;
+
+    expect_eq(weir_loop_new(NULL, &other), 0);
+    expect_eq(weir_transport_pair(other, quiet, NULL, ends), 0);
+    expect_eq(weir_loop_run_once(other), 0);
+    expect_eq(weir_relay(r->a->t, ends[0], NULL, NULL, NULL, NULL), -EINVAL);
+    expect_eq(weir_relay(ends[0], r->a->t, NULL, NULL, NULL, NULL), -EINVAL);
+    expect_eq(weir_loop_free(other), 2);
+    relay_rig_begin(r, NULL);
+    weir_pending_cancel(r->pending);
+    expect_eq(relay_rig_end(r), -ECANCELED);
+}
+
+/* The relay's own bound holds in its place. */
+UNIT_IN(relay_begin, a_hard_limit_of_the_program_is_lifted, relay_rig_run,
+        struct relayed *r)
+{
+    weir_transport_set_write_hard_limit(r->a->t, 100);
+    weir_transport_set_write_hard_limit(r->b.t, 100);
+    relay_rig_begin(r, NULL);
+    relay_rig_move(r->a, &r->b, SOME, SOME);
+    relay_rig_move(&r->b, r->a, SOME, SOME);
+    weir_pending_cancel(r->pending);
+    expect_eq(relay_rig_end(r), -ECANCELED);
 }
 
 UNIT_IN(relay_begin, an_ended_side_is_refused, relay_rig_run, struct relayed *r)
@@ -346,6 +439,18 @@ static void copy_nothing(struct relayed *r)
 UNIT(relay_begin, between_plain_sockets_no_byte_is_copied)
 {
     relay_rig_pairings(RIG_IS_PLAIN, RIG_IS_PLAIN, false, copy_nothing);
+}
+
+UNIT_IN(relay_begin, pieces_of_fewer_than_256_bytes_are_copied, relay_rig_run,
+        struct relayed *r)
+{
+    relay_rig_begin(r, NULL);
+    relay_rig_move(r->a, &r->b, 256, 256);
+    expect_eq(count_copied(r->a), 0);
+    relay_rig_move(r->a, &r->b, 255, 255);
+    expect_eq(count_copied(r->a), 255);
+    weir_pending_cancel(r->pending);
+    expect_eq(relay_rig_end(r), -ECANCELED);
 }
 
 /* A peer that does not read holds as much as the relay allows, and no more. */

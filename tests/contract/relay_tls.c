@@ -143,6 +143,8 @@ PAIRS(relay_tls, what_is_to_be_sealed_is_received_in_smaller_pieces, rig)
     begin(rig, false);
     expect_eq(credit_of(rig, rig->t), 61440);
     expect_eq(credit_of(rig, near.t), 65536);
+    expect_eq(weir_transport_get_write_buffer_limits(near.t).high_bytes, 32768);
+    expect_eq(weir_transport_get_write_buffer_limits(rig->t).high_bytes, 65536);
     weir_transport_close(far.t);
     rig_peer_shutdown(rig);
     end(rig);

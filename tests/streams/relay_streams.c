@@ -158,19 +158,29 @@ TASK(relay_streams, a_full_reader_goes_on)
 
 /* The unread bytes of one side wait until the other side has room for them, and
  * no more are read meanwhile. */
-TASK(relay_streams, a_full_reader_waits_for_a_full_writer)
+static void wait_for_room(struct pair *from, struct pair *to)
 {
-    expect_eq(pair_write(&b, MIB), 0);
-    fill_reader(&a);
-    const uint64_t held = weir_transport_get_read_buffer_size(a.t);
-    const uint64_t queued = weir_transport_get_write_buffer_size(b.t);
+    expect_eq(pair_write(to, MIB), 0);
+    fill_reader(from);
+    const uint64_t held = weir_transport_get_read_buffer_size(from->t);
+    const uint64_t queued = weir_transport_get_write_buffer_size(to->t);
     weir_task *task = rig_spawn(relay_both, NULL);
     nap();
     nap();
-    cr_assert_not(weir_transport_is_reading(a.t));
-    expect_leq(weir_transport_get_read_buffer_size(a.t), held);
-    expect_leq(weir_transport_get_write_buffer_size(b.t), queued);
+    cr_assert_not(weir_transport_is_reading(from->t));
+    expect_leq(weir_transport_get_read_buffer_size(from->t), held);
+    expect_leq(weir_transport_get_write_buffer_size(to->t), queued);
     expect_eq(rig_cancel(task), -ECANCELED);
+}
+
+TASK(relay_streams, a_full_reader_waits_for_a_full_writer)
+{
+    wait_for_room(&a, &b);
+}
+
+TASK(relay_streams, a_full_reader_of_the_second_stream_waits_as_well)
+{
+    wait_for_room(&b, &a);
 }
 
 TASK(relay_streams, a_full_reader_stays_paused_after_a_refusal)
@@ -178,6 +188,22 @@ TASK(relay_streams, a_full_reader_stays_paused_after_a_refusal)
     const struct weir_relay_options small = {.size = sizeof(small),
                                              .buffer_bytes = 4095};
     fill_reader(&a);
+    expect_eq(weir_writer_relay(a.writer, b.writer, &small, NULL), -EINVAL);
+    nap();
+    cr_assert_not(weir_transport_is_reading(a.t));
+    weir_writer_abort(a.writer);
+    weir_writer_abort(b.writer);
+}
+
+/* No byte waits in the kernel that would pause it once more. */
+TASK(relay_streams, a_reader_that_is_just_full_stays_paused_after_a_refusal)
+{
+    const struct weir_relay_options small = {.size = sizeof(small),
+                                             .buffer_bytes = 4095};
+    while (weir_transport_is_reading(a.t)) {
+        expect_eq(fake_peer_write(a.peer, bytes, KIB), KIB);
+        nap();
+    }
     expect_eq(weir_writer_relay(a.writer, b.writer, &small, NULL), -EINVAL);
     nap();
     cr_assert_not(weir_transport_is_reading(a.t));
@@ -231,6 +257,7 @@ TASK(relay_streams, a_refusal_changes_nothing)
     weir_task *task = rig_spawn(read_one, b.reader);
     nap();
     expect_eq(weir_writer_relay(a.writer, b.writer, NULL, NULL), -EBUSY);
+    expect_eq(weir_writer_relay(b.writer, a.writer, NULL, NULL), -EBUSY);
     pair_peer_write(&b, "x");
     expect_eq(rig_join(task), 1);
     weir_writer_close(b.writer);
@@ -282,8 +309,9 @@ static int relay_without_memory(weir_loop *on, void *arg)
     static const char text[] = "bytes that wait in the reader";
     (void)arg;
     open_both();
-    pair_peer_write(&a, text);
-    nap();
+    pair_peer_says(&a, "bytes that ");
+    pair_peer_says(&a, "wait in the reader");
+    pair_peer_says(&b, text);
     weir_task *task = rig_spawn(walk_relay, NULL);
     (void)on;
     nap();
@@ -297,6 +325,7 @@ static int relay_without_memory(weir_loop *on, void *arg)
     } else {
         expect_eq(err, 0);
         expect_got(&b, text, 0);
+        expect_got(&a, text, 0);
     }
     close_both();
     return 0;

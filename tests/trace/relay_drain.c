@@ -284,12 +284,12 @@ UNIT(relay_drain, an_error_in_the_close_of_one_side_lets_the_other_send_on)
 
 /* ---- bounds ---- */
 
-/* The relay ends @limit_ns after now, or up to a look later. */
+/* The relay ends @limit_ns after now, or within the time of its first look. */
 static void expect_end_after(uint64_t limit_ns)
 {
     clock_run_for(loop, limit_ns - 100 * MS);
     expect_eq(done_count, 0);
-    clock_run_for(loop, 101 * MS);
+    clock_run_for(loop, 100 * MS);
     expect_reset_by_a();
 }
 
@@ -297,10 +297,12 @@ UNIT(relay_drain, a_reader_that_stopped_is_reset_after_thirty_seconds)
 {
     start(NULL);
     send_all(MUCH);
+    const uint64_t before = fake_stats()->looks;
     fake_peer_reset(peers[0]);
     expect_end_after(30 * S);
     expect_eq(take(MUCH), -ECONNRESET);
     expect_eq(taken, 64 * KIB); /* what its kernel had */
+    expect_leq(fake_stats()->looks, before + 100);
 }
 
 UNIT(relay_drain, each_byte_that_is_taken_begins_the_thirty_seconds_anew)
@@ -383,6 +385,15 @@ UNIT(relay_drain, a_stall_limit_replaces_the_thirty_seconds)
     expect_eq(weir_transport_get_write_buffer_size(sides[1]), 0);
     fake_peer_reset(peers[0]);
     expect_end_after(2 * S);
+}
+
+UNIT(relay_drain, the_least_stall_limit_counts_as_well)
+{
+    start(NULL);
+    set_stall(1);
+    send_all(100 * KIB);
+    fake_peer_reset(peers[0]);
+    expect_reset_by_a();
 }
 
 UNIT(relay_drain, a_longer_stall_limit_counts_as_well)
@@ -567,4 +578,22 @@ UNIT(relay_drain, only_a_broken_side_makes_the_relay_ask_the_kernel)
     clock_run_for(loop, MS);
     expect_eq(fake_stats()->looks, before + 2);
     expect_reset_by_a();
+}
+
+/* The first look tells when a reader at this pace will have all, and the next
+ * one comes then: neither many looks nor a late end. */
+UNIT(relay_drain, a_steady_reader_is_looked_at_when_it_is_likely_to_have_all)
+{
+    start(NULL);
+    send_all(100 * KIB);
+    const uint64_t before = fake_stats()->looks;
+    fake_peer_reset(peers[0]);
+    while (taken < sent) {
+        const size_t left = (size_t)(sent - taken);
+        cr_assert(take(left < 400 ? left : 400) <= 0);
+        clock_run_for(loop, MS);
+    }
+    clock_run_for(loop, 50 * MS);
+    expect_leq(fake_stats()->looks, before + 20);
+    expect_all();
 }

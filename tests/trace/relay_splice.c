@@ -334,9 +334,23 @@ UNIT(relay_splice_trace, without_descriptors_bytes_are_copied)
 /* Each allocation fails once: all bytes come, or the relay tells. */
 static void pass_without(void *spliced)
 {
+    uint8_t bytes[KIB];
+    const struct weir_buf initial = {.data = bytes, .len = sizeof(bytes)};
+    const struct weir_relay_options options = {
+        .size = sizeof(options),
+        .splice = true,
+        .a_initial = &initial,
+        .a_initial_count = 1,
+        .b_initial = &initial,
+        .b_initial_count = 1,
+    };
+
     open_sides(QUEUE);
+    for (test.written = 0; test.written < sizeof(bytes); test.written++) {
+        bytes[test.written] = byte_at(test.written);
+    }
     walk_begin(&test.memory);
-    const int err = begin(false);
+    const int err = begin_as(&options);
     if (err == 0) {
         give(2 * MIB);
         fake_set_fault(FAKE_SHORT_SEND, 300);

@@ -197,6 +197,27 @@ UNIT(relay_time, the_limit_of_half_closed_ones_begins_with_the_end)
     expect_end(WEIR_RELAY_HALF_CLOSED, WEIR_EIDLE);
 }
 
+UNIT(relay_time, the_limit_of_half_closed_ones_may_be_a_nanosecond)
+{
+    const struct weir_relay_options options = {.size = sizeof(options),
+                                               .half_closed_ns = 1};
+    start(&options);
+    clock_run_for(loop, S);
+    expect_eq(done_count, 0);
+    fake_peer_shutdown(peers[0]);
+    clock_run_for(loop, MS);
+    expect_end(WEIR_RELAY_HALF_CLOSED, WEIR_EIDLE);
+}
+
+UNIT(relay_time, of_two_limits_at_one_moment_the_lifetime_is_told)
+{
+    const struct weir_relay_options options = {
+        .size = sizeof(options), .idle_ns = S, .lifetime_ns = S};
+    start(&options);
+    clock_run_for(loop, S + MS);
+    expect_end(WEIR_RELAY_LIFETIME, -ETIMEDOUT);
+}
+
 UNIT(relay_time, a_lifetime_ends_a_busy_relay)
 {
     const struct weir_relay_options options = {
@@ -211,6 +232,23 @@ UNIT(relay_time, a_lifetime_ends_a_busy_relay)
     expect_end(WEIR_RELAY_LIFETIME, -ETIMEDOUT);
     expect_geq(record.end_ns - record.start_ns, 10 * S);
     expect_leq(record.end_ns - record.start_ns, 10 * S + MS);
+}
+
+/* The losses of the two sides come when the relay's limit is over. */
+UNIT(relay_time, a_relay_that_was_cancelled_has_no_limits_any_more)
+{
+    const struct weir_relay_options options = {.size = sizeof(options),
+                                               .lifetime_ns = S};
+    start(&options);
+    clock_run_for(loop, S - MS / 100);
+    fake_set_fault(FAKE_DELAY, 1000);
+    weir_pending_cancel(pending);
+    clock_run_for(loop, MS / 50);
+    expect_eq(done_count, 0);
+    fake_set_fault(FAKE_DELAY, 0);
+    clock_run_for(loop, MS);
+    expect_eq(done_count, 1);
+    expect_eq(record.cause, WEIR_RELAY_CANCELED);
 }
 
 /* A shutdown goes before the close of no side that has ended. */
@@ -252,6 +290,21 @@ UNIT(relay_time, messages_arm_no_timer)
     }
     expect_eq(weir_loop_get_statistics(loop, &stats), 0);
     expect_eq(stats.timers, 1);
+}
+
+UNIT(relay_time, the_record_has_the_time_of_the_first_byte)
+{
+    start(NULL);
+    clock_run_for(loop, S);
+    peer_send(0, 10);
+    clock_run_for(loop, S);
+    peer_send(0, 10);
+    clock_run_for(loop, S);
+    weir_pending_cancel(pending);
+    clock_run_for(loop, MS);
+    expect_geq(record.a_first_ns, record.start_ns + S);
+    expect_leq(record.a_first_ns, record.start_ns + S + MS);
+    expect_eq(record.b_first_ns, 0);
 }
 
 UNIT(relay_time, a_time_out_of_one_side_resets_the_other)
@@ -306,6 +359,23 @@ UNIT(relay_time, a_small_rate_pays_for_a_large_receive)
     flood(1, 100 * S);
     expect_leq(peer_read[0], 100 * rate + 4096 + 64 * KIB);
     expect_geq(peer_read[0], 100 * rate - 64 * KIB);
+}
+
+/* Half a burst is there when it goes on: 2048 bytes are 62.5 ms. */
+UNIT(relay_time, a_rate_that_is_used_up_lets_bytes_wait_for_half_a_burst)
+{
+    const struct weir_relay_options options = {.size = sizeof(options),
+                                               .a_rate_bytes = 32 * KIB};
+    start(&options);
+    peer_send(0, 4 * KIB);
+    clock_run_for(loop, MS);
+    peer_send(0, 100);
+    clock_run_for(loop, 60 * MS);
+    expect_eq(peer_take(1), -EAGAIN);
+    expect_eq(peer_read[1], 4 * KIB);
+    clock_run_for(loop, 3 * MS);
+    expect_eq(peer_take(1), -EAGAIN);
+    expect_eq(peer_read[1], 4 * KIB + 100);
 }
 
 /* The time in which nothing came is not saved up. */
@@ -398,9 +468,9 @@ UNIT(relay_time, a_side_that_broke_behind_a_full_queue_ends_it)
     fake_peer_reset(peers[1]);
     clock_run_for(loop, S);
     peer_send(0, 100);
-    clock_run_for(loop, 28 * S);
+    clock_run_for(loop, 29 * S - MS);
     expect_eq(done_count, 0);
-    clock_run_for(loop, 2 * S);
+    clock_run_for(loop, 2 * MS);
     expect_eq(done_count, 1);
     expect_eq(record.ended_by, WEIR_RELAY_B);
     expect_eq(record.err, -ECONNRESET);
@@ -422,6 +492,68 @@ UNIT(relay_time, a_side_that_broke_with_full_queues_ends_it)
     clock_run_for(loop, 2 * S);
     expect_eq(done_count, 1);
     expect_eq(record.ended_by, WEIR_RELAY_B);
+    expect_eq(record.err, -ECONNRESET);
+}
+
+/* Bytes that wait for the reader are its own matter, whatever the rate. */
+UNIT(relay_time, a_reader_that_takes_nothing_is_not_excused_by_the_rate)
+{
+    const struct weir_relay_options options = {
+        .size = sizeof(options), .buffer_bytes = 4 * KIB, .a_rate_bytes = 50};
+    static const uint8_t before[120 * KIB];
+    open_sides();
+    expect_eq(weir_transport_write(sides[1], before, sizeof(before)), 0);
+    clock_run_for(loop, MS);
+    begin(&options);
+    peer_send(0, 7 * KIB);
+    clock_run_for(loop, MS);
+    fake_peer_reset(peers[0]);
+    clock_run_for(loop, 29 * S);
+    expect_eq(done_count, 0);
+    clock_run_for(loop, 2 * S);
+    expect_eq(done_count, 1);
+    expect_eq(record.ended_by, WEIR_RELAY_A);
+}
+
+/* The loss of the side that broke waits for the rate. */
+UNIT(relay_time, a_close_of_the_side_that_drains_ends_it)
+{
+    const struct weir_relay_options options = {.size = sizeof(options),
+                                               .a_rate_bytes = 50};
+    start(&options);
+    peer_send(0, 7 * KIB);
+    clock_run_for(loop, MS);
+    peer_send(0, 7 * KIB);
+    fake_peer_reset(peers[0]);
+    clock_run_for(loop, MS);
+    expect_eq(done_count, 0);
+    weir_transport_close(sides[1]);
+    peer_take(1);
+    fake_peer_shutdown(peers[1]);
+    clock_run_for(loop, MS);
+    expect_eq(done_count, 1);
+    expect_eq(record.ended_by, WEIR_RELAY_A);
+    expect_eq(record.err, -ECONNRESET);
+}
+
+/* Both losses wait, one for the reader and one for the rate. */
+UNIT(relay_time, an_error_of_the_side_that_drains_ends_it_at_once)
+{
+    const struct weir_relay_options options = {.size = sizeof(options),
+                                               .b_rate_bytes = 50};
+    start(&options);
+    fill(0);
+    for (int i = 0; i < 2; i++) {
+        peer_send(1, 7 * KIB);
+        clock_run_for(loop, MS);
+    }
+    fake_peer_reset(peers[0]);
+    clock_run_for(loop, MS);
+    expect_eq(done_count, 0);
+    fake_peer_reset(peers[1]);
+    clock_run_for(loop, MS);
+    expect_eq(done_count, 1);
+    expect_eq(record.ended_by, WEIR_RELAY_A);
     expect_eq(record.err, -ECONNRESET);
 }
 

@@ -121,6 +121,7 @@ static void hello_expect_tls13(void)
     struct weir_alpn_name name;
     expect_str_eq(hello.server_name, "www.example.org");
     expect_eq(hello.version, 0x0304);
+    cr_assert(!hello.is_malformed);
     cr_assert(!hello.has_ech);
     struct weir_alpn_list left = hello.protocols;
     cr_assert(weir_alpn_next(&left, &name));
@@ -247,6 +248,8 @@ UNIT(client_hello, a_name_is_a_host_name)
     }
     expect_gt(hello_parse_name("A.b.", 4), 0);
     expect_str_eq(hello.server_name, "A.b", "the root's dot says nothing");
+    expect_gt(hello_parse_name("a.", 2), 0);
+    expect_str_eq(hello.server_name, "a");
 }
 
 /* A name that is no host name, and told as such. */

@@ -266,6 +266,8 @@ UNIT(proxy_header, the_clients_tls_is_told)
     tlv = (struct weir_proxy_tlv){WEIR_PROXY_SSL, 4, "1234"};
     ssl.size = sizeof(ssl);
     expect_eq(weir_proxy_ssl_parse(&tlv, &ssl), -EPROTO);
+    tlv = (struct weir_proxy_tlv){WEIR_PROXY_SSL, 5, NULL};
+    expect_eq(weir_proxy_ssl_parse(&tlv, &ssl), -EINVAL, "no value");
 }
 
 UNIT(proxy_header, versions_that_are_not_accepted_are_refused_at_once)
