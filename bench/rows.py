@@ -494,6 +494,19 @@ def row_tasks(settings, progress):
          ("spawn_many_ns", "spawn and join, 100 at a time")], {})
 
 
+def row_burst(settings, progress):
+    """Many tasks that wait and end together, beside few that do."""
+    if settings.subject != "weir":
+        raise Failure("only weir has tasks")
+    reports = rounds(settings, progress, "burst", ["weir"],
+                     lambda name: run_alone(settings, "burst_weir"))["weir"]
+    yield from compare("burst", "wait a turn and end, 5,000 at a time", {
+        name: [{"cpu_ns": report[key]} for report in reports]
+        for name, key in (("weir", "burst_many_ns"),
+                          ("100 at a time", "burst_few_ns"))},
+        {"100 at a time": 1.6}, figure="ns CPU/task")
+
+
 # Each row: its function, what it is, how many runs a round of it has, and how
 # many seconds there are beside them: for the estimate of what is left.
 ROWS = {
@@ -533,5 +546,6 @@ ROWS = {
     "names": (row_names, "an example beside dnsmasq", 2, 0),
     "redis": (row_redis, "an example beside redis", 8, 0),
     "socks": (row_socks, "an example beside microsocks", 4, 0),
+    "burst": (row_burst, "5,000 tasks that end together", 1, 0),
     "tasks": (row_tasks, "switching and spawning tasks", 4, 0),
 }

@@ -85,18 +85,18 @@ static uint64_t loop_wait_time(weir_loop *loop)
     return wr_min_u64(timers_ns, loop_feed_wait(loop));
 }
 
-/* Runs a portion of the items; false: there were fewer. @fetch: called with the
- * item behind each, or NULL. */
+/* Runs a portion of the items; false: there were fewer. @fetch: called for each
+ * WR_READY_FETCHED of them, or NULL. */
 static inline bool loop_run_portion(struct wr_list *batch,
                                     wr_ready_fetch_fn *fetch)
 {
     for (uint32_t i = 0; i < READY_PORTION; i++) {
+        if (fetch && i % WR_READY_FETCHED == 0) {
+            fetch(batch);
+        }
         struct wr_list *link = wr_list_pop_front(batch);
         if (!link) {
             return false;
-        }
-        if (fetch && !wr_list_is_empty(batch)) {
-            fetch(wr_container_of(batch->next, struct wr_ready, link));
         }
         struct wr_ready *ready = wr_container_of(link, struct wr_ready, link);
         ready->run(ready);

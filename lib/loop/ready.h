@@ -15,9 +15,12 @@ struct wr_ready;
 
 typedef void wr_ready_fn(struct wr_ready *ready);
 
-/* The item runs next: brings what it will use into the cache, and the beginning
- * of the item behind it. Changes nothing. */
-typedef void wr_ready_fetch_fn(const struct wr_ready *ready);
+/* The first WR_READY_FETCHED items of @queue run next: brings what they will
+ * use into the cache, and the beginning of the items behind them. Changes
+ * nothing. */
+typedef void wr_ready_fetch_fn(const struct wr_list *queue);
+
+#define WR_READY_FETCHED 8u
 
 struct wr_ready {
     struct wr_list link;

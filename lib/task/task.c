@@ -20,6 +20,8 @@
 
 /* The cache lines of a task that its first run and its end use. */
 #define TASK_LINES 4
+/* Those of its stack, if it calls little. */
+#define STACK_LINES 3
 /* Whole cache lines; see struct weir_task. */
 #define TASK_SIZE                                                              \
     ((sizeof(weir_task) + WR_SLAB_LINE - 1) / WR_SLAB_LINE * WR_SLAB_LINE)
@@ -343,26 +345,56 @@ static void task_run_first(struct wr_ready *ready)
     task_run(ready);
 }
 
-/* In a burst the stacks and the structs are out of the cache, and the processor
- * foresees no stack: it lies apart from the one before. Two lines are the frame
- * of a switch and of the call that waits. */
-static void task_fetch(const struct wr_ready *ready)
+static void task_fetch_lines(const void *start, int count)
 {
-    if (ready->run != task_run && ready->run != task_run_first) {
+    for (int i = 0; i < count; i++) {
+        __builtin_prefetch((const char *)start + i * (int)WR_SLAB_LINE, 1);
+    }
+}
+
+/* A stack's frames of a switch and of the call that waits. */
+static void task_fetch_stack(const weir_task *task)
+{
+    const char *stack = task->fiber.sp;
+
+    wr_debug_assert(task->state == WR_TASK_READY);
+    if (task->ready.run == task_run_first) {
+        stack -= STACK_LINES * WR_SLAB_LINE; /* it grows down */
+    } else {
+        __builtin_prefetch(task->fiber.stack, 1); /* given back at the end */
+    }
+    task_fetch_lines(stack, STACK_LINES);
+}
+
+/* In a burst the stacks and the structs are out of the cache, and the processor
+ * foresees no stack, which lies apart from the one before. A prefetch ends when
+ * its address is translated: in a virtual machine that took 65 ns for each
+ * stack, and half of the time of a burst. Prefetches in a row are translated at
+ * the same time. */
+static void task_fetch(const struct wr_list *queue)
+{
+    const struct wr_list *link = queue->next;
+    intptr_t distance = 0;
+
+    for (uint32_t i = 0; i < WR_READY_FETCHED && link != queue; i++) {
+        const struct wr_ready *ready =
+            wr_container_of(link, const struct wr_ready, link);
+        if (ready->run != task_run && ready->run != task_run_first) {
+            return;
+        }
+        task_fetch_stack(wr_container_of(ready, const weir_task, ready));
+        distance = (intptr_t)link->next - (intptr_t)link;
+        link = link->next;
+    }
+    if (link == queue) {
         return;
     }
-    const weir_task *task = wr_container_of(ready, const weir_task, ready);
-    const char *stack = task->fiber.sp;
-    wr_debug_assert(task->state == WR_TASK_READY);
-    if (ready->run == task_run_first) {
-        stack -= 2 * WR_SLAB_LINE; /* it grows down */
-    }
-    __builtin_prefetch(stack, 1);
-    __builtin_prefetch(stack + WR_SLAB_LINE, 1);
-    /* The item behind it is a task, too, in all likelihood. */
-    const char *behind = (const char *)ready->link.next;
-    for (int i = -1; i < TASK_LINES - 1; i++) {
-        __builtin_prefetch(behind + i * (int)WR_SLAB_LINE, 1);
+    /* The items behind them are tasks, too, in all likelihood, and lie as far
+     * from each other. */
+    uintptr_t task = (uintptr_t)wr_container_of(link, weir_task, ready.link);
+    for (uint32_t i = 0; i < WR_READY_FETCHED; i++) {
+        task_fetch_lines((const void *)task, TASK_LINES);
+        task += (uintptr_t)distance;
     }
 }
 
