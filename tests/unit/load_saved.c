@@ -215,6 +215,83 @@ UNIT(load_saved, an_interval_may_have_neither_histogram_nor_times)
     saved_fini(&saved);
 }
 
+UNIT(load_saved, a_list_is_not_longer_than_a_million_intervals)
+{
+    static const char *const reasons[] = {"interval 0 is none",
+                                          "'intervals' is no list"};
+    struct saved saved;
+
+    for (size_t more = 0; more < 2; more++) {
+        json_t *object = make_object(1, 11);
+        json_t *list = json_array();
+        for (size_t i = 0; i < 1000000 + more; i++) {
+            json_array_append_new(list, json_true());
+        }
+        json_object_set_new(object, "intervals", list);
+        expect_eq(read_object(object, &saved), -EINVAL);
+        cr_assert(strstr(why, reasons[more]), "%s", why);
+    }
+}
+
+/* A file with a result and this many blanks behind it. */
+static void write_file(char *path, size_t blanks)
+{
+    json_t *object = make_object(1, 11);
+
+    strcpy(path, "/tmp/load-saved-XXXXXX");
+    const int fd = mkstemp(path);
+    cr_assert(fd >= 0);
+    FILE *file = fdopen(fd, "w");
+    json_dumpf(object, file, 0);
+    for (size_t i = 0; i < blanks; i++) {
+        fputc(' ', file);
+    }
+    fclose(file);
+    json_decref(object);
+}
+
+UNIT(load_saved, a_file_of_any_size_is_read_and_several_are_merged)
+{
+    static const size_t blanks[] = {0, 65536, 1000000};
+    char path[64];
+    char paths[160];
+    struct saved saved;
+
+    for (size_t i = 0; i < COUNT_OF(blanks); i++) {
+        write_file(path, blanks[i]);
+        expect_eq(saved_read(path, &saved, why), 0, "%s", why);
+        expect_eq(saved.offered, 10);
+        expect_str_eq(saved.name, path);
+        saved_fini(&saved);
+        snprintf(paths, sizeof(paths), "%s,%s", path, path);
+        expect_eq(saved_read(paths, &saved, why), 0, "%s", why);
+        expect_eq(saved.offered, 20);
+        saved_fini(&saved);
+        snprintf(paths, sizeof(paths), "%s,%s-none", path, path);
+        expect_eq(saved_read(paths, &saved, why), -EINVAL);
+        cr_assert(strstr(why, "-none: No such file"), "%s", why);
+        unlink(path);
+    }
+}
+
+UNIT(load_saved, what_is_written_is_read_again)
+{
+    char path[128];
+    struct saved saved;
+    char folder[] = "/tmp/load-saved-XXXXXX";
+
+    cr_assert_not_null(mkdtemp(folder));
+    expect_eq(saved_write(&one, folder, "run", why), 0, "%s", why);
+    snprintf(path, sizeof(path), "%s/run.json", folder);
+    expect_eq(saved_read(path, &saved, why), 0, "%s", why);
+    expect_eq(saved.offered, 1000);
+    saved_fini(&saved);
+    unlink(path);
+    rmdir(folder);
+    expect_eq(saved_write(&one, folder, "run", why), -EINVAL);
+    cr_assert(strstr(why, "No such file"), "%s", why);
+}
+
 /* ---- merging ---- */
 
 UNIT(load_saved, counts_are_added_and_latencies_are_those_of_both)

@@ -16,8 +16,6 @@
 
 #include <fcntl.h>
 
-const char console_name[] = "test";
-
 #define MS UINT64_C(1000000)
 
 /* The server, and what it has been asked. */
@@ -25,8 +23,16 @@ static uint64_t capacity;
 static size_t asked;
 static json_int_t exit_code;
 static char path[64];
+/* Lines on standard error. */
+static unsigned said;
 
 /* ---- in place of child processes ---- */
+
+void say(const char *format, ...)
+{
+    (void)format;
+    said++;
+}
 
 void child_show_progress(const char *format, ...)
 {
@@ -161,9 +167,10 @@ static struct steps steps;
 static const struct step *measure(uint64_t load, const char *slo)
 {
     struct slo_error error;
-    int err = 0;
+    int err = -1;
 
     memset(&command, 0, sizeof(command));
+    said = 0;
     memset(&steps, 0, sizeof(steps));
     steps.command = &command;
     steps.flag = "-R";
@@ -171,6 +178,7 @@ static const struct step *measure(uint64_t load, const char *slo)
     const struct step *step = steps_measure(&steps, load, MS, &err);
     cr_assert_not_null(step);
     expect_eq(err, 0);
+    expect_eq(said, 0);
     return step;
 }
 
@@ -225,6 +233,28 @@ UNIT(load_steps, a_run_without_answers_tells_its_most_frequent_error)
     cr_assert_not(step->passed);
     expect_str_eq(step->why, "20000 of 20000 requests failed; most");
     cr_assert_not(steps_have_answers(&steps));
+}
+
+UNIT(load_steps, a_step_that_cannot_be_saved_is_an_error)
+{
+    char folder[] = "/tmp/load-steps-XXXXXX";
+    char name[64];
+    int err = 0;
+
+    measure(500, NULL);
+    cr_assert_not_null(mkdtemp(folder));
+    command.save = folder;
+    cr_assert_not_null(steps_measure(&steps, 500, MS, &err));
+    expect_eq(err, 0);
+    expect_eq(said, 0);
+    expect_eq(steps.count, 2);
+    snprintf(name, sizeof(name), "%s/step-002.json", folder);
+    expect_eq(unlink(name), 0);
+    rmdir(folder);
+    expect_eq(steps_measure(&steps, 500, MS, &err), NULL);
+    expect_eq(err, -EINVAL);
+    expect_eq(said, 1);
+    expect_eq(steps.count, 2);
 }
 
 /* ---- search ---- */

@@ -171,7 +171,8 @@ static const char *format_value(const struct figure *figure, double value,
 static void print_row(const struct figure *figure, const struct row *row,
                       FILE *out)
 {
-    char texts[2][UNITS_TEXT_SIZE];
+    char a[UNITS_TEXT_SIZE];
+    char b[UNITS_TEXT_SIZE];
     char interval[CELL_SIZE];
 
     if (!row->is_known) {
@@ -182,9 +183,9 @@ static void print_row(const struct figure *figure, const struct row *row,
              row->change.has_interval ? "[%+.1f%%, %+.1f%%]" : "-",
              row->change.low * 100, row->change.high * 100);
     fprintf(out, "%-9s %10s %10s %+8.1f%%  %-18s %s\n", figure->name,
-            format_value(figure, row->medians[0], texts[0]),
-            format_value(figure, row->medians[1], texts[1]),
-            row->change.change * 100, interval, statistics_word(row->verdict));
+            format_value(figure, row->medians[0], a),
+            format_value(figure, row->medians[1], b), row->change.change * 100,
+            interval, statistics_word(row->verdict));
 }
 
 /* Why the verdict is none, and what would help. */
