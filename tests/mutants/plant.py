@@ -27,6 +27,7 @@ import json
 import pathlib
 import re
 import shlex
+import signal
 import subprocess
 from concurrent.futures import ProcessPoolExecutor
 
@@ -493,6 +494,13 @@ def is_in(name, rooms):
                for part in LISTS.get(room, (room,)))
 
 
+def start_process(headers):
+    """Ctrl-C, which reaches all processes of a terminal, is for the first one."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    HEADERS.extend(headers)
+
+
 class Plants:
     """The faults of the sources of @origin in the @rooms, of which those that are
     drawn are planted in @tree. What is found is kept in @cache, a file."""
@@ -520,10 +528,14 @@ class Plants:
                    for name, flags in sources.items()})
 
     def map(self, function, *lists):
-        """Of each job what the function returns, in processes of their own."""
-        with ProcessPoolExecutor(self.jobs, initializer=HEADERS.extend,
+        """Of each job what the function returns, in processes of their own. Jobs
+        that wait are dropped if the caller is interrupted."""
+        with ProcessPoolExecutor(self.jobs, initializer=start_process,
                                  initargs=(self.headers,)) as pool:
-            yield from pool.map(function, *lists)
+            try:
+                yield from pool.map(function, *lists)
+            finally:
+                pool.shutdown(cancel_futures=True)
 
     def save(self):
         self.cache.write_text(json.dumps(self.known), encoding="utf-8")
@@ -534,10 +546,12 @@ class Plants:
                if self.known.get(name, {}).get("stamp") != stamps[name]]
         if new:
             print(f"looking for faults in {len(new)} files", flush=True)
-            for (name, *_), rows in zip(new, self.map(find_file, new)):
-                self.known[name] = {"rows": rows, "stamp": stamps[name],
-                                    **self.range_of(name, len(rows))}
-            self.save()
+            try:
+                for (name, *_), rows in zip(new, self.map(find_file, new)):
+                    self.known[name] = {"rows": rows, "stamp": stamps[name],
+                                        **self.range_of(name, len(rows))}
+            finally:
+                self.save()  # what is found is not looked for again
 
     def range_of(self, name, count):
         """The numbers of a file, the old ones if there is room for them; else those
