@@ -405,7 +405,7 @@ static void endpoint_refuse_place(const weir_loop *loop,
                                   const struct weir_place *place)
 {
     const int fd = wr_place_get_fd(place);
-    const int family = wr_socket_get_option(fd, SO_DOMAIN);
+    const int family = fd >= 0 ? wr_socket_get_option(fd, SO_DOMAIN) : -EBADF;
 
     if (family >= 0) {
         wr_datagram_close_fd(loop, fd, family);
