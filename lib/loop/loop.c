@@ -85,21 +85,33 @@ static uint64_t loop_wait_time(weir_loop *loop)
     return wr_min_u64(timers_ns, loop_feed_wait(loop));
 }
 
-/* Runs a portion of the items; false: there were fewer. @fetch: called for each
- * WR_READY_FETCHED of them, or NULL. */
-static inline bool loop_run_portion(struct wr_list *batch,
-                                    wr_ready_fetch_fn *fetch)
+/* Runs the first items; false: there were fewer. */
+static inline bool loop_run_items(struct wr_list *batch, uint32_t count)
 {
-    for (uint32_t i = 0; i < READY_PORTION; i++) {
-        if (fetch && i % WR_READY_FETCHED == 0) {
-            fetch(batch);
-        }
+    for (uint32_t i = 0; i < count; i++) {
         struct wr_list *link = wr_list_pop_front(batch);
         if (!link) {
             return false;
         }
         struct wr_ready *ready = wr_container_of(link, struct wr_ready, link);
         ready->run(ready);
+    }
+    return true;
+}
+
+/* Runs a portion of the items; false: there were fewer. @fetch: called for each
+ * WR_READY_FETCHED of them, or NULL. */
+static inline bool loop_run_portion(struct wr_list *batch,
+                                    wr_ready_fetch_fn *fetch)
+{
+    if (!fetch) {
+        return loop_run_items(batch, READY_PORTION);
+    }
+    for (uint32_t i = 0; i < READY_PORTION / WR_READY_FETCHED; i++) {
+        fetch(batch);
+        if (!loop_run_items(batch, WR_READY_FETCHED)) {
+            return false;
+        }
     }
     return true;
 }

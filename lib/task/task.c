@@ -20,7 +20,7 @@
 
 /* The cache lines of a task that its first run and its end use. */
 #define TASK_LINES 4
-/* Those of its stack, if it calls little. */
+/* Those of its stack that a switch and the call that waits use. */
 #define STACK_LINES 3
 /* Whole cache lines; see struct weir_task. */
 #define TASK_SIZE                                                              \
@@ -345,25 +345,11 @@ static void task_run_first(struct wr_ready *ready)
     task_run(ready);
 }
 
-static void task_fetch_lines(const void *start, int count)
+static inline void task_fetch_lines(uintptr_t start, uint32_t count)
 {
-    for (int i = 0; i < count; i++) {
-        __builtin_prefetch((const char *)start + i * (int)WR_SLAB_LINE, 1);
+    for (uint32_t i = 0; i < count; i++) {
+        __builtin_prefetch((const void *)(start + i * WR_SLAB_LINE), 1);
     }
-}
-
-/* A stack's frames of a switch and of the call that waits. */
-static void task_fetch_stack(const weir_task *task)
-{
-    const char *stack = task->fiber.sp;
-
-    wr_debug_assert(task->state == WR_TASK_READY);
-    if (task->ready.run == task_run_first) {
-        stack -= STACK_LINES * WR_SLAB_LINE; /* it grows down */
-    } else {
-        __builtin_prefetch(task->fiber.stack, 1); /* given back at the end */
-    }
-    task_fetch_lines(stack, STACK_LINES);
 }
 
 /* In a burst the stacks and the structs are out of the cache, and the processor
@@ -374,27 +360,32 @@ static void task_fetch_stack(const weir_task *task)
 static void task_fetch(const struct wr_list *queue)
 {
     const struct wr_list *link = queue->next;
-    intptr_t distance = 0;
+    const struct wr_list *before = link;
 
-    for (uint32_t i = 0; i < WR_READY_FETCHED && link != queue; i++) {
+    for (uint32_t i = 0; i < WR_READY_FETCHED; i++) {
         const struct wr_ready *ready =
             wr_container_of(link, const struct wr_ready, link);
-        if (ready->run != task_run && ready->run != task_run_first) {
+        if (link == queue ||
+            (ready->run != task_run && ready->run != task_run_first)) {
             return;
         }
-        task_fetch_stack(wr_container_of(ready, const weir_task, ready));
-        distance = (intptr_t)link->next - (intptr_t)link;
+        const weir_task *task = wr_container_of(ready, const weir_task, ready);
+        uintptr_t stack = (uintptr_t)task->fiber.sp;
+        wr_debug_assert(task->state == WR_TASK_READY);
+        if (ready->run == task_run_first) {
+            stack -= STACK_LINES * WR_SLAB_LINE; /* it grows down */
+        }
+        task_fetch_lines(stack, STACK_LINES);
+        before = link;
         link = link->next;
-    }
-    if (link == queue) {
-        return;
     }
     /* The items behind them are tasks, too, in all likelihood, and lie as far
      * from each other. */
-    uintptr_t task = (uintptr_t)wr_container_of(link, weir_task, ready.link);
+    const uintptr_t distance = (uintptr_t)link - (uintptr_t)before;
+    uintptr_t task = (uintptr_t)link - offsetof(weir_task, ready.link);
     for (uint32_t i = 0; i < WR_READY_FETCHED; i++) {
-        task_fetch_lines((const void *)task, TASK_LINES);
-        task += (uintptr_t)distance;
+        task_fetch_lines(task, TASK_LINES);
+        task += distance;
     }
 }
 
