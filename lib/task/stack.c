@@ -45,8 +45,8 @@ struct wr_stack_mapping {
     struct wr_stack stacks[];
 };
 
-_Static_assert(WR_STACK_SAMPLE *WR_STACK_DEFAULT <= WR_STACK_UNMEASURED_BYTES,
-               "what one measured stack stands for is small");
+_Static_assert(WR_STACK_SAMPLE *WR_STACK_DEFAULT <= WR_STACK_WARM_BYTES / 2,
+               "one measured stack stands for half of the budget at most");
 _Static_assert(WR_STACK_MIN << (WR_STACK_CLASSES - 1) == WR_STACK_MAX,
                "the largest class is the largest size");
 

@@ -38,7 +38,7 @@
  * to 1.3 us, and those that follow are charged as much as it has touched. Of
  * stacks larger than the default it is one of WR_STACK_SAMPLE_LARGE. Prime
  * numbers, so that every stack of a repeating order is measured in time. */
-#define WR_STACK_UNMEASURED_BYTES (32u << 20)
+#define WR_STACK_UNMEASURED_BYTES (16u << 20)
 #define WR_STACK_SAMPLE           127u
 #define WR_STACK_SAMPLE_LARGE     17u
 /* Stacks that one call of wr_stacks_high_water() measures, at 0.6 us each; it
