@@ -35,14 +35,16 @@ struct weir_process_options {
 /**
  * Start a program.
  *
+ * Other tasks run once before the program is started, because a start holds the
+ * loop up (weir_subprocess_exec()). Nothing else is waited for.
+ *
  * @param argv     the program's arguments, its name first and NULL at the end;
  *                 borrowed
  * @param options  borrowed with all that they point to; NULL for all defaults
  * @param ret      the process, given; end with weir_process_free()
  * @return         0; other errors as from weir_subprocess_exec()
  * @retval -EINVAL     a limit above INT64_MAX
- * @retval -ECANCELED  the task was interrupted; the child was killed and has
- *                     ended
+ * @retval -ECANCELED  the task was interrupted before; no child was made
  * @suspends yes
  */
 WEIR_API WEIR_MUST_USE int

@@ -336,11 +336,8 @@ void wr_subprocess_discard(struct wr_subprocess *s, int err)
     wr_subprocess_check_invariants(s);
 }
 
-static void subprocess_ready(struct wr_ready *ready)
+int wr_subprocess_connect(struct wr_subprocess *s)
 {
-    struct wr_subprocess *s =
-        wr_container_of(ready, struct wr_subprocess, ready);
-
     wr_subprocess_check_invariants(s);
     wr_assert(s->state == WR_SUBPROCESS_STARTING);
     wr_child_watch(&s->child);
@@ -353,10 +350,22 @@ static void subprocess_ready(struct wr_ready *ready)
     }
     if (err < 0) {
         wr_subprocess_discard(s, err);
-        return;
+        return err;
     }
     wr_subprocess_set_state(s, WR_SUBPROCESS_OPEN);
     wr_protocol_made(&s->t);
+    return 0;
+}
+
+static void subprocess_ready(struct wr_ready *ready)
+{
+    struct wr_subprocess *s =
+        wr_container_of(ready, struct wr_subprocess, ready);
+
+    wr_assert(s->state == WR_SUBPROCESS_STARTING);
+    if (wr_subprocess_connect(s) < 0) {
+        return; /* the child's end calls done */
+    }
     if (s->cause < 0) { /* given up by its own callbacks */
         weir_transport_abort(&s->t);
     }
@@ -385,6 +394,5 @@ void wr_subprocess_begin(struct wr_subprocess *s)
     wr_assert(s->child.state == WR_CHILD_SPAWNED);
     wr_loop_pin(loop);
     wr_loop_add_member(loop, &s->t.member);
-    wr_ready_push(&loop->ready, &s->ready);
     wr_subprocess_check_invariants(s);
 }

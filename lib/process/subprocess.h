@@ -5,12 +5,12 @@
  *         |          '--------------------^
  *         '--> DISCARDED -----------------'
  *
- * A transport exists from the moment its child does. It is STARTING until the
- * next turn, which opens the pipes and asks the factory; where that fails, or
- * the program has changed its mind, it is DISCARDED: its child is killed, and
- * done is called when the child has ended. An OPEN one is lost when its child
- * has ended and all pipes are closed; a CLOSING one has closed its pipes and
- * signalled its child for that.
+ * A transport exists from the moment its child does. It is STARTING until its
+ * pipes are opened and the factory was asked: in the call of a task, else in
+ * the next turn. Where that fails, or the program has changed its mind, it is
+ * DISCARDED: its child is killed, and done is called when the child has ended.
+ * An OPEN one is lost when its child has ended and all pipes are closed; a
+ * CLOSING one has closed its pipes and signalled its child for that.
  *
  * Each pipe is a transport of its own with a protocol of this room, which calls
  * the subprocess's protocol, or the sink that a maker has given for the pipe.
@@ -58,29 +58,20 @@ struct wr_subprocess {
     int cause; /* the cause of giving up before done, or 0 */
 };
 
-/* Bindings of pipes that replace the subprocess's protocol; a binding without a
- * table is none. */
-struct wr_subprocess_sinks {
-    struct weir_protocol_binding pipes[WR_STDIO_COUNT];
-};
-
 /* Reads the options of a child that @outer ends with; see options.h. */
 WEIR_MUST_USE int wr_spawn_options_read(const void *outer,
                                         struct weir_spawn_options *spawn);
 
-/* A call that asks for a subprocess; all borrowed. */
-struct wr_subprocess_call {
-    const char *const *argv;
-    const struct weir_spawn_options *options; /* that were read */
-    const struct wr_subprocess_sinks *sinks;  /* NULL: none */
-    weir_connect_done_fn *done;
-    void *done_arg;
-};
-
-WEIR_MUST_USE int wr_subprocess_start(weir_loop *loop,
-                                      const struct weir_factory *factory,
-                                      const struct wr_subprocess_call *call,
-                                      weir_pending **ret);
+/* Makes the child and connects its protocol, in this call, from a task: the
+ * factory, connection_made and the sinks call no code of the program. A sink
+ * with a table is called for its pipe instead of the protocol. @options were
+ * read. After an error there is no child, or one that is killed and that
+ * nothing reports. */
+WEIR_MUST_USE int
+wr_subprocess_open(weir_loop *loop, const struct weir_factory *factory,
+                   const char *const *argv,
+                   const struct weir_spawn_options *options,
+                   const struct weir_protocol_binding sinks[WR_STDIO_COUNT]);
 
 /* The arguments of a shell that runs @command. */
 #define WR_SHELL_ARGV(command)                                                 \
@@ -101,6 +92,10 @@ void wr_subprocess_init(struct wr_subprocess *s, weir_loop *loop,
 
 /* The child was made; from now on the loop handles it. */
 void wr_subprocess_begin(struct wr_subprocess *s);
+
+/* Opens the pipes, asks the factory and calls connection_made, once. After an
+ * error the transport is DISCARDED. */
+WEIR_MUST_USE int wr_subprocess_connect(struct wr_subprocess *s);
 
 /* The only writer of the state. */
 void wr_subprocess_set_state(struct wr_subprocess *s,

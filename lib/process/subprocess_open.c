@@ -3,7 +3,7 @@
  *
  * The child is made before the call returns, so that nothing of the caller's
  * has to be copied and an error of the program is the call's own result. The
- * protocol follows in the next turn.
+ * protocol follows at once, or in the next turn if it is the program's.
  */
 #include "subprocess.h"
 
@@ -101,50 +101,53 @@ static int subprocess_open_all(struct wr_subprocess *s, const char *const *argv,
     return err;
 }
 
-static void subprocess_open_set(struct wr_subprocess *s,
-                                const struct weir_factory *factory,
-                                const struct wr_subprocess_call *call)
+static uint64_t
+subprocess_open_get_grace(const struct weir_spawn_options *options)
 {
-    const struct weir_spawn_options *spawn = call->options;
-
-    wr_assert(!s->done);
-    s->factory = *factory;
-    s->done = call->done;
-    s->done_arg = call->done_arg;
-    s->grace_ns =
-        spawn->close_grace_ns ? spawn->close_grace_ns : GRACE_DEFAULT_NS;
-    if (spawn->kill_at_close) {
-        s->grace_ns = 0;
+    if (options->kill_at_close) {
+        return 0;
     }
-    for (int i = 0; i < WR_STDIO_COUNT && call->sinks; i++) {
-        s->pipes[i].sink = call->sinks->pipes[i];
-    }
+    return options->close_grace_ns ? options->close_grace_ns : GRACE_DEFAULT_NS;
 }
 
-int wr_subprocess_start(weir_loop *loop, const struct weir_factory *factory,
-                        const struct wr_subprocess_call *call,
-                        weir_pending **ret)
+/* Makes the transport and its child; the protocol follows. */
+static int subprocess_open_begin(weir_loop *loop,
+                                 const struct weir_factory *factory,
+                                 const char *const *argv,
+                                 const struct weir_spawn_options *options,
+                                 struct wr_subprocess **ret)
 {
-    int err = wr_loop_check(loop);
+    int err = subprocess_open_check(factory, argv, options);
     wr_require(err >= 0, err);
-    err = subprocess_open_check(factory, call->argv, call->options);
-    wr_require(err >= 0, err);
-    wr_require(!ret || call->done, -EINVAL); /* done ends the handle */
     wr_require(!wr_loop_is_closing(loop), -ESHUTDOWN);
     struct wr_subprocess *s = wr_subprocess_new(loop);
     wr_require(s, -ENOMEM);
 
-    subprocess_open_set(s, factory, call);
-    err = subprocess_open_all(s, call->argv, call->options);
+    s->factory = *factory;
+    s->grace_ns = subprocess_open_get_grace(options);
+    err = subprocess_open_all(s, argv, options);
     if (err < 0) {
         wr_guard_free(&loop->counting, s, sizeof(*s));
         return err;
     }
     wr_subprocess_begin(s);
-    if (ret) {
-        *ret = &s->pending;
-    }
+    *ret = s;
     return 0;
+}
+
+int wr_subprocess_open(weir_loop *loop, const struct weir_factory *factory,
+                       const char *const *argv,
+                       const struct weir_spawn_options *options,
+                       const struct weir_protocol_binding sinks[WR_STDIO_COUNT])
+{
+    struct wr_subprocess *s;
+
+    int err = subprocess_open_begin(loop, factory, argv, options, &s);
+    wr_require(err >= 0, err);
+    for (int i = 0; i < WR_STDIO_COUNT; i++) {
+        s->pipes[i].sink = sinks[i];
+    }
+    return wr_subprocess_connect(s);
 }
 
 int weir_subprocess_exec(weir_loop *loop, const struct weir_factory *factory,
@@ -154,12 +157,21 @@ int weir_subprocess_exec(weir_loop *loop, const struct weir_factory *factory,
                          weir_pending **ret)
 {
     struct weir_spawn_options known;
+    struct wr_subprocess *s;
 
     int err = wr_options_read(&known, sizeof(known), options);
     wr_require(err >= 0, err);
-    const struct wr_subprocess_call call = {
-        .argv = argv, .options = &known, .done = done, .done_arg = done_arg};
-    return wr_subprocess_start(loop, factory, &call, ret);
+    wr_require_loop(loop);
+    wr_require(!ret || done, -EINVAL); /* done ends the handle */
+    err = subprocess_open_begin(loop, factory, argv, &known, &s);
+    wr_require(err >= 0, err);
+    s->done = done;
+    s->done_arg = done_arg;
+    wr_ready_push(&loop->ready, &s->ready);
+    if (ret) {
+        *ret = &s->pending;
+    }
+    return 0;
 }
 
 int weir_subprocess_shell(weir_loop *loop, const struct weir_factory *factory,

@@ -1,22 +1,16 @@
 /*
  * Processes: starting a child from a task, waiting for its end, freeing it.
  *
- * A task waits for the child and not for its pipes, because a grandchild may
- * hold them for ever. The start and its done refer to the task's stack, so the
- * task never returns before done has run.
+ * The protocols here call no code of the program, so a start has nothing to
+ * wait for. It holds the loop up, though: others run before it, and a
+ * cancellation finds no child. A task waits for the child and not for its
+ * pipes, because a grandchild may hold them for ever.
  */
 #include "process.h"
 
 #include "lib/base/options.h"
 
 #include <signal.h>
-
-/* The start of a process, on the task's stack. */
-struct process_start {
-    struct wr_waiter waiter;
-    weir_process *process;
-    weir_pending *subprocess;
-};
 
 void wr_process_check_invariants(const weir_process *process)
 {
@@ -74,13 +68,12 @@ static void process_close_streams(weir_process *process)
 {
     for (int i = 0; i < WR_STDIO_COUNT; i++) {
         weir_writer *stream = process->streams[i];
-        wr_assert(!stream || stream->state != WRITER_BOUND);
         weir_writer_unref(stream);
         process->streams[i] = NULL;
     }
 }
 
-/* Frees a process that has no child, or whose child has ended. */
+/* Frees a process that has no child, or whose child has ended or is killed. */
 static void process_destroy(weir_process *process)
 {
     weir_loop *loop = process->loop;
@@ -124,7 +117,7 @@ static struct weir_stdio *process_stdio(struct weir_spawn_options *spawn,
 /* Makes a stream for each descriptor that is a pipe. */
 static int process_open_streams(weir_process *process,
                                 struct weir_process_options *options,
-                                struct wr_subprocess_sinks *ret)
+                                struct weir_protocol_binding *ret)
 {
     const struct weir_stream_options stream = {
         .size = sizeof(stream), .limit_bytes = options->limit_bytes};
@@ -137,15 +130,15 @@ static int process_open_streams(weir_process *process,
         }
         wr_assert(!process->streams[i]);
         if (wanted->kind == WEIR_STDIO_PIPE) {
-            err = weir_stream_protocol_new(
-                process->loop, &stream, &ret->pipes[i], &process->streams[i]);
+            err = weir_stream_protocol_new(process->loop, &stream, &ret[i],
+                                           &process->streams[i]);
         }
     }
     return err;
 }
 
 static int process_make(weir_loop *loop, struct weir_process_options *options,
-                        struct wr_subprocess_sinks *ret_sinks,
+                        struct weir_protocol_binding *ret_sinks,
                         weir_process **ret)
 {
     weir_process *process = wr_alloc(&loop->counting, sizeof(*process));
@@ -173,49 +166,12 @@ static int process_make(weir_loop *loop, struct weir_process_options *options,
 static int process_create(void *arg, weir_transport *t,
                           struct weir_protocol_binding *ret)
 {
-    const struct process_start *start = arg;
     (void)t;
 
-    wr_assert(start->process != NULL);
+    wr_assert(arg != NULL);
     *ret = (struct weir_protocol_binding){.protocol = &process_protocol,
-                                          .user = start->process};
+                                          .user = arg};
     return 0;
-}
-
-static void process_started(void *arg, int err, weir_transport *t)
-{
-    struct process_start *start = arg;
-
-    wr_assert((err < 0) == !t);
-    wr_assert(err < 0 || t == start->process->transport);
-    wr_waiter_wake(&start->waiter, err);
-}
-
-static void process_give_up(struct wr_waiter *waiter)
-{
-    struct process_start *start =
-        wr_container_of(waiter, struct process_start, waiter);
-
-    wr_assert(start->subprocess != NULL);
-    weir_pending_cancel(start->subprocess);
-}
-
-static int process_start_and_wait(weir_loop *loop, const char *const *argv,
-                                  const struct weir_spawn_options *spawn,
-                                  const struct wr_subprocess_sinks *sinks,
-                                  struct process_start *start)
-{
-    const struct weir_factory factory = {.create = process_create,
-                                         .arg = start};
-    const struct wr_subprocess_call call = {.argv = argv,
-                                            .options = spawn,
-                                            .sinks = sinks,
-                                            .done = process_started,
-                                            .done_arg = start};
-
-    wr_assert(start->process != NULL);
-    int err = wr_subprocess_start(loop, &factory, &call, &start->subprocess);
-    return err < 0 ? err : wr_task_wait(loop, &start->waiter, NULL);
 }
 
 static int process_read_options(const struct weir_process_options *options,
@@ -234,29 +190,28 @@ int weir_create_subprocess_exec(weir_loop *loop, const char *const *argv,
                                 const struct weir_process_options *options,
                                 weir_process **ret)
 {
-    static const struct wr_wait_kind kind = {.name = "process start",
-                                             .interrupt = process_give_up};
     struct weir_process_options known;
-    struct wr_subprocess_sinks sinks = {.pipes = {{.protocol = NULL}}};
-    struct process_start start = {.waiter = {.kind = &kind}};
+    struct weir_protocol_binding sinks[WR_STDIO_COUNT] = {{.protocol = NULL}};
+    weir_process *process = NULL;
 
     const int unread = process_read_options(options, &known);
     int err = wr_stream_enter(loop, unread, ret != NULL);
     if (err == 0) {
-        err = process_make(loop, &known, &sinks, &start.process);
+        err = weir_yield(loop); /* a start holds the loop up */
+    }
+    if (err == 0) {
+        err = process_make(loop, &known, sinks, &process);
     }
     wr_require(err >= 0, err);
-    err = process_start_and_wait(loop, argv, &known.spawn, &sinks, &start);
-    if (err < 0 && !start.process->transport) { /* no child was made */
-        process_destroy(start.process);
-        return err;
-    }
+    const struct weir_factory factory = {.create = process_create,
+                                         .arg = process};
+    err = wr_subprocess_open(loop, &factory, argv, &known.spawn, sinks);
     if (err < 0) {
-        weir_process_free(start.process);
+        process_destroy(process);
         return err;
     }
-    wr_process_check_invariants(start.process);
-    *ret = start.process;
+    wr_process_check_invariants(process);
+    *ret = process;
     return 0;
 }
 

@@ -491,7 +491,7 @@ static int start_and_be_cancelled(weir_loop *on, void *arg)
 
     int err = weir_create_subprocess_exec(on, argv, &options, &process);
     cr_assert_null(process);
-    child_expect_none(); /* the child has ended and was reaped */
+    child_expect_none(); /* none was made */
     return err;
 }
 
@@ -502,11 +502,61 @@ TASK(process, complaint_74__a_start_that_is_cancelled_kills_the_child)
         int result;
         expect_ok(
             weir_task_spawn(loop, start_and_be_cancelled, NULL, NULL, &task));
-        /* It runs before this task goes on, and waits for its done. */
+        /* It runs before this task goes on, and lets others run. */
         expect_eq(weir_yield(loop), 0);
         weir_task_cancel(task);
         expect_eq(weir_task_join(task, &result), 0);
         expect_eq(result, -ECANCELED);
+    }
+}
+
+static int start_nothing(weir_loop *on, void *arg)
+{
+    const char *const argv[] = {"weir-no-such-program", NULL};
+    weir_process *process;
+
+    return weir_create_subprocess_exec(on, argv, NULL, &process);
+}
+
+TASK(process, start_that_is_cancelled_looks_for_no_program)
+{
+    weir_task *task;
+    int result;
+
+    expect_ok(weir_task_spawn(loop, start_nothing, NULL, NULL, &task));
+    expect_eq(weir_yield(loop), 0); /* it lets others run first */
+    weir_task_cancel(task);
+    expect_eq(weir_task_join(task, &result), 0);
+    expect_eq(result, -ECANCELED);
+}
+
+static int count_turns(weir_loop *on, void *arg)
+{
+    int *turns = arg;
+
+    do {
+        (*turns)++;
+    } while (weir_yield(on) == 0);
+    return 0;
+}
+
+TASK(process, starts_one_after_the_other_let_others_run_between)
+{
+    weir_process *processes[3];
+    weir_task *task;
+    int turns = 0;
+
+    expect_ok(weir_task_spawn(loop, count_turns, &turns, NULL, &task));
+    for (int i = 0; i < 3; i++) {
+        const int before = turns;
+        processes[i] = start("exit 0", NULL);
+        expect_gt(turns, before);
+    }
+    weir_task_cancel(task);
+    expect_eq(weir_task_join(task, NULL), 0);
+    for (int i = 0; i < 3; i++) {
+        expect_eq(wait_for(processes[i]), 0);
+        weir_process_free(processes[i]);
     }
 }
 
