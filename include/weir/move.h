@@ -103,6 +103,24 @@ weir_transport_move(weir_transport *t, weir_remote *to,
                     const struct weir_factory *factory, weir_move_done_fn *done,
                     void *done_arg, weir_pending **ret);
 
+/**
+ * Move a connection to another loop, and wait until it has moved.
+ *
+ * Errors are those of weir_transport_move() and of its done. An interruption
+ * gives the move up, as weir_pending_cancel() does; if the other loop has the
+ * connection by then, the call returns 0.
+ *
+ * @param to       as weir_transport_move(); borrowed
+ * @param factory  as weir_transport_move(); copied
+ * @return         a negative error, or 0: the other loop has the connection
+ * @retval -ECANCELED  the task was interrupted, or the connection was closed or
+ *                     aborted meanwhile
+ * @suspends yes
+ */
+WEIR_API WEIR_MUST_USE int
+weir_transport_move_wait(weir_transport *t, weir_remote *to,
+                         const struct weir_factory *factory);
+
 WEIR_END_DECLS
 
 #endif

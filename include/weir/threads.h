@@ -249,6 +249,32 @@ weir_threads_visit(weir_threads *threads, weir_loop *loop,
                    weir_threads_visited_fn *done, void *done_arg);
 
 /**
+ * Call a function on each thread, one after the other, and wait until all were
+ * visited.
+ *
+ * As weir_threads_visit(). An interruption ends the visit: when the call
+ * returns, the function is not running on any thread, and is not called any
+ * more. So @p arg may be on the task's stack. An interrupted call waits while
+ * the function is running; a loop that is being freed blocks its thread
+ * meanwhile.
+ *
+ * @param loop   the loop of the task, which need not be one of the threads;
+ *               held
+ * @param visit  the function
+ * @param arg    its first argument; held
+ * @return       the number of threads that were visited
+ * @retval -ECANCELED  the task was interrupted; some threads may have been
+ *                     visited
+ * @retval -EINVAL     no function
+ * @thread loop
+ * @suspends yes
+ */
+WEIR_API WEIR_MUST_USE int weir_threads_visit_wait(weir_threads *threads,
+                                                   weir_loop *loop,
+                                                   weir_thread_visit_fn *visit,
+                                                   void *arg);
+
+/**
  * Add up the statistics of all loops, by a visit.
  *
  * stack_high_water_bytes is the largest of all, each other field the sum.
@@ -264,6 +290,21 @@ WEIR_API WEIR_MUST_USE int
 weir_threads_get_statistics(weir_threads *threads, weir_loop *loop,
                             struct weir_loop_statistics *ret,
                             weir_threads_visited_fn *done, void *done_arg);
+
+/**
+ * Add up the statistics of all loops, and wait for them.
+ *
+ * As weir_threads_get_statistics().
+ *
+ * @param loop  the loop of the task; held
+ * @param ret   filled in up to its size, unless an error is returned; held
+ * @return      as weir_threads_visit_wait()
+ * @thread loop
+ * @suspends yes
+ */
+WEIR_API WEIR_MUST_USE int
+weir_threads_get_statistics_wait(weir_threads *threads, weir_loop *loop,
+                                 struct weir_loop_statistics *ret);
 
 /**
  * Replace the configuration that the threads read.

@@ -15,6 +15,7 @@
  */
 #include "lib/loop/loop.h"
 #include "lib/loop/pending.h"
+#include "lib/task/task.h"
 #include "lib/transport/connection.h"
 #include "lib/transport/sock/sock.h"
 #include "lib/transport/socket.h"
@@ -444,4 +445,43 @@ int weir_transport_move(weir_transport *t, weir_remote *to,
         *ret = &move->pending;
     }
     return 0;
+}
+
+/* ---- a task that waits ---- */
+
+struct moving {
+    struct wr_waiter waiter;
+    weir_pending *pending;
+};
+
+static void move_wake(void *arg, int err)
+{
+    struct moving *moving = arg;
+
+    wr_assert(err <= 0);
+    wr_waiter_wake(&moving->waiter, err);
+}
+
+static void move_interrupt(struct wr_waiter *waiter)
+{
+    struct moving *moving = wr_container_of(waiter, struct moving, waiter);
+
+    wr_assert(moving->pending != NULL);
+    move_cancel(moving->pending); /* done follows */
+}
+
+int weir_transport_move_wait(weir_transport *t, weir_remote *to,
+                             const struct weir_factory *factory)
+{
+    static const struct wr_wait_kind kind = {.name = "move",
+                                             .interrupt = move_interrupt};
+    struct moving moving = {.waiter.kind = &kind};
+    weir_loop *loop = t->loop;
+    int err = wr_task_enter(loop);
+
+    wr_require(err >= 0, err);
+    err = weir_transport_move(t, to, factory, move_wake, &moving,
+                              &moving.pending);
+    wr_require(err >= 0, err);
+    return wr_task_wait(loop, &moving.waiter, NULL);
 }

@@ -5,12 +5,30 @@
  * other, and at the end to that of the loop which has asked. A mailbox orders
  * what its poster has written before what its loop reads, so that the visited
  * threads need no lock.
+ *
+ *     on the way <--> called       a thread runs the function
+ *         |              '-------> called for the last time: the task was
+ *         v                        interrupted, and the visit goes home
+ *        left                      the task has gone; the visit frees itself
+ *
+ * The states are for a task that waits: it may be interrupted, and then the
+ * function must not run any more. A mutex orders the steps of the task and of
+ * the threads.
  */
 #include "threads.h"
 
 #include "lib/base/options.h"
+#include "lib/task/task.h"
 
 #include <string.h>
+
+enum visit_state {
+    VISIT_ON_THE_WAY, /* in a mailbox, or about to be */
+    VISIT_CALLED,
+    VISIT_CALLED_LAST,
+    VISIT_LEFT,
+    VISIT_STATES,
+};
 
 struct visit {
     struct weir_allocator allocator; /* a copy: the threads may end first */
@@ -23,19 +41,111 @@ struct visit {
     struct wr_wake_item item; /* in one mailbox at a time */
     uint32_t next;            /* the thread that is visited next */
     int visited_count;
+    pthread_mutex_t mutex;
+    pthread_cond_t returned; /* the function has */
+    enum visit_state state;  /* set by visit_set_state() alone */
 };
+
+/* ---- states ---- */
+
+/* These fail only if the mutex is not initialised. */
+static void visit_lock(struct visit *visit)
+{
+    const int err = pthread_mutex_lock(&visit->mutex);
+    wr_check(err == 0);
+}
+
+static void visit_unlock(struct visit *visit)
+{
+    const int err = pthread_mutex_unlock(&visit->mutex);
+    wr_check(err == 0);
+}
+
+/* With the lock. */
+static void visit_set_state(struct visit *visit, enum visit_state state)
+{
+    static const unsigned edges[VISIT_STATES] = {
+        [VISIT_ON_THE_WAY] = 1u << VISIT_CALLED | 1u << VISIT_LEFT,
+        [VISIT_CALLED] = 1u << VISIT_ON_THE_WAY | 1u << VISIT_CALLED_LAST,
+        [VISIT_CALLED_LAST] = 1u << VISIT_ON_THE_WAY,
+    };
+
+    wr_assert(edges[visit->state] & 1u << state);
+    visit->state = state;
+}
+
+/* The visit has arrived at a thread, or at home. False: it is left. */
+static bool visit_arrive(struct visit *visit)
+{
+    visit_lock(visit);
+    const bool is_wanted = visit->state == VISIT_ON_THE_WAY;
+    if (is_wanted) {
+        visit_set_state(visit, VISIT_CALLED);
+    }
+    visit_unlock(visit);
+    return is_wanted;
+}
+
+/* On a thread: true if the visit goes on to the next one. */
+static bool visit_end_call(struct visit *visit)
+{
+    visit_lock(visit);
+    const bool goes_on = visit->state == VISIT_CALLED;
+    visit_set_state(visit, VISIT_ON_THE_WAY);
+    pthread_cond_broadcast(&visit->returned);
+    visit_unlock(visit);
+    return goes_on;
+}
+
+/* The task was interrupted. False: the function runs, and the visit comes home
+ * after it. */
+static bool visit_leave(struct visit *visit)
+{
+    visit_lock(visit);
+    const bool is_running = visit->state != VISIT_ON_THE_WAY;
+    if (!is_running) {
+        visit_set_state(visit, VISIT_LEFT);
+    } else if (visit->state == VISIT_CALLED) {
+        visit_set_state(visit, VISIT_CALLED_LAST);
+    }
+    visit_unlock(visit);
+    return !is_running;
+}
+
+/* Leaves a visit that cannot come home: waits while the function runs. */
+static void visit_leave_at_end(struct visit *visit)
+{
+    visit_lock(visit);
+    while (visit->state != VISIT_ON_THE_WAY) {
+        pthread_cond_wait(&visit->returned, &visit->mutex);
+    }
+    visit_set_state(visit, VISIT_LEFT);
+    visit_unlock(visit);
+}
+
+/* ---- the way ---- */
+
+static void visit_free(struct visit *visit)
+{
+    const struct weir_allocator allocator = visit->allocator;
+
+    wr_assert(!visit->item.is_posted);
+    wr_wake_unref(visit->home);
+    pthread_cond_destroy(&visit->returned);
+    pthread_mutex_destroy(&visit->mutex);
+    wr_free(&allocator, visit, sizeof(*visit));
+}
 
 /* Tells of the end, on the loop that has asked or instead of it. */
 static void visit_end(struct visit *visit, int result)
 {
-    const struct visit ended = *visit;
+    weir_threads_visited_fn *done = visit_arrive(visit) ? visit->done : NULL;
+    void *done_arg = visit->done_arg;
 
-    wr_assert(!visit->item.is_posted);
-    wr_free(&ended.allocator, visit, sizeof(*visit));
-    if (ended.done) {
-        ended.done(ended.done_arg, result);
+    visit_free(visit);
+    if (done) {
+        done(done_arg, result);
     }
-    wr_wake_unref(ended.home);
 }
 
 static void visit_came_home(void *arg)
@@ -58,7 +168,6 @@ static void visit_go_home(struct visit *visit)
 {
     struct wr_wake *home = visit->home;
 
-    wr_assert(visit->next > 0);
     visit->item = (struct wr_wake_item){
         .run = visit_came_home, .arg = visit, .drop = visit_found_no_home};
     wr_wake_ref(home);
@@ -83,13 +192,21 @@ static void visit_arrived(void *arg)
 {
     struct visit *visit = arg;
 
+    if (!visit_arrive(visit)) {
+        visit_free(visit);
+        return;
+    }
     wr_assert(visit->next > 0 && visit->next <= visit->threads->count);
     weir_loop *loop = visit->threads->threads[visit->next - 1].loop;
 
     wr_assert(wr_loop_is_running(loop));
     visit->visited_count++;
     wr_loop_call(loop, visit_call, visit, "visit");
-    visit_go_on(visit);
+    if (visit_end_call(visit)) {
+        visit_go_on(visit);
+    } else {
+        visit_go_home(visit);
+    }
 }
 
 /* The thread has ended before its visit. */
@@ -117,6 +234,27 @@ static void visit_go_on(struct visit *visit)
     visit_go_home(visit);
 }
 
+static struct visit *visit_make(weir_threads *threads, weir_loop *loop,
+                                weir_thread_visit_fn *visit, void *arg,
+                                weir_threads_visited_fn *done, void *done_arg)
+{
+    struct visit *made = wr_alloc(&threads->allocator, sizeof(*made));
+
+    wr_assert(visit != NULL);
+    wr_require(made, NULL);
+    *made = (struct visit){.allocator = threads->allocator,
+                           .threads = threads,
+                           .visit = visit,
+                           .arg = arg,
+                           .done = done,
+                           .done_arg = done_arg,
+                           .home = loop->wake,
+                           .mutex = PTHREAD_MUTEX_INITIALIZER,
+                           .returned = PTHREAD_COND_INITIALIZER};
+    wr_wake_ref(made->home);
+    return made;
+}
+
 int weir_threads_visit(weir_threads *threads, weir_loop *loop,
                        weir_thread_visit_fn *visit, void *arg,
                        weir_threads_visited_fn *done, void *done_arg)
@@ -124,18 +262,65 @@ int weir_threads_visit(weir_threads *threads, weir_loop *loop,
     int err = wr_loop_check(loop);
     wr_require(err >= 0, err);
     wr_require(visit, -EINVAL);
-    struct visit *made = wr_alloc(&threads->allocator, sizeof(*made));
+    struct visit *made = visit_make(threads, loop, visit, arg, done, done_arg);
     wr_require(made, -ENOMEM);
-    *made = (struct visit){.allocator = threads->allocator,
-                           .threads = threads,
-                           .visit = visit,
-                           .arg = arg,
-                           .done = done,
-                           .done_arg = done_arg,
-                           .home = loop->wake};
-    wr_wake_ref(made->home);
     visit_go_on(made);
     return 0;
+}
+
+/* ---- a task that waits ---- */
+
+struct visiting {
+    struct wr_waiter waiter;
+    struct visit *visit;
+};
+
+static void visit_wake(void *arg, int result)
+{
+    struct visiting *visiting = arg;
+
+    wr_assert(result >= 0); /* a task ends before its loop does */
+    wr_waiter_wake(&visiting->waiter,
+                   visiting->waiter.was_interrupted ? -ECANCELED : result);
+}
+
+static void visit_interrupt(struct wr_waiter *waiter)
+{
+    struct visiting *visiting =
+        wr_container_of(waiter, struct visiting, waiter);
+
+    wr_assert(visiting->visit != NULL);
+    if (visit_leave(visiting->visit)) {
+        wr_waiter_wake(waiter, -ECANCELED);
+    }
+}
+
+/* The loop is being freed, and reads its mailbox no more. */
+static void visit_give_up(struct wr_waiter *waiter)
+{
+    struct visiting *visiting =
+        wr_container_of(waiter, struct visiting, waiter);
+
+    wr_assert(wr_loop_is_closing(waiter->task->future.loop));
+    visit_leave_at_end(visiting->visit);
+    wr_waiter_wake(waiter, -ECANCELED);
+}
+
+int weir_threads_visit_wait(weir_threads *threads, weir_loop *loop,
+                            weir_thread_visit_fn *visit, void *arg)
+{
+    static const struct wr_wait_kind kind = {.name = "visit of threads",
+                                             .interrupt = visit_interrupt,
+                                             .give_up = visit_give_up};
+    struct visiting visiting = {.waiter.kind = &kind};
+    int err = wr_task_enter(loop);
+    wr_require(err >= 0, err);
+    wr_require(visit, -EINVAL);
+    visiting.visit =
+        visit_make(threads, loop, visit, arg, visit_wake, &visiting);
+    wr_require(visiting.visit, -ENOMEM);
+    visit_go_on(visiting.visit); /* it comes back in another turn */
+    return wr_task_wait(loop, &visiting.waiter, NULL);
 }
 
 /* ---- statistics ---- */
@@ -172,14 +357,11 @@ static void visit_add(struct weir_loop_statistics *sum,
 
 static void visit_gather(void *arg, weir_thread *thread)
 {
-    struct gathering *gathering = arg;
-
-    wr_assert(gathering->ret);
     struct weir_loop_statistics one = {.size = sizeof(one)};
     const int err = weir_loop_get_statistics(thread->loop, &one);
 
     wr_assert(err == 0); /* on its own thread */
-    visit_add(&gathering->sum, &one);
+    visit_add(arg, &one);
 }
 
 static void visit_gathered(void *arg, int result)
@@ -211,10 +393,25 @@ int weir_threads_get_statistics(weir_threads *threads, weir_loop *loop,
                                     .ret = ret,
                                     .done = done,
                                     .done_arg = done_arg};
-    err = weir_threads_visit(threads, loop, visit_gather, gathering,
+    err = weir_threads_visit(threads, loop, visit_gather, &gathering->sum,
                              visit_gathered, gathering);
     if (err < 0) {
         wr_free(&threads->allocator, gathering, sizeof(*gathering));
     }
     return err;
+}
+
+int weir_threads_get_statistics_wait(weir_threads *threads, weir_loop *loop,
+                                     struct weir_loop_statistics *ret)
+{
+    struct weir_loop_statistics sum = {.size = sizeof(sum)};
+    const int err = wr_answer_check(ret);
+
+    wr_require(err >= 0, err);
+    const int count =
+        weir_threads_visit_wait(threads, loop, visit_gather, &sum);
+    if (count >= 0) {
+        wr_answer_write(ret, &sum, sizeof(sum));
+    }
+    return count;
 }
