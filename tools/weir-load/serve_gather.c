@@ -1,7 +1,8 @@
 /*
- * Three visits, one after the other: each thread adds its counts, the library
- * adds the statistics of the loops, and each thread writes its dump. One
- * thread at a time is visited, so that dumps do not mix.
+ * Three visits, one after the other, by a task of the main thread: each thread
+ * adds its counts, the library adds the statistics of the loops, and each
+ * thread writes its dump. One thread at a time is visited, so that dumps do not
+ * mix.
  */
 #include "serve_gather.h"
 #include "exits.h"
@@ -9,7 +10,10 @@
 #include "tools/common/console.h"
 
 #include "weir/error.h"
+#include "weir/inspect.h"
+#include "weir/task.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -21,20 +25,6 @@ void serve_check_post(int err)
     }
 }
 
-static void gathered(void *arg, int result)
-{
-    struct serve_gather *gather = arg;
-
-    (void)result;
-    gather->is_running = false;
-    if (gather->is_wanted_again) {
-        gather->is_wanted_again = false;
-        serve_gather(gather, true);
-    } else {
-        gather->idle(gather->arg);
-    }
-}
-
 static void dump_loop(void *arg, weir_thread *thread)
 {
     (void)arg;
@@ -43,34 +33,47 @@ static void dump_loop(void *arg, weir_thread *thread)
     fflush(stderr);
 }
 
-static void statistics_added(void *arg, int result)
+static int gather_once(struct serve_gather *gather)
 {
-    struct serve_gather *gather = arg;
+    struct weir_loop_statistics statistics = {.size = sizeof(statistics)};
     char text[4096];
 
-    if (result >= 0 && weir_loop_statistics_get_text(&gather->statistics, text,
-                                                     sizeof(text)) >= 0) {
+    gather->sums = (struct serve_sums){.datagrams = 0};
+    int result = weir_threads_visit_wait(gather->threads, gather->loop,
+                                         gather->add_counts, gather->arg);
+    if (result >= 0) {
+        result = weir_threads_get_statistics_wait(gather->threads, gather->loop,
+                                                  &statistics);
+    }
+    if (result < 0) {
+        return result;
+    }
+    if (weir_loop_statistics_get_text(&statistics, text, sizeof(text)) >= 0) {
         serve_print_statistics(&gather->sums, text);
     }
-    if (result >= 0 && gather->dumps) {
-        serve_check_post(weir_threads_visit(gather->threads, gather->loop,
-                                            dump_loop, NULL, gathered, gather));
-    } else {
-        gathered(gather, result);
-    }
+    return gather->dumps ? weir_threads_visit_wait(
+                               gather->threads, gather->loop, dump_loop, NULL)
+                         : 0;
 }
 
-static void counts_added(void *arg, int result)
+static int gather_all(weir_loop *loop, void *arg)
 {
     struct serve_gather *gather = arg;
+    int result;
 
-    if (result < 0) {
-        return; /* the main thread's loop broke */
+    (void)loop;
+    do {
+        gather->is_wanted_again = false;
+        result = gather_once(gather);
+        gather->dumps = true;
+    } while (result >= 0 && gather->is_wanted_again);
+    if (result == -ECANCELED) {
+        return 0; /* the main thread's loop broke */
     }
-    gather->statistics.size = sizeof(gather->statistics);
-    serve_check_post(weir_threads_get_statistics(gather->threads, gather->loop,
-                                                 &gather->statistics,
-                                                 statistics_added, gather));
+    serve_check_post(result);
+    gather->is_running = false;
+    gather->idle(gather->arg);
+    return 0;
 }
 
 void serve_gather(struct serve_gather *gather, bool dumps)
@@ -81,8 +84,6 @@ void serve_gather(struct serve_gather *gather, bool dumps)
     }
     gather->is_running = true;
     gather->dumps = dumps;
-    gather->sums = (struct serve_sums){.datagrams = 0};
-    serve_check_post(weir_threads_visit(gather->threads, gather->loop,
-                                        gather->add_counts, gather->arg,
-                                        counts_added, gather));
+    serve_check_post(
+        weir_task_spawn(gather->loop, gather_all, gather, NULL, NULL));
 }

@@ -8,7 +8,6 @@
 
 #include "serve_tell.h"
 
-#include "weir/inspect.h"
 #include "weir/threads.h"
 
 #include <stdbool.h>
@@ -22,7 +21,6 @@ struct serve_gather {
     void (*idle)(void *arg);
     void *arg; /* of both */
     struct serve_sums sums;
-    struct weir_loop_statistics statistics;
     bool is_running;
     bool dumps;
     bool is_wanted_again;

@@ -69,61 +69,31 @@ struct idle {
 
 /* ---- /metrics and /status ---- */
 
-/* The metrics outlive a task that asked for them and has gone: a visit writes
- * to them until it has ended. */
 struct admin {
     struct worker *worker;
     struct idle *oldest; /* of those whose request has not come */
     struct idle *youngest;
     size_t idle_count;
     weir_server *server;
-    weir_event *event; /* set when the visit has ended; NULL: at the end */
-    weir_lock *lock;   /* who has it may visit; NULL: at the end */
+    weir_lock *lock; /* who has it may visit; NULL: at the end */
     struct metrics metrics;
     struct status status;
-    bool is_visiting; /* a visit has not come back */
 };
-
-static void gathered(void *arg, int result)
-{
-    struct admin *admin = arg;
-
-    if (result < 0) {
-        return; /* the loop has gone, and this is another thread */
-    }
-    admin->is_visiting = false;
-    if (admin->event) {
-        weir_event_set(admin->event);
-    }
-}
-
-static int wait_for_visit(struct admin *admin, int err)
-{
-    if (err < 0) {
-        return err;
-    }
-    admin->is_visiting = true;
-    weir_event_clear(admin->event);
-    return weir_event_wait(admin->event);
-}
 
 /* Visits all threads, and adds the statistics of their loops. */
 static int gather(struct admin *admin, weir_thread_visit_fn *visit, void *arg)
 {
     weir_loop *loop = admin->worker->loop;
     weir_threads *threads = weir_thread_get_threads(admin->worker->thread);
-    int err;
 
     metrics_clear(&admin->metrics);
-    err = wait_for_visit(
-        admin, weir_threads_visit(threads, loop, visit, arg, gathered, admin));
-    if (err < 0) {
-        return err;
+    const int count = weir_threads_visit_wait(threads, loop, visit, arg);
+    if (count < 0) {
+        return count;
     }
     metrics_add_ended(&admin->metrics);
-    return wait_for_visit(
-        admin, weir_threads_get_statistics(threads, loop, &admin->metrics.loops,
-                                           gathered, admin));
+    return weir_threads_get_statistics_wait(threads, loop,
+                                            &admin->metrics.loops);
 }
 
 static int write_page(struct admin *admin, bool is_status,
@@ -152,18 +122,14 @@ static int write_page(struct admin *admin, bool is_status,
     return err;
 }
 
-/* With the lock. The task before may have gone while its visit goes on. */
+/* With the lock. */
 static int make_page(struct admin *admin, bool is_status,
                      const struct asker *asker)
 {
-    int err = admin->is_visiting ? weir_event_wait(admin->event) : 0;
-
-    if (err < 0) {
-        return err;
-    }
     admin->status.count = 0;
-    err = is_status ? gather(admin, status_gather, &admin->status)
-                    : gather(admin, metrics_gather, &admin->metrics);
+    const int err = is_status ? gather(admin, status_gather, &admin->status)
+                              : gather(admin, metrics_gather, &admin->metrics);
+
     return err < 0 ? err : write_page(admin, is_status, asker);
 }
 
@@ -337,9 +303,6 @@ int admin_begin(struct worker *worker)
     admin->status.metrics = &admin->metrics;
     int err = metrics_init(&admin->metrics, worker->proxy) ? 0 : -ENOMEM;
     if (err == 0) {
-        err = weir_event_new(worker->loop, &admin->event);
-    }
-    if (err == 0) {
         err = weir_lock_new(worker->loop, &admin->lock);
     }
     if (err == 0) {
@@ -373,10 +336,8 @@ void admin_end(struct admin *admin)
 {
     if (admin) {
         weir_server_free(admin->server);
-        weir_event_free(admin->event);
         weir_lock_free(admin->lock);
         admin->server = NULL;
-        admin->event = NULL;
         admin->lock = NULL;
     }
 }

@@ -8,8 +8,6 @@
  */
 #include "states.h"
 
-#include "weir/sync.h"
-
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
@@ -73,22 +71,12 @@ static uint64_t key_of(const struct route *route,
 
 /* ---- gathering ---- */
 
-/* What a visit writes to. The loop that has asked may end before it does. */
+/* What a visit writes to: all routes' targets, in the order of the
+ * configuration. */
 struct gathering {
     const struct proxy *proxy;
-    _Atomic int owners;  /* who has asked, and the visit */
-    weir_event *event;   /* set when the visit has ended; NULL: nobody waits */
-    bool is_whole;       /* it has ended, before who has asked */
-    size_t target_count; /* of all routes, in the order of the configuration */
-    struct weir_upstream_known known[];
+    struct weir_upstream_known *known;
 };
-
-static void leave(struct gathering *gathering)
-{
-    if (atomic_fetch_sub(&gathering->owners, 1) == 1) {
-        free(gathering);
-    }
-}
 
 static size_t count_targets(const struct config *config)
 {
@@ -138,7 +126,7 @@ static void add_route(struct weir_upstream_known *sums,
 
 static void visit(void *arg, weir_thread *thread)
 {
-    struct gathering *gathering = arg;
+    const struct gathering *gathering = arg;
     const struct config *config = gathering->proxy->config;
     const struct worker *worker =
         &gathering->proxy->workers[weir_thread_get_index(thread)];
@@ -153,51 +141,6 @@ static void visit(void *arg, weir_thread *thread)
             known += config->services[i].routes[j].target_count;
         }
     }
-}
-
-/* With an error the loop has gone, and this is another thread. */
-static void visited(void *arg, int result)
-{
-    struct gathering *gathering = arg;
-
-    if (result >= 0 && gathering->event) {
-        gathering->is_whole = true;
-        weir_event_set(gathering->event);
-    }
-    leave(gathering);
-}
-
-/* Waits for the visit of all threads; NULL: it has not come back. */
-static struct gathering *gather(const struct worker *worker)
-{
-    const size_t count = count_targets(worker->proxy->config);
-    struct gathering *gathering =
-        calloc(1, sizeof(*gathering) + count * sizeof(gathering->known[0]));
-    weir_event *event;
-
-    if (!gathering || weir_event_new(worker->loop, &event) < 0) {
-        free(gathering);
-        return NULL;
-    }
-    *gathering = (struct gathering){.proxy = worker->proxy,
-                                    .owners = 2,
-                                    .event = event,
-                                    .target_count = count};
-    int err =
-        weir_threads_visit(weir_thread_get_threads(worker->thread),
-                           worker->loop, visit, gathering, visited, gathering);
-    if (err < 0) {
-        gathering->owners = 1; /* there is no visit */
-    } else {
-        err = weir_event_wait(event);
-    }
-    gathering->event = NULL;
-    weir_event_free(event);
-    if (err < 0 || !gathering->is_whole) {
-        leave(gathering);
-        return NULL;
-    }
-    return gathering;
 }
 
 /* ---- facts and what is known ---- */
@@ -262,19 +205,26 @@ static size_t write_all(struct states_one *states, const struct worker *worker,
 
 int64_t states_gather(const struct worker *worker, struct states_one **ret)
 {
-    struct gathering *gathering = gather(worker);
-    int64_t count = -ENOMEM;
+    const size_t count = count_targets(worker->proxy->config);
+    struct gathering gathering = {worker->proxy,
+                                  calloc(count + 1, sizeof(*gathering.known))};
+    struct states_one *states = calloc(count * FACTS + 1, sizeof(*states));
+    int64_t result = -ENOMEM;
 
-    *ret = NULL;
-    if (!gathering) {
-        return -ENOMEM;
+    if (states && gathering.known) {
+        result =
+            weir_threads_visit_wait(weir_thread_get_threads(worker->thread),
+                                    worker->loop, visit, &gathering);
     }
-    *ret = calloc(gathering->target_count * FACTS + 1, sizeof(**ret));
-    if (*ret) {
-        count = (int64_t)write_all(*ret, worker, gathering->known);
+    if (result >= 0) {
+        result = (int64_t)write_all(states, worker, gathering.known);
+    } else {
+        free(states);
+        states = NULL;
     }
-    leave(gathering);
-    return count;
+    free(gathering.known);
+    *ret = states;
+    return result;
 }
 
 static int compare(const void *a, const void *b)
