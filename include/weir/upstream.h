@@ -23,10 +23,11 @@
  * If those to choose from are all at their connection_limit, a request waits in
  * a queue, first come, first served.
  *
- * A program with several loops has a set on each, and each set judges its
- * upstreams by itself. What one has found may be given to another
- * (weir_upstream_get_known()), in a process that follows too. Limits hold for
- * each set alone, or for all sets with the same weir_upstream_limits together.
+ * A program with several loops has a set on each. Those that are made with the
+ * same weir_upstreams_shared choose as one set would, and keep limits together;
+ * otherwise each counts for itself. Each judges its upstreams by itself: what
+ * one has found may be given to another (weir_upstream_get_known()), in a
+ * process that follows too.
  *
  * Times are those of the loop's clock, and everything random comes from a
  * generator with a seed, so that a test can repeat what a set does.
@@ -52,8 +53,8 @@ typedef struct weir_upstreams weir_upstreams;
 /** One connection's place at an upstream. */
 typedef struct weir_upstream_slot weir_upstream_slot;
 
-/** Limits that several sets keep together, on whatever loops. */
-typedef struct weir_upstream_limits weir_upstream_limits;
+/** The balance and the limits of several sets, on whatever loops. */
+typedef struct weir_upstreams_shared weir_upstreams_shared;
 
 /** How an upstream is chosen. */
 enum weir_balance {
@@ -111,8 +112,8 @@ struct weir_upstreams_options {
     size_t size;
     /** How an upstream is chosen. */
     enum weir_balance balance;
-    /** Requests that may wait for a slot, of all sets with the same limits; 0:
-     * none, -ENOBUFS at once. */
+    /** Requests that may wait for a slot, of all sets with the same @c shared;
+     * 0: none, -ENOBUFS at once. */
     uint32_t queue_limit;
     /** How long a request waits for a slot, in nanoseconds; default 5 s,
      * UINT64_MAX: without limit. */
@@ -135,7 +136,8 @@ struct weir_upstreams_options {
      * for a shorter time (TTL) is looked up again after that time, but not
      * before a second has passed. */
     uint64_t resolve_ns;
-    /** The seed of all that is random; 0: one by the time. */
+    /** The seed of all that is random; 0: one by the time. Sets with the same
+     * @c shared draw from the generator of the first of them. */
     uint64_t seed;
     /** Checks of all upstreams, copied; NULL: none. */
     const struct weir_upstream_check *check;
@@ -143,37 +145,48 @@ struct weir_upstreams_options {
     weir_upstream_changed_fn *changed;
     /** Its first argument. */
     void *changed_arg;
-    /** Limits that sets keep together; borrowed, kept alive. NULL: its own. */
-    weir_upstream_limits *limits;
+    /** The balance and limits in common with other sets; borrowed, kept alive.
+     * NULL: its own. */
+    weir_upstreams_shared *shared;
     /** Told when a check could not be made; may be NULL. */
     weir_upstream_check_skipped_fn *check_skipped;
 };
 
 /**
- * Make limits for several sets to keep together.
+ * Make what several sets are to have in common.
  *
- * Upstreams of one name, in all sets that were made with them, count as one for
- * their connection_limit; slots of a freed set count until they end. Requests
- * that wait are counted together for the queue_limit of each set. A slot that
- * ends wakes the loop of the longest waiting request that could use the place;
- * places that become free together are taken side by side. A request takes no
- * place that is an older one's. What is given up or ended leaves its turn to
- * the next; a loop that does not run keeps its turn, one free place.
+ * The balance: an upstream of the same name and place (host and port, address
+ * or path) is one target in all sets that were made with it. Its connections,
+ * its turn and the draws are those of all: however many sets there are, they
+ * choose as one set would. Of several upstreams of one name and place in a set
+ * the first is one target, the second another one, and so on. Weights, drains
+ * and what is excluded are each set's own.
+ *
+ * Limits: upstreams of one name, in all sets that were made with it, count as
+ * one for their connection_limit. Requests that wait are counted together for
+ * the queue_limit of each set. A slot that ends wakes the loop of the longest
+ * waiting request that could use the place; places that become free together
+ * are taken side by side. A request takes no place that is an older one's. What
+ * is given up or ended leaves its turn to the next; a loop that does not run
+ * keeps its turn, one free place.
+ *
+ * Slots of an upstream that was removed, or of a freed set, count until they
+ * end, so that sets may follow others.
  *
  * @param allocator  for what the sets share, thread-safe, copied; NULL: malloc
- * @param ret        the limits, given; end with weir_upstream_limits_free()
+ * @param ret        given; end with weir_upstreams_shared_free()
  * @thread any
  */
 WEIR_API WEIR_MUST_USE int
-weir_upstream_limits_new(const struct weir_allocator *allocator,
-                         weir_upstream_limits **ret);
+weir_upstreams_shared_new(const struct weir_allocator *allocator,
+                          weir_upstreams_shared **ret);
 
 /**
- * Give limits up; the sets that have them keep them alive.
+ * Give up what sets have in common; those that were made with it keep it alive.
  *
  * @thread any
  */
-WEIR_API void weir_upstream_limits_free(weir_upstream_limits *limits);
+WEIR_API void weir_upstreams_shared_free(weir_upstreams_shared *shared);
 
 /**
  * Make a set without upstreams.
@@ -358,7 +371,7 @@ struct weir_upstream_info {
     uint32_t weight;
     /** Its weight in thousandths of that, less than 1000 in a slow start. */
     uint32_t warm_permille;
-    /** Slots that have not ended. */
+    /** Slots of this set that have not ended. */
     uint32_t active_count;
     /** Limit of the slots; 0: none. */
     uint32_t connection_limit;
@@ -533,7 +546,8 @@ weir_upstream_slot_get_upstream(const weir_upstream_slot *slot);
  *
  * Call it once for each connection, in connection_lost for example. The first
  * request of the queue gets the place, or that of another set with the same
- * limits. A slot may be ended after its set was freed, and after the loop was.
+ * weir_upstreams_shared. A slot may be ended after its set was freed, and after
+ * the loop was.
  *
  * @param slot    taken; NULL is ignored
  * @param result  0: the upstream has served well; a negative error: it has

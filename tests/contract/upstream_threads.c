@@ -41,7 +41,7 @@ struct loop_side {
 
 static struct {
     uint64_t seed;
-    weir_upstream_limits *limits;
+    weir_upstreams_shared *limits;
     struct weir_address address;
     struct loop_side sides[LOOPS];
     atomic_int taken[TARGETS]; /* by connections that stand */
@@ -169,7 +169,7 @@ static void make_set(struct loop_side *side)
         .size = sizeof(options),
         .queue_limit = LOOPS * BURSTS * BURST,
         .queue_timeout_ns = UINT64_MAX,
-        .limits = storm.limits};
+        .shared = storm.limits};
     expect_eq(weir_upstreams_new(side->loop, &options, &side->set), 0);
     for (int i = 0; i < TARGETS; i++) {
         const char name[] = {(char)('a' + i), '\0'};
@@ -223,9 +223,9 @@ UNIT(upstream_threads, limits_hold_over_loops_and_all_are_served)
     memset(&storm, 0, sizeof(storm));
     storm.seed = unit_random_seed(&random);
     const int listener = peer_listen(LOOPS * BURSTS * BURST, &storm.address);
-    expect_eq(weir_upstream_limits_new(NULL, &storm.limits), 0);
+    expect_eq(weir_upstreams_shared_new(NULL, &storm.limits), 0);
     expect_eq(weir_threads_run(&options, run_side, NULL), 0);
-    weir_upstream_limits_free(storm.limits);
+    weir_upstreams_shared_free(storm.limits);
     for (int i = 0; i < LOOPS; i++) {
         const struct loop_side *side = &storm.sides[i];
         expect_eq(side->set, NULL);

@@ -246,7 +246,7 @@ static void count_done(void *arg, int err,
     }
 }
 
-static int use_set(weir_loop *loop, weir_upstream_limits *limits,
+static int use_set(weir_loop *loop, weir_upstreams_shared *limits,
                    weir_upstreams **ret)
 {
     const struct weir_upstream_check plan = {.size = sizeof(plan),
@@ -254,7 +254,7 @@ static int use_set(weir_loop *loop, weir_upstream_limits *limits,
                                              .send = "x",
                                              .send_size = 1};
     const struct weir_upstreams_options options = {
-        .size = sizeof(options), .seed = 1, .check = &plan, .limits = limits};
+        .size = sizeof(options), .seed = 1, .check = &plan, .shared = limits};
     int err = weir_upstreams_new(loop, &options, ret);
     for (uint16_t i = 0; i < 9 && err == 0; i++) {
         const struct weir_upstream_options upstream = {
@@ -279,7 +279,7 @@ static void stop(void *arg)
 /* With limits of its own, or where there is an argument, with others'. */
 static void use_without_memory(void *arg)
 {
-    weir_upstream_limits *limits = NULL;
+    weir_upstreams_shared *limits = NULL;
     int err = 0;
     const struct fake_options machine = {.seed = 1};
     fake_start(&machine);
@@ -291,12 +291,12 @@ static void use_without_memory(void *arg)
     expect_eq(weir_loop_call_later(loop, 50 * MS, stop, loop, NULL), 0);
     walk_begin(&memory);
     if (arg) {
-        err = weir_upstream_limits_new(&memory.hooks, &limits);
+        err = weir_upstreams_shared_new(&memory.hooks, &limits);
     }
     if (err == 0) {
         err = use_set(loop, limits, &set);
     }
-    weir_upstream_limits_free(limits);
+    weir_upstreams_shared_free(limits);
     expect_eq(weir_loop_run(loop), 0);
     const bool has_failed = walk_end(&memory);
     expect_eq(done_count, err == 0 ? 1 : 0);

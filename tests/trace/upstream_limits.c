@@ -14,7 +14,7 @@ static uint32_t queue_limit = QUEUE_LIMIT;
 static uint32_t fail_limit; /* 0: the default */
 
 static struct maker m;
-static weir_upstream_limits *limits;
+static weir_upstreams_shared *limits;
 static weir_upstreams *sets[SETS]; /* NULL: freed */
 static weir_upstream *as[SETS];
 
@@ -36,7 +36,7 @@ static weir_upstreams *make_set(void)
                                                    .queue_limit = queue_limit,
                                                    .fail_limit = fail_limit,
                                                    .queue_timeout_ns = 500 * MS,
-                                                   .limits = limits};
+                                                   .shared = limits};
     weir_upstreams *set = NULL;
     expect_eq(weir_upstreams_new(m.loop, &options, &set), 0);
     return set;
@@ -77,12 +77,12 @@ static void limits_test(void (*body)(void))
         listeners[i] = fake_listen(&addresses[i].storage.any, addresses[i].len);
         fake_listener_set(listeners[i], FAKE_ACCEPT, 1 * MS);
     }
-    expect_eq(weir_upstream_limits_new(NULL, &limits), 0);
+    expect_eq(weir_upstreams_shared_new(NULL, &limits), 0);
     body();
     for (int i = 0; i < SETS; i++) {
         weir_upstreams_free(sets[i]);
     }
-    weir_upstream_limits_free(limits);
+    weir_upstreams_shared_free(limits);
     maker_run_for(&m, 5 * MS);
     for (size_t i = 0; i < end_count; i++) {
         weir_upstream_slot_end(ends[i].slot, 0);
@@ -463,7 +463,7 @@ UNIT(upstream_limits, slots_of_a_set_that_was_freed_count_until_they_end)
 UNIT(upstream_limits, sets_keep_limits_alive_that_the_program_gave_up)
 {
     open_sets(1);
-    weir_upstream_limits_free(limits);
+    weir_upstreams_shared_free(limits);
     limits = NULL;
     ask_now(0, "A");
     ask_now(1, "B");

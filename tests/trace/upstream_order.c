@@ -33,7 +33,7 @@ struct end {
 
 static struct maker m;
 static struct unit_random dice;
-static weir_upstream_limits *limits;
+static weir_upstreams_shared *limits;
 static weir_upstreams *sets[SETS];
 static int set_count;
 static weir_upstream *peers[SETS][PEERS];
@@ -267,7 +267,7 @@ static void open_run(uint64_t seed)
     fake_start(&machine);
     maker_open(&m);
     maker_run_for(&m, 1 * MS);
-    expect_eq(weir_upstream_limits_new(NULL, &limits), 0);
+    expect_eq(weir_upstreams_shared_new(NULL, &limits), 0);
     const struct weir_upstreams_options options = {
         .size = sizeof(options),
         .balance = (enum weir_balance)roll(4),
@@ -275,7 +275,7 @@ static void open_run(uint64_t seed)
         .queue_timeout_ns = UINT64_MAX,
         .fail_limit = UINT32_MAX,
         .seed = seed,
-        .limits = limits};
+        .shared = limits};
     for (int i = 0; i < set_count; i++) {
         expect_eq(weir_upstreams_new(m.loop, &options, &sets[i]), 0);
     }
@@ -301,7 +301,7 @@ static void close_run(void)
     for (int i = 0; i < set_count; i++) {
         weir_upstreams_free(sets[i]);
     }
-    weir_upstream_limits_free(limits);
+    weir_upstreams_shared_free(limits);
     maker_run_for(&m, 5 * MS);
     maker_close(&m);
     fake_stop();

@@ -12,6 +12,7 @@
 enum { CHOICES = 10000, PEERS_MAX = 8 };
 
 static struct wr_candidate_upstream peers[PEERS_MAX];
+static int64_t turns[PEERS_MAX];
 static size_t peer_count;
 static struct wr_random dice = {.state = 7};
 static uint32_t counts[PEERS_MAX];
@@ -23,6 +24,7 @@ static struct wr_candidate_upstream *add(uint32_t weight)
     const int len = snprintf(name, sizeof(name), "peer-%zu", peer_count);
     peer->weight = weight * WR_WEIGHT_UNIT;
     peer->hash = wr_hash_bytes(name, (size_t)len);
+    peer->turn = &turns[peer_count];
     peer_count++;
     return peer;
 }

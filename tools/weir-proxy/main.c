@@ -140,7 +140,7 @@ static int make_workers(struct proxy *proxy)
     proxy->address_places =
         calloc(listeners->count, sizeof(*proxy->address_places));
     if (!proxy->workers || !proxy->address_places ||
-        targets_make_limits(proxy) < 0) {
+        targets_make_shared(proxy) < 0) {
         return -ENOMEM;
     }
     for (uint32_t i = 0; i < proxy->worker_count; i++) {
@@ -160,7 +160,7 @@ static void free_workers(struct proxy *proxy)
     free(proxy->workers);
     free(proxy->address_places);
     free(proxy->states);
-    targets_free_limits(proxy);
+    targets_free_shared(proxy);
 }
 
 static int serve(const struct config *config, struct contexts *contexts)

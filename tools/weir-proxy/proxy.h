@@ -8,9 +8,9 @@
  *              the log
  *
  * Workers share nothing but the proxy, whose places alone they change while
- * they run (places.h), the library's limits of targets, and the TLS contexts,
- * which are replaced as a whole (contexts.h). Whatever concerns all workers is
- * a visit of the threads.
+ * they run (places.h), what sets of targets have in common, and the TLS
+ * contexts, which are replaced as a whole (contexts.h). Whatever concerns all
+ * workers is a visit of the threads.
  */
 #ifndef WEIR_PROXY_PROXY_H
 #define WEIR_PROXY_PROXY_H
@@ -109,7 +109,7 @@ struct proxy {
     uint32_t worker_count;
     struct places places;          /* of all services */
     struct places *address_places; /* of each listener's address, in order */
-    weir_upstream_limits **route_limits; /* of each route, in order; or NULL */
+    weir_upstreams_shared **route_shared; /* by each route's sets, in order */
     uint64_t fd_limit; /* connections that descriptors are enough for */
     uint64_t memory_limit_bytes; /* of all threads */
     uint32_t ready_count;        /* the first worker's, as the next two */

@@ -1,9 +1,9 @@
 /*
  * Making the set of targets of a route from the configuration.
  *
- * Every worker has sets of its own, with checks of its own; limits hold for the
- * sets of a route together. The first worker alone tells of changes, as all
- * look at the same targets.
+ * Every worker has sets of its own, with checks of its own; the sets of a route
+ * choose and keep limits together. The first worker alone tells of changes, as
+ * all look at the same targets.
  */
 #include "targets.h"
 
@@ -22,17 +22,7 @@
 /* Between two lines about checks that could not be made. */
 #define SKIPPED_TOLD_NS UINT64_C(1000000000)
 
-/* ---- limits ---- */
-
-static bool has_limit(const struct config_route *config)
-{
-    for (size_t i = 0; i < config->target_count; i++) {
-        if (config->targets[i].limit > 0) {
-            return true;
-        }
-    }
-    return false;
-}
+/* ---- what sets share ---- */
 
 static size_t count_routes(const struct config *config)
 {
@@ -44,55 +34,52 @@ static size_t count_routes(const struct config *config)
     return count;
 }
 
-/* Those of a route; NULL: it has none. */
-static weir_upstream_limits *limits_of(const struct proxy *proxy,
-                                       const struct config_route *route)
+/* That of a route. */
+static weir_upstreams_shared *shared_of(const struct proxy *proxy,
+                                        const struct config_route *route)
 {
-    weir_upstream_limits *const *limits = proxy->route_limits;
+    weir_upstreams_shared *const *shared = proxy->route_shared;
 
     for (size_t i = 0; i < proxy->config->service_count; i++) {
         const struct config_service *service = &proxy->config->services[i];
         for (size_t j = 0; j < service->route_count; j++) {
             if (&service->routes[j] == route) {
-                return *limits;
+                return *shared;
             }
-            limits++;
+            shared++;
         }
     }
     return NULL;
 }
 
-int targets_make_limits(struct proxy *proxy)
+int targets_make_shared(struct proxy *proxy)
 {
     const struct config *config = proxy->config;
     int err = 0;
 
-    proxy->route_limits =
-        calloc(count_routes(config), sizeof(*proxy->route_limits));
-    if (!proxy->route_limits) {
+    proxy->route_shared =
+        calloc(count_routes(config), sizeof(*proxy->route_shared));
+    if (!proxy->route_shared) {
         return -ENOMEM;
     }
-    weir_upstream_limits **limits = proxy->route_limits;
+    weir_upstreams_shared **shared = proxy->route_shared;
     for (size_t i = 0; i < config->service_count; i++) {
         const struct config_service *service = &config->services[i];
         for (size_t j = 0; j < service->route_count && err == 0; j++) {
-            if (has_limit(&service->routes[j])) {
-                err = weir_upstream_limits_new(NULL, limits);
-            }
-            limits++;
+            err = weir_upstreams_shared_new(NULL, shared++);
         }
     }
     return err;
 }
 
-void targets_free_limits(struct proxy *proxy)
+void targets_free_shared(struct proxy *proxy)
 {
-    const size_t count = proxy->route_limits ? count_routes(proxy->config) : 0;
+    const size_t count = proxy->route_shared ? count_routes(proxy->config) : 0;
 
     for (size_t i = 0; i < count; i++) {
-        weir_upstream_limits_free(proxy->route_limits[i]);
+        weir_upstreams_shared_free(proxy->route_shared[i]);
     }
-    free(proxy->route_limits);
+    free(proxy->route_shared);
 }
 
 /* ---- sets ---- */
@@ -312,7 +299,7 @@ int targets_make(struct worker *worker, struct route *route,
         .changed = tell_change,
         .check_skipped = tell_skipped,
         .changed_arg = route,
-        .limits = limits_of(worker->proxy, config),
+        .shared = shared_of(worker->proxy, config),
     };
 
     *route =

@@ -14,9 +14,9 @@
 
 /* Makes what the threads' sets of each route have in common, before them: 0 or
  * -ENOMEM. */
-int targets_make_limits(struct proxy *proxy);
+int targets_make_shared(struct proxy *proxy);
 /* After them. */
-void targets_free_limits(struct proxy *proxy);
+void targets_free_shared(struct proxy *proxy);
 
 /* Makes the set of @route; @context is for targets with TLS, or NULL. 0, or a
  * negative error after a line that names the target. */

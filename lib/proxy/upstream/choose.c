@@ -125,15 +125,15 @@ static size_t choose_in_turn(struct wr_candidate_upstream *candidates,
             (peer && choose_is_less_busy(peer, candidate))) {
             continue;
         }
-        candidate->turn += candidate->weight;
+        *candidate->turn += candidate->weight;
         total += candidate->weight;
-        if (best == NO_INDEX || candidate->turn > candidates[best].turn) {
+        if (best == NO_INDEX || *candidate->turn > *candidates[best].turn) {
             best = i;
         }
     }
     if (best != NO_INDEX) {
         wr_assert(total > 0);
-        candidates[best].turn -= total;
+        *candidates[best].turn -= total;
     }
     return best;
 }

@@ -37,7 +37,7 @@ struct wr_candidate_upstream {
     bool is_full;
     bool is_excluded; /* from this choice */
     uint64_t hash;    /* of the name */
-    int64_t turn;     /* of the round robin; written here alone */
+    int64_t *turn;    /* of the round robin; the owner's, written here alone */
 };
 
 struct wr_random {

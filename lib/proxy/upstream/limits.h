@@ -16,13 +16,7 @@
 #ifndef WEIR_LIB_PROXY_UPSTREAM_LIMITS_H
 #define WEIR_LIB_PROXY_UPSTREAM_LIMITS_H
 
-#include "uring/alloc.h"
-#include "uring/check.h"
-#include "uring/list.h"
-#include "uring/wake.h"
-#include "weir/upstream.h"
-
-#include <pthread.h>
+#include "shared.h"
 
 /* All upstreams of one name. */
 struct wr_limits_target {
@@ -34,19 +28,9 @@ struct wr_limits_target {
     char name[];
 };
 
-/* How a set is called, in memory of its own: a post may outlive the set. */
-struct wr_limits_call {
-    weir_upstream_limits *limits;
-    struct wr_wake *wake;      /* a reference to its loop's mailbox */
-    struct wr_wake_item item;  /* in the mailbox while is_posted */
-    bool is_posted;            /* under the mutex */
-    void (*look)(void *owner); /* the set is called, on its loop */
-    void *owner;               /* the loop's; NULL: the set is gone */
-};
-
 /* An upstream's part in its target. */
 struct wr_limits_share {
-    struct wr_limits_call *call;     /* of its set */
+    struct wr_shared_call *call;     /* of its set */
     struct wr_limits_target *target; /* NULL: without limit */
     uint32_t limit;
     /* Under the mutex. */
@@ -55,66 +39,30 @@ struct wr_limits_share {
     uint64_t round;      /* of its set, when that was written */
 };
 
-struct weir_upstream_limits {
-    struct weir_allocator allocator;
-    pthread_mutex_t mutex;
-    /* Under the mutex, as all fields of the targets. */
-    uint32_t ref_count; /* the program and the calls */
-    uint32_t queued_count;
-    uint64_t last_ticket;
-    struct wr_list targets;
-};
-
-/* Makes one with one reference: 0 or -ENOMEM. */
-WEIR_MUST_USE int wr_limits_make(const struct weir_allocator *allocator,
-                                 weir_upstream_limits **ret);
-void wr_limits_unref(weir_upstream_limits *limits);
-
-/* These fail only if the mutex is not initialised. */
-static inline void wr_limits_lock(weir_upstream_limits *limits)
-{
-    const int err = pthread_mutex_lock(&limits->mutex);
-    wr_check(err == 0);
-}
-
-static inline void wr_limits_unlock(weir_upstream_limits *limits)
-{
-    const int err = pthread_mutex_unlock(&limits->mutex);
-    wr_check(err == 0);
-}
-
 /* ---- sets ---- */
 
-/* Makes the call of a set, which refers to @limits and @wake: 0 or -ENOMEM. */
-WEIR_MUST_USE int wr_limits_call_make(weir_upstream_limits *limits,
-                                      struct wr_wake *wake,
-                                      void (*look)(void *owner), void *owner,
-                                      struct wr_limits_call **ret);
-/* The set is gone, and all its shares are closed. */
-void wr_limits_call_end(struct wr_limits_call *call);
-
 /* Under the mutex: numbers a request that has no ticket yet, which is 0. */
-static inline void wr_limits_draw_ticket(weir_upstream_limits *limits,
+static inline void wr_limits_draw_ticket(weir_upstreams_shared *shared,
                                          uint64_t *ticket)
 {
     if (*ticket == 0) {
-        *ticket = ++limits->last_ticket;
+        *ticket = ++shared->last_ticket;
     }
-    wr_assert(*ticket <= limits->last_ticket);
+    wr_assert(*ticket <= shared->last_ticket);
 }
 
 /* Counts a request that waits, of whatever target, and numbers it. False:
  * @queue_limit do. */
-WEIR_MUST_USE bool wr_limits_enter_queue(weir_upstream_limits *limits,
+WEIR_MUST_USE bool wr_limits_enter_queue(weir_upstreams_shared *shared,
                                          uint32_t queue_limit,
                                          uint64_t *ticket);
-void wr_limits_leave_queue(weir_upstream_limits *limits);
+void wr_limits_leave_queue(weir_upstreams_shared *shared);
 
 /* ---- upstreams ---- */
 
 /* Joins the target of a name: 0 or -ENOMEM. Without a limit there is none. */
 WEIR_MUST_USE int wr_limits_share_open(struct wr_limits_share *share,
-                                       struct wr_limits_call *call,
+                                       struct wr_shared_call *call,
                                        const char *name, uint32_t limit);
 void wr_limits_share_close(struct wr_limits_share *share);
 

@@ -141,7 +141,7 @@ static void request_leave_queue(struct wr_request *request)
 
     wr_assert(request->state == REQUEST_QUEUED);
     wr_request_queue_remove(&request->queued);
-    wr_limits_leave_queue(set->call->limits);
+    wr_limits_leave_queue(set->call->shared);
     request->result.queue_ns += wr_request_now(request) - request->queued_ns;
 }
 
@@ -356,15 +356,15 @@ static void request_serve_queue(weir_upstreams *set, uint64_t ticket)
 static int request_enter_queue(struct wr_request *request)
 {
     weir_upstreams *set = request->set;
-    weir_upstream_limits *limits = set->call->limits;
+    weir_upstreams_shared *shared = set->call->shared;
     const uint32_t queue_limit = set->options.queue_limit;
     const uint64_t now_ns = wr_request_now(request);
     uint64_t *ticket = &request->queued.ticket;
-    bool has_room = wr_limits_enter_queue(limits, queue_limit, ticket);
+    bool has_room = wr_limits_enter_queue(shared, queue_limit, ticket);
 
     if (!has_room && wr_ready_is_pending(&set->ready)) {
         request_serve_queue(set, UINT64_MAX);
-        has_room = wr_limits_enter_queue(limits, queue_limit, ticket);
+        has_room = wr_limits_enter_queue(shared, queue_limit, ticket);
     }
     wr_assert(*ticket > 0);
     if (!has_room) {

@@ -2,7 +2,8 @@
  * The choice of an upstream for a request.
  *
  * All that is known of the upstreams is written to the candidates of the set
- * first, under the mutex of the limits, as places are taken elsewhere, too.
+ * first, under the mutex of what sets share, as places are taken elsewhere,
+ * too.
  *
  * That is done for a request of the queue only if it may be served, by a survey
  * of the upstreams: where few have a place, and those that wait exclude these,
@@ -10,13 +11,13 @@
  */
 #include "request.h"
 
-/* Under the mutex of the limits: writes down what the request may take. */
+/* Under the mutex of what sets share: writes down what the request may take. */
 static void request_choose_describe(struct wr_request *request)
 {
     weir_upstreams *set = request->set;
     const struct wr_exclusions *excluded = &request->queued.excluded;
 
-    wr_limits_draw_ticket(set->call->limits, &request->queued.ticket);
+    wr_limits_draw_ticket(set->call->shared, &request->queued.ticket);
     wr_assert(request->queued.ticket > 0);
     for (size_t i = 0; i < set->count; i++) {
         weir_upstream *upstream = set->upstreams[i];
@@ -28,7 +29,7 @@ static void request_choose_describe(struct wr_request *request)
     }
 }
 
-/* Under the mutex of the limits: its set waits for the upstreams that the
+/* Under the mutex of what sets share: its set waits for the upstreams that the
  * request would take. */
 static void request_choose_wait(const struct wr_request *request)
 {
@@ -49,22 +50,22 @@ enum wr_choice wr_request_choose(struct wr_request *request,
                                  weir_upstream **ret)
 {
     weir_upstreams *set = request->set;
-    weir_upstream_limits *limits = set->call->limits;
+    weir_upstreams_shared *shared = set->call->shared;
     size_t index;
 
-    wr_limits_lock(limits);
+    wr_shared_lock(shared);
     request_choose_describe(request);
     const enum wr_choice choice =
         wr_choose(set->options.balance, set->candidates, set->count,
-                  request->key, &set->random, &index);
+                  request->key, &shared->random, &index);
     if (choice == WR_CHOICE_MADE) {
         wr_assert(index < set->count);
         *ret = set->upstreams[index];
-        wr_limits_share_take(&(*ret)->share);
+        wr_upstream_take(*ret);
     } else if (choice == WR_CHOICE_FULL && request->state == REQUEST_QUEUED) {
         request_choose_wait(request);
     }
-    wr_limits_unlock(limits);
+    wr_shared_unlock(shared);
     return choice;
 }
 
@@ -104,13 +105,13 @@ void wr_requests_survey(weir_upstreams *set)
         set->candidates[i].tier = tier;
         survey->tier = tier < survey->tier ? tier : survey->tier;
     }
-    wr_limits_lock(set->call->limits);
+    wr_shared_lock(set->call->shared);
     for (size_t i = 0; i < set->count && survey->tier != WR_TIER_NONE; i++) {
         if (set->candidates[i].tier == survey->tier) {
             request_choose_list(set, set->upstreams[i]);
         }
     }
-    wr_limits_unlock(set->call->limits);
+    wr_shared_unlock(set->call->shared);
     wr_assert(survey->free_count + survey->full_count <= survey->count);
 }
 
@@ -121,9 +122,9 @@ void wr_requests_note_taken(weir_upstream *upstream)
     size_t i = 0;
 
     wr_assert(!upstream->is_removed);
-    wr_limits_lock(set->call->limits);
+    wr_shared_lock(set->call->shared);
     const bool has_place = wr_limits_share_has_place(&upstream->share);
-    wr_limits_unlock(set->call->limits);
+    wr_shared_unlock(set->call->shared);
     while (i < survey->free_count && survey->firsts[i] != upstream) {
         i++;
     }
@@ -140,11 +141,11 @@ void wr_requests_note_taken(weir_upstream *upstream)
 void wr_requests_settle(weir_upstreams *set)
 {
     wr_assert(set->round > 0);
-    wr_limits_lock(set->call->limits);
+    wr_shared_lock(set->call->shared);
     for (size_t i = 0; i < set->count; i++) {
         wr_limits_share_settle(&set->upstreams[i]->share, set->round);
     }
-    wr_limits_unlock(set->call->limits);
+    wr_shared_unlock(set->call->shared);
 }
 
 /* True if it may choose from another tier than the first. */
@@ -182,7 +183,7 @@ void wr_request_wait(const struct wr_request *request)
     if (survey->full_count == 0) {
         return;
     }
-    wr_limits_lock(set->call->limits);
+    wr_shared_lock(set->call->shared);
     for (size_t i = 0; i < survey->full_count; i++) {
         if (wr_exclusions_have(&request->queued.excluded, full[i]->id)) {
             full[left++] = full[i];
@@ -191,7 +192,7 @@ void wr_request_wait(const struct wr_request *request)
                                  set->round);
         }
     }
-    wr_limits_unlock(set->call->limits);
+    wr_shared_unlock(set->call->shared);
     survey->full_count = left;
 }
 
@@ -203,9 +204,9 @@ bool wr_request_is_unchecked(struct wr_request *request)
         !request_choose_is_apart(request)) {
         return true;
     }
-    wr_limits_lock(set->call->limits);
+    wr_shared_lock(set->call->shared);
     request_choose_describe(request);
-    wr_limits_unlock(set->call->limits);
+    wr_shared_unlock(set->call->shared);
     wr_assert(request->queued.ticket > 0);
     return wr_tier_is_unchecked(
         wr_choose_find_tier(set->candidates, set->count));

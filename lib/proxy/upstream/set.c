@@ -282,15 +282,16 @@ static void set_init(weir_upstreams *set,
     wr_assert(set->count == 0);
     *options = *known;
     options->check = NULL;
-    options->limits = NULL; /* its call knows them */
+    options->shared = NULL; /* its call knows it */
     options->queue_timeout_ns =
         set_or(options->queue_timeout_ns, QUEUE_TIMEOUT_NS);
     options->fail_limit = (uint32_t)set_or(options->fail_limit, FAIL_LIMIT);
     options->eject_ns = set_or(options->eject_ns, EJECT_NS);
     options->eject_max_ns = set_or(options->eject_max_ns, EJECT_MAX_NS);
     options->resolve_ns = set_or(options->resolve_ns, RESOLVE_NS);
-    set->random.state =
-        set_or(options->seed, wr_sys_now() ^ (uint64_t)(uintptr_t)set);
+    wr_shared_seed(
+        set->call->shared,
+        set_or(options->seed, wr_sys_now() ^ (uint64_t)(uintptr_t)set));
     wr_member_init(&set->member, &set_member_ops);
     wr_ready_init(&set->ready, set_run);
 }
@@ -308,7 +309,7 @@ int weir_upstreams_new(weir_loop *loop,
     err = set_check_options(&known);
     wr_require(err >= 0, err);
     wr_require(!wr_loop_is_closing(loop), -ESHUTDOWN);
-    err = wr_upstreams_make(loop, known.limits, &set);
+    err = wr_upstreams_make(loop, known.shared, &set);
     wr_require(err >= 0, err);
     set_init(set, &known);
     if (known.check) {

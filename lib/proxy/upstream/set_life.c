@@ -18,25 +18,25 @@ static void set_life_look(void *owner)
     wr_upstreams_wake(owner);
 }
 
-/* Joins the limits of several sets, or makes the set's own. */
-static int set_life_join(weir_upstreams *set, weir_upstream_limits *limits)
+/* Joins what several sets share, or makes the set's own. */
+static int set_life_join(weir_upstreams *set, weir_upstreams_shared *shared)
 {
-    weir_upstream_limits *own = NULL;
+    weir_upstreams_shared *own = NULL;
 
     wr_assert(!set->call);
-    if (!limits) {
-        const int err = wr_limits_make(&set->loop->counting, &own);
+    if (!shared) {
+        const int err = wr_shared_make(&set->loop->counting, &own);
         wr_require(err >= 0, err);
     }
-    const int err = wr_limits_call_make(limits ? limits : own, set->loop->wake,
+    const int err = wr_shared_call_make(shared ? shared : own, set->loop->wake,
                                         set_life_look, set, &set->call);
     if (own) {
-        wr_limits_unref(own); /* the call refers to it */
+        wr_shared_unref(own); /* the call refers to it */
     }
     return err;
 }
 
-int wr_upstreams_make(weir_loop *loop, weir_upstream_limits *limits,
+int wr_upstreams_make(weir_loop *loop, weir_upstreams_shared *shared,
                       weir_upstreams **ret)
 {
     weir_upstreams *set = wr_alloc(&loop->counting, sizeof(*set));
@@ -45,7 +45,7 @@ int wr_upstreams_make(weir_loop *loop, weir_upstream_limits *limits,
     wr_assert(!wr_loop_is_closing(loop));
     memset(set, 0, sizeof(*set));
     set->loop = loop;
-    const int err = set_life_join(set, limits);
+    const int err = set_life_join(set, shared);
     if (err < 0) {
         wr_free(&loop->counting, set, sizeof(*set));
         return err;
@@ -72,7 +72,7 @@ void wr_upstreams_unref(weir_upstreams *set)
     wr_assert(set->count == 0);
     wr_assert(!wr_list_is_linked(&set->member.link));
     wr_ready_cancel(&set->ready);
-    wr_limits_call_end(set->call);
+    wr_shared_call_end(set->call);
     wr_check_fini(&set->check, &loop->counting);
     wr_free(&loop->counting, set->upstreams,
             2 * set->capacity * sizeof(*set->upstreams));

@@ -42,6 +42,7 @@ void wr_slot_leave(weir_upstream_slot *slot)
     wr_assert(upstream != NULL);
     wr_assert(upstream->active_count > 0);
     upstream->active_count--;
+    wr_shared_part_give(&upstream->part);
     slot->upstream = NULL;
     wr_limits_share_give(&upstream->share);
     wr_upstreams_wake(upstream->set);

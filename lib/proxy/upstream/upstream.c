@@ -87,11 +87,19 @@ void wr_upstream_describe(weir_upstream *upstream, uint64_t ticket,
                           struct wr_candidate_upstream *candidate)
 {
     candidate->tier = wr_upstream_get_tier(upstream);
-    candidate->active = upstream->active_count;
+    candidate->active = wr_shared_part_get_active(&upstream->part);
+    candidate->turn = &upstream->part.target->turn;
     candidate->is_full = wr_limits_share_is_full(&upstream->share, ticket);
     candidate->weight =
         candidate->tier == WR_TIER_NONE ? 0 : wr_upstream_get_weight(upstream);
     wr_assert(candidate->tier == WR_TIER_NONE || candidate->weight > 0);
+}
+
+void wr_upstream_take(weir_upstream *upstream)
+{
+    wr_assert(!upstream->is_removed);
+    wr_limits_share_take(&upstream->share);
+    wr_shared_part_take(&upstream->part);
 }
 
 /* It is up again. */
@@ -184,8 +192,8 @@ static uint64_t upstream_get_delay(const weir_upstream *upstream)
 static void upstream_arm_check(weir_upstream *upstream)
 {
     weir_upstreams *set = upstream->set;
-    const uint64_t delay_ns = wr_health_next_ns(upstream_get_delay(upstream),
-                                                wr_random_next(&set->random));
+    const uint64_t delay_ns = wr_health_next_ns(
+        upstream_get_delay(upstream), wr_shared_draw(set->call->shared));
 
     wr_assert(wr_probe_is_idle(&upstream->probe));
     wr_timer_arm(&set->loop->wheel, &upstream->check_timer,
@@ -267,17 +275,13 @@ static void upstream_check_expired(struct wr_timer *timer)
 
 /* ---- life ---- */
 
-/* The name that the program gave, or the text of its host and port, or of its
- * address, which is written to @buf. */
+/* Its host and port, or its address, as text. */
 static const char *
-upstream_write_name(const struct weir_upstream_options *options,
-                    char buf[WR_PLACE_SIZE])
+upstream_write_place(const struct weir_upstream_options *options,
+                     char buf[WR_PLACE_SIZE])
 {
     struct weir_address address = {.len = 0};
 
-    if (options->name) {
-        return options->name;
-    }
     if (options->host) {
         wr_target_write_place(options->host, options->port, buf);
         return buf;
@@ -358,13 +362,38 @@ static size_t upstream_get_room(const weir_upstreams *set)
                : 0;
 }
 
+/* Joins what sets share. */
+static int upstream_join(weir_upstream *upstream, weir_upstreams *set,
+                         const struct weir_upstream_options *options,
+                         const char *name, const char *place)
+{
+    int err = wr_shared_part_open(&upstream->part, set->call, name, place);
+
+    wr_require(err >= 0, err);
+    err = wr_limits_share_open(&upstream->share, set->call, name,
+                               options->connection_limit);
+    if (err < 0) {
+        wr_shared_part_close(&upstream->part);
+    }
+    wr_assert(err <= 0);
+    return err;
+}
+
+static void upstream_leave(weir_upstream *upstream)
+{
+    wr_assert(upstream->active_count == 0);
+    wr_limits_share_close(&upstream->share);
+    wr_shared_part_close(&upstream->part);
+}
+
 int wr_upstream_make(weir_upstreams *set,
                      const struct weir_upstream_options *options,
                      weir_upstream **ret)
 {
     char buf[WR_PLACE_SIZE];
     const struct weir_allocator *allocator = &set->loop->counting;
-    const char *name = upstream_write_name(options, buf);
+    const char *place = upstream_write_place(options, buf);
+    const char *name = options->name ? options->name : place;
     const size_t host_size = options->host ? strlen(options->host) + 1 : 0;
     const size_t size = sizeof(weir_upstream) + strlen(name) + 1 + host_size +
                         upstream_get_room(set);
@@ -373,15 +402,14 @@ int wr_upstream_make(weir_upstreams *set,
     wr_require(upstream, -ENOMEM);
     memset(upstream, 0, size);
     upstream->size = size;
-    int err = wr_limits_share_open(&upstream->share, set->call, name,
-                                   options->connection_limit);
+    int err = upstream_join(upstream, set, options, name, place);
     if (err < 0) {
         wr_free(allocator, upstream, size);
         return err;
     }
     err = upstream_init(upstream, set, options, name);
     if (err < 0) {
-        wr_limits_share_close(&upstream->share);
+        upstream_leave(upstream);
         wr_free(allocator, upstream, size);
         return err;
     }
@@ -405,7 +433,7 @@ void wr_upstream_unref(weir_upstream *upstream)
     wr_assert(wr_probe_is_idle(&upstream->probe));
     wr_assert(!wr_timer_is_armed(&upstream->eject_timer));
     wr_target_fini(&upstream->target);
-    wr_limits_share_close(&upstream->share);
+    upstream_leave(upstream);
     wr_free(&set->loop->counting, upstream, upstream->size);
     wr_upstreams_unref(set);
 }
@@ -434,4 +462,5 @@ void wr_upstream_stop(weir_upstream *upstream)
     wr_target_stop(&upstream->target);
     wr_probe_give_up(&upstream->probe);
     wr_limits_share_leave(&upstream->share);
+    wr_shared_part_leave(&upstream->part);
 }

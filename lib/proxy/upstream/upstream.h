@@ -11,7 +11,9 @@
  *     upstream.c      one upstream: state, failures, checks
  *     set_life.c      the memory of a set, and when it is over
  *     known.c         what is known of an upstream, from one set to another
- *     limits.c, queue.c, probe.c, target.c, check.c, health.c, choose.c
+ *     limits.c        places at upstreams of one name, over sets
+ *     shared.c        what sets have in common: targets
+ *     queue.c, probe.c, target.c, check.c, health.c, choose.c
  *
  * Upstreams and sets are counted references: a set is kept by its handle, its
  * upstreams and its requests, an upstream by its set, its slots, its check, and
@@ -56,10 +58,9 @@ struct weir_upstreams {
     struct weir_upstreams_options options; /* with defaults; its check is not
                                               used */
     struct wr_check check;
-    struct wr_random random;
     bool is_closed; /* by the program or the loop: nothing new begins */
     bool is_freed;  /* by the program: nothing is told */
-    struct wr_limits_call *call; /* how others call it; knows the limits */
+    struct wr_shared_call *call; /* how others call it; knows what sets share */
     uint64_t round; /* from 1 on: how often all of the queue was looked at */
     uint64_t last_id;
 
@@ -98,8 +99,9 @@ struct weir_upstream {
     bool is_backup;
     bool is_warming; /* in its slow start */
     uint32_t weight;
-    uint32_t active_count;        /* slots */
-    struct wr_limits_share share; /* of the places at its target */
+    uint32_t active_count;        /* slots of the set */
+    struct wr_shared_part part;   /* in its target */
+    struct wr_limits_share share; /* of the places at its name */
     void *user;
     uint64_t warm_since_ns; /* the slow start began, if is_warming */
     struct wr_target target;
@@ -125,10 +127,10 @@ struct weir_upstream {
 
 /* ---- set_life.c ---- */
 
-/* Makes a set that holds one reference, and counts places by @limits; NULL: by
+/* Makes a set that holds one reference, and shares @shared with others; NULL:
  * its own. 0 or -ENOMEM. */
 WEIR_MUST_USE int wr_upstreams_make(weir_loop *loop,
-                                    weir_upstream_limits *limits,
+                                    weir_upstreams_shared *shared,
                                     weir_upstreams **ret);
 static inline void wr_upstreams_ref(weir_upstreams *set)
 {
@@ -175,10 +177,13 @@ enum wr_tier wr_upstream_get_tier(const weir_upstream *upstream);
 /* The weight, with its slow start. */
 uint32_t wr_upstream_get_weight(weir_upstream *upstream);
 
-/* Under the mutex of the limits: writes what the choice of a request with this
- * ticket has to know. */
+/* Under the mutex of what sets share: writes what the choice of a request with
+ * this ticket has to know. */
 void wr_upstream_describe(weir_upstream *upstream, uint64_t ticket,
                           struct wr_candidate_upstream *candidate);
+
+/* Under the mutex of what sets share, where it has a place: it was chosen. */
+void wr_upstream_take(weir_upstream *upstream);
 
 /* A connection has succeeded or failed, by an alert perhaps. */
 void wr_upstream_note_success(weir_upstream *upstream, enum wr_failure row);

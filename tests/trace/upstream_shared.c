@@ -1,0 +1,340 @@
+/*
+ * What several sets share, on the fake machine: sets of one loop, which post to
+ * each other as they do between loops. The test knows each choice: several sets
+ * choose as one set would.
+ */
+#define UNIT_RUN shared_test
+#include "tests/contract/maker.h"
+#include "tests/fake/fake.h"
+
+enum { SETS = 16, TARGETS = 4, CHOICES = 64 };
+
+static struct maker m;
+static weir_upstreams_shared *shared;
+static weir_upstreams *sets[SETS]; /* NULL: there is none */
+static weir_upstream *upstreams[SETS][TARGETS];
+static struct weir_address addresses[TARGETS];
+static struct weir_upstreams_options set_options; /* of the next sets */
+static uint32_t weights[TARGETS];                 /* of the next upstreams */
+
+/* Connections, in the order of their ends. */
+static weir_upstream_slot *slots[CHOICES];
+static char chosen[CHOICES + 1]; /* the names of their upstreams */
+static size_t chosen_count;
+
+static void shared_test(void (*body)(void))
+{
+    const struct fake_options machine = {.seed = 1};
+    fake_start(&machine);
+    maker_open(&m);
+    memset(sets, 0, sizeof(sets));
+    memset(chosen, 0, sizeof(chosen));
+    chosen_count = 0;
+    set_options =
+        (struct weir_upstreams_options){.size = sizeof(set_options), .seed = 7};
+    for (int i = 0; i < TARGETS; i++) {
+        char host[32];
+        snprintf(host, sizeof(host), "192.0.2.%d", i + 1);
+        addresses[i] = peer_address(host, 80);
+        weights[i] = 1;
+        fake_listener_set(
+            fake_listen(&addresses[i].storage.any, addresses[i].len),
+            FAKE_ACCEPT, 1 * MS);
+    }
+    expect_eq(weir_upstreams_shared_new(NULL, &shared), 0);
+    body();
+    for (int i = 0; i < SETS; i++) {
+        weir_upstreams_free(sets[i]);
+    }
+    weir_upstreams_shared_free(shared);
+    maker_run_for(&m, 5 * MS);
+    for (size_t i = 0; i < chosen_count; i++) {
+        weir_upstream_slot_end(slots[i], 0);
+    }
+    maker_close(&m);
+    fake_stop();
+}
+
+/* ---- sets ---- */
+
+/* Adds an upstream of this name at the address of a target. */
+static weir_upstream *add(int set, const char *name, int target)
+{
+    const struct weir_upstream_options options = {.size = sizeof(options),
+                                                  .name = name,
+                                                  .address = &addresses[target],
+                                                  .weight = weights[target]};
+    weir_upstream *upstream = NULL;
+    expect_eq(weir_upstreams_add(sets[set], &options, &upstream), 0);
+    return upstream;
+}
+
+static void make_set(int set, weir_upstreams_shared *with)
+{
+    struct weir_upstreams_options options = set_options;
+    options.shared = with;
+    expect_eq(weir_upstreams_new(m.loop, &options, &sets[set]), 0);
+}
+
+/* Makes a set with the upstreams "a" to "d". */
+static void open_set(int set, weir_upstreams_shared *with)
+{
+    make_set(set, with);
+    for (int i = 0; i < TARGETS; i++) {
+        const char name[] = {(char)('a' + i), '\0'};
+        upstreams[set][i] = add(set, name, i);
+    }
+}
+
+static void open_sets(int count)
+{
+    for (int i = 0; i < count; i++) {
+        open_set(i, shared);
+    }
+}
+
+/* ---- connections ---- */
+
+static void note_end(void *arg, int err,
+                     const struct weir_upstreams_result *result)
+{
+    (void)arg;
+    expect_eq(err, 0);
+    expect_lt(chosen_count, CHOICES);
+    chosen[chosen_count] = weir_upstream_get_name(result->upstream)[0];
+    slots[chosen_count++] = result->slot;
+    weir_transport_abort(result->transport);
+}
+
+static void ask(int set, int key)
+{
+    const struct weir_upstreams_connect_options options = {
+        .size = sizeof(options), .key = &key, .key_size = sizeof(key)};
+    expect_eq(weir_upstreams_connect(sets[set], &m.factory, &options, note_end,
+                                     NULL, NULL),
+              0);
+}
+
+/* Asks sets in turn for one connection each; returns who was chosen. */
+static const char *choose(int set_count, int count)
+{
+    const size_t before = chosen_count;
+    for (int i = 0; i < count; i++) {
+        ask(i % set_count, i);
+        maker_run_for(&m, 5 * MS);
+    }
+    expect_eq(chosen_count, before + (size_t)count);
+    return chosen + before;
+}
+
+static void leave(size_t connection)
+{
+    weir_upstream_slot_end(slots[connection], 0);
+    slots[connection] = NULL;
+}
+
+static int count_of(char name)
+{
+    int count = 0;
+    for (const char *c = chosen; *c != '\0'; c++) {
+        count += *c == name;
+    }
+    return count;
+}
+
+static void expect_even(int count)
+{
+    for (int i = 0; i < TARGETS; i++) {
+        expect_eq(count_of((char)('a' + i)), count);
+    }
+}
+
+/* What a set alone chooses, of its own. */
+static void choose_alone(enum weir_balance balance, int count, char *ret)
+{
+    set_options.balance = balance;
+    open_set(0, NULL);
+    strcpy(ret, choose(1, count));
+    weir_upstreams_free(sets[0]);
+    sets[0] = NULL;
+    for (size_t i = 0; i < chosen_count; i++) {
+        leave(i);
+    }
+    chosen_count = 0;
+    memset(chosen, 0, sizeof(chosen));
+}
+
+/* ---- the balance ---- */
+
+static void expect_choices_of_one(enum weir_balance balance)
+{
+    char alone[CHOICES + 1];
+    choose_alone(balance, CHOICES, alone);
+    open_sets(SETS);
+    expect_str_eq(choose(SETS, CHOICES), alone);
+}
+
+UNIT(upstream_shared, sets_take_turns_as_one_does)
+{
+    weights[1] = 3;
+    expect_choices_of_one(WEIR_BALANCE_ROUND_ROBIN);
+}
+
+UNIT(upstream_shared, sets_know_the_fewest_connections_as_one_does)
+{
+    weights[1] = 3;
+    expect_choices_of_one(WEIR_BALANCE_LEAST_CONNECTIONS);
+}
+
+/* All were given the seed of the one. */
+UNIT(upstream_shared, sets_draw_as_one_does)
+{
+    weights[1] = 3;
+    expect_choices_of_one(WEIR_BALANCE_RANDOM_TWO);
+}
+
+UNIT(upstream_shared, sets_choose_by_key_as_one_does)
+{
+    weights[1] = 3;
+    expect_choices_of_one(WEIR_BALANCE_HASH);
+}
+
+UNIT(upstream_shared, one_connection_of_each_set_takes_its_turn)
+{
+    open_sets(SETS);
+    expect_str_eq(choose(SETS, SETS), "abcdabcdabcdabcd");
+}
+
+UNIT(upstream_shared, one_connection_of_each_set_goes_to_the_least_busy)
+{
+    set_options.balance = WEIR_BALANCE_LEAST_CONNECTIONS;
+    open_sets(SETS);
+    choose(SETS, SETS);
+    expect_even(SETS / TARGETS);
+}
+
+/* All ask before any is connected. */
+UNIT(upstream_shared, sets_that_ask_at_once_choose_evenly)
+{
+    set_options.balance = WEIR_BALANCE_LEAST_CONNECTIONS;
+    open_sets(SETS);
+    for (int i = 0; i < SETS; i++) {
+        ask(i, i);
+    }
+    maker_run_for(&m, 5 * MS);
+    expect_even(SETS / TARGETS);
+}
+
+UNIT(upstream_shared, two_draws_know_connections_of_all_sets)
+{
+    set_options.balance = WEIR_BALANCE_RANDOM_TWO;
+    weights[0] = weights[1] = 1;
+    for (int i = 0; i < SETS; i++) {
+        make_set(i, shared);
+        upstreams[i][0] = add(i, "a", 0);
+        upstreams[i][1] = add(i, "b", 1);
+    }
+    choose(SETS, SETS); /* the two that are drawn are always these */
+    expect_eq(count_of('a'), SETS / 2);
+    expect_eq(count_of('b'), SETS / 2);
+}
+
+UNIT(upstream_shared, a_weight_holds_over_sets)
+{
+    weights[0] = 5;
+    open_sets(SETS);
+    choose(SETS, SETS);
+    expect_eq(count_of('a'), 10);
+    expect_eq(count_of('b'), 2);
+    expect_eq(count_of('c'), 2);
+    expect_eq(count_of('d'), 2);
+}
+
+UNIT(upstream_shared, a_connection_that_ends_counts_no_more_in_any_set)
+{
+    set_options.balance = WEIR_BALANCE_LEAST_CONNECTIONS;
+    open_sets(2);
+    choose(1, TARGETS);
+    leave((size_t)(strchr(chosen, 'c') - chosen));
+    ask(1, 0);
+    maker_run_for(&m, 5 * MS);
+    expect_eq(chosen[TARGETS], 'c');
+}
+
+/* ---- sets that change ---- */
+
+UNIT(upstream_shared, connections_of_a_set_that_was_freed_count)
+{
+    set_options.balance = WEIR_BALANCE_LEAST_CONNECTIONS;
+    open_set(0, shared);
+    choose(1, 3);
+    weir_upstreams_free(sets[0]);
+    open_set(0, shared);
+    char last = 'a';
+    for (; count_of(last) > 0; last++) {
+    }
+    expect_eq(choose(1, 1)[0], last);
+}
+
+UNIT(upstream_shared, connections_of_an_upstream_that_was_removed_count)
+{
+    set_options.balance = WEIR_BALANCE_LEAST_CONNECTIONS;
+    open_sets(2);
+    choose(1, TARGETS);
+    weir_upstream_remove(upstreams[0][0]);
+    upstreams[0][0] = add(0, "a", 0);
+    leave((size_t)(strchr(chosen, 'b') - chosen));
+    expect_eq(choose(1, 1)[0], 'b');
+}
+
+/* Its new place is another server. */
+UNIT(upstream_shared, a_name_at_another_place_counts_apart)
+{
+    set_options.balance = WEIR_BALANCE_LEAST_CONNECTIONS;
+    make_set(0, shared);
+    add(0, "a", 0);
+    choose(1, 3);
+    make_set(1, shared);
+    add(1, "a", 1);
+    add(1, "b", 2);
+    for (int i = 0; i < 4; i++) {
+        ask(1, i);
+        maker_run_for(&m, 5 * MS);
+    }
+    expect_eq(count_of('a'), 3 + 2);
+    expect_eq(count_of('b'), 2);
+}
+
+/* The first of each set are one target, and the second are another. */
+UNIT(upstream_shared, upstreams_of_one_name_and_place_count_in_their_order)
+{
+    struct weir_upstream_info info = {.size = sizeof(info)};
+    for (int i = 0; i < 2; i++) {
+        make_set(i, shared);
+        upstreams[i][0] = add(i, "a", 0);
+        upstreams[i][1] = add(i, "a", 0);
+    }
+    choose(2, 4); /* the first set begins with its first: it goes on there */
+    for (int i = 0; i < 2; i++) {
+        for (int j = 0; j < 2; j++) {
+            expect_eq(weir_upstream_get_info(upstreams[i][j], &info), 0);
+            expect_eq(info.chosen_count, i == j ? 2 : 0);
+            expect_eq(info.active_count, info.chosen_count);
+        }
+    }
+}
+
+UNIT(upstream_shared, a_weight_of_one_set_is_its_own)
+{
+    set_options.balance = WEIR_BALANCE_LEAST_CONNECTIONS;
+    open_sets(2);
+    for (int i = 1; i < TARGETS; i++) {
+        expect_eq(weir_upstream_set_weight(upstreams[0][i], 0), 0);
+    }
+    expect_str_eq(choose(1, 2), "aa");
+    for (int i = 0; i < 6; i++) {
+        ask(1, i);
+        maker_run_for(&m, 5 * MS);
+    }
+    expect_even(2);
+}
