@@ -447,7 +447,7 @@ struct weir_upstreams_info {
 WEIR_API int weir_upstreams_get_info(const weir_upstreams *set,
                                      struct weir_upstreams_info *ret);
 
-/** Options of weir_upstreams_connect(). */
+/** Options of weir_upstreams_connect(), and of the calls of tasks. */
 struct weir_upstreams_connect_options {
     size_t size;
     /** WEIR_BALANCE_HASH: the key, as the address of the client or the name
@@ -468,6 +468,9 @@ struct weir_upstreams_connect_options {
     weir_upstream *const *excluded;
     /** Number of excluded ones. */
     size_t excluded_count;
+    /** The reader's limit, for weir_upstreams_open_connection() alone; default
+     * WEIR_STREAM_LIMIT. */
+    uint64_t limit_bytes;
     /** Options of each try, without fast_open and tls, which upstreams have.
      * timeout_ns is 10 s by default, UINT64_MAX: without limit. */
     struct weir_connect_options connect;
@@ -532,6 +535,47 @@ weir_upstreams_connect(weir_upstreams *set, const struct weir_factory *factory,
                        const struct weir_upstreams_connect_options *options,
                        weir_upstreams_done_fn *done, void *done_arg,
                        weir_pending **ret);
+
+/**
+ * Choose an upstream, connect to it, and wait for the end of the request.
+ *
+ * An interruption of the task gives the request up.
+ *
+ * @param factory  called once the connection stands; held
+ * @param ret      how the request has ended, its size set by the caller;
+ *                 written after an error of the request, too. Its transport is
+ *                 given: end with weir_transport_unref(); it may be lost
+ *                 already. Its upstream is NULL after an error also if that
+ *                 one was removed meanwhile
+ * @return         0 when connected; other errors are those of
+ *                 weir_upstreams_connect() and of weir_upstreams_done_fn
+ * @retval -EINVAL     no @p ret, or as weir_upstreams_connect()
+ * @suspends yes
+ */
+WEIR_API WEIR_MUST_USE int weir_upstreams_open_transport(
+    weir_upstreams *set, const struct weir_factory *factory,
+    const struct weir_upstreams_connect_options *options,
+    struct weir_upstreams_result *ret);
+
+/**
+ * Choose an upstream and connect to it, and read and write the connection.
+ *
+ * An interruption of the task gives the request up. The slot is to be ended
+ * beside the stream.
+ *
+ * @param ret         as in weir_upstreams_open_transport(), but for its
+ *                    transport, which is borrowed from the writer
+ * @param ret_reader  the reader, borrowed from the writer; may be NULL
+ * @param ret_writer  the writer, given; end with weir_writer_unref()
+ * @return            as weir_upstreams_open_transport()
+ * @retval -EINVAL     no @p ret or @p ret_writer, a limit above INT64_MAX, or
+ *                     as weir_upstreams_connect()
+ * @suspends yes
+ */
+WEIR_API WEIR_MUST_USE int weir_upstreams_open_connection(
+    weir_upstreams *set, const struct weir_upstreams_connect_options *options,
+    struct weir_upstreams_result *ret, weir_reader **ret_reader,
+    weir_writer **ret_writer);
 
 /**
  * The upstream of a slot.
