@@ -1,92 +1,49 @@
 /*
- * The making of datagram endpoints.
- *
- *     ASKING --looked up--> WAITING --ready item--> ENDING --done--> freed
- *                              |  ^
- *            its address in use|  |timer
- *                              v  |
- *                             RESTING
+ * The making of datagram endpoints, in a task of weir's own.
  *
  * Names are looked up first. Then a socket is made, bound and connected for one
- * address after the other until one works. A ready item does this, so that
- * callbacks come from the loop. An address that is in use is tried again for a
- * while, as that of a server is.
+ * address after the other until one works. An address that is in use is tried
+ * again for a while, as that of a server is. The transport is made when the
+ * task is gone, as its maker calls the program.
  */
 #include "endpoint.h"
 
 #include "endpoint_names.h"
 #include "lib/net/serve/listener_file.h"
+#include "lib/task/own_task.h"
 #include "lib/transport/datagram/datagram.h"
 #include "lib/transport/socket.h"
 
 #include <string.h>
 
-enum endpoint_state {
-    ENDPOINT_ASKING,
-    ENDPOINT_WAITING,
-    ENDPOINT_RESTING,
-    ENDPOINT_ENDING,
-    ENDPOINT_STATES,
-};
-
 struct wr_endpoint_maker {
-    weir_loop *loop;
-    struct wr_member member;
-    enum endpoint_state state;
-    int fd; /* -1: not made, closed, or the transport's */
+    struct wr_own_task own;
+    struct wr_waiter waiter; /* for the names */
+    bool is_asking;          /* the names were not all answered yet */
     bool is_cancelled;
     bool is_adopted;             /* the program brought the socket */
+    int fd;                      /* -1: not made, closed, or the transport's */
     struct weir_pending pending; /* the program's handle, until done returns */
     weir_endpoint_done_fn *done;
     void *done_arg;
-    struct wr_ready ready;
-    struct wr_timer retry; /* armed while RESTING */
-    uint32_t bind_tries;   /* of an address in use, after the first */
     struct weir_factory factory;
     struct weir_datagram_options options;
     struct wr_endpoint_plan plan;
     struct wr_endpoint_names names;
 };
 
-static void endpoint_set_state(struct wr_endpoint_maker *endpoint,
-                               enum endpoint_state state)
-{
-    static const uint8_t allowed[ENDPOINT_STATES] = {
-        [ENDPOINT_ASKING] = 1u << ENDPOINT_WAITING,
-        [ENDPOINT_WAITING] = 1u << ENDPOINT_RESTING | 1u << ENDPOINT_ENDING,
-        [ENDPOINT_RESTING] = 1u << ENDPOINT_WAITING,
-    };
-
-    wr_assert(allowed[endpoint->state] >> state & 1u);
-    endpoint->state = state;
-}
-
-static void endpoint_check_invariants(const struct wr_endpoint_maker *endpoint)
-{
-    wr_assert(endpoint->state <= ENDPOINT_ENDING);
-    wr_assert(endpoint->state == ENDPOINT_ENDING ||
-              (endpoint->fd >= 0) == endpoint->is_adopted);
-    wr_assert(endpoint->state != ENDPOINT_ENDING || endpoint->fd < 0);
-    wr_assert(endpoint->state != ENDPOINT_ASKING ||
-              wr_endpoint_plan_has_names(&endpoint->plan));
-    wr_assert(wr_timer_is_armed(&endpoint->retry) ==
-              (endpoint->state == ENDPOINT_RESTING));
-    wr_debug_assert(wr_list_is_linked(&endpoint->member.link));
-}
-
 /* Calls done, and frees the maker. */
 static void endpoint_finish(struct wr_endpoint_maker *endpoint, int err,
                             weir_transport *t)
 {
-    weir_loop *loop = endpoint->loop;
+    weir_loop *loop = endpoint->own.loop;
 
-    endpoint_check_invariants(endpoint);
+    wr_assert(endpoint->fd < 0);
     wr_assert((err < 0) == !t);
     if (endpoint->done) {
         endpoint->done(endpoint->done_arg, err, t);
         wr_loop_end_if_forked(loop);
     }
-    wr_loop_remove_member(loop, &endpoint->member);
     wr_endpoint_names_fini(&endpoint->names);
     wr_free(&loop->counting, endpoint, sizeof(*endpoint));
     wr_loop_unpin(loop);
@@ -96,7 +53,7 @@ static void endpoint_finish(struct wr_endpoint_maker *endpoint, int err,
 static void endpoint_close_socket(struct wr_endpoint_maker *endpoint)
 {
     if (endpoint->fd >= 0) {
-        wr_datagram_close_fd(endpoint->loop, endpoint->fd,
+        wr_datagram_close_fd(endpoint->own.loop, endpoint->fd,
                              endpoint->plan.family);
         endpoint->fd = -1;
     }
@@ -130,7 +87,7 @@ static int endpoint_open_socket(struct wr_endpoint_maker *endpoint)
         endpoint->fd = fd;
     }
     wr_assert(endpoint->fd >= 0);
-    int err = wr_datagram_configure(endpoint->loop, endpoint->fd, family,
+    int err = wr_datagram_configure(endpoint->own.loop, endpoint->fd, family,
                                     &endpoint->options);
     wr_require(err >= 0, err);
     return endpoint->is_adopted ? 0 : endpoint_name_socket(endpoint);
@@ -175,10 +132,8 @@ static int endpoint_open_transport(struct wr_endpoint_maker *endpoint,
     };
 
     wr_assert(socket.fd >= 0);
-    wr_assert(endpoint->state == ENDPOINT_WAITING);
     endpoint->fd = -1;
-    endpoint_set_state(endpoint, ENDPOINT_ENDING);
-    int err = wr_datagram_open(endpoint->loop, &socket, &endpoint->factory,
+    int err = wr_datagram_open(endpoint->own.loop, &socket, &endpoint->factory,
                                &endpoint->options, ret);
     if (err >= 0 && endpoint->is_cancelled) { /* by its own callbacks */
         wr_ignore(weir_transport_abort(*ret) < 0);
@@ -188,134 +143,118 @@ static int endpoint_open_transport(struct wr_endpoint_maker *endpoint,
     return err;
 }
 
-/* True: the address is in use, perhaps by a process that has just died, and is
- * tried again later. */
-static bool endpoint_rests(struct wr_endpoint_maker *endpoint, int err)
-{
-    weir_loop *loop = endpoint->loop;
-
-    if (err != -EADDRINUSE || endpoint->is_adopted ||
-        endpoint->bind_tries == WR_BIND_TRIES) {
-        return false;
-    }
-    endpoint->bind_tries++;
-    endpoint_set_state(endpoint, ENDPOINT_RESTING);
-    wr_timer_arm(&loop->wheel, &endpoint->retry,
-                 wr_add_sat(loop->now_ns, WR_BIND_RETRY_NS));
-    return true;
-}
-
-static void endpoint_ready(struct wr_ready *ready)
-{
-    struct wr_endpoint_maker *endpoint =
-        wr_container_of(ready, struct wr_endpoint_maker, ready);
-    weir_transport *t = NULL;
-
-    endpoint_check_invariants(endpoint);
-    wr_assert(endpoint->state == ENDPOINT_WAITING);
-    int err = -ECANCELED;
-    if (!endpoint->is_cancelled) {
-        err = wr_endpoint_plan_has_names(&endpoint->plan)
-                  ? endpoint_try_names(endpoint)
-                  : endpoint_open_socket(endpoint);
-    }
-    if (err < 0) {
-        endpoint_close_socket(endpoint);
-    }
-    if (endpoint_rests(endpoint, err)) {
-        return;
-    }
-    if (err >= 0) {
-        err = endpoint_open_transport(endpoint, &t);
-    } else {
-        endpoint_set_state(endpoint, ENDPOINT_ENDING);
-    }
-    endpoint_finish(endpoint, err, t);
-}
-
-/* Nothing more is waited for. */
-static void endpoint_go_on(struct wr_endpoint_maker *endpoint)
-{
-    wr_assert(!wr_ready_is_pending(&endpoint->ready));
-    endpoint_set_state(endpoint, ENDPOINT_WAITING);
-    wr_ready_push(&endpoint->loop->ready, &endpoint->ready);
-}
-
-static void endpoint_retry_expired(struct wr_timer *timer)
-{
-    struct wr_endpoint_maker *endpoint =
-        wr_container_of(timer, struct wr_endpoint_maker, retry);
-
-    wr_assert(endpoint->state == ENDPOINT_RESTING);
-    endpoint_go_on(endpoint);
-}
+/* ---- the steps ---- */
 
 static void endpoint_names_done(struct wr_endpoint_names *names)
 {
     struct wr_endpoint_maker *endpoint =
         wr_container_of(names, struct wr_endpoint_maker, names);
 
-    endpoint_check_invariants(endpoint);
-    wr_assert(!endpoint->is_cancelled);
-    endpoint_go_on(endpoint);
-}
-
-static void endpoint_give_up(struct wr_endpoint_maker *endpoint)
-{
-    endpoint_check_invariants(endpoint);
-    endpoint->is_cancelled = true;
-    if (endpoint->state == ENDPOINT_ASKING) {
-        endpoint_go_on(endpoint); /* first: a resolver may get here again */
-        wr_endpoint_names_cancel(&endpoint->names);
-    } else if (endpoint->state == ENDPOINT_RESTING) {
-        wr_timer_cancel(&endpoint->loop->wheel, &endpoint->retry);
-        endpoint_go_on(endpoint);
+    wr_assert(endpoint->is_asking);
+    wr_assert(wr_own_task_is_running(&endpoint->own));
+    endpoint->is_asking = false;
+    if (endpoint->waiter.task) {
+        wr_waiter_wake(&endpoint->waiter, 0);
     }
 }
 
-static void endpoint_shutdown_alive(struct wr_member *member)
+static void endpoint_names_give_up(struct wr_waiter *waiter)
 {
     struct wr_endpoint_maker *endpoint =
-        wr_container_of(member, struct wr_endpoint_maker, member);
+        wr_container_of(waiter, struct wr_endpoint_maker, waiter);
 
-    wr_assert(wr_loop_is_closing(endpoint->loop));
-    endpoint_give_up(endpoint);
+    wr_assert(endpoint->is_asking);
+    wr_endpoint_names_cancel(&endpoint->names);
+    if (waiter->task->waiter == waiter) { /* a resolver may get here again */
+        wr_waiter_wake(waiter, -ECANCELED);
+    }
 }
 
-static void endpoint_dump_alive(const struct wr_member *member, FILE *out)
+static int endpoint_await_names(struct wr_endpoint_maker *endpoint)
+{
+    static const struct wr_wait_kind kind = {
+        .name = "name lookup", .interrupt = endpoint_names_give_up};
+
+    wr_assert(endpoint->own.task == endpoint->own.loop->current);
+    endpoint->waiter.kind = &kind;
+    int err = wr_task_enter(endpoint->own.loop);
+    if (err == 0 && endpoint->is_asking) {
+        err = wr_task_wait(endpoint->own.loop, &endpoint->waiter, NULL);
+    }
+    wr_assert(err < 0 || !endpoint->is_asking);
+    return err;
+}
+
+static int endpoint_run(struct wr_own_task *own)
+{
+    struct wr_endpoint_maker *endpoint =
+        wr_container_of(own, struct wr_endpoint_maker, own);
+    int err = endpoint_await_names(endpoint);
+
+    for (uint32_t tries = 0; err == 0; tries++) {
+        wr_assert((endpoint->fd >= 0) == endpoint->is_adopted);
+        err = wr_endpoint_plan_has_names(&endpoint->plan)
+                  ? endpoint_try_names(endpoint)
+                  : endpoint_open_socket(endpoint);
+        if (err >= 0) {
+            return 0;
+        }
+        endpoint_close_socket(endpoint);
+        if (err == -EADDRINUSE && !endpoint->is_adopted &&
+            tries < WR_BIND_TRIES) {
+            err = weir_sleep(own->loop, WR_BIND_RETRY_NS);
+        }
+    }
+    wr_assert(err < 0);
+    return err;
+}
+
+static void endpoint_ended(struct wr_own_task *own, int err)
+{
+    struct wr_endpoint_maker *endpoint =
+        wr_container_of(own, struct wr_endpoint_maker, own);
+    weir_transport *t = NULL;
+
+    wr_assert(err <= 0);
+    wr_assert(err < 0 || endpoint->fd >= 0);
+    err = endpoint->is_cancelled ? -ECANCELED : err;
+    if (err >= 0) {
+        err = endpoint_open_transport(endpoint, &t);
+    }
+    wr_endpoint_names_cancel(&endpoint->names);
+    endpoint_close_socket(endpoint);
+    endpoint_finish(endpoint, err, t);
+}
+
+/* The address of one side, or the name that has it. */
+static const char *endpoint_name_side(const struct weir_address *address,
+                                      const weir_lookup *lookup, char *text)
+{
+    return address->len == 0 && lookup->host[0] != '\0'
+               ? lookup->host
+               : weir_address_format(address, text, WEIR_ADDRESS_TEXT_SIZE);
+}
+
+static void endpoint_dump(const struct wr_own_task *own, FILE *out)
 {
     const struct wr_endpoint_maker *endpoint =
-        wr_container_of(member, struct wr_endpoint_maker, member);
-    char own[WEIR_ADDRESS_TEXT_SIZE];
+        wr_container_of(own, struct wr_endpoint_maker, own);
+    const struct wr_endpoint_plan *plan = &endpoint->plan;
+    char local[WEIR_ADDRESS_TEXT_SIZE];
     char peer[WEIR_ADDRESS_TEXT_SIZE];
 
-    fprintf(out, "endpoint %s -> %s fd=%d asking=%s given-up=%s\n",
-            weir_address_format(&endpoint->plan.local, own, sizeof(own)),
-            weir_address_format(&endpoint->plan.remote, peer, sizeof(peer)),
-            endpoint->fd, endpoint->state == ENDPOINT_ASKING ? "yes" : "no",
-            endpoint->is_cancelled ? "yes" : "no");
+    fprintf(out, " %s -> %s",
+            endpoint_name_side(&plan->local, &endpoint->names.own, local),
+            endpoint_name_side(&plan->remote, &endpoint->names.peer, peer));
 }
-
-static void endpoint_check_alive(const struct wr_member *member)
-{
-    const struct wr_endpoint_maker *endpoint =
-        wr_container_of(member, struct wr_endpoint_maker, member);
-
-    endpoint_check_invariants(endpoint);
-    wr_assert(endpoint->state != ENDPOINT_WAITING ||
-              wr_ready_is_pending(&endpoint->ready));
-}
-
-static const struct wr_member_ops endpoint_member_ops = {
-    .stage = WR_STAGE_MAKERS,
-    .shutdown = endpoint_shutdown_alive,
-    .dump = endpoint_dump_alive,
-    .check = endpoint_check_alive};
 
 static void endpoint_cancel(struct weir_pending *pending)
 {
-    endpoint_give_up(
-        wr_container_of(pending, struct wr_endpoint_maker, pending));
+    struct wr_endpoint_maker *endpoint =
+        wr_container_of(pending, struct wr_endpoint_maker, pending);
+
+    endpoint->is_cancelled = true;
+    wr_own_task_cancel(&endpoint->own);
 }
 
 /* ---- beginning ---- */
@@ -344,17 +283,22 @@ static int endpoint_plan(weir_loop *loop, struct wr_endpoint_call *call,
         ret->family == AF_UNSPEC ? AF_INET6 : ret->family, call->options);
 }
 
-/* Looks the names up, if any, or goes on at once. */
+/* Looks the names up, if any, and starts the steps. */
 static int endpoint_begin(struct wr_endpoint_maker *endpoint,
                           const struct wr_endpoint_call *call)
 {
-    wr_assert(endpoint->state == ENDPOINT_ASKING);
-    wr_assert(!endpoint->is_cancelled);
-    if (wr_endpoint_plan_has_names(&endpoint->plan)) {
-        return wr_endpoint_names_start(&endpoint->names, &endpoint->plan, call);
+    endpoint->is_asking = wr_endpoint_plan_has_names(&endpoint->plan);
+    int err =
+        endpoint->is_asking
+            ? wr_endpoint_names_start(&endpoint->names, &endpoint->plan, call)
+            : 0;
+    if (err >= 0) {
+        err = wr_own_task_start(&endpoint->own, "datagram endpoint");
+        if (err < 0) {
+            wr_endpoint_names_cancel(&endpoint->names);
+        }
     }
-    endpoint_go_on(endpoint);
-    return 0;
+    return err;
 }
 
 /* Makes a maker; takes no socket when it fails. */
@@ -373,7 +317,8 @@ static int endpoint_start(weir_loop *loop, const struct weir_factory *factory,
     wr_require(endpoint, -ENOMEM);
 
     memset(endpoint, 0, sizeof(*endpoint));
-    endpoint->loop = loop;
+    wr_own_task_init(&endpoint->own, loop, endpoint_run, endpoint_ended);
+    endpoint->own.dump = endpoint_dump;
     endpoint->pending = (struct weir_pending){loop, endpoint_cancel, NULL};
     endpoint->done = call->done;
     endpoint->done_arg = call->done_arg;
@@ -382,9 +327,6 @@ static int endpoint_start(weir_loop *loop, const struct weir_factory *factory,
     endpoint->plan = plan;
     endpoint->is_adopted = call->local.kind == WEIR_PLACE_FD;
     endpoint->fd = wr_place_get_fd(&call->local);
-    wr_member_init(&endpoint->member, &endpoint_member_ops);
-    wr_ready_init(&endpoint->ready, endpoint_ready);
-    wr_timer_init(&endpoint->retry, endpoint_retry_expired);
     wr_endpoint_names_init(&endpoint->names, loop, endpoint_names_done);
     err = endpoint_begin(endpoint, call);
     if (err < 0) {
@@ -392,9 +334,7 @@ static int endpoint_start(weir_loop *loop, const struct weir_factory *factory,
         wr_free(&loop->counting, endpoint, sizeof(*endpoint));
         return err;
     }
-    wr_loop_add_member(loop, &endpoint->member);
     wr_loop_pin(loop);
-    endpoint_check_invariants(endpoint);
     if (ret) {
         *ret = &endpoint->pending;
     }

@@ -149,6 +149,7 @@ static const struct wr_handler_ops stream_handler_ops = {
 
 static void stream_spawn_handler(weir_writer *writer)
 {
+    static const struct wr_task_hooks hooks = {.parked = stream_end_handler};
     struct weir_address peername;
     char name[sizeof(NAME_PREFIX) + WEIR_ADDRESS_TEXT_SIZE] = NAME_PREFIX;
     const size_t prefix_len = sizeof(NAME_PREFIX) - 1;
@@ -172,7 +173,7 @@ static void stream_spawn_handler(weir_writer *writer)
         weir_writer_unref(writer);
         return;
     }
-    writer->task->parked = stream_end_handler;
+    writer->task->hooks = &hooks;
     weir_task_detach(writer->task); /* the loop frees it at its end */
     writer->set = writer->transport->set;
     if (writer->set) {

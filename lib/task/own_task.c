@@ -27,8 +27,19 @@ static void own_task_ended(struct wr_observer *observer, weir_future *future)
     own->ended(own, future->result);
 }
 
+static void own_task_dump(const void *arg, FILE *out)
+{
+    const struct wr_own_task *own = arg;
+
+    wr_assert(wr_own_task_is_running(own));
+    if (own->dump) {
+        own->dump(own, out);
+    }
+}
+
 int wr_own_task_start(struct wr_own_task *own, const char *name)
 {
+    static const struct wr_task_hooks hooks = {.dump = own_task_dump};
     const struct weir_task_options options = {.size = sizeof(options),
                                               .name = name};
 
@@ -38,6 +49,7 @@ int wr_own_task_start(struct wr_own_task *own, const char *name)
         wr_task_spawn(own->loop, own_task_run, own, &options, &own->task);
     wr_require(err >= 0, err);
     wr_assert(wr_task_is_own(own->task));
+    own->task->hooks = &hooks;
     wr_future_observe(&own->task->future, &own->observer, own_task_ended);
     return 0;
 }

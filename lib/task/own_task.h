@@ -31,12 +31,17 @@ typedef int wr_own_task_fn(struct wr_own_task *own);
  * stack, never inside a call. */
 typedef void wr_own_task_ended_fn(struct wr_own_task *own, int err);
 
+/* Prints what the steps work on, a space first, to the task's line of a dump.
+ */
+typedef void wr_own_task_dump_fn(const struct wr_own_task *own, FILE *out);
+
 /* In the object whose steps these are. */
 struct wr_own_task {
     weir_loop *loop;
     weir_task *task; /* NULL: it has not begun, or it is gone */
     wr_own_task_fn *steps;
     wr_own_task_ended_fn *ended;
+    wr_own_task_dump_fn *dump;   /* set after the initialisation; may be NULL */
     struct wr_observer observer; /* of the task's end */
 };
 

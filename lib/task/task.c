@@ -252,8 +252,8 @@ static __attribute__((noinline)) void task_end_parked(weir_task *task)
     wr_list_push_back(&memory->parked, &task->member.link);
     task->wake_result = -ECANCELED;
     task_report_parked(task);
-    if (task->parked) {
-        task->parked(task->arg);
+    if (task->hooks && task->hooks->parked) {
+        task->hooks->parked(task->arg);
     }
     task_resolve(task);
 }
@@ -463,7 +463,7 @@ int wr_task_spawn(weir_loop *loop, weir_task_fn *fn, void *arg,
     task->arg = arg;
     task->scope = NULL;
     task->group_count = 0;
-    task->parked = NULL;
+    task->hooks = NULL;
     task_copy_name(task, known.name);
     wr_member_init(&task->member, &wr_task_member_ops);
     wr_loop_add_member(loop, &task->member);

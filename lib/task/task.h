@@ -88,6 +88,16 @@ struct wr_group_member {
     struct wr_group *group;
 };
 
+/* Calls to the code of weir that has started a task, with the task's arg; each
+ * may be NULL. */
+struct wr_task_hooks {
+    /* The task is parked: frees the objects of @arg in place of its function.
+     */
+    void (*parked)(void *arg);
+    /* Prints, a space first, what the task works on to its line of a dump. */
+    void (*dump)(const void *arg, FILE *out);
+};
+
 /* In the order of use, so that the tasks of a burst, which are out of the cache
  * when their turn comes, bring few cache lines in: a switch needs the first two
  * lines, the first run and the end of a task the first four. */
@@ -119,9 +129,7 @@ struct weir_task {
     uint32_t refusals;       /* calls that failed while the loop was freed */
     struct wr_list cancel;   /* in causes: of weir_task_cancel() */
     struct wr_list shutdown; /* in causes for ever: the loop is being freed */
-    /* For a task that weir starts: frees the objects of @arg in place of @fn if
-     * the task is parked. Set after the spawn; may be NULL. */
-    void (*parked)(void *arg);
+    const struct wr_task_hooks *hooks; /* set after the spawn; may be NULL */
     char name[WR_TASK_NAME_MAX];
     uint64_t extended_ns; /* time of the first extension */
 };

@@ -39,13 +39,17 @@ static void task_member_dump(const struct wr_member *member, FILE *out)
 
     const char *wait = wr_task_wait_name(task);
     wr_assert(!wr_task_has_ended(task));
-    fprintf(out, "task %s %s%s%s stack=%zu cancelling=%u%s%s\n",
+    fprintf(out, "task %s %s%s%s stack=%zu cancelling=%u%s%s",
             task->name[0] ? task->name : "-",
             task_member_state_name(task->state), wait ? " for " : "",
             wait ? wait : "", task->fiber.stack ? task->fiber.stack->size : 0,
             wr_task_cancelling(task),
             wr_task_is_interrupted(task) ? " interrupted" : "",
             task->scope ? " timed" : "");
+    if (task->hooks && task->hooks->dump) {
+        task->hooks->dump(task->arg, out);
+    }
+    fputc('\n', out);
 }
 
 static void task_member_check(const struct wr_member *member)

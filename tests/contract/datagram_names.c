@@ -4,6 +4,7 @@
  * server that is asked says by the name what it does: see dns_server.h.
  */
 #include "tests/contract/names_rig.h"
+#include "tests/dump.h"
 
 struct start {
     weir_loop *loop;
@@ -247,6 +248,48 @@ NAMES(datagram_names, it_is_given_up_at_every_moment_and_leaves_nothing, n)
         expect_eq(names_count_fds(), fds);
         expect_eq(names_count_timers(n), 0);
     }
+}
+
+NAMES(datagram_names, it_is_given_up_at_every_moment_before_it_has_failed, n)
+{
+    struct start start = {.done = 0};
+    int turns = 0;
+
+    names_lookup(n, "nx.example", NULL); /* its answer is kept */
+    names_run_for(n, 2 * MS);
+    for (; start.done == 0; turns++) {
+        const struct weir_datagram_options options =
+            OPTIONS(.remote_host = "nx.example", .remote_port = 9);
+        expect_ok(make(n, &start, options));
+        for (int i = 0; i < turns && start.done == 0; i++) {
+            weir_loop_stop(n->loop);
+            expect_eq(weir_loop_run(n->loop), 0);
+        }
+        if (start.done == 0) {
+            weir_pending_cancel(start.endpoint);
+            expect_eq(finish(n, &start), -ECANCELED);
+            start.done = 0;
+        }
+    }
+    expect_eq(start.err, WEIR_EDNSNOTFOUND);
+    expect_gt(turns, 2);
+}
+
+NAMES(datagram_names, a_dump_names_both_ends_while_they_are_looked_up, n)
+{
+    struct start start;
+
+    make_silent(n, &start, 2);
+    expect_dumped(n->loop, "task datagram endpoint waiting for name lookup");
+    expect_dumped(n->loop, " silent.h.example -> self.example\n");
+    weir_pending_cancel(start.endpoint);
+    expect_eq(finish(n, &start), -ECANCELED);
+    expect_ok(make(n, &start,
+                   OPTIONS(.local_host = "127.0.0.1", .local_port = 9000,
+                           .remote_host = "127.0.0.1", .remote_port = 9)));
+    expect_dumped(n->loop, " 127.0.0.1:9000 -> 127.0.0.1:9\n");
+    expect_eq(finish(n, &start), 0);
+    end(n, &start);
 }
 
 NAMES(datagram_names, a_loop_is_freed_while_names_are_looked_up, n)

@@ -7,6 +7,7 @@
 #include "lib/task/own_task.h"
 
 #include "rig.h"
+#include "tests/dump.h"
 
 struct steps {
     struct wr_own_task own;
@@ -168,4 +169,20 @@ UNIT(own_task, is_interrupted_by_the_end_of_the_loop_and_awaited)
     expect_eq(steps.err, -ECANCELED);
     allocator_check(&rig_memory);
     fake_stop();
+}
+
+static void print_rounds(const struct wr_own_task *own, FILE *out)
+{
+    fprintf(out, " rounds=%d", ((const struct steps *)own)->rounds);
+}
+
+TASK(own_task, adds_words_to_its_line_of_a_dump)
+{
+    begin(sleep_once);
+    steps.own.dump = print_rounds;
+    settle();
+    expect_dumped(loop, "task own waiting for sleep stack=");
+    expect_dumped(loop, " cancelling=0 rounds=0\n");
+    expect_eq(weir_sleep(loop, 2 * MS), 0);
+    expect_settled("se");
 }
