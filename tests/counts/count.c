@@ -26,7 +26,7 @@ static const struct count_case *const cases[] = {
     &count_starved_few, &count_starved_many,
 #ifdef WR_TESTS_PROXY
     &count_relay,       &count_queue_few,    &count_queue_many,
-    &count_queue_kinds,
+    &count_queue_kinds, &count_queue_none,
 #endif
 #ifdef COUNT_HAS_TLS
     &count_tls,

@@ -67,6 +67,7 @@ extern const struct count_case count_life;
 extern const struct count_case count_life_closes;
 extern const struct count_case count_starved_few;
 extern const struct count_case count_starved_many;
+extern const struct count_case count_queue_none;
 extern const struct count_case count_queue_few;
 extern const struct count_case count_queue_many;
 extern const struct count_case count_queue_kinds;

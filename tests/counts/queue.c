@@ -1,5 +1,6 @@
 /*
- * Counted: a connection to an upstream whose place others wait for.
+ * Counted: a connection to an upstream that has a place, and to one whose place
+ * others wait for.
  *
  * An upstream takes one connection at a time. When one ends, the request that
  * waits longest gets its place, and another comes and waits behind all. One of
@@ -107,7 +108,22 @@ static weir_upstream *add(const char *host, struct fake_listener **ret)
 
 static uint32_t count_waiting(const struct count *c)
 {
-    return c->what == &count_queue_few ? FEW : MANY;
+    return c->what == &count_queue_none  ? 0
+           : c->what == &count_queue_few ? FEW
+                                         : MANY;
+}
+
+/* Upstreams that most of those that wait exclude; each has a connection. */
+static void take_others(struct count *c)
+{
+    struct fake_listener *other;
+
+    for (uint32_t i = 0; i < OTHERS; i++) {
+        char host[32];
+        snprintf(host, sizeof(host), "192.0.2.%u", i + 2);
+        others[i] = add(host, &other);
+        ask(c, &used, 1);
+    }
 }
 
 static void start(struct count *c)
@@ -117,16 +133,14 @@ static void start(struct count *c)
                                                    .queue_limit = 2 * MANY,
                                                    .queue_timeout_ns =
                                                        UINT64_MAX};
-    struct fake_listener *other;
 
     count_require(weir_upstreams_new(c->loop, &options, &set) == 0, "no set");
     used = add("192.0.2.1", &listener);
-    for (uint32_t i = 0; i < OTHERS; i++) {
-        char host[32];
-        snprintf(host, sizeof(host), "192.0.2.%u", i + 2);
-        others[i] = add(host, &other);
-        ask(c, &used, 1);
+    if (count_waiting(c) == 0) {
+        ask_next(c);
+        return;
     }
+    take_others(c);
     for (uint32_t i = 0; i < count_waiting(c); i++) {
         ask_next(c);
     }
@@ -146,13 +160,16 @@ static void end(struct count *c)
     /* One has the place, and another is asking. */
     count_require(info.queued_count + 2 >= count_waiting(c),
                   "too few have waited");
-    count_require(kept_count == OTHERS, "another place was free");
+    count_require(kept_count == (count_waiting(c) > 0 ? OTHERS : 0),
+                  "another place was free");
     while (kept_count > 0) {
         weir_upstream_slot_end(kept[--kept_count], 0);
     }
     weir_upstreams_free(set);
 }
 
+const struct count_case count_queue_none = {
+    .name = "queue_none", .start = start, .is_over = is_over, .end = end};
 const struct count_case count_queue_few = {
     .name = "queue_few", .start = start, .is_over = is_over, .end = end};
 const struct count_case count_queue_many = {
