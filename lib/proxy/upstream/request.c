@@ -1,81 +1,177 @@
 /*
  * Requests: connections that are asked for.
  *
- *     READY --ready item--> CONNECTING --made--> ENDED
- *       ^ \                   ^     |
- *       |  no place       a place   | failed: READY again
- *       |     \              |     v
- *       '-- given up ------- QUEUED
+ * Where a request is says what it waits for; it is in one place at a time:
  *
- *     READY --the last try lacked something--> SHORT --after a time--> READY
- *     READY --upstreams are unchecked--> UNCHECKED --checked, or late--> READY
+ *     in the loop's ready queue   for request_run(), which decides what is next
+ *     in set->queue               for a place at an upstream
+ *     in set->unchecked           for the first checks of upstreams
+ *     in none, connecting         for the end of a try
+ *     in none, its timer alone    for what this machine has lacked
  *
- * The ready item tells the program of errors; a connection that was made is
- * told at once, from the loop too.
+ * From each wait it goes on by the ready item, which also ends it with an
+ * error; a connection that was made is told at once, from the loop too.
  *
- * Those that wait have a place in the order of their tickets: also one that has
- * failed at one upstream, and finds none at another. A request that takes a
- * place without a wait leaves it to those of the queue that came earlier.
- * Between sets the tickets decide, too (limits.h).
+ * Those that wait for a place have an order, that of their tickets: also one
+ * that has failed at one upstream, and finds none at another. A request that
+ * takes a place without a wait leaves it to those of the queue that came
+ * earlier. Between sets the tickets decide, too (limits.h).
  *
  * A try that this machine lacks something for does not count, if it may wait.
+ *
+ * A request keeps what its tries need of the options, so that the program may
+ * forget them: the own address is copied, the key is hashed, and upstreams are
+ * remembered by numbers that are not used again.
  */
-#include "request.h"
-
+#include "lib/base/options.h"
 #include "lib/base/shortage.h"
+#include "lib/loop/pending.h"
+#include "lib/net/connect/connect.h"
+#include "lib/stream/writer.h"
+#include "upstream.h"
 #include "uring/alloc.h"
 
+#include <stddef.h>
+#include <string.h>
+
+#define TRIES_DEFAULT  3u
+#define TRY_TIMEOUT_NS UINT64_C(10000000000)
 /* Until a try that lacked something is made again: at first, and at most. */
 #define SHORT_WAIT_FIRST_NS UINT64_C(100000000)
 #define SHORT_WAIT_MOST_NS  UINT64_C(1000000000)
 
+struct wr_request {
+    struct weir_pending pending;
+    weir_upstreams *set;
+    struct wr_list link;     /* in set->requests */
+    struct wr_queued queued; /* in set->queue, in set->unchecked or in none. Its
+                                ticket is a number among those of all sets. */
+    struct wr_ready ready;
+    struct wr_timer timer;
+    int cause; /* why it is to end without a try more; 0: it is not */
+    int err;   /* of the last try; 0: none has failed, or it does not count */
+    bool was_made; /* the factory was called */
+    struct weir_factory factory;
+    weir_upstreams_done_fn *done; /* NULL: it was called */
+    void *done_arg;
+    struct weir_connect_options connect;
+    struct weir_address local;
+    uint64_t key;
+    uint64_t end_ns;    /* of the whole request; UINT64_MAX: no limit */
+    uint64_t queued_ns; /* when it was queued */
+    uint64_t begun_ns;  /* when the last try began */
+    uint64_t unchecked_until_ns; /* 0: it has waited for no check */
+    uint64_t shortage_timeout_ns;
+    uint64_t short_until_ns; /* 0: it has lacked nothing yet */
+    uint64_t short_wait_ns;  /* until the next try */
+    uint32_t tries;
+    uint32_t try_count;
+    weir_upstream *last;      /* the upstream of the last try, a reference */
+    weir_upstream_slot *slot; /* its own until it is given */
+    weir_pending *connecting; /* NULL: no try is under way */
+    struct weir_upstreams_result result;
+    char
+        text[512]; /* what the tries have told, where the program has no room */
+};
+
+static uint64_t request_now(const struct wr_request *request)
+{
+    return weir_loop_get_time(request->set->loop);
+}
+
+static bool request_is_queued(const struct wr_request *request)
+{
+    return request->queued.queue == &request->set->queue;
+}
+
 static void request_check_invariants(const struct wr_request *request)
 {
-    const struct wr_request_queue *queue = request->queued.queue;
+    const bool waits =
+        wr_timer_is_armed(&request->timer) || request->queued.queue;
+    const int places = wr_ready_is_pending(&request->ready) + waits +
+                       (request->connecting != NULL);
 
-    wr_assert((request->state == REQUEST_QUEUED) ==
-              (queue == &request->set->queue));
-    wr_assert((request->state == REQUEST_UNCHECKED) ==
-              (queue == &request->set->unchecked));
-    wr_assert((request->state == REQUEST_READY) ==
-              wr_ready_is_pending(&request->ready));
-    wr_assert((request->state == REQUEST_CONNECTING) ==
-              (request->connecting != NULL));
-    wr_assert(request->state != REQUEST_CONNECTING || request->slot->upstream);
+    wr_assert(places == (request->done ? 1 : request->connecting != NULL));
+    wr_assert(!request->connecting || !request->slot ||
+              request->slot->upstream);
     wr_assert(request->try_count <= request->tries);
     wr_assert(request->cause <= 0);
 }
 
-static const bool request_edges[REQUEST_STATES][REQUEST_STATES] = {
-    [REQUEST_READY] = {[REQUEST_QUEUED] = true,
-                       [REQUEST_CONNECTING] = true,
-                       [REQUEST_SHORT] = true,
-                       [REQUEST_UNCHECKED] = true,
-                       [REQUEST_ENDED] = true},
-    [REQUEST_SHORT] = {[REQUEST_READY] = true},
-    [REQUEST_UNCHECKED] = {[REQUEST_READY] = true},
-    [REQUEST_QUEUED] = {[REQUEST_READY] = true, [REQUEST_CONNECTING] = true},
-    [REQUEST_CONNECTING] = {[REQUEST_READY] = true, [REQUEST_ENDED] = true},
-};
-
-/* The only writer of the state. */
-static void request_set_state(struct wr_request *request,
-                              enum wr_request_state state)
+/* Waits, in its queue or for the time alone: until then, or the request's end.
+ */
+static void request_wait(struct wr_request *request, uint64_t until_ns)
 {
-    wr_assert(request_edges[request->state][state]);
-    request->state = state;
+    until_ns = wr_min_u64(until_ns, request->end_ns);
+    wr_assert(until_ns > 0);
+    if (until_ns < UINT64_MAX) {
+        wr_timer_arm(&request->set->loop->wheel, &request->timer, until_ns);
+    }
+    request_check_invariants(request);
 }
 
-/* The timer ends a wait, or the request. */
-static void request_arm(struct wr_request *request, uint64_t when_ns)
+/* Ends the wait that it is in, if it is in one. */
+static void request_stop_waiting(struct wr_request *request)
 {
-    struct wr_wheel *wheel = &request->set->loop->wheel;
+    weir_upstreams *set = request->set;
 
-    wr_assert(when_ns > 0);
-    wr_timer_cancel(wheel, &request->timer);
-    when_ns = wr_min_u64(when_ns, request->end_ns);
-    if (when_ns < UINT64_MAX) {
-        wr_timer_arm(wheel, &request->timer, when_ns);
+    if (request_is_queued(request)) {
+        wr_limits_leave_queue(set->call->shared);
+        request->result.queue_ns += request_now(request) - request->queued_ns;
+    }
+    if (request->queued.queue) {
+        wr_request_queue_remove(&request->queued);
+    }
+    wr_timer_cancel(&set->loop->wheel, &request->timer);
+    wr_assert(!request->queued.queue);
+}
+
+/* The ready item decides what is next. */
+static void request_go_on(struct wr_request *request)
+{
+    wr_assert(!request->connecting);
+    request_stop_waiting(request);
+    wr_ready_push(&request->set->loop->ready, &request->ready);
+    request_check_invariants(request);
+}
+
+/* ---- the options of a try ---- */
+
+/* Makes the options of a try, which ends with the time of the request. Its text
+ * follows that of the tries before it. */
+static void request_fill_options(const struct wr_request *request,
+                                 struct weir_connect_options *options)
+{
+    char *text = request->connect.error_text;
+    const size_t size = request->connect.error_text_size;
+    const uint64_t now_ns = request_now(request);
+    size_t len = strlen(text);
+
+    wr_assert(len < size);
+    *options = request->connect;
+    options->local_address = request->local.len > 0 ? &request->local : NULL;
+    if (len > 0 && len + 3 < size && text[len - 1] != ' ') {
+        memcpy(text + len, "; ", 3);
+        len += 2;
+    }
+    options->error_text = text + len;
+    options->error_text_size = size - len;
+    if (request->end_ns < UINT64_MAX) {
+        options->timeout_ns =
+            wr_min_u64(options->timeout_ns,
+                       now_ns < request->end_ns ? request->end_ns - now_ns : 1);
+    }
+}
+
+/* Nothing follows the text of the last try that has told something. */
+static void request_end_text(const struct wr_request *request)
+{
+    char *text = request->connect.error_text;
+    const size_t len = strlen(text);
+
+    wr_assert(len < request->connect.error_text_size);
+    if (len > 2 && strcmp(text + len - 2, "; ") == 0) {
+        text[len - 2] = '\0';
     }
 }
 
@@ -84,6 +180,7 @@ static void request_arm(struct wr_request *request, uint64_t when_ns)
 static void request_free(struct wr_request *request)
 {
     weir_upstreams *set = request->set;
+    const struct weir_allocator *counting = &set->loop->counting;
 
     wr_assert(!wr_timer_is_armed(&request->timer));
     wr_assert(!wr_ready_is_pending(&request->ready));
@@ -93,7 +190,7 @@ static void request_free(struct wr_request *request)
     if (request->last) {
         wr_upstream_unref(request->last);
     }
-    wr_free(&set->loop->counting, request, sizeof(*request));
+    wr_free(counting, request, sizeof(*request));
     wr_upstreams_unref(set);
 }
 
@@ -103,11 +200,12 @@ static void request_finish(struct wr_request *request, int err,
                            weir_transport *t)
 {
     weir_upstreams *set = request->set;
+    weir_upstreams_done_fn *done = request->done;
 
     wr_assert(err <= 0);
     wr_assert((err == 0) == (request->slot->upstream != NULL));
-    request_set_state(request, REQUEST_ENDED);
-    wr_timer_cancel(&set->loop->wheel, &request->timer);
+    wr_assert(!request->queued.queue);
+    request_end_text(request);
     request->result.size = sizeof(request->result);
     request->result.upstream = request->last;
     request->result.try_count = request->try_count;
@@ -116,33 +214,12 @@ static void request_finish(struct wr_request *request, int err,
         request->result.slot = request->slot;
         request->slot = NULL;
     }
-    request->done(request->done_arg, err, &request->result);
+    request->done = NULL;
+    done(request->done_arg, err, &request->result);
     wr_loop_end_if_forked(set->loop);
     wr_list_remove(&request->link);
     wr_upstreams_leave_if_quiet(set);
     request_free(request);
-}
-
-/* The ready item goes on with a request that is neither queued any more nor
- * connecting. */
-static void request_push_ready(struct wr_request *request)
-{
-    request_set_state(request, REQUEST_READY);
-    wr_timer_cancel(&request->set->loop->wheel, &request->timer);
-    wr_ready_push(&request->set->loop->ready, &request->ready);
-    request_check_invariants(request);
-}
-
-/* ---- the queue ---- */
-
-static void request_leave_queue(struct wr_request *request)
-{
-    weir_upstreams *set = request->set;
-
-    wr_assert(request->state == REQUEST_QUEUED);
-    wr_request_queue_remove(&request->queued);
-    wr_limits_leave_queue(set->call->shared);
-    request->result.queue_ns += wr_request_now(request) - request->queued_ns;
 }
 
 /* ---- tries ---- */
@@ -168,7 +245,7 @@ static void request_note_try(struct wr_request *request,
     request->try_count++;
     request->result.tls_alert = NULL;
     wr_exclusions_add(&request->queued.excluded, upstream->id);
-    request->begun_ns = wr_request_now(request);
+    request->begun_ns = request_now(request);
     wr_upstream_ref(upstream);
     if (request->last) {
         wr_upstream_unref(request->last);
@@ -176,42 +253,62 @@ static void request_note_try(struct wr_request *request,
     request->last = upstream;
 }
 
-/* Begins a try, from READY or QUEUED. If it cannot begin, the ready item is
- * pushed to go on with the next one. */
+/* Waits if the last try lacked something, and there is time. */
+static bool request_wait_if_short(struct wr_request *request)
+{
+    const uint64_t now_ns = request_now(request);
+
+    wr_assert(request->try_count > 0);
+    if (request->cause < 0 || !wr_err_is_shortage(request->err)) {
+        return false;
+    }
+    if (request->short_until_ns == 0) {
+        request->short_until_ns =
+            wr_add_sat(now_ns, request->shortage_timeout_ns);
+        request->short_wait_ns = SHORT_WAIT_FIRST_NS;
+    }
+    if (now_ns >= request->short_until_ns) {
+        return false;
+    }
+    request->err = 0;
+    request->try_count--;
+    wr_exclusions_drop_last(&request->queued.excluded); /* that of the try */
+    const uint64_t next_ns = wr_add_sat(now_ns, request->short_wait_ns);
+    request_wait(request, wr_min_u64(request->short_until_ns, next_ns));
+    request->short_wait_ns =
+        wr_min_u64(2 * request->short_wait_ns, SHORT_WAIT_MOST_NS);
+    return true;
+}
+
+/* A try has failed, which is not under way any more. */
+static void request_fail_try(struct wr_request *request, int err)
+{
+    wr_assert(err < 0);
+    request->err = err;
+    wr_slot_leave(request->slot);
+    if (!request_wait_if_short(request)) {
+        request_go_on(request);
+    }
+}
+
+/* Begins a try. */
 static void request_try(struct wr_request *request, weir_upstream *upstream)
 {
     const struct weir_factory factory = {request_create, request};
     struct weir_connect_options options;
 
-    wr_request_fill_options(request, &options);
+    request_fill_options(request, &options);
     request_note_try(request, upstream);
     wr_slot_take(request->slot, upstream);
-    request_arm(request, UINT64_MAX);
     const int err =
         wr_target_connect(&upstream->target, &factory, &options, true,
                           request_connected, request, &request->connecting);
-    request_set_state(request, REQUEST_CONNECTING);
     if (err < 0) { /* nothing of the upstream was asked */
-        request->err = err;
-        wr_slot_leave(request->slot);
-        request_push_ready(request);
+        request_fail_try(request, err);
         return;
     }
     request->set->connecting_count++;
     request_check_invariants(request);
-}
-
-/* The time of a request that is given up by its own limit is an upstream's
- * failure too: that one has not answered. */
-static void request_note_failure(struct wr_request *request, int err)
-{
-    const int why = request->cause < 0 ? request->cause : err;
-
-    wr_assert(request->slot->upstream != NULL);
-    if (!wr_err_is_own(why)) {
-        wr_upstream_note_failure(request->slot->upstream, WR_FAILURE_CONNECT,
-                                 why, request->result.tls_alert);
-    }
 }
 
 /* A try has ended. */
@@ -222,42 +319,43 @@ static void request_connected(void *arg, int err, weir_transport *t)
 
     wr_assert(request->connecting != NULL);
     wr_assert(set->connecting_count > 0);
-    request->result.tls_alert = weir_connect_get_tls_alert(request->connecting);
-    request->connecting = NULL;
     set->connecting_count--;
-    request->result.connect_ns = wr_request_now(request) - request->begun_ns;
+    request->result.tls_alert = weir_connect_get_tls_alert(request->connecting);
+    request->result.connect_ns = request_now(request) - request->begun_ns;
     if (request->was_made) {
         wr_upstream_note_success(request->slot->upstream, WR_FAILURE_CONNECT);
-    } else {
-        request_note_failure(request, err);
+    } else if (!wr_err_is_own(err)) {
+        wr_upstream_note_failure(request->slot->upstream, WR_FAILURE_CONNECT,
+                                 err, request->result.tls_alert);
     }
     if (err >= 0) {
         request_finish(request, 0, t);
         return;
     }
-    request->err = err;
-    wr_slot_leave(request->slot);
-    if (request->was_made && request->cause == 0) {
+    request->connecting = NULL;
+    if (request->cause == 0 && request_now(request) >= request->end_ns) {
+        request->cause = -ETIMEDOUT;
+    } else if (request->cause == 0 && request->was_made) {
         request->cause = err; /* the program's: no other is tried */
     }
-    request_push_ready(request);
+    request_fail_try(request, err);
 }
 
 /* ---- what is next ---- */
 
-/* Tries an upstream. WR_CHOICE_NONE: none is left. */
-static enum wr_choice request_go_on(struct wr_request *request)
+/* Chooses an upstream, and tries it. WR_CHOICE_NONE: none is left. */
+static enum wr_choice request_try_next(struct wr_request *request)
 {
     weir_upstream *upstream;
-    const enum wr_choice choice = request->try_count < request->tries
-                                      ? wr_request_choose(request, &upstream)
-                                      : WR_CHOICE_NONE;
+    const enum wr_choice choice =
+        request->try_count < request->tries
+            ? wr_survey_choose(request->set, &request->queued, request->key,
+                               &upstream)
+            : WR_CHOICE_NONE;
 
     wr_assert(request->cause == 0);
     if (choice == WR_CHOICE_MADE) {
-        if (request->state == REQUEST_QUEUED) {
-            request_leave_queue(request);
-        }
+        request_stop_waiting(request);
         request_try(request, upstream);
     }
     return choice;
@@ -273,31 +371,6 @@ static int request_get_error(struct wr_request *request)
     return request->err < 0 ? request->err : -EHOSTDOWN;
 }
 
-/* Waits if the last try lacked something, and there is time. */
-static bool request_wait_if_short(struct wr_request *request)
-{
-    const uint64_t now_ns = wr_request_now(request);
-    const bool is_short = wr_err_is_shortage(request->err);
-
-    if (is_short && request->short_until_ns == 0) {
-        request->short_until_ns =
-            wr_add_sat(now_ns, request->shortage_timeout_ns);
-        request->short_wait_ns = SHORT_WAIT_FIRST_NS;
-    }
-    if (!is_short || now_ns >= request->short_until_ns) {
-        return false;
-    }
-    wr_assert(request->try_count > 0);
-    request->try_count--;
-    wr_exclusions_drop_last(&request->queued.excluded); /* that of the try */
-    request_set_state(request, REQUEST_SHORT);
-    const uint64_t next_ns = wr_add_sat(now_ns, request->short_wait_ns);
-    request_arm(request, wr_min_u64(request->short_until_ns, next_ns));
-    request->short_wait_ns =
-        wr_min_u64(2 * request->short_wait_ns, SHORT_WAIT_MOST_NS);
-    return true;
-}
-
 /* Waits until the first checks of the upstreams that it would take have ended,
  * but not longer than one check lasts. */
 static void request_wait_for_checks(struct wr_request *request)
@@ -307,25 +380,22 @@ static void request_wait_for_checks(struct wr_request *request)
     wr_assert(wr_check_is_active(&set->check));
     if (request->unchecked_until_ns == 0) {
         request->unchecked_until_ns =
-            wr_add_sat(wr_request_now(request), set->check.plan.timeout_ns);
+            wr_add_sat(request_now(request), set->check.plan.timeout_ns);
     }
-    request_set_state(request, REQUEST_UNCHECKED);
     wr_request_queue_add(&set->unchecked, &request->queued);
-    request_arm(request, request->unchecked_until_ns);
-    request_check_invariants(request);
+    request_wait(request, request->unchecked_until_ns);
 }
 
 /* Looks at a request of the queue. */
 static void request_serve(struct wr_request *request)
 {
-    const enum wr_choice choice = request_go_on(request);
+    const enum wr_choice choice = request_try_next(request);
 
     if (choice == WR_CHOICE_NONE) {
-        request_leave_queue(request);
         request->cause = request_get_error(request);
-        request_push_ready(request);
+        request_go_on(request);
     } else if (choice == WR_CHOICE_MADE) {
-        wr_requests_note_taken(request->last);
+        wr_survey_note_taken(request->last);
     }
 }
 
@@ -337,15 +407,13 @@ static void request_serve_queue(weir_upstreams *set, uint64_t ticket)
     struct wr_queued *queued;
 
     wr_assert(ticket > 0);
-    wr_requests_survey(set);
+    wr_survey_make(set);
     while ((queued = wr_request_queue_next(&set->queue, before)) &&
-           queued->ticket < ticket && !wr_requests_are_served(set)) {
-        struct wr_request *request =
-            wr_container_of(queued, struct wr_request, queued);
-        if (wr_request_may_be_served(request)) {
-            request_serve(request);
+           queued->ticket < ticket && !wr_survey_is_over(set)) {
+        if (wr_survey_may_serve(set, queued)) {
+            request_serve(wr_container_of(queued, struct wr_request, queued));
         } else {
-            wr_request_wait(request);
+            wr_survey_wait(set, queued);
         }
         before = queued->queue ? queued : before;
     }
@@ -358,7 +426,7 @@ static int request_enter_queue(struct wr_request *request)
     weir_upstreams *set = request->set;
     weir_upstreams_shared *shared = set->call->shared;
     const uint32_t queue_limit = set->options.queue_limit;
-    const uint64_t now_ns = wr_request_now(request);
+    const uint64_t now_ns = request_now(request);
     uint64_t *ticket = &request->queued.ticket;
     bool has_room = wr_limits_enter_queue(shared, queue_limit, ticket);
 
@@ -371,13 +439,11 @@ static int request_enter_queue(struct wr_request *request)
         set->totals.queue_full++;
         return -ENOBUFS;
     }
-    request_set_state(request, REQUEST_QUEUED);
     wr_request_queue_add(&set->queue, &request->queued);
     set->totals.queued++;
     request->queued_ns = now_ns;
-    request_arm(request, wr_add_sat(now_ns, set->options.queue_timeout_ns));
+    request_wait(request, wr_add_sat(now_ns, set->options.queue_timeout_ns));
     wr_upstreams_wake(set);
-    request_check_invariants(request);
     return 0;
 }
 
@@ -388,47 +454,35 @@ static enum wr_choice request_take_turn(struct wr_request *request)
     weir_upstreams *set = request->set;
     const uint64_t ticket = request->queued.ticket;
 
-    wr_assert(request->state == REQUEST_READY);
+    wr_assert(!request->queued.queue);
     if (wr_request_queue_has_older(&set->queue, &request->queued)) {
         return WR_CHOICE_FULL; /* a place would be that one's */
     }
     request_serve_queue(set, ticket > 0 ? ticket : UINT64_MAX);
-    return request_go_on(request);
+    return request_try_next(request);
 }
 
 static void request_run(struct wr_ready *ready)
 {
     struct wr_request *request =
         wr_container_of(ready, struct wr_request, ready);
-    int err = 0;
+    int err = request->cause;
 
-    wr_assert(request->state == REQUEST_READY);
-    if (request->cause < 0) {
-        request_finish(request, request->cause, NULL);
-        return;
-    }
-    if (request_wait_if_short(request)) {
-        return;
-    }
-    const enum wr_choice choice = request_take_turn(request);
-    if (choice == WR_CHOICE_FULL) {
-        err = request_enter_queue(request);
-    } else if (choice == WR_CHOICE_UNCHECKED) {
-        request_wait_for_checks(request);
-    } else if (choice == WR_CHOICE_NONE) {
-        err = request_get_error(request);
+    wr_assert(!request->connecting);
+    wr_assert(!wr_timer_is_armed(&request->timer));
+    if (err == 0) {
+        const enum wr_choice choice = request_take_turn(request);
+        if (choice == WR_CHOICE_FULL) {
+            err = request_enter_queue(request);
+        } else if (choice == WR_CHOICE_UNCHECKED) {
+            request_wait_for_checks(request);
+        } else if (choice == WR_CHOICE_NONE) {
+            err = request_get_error(request);
+        }
     }
     if (err < 0) {
         request_finish(request, err, NULL);
     }
-}
-
-/* Ends a wait for checks. */
-static void request_leave_unchecked(struct wr_request *request)
-{
-    wr_assert(request->state == REQUEST_UNCHECKED);
-    wr_request_queue_remove(&request->queued);
-    request_push_ready(request);
 }
 
 /* Those that wait for checks go on when there is nothing to wait for, which is
@@ -438,15 +492,13 @@ static void request_serve_unchecked(weir_upstreams *set)
     struct wr_queued *before = NULL; /* it waits on */
     struct wr_queued *queued;
 
-    wr_assert(set->unchecked.count == 0 || !set->is_closed);
-    wr_requests_survey(set);
+    wr_assert(set->round > 0);
+    wr_survey_make(set);
     while ((queued = wr_request_queue_next(&set->unchecked, before))) {
-        struct wr_request *request =
-            wr_container_of(queued, struct wr_request, queued);
-        if (wr_request_is_unchecked(request)) {
+        if (wr_survey_is_unchecked(set, queued)) {
             before = queued;
         } else {
-            request_leave_unchecked(request);
+            request_go_on(wr_container_of(queued, struct wr_request, queued));
         }
     }
 }
@@ -457,30 +509,26 @@ void wr_requests_serve(weir_upstreams *set)
     wr_assert(set->round > 0);
     request_serve_unchecked(set);
     request_serve_queue(set, UINT64_MAX);
-    wr_requests_settle(set);
+    wr_survey_settle(set);
 }
 
 /* ---- giving up ---- */
 
 static void request_give_up(struct wr_request *request, int cause)
 {
-    request_check_invariants(request);
     wr_assert(cause < 0);
-    if (request->cause < 0 || request->state == REQUEST_ENDED) {
+    if (request->cause < 0 || !request->done) {
         return;
     }
     request->cause = cause;
-    if (request->state == REQUEST_QUEUED) {
-        request_leave_queue(request);
-        request_push_ready(request);
-        wr_upstreams_wake(request->set); /* to leave its turn to others */
-    } else if (request->state == REQUEST_SHORT) {
-        request_push_ready(request);
-    } else if (request->state == REQUEST_UNCHECKED) {
-        request_leave_unchecked(request);
-    } else if (request->state == REQUEST_CONNECTING) {
+    if (request->connecting) {
         weir_pending_cancel(request->connecting);
+        return;
     }
+    if (request_is_queued(request)) {
+        wr_upstreams_wake(request->set); /* to leave its turn to others */
+    }
+    request_go_on(request);
 }
 
 void wr_requests_give_up(weir_upstreams *set)
@@ -495,37 +543,38 @@ void wr_requests_give_up(weir_upstreams *set)
 
 static void request_cancel(struct weir_pending *pending)
 {
-    request_give_up(wr_container_of(pending, struct wr_request, pending),
-                    -ECANCELED);
+    struct wr_request *request =
+        wr_container_of(pending, struct wr_request, pending);
+
+    request_check_invariants(request);
+    request_give_up(request, -ECANCELED);
 }
 
+/* Its time is over, that of the queue, or a wait that it goes on from. */
 static void request_timer_expired(struct wr_timer *timer)
 {
     struct wr_request *request =
         wr_container_of(timer, struct wr_request, timer);
+    const bool is_queued = request_is_queued(request);
+    const bool waits_for_checks = request->queued.queue && !is_queued;
 
-    wr_assert(request->state != REQUEST_READY);
-    if (request->state == REQUEST_SHORT &&
-        wr_request_now(request) < request->end_ns) {
-        request->err = 0;
-        request_push_ready(request);
-        return;
-    }
-    if (request->state == REQUEST_UNCHECKED &&
-        wr_request_now(request) < request->end_ns) {
-        request_leave_unchecked(request);
-        request->queued.excluded.with_unchecked = true; /* it waits no more */
-        return;
-    }
-    if (request->state == REQUEST_QUEUED) {
+    wr_assert(!wr_ready_is_pending(&request->ready));
+    if (is_queued) {
         request->set->totals.queue_timeout++;
     }
-    request_give_up(request, -ETIMEDOUT);
+    if (is_queued || request_now(request) >= request->end_ns) {
+        request_give_up(request, -ETIMEDOUT);
+        return;
+    }
+    request_go_on(request);
+    if (waits_for_checks) {
+        request->queued.excluded.with_unchecked = true; /* it waits no more */
+    }
 }
 
 /* ---- beginning ---- */
 
-void wr_request_init(struct wr_request *request, weir_upstreams *set)
+static void request_init(struct wr_request *request, weir_upstreams *set)
 {
     wr_assert(!request->set);
     request->set = set;
@@ -534,11 +583,63 @@ void wr_request_init(struct wr_request *request, weir_upstreams *set)
     wr_queued_init(&request->queued);
     wr_ready_init(&request->ready, request_run);
     wr_timer_init(&request->timer, request_timer_expired);
-    request->state = REQUEST_READY;
     request->end_ns = UINT64_MAX;
 }
 
-void wr_request_start(struct wr_request *request)
+static int
+request_check_call(const weir_upstreams *set,
+                   const struct weir_factory *factory,
+                   const struct weir_upstreams_connect_options *options,
+                   weir_upstreams_done_fn *done)
+{
+    const struct weir_address *local = options->connect.local_address;
+
+    wr_require(!set->is_closed, -ESHUTDOWN);
+    wr_require(factory && factory->create && done, -EINVAL);
+    wr_require(options->tries <= WR_TRIES_MAX, -EINVAL);
+    wr_require(options->excluded_count <= WR_EXCLUDED_MAX, -EINVAL);
+    wr_require(options->excluded || options->excluded_count == 0, -EINVAL);
+    wr_require(options->key || options->key_size == 0, -EINVAL);
+    wr_require(options->limit_bytes <= INT64_MAX, -EINVAL);
+    wr_require(!options->connect.tls, -EINVAL);
+    wr_require(!options->connect.fast_open, -EINVAL); /* no try would fail */
+    wr_require(!local || wr_address_is_valid(local), -EINVAL);
+    return 0;
+}
+
+/* Fills a request with what it needs of the options. */
+static void request_fill(struct wr_request *request,
+                         const struct weir_upstreams_connect_options *options)
+{
+    wr_assert(!request->slot);
+    request->connect = options->connect;
+    request->connect.size = sizeof(request->connect);
+    if (!request->connect.error_text || request->connect.error_text_size == 0) {
+        request->connect.error_text = request->text;
+        request->connect.error_text_size = sizeof(request->text);
+        request->result.error_text = request->text;
+    }
+    request->connect.error_text[0] = '\0';
+    if (request->connect.timeout_ns == 0) {
+        request->connect.timeout_ns = TRY_TIMEOUT_NS;
+    }
+    if (options->connect.local_address) {
+        request->local = *options->connect.local_address;
+    }
+    request->key = wr_hash_bytes(options->key, options->key_size);
+    request->tries = options->tries > 0 ? options->tries : TRIES_DEFAULT;
+    if (options->timeout_ns > 0) {
+        request->end_ns = wr_add_sat(weir_loop_get_time(request->set->loop),
+                                     options->timeout_ns);
+    }
+    for (size_t i = 0; i < options->excluded_count; i++) {
+        wr_exclusions_add(&request->queued.excluded, options->excluded[i]->id);
+    }
+    request->shortage_timeout_ns = options->shortage_timeout_ns;
+}
+
+/* Starts a request that is complete; it holds a reference to the set. */
+static void request_start(struct wr_request *request)
 {
     weir_upstreams *set = request->set;
 
@@ -548,4 +649,182 @@ void wr_request_start(struct wr_request *request)
     wr_list_push_back(&set->requests, &request->link);
     wr_ready_push(&set->loop->ready, &request->ready);
     request_check_invariants(request);
+}
+
+static int request_make(weir_upstreams *set,
+                        const struct weir_upstreams_connect_options *options,
+                        struct wr_request **ret)
+{
+    struct wr_request *request =
+        wr_alloc(&set->loop->counting, sizeof(*request));
+    wr_require(request, -ENOMEM);
+    memset(request, 0, offsetof(struct wr_request, text));
+    request_init(request, set);
+    request_fill(request, options);
+    request->slot = wr_slot_make(set);
+    if (!request->slot) {
+        wr_free(&set->loop->counting, request, sizeof(*request));
+        return -ENOMEM;
+    }
+    wr_assert(!request->slot->upstream);
+    *ret = request;
+    return 0;
+}
+
+int weir_upstreams_connect(weir_upstreams *set,
+                           const struct weir_factory *factory,
+                           const struct weir_upstreams_connect_options *options,
+                           weir_upstreams_done_fn *done, void *done_arg,
+                           weir_pending **ret)
+{
+    struct weir_upstreams_connect_options known;
+    struct wr_request *request;
+
+    wr_require_loop(set->loop);
+    int err = wr_options_read(&known, sizeof(known), options);
+    wr_require(err >= 0, err);
+    err = wr_connect_options_read(&known, &known.connect);
+    wr_require(err >= 0, err);
+    err = request_check_call(set, factory, &known, done);
+    wr_require(err >= 0, err);
+    err = request_make(set, &known, &request);
+    wr_require(err >= 0, err);
+    request->factory = *factory;
+    request->done = done;
+    request->done_arg = done_arg;
+    request_start(request);
+    if (ret) {
+        *ret = &request->pending;
+    }
+    return 0;
+}
+
+/* ---- from a task ---- */
+
+/* On the stack of the task that waits for a request. */
+struct request_opening {
+    struct wr_waiter waiter;
+    weir_pending *request;
+    struct weir_upstreams_result result; /* with references until it is told */
+};
+
+static void request_opened(void *arg, int err,
+                           const struct weir_upstreams_result *result)
+{
+    struct request_opening *opening = arg;
+
+    wr_assert((err == 0) == (result->slot != NULL));
+    opening->result = *result;
+    opening->result.error_text = NULL; /* it ends with the request */
+    if (result->upstream) {
+        wr_upstream_ref(result->upstream);
+    }
+    if (result->transport) {
+        weir_transport_ref(result->transport);
+    }
+    wr_waiter_wake(&opening->waiter, err);
+}
+
+static void request_interrupt(struct wr_waiter *waiter)
+{
+    struct request_opening *opening =
+        wr_container_of(waiter, struct request_opening, waiter);
+
+    wr_assert(opening->request != NULL);
+    weir_pending_cancel(opening->request); /* done follows */
+}
+
+/* Gives the upstream back, which the slot keeps, or else the set, if it has it
+ * still. */
+static void request_leave_upstream(struct weir_upstreams_result *result)
+{
+    weir_upstream *upstream = result->upstream;
+
+    if (!upstream) {
+        return;
+    }
+    if (!result->slot && upstream->is_removed) {
+        result->upstream = NULL;
+    }
+    wr_assert(!result->slot || result->slot->upstream == upstream);
+    wr_upstream_unref(upstream);
+}
+
+/* After wr_task_enter(): asks, and waits for the end. */
+static int request_open(weir_upstreams *set, const struct weir_factory *factory,
+                        const struct weir_upstreams_connect_options *options,
+                        struct weir_upstreams_result *ret)
+{
+    static const struct wr_wait_kind kind = {.name = "upstream",
+                                             .interrupt = request_interrupt};
+    struct request_opening opening = {.waiter = {.kind = &kind}};
+    weir_loop *loop = set->loop; /* the set may be freed meanwhile */
+
+    wr_assert(loop->current != NULL);
+    int err = wr_answer_check(ret);
+    wr_require(err >= 0, err);
+    err = weir_upstreams_connect(set, factory, options, request_opened,
+                                 &opening, &opening.request);
+    wr_require(err >= 0, err);
+    err = wr_task_wait(loop, &opening.waiter, NULL);
+    wr_assert((err == 0) == (opening.result.transport != NULL));
+    request_leave_upstream(&opening.result);
+    wr_answer_write(ret, &opening.result, sizeof(opening.result));
+    return err;
+}
+
+int weir_upstreams_open_transport(
+    weir_upstreams *set, const struct weir_factory *factory,
+    const struct weir_upstreams_connect_options *options,
+    struct weir_upstreams_result *ret)
+{
+    const int err = wr_task_enter(set->loop);
+
+    wr_require(err >= 0, err);
+    return request_open(set, factory, options, ret);
+}
+
+struct request_stream {
+    uint64_t limit_bytes;
+    weir_writer *writer; /* NULL: there is no connection yet */
+};
+
+/* The stream is made when there is a connection, so that a request that waits
+ * has none. */
+static int request_create_stream(void *arg, weir_transport *t,
+                                 struct weir_protocol_binding *ret)
+{
+    struct request_stream *stream = arg;
+    const struct weir_stream_options options = {
+        .size = sizeof(options), .limit_bytes = stream->limit_bytes};
+
+    wr_assert(!stream->writer);
+    return weir_stream_protocol_new(t->loop, &options, ret, &stream->writer);
+}
+
+int weir_upstreams_open_connection(
+    weir_upstreams *set, const struct weir_upstreams_connect_options *options,
+    struct weir_upstreams_result *ret, weir_reader **ret_reader,
+    weir_writer **ret_writer)
+{
+    struct weir_upstreams_connect_options known;
+    struct request_stream stream = {.writer = NULL};
+    const struct weir_factory factory = {request_create_stream, &stream};
+
+    const int unread = wr_options_read(&known, sizeof(known), options);
+    int err = wr_stream_enter(set->loop, unread, ret_writer != NULL);
+    wr_require(err >= 0, err);
+    stream.limit_bytes = known.limit_bytes;
+    err = request_open(set, &factory, options, ret);
+    if (err < 0) {
+        weir_writer_unref(stream.writer); /* closes its connection, if any */
+        return err;
+    }
+    wr_assert(stream.writer->state != WRITER_UNBOUND); /* perhaps lost */
+    weir_transport_unref(stream.writer->transport); /* the result's reference */
+    if (ret_reader) {
+        *ret_reader = &stream.writer->reader;
+    }
+    *ret_writer = stream.writer;
+    return 0;
 }

@@ -4,9 +4,8 @@
  *
  *     set.c           sets: making, adding, the ready item, the end
  *     upstream_call.c the program's calls on one upstream
- *     request_ask.c   the call that asks for a connection
  *     request.c       a connection that is asked for: queue, tries, done
- *     request_choose.c  the choice of an upstream for it
+ *     survey.c        the choice of an upstream for it
  *     slot.c          a connection's place at an upstream
  *     upstream.c      one upstream: state, failures, checks
  *     set_life.c      the memory of a set, and when it is over
@@ -216,6 +215,45 @@ void wr_slot_free(weir_upstreams *set, weir_upstream_slot *slot);
 void wr_slot_take(weir_upstream_slot *slot, weir_upstream *upstream);
 /* Gives the place back, and with it the reference to the upstream. */
 void wr_slot_leave(weir_upstream_slot *slot);
+
+/* ---- survey.c ---- */
+
+/* Chooses an upstream, and takes a place there; its set waits for one that is
+ * queued. The tickets of others come before that of @queued, which it may draw.
+ */
+enum wr_choice wr_survey_choose(weir_upstreams *set, struct wr_queued *queued,
+                                uint64_t key, weir_upstream **ret);
+
+/* Surveys the upstreams of a set in which requests wait, before the queue is
+ * looked through; then a place at an upstream was taken. */
+void wr_survey_make(weir_upstreams *set);
+void wr_survey_note_taken(weir_upstream *upstream);
+
+/* By the survey: true if no more of the queue may be served, and it is known
+ * what they wait for. */
+static inline bool wr_survey_is_over(const weir_upstreams *set)
+{
+    const struct wr_survey *survey = &set->survey;
+
+    wr_assert(survey->free_count + survey->full_count <= survey->count);
+    return survey->free_count == 0 && survey->full_count == 0 &&
+           set->queue.excluded_most < survey->count &&
+           !wr_tier_is_unchecked(survey->tier);
+}
+
+/* All of the queue was looked through: the set waits for no other upstream. */
+void wr_survey_settle(weir_upstreams *set);
+
+/* By the survey: true if a request of the queue may get a place, or has none to
+ * wait for. */
+bool wr_survey_may_serve(const weir_upstreams *set,
+                         const struct wr_queued *queued);
+
+/* A request that may not be served waits for those of the first tier. */
+void wr_survey_wait(weir_upstreams *set, const struct wr_queued *queued);
+
+/* True if a request has to wait for first checks. */
+bool wr_survey_is_unchecked(weir_upstreams *set, struct wr_queued *queued);
 
 /* ---- request.c ---- */
 

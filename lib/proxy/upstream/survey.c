@@ -1,5 +1,5 @@
 /*
- * The choice of an upstream for a request.
+ * The choice of an upstream for a request, among those of a set.
  *
  * All that is known of the upstreams is written to the candidates of the set
  * first, under the mutex of what sets share, as places are taken elsewhere,
@@ -9,20 +9,19 @@
  * of the upstreams: where few have a place, and those that wait exclude these,
  * a look at each of them would take long.
  */
-#include "request.h"
+#include "upstream.h"
 
 /* Under the mutex of what sets share: writes down what the request may take. */
-static void request_choose_describe(struct wr_request *request)
+static void survey_describe(weir_upstreams *set, struct wr_queued *queued)
 {
-    weir_upstreams *set = request->set;
-    const struct wr_exclusions *excluded = &request->queued.excluded;
+    const struct wr_exclusions *excluded = &queued->excluded;
 
-    wr_limits_draw_ticket(set->call->shared, &request->queued.ticket);
-    wr_assert(request->queued.ticket > 0);
+    wr_limits_draw_ticket(set->call->shared, &queued->ticket);
+    wr_assert(queued->ticket > 0);
     for (size_t i = 0; i < set->count; i++) {
         weir_upstream *upstream = set->upstreams[i];
         struct wr_candidate_upstream *candidate = &set->candidates[i];
-        wr_upstream_describe(upstream, request->queued.ticket, candidate);
+        wr_upstream_describe(upstream, queued->ticket, candidate);
         candidate->is_excluded =
             wr_exclusions_have(excluded, upstream->id) ||
             (excluded->with_unchecked && wr_tier_is_unchecked(candidate->tier));
@@ -31,39 +30,37 @@ static void request_choose_describe(struct wr_request *request)
 
 /* Under the mutex of what sets share: its set waits for the upstreams that the
  * request would take. */
-static void request_choose_wait(const struct wr_request *request)
+static void survey_wait(weir_upstreams *set, const struct wr_queued *queued)
 {
-    weir_upstreams *set = request->set;
     const struct wr_candidate_upstream *candidates = set->candidates;
     const enum wr_tier tier = wr_choose_find_tier(candidates, set->count);
 
-    wr_assert(request->state == REQUEST_QUEUED);
+    wr_assert(queued->queue == &set->queue);
     for (size_t i = 0; i < set->count; i++) {
         if (candidates[i].tier == tier && !candidates[i].is_excluded) {
-            wr_limits_share_wait(&set->upstreams[i]->share,
-                                 request->queued.ticket, set->round);
+            wr_limits_share_wait(&set->upstreams[i]->share, queued->ticket,
+                                 set->round);
         }
     }
 }
 
-enum wr_choice wr_request_choose(struct wr_request *request,
-                                 weir_upstream **ret)
+enum wr_choice wr_survey_choose(weir_upstreams *set, struct wr_queued *queued,
+                                uint64_t key, weir_upstream **ret)
 {
-    weir_upstreams *set = request->set;
     weir_upstreams_shared *shared = set->call->shared;
     size_t index;
 
     wr_shared_lock(shared);
-    request_choose_describe(request);
+    survey_describe(set, queued);
     const enum wr_choice choice =
-        wr_choose(set->options.balance, set->candidates, set->count,
-                  request->key, &shared->random, &index);
+        wr_choose(set->options.balance, set->candidates, set->count, key,
+                  &shared->random, &index);
     if (choice == WR_CHOICE_MADE) {
         wr_assert(index < set->count);
         *ret = set->upstreams[index];
         wr_upstream_take(*ret);
-    } else if (choice == WR_CHOICE_FULL && request->state == REQUEST_QUEUED) {
-        request_choose_wait(request);
+    } else if (choice == WR_CHOICE_FULL && queued->queue == &set->queue) {
+        survey_wait(set, queued);
     }
     wr_shared_unlock(shared);
     return choice;
@@ -72,7 +69,7 @@ enum wr_choice wr_request_choose(struct wr_request *request,
 /* ---- the survey ---- */
 
 /* Under the mutex: sorts an upstream of the first tier in. */
-static void request_choose_list(weir_upstreams *set, weir_upstream *upstream)
+static void survey_list(weir_upstreams *set, weir_upstream *upstream)
 {
     struct wr_survey *survey = &set->survey;
     const struct wr_limits_share *share = &upstream->share;
@@ -91,7 +88,7 @@ static void request_choose_list(weir_upstreams *set, weir_upstream *upstream)
     }
 }
 
-void wr_requests_survey(weir_upstreams *set)
+void wr_survey_make(weir_upstreams *set)
 {
     struct wr_survey *survey = &set->survey;
 
@@ -108,14 +105,14 @@ void wr_requests_survey(weir_upstreams *set)
     wr_shared_lock(set->call->shared);
     for (size_t i = 0; i < set->count && survey->tier != WR_TIER_NONE; i++) {
         if (set->candidates[i].tier == survey->tier) {
-            request_choose_list(set, set->upstreams[i]);
+            survey_list(set, set->upstreams[i]);
         }
     }
     wr_shared_unlock(set->call->shared);
     wr_assert(survey->free_count + survey->full_count <= survey->count);
 }
 
-void wr_requests_note_taken(weir_upstream *upstream)
+void wr_survey_note_taken(weir_upstream *upstream)
 {
     weir_upstreams *set = upstream->set;
     struct wr_survey *survey = &set->survey;
@@ -138,7 +135,7 @@ void wr_requests_note_taken(weir_upstream *upstream)
     }
 }
 
-void wr_requests_settle(weir_upstreams *set)
+void wr_survey_settle(weir_upstreams *set)
 {
     wr_assert(set->round > 0);
     wr_shared_lock(set->call->shared);
@@ -149,65 +146,64 @@ void wr_requests_settle(weir_upstreams *set)
 }
 
 /* True if it may choose from another tier than the first. */
-static bool request_choose_is_apart(const struct wr_request *request)
+static bool survey_is_apart(const weir_upstreams *set,
+                            const struct wr_queued *queued)
 {
-    const struct wr_survey *survey = &request->set->survey;
-    const struct wr_exclusions *excluded = &request->queued.excluded;
+    const struct wr_survey *survey = &set->survey;
+    const struct wr_exclusions *excluded = &queued->excluded;
 
     wr_assert(survey->tier <= WR_TIER_NONE);
     return excluded->count >= survey->count ||
            (excluded->with_unchecked && wr_tier_is_unchecked(survey->tier));
 }
 
-bool wr_request_may_be_served(const struct wr_request *request)
+bool wr_survey_may_serve(const weir_upstreams *set,
+                         const struct wr_queued *queued)
 {
-    const struct wr_survey *survey = &request->set->survey;
-    const struct wr_exclusions *excluded = &request->queued.excluded;
-    bool may = request_choose_is_apart(request);
+    const struct wr_survey *survey = &set->survey;
+    const struct wr_exclusions *excluded = &queued->excluded;
+    bool may = survey_is_apart(set, queued);
 
-    wr_assert(request->state == REQUEST_QUEUED);
+    wr_assert(queued->queue == &set->queue);
     for (size_t i = 0; i < survey->free_count && !may; i++) {
         may = !wr_exclusions_have(excluded, survey->firsts[i]->id);
     }
     return may;
 }
 
-void wr_request_wait(const struct wr_request *request)
+void wr_survey_wait(weir_upstreams *set, const struct wr_queued *queued)
 {
-    weir_upstreams *set = request->set;
     struct wr_survey *survey = &set->survey;
     weir_upstream **full = survey->firsts + survey->free_count;
     size_t left = 0; /* of them, which others may wait for */
 
-    wr_assert(request->state == REQUEST_QUEUED);
+    wr_assert(queued->queue == &set->queue);
     if (survey->full_count == 0) {
         return;
     }
     wr_shared_lock(set->call->shared);
     for (size_t i = 0; i < survey->full_count; i++) {
-        if (wr_exclusions_have(&request->queued.excluded, full[i]->id)) {
+        if (wr_exclusions_have(&queued->excluded, full[i]->id)) {
             full[left++] = full[i];
         } else {
-            wr_limits_share_wait(&full[i]->share, request->queued.ticket,
-                                 set->round);
+            wr_limits_share_wait(&full[i]->share, queued->ticket, set->round);
         }
     }
     wr_shared_unlock(set->call->shared);
     survey->full_count = left;
 }
 
-bool wr_request_is_unchecked(struct wr_request *request)
+bool wr_survey_is_unchecked(weir_upstreams *set, struct wr_queued *queued)
 {
-    weir_upstreams *set = request->set;
 
     if (wr_tier_is_unchecked(set->survey.tier) &&
-        !request_choose_is_apart(request)) {
+        !survey_is_apart(set, queued)) {
         return true;
     }
     wr_shared_lock(set->call->shared);
-    request_choose_describe(request);
+    survey_describe(set, queued);
     wr_shared_unlock(set->call->shared);
-    wr_assert(request->queued.ticket > 0);
+    wr_assert(queued->ticket > 0);
     return wr_tier_is_unchecked(
         wr_choose_find_tier(set->candidates, set->count));
 }
