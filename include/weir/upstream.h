@@ -525,7 +525,10 @@ typedef void weir_upstreams_done_fn(void *arg, int err,
  *
  * @param factory  called once the connection stands; copied
  * @param done     called once, from the loop
- * @param ret      a handle for weir_pending_cancel(); may be NULL
+ * @param ret      a handle for weir_pending_cancel(); until done has returned
+ *                 also for weir_pending_get_attempt(), which tells the
+ *                 addresses of all tries, of those that have failed no more
+ *                 than 64; may be NULL
  * @retval -EINVAL  no factory or done, tls or fast_open in options.connect,
  *                  more than 16 excluded upstreams, or more than 16 tries
  * @retval -ESHUTDOWN  the loop is being freed

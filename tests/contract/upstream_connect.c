@@ -1,7 +1,7 @@
 /*
  * Connections to upstreams are made as others are: with the options of their
- * sockets, and they outlive the set that gave them. A set cannot write with a
- * SYN, as it may try one target after the other.
+ * sockets, a list of what was tried, and they outlive the set that gave them. A
+ * set cannot write with a SYN, as it may try one target after the other.
  */
 #include "tests/contract/maker.h"
 
@@ -100,4 +100,163 @@ MAKER(upstream_connect, fast_open_is_refused, m)
 
     weir_upstreams_free(set);
     close(listener);
+}
+
+/* ---- attempts ---- */
+
+struct listed {
+    weir_pending *request;
+    int err; /* 1 until the end */
+    weir_upstream_slot *slot;
+    struct weir_attempt attempts[4];
+    int count;
+};
+
+/* The handle is good until done has returned. */
+static void read_list(void *arg, int err,
+                      const struct weir_upstreams_result *result)
+{
+    struct listed *listed = arg;
+    struct weir_attempt attempt = {.size = sizeof(attempt)};
+
+    listed->err = err;
+    listed->slot = result->slot;
+    while (weir_pending_get_attempt(listed->request, (size_t)listed->count,
+                                    &attempt) == 0) {
+        expect_lt(listed->count, 4);
+        listed->attempts[listed->count++] = attempt;
+    }
+    expect_eq(weir_pending_get_attempt(listed->request, SIZE_MAX, &attempt),
+              -EINVAL);
+}
+
+static void ask_listed(weir_upstreams *set, struct maker *m,
+                       const struct weir_upstreams_connect_options *options,
+                       struct listed *listed)
+{
+    *listed = (struct listed){.err = 1};
+    expect_ok(weir_upstreams_connect(set, &m->factory, options, read_list,
+                                     listed, &listed->request));
+}
+
+static void add_address(weir_upstreams *set, const struct weir_address *address)
+{
+    const struct weir_upstream_options target = {.size = sizeof(target),
+                                                 .address = address};
+    expect_ok(weir_upstreams_add(set, &target, NULL));
+}
+
+/* An address of the loopback that refuses. */
+static struct weir_address refusing(void)
+{
+    struct weir_address address;
+
+    close(peer_listen(1, &address));
+    return address;
+}
+
+static void expect_attempt(const struct weir_attempt *attempt,
+                           const struct weir_address *address, int err)
+{
+    cr_expect(weir_address_is_equal(&attempt->address, address));
+    expect_eq(attempt->err, err);
+    if (err < 0) {
+        expect_eq(attempt->own_address.storage.inet.sin_addr.s_addr,
+                  htonl(INADDR_LOOPBACK));
+        cr_expect(address_port(&attempt->own_address) != 0);
+    }
+}
+
+MAKER(upstream_connect, a_request_lists_what_was_tried_before_it_succeeds, m)
+{
+    const struct weir_address first = refusing();
+    struct weir_address last;
+    struct listed listed;
+    weir_upstreams *set = NULL;
+    const int listener = peer_listen(1, &last);
+    expect_ok(weir_upstreams_new(m->loop, NULL, &set));
+    add_address(set, &first);
+    add_address(set, &last);
+
+    ask_listed(set, m, NULL, &listed);
+    RUN_UNTIL(m->loop, listed.err <= 0);
+
+    expect_eq(listed.err, 0);
+    expect_eq(listed.count, 2);
+    expect_attempt(&listed.attempts[0], &first, -ECONNREFUSED);
+    expect_attempt(&listed.attempts[1], &last, 0);
+    weir_upstream_slot_end(listed.slot, 0);
+    weir_upstreams_free(set);
+    close(listener);
+}
+
+MAKER(upstream_connect, a_request_that_fails_lists_all_tries, m)
+{
+    const struct weir_address peers[3] = {refusing(), refusing(), refusing()};
+    struct listed listed;
+    weir_upstreams *set = NULL;
+    expect_ok(weir_upstreams_new(m->loop, NULL, &set));
+    for (int i = 0; i < 3; i++) {
+        add_address(set, &peers[i]);
+    }
+
+    ask_listed(set, m, NULL, &listed);
+    RUN_UNTIL(m->loop, listed.err <= 0);
+
+    expect_eq(listed.err, -ECONNREFUSED);
+    expect_eq(listed.count, 3);
+    for (int i = 0; i < 3; i++) {
+        expect_attempt(&listed.attempts[i], &peers[i], -ECONNREFUSED);
+    }
+    weir_upstreams_free(set);
+}
+
+MAKER(upstream_connect, what_the_time_of_a_request_has_ended_is_listed, m)
+{
+    const struct weir_upstreams_connect_options options = {
+        .size = sizeof(options), .timeout_ns = 50 * MS};
+    struct weir_address peer;
+    struct listed listed;
+    weir_upstreams *set = NULL;
+    const int listener = peer_listen(0, &peer);
+    const int full = peer_connect_to(&peer); /* its queue holds no more */
+    expect_geq(full, 0);
+    expect_ok(weir_upstreams_new(m->loop, NULL, &set));
+    add_address(set, &peer);
+
+    ask_listed(set, m, &options, &listed);
+    RUN_UNTIL(m->loop, listed.err <= 0);
+
+    expect_eq(listed.err, -ETIMEDOUT);
+    expect_eq(listed.count, 1);
+    expect_attempt(&listed.attempts[0], &peer, -ETIMEDOUT);
+    weir_upstreams_free(set);
+    close(full);
+    close(listener);
+}
+
+/* Where the memory for the text is the program's, too. */
+MAKER(upstream_connect, the_text_of_a_request_has_all_tries, m)
+{
+    char text[512] = "xx";
+    const struct weir_upstreams_connect_options options = {
+        .size = sizeof(options),
+        .connect = {.error_text = text, .error_text_size = sizeof(text)}};
+    const struct weir_address peers[2] = {refusing(), refusing()};
+    struct listed listed;
+    weir_upstreams *set = NULL;
+    expect_ok(weir_upstreams_new(m->loop, NULL, &set));
+    add_address(set, &peers[0]);
+    add_address(set, &peers[1]);
+
+    ask_listed(set, m, &options, &listed);
+    RUN_UNTIL(m->loop, listed.err <= 0);
+
+    for (int i = 0; i < 2; i++) {
+        char address[WEIR_ADDRESS_TEXT_SIZE];
+        weir_address_format(&peers[i], address, sizeof(address));
+        cr_expect_not_null(strstr(text, address), "%s", text);
+    }
+    cr_expect_not_null(strstr(text, "; "));
+    weir_upstreams_free(set);
 }

@@ -1,7 +1,8 @@
 /*
  * Upstreams by name, with a name server on the loopback (dns_server.h): for how
  * long an answer is good comes from there. The times of all lookups are tested
- * on the fake machine (trace/upstream_check.c).
+ * on the fake machine (trace/upstream_check.c). Names with many addresses are
+ * in a hosts file.
  */
 #include "tests/contract/names_rig.h"
 
@@ -59,5 +60,68 @@ NAMES(upstream_dns, an_alias_with_a_brief_answer_is_looked_up_again, n)
         names_run_for(n, MS);
     }
     expect_eq(count_addresses(upstream), 1);
+    weir_upstreams_free(set);
+}
+
+/* ---- many addresses ---- */
+
+enum { MANY = 40 };
+
+struct tried {
+    weir_pending *request;
+    int err; /* 1 until the end */
+    size_t count;
+};
+
+static int create_none(void *arg, weir_transport *t,
+                       struct weir_protocol_binding *ret)
+{
+    return -EINVAL; /* nothing listens */
+}
+
+static void count_tried(void *arg, int err,
+                        const struct weir_upstreams_result *result)
+{
+    struct tried *tried = arg;
+    struct weir_attempt attempt = {.size = sizeof(attempt)};
+    tried->err = err;
+    while (weir_pending_get_attempt(tried->request, tried->count, &attempt) ==
+           0) {
+        expect_eq(attempt.err, -ECONNREFUSED);
+        tried->count++;
+    }
+}
+
+/* Two names of this many addresses each, where nothing listens. */
+static void use_many(struct names *n)
+{
+    char text[2 * MANY * 32] = "";
+    for (int i = 0; i < 2 * MANY; i++) {
+        const size_t len = strlen(text);
+        snprintf(text + len, sizeof(text) - len, "127.1.0.%d many%d.example\n",
+                 i + 1, i / MANY);
+    }
+    names_use_hosts(n, text);
+}
+
+NAMES(upstream_dns, a_request_lists_64_addresses_at_most, n)
+{
+    const struct weir_factory factory = {create_none, NULL};
+    struct weir_upstream_options target = {
+        .size = sizeof(target), .host = "many0.example", .port = 1};
+    struct tried tried = {.err = 1};
+    weir_upstreams *set = NULL;
+    use_many(n);
+    expect_ok(weir_upstreams_new(n->loop, NULL, &set));
+    expect_ok(weir_upstreams_add(set, &target, NULL));
+    target.host = "many1.example";
+    expect_ok(weir_upstreams_add(set, &target, NULL));
+
+    expect_ok(weir_upstreams_connect(set, &factory, NULL, count_tried, &tried,
+                                     &tried.request));
+    RUN_UNTIL(n->loop, tried.err <= 0);
+
+    expect_eq(tried.err, -ECONNREFUSED);
+    expect_eq(tried.count, 64);
     weir_upstreams_free(set);
 }

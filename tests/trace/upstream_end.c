@@ -315,3 +315,55 @@ UNIT(upstream_end, memory_may_be_missing_at_every_place)
     expect_geq(walk_allocations(&memory, use_without_memory, NULL), 10);
     expect_geq(walk_allocations(&memory, use_without_memory, m), 10);
 }
+
+static weir_pending *failing;
+
+/* What there is no memory to keep is not listed, and nothing else. */
+static void list_attempts(void *arg, int err,
+                          const struct weir_upstreams_result *result)
+{
+    struct weir_attempt attempt = {.size = sizeof(attempt)};
+    size_t count = 0;
+
+    while (weir_pending_get_attempt(failing, count, &attempt) == 0) {
+        expect_eq(attempt.err, -ECONNREFUSED);
+        count++;
+    }
+    done_count++;
+    expect_leq(count, 2);
+    cr_assert(count == 2 || memory.failed > 0);
+    cr_assert(err == -ECONNREFUSED || err == -ENOMEM);
+    weir_loop_stop(arg);
+}
+
+static void fail_without_memory(void *arg)
+{
+    const struct fake_options machine = {.seed = 1};
+    weir_upstreams *set = NULL;
+
+    fake_start(&machine);
+    weir_loop *loop = allocator_make_loop(&memory);
+    expect_ok(weir_upstreams_new(loop, NULL, &set));
+    for (uint16_t port = 1; port <= 2; port++) {
+        const struct weir_upstream_options upstream = {
+            .size = sizeof(upstream), .host = "192.0.2.1", .port = port};
+        expect_ok(weir_upstreams_add(set, &upstream, NULL));
+    }
+    done_count = 0;
+    expect_ok(weir_upstreams_connect(set, &ups.m.factory, NULL, list_attempts,
+                                     loop, &failing));
+    walk_begin(&memory);
+    expect_eq(weir_loop_run(loop), 0);
+    walk_end(&memory);
+    expect_eq(done_count, 1);
+    weir_upstreams_free(set);
+    weir_loop_free(loop);
+    fake_stop();
+}
+
+UNIT(upstream_end, without_memory_a_request_lists_less_of_what_it_tried)
+{
+    ups_open(NULL, 0); /* for its factory */
+    ups_close();
+    expect_geq(walk_allocations(&memory, fail_without_memory, NULL), 4);
+}

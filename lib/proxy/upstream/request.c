@@ -39,6 +39,8 @@
 /* Until a try that lacked something is made again: at first, and at most. */
 #define SHORT_WAIT_FIRST_NS UINT64_C(100000000)
 #define SHORT_WAIT_MOST_NS  UINT64_C(1000000000)
+/* Addresses that the tries of a request have failed at, of which it tells. */
+#define ATTEMPTS_MAX 64u
 
 struct wr_request {
     struct weir_pending pending;
@@ -69,6 +71,8 @@ struct wr_request {
     weir_upstream *last;      /* the upstream of the last try, a reference */
     weir_upstream_slot *slot; /* its own until it is given */
     weir_pending *connecting; /* NULL: no try is under way */
+    struct wr_list attempts;  /* struct request_attempt: of tries that failed */
+    uint32_t attempt_count;
     struct weir_upstreams_result result;
     char
         text[512]; /* what the tries have told, where the program has no room */
@@ -135,7 +139,54 @@ static void request_go_on(struct wr_request *request)
     request_check_invariants(request);
 }
 
-/* ---- the options of a try ---- */
+/* ---- what was tried ---- */
+
+struct request_attempt {
+    struct wr_list link; /* in request->attempts */
+    struct weir_attempt attempt;
+};
+
+/* Keeps what a try has tried that has failed, and is gone soon. What there is
+ * no memory for is not told. */
+static void request_keep_attempts(struct wr_request *request)
+{
+    const struct weir_allocator *counting = &request->set->loop->counting;
+
+    for (size_t i = 0; request->attempt_count < ATTEMPTS_MAX; i++) {
+        struct request_attempt *kept = wr_alloc(counting, sizeof(*kept));
+        if (!kept) {
+            return;
+        }
+        wr_list_init(&kept->link);
+        kept->attempt.size = sizeof(kept->attempt);
+        if (weir_pending_get_attempt(request->connecting, i, &kept->attempt) <
+            0) {
+            wr_free(counting, kept, sizeof(*kept));
+            return;
+        }
+        wr_list_push_back(&request->attempts, &kept->link);
+        request->attempt_count++;
+    }
+}
+
+static int request_get_attempt(const struct weir_pending *pending, size_t index,
+                               struct weir_attempt *ret)
+{
+    const struct wr_request *request =
+        wr_container_of(pending, const struct wr_request, pending);
+    const struct wr_list *link = request->attempts.next;
+
+    if (index >= request->attempt_count) {
+        wr_require(request->connecting, -EINVAL);
+        return weir_pending_get_attempt(request->connecting,
+                                        index - request->attempt_count, ret);
+    }
+    while (index-- > 0) {
+        link = link->next;
+    }
+    *ret = wr_container_of(link, const struct request_attempt, link)->attempt;
+    return 0;
+}
 
 /* Makes the options of a try, which ends with the time of the request. Its text
  * follows that of the tries before it. */
@@ -181,9 +232,15 @@ static void request_free(struct wr_request *request)
 {
     weir_upstreams *set = request->set;
     const struct weir_allocator *counting = &set->loop->counting;
+    struct wr_list *link;
 
     wr_assert(!wr_timer_is_armed(&request->timer));
     wr_assert(!wr_ready_is_pending(&request->ready));
+    while ((link = wr_list_pop_front(&request->attempts))) {
+        struct request_attempt *kept =
+            wr_container_of(link, struct request_attempt, link);
+        wr_free(counting, kept, sizeof(*kept));
+    }
     if (request->slot) {
         wr_slot_free(set, request->slot);
     }
@@ -311,7 +368,7 @@ static void request_try(struct wr_request *request, weir_upstream *upstream)
     request_check_invariants(request);
 }
 
-/* A try has ended. */
+/* A try has ended. It can be asked what it has tried until this returns. */
 static void request_connected(void *arg, int err, weir_transport *t)
 {
     struct wr_request *request = arg;
@@ -332,6 +389,7 @@ static void request_connected(void *arg, int err, weir_transport *t)
         request_finish(request, 0, t);
         return;
     }
+    request_keep_attempts(request);
     request->connecting = NULL;
     if (request->cause == 0 && request_now(request) >= request->end_ns) {
         request->cause = -ETIMEDOUT;
@@ -578,11 +636,13 @@ static void request_init(struct wr_request *request, weir_upstreams *set)
 {
     wr_assert(!request->set);
     request->set = set;
-    request->pending = (struct weir_pending){set->loop, request_cancel, NULL};
+    request->pending =
+        (struct weir_pending){set->loop, request_cancel, request_get_attempt};
     wr_list_init(&request->link);
     wr_queued_init(&request->queued);
     wr_ready_init(&request->ready, request_run);
     wr_timer_init(&request->timer, request_timer_expired);
+    wr_list_init(&request->attempts);
     request->end_ns = UINT64_MAX;
 }
 
