@@ -338,8 +338,9 @@ def test_search_refuses_mistakes_in_words():
                       (["--slo", "p99<<1", "t"], "at character 5"),
                       (["--slo", "p99<1s"], "no target"),
                       (["--slo", "p99<1s", "-R", "5", "t"], "-R: search"),
-                      (["--slo", "p99<1s", "--from", "0", "t"], "--from: '0'"),
-                      (["--slo", "p99<1s", "-d", "1h", "t"], "--duration"),
+                      (["--slo", "p99<1s", "--from", "0", "t"],
+                       "--from: 0 is out of range, 1 to"),
+                      (["--slo", "p99<1s", "-d", "1h", "t"], "-d: 1h is out of"),
                       (["--slo", "p99<1s", "zzz"],
                        "'zzz' is not a target")):
         one_line(tool("search", *args, status=USAGE).err, why)

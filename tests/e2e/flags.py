@@ -33,7 +33,7 @@ BAD_RUN = (
     (["-c", "-1", TARGET], r"-c: '-1' is not a count"),
     (["-c", "many", TARGET], r"-c: 'many' is not a count"),
     (["-c", "1000001", TARGET], r"-c: 1000001 is out of range"),
-    (["-c", "99999999999999999999", TARGET], r"-c: '9+' is not a count"),
+    (["-c", "99999999999999999999", TARGET], r"-c: 9+ is out of range, 1"),
     (["-d", "0", TARGET], r"-d: 0 is out of range"),
     (["-d", "10x", TARGET], r"-d: '10x' is not a time"),
     (["-d", "169h", TARGET], r"-d: 169h is out of range"),
@@ -107,7 +107,7 @@ BAD_RUN = (
     (["--request", "a", "--expect", "len:1", "http://h/"], r"not for mode http"),
     (["--request", "a", "--mode", "rr", TARGET], r"--request: .* for mode rr"),
     (["--request", "a", "--expect", "len:1", UDP], r"is not for udp://"),
-    (["-X", "GET", TARGET], r"are for HTTP; write http://HOST"),
+    (["-X", "GET", TARGET], r"-X: it is for HTTP; write http://HOST"),
     (["-X", "G T", "http://h/"], r"-X: a method is one word such as GET"),
     (["-H", "nothing", "http://h/"], r"-H: a header is written 'Name: value'"),
     (["-H", "A : b", "http://h/"], r"-H: a header is written 'Name: value'"),
@@ -153,12 +153,12 @@ BAD_RUN = (
     (["--connect-to", "h", TARGET], r"--connect-to: .*has no port"),
     (["--connect-to", "udp://h:1", TARGET], r"is not HOST:PORT or unix:PATH"),
     (["--connect-to", "unix:/x", UDP], r"cannot be reached by a path"),
-    (["--unix", "", TARGET], r"--connect-to: 'unix:' has no path"),
-    (["--proxy-protocol", "v3", TARGET], r"'v3' is not v1 or v2"),
+    (["--unix", "", TARGET], r"--unix: 'unix:' has no path"),
+    (["--proxy-protocol", "v3", TARGET], r"'v3' is not off, v1 or v2"),
     (["--proxy-protocol", "v1", UDP], r"--proxy-protocol: over udp://"),
     (["--proxy-protocol", "v1", TLS], r"has TLS, which begins at once"),
     (["-4", "tcp://[::1]:9"], r"-4: tcp://\[::1\]:9 is no IPv4 address"),
-    (["-4", "-6", "tcp://h:9"], r"-4, -6: one of them leaves no address"),
+    (["-4", "-6", "tcp://h:9"], r"-6: -4 and -6 leave no address to each"),
     (["-6", "--bind", "127.0.0.1", "tcp://h:9"], r"-6: 127.0.0.1:0 is no IPv6"),
     (["-4", "unix:/x"], r"-4: unix:/x is no IPv4 address"),
     (["--weights", "1,2", TARGET], r"'1,2' is not one weight for each of 1 t"),
@@ -174,12 +174,12 @@ BAD_RUN = (
     (["--fast-open", "--mode", "stream", TARGET], r"in mode stream there is no"),
     (["--fast-open", "--mode", "connect", TARGET],
      r"--fast-open: in mode connect nothing is sent but by TLS"),
-    (["--sndbuf", "0", TARGET], r"--sndbuf: '0' is not a size from 1 to 1G"),
-    (["--rcvbuf", "2G", TARGET], r"--rcvbuf: '2G' is not a size from 1 to 1G"),
+    (["--sndbuf", "0", TARGET], r"--sndbuf: 0 is out of range, 1 to 1G"),
+    (["--rcvbuf", "2G", TARGET], r"--rcvbuf: 2G is out of range, 1 to 1G"),
     (["--tos", "256", TARGET], r"--tos: '256' is not a number from 0 to 255"),
     (["--tos", "x", TARGET], r"--tos: 'x' is not a number from 0 to 255"),
     (["--tos", "8", "unix:/x"], r"--tos: it is not for Unix sockets"),
-    (["--busy-poll", "1h", TARGET], r"--busy-poll: '1h' is not a time from"),
+    (["--busy-poll", "1h", TARGET], r"--busy-poll: 1h is out of range, 1us to"),
     (["--percentiles", "50,x", TARGET], r"--percentiles: .* at character 4: "),
     (["--percentiles", "100", TARGET], r"--percentiles: .* at character 1: "),
     (["--percentiles", "1,2,3,4,5,6,7,8,9", TARGET], r"more than 8"),
@@ -204,7 +204,7 @@ BAD_RUN = (
      r"--requests-per-conn: it is not for mode idle"),
     (["--mode", "idle", "http://h/"], r"--mode: idle is not for http://"),
     (["-R", "0", TARGET], r"-R: '0' is not a rate"),
-    (["--rps", "fast", TARGET], r"-R: 'fast' is not a rate"),
+    (["--rps", "fast", TARGET], r"--rps: 'fast' is not a rate"),
     (["--late", "skip", TARGET], r"--late: there is no schedule to keep"),
     (["--late", "never", "-R", "1", TARGET], r"--late: 'never' is not queue"),
     (["--arrival", "odd", "-R", "1", TARGET], r"--arrival: 'odd' is not const"),
@@ -234,7 +234,7 @@ BAD_RUN = (
     (["--mode", "crr", UDP], r"--mode: crr is not for udp://"),
     (["--mode", "crr", "-p", "2", TARGET], r"-p: in mode crr"),
     (["--insecure", TARGET], r"--insecure: no target has TLS"),
-    (["--sni", "x", "--ca", "y", UDP], r"--sni: no target has TLS"),
+    (["--sni", "x", "--ca", "y", UDP], r"--ca: no target has TLS"),
     (["-k", "--sni", "x", HTTP], r"--sni: no target has TLS; write https://$"),
     (["--ca", "", TLS], r"--ca: it is empty"),
     (["--ciphers", "", TLS], r"--ciphers: it is empty"),
@@ -278,7 +278,7 @@ BAD_SERVE = (
     (["--threads", "all", TARGET], r"--threads: 'all' is not a count or auto"),
     ([TARGET, "--mode"], r"--mode needs a value"),
     (["--delay", "x", TARGET], r"--delay: 'x' is not a time"),
-    (["--delay", "169h", TARGET], r"--delay: '169h' is not a time"),
+    (["--delay", "169h", TARGET], r"--delay: 169h is out of range, 0 to 168h"),
     (["--freeze", "2s", TARGET], r"--freeze: '2s' is not a time and its per"),
     (["--freeze", "2s/1s", TARGET], r"--freeze: '2s/1s' is not"),
     (["--limit-rate", "x", TARGET], r"--limit-rate: 'x' is not a count"),
@@ -339,7 +339,7 @@ def test_each_mistake_with_run_costs_one_clear_line():
 HABITS = (
     (["-q", "100", HTTP], r"'100' is not a target.*-q is quiet; a rate is -R"),
     (["-z", "10s", HTTP], r"unknown flag -z: a duration is -d TIME$"),
-    (["-m", "POST", "-d", "data", HTTP], r"-m: a method is -X METHOD; requests"),
+    (["-m", "POST", HTTP], r"-m: a method is -X METHOD; requests"),
     (["-d", "data", HTTP], r"-d: 'data' is not a time .*; a body is -b TEXT"),
     (["-x", "http://p:1", HTTP], r"-x: proxies of HTTP .*--connect-to HOST:P"),
     (["--proxy", "http://p:1", HTTP], r"--proxy: proxies of HTTP"),
@@ -368,6 +368,37 @@ def test_habits_of_other_tools_are_told_what_to_write():
     for arguments, pattern in HABITS:
         refuses(["run"], arguments, pattern)
         refuses([], arguments, pattern)
+
+
+def test_all_wrong_words_of_a_line_are_told():
+    outcome = command(WEIR_LOAD, "-z", "10s", "-m", "POST", "-d", "data",
+                      "--lateness", "2ms", "-c", "0", "nowhere", HTTP)
+    equal((outcome.status, outcome.out), (2, ""), "exit code and output")
+    lines = outcome.err.splitlines()
+    equal(len(lines), 5, f"lines of {outcome.err}")
+    for line, pattern in zip(lines, (
+            r"unknown flag -z: a duration is -d TIME", r"-m: a method is -X",
+            r"-d: 'data' is not a time .*; a body is -b TEXT",
+            r"unknown flag --lateness; did you mean --lateness-limit\?",
+            r"-c: 0 is out of range"), strict=True):
+        matches(line, pattern)
+
+
+def test_a_name_that_is_nearly_right_is_answered_with_the_right_one():
+    for typed, meant in (("--conections", "connections"),
+                         ("--durration", "duration"), ("--pipe", "pipeline"),
+                         ("--zzzzzzzzzz", None),
+                         ("--wieghts", "weights")):
+        outcome = command(WEIR_LOAD, typed, "3", TARGET)
+        equal(outcome.status, 2, "exit code")
+        one_line(outcome.err, rf"did you mean --{meant}\?" if meant
+                 else rf"unknown flag {typed} \(see weir-load run --help\)$")
+
+
+def test_what_belongs_to_runs_is_passed_on_and_what_nobody_has_is_refused():
+    for command_name in ("ab", "search", "sweep"):
+        refuses([command_name], ["--conections", "3", TARGET, TARGET],
+                r"unknown flag --conections; did you mean --connections\?")
 
 
 def test_habits_that_mean_the_same_here_are_taken():
@@ -433,7 +464,7 @@ def test_the_manual_names_every_flag_of_the_help():
         manual = file.read()
     for word in COMMANDS:
         text = command(WEIR_LOAD, word, "--help").out
-        flags = set(re.findall(r"^ +(?:-\w, | {4})--([\w-]+)", text, re.M))
+        flags = set(re.findall(r"^  (?:-\w, | {4})--([\w-]+)", text, re.M))
         equal(len(flags) > 3, True, f"flags of {word}: {flags}")
         for flag in flags - ({"duration", "output"} if word not in
                              ("run", "serve") else set()):

@@ -529,12 +529,12 @@ def test_wrong_flags_are_told():
             (("tcp://:1",), r"has no target"),
             (("tcp://:1", "nothing"), r"'nothing' is not a target"),
             (("tls://:1", "tcp://a:1"), r"needs a certificate"),
-            (("--blance", "x"), r"did you mean 'balance'"),
+            (("--blance", "x"), r"did you mean --balance"),
             (("tcp://:1", "tcp://a:1", "--balance", "best"),
              r"'best' is not roundrobin, leastconn, random, source or sni"),
-            (("--weight", "1"), r"weight comes after the 'to'"),
+            (("--weight", "1"), r"--weight: it comes after the 'to'"),
             (("--max-conns", "1"), r"listens nowhere"),
-            (("--to", "tcp://a:1", "tcp://:1"), r"to comes after the 'listen'"),
+            (("--to", "tcp://a:1", "tcp://:1"), r"--to: it comes after the 'listen'"),
             (("--listen",), r"--listen needs a value"),
             (("tcp://:1", "tcp://a:1", "--trust", "10.0.0.0/8"),
              r"trust needs accept-proxy")):
@@ -554,7 +554,7 @@ def test_help_names_every_word():
     equal((outcome.status, outcome.err), (0, ""), "the outcome")
     for word in ("--listen", "--to", "--balance", "--accept-proxy", "--cert",
                  "--handover", "--config"):
-        matches(outcome.out, rf"^  {word}\b")
+        matches(outcome.out, rf"^      {word}\b")
     assert max(map(len, outcome.out.splitlines())) < 80, "a long line"
 
 

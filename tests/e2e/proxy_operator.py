@@ -71,9 +71,9 @@ def test_what_a_file_lacks_as_a_whole_is_told_with_its_line():
         for text, wanted in (
                 ("", r": there is nothing to do"),
                 ("[ ]\nlisten = tcp://:1\n", r":1: a section is '\[NAME\]'"),
-                ("\ufeffthreads = x\n", r":1: threads: 'x' is not a number"),
+                ("\ufeffthreads = x\n", r":1: threads: 'x' is neither auto nor"),
                 ("[a]\nlisten = tcp://:1\nto = tcp://10.0.0.256:1\n",
-                 r":3: '10.0.0.256' is not a host name"),
+                 r":3: to: '10.0.0.256' is not a host name"),
                 ("threads = 2\n[a]\nlisten = tcp://:1\n", r":2: .*no target"),
                 (good + "[web]\nto = tcp://a:1\n", r":5: 'web' listens no"),
                 (good + "to = tcp://127.0.0.1:1\n", r":5: .*a target twice"),
@@ -89,7 +89,7 @@ def test_what_a_file_lacks_as_a_whole_is_told_with_its_line():
                 (good + "to = tls://a:1\nto-ca = /none\n",
                  r":1: db: authorities: /none: No such file"),
                 (good.replace("[db]", "memory-limit = much\n[db]"),
-                 r":1: memory-limit: 'much' is not a number of bytes"),
+                 r":1: memory-limit: 'much' is not a size such"),
                 (good.replace("[db]", "\nmemory-limit = 8M\nthreads = 3\n"
                               "[db]"),
                  r":2: memory-limit: 8 MiB is too small for 3 threads; at "

@@ -116,7 +116,7 @@ def test_top_tells_why_it_has_no_answer():
                              (f"127.0.0.1:{refusing.port}", r"refused")):
             fails(command(PROXY, "--top", address), why)
     fails(command(PROXY, "--top", "nothing"),
-          r"^weir-proxy: --top: admin: 'nothing' is not an address", 2)
+          r"^weir-proxy: --top: 'nothing' is not an address", 2)
     outcome = command(PROXY, "--top")
     equal(outcome.status, 2, "exit status without an address")
 

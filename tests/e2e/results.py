@@ -161,7 +161,7 @@ def test_mistakes_are_pointed_at():
                        r"--slo: 'p99<5xs', at character 5: '5xs' is not a time"),
                       (["--slo", ""], "at character 1"),
                       (["--csv", "/nonexistent/x"], "--csv: /nonexistent/x"),
-                      (["--hgrm="], "--hgrm: '' is not a file name"),
+                      (["--hgrm="], "--hgrm: it is empty"),
                       (["--hdr-log", "/nonexistent/x"], "--hdr-log: "),
                       (["--json-stream", "--json"], "--json needs a file")):
         outcome = load(*args, "tcp://127.0.0.1:9")

@@ -28,6 +28,15 @@ static unsigned said;
 
 /* ---- in place of child processes ---- */
 
+/* Options of runs, which are passed on. */
+static const struct option run_rows[] = {
+    {"rate", 'R', "RATE", "", .kind = OPTION_COUNT},
+    {"connections", 'c', "N", "", .kind = OPTION_COUNT},
+    {"duration", 'd', "TIME", "", .kind = OPTION_TIME},
+};
+const struct option_set options_set = {
+    .command = "weir-load run", .rows = run_rows, .count = 3};
+
 void say(const char *format, ...)
 {
     (void)format;

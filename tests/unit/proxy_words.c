@@ -5,10 +5,22 @@
  */
 #define UNIT_RUN with_config
 #include "tests/unit.h"
+#include "tools/common/console.h"
+#include "tools/common/version.h"
 #include "tools/weir-proxy/words.h"
 
 static struct config config;
-static char why[CONFIG_WHY_SIZE];
+static char why[OPTION_WHY_SIZE];
+
+void say(const char *format, ...)
+{
+    (void)format;
+}
+
+void print_version(const char *program)
+{
+    (void)program;
+}
 
 static void says(const char *name, const char *value)
 {
@@ -166,19 +178,19 @@ static const struct {
     const char *reason;
 } wrong[] = {
     {"idle-timeout", "soon", "a time such as 500ms"},
-    {"buffer", "much", "a number of bytes such as 64K"},
-    {"weight", "-1", "a number such as 100"},
-    {"weight", "300", "is too large; at most 256"},
-    {"buffer", "1K", "is too small; at least 4096"},
-    {"buffer", "2G", "is too large; at most 1073741824"},
-    {"memory-limit", "half", "a number of bytes such as 64K"},
-    {"memory-limit", "0", "is too small; at least 4194304"},
-    {"memory-limit", "4095K", "is too small; at least 4194304"},
-    {"memory-limit", "2000000G", "is too large; at most 1125899906842624"},
-    {"tries", "0", "is too small; at least 1"},
-    {"tries", "17", "is too large; at most 16"},
-    {"limit", "4294967296", "is too large; at most 4294967295"},
-    {"hello-timeout", "0", "is too small; at least 1ns"},
+    {"buffer", "much", "a size such as 64K"},
+    {"weight", "-1", "a count such as 50"},
+    {"weight", "300", "300 is out of range, 0 to 256"},
+    {"buffer", "1K", "1K is out of range, 4K to 1G"},
+    {"buffer", "2G", "2G is out of range, 4K to 1G"},
+    {"memory-limit", "half", "a size such as 64K"},
+    {"memory-limit", "0", "0 is out of range, 4M to 1048576G"},
+    {"memory-limit", "4095K", "4095K is out of range, 4M to"},
+    {"memory-limit", "2000000G", "is out of range, 4M to 1048576G"},
+    {"tries", "0", "0 is out of range, 1 to 16"},
+    {"tries", "17", "17 is out of range, 1 to 16"},
+    {"limit", "4294967296", "4294967296 is out of range, 0 to 4294967295"},
+    {"hello-timeout", "0", "0 is out of range, at least 1ns"},
     {"engine", "fast", "is not auto, uring or poll"},
     {"admin", "localhost:9100", "an address such as 127.0.0.1:9100"},
     {"admin", "99999", "or a port"},
@@ -200,8 +212,8 @@ static const struct {
     {"send-proxy", "v3", "off, v1 or v2"},
     {"passthrough", "maybe", "neither on nor off"},
     {"trust", "10.0.0.0/33", "a network such as 10.0.0.0/8"},
-    {"threads", "0", "neither auto nor 1 to 1024"},
-    {"threads", "1025", "neither auto nor 1 to 1024"},
+    {"threads", "0", "0 is out of range, 1 to 1024"},
+    {"threads", "1025", "is out of range, 1 to 1024"},
     {"queue", "x:2s", "such as 500:2s"},
     {"queue", "5:x", "such as 500:2s"},
     {"check", "often", "a time such as 2s"},

@@ -13,14 +13,17 @@
 #include <string.h>
 #include <weir/error.h>
 
-bool engine_choose(const char *name)
+bool engine_read(void *options, const struct option *option, const char *value,
+                 char *why)
 {
-    if (strcmp(name, "auto") != 0 && strcmp(name, "uring") != 0 &&
-        strcmp(name, "poll") != 0) {
-        say("--engine: '%s' is not auto, uring or poll", name);
-        return false;
+    (void)options;
+    (void)option;
+    if (strcmp(value, "auto") != 0 && strcmp(value, "uring") != 0 &&
+        strcmp(value, "poll") != 0) {
+        return option_refuse(why, "'%.200s' is not auto, uring or poll", value);
     }
-    return setenv("WEIR_ENGINE", name, 1) == 0;
+    return setenv("WEIR_ENGINE", value, 1) == 0 ||
+           option_refuse(why, "no memory");
 }
 
 bool engine_tell(const struct weir_exception *exception)

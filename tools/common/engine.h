@@ -7,12 +7,14 @@
 #ifndef WEIR_COMMON_ENGINE_H
 #define WEIR_COMMON_ENGINE_H
 
+#include "option.h"
+
 #include <stdbool.h>
 #include <weir/loop.h>
 
-/* The value of --engine, for all loops that are made from now on. False after
- * one line that says what is wrong with it. */
-bool engine_choose(const char *name);
+/* Reads the value of --engine, "auto", "uring" or "poll", and chooses it for
+ * all loops that are made from now on. */
+option_read_fn engine_read;
 
 /* For the exception hook of every loop, as any of them may be the first that
  * does not get io_uring: true, after one line, if this is the notice that epoll

@@ -9,6 +9,7 @@
 
 #include "child.h"
 #include "comparison.h"
+#include "options_rows.h"
 #include "tools/common/console.h"
 #include "tools/common/units.h"
 #include "tools/load/payload.h"
@@ -17,33 +18,6 @@
 
 #include <errno.h>
 #include <sys/random.h>
-
-#define PAIRS_DEFAULT 20U
-
-static const char help[] =
-    "Usage: weir-load ab [FLAGS] [FLAGS OF RUN] A B\n"
-    "\n"
-    "Loads the targets A and B in turn, in pairs of short runs, and says\n"
-    "whether B does better, worse or the same. Flags of `weir-load run` hold\n"
-    "for both; a run takes 1s after a warm-up of 200ms unless they say\n"
-    "otherwise.\n"
-    "\n"
-    "Example: weir-load ab -c 20 tcp://127.0.0.1:7000 tcp://127.0.0.1:7001\n"
-    "\n"
-    "      --runs N          pairs of runs, 6 to 200 (20)\n"
-    "      --margin P%       changes up to this are none (5%)\n"
-    "      --metric NAME     what decides: rate, p50, p90, p99, p99.9, mean "
-    "or\n"
-    "                        cpu-rate, the rate for a second of client CPU "
-    "(p50)\n"
-    "      --force           go on after runs that failed; runs have it, too\n"
-    "      --save DIR        write each run's result into this directory\n"
-    "      --json[=FILE]     the comparison as JSON\n"
-    "      --seed N          of the order of each pair (random)\n"
-    "  -h, --help            this text\n"
-    "\n"
-    "Exit codes: 0 no difference or better, 99 worse, 5 cannot tell; 2 usage,\n"
-    "3 or 4 a run failed, 130 interrupted.\n";
 
 struct ab {
     struct comparison_options options;
@@ -54,30 +28,40 @@ struct ab {
     enum load_exit failure;
 };
 
-static bool read_runs(void *options, const char *flag, const char *value)
-{
-    struct ab *self = options;
-
-    if (units_parse_count(value, &self->pairs) < 0 || self->pairs < 6 ||
-        self->pairs > STATISTICS_RUNS_MAX) {
-        say("--%s: '%s' is not a number from 6 to %u", flag, value,
-            STATISTICS_RUNS_MAX);
-        return false;
-    }
-    return true;
-}
-
 /* The comparison's options are the first member. */
-static const struct words_flag flags[] = {
-    {"runs", 0, WORDS_VALUE, read_runs},
-    {"margin", 0, WORDS_VALUE, comparison_read_margin},
-    {"metric", 0, WORDS_VALUE, comparison_read_metric},
-    {"force", 0, WORDS_NO_VALUE, comparison_read_force},
-    {"save", 0, WORDS_VALUE, command_read_save},
-    {"json", 0, WORDS_MAY_VALUE, command_read_json},
-    {"seed", 0, WORDS_VALUE, command_read_seed},
-    {"help", 'h', WORDS_NO_VALUE, command_read_help},
-    {NULL, 0, WORDS_NO_VALUE, NULL},
+static const struct option rows[] = {
+    {"runs", 0, "N", "pairs of runs", .kind = OPTION_COUNT, .least = 6,
+     .most = STATISTICS_RUNS_MAX, .initial = "20",
+     .offset = offsetof(struct ab, pairs)},
+    COMPARISON_ROWS("go on after runs that failed; runs have it, too"),
+    COMMAND_SAVE,
+    COMMAND_JSON("the comparison as JSON"),
+    COMMAND_SEED("of the order of each pair (random)"),
+    OPTION_ROW_HELP,
+};
+
+static const struct option_set set = {
+    .command = "weir-load ab",
+    .head =
+        "Usage: weir-load ab [FLAGS] [FLAGS OF RUN] A B\n"
+        "\n"
+        "Loads the targets A and B in turn, in pairs of short runs, and says\n"
+        "whether B does better, worse or the same. Flags of `weir-load run` "
+        "hold\n"
+        "for both; a run takes 1s after a warm-up of 200ms unless they say\n"
+        "otherwise.\n"
+        "\n"
+        "Example: weir-load ab -c 20 tcp://127.0.0.1:7000 "
+        "tcp://127.0.0.1:7001\n"
+        "\n",
+    .tail = "Exit codes: 0 no difference or better, 99 worse, 5 cannot tell; 2 "
+            "usage,\n"
+            "3 or 4 a run failed, 130 interrupted.\n",
+    .rows = rows,
+    .count = sizeof(rows) / sizeof(rows[0]),
+    .passed = &options_set,
+    .pass = command_pass,
+    .word = command_take_word,
 };
 
 /* The words of both, in which the last is the target of a side. */
@@ -96,13 +80,14 @@ static bool prepare(struct ab *self)
     self->comparison.names[1] = self->targets[1];
     self->comparison.is_paired = true;
     words->count -= 2;
-    bool has_end = words_has_flag(words, "duration", 'd') ||
-                   words_has_flag(words, "requests", 'n');
+    const struct option_list *passed = &self->options.command.passed;
+    bool has_end = option_is_given(passed, "duration") ||
+                   option_is_given(passed, "requests");
     if (!has_end &&
         (!words_append(words, "-d") || !words_append(words, "1s"))) {
         return false;
     }
-    if (!words_has_flag(words, "warmup", 'w') &&
+    if (!option_is_given(passed, "warmup") &&
         (!words_append(words, "-w") || !words_append(words, "200ms"))) {
         return false;
     }
@@ -220,8 +205,6 @@ static void start(void *options)
     struct ab *self = options;
     uint64_t *seed = &self->options.command.seed;
 
-    comparison_default(&self->options);
-    self->pairs = PAIRS_DEFAULT;
     if (getrandom(seed, sizeof(*seed), GRND_NONBLOCK) < 0) {
         *seed = 1;
     }
@@ -237,8 +220,7 @@ static int run(void *options)
 int ab_main(int argc, char **argv, int first)
 {
     static const struct command_kind kind = {
-        .help = help,
-        .flags = flags,
+        .set = &set,
         .size = sizeof(struct ab),
         .start = start,
         .run = run,

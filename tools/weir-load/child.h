@@ -6,8 +6,8 @@
 #ifndef WEIR_LOAD_CHILD_H
 #define WEIR_LOAD_CHILD_H
 
+#include "command.h"
 #include "saved.h"
-#include "words.h"
 
 #include "weir/loop.h"
 

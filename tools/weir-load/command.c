@@ -1,5 +1,5 @@
 /*
- * Each command gives a table of its flags and a function that runs it; what
+ * Each command gives the rows of its options and a function that runs it; what
  * stands between the program's main() and that function is the same for all.
  *
  * The options are on the heap: the words and the results of a command are
@@ -9,66 +9,64 @@
 
 #include "exits.h"
 #include "tools/common/console.h"
-#include "tools/common/units.h"
 
-#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
-bool command_read_help(void *options, const char *flag, const char *value)
+bool words_append(struct words *words, const char *word)
 {
-    struct command *self = options;
-
-    (void)flag;
-    (void)value;
-    self->wants_help = true;
+    if (words->count == WORDS_MAX) {
+        say("more than %u words", WORDS_MAX);
+        return false;
+    }
+    words->list[words->count++] = word;
     return true;
 }
 
-bool command_read_json(void *options, const char *flag, const char *value)
+bool command_take_word(void *options, const char *text, char *why)
+{
+    struct words *words = &((struct command *)options)->words;
+
+    if (words->count == WORDS_MAX) {
+        return option_refuse(why, "more than %u words", WORDS_MAX);
+    }
+    words->list[words->count++] = text;
+    return true;
+}
+
+bool command_pass(void *options, const struct option *option, const char *word,
+                  char *why)
+{
+    struct option_list *passed = &((struct command *)options)->passed;
+
+    if (!option_is_given(passed, option->name)) {
+        passed->list[passed->count++] = option;
+    }
+    return command_take_word(options, word, why);
+}
+
+bool command_read_json(void *options, const struct option *option,
+                       const char *value, char *why)
 {
     struct command *self = options;
 
-    if (value && !*value) {
-        say("--%s: '' is not a file name", flag);
-        return false;
-    }
+    (void)option;
     self->json = true;
     self->json_path = value;
-    return true;
+    return !value || *value || option_refuse(why, "'' is not a file name");
 }
 
-bool command_read_save(void *options, const char *flag, const char *value)
-{
-    struct command *self = options;
-
-    (void)flag;
-    self->save = value;
-    return true;
-}
-
-bool command_read_seed(void *options, const char *flag, const char *value)
-{
-    struct command *self = options;
-
-    if (units_parse_count(value, &self->seed) < 0) {
-        say("--%s: '%s' is not a number", flag, value);
-        return false;
-    }
-    return true;
-}
-
-bool command_read_slo(void *options, const char *flag, const char *value)
+bool command_read_slo(void *options, const struct option *option,
+                      const char *value, char *why)
 {
     struct command *self = options;
     struct slo_error error;
 
+    (void)option;
     self->slo_text = value;
-    if (slo_parse(value, &self->slo, &error) < 0) {
-        say("--%s: '%.200s', at character %zu: %s", flag, value, error.position,
-            error.why);
-        return false;
-    }
-    return true;
+    return slo_parse(value, &self->slo, &error) == 0 ||
+           option_refuse(why, "'%.200s', at character %zu: %s", value,
+                         error.position, error.why);
 }
 
 bool command_prints(const struct command *command)
@@ -76,32 +74,33 @@ bool command_prints(const struct command *command)
     return !command->json || command->json_path;
 }
 
-static int run(const struct command_kind *kind, struct command *command,
-               int argc, char **argv, int first)
+static int run(const struct command_kind *kind, void *options, int argc,
+               char **argv, int first)
 {
+    options_set_initial(kind->set, 0, options);
     if (kind->start) {
-        kind->start(command);
+        kind->start(options);
     }
-    if (!words_take(kind->flags, command, argc, argv, first, &command->words)) {
+    switch (options_read(kind->set, options, argc, argv, first, NULL)) {
+    case OPTIONS_READY:
+        return kind->run(options);
+    case OPTIONS_DONE:
+        return LOAD_OK;
+    default:
         return LOAD_USAGE;
     }
-    if (command->wants_help) {
-        fputs(kind->help, stdout);
-        return LOAD_OK;
-    }
-    return kind->run(command);
 }
 
 int command_main(const struct command_kind *kind, int argc, char **argv,
                  int first)
 {
-    struct command *command = calloc(1, kind->size);
+    void *options = calloc(1, kind->size);
 
-    if (!command) {
+    if (!options) {
         say("no memory");
         return LOAD_INTERNAL;
     }
-    int exit_code = run(kind, command, argc, argv, first);
-    free(command);
+    int exit_code = run(kind, options, argc, argv, first);
+    free(options);
     return exit_code;
 }

@@ -12,32 +12,6 @@
 
 #include <string.h>
 
-static const char help[] =
-    "Usage: weir-load compare [FLAGS] A.json... -- B.json...\n"
-    "\n"
-    "Compares runs that were saved with --json: did B do better than A, "
-    "worse,\n"
-    "or the same? Four runs of each are needed at least, since each run is "
-    "one\n"
-    "sample; ab makes pairs of runs, which tell more. Files with commas "
-    "between\n"
-    "them are parts of one run, and are merged.\n"
-    "\n"
-    "Example: weir-load compare old1.json old2.json old3.json old4.json -- \\\n"
-    "             new1.json new2.json new3.json new4.json\n"
-    "\n"
-    "      --margin P%       changes up to this are none (5%)\n"
-    "      --metric NAME     what decides: rate, p50, p90, p99, p99.9, mean "
-    "or\n"
-    "                        cpu-rate, the rate for a second of client CPU "
-    "(p50)\n"
-    "      --force           compare runs that did not do the same, or failed\n"
-    "      --json[=FILE]     the comparison as JSON\n"
-    "  -h, --help            this text\n"
-    "\n"
-    "Exit codes: 0 no difference or better, 99 worse, 5 cannot tell, 2 "
-    "usage.\n";
-
 struct compare {
     struct comparison_options options;
     struct comparison comparison;
@@ -46,13 +20,34 @@ struct compare {
 };
 
 /* The options are the first member. */
-static const struct words_flag flags[] = {
-    {"margin", 0, WORDS_VALUE, comparison_read_margin},
-    {"metric", 0, WORDS_VALUE, comparison_read_metric},
-    {"force", 0, WORDS_NO_VALUE, comparison_read_force},
-    {"json", 0, WORDS_MAY_VALUE, command_read_json},
-    {"help", 'h', WORDS_NO_VALUE, command_read_help},
-    {NULL, 0, WORDS_NO_VALUE, NULL},
+static const struct option rows[] = {
+    COMPARISON_ROWS("compare runs that did not do the same, or failed"),
+    COMMAND_JSON("the comparison as JSON"),
+    OPTION_ROW_HELP,
+};
+
+static const struct option_set set = {
+    .command = "weir-load compare",
+    .head = "Usage: weir-load compare [FLAGS] A.json... -- B.json...\n"
+            "\n"
+            "Compares runs that were saved with --json: did B do better than "
+            "A, worse,\n"
+            "or the same? Four runs of each are needed at least, since each "
+            "run is one\n"
+            "sample; ab makes pairs of runs, which tell more. Files with "
+            "commas between\n"
+            "them are parts of one run, and are merged.\n"
+            "\n"
+            "Example: weir-load compare old1.json old2.json old3.json "
+            "old4.json -- \\\n"
+            "             new1.json new2.json new3.json new4.json\n"
+            "\n",
+    .tail = "Exit codes: 0 no difference or better, 99 worse, 5 cannot tell, 2 "
+            "usage.\n",
+    .rows = rows,
+    .count = sizeof(rows) / sizeof(rows[0]),
+    .has_sides = true,
+    .word = command_take_word,
 };
 
 /* May this run be compared with those before? */
@@ -108,9 +103,6 @@ static bool add_files(struct compare *self)
         const char *word = self->options.command.words.list[i];
         if (strcmp(word, "--") == 0 && side == 0) {
             side = 1;
-        } else if (word[0] == '-' && word[1] != '\0') {
-            say("unknown flag %s (see weir-load compare --help)", word);
-            return false;
         } else if (!add_file(self, side, word)) {
             return false;
         } else if (self->comparison.counts[side] == 1) {
@@ -122,11 +114,6 @@ static bool add_files(struct compare *self)
         return false;
     }
     return true;
-}
-
-static void start(void *options)
-{
-    comparison_default(options);
 }
 
 static int run(void *options)
@@ -141,10 +128,8 @@ static int run(void *options)
 int compare_main(int argc, char **argv, int first)
 {
     static const struct command_kind kind = {
-        .help = help,
-        .flags = flags,
+        .set = &set,
         .size = sizeof(struct compare),
-        .start = start,
         .run = run,
     };
 

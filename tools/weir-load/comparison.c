@@ -12,9 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MARGIN         0.05
-#define METRIC_DEFAULT 1U
-#define CELL_SIZE      40U
+#define CELL_SIZE 40U
 
 enum figure_unit {
     FIGURE_RATE,
@@ -22,16 +20,17 @@ enum figure_unit {
 };
 
 static const struct figure {
-    const char *name;
     enum figure_unit unit;
     /* Of a latency; 0 is its mean. */
     uint32_t share;
 } figures[COMPARISON_FIGURES] = {
-    {"rate", FIGURE_RATE, 0},      {"p50", FIGURE_TIME, 50000},
-    {"p90", FIGURE_TIME, 90000},   {"p99", FIGURE_TIME, 99000},
-    {"p99.9", FIGURE_TIME, 99900}, {"mean", FIGURE_TIME, 0},
-    {"cpu-rate", FIGURE_RATE, 0},
+    {FIGURE_RATE, 0},     {FIGURE_TIME, 50000}, {FIGURE_TIME, 90000},
+    {FIGURE_TIME, 99000}, {FIGURE_TIME, 99900}, {FIGURE_TIME, 0},
+    {FIGURE_RATE, 0},
 };
+
+const char *const comparison_metrics[COMPARISON_FIGURES + 1] = {
+    "rate", "p50", "p90", "p99", "p99.9", "mean", "cpu-rate", NULL};
 
 #define FIGURE_CPU_RATE (COMPARISON_FIGURES - 1)
 
@@ -42,51 +41,6 @@ struct row {
     struct statistics_change change;
     enum statistics_verdict verdict;
 };
-
-void comparison_default(struct comparison_options *ret)
-{
-    ret->margin = MARGIN;
-    ret->metric = METRIC_DEFAULT;
-}
-
-bool comparison_read_margin(void *options, const char *flag, const char *value)
-{
-    struct comparison_options *self = options;
-    uint64_t millionths = 0;
-
-    if (units_parse_percent(value, &millionths) < 0 || millionths == 0 ||
-        millionths > 1000000) {
-        say("--%s: '%s' is not a share such as 5%%", flag, value);
-        return false;
-    }
-    self->margin = (double)millionths / 1e6;
-    return true;
-}
-
-bool comparison_read_metric(void *options, const char *flag, const char *value)
-{
-    struct comparison_options *self = options;
-
-    for (size_t i = 0; i < COMPARISON_FIGURES; i++) {
-        if (strcmp(figures[i].name, value) == 0) {
-            self->metric = i;
-            return true;
-        }
-    }
-    say("--%s: '%s' is not rate, p50, p90, p99, p99.9, mean or cpu-rate", flag,
-        value);
-    return false;
-}
-
-bool comparison_read_force(void *options, const char *flag, const char *value)
-{
-    struct comparison_options *self = options;
-
-    (void)flag;
-    (void)value;
-    self->force = true;
-    return true;
-}
 
 static double read_figure(size_t index, const struct saved *saved)
 {
@@ -176,13 +130,15 @@ static void print_row(const struct figure *figure, const struct row *row,
     char interval[CELL_SIZE];
 
     if (!row->is_known) {
-        fprintf(out, "%-9s %10s %10s\n", figure->name, "-", "-");
+        fprintf(out, "%-9s %10s %10s\n", comparison_metrics[figure - figures],
+                "-", "-");
         return;
     }
     snprintf(interval, sizeof(interval),
              row->change.has_interval ? "[%+.1f%%, %+.1f%%]" : "-",
              row->change.low * 100, row->change.high * 100);
-    fprintf(out, "%-9s %10s %10s %+8.1f%%  %-18s %s\n", figure->name,
+    fprintf(out, "%-9s %10s %10s %+8.1f%%  %-18s %s\n",
+            comparison_metrics[figure - figures],
             format_value(figure, row->medians[0], a),
             format_value(figure, row->medians[1], b), row->change.change * 100,
             interval, statistics_word(row->verdict));
@@ -203,7 +159,7 @@ static void print_power(const struct comparison *comparison,
     }
     if (!row->is_known) {
         fprintf(out, "            %s is not known in every run\n",
-                figures[options->metric].name);
+                comparison_metrics[options->metric]);
     } else if (!row->change.has_interval) {
         fprintf(out,
                 "            %zu %s are too few for a 95 %% interval; make "
@@ -232,7 +188,7 @@ static void print_text(const struct comparison *comparison,
     for (size_t i = 0; i < COMPARISON_FIGURES; i++) {
         print_row(&figures[i], &rows[i], out);
     }
-    fprintf(out, "Verdict     %s: %s", figures[options->metric].name,
+    fprintf(out, "Verdict     %s: %s", comparison_metrics[options->metric],
             statistics_word(row->verdict));
     if (comparison->is_paired) {
         fprintf(out, ", from %zu pairs of runs", comparison->counts[0]);
@@ -250,12 +206,13 @@ static json_t *row_part(const struct figure *figure, const struct row *row)
 
     if (!row->is_known) {
         return json_pack("{s:s, s:n, s:n, s:n, s:n, s:s}", "figure",
-                         figure->name, "a", "b", "change", "interval",
-                         "verdict", statistics_word(row->verdict));
+                         comparison_metrics[figure - figures], "a", "b",
+                         "change", "interval", "verdict",
+                         statistics_word(row->verdict));
     }
-    return json_pack("{s:s, s:f, s:f, s:f, s:o, s:s}", "figure", figure->name,
-                     "a", row->medians[0], "b", row->medians[1], "change",
-                     change->change, "interval",
+    return json_pack("{s:s, s:f, s:f, s:f, s:o, s:s}", "figure",
+                     comparison_metrics[figure - figures], "a", row->medians[0],
+                     "b", row->medians[1], "change", change->change, "interval",
                      change->has_interval
                          ? json_pack("[f, f]", change->low, change->high)
                          : json_null(),
@@ -276,9 +233,9 @@ static json_t *make_json(const struct comparison *comparison,
         "weir-load-comparison/1", "a", comparison->names[0], "b",
         comparison->names[1], "paired", comparison->is_paired, "runs",
         (json_int_t)comparison->counts[0], (json_int_t)comparison->counts[1],
-        "margin", options->margin, "metric", figures[options->metric].name,
-        "verdict", statistics_word(rows[options->metric].verdict), "figures",
-        list);
+        "margin", options->margin, "metric",
+        comparison_metrics[options->metric], "verdict",
+        statistics_word(rows[options->metric].verdict), "figures", list);
 }
 
 enum load_exit comparison_finish(const struct comparison *comparison,

@@ -21,8 +21,8 @@ struct comparison_options {
     struct command command;
     /* Changes up to this share are none. */
     double margin;
-    /* The figure that decides. */
-    size_t metric;
+    /* The figure that decides, an index of comparison_metrics. */
+    int metric;
     bool force;
 };
 
@@ -35,11 +35,34 @@ struct comparison {
     double values[COMPARISON_FIGURES][2][STATISTICS_RUNS_MAX];
 };
 
-/* What --margin, --metric and --force say; also the defaults. */
-void comparison_default(struct comparison_options *ret);
-words_read_fn comparison_read_margin;
-words_read_fn comparison_read_metric;
-words_read_fn comparison_read_force;
+/* The figures; ends with NULL. */
+extern const char *const comparison_metrics[COMPARISON_FIGURES + 1];
+
+/* The rows of --margin, --metric and --force, whose text is the command's. */
+#define COMPARISON_ROWS(force_text)                                            \
+    {"margin",                                                                 \
+     0,                                                                        \
+     "P%",                                                                     \
+     "changes up to this are none",                                            \
+     .kind = OPTION_SHARE,                                                     \
+     .least = 1,                                                               \
+     .most = 1000000,                                                          \
+     .initial = "5%",                                                          \
+     .offset = offsetof(struct comparison_options, margin)},                   \
+        {"metric",                                                             \
+         0,                                                                    \
+         "NAME",                                                               \
+         "what decides: rate, p50, p90, p99, p99.9, mean or cpu-rate, the "    \
+         "rate for a second of client CPU",                                    \
+         .kind = OPTION_CHOICE,                                                \
+         .choices = comparison_metrics,                                        \
+         .initial = "p50",                                                     \
+         .offset = offsetof(struct comparison_options, metric)},               \
+    {                                                                          \
+        "force", 0, NULL, force_text,                                          \
+            .kind = OPTION_SWITCH,                                             \
+            .offset = offsetof(struct comparison_options, force)               \
+    }
 
 /* A run of a side (0 or 1), of which there are fewer than STATISTICS_RUNS_MAX.
  */

@@ -17,28 +17,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char help[] =
-    "Usage: weir-load report -o PAGE.html [FLAGS] RESULT.json...\n"
-    "\n"
-    "Draws results that were saved with --json as one page of HTML: latency "
-    "by\n"
-    "percentile and against rate; rate, latency, a heat map of all latencies\n"
-    "and errors by kind over time; and the environment. It needs no network "
-    "and\n"
-    "has no scripts. Files with commas between them are parts of one run, "
-    "and\n"
-    "are merged.\n"
-    "\n"
-    "Example: weir-load report -o page.html run.json\n"
-    "\n"
-    "  -o, --output FILE     where the page goes\n"
-    "      --title TEXT      of the page (Load report)\n"
-    "      --svg FILE|DIR    write the plots alone: to FILE.svg, or to a file "
-    "each\n"
-    "                        in a directory\n"
-    "      --json=FILE       write the one result, merged from its parts\n"
-    "  -h, --help            this text\n";
-
 struct draw {
     struct command command;
     const char *output;
@@ -48,51 +26,42 @@ struct draw {
     struct saved *runs;
 };
 
-static bool read_output(void *options, const char *flag, const char *value)
-{
-    struct draw *self = options;
+static const struct option rows[] = {
+    {"output", 'o', "FILE", "where the page goes", .kind = OPTION_TEXT,
+     .offset = offsetof(struct draw, output)},
+    {"title", 0, "TEXT", "of the page", .kind = OPTION_TEXT,
+     .initial = "Load report", .offset = offsetof(struct draw, title)},
+    {"svg", 0, "FILE|DIR",
+     "write the plots alone: to FILE.svg, or to a file each in a directory",
+     .kind = OPTION_TEXT, .offset = offsetof(struct draw, svg)},
+    {"json", 0, "FILE", "write the one result, merged from its parts",
+     .read = command_read_json},
+    OPTION_ROW_HELP,
+};
 
-    (void)flag;
-    self->output = value;
-    return true;
-}
-
-static bool read_title(void *options, const char *flag, const char *value)
-{
-    struct draw *self = options;
-
-    (void)flag;
-    self->title = value;
-    return true;
-}
-
-static bool read_svg(void *options, const char *flag, const char *value)
-{
-    struct draw *self = options;
-
-    (void)flag;
-    self->svg = value;
-    return true;
-}
-
-static const struct words_flag flags[] = {
-    {"output", 'o', WORDS_VALUE, read_output},
-    {"title", 0, WORDS_VALUE, read_title},
-    {"svg", 0, WORDS_VALUE, read_svg},
-    {"json", 0, WORDS_VALUE, command_read_json},
-    {"help", 'h', WORDS_NO_VALUE, command_read_help},
-    {NULL, 0, WORDS_NO_VALUE, NULL},
+static const struct option_set set = {
+    .command = "weir-load report",
+    .head = "Usage: weir-load report -o PAGE.html [FLAGS] RESULT.json...\n"
+            "\n"
+            "Draws results that were saved with --json as one page of HTML: "
+            "latency by\n"
+            "percentile and against rate; rate, latency, a heat map of all "
+            "latencies\n"
+            "and errors by kind over time; and the environment. It needs no "
+            "network and\n"
+            "has no scripts. Files with commas between them are parts of one "
+            "run, and\n"
+            "are merged.\n"
+            "\n"
+            "Example: weir-load report -o page.html run.json\n"
+            "\n",
+    .rows = rows,
+    .count = sizeof(rows) / sizeof(rows[0]),
+    .word = command_take_word,
 };
 
 static bool check(const struct draw *self)
 {
-    for (size_t i = 0; i < self->command.words.count; i++) {
-        if (self->command.words.list[i][0] == '-') {
-            say("unknown flag %s (see weir-load report --help)",
-                self->command.words.list[i]);
-            return false;
-        }
-    }
     if (!self->output && !self->svg && !self->command.json_path) {
         say("-o must say where the page goes (see weir-load report --help)");
         return false;
@@ -157,13 +126,6 @@ static int draw(struct draw *self)
                : LOAD_INTERNAL;
 }
 
-static void start(void *options)
-{
-    struct draw *self = options;
-
-    self->title = "Load report";
-}
-
 static int run(void *options)
 {
     struct draw *self = options;
@@ -179,10 +141,8 @@ static int run(void *options)
 int draw_main(int argc, char **argv, int first)
 {
     static const struct command_kind kind = {
-        .help = help,
-        .flags = flags,
+        .set = &set,
         .size = sizeof(struct draw),
-        .start = start,
         .run = run,
     };
 

@@ -5,8 +5,6 @@
  */
 #include "foreign.h"
 
-#include <string.h>
-
 #define ALWAYS_SHOWN "latencies are always shown; leave it out"
 #define ONLY_HTTP1   "HTTP/1.1 is spoken, and nothing newer; leave it out"
 #define NO_REDIRECT                                                            \
@@ -25,12 +23,7 @@
     "requests of a file are --mix FILE (with weights) or --replay FILE (with " \
     "times)"
 
-struct foreign {
-    const char *name;
-    const char *advice;
-};
-
-static const struct foreign flags[] = {
+const struct option_foreign foreign_flags[] = {
     {"z", DURATION},
     {"m", "a method is -X METHOD; requests under way on a connection are -p N"},
     {"D", DURATION ", and a body of a file -b @FILE"},
@@ -88,27 +81,5 @@ static const struct foreign flags[] = {
     {"max-redirs", NO_REDIRECT},
     {"location", NO_REDIRECT},
     {"compressed", "write -H 'Accept-Encoding: gzip'"},
+    {NULL, NULL},
 };
-
-#define COUNT (sizeof(flags) / sizeof(flags[0]))
-
-const char *foreign_find(const char *name, size_t len)
-{
-    for (size_t i = 0; i < COUNT; i++) {
-        if (strlen(flags[i].name) == len &&
-            memcmp(flags[i].name, name, len) == 0) {
-            return flags[i].advice;
-        }
-    }
-    return NULL;
-}
-
-const char *foreign_long_name(size_t index)
-{
-    for (size_t i = 0; i < COUNT; i++) {
-        if (flags[i].name[1] != '\0' && index-- == 0) {
-            return flags[i].name;
-        }
-    }
-    return NULL;
-}

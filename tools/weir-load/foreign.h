@@ -8,13 +8,9 @@
 #ifndef WEIR_LOAD_FOREIGN_H
 #define WEIR_LOAD_FOREIGN_H
 
-#include <stdbool.h>
-#include <stddef.h>
+#include "tools/common/option.h"
 
-/* Such a flag without its dashes, and the advice; NULL: it is not known. */
-const char *foreign_find(const char *name, size_t len);
-
-/* The long ones, by number from 0; NULL behind the last. */
-const char *foreign_long_name(size_t index);
+/* Ends with a row without a name. */
+extern const struct option_foreign foreign_flags[];
 
 #endif

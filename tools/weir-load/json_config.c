@@ -133,7 +133,7 @@ static json_t *sockets_part(const struct run_options *options)
         "sndbuf_bytes", json_count_or_null(flags->send_buffer_bytes),
         "rcvbuf_bytes", json_count_or_null(flags->receive_buffer_bytes), "tos",
         flags->tos < 0 ? json_null() : json_integer(flags->tos), "busy_poll_ns",
-        json_count_or_null(flags->busy_poll_us * UINT64_C(1000)));
+        json_count_or_null(flags->busy_poll_ns));
 }
 
 json_t *json_config(const struct run_options *options)

@@ -17,6 +17,7 @@
 #include "slo.h"
 #include "sockets.h"
 #include "tls.h"
+#include "tools/common/option.h"
 #include "tools/common/target.h"
 #include "turns.h"
 
@@ -183,20 +184,9 @@ struct run_options {
     int argc;
 };
 
-enum options_result {
-    OPTIONS_READY,
-    /* --help was asked for and printed. */
-    OPTIONS_DONE,
-    /* A line on standard error has said why. */
-    OPTIONS_BAD,
-};
-
 /* Read argv from index first on; ret is written when ready. */
 enum options_result options_parse(int argc, char **argv, int first,
                                   struct run_options *ret);
-
-/* Sizes from 1 to 64M, of either command; false: a line has said why. */
-bool options_read_sizes(const char *flag, const char *value, struct sizes *ret);
 
 /* Where the connections of a target go. */
 static inline const struct target *

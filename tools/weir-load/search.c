@@ -11,6 +11,7 @@
 #include "command.h"
 #include "exits.h"
 #include "json_file.h"
+#include "options_rows.h"
 #include "steps.h"
 #include "tools/common/console.h"
 #include "tools/common/units.h"
@@ -28,27 +29,6 @@
 /* So many answers must lie beyond the highest percentile of the objectives. */
 #define BEYOND 50.0
 
-static const char help[] =
-    "Usage: weir-load search --slo EXPR [FLAGS] [FLAGS OF RUN] TARGET...\n"
-    "\n"
-    "Finds the largest rate at which the objectives hold, by runs at a\n"
-    "constant rate. Flags of `weir-load run` hold for each of them.\n"
-    "\n"
-    "Example: weir-load search --slo 'p99<50ms' -c 50 tcp://127.0.0.1:7000\n"
-    "\n"
-    "      --slo EXPR        objectives, as 'p99<5ms,errors<0.1%'\n"
-    "      --from RATE       begin here (half of what a closed loop reaches)\n"
-    "      --to RATE         do not ask for more\n"
-    "      --precision P%    end when the bounds are as close as this (2%)\n"
-    "  -d, --duration TIME   of a step, at least (3s); longer where the\n"
-    "                        percentiles of the objectives need more answers\n"
-    "      --save DIR        write each run's result into this directory\n"
-    "      --json[=FILE]     the outcome and all steps as JSON\n"
-    "  -h, --help            this text\n"
-    "\n"
-    "Exit codes: 0 found, 99 the objectives hold at no rate, 2 usage,\n"
-    "3 not one request succeeded, 130 interrupted.\n";
-
 struct search {
     struct command command;
     uint64_t from;
@@ -65,65 +45,46 @@ struct search {
     bool has_failed;
 };
 
-static bool read_rate(const char *flag, const char *value, uint64_t *ret)
-{
-    if (units_parse_count(value, ret) < 0 || *ret == 0 || *ret > RATE_MAX) {
-        say("--%s: '%s' is not a rate such as 500 or 10k", flag, value);
-        return false;
-    }
-    return true;
-}
+#define RATE(field)                                                            \
+    .kind = OPTION_COUNT, .least = 1, .most = RATE_MAX,                        \
+    .offset = offsetof(struct search, field)
 
-static bool read_from(void *options, const char *flag, const char *value)
-{
-    struct search *self = options;
+static const struct option rows[] = {
+    COMMAND_SLO("objectives, as 'p99<5ms,errors<0.1%'"),
+    {"from", 0, "RATE", "begin here (half of what a closed loop reaches)",
+     RATE(from)},
+    {"to", 0, "RATE", "do not ask for more", RATE(to)},
+    {"precision", 0, "P%", "end when the bounds are as close as this",
+     .kind = OPTION_SHARE, .least = 1000, .most = 1000000, .initial = "2%",
+     .offset = offsetof(struct search, precision)},
+    {"duration", 'd', "TIME",
+     "of a step, at least (3s); longer where the percentiles of the objectives "
+     "need more answers",
+     .kind = OPTION_TIME, .least = SECOND / 10, .most = STEP_MAX_NS,
+     .offset = offsetof(struct search, duration_ns)},
+    COMMAND_SAVE,
+    COMMAND_JSON("the outcome and all steps as JSON"),
+    OPTION_ROW_HELP,
+};
 
-    return read_rate(flag, value, &self->from);
-}
-
-static bool read_to(void *options, const char *flag, const char *value)
-{
-    struct search *self = options;
-
-    return read_rate(flag, value, &self->to);
-}
-
-static bool read_precision(void *options, const char *flag, const char *value)
-{
-    struct search *self = options;
-    uint64_t millionths = 0;
-
-    if (units_parse_percent(value, &millionths) < 0 || millionths < 1000 ||
-        millionths > 1000000) {
-        say("--%s: '%s' is not a share such as 2%%", flag, value);
-        return false;
-    }
-    self->precision = (double)millionths / 1e6;
-    return true;
-}
-
-static bool read_duration(void *options, const char *flag, const char *value)
-{
-    struct search *self = options;
-
-    if (units_parse_time(value, &self->duration_ns) < 0 ||
-        self->duration_ns < SECOND / 10 || self->duration_ns > STEP_MAX_NS) {
-        say("--%s: '%s' is not a time from 100ms to 60s", flag, value);
-        return false;
-    }
-    return true;
-}
-
-static const struct words_flag flags[] = {
-    {"slo", 0, WORDS_VALUE, command_read_slo},
-    {"from", 0, WORDS_VALUE, read_from},
-    {"to", 0, WORDS_VALUE, read_to},
-    {"precision", 0, WORDS_VALUE, read_precision},
-    {"duration", 'd', WORDS_VALUE, read_duration},
-    {"save", 0, WORDS_VALUE, command_read_save},
-    {"json", 0, WORDS_MAY_VALUE, command_read_json},
-    {"help", 'h', WORDS_NO_VALUE, command_read_help},
-    {NULL, 0, WORDS_NO_VALUE, NULL},
+static const struct option_set set = {
+    .command = "weir-load search",
+    .head =
+        "Usage: weir-load search --slo EXPR [FLAGS] [FLAGS OF RUN] TARGET...\n"
+        "\n"
+        "Finds the largest rate at which the objectives hold, by runs at a\n"
+        "constant rate. Flags of `weir-load run` hold for each of them.\n"
+        "\n"
+        "Example: weir-load search --slo 'p99<50ms' -c 50 "
+        "tcp://127.0.0.1:7000\n"
+        "\n",
+    .tail = "Exit codes: 0 found, 99 the objectives hold at no rate, 2 usage,\n"
+            "3 not one request succeeded, 130 interrupted.\n",
+    .rows = rows,
+    .count = sizeof(rows) / sizeof(rows[0]),
+    .passed = &options_set,
+    .pass = command_pass,
+    .word = command_take_word,
 };
 
 static uint64_t step_duration_ns(const struct search *self, uint64_t rate)
@@ -346,7 +307,7 @@ static bool prepare(struct search *self)
         say("--slo must say what shall hold (see weir-load search --help)");
         return false;
     }
-    if (words_has_flag(&self->command.words, "rate", 'R')) {
+    if (option_is_given(&self->command.passed, "rate")) {
         say("-R: search chooses the rates; --from says where it begins");
         return false;
     }
@@ -364,7 +325,6 @@ static void start(void *options)
     struct search *self = options;
 
     self->duration_ns = 3 * SECOND;
-    self->precision = 0.02;
 }
 
 static int run(void *options)
@@ -377,8 +337,7 @@ static int run(void *options)
 int search_main(int argc, char **argv, int first)
 {
     static const struct command_kind kind = {
-        .help = help,
-        .flags = flags,
+        .set = &set,
         .size = sizeof(struct search),
         .start = start,
         .run = run,

@@ -16,7 +16,6 @@
 #include "url.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
@@ -33,24 +32,6 @@
 /* Unless --send and --recv say otherwise. */
 #define SIZE_BYTES 128U
 
-/* Unless --grace says otherwise. */
-#define GRACE_NS UINT64_C(5000000000)
-
-enum {
-    FLAG_API = 256,
-    FLAG_MODE,
-    FLAG_STATS,
-    FLAG_ENGINE,
-    FLAG_GRACE,
-    FLAG_THREADS,
-    FLAG_FAST_OPEN,
-    FLAG_DELAY,
-    FLAG_FREEZE,
-    FLAG_RATE,
-    FLAG_SEND,
-    FLAG_RECV,
-};
-
 /* An interface of the library that connections are served through. */
 struct api {
     const char *name;
@@ -59,119 +40,25 @@ struct api {
 
 /* What is read before it is settled. */
 struct reading {
-    const struct api *api;
-    bool has_mode;
+    enum api_index { API_PROTOCOL, API_STREAM } api;
+    const struct option *mode; /* NULL: it was not given */
     struct serve_options options;
 };
 
-/* The first is the default. */
 static const struct api apis[] = {
-    {"protocol", mode_find},
-    {"stream", serve_streams_find},
+    [API_PROTOCOL] = {"protocol", mode_find},
+    [API_STREAM] = {"stream", serve_streams_find},
 };
 
-static const struct option long_flags[] = {
-    {"api", required_argument, NULL, FLAG_API},
-    {"mode", required_argument, NULL, FLAG_MODE},
-    {"stats", no_argument, NULL, FLAG_STATS},
-    {"engine", required_argument, NULL, FLAG_ENGINE},
-    {"grace", required_argument, NULL, FLAG_GRACE},
-    {"threads", required_argument, NULL, FLAG_THREADS},
-    {"fast-open", no_argument, NULL, FLAG_FAST_OPEN},
-    {"delay", required_argument, NULL, FLAG_DELAY},
-    {"freeze", required_argument, NULL, FLAG_FREEZE},
-    {"limit-rate", required_argument, NULL, FLAG_RATE},
-    {"send", required_argument, NULL, FLAG_SEND},
-    {"recv", required_argument, NULL, FLAG_RECV},
-    TLS_LONG_FLAGS,
-    {"client-auth", required_argument, NULL, TLS_FLAG_CLIENT_AUTH},
-    {"tickets", required_argument, NULL, TLS_FLAG_TICKETS},
-    {"verbose", no_argument, NULL, 'v'},
-    {"help", no_argument, NULL, 'h'},
-    {NULL, 0, NULL, 0},
-};
+static const char *const api_names[] = {
+    [API_PROTOCOL] = "protocol", [API_STREAM] = "stream", NULL};
+static const char *const on_off[] = {"on", "off", NULL};
 
-static const char help[] =
-    "Usage: weir-load serve [FLAGS] TARGET...\n"
-    "\n"
-    "TARGET is tcp://HOST:PORT, tls://HOST:PORT, http://HOST:PORT, https://, "
-    "udp://,\n"
-    "unix:PATH or tls+unix:PATH.\n"
-    "\n"
-    "Serves until SIGINT or SIGTERM; a second signal ends it at once. Prints "
-    "one\n"
-    "line with the addresses once it accepts. Port 0 lets the kernel choose; "
-    "host\n"
-    "* means all addresses; unix:@NAME is an abstract name.\n"
-    "\n"
-    "Example: weir-load serve --mode echo tcp://127.0.0.1:7000\n"
-    "\n"
-    "      --mode MODE     echo (default) or discard; and not with UDP "
-    "chargen, rr,\n"
-    "                      sized (rr whose requests say their sizes: run "
-    "--mode rr\n"
-    "                      with sizes that are drawn) or http (default with "
-    "http://\n"
-    "                      and https://)\n"
-    "      --api API       the interface of weir that serves: protocol "
-    "(default)\n"
-    "                      or stream, with a task for each connection (not "
-    "with "
-    "UDP)\n"
-    "      --grace TIME    for connections to finish at the end (5s)\n"
-    "      --threads N     loops that serve, each on a thread of its own (1); "
-    "0 or\n"
-    "                      auto: one for each processor. All of them listen, "
-    "but on\n"
-    "                      a Unix path the first alone\n"
-    "      --fast-open     TCP Fast Open: take bytes that come with a SYN "
-    "(off)\n"
-    "      --engine ENGINE uring, poll (epoll), or auto: uring if it is "
-    "allowed\n"
-    "      --stats         print statistics to standard error at the end\n"
-    "      --send SIZE     bytes of a request in mode rr (128)\n"
-    "      --recv SIZE     bytes of its answer, or of a body in mode http "
-    "(128);\n"
-    "                      bodies may be drawn, as exp:1k (see run --help)\n"
-    "  -v, --verbose       what the library and the kernel do\n"
-    "  -h, --help          this text\n"
-    "\n"
-    "A server with known faults, in modes echo, rr, sized and http (not with "
-    "UDP):\n"
-    "      --delay TIME    from a request to its answer\n"
-    "      --freeze T/P    send nothing in the last time T of each period P, "
-    "as\n"
-    "                      500ms/2s\n"
-    "      --limit-rate N  answers a second, of all connections (not echo)\n"
-    "\n"
-    "TLS:\n"
-    "      --cert FILE     certificate and chain; given again, another one, "
-    "for "
-    "the\n"
-    "                      clients that ask for its name\n"
-    "      --key FILE      the key of the --cert before (in its file)\n"
-    "      --ca FILE       authorities of the clients' certificates\n"
-    "      --crl FILE      lists of revoked certificates, of every issuer\n"
-    "      --client-auth W optional or required (with --ca: required)\n"
-    "      --alpn LIST     application protocols, as h2,http/1.1\n"
-    "      --ciphers LIST  suites by IANA names with colons between them\n"
-    "      --groups LIST   groups of the key exchange, as X25519:P-256 (all)\n"
-    "      --tls-min VERSION  lowest version, 1.2 or 1.3 (1.2)\n"
-    "      --tls-max VERSION  highest version (1.3)\n"
-    "      --tickets on|off   may clients resume sessions (on)\n"
-    "\n"
-    "SIGUSR1 prints the statistics and every connection to standard error.\n";
+/* ---- readers ---- */
 
-/* ---- flags ---- */
-
-static const struct api *find_api(const char *name)
+static struct serve_options *serve_of(void *options)
 {
-    for (size_t i = 0; i < sizeof(apis) / sizeof(apis[0]); i++) {
-        if (strcmp(apis[i].name, name) == 0) {
-            return &apis[i];
-        }
-    }
-    return NULL;
+    return &((struct reading *)options)->options;
 }
 
 /* A mode that some interface has. */
@@ -180,6 +67,17 @@ static const struct mode *find_mode(const char *name)
     const struct mode *mode = mode_find(name);
 
     return mode ? mode : serve_paced_find(name);
+}
+
+static bool read_mode(void *options, const struct option *option,
+                      const char *value, char *why)
+{
+    (void)option;
+    serve_of(options)->mode = find_mode(value);
+    return serve_of(options)->mode ||
+           option_refuse(
+               why, "'%.200s' is not echo, discard, chargen, rr, sized or http",
+               value);
 }
 
 static uint32_t count_processors(void)
@@ -193,145 +91,173 @@ static uint32_t count_processors(void)
     return count > 1 ? (uint32_t)count : 1;
 }
 
-static bool read_threads(struct serve_options *options)
+static bool read_threads(void *options, const struct option *option,
+                         const char *value, char *why)
 {
     uint64_t count = 0;
 
-    if (strcmp(optarg, "auto") != 0) {
-        int err = units_parse_count(optarg, &count);
-        if (err == -ERANGE || (err == 0 && count > THREADS_MAX)) {
-            say("--threads: %s is out of range, 0 to %u", optarg, THREADS_MAX);
-            return false;
+    (void)option;
+    if (strcmp(value, "auto") != 0) {
+        const int err = units_parse_count(value, &count);
+        if (err < 0 && err != -ERANGE) {
+            return option_refuse(why, "'%.200s' is not a count or auto", value);
         }
-        if (err < 0) {
-            say("--threads: '%s' is not a count or auto", optarg);
-            return false;
+        if (err < 0 || count > THREADS_MAX) {
+            return option_refuse(why, "%.200s is out of range, 0 to %u", value,
+                                 THREADS_MAX);
         }
     }
-    options->thread_count = count > 0 ? (uint32_t)count : count_processors();
+    serve_of(options)->thread_count =
+        count > 0 ? (uint32_t)count : count_processors();
     return true;
 }
 
-static bool read_rate(struct pace_options *pace)
+static bool read_freeze(void *options, const struct option *option,
+                        const char *value, char *why)
 {
-    uint64_t rate = 0;
+    struct pace_options *pace = &serve_of(options)->settings.pace;
 
-    if (units_parse_count(optarg, &rate) < 0) {
-        say("--limit-rate: '%s' is not a count", optarg);
+    (void)option;
+    return (pace_parse_freeze(value, pace) == 0 &&
+            pace->period_ns <= TIME_MAX_NS) ||
+           option_refuse(why,
+                         "'%.200s' is not a time and its period, such as "
+                         "500ms/2s",
+                         value);
+}
+
+static bool read_sizes(void *options, const struct option *option,
+                       const char *value, char *why)
+{
+    struct sizes *field = (struct sizes *)((char *)options + option->offset);
+
+    return sizes_parse(value, 1, field, why) == 0;
+}
+
+static bool read_target(void *options, const char *text, char *why)
+{
+    struct serve_options *serve = serve_of(options);
+
+    if (serve->target_count == SERVE_ADDRESSES_MAX) {
+        return option_refuse(why, "more than %u addresses",
+                             SERVE_ADDRESSES_MAX);
+    }
+    if (url_parse(text, true, &serve->targets[serve->target_count], why) < 0) {
         return false;
     }
-    if (rate == 0 || rate > RATE_MAX) {
-        say("--limit-rate: %s is out of range, 1 to %llu", optarg,
-            (unsigned long long)RATE_MAX);
-        return false;
-    }
-    pace->rate = rate;
+    serve->target_count++;
     return true;
 }
 
-static bool read_time(const char *flag, uint64_t *ret_ns)
-{
-    if (units_parse_time(optarg, ret_ns) < 0 || *ret_ns > TIME_MAX_NS) {
-        say("%s: '%s' is not a time such as 500ms or 10s", flag, optarg);
-        return false;
-    }
-    return true;
-}
+/* ---- the rows ---- */
 
-/* Flags of the modes. */
-static bool read_setting(struct mode_settings *settings, int flag)
-{
-    switch (flag) {
-    case FLAG_DELAY:
-        return read_time("--delay", &settings->pace.delay_ns);
-    case FLAG_FREEZE:
-        if (pace_parse_freeze(optarg, &settings->pace) < 0 ||
-            settings->pace.period_ns > TIME_MAX_NS) {
-            say("--freeze: '%s' is not a time and its period, such as 500ms/2s",
-                optarg);
-            return false;
-        }
-        return true;
-    case FLAG_RATE:
-        return read_rate(&settings->pace);
-    case FLAG_SEND:
-        return options_read_sizes("--send", optarg, &settings->request);
-    default:
-        return options_read_sizes("--recv", optarg, &settings->answer);
-    }
-}
+#define AT(field)       .offset = offsetof(struct reading, options.field)
+#define SWITCH(field)   .kind = OPTION_SWITCH, AT(field)
+#define TIME(field)     .kind = OPTION_TIME, .most = TIME_MAX_NS, AT(field)
+#define MARK_TLS        .mark = offsetof(struct reading, options.tls.given) + 1
+#define TLS_TEXT(field) .kind = OPTION_TEXT, AT(tls.options.field), MARK_TLS
+#define TLS(reader)     .read = reader, AT(tls), MARK_TLS
 
-static bool read_flag(struct reading *reading, int flag, char **argv)
-{
-    struct serve_options *options = &reading->options;
+static const struct option rows[] = {
+    {"mode", 0, "MODE",
+     "echo (default) or discard; and not with UDP chargen, rr, sized (rr whose "
+     "requests say their sizes: run --mode rr with sizes that are drawn) or "
+     "http (default with http:// and https://)",
+     .read = read_mode, .mark = offsetof(struct reading, mode) + 1},
+    {"api", 0, "API",
+     "the interface of weir that serves: protocol, or stream with a task for "
+     "each connection (not with UDP)",
+     .kind = OPTION_CHOICE, .choices = api_names,
+     .offset = offsetof(struct reading, api), .initial = "protocol"},
+    {"grace", 0, "TIME", "for connections to finish at the end", TIME(grace_ns),
+     .initial = "5s"},
+    {"threads", 0, "N",
+     "loops that serve, each on a thread of its own; 0 or auto: one for each "
+     "processor. All of them listen, but on a Unix path the first alone (1)",
+     .read = read_threads},
+    {"fast-open", 0, NULL,
+     "TCP Fast Open: take bytes that come with a SYN "
+     "(off)",
+     SWITCH(fast_open)},
+    {"engine", 0, "ENGINE",
+     "uring, poll (epoll), or auto: uring if it is allowed",
+     .read = engine_read},
+    {"stats", 0, NULL, "print statistics to standard error at the end",
+     SWITCH(stats)},
+    {"send", 0, "SIZE", "bytes of a request in mode rr (128)",
+     .read = read_sizes, AT(settings.request)},
+    {"recv", 0, "SIZE",
+     "bytes of its answer, or of a body in mode http (128); bodies may be "
+     "drawn, as exp:1k (see run --help)",
+     .read = read_sizes, AT(settings.answer)},
+    {"verbose", 'v', NULL, "what the library and the kernel do",
+     SWITCH(verbose)},
 
-    if (flag >= TLS_FLAG_FIRST) {
-        return tls_read_flag(&options->tls, flag, optarg);
-    }
-    if (flag >= FLAG_DELAY) {
-        return read_setting(&options->settings, flag);
-    }
-    switch (flag) {
-    case FLAG_API:
-        reading->api = find_api(optarg);
-        if (!reading->api) {
-            say("--api: '%s' is not protocol or stream", optarg);
-        }
-        return reading->api != NULL;
-    case FLAG_MODE:
-        options->mode = find_mode(optarg);
-        reading->has_mode = true;
-        if (!options->mode) {
-            say("--mode: '%s' is not echo, discard, chargen, rr, sized or http",
-                optarg);
-        }
-        return options->mode != NULL;
-    case FLAG_THREADS:
-        return read_threads(options);
-    case FLAG_ENGINE:
-        return engine_choose(optarg);
-    case FLAG_FAST_OPEN:
-        options->fast_open = true;
-        return true;
-    case FLAG_STATS:
-        options->stats = true;
-        return true;
-    case FLAG_GRACE:
-        return read_time("--grace", &options->grace_ns);
-    case 'v':
-        options->verbose = true;
-        return true;
-    case ':':
-        say("%s needs a value (see weir-load serve --help)", argv[optind - 1]);
-        return false;
-    default:
-        say("unknown flag %s (see weir-load serve --help)", argv[optind - 1]);
-        return false;
-    }
-}
+    {.kind = OPTION_TITLE,
+     .help = "A server with known faults, in modes echo, rr, sized and http "
+             "(not with UDP)"},
+    {"delay", 0, "TIME", "from a request to its answer",
+     TIME(settings.pace.delay_ns)},
+    {"freeze", 0, "T/P",
+     "send nothing in the last time T of each period P, as 500ms/2s",
+     .read = read_freeze},
+    {"limit-rate", 0, "N", "answers a second, of all connections (not echo)",
+     .kind = OPTION_COUNT, .least = 1, .most = RATE_MAX,
+     AT(settings.pace.rate)},
 
-static bool read_targets(struct serve_options *options, int argc, char **argv)
-{
-    char why[TARGET_WHY_SIZE];
+    {.kind = OPTION_TITLE, .help = "TLS"},
+    {"cert", 0, "FILE",
+     "certificate and chain; given again, another one, for the clients that "
+     "ask for its name",
+     TLS(tls_read_cert), .repeats = true},
+    {"key", 0, "FILE", "the key of the --cert before (in its file)",
+     TLS(tls_read_key), .repeats = true},
+    {"ca", 0, "FILE", "authorities of the clients' certificates",
+     TLS_TEXT(authorities.file)},
+    {"crl", 0, "FILE", "lists of revoked certificates, of every issuer",
+     TLS_TEXT(revocations.file)},
+    {"client-auth", 0, "WHAT", "optional or required (with --ca: required)",
+     TLS(tls_read_client_auth)},
+    {"alpn", 0, "LIST", "application protocols, as h2,http/1.1",
+     TLS_TEXT(alpn)},
+    {"ciphers", 0, "LIST", "suites by IANA names with colons between them",
+     TLS_TEXT(ciphers)},
+    {"groups", 0, "LIST", "groups of the key exchange, as X25519:P-256 (all)",
+     TLS_TEXT(groups)},
+    {"tls-min", 0, "VERSION", "lowest version, 1.2 or 1.3 (1.2)",
+     .read = tls_read_version, AT(tls.options.min_version), MARK_TLS},
+    {"tls-max", 0, "VERSION", "highest version (1.3)", .read = tls_read_version,
+     AT(tls.options.max_version), MARK_TLS},
+    {"tickets", 0, "on|off", "may clients resume sessions",
+     .kind = OPTION_EITHER, .choices = on_off, AT(tls.options.no_tickets),
+     MARK_TLS, .initial = "on"},
+    OPTION_ROW_HELP,
+};
 
-    if (optind == argc) {
-        say("no address; write " TARGET_FORMS " (see weir-load serve --help)");
-        return false;
-    }
-    if (argc - optind > (int)SERVE_ADDRESSES_MAX) {
-        say("more than %u addresses", SERVE_ADDRESSES_MAX);
-        return false;
-    }
-    for (int i = optind; i < argc; i++) {
-        if (url_parse(argv[i], true, &options->targets[options->target_count],
-                      why) < 0) {
-            say("%s", why);
-            return false;
-        }
-        options->target_count++;
-    }
-    return true;
-}
+static const struct option_set serve_set = {
+    .command = "weir-load serve",
+    .head = "Usage: weir-load serve [FLAGS] TARGET...\n"
+            "\n"
+            "TARGET is tcp://HOST:PORT, tls://HOST:PORT, http://HOST:PORT, "
+            "https://, udp://,\n"
+            "unix:PATH or tls+unix:PATH.\n"
+            "\n"
+            "Serves until SIGINT or SIGTERM; a second signal ends it at once. "
+            "Prints one\n"
+            "line with the addresses once it accepts. Port 0 lets the kernel "
+            "choose; host\n"
+            "* means all addresses; unix:@NAME is an abstract name.\n"
+            "\n"
+            "Example: weir-load serve --mode echo tcp://127.0.0.1:7000\n"
+            "\n",
+    .tail = "SIGUSR1 prints the statistics and every connection to standard "
+            "error.\n",
+    .rows = rows,
+    .count = sizeof(rows) / sizeof(rows[0]),
+    .word = read_target,
+};
+
+/* ---- what goes together ---- */
 
 /* http:// means the mode, too. */
 static bool settle_urls(struct reading *reading)
@@ -350,7 +276,7 @@ static bool settle_urls(struct reading *reading)
     if (!is_http) {
         return true;
     }
-    if (reading->has_mode && strcmp(options->mode->name, "http") != 0) {
+    if (reading->mode && strcmp(options->mode->name, "http") != 0) {
         say("--mode: %s is not for http://", options->mode->name);
         return false;
     }
@@ -376,8 +302,9 @@ static bool check_datagrams(const struct reading *reading)
             say("--delay, --freeze and --limit-rate are not for udp://");
             return false;
         }
-        if (reading->api != &apis[0]) {
-            say("--api: %s is not for udp://, protocol is", reading->api->name);
+        if (reading->api != API_PROTOCOL) {
+            say("--api: %s is not for udp://, protocol is",
+                api_names[reading->api]);
             return false;
         }
     }
@@ -419,7 +346,7 @@ static bool settle_mode(struct reading *reading)
     }
 
     if (!is_paced) {
-        options->mode = reading->api->find(name);
+        options->mode = apis[reading->api].find(name);
         return true;
     }
     options->mode = serve_paced_find(name);
@@ -427,9 +354,9 @@ static bool settle_mode(struct reading *reading)
         say("--mode: %s has no --delay, --freeze or --limit-rate", name);
         return false;
     }
-    if (reading->api != &apis[0]) {
+    if (reading->api != API_PROTOCOL) {
         say("--api: %s has neither modes rr, sized and http nor --delay",
-            reading->api->name);
+            api_names[reading->api]);
         return false;
     }
     if (pace->rate > 0 && strcmp(name, "echo") == 0) {
@@ -449,32 +376,25 @@ enum options_result serve_options_parse(int argc, char **argv, int first,
                                         struct serve_options *ret)
 {
     struct reading reading = {
-        .api = &apis[0],
         .options = {.mode = mode_find("echo"),
                     .settings = {.request = sizes_of(SIZE_BYTES),
                                  .answer = sizes_of(SIZE_BYTES)},
-                    .grace_ns = GRACE_NS,
                     .thread_count = 1},
     };
     struct serve_options *options = &reading.options;
 
-    opterr = 0;
-    optind = first;
-    for (;;) {
-        int flag = getopt_long(argc, argv, ":vh", long_flags, NULL);
-        if (flag == -1) {
-            break;
-        }
-        if (flag == 'h') {
-            fputs(help, stdout);
-            return OPTIONS_DONE;
-        }
-        if (!read_flag(&reading, flag, argv)) {
-            return OPTIONS_BAD;
-        }
+    options_set_initial(&serve_set, 0, &reading);
+    const enum options_result result =
+        options_read(&serve_set, &reading, argc, argv, first, NULL);
+    if (result != OPTIONS_READY) {
+        return result;
     }
-    if (!read_targets(options, argc, argv) || !settle_urls(&reading) ||
-        !check_datagrams(&reading) || !check_fast_open(options) ||
+    if (options->target_count == 0) {
+        say("no address; write " TARGET_FORMS " (see weir-load serve --help)");
+        return OPTIONS_BAD;
+    }
+    if (!settle_urls(&reading) || !check_datagrams(&reading) ||
+        !check_fast_open(options) ||
         !tls_check_serve(&options->tls, options->targets,
                          options->target_count) ||
         !settle_mode(&reading)) {

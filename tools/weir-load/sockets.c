@@ -21,7 +21,7 @@ static int refuse(const char *flag, int err, const char *fix, char *why)
     return -err;
 }
 
-static int set_buffer(int fd, int name, uint32_t size_bytes, char *why)
+static int set_buffer(int fd, int name, uint64_t size_bytes, char *why)
 {
     const bool is_send = name == SO_SNDBUF;
     const int wanted = (int)size_bytes;
@@ -64,7 +64,7 @@ static int set_tos(int fd, int tos, char *why)
 
 int sockets_set(const struct socket_flags *flags, int fd, char *why)
 {
-    const int busy_poll_us = (int)flags->busy_poll_us;
+    const int busy_poll_us = (int)(flags->busy_poll_ns / 1000);
 
     int err = set_buffer(fd, SO_SNDBUF, flags->send_buffer_bytes, why);
     if (err == 0) {
@@ -88,7 +88,7 @@ int sockets_set(const struct socket_flags *flags, int fd, char *why)
 bool sockets_has_any(const struct socket_flags *flags)
 {
     return flags->send_buffer_bytes > 0 || flags->receive_buffer_bytes > 0 ||
-           flags->tos >= 0 || flags->busy_poll_us > 0;
+           flags->tos >= 0 || flags->busy_poll_ns > 0;
 }
 
 bool sockets_try(const struct socket_flags *flags, const struct target *target)

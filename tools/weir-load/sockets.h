@@ -10,6 +10,7 @@
 #ifndef WEIR_LOAD_SOCKETS_H
 #define WEIR_LOAD_SOCKETS_H
 
+#include "tools/common/option.h"
 #include "tools/common/target.h"
 
 #include <stdbool.h>
@@ -19,9 +20,9 @@
 #define SOCKETS_WHY_SIZE 160
 
 struct socket_flags {
-    /* The first flag that only TCP, or only TCP and UDP, have; NULL: none. */
-    const char *tcp_flag;
-    const char *inet_flag;
+    /* The last option that only TCP, or only TCP and UDP, have; NULL: none. */
+    const struct option *tcp;
+    const struct option *inet;
     /* Nagle's algorithm stays on. */
     bool has_nagle;
     /* SO_KEEPALIVE. */
@@ -29,12 +30,12 @@ struct socket_flags {
     /* The first bytes of a connection go with its SYN. */
     bool fast_open;
     /* Bytes; 0: the system's. */
-    uint32_t send_buffer_bytes;
-    uint32_t receive_buffer_bytes;
+    uint64_t send_buffer_bytes;
+    uint64_t receive_buffer_bytes;
     /* Type of service, or traffic class; -1: the system's. */
     int tos;
-    /* How long a receive polls the device, in microseconds; 0: not. */
-    uint32_t busy_poll_us;
+    /* How long a receive polls the device; 0: not. */
+    uint64_t busy_poll_ns;
 };
 
 /* Set them on a socket, as far as they are not options of the connection

@@ -10,6 +10,7 @@
 #include "command.h"
 #include "exits.h"
 #include "json_file.h"
+#include "options_rows.h"
 #include "steps.h"
 #include "tools/common/console.h"
 #include "tools/common/units.h"
@@ -24,30 +25,6 @@
 #define LOADS_MAX 100U
 #define LOAD_MAX  UINT64_C(1000000000)
 
-static const char help[] =
-    "Usage: weir-load sweep --rates LIST [FLAGS] [FLAGS OF RUN] TARGET...\n"
-    "       weir-load sweep --conns LIST [FLAGS] [FLAGS OF RUN] TARGET...\n"
-    "\n"
-    "Makes a run at each rate, or with each number of connections. A list is\n"
-    "1k,2k,5k or 1k..10k/4: four numbers from 1k to 10k. Flags of\n"
-    "`weir-load run` hold for each run.\n"
-    "\n"
-    "Example: weir-load sweep --rates 1k..10k/10 -d 3s tcp://127.0.0.1:7000\n"
-    "\n"
-    "      --rates LIST      requests a second, in an open loop\n"
-    "      --conns LIST      connections\n"
-    "      --shuffle         in random order\n"
-    "      --slo EXPR        say of each run whether these objectives hold\n"
-    "      --save DIR        write each run's result into this directory, for\n"
-    "                        weir-load report\n"
-    "      --json[=FILE]     all runs as JSON\n"
-    "      --seed N          of the order (1)\n"
-    "  -h, --help            this text\n"
-    "\n"
-    "Exit codes: 0 done, 99 the objectives did not hold in every run, 2 "
-    "usage,\n"
-    "3 not one request of any run succeeded, 130 interrupted.\n";
-
 struct sweep {
     struct command command;
     bool shuffles;
@@ -55,16 +32,6 @@ struct sweep {
     uint64_t loads[LOADS_MAX];
     struct steps steps;
 };
-
-static bool read_shuffle(void *options, const char *flag, const char *value)
-{
-    struct sweep *self = options;
-
-    (void)flag;
-    (void)value;
-    self->shuffles = true;
-    return true;
-}
 
 static bool add_load(struct sweep *self, uint64_t load)
 {
@@ -113,38 +80,65 @@ static bool read_item(struct sweep *self, char *text)
     return units_parse_count(text, &load) == 0 && add_load(self, load);
 }
 
-static bool read_loads(void *options, const char *flag, const char *value)
+static bool read_loads(void *options, const struct option *option,
+                       const char *value, char *why)
 {
     struct sweep *self = options;
     char *list = strdup(value);
     char *rest = list;
     bool good = list != NULL;
 
-    self->steps.flag = strcmp(flag, "rates") == 0 ? "-R" : "-c";
+    self->steps.flag = strcmp(option->name, "rates") == 0 ? "-R" : "-c";
     self->load_count = 0;
     while (good && rest) {
         char *item = strsep(&rest, ",");
         good = read_item(self, item);
         if (!good) {
-            say("--%s, at character %zu: a number, or LOW..HIGH/COUNT, is "
-                "wanted; %u at most",
-                flag, (size_t)(item - list) + 1, LOADS_MAX);
+            option_refuse(why,
+                          "at character %zu: a number, or LOW..HIGH/COUNT, is "
+                          "wanted; %u at most",
+                          (size_t)(item - list) + 1, LOADS_MAX);
         }
     }
     free(list);
     return good;
 }
 
-static const struct words_flag flags[] = {
-    {"rates", 0, WORDS_VALUE, read_loads},
-    {"conns", 0, WORDS_VALUE, read_loads},
-    {"shuffle", 0, WORDS_NO_VALUE, read_shuffle},
-    {"slo", 0, WORDS_VALUE, command_read_slo},
-    {"save", 0, WORDS_VALUE, command_read_save},
-    {"json", 0, WORDS_MAY_VALUE, command_read_json},
-    {"seed", 0, WORDS_VALUE, command_read_seed},
-    {"help", 'h', WORDS_NO_VALUE, command_read_help},
-    {NULL, 0, WORDS_NO_VALUE, NULL},
+static const struct option rows[] = {
+    {"rates", 0, "LIST", "requests a second, in an open loop",
+     .read = read_loads},
+    {"conns", 0, "LIST", "connections", .read = read_loads},
+    {"shuffle", 0, NULL, "in random order", .kind = OPTION_SWITCH,
+     .offset = offsetof(struct sweep, shuffles)},
+    COMMAND_SLO("say of each run whether these objectives hold"),
+    COMMAND_SAVE,
+    COMMAND_JSON("all runs as JSON"),
+    COMMAND_SEED("of the order (1)"),
+    OPTION_ROW_HELP,
+};
+
+static const struct option_set set = {
+    .command = "weir-load sweep",
+    .head =
+        "Usage: weir-load sweep --rates LIST [FLAGS] [FLAGS OF RUN] TARGET...\n"
+        "       weir-load sweep --conns LIST [FLAGS] [FLAGS OF RUN] TARGET...\n"
+        "\n"
+        "Makes a run at each rate, or with each number of connections. A list "
+        "is\n"
+        "1k,2k,5k or 1k..10k/4: four numbers from 1k to 10k. Flags of\n"
+        "`weir-load run` hold for each run.\n"
+        "\n"
+        "Example: weir-load sweep --rates 1k..10k/10 -d 3s "
+        "tcp://127.0.0.1:7000\n"
+        "\n",
+    .tail = "Exit codes: 0 done, 99 the objectives did not hold in every run, "
+            "2 usage,\n"
+            "3 not one request of any run succeeded, 130 interrupted.\n",
+    .rows = rows,
+    .count = sizeof(rows) / sizeof(rows[0]),
+    .passed = &options_set,
+    .pass = command_pass,
+    .word = command_take_word,
 };
 
 static void shuffle(struct sweep *self)
@@ -244,8 +238,7 @@ static int run(void *options)
 int sweep_main(int argc, char **argv, int first)
 {
     static const struct command_kind kind = {
-        .help = help,
-        .flags = flags,
+        .set = &set,
         .size = sizeof(struct sweep),
         .start = start,
         .run = run,

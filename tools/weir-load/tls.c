@@ -20,87 +20,73 @@
 #define TLS_CODE_FIRST WEIR_ETLSFILE
 #define TLS_CODE_COUNT 100
 
-static const char *const flag_names[] = {
-    [TLS_FLAG_CERT - TLS_FLAG_FIRST] = "--cert",
-    [TLS_FLAG_KEY - TLS_FLAG_FIRST] = "--key",
-    [TLS_FLAG_CA - TLS_FLAG_FIRST] = "--ca",
-    [TLS_FLAG_CRL - TLS_FLAG_FIRST] = "--crl",
-    [TLS_FLAG_ALPN - TLS_FLAG_FIRST] = "--alpn",
-    [TLS_FLAG_CIPHERS - TLS_FLAG_FIRST] = "--ciphers",
-    [TLS_FLAG_MIN - TLS_FLAG_FIRST] = "--tls-min",
-    [TLS_FLAG_MAX - TLS_FLAG_FIRST] = "--tls-max",
-    [TLS_FLAG_INSECURE - TLS_FLAG_FIRST] = "--insecure",
-    [TLS_FLAG_SNI - TLS_FLAG_FIRST] = "--sni",
-    [TLS_FLAG_CLIENT_AUTH - TLS_FLAG_FIRST] = "--client-auth",
-    [TLS_FLAG_TICKETS - TLS_FLAG_FIRST] = "--tickets",
-    [TLS_FLAG_RESUME - TLS_FLAG_FIRST] = "--resume",
-    [TLS_FLAG_GROUPS - TLS_FLAG_FIRST] = "--groups",
-};
+/* ---- one option ---- */
 
-/* ---- one flag ---- */
-
-static bool read_version(const char *flag, const char *value,
-                         enum weir_tls_version *ret)
+static struct tls_flags *flags_of(void *options, const struct option *option)
 {
-    if (strcmp(value, "1.2") == 0) {
-        *ret = WEIR_TLS_1_2;
-    } else if (strcmp(value, "1.3") == 0) {
-        *ret = WEIR_TLS_1_3;
-    } else {
-        say("%s: '%s' is not 1.2 or 1.3", flag, value);
-        return false;
+    return (struct tls_flags *)((char *)options + option->offset);
+}
+
+bool tls_read_version(void *options, const struct option *option,
+                      const char *value, char *why)
+{
+    enum weir_tls_version *field =
+        (enum weir_tls_version *)((char *)options + option->offset);
+
+    if (strcmp(value, "1.2") != 0 && strcmp(value, "1.3") != 0) {
+        return option_refuse(why, "'%.200s' is not 1.2 or 1.3", value);
     }
+    *field = value[2] == '2' ? WEIR_TLS_1_2 : WEIR_TLS_1_3;
     return true;
 }
 
-/* Sets ret to whether value is the second of two words. */
-static bool read_choice(const char *flag, const char *value,
-                        const char *const words[2], bool *ret)
+bool tls_read_cert(void *options, const struct option *option,
+                   const char *value, char *why)
 {
-    for (int i = 0; i < 2; i++) {
-        if (strcmp(value, words[i]) == 0) {
-            *ret = i == 1;
-            return true;
-        }
-    }
-    say("%s: '%s' is not %s or %s", flag, value, words[0], words[1]);
-    return false;
-}
+    struct tls_flags *flags = flags_of(options, option);
 
-static bool add_certificate(struct tls_flags *flags, const char *file)
-{
+    if (!*value) {
+        return option_refuse(why, "it is empty");
+    }
     if (flags->identity_count == TLS_IDENTITIES_MAX) {
-        say("--cert: more than %d certificates", TLS_IDENTITIES_MAX);
-        return false;
+        return option_refuse(why, "more than %d certificates",
+                             TLS_IDENTITIES_MAX);
     }
     flags->identities[flags->identity_count++] = (struct weir_tls_identity){
-        .size = sizeof(struct weir_tls_identity), .certificate.file = file};
+        .size = sizeof(struct weir_tls_identity), .certificate.file = value};
     return true;
 }
 
 /* A key belongs to the certificate before it. */
-static bool add_key(struct tls_flags *flags, const char *file)
+bool tls_read_key(void *options, const struct option *option, const char *value,
+                  char *why)
 {
+    struct tls_flags *flags = flags_of(options, option);
     struct weir_tls_identity *last =
         flags->identity_count > 0
             ? &flags->identities[flags->identity_count - 1]
             : NULL;
 
-    if (!last || last->key.file) {
-        say("--key: '%s' follows no --cert of its own", file);
-        return false;
+    if (!*value) {
+        return option_refuse(why, "it is empty");
     }
-    last->key.file = file;
+    if (!last || last->key.file) {
+        return option_refuse(why, "'%.200s' follows no --cert of its own",
+                             value);
+    }
+    last->key.file = value;
     return true;
 }
 
-static bool read_client_auth(struct tls_flags *flags, const char *value)
+bool tls_read_client_auth(void *options, const struct option *option,
+                          const char *value, char *why)
 {
-    static const char *const words[] = {"optional", "required"};
-    bool is_required = false;
+    struct tls_flags *flags = flags_of(options, option);
+    const bool is_required = strcmp(value, "required") == 0;
 
-    if (!read_choice("--client-auth", value, words, &is_required)) {
-        return false;
+    if (!is_required && strcmp(value, "optional") != 0) {
+        return option_refuse(why, "'%.200s' is not optional or required",
+                             value);
     }
     flags->has_client_auth = true;
     flags->options.client_auth = is_required ? WEIR_TLS_CLIENT_AUTH_REQUIRED
@@ -108,7 +94,8 @@ static bool read_client_auth(struct tls_flags *flags, const char *value)
     return true;
 }
 
-static bool read_resume(struct tls_flags *flags, const char *value)
+bool tls_read_resume(void *options, const struct option *option,
+                     const char *value, char *why)
 {
     char *end = NULL;
     double share = strtod(value, &end);
@@ -118,72 +105,12 @@ static bool read_resume(struct tls_flags *flags, const char *value)
     } else if (strcmp(value, "ticket") == 0) {
         share = 1;
     } else if (end == value || *end || !(share >= 0 && share <= 1)) {
-        say("--resume: '%s' is not off, ticket or a share such as 0.9", value);
-        return false;
+        return option_refuse(
+            why, "'%.200s' is not off, ticket or a share such as 0.9", value);
     }
-    flags->resume_share = (uint32_t)(share * TLS_RESUME_ALL + 0.5);
+    flags_of(options, option)->resume_share =
+        (uint32_t)(share * TLS_RESUME_ALL + 0.5);
     return true;
-}
-
-static bool read_rule(struct tls_flags *flags, int flag, const char *value)
-{
-    static const char *const on_or_off[] = {"on", "off"};
-    struct weir_tls_options *options = &flags->options;
-
-    switch (flag) {
-    case TLS_FLAG_MIN:
-        return read_version("--tls-min", value, &options->min_version);
-    case TLS_FLAG_MAX:
-        return read_version("--tls-max", value, &options->max_version);
-    case TLS_FLAG_CLIENT_AUTH:
-        return read_client_auth(flags, value);
-    case TLS_FLAG_TICKETS:
-        return read_choice("--tickets", value, on_or_off, &options->no_tickets);
-    case TLS_FLAG_RESUME:
-        return read_resume(flags, value);
-    default:
-        options->no_verify = true; /* --insecure */
-        return true;
-    }
-}
-
-bool tls_read_flag(struct tls_flags *flags, int flag, const char *value)
-{
-    const char *name = flag_names[flag - TLS_FLAG_FIRST];
-
-    if (!flags->first || strcmp(flags->first, "--insecure") == 0) {
-        flags->first = name;
-    }
-    if (value && *value == '\0') {
-        say("%s: it is empty", name);
-        return false;
-    }
-    switch (flag) {
-    case TLS_FLAG_CERT:
-        return add_certificate(flags, value);
-    case TLS_FLAG_KEY:
-        return add_key(flags, value);
-    case TLS_FLAG_CA:
-        flags->options.authorities.file = value;
-        return true;
-    case TLS_FLAG_CRL:
-        flags->options.revocations.file = value;
-        return true;
-    case TLS_FLAG_ALPN:
-        flags->options.alpn = value;
-        return true;
-    case TLS_FLAG_CIPHERS:
-        flags->options.ciphers = value;
-        return true;
-    case TLS_FLAG_GROUPS:
-        flags->options.groups = value;
-        return true;
-    case TLS_FLAG_SNI:
-        flags->sni = value;
-        return true;
-    default:
-        return read_rule(flags, flag, value);
-    }
 }
 
 /* ---- all flags ---- */
@@ -203,13 +130,16 @@ static bool check_both(const struct tls_flags *flags,
 {
     const struct weir_tls_options *options = &flags->options;
 
-    /* Of HTTP -k is a habit. */
-    const bool is_habit = flags->first && targets[0].is_http &&
-                          strcmp(flags->first, "--insecure") == 0;
-    if (flags->first && !is_habit && !tls_is_meant(targets, count)) {
-        say("%s: no target has TLS; write %s", flags->first,
-            targets[0].is_http ? "https://" : "tls:// or tls+unix:");
-        return false;
+    if (!tls_is_meant(targets, count)) {
+        const bool is_http = targets[0].is_http;
+        const char *way = is_http ? "https://" : "tls:// or tls+unix:";
+        if (flags->given) {
+            return option_say(flags->given, "no target has TLS; write %s", way);
+        }
+        if (options->no_verify && !is_http) { /* of HTTP -k is a habit */
+            say("--insecure: no target has TLS; write %s", way);
+            return false;
+        }
     }
     if (options->max_version != WEIR_TLS_VERSION_DEFAULT &&
         options->min_version > options->max_version) {

@@ -7,12 +7,12 @@
 #ifndef WEIR_LOAD_TLS_H
 #define WEIR_LOAD_TLS_H
 
+#include "tools/common/option.h"
 #include "tools/common/target.h"
 
 #include "weir/tls.h"
 #include "weir/transport.h"
 
-#include <getopt.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -22,42 +22,11 @@
 /* A resume_share of all. */
 #define TLS_RESUME_ALL 1000000U
 
-/* Values of getopt_long, beside those of the command's own flags. */
-enum {
-    TLS_FLAG_FIRST = 512,
-    TLS_FLAG_CERT = TLS_FLAG_FIRST,
-    TLS_FLAG_KEY,
-    TLS_FLAG_CA,
-    TLS_FLAG_CRL,
-    TLS_FLAG_ALPN,
-    TLS_FLAG_CIPHERS,
-    TLS_FLAG_MIN,
-    TLS_FLAG_MAX,
-    TLS_FLAG_INSECURE,
-    TLS_FLAG_SNI,
-    TLS_FLAG_CLIENT_AUTH,
-    TLS_FLAG_TICKETS,
-    TLS_FLAG_RESUME,
-    TLS_FLAG_GROUPS,
-};
-
-#define TLS_LONG_FLAGS                                                         \
-    {"cert", required_argument, NULL, TLS_FLAG_CERT},                          \
-        {"key", required_argument, NULL, TLS_FLAG_KEY},                        \
-        {"ca", required_argument, NULL, TLS_FLAG_CA},                          \
-        {"crl", required_argument, NULL, TLS_FLAG_CRL},                        \
-        {"alpn", required_argument, NULL, TLS_FLAG_ALPN},                      \
-        {"ciphers", required_argument, NULL, TLS_FLAG_CIPHERS},                \
-        {"groups", required_argument, NULL, TLS_FLAG_GROUPS},                  \
-        {"tls-min", required_argument, NULL, TLS_FLAG_MIN},                    \
-    {                                                                          \
-        "tls-max", required_argument, NULL, TLS_FLAG_MAX                       \
-    }
-
 /* As they were given; texts point into the command line. */
 struct tls_flags {
-    /* The first of these flags on the command line; NULL: none was given. */
-    const char *first;
+    /* The last of these options on the command line but --insecure; NULL: none
+     * was given. */
+    const struct option *given;
     /* Name to ask for and to verify; NULL: the host of the target. */
     const char *sni;
     struct weir_tls_options options;
@@ -81,8 +50,13 @@ struct tls_facts {
     uint64_t failed;
 };
 
-/* Read one of the flags above. Says what is wrong with it. */
-bool tls_read_flag(struct tls_flags *flags, int flag, const char *value);
+/* Read values into the struct tls_flags at the option's offset;
+ * tls_read_version into the enum weir_tls_version there. */
+option_read_fn tls_read_cert;
+option_read_fn tls_read_key;
+option_read_fn tls_read_client_auth;
+option_read_fn tls_read_resume;
+option_read_fn tls_read_version;
 
 /* Do the flags fit each other and the targets? Says why not. */
 bool tls_check_run(const struct tls_flags *flags, const struct target *targets,

@@ -7,22 +7,11 @@
 #include "config.h"
 
 #include <sched.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define SECOND UINT64_C(1000000000)
-
-bool refuse(char *why, const char *format, ...)
-{
-    va_list args;
-
-    va_start(args, format);
-    vsnprintf(why, CONFIG_WHY_SIZE, format, args);
-    va_end(args);
-    return false;
-}
 
 /* Makes room for one more element of @size; NULL without memory. */
 static void *grow(void *array, size_t count, size_t size)
@@ -194,14 +183,15 @@ static bool read_target(const char *text, bool listening, struct target *ret,
                         char *why)
 {
     if (!target_has_scheme(text) || strncmp(text, "udp:", 4) == 0) {
-        return refuse(why,
-                      "'%.100s' is not %s; write tcp://HOST:PORT, "
-                      "tls://HOST:PORT, unix:PATH or tls+unix:PATH",
-                      text, listening ? "an address to listen at" : "a target");
+        return option_refuse(
+            why,
+            "'%.100s' is not %s; write tcp://HOST:PORT, "
+            "tls://HOST:PORT, unix:PATH or tls+unix:PATH",
+            text, listening ? "an address to listen at" : "a target");
     }
     char *copy = strdup(text);
     if (!copy) {
-        return refuse(why, "no memory");
+        return option_refuse(why, "no memory");
     }
     if (target_parse(copy, listening, ret, why) < 0) {
         free(copy);
@@ -222,7 +212,7 @@ bool config_add_listen(struct config *config, const char *text, char *why)
         grow(service->listens, service->listen_count, sizeof(*larger));
     if (!larger) {
         free((char *)target.text);
-        return refuse(why, "no memory");
+        return option_refuse(why, "no memory");
     }
     service->listens = larger;
     service->listens[service->listen_count++] = target;
@@ -241,7 +231,7 @@ bool config_add_target(struct config *config, const char *text, char *why)
         grow(route->targets, route->target_count, sizeof(*larger));
     if (!larger) {
         free((char *)target.at.text);
-        return refuse(why, "no memory");
+        return option_refuse(why, "no memory");
     }
     route->targets = larger;
     route->targets[route->target_count++] = target;
@@ -316,7 +306,6 @@ void config_free(struct config *config)
     free(config->admin);
     free(config->log_path);
     free(config->handover_path);
-    free(config->engine);
     *config = (struct config){.services = NULL};
 }
 

@@ -8,6 +8,7 @@
 #ifndef WEIR_PROXY_CONFIG_H
 #define WEIR_PROXY_CONFIG_H
 
+#include "tools/common/option.h"
 #include "tools/common/target.h"
 
 #include "weir/network.h"
@@ -18,13 +19,6 @@
 
 /* What memory-limit has to be at least, for each thread. */
 #define CONFIG_MEMORY_LEAST (UINT64_C(4) << 20)
-
-/* Room for every reason why a configuration is refused. */
-#define CONFIG_WHY_SIZE 512
-
-/* Writes the reason; false. */
-__attribute__((format(printf, 2, 3))) bool refuse(char *why, const char *format,
-                                                  ...);
 
 /* How a target is chosen. */
 enum config_balance {
@@ -150,8 +144,9 @@ struct config {
     unsigned memory_limit_line;  /* of the file; 0: it is a flag's */
     uint64_t drain_ns;
     char *handover_path;
-    char *engine; /* NULL: auto */
     bool is_verbose;
+    bool tests_only; /* -t: look at the configuration, and end */
+    bool is_top;     /* --top: show what the proxy at admin does */
     struct config_service *services;
     size_t service_count;
 };

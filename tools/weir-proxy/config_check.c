@@ -36,19 +36,20 @@ static bool check_target(const struct config_target *target,
                          const struct config_route *route, char *why)
 {
     if (target->weight > 256) {
-        return refuse(why, "weight: %llu is more than 256",
-                      (unsigned long long)target->weight);
+        return option_refuse(why, "weight: %llu is more than 256",
+                             (unsigned long long)target->weight);
     }
     if (route->passes_tls && target->at.is_tls) {
-        return refuse(why,
-                      "'%s': a route with passthrough goes to tcp:// or "
-                      "unix:, as the client's TLS is not opened",
-                      target->at.text);
+        return option_refuse(why,
+                             "'%s': a route with passthrough goes to tcp:// or "
+                             "unix:, as the client's TLS is not opened",
+                             target->at.text);
     }
     if (target->at.is_tls && target->at.host[0] == '\0' && !route->to_name &&
         !route->to_insecure) {
-        return refuse(why, "'%s': say by to-name whose certificate it has",
-                      target->at.text);
+        return option_refuse(why,
+                             "'%s': say by to-name whose certificate it has",
+                             target->at.text);
     }
     return true;
 }
@@ -77,25 +78,28 @@ static bool check_route(const struct config_service *service,
     if ((route->server_name || route->passes_tls ||
          route->balance == BALANCE_SNI) &&
         !has_tls(service)) {
-        return refuse(why, "%s needs a 'listen' with tls://",
-                      route->server_name  ? "route"
-                      : route->passes_tls ? "passthrough"
-                                          : "balance sni");
+        return option_refuse(why, "%s needs a 'listen' with tls://",
+                             route->server_name  ? "route"
+                             : route->passes_tls ? "passthrough"
+                                                 : "balance sni");
     }
     if (has_tls_target(route) && route->send_header != HEADER_NONE &&
         route->check > CHECK_TCP) {
-        return refuse(why, "with send-proxy targets of TLS are checked by tcp "
-                           "alone, as checks send no header");
+        return option_refuse(
+            why, "with send-proxy targets of TLS are checked by tcp "
+                 "alone, as checks send no header");
     }
     if (route->check == CHECK_TEXT && !route->check_send &&
         !route->check_expect) {
-        return refuse(why, "check text needs check-send or check-expect");
+        return option_refuse(why,
+                             "check text needs check-send or check-expect");
     }
     if (!has_tls_target(route) &&
         (route->to_ca || route->to_name || route->to_cert || route->to_key ||
          route->to_insecure || route->check == CHECK_TLS)) {
-        return refuse(why, "%s needs a target with tls://",
-                      route->check == CHECK_TLS ? "check tls" : "to-...");
+        return option_refuse(why, "%s needs a target with tls://",
+                             route->check == CHECK_TLS ? "check tls"
+                                                       : "to-...");
     }
     return true;
 }
@@ -108,9 +112,10 @@ static bool drop_empty_route(struct config_service *service, unsigned *line,
         const struct config_route *route = &service->routes[i];
         *line = route->line;
         if (route->target_count == 0 && (i > 0 || service->route_count == 1)) {
-            return refuse(why, "'%s' has no target; say where to with 'to'",
-                          route->server_name ? route->server_name
-                                             : service->listens[0].text);
+            return option_refuse(why,
+                                 "'%s' has no target; say where to with 'to'",
+                                 route->server_name ? route->server_name
+                                                    : service->listens[0].text);
         }
     }
     if (service->routes[0].target_count == 0) {
@@ -147,8 +152,8 @@ static bool has_target_twice(const struct config_route *route, unsigned *line,
             if (route->targets[i].at.is_tls == route->targets[j].at.is_tls &&
                 is_same(&route->targets[i].at, &route->targets[j].at)) {
                 *line = route->targets[i].line;
-                refuse(why, "'%s' is a target twice",
-                       route->targets[i].at.text);
+                option_refuse(why, "'%s' is a target twice",
+                              route->targets[i].at.text);
                 return true;
             }
         }
@@ -165,8 +170,9 @@ static bool check_names(const struct config_service *service, unsigned *line,
         *line = route->line;
         for (size_t j = 0; j < i; j++) {
             if (is_equal(service->routes[j].server_name, route->server_name)) {
-                return refuse(why, "two routes are for '%s'",
-                              route->server_name ? route->server_name : "*");
+                return option_refuse(why, "two routes are for '%s'",
+                                     route->server_name ? route->server_name
+                                                        : "*");
             }
         }
         if (has_target_twice(route, line, why)) {
@@ -189,22 +195,23 @@ static bool listens_by_tls_alone(const struct config_service *service)
 static bool check_tls(const struct config_service *service, char *why)
 {
     if (opens_tls(service) && service->certs.count == 0) {
-        return refuse(why, "'%s' needs a certificate: 'cert'",
-                      service->listens[0].text);
+        return option_refuse(why, "'%s' needs a certificate: 'cert'",
+                             service->listens[0].text);
     }
     if (!has_tls(service) && service->certs.count > 0) {
-        return refuse(why, "cert needs a 'listen' with tls://");
+        return option_refuse(why, "cert needs a 'listen' with tls://");
     }
     if (service->needs_client_cert && !service->client_ca) {
-        return refuse(why, "require-client-cert needs client-ca");
+        return option_refuse(why, "require-client-cert needs client-ca");
     }
     if (service->client_ca &&
         (!listens_by_tls_alone(service) || service->certs.count == 0)) {
-        return refuse(why, "client-ca needs tls:// at every 'listen', and a "
-                           "certificate");
+        return option_refuse(why,
+                             "client-ca needs tls:// at every 'listen', and a "
+                             "certificate");
     }
     if (service->alpn.count > 0 && service->certs.count == 0) {
-        return refuse(why, "alpn needs a certificate");
+        return option_refuse(why, "alpn needs a certificate");
     }
     return true;
 }
@@ -214,8 +221,9 @@ static bool check_service(struct config_service *service, unsigned *line,
 {
     *line = service->line;
     if (service->listen_count == 0) {
-        return refuse(why, "'%s' listens nowhere; say where with 'listen'",
-                      service->name ? service->name : "the service");
+        return option_refuse(why,
+                             "'%s' listens nowhere; say where with 'listen'",
+                             service->name ? service->name : "the service");
     }
     if (!drop_empty_route(service, line, why) ||
         !check_names(service, line, why)) {
@@ -232,10 +240,10 @@ static bool check_service(struct config_service *service, unsigned *line,
     }
     *line = service->line;
     if (service->buffer_bytes < 4096) {
-        return refuse(why, "buffer: at least 4096 bytes");
+        return option_refuse(why, "buffer: at least 4096 bytes");
     }
     if (service->trusted.count > 0 && service->accept_header == HEADER_NONE) {
-        return refuse(why, "trust needs accept-proxy");
+        return option_refuse(why, "trust needs accept-proxy");
     }
     return true;
 }
@@ -270,8 +278,8 @@ static bool check_listens(const struct config *config, size_t service,
                              config->services[j].listen_count);
         }
         if (taken) {
-            return refuse(why, "'%s' is listened on twice",
-                          own->listens[i].text);
+            return option_refuse(why, "'%s' is listened on twice",
+                                 own->listens[i].text);
         }
     }
     return true;
@@ -290,12 +298,12 @@ static bool name_services(struct config *config, char *why)
             service->name = strdup(service->listens[0].text);
         }
         if (!service->name) {
-            return refuse(why, "no memory");
+            return option_refuse(why, "no memory");
         }
         for (size_t j = 0; j < i; j++) {
             if (strcmp(config->services[j].name, service->name) == 0) {
-                return refuse(why, "two services are named '%.100s'",
-                              service->name);
+                return option_refuse(why, "two services are named '%.100s'",
+                                     service->name);
             }
         }
     }
@@ -313,19 +321,20 @@ static bool check_memory(const struct config *config, char *why)
         config->memory_limit_bytes / thread_count >= CONFIG_MEMORY_LEAST) {
         return true;
     }
-    return refuse(why,
-                  "memory-limit: %s is too small for %u threads; at least %s "
-                  "for each",
-                  units_format_size(config->memory_limit_bytes, limit),
-                  (unsigned)thread_count,
-                  units_format_size(CONFIG_MEMORY_LEAST, least));
+    return option_refuse(
+        why,
+        "memory-limit: %s is too small for %u threads; at least %s "
+        "for each",
+        units_format_size(config->memory_limit_bytes, limit),
+        (unsigned)thread_count, units_format_size(CONFIG_MEMORY_LEAST, least));
 }
 
 bool config_check(struct config *config, char *why)
 {
     config->line = 0;
     if (config->service_count == 0) {
-        return refuse(why, "there is nothing to do; say 'listen' and 'to'");
+        return option_refuse(why,
+                             "there is nothing to do; say 'listen' and 'to'");
     }
     config->line = config->memory_limit_line;
     if (!check_memory(config, why)) {

@@ -36,10 +36,10 @@ static bool fail(const struct making *making, unsigned line, const char *text,
 {
     char place[CONFIG_PLACE_SIZE];
 
-    return refuse(making->why, "%s%.80s: %.200s (%s)",
-                  config_place(making->config, line, place),
-                  making->service->name, text[0] ? text : weir_strerror(err),
-                  weir_err_name(err));
+    return option_refuse(
+        making->why, "%s%.80s: %.200s (%s)",
+        config_place(making->config, line, place), making->service->name,
+        text[0] ? text : weir_strerror(err), weir_err_name(err));
 }
 
 /* The names with commas between them, to be freed; NULL: none. */
@@ -175,7 +175,7 @@ struct contexts *contexts_make(const struct config *config, char *why)
         1, sizeof(*made) + config->service_count * sizeof(made->services[0]));
 
     if (!made) {
-        snprintf(why, CONFIG_WHY_SIZE, "no memory");
+        snprintf(why, OPTION_WHY_SIZE, "no memory");
         return NULL;
     }
     made->service_count = config->service_count;

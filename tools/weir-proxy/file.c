@@ -37,7 +37,7 @@ struct reading {
 
 static bool fail(const struct reading *reading, const char *reason)
 {
-    snprintf(reading->why, CONFIG_WHY_SIZE, "%.200s:%u: %.280s", reading->path,
+    snprintf(reading->why, OPTION_WHY_SIZE, "%.200s:%u: %.280s", reading->path,
              reading->line, reason);
     return false;
 }
@@ -80,29 +80,30 @@ static char *read_value(char *text)
 
 /* Where the line of a word is kept. 'check' says two things, a kind and an
  * interval, which has the last place. */
-static unsigned *line_of(const struct reading *reading, const struct word *word,
-                         const char *value)
+static unsigned *line_of(const struct reading *reading,
+                         const struct option *word, const char *value)
 {
     const bool is_interval =
         strcmp(word->name, "check") == 0 && value[0] >= '0' && value[0] <= '9';
 
-    return &reading->lines[is_interval ? word_count : (size_t)(word - words)];
+    return &reading->lines[is_interval ? words.count
+                                       : (size_t)(word - words.rows)];
 }
 
 /* Something has begun that words of these scopes are about. */
 static void forget(struct reading *reading, enum word_scope first)
 {
-    for (size_t i = 0; i < word_count; i++) {
-        if (words[i].scope >= first) {
+    for (size_t i = 0; i < words.count; i++) {
+        if (words.rows[i].scope >= (int)first) {
             reading->lines[i] = 0;
         }
     }
     if (first <= SCOPE_ROUTE) {
-        reading->lines[word_count] = 0;
+        reading->lines[words.count] = 0;
     }
 }
 
-static void note_line(struct reading *reading, const struct word *word,
+static void note_line(struct reading *reading, const struct option *word,
                       const char *value, size_t service_count)
 {
     if (reading->config->service_count > service_count) {
@@ -145,9 +146,9 @@ static bool begin_section(struct reading *reading, char *text)
 static bool say_word(struct reading *reading, const char *name,
                      const char *value)
 {
-    const struct word *word = words_find(name);
+    const struct option *word = words_find(name);
     const size_t service_count = reading->config->service_count;
-    char reason[CONFIG_WHY_SIZE];
+    char reason[OPTION_WHY_SIZE];
 
     if (word && word->scope != SCOPE_PROGRAM && !reading->has_section) {
         return fail(reading, "this word belongs into a section: [NAME]");
@@ -196,7 +197,7 @@ bool file_read(struct config *config, const char *path, char *why)
         .config = config,
         .path = path,
         .why = why,
-        .lines = calloc(word_count + 1, sizeof(*reading.lines))};
+        .lines = calloc(words.count + 1, sizeof(*reading.lines))};
     FILE *file = reading.lines ? fopen(path, "re") : NULL;
     char *line = NULL;
     size_t room = 0;
@@ -216,7 +217,7 @@ bool file_read(struct config *config, const char *path, char *why)
         is_good = false;
     }
     if (!file || (!is_good && ferror(file))) {
-        snprintf(why, CONFIG_WHY_SIZE, "%.300s: %s", path, strerror(errno));
+        snprintf(why, OPTION_WHY_SIZE, "%.300s: %s", path, strerror(errno));
     }
     config->line = 0;
     free(reading.lines);

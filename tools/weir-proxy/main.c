@@ -212,16 +212,14 @@ static void ignore_signals(void)
 
 int main(int argc, char **argv)
 {
-    struct options options;
     struct config config;
-    char why[CONFIG_WHY_SIZE];
+    char why[OPTION_WHY_SIZE];
     int code = EXIT_USAGE;
 
     console_begin();
     ignore_signals();
-    const enum options_result result =
-        options_parse(argc, argv, &options, &config);
-    if (result == OPTIONS_READY && options.is_top) {
+    const enum options_result result = options_parse(argc, argv, &config);
+    if (result == OPTIONS_READY && config.is_top) {
         code = top_run(config.admin) ? EXIT_DONE : EXIT_FAILED;
     } else if (result == OPTIONS_READY) {
         struct contexts *contexts = contexts_make(&config, why);
@@ -230,12 +228,10 @@ int main(int argc, char **argv)
         }
         if (!contexts) {
             say("%s", why);
-        } else if (options.tests_only) {
+        } else if (config.tests_only) {
             say("the configuration is good");
             contexts_free(contexts);
             code = EXIT_DONE;
-        } else if (config.engine && !engine_choose(config.engine)) {
-            contexts_free(contexts);
         } else {
             code = serve(&config, contexts);
         }

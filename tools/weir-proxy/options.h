@@ -1,7 +1,7 @@
 /*
  * The command line of weir-proxy.
  *
- * Its flags are the words of words.h, and some that are about the program's
+ * Its options are the words of words.h, and some that are about the program's
  * start: the file, the test of the configuration, the help.
  */
 #ifndef WEIR_PROXY_OPTIONS_H
@@ -9,18 +9,8 @@
 
 #include "config.h"
 
-enum options_result {
-    OPTIONS_READY, /* the configuration is complete and checked */
-    OPTIONS_DONE,  /* --help or --version was printed */
-    OPTIONS_BAD,   /* the reason was said */
-};
-
-struct options {
-    bool tests_only; /* -t: look at the configuration, and end */
-    bool is_top;     /* --top: show what the proxy at admin does */
-};
-
-enum options_result options_parse(int argc, char **argv, struct options *ret,
+/* Reads a configuration, and checks it unless only a proxy is looked at. */
+enum options_result options_parse(int argc, char **argv,
                                   struct config *ret_config);
 
 #endif

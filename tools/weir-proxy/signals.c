@@ -46,7 +46,7 @@ static void keep_sessions(const struct worker *worker,
 static void renew(void *arg, int signum)
 {
     const struct worker *worker = arg;
-    char why[CONFIG_WHY_SIZE];
+    char why[OPTION_WHY_SIZE];
     struct contexts *contexts = contexts_make(worker->proxy->config, why);
 
     (void)signum;

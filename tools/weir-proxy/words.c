@@ -1,11 +1,13 @@
 /*
  * The table of all words.
  *
- * They are found by their names, and the help is made of the table.
- * A word is one row here and is the same for a flag and for a line of a file.
+ * A word is one row here and is the same for an option and for a line of a
+ * file.
  */
 #include "words.h"
 
+#include "tools/common/engine.h"
+#include "tools/common/version.h"
 #include "words_set.h"
 
 #include <string.h>
@@ -15,7 +17,7 @@
 static const char *const balances[] = {"roundrobin", "leastconn", "random",
                                        "source",     "sni",       NULL};
 static const char *const unchecked_ways[] = {"wait", "use", NULL};
-static const char *const engines[] = {"auto", "uring", "poll", NULL};
+static const char *const log_formats[] = {"text", "json", NULL};
 static const char *const headers_out[] = {"off", "v1", "v2", NULL};
 static const char *const headers_in[] = {"off", "v1", "v2", "any", NULL};
 
@@ -28,276 +30,276 @@ static const char *const headers_in[] = {"off", "v1", "v2", "any", NULL};
 #define AT_TARGET(field)                                                       \
     .scope = SCOPE_TARGET, .offset = offsetof(struct config_target, field)
 
-const struct word words[] = {
-    {"threads", "N", "threads, or auto: one for each processor (auto)",
-     .set = words_say_threads, AT_PROGRAM(thread_count)},
-    {"max-conns-total", "N",
+static const struct option rows[] = {
+    {.kind = OPTION_TITLE, .help = "The program"},
+    {"threads", 0, "N", "threads, or auto: one for each processor (auto)",
+     .read = words_say_threads, .kind = OPTION_COUNT, .least = 1, .most = 1024,
+     AT_PROGRAM(thread_count)},
+    {"max-conns-total", 0, "N",
      "connections of all services at once; more are reset",
-     .set = words_set_count, AT_PROGRAM(conn_limit)},
-    {"memory-limit", "SIZE",
+     .kind = OPTION_COUNT, AT_PROGRAM(conn_limit)},
+    {"memory-limit", 0, "SIZE",
      "bytes that all connections together may hold, at least 4M for each "
      "thread (a quarter of the memory)",
      .least = CONFIG_MEMORY_LEAST, .most = UINT64_C(1) << 50,
-     .set = words_say_memory_limit, AT_PROGRAM(memory_limit_bytes)},
-    {"admin", "HOST:PORT",
+     .read = words_say_memory_limit, .kind = OPTION_SIZE,
+     AT_PROGRAM(memory_limit_bytes)},
+    {"admin", 0, "HOST:PORT",
      "serve /metrics, /status, /healthz and /readyz there",
-     .set = words_say_admin, AT_PROGRAM(admin)},
-    {"log", "FILE", "a line for each connection; - is standard output",
-     .set = words_set_text, AT_PROGRAM(log_path)},
-    {"log-format", "FORMAT", "text or json (text)", .scope = SCOPE_PROGRAM,
-     .set = words_say_log_format},
-    {"drain", "TIME", "for connections to end after SIGTERM (30s)", .least = 1,
-     .set = words_set_time, AT_PROGRAM(drain_ns)},
-    {"handover", "PATH",
+     .read = words_say_admin, AT_PROGRAM(admin)},
+    {"log", 0, "FILE", "a line for each connection; - is standard output",
+     .read = words_set_text, AT_PROGRAM(log_path)},
+    {"log-format", 0, "FORMAT", "text or json", .kind = OPTION_EITHER,
+     .choices = log_formats, AT_PROGRAM(logs_json), .initial = "text"},
+    {"drain", 0, "TIME", "for connections to end after SIGTERM (30s)",
+     .least = 1, .kind = OPTION_TIME, AT_PROGRAM(drain_ns)},
+    {"handover", 0, "PATH",
      "take the listening sockets of the proxy that serves this Unix socket, "
      "and serve it for the next one",
-     .set = words_say_handover, AT_PROGRAM(handover_path)},
-    {"engine", "ENGINE", "uring, poll (epoll), or auto: uring if it is allowed",
-     .set = words_set_chosen_text, .choices = engines, AT_PROGRAM(engine)},
-    {"verbose", NULL, "what the library and the kernel do",
-     .set = words_set_flag, AT_PROGRAM(is_verbose)},
+     .read = words_say_handover, AT_PROGRAM(handover_path)},
+    {"engine", 0, "ENGINE",
+     "uring, poll (epoll), or auto: uring if it is allowed",
+     .read = engine_read, .scope = SCOPE_PROGRAM},
+    {"verbose", 0, NULL, "what the library and the kernel do",
+     .kind = OPTION_SWITCH, AT_PROGRAM(is_verbose)},
 
-    {"listen", "ADDRESS",
+    {.kind = OPTION_TITLE, .help = "A service"},
+    {"listen", 0, "ADDRESS",
      "accept connections there: tcp://HOST:PORT, tls://HOST:PORT, unix:PATH "
      "or tls+unix:PATH; after a 'to' it begins the next service",
-     .repeats = true, .scope = SCOPE_SERVICE, .set = words_say_listen},
-    {"name", "TEXT", "of the service, in the log and the metrics",
-     .set = words_set_text, AT_SERVICE(name)},
-    {"cert", "FILE", "certificate and chain; again: another, by SNI and key",
-     .repeats = true, .set = words_say_cert, AT_SERVICE(certs)},
-    {"key", "FILE", "the key of the cert before (in its file)",
-     .scope = SCOPE_SERVICE, .set = words_say_key},
-    {"alpn", "LIST", "application protocols, as h2,http/1.1", .repeats = true,
-     .set = words_add_texts, AT_SERVICE(alpn)},
-    {"client-ca", "FILE", "authorities of the clients' certificates",
-     .set = words_set_text, AT_SERVICE(client_ca)},
-    {"require-client-cert", NULL, "refuse clients without a certificate",
-     .set = words_set_flag, AT_SERVICE(needs_client_cert)},
-    {"accept-proxy", "VERSION",
+     .repeats = true, .scope = SCOPE_SERVICE, .read = words_say_listen},
+    {"name", 0, "TEXT", "of the service, in the log and the metrics",
+     .read = words_set_text, AT_SERVICE(name)},
+    {"cert", 0, "FILE", "certificate and chain; again: another, by SNI and key",
+     .repeats = true, .read = words_say_cert, AT_SERVICE(certs)},
+    {"key", 0, "FILE", "the key of the cert before (in its file)",
+     .scope = SCOPE_SERVICE, .read = words_say_key},
+    {"alpn", 0, "LIST", "application protocols, as h2,http/1.1",
+     .repeats = true, .read = words_add_texts, AT_SERVICE(alpn)},
+    {"client-ca", 0, "FILE", "authorities of the clients' certificates",
+     .read = words_set_text, AT_SERVICE(client_ca)},
+    {"require-client-cert", 0, NULL, "refuse clients without a certificate",
+     .kind = OPTION_SWITCH, AT_SERVICE(needs_client_cert)},
+    {"accept-proxy", 0, "VERSION",
      "clients begin with a PROXY header: v1, v2 or any (off)",
-     .set = words_set_choice, .choices = headers_in, AT_SERVICE(accept_header)},
-    {"trust", "NETWORK",
+     .kind = OPTION_CHOICE, .choices = headers_in, AT_SERVICE(accept_header)},
+    {"trust", 0, "NETWORK",
      "whose PROXY headers are believed; others are refused (loopback, unix)",
-     .repeats = true, .set = words_say_trust, AT_SERVICE(trusted)},
-    {"max-conns", "N", "connections to each address at once; more wait",
-     .set = words_set_count, AT_SERVICE(conn_limit)},
-    {"handshake-timeout", "TIME", "for a TLS handshake (10s)", .least = 1,
-     .set = words_set_time, AT_SERVICE(handshake_timeout_ns)},
-    {"hello-timeout", "TIME", "for a PROXY header and a ClientHello (5s)",
-     .least = 1, .set = words_set_time, AT_SERVICE(hello_timeout_ns)},
-    {"idle-timeout", "TIME", "without a byte either way (5m; 0: none)",
-     .set = words_set_time, AT_SERVICE(idle_timeout_ns)},
-    {"half-closed-timeout", "TIME",
+     .repeats = true, .read = words_say_trust, AT_SERVICE(trusted)},
+    {"max-conns", 0, "N", "connections to each address at once; more wait",
+     .kind = OPTION_COUNT, AT_SERVICE(conn_limit)},
+    {"handshake-timeout", 0, "TIME", "for a TLS handshake (10s)", .least = 1,
+     .kind = OPTION_TIME, AT_SERVICE(handshake_timeout_ns)},
+    {"hello-timeout", 0, "TIME", "for a PROXY header and a ClientHello (5s)",
+     .least = 1, .kind = OPTION_TIME, AT_SERVICE(hello_timeout_ns)},
+    {"idle-timeout", 0, "TIME", "without a byte either way (5m; 0: none)",
+     .kind = OPTION_TIME, AT_SERVICE(idle_timeout_ns)},
+    {"half-closed-timeout", 0, "TIME",
      "without a byte after the end of one direction (60s; 0: none)",
-     .set = words_set_time, AT_SERVICE(half_closed_timeout_ns)},
-    {"stall-timeout", "TIME", "for a side that takes no bytes (60s; 0: none)",
-     .set = words_set_time, AT_SERVICE(stall_timeout_ns)},
-    {"lifetime", "TIME", "of a connection (no limit)", .set = words_set_time,
+     .kind = OPTION_TIME, AT_SERVICE(half_closed_timeout_ns)},
+    {"stall-timeout", 0, "TIME",
+     "for a side that takes no bytes (60s; 0: none)", .kind = OPTION_TIME,
+     AT_SERVICE(stall_timeout_ns)},
+    {"lifetime", 0, "TIME", "of a connection (no limit)", .kind = OPTION_TIME,
      AT_SERVICE(lifetime_ns)},
-    {"keepalive", "TIME[:TIME:N]",
+    {"keepalive", 0, "TIME[:TIME:N]",
      "ask a side that is silent so long whether it is still there, then after "
      "each second time; without N answers in a row the connection is broken "
      "(5m:30s:4; off: never)",
-     .scope = SCOPE_SERVICE, .set = words_say_keepalive},
-    {"buffer", "SIZE", "bytes that may wait in each direction (64K)",
-     .least = 4096, .most = UINT64_C(1) << 30, .set = words_set_size,
+     .scope = SCOPE_SERVICE, .read = words_say_keepalive},
+    {"buffer", 0, "SIZE", "bytes that may wait in each direction (64K)",
+     .least = 4096, .most = UINT64_C(1) << 30, .kind = OPTION_SIZE,
      AT_SERVICE(buffer_bytes)},
-    {"no-splice", NULL,
+    {"no-splice", 0, NULL,
      "do not move bulk inside the kernel where both sides are plain sockets",
-     .set = words_set_flag, AT_SERVICE(copies_bulk)},
-    {"ignore-unexpected-eof", NULL,
+     .kind = OPTION_SWITCH, AT_SERVICE(copies_bulk)},
+    {"ignore-unexpected-eof", 0, NULL,
      "take the end of a TLS connection without a close_notify for an end of "
      "the stream",
-     .set = words_set_flag, AT_SERVICE(ignores_eof)},
-    {"rate-in", "SIZE", "bytes a second from a client (no limit)",
-     .most = UINT64_C(1) << 40, .set = words_set_size,
-     AT_SERVICE(rate_in_bytes)},
-    {"rate-out", "SIZE", "bytes a second to a client (no limit)",
-     .most = UINT64_C(1) << 40, .set = words_set_size,
+     .kind = OPTION_SWITCH, AT_SERVICE(ignores_eof)},
+    {"rate-in", 0, "SIZE", "bytes a second from a client (no limit)",
+     .most = UINT64_C(1) << 40, .kind = OPTION_SIZE, AT_SERVICE(rate_in_bytes)},
+    {"rate-out", 0, "SIZE", "bytes a second to a client (no limit)",
+     .most = UINT64_C(1) << 40, .kind = OPTION_SIZE,
      AT_SERVICE(rate_out_bytes)},
 
-    {"route", "NAME",
+    {.kind = OPTION_TITLE,
+     .help = "Its route, and what all targets of a route have"},
+    {"route", 0, "NAME",
      "targets of its own for clients of TLS that ask for NAME, *.NAME or *",
-     .repeats = true, .scope = SCOPE_ROUTE, .set = words_say_route},
-    {"passthrough", NULL, "the TLS of this route goes through unopened",
-     .set = words_set_flag, AT_ROUTE(passes_tls)},
-    {"balance", "HOW",
+     .repeats = true, .scope = SCOPE_ROUTE, .read = words_say_route},
+    {"passthrough", 0, NULL, "the TLS of this route goes through unopened",
+     .kind = OPTION_SWITCH, AT_ROUTE(passes_tls)},
+    {"balance", 0, "HOW",
      "roundrobin, leastconn, random (of two), source (hash of the client's "
      "address) or sni (hash of the server name) (roundrobin)",
-     .set = words_set_choice, .choices = balances, AT_ROUTE(balance)},
-    {"send-proxy", "VERSION", "begin with a PROXY header: v1 or v2 (off)",
-     .set = words_set_choice, .choices = headers_out, AT_ROUTE(send_header)},
-    {"tries", "N", "targets that are tried for a connection (3)", .least = 1,
-     .most = 16, .set = words_set_count, AT_ROUTE(tries)},
-    {"queue", "N[:TIME]",
+     .kind = OPTION_CHOICE, .choices = balances, AT_ROUTE(balance)},
+    {"send-proxy", 0, "VERSION", "begin with a PROXY header: v1 or v2 (off)",
+     .kind = OPTION_CHOICE, .choices = headers_out, AT_ROUTE(send_header)},
+    {"tries", 0, "N", "targets that are tried for a connection (3)", .least = 1,
+     .most = 16, .kind = OPTION_COUNT, AT_ROUTE(tries)},
+    {"queue", 0, "N[:TIME]",
      "connections that may wait for a target, of all threads together, and "
      "how long (0:5s)",
-     .scope = SCOPE_ROUTE, .set = words_say_queue},
-    {"abort-on-close", NULL,
+     .scope = SCOPE_ROUTE, .read = words_say_queue},
+    {"abort-on-close", 0, NULL,
      "reset a client that ends its stream before it has a target, instead of "
      "passing its bytes and its end on",
-     .set = words_set_flag, AT_ROUTE(ends_waiting)},
-    {"connect-timeout", "TIME", "for each try (10s)", .least = 1,
-     .set = words_set_time, AT_ROUTE(connect_timeout_ns)},
-    {"eject", "N", "failures in a row after which a target rests (3; 0: never)",
-     .most = UINT32_MAX - 1, .set = words_set_count, AT_ROUTE(eject_failures)},
-    {"eject-time", "TIME", "of the first rest; later ones are longer (10s)",
-     .least = 1, .set = words_set_time, AT_ROUTE(eject_ns)},
-    {"slow-start", "TIME", "until a target that came back has its weight (0)",
-     .set = words_set_time, AT_ROUTE(slow_start_ns)},
-    {"resolve", "TIME", "between two lookups of a target's name (30s)",
-     .set = words_set_time, AT_ROUTE(resolve_ns)},
-    {"check", "KIND|TIME",
+     .kind = OPTION_SWITCH, AT_ROUTE(ends_waiting)},
+    {"connect-timeout", 0, "TIME", "for each try (10s)", .least = 1,
+     .kind = OPTION_TIME, AT_ROUTE(connect_timeout_ns)},
+    {"eject", 0, "N",
+     "failures in a row after which a target rests (3; 0: never)",
+     .most = UINT32_MAX - 1, .kind = OPTION_COUNT, AT_ROUTE(eject_failures)},
+    {"eject-time", 0, "TIME", "of the first rest; later ones are longer (10s)",
+     .least = 1, .kind = OPTION_TIME, AT_ROUTE(eject_ns)},
+    {"slow-start", 0, "TIME",
+     "until a target that came back has its weight (0)", .kind = OPTION_TIME,
+     AT_ROUTE(slow_start_ns)},
+    {"resolve", 0, "TIME", "between two lookups of a target's name (30s)",
+     .kind = OPTION_TIME, AT_ROUTE(resolve_ns)},
+    {"check", 0, "KIND|TIME",
      "look at targets: off, tcp, tls, text or http, and how often (off, 2s)",
-     .scope = SCOPE_ROUTE, .set = words_say_check},
-    {"check-timeout", "TIME", "for a check (2s)", .least = 1,
-     .set = words_set_time, AT_ROUTE(check_timeout_ns)},
-    {"check-rise", "N", "good checks until a target is up (2)", .least = 1,
-     .most = UINT32_MAX, .set = words_set_count, AT_ROUTE(check_rise)},
-    {"check-fall", "N", "bad checks until a target is down (3)", .least = 1,
-     .most = UINT32_MAX, .set = words_set_count, AT_ROUTE(check_fall)},
-    {"check-send", "TEXT",
+     .scope = SCOPE_ROUTE, .read = words_say_check},
+    {"check-timeout", 0, "TIME", "for a check (2s)", .least = 1,
+     .kind = OPTION_TIME, AT_ROUTE(check_timeout_ns)},
+    {"check-rise", 0, "N", "good checks until a target is up (2)", .least = 1,
+     .most = UINT32_MAX, .kind = OPTION_COUNT, AT_ROUTE(check_rise)},
+    {"check-fall", 0, "N", "bad checks until a target is down (3)", .least = 1,
+     .most = UINT32_MAX, .kind = OPTION_COUNT, AT_ROUTE(check_fall)},
+    {"check-send", 0, "TEXT",
      "sent by a text check, with \\r, \\n, \\t, \\\\ and \\xHH",
-     .set = words_set_escaped, AT_ROUTE(check_send)},
-    {"check-expect", "TEXT", "in the answer to a text check, likewise",
-     .set = words_set_escaped, AT_ROUTE(check_expect)},
-    {"check-path", "PATH", "that an http check asks for (/)",
-     .set = words_set_path, AT_ROUTE(check_path)},
-    {"check-host", "NAME", "the Host of an http check (the target's)",
-     .set = words_set_host, AT_ROUTE(check_host)},
-    {"unchecked", "HOW",
+     .read = words_set_escaped, AT_ROUTE(check_send)},
+    {"check-expect", 0, "TEXT", "in the answer to a text check, likewise",
+     .read = words_set_escaped, AT_ROUTE(check_expect)},
+    {"check-path", 0, "PATH", "that an http check asks for (/)",
+     .read = words_set_path, AT_ROUTE(check_path)},
+    {"check-host", 0, "NAME", "the Host of an http check (the target's)",
+     .read = words_set_host, AT_ROUTE(check_host)},
+    {"unchecked", 0, "HOW",
      "what a client does that finds only targets whose first check has not "
      "ended: wait for it, at most check-timeout, or use them (wait)",
-     .set = words_set_choice, .choices = unchecked_ways, AT_ROUTE(unchecked)},
-    {"to-ca", "FILE", "authorities of the targets' certificates (the system's)",
-     .set = words_set_text, AT_ROUTE(to_ca)},
-    {"to-name", "NAME", "of the targets' certificates (the target's host)",
-     .set = words_set_text, AT_ROUTE(to_name)},
-    {"to-cert", "FILE", "certificate that is shown to targets",
-     .set = words_set_text, AT_ROUTE(to_cert)},
-    {"to-key", "FILE", "its key (in its file)", .set = words_set_text,
+     .kind = OPTION_CHOICE, .choices = unchecked_ways, AT_ROUTE(unchecked)},
+    {"to-ca", 0, "FILE",
+     "authorities of the targets' certificates (the system's)",
+     .read = words_set_text, AT_ROUTE(to_ca)},
+    {"to-name", 0, "NAME", "of the targets' certificates (the target's host)",
+     .read = words_set_text, AT_ROUTE(to_name)},
+    {"to-cert", 0, "FILE", "certificate that is shown to targets",
+     .read = words_set_text, AT_ROUTE(to_cert)},
+    {"to-key", 0, "FILE", "its key (in its file)", .read = words_set_text,
      AT_ROUTE(to_key)},
-    {"to-insecure", NULL, "do not verify the targets' certificates",
-     .set = words_set_flag, AT_ROUTE(to_insecure)},
+    {"to-insecure", 0, NULL, "do not verify the targets' certificates",
+     .kind = OPTION_SWITCH, AT_ROUTE(to_insecure)},
 
-    {"to", "TARGET[,TARGET]",
+    {.kind = OPTION_TITLE, .help = "A target"},
+    {"to", 0, "TARGET[,TARGET]",
      "connect there: tcp://HOST:PORT, tls://HOST:PORT, unix:PATH or "
      "tls+unix:PATH",
-     .repeats = true, .scope = SCOPE_TARGET, .set = words_say_to},
-    {"weight", "N", "share of the connections, 0 to 256 (1)", .most = 256,
-     .set = words_set_count, AT_TARGET(weight)},
-    {"limit", "N", "connections to the target at once, of all threads together",
-     .most = UINT32_MAX, .set = words_set_count, AT_TARGET(limit)},
-    {"backup", NULL, "used only when no other target can be",
-     .set = words_set_flag, AT_TARGET(is_backup)},
-};
+     .repeats = true, .scope = SCOPE_TARGET, .read = words_say_to},
+    {"weight", 0, "N", "share of the connections, 0 to 256 (1)", .most = 256,
+     .kind = OPTION_COUNT, AT_TARGET(weight)},
+    {"limit", 0, "N",
+     "connections to the target at once, of all threads together",
+     .most = UINT32_MAX, .kind = OPTION_COUNT, AT_TARGET(limit)},
+    {"backup", 0, NULL, "used only when no other target can be",
+     .kind = OPTION_SWITCH, AT_TARGET(is_backup)},
 
-const size_t word_count = sizeof(words) / sizeof(words[0]);
+    {.kind = OPTION_TITLE, .help = "Besides"},
+    {"config", 0, "FILE", "read FILE", .read = words_read_config,
+     .scope = SCOPE_COMMAND, .repeats = true, .says_where = true},
+    {"test", 't', NULL, "look at the configuration, and end",
+     .kind = OPTION_SWITCH, .scope = SCOPE_COMMAND,
+     .offset = offsetof(struct config, tests_only)},
+    {"top", 0, "[[HOST:]PORT]", "show what the proxy with this --admin does",
+     .read = words_read_top, .scope = SCOPE_COMMAND},
+    OPTION_ROW_HELP,
+    OPTION_ROW_VERSION,
+};
 
 /* ---- the calls ---- */
 
-const struct word *words_find(const char *name)
+static void print_this_version(void)
 {
-    for (size_t i = 0; i < word_count; i++) {
-        if (strcmp(words[i].name, name) == 0) {
-            return &words[i];
-        }
-    }
-    return NULL;
+    print_version("weir-proxy");
 }
 
-/* Insertions, deletions and replacements between two short words. */
-static size_t distance(const char *a, const char *b)
+/* Options before the first address are about the first service. */
+static bool begin(void *options, const struct option *option, char *why)
 {
-    size_t row[64];
-    const size_t len = strlen(b);
+    struct config *config = options;
+    const bool has_owner =
+        (option->scope != SCOPE_SERVICE && option->scope != SCOPE_ROUTE) ||
+        config_service(config);
 
-    if (len >= sizeof(row) / sizeof(row[0])) {
-        return SIZE_MAX;
-    }
-    for (size_t j = 0; j <= len; j++) {
-        row[j] = j;
-    }
-    for (size_t i = 1; a[i - 1]; i++) {
-        size_t corner = row[0];
-        row[0] = i;
-        for (size_t j = 1; j <= len; j++) {
-            const size_t above = row[j];
-            const size_t least = above < row[j - 1] ? above : row[j - 1];
-            row[j] = corner + (a[i - 1] != b[j - 1]);
-            row[j] = row[j] < least + 1 ? row[j] : least + 1;
-            corner = above;
-        }
-    }
-    return row[len];
+    return has_owner || config_begin_service(config, NULL) ||
+           option_refuse(why, "no memory");
 }
 
-const char *words_suggest(const char *name)
+/* An address to listen on, or, when there is one, a target. */
+static bool read_word(void *options, const char *text, char *why)
 {
-    const char *best = NULL;
-    size_t least = strlen(name) / 3 + 2;
+    struct config *config = options;
+    const struct config_service *service = config_service(config);
+    const bool listens = !service || service->listen_count == 0;
+    const struct option *option = words_find(listens ? "listen" : "to");
 
-    for (size_t i = 0; i < word_count; i++) {
-        const size_t found = distance(name, words[i].name);
-        if (found < least) {
-            least = found;
-            best = words[i].name;
-        }
-    }
-    return best;
+    return option_read(&words, config, option, text, why);
+}
+
+const struct option_set words = {
+    .command = "weir-proxy",
+    .head =
+        "Usage: weir-proxy [FLAGS] LISTEN TARGET...\n"
+        "       weir-proxy [-t] --config FILE\n"
+        "       weir-proxy --top [HOST:]PORT\n"
+        "\n"
+        "Relays connections that arrive at LISTEN to one of the targets.\n"
+        "\n"
+        "Examples:\n"
+        "  weir-proxy tcp://:5432 tcp://10.0.0.1:5432,tcp://10.0.0.2:5432 \\\n"
+        "      --balance leastconn --check 2s --limit 2000 --queue 500:2s\n"
+        "  weir-proxy tls://:443 --cert site.pem unix:/run/app.sock "
+        "--send-proxy v2\n"
+        "  weir-proxy --listen tls://:443 \\\n"
+        "      --route db.example --passthrough --to tcp://10.0.0.5:5432 \\\n"
+        "      --route '*' --passthrough --to tcp://10.0.0.9:443\n"
+        "\n"
+        "The same words are the keys of the file: 'balance = leastconn', with\n"
+        "[NAME] before each service. SIGHUP reads certificates again; SIGTERM "
+        "and\n"
+        "SIGINT let connections end, within --drain; a second one ends at "
+        "once;\n"
+        "SIGUSR1 opens the log anew; SIGUSR2 prints the state of all "
+        "connections.\n",
+    .rows = rows,
+    .count = sizeof(rows) / sizeof(rows[0]),
+    .owner = words_owner,
+    .word = read_word,
+    .begin = begin,
+    .print_version = print_this_version,
+    .is_ordered = true,
+};
+
+const struct option *words_find(const char *name)
+{
+    const struct option *option = option_find(&words, name, strlen(name));
+
+    return option && option->scope != SCOPE_COMMAND ? option : NULL;
 }
 
 bool words_say(struct config *config, const char *name, const char *value,
                char *why)
 {
-    const struct word *word = words_find(name);
+    const struct option *word = words_find(name);
+    char reason[OPTION_WHY_SIZE];
 
     if (word) {
-        return word->set(config, word, value, why);
+        return option_read(&words, config, word, value, reason) ||
+               option_refuse(why, "%s: %.400s", word->name, reason);
     }
-    const char *like = words_suggest(name);
-    snprintf(why, CONFIG_WHY_SIZE, "there is no word '%.60s'%s%s%s", name,
-             like ? "; did you mean '" : "", like ? like : "",
-             like ? "'?" : "");
-    return false;
-}
-
-/* ---- the help ---- */
-
-#define HELP_COLUMN 28
-#define HELP_WIDTH  79
-
-/* Breaks a text into lines that begin at the help's column. */
-static void print_wrapped(FILE *out, const char *text)
-{
-    const size_t width = HELP_WIDTH - HELP_COLUMN;
-
-    while (strlen(text) > width) {
-        size_t len = width;
-        while (len > 0 && text[len] != ' ') {
-            len--;
-        }
-        fprintf(out, "%.*s\n%*s", (int)len, text, HELP_COLUMN, "");
-        text += len + 1;
-    }
-    fprintf(out, "%s\n", text);
-}
-
-void words_print_help(FILE *out, enum word_scope scope)
-{
-    for (size_t i = 0; i < word_count; i++) {
-        const struct word *word = &words[i];
-        char flag[64];
-        if (word->scope != scope) {
-            continue;
-        }
-        snprintf(flag, sizeof(flag), "  --%s%s%s", word->name,
-                 word->value ? " " : "", word->value ? word->value : "");
-        if (strlen(flag) + 2 > HELP_COLUMN) {
-            fprintf(out, "%s\n%*s", flag, HELP_COLUMN, "");
-        } else {
-            fprintf(out, "%-*s", HELP_COLUMN, flag);
-        }
-        print_wrapped(out, word->help);
-    }
+    const char *like = option_suggest(&words, name);
+    return option_refuse(why, "there is no word '%.60s'%s%s%s", name,
+                         like ? "; did you mean '" : "", like ? like : "",
+                         like ? "'?" : "");
 }

@@ -7,6 +7,7 @@
  */
 #include "words_set.h"
 
+#include "file.h"
 #include "tools/common/units.h"
 
 #include <ctype.h>
@@ -19,13 +20,14 @@ static const char no_memory[] = "no memory";
 /* ---- values ---- */
 
 /* The struct that a word is about; NULL with a reason if it was not begun. */
-static void *struct_of(struct config *config, const struct word *word,
-                       char *why)
+void *words_owner(void *options, const struct option *word, char *why)
 {
+    struct config *config = options;
     void *found = NULL;
 
     switch (word->scope) {
     case SCOPE_PROGRAM:
+    case SCOPE_COMMAND:
         return config;
     case SCOPE_SERVICE:
         found = config_service(config);
@@ -39,49 +41,35 @@ static void *struct_of(struct config *config, const struct word *word,
         break;
     }
     if (!found) {
-        refuse(why, "%s comes after the %s that it is about", word->name,
-               word->scope == SCOPE_TARGET ? "'to'" : "'listen'");
+        option_refuse(why, "it comes after the %s that it is about",
+                      word->scope == SCOPE_TARGET ? "'to'" : "'listen'");
     }
     return found;
 }
 
-static void *field_of(struct config *config, const struct word *word, char *why)
+static void *field_of(struct config *config, const struct option *word,
+                      char *why)
 {
-    char *owner = struct_of(config, word, why);
+    char *owner = words_owner(config, word, why);
 
     return owner ? owner + word->offset : NULL;
 }
 
-bool words_set_flag(struct config *config, const struct word *word,
-                    const char *value, char *why)
+bool words_set_text(void *options, const struct option *word, const char *value,
+                    char *why)
 {
-    bool *field = field_of(config, word, why);
-    const bool is_on = value[0] == '\0' || strcmp(value, "on") == 0;
-
-    if (!field) {
-        return false;
-    }
-    if (!is_on && strcmp(value, "off") != 0) {
-        return refuse(why, "%s: '%s' is neither on nor off", word->name, value);
-    }
-    *field = is_on;
-    return true;
-}
-
-bool words_set_text(struct config *config, const struct word *word,
-                    const char *value, char *why)
-{
+    struct config *config = options;
     char **field = field_of(config, word, why);
 
     if (!field) {
         return false;
     }
     if (value[0] == '\0') {
-        return refuse(why, "%s needs a value", word->name);
+        return option_refuse(why, "it needs a value");
     }
     char *copy = strdup(value);
     if (!copy) {
-        return refuse(why, no_memory);
+        return option_refuse(why, no_memory);
     }
     free(*field);
     *field = copy;
@@ -114,9 +102,10 @@ static size_t read_escape(const char *text, char *ret)
     return *ret ? 3 : 0; /* a text has no byte 0 */
 }
 
-bool words_set_escaped(struct config *config, const struct word *word,
+bool words_set_escaped(void *options, const struct option *word,
                        const char *value, char *why)
 {
+    struct config *config = options;
     char text[1024];
     size_t len = 0;
 
@@ -125,46 +114,45 @@ bool words_set_escaped(struct config *config, const struct word *word,
         if (text[len] == '\\') {
             const size_t used = read_escape(value, &text[len]);
             if (used == 0) {
-                return refuse(why, "%s: '\\%.1s' is no escape", word->name,
-                              value);
+                return option_refuse(why, "'\\%.1s' is no escape", value);
             }
             value += used;
         }
         len++;
     }
     if (*value) {
-        return refuse(why, "%s: more than %zu bytes", word->name,
-                      sizeof(text) - 1);
+        return option_refuse(why, "more than %zu bytes", sizeof(text) - 1);
     }
     text[len] = '\0';
     return words_set_text(config, word, text, why);
 }
 
-bool words_add_text(struct config *config, const struct word *word,
-                    const char *value, char *why)
+bool words_add_text(void *options, const struct option *word, const char *value,
+                    char *why)
 {
+    struct config *config = options;
     struct config_texts *field = field_of(config, word, why);
 
     if (!field) {
         return false;
     }
     if (value[0] == '\0') {
-        return refuse(why, "%s needs a value", word->name);
+        return option_refuse(why, "it needs a value");
     }
-    return config_add_text(field, value) || refuse(why, no_memory);
+    return config_add_text(field, value) || option_refuse(why, no_memory);
 }
 
 /* Items with commas between them. */
-bool words_add_texts(struct config *config, const struct word *word,
+bool words_add_texts(void *options, const struct option *word,
                      const char *value, char *why)
 {
+    struct config *config = options;
     char item[256];
 
     while (*value) {
         const size_t len = strcspn(value, ",");
         if (len == 0 || len >= sizeof(item)) {
-            return refuse(why, "%s: '%s' is not a list such as a,b", word->name,
-                          value);
+            return option_refuse(why, "'%s' is not a list such as a,b", value);
         }
         memcpy(item, value, len);
         item[len] = '\0';
@@ -174,95 +162,6 @@ bool words_add_texts(struct config *config, const struct word *word,
         value += len + (value[len] == ',');
     }
     return true;
-}
-
-static bool set_number(struct config *config, const struct word *word,
-                       const char *value, char *why,
-                       int (*parse)(const char *text, uint64_t *ret),
-                       const char *expected)
-{
-    uint64_t *field = field_of(config, word, why);
-    uint64_t number;
-
-    if (!field) {
-        return false;
-    }
-    const int err = parse(value, &number);
-    if (err == -ERANGE) {
-        return refuse(why, "%s: '%s' is too large", word->name, value);
-    }
-    if (err < 0) {
-        return refuse(why, "%s: '%s' is not %s", word->name, value, expected);
-    }
-    if (number < word->least) {
-        return refuse(why, "%s: '%s' is too small; at least %llu%s", word->name,
-                      value, (unsigned long long)word->least,
-                      parse == units_parse_time ? "ns" : "");
-    }
-    if (word->most > 0 && number > word->most) {
-        return refuse(why, "%s: '%s' is too large; at most %llu", word->name,
-                      value, (unsigned long long)word->most);
-    }
-    *field = number;
-    return true;
-}
-
-bool words_set_count(struct config *config, const struct word *word,
-                     const char *value, char *why)
-{
-    return set_number(config, word, value, why, units_parse_count,
-                      "a number such as 100 or 10k");
-}
-
-bool words_set_size(struct config *config, const struct word *word,
-                    const char *value, char *why)
-{
-    return set_number(config, word, value, why, units_parse_size,
-                      "a number of bytes such as 64K or 1M");
-}
-
-bool words_set_time(struct config *config, const struct word *word,
-                    const char *value, char *why)
-{
-    return set_number(config, word, value, why, units_parse_time,
-                      "a time such as 500ms or 10s");
-}
-
-/* Which of a word's choices the value is; negative, with the reason: none. */
-static int find_choice(const struct word *word, const char *value, char *why)
-{
-    char all[128] = "";
-
-    for (int i = 0; word->choices[i]; i++) {
-        if (strcmp(word->choices[i], value) == 0) {
-            return i;
-        }
-        const size_t len = strlen(all);
-        const char *comma = word->choices[i + 1] ? ", " : " or ";
-        snprintf(all + len, sizeof(all) - len, "%s%s", i > 0 ? comma : "",
-                 word->choices[i]);
-    }
-    refuse(why, "%s: '%s' is not %s", word->name, value, all);
-    return -1;
-}
-
-bool words_set_choice(struct config *config, const struct word *word,
-                      const char *value, char *why)
-{
-    int *field = field_of(config, word, why);
-    const int choice = field ? find_choice(word, value, why) : -1;
-
-    if (choice >= 0) {
-        *field = choice;
-    }
-    return choice >= 0;
-}
-
-bool words_set_chosen_text(struct config *config, const struct word *word,
-                           const char *value, char *why)
-{
-    return find_choice(word, value, why) >= 0 &&
-           words_set_text(config, word, value, why);
 }
 
 /* Can it stand in a line of a request by HTTP? */
@@ -276,39 +175,44 @@ static bool is_plain(const char *text)
     return true;
 }
 
-bool words_set_host(struct config *config, const struct word *word,
-                    const char *value, char *why)
+bool words_set_host(void *options, const struct option *word, const char *value,
+                    char *why)
 {
+    struct config *config = options;
+
     if (!is_plain(value)) {
-        return refuse(why, "%s is a name such as db.example, without spaces",
-                      word->name);
+        return option_refuse(why,
+                             "it is a name such as db.example, without spaces");
     }
     return words_set_text(config, word, value, why);
 }
 
 /* Of a request by HTTP. */
-bool words_set_path(struct config *config, const struct word *word,
-                    const char *value, char *why)
+bool words_set_path(void *options, const struct option *word, const char *value,
+                    char *why)
 {
+    struct config *config = options;
+
     if (value[0] != '/' || !is_plain(value)) {
-        return refuse(why, "%s is a path such as /health, without spaces",
-                      word->name);
+        return option_refuse(why,
+                             "it is a path such as /health, without spaces");
     }
     return words_set_text(config, word, value, why);
 }
 
 /* ---- words that begin something ---- */
 
-bool words_say_listen(struct config *config, const struct word *word,
+bool words_say_listen(void *options, const struct option *word,
                       const char *value, char *why)
 {
+    struct config *config = options;
     struct config_service *service = config_service(config);
 
     (void)word;
     /* An address after targets begins the next service. */
     if (!service || config_target(config)) {
         if (!config_begin_service(config, NULL)) {
-            return refuse(why, no_memory);
+            return option_refuse(why, no_memory);
         }
     }
     return config_add_listen(config, value, why);
@@ -326,34 +230,39 @@ static bool is_server_name(const char *text)
            text[0] != '.' && text[len - 1] != '.' && !strstr(text, "..");
 }
 
-bool words_say_route(struct config *config, const struct word *word,
+bool words_say_route(void *options, const struct option *word,
                      const char *value, char *why)
 {
+    struct config *config = options;
+
+    (void)word;
     if (!config_service(config)) {
-        return refuse(why, "%s comes after the 'listen' that it is about",
-                      word->name);
+        return option_refuse(why,
+                             "it comes after the 'listen' that it is about");
     }
     if (strcmp(value, "*") != 0 &&
         !is_server_name(strncmp(value, "*.", 2) == 0 ? value + 2 : value)) {
-        return refuse(why, "%s: '%s' is not a server name, *.NAME or *",
-                      word->name, value);
+        return option_refuse(why, "'%s' is not a server name, *.NAME or *",
+                             value);
     }
-    return config_begin_route(config, value) || refuse(why, no_memory);
+    return config_begin_route(config, value) || option_refuse(why, no_memory);
 }
 
-bool words_say_to(struct config *config, const struct word *word,
-                  const char *value, char *why)
+bool words_say_to(void *options, const struct option *word, const char *value,
+                  char *why)
 {
+    struct config *config = options;
     char item[512];
 
+    (void)word;
     if (!config_route(config)) {
-        return refuse(why, "%s comes after the 'listen' that it is about",
-                      word->name);
+        return option_refuse(why,
+                             "it comes after the 'listen' that it is about");
     }
     do {
         const size_t len = strcspn(value, ",");
         if (len >= sizeof(item)) {
-            return refuse(why, "%s: '%.40s...' is too long", word->name, value);
+            return option_refuse(why, "'%.40s...' is too long", value);
         }
         memcpy(item, value, len);
         item[len] = '\0';
@@ -366,10 +275,11 @@ bool words_say_to(struct config *config, const struct word *word,
 }
 
 /* "500" or "500:2s". */
-bool words_say_queue(struct config *config, const struct word *word,
+bool words_say_queue(void *options, const struct option *word,
                      const char *value, char *why)
 {
-    struct config_route *route = struct_of(config, word, why);
+    struct config *config = options;
+    struct config_route *route = words_owner(config, word, why);
     const char *colon = strchr(value, ':');
     char count[32];
 
@@ -378,7 +288,7 @@ bool words_say_queue(struct config *config, const struct word *word,
     }
     const size_t len = colon ? (size_t)(colon - value) : strlen(value);
     if (len >= sizeof(count)) {
-        return refuse(why, "queue: '%s' is not a number and a time", value);
+        return option_refuse(why, "'%s' is not a number and a time", value);
     }
     memcpy(count, value, len);
     count[len] = '\0';
@@ -386,20 +296,21 @@ bool words_say_queue(struct config *config, const struct word *word,
         route->queue_limit > UINT32_MAX ||
         (colon && (units_parse_time(colon + 1, &route->queue_timeout_ns) < 0 ||
                    route->queue_timeout_ns == 0))) {
-        return refuse(why,
-                      "queue: '%s' is not a number, or a number and a time "
-                      "such as 500:2s",
-                      value);
+        return option_refuse(why,
+                             "'%s' is not a number, or a number and a time "
+                             "such as 500:2s",
+                             value);
     }
     return true;
 }
 
 /* "2s" is a check of that interval; "off" none; "http" and its like a kind. */
-bool words_say_check(struct config *config, const struct word *word,
+bool words_say_check(void *options, const struct option *word,
                      const char *value, char *why)
 {
+    struct config *config = options;
     static const char *const kinds[] = {"off", "tcp", "tls", "text", "http"};
-    struct config_route *route = struct_of(config, word, why);
+    struct config_route *route = words_owner(config, word, why);
 
     if (!route) {
         return false;
@@ -412,10 +323,10 @@ bool words_say_check(struct config *config, const struct word *word,
     }
     if (units_parse_time(value, &route->check_interval_ns) < 0 ||
         route->check_interval_ns == 0) {
-        return refuse(why,
-                      "check: '%s' is neither off, tcp, tls, text or http nor "
-                      "a time such as 2s",
-                      value);
+        return option_refuse(why,
+                             "'%s' is neither off, tcp, tls, text or http nor "
+                             "a time such as 2s",
+                             value);
     }
     if (route->check == CHECK_NONE) {
         route->check = CHECK_TCP;
@@ -431,10 +342,11 @@ static bool read_keepalive_time(const char *text, uint64_t *ret_ns)
 }
 
 /* "off", "5m" or "5m:30s:4". */
-bool words_say_keepalive(struct config *config, const struct word *word,
+bool words_say_keepalive(void *options, const struct option *word,
                          const char *value, char *why)
 {
-    struct config_service *service = struct_of(config, word, why);
+    struct config *config = options;
+    struct config_service *service = words_owner(config, word, why);
     char text[64] = "";
     char *parts[3] = {text, NULL, NULL};
 
@@ -459,122 +371,140 @@ bool words_say_keepalive(struct config *config, const struct word *word,
         (parts[1] && (!read_keepalive_time(parts[1], &interval_ns) ||
                       units_parse_count(parts[2], &count) < 0 || count < 1 ||
                       count > 127))) {
-        return refuse(why,
-                      "keepalive: '%.60s' is neither off nor a time, or a "
-                      "time, a time and a number up to 127, such as 5m:30s:4, "
-                      "with times up to 32767s",
-                      value);
+        return option_refuse(
+            why,
+            "'%.60s' is neither off nor a time, or a "
+            "time, a time and a number up to 127, such as 5m:30s:4, "
+            "with times up to 32767s",
+            value);
     }
     service->keepalive_interval_ns = interval_ns;
     service->keepalive_count = count;
     return true;
 }
 
-bool words_say_threads(struct config *config, const struct word *word,
+bool words_say_threads(void *options, const struct option *word,
                        const char *value, char *why)
 {
+    struct config *config = options;
+
     if (strcmp(value, "auto") == 0) {
         config->thread_count = 0;
         return true;
     }
-    if (!words_set_count(config, word, value, why)) {
-        return false;
+    if (value[0] < '0' || value[0] > '9') {
+        return option_refuse(why, "'%.200s' is neither auto nor a count",
+                             value);
     }
-    if (config->thread_count == 0 || config->thread_count > 1024) {
-        return refuse(why, "threads: '%s' is neither auto nor 1 to 1024",
-                      value);
-    }
-    return true;
+    return option_read_plain(&words, config, word, value, why);
 }
 
 /* Whether it is enough is known when the threads are. */
-bool words_say_memory_limit(struct config *config, const struct word *word,
+bool words_say_memory_limit(void *options, const struct option *word,
                             const char *value, char *why)
 {
+    struct config *config = options;
+
     config->memory_limit_line = config->line;
-    return words_set_size(config, word, value, why);
+    return option_read_plain(&words, config, word, value, why);
 }
 
-bool words_say_admin(struct config *config, const struct word *word,
+bool words_say_admin(void *options, const struct option *word,
                      const char *value, char *why)
 {
+    struct config *config = options;
     struct weir_address address;
 
     if (config_read_admin(value, &address) < 0) {
-        return refuse(why,
-                      "admin: '%s' is not an address such as 127.0.0.1:9100, "
-                      "or a port",
-                      value);
+        return option_refuse(why,
+                             "'%s' is not an address such as 127.0.0.1:9100, "
+                             "or a port",
+                             value);
     }
     return words_set_text(config, word, value, why);
 }
 
-bool words_say_handover(struct config *config, const struct word *word,
+bool words_say_handover(void *options, const struct option *word,
                         const char *value, char *why)
 {
+    struct config *config = options;
     struct weir_address address;
 
     if (weir_address_parse_unix(value, &address) < 0) {
-        return refuse(why,
-                      "handover: '%.40s...' is too long for the path of a "
-                      "Unix socket",
-                      value);
+        return option_refuse(why,
+                             "'%.40s...' is too long for the path of a "
+                             "Unix socket",
+                             value);
     }
     return words_set_text(config, word, value, why);
 }
 
 /* A certificate, whose key is in its file unless `key` follows. */
-bool words_say_cert(struct config *config, const struct word *word,
-                    const char *value, char *why)
+bool words_say_cert(void *options, const struct option *word, const char *value,
+                    char *why)
 {
-    struct config_service *service = struct_of(config, word, why);
+    struct config *config = options;
+    struct config_service *service = words_owner(config, word, why);
 
     if (!service || !words_add_text(config, word, value, why)) {
         return false;
     }
-    return config_add_text(&service->keys, value) || refuse(why, no_memory);
+    return config_add_text(&service->keys, value) ||
+           option_refuse(why, no_memory);
 }
 
-bool words_say_key(struct config *config, const struct word *word,
-                   const char *value, char *why)
+bool words_say_key(void *options, const struct option *word, const char *value,
+                   char *why)
 {
-    struct config_service *service = struct_of(config, word, why);
+    struct config *config = options;
+    struct config_service *service = words_owner(config, word, why);
 
     if (!service) {
         return false;
     }
     if (service->keys.count == 0) {
-        return refuse(why, "key comes after the cert that it is for");
+        return option_refuse(why, "it comes after the cert that it is for");
     }
     if (value[0] == '\0') {
-        return refuse(why, "%s needs a value", word->name);
+        return option_refuse(why, "it needs a value");
     }
     char *copy = strdup(value);
     if (!copy) {
-        return refuse(why, no_memory);
+        return option_refuse(why, no_memory);
     }
     free(service->keys.texts[service->keys.count - 1]);
     service->keys.texts[service->keys.count - 1] = copy;
     return true;
 }
 
-bool words_say_trust(struct config *config, const struct word *word,
+bool words_say_trust(void *options, const struct option *word,
                      const char *value, char *why)
 {
+    struct config *config = options;
     struct weir_network network;
 
     if (weir_network_parse(value, &network) < 0) {
-        return refuse(why,
-                      "trust: '%s' is not a network such as 10.0.0.0/8 or unix",
-                      value);
+        return option_refuse(
+            why, "'%s' is not a network such as 10.0.0.0/8 or unix", value);
     }
     return words_add_text(config, word, value, why);
 }
 
-bool words_say_log_format(struct config *config, const struct word *word,
-                          const char *value, char *why)
+bool words_read_config(void *options, const struct option *word,
+                       const char *value, char *why)
 {
-    config->logs_json = strcmp(value, "json") == 0;
-    return config->logs_json || strcmp(value, "text") == 0 ||
-           refuse(why, "%s: '%s' is not text or json", word->name, value);
+    (void)word;
+    return file_read(options, value, why);
+}
+
+/* The address of the proxy that is looked at, unless --admin says it. */
+bool words_read_top(void *options, const struct option *word, const char *value,
+                    char *why)
+{
+    struct config *config = options;
+
+    (void)word;
+    config->is_top = true;
+    return !value ||
+           option_read(&words, config, words_find("admin"), value, why);
 }

@@ -2,44 +2,40 @@
  * The functions that read the values of words, for the table of words alone.
  *
  * Each reads @value for a word into the configuration, and says why it cannot;
- * see struct word.
+ * see struct option.
  */
 #ifndef WEIR_PROXY_WORDS_SET_H
 #define WEIR_PROXY_WORDS_SET_H
 
 #include "words.h"
 
-typedef bool word_set_fn(struct config *config, const struct word *word,
-                         const char *value, char *why);
+/* The struct that an option is about; NULL with the reason in @why if it was
+ * not begun. */
+void *words_owner(void *options, const struct option *option, char *why);
 
 /* Values of fields. */
-word_set_fn words_set_flag;
-word_set_fn words_set_text;
-word_set_fn words_set_escaped;
-word_set_fn words_add_text;
-word_set_fn words_add_texts;
-word_set_fn words_set_count;
-word_set_fn words_set_size;
-word_set_fn words_set_time;
-word_set_fn words_set_choice;
-word_set_fn words_set_chosen_text;
-word_set_fn words_set_host;
-word_set_fn words_set_path;
+option_read_fn words_set_text;
+option_read_fn words_set_escaped;
+option_read_fn words_add_text;
+option_read_fn words_add_texts;
+option_read_fn words_set_host;
+option_read_fn words_set_path;
 
 /* Words that do more. */
-word_set_fn words_say_listen;
-word_set_fn words_say_route;
-word_set_fn words_say_to;
-word_set_fn words_say_queue;
-word_set_fn words_say_check;
-word_set_fn words_say_keepalive;
-word_set_fn words_say_threads;
-word_set_fn words_say_memory_limit;
-word_set_fn words_say_admin;
-word_set_fn words_say_handover;
-word_set_fn words_say_cert;
-word_set_fn words_say_key;
-word_set_fn words_say_trust;
-word_set_fn words_say_log_format;
+option_read_fn words_say_listen;
+option_read_fn words_say_route;
+option_read_fn words_say_to;
+option_read_fn words_say_queue;
+option_read_fn words_say_check;
+option_read_fn words_say_keepalive;
+option_read_fn words_say_threads;
+option_read_fn words_say_memory_limit;
+option_read_fn words_say_admin;
+option_read_fn words_say_handover;
+option_read_fn words_say_cert;
+option_read_fn words_say_key;
+option_read_fn words_say_trust;
+option_read_fn words_read_config;
+option_read_fn words_read_top;
 
 #endif

@@ -1,0 +1,747 @@
+/*
+ * A command line is read in one pass. An option that is wrong is told, and the
+ * next one is read: who made three mistakes sees three lines. Words that are no
+ * options are looked at when all options were right, because the word behind an
+ * unknown option may be its value.
+ */
+#include "option.h"
+
+#include "console.h"
+#include "units.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+bool option_refuse(char *why, const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    vsnprintf(why, OPTION_WHY_SIZE, format, arguments);
+    va_end(arguments);
+    return false;
+}
+
+const char *option_flag(const struct option *option, char ret[OPTION_FLAG_SIZE])
+{
+    if (option->letter) {
+        snprintf(ret, OPTION_FLAG_SIZE, "-%c", option->letter);
+    } else {
+        snprintf(ret, OPTION_FLAG_SIZE, "--%s", option->name);
+    }
+    return ret;
+}
+
+bool option_say(const struct option *option, const char *format, ...)
+{
+    char flag[OPTION_FLAG_SIZE];
+    char why[OPTION_WHY_SIZE];
+    va_list arguments;
+
+    va_start(arguments, format);
+    vsnprintf(why, sizeof(why), format, arguments);
+    va_end(arguments);
+    say("%s: %s", option_flag(option, flag), why);
+    return false;
+}
+
+/* ---- finding ---- */
+
+static bool is_option(const struct option *option)
+{
+    return option->kind != OPTION_TITLE && option->kind != OPTION_NOTE;
+}
+
+static bool has_alias(const struct option *option, const char *name, size_t len)
+{
+    const char *at = option->aliases ? option->aliases : "";
+
+    while (*at) {
+        const size_t alias = strcspn(at, " ");
+        if (alias == len && memcmp(at, name, len) == 0) {
+            return true;
+        }
+        at += alias + (at[alias] == ' ');
+    }
+    return false;
+}
+
+const struct option *option_find(const struct option_set *set, const char *name,
+                                 size_t len)
+{
+    for (size_t i = 0; i < set->count; i++) {
+        const struct option *option = &set->rows[i];
+        if (is_option(option) && ((strlen(option->name) == len &&
+                                   memcmp(option->name, name, len) == 0) ||
+                                  has_alias(option, name, len))) {
+            return option;
+        }
+    }
+    return NULL;
+}
+
+static const struct option *find_letter(const struct option_set *set,
+                                        char letter)
+{
+    for (size_t i = 0; i < set->count; i++) {
+        if (is_option(&set->rows[i]) && letter &&
+            set->rows[i].letter == letter) {
+            return &set->rows[i];
+        }
+    }
+    return NULL;
+}
+
+/* What to write for the flag of another tool; NULL: it is not known. */
+static const char *find_foreign(const struct option_set *set, const char *name,
+                                size_t len)
+{
+    const struct option_foreign *foreign = set->foreign;
+
+    for (; foreign && foreign->name; foreign++) {
+        if (strlen(foreign->name) == len &&
+            memcmp(foreign->name, name, len) == 0) {
+            return foreign->advice;
+        }
+    }
+    return NULL;
+}
+
+/* Insertions, deletions and replacements between two short words. */
+static size_t distance(const char *a, const char *b)
+{
+    size_t row[64];
+    const size_t len = strlen(b);
+
+    if (len >= sizeof(row) / sizeof(row[0])) {
+        return SIZE_MAX;
+    }
+    for (size_t j = 0; j <= len; j++) {
+        row[j] = j;
+    }
+    for (size_t i = 1; a[i - 1]; i++) {
+        size_t corner = row[0];
+        row[0] = i;
+        for (size_t j = 1; j <= len; j++) {
+            const size_t above = row[j];
+            const size_t least = above < row[j - 1] ? above : row[j - 1];
+            row[j] = corner + (a[i - 1] != b[j - 1]);
+            row[j] = row[j] < least + 1 ? row[j] : least + 1;
+            corner = above;
+        }
+    }
+    return row[len];
+}
+
+/* How far an unknown name is from an option that is shown: the beginning of a
+ * name is near. */
+static size_t measure(const struct option *option, const char *name)
+{
+    if (!is_option(option) || !option->help) {
+        return SIZE_MAX;
+    }
+    return strncmp(option->name, name, strlen(name)) == 0
+               ? 1
+               : distance(name, option->name);
+}
+
+static const char *suggest(const struct option_set *set, const char *name,
+                           const char *best, size_t *least)
+{
+    for (size_t i = 0; i < set->count; i++) {
+        const size_t found = measure(&set->rows[i], name);
+        if (found < *least) {
+            *least = found;
+            best = set->rows[i].name;
+        }
+    }
+    return best;
+}
+
+const char *option_suggest(const struct option_set *set, const char *name)
+{
+    size_t least = strlen(name) / 3 + 2;
+    const char *best = suggest(set, name, NULL, &least);
+
+    return set->passed ? suggest(set->passed, name, best, &least) : best;
+}
+
+/* ---- values ---- */
+
+/* The shortest way to write a number exactly, in the largest of its units. */
+static const char *format_exact(enum option_kind kind, uint64_t number,
+                                char ret[UNITS_TEXT_SIZE])
+{
+    static const struct unit {
+        const char *name;
+        uint64_t value;
+    } sizes[] = {{"G", UINT64_C(1) << 30}, {"M", 1 << 20}, {"K", 1 << 10}},
+      times[] = {{"h", UINT64_C(3600000000000)},
+                 {"s", 1000000000},
+                 {"ms", 1000000},
+                 {"us", 1000},
+                 {"ns", 1}};
+    const struct unit *units = kind == OPTION_TIME ? times : sizes;
+    size_t count = kind == OPTION_TIME   ? sizeof(times) / sizeof(times[0])
+                   : kind == OPTION_SIZE ? sizeof(sizes) / sizeof(sizes[0])
+                                         : 0;
+
+    if (kind == OPTION_SHARE) {
+        snprintf(ret, UNITS_TEXT_SIZE, "%g%%", (double)number / 1e4);
+        return ret;
+    }
+    for (; number > 0 && count > 0; units++, count--) {
+        if (number % units->value == 0) {
+            snprintf(ret, UNITS_TEXT_SIZE, "%llu%s",
+                     (unsigned long long)(number / units->value), units->name);
+            return ret;
+        }
+    }
+    snprintf(ret, UNITS_TEXT_SIZE, "%llu", (unsigned long long)number);
+    return ret;
+}
+
+static bool refuse_range(const struct option *option, const char *value,
+                         char *why)
+{
+    char least[UNITS_TEXT_SIZE];
+    char most[UNITS_TEXT_SIZE];
+
+    format_exact(option->kind, option->least, least);
+    if (option->most == 0) {
+        return option_refuse(why, "%.200s is out of range, at least %s", value,
+                             least);
+    }
+    return option_refuse(why, "%.200s is out of range, %s to %s", value, least,
+                         format_exact(option->kind, option->most, most));
+}
+
+static bool read_number(const struct option *option, const char *value,
+                        uint64_t *ret, char *why)
+{
+    static const struct {
+        int (*parse)(const char *text, uint64_t *ret);
+        const char *wanted;
+    } kinds[] = {
+        [OPTION_COUNT] = {units_parse_count, "a count such as 50 or 10k"},
+        [OPTION_SIZE] = {units_parse_size, "a size such as 64K or 1M"},
+        [OPTION_TIME] = {units_parse_time, "a time such as 500ms or 10s"},
+        [OPTION_SHARE] = {units_parse_percent, "a share such as 2%"},
+    };
+    uint64_t number = 0;
+    const int err = kinds[option->kind].parse(value, &number);
+
+    if (err < 0 && err != -ERANGE) {
+        return option_refuse(why, "'%.200s' is not %s", value,
+                             kinds[option->kind].wanted);
+    }
+    if (err < 0 || number < option->least ||
+        (option->most > 0 && number > option->most)) {
+        return refuse_range(option, value, why);
+    }
+    *ret = number;
+    return true;
+}
+
+static bool read_share(const struct option *option, const char *value,
+                       double *ret, char *why)
+{
+    uint64_t millionths = 0;
+
+    if (!read_number(option, value, &millionths, why)) {
+        return false;
+    }
+    *ret = (double)millionths / 1e6;
+    return true;
+}
+
+static bool read_choice(const struct option *option, const char *value,
+                        int *ret, char *why)
+{
+    char all[256] = "";
+
+    for (int i = 0; option->choices[i]; i++) {
+        if (strcmp(option->choices[i], value) == 0) {
+            *ret = i;
+            return true;
+        }
+        const size_t len = strlen(all);
+        const char *comma = option->choices[i + 1] ? ", " : " or ";
+        snprintf(all + len, sizeof(all) - len, "%s%s", i > 0 ? comma : "",
+                 option->choices[i]);
+    }
+    return option_refuse(why, "'%.200s' is not %s", value, all);
+}
+
+static bool read_either(const struct option *option, const char *value,
+                        bool *ret, char *why)
+{
+    int index = 0;
+    const bool is_good = read_choice(option, value, &index, why);
+
+    *ret = is_good ? index == 1 : *ret;
+    return is_good;
+}
+
+static bool read_switch(const char *value, bool *ret, char *why)
+{
+    const bool is_on = value[0] == '\0' || strcmp(value, "on") == 0;
+
+    if (!is_on && strcmp(value, "off") != 0) {
+        return option_refuse(why, "'%.200s' is neither on nor off", value);
+    }
+    *ret = is_on;
+    return true;
+}
+
+/* Reads a value into its field of @owner. */
+static bool set_field(const struct option *option, void *owner,
+                      const char *value, char *why)
+{
+    void *field = (char *)owner + option->offset;
+
+    switch (option->kind) {
+    case OPTION_SWITCH:
+        return read_switch(value, field, why);
+    case OPTION_CHOICE:
+        return read_choice(option, value, field, why);
+    case OPTION_EITHER:
+        return read_either(option, value, field, why);
+    case OPTION_SHARE:
+        return read_share(option, value, field, why);
+    case OPTION_TEXT:
+        *(const char **)field = value;
+        return *value || option_refuse(why, "it is empty");
+    default:
+        return read_number(option, value, field, why);
+    }
+}
+
+bool option_read_plain(const struct option_set *set, void *options,
+                       const struct option *option, const char *value,
+                       char *why)
+{
+    void *owner = set->owner ? set->owner(options, option, why) : options;
+
+    return owner && set_field(option, owner, value, why);
+}
+
+bool option_read(const struct option_set *set, void *options,
+                 const struct option *option, const char *value, char *why)
+{
+    return option->read ? option->read(options, option, value, why)
+                        : option_read_plain(set, options, option, value, why);
+}
+
+void options_set_initial(const struct option_set *set, int scope, void *owner)
+{
+    char why[OPTION_WHY_SIZE];
+
+    for (size_t i = 0; i < set->count; i++) {
+        const struct option *option = &set->rows[i];
+        if (is_option(option) && option->initial && !option->read &&
+            option->scope == scope) {
+            const bool is_good = set_field(option, owner, option->initial, why);
+            assert(is_good);
+            (void)is_good;
+        }
+    }
+}
+
+/* ---- --help ---- */
+
+#define HELP_COLUMN 27U
+#define HELP_WIDTH  79U
+
+/* Writes a text whose lines begin at a column, at which the first one is. */
+static void print_wrapped(FILE *out, const char *text, unsigned column)
+{
+    const size_t width = HELP_WIDTH - column;
+
+    while (strlen(text) > width) {
+        size_t len = width;
+        while (len > 0 && text[len] != ' ') {
+            len--;
+        }
+        len = len > 0 ? len : width; /* one long word */
+        fprintf(out, "%.*s\n%*s", (int)len, text, (int)column, "");
+        text += len + (text[len] == ' ');
+    }
+    fprintf(out, "%s\n", text);
+}
+
+static void print_option(FILE *out, const struct option *option)
+{
+    char flag[128];
+    char text[1024];
+
+    int len = snprintf(
+        flag, sizeof(flag), "  %c%c%s--%s%s%s", option->letter ? '-' : ' ',
+        option->letter ? option->letter : ' ', option->letter ? ", " : "  ",
+        option->name,
+        option->value && strncmp(option->value, "[=", 2) != 0 ? " " : "",
+        option->value ? option->value : "");
+    if (len + 2 > (int)HELP_COLUMN) {
+        fprintf(out, "%s\n%*s", flag, (int)HELP_COLUMN, "");
+    } else {
+        fprintf(out, "%-*s", (int)HELP_COLUMN, flag);
+    }
+    len = snprintf(text, sizeof(text), "%s", option->help);
+    if (option->initial) {
+        len += snprintf(text + len, sizeof(text) - (size_t)len, " (%s)",
+                        option->initial);
+    }
+    const char *alias = option->aliases;
+    for (const char *before = "; also "; alias && *alias; before = ", ") {
+        const size_t size = strcspn(alias, " ");
+        len += snprintf(text + len, sizeof(text) - (size_t)len, "%s--%.*s",
+                        before, (int)size, alias);
+        alias += size + (alias[size] == ' ');
+    }
+    print_wrapped(out, text, HELP_COLUMN);
+}
+
+static void print_help(const struct option_set *set, FILE *out)
+{
+    fputs(set->head, out);
+    for (size_t i = 0; i < set->count; i++) {
+        const struct option *option = &set->rows[i];
+        if (option->kind == OPTION_TITLE) {
+            fprintf(out, "\n%s:\n", option->help);
+        } else if (option->kind == OPTION_NOTE) {
+            print_wrapped(out, option->help, 0);
+        } else if (option->help) {
+            fputs(option->kind == OPTION_HELP ? "\n" : "", out);
+            print_option(out, option);
+        }
+    }
+    if (set->tail) {
+        fprintf(out, "\n%s", set->tail);
+    }
+}
+
+/* ---- the command line ---- */
+
+/* A command line that is read. */
+struct line {
+    const struct option_set *set;
+    void *options;
+    char **argv;
+    int argc;
+    int next;                   /* argument */
+    bool is_bad;                /* an option was refused */
+    const struct option *asked; /* --help or --version; NULL: neither */
+    bool is_stopped;            /* what follows cannot be understood */
+    bool is_over;               /* "--" has ended the options */
+    struct option_list *given;
+    const char **words; /* that are no options */
+    size_t word_count;
+};
+
+static void refuse_unknown(struct line *line, const char *flag)
+{
+    const char *name = flag + strspn(flag, "-");
+    const size_t len = strcspn(name, "=");
+    const char *advice = find_foreign(line->set, name, len);
+    const char *like = NULL;
+    char text[64];
+
+    line->is_bad = true;
+    if (advice) {
+        say("unknown flag %.*s: %s", (int)(name - flag + (ptrdiff_t)len), flag,
+            advice);
+        return;
+    }
+    snprintf(text, sizeof(text), "%.*s", (int)len, name);
+    like = len > 1 ? option_suggest(line->set, text) : NULL;
+    if (like) {
+        say("unknown flag %.100s; did you mean --%s? (see %s --help)", flag,
+            like, line->set->command);
+    } else {
+        say("unknown flag %.100s (see %s --help)", flag, line->set->command);
+    }
+}
+
+static bool is_listed(const struct option_list *given,
+                      const struct option *option)
+{
+    for (size_t i = 0; i < given->count; i++) {
+        if (given->list[i] == option) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool option_is_given(const struct option_list *given, const char *name)
+{
+    for (size_t i = 0; i < given->count; i++) {
+        if (strcmp(given->list[i]->name, name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void note(struct line *line, const struct option *option)
+{
+    if (!is_listed(line->given, option)) {
+        assert(line->given->count < OPTIONS_GIVEN_MAX);
+        line->given->list[line->given->count++] = option;
+    }
+    if (option->mark > 0) {
+        char *field = (char *)line->options + option->mark - 1;
+        memcpy(field, &option, sizeof(option));
+    }
+}
+
+/* Gives an option its value; @flag is what was written. */
+static void take(struct line *line, const struct option *option,
+                 const char *flag, const char *value)
+{
+    const struct option_set *set = line->set;
+    char why[OPTION_WHY_SIZE];
+
+    if (option->kind == OPTION_HELP || option->kind == OPTION_VERSION) {
+        line->asked = option;
+        return;
+    }
+    if ((set->begin && !set->begin(line->options, option, why)) ||
+        !option_read(set, line->options, option, value, why)) {
+        if (option->says_where) {
+            say("%s", why);
+        } else {
+            say("%s: %s", flag, why);
+        }
+        line->is_bad = true;
+        line->is_stopped = set->is_ordered && option->repeats;
+    } else {
+        note(line, option);
+    }
+}
+
+/* The value behind a flag: NULL, after a line, if there is none. */
+static const char *next_value(struct line *line, const char *flag)
+{
+    if (line->next < line->argc) {
+        return line->argv[line->next++];
+    }
+    say("%s needs a value (see %s --help)", flag, line->set->command);
+    line->is_bad = true;
+    return NULL;
+}
+
+static bool needs_value(const struct option *option)
+{
+    return option->value && option->value[0] != '[';
+}
+
+/* Is the next word the value of an option that may do without one? */
+static bool may_be_value(const struct line *line, const struct option *option)
+{
+    return option->value && option->value[0] == '[' &&
+           option->value[1] != '=' && line->next < line->argc &&
+           line->argv[line->next][0] != '-';
+}
+
+/* Passes the words of an option on, from argument @first. */
+static void pass(struct line *line, const struct option *option, int first)
+{
+    char why[OPTION_WHY_SIZE];
+
+    for (int i = first; i < line->next; i++) {
+        if (!line->set->pass(line->options, option, line->argv[i], why)) {
+            say("%s", why);
+            line->is_bad = true;
+            return;
+        }
+    }
+}
+
+/* "--name" or "--name=value". */
+static void read_long(struct line *line, const char *text)
+{
+    const struct option_set *set = line->set;
+    const size_t len = strcspn(text + 2, "=");
+    const struct option *option = option_find(set, text + 2, len);
+    const struct option *passed =
+        !option && set->passed ? option_find(set->passed, text + 2, len) : NULL;
+    const char *value = text[2 + len] == '=' ? text + 2 + len + 1 : NULL;
+    char flag[OPTION_FLAG_SIZE];
+
+    snprintf(flag, sizeof(flag), "%.*s", (int)len + 2, text);
+    if (passed) {
+        const int first = line->next - 1;
+        if (value || !needs_value(passed) || next_value(line, flag)) {
+            pass(line, passed, first);
+        }
+    } else if (!option) {
+        refuse_unknown(line, text);
+    } else if (value && !option->value && option->kind != OPTION_SWITCH) {
+        say("%s takes no value", flag);
+        line->is_bad = true;
+    } else {
+        const bool is_next =
+            !value && (needs_value(option) || may_be_value(line, option));
+        if (is_next) {
+            value = next_value(line, flag);
+        }
+        if (value || !is_next) {
+            take(line, option, flag, value || option->value ? value : "");
+        }
+    }
+}
+
+/* "-x", "-xvalue", "-x value" or several letters without values. */
+static void read_letters(struct line *line, const char *text)
+{
+    const struct option_set *set = line->set;
+    const int first = line->next - 1;
+
+    for (const char *at = text + 1; *at; at++) {
+        const struct option *option = find_letter(set, *at);
+        const struct option *passed =
+            !option && set->passed ? find_letter(set->passed, *at) : NULL;
+        const char flag[] = {'-', *at, '\0'};
+        if (!option && !passed) {
+            refuse_unknown(line, flag);
+            return;
+        } else if (!needs_value(option ? option : passed)) {
+            if (option) {
+                take(line, option, flag, "");
+            } else if (at[1] == '\0') {
+                pass(line, passed, first);
+            }
+        } else {
+            const char *value = at[1] ? at + 1 : next_value(line, flag);
+            if (value && option) {
+                take(line, option, flag, value);
+            } else if (value) {
+                pass(line, passed, first);
+            }
+            return;
+        }
+    }
+}
+
+/* Is it a long name behind one dash, as vegeta has them? It would be taken for
+ * letters. */
+static bool refuse_one_dash(struct line *line, const char *text)
+{
+    const struct option_set *set = line->set;
+    const char *name = text + 1;
+    const size_t len = strcspn(name, "=");
+
+    if (len < 2) {
+        return false;
+    }
+    if (find_foreign(set, name, len)) {
+        refuse_unknown(line, text);
+    } else if (option_find(set, name, len) ||
+               (set->passed && option_find(set->passed, name, len))) {
+        say("unknown flag -%.*s: write --%.100s", (int)len, name, name);
+        line->is_bad = true;
+    } else {
+        return false;
+    }
+    return true;
+}
+
+static void take_word(struct line *line, const char *text)
+{
+    char why[OPTION_WHY_SIZE];
+
+    if (!line->is_bad && !line->set->word(line->options, text, why)) {
+        say("%s", why);
+        line->is_bad = true;
+        line->is_stopped = true;
+    }
+}
+
+static void read_next(struct line *line)
+{
+    const char *text = line->argv[line->next++];
+    const bool is_end = strcmp(text, "--") == 0 && !line->is_over;
+
+    if (is_end && !line->set->has_sides) {
+        line->is_over = true;
+    } else if (is_end || line->is_over || text[0] != '-' || text[1] == '\0') {
+        if (line->set->is_ordered) {
+            take_word(line, text);
+        } else {
+            line->words[line->word_count++] = text;
+        }
+    } else if (text[1] == '-') {
+        read_long(line, text);
+    } else if (!refuse_one_dash(line, text)) {
+        read_letters(line, text);
+    }
+}
+
+/* Do the options that were given go together? */
+static bool check_rules(const struct line *line)
+{
+    bool is_good = true;
+
+    for (size_t i = 0; i < line->given->count; i++) {
+        const struct option *option = line->given->list[i];
+        const struct option_rule *rule = option->excludes;
+        for (; rule && rule->name; rule++) {
+            assert(option_find(line->set, rule->name, strlen(rule->name)));
+            if (option_is_given(line->given, rule->name)) {
+                is_good =
+                    option_say(option, "--%s %s", rule->name, rule->reason);
+                break;
+            }
+        }
+        if (option->needs && !option_is_given(line->given, option->needs)) {
+            is_good = option_say(option, "there is no --%s", option->needs);
+        }
+    }
+    return is_good;
+}
+
+static enum options_result read_all(struct line *line)
+{
+    while (line->next < line->argc && !line->asked && !line->is_stopped) {
+        read_next(line);
+    }
+    if (line->asked) {
+        if (line->asked->kind == OPTION_HELP) {
+            print_help(line->set, stdout);
+        } else {
+            line->set->print_version();
+        }
+        return OPTIONS_DONE;
+    }
+    for (size_t i = 0; i < line->word_count && !line->is_bad; i++) {
+        take_word(line, line->words[i]);
+    }
+    return !line->is_bad && check_rules(line) ? OPTIONS_READY : OPTIONS_BAD;
+}
+
+enum options_result options_read(const struct option_set *set, void *options,
+                                 int argc, char **argv, int first,
+                                 struct option_list *ret_given)
+{
+    struct option_list given = {.count = 0};
+    struct line line = {.set = set,
+                        .options = options,
+                        .argv = argv,
+                        .argc = argc,
+                        .next = first,
+                        .given = ret_given ? ret_given : &given,
+                        .words = calloc((size_t)argc + 1, sizeof(char *))};
+
+    line.given->count = 0;
+    if (!line.words) {
+        say("no memory");
+        return OPTIONS_BAD;
+    }
+    const enum options_result result = read_all(&line);
+    free(line.words);
+    return result;
+}

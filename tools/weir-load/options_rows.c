@@ -1,0 +1,874 @@
+/*
+ * A row for each option of a run, in the order of --help, after the functions
+ * that read what is no plain value.
+ *
+ * What depends on other options is settled when all are read
+ * (options_settle.c). Limits of the machine (descriptors, ports) are looked at
+ * in limits.c.
+ */
+#include "options_rows.h"
+
+#include "foreign.h"
+#include "script_request.h"
+#include "tools/common/console.h"
+#include "tools/common/engine.h"
+#include "tools/common/units.h"
+#include "url.h"
+#include "wanted.h"
+
+#include "weir/error.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#define SECOND      UINT64_C(1000000000)
+#define MICROSECOND UINT64_C(1000)
+
+/* Values past these are slips of the finger. */
+#define WEEK_NS       (7 * 24 * 3600 * SECOND)
+#define CONNS_MAX     1000000U
+#define DEPTH_MAX     65536U
+#define IN_FLIGHT_MAX (UINT64_C(1) << 30)
+
+#define WHOLE_MILLIONTHS 1000000U
+
+/* The kernel doubles a buffer's size, and counts in 31 bits. */
+#define BUFFER_MAX (UINT64_C(1) << 30)
+
+/* A connection's answers are counted in 32 bits. */
+#define REQUESTS_PER_CONN_MAX 4000000000U
+
+static struct run_options *run_of(void *options)
+{
+    return &((struct options_reading *)options)->options;
+}
+
+/* ---- the load ---- */
+
+static bool read_max_errors(void *options, const struct option *option,
+                            const char *value, char *why)
+{
+    struct run_options *run = run_of(options);
+    uint64_t share = 0;
+
+    (void)option;
+    run->max_errors_is_share = units_parse_count(value, &run->max_errors) < 0;
+    if (!run->max_errors_is_share) {
+        return true;
+    }
+    if (units_parse_percent(value, &share) < 0 || share > WHOLE_MILLIONTHS) {
+        return option_refuse(
+            why, "'%.200s' is not a count such as 10 or a share such as 0.1%%",
+            value);
+    }
+    run->max_errors = share;
+    return true;
+}
+
+static bool read_seed(void *options, const struct option *option,
+                      const char *value, char *why)
+{
+    (void)option;
+    return (units_parse_count(value, &run_of(options)->seed) == 0 &&
+            run_of(options)->seed <= INT64_MAX) ||
+           option_refuse(why, "'%.200s' is not a number below 2^63", value);
+}
+
+/* -d is a body in hey, oha and curl. */
+static bool read_duration(void *options, const struct option *option,
+                          const char *value, char *why)
+{
+    if (value[0] < '0' || value[0] > '9') {
+        return option_refuse(why,
+                             "'%.200s' is not a time such as 500ms or 10s; a "
+                             "body is -b TEXT or -b @FILE",
+                             value);
+    }
+    return option_read_plain(&options_set, options, option, value, why);
+}
+
+static bool read_send(void *options, const struct option *option,
+                      const char *value, char *why)
+{
+    (void)option;
+    run_of(options)->send_text = value;
+    return sizes_parse(value, 1, &run_of(options)->send, why) == 0;
+}
+
+static bool read_recv(void *options, const struct option *option,
+                      const char *value, char *why)
+{
+    (void)option;
+    run_of(options)->recv_text = value;
+    return sizes_parse(value, 1, &run_of(options)->recv, why) == 0;
+}
+
+/* ---- how connections are made ---- */
+
+/* One address of a list, which the text is a part of. */
+static int parse_local(const char *text, size_t len, struct weir_address *ret)
+{
+    char host[TARGET_HOST_SIZE];
+
+    if (len >= sizeof(host)) {
+        return WEIR_ENOTLITERAL;
+    }
+    memcpy(host, text, len);
+    host[len] = '\0';
+    return weir_address_parse(host, 0, ret);
+}
+
+static bool read_locals(void *options, const struct option *option,
+                        const char *value, char *why)
+{
+    struct run_options *run = run_of(options);
+    const char *at = value;
+
+    (void)option;
+    run->local_count = 0;
+    for (;;) {
+        const size_t len = strcspn(at, ",");
+        if (run->local_count == OPTIONS_LOCALS_MAX) {
+            return option_refuse(why, "more than %u addresses",
+                                 OPTIONS_LOCALS_MAX);
+        }
+        int err = parse_local(at, len, &run->locals[run->local_count]);
+        if (err < 0) {
+            return option_refuse(why, "'%.200s', at character %zu: %s", value,
+                                 (size_t)(at - value) + 1, weir_strerror(err));
+        }
+        run->local_count++;
+        if (at[len] == '\0') {
+            return true;
+        }
+        at += len + 1;
+    }
+}
+
+/* A place, whose scheme stands before it. */
+static bool read_place(void *options, const char *scheme, const char *value,
+                       char *why)
+{
+    static char text[TARGET_HOST_SIZE + 32];
+
+    if (strstr(value, "://") || snprintf(text, sizeof(text), "%s%s", scheme,
+                                         value) >= (int)sizeof(text)) {
+        return option_refuse(why, "'%.200s' is not HOST:PORT or unix:PATH",
+                             value);
+    }
+    return target_parse(text, false, &run_of(options)->connect_to, why) == 0;
+}
+
+static bool read_connect_to(void *options, const struct option *option,
+                            const char *value, char *why)
+{
+    (void)option;
+    return read_place(options, strncmp(value, "unix:", 5) == 0 ? "" : "tcp://",
+                      value, why);
+}
+
+static bool read_unix(void *options, const struct option *option,
+                      const char *value, char *why)
+{
+    (void)option;
+    return read_place(options, "unix:", value, why);
+}
+
+static bool read_family(void *options, const struct option *option,
+                        const char *value, char *why)
+{
+    const int family = option->letter == '4' ? AF_INET : AF_INET6;
+    int *field = &run_of(options)->family;
+
+    (void)value;
+    if (*field != 0 && *field != family) {
+        return option_refuse(why, "-4 and -6 leave no address to each other");
+    }
+    *field = family;
+    return true;
+}
+
+/* ---- requests ---- */
+
+/* Reads one of the texts that another part of the program looks at. */
+static bool take_text(const char **field, const char *value,
+                      int (*look)(const char *value, char *why), char *why)
+{
+    *field = value;
+    return look(value, why) == 0;
+}
+
+static bool read_method(void *options, const struct option *option,
+                        const char *value, char *why)
+{
+    (void)option;
+    return take_text(&run_of(options)->http.method, value, http_check_method,
+                     why);
+}
+
+static bool read_header(void *options, const struct option *option,
+                        const char *value, char *why)
+{
+    struct http_options *http = &run_of(options)->http;
+
+    (void)option;
+    if (http->field_count == HTTP_FIELDS_MAX) {
+        return option_refuse(why, "more than %u headers", HTTP_FIELDS_MAX);
+    }
+    return take_text(&http->fields[http->field_count++], value,
+                     http_check_field, why);
+}
+
+static bool read_body(void *options, const struct option *option,
+                      const char *value, char *why)
+{
+    (void)option;
+    return take_text(&run_of(options)->http.body, value, http_check_body, why);
+}
+
+static bool read_path(void *options, const struct option *option,
+                      const char *value, char *why)
+{
+    (void)option;
+    return take_text(&run_of(options)->http.path, value, http_check_path, why);
+}
+
+static bool read_request(void *options, const struct option *option,
+                         const char *value, char *why)
+{
+    (void)option;
+    return take_text(&run_of(options)->script.request, value,
+                     script_request_check, why);
+}
+
+static bool read_expect(void *options, const struct option *option,
+                        const char *value, char *why)
+{
+    struct run_options *run = run_of(options);
+
+    (void)option;
+    (void)why;
+    *(wanted_is_meant(value) ? &run->http.wanted : &run->expected) = value;
+    return true;
+}
+
+static bool read_expect_begin(void *options, const struct option *option,
+                              const char *value, char *why)
+{
+    (void)option;
+    (void)why;
+    run_of(options)->script.begin = value;
+    return true;
+}
+
+static bool read_requests_per_conn(void *options, const struct option *option,
+                                   const char *value, char *why)
+{
+    struct run_options *run = run_of(options);
+    const size_t len = strcspn(value, ":");
+    const char *high = value[len] == ':' ? value + len + 1 : value;
+    char low[64] = "";
+    uint64_t from = 0;
+    uint64_t to = 0;
+
+    (void)option;
+    if (len < sizeof(low)) {
+        memcpy(low, value, len);
+    }
+    if (units_parse_count(low, &from) < 0 || units_parse_count(high, &to) < 0) {
+        return option_refuse(
+            why, "'%.200s' is not a count such as 100, or two such as 50:150",
+            value);
+    }
+    if (from == 0 || from > to || to > REQUESTS_PER_CONN_MAX) {
+        return option_refuse(why, "%.200s is out of range, 1 to 4G", value);
+    }
+    run->requests_per_conn = (uint32_t)from;
+    run->requests_per_conn_max = (uint32_t)to;
+    return true;
+}
+
+static bool read_disable_keepalive(void *options, const struct option *option,
+                                   const char *value, char *why)
+{
+    (void)value;
+    return read_requests_per_conn(options, option, "1", why);
+}
+
+static bool read_replay_speed(void *options, const struct option *option,
+                              const char *value, char *why)
+{
+    double *speed = &((struct options_reading *)options)->given.replay_speed;
+    char *end = NULL;
+
+    (void)option;
+    *speed = strtod(value, &end);
+    return (end != value && !*end && *speed >= REPLAY_SPEED_LEAST &&
+            *speed <= REPLAY_SPEED_MOST) ||
+           option_refuse(why, "'%.200s' is not a number from 0.001 to 1000",
+                         value);
+}
+
+/* ---- when requests are sent ---- */
+
+/* Reads a rate into its field, a double. */
+static bool read_rate(void *options, const struct option *option,
+                      const char *value, char *why)
+{
+    double *field = (double *)((char *)options + option->offset);
+
+    return (schedule_parse_rate(value, field) == 0 && *field > 0) ||
+           option_refuse(why, "'%.200s' is not a rate such as 500 or 20k",
+                         value);
+}
+
+static bool read_stages(void *options, const struct option *option,
+                        const char *value, char *why)
+{
+    (void)option;
+    return schedule_parse(value, &run_of(options)->schedule, why) == 0;
+}
+
+/* TIME, PERCENT% or both; what is not given is no limit of its own. */
+static bool parse_lateness(const char *value, struct run_options *run)
+{
+    const char *comma = strchr(value, ',');
+    const bool has_time = comma || !strchr(value, '%');
+    const size_t len = comma ? (size_t)(comma - value) : strlen(value);
+    const char *share = comma ? comma + 1 : has_time ? "0%" : value;
+    char time[32] = "0";
+
+    if (has_time && (len == 0 || len >= sizeof(time))) {
+        return false;
+    }
+    if (has_time) {
+        memcpy(time, value, len);
+        time[len] = '\0';
+    }
+    return units_parse_time(time, &run->lateness_limit_ns) == 0 &&
+           run->lateness_limit_ns <= WEEK_NS &&
+           units_parse_percent(share, &run->lateness_limit_share) == 0 &&
+           run->lateness_limit_share <= WHOLE_MILLIONTHS;
+}
+
+static bool read_lateness(void *options, const struct option *option,
+                          const char *value, char *why)
+{
+    (void)option;
+    return parse_lateness(value, run_of(options)) ||
+           option_refuse(why,
+                         "'%.200s' is not a time such as 2ms, a share such as "
+                         "5%%, or both as 2ms,5%%",
+                         value);
+}
+
+/* Seconds since 1970 with a fraction, or a date and time of UTC. */
+static bool read_start(void *options, const struct option *option,
+                       const char *value, char *why)
+{
+    struct tm parts = {0};
+    char *end = NULL;
+    double seconds = strtod(value, &end);
+
+    (void)option;
+    const char *rest = strptime(value, "%Y-%m-%dT%H:%M:%SZ", &parts);
+    if (rest && *rest == '\0') {
+        seconds = (double)timegm(&parts);
+    } else if (end == value || *end) {
+        return option_refuse(
+            why, "'%.200s' is not a time such as 2026-01-31T12:00:00Z", value);
+    }
+    if (!(seconds >= 1 && seconds < 1e10)) {
+        return option_refuse(why, "'%.200s' is not a time since 1970", value);
+    }
+    run_of(options)->start_at_ns = (uint64_t)(seconds * 1e9);
+    return true;
+}
+
+/* Threads: -t is a time-out or a duration in other tools. */
+static bool read_threads(void *options, const struct option *option,
+                         const char *value, char *why)
+{
+    if (value[strcspn(value, "smhu")] != '\0') {
+        return option_refuse(why,
+                             "'%.200s' is not a count of threads; a time-out "
+                             "is --timeout TIME, a duration -d TIME",
+                             value);
+    }
+    return option_read_plain(&options_set, options, option, value, why);
+}
+
+static bool read_cpus(void *options, const struct option *option,
+                      const char *value, char *why)
+{
+    struct cpus *field = (struct cpus *)((char *)options + option->offset);
+
+    return cpus_parse(value, field) ||
+           option_refuse(why, "'%.200s' is not a list of CPUs such as 0,2-3",
+                         value);
+}
+
+/* ---- output ---- */
+
+static bool read_json(void *options, const struct option *option,
+                      const char *value, char *why)
+{
+    struct run_options *run = run_of(options);
+
+    (void)option;
+    run->json = true;
+    run->json_path = value && strcmp(value, "-") != 0 ? value : NULL;
+    return !value || *value || option_refuse(why, "'' is not a file name");
+}
+
+static bool read_slo(void *options, const struct option *option,
+                     const char *value, char *why)
+{
+    struct slo_error error;
+
+    (void)option;
+    return slo_parse(value, &run_of(options)->slo, &error) == 0 ||
+           option_refuse(why, "'%.200s', at character %zu: %s", value,
+                         error.position, error.why);
+}
+
+static bool read_nothing(void *options, const struct option *option,
+                         const char *value, char *why)
+{
+    (void)options;
+    (void)option;
+    (void)value;
+    (void)why;
+    return true;
+}
+
+/* One percentile of a list, as histogram.h has it. */
+static bool parse_column(const char *text, size_t len, uint32_t *ret)
+{
+    char percent[16];
+    uint64_t millionths = 0;
+
+    if (len == 0 || len + 2 > sizeof(percent)) {
+        return false;
+    }
+    snprintf(percent, sizeof(percent), "%.*s%%", (int)len, text);
+    if (units_parse_percent(percent, &millionths) < 0 || millionths == 0 ||
+        millionths >= WHOLE_MILLIONTHS || millionths % 10 != 0) {
+        return false;
+    }
+    *ret = (uint32_t)(millionths / 10);
+    return true;
+}
+
+static bool read_columns(void *options, const struct option *option,
+                         const char *value, char *why)
+{
+    struct run_options *run = run_of(options);
+    const char *at = value;
+
+    (void)option;
+    run->column_count = 0;
+    for (;;) {
+        const size_t len = strcspn(at, ",");
+        if (run->column_count == OPTIONS_COLUMNS_MAX) {
+            return option_refuse(why, "more than %u", OPTIONS_COLUMNS_MAX);
+        }
+        if (!parse_column(at, len, &run->columns[run->column_count])) {
+            return option_refuse(
+                why,
+                "'%.200s', at character %zu: write percentiles above 0, up to "
+                "99.999, as 50,99.9",
+                value, (size_t)(at - value) + 1);
+        }
+        run->column_count++;
+        if (at[len] == '\0') {
+            return true;
+        }
+        at += len + 1;
+    }
+}
+
+static bool read_label(void *options, const struct option *option,
+                       const char *value, char *why)
+{
+    struct run_options *run = run_of(options);
+    const size_t len = strcspn(value, "=");
+
+    (void)option;
+    if (len == 0 || value[len] == '\0') {
+        return option_refuse(why, "'%.200s' is not NAME=VALUE", value);
+    }
+    if (run->label_count == OPTIONS_LABELS_MAX) {
+        return option_refuse(why, "more than %u", OPTIONS_LABELS_MAX);
+    }
+    run->labels[run->label_count++] = value;
+    return true;
+}
+
+/* ---- sockets ---- */
+
+static bool read_tos(void *options, const struct option *option,
+                     const char *value, char *why)
+{
+    char *end = NULL;
+    const unsigned long tos = strtoul(value, &end, 0);
+
+    (void)option;
+    if (end == value || *end || tos > UINT8_MAX) {
+        return option_refuse(why, "'%.200s' is not a number from 0 to 255",
+                             value);
+    }
+    run_of(options)->sockets.tos = (int)tos;
+    return true;
+}
+
+/* ---- the rows ---- */
+
+static const char *const modes[] = {[RUN_MODE_ECHO] = "echo",
+                                    [RUN_MODE_CRR] = "crr",
+                                    [RUN_MODE_RR] = "rr",
+                                    [RUN_MODE_HTTP] = "http",
+                                    [RUN_MODE_SCRIPT] = "script",
+                                    [RUN_MODE_STREAM] = "stream",
+                                    [RUN_MODE_CONNECT] = "connect",
+                                    [RUN_MODE_IDLE] = "idle",
+                                    NULL};
+static const char *const directions[] = {
+    [RUN_UP] = "up", [RUN_DOWN] = "down", [RUN_BOTH] = "both", NULL};
+static const char *const arrivals[] = {"const", "poisson", NULL};
+static const char *const lates[] = {"queue", "skip", NULL};
+static const char *const on_off[] = {"on", "off", NULL};
+static const char *const proxy_versions[] = {"off", "v1", "v2", NULL};
+
+static const struct option_rule no_rate[] = {
+    {"replay", "has the times"}, {"stages", "has the rates"}, {NULL, NULL}};
+static const struct option_rule no_duration[] = {
+    {"replay", "ends with its last answer"},
+    {"stages", "says how long the run is"},
+    {NULL, NULL}};
+static const struct option_rule no_requests[] = {
+    {"replay", "sends all of its file"},
+    {"stages", "says how long the run is"},
+    {NULL, NULL}};
+static const struct option_rule no_times[] = {{"replay", "has the times"},
+                                              {NULL, NULL}};
+static const struct option_rule no_mix[] = {{"replay", "has the requests"},
+                                            {NULL, NULL}};
+static const struct option_rule no_warmup[] = {
+    {"replay", "measures all of its file"}, {NULL, NULL}};
+
+#define AT(field)   .offset = offsetof(struct options_reading, options.field)
+#define MARK(field) .mark = offsetof(struct options_reading, given.field) + 1
+
+#define SWITCH(field) .kind = OPTION_SWITCH, AT(field)
+#define NUMBER(kind_, from, to, field)                                         \
+    .kind = kind_, .least = from, .most = to, AT(field)
+#define CHOICE(words, field) .kind = OPTION_CHOICE, .choices = words, AT(field)
+#define EITHER(words, field) .kind = OPTION_EITHER, .choices = words, AT(field)
+#define TEXT(field)          .kind = OPTION_TEXT, AT(field)
+#define TITLE(text)                                                            \
+    {                                                                          \
+        .kind = OPTION_TITLE, .help = text                                     \
+    }
+#define NOTE(text)                                                             \
+    {                                                                          \
+        .kind = OPTION_NOTE, .help = text                                      \
+    }
+#define TLS(reader) .read = reader, AT(tls), MARK_TLS
+#define MARK_AT(at) .mark = offsetof(struct options_reading, options.at) + 1
+#define MARK_TLS    MARK_AT(tls.given)
+#define MARK_TCP    MARK_AT(sockets.tcp)
+#define MARK_INET   MARK_AT(sockets.inet)
+
+static const struct option rows[] = {
+    {"connections", 'c', "N", "connections",
+     NUMBER(OPTION_COUNT, 1, CONNS_MAX, conn_count), .initial = "10"},
+    {"duration", 'd', "TIME", "how long to measure (10s; with -n: no limit)",
+     .read = read_duration,
+     NUMBER(OPTION_TIME, SECOND / 1000, WEEK_NS, duration_ns), MARK(duration),
+     .excludes = no_duration},
+    {"requests", 'n', "COUNT", "how many requests to measure",
+     NUMBER(OPTION_COUNT, 1, UINT64_MAX / 2, request_count), MARK(requests),
+     .excludes = no_requests},
+    {"pipeline", 'p', "DEPTH", "requests under way on each connection",
+     NUMBER(OPTION_COUNT, 1, DEPTH_MAX, depth), .initial = "1", MARK(depth)},
+    {"send", 0, "SIZE",
+     "bytes of a request (128; echoes over UDP: at least 16), or of a block in "
+     "mode stream (64K)",
+     .read = read_send, MARK(send)},
+    {"recv", 0, "SIZE",
+     "bytes of an answer in mode rr (as --send). Sizes are drawn by "
+     "uniform:64:1k, exp:1k, pareto:100:1.2:1M or mix:100:90,10k:10",
+     .read = read_recv, MARK(recv)},
+    {"warmup", 'w', "TIME", "not measured, before the rest (1s; with -n: 0)",
+     NUMBER(OPTION_TIME, 0, WEEK_NS, warmup_ns), MARK(warmup),
+     .excludes = no_warmup},
+    {"timeout", 0, "TIME", "for an answer (5s; UDP: 1s, then it is lost)",
+     NUMBER(OPTION_TIME, SECOND / 1000, WEEK_NS, timeout_ns), MARK(timeout)},
+    {"connect-timeout", 0, "TIME", "for a connection; not with UDP",
+     NUMBER(OPTION_TIME, SECOND / 1000, WEEK_NS, connect_timeout_ns),
+     .initial = "5s", MARK(connect_timeout)},
+    {"max-errors", 0, "N|P%", "errors that are allowed (0)",
+     .read = read_max_errors},
+    {"seed", 0, "N", "of the payload (random)", .read = read_seed},
+    {"engine", 0, "ENGINE",
+     "uring, poll (epoll), or auto: uring if it is "
+     "allowed",
+     .read = engine_read},
+    {"weights", 0, "LIST", "shares of the targets in the connections, as 9,1",
+     TEXT(weights)},
+    {"ipv4", '4', NULL, "IPv4 addresses of names alone", .read = read_family},
+    {"ipv6", '6', NULL, "IPv6 addresses of names alone", .read = read_family},
+    {"bind", 0, "ADDR[,ADDR]", "own addresses, of which connections take turns",
+     .read = read_locals},
+    {"connect-to", 0, "PLACE", "HOST:PORT or unix:PATH instead of the targets'",
+     .read = read_connect_to},
+    {"unix", 0, "PATH", "the same as --connect-to unix:PATH",
+     .aliases = "unix-socket", .read = read_unix},
+    {"proxy-protocol", 0, "V",
+     "each connection begins with this header, v1 or v2",
+     CHOICE(proxy_versions, proxy_version), .initial = "off",
+     MARK(proxy_protocol)},
+    {"requests-per-conn", 0, "N[:M]",
+     "then it closes and connects again; N to M",
+     .read = read_requests_per_conn, MARK(requests_per_conn)},
+    {"disable-keepalive", 0, NULL, "the same as --requests-per-conn 1",
+     .read = read_disable_keepalive, MARK(requests_per_conn)},
+
+    TITLE("HTTP (http://, https://, or --mode http)"),
+    {"method", 'X', "WORD", "GET; POST with a body", .read = read_method,
+     MARK(http)},
+    {"header", 'H', "'N: V'", "a header; 'N:' leaves one out; may be repeated",
+     .read = read_header, .repeats = true, MARK(http)},
+    {"body", 'b', "TEXT", "a body, or @FILE for one that stands in a file",
+     .aliases = "data", .read = read_body, MARK(http)},
+    {"chunked", 0, NULL, "send the body in chunks", SWITCH(http.is_chunked),
+     MARK(chunked)},
+    {"path", 0, "PATH", "of targets without one (/)", .read = read_path,
+     MARK(http)},
+    {"expect", 0, "STATUS|BODY",
+     "statuses that are no failures, as 200 or 2xx,304 (below 400), and, given "
+     "again, what bodies are: text:TEXT, file:NAME, len:SIZE, echo (that of "
+     "the request) or re:REGEX. Other protocols: where the answer ends: "
+     "delim:\\r\\n, count:2:\\r\\n, len:64, prefix:4be, "
+     "prefix:2le@OFFSET+MORE",
+     .read = read_expect, .repeats = true},
+    NOTE("Each request fills {seq}, {conn}, {rand:LOW:HIGH}, {letters:COUNT}, "
+         "{re:[a-z]{8}} and {file:NAME} anew, in paths, headers and bodies of "
+         "the command line."),
+
+    TITLE("Other protocols (tcp://, tls://, unix:)"),
+    {"request", 0, "TEXT", "bytes, with \\r \\n \\t \\0 \\xHH; filled as above",
+     .read = read_request},
+    {"expect-begin", 0, "TEXT", "what every answer begins with",
+     .read = read_expect_begin},
+    {"mix", 0, "FILE",
+     "requests with weights, one a line: 90 GET /PATH BODY; other protocols: "
+     "90 RULE begin:TEXT REQUEST",
+     .kind = OPTION_TEXT,
+     .offset = offsetof(struct options_reading, given.path), MARK(file),
+     .excludes = no_mix},
+    {"replay", 0, "FILE",
+     "open loop: such lines with times for weights, in seconds from the begin: "
+     "12.25 GET /PATH BODY",
+     .kind = OPTION_TEXT,
+     .offset = offsetof(struct options_reading, given.path), MARK(file)},
+    {"replay-speed", 0, "X", "times are divided by X (1)",
+     .read = read_replay_speed, .needs = "replay"},
+
+    TITLE("When requests are sent"),
+    {"rate", 'R', "RATE",
+     "open loop: requests a second, of all connections together",
+     .aliases = "qps rps", .read = read_rate, AT(rate), MARK(rate),
+     .excludes = no_rate},
+    {"arrival", 0, "HOW", "const: equal gaps; poisson: random ones",
+     EITHER(arrivals, schedule.is_poisson), .initial = "const", MARK(open),
+     .excludes = no_times},
+    {"stages", 0, "STAGES", "30s@1k,2m@1k..20k: rates one after the other",
+     .read = read_stages, MARK(stages), .excludes = no_times},
+    {"late", 0, "HOW",
+     "queue: a request waits for a connection; skip: it is dropped",
+     EITHER(lates, late_is_skipped), .initial = "queue", MARK(open)},
+    {"max-inflight", 0, "N", "requests under way together, at most",
+     NUMBER(OPTION_COUNT, 1, IN_FLIGHT_MAX, max_in_flight), MARK(open)},
+    {"lateness-limit", 0, "T|P%",
+     "how late the client may send before the run is invalid: a time, a share "
+     "of each figure reported, or T,P% for the larger of both (1ms,10%)",
+     .read = read_lateness, MARK(open)},
+    {"think", 0, "TIME", "closed loop: pause before the next request (0)",
+     NUMBER(OPTION_TIME, 1, WEEK_NS, think_ns), MARK(think)},
+    {"conn-rate", 0, "RATE", "connections made in a second, at most",
+     .read = read_rate, AT(conn_rate)},
+    {"start-at", 0, "TIME",
+     "when sending begins: seconds since 1970, or 2026-01-31T12:00:00Z",
+     .read = read_start},
+    {"threads", 't', "N", "each has a part of the connections (1)",
+     .read = read_threads,
+     NUMBER(OPTION_COUNT, 1, OPTIONS_THREADS_MAX, thread_count)},
+    {"cpu", 0, "LIST", "CPUs that threads are bound to, as 2-3,6",
+     .read = read_cpus, AT(cpus)},
+    {"server-cpu", 0, "LIST",
+     "CPUs of this machine that the server has: those of the client must be "
+     "others",
+     .read = read_cpus, AT(server_cpus)},
+    {"force", 0, NULL, "go on although they are not, or others use them",
+     SWITCH(is_forced)},
+
+    TITLE("Output"),
+    {"interval", 'i', "TIME", "length of an interval of the report (1s)",
+     NUMBER(OPTION_TIME, SECOND / 100, WEEK_NS, interval_ns), MARK(interval)},
+    {"json", 0, "[=FILE]", "the result as JSON, to FILE or instead of the text",
+     .read = read_json},
+    {"json-stream", 0, NULL, "a line of JSON for each interval, and the result",
+     SWITCH(files.streams)},
+    {"hgrm", 0, "FILE", "latencies by percentile, as HdrHistogram prints them",
+     TEXT(files.hgrm)},
+    {"hdr-log", 0, "FILE",
+     "a histogram for each interval, as its logs have them",
+     TEXT(files.hdr_log)},
+    {"csv", 0, "FILE", "the intervals as a table", TEXT(files.csv)},
+    {"slo", 0, "EXPR", "what must hold, as 'p99<5ms,errors<0.1%'",
+     .read = read_slo},
+    {"percentiles", 0, "LIST", "of the report (50,90,99,99.9,99.99)",
+     .read = read_columns},
+    {"label", 0, "NAME=VALUE", "kept in the result; may be repeated",
+     .read = read_label, .repeats = true},
+    {"dry-run", 0, NULL, "check all, print what would be done, send nothing",
+     SWITCH(is_dry)},
+    {"latency", 0, NULL, NULL /* wrk's; latencies are always shown */,
+     .read = read_nothing},
+    {"quiet", 'q', NULL, "no live lines, no text report", SWITCH(quiet)},
+    {"verbose", 'v', NULL, "what the library and the kernel do",
+     SWITCH(verbose)},
+
+    TITLE("What connections are for"),
+    {"mode", 0, "MODE",
+     "echo: requests that come back, compared; rr: answers of a fixed size, "
+     "not compared; crr: each connection is made for one echo; stream: bytes "
+     "without an end, see --direction; connect: each connection is closed when "
+     "it stands; idle: connections stand until the end; http; script: with "
+     "--request (over UDP: echo and rr)",
+     CHOICE(modes, mode), MARK(mode)},
+    {"direction", 0, "HOW", "of mode stream: up, down or both",
+     CHOICE(directions, direction), .initial = "up", MARK(direction)},
+
+    TITLE("TLS"),
+    {"ca", 0, "FILE", "authorities to trust (the system's)",
+     .aliases = "cacert", TEXT(tls.options.authorities.file), MARK_TLS},
+    {"crl", 0, "FILE", "lists of revoked certificates, of every issuer",
+     TEXT(tls.options.revocations.file), MARK_TLS},
+    {"insecure", 'k', NULL, "verify nothing", SWITCH(tls.options.no_verify)},
+    {"sni", 0, "NAME", "name to ask for and to verify (the host)",
+     TEXT(tls.sni), MARK_TLS},
+    {"cert", 0, "FILE", "own certificate, for servers that ask for one",
+     TLS(tls_read_cert), .repeats = true},
+    {"key", 0, "FILE", "its key (in the file of the certificate)",
+     TLS(tls_read_key)},
+    {"alpn", 0, "LIST", "application protocols, as h2,http/1.1",
+     TEXT(tls.options.alpn), MARK_TLS},
+    {"ciphers", 0, "LIST",
+     "suites by IANA names with colons between them, the best first",
+     TEXT(tls.options.ciphers), MARK_TLS},
+    {"groups", 0, "LIST",
+     "groups of the key exchange, the best first, as X25519:P-256:P-384 (all)",
+     TEXT(tls.options.groups), MARK_TLS},
+    {"tls-min", 0, "VERSION", "lowest version, 1.2 or 1.3 (1.2)",
+     .read = tls_read_version, AT(tls.options.min_version), MARK_TLS},
+    {"tls-max", 0, "VERSION", "highest version (1.3)", .read = tls_read_version,
+     AT(tls.options.max_version), MARK_TLS},
+    {"resume", 0, "WHAT",
+     "off, ticket, or a share such as 0.9: how many of the handshakes of mode "
+     "crr resume a session (off)",
+     TLS(tls_read_resume)},
+
+    TITLE("Sockets"),
+    {"nodelay", 0, "on|off", "TCP_NODELAY", EITHER(on_off, sockets.has_nagle),
+     .initial = "on", MARK_TCP},
+    {"keepalive", 0, NULL, "SO_KEEPALIVE", SWITCH(sockets.keeps_alive),
+     MARK_TCP},
+    {"fast-open", 0, NULL,
+     "TCP Fast Open: the first bytes go with the SYN (off)",
+     SWITCH(sockets.fast_open), MARK_TCP},
+    {"sndbuf", 0, "SIZE", "send buffer (the system's)",
+     NUMBER(OPTION_SIZE, 1, BUFFER_MAX, sockets.send_buffer_bytes)},
+    {"rcvbuf", 0, "SIZE", "receive buffer (the system's)",
+     NUMBER(OPTION_SIZE, 1, BUFFER_MAX, sockets.receive_buffer_bytes)},
+    {"tos", 0, "N", "type of service or traffic class, 0 to 255 or 0xb8",
+     .read = read_tos, MARK_INET},
+    {"busy-poll", 0, "TIME", "how long a receive polls the device",
+     NUMBER(OPTION_TIME, MICROSECOND, SECOND, sockets.busy_poll_ns), MARK_INET},
+    OPTION_ROW_HELP,
+};
+
+/* ---- the command ---- */
+
+/* What a user of another tool may have meant by a word. */
+static const char *advise_on_target(const char *text,
+                                    const struct run_options *options)
+{
+    return options->quiet && text[strspn(text, "0123456789.kK/s")] == '\0'
+               ? " (-q is quiet; a rate is -R RATE)"
+               : "";
+}
+
+static bool read_target(void *options, const char *text, char *why)
+{
+    struct run_options *run = run_of(options);
+    char reason[TARGET_WHY_SIZE];
+
+    if (run->target_count == OPTIONS_TARGETS_MAX) {
+        return option_refuse(why, "more than %u targets", OPTIONS_TARGETS_MAX);
+    }
+    if (url_parse(text, false, &run->targets[run->target_count], reason) < 0) {
+        return option_refuse(why, "%s%s", reason, advise_on_target(text, run));
+    }
+    run->target_count++;
+    return true;
+}
+
+const struct option_set options_set = {
+    .command = "weir-load run",
+    .head =
+        "Usage: weir-load [run] [FLAGS] TARGET...\n"
+        "\n"
+        "TARGET is http://HOST[:PORT]/PATH, https://, tcp://HOST:PORT, tls://, "
+        "udp://,\n"
+        "unix:PATH or tls+unix:PATH.\n"
+        "\n"
+        "Sends requests to HTTP servers, or to echo servers whose every byte "
+        "is compared,\n"
+        "and reports rate and latency. Closed loop: a connection sends its "
+        "next request\n"
+        "when an answer is there. With -R a schedule says when: an open loop. "
+        "Over UDP\n"
+        "lost, duplicate and reordered answers are counted.\n"
+        "\n"
+        "Example: weir-load run -c 50 -d 10s http://127.0.0.1:8080/index.html\n"
+        "\n",
+    .tail =
+        "Units: k M G are 1000s in counts; K M G are 1024s in sizes; us ms s m "
+        "h\n"
+        "are times, a plain number is seconds.\n"
+        "\n"
+        "Exit codes: 0 valid, 1 internal error, 2 usage or a limit of this "
+        "machine,\n"
+        "3 nothing succeeded, 4 more errors than allowed, 5 run invalid, 99 "
+        "an\n"
+        "objective (--slo) does not hold, 130 interrupted (what there was is "
+        "printed).\n",
+    .rows = rows,
+    .count = sizeof(rows) / sizeof(rows[0]),
+    .foreign = foreign_flags,
+    .word = read_target,
+};
+
+const char *options_mode_name(enum run_mode mode)
+{
+    return modes[mode];
+}
+
+const char *options_direction_name(enum run_direction direction)
+{
+    return directions[direction];
+}

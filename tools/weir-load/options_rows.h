@@ -1,0 +1,55 @@
+/*
+ * The options of `weir-load run` as rows, and what is known of them until all
+ * are read.
+ *
+ * For options.c and its parts, and for commands that pass options on to runs.
+ */
+#ifndef WEIR_LOAD_OPTIONS_ROWS_H
+#define WEIR_LOAD_OPTIONS_ROWS_H
+
+#include "options.h"
+#include "tools/common/option.h"
+
+#include <stdlib.h>
+
+/* What the command line said, so that defaults can depend on it: the options
+ * that were given; NULL: they were not. */
+struct options_given {
+    const struct option *duration;
+    const struct option *requests;
+    const struct option *warmup;
+    const struct option *interval;
+    const struct option *timeout;
+    const struct option *connect_timeout;
+    const struct option *mode;
+    const struct option *direction;
+    const struct option *rate;
+    const struct option *stages;
+    const struct option *think;
+    const struct option *depth;
+    const struct option *requests_per_conn;
+    const struct option *send;
+    const struct option *recv;
+    const struct option *chunked;
+    const struct option *proxy_protocol;
+    /* The last of several. */
+    const struct option *http; /* that only HTTP has */
+    const struct option *open; /* that only an open model has */
+    const struct option *file; /* --mix or --replay */
+    const char *path;          /* of that file */
+    double replay_speed;       /* 0: it was not given */
+};
+
+/* What the rows write into. */
+struct options_reading {
+    struct run_options options;
+    struct options_given given;
+};
+
+extern const struct option_set options_set;
+
+/* With all options and targets read: defaults that depend on each other, and
+ * what does not go together. False: a line has said why. */
+bool options_settle(struct options_reading *reading);
+
+#endif

@@ -1,0 +1,830 @@
+/*
+ * What the options of a run make of each other and of the targets: defaults,
+ * the mode, the schedule; and what does not go together.
+ *
+ * A URL, --request, --mix or --replay chooses the mode, and the modes say which
+ * options have a meaning.
+ */
+#include "options_rows.h"
+
+#include "exchange.h"
+#include "proxy_header.h"
+#include "tools/common/console.h"
+#include "tools/common/units.h"
+#include "wanted.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define SECOND UINT64_C(1000000000)
+
+#define IN_FLIGHT_MAX    (UINT64_C(1) << 30)
+#define WHOLE_MILLIONTHS 1000000U
+
+/* Rows of the result; a longer run gets longer intervals by default. */
+#define INTERVALS_MAX 3600U
+
+/* A block of mode stream lies in one piece. */
+#define BLOCK_DEFAULT (64U << 10)
+#define BLOCK_MAX     PAYLOAD_REACH
+
+/* ---- the load ---- */
+
+static bool settle_amounts(struct run_options *options,
+                           const struct options_given *given)
+{
+    const bool has_replay =
+        given->file && strcmp(given->file->name, "replay") == 0;
+    const bool is_counted = given->requests || has_replay;
+    const uint64_t in_flight = options->depth * options->send.most;
+
+    if (!is_counted && !given->duration) {
+        options->duration_ns = 10 * SECOND;
+    }
+    if (!given->warmup) {
+        options->warmup_ns = is_counted ? 0 : SECOND;
+    }
+    if (in_flight > IN_FLIGHT_MAX) {
+        say("-p times --send is more than 1G on each connection");
+        return false;
+    }
+    if (options->conn_count * options->depth * sizeof(uint64_t) >
+        IN_FLIGHT_MAX) {
+        say("-c times -p is more than 128M requests under way");
+        return false;
+    }
+    return true;
+}
+
+/* Differences over UDP. */
+static bool settle_udp(struct run_options *options,
+                       const struct options_given *given)
+{
+    for (size_t i = 1; i < options->target_count; i++) {
+        if (options->targets[i].is_datagram !=
+            options->targets[0].is_datagram) {
+            say("udp:// and other targets cannot be loaded together");
+            return false;
+        }
+    }
+    if (!options->targets[0].is_datagram) {
+        return true;
+    }
+    if (given->connect_timeout) {
+        return option_say(given->connect_timeout,
+                          "over udp:// nothing is connected");
+    }
+    if (options->conn_count * options->depth * sizeof(struct track_slot) >
+        IN_FLIGHT_MAX) {
+        say("-c times -p is more than %lluM datagrams under way",
+            (unsigned long long)(IN_FLIGHT_MAX / sizeof(struct track_slot) /
+                                 1000000));
+        return false;
+    }
+    if (!given->timeout) {
+        options->timeout_ns = SECOND;
+    }
+    return true;
+}
+
+/* ---- how connections are made ---- */
+
+static bool is_unix(const struct target *target)
+{
+    return target->address.storage.any.sa_family == AF_UNIX;
+}
+
+/* "FLAG: WHAT is no address of its family"; -4 or -6. */
+static bool settle_family(int family, const struct weir_address *address,
+                          const char *what)
+{
+    if (family == 0 || address->len == 0 ||
+        address->storage.any.sa_family == family) {
+        return true;
+    }
+    say("%s: %s is no IPv%c address", family == AF_INET ? "-4" : "-6", what,
+        family == AF_INET ? '4' : '6');
+    return false;
+}
+
+/* Own addresses and the place of a target must be of one family. */
+static bool settle_locals(const struct run_options *options,
+                          const struct target *target)
+{
+    const struct target *place = options_place(options, target);
+
+    if (options->local_count > 0 && is_unix(place)) {
+        say("--bind: %s has no addresses of its own", place->text);
+        return false;
+    }
+    for (size_t i = 0; i < options->local_count && place->address.len > 0;
+         i++) {
+        if (options->locals[i].storage.any.sa_family !=
+            place->address.storage.any.sa_family) {
+            say("--bind: address %zu is of another family than %s", i + 1,
+                place->text);
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool settle_proxy_header(const struct target *target,
+                                const struct option *given)
+{
+    if (target->is_datagram) {
+        return option_say(given, "over udp:// nothing is connected");
+    }
+    if (target->is_tls) {
+        return option_say(given, "%s has TLS, which begins at once",
+                          target->text);
+    }
+    return proxy_header_is_built() ||
+           option_say(given, "this weir-load was built without it "
+                             "(-Dproxy=disabled)");
+}
+
+static bool settle_target(const struct run_options *options,
+                          const struct target *target,
+                          const struct options_given *given)
+{
+    const struct target *place = options_place(options, target);
+
+    if (options->proxy_version != 0 &&
+        !settle_proxy_header(target, given->proxy_protocol)) {
+        return false;
+    }
+    if (options->connect_to.text && target->is_datagram &&
+        is_unix(&options->connect_to)) {
+        say("--connect-to: %s cannot be reached by a path", target->text);
+        return false;
+    }
+    return settle_family(options->family, &place->address, place->text) &&
+           settle_locals(options, target);
+}
+
+/* Each target has as many connections as another, or as its weight says. */
+static bool settle_turns(struct run_options *options)
+{
+    char why[TURNS_WHY_SIZE];
+
+    if (!options->weights) {
+        turns_init(&options->turns, options->target_count);
+        return true;
+    }
+    if (turns_parse(options->weights, options->target_count, &options->turns,
+                    why) < 0) {
+        say("--weights: %s", why);
+        return false;
+    }
+    for (size_t i = 0; i < options->target_count; i++) {
+        if (turns_count(&options->turns, options->conn_count, i) == 0) {
+            say("--weights: of %llu connections none is left for %s; give more "
+                "(-c)",
+                (unsigned long long)options->conn_count,
+                options->targets[i].text);
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool settle_connections(struct run_options *options,
+                               const struct options_given *given)
+{
+    if (!settle_turns(options)) {
+        return false;
+    }
+    for (size_t i = 0; i < options->local_count; i++) {
+        char text[WEIR_ADDRESS_TEXT_SIZE];
+        weir_address_format(&options->locals[i], text, sizeof(text));
+        if (!settle_family(options->family, &options->locals[i], text)) {
+            return false;
+        }
+    }
+    for (size_t i = 0; i < options->target_count; i++) {
+        if (!settle_target(options, &options->targets[i], given)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* ---- requests ---- */
+
+static bool settle_statuses(const char *value, struct http_options *http)
+{
+    size_t at = 0;
+
+    if (value && http_parse_expected(value, http, &at) < 0) {
+        say("--expect: '%s': no status at byte %zu; write 200 or 2xx,304, or "
+            "for a body text:, file:, len:, re: or echo",
+            value, at + 1);
+        return false;
+    }
+    return true;
+}
+
+/* What bodies have to be. */
+static bool settle_wanted(const struct run_options *options)
+{
+    const struct http_options *http = &options->http;
+    char why[WANTED_WHY_SIZE];
+    struct wanted wanted;
+
+    if (!http->wanted) {
+        return true;
+    }
+    if (wanted_parse(http->wanted, &wanted, why) < 0) {
+        say("--expect: %s", why);
+        return false;
+    }
+    const bool is_echo = wanted.kind == WANTED_ECHO;
+    wanted_fini(&wanted);
+    if (is_echo && !http->body && !options->kinds) {
+        say("--expect echo: there is no body; see -b");
+        return false;
+    }
+    if (http->method && strcmp(http->method, "HEAD") == 0) {
+        say("--expect: answers to HEAD have no bodies");
+        return false;
+    }
+    return true;
+}
+
+/* One request for each connection. */
+static void set_one_request(struct run_options *options)
+{
+    options->requests_per_conn = 1;
+    options->requests_per_conn_max = 1;
+}
+
+/* A URL decides the mode; crr is one request for each connection then. */
+static bool settle_urls(struct run_options *options,
+                        const struct options_given *given)
+{
+    char why[TEMPLATE_WHY_SIZE];
+
+    for (size_t i = 0; i < options->target_count; i++) {
+        const struct target *target = &options->targets[i];
+        if (target->is_http != options->targets[0].is_http) {
+            say("http:// and other targets cannot be loaded together");
+            return false;
+        }
+        if (target->path && http_check_path(target->path, why) < 0) {
+            say("%s: %s", target->text, why);
+            return false;
+        }
+    }
+    if (!options->targets[0].is_http) {
+        return true;
+    }
+    if (options->mode == RUN_MODE_CRR) {
+        set_one_request(options);
+    } else if (given->mode && options->mode != RUN_MODE_HTTP) {
+        return option_say(given->mode, "%s is not for http://",
+                          options_mode_name(options->mode));
+    }
+    options->mode = RUN_MODE_HTTP;
+    return true;
+}
+
+/* What script.h makes of the options. */
+static bool settle_script(struct run_options *options)
+{
+    struct script_options *script = &options->script;
+    char why[SCRIPT_WHY_SIZE];
+
+    if (options->kinds) {
+        return true;
+    }
+    if (options->expected && options->http.wanted) {
+        say("--expect: one rule says where an answer ends");
+        return false;
+    }
+    if (options->http.wanted) { /* len:SIZE, or a mistake */
+        options->expected = options->http.wanted;
+        options->http.wanted = NULL;
+    }
+    if (!script->request || !options->expected) {
+        say("--mode script: it needs --request and --expect");
+        return false;
+    }
+    if (script_parse_rule(options->expected, &script->rule, why) < 0) {
+        say("--expect: %s", why);
+        return false;
+    }
+    if (script->begin &&
+        script_parse_begin(script->begin, &script->rule, why) < 0) {
+        say("--expect-begin: %s", why);
+        return false;
+    }
+    return true;
+}
+
+static bool read_mix(const struct options_given *given,
+                     struct run_options *options)
+{
+    static struct mix mix;
+    char why[MIX_WHY_SIZE];
+
+    if (mix_read(given->path, options->mode == RUN_MODE_HTTP, &mix, why) < 0) {
+        return option_say(given->file, "%s: %s", given->path, why);
+    }
+    options->mix = &mix;
+    options->kinds = mix.kinds;
+    options->kind_count = mix.kind_count;
+    return true;
+}
+
+static bool read_replay(const struct options_given *given,
+                        struct run_options *options)
+{
+    const double speed = given->replay_speed > 0 ? given->replay_speed : 1;
+    static struct replay replay;
+    char why[REPLAY_WHY_SIZE];
+
+    if (replay_read(given->path, options->mode == RUN_MODE_HTTP, speed, &replay,
+                    why) < 0) {
+        return option_say(given->file, "%s: %s", given->path, why);
+    }
+    options->replay = &replay;
+    options->kinds = replay.kinds;
+    options->kind_count = replay.kind_count;
+    return true;
+}
+
+/* The file says what is asked for, so nothing else does. */
+static bool settle_file(struct run_options *options,
+                        const struct options_given *given)
+{
+    const bool is_http = options->mode == RUN_MODE_HTTP;
+    const struct http_options *http = &options->http;
+
+    for (size_t i = 0; i < options->target_count; i++) {
+        const char *path = options->targets[i].path;
+        if (path && strcmp(path, "/") != 0) {
+            return option_say(given->file, "it has the paths; write %.*s/",
+                              (int)(path - options->targets[i].text),
+                              options->targets[i].text);
+        }
+    }
+    if (http->method || http->body || http->path || options->script.request ||
+        options->script.begin ||
+        ((options->expected || http->wanted) && !is_http)) {
+        return option_say(given->file, "it stands for -X, -b, --path, "
+                                       "--request and its --expect");
+    }
+    return strcmp(given->file->name, "replay") == 0
+               ? read_replay(given, options)
+               : read_mix(given, options);
+}
+
+/* --request chooses the mode, as a URL does; with crr it is one for each
+ * connection. */
+static bool choose_script(struct run_options *options,
+                          const struct options_given *given)
+{
+    const char *flag = given->file ? given->file->name : "request";
+    const bool is_script = options->script.request ||
+                           (given->file && options->mode != RUN_MODE_HTTP);
+
+    if (!is_script) {
+        return true;
+    }
+    if (options->targets[0].is_datagram) {
+        say("--%s: it is not for udp://", flag);
+        return false;
+    }
+    if (options->mode == RUN_MODE_CRR) {
+        set_one_request(options);
+    } else if (options->mode == RUN_MODE_HTTP ||
+               (given->mode && options->mode != RUN_MODE_SCRIPT)) {
+        say("--%s: it is not for mode %s", flag,
+            options_mode_name(options->mode));
+        return false;
+    }
+    options->mode = RUN_MODE_SCRIPT;
+    return true;
+}
+
+static bool settle_expected(struct run_options *options)
+{
+    if (options->mode == RUN_MODE_SCRIPT) {
+        return settle_script(options);
+    }
+    if (options->script.begin) {
+        say("--expect-begin: it is for --request");
+        return false;
+    }
+    if (options->mode == RUN_MODE_HTTP) {
+        return settle_statuses(options->expected, &options->http) &&
+               settle_wanted(options);
+    }
+    if (options->expected || options->http.wanted) {
+        say("--expect: it is for HTTP and --request");
+        return false;
+    }
+    return true;
+}
+
+/* -H 'Connection: close' ends each connection behind its first request. */
+static void settle_connection(struct run_options *options)
+{
+    bool closes = false;
+
+    http_has_connection(&options->http, &closes);
+    if (closes && options->requests_per_conn == 0) {
+        set_one_request(options);
+    }
+}
+
+static bool settle_requests(struct run_options *options,
+                            const struct options_given *given)
+{
+    const struct option *http = given->http ? given->http : given->chunked;
+
+    if (!settle_urls(options, given) || !choose_script(options, given) ||
+        (given->file && !settle_file(options, given)) ||
+        !settle_expected(options)) {
+        return false;
+    }
+    settle_connection(options);
+    if (http && options->mode != RUN_MODE_HTTP) {
+        return option_say(
+            http, "it is for HTTP; write http://HOST:PORT or --mode http");
+    }
+    if (given->chunked && !options->http.body && !options->kinds) {
+        return option_say(given->chunked, "there is no body; see -b");
+    }
+    if (options->requests_per_conn > 0 && options->targets[0].is_datagram) {
+        say("--requests-per-conn: over udp:// nothing is connected");
+        return false;
+    }
+    return true;
+}
+
+/* ---- when requests are sent ---- */
+
+const char *options_arrival_name(enum run_model model)
+{
+    static const char *const names[] = {
+        [RUN_MODEL_CONSTANT] = "constant",
+        [RUN_MODEL_POISSON] = "poisson",
+        [RUN_MODEL_REPLAY] = "replay",
+    };
+
+    return names[model];
+}
+
+/* Has the client no CPU of the server's, or may it? */
+static bool settle_cpus(struct run_options *options)
+{
+    struct cpus *client = &options->client_cpus;
+
+    *client = options->cpus;
+    if (client->count == 0) {
+        cpus_of_process(client);
+    }
+    const int shared = cpus_find_common(client, &options->server_cpus);
+    options->shares_cpus = shared >= 0;
+    if (!options->shares_cpus || options->is_forced) {
+        return true;
+    }
+    say("--server-cpu: CPU %d is one of the client's%s; --force goes on",
+        shared,
+        options->cpus.count > 0 ? "" : ", which --cpu can bind to others");
+    return false;
+}
+
+/* The stages of the command line, or one of -R, after one of the warm-up. */
+static bool settle_stages(struct run_options *options,
+                          const struct options_given *given)
+{
+    struct schedule_plan *plan = &options->schedule;
+
+    if (plan->stage_count > 0) {
+        options->duration_ns = schedule_duration(plan);
+        if (!given->warmup) {
+            options->warmup_ns = SECOND;
+        }
+    } else {
+        plan->stages[plan->stage_count++] = (struct schedule_stage){
+            .duration_ns =
+                options->duration_ns > 0 ? options->duration_ns : UINT64_MAX,
+            .from = options->rate,
+            .to = options->rate,
+        };
+    }
+    if (options->warmup_ns > 0) {
+        if (plan->stage_count == SCHEDULE_STAGES_MAX) {
+            return option_say(given->stages,
+                              "at most %d stages after a "
+                              "warm-up",
+                              SCHEDULE_STAGES_MAX - 1);
+        }
+        memmove(plan->stages + 1, plan->stages,
+                plan->stage_count * sizeof(plan->stages[0]));
+        plan->stages[0] = (struct schedule_stage){
+            options->warmup_ns, plan->stages[1].from, plan->stages[1].from};
+        plan->stage_count++;
+    }
+    plan->seed = options->seed;
+    return true;
+}
+
+/* The schedule is that of the file. */
+static void settle_replay(struct run_options *options)
+{
+    options->model = RUN_MODEL_REPLAY;
+    options->request_count = options->replay->count;
+    options->schedule.times_ns = options->replay->times_ns;
+    options->schedule.time_count = options->replay->count;
+}
+
+static bool settle_schedule(struct run_options *options,
+                            const struct options_given *given)
+{
+    if (!given->rate && !given->stages && !options->replay) {
+        if (given->open) {
+            return option_say(given->open, "there is no schedule to keep; give "
+                                           "-R, --stages or --replay");
+        }
+        return !given->think || options->depth == 1 ||
+               option_say(given->think, "with -p answers come while it thinks");
+    }
+    if (given->think) {
+        return option_say(given->think,
+                          "the schedule says when requests are sent");
+    }
+    if (options->replay) {
+        settle_replay(options);
+        return true;
+    }
+    options->model =
+        options->schedule.is_poisson ? RUN_MODEL_POISSON : RUN_MODEL_CONSTANT;
+    return settle_stages(options, given);
+}
+
+static bool settle_pace(struct run_options *options,
+                        const struct options_given *given)
+{
+    if (options->thread_count > options->conn_count) {
+        say("-t: %llu threads for %llu connections",
+            (unsigned long long)options->thread_count,
+            (unsigned long long)options->conn_count);
+        return false;
+    }
+    return settle_cpus(options) && settle_schedule(options, given);
+}
+
+/* ---- output ---- */
+
+/* Errors that an objective speaks of are its affair, unless --max-errors says
+ * how many there may be. */
+static void settle_errors(struct run_options *options)
+{
+    bool has_budget = options->max_errors > 0 || options->max_errors_is_share;
+
+    for (size_t i = 0; i < options->slo.count && !has_budget; i++) {
+        if (options->slo.terms[i].figure == SLO_ERRORS) {
+            options->max_errors = WHOLE_MILLIONTHS;
+            options->max_errors_is_share = true;
+        }
+    }
+}
+
+static bool settle_output(struct run_options *options,
+                          const struct options_given *given)
+{
+    const struct replay *replay = options->replay;
+    const uint64_t length_ns =
+        replay ? replay->times_ns[replay->count - 1] : options->duration_ns;
+    const uint64_t shortest = length_ns / INTERVALS_MAX;
+
+    settle_errors(options);
+    if (options->json && !options->json_path && options->files.streams) {
+        say("--json-stream has the result too; --json needs a file name");
+        return false;
+    }
+    if (!given->interval) {
+        options->interval_ns = shortest > SECOND ? shortest : SECOND;
+    } else if (options->interval_ns < shortest) {
+        char text[UNITS_TEXT_SIZE];
+        return option_say(given->interval,
+                          "too short for this %s, at least %s (%u intervals)",
+                          replay ? "--replay" : "-d",
+                          units_format_time(shortest, text), INTERVALS_MAX);
+    }
+    return true;
+}
+
+/* ---- the mode ---- */
+
+/* What the modes are for. */
+static const struct {
+    /* There are datagrams of it. */
+    bool is_for_udp;
+    /* Its connections carry requests one after the other, or on a schedule. */
+    bool has_requests;
+} modes[] = {
+    [RUN_MODE_ECHO] = {true, true},      [RUN_MODE_CRR] = {false, true},
+    [RUN_MODE_RR] = {true, true},        [RUN_MODE_HTTP] = {false, true},
+    [RUN_MODE_SCRIPT] = {false, true},   [RUN_MODE_STREAM] = {false, false},
+    [RUN_MODE_CONNECT] = {false, false}, [RUN_MODE_IDLE] = {false, false},
+};
+
+/* Options of requests, of which the mode has none. */
+static bool settle_without_requests(const struct run_options *options,
+                                    const struct options_given *given)
+{
+    const bool is_stream = options->mode == RUN_MODE_STREAM;
+    const struct option *stranger =
+        given->think                       ? given->think
+        : given->requests_per_conn         ? given->requests_per_conn
+        : options->depth > 1 && !is_stream ? given->depth
+                                           : NULL;
+
+    if (options->model != RUN_MODEL_CLOSED) {
+        say("-R, --stages: in mode %s there is no schedule%s",
+            options_mode_name(options->mode),
+            options->mode == RUN_MODE_CONNECT ? "; see --conn-rate" : "");
+        return false;
+    }
+    return !stranger || option_say(stranger, "it is not for mode %s",
+                                   options_mode_name(options->mode));
+}
+
+static bool settle_stream(struct run_options *options,
+                          const struct options_given *given)
+{
+    if (!given->send) {
+        options->send = sizes_of(BLOCK_DEFAULT);
+    }
+    if (!sizes_is_fixed(&options->send)) {
+        return option_say(given->send, "blocks of mode stream have one size");
+    }
+    return options->send.most <= BLOCK_MAX ||
+           option_say(given->send, "a block of mode stream has at most %uK",
+                      BLOCK_MAX >> 10);
+}
+
+/* There is nothing to count and nothing to warm up. */
+static bool settle_idle(struct run_options *options,
+                        const struct options_given *given)
+{
+    const struct option *stranger =
+        given->requests ? given->requests : given->warmup;
+
+    options->warmup_ns = 0;
+    return !stranger || option_say(stranger, "it is not for mode idle");
+}
+
+/* Sizes of datagrams, and what tells their answers. */
+static bool settle_datagrams(struct run_options *options,
+                             const struct options_given *given)
+{
+    const bool is_echo = options->mode == RUN_MODE_ECHO;
+    const unsigned least = is_echo ? EXCHANGE_HEAD_SIZE : 1;
+
+    if (!modes[options->mode].is_for_udp) {
+        say("--mode: %s is not for udp://, over which nothing is connected",
+            options_mode_name(options->mode));
+        return false;
+    }
+    if (!sizes_clip(&options->send, least, EXCHANGE_SIZE_MAX)) {
+        say("--send: over udp:// a datagram has %u to %u bytes", least,
+            EXCHANGE_SIZE_MAX);
+        return false;
+    }
+    if (!is_echo &&
+        !(sizes_is_fixed(&options->send) && sizes_is_fixed(&options->recv))) {
+        say("--send, --recv: over udp:// sizes of mode rr are always the same");
+        return false;
+    }
+    if (options->recv.most > EXCHANGE_SIZE_MAX) {
+        return option_say(given->recv,
+                          "over udp:// a datagram has at most %u bytes",
+                          EXCHANGE_SIZE_MAX);
+    }
+    return is_echo || options->depth == 1 ||
+           option_say(given->depth, "over udp:// answers of mode rr have no "
+                                    "number, so there is one request at a "
+                                    "time");
+}
+
+/* Options that belong to another mode. */
+static bool settle_strangers(const struct run_options *options,
+                             const struct options_given *given)
+{
+    if (options->mode != RUN_MODE_RR && given->recv) {
+        return option_say(given->recv, "it is for --mode rr alone");
+    }
+    if (options->mode != RUN_MODE_STREAM && given->direction) {
+        return option_say(given->direction, "it is for --mode stream alone");
+    }
+    if (!options_is_churn(options) && options->requests_per_conn == 0 &&
+        options->tls.resume_share > 0) {
+        say("--resume: connections are made again in --mode crr and connect "
+            "alone, and with --requests-per-conn");
+        return false;
+    }
+    return options->mode != RUN_MODE_CRR || options->depth == 1 ||
+           option_say(given->depth, "in mode crr there is one request for each "
+                                    "connection");
+}
+
+static bool settle_mode(struct run_options *options,
+                        const struct options_given *given)
+{
+    if (!settle_strangers(options, given)) {
+        return false;
+    }
+    if (options->mode == RUN_MODE_RR && !given->recv) {
+        options->recv = options->send;
+        options->recv_text = options->send_text;
+    }
+    if (options->targets[0].is_datagram && !settle_datagrams(options, given)) {
+        return false;
+    }
+    if (options_has_heads(options) &&
+        !sizes_clip(&options->send, OPTIONS_HEAD_SIZE, SIZES_MAX)) {
+        say("--send: a request that says its sizes has at least %u bytes",
+            OPTIONS_HEAD_SIZE);
+        return false;
+    }
+    if (!modes[options->mode].has_requests &&
+        !settle_without_requests(options, given)) {
+        return false;
+    }
+    switch (options->mode) {
+    case RUN_MODE_STREAM:
+        return settle_stream(options, given);
+    case RUN_MODE_IDLE:
+        return settle_idle(options, given);
+    default:
+        return true;
+    }
+}
+
+/* ---- sockets ---- */
+
+static bool settle_socket(const struct socket_flags *flags,
+                          const struct target *place, bool is_datagram)
+{
+    if (flags->tcp && (is_unix(place) || is_datagram)) {
+        return option_say(flags->tcp, "%s has no TCP", place->text);
+    }
+    if (flags->inet && is_unix(place)) {
+        return option_say(flags->inet, "it is not for Unix sockets");
+    }
+    return sockets_try(flags, place);
+}
+
+/* Fast open is for connections on which the client speaks, and is answered. */
+static bool settle_fast_open(const struct run_options *options)
+{
+    bool has_plain = false;
+
+    for (size_t i = 0; i < options->target_count; i++) {
+        has_plain |= !options->targets[i].is_tls;
+    }
+    if (options->sockets.fast_open &&
+        (options->mode == RUN_MODE_STREAM || options->mode == RUN_MODE_IDLE ||
+         (options->mode == RUN_MODE_CONNECT && has_plain))) {
+        say("--fast-open: in mode %s %s", options_mode_name(options->mode),
+            options->mode == RUN_MODE_CONNECT ? "nothing is sent but by TLS"
+                                              : "there is no first request");
+        return false;
+    }
+    return true;
+}
+
+static bool settle_sockets(const struct run_options *options)
+{
+    if (!settle_fast_open(options)) {
+        return false;
+    }
+    for (size_t i = 0; i < options->target_count; i++) {
+        const struct target *target = &options->targets[i];
+        if (!settle_socket(&options->sockets, options_place(options, target),
+                           target->is_datagram)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool options_settle(struct options_reading *reading)
+{
+    struct run_options *options = &reading->options;
+    const struct options_given *given = &reading->given;
+
+    return settle_amounts(options, given) && settle_udp(options, given) &&
+           settle_connections(options, given) &&
+           settle_requests(options, given) && settle_pace(options, given) &&
+           settle_output(options, given) && settle_mode(options, given) &&
+           tls_check_run(&options->tls, options->targets,
+                         options->target_count) &&
+           settle_sockets(options);
+}
