@@ -13,6 +13,8 @@
 #include <string.h>
 #include <weir/error.h>
 
+const char *const engine_names[] = {"auto", "uring", "poll", NULL};
+
 bool engine_read(void *options, const struct option *option, const char *value,
                  char *why)
 {

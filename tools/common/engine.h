@@ -15,6 +15,7 @@
 /* Reads the value of --engine, "auto", "uring" or "poll", and chooses it for
  * all loops that are made from now on. */
 option_read_fn engine_read;
+extern const char *const engine_names[];
 
 /* For the exception hook of every loop, as any of them may be the first that
  * does not get io_uring: true, after one line, if this is the notice that epoll

@@ -40,7 +40,7 @@ static const struct option rows[] = {
     OPTION_ROW_HELP,
 };
 
-static const struct option_set set = {
+const struct option_set ab_set = {
     .command = "weir-load ab",
     .head =
         "Usage: weir-load ab [FLAGS] [FLAGS OF RUN] A B\n"
@@ -220,7 +220,7 @@ static int run(void *options)
 int ab_main(int argc, char **argv, int first)
 {
     static const struct command_kind kind = {
-        .set = &set,
+        .set = &ab_set,
         .size = sizeof(struct ab),
         .start = start,
         .run = run,

@@ -8,6 +8,10 @@
 #ifndef WEIR_LOAD_AB_H
 #define WEIR_LOAD_AB_H
 
+#include "tools/common/option.h"
+
+extern const struct option_set ab_set;
+
 /* Returns the exit code. Flags and targets begin at argv[first]. */
 int ab_main(int argc, char **argv, int first);
 

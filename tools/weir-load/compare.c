@@ -26,7 +26,7 @@ static const struct option rows[] = {
     OPTION_ROW_HELP,
 };
 
-static const struct option_set set = {
+const struct option_set compare_set = {
     .command = "weir-load compare",
     .head = "Usage: weir-load compare [FLAGS] A.json... -- B.json...\n"
             "\n"
@@ -128,7 +128,7 @@ static int run(void *options)
 int compare_main(int argc, char **argv, int first)
 {
     static const struct command_kind kind = {
-        .set = &set,
+        .set = &compare_set,
         .size = sizeof(struct compare),
         .run = run,
     };

@@ -6,6 +6,10 @@
 #ifndef WEIR_LOAD_COMPARE_H
 #define WEIR_LOAD_COMPARE_H
 
+#include "tools/common/option.h"
+
+extern const struct option_set compare_set;
+
 /* Returns the exit code. Flags and files begin at argv[first]. */
 int compare_main(int argc, char **argv, int first);
 

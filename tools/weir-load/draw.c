@@ -39,7 +39,7 @@ static const struct option rows[] = {
     OPTION_ROW_HELP,
 };
 
-static const struct option_set set = {
+const struct option_set draw_set = {
     .command = "weir-load report",
     .head = "Usage: weir-load report -o PAGE.html [FLAGS] RESULT.json...\n"
             "\n"
@@ -141,7 +141,7 @@ static int run(void *options)
 int draw_main(int argc, char **argv, int first)
 {
     static const struct command_kind kind = {
-        .set = &set,
+        .set = &draw_set,
         .size = sizeof(struct draw),
         .run = run,
     };

@@ -7,6 +7,10 @@
 #ifndef WEIR_LOAD_DRAW_H
 #define WEIR_LOAD_DRAW_H
 
+#include "tools/common/option.h"
+
+extern const struct option_set draw_set;
+
 /* Returns the exit code. Flags and files begin at argv[first]. */
 int draw_main(int argc, char **argv, int first);
 

@@ -8,10 +8,13 @@
 #include "compare.h"
 #include "draw.h"
 #include "exits.h"
+#include "options_rows.h"
 #include "run.h"
 #include "search.h"
 #include "serve.h"
+#include "serve_options.h"
 #include "sweep.h"
+#include "tools/common/completion.h"
 #include "tools/common/console.h"
 #include "tools/common/engine.h"
 #include "tools/common/version.h"
@@ -36,6 +39,7 @@ static const char help[] =
     "       weir-load compare [FLAGS] A.json... -- B.json...\n"
     "       weir-load report -o PAGE.html RESULT.json...\n"
     "       weir-load --version [-v]\n"
+    "       weir-load --completion bash|zsh|fish\n"
     "\n"
     "TARGET is http://HOST[:PORT]/PATH, https://, tcp://HOST:PORT, tls://, "
     "udp://,\n"
@@ -55,14 +59,18 @@ static const char help[] =
     "\n"
     "weir-load COMMAND --help lists the flags of a command.\n";
 
-static const struct {
-    const char *name;
-    int (*run)(int argc, char **argv, int first);
-} commands[] = {
-    {"ab", ab_main},       {"compare", compare_main}, {"report", draw_main},
-    {"run", run_main},     {"search", search_main},   {"serve", serve_main},
-    {"sweep", sweep_main},
+/* The first need not be written. */
+static const struct completion_command commands[] = {
+    {"run", &options_set, run_main},
+    {"serve", &serve_set, serve_main},
+    {"search", &search_set, search_main},
+    {"sweep", &sweep_set, sweep_main},
+    {"ab", &ab_set, ab_main},
+    {"compare", &compare_set, compare_main},
+    {"report", &draw_set, draw_main},
 };
+
+#define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))
 
 /* The library, the kernel, and what they do together. */
 static int print_details(void)
@@ -105,7 +113,7 @@ static int do_as_told(int argc, char **argv)
         fputs(help, stderr);
         return LOAD_USAGE;
     }
-    for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+    for (size_t i = 0; i < COMMAND_COUNT; i++) {
         if (strcmp(word, commands[i].name) == 0) {
             return commands[i].run(argc, argv, 2);
         }
@@ -113,6 +121,12 @@ static int do_as_told(int argc, char **argv)
     if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0) {
         fputs(help, stdout);
         return LOAD_OK;
+    }
+    if (strcmp(word, "--completion") == 0) {
+        return completion_print(stdout, argv[2], "weir-load", commands,
+                                COMMAND_COUNT)
+                   ? LOAD_OK
+                   : LOAD_USAGE;
     }
     if (has_word(argc, argv, "--version", "--version")) {
         print_version("weir-load");

@@ -615,7 +615,7 @@ static const struct option rows[] = {
     {"engine", 0, "ENGINE",
      "uring, poll (epoll), or auto: uring if it is "
      "allowed",
-     .read = engine_read},
+     .read = engine_read, .choices = engine_names},
     {"weights", 0, "LIST", "shares of the targets in the connections, as 9,1",
      TEXT(weights)},
     {"ipv4", '4', NULL, "IPv4 addresses of names alone", .read = read_family},

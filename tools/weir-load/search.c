@@ -67,7 +67,7 @@ static const struct option rows[] = {
     OPTION_ROW_HELP,
 };
 
-static const struct option_set set = {
+const struct option_set search_set = {
     .command = "weir-load search",
     .head =
         "Usage: weir-load search --slo EXPR [FLAGS] [FLAGS OF RUN] TARGET...\n"
@@ -337,7 +337,7 @@ static int run(void *options)
 int search_main(int argc, char **argv, int first)
 {
     static const struct command_kind kind = {
-        .set = &set,
+        .set = &search_set,
         .size = sizeof(struct search),
         .start = start,
         .run = run,

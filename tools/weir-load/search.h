@@ -8,6 +8,10 @@
 #ifndef WEIR_LOAD_SEARCH_H
 #define WEIR_LOAD_SEARCH_H
 
+#include "tools/common/option.h"
+
+extern const struct option_set search_set;
+
 /* Returns the exit code. Flags and targets begin at argv[first]. */
 int search_main(int argc, char **argv, int first);
 

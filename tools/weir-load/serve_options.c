@@ -52,6 +52,8 @@ static const struct api apis[] = {
 
 static const char *const api_names[] = {
     [API_PROTOCOL] = "protocol", [API_STREAM] = "stream", NULL};
+static const char *const mode_names[] = {"echo",  "discard", "chargen", "rr",
+                                         "sized", "http",    NULL};
 static const char *const on_off[] = {"on", "off", NULL};
 
 /* ---- readers ---- */
@@ -163,7 +165,8 @@ static const struct option rows[] = {
      "echo (default) or discard; and not with UDP chargen, rr, sized (rr whose "
      "requests say their sizes: run --mode rr with sizes that are drawn) or "
      "http (default with http:// and https://)",
-     .read = read_mode, .mark = offsetof(struct reading, mode) + 1},
+     .read = read_mode, .choices = mode_names,
+     .mark = offsetof(struct reading, mode) + 1},
     {"api", 0, "API",
      "the interface of weir that serves: protocol, or stream with a task for "
      "each connection (not with UDP)",
@@ -181,7 +184,7 @@ static const struct option rows[] = {
      SWITCH(fast_open)},
     {"engine", 0, "ENGINE",
      "uring, poll (epoll), or auto: uring if it is allowed",
-     .read = engine_read},
+     .read = engine_read, .choices = engine_names},
     {"stats", 0, NULL, "print statistics to standard error at the end",
      SWITCH(stats)},
     {"send", 0, "SIZE", "bytes of a request in mode rr (128)",
@@ -234,7 +237,7 @@ static const struct option rows[] = {
     OPTION_ROW_HELP,
 };
 
-static const struct option_set serve_set = {
+const struct option_set serve_set = {
     .command = "weir-load serve",
     .head = "Usage: weir-load serve [FLAGS] TARGET...\n"
             "\n"

@@ -34,6 +34,8 @@ struct serve_options {
     size_t target_count;
 };
 
+extern const struct option_set serve_set;
+
 /* Read argv from index first on; ret is written when ready. */
 enum options_result serve_options_parse(int argc, char **argv, int first,
                                         struct serve_options *ret);

@@ -117,7 +117,7 @@ static const struct option rows[] = {
     OPTION_ROW_HELP,
 };
 
-static const struct option_set set = {
+const struct option_set sweep_set = {
     .command = "weir-load sweep",
     .head =
         "Usage: weir-load sweep --rates LIST [FLAGS] [FLAGS OF RUN] TARGET...\n"
@@ -238,7 +238,7 @@ static int run(void *options)
 int sweep_main(int argc, char **argv, int first)
 {
     static const struct command_kind kind = {
-        .set = &set,
+        .set = &sweep_set,
         .size = sizeof(struct sweep),
         .start = start,
         .run = run,

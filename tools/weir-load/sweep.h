@@ -7,6 +7,10 @@
 #ifndef WEIR_LOAD_SWEEP_H
 #define WEIR_LOAD_SWEEP_H
 
+#include "tools/common/option.h"
+
+extern const struct option_set sweep_set;
+
 /* Returns the exit code. Flags and targets begin at argv[first]. */
 int sweep_main(int argc, char **argv, int first);
 

@@ -12,11 +12,13 @@
 #include "options.h"
 #include "signals.h"
 #include "targets.h"
+#include "tools/common/completion.h"
 #include "tools/common/console.h"
 #include "tools/common/engine.h"
 #include "tools/common/limits.h"
 #include "top.h"
 #include "validity.h"
+#include "words.h"
 #include "worker.h"
 
 #include "weir/error.h"
@@ -26,6 +28,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -217,6 +220,13 @@ int main(int argc, char **argv)
     int code = EXIT_USAGE;
 
     console_begin();
+    if (argc > 1 && strcmp(argv[1], "--completion") == 0) {
+        const struct completion_command command = {.set = &words};
+        code = completion_print(stdout, argv[2], "weir-proxy", &command, 1)
+                   ? EXIT_DONE
+                   : EXIT_USAGE;
+        return console_end(code);
+    }
     ignore_signals();
     const enum options_result result = options_parse(argc, argv, &config);
     if (result == OPTIONS_READY && config.is_top) {

@@ -59,7 +59,7 @@ static const struct option rows[] = {
      .read = words_say_handover, AT_PROGRAM(handover_path)},
     {"engine", 0, "ENGINE",
      "uring, poll (epoll), or auto: uring if it is allowed",
-     .read = engine_read, .scope = SCOPE_PROGRAM},
+     .read = engine_read, .choices = engine_names, .scope = SCOPE_PROGRAM},
     {"verbose", 0, NULL, "what the library and the kernel do",
      .kind = OPTION_SWITCH, AT_PROGRAM(is_verbose)},
 
@@ -253,6 +253,7 @@ const struct option_set words = {
         "Usage: weir-proxy [FLAGS] LISTEN TARGET...\n"
         "       weir-proxy [-t] --config FILE\n"
         "       weir-proxy --top [HOST:]PORT\n"
+        "       weir-proxy --completion bash|zsh|fish\n"
         "\n"
         "Relays connections that arrive at LISTEN to one of the targets.\n"
         "\n"
