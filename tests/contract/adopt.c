@@ -8,8 +8,8 @@
 static weir_pending *adopt(struct maker *m, int fd)
 {
     weir_pending *connect = NULL;
-    int err = weir_adopt_connection(m->loop, &m->factory, fd, NULL,
-                                    maker_connect_done, m, &connect);
+    int err = weir_create_connection_at(m->loop, &m->factory, weir_place_fd(fd),
+                                        NULL, maker_connect_done, m, &connect);
     expect_eq(err, 0, "%s", weir_strerror(err));
     return connect;
 }
@@ -92,8 +92,8 @@ MAKER(adopt, a_socket_that_does_not_block_works_and_does_not_spin, m)
 static void expect_refused(struct maker *m, int fd, int err)
 {
     expect_geq(fd, 0);
-    expect_eq(weir_adopt_connection(m->loop, &m->factory, fd, NULL,
-                                    maker_connect_done, m, NULL),
+    expect_eq(weir_create_connection_at(m->loop, &m->factory, weir_place_fd(fd),
+                                        NULL, maker_connect_done, m, NULL),
               err);
     cr_expect(wait_closed(fd), "the descriptor is taken in any case");
 }
@@ -124,11 +124,13 @@ MAKER(adopt, a_descriptor_that_is_not_open_is_told_from_a_wrong_one, m)
                                                  .family = AF_INET};
 
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-        expect_eq(weir_adopt_connection(m->loop, &m->factory, bad[i], NULL,
-                                        maker_connect_done, m, NULL),
+        expect_eq(weir_create_connection_at(m->loop, &m->factory,
+                                            weir_place_fd(bad[i]), NULL,
+                                            maker_connect_done, m, NULL),
                   -EBADF, "descriptor %d", bad[i]);
-        expect_eq(weir_adopt_connection(m->loop, &m->factory, bad[i], &options,
-                                        maker_connect_done, m, NULL),
+        expect_eq(weir_create_connection_at(m->loop, &m->factory,
+                                            weir_place_fd(bad[i]), &options,
+                                            maker_connect_done, m, NULL),
                   -EBADF, "descriptor %d of a family", bad[i]);
         expect_eq(weir_create_server_at(m->loop, &m->factory,
                                         weir_place_fd(bad[i]), NULL,
@@ -154,9 +156,10 @@ MAKER(adopt, r63__a_usage_error_closes_the_socket_too, m)
         options.connection.size = i == 3 ? 1 : 0;
         options.local_port = i == 4 ? 80 : 0;
 
-        expect_eq(weir_adopt_connection(m->loop, i == 5 ? &none : &m->factory,
-                                        fds[0], &options, maker_connect_done, m,
-                                        NULL),
+        expect_eq(weir_create_connection_at(m->loop,
+                                            i == 5 ? &none : &m->factory,
+                                            weir_place_fd(fds[0]), &options,
+                                            maker_connect_done, m, NULL),
                   i == 0 ? WEIR_EOPTIONSIZE : -EINVAL, "case %d", i);
         cr_expect(wait_closed(fds[0]), "case %d", i);
         close(fds[1]);

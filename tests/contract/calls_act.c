@@ -260,8 +260,9 @@ void adopt(void)
     weir_pending *connect = NULL;
 
     if (fd >= 0) {
-        const int err = weir_adopt_connection(
-            world.loop, &factory, fd, &options, attempt_done, NULL, &connect);
+        const int err =
+            weir_create_connection_at(world.loop, &factory, weir_place_fd(fd),
+                                      &options, attempt_done, NULL, &connect);
         attempted(err, connect);
     }
 }

@@ -65,8 +65,8 @@ static void adopt(struct end *end, int fd, const struct weir_tls_settings *tls)
     const struct weir_connect_options options = {.size = sizeof(options),
                                                  .tls = tls};
 
-    expect_ok(
-        weir_adopt_connection(loop, &factory, fd, &options, NULL, NULL, NULL));
+    expect_ok(weir_create_connection_at(loop, &factory, weir_place_fd(fd),
+                                        &options, NULL, NULL, NULL));
 }
 
 /* ---- kinds of connections ---- */

@@ -91,8 +91,8 @@ static void side_open(struct side *side,
     expect_ok(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0,
                          ends));
     *side = (struct side){.peer = ends[1]};
-    expect_ok(weir_adopt_connection(loop, &factory, ends[0], &options, NULL,
-                                    NULL, NULL));
+    expect_ok(weir_create_connection_at(loop, &factory, weir_place_fd(ends[0]),
+                                        &options, NULL, NULL, NULL));
     RUN_UNTIL(loop, side->t != NULL);
 }
 

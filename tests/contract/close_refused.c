@@ -160,9 +160,9 @@ UNIT(close_refused, an_adoption_that_is_refused_holds_up_nothing)
     send_slow(pair[1]);
     const int threads = count_threads();
 
-    expect_eq(
-        weir_adopt_connection(loop, &factory, pair[0], &bad, NULL, NULL, NULL),
-        WEIR_EOPTIONSIZE);
+    expect_eq(weir_create_connection_at(loop, &factory, weir_place_fd(pair[0]),
+                                        &bad, NULL, NULL, NULL),
+              WEIR_EOPTIONSIZE);
     expect_eq(count_threads(), threads + 1, "it waits in a close");
 
     let_end();

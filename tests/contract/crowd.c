@@ -124,8 +124,8 @@ struct crowd_member *crowd_add(bool is_tcp, enum conduct conduct)
     member->crowd = &crowd;
     member->conduct = conduct;
     member->peer = fds[0];
-    expect_ok(weir_adopt_connection(crowd.loop, &factory, fds[1], NULL, NULL,
-                                    NULL, NULL));
+    expect_ok(weir_create_connection_at(
+        crowd.loop, &factory, weir_place_fd(fds[1]), NULL, NULL, NULL, NULL));
     return member;
 }
 

@@ -194,7 +194,8 @@ static void ask_connections(void)
                                   weir_place_addresses(&world.address, 1), NULL,
                                   NULL, NULL, NULL));
     ASK(weir_create_unix_connection(loop, &quiet, "/", NULL, NULL, NULL, NULL));
-    ASK(weir_adopt_connection(loop, &quiet, -1, NULL, NULL, NULL, NULL));
+    ASK(weir_create_connection_at(loop, &quiet, weir_place_fd(-1), NULL, NULL,
+                                  NULL, NULL));
     ASK(weir_connect_read_pipe(loop, &quiet, -1, NULL, NULL, NULL, NULL));
     ASK(weir_connect_write_pipe(loop, &quiet, -1, NULL, NULL, NULL, NULL));
     ASK(weir_create_datagram_endpoint(loop, &quiet, NULL, NULL, NULL, NULL));

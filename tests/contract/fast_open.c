@@ -501,8 +501,9 @@ MAKER(fast_open, multipath_and_adopted_sockets_refuse_it, m)
     options.fast_open = true;
     peer_tcp_pair(fds);
 
-    expect_eq(weir_adopt_connection(m->loop, &m->factory, fds[0], &options,
-                                    maker_connect_done, m, NULL),
+    expect_eq(weir_create_connection_at(m->loop, &m->factory,
+                                        weir_place_fd(fds[0]), &options,
+                                        maker_connect_done, m, NULL),
               -EINVAL);
     options.proto = IPPROTO_MPTCP;
     expect_eq(weir_create_connection(m->loop, &m->factory, "127.0.0.1", 1,

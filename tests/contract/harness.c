@@ -280,8 +280,9 @@ static void open_unix(struct rig *rig)
     int fds[2];
     expect_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
     rig->peer = fds[0];
-    expect_ok(weir_adopt_connection(rig->loop, &factory, fds[1], &options, NULL,
-                                    NULL, NULL));
+    expect_ok(weir_create_connection_at(rig->loop, &factory,
+                                        weir_place_fd(fds[1]), &options, NULL,
+                                        NULL, NULL));
 }
 
 static const struct pair_maker makers[] = {

@@ -72,8 +72,9 @@ static void relay_adopt(struct relay_side *side, int fd,
     const struct weir_factory factory = relay_factory(side, settings);
     const struct weir_connect_options options = {.size = sizeof(options),
                                                  .tls = settings};
-    expect_ok(weir_adopt_connection(relay->loop, &factory, fd, &options,
-                                    relay_done, side, NULL));
+    expect_ok(weir_create_connection_at(relay->loop, &factory,
+                                        weir_place_fd(fd), &options, relay_done,
+                                        side, NULL));
 }
 
 static void relay_expired(void *arg)
@@ -248,8 +249,9 @@ void rig_open_tls_unix(struct rig *rig)
     int fds[2];
     expect_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
     relay->tls_fd = fds[0];
-    expect_ok(weir_adopt_connection(rig->loop, &factory, fds[1], &options, NULL,
-                                    NULL, NULL));
+    expect_ok(weir_create_connection_at(rig->loop, &factory,
+                                        weir_place_fd(fds[1]), &options, NULL,
+                                        NULL, NULL));
     weir_tls_context_unref(settings.context);
     relay_start(relay);
 }

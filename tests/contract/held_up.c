@@ -76,11 +76,11 @@ static void open_link(struct link *link, pair_fn *pair)
 
     pair(fds);
     link->peer = fds[1];
-    expect_ok(pair == pair_pipe
-                  ? weir_connect_read_pipe(loop, &factory, fds[0], NULL, NULL,
-                                           NULL, NULL)
-                  : weir_adopt_connection(loop, &factory, fds[0], NULL, NULL,
-                                          NULL, NULL));
+    expect_ok(pair == pair_pipe ? weir_connect_read_pipe(loop, &factory, fds[0],
+                                                         NULL, NULL, NULL, NULL)
+                                : weir_create_connection_at(
+                                      loop, &factory, weir_place_fd(fds[0]),
+                                      NULL, NULL, NULL, NULL));
 }
 
 /* ---- the callback ---- */

@@ -146,8 +146,8 @@ static void connect_peer(struct rig *rig)
     const int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
     expect_geq(fd, 0);
     close(listener);
-    expect_ok(
-        weir_adopt_connection(loop, &factory, fd, NULL, NULL, NULL, NULL));
+    expect_ok(weir_create_connection_at(loop, &factory, weir_place_fd(fd), NULL,
+                                        NULL, NULL, NULL));
     TURN_UNTIL(host_round(rig), rig->begun == wanted && wait_ms() > 0);
 }
 

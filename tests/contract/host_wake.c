@@ -446,8 +446,8 @@ static void move_act(struct waking *w)
 
     expect_ok(weir_loop_new(NULL, &w->other));
     expect_ok(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds));
-    expect_ok(weir_adopt_connection(w->other, &factory, fds[0], NULL, NULL,
-                                    NULL, NULL));
+    expect_ok(weir_create_connection_at(
+        w->other, &factory, weir_place_fd(fds[0]), NULL, NULL, NULL, NULL));
     expect_ok(weir_loop_run(w->other));
     expect_eq(weir_loop_free(w->other), 0);
     close(fds[1]);

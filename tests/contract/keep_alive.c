@@ -92,8 +92,9 @@ MAKER(keep_alive, adopted_connections_have_it, m)
     int fds[2];
     peer_tcp_pair(fds);
 
-    expect_ok(weir_adopt_connection(m->loop, &m->factory, fds[0], &options,
-                                    maker_connect_done, m, NULL));
+    expect_ok(weir_create_connection_at(m->loop, &m->factory,
+                                        weir_place_fd(fds[0]), &options,
+                                        maker_connect_done, m, NULL));
 
     expect_made(m);
     close(fds[1]);
@@ -250,8 +251,9 @@ MAKER(keep_alive, times_that_are_left_out_are_those_of_the_system, m)
     peer_tcp_pair(fds);
     options.connection.keep_alive = true;
 
-    expect_ok(weir_adopt_connection(m->loop, &m->factory, fds[0], &options,
-                                    maker_connect_done, m, NULL));
+    expect_ok(weir_create_connection_at(m->loop, &m->factory,
+                                        weir_place_fd(fds[0]), &options,
+                                        maker_connect_done, m, NULL));
     maker_run(m, maker_is_made);
 
     const int fd = weir_transport_get_socket(m->t);
@@ -270,8 +272,9 @@ MAKER(keep_alive, unix_sockets_take_the_option_and_have_none, m)
     int fds[2];
     expect_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
 
-    expect_ok(weir_adopt_connection(m->loop, &m->factory, fds[0], &options,
-                                    maker_connect_done, m, NULL));
+    expect_ok(weir_create_connection_at(m->loop, &m->factory,
+                                        weir_place_fd(fds[0]), &options,
+                                        maker_connect_done, m, NULL));
 
     maker_run(m, maker_is_made);
     close(fds[1]);
@@ -331,8 +334,9 @@ MAKER(keep_alive, the_largest_values_are_those_of_the_kernel, m)
     options.connection.keep_alive_interval_ns = WEIR_SECONDS(32767);
     options.connection.keep_alive_count = 127;
 
-    expect_ok(weir_adopt_connection(m->loop, &m->factory, fds[0], &options,
-                                    maker_connect_done, m, NULL));
+    expect_ok(weir_create_connection_at(m->loop, &m->factory,
+                                        weir_place_fd(fds[0]), &options,
+                                        maker_connect_done, m, NULL));
     maker_run(m, maker_is_made);
 
     const int fd = weir_transport_get_socket(m->t);

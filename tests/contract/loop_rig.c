@@ -130,7 +130,7 @@ int adopt_pair(const struct weir_protocol *protocol, void *user)
     const struct weir_factory factory = bind_to(protocol, user);
     int fds[2];
     cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
-    expect_ok(
-        weir_adopt_connection(loop, &factory, fds[0], NULL, NULL, NULL, NULL));
+    expect_ok(weir_create_connection_at(loop, &factory, weir_place_fd(fds[0]),
+                                        NULL, NULL, NULL, NULL));
     return fds[1];
 }

@@ -309,8 +309,9 @@ static void mover_connect(struct mover *m,
     const struct weir_factory factory = {mover_create, &m->sides[HERE]};
     set_nonblocking(fds[1]);
     m->peer = fds[1];
-    expect_ok(weir_adopt_connection(m->sides[HERE].loop, &factory, fds[0],
-                                    options, NULL, NULL, NULL));
+    expect_ok(weir_create_connection_at(m->sides[HERE].loop, &factory,
+                                        weir_place_fd(fds[0]), options, NULL,
+                                        NULL, NULL));
     MOVER_UNTIL(m, m->sides[HERE].t != NULL);
 }
 

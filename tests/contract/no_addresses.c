@@ -86,8 +86,8 @@ static int adopt(struct conn *conn)
                          ends),
               0);
     conn->peer = ends[1];
-    return weir_adopt_connection(loop, &factory, ends[0], NULL, NULL, NULL,
-                                 NULL);
+    return weir_create_connection_at(loop, &factory, weir_place_fd(ends[0]),
+                                     NULL, NULL, NULL, NULL);
 }
 
 /* One more connection, besides those that are there. */

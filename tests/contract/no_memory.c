@@ -98,8 +98,9 @@ UNIT(no_memory, r63__a_socket_is_closed_all_the_same)
     expect_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
 
     fail_in(1);
-    expect_eq(weir_adopt_connection(m->loop, &m->factory, pair[0], NULL,
-                                    maker_connect_done, m, NULL),
+    expect_eq(weir_create_connection_at(m->loop, &m->factory,
+                                        weir_place_fd(pair[0]), NULL,
+                                        maker_connect_done, m, NULL),
               -ENOMEM);
 
     cr_assert(wait_closed(pair[0]));
@@ -171,8 +172,9 @@ UNIT(no_memory, time_limits_are_refused_and_the_connection_goes_on)
                                          .read_ns = 1000 * MS};
     int pair[2];
     expect_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
-    expect_ok(weir_adopt_connection(m->loop, &m->factory, pair[0], NULL,
-                                    maker_connect_done, m, NULL));
+    expect_ok(weir_create_connection_at(m->loop, &m->factory,
+                                        weir_place_fd(pair[0]), NULL,
+                                        maker_connect_done, m, NULL));
     maker_expect_done(m, 0);
 
     fail_in(1);

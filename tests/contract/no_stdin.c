@@ -130,8 +130,9 @@ static int adopt_one(struct maker *m, const struct place *place)
 {
     int fds[2];
     peer_tcp_pair(fds);
-    expect_ok(weir_adopt_connection(m->loop, &m->factory, as_zero(fds[0]), NULL,
-                                    maker_connect_done, m, NULL));
+    expect_ok(weir_create_connection_at(m->loop, &m->factory,
+                                        weir_place_fd(as_zero(fds[0])), NULL,
+                                        maker_connect_done, m, NULL));
     return fds[1];
 }
 
@@ -233,8 +234,8 @@ UNIT(no_stdin, what_is_refused_is_closed)
 
     maker_serve(m, "127.0.0.1", NULL);
     as_zero(peer_listen(1, &address));
-    expect_eq(weir_adopt_connection(m->loop, &m->factory, 0, NULL,
-                                    maker_connect_done, m, NULL),
+    expect_eq(weir_create_connection_at(m->loop, &m->factory, weir_place_fd(0),
+                                        NULL, maker_connect_done, m, NULL),
               -EINVAL);
     expect_zero_closed("no connection");
     as_zero(peer_listen(1, &address));

@@ -216,8 +216,8 @@ MAKER(proto, a_socket_that_is_handed_in_has_its_own, m)
     const int fd = peer_connect_to(&address);
 
     connect.proto = IPPROTO_TCP;
-    expect_eq(weir_adopt_connection(m->loop, &m->factory, fd, &connect,
-                                    maker_connect_done, m, NULL),
+    expect_eq(weir_create_connection_at(m->loop, &m->factory, weir_place_fd(fd),
+                                        &connect, maker_connect_done, m, NULL),
               -EINVAL);
     server.proto = IPPROTO_TCP;
     expect_eq(weir_create_server_at(m->loop, &m->factory,

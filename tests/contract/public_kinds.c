@@ -89,9 +89,9 @@ static void kinds_adopt(int fd, bool is_peer, weir_tls_context *context)
     options.connection.fd_limit = scene.moment == PUBLIC_AT_FDS ? 8 : 0;
     options.tls = context ? &tls : NULL;
     public_begin(PUBLIC_MAKER);
-    expect_eq(weir_adopt_connection(kinds_loop(), &factory, fd, &options,
-                                    public_opened, is_peer ? NULL : &scene,
-                                    NULL),
+    expect_eq(weir_create_connection_at(
+                  kinds_loop(), &factory, weir_place_fd(fd), &options,
+                  public_opened, is_peer ? NULL : &scene, NULL),
               0);
 }
 

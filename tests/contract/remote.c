@@ -283,8 +283,9 @@ static void expect_all(struct maker *m, int err)
     expect_eq(weir_create_connection(m->loop, &m->factory, "::1", 1, NULL, NULL,
                                      NULL, NULL),
               err);
-    expect_eq(weir_adopt_connection(m->loop, &m->factory, pair[0], NULL,
-                                    maker_connect_done, m, NULL),
+    expect_eq(weir_create_connection_at(m->loop, &m->factory,
+                                        weir_place_fd(pair[0]), NULL,
+                                        maker_connect_done, m, NULL),
               err);
     cr_assert(wait_closed(pair[0]), "R63: taken all the same");
     expect_eq(weir_server_start_serving(m->server), err);

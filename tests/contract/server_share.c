@@ -281,8 +281,8 @@ static int fill_by_taking(struct maker *m)
     int fds[2];
 
     peer_tcp_pair(fds);
-    expect_ok(weir_adopt_connection(m->loop, &factory, fds[0], NULL, NULL, NULL,
-                                    NULL));
+    expect_ok(weir_create_connection_at(
+        m->loop, &factory, weir_place_fd(fds[0]), NULL, NULL, NULL, NULL));
     return fds[1];
 }
 

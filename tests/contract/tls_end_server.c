@@ -279,8 +279,9 @@ MAKER(tls_end_server, r42__a_client_on_a_socket_has_to_name_its_server, m)
     options.tls = &settings;
     expect_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
 
-    expect_eq(weir_adopt_connection(m->loop, &m->factory, fds[0], &options,
-                                    maker_connect_done, m, NULL),
+    expect_eq(weir_create_connection_at(m->loop, &m->factory,
+                                        weir_place_fd(fds[0]), &options,
+                                        maker_connect_done, m, NULL),
               -EINVAL);
 
     expect(wait_closed(fds[0])); /* it was taken */

@@ -101,8 +101,9 @@ static int storm_adopt_plain(struct maker *m)
     expect_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
     m->echo = true;
     m->done = 0;
-    expect_ok(weir_adopt_connection(m->loop, &m->factory, fds[1], NULL,
-                                    maker_connect_done, m, NULL));
+    expect_ok(weir_create_connection_at(m->loop, &m->factory,
+                                        weir_place_fd(fds[1]), NULL,
+                                        maker_connect_done, m, NULL));
     maker_run(m, maker_is_done);
     return fds[0];
 }

@@ -79,8 +79,9 @@ static void client_start(struct client *client, struct maker *m, int fd)
         .size = sizeof(options), .tls = &settings, .connection = asked};
     settings.server_hostname = "localhost";
     *client = (struct client){.m = m};
-    expect_ok(fd >= 0 ? weir_adopt_connection(m->loop, &factory, fd, &options,
-                                              client_done, client, NULL)
+    expect_ok(fd >= 0 ? weir_create_connection_at(m->loop, &factory,
+                                                  weir_place_fd(fd), &options,
+                                                  client_done, client, NULL)
                       : weir_create_connection(m->loop, &factory, "127.0.0.1",
                                                server_port(m->server), &options,
                                                client_done, client, NULL));
@@ -427,8 +428,9 @@ MAKER(tls_server, the_time_limit_of_an_adoption_is_one_for_its_handshake, m)
     settings.server_hostname = "localhost";
     settings.handshake_timeout_ns = WEIR_SECONDS(600); /* not this one */
     expect_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
-    expect_ok(weir_adopt_connection(m->loop, &m->factory, fds[0], &options,
-                                    maker_connect_done, m, NULL));
+    expect_ok(weir_create_connection_at(m->loop, &m->factory,
+                                        weir_place_fd(fds[0]), &options,
+                                        maker_connect_done, m, NULL));
     maker_run(m, maker_is_done);
     expect_eq(m->done_err, -ETIMEDOUT, "%s", weir_err_name(m->done_err));
     weir_tls_context_unref(context);

@@ -162,8 +162,9 @@ UNIT(unix_connect, a_pair_is_adopted_as_a_unix_socket)
     int ends[2];
     char text[256];
     cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
-    expect_ok(weir_adopt_connection(m->loop, &m->factory, ends[0], NULL,
-                                    maker_connect_done, m, NULL));
+    expect_ok(weir_create_connection_at(m->loop, &m->factory,
+                                        weir_place_fd(ends[0]), NULL,
+                                        maker_connect_done, m, NULL));
     maker_run(m, maker_is_done);
     weir_transport_get_error_text(m->t, text, sizeof(text));
     expect_str_eq(text, "unix unix:: open");
@@ -228,9 +229,10 @@ UNIT(unix_connect, a_socket_that_is_handed_on_takes_descriptors_as_asked)
     for (uint32_t fd_limit = 0; can_refuse_fds(m) && fd_limit < 2; fd_limit++) {
         options.connection.fd_limit = fd_limit;
         m->done = 0;
-        expect_ok(weir_adopt_connection(m->loop, &m->factory,
-                                        fcntl(ends[0], F_DUPFD_CLOEXEC, 0),
-                                        &options, maker_connect_done, m, NULL));
+        expect_ok(weir_create_connection_at(
+            m->loop, &m->factory,
+            weir_place_fd(fcntl(ends[0], F_DUPFD_CLOEXEC, 0)), &options,
+            maker_connect_done, m, NULL));
         maker_run(m, maker_is_done);
         expect_eq(passes_fds(ends[0]), (int)fd_limit);
     }

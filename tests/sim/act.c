@@ -381,8 +381,9 @@ void sim_connect(struct sim_conn *conn)
     }
     sim_enter_api(false);
     int err = conn->adopts
-                  ? weir_adopt_connection(sim.loop, &factory, fd, &options,
-                                          connect_done, conn, &conn->connect)
+                  ? weir_create_connection_at(
+                        sim.loop, &factory, weir_place_fd(fd), &options,
+                        connect_done, conn, &conn->connect)
                   : weir_create_connection(sim.loop, &factory, "127.0.0.1",
                                            port, &options, connect_done, conn,
                                            &conn->connect);

@@ -337,8 +337,8 @@ static void whole_open(struct pair *p)
     memset(p, 0, sizeof(*p));
     p->fd = fake_connected_fd(&p->peer);
     expect_ok(weir_stream_protocol_new(loop, NULL, &whole.binding, &p->writer));
-    expect_ok(weir_adopt_connection(loop, &factory, p->fd, NULL, whole_done,
-                                    &whole, NULL));
+    expect_ok(weir_create_connection_at(loop, &factory, weir_place_fd(p->fd),
+                                        NULL, whole_done, &whole, NULL));
     nap();
     cr_assert(whole.is_done);
     p->reader = weir_writer_get_reader(p->writer);

@@ -21,8 +21,8 @@ static inline int adopt(weir_loop *on, const struct weir_protocol *protocol,
     const struct weir_factory factory = bind_to(protocol, user);
     const int fd = fake_connected_fd(ret_peer);
 
-    expect_ok(
-        weir_adopt_connection(on, &factory, fd, options, NULL, NULL, NULL));
+    expect_ok(weir_create_connection_at(on, &factory, weir_place_fd(fd),
+                                        options, NULL, NULL, NULL));
     return fd;
 }
 

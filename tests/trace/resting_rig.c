@@ -71,9 +71,9 @@ void rig_open(void)
     fake_start(&(struct fake_options){
         .seed = rig.seed, .send_size = ROOM, .recv_size = ROOM});
     expect_eq(weir_loop_new(&loop_options, &rig.loop), 0);
-    expect_ok(weir_adopt_connection(rig.loop, &factory,
-                                    fake_connected_unix_fd(&rig.peer), &options,
-                                    NULL, NULL, NULL));
+    expect_ok(weir_create_connection_at(
+        rig.loop, &factory, weir_place_fd(fake_connected_unix_fd(&rig.peer)),
+        &options, NULL, NULL, NULL));
     rig_run(MS);
     fake_hold_closes(true);
 }

@@ -85,9 +85,9 @@ static void wire_open_subject(struct wire *wire,
         .connection = {.size = sizeof(how.connection),
                        .timeouts = options->timeouts}};
 
-    expect_ok(weir_adopt_connection(wire->loop, &factory,
-                                    fake_connected_fd(&wire->peer), &how,
-                                    wire_done, wire, NULL));
+    expect_ok(weir_create_connection_at(
+        wire->loop, &factory, weir_place_fd(fake_connected_fd(&wire->peer)),
+        &how, wire_done, wire, NULL));
     weir_tls_context_unref(settings.context);
 }
 
