@@ -45,6 +45,7 @@
 #include "weir/threads.h"
 #include "weir/transport.h"
 #include "weir/unix.h"
+#include "weir/waitable.h"
 #include "weir/watch.h"
 #include "weir/writer.h"
 

@@ -59,20 +59,30 @@ bool weir_event_is_set(const weir_event *event)
     return event->is_set;
 }
 
-int weir_event_wait(weir_event *event)
+static bool event_attempt(struct wr_waitable *what)
 {
-    static const struct wr_wait_kind kind = {.name = "event"};
-    struct wr_waiter waiter = {.kind = &kind};
-    int err = wr_sync_enter(&event->sync);
-    if (err < 0) {
-        return err;
-    }
+    const weir_event *event = what->object;
+
     event_check_invariants(event);
-    if (!event->is_set) {
-        err = wr_task_wait(event->sync.loop, &waiter, &event->waiters);
-    }
-    wr_sync_unref(&event->sync);
-    return err;
+    what->result = 0;
+    return event->is_set;
+}
+
+static const struct wr_sync_call event_wait = {
+    .ops = {WR_SYNC_OPS, .kind = {.name = "event"}},
+    .attempt = event_attempt,
+    .line = offsetof(weir_event, waiters)};
+
+WR_SYNC_WHOLE int weir_event_wait(weir_event *event)
+{
+    return wr_sync_wait(&event_wait, &event->sync, NULL, NULL);
+}
+
+struct weir_waitable weir_waitable_event(weir_event *event)
+{
+    struct wr_waitable what =
+        wr_sync_waitable(&event_wait, event ? &event->sync : NULL);
+    return wr_waitable_give(&what);
 }
 
 void weir_event_free(weir_event *event)

@@ -72,35 +72,50 @@ int weir_lock_new(weir_loop *loop, weir_lock **ret)
     return 0;
 }
 
-WEIR_MUST_USE static int lock_acquire(weir_lock *lock)
+static bool lock_attempt(struct wr_waitable *what)
 {
-    static const struct wr_wait_kind kind = {.name = "lock"};
-    weir_loop *loop = lock->sync.loop;
-    struct wr_waiter waiter = {.kind = &kind};
+    weir_lock *lock = what->object;
 
     wr_lock_check_invariants(lock);
-    wr_require(!wr_lock_is_ours(lock), -EDEADLK);
-    if (lock->owner != 0) {
-        int err = wr_task_wait(loop, &waiter, &lock->waiters);
-        if (err == 0 && lock->sync.is_freed) {
-            return -ECANCELED;
-        }
-        wr_assert((err == 0) == wr_lock_is_ours(lock));
-        return err;
+    if (wr_lock_is_ours(lock)) {
+        what->result = -EDEADLK;
+        return true;
     }
-    lock_own(lock, loop->current);
-    return 0;
+    if (lock->owner != 0) {
+        return false;
+    }
+    lock_own(lock, lock->sync.loop->current);
+    what->result = 0;
+    return true;
 }
 
-int weir_lock_acquire(weir_lock *lock)
+/* The lock may be freed after the task got it. */
+static int lock_woken(struct wr_waitable *what, int result)
 {
-    int err = wr_sync_enter(&lock->sync);
-    if (err < 0) {
-        return err;
+    const weir_lock *lock = what->object;
+
+    if (result == 0 && lock->sync.is_freed) {
+        return -ECANCELED;
     }
-    err = lock_acquire(lock);
-    wr_sync_unref(&lock->sync);
-    return err;
+    wr_assert((result == 0) == wr_lock_is_ours(lock));
+    return result;
+}
+
+static const struct wr_sync_call lock_acquire = {
+    .ops = {WR_SYNC_OPS, .kind = {.name = "lock"}, .woken = lock_woken},
+    .attempt = lock_attempt,
+    .line = offsetof(weir_lock, waiters)};
+
+WR_SYNC_WHOLE int weir_lock_acquire(weir_lock *lock)
+{
+    return wr_sync_wait(&lock_acquire, &lock->sync, NULL, NULL);
+}
+
+struct weir_waitable weir_waitable_lock(weir_lock *lock)
+{
+    struct wr_waitable what =
+        wr_sync_waitable(&lock_acquire, lock ? &lock->sync : NULL);
+    return wr_waitable_give(&what);
 }
 
 int weir_lock_acquire_nowait(weir_lock *lock)

@@ -33,8 +33,8 @@ static const uint8_t queue_edges[QUEUE_STATES] = {
 
 struct weir_queue {
     struct wr_sync sync;
-    struct wr_list getters; /* struct queue_visit */
-    struct wr_list putters; /* struct queue_visit */
+    struct wr_list getters; /* struct wr_waitable */
+    struct wr_list putters; /* struct wr_waitable */
     struct wr_list joiners; /* struct wr_waiter */
     uint64_t unfinished_count;
     size_t maxsize;
@@ -51,11 +51,6 @@ struct weir_queue {
 
 _Static_assert(sizeof(void *) % _Alignof(uint64_t) == 0,
                "numbers can stand behind items");
-
-struct queue_visit {
-    struct wr_waiter waiter;
-    void *item; /* to put, or received */
-};
 
 static void queue_set_state(weir_queue *queue, enum queue_state state)
 {
@@ -78,14 +73,12 @@ static void queue_check_invariants(const weir_queue *queue)
     wr_assert(queue->state == QUEUE_OPEN || wr_list_is_empty(&queue->putters));
 }
 
-static struct queue_visit *queue_first_of(struct wr_list *waiters)
+static struct wr_waitable *queue_first_of(struct wr_list *waiters)
 {
-    if (wr_list_is_empty(waiters)) {
-        return NULL;
-    }
-    struct wr_waiter *waiter =
-        wr_container_of(waiters->next, struct wr_waiter, link);
-    return wr_container_of(waiter, struct queue_visit, waiter);
+    return wr_list_is_empty(waiters)
+               ? NULL
+               : wr_container_of(waiters->next, struct wr_waitable,
+                                 waiter.link);
 }
 
 /* ---- the heap ---- */
@@ -196,12 +189,13 @@ static void *queue_pop(weir_queue *queue)
 /* Puts @item; a getter waits or there is room. */
 static void queue_put_now(weir_queue *queue, void *item)
 {
-    struct queue_visit *getter = queue_first_of(&queue->getters);
+    struct wr_waitable *getter = queue_first_of(&queue->getters);
 
     wr_assert(queue->state == QUEUE_OPEN);
     queue->unfinished_count++;
     if (getter) {
         wr_assert(queue->size == 0);
+        wr_debug_assert(getter->object == queue);
         getter->item = item;
         wr_waiter_wake(&getter->waiter, 0);
     } else {
@@ -226,9 +220,10 @@ WEIR_MUST_USE static int queue_try_get(weir_queue *queue, void **ret)
         return queue->state == QUEUE_OPEN ? -EAGAIN : WEIR_EQUEUESHUTDOWN;
     }
     *ret = queue_pop(queue);
-    struct queue_visit *putter = queue_first_of(&queue->putters);
+    struct wr_waitable *putter = queue_first_of(&queue->putters);
     if (putter) {
         wr_assert(queue->state == QUEUE_OPEN);
+        wr_debug_assert(putter->object == queue);
         queue_put_now(queue, putter->item);
         wr_waiter_wake(&putter->waiter, 0);
     }
@@ -305,21 +300,31 @@ int weir_priority_queue_new(weir_loop *loop, size_t maxsize,
     return 0;
 }
 
-int weir_queue_put(weir_queue *queue, void *item)
+static bool queue_attempt_put(struct wr_waitable *putter)
 {
-    static const struct wr_wait_kind kind = {.name = "queue put"};
-    struct queue_visit putter = {.waiter = {.kind = &kind}, .item = item};
-    int err = wr_sync_enter(&queue->sync);
-    if (err < 0) {
-        return err;
-    }
-    err = queue_try_put(queue, item);
-    if (err == -EAGAIN) {
-        wr_assert(queue->size == queue->maxsize);
-        err = wr_task_wait(queue->sync.loop, &putter.waiter, &queue->putters);
-    }
-    wr_sync_unref(&queue->sync);
-    return err;
+    const weir_queue *queue = putter->object;
+
+    putter->result = queue_try_put(putter->object, putter->item);
+    wr_assert(putter->result != -EAGAIN || queue->size == queue->maxsize);
+    return putter->result != -EAGAIN;
+}
+
+static const struct wr_sync_call queue_put = {
+    .ops = {WR_SYNC_OPS, .kind = {.name = "queue put"}},
+    .attempt = queue_attempt_put,
+    .line = offsetof(weir_queue, putters)};
+
+WR_SYNC_WHOLE int weir_queue_put(weir_queue *queue, void *item)
+{
+    return wr_sync_wait(&queue_put, &queue->sync, item, NULL);
+}
+
+struct weir_waitable weir_waitable_queue_put(weir_queue *queue, void *item)
+{
+    struct wr_waitable putter =
+        wr_sync_waitable(&queue_put, queue ? &queue->sync : NULL);
+    putter.item = item;
+    return wr_waitable_give(&putter);
 }
 
 int weir_queue_put_nowait(weir_queue *queue, void *item)
@@ -329,25 +334,41 @@ int weir_queue_put_nowait(weir_queue *queue, void *item)
     return queue_try_put(queue, item);
 }
 
-int weir_queue_get(weir_queue *queue, void **ret)
+static bool queue_attempt_get(struct wr_waitable *getter)
 {
-    static const struct wr_wait_kind kind = {.name = "queue get"};
-    struct queue_visit getter = {.waiter = {.kind = &kind}};
+    const weir_queue *queue = getter->object;
+
+    getter->result = queue_try_get(getter->object, getter->ret);
+    wr_assert(getter->result != -EAGAIN || queue->size == 0);
+    return getter->result != -EAGAIN;
+}
+
+static int queue_got(struct wr_waitable *getter, int result)
+{
+    wr_assert(result <= 0);
+    if (result == 0) {
+        *getter->ret = getter->item;
+    }
+    return result;
+}
+
+static const struct wr_sync_call queue_get = {
+    .ops = {WR_SYNC_OPS, .kind = {.name = "queue get"}, .woken = queue_got},
+    .attempt = queue_attempt_get,
+    .line = offsetof(weir_queue, getters)};
+
+WR_SYNC_WHOLE int weir_queue_get(weir_queue *queue, void **ret)
+{
     wr_require(ret, -EINVAL);
-    int err = wr_sync_enter(&queue->sync);
-    if (err < 0) {
-        return err;
-    }
-    err = queue_try_get(queue, &getter.item);
-    if (err == -EAGAIN) {
-        wr_assert(queue->size == 0);
-        err = wr_task_wait(queue->sync.loop, &getter.waiter, &queue->getters);
-    }
-    if (err == 0) {
-        *ret = getter.item;
-    }
-    wr_sync_unref(&queue->sync);
-    return err;
+    return wr_sync_wait(&queue_get, &queue->sync, NULL, ret);
+}
+
+struct weir_waitable weir_waitable_queue_get(weir_queue *queue, void **ret)
+{
+    struct wr_waitable getter =
+        wr_sync_waitable(&queue_get, queue && ret ? &queue->sync : NULL);
+    getter.ret = ret;
+    return wr_waitable_give(&getter);
 }
 
 int weir_queue_get_nowait(weir_queue *queue, void **ret)
@@ -373,20 +394,23 @@ int weir_queue_task_done(weir_queue *queue)
     return 0;
 }
 
-int weir_queue_join(weir_queue *queue)
+static bool queue_attempt_join(struct wr_waitable *joiner)
 {
-    static const struct wr_wait_kind kind = {.name = "queue join"};
-    struct wr_waiter waiter = {.kind = &kind};
-    int err = wr_sync_enter(&queue->sync);
-    if (err < 0) {
-        return err;
-    }
+    const weir_queue *queue = joiner->object;
+
     queue_check_invariants(queue);
-    if (queue->unfinished_count > 0) {
-        err = wr_task_wait(queue->sync.loop, &waiter, &queue->joiners);
-    }
-    wr_sync_unref(&queue->sync);
-    return err;
+    joiner->result = 0;
+    return queue->unfinished_count == 0;
+}
+
+static const struct wr_sync_call queue_join = {
+    .ops = {WR_SYNC_OPS, .kind = {.name = "queue join"}},
+    .attempt = queue_attempt_join,
+    .line = offsetof(weir_queue, joiners)};
+
+WR_SYNC_WHOLE int weir_queue_join(weir_queue *queue)
+{
+    return wr_sync_wait(&queue_join, &queue->sync, NULL, NULL);
 }
 
 static void queue_shutdown(weir_queue *queue, bool immediate)

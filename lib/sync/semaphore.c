@@ -59,31 +59,54 @@ static bool semaphore_take_one(weir_semaphore *semaphore)
     if (semaphore->value == 0) {
         return false;
     }
+    wr_assert(semaphore->value <= semaphore->limit);
     semaphore->value--;
     return true;
 }
 
-int weir_semaphore_acquire(weir_semaphore *semaphore)
+static bool semaphore_attempt(struct wr_waitable *what)
 {
-    static const struct wr_wait_kind kind = {.name = "semaphore"};
-    struct wr_waiter waiter = {.kind = &kind};
-    int err = wr_sync_enter(&semaphore->sync);
-    if (err < 0) {
-        return err;
-    }
+    weir_semaphore *semaphore = what->object;
+
     semaphore_check_invariants(semaphore);
     if (!semaphore_take_one(semaphore)) {
-        err = wr_task_wait(semaphore->sync.loop, &waiter, &semaphore->waiters);
-        wr_assert(err < 0 || semaphore->granted_count > 0);
-        semaphore->granted_count -= err == 0;
-    } else if (semaphore->granted_count > 0) {
+        return false;
+    }
+    if (semaphore->granted_count > 0) {
         semaphore->granted_count++;
         wr_task_yield(semaphore->sync.loop);
         wr_assert(semaphore->granted_count > 0);
         semaphore->granted_count--;
     }
-    wr_sync_unref(&semaphore->sync);
-    return err;
+    what->result = 0;
+    return true;
+}
+
+static int semaphore_woken(struct wr_waitable *what, int result)
+{
+    weir_semaphore *semaphore = what->object;
+
+    wr_assert(result < 0 || semaphore->granted_count > 0);
+    semaphore->granted_count -= result == 0;
+    return result;
+}
+
+static const struct wr_sync_call semaphore_acquire = {
+    .ops = {WR_SYNC_OPS, .kind = {.name = "semaphore"},
+            .woken = semaphore_woken},
+    .attempt = semaphore_attempt,
+    .line = offsetof(weir_semaphore, waiters)};
+
+WR_SYNC_WHOLE int weir_semaphore_acquire(weir_semaphore *semaphore)
+{
+    return wr_sync_wait(&semaphore_acquire, &semaphore->sync, NULL, NULL);
+}
+
+struct weir_waitable weir_waitable_semaphore(weir_semaphore *semaphore)
+{
+    struct wr_waitable what = wr_sync_waitable(
+        &semaphore_acquire, semaphore ? &semaphore->sync : NULL);
+    return wr_waitable_give(&what);
 }
 
 int weir_semaphore_acquire_nowait(weir_semaphore *semaphore)

@@ -84,3 +84,45 @@ int wr_sync_enter(struct wr_sync *sync)
     }
     return err;
 }
+
+/* ---- calls among others ---- */
+
+static const struct wr_sync_call *sync_call_of(const struct wr_waitable *what)
+{
+    wr_assert(what->ops->attempt == wr_sync_attempt);
+    return wr_container_of(what->ops, const struct wr_sync_call, ops);
+}
+
+bool wr_sync_attempt(struct wr_waitable *what)
+{
+    const struct wr_sync *sync = what->object;
+
+    wr_assert(sync->refs > 0); /* of the call */
+    if (sync->is_freed) {      /* while others ran */
+        what->result = -ECANCELED;
+        return true;
+    }
+    return sync_call_of(what)->attempt(what);
+}
+
+void wr_sync_stand(struct wr_waitable *what)
+{
+    struct wr_sync *sync = what->object;
+
+    wr_assert(!sync->is_freed);
+    wr_assert(!wr_list_is_linked(&what->waiter.link));
+    wr_list_push_back(wr_sync_line(sync_call_of(what), sync),
+                      &what->waiter.link);
+}
+
+void wr_sync_ref_object(void *object)
+{
+    wr_assert(object != NULL);
+    wr_sync_ref(object);
+}
+
+void wr_sync_unref_object(void *object)
+{
+    wr_assert(object != NULL);
+    wr_sync_unref(object);
+}

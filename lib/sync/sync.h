@@ -10,7 +10,7 @@
 #ifndef WEIR_LIB_SYNC_SYNC_H
 #define WEIR_LIB_SYNC_SYNC_H
 
-#include "lib/task/task.h"
+#include "lib/task/waitable.h"
 
 /* The first field of each object. */
 struct wr_sync {
@@ -38,5 +38,70 @@ void wr_sync_unref(struct wr_sync *sync);
  * freed while other tasks ran. After 0 the caller must end with
  * wr_sync_unref(). */
 WEIR_MUST_USE int wr_sync_enter(struct wr_sync *sync);
+
+/* ---- calls that wait in one line ---- */
+
+/* A call that an object offers, alone or among others. Its waitables have the
+ * object, whose first field is its struct wr_sync. */
+struct wr_sync_call {
+    struct wr_waitable_ops ops; /* WR_SYNC_OPS, a name, perhaps ->woken */
+    /* As ->attempt of struct wr_waitable_ops, on an object that is not freed.
+     */
+    bool (*attempt)(struct wr_waitable *what);
+    size_t line; /* offset in the object: the list of waiters */
+};
+
+bool wr_sync_attempt(struct wr_waitable *what);
+void wr_sync_stand(struct wr_waitable *what);
+void wr_sync_ref_object(void *object);
+void wr_sync_unref_object(void *object);
+
+#define WR_SYNC_OPS                                                            \
+    .attempt = wr_sync_attempt, .stand = wr_sync_stand,                        \
+    .ref = wr_sync_ref_object, .unref = wr_sync_unref_object
+
+/* The call on @sync as an element for weir_wait_first(); NULL: none. */
+static inline struct wr_waitable
+wr_sync_waitable(const struct wr_sync_call *call, struct wr_sync *sync)
+{
+    wr_assert(call->line >= sizeof(*sync));
+    return (struct wr_waitable){.ops = sync ? &call->ops : NULL,
+                                .loop = sync ? sync->loop : NULL,
+                                .object = sync};
+}
+
+static inline struct wr_list *wr_sync_line(const struct wr_sync_call *call,
+                                           struct wr_sync *sync)
+{
+    wr_debug_assert(call->line < sync->size);
+    return (struct wr_list *)(void *)((char *)sync + call->line);
+}
+
+/* For the functions that make a call: the functions of @call become part of
+ * them, as if the call were written out. */
+#define WR_SYNC_WHOLE __attribute__((flatten))
+
+/* Makes the call, and waits if it must. @call is a constant. */
+WEIR_MUST_USE static inline int wr_sync_wait(const struct wr_sync_call *call,
+                                             struct wr_sync *sync, void *item,
+                                             void **ret)
+{
+    struct wr_waitable what; /* only what this call needs is written */
+    int err = wr_sync_enter(sync);
+    if (err < 0) {
+        return err;
+    }
+    what.object = sync;
+    what.item = item;
+    what.ret = ret;
+    if (!call->attempt(&what)) {
+        what.waiter.kind = &call->ops.kind;
+        err = wr_task_wait(sync->loop, &what.waiter, wr_sync_line(call, sync));
+        what.result = call->ops.woken ? call->ops.woken(&what, err) : err;
+    }
+    wr_debug_assert(what.object == sync);
+    wr_sync_unref(sync);
+    return what.result;
+}
 
 #endif

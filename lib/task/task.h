@@ -60,6 +60,11 @@ struct wr_waiter;
  * interruption. */
 typedef void wr_interrupt_fn(struct wr_waiter *waiter);
 
+/* @served, another waiter of the task that waits by @waiter, was woken. The
+ * function wakes @waiter. */
+typedef void wr_serve_fn(struct wr_waiter *waiter, struct wr_waiter *served,
+                         int result);
+
 /* A kind of object that tasks wait for, and how its waits are interrupted. */
 struct wr_wait_kind {
     const char *name;           /* for people */
@@ -68,6 +73,8 @@ struct wr_wait_kind {
      * was interrupted, and nothing else can wake it. May be NULL; used only if
      * ->interrupt is set. */
     wr_interrupt_fn *give_up;
+    /* For a task that has several waiters (waitable.c); else NULL. */
+    wr_serve_fn *serve;
 };
 
 /* A task that waits; on its stack. */
@@ -205,7 +212,8 @@ WEIR_MUST_USE int wr_task_wait(weir_loop *loop, struct wr_waiter *waiter,
  * interruptions. */
 void wr_task_yield(weir_loop *loop);
 
-/* Unlinks the waiter; its task continues from the ready queue. */
+/* Unlinks the waiter; its task continues from the ready queue. If it is not the
+ * one by which the task waits, that one is told. */
 void wr_waiter_wake(struct wr_waiter *waiter, int result);
 
 /* Wakes the first waiter of a queue; false if there is none. */
@@ -261,11 +269,20 @@ static inline unsigned wr_task_edges(enum wr_task_state to)
     return 0;
 }
 
-/* Sets a task's state; only wr_task_init_wait() writes it, too. */
+/* Sets a task's state; only wr_task_init_wait() and wr_task_set_woken_state()
+ * write it, too. */
 static inline void wr_task_set_state(weir_task *task, enum wr_task_state state)
 {
     wr_assert(task->state & wr_task_edges(state));
     task->state = state;
+}
+
+/* The waiter by which a task waited is gone. A task has one only while it
+ * waits, so that the caller's look at it stands for one at the state. */
+static inline void wr_task_set_woken_state(weir_task *task)
+{
+    wr_debug_assert(task->state == WR_TASK_WAITING);
+    task->state = WR_TASK_READY;
 }
 
 /* Initialises a new task: ready, without a cause. */

@@ -203,15 +203,31 @@ int wr_task_wait(weir_loop *loop, struct wr_waiter *waiter,
     return task_wait_suspend(task, waiter);
 }
 
+/* Wakes one of several waiters of a task. */
+static __attribute__((noinline)) void task_wait_serve(struct wr_waiter *served,
+                                                      int result)
+{
+    struct wr_waiter *waiter = served->task->waiter;
+
+    wr_assert(waiter != NULL); /* the task waits */
+    wr_assert(waiter != served);
+    wr_assert(waiter->kind->serve != NULL);
+    waiter->kind->serve(waiter, served, result);
+    wr_assert(!wr_list_is_linked(&served->link));
+}
+
 void wr_waiter_wake(struct wr_waiter *waiter, int result)
 {
     weir_task *task = waiter->task;
 
-    wr_debug_assert(task->waiter == waiter);
+    if (WR_UNLIKELY(task->waiter != waiter)) {
+        task_wait_serve(waiter, result);
+        return;
+    }
     wr_list_remove(&waiter->link);
     task->wake_result = result;
     task->waiter = NULL;
-    wr_task_set_state(task, WR_TASK_READY);
+    wr_task_set_woken_state(task);
     wr_ready_push(&task->future.loop->ready, &task->ready);
     wr_task_debug_check(task);
 }

@@ -23,6 +23,7 @@ static struct {
     struct weir_timeout other_limit;
     struct weir_as_completed completed;
     struct weir_as_completed other_completed;
+    struct weir_waitable first;
     weir_server *server;
     weir_upstreams *upstreams;
     weir_upstream *upstream;
@@ -136,6 +137,7 @@ static void ask_futures(void)
     ASK(weir_as_completed_begin(world.loop, &world.other_completed,
                                 &world.future, 1));
     ASK(weir_as_completed_next(&world.completed));
+    ASK(weir_wait_first(world.loop, &world.first, 1));
 }
 
 static void ask_the_executor(void)
@@ -300,6 +302,7 @@ static void make_world(weir_loop *loop)
     expect_eq(weir_timeout_begin(loop, &world.limit, WEIR_SECONDS(600)), 0);
     expect_eq(weir_as_completed_begin(loop, &world.completed, &world.future, 1),
               0);
+    world.first = weir_waitable_future(world.future);
     expect_eq(weir_create_server(loop, &quiet, "127.0.0.1", 0, NULL, NULL, NULL,
                                  &world.server),
               0);
@@ -369,4 +372,33 @@ static int ask_in_a_child(weir_loop *loop, void *arg)
 UNIT(elsewhere, a_forked_child_is_refused)
 {
     expect_eq(weir_run(NULL, ask_in_a_child, NULL), 0);
+}
+
+/* Waits of one loop's task for objects of another, on the same thread. */
+static int wait_across(weir_loop *loop, void *arg)
+{
+    weir_loop *other = arg;
+    weir_future *future;
+    weir_future *made;
+    weir_event *event;
+
+    expect_eq(weir_future_new(other, NULL, NULL, &future), 0);
+    expect_eq(weir_event_new(other, &event), 0);
+    weir_event_set(event);
+    struct weir_waitable what = weir_waitable_event(event);
+    expect_eq(weir_wait_first(loop, &what, 1), -EINVAL);
+    expect_eq(weir_wait(loop, &future, 1, 0, WEIR_ALL_COMPLETED), -EINVAL);
+    expect_eq(weir_gather(loop, WEIR_GATHER_ALL, &future, 1, &made), -EINVAL);
+    weir_event_free(event);
+    weir_future_unref(future);
+    return 0;
+}
+
+UNIT(elsewhere, objects_of_another_loop_are_not_waited_for)
+{
+    weir_loop *other;
+
+    expect_eq(weir_loop_new(NULL, &other), 0);
+    expect_eq(weir_run(NULL, wait_across, other), 0);
+    expect_eq(weir_loop_free(other), 0);
 }

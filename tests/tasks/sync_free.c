@@ -87,10 +87,43 @@ static void use_queue(uint64_t how)
     }
 }
 
+/* The result of the call that comes first, of those on objects that are there.
+ * A lock that comes is released at once. */
+static int wait_for_first(weir_loop *on)
+{
+    void *item;
+    struct weir_waitable all[] = {weir_waitable_event(world.event),
+                                  weir_waitable_queue_get(world.queue, &item),
+                                  weir_waitable_semaphore(world.semaphore),
+                                  weir_waitable_queue_put(world.queue, &world),
+                                  weir_waitable_lock(world.lock)};
+    const bool is_there[] = {world.event, world.queue, world.semaphore,
+                             world.queue, world.lock};
+    struct weir_waitable what[5];
+    size_t count = 0;
+    size_t kinds[5];
+
+    for (size_t i = fake_random(5); i < 5; i++) {
+        if (is_there[i]) {
+            kinds[count] = i;
+            what[count++] = all[i];
+        }
+    }
+    const int first = weir_wait_first(on, what, count);
+    if (first < 0) {
+        return count == 0 && first == -EINVAL ? -ECANCELED : first;
+    }
+    if (kinds[first] == 4 && what[first].result == 0 && world.lock) {
+        expect_eq(world.inside, 0);
+        expect_eq(weir_lock_release(world.lock), 0);
+    }
+    return what[first].result;
+}
+
 static int wait_somewhere(weir_loop *on, void *arg)
 {
     struct weir_timeout limit;
-    const uint64_t kind = fake_random(9);
+    const uint64_t kind = fake_random(11);
 
     weir_timeout_begin(on, &limit, fake_random(4) * US);
     if (kind == 0 && world.lock) {
@@ -105,6 +138,8 @@ static int wait_somewhere(weir_loop *on, void *arg)
         expect_known(weir_event_wait(world.event));
     } else if (kind == 5 && world.future) {
         expect_known(weir_future_await(world.future, NULL));
+    } else if (kind > 8) {
+        expect_known(wait_for_first(on));
     } else if (kind > 5) {
         use_queue(kind - 6);
     }

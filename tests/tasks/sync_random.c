@@ -2,14 +2,14 @@
  * Random programs over all that tasks wait on, cancelled at random points.
  *
  * Workers take locks, semaphores, events, conditions, barriers and queues as
- * dice fall, some calls under a time limit, while the main task cancels them,
- * sets, notifies, resets, puts, gets, shuts down and frees. What must hold at
- * any time: a lock has one owner, a semaphore is not had more often than there
- * is, the places of a barrier's rounds are each had once unless the round is
- * broken, an item that was put is got or drained once and one that was not
- * never, and when the main task stops cancelling, all workers end. Half of the
- * runs end with the loop instead, in the middle of it all. WEIR_TASK_SEED takes
- * a seed back.
+ * dice fall, or whichever comes first, some calls under a time limit, while the
+ * main task cancels them, sets, notifies, resets, puts, gets, shuts down and
+ * frees. What must hold at any time: a lock has one owner, a semaphore is not
+ * had more often than there is, the places of a barrier's rounds are each had
+ * once unless the round is broken, an item that was put is got or drained once
+ * and one that was not never, and when the main task stops cancelling, all
+ * workers end. Half of the runs end with the loop instead, in the middle of it
+ * all. WEIR_TASK_SEED takes a seed back.
  */
 #include "sync.h"
 
@@ -244,6 +244,55 @@ static void join_queue(weir_loop *on)
     seen(weir_queue_join(any_queue()), 0);
 }
 
+/* Takes whichever comes first, and handles it as the others do. */
+static void use_first(weir_loop *on)
+{
+    const size_t idx = random_below(LOCKS);
+    weir_queue *from = any_queue();
+    void *got = NULL;
+    struct item *item = make_item();
+    struct weir_waitable what[] = {
+        weir_waitable_queue_put(any_queue(), item),
+        weir_waitable_queue_get(from, &got),
+        weir_waitable_lock(run.locks[idx]),
+        weir_waitable_semaphore(run.semaphore),
+        weir_waitable_event(run.event),
+    };
+    const size_t count = sizeof(what) / sizeof(what[0]);
+    const size_t begin = random_below(count); /* not all of them */
+    int index = seen(weir_wait_first(on, &what[begin], count - begin), 0);
+
+    index = index < 0 ? index : index + (int)begin;
+    know_put(item, index == 0 ? what[0].result : -ECANCELED);
+    if (index < 0 || what[index].result < 0) {
+        must(!got);
+        return;
+    }
+    must(!got == (index != 1));
+    switch (index) {
+    case 1:
+        know_got(got);
+        linger(on);
+        must(weir_queue_task_done(from) == 0);
+        break;
+    case 2:
+        go_in(idx);
+        linger(on);
+        go_out(idx);
+        must(weir_lock_release(run.locks[idx]) == 0);
+        break;
+    case 3:
+        run.permits++;
+        must(run.permits + weir_semaphore_get_value(run.semaphore) <= PERMITS);
+        linger(on);
+        run.permits--;
+        must(weir_semaphore_release(run.semaphore) == 0);
+        break;
+    default:
+        break;
+    }
+}
+
 typedef void action(weir_loop *on);
 
 static void act(weir_loop *on)
@@ -252,7 +301,7 @@ static void act(weir_loop *on)
         use_lock,      use_lock,      use_condition, use_semaphore,
         use_semaphore, use_event,     use_barrier,   use_barrier,
         put_something, put_something, get_something, get_something,
-        join_queue,    linger,
+        join_queue,    linger,        use_first,     use_first,
     };
     const size_t count = sizeof(actions) / sizeof(actions[0]);
     struct weir_timeout limit;

@@ -1,0 +1,143 @@
+/**
+ * @file waitable.h
+ * Waiting for whichever of several things comes first: the end of a task, an
+ * event, an item of a queue, a lock.
+ *
+ * Each element of an array stands for one call that waits. weir_wait_first()
+ * makes the first of these calls that need not wait any more, and no other:
+ *
+ * @code{.c}
+ * void *job;
+ * struct weir_waitable what[] = {weir_waitable_event(stop),
+ *                                weir_waitable_future(child),
+ *                                weir_waitable_queue_get(jobs, &job)};
+ * switch (weir_wait_first(loop, what, 3)) {
+ * case 0: ... the event is set
+ * case 1: ... what[1].result is the child's
+ * case 2: ... job is an item, unless what[2].result is an error
+ * default: ... the task was cancelled
+ * }
+ * @endcode
+ *
+ * asyncio has wait() with FIRST_COMPLETED for that, with a task for each thing;
+ * a task that has taken an item when another wins has to give it back. Here
+ * nothing is taken but by the call that wins: an item stays in its queue, in
+ * its place, and a lock with its owner. Nothing is allocated.
+ *
+ * For a limit in time use weir_timeout_begin().
+ *
+ * Rules of all headers: include/guide/rules.md.
+ * @thread loop
+ * @suspends no
+ */
+#ifndef WEIR_WAITABLE_H
+#define WEIR_WAITABLE_H
+
+#include "base.h"
+#include "future.h"
+#include "sync.h"
+
+WEIR_BEGIN_DECLS
+
+/**
+ * A call that weir_wait_first() may make. The functions below make one; the
+ * program declares it, and may use it for any number of waits.
+ */
+struct weir_waitable {
+    /** If weir_wait_first() has returned its index: the result of the call. */
+    int result;
+    /** The library's. */
+    uint64_t opaque[13];
+};
+
+/**
+ * The end of a future, or of a task by weir_task_get_future(). The future is
+ * not cancelled, whatever becomes of the wait.
+ *
+ * @param future  held while a task waits for it
+ * @return        its result will be that of the future
+ */
+WEIR_API struct weir_waitable weir_waitable_future(weir_future *future);
+
+/**
+ * weir_event_wait().
+ *
+ * @param event  borrowed until the last wait for it
+ * @return       its result will be 0; -ECANCELED if the event was freed
+ */
+WEIR_API struct weir_waitable weir_waitable_event(weir_event *event);
+
+/**
+ * weir_lock_acquire().
+ *
+ * @param lock  borrowed until the last wait for it
+ * @return      its result will be 0 if the task has the lock; -EDEADLK if it
+ *              had it before; -ECANCELED if the lock was freed
+ */
+WEIR_API struct weir_waitable weir_waitable_lock(weir_lock *lock);
+
+/**
+ * weir_semaphore_acquire().
+ *
+ * @param semaphore  borrowed until the last wait for it
+ * @return           its result will be 0 if a permit was acquired; -ECANCELED
+ *                   if the semaphore was freed
+ */
+WEIR_API struct weir_waitable
+weir_waitable_semaphore(weir_semaphore *semaphore);
+
+/**
+ * weir_queue_get().
+ *
+ * @param queue  borrowed until the last wait for it
+ * @param ret    the item, written with the result 0 alone; held while a task
+ *               waits
+ * @return       its result will be 0 if an item was taken; WEIR_EQUEUESHUTDOWN
+ *               as of weir_queue_get(); -ECANCELED if the queue was freed
+ */
+WEIR_API struct weir_waitable weir_waitable_queue_get(weir_queue *queue,
+                                                      void **ret);
+
+/**
+ * weir_queue_put().
+ *
+ * @param queue  borrowed until the last wait for it
+ * @param item   a pointer, also NULL
+ * @return       its result will be 0 if the item was put; WEIR_EQUEUESHUTDOWN
+ *               if the queue was shut down; -ECANCELED if it was freed
+ */
+WEIR_API struct weir_waitable weir_waitable_queue_put(weir_queue *queue,
+                                                      void *item);
+
+/**
+ * Wait until one of several calls need not wait, and make that one.
+ *
+ * If several need not wait when this is called, the one with the lowest index
+ * is made: put what must not be held up by others first. If none can be made
+ * yet, this task stands in line for each of them, behind the tasks that came
+ * before, and the first that serves it is made; then the task has left the
+ * other lines before anything else can serve it. The wait for the first of a
+ * hundred costs a hundred places in lines.
+ *
+ * A call that fails at once, for example on a queue that was shut down, has
+ * come first, too: its error is the result of the element. An object that is
+ * freed meanwhile gives the result -ECANCELED. A cancellation that comes after
+ * one of the calls was made does not change that: its index is returned, and
+ * the next suspending call returns -ECANCELED.
+ *
+ * @param what   the calls; held
+ * @param count  number of calls, at least 1
+ * @return       the index of the call that was made, from 0; its result is in
+ *               that element
+ * @retval -ECANCELED  this task was cancelled, and none of the calls was made
+ * @retval -EINVAL     no calls or more than INT_MAX, or one that none of the
+ *                     functions above has made, that has NULL, or that is for
+ *                     an object of another loop
+ * @suspends yes
+ */
+WEIR_API WEIR_MUST_USE int
+weir_wait_first(weir_loop *loop, struct weir_waitable *what, size_t count);
+
+WEIR_END_DECLS
+
+#endif
