@@ -108,6 +108,7 @@ static void child_kill_unwatched(struct wr_child *child)
 
 static void child_poll(struct wr_child *child)
 {
+    wr_assert(child->pidfd >= 0);
     wr_prep_poll(&child->loop->uring, &child->op, child->pidfd, POLLIN, false);
 }
 

@@ -32,6 +32,7 @@ static size_t program_count_entries(const char *path)
 {
     size_t count = 1;
 
+    wr_assert(path != NULL);
     for (; *path; path++) {
         count += *path == ':';
     }

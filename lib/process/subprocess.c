@@ -1,34 +1,90 @@
 /*
  * Subprocess transports: the child, its pipes and the protocol together.
  *
+ *     STARTING --> OPEN --> CLOSING --> LOST
+ *         |          '--------------------^
+ *         '--> DISCARDED -----------------'
+ *
+ * A transport exists from the moment its child does, which is before the call
+ * of the program returns: so nothing of the caller's has to be copied, and an
+ * error of the program is the call's own result. It is STARTING until its pipes
+ * are opened and the factory was asked: in the call of a task, else in the next
+ * turn. Where that fails, or the program has changed its mind, it is DISCARDED:
+ * its child is killed, and done is called when the child has ended. An OPEN one
+ * is lost when its child has ended and all pipes are closed; a CLOSING one has
+ * closed its pipes and signalled its child for that.
+ *
+ * Each pipe is a transport of its own with a protocol of this file, which calls
+ * the subprocess's protocol, or the sink that a maker has given for the pipe.
  * The pipes and the child end by themselves, each in its own time, and are told
- * apart to the protocol. The transport is lost with the last of them. All that
- * close and abort do is to hasten these ends, so the loss never comes from
- * inside a call of the program.
+ * apart to the protocol. All that close and abort do is to hasten these ends,
+ * so the loss never comes from inside a call of the program.
  */
 #include "subprocess.h"
 
+#include "child.h"
+#include "lib/base/options.h"
+#include "lib/loop/pending.h"
 #include "lib/transport/pipe/pipe.h"
+#include "lib/transport/transport.h"
+#include "program.h"
+#include "stdio.h"
 
 #include <signal.h>
+#include <unistd.h>
 
-void wr_subprocess_set_state(struct wr_subprocess *s,
-                             enum wr_subprocess_state state)
+#define GRACE_DEFAULT_NS UINT64_C(5000000000)
+
+enum subprocess_state {
+    SUBPROCESS_STARTING,
+    SUBPROCESS_DISCARDED,
+    SUBPROCESS_OPEN,
+    SUBPROCESS_CLOSING,
+    SUBPROCESS_LOST,
+    SUBPROCESS_STATES,
+};
+
+/* One of the child's standard descriptors. */
+struct subprocess_pipe {
+    struct subprocess *subprocess;
+    weir_transport *t; /* with a reference; NULL: no pipe, or none yet */
+    /* Called instead of the subprocess's protocol, if it has a table. */
+    struct weir_protocol_binding sink;
+    bool is_open; /* cleared by its loss */
+};
+
+struct subprocess {
+    weir_transport t;            /* first */
+    struct weir_pending pending; /* the program's handle, until done returns */
+    enum subprocess_state state;
+    struct wr_child child;
+    struct wr_stdio stdio; /* until the pipes are opened */
+    struct subprocess_pipe pipes[WR_STDIO_COUNT];
+    struct wr_ready ready;       /* while it is STARTING */
+    struct wr_timer grace_timer; /* between SIGTERM and SIGKILL */
+    uint64_t grace_ns;           /* 0: SIGKILL at once */
+    struct weir_factory factory;
+    weir_connect_done_fn *done; /* until it is called */
+    void *done_arg;
+    int cause; /* the cause of giving up before done, or 0 */
+};
+
+static void subprocess_set_state(struct subprocess *s,
+                                 enum subprocess_state state)
 {
-    static const uint8_t allowed[WR_SUBPROCESS_STATES] = {
-        [WR_SUBPROCESS_STARTING] =
-            1u << WR_SUBPROCESS_DISCARDED | 1u << WR_SUBPROCESS_OPEN,
-        [WR_SUBPROCESS_DISCARDED] = 1u << WR_SUBPROCESS_LOST,
-        [WR_SUBPROCESS_OPEN] =
-            1u << WR_SUBPROCESS_CLOSING | 1u << WR_SUBPROCESS_LOST,
-        [WR_SUBPROCESS_CLOSING] = 1u << WR_SUBPROCESS_LOST,
+    static const uint8_t allowed[SUBPROCESS_STATES] = {
+        [SUBPROCESS_STARTING] =
+            1u << SUBPROCESS_DISCARDED | 1u << SUBPROCESS_OPEN,
+        [SUBPROCESS_DISCARDED] = 1u << SUBPROCESS_LOST,
+        [SUBPROCESS_OPEN] = 1u << SUBPROCESS_CLOSING | 1u << SUBPROCESS_LOST,
+        [SUBPROCESS_CLOSING] = 1u << SUBPROCESS_LOST,
     };
-    wr_assert(state < WR_SUBPROCESS_STATES);
+    wr_assert(state < SUBPROCESS_STATES);
     wr_assert(allowed[s->state] >> state & 1u);
     s->state = state;
 }
 
-bool wr_subprocess_has_open_pipe(const struct wr_subprocess *s)
+static bool subprocess_has_open_pipe(const struct subprocess *s)
 {
     for (int i = 0; i < WR_STDIO_COUNT; i++) {
         if (s->pipes[i].is_open) {
@@ -38,37 +94,37 @@ bool wr_subprocess_has_open_pipe(const struct wr_subprocess *s)
     return false;
 }
 
-void wr_subprocess_check_invariants(const struct wr_subprocess *s)
+static void subprocess_check_invariants(const struct subprocess *s)
 {
     wr_transport_check_invariants(&s->t);
     wr_child_check_invariants(&s->child);
     wr_assert(s->cause <= 0);
     switch (s->state) {
-    case WR_SUBPROCESS_STARTING:
+    case SUBPROCESS_STARTING:
         wr_assert(!wr_timer_is_armed(&s->grace_timer));
         break;
-    case WR_SUBPROCESS_DISCARDED:
+    case SUBPROCESS_DISCARDED:
         wr_assert(s->cause < 0);
         wr_assert(!wr_timer_is_armed(&s->grace_timer));
         break;
-    case WR_SUBPROCESS_OPEN:
+    case SUBPROCESS_OPEN:
         wr_assert(!wr_timer_is_armed(&s->grace_timer));
         wr_assert(s->t.end == WEIR_END_NONE);
         break;
-    case WR_SUBPROCESS_CLOSING:
+    case SUBPROCESS_CLOSING:
         wr_assert(s->t.end != WEIR_END_NONE);
         break;
-    case WR_SUBPROCESS_LOST:
-    case WR_SUBPROCESS_STATES:
+    case SUBPROCESS_LOST:
+    case SUBPROCESS_STATES:
         wr_assert(wr_child_has_ended(&s->child));
-        wr_assert(!wr_subprocess_has_open_pipe(s));
+        wr_assert(!subprocess_has_open_pipe(s));
         break;
     }
 }
 
 /* ---- the end ---- */
 
-static void subprocess_call_done(struct wr_subprocess *s, int err,
+static void subprocess_call_done(struct subprocess *s, int err,
                                  weir_transport *t)
 {
     weir_connect_done_fn *done = s->done;
@@ -81,15 +137,15 @@ static void subprocess_call_done(struct wr_subprocess *s, int err,
     }
 }
 
-static void subprocess_lose(struct wr_subprocess *s)
+static void subprocess_lose(struct subprocess *s)
 {
     weir_loop *loop = s->t.loop;
-    const bool was_made = s->state != WR_SUBPROCESS_DISCARDED;
+    const bool was_made = s->state != SUBPROCESS_DISCARDED;
 
     wr_timer_cancel(&loop->wheel, &s->grace_timer);
     wr_transport_set_end(&s->t, WEIR_END_EOF); /* unless it was ended here */
-    wr_subprocess_set_state(s, WR_SUBPROCESS_LOST);
-    wr_subprocess_check_invariants(s);
+    subprocess_set_state(s, SUBPROCESS_LOST);
+    subprocess_check_invariants(s);
     if (was_made) {
         wr_protocol_lost(&s->t);
     } else {
@@ -100,15 +156,15 @@ static void subprocess_lose(struct wr_subprocess *s)
 }
 
 /* Called when the child has ended or a pipe is lost. */
-static void subprocess_end_if_over(struct wr_subprocess *s)
+static void subprocess_end_if_over(struct subprocess *s)
 {
-    wr_assert(s->state != WR_SUBPROCESS_STARTING);
-    if (wr_child_has_ended(&s->child) && !wr_subprocess_has_open_pipe(s)) {
+    wr_assert(s->state != SUBPROCESS_STARTING);
+    if (wr_child_has_ended(&s->child) && !subprocess_has_open_pipe(s)) {
         subprocess_lose(s);
     }
 }
 
-static void subprocess_abort_pipes(struct wr_subprocess *s)
+static void subprocess_abort_pipes(struct subprocess *s)
 {
     for (int i = 0; i < WR_STDIO_COUNT; i++) {
         if (s->pipes[i].is_open) {
@@ -119,10 +175,10 @@ static void subprocess_abort_pipes(struct wr_subprocess *s)
 }
 
 /* A child that runs as another user cannot be killed, and is left. */
-static void subprocess_kill(struct wr_subprocess *s)
+static void subprocess_kill(struct subprocess *s)
 {
-    wr_assert(s->state == WR_SUBPROCESS_CLOSING ||
-              s->state == WR_SUBPROCESS_DISCARDED);
+    wr_assert(s->state == SUBPROCESS_CLOSING ||
+              s->state == SUBPROCESS_DISCARDED);
     int err = wr_child_signal(&s->child, SIGKILL);
     if (err < 0 && err != -ESRCH) {
         wr_transport_set_error(&s->t, err, "kill");
@@ -131,11 +187,11 @@ static void subprocess_kill(struct wr_subprocess *s)
 }
 
 /* Ends everything at once. */
-void wr_subprocess_doom(struct wr_subprocess *s)
+static void subprocess_doom(struct subprocess *s)
 {
     wr_assert(s->t.end != WEIR_END_NONE);
-    if (s->state == WR_SUBPROCESS_OPEN) {
-        wr_subprocess_set_state(s, WR_SUBPROCESS_CLOSING);
+    if (s->state == SUBPROCESS_OPEN) {
+        subprocess_set_state(s, SUBPROCESS_CLOSING);
     }
     wr_timer_cancel(&s->t.loop->wheel, &s->grace_timer);
     subprocess_abort_pipes(s);
@@ -144,11 +200,11 @@ void wr_subprocess_doom(struct wr_subprocess *s)
 
 static void subprocess_grace_expired(struct wr_timer *timer)
 {
-    struct wr_subprocess *s =
-        wr_container_of(timer, struct wr_subprocess, grace_timer);
+    struct subprocess *s =
+        wr_container_of(timer, struct subprocess, grace_timer);
 
-    wr_subprocess_check_invariants(s);
-    wr_assert(s->state == WR_SUBPROCESS_CLOSING);
+    subprocess_check_invariants(s);
+    wr_assert(s->state == SUBPROCESS_CLOSING);
     subprocess_kill(s);
 }
 
@@ -156,23 +212,22 @@ static void subprocess_grace_expired(struct wr_timer *timer)
 
 static void subprocess_child_ended(struct wr_child *child)
 {
-    struct wr_subprocess *s =
-        wr_container_of(child, struct wr_subprocess, child);
+    struct subprocess *s = wr_container_of(child, struct subprocess, child);
 
     wr_assert(wr_child_has_ended(child));
     wr_timer_cancel(&s->t.loop->wheel, &s->grace_timer);
-    wr_subprocess_check_invariants(s);
-    if (s->state != WR_SUBPROCESS_DISCARDED) {
+    subprocess_check_invariants(s);
+    if (s->state != SUBPROCESS_DISCARDED) {
         wr_protocol_exited(&s->t);
     }
-    if (s->state == WR_SUBPROCESS_CLOSING) {
+    if (s->state == SUBPROCESS_CLOSING) {
         subprocess_abort_pipes(s); /* what they wait for is not coming */
     }
     subprocess_end_if_over(s);
 }
 
 /* The number of the child's descriptor. */
-static int subprocess_fd_of(const struct wr_subprocess_pipe *pipe)
+static int subprocess_fd_of(const struct subprocess_pipe *pipe)
 {
     const ptrdiff_t fd = pipe - pipe->subprocess->pipes;
 
@@ -183,11 +238,11 @@ static int subprocess_fd_of(const struct wr_subprocess_pipe *pipe)
 
 static void subprocess_pipe_made(void *user, weir_transport *t)
 {
-    struct wr_subprocess_pipe *pipe = user;
+    struct subprocess_pipe *pipe = user;
     const struct weir_protocol *sink = pipe->sink.protocol;
 
     wr_assert(!pipe->is_open);
-    wr_assert(pipe->subprocess->state == WR_SUBPROCESS_STARTING);
+    wr_assert(pipe->subprocess->state == SUBPROCESS_STARTING);
     pipe->t = weir_transport_ref(t);
     pipe->is_open = true;
     if (sink) {
@@ -197,16 +252,16 @@ static void subprocess_pipe_made(void *user, weir_transport *t)
 
 static void subprocess_pipe_lost(void *user, weir_transport *t, int err)
 {
-    struct wr_subprocess_pipe *pipe = user;
-    struct wr_subprocess *s = pipe->subprocess;
+    struct subprocess_pipe *pipe = user;
+    struct subprocess *s = pipe->subprocess;
 
     wr_assert(pipe->is_open);
     wr_assert(pipe->t == t);
-    wr_subprocess_check_invariants(s);
+    subprocess_check_invariants(s);
     pipe->is_open = false;
     if (pipe->sink.protocol) {
         pipe->sink.protocol->connection_lost(pipe->sink.user, t, err);
-    } else if (s->state != WR_SUBPROCESS_DISCARDED) {
+    } else if (s->state != SUBPROCESS_DISCARDED) {
         wr_protocol_pipe_lost(&s->t, subprocess_fd_of(pipe), err);
     }
     subprocess_end_if_over(s);
@@ -215,8 +270,8 @@ static void subprocess_pipe_lost(void *user, weir_transport *t, int err)
 static int subprocess_pipe_data(void *user, weir_transport *t,
                                 const struct weir_buf *buf)
 {
-    struct wr_subprocess_pipe *pipe = user;
-    struct wr_subprocess *s = pipe->subprocess;
+    struct subprocess_pipe *pipe = user;
+    struct subprocess *s = pipe->subprocess;
 
     wr_assert(pipe->is_open);
     if (pipe->sink.protocol) {
@@ -225,14 +280,14 @@ static int subprocess_pipe_data(void *user, weir_transport *t,
     int err = wr_protocol_pipe_data(&s->t, subprocess_fd_of(pipe), buf);
     if (err < 0) {
         wr_transport_set_error(&s->t, err, "pipe_data_received");
-        wr_subprocess_doom(s);
+        subprocess_doom(s);
     }
     return err;
 }
 
 static int subprocess_pipe_eof(void *user, weir_transport *t)
 {
-    const struct wr_subprocess_pipe *pipe = user;
+    const struct subprocess_pipe *pipe = user;
     const struct weir_protocol *sink = pipe->sink.protocol;
 
     wr_assert(pipe->is_open);
@@ -242,7 +297,7 @@ static int subprocess_pipe_eof(void *user, weir_transport *t)
 /* Only the pipe to the child's standard input can be written. */
 static void subprocess_pipe_pause(void *user, weir_transport *t)
 {
-    const struct wr_subprocess_pipe *pipe = user;
+    const struct subprocess_pipe *pipe = user;
     (void)t;
     wr_assert(subprocess_fd_of(pipe) == WR_STDIO_IN);
     if (!pipe->sink.protocol) {
@@ -252,7 +307,7 @@ static void subprocess_pipe_pause(void *user, weir_transport *t)
 
 static void subprocess_pipe_resume(void *user, weir_transport *t)
 {
-    const struct wr_subprocess_pipe *pipe = user;
+    const struct subprocess_pipe *pipe = user;
     const struct weir_protocol *sink = pipe->sink.protocol;
 
     wr_assert(subprocess_fd_of(pipe) == WR_STDIO_IN);
@@ -286,7 +341,7 @@ static int subprocess_bind_pipe(void *arg, weir_transport *t,
     return 0;
 }
 
-static int subprocess_open_pipe(struct wr_subprocess *s, int index)
+static int subprocess_open_pipe(struct subprocess *s, int index)
 {
     const struct weir_factory factory = {.create = subprocess_bind_pipe,
                                          .arg = &s->pipes[index]};
@@ -303,20 +358,20 @@ static int subprocess_open_pipe(struct wr_subprocess *s, int index)
                         &factory, NULL, &t);
 }
 
-static int subprocess_open_pipes(struct wr_subprocess *s)
+static int subprocess_open_pipes(struct subprocess *s)
 {
     int err = 0;
 
-    wr_assert(s->state == WR_SUBPROCESS_STARTING);
+    wr_assert(s->state == SUBPROCESS_STARTING);
     for (int i = 0; i < WR_STDIO_COUNT && err == 0; i++) {
         err = subprocess_open_pipe(s, i);
     }
     return err;
 }
 
-static int subprocess_find_protocol(struct wr_subprocess *s)
+static int subprocess_find_protocol(struct subprocess *s)
 {
-    wr_assert(s->state == WR_SUBPROCESS_STARTING);
+    wr_assert(s->state == SUBPROCESS_STARTING);
     const int err = wr_protocol_find(&s->t, &s->factory);
 
     wr_require(err >= 0, err);
@@ -324,22 +379,23 @@ static int subprocess_find_protocol(struct wr_subprocess *s)
 }
 
 /* No protocol is connected: nothing reports the child's end. */
-void wr_subprocess_discard(struct wr_subprocess *s, int err)
+static void subprocess_discard(struct subprocess *s, int err)
 {
     wr_assert(err < 0);
     wr_assert(!wr_ready_is_pending(&s->ready));
     s->cause = err;
-    wr_subprocess_set_state(s, WR_SUBPROCESS_DISCARDED);
+    subprocess_set_state(s, SUBPROCESS_DISCARDED);
     wr_transport_set_end(&s->t, WEIR_END_ABORTED);
     wr_stdio_close_ours(&s->stdio);
-    wr_subprocess_doom(s);
-    wr_subprocess_check_invariants(s);
+    subprocess_doom(s);
+    subprocess_check_invariants(s);
 }
 
-int wr_subprocess_connect(struct wr_subprocess *s)
+static int subprocess_connect(struct subprocess *s)
 {
-    wr_subprocess_check_invariants(s);
-    wr_assert(s->state == WR_SUBPROCESS_STARTING);
+    subprocess_check_invariants(s);
+    wr_assert(s->state == SUBPROCESS_STARTING);
+    wr_assert(!wr_ready_is_pending(&s->ready));
     wr_child_watch(&s->child);
     int err = s->cause;
     if (err == 0) {
@@ -349,50 +405,450 @@ int wr_subprocess_connect(struct wr_subprocess *s)
         err = subprocess_find_protocol(s);
     }
     if (err < 0) {
-        wr_subprocess_discard(s, err);
+        subprocess_discard(s, err);
         return err;
     }
-    wr_subprocess_set_state(s, WR_SUBPROCESS_OPEN);
+    subprocess_set_state(s, SUBPROCESS_OPEN);
     wr_protocol_made(&s->t);
     return 0;
 }
 
 static void subprocess_ready(struct wr_ready *ready)
 {
-    struct wr_subprocess *s =
-        wr_container_of(ready, struct wr_subprocess, ready);
+    struct subprocess *s = wr_container_of(ready, struct subprocess, ready);
 
-    wr_assert(s->state == WR_SUBPROCESS_STARTING);
-    if (wr_subprocess_connect(s) < 0) {
+    wr_assert(s->state == SUBPROCESS_STARTING);
+    if (subprocess_connect(s) < 0) {
         return; /* the child's end calls done */
     }
     if (s->cause < 0) { /* given up by its own callbacks */
         weir_transport_abort(&s->t);
     }
     subprocess_call_done(s, s->cause, s->cause < 0 ? NULL : &s->t);
-    wr_subprocess_check_invariants(s);
+    subprocess_check_invariants(s);
 }
 
-void wr_subprocess_init(struct wr_subprocess *s, weir_loop *loop,
-                        const struct wr_transport_ops *ops)
+/* ---- the calls that all transports have ---- */
+
+static const char *const subprocess_state_names[SUBPROCESS_STATES] = {
+    "starting", "discarded", "open", "closing", "lost"};
+
+static const struct wr_transport_ops subprocess_ops;
+
+static struct subprocess *subprocess_of(weir_transport *t)
 {
+    wr_assert(t->ops == &subprocess_ops);
+    return wr_container_of(t, struct subprocess, t);
+}
+
+static const struct subprocess *subprocess_of_const(const weir_transport *t)
+{
+    wr_assert(t->ops == &subprocess_ops);
+    return wr_container_of(t, const struct subprocess, t);
+}
+
+static bool subprocess_is_closing(const weir_transport *t)
+{
+    return subprocess_of_const(t)->state != SUBPROCESS_OPEN;
+}
+
+static int subprocess_set_protocol(weir_transport *t,
+                                   const struct weir_protocol_binding *binding,
+                                   const struct weir_buf *initial, size_t count)
+{
+    (void)initial;
+    wr_require(subprocess_of(t)->state == SUBPROCESS_OPEN, -ESHUTDOWN);
+    wr_require(count == 0, -EINVAL); /* no bytes belong to it */
+    t->binding = *binding;
+    wr_protocol_bound(t);
+    subprocess_check_invariants(subprocess_of(t));
+    return 0;
+}
+
+/* Closes the pipes; the one to standard input may still have bytes to send. */
+static void subprocess_close_pipes(struct subprocess *s)
+{
+    for (int i = 0; i < WR_STDIO_COUNT; i++) {
+        if (s->pipes[i].is_open) {
+            wr_assert(s->pipes[i].t != NULL);
+            /* The pipe reports a refused write. */
+            wr_ignore(weir_transport_close(s->pipes[i].t) < 0);
+        }
+    }
+}
+
+static void subprocess_close(weir_transport *t)
+{
+    struct subprocess *s = subprocess_of(t);
+    weir_loop *loop = t->loop;
+
+    subprocess_check_invariants(s);
+    if (s->state != SUBPROCESS_OPEN) {
+        return;
+    }
+    wr_transport_set_end(t, WEIR_END_CLOSED);
+    if (wr_child_has_ended(&s->child) || s->grace_ns == 0) {
+        subprocess_doom(s);
+        return;
+    }
+    subprocess_set_state(s, SUBPROCESS_CLOSING);
+    subprocess_close_pipes(s);
+    /* If the signal is refused, the child only sees its pipes close. */
+    wr_ignore(wr_child_signal(&s->child, SIGTERM) < 0);
+    wr_timer_arm(&loop->wheel, &s->grace_timer,
+                 wr_add_sat(wr_sys_now(), s->grace_ns));
+    subprocess_check_invariants(s);
+}
+
+static void subprocess_abort(weir_transport *t)
+{
+    struct subprocess *s = subprocess_of(t);
+
+    subprocess_check_invariants(s);
+    if (s->state == SUBPROCESS_STARTING) {
+        s->cause = s->cause < 0 ? s->cause : -ECANCELED;
+    } else if (s->state == SUBPROCESS_OPEN || s->state == SUBPROCESS_CLOSING) {
+        wr_transport_set_end(t, WEIR_END_ABORTED);
+        subprocess_doom(s);
+    }
+}
+
+static int subprocess_get_extra_info(const weir_transport *t, const char *name,
+                                     struct weir_extra_info *ret)
+{
+    const struct subprocess *s = subprocess_of_const(t);
+
+    subprocess_check_invariants(s);
+    wr_require(strcmp(name, "subprocess") == 0, -ENOENT);
+    ret->fd = wr_child_has_ended(&s->child) ? -EBADF : s->child.pidfd;
+    return 0;
+}
+
+/* The ring is closed: the child is reaped inside this call. */
+static void subprocess_abandon(weir_transport *t)
+{
+    struct subprocess *s = subprocess_of(t);
+
+    wr_assert(wr_loop_is_closing(t->loop));
+    if (s->state == SUBPROCESS_STARTING) {
+        wr_assert(s->cause < 0);
+        wr_ready_cancel(&s->ready);
+        subprocess_discard(s, s->cause); /* the loop has aborted it */
+    }
+    wr_child_abandon(&s->child);
+}
+
+static void subprocess_dump(const weir_transport *t, FILE *out)
+{
+    const struct subprocess *s = subprocess_of_const(t);
+
+    fprintf(out, "subprocess %s pid=%d child=%s pipes=%d%d%d\n",
+            subprocess_state_names[s->state], (int)s->child.pid,
+            wr_child_has_ended(&s->child) ? "ended" : "running",
+            s->pipes[WR_STDIO_IN].is_open, s->pipes[WR_STDIO_OUT].is_open,
+            s->pipes[WR_STDIO_ERR].is_open);
+}
+
+static void subprocess_check(const weir_transport *t)
+{
+    const struct subprocess *s = subprocess_of_const(t);
+
+    subprocess_check_invariants(s);
+    wr_assert(wr_ready_is_pending(&s->ready) ==
+              (s->state == SUBPROCESS_STARTING));
+    wr_assert(s->state == SUBPROCESS_STARTING ||
+              !wr_child_has_ended(&s->child) || subprocess_has_open_pipe(s));
+}
+
+static void subprocess_free(weir_transport *t)
+{
+    struct subprocess *s = subprocess_of(t);
+
+    wr_assert(s->state == SUBPROCESS_LOST);
+    wr_assert(!s->done);
+    wr_child_fini(&s->child);
+    for (int i = 0; i < WR_STDIO_COUNT; i++) {
+        wr_transport_unref(s->pipes[i].t);
+    }
+    wr_guard_free(&t->loop->counting, s, sizeof(*s));
+}
+
+static const struct wr_transport_ops subprocess_ops = {
+    .name = "subprocess",
+    .protocol_kinds = WR_PROTOCOL_BIT(WEIR_PROTOCOL_SUBPROCESS),
+    .write = wr_refuse_write,
+    .writelines = wr_refuse_writelines,
+    .write_ref = wr_refuse_write_ref,
+    .write_lease = wr_refuse_write_lease,
+    .is_closing = subprocess_is_closing,
+    .set_protocol = subprocess_set_protocol,
+    .close = subprocess_close,
+    .abort = subprocess_abort,
+    .get_extra_info = subprocess_get_extra_info,
+    .abandon = subprocess_abandon,
+    .dump = subprocess_dump,
+    .check = subprocess_check,
+    .free = subprocess_free,
+};
+
+static void subprocess_give_up(struct weir_pending *pending)
+{
+    struct subprocess *s = wr_container_of(pending, struct subprocess, pending);
+
+    if (s->cause == 0) {
+        s->cause = -ECANCELED;
+    }
+}
+
+/* ---- the making ---- */
+
+/* A transport without a child; NULL without memory. */
+static struct subprocess *subprocess_new(weir_loop *loop)
+{
+    struct subprocess *s = wr_guard_alloc(&loop->counting, sizeof(*s));
+
+    if (!s) {
+        return NULL;
+    }
     memset(s, 0, sizeof(*s));
-    wr_transport_init(&s->t, loop, ops);
-    s->state = WR_SUBPROCESS_STARTING;
+    wr_transport_init(&s->t, loop, &subprocess_ops);
+    s->state = SUBPROCESS_STARTING;
+    s->pending = (struct weir_pending){loop, subprocess_give_up, NULL};
     wr_child_init(&s->child, loop, subprocess_child_ended);
     wr_ready_init(&s->ready, subprocess_ready);
     wr_timer_init(&s->grace_timer, subprocess_grace_expired);
     for (int i = 0; i < WR_STDIO_COUNT; i++) {
         s->pipes[i].subprocess = s;
     }
+    return s;
 }
 
-void wr_subprocess_begin(struct wr_subprocess *s)
+static int subprocess_check_call(const struct weir_factory *factory,
+                                 const char *const *argv,
+                                 const struct weir_spawn_options *spawn)
 {
-    weir_loop *loop = s->t.loop;
+    wr_require(factory && factory->create, -EINVAL);
+    wr_require(argv && argv[0], -EINVAL);
+    wr_require(spawn->pass_fds || spawn->pass_fd_count == 0, -EINVAL);
+    for (size_t i = 0; i < spawn->pass_fd_count; i++) {
+        wr_require(spawn->pass_fds[i] >= WR_STDIO_COUNT, -EINVAL);
+    }
+    wr_require(spawn->use_process_group || spawn->process_group == 0, -EINVAL);
+    return wr_stdio_check(spawn);
+}
 
+static struct wr_spawn subprocess_plan(const struct weir_spawn_options *options,
+                                       const char *const *argv,
+                                       const struct wr_stdio *stdio)
+{
+    static const char *const none[] = {NULL};
+    const char *const *own = environ ? (const char *const *)environ : none;
+    struct wr_spawn spawn = {
+        .argv = argv,
+        .env = options->env ? options->env : own, /* clearenv() sets NULL */
+        .cwd = options->cwd,
+        .pass_fds = options->pass_fds,
+        .pass_fd_count = options->pass_fd_count,
+        .new_session = options->start_new_session,
+        .set_group = options->use_process_group,
+        .group = options->process_group,
+        .set_umask = options->use_umask,
+        .umask = options->umask,
+    };
+    wr_assert(spawn.env != NULL);
+    wr_assert(spawn.argv[0] != NULL);
+    memcpy(spawn.stdio, stdio->theirs, sizeof(spawn.stdio));
+    return spawn;
+}
+
+/* Looks the program up and makes the child. */
+static int subprocess_spawn(struct subprocess *s, const char *const *argv,
+                            const struct weir_spawn_options *options,
+                            const char **ret_step)
+{
+    const struct weir_allocator *allocator = &s->t.loop->counting;
+    struct wr_spawn spawn = subprocess_plan(options, argv, &s->stdio);
+    const char *file = options->executable ? options->executable : argv[0];
+    struct wr_program program;
+
+    wr_assert(s->child.state == WR_CHILD_NONE);
+    *ret_step = "program";
+    int err = wr_program_init(&program, allocator, file, spawn.env);
+    if (err < 0) {
+        return err;
+    }
+    spawn.paths = program.paths;
+    err = wr_child_spawn(&s->child, &spawn, ret_step);
+    wr_program_fini(&program, allocator);
+    return err;
+}
+
+/* Opens the descriptors and makes the child; leaves nothing when it fails. */
+static int subprocess_make_child(struct subprocess *s, const char *const *argv,
+                                 const struct weir_spawn_options *options)
+{
+    const char *step = "pipes";
+
+    wr_assert(s->state == SUBPROCESS_STARTING);
+    int err = wr_stdio_open(&s->stdio, options);
+    if (err == 0) {
+        err = subprocess_spawn(s, argv, options, &step);
+        wr_stdio_close_theirs(&s->stdio);
+        wr_assert((err < 0) == (s->child.state == WR_CHILD_NONE));
+        if (err < 0) {
+            wr_stdio_close_ours(&s->stdio);
+        }
+    }
+    if (err < 0 && options->ret_step) {
+        *options->ret_step = step;
+    }
+    return err;
+}
+
+static uint64_t subprocess_get_grace(const struct weir_spawn_options *options)
+{
+    wr_assert(options->size > 0); /* they were read */
+    if (options->kill_at_close) {
+        return 0;
+    }
+    return options->close_grace_ns ? options->close_grace_ns : GRACE_DEFAULT_NS;
+}
+
+/* Makes the transport and its child; the protocol follows. */
+static int subprocess_make(weir_loop *loop, const struct weir_factory *factory,
+                           const char *const *argv,
+                           const struct weir_spawn_options *options,
+                           struct subprocess **ret)
+{
+    int err = subprocess_check_call(factory, argv, options);
+    wr_require(err >= 0, err);
+    wr_require(!wr_loop_is_closing(loop), -ESHUTDOWN);
+    struct subprocess *s = subprocess_new(loop);
+    wr_require(s, -ENOMEM);
+
+    s->factory = *factory;
+    s->grace_ns = subprocess_get_grace(options);
+    err = subprocess_make_child(s, argv, options);
+    if (err < 0) {
+        wr_guard_free(&loop->counting, s, sizeof(*s));
+        return err;
+    }
     wr_assert(s->child.state == WR_CHILD_SPAWNED);
     wr_loop_pin(loop);
-    wr_loop_add_member(loop, &s->t.member);
-    wr_subprocess_check_invariants(s);
+    wr_loop_add_member(loop, &s->t.member); /* the loop handles it */
+    subprocess_check_invariants(s);
+    *ret = s;
+    return 0;
+}
+
+/* ---- the public functions ---- */
+
+int wr_spawn_options_read(const void *outer, struct weir_spawn_options *spawn)
+{
+    return wr_options_read_inner(outer, spawn, sizeof(*spawn));
+}
+
+int wr_subprocess_open(weir_loop *loop, const struct weir_factory *factory,
+                       const char *const *argv,
+                       const struct weir_spawn_options *options,
+                       const struct weir_protocol_binding sinks[WR_STDIO_COUNT])
+{
+    struct subprocess *s;
+
+    wr_assert(loop->current != NULL);
+    int err = subprocess_make(loop, factory, argv, options, &s);
+    wr_require(err >= 0, err);
+    wr_assert(!s->done); /* the result is the call's own */
+    for (int i = 0; i < WR_STDIO_COUNT; i++) {
+        s->pipes[i].sink = sinks[i];
+    }
+    return subprocess_connect(s);
+}
+
+int weir_subprocess_exec(weir_loop *loop, const struct weir_factory *factory,
+                         const char *const *argv,
+                         const struct weir_spawn_options *options,
+                         weir_connect_done_fn *done, void *done_arg,
+                         weir_pending **ret)
+{
+    struct weir_spawn_options known;
+    struct subprocess *s;
+
+    int err = wr_options_read(&known, sizeof(known), options);
+    wr_require(err >= 0, err);
+    wr_require_loop(loop);
+    wr_require(!ret || done, -EINVAL); /* done ends the handle */
+    err = subprocess_make(loop, factory, argv, &known, &s);
+    wr_require(err >= 0, err);
+    s->done = done;
+    s->done_arg = done_arg;
+    wr_ready_push(&loop->ready, &s->ready);
+    if (ret) {
+        *ret = &s->pending;
+    }
+    return 0;
+}
+
+int weir_subprocess_shell(weir_loop *loop, const struct weir_factory *factory,
+                          const char *command,
+                          const struct weir_spawn_options *options,
+                          weir_connect_done_fn *done, void *done_arg,
+                          weir_pending **ret)
+{
+    wr_require(command, -EINVAL);
+    return weir_subprocess_exec(loop, factory, WR_SHELL_ARGV(command), options,
+                                done, done_arg, ret);
+}
+
+pid_t weir_transport_get_pid(const weir_transport *t)
+{
+    wr_require_loop(t->loop);
+    wr_require(t->ops == &subprocess_ops, -EOPNOTSUPP);
+    const pid_t pid = subprocess_of_const(t)->child.pid;
+    wr_assert(pid > 0);
+    return pid;
+}
+
+int weir_transport_get_returncode(const weir_transport *t, int *ret)
+{
+    wr_require_loop(t->loop);
+    wr_require(t->ops == &subprocess_ops, -EOPNOTSUPP);
+    wr_require(ret, -EINVAL);
+    return wr_child_returncode(&subprocess_of_const(t)->child, ret);
+}
+
+weir_transport *weir_transport_get_pipe_transport(const weir_transport *t,
+                                                  int fd)
+{
+    if (wr_loop_check(t->loop) < 0 || t->ops != &subprocess_ops || fd < 0 ||
+        fd >= WR_STDIO_COUNT) {
+        return NULL;
+    }
+    const struct subprocess *s = subprocess_of_const(t);
+    /* A pipe may call the protocol, which the factory has not chosen yet. */
+    return s->state == SUBPROCESS_STARTING ? NULL : s->pipes[fd].t;
+}
+
+int weir_transport_send_signal(weir_transport *t, int signum)
+{
+    wr_require_loop(t->loop);
+    wr_require(t->ops == &subprocess_ops, -EOPNOTSUPP);
+    return wr_child_signal(&subprocess_of(t)->child, signum);
+}
+
+int weir_transport_terminate(weir_transport *t)
+{
+    return weir_transport_send_signal(t, SIGTERM);
+}
+
+int weir_transport_kill(weir_transport *t)
+{
+    return weir_transport_send_signal(t, SIGKILL);
+}
+
+int weir_transport_killpg(weir_transport *t, int signum)
+{
+    wr_require_loop(t->loop);
+    wr_require(t->ops == &subprocess_ops, -EOPNOTSUPP);
+    return wr_child_signal_group(&subprocess_of(t)->child, signum);
 }

@@ -78,6 +78,7 @@ static void process_destroy(weir_process *process)
 {
     weir_loop *loop = process->loop;
 
+    wr_assert(process->refs <= 1);
     wr_assert(wr_list_is_empty(&process->waiters));
     wr_assert(!process->is_communicating);
     process_close_streams(process);
@@ -166,11 +167,13 @@ static int process_make(weir_loop *loop, struct weir_process_options *options,
 static int process_create(void *arg, weir_transport *t,
                           struct weir_protocol_binding *ret)
 {
+    weir_process *process = arg;
     (void)t;
 
-    wr_assert(arg != NULL);
+    wr_assert(process->refs == 1); /* of the call that makes it */
+    wr_assert(!process->transport);
     *ret = (struct weir_protocol_binding){.protocol = &process_protocol,
-                                          .user = arg};
+                                          .user = process};
     return 0;
 }
 
