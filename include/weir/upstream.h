@@ -24,10 +24,10 @@
  * a queue, first come, first served.
  *
  * A program with several loops has a set on each. Those that are made with the
- * same weir_upstreams_shared choose as one set would, and keep limits together;
- * otherwise each counts for itself. Each judges its upstreams by itself: what
- * one has found may be given to another (weir_upstream_get_known()), in a
- * process that follows too.
+ * same weir_upstreams_shared choose, check and keep limits as one set would;
+ * otherwise each counts and checks for itself. What one has found may be given
+ * to another (weir_upstream_get_known()), in a process that follows for
+ * instance.
  *
  * Times are those of the loop's clock, and everything random comes from a
  * generator with a seed, so that a test can repeat what a set does.
@@ -53,7 +53,8 @@ typedef struct weir_upstreams weir_upstreams;
 /** One connection's place at an upstream. */
 typedef struct weir_upstream_slot weir_upstream_slot;
 
-/** The balance and the limits of several sets, on whatever loops. */
+/** The balance, the findings and the limits of several sets, on whatever loops.
+ */
 typedef struct weir_upstreams_shared weir_upstreams_shared;
 
 /** How an upstream is chosen. */
@@ -145,8 +146,8 @@ struct weir_upstreams_options {
     weir_upstream_changed_fn *changed;
     /** Its first argument. */
     void *changed_arg;
-    /** The balance and limits in common with other sets; borrowed, kept alive.
-     * NULL: its own. */
+    /** The balance, findings and limits in common with other sets; borrowed,
+     * kept alive. NULL: its own. */
     weir_upstreams_shared *shared;
     /** Told when a check could not be made; may be NULL. */
     weir_upstream_check_skipped_fn *check_skipped;
@@ -161,6 +162,17 @@ struct weir_upstreams_options {
  * choose as one set would. Of several upstreams of one name and place in a set
  * the first is one target, the second another one, and so on. Weights, drains
  * and what is excluded are each set's own.
+ *
+ * Findings: failures of connections, in a row, are those of all these sets, by
+ * the fail_limit of the set that meets one; an ejection and a slow start are
+ * all sets' too, but for those that never eject. Of the sets with equal checks
+ * one makes each check, with its own TLS settings. Its result holds in all
+ * before their next choice, and each is told of a change. When that set is
+ * freed, or the upstream is removed from it, another one goes on at once; when
+ * its loop does not run, one that chooses does, if a check is late by more than
+ * the interval, its time-out and a second. Upstreams that are added later begin
+ * with what is known. Sets with other checks, or none, share all but their
+ * results.
  *
  * Limits: upstreams of one name, in all sets that were made with it, count as
  * one for their connection_limit. Requests that wait are counted together for
@@ -257,7 +269,8 @@ struct weir_upstream_options {
     bool is_backup;
     /** For weir_upstream_get_user(). */
     void *user;
-    /** Findings of another set, copied; NULL: none. An ejection lasts no longer
+    /** Findings of another set, copied; NULL: none. Those that sets with the
+     * same @c shared have already count more. An ejection lasts no longer
      * than the set's eject_max_ns, a slow start no longer than its
      * slow_start_ns; where the set has none, that of @c known is left out. */
     const struct weir_upstream_known *known;
@@ -362,7 +375,9 @@ WEIR_API const char *weir_upstream_get_name(const weir_upstream *upstream);
  */
 WEIR_API void *weir_upstream_get_user(const weir_upstream *upstream);
 
-/** Facts about an upstream, for metrics. */
+/** Facts about an upstream, for metrics. Counts are this set's: add those of
+ * all sets up. State, errors, status and alerts are those of all sets with the
+ * same weir_upstreams_shared, and so is whether it is being checked. */
 struct weir_upstream_info {
     size_t size;
     /** Its state. */
@@ -371,7 +386,7 @@ struct weir_upstream_info {
     uint32_t weight;
     /** Its weight in thousandths of that, less than 1000 in a slow start. */
     uint32_t warm_permille;
-    /** Slots of this set that have not ended. */
+    /** Slots that have not ended. */
     uint32_t active_count;
     /** Limit of the slots; 0: none. */
     uint32_t connection_limit;

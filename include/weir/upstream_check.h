@@ -34,8 +34,9 @@ enum weir_check_kind {
  * Active checks of upstreams.
  *
  * Each upstream is checked as soon as it is added, and again after each
- * interval. At most one check of an upstream is under way. Checks of texts and
- * by HTTP use the upstream's TLS settings, if it has any.
+ * interval. At most one check of an upstream is under way. Of several sets with
+ * the same weir_upstreams_shared and equal checks one makes them. Checks of
+ * texts and by HTTP use the upstream's TLS settings, if it has any.
  *
  * A check that this machine cannot make, for want of descriptors, memory,
  * buffers, threads, ports or an address of its own, says nothing of the

@@ -83,7 +83,15 @@ def test_no_connection_goes_to_a_target_that_fails_its_first_check():
             proxy.signal(signal.SIGHUP)
             use(proxy, 100)
             equal((bad.clients, good.clients), (0, 900), "clients")
-            equal(proxy.metric("upstream_up"), threads, "threads that use one")
+            equal(proxy.metric("upstream_up"), 1, "targets that are up")
+
+
+def test_one_thread_checks_a_target_for_all():
+    with Checked(GOOD) as server, Proxy(
+            *checked(server), threads=4) as proxy:
+        use(proxy, 100)
+        equal(len(server.requests), 1, "checks")
+        equal(proxy.metric("upstream_checks_total"), 1, "checks")
 
 
 def test_clients_wait_for_the_first_check():
@@ -173,7 +181,7 @@ def test_a_replacement_knows_what_checks_have_found():
         second = replace()
         use(second, 800)
         equal((bad.clients, good.clients), (0, 1600), "clients")
-        equal(second.metric("upstream_up"), 3, "threads that use one")
+        equal(second.metric("upstream_up"), 1, "targets that are up")
         good.may_answer.set()
         bad.may_answer.set()
 
@@ -182,7 +190,7 @@ def test_a_replacement_that_checks_otherwise_begins_anew():
     with Checked(BAD, {b"/other": GOOD}) as server, replacing(
             server, then=(*CHECKS, "--check-path", "/other")) as (
                 first, replace):
-        wait_until(lambda: first.metric("upstream_checks_failed_total") == 2)
+        wait_until(lambda: first.metric("upstream_checks_failed_total") == 1)
         expect_reset(first)
         use(replace(), 10)
         equal(server.clients, 10, "clients")
@@ -206,10 +214,10 @@ def speak(proxy, count=1):
     wait_until(lambda: proxy.metric("connections_active") == 0)
 
 
-def rest(proxy, threads):
-    """Clients until each thread lets its failing target rest."""
+def rest(proxy):
+    """Clients until the failing target rests, on all threads."""
     wait_until(lambda: speak(proxy) or
-               proxy.metric("upstream_ejections_total") == threads)
+               proxy.metric("upstream_ejections_total") == 1)
 
 
 def test_a_target_that_rests_is_not_used_by_a_replacement():
@@ -218,14 +226,13 @@ def test_a_target_that_rests_is_not_used_by_a_replacement():
         with Server(break_off) as bad, Server(echo) as good, replacing(
                 bad, good, flags=flags, then=flags, threads=threads) as (
                     first, replace):
-            rest(first, threads[0])
+            rest(first)
             before = bad.accepted
             use(first, 10)
             second = replace()
             use(second, 60)
             equal(bad.accepted - before, 0, "connections to it")
-            equal(second.metric("upstream_up"), threads[1],
-                  "threads that use the other")
+            equal(second.metric("upstream_up"), 1, "targets that are up")
 
 
 def test_one_thread_that_has_let_it_rest_is_enough():
@@ -246,11 +253,11 @@ def test_after_a_rest_a_replacement_forgives_no_more_than_the_proxy():
     with Server(break_off) as bad, Server(echo) as good, replacing(
             bad, good, flags=flags, then=flags, threads=(1, 1)) as (
                 first, replace):
-        rest(first, 1)
+        rest(first)
         wait_until(lambda: first.metric("upstream_up") == 2)
         second = replace()
         before = bad.accepted
-        rest(second, 1)
+        rest(second)
         equal(bad.accepted - before, 1, "failures until it rests again")
 
 
@@ -259,7 +266,7 @@ def test_a_target_is_used_again_when_its_rest_is_over():
     with Server(break_off) as bad, Server(echo) as good, replacing(
             bad, good, flags=flags, then=flags, threads=(1, 1)) as (
                 first, replace):
-        rest(first, 1)
+        rest(first)
         second = replace()
         bad.serve = echo
         wait_until(lambda: second.metric("upstream_up") == 2)
@@ -274,7 +281,7 @@ def test_a_replacement_with_another_configuration_begins_anew():
         with Server(break_off) as bad, Server(echo) as good, replacing(
                 bad, good, flags=flags, then=then, threads=(1, 1)) as (
                     first, replace):
-            rest(first, 1)
+            rest(first)
             second = replace()
             bad.serve = echo
             before = bad.accepted

@@ -51,8 +51,8 @@ def test_the_status_tells_services_targets_and_connections():
         equal(status(proxy, "service"), [["db", "1", "0", "1", "0"]],
               "services")
         equal([words[:6] for words in status(proxy, "target")],
-              [["db", "*", target(server), "2", "1", "1"],
-               ["db", "*", target(refusing), "2", "0", "0"]], "targets")
+              [["db", "*", target(server), "1", "1", "1"],
+               ["db", "*", target(refusing), "1", "0", "0"]], "targets")
         line, = status(proxy, "connection")
         host, port = client.getsockname()
         equal(line[:4], [f"{host}:{port}", "db", f"127.0.0.1:{server.port}",

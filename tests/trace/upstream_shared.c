@@ -1,7 +1,7 @@
 /*
  * What several sets share, on the fake machine: sets of one loop, which post to
  * each other as they do between loops. The test knows each choice: several sets
- * choose as one set would.
+ * choose as one set would, and know what one of them has found.
  */
 #define UNIT_RUN shared_test
 #include "tests/contract/maker.h"
@@ -14,6 +14,9 @@ static weir_upstreams_shared *shared;
 static weir_upstreams *sets[SETS]; /* NULL: there is none */
 static weir_upstream *upstreams[SETS][TARGETS];
 static struct weir_address addresses[TARGETS];
+static struct fake_listener *listeners[TARGETS];
+static struct weir_upstream_check plan; /* of the next sets, if interval_ns */
+static char changes[SETS][64];          /* told by each set, "a:down b:up " */
 static struct weir_upstreams_options set_options; /* of the next sets */
 static uint32_t weights[TARGETS];                 /* of the next upstreams */
 
@@ -29,7 +32,10 @@ static void shared_test(void (*body)(void))
     maker_open(&m);
     memset(sets, 0, sizeof(sets));
     memset(chosen, 0, sizeof(chosen));
+    memset(changes, 0, sizeof(changes));
     chosen_count = 0;
+    plan = (struct weir_upstream_check){
+        .size = sizeof(plan), .timeout_ns = 100 * MS, .rise = 1, .fall = 1};
     set_options =
         (struct weir_upstreams_options){.size = sizeof(set_options), .seed = 7};
     for (int i = 0; i < TARGETS; i++) {
@@ -37,9 +43,8 @@ static void shared_test(void (*body)(void))
         snprintf(host, sizeof(host), "192.0.2.%d", i + 1);
         addresses[i] = peer_address(host, 80);
         weights[i] = 1;
-        fake_listener_set(
-            fake_listen(&addresses[i].storage.any, addresses[i].len),
-            FAKE_ACCEPT, 1 * MS);
+        listeners[i] = fake_listen(&addresses[i].storage.any, addresses[i].len);
+        fake_listener_set(listeners[i], FAKE_ACCEPT, 1 * MS);
     }
     expect_eq(weir_upstreams_shared_new(NULL, &shared), 0);
     body();
@@ -69,10 +74,26 @@ static weir_upstream *add(int set, const char *name, int target)
     return upstream;
 }
 
+static void note_change(void *arg, weir_upstream *upstream,
+                        enum weir_upstream_state state, int err)
+{
+    char *text = arg;
+    const size_t len = strlen(text);
+    snprintf(text + len, sizeof(changes[0]) - len, "%s:%s ",
+             weir_upstream_get_name(upstream),
+             state == WEIR_UPSTREAM_UP     ? "up"
+             : state == WEIR_UPSTREAM_DOWN ? "down"
+                                           : "ejected");
+    cr_assert((err < 0) == (state != WEIR_UPSTREAM_UP));
+}
+
 static void make_set(int set, weir_upstreams_shared *with)
 {
     struct weir_upstreams_options options = set_options;
     options.shared = with;
+    options.check = plan.interval_ns > 0 ? &plan : NULL;
+    options.changed = options.changed ? options.changed : note_change;
+    options.changed_arg = changes[set];
     expect_eq(weir_upstreams_new(m.loop, &options, &sets[set]), 0);
 }
 
@@ -337,4 +358,325 @@ UNIT(upstream_shared, a_weight_of_one_set_is_its_own)
         maker_run_for(&m, 5 * MS);
     }
     expect_even(2);
+}
+
+/* ---- failures ---- */
+
+static struct weir_upstream_info info_of(int set, int target)
+{
+    struct weir_upstream_info info = {.size = sizeof(info)};
+    expect_eq(weir_upstream_get_info(upstreams[set][target], &info), 0);
+    return info;
+}
+
+static void open_small_set(int set)
+{
+    make_set(set, shared);
+    upstreams[set][0] = add(set, "a", 0);
+}
+
+/* Sets with the first target alone, which eject it after three failures. */
+static void open_failing_sets(int count)
+{
+    set_options.fail_limit = 3;
+    set_options.eject_ns = 100 * MS;
+    for (int i = 0; i < count; i++) {
+        open_small_set(i);
+    }
+}
+
+/* A connection of the set ends, with this verdict. */
+static void end_one(int set, int verdict)
+{
+    ask(set, 0);
+    maker_run_for(&m, 5 * MS);
+    weir_upstream_slot_end(slots[chosen_count - 1], verdict);
+    slots[chosen_count - 1] = NULL;
+}
+
+static void eject(int set)
+{
+    for (int i = 0; i < 3; i++) {
+        end_one(set, -EPIPE);
+    }
+    expect_eq(info_of(set, 0).state, WEIR_UPSTREAM_EJECTED);
+}
+
+static void free_set(int set)
+{
+    weir_upstreams_free(sets[set]);
+    sets[set] = NULL;
+}
+
+/* Of the first target. */
+static void expect_states(int count, enum weir_upstream_state state)
+{
+    for (int i = 0; i < count; i++) {
+        expect_eq(info_of(i, 0).state, state);
+    }
+}
+
+UNIT(upstream_findings, failures_of_all_sets_are_one_row)
+{
+    open_failing_sets(3);
+    for (int i = 0; i < 3; i++) {
+        expect_states(3, WEIR_UPSTREAM_UP);
+        end_one(i, -EPIPE);
+    }
+    expect_states(3, WEIR_UPSTREAM_EJECTED);
+    maker_run_for(&m, 5 * MS);
+    uint64_t ejected_count = 0;
+    for (int i = 0; i < 3; i++) {
+        expect_str_eq(changes[i], "a:ejected ");
+        expect_eq(info_of(i, 0).last_err, -EPIPE);
+        ejected_count += info_of(i, 0).ejected_count;
+    }
+    expect_eq(ejected_count, 1);
+}
+
+UNIT(upstream_findings, a_success_in_any_set_breaks_the_row)
+{
+    open_failing_sets(2);
+    end_one(0, -EPIPE);
+    end_one(0, -EPIPE);
+    end_one(1, 0);
+    end_one(0, -EPIPE);
+    end_one(1, -EPIPE);
+    expect_states(2, WEIR_UPSTREAM_UP);
+    end_one(0, -EPIPE);
+    expect_states(2, WEIR_UPSTREAM_EJECTED);
+}
+
+UNIT(upstream_findings, an_ejection_ends_in_all_sets)
+{
+    set_options.slow_start_ns = 1000 * MS;
+    open_failing_sets(2);
+    eject(0);
+    maker_run_for(&m, 105 * MS);
+    expect_states(2, WEIR_UPSTREAM_UP);
+    for (int i = 0; i < 2; i++) {
+        expect_str_eq(changes[i], "a:ejected a:up ");
+        expect_lt(info_of(i, 0).warm_permille, 100, "it starts slowly");
+    }
+    end_one(1, -EPIPE);
+    expect_states(2, WEIR_UPSTREAM_EJECTED);
+}
+
+UNIT(upstream_findings, an_ejection_ends_without_the_set_that_began_it)
+{
+    open_failing_sets(3);
+    eject(0);
+    free_set(0); /* before others are called */
+    maker_run_for(&m, 105 * MS);
+    expect_str_eq(changes[1], "a:ejected a:up ");
+    expect_str_eq(changes[2], "a:ejected a:up ");
+}
+
+UNIT(upstream_findings, a_set_that_joins_knows_of_an_ejection)
+{
+    open_failing_sets(1);
+    eject(0);
+    open_small_set(1);
+    free_set(0);
+    expect_eq(info_of(1, 0).state, WEIR_UPSTREAM_EJECTED);
+    maker_run_for(&m, 105 * MS);
+    expect_str_eq(changes[1], "a:up ");
+}
+
+UNIT(upstream_findings, a_set_that_never_ejects_takes_no_notice)
+{
+    open_failing_sets(1);
+    set_options.fail_limit = UINT32_MAX;
+    open_small_set(1);
+    for (int i = 0; i < 9; i++) {
+        end_one(1, -EPIPE);
+    }
+    expect_states(2, WEIR_UPSTREAM_UP);
+    eject(0);
+    maker_run_for(&m, 5 * MS);
+    expect_eq(info_of(1, 0).state, WEIR_UPSTREAM_UP);
+    expect_str_eq(changes[1], "");
+}
+
+/* ---- checks ---- */
+
+static uint64_t count_checks(int set)
+{
+    const struct weir_upstream_info info = info_of(set, 0);
+    return info.check_count + info.check_error_count;
+}
+
+static void open_checking_sets(int count)
+{
+    plan.interval_ns = 100 * MS;
+    for (int i = 0; i < count; i++) {
+        open_small_set(i);
+    }
+}
+
+UNIT(upstream_findings, one_set_checks_for_all)
+{
+    open_checking_sets(SETS);
+    maker_run_for(&m, 1000 * MS);
+    expect_geq(count_checks(0), 9, "one each 90 to 110 ms");
+    expect_leq(count_checks(0), 12);
+    for (int i = 1; i < SETS; i++) {
+        expect_eq(count_checks(i), 0);
+    }
+    fake_listener_set(listeners[0], FAKE_SILENT, 0);
+    maker_run_for(&m, 110 * MS);
+    expect_eq(info_of(0, 0).is_being_checked, true);
+    expect_eq(info_of(SETS - 1, 0).is_being_checked, true);
+}
+
+/* Called by the first set: the others were not called yet. */
+static void expect_same_in_all(void *arg, weir_upstream *upstream,
+                               enum weir_upstream_state state, int err)
+{
+    expect_states(3, state);
+    note_change(arg, upstream, state, err);
+}
+
+UNIT(upstream_findings, a_check_holds_at_once_and_is_told_in_all_sets)
+{
+    set_options.changed = expect_same_in_all;
+    open_checking_sets(3);
+    maker_run_for(&m, 50 * MS);
+    fake_listener_set(listeners[0], FAKE_REFUSE, 1 * MS);
+    maker_run_for(&m, 110 * MS);
+    for (int i = 0; i < 3; i++) {
+        expect_str_eq(changes[i], "a:down ");
+        expect_eq(info_of(i, 0).last_err, -ECONNREFUSED);
+    }
+    fake_listener_set(listeners[0], FAKE_ACCEPT, 1 * MS);
+    maker_run_for(&m, 120 * MS);
+    expect_str_eq(changes[0], "a:down a:up ");
+    expect_str_eq(changes[2], "a:down a:up ");
+}
+
+/* The next set is called each time, and begins at once. */
+UNIT(upstream_findings, checks_go_on_when_the_set_that_makes_them_is_freed)
+{
+    open_checking_sets(3);
+    for (int i = 0; i < 2; i++) {
+        maker_run_for(&m, 50 * MS);
+        expect_eq(count_checks(i), 1);
+        expect_eq(count_checks(i + 1), 0);
+        free_set(i);
+        maker_run_for(&m, 5 * MS);
+        expect_eq(count_checks(i + 1), 1);
+    }
+    fake_listener_set(listeners[0], FAKE_REFUSE, 1 * MS);
+    maker_run_for(&m, 110 * MS);
+    expect_str_eq(changes[2], "a:down ");
+}
+
+UNIT(upstream_findings, a_check_that_is_cut_off_is_made_elsewhere)
+{
+    plan.starts_down = true;
+    open_checking_sets(2);
+    fake_listener_set(listeners[0], FAKE_ACCEPT, 20 * MS);
+    maker_run_for(&m, 10 * MS);
+    expect_eq(info_of(1, 0).is_being_checked, true);
+    free_set(0);
+    expect_eq(info_of(1, 0).is_being_checked, false);
+    expect_eq(info_of(1, 0).state, WEIR_UPSTREAM_CHECKING);
+    maker_run_for(&m, 30 * MS);
+    expect_eq(info_of(1, 0).state, WEIR_UPSTREAM_UP);
+    expect_eq(count_checks(1), 1);
+}
+
+UNIT(upstream_findings, checks_go_on_when_the_upstream_is_removed_elsewhere)
+{
+    open_checking_sets(2);
+    maker_run_for(&m, 50 * MS);
+    weir_upstream_remove(upstreams[0][0]);
+    maker_run_for(&m, 5 * MS);
+    expect_eq(count_checks(1), 1);
+    upstreams[0][0] = add(0, "a", 0);
+    maker_run_for(&m, 500 * MS);
+    expect_eq(count_checks(0), 0, "the other one makes them now");
+    expect_geq(count_checks(1), 5);
+}
+
+UNIT(upstream_findings, a_request_waits_for_the_check_of_another_set)
+{
+    plan.starts_down = true;
+    fake_listener_set(listeners[0], FAKE_ACCEPT, 20 * MS);
+    open_checking_sets(2);
+    ask(1, 0);
+    maker_run_for(&m, 10 * MS);
+    expect_eq(chosen_count, 0);
+    maker_run_for(&m, 60 * MS);
+    expect_eq(chosen_count, 1);
+    expect_eq(count_checks(1), 0);
+}
+
+/* A set of another plan asks something else, and one without has none. */
+UNIT(upstream_findings, sets_of_another_plan_check_for_themselves)
+{
+    fake_listener_set(listeners[0], FAKE_REFUSE, 1 * MS);
+    open_checking_sets(2);
+    plan.interval_ns = 50 * MS;
+    open_small_set(2);
+    plan.interval_ns = 0;
+    open_small_set(3);
+    maker_run_for(&m, 5 * MS);
+    expect_eq(count_checks(0), 1);
+    expect_eq(count_checks(1), 0);
+    expect_eq(count_checks(2), 1);
+    expect_states(3, WEIR_UPSTREAM_DOWN);
+    expect_eq(info_of(3, 0).state, WEIR_UPSTREAM_UP);
+    fake_listener_set(listeners[0], FAKE_ACCEPT, 1 * MS);
+    maker_run_for(&m, 60 * MS);
+    expect_states(2, WEIR_UPSTREAM_DOWN);
+    expect_eq(info_of(2, 0).state, WEIR_UPSTREAM_UP);
+}
+
+UNIT(upstream_findings, another_place_has_checks_of_its_own)
+{
+    fake_listener_set(listeners[0], FAKE_REFUSE, 1 * MS);
+    open_checking_sets(1);
+    make_set(1, shared);
+    upstreams[1][0] = add(1, "a", 1);
+    maker_run_for(&m, 5 * MS);
+    expect_eq(info_of(0, 0).state, WEIR_UPSTREAM_DOWN);
+    expect_eq(info_of(1, 0).state, WEIR_UPSTREAM_UP);
+    expect_eq(count_checks(1), 1);
+}
+
+/* ---- what a set is given ---- */
+
+static void add_known(int set, const struct weir_upstream_known *known)
+{
+    const struct weir_upstream_options options = {.size = sizeof(options),
+                                                  .name = "a",
+                                                  .address = &addresses[0],
+                                                  .known = known};
+    make_set(set, shared);
+    expect_eq(weir_upstreams_add(sets[set], &options, &upstreams[set][0]), 0);
+}
+
+UNIT(upstream_findings, what_sets_know_counts_more_than_what_one_is_given)
+{
+    const struct weir_upstream_known known = {.size = sizeof(known),
+                                              .state = WEIR_UPSTREAM_DOWN,
+                                              .ejected_count = 1,
+                                              .ejected_ns = 1000 * MS};
+    open_checking_sets(1);
+    maker_run_for(&m, 5 * MS);
+    add_known(1, &known);
+    expect_states(2, WEIR_UPSTREAM_UP);
+}
+
+UNIT(upstream_findings, what_the_first_set_is_given_counts_in_all)
+{
+    const struct weir_upstream_known known = {
+        .size = sizeof(known), .ejected_count = 1, .ejected_ns = 50 * MS};
+    add_known(0, &known);
+    open_small_set(1);
+    expect_states(2, WEIR_UPSTREAM_EJECTED);
+    maker_run_for(&m, 55 * MS);
+    expect_states(2, WEIR_UPSTREAM_UP);
+    expect_str_eq(changes[1], "a:up ");
 }

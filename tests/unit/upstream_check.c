@@ -197,3 +197,60 @@ UNIT(upstream_plan, an_interim_answer_is_passed_over)
                     "...................-");
     expect_verdicts(&plan, "HTTP/1.1 103 and no end", "...................-");
 }
+
+/* ---- plans that are the same ---- */
+
+static bool is_same_as_first(const struct weir_upstream_check *first,
+                             const struct weir_upstream_check *second)
+{
+    struct wr_check other;
+    expect_eq(read_plan(first), 0);
+    expect_eq(wr_check_init(&other, wr_default_allocator(), second), 0);
+    const bool is_same = wr_check_is_same(&check, &other);
+    cr_assert_eq(is_same, wr_check_is_same(&other, &check));
+    wr_check_fini(&other, wr_default_allocator());
+    drop_plan();
+    return is_same;
+}
+
+UNIT(upstream_plan, is_the_same_if_all_of_it_is)
+{
+    const struct weir_upstream_check first = {.size = sizeof(first),
+                                              .kind = WEIR_CHECK_TEXT,
+                                              .interval_ns = 5,
+                                              .send = "ab",
+                                              .send_size = 2,
+                                              .expect = "c",
+                                              .expect_size = 1,
+                                              .path = "/p",
+                                              .host = "h"};
+    struct weir_upstream_check others[15];
+    const char texts[] = "ab"; /* elsewhere in memory */
+    struct weir_upstream_check same = first;
+    same.send = texts;
+    same.rise = 2; /* the default */
+    cr_assert(is_same_as_first(&first, &same));
+    for (int i = 0; i < 15; i++) {
+        others[i] = first;
+    }
+    others[0].kind = WEIR_CHECK_TCP;
+    others[1].interval_ns = 6;
+    others[2].timeout_ns = 1;
+    others[3].rise = 1;
+    others[4].fall = 1;
+    others[5].starts_down = true;
+    others[6].expect_anywhere = true;
+    others[7].send = "ac";
+    others[8].send_size = 1;
+    others[8].expect = "bc"; /* the bytes are the same */
+    others[8].expect_size = 2;
+    others[9].expect = "d";
+    others[10].limit_bytes = 100;
+    others[11].path = "/q";
+    others[12].host = NULL;
+    others[13].min_status = 201;
+    others[14].max_status = 398;
+    for (int i = 0; i < 15; i++) {
+        cr_assert(!is_same_as_first(&first, &others[i]), "plan %d", i);
+    }
+}

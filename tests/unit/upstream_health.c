@@ -79,10 +79,17 @@ UNIT(upstream_health, checks_are_due_within_a_tenth_of_the_interval)
 /* ---- ejection ---- */
 
 static struct wr_ejection ejection;
+static struct wr_ejection_plan plan;
+
+static void begin(uint32_t limit, uint64_t first_ns, uint64_t max_ns)
+{
+    ejection = (struct wr_ejection){.count = 0};
+    plan = (struct wr_ejection_plan){limit, first_ns, max_ns};
+}
 
 static uint64_t fail(enum wr_failure row)
 {
-    return wr_ejection_note_failure(&ejection, row);
+    return wr_ejection_note_failure(&ejection, &plan, row);
 }
 
 static void fail_until_ejected(uint64_t expected_ns)
@@ -96,7 +103,7 @@ static void fail_until_ejected(uint64_t expected_ns)
 
 UNIT(upstream_health, failures_in_a_row_eject)
 {
-    wr_ejection_init(&ejection, 3, 10, 100);
+    begin(3, 10, 100);
     expect_eq(fail(WR_FAILURE_CONNECT), 0u);
     expect_eq(fail(WR_FAILURE_CONNECT), 0u);
     wr_ejection_note_success(&ejection, WR_FAILURE_CONNECT);
@@ -106,7 +113,7 @@ UNIT(upstream_health, failures_in_a_row_eject)
 
 UNIT(upstream_health, connecting_does_not_break_the_row_of_reports)
 {
-    wr_ejection_init(&ejection, 3, 10, 100);
+    begin(3, 10, 100);
     for (int i = 0; i < 2; i++) {
         wr_ejection_note_success(&ejection, WR_FAILURE_CONNECT);
         expect_eq(fail(WR_FAILURE_REPORT), 0u);
@@ -117,7 +124,7 @@ UNIT(upstream_health, connecting_does_not_break_the_row_of_reports)
 
 UNIT(upstream_health, each_ejection_is_twice_as_long_up_to_the_limit)
 {
-    wr_ejection_init(&ejection, 3, 10, 70);
+    begin(3, 10, 70);
     fail_until_ejected(10);
     const uint64_t expected_ns[] = {20, 40, 70, 70};
     for (size_t i = 0; i < 4; i++) {
@@ -133,7 +140,7 @@ UNIT(upstream_health, each_ejection_is_twice_as_long_up_to_the_limit)
 
 UNIT(upstream_health, the_probation_is_that_of_the_row_that_ejected)
 {
-    wr_ejection_init(&ejection, 3, 10, 100);
+    begin(3, 10, 100);
     fail_until_ejected(10);
     expect_eq(fail(WR_FAILURE_REPORT), 0u);
     expect_eq(fail(WR_FAILURE_REPORT), 0u);
@@ -142,7 +149,7 @@ UNIT(upstream_health, the_probation_is_that_of_the_row_that_ejected)
 
 UNIT(upstream_health, failures_of_an_ejected_one_change_nothing)
 {
-    wr_ejection_init(&ejection, 1, 10, 100);
+    begin(1, 10, 100);
     expect_eq(fail(WR_FAILURE_REPORT), 10u);
     expect_eq(fail(WR_FAILURE_REPORT), 0u);
     expect_eq(fail(WR_FAILURE_CONNECT), 0u);
@@ -152,7 +159,7 @@ UNIT(upstream_health, failures_of_an_ejected_one_change_nothing)
 
 UNIT(upstream_health, a_huge_first_time_does_not_overflow)
 {
-    wr_ejection_init(&ejection, 1, UINT64_MAX / 2 + 9, UINT64_MAX);
+    begin(1, UINT64_MAX / 2 + 9, UINT64_MAX);
     expect_eq(fail(WR_FAILURE_REPORT), UINT64_MAX / 2 + 9);
     wr_ejection_end(&ejection);
     expect_eq(fail(WR_FAILURE_REPORT), UINT64_MAX);
@@ -160,23 +167,50 @@ UNIT(upstream_health, a_huge_first_time_does_not_overflow)
 
 UNIT(upstream_health, ejections_go_on_where_another_has_stood)
 {
-    wr_ejection_init(&ejection, 3, 10, 100);
+    begin(3, 10, 100);
     wr_ejection_resume(&ejection, 2, WR_FAILURE_REPORT, true);
     expect_eq(fail(WR_FAILURE_REPORT), 0u, "it is ejected");
     wr_ejection_end(&ejection);
     expect_eq(fail(WR_FAILURE_CONNECT), 0u);
     expect_eq(fail(WR_FAILURE_REPORT), 40u);
-    wr_ejection_init(&ejection, 3, 10, 100);
+    begin(3, 10, 100);
     wr_ejection_resume(&ejection, UINT32_MAX, WR_FAILURE_CONNECT, false);
     expect_eq(fail(WR_FAILURE_CONNECT), 100u);
-    wr_ejection_init(&ejection, UINT32_MAX, 10, 100);
-    wr_ejection_resume(&ejection, 2, WR_FAILURE_CONNECT, true);
-    cr_assert(!ejection.is_ejected);
+}
+
+/* Each set has a limit of its own. */
+UNIT(upstream_health, the_limit_is_that_of_who_notes_a_failure)
+{
+    begin(5, 10, 100);
+    for (int i = 0; i < 4; i++) {
+        expect_eq(fail(WR_FAILURE_CONNECT), 0u);
+    }
+    plan.limit = UINT32_MAX;
+    expect_eq(fail(WR_FAILURE_CONNECT), 0u);
+    plan.limit = 2;
+    expect_eq(fail(WR_FAILURE_CONNECT), 10u);
+}
+
+UNIT(upstream_health, a_success_has_a_row_to_break_after_a_failure_of_it)
+{
+    begin(1, 10, 100);
+    cr_assert(!wr_ejection_has_row(&ejection, WR_FAILURE_CONNECT));
+    expect_eq(fail(WR_FAILURE_CONNECT), 10u);
+    cr_assert(wr_ejection_has_row(&ejection, WR_FAILURE_CONNECT));
+    cr_assert(!wr_ejection_has_row(&ejection, WR_FAILURE_REPORT));
+    wr_ejection_end(&ejection);
+    plan.limit = 3;
+    expect_eq(fail(WR_FAILURE_REPORT), 0u);
+    cr_assert(wr_ejection_has_row(&ejection, WR_FAILURE_REPORT));
+    wr_ejection_note_success(&ejection, WR_FAILURE_REPORT);
+    wr_ejection_note_success(&ejection, WR_FAILURE_CONNECT);
+    cr_assert(!wr_ejection_has_row(&ejection, WR_FAILURE_REPORT));
+    cr_assert(!wr_ejection_has_row(&ejection, WR_FAILURE_CONNECT));
 }
 
 UNIT(upstream_health, no_limit_never_ejects)
 {
-    wr_ejection_init(&ejection, UINT32_MAX, 10, 100);
+    begin(UINT32_MAX, 10, 100);
     for (int i = 0; i < 1000; i++) {
         expect_eq(fail(WR_FAILURE_CONNECT), 0u);
     }

@@ -68,7 +68,7 @@ static void add_target(struct target_sum *sum, const weir_upstream *upstream)
     if (weir_upstream_get_info(upstream, &info) < 0) {
         return;
     }
-    sum->up_count += info.state == WEIR_UPSTREAM_UP;
+    sum->is_up |= info.state == WEIR_UPSTREAM_UP;
     sum->active += info.active_count;
     sum->chosen += info.chosen_count;
     sum->connect_errors += info.connect_error_count;
@@ -365,8 +365,8 @@ static void write_all_targets(const struct metrics *metrics, FILE *out)
         const char *help;
         size_t offset;
     } families[] = {
-        {"upstream_up", "gauge", "Threads for which the target is up.",
-         offsetof(struct target_sum, up_count)},
+        {"upstream_up", "gauge", "1: the target is up, 0: it is not.",
+         offsetof(struct target_sum, is_up)},
         {"upstream_active", "gauge", "Connections to the target.",
          offsetof(struct target_sum, active)},
         {"upstream_chosen_total", "counter", "Times the target was chosen.",

@@ -15,7 +15,7 @@
 
 /* What is known of one target, over all threads. */
 struct target_sum {
-    uint64_t up_count; /* threads for which it is up */
+    uint64_t is_up; /* 0 or 1: all threads know the same */
     uint64_t active;
     uint64_t chosen;
     uint64_t connect_errors;

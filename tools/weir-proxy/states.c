@@ -1,7 +1,6 @@
 /*
- * Each thread judges its targets by itself; a successor may have more or fewer
- * threads. All of them go on from the worst that one has met: the longest rest
- * that is left, the longest slow start. Of the checks the first thread tells.
+ * All threads know the same of their targets: the first one that has a route
+ * tells of it. A successor may have more or fewer threads.
  *
  * A state is that of checks alone: one that is drained, or whose first check
  * has not ended, has none.
@@ -90,37 +89,18 @@ static size_t count_targets(const struct config *config)
     return count;
 }
 
-/* Adds what one more thread knows of a target. */
-static void add_known(struct weir_upstream_known *sum,
-                      const weir_upstream *upstream)
-{
-    struct weir_upstream_known one = {.size = sizeof(one)};
-
-    if (weir_upstream_get_known(upstream, &one) < 0) {
-        return;
-    }
-    if (sum->state == 0) {
-        sum->state = one.state;
-    }
-    if (one.slow_start_ns > sum->slow_start_ns) {
-        sum->slow_start_ns = one.slow_start_ns;
-    }
-    if (one.ejected_ns > sum->ejected_ns ||
-        (one.ejected_ns == sum->ejected_ns &&
-         one.ejected_count > sum->ejected_count)) {
-        sum->ejected_ns = one.ejected_ns;
-        sum->ejected_count = one.ejected_count;
-        sum->ejected_by_report = one.ejected_by_report;
-        sum->err = one.err;
-    }
-}
-
-/* Adds what one more thread knows of the targets of a route. */
-static void add_route(struct weir_upstream_known *sums,
-                      const struct route *route)
+/* Notes what a thread knows of the targets of a route, but for those of which
+ * another one has told. */
+static void note_route(struct weir_upstream_known *known,
+                       const struct route *route)
 {
     for (size_t i = 0; i < route->config->target_count; i++) {
-        add_known(&sums[i], weir_upstreams_get_upstream(route->upstreams, i));
+        struct weir_upstream_known one = {.size = sizeof(one)};
+        if (known[i].size == 0 &&
+            weir_upstream_get_known(
+                weir_upstreams_get_upstream(route->upstreams, i), &one) == 0) {
+            known[i] = one;
+        }
     }
 }
 
@@ -136,7 +116,7 @@ static void visit(void *arg, weir_thread *thread)
         const struct route *routes = worker->services[i].routes;
         for (size_t j = 0; j < config->services[i].route_count; j++) {
             if (routes && routes[j].upstreams) {
-                add_route(known, &routes[j]);
+                note_route(known, &routes[j]);
             }
             known += config->services[i].routes[j].target_count;
         }

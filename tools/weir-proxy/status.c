@@ -141,7 +141,7 @@ static void write_target(const struct config_service *service,
     word(out, service->name);
     word(out, route->server_name ? route->server_name : "*");
     word(out, route->targets[index].at.text);
-    number(out, sum->up_count);
+    number(out, sum->is_up);
     number(out, sum->active);
     number(out, sum->chosen);
     number(out, sum->connect_errors + sum->reported_errors);

@@ -38,7 +38,7 @@ enum status_word {
     TARGET_SERVICE = 1, /* "target" */
     TARGET_ROUTE,
     TARGET_NAME,
-    TARGET_UP, /* threads for which it is up */
+    TARGET_UP, /* 1: it is, 0: it is not */
     TARGET_ACTIVE,
     TARGET_TOTAL,
     TARGET_ERRORS, /* connects that failed, and connections that broke */

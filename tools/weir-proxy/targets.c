@@ -1,9 +1,9 @@
 /*
  * Making the set of targets of a route from the configuration.
  *
- * Every worker has sets of its own, with checks of its own; the sets of a route
- * choose and keep limits together. The first worker alone tells of changes, as
- * all look at the same targets.
+ * Every worker has sets of its own; those of a route choose as one would, and
+ * one of them checks for all. The first worker alone tells of changes, which
+ * all are told.
  */
 #include "targets.h"
 
@@ -164,8 +164,7 @@ static struct weir_upstream_known known_of(const struct route *route,
 static bool is_news(const struct route *route, const weir_upstream *upstream,
                     const struct weir_upstream_info *info)
 {
-    return info->state != WEIR_UPSTREAM_UP || info->check_count != 1 ||
-           info->check_error_count > 0 ||
+    return info->state != WEIR_UPSTREAM_UP || info->last_err < 0 ||
            known_of(route, weir_upstream_get_user(upstream)).state != 0;
 }
 
@@ -188,7 +187,7 @@ static void write_why(const struct weir_upstream_info *info,
     }
 }
 
-/* Told by the first thread alone: all have the same targets. */
+/* Told by the first thread alone: all know the same. */
 static void tell_change(void *arg, weir_upstream *upstream,
                         enum weir_upstream_state state, int err)
 {
@@ -207,7 +206,7 @@ static void tell_change(void *arg, weir_upstream *upstream,
         weir_upstream_get_name(upstream), word_of(state), why);
 }
 
-/* A check could not be made. The threads lack the same as a rule: one line a
+/* A check could not be made. All targets lack the same as a rule: one line a
  * second is enough, and all are counted. */
 static void tell_skipped(void *arg, weir_upstream *upstream, int err)
 {

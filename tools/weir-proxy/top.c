@@ -234,15 +234,11 @@ static void draw_service(struct top *top, const char *const *words)
 
 static void draw_target(struct top *top, const char *const *words)
 {
-    const char *threads = top->answers[top->latest].lines[0][PROXY_THREADS];
-    const char *up = words[TARGET_UP];
     char text[UNITS_TEXT_SIZE];
 
     row(top, "%-32.32s %8s %8s %10s %12s %10s  %s", words[TARGET_NAME],
         words[TARGET_ACTIVE],
-        strcmp(up, threads) == 0 ? "up"
-        : strcmp(up, "0") == 0   ? "down"
-                                 : "partly",
+        strcmp(words[TARGET_UP], "0") == 0 ? "down" : "up",
         rate(top, words, TARGET_NAME + 1, TARGET_TOTAL, text),
         words[TARGET_TOTAL], words[TARGET_ERRORS], words[TARGET_SERVICE]);
 }

@@ -117,6 +117,26 @@ void wr_check_fini(struct wr_check *check,
     *check = (struct wr_check){.text = NULL};
 }
 
+/* Of texts that are not the same, the lengths differ, or what is in the block.
+ */
+bool wr_check_is_same(const struct wr_check *a, const struct wr_check *b)
+{
+    const struct weir_upstream_check *x = &a->plan;
+    const struct weir_upstream_check *y = &b->plan;
+
+    wr_assert(a->text_size > 0);
+    wr_assert(b->text_size > 0);
+    return x->kind == y->kind && x->interval_ns == y->interval_ns &&
+           x->timeout_ns == y->timeout_ns && x->rise == y->rise &&
+           x->fall == y->fall && x->starts_down == y->starts_down &&
+           x->expect_anywhere == y->expect_anywhere &&
+           x->send_size == y->send_size && x->expect_size == y->expect_size &&
+           x->limit_bytes == y->limit_bytes && x->min_status == y->min_status &&
+           x->max_status == y->max_status && !x->host == !y->host &&
+           a->text_size == b->text_size &&
+           memcmp(a->text, b->text, a->text_size) == 0;
+}
+
 /* ---- the verdict ---- */
 
 size_t wr_check_get_room(const struct wr_check *check)

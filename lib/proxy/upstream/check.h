@@ -23,6 +23,9 @@ WEIR_MUST_USE int wr_check_init(struct wr_check *check,
 void wr_check_fini(struct wr_check *check,
                    const struct weir_allocator *allocator);
 
+/* True if both ask the same of an upstream. */
+bool wr_check_is_same(const struct wr_check *a, const struct wr_check *b);
+
 /* True if there are checks to be made. */
 static inline bool wr_check_is_active(const struct wr_check *check)
 {

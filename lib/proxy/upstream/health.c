@@ -57,23 +57,11 @@ uint64_t wr_health_next_ns(uint64_t interval_ns, uint64_t random)
     return interval_ns - tenth + random % (2 * tenth + 1);
 }
 
-void wr_ejection_init(struct wr_ejection *ejection, uint32_t limit,
-                      uint64_t first_ns, uint64_t max_ns)
-{
-    wr_assert(limit > 0);
-    wr_assert(first_ns > 0);
-    *ejection = (struct wr_ejection){
-        .limit = limit, .first_ns = first_ns, .max_ns = max_ns};
-}
-
 void wr_ejection_resume(struct wr_ejection *ejection, uint32_t count,
                         enum wr_failure cause, bool is_ejected)
 {
     wr_assert(ejection->count == 0);
     wr_assert(cause < WR_FAILURES);
-    if (ejection->limit == UINT32_MAX) {
-        return; /* none is ejected here */
-    }
     ejection->count = count < RESUMED_MAX ? count : RESUMED_MAX;
     ejection->cause = cause;
     ejection->is_ejected = is_ejected;
@@ -89,37 +77,40 @@ void wr_ejection_note_success(struct wr_ejection *ejection, enum wr_failure row)
 }
 
 /* first_ns, doubled for each ejection before, up to max_ns. */
-static uint64_t health_get_time(const struct wr_ejection *ejection)
+static uint64_t health_get_time(const struct wr_ejection *ejection,
+                                const struct wr_ejection_plan *plan)
 {
-    uint64_t time_ns = ejection->first_ns;
+    uint64_t time_ns = plan->first_ns;
 
     wr_assert(ejection->count > 0);
-    for (uint32_t i = 1; i < ejection->count && time_ns < ejection->max_ns;
-         i++) {
+    wr_assert(plan->first_ns > 0);
+    for (uint32_t i = 1; i < ejection->count && time_ns < plan->max_ns; i++) {
         time_ns = time_ns > UINT64_MAX / 2 ? UINT64_MAX : time_ns * 2;
     }
-    return time_ns < ejection->max_ns ? time_ns : ejection->max_ns;
+    return time_ns < plan->max_ns ? time_ns : plan->max_ns;
 }
 
 uint64_t wr_ejection_note_failure(struct wr_ejection *ejection,
+                                  const struct wr_ejection_plan *plan,
                                   enum wr_failure row)
 {
     const bool is_on_probation = ejection->count > 0 && ejection->cause == row;
 
     wr_assert(row < WR_FAILURES);
-    if (ejection->is_ejected || ejection->limit == UINT32_MAX) {
+    wr_assert(plan->limit > 0);
+    if (ejection->is_ejected || plan->limit == UINT32_MAX) {
         return 0;
     }
-    wr_assert(ejection->fails[row] < ejection->limit);
+    wr_assert(ejection->fails[row] < UINT32_MAX); /* another set's limit */
     ejection->fails[row]++;
-    if (!is_on_probation && ejection->fails[row] < ejection->limit) {
+    if (!is_on_probation && ejection->fails[row] < plan->limit) {
         return 0;
     }
     ejection->count = is_on_probation ? ejection->count + 1 : 1;
     ejection->cause = row;
     ejection->is_ejected = true;
     memset(ejection->fails, 0, sizeof(ejection->fails));
-    return health_get_time(ejection);
+    return health_get_time(ejection, plan);
 }
 
 void wr_ejection_end(struct wr_ejection *ejection)

@@ -23,96 +23,89 @@ int wr_known_read(const weir_upstreams *set,
     return 0;
 }
 
-/* Goes on with an ejection, or with the probation after it. */
-static void known_resume_ejection(weir_upstream *upstream,
-                                  const struct weir_upstream_known *known)
+/* When the slow start has begun that goes on; 0: there is none. */
+static uint64_t known_get_start(const weir_upstreams *set,
+                                const struct weir_upstream_known *known)
+{
+    const uint64_t slow_ns = set->options.slow_start_ns;
+    const uint64_t left_ns = wr_min_u64(known->slow_start_ns, slow_ns);
+
+    wr_assert(left_ns <= slow_ns);
+    return left_ns > 0 ? weir_loop_get_time(set->loop) - (slow_ns - left_ns)
+                       : 0;
+}
+
+/* Goes on with an ejection, or with the probation after it, and with a slow
+ * start. */
+void wr_upstream_resume(weir_upstream *upstream,
+                        const struct weir_upstream_known *known)
 {
     const weir_upstreams *set = upstream->set;
     const uint64_t time_ns =
         wr_min_u64(known->ejected_ns, set->options.eject_max_ns);
+    const bool may_eject = set->options.fail_limit < UINT32_MAX;
+    const bool is_ejected = may_eject && time_ns > 0;
 
-    wr_ejection_resume(&upstream->ejection, known->ejected_count,
-                       known->ejected_by_report ? WR_FAILURE_REPORT
-                                                : WR_FAILURE_CONNECT,
-                       time_ns > 0);
-    if (upstream->ejection.is_ejected) {
-        wr_assert(time_ns > 0);
-        wr_timer_arm(&set->loop->wheel, &upstream->eject_timer,
-                     wr_add_sat(weir_loop_get_time(set->loop), time_ns));
-        upstream->failure_err = known->err < 0 ? known->err : -EHOSTDOWN;
-    }
-}
-
-/* Goes on with a slow start. */
-static void known_resume_warming(weir_upstream *upstream,
-                                 const struct weir_upstream_known *known)
-{
-    const weir_upstreams *set = upstream->set;
-    const uint64_t slow_ns = set->options.slow_start_ns;
-    const uint64_t left_ns = wr_min_u64(known->slow_start_ns, slow_ns);
-
-    wr_assert(!upstream->is_warming);
-    if (left_ns > 0) {
-        upstream->is_warming = true;
-        upstream->warm_since_ns =
-            weir_loop_get_time(set->loop) - (slow_ns - left_ns);
-    }
-}
-
-void wr_upstream_resume(weir_upstream *upstream,
-                        const struct weir_upstream_known *known)
-{
-    wr_assert(!upstream->ejection.is_ejected);
-    known_resume_ejection(upstream, known);
-    known_resume_warming(upstream, known);
+    wr_assert(!wr_timer_is_armed(&upstream->eject_timer));
+    wr_shared_part_resume(
+        &upstream->part, may_eject ? known->ejected_count : 0,
+        known->ejected_by_report ? WR_FAILURE_REPORT : WR_FAILURE_CONNECT,
+        is_ejected ? wr_add_sat(weir_loop_get_time(set->loop), time_ns) : 0,
+        !is_ejected      ? 0
+        : known->err < 0 ? known->err
+                         : -EHOSTDOWN,
+        known_get_start(set, known));
     upstream->told = wr_upstream_get_state(upstream);
 }
 
 static enum weir_upstream_state known_get_state(const weir_upstream *upstream)
 {
-    if (!wr_check_is_active(&upstream->set->check) ||
-        upstream->health.state == WR_HEALTH_UNKNOWN) {
+    const enum wr_health_state state =
+        wr_shared_part_get_health(&upstream->part);
+
+    if (!upstream->part.health || state == WR_HEALTH_UNKNOWN) {
         return 0;
     }
-    return upstream->health.state == WR_HEALTH_UP ? WEIR_UPSTREAM_UP
-                                                  : WEIR_UPSTREAM_DOWN;
+    return state == WR_HEALTH_UP ? WEIR_UPSTREAM_UP : WEIR_UPSTREAM_DOWN;
 }
 
 /* Until then, but not 0 before it was noticed. */
 static uint64_t known_get_left(uint64_t now_ns, uint64_t when_ns)
 {
+    wr_assert(when_ns > 0);
     return when_ns > now_ns ? when_ns - now_ns : 1;
 }
 
-static uint64_t known_get_warming(const weir_upstream *upstream,
+static uint64_t known_get_warming(const weir_upstreams *set, uint64_t back_ns,
                                   uint64_t now_ns)
 {
-    const uint64_t slow_ns = upstream->set->options.slow_start_ns;
-    const uint64_t elapsed_ns = now_ns - upstream->warm_since_ns;
+    const uint64_t slow_ns = set->options.slow_start_ns;
+    const uint64_t elapsed_ns = wr_since(now_ns, back_ns);
 
-    return upstream->is_warming && elapsed_ns < slow_ns ? slow_ns - elapsed_ns
-                                                        : 0;
+    return back_ns > 0 && elapsed_ns < slow_ns ? slow_ns - elapsed_ns : 0;
 }
 
 static struct weir_upstream_known known_make(const weir_upstream *upstream,
                                              size_t size)
 {
-    const struct wr_ejection *ejection = &upstream->ejection;
-    const struct wr_timer *timer = &upstream->eject_timer;
     const uint64_t now_ns = weir_loop_get_time(upstream->set->loop);
+    struct wr_shared_facts facts;
 
-    wr_assert(!wr_timer_is_armed(timer) || ejection->is_ejected);
+    wr_shared_part_read(&upstream->part, &facts);
+    const struct wr_ejection *ejection = &facts.ejection;
+    wr_assert(!ejection->is_ejected || facts.ejected_until_ns > 0);
     return (struct weir_upstream_known){
         .size = size,
         .state = known_get_state(upstream),
         .ejected_count = ejection->count,
         .ejected_by_report =
             ejection->count > 0 && ejection->cause == WR_FAILURE_REPORT,
-        .ejected_ns = wr_timer_is_armed(timer)
-                          ? known_get_left(now_ns, timer->when_ns)
+        .ejected_ns = ejection->is_ejected
+                          ? known_get_left(now_ns, facts.ejected_until_ns)
                           : 0,
-        .slow_start_ns = known_get_warming(upstream, now_ns),
-        .err = upstream->failure_err,
+        .slow_start_ns =
+            known_get_warming(upstream->set, facts.back_ns, now_ns),
+        .err = facts.failure_err,
     };
 }
 

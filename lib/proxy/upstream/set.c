@@ -114,6 +114,7 @@ int weir_upstreams_add(weir_upstreams *set,
         return err;
     }
     wr_upstream_resume(upstream, &found);
+    wr_upstream_follow(upstream);
     set_append(set, upstream);
     if (ret) {
         *ret = upstream;
@@ -139,15 +140,20 @@ static weir_upstream *set_find_news(const weir_upstreams *set)
 static void set_tell(weir_upstreams *set, weir_upstream *upstream)
 {
     const enum weir_upstream_state state = wr_upstream_get_state(upstream);
+    struct wr_shared_facts facts;
     int err = 0;
 
-    wr_assert(upstream->told != state);
-    upstream->told = state;
-    if (state == WEIR_UPSTREAM_DOWN) {
-        err = upstream->check_err;
-    } else if (state == WEIR_UPSTREAM_EJECTED) {
-        err = upstream->failure_err;
+    if (upstream->told == state) {
+        return; /* another set has changed it back */
     }
+    upstream->told = state;
+    wr_shared_part_read(&upstream->part, &facts);
+    if (state == WEIR_UPSTREAM_DOWN) {
+        err = facts.check_err;
+    } else if (state == WEIR_UPSTREAM_EJECTED) {
+        err = facts.failure_err;
+    }
+    wr_assert(set->ref_count > 0);
     if (set->options.changed) {
         set->options.changed(set->options.changed_arg, upstream, state, err);
         wr_loop_end_if_forked(set->loop);
@@ -185,6 +191,10 @@ static void set_run(struct wr_ready *ready)
     weir_upstream *upstream;
 
     wr_upstreams_ref(set);
+    for (size_t i = 0; i < set->count && set->is_behind; i++) {
+        wr_upstream_follow(set->upstreams[i]);
+    }
+    set->is_behind = false;
     wr_requests_serve(set);
     while ((upstream = set_find_news(set))) {
         set_tell(set, upstream);

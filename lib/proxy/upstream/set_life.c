@@ -12,10 +12,13 @@
 
 #define ROOM_FIRST 8u
 
-/* A place that the set waits for is free. */
-static void set_life_look(void *owner)
+/* A place that the set waits for is free, or it has to follow a change. */
+static void set_life_look(void *owner, bool has_news)
 {
-    wr_upstreams_wake(owner);
+    weir_upstreams *set = owner;
+
+    set->is_behind |= has_news;
+    wr_upstreams_wake(set);
 }
 
 /* Joins what several sets share, or makes the set's own. */
@@ -122,6 +125,12 @@ int wr_upstreams_make_room(weir_upstreams *set)
     set->candidates = candidates;
     set->capacity = capacity;
     return 0;
+}
+
+void wr_upstreams_follow(weir_upstreams *set)
+{
+    set->is_behind = true;
+    wr_upstreams_wake(set);
 }
 
 void wr_upstreams_wake(weir_upstreams *set)

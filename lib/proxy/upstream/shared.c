@@ -9,6 +9,9 @@
 #include <errno.h>
 #include <string.h>
 
+/* A checker that much later than its check may last is not there. */
+#define LATE_SLACK_NS UINT64_C(1000000000)
+
 /* ---- calls ---- */
 
 static void shared_free_call(struct wr_shared_call *call)
@@ -21,36 +24,43 @@ static void shared_free_call(struct wr_shared_call *call)
     wr_shared_unref(shared);
 }
 
-/* The item has left the mailbox. True: the set is there. */
+/* The item has left the mailbox. True: there is news. */
 static bool shared_end_post(struct wr_shared_call *call)
 {
     wr_shared_lock(call->shared);
+    const bool has_news = call->has_news;
     wr_assert(call->is_posted);
     call->is_posted = false;
+    call->has_news = false;
     wr_shared_unlock(call->shared);
-    if (!call->owner) {
-        shared_free_call(call);
-        return false;
-    }
-    return true;
+    return has_news;
 }
 
 static void shared_run_call(void *arg)
 {
     struct wr_shared_call *call = arg;
+    const bool has_news = shared_end_post(call);
 
-    if (shared_end_post(call)) {
-        call->look(call->owner);
+    if (call->owner) {
+        call->look(call->owner, has_news);
+    } else {
+        shared_free_call(call);
     }
 }
 
+/* A set that is there is closed. */
 static void shared_drop_call(void *arg)
 {
-    shared_end_post(arg); /* a set that is there is closed */
+    struct wr_shared_call *call = arg;
+
+    shared_end_post(call);
+    if (!call->owner) {
+        shared_free_call(call);
+    }
 }
 
 int wr_shared_call_make(weir_upstreams_shared *shared, struct wr_wake *wake,
-                        void (*look)(void *owner), void *owner,
+                        void (*look)(void *owner, bool has_news), void *owner,
                         struct wr_shared_call **ret)
 {
     struct wr_shared_call *call = wr_alloc(&shared->allocator, sizeof(*call));
@@ -107,11 +117,11 @@ uint64_t wr_shared_draw(weir_upstreams_shared *shared)
 /* ---- targets ---- */
 
 static struct wr_shared_target *
-shared_make_target(weir_upstreams_shared *shared, const char *name,
-                   const char *place)
+shared_make_target(weir_upstreams_shared *shared,
+                   const struct wr_shared_key *key)
 {
-    const size_t name_size = strlen(name) + 1;
-    const size_t place_size = strlen(place) + 1;
+    const size_t name_size = strlen(key->name) + 1;
+    const size_t place_size = strlen(key->place) + 1;
     const size_t size =
         sizeof(struct wr_shared_target) + name_size + place_size;
     struct wr_shared_target *target = wr_alloc(&shared->allocator, size);
@@ -119,31 +129,42 @@ shared_make_target(weir_upstreams_shared *shared, const char *name,
     if (target) {
         memset(target, 0, sizeof(*target));
         target->size = size;
-        target->hash = wr_hash_bytes(name, name_size);
+        target->hash = wr_hash_bytes(key->name, name_size);
         target->place = target->text + name_size;
-        memcpy(target->text, name, name_size);
-        memcpy(target->text + name_size, place, place_size);
+        memcpy(target->text, key->name, name_size);
+        memcpy(target->text + name_size, key->place, place_size);
+        wr_assert(target->place + place_size <= (char *)target + size);
         wr_list_init(&target->link);
         wr_list_init(&target->parts);
     }
     return target;
 }
 
+/* The part behind @part, or the first one of the target for NULL; NULL: there
+ * is none. */
+static struct wr_shared_part *
+shared_next_part(const struct wr_shared_target *target,
+                 const struct wr_shared_part *part)
+{
+    struct wr_list *link = part ? part->link.next : target->parts.next;
+
+    wr_assert(!part || part->target == target);
+    return link == &target->parts
+               ? NULL
+               : wr_container_of(link, struct wr_shared_part, link);
+}
+
 /* Under the mutex: true if it is an upstream of the set already. */
 static bool shared_is_taken(const struct wr_shared_target *target,
                             const struct wr_shared_call *call)
 {
-    const struct wr_list *link = target->parts.next;
+    const struct wr_shared_part *part = shared_next_part(target, NULL);
 
-    for (; link != &target->parts; link = link->next) {
-        const struct wr_shared_part *part =
-            wr_container_of(link, struct wr_shared_part, link);
-        wr_assert(part->target == target);
-        if (part->call == call && !part->is_left) {
-            return true;
-        }
+    wr_assert(part != NULL);
+    while (part && (part->call != call || part->is_left)) {
+        part = shared_next_part(target, part);
     }
-    return false;
+    return part != NULL;
 }
 
 /* Under the mutex: the target that is like @made; NULL: there is none. */
@@ -167,36 +188,174 @@ shared_find_target(const weir_upstreams_shared *shared,
     return NULL;
 }
 
-int wr_shared_part_open(struct wr_shared_part *part,
-                        struct wr_shared_call *call, const char *name,
-                        const char *place)
+/* Under the mutex: a set has to follow what has changed. */
+static void shared_tell(struct wr_shared_call *call)
 {
-    weir_upstreams_shared *shared = call->shared;
-    struct wr_shared_target *made = shared_make_target(shared, name, place);
+    wr_assert(call->shared != NULL);
+    call->has_news = true;
+    wr_shared_call(call);
+}
 
-    wr_require(made, -ENOMEM);
-    *part = (struct wr_shared_part){.call = call};
-    wr_list_init(&part->link);
-    wr_shared_lock(shared);
-    part->target = shared_find_target(shared, made, call);
+/* Under the mutex: tells the sets that have the target, but for the own one;
+ * NULL for @health: all, else those with that health. */
+static void shared_tell_others(const struct wr_shared_part *own,
+                               const struct wr_shared_health *health)
+{
+    struct wr_shared_part *part = NULL;
+
+    while ((part = shared_next_part(own->target, part))) {
+        if (part->call != own->call && !part->is_left &&
+            (!health || part->health == health)) {
+            shared_tell(part->call);
+        }
+    }
+    wr_assert(!health || health == own->health);
+}
+
+/* ---- the health of a target ---- */
+
+static struct wr_shared_health *
+shared_make_health(weir_upstreams_shared *shared,
+                   const struct wr_shared_key *key)
+{
+    struct wr_shared_health *health =
+        wr_alloc(&shared->allocator, sizeof(*health));
+
+    wr_assert(wr_check_is_active(key->check));
+    if (health) {
+        *health = (struct wr_shared_health){.checker = NULL};
+        wr_health_init(&health->health, key->check->plan.rise,
+                       key->check->plan.fall, key->health);
+        atomic_init(&health->state, key->health);
+    }
+    return health;
+}
+
+/* Under the mutex: that of the sets of the target with the same plan; NULL:
+ * there is none. */
+static struct wr_shared_health *
+shared_find_health(const struct wr_shared_target *target,
+                   const struct wr_check *check)
+{
+    const struct wr_shared_part *part = NULL;
+
+    wr_assert(wr_check_is_active(check));
+    while ((part = shared_next_part(target, part))) {
+        if (part->health && wr_check_is_same(part->check, check)) {
+            return part->health;
+        }
+    }
+    return NULL;
+}
+
+/* Under the mutex: the checker's next check is due then. */
+static void shared_note_due(struct wr_shared_part *part, uint64_t due_ns)
+{
+    const struct weir_upstream_check *plan = &part->check->plan;
+    const uint64_t lasts_ns = wr_add_sat(plan->timeout_ns, plan->interval_ns);
+
+    wr_assert(part->health->checker == part);
+    part->health->due_ns = due_ns;
+    part->health->late_ns =
+        wr_add_sat(due_ns, wr_add_sat(lasts_ns, LATE_SLACK_NS));
+}
+
+/* Under the mutex: the only writer of the checker, who begins at once. */
+static void shared_set_checker(struct wr_shared_health *health,
+                               struct wr_shared_part *part, uint64_t now_ns)
+{
+    wr_assert(!part || part->health == health);
+    wr_assert(!part || !part->is_left);
+    health->checker = part;
+    health->is_under_way = false;
+    if (part) {
+        shared_note_due(part, now_ns);
+    }
+}
+
+/* Under the mutex: the health has a checker, unless all parts have left. */
+static void shared_find_checker(struct wr_shared_part *own, uint64_t now_ns)
+{
+    struct wr_shared_health *health = own->health;
+    struct wr_shared_part *part = NULL;
+
+    wr_assert(health->checker == own);
+    do {
+        part = shared_next_part(own->target, part);
+    } while (part && (part->is_left || part->health != health));
+    shared_set_checker(health, part, now_ns);
+    if (part) {
+        shared_tell(part->call);
+    }
+}
+
+/* ---- parts ---- */
+
+/* Under the mutex: uses what was made, or what is there. */
+static void shared_join(struct wr_shared_part *part,
+                        struct wr_shared_target **made,
+                        struct wr_shared_health **made_health)
+{
+    weir_upstreams_shared *shared = part->call->shared;
+
+    part->target = shared_find_target(shared, *made, part->call);
     if (!part->target) {
-        wr_list_push_back(&shared->targets, &made->link);
-        part->target = made;
-        made = NULL;
+        wr_list_push_back(&shared->targets, &(*made)->link);
+        part->target = *made;
+        part->is_first = true;
+        *made = NULL;
+    }
+    if (part->check) {
+        part->health = shared_find_health(part->target, part->check);
+    }
+    if (part->check && !part->health) {
+        part->health = *made_health;
+        *made_health = NULL;
     }
     wr_list_push_back(&part->target->parts, &part->link);
-    wr_shared_unlock(shared);
-    if (made) {
-        wr_free(&shared->allocator, made, made->size);
+    wr_assert(!part->health == !part->check);
+}
+
+int wr_shared_part_open(struct wr_shared_part *part,
+                        struct wr_shared_call *call,
+                        const struct wr_shared_key *key, uint64_t now_ns)
+{
+    weir_upstreams_shared *shared = call->shared;
+    struct wr_shared_target *made = shared_make_target(shared, key);
+    struct wr_shared_health *health = NULL;
+
+    wr_require(made, -ENOMEM);
+    if (key->check) {
+        health = shared_make_health(shared, key);
     }
+    if (key->check && !health) {
+        wr_free(&shared->allocator, made, made->size);
+        return -ENOMEM;
+    }
+    *part = (struct wr_shared_part){.call = call, .check = key->check};
+    wr_list_init(&part->link);
+    wr_shared_lock(shared);
+    shared_join(part, &made, &health);
+    if (part->health) {
+        part->health->part_count++;
+    }
+    if (part->health && !part->health->checker) {
+        shared_set_checker(part->health, part, now_ns);
+    }
+    wr_shared_unlock(shared);
+    wr_free(&shared->allocator, made, made ? made->size : 0);
+    wr_free(&shared->allocator, health, sizeof(*health));
     return 0;
 }
 
-void wr_shared_part_leave(struct wr_shared_part *part)
+void wr_shared_part_leave(struct wr_shared_part *part, uint64_t now_ns)
 {
     wr_shared_lock(part->call->shared);
     wr_assert(wr_list_is_linked(&part->link));
     part->is_left = true;
+    if (part->health && part->health->checker == part) {
+        shared_find_checker(part, now_ns);
+    }
     wr_shared_unlock(part->call->shared);
 }
 
@@ -204,18 +363,227 @@ void wr_shared_part_close(struct wr_shared_part *part)
 {
     weir_upstreams_shared *shared = part->call->shared;
     struct wr_shared_target *target = part->target;
+    struct wr_shared_health *health = part->health;
 
     wr_shared_lock(shared);
+    wr_assert(part->is_left);
     wr_list_remove(&part->link);
     const bool is_last = wr_list_is_empty(&target->parts);
+    const bool is_last_health = health && --health->part_count == 0;
     if (is_last) {
         wr_assert(wr_shared_part_get_active(part) == 0);
         wr_list_remove(&target->link);
     }
     wr_shared_unlock(shared);
+    if (is_last_health) {
+        wr_assert(!health->checker);
+        wr_free(&shared->allocator, health, sizeof(*health));
+    }
     if (is_last) {
         wr_free(&shared->allocator, target, target->size);
     }
+}
+
+/* Under the mutex, but in a forked child, whose parent's threads may hold it
+ * for good. */
+void wr_shared_part_read(const struct wr_shared_part *part,
+                         struct wr_shared_facts *ret)
+{
+    const struct wr_shared_target *target = part->target;
+    const struct wr_shared_health *health = part->health;
+    const bool is_forked = wr_wake_is_forked(part->call->wake);
+
+    if (!is_forked) {
+        wr_shared_lock(part->call->shared);
+    }
+    *ret = (struct wr_shared_facts){
+        .ejection = target->ejection,
+        .ejected_until_ns = target->ejected_until_ns,
+        .back_ns = wr_shared_part_get_back(part),
+        .last_err = target->last_err,
+        .failure_err = target->failure_err,
+        .failure_alert = target->failure_alert,
+    };
+    if (health) {
+        ret->check_err = health->err;
+        ret->check_alert = health->alert;
+        ret->check_status = health->status;
+        ret->is_being_checked = health->is_under_way;
+        ret->is_checker = health->checker == part;
+        ret->check_due_ns = health->due_ns;
+    }
+    if (!is_forked) {
+        wr_shared_unlock(part->call->shared);
+    }
+    wr_assert(ret->last_err <= 0);
+}
+
+/* ---- failures ---- */
+
+/* Under the mutex: the only writer of what is read without it. */
+static void shared_show_ejection(struct wr_shared_target *target)
+{
+    const struct wr_ejection *ejection = &target->ejection;
+
+    wr_assert(!ejection->is_ejected || target->ejected_until_ns > 0);
+    for (enum wr_failure row = 0; row < WR_FAILURES; row++) {
+        atomic_store_explicit(&target->has_row[row],
+                              wr_ejection_has_row(ejection, row),
+                              memory_order_relaxed);
+    }
+    atomic_store_explicit(&target->is_ejected, ejection->is_ejected,
+                          memory_order_relaxed);
+}
+
+void wr_shared_part_break_row(struct wr_shared_part *part, enum wr_failure row)
+{
+    wr_assert(row < WR_FAILURES);
+    wr_shared_lock(part->call->shared);
+    wr_ejection_note_success(&part->target->ejection, row);
+    shared_show_ejection(part->target);
+    wr_shared_unlock(part->call->shared);
+}
+
+uint64_t wr_shared_part_note_failure(struct wr_shared_part *part,
+                                     const struct wr_ejection_plan *plan,
+                                     enum wr_failure row, int err,
+                                     const char *alert, uint64_t now_ns)
+{
+    struct wr_shared_target *target = part->target;
+    uint64_t until_ns = 0;
+
+    wr_assert(err < 0);
+    wr_shared_lock(part->call->shared);
+    target->last_err = err;
+    target->failure_err = err;
+    target->failure_alert = alert;
+    const uint64_t time_ns =
+        plan ? wr_ejection_note_failure(&target->ejection, plan, row) : 0;
+    if (time_ns > 0) {
+        until_ns = wr_add_sat(now_ns, time_ns);
+        target->ejected_until_ns = until_ns;
+        shared_tell_others(part, NULL);
+    }
+    shared_show_ejection(target);
+    wr_shared_unlock(part->call->shared);
+    return until_ns;
+}
+
+uint64_t wr_shared_part_end_ejection(struct wr_shared_part *part,
+                                     uint64_t now_ns)
+{
+    struct wr_shared_target *target = part->target;
+    uint64_t until_ns = 0;
+
+    wr_assert(!part->is_left);
+    wr_shared_lock(part->call->shared);
+    if (target->ejection.is_ejected && now_ns < target->ejected_until_ns) {
+        until_ns = target->ejected_until_ns;
+    } else if (target->ejection.is_ejected) {
+        wr_ejection_end(&target->ejection);
+        target->back_ns = now_ns;
+        shared_show_ejection(target);
+        shared_tell_others(part, NULL);
+    }
+    wr_shared_unlock(part->call->shared);
+    return until_ns;
+}
+
+void wr_shared_part_resume(struct wr_shared_part *part, uint32_t count,
+                           enum wr_failure cause, uint64_t until_ns, int err,
+                           uint64_t back_ns)
+{
+    struct wr_shared_target *target = part->target;
+
+    wr_shared_lock(part->call->shared);
+    if (part->is_first && target->failure_err == 0) {
+        wr_ejection_resume(&target->ejection, count, cause, until_ns > 0);
+        target->ejected_until_ns = until_ns;
+        target->failure_err = err;
+        target->back_ns = back_ns;
+        shared_show_ejection(target);
+    }
+    wr_shared_unlock(part->call->shared);
+    wr_assert(part->target == target);
+}
+
+/* ---- checks ---- */
+
+bool wr_shared_part_begin_check(struct wr_shared_part *part)
+{
+    struct wr_shared_health *health = part->health;
+
+    wr_shared_lock(part->call->shared);
+    wr_assert(!part->is_left);
+    const bool is_checker = health->checker == part;
+    if (is_checker) {
+        wr_assert(!health->is_under_way);
+        health->is_under_way = true;
+    }
+    wr_shared_unlock(part->call->shared);
+    return is_checker;
+}
+
+bool wr_shared_part_end_check(struct wr_shared_part *part)
+{
+    struct wr_shared_health *health = part->health;
+
+    wr_shared_lock(part->call->shared);
+    wr_assert(!part->is_left);
+    const bool is_checker = health->checker == part;
+    if (is_checker) {
+        health->is_under_way = false;
+    }
+    wr_shared_unlock(part->call->shared);
+    return is_checker;
+}
+
+bool wr_shared_part_note_check(struct wr_shared_part *part, int err,
+                               const char *alert, uint32_t status,
+                               uint64_t now_ns)
+{
+    struct wr_shared_health *health = part->health;
+
+    wr_assert(err <= 0);
+    wr_shared_lock(part->call->shared);
+    health->alert = alert;
+    health->status = status;
+    if (err < 0) {
+        health->err = err;
+        part->target->last_err = err;
+    }
+    const bool was_down = health->health.state == WR_HEALTH_DOWN;
+    const bool has_changed = wr_health_note(&health->health, err == 0);
+    if (has_changed) {
+        health->back_ns = was_down ? now_ns : health->back_ns;
+        atomic_store_explicit(&health->state, health->health.state,
+                              memory_order_relaxed);
+        shared_tell_others(part, health);
+    }
+    wr_shared_unlock(part->call->shared);
+    return has_changed;
+}
+
+void wr_shared_part_set_due(struct wr_shared_part *part, uint64_t due_ns)
+{
+    wr_shared_lock(part->call->shared);
+    if (part->health->checker == part) {
+        shared_note_due(part, due_ns);
+    }
+    wr_shared_unlock(part->call->shared);
+    wr_assert(!part->is_left);
+}
+
+bool wr_shared_part_take_over(struct wr_shared_part *part, uint64_t now_ns)
+{
+    struct wr_shared_health *health = part->health;
+
+    wr_assert(!part->is_left);
+    if (health->checker == part || now_ns <= health->late_ns) {
+        return false;
+    }
+    shared_set_checker(health, part, now_ns);
+    return true;
 }
 
 /* ---- life ---- */

@@ -1,12 +1,19 @@
 /*
  * Sets of upstreams have this in common, on whatever loops. A target is one
- * upstream of all sets that have it, and each of these has a part in it.
+ * upstream of all sets that have it, and each of these has a part in it. A
+ * health is what the checks of a target have found, for the sets whose plans of
+ * checks are equal.
  *
  * Parts find their target by the upstream's name and place: the first upstream
  * of a name and place in each set is one target, the second is another one. A
  * target lives as long as it has parts. The part of an upstream that was
  * removed, or whose set was freed, stays until its last slot has ended, so that
  * its connections count; but no other upstream of the set is it.
+ *
+ * One part of each health is the checker: its set makes the checks. When that
+ * part leaves, the oldest other one is the checker and is called. A checker
+ * whose next check is late, as its loop does not run, is followed by the first
+ * set that chooses; what it still finds is dropped.
  *
  * Who writes what:
  *
@@ -17,20 +24,33 @@
  *                   has ended before a choice is seen by it, as the atomic has
  *                   one order of changes.
  *     turn, random  of the choice, under the mutex
+ *     state, is_ejected, has_row
+ *                   what is read without the mutex: each is written under it,
+ *                   by one function, from what stands beside it. Relaxed: a
+ *                   choice reads them under the mutex, so that what was found
+ *                   before it holds; whoever reads them without is called after
+ *                   each change, and the mailbox orders that.
+ *     all else      under the mutex
  *
  * A choice reads and writes all of this in one hold of the mutex, which it
  * takes for the places at targets anyway (limits.h): sets that choose at once
  * choose one after the other, as one set would. Nothing else of a connection's
- * way takes the mutex, unless its target has a limit.
+ * way takes the mutex, unless its target has a limit, or the connection fails,
+ * or is the first success after a failure.
  *
  * A set is called by a post that needs no memory, and says no more than "look":
- * the set asks again under the mutex. In a forked child nothing of this is
- * used, as no call of a set is let in.
+ * the set asks again under the mutex, tells its program, serves its queue, and
+ * arms its timers. Other sets are called when a state has changed, and when one
+ * is to check. Each set has a timer for the end of an ejection: the first ends
+ * it for all. In a forked child nothing of this changes, as no call of a set is
+ * let in.
  */
 #ifndef WEIR_LIB_PROXY_UPSTREAM_SHARED_H
 #define WEIR_LIB_PROXY_UPSTREAM_SHARED_H
 
+#include "check.h"
 #include "choose.h"
+#include "health.h"
 #include "uring/alloc.h"
 #include "uring/check.h"
 #include "uring/list.h"
@@ -44,7 +64,7 @@
 struct weir_upstreams_shared {
     struct weir_allocator allocator;
     pthread_mutex_t mutex;
-    /* Under the mutex, as all fields of targets but their active_count. */
+    /* Under the mutex, as all fields of targets but the atomics. */
     uint32_t ref_count; /* the program and the calls */
     uint32_t queued_count;
     uint64_t last_ticket;
@@ -57,11 +77,13 @@ struct weir_upstreams_shared {
 /* How a set is called, in memory of its own: a post may outlive the set. */
 struct wr_shared_call {
     weir_upstreams_shared *shared;
-    struct wr_wake *wake;      /* a reference to its loop's mailbox */
-    struct wr_wake_item item;  /* in the mailbox while is_posted */
-    bool is_posted;            /* under the mutex */
-    void (*look)(void *owner); /* the set is called, on its loop */
-    void *owner;               /* the loop's; NULL: the set is gone */
+    struct wr_wake *wake;     /* a reference to its loop's mailbox */
+    struct wr_wake_item item; /* in the mailbox while is_posted */
+    bool is_posted;           /* under the mutex */
+    bool has_news;            /* likewise: of a state, or of a checker */
+    /* The set is called, on its loop: a place is free, or there is news. */
+    void (*look)(void *owner, bool has_news);
+    void *owner; /* the loop's; NULL: the set is gone */
 };
 
 /* One upstream of all sets that have it. */
@@ -72,10 +94,33 @@ struct wr_shared_target {
     uint64_t hash;        /* of the name */
     const char *place;    /* in text */
     int64_t turn;         /* of the round robin */
+    struct wr_ejection ejection;
+    uint64_t ejected_until_ns; /* if it is ejected */
+    uint64_t back_ns;          /* the last ejection ended then; 0: none did */
+    int last_err;              /* of connections and checks */
+    int failure_err;           /* of the last failure of a connection */
+    const char *failure_alert; /* NULL: it had none */
+    _Atomic bool is_ejected;
+    _Atomic bool has_row[WR_FAILURES]; /* that a success breaks */
     char before[WR_CACHE_LINE];
     _Atomic uint32_t active_count;
     char after[WR_CACHE_LINE - sizeof(uint32_t)];
     char text[]; /* the name and the place */
+};
+
+/* The findings of checks of a target, for sets with the same plan. */
+struct wr_shared_health {
+    uint32_t part_count;            /* the last one frees it */
+    struct wr_shared_part *checker; /* NULL: none has stayed */
+    uint64_t due_ns;                /* its next check */
+    uint64_t late_ns;               /* another part may be the checker */
+    bool is_under_way;              /* a check is */
+    struct wr_health health;
+    _Atomic(enum wr_health_state) state; /* that of health */
+    uint64_t back_ns;                    /* it came up again; 0: it did not */
+    int err;                             /* of the last check that failed */
+    const char *alert; /* of the last check's TLS; NULL: it had none */
+    uint32_t status;   /* of the last check, by HTTP; 0: none */
 };
 
 /* An upstream's part in its target. */
@@ -83,7 +128,10 @@ struct wr_shared_part {
     struct wr_list link;         /* in target->parts */
     struct wr_shared_call *call; /* of its set */
     struct wr_shared_target *target;
-    bool is_left; /* its upstream is none of the set's any more */
+    const struct wr_check *check;    /* the set's plan; NULL: no checks */
+    struct wr_shared_health *health; /* NULL: likewise */
+    bool is_first; /* the target began with it, and knows nothing else */
+    bool is_left;  /* its upstream is none of the set's any more */
 };
 
 /* ---- the object ---- */
@@ -117,8 +165,8 @@ uint64_t wr_shared_draw(weir_upstreams_shared *shared);
 /* Makes the call of a set, which refers to @shared and @wake: 0 or -ENOMEM. */
 WEIR_MUST_USE int wr_shared_call_make(weir_upstreams_shared *shared,
                                       struct wr_wake *wake,
-                                      void (*look)(void *owner), void *owner,
-                                      struct wr_shared_call **ret);
+                                      void (*look)(void *owner, bool has_news),
+                                      void *owner, struct wr_shared_call **ret);
 /* The set is gone, and all its parts are closed. */
 void wr_shared_call_end(struct wr_shared_call *call);
 
@@ -126,6 +174,7 @@ void wr_shared_call_end(struct wr_shared_call *call);
  * any more is closing its sets, which leave as they do. */
 static inline void wr_shared_call(struct wr_shared_call *call)
 {
+    wr_debug_assert(call->wake != NULL);
     if (!call->is_posted) {
         call->is_posted = wr_wake_post_item(call->wake, &call->item) == 0;
     }
@@ -133,18 +182,75 @@ static inline void wr_shared_call(struct wr_shared_call *call)
 
 /* ---- upstreams ---- */
 
+/* By this an upstream finds its target. */
+struct wr_shared_key {
+    const char *name;
+    const char *place;
+    const struct wr_check *check; /* NULL: no checks */
+    enum wr_health_state health;  /* its state, if it is new */
+};
+
 /* Joins the first target of this name and place in which the set has no part
  * that has not left: 0 or -ENOMEM. */
 WEIR_MUST_USE int wr_shared_part_open(struct wr_shared_part *part,
                                       struct wr_shared_call *call,
-                                      const char *name, const char *place);
+                                      const struct wr_shared_key *key,
+                                      uint64_t now_ns);
 
 /* The upstream is none of the set's any more. */
-void wr_shared_part_leave(struct wr_shared_part *part);
+void wr_shared_part_leave(struct wr_shared_part *part, uint64_t now_ns);
 void wr_shared_part_close(struct wr_shared_part *part);
 
+/* A target as it is now. */
+struct wr_shared_facts {
+    struct wr_ejection ejection;
+    uint64_t ejected_until_ns; /* if it is ejected */
+    uint64_t back_ns;          /* it was up again; 0: it was not */
+    int last_err;
+    int failure_err;
+    const char *failure_alert;
+    int check_err;
+    const char *check_alert;
+    uint32_t check_status;
+    bool is_being_checked;
+    bool is_checker;       /* this part is */
+    uint64_t check_due_ns; /* if it is */
+};
+
+void wr_shared_part_read(const struct wr_shared_part *part,
+                         struct wr_shared_facts *ret);
+
+static inline enum wr_health_state
+wr_shared_part_get_health(const struct wr_shared_part *part)
+{
+    wr_debug_assert(!part->check == !part->health);
+    return part->health ? atomic_load_explicit(&part->health->state,
+                                               memory_order_relaxed)
+                        : WR_HEALTH_UP;
+}
+
+static inline bool wr_shared_part_is_ejected(const struct wr_shared_part *part)
+{
+    wr_debug_assert(part->target != NULL);
+    return atomic_load_explicit(&part->target->is_ejected,
+                                memory_order_relaxed);
+}
+
+/* Under the mutex: when it was up again; 0: it never was. */
+static inline uint64_t
+wr_shared_part_get_back(const struct wr_shared_part *part)
+{
+    const uint64_t back_ns = part->target->back_ns;
+
+    wr_debug_assert(!part->check == !part->health);
+    return part->health && part->health->back_ns > back_ns
+               ? part->health->back_ns
+               : back_ns;
+}
+
 /* Connections of all sets. */
-static inline uint32_t wr_shared_part_get_active(struct wr_shared_part *part)
+static inline uint32_t
+wr_shared_part_get_active(const struct wr_shared_part *part)
 {
     wr_debug_assert(part->target != NULL);
     return atomic_load_explicit(&part->target->active_count,
@@ -153,6 +259,7 @@ static inline uint32_t wr_shared_part_get_active(struct wr_shared_part *part)
 /* Under the mutex: it was chosen. */
 static inline void wr_shared_part_take(struct wr_shared_part *part)
 {
+    wr_debug_assert(!part->is_left);
     atomic_fetch_add_explicit(&part->target->active_count, 1,
                               memory_order_relaxed);
 }
@@ -163,5 +270,57 @@ static inline void wr_shared_part_give(struct wr_shared_part *part)
         &part->target->active_count, 1, memory_order_relaxed);
     wr_assert(before > 0);
 }
+
+/* ---- failures ---- */
+
+void wr_shared_part_break_row(struct wr_shared_part *part, enum wr_failure row);
+
+/* A connection has succeeded. */
+static inline void wr_shared_part_note_success(struct wr_shared_part *part,
+                                               enum wr_failure row)
+{
+    wr_debug_assert(row < WR_FAILURES);
+    if (atomic_load_explicit(&part->target->has_row[row],
+                             memory_order_relaxed)) {
+        wr_shared_part_break_row(part, row);
+    }
+}
+
+/* A connection has failed, which is told in any case; @plan NULL: it does not
+ * count. Returns when the ejection ends that begins; 0: none does. */
+WEIR_MUST_USE uint64_t wr_shared_part_note_failure(
+    struct wr_shared_part *part, const struct wr_ejection_plan *plan,
+    enum wr_failure row, int err, const char *alert, uint64_t now_ns);
+
+/* The time of an ejection is over, unless there was a new one: returns when
+ * that one ends; 0: the target is not ejected. */
+WEIR_MUST_USE uint64_t wr_shared_part_end_ejection(struct wr_shared_part *part,
+                                                   uint64_t now_ns);
+
+/* Goes on with failures, and with a slow start since @back_ns, if the target is
+ * new; 0 for @until_ns: it is not ejected. */
+void wr_shared_part_resume(struct wr_shared_part *part, uint32_t count,
+                           enum wr_failure cause, uint64_t until_ns, int err,
+                           uint64_t back_ns);
+
+/* ---- checks ---- */
+
+/* The checker begins a check. False: another one is the checker. */
+WEIR_MUST_USE bool wr_shared_part_begin_check(struct wr_shared_part *part);
+/* It has ended. False: another one is the checker, and it does not count. */
+WEIR_MUST_USE bool wr_shared_part_end_check(struct wr_shared_part *part);
+
+/* A check has found something: true if that has changed the state. */
+WEIR_MUST_USE bool wr_shared_part_note_check(struct wr_shared_part *part,
+                                             int err, const char *alert,
+                                             uint32_t status, uint64_t now_ns);
+
+/* The next check of the checker will begin then. */
+void wr_shared_part_set_due(struct wr_shared_part *part, uint64_t due_ns);
+
+/* Under the mutex: the part is the checker from now on, as that one is late.
+ * False: it is not late. */
+WEIR_MUST_USE bool wr_shared_part_take_over(struct wr_shared_part *part,
+                                            uint64_t now_ns);
 
 #endif

@@ -25,11 +25,19 @@ static void upstream_check_invariants(const weir_upstream *upstream)
     wr_assert(wr_probe_is_idle(&upstream->probe) ||
               !wr_timer_is_armed(&upstream->check_timer));
     wr_assert(!wr_timer_is_armed(&upstream->eject_timer) ||
-              upstream->ejection.is_ejected);
+              upstream->set->options.fail_limit < UINT32_MAX);
     wr_assert(upstream->weight <= WR_WEIGHT_MAX);
 }
 
 /* ---- state ---- */
+
+/* A set that never ejects takes no notice of those that do. */
+static bool upstream_is_ejected(const weir_upstream *upstream)
+{
+    wr_debug_assert(upstream->set->options.fail_limit > 0);
+    return wr_shared_part_is_ejected(&upstream->part) &&
+           upstream->set->options.fail_limit < UINT32_MAX;
+}
 
 enum weir_upstream_state wr_upstream_get_state(const weir_upstream *upstream)
 {
@@ -40,13 +48,15 @@ enum weir_upstream_state wr_upstream_get_state(const weir_upstream *upstream)
     if (upstream->is_draining) {
         return WEIR_UPSTREAM_DRAINING;
     }
-    if (upstream->health.state == WR_HEALTH_UNKNOWN) {
+    const enum wr_health_state health =
+        wr_shared_part_get_health(&upstream->part);
+    if (health == WR_HEALTH_UNKNOWN) {
         return WEIR_UPSTREAM_CHECKING;
     }
-    if (upstream->health.state == WR_HEALTH_DOWN) {
+    if (health == WR_HEALTH_DOWN) {
         return WEIR_UPSTREAM_DOWN;
     }
-    return upstream->ejection.is_ejected ? WEIR_UPSTREAM_EJECTED
+    return upstream_is_ejected(upstream) ? WEIR_UPSTREAM_EJECTED
                                          : WEIR_UPSTREAM_UP;
 }
 
@@ -68,19 +78,35 @@ enum wr_tier wr_upstream_get_tier(const weir_upstream *upstream)
     }
 }
 
-uint32_t wr_upstream_get_weight(weir_upstream *upstream)
+/* Under the mutex of what sets share: the weight, with its slow start. */
+static uint32_t upstream_get_weight(const weir_upstream *upstream)
 {
     const weir_upstreams *set = upstream->set;
     const uint64_t slow_ns = set->options.slow_start_ns;
 
     wr_assert(upstream->weight > 0);
-    if (!upstream->is_warming) {
+    if (slow_ns == 0) {
+        return upstream->weight * WR_WEIGHT_UNIT;
+    }
+    const uint64_t back_ns = wr_shared_part_get_back(&upstream->part);
+    if (back_ns == 0) {
         return upstream->weight * WR_WEIGHT_UNIT;
     }
     const uint64_t elapsed_ns =
-        weir_loop_get_time(set->loop) - upstream->warm_since_ns;
-    upstream->is_warming = elapsed_ns < slow_ns;
+        wr_since(weir_loop_get_time(set->loop), back_ns);
     return wr_weight_warm(upstream->weight, elapsed_ns, slow_ns);
+}
+
+/* Under the mutex: follows a checker whose loop does not run. */
+static void upstream_take_over(weir_upstream *upstream)
+{
+    weir_upstreams *set = upstream->set;
+
+    wr_assert(upstream->part.health != NULL);
+    if (wr_shared_part_take_over(&upstream->part,
+                                 weir_loop_get_time(set->loop))) {
+        wr_upstreams_follow(set);
+    }
 }
 
 void wr_upstream_describe(weir_upstream *upstream, uint64_t ticket,
@@ -91,8 +117,11 @@ void wr_upstream_describe(weir_upstream *upstream, uint64_t ticket,
     candidate->turn = &upstream->part.target->turn;
     candidate->is_full = wr_limits_share_is_full(&upstream->share, ticket);
     candidate->weight =
-        candidate->tier == WR_TIER_NONE ? 0 : wr_upstream_get_weight(upstream);
+        candidate->tier == WR_TIER_NONE ? 0 : upstream_get_weight(upstream);
     wr_assert(candidate->tier == WR_TIER_NONE || candidate->weight > 0);
+    if (upstream->part.health) {
+        upstream_take_over(upstream);
+    }
 }
 
 void wr_upstream_take(weir_upstream *upstream)
@@ -100,18 +129,6 @@ void wr_upstream_take(weir_upstream *upstream)
     wr_assert(!upstream->is_removed);
     wr_limits_share_take(&upstream->share);
     wr_shared_part_take(&upstream->part);
-}
-
-/* It is up again. */
-static void upstream_come_back(weir_upstream *upstream)
-{
-    const weir_upstreams *set = upstream->set;
-
-    wr_assert(!upstream->is_removed);
-    if (set->options.slow_start_ns > 0) {
-        upstream->is_warming = true;
-        upstream->warm_since_ns = weir_loop_get_time(set->loop);
-    }
 }
 
 /* ---- connections ---- */
@@ -122,23 +139,17 @@ void wr_upstream_note_success(weir_upstream *upstream, enum wr_failure row)
     if (row == WR_FAILURE_CONNECT) {
         upstream->counts.connected++;
     }
-    wr_ejection_note_success(&upstream->ejection, row);
-}
-
-static void upstream_eject(weir_upstream *upstream, uint64_t time_ns)
-{
-    weir_loop *loop = upstream->set->loop;
-
-    wr_assert(upstream->ejection.is_ejected);
-    upstream->counts.ejected++;
-    wr_timer_arm(&loop->wheel, &upstream->eject_timer,
-                 wr_add_sat(weir_loop_get_time(loop), time_ns));
-    wr_upstreams_wake(upstream->set);
+    wr_shared_part_note_success(&upstream->part, row);
 }
 
 void wr_upstream_note_failure(weir_upstream *upstream, enum wr_failure row,
                               int err, const char *alert)
 {
+    const struct weir_upstreams_options *options = &upstream->set->options;
+    const struct wr_ejection_plan plan = {
+        options->fail_limit, options->eject_ns, options->eject_max_ns};
+    const bool counts = !upstream->is_removed && !upstream->set->is_closed;
+
     wr_assert(err < 0);
     upstream_check_invariants(upstream);
     if (row == WR_FAILURE_CONNECT) {
@@ -146,15 +157,14 @@ void wr_upstream_note_failure(weir_upstream *upstream, enum wr_failure row,
     } else {
         upstream->counts.reported_errors++;
     }
-    upstream->last_err = err;
-    upstream->failure_err = err;
-    upstream->failure_alert = alert;
-    if (upstream->is_removed || upstream->set->is_closed) {
-        return;
-    }
-    const uint64_t time_ns = wr_ejection_note_failure(&upstream->ejection, row);
-    if (time_ns > 0) {
-        upstream_eject(upstream, time_ns);
+    const uint64_t until_ns = wr_shared_part_note_failure(
+        &upstream->part, counts ? &plan : NULL, row, err, alert,
+        weir_loop_get_time(upstream->set->loop));
+    if (until_ns > 0) {
+        upstream->counts.ejected++;
+        wr_timer_arm(&upstream->set->loop->wheel, &upstream->eject_timer,
+                     until_ns);
+        wr_upstreams_wake(upstream->set);
     }
 }
 
@@ -163,10 +173,15 @@ static void upstream_eject_expired(struct wr_timer *timer)
     weir_upstream *upstream =
         wr_container_of(timer, weir_upstream, eject_timer);
 
+    weir_upstreams *set = upstream->set;
+
     upstream_check_invariants(upstream);
-    wr_ejection_end(&upstream->ejection);
-    upstream_come_back(upstream);
-    wr_upstreams_wake(upstream->set);
+    const uint64_t until_ns = wr_shared_part_end_ejection(
+        &upstream->part, weir_loop_get_time(set->loop));
+    if (until_ns > 0) {
+        wr_timer_arm(&set->loop->wheel, &upstream->eject_timer, until_ns);
+    }
+    wr_upstreams_wake(set);
 }
 
 /* ---- checks ---- */
@@ -195,9 +210,11 @@ static void upstream_arm_check(weir_upstream *upstream)
     const uint64_t delay_ns = wr_health_next_ns(
         upstream_get_delay(upstream), wr_shared_draw(set->call->shared));
 
+    const uint64_t due_ns = wr_add_sat(weir_loop_get_time(set->loop), delay_ns);
+
     wr_assert(wr_probe_is_idle(&upstream->probe));
-    wr_timer_arm(&set->loop->wheel, &upstream->check_timer,
-                 wr_add_sat(weir_loop_get_time(set->loop), delay_ns));
+    wr_shared_part_set_due(&upstream->part, due_ns);
+    wr_timer_arm(&set->loop->wheel, &upstream->check_timer, due_ns);
 }
 
 /* A check could not be made for want of something here: it says nothing of the
@@ -222,20 +239,14 @@ static void upstream_note_check(weir_upstream *upstream, int err)
         return;
     }
     upstream->skipped_count = 0;
-    upstream->check_status = upstream->probe.status;
-    upstream->check_alert = upstream->probe.alert;
     if (err < 0) {
         upstream->counts.check_errors++;
-        upstream->last_err = err;
-        upstream->check_err = err;
     } else {
         upstream->counts.checks++;
     }
-    const bool was_down = upstream->health.state == WR_HEALTH_DOWN;
-    if (wr_health_note(&upstream->health, err == 0)) {
-        if (was_down) {
-            upstream_come_back(upstream);
-        }
+    if (wr_shared_part_note_check(&upstream->part, err, upstream->probe.alert,
+                                  upstream->probe.status,
+                                  weir_loop_get_time(upstream->set->loop))) {
         wr_upstreams_wake(upstream->set);
     }
 }
@@ -248,7 +259,8 @@ static void upstream_check_ended(struct wr_probe *probe, int err)
     upstream_check_invariants(upstream);
     wr_assert(set->probe_count > 0);
     set->probe_count--;
-    if (!upstream->is_removed && !set->is_closed) {
+    if (!upstream->is_removed && !set->is_closed &&
+        wr_shared_part_end_check(&upstream->part)) {
         upstream_note_check(upstream, err);
         upstream_arm_check(upstream);
     }
@@ -263,10 +275,15 @@ static void upstream_check_expired(struct wr_timer *timer)
 
     upstream_check_invariants(upstream);
     wr_assert(!upstream->is_removed);
+    if (!wr_shared_part_begin_check(&upstream->part)) {
+        return;
+    }
     const int err = wr_probe_start(&upstream->probe, &upstream->target);
     if (err < 0) {
-        upstream_note_check(upstream, err);
-        upstream_arm_check(upstream);
+        if (wr_shared_part_end_check(&upstream->part)) {
+            upstream_note_check(upstream, err);
+            upstream_arm_check(upstream);
+        }
         return;
     }
     upstream->set->probe_count++;
@@ -329,7 +346,6 @@ static int upstream_init(weir_upstream *upstream, weir_upstreams *set,
                          const struct weir_upstream_options *options,
                          const char *name)
 {
-    const struct weir_upstreams_options *of_set = &set->options;
     char *end = upstream->text;
 
     wr_assert(upstream->size > sizeof(*upstream));
@@ -343,16 +359,10 @@ static int upstream_init(weir_upstream *upstream, weir_upstreams *set,
     upstream->user = options->user;
     wr_timer_init(&upstream->eject_timer, upstream_eject_expired);
     wr_timer_init(&upstream->check_timer, upstream_check_expired);
-    wr_ejection_init(&upstream->ejection, of_set->fail_limit, of_set->eject_ns,
-                     of_set->eject_max_ns);
-    const bool is_checked = wr_check_is_active(&set->check);
-    wr_health_init(&upstream->health, is_checked ? set->check.plan.rise : 1,
-                   is_checked ? set->check.plan.fall : 1,
-                   upstream_get_first_health(set, options));
     wr_probe_init(&upstream->probe, set->loop, &set->check, (uint8_t *)end,
                   upstream_check_ended);
     return wr_target_init(&upstream->target, set->loop, options, host,
-                          of_set->resolve_ns);
+                          set->options.resolve_ns);
 }
 
 static size_t upstream_get_room(const weir_upstreams *set)
@@ -362,28 +372,43 @@ static size_t upstream_get_room(const weir_upstreams *set)
                : 0;
 }
 
+/* Its connections are over. */
+static void upstream_leave_target(weir_upstream *upstream,
+                                  const weir_upstreams *set)
+{
+    wr_assert(upstream->active_count == 0);
+    wr_shared_part_leave(&upstream->part, weir_loop_get_time(set->loop));
+    wr_shared_part_close(&upstream->part);
+}
+
 /* Joins what sets share. */
 static int upstream_join(weir_upstream *upstream, weir_upstreams *set,
                          const struct weir_upstream_options *options,
                          const char *name, const char *place)
 {
-    int err = wr_shared_part_open(&upstream->part, set->call, name, place);
+    const struct wr_shared_key key = {
+        .name = name,
+        .place = place,
+        .check = wr_check_is_active(&set->check) ? &set->check : NULL,
+        .health = upstream_get_first_health(set, options)};
+    int err = wr_shared_part_open(&upstream->part, set->call, &key,
+                                  weir_loop_get_time(set->loop));
 
     wr_require(err >= 0, err);
     err = wr_limits_share_open(&upstream->share, set->call, name,
                                options->connection_limit);
     if (err < 0) {
-        wr_shared_part_close(&upstream->part);
+        upstream_leave_target(upstream, set);
     }
     wr_assert(err <= 0);
     return err;
 }
 
-static void upstream_leave(weir_upstream *upstream)
+static void upstream_leave(weir_upstream *upstream, const weir_upstreams *set)
 {
-    wr_assert(upstream->active_count == 0);
     wr_limits_share_close(&upstream->share);
-    wr_shared_part_close(&upstream->part);
+    upstream_leave_target(upstream, set);
+    wr_assert(upstream->ref_count <= 1);
 }
 
 int wr_upstream_make(weir_upstreams *set,
@@ -409,7 +434,7 @@ int wr_upstream_make(weir_upstreams *set,
     }
     err = upstream_init(upstream, set, options, name);
     if (err < 0) {
-        upstream_leave(upstream);
+        upstream_leave(upstream, set);
         wr_free(allocator, upstream, size);
         return err;
     }
@@ -433,23 +458,35 @@ void wr_upstream_unref(weir_upstream *upstream)
     wr_assert(wr_probe_is_idle(&upstream->probe));
     wr_assert(!wr_timer_is_armed(&upstream->eject_timer));
     wr_target_fini(&upstream->target);
-    upstream_leave(upstream);
+    upstream_leave(upstream, set);
     wr_free(&set->loop->counting, upstream, upstream->size);
     wr_upstreams_unref(set);
 }
 
 int wr_upstream_start(weir_upstream *upstream)
 {
-    const weir_upstreams *set = upstream->set;
+    upstream_check_invariants(upstream);
+    return wr_target_start(&upstream->target);
+}
+
+/* As the checker, the upstream begins a check when it is due; if the target is
+ * ejected, it looks when that is to end. */
+void wr_upstream_follow(weir_upstream *upstream)
+{
+    weir_loop *loop = upstream->set->loop;
+    struct wr_shared_facts facts;
 
     upstream_check_invariants(upstream);
-    const int err = wr_target_start(&upstream->target);
-    wr_require(err >= 0, err);
-    if (wr_check_is_active(&set->check)) {
-        wr_timer_arm(&set->loop->wheel, &upstream->check_timer,
-                     weir_loop_get_time(set->loop));
+    wr_assert(!upstream->is_removed);
+    wr_shared_part_read(&upstream->part, &facts);
+    if (facts.is_checker && wr_probe_is_idle(&upstream->probe)) {
+        wr_timer_arm(&loop->wheel, &upstream->check_timer, facts.check_due_ns);
     }
-    return 0;
+    if (facts.ejection.is_ejected &&
+        upstream->set->options.fail_limit < UINT32_MAX) {
+        wr_timer_arm(&loop->wheel, &upstream->eject_timer,
+                     facts.ejected_until_ns);
+    }
 }
 
 void wr_upstream_stop(weir_upstream *upstream)
@@ -462,5 +499,5 @@ void wr_upstream_stop(weir_upstream *upstream)
     wr_target_stop(&upstream->target);
     wr_probe_give_up(&upstream->probe);
     wr_limits_share_leave(&upstream->share);
-    wr_shared_part_leave(&upstream->part);
+    wr_shared_part_leave(&upstream->part, weir_loop_get_time(loop));
 }

@@ -59,6 +59,7 @@ struct weir_upstreams {
     struct wr_check check;
     bool is_closed; /* by the program or the loop: nothing new begins */
     bool is_freed;  /* by the program: nothing is told */
+    bool is_behind; /* timers do not follow what sets share */
     struct wr_shared_call *call; /* how others call it; knows what sets share */
     uint64_t round; /* from 1 on: how often all of the queue was looked at */
     uint64_t last_id;
@@ -96,28 +97,18 @@ struct weir_upstream {
     bool is_removed;
     bool is_draining;
     bool is_backup;
-    bool is_warming; /* in its slow start */
     uint32_t weight;
     uint32_t active_count;        /* slots of the set */
     struct wr_shared_part part;   /* in its target */
     struct wr_limits_share share; /* of the places at its name */
     void *user;
-    uint64_t warm_since_ns; /* the slow start began, if is_warming */
     struct wr_target target;
-    struct wr_health health;
-    struct wr_ejection ejection;
-    struct wr_timer eject_timer;
+    struct wr_timer eject_timer; /* armed while the target is ejected */
     struct wr_probe probe;
     struct wr_timer check_timer;
     enum weir_upstream_state told; /* to the program, or made by it */
-    int last_err;
-    int failure_err;           /* of the last failure of a connection */
-    const char *failure_alert; /* NULL: it had none */
-    int check_err;             /* of the last check that failed */
-    const char *check_alert;   /* of the last check; NULL: it had none */
-    uint32_t check_status;     /* of the last check, by HTTP; 0: none */
-    uint32_t skipped_count;    /* checks in a row that could not be made */
-    int skipped_err;           /* of these, to be told; 0: it was */
+    uint32_t skipped_count;        /* checks in a row that could not be made */
+    int skipped_err;               /* of these, to be told; 0: it was */
     struct wr_upstream_counts counts;
     const char *name; /* in text */
     size_t size;      /* of all this */
@@ -148,6 +139,9 @@ WEIR_MUST_USE int wr_upstreams_make_room(weir_upstreams *set);
 /* The ready item will serve the queue and tell changes. */
 void wr_upstreams_wake(weir_upstreams *set);
 
+/* It will also arm timers by what sets share. */
+void wr_upstreams_follow(weir_upstreams *set);
+
 /* ---- upstream.c ---- */
 
 /* Makes an upstream, which holds a reference to the set and one for the set.
@@ -164,17 +158,17 @@ static inline void wr_upstream_ref(weir_upstream *upstream)
  * the set. */
 void wr_upstream_unref(weir_upstream *upstream);
 
-/* Begins its checks and lookups: 0, or an error of its name. */
+/* Begins its lookups: 0, or an error of its name. */
 WEIR_MUST_USE int wr_upstream_start(weir_upstream *upstream);
+
+/* Arms timers for what is known of the target and has to be done here. */
+void wr_upstream_follow(weir_upstream *upstream);
 
 /* Ends all that is under way, for a removal or the end of the set. */
 void wr_upstream_stop(weir_upstream *upstream);
 
 enum weir_upstream_state wr_upstream_get_state(const weir_upstream *upstream);
 enum wr_tier wr_upstream_get_tier(const weir_upstream *upstream);
-
-/* The weight, with its slow start. */
-uint32_t wr_upstream_get_weight(weir_upstream *upstream);
 
 /* Under the mutex of what sets share: writes what the choice of a request with
  * this ticket has to know. */
@@ -197,7 +191,8 @@ WEIR_MUST_USE int wr_known_read(const weir_upstreams *set,
                                 const struct weir_upstream_known *given,
                                 struct weir_upstream_known *ret);
 
-/* Goes on from there, but for the state, which wr_upstream_make() has read. */
+/* Goes on from there if the target is new, but for the state, which
+ * wr_upstream_make() has read. */
 void wr_upstream_resume(weir_upstream *upstream,
                         const struct weir_upstream_known *known);
 

@@ -62,15 +62,14 @@ void *weir_upstream_get_user(const weir_upstream *upstream)
 }
 
 /* The share of its weight that an upstream has in its slow start. */
-static uint32_t upstream_call_get_warmth(const weir_upstream *upstream)
+static uint32_t upstream_call_get_warmth(const weir_upstreams *set,
+                                         uint64_t back_ns)
 {
-    const weir_upstreams *set = upstream->set;
-
-    if (!upstream->is_warming) {
+    if (back_ns == 0) {
         return 1000;
     }
     const uint64_t elapsed_ns =
-        weir_loop_get_time(set->loop) - upstream->warm_since_ns;
+        wr_since(weir_loop_get_time(set->loop), back_ns);
     const uint32_t weight =
         wr_weight_warm(WR_WEIGHT_MAX, elapsed_ns, set->options.slow_start_ns);
     wr_assert(weight <= WR_WEIGHT_MAX * WR_WEIGHT_UNIT);
@@ -82,19 +81,21 @@ static struct weir_upstream_info
 upstream_call_make_info(const weir_upstream *upstream, size_t size)
 {
     const struct wr_upstream_counts *counts = &upstream->counts;
+    struct wr_shared_facts facts;
 
     wr_assert(size > 0);
+    wr_shared_part_read(&upstream->part, &facts);
     return (struct weir_upstream_info){
         .size = size,
         .state = wr_upstream_get_state(upstream),
         .weight = upstream->weight,
-        .warm_permille = upstream_call_get_warmth(upstream),
+        .warm_permille = upstream_call_get_warmth(upstream->set, facts.back_ns),
         .active_count = upstream->active_count,
         .connection_limit = upstream->share.limit,
         .address_count = (uint32_t)upstream->target.address_count,
         .is_backup = upstream->is_backup,
-        .is_being_checked = !wr_probe_is_idle(&upstream->probe),
-        .last_err = upstream->last_err,
+        .is_being_checked = facts.is_being_checked,
+        .last_err = facts.last_err,
         .chosen_count = counts->chosen,
         .connected_count = counts->connected,
         .connect_error_count = counts->connect_errors,
@@ -104,9 +105,9 @@ upstream_call_make_info(const weir_upstream *upstream, size_t size)
         .check_error_count = counts->check_errors,
         .lookup_error_count = upstream->target.error_count,
         .check_skipped_count = counts->checks_skipped,
-        .check_status = upstream->check_status,
-        .check_alert = upstream->check_alert,
-        .connect_alert = upstream->failure_alert,
+        .check_status = facts.check_status,
+        .check_alert = facts.check_alert,
+        .connect_alert = facts.failure_alert,
     };
 }
 
