@@ -1,8 +1,7 @@
 /*
  * What `weir-load serve` prints, how it ends, and which signals it handles.
  *
- * All of it is the same for one loop, which is that of the main thread, and for
- * several threads.
+ * The main thread does all of it; the threads that serve tell it what happened.
  */
 #ifndef WEIR_LOAD_SERVE_TELL_H
 #define WEIR_LOAD_SERVE_TELL_H
