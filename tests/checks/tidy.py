@@ -168,7 +168,8 @@ def check_parameters(report, path, code, lines):
             inside = re.sub(r"\([^()]*\)", "", inside)
         count = len([part for part in inside.split(",") if part.strip()])
         if count > PARAMETERS:
-            report.say(path, line, f"{match[1]}() takes {count} parameters")
+            report.say(path, line, f"{match[1]}() takes {count} parameters, of "
+                       f"{PARAMETERS}: pass a struct")
 
 
 def check_functions(report, path, code):
@@ -181,7 +182,8 @@ def check_functions(report, path, code):
         elif line.startswith("}") and start is not None:
             if number - start + 1 > FUNCTION_LINES:
                 report.say(path, start, f"a function of "
-                           f"{number - start + 1} lines")
+                           f"{number - start + 1} lines, of {FUNCTION_LINES}: "
+                           "give a part of it a name")
             check_nesting(report, path, start, lines[start:number - 1])
             start = None
 
@@ -198,7 +200,8 @@ def check_nesting(report, path, start, body):
             stack.append(re.search(r"(\)|\belse|\bdo|:)$|^$", before)
                          is not None)
             if stack[-1] and sum(stack) == NESTING + 1:
-                report.say(path, number, f"nested {sum(stack)} deep")
+                report.say(path, number, f"nested {sum(stack)} deep, of {NESTING}: return "
+                           "early, or give the inner part a name")
 
 
 def check_prose(report, path, text):
@@ -206,7 +209,8 @@ def check_prose(report, path, text):
     count = len([line for line in match[1].splitlines()
                  if line.strip(" *")]) if match else 0
     if count < 3:
-        report.say(path, 1, "no opening prose (3 to 15 lines)")
+        report.say(path, 1, "no opening prose: 3 to 15 lines of comment say what "
+                   "the file is for")
 
 
 def check_words(report, path, code):
@@ -215,10 +219,12 @@ def check_words(report, path, code):
         return
     for number, line in enumerate(code.splitlines(), 1):
         if ATOMIC.search(line) and relative not in ATOMIC_FILES:
-            report.say(path, number, "an atomic outside wake, notice, signal, shadow, shared")
+            report.say(path, number, "an atomic outside "
+                       f"{', '.join(sorted(ATOMIC_FILES))}: post to the loop")
         match = CALLS.search(line)
         if match and relative not in CALL_FILES:
-            report.say(path, number, f"the library calls {match[1]}()")
+            report.say(path, number, f"the library calls {match[1]}(): return an "
+                       "error, or tell the exception hook")
 
 
 def check_c(report, path, text):
@@ -231,7 +237,8 @@ def check_c(report, path, text):
     check_words(report, path, code)
     for number, line in enumerate(lines, 1):
         if len(line) > COLUMNS:
-            report.say(path, number, f"{len(line)} columns")
+            report.say(path, number, f"{len(line)} columns, of {COLUMNS}: "
+                       "clang-format-14 -i breaks lines")
 
 
 # ---- everything ----
@@ -241,7 +248,8 @@ def check_top(report):
         name = path.name
         if name.startswith((".", "build")) or name in TOP:
             continue
-        report.say(path, 1, "the top level does not know this name")
+        report.say(path, 1, "the top level does not know this name; it may "
+                   f"have {', '.join(sorted(TOP))} and dot files")
 
 
 def check_guard(report, path, text):
@@ -270,11 +278,13 @@ def main():
         seen += 1
         count = len(text.splitlines())
         example = path.parent == source / "tools" / "examples"
-        if count > (EXAMPLE_LINES if example else FILE_LINES):
-            report.say(path, 1, f"a file of {count} lines")
+        most = EXAMPLE_LINES if example else FILE_LINES
+        if count > most:
+            report.say(path, 1, f"a file of {count} lines, of {most}")
         for number, line in enumerate(text.splitlines(), 1):
             if MARKS.search(line) and path.name != "tidy.py":
-                report.say(path, number, "an unfinished mark")
+                report.say(path, number,
+                           "an unfinished mark: do it, or leave it out")
         if path.suffix in (".c", ".h"):
             check_c(report, path, text)
         if path.suffix == ".h" and path.relative_to(source).parts[0] in (

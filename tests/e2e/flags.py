@@ -468,8 +468,10 @@ def test_the_manual_names_every_flag_of_the_help():
         equal(len(flags) > 3, True, f"flags of {word}: {flags}")
         for flag in flags - ({"duration", "output"} if word not in
                              ("run", "serve") else set()):
-            matches(manual, rf"^\.(It |Op )?Fl (\w , )?-{flag}\b",
-                    f"--{flag}")
+            assert re.search(rf"^\.(It |Op )?Fl (\w , )?-{flag}\b", manual,
+                             re.M), (
+                f"tools/man/weir-load.1 has no item for --{flag} of {word}: "
+                f"write '.It Fl -{flag}' and what it does")
 
 
 def test_version_is_one_line_and_names_the_tls_library():

@@ -110,8 +110,16 @@ def equal(found, wanted, what="value"):
     assert found == wanted, f"{what}: {found!r} instead of {wanted!r}"
 
 
+def excerpt(text):
+    """A text as a message shows it: a long one, such as a manual, is cut."""
+    if len(text) <= 1000:
+        return repr(text)
+    return f"{text[:400]!r} ... {text[-200:]!r} ({len(text)} characters)"
+
+
 def matches(text, pattern, what="text"):
-    assert re.search(pattern, text, re.M), f"{what}: no {pattern!r} in {text!r}"
+    assert re.search(pattern, text, re.M), (
+        f"{what}: no {pattern!r} in {excerpt(text)}")
 
 
 def one_line(text, pattern):

@@ -1,7 +1,8 @@
 /*
  * What `weir-load serve` prints, how it ends, and which signals it handles.
  *
- * The main thread does all of it; the threads that serve tell it what happened.
+ * The main thread does all of it. The threads that serve tell it what has
+ * happened.
  */
 #ifndef WEIR_LOAD_SERVE_TELL_H
 #define WEIR_LOAD_SERVE_TELL_H
