@@ -16,7 +16,7 @@
 #include "lib/loop/loop.h"
 #include "lib/loop/pending.h"
 #include "lib/task/task.h"
-#include "lib/transport/connection.h"
+#include "lib/transport/life.h"
 #include "lib/transport/sock/sock.h"
 #include "lib/transport/socket.h"
 #include "uring/alloc.h"

@@ -6,7 +6,7 @@
  */
 #include "clock.h"
 
-#include "outbox.h"
+#include "connection.h"
 
 /* ---- which is next ---- */
 
@@ -15,7 +15,7 @@ struct wr_deadline wr_clock_next(const struct wr_clock *clock)
     const struct weir_timeouts *limits = &clock->limits;
     struct wr_clock_view view = {.own = {.when_ns = UINT64_MAX}};
 
-    clock->ops->view(clock->t, &view);
+    clock->t->ops->view_time(clock->t, &view);
     struct wr_deadline first = view.own;
     if (view.is_over) {
         wr_assert(first.when_ns == UINT64_MAX);
@@ -56,7 +56,7 @@ static bool clock_has_unsent(const weir_transport *t)
 {
     wr_assert(t->state < WR_LIFE_LOST);
     return (t->ops->get_depth && t->ops->get_depth(t).bytes > 0) ||
-           (t->ops->outbox && wr_outbox_has_unsent(wr_outbox_of(t)));
+           wr_outbox_has_unsent(wr_outbox_of(t));
 }
 
 /* True if the loop was late and the peer has taken everything meanwhile. */
@@ -130,8 +130,9 @@ static struct wr_deadline clock_find_fair(struct wr_clock *clock)
 
 static uint64_t clock_next_look_ns(const struct wr_clock *clock)
 {
-    return clock->ops->next_look_ns ? clock->ops->next_look_ns(clock->t)
-                                    : UINT64_MAX;
+    const weir_transport *t = clock->t;
+
+    return t->ops->next_look_ns ? t->ops->next_look_ns(t) : UINT64_MAX;
 }
 
 static void clock_arm(struct wr_clock *clock, uint64_t when_ns)
@@ -154,7 +155,7 @@ static void clock_fired(struct wr_timer *timer)
     const uint64_t now_ns = t->loop->now_ns;
 
     wr_assert(!wr_timer_is_armed(timer));
-    if (clock_next_look_ns(clock) <= now_ns && clock->ops->look(t)) {
+    if (clock_next_look_ns(clock) <= now_ns && t->ops->look_at_queue(t)) {
         t->ops->doom(t);
         return;
     }
@@ -162,17 +163,15 @@ static void clock_fired(struct wr_timer *timer)
     if (next.when_ns > now_ns) {
         clock_arm(clock, next.when_ns);
     } else {
-        clock->ops->expired(t, &next);
+        t->ops->time_expired(t, &next);
     }
 }
 
-void wr_clock_init(struct wr_clock *clock, weir_transport *t,
-                   const struct wr_clock_ops *ops)
+void wr_clock_init(struct wr_clock *clock, weir_transport *t)
 {
-    wr_assert(ops->view && ops->expired);
-    wr_assert(!ops->next_look_ns == !ops->look);
+    wr_assert(t->ops->view_time && t->ops->time_expired);
     _Static_assert(sizeof(*clock) <= WR_CLOCK_SIZE, "fits");
-    *clock = (struct wr_clock){.t = t, .ops = ops};
+    *clock = (struct wr_clock){.t = t};
     wr_timer_init(&clock->timer, clock_fired);
 }
 

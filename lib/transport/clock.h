@@ -61,8 +61,8 @@ static inline void wr_deadline_consider(struct wr_deadline *first,
 }
 
 /* The facts that decide a connection's limits. The clock sets all to false, and
- * `own` to none, before it calls ->view; without a fact only the close time-out
- * is in force. */
+ * `own` to none, before it calls ->view_time; without a fact only the close
+ * time-out is in force. */
 struct wr_clock_view {
     bool is_over;           /* its end is decided: no limit */
     bool is_open;           /* it may idle */
@@ -72,19 +72,6 @@ struct wr_clock_view {
     struct wr_deadline own; /* a limit of the kind's own */
 };
 
-/* The functions of a kind of transport. */
-struct wr_clock_ops {
-    void (*view)(const weir_transport *t, struct wr_clock_view *ret);
-    /* The limit has expired: ends the connection. */
-    void (*expired)(weir_transport *t, const struct wr_deadline *over);
-    /* The time of the next ->look at the kernel's queues; UINT64_MAX: never.
-     * When bytes begin to be sent it comes no nearer than a WR_STALL_LOOKS-th
-     * of the write-stall limit. ->look returns true if a wait for the peer is
-     * over and the connection can end. Both may be NULL. */
-    uint64_t (*next_look_ns)(const weir_transport *t);
-    bool (*look)(weir_transport *t);
-};
-
 /* The size of all clocks, whose kind may add its own fields. */
 #define WR_CLOCK_SIZE 160u
 
@@ -92,15 +79,13 @@ struct wr_clock_ops {
 struct wr_clock {
     struct wr_timer timer;
     weir_transport *t;
-    const struct wr_clock_ops *ops;
     struct weir_timeouts limits;
     uint64_t received_ns; /* of the last byte in, or of the begin of reading */
     uint64_t sent_ns;     /* of the last byte out, or of the queue's first */
     uint64_t closing_ns;  /* of the call of close; 0: not called */
 };
 
-void wr_clock_init(struct wr_clock *clock, weir_transport *t,
-                   const struct wr_clock_ops *ops);
+void wr_clock_init(struct wr_clock *clock, weir_transport *t);
 
 /* True if a time-out is set. */
 WEIR_MUST_USE static inline bool

@@ -18,24 +18,20 @@
  */
 #include "connection.h"
 
+#include "intake.h"
 #include "lib/base/options.h"
+#include "life.h"
 #include "uring/guard.h"
 #include "weir/unix.h"
 
 #include <string.h>
-
-static const struct wr_device *connection_device(const struct wr_connection *c)
-{
-    wr_debug_assert(c->t.ops->device->receive);
-    return c->t.ops->device;
-}
 
 /* True if the step continues a file. A device that takes bytes from the cache
  * continues it itself, when there is room. */
 static bool connection_sends_file(const struct wr_connection *c)
 {
     return c->outbox.sender && c->t.error == 0 &&
-           !wr_outbox_is_over(&c->outbox) && !c->outbox.sender->ops->splice;
+           !wr_outbox_is_over(&c->outbox) && !c->t.ops->splice;
 }
 
 /* ---- options ---- */
@@ -92,7 +88,7 @@ int wr_connection_options_take(struct weir_connection_options *known,
  * kind, whose struct begins with the clock and whose view adds facts of the
  * device. */
 
-void wr_connection_view(const weir_transport *t, struct wr_clock_view *ret)
+void wr_connection_view_time(const weir_transport *t, struct wr_clock_view *ret)
 {
     const struct wr_connection *c = wr_connection_of(t);
     const struct wr_sender *file = c->outbox.sender;
@@ -110,9 +106,6 @@ void wr_connection_view(const weir_transport *t, struct wr_clock_view *ret)
         (file->state == WR_SENDER_READING || file->state == WR_SENDER_DONE);
 }
 
-const struct wr_clock_ops wr_connection_clock_ops = {.view = wr_connection_view,
-                                                     .expired = wr_life_expire};
-
 int wr_connection_make_clock(struct wr_connection *c)
 {
     weir_loop *loop = c->t.loop;
@@ -126,7 +119,7 @@ int wr_connection_make_clock(struct wr_connection *c)
     }
     c->clock = wr_slab_take(&loop->clocks);
     wr_require(c->clock, -ENOMEM);
-    wr_clock_init(c->clock, &c->t, c->t.ops->device->clock);
+    wr_clock_init(c->clock, &c->t);
     if (c->t.state > WR_LIFE_OPEN) {
         c->clock->closing_ns = weir_loop_get_time(loop);
     }
@@ -152,7 +145,7 @@ int wr_connection_set_limits(struct wr_connection *c,
     const int err = wr_connection_make_clock(c);
 
     wr_require(err == 0, err);
-    if (!c->t.ops->device->linger) {
+    if (!c->t.ops->linger) {
         limits.linger_ns = 0; /* a close waits until everything is sent */
     }
     wr_clock_set_limits(c->clock, &limits);
@@ -251,16 +244,16 @@ void wr_connection_end_sending(struct wr_connection *c)
     wr_assert(!c->end_sent && !wr_outbox_has_unsent(&c->outbox));
     c->end_sent = true;
     wr_connection_time_changed(c);
-    if (connection_device(c)->shut) {
-        connection_device(c)->shut(c);
+    if (c->t.ops->shut) {
+        c->t.ops->shut(c);
     }
 }
 
 void wr_connection_drop_queue(struct wr_connection *c)
 {
     wr_assert(c->t.error);
-    if (connection_device(c)->drop) {
-        connection_device(c)->drop(c);
+    if (c->t.ops->drop) {
+        c->t.ops->drop(c);
     }
     wr_outbox_drop(&c->t);
     if (c->outbox.sender) {
@@ -278,18 +271,18 @@ static bool connection_may_drop(const struct wr_connection *c)
     return (!wr_sendq_is_empty(&c->outbox.queue) ||
             wr_sender_is_active(c->outbox.sender) ||
             wr_intake_awaits_drop(&c->t)) &&
-           !c->t.ops->device->holds_queue(c);
+           !c->t.ops->holds_queue(c);
 }
 
 /* True if a broken connection has delivered all bytes that arrived before. The
  * end of the stream alone does not end a connection. */
 static bool connection_has_delivered(const struct wr_connection *c)
 {
-    const struct wr_device *device = c->t.ops->device;
+    const struct wr_transport_ops *ops = c->t.ops;
 
     wr_debug_assert(c->t.state <= WR_LIFE_OPEN);
     return !wr_delivery_has_held(&c->delivery) &&
-           (!device->has_read_all || device->has_read_all(c));
+           (!ops->has_read_all || ops->has_read_all(c));
 }
 
 static enum wr_connection_next
@@ -309,22 +302,22 @@ static __attribute__((noinline)) enum wr_connection_next
 connection_next_of_sent(const struct wr_connection *c)
 {
     wr_debug_assert(c->t.state == WR_LIFE_CLOSING);
-    return c->t.ops->device->is_sending(c) ? WR_CONNECTION_RECEIVE
-                                           : WR_CONNECTION_LINGER;
+    return c->t.ops->is_sending(c) ? WR_CONNECTION_RECEIVE
+                                   : WR_CONNECTION_LINGER;
 }
 
 /* A file is in flight until its done was called. */
 static bool connection_is_in_flight(const struct wr_connection *c)
 {
     wr_debug_assert(c->t.state == WR_LIFE_ENDING);
-    return c->outbox.sender || c->t.ops->device->is_in_flight(c);
+    return c->outbox.sender || c->t.ops->is_in_flight(c);
 }
 
 /* Another thread, or an operation, may use memory of the connection. */
 static bool connection_is_leaving(const struct wr_connection *c)
 {
     wr_assert(c->t.state == WR_LIFE_MOVING && c->leaving);
-    return c->leaving->is_away || c->t.ops->device->is_in_flight(c);
+    return c->leaving->is_away || c->t.ops->is_in_flight(c);
 }
 
 enum wr_connection_next wr_connection_next_step(const struct wr_connection *c)
@@ -341,8 +334,8 @@ enum wr_connection_next wr_connection_next_step(const struct wr_connection *c)
         if (wr_outbox_has_unsent(&c->outbox)) {
             return WR_CONNECTION_RECEIVE;
         }
-        return c->t.ops->device->is_sending ? connection_next_of_sent(c)
-                                            : WR_CONNECTION_LINGER;
+        return c->t.ops->is_sending ? connection_next_of_sent(c)
+                                    : WR_CONNECTION_LINGER;
     case WR_LIFE_LINGERING:
         return c->t.error || c->eof_seen ? WR_CONNECTION_END
                                          : WR_CONNECTION_RECEIVE;
@@ -366,13 +359,13 @@ enum wr_connection_next wr_connection_next_step(const struct wr_connection *c)
 
 static void connection_end(struct wr_connection *c)
 {
-    wr_debug_assert(connection_device(c)->stop);
+    wr_debug_assert(c->t.ops->stop);
     wr_life_set_state(&c->t, WR_LIFE_ENDING);
     wr_intake_leave(&c->t);
     if (WR_UNLIKELY(c->clock != NULL)) {
         wr_clock_stop(c->clock);
     }
-    connection_device(c)->stop(c);
+    c->t.ops->stop(c);
 }
 
 /* Dooms and ends a connection in one step. */
@@ -389,11 +382,11 @@ static __attribute__((noinline)) void connection_doom(struct wr_connection *c)
  * has ended, too. */
 static void connection_linger(struct wr_connection *c)
 {
-    const struct wr_device *device = connection_device(c);
+    const struct wr_transport_ops *ops = c->t.ops;
 
     wr_assert(!c->outbox.in_resume);
     c->end_sent = true;
-    if (!c->eof_seen && device->linger && device->linger(c)) {
+    if (!c->eof_seen && ops->linger && ops->linger(c)) {
         wr_life_set_state(&c->t, WR_LIFE_LINGERING);
         wr_connection_time_changed(c);
     } else {
@@ -406,29 +399,29 @@ static void connection_wait(struct wr_connection *c)
 {
     wr_debug_assert(c->t.state == WR_LIFE_ENDING ||
                     c->t.state == WR_LIFE_MOVING);
-    if (c->outbox.sender && !connection_device(c)->holds_queue(c)) {
+    if (c->outbox.sender && !c->t.ops->holds_queue(c)) {
         wr_sender_break(c->outbox.sender);
     }
 }
 
 static void connection_lose(struct wr_connection *c)
 {
-    const struct wr_device *device = connection_device(c);
+    const struct wr_transport_ops *ops = c->t.ops;
 
     wr_assert(!c->outbox.sender);
     if (WR_UNLIKELY(c->clock != NULL)) {
         connection_free_clock(c);
     }
-    if (device->drop) {
-        device->drop(c);
+    if (ops->drop) {
+        ops->drop(c);
     }
     if (!wr_sendq_is_empty(&c->outbox.queue)) {
         wr_outbox_drop(&c->t);
     }
     wr_life_lose(&c->t);
     wr_protocol_lost(&c->t);
-    if (device->close) {
-        device->close(c);
+    if (ops->close_device) {
+        ops->close_device(c);
     }
     wr_life_leave(&c->t);
 }
@@ -442,7 +435,7 @@ void wr_connection_advance(struct wr_connection *c)
             connection_wait(c);
             return;
         case WR_CONNECTION_RECEIVE:
-            connection_device(c)->receive(c);
+            c->t.ops->receive(c);
             wr_connection_check_invariants(c);
             return;
         case WR_CONNECTION_DROP_QUEUE:
@@ -470,7 +463,7 @@ void wr_connection_end_stream(struct wr_connection *c)
 {
     wr_assert(c->eof_seen);
     wr_delivery_end_stream(&c->t, &c->delivery);
-    if (connection_device(c)->is_one_way && c->t.state == WR_LIFE_OPEN) {
+    if (c->t.ops->is_one_way && c->t.state == WR_LIFE_OPEN) {
         wr_transport_set_end(&c->t, WEIR_END_EOF);
         wr_connection_close(&c->t);
     }
@@ -483,14 +476,14 @@ static void connection_begin_talk(struct wr_connection *c)
     wr_assert(!c->is_made);
     wr_connection_tell_made(c);
     if (!wr_life_is_over(&c->t) && !wr_sendq_is_empty(&c->outbox.queue)) {
-        connection_device(c)->send(c);
+        c->t.ops->queued(&c->t, c->outbox.queue.bytes);
     }
 }
 
 /* Asks the device what it knows of the other end. */
 static void connection_look(struct wr_connection *c)
 {
-    const int err = c->t.error == 0 ? connection_device(c)->look(c) : 0;
+    const int err = c->t.error == 0 ? c->t.ops->look(c) : 0;
 
     wr_assert(err <= 0);
     if (err < 0) {
@@ -502,14 +495,14 @@ static void connection_step(struct wr_ready *ready)
 {
     struct wr_connection *c =
         wr_container_of(ready, struct wr_connection, t.step);
-    const struct wr_device *device = connection_device(c);
+    const struct wr_transport_ops *ops = c->t.ops;
 
     wr_connection_debug_check(c); /* the end of the step checks it */
     if (WR_UNLIKELY(!c->is_made) && c->t.binding.protocol) {
         connection_begin_talk(c);
     }
-    if (device->deliver) {
-        device->deliver(c);
+    if (ops->deliver) {
+        ops->deliver(c);
     } else {
         wr_delivery_show_held(&c->t, &c->delivery);
     }
@@ -519,7 +512,7 @@ static void connection_step(struct wr_ready *ready)
     if (connection_sends_file(c)) {
         wr_sender_go_on(c->outbox.sender);
     }
-    if (device->look && !wr_life_is_over(&c->t)) {
+    if (ops->look && !wr_life_is_over(&c->t)) {
         connection_look(c);
     }
     wr_connection_shut_when_sent(c);
@@ -531,7 +524,7 @@ static void connection_step(struct wr_ready *ready)
 void wr_connection_init(struct wr_connection *c, weir_loop *loop,
                         const struct wr_transport_ops *ops)
 {
-    wr_debug_assert(c->t.state == WR_LIFE_NEW && ops->device->receive);
+    wr_debug_assert(c->t.state == WR_LIFE_NEW && ops->receive);
     wr_transport_init(&c->t, loop, ops);
     wr_ready_init(&c->t.step, connection_step);
     wr_intake_init(&c->t);
@@ -542,14 +535,13 @@ struct wr_connection *
 wr_connection_make(weir_loop *loop, const struct wr_transport_ops *ops,
                    const struct weir_connection_options *options)
 {
-    struct wr_connection *c =
-        wr_guard_alloc(&loop->counting, ops->device->size);
+    struct wr_connection *c = wr_guard_alloc(&loop->counting, ops->size);
 
-    wr_assert(ops->device->size >= sizeof(*c));
+    wr_assert(ops->size >= sizeof(*c));
     if (!c) {
         return NULL;
     }
-    memset(c, 0, ops->device->size);
+    memset(c, 0, ops->size);
     wr_connection_init(c, loop, ops);
     if (wr_connection_apply(c, options) < 0) {
         wr_connection_discard(c);
@@ -598,8 +590,7 @@ void wr_connection_open(struct wr_connection *c)
 void wr_connection_free(weir_transport *t)
 {
     wr_assert(!wr_connection_of(t)->clock);
-    wr_guard_free(&t->loop->counting, wr_connection_of(t),
-                  t->ops->device->size);
+    wr_guard_free(&t->loop->counting, wr_connection_of(t), t->ops->size);
 }
 
 /* ---- calls of the program ---- */
@@ -618,8 +609,8 @@ static inline void connection_begin_close(struct wr_connection *c)
     if (c->clock) {
         wr_clock_close(c->clock);
     }
-    if (connection_device(c)->stop_receiving) {
-        connection_device(c)->stop_receiving(c);
+    if (c->t.ops->stop_receiving) {
+        c->t.ops->stop_receiving(c);
     } else {
         wr_intake_leave(&c->t);
     }
@@ -655,8 +646,8 @@ void wr_connection_abort(weir_transport *t)
         return;
     }
     wr_transport_set_end(t, WEIR_END_ABORTED);
-    if (connection_device(c)->reset) {
-        connection_device(c)->reset(c);
+    if (c->t.ops->reset) {
+        c->t.ops->reset(c);
     }
     wr_life_doom(t);   /* if nothing is in flight, no completion comes */
     connection_end(c); /* the cancels are submitted with this turn's sends */
@@ -801,8 +792,8 @@ bool wr_connection_has_unread(const weir_transport *t)
     const struct wr_connection *c = wr_connection_of(t);
 
     wr_assert(t->ops->is_reading);
-    return t->state == WR_LIFE_OPEN && (wr_delivery_has_held(&c->delivery) ||
-                                        t->ops->device->has_arrived(c));
+    return t->state == WR_LIFE_OPEN &&
+           (wr_delivery_has_held(&c->delivery) || t->ops->has_arrived(c));
 }
 
 void wr_connection_dump(const weir_transport *t, FILE *out)
@@ -814,8 +805,8 @@ void wr_connection_dump(const weir_transport *t, FILE *out)
 
     wr_assert(t->state != WR_LIFE_NEW);
     fprintf(out, "%s state=%s", t->ops->name, wr_life_state_name(t));
-    if (t->ops->device->dump) {
-        t->ops->device->dump(c, out);
+    if (t->ops->dump_device) {
+        t->ops->dump_device(c, out);
     }
     fprintf(out,
             " wait=%s%s%s held=%llu leases=%u queued=%llu file=%s left=%llu"
@@ -848,36 +839,11 @@ void wr_connection_fed(weir_transport *t, enum wr_demand_state queue)
     wr_life_push_step(t);
 }
 
-static void connection_queued(weir_transport *t, size_t len)
-{
-    struct wr_connection *c = wr_connection_of(t);
-
-    wr_assert(len > 0);
-    if (c->clock && c->outbox.queue.bytes == len) {
-        wr_clock_begin_sending(c->clock);
-    }
-    connection_device(c)->send(c);
-}
-
-static void connection_file_changed(weir_transport *t)
+void wr_connection_file_changed(weir_transport *t)
 {
     wr_assert(wr_connection_of(t)->outbox.sender);
     wr_life_push_step(t);
 }
-
-static const struct wr_sender_ops connection_sender_ops = {
-    .queue = wr_outbox_queue_file,
-    .ended = wr_outbox_file_ended,
-    .part_bytes = WR_SENDFILE_READ,
-};
-
-const struct wr_outbox_ops wr_connection_outbox_ops = {
-    .offset = offsetof(struct wr_connection, outbox),
-    .queued = connection_queued,
-    .file_begins = connection_file_changed,
-    .file_ended = connection_file_changed,
-    .sender = &connection_sender_ops,
-};
 
 /* ---- what must hold ---- */
 
@@ -911,7 +877,7 @@ void wr_connection_check_invariants(const struct wr_connection *c)
     if (c->clock) {
         connection_check_clock(c);
     }
-    t->ops->device->check(c);
+    t->ops->check_device(c);
 }
 
 /* Something will continue the connection: a step, an operation or a wait. */
@@ -930,9 +896,9 @@ void wr_connection_check(const weir_transport *t)
     wr_assert(t->state != WR_LIFE_ENDING || connection_is_in_flight(c));
     wr_assert(!file || file->state != WR_SENDER_DONE ||
               wr_ready_is_pending(&file->ready));
-    wr_assert(t->ops->device->deliver || !wr_connection_is_reading(t) ||
+    wr_assert(t->ops->deliver || !wr_connection_is_reading(t) ||
               !wr_delivery_has_held(&c->delivery));
-    t->ops->device->check_progress(c);
+    t->ops->check_progress(c);
     if (connection_sends_file(c)) {
         wr_sender_check_progress(file);
     }

@@ -19,8 +19,6 @@
 
 #include "clock.h"
 #include "delivery.h"
-#include "intake.h"
-#include "life.h"
 #include "outbox.h"
 
 struct wr_leaving;
@@ -54,82 +52,20 @@ struct wr_connection {
     int fd;        /* for a device that has one; -1: closed, after the loss */
 };
 
-/* An entry may be NULL where a comment says what happens then. */
-struct wr_device {
-    size_t size; /* of the struct that begins with the connection */
-    /* wr_connection_clock_ops, or the device's own. */
-    const struct wr_clock_ops *clock;
-    /* Bytes move one way: the end of the stream is the end of the connection,
-     * even if the protocol would keep it. */
-    bool is_one_way;
-
-    /* ---- what the device does ---- */
-
-    /* Shows held bytes, in each step, also after the end is decided. NULL:
-     * wr_delivery_show_held(). */
-    void (*deliver)(struct wr_connection *c);
-    /* Called in each step of an intact connection, before its decision: 0, or
-     * the error that makes sending impossible. Callbacks may run. NULL: the
-     * device sets the error itself. */
-    int (*look)(struct wr_connection *c);
-    /* Called after each decision until the end is decided: receives bytes, or
-     * begins to, while wr_connection_wants() is true; otherwise stops, and
-     * leaves the queue of the budget. */
-    void (*receive)(struct wr_connection *c);
-    /* The program has closed: stops receiving, before the last send. NULL: the
-     * connection leaves the queue of the budget, which is enough. */
-    void (*stop_receiving)(struct wr_connection *c);
-    /* Bytes were queued: sends them, but later than in this call. NULL: the
-     * device has a write of its own, and calls connection_made before a step
-     * does. */
-    void (*send)(struct wr_connection *c);
-    /* Everything is sent after write_eof. NULL: the peer sees the end when the
-     * device is closed, as after a close alone. */
-    void (*shut)(struct wr_connection *c);
-    /* A close has sent everything. True: closing the device now might destroy
-     * bytes, and it lingers until an error or the peer's end. NULL: false. */
-    bool (*linger)(struct wr_connection *c);
-    /* The program aborts: the peer shall see a broken connection. NULL: ->stop
-     * is enough. */
-    void (*reset)(struct wr_connection *c);
-    /* The end is decided: cancels operations. If any was in flight, the device
-     * calls wr_connection_push() or wr_connection_advance() after the last. */
-    void (*stop)(struct wr_connection *c);
-    /* The queue is about to be dropped, or connection_lost to be called: gives
-     * back what the device has of the program. NULL: nothing. */
-    void (*drop)(struct wr_connection *c);
-    /* Called after connection_lost: frees the device. NULL: nothing to free. */
-    void (*close)(struct wr_connection *c);
-
-    /* ---- facts for the decision ---- */
-
-    /* True while the kernel may use memory of the queue. */
-    bool (*holds_queue)(const struct wr_connection *c);
-    /* True while a closing connection with an empty queue must not end, because
-     * the device has more to send. NULL: false. */
-    bool (*is_sending)(const struct wr_connection *c);
-    /* True while the kernel may use memory of the connection or its queue. */
-    bool (*is_in_flight)(const struct wr_connection *c);
-    /* True if a broken connection will receive nothing more. NULL: true. */
-    bool (*has_read_all)(const struct wr_connection *c);
-
-    /* ---- for queries and checks ---- */
-
-    /* True if bytes wait to be received; for a device that receives. */
-    bool (*has_arrived)(const struct wr_connection *c);
-    /* Holds wherever code of the user may run; pure. */
-    void (*check)(const struct wr_connection *c);
-    /* Asserts, between turns without a pending step, that something will
-     * continue each direction that is stopped. */
-    void (*check_progress)(const struct wr_connection *c);
-    /* Writes the device's facts for weir_loop_dump(). NULL: none. */
-    void (*dump)(const struct wr_connection *c, FILE *out);
-};
-
 static inline struct wr_connection *wr_connection_of(const weir_transport *t)
 {
-    wr_debug_assert(t->ops->device);
+    wr_debug_assert(wr_transport_is_connection(t));
     return (struct wr_connection *)(uintptr_t)t; /* its first field */
+}
+
+static inline struct wr_outbox *wr_outbox_of(const weir_transport *t)
+{
+    return &wr_connection_of(t)->outbox;
+}
+
+static inline struct wr_delivery *wr_delivery_of(const weir_transport *t)
+{
+    return &wr_connection_of(t)->delivery;
 }
 
 /* Makes a NEW connection with the limits of @options; NULL without memory. */
@@ -177,7 +113,7 @@ static inline void wr_connection_tell_made(struct wr_connection *c)
 
 static inline void wr_connection_push(struct wr_connection *c)
 {
-    wr_life_push_step(&c->t);
+    wr_ready_push(&c->t.loop->ready, &c->t.step);
 }
 
 /* True if the protocol may be called with more bytes. */
@@ -244,9 +180,19 @@ static inline void wr_connection_note_received(struct wr_connection *c,
     }
 }
 
-/* The view of all connections; for a clock of the device's own. */
-void wr_connection_view(const weir_transport *t, struct wr_clock_view *ret);
-extern const struct wr_clock_ops wr_connection_clock_ops;
+/* `view_time` of a connection; a device may add facts of its own. */
+void wr_connection_view_time(const weir_transport *t,
+                             struct wr_clock_view *ret);
+
+/* Notes that @len bytes were queued: the write-stall limit may begin. */
+static inline void wr_connection_note_queued(struct wr_connection *c,
+                                             size_t len)
+{
+    wr_debug_assert(len > 0);
+    if (WR_UNLIKELY(c->clock != NULL) && c->outbox.queue.bytes == len) {
+        wr_clock_begin_sending(c->clock);
+    }
+}
 
 /* ---- its life ---- */
 
@@ -309,28 +255,7 @@ void wr_connection_abort(weir_transport *t);
 void wr_connection_dump(const weir_transport *t, FILE *out);
 void wr_connection_check(const weir_transport *t);
 void wr_connection_free(weir_transport *t);
-extern const struct wr_outbox_ops wr_connection_outbox_ops;
-
-/* For all connections. `fed`, `outbox`, `free` are the functions and the table
- * above or the device's own. */
-#define WR_CONNECTION_OPS                                                      \
-    .protocol_kinds = WR_PROTOCOL_STREAMS,                                     \
-    .delivery_offset = offsetof(struct wr_connection, delivery),               \
-    .is_closing = wr_life_is_closing,                                          \
-    .set_timeouts = wr_connection_set_timeouts,                                \
-    .set_protocol = wr_intake_set_protocol, .close = wr_connection_close,      \
-    .abort = wr_connection_abort, .doom = wr_connection_fail,                  \
-    .dump = wr_connection_dump, .check = wr_connection_check
-
-/* For connections that receive; `set_read_limit` is wr_intake_set_limit() or
- * the device's own. */
-#define WR_CONNECTION_READ_OPS                                                 \
-    .pause_reading = wr_connection_pause_reading,                              \
-    .resume_reading = wr_connection_resume_reading,                            \
-    .is_reading = wr_connection_is_reading,                                    \
-    .has_unread = wr_connection_has_unread
-
-/* For connections that send. */
-#define WR_CONNECTION_WRITE_OPS .write = wr_outbox_write, WR_OUTBOX_OPS
+/* `file_begins` and `file_ended`: the next step continues. */
+void wr_connection_file_changed(weir_transport *t);
 
 #endif

@@ -10,11 +10,11 @@
  * last byte.
  *
  * A delivery knows the transport and its protocol, but not the source of the
- * bytes. Its owner embeds a zeroed delivery, gives its place by
- * `delivery_offset` of the table, and tells it when the protocol pauses. The
- * change of state after which no byte may be delivered (life.h) shuts the
- * delivery and drops its bytes. If a callback fails, or bytes are lost for want
- * of memory, the delivery dooms the transport by `doom` of the table.
+ * bytes. It is a zeroed part of a connection, which tells it when the protocol
+ * pauses. The change of state after which no byte may be delivered (life.h)
+ * shuts the delivery and drops its bytes. If a callback fails, or bytes are
+ * lost for want of memory, the delivery dooms the transport by `doom` of the
+ * table.
  */
 #ifndef WEIR_LIB_TRANSPORT_DELIVERY_H
 #define WEIR_LIB_TRANSPORT_DELIVERY_H
@@ -98,13 +98,6 @@ static inline void wr_delivery_shut(struct wr_delivery *d)
     if (WR_UNLIKELY(wr_delivery_has_held(d))) {
         wr_delivery_drop_held(d);
     }
-}
-
-/* The delivery of a transport that has one. */
-static inline struct wr_delivery *wr_delivery_of(const weir_transport *t)
-{
-    wr_debug_assert(t->ops->delivery_offset > 0);
-    return (struct wr_delivery *)((uintptr_t)t + t->ops->delivery_offset);
 }
 
 static inline void wr_delivery_pause(struct wr_delivery *d)

@@ -22,10 +22,7 @@
 #ifndef WEIR_LIB_TRANSPORT_LIFE_H
 #define WEIR_LIB_TRANSPORT_LIFE_H
 
-#include "clock.h"
-#include "delivery.h"
-#include "outbox.h"
-#include "transport.h"
+#include "connection.h"
 
 /* Changes the state. Each call has a constant @state: little code is left. */
 static inline void wr_life_set_state(weir_transport *t,
@@ -48,12 +45,11 @@ static inline void wr_life_set_state(weir_transport *t,
     wr_assert(state < WR_LIFE_STATES);
     wr_assert(allowed[state] >> t->state & 1u);
     t->state = state;
-    if ((state == WR_LIFE_CLOSING || state == WR_LIFE_DOOMED) &&
-        t->ops->delivery_offset > 0) {
-        wr_delivery_shut(wr_delivery_of(t));
-    }
-    if (t->ops->outbox == NULL) {
+    if (!wr_transport_is_connection(t)) {
         return;
+    }
+    if (state == WR_LIFE_CLOSING || state == WR_LIFE_DOOMED) {
+        wr_delivery_shut(wr_delivery_of(t));
     }
     if (state == WR_LIFE_DOOMED) {
         wr_outbox_shut(wr_outbox_of(t));
@@ -65,7 +61,7 @@ static inline void wr_life_set_state(weir_transport *t,
     }
 }
 
-/* `is_closing` of a table: true if the connection is not open, or broken. */
+/* `is_closing` of a connection: true if it is not open, or broken. */
 bool wr_life_is_closing(const weir_transport *t);
 
 /* For weir_loop_dump(). */

@@ -4,7 +4,7 @@
  * Checking and refusing writes, the queue and its marks, and the files between
  * the bytes; see outbox.h.
  */
-#include "outbox.h"
+#include "connection.h"
 
 /* ---- states ---- */
 
@@ -141,7 +141,7 @@ static inline void outbox_note_queued(weir_transport *t,
 {
     wr_assert(len > 0 && len <= o->queue.bytes);
     wr_budget_queue(&t->loop->budget, len);
-    t->ops->outbox->queued(t, len);
+    t->ops->queued(t, len);
 }
 
 static inline void outbox_queued(weir_transport *t, const struct wr_outbox *o,
@@ -277,7 +277,7 @@ void wr_outbox_queue_file(weir_transport *t, struct wr_chunk *chunk, size_t len)
     outbox_note_queued(t, o, len);
 }
 
-void wr_outbox_file_ended(weir_transport *t, int err)
+void wr_outbox_end_file(weir_transport *t, int err)
 {
     struct wr_outbox *o = wr_outbox_of(t);
 
@@ -286,7 +286,7 @@ void wr_outbox_file_ended(weir_transport *t, int err)
     if (err < 0) {
         outbox_break(t, err, "sendfile");
     }
-    t->ops->outbox->file_ended(t);
+    t->ops->file_ended(t);
     o->sender = NULL;
 }
 
@@ -299,9 +299,9 @@ int wr_outbox_sendfile(weir_transport *t, const struct wr_sendfile *file)
     const int err = wr_outbox_check(t, 0);
     wr_require(err == 0, err);
     wr_assert(o->state == WR_OUTBOX_OPEN);
-    o->sender = wr_sender_new(t, file, t->ops->outbox->sender, &o->queue);
+    o->sender = wr_sender_new(t, file);
     wr_require(o->sender, -ENOMEM);
-    t->ops->outbox->file_begins(t);
+    t->ops->file_begins(t);
     wr_sender_join(o->sender);
     return 0;
 }

@@ -12,8 +12,8 @@
  *     open, ended <-> moving
  *
  * An outbox knows the transport, its protocol and the budget, but not how bytes
- * are sent. Its owner embeds a zeroed outbox, gives its place by `outbox` of
- * the table, and calls it when bytes have left; life.h changes its state. If a
+ * are sent. It is a zeroed part of a connection, which calls it when bytes have
+ * left; life.h changes its state. If a
  * write is refused for lack of room during a close, the outbox dooms the
  * transport by `doom` of the table: otherwise the peer would see a clean end
  * without these bytes.
@@ -49,25 +49,6 @@ struct wr_outbox {
      * bytes have last left, or were all found acknowledged. */
     uint32_t dropped_bytes;
 };
-
-/* The owner's functions, constant for each kind. */
-struct wr_outbox_ops {
-    size_t offset; /* of the outbox, in the transport's struct */
-    /* @len bytes were queued: the owner sends them at the end of the turn. */
-    void (*queued)(weir_transport *t, size_t len);
-    /* A file was begun; the owner continues it at the end of the turn. A few of
-     * its bytes may be queued next. */
-    void (*file_begins)(weir_transport *t);
-    /* The sender is about to be freed; what waited for it continues. */
-    void (*file_ended)(weir_transport *t);
-    /* With wr_outbox_queue_file() and wr_outbox_file_ended(). */
-    const struct wr_sender_ops *sender;
-};
-
-static inline struct wr_outbox *wr_outbox_of(const weir_transport *t)
-{
-    return (struct wr_outbox *)((uintptr_t)t + t->ops->outbox->offset);
-}
 
 /* Holds wherever code of the user may run; pure. */
 static inline void wr_outbox_check_invariants(const struct wr_outbox *o)
@@ -208,17 +189,9 @@ void wr_outbox_limits_changed(weir_transport *t);
 /* Part of `abandon`: the ring broke, so a read of a file ends now. */
 void wr_outbox_abandon(weir_transport *t);
 
-/* For all kinds with an outbox; `write` may be a faster function. */
-#define WR_OUTBOX_OPS                                                          \
-    .can_write_eof = true, .writelines = wr_outbox_writelines,                 \
-    .write_ref = wr_outbox_write_ref, .write_lease = wr_outbox_write_lease,    \
-    .sendfile = wr_outbox_sendfile,                                            \
-    .cancel_sendfile = wr_outbox_cancel_sendfile,                              \
-    .limits_changed = wr_outbox_limits_changed
-
 /* For the sender. */
 void wr_outbox_queue_file(weir_transport *t, struct wr_chunk *chunk,
                           size_t len);
-void wr_outbox_file_ended(weir_transport *t, int err);
+void wr_outbox_end_file(weir_transport *t, int err);
 
 #endif

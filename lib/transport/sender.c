@@ -4,9 +4,7 @@
  * Queued bytes belong to the queue. A sender owns at most one part, which is
  * being read or sent beside the queue, and is freed when done is called.
  */
-#include "sender.h"
-
-#include "transport.h"
+#include "connection.h"
 
 /* The smallest part, even if the marks are lower. */
 #define PART_LEAST (4u << 10)
@@ -34,6 +32,11 @@ const char *wr_sender_state_name(const struct wr_sender *f)
     return f ? names[f->state] : "none";
 }
 
+static const struct wr_sendq *sender_queue_of(const struct wr_sender *f)
+{
+    return &wr_outbox_of(f->t)->queue;
+}
+
 /* ---- the end ---- */
 
 uint64_t wr_sender_take_back(struct wr_sender *f, uint64_t waiting)
@@ -56,7 +59,7 @@ static void sender_finish(struct wr_sender *f, int err)
 
     wr_assert(!f->read_op.base.in_flight && !f->chunk);
     if (f->has_lost_queue) {
-        wr_ignore(wr_sender_take_back(f, f->queue->bytes) > 0);
+        wr_ignore(wr_sender_take_back(f, sender_queue_of(f)->bytes) > 0);
     }
     f->err = is_whole ? 0 : err;
     sender_set_state(f, WR_SENDER_DONE);
@@ -67,7 +70,6 @@ static void sender_ready(struct wr_ready *ready)
 {
     struct wr_sender *f = wr_container_of(ready, struct wr_sender, ready);
     weir_transport *t = f->t;
-    const struct wr_sender_ops *ops = f->ops;
     weir_sendfile_done_fn *done = f->file.done;
     void *arg = f->file.arg;
     const int err = f->err;
@@ -76,7 +78,7 @@ static void sender_ready(struct wr_ready *ready)
     wr_assert(f->state == WR_SENDER_DONE);
     wr_assert(!f->chunk && !f->read_op.base.in_flight);
     wr_assert(!wr_ready_is_pending(ready));
-    ops->ended(t, err);
+    t->ops->end_file(t, err);
     wr_free(&t->loop->counting, f, sizeof(*f));
     done(arg, t, err, sent);
     wr_loop_end_if_forked(t->loop);
@@ -88,8 +90,8 @@ static void sender_ready(struct wr_ready *ready)
 static bool sender_may_read(const struct wr_sender *f)
 {
     const weir_transport *t = f->t;
-    const bool has_two =
-        f->queue->bytes > f->last_bytes && f->queued_bytes > f->last_bytes;
+    const bool has_two = sender_queue_of(f)->bytes > f->last_bytes &&
+                         f->queued_bytes > f->last_bytes;
 
     return !has_two && t->ops->get_depth(t).bytes <= wr_transport_high(t);
 }
@@ -97,10 +99,10 @@ static bool sender_may_read(const struct wr_sender *f)
 static void sender_read(struct wr_sender *f)
 {
     weir_loop *loop = f->t->loop;
-    uint64_t len = wr_min_u64(f->file.left, f->ops->part_bytes);
+    uint64_t len = wr_min_u64(f->file.left, f->t->ops->part_bytes);
 
     wr_assert(len > 0 && !f->chunk);
-    if (!f->ops->send) { /* the part will be queued */
+    if (!f->t->ops->send_part) { /* the part will be queued */
         len = wr_min_u64(len, wr_max_u64(wr_transport_high(f->t), PART_LEAST));
     }
     f->chunk = wr_sendq_make_chunk(&loop->send_memory, (size_t)len);
@@ -142,7 +144,7 @@ static void sender_queue(struct wr_sender *f, struct wr_chunk *chunk,
     sender_took(f, len);
     f->queued_bytes += len;
     f->last_bytes = len;
-    f->ops->queue(f->t, chunk, len);
+    f->t->ops->queue_file(f->t, chunk, len);
 }
 
 /* Sends a part that was read, from its chunk or by the queue. */
@@ -150,13 +152,13 @@ static void sender_send(struct wr_sender *f, size_t len)
 {
     wr_assert(f->state == WR_SENDER_READING);
     wr_check(len <= f->file.left);
-    if (!f->ops->send) {
+    if (!f->t->ops->send_part) {
         sender_set_state(f, WR_SENDER_NEXT);
         sender_queue(f, sender_take_chunk(f), len);
         wr_sender_go_on(f);
         return;
     }
-    const int err = f->ops->send(f->t, wr_chunk_room(f->chunk), len);
+    const int err = f->t->ops->send_part(f->t, wr_chunk_room(f->chunk), len);
     if (err < 0) {
         sender_drop_chunk(f);
         sender_finish(f, err);
@@ -225,16 +227,16 @@ static void sender_went(struct wr_sender *f, int64_t res)
     weir_transport *t = f->t;
 
     if (res < 0 && !wr_res_is_transient(res)) {
-        f->ops->went(t, WR_SENDER_BREAKS, (int)res);
+        t->ops->file_went(t, (int)res);
     } else if (f->state == WR_SENDER_NEXT) {
         const bool is_full = res == -EAGAIN || (res > 0 && f->file.is_full);
-        f->ops->went(t, is_full ? WR_SENDER_LACKS_ROOM : WR_SENDER_GOES_ON, 0);
+        t->ops->file_went(t, is_full ? -EAGAIN : 0);
     }
 }
 
 static void sender_splice(struct wr_sender *f)
 {
-    const int64_t res = f->ops->splice(f->t, &f->file);
+    const int64_t res = f->t->ops->splice(f->t, &f->file);
 
     wr_assert(f->state == WR_SENDER_NEXT);
     if (res == 0) {
@@ -252,7 +254,7 @@ static void sender_splice(struct wr_sender *f)
 
 void wr_sender_sent(struct wr_sender *f, int32_t res)
 {
-    wr_assert(f->ops->send && !f->read_op.base.in_flight);
+    wr_assert(f->t->ops->send_part && !f->read_op.base.in_flight);
     if (f->chunk) {
         sender_drop_chunk(f);
         if (res > 0) {
@@ -280,17 +282,15 @@ void wr_sender_stopped(struct wr_sender *f)
 /* ---- its life ---- */
 
 struct wr_sender *wr_sender_new(weir_transport *t,
-                                const struct wr_sendfile *file,
-                                const struct wr_sender_ops *ops,
-                                const struct wr_sendq *queue)
+                                const struct wr_sendfile *file)
 {
     struct wr_sender *f = wr_alloc(&t->loop->counting, sizeof(*f));
     if (!f) {
         return NULL;
     }
-    wr_assert(ops->part_bytes <= WR_SENDFILE_READ);
-    wr_assert(ops->part_bytes >= WR_SENDFILE_SMALL);
-    *f = (struct wr_sender){.t = t, .ops = ops, .queue = queue, .file = *file};
+    wr_assert(t->ops->part_bytes <= WR_SENDFILE_READ);
+    wr_assert(t->ops->part_bytes >= WR_SENDFILE_SMALL);
+    *f = (struct wr_sender){.t = t, .file = *file};
     wr_op_init(&f->read_op.base, sender_read_completed);
     wr_ready_init(&f->ready, sender_ready);
     return f;
@@ -306,8 +306,8 @@ void wr_sender_go_on(struct wr_sender *f)
         if (f->t->ops->get_depth(f->t).bytes == 0) {
             sender_finish(f, 0);
         }
-    } else if (f->ops->splice) {
-        wr_assert(wr_sendq_is_empty(f->queue));
+    } else if (f->t->ops->splice) {
+        wr_assert(wr_sendq_is_empty(sender_queue_of(f)));
         sender_splice(f);
     } else if (sender_may_read(f)) {
         sender_read(f);
@@ -323,7 +323,7 @@ static void sender_stop(struct wr_sender *f, int err)
     if (f->state == WR_SENDER_READING) {
         sender_set_state(f, WR_SENDER_STOPPING);
         wr_op_cancel(&f->t->loop->uring, &f->read_op.base);
-    } else if (f->ops->withdraw && !f->ops->withdraw(f->t)) {
+    } else if (f->t->ops->withdraw && !f->t->ops->withdraw(f->t)) {
         sender_set_state(f, WR_SENDER_STOPPING);
     } else {
         sender_finish(f, err);
@@ -342,7 +342,7 @@ void wr_sender_break(struct wr_sender *f)
 {
     wr_sender_check_invariants(f);
     if (f->state < WR_SENDER_DONE) {
-        f->has_lost_queue = !f->ops->withdraw;
+        f->has_lost_queue = !f->t->ops->withdraw;
     }
     if (wr_sender_is_active(f)) {
         sender_stop(f, f->t->error ? f->t->error : -ECONNABORTED);
@@ -365,7 +365,8 @@ void wr_sender_check_invariants(const struct wr_sender *f)
     wr_assert(!is_reading || f->state == WR_SENDER_READING ||
               f->state == WR_SENDER_STOPPING);
     wr_assert(!is_reading || f->chunk);
-    wr_assert(f->state != WR_SENDER_SENDING || (f->chunk && f->ops->send));
+    wr_assert(f->state != WR_SENDER_SENDING ||
+              (f->chunk && f->t->ops->send_part));
     wr_assert(f->state != WR_SENDER_NEXT || !f->chunk);
     wr_assert(f->state != WR_SENDER_STOPPING || f->err < 0);
     wr_assert(f->state != WR_SENDER_DONE || !f->chunk);

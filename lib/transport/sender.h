@@ -39,40 +39,8 @@ enum wr_sender_state {
     WR_SENDER_STATES,
 };
 
-/* The next step of a device that takes bytes from the cache. */
-enum wr_sender_step {
-    WR_SENDER_GOES_ON,    /* the next bytes, in the next turn */
-    WR_SENDER_LACKS_ROOM, /* the next bytes, when there is room */
-    WR_SENDER_BREAKS,     /* an error, which breaks the connection */
-};
-
-/* The transport's functions, called by the sender; constant for each kind. */
-struct wr_sender_ops {
-    /* Appends a chunk with @len bytes to the queue, regardless of limits. */
-    void (*queue)(weir_transport *t, struct wr_chunk *chunk, size_t len);
-    /* The file has ended: writes are accepted again. After an error a closing
-     * transport must not end cleanly. */
-    void (*ended)(weir_transport *t, int err);
-    size_t part_bytes; /* the most that is read at once */
-
-    /* The next functions are for a device that takes bytes from the cache.
-     * ->splice sends the next bytes as wr_sendfile_splice() does; -EINTR: try
-     * in the next turn. */
-    int64_t (*splice)(weir_transport *t, struct wr_sendfile *file);
-    /* Begins to send @len bytes of a part: 0, then wr_sender_sent(); or an
-     * error. */
-    int (*send)(weir_transport *t, const void *data, size_t len);
-    void (*went)(weir_transport *t, enum wr_sender_step step, int err);
-    /* Cancels the send in flight. False: wr_sender_sent() or
-     * wr_sender_stopped() follows. True: no byte of the file is in flight, nor
-     * in the queue unless the queue will be dropped. */
-    bool (*withdraw)(weir_transport *t);
-};
-
 struct wr_sender {
-    weir_transport *t;
-    const struct wr_sender_ops *ops;
-    const struct wr_sendq *queue; /* of the transport */
+    weir_transport *t; /* of a connection */
     struct wr_sendfile file;
     enum wr_sender_state state; /* set by sender_set_state() alone */
     int err;                    /* why it stops; then the result */
@@ -87,9 +55,7 @@ struct wr_sender {
 
 /* Makes a sender; wr_sender_go_on() starts it. NULL without memory. */
 WEIR_MUST_USE struct wr_sender *wr_sender_new(weir_transport *t,
-                                              const struct wr_sendfile *file,
-                                              const struct wr_sender_ops *ops,
-                                              const struct wr_sendq *queue);
+                                              const struct wr_sendfile *file);
 
 /* Queues a short file at once if it is cached, so that it is sent together with
  * written bytes. wr_sender_go_on() continues. */

@@ -42,9 +42,42 @@ static const struct wr_member_ops transport_member_ops = {
     .count = wr_transport_count,
     .dump = transport_dump_alive};
 
+static void transport_check_device(const struct wr_transport_ops *ops)
+{
+    wr_assert(ops->queued && ops->receive && ops->stop && ops->doom);
+    wr_assert(ops->holds_queue && ops->is_in_flight);
+    wr_assert(!ops->is_reading == !ops->has_arrived);
+    wr_assert(ops->check_device && ops->check_progress);
+    wr_assert(!ops->sendfile == !ops->part_bytes);
+    wr_assert(!ops->sendfile || (ops->queue_file && ops->end_file));
+    wr_assert(!ops->sendfile || (ops->file_begins && ops->file_ended));
+    wr_assert(!ops->splice == !ops->send_part);
+    wr_assert(!ops->splice == !ops->file_went);
+    wr_assert(!ops->splice == !ops->withdraw);
+    wr_assert(ops->view_time && ops->time_expired);
+    wr_assert(!ops->next_look_ns == !ops->look_at_queue);
+}
+
+void wr_transport_check_ops(const struct wr_transport_ops *ops)
+{
+    wr_assert(ops->name);
+    wr_assert(ops->write && ops->writelines);
+    wr_assert(ops->write_ref && ops->write_lease);
+    wr_assert(!ops->can_write_eof == !ops->write_eof);
+    wr_assert(!ops->sendfile == !ops->cancel_sendfile);
+    wr_assert(!ops->pause_reading == !ops->resume_reading);
+    wr_assert(!ops->get_depth == !ops->limits_changed);
+    wr_assert(ops->is_closing && ops->close && ops->abort);
+    wr_assert(ops->abandon && ops->dump && ops->check && ops->free);
+    if (ops->size > 0) {
+        transport_check_device(ops);
+    }
+}
+
 void wr_transport_init(weir_transport *t, weir_loop *loop,
                        const struct wr_transport_ops *ops)
 {
+    wr_debug_check(wr_transport_check_ops(ops));
     wr_assert(!t->ops && t->refs == 0);
     t->ops = ops;
     t->loop = loop;

@@ -32,10 +32,11 @@ enum wr_life_state {
     WR_LIFE_STATES,
 };
 
+struct wr_clock_view;
+struct wr_connection;
 struct wr_connection_set;
-struct wr_device;
+struct wr_deadline;
 struct wr_handler;
-struct wr_outbox_ops;
 struct wr_sendfile;
 struct wr_splicing;
 
@@ -82,17 +83,26 @@ struct wr_handover {
                      * not ended */
 };
 
-/* The table of a kind. If an entry is NULL, its public function returns
- * -EOPNOTSUPP, false or nothing. The four writes are never NULL, to save a test
- * per message: a kind without writes has wr_refuse_write() and its siblings. */
+/* The table of a kind. The first part is for all kinds. If an entry is NULL,
+ * its public function returns -EOPNOTSUPP, false or nothing; the entries that
+ * are never NULL are in wr_transport_check_ops(). The four writes are among
+ * them, to save a test per message: a kind without writes has wr_refuse_write()
+ * and its siblings.
+ *
+ * The other parts are for the kinds whose struct begins with a wr_connection:
+ * the device, which moves the bytes, its files, and its limits of time. */
 struct wr_transport_ops {
     const char *name; /* "tcp" */
     /* Sum of WR_PROTOCOL_BIT() of the kinds of protocols it accepts. */
     unsigned int protocol_kinds;
     bool can_write_eof;
-    const struct wr_device *device; /* NULL: not a wr_connection */
-    size_t delivery_offset; /* of the wr_delivery in its struct; 0: none */
-    const struct wr_outbox_ops *outbox; /* NULL: no outbox */
+    /* Bytes move one way: the end of the stream is the end of the connection,
+     * even if the protocol would keep it. */
+    bool is_one_way;
+    size_t size; /* of a struct that begins with a wr_connection; 0: another */
+
+    /* ---- all kinds ---- */
+
     int (*write)(weir_transport *t, const void *data, size_t len);
     int (*writelines)(weir_transport *t, const struct iovec *iov, size_t count,
                       size_t total);
@@ -164,6 +174,102 @@ struct wr_transport_ops {
     void (*check)(const weir_transport *t);
     /* Frees the transport: no reference and no lease is left. */
     void (*free)(weir_transport *t);
+
+    /* ---- what a device does ---- */
+
+    /* @len bytes were queued: sends them, but later than in this call. */
+    void (*queued)(weir_transport *t, size_t len);
+    /* Shows held bytes, in each step, also after the end is decided. NULL:
+     * wr_delivery_show_held(). */
+    void (*deliver)(struct wr_connection *c);
+    /* Called in each step of an intact connection, before its decision: 0, or
+     * the error that makes sending impossible. Callbacks may run. NULL: the
+     * device sets the error itself. */
+    int (*look)(struct wr_connection *c);
+    /* Called after each decision until the end is decided: receives bytes, or
+     * begins to, while wr_connection_wants() is true; otherwise stops, and
+     * leaves the queue of the budget. */
+    void (*receive)(struct wr_connection *c);
+    /* The program has closed: stops receiving, before the last send. NULL: the
+     * connection leaves the queue of the budget, which is enough. */
+    void (*stop_receiving)(struct wr_connection *c);
+    /* Everything is sent after write_eof. NULL: the peer sees the end when the
+     * device is closed, as after a close alone. */
+    void (*shut)(struct wr_connection *c);
+    /* A close has sent everything. True: closing the device now might destroy
+     * bytes, and it lingers until an error or the peer's end. NULL: false. */
+    bool (*linger)(struct wr_connection *c);
+    /* The program aborts: the peer shall see a broken connection. NULL: ->stop
+     * is enough. */
+    void (*reset)(struct wr_connection *c);
+    /* The end is decided: cancels operations. If any was in flight, the device
+     * calls wr_connection_push() or wr_connection_advance() after the last. */
+    void (*stop)(struct wr_connection *c);
+    /* The queue is about to be dropped, or connection_lost to be called: gives
+     * back what the device has of the program. NULL: nothing. */
+    void (*drop)(struct wr_connection *c);
+    /* Called after connection_lost. NULL: there is nothing to close. */
+    void (*close_device)(struct wr_connection *c);
+
+    /* ---- what a connection decides by ---- */
+
+    /* True while the kernel may use memory of the queue. */
+    bool (*holds_queue)(const struct wr_connection *c);
+    /* True while a closing connection with an empty queue must not end, because
+     * the device has more to send. NULL: false. */
+    bool (*is_sending)(const struct wr_connection *c);
+    /* True while the kernel may use memory of the connection or its queue. */
+    bool (*is_in_flight)(const struct wr_connection *c);
+    /* True if a broken connection will receive nothing more. NULL: true. */
+    bool (*has_read_all)(const struct wr_connection *c);
+    /* True if bytes wait to be received. NULL: the kind does not receive. */
+    bool (*has_arrived)(const struct wr_connection *c);
+    /* Holds wherever code of the user may run; pure. */
+    void (*check_device)(const struct wr_connection *c);
+    /* Asserts, between turns without a pending step, that something will
+     * continue each direction that is stopped. */
+    void (*check_progress)(const struct wr_connection *c);
+    /* Writes the device's facts for weir_loop_dump(). NULL: none. */
+    void (*dump_device)(const struct wr_connection *c, FILE *out);
+
+    /* ---- a file that is sent; see sender.h. A kind with ->splice has all that
+     * stand behind it ---- */
+
+    size_t part_bytes; /* the most that is read at once */
+    /* wr_outbox_queue_file() and wr_outbox_end_file(), for the sender. */
+    void (*queue_file)(weir_transport *t, struct wr_chunk *chunk, size_t len);
+    void (*end_file)(weir_transport *t, int err);
+    /* A file was begun; the device continues it at the end of the turn. A few
+     * of its bytes may be queued next. */
+    void (*file_begins)(weir_transport *t);
+    /* The sender is about to be freed; what waited for it continues. */
+    void (*file_ended)(weir_transport *t);
+    /* For a device that takes bytes from the cache: sends the next bytes as
+     * wr_sendfile_splice() does; -EINTR: try in the next turn. NULL: all bytes
+     * of a file are queued. */
+    int64_t (*splice)(weir_transport *t, struct wr_sendfile *file);
+    /* Begins to send @len bytes of a part beside the queue: 0, then
+     * wr_sender_sent(); or an error. */
+    int (*send_part)(weir_transport *t, const void *data, size_t len);
+    /* The next bytes are sent in the next turn (0), or when there is room
+     * (-EAGAIN); another error breaks the connection. */
+    void (*file_went)(weir_transport *t, int err);
+    /* Cancels the send in flight. False: wr_sender_sent() or
+     * wr_sender_stopped() follows. True: no byte of the file is in flight, nor
+     * in the queue unless the queue will be dropped. */
+    bool (*withdraw)(weir_transport *t);
+
+    /* ---- limits of time; see clock.h ---- */
+
+    void (*view_time)(const weir_transport *t, struct wr_clock_view *ret);
+    /* The limit has expired: ends the connection. */
+    void (*time_expired)(weir_transport *t, const struct wr_deadline *over);
+    /* The time of the next ->look_at_queue, at the kernel's; UINT64_MAX: never.
+     * When bytes begin to be sent it comes no nearer than a WR_STALL_LOOKS-th
+     * of the write-stall limit. ->look_at_queue returns true if a wait for the
+     * peer is over and the connection can end. Both may be NULL. */
+    uint64_t (*next_look_ns)(const weir_transport *t);
+    bool (*look_at_queue)(weir_transport *t);
 };
 
 struct weir_transport {
@@ -218,6 +324,16 @@ struct weir_transport {
 #define WR_LOW_DEFAULT        (16u << 10)
 #define WR_HARD_LIMIT_DEFAULT (64u << 20)
 #define WR_READ_LIMIT_DEFAULT (1u << 20)
+
+/* True if the struct begins with a wr_connection. */
+static inline bool wr_transport_is_connection(const weir_transport *t)
+{
+    return t->ops->size > 0;
+}
+
+/* Asserts that the table has what is called without a test; where a transport
+ * is made, with -Dinvariants=true. */
+void wr_transport_check_ops(const struct wr_transport_ops *ops);
 
 /* Initialises the common part of a zeroed object; the library has a
  * reference. */

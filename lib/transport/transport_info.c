@@ -7,8 +7,8 @@
  */
 #include "transport.h"
 
+#include "connection.h"
 #include "lib/base/options.h"
-#include "outbox.h"
 
 #include <string.h>
 
@@ -149,7 +149,7 @@ void wr_transport_count(const struct wr_member *member,
     const weir_transport *t = wr_container_of(member, weir_transport, member);
 
     wr_assert(t->loop);
-    if (t->ops->outbox) {
+    if (wr_transport_is_connection(t)) {
         ret->queued_held_bytes += wr_sendq_held_bytes(&wr_outbox_of(t)->queue);
     }
     wr_assert(ret->queued_held_bytes <= ret->queued_bytes);

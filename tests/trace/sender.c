@@ -1,18 +1,17 @@
 /*
- * Files on their way through a send queue, alone: the transport is a queue that
- * the test empties, the disk and the clock are the fake machine's.
+ * Files on their way through a send queue, alone: the transport is an outbox
+ * that the test empties, the disk and the clock are the fake machine's.
  *
  * A round sends a part of a file with reads that are short, late and may fail,
  * and memory that may run out; at any moment it is cancelled, or its connection
  * ends. Each time the bytes are the file's, without a gap, done is called once,
  * and the count is exact.
  */
-#include "lib/transport/sender.h"
-#include "lib/base/sendq.h"
-#include "lib/transport/transport.h"
+#include "lib/transport/connection.h"
 #include "tests/fake/fake.h"
 #include "tests/statistics.h"
 #include "tests/unit/random.h"
+#include "tests/unit/table.h"
 #include "tests/walk.h"
 #include "uring/sys.h"
 
@@ -23,9 +22,7 @@ static weir_loop *loop;
 
 /* A transport that has no more than what a sender looks at. */
 static struct sink {
-    weir_transport t;
-    struct wr_sendq queue;
-    struct wr_sender *sender;
+    struct wr_connection c;
     uint64_t offset; /* of the file: where the part begins */
     uint64_t taken;  /* bytes that were taken from the queue */
     int ended_count;
@@ -49,66 +46,76 @@ static void fill(void *arg, void *buf, uint64_t offset, size_t len)
 
 static struct weir_depth sink_depth(const weir_transport *t)
 {
-    cr_assert(t == &sink.t);
-    return (struct weir_depth){.bytes = sink.queue.bytes};
+    cr_assert(t == &sink.c.t);
+    return (struct weir_depth){.bytes = sink.c.outbox.queue.bytes};
 }
 
 /* As of other transports, whose step, which breaks the sender, comes later. */
 static void sink_abort(weir_transport *t)
 {
-    cr_assert(t == &sink.t);
-    cr_assert_not_null(sink.sender);
+    cr_assert(t == &sink.c.t);
+    cr_assert_not_null(sink.c.outbox.sender);
 }
 
 static void sink_abandon(weir_transport *t)
 {
-    cr_assert(t == &sink.t);
-    if (sink.sender) {
-        wr_sender_abandon(sink.sender);
+    cr_assert(t == &sink.c.t);
+    if (sink.c.outbox.sender) {
+        wr_sender_abandon(sink.c.outbox.sender);
     }
 }
 
 static void sink_check(const weir_transport *t)
 {
-    cr_assert(t == &sink.t);
+    cr_assert(t == &sink.c.t);
 }
 
-static const struct wr_transport_ops sink_ops = {.name = "sink",
-                                                 .get_depth = sink_depth,
-                                                 .abort = sink_abort,
-                                                 .abandon = sink_abandon,
-                                                 .check = sink_check};
-
-static void sink_queue(weir_transport *t, struct wr_chunk *chunk, size_t len)
+static void sink_queued(weir_transport *t, size_t len)
 {
-    cr_assert(t == &sink.t);
+    cr_assert(t == &sink.c.t);
     expect_leq(len, PART);
-    wr_sendq_append_chunk(&sink.queue, chunk, len);
 }
 
-static void sink_ended(weir_transport *t, int err)
+static void sink_ended(weir_transport *t)
 {
-    cr_assert(t == &sink.t);
-    cr_assert(err <= 0);
+    cr_assert(t == &sink.c.t);
     sink.ended_count++;
-    sink.sender = NULL;
     if (wr_list_is_linked(&t->member.link)) {
         wr_loop_remove_member(loop, &t->member);
     }
 }
 
+static const struct wr_transport_ops sink_ops = {
+    .name = "sink",
+    .size = sizeof(struct sink),
+    TABLE_REST,
+    TABLE_DEVICE,
+    .get_depth = sink_depth,
+    .limits_changed = table_not_called,
+    .sendfile = wr_outbox_sendfile,
+    .cancel_sendfile = wr_outbox_cancel_sendfile,
+    .abort = sink_abort,
+    .doom = table_not_called,
+    .abandon = sink_abandon,
+    .check = sink_check,
+    .free = table_not_called,
+    .queued = sink_queued,
+    .part_bytes = PART,
+    .queue_file = wr_outbox_queue_file,
+    .end_file = wr_outbox_end_file,
+    .file_begins = table_not_called,
+    .file_ended = sink_ended,
+};
+
 static void sink_done(void *arg, weir_transport *t, int err, uint64_t sent)
 {
     cr_assert(arg == &sink);
-    cr_assert(t == &sink.t);
+    cr_assert(t == &sink.c.t);
     expect_eq(sink.ended_count, 1);
     sink.done_count++;
     sink.err = err;
     sink.sent = sent;
 }
-
-static const struct wr_sender_ops sender_ops = {
-    .queue = sink_queue, .ended = sink_ended, .part_bytes = PART};
 
 static void run_for(uint64_t duration_ns)
 {
@@ -140,14 +147,15 @@ static bool begin(int fd, uint64_t offset, uint64_t count, uint64_t high)
 
     memset(&sink, 0, sizeof(sink));
     sink.offset = offset;
-    wr_transport_init(&sink.t, loop, &sink_ops);
-    wr_transport_set_marks(&sink.t, high, 0);
-    wr_sendq_init(&sink.queue);
+    wr_transport_init(&sink.c.t, loop, &sink_ops);
+    wr_transport_set_marks(&sink.c.t, high, 0);
+    wr_sendq_init(&sink.c.outbox.queue);
+    wr_outbox_open(&sink.c.outbox);
     expect_eq(wr_sendfile_init(&file, fd, offset, count), 0);
     file.done = sink_done;
     file.arg = &sink;
-    sink.sender = wr_sender_new(&sink.t, &file, &sender_ops, &sink.queue);
-    return sink.sender != NULL;
+    sink.c.outbox.sender = wr_sender_new(&sink.c.t, &file);
+    return sink.c.outbox.sender != NULL;
 }
 
 /* Takes bytes from the queue, as a kernel with room for @room of them. */
@@ -155,17 +163,18 @@ static void take(uint64_t room)
 {
     struct iovec iov;
 
-    while (room > 0 && wr_sendq_gather(&sink.queue, &iov, 1, room) == 1) {
+    while (room > 0 &&
+           wr_sendq_gather(&sink.c.outbox.queue, &iov, 1, room) == 1) {
         const uint8_t *bytes = iov.iov_base;
         for (size_t i = 0; i < iov.iov_len; i++) {
             expect_eq(bytes[i], byte_at(sink.offset + sink.taken + i));
         }
         sink.taken += iov.iov_len;
         room -= iov.iov_len;
-        wr_sendq_consume(&sink.queue, &loop->send_memory, iov.iov_len);
+        wr_outbox_consume(&sink.c.t, iov.iov_len);
     }
-    if (sink.sender) {
-        wr_sender_go_on(sink.sender);
+    if (sink.c.outbox.sender) {
+        wr_sender_go_on(sink.c.outbox.sender);
     }
 }
 
@@ -184,7 +193,8 @@ static void check_end(uint64_t expected, bool is_broken)
     if (is_broken) {
         expect_eq(sink.sent, sink.taken);
         expect_eq(sink.err, -ECONNABORTED);
-        wr_sendq_clear(&sink.queue, &loop->send_memory);
+        wr_outbox_shut(&sink.c.outbox);
+        wr_outbox_drop(&sink.c.t);
     } else {
         take(UINT64_MAX);
         expect_eq(sink.sent, sink.taken);
@@ -193,7 +203,7 @@ static void check_end(uint64_t expected, bool is_broken)
     run_for(1000000);
     expect_eq(sink.done_count, 1);
     expect_eq(sink.ended_count, 1);
-    expect_eq(sink.queue.bytes, 0);
+    expect_eq(sink.c.outbox.queue.bytes, 0);
     struct weir_loop_statistics stats = statistics_of(loop);
     expect_eq(stats.queued_bytes, 0);
 }
@@ -206,11 +216,11 @@ UNIT(sender, two_parts_wait_at_most_and_the_next_is_read_when_there_is_room)
     const int fd = fake_disk_open(FILE_BYTES, fill, NULL);
     cr_assert(begin(fd, 7, WEIR_TO_END, 1u << 20));
 
-    wr_sender_go_on(sink.sender);
+    wr_sender_go_on(sink.c.outbox.sender);
     for (int i = 0; i < 20; i++) {
         run_for(100000);
     }
-    expect_eq(sink.queue.bytes, 2 * PART);
+    expect_eq(sink.c.outbox.queue.bytes, 2 * PART);
     expect_eq(fake_stats()->disk_reads, 2);
     take(1);
     run_for(100000);
@@ -237,18 +247,18 @@ UNIT(sender, nothing_is_read_above_the_high_mark)
     const int fd = fake_disk_open(FILE_BYTES, fill, NULL);
     cr_assert(begin(fd, 0, WEIR_TO_END, 10000));
 
-    wr_sender_go_on(sink.sender);
+    wr_sender_go_on(sink.c.outbox.sender);
     run_for(100000);
     run_for(100000);
-    expect_eq(sink.queue.bytes, 20000); /* at 10000 it was not above */
+    expect_eq(sink.c.outbox.queue.bytes, 20000); /* at 10000 it was not above */
     take(9999);
     run_for(100000);
-    expect_eq(sink.queue.bytes, 10001);
+    expect_eq(sink.c.outbox.queue.bytes, 10001);
     take(1);
     run_for(100000);
-    expect_eq(sink.queue.bytes, 20000);
+    expect_eq(sink.c.outbox.queue.bytes, 20000);
 
-    wr_sender_cancel(sink.sender);
+    wr_sender_cancel(sink.c.outbox.sender);
     check_end(20000, false);
     expect_eq(sink.err, -ECANCELED);
     expect_eq(sink.sent, 30000);
@@ -263,11 +273,11 @@ UNIT(sender, a_file_that_is_queued_to_its_end_is_not_cancelled)
     const int fd = fake_disk_open(FILE_BYTES, fill, NULL);
     cr_assert(begin(fd, 0, 1000, 10000));
 
-    wr_sender_go_on(sink.sender);
+    wr_sender_go_on(sink.c.outbox.sender);
     run_for(100000);
-    expect_eq(sink.queue.bytes, 1000);
+    expect_eq(sink.c.outbox.queue.bytes, 1000);
     expect_eq(sink.done_count, 0);
-    wr_sender_cancel(sink.sender);
+    wr_sender_cancel(sink.c.outbox.sender);
     run_for(100000);
 
     expect_eq(sink.err, 0);
@@ -283,8 +293,8 @@ UNIT(sender, a_ring_that_breaks_ends_the_file)
     open_all(&(struct fake_options){.seed = 1});
     const int fd = fake_disk_open(FILE_BYTES, fill, NULL);
     cr_assert(begin(fd, 0, WEIR_TO_END, 1u << 20));
-    wr_loop_add_member(loop, &sink.t.member);
-    wr_sender_go_on(sink.sender);
+    wr_loop_add_member(loop, &sink.c.t.member);
+    wr_sender_go_on(sink.c.outbox.sender);
     fake_break_ring(WEIR_ERINGLOST);
     expect_eq(weir_loop_run(loop), WEIR_ERINGLOST);
     expect_eq(sink.done_count, 0);
@@ -318,21 +328,21 @@ static void play(struct unit_random *dice, int fd)
         memory.fail_at = 0;
         return;
     }
-    wr_sender_go_on(sink.sender);
-    for (uint64_t i = 0; i < steps && sink.sender; i++) {
+    wr_sender_go_on(sink.c.outbox.sender);
+    for (uint64_t i = 0; i < steps && sink.c.outbox.sender; i++) {
         if (unit_random_below(dice, 2) == 0) {
             run_for(unit_random_below(dice, 100000));
         }
         take(unit_random_below(dice, 3) == 0 ? 0
                                              : unit_random_below(dice, PART));
-        expect_leq(sink.queue.bytes, 2 * PART);
+        expect_leq(sink.c.outbox.queue.bytes, 2 * PART);
     }
     memory.fail_at = 0;
-    const bool is_active = wr_sender_is_active(sink.sender);
+    const bool is_active = wr_sender_is_active(sink.c.outbox.sender);
     if (is_active && breaks) {
-        wr_sender_break(sink.sender);
-    } else if (sink.sender) {
-        wr_sender_cancel(sink.sender);
+        wr_sender_break(sink.c.outbox.sender);
+    } else if (sink.c.outbox.sender) {
+        wr_sender_cancel(sink.c.outbox.sender);
     }
     check_end(expected_bytes(offset, count), is_active && breaks);
 }

@@ -6,7 +6,7 @@
  * than a wheel of timers and a time, which the test moves on.
  */
 #define UNIT_RUN with_clock
-#include "lib/transport/clock.h"
+#include "lib/transport/connection.h"
 
 #include "tests/unit.h"
 
@@ -14,8 +14,8 @@
 #define MS_NS    UINT64_C(1000000)
 
 static weir_loop loop;
-static weir_transport transport;
-static weir_transport *const t = &transport;
+static struct wr_connection owner; /* writes nothing */
+static weir_transport *const t = &owner.t;
 static struct wr_clock clock_of_test;
 static struct wr_clock *const timed = &clock_of_test;
 
@@ -58,15 +58,6 @@ static void doom(weir_transport *of)
     doom_count++;
 }
 
-static const struct wr_transport_ops transport_ops = {
-    .name = "unit",
-    .is_reading = is_reading,
-    .has_unread = tell_unread,
-    .has_taken_all = tell_taken,
-    .get_depth = tell_depth,
-    .doom = doom,
-};
-
 static void view(const weir_transport *of, struct wr_clock_view *ret)
 {
     expect_eq(of, t);
@@ -94,27 +85,47 @@ static bool look(weir_transport *of)
     return look_ends;
 }
 
-static const struct wr_clock_ops clock_ops = {.view = view, .expired = expired};
-static const struct wr_clock_ops looking_ops = {.view = view,
-                                                .expired = expired,
-                                                .next_look_ns = tell_next_look,
-                                                .look = look};
+static const struct wr_transport_ops clock_ops = {
+    .name = "unit",
+    .size = sizeof(struct wr_connection),
+    .is_reading = is_reading,
+    .has_unread = tell_unread,
+    .has_taken_all = tell_taken,
+    .get_depth = tell_depth,
+    .doom = doom,
+    .view_time = view,
+    .time_expired = expired,
+};
+
+static const struct wr_transport_ops looking_ops = {
+    .name = "unit",
+    .size = sizeof(struct wr_connection),
+    .is_reading = is_reading,
+    .has_unread = tell_unread,
+    .has_taken_all = tell_taken,
+    .get_depth = tell_depth,
+    .doom = doom,
+    .view_time = view,
+    .time_expired = expired,
+    .next_look_ns = tell_next_look,
+    .look_at_queue = look,
+};
 
 static void step(struct wr_ready *ready)
 {
     wr_ignore(ready);
 }
 
-static void setup(const struct wr_clock_ops *ops)
+static void setup(const struct wr_transport_ops *ops)
 {
     memset(&loop, 0, sizeof(loop));
-    memset(&transport, 0, sizeof(transport));
+    memset(&owner, 0, sizeof(owner));
     loop.state = WR_LOOP_RUNNING;
     loop.now_ns = START_NS;
     wr_wheel_init(&loop.wheel, START_NS);
-    transport.loop = &loop;
-    transport.ops = &transport_ops;
-    wr_ready_init(&transport.step, step);
+    t->loop = &loop;
+    t->ops = ops;
+    wr_ready_init(&t->step, step);
     wr_list_init(&loop.ready);
     stands =
         (struct wr_clock_view){.is_open = true, .own = {.when_ns = UINT64_MAX}};
@@ -123,7 +134,7 @@ static void setup(const struct wr_clock_ops *ops)
     next_look_ns = UINT64_MAX;
     look_count = doom_count = expired_count = 0;
     expired_by = (struct wr_deadline){.err = 0};
-    wr_clock_init(timed, t, ops);
+    wr_clock_init(timed, t);
 }
 
 /* The time of the loop is @ms after the start, and its timers run. */
@@ -338,7 +349,7 @@ UNIT(clock, a_close_that_waits_for_its_step_alone_gets_its_limit_anew)
     limit((struct weir_timeouts){.close_ns = 100 * MS_NS});
     stands.is_open = false;
     wr_clock_close(timed);
-    wr_ready_push(&loop.ready, &transport.step);
+    wr_ready_push(&loop.ready, &t->step);
 
     none_by_ms(150);
     depth_bytes = 1; /* the peer is waited for */

@@ -102,14 +102,11 @@ static struct wr_sock_into into;
 static struct wr_sender file;
 static struct wr_leaving leaving;
 static struct wr_sock sock;
-static const struct wr_device device = {
+static const struct wr_transport_ops ops = {
+    .size = sizeof(struct wr_sock),
     .holds_queue = wr_sock_holds_queue,
     .is_in_flight = wr_sock_is_in_flight,
     .has_read_all = wr_sock_has_delivered_all,
-};
-static const struct wr_transport_ops ops = {
-    .device = &device,
-    .delivery_offset = offsetof(struct wr_connection, delivery),
 };
 
 static void arrange(enum wr_life_state state, unsigned facts)

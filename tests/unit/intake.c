@@ -9,6 +9,7 @@
 #include "lib/transport/intake.h"
 
 #include "tests/death.h"
+#include "tests/unit/table.h"
 
 #define MIB (1u << 20)
 
@@ -41,7 +42,14 @@ static void fed(weir_transport *of, enum wr_demand_state queue)
 }
 
 static const struct wr_transport_ops ops = {
-    .name = "intake", .free = free_it, .fed = fed};
+    .name = "intake",
+    TABLE_REST,
+    .abort = table_not_called,
+    .abandon = table_not_called,
+    .check = table_not_checked,
+    .free = free_it,
+    .fed = fed,
+};
 
 static void setup(void)
 {

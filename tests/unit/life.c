@@ -2,24 +2,18 @@
  * Lives without a connection: which steps there are, and what they do to the
  * outbox, the delivery, the loop and the set of a server.
  *
- * The transport is an outbox, a delivery and an account of received bytes. Its
- * loop is no more than lists, counts and a clock.
+ * The transport is a connection of which only the outbox, the delivery and the
+ * account of received bytes are used. Its loop is no more than lists, counts
+ * and a clock.
  */
 #include "lib/transport/life.h"
 
-#include "lib/transport/delivery.h"
-#include "lib/transport/outbox.h"
 #include "tests/death.h"
-
-struct owner {
-    weir_transport t;
-    struct wr_delivery delivery;
-    struct wr_outbox outbox;
-};
+#include "tests/unit/table.h"
 
 static weir_loop loop;
 static const void *volatile thread = &loop;
-static struct owner owner;
+static struct wr_connection owner;
 static weir_transport *const t = &owner.t;
 static int step_count;
 static int freed_count;
@@ -43,19 +37,26 @@ static void forget(struct wr_connection_set *set, weir_transport *of)
     forget_count++;
 }
 
-static const struct wr_outbox_ops outbox_ops = {
-    .offset = offsetof(struct owner, outbox)};
-
 static const struct wr_transport_ops stream_ops = {
     .name = "stream",
-    .delivery_offset = offsetof(struct owner, delivery),
-    .outbox = &outbox_ops,
+    .size = sizeof(struct wr_connection),
+    TABLE_REST,
+    TABLE_DEVICE,
+    .doom = table_not_called,
+    .queued = table_not_queued,
+    .abort = table_not_called,
+    .abandon = table_not_called,
+    .check = table_not_checked,
     .free = free_it,
 };
 
 /* Datagrams have neither. */
 static const struct wr_transport_ops datagram_ops = {
     .name = "datagram",
+    TABLE_REST,
+    .abort = table_not_called,
+    .abandon = table_not_called,
+    .check = table_not_checked,
     .free = free_it,
 };
 
@@ -286,4 +287,36 @@ UNIT_ABORTS(life, none_is_freed_while_it_lives,
 {
     begin(&stream_ops);
     wr_transport_unref(t);
+}
+
+/* ---- tables that there are not ---- */
+
+UNIT(life, a_table_may_lack_what_is_asked_for_before)
+{
+    wr_transport_check_ops(&stream_ops);
+    wr_transport_check_ops(&datagram_ops);
+}
+
+UNIT_ABORTS(life, no_kind_can_do_without_a_function_that_frees_it,
+            "ops->abandon && ops->dump && ops->check && ops->free")
+{
+    struct wr_transport_ops lacking = datagram_ops;
+    lacking.free = NULL;
+    wr_transport_check_ops(&lacking);
+}
+
+UNIT_ABORTS(life, no_kind_pauses_that_cannot_resume,
+            "!ops->pause_reading == !ops->resume_reading")
+{
+    struct wr_transport_ops lacking = datagram_ops;
+    lacking.pause_reading = table_not_called;
+    wr_transport_check_ops(&lacking);
+}
+
+UNIT_ABORTS(life, no_device_can_do_without_a_function_that_sends,
+            "ops->queued && ops->receive && ops->stop && ops->doom")
+{
+    struct wr_transport_ops lacking = stream_ops;
+    lacking.queued = NULL;
+    wr_transport_check_ops(&lacking);
 }

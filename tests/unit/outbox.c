@@ -7,23 +7,19 @@
  */
 #define UNIT_RUN with_outbox
 
-#include "lib/transport/outbox.h"
+#include "lib/transport/connection.h"
 
 #include "tests/bind.h"
 #include "tests/death.h"
+#include "tests/unit/table.h"
 #include "tests/walk.h"
-
-struct owner {
-    weir_transport t;
-    struct wr_outbox outbox;
-};
 
 static struct test_allocator allocator;
 static struct wr_blocks blocks;
 static struct wr_slab chunks;
 static weir_loop loop;
 static const void *volatile thread = &loop;
-static struct owner owner;
+static struct wr_connection owner;
 static weir_transport *const t = &owner.t;
 static struct wr_outbox *const outbox = &owner.outbox;
 static size_t queued_bytes; /* as the owner was told */
@@ -47,11 +43,18 @@ static void queued(weir_transport *of, size_t len)
     queued_bytes += len;
 }
 
-static const struct wr_outbox_ops outbox_ops = {
-    .offset = offsetof(struct owner, outbox), .queued = queued};
-
 static const struct wr_transport_ops transport_ops = {
-    .name = "unit", .outbox = &outbox_ops, .doom = doom};
+    .name = "unit",
+    .size = sizeof(struct wr_connection),
+    TABLE_REST,
+    TABLE_DEVICE,
+    .abort = table_not_called,
+    .doom = doom,
+    .abandon = table_not_called,
+    .check = table_not_checked,
+    .free = table_not_called,
+    .queued = queued,
+};
 
 static void pause_writing(void *user, weir_transport *of)
 {

@@ -324,8 +324,8 @@ int weir_server_take_connection(weir_server *server, weir_transport *t)
 
     wr_require(err >= 0, err);
     wr_debug_check(wr_server_check_invariants(server));
-    wr_require(t->ops->device && t->state == WR_LIFE_NEW && !t->set &&
-                   t->loop == server->loop,
+    wr_require(wr_transport_is_connection(t) && t->state == WR_LIFE_NEW &&
+                   !t->set && t->loop == server->loop,
                -EINVAL);
     wr_require(server->state == SERVER_SERVING, -ESHUTDOWN);
     wr_require(server->client_count < server->connection_limit, -EBUSY);

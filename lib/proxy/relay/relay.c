@@ -9,7 +9,7 @@
 #include "relay.h"
 
 #include "lib/base/options.h"
-#include "lib/transport/delivery.h"
+#include "lib/transport/connection.h"
 #include "weir/error.h"
 
 #include <errno.h>

@@ -36,7 +36,7 @@
 #define WEIR_LIB_TLS_FILTER_FILTER_IMPL_H
 
 #include "lib/tls/engine/engine.h"
-#include "lib/transport/connection.h"
+#include "lib/transport/intake.h"
 #include "lib/transport/secure.h"
 #include "lib/transport/sock/sock.h"
 #include "weir/error.h"
@@ -160,10 +160,17 @@ void wr_filter_seal(struct wr_filter *f);
 void wr_filter_seal_later(struct wr_connection *c);
 /* Hands below what the engine has to send. */
 void wr_filter_send_output(struct wr_filter *f);
-extern const struct wr_outbox_ops wr_filter_outbox_ops;
+/* Bytes of a file that are read at once: a whole number of records. */
+#define WR_FILTER_PART_BYTES (4u * WR_TLS_RECORD_MAX)
+/* Entries of the table. */
+void wr_filter_queued(weir_transport *t, size_t len);
+void wr_filter_file_begins(weir_transport *t);
+void wr_filter_file_ended(weir_transport *t);
 
 /* filter_time.c */
-extern const struct wr_clock_ops wr_filter_clock_ops;
+/* Entries of the table. */
+void wr_filter_view_time(const weir_transport *t, struct wr_clock_view *ret);
+void wr_filter_time_expired(weir_transport *t, const struct wr_deadline *over);
 /* Switches below's limits idle and read off, because the filter closes. */
 void wr_filter_time_rest(struct wr_filter *f);
 /* The transport below a filter, or below one that it stands on, has received

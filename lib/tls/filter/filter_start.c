@@ -14,7 +14,7 @@
 static int filter_start_check(weir_transport *t, struct wr_handover *ret)
 {
     wr_require(t->ops->get_handover && !t->is_part, -EOPNOTSUPP);
-    wr_assert(t->ops->set_protocol && t->ops->delivery_offset > 0);
+    wr_assert(t->ops->set_protocol && wr_transport_is_connection(t));
     const int err =
         t->ops->write(t, NULL, 0); /* checks its state, writes nothing */
     wr_require(err >= 0, err);

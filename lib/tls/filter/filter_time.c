@@ -36,7 +36,7 @@ static void filter_time_consider_peer(const struct wr_filter *f,
 }
 
 /* Of the limits of a close, the one of the program wins if both end at once. */
-static void filter_time_view(const weir_transport *t, struct wr_clock_view *ret)
+void wr_filter_view_time(const weir_transport *t, struct wr_clock_view *ret)
 {
     const struct wr_filter *f = wr_filter_of(t);
     const struct wr_clock *clock = f->c.clock;
@@ -84,8 +84,7 @@ static uint64_t filter_time_owed(const struct wr_filter *f, uint64_t when_ns)
                : 0;
 }
 
-static void filter_time_expired(weir_transport *t,
-                                const struct wr_deadline *over)
+void wr_filter_time_expired(weir_transport *t, const struct wr_deadline *over)
 {
     struct wr_filter *f = wr_filter_of(t);
     const uint64_t owed_ns =
@@ -104,9 +103,6 @@ static void filter_time_expired(weir_transport *t,
         t->ops->doom(t);
     }
 }
-
-const struct wr_clock_ops wr_filter_clock_ops = {
-    .view = filter_time_view, .expired = filter_time_expired};
 
 /* True if the peer has all that this filter has sent. Then what comes counts
  * from anew. */

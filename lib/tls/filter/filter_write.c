@@ -26,10 +26,6 @@
 /* Sealed bytes are handed below once they are this many. They count as unsent
  * until below has sent the last of them. */
 #define HANDED_BYTES WR_TLS_RECORD_MAX
-/* Bytes of a file that are read at once: a whole number of records. */
-#define FILE_BYTES (4u * WR_TLS_RECORD_MAX)
-
-_Static_assert(FILE_BYTES <= WR_SENDFILE_READ, "a part fits into a block");
 
 void wr_filter_seal_later(struct wr_connection *c)
 {
@@ -313,7 +309,7 @@ void wr_filter_seal(struct wr_filter *f)
 /* ---- the outbox ---- */
 
 /* The next part of a file may be sealed. */
-static void filter_write_file_begins(weir_transport *t)
+void wr_filter_file_begins(weir_transport *t)
 {
     wr_connection_debug_check(wr_connection_of(t));
     if (!wr_life_is_over(t)) {
@@ -321,31 +317,17 @@ static void filter_write_file_begins(weir_transport *t)
     }
 }
 
-static void filter_write_queued(weir_transport *t, size_t len)
+void wr_filter_queued(weir_transport *t, size_t len)
 {
     wr_debug_assert(len > 0);
     (void)len;
-    filter_write_file_begins(t);
+    wr_filter_file_begins(t);
 }
 
 /* The close_notify may have waited for the file, or the loss in this turn. */
-static void filter_write_file_ended(weir_transport *t)
+void wr_filter_file_ended(weir_transport *t)
 {
     wr_assert(wr_outbox_of(t)->sender && t->state != WR_LIFE_LOST);
-    filter_write_file_begins(t);
+    wr_filter_file_begins(t);
     wr_life_push_step(t);
 }
-
-static const struct wr_sender_ops filter_write_sender_ops = {
-    .queue = wr_outbox_queue_file,
-    .ended = wr_outbox_file_ended,
-    .part_bytes = FILE_BYTES,
-};
-
-const struct wr_outbox_ops wr_filter_outbox_ops = {
-    .offset = offsetof(struct wr_connection, outbox),
-    .queued = filter_write_queued,
-    .file_begins = filter_write_file_begins,
-    .file_ended = filter_write_file_ended,
-    .sender = &filter_write_sender_ops,
-};

@@ -15,6 +15,7 @@
  */
 #include "lib/base/options.h"
 #include "lib/transport/connection.h"
+#include "lib/transport/intake.h"
 
 #include <weir/pair.h>
 
@@ -102,11 +103,12 @@ static void memory_receive(struct wr_connection *c)
     }
 }
 
-static void memory_send(struct wr_connection *c)
+static void memory_queued(weir_transport *t, size_t len)
 {
+    struct wr_connection *c = wr_connection_of(t);
     struct wr_memory *other = memory_of(c)->other;
 
-    wr_assert(!wr_sendq_is_empty(&c->outbox.queue));
+    wr_connection_note_queued(c, len);
     wr_connection_push(other ? &other->c : c);
 }
 
@@ -182,26 +184,11 @@ static bool memory_has_taken_all(const weir_transport *t)
     const struct wr_connection *c = wr_connection_of(t);
     const struct wr_memory *other = memory_of(c)->other;
 
-    wr_assert(t->ops->device->receive == memory_receive);
+    wr_assert(t->ops->receive == memory_receive);
     return other && !wr_life_is_over(&other->c.t) &&
            !wr_sendq_is_empty(&c->outbox.queue) &&
            wr_ready_is_pending(&other->c.t.step);
 }
-
-static const struct wr_device memory_device = {
-    .size = sizeof(struct wr_memory),
-    .clock = &wr_connection_clock_ops,
-    .receive = memory_receive,
-    .send = memory_send,
-    .shut = memory_shut,
-    .look = memory_look,
-    .stop = memory_stop,
-    .holds_queue = memory_is_in_flight,
-    .is_in_flight = memory_is_in_flight,
-    .has_arrived = memory_has_arrived,
-    .check = memory_check,
-    .check_progress = memory_check_progress,
-};
 
 static struct weir_depth memory_get_depth(const weir_transport *t)
 {
@@ -217,27 +204,65 @@ static const struct wr_sendq *memory_get_unoffered(const weir_transport *t)
 
 static const struct wr_transport_ops memory_ops = {
     .name = "memory",
-    .device = &memory_device,
+    .protocol_kinds = WR_PROTOCOL_STREAMS,
+    .can_write_eof = true,
+    .size = sizeof(struct wr_memory),
+
+    .write = wr_outbox_write,
+    .writelines = wr_outbox_writelines,
+    .write_ref = wr_outbox_write_ref,
+    .write_lease = wr_outbox_write_lease,
     .write_eof = wr_connection_write_eof,
+    .sendfile = wr_outbox_sendfile,
+    .cancel_sendfile = wr_outbox_cancel_sendfile,
+    .pause_reading = wr_connection_pause_reading,
+    .resume_reading = wr_connection_resume_reading,
+    .is_reading = wr_connection_is_reading,
+    .is_closing = wr_life_is_closing,
     .get_depth = memory_get_depth,
     .get_unoffered = memory_get_unoffered,
     .get_handover = wr_connection_get_handover,
+    .has_unread = wr_connection_has_unread,
     .has_taken_all = memory_has_taken_all,
-    .fed = wr_connection_fed,
-    .abandon = wr_outbox_abandon,
-    .outbox = &wr_connection_outbox_ops,
+    .limits_changed = wr_outbox_limits_changed,
     .set_read_limit = wr_intake_set_limit,
+    .fed = wr_connection_fed,
+    .set_timeouts = wr_connection_set_timeouts,
+    .set_protocol = wr_intake_set_protocol,
+    .close = wr_connection_close,
+    .abort = wr_connection_abort,
+    .doom = wr_connection_fail,
+    .abandon = wr_outbox_abandon,
+    .dump = wr_connection_dump,
+    .check = wr_connection_check,
     .free = wr_connection_free,
-    WR_CONNECTION_OPS,
-    WR_CONNECTION_READ_OPS,
-    WR_CONNECTION_WRITE_OPS,
+
+    .queued = memory_queued,
+    .look = memory_look,
+    .receive = memory_receive,
+    .shut = memory_shut,
+    .stop = memory_stop,
+    .holds_queue = memory_is_in_flight,
+    .is_in_flight = memory_is_in_flight,
+    .has_arrived = memory_has_arrived,
+    .check_device = memory_check,
+    .check_progress = memory_check_progress,
+
+    .part_bytes = WR_SENDFILE_READ,
+    .queue_file = wr_outbox_queue_file,
+    .end_file = wr_outbox_end_file,
+    .file_begins = wr_connection_file_changed,
+    .file_ended = wr_connection_file_changed,
+
+    .view_time = wr_connection_view_time,
+    .time_expired = wr_life_expire,
 };
 
 static bool memory_fits(const struct weir_protocol_binding *binding)
 {
     const weir_transport t = {.ops = &memory_ops};
 
-    wr_assert(memory_ops.device == &memory_device);
+    wr_assert(wr_transport_is_connection(&t));
     return binding->protocol && wr_protocol_fits(&t, binding);
 }
 

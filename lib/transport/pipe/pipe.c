@@ -46,9 +46,11 @@ static void pipe_receive(struct wr_connection *c)
     }
 }
 
-static void pipe_send(struct wr_connection *c)
+static void pipe_queued(weir_transport *t, size_t len)
 {
-    wr_assert(!wr_sendq_is_empty(&c->outbox.queue));
+    struct wr_connection *c = wr_connection_of(t);
+
+    wr_connection_note_queued(c, len);
     wr_pipe_write_later(wr_pipe_of(c));
 }
 
@@ -93,22 +95,6 @@ static void pipe_close(struct wr_connection *c)
     wr_prep_close_any(&loop->uring, p->c.fd);
     p->c.fd = -1;
 }
-
-static const struct wr_device pipe_device = {
-    .size = sizeof(struct wr_pipe),
-    .clock = &wr_connection_clock_ops,
-    .is_one_way = true,
-    .receive = pipe_receive,
-    .send = pipe_send,
-    .stop = pipe_stop,
-    .holds_queue = pipe_is_in_flight,
-    .is_in_flight = pipe_is_in_flight,
-    .has_arrived = pipe_has_arrived,
-    .close = pipe_close,
-    .check = wr_pipe_check_invariants,
-    .check_progress = wr_pipe_check_progress,
-    .dump = wr_pipe_dump,
-};
 
 /* ---- entries of the tables ---- */
 
@@ -170,36 +156,97 @@ static bool pipe_has_taken_all(const weir_transport *t)
 
 const struct wr_transport_ops wr_pipe_read_ops = {
     .name = "read-pipe",
-    .device = &pipe_device,
+    .protocol_kinds = WR_PROTOCOL_STREAMS,
+    .is_one_way = true,
+    .size = sizeof(struct wr_pipe),
+
     .write = wr_refuse_write,
     .writelines = wr_refuse_writelines,
     .write_ref = wr_refuse_write_ref,
     .write_lease = wr_refuse_write_lease,
+    .pause_reading = wr_connection_pause_reading,
+    .resume_reading = wr_connection_resume_reading,
+    .is_reading = wr_connection_is_reading,
+    .is_closing = wr_life_is_closing,
+    .has_unread = wr_connection_has_unread,
     .has_taken_all = pipe_has_taken_all,
+    .set_read_limit = wr_intake_set_limit,
     .fed = wr_pipe_read_fed,
+    .set_timeouts = wr_connection_set_timeouts,
+    .set_protocol = wr_intake_set_protocol,
+    .close = wr_connection_close,
+    .abort = wr_connection_abort,
+    .doom = wr_connection_fail,
     .get_extra_info = pipe_get_extra_info,
     .abandon = pipe_abandon,
-    .outbox = &wr_connection_outbox_ops,
-    .set_read_limit = wr_intake_set_limit,
+    .dump = wr_connection_dump,
+    .check = wr_connection_check,
     .free = wr_connection_free,
-    WR_CONNECTION_OPS,
-    WR_CONNECTION_READ_OPS,
+
+    .queued = pipe_queued,
+    .receive = pipe_receive,
+    .stop = pipe_stop,
+    .close_device = pipe_close,
+    .holds_queue = pipe_is_in_flight,
+    .is_in_flight = pipe_is_in_flight,
+    .has_arrived = pipe_has_arrived,
+    .check_device = wr_pipe_check_invariants,
+    .check_progress = wr_pipe_check_progress,
+    .dump_device = wr_pipe_dump,
+
+    .view_time = wr_connection_view_time,
+    .time_expired = wr_life_expire,
 };
 
 const struct wr_transport_ops wr_pipe_write_ops = {
     .name = "write-pipe",
-    .device = &pipe_device,
+    .protocol_kinds = WR_PROTOCOL_STREAMS,
+    .can_write_eof = true,
+    .is_one_way = true,
+    .size = sizeof(struct wr_pipe),
+
+    .write = wr_outbox_write,
+    .writelines = wr_outbox_writelines,
+    .write_ref = wr_outbox_write_ref,
+    .write_lease = wr_outbox_write_lease,
     .write_eof = pipe_write_eof,
+    .sendfile = wr_outbox_sendfile,
+    .cancel_sendfile = wr_outbox_cancel_sendfile,
+    .is_closing = wr_life_is_closing,
     .get_depth = pipe_get_depth,
     .get_unoffered = pipe_get_unoffered,
     .has_taken_all = pipe_has_taken_all,
+    .limits_changed = wr_outbox_limits_changed,
     .fed = wr_pipe_read_fed,
+    .set_timeouts = wr_connection_set_timeouts,
+    .set_protocol = wr_intake_set_protocol,
+    .close = wr_connection_close,
+    .abort = wr_connection_abort,
+    .doom = wr_connection_fail,
     .get_extra_info = pipe_get_extra_info,
     .abandon = pipe_abandon,
-    .outbox = &wr_connection_outbox_ops,
+    .dump = wr_connection_dump,
+    .check = wr_connection_check,
     .free = wr_connection_free,
-    WR_CONNECTION_OPS,
-    WR_CONNECTION_WRITE_OPS,
+
+    .queued = pipe_queued,
+    .receive = pipe_receive,
+    .stop = pipe_stop,
+    .close_device = pipe_close,
+    .holds_queue = pipe_is_in_flight,
+    .is_in_flight = pipe_is_in_flight,
+    .check_device = wr_pipe_check_invariants,
+    .check_progress = wr_pipe_check_progress,
+    .dump_device = wr_pipe_dump,
+
+    .part_bytes = WR_SENDFILE_READ,
+    .queue_file = wr_outbox_queue_file,
+    .end_file = wr_outbox_end_file,
+    .file_begins = wr_connection_file_changed,
+    .file_ended = wr_connection_file_changed,
+
+    .view_time = wr_connection_view_time,
+    .time_expired = wr_life_expire,
 };
 
 void wr_pipe_init(struct wr_pipe *p, int fd, enum wr_pipe_direction direction)

@@ -28,7 +28,7 @@
 #ifndef WEIR_LIB_TRANSPORT_PIPE_PIPE_IMPL_H
 #define WEIR_LIB_TRANSPORT_PIPE_PIPE_IMPL_H
 
-#include "lib/transport/connection.h"
+#include "lib/transport/intake.h"
 #include "pipe.h"
 #include "splice.h"
 

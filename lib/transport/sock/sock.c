@@ -469,216 +469,7 @@ bool wr_sock_has_delivered_all(const struct wr_connection *c)
            !wr_sock_has_kept(s) && !wr_delivery_has_end(&c->delivery);
 }
 
-/* ---- what must hold, and a dump ---- */
-
-/* Relations between the state and the other facts. */
-static void sock_check_life(const struct wr_sock *s)
-{
-    switch (s->c.t.state) {
-    case WR_LIFE_NEW:
-        wr_assert(!s->c.eof_seen);
-        wr_assert(wr_delivery_is_free(&s->c.delivery));
-        wr_assert(s->recv_state == WR_RECV_IDLE);
-        break;
-    case WR_LIFE_LINGERING:
-        wr_assert(s->c.clock && wr_sock_clock_of(s)->linger_ns > 0);
-        wr_assert(s->write_shut);
-        break;
-    case WR_LIFE_ENDING:
-        wr_debug_assert(!wr_list_is_linked(&s->turn_end.link));
-        break;
-    case WR_LIFE_LOST:
-        wr_assert(!wr_sock_is_in_flight(&s->c));
-        wr_debug_assert(!s->sends_file);
-        wr_assert(!s->into);
-        break;
-    default:
-        break;
-    }
-    wr_assert(s->c.fd >= 0 || s->c.t.state == WR_LIFE_LOST);
-}
-
-static void sock_check_recv(const struct wr_sock *s)
-{
-    const bool is_armed =
-        s->recv_state == WR_RECV_ARMED || s->recv_state == WR_RECV_CANCELLING;
-
-    wr_debug_assert(s->recv_state < WR_RECV_STATES);
-    wr_assert(s->recv_op.in_flight == is_armed);
-    wr_debug_assert(!is_armed || !wr_intake_is_queued(&s->c.t));
-    wr_debug_assert(!s->takes_fds || s->moves_bulk);
-    wr_debug_assert(s->takes_fds || s->fd_limit == 0);
-    wr_debug_assert(!s->rests || s->takes_fds);
-    wr_debug_assert(!s->rests || s->recv_state == WR_RECV_IDLE);
-    wr_debug_assert(!s->rests || !wr_intake_is_queued(&s->c.t));
-    wr_debug_assert(!s->rests || (!s->c.t.held_back && !s->c.eof_seen));
-    wr_debug_assert(!s->polls_bytes || (is_armed && s->armed_once));
-    wr_debug_assert(!s->expects_bytes || s->moves_bulk);
-    wr_assert(!is_armed || !s->c.t.held_back);
-    wr_debug_assert(!s->recv_failed || s->c.t.error ||
-                    wr_life_is_over(&s->c.t) ||
-                    s->c.t.state == WR_LIFE_LINGERING);
-    wr_debug_assert(!s->c.eof_seen || !is_armed);
-}
-
-static void sock_check_lent(const struct wr_sock *s)
-{
-    wr_assert(s->into->buf || s->into->len == 0);
-    wr_assert(s->into->len == 0 || !s->recv_op.in_flight);
-    wr_assert(!s->into->buf || !s->recv_op.in_flight || s->armed_once);
-}
-
-static void sock_check_send(const struct wr_sock *s)
-{
-    const bool is_empty = wr_sendq_is_empty(&s->c.outbox.queue);
-
-    wr_assert(!s->send_op.in_flight || !is_empty || s->sends_file ||
-              s->c.outbox.is_opening);
-    wr_debug_assert(!s->c.outbox.is_opening || s->sent_short);
-    wr_assert(!s->c.outbox.is_stalled || s->send_op.in_flight);
-    wr_assert(!s->write_shut || s->c.end_sent);
-    wr_debug_assert(s->c.outbox.passed_bytes == 0);
-    wr_debug_assert(!s->c.outbox.in_resume || !s->send_op.in_flight);
-    wr_debug_assert(!wr_list_is_linked(&s->turn_end.link) ||
-                    !s->send_op.in_flight);
-    wr_debug_assert(s->sends_file == (s->c.outbox.sender != NULL));
-    wr_debug_assert(!s->sends_fds || !is_empty);
-    wr_debug_check(s->fds ? wr_sock_check_fds(s) : (void)0);
-}
-
-/* Checks a socket that sends a file. */
-static void sock_check_file(const struct wr_sock *s)
-{
-    const struct wr_sender *file = s->c.outbox.sender;
-    const bool is_in_flight =
-        file->read_op.base.in_flight || s->send_op.in_flight;
-
-    wr_assert(file->t == &s->c.t);
-    wr_assert(!file->chunk || is_in_flight);
-    wr_assert(!file->read_op.base.in_flight ||
-              wr_sendq_is_empty(&s->c.outbox.queue));
-    wr_assert(!file->read_op.base.in_flight || !s->send_op.in_flight);
-    if (file->state == WR_SENDER_SENDING) {
-        wr_assert(s->send_op.in_flight);
-        wr_assert(!s->c.outbox.is_stalled);
-    }
-    if (file->state == WR_SENDER_STOPPING) {
-        /* Or the queue's send has ended, and its bytes are being released. */
-        wr_assert(is_in_flight || file->queued_bytes > 0);
-    }
-}
-
-static void sock_check_invariants(const struct wr_connection *c)
-{
-    const struct wr_sock *s = wr_sock_of(&c->t);
-
-    sock_check_life(s);
-    sock_check_recv(s);
-    sock_check_send(s);
-    wr_debug_check(s->sends_file ? sock_check_file(s) : (void)0);
-    if (s->into) {
-        sock_check_lent(s);
-    }
-}
-
-/* True if nothing is being received although the protocol wants bytes, and no
- * event will change that. */
-static bool sock_is_forgotten(const struct wr_sock *s)
-{
-    return wr_connection_is_reading(&s->c.t) && s->recv_state == WR_RECV_IDLE &&
-           !s->rests && !wr_intake_waits(&s->c.t);
-}
-
-static void sock_check_progress(const struct wr_connection *c)
-{
-    const struct wr_sock *s = wr_sock_of(&c->t);
-    const bool is_moving =
-        s->send_op.in_flight || wr_list_is_linked(&s->turn_end.link);
-
-    wr_assert(!s->eof_doubted || s->send_op.in_flight);
-    wr_assert(!sock_is_forgotten(s));
-    wr_assert(!wr_connection_is_reading(&c->t) ||
-              !wr_delivery_has_held(&c->delivery) || wr_sock_has_lent(s));
-    if (c->t.error == 0 && !wr_life_is_over(&c->t) &&
-        c->t.state != WR_LIFE_MOVING) {
-        wr_assert(!wr_outbox_has_unsent(&c->outbox) || s->sends_file ||
-                  is_moving);
-        wr_assert(!s->sends_file || is_moving ||
-                  c->outbox.sender->state != WR_SENDER_NEXT);
-    }
-}
-
-static const char *sock_recv_name(const struct wr_sock *s)
-{
-    static const char *const names[WR_RECV_STATES] = {"idle", "armed",
-                                                      "cancelling"};
-    if (s->rests) {
-        return "resting"; /* until received descriptors are closed */
-    }
-    if (wr_intake_is_queued(&s->c.t)) {
-        return wr_intake_queue_name(&s->c.t);
-    }
-    return s->polls_bytes && s->recv_state == WR_RECV_ARMED
-               ? "polling"
-               : names[s->recv_state];
-}
-
-static const char *sock_send_name(const struct wr_sock *s)
-{
-    if (!s->send_op.in_flight) {
-        return "idle";
-    }
-    if (s->c.outbox.is_opening) {
-        return "opening"; /* until the peer has answered the SYN */
-    }
-    return s->c.outbox.is_stalled ? "waiting" : "sending";
-}
-
-/* Writes what is needed to find out why a connection hangs: the states of
- * receiving and sending, and the operations in flight. */
-static void sock_dump(const struct wr_connection *c, FILE *out)
-{
-    const struct wr_sock *s = wr_sock_of(&c->t);
-    struct weir_address peername;
-    struct weir_address sockname;
-    char peer[WEIR_ADDRESS_TEXT_SIZE];
-    char own[WEIR_ADDRESS_TEXT_SIZE];
-
-    wr_assert(c->t.state != WR_LIFE_NEW);
-    sock_get_sockname(&c->t, &sockname);
-    sock_get_peername(&c->t, &peername);
-    fprintf(out, " recv=%s send=%s ops=%s%s%s fd=%d %s -> %s credit=%u fds=%u",
-            sock_recv_name(s), sock_send_name(s),
-            s->recv_op.in_flight ? "r" : "", s->send_op.in_flight ? "s" : "",
-            s->poll_op.in_flight ? "p" : "", s->c.fd,
-            weir_address_format(&sockname, own, sizeof(own)),
-            weir_address_format(&peername, peer, sizeof(peer)),
-            wr_budget_credit(&c->t.loop->budget, &c->t.demand),
-            s->fds ? s->fds->waiting_count : 0);
-}
-
 _Static_assert(sizeof(struct wr_sock_clock) <= WR_CLOCK_SIZE, "fits");
-
-static const struct wr_device sock_device = {
-    .size = sizeof(struct wr_sock),
-    .clock = &wr_sock_clock_ops,
-    .deliver = wr_sock_deliver_held,
-    .receive = wr_sock_update_recv,
-    .stop_receiving = wr_sock_recv_stop,
-    .shut = sock_shut,
-    .linger = wr_sock_linger,
-    .reset = sock_reset,
-    .stop = sock_stop,
-    .drop = sock_drop,
-    .close = sock_close,
-    .holds_queue = wr_sock_holds_queue,
-    .is_in_flight = wr_sock_is_in_flight,
-    .has_read_all = wr_sock_has_delivered_all,
-    .has_arrived = sock_has_arrived,
-    .check = sock_check_invariants,
-    .check_progress = sock_check_progress,
-    .dump = sock_dump,
-};
 
 /* ---- entries of the tables ---- */
 
@@ -738,32 +529,160 @@ static void sock_set_read_limit(weir_transport *t, uint64_t bytes)
     wr_intake_set_limit(t, bytes);
 }
 
-/* Fields of the tables of all stream sockets. */
-#define SOCK_OPS_FIELDS                                                        \
-    .device = &sock_device, .outbox = &wr_sock_outbox_ops,                     \
-    .write = wr_sock_write, .write_eof = wr_connection_write_eof,              \
-    .get_depth = sock_get_depth, .get_unoffered = wr_sock_get_unoffered,       \
-    .get_handover = sock_get_handover, .has_taken_all = sock_has_taken_all,    \
-    .get_unacknowledged = wr_sock_get_unacknowledged,                          \
-    .set_read_limit = sock_set_read_limit, .fed = sock_fed,                    \
-    .splice_to = wr_sock_splice_to, .abandon = sock_abandon,                   \
-    .get_peername = sock_get_peername, .get_sockname = sock_get_sockname,      \
-    .get_socket = sock_get_socket, .free = sock_free, WR_OUTBOX_OPS,           \
-    WR_CONNECTION_READ_OPS, WR_CONNECTION_OPS
+static const struct wr_transport_ops sock_ops = {
+    .name = "tcp",
+    .protocol_kinds = WR_PROTOCOL_STREAMS,
+    .can_write_eof = true,
+    .size = sizeof(struct wr_sock),
 
-static const struct wr_transport_ops sock_ops = {.name = "tcp",
-                                                 SOCK_OPS_FIELDS};
+    .write = wr_sock_write,
+    .writelines = wr_outbox_writelines,
+    .write_ref = wr_outbox_write_ref,
+    .write_lease = wr_outbox_write_lease,
+    .write_eof = wr_connection_write_eof,
+    .sendfile = wr_outbox_sendfile,
+    .cancel_sendfile = wr_outbox_cancel_sendfile,
+    .pause_reading = wr_connection_pause_reading,
+    .resume_reading = wr_connection_resume_reading,
+    .is_reading = wr_connection_is_reading,
+    .is_closing = wr_life_is_closing,
+    .get_depth = sock_get_depth,
+    .get_unoffered = wr_sock_get_unoffered,
+    .get_handover = sock_get_handover,
+    .has_unread = wr_connection_has_unread,
+    .has_taken_all = sock_has_taken_all,
+    .get_unacknowledged = wr_sock_get_unacknowledged,
+    .limits_changed = wr_outbox_limits_changed,
+    .set_read_limit = sock_set_read_limit,
+    .fed = sock_fed,
+    .splice_to = wr_sock_splice_to,
+    .set_timeouts = wr_connection_set_timeouts,
+    .set_protocol = wr_intake_set_protocol,
+    .close = wr_connection_close,
+    .abort = wr_connection_abort,
+    .doom = wr_connection_fail,
+    .get_peername = sock_get_peername,
+    .get_sockname = sock_get_sockname,
+    .get_socket = sock_get_socket,
+    .abandon = sock_abandon,
+    .dump = wr_connection_dump,
+    .check = wr_connection_check,
+    .free = sock_free,
+
+    .queued = wr_sock_queued,
+    .deliver = wr_sock_deliver_held,
+    .receive = wr_sock_update_recv,
+    .stop_receiving = wr_sock_recv_stop,
+    .shut = sock_shut,
+    .linger = wr_sock_linger,
+    .reset = sock_reset,
+    .stop = sock_stop,
+    .drop = sock_drop,
+    .close_device = sock_close,
+    .holds_queue = wr_sock_holds_queue,
+    .is_in_flight = wr_sock_is_in_flight,
+    .has_read_all = wr_sock_has_delivered_all,
+    .has_arrived = sock_has_arrived,
+    .check_device = wr_sock_check_invariants,
+    .check_progress = wr_sock_check_progress,
+    .dump_device = wr_sock_dump,
+
+    .part_bytes = WR_SENDFILE_READ,
+    .queue_file = wr_outbox_queue_file,
+    .end_file = wr_outbox_end_file,
+    .file_begins = wr_sock_file_begins,
+    .file_ended = wr_sock_file_ended,
+    .splice = wr_sock_splice_file,
+    .send_part = wr_sock_send_part,
+    .file_went = wr_sock_file_went,
+    .withdraw = wr_sock_withdraw_file,
+
+    .view_time = wr_sock_view_time,
+    .time_expired = wr_sock_time_expired,
+    .next_look_ns = wr_sock_next_look_ns,
+    .look_at_queue = wr_sock_look_at_queue,
+};
 
 static const struct wr_transport_ops sock_unix_ops = {
     .name = "unix",
-    .get_extra_info = sock_get_unix_info,
-    .send_fds = wr_sock_send_fds,
+    .protocol_kinds = WR_PROTOCOL_STREAMS,
+    .can_write_eof = true,
+    .size = sizeof(struct wr_sock),
+
+    .write = wr_sock_write,
+    .writelines = wr_outbox_writelines,
+    .write_ref = wr_outbox_write_ref,
+    .write_lease = wr_outbox_write_lease,
     .discard_fds = wr_sock_fds_discard,
-    SOCK_OPS_FIELDS};
+    .send_fds = wr_sock_send_fds,
+    .write_eof = wr_connection_write_eof,
+    .sendfile = wr_outbox_sendfile,
+    .cancel_sendfile = wr_outbox_cancel_sendfile,
+    .pause_reading = wr_connection_pause_reading,
+    .resume_reading = wr_connection_resume_reading,
+    .is_reading = wr_connection_is_reading,
+    .is_closing = wr_life_is_closing,
+    .get_depth = sock_get_depth,
+    .get_unoffered = wr_sock_get_unoffered,
+    .get_handover = sock_get_handover,
+    .has_unread = wr_connection_has_unread,
+    .has_taken_all = sock_has_taken_all,
+    .get_unacknowledged = wr_sock_get_unacknowledged,
+    .limits_changed = wr_outbox_limits_changed,
+    .set_read_limit = sock_set_read_limit,
+    .fed = sock_fed,
+    .splice_to = wr_sock_splice_to,
+    .set_timeouts = wr_connection_set_timeouts,
+    .set_protocol = wr_intake_set_protocol,
+    .close = wr_connection_close,
+    .abort = wr_connection_abort,
+    .doom = wr_connection_fail,
+    .get_peername = sock_get_peername,
+    .get_sockname = sock_get_sockname,
+    .get_socket = sock_get_socket,
+    .get_extra_info = sock_get_unix_info,
+    .abandon = sock_abandon,
+    .dump = wr_connection_dump,
+    .check = wr_connection_check,
+    .free = sock_free,
+
+    .queued = wr_sock_queued,
+    .deliver = wr_sock_deliver_held,
+    .receive = wr_sock_update_recv,
+    .stop_receiving = wr_sock_recv_stop,
+    .shut = sock_shut,
+    .linger = wr_sock_linger,
+    .reset = sock_reset,
+    .stop = sock_stop,
+    .drop = sock_drop,
+    .close_device = sock_close,
+    .holds_queue = wr_sock_holds_queue,
+    .is_in_flight = wr_sock_is_in_flight,
+    .has_read_all = wr_sock_has_delivered_all,
+    .has_arrived = sock_has_arrived,
+    .check_device = wr_sock_check_invariants,
+    .check_progress = wr_sock_check_progress,
+    .dump_device = wr_sock_dump,
+
+    .part_bytes = WR_SENDFILE_READ,
+    .queue_file = wr_outbox_queue_file,
+    .end_file = wr_outbox_end_file,
+    .file_begins = wr_sock_file_begins,
+    .file_ended = wr_sock_file_ended,
+    .splice = wr_sock_splice_file,
+    .send_part = wr_sock_send_part,
+    .file_went = wr_sock_file_went,
+    .withdraw = wr_sock_withdraw_file,
+
+    .view_time = wr_sock_view_time,
+    .time_expired = wr_sock_time_expired,
+    .next_look_ns = wr_sock_next_look_ns,
+    .look_at_queue = wr_sock_look_at_queue,
+};
 
 bool wr_sock_is_kind(const weir_transport *t)
 {
-    return t->ops->device == &sock_device;
+    return t->ops->receive == wr_sock_update_recv;
 }
 
 struct wr_sock *wr_sock_make(weir_loop *loop, int fd,

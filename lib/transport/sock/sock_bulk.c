@@ -383,7 +383,8 @@ int wr_sock_splice_to(weir_transport *t, struct wr_splicing *splicing)
     struct wr_sock *s = wr_sock_of(t);
 
     wr_assert(splicing->to != t && splicing->state == WR_SPLICING_COPYING);
-    wr_require(splicing->to->ops->device == t->ops->device && !s->takes_fds,
+    wr_require(splicing->to->ops->splice_to == wr_sock_splice_to &&
+                   !s->takes_fds,
                -EOPNOTSUPP);
     const int err = wr_sock_make_into(s);
     wr_require(err == 0, err);

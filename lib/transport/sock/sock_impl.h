@@ -11,6 +11,7 @@
  *     sock_fds.c      descriptors that go along with bytes of a Unix socket
  *     sock_recv.c     the receive state machine, and the way to the protocol
  *     sock_linger.c   an end that waits until the peer has what was written
+ *     sock_state.c    what must hold, and a dump
  *
  * The files below sock.c note what happened; sock.c advances the connection at
  * the end of the completion, and so does the step.
@@ -18,7 +19,7 @@
 #ifndef WEIR_LIB_TRANSPORT_SOCK_SOCK_IMPL_H
 #define WEIR_LIB_TRANSPORT_SOCK_SOCK_IMPL_H
 
-#include "lib/transport/connection.h"
+#include "lib/transport/intake.h"
 #include "lib/transport/socket.h"
 #include "sock.h"
 #include "sock_fds.h"
@@ -131,7 +132,14 @@ int wr_sock_write(weir_transport *t, const void *data, size_t len);
 /* weir_transport_send_fds(), with 1 to WEIR_FDS_MAX descriptors. */
 int wr_sock_send_fds(weir_transport *t, const void *data, size_t len,
                      const int *fds, size_t count);
-extern const struct wr_outbox_ops wr_sock_outbox_ops;
+/* Entries of the table. */
+void wr_sock_queued(weir_transport *t, size_t len);
+void wr_sock_file_begins(weir_transport *t);
+void wr_sock_file_ended(weir_transport *t);
+int64_t wr_sock_splice_file(weir_transport *t, struct wr_sendfile *file);
+int wr_sock_send_part(weir_transport *t, const void *data, size_t len);
+void wr_sock_file_went(weir_transport *t, int err);
+bool wr_sock_withdraw_file(weir_transport *t);
 void wr_sock_send_init(struct wr_sock *s);
 /* The slow half of a send's or poll's end; false: the poll continues. */
 WEIR_MUST_USE bool wr_sock_send_ended(struct wr_sock *s, int32_t res);
@@ -205,7 +213,11 @@ void wr_sock_return_into(struct wr_sock *s);
 void wr_sock_free_into(struct wr_sock *s);
 
 /* sock_linger.c */
-extern const struct wr_clock_ops wr_sock_clock_ops;
+/* Entries of the table, for the limits of time. */
+void wr_sock_view_time(const weir_transport *t, struct wr_clock_view *ret);
+void wr_sock_time_expired(weir_transport *t, const struct wr_deadline *over);
+uint64_t wr_sock_next_look_ns(const weir_transport *t);
+bool wr_sock_look_at_queue(weir_transport *t);
 /* In state CLOSING, when everything is sent: begins to linger if closing the
  * descriptor might destroy bytes, or the program has set a linger time. */
 bool wr_sock_linger(struct wr_connection *c);
@@ -218,6 +230,11 @@ WEIR_MUST_USE bool wr_sock_linger_owes(const struct wr_sock *s);
 void wr_sock_note_dropped(struct wr_sock *s, uint32_t bytes);
 /* `get_unacknowledged` of the table. */
 uint64_t wr_sock_get_unacknowledged(const weir_transport *t);
+
+/* sock_state.c: entries of the table. */
+void wr_sock_check_invariants(const struct wr_connection *c);
+void wr_sock_check_progress(const struct wr_connection *c);
+void wr_sock_dump(const struct wr_connection *c, FILE *out);
 
 /* Sends the queue at the end of the turn, or after the send in flight. */
 static inline void wr_sock_make_dirty(struct wr_sock *s)

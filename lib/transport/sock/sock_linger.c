@@ -194,7 +194,7 @@ static bool sock_linger_is_over(struct wr_sock *s, int unacked)
 /* Begins to watch, and looks at the kernel's queue, if the time for each has
  * come; true if lingering is over, because a close
  * destroys no byte any more. */
-static bool sock_linger_look(weir_transport *t)
+bool wr_sock_look_at_queue(weir_transport *t)
 {
     struct wr_sock *s = wr_sock_of(t);
     struct wr_sock_clock *clock = wr_sock_clock_of(s);
@@ -243,12 +243,12 @@ sock_linger_deadline(const struct wr_sock_clock *clock)
 
 /* The read time-out also runs while a broken connection rests: otherwise the
  * peer could keep the connection by descriptors whose closes wait. */
-static void sock_linger_view(const weir_transport *t, struct wr_clock_view *ret)
+void wr_sock_view_time(const weir_transport *t, struct wr_clock_view *ret)
 {
     const struct wr_sock *s = wr_sock_of(t);
 
     wr_debug_assert(!s->rests || s->takes_fds);
-    wr_connection_view(t, ret);
+    wr_connection_view_time(t, ret);
     if (s->rests) {
         ret->is_reading = wr_delivery_may_show(&s->c.delivery);
     }
@@ -257,15 +257,14 @@ static void sock_linger_view(const weir_transport *t, struct wr_clock_view *ret)
     }
 }
 
-static uint64_t sock_linger_next_look_ns(const weir_transport *t)
+uint64_t wr_sock_next_look_ns(const weir_transport *t)
 {
     const struct wr_sock *s = wr_sock_of(t);
 
     return wr_min_u64(sock_linger_watch_ns(s), sock_linger_queue_look_ns(s));
 }
 
-static void sock_linger_expired(weir_transport *t,
-                                const struct wr_deadline *over)
+void wr_sock_time_expired(weir_transport *t, const struct wr_deadline *over)
 {
     int err = over->err;
 
@@ -278,10 +277,3 @@ static void sock_linger_expired(weir_transport *t,
     }
     wr_life_doom(t);
 }
-
-const struct wr_clock_ops wr_sock_clock_ops = {
-    .view = sock_linger_view,
-    .expired = sock_linger_expired,
-    .next_look_ns = sock_linger_next_look_ns,
-    .look = sock_linger_look,
-};

@@ -476,8 +476,7 @@ const struct wr_sendq *wr_sock_get_unoffered(const weir_transport *t)
 
 /* ---- a file ---- */
 
-static int64_t sock_send_file_splice(weir_transport *t,
-                                     struct wr_sendfile *file)
+int64_t wr_sock_splice_file(weir_transport *t, struct wr_sendfile *file)
 {
     struct wr_sock *s = wr_sock_of(t);
     weir_loop *loop = t->loop;
@@ -495,7 +494,7 @@ static int64_t sock_send_file_splice(weir_transport *t,
     return res;
 }
 
-static int sock_send_file_piece(weir_transport *t, const void *data, size_t len)
+int wr_sock_send_part(weir_transport *t, const void *data, size_t len)
 {
     struct wr_sock *s = wr_sock_of(t);
 
@@ -508,8 +507,7 @@ static int sock_send_file_piece(weir_transport *t, const void *data, size_t len)
     return 0;
 }
 
-static void sock_send_file_went(weir_transport *t, enum wr_sender_step step,
-                                int err)
+void wr_sock_file_went(weir_transport *t, int err)
 {
     struct wr_sock *s = wr_sock_of(t);
 
@@ -517,20 +515,20 @@ static void sock_send_file_went(weir_transport *t, enum wr_sender_step step,
     if (wr_life_is_over(&s->c.t)) {
         return;
     }
-    if (step == WR_SENDER_BREAKS) {
+    if (err < 0 && err != -EAGAIN) {
         wr_sock_send_failed(s, err);
     }
     if (t->error) {
         wr_sender_break(s->c.outbox.sender);
         wr_connection_push(&s->c);
-    } else if (step == WR_SENDER_LACKS_ROOM) {
+    } else if (err < 0) {
         sock_send_wait_for_room(s);
     } else {
         sock_send_file_later(s);
     }
 }
 
-static bool sock_send_file_withdraw(weir_transport *t)
+bool wr_sock_withdraw_file(weir_transport *t)
 {
     struct wr_sock *s = wr_sock_of(t);
     const struct wr_sendq *queue = &s->c.outbox.queue;
@@ -549,18 +547,8 @@ static bool sock_send_file_withdraw(weir_transport *t)
     return true;
 }
 
-static const struct wr_sender_ops sock_send_file_ops = {
-    .queue = wr_outbox_queue_file,
-    .ended = wr_outbox_file_ended,
-    .part_bytes = WR_SENDFILE_READ,
-    .splice = sock_send_file_splice,
-    .send = sock_send_file_piece,
-    .went = sock_send_file_went,
-    .withdraw = sock_send_file_withdraw,
-};
-
 /* Sends the file when the queue is empty. */
-static void sock_send_file_begins(weir_transport *t)
+void wr_sock_file_begins(weir_transport *t)
 {
     struct wr_sock *s = wr_sock_of(t);
 
@@ -576,7 +564,7 @@ static void sock_send_file_begins(weir_transport *t)
 /* An end of the stream, or a close, may have waited for the file. The step
  * sends it after `done`, in which the program may abort if the file failed:
  * then the peer sees no clean end. */
-static void sock_send_file_ended(weir_transport *t)
+void wr_sock_file_ended(weir_transport *t)
 {
     struct wr_sock *s = wr_sock_of(t);
 
@@ -616,7 +604,7 @@ static inline void sock_send_note_written(struct wr_sock *s, size_t len)
     wr_sock_make_dirty(s);
 }
 
-static void sock_send_queued(weir_transport *t, size_t len)
+void wr_sock_queued(weir_transport *t, size_t len)
 {
     struct wr_sock *s = wr_sock_of(t);
 
@@ -629,14 +617,6 @@ static void sock_send_queued(weir_transport *t, size_t len)
         sock_send_check_stuck(s);
     }
 }
-
-const struct wr_outbox_ops wr_sock_outbox_ops = {
-    .offset = offsetof(struct wr_sock, c.outbox),
-    .queued = sock_send_queued,
-    .file_begins = sock_send_file_begins,
-    .file_ended = sock_send_file_ended,
-    .sender = &sock_send_file_ops,
-};
 
 int wr_sock_write(weir_transport *t, const void *data, size_t len)
 {
