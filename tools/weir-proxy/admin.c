@@ -62,8 +62,7 @@ static int answer_text(const struct asker *asker, const char *status,
 
 /* A connection whose request has not come, on the stack of its task. */
 struct idle {
-    struct idle *older;
-    struct idle *younger;
+    struct link link;    /* the first field */
     weir_writer *writer; /* NULL: it was ended, and is in no list */
 };
 
@@ -71,8 +70,7 @@ struct idle {
 
 struct admin {
     struct worker *worker;
-    struct idle *oldest; /* of those whose request has not come */
-    struct idle *youngest;
+    struct list idle; /* struct idle: those whose request has not come */
     size_t idle_count;
     weir_server *server;
     weir_lock *lock; /* who has it may visit; NULL: at the end */
@@ -176,21 +174,19 @@ static void idle_leave(struct admin *admin, struct idle *idle)
     if (!idle->writer) {
         return;
     }
-    *(idle->older ? &idle->older->younger : &admin->oldest) = idle->younger;
-    *(idle->younger ? &idle->younger->older : &admin->youngest) = idle->older;
+    list_remove(&admin->idle, &idle->link);
     idle->writer = NULL;
     admin->idle_count--;
 }
 
 static void idle_enter(struct admin *admin, struct idle *idle)
 {
-    idle->older = admin->youngest;
-    *(idle->older ? &idle->older->younger : &admin->oldest) = idle;
-    admin->youngest = idle;
+    list_add(&admin->idle, &idle->link);
     admin->idle_count++;
     if (admin->idle_count > IDLE_MAX) {
-        weir_writer_abort(admin->oldest->writer);
-        idle_leave(admin, admin->oldest);
+        struct idle *oldest = (struct idle *)admin->idle.oldest;
+        weir_writer_abort(oldest->writer);
+        idle_leave(admin, oldest);
     }
 }
 

@@ -1,22 +1,135 @@
 /*
- * From a client's acceptance to its route: the limits, the first bytes, and the
- * client's TLS.
+ * A client waits for its place, then for its preface, then for its TLS.
  *
  * TLS is opened here where something is read before it; else the server has
  * opened it, and what it knows is asked of the transport.
+ *
+ * Server names are compared as DNS does it, without regard to case and to the
+ * dot of the root at their end: of all routes that are for a name, the one
+ * whose pattern says most of it wins. A name of any other bytes is just none of
+ * those that patterns are for.
  */
-#include "session.h"
+#include "opening.h"
 
 #include "contexts.h"
-#include "places.h"
 #include "preface.h"
-#include "route.h"
+#include "session.h"
 
 #include "weir/start_tls.h"
 #include "weir/tls_connection.h"
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+/* ---- the route ---- */
+
+/* The length of a name without the dot of the root. */
+static size_t length_of(const char *name)
+{
+    const size_t len = strlen(name);
+
+    return len > 1 && name[len - 1] == '.' ? len - 1 : len;
+}
+
+/* "*.NAME" is for all names below NAME. */
+static bool is_for(const struct config_route *route, const char *server_name)
+{
+    const char *pattern = route->server_name;
+
+    if (!pattern || !server_name) {
+        return !pattern;
+    }
+    const bool is_below = strncmp(pattern, "*.", 2) == 0;
+    const size_t len = length_of(server_name);
+    const size_t tail = length_of(pattern) - is_below;
+    return (is_below ? len > tail : len == tail) &&
+           strncasecmp(server_name + len - tail, pattern + is_below, tail) == 0;
+}
+
+/* The most exact route for a name, which is NULL if the client named none;
+ * NULL: there is no route. */
+static struct route *find_route(const struct service *service,
+                                const char *server_name)
+{
+    struct route *best = NULL;
+    size_t best_len = 0;
+
+    for (size_t i = 0; i < service->config->route_count; i++) {
+        struct route *route = &service->routes[i];
+        const char *pattern = route->config->server_name;
+        const size_t len =
+            !pattern ? 1 : strlen(pattern) + (pattern[0] == '*' ? 1 : 1000);
+        if (is_for(route->config, server_name) && len > best_len) {
+            best = route;
+            best_len = len;
+        }
+    }
+    return best;
+}
+
+/* The bytes by which a client comes to the same target again. */
+struct key {
+    uint8_t bytes[256];
+    size_t size; /* 0: none */
+};
+
+static struct key copy(const void *bytes, size_t size)
+{
+    struct key key = {.size = size};
+
+    if (key.size > sizeof(key.bytes)) {
+        key.size = sizeof(key.bytes);
+    }
+    memcpy(key.bytes, bytes, key.size);
+    return key;
+}
+
+/* All spellings of a name are one key. */
+static struct key copy_name(const char *server_name)
+{
+    struct key key = copy(server_name, length_of(server_name));
+
+    for (size_t i = 0; i < key.size; i++) {
+        if (key.bytes[i] >= 'A' && key.bytes[i] <= 'Z') {
+            key.bytes[i] += 'a' - 'A';
+        }
+    }
+    return key;
+}
+
+static struct key key_of(const struct session *session, const char *server_name)
+{
+    const enum config_balance balance = session->route->config->balance;
+    struct weir_address client;
+
+    if (balance == BALANCE_SNI && server_name) {
+        return copy_name(server_name);
+    }
+    if (balance != BALANCE_SOURCE) {
+        return (struct key){.size = 0};
+    }
+    preface_get_client(session->preface, session->client, &client);
+    switch (client.storage.any.sa_family) {
+    case AF_INET:
+        return copy(&client.storage.inet.sin_addr,
+                    sizeof(client.storage.inet.sin_addr));
+    case AF_INET6:
+        return copy(&client.storage.inet6.sin6_addr,
+                    sizeof(client.storage.inet6.sin6_addr));
+    default:
+        return (struct key){.size = 0};
+    }
+}
+
+/* @server_name is NULL if the client named none. */
+static void go_on(struct session *session, const char *server_name)
+{
+    const struct key key = key_of(session, server_name);
+
+    session_connect(session, key.bytes, key.size);
+}
 
 /* ---- TLS ---- */
 
@@ -40,7 +153,7 @@ static void secured(void *arg, int err, weir_transport *t)
     (void)t;
     if (err == 0) {
         count_handshake(session);
-        session_connect(session, preface_server_name(session->preface));
+        go_on(session, preface_server_name(session->preface));
     } else {
         session->door->service->counts.failed_handshakes++;
         session->reason = END_HANDSHAKE; /* its loss follows */
@@ -79,20 +192,21 @@ static void choose_route(struct session *session, const char *server_name)
 {
     const struct door *door = session->door;
 
-    session->route = route_find(door->service, server_name);
+    session->route = find_route(door->service, server_name);
     if (!session->route) {
         session_refuse(session, END_NO_ROUTE);
     } else if (session->preface && door->at->is_tls &&
                !session->route->config->passes_tls) {
         open_tls(session);
     } else {
-        session_connect(session, server_name);
+        go_on(session, server_name);
     }
 }
 
 /* ---- the preface ---- */
 
-static void preface_late(void *arg)
+/* A part of it is wrong, or has not come in time. */
+static void refuse_preface(void *arg)
 {
     struct session *session = arg;
     const struct service *service = session->door->service;
@@ -103,30 +217,22 @@ static void preface_late(void *arg)
                                 : END_HELLO);
 }
 
-static void preface_read(struct session *session)
+static void read_preface(struct session *session)
 {
     const struct service *service = session->door->service;
-    int err = 0;
+    struct preface *preface = session->preface;
+    int err = service->reads_header
+                  ? preface_read_header(preface, service->header_versions)
+                  : 0;
 
-    if (service->reads_header) {
-        err = preface_read_header(session->preface, service->header_versions);
-        if (err < 0 && err != -EAGAIN) {
-            session_refuse(session, END_HEADER);
-        }
-    }
     if (err == 0 && session->door->at->is_tls) {
-        err = preface_read_hello(session->preface);
-        if (err < 0 && err != -EAGAIN) {
-            session_refuse(session, END_HELLO);
-        }
-    }
-    if (err == -EAGAIN && preface_is_too_long(session->preface)) {
-        session_refuse(session,
-                       session->door->at->is_tls ? END_HELLO : END_HEADER);
+        err = preface_read_hello(preface);
     }
     if (err == 0) {
         weir_loop_cancel(session_loop(session), session->timer);
-        choose_route(session, preface_server_name(session->preface));
+        choose_route(session, preface_server_name(preface));
+    } else if (err != -EAGAIN || preface_is_too_long(preface)) {
+        refuse_preface(session);
     }
 }
 
@@ -153,18 +259,25 @@ static void begin_preface(struct session *session)
     }
     if (!session->preface ||
         weir_loop_call_later(session_loop(session),
-                             service->config->hello_timeout_ns, preface_late,
+                             service->config->hello_timeout_ns, refuse_preface,
                              session, &session->timer) < 0) {
         session_refuse(session, END_INTERNAL);
     } else if (preface_rest(session->preface).len > 0) {
-        preface_read(session); /* they came while it waited for its place */
+        read_preface(session); /* they came while it waited for its place */
     }
 }
 
-/* ---- the client's protocol ---- */
+/* ---- the place ---- */
 
-void session_open(struct session *session)
+static struct session *session_of(struct place *place)
 {
+    return (struct session *)(void *)((char *)place -
+                                      offsetof(struct session, place));
+}
+
+void opening_take_in(struct place *place)
+{
+    struct session *session = session_of(place);
     const struct service *service = session->door->service;
     struct weir_extra_info info = {.size = sizeof(info)};
 
@@ -180,16 +293,26 @@ void session_open(struct session *session)
     choose_route(session, is_named ? info.text : NULL);
 }
 
+void opening_refuse_waiting(struct door *door)
+{
+    struct place *place;
+
+    while ((place = places_turn_away(door)) != NULL) {
+        session_refuse(session_of(place), END_DRAIN);
+    }
+}
+
+/* ---- the client's protocol ---- */
+
 static void client_made(void *user, weir_transport *t)
 {
     struct session *session = user;
 
     session->client = weir_transport_ref(t);
-    session_enlist(&session->door->service->worker->sessions, session,
-                   LIST_ALL);
+    list_add(&session->door->service->worker->sessions, &session->link);
     weir_transport_set_busy(t, true); /* for a graceful stop */
-    if (places_enter(session)) {
-        session_open(session);
+    if (!places_enter(&session->place, session->door)) {
+        session_refuse(session, END_LIMIT);
     }
 }
 
@@ -212,18 +335,24 @@ static int keep(struct session *session, const struct weir_buf *buf)
                : -ENOMEM;
 }
 
+/* It waits for a place, or for its target; else for its preface. */
+static bool is_waiting(const struct session *session)
+{
+    return session->route || session->place.state == PLACE_WAITING;
+}
+
 /* Bytes belong to the preface, or are kept until there is a target: a client
  * is read while it waits, as its reset would not be seen otherwise. */
 static int client_data(void *user, weir_transport *t,
                        const struct weir_buf *buf)
 {
     struct session *session = user;
-    const bool waits = session->route || session->is_waiting;
+    const bool waits = is_waiting(session);
 
     if (keep(session, buf) < 0) {
         session_refuse(session, END_INTERNAL);
     } else if (!waits) {
-        preface_read(session);
+        read_preface(session);
     } else if (session->kept.len + preface_rest(session->preface).len >=
                session->door->service->config->buffer_bytes) {
         weir_transport_pause_reading(t);
@@ -241,7 +370,7 @@ static int client_eof(void *user, weir_transport *t)
     if (session->route && session->route->config->ends_waiting) {
         session_refuse(session, END_CLIENT_GONE);
     }
-    return session->route != NULL || session->is_waiting;
+    return is_waiting(session);
 }
 
 static void client_lost(void *user, weir_transport *t, int err)
@@ -250,19 +379,12 @@ static void client_lost(void *user, weir_transport *t, int err)
 
     (void)err;
     weir_loop_cancel(session_loop(session), session->timer);
-    session->is_client_lost = true;
     if (session->reason == END_CLIENT_GONE &&
         session->door->service->worker->is_draining &&
         weir_transport_get_end(t) == WEIR_END_ABORTED) {
         session->reason = END_DRAIN;
     }
-    if (session->pending) {
-        weir_pending_cancel(session->pending); /* connected() follows */
-    } else if (session->is_securing) {
-        weir_transport_abort(session->target); /* target_secured() follows */
-    } else {
-        session_finish(session, NULL);
-    }
+    session_lose_client(session);
 }
 
 static const struct weir_protocol client_protocol = {
@@ -274,7 +396,7 @@ static const struct weir_protocol client_protocol = {
     .eof_received = client_eof,
 };
 
-int session_create(void *arg, weir_transport *t,
+int opening_create(void *arg, weir_transport *t,
                    struct weir_protocol_binding *ret)
 {
     struct door *door = arg;

@@ -37,12 +37,11 @@ static void give(struct places *places)
 
 /* ---- waiting ---- */
 
-static void end_wait(struct session *session)
+static void end_wait(struct place *place, struct door *door,
+                     enum place_state state)
 {
-    struct door *door = session->door;
-
-    session->is_waiting = false;
-    session_delist(&door->waiting, session, LIST_WAITING);
+    place->state = state;
+    list_remove(&door->waiting, &place->link);
     atomic_fetch_sub(&door->places->waiting, 1);
 }
 
@@ -50,10 +49,9 @@ static void end_wait(struct session *session)
 static void let_in(struct door *door)
 {
     while (door->waiting.oldest && take(door->places)) {
-        struct session *session = door->waiting.oldest;
-        end_wait(session);
-        session->has_place = true;
-        session_open(session);
+        struct place *place = (struct place *)door->waiting.oldest;
+        end_wait(place, door, PLACE_TAKEN);
+        door->take_in(place);
     }
 }
 
@@ -99,50 +97,46 @@ static void call_others(void *arg)
 
 /* ---- the calls ---- */
 
-bool places_enter(struct session *session)
+bool places_enter(struct place *place, struct door *door)
 {
-    struct door *door = session->door;
-
-    session->is_counted = take(&door->service->worker->proxy->places);
-    if (!session->is_counted) {
-        session_refuse(session, END_LIMIT);
+    if (!take(&door->service->worker->proxy->places)) {
         return false;
     }
     if (!door->waiting.oldest && take(door->places)) {
-        session->has_place = true;
+        place->state = PLACE_TAKEN;
+        door->take_in(place);
         return true;
     }
-    session->is_waiting = true;
-    session_enlist(&door->waiting, session, LIST_WAITING);
+    place->state = PLACE_WAITING;
+    list_add(&door->waiting, &place->link);
     atomic_fetch_add(&door->places->waiting, 1);
     let_in(door);
-    return false;
+    return true;
 }
 
-void places_leave(struct session *session)
+void places_leave(struct place *place, struct door *door)
 {
-    struct door *door = session->door;
-
-    if (session->is_waiting) {
-        end_wait(session);
+    if (place->state == PLACE_OUTSIDE) {
+        return;
     }
-    if (session->has_place) {
+    if (place->state == PLACE_WAITING) {
+        end_wait(place, door, PLACE_COUNTED);
+    } else if (place->state == PLACE_TAKEN) {
         give(door->places);
         if (atomic_load(&door->places->waiting) > 0) {
             let_in(door);
             call_others(door->service->worker);
         }
     }
-    if (session->is_counted) {
-        give(&door->service->worker->proxy->places);
-    }
+    give(&door->service->worker->proxy->places);
 }
 
-void places_close(struct door *door)
+struct place *places_turn_away(struct door *door)
 {
-    while (door->waiting.oldest) {
-        struct session *session = door->waiting.oldest;
-        end_wait(session);
-        session_refuse(session, END_DRAIN);
+    struct place *place = (struct place *)door->waiting.oldest;
+
+    if (place) {
+        end_wait(place, door, PLACE_COUNTED);
     }
+    return place;
 }

@@ -9,14 +9,28 @@
 #ifndef WEIR_PROXY_PLACES_H
 #define WEIR_PROXY_PLACES_H
 
-#include "session.h"
+#include "proxy.h"
 
-/* Takes the places of a session that was accepted. False: the session waits, or
- * it was refused; session_open() follows when it has waited. */
-bool places_enter(struct session *session);
-/* Gives them back, or ends the wait; for the end of the session. */
-void places_leave(struct session *session);
-/* Refuses those that wait: the proxy ends. */
-void places_close(struct door *door);
+enum place_state {
+    PLACE_OUTSIDE, /* not among all of the program */
+    PLACE_COUNTED, /* among them alone: its wait was ended */
+    PLACE_WAITING, /* in the list of its door */
+    PLACE_TAKEN,   /* among those of its address, too */
+};
+
+/* A connection among those that there may be. */
+struct place {
+    struct link link; /* the first field */
+    enum place_state state;
+};
+
+/* Takes the places of a connection that was accepted. False: there are too many
+ * in the program. Else its door's `take_in` is called, now or when it has
+ * waited. */
+bool places_enter(struct place *place, struct door *door);
+/* Gives them back, or ends the wait; for the end of the connection. */
+void places_leave(struct place *place, struct door *door);
+/* Ends the wait of the one that has waited longest; NULL: none waits. */
+struct place *places_turn_away(struct door *door);
 
 #endif

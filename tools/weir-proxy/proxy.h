@@ -29,13 +29,34 @@
 
 struct admin;
 struct listeners;
-struct session;
+struct place;
 struct states_one;
 
-struct session_list {
-    struct session *oldest; /* NULL: there is none */
-    struct session *youngest;
+/* A list by age: what is in it begins with its link. */
+struct link {
+    struct link *older;
+    struct link *younger;
 };
+
+struct list {
+    struct link *oldest; /* NULL: it is empty */
+    struct link *youngest;
+};
+
+static inline void list_add(struct list *list, struct link *link)
+{
+    struct link *older = list->youngest;
+
+    *link = (struct link){.older = older};
+    *(older ? &older->younger : &list->oldest) = link;
+    list->youngest = link;
+}
+
+static inline void list_remove(struct list *list, struct link *link)
+{
+    *(link->older ? &link->older->younger : &list->oldest) = link->younger;
+    *(link->younger ? &link->younger->older : &list->youngest) = link->older;
+}
 
 /* Connections at once, of all threads. */
 struct places {
@@ -57,8 +78,9 @@ struct door {
     struct service *service;
     const struct target *at;
     weir_server *server;
-    struct places *places;       /* of the address */
-    struct session_list waiting; /* for them, here */
+    struct places *places;                /* of the address */
+    struct list waiting;                  /* struct place: for them, here */
+    void (*take_in)(struct place *place); /* it has its places */
 };
 
 struct service {
@@ -89,7 +111,7 @@ struct worker {
     weir_thread *thread;
     weir_loop *loop;
     struct service *services;
-    struct session_list sessions;
+    struct list sessions;   /* struct session */
     _Atomic bool is_called; /* to look whether there are places */
     struct log log;
     struct admin *admin;     /* the first worker's; NULL: none */

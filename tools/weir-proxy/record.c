@@ -6,8 +6,10 @@
  */
 #include "record.h"
 
-#include <stdarg.h>
+#include "weir/error.h"
 
+#include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -50,12 +52,100 @@ const char *end_reason_name(enum end_reason reason)
     return reason_names[reason];
 }
 
+enum end_reason end_reason_of_relay(const struct weir_relay_record *end,
+                                    bool is_draining)
+{
+    const bool by_client = end->ended_by == WEIR_RELAY_A;
+
+    switch (end->cause) {
+    case WEIR_RELAY_EOF:
+        return END_DONE;
+    case WEIR_RELAY_TIMEOUT:
+        return by_client ? END_CLIENT_STALL : END_TARGET_STALL;
+    case WEIR_RELAY_IDLE:
+        return END_IDLE;
+    case WEIR_RELAY_HALF_CLOSED:
+        return END_HALF_CLOSED;
+    case WEIR_RELAY_LIFETIME:
+        return END_LIFETIME;
+    case WEIR_RELAY_CANCELED:
+        return is_draining ? END_DRAIN : END_INTERNAL;
+    case WEIR_RELAY_RESET:
+    case WEIR_RELAY_ERROR:
+    default:
+        if (end->err == WEIR_ETLSTRUNCATED) {
+            return by_client ? END_CLIENT_CUT : END_TARGET_CUT;
+        }
+        if (end->err == WEIR_ETLSALERT) {
+            return by_client ? END_CLIENT_ALERT : END_TARGET_ALERT;
+        }
+        return by_client ? END_CLIENT_RESET : END_TARGET_RESET;
+    }
+}
+
+/* weir's own codes stand in groups of a hundred (weir/error.h). */
+static enum end_reason reason_of_group(int err)
+{
+    switch (err / 100) {
+    case WEIR_ETLSFILE / 100:
+        return END_TARGET_TLS;
+    case WEIR_EDNSNOTFOUND / 100:
+        return END_LOOKUP;
+    default:
+        return END_CONNECT;
+    }
+}
+
+/* Of the last target that was tried. */
+static enum end_reason reason_of_try(int err)
+{
+    switch (err) {
+    case -ECONNREFUSED:
+    case -ENOENT: /* no such Unix socket */
+        return END_REFUSED;
+    case -EHOSTUNREACH:
+    case -ENETUNREACH:
+    case -ENETDOWN:
+        return END_UNREACHABLE;
+    default:
+        return reason_of_group(err);
+    }
+}
+
+/* A target may have been tried before the queue. */
+enum end_reason
+end_reason_of_connect(int err, const struct weir_upstreams_result *result,
+                      uint64_t queue_timeout_ns)
+{
+    switch (err) {
+    case -ENOBUFS:
+        return END_QUEUE_FULL;
+    case -ETIMEDOUT:
+        return result->queue_ns >= queue_timeout_ns ? END_QUEUE_TIMEOUT
+                                                    : END_TIMEOUT;
+    case -EHOSTDOWN:
+        return result->try_count == 0 ? END_NO_TARGET : END_UNREACHABLE;
+    default:
+        return reason_of_try(err);
+    }
+}
+
+/* ---- facts ---- */
+
 uint64_t record_now(void)
 {
     struct timespec now;
 
     clock_gettime(CLOCK_REALTIME_COARSE, &now);
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+const char *record_alert_of(const weir_transport *t)
+{
+    struct weir_extra_info info = {.size = sizeof(info)};
+
+    return weir_transport_get_extra_info(t, "tls_alert", &info) == 0 ? info.text
+                                                                     : NULL;
 }
 
 /* Of a longer name the first bytes are written. A host's name has no more. */

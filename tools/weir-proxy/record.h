@@ -7,7 +7,8 @@
 #ifndef WEIR_PROXY_RECORD_H
 #define WEIR_PROXY_RECORD_H
 
-#include "weir/address.h"
+#include "weir/relay.h"
+#include "weir/upstream.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -50,6 +51,13 @@ enum end_reason {
 
 /* The word for a reason, in the log and the metrics. */
 const char *end_reason_name(enum end_reason reason);
+/* Of a relay that has ended. */
+enum end_reason end_reason_of_relay(const struct weir_relay_record *end,
+                                    bool is_draining);
+/* Of a connect that has failed. */
+enum end_reason
+end_reason_of_connect(int err, const struct weir_upstreams_result *result,
+                      uint64_t queue_timeout_ns);
 
 /* Times are nanoseconds; 0: there was none. */
 struct record {
@@ -74,6 +82,9 @@ struct record {
 
 /* The time for time_ns. */
 uint64_t record_now(void);
+/* The alert by which the TLS of a connection's peer has refused: its name,
+ * static; NULL: there was none. */
+const char *record_alert_of(const weir_transport *t);
 
 /* Writes a line with its newline: bytes written, without a NUL; at most
  * RECORD_TEXT_SIZE, which is enough for all fields. */

@@ -4,25 +4,53 @@
  *
  * A target is chosen among those of the route and connected to, with other
  * targets after it if that fails; it is told who the client is; then bytes,
- * ends and resets go both ways until both sides have ended.
+ * ends and resets go both ways until both sides have ended. Functions stand
+ * behind those that they call, so that the page begins with the relay, and
+ * what is known of a session that has ended comes last.
  */
 #include "session.h"
 
 #include "preface.h"
-#include "route.h"
+#include "targets.h"
+
+#include "weir/proxy_protocol.h"
+#include "weir/start_tls.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
+
+/* Counts and logs the session, and frees it; @end is NULL if it was not
+ * relayed. */
+static void finish(struct session *session,
+                   const struct weir_relay_record *end);
+
+/* ---- the relay ---- */
+
+/* The error that speaks against the target, 0 if the relay speaks for it, or
+ * -ECANCELED. An end in order speaks for it, whoever ended first. An error
+ * speaks against it before its first byte: many servers that have answered
+ * reset clients which leave, or send them no close_notify. */
+static int verdict_of(int err, const struct weir_relay_record *end)
+{
+    const bool is_answered =
+        end->b_bytes > 0 && end->cause != WEIR_RELAY_TIMEOUT;
+
+    return err == 0 || (end->ended_by == WEIR_RELAY_B && !is_answered)
+               ? err
+               : -ECANCELED;
+}
 
 static void relayed(void *arg, int err, const struct weir_relay_record *end)
 {
     struct session *session = arg;
 
-    weir_upstream_slot_end(session->slot, session_verdict(err, end));
-    session_finish(session, end);
+    weir_upstream_slot_end(session->slot, verdict_of(err, end));
+    finish(session, end);
 }
 
-int session_relay(struct session *session)
+/* Moves bytes until both sides have ended. */
+static int relay(struct session *session)
 {
     const struct config_service *config = session->door->service->config;
     const struct weir_buf first[] = {session->kept,
@@ -49,25 +77,89 @@ int session_relay(struct session *session)
     return err;
 }
 
-void session_give_up(struct session *session, int verdict)
+/* ---- a target that is there ---- */
+
+/* Resets both sides. A client that has gone is the reason itself, and says
+ * nothing of the target. */
+static void give_up(struct session *session, enum end_reason reason,
+                    int verdict)
 {
     if (session->slot) {
         weir_transport_abort(session->target);
-        weir_upstream_slot_end(session->slot, verdict);
+        weir_upstream_slot_end(session->slot,
+                               session->is_client_lost ? -ECANCELED : verdict);
+        session->slot = NULL;
     }
     if (session->is_client_lost) {
-        session_finish(session, NULL);
+        finish(session, NULL);
     } else {
-        weir_transport_abort(session->client);
+        session_refuse(session, reason);
     }
 }
 
-/* There is a target, or none. The client may have gone meanwhile. */
-static void connected(void *arg, int err,
-                      const struct weir_upstreams_result *result)
+/* Tells the target who the client is, where the route says so. */
+static int send_header(const struct session *session)
+{
+    const enum config_header version = session->route->config->send_header;
+    struct weir_proxy_header header = {
+        .size = sizeof(header),
+        .version = version == HEADER_V1 ? WEIR_PROXY_V1 : WEIR_PROXY_V2,
+    };
+    char text[512];
+
+    if (version == HEADER_NONE) {
+        return 0;
+    }
+    preface_get_client(session->preface, session->client, &header.source);
+    preface_get_destination(session->preface, session->client,
+                            &header.destination);
+    const int len = weir_proxy_header_write(&header, text, sizeof(text));
+    return len < 0 ? len
+                   : weir_transport_write(session->target, text, (size_t)len);
+}
+
+/* The target's TLS behind a header is open, or is not. */
+static void secured(void *arg, int err, weir_transport *t)
 {
     struct session *session = arg;
 
+    (void)t;
+    if (err < 0) {
+        give_up(session, END_TARGET_TLS, err);
+    } else if (session->is_client_lost || relay(session) < 0) {
+        give_up(session, session_reason_of_refusal(session), -ECANCELED);
+    }
+}
+
+/* Sends what goes before the client's bytes, and goes on to the relay. A header
+ * goes before TLS, which is begun here then; any other target with TLS has it
+ * already. */
+static int greet(struct session *session, const weir_upstream *upstream)
+{
+    struct weir_tls_settings settings;
+    weir_transport *upgraded;
+    int err = send_header(session);
+
+    if (err < 0) {
+        return err;
+    }
+    if (!targets_begin_tls(session->route, upstream, &settings)) {
+        return relay(session);
+    }
+    err = weir_transport_start_tls(session->target, &settings, NULL, secured,
+                                   session, &upgraded);
+    if (err == 0) {
+        weir_transport_unref(session->target);
+        session->target = weir_transport_ref(upgraded);
+    }
+    return err;
+}
+
+/* ---- the connect ---- */
+
+static void note(struct session *session, int err,
+                 const struct weir_upstreams_result *result)
+{
     session->pending = NULL;
     session->try_count = (uint16_t)result->try_count;
     session->queue_ns = result->queue_ns;
@@ -79,15 +171,24 @@ static void connected(void *arg, int err,
     session->target =
         result->transport ? weir_transport_ref(result->transport) : NULL;
     session->slot = result->slot;
-    if (err == 0 && !session->is_client_lost) {
-        if (session_greet(session, result->upstream) == 0) {
-            return;
-        }
-        session->reason = session_reason_of_refusal(session);
-    } else if (err < 0 && !session->is_client_lost) {
-        session->reason = session_reason_of_connect(session, err);
+}
+
+/* There is a target, or none. The client may have gone meanwhile. */
+static void connected(void *arg, int err,
+                      const struct weir_upstreams_result *result)
+{
+    struct session *session = arg;
+
+    note(session, err, result);
+    if (err < 0) {
+        give_up(session,
+                end_reason_of_connect(err, result,
+                                      session->route->config->queue_timeout_ns),
+                -ECANCELED);
+    } else if (session->is_client_lost ||
+               greet(session, result->upstream) < 0) {
+        give_up(session, session_reason_of_refusal(session), -ECANCELED);
     }
-    session_give_up(session, -ECANCELED);
 }
 
 static int create_target(void *arg, weir_transport *t,
@@ -101,16 +202,15 @@ static int create_target(void *arg, weir_transport *t,
     return 0;
 }
 
-void session_connect(struct session *session, const char *server_name)
+void session_connect(struct session *session, const void *key, size_t key_size)
 {
     static const struct weir_factory factory = {create_target, NULL};
     const struct config_service *config = session->door->service->config;
     const struct config_route *route = session->route->config;
-    const struct route_key key = route_key(session, server_name);
     const struct weir_upstreams_connect_options options = {
         .size = sizeof(options),
-        .key = key.bytes,
-        .key_size = key.size,
+        .key = key,
+        .key_size = key_size,
         .tries = (uint32_t)route->tries,
         .shortage_timeout_ns = route->connect_timeout_ns,
         .connect = {.size = sizeof(options.connect),
@@ -121,4 +221,123 @@ void session_connect(struct session *session, const char *server_name)
                                connected, session, &session->pending) < 0) {
         session_refuse(session, END_INTERNAL);
     }
+}
+
+/* ---- ends before the relay ---- */
+
+void session_refuse(struct session *session, enum end_reason reason)
+{
+    session->reason = reason;
+    weir_transport_abort(session->client);
+}
+
+void session_lose_client(struct session *session)
+{
+    session->is_client_lost = true;
+    if (session->pending) {
+        weir_pending_cancel(session->pending); /* connected() follows */
+    } else if (session->slot) {
+        weir_transport_abort(session->target); /* secured() follows */
+    } else {
+        finish(session, NULL);
+    }
+}
+
+enum end_reason session_reason_of_refusal(const struct session *session)
+{
+    if (weir_transport_is_closing(session->client)) {
+        return END_CLIENT_GONE;
+    }
+    return session->target && weir_transport_is_closing(session->target)
+               ? END_TARGET_RESET
+               : END_INTERNAL;
+}
+
+/* ---- what is known of a session, and its end ---- */
+
+/* Writes what is known without a question to the transports. */
+static void sum_up(const struct session *session,
+                   const struct weir_relay_record *end, struct record *ret)
+{
+    const struct service *service = session->door->service;
+
+    *ret = (struct record){
+        .reason = session->reason,
+        .time_ns = session->time_ns,
+        .service = service->config->name,
+        .queue_ns = session->queue_ns,
+        .connect_ns = session->connect_ns,
+        .total_ns =
+            weir_loop_get_time(session_loop(session)) - session->start_ns,
+        .tries = session->try_count,
+    };
+    if (!end) {
+        return;
+    }
+    ret->reason = end_reason_of_relay(end, service->worker->is_draining);
+    ret->in_bytes = end->a_bytes;
+    ret->out_bytes = end->b_bytes;
+    if (end->b_first_ns > 0) {
+        ret->first_byte_ns = end->b_first_ns - session->start_ns;
+    }
+}
+
+/* Writes what the client's TLS tells. */
+static void describe_tls(const struct session *session, struct record *record)
+{
+    struct weir_extra_info info = {.size = sizeof(info)};
+
+    record->server_name = preface_shown_name(session->preface);
+    if (weir_transport_get_extra_info(session->client, "tls_version", &info) ==
+        0) {
+        record->tls_version = info.text;
+        if (weir_transport_get_extra_info(session->client, "tls_handshake",
+                                          &info) == 0) {
+            record->tls_ns = info.time_ns;
+        }
+    }
+    if (!record->server_name &&
+        weir_transport_get_extra_info(session->client, "server_name", &info) ==
+            0) {
+        record->server_name = info.text;
+    }
+}
+
+void session_describe(const struct session *session,
+                      const struct weir_relay_record *end, struct record *ret)
+{
+    sum_up(session, end, ret);
+    preface_get_client(session->preface, session->client, &ret->client);
+    describe_tls(session, ret);
+    ret->alert = record_alert_of(session->client);
+    if (!ret->alert) {
+        ret->alert = session->target ? record_alert_of(session->target)
+                                     : session->connect_alert;
+    }
+    ret->tried = session->tried;
+    if (end) {
+        weir_transport_get_peername(session->target, &ret->target);
+    }
+}
+
+static void finish(struct session *session, const struct weir_relay_record *end)
+{
+    struct service *service = session->door->service;
+    struct record record;
+
+    if (log_is_open(&service->worker->log)) {
+        session_describe(session, end, &record);
+        log_add(&service->worker->log, &record);
+    } else {
+        sum_up(session, end, &record);
+    }
+    list_remove(&service->worker->sessions, &session->link);
+    counts_end(&service->counts, &record);
+    places_leave(&session->place, session->door);
+    preface_free(session->preface);
+    weir_lease_unref(session->kept.lease);
+    weir_transport_unref(session->client);
+    weir_transport_unref(session->target);
+    free(session->tried);
+    free(session);
 }

@@ -35,10 +35,10 @@ static void describe(const struct session *session,
     session_describe(session, is_relayed ? relay : NULL, &ret->record);
     ret->record.server_name = NULL; /* they are the session's */
     ret->record.tls_version = NULL;
-    ret->state = is_relayed            ? "relayed"
-                 : session->is_waiting ? "waiting"
-                 : session->route      ? "connecting"
-                                       : "opening";
+    ret->state = is_relayed                              ? "relayed"
+                 : session->place.state == PLACE_WAITING ? "waiting"
+                 : session->route                        ? "connecting"
+                                                         : "opening";
 }
 
 /* Puts a session in its place, if it has one. */
@@ -66,13 +66,13 @@ void status_gather(void *arg, weir_thread *thread)
 {
     struct status *status = arg;
     const struct proxy *proxy = status->metrics->proxy;
-    const struct session *session =
+    const struct link *link =
         proxy->workers[weir_thread_get_index(thread)].sessions.oldest;
 
     metrics_gather(status->metrics, thread);
-    for (size_t i = 0; session && i < STATUS_LOOKED_AT; i++) {
-        consider(status, session);
-        session = session->links[LIST_ALL].younger;
+    for (size_t i = 0; link && i < STATUS_LOOKED_AT; i++) {
+        consider(status, (const struct session *)link);
+        link = link->younger;
     }
 }
 

@@ -8,7 +8,6 @@
 #include "targets.h"
 
 #include "contexts.h"
-#include "session.h"
 #include "states.h"
 #include "tools/common/console.h"
 
@@ -310,23 +309,22 @@ int targets_make(struct worker *worker, struct route *route,
     return err;
 }
 
-bool targets_begin_tls(const struct session *session,
-                       const weir_upstream *upstream,
+bool targets_begin_tls(const struct route *route, const weir_upstream *upstream,
                        struct weir_tls_settings *ret)
 {
-    const struct service *service = session->door->service;
-    const struct config_route *config = session->route->config;
+    const struct worker *worker = route->worker;
     const struct config_target *target = weir_upstream_get_user(upstream);
-    const size_t index = (size_t)(session->route - service->routes);
 
-    if (!target->at.is_tls || has_tls_at_once(config, target)) {
+    if (!target->at.is_tls || has_tls_at_once(route->config, target)) {
         return false;
     }
-    *ret = tls_of(
-        config, target,
-        contexts_of_route(weir_thread_get_config(service->worker->thread),
-                          service->index, index));
-    ret->handshake_timeout_ns = config->connect_timeout_ns;
+    *ret =
+        tls_of(route->config, target,
+               contexts_of_route(
+                   weir_thread_get_config(worker->thread),
+                   (size_t)(route->service - worker->proxy->config->services),
+                   (size_t)(route->config - route->service->routes)));
+    ret->handshake_timeout_ns = route->config->connect_timeout_ns;
     return true;
 }
 

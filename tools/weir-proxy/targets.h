@@ -25,8 +25,7 @@ int targets_make(struct worker *worker, struct route *route,
                  const struct config_route *config, weir_tls_context *context);
 /* True if TLS of a target is to be begun by the session, as a header goes
  * before it: with these settings. */
-bool targets_begin_tls(const struct session *session,
-                       const weir_upstream *upstream,
+bool targets_begin_tls(const struct route *route, const weir_upstream *upstream,
                        struct weir_tls_settings *ret);
 /* Connections and checks use another context from now on. */
 void targets_renew_tls(const struct route *route, weir_tls_context *context);

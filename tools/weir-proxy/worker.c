@@ -10,8 +10,7 @@
 #include "handover.h"
 #include "listeners.h"
 #include "manager.h"
-#include "places.h"
-#include "session.h"
+#include "opening.h"
 #include "signals.h"
 #include "targets.h"
 #include "tools/common/console.h"
@@ -176,7 +175,7 @@ static uint64_t limit_of(const struct service *service)
 static int open_door(struct door *door, int fd, struct waiting *waiting)
 {
     const struct service *service = door->service;
-    const struct weir_factory factory = {session_create, door};
+    const struct weir_factory factory = {opening_create, door};
     const struct weir_tls_settings tls = tls_of(door);
     const struct weir_server_options options = {
         .size = sizeof(options),
@@ -228,7 +227,8 @@ static int open_doors_at(struct service *service, const struct listener *at,
         const int fd = listeners_take(at, thread, proxy->worker_count, i);
         *door = (struct door){.service = service,
                               .at = &service->config->listens[at->listen],
-                              .places = places_of(at, proxy)};
+                              .places = places_of(at, proxy),
+                              .take_in = opening_take_in};
         err = fd < 0 ? fd : open_door(door, fd, waiting);
         service->door_count += err == 0;
     }
@@ -284,7 +284,7 @@ static void close_doors(struct worker *worker, struct waiting *waiting)
                                  waiting) == 0) {
                 waiting->count++;
             }
-            places_close(&service->doors[j]);
+            opening_refuse_waiting(&service->doors[j]);
         }
     }
     while (waiting->count > 0 && weir_event_wait(waiting->event) == 0) {
@@ -313,7 +313,7 @@ static void note_failed(struct door *door, weir_transport *client)
     if (weir_transport_get_extra_info(client, "server_name", &info) == 0) {
         record.server_name = info.text;
     }
-    record.alert = session_alert_of(client);
+    record.alert = record_alert_of(client);
     service->counts.accepted++;
     service->counts.active++;
     service->counts.failed_handshakes++;
