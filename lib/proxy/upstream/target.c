@@ -7,7 +7,6 @@
 #include "target.h"
 
 #include "uring/alloc.h"
-#include "weir/error.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -115,49 +114,44 @@ static void target_timer_expired(struct wr_timer *timer)
 
 /* ---- life ---- */
 
-/* Reads the one address or name of the options. */
-static int target_read(struct wr_target *target,
-                       const struct weir_upstream_options *options)
+int wr_target_read_place(weir_loop *loop,
+                         const struct weir_upstream_options *options,
+                         struct wr_place *ret)
 {
     const int count = !!options->host + !!options->address + !!options->path;
+    struct weir_place place = weir_place_host(options->host, options->port);
 
-    wr_assert(!target->host == !options->host);
     wr_require(count == 1, -EINVAL);
     if (options->address) {
-        wr_require(wr_address_is_valid(options->address), -EINVAL);
-        wr_require(!wr_address_is_unnamed(options->address), -EINVAL);
-        target->single = *options->address;
-        return 0;
+        place = weir_place_addresses(options->address, 1);
+    } else if (options->path) {
+        place = weir_place_unix(options->path);
     }
-    if (options->path) {
-        return weir_address_parse_unix(options->path, &target->single);
-    }
-    const int err =
-        weir_address_parse(options->host, options->port, &target->single);
-    target->is_name = err == WEIR_ENOTLITERAL;
-    return target->is_name ? 0 : err;
+    const int err = wr_place_read(loop, &place, 1, ret);
+    wr_require(err >= 0, err);
+    wr_assert(ret->count == 1 || ret->name);
+    wr_require(ret->name || !wr_address_is_unnamed(ret->addresses), -EINVAL);
+    return 0;
 }
 
 int wr_target_init(struct wr_target *target, weir_loop *loop,
-                   const struct weir_upstream_options *options,
-                   const char *host, uint64_t resolve_ns)
+                   const struct wr_place *place, const char *host,
+                   const struct weir_tls_settings *tls, uint64_t resolve_ns)
 {
+    wr_assert(!place->name || host);
     memset(target, 0, sizeof(*target));
     target->loop = loop;
     target->host = host;
-    target->port = options->port;
+    target->port = place->port;
+    target->is_name = place->name != NULL;
     target->resolve_ns = resolve_ns;
     wr_timer_init(&target->timer, target_timer_expired);
-    int err = target_read(target, options);
-    wr_require(err >= 0, err);
     if (!target->is_name) {
+        target->single = place->addresses[0];
         target->addresses = &target->single;
         target->address_count = 1;
     }
-    err = wr_secure_settings_read(&target->tls, options->tls, WR_SECURE_CLIENT,
-                                  host);
-    wr_assert(err <= 0);
-    return err;
+    return wr_secure_settings_read(&target->tls, tls, WR_SECURE_CLIENT, host);
 }
 
 int wr_target_set_tls(struct wr_target *target,
@@ -245,10 +239,10 @@ void wr_target_write_authority(const struct wr_target *target,
         return;
     }
     if (named) {
-        wr_target_write_place(named,
-                              target->host ? target->port
-                                           : wr_address_port(&target->single),
-                              ret);
+        wr_target_write_place(
+            named,
+            target->is_name ? target->port : wr_address_port(&target->single),
+            ret);
     } else {
         weir_address_format(&target->single, ret, WR_PLACE_SIZE);
     }

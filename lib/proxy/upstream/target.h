@@ -9,14 +9,15 @@
 #define WEIR_LIB_PROXY_UPSTREAM_TARGET_H
 
 #include "lib/names/lookup.h"
+#include "lib/names/place.h"
 #include "lib/transport/secure.h"
 #include "weir/stream.h"
 #include "weir/upstream.h"
 
 struct wr_target {
     weir_loop *loop;
-    const char *host; /* the owner's memory; NULL: an address is known */
-    uint16_t port;
+    const char *host; /* the owner's memory; NULL: it was not told by one */
+    uint16_t port;    /* of the addresses of a name */
     struct weir_address single; /* the address, where there is no name */
     struct weir_address *addresses;
     size_t address_count; /* 0: the name has none yet */
@@ -29,11 +30,19 @@ struct wr_target {
     uint64_t error_count; /* lookups that have failed */
 };
 
-/* Reads where the upstream is: 0, or an error of weir_upstreams_add(). @host is
- * the copy of the host in @options, NULL if it has none. */
+/* Reads the place that the options tell by one of three fields: 0, or an error
+ * of weir_upstreams_add(). It points to the options. */
+WEIR_MUST_USE int
+wr_target_read_place(weir_loop *loop,
+                     const struct weir_upstream_options *options,
+                     struct wr_place *ret);
+
+/* Makes the target of a place that was read: 0, or what is wrong with the TLS
+ * settings. @host is a copy of the host in the options; NULL: it has none. */
 WEIR_MUST_USE int wr_target_init(struct wr_target *target, weir_loop *loop,
-                                 const struct weir_upstream_options *options,
-                                 const char *host, uint64_t resolve_ns);
+                                 const struct wr_place *place, const char *host,
+                                 const struct weir_tls_settings *tls,
+                                 uint64_t resolve_ns);
 
 /* Replaces the TLS settings that there are: 0 or -EINVAL. */
 WEIR_MUST_USE int wr_target_set_tls(struct wr_target *target,

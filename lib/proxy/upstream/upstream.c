@@ -295,21 +295,14 @@ static void upstream_check_expired(struct wr_timer *timer)
 /* Its host and port, or its address, as text. */
 static const char *
 upstream_write_place(const struct weir_upstream_options *options,
-                     char buf[WR_PLACE_SIZE])
+                     const struct wr_place *place, char buf[WR_PLACE_SIZE])
 {
-    struct weir_address address = {.len = 0};
-
-    if (options->host) {
-        wr_target_write_place(options->host, options->port, buf);
-        return buf;
+    wr_assert(place->count == 1 || place->name);
+    if (!options->host) {
+        return weir_address_format(place->addresses, buf, WR_PLACE_SIZE);
     }
-    if (options->address) {
-        address = *options->address;
-    } else if (options->path &&
-               weir_address_parse_unix(options->path, &address) < 0) {
-        return ""; /* it will be refused */
-    }
-    return weir_address_format(&address, buf, WR_PLACE_SIZE);
+    wr_target_write_place(options->host, options->port, buf);
+    return buf;
 }
 
 static enum wr_health_state
@@ -344,7 +337,7 @@ static char *upstream_append(char **ret_end, const char *text)
 /* Fills an upstream that is all zero. */
 static int upstream_init(weir_upstream *upstream, weir_upstreams *set,
                          const struct weir_upstream_options *options,
-                         const char *name)
+                         const struct wr_place *place, const char *name)
 {
     char *end = upstream->text;
 
@@ -361,8 +354,8 @@ static int upstream_init(weir_upstream *upstream, weir_upstreams *set,
     wr_timer_init(&upstream->check_timer, upstream_check_expired);
     wr_probe_init(&upstream->probe, set->loop, &set->check, (uint8_t *)end,
                   upstream_check_ended);
-    return wr_target_init(&upstream->target, set->loop, options, host,
-                          set->options.resolve_ns);
+    return wr_target_init(&upstream->target, set->loop, place, host,
+                          options->tls, set->options.resolve_ns);
 }
 
 static size_t upstream_get_room(const weir_upstreams *set)
@@ -415,10 +408,14 @@ int wr_upstream_make(weir_upstreams *set,
                      const struct weir_upstream_options *options,
                      weir_upstream **ret)
 {
+    struct wr_place place;
     char buf[WR_PLACE_SIZE];
     const struct weir_allocator *allocator = &set->loop->counting;
-    const char *place = upstream_write_place(options, buf);
-    const char *name = options->name ? options->name : place;
+
+    int err = wr_target_read_place(set->loop, options, &place);
+    wr_require(err >= 0, err);
+    const char *text = upstream_write_place(options, &place, buf);
+    const char *name = options->name ? options->name : text;
     const size_t host_size = options->host ? strlen(options->host) + 1 : 0;
     const size_t size = sizeof(weir_upstream) + strlen(name) + 1 + host_size +
                         upstream_get_room(set);
@@ -427,12 +424,12 @@ int wr_upstream_make(weir_upstreams *set,
     wr_require(upstream, -ENOMEM);
     memset(upstream, 0, size);
     upstream->size = size;
-    int err = upstream_join(upstream, set, options, name, place);
+    err = upstream_join(upstream, set, options, name, text);
     if (err < 0) {
         wr_free(allocator, upstream, size);
         return err;
     }
-    err = upstream_init(upstream, set, options, name);
+    err = upstream_init(upstream, set, options, &place, name);
     if (err < 0) {
         upstream_leave(upstream, set);
         wr_free(allocator, upstream, size);
