@@ -85,15 +85,14 @@ struct cares_record {
     struct wr_list link; /* in cares.waiting until started */
     weir_lookup *lookup; /* NULL: answered or cancelled */
     struct wr_search_walk walk;
-    bool is_asking;            /* set around the calls that ask */
-    bool was_truncated;        /* a server has answered by UDP */
-    bool was_found;            /* this step has an address or a name */
-    bool has_no_data;          /* some domain has the name, but no address */
-    bool has_servfail;         /* the servers of some domain could not answer */
-    bool has_alias_alone;      /* the name is another's, which has no address */
-    unsigned to_ask;           /* parts that this step has not asked for yet */
-    uint32_t in_flight;        /* unanswered questions */
-    int errs[WR_LOOKUP_PARTS]; /* results of this step */
+    bool was_truncated;   /* a server has answered by UDP */
+    bool was_found;       /* this step has an address or a name */
+    bool has_no_data;     /* some domain has the name, but no address */
+    bool has_servfail;    /* the servers of some domain could not answer */
+    bool has_alias_alone; /* the name is another's, which has no address */
+    unsigned to_ask;      /* parts that this step has not asked for yet */
+    uint32_t holds; /* unanswered questions, and the call that asks them */
+    int errs[WR_LOOKUP_PARTS];       /* results of this step */
     int first_errs[WR_LOOKUP_PARTS]; /* of the first step, at the name as is */
     struct cares_question questions[WR_LOOKUP_PARTS];
     char name[WR_NAME_SIZE];  /* as it was written */

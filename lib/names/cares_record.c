@@ -91,7 +91,7 @@ void wr_cares_release(struct cares_record *record)
 {
     weir_loop *loop = record->cares->loop;
 
-    if (record->lookup || record->in_flight > 0 || record->is_asking) {
+    if (record->lookup || record->holds > 0) {
         return;
     }
     wr_list_remove(&record->link);
@@ -118,7 +118,7 @@ static bool cares_record_is_to_go_on(struct cares_record *record)
 {
     const weir_lookup *lookup = record->lookup;
 
-    wr_assert(record->in_flight == 0);
+    wr_assert(record->holds == 0);
     if (!lookup) {
         return false;
     }
@@ -238,9 +238,9 @@ static void cares_record_answered(void *arg, int status, int timeouts,
     const weir_lookup *lookup = record->lookup;
     (void)timeouts;
 
-    wr_assert(record->in_flight > 0);
+    wr_assert(record->holds > 0);
     wr_assert(record->cares->asked_count > 0);
-    record->in_flight--;
+    record->holds--;
     if (cares_record_ask_by_tcp(record, question->part)) {
         if (result) {
             ares_freeaddrinfo(result);
@@ -271,9 +271,9 @@ static void cares_record_named(void *arg, int status, int timeouts, char *node,
     (void)timeouts;
     (void)service;
 
-    wr_assert(record->in_flight > 0);
+    wr_assert(record->holds > 0);
     wr_assert(question->part == WR_LOOKUP_NAME);
-    record->in_flight--;
+    record->holds--;
     if (cares_record_ask_by_tcp(record, WR_LOOKUP_NAME)) {
         return;
     }
@@ -297,7 +297,7 @@ static void cares_record_ask_name(struct cares_record *record,
 {
     const struct weir_address *address = &record->lookup->address;
 
-    record->in_flight++;
+    record->holds++;
     ares_getnameinfo(channel, &address->storage.any,
                      (ares_socklen_t)address->len,
                      ARES_NI_LOOKUPHOST | ARES_NI_NAMEREQD, cares_record_named,
@@ -340,9 +340,9 @@ static void cares_record_ask_servers(struct cares_record *record)
     }
     record->to_ask &= ~now;
     /* Count all first: a question may be answered at once. */
-    record->in_flight +=
+    record->holds +=
         ((now >> WR_LOOKUP_INET6) & 1u) + ((now >> WR_LOOKUP_INET) & 1u);
-    wr_assert(record->in_flight > 0);
+    wr_assert(record->holds > 1); /* this call has one */
     for (enum wr_lookup_part part = WR_LOOKUP_INET6; part <= WR_LOOKUP_INET;
          part++) {
         if (now & (1u << part)) {
@@ -370,7 +370,7 @@ static bool cares_record_ask_by_tcp(struct cares_record *record,
         cares_record_ask_name(record, cares->tcp);
         return true;
     }
-    record->in_flight++;
+    record->holds++;
     cares_record_ask_family(record, cares->tcp, record->asked,
                             part == WR_LOOKUP_INET6 ? AF_INET6 : AF_INET, part);
     return true;
@@ -414,15 +414,12 @@ static void cares_record_go_on(struct cares_record *record)
 {
     struct cares *cares = record->cares;
 
-    if (record->is_asking) {
-        return; /* called from the loop below, which continues */
-    }
-    record->is_asking = true;
-    while (record->in_flight == 0 && cares_record_is_to_go_on(record)) {
+    while (record->holds == 0 && cares_record_is_to_go_on(record)) {
+        record->holds++; /* an answer inside the call leaves it to this */
         cares_record_ask_next(record);
+        record->holds--;
     }
-    record->is_asking = false;
-    if (record->in_flight == 0) {
+    if (record->holds == 0) {
         wr_assert(cares->asked_count > 0);
         cares->asked_count--;
         wr_cares_push_work(cares);
@@ -439,12 +436,12 @@ void wr_cares_begin(struct cares_record *record)
     cares->asked_count++;
     cares->live_count++;
     wr_cares_push_work(cares);
-    record->is_asking = true;
+    record->holds++;
     if (record->lookup->asked & (1u << WR_LOOKUP_NAME)) {
         cares_record_ask_name(record, cares_record_get_channel(cares));
     } else if (cares_record_leave_out_inet6(record)) {
         cares_record_ask_next(record);
     }
-    record->is_asking = false;
+    record->holds--;
     cares_record_go_on(record);
 }

@@ -78,7 +78,7 @@ static void cares_search_remember(struct cares_record *record)
 
 bool wr_cares_search_has_next(struct cares_record *record)
 {
-    wr_assert(record->in_flight == 0);
+    wr_assert(record->holds == 0);
     wr_assert(record->lookup->open != 0);
     const enum cares_search_next next = cares_search_choose(record);
 
