@@ -237,7 +237,8 @@ struct weir_datagram_options {
  * address, or the error of the lookup, which ends after 10 s. Connecting a
  * datagram socket sends nothing to the peer: if the peer serves one family
  * only, set family. An own address that is in use is tried again for two
- * seconds, as by weir_create_server().
+ * seconds, as by weir_create_server(). weir_pending_get_attempt() has the
+ * addresses that were tried.
  *
  * @param factory  called when the socket is ready; copied. Its protocol must be
  *                 of the datagram kind

@@ -33,11 +33,13 @@ WEIR_API void weir_pending_cancel(weir_pending *pending);
 /** An address that an operation has tried. */
 struct weir_attempt {
     size_t size;
-    /** The address. */
+    /** The address of the peer; of a datagram endpoint without a peer its own.
+     */
     struct weir_address address;
     /** The own address that it was tried from; len 0: there was none, as
-     * without a route, or where the socket has no name. Of an attempt that was
-     * refused the kernel forgets it: then it is what routes say now. */
+     * without a route, or where the socket has no name. Of a connect that was
+     * refused the kernel forgets it: then it is what routes say now. Of a
+     * datagram endpoint that was refused it is the one that was asked for. */
     struct weir_address own_address;
     /** Its error, negative; 0: it has not failed. */
     int err;
@@ -47,9 +49,13 @@ struct weir_attempt {
  * An address that an operation has tried, and how that has ended (asyncio's
  * all_errors).
  *
+ * Connects, requests for an upstream and makers of datagram endpoints try
+ * addresses. While an own address that is in use is tried again, the latest
+ * attempts count.
+ *
  * @param pending  the handle, before its done has returned; borrowed
  * @param index    from 0 on, in the order of the addresses
- * @retval -EINVAL  no more were tried; or the operation connects to nothing
+ * @retval -EINVAL  no more were tried; or the operation tries none
  */
 WEIR_API WEIR_MUST_USE int weir_pending_get_attempt(const weir_pending *pending,
                                                     size_t index,

@@ -1,71 +1,299 @@
 /*
- * The making of datagram endpoints, in a task of weir's own.
+ * Datagram endpoints: their addresses, and how they are made.
  *
- * Names are looked up first. Then a socket is made, bound and connected for one
- * address after the other until one works. An address that is in use is tried
- * again for a while, as that of a server is. The transport is made when the
- * task is gone, as its maker calls the program.
+ * Addresses are text or values of one family, or belong to a socket that is
+ * adopted. Text that is not an address is a name; two names are looked up
+ * together. Each address of the peer is an attempt then, with the first own
+ * address of its family. If the peer has no name, each own address is an
+ * attempt. IPv6 comes first, as in the answers.
+ *
+ * A socket is made, bound and connected for one attempt after the other until
+ * one works. All are tried again for a while if one's address is in use, as
+ * that of a server is. These are steps in a task: the caller's, or one of
+ * weir's own for a call that does not wait. The transport is made on the loop's
+ * stack, as its maker calls the program.
  */
 #include "endpoint.h"
 
-#include "endpoint_names.h"
+#include "lib/base/options.h"
+#include "lib/loop/pending.h"
+#include "lib/names/lookups.h"
 #include "lib/net/serve/listener_file.h"
 #include "lib/task/own_task.h"
 #include "lib/transport/datagram/datagram.h"
 #include "lib/transport/socket.h"
+#include "weir/datagram_stream.h"
 
 #include <string.h>
 
-struct wr_endpoint_maker {
-    struct wr_own_task own;
-    struct wr_waiter waiter; /* for the names */
-    bool is_asking;          /* the names were not all answered yet */
-    bool is_cancelled;
-    bool is_adopted;             /* the program brought the socket */
-    int fd;                      /* -1: not made, closed, or the transport's */
-    struct weir_pending pending; /* the program's handle, until done returns */
-    weir_endpoint_done_fn *done;
-    void *done_arg;
-    struct weir_factory factory;
-    struct weir_datagram_options options;
-    struct wr_endpoint_plan plan;
-    struct wr_endpoint_names names;
+struct endpoint_plan {
+    int family;                 /* AF_UNSPEC: the names will tell */
+    struct weir_address local;  /* len 0: is not bound, or not known yet */
+    struct weir_address remote; /* len 0: none, or not known yet */
+    uint16_t local_port;        /* where there is no own address; 0: any */
+    bool is_local_name;         /* the own host is to be looked up */
+    bool is_remote_name;        /* so is the peer's */
 };
 
-/* Calls done, and frees the maker. */
-static void endpoint_finish(struct wr_endpoint_maker *endpoint, int err,
-                            weir_transport *t)
-{
-    weir_loop *loop = endpoint->own.loop;
+struct endpoint {
+    weir_loop *loop;
+    int fd; /* -1: not made, closed, or the transport's */
+    bool is_adopted;
+    bool is_given_up;
+    struct weir_factory factory;
+    struct weir_datagram_options options;
+    struct endpoint_plan plan; /* of the attempt; between attempts of none */
+    struct wr_lookups names;
+    const weir_lookup *own; /* NULL: the own host is no name */
+    const weir_lookup *peer;
+    struct weir_attempt *attempts; /* NULL: the names are not known yet */
+    size_t attempt_count;
+    size_t attempt_capacity;
+};
 
-    wr_assert(endpoint->fd < 0);
-    wr_assert((err < 0) == !t);
-    if (endpoint->done) {
-        endpoint->done(endpoint->done_arg, err, t);
-        wr_loop_end_if_forked(loop);
+static bool endpoint_plan_has_names(const struct endpoint_plan *plan)
+{
+    return plan->is_local_name || plan->is_remote_name;
+}
+
+static void endpoint_check_invariants(const struct endpoint *endpoint)
+{
+    const struct endpoint_plan *plan = &endpoint->plan;
+
+    wr_assert((endpoint->own != NULL) == plan->is_local_name);
+    wr_assert((endpoint->peer != NULL) == plan->is_remote_name);
+    wr_assert(!endpoint->is_adopted || !endpoint_plan_has_names(plan));
+    wr_assert(endpoint->fd < 0 || plan->family != AF_UNSPEC);
+    wr_assert(endpoint->attempt_count <= endpoint->attempt_capacity);
+    wr_assert((endpoint->attempts != NULL) == (endpoint->attempt_capacity > 0));
+}
+
+/* ---- the addresses ---- */
+
+/* Reads one side: an address, len 0 if there is none, or a name. */
+static int endpoint_plan_read_side(weir_loop *loop,
+                                   const struct weir_place *place,
+                                   struct weir_address *ret, bool *ret_is_name)
+{
+    struct wr_place known;
+
+    wr_assert(ret->len == 0);
+    const int err = wr_place_read(loop, place, 1, &known);
+    wr_require(err >= 0, err);
+    wr_assert(known.count <= 1);
+    wr_assert(!known.name || known.count == 0);
+    *ret_is_name = known.name != NULL;
+    if (known.count == 1) {
+        *ret = known.addresses[0];
     }
-    wr_endpoint_names_fini(&endpoint->names);
-    wr_free(&loop->counting, endpoint, sizeof(*endpoint));
-    wr_loop_unpin(loop);
+    return 0;
+}
+
+static bool endpoint_plan_is_family(int family)
+{
+    return family == AF_INET || family == AF_INET6 || family == AF_UNIX;
+}
+
+/* The common family of the options and addresses, or -EINVAL. */
+static int
+endpoint_plan_find_family(const struct endpoint_plan *plan,
+                          const struct weir_datagram_options *options)
+{
+    const int asked[] = {
+        options->family,
+        plan->local.len > 0 ? plan->local.storage.any.sa_family : AF_UNSPEC,
+        plan->remote.len > 0 ? plan->remote.storage.any.sa_family : AF_UNSPEC,
+    };
+    int family = AF_UNSPEC;
+
+    for (size_t i = 0; i < sizeof(asked) / sizeof(asked[0]); i++) {
+        if (asked[i] != AF_UNSPEC) {
+            wr_require(family == AF_UNSPEC || family == asked[i], -EINVAL);
+            family = asked[i];
+        }
+    }
+    if (endpoint_plan_has_names(plan)) {
+        wr_require(family != AF_UNIX, -EINVAL);
+        if (family == AF_UNSPEC && options->allow_broadcast) {
+            return AF_INET; /* the other one has no broadcasts */
+        }
+        return family == AF_UNSPEC || endpoint_plan_is_family(family)
+                   ? family
+                   : -EAFNOSUPPORT;
+    }
+    if (family == AF_UNSPEC && plan->local_port > 0) {
+        family = AF_INET6;
+    }
+    wr_assert(family >= 0);
+    wr_require(family != AF_UNSPEC, -EINVAL);
+    return endpoint_plan_is_family(family) ? family : -EAFNOSUPPORT;
+}
+
+/* A port, or the kernel's choice. */
+static int
+endpoint_plan_choose_local(struct endpoint_plan *plan,
+                           const struct weir_datagram_options *options)
+{
+    const bool leads_to_peer =
+        plan->remote.len > 0 && !options->allow_broadcast;
+
+    wr_assert(plan->family != AF_UNSPEC);
+    if (plan->local.len > 0) {
+        return 0;
+    }
+    if (plan->family == AF_UNIX) {
+        wr_require(plan->local_port == 0, -EINVAL);
+        return 0;
+    }
+    if (leads_to_peer && plan->local_port == 0) {
+        return 0; /* connecting chooses both address and port */
+    }
+    return wr_address_passive(plan->family, NULL, plan->local_port,
+                              &plan->local);
+}
+
+/* The family of a datagram socket that is adopted. */
+static int endpoint_plan_check_socket(int fd)
+{
+    int type = 0;
+    int family = 0;
+    socklen_t len = sizeof(type);
+
+    int err = wr_sys_getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len);
+    if (err == -ENOTSOCK) {
+        return -EINVAL;
+    }
+    wr_require(err >= 0, err);
+    wr_require(type == SOCK_DGRAM, -EINVAL);
+    len = sizeof(family);
+    err = wr_sys_getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &family, &len);
+    wr_require(err >= 0, err);
+    return endpoint_plan_is_family(family) ? family : -EAFNOSUPPORT;
+}
+
+static int endpoint_plan_adopt(struct endpoint_plan *plan,
+                               const struct wr_endpoint_call *call)
+{
+    const struct weir_datagram_options *options = call->options;
+
+    wr_require(plan->remote.len == 0 && !plan->is_remote_name, -EINVAL);
+    int family = endpoint_plan_check_socket(call->local.fd);
+    wr_require(family >= 0, family);
+    wr_require(options->family == AF_UNSPEC || options->family == family,
+               -EINVAL);
+    plan->family = family;
+    return 0;
+}
+
+/* Takes the places of the options, where the call has none; not both. */
+static int endpoint_plan_choose_places(struct wr_endpoint_call *call)
+{
+    const struct weir_datagram_options *options = call->options;
+
+    if (call->has_places) {
+        return options->local_host || options->local_port != 0 ||
+                       options->remote_host || options->remote_port != 0
+                   ? -EINVAL
+                   : 0;
+    }
+    call->local = weir_place_host(options->local_host, options->local_port);
+    call->remote = weir_place_host(options->remote_host, options->remote_port);
+    return 0;
+}
+
+static int endpoint_plan_read(weir_loop *loop, struct endpoint_plan *plan,
+                              struct wr_endpoint_call *call)
+{
+    *plan = (struct endpoint_plan){.family = AF_UNSPEC};
+    int err = endpoint_plan_choose_places(call);
+    wr_require(err >= 0, err);
+    wr_require(call->options->family != AF_UNIX ||
+                   (!wr_place_get_host(&call->local) &&
+                    !wr_place_get_host(&call->remote)),
+               -EINVAL);
+    wr_require(call->remote.kind != WEIR_PLACE_FD, -EINVAL);
+    wr_require(call->remote.kind != WEIR_PLACE_HOST || call->remote.host ||
+                   call->remote.port == 0,
+               -EINVAL);
+    plan->local_port = call->local.port;
+    err = endpoint_plan_read_side(loop, &call->local, &plan->local,
+                                  &plan->is_local_name);
+    wr_require(err >= 0, err);
+    err = endpoint_plan_read_side(loop, &call->remote, &plan->remote,
+                                  &plan->is_remote_name);
+    wr_require(err >= 0, err);
+    if (call->local.kind == WEIR_PLACE_FD) {
+        return endpoint_plan_adopt(plan, call);
+    }
+    plan->family = endpoint_plan_find_family(plan, call->options);
+    wr_require(plan->family >= 0, plan->family);
+    return endpoint_plan_has_names(plan)
+               ? 0
+               : endpoint_plan_choose_local(plan, call->options);
+}
+
+/* ---- attempts ---- */
+
+/* The first own address of a family; false when there is none. */
+static bool endpoint_find_own(const weir_lookup *own, int family,
+                              struct weir_address *ret)
+{
+    wr_assert(family == AF_INET || family == AF_INET6);
+    wr_assert(wr_lookup_has_ended(own));
+    for (size_t i = 0; i < own->count; i++) {
+        if (own->addresses[i].storage.any.sa_family == family) {
+            *ret = own->addresses[i];
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Puts the addresses of attempt *@index, from 0 on, or of the next possible
+ * attempt, into the plan, and moves *@index behind it. False: there is none. */
+static bool endpoint_plan_attempt(struct endpoint *endpoint, size_t *index)
+{
+    struct endpoint_plan *plan = &endpoint->plan;
+    const weir_lookup *lookup = endpoint->peer ? endpoint->peer : endpoint->own;
+    bool found = false;
+
+    if (!lookup) { /* without a name there is one attempt */
+        return (*index)++ == 0;
+    }
+    wr_assert(wr_lookup_has_ended(lookup));
+    wr_assert(*index <= lookup->count);
+    while (!found && *index < lookup->count) {
+        const struct weir_address *address = &lookup->addresses[(*index)++];
+        plan->family = address->storage.any.sa_family;
+        *(endpoint->peer ? &plan->remote : &plan->local) = *address;
+        found = lookup == endpoint->own || !endpoint->own ||
+                endpoint_find_own(endpoint->own, plan->family, &plan->local);
+    }
+    return found;
 }
 
 /* It becomes no endpoint. */
-static void endpoint_close_socket(struct wr_endpoint_maker *endpoint)
+static void endpoint_close_socket(struct endpoint *endpoint)
 {
     if (endpoint->fd >= 0) {
-        wr_datagram_close_fd(endpoint->own.loop, endpoint->fd,
+        wr_datagram_close_fd(endpoint->loop, endpoint->fd,
                              endpoint->plan.family);
         endpoint->fd = -1;
     }
 }
 
 /* Binds and connects the socket. */
-static int endpoint_name_socket(const struct wr_endpoint_maker *endpoint)
+static int endpoint_name_socket(const struct endpoint *endpoint)
 {
     const struct weir_address *local = &endpoint->plan.local;
     const struct weir_address *remote = &endpoint->plan.remote;
 
     wr_assert(endpoint->fd >= 0);
+    wr_assert(!endpoint->is_adopted);
+    wr_assert(local->len == 0 ||
+              local->storage.any.sa_family == endpoint->plan.family);
+    wr_assert(remote->len == 0 ||
+              remote->storage.any.sa_family == endpoint->plan.family);
     if (local->len > 0) {
         int err = wr_listener_file_bind(endpoint->fd, local, 0);
         wr_require(err >= 0, err);
@@ -77,40 +305,59 @@ static int endpoint_name_socket(const struct wr_endpoint_maker *endpoint)
 }
 
 /* Makes the socket, or uses the adopted one. */
-static int endpoint_open_socket(struct wr_endpoint_maker *endpoint)
+static int endpoint_open_socket(struct endpoint *endpoint)
 {
     const int family = endpoint->plan.family;
 
+    wr_assert((endpoint->fd >= 0) == endpoint->is_adopted);
     if (!endpoint->is_adopted) {
+        int err =
+            endpoint_plan_choose_local(&endpoint->plan, &endpoint->options);
+        wr_require(err >= 0, err);
         const int fd = wr_sys_socket(family, SOCK_DGRAM, 0);
         wr_require(fd >= 0, fd);
         endpoint->fd = fd;
     }
     wr_assert(endpoint->fd >= 0);
-    int err = wr_datagram_configure(endpoint->own.loop, endpoint->fd, family,
+    int err = wr_datagram_configure(endpoint->loop, endpoint->fd, family,
                                     &endpoint->options);
     wr_require(err >= 0, err);
     return endpoint->is_adopted ? 0 : endpoint_name_socket(endpoint);
 }
 
-/* Tries the addresses of the names until a socket accepts one: 0, or the error
- * of the first address. */
-static int endpoint_try_names(struct wr_endpoint_maker *endpoint)
+/* Makes the attempt that is planned, and notes it. */
+static int endpoint_attempt(struct endpoint *endpoint)
 {
+    struct weir_attempt *attempt =
+        &endpoint->attempts[endpoint->attempt_count++];
+    const int err = endpoint_open_socket(endpoint);
+
+    wr_assert(endpoint->attempt_count <= endpoint->attempt_capacity);
+    wr_assert(err < 0 || endpoint->fd >= 0);
+    *attempt = (struct weir_attempt){.size = sizeof(*attempt),
+                                     .address = endpoint->plan.remote,
+                                     .own_address = endpoint->plan.local,
+                                     .err = err};
+    if (err >= 0) {
+        wr_ignore(wr_socket_ask_sockname(endpoint->fd, &attempt->own_address));
+    }
+    if (attempt->address.len == 0) { /* it has no peer */
+        attempt->address = attempt->own_address;
+    }
+    return err;
+}
+
+/* Makes attempts until one works: 0, or the error of the first. */
+static int endpoint_attempt_all(struct endpoint *endpoint)
+{
+    const struct endpoint_plan known = endpoint->plan;
     size_t index = 0;
     int first = 0;
 
-    int err = wr_endpoint_names_get_result(&endpoint->names);
-    wr_require(err >= 0, err);
-    const struct wr_endpoint_plan known = endpoint->plan;
-    wr_assert(endpoint->fd < 0);
-    while (wr_endpoint_names_next(&endpoint->names, &index, &endpoint->plan)) {
+    endpoint->attempt_count = 0;
+    while (endpoint_plan_attempt(endpoint, &index)) {
         wr_assert(endpoint->plan.family != AF_UNSPEC);
-        err =
-            wr_endpoint_plan_choose_local(&endpoint->plan, &endpoint->options);
-        if (err >= 0) {
-            err = endpoint_open_socket(endpoint);
-        }
+        const int err = endpoint_attempt(endpoint);
         if (err >= 0) {
             return 0;
         }
@@ -121,143 +368,45 @@ static int endpoint_try_names(struct wr_endpoint_maker *endpoint)
     return first < 0 ? first : -EINVAL; /* addresses of two families */
 }
 
-/* The socket belongs to the transport from now on. */
-static int endpoint_open_transport(struct wr_endpoint_maker *endpoint,
-                                   weir_transport **ret)
+/* Makes room for the attempts, when the names are known. */
+static int endpoint_make_room(struct endpoint *endpoint)
 {
-    const struct wr_datagram_socket socket = {
-        .fd = endpoint->fd,
-        .family = endpoint->plan.family,
-        .remote = &endpoint->plan.remote,
-    };
+    const weir_lookup *lookup = endpoint->peer ? endpoint->peer : endpoint->own;
 
-    wr_assert(socket.fd >= 0);
-    endpoint->fd = -1;
-    int err = wr_datagram_open(endpoint->own.loop, &socket, &endpoint->factory,
-                               &endpoint->options, ret);
-    if (err >= 0 && endpoint->is_cancelled) { /* by its own callbacks */
-        wr_ignore(weir_transport_abort(*ret) < 0);
-        *ret = NULL;
-        err = -ECANCELED;
-    }
-    return err;
+    const size_t capacity = lookup ? lookup->count : 1;
+
+    wr_assert(!endpoint->attempts);
+    wr_assert(capacity > 0); /* a lookup without an address has failed */
+    endpoint->attempts = wr_alloc(&endpoint->loop->counting,
+                                  capacity * sizeof(*endpoint->attempts));
+    wr_require(endpoint->attempts, -ENOMEM);
+    endpoint->attempt_capacity = capacity;
+    return 0;
 }
 
-/* ---- the steps ---- */
-
-static void endpoint_names_done(struct wr_endpoint_names *names)
+/* The steps, in a task that has entered: 0, and there is a socket. */
+static int endpoint_make_socket(struct endpoint *endpoint)
 {
-    struct wr_endpoint_maker *endpoint =
-        wr_container_of(names, struct wr_endpoint_maker, names);
+    const weir_lookup *failed;
 
-    wr_assert(endpoint->is_asking);
-    wr_assert(wr_own_task_is_running(&endpoint->own));
-    endpoint->is_asking = false;
-    if (endpoint->waiter.task) {
-        wr_waiter_wake(&endpoint->waiter, 0);
-    }
-}
+    endpoint_check_invariants(endpoint);
+    wr_assert(endpoint->attempt_count == 0);
+    int err = wr_lookups_await(&endpoint->names, &failed);
 
-static void endpoint_names_give_up(struct wr_waiter *waiter)
-{
-    struct wr_endpoint_maker *endpoint =
-        wr_container_of(waiter, struct wr_endpoint_maker, waiter);
-
-    wr_assert(endpoint->is_asking);
-    wr_endpoint_names_cancel(&endpoint->names);
-    if (waiter->task->waiter == waiter) { /* a resolver may get here again */
-        wr_waiter_wake(waiter, -ECANCELED);
-    }
-}
-
-static int endpoint_await_names(struct wr_endpoint_maker *endpoint)
-{
-    static const struct wr_wait_kind kind = {
-        .name = "name lookup", .interrupt = endpoint_names_give_up};
-
-    wr_assert(endpoint->own.task == endpoint->own.loop->current);
-    endpoint->waiter.kind = &kind;
-    int err = wr_task_enter(endpoint->own.loop);
-    if (err == 0 && endpoint->is_asking) {
-        err = wr_task_wait(endpoint->own.loop, &endpoint->waiter, NULL);
-    }
-    wr_assert(err < 0 || !endpoint->is_asking);
-    return err;
-}
-
-static int endpoint_run(struct wr_own_task *own)
-{
-    struct wr_endpoint_maker *endpoint =
-        wr_container_of(own, struct wr_endpoint_maker, own);
-    int err = endpoint_await_names(endpoint);
-
+    err = err < 0 ? err : endpoint_make_room(endpoint);
     for (uint32_t tries = 0; err == 0; tries++) {
-        wr_assert((endpoint->fd >= 0) == endpoint->is_adopted);
-        err = wr_endpoint_plan_has_names(&endpoint->plan)
-                  ? endpoint_try_names(endpoint)
-                  : endpoint_open_socket(endpoint);
-        if (err >= 0) {
-            return 0;
+        err = endpoint_attempt_all(endpoint);
+        if (err != -EADDRINUSE || endpoint->is_adopted ||
+            tries == WR_BIND_TRIES) {
+            break;
         }
-        endpoint_close_socket(endpoint);
-        if (err == -EADDRINUSE && !endpoint->is_adopted &&
-            tries < WR_BIND_TRIES) {
-            err = weir_sleep(own->loop, WR_BIND_RETRY_NS);
-        }
+        err = weir_sleep(endpoint->loop, WR_BIND_RETRY_NS);
     }
-    wr_assert(err < 0);
+    wr_assert(err < 0 || endpoint->fd >= 0);
     return err;
 }
 
-static void endpoint_ended(struct wr_own_task *own, int err)
-{
-    struct wr_endpoint_maker *endpoint =
-        wr_container_of(own, struct wr_endpoint_maker, own);
-    weir_transport *t = NULL;
-
-    wr_assert(err <= 0);
-    wr_assert(err < 0 || endpoint->fd >= 0);
-    err = endpoint->is_cancelled ? -ECANCELED : err;
-    if (err >= 0) {
-        err = endpoint_open_transport(endpoint, &t);
-    }
-    wr_endpoint_names_cancel(&endpoint->names);
-    endpoint_close_socket(endpoint);
-    endpoint_finish(endpoint, err, t);
-}
-
-/* The address of one side, or the name that has it. */
-static const char *endpoint_name_side(const struct weir_address *address,
-                                      const weir_lookup *lookup, char *text)
-{
-    return address->len == 0 && lookup->host[0] != '\0'
-               ? lookup->host
-               : weir_address_format(address, text, WEIR_ADDRESS_TEXT_SIZE);
-}
-
-static void endpoint_dump(const struct wr_own_task *own, FILE *out)
-{
-    const struct wr_endpoint_maker *endpoint =
-        wr_container_of(own, struct wr_endpoint_maker, own);
-    const struct wr_endpoint_plan *plan = &endpoint->plan;
-    char local[WEIR_ADDRESS_TEXT_SIZE];
-    char peer[WEIR_ADDRESS_TEXT_SIZE];
-
-    fprintf(out, " %s -> %s",
-            endpoint_name_side(&plan->local, &endpoint->names.own, local),
-            endpoint_name_side(&plan->remote, &endpoint->names.peer, peer));
-}
-
-static void endpoint_cancel(struct weir_pending *pending)
-{
-    struct wr_endpoint_maker *endpoint =
-        wr_container_of(pending, struct wr_endpoint_maker, pending);
-
-    endpoint->is_cancelled = true;
-    wr_own_task_cancel(&endpoint->own);
-}
-
-/* ---- beginning ---- */
+/* ---- beginning and end ---- */
 
 static int endpoint_check_options(const struct weir_datagram_options *options,
                                   const struct weir_factory *factory)
@@ -273,72 +422,96 @@ static int endpoint_check_options(const struct weir_datagram_options *options,
 /* Checks a call, and makes a plan of it. */
 static int endpoint_plan(weir_loop *loop, struct wr_endpoint_call *call,
                          const struct weir_factory *factory,
-                         struct wr_endpoint_plan *ret)
+                         struct endpoint_plan *ret)
 {
     int err = endpoint_check_options(call->options, factory);
     wr_require(err >= 0, err);
-    err = wr_endpoint_plan_read(loop, ret, call);
+    err = endpoint_plan_read(loop, ret, call);
     wr_require(err >= 0, err);
-    return wr_datagram_check_control(
+    err = wr_datagram_check_control(
         ret->family == AF_UNSPEC ? AF_INET6 : ret->family, call->options);
+    wr_require(err >= 0, err);
+    wr_require(!wr_loop_is_closing(loop), -ESHUTDOWN);
+    return 0;
 }
 
-/* Looks the names up, if any, and starts the steps. */
-static int endpoint_begin(struct wr_endpoint_maker *endpoint,
-                          const struct wr_endpoint_call *call)
+/* Starts the lookups of the names. */
+static int endpoint_look_up(struct endpoint *endpoint,
+                            const struct wr_endpoint_call *call)
 {
-    endpoint->is_asking = wr_endpoint_plan_has_names(&endpoint->plan);
-    int err =
-        endpoint->is_asking
-            ? wr_endpoint_names_start(&endpoint->names, &endpoint->plan, call)
-            : 0;
-    if (err >= 0) {
-        err = wr_own_task_start(&endpoint->own, "datagram endpoint");
-        if (err < 0) {
-            wr_endpoint_names_cancel(&endpoint->names);
-        }
+    const struct endpoint_plan *plan = &endpoint->plan;
+    int err = 0;
+
+    wr_assert(!endpoint->own);
+    wr_assert(!endpoint->peer);
+    if (plan->is_local_name) {
+        err = wr_lookups_add(&endpoint->names, call->local.host,
+                             call->local.port, plan->family, &endpoint->own);
+    }
+    if (err >= 0 && plan->is_remote_name) {
+        err = wr_lookups_add(&endpoint->names, call->remote.host,
+                             call->remote.port, plan->family, &endpoint->peer);
     }
     return err;
 }
 
-/* Makes a maker; takes no socket when it fails. */
-static int endpoint_start(weir_loop *loop, const struct weir_factory *factory,
-                          struct wr_endpoint_call *call, weir_pending **ret)
+/* Ends the lookups, and closes a socket that became no endpoint. */
+static void endpoint_fini(struct endpoint *endpoint)
 {
-    struct wr_endpoint_plan plan;
+    wr_lookups_fini(&endpoint->names);
+    endpoint_close_socket(endpoint);
+    wr_free(&endpoint->loop->counting, endpoint->attempts,
+            endpoint->attempt_capacity * sizeof(*endpoint->attempts));
+}
 
-    wr_require_loop(loop);
-    int err = endpoint_plan(loop, call, factory, &plan);
-    wr_require(err >= 0, err);
-    wr_require(!ret || call->done, -EINVAL); /* done ends the handle */
-    wr_require(!wr_loop_is_closing(loop), -ESHUTDOWN);
-    struct wr_endpoint_maker *endpoint =
-        wr_alloc(&loop->counting, sizeof(*endpoint));
-    wr_require(endpoint, -ENOMEM);
-
-    memset(endpoint, 0, sizeof(*endpoint));
-    wr_own_task_init(&endpoint->own, loop, endpoint_run, endpoint_ended);
-    endpoint->own.dump = endpoint_dump;
-    endpoint->pending = (struct weir_pending){loop, endpoint_cancel, NULL};
-    endpoint->done = call->done;
-    endpoint->done_arg = call->done_arg;
-    endpoint->factory = *factory;
-    endpoint->options = *call->options;
-    endpoint->plan = plan;
-    endpoint->is_adopted = call->local.kind == WEIR_PLACE_FD;
-    endpoint->fd = wr_place_get_fd(&call->local);
-    wr_endpoint_names_init(&endpoint->names, loop, endpoint_names_done);
-    err = endpoint_begin(endpoint, call);
+/* Begins what a call has planned. Takes no socket when it fails. */
+static int endpoint_init(struct endpoint *endpoint, weir_loop *loop,
+                         const struct weir_factory *factory,
+                         const struct wr_endpoint_call *call,
+                         const struct endpoint_plan *plan)
+{
+    *endpoint =
+        (struct endpoint){.loop = loop,
+                          .fd = -1,
+                          .is_adopted = call->local.kind == WEIR_PLACE_FD,
+                          .factory = *factory,
+                          .options = *call->options,
+                          .plan = *plan};
+    wr_lookups_init(&endpoint->names, loop);
+    const int err = endpoint_look_up(endpoint, call);
     if (err < 0) {
-        wr_endpoint_names_fini(&endpoint->names);
-        wr_free(&loop->counting, endpoint, sizeof(*endpoint));
+        endpoint_fini(endpoint);
         return err;
     }
-    wr_loop_pin(loop);
-    if (ret) {
-        *ret = &endpoint->pending;
-    }
+    endpoint->fd = wr_place_get_fd(&call->local);
+    wr_assert((endpoint->fd >= 0) == endpoint->is_adopted);
     return 0;
+}
+
+/* Makes the transport, to which the socket belongs from now on. Calls the
+ * program. */
+static int endpoint_open_transport(struct endpoint *endpoint,
+                                   weir_transport **ret)
+{
+    const struct wr_datagram_socket socket = {
+        .fd = endpoint->fd,
+        .family = endpoint->plan.family,
+        .remote = &endpoint->plan.remote,
+    };
+
+    endpoint_check_invariants(endpoint);
+    wr_assert(socket.fd >= 0);
+    wr_assert(!endpoint->is_given_up);
+    wr_assert(endpoint->attempt_count > 0);
+    endpoint->fd = -1;
+    int err = wr_datagram_open(endpoint->loop, &socket, &endpoint->factory,
+                               &endpoint->options, ret);
+    if (err >= 0 && endpoint->is_given_up) { /* by its own callbacks */
+        wr_ignore(weir_transport_abort(*ret) < 0);
+        *ret = NULL;
+        err = -ECANCELED;
+    }
+    return err;
 }
 
 static void endpoint_refuse_place(const weir_loop *loop,
@@ -361,14 +534,317 @@ void wr_endpoint_refuse(const weir_loop *loop,
     endpoint_refuse_place(loop, &call->remote);
 }
 
-int wr_endpoint_start(weir_loop *loop, const struct weir_factory *factory,
-                      struct wr_endpoint_call *call, weir_pending **ret)
-{
-    wr_assert(call->options->size > 0);
-    int err = endpoint_start(loop, factory, call, ret);
+/* ---- in the task of the caller ---- */
 
+struct endpoint_opening {
+    struct wr_waiter waiter;
+    struct wr_ready ready;
+    struct endpoint endpoint;
+    weir_transport *t; /* NULL until it is made */
+};
+
+static void endpoint_opening_ready(struct wr_ready *ready)
+{
+    struct endpoint_opening *opening =
+        wr_container_of(ready, struct endpoint_opening, ready);
+
+    wr_assert(!opening->t);
+    wr_assert(!opening->endpoint.loop->current);
+    const int err = endpoint_open_transport(&opening->endpoint, &opening->t);
+    wr_assert((err < 0) == !opening->t);
+    if (opening->t) {
+        weir_transport_ref(opening->t);
+    }
+    wr_waiter_wake(&opening->waiter, err);
+}
+
+static void endpoint_opening_interrupt(struct wr_waiter *waiter)
+{
+    struct endpoint_opening *opening =
+        wr_container_of(waiter, struct endpoint_opening, waiter);
+
+    wr_assert(!opening->t);
+    opening->endpoint.is_given_up = true;
+    if (wr_ready_is_pending(&opening->ready)) { /* else it is running */
+        wr_ready_cancel(&opening->ready);
+        wr_waiter_wake(waiter, -ECANCELED);
+    }
+}
+
+/* Waits until the loop has made the transport. */
+static int endpoint_await_transport(struct endpoint_opening *opening)
+{
+    static const struct wr_wait_kind kind = {
+        .name = "datagram endpoint", .interrupt = endpoint_opening_interrupt};
+    weir_loop *loop = opening->endpoint.loop;
+
+    opening->waiter.kind = &kind;
+    wr_ready_init(&opening->ready, endpoint_opening_ready);
+    wr_ready_push(&loop->ready, &opening->ready);
+    return wr_task_wait(loop, &opening->waiter, NULL);
+}
+
+static int endpoint_open(struct endpoint_opening *opening, weir_loop *loop,
+                         const struct weir_factory *factory,
+                         struct wr_endpoint_call *call)
+{
+    struct endpoint_plan plan;
+
+    int err = endpoint_plan(loop, call, factory, &plan);
+    if (err >= 0) {
+        err = endpoint_init(&opening->endpoint, loop, factory, call, &plan);
+    }
+    if (err < 0) {
+        wr_endpoint_refuse(loop, call);
+        return err;
+    }
+    err = endpoint_make_socket(&opening->endpoint);
+    err = err < 0 ? err : endpoint_await_transport(opening);
+    endpoint_fini(&opening->endpoint);
+    return err;
+}
+
+int wr_endpoint_open(weir_loop *loop, const struct weir_factory *factory,
+                     struct wr_endpoint_call *call, weir_transport **ret)
+{
+    struct endpoint_opening opening = {.t = NULL};
+
+    wr_assert(call->options->size > 0);
+    const int err = endpoint_open(&opening, loop, factory, call);
+    wr_assert((err < 0) == !opening.t);
+    wr_require(err >= 0, err);
+    *ret = opening.t;
+    return 0;
+}
+
+/* Reads the options of the program, in its task. */
+static int endpoint_open_with(weir_loop *loop,
+                              const struct weir_factory *factory,
+                              struct wr_endpoint_call *call,
+                              const struct weir_datagram_options *options,
+                              weir_transport **ret)
+{
+    struct weir_datagram_options known;
+
+    int err = wr_task_enter(loop);
+    if (err == 0) {
+        err = ret ? wr_options_read(&known, sizeof(known), options) : -EINVAL;
+    }
+    if (err < 0) {
+        wr_endpoint_refuse(loop, call);
+        return err;
+    }
+    call->options = &known;
+    return wr_endpoint_open(loop, factory, call, ret);
+}
+
+int weir_open_datagram_endpoint(weir_loop *loop,
+                                const struct weir_factory *factory,
+                                const struct weir_datagram_options *options,
+                                weir_transport **ret)
+{
+    struct wr_endpoint_call call = {.has_places = false};
+
+    return endpoint_open_with(loop, factory, &call, options, ret);
+}
+
+int weir_open_datagram_endpoint_at(weir_loop *loop,
+                                   const struct weir_factory *factory,
+                                   struct weir_place local,
+                                   struct weir_place remote,
+                                   const struct weir_datagram_options *options,
+                                   weir_transport **ret)
+{
+    struct wr_endpoint_call call = {
+        .has_places = true, .local = local, .remote = remote};
+
+    return endpoint_open_with(loop, factory, &call, options, ret);
+}
+
+/* ---- in a task of weir's own ---- */
+
+struct endpoint_maker {
+    struct wr_own_task own;
+    struct endpoint endpoint;
+    struct weir_pending pending; /* the program's handle, until done returns */
+    weir_endpoint_done_fn *done;
+    void *done_arg;
+};
+
+static int endpoint_maker_run(struct wr_own_task *own)
+{
+    struct endpoint_maker *maker =
+        wr_container_of(own, struct endpoint_maker, own);
+
+    wr_assert(own->task == own->loop->current);
+    const int err = wr_task_enter(own->loop);
+    wr_require(err >= 0, err);
+    return endpoint_make_socket(&maker->endpoint);
+}
+
+/* Calls done, and frees the maker. */
+static void endpoint_maker_ended(struct wr_own_task *own, int err)
+{
+    struct endpoint_maker *maker =
+        wr_container_of(own, struct endpoint_maker, own);
+    weir_loop *loop = own->loop;
+    weir_transport *t = NULL;
+
+    wr_assert(err <= 0);
+    wr_assert(!wr_own_task_is_running(own));
+    wr_assert(err < 0 || maker->endpoint.fd >= 0);
+    err = maker->endpoint.is_given_up ? -ECANCELED : err;
+    if (err >= 0) {
+        err = endpoint_open_transport(&maker->endpoint, &t);
+    }
+    wr_assert((err < 0) == !t);
+    if (maker->done) {
+        maker->done(maker->done_arg, err, t);
+        wr_loop_end_if_forked(loop);
+    }
+    endpoint_fini(&maker->endpoint);
+    wr_free(&loop->counting, maker, sizeof(*maker));
+    wr_loop_unpin(loop);
+}
+
+/* The address of one side, or the name that has it. */
+static const char *endpoint_name_side(const struct weir_address *address,
+                                      const weir_lookup *lookup, char *text)
+{
+    return address->len == 0 && lookup && lookup->host[0] != '\0'
+               ? lookup->host
+               : weir_address_format(address, text, WEIR_ADDRESS_TEXT_SIZE);
+}
+
+static void endpoint_maker_dump(const struct wr_own_task *own, FILE *out)
+{
+    const struct endpoint_maker *maker =
+        wr_container_of(own, struct endpoint_maker, own);
+    const struct endpoint *endpoint = &maker->endpoint;
+    const struct endpoint_plan *plan = &endpoint->plan;
+    char local[WEIR_ADDRESS_TEXT_SIZE];
+    char peer[WEIR_ADDRESS_TEXT_SIZE];
+
+    fprintf(out, " %s -> %s",
+            endpoint_name_side(&plan->local, endpoint->own, local),
+            endpoint_name_side(&plan->remote, endpoint->peer, peer));
+}
+
+static void endpoint_maker_cancel(struct weir_pending *pending)
+{
+    struct endpoint_maker *maker =
+        wr_container_of(pending, struct endpoint_maker, pending);
+
+    endpoint_check_invariants(&maker->endpoint);
+    maker->endpoint.is_given_up = true;
+    wr_own_task_cancel(&maker->own);
+}
+
+static int endpoint_maker_get_attempt(const struct weir_pending *pending,
+                                      size_t index, struct weir_attempt *ret)
+{
+    const struct endpoint_maker *maker =
+        wr_container_of(pending, struct endpoint_maker, pending);
+
+    wr_require(index < maker->endpoint.attempt_count, -EINVAL);
+    *ret = maker->endpoint.attempts[index];
+    return 0;
+}
+
+/* Starts the steps; takes no socket when it fails. */
+static int endpoint_maker_start(struct endpoint_maker *maker,
+                                const struct weir_factory *factory,
+                                const struct wr_endpoint_call *call,
+                                const struct endpoint_plan *plan)
+{
+    struct endpoint *endpoint = &maker->endpoint;
+
+    int err = endpoint_init(endpoint, maker->own.loop, factory, call, plan);
+    wr_require(err >= 0, err);
+    err = wr_own_task_start(&maker->own, "datagram endpoint");
+    if (err < 0) {
+        endpoint->fd = -1; /* it is still the call's */
+        endpoint_fini(endpoint);
+    }
+    return err;
+}
+
+/* Makes a maker; takes no socket when it fails. */
+static int endpoint_maker_new(weir_loop *loop,
+                              const struct weir_factory *factory,
+                              struct wr_endpoint_call *call,
+                              weir_endpoint_done_fn *done, void *done_arg,
+                              weir_pending **ret)
+{
+    struct endpoint_plan plan;
+
+    wr_require_loop(loop);
+    int err = endpoint_plan(loop, call, factory, &plan);
+    wr_require(err >= 0, err);
+    wr_require(!ret || done, -EINVAL); /* done ends the handle */
+    struct endpoint_maker *maker = wr_alloc(&loop->counting, sizeof(*maker));
+    wr_require(maker, -ENOMEM);
+    maker->done = done;
+    maker->done_arg = done_arg;
+    maker->pending = (struct weir_pending){loop, endpoint_maker_cancel,
+                                           endpoint_maker_get_attempt};
+    wr_own_task_init(&maker->own, loop, endpoint_maker_run,
+                     endpoint_maker_ended);
+    maker->own.dump = endpoint_maker_dump;
+    err = endpoint_maker_start(maker, factory, call, &plan);
+    if (err < 0) {
+        wr_free(&loop->counting, maker, sizeof(*maker));
+        return err;
+    }
+    wr_loop_pin(loop);
+    if (ret) {
+        *ret = &maker->pending;
+    }
+    return 0;
+}
+
+/* Reads the options of the program, then starts. */
+static int endpoint_maker_begin(weir_loop *loop,
+                                const struct weir_factory *factory,
+                                struct wr_endpoint_call *call,
+                                const struct weir_datagram_options *options,
+                                weir_endpoint_done_fn *done, void *done_arg,
+                                weir_pending **ret)
+{
+    struct weir_datagram_options known;
+
+    int err = wr_options_read(&known, sizeof(known), options);
+    if (err == 0) {
+        call->options = &known;
+        err = endpoint_maker_new(loop, factory, call, done, done_arg, ret);
+    }
     if (err < 0) {
         wr_endpoint_refuse(loop, call);
     }
     return err;
+}
+
+int weir_create_datagram_endpoint(weir_loop *loop,
+                                  const struct weir_factory *factory,
+                                  const struct weir_datagram_options *options,
+                                  weir_endpoint_done_fn *done, void *done_arg,
+                                  weir_pending **ret)
+{
+    struct wr_endpoint_call call = {.has_places = false};
+
+    return endpoint_maker_begin(loop, factory, &call, options, done, done_arg,
+                                ret);
+}
+
+int weir_create_datagram_endpoint_at(
+    weir_loop *loop, const struct weir_factory *factory,
+    struct weir_place local, struct weir_place remote,
+    const struct weir_datagram_options *options, weir_endpoint_done_fn *done,
+    void *done_arg, weir_pending **ret)
+{
+    struct wr_endpoint_call call = {
+        .has_places = true, .local = local, .remote = remote};
+
+    return endpoint_maker_begin(loop, factory, &call, options, done, done_arg,
+                                ret);
 }

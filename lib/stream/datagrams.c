@@ -10,10 +10,11 @@
  * The program, suspended calls and the endpoint until its loss hold references
  * to the memory.
  */
-#include "endpoint_open.h"
 #include "lib/base/options.h"
+#include "lib/net/endpoint.h"
 #include "lib/sync/sync.h"
 #include "lib/transport/transport.h"
+#include "weir/datagram_stream.h"
 
 #include <string.h>
 
@@ -292,7 +293,7 @@ static int datagrams_open(weir_loop *loop, struct wr_endpoint_call *call,
     const struct weir_factory factory = {.create = datagrams_create,
                                          .arg = stream};
     call->options = &known.endpoint;
-    err = wr_endpoint_await(loop, &factory, call, &t);
+    err = wr_endpoint_open(loop, &factory, call, &t);
     if (err < 0) {
         weir_datagram_stream_free(stream);
         return err;

@@ -1,7 +1,7 @@
 /*
  * What a connect has tried: each address, the own address and the error, in the
  * list and in the line of text; also of attempts that a limit of the whole has
- * ended.
+ * ended. The addresses that datagram endpoints and servers have tried.
  */
 #include "tests/contract/maker.h"
 
@@ -153,7 +153,103 @@ MAKER(attempts, the_text_names_all_that_have_failed_beside_one_that_succeeds, m)
     close(listener);
 }
 
-MAKER(attempts, an_operation_that_connects_to_nothing_has_none, m)
+/* ---- datagram endpoints ---- */
+
+static int endpoint_create(void *arg, weir_transport *t,
+                           struct weir_protocol_binding *ret)
+{
+    static CALLBACKS(protocol, DATAGRAM);
+
+    *ret = (struct weir_protocol_binding){&protocol, arg};
+    return 0;
+}
+
+static void begin_endpoint(struct maker *m, struct weir_place local,
+                           struct weir_place remote)
+{
+    static const struct weir_factory factory = {.create = endpoint_create};
+
+    m->in_done = read_attempts;
+    expect_ok(weir_create_datagram_endpoint_at(m->loop, &factory, local, remote,
+                                               NULL, maker_connect_done, m,
+                                               &pending));
+    first.size = sizeof(first);
+    expect_eq(weir_pending_get_attempt(pending, 0, &first), -EINVAL, "not yet");
+}
+
+static int make_endpoint(struct maker *m, struct weir_place local,
+                         struct weir_place remote)
+{
+    begin_endpoint(m, local, remote);
+    maker_run(m, maker_is_done);
+    if (m->done_t) {
+        expect_ok(weir_transport_abort(m->done_t));
+    }
+    return m->done_err;
+}
+
+MAKER(attempts, of_an_endpoint_are_own_addresses_where_it_has_no_peer, m)
+{
+    const struct weir_address foreign = peer_address("192.0.2.77", 9000);
+    const struct weir_address own = peer_address("127.0.0.9", 0);
+
+    expect_eq(
+        make_endpoint(m, weir_place_addresses(&foreign, 1), weir_place_none()),
+        -EADDRNOTAVAIL);
+    expect_eq(tried, 1);
+    cr_expect(weir_address_is_equal(&first.address, &foreign));
+    expect_eq(first.err, -EADDRNOTAVAIL);
+    m->done = 0;
+    expect_eq(
+        make_endpoint(m, weir_place_addresses(&own, 1), weir_place_none()), 0);
+    expect_eq(tried, 1);
+    expect_eq(first.err, 0);
+    expect_gt(address_port(&first.own_address), 0, "the kernel's choice");
+    cr_expect(weir_address_is_equal(&first.address, &first.own_address));
+}
+
+MAKER(attempts, of_an_endpoint_are_addresses_of_its_peer_and_its_own, m)
+{
+    const struct weir_address own = peer_address("127.0.0.9", 0);
+    const struct weir_address far = peer_address("192.0.2.77", 9000);
+    const struct weir_address near = peer_address("127.0.0.1", 9000);
+
+    expect_lt(make_endpoint(m, weir_place_addresses(&own, 1),
+                            weir_place_addresses(&far, 1)),
+              0, "not from the loopback");
+    expect_eq(tried, 1);
+    expect_eq(first.err, m->done_err);
+    cr_expect(weir_address_is_equal(&first.address, &far));
+    cr_expect(weir_address_is_equal(&first.own_address, &own));
+    m->done = 0;
+    expect_eq(
+        make_endpoint(m, weir_place_none(), weir_place_addresses(&near, 1)), 0);
+    expect_eq(tried, 1);
+    cr_expect(weir_address_is_equal(&first.address, &near));
+    expect_eq(first.own_address.storage.inet.sin_addr.s_addr,
+              near.storage.inet.sin_addr.s_addr);
+}
+
+MAKER(attempts, of_an_endpoint_whose_address_is_in_use_are_told_meanwhile, m)
+{
+    struct weir_attempt attempt = {.size = sizeof(attempt)};
+    struct weir_address own = peer_address("127.0.0.1", 0);
+    const int taken = socket(AF_INET, SOCK_DGRAM, 0);
+
+    expect_ok(bind(taken, &own.storage.any, own.len));
+    expect_ok(getsockname(taken, &own.storage.any, &own.len));
+    begin_endpoint(m, weir_place_addresses(&own, 1), weir_place_none());
+    RUN_UNTIL(m->loop, weir_pending_get_attempt(pending, 0, &attempt) == 0);
+    expect_eq(attempt.err, -EADDRINUSE);
+    cr_expect(weir_address_is_equal(&attempt.address, &own));
+    expect_eq(m->done, 0, "it is tried again");
+    weir_pending_cancel(pending);
+    maker_run(m, maker_is_done);
+    expect_eq(m->done_err, -ECANCELED);
+    close(taken);
+}
+
+MAKER(attempts, an_operation_that_tries_no_address_has_none, m)
 {
     struct weir_attempt attempt = {.size = sizeof(attempt)};
     int ends[2];

@@ -12,6 +12,8 @@ struct start {
     weir_transport *t;
     int done;
     int err;
+    struct weir_attempt attempts[4]; /* that done has found */
+    int tried;
 };
 
 static CALLBACKS(protocol, DATAGRAM);
@@ -32,6 +34,15 @@ static void started(void *arg, int err, weir_transport *t)
     start->done++;
     start->err = err;
     start->t = t;
+    for (; start->tried < 4; start->tried++) {
+        struct weir_attempt *attempt = &start->attempts[start->tried];
+        attempt->size = sizeof(*attempt);
+        if (!start->endpoint ||
+            weir_pending_get_attempt(start->endpoint, (size_t)start->tried,
+                                     attempt) < 0) {
+            break;
+        }
+    }
     start->endpoint = NULL;
 }
 
@@ -150,6 +161,26 @@ NAMES(datagram_names, an_address_that_cannot_be_had_is_passed_over, n)
                   "[::1] -> -", "the first one is of another machine");
     expect_str_eq(made(n, OPTIONS(.local_host = "a4-a6.example")),
                   "EADDRNOTAVAIL");
+}
+
+NAMES(datagram_names, each_address_that_was_tried_is_told_with_its_error, n)
+{
+    struct start start;
+    char text[WEIR_ADDRESS_TEXT_SIZE];
+
+    expect_ok(make(n, &start,
+                   OPTIONS(.local_host = "a4-a6.example", .local_port = 9)));
+    expect_eq(finish(n, &start), -EADDRNOTAVAIL);
+    expect_eq(start.tried, 2);
+    weir_address_format(&start.attempts[0].address, text, sizeof(text));
+    expect_str_eq(text, "[2001:db8::1]:9");
+    weir_address_format(&start.attempts[1].address, text, sizeof(text));
+    expect_str_eq(text, "192.0.2.1:9");
+    expect_eq(start.attempts[0].err, -EADDRNOTAVAIL);
+    expect_eq(start.attempts[1].err, -EADDRNOTAVAIL);
+    expect_ok(make(n, &start, OPTIONS(.local_host = "nx.example")));
+    expect_eq(finish(n, &start), WEIR_EDNSNOTFOUND);
+    expect_eq(start.tried, 0, "there is no address");
 }
 
 NAMES(datagram_names, an_own_port_goes_with_the_family_that_was_found, n)

@@ -1,0 +1,41 @@
+/*
+ * Lookups of several names, which a task waits for together.
+ *
+ * A maker starts a lookup for each of its names; the task that does its steps
+ * waits until all have ended, and reads the answers.
+ */
+#ifndef WEIR_LIB_NAMES_LOOKUPS_H
+#define WEIR_LIB_NAMES_LOOKUPS_H
+
+#include "lib/task/task.h"
+#include "lookup.h"
+
+struct wr_lookups {
+    weir_loop *loop;
+    struct wr_list all; /* struct lookups_name, in the order of adding */
+    size_t open_count;  /* lookups that have not ended */
+    struct wr_waiter waiter;
+};
+
+void wr_lookups_init(struct wr_lookups *lookups, weir_loop *loop);
+
+/* Starts the lookup of a name, and gives it: 0, or its error. */
+WEIR_MUST_USE int wr_lookups_add(struct wr_lookups *lookups, const char *host,
+                                 uint16_t port, int family,
+                                 const weir_lookup **ret);
+
+/* Waits until all lookups have ended, after wr_task_enter(): 0, the first error
+ * in the order of adding, with the lookup that has it, or -ECANCELED; then no
+ * lookup goes on. */
+WEIR_MUST_USE int wr_lookups_await(struct wr_lookups *lookups,
+                                   const weir_lookup **ret_failed);
+
+/* The lookup after @lookup, or the first one after NULL; NULL: there is none.
+ */
+const weir_lookup *wr_lookups_get_next(const struct wr_lookups *lookups,
+                                       const weir_lookup *lookup);
+
+/* Ends what has not ended, and frees the answers. */
+void wr_lookups_fini(struct wr_lookups *lookups);
+
+#endif
