@@ -8,6 +8,7 @@ load.py.
 import csv
 import json
 import os
+import re
 import shutil
 import tempfile
 
@@ -30,6 +31,20 @@ def measure(*flags, status=0):
 
 
 # ---- the schema ----
+
+def test_the_manual_names_every_member_of_a_result():
+    path = os.path.join(os.path.dirname(__file__),
+                        "../../tools/man/weir-load.1")
+    with open(path, encoding="utf-8") as file:
+        text = file.read()
+    part = text[text.index(".Sh JSON"):text.index(".Sh EXIT STATUS")]
+    named = set(re.findall(r"\w+", part))
+    known = list(schema.members())
+    equal(len(known) > 80, True, f"members: {known}")
+    for member in known:
+        equal(member[-1] in named, True, f"section JSON of "
+              f"tools/man/weir-load.1 names {'.'.join(member)}")
+
 
 def test_the_schema_knows_a_result_from_another_thing():
     if not schema.jsonschema:

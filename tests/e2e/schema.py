@@ -21,6 +21,22 @@ def read():
         return json.load(file)
 
 
+def members(part=None, path=()):
+    """The path of each member that a result may have, but for those of the
+    configuration and the environment."""
+    whole = read()
+    part = whole if part is None else part
+    if "$ref" in part:
+        part = whole["$defs"][part["$ref"].rsplit("/", 1)[-1]]
+    for name, below in part.get("properties", {}).items():
+        yield (*path, name)
+        if name not in ("config", "env"):
+            yield from members(below, (*path, name))
+    for other in (*part.get("anyOf", ()),
+                  *([part["items"]] if "items" in part else ())):
+        yield from members(other, path)
+
+
 def check(result):
     """Raise what the schema objects to first."""
     if jsonschema:

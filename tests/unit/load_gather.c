@@ -91,26 +91,26 @@ static const struct sum sums[] = {
     SUM(client.tls_facts.full, tls.full),
     SUM(client.tls_facts.resumed, tls.resumed),
     SUM(client.tls_facts.failed, tls.failed),
-    SUM(client.opened, opened),
-    SUM(client.traffic.fast_opened, fast_opened),
-    SUM(client.connect_failed, connect_failed),
-    SUM(client.lost, lost),
-    SUM(client.traffic.ended_idle, ended_idle),
-    SUM(client.traffic.repeated, repeated),
-    SUM(client.traffic.closed_first, closed_first),
-    SUM(client.traffic.not_closed, not_closed),
+    SUM(client.traffic.connections.opened, connections.opened),
+    SUM(client.traffic.connections.fast_opened, connections.fast_opened),
+    SUM(client.traffic.connections.failed, connections.failed),
+    SUM(client.traffic.connections.lost, connections.lost),
+    SUM(client.traffic.connections.ended_idle, connections.ended_idle),
+    SUM(client.traffic.connections.repeated, connections.repeated),
+    SUM(client.traffic.connections.closed_first, connections.closed_first),
+    SUM(client.traffic.connections.not_closed, connections.not_closed),
     SUM(client.traffic.shortages, shortages),
-    SUM(client.conn_count, never_answered),
-    SUM(open_at_begin, open_at_begin),
-    SUM(open_at_end, open_at_end),
+    SUM(client.conn_count, connections.never_answered),
+    SUM(client.traffic.connections.open_at_begin, connections.open_at_begin),
+    SUM(client.traffic.connections.open_at_end, connections.open_at_end),
     SUM(completed, completed),
     SUM(handshakes, handshakes),
     SUM(statistics.received_bytes, received_bytes),
     SUM(statistics.sent_bytes, sent_bytes),
-    SUM(statistics.turns, turns),
-    SUM(statistics.enters, enters),
-    SUM(statistics.overflows, overflows),
-    SUM(statistics.starved, starved),
+    SUM(statistics.turns, loop.turns),
+    SUM(statistics.enters, loop.enters),
+    SUM(statistics.overflows, loop.overflows),
+    SUM(statistics.starved, loop.starved),
     SUM(usage.user_ns, usage.user_ns),
     SUM(usage.system_ns, usage.system_ns),
     SUM(usage.run_queue_wait_ns, usage.run_queue_wait_ns),
@@ -153,10 +153,10 @@ UNIT(load_gather, what_was_there_when_the_window_began_is_not_of_it)
 
     expect_eq(result.received_bytes, 10);
     expect_eq(result.sent_bytes, 20);
-    expect_eq(result.turns, 30);
-    expect_eq(result.enters, 40);
-    expect_eq(result.overflows, 50);
-    expect_eq(result.starved, 60);
+    expect_eq(result.loop.turns, 30);
+    expect_eq(result.loop.enters, 40);
+    expect_eq(result.loop.overflows, 50);
+    expect_eq(result.loop.starved, 60);
 }
 
 UNIT(load_gather, what_is_under_way_is_of_the_warm_up_or_of_the_window)

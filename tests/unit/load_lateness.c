@@ -24,7 +24,7 @@ static void make_good(void)
     result.offered_rate = 1000;
     result.measured_began = true;
     result.window_ns = SECOND;
-    result.open_at_begin = 2;
+    result.connections.open_at_begin = 2;
     result.thread_count = 1;
 }
 

@@ -176,7 +176,7 @@ static void make_good(void)
     result.model = RUN_MODEL_CONSTANT;
     result.measured_began = true;
     result.window_ns = SECOND;
-    result.open_at_begin = 2;
+    result.connections.open_at_begin = 2;
     result.thread_count = 1;
     result.threads[0].cpu = -1;
     result.measured.scheduled = 100;

@@ -22,7 +22,7 @@ static void make_good(void)
     result.options = &options;
     result.measured_began = true;
     result.window_ns = SECOND;
-    result.open_at_begin = 2;
+    result.connections.open_at_begin = 2;
     result.measured.scheduled = 1000;
     result.measured.sent = 1000;
     result.measured.ok = 1000;
@@ -125,7 +125,7 @@ UNIT(load_verdict, no_budget_covers_a_run_in_which_nothing_succeeded)
 
 UNIT(load_verdict, fewer_connections_than_asked_make_it_invalid)
 {
-    result.open_at_begin = 1;
+    result.connections.open_at_begin = 1;
 
     expect_invalid("1 of 2");
 }
@@ -222,9 +222,9 @@ struct mention {
 UNIT(load_verdict, what_a_server_does_to_its_connections_is_mentioned)
 {
     const struct mention mentions[] = {
-        {&result.repeated, "1 requests were sent again"},
-        {&result.not_closed, "left 1 connections open"},
-        {&result.overflows, "overflowed 1 times"},
+        {&result.connections.repeated, "1 requests were sent again"},
+        {&result.connections.not_closed, "left 1 connections open"},
+        {&result.loop.overflows, "overflowed 1 times"},
         {&result.service.overflows, "1 latencies were beyond"},
         {&result.warmup.timeout, "1 requests failed during the warm-up"},
         {&result.status[301], "1 answers were redirects"},
@@ -259,7 +259,7 @@ UNIT(load_verdict, an_objective_that_does_not_hold_is_the_last_objection)
     expect_eq(slo_parse("rate>1k", &options.slo, &error), 0);
     expect_eq(judge(), LOAD_SLO);
     expect_str_eq(verdict_word(&result), "FAILED");
-    result.open_at_begin = 1;
+    result.connections.open_at_begin = 1;
     expect_eq(judge(), LOAD_INVALID);
 }
 
@@ -420,14 +420,14 @@ UNIT(load_verdict, a_lack_of_ports_is_no_error_of_the_server)
 UNIT(load_verdict, ports_that_are_nearly_all_kept_make_it_invalid)
 {
     result.ports = (struct ports){28000, 14000, 60 * SECOND, false};
-    result.closed_first = 14000;
+    result.connections.closed_first = 14000;
     result.ports_kept = 13999;
     expect_eq(judge(), LOAD_OK);
 
     result.ports_kept = 14000;
     expect_invalid("14000 ports are kept, and connecting was slow");
 
-    result.closed_first = 0;
+    result.connections.closed_first = 0;
     expect_eq(judge(), LOAD_OK);
 }
 
@@ -436,20 +436,20 @@ UNIT(load_verdict, ports_that_can_be_had_again_are_a_matter_of_the_rate)
     result.ports = (struct ports){28000, 14000, SECOND, true};
     result.ports_kept = 20000;
     result.window_ns = 10 * SECOND;
-    result.closed_first = 130000;
+    result.connections.closed_first = 130000;
     expect_eq(judge(), LOAD_OK);
 
-    result.closed_first = 140000;
+    result.connections.closed_first = 140000;
     expect_invalid("14000 ports are kept");
 
     /* Half of them were closed in the warm-up, which was as long. */
     options.warmup_ns = 10 * SECOND;
-    result.closed_first = 270000;
+    result.connections.closed_first = 270000;
     expect_eq(judge(), LOAD_OK);
 
     options.warmup_ns = 0;
     result.window_ns = SECOND / 1000;
-    result.closed_first = 60;
+    result.connections.closed_first = 60;
     expect_eq(judge(), LOAD_OK);
 }
 

@@ -54,15 +54,17 @@ static void print_failure(struct client *client, const struct error_kind *kind)
 static bool is_hopeless(const struct client *client)
 {
     const struct traffic *traffic = &client->traffic;
-    uint64_t failures =
-        client->connect_failed + client->lost + client->datagram_errors;
+    uint64_t failures = client->traffic.connections.failed +
+                        client->traffic.connections.lost +
+                        client->datagram_errors;
     uint64_t conn_count = client->conn_count;
 
     if (traffic->measured.ok + traffic->warmup.ok > 0) {
         return false;
     }
     return failures >= HOPELESS_ROUNDS * conn_count ||
-           (client->opened == 0 && client->settled == conn_count);
+           (client->traffic.connections.opened == 0 &&
+            client->settled == conn_count);
 }
 
 static void settle(struct client *client, struct conn *conn)
@@ -72,8 +74,8 @@ static void settle(struct client *client, struct conn *conn)
     }
     conn->settled = true;
     client->settled++;
-    if (client->settled == client->conn_count && client->opened > 0 &&
-        !client->stopping) {
+    if (client->settled == client->conn_count &&
+        client->traffic.connections.opened > 0 && !client->stopping) {
         client->on_event(client->on_event_arg, CLIENT_SETTLED);
     }
 }
@@ -170,12 +172,12 @@ static void on_opened(void *arg, struct conn *conn)
     struct weir_address own;
     struct weir_address peer;
 
-    client->opened++;
+    client->traffic.connections.opened++;
     client->open_now++;
     conn->was_made = true;
     uint64_t now_ns = conn_now_ns();
     note_connect(client, conn, now_ns - conn->connect_began_ns);
-    if (client->opened == 1) {
+    if (client->traffic.connections.opened == 1) {
         weir_transport_get_sockname(conn->transport, &own);
         weir_transport_get_peername(conn->transport, &peer);
         client->same_machine = host_is_same(&own, &peer);
@@ -202,7 +204,7 @@ static void on_lost(void *arg, struct conn *conn)
     if (client->stopping) {
         return;
     }
-    client->lost++;
+    client->traffic.connections.lost++;
     retry_later(client, conn);
     check_hope(client);
 }
@@ -310,7 +312,7 @@ static void connect_failed(struct client *client, struct conn *conn, int err,
     }
     tls_drop_session(conn->session); /* perhaps it is to blame */
     conn->session = NULL;
-    client->connect_failed++;
+    client->traffic.connections.failed++;
     client->tls_facts.failed += is_shaken;
     if (is_shortage(err)) {
         conn_lack(conn, err);

@@ -69,9 +69,6 @@ struct client {
     uint64_t settled;
     /* The connection ledger. */
     uint64_t open_now;
-    uint64_t opened;
-    uint64_t connect_failed;
-    uint64_t lost;
     /* Errors of datagrams, of which the endpoint lives on. */
     uint64_t datagram_errors;
     struct histogram *connect_latency;

@@ -121,7 +121,7 @@ void conn_keep_requests(struct conn *conn)
     for (uint32_t i = 0; i < conn->outstanding; i++) {
         flight_of(conn, i)->is_repeated = true;
     }
-    conn->traffic->repeated += conn->outstanding;
+    conn->traffic->connections.repeated += conn->outstanding;
     conn->repeats = conn->outstanding > 0;
 }
 
@@ -141,7 +141,7 @@ static bool take_end(struct conn *conn, int err)
         return false;
     }
     if (conn->outstanding == 0) {
-        conn->traffic->ended_idle++;
+        conn->traffic->connections.ended_idle++;
         conn->ended_new += !conn->was_used;
         return true;
     }
@@ -361,7 +361,7 @@ void conn_take_answer(struct conn *conn, const struct codec_answer *answer,
 void conn_finish(struct conn *conn)
 {
     conn->state = CONN_CLOSING;
-    conn->traffic->closed_first++;
+    conn->traffic->connections.closed_first++;
     weir_transport_close(conn->transport);
     conn_tell_drained(conn->traffic);
 }

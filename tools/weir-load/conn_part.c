@@ -46,8 +46,8 @@ static bool wait_on(struct conn *conn, uint64_t time_ns)
 
 static void close_first(struct conn *conn)
 {
-    conn->traffic->not_closed++;
-    conn->traffic->closed_first++;
+    conn->traffic->connections.not_closed++;
+    conn->traffic->connections.closed_first++;
     weir_transport_close(conn->transport);
 }
 

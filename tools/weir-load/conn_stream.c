@@ -134,7 +134,7 @@ static bool read_idle(struct conn *conn, const uint8_t *bytes, size_t len)
         return false;
     }
     if (is_end) {
-        conn->traffic->ended_idle++;
+        conn->traffic->connections.ended_idle++;
         conn->ended_new += !conn->was_used;
         leave(conn);
     }
@@ -180,7 +180,7 @@ static bool read_answers(struct conn *conn, const struct weir_buf *buf,
             conn_take_answer(conn, &answer, now_ns);
         }
         if (answer.ends_connection || is_end) {
-            conn->traffic->ended_idle += is_end;
+            conn->traffic->connections.ended_idle += is_end;
             leave(conn);
             return false;
         }

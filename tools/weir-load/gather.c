@@ -5,6 +5,7 @@
  */
 #include "gather.h"
 
+#include "fields.h"
 #include "hdr.h"
 
 #include <string.h>
@@ -14,16 +15,7 @@ void gather_row(struct worker_row *sum, const struct worker_row *from)
     struct result_row *to = &sum->counts;
     const struct result_row *row = &from->counts;
 
-    to->end_ns = row->end_ns > to->end_ns ? row->end_ns : to->end_ns;
-    to->offered += row->offered;
-    to->ok += row->ok;
-    to->failed += row->failed;
-    to->timeout += row->timeout;
-    to->dropped += row->dropped;
-    to->in_flight += row->in_flight;
-    to->open += row->open;
-    to->received_bytes += row->received_bytes;
-    to->sent_bytes += row->sent_bytes;
+    fields_merge(fields_row, to, row);
     errors_add_counts(&to->errors, &row->errors);
     record_merge(&sum->record, &from->record);
 }
@@ -61,16 +53,6 @@ void gather_times(struct result *result, const struct record *record)
     histogram_merge(&result->ttfb, &record->ttfb);
 }
 
-static void add_ledger(struct ledger *sum, const struct ledger *ledger)
-{
-    sum->scheduled += ledger->scheduled;
-    sum->sent += ledger->sent;
-    sum->ok += ledger->ok;
-    sum->failed += ledger->failed;
-    sum->timeout += ledger->timeout;
-    sum->dropped += ledger->dropped;
-}
-
 static void add_traffic(struct result *result, const struct worker *worker)
 {
     const struct traffic *traffic = &worker->client.traffic;
@@ -78,15 +60,13 @@ static void add_traffic(struct result *result, const struct worker *worker)
     const uint64_t warmup_in_flight =
         warmup->sent - warmup->ok - warmup->failed - warmup->timeout;
 
-    add_ledger(&result->measured, &traffic->measured);
-    add_ledger(&result->warmup, warmup);
+    fields_merge(fields_ledger, &result->measured, &traffic->measured);
+    fields_merge(fields_ledger, &result->warmup, warmup);
     result->warmup_in_flight += warmup_in_flight;
     result->in_flight += traffic->outstanding - warmup_in_flight;
     result->waited += traffic->waited;
     result->events_without_request += traffic->events_without_request;
-    result->answers.late += traffic->measured_answers.late;
-    result->answers.duplicate += traffic->measured_answers.duplicate;
-    result->answers.reordered += traffic->measured_answers.reordered;
+    fields_merge(fields_answers, &result->answers, &traffic->measured_answers);
     for (size_t i = 0; i < RESULT_STATUS_COUNT; i++) {
         result->status[i] += traffic->status[i];
     }
@@ -114,22 +94,15 @@ static void add_connections(struct result *result, const struct client *client)
         memcpy(result->tls.alpn, client->tls_facts.alpn,
                sizeof(result->tls.alpn));
     }
-    result->tls.full += client->tls_facts.full;
-    result->tls.resumed += client->tls_facts.resumed;
-    result->tls.failed += client->tls_facts.failed;
-    result->opened += client->opened;
-    result->fast_opened += client->traffic.fast_opened;
-    result->connect_failed += client->connect_failed;
-    result->lost += client->lost;
-    result->ended_idle += client->traffic.ended_idle;
-    result->repeated += client->traffic.repeated;
-    result->closed_first += client->traffic.closed_first;
-    result->not_closed += client->traffic.not_closed;
+    fields_merge(fields_handshakes, &result->tls, &client->tls_facts);
+    fields_merge(fields_connections, &result->connections,
+                 &client->traffic.connections);
     result->shortages += client->traffic.shortages;
     if (client->traffic.shortage < 0) {
         result->shortage = client->traffic.shortage;
     }
-    result->never_answered += client_count_unanswered(client, &unseen);
+    result->connections.never_answered +=
+        client_count_unanswered(client, &unseen);
     result->unseen_failures += unseen;
     result->same_machine |= client->same_machine;
 }
@@ -142,22 +115,18 @@ static void add_window(struct result *result, const struct worker *worker)
     result->window_ns = worker->window_ns > result->window_ns
                             ? worker->window_ns
                             : result->window_ns;
-    result->open_at_begin += worker->open_at_begin;
-    result->open_at_end += worker->open_at_end;
     result->completed += worker->completed;
     result->handshakes += worker->handshakes;
     result->received_bytes += end->received_bytes - begin->received_bytes;
     result->sent_bytes += end->sent_bytes - begin->sent_bytes;
-    result->turns += end->turns - begin->turns;
-    result->enters += end->enters - begin->enters;
-    result->overflows += end->overflows - begin->overflows;
-    result->starved += end->starved - begin->starved;
-    result->usage.user_ns += worker->usage.user_ns;
-    result->usage.system_ns += worker->usage.system_ns;
-    result->usage.run_queue_wait_ns += worker->usage.run_queue_wait_ns;
-    if (worker->usage.max_rss_bytes > result->usage.max_rss_bytes) {
-        result->usage.max_rss_bytes = worker->usage.max_rss_bytes;
-    }
+    const struct result_loop loop = {
+        .turns = end->turns - begin->turns,
+        .enters = end->enters - begin->enters,
+        .overflows = end->overflows - begin->overflows,
+        .starved = end->starved - begin->starved,
+    };
+    fields_merge(fields_loop, &result->loop, &loop);
+    fields_merge(fields_usage, &result->usage, &worker->usage);
 }
 
 void gather_worker(struct result *result, const struct worker *worker)
@@ -218,7 +187,7 @@ void gather_finish(struct result *result)
 {
     const struct run_options *options = result->options;
 
-    if (ports_are_kept(options) || result->closed_first > 0 ||
+    if (ports_are_kept(options) || result->connections.closed_first > 0 ||
         result->shortages > 0) {
         result->ports = ports_look(options);
         result->ports_kept = ports_count_kept(options);

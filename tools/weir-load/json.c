@@ -7,6 +7,7 @@
 #include "json.h"
 #include "exits.h"
 
+#include "fields.h"
 #include "hdr.h"
 #include "json_config.h"
 #include "json_part.h"
@@ -67,29 +68,23 @@ static json_t *env_part(const struct result *result)
 
 static json_t *ledger_part(const struct ledger *ledger, uint64_t in_flight)
 {
-    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "offered",
-                     json_integer_of(ledger->scheduled), "sent",
-                     json_integer_of(ledger->sent), "ok",
-                     json_integer_of(ledger->ok), "failed",
-                     json_integer_of(ledger->failed), "timeout",
-                     json_integer_of(ledger->timeout), "dropped",
-                     json_integer_of(ledger->dropped), "in_flight",
-                     json_integer_of(in_flight));
+    json_t *part = fields_json(fields_ledger, ledger);
+
+    json_object_set_new(part, "in_flight",
+                        json_integer(json_integer_of(in_flight)));
+    return part;
 }
 
 /* null where there are no datagrams. */
 static json_t *datagrams_part(const struct result *result)
 {
-    const struct track_counts *answers = &result->answers;
-
     if (!result->options->targets[0].is_datagram) {
         return json_null();
     }
-    return json_pack("{s:I, s:I, s:I, s:I}", "lost",
-                     json_integer_of(result->measured.timeout), "late",
-                     json_integer_of(answers->late), "duplicate",
-                     json_integer_of(answers->duplicate), "reordered",
-                     json_integer_of(answers->reordered));
+    json_t *part =
+        json_pack("{s:I}", "lost", json_integer_of(result->measured.timeout));
+    fields_write(fields_answers, &result->answers, part);
+    return part;
 }
 
 /* null where no target has TLS, or without a connection its three names. */
@@ -102,15 +97,15 @@ static json_t *tls_part(const struct result *result)
                       result->options->target_count)) {
         return json_null();
     }
-    return json_pack(
-        "{s:I, s:I, s:I, s:I, s:f, s:o, s:o, s:o}", "full",
-        json_integer_of(tls->full), "resumed", json_integer_of(tls->resumed),
-        "failed", json_integer_of(tls->failed), "in_window",
+    json_t *part = json_pack(
+        "{s:I, s:f, s:o, s:o, s:o}", "in_window",
         json_integer_of(result->handshakes), "per_second",
         window_ns > 0 ? (double)result->handshakes * 1e9 / window_ns : 0,
         "version", json_text_or_null(tls->version[0] ? tls->version : NULL),
         "cipher", json_text_or_null(tls->cipher[0] ? tls->cipher : NULL),
         "alpn", json_text_or_null(tls->alpn[0] ? tls->alpn : NULL));
+    fields_write(fields_handshakes, tls, part);
+    return part;
 }
 
 static json_t *rate_part(const struct result *result)
@@ -185,20 +180,11 @@ static json_t *errors_part(const struct error_table *errors)
 
 static json_t *connections_part(const struct result *result)
 {
-    return json_pack(
-        "{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "asked",
-        json_integer_of(result->options->conn_count), "open_at_begin",
-        json_integer_of(result->open_at_begin), "open_at_end",
-        json_integer_of(result->open_at_end), "opened",
-        json_integer_of(result->opened), "failed",
-        json_integer_of(result->connect_failed), "lost",
-        json_integer_of(result->lost), "never_answered",
-        json_integer_of(result->never_answered), "fast_open",
-        json_integer_of(result->fast_opened), "ended_idle",
-        json_integer_of(result->ended_idle), "requests_repeated",
-        json_integer_of(result->repeated), "closed_first",
-        json_integer_of(result->closed_first), "not_closed",
-        json_integer_of(result->not_closed));
+    json_t *part = json_pack("{s:I}", "asked",
+                             json_integer_of(result->options->conn_count));
+
+    fields_write(fields_connections, &result->connections, part);
+    return part;
 }
 
 /* null where the interval had no answer. */
@@ -237,20 +223,15 @@ static json_t *errors_of_row(const struct error_counts *errors)
 
 json_t *json_row(const struct result_row *row)
 {
-    return json_pack(
-        "{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, "
-        "s:o, s:o*, s:o, s:I, s:I, s:I, s:I}",
-        "begin_ns", json_integer_of(row->begin_ns), "end_ns",
-        json_integer_of(row->end_ns), "offered", json_integer_of(row->offered),
-        "ok", json_integer_of(row->ok), "failed", json_integer_of(row->failed),
-        "timeout", json_integer_of(row->timeout), "dropped",
-        json_integer_of(row->dropped), "p50", latency_of_row(row, row->p50_ns),
+    json_t *part = json_pack(
+        "{s:I, s:o, s:o, s:o, s:o*, s:o}", "begin_ns",
+        json_integer_of(row->begin_ns), "p50", latency_of_row(row, row->p50_ns),
         "p99", latency_of_row(row, row->p99_ns), "max",
         latency_of_row(row, row->max_ns), "hdr", hdr_of_row(row), "errors",
-        errors_of_row(&row->errors), "in_flight",
-        json_integer_of(row->in_flight), "open", json_integer_of(row->open),
-        "bytes_in", json_integer_of(row->received_bytes), "bytes_out",
-        json_integer_of(row->sent_bytes));
+        errors_of_row(&row->errors));
+
+    fields_write(fields_row, row, part);
+    return part;
 }
 
 static json_t *rows_part(const struct result *result)
@@ -313,18 +294,12 @@ static json_t *threads_part(const struct result *result)
 
 static json_t *client_part(const struct result *result)
 {
-    const struct host_usage *usage = &result->usage;
+    json_t *part = json_pack("{s:f, s:o}", "cpu", verdict_cpu_share(result),
+                             "threads", threads_part(result));
 
-    return json_pack(
-        "{s:I, s:I, s:f, s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "cpu_user_ns",
-        json_integer_of(usage->user_ns), "cpu_system_ns",
-        json_integer_of(usage->system_ns), "cpu", verdict_cpu_share(result),
-        "run_queue_wait_ns", json_integer_of(usage->run_queue_wait_ns),
-        "max_rss_bytes", json_integer_of(usage->max_rss_bytes), "turns",
-        json_integer_of(result->turns), "enters",
-        json_integer_of(result->enters), "overflows",
-        json_integer_of(result->overflows), "starved",
-        json_integer_of(result->starved), "threads", threads_part(result));
+    fields_write(fields_usage, &result->usage, part);
+    fields_write(fields_loop, &result->loop, part);
+    return part;
 }
 
 static json_t *remarks_part(const struct remarks *remarks)

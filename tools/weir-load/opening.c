@@ -53,7 +53,7 @@ void opening_look_at_syn(struct conn *conn)
     if (weir_transport_get_extra_info(conn->transport, "socket", &info) >= 0 &&
         getsockopt(info.fd, IPPROTO_TCP, TCP_INFO, &tcp, &len) == 0 &&
         (tcp.tcpi_options & TCPI_OPT_SYN_DATA)) {
-        conn->traffic->fast_opened++;
+        conn->traffic->connections.fast_opened++;
     }
 }
 

@@ -323,21 +323,23 @@ static void print_connections(const struct result *result, FILE *out)
     fprintf(out,
             "Connections asked %llu  opened %llu  failed %llu  lost %llu  "
             "open at the end %llu",
-            LLU(result->options->conn_count), LLU(result->opened),
-            LLU(result->connect_failed), LLU(result->lost),
-            LLU(result->open_at_end));
+            LLU(result->options->conn_count), LLU(result->connections.opened),
+            LLU(result->connections.failed), LLU(result->connections.lost),
+            LLU(result->connections.open_at_end));
     if (result->options->sockets.fast_open) {
-        fprintf(out, "  fast open %llu", LLU(result->fast_opened));
+        fprintf(out, "  fast open %llu", LLU(result->connections.fast_opened));
     }
-    if (result->never_answered > 0) {
-        fprintf(out, "  never answered %llu", LLU(result->never_answered));
+    if (result->connections.never_answered > 0) {
+        fprintf(out, "  never answered %llu",
+                LLU(result->connections.never_answered));
     }
     fputc('\n', out);
-    if (result->ended_idle + result->repeated > 0) {
+    if (result->connections.ended_idle + result->connections.repeated > 0) {
         fprintf(out,
                 "Ended       by the server between requests %llu  requests "
                 "sent again %llu\n",
-                LLU(result->ended_idle), LLU(result->repeated));
+                LLU(result->connections.ended_idle),
+                LLU(result->connections.repeated));
     }
 }
 

@@ -21,6 +21,7 @@
 #include "tls.h"
 #include "tools/load/histogram.h"
 #include "track.h"
+#include "traffic.h"
 
 #include "weir/loop.h"
 
@@ -58,6 +59,14 @@ struct result_row {
     uint64_t open;
     uint64_t received_bytes;
     uint64_t sent_bytes;
+};
+
+/* What the loops of the library did in the window. */
+struct result_loop {
+    uint64_t turns;
+    uint64_t enters;
+    uint64_t overflows;
+    uint64_t starved;
 };
 
 /* One thread of the client, in the measured window. */
@@ -131,37 +140,21 @@ struct result {
      * when it began, from the begin of the window. */
     uint64_t stall_ns;
     uint64_t stall_at_ns;
-    /* Connections. */
-    uint64_t open_at_begin;
-    uint64_t open_at_end;
-    uint64_t opened;
-    /* Of these, whose first bytes went with the SYN. */
-    uint64_t fast_opened;
-    uint64_t connect_failed;
-    uint64_t lost;
-    /* As traffic.h has them, of the whole run. */
-    uint64_t ended_idle;
-    uint64_t repeated;
-    uint64_t closed_first;
-    uint64_t not_closed;
+    struct connection_counts connections;
     uint64_t shortages;
     int shortage;
     /* Where the client closes first: this machine's ports, and how many are
      * kept to one place when the run has ended. */
     struct ports ports;
     uint64_t ports_kept;
-    /* Without one answer in the whole run, the warm-up included. */
-    uint64_t never_answered;
-    /* Of those, the ones whose failures are not among the measured ones. */
+    /* Of the connections that were never answered, the ones whose failures are
+     * not among the measured ones. */
     uint64_t unseen_failures;
     bool same_machine;
     /* Bytes of the window, and what the library did in it. */
     uint64_t received_bytes;
     uint64_t sent_bytes;
-    uint64_t turns;
-    uint64_t enters;
-    uint64_t overflows;
-    uint64_t starved;
+    struct result_loop loop;
     /* The client's own CPU time in the window, all threads together. */
     struct host_usage usage;
     struct host host;

@@ -8,6 +8,7 @@
 #include "saved_merge.h"
 
 #include "exits.h"
+#include "fields.h"
 #include "hdr.h"
 #include "json_part.h"
 
@@ -173,10 +174,6 @@ static bool merge_row_times(json_t *row, const json_t *other,
  * memory. */
 static bool merge_rows(json_t *into, const json_t *from)
 {
-    static const char *const counts[] = {
-        "offered",   "ok",   "failed",   "timeout",   "dropped",
-        "in_flight", "open", "bytes_in", "bytes_out",
-    };
     json_t *rows = json_object_get(into, "intervals");
     const json_t *others = json_object_get(from, "intervals");
     struct histogram *times = malloc(2 * sizeof(*times));
@@ -189,10 +186,13 @@ static bool merge_rows(json_t *into, const json_t *from)
             json_array_append_new(rows, json_deep_copy(other));
             continue;
         }
-        for (size_t k = 0; k < COUNT_OF(counts); k++) {
-            add_number(row, other, counts[k]);
+        for (const struct field *field = fields_row; field->name; field++) {
+            if (field->merge == FIELD_SUM) {
+                add_number(row, other, field->name);
+            } else {
+                keep_greater(row, other, field->name);
+            }
         }
-        keep_greater(row, other, "end_ns");
         keep_greater(row, other, "max");
         if (keep_common(row, other, "errors")) {
             add_numbers(json_object_get(row, "errors"),

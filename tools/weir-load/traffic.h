@@ -52,6 +52,28 @@ struct flight {
     bool is_repeated;
 };
 
+/* Connections of a thread, or of all of them. */
+struct connection_counts {
+    /* Of the window; what follows is of the whole run. */
+    uint64_t open_at_begin;
+    uint64_t open_at_end;
+    uint64_t opened;
+    uint64_t failed; /* they could not be made */
+    uint64_t lost;
+    /* Without one answer in the whole run, the warm-up included. */
+    uint64_t never_answered;
+    /* --fast-open: those whose first bytes went with the SYN. */
+    uint64_t fast_opened;
+    /* Those that the server ended while it was asked for nothing. */
+    uint64_t ended_idle;
+    /* Requests that were sent again. */
+    uint64_t repeated;
+    /* Those that this program closed before the server did, and those of them
+     * that the server was to close. */
+    uint64_t closed_first;
+    uint64_t not_closed;
+};
+
 struct traffic {
     const struct conn_kind *kind;
     const struct run_options *options;
@@ -103,8 +125,6 @@ struct traffic {
     struct ledger warmup;
     /* Requests that were late because all connections were busy. */
     uint64_t waited;
-    /* --fast-open: connections whose first bytes went with the SYN. */
-    uint64_t fast_opened;
     /* Errors that concerned no request while judging. */
     uint64_t events_without_request;
     /* Answers by their status; 0 of all where the protocol has none. */
@@ -117,13 +137,7 @@ struct traffic {
      * and the last reason: no error of the server's. */
     uint64_t shortages;
     int shortage;
-    /* Connections that the server ended while it was asked for nothing;
-     * requests that were sent again; connections that this program closed
-     * before the server did, and those of them that the server was to close. */
-    uint64_t ended_idle;
-    uint64_t repeated;
-    uint64_t closed_first;
-    uint64_t not_closed;
+    struct connection_counts connections;
     /* Connections that wait for the server to close them. */
     uint64_t parting;
     const struct conn_events *events;

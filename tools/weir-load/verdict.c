@@ -308,7 +308,7 @@ static double find_kept(const struct result *result)
     if (!result->ports.is_reused) {
         return (double)result->ports_kept;
     }
-    return (double)result->closed_first *
+    return (double)result->connections.closed_first *
            (hold_ns < run_ns ? hold_ns / run_ns : 1);
 }
 
@@ -329,7 +329,7 @@ static void judge_means(struct result *result)
             (unsigned long long)result->shortages,
             error_code_text(result->shortage),
             error_code_name(result->shortage));
-    } else if (ports->quick_count > 0 && result->closed_first > 0 &&
+    } else if (ports->quick_count > 0 && result->connections.closed_first > 0 &&
                kept >= (double)ports->quick_count) {
         add(&result->invalid,
             "%.0f ports are kept, and connecting was slow; %s", kept,
@@ -361,10 +361,10 @@ static void find_objections(struct result *result)
     }
     /* Otherwise connections come and go. */
     if (!options_is_churn(options) &&
-        result->open_at_begin < options->conn_count) {
+        result->connections.open_at_begin < options->conn_count) {
         add(invalid,
             "only %llu of %llu connections were open when measuring began",
-            (unsigned long long)result->open_at_begin,
+            (unsigned long long)result->connections.open_at_begin,
             (unsigned long long)options->conn_count);
     }
     if (result->gave_up) {
@@ -447,32 +447,33 @@ static void find_warnings(struct result *result)
             "latencies",
             wait * 100);
     }
-    if (result->overflows > 0) {
+    if (result->loop.overflows > 0) {
         add(warnings, "the completion queue overflowed %llu times",
-            (unsigned long long)result->overflows);
+            (unsigned long long)result->loop.overflows);
     }
     if (result->warmup.failed + result->warmup.timeout > 0) {
         add(warnings, "%llu requests failed during the warm-up",
             (unsigned long long)(result->warmup.failed +
                                  result->warmup.timeout));
     }
-    if (result->repeated > 0) {
+    if (result->connections.repeated > 0) {
         add(warnings,
             "%llu requests were sent again: the server had ended their "
             "connections before it began to answer",
-            (unsigned long long)result->repeated);
+            (unsigned long long)result->connections.repeated);
     }
-    if (result->not_closed > 0) {
+    if (result->connections.not_closed > 0) {
         add(warnings,
             "the server left %llu connections open after their last answer; "
             "the "
             "client closed them after 1 s",
-            (unsigned long long)result->not_closed);
+            (unsigned long long)result->connections.not_closed);
     }
     if (result->options->tls.resume_share > 0 && result->tls.resumed == 0) {
         add(warnings, "no session was resumed; the server takes none");
     }
-    if (result->options->sockets.fast_open && result->fast_opened == 0) {
+    if (result->options->sockets.fast_open &&
+        result->connections.fast_opened == 0) {
         add(warnings, "no connection sent bytes with its SYN; the server may "
                       "have no fast open, or the path");
     }

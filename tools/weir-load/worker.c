@@ -189,7 +189,7 @@ static void finish(struct worker *worker)
     }
     close_window(worker);
     worker->phase = WORKER_OVER;
-    worker->open_at_end = worker->client.open_now;
+    worker->client.traffic.connections.open_at_end = worker->client.open_now;
     client_stop(&worker->client);
     record_settle(&worker->row->record);
     weir_loop_cancel(worker->loop, worker->phase_end);
@@ -229,7 +229,8 @@ static void measure_cb(void *arg)
         return;
     }
     worker->phase = WORKER_MEASURE;
-    worker->open_at_begin = client_count_present(client);
+    worker->client.traffic.connections.open_at_begin =
+        client_count_present(client);
     host_measure(&worker->begin_usage);
     worker->begin_statistics = read_statistics(worker);
     worker->row_statistics = worker->begin_statistics;

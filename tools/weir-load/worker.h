@@ -88,8 +88,6 @@ struct worker {
     struct weir_loop_statistics row_statistics;
     uint64_t begin_ok;
     uint64_t begin_handshakes;
-    uint64_t open_at_begin;
-    uint64_t open_at_end;
     struct host_usage begin_usage;
     struct weir_loop_statistics begin_statistics;
     /* The window, when it is over. */
