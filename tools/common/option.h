@@ -77,6 +77,9 @@ struct option {
     const char *const *choices; /* ends with NULL */
     const char *initial;        /* what it is unless it is given, which --help
                                  * shows; NULL: what ->help says of it, or 0 */
+    const char *json; /* its member of a configuration, behind the name of an
+                       * object and a dot if it is in one; a '?' at its end: 0
+                       * is null. NULL: none */
     option_read_fn *read;
     size_t mark; /* 1 + offset in the options of a `const struct option *`
                   * that is set to the row once it was given; 0: none */

@@ -1,11 +1,12 @@
 /*
- * A member for each option. Those that say only how a result is shown are left
- * out: they change nothing of it, and two runs that differ in them can be
- * compared.
+ * A member for each option: of its row where a row can say it, else written
+ * here. Those that say only how a result is shown are left out: they change
+ * nothing of it, and two runs that differ in them can be compared.
  */
 #include "json_config.h"
 
 #include "json_part.h"
+#include "options_rows.h"
 #include "weir/base.h"
 
 #include <stdio.h>
@@ -19,17 +20,9 @@ static json_t *tls_config_part(const struct run_options *options)
     if (!tls_is_meant(options->targets, options->target_count)) {
         return json_null();
     }
-    return json_pack("{s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:s, s:f}",
-                     "insecure", flags->options.no_verify, "ca",
-                     json_text_or_null(flags->options.authorities.file), "crl",
-                     json_text_or_null(flags->options.revocations.file),
-                     "certificate",
+    return json_pack("{s:o, s:s, s:s, s:f}", "certificate",
                      json_text_or_null(flags->identities[0].certificate.file),
-                     "sni", json_text_or_null(flags->sni), "alpn",
-                     json_text_or_null(flags->options.alpn), "ciphers",
-                     json_text_or_null(flags->options.ciphers), "groups",
-                     json_text_or_null(flags->options.groups), "min",
-                     tls_version_name(flags->options.min_version), "max",
+                     "min", tls_version_name(flags->options.min_version), "max",
                      tls_version_name(flags->options.max_version), "resume",
                      (double)flags->resume_share / TLS_RESUME_ALL);
 }
@@ -46,12 +39,9 @@ static json_t *http_config_part(const struct run_options *options)
     for (size_t i = 0; i < http->field_count; i++) {
         json_array_append_new(headers, json_text_or_null(http->fields[i]));
     }
-    return json_pack("{s:o, s:o, s:o, s:o, s:b, s:o, s:o}", "method",
-                     json_text_or_null(http->method), "path",
-                     json_text_or_null(http->path), "headers", headers, "body",
-                     json_text_or_null(http->body), "chunked", http->is_chunked,
-                     "expect", json_text_or_null(options->expected),
-                     "expect_body", json_text_or_null(http->wanted));
+    return json_pack("{s:o, s:o, s:o}", "headers", headers, "expect",
+                     json_text_or_null(options->expected), "expect_body",
+                     json_text_or_null(http->wanted));
 }
 
 /* What a script asks for; null in other modes. */
@@ -60,10 +50,7 @@ static json_t *script_config_part(const struct run_options *options)
     if (options->mode != RUN_MODE_SCRIPT) {
         return json_null();
     }
-    return json_pack("{s:o, s:o, s:o}", "request",
-                     json_text_or_null(options->script.request), "expect",
-                     json_text_or_null(options->expected), "expect_begin",
-                     json_text_or_null(options->script.begin));
+    return json_pack("{s:o}", "expect", json_text_or_null(options->expected));
 }
 
 /* The lines of --mix. */
@@ -97,12 +84,6 @@ static json_t *replay_part(const struct replay *replay)
                      "speed", replay->speed, "hash", hash);
 }
 
-/* null: 0, which stands for what is not given. */
-static json_t *json_count_or_null(uint64_t count)
-{
-    return count == 0 ? json_null() : json_integer((json_int_t)count);
-}
-
 /* Own addresses. */
 static json_t *bind_part(const struct run_options *options)
 {
@@ -127,13 +108,61 @@ static json_t *sockets_part(const struct run_options *options)
 {
     const struct socket_flags *flags = &options->sockets;
 
-    return json_pack(
-        "{s:b, s:b, s:b, s:o, s:o, s:o, s:o}", "nodelay", !flags->has_nagle,
-        "keepalive", flags->keeps_alive, "fast_open", flags->fast_open,
-        "sndbuf_bytes", json_count_or_null(flags->send_buffer_bytes),
-        "rcvbuf_bytes", json_count_or_null(flags->receive_buffer_bytes), "tos",
-        flags->tos < 0 ? json_null() : json_integer(flags->tos), "busy_poll_ns",
-        json_count_or_null(flags->busy_poll_ns));
+    return json_pack("{s:b, s:o}", "nodelay", !flags->has_nagle, "tos",
+                     flags->tos < 0 ? json_null() : json_integer(flags->tos));
+}
+
+/* What a row says of the options; @zero_is_null as in ->json. */
+static json_t *value_of(const struct option *row, const void *options,
+                        bool zero_is_null)
+{
+    const void *field = (const char *)options + row->offset;
+    uint64_t number = 0;
+
+    switch (row->kind) {
+    case OPTION_SWITCH:
+        return json_boolean(*(const bool *)field);
+    case OPTION_TEXT:
+        return json_text_or_null(*(const char *const *)field);
+    case OPTION_CHOICE:
+        return json_string(row->choices[*(const int *)field]);
+    default:
+        memcpy(&number, field, sizeof(number));
+        return zero_is_null && number == 0
+                   ? json_null()
+                   : json_integer(json_integer_of(number));
+    }
+}
+
+/* The member of each row that has one. What is in an object that is null is
+ * not said. */
+static void write_rows(const struct run_options *options, json_t *config)
+{
+    _Static_assert(offsetof(struct options_reading, options) == 0,
+                   "the rows have places in it");
+    char name[64];
+
+    for (size_t i = 0; i < options_set.count; i++) {
+        const struct option *row = &options_set.rows[i];
+        if (!row->json) {
+            continue;
+        }
+        snprintf(name, sizeof(name), "%s", row->json);
+        char *mark = strchr(name, '?');
+        char *dot = strchr(name, '.');
+        json_t *into = config;
+        if (mark) {
+            *mark = '\0';
+        }
+        if (dot) {
+            *dot = '\0';
+            into = json_object_get(config, name);
+        }
+        if (json_is_object(into)) {
+            json_object_set_new(into, dot ? dot + 1 : name,
+                                value_of(row, options, mark != NULL));
+        }
+    }
 }
 
 json_t *json_config(const struct run_options *options)
@@ -143,49 +172,35 @@ json_t *json_config(const struct run_options *options)
     for (size_t i = 0; i < options->target_count; i++) {
         json_array_append_new(targets, json_string(options->targets[i].text));
     }
-    return json_pack(
-        "{s:o, s:o, s:o, s:o, s:o, s:o, s:i, s:s, s:o, s:o, s:I, s:I, s:I, "
-        "s:I, "
-        "s:o, s:o, "
-        "s:I, s:I, "
-        "s:I, s:I, s:I, "
-        "s:I, "
-        "s:I, "
-        "s:b, "
-        "s:I, s:o, s:o, s:o, s:o, s:[I, I], s:{s:I, s:I}}",
-        "targets", targets, "weights", json_text_or_null(options->weights),
-        "connect_to", json_text_or_null(options->connect_to.text), "bind",
-        bind_part(options), "family",
+    json_t *config = json_pack(
+        "{s:o, s:o, s:o, s:o, s:o, s:i, s:o, s:o, s:I, s:I, s:o, s:o, s:I, "
+        "s:b, s:o, s:o, s:o, s:o, s:[I, I], s:{s:I, s:I}}",
+        "targets", targets, "connect_to",
+        json_text_or_null(options->connect_to.text), "bind", bind_part(options),
+        "family",
         options->family == 0 ? json_null()
                              : json_integer(options->family == AF_INET ? 4 : 6),
         "sockets", sockets_part(options), "proxy_protocol",
-        options->proxy_version, "mode", options_mode_name(options->mode),
-        "direction",
+        options->proxy_version, "direction",
         json_text_or_null(options->mode == RUN_MODE_STREAM
                               ? options_direction_name(options->direction)
                               : NULL),
-        "tls", tls_config_part(options), "connections",
-        json_integer_of(options->conn_count), "depth",
-        json_integer_of(options->depth), "send_bytes",
+        "tls", tls_config_part(options), "send_bytes",
         json_integer_of(options->send.most), "recv_bytes",
         json_integer_of(options->recv.most), "send_sizes",
         drawn_part(&options->send, options->send_text), "recv_sizes",
-        drawn_part(&options->recv, options->recv_text), "duration_ns",
-        json_integer_of(options->duration_ns), "requests",
-        json_integer_of(options->request_count), "warmup_ns",
-        json_integer_of(options->warmup_ns), "interval_ns",
-        json_integer_of(options->interval_ns), "timeout_ns",
-        json_integer_of(options->timeout_ns), "connect_timeout_ns",
-        json_integer_of(options->connect_timeout_ns), "max_errors",
+        drawn_part(&options->recv, options->recv_text), "max_errors",
         json_integer_of(options->max_errors), "max_errors_in_millionths",
-        options->max_errors_is_share, "seed", json_integer_of(options->seed),
-        "mix", mix_part(options->mix), "replay", replay_part(options->replay),
-        "http", http_config_part(options), "script",
-        script_config_part(options), "requests_per_conn",
+        options->max_errors_is_share, "mix", mix_part(options->mix), "replay",
+        replay_part(options->replay), "http", http_config_part(options),
+        "script", script_config_part(options), "requests_per_conn",
         json_integer_of(options->requests_per_conn),
         json_integer_of(options->requests_per_conn_max), "lateness_limit",
         "time_ns", json_integer_of(options->lateness_limit_ns), "millionths",
         json_integer_of(options->lateness_limit_share));
+
+    write_rows(options, config);
+    return config;
 }
 
 /* Targets without the place where they are: two servers can be compared. */
