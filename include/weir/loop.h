@@ -157,6 +157,32 @@ weir_loop_run_until(weir_loop *loop, weir_predicate_fn *condition, void *arg);
 WEIR_API void weir_loop_stop(weir_loop *loop);
 
 /**
+ * Announce a graceful stop to the tasks of this loop: weir_loop_is_stopping()
+ * is true from now on, and tasks that wait for it (weir_waitable_stop()) are
+ * woken. Nothing else happens: no task is cancelled, no server is stopped, and
+ * the run goes on.
+ *
+ * A program calls this before it stops its servers itself. Two others announce
+ * a stop, each on the thread of the loop, before the main task is cancelled:
+ * - the first SIGINT or SIGTERM in weir_run() and weir_loop_run_task();
+ * - weir_threads_stop(), on each of the loops, and with it signals that stop
+ *   threads and the error of a main task.
+ *
+ * So tasks that wait for the stop run before weir_server_serve_forever() closes
+ * idle connections: what they write then is sent, and their connections end
+ * behind it.
+ */
+WEIR_API void weir_loop_announce_stop(weir_loop *loop);
+
+/**
+ * Whether a graceful stop was announced.
+ *
+ * @return true from weir_loop_announce_stop() on, until weir_loop_run_task()
+ *         begins another main task
+ */
+WEIR_API bool weir_loop_is_stopping(const weir_loop *loop);
+
+/**
  * Whether the loop is inside a run.
  *
  * @return true in callbacks of a run

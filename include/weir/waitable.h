@@ -1,7 +1,7 @@
 /**
  * @file waitable.h
  * Waiting for whichever of several things comes first: the end of a task, an
- * event, an item of a queue, a lock.
+ * event, an item of a queue, a lock, a graceful stop.
  *
  * Each element of an array stands for one call that waits. weir_wait_first()
  * makes the first of these calls that need not wait any more, and no other:
@@ -108,6 +108,14 @@ WEIR_API struct weir_waitable weir_waitable_queue_get(weir_queue *queue,
  */
 WEIR_API struct weir_waitable weir_waitable_queue_put(weir_queue *queue,
                                                       void *item);
+
+/**
+ * The begin of a graceful stop; see weir_loop_announce_stop().
+ *
+ * @param loop  the loop of the task
+ * @return      its result will be 0
+ */
+WEIR_API struct weir_waitable weir_waitable_stop(weir_loop *loop);
 
 /**
  * Wait until one of several calls need not wait, and make that one.

@@ -249,11 +249,12 @@ struct weir_loop {
      * one comparison detects another thread and another process. */
     const void *volatile *owner;
     enum wr_loop_state state;
-    bool is_stopping;    /* set by stop, cleared by the end of the run */
-    bool never_waits;    /* set around weir_loop_run_once() */
-    uint32_t held_turns; /* turns for which late timers have waited */
-    uint64_t held_ns;    /* start of that wait; 0: they do not wait */
-    uint64_t pin_count;  /* objects that keep the loop's memory */
+    bool is_stopping;       /* set by stop, cleared by the end of the run */
+    bool stop_is_announced; /* written by lib/task/stopping.c alone */
+    bool never_waits;       /* set around weir_loop_run_once() */
+    uint32_t held_turns;    /* turns for which late timers have waited */
+    uint64_t held_ns;       /* start of that wait; 0: they do not wait */
+    uint64_t pin_count;     /* objects that keep the loop's memory */
 
     uint64_t slow_callback_ns;
     weir_exception_fn *exception_hook;
@@ -266,6 +267,7 @@ struct weir_loop {
     const struct weir_allocator *allocator;
     uint64_t memory_bytes;
     weir_loop *outer; /* during a run: the thread's previous loop; call.c */
+    struct wr_list stop_waiters; /* struct wr_waiter; see stopping.c */
 };
 
 /* Identifies the thread, in one instruction if the compiler has it. */

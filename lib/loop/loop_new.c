@@ -90,6 +90,7 @@ static void loop_new_init_members(weir_loop *loop,
     }
     wr_list_init(&loop->modules);
     wr_list_init(&loop->cancels);
+    wr_list_init(&loop->stop_waiters);
     wr_blocks_init(&loop->blocks, &loop->counting);
     wr_slab_init(&loop->chunks, &loop->counting, sizeof(struct wr_chunk));
     loop->send_memory = (struct wr_sendq_memory){.blocks = &loop->blocks,

@@ -78,6 +78,9 @@ static void run_tell_signal(void *arg, int signum)
     program->signal_count += program->signal_count < UINT32_MAX;
     wr_assert(program->signal_count > 0);
     if (program->signal_count == 1) {
+        if (program->run.task) {
+            wr_loop_announce_stop(program->run.task->future.loop);
+        }
         wr_run_cancel(&program->run);
     } else {
         wr_run_give_up(&program->run, -EINTR);
@@ -94,6 +97,7 @@ int weir_loop_run_task(weir_loop *loop, weir_task_fn *fn, void *arg, int *ret)
     err = wr_signals_begin_main(loop, run_tell_signal, &program);
     wr_require(err >= 0, err);
     wr_assert(program.signal_count == 0);
+    wr_loop_forget_stop(loop);
     err = wr_run_begin(&program.run, loop, fn, arg);
     if (err == 0) {
         err = wr_run_finish(&program.run, ret);

@@ -315,6 +315,13 @@ static inline void wr_task_set_running(weir_task *task)
     task->calls = task->future.loop->calls;
 }
 
+/* ---- the sign of a graceful stop: stopping.c ---- */
+
+/* Gives the sign, and wakes the tasks that wait for it. */
+void wr_loop_announce_stop(weir_loop *loop);
+/* Takes the sign back: a main task begins. */
+void wr_loop_forget_stop(weir_loop *loop);
+
 /* True if the task's code will not run any more. */
 static inline bool wr_task_has_ended(const weir_task *task)
 {

@@ -46,6 +46,7 @@ static void thread_stop(void *arg)
     wr_assert(wr_loop_is_running(loop));
     if (!thread->is_cancelled) {
         thread->is_cancelled = true;
+        wr_loop_announce_stop(loop);
         wr_run_cancel(&thread->run);
     }
     if (end_ns <= loop->now_ns) {

@@ -64,6 +64,7 @@ static struct {
     X(weir_lock_free, world.lock)                                              \
     X(weir_loop_dump, world.loop, stderr)                                      \
     X(weir_loop_set_exception_handler, world.loop, NULL, NULL)                 \
+    X(weir_loop_announce_stop, world.loop)                                     \
     X(weir_loop_stop, world.loop)                                              \
     X(weir_pending_cancel, world.pending)                                      \
     X(weir_process_free, world.process)                                        \

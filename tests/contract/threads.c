@@ -274,6 +274,43 @@ UNIT(threads, a_stop_cancels_each_main_task_once)
     }
 }
 
+static int wait_for_stop(weir_loop *on, void *arg)
+{
+    struct weir_waitable what = weir_waitable_stop(on);
+    (void)arg;
+    return weir_wait_first(on, &what, 1);
+}
+
+static int serve_beside_one_who_waits(weir_thread *thread, void *arg)
+{
+    weir_loop *on = weir_thread_get_loop(thread);
+    weir_task *task;
+    int result = 1;
+
+    expect_eq(weir_task_spawn(on, wait_for_stop, NULL, NULL, &task), 0);
+    expect_eq(sem_post(arg), 0);
+    expect_eq(weir_sleep(on, UINT64_MAX), -ECANCELED);
+    cr_assert(weir_loop_is_stopping(on));
+    expect_eq(weir_task_join(task, &result), 0);
+    return result;
+}
+
+UNIT(threads, a_stop_is_announced_on_each_loop)
+{
+    const struct weir_threads_options options = {.size = sizeof(options),
+                                                 .thread_count = THREADS};
+    weir_threads *threads;
+    sem_t begun;
+    expect_eq(sem_init(&begun, 0, 0), 0);
+    expect_ok(weir_threads_start(&options, serve_beside_one_who_waits, &begun,
+                                 &threads));
+    for (int i = 0; i < THREADS; i++) {
+        expect_eq(sem_wait(&begun), 0);
+    }
+    weir_threads_stop(threads, UINT64_MAX);
+    expect_eq(weir_threads_join(threads), 0);
+}
+
 UNIT(threads, the_end_of_its_time_ends_tasks_that_go_on)
 {
     weir_threads *threads = start_serving(NULL, 1);
