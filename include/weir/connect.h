@@ -165,7 +165,7 @@ struct weir_connect_options {
  *                 it needs a @p done; NULL when none is wanted
  * @retval WEIR_EDNSBADNAME  @p host is neither an address nor a host name
  * @retval -EINVAL      no factory, no host, an address of another family than
- *                      was asked for, an own address that is none, another
+ *                      was asked for, an invalid local address, another
  *                      protocol than TCP and MPTCP, fast_open by MPTCP, or a
  *                      handle without done
  */
@@ -189,10 +189,9 @@ WEIR_API WEIR_MUST_USE int weir_create_connection(
  *                 own address, a proto and fast_open are refused
  * @param ret      as in weir_create_connection()
  * @return         as weir_create_connection()
- * @retval -EINVAL  no address, none of the family that was asked for, one that
- *                  is none or has no name; no connected stream socket, or of
- *                  another family than was asked for; or as
- *                  weir_create_connection()
+ * @retval -EINVAL  no address, none of the family that was asked for, an
+ * invalid or unnamed one; no connected stream socket, or of another family than
+ * was asked for; or as weir_create_connection()
  * @retval -EBADF   no descriptor that is open
  * @retval -EAFNOSUPPORT  the socket is neither IPv4, IPv6 nor Unix
  */

@@ -271,7 +271,7 @@ WEIR_API WEIR_MUST_USE int weir_create_datagram_endpoint(
  * @param done     as in weir_create_datagram_endpoint()
  * @return         as weir_create_datagram_endpoint()
  * @retval -EBADF   no descriptor that is open
- * @retval -EINVAL  an address that is none, addresses of two families, several
+ * @retval -EINVAL  an invalid address, addresses of two families, several
  *                  addresses of one side, hosts or ports in the options, a host
  *                  for a Unix socket, no datagram socket or one of another
  *                  family than was asked for, a socket and a peer, or as

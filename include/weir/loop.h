@@ -58,7 +58,8 @@ struct weir_loop_options {
      * default 64 MiB. Half of it is a reserve: a connection may hold a
      * sixteenth of the unused part of the other half, and always 8 KiB. */
     uint64_t held_limit_bytes;
-    /** Report callbacks that run longer to the exception hook; 0: none. */
+    /** Callbacks that run longer are reported to the exception hook; 0 disables
+     * that. */
     uint64_t slow_callback_ns;
     /** Stack size of tasks in bytes, from 16 KiB to 1 GiB, rounded up to a
      * power of two; default 256 KiB. Only touched pages take memory; see the

@@ -108,9 +108,9 @@ struct weir_relay_record {
     uint64_t b_bytes;
     /** The begin of the relay. */
     uint64_t start_ns;
-    /** The first byte of A; 0: none came. */
+    /** The first byte of A; 0 if A sent nothing. */
     uint64_t a_first_ns;
-    /** The first byte of B; 0: none came. */
+    /** The first byte of B; 0 if B sent nothing. */
     uint64_t b_first_ns;
     /** The end of the relay: both transports are lost. */
     uint64_t end_ns;
@@ -121,10 +121,10 @@ struct weir_relay_record {
     enum weir_relay_cause cause;
     /** The error, negative; 0: both directions have ended cleanly. */
     int err;
-    /** Of a_bytes, those that were moved inside the kernel; see `splice` of the
-     * options. */
+    /** The part of a_bytes that was spliced inside the kernel; see `splice` of
+     * the options. */
     uint64_t a_spliced_bytes;
-    /** Of b_bytes, those that were moved inside the kernel. */
+    /** The part of b_bytes that was spliced inside the kernel. */
     uint64_t b_spliced_bytes;
 };
 

@@ -57,7 +57,7 @@
  * in, and what the hosts file says, which tells no time. All answers are
  * forgotten when resolv.conf or the hosts file has changed, which are looked at
  * once a second while names are looked up, and read again then. Answers have up
- * to 512 KiB, some 400 names, and those that were used least lately go first;
+ * to 512 KiB, some 400 names, and the least recently used go first;
  * answers that are not used go some seconds after connections were lost
  * (weir_loop_trim()).
  *

@@ -62,8 +62,8 @@ WEIR_BEGIN_DECLS
  * @param err   0: all bytes were sent, or all that the file had; -ECANCELED:
  *              cancelled; an error of the file, like -EIO; or the connection's
  *              first error, or -ECONNABORTED
- * @param sent  bytes that the kernel has taken, also after an error; of bytes
- *              in the write buffer, those that were encrypted, or that are sent
+ * @param sent  bytes that the kernel has taken, also after an error; bytes in
+ *              the write buffer count if they were encrypted, or are sent
  *              before the next write
  */
 typedef void weir_sendfile_done_fn(void *arg, weir_transport *t, int err,

@@ -69,11 +69,11 @@ struct weir_server_options {
      * time (TCP_DEFER_ACCEPT), rounded up to whole seconds; 0: at once. */
     uint64_t defer_accept_ns;
     /** TCP Fast Open (RFC 7413): connections whose first bytes came with the
-     * SYN, and that may wait for the end of their handshake, at most; 0: none.
-     * They are served at once. The kernel asks for net.ipv4.tcp_fastopen with 2
-     * in it, without which connections are as ever, and caps the number by
-     * the backlog. The bytes of a SYN may come twice: serving them twice must
-     * do no harm. */
+     * SYN, and that may wait for the end of their handshake, at most; 0
+     * switches it off. They are served at once. Without the bit 2 in
+     * net.ipv4.tcp_fastopen the kernel ignores the option; the number is capped
+     * by the backlog. The bytes of a SYN may come twice: serving them twice
+     * must do no harm. */
     uint32_t fast_open_limit;
     /** Permissions of a Unix socket's file, for example 0660, regardless of the
      * umask; 0: the permissions that the umask leaves. */
@@ -161,10 +161,9 @@ WEIR_API WEIR_MUST_USE int weir_create_server(
  * @param done     as in weir_create_server()
  * @param ret      the server, given; end with weir_server_free()
  * @return         as weir_create_server()
- * @retval -EINVAL  no address, one that is none or of another family than was
- *                  asked for; no stream socket, or one that is connected, or a
- *                  proto with it; hosts in the options; or as
- *                  weir_create_server()
+ * @retval -EINVAL  no address, an invalid one, or one of another family than
+ *                  was asked for; no stream socket, or one that is connected,
+ * or a proto with it; hosts in the options; or as weir_create_server()
  * @retval -EBADF   no descriptor that is open
  * @retval -EAFNOSUPPORT  the socket is neither IPv4, IPv6 nor Unix
  */
@@ -296,7 +295,7 @@ WEIR_API WEIR_MUST_USE int weir_server_on_closed(weir_server *server,
  * The call may be repeated to shorten the grace.
  *
  * @param grace_ns  time in nanoseconds for connections that are not idle, or
- *                  have not sent everything; 0: none, UINT64_MAX: for ever
+ *                  have not sent everything; 0 is no time, UINT64_MAX no limit
  * @param closed    called when the server is closed and the last connection and
  *                  its task have ended; may be NULL
  * @retval -ENOMEM  no memory; nothing has changed

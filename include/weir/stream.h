@@ -102,9 +102,9 @@ WEIR_API WEIR_MUST_USE int weir_stream_protocol_new(
  * pause_writing before it.
  *
  * The stream has no connection any more: calls on the writer return -ENOTCONN,
- * reading ends, and the writer is only to be given back. Views of the reader
- * end with this call. Descriptors that wait in the reader are closed with it:
- * take them before.
+ * reading ends, and the only valid call on the writer is weir_writer_unref().
+ * Views of the reader end with this call. Descriptors that wait in the reader
+ * are closed with it: take them before.
  *
  * A handler may detach the stream that it serves, and return. The connection
  * stays with its server; weir_server_stop() closes it at once as an idle one,

@@ -161,7 +161,7 @@ WEIR_API WEIR_MUST_USE int weir_subprocess_exec(
  * Start a command of the shell: weir_subprocess_exec() of /bin/sh -c.
  *
  * @param factory  makes the protocol; copied
- * @param command  for /bin/sh, which takes it apart; borrowed. Text from
+ * @param command  a command line that /bin/sh parses; borrowed. Text from
  *                 elsewhere must not get into it unquoted.
  * @param options  as in weir_subprocess_exec()
  * @param done     as in weir_subprocess_exec()

@@ -120,8 +120,8 @@ weir_threads_start(const struct weir_threads_options *options,
  * be repeated, to shorten the time.
  *
  * @param grace_ns  the time that the main tasks have to end, after which their
- *                  loops are freed although they have not ended; 0: none,
- *                  UINT64_MAX: without limit
+ *                  loops are freed although they have not ended; 0 is no time,
+ *                  UINT64_MAX no limit
  */
 WEIR_API void weir_threads_stop(weir_threads *threads, uint64_t grace_ns);
 

@@ -114,7 +114,7 @@ struct weir_upstreams_options {
     /** How an upstream is chosen. */
     enum weir_balance balance;
     /** Requests that may wait for a slot, of all sets with the same @c shared;
-     * 0: none, -ENOBUFS at once. */
+     * 0 is none: -ENOBUFS at once. */
     uint32_t queue_limit;
     /** How long a request waits for a slot, in nanoseconds; default 5 s,
      * UINT64_MAX: without limit. */
@@ -194,7 +194,7 @@ weir_upstreams_shared_new(const struct weir_allocator *allocator,
                           weir_upstreams_shared **ret);
 
 /**
- * Give up what sets have in common; those that were made with it keep it alive.
+ * Give up what sets have in common; sets that were made with it keep it alive.
  *
  * @thread any
  */
@@ -229,12 +229,12 @@ struct weir_upstream_known {
      * WEIR_UPSTREAM_DOWN; 0: unknown. */
     enum weir_upstream_state state;
     /** Ejections since it has last succeeded, each of which was longer than the
-     * one before; 0: none. */
+     * one before; 0 if there was none. */
     uint32_t ejected_count;
     /** True: slots that ended with errors have ejected it; false: connections
      * that could not be made. */
     bool ejected_by_report;
-    /** The last error of a connection, negative; 0: none. */
+    /** The last error of a connection, negative; 0 if there was none. */
     int err;
     /** How long it stays ejected, in nanoseconds; 0: it is not. */
     uint64_t ejected_ns;
@@ -251,7 +251,7 @@ struct weir_upstream_options {
     /** The port of host, in host byte order. */
     uint16_t port;
     /** Limit of the connections that have a slot, those that are being made
-     * among them; 0: none. Upstreams of one name are one for it. */
+     * among them; 0 is no limit. Upstreams of one name are one for it. */
     uint32_t connection_limit;
     /** An address of any family, copied. */
     const struct weir_address *address;
@@ -388,7 +388,7 @@ struct weir_upstream_info {
     uint32_t warm_permille;
     /** Slots that have not ended. */
     uint32_t active_count;
-    /** Limit of the slots; 0: none. */
+    /** Limit of the slots; 0 is no limit. */
     uint32_t connection_limit;
     /** Addresses that a connection tries; 0: none are known yet. */
     uint32_t address_count;
@@ -417,7 +417,7 @@ struct weir_upstream_info {
     /** Checks that could not be made, because this machine lacked something. */
     uint64_t check_skipped_count;
     /** The status of HTTP that the last check that was made was answered with;
-     * 0: none. */
+     * 0 if there was none. */
     uint32_t check_status;
     /** The alert by which its TLS has refused the last check that was made: the
      * name, "unknown_ca" for example, a string with static life time; NULL:
