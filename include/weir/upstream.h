@@ -185,6 +185,8 @@ struct weir_upstreams_options {
  * Slots of an upstream that was removed, or of a freed set, count until they
  * end, so that sets may follow others.
  *
+ * A forked child makes its own.
+ *
  * @param allocator  for what the sets share, thread-safe, copied; NULL: malloc
  * @param ret        given; end with weir_upstreams_shared_free()
  * @thread any

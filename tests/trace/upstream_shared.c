@@ -554,6 +554,18 @@ UNIT(upstream_findings, a_check_holds_at_once_and_is_told_in_all_sets)
     expect_str_eq(changes[2], "a:down a:up ");
 }
 
+/* The set that checks is called, and looks at its timers. */
+UNIT(upstream_findings, an_ejection_brings_no_check_forward)
+{
+    set_options.fail_limit = 3;
+    open_checking_sets(2);
+    maker_run_for(&m, 5 * MS);
+    eject(1);
+    maker_run_for(&m, 5 * MS);
+    expect_str_eq(changes[0], "a:ejected ");
+    expect_eq(count_checks(0), 1);
+}
+
 /* The next set is called each time, and begins at once. */
 UNIT(upstream_findings, checks_go_on_when_the_set_that_makes_them_is_freed)
 {

@@ -23,6 +23,24 @@ int wr_known_read(const weir_upstreams *set,
     return 0;
 }
 
+/* The state that checks have found, or that comes before the first one. */
+static enum wr_health_state
+known_get_health(const weir_upstreams *set,
+                 const struct weir_upstream_known *known)
+{
+    switch (known->state) {
+    case WEIR_UPSTREAM_UP:
+        return WR_HEALTH_UP;
+    case WEIR_UPSTREAM_DOWN:
+        return WR_HEALTH_DOWN;
+    default:
+        wr_assert(known->state == 0);
+        return wr_check_is_active(&set->check) && set->check.plan.starts_down
+                   ? WR_HEALTH_UNKNOWN
+                   : WR_HEALTH_UP;
+    }
+}
+
 /* When the slow start has begun that goes on; 0: there is none. */
 static uint64_t known_get_start(const weir_upstreams *set,
                                 const struct weir_upstream_known *known)
@@ -37,25 +55,28 @@ static uint64_t known_get_start(const weir_upstreams *set,
 
 /* Goes on with an ejection, or with the probation after it, and with a slow
  * start. */
-void wr_upstream_resume(weir_upstream *upstream,
-                        const struct weir_upstream_known *known)
+void wr_known_begin(const weir_upstreams *set,
+                    const struct weir_upstream_known *known,
+                    struct wr_shared_key *ret)
 {
-    const weir_upstreams *set = upstream->set;
     const uint64_t time_ns =
         wr_min_u64(known->ejected_ns, set->options.eject_max_ns);
-    const bool may_eject = set->options.fail_limit < UINT32_MAX;
-    const bool is_ejected = may_eject && time_ns > 0;
 
-    wr_assert(!wr_timer_is_armed(&upstream->eject_timer));
-    wr_shared_part_resume(
-        &upstream->part, may_eject ? known->ejected_count : 0,
-        known->ejected_by_report ? WR_FAILURE_REPORT : WR_FAILURE_CONNECT,
-        is_ejected ? wr_add_sat(weir_loop_get_time(set->loop), time_ns) : 0,
-        !is_ejected      ? 0
-        : known->err < 0 ? known->err
-                         : -EHOSTDOWN,
-        known_get_start(set, known));
-    upstream->told = wr_upstream_get_state(upstream);
+    wr_assert(ret->ejection.count == 0);
+    ret->health = known_get_health(set, known);
+    ret->back_ns = known_get_start(set, known);
+    if (set->options.fail_limit == UINT32_MAX) {
+        return; /* none is ejected here */
+    }
+    wr_ejection_resume(&ret->ejection, known->ejected_count,
+                       known->ejected_by_report ? WR_FAILURE_REPORT
+                                                : WR_FAILURE_CONNECT,
+                       time_ns > 0);
+    if (time_ns > 0) {
+        ret->ejected_until_ns =
+            wr_add_sat(weir_loop_get_time(set->loop), time_ns);
+        ret->failure_err = known->err < 0 ? known->err : -EHOSTDOWN;
+    }
 }
 
 static enum weir_upstream_state known_get_state(const weir_upstream *upstream)

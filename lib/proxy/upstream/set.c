@@ -113,7 +113,6 @@ int weir_upstreams_add(weir_upstreams *set,
         wr_upstream_unref(upstream);
         return err;
     }
-    wr_upstream_resume(upstream, &found);
     wr_upstream_follow(upstream);
     set_append(set, upstream);
     if (ret) {

@@ -116,6 +116,22 @@ uint64_t wr_shared_draw(weir_upstreams_shared *shared)
 
 /* ---- targets ---- */
 
+/* Under the mutex, or of a new target: the only writer of what is read without
+ * it. */
+static void shared_show_ejection(struct wr_shared_target *target)
+{
+    const struct wr_ejection *ejection = &target->ejection;
+
+    wr_assert(!ejection->is_ejected || target->ejected_until_ns > 0);
+    for (enum wr_failure row = 0; row < WR_FAILURES; row++) {
+        atomic_store_explicit(&target->has_row[row],
+                              wr_ejection_has_row(ejection, row),
+                              memory_order_relaxed);
+    }
+    atomic_store_explicit(&target->is_ejected, ejection->is_ejected,
+                          memory_order_relaxed);
+}
+
 static struct wr_shared_target *
 shared_make_target(weir_upstreams_shared *shared,
                    const struct wr_shared_key *key)
@@ -129,6 +145,11 @@ shared_make_target(weir_upstreams_shared *shared,
     if (target) {
         memset(target, 0, sizeof(*target));
         target->size = size;
+        target->ejection = key->ejection;
+        target->ejected_until_ns = key->ejected_until_ns;
+        target->failure_err = key->failure_err;
+        target->back_ns = key->back_ns;
+        shared_show_ejection(target);
         target->hash = wr_hash_bytes(key->name, name_size);
         target->place = target->text + name_size;
         memcpy(target->text, key->name, name_size);
@@ -302,7 +323,6 @@ static void shared_join(struct wr_shared_part *part,
     if (!part->target) {
         wr_list_push_back(&shared->targets, &(*made)->link);
         part->target = *made;
-        part->is_first = true;
         *made = NULL;
     }
     if (part->check) {
@@ -420,21 +440,6 @@ void wr_shared_part_read(const struct wr_shared_part *part,
 
 /* ---- failures ---- */
 
-/* Under the mutex: the only writer of what is read without it. */
-static void shared_show_ejection(struct wr_shared_target *target)
-{
-    const struct wr_ejection *ejection = &target->ejection;
-
-    wr_assert(!ejection->is_ejected || target->ejected_until_ns > 0);
-    for (enum wr_failure row = 0; row < WR_FAILURES; row++) {
-        atomic_store_explicit(&target->has_row[row],
-                              wr_ejection_has_row(ejection, row),
-                              memory_order_relaxed);
-    }
-    atomic_store_explicit(&target->is_ejected, ejection->is_ejected,
-                          memory_order_relaxed);
-}
-
 void wr_shared_part_break_row(struct wr_shared_part *part, enum wr_failure row)
 {
     wr_assert(row < WR_FAILURES);
@@ -483,28 +488,9 @@ uint64_t wr_shared_part_end_ejection(struct wr_shared_part *part,
         wr_ejection_end(&target->ejection);
         target->back_ns = now_ns;
         shared_show_ejection(target);
-        shared_tell_others(part, NULL);
     }
     wr_shared_unlock(part->call->shared);
     return until_ns;
-}
-
-void wr_shared_part_resume(struct wr_shared_part *part, uint32_t count,
-                           enum wr_failure cause, uint64_t until_ns, int err,
-                           uint64_t back_ns)
-{
-    struct wr_shared_target *target = part->target;
-
-    wr_shared_lock(part->call->shared);
-    if (part->is_first && target->failure_err == 0) {
-        wr_ejection_resume(&target->ejection, count, cause, until_ns > 0);
-        target->ejected_until_ns = until_ns;
-        target->failure_err = err;
-        target->back_ns = back_ns;
-        shared_show_ejection(target);
-    }
-    wr_shared_unlock(part->call->shared);
-    wr_assert(part->target == target);
 }
 
 /* ---- checks ---- */

@@ -40,10 +40,10 @@
  *
  * A set is called by a post that needs no memory, and says no more than "look":
  * the set asks again under the mutex, tells its program, serves its queue, and
- * arms its timers. Other sets are called when a state has changed, and when one
- * is to check. Each set has a timer for the end of an ejection: the first ends
- * it for all. In a forked child nothing of this changes, as no call of a set is
- * let in.
+ * arms its timers. Other sets are called when checks have changed a state, when
+ * a target is ejected, and when one is to check. Each set has a timer for the
+ * end of an ejection: the first ends it for all. In a forked child nothing of
+ * this changes, as no call of a set is let in.
  */
 #ifndef WEIR_LIB_PROXY_UPSTREAM_SHARED_H
 #define WEIR_LIB_PROXY_UPSTREAM_SHARED_H
@@ -130,8 +130,7 @@ struct wr_shared_part {
     struct wr_shared_target *target;
     const struct wr_check *check;    /* the set's plan; NULL: no checks */
     struct wr_shared_health *health; /* NULL: likewise */
-    bool is_first; /* the target began with it, and knows nothing else */
-    bool is_left;  /* its upstream is none of the set's any more */
+    bool is_left; /* its upstream is none of the set's any more */
 };
 
 /* ---- the object ---- */
@@ -182,12 +181,16 @@ static inline void wr_shared_call(struct wr_shared_call *call)
 
 /* ---- upstreams ---- */
 
-/* By this an upstream finds its target. */
+/* By this an upstream finds its target; the rest is for one that is new. */
 struct wr_shared_key {
     const char *name;
     const char *place;
     const struct wr_check *check; /* NULL: no checks */
-    enum wr_health_state health;  /* its state, if it is new */
+    enum wr_health_state health;  /* of its checks */
+    struct wr_ejection ejection;
+    uint64_t ejected_until_ns; /* if it is ejected */
+    int failure_err;           /* by this error */
+    uint64_t back_ns;          /* a slow start goes on; 0: none does */
 };
 
 /* Joins the first target of this name and place in which the set has no part
@@ -296,12 +299,6 @@ WEIR_MUST_USE uint64_t wr_shared_part_note_failure(
  * that one ends; 0: the target is not ejected. */
 WEIR_MUST_USE uint64_t wr_shared_part_end_ejection(struct wr_shared_part *part,
                                                    uint64_t now_ns);
-
-/* Goes on with failures, and with a slow start since @back_ns, if the target is
- * new; 0 for @until_ns: it is not ejected. */
-void wr_shared_part_resume(struct wr_shared_part *part, uint32_t count,
-                           enum wr_failure cause, uint64_t until_ns, int err,
-                           uint64_t back_ns);
 
 /* ---- checks ---- */
 

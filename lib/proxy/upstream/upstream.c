@@ -305,23 +305,6 @@ upstream_write_place(const struct weir_upstream_options *options,
     return buf;
 }
 
-static enum wr_health_state
-upstream_get_first_health(const weir_upstreams *set,
-                          const struct weir_upstream_options *options)
-{
-    wr_assert(options->known != NULL);
-    switch (options->known->state) {
-    case WEIR_UPSTREAM_UP:
-        return WR_HEALTH_UP;
-    case WEIR_UPSTREAM_DOWN:
-        return WR_HEALTH_DOWN;
-    default:
-        return wr_check_is_active(&set->check) && set->check.plan.starts_down
-                   ? WR_HEALTH_UNKNOWN
-                   : WR_HEALTH_UP;
-    }
-}
-
 /* Appends a text, with its end, to what is at *ret_end. */
 static char *upstream_append(char **ret_end, const char *text)
 {
@@ -379,11 +362,11 @@ static int upstream_join(weir_upstream *upstream, weir_upstreams *set,
                          const struct weir_upstream_options *options,
                          const char *name, const char *place)
 {
-    const struct wr_shared_key key = {
+    struct wr_shared_key key = {
         .name = name,
         .place = place,
-        .check = wr_check_is_active(&set->check) ? &set->check : NULL,
-        .health = upstream_get_first_health(set, options)};
+        .check = wr_check_is_active(&set->check) ? &set->check : NULL};
+    wr_known_begin(set, options->known, &key);
     int err = wr_shared_part_open(&upstream->part, set->call, &key,
                                   weir_loop_get_time(set->loop));
 

@@ -191,10 +191,10 @@ WEIR_MUST_USE int wr_known_read(const weir_upstreams *set,
                                 const struct weir_upstream_known *given,
                                 struct weir_upstream_known *ret);
 
-/* Goes on from there if the target is new, but for the state, which
- * wr_upstream_make() has read. */
-void wr_upstream_resume(weir_upstream *upstream,
-                        const struct weir_upstream_known *known);
+/* Writes down for a new target what was read of it. */
+void wr_known_begin(const weir_upstreams *set,
+                    const struct weir_upstream_known *known,
+                    struct wr_shared_key *ret);
 
 /* ---- slot.c ---- */
 
