@@ -428,6 +428,17 @@ def test_an_address_in_use_is_said():
                 r"\(EADDRINUSE\)")
 
 
+def test_of_the_addresses_of_a_name_the_one_in_use_is_said():
+    with Serve() as server:
+        for threads in ("1", "2"):
+            refuses(["serve", "--threads", threads],
+                    [server.url.replace("127.0.0.1", "localhost")],
+                    r": 127\.0\.0\.1:\d+: Address already in use "
+                    r"\(EADDRINUSE\)")
+    refuses(["serve"], ["udp://192.0.2.1:7"],
+            r": 192\.0\.2\.1:7: Cannot assign requested address ")
+
+
 def test_no_arguments_at_all_are_a_mistake():
     fails(command(WEIR_LOAD), r"^Usage: weir-load", 2)
 

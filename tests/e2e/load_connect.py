@@ -5,6 +5,7 @@ keeps of a run besides its figures.
 
 import ctypes
 import os
+import re
 import socket
 import struct
 import tempfile
@@ -90,6 +91,41 @@ def test_an_address_that_is_not_ones_own_is_told():
         outcome = load("-c", "1", "-n", "1", "--bind", "192.0.2.1", server.url)
     equal(outcome.status, NOTHING, "exit status")
     one_line(outcome.err, r"\(EADDRNOTAVAIL\)")
+
+
+def test_a_lack_names_the_address_and_the_own_one():
+    """This machine has no such address, so that it lacks one to connect from."""
+    with Serve() as server:
+        _, result = load_json("-c", "1", "-n", "1", "--bind", "192.0.2.1",
+                              server.url)
+    matches(result["errors"][0]["first"],
+            r"\A127\.0\.0\.1:\d+: Cannot assign requested address "
+            r"\(from 192\.0\.2\.1:\d+\)\Z")
+
+
+def test_an_endpoint_that_cannot_be_made_names_its_addresses():
+    _, result = load_json("-c", "1", "-n", "1", "--bind", "192.0.2.1",
+                          "udp://127.0.0.1:1")
+    matches(result["errors"][0]["first"],
+            r"\A127\.0\.0\.1:1: Cannot assign requested address "
+            r"\(from 192\.0\.2\.1:\d+\)\Z")
+
+
+def test_all_addresses_of_a_name_are_told():
+    """Six of them, which all refuse."""
+    hosts = "".join(f"127.0.0.{i} many.test\n" for i in range(1, 7))
+    with Refusing() as server, tempfile.NamedTemporaryFile("w") as file:
+        file.write(hosts)
+        file.flush()
+        os.chmod(file.name, 0o644)
+        outcome = command_apart(
+            'mount --bind "$0" /etc/hosts || exit 77; exec "$@"', file.name,
+            WEIR_LOAD, "--json", "-c", "1", "-n", "1",
+            f"tcp://many.test:{server.port}")
+    first = outcome.json()["errors"][0]["first"]
+    equal(re.findall(r"(127\.0\.0\.\d):\d+: Connection refused "
+                     r"\(from 127\.0\.0\.1:\d+\)", first),
+          [f"127.0.0.{i}" for i in range(1, 7)], first)
 
 
 # ---- shares of targets ----

@@ -4,6 +4,7 @@ proxy_*.py of this folder.
 """
 
 import contextlib
+import re
 import socket
 import ssl
 import threading
@@ -63,6 +64,47 @@ def test_another_error_of_a_connect_is_just_that():
     """A link-local address needs a scope."""
     with Proxy("tcp://127.0.0.1:0", "tcp://[fe80::1]:1") as proxy:
         ends(proxy, "connect")
+
+
+TRIED = (r"127\.0\.0\.1:{}:_Connection_refused_"
+         r"\(from_127\.0\.0\.1:\d+\)")
+
+
+def test_a_target_that_was_passed_over_is_told_beside_the_one_that_served():
+    with Server(echo) as server, Refusing() as refusing, Proxy(
+            "--listen", "tcp://127.0.0.1:0", "--to", target(refusing), "--to",
+            target(server), "--backup", "--tries", "2") as proxy:
+        with proxy.connect() as client:
+            client.sendall(b"1")
+            equal(client.recv(1), b"1", "the echo")
+        proxy.stop_by(["done"])
+        line = proxy.lines()[0]
+    equal(line["tries"], "2", "tries")
+    matches(line["tried"], rf"\A{TRIED.format(refusing.port)}\Z", "what was tried")
+
+
+def test_a_target_that_serves_at_once_has_nothing_that_was_tried_in_vain():
+    with Server(echo) as server, Proxy("tcp://127.0.0.1:0",
+                                       target(server)) as proxy:
+        with proxy.connect() as client:
+            client.sendall(b"1")
+            equal(client.recv(1), b"1", "the echo")
+        proxy.stop_by(["done"])
+        equal(proxy.lines()[0]["tried"], "-", "what was tried")
+
+
+def test_all_of_many_targets_that_refuse_are_told():
+    """More than the text of the library has room for."""
+    with contextlib.ExitStack() as stack:
+        targets = [stack.enter_context(Refusing()) for _ in range(12)]
+        flags = [flag for one in targets for flag in ("--to", target(one))]
+        with Proxy("--listen", "tcp://127.0.0.1:0", *flags, "--tries",
+                   "12") as proxy:
+            expect_reset(proxy, b"x")
+            proxy.stop_by(["connect-refused"])
+            tried = proxy.lines()[0]["tried"]
+    equal(sorted(re.findall(TRIED.format(r"(\d+)"), tried)),
+          sorted(str(one.port) for one in targets), tried)
 
 
 def test_a_queue_behind_a_target_that_refused_has_reasons_of_its_own():

@@ -6,11 +6,14 @@
  */
 #include "attempts.h"
 
+#include "tools/common/tried.h"
+
 #include "weir/datagram.h"
 #include "weir/server.h"
 #include "weir/tls_connection.h"
 
 #include <assert.h>
+#include <stdio.h>
 
 static struct attempt *take(struct attempts *attempts, struct conn *conn)
 {
@@ -36,11 +39,17 @@ static void made(void *arg, int err, weir_transport *t)
     struct attempt *attempt = arg;
     struct attempts *attempts = attempt->attempts;
     struct conn *conn = attempt->conn;
-    const struct attempt copy = *attempt;
+    char text[ERRORS_DETAIL_SIZE];
 
     (void)t;
+    text[0] = '\0';
+    if (err < 0 && attempt->text[0] != '\0') {
+        snprintf(text, sizeof(text), "%s", attempt->text);
+    } else if (err < 0) {
+        tried_write(attempt->pending, text, sizeof(text));
+    }
     put_back(attempt); /* what is done next may need it */
-    attempts->done(attempts->done_arg, conn, err, copy.text);
+    attempts->done(attempts->done_arg, conn, err, text);
 }
 
 static int create_protocol(void *arg, weir_transport *t,
@@ -91,7 +100,8 @@ static int start_endpoint(struct attempt *attempt, const struct target *target)
     return weir_create_datagram_endpoint_at(
         attempts->loop, &factory,
         local ? weir_place_addresses(local, 1) : weir_place_none(),
-        weir_place_addresses(peer, 1), &endpoint, made, attempt, NULL);
+        weir_place_addresses(peer, 1), &endpoint, made, attempt,
+        &attempt->pending);
 }
 
 /* NULL: none is asked for, nor verified. */
@@ -152,7 +162,7 @@ static int start_stream(struct attempt *attempt, const struct target *target)
         attempts->loop, &factory,
         weir_place_addresses(has_name ? place->addresses : &place->address,
                              has_name ? place->address_count : 1),
-        &connect, made, attempt, NULL);
+        &connect, made, attempt, &attempt->pending);
 }
 
 void attempts_init(struct attempts *attempts, const struct run_options *options,

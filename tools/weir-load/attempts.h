@@ -25,6 +25,7 @@ struct attempt {
     struct attempts *attempts;
     struct conn *conn;
     struct attempt *next_free;
+    weir_pending *pending;
     char text[ERRORS_DETAIL_SIZE];
 };
 

@@ -315,7 +315,7 @@ static void connect_failed(struct client *client, struct conn *conn, int err,
     client->traffic.connections.failed++;
     client->tls_facts.failed += is_shaken;
     if (is_shortage(err)) {
-        conn_lack(conn, err);
+        conn_lack(conn, err, text);
     } else {
         conn_fail_connect(conn, is_shaken ? PHASE_TLS : PHASE_CONNECT, err,
                           text);

@@ -481,7 +481,7 @@ void conn_lost(void *user, weir_transport *t, int err)
     conn_tell_drained(traffic);
 }
 
-void conn_lack(struct conn *conn, int err)
+void conn_lack(struct conn *conn, int err, const char *detail)
 {
     struct traffic *traffic = conn->traffic;
     uint32_t requests = conn_drop_outstanding(conn);
@@ -491,9 +491,12 @@ void conn_lack(struct conn *conn, int err)
     conn->failures++;
     traffic->shortages++;
     traffic->shortage = err;
-    traffic->events->failed(
-        traffic->events_arg, conn,
-        errors_add(&traffic->errors, PHASE_CONNECT, err, requests));
+    struct error_kind *first =
+        errors_add(&traffic->errors, PHASE_CONNECT, err, requests);
+    if (first) {
+        snprintf(first->detail, sizeof(first->detail), "%s", detail);
+    }
+    traffic->events->failed(traffic->events_arg, conn, first);
     conn_tell_drained(traffic);
 }
 

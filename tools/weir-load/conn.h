@@ -172,7 +172,7 @@ void conn_fail_connect(struct conn *conn, enum error_phase phase, int err,
 
 /* The same of one that this machine had no means for: no failure of the
  * server's. */
-void conn_lack(struct conn *conn, int err);
+void conn_lack(struct conn *conn, int err, const char *detail);
 
 /* Mode idle: the time is over, and the connection stands. */
 void conn_end_hold(struct conn *conn, uint64_t now_ns);

@@ -100,7 +100,7 @@ static bool read_stray(struct conn *conn, const uint8_t *bytes, size_t len,
                        bool *ret_is_end)
 {
     const struct traffic *traffic = conn->traffic;
-    char detail[ERRORS_DETAIL_SIZE] = "";
+    char detail[ERRORS_DETAIL_SIZE];
     struct codec_answer answer = {.detail = detail};
     ssize_t used = ERROR_SURPLUS;
 

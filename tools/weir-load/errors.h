@@ -10,8 +10,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define ERRORS_KINDS       32
-#define ERRORS_DETAIL_SIZE 192
+#define ERRORS_KINDS 32
+/* Eight addresses that were tried in vain, as tried.h writes them. */
+#define ERRORS_DETAIL_SIZE 768
 
 enum error_phase {
     PHASE_CONNECT,  /* before the connection stood */

@@ -8,6 +8,8 @@
  */
 #include "serve_datagrams.h"
 
+#include "tools/common/tried.h"
+
 #include "weir/datagram.h"
 
 #include <string.h>
@@ -142,6 +144,9 @@ static void bound(void *arg, int err, weir_transport *t)
     struct datagram_server *server = arg;
 
     (void)t;
+    if (err < 0) {
+        tried_write(server->pending, server->why, server->why_size);
+    }
     server->on_bound(server->arg, err, server);
 }
 
@@ -164,7 +169,7 @@ int datagram_server_start(struct datagram_server *server, weir_loop *loop,
         loop, &factory,
         has_address ? weir_place_addresses(&target->address, 1)
                     : weir_place_host(NULL, target->port),
-        weir_place_none(), &options, bound, server, NULL);
+        weir_place_none(), &options, bound, server, &server->pending);
 }
 
 bool datagram_server_stop(struct datagram_server *server, bool at_once)

@@ -28,6 +28,10 @@ struct datagram_server {
     datagram_server_fn *on_ended;
     void *arg;
     const struct weir_protocol *protocol;
+    /* Until it is bound; and where to write which address could not be. */
+    weir_pending *pending;
+    char *why;
+    size_t why_size;
     /* Besides the bytes, which are in counts. */
     uint64_t received;
     /* Answers that could not be sent. */
@@ -40,8 +44,8 @@ struct datagram_server {
 /* Does a mode exist for datagrams? */
 bool datagram_server_has(const struct mode *mode);
 
-/* Bind; the fields up to arg, counts and reuse_port are set. 0 when on_bound
- * follows, or a negative error. */
+/* Bind; the fields up to arg, why, counts and reuse_port are set. 0 when
+ * on_bound follows, or a negative error. */
 int datagram_server_start(struct datagram_server *server, weir_loop *loop,
                           const struct mode *mode, const struct target *target);
 

@@ -65,9 +65,10 @@ int serve_exit_code(int err, int broke)
     return err < 0 ? LOAD_USAGE : LOAD_OK;
 }
 
-void serve_say_error(const struct target *target, int err)
+void serve_say_error(const struct target *target, int err, const char *why)
 {
-    say("%s: %s (%s)", target->text, weir_strerror(err), weir_err_name(err));
+    say("%s: %s (%s)", target->text, why[0] ? why : weir_strerror(err),
+        weir_err_name(err));
 }
 
 static void print_address(const struct target *target,

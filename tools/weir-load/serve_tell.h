@@ -21,8 +21,8 @@ struct serve_sums {
     uint64_t datagrams_failed;
 };
 
-/* One line about a target. */
-void serve_say_error(const struct target *target, int err);
+/* One line about a target: @why, which may be empty, tells the address. */
+void serve_say_error(const struct target *target, int err, const char *why);
 
 /* Prints the statistics: @loop_text is that of the loop, or of all loops. */
 void serve_print_statistics(const struct serve_sums *sums,

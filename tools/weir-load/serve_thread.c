@@ -131,6 +131,12 @@ void serve_thread_free_servers(struct serve_thread *thread)
 
 /* ---- the start ---- */
 
+const char *serve_thread_why(const struct serve_thread *thread,
+                             const struct target *target)
+{
+    return thread->why[target - thread->targets];
+}
+
 static void fail(struct serve_thread *thread, const struct target *target,
                  int err)
 {
@@ -202,6 +208,8 @@ static int bind_datagrams(struct serve_thread *thread, size_t i)
         .on_bound = on_bound,
         .on_ended = on_ended,
         .arg = thread,
+        .why = thread->why[i],
+        .why_size = SERVE_WHY_SIZE,
         .counts = &thread->counts,
         .reuse_port = thread->options->thread_count > 1,
     };
@@ -231,6 +239,8 @@ static int create_server(struct serve_thread *thread, size_t i)
         .size = sizeof(options),
         .tls = target->is_tls ? &tls : NULL,
         .reuse_port = thread->options->thread_count > 1,
+        .error_text = thread->why[i],
+        .error_text_size = SERVE_WHY_SIZE,
         .fast_open_limit = thread->options->fast_open ? FAST_OPEN_LIMIT : 0};
 
     return weir_create_server_at(thread->loop, &factory, place_of(target),

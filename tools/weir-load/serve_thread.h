@@ -20,6 +20,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define SERVE_WHY_SIZE 256U
+
 struct serve_thread;
 
 /* The calls up to the owner. */
@@ -48,6 +50,8 @@ struct serve_thread {
     /* Each target has one of the two; servers are NULL for UDP. */
     weir_server *servers[SERVE_ADDRESSES_MAX];
     struct datagram_server datagram_servers[SERVE_ADDRESSES_MAX];
+    /* Of a target that could not listen: which of its addresses, and why. */
+    char why[SERVE_ADDRESSES_MAX][SERVE_WHY_SIZE];
     /* Servers and endpoints that do not listen yet, and that are not over. */
     size_t starting;
     size_t open;
@@ -69,6 +73,10 @@ int serve_thread_listen(struct serve_thread *thread,
  * returned; 0 or -ENOMEM. */
 int serve_thread_get_places(const struct serve_thread *thread,
                             struct target *ret);
+
+/* Of a target that could not listen; or an empty text. */
+const char *serve_thread_why(const struct serve_thread *thread,
+                             const struct target *target);
 
 /* Stops; a further call shortens the time of grace. ops->ended follows. */
 void serve_thread_stop(struct serve_thread *thread, uint64_t grace_ns);

@@ -247,7 +247,8 @@ static void main_heard_failure(void *arg)
     struct group *group = worker->group;
 
     if (group->err == 0) {
-        serve_say_error(worker->failed, worker->err);
+        serve_say_error(worker->failed, worker->err,
+                        serve_thread_why(&worker->serve, worker->failed));
         group->err = worker->err;
     }
     stop_all(group, true);

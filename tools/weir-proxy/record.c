@@ -6,6 +6,8 @@
  */
 #include "record.h"
 
+#include "tools/common/tried.h"
+
 #include "weir/error.h"
 
 #include <errno.h>
@@ -150,8 +152,6 @@ const char *record_alert_of(const weir_transport *t)
 
 /* Of a longer name the first bytes are written. A host's name has no more. */
 #define NAME_LEN 255
-/* As much of what was tried is written. */
-#define TRIED_LEN 512
 
 /* ---- pieces ---- */
 
@@ -247,7 +247,7 @@ static void add_text(struct line *line, const struct record *record)
     add(line, " ");
     add_name(line, record->alert ? record->alert : "-");
     add(line, " ");
-    add_words(line, record->tried ? record->tried : "-", TRIED_LEN, '_');
+    add_words(line, record->tried ? record->tried : "-", TRIED_SIZE, '_');
 }
 
 static void add_json(struct line *line, const struct record *record)
@@ -284,7 +284,7 @@ static void add_json(struct line *line, const struct record *record)
     }
     if (record->tried) {
         add(line, ",\"tried\":\"");
-        add_words(line, record->tried, TRIED_LEN, ' ');
+        add_words(line, record->tried, TRIED_SIZE, ' ');
         add(line, "\"");
     }
     add(line, "}");

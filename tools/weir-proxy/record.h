@@ -88,7 +88,7 @@ const char *record_alert_of(const weir_transport *t);
 
 /* Writes a line with its newline: bytes written, without a NUL; at most
  * RECORD_TEXT_SIZE, which is enough for all fields. */
-#define RECORD_TEXT_SIZE 2560
+#define RECORD_TEXT_SIZE 3584
 size_t record_write_text(const struct record *record, char *buf);
 size_t record_write_json(const struct record *record, char *buf);
 

@@ -12,6 +12,7 @@
 
 #include "preface.h"
 #include "targets.h"
+#include "tools/common/tried.h"
 
 #include "weir/proxy_protocol.h"
 #include "weir/start_tls.h"
@@ -157,17 +158,28 @@ static int greet(struct session *session, const weir_upstream *upstream)
 
 /* ---- the connect ---- */
 
+/* The addresses that were tried in vain, also before the one that is connected
+ * to. The library's text has errors of names and of TLS as well, but is shorter
+ * where many were tried. NULL: there are none, or no memory. */
+static char *copy_tried(const weir_pending *connect, const char *error_text)
+{
+    char text[TRIED_SIZE];
+    const size_t len = tried_write(connect, text, sizeof(text));
+    const char *tried = strlen(error_text) >= len ? error_text : text;
+
+    return tried[0] != '\0' ? strdup(tried) : NULL;
+}
+
 static void note(struct session *session, int err,
                  const struct weir_upstreams_result *result)
 {
+    session->tried =
+        copy_tried(session->pending, err < 0 ? result->error_text : "");
     session->pending = NULL;
     session->try_count = (uint16_t)result->try_count;
     session->queue_ns = result->queue_ns;
     session->connect_ns = result->connect_ns;
     session->connect_alert = result->tls_alert;
-    if (err < 0 && result->error_text[0] != '\0') {
-        session->tried = strdup(result->error_text);
-    }
     session->target =
         result->transport ? weir_transport_ref(result->transport) : NULL;
     session->slot = result->slot;

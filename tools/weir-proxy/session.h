@@ -42,7 +42,7 @@ struct session {
     uint64_t queue_ns;
     uint64_t connect_ns;
     const char *connect_alert; /* of the last target's TLS, static; or NULL */
-    char *tried; /* addresses to which no connect has come about; or NULL */
+    char *tried; /* addresses that were tried in vain, with errors; or NULL */
 };
 
 /* The route is known, and the client's bytes may go to its target, which is
