@@ -206,15 +206,21 @@ void wr_connection_received(struct wr_connection *c, const void *data,
     }
 }
 
+void wr_connection_deliver_end(struct wr_connection *c)
+{
+    wr_assert(c->eof_seen);
+    if (c->t.state == WR_LIFE_OPEN || c->t.state == WR_LIFE_MOVING) {
+        wr_delivery_end(&c->delivery);
+        wr_connection_push(c);
+    }
+}
+
 void wr_connection_received_end(struct wr_connection *c)
 {
     wr_assert(!c->eof_seen && c->t.state < WR_LIFE_LOST);
     c->eof_seen = true;
-    if (c->t.state == WR_LIFE_OPEN) {
-        wr_delivery_end(&c->delivery);
-        wr_connection_time_changed(c);
-        wr_connection_push(c);
-    }
+    wr_connection_time_changed(c);
+    wr_connection_deliver_end(c);
 }
 
 void wr_connection_sent(struct wr_connection *c, uint64_t bytes)
@@ -457,16 +463,21 @@ void wr_connection_advance(struct wr_connection *c)
     }
 }
 
-/* The protocol may keep the connection, unless the device is one-way: that
- * connection is closed. */
-void wr_connection_end_stream(struct wr_connection *c)
+/* Tells the protocol of the end. It may keep the connection, unless the device
+ * is one-way: that connection is closed. */
+static void connection_end_stream(struct wr_connection *c)
 {
+    weir_transport *t = &c->t;
+
     wr_assert(c->eof_seen);
-    wr_delivery_end_stream(&c->t, &c->delivery);
-    if (c->t.ops->is_one_way && c->t.state == WR_LIFE_OPEN) {
-        wr_transport_set_end(&c->t, WEIR_END_EOF);
-        wr_connection_close(&c->t);
+    const int ret = wr_delivery_tell_end(t, &c->delivery);
+    if (wr_delivery_is_shut(&c->delivery) || (ret > 0 && !t->ops->is_one_way)) {
+        return;
     }
+    if (t->write_error == 0) { /* else connection_lost has the error */
+        wr_transport_set_end(t, WEIR_END_EOF);
+    }
+    weir_transport_close(t);
 }
 
 /* Calls connection_made; sends what was written before. A protocol is bound,
@@ -507,7 +518,7 @@ static void connection_step(struct wr_ready *ready)
         wr_delivery_show_held(&c->t, &c->delivery);
     }
     if (wr_delivery_end_is_due(&c->delivery)) {
-        wr_connection_end_stream(c);
+        connection_end_stream(c);
     }
     if (connection_sends_file(c)) {
         wr_sender_go_on(c->outbox.sender);

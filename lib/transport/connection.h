@@ -132,10 +132,11 @@ void wr_connection_goes_on(struct wr_connection *c);
 /* Delivers a copy of received bytes. */
 void wr_connection_received(struct wr_connection *c, const void *data,
                             size_t len);
-/* The peer has ended its stream; called once, after its last byte. */
+/* The peer has ended its stream; called once, after its last byte. The step
+ * tells the protocol. */
 void wr_connection_received_end(struct wr_connection *c);
-/* Tells the protocol of the end, which is due, and acts on its answer. */
-void wr_connection_end_stream(struct wr_connection *c);
+/* The second half, for a device that doubts the end at first. */
+void wr_connection_deliver_end(struct wr_connection *c);
 /* Closes an open connection that the program has not closed: the device ends it
  * after what was written. */
 void wr_connection_close_unasked(struct wr_connection *c);

@@ -212,18 +212,6 @@ WEIR_MUST_USE static inline int wr_delivery_tell_end(weir_transport *t,
     return ret;
 }
 
-/* Calls eof_received, and closes the transport if the result is 0. */
-static inline void wr_delivery_end_stream(weir_transport *t,
-                                          struct wr_delivery *d)
-{
-    if (wr_delivery_tell_end(t, d) == 0 && !wr_delivery_is_shut(d)) {
-        if (t->write_error == 0) {
-            wr_transport_set_end(t, WEIR_END_EOF);
-        }
-        weir_transport_close(t); /* connection_lost has the error */
-    }
-}
-
 /* Binds another protocol, and holds @initial before all other bytes: 0; or,
  * without effect, -EINVAL for bytes without a lease or -ENOMEM. */
 WEIR_MUST_USE int

@@ -211,10 +211,8 @@ static void filter_read_deliver(struct wr_filter *f, size_t len)
 /* The peer's close_notify was read; all plaintext was delivered. */
 static void filter_read_deliver_end(struct wr_filter *f)
 {
-    wr_assert(f->c.t.state == WR_LIFE_OPEN && !f->c.eof_seen);
-    f->c.eof_seen = true;
-    wr_delivery_end(&f->c.delivery);
-    wr_connection_end_stream(&f->c);
+    wr_assert(f->c.t.state == WR_LIFE_OPEN);
+    wr_connection_received_end(&f->c);
 }
 
 /* How many bytes of plaintext may be opened next; 0: the filter waits until

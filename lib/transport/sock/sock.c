@@ -2,7 +2,7 @@
  * Stream sockets: the device of a connection.
  *
  * Every completion ends here: the files below note what happened, and then the
- * connection advances, unless it is in the common state. A socket is lost only
+ * socket receives on, or its step does what is left. A socket is lost only
  * after its last operation has ended: until then the kernel may write to its
  * memory, and the number of its descriptor must not be reused.
  */
@@ -31,9 +31,29 @@ static inline bool sock_is_settled(const struct wr_sock *s)
            s->recv_state == WR_RECV_ARMED;
 }
 
-/* wr_connection_advance() after a completion, with a fast path. A pending step
- * will advance the socket in this turn, unless the end is decided. */
+/* After a receive: the step goes on, in this turn. It has nothing to decide
+ * while the socket is open and intact: that one receives on without it. */
+static __attribute__((noinline)) void sock_go_on(struct wr_sock *s)
+{
+    if (s->c.t.state != WR_LIFE_OPEN || s->c.t.error) {
+        wr_connection_push(&s->c);
+    } else if (!wr_ready_is_pending(&s->c.t.step)) {
+        wr_sock_update_recv(&s->c);
+    }
+}
+
 static inline void sock_settle(struct wr_sock *s)
+{
+    wr_connection_debug_check(&s->c);
+    if (WR_UNLIKELY(!sock_is_settled(s))) {
+        sock_go_on(s);
+    }
+}
+
+/* After a send, which most closes have waited for: such a connection ends
+ * without another step. A pending step will advance the socket in this turn,
+ * unless the end is decided. */
+static inline void sock_advance(struct wr_sock *s)
 {
     wr_connection_debug_check(&s->c);
     if (WR_UNLIKELY(!sock_is_settled(s)) &&
@@ -108,7 +128,7 @@ static void sock_fed(weir_transport *t, enum wr_demand_state queue)
     if (queue == WR_DEMAND_DUE && wr_sock_recv_may_fill(s)) {
         wr_sock_bulk_receive(s);
     }
-    wr_connection_advance(&s->c);
+    sock_settle(s);
 }
 
 static void sock_poll_completed(struct wr_op *op, int32_t res, uint32_t flags)
@@ -121,7 +141,7 @@ static void sock_poll_completed(struct wr_op *op, int32_t res, uint32_t flags)
         wr_sock_recv_revoke(s);
     }
     wr_sock_watched(s, res);
-    wr_connection_advance(&s->c);
+    sock_settle(s);
 }
 
 /* Goes on with what had to wait for the end of a send. */
@@ -133,7 +153,7 @@ static void sock_send_settle(struct wr_sock *s)
     if (WR_UNLIKELY(s->c.t.demand.state == WR_DEMAND_STUCK)) {
         wr_intake_leave(&s->c.t); /* credit may have waited for the send */
     }
-    sock_settle(s);
+    sock_advance(s);
 }
 
 /* Handles the common end of a send: it took the whole queue of an intact
@@ -494,7 +514,7 @@ static void sock_abandon(weir_transport *t)
     struct wr_sock *s = wr_sock_of(t);
     struct wr_uring *uring = &t->loop->uring;
 
-    weir_transport_ref(t); /* the last one may lose and free it */
+    weir_transport_ref(t); /* the end of the send may lose and free it */
     wr_outbox_abandon(t);
     wr_op_abandon(uring, &s->send_op);
     wr_op_abandon(uring, &s->recv_op);

@@ -13,8 +13,8 @@
  *     sock_linger.c   an end that waits until the peer has what was written
  *     sock_state.c    what must hold, and a dump
  *
- * The files below sock.c note what happened; sock.c advances the connection at
- * the end of the completion, and so does the step.
+ * The files below sock.c note what happened; at the end of the completion
+ * sock.c receives on, or leaves what is to be decided to the step.
  */
 #ifndef WEIR_LIB_TRANSPORT_SOCK_SOCK_IMPL_H
 #define WEIR_LIB_TRANSPORT_SOCK_SOCK_IMPL_H

@@ -235,22 +235,6 @@ static void sock_recv_into(struct wr_sock *s, size_t len)
     }
 }
 
-/* Ends the stream: tells the protocol after the last byte. */
-static void sock_recv_deliver_end(struct wr_sock *s)
-{
-    wr_delivery_end(&s->c.delivery);
-    if (wr_delivery_end_is_due(&s->c.delivery) && !wr_sock_has_kept(s)) {
-        wr_connection_end_stream(&s->c);
-    }
-}
-
-/* True if the protocol is to be told of an end, here or on another loop. */
-static bool sock_recv_may_deliver_end(const struct wr_sock *s)
-{
-    wr_assert(s->c.eof_seen);
-    return s->c.t.state == WR_LIFE_OPEN || s->c.t.state == WR_LIFE_MOVING;
-}
-
 /* The kernel reports an error once, to a send or to a receive; later receives
  * see an end of the stream. So a send in flight may have got the error, and its
  * completion is not handled yet: the end is doubted until then. That is soon,
@@ -260,14 +244,14 @@ static void sock_recv_eof(struct wr_sock *s)
 {
     wr_assert(!s->c.eof_seen);
     s->c.eof_seen = true;
-    if (!sock_recv_may_deliver_end(s) || s->c.t.error) {
+    if (s->c.t.error) {
         return;
     }
     if (s->send_op.in_flight && !s->c.outbox.is_stalled) {
         s->eof_doubted = true;
         return;
     }
-    sock_recv_deliver_end(s);
+    wr_connection_deliver_end(&s->c);
 }
 
 /* The send has ended: the end of the stream is real unless the send got an
@@ -277,9 +261,8 @@ void wr_sock_confirm_eof(struct wr_sock *s)
 {
     wr_assert(s->c.eof_seen && s->eof_doubted);
     s->eof_doubted = false;
-    if (sock_recv_may_deliver_end(s) &&
-        (s->c.t.error == 0 || s->c.t.error == -EPIPE)) {
-        sock_recv_deliver_end(s);
+    if (s->c.t.error == 0 || s->c.t.error == -EPIPE) {
+        wr_connection_deliver_end(&s->c);
     }
 }
 
@@ -451,9 +434,10 @@ static __attribute__((noinline)) void sock_recv_hold_back(struct wr_sock *s)
 {
     wr_assert(s->c.t.held_back && s->recv_state == WR_RECV_IDLE);
     wr_sock_watch(s);
-    if (WR_UNLIKELY(s->c.t.error) &&
-        wr_connection_next_step(&s->c) == WR_CONNECTION_DROP_QUEUE) {
-        wr_connection_push(&s->c); /* the step asks again */
+    if (WR_UNLIKELY(s->c.t.error) && !s->send_op.in_flight &&
+        wr_intake_awaits_drop(&s->c.t)) {
+        wr_connection_push(
+            &s->c); /* the step drops the queue, and asks again */
     }
 }
 
@@ -732,10 +716,8 @@ void wr_sock_recv_failed(struct wr_sock *s, int err)
     default:
         s->recv_failed = true;
         if (s->c.t.state == WR_LIFE_LINGERING && !wr_sock_linger_owes(s)) {
-            wr_life_doom(&s->c.t); /* the peer has everything: no error */
-            break;
-        }
-        if (!s->resets) { /* else it may be our own reset */
+            s->c.eof_seen = true; /* the peer has everything: no error */
+        } else if (!s->resets) {  /* else it may be our own reset */
             wr_transport_set_error(&s->c.t, err, "receive");
         }
     }
