@@ -7,8 +7,12 @@
  */
 #include "transport.h"
 
+#include "connection.h"
 #include "lib/base/options.h"
+#include "weir/error.h"
 #include "weir/unix.h"
+
+#include <string.h>
 
 static void transport_shutdown_alive(struct wr_member *member)
 {
@@ -579,4 +583,248 @@ void weir_lease_unref(weir_lease *lease)
         wr_loop_admits(wr_container_of(lease->pool, weir_loop, pool))) {
         wr_lease_unref(lease);
     }
+}
+
+/* ---- facts ----
+ *
+ * The common names are answered from the table of the lowest transport; the
+ * kind answers the others, or the kind below. All queries also work after the
+ * loss. */
+
+/* The transport with the descriptor and the addresses, below all others. */
+static const weir_transport *transport_lowest(const weir_transport *t)
+{
+    while (t->ops->get_below) {
+        t = t->ops->get_below(t);
+    }
+    return t;
+}
+
+void weir_transport_get_peername(const weir_transport *t,
+                                 struct weir_address *ret)
+{
+    if (!wr_loop_admits(t->loop)) {
+        ret->len = 0;
+        return;
+    }
+    t = transport_lowest(t);
+    if (t->ops->get_peername) {
+        t->ops->get_peername(t, ret);
+    } else {
+        ret->len = 0;
+    }
+}
+
+void weir_transport_get_sockname(const weir_transport *t,
+                                 struct weir_address *ret)
+{
+    if (!wr_loop_admits(t->loop)) {
+        ret->len = 0;
+        return;
+    }
+    t = transport_lowest(t);
+    if (t->ops->get_sockname) {
+        t->ops->get_sockname(t, ret);
+    } else {
+        ret->len = 0;
+    }
+}
+
+int weir_transport_get_socket(const weir_transport *t)
+{
+    t = transport_lowest(t);
+    return t->ops->get_socket ? t->ops->get_socket(t) : -EOPNOTSUPP;
+}
+
+/* Asks @t, and then those below. */
+static int transport_ask(const weir_transport *t, const char *name,
+                         struct weir_extra_info *ret)
+{
+    for (;;) {
+        const int err = t->ops->get_extra_info
+                            ? t->ops->get_extra_info(t, name, ret)
+                            : -ENOENT;
+        if (err != -ENOENT || !t->ops->get_below) {
+            return err == -ENODATA ? -ENOENT : err;
+        }
+        t = t->ops->get_below(t);
+        wr_assert(t);
+    }
+}
+
+int weir_transport_get_extra_info(const weir_transport *t, const char *name,
+                                  struct weir_extra_info *ret)
+{
+    const weir_transport *lowest = transport_lowest(t);
+    struct weir_extra_info info = {.fd = -1};
+    int err = wr_answer_check(ret);
+    wr_require(err >= 0, err);
+
+    if (lowest->ops->get_peername && strcmp(name, "peername") == 0) {
+        lowest->ops->get_peername(lowest, &info.address);
+    } else if (lowest->ops->get_sockname && strcmp(name, "sockname") == 0) {
+        lowest->ops->get_sockname(lowest, &info.address);
+    } else if (lowest->ops->get_socket && strcmp(name, "socket") == 0) {
+        info.fd = lowest->ops->get_socket(lowest);
+    } else {
+        err = transport_ask(t, name, &info);
+        wr_require(err >= 0, err);
+    }
+    wr_answer_write(ret, &info, sizeof(info));
+    return 0;
+}
+
+enum weir_end weir_transport_get_end(const weir_transport *t)
+{
+    return t->end;
+}
+
+int weir_transport_get_error(const weir_transport *t)
+{
+    wr_assert(t->error <= 0);
+    return t->error;
+}
+
+const char *weir_transport_get_error_text(const weir_transport *t, char *buf,
+                                          size_t size)
+{
+    static const char *const ends[] = {
+        [WEIR_END_NONE] = "open",
+        [WEIR_END_CLOSED] = "closed by us",
+        [WEIR_END_EOF] = "end of stream",
+        [WEIR_END_ABORTED] = "aborted by us",
+        [WEIR_END_BROKEN] = "broken",
+        [WEIR_END_MOVED] = "moved to another loop",
+    };
+    struct weir_extra_info info = {.size = sizeof(info),
+                                   .text = weir_strerror(t->error)};
+    struct weir_address peername;
+    char peer[WEIR_ADDRESS_TEXT_SIZE];
+
+    wr_assert(t->end < sizeof(ends) / sizeof(ends[0]));
+    wr_ignore(weir_transport_get_extra_info(t, "tls_error", &info) < 0);
+    weir_transport_get_peername(t, &peername);
+    wr_ignore(!weir_address_format(&peername, peer, sizeof(peer)));
+    const char *what = t->error ? t->error_what : ends[t->end];
+    wr_ignore(snprintf(buf, size, "%s %s: %s%s%s", t->ops->name, peer, what,
+                       t->error ? ": " : "", t->error ? info.text : "") < 0);
+    return buf;
+}
+
+const char *wr_transport_get_alert(const weir_transport *t)
+{
+    struct weir_extra_info info = {.size = sizeof(info)};
+
+    if (weir_transport_get_extra_info(t, "tls_alert", &info) < 0) {
+        return NULL;
+    }
+    wr_assert(info.text);
+    return info.text;
+}
+
+void wr_transport_count(const struct wr_member *member,
+                        struct weir_loop_statistics *ret)
+{
+    const weir_transport *t = wr_container_of(member, weir_transport, member);
+
+    wr_assert(t->loop);
+    if (wr_transport_is_connection(t)) {
+        ret->queued_held_bytes += wr_sendq_held_bytes(&wr_outbox_of(t)->queue);
+    }
+    wr_assert(ret->queued_held_bytes <= ret->queued_bytes);
+}
+
+/* ---- replacing another transport ----
+ *
+ * TLS is a transport on a transport. To the program the upper transport is the
+ * connection: the loop ends it, the server counts it, and it resumes a protocol
+ * that the lower transport had paused. The lower transport keeps its descriptor
+ * and its bytes, and gets the marks of a new transport. */
+
+/* No thread may call the program's functions of a replaced transport. */
+static const void *const volatile transport_nobody;
+
+int wr_transport_enter_slowly(const weir_transport *t)
+{
+    const int err = wr_loop_check(t->loop);
+
+    wr_assert((t->owner == &transport_nobody) == t->is_below);
+    return err == 0 && t->is_below ? WEIR_EREPLACED : err;
+}
+
+/* Moves a pause of writing, or a wait for an empty queue, from @below to @t. */
+static void transport_move_waits(weir_transport *t, weir_transport *below)
+{
+    wr_assert(!t->writing_paused && !t->flushed);
+    t->writing_paused = below->writing_paused;
+    t->flushed = below->flushed;
+    t->flushed_arg = below->flushed_arg;
+    t->notify_depth = below->notify_depth;
+    below->writing_paused = false;
+    below->flushed = NULL;
+    below->notify_depth = -1;
+}
+
+void wr_transport_take_place(weir_transport *t, weir_transport *below)
+{
+    wr_assert(!below->is_below && wr_list_is_linked(&below->member.link));
+    wr_assert(!t->set && !t->handler);
+    wr_loop_add_member(t->loop, &t->member);
+    wr_loop_remove_member(t->loop, &below->member);
+    below->is_below = true;
+    below->owner = &transport_nobody;
+    t->handler = below->handler;
+    t->is_busy = below->is_busy;
+    below->handler = NULL;
+    if (below->set) {
+        t->set = below->set;
+        wr_list_push_back(&below->set_link, &t->set_link); /* same place */
+        wr_list_remove(&below->set_link);
+        below->set = NULL;
+    }
+    wr_transport_set_marks(t, below->high_bytes, below->low_bytes);
+    wr_transport_set_marks(below, WR_HIGH_DEFAULT, WR_LOW_DEFAULT);
+    transport_move_waits(t, below);
+}
+
+/* ---- the writes of transports without write calls ----
+ *
+ * A kind that sends no bytes, or sends datagrams, has these functions in its
+ * table. They save the public functions a test for each message of the other
+ * kinds. */
+
+int wr_refuse_write(weir_transport *t, const void *data, size_t len)
+{
+    (void)data;
+    (void)len;
+    wr_assert(!t->ops->can_write_eof);
+    return -EOPNOTSUPP;
+}
+
+int wr_refuse_writelines(weir_transport *t, const struct iovec *iov,
+                         size_t count, size_t total)
+{
+    (void)iov;
+    (void)count;
+    (void)total;
+    wr_assert(!t->ops->can_write_eof);
+    return -EOPNOTSUPP;
+}
+
+int wr_refuse_write_ref(weir_transport *t, const void *data, size_t len,
+                        weir_release_fn *release, void *arg)
+{
+    (void)data;
+    (void)len;
+    (void)release;
+    (void)arg;
+    wr_assert(!t->ops->can_write_eof);
+    return -EOPNOTSUPP;
+}
+
+int wr_refuse_write_lease(weir_transport *t, const struct weir_buf *buf)
+{
+    (void)buf;
+    wr_assert(!t->ops->can_write_eof);
+    return -EOPNOTSUPP;
 }

@@ -340,15 +340,15 @@ void wr_transport_check_ops(const struct wr_transport_ops *ops);
 void wr_transport_init(weir_transport *t, weir_loop *loop,
                        const struct wr_transport_ops *ops);
 
-/* transport_info.c: the name of the alert by which the peer's TLS has refused,
+/* The name of the alert by which the peer's TLS has refused,
  * static; NULL: by none. */
 const char *wr_transport_get_alert(const weir_transport *t);
 
-/* transport_info.c: adds a transport's part to the loop's statistics. */
+/* Adds a transport's part to the loop's statistics. */
 void wr_transport_count(const struct wr_member *member,
                         struct weir_loop_statistics *ret);
 
-/* place.c: @t, made on the open @below, replaces it for the loop, the set and
+/* @t, made on the open @below, replaces it for the loop, the set and
  * the serving task, and takes over the marks. */
 void wr_transport_take_place(weir_transport *t, weir_transport *below);
 
@@ -420,7 +420,7 @@ void wr_transport_check_invariants(const weir_transport *t);
 bool wr_protocol_fits(const weir_transport *t,
                       const struct weir_protocol_binding *binding);
 
-/* refuse.c: the writes of a kind without writes: -EOPNOTSUPP. */
+/* The writes of a kind without writes: -EOPNOTSUPP. */
 int wr_refuse_write(weir_transport *t, const void *data, size_t len);
 int wr_refuse_writelines(weir_transport *t, const struct iovec *iov,
                          size_t count, size_t total);
