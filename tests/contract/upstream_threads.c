@@ -1,10 +1,11 @@
 /*
  * Limits of two targets that the sets of three loops keep together, in a storm:
- * requests come in bursts, some for one of the two alone, wait, are served and
- * cancelled, one loop frees its set and makes another, and one ends while its
- * requests wait. The limits hold all the time, each request is told once, and
- * those that are left are all served. WEIR_TEST_SEED repeats the choices, as
- * far as threads do. Run under the address and the thread sanitizer.
+ * requests come in bursts, some for one of the two alone, wait, are served,
+ * fail and are cancelled, one loop frees its set and makes another, and one
+ * ends while its requests wait. Targets are checked and ejected meanwhile. The
+ * limits hold all the time, each request is told once, and those that are left
+ * are all served. WEIR_TEST_SEED repeats the choices, as far as threads do. Run
+ * under the address and the thread sanitizer.
  */
 #include "tests/contract/maker.h"
 #include "tests/unit/random.h"
@@ -89,7 +90,7 @@ static void end_slot(void *arg)
     struct ask *ask = arg;
     if (ask->slot) {
         atomic_fetch_sub(&storm.taken[ask->target], 1);
-        weir_upstream_slot_end(ask->slot, 0);
+        weir_upstream_slot_end(ask->slot, roll(ask->side, 3) == 0 ? -EPIPE : 0);
         ask->slot = NULL;
         ask->side->slot_count--;
         check_all(ask->side);
@@ -165,10 +166,16 @@ static void ask_for_one(struct loop_side *side)
 
 static void make_set(struct loop_side *side)
 {
+    const struct weir_upstream_check check = {.size = sizeof(check),
+                                              .interval_ns = 20 * MS};
     const struct weir_upstreams_options options = {
         .size = sizeof(options),
         .queue_limit = LOOPS * BURSTS * BURST,
         .queue_timeout_ns = UINT64_MAX,
+        .fail_limit = 2,
+        .eject_ns = MS / 2,
+        .eject_max_ns = MS,
+        .check = &check,
         .shared = storm.limits};
     expect_eq(weir_upstreams_new(side->loop, &options, &side->set), 0);
     for (int i = 0; i < TARGETS; i++) {
@@ -222,7 +229,7 @@ UNIT(upstream_threads, limits_hold_over_loops_and_all_are_served)
     struct unit_random random;
     memset(&storm, 0, sizeof(storm));
     storm.seed = unit_random_seed(&random);
-    const int listener = peer_listen(LOOPS * BURSTS * BURST, &storm.address);
+    const int listener = peer_listen(SOMAXCONN, &storm.address);
     expect_eq(weir_upstreams_shared_new(NULL, &storm.limits), 0);
     expect_eq(weir_threads_run(&options, run_side, NULL), 0);
     weir_upstreams_shared_free(storm.limits);

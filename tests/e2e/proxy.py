@@ -251,6 +251,18 @@ def test_a_backup_is_used_when_all_others_are_down():
                 echoes(client)
 
 
+def test_threads_choose_as_one_does():
+    for balance in "roundrobin", "leastconn":
+        with contextlib.ExitStack() as stack:
+            servers = [stack.enter_context(Server(echo)) for _ in range(4)]
+            proxy = stack.enter_context(Proxy(
+                "tcp://127.0.0.1:0", ",".join(target(one) for one in servers),
+                "--balance", balance, threads=16))
+            for _ in range(16):  # which stay
+                echoes(stack.enter_context(proxy.connect()))
+            equal([one.accepted for one in servers], [4] * 4, balance)
+
+
 def test_a_target_that_fails_its_checks_is_not_used():
     with Server(echo) as server, Proxy(
             "tcp://127.0.0.1:0", target(server), "--check", "tcp", "--check",
