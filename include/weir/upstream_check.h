@@ -31,6 +31,25 @@ enum weir_check_kind {
 };
 
 /**
+ * The name of a kind of checks, as in configurations: "tcp", "tls", "text" or
+ * "http"; NULL for an unknown kind. The kinds are numbered from 0.
+ *
+ * @thread any
+ */
+WEIR_API const char *weir_check_kind_get_name(enum weir_check_kind kind);
+
+/**
+ * Find a kind of checks by its name.
+ *
+ * @param name  the name; borrowed
+ * @param ret   the kind
+ * @retval -EINVAL  no kind has this name
+ * @thread any
+ */
+WEIR_API WEIR_MUST_USE int weir_check_kind_parse(const char *name,
+                                                 enum weir_check_kind *ret);
+
+/**
  * Active checks of upstreams.
  *
  * Each upstream is checked as soon as it is added, and again after each

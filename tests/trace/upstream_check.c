@@ -37,6 +37,30 @@ static void run_checks(size_t index, uint64_t count)
     expect_eq(checks_of(index), count);
 }
 
+/* ---- kinds ---- */
+
+UNIT_IN(upstream_checks, kinds_are_found_by_their_names, unit_alone, void)
+{
+    static const char *const names[] = {[WEIR_CHECK_TCP] = "tcp",
+                                        [WEIR_CHECK_TLS] = "tls",
+                                        [WEIR_CHECK_TEXT] = "text",
+                                        [WEIR_CHECK_HTTP] = "http"};
+    enum weir_check_kind kind = WEIR_CHECK_HTTP;
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        expect_str_eq(weir_check_kind_get_name((enum weir_check_kind)i),
+                      names[i]);
+        expect_eq(weir_check_kind_parse(names[i], &kind), 0);
+        expect_eq(kind, i);
+    }
+    cr_assert_null(weir_check_kind_get_name(WEIR_CHECK_HTTP + 1));
+    expect_eq(weir_check_kind_parse("", &kind), -EINVAL);
+    expect_eq(weir_check_kind_parse("HTTP", &kind), -EINVAL);
+    expect_eq(weir_check_kind_parse(NULL, &kind), -EINVAL);
+    expect_eq(weir_check_kind_parse("tcp", NULL), -EINVAL);
+    expect_eq(kind, WEIR_CHECK_HTTP, "a refused call has written nothing");
+}
+
 /* ---- connecting ---- */
 
 UNIT(upstream_checks, begin_at_once_and_come_again_after_the_interval)

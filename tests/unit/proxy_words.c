@@ -163,10 +163,10 @@ UNIT(proxy_words, queues_and_checks_have_forms_of_their_own)
     const struct config_route *route = config_route(&config);
     expect_eq(route->queue_limit, 500);
     expect_eq(route->queue_timeout_ns, 2000000000);
-    expect_eq(route->check, CHECK_TCP);
+    expect_eq(route->check, WEIR_CHECK_TCP);
     expect_eq(route->check_interval_ns, 2500000000);
     says("check", "http");
-    expect_eq(route->check, CHECK_HTTP);
+    expect_eq(route->check, WEIR_CHECK_HTTP);
     says("queue", "7");
     expect_eq(route->queue_limit, 7);
     expect_eq(route->queue_timeout_ns, 2000000000);

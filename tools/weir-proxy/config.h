@@ -12,6 +12,7 @@
 #include "tools/common/target.h"
 
 #include "weir/network.h"
+#include "weir/upstream_check.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -27,14 +28,6 @@ enum config_balance {
     BALANCE_RANDOM,
     BALANCE_SOURCE,
     BALANCE_SNI,
-};
-
-enum config_check {
-    CHECK_NONE,
-    CHECK_TCP,
-    CHECK_TLS,
-    CHECK_TEXT,
-    CHECK_HTTP,
 };
 
 /* What becomes of clients before the first check of a target has ended. */
@@ -81,7 +74,8 @@ struct config_route {
     uint64_t eject_ns;
     uint64_t slow_start_ns;
     uint64_t resolve_ns;
-    enum config_check check;
+    bool is_checked;
+    enum weir_check_kind check;
     uint64_t check_interval_ns;
     uint64_t check_timeout_ns;
     uint64_t check_rise;

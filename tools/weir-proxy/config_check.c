@@ -68,6 +68,8 @@ static bool check_route(const struct config_service *service,
                         const struct config_route *route, unsigned *line,
                         char *why)
 {
+    const bool shakes = route->is_checked && route->check == WEIR_CHECK_TLS;
+
     for (size_t i = 0; i < route->target_count; i++) {
         *line = route->targets[i].line;
         if (!check_target(&route->targets[i], route, why)) {
@@ -84,22 +86,21 @@ static bool check_route(const struct config_service *service,
                                                  : "balance sni");
     }
     if (has_tls_target(route) && route->send_header != HEADER_NONE &&
-        route->check > CHECK_TCP) {
+        route->is_checked && route->check != WEIR_CHECK_TCP) {
         return option_refuse(
             why, "with send-proxy targets of TLS are checked by tcp "
                  "alone, as checks send no header");
     }
-    if (route->check == CHECK_TEXT && !route->check_send &&
-        !route->check_expect) {
+    if (route->is_checked && route->check == WEIR_CHECK_TEXT &&
+        !route->check_send && !route->check_expect) {
         return option_refuse(why,
                              "check text needs check-send or check-expect");
     }
     if (!has_tls_target(route) &&
         (route->to_ca || route->to_name || route->to_cert || route->to_key ||
-         route->to_insecure || route->check == CHECK_TLS)) {
+         route->to_insecure || shakes)) {
         return option_refuse(why, "%s needs a target with tls://",
-                             route->check == CHECK_TLS ? "check tls"
-                                                       : "to-...");
+                             shakes ? "check tls" : "to-...");
     }
     return true;
 }

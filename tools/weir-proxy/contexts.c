@@ -120,7 +120,7 @@ static bool has_tls_target(const struct config_route *route)
             return true;
         }
     }
-    return route->check == CHECK_TLS;
+    return route->is_checked && route->check == WEIR_CHECK_TLS;
 }
 
 static bool make_client(const struct making *making,

@@ -61,7 +61,7 @@ static uint64_t key_of(const struct route *route,
                                  config->to_insecure ? "" : NULL};
     uint64_t key = UINT64_C(0xcbf29ce484222325);
 
-    key ^= is_of_checks ? config->check : 0;
+    key ^= is_of_checks && config->is_checked ? 1 + (uint64_t)config->check : 0;
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
         key = add_text(key, texts[i]);
     }
@@ -242,7 +242,7 @@ struct weir_upstream_known states_find(const struct states_one *states,
                                        size_t count, const struct route *route,
                                        const struct config_target *target)
 {
-    const bool is_checked = route->config->check != CHECK_NONE;
+    const bool is_checked = route->config->is_checked;
     uint64_t values[FACTS];
 
     for (enum fact fact = 0; fact < FACTS; fact++) {

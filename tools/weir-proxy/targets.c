@@ -101,19 +101,13 @@ static enum weir_balance balance_of(const struct config_route *config)
 
 static struct weir_upstream_check check_of(const struct config_route *config)
 {
-    static const enum weir_check_kind kinds[] = {
-        [CHECK_NONE] = WEIR_CHECK_TCP,  [CHECK_TCP] = WEIR_CHECK_TCP,
-        [CHECK_TLS] = WEIR_CHECK_TLS,   [CHECK_TEXT] = WEIR_CHECK_TEXT,
-        [CHECK_HTTP] = WEIR_CHECK_HTTP,
-    };
     const char *send = config->check_send;
     const char *expect = config->check_expect;
 
     return (struct weir_upstream_check){
         .size = sizeof(struct weir_upstream_check),
-        .kind = kinds[config->check],
-        .interval_ns =
-            config->check == CHECK_NONE ? 0 : config->check_interval_ns,
+        .kind = config->check,
+        .interval_ns = config->is_checked ? config->check_interval_ns : 0,
         .timeout_ns = config->check_timeout_ns,
         .rise = (uint32_t)config->check_rise,
         .fall = (uint32_t)config->check_fall,

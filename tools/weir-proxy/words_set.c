@@ -304,33 +304,41 @@ bool words_say_queue(void *options, const struct option *word,
     return true;
 }
 
+/* Appends ", tcp" and the other kinds of checks. */
+static void write_kinds(char *names, size_t size)
+{
+    const char *name;
+
+    for (int i = 0; (name = weir_check_kind_get_name(i)); i++) {
+        const size_t len = strlen(names);
+        snprintf(names + len, size - len, ", %s", name);
+    }
+}
+
 /* "2s" is a check of that interval; "off" none; "http" and its like a kind. */
 bool words_say_check(void *options, const struct option *word,
                      const char *value, char *why)
 {
     struct config *config = options;
-    static const char *const kinds[] = {"off", "tcp", "tls", "text", "http"};
     struct config_route *route = words_owner(config, word, why);
+    char names[128] = "off";
 
     if (!route) {
         return false;
     }
-    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
-        if (strcmp(value, kinds[i]) == 0) {
-            route->check = (enum config_check)i;
-            return true;
-        }
+    if (strcmp(value, "off") == 0) {
+        route->is_checked = false;
+        route->check = WEIR_CHECK_TCP;
+        return true;
     }
-    if (units_parse_time(value, &route->check_interval_ns) < 0 ||
-        route->check_interval_ns == 0) {
-        return option_refuse(why,
-                             "'%s' is neither off, tcp, tls, text or http nor "
-                             "a time such as 2s",
-                             value);
+    if (weir_check_kind_parse(value, &route->check) < 0 &&
+        (units_parse_time(value, &route->check_interval_ns) < 0 ||
+         route->check_interval_ns == 0)) {
+        write_kinds(names, sizeof(names));
+        return option_refuse(
+            why, "'%.200s' is neither %s nor a time such as 2s", value, names);
     }
-    if (route->check == CHECK_NONE) {
-        route->check = CHECK_TCP;
-    }
+    route->is_checked = true;
     return true;
 }
 

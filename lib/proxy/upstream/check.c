@@ -1,5 +1,6 @@
 /*
- * The plan of active checks, and the verdict on an answer.
+ * The plan of active checks, and the verdict on an answer. A kind of checks is
+ * a row of a table, and its functions.
  *
  * Of HTTP the beginning of the status line is read, "HTTP/1.1 200", behind
  * heads of interim answers. Texts of the plan lie one after the other in one
@@ -18,6 +19,25 @@
 #define LIMIT_BYTES 4096u
 #define STATUS_LEN  12u /* of "HTTP/1.1 200" */
 #define STATUS_AT   9u
+
+/* What a kind of checks is. */
+struct check_kind {
+    const char *name;
+    bool has_handshake; /* it makes sense with TLS alone */
+    bool is_bare;       /* it is made without the TLS of the upstream */
+    uint32_t least_limit;
+    /* The bytes that are sent, in pieces; their number. NULL: nothing is said,
+     * and the connection is the answer. */
+    size_t (*ask)(const struct weir_upstream_check *plan, const char *authority,
+                  struct wr_check_piece ret[WR_CHECK_PIECES]);
+    size_t (*get_room)(const struct weir_upstream_check *plan);
+    enum wr_verdict (*judge)(const struct weir_upstream_check *plan,
+                             const uint8_t *answer, size_t len,
+                             uint32_t *ret_status);
+};
+
+/* NULL: there is no such kind. */
+static const struct check_kind *check_find_kind(enum weir_check_kind kind);
 
 /* ---- the plan ---- */
 
@@ -46,14 +66,14 @@ static bool check_is_word(const char *text)
 
 static int check_validate(const struct weir_upstream_check *plan)
 {
+    const struct check_kind *kind = check_find_kind(plan->kind);
+
     wr_assert(plan->limit_bytes > 0);
-    wr_require(plan->kind >= WEIR_CHECK_TCP && plan->kind <= WEIR_CHECK_HTTP,
-               -EINVAL);
+    wr_require(kind, -EINVAL);
     wr_require(plan->send || plan->send_size == 0, -EINVAL);
     wr_require(plan->expect || plan->expect_size == 0, -EINVAL);
     wr_require(plan->expect_size <= plan->limit_bytes, -EINVAL);
-    wr_require(plan->kind != WEIR_CHECK_HTTP || plan->limit_bytes >= STATUS_LEN,
-               -EINVAL);
+    wr_require(plan->limit_bytes >= kind->least_limit, -EINVAL);
     wr_require(plan->min_status <= plan->max_status, -EINVAL);
     wr_require(check_is_word(plan->path) && plan->path[0] != '\0', -EINVAL);
     wr_require(check_is_word(plan->host), -EINVAL);
@@ -137,20 +157,80 @@ bool wr_check_is_same(const struct wr_check *a, const struct wr_check *b)
            memcmp(a->text, b->text, a->text_size) == 0;
 }
 
-/* ---- the verdict ---- */
+/* ---- texts ---- */
 
-size_t wr_check_get_room(const struct wr_check *check)
+static size_t check_ask_text(const struct weir_upstream_check *plan,
+                             const char *authority,
+                             struct wr_check_piece ret[WR_CHECK_PIECES])
 {
-    const struct weir_upstream_check *plan = &check->plan;
+    (void)authority;
+    ret[0] = (struct wr_check_piece){plan->send, plan->send_size};
+    return 1;
+}
 
-    if (plan->kind == WEIR_CHECK_HTTP) {
-        return plan->limit_bytes;
-    }
+static size_t check_text_room(const struct weir_upstream_check *plan)
+{
     if (plan->expect_size == 0) {
         return 1;
     }
     wr_assert(plan->expect_size <= plan->limit_bytes);
     return plan->expect_anywhere ? plan->limit_bytes : plan->expect_size;
+}
+
+static bool check_contains(const struct weir_upstream_check *plan,
+                           const uint8_t *answer, size_t len)
+{
+    wr_assert(plan->expect_size > 0);
+    for (size_t i = 0; i + plan->expect_size <= len; i++) {
+        if (memcmp(answer + i, plan->expect, plan->expect_size) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static enum wr_verdict check_judge_text(const struct weir_upstream_check *plan,
+                                        const uint8_t *answer, size_t len,
+                                        uint32_t *ret_status)
+{
+    (void)ret_status;
+    if (plan->expect_size == 0) {
+        return len > 0 ? WR_VERDICT_GOOD : WR_VERDICT_MORE;
+    }
+    if (plan->expect_anywhere) {
+        if (check_contains(plan, answer, len)) {
+            return WR_VERDICT_GOOD;
+        }
+        return len < plan->limit_bytes ? WR_VERDICT_MORE : WR_VERDICT_BAD;
+    }
+    if (memcmp(answer, plan->expect, len) != 0) {
+        return WR_VERDICT_BAD;
+    }
+    return len < plan->expect_size ? WR_VERDICT_MORE : WR_VERDICT_GOOD;
+}
+
+/* ---- HTTP ---- */
+
+static size_t check_ask_http(const struct weir_upstream_check *plan,
+                             const char *authority,
+                             struct wr_check_piece ret[WR_CHECK_PIECES])
+{
+    const char *const texts[] = {
+        "GET ", plan->path,
+        " HTTP/1.1\r\nHost: ", plan->host ? plan->host : authority,
+        "\r\nUser-Agent: weir\r\nConnection: close\r\n\r\n"};
+    const size_t count = sizeof(texts) / sizeof(*texts);
+
+    wr_assert(count <= WR_CHECK_PIECES);
+    for (size_t i = 0; i < count; i++) {
+        ret[i] = (struct wr_check_piece){texts[i], strlen(texts[i])};
+    }
+    return count;
+}
+
+static size_t check_http_room(const struct weir_upstream_check *plan)
+{
+    return plan->limit_bytes;
 }
 
 /* Reads a status line of which @len bytes have arrived. WR_VERDICT_GOOD: it is
@@ -223,40 +303,83 @@ static enum wr_verdict check_judge_http(const struct weir_upstream_check *plan,
     return len < plan->limit_bytes ? WR_VERDICT_MORE : WR_VERDICT_BAD;
 }
 
-static bool check_contains(const struct weir_upstream_check *plan,
-                           const uint8_t *answer, size_t len)
+/* ---- the kinds ---- */
+
+static const struct check_kind check_kinds[] = {
+    [WEIR_CHECK_TCP] = {.name = "tcp", .is_bare = true},
+    [WEIR_CHECK_TLS] = {.name = "tls", .has_handshake = true},
+    [WEIR_CHECK_TEXT] = {.name = "text",
+                         .ask = check_ask_text,
+                         .get_room = check_text_room,
+                         .judge = check_judge_text},
+    [WEIR_CHECK_HTTP] = {.name = "http",
+                         .least_limit = STATUS_LEN,
+                         .ask = check_ask_http,
+                         .get_room = check_http_room,
+                         .judge = check_judge_http},
+};
+
+static const size_t check_kind_count =
+    sizeof(check_kinds) / sizeof(*check_kinds);
+
+static const struct check_kind *check_find_kind(enum weir_check_kind kind)
 {
-    wr_assert(plan->expect_size > 0);
-    for (size_t i = 0; i + plan->expect_size <= len; i++) {
-        if (memcmp(answer + i, plan->expect, plan->expect_size) == 0) {
-            return true;
+    return (size_t)kind < check_kind_count ? &check_kinds[kind] : NULL;
+}
+
+const char *weir_check_kind_get_name(enum weir_check_kind kind)
+{
+    const struct check_kind *known = check_find_kind(kind);
+
+    return known ? known->name : NULL;
+}
+
+int weir_check_kind_parse(const char *name, enum weir_check_kind *ret)
+{
+    wr_require(name && ret, -EINVAL);
+    for (size_t i = 0; i < check_kind_count; i++) {
+        if (strcmp(check_kinds[i].name, name) == 0) {
+            *ret = (enum weir_check_kind)i;
+            return 0;
         }
     }
-    return false;
+    return -EINVAL;
+}
+
+bool wr_check_has_handshake(const struct wr_check *check)
+{
+    return check_kinds[check->plan.kind].has_handshake;
+}
+
+bool wr_check_is_bare(const struct wr_check *check)
+{
+    return check_kinds[check->plan.kind].is_bare;
+}
+
+bool wr_check_has_answer(const struct wr_check *check)
+{
+    return check_kinds[check->plan.kind].judge != NULL;
+}
+
+size_t wr_check_ask(const struct wr_check *check, const char *authority,
+                    struct wr_check_piece ret[WR_CHECK_PIECES])
+{
+    wr_assert(wr_check_has_answer(check));
+    return check_kinds[check->plan.kind].ask(&check->plan, authority, ret);
+}
+
+size_t wr_check_get_room(const struct wr_check *check)
+{
+    wr_assert(wr_check_has_answer(check));
+    return check_kinds[check->plan.kind].get_room(&check->plan);
 }
 
 enum wr_verdict wr_check_judge(const struct wr_check *check,
                                const uint8_t *answer, size_t len,
                                uint32_t *ret_status)
 {
-    const struct weir_upstream_check *plan = &check->plan;
-
     wr_assert(wr_check_has_answer(check));
     wr_assert(len <= wr_check_get_room(check));
-    if (plan->kind == WEIR_CHECK_HTTP) {
-        return check_judge_http(plan, answer, len, ret_status);
-    }
-    if (plan->expect_size == 0) {
-        return len > 0 ? WR_VERDICT_GOOD : WR_VERDICT_MORE;
-    }
-    if (plan->expect_anywhere) {
-        if (check_contains(plan, answer, len)) {
-            return WR_VERDICT_GOOD;
-        }
-        return len < plan->limit_bytes ? WR_VERDICT_MORE : WR_VERDICT_BAD;
-    }
-    if (memcmp(answer, plan->expect, len) != 0) {
-        return WR_VERDICT_BAD;
-    }
-    return len < plan->expect_size ? WR_VERDICT_MORE : WR_VERDICT_GOOD;
+    return check_kinds[check->plan.kind].judge(&check->plan, answer, len,
+                                               ret_status);
 }

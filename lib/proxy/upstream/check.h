@@ -32,12 +32,25 @@ static inline bool wr_check_is_active(const struct wr_check *check)
     return check->plan.interval_ns > 0;
 }
 
+/* True if a check needs the TLS settings of its upstream. */
+bool wr_check_has_handshake(const struct wr_check *check);
+/* True if a check is made without them. */
+bool wr_check_is_bare(const struct wr_check *check);
 /* True if a check ends with an answer, not with a connection. */
-static inline bool wr_check_has_answer(const struct wr_check *check)
-{
-    return check->plan.kind == WEIR_CHECK_TEXT ||
-           check->plan.kind == WEIR_CHECK_HTTP;
-}
+bool wr_check_has_answer(const struct wr_check *check);
+
+/* Bytes that are sent, borrowed from the plan. */
+struct wr_check_piece {
+    const void *data;
+    size_t size;
+};
+
+#define WR_CHECK_PIECES 5
+
+/* What is sent to an upstream of this authority, for a check that ends with an
+ * answer: the number of pieces. */
+size_t wr_check_ask(const struct wr_check *check, const char *authority,
+                    struct wr_check_piece ret[WR_CHECK_PIECES]);
 
 /* Bytes of an answer that a verdict needs at most. */
 size_t wr_check_get_room(const struct wr_check *check);

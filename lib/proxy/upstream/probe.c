@@ -11,24 +11,16 @@
 #include "weir/reader.h"
 #include "weir/writer.h"
 
-#include <string.h>
-
 static int probe_ask(const struct wr_probe *probe, weir_writer *writer)
 {
-    const struct weir_upstream_check *plan = &probe->check->plan;
-    char host[WR_PLACE_SIZE];
+    struct wr_check_piece pieces[WR_CHECK_PIECES];
+    char authority[WR_PLACE_SIZE];
 
-    wr_assert(wr_check_has_answer(probe->check));
-    if (plan->kind == WEIR_CHECK_TEXT) {
-        return weir_writer_write(writer, plan->send, plan->send_size);
-    }
-    wr_target_write_authority(probe->target, host);
-    const char *const texts[] = {
-        "GET ", plan->path,
-        " HTTP/1.1\r\nHost: ", plan->host ? plan->host : host,
-        "\r\nUser-Agent: weir\r\nConnection: close\r\n\r\n"};
-    for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++) {
-        const int err = weir_writer_write(writer, texts[i], strlen(texts[i]));
+    wr_target_write_authority(probe->target, authority);
+    const size_t count = wr_check_ask(probe->check, authority, pieces);
+    for (size_t i = 0; i < count; i++) {
+        const int err =
+            weir_writer_write(writer, pieces[i].data, pieces[i].size);
         wr_require(err >= 0, err);
     }
     return 0;
@@ -58,9 +50,8 @@ static int probe_talk(struct wr_probe *probe)
 {
     weir_reader *reader;
     weir_writer *writer;
-    int err =
-        wr_target_open(probe->target, probe->check->plan.kind != WEIR_CHECK_TCP,
-                       &probe->alert, &reader, &writer);
+    int err = wr_target_open(probe->target, !wr_check_is_bare(probe->check),
+                             &probe->alert, &reader, &writer);
 
     wr_require(err >= 0, err);
     wr_assert(reader != NULL);

@@ -78,8 +78,8 @@ static void set_append(weir_upstreams *set, weir_upstream *upstream)
 static int set_check_add(const weir_upstreams *set,
                          const struct weir_upstream_options *options)
 {
-    const bool shakes = wr_check_is_active(&set->check) &&
-                        set->check.plan.kind == WEIR_CHECK_TLS;
+    const bool shakes =
+        wr_check_is_active(&set->check) && wr_check_has_handshake(&set->check);
 
     wr_require(!set->is_closed, -ESHUTDOWN);
     wr_require(options->weight <= WR_WEIGHT_MAX, -EINVAL);
