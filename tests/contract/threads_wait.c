@@ -45,7 +45,7 @@ static void visit_held(void *arg, weir_thread *thread)
     tour->is_inside = true;
     expect_eq(sem_post(&inside), 0);
     wait_for(&go);
-    spin(2 * MS); /* a task that does not wait for the end sees is_inside */
+    spin(20 * MS); /* a task that does not wait for the end sees is_inside */
     tour->is_inside = false;
 }
 
