@@ -20,7 +20,7 @@
 #define STATUS_LEN  12u /* of "HTTP/1.1 200" */
 #define STATUS_AT   9u
 
-/* What a kind of checks is. */
+/* A kind of checks. */
 struct check_kind {
     const char *name;
     bool has_handshake; /* it makes sense with TLS alone */

@@ -47,8 +47,8 @@ struct wr_check_piece {
 
 #define WR_CHECK_PIECES 5
 
-/* What is sent to an upstream of this authority, for a check that ends with an
- * answer: the number of pieces. */
+/* Writes the pieces that a check sends to an upstream of this authority, and
+ * returns their number. The check ends with an answer. */
 size_t wr_check_ask(const struct wr_check *check, const char *authority,
                     struct wr_check_piece ret[WR_CHECK_PIECES]);
 
