@@ -495,13 +495,15 @@ def test_sigint_and_sigterm_end_servers_and_their_clients_see_it():
             equal(server.finish(), (0, "", ""), f"the end of {name}")
 
 
-def test_sigint_ends_the_chat_and_its_members_see_it():
-    with Serving("chat_server") as server:
-        members = join(server, "ann", "bob", "cyd", "dan", "eve")
-        server.signal(signal.SIGINT)
-        for member in members:
-            sees_the_end(member)
-        equal(server.finish(), (0, "", ""), "the end")
+def test_a_signal_ends_the_chat_which_says_goodbye_to_each_member():
+    for signum in (signal.SIGINT, signal.SIGTERM):
+        with Serving("chat_server") as server:
+            members = join(server, "ann", "bob", "cyd", "dan", "eve")
+            server.signal(signum)
+            for member in members:
+                member.hear("the chat ends")
+                sees_the_end(member)
+            equal(server.finish(), (0, "", ""), "the end")
 
 
 def test_sigint_ends_a_client_that_waits():

@@ -1,6 +1,6 @@
 /*
  * A chat: the first line of a member is its name, all others go to everybody
- * else. Nobody waits for anybody: who has too much to take yet is dropped.
+ * else. Who has too much to take yet is dropped; a signal ends it for all.
  * Usage: chat_server [PORT], and nc 127.0.0.1 PORT for each member
  */
 #include "serve.h"
@@ -37,7 +37,6 @@ static void tell_others(const struct member *from, const char *what)
 static ssize_t read_line(weir_reader *reader, char *line, size_t size)
 {
     ssize_t len = weir_reader_readline(reader, line, size - 1);
-
     line[len > 0 ? len : 0] = '\0';
     line[strcspn(line, "\r\n")] = '\0';
     return len;
@@ -48,25 +47,34 @@ static int chat(void *arg, weir_reader *reader, weir_writer *writer)
     struct member self = {.writer = writer}; /* on the stack of its task */
     char line[LINE_SIZE] = ": ";
     ssize_t len = read_line(reader, self.name, sizeof(self.name));
-
     (void)arg;
     if (len <= 0) {
         return (int)len;
     }
     LIST_INSERT_HEAD(&members, &self, link);
     tell_others(&self, " has joined");
-    while (len > 0) {
-        len = read_line(reader, line + 2, sizeof(line) - 2);
-        if (len > 0) {
-            tell_others(&self, line);
-        }
+    while ((len = read_line(reader, line + 2, sizeof(line) - 2)) > 0) {
+        tell_others(&self, line);
     }
     LIST_REMOVE(&self, link);
     tell_others(&self, " has left");
     return (int)len;
 }
 
+/* Runs before connections are closed: this still arrives. */
+static int say_goodbye(weir_loop *loop, void *arg)
+{
+    const struct member chat = {.name = "the chat"};
+    struct weir_waitable stop = weir_waitable_stop(loop);
+    (void)arg;
+    if (weir_wait_first(loop, &stop, 1) == 0) {
+        tell_others(&chat, " ends");
+    }
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
+    serve_beside = say_goodbye;
     return serve(chat, argc > 1 ? argv[1] : NULL);
 }

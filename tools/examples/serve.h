@@ -24,6 +24,9 @@ static struct weir_start_server_options serve_options = {
     .server.connection.timeouts = {.write_stall_ns = WEIR_SECONDS(30),
                                    .linger_ns = WEIR_SECONDS(1)}};
 
+/* A task that runs beside the server; NULL: none. */
+static weir_task_fn *serve_beside;
+
 static inline int serve_until_cancelled(weir_loop *loop, void *arg)
 {
     const struct service *service = arg;
@@ -39,7 +42,12 @@ static inline int serve_until_cancelled(weir_loop *loop, void *arg)
     printf("serving on %s\n",
            weir_address_format(&address, text, sizeof(text)));
     fflush(stdout);
-    error = weir_server_serve_forever(server);
+    if (serve_beside) {
+        error = weir_task_spawn(loop, serve_beside, NULL, NULL, NULL);
+    }
+    if (error >= 0) {
+        error = weir_server_serve_forever(server);
+    }
     weir_server_free(server);
     return error == -ECANCELED ? 0 : error;
 }
