@@ -377,10 +377,10 @@ WEIR_API WEIR_MUST_USE int weir_task_group_end(struct weir_task_group *group,
 /**
  * Run the loop until a task has ended.
  *
- * SIGINT or SIGTERM cancels the task; a second signal of either kind ends the
- * run at once. Other tasks are not affected. If several main tasks run, each on
- * its own thread, each signal reaches all of them without help from the
- * program.
+ * SIGINT or SIGTERM announces a stop (weir_loop_announce_stop()) and cancels
+ * the task; a second signal of either kind ends the run at once. Other tasks
+ * are not affected. If several main tasks run, each on its own thread, each
+ * signal reaches all of them without help from the program.
  *
  * While a main task runs, the process has a handler for both signals, which any
  * thread may execute. No signal is blocked. Programs that this program executes

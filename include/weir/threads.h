@@ -113,7 +113,8 @@ weir_threads_start(const struct weir_threads_options *options,
                    weir_thread_fn *fn, void *arg, weir_threads **ret);
 
 /**
- * Stop: cancel the main task of each thread, as SIGINT does.
+ * Stop: cancel the main task of each thread, as SIGINT does, after the stop was
+ * announced on its loop (weir_loop_announce_stop()).
  *
  * weir_server_serve_forever() then stops its server gracefully. A thread ends
  * when its main task has ended; what its loop has left is aborted. The call may
