@@ -260,3 +260,40 @@ MAKER(upstream_connect, the_text_of_a_request_has_all_tries, m)
     cr_expect_not_null(strstr(text, "; "));
     weir_upstreams_free(set);
 }
+
+/* The own text of the request is told where the program has no room. */
+static void copy_text(void *arg, int err,
+                      const struct weir_upstreams_result *result)
+{
+    if (result->error_text) {
+        snprintf(arg, 256, "%d %s", err, result->error_text);
+    }
+    weir_upstream_slot_end(result->slot, 0);
+}
+
+MAKER(upstream_connect, the_text_beside_a_success_has_what_failed_before, m)
+{
+    char none = 'x';
+    const struct weir_upstreams_connect_options options = {
+        .size = sizeof(options), .connect = {.error_text = &none}};
+    const struct weir_address first = refusing();
+    struct weir_address last;
+    weir_upstreams *set = NULL;
+    char text[256] = "";
+    const int listener = peer_listen(1, &last);
+    expect_ok(weir_upstreams_new(m->loop, NULL, &set));
+    add_address(set, &first);
+    add_address(set, &last);
+
+    expect_ok(weir_upstreams_connect(set, &m->factory, &options, copy_text,
+                                     text, NULL));
+    RUN_UNTIL(m->loop, text[0] != '\0');
+
+    const size_t len = strlen(text);
+    expect_eq(strncmp(text, "0 127.0.0.1:", 12), 0, "%s", text);
+    cr_expect_null(strstr(text, "; "), "%s", text);
+    expect_eq(text[len - 1], ')', "%s", text);
+    expect_eq(none, 'x');
+    weir_upstreams_free(set);
+    close(listener);
+}

@@ -118,6 +118,39 @@ UNIT(upstream_end, a_request_may_be_cancelled_by_its_own_callbacks)
     }
 }
 
+static weir_pending *ended;
+
+static void cancel_in_done(void *arg, int err,
+                           const struct weir_upstreams_result *result)
+{
+    weir_pending_cancel(ended);
+    *(int *)arg = err;
+    if (err == 0) {
+        weir_transport_abort(result->transport);
+        weir_upstream_slot_end(result->slot, 0);
+    }
+}
+
+/* The first one finds no upstream, the second one the second upstream. */
+UNIT(upstream_end, a_request_that_has_ended_is_not_cancelled_any_more)
+{
+    open_set(0);
+    const struct weir_upstreams_connect_options none = {
+        .size = sizeof(none), .excluded = ups.all, .excluded_count = 2};
+    ups_answer(0, FAKE_REFUSE);
+    ups_answer(1, FAKE_ACCEPT);
+    for (int i = 0; i < 2; i++) {
+        int err = 1;
+        expect_ok(weir_upstreams_connect(ups.set, &ups.m.factory,
+                                         i == 0 ? &none : NULL, cancel_in_done,
+                                         &err, &ended));
+        RUN_UNTIL(ups.m.loop, err <= 0);
+        expect_eq(err, i == 0 ? -EHOSTDOWN : 0);
+        expect_idle();
+    }
+    ups_close();
+}
+
 /* ---- freed ---- */
 
 UNIT(upstream_end, a_set_that_is_freed_cancels_its_requests)
@@ -330,8 +363,11 @@ static void list_attempts(void *arg, int err,
         count++;
     }
     done_count++;
-    expect_leq(count, 2);
-    cr_assert(count == 2 || memory.failed > 0);
+    expect_leq(count, 3);
+    cr_assert(count == 3 || memory.failed > 0);
+    const size_t len = strlen(result->error_text);
+    cr_assert_null(strstr(result->error_text, "; ; "));
+    cr_assert(len == 0 || result->error_text[len - 1] != ' ');
     cr_assert(err == -ECONNREFUSED || err == -ENOMEM);
     weir_loop_stop(arg);
 }
@@ -344,7 +380,7 @@ static void fail_without_memory(void *arg)
     fake_start(&machine);
     weir_loop *loop = allocator_make_loop(&memory);
     expect_ok(weir_upstreams_new(loop, NULL, &set));
-    for (uint16_t port = 1; port <= 2; port++) {
+    for (uint16_t port = 1; port <= 3; port++) {
         const struct weir_upstream_options upstream = {
             .size = sizeof(upstream), .host = "192.0.2.1", .port = port};
         expect_ok(weir_upstreams_add(set, &upstream, NULL));

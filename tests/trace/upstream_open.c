@@ -385,9 +385,11 @@ TASK(upstream_open, calls_that_cannot_be_say_why)
               -EINVAL);
     options.size = sizeof(options);
     options.limit_bytes = UINT64_MAX;
+    result.try_count = 77;
     expect_eq(
         weir_upstreams_open_connection(set, &options, &result, NULL, &writer),
         -EINVAL);
+    expect_eq(result.try_count, 77, "nothing was tried");
     cr_assert_null(writer);
     expect_ok(weir_loop_call_soon(loop, ask_outside, &was_called, NULL));
     settle();

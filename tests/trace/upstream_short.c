@@ -143,3 +143,33 @@ UNIT(upstream_short, a_refusal_after_a_shortage_is_told_at_once)
     expect_eq(ups_ms(), 101);
     expect_eq(ups_info(0).connect_error_count, 1);
 }
+
+static void remove_first(void *arg)
+{
+    weir_upstream_remove(ups.all[0]);
+}
+
+/* The try that lacked something does not count, nor does its error. */
+UNIT(upstream_short, a_wait_whose_upstream_is_removed_ends_without_one)
+{
+    open_set(0, 1);
+    ask_without_descriptors(0);
+    fake_at(fake_now() + 50 * MS, remove_first, NULL);
+    ups_run_until(1);
+    free_descriptors(NULL);
+    expect_eq(ups.ends[0].err, -EHOSTDOWN);
+    expect_eq(ups.ends[0].try_count, 0);
+    expect_eq(ups_set_info().no_upstream_total, 1);
+}
+
+UNIT(upstream_short, no_wait_mends_what_the_program_lacks)
+{
+    const struct weir_upstreams_connect_options options = {
+        .size = sizeof(options), .shortage_timeout_ns = 500 * MS};
+    open_set(0, 1);
+    ups.m.factory_result = -ENOMEM;
+    ups_connect_by(&options);
+    expect_eq(ups.ends[0].err, -ENOMEM);
+    expect_eq(ups_ms(), 1, "of the first try");
+    expect_eq(ups.ends[0].try_count, 1);
+}

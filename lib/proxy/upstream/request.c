@@ -188,6 +188,18 @@ static int request_get_attempt(const struct weir_pending *pending, size_t index,
     return 0;
 }
 
+/* Nothing follows what tries have told, where the last one has told nothing. */
+static void request_end_text(const struct wr_request *request)
+{
+    char *text = request->connect.error_text;
+    const size_t len = strlen(text);
+
+    wr_assert(len < request->connect.error_text_size);
+    if (len > 2 && strcmp(text + len - 2, "; ") == 0) {
+        text[len - 2] = '\0';
+    }
+}
+
 /* Makes the options of a try, which ends with the time of the request. Its text
  * follows that of the tries before it. */
 static void request_fill_options(const struct wr_request *request,
@@ -196,12 +208,13 @@ static void request_fill_options(const struct wr_request *request,
     char *text = request->connect.error_text;
     const size_t size = request->connect.error_text_size;
     const uint64_t now_ns = request_now(request);
-    size_t len = strlen(text);
 
+    request_end_text(request);
+    size_t len = strlen(text);
     wr_assert(len < size);
     *options = request->connect;
     options->local_address = request->local.len > 0 ? &request->local : NULL;
-    if (len > 0 && len + 3 < size && text[len - 1] != ' ') {
+    if (len > 0 && len + 3 < size) {
         memcpy(text + len, "; ", 3);
         len += 2;
     }
@@ -211,18 +224,6 @@ static void request_fill_options(const struct wr_request *request,
         options->timeout_ns =
             wr_min_u64(options->timeout_ns,
                        now_ns < request->end_ns ? request->end_ns - now_ns : 1);
-    }
-}
-
-/* Nothing follows the text of the last try that has told something. */
-static void request_end_text(const struct wr_request *request)
-{
-    char *text = request->connect.error_text;
-    const size_t len = strlen(text);
-
-    wr_assert(len < request->connect.error_text_size);
-    if (len > 2 && strcmp(text + len - 2, "; ") == 0) {
-        text[len - 2] = '\0';
     }
 }
 
