@@ -1,7 +1,7 @@
 /*
- * Declarations shared by the context's files: context.c makes a context,
- * context_life.c counts its references, context_load.c reads texts into it,
- * context_ticket.c seals sessions, context_open.c makes a connection's WOLFSSL.
+ * Declarations shared by the context's files: context.c makes a context, and of
+ * it a connection's WOLFSSL, context_life.c counts its references,
+ * context_load.c reads texts into it, context_ticket.c seals sessions.
  */
 #ifndef WEIR_LIB_TLS_CONTEXT_CONTEXT_IMPL_H
 #define WEIR_LIB_TLS_CONTEXT_CONTEXT_IMPL_H
@@ -115,16 +115,12 @@ WEIR_MUST_USE int wr_tls_context_load_one(weir_tls_context *context,
                                           wr_tls_context_use *use,
                                           struct wr_tls_context_text *text);
 
-/* ---- context_trust.c ---- */
-
 /* Reads authorities and revocation lists into the context. Returns as
  * wr_tls_context_load(). */
 WEIR_MUST_USE int
 wr_tls_context_load_trust(weir_tls_context *context,
                           const struct weir_tls_options *options,
                           struct wr_tls_context_text *text);
-
-/* ---- context_folder.c ---- */
 
 /* Trusts the authorities in the files of a folder. */
 WEIR_MUST_USE int wr_tls_context_load_folder(weir_tls_context *context,
@@ -135,7 +131,7 @@ WEIR_MUST_USE int wr_tls_context_load_folder(weir_tls_context *context,
 WEIR_MUST_USE int wr_tls_context_load_system(weir_tls_context *context,
                                              struct wr_tls_context_text *text);
 
-/* ---- context_alpn.c ---- */
+/* ---- context.c ---- */
 
 /* Sets the protocols that the connection offers or accepts: 0 or -ENOMEM. */
 WEIR_MUST_USE int wr_tls_context_use_protocols(WOLFSSL *ssl, const char *list,
