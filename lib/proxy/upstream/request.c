@@ -188,16 +188,19 @@ static int request_get_attempt(const struct weir_pending *pending, size_t index,
     return 0;
 }
 
-/* Nothing follows what tries have told, where the last one has told nothing. */
-static void request_end_text(const struct wr_request *request)
+/* Nothing follows what tries have told, where the last one has told nothing.
+ * Returns the length of that. */
+static size_t request_end_text(const struct wr_request *request)
 {
     char *text = request->connect.error_text;
-    const size_t len = strlen(text);
+    size_t len = strlen(text);
 
     wr_assert(len < request->connect.error_text_size);
     if (len > 2 && strcmp(text + len - 2, "; ") == 0) {
-        text[len - 2] = '\0';
+        len -= 2;
+        text[len] = '\0';
     }
+    return len;
 }
 
 /* Makes the options of a try, which ends with the time of the request. Its text
@@ -208,9 +211,8 @@ static void request_fill_options(const struct wr_request *request,
     char *text = request->connect.error_text;
     const size_t size = request->connect.error_text_size;
     const uint64_t now_ns = request_now(request);
+    size_t len = request_end_text(request);
 
-    request_end_text(request);
-    size_t len = strlen(text);
     wr_assert(len < size);
     *options = request->connect;
     options->local_address = request->local.len > 0 ? &request->local : NULL;
