@@ -32,10 +32,13 @@ static inline bool sock_is_settled(const struct wr_sock *s)
 }
 
 /* After a receive: the step goes on, in this turn. It has nothing to decide
- * while the socket is open and intact: that one receives on without it. */
+ * while the socket is open and intact: that one receives on without it. Nor
+ * does one need a step that is over, and may have waited for this end alone. */
 static __attribute__((noinline)) void sock_go_on(struct wr_sock *s)
 {
-    if (s->c.t.state != WR_LIFE_OPEN || s->c.t.error) {
+    if (wr_life_is_over(&s->c.t)) {
+        wr_connection_advance(&s->c);
+    } else if (s->c.t.state != WR_LIFE_OPEN || s->c.t.error) {
         wr_connection_push(&s->c);
     } else if (!wr_ready_is_pending(&s->c.t.step)) {
         wr_sock_update_recv(&s->c);
