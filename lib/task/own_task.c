@@ -40,13 +40,11 @@ static void own_task_dump(const void *arg, FILE *out)
 int wr_own_task_start(struct wr_own_task *own, const char *name)
 {
     static const struct wr_task_hooks hooks = {.dump = own_task_dump};
-    const struct weir_task_options options = {.size = sizeof(options),
-                                              .name = name};
 
     wr_assert(!own->task);
     wr_assert(name != NULL);
     const int err =
-        wr_task_spawn(own->loop, own_task_run, own, &options, &own->task);
+        wr_task_spawn_own(own->loop, own_task_run, own, name, &own->task);
     wr_require(err >= 0, err);
     wr_assert(wr_task_is_own(own->task));
     own->task->hooks = &hooks;

@@ -57,6 +57,12 @@ static uint32_t stack_class_of_size(size_t size)
     return doubled == 0 ? 0 : 64 - (uint32_t)__builtin_clzll(doubled);
 }
 
+static size_t stack_size_of_class(uint32_t class_index)
+{
+    return class_index == WR_STACK_OWN ? WR_STACK_DEFAULT
+                                       : (size_t)WR_STACK_MIN << class_index;
+}
+
 static size_t stack_record_size(uint32_t capacity)
 {
     return sizeof(struct wr_stack_mapping) + capacity * sizeof(struct wr_stack);
@@ -197,12 +203,12 @@ WEIR_MUST_USE static int stack_map(struct wr_stacks *stacks,
                                    uint32_t class_index,
                                    struct wr_stack_mapping **ret)
 {
-    size_t size = (size_t)WR_STACK_MIN << class_index;
+    size_t size = stack_size_of_class(class_index);
     size_t stride = WR_STACK_GUARD + size;
     uint64_t fitting = wr_max_u64(MAPPING_BYTES / size, 1);
     uint32_t capacity = (uint32_t)wr_min_u64(fitting, MAPPING_STACKS);
 
-    wr_assert(class_index < WR_STACK_CLASSES);
+    wr_assert(class_index <= WR_STACK_OWN);
     struct wr_stack_mapping *mapping =
         wr_alloc(stacks->allocator, stack_record_size(capacity));
     if (!mapping) {
@@ -241,6 +247,7 @@ static void stack_unmap_newest(struct wr_stacks *stacks)
 }
 
 WEIR_MUST_USE static int stack_install_guard(struct wr_stacks *stacks,
+                                             uint32_t class_index,
                                              uint8_t *guard)
 {
     if (!stacks->no_guard_install) {
@@ -252,6 +259,9 @@ WEIR_MUST_USE static int stack_install_guard(struct wr_stacks *stacks,
         }
         /* Before Linux 6.13, or locked memory before 6.15. */
         stacks->no_guard_install = true;
+    }
+    if (class_index == WR_STACK_OWN) {
+        return 0;
     }
     return mprotect(guard, WR_STACK_GUARD, PROT_NONE) == 0 ? 0
                                                            : WEIR_ESTACKLIMIT;
@@ -275,10 +285,10 @@ WEIR_MUST_USE static int stack_make(struct wr_stacks *stacks,
     *stack = (struct wr_stack){
         .mapping = mapping,
         .base = base,
-        .size = (size_t)WR_STACK_MIN << class_index,
+        .size = stack_size_of_class(class_index),
         .class_index = class_index,
     };
-    int err = stack_install_guard(stacks, guard);
+    int err = stack_install_guard(stacks, class_index, guard);
     if (err == 0) {
         err = wr_shadow_make(stack);
     }
@@ -323,16 +333,14 @@ void wr_stacks_init(struct wr_stacks *stacks,
     wr_assert(WR_STACK_GUARD % stacks->page_size == 0);
 }
 
-int wr_stack_take(struct wr_stacks *stacks, size_t size, struct wr_stack **ret)
+WEIR_MUST_USE static inline __attribute__((always_inline)) int
+stack_take(struct wr_stacks *stacks, uint32_t class_index,
+           struct wr_stack **ret)
 {
-    wr_assert(size >= WR_STACK_MIN);
-    wr_assert(size <= WR_STACK_MAX);
-    uint32_t class_index =
-        stack_class_of_size(wr_max_u64(size, stacks->page_size));
     struct wr_stack_class *class = &stacks->classes[class_index];
 
     wr_debug_assert((wr_stacks_check_invariants(stacks), true));
-    wr_debug_assert(class_index < WR_STACK_CLASSES);
+    wr_debug_assert(class_index <= WR_STACK_OWN);
     if (class->warm) {
         *ret = stack_pop(&class->warm);
         stacks->warm_bytes -= (*ret)->charged_bytes;
@@ -346,6 +354,19 @@ int wr_stack_take(struct wr_stacks *stacks, size_t size, struct wr_stack **ret)
     }
     stacks->used_count++;
     return 0;
+}
+
+int wr_stack_take(struct wr_stacks *stacks, size_t size, struct wr_stack **ret)
+{
+    wr_assert(size >= WR_STACK_MIN);
+    wr_assert(size <= WR_STACK_MAX);
+    return stack_take(
+        stacks, stack_class_of_size(wr_max_u64(size, stacks->page_size)), ret);
+}
+
+int wr_stack_take_own(struct wr_stacks *stacks, struct wr_stack **ret)
+{
+    return stack_take(stacks, WR_STACK_OWN, ret);
 }
 
 /* Measures the stack and gives its pages back to the system. */
@@ -388,7 +409,7 @@ stack_keep_within_budget(struct wr_stacks *stacks, struct wr_stack *stack)
 bool wr_stack_give(struct wr_stacks *stacks, struct wr_stack *stack)
 {
     wr_debug_assert((wr_stacks_check_invariants(stacks), true));
-    wr_debug_assert(stack->size == (size_t)WR_STACK_MIN << stack->class_index);
+    wr_debug_assert(stack->size == stack_size_of_class(stack->class_index));
     wr_assert(!stack->next);
     wr_assert(stacks->used_count > 0);
     stacks->used_count--;
@@ -456,11 +477,11 @@ void wr_stacks_trim(struct wr_stacks *stacks)
     for (struct wr_stack_mapping *at = stacks->mappings; at; at = at->next) {
         at->free_count = 0;
     }
-    for (uint32_t i = 0; i < WR_STACK_CLASSES; i++) {
+    for (uint32_t i = 0; i <= WR_STACK_OWN; i++) {
         stack_count_free(stacks->classes[i].warm);
         stack_count_free(stacks->classes[i].cold);
     }
-    for (uint32_t i = 0; i < WR_STACK_CLASSES; i++) {
+    for (uint32_t i = 0; i <= WR_STACK_OWN; i++) {
         stack_trim_class(stacks, &stacks->classes[i]);
     }
     stacks->warm_bytes = 0;

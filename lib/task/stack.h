@@ -31,6 +31,10 @@
 #define WR_STACK_GUARD (256u << 10)
 /* Powers of two from WR_STACK_MIN to WR_STACK_MAX. */
 #define WR_STACK_CLASSES 17u
+/* And a class of WR_STACK_DEFAULT for the tasks of weir's own, which run no
+ * code of the program: where a guard costs mappings they have none. So as many
+ * of them wait as there is memory for, and the mappings are the program's. */
+#define WR_STACK_OWN WR_STACK_CLASSES
 /* The most bytes that free stacks keep, of a loop and by estimate. */
 #define WR_STACK_WARM_BYTES (64u << 20)
 /* Free stacks of this size together are charged by their size. Beyond, one of
@@ -70,7 +74,7 @@ struct wr_stack_class {
 
 struct wr_stacks {
     const struct weir_allocator *allocator;
-    struct wr_stack_class classes[WR_STACK_CLASSES];
+    struct wr_stack_class classes[WR_STACK_CLASSES + 1];
     struct wr_stack_mapping *mappings; /* the newest first */
     size_t page_size;
     uint64_t stack_count;      /* in use and free */
@@ -90,6 +94,10 @@ void wr_stacks_init(struct wr_stacks *stacks,
  * WR_STACK_MAX: 0, -ENOMEM or WEIR_ESTACKLIMIT. */
 WEIR_MUST_USE int wr_stack_take(struct wr_stacks *stacks, size_t size,
                                 struct wr_stack **ret);
+
+/* Takes a stack of the class WR_STACK_OWN: 0 or -ENOMEM. */
+WEIR_MUST_USE int wr_stack_take_own(struct wr_stacks *stacks,
+                                    struct wr_stack **ret);
 
 /* Gives back a stack that no fiber uses any more. Returns true if
  * free stacks keep enough bytes for a trim in some seconds. */

@@ -411,9 +411,10 @@ WEIR_MUST_USE static int task_open_tasks(weir_loop *loop)
     return 0;
 }
 
-/* A task with a stack, and with the contents of an earlier one. */
-WEIR_MUST_USE static int task_make(weir_loop *loop, size_t stack_size,
-                                   weir_task **ret)
+/* A task with a stack (@stack_size 0: one of weir's own), and with the contents
+ * of an earlier one. */
+WEIR_MUST_USE static inline __attribute__((always_inline)) int
+task_make(weir_loop *loop, size_t stack_size, weir_task **ret)
 {
     int err = task_open_tasks(loop);
     if (err < 0) {
@@ -425,7 +426,8 @@ WEIR_MUST_USE static int task_make(weir_loop *loop, size_t stack_size,
         return -ENOMEM;
     }
     struct wr_stack *stack;
-    err = wr_stack_take(&memory->stacks, stack_size, &stack);
+    err = stack_size == 0 ? wr_stack_take_own(&memory->stacks, &stack)
+                          : wr_stack_take(&memory->stacks, stack_size, &stack);
     if (err < 0) {
         wr_slab_give(&memory->tasks, task);
         return err;
@@ -436,6 +438,30 @@ WEIR_MUST_USE static int task_make(weir_loop *loop, size_t stack_size,
     memory->spawned_count++;
     task->number = memory->spawned_count;
     wr_debug_assert(task->number > 0);
+    *ret = task;
+    return 0;
+}
+
+/* Inlined: each task that a program starts comes this way. */
+WEIR_MUST_USE static inline __attribute__((always_inline)) int
+task_begin(weir_loop *loop, weir_task_fn *fn, void *arg, const char *name,
+           size_t stack_size, weir_task **ret)
+{
+    weir_task *task;
+
+    int err = task_make(loop, stack_size, &task);
+    wr_require(err >= 0, err);
+    task->fn = fn;
+    task->arg = arg;
+    task->scope = NULL;
+    task->group_count = 0;
+    task->hooks = NULL;
+    task_copy_name(task, name);
+    wr_member_init(&task->member, &wr_task_member_ops);
+    wr_loop_add_member(loop, &task->member);
+    wr_ready_init(&task->ready, task_run_first);
+    wr_task_init_wait(task);
+    wr_task_debug_check(task);
     *ret = task;
     return 0;
 }
@@ -451,27 +477,19 @@ int wr_task_spawn(weir_loop *loop, weir_task_fn *fn, void *arg,
     err = wr_options_read(&known, sizeof(known), options);
     wr_require(err >= 0, err);
     wr_require(wr_options_is_stack_size(known.stack_size_bytes), -EINVAL);
-    if (known.stack_size_bytes == 0) {
-        known.stack_size_bytes = loop->stack_size_bytes;
-    }
-    weir_task *task;
-    err = task_make(loop, known.stack_size_bytes, &task);
-    if (err < 0) {
-        return err;
-    }
-    task->fn = fn;
-    task->arg = arg;
-    task->scope = NULL;
-    task->group_count = 0;
-    task->hooks = NULL;
-    task_copy_name(task, known.name);
-    wr_member_init(&task->member, &wr_task_member_ops);
-    wr_loop_add_member(loop, &task->member);
-    wr_ready_init(&task->ready, task_run_first);
-    wr_task_init_wait(task);
-    wr_task_debug_check(task);
-    *ret = task;
-    return 0;
+    return task_begin(loop, fn, arg, known.name,
+                      known.stack_size_bytes > 0 ? known.stack_size_bytes
+                                                 : loop->stack_size_bytes,
+                      ret);
+}
+
+int wr_task_spawn_own(weir_loop *loop, weir_task_fn *fn, void *arg,
+                      const char *name, weir_task **ret)
+{
+    int err = wr_loop_check(loop);
+    wr_require(err >= 0, err);
+    wr_require(!wr_loop_is_closing(loop), -ESHUTDOWN);
+    return task_begin(loop, fn, arg, name, 0, ret);
 }
 
 int weir_task_spawn(weir_loop *loop, weir_task_fn *fn, void *arg,

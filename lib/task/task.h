@@ -307,6 +307,12 @@ WEIR_MUST_USE int wr_task_spawn(weir_loop *loop, weir_task_fn *fn, void *arg,
                                 const struct weir_task_options *options,
                                 weir_task **ret);
 
+/* Starts a task of weir's own, on a stack of the class WR_STACK_OWN: 0, -ENOMEM
+ * or -ESHUTDOWN. */
+WEIR_MUST_USE int wr_task_spawn_own(weir_loop *loop, weir_task_fn *fn,
+                                    void *arg, const char *name,
+                                    weir_task **ret);
+
 /* The loop is about to enter the task. */
 static inline void wr_task_set_running(weir_task *task)
 {

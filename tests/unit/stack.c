@@ -586,6 +586,32 @@ UNIT(stack, with_guard_install_stacks_take_no_mappings_of_their_own)
     give_all(taken, COUNT);
 }
 
+UNIT(stack, those_of_weirs_own_take_no_mappings_of_their_own)
+{
+    enum { COUNT = 10000 };
+    static struct wr_stack *taken[COUNT];
+    stacks.no_guard_install = true;
+    struct wr_stack *guarded = take(WR_STACK_DEFAULT);
+    const size_t before = mapping_count();
+    for (size_t i = 0; i < COUNT; i++) {
+        expect_eq(wr_stack_take_own(&stacks, &taken[i]), 0);
+        expect_eq(taken[i]->size, WR_STACK_DEFAULT);
+        use(taken[i], 1);
+    }
+    expect_lt(mapping_count(), before + COUNT / 10);
+    give_all(taken, COUNT);
+
+    /* One without a guard never becomes a program's, nor the other way. */
+    struct wr_stack *other = take(WR_STACK_DEFAULT);
+    expect_neq(other->class_index, taken[0]->class_index);
+    struct wr_stack *own;
+    give(other);
+    expect_eq(wr_stack_take_own(&stacks, &own), 0);
+    expect_neq(own, other);
+    give(own);
+    give(guarded);
+}
+
 UNIT_ABORTS(stack, one_in_use_must_not_be_forgotten, "stacks->used_count == 0")
 {
     begin();
