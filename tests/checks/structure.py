@@ -42,7 +42,8 @@ ROOMS = {
     "transport/datagram": "uring base loop transport",
     "watch": "uring base loop task transport",
     "names": "uring base loop task",
-    "net/connect": "uring base loop transport transport/sock transport/pipe names",
+    "net/connect": "uring base loop task transport transport/sock transport/pipe "
+                   "names",
     "net/serve": "uring base loop transport transport/sock names",
     "net": "uring base loop task transport transport/sock transport/datagram names "
            "net/connect net/serve",

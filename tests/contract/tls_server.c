@@ -24,6 +24,8 @@ static const struct weir_connection_options asked = {
 struct client {
     struct maker *m;
     weir_transport *t; /* NULL: not made yet */
+    weir_pending *connect;
+    bool cancels; /* inside done */
     int done;
     int err;
     uint64_t received;
@@ -67,6 +69,9 @@ static void client_done(void *arg, int err, weir_transport *t)
     if (t) {
         client->t = weir_transport_ref(t);
     }
+    if (client->cancels) {
+        weir_pending_cancel(client->connect);
+    }
 }
 
 /* Connects to the server, or begins TLS on a connected socket. */
@@ -78,13 +83,14 @@ static void client_start(struct client *client, struct maker *m, int fd)
     struct weir_connect_options options = {
         .size = sizeof(options), .tls = &settings, .connection = asked};
     settings.server_hostname = "localhost";
-    *client = (struct client){.m = m};
-    expect_ok(fd >= 0 ? weir_create_connection_at(m->loop, &factory,
-                                                  weir_place_fd(fd), &options,
-                                                  client_done, client, NULL)
+    *client = (struct client){.m = m, .cancels = client->cancels};
+    expect_ok(fd >= 0 ? weir_create_connection_at(
+                            m->loop, &factory, weir_place_fd(fd), &options,
+                            client_done, client, &client->connect)
                       : weir_create_connection(m->loop, &factory, "127.0.0.1",
                                                server_port(m->server), &options,
-                                               client_done, client, NULL));
+                                               client_done, client,
+                                               &client->connect));
     weir_tls_context_unref(context);
 }
 
@@ -172,7 +178,7 @@ UNIT(tls_server, a_connection_whose_handshake_there_is_no_memory_for_is_closed)
 {
     struct test_allocator memory;
     struct maker m;
-    struct client client;
+    struct client client = {.done = 0};
     int fds[2];
     char byte;
     allocator_init(&memory);
@@ -202,8 +208,8 @@ UNIT(tls_server, a_connection_whose_handshake_there_is_no_memory_for_is_closed)
 
 MAKER(tls_server, new_connections_get_new_settings_and_old_ones_go_on, m)
 {
-    struct client first;
-    struct client second;
+    struct client first = {.done = 0};
+    struct client second = {.done = 0};
     serve_tls(m, server_context("ecdsa.pem", "ecdsa.key"));
     client_connect(&first, m);
     cr_assert_not(client_has_rsa(&first));
@@ -219,9 +225,19 @@ MAKER(tls_server, new_connections_get_new_settings_and_old_ones_go_on, m)
     maker_run(m, maker_is_empty);
 }
 
+MAKER(tls_server, a_client_that_is_cancelled_inside_its_done_goes_on, m)
+{
+    struct client client = {.cancels = true};
+    serve_tls(m, server_context("ecdsa.pem", "ecdsa.key"));
+    client_connect(&client, m);
+    client_expect_echo(&client);
+    client_end(&client);
+    maker_run(m, maker_is_empty);
+}
+
 MAKER(tls_server, a_handshake_under_way_goes_on_with_the_old_settings, m)
 {
-    struct client client;
+    struct client client = {.done = 0};
     serve_tls(m, server_context("ecdsa.pem", "ecdsa.key"));
     int fd = peer_connect(m);
     RUN_UNTIL(m->loop, weir_server_get_connection_count(m->server) == 1);
@@ -238,7 +254,7 @@ MAKER(tls_server, a_handshake_under_way_goes_on_with_the_old_settings, m)
 
 MAKER(tls_server, a_handshake_under_way_is_not_ended_by_a_stop, m)
 {
-    struct client client;
+    struct client client = {.done = 0};
     serve_tls(m, server_context("ecdsa.pem", "ecdsa.key"));
     int fd = peer_connect(m);
     RUN_UNTIL(m->loop, weir_server_get_connection_count(m->server) == 1);
@@ -263,7 +279,7 @@ static void expect_asked(weir_transport *t)
 
 MAKER(tls_server, sockets_below_tls_have_the_options_of_both_ends, m)
 {
-    struct client client;
+    struct client client = {.done = 0};
     serve_tls(m, server_context("ecdsa.pem", "ecdsa.key"));
 
     client_connect(&client, m);
@@ -285,7 +301,7 @@ static void give_to_server(void *arg, weir_server *server, int fd)
 
 MAKER(tls_server, a_connection_that_another_server_accepted_gets_tls, m)
 {
-    struct client client;
+    struct client client = {.done = 0};
     weir_tls_context *context = server_context("ecdsa.pem", "ecdsa.key");
     const struct weir_tls_settings settings = settings_of(context);
     struct weir_server_options options = {
@@ -315,8 +331,8 @@ MAKER(tls_server, a_connection_that_another_server_accepted_gets_tls, m)
 
 MAKER(tls_server, a_connection_keeps_the_context_that_it_was_accepted_with, m)
 {
-    struct client first;
-    struct client second;
+    struct client first = {.done = 0};
+    struct client second = {.done = 0};
     weir_tls_context *old = server_context("ecdsa.pem", "ecdsa.key");
     weir_tls_context *new = server_context("rsa.pem", "rsa.key");
     const struct weir_tls_settings settings = settings_of(new);
@@ -361,7 +377,7 @@ static weir_tls_context *choosing_context(weir_tls_context **chosen)
 MAKER(tls_server, the_context_that_was_chosen_by_name_is_that_of_the_connection,
       m)
 {
-    struct client client;
+    struct client client = {.done = 0};
     weir_tls_context *chosen = NULL;
     serve_tls(m, choosing_context(&chosen));
     client_connect(&client, m);
@@ -392,7 +408,7 @@ MAKER(tls_server, a_connection_without_tls_has_no_context, m)
 
 MAKER(tls_server, settings_that_are_refused_leave_the_old_ones, m)
 {
-    struct client client;
+    struct client client = {.done = 0};
     weir_tls_context *own = tls_context_of(false, 0);
     struct weir_tls_settings wrong = settings_of(own);
     serve_tls(m, server_context("ecdsa.pem", "ecdsa.key"));

@@ -1,16 +1,16 @@
 /*
- * Connections of the program: attempts to connect, and descriptors that are
- * adopted, which are connected sockets or pipes.
+ * Connections that the program makes: by attempts to connect, or of descriptors
+ * that are adopted, which are connected sockets or pipes.
  *
- *     WAITING --ready item--> TRYING --race is over--> ENDING --> freed
- *        |                       \__ SHAKING ____________/^
- *        +---------- adopted, or given up -----^---------+
+ * connect_run() makes a socket and, for TLS, a transport: it looks the name up,
+ * tries the addresses, and waits for the handshake. It runs in a task of weir's
+ * own, or in the program's task whose call it is. One address that is known,
+ * and a descriptor, need no wait but for one attempt: without TLS they are made
+ * directly, without a task.
  *
- * SHAKING waits for the handshake of TLS, if there is one.
- *
- * race.c finds a connected socket: it looks names up and runs several attempts,
- * the first of which wins. This file makes a transport of the socket and calls
- * done; attempts that lost may keep the memory for some time longer.
+ * Then connect_settle(), on the loop's stack, makes the transport of a socket
+ * without TLS, and calls done. Attempts that lost may keep the memory for some
+ * time longer.
  *
  * The program, the time-out and the end of the loop can give a connection up.
  * done gets the first cause; a connection that was made all the same is closed.
@@ -19,103 +19,55 @@
 
 #include "lib/base/address.h"
 #include "lib/base/options.h"
+#include "lib/task/own_task.h"
 #include "lib/transport/pipe/pipe.h"
 #include "lib/transport/secure.h"
 #include "lib/transport/sock/sock.h"
 #include "lib/transport/socket.h"
-#include "race.h"
+#include "weir/unix.h"
 
 #include <string.h>
 #include <weir/error.h>
 
 #define LOOKUP_TIMEOUT_NS UINT64_C(10000000000)
 
-enum connect_state {
-    CONNECT_WAITING,
-    CONNECT_TRYING,
-    CONNECT_SHAKING,
-    CONNECT_ENDING, /* done is called, or was */
-};
-
-static const char *const connect_state_names[] = {
-    [CONNECT_WAITING] = "waiting",
-    [CONNECT_TRYING] = "trying",
-    [CONNECT_SHAKING] = "shaking",
-    [CONNECT_ENDING] = "ending",
-};
-
 struct wr_connect {
     weir_loop *loop;
     struct weir_pending pending; /* the program's handle, until done returns */
     struct wr_member member;
-    enum connect_state state;
-    int cause;       /* -ECANCELED or -ETIMEDOUT once it is given up */
-    int fd;          /* of the program; -1: none, or taken */
-    int family;      /* of the socket, once it is there */
-    bool is_adopted; /* the program brought the descriptor */
-    bool is_pipe;    /* the descriptor is a pipe */
-    bool was_told;   /* done was called */
+    struct wr_ready ready;  /* begins what needs no task */
+    struct wr_own_task own; /* the task of what needs one */
+    bool is_direct;         /* without a task */
+    bool is_cancelled;      /* by the program or by the loop's end */
+    bool was_told;          /* done is called, or the call has returned */
+    bool is_adopted;        /* the program brought the descriptor */
+    bool is_pipe;           /* the descriptor is a pipe */
+    bool is_shaking;        /* TLS will call connect_shaken() */
     enum wr_pipe_direction direction; /* of a pipe */
-    struct wr_ready ready;
-    struct wr_timer timer;
     struct weir_factory factory;
     weir_connect_done_fn *done;
     void *done_arg;
     uint64_t timeout_ns;
-    char *error_text; /* memory of the program; NULL: none */
+    struct weir_timeout limit; /* in the task */
+    char *error_text;          /* memory of the program; NULL: none */
     size_t error_text_size;
     struct weir_address local; /* len 0: any */
     struct weir_connection_options connection;
     struct wr_secure_settings tls;
-    weir_transport *shaking; /* in state SHAKING */
-    struct wr_race race;     /* stays idle if a descriptor is adopted */
+    weir_transport *secure;  /* of TLS, a reference; NULL: there is none */
+    struct wr_waiter shaker; /* the task that waits for TLS */
+    const char *alert;       /* by which the peer's TLS has refused, or NULL */
+    struct wr_race race;     /* has the socket, and that of the program */
     size_t candidate_count;
     struct wr_candidate candidates[]; /* those that are known at the call */
 };
 
-static void connect_set_state(struct wr_connect *connect,
-                              enum connect_state state)
-{
-    static const bool allowed[][CONNECT_ENDING + 1] = {
-        [CONNECT_WAITING] = {[CONNECT_TRYING] = true,
-                             [CONNECT_SHAKING] = true,
-                             [CONNECT_ENDING] = true},
-        [CONNECT_TRYING] = {[CONNECT_SHAKING] = true, [CONNECT_ENDING] = true},
-        [CONNECT_SHAKING] = {[CONNECT_ENDING] = true},
-        [CONNECT_ENDING] = {false},
-    };
-    wr_assert(allowed[connect->state][state]);
-    connect->state = state;
-}
-
 static void connect_check_invariants(const struct wr_connect *connect)
 {
-    const bool is_timed = wr_timer_is_armed(&connect->timer);
-
     wr_race_check_invariants(&connect->race);
-    wr_assert(connect->cause == 0 || connect->cause == -ECANCELED ||
-              connect->cause == -ETIMEDOUT);
+    wr_assert(!connect->is_shaking || connect->secure);
+    wr_assert(!connect->was_told || connect->race.fd < 0);
     wr_debug_assert(wr_list_is_linked(&connect->member.link));
-    switch (connect->state) {
-    case CONNECT_WAITING:
-        wr_assert((connect->fd >= 0) == connect->is_adopted);
-        wr_assert(!is_timed);
-        wr_assert(connect->race.state == WR_RACE_IDLE);
-        break;
-    case CONNECT_TRYING:
-        wr_assert(!connect->is_adopted);
-        wr_assert(!is_timed || connect->timeout_ns > 0);
-        break;
-    case CONNECT_SHAKING:
-        wr_assert(connect->fd < 0 && connect->shaking);
-        wr_assert(connect->race.state != WR_RACE_RUNNING);
-        break;
-    case CONNECT_ENDING:
-        wr_assert(connect->fd < 0 && !connect->shaking);
-        wr_assert(!is_timed);
-        wr_assert(connect->race.state != WR_RACE_RUNNING);
-        break;
-    }
 }
 
 static size_t connect_get_size(size_t candidate_count)
@@ -124,180 +76,270 @@ static size_t connect_get_size(size_t candidate_count)
            candidate_count * sizeof(struct wr_candidate);
 }
 
-/* Frees a connection if its done was called and its last attempt has ended. */
+/* Frees a connection that was told, if its task and its last attempt have
+ * ended. */
 static void connect_release(struct wr_connect *connect)
 {
     weir_loop *loop = connect->loop;
 
     connect_check_invariants(connect);
-    wr_assert(connect->state == CONNECT_ENDING);
-    if (!connect->was_told || !wr_race_is_quiet(&connect->race)) {
+    if (!connect->was_told || !wr_race_is_quiet(&connect->race) ||
+        wr_own_task_is_running(&connect->own)) {
         return;
     }
     wr_loop_remove_member(loop, &connect->member);
     wr_race_fini(&connect->race);
     wr_secure_settings_drop(&connect->tls);
+    weir_transport_unref(connect->secure);
     wr_guard_free(&loop->counting, connect,
                   connect_get_size(connect->candidate_count));
     wr_loop_unpin(loop);
 }
 
-/* Calls done, and frees the connection when no attempt is left. With an error
- * @t is the transport that broke, or NULL. */
-static void connect_finish(struct wr_connect *connect, int err,
-                           weir_transport *t)
+/* ---- the transport ---- */
+
+static int connect_take_socket(struct wr_connect *connect)
 {
-    wr_assert(connect->state == CONNECT_ENDING);
-    wr_assert(err < 0 || t);
-    wr_assert(!connect->was_told);
-    if (err < 0 || connect->error_text) {
-        wr_race_note_errors(&connect->race, err < 0 ? t : NULL, err,
-                            connect->error_text, connect->error_text_size);
-    }
-    if (connect->done) {
-        connect->done(connect->done_arg, err, err < 0 ? NULL : t);
-        wr_loop_end_if_forked(connect->loop);
-    }
-    connect->was_told = true;
-    connect_release(connect);
+    const int fd = connect->race.fd;
+
+    wr_assert(fd >= 0);
+    connect->race.fd = -1;
+    return fd;
 }
 
-static void connect_end(struct wr_connect *connect)
+/* Closes the socket that is there after all; its peer may have accepted it. */
+static void connect_drop_socket(struct wr_connect *connect)
 {
-    connect_set_state(connect, CONNECT_ENDING);
-    wr_timer_cancel(&connect->loop->wheel, &connect->timer);
-}
-
-static void connect_fail(struct wr_connect *connect, int err)
-{
-    wr_assert(err < 0 && (connect->cause == 0 || err == connect->cause));
-    connect_end(connect);
-    wr_socket_close(connect->loop, connect->fd, connect->family);
-    connect->fd = -1;
-    connect_finish(connect, err, NULL);
+    if (connect->race.fd >= 0) {
+        const int fd = connect_take_socket(connect);
+        if (!connect->is_adopted) {
+            wr_socket_reset_on_close(fd);
+        }
+        wr_socket_close(connect->loop, fd, connect->race.family);
+    }
 }
 
 static struct wr_sock_options connect_options(const struct wr_connect *c)
 {
-    return (struct wr_sock_options){&c->connection, NULL, c->family,
+    return (struct wr_sock_options){&c->connection, NULL, c->race.family,
                                     c->race.options.attempt.fast_open};
 }
 
-/* Makes the transport; takes @fd. */
-static int connect_open(struct wr_connect *connect, int fd,
-                        weir_transport **ret)
+/* Makes a transport without TLS of the socket or the pipe, which it takes. */
+static int connect_open(struct wr_connect *connect, weir_transport **ret)
 {
     const struct wr_sock_options options = connect_options(connect);
+    const int fd = connect_take_socket(connect);
 
-    if (connect->is_pipe) {
-        return wr_pipe_open(connect->loop, fd, connect->direction,
-                            &connect->factory, &connect->connection, ret);
-    }
-    return wr_sock_open(connect->loop, fd, &connect->factory, &options, ret);
+    wr_assert(!wr_secure_settings_are_set(&connect->tls));
+    return connect->is_pipe
+               ? wr_pipe_open(connect->loop, fd, connect->direction,
+                              &connect->factory, &connect->connection, ret)
+               : wr_sock_open(connect->loop, fd, &connect->factory, &options,
+                              ret);
 }
 
-/* The connection was made, or has failed. If it was given up meanwhile, by its
- * own callbacks for example, it is aborted. */
-static void connect_settle(struct wr_connect *connect, int err,
-                           weir_transport *t)
+/* Tells what has become of the connection; with an error @t is the transport
+ * that broke, or NULL. */
+static void connect_tell(struct wr_connect *connect, int err, weir_transport *t)
 {
     wr_assert(err < 0 || t);
-    if (connect->cause < 0) {
+    wr_assert(!connect->was_told);
+    if (err == WEIR_ETLSALERT && t) {
+        connect->alert = wr_transport_get_alert(t);
+    }
+    if (connect->error_text_size > 0) {
+        wr_race_write_errors(&connect->race, err < 0 ? t : NULL, err,
+                             connect->error_text, connect->error_text_size);
+    }
+    connect->was_told = true;
+    if (connect->done) {
+        connect->done(connect->done_arg, err, err < 0 ? NULL : t);
+        wr_loop_end_if_forked(connect->loop);
+    }
+}
+
+/* Tells @err, or makes the transport and tells that. If the connection was
+ * given up, by its own callbacks for example, it is aborted. */
+static void connect_settle(struct wr_connect *connect, int err)
+{
+    weir_transport *t = connect->secure;
+
+    connect_check_invariants(connect);
+    if (err == 0 && !t) {
+        err = connect_open(connect, &t);
+    }
+    if (connect->is_cancelled) {
         if (err >= 0) {
             t->ops->abort(t); /* one that stands on it ends too */
         }
-        err = connect->cause;
+        err = -ECANCELED;
     }
-    connect_finish(connect, err, t);
+    connect_drop_socket(connect);
+    connect_tell(connect, err, t);
+    connect_release(connect);
 }
 
+/* ---- in a task ---- */
+
+/* The handshake has ended. The program is told of its success at once, before
+ * the transport's other callbacks. */
 static void connect_shaken(void *arg, int err, weir_transport *t)
 {
     struct wr_connect *connect = arg;
 
-    wr_assert(connect->state == CONNECT_SHAKING);
-    connect->shaking = NULL;
-    connect_end(connect);
-    connect_settle(connect, err, t);
+    wr_assert(connect->is_shaking);
+    wr_assert(t == connect->secure);
+    connect->is_shaking = false;
+    if (err == 0 && wr_own_task_is_running(&connect->own) &&
+        !connect->is_cancelled) {
+        connect_tell(connect, 0, t);
+    }
+    wr_waiter_wake(&connect->shaker, err);
 }
 
-/* Begins the handshake; takes @fd. */
-static void connect_shake(struct wr_connect *connect, int fd)
+/* The task is interrupted: the handshake ends, and the wait with it. */
+static void connect_stop_shaking(struct wr_waiter *waiter)
 {
+    weir_transport_abort(
+        wr_container_of(waiter, struct wr_connect, shaker)->secure);
+}
+
+/* Takes the socket, and waits for the handshake: 0 and ->secure, or an error.
+ */
+static int connect_shake(struct wr_connect *connect)
+{
+    static const struct wr_wait_kind kind = {.name = "TLS handshake",
+                                             .interrupt = connect_stop_shaking};
     const struct wr_sock_options options = connect_options(connect);
     const struct wr_secure_opener opener = {
         .factory = connect->factory, .opened = connect_shaken, .arg = connect};
 
-    const int err = wr_secure_open(connect->loop, fd, &options, &connect->tls,
-                                   &opener, &connect->shaking);
-    wr_assert(connect->cause == 0);
-    if (err < 0) {
-        connect_end(connect);
-        connect_settle(connect, err, NULL);
-    } else {
-        connect_set_state(connect, CONNECT_SHAKING);
-    }
+    const int err =
+        wr_secure_open(connect->loop, connect_take_socket(connect), &options,
+                       &connect->tls, &opener, &connect->secure);
+    wr_require(err >= 0, err);
+    weir_transport_ref(connect->secure);
+    connect->is_shaking = true;
+    connect->shaker.kind = &kind;
+    return wr_task_wait(connect->loop, &connect->shaker, NULL);
 }
 
-/* Makes a transport of @fd, a connected socket or a pipe; takes it. */
-static void connect_establish(struct wr_connect *connect, int fd)
+static int connect_make(struct wr_connect *connect)
 {
-    weir_transport *t = NULL;
+    int err =
+        connect->is_adopted
+            ? wr_sock_configure(connect->loop, connect->race.fd,
+                                connect->race.family, &connect->connection)
+            : 0;
 
-    wr_assert(fd >= 0);
-    wr_assert(connect->cause == 0);
-    if (wr_secure_settings_are_set(&connect->tls)) {
-        connect_shake(connect, fd);
-        return;
+    if (err >= 0) {
+        err = wr_race_run(&connect->race);
     }
-    connect_end(connect);
-    const int err = connect_open(connect, fd, &t);
-    connect_settle(connect, err, t);
+    if (err >= 0 && wr_secure_settings_are_set(&connect->tls)) {
+        err = connect_shake(connect);
+    }
+    return err;
 }
 
-static void connect_race_ended(struct wr_race *race, int err, int fd)
+/* Makes a socket or, with TLS, a transport, within the time limit. The first
+ * cause counts: a cancellation behind the limit is told by the next call. */
+static int connect_run(struct wr_connect *connect)
+{
+    weir_task *task = connect->loop->current;
+    const uint32_t requests = task->requests;
+    const uint32_t expired = task->expired;
+    int err = 0;
+
+    if (connect->timeout_ns > 0) {
+        err = weir_timeout_begin(connect->loop, &connect->limit,
+                                 connect->timeout_ns);
+    }
+    wr_assert(err == 0); /* it is a task of this loop */
+    err = (int)weir_timeout_end(&connect->limit, connect_make(connect));
+    if (err == -ECANCELED && weir_timeout_is_expired(&connect->limit) &&
+        task->expired == expired) {
+        err = -ETIMEDOUT;
+        wr_task_request_again(task, requests);
+    }
+    wr_race_leave(&connect->race, err);
+    return err;
+}
+
+static int connect_run_own(struct wr_own_task *own)
+{
+    return connect_run(wr_container_of(own, struct wr_connect, own));
+}
+
+static void connect_own_ended(struct wr_own_task *own, int err)
+{
+    struct wr_connect *connect = wr_container_of(own, struct wr_connect, own);
+
+    if (connect->was_told) {
+        connect_release(connect);
+    } else {
+        connect_settle(connect, err);
+    }
+}
+
+/* ---- without a task ---- */
+
+static void connect_begin(struct wr_ready *ready)
+{
+    struct wr_connect *connect =
+        wr_container_of(ready, struct wr_connect, ready);
+    struct wr_race *race = &connect->race;
+    int err = -ECANCELED;
+
+    wr_assert(connect->is_direct);
+    if (!connect->is_cancelled) {
+        err = connect->is_adopted
+                  ? wr_sock_configure(connect->loop, race->fd, race->family,
+                                      &connect->connection)
+                  : wr_race_try_only(race);
+    }
+    if (err < 0 || connect->is_adopted) {
+        connect_settle(connect, err);
+    }
+}
+
+/* An attempt has ended, and no task waits for it: the only one, or one that has
+ * lost. */
+static void connect_race_rested(struct wr_race *race)
 {
     struct wr_connect *connect = wr_container_of(race, struct wr_connect, race);
 
-    connect_check_invariants(connect);
-    wr_assert(connect->state == CONNECT_TRYING);
-    if (err < 0) {
-        connect_fail(connect, err);
-    } else if (connect->cause < 0) { /* its resolver has given it up */
-        wr_socket_reset_on_close(fd);
-        wr_socket_close(connect->loop, fd, race->winner_family);
-        connect_fail(connect, connect->cause);
+    if (connect->is_direct && !connect->was_told) {
+        connect_settle(connect, race->fd >= 0 ? 0 : wr_race_get_error(race));
     } else {
-        connect->family = race->winner_family;
-        connect_establish(connect, fd);
+        connect_release(connect);
     }
 }
 
-static void connect_race_quiet(struct wr_race *race)
+/* ---- giving up ---- */
+
+/* True if the time limit has given it up, and done has not told so yet. */
+static bool connect_is_late(const struct wr_connect *connect)
 {
-    connect_release(wr_container_of(race, struct wr_connect, race));
+    return connect->is_direct ? connect->race.first.attempt.cause == -ETIMEDOUT
+                              : weir_timeout_is_expired(&connect->limit);
 }
 
-static const struct wr_race_ops connect_race_ops = {
-    .ended = connect_race_ended, .quiet = connect_race_quiet};
-
-static void connect_give_up(struct wr_connect *connect, int cause)
+static void connect_give_up(struct wr_connect *connect)
 {
+    const bool is_late = connect_is_late(connect);
+
     connect_check_invariants(connect);
-    if (connect->cause == 0) {
-        connect->cause = cause;
-        if (connect->state == CONNECT_TRYING) {
-            wr_race_give_up(&connect->race, cause);
-        } else if (connect->state == CONNECT_SHAKING) {
-            weir_transport_abort(connect->shaking);
-        }
+    wr_race_leave(&connect->race, is_late ? -ETIMEDOUT : -ECANCELED);
+    if (!is_late && !connect->was_told) {
+        connect->is_cancelled = true;
+        wr_own_task_cancel(&connect->own);
     }
 }
 
 static void connect_cancel(struct weir_pending *pending)
 {
-    connect_give_up(wr_container_of(pending, struct wr_connect, pending),
-                    -ECANCELED);
+    connect_give_up(wr_container_of(pending, struct wr_connect, pending));
 }
 
 static int connect_get_attempt(const struct weir_pending *pending, size_t index,
@@ -309,64 +351,13 @@ static int connect_get_attempt(const struct weir_pending *pending, size_t index,
     return wr_race_get_attempt(&connect->race, index, ret);
 }
 
-static void connect_timer_expired(struct wr_timer *timer)
-{
-    struct wr_connect *connect =
-        wr_container_of(timer, struct wr_connect, timer);
-
-    wr_assert(connect->state == CONNECT_TRYING ||
-              connect->state == CONNECT_SHAKING);
-    connect_give_up(connect, -ETIMEDOUT);
-}
-
-/* Opens the descriptor that the program brought. */
-static void connect_adopt(struct wr_connect *connect)
-{
-    const int fd = connect->fd;
-    const int err = wr_sock_configure(connect->loop, fd, connect->family,
-                                      &connect->connection);
-
-    wr_assert(fd >= 0);
-    wr_assert(!connect->is_pipe || connect->family == AF_UNSPEC);
-    if (err < 0) {
-        connect_fail(connect, err);
-        return;
-    }
-    connect->fd = -1;
-    connect_establish(connect, fd);
-}
-
-static void connect_ready(struct wr_ready *ready)
-{
-    struct wr_connect *connect =
-        wr_container_of(ready, struct wr_connect, ready);
-    weir_loop *loop = connect->loop;
-
-    connect_check_invariants(connect);
-    wr_assert(connect->state == CONNECT_WAITING);
-    if (connect->cause < 0) {
-        connect_fail(connect, connect->cause);
-        return;
-    }
-    if (connect->timeout_ns > 0) {
-        wr_timer_arm(&loop->wheel, &connect->timer,
-                     wr_add_sat(loop->now_ns, connect->timeout_ns));
-    }
-    if (connect->is_adopted) { /* the handshake of TLS may take long */
-        connect_adopt(connect);
-        return;
-    }
-    connect_set_state(connect, CONNECT_TRYING);
-    wr_race_start(&connect->race);
-}
-
 static void connect_shutdown_alive(struct wr_member *member)
 {
     struct wr_connect *connect =
         wr_container_of(member, struct wr_connect, member);
 
     wr_assert(wr_loop_is_closing(connect->loop));
-    connect_give_up(connect, -ECANCELED);
+    connect_give_up(connect);
 }
 
 static void connect_dump_alive(const struct wr_member *member, FILE *out)
@@ -374,10 +365,16 @@ static void connect_dump_alive(const struct wr_member *member, FILE *out)
     const struct wr_connect *connect =
         wr_container_of(member, struct wr_connect, member);
 
-    fprintf(out, "connect %s", connect_state_names[connect->state]);
+    fprintf(out, "connect %s",
+            connect->was_told                      ? "ending"
+            : connect->is_shaking                  ? "shaking"
+            : wr_ready_is_pending(&connect->ready) ? "waiting"
+                                                   : "trying");
     wr_race_dump(&connect->race, out);
     fprintf(out, " given-up=%s\n",
-            connect->cause < 0 ? weir_err_name(connect->cause) : "no");
+            connect_is_late(connect) ? "ETIMEDOUT"
+            : connect->is_cancelled  ? "ECANCELED"
+                                     : "no");
 }
 
 static void connect_abandon_alive(struct wr_member *member)
@@ -385,19 +382,14 @@ static void connect_abandon_alive(struct wr_member *member)
     struct wr_connect *connect =
         wr_container_of(member, struct wr_connect, member);
 
-    /* The loop has shut it down, or it had ended. */
-    wr_assert(connect->cause < 0 || connect->state == CONNECT_ENDING);
+    wr_assert(connect->race.is_over); /* the loop has shut it down */
     wr_race_abandon(&connect->race);
 }
 
 static void connect_check_alive(const struct wr_member *member)
 {
-    const struct wr_connect *connect =
-        wr_container_of(member, struct wr_connect, member);
-
-    connect_check_invariants(connect);
-    wr_assert(connect->state != CONNECT_WAITING ||
-              wr_ready_is_pending(&connect->ready));
+    connect_check_invariants(
+        wr_container_of(member, const struct wr_connect, member));
 }
 
 static const struct wr_member_ops connect_member_ops = {
@@ -415,7 +407,7 @@ static void connect_init(struct wr_connect *connect, weir_loop *loop,
 {
     const struct weir_connect_options *options = call->options;
     const struct wr_race_options race = {
-        /* The limit of the whole attempt includes the lookup. */
+        /* The limit of the whole includes the lookup. */
         .lookup_timeout_ns =
             options->timeout_ns > 0 ? UINT64_MAX : LOOKUP_TIMEOUT_NS,
         .eyeballs = {.delay_ns = options->happy_eyeballs_delay_ns,
@@ -431,7 +423,6 @@ static void connect_init(struct wr_connect *connect, weir_loop *loop,
     connect->loop = loop;
     connect->pending =
         (struct weir_pending){loop, connect_cancel, connect_get_attempt};
-    connect->state = CONNECT_WAITING;
     connect->factory = *factory;
     connect->done = call->done;
     connect->done_arg = call->done_arg;
@@ -441,79 +432,109 @@ static void connect_init(struct wr_connect *connect, weir_loop *loop,
     connect->is_adopted = call->place.kind == WEIR_PLACE_FD;
     connect->is_pipe = call->is_pipe;
     connect->direction = call->direction;
-    connect->fd = wr_place_get_fd(&call->place);
     connect->connection = options->connection;
     if (options->local_address) {
         connect->local = *options->local_address;
     }
-    wr_race_init(&connect->race, loop, &connect_race_ops, &race,
+    wr_race_init(&connect->race, loop, connect_race_rested, &race,
                  connect->candidates, connect->candidate_count);
     wr_member_init(&connect->member, &connect_member_ops);
-    wr_ready_init(&connect->ready, connect_ready);
-    wr_timer_init(&connect->timer, connect_timer_expired);
+    wr_ready_init(&connect->ready, connect_begin);
+    wr_own_task_init(&connect->own, loop, connect_run_own, connect_own_ended);
 }
 
-/* Makes an attempt; connect_begin() follows. */
-static int connect_make(weir_loop *loop, const struct weir_factory *factory,
-                        const struct wr_connect_call *call,
-                        size_t candidate_count, struct wr_connect **ret)
+/* Reads the call: 0, or an error. */
+static int connect_read(struct wr_connect *connect,
+                        const struct wr_connect_call *call, int family,
+                        const struct wr_place *place)
 {
-    const size_t size = connect_get_size(candidate_count);
+    const int err = wr_secure_settings_read(
+        &connect->tls, call->options->tls,
+        connect->is_adopted ? WR_SECURE_EITHER : WR_SECURE_CLIENT,
+        wr_place_get_host(&call->place));
 
+    wr_require(err >= 0, err);
+    connect->race.family = family;
+    return connect->is_adopted
+               ? 0
+               : wr_connect_fill_race(&connect->race, family, place);
+}
+
+static void connect_discard(struct wr_connect *connect)
+{
+    connect->was_told = true;
+    connect_release(connect);
+}
+
+/* Makes the object of a call, a member of its loop. Takes no descriptor when it
+ * fails. */
+static int connect_new(weir_loop *loop, const struct weir_factory *factory,
+                       const struct wr_connect_call *call,
+                       struct wr_connect **ret)
+{
+    struct wr_place place;
+
+    wr_require(factory && factory->create, -EINVAL);
+    const int family = wr_connect_read_place(loop, call, &place);
+    wr_require(family >= 0, family);
     wr_require(!wr_loop_is_closing(loop), -ESHUTDOWN);
+    const size_t size = connect_get_size(place.count);
     struct wr_connect *connect = wr_guard_alloc(&loop->counting, size);
     wr_require(connect, -ENOMEM);
     memset(connect, 0, sizeof(*connect));
-    connect->candidate_count = candidate_count;
+    connect->candidate_count = place.count;
     connect_init(connect, loop, factory, call);
+    wr_loop_add_member(loop, &connect->member);
+    wr_loop_pin(loop);
+    const int err = connect_read(connect, call, family, &place);
+    if (err < 0) {
+        connect_discard(connect);
+        return err;
+    }
     *ret = connect;
     return 0;
 }
 
-static void connect_begin(struct wr_connect *connect, weir_pending **ret)
+/* Begins from the loop, in a task of weir's own if it has to wait for more than
+ * one attempt. */
+static int connect_push(struct wr_connect *connect)
 {
-    weir_loop *loop = connect->loop;
+    struct wr_attempt_options *attempt = &connect->race.options.attempt;
 
-    wr_loop_add_member(loop, &connect->member);
-    wr_loop_pin(loop);
-    wr_ready_push(&loop->ready, &connect->ready);
-    connect_check_invariants(connect);
-    if (ret) {
-        *ret = &connect->pending;
+    if (wr_secure_settings_are_set(&connect->tls) || connect->race.name ||
+        connect->race.eyeballs.count > 1) {
+        return wr_own_task_start(&connect->own, "connect");
     }
+    if (connect->timeout_ns > 0 &&
+        (attempt->timeout_ns == 0 ||
+         attempt->timeout_ns > connect->timeout_ns)) {
+        attempt->timeout_ns = connect->timeout_ns; /* one attempt is all */
+    }
+    connect->is_direct = true;
+    wr_ready_push(&connect->loop->ready, &connect->ready);
+    return 0;
 }
 
 /* Takes no descriptor when it fails. */
-static int connect_ask(weir_loop *loop, const struct weir_factory *factory,
-                       const struct wr_connect_call *call, weir_pending **ret)
+static int connect_start(weir_loop *loop, const struct weir_factory *factory,
+                         const struct wr_connect_call *call, weir_pending **ret)
 {
-    struct wr_place place;
     struct wr_connect *connect;
 
     int err = wr_loop_check(loop);
     wr_require(err >= 0, err);
-    wr_require(factory && factory->create, -EINVAL);
     wr_require(!ret || call->done, -EINVAL); /* done ends the handle */
-    const int family = wr_connect_read_place(loop, call, &place);
-    wr_require(family >= 0, family);
-    err = connect_make(loop, factory, call, place.count, &connect);
+    err = connect_new(loop, factory, call, &connect);
     wr_require(err >= 0, err);
-    connect->family = family;
-    err = wr_secure_settings_read(&connect->tls, call->options->tls,
-                                  connect->is_adopted ? WR_SECURE_EITHER
-                                                      : WR_SECURE_CLIENT,
-                                  wr_place_get_host(&call->place));
-    if (err == 0 && !connect->is_adopted) {
-        err = wr_connect_fill_race(&connect->race, family, &place);
-    }
+    err = connect_push(connect);
     if (err < 0) {
-        wr_secure_settings_drop(&connect->tls);
-        wr_race_fini(&connect->race);
-        wr_guard_free(&loop->counting, connect,
-                      connect_get_size(connect->candidate_count));
+        connect_discard(connect);
         return err;
     }
-    connect_begin(connect, ret);
+    connect->race.fd = wr_place_get_fd(&call->place);
+    if (ret) {
+        *ret = &connect->pending;
+    }
     return 0;
 }
 
@@ -522,17 +543,104 @@ int wr_connect_start(weir_loop *loop, const struct weir_factory *factory,
 {
     wr_assert(call->options->size > 0);
     wr_assert(!call->is_pipe || call->place.kind == WEIR_PLACE_FD);
-    const int err = connect_ask(loop, factory, call, ret);
+    const int err = connect_start(loop, factory, call, ret);
     if (err < 0) {
         wr_socket_refuse(wr_place_get_fd(&call->place));
     }
     return err;
 }
-
-const struct wr_race *wr_connect_get_race(const weir_pending *pending)
+int wr_connect_await(weir_loop *loop, const struct weir_factory *factory,
+                     const struct wr_connect_call *call, const char **ret_alert)
 {
-    return pending->give_up == connect_cancel
-               ? &wr_container_of(pending, const struct wr_connect, pending)
-                      ->race
+    struct wr_connect *connect;
+    weir_transport *t;
+
+    wr_assert(loop->current && !call->done);
+    int err = connect_new(loop, factory, call, &connect);
+    if (err < 0) {
+        wr_socket_refuse(wr_place_get_fd(&call->place));
+        return err;
+    }
+    connect->race.fd = wr_place_get_fd(&call->place);
+    err = connect_run(connect);
+    t = connect->secure;
+    if (err == 0 && !t) {
+        err = connect_open(connect, &t);
+    }
+    connect_drop_socket(connect);
+    connect_tell(connect, err, t);
+    *ret_alert = connect->alert;
+    connect_release(connect);
+    return err;
+}
+
+/* ---- the calls of the program ---- */
+
+int wr_connect_options_read(const void *outer,
+                            struct weir_connect_options *connect)
+{
+    int err = wr_options_read_inner(outer, connect, sizeof(*connect));
+    return err < 0 ? err
+                   : wr_connection_options_read(connect, &connect->connection);
+}
+
+int weir_create_connection_at(weir_loop *loop,
+                              const struct weir_factory *factory,
+                              struct weir_place place,
+                              const struct weir_connect_options *options,
+                              weir_connect_done_fn *done, void *done_arg,
+                              weir_pending **ret)
+{
+    struct weir_connect_options known;
+    const struct wr_connect_call call = {
+        .place = place, .options = &known, .done = done, .done_arg = done_arg};
+
+    int err = wr_options_read(&known, sizeof(known), options);
+    if (err == 0) {
+        wr_assert(known.size > 0);
+        err = wr_connection_options_read(&known, &known.connection);
+    }
+    if (err < 0) {
+        wr_socket_refuse(wr_place_get_fd(&place));
+        return err;
+    }
+    return wr_connect_start(loop, factory, &call, ret);
+}
+
+int weir_create_connection(weir_loop *loop, const struct weir_factory *factory,
+                           const char *host, uint16_t port,
+                           const struct weir_connect_options *options,
+                           weir_connect_done_fn *done, void *done_arg,
+                           weir_pending **ret)
+{
+    return weir_create_connection_at(loop, factory, weir_place_host(host, port),
+                                     options, done, done_arg, ret);
+}
+
+int weir_create_unix_connection(weir_loop *loop,
+                                const struct weir_factory *factory,
+                                const char *path,
+                                const struct weir_connect_options *options,
+                                weir_connect_done_fn *done, void *done_arg,
+                                weir_pending **ret)
+{
+    return weir_create_connection_at(loop, factory, weir_place_unix(path),
+                                     options, done, done_arg, ret);
+}
+
+int weir_adopt_connection(weir_loop *loop, const struct weir_factory *factory,
+                          int fd, const struct weir_connect_options *options,
+                          weir_connect_done_fn *done, void *done_arg,
+                          weir_pending **ret)
+{
+    return weir_create_connection_at(loop, factory, weir_place_fd(fd), options,
+                                     done, done_arg, ret);
+}
+
+const char *weir_connect_get_tls_alert(const weir_pending *connect)
+{
+    return connect->give_up == connect_cancel
+               ? wr_container_of(connect, const struct wr_connect, pending)
+                     ->alert
                : NULL;
 }

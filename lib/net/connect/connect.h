@@ -1,5 +1,5 @@
 /*
- * Connection attempts, for the makers above.
+ * Connections that the program makes, for the makers above.
  *
  * The calls of the program, of streams and of pipes each describe themselves by
  * a struct wr_connect_call, with options that were read.
@@ -38,14 +38,19 @@ WEIR_MUST_USE int wr_connect_read_place(weir_loop *loop,
 WEIR_MUST_USE int wr_connect_fill_race(struct wr_race *race, int family,
                                        const struct wr_place *place);
 
-/* Begins a connection attempt, or adopts a connected socket or a pipe, which is
- * closed on an error. */
+/* Begins to make a connection, of which done tells. A descriptor of the place
+ * is closed on an error. */
 WEIR_MUST_USE int wr_connect_start(weir_loop *loop,
                                    const struct weir_factory *factory,
                                    const struct wr_connect_call *call,
                                    weir_pending **ret);
 
-/* The race of an attempt; NULL: it is the handle of another operation. */
-const struct wr_race *wr_connect_get_race(const weir_pending *pending);
+/* Makes a connection in the running task, with a factory that is none of the
+ * program's: 0, or an error. There is no done. *ret_alert is the alert by which
+ * the peer's TLS has refused, or NULL. */
+WEIR_MUST_USE int wr_connect_await(weir_loop *loop,
+                                   const struct weir_factory *factory,
+                                   const struct wr_connect_call *call,
+                                   const char **ret_alert);
 
 #endif

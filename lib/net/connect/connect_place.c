@@ -83,7 +83,7 @@ static bool connect_place_fits(const struct wr_attempt_options *options,
 int wr_connect_fill_race(struct wr_race *race, int family,
                          const struct wr_place *place)
 {
-    wr_assert(race->state == WR_RACE_IDLE);
+    wr_assert(!race->is_over);
     wr_assert(!place->name || place->count == 0);
     if (place->name) {
         wr_require(family != AF_UNIX, -EINVAL);

@@ -1,23 +1,20 @@
 /*
  * A race to a connected socket.
  *
- *     IDLE --start--> RUNNING --won, lost or given up--> OVER
- *
- * eyeballs.c decides the next step; this file takes it, after each event: an
- * answer of the lookup, the end of an attempt, and the timer. The first attempt
- * that succeeds ends the race and gives up the others. If another attempt has
- * succeeded at the same moment, its socket is closed when it arrives.
+ * eyeballs.c decides the next step. The task takes it and waits for the next
+ * event: an answer of the lookup, the end of an attempt, or the timer. The
+ * first attempt that succeeds ends the race and gives up the others. If another
+ * attempt has succeeded at the same moment, its socket is closed when it
+ * arrives.
  */
 #include "race.h"
 
 #include "lib/base/address.h"
+#include "lib/names/lookup.h"
+#include "lib/task/task.h"
 #include "lib/transport/socket.h"
-#include "lib/transport/transport.h"
 
 #include <string.h>
-#include <weir/error.h>
-
-#define CAPACITY_MIN 4u
 
 /* The lookup of a race. */
 struct race_name {
@@ -28,27 +25,11 @@ struct race_name {
     char host[WR_NAME_SIZE];
 };
 
-static void race_set_state(struct wr_race *race, enum wr_race_state state)
-{
-    static const bool allowed[][WR_RACE_OVER + 1] = {
-        [WR_RACE_IDLE] = {[WR_RACE_RUNNING] = true},
-        [WR_RACE_RUNNING] = {[WR_RACE_OVER] = true},
-        [WR_RACE_OVER] = {false},
-    };
-    wr_assert(allowed[race->state][state]);
-    race->state = state;
-}
-
 void wr_race_check_invariants(const struct wr_race *race)
 {
     wr_eyeballs_check_invariants(&race->eyeballs);
     wr_assert(race->eyeballs.count <= race->capacity);
-    wr_assert(race->cause <= 0);
-    wr_assert(race->state != WR_RACE_IDLE || wr_race_is_quiet(race));
-    if (race->state != WR_RACE_RUNNING) {
-        wr_assert(!wr_timer_is_armed(&race->timer));
-        wr_assert(!wr_ready_is_pending(&race->ready));
-    }
+    wr_assert(race->fd < 0 || race->is_over || race->eyeballs.count == 0);
 }
 
 /* ---- attempts ---- */
@@ -70,46 +51,6 @@ static void race_free_runner(struct wr_race *race, struct wr_runner *runner)
     }
 }
 
-/* Asks all attempts to end. */
-static void race_give_up_runners(struct wr_race *race, int cause)
-{
-    for (struct wr_list *link = race->runners.next; link != &race->runners;
-         link = link->next) {
-        struct wr_runner *runner =
-            wr_container_of(link, struct wr_runner, link);
-        wr_attempt_give_up(&runner->attempt, cause);
-    }
-}
-
-/* ---- the end ---- */
-
-/* Ends the race; attempts that are under way end later. */
-static void race_end(struct wr_race *race, int err, int fd)
-{
-    wr_assert((err < 0) == (fd < 0));
-    race_set_state(race, WR_RACE_OVER);
-    wr_timer_cancel(&race->loop->wheel, &race->timer);
-    wr_ready_cancel(&race->ready);
-    if (race->name) {
-        wr_lookup_cancel(&race->name->lookup);
-    }
-    race_give_up_runners(race, -ECANCELED);
-    wr_race_check_invariants(race);
-    race->ops->ended(race, err, fd);
-}
-
-static int race_get_error(const struct wr_race *race)
-{
-    const int err = wr_eyeballs_get_error(&race->eyeballs);
-
-    wr_assert(err < 0 || race->lookup_err < 0);
-    return err < 0 ? err : race->lookup_err;
-}
-
-/* ---- steps ---- */
-
-static void race_runner_ended(struct wr_attempt *attempt, int err);
-
 /* An attempt at a candidate has failed, from the address @own. */
 static void race_fail(struct wr_race *race, size_t index, int err,
                       const struct weir_address *own)
@@ -119,8 +60,59 @@ static void race_fail(struct wr_race *race, size_t index, int err,
     wr_eyeballs_fail(&race->eyeballs, index, err, race->loop->now_ns);
 }
 
+void wr_race_leave(struct wr_race *race, int cause)
+{
+    wr_assert(cause <= 0);
+    if (race->is_over) {
+        return;
+    }
+    race->is_over = true;
+    if (race->name) {
+        if (cause < 0 && !wr_lookup_has_ended(&race->name->lookup)) {
+            race->lookup_err = cause;
+        }
+        wr_lookup_cancel(&race->name->lookup);
+    }
+    for (struct wr_list *link = race->runners.next; link != &race->runners;
+         link = link->next) {
+        struct wr_runner *runner =
+            wr_container_of(link, struct wr_runner, link);
+        if (cause < 0) {
+            struct weir_address own = {.len = 0};
+            wr_ignore(wr_socket_ask_sockname(runner->attempt.fd, &own));
+            race_fail(race, runner->index, cause, &own);
+        }
+        wr_attempt_give_up(&runner->attempt, -ECANCELED);
+    }
+}
+
+static void race_runner_ended(struct wr_attempt *attempt, int err)
+{
+    struct wr_runner *runner =
+        wr_container_of(attempt, struct wr_runner, attempt);
+    struct wr_race *race = runner->race;
+    const int fd = attempt->fd;
+
+    wr_race_check_invariants(race);
+    wr_assert((err < 0) == (fd < 0));
+    wr_assert(err < 0 || !race->is_over); /* else it was given up */
+    attempt->fd = -1;
+    wr_list_remove(&runner->link);
+    if (err == 0) {
+        race->fd = fd;
+        race->family = attempt->address.storage.any.sa_family;
+        wr_race_leave(race, 0);
+    } else if (!race->is_over) {
+        race_fail(race, runner->index, err, &attempt->own);
+    }
+    race_free_runner(race, runner);
+    if (!wr_waiters_wake_first(&race->waiters, 0)) {
+        race->rested(race);
+    }
+}
+
 /* Begins an attempt; an error is the candidate's. */
-static void race_try(struct wr_race *race, size_t index)
+static int race_try(struct wr_race *race, size_t index)
 {
     const uint64_t now_ns = race->loop->now_ns;
     struct wr_runner *runner = race_add_runner(race);
@@ -141,104 +133,45 @@ static void race_try(struct wr_race *race, size_t index)
             runner->index = index;
             wr_list_init(&runner->link);
             wr_list_push_back(&race->runners, &runner->link);
-            return;
+            return 0;
         }
         race_free_runner(race, runner);
     }
     race_fail(race, index, err, options.local);
+    return err;
 }
 
-/* Tries the candidates that are due, and waits for the others. */
-static void race_go_on(struct wr_race *race)
+int wr_race_try_only(struct wr_race *race)
 {
-    weir_loop *loop = race->loop;
-    uint64_t when_ns = UINT64_MAX;
+    uint64_t when_ns;
     size_t index = 0;
-    enum wr_eyeballs_step step;
+    const enum wr_eyeballs_step step =
+        wr_eyeballs_next(&race->eyeballs, race->loop->now_ns, &index, &when_ns);
 
-    wr_assert(race->state == WR_RACE_RUNNING);
-    wr_assert(race->cause == 0);
-    while ((step = wr_eyeballs_next(&race->eyeballs, loop->now_ns, &index,
-                                    &when_ns)) == WR_EYEBALLS_TRY) {
-        race_try(race, index);
-    }
-    if (step == WR_EYEBALLS_FAILED) {
-        race_end(race, race_get_error(race), -1);
-    } else if (when_ns == UINT64_MAX) {
-        wr_timer_cancel(&loop->wheel, &race->timer);
-    } else {
-        wr_timer_arm(&loop->wheel, &race->timer, when_ns);
-    }
-}
-
-static void race_timer_expired(struct wr_timer *timer)
-{
-    struct wr_race *race = wr_container_of(timer, struct wr_race, timer);
-
-    wr_race_check_invariants(race);
-    race_go_on(race);
-}
-
-static void race_runner_ended(struct wr_attempt *attempt, int err)
-{
-    struct wr_runner *runner =
-        wr_container_of(attempt, struct wr_runner, attempt);
-    struct wr_race *race = runner->race;
-    const int fd = attempt->fd;
-    const int family = attempt->address.storage.any.sa_family;
-
-    wr_race_check_invariants(race);
-    wr_assert(race->state != WR_RACE_IDLE);
-    wr_assert((err < 0) == (fd < 0));
-    attempt->fd = -1;
-    if (err < 0 && race->state == WR_RACE_RUNNING) {
-        race_fail(race, runner->index, err, &attempt->own);
-    }
-    wr_list_remove(&runner->link);
-    race_free_runner(race, runner);
-    if (race->state == WR_RACE_OVER) {
-        wr_assert(err < 0); /* it was given up */
-        if (wr_race_is_quiet(race)) {
-            race->ops->quiet(race);
-        }
-    } else if (race->cause < 0) {
-        wr_assert(err < 0);
-        if (wr_race_is_quiet(race)) {
-            race_end(race, race->cause, -1);
-        }
-    } else if (err < 0) {
-        race_go_on(race);
-    } else {
-        race->winner_family = family;
-        race_end(race, 0, fd);
-    }
+    wr_assert(wr_eyeballs_is_single(&race->eyeballs));
+    wr_assert(step == WR_EYEBALLS_TRY);
+    return race_try(race, index);
 }
 
 /* ---- names ---- */
 
-WEIR_MUST_USE static int race_make_room(struct wr_race *race)
+/* Makes room for @more candidates of a name, which has none at first. */
+WEIR_MUST_USE static int race_make_room(struct wr_race *race, size_t more)
 {
     const struct weir_allocator *allocator = &race->loop->counting;
-    const size_t capacity =
-        race->capacity > 0 ? race->capacity * 2 : CAPACITY_MIN;
+    struct wr_eyeballs *eyeballs = &race->eyeballs;
+    const size_t size = race->capacity * sizeof(*eyeballs->candidates);
+    const size_t more_size = more * sizeof(*eyeballs->candidates);
 
-    if (race->eyeballs.count < race->capacity) {
-        return 0;
-    }
-    struct wr_candidate *candidates =
-        wr_alloc(allocator, capacity * sizeof(*candidates));
+    wr_assert(eyeballs->count == race->capacity);
+    struct wr_candidate *candidates = wr_alloc(allocator, size + more_size);
     wr_require(candidates, -ENOMEM);
-    if (race->eyeballs.count > 0) {
-        memcpy(candidates, race->eyeballs.candidates,
-               race->eyeballs.count * sizeof(*candidates));
+    if (size > 0) {
+        memcpy(candidates, eyeballs->candidates, size);
+        wr_free(allocator, eyeballs->candidates, size);
     }
-    if (race->has_own_memory) {
-        wr_free(allocator, race->eyeballs.candidates,
-                race->capacity * sizeof(*candidates));
-    }
-    race->has_own_memory = true;
-    race->eyeballs.candidates = candidates;
-    race->capacity = capacity;
+    eyeballs->candidates = candidates;
+    race->capacity += more;
     return 0;
 }
 
@@ -252,44 +185,47 @@ static void race_take_part(struct wr_race *race, enum wr_lookup_part part)
 
     wr_assert(!(race->name->taken & (1u << part)));
     race->name->taken |= 1u << part;
-    for (size_t i = start; i < end; i++) {
-        const int err = race_make_room(race);
-        if (err < 0) {
-            race->lookup_err = err;
-            break;
+    if (start < end && race_make_room(race, end - start) < 0) {
+        race->lookup_err = -ENOMEM;
+    } else {
+        for (size_t i = start; i < end; i++) {
+            wr_eyeballs_add(&race->eyeballs, &lookup->addresses[i]);
         }
-        wr_eyeballs_add(&race->eyeballs, &lookup->addresses[i]);
     }
     wr_eyeballs_close(&race->eyeballs, is_inet6 ? AF_INET6 : AF_INET);
 }
 
-/* The lookup has news, from the ready queue. */
-static void race_name_changed(weir_lookup *lookup)
+/* Makes candidates of the families that were answered since. */
+static void race_take_answers(struct wr_race *race)
 {
-    struct race_name *name = wr_container_of(lookup, struct race_name, lookup);
-    struct wr_race *race = name->race;
+    struct race_name *name = race->name;
+    const weir_lookup *lookup = &name->lookup;
 
-    wr_race_check_invariants(race);
-    wr_assert(race->state == WR_RACE_RUNNING);
-    wr_assert(race->cause == 0); /* else the lookup was cancelled */
     for (enum wr_lookup_part part = WR_LOOKUP_INET6; part <= WR_LOOKUP_INET;
          part++) {
         const unsigned bit = 1u << part;
-        if ((lookup->asked & bit) && !(lookup->open & bit) &&
-            !(name->taken & bit)) {
+        if (lookup->asked & ~lookup->open & ~name->taken & bit) {
             race_take_part(race, part);
         }
     }
     if (wr_lookup_has_ended(lookup) && race->lookup_err == 0) {
         race->lookup_err = wr_lookup_get_result(lookup);
     }
-    race_go_on(race);
+}
+
+static void race_name_changed(weir_lookup *lookup)
+{
+    const struct race_name *name =
+        wr_container_of(lookup, struct race_name, lookup);
+
+    wr_assert(!name->race->is_over); /* else the lookup was cancelled */
+    wr_ignore(wr_waiters_wake_first(&name->race->waiters, 0));
 }
 
 int wr_race_add_name(struct wr_race *race, const char *host, uint16_t port,
                      int family)
 {
-    wr_assert(race->state == WR_RACE_IDLE);
+    wr_assert(!race->is_over);
     wr_assert(!race->name);
     wr_assert(strlen(host) < WR_NAME_SIZE);
     struct race_name *name = wr_alloc(&race->loop->counting, sizeof(*name));
@@ -314,37 +250,89 @@ int wr_race_add_name(struct wr_race *race, const char *host, uint16_t port,
     return 0;
 }
 
-/* ---- life ---- */
+/* ---- the way to a socket ---- */
 
-static void race_tell_given_up(struct wr_ready *ready)
+static void race_timer_expired(struct wr_timer *timer)
 {
-    struct wr_race *race = wr_container_of(ready, struct wr_race, ready);
+    struct wr_race *race = wr_container_of(timer, struct wr_race, timer);
 
-    wr_race_check_invariants(race);
-    wr_assert(race->cause < 0);
-    wr_assert(wr_race_is_quiet(race));
-    race_end(race, race->cause, -1);
+    wr_ignore(wr_waiters_wake_first(&race->waiters, 0));
 }
 
+/* Waits for an event, until @when_ns at the latest: 0 or -ECANCELED. */
+static int race_await(struct wr_race *race, uint64_t when_ns)
+{
+    static const struct wr_wait_kind kind = {.name = "connect"};
+    struct wr_waiter waiter = {.kind = &kind};
+    weir_loop *loop = race->loop;
+
+    if (when_ns != UINT64_MAX) {
+        wr_timer_arm(&loop->wheel, &race->timer, when_ns);
+    }
+    const int err = wr_task_wait(loop, &waiter, &race->waiters);
+    wr_timer_cancel(&loop->wheel, &race->timer);
+    return err;
+}
+
+int wr_race_get_error(const struct wr_race *race)
+{
+    const int err = wr_eyeballs_get_error(&race->eyeballs);
+
+    wr_assert(err < 0 || race->lookup_err < 0);
+    return err < 0 ? err : race->lookup_err;
+}
+
+/* Tries the candidates that are due, and waits for an event. */
+static int race_go_on(struct wr_race *race)
+{
+    uint64_t when_ns;
+    size_t index;
+    enum wr_eyeballs_step step;
+
+    if (race->name) {
+        race_take_answers(race);
+    }
+    while ((step = wr_eyeballs_next(&race->eyeballs, race->loop->now_ns, &index,
+                                    &when_ns)) == WR_EYEBALLS_TRY) {
+        wr_ignore(race_try(race, index)); /* its failure is an event, too */
+    }
+    return step == WR_EYEBALLS_FAILED ? wr_race_get_error(race)
+                                      : race_await(race, when_ns);
+}
+
+int wr_race_run(struct wr_race *race)
+{
+    int err = wr_task_enter(race->loop);
+
+    if (err == 0 && race->name) {
+        err = wr_lookup_start(&race->name->lookup, &race->name->question);
+        race->lookup_err = err;
+    }
+    while (err == 0 && race->fd < 0) {
+        err = race_go_on(race);
+        if (err == 0) {
+            err = wr_task_enter(race->loop); /* given up meanwhile? */
+        }
+    }
+    wr_race_check_invariants(race);
+    return err;
+}
+
+/* ---- life ---- */
+
 void wr_race_init(struct wr_race *race, weir_loop *loop,
-                  const struct wr_race_ops *ops,
+                  void (*rested)(struct wr_race *race),
                   const struct wr_race_options *options,
                   struct wr_candidate *candidates, size_t capacity)
 {
     race->loop = loop;
-    race->ops = ops;
-    race->state = WR_RACE_IDLE;
-    race->cause = 0;
-    race->winner_family = AF_UNSPEC;
-    race->lookup_err = 0;
+    race->rested = rested;
+    race->fd = -1;
     race->options = *options;
     race->capacity = capacity;
-    race->has_own_memory = false;
-    race->name = NULL;
-    race->alert = NULL;
     wr_eyeballs_init(&race->eyeballs, &options->eyeballs, candidates);
     wr_timer_init(&race->timer, race_timer_expired);
-    wr_ready_init(&race->ready, race_tell_given_up);
+    wr_list_init(&race->waiters);
     wr_list_init(&race->runners);
     wr_attempt_init(&race->first.attempt, loop, race_runner_ended);
     wr_race_check_invariants(race);
@@ -355,54 +343,15 @@ void wr_race_fini(struct wr_race *race)
     const struct weir_allocator *allocator = &race->loop->counting;
 
     wr_race_check_invariants(race);
-    wr_assert(race->state != WR_RACE_RUNNING);
     wr_assert(wr_race_is_quiet(race));
+    wr_assert(!wr_timer_is_armed(&race->timer));
     if (race->name) {
         wr_lookup_fini(&race->name->lookup);
         wr_free(allocator, race->name, sizeof(*race->name));
-        race->name = NULL;
     }
-    if (race->has_own_memory) {
+    if (race->name && race->capacity > 0) {
         wr_free(allocator, race->eyeballs.candidates,
                 race->capacity * sizeof(*race->eyeballs.candidates));
-    }
-}
-
-void wr_race_start(struct wr_race *race)
-{
-    wr_race_check_invariants(race);
-    wr_assert(race->name || race->eyeballs.count > 0);
-    race_set_state(race, WR_RACE_RUNNING);
-    if (race->name) {
-        int err = wr_lookup_start(&race->name->lookup, &race->name->question);
-        if (err < 0) {
-            race->lookup_err = err;
-            race_end(race, err, -1);
-            return;
-        }
-    }
-    race_go_on(race);
-}
-
-void wr_race_give_up(struct wr_race *race, int cause)
-{
-    wr_race_check_invariants(race);
-    wr_assert(race->state != WR_RACE_IDLE);
-    wr_assert(cause < 0);
-    if (race->state == WR_RACE_OVER || race->cause < 0) {
-        return;
-    }
-    race->cause = cause;
-    wr_timer_cancel(&race->loop->wheel, &race->timer);
-    if (race->name && !wr_lookup_has_ended(&race->name->lookup)) {
-        race->lookup_err = cause;
-    }
-    if (race->name) {
-        wr_lookup_cancel(&race->name->lookup);
-    }
-    race_give_up_runners(race, cause);
-    if (wr_race_is_quiet(race)) {
-        wr_ready_push(&race->loop->ready, &race->ready);
     }
 }
 
@@ -418,6 +367,8 @@ void wr_race_abandon(struct wr_race *race)
         wr_attempt_abandon(&runner->attempt);
     }
 }
+
+/* ---- what is told of it ---- */
 
 /* An aborted transport has no error of its own: the attempt was given up with
  * @err. */
@@ -482,14 +433,13 @@ static size_t race_write_error(const struct wr_candidate *candidate, char *buf,
         has_own ? " (from " : "", has_own ? own : "", has_own ? ")" : "");
 }
 
-void wr_race_note_errors(struct wr_race *race, const weir_transport *broken,
-                         int err, char *buf, size_t size)
+void wr_race_write_errors(const struct wr_race *race,
+                          const weir_transport *broken, int err, char *buf,
+                          size_t size)
 {
     const struct wr_eyeballs *eyeballs = &race->eyeballs;
     size_t len = 0;
 
-    race->alert =
-        err == WEIR_ETLSALERT && broken ? wr_transport_get_alert(broken) : NULL;
     if (size == 0) {
         return;
     }
