@@ -176,7 +176,8 @@ WEIR_API WEIR_MUST_USE int weir_create_connection(
 
 /**
  * Connect to a place, or make a transport of a connected stream socket
- * (asyncio's create_connection with sock).
+ * (asyncio's create_connection with sock, and connect_accepted_socket) or of a
+ * pipe.
  *
  * Several addresses are tried as those of a host are. Addresses of another
  * family than the options ask for are left out. With a descriptor and TLS this
@@ -184,9 +185,10 @@ WEIR_API WEIR_MUST_USE int weir_create_connection(
  *
  * @param factory  called once the connection stands; copied
  * @param place    up to 4096 addresses, a Unix socket as in
- *                 weir_create_unix_connection(), a host, or a connected IPv4,
- *                 IPv6 or Unix socket. There are no attempts of a socket; an
- *                 own address, a proto and fast_open are refused
+ *                 weir_create_unix_connection(), a host, a connected IPv4, IPv6
+ *                 or Unix socket, or a pipe. There are no attempts of a socket;
+ *                 an own address, a proto and fast_open are refused. A pipe is
+ *                 as in weir_connect_read_pipe()
  * @param ret      as in weir_create_connection()
  * @return         as weir_create_connection()
  * @retval -EINVAL  no address, none of the family that was asked for, an
@@ -199,21 +201,6 @@ WEIR_API WEIR_MUST_USE int weir_create_connection_at(
     weir_loop *loop, const struct weir_factory *factory,
     struct weir_place place, const struct weir_connect_options *options,
     weir_connect_done_fn *done, void *done_arg, weir_pending **ret);
-
-/**
- * Make a transport of a connected stream socket (asyncio's
- * connect_accepted_socket): weir_create_connection_at() of weir_place_fd().
- *
- * @param factory  called with the new transport; copied
- * @param fd       the socket; taken, whatever is returned
- * @param ret      as in weir_create_connection()
- * @return         as weir_create_connection_at()
- */
-WEIR_API WEIR_MUST_USE int
-weir_adopt_connection(weir_loop *loop, const struct weir_factory *factory,
-                      int fd, const struct weir_connect_options *options,
-                      weir_connect_done_fn *done, void *done_arg,
-                      weir_pending **ret);
 
 /**
  * The alert by which the peer's TLS has refused, where done gets

@@ -3,10 +3,12 @@
  * Pipes: transports that move bytes one way.
  *
  * A read pipe shows the bytes of a descriptor to its protocol, a write pipe
- * writes to a descriptor. The descriptor may be one end of a pipe, a FIFO, a
- * terminal, another character device, a connected stream socket or a regular
- * file. Calls of the other direction return -EOPNOTSUPP, and
- * weir_transport_write_eof() is weir_transport_close().
+ * writes to a descriptor. Each is a place (place.h), so that what connects
+ * makes it: weir_create_connection_at(), and weir_open_connection_at() in
+ * tasks. The descriptor may be one end of a pipe, a FIFO, a terminal, another
+ * character device, a connected stream socket or a regular file. Calls of the
+ * other direction return -EOPNOTSUPP, and weir_transport_write_eof() is
+ * weir_transport_close().
  *
  * **The file's flags are not changed.** asyncio makes the file non-blocking for
  * every process that shares it, the shell on a terminal for example. weir reads
@@ -52,13 +54,15 @@
 WEIR_BEGIN_DECLS
 
 /**
- * Read a pipe (asyncio's connect_read_pipe).
+ * Read a pipe (asyncio's connect_read_pipe): weir_create_connection_at() of
+ * weir_place_read_pipe().
  *
  * @param factory  makes the protocol, a stream or a buffered one; copied
  * @param fd       a descriptor that is open for reading; taken, whatever is
  *                 returned
- * @param options  borrowed; NULL for all defaults. Settings of sockets, and the
- *                 time to linger, mean nothing here
+ * @param options  borrowed; NULL for all defaults. A family, an own address, a
+ *                 proto, fast_open and TLS are refused; other settings of
+ *                 sockets, and the time to linger, mean nothing here
  * @param done     called once, after connection_made or with an error; may be
  *                 NULL when no handle is asked for
  * @retval -EBADF      @p fd is not open, or not for reading
@@ -68,12 +72,13 @@ WEIR_BEGIN_DECLS
  */
 WEIR_API WEIR_MUST_USE int
 weir_connect_read_pipe(weir_loop *loop, const struct weir_factory *factory,
-                       int fd, const struct weir_connection_options *options,
+                       int fd, const struct weir_connect_options *options,
                        weir_connect_done_fn *done, void *done_arg,
                        weir_pending **ret);
 
 /**
- * Write to a pipe (asyncio's connect_write_pipe).
+ * Write to a pipe (asyncio's connect_write_pipe): weir_create_connection_at()
+ * of weir_place_write_pipe().
  *
  * @param factory  makes the protocol, whose data_received is never called;
  *                 copied
@@ -86,7 +91,7 @@ weir_connect_read_pipe(weir_loop *loop, const struct weir_factory *factory,
  */
 WEIR_API WEIR_MUST_USE int
 weir_connect_write_pipe(weir_loop *loop, const struct weir_factory *factory,
-                        int fd, const struct weir_connection_options *options,
+                        int fd, const struct weir_connect_options *options,
                         weir_connect_done_fn *done, void *done_arg,
                         weir_pending **ret);
 

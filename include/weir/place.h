@@ -35,8 +35,12 @@ enum weir_place_kind {
     WEIR_PLACE_ADDRESSES,
     /** The path or the abstract name of a Unix socket. */
     WEIR_PLACE_UNIX,
-    /** A descriptor of the program. */
+    /** A socket of the program. */
     WEIR_PLACE_FD,
+    /** A descriptor of the program that is read (pipe.h). */
+    WEIR_PLACE_READ_PIPE,
+    /** A descriptor of the program that is written (pipe.h). */
+    WEIR_PLACE_WRITE_PIPE,
 };
 
 /** A place. The functions below make one. */
@@ -94,12 +98,32 @@ weir_place_addresses(const struct weir_address *addresses, size_t count);
 WEIR_API struct weir_place weir_place_unix(const char *path);
 
 /**
- * The place at which a descriptor is (asyncio's sock).
+ * The place at which a socket is (asyncio's sock).
  *
- * @param fd  the descriptor; taken by the call that takes the place
+ * @param fd  the socket; taken by the call that takes the place
  * @return    the place
  */
 WEIR_API struct weir_place weir_place_fd(int fd);
+
+/**
+ * The place at which a pipe, a terminal or a file is read, standard input for
+ * example; to connect to, as pipe.h says.
+ *
+ * @param fd  a descriptor that is open for reading; taken by the call that
+ *            takes the place: pass a duplicate to use it afterwards
+ * @return    the place
+ */
+WEIR_API struct weir_place weir_place_read_pipe(int fd);
+
+/**
+ * The place at which a pipe, a terminal or a file is written, standard output
+ * for example; to connect to, as pipe.h says.
+ *
+ * @param fd  a descriptor that is open for writing; taken by the call that
+ *            takes the place
+ * @return    the place
+ */
+WEIR_API struct weir_place weir_place_write_pipe(int fd);
 
 WEIR_END_DECLS
 

@@ -155,8 +155,13 @@ weir_open_connection(weir_loop *loop, const char *host, uint16_t port,
                      weir_reader **ret_reader, weir_writer **ret_writer);
 
 /**
- * Connect to a place, or take a connected socket, and read and write the
- * connection.
+ * Connect to a place, or take a connected socket or a pipe, and read and write
+ * the connection.
+ *
+ * Of a pipe that is read the writer is the handle; its writes are -EOPNOTSUPP.
+ * When all readers of a pipe that is written have closed it, writes return
+ * -EPIPE; calls that wait return WEIR_EPEERCLOSED if no byte was left to be
+ * written, else -EPIPE.
  *
  * @param place       as in weir_create_connection_at(); what it points to is
  *                    held
@@ -183,52 +188,6 @@ WEIR_API WEIR_MUST_USE int
 weir_open_unix_connection(weir_loop *loop, const char *path,
                           const struct weir_open_options *options,
                           weir_reader **ret_reader, weir_writer **ret_writer);
-
-/** Options of weir_open_read_pipe() and weir_open_write_pipe(). */
-struct weir_open_pipe_options {
-    size_t size;
-    /** The reader's limit; default WEIR_STREAM_LIMIT. */
-    uint64_t limit_bytes;
-    /** Settings of the connection, as in weir_connect_read_pipe(). */
-    struct weir_connection_options connection;
-};
-
-/**
- * Read a pipe, a terminal or a file, standard input for example.
- *
- * The descriptor is one that weir_connect_read_pipe() takes. Its flags are not
- * changed, and it is closed at the end: pass a duplicate to use it afterwards.
- *
- * @param fd          open for reading; taken, whatever is returned
- * @param ret_reader  the reader, borrowed from the writer; may be NULL
- * @param ret_writer  the handle of the stream, given; its writes are
- *                    -EOPNOTSUPP; end with weir_writer_unref()
- * @return            0, or the errors of weir_connect_read_pipe()
- * @retval -EBADF      @p fd is not open, or not for reading
- * @retval -EINVAL     a file of another type, a limit above INT64_MAX, or no
- *                     @p ret_writer
- * @retval -ENOMEM     no memory
- */
-WEIR_API WEIR_MUST_USE int
-weir_open_read_pipe(weir_loop *loop, int fd,
-                    const struct weir_open_pipe_options *options,
-                    weir_reader **ret_reader, weir_writer **ret_writer);
-
-/**
- * Write to a pipe, a terminal or a file, standard output for example.
- *
- * When all readers have closed it, writes return -EPIPE; calls that wait return
- * WEIR_EPEERCLOSED if no byte was left to be written, else -EPIPE.
- *
- * @param fd          open for writing; taken, whatever is returned
- * @param ret_writer  the writer, given; end with weir_writer_unref()
- * @return            as weir_open_read_pipe()
- * @retval -EBADF      @p fd is not open, or not for writing
- */
-WEIR_API WEIR_MUST_USE int
-weir_open_write_pipe(weir_loop *loop, int fd,
-                     const struct weir_open_pipe_options *options,
-                     weir_writer **ret_writer);
 
 /** Options of weir_start_server(). */
 struct weir_start_server_options {

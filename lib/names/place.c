@@ -39,6 +39,16 @@ struct weir_place weir_place_fd(int fd)
     return (struct weir_place){.kind = WEIR_PLACE_FD, .fd = fd};
 }
 
+struct weir_place weir_place_read_pipe(int fd)
+{
+    return (struct weir_place){.kind = WEIR_PLACE_READ_PIPE, .fd = fd};
+}
+
+struct weir_place weir_place_write_pipe(int fd)
+{
+    return (struct weir_place){.kind = WEIR_PLACE_WRITE_PIPE, .fd = fd};
+}
+
 /* A literal address, or a name. */
 static int place_read_host(weir_loop *loop, const struct weir_place *place,
                            struct wr_place *ret)
@@ -84,6 +94,9 @@ int wr_place_read(weir_loop *loop, const struct weir_place *place, size_t limit,
         return weir_address_parse_unix(place->path, &ret->single);
     case WEIR_PLACE_FD:
         return 0;
+    case WEIR_PLACE_READ_PIPE:
+    case WEIR_PLACE_WRITE_PIPE:
+        break;
     }
     return -EINVAL;
 }

@@ -22,7 +22,8 @@ struct wr_place {
 };
 
 /* 0, or what is wrong: -EINVAL, WEIR_EDNSBADNAME, -ENAMETOOLONG, -ENODEV. More
- * addresses than @limit are -EINVAL, and none of them is read. */
+ * addresses than @limit are -EINVAL, and none of them is read. A pipe, which
+ * has no address, is -EINVAL. */
 WEIR_MUST_USE int wr_place_read(weir_loop *loop, const struct weir_place *place,
                                 size_t limit, struct wr_place *ret);
 
@@ -32,10 +33,22 @@ static inline const char *wr_place_get_host(const struct weir_place *place)
     return place->kind == WEIR_PLACE_HOST ? place->host : NULL;
 }
 
+static inline bool wr_place_is_pipe(const struct weir_place *place)
+{
+    return place->kind == WEIR_PLACE_READ_PIPE ||
+           place->kind == WEIR_PLACE_WRITE_PIPE;
+}
+
+/* True if the place is a socket or a pipe that is open already. */
+static inline bool wr_place_is_open(const struct weir_place *place)
+{
+    return place->kind == WEIR_PLACE_FD || wr_place_is_pipe(place);
+}
+
 /* The descriptor, which the call that takes the place has taken; -1: none. */
 static inline int wr_place_get_fd(const struct weir_place *place)
 {
-    return place->kind == WEIR_PLACE_FD ? place->fd : -1;
+    return wr_place_is_open(place) ? place->fd : -1;
 }
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * Streams that a task opens: weir_open_connection() and its like, and pipes.
+ * Streams that a task opens: weir_open_connection() and its like.
  *
  * The connection is made in the task that calls, on its stack: the protocol of
  * a stream calls no code of the program.
@@ -59,8 +59,6 @@ static int stream_open_call(weir_loop *loop, const struct wr_connect_call *call,
     return 0;
 }
 
-/* ---- connections ---- */
-
 int weir_open_connection_at(weir_loop *loop, struct weir_place place,
                             const struct weir_open_options *options,
                             weir_reader **ret_reader, weir_writer **ret_writer)
@@ -96,48 +94,4 @@ int weir_open_unix_connection(weir_loop *loop, const char *path,
 {
     return weir_open_connection_at(loop, weir_place_unix(path), options,
                                    ret_reader, ret_writer);
-}
-
-/* ---- pipes ---- */
-
-static int stream_open_pipe(weir_loop *loop, int fd,
-                            enum wr_pipe_direction direction,
-                            const struct weir_open_pipe_options *options,
-                            weir_writer **ret)
-{
-    struct weir_open_pipe_options known = {.size = sizeof(known)};
-    struct weir_connect_options connect = {.size = sizeof(connect)};
-    const struct wr_connect_call call = {.place = weir_place_fd(fd),
-                                         .is_pipe = true,
-                                         .direction = direction,
-                                         .options = &connect};
-
-    int err = wr_options_read(&known, sizeof(known), options);
-    if (err == 0) {
-        err = wr_connection_options_read(&known, &known.connection);
-    }
-    if (err == 0) {
-        connect.connection = known.connection;
-    }
-    return stream_open_call(loop, &call, err, known.limit_bytes, NULL, ret);
-}
-
-int weir_open_read_pipe(weir_loop *loop, int fd,
-                        const struct weir_open_pipe_options *options,
-                        weir_reader **ret_reader, weir_writer **ret_writer)
-{
-    const int err =
-        stream_open_pipe(loop, fd, WR_PIPE_READ, options, ret_writer);
-
-    if (err == 0 && ret_reader) {
-        *ret_reader = &(*ret_writer)->reader;
-    }
-    return err;
-}
-
-int weir_open_write_pipe(weir_loop *loop, int fd,
-                         const struct weir_open_pipe_options *options,
-                         weir_writer **ret_writer)
-{
-    return stream_open_pipe(loop, fd, WR_PIPE_WRITE, options, ret_writer);
 }

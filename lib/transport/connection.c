@@ -73,14 +73,6 @@ int wr_connection_options_read(const void *outer,
     return err < 0 ? err : connection_check_options(connection);
 }
 
-int wr_connection_options_take(struct weir_connection_options *known,
-                               const struct weir_connection_options *options)
-{
-    int err = wr_options_read(known, sizeof(*known), options);
-
-    return err < 0 ? err : connection_check_options(known);
-}
-
 /* ---- its clock ----
  *
  * The clock is made when the first limit is set, or when a device needs it,

@@ -363,12 +363,6 @@ WEIR_MUST_USE int
 wr_connection_options_read(const void *outer,
                            struct weir_connection_options *connection);
 
-/* Reads and checks options of new connections that the program gave by
- * themselves. */
-WEIR_MUST_USE int
-wr_connection_options_take(struct weir_connection_options *known,
-                           const struct weir_connection_options *options);
-
 /* The slow half of wr_transport_enter(). */
 WEIR_MUST_USE int wr_transport_enter_slowly(const weir_transport *t);
 

@@ -87,7 +87,9 @@ static int call_read_pipe(weir_loop *loop, int fd)
     char byte;
     weir_reader *reader;
     weir_writer *writer;
-    expect_eq(weir_open_read_pipe(loop, dup(fd), NULL, &reader, &writer), 0);
+    expect_eq(weir_open_connection_at(loop, weir_place_read_pipe(dup(fd)), NULL,
+                                      &reader, &writer),
+              0);
     const int ret = (int)weir_reader_readexactly(reader, &byte, 1);
     weir_writer_unref(writer);
     return ret;
@@ -96,7 +98,9 @@ static int call_read_pipe(weir_loop *loop, int fd)
 static int call_write_pipe(weir_loop *loop, int fd)
 {
     weir_writer *writer;
-    expect_eq(weir_open_write_pipe(loop, dup(fd), NULL, &writer), 0);
+    expect_eq(weir_open_connection_at(loop, weir_place_write_pipe(dup(fd)),
+                                      NULL, NULL, &writer),
+              0);
     expect_eq(weir_writer_write(writer, "x", 1), 0);
     weir_writer_close(writer);
     const int ret = weir_writer_wait_closed(writer);
@@ -213,7 +217,9 @@ static int close_file(weir_loop *loop, int fd)
 static int close_pipe(weir_loop *loop, int fd)
 {
     weir_writer *writer;
-    expect_eq(weir_open_write_pipe(loop, fd, NULL, &writer), 0);
+    expect_eq(weir_open_connection_at(loop, weir_place_write_pipe(fd), NULL,
+                                      NULL, &writer),
+              0);
     weir_writer_close(writer);
     const int ret = weir_writer_wait_closed(writer);
     weir_writer_unref(writer);

@@ -183,12 +183,14 @@ static int move_through_pipe(weir_loop *on, void *arg)
     ssize_t got = -ENOMEM;
 
     expect_eq(pipe(fds), 0);
-    int err = weir_open_read_pipe(on, fds[0], NULL, &reader, &from);
+    int err = weir_open_connection_at(on, weir_place_read_pipe(fds[0]), NULL,
+                                      &reader, &from);
     if (err < 0) {
         close(fds[1]);
         return err;
     }
-    err = weir_open_write_pipe(on, fds[1], NULL, &to);
+    err = weir_open_connection_at(on, weir_place_write_pipe(fds[1]), NULL, NULL,
+                                  &to);
     if (err == 0) {
         err = weir_task_spawn(on, feed, to, NULL, &task);
     }

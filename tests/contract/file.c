@@ -131,7 +131,9 @@ static void write_pipe_beyond(weir_loop *loop)
     const int fd = weir_file_open(loop, path, O_WRONLY | O_CREAT, 0640);
     expect_geq(fd, 0);
 
-    expect_eq(weir_open_write_pipe(loop, fd, NULL, &writer), 0);
+    expect_eq(weir_open_connection_at(loop, weir_place_write_pipe(fd), NULL,
+                                      NULL, &writer),
+              0);
     expect_eq(weir_writer_write(writer, data, sizeof(data)), 0);
     weir_writer_close(writer);
     expect_eq(weir_writer_wait_closed(writer), -EFBIG);

@@ -16,8 +16,8 @@
 static void open_pipe_of(struct rig *rig, const int fds[2])
 {
     const struct weir_factory factory = {.create = rig_create, .arg = rig};
-    struct weir_connection_options options = rig->connection;
-    options.size = sizeof(options);
+    const struct weir_connect_options options = {.size = sizeof(options),
+                                                 .connection = rig->connection};
     if (rig_can(rig, RIG_RECEIVES)) {
         rig->peer = fds[1];
         expect_ok(weir_connect_read_pipe(rig->loop, &factory, fds[0], &options,

@@ -110,7 +110,9 @@ UNIT(hung_files, a_file_that_a_stream_sends_is_read_by_a_worker)
 static int64_t send_on_pipe(weir_loop *loop, int fd)
 {
     weir_writer *writer;
-    expect_eq(weir_open_write_pipe(loop, ends[0], NULL, &writer), 0);
+    expect_eq(weir_open_connection_at(loop, weir_place_write_pipe(ends[0]),
+                                      NULL, NULL, &writer),
+              0);
     return send_by_writer(writer, fd);
 }
 

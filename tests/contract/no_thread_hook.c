@@ -68,7 +68,9 @@ UNIT_OF(no_thread_hook, it_aborts_the_pipe_that_writes, shortage_run,
     char byte;
     weir_writer *writer;
     const int fd = make_fifo(O_WRONLY, &other);
-    expect_eq(weir_open_write_pipe(loop, fd, NULL, &writer), 0);
+    expect_eq(weir_open_connection_at(loop, weir_place_write_pipe(fd), NULL,
+                                      NULL, &writer),
+              0);
     begin(loop, weir_writer_get_transport(writer), abort_it);
     expect_eq(weir_writer_write(writer, "abc", 3), 0);
 
@@ -87,7 +89,9 @@ static weir_writer *open_to_read(weir_loop *loop, weir_reader **ret_reader,
     weir_writer *writer;
     const int fd = make_fifo(O_RDONLY, ret_other);
     expect_eq(write(*ret_other, "abc", 3), 3);
-    expect_eq(weir_open_read_pipe(loop, fd, NULL, ret_reader, &writer), 0);
+    expect_eq(weir_open_connection_at(loop, weir_place_read_pipe(fd), NULL,
+                                      ret_reader, &writer),
+              0);
     return writer;
 }
 

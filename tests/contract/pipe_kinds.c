@@ -63,7 +63,7 @@ MAKER(pipe_kinds, a_closed_descriptor_is_refused, m)
 
 MAKER(pipe_kinds, bad_options_are_refused, m)
 {
-    struct weir_connection_options options = {.size = 0};
+    struct weir_connect_options options = {.size = 0};
     weir_pending *connect;
     int fds[2];
 
@@ -82,7 +82,7 @@ MAKER(pipe_kinds, bad_options_are_refused, m)
     expect_eq(weir_connect_read_pipe(m->loop, NULL, fds[0], &options, NULL,
                                      NULL, NULL),
               -EINVAL);
-    options.read_limit_bytes = 4095;
+    options.connection.read_limit_bytes = 4095;
     expect_eq(weir_connect_read_pipe(m->loop, &m->factory, fds[1], &options,
                                      maker_connect_done, m, NULL),
               -EINVAL);

@@ -8,6 +8,8 @@
 
 #include "lib/names/place.h"
 
+#include <fcntl.h>
+
 static int read_place(const struct maker *m, struct weir_place place,
                       struct wr_place *ret)
 {
@@ -150,4 +152,86 @@ MAKER(places, an_endpoint_has_one_address_of_each_side, m)
               "a socket as the peer");
     cr_expect(wait_closed(ends[0]), "it was taken");
     cr_expect(wait_closed(ends[1]), "so was this one");
+}
+
+/* ---- pipes ---- */
+
+/* Both ends of a new pipe, as places. */
+static void pipe_places(int fds[2], struct weir_place ret[2])
+{
+    cr_assert(pipe2(fds, O_CLOEXEC) == 0);
+    ret[0] = weir_place_read_pipe(fds[0]);
+    ret[1] = weir_place_write_pipe(fds[1]);
+}
+
+static void expect_taken(const int fds[2])
+{
+    cr_expect_not(is_open(fds[0]), "it was taken");
+    cr_expect_not(is_open(fds[1]), "so was the other end");
+}
+
+MAKER(places, a_pipe_is_connected_to_by_each_direction, m)
+{
+    struct weir_place places[2];
+    int fds[2];
+
+    pipe_places(fds, places);
+    expect_connected(m, places[0]);
+    expect_connected(m, places[1]);
+    expect_taken(fds);
+    pipe_places(fds, places);
+    places[0].fd = fds[1];
+    places[1].fd = fds[0];
+    for (int i = 0; i < 2; i++) {
+        expect_eq(weir_create_connection_at(m->loop, &m->factory, places[i],
+                                            NULL, maker_connect_done, m, NULL),
+                  -EBADF, "the other direction");
+    }
+    expect_taken(fds);
+}
+
+MAKER(places, a_pipe_has_no_settings_of_sockets, m)
+{
+    const struct weir_address own = peer_address("127.0.0.1", 0);
+    const struct weir_connect_options bad[] = {
+        {.size = sizeof(bad[0]), .family = AF_INET},
+        {.size = sizeof(bad[0]), .local_address = &own},
+        {.size = sizeof(bad[0]), .local_port = 9},
+        {.size = sizeof(bad[0]), .proto = IPPROTO_TCP},
+        {.size = sizeof(bad[0]), .fast_open = true},
+        {.size = sizeof(bad[0]), .tls = (const void *)&own} /* not looked at */,
+    };
+    struct weir_place places[2];
+    int fds[2];
+
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        pipe_places(fds, places);
+        for (int end = 0; end < 2; end++) {
+            expect_eq(weir_create_connection_at(m->loop, &m->factory,
+                                                places[end], &bad[i],
+                                                maker_connect_done, m, NULL),
+                      -EINVAL, "option %zu", i);
+        }
+        expect_taken(fds);
+    }
+}
+
+MAKER(places, a_pipe_is_no_place_to_listen_or_to_be_bound_to, m)
+{
+    const struct weir_place none = weir_place_none();
+    struct weir_place places[2];
+    weir_server *server;
+    int fds[2];
+
+    pipe_places(fds, places);
+    for (int i = 0; i < 2; i++) {
+        expect_eq(weir_create_server_at(m->loop, &m->factory, places[i], NULL,
+                                        NULL, NULL, &server),
+                  -EINVAL);
+    }
+    expect_taken(fds);
+    pipe_places(fds, places);
+    expect_eq(bind_endpoint(m, places[0], none, NULL), -EINVAL, "as the own");
+    expect_eq(bind_endpoint(m, none, places[1], NULL), -EINVAL, "as the peer");
+    expect_taken(fds);
 }

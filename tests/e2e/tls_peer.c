@@ -247,8 +247,8 @@ static int send_input(weir_loop *loop, void *arg)
     struct relay *relay = arg;
     weir_reader *input;
     weir_writer *handle;
-    int error =
-        weir_open_read_pipe(loop, relay->stdin_fd, NULL, &input, &handle);
+    int error = weir_open_connection_at(
+        loop, weir_place_read_pipe(relay->stdin_fd), NULL, &input, &handle);
 
     if (error < 0) {
         return error;
@@ -261,7 +261,8 @@ static int send_input(weir_loop *loop, void *arg)
 static ssize_t show_output(weir_loop *loop, const struct relay *relay)
 {
     weir_writer *output;
-    ssize_t error = weir_open_write_pipe(loop, relay->stdout_fd, NULL, &output);
+    ssize_t error = weir_open_connection_at(
+        loop, weir_place_write_pipe(relay->stdout_fd), NULL, NULL, &output);
 
     if (error < 0) {
         return error;

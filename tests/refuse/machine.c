@@ -186,9 +186,11 @@ int scenario_pipes(weir_loop *loop, void *arg)
         scenario_where = "the scenario's own calls";
         return -errno;
     }
-    TRY(weir_open_read_pipe(loop, fds[0], NULL, &reader, &source));
-    int err = weir_open_write_pipe(loop, fds[1], NULL, &writer);
-    scenario_where = "weir_open_write_pipe";
+    TRY(weir_open_connection_at(loop, weir_place_read_pipe(fds[0]), NULL,
+                                &reader, &source));
+    int err = weir_open_connection_at(loop, weir_place_write_pipe(fds[1]), NULL,
+                                      NULL, &writer);
+    scenario_where = "weir_open_connection_at";
     if (err == 0) {
         err = move_by_pipe(loop, reader, writer);
         weir_writer_unref(writer);

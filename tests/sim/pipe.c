@@ -277,8 +277,9 @@ static void done(void *arg, int err, weir_transport *t)
 static void start(struct sim_pipe *p)
 {
     const struct weir_factory own = {factory, p};
-    const struct weir_connection_options options = {
-        .size = sizeof(options), .read_limit_bytes = sim.read_limit};
+    const struct weir_connect_options options = {
+        .size = sizeof(options),
+        .connection = {.read_limit_bytes = sim.read_limit}};
     int fd = -1;
     p->fifo =
         fake_fifo_open(p->reads, p->by_name, 4096u << fake_random(5), &fd);

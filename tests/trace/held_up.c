@@ -91,9 +91,9 @@ static void open_socket(struct link *link, const struct weir_timeouts *limits)
 static void open_pipe(struct link *link, const struct weir_timeouts *limits)
 {
     const struct weir_factory factory = bind_to(&protocol, link);
-    struct weir_connection_options options = {.size = sizeof(options)};
+    struct weir_connect_options options = {.size = sizeof(options)};
     int fd;
-    options.timeouts = *limits;
+    options.connection.timeouts = *limits;
     link->fifo = fake_fifo_open(true, false, 4096, &fd);
     expect_ok(
         weir_connect_read_pipe(loop, &factory, fd, &options, NULL, NULL, NULL));
@@ -339,10 +339,10 @@ static void hold_up_pipe(void *arg)
 UNIT(held_up, a_peer_that_has_taken_all_is_to_blame_for_no_limit_of_two)
 {
     const struct weir_factory factory = bind_to(&protocol, &links[0]);
-    struct weir_connection_options options = {.size = sizeof(options)};
+    struct weir_connect_options options = {.size = sizeof(options)};
     struct weir_handle handle;
     int fd;
-    options.timeouts =
+    options.connection.timeouts =
         (struct weir_timeouts){.size = sizeof(struct weir_timeouts),
                                .write_stall_ns = LIMIT_MS * MS,
                                .close_ns = LIMIT_MS * MS};

@@ -39,11 +39,13 @@ static int number_lines(weir_loop *loop, void *arg)
     weir_writer *source; /* the handle of the stream that is read */
     weir_writer *out;
     (void)arg;
-    int error = weir_open_read_pipe(loop, STDIN_FILENO, NULL, &in, &source);
+    int error = weir_open_connection_at(
+        loop, weir_place_read_pipe(STDIN_FILENO), NULL, &in, &source);
     if (error < 0) {
         return error;
     }
-    error = weir_open_write_pipe(loop, STDOUT_FILENO, NULL, &out);
+    error = weir_open_connection_at(loop, weir_place_write_pipe(STDOUT_FILENO),
+                                    NULL, NULL, &out);
     if (error == 0) {
         error = copy_lines(in, out);
         weir_writer_close(out);

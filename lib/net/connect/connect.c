@@ -24,6 +24,7 @@
 #include "lib/transport/secure.h"
 #include "lib/transport/sock/sock.h"
 #include "lib/transport/socket.h"
+#include "weir/pipe.h"
 #include "weir/unix.h"
 
 #include <string.h>
@@ -35,15 +36,14 @@ struct wr_connect {
     weir_loop *loop;
     struct weir_pending pending; /* the program's handle, until done returns */
     struct wr_member member;
-    struct wr_ready ready;  /* begins what needs no task */
-    struct wr_own_task own; /* the task of what needs one */
-    bool is_direct;         /* without a task */
-    bool is_cancelled;      /* by the program or by the loop's end */
-    bool was_told;          /* done is called, or the call has returned */
-    bool is_adopted;        /* the program brought the descriptor */
-    bool is_pipe;           /* the descriptor is a pipe */
-    bool is_shaking;        /* TLS will call connect_shaken() */
-    enum wr_pipe_direction direction; /* of a pipe */
+    struct wr_ready ready;     /* begins what needs no task */
+    struct wr_own_task own;    /* the task of what needs one */
+    bool is_direct;            /* without a task */
+    bool is_cancelled;         /* by the program or by the loop's end */
+    bool was_told;             /* done is called, or the call has returned */
+    enum weir_place_kind kind; /* of the peer's place */
+    bool is_adopted;           /* the program brought the descriptor */
+    bool is_shaking;           /* TLS will call connect_shaken() */
     struct weir_factory factory;
     weir_connect_done_fn *done;
     void *done_arg;
@@ -132,11 +132,17 @@ static int connect_open(struct wr_connect *connect, weir_transport **ret)
     const int fd = connect_take_socket(connect);
 
     wr_assert(!wr_secure_settings_are_set(&connect->tls));
-    return connect->is_pipe
-               ? wr_pipe_open(connect->loop, fd, connect->direction,
-                              &connect->factory, &connect->connection, ret)
-               : wr_sock_open(connect->loop, fd, &connect->factory, &options,
-                              ret);
+    switch (connect->kind) {
+    case WEIR_PLACE_READ_PIPE:
+        return wr_pipe_open(connect->loop, fd, WR_PIPE_READ, &connect->factory,
+                            &connect->connection, ret);
+    case WEIR_PLACE_WRITE_PIPE:
+        return wr_pipe_open(connect->loop, fd, WR_PIPE_WRITE, &connect->factory,
+                            &connect->connection, ret);
+    default:
+        return wr_sock_open(connect->loop, fd, &connect->factory, &options,
+                            ret);
+    }
 }
 
 /* Tells what has become of the connection; with an error @t is the transport
@@ -429,9 +435,8 @@ static void connect_init(struct wr_connect *connect, weir_loop *loop,
     connect->timeout_ns = options->timeout_ns;
     connect->error_text = options->error_text;
     connect->error_text_size = options->error_text_size;
-    connect->is_adopted = call->place.kind == WEIR_PLACE_FD;
-    connect->is_pipe = call->is_pipe;
-    connect->direction = call->direction;
+    connect->kind = call->place.kind;
+    connect->is_adopted = wr_place_is_open(&call->place);
     connect->connection = options->connection;
     if (options->local_address) {
         connect->local = *options->local_address;
@@ -542,7 +547,6 @@ int wr_connect_start(weir_loop *loop, const struct weir_factory *factory,
                      const struct wr_connect_call *call, weir_pending **ret)
 {
     wr_assert(call->options->size > 0);
-    wr_assert(!call->is_pipe || call->place.kind == WEIR_PLACE_FD);
     const int err = connect_start(loop, factory, call, ret);
     if (err < 0) {
         wr_socket_refuse(wr_place_get_fd(&call->place));
@@ -628,13 +632,22 @@ int weir_create_unix_connection(weir_loop *loop,
                                      options, done, done_arg, ret);
 }
 
-int weir_adopt_connection(weir_loop *loop, const struct weir_factory *factory,
-                          int fd, const struct weir_connect_options *options,
-                          weir_connect_done_fn *done, void *done_arg,
-                          weir_pending **ret)
+int weir_connect_read_pipe(weir_loop *loop, const struct weir_factory *factory,
+                           int fd, const struct weir_connect_options *options,
+                           weir_connect_done_fn *done, void *done_arg,
+                           weir_pending **ret)
 {
-    return weir_create_connection_at(loop, factory, weir_place_fd(fd), options,
-                                     done, done_arg, ret);
+    return weir_create_connection_at(loop, factory, weir_place_read_pipe(fd),
+                                     options, done, done_arg, ret);
+}
+
+int weir_connect_write_pipe(weir_loop *loop, const struct weir_factory *factory,
+                            int fd, const struct weir_connect_options *options,
+                            weir_connect_done_fn *done, void *done_arg,
+                            weir_pending **ret)
+{
+    return weir_create_connection_at(loop, factory, weir_place_write_pipe(fd),
+                                     options, done, done_arg, ret);
 }
 
 const char *weir_connect_get_tls_alert(const weir_pending *connect)

@@ -1,15 +1,14 @@
 /*
  * Connections that the program makes, for the makers above.
  *
- * The calls of the program, of streams and of pipes each describe themselves by
- * a struct wr_connect_call, with options that were read.
+ * The calls of the program and of streams describe themselves by a struct
+ * wr_connect_call, with options that were read.
  */
 #ifndef WEIR_LIB_NET_CONNECT_CONNECT_H
 #define WEIR_LIB_NET_CONNECT_CONNECT_H
 
 #include "lib/loop/pending.h"
 #include "lib/names/place.h"
-#include "lib/transport/pipe/pipe.h"
 #include "race.h"
 #include "weir/connect.h"
 
@@ -17,8 +16,6 @@
  * is taken. */
 struct wr_connect_call {
     struct weir_place place; /* of the peer */
-    bool is_pipe;            /* the place is a descriptor with a direction */
-    enum wr_pipe_direction direction;
     const struct weir_connect_options *options;
     weir_connect_done_fn *done;
     void *done_arg;

@@ -8,6 +8,7 @@
 #include "connect.h"
 
 #include "lib/base/address.h"
+#include "lib/transport/pipe/pipe.h"
 #include "lib/transport/socket.h"
 
 #define CANDIDATE_LIMIT 4096u
@@ -22,9 +23,7 @@ static int connect_place_find_family(const struct wr_connect_call *call)
     int family = AF_UNSPEC;
 
     wr_assert(options->size > 0);
-    wr_require(!local || options->local_port == 0, -EINVAL);
     if (call->place.kind == WEIR_PLACE_FD) {
-        wr_require(!local && options->local_port == 0, -EINVAL);
         family = wr_socket_check(call->place.fd, &peer);
         wr_require(family >= 0, family);
     } else if (local) {
@@ -41,18 +40,31 @@ static int connect_place_find_family(const struct wr_connect_call *call)
 static int connect_place_check(const struct wr_connect_call *call)
 {
     const struct weir_connect_options *options = call->options;
-    const bool is_adopting = call->place.kind == WEIR_PLACE_FD;
+    const bool is_adopting = wr_place_is_open(&call->place);
 
     wr_require(options->family == AF_UNSPEC || options->family == AF_INET ||
                    options->family == AF_INET6 || options->family == AF_UNIX,
                -EINVAL);
     wr_require(options->error_text || options->error_text_size == 0, -EINVAL);
     wr_require(wr_socket_is_proto(options->proto), -EINVAL);
-    wr_require(options->proto == 0 || !is_adopting, -EINVAL);
-    wr_require(!options->fast_open ||
-                   (!is_adopting && options->proto != IPPROTO_MPTCP),
+    wr_require(!options->fast_open || options->proto != IPPROTO_MPTCP, -EINVAL);
+    wr_require(!options->local_address || options->local_port == 0, -EINVAL);
+    wr_require(!is_adopting ||
+                   (options->proto == 0 && !options->fast_open &&
+                    !options->local_address && options->local_port == 0),
                -EINVAL);
     return 0;
+}
+
+/* A pipe has no family, and no TLS. */
+static int connect_place_check_pipe(const struct wr_connect_call *call)
+{
+    wr_require(call->options->family == AF_UNSPEC && !call->options->tls,
+               -EINVAL);
+    return wr_pipe_check(call->place.fd,
+                         call->place.kind == WEIR_PLACE_READ_PIPE
+                             ? WR_PIPE_READ
+                             : WR_PIPE_WRITE);
 }
 
 int wr_connect_read_place(weir_loop *loop, const struct wr_connect_call *call,
@@ -60,10 +72,13 @@ int wr_connect_read_place(weir_loop *loop, const struct wr_connect_call *call,
 {
     int err = connect_place_check(call);
     wr_require(err >= 0, err);
+    if (wr_place_is_pipe(&call->place)) {
+        *ret = (struct wr_place){.count = 0};
+        return connect_place_check_pipe(call);
+    }
     err = wr_place_read(loop, &call->place, CANDIDATE_LIMIT, ret);
     wr_require(err >= 0, err);
-    return call->is_pipe ? wr_pipe_check(call->place.fd, call->direction)
-                         : connect_place_find_family(call);
+    return connect_place_find_family(call);
 }
 
 /* True unless the address has another family, or is a Unix address and the

@@ -36,6 +36,7 @@ int wr_server_call_check(const struct wr_server_call *call,
     wr_require(options->family == AF_UNSPEC || options->family == AF_INET ||
                    options->family == AF_INET6 || options->family == AF_UNIX,
                -EINVAL);
+    wr_require(!wr_place_is_pipe(&call->place), -EINVAL);
     wr_require(options->socket_mode <= WR_MODE_BITS, -EINVAL);
     wr_require(options->backlog >= 0, -EINVAL);
     wr_require(options->error_text || options->error_text_size == 0, -EINVAL);
