@@ -334,6 +334,21 @@ WEIR_API WEIR_MUST_USE int weir_server_serve_forever(weir_server *server);
 WEIR_API WEIR_MUST_USE int weir_server_wait_closed(weir_server *server);
 
 /**
+ * An address that the start of a server has tried to listen on, and how that
+ * has ended: which of several is in use, or is skipped as this machine lacks
+ * it. While an address in use is tried again, the latest attempts count.
+ *
+ * @param server  borrowed; as of weir_create_server() also while it starts
+ * @param index   from 0 on, in the order of the addresses
+ * @param ret     its own_address: what the socket is bound to, with the port
+ *                that the kernel chose; len 0: it has failed
+ * @retval -EINVAL  no more were tried
+ */
+WEIR_API WEIR_MUST_USE int weir_server_get_attempt(const weir_server *server,
+                                                   size_t index,
+                                                   struct weir_attempt *ret);
+
+/**
  * Number of sockets that the server listens on; 0 after close.
  *
  * @return number of sockets

@@ -69,7 +69,7 @@ int wr_lookups_add(struct wr_lookups *lookups, const char *host, uint16_t port,
     return 0;
 }
 
-static void lookups_cancel(struct wr_lookups *lookups)
+void wr_lookups_cancel(struct wr_lookups *lookups)
 {
     for (struct wr_list *link = lookups->all.next; link != &lookups->all;
          link = link->next) {
@@ -83,7 +83,7 @@ static void lookups_interrupt(struct wr_waiter *waiter)
     struct wr_lookups *lookups =
         wr_container_of(waiter, struct wr_lookups, waiter);
 
-    lookups_cancel(lookups);
+    wr_lookups_cancel(lookups);
     /* A resolver may have interrupted the task again, inside that call. */
     if (waiter->task->waiter == waiter) {
         wr_waiter_wake(waiter, -ECANCELED);
@@ -133,7 +133,7 @@ void wr_lookups_fini(struct wr_lookups *lookups)
     struct wr_list *link;
 
     wr_assert(!lookups->waiter.task); /* nothing waits */
-    lookups_cancel(lookups);
+    wr_lookups_cancel(lookups);
     while ((link = wr_list_pop_front(&lookups->all))) {
         struct lookups_name *name = lookups_get_name(link);
         wr_lookup_fini(&name->lookup);

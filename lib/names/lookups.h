@@ -35,6 +35,9 @@ WEIR_MUST_USE int wr_lookups_await(struct wr_lookups *lookups,
 const weir_lookup *wr_lookups_get_next(const struct wr_lookups *lookups,
                                        const weir_lookup *lookup);
 
+/* Ends all lookups; a task that waits for them is to be interrupted as well. */
+void wr_lookups_cancel(struct wr_lookups *lookups);
+
 /* Ends what has not ended, and frees the answers. */
 void wr_lookups_fini(struct wr_lookups *lookups);
 

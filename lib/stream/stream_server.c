@@ -17,12 +17,6 @@ struct service {
     struct weir_stream_options stream;
 };
 
-/* The start of a server, with the waiting task. */
-struct starting {
-    struct wr_waiter waiter;
-    weir_server *server;
-};
-
 /* A task that waits for a server's close or end. */
 struct server_wait {
     struct wr_waiter waiter;
@@ -38,24 +32,6 @@ static int stream_server_create(void *arg, weir_transport *t,
     wr_assert(service->stream.client_connected != NULL);
     /* Without a reference: connection_made follows, and takes the handler's. */
     return weir_stream_protocol_new(service->loop, &service->stream, ret, NULL);
-}
-
-static void stream_server_started(void *arg, int err, weir_server *server)
-{
-    struct starting *starting = arg;
-
-    wr_assert(server == starting->server);
-    wr_assert(err <= 0);
-    wr_waiter_wake(&starting->waiter, err);
-}
-
-static void stream_server_give_up(struct wr_waiter *waiter)
-{
-    struct starting *starting =
-        wr_container_of(waiter, struct starting, waiter);
-
-    wr_assert(starting->server != NULL);
-    weir_server_close(starting->server);
 }
 
 static void stream_server_free_service(struct service *service)
@@ -101,57 +77,36 @@ static int stream_server_make_service(weir_loop *loop,
     return 0;
 }
 
-/* Waits until the server listens. The server's end frees the service; without
- * memory for this callback the server is closed at once. */
-static int stream_server_wait_for_start(struct starting *starting,
-                                        struct service *service)
+/* Makes the server and starts it in this task; takes @service, which the
+ * server's end frees. */
+static int stream_server_start(struct service *service, struct weir_place place,
+                               const struct weir_server_options *options,
+                               weir_server **ret)
 {
-    weir_server *server = starting->server;
-    int err = weir_server_on_closed(server, stream_server_closed, service);
-    if (err < 0) {
-        weir_server_close(server);
-    }
-    int result = wr_task_wait(service->loop, &starting->waiter, NULL);
-    if (err < 0) {
-        wr_assert(result < 0); /* it never listened: no stream exists */
-        stream_server_free_service(service);
-        return err;
-    }
-    return result;
-}
-
-/* Creates the server and waits until it listens; takes @service. */
-static int
-stream_server_create_and_wait(struct service *service, struct weir_place place,
-                              const struct weir_server_options *options,
-                              weir_server **ret)
-{
-    static const struct wr_wait_kind kind = {
-        .name = "server start", .interrupt = stream_server_give_up};
     /* Without a function for tasks it serves nothing. */
     const struct weir_factory factory = {
         .create =
             service->stream.client_connected ? stream_server_create : NULL,
         .arg = service};
-    struct starting starting = {.waiter = {.kind = &kind}};
-    const struct wr_server_call call = {.place = place,
-                                        .options = options,
-                                        .done = stream_server_started,
-                                        .done_arg = &starting};
+    const struct wr_server_call call = {.place = place, .options = options};
+    weir_server *server = NULL;
 
     wr_assert(options->size > 0);
-    int err =
-        wr_server_create(service->loop, &factory, &call, &starting.server);
-    if (err < 0) {
+    int err = wr_server_new(service->loop, &factory, &call, &server);
+    if (err == 0) {
+        err = weir_server_on_closed(server, stream_server_closed, service);
+    }
+    if (err < 0) { /* it never listened: no stream exists */
+        weir_server_free(server);
         stream_server_free_service(service);
         return err;
     }
-    err = stream_server_wait_for_start(&starting, service);
+    err = wr_server_start(server);
     if (err < 0) {
-        weir_server_free(starting.server);
+        weir_server_free(server);
         return err;
     }
-    *ret = starting.server;
+    *ret = server;
     return 0;
 }
 
@@ -175,7 +130,7 @@ int weir_start_server_at(weir_loop *loop, weir_client_connected_fn *connected,
         wr_socket_refuse(wr_place_get_fd(&place));
         return err;
     }
-    return stream_server_create_and_wait(service, place, &known.server, ret);
+    return stream_server_start(service, place, &known.server, ret);
 }
 
 int weir_start_server(weir_loop *loop, weir_client_connected_fn *connected,

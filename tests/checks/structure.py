@@ -44,7 +44,7 @@ ROOMS = {
     "names": "uring base loop task",
     "net/connect": "uring base loop task transport transport/sock transport/pipe "
                    "names",
-    "net/serve": "uring base loop transport transport/sock names",
+    "net/serve": "uring base loop task transport transport/sock names",
     "net": "uring base loop task transport transport/sock transport/datagram names "
            "net/connect net/serve",
     "process": "uring base loop transport transport/pipe",

@@ -249,6 +249,71 @@ MAKER(attempts, of_an_endpoint_whose_address_is_in_use_are_told_meanwhile, m)
     close(taken);
 }
 
+/* ---- servers ---- */
+
+static int listen_at(struct maker *m, const struct weir_address *at,
+                     size_t count)
+{
+    expect_ok(weir_create_server_at(m->loop, &m->factory,
+                                    weir_place_addresses(at, count), NULL,
+                                    maker_server_done, m, &m->server));
+    expect_eq(weir_server_get_attempt(m->server, 0, &first), -EINVAL, "none");
+    maker_run(m, maker_is_done);
+    return m->done_err;
+}
+
+static struct weir_attempt attempt_of(const struct maker *m, size_t index)
+{
+    struct weir_attempt attempt = {.size = sizeof(attempt)};
+
+    expect_ok(weir_server_get_attempt(m->server, index, &attempt));
+    return attempt;
+}
+
+MAKER(attempts, of_a_server_are_told_with_those_that_it_has_skipped, m)
+{
+    const struct weir_address at[] = {peer_address("192.0.2.77", 0),
+                                      peer_address("127.0.0.1", 0)};
+    struct weir_address bound;
+
+    first.size = sizeof(first);
+    expect_eq(listen_at(m, at, 2), 0);
+    expect_eq(attempt_of(m, 0).err, -EADDRNOTAVAIL);
+    expect_eq(attempt_of(m, 0).own_address.len, 0);
+    first = attempt_of(m, 0);
+    cr_expect(weir_address_is_equal(&first.address, &at[0]));
+    first = attempt_of(m, 1);
+    expect_eq(first.err, 0);
+    expect_geq(weir_server_get_socket(m->server, 0, &bound), 0);
+    cr_expect(weir_address_is_equal(&first.own_address, &bound));
+    expect_eq(weir_server_get_attempt(m->server, 2, &first), -EINVAL);
+    first.size = 0;
+    expect_eq(weir_server_get_attempt(m->server, 0, &first), WEIR_EOPTIONSIZE);
+}
+
+MAKER(attempts, of_a_server_say_which_address_is_in_use_while_it_starts, m)
+{
+    struct weir_address at[2];
+    struct weir_attempt attempt = {.size = sizeof(attempt)};
+    const int taken = peer_listen(1, &at[1]);
+
+    at[0] = peer_address("127.0.0.2", address_port(&at[1]));
+    expect_ok(weir_create_server_at(m->loop, &m->factory,
+                                    weir_place_addresses(at, 2), NULL,
+                                    maker_server_done, m, &m->server));
+    RUN_UNTIL(m->loop,
+              weir_server_get_attempt(m->server, 1, &attempt) == 0 || m->done);
+    expect_eq(m->done, 0, "it is tried again");
+    expect_eq(attempt.err, -EADDRINUSE);
+    cr_expect(weir_address_is_equal(&attempt.address, &at[1]));
+    expect_eq(attempt_of(m, 0).err, 0);
+    weir_server_close(m->server);
+    maker_run(m, maker_is_done);
+    expect_eq(m->done_err, -ECANCELED);
+    expect_eq(attempt_of(m, 1).err, -EADDRINUSE, "it has not gone on");
+    close(taken);
+}
+
 MAKER(attempts, an_operation_that_tries_no_address_has_none, m)
 {
     struct weir_attempt attempt = {.size = sizeof(attempt)};

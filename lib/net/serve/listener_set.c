@@ -23,6 +23,8 @@ void wr_listener_set_check_invariants(const struct wr_listener_set *set)
 {
     wr_assert(set->count <= set->capacity);
     wr_assert(set->address_count <= set->capacity);
+    wr_assert(set->attempt_count <= set->attempt_capacity);
+    wr_assert((set->attempts != NULL) == (set->attempt_capacity > 0));
     if (set->fd >= 0) { /* no address was asked for */
         wr_assert(set->count == 0);
         wr_assert(set->address_count == 0);
@@ -109,6 +111,7 @@ static int listener_set_add_place(struct wr_listener_set *set, int family,
                                   struct weir_place place)
 {
     const char *host = wr_place_get_host(&place);
+    const weir_lookup *lookup;
     struct wr_place known;
 
     wr_assert(set->fd < 0); /* a socket has no addresses to add */
@@ -118,8 +121,8 @@ static int listener_set_add_place(struct wr_listener_set *set, int family,
     int err = wr_place_read(set->loop, &place, set->capacity, &known);
     wr_require(err >= 0, err);
     if (known.name) {
-        return wr_listener_names_add(&set->names, known.name, known.port,
-                                     family);
+        return wr_lookups_add(&set->names, known.name, known.port, family,
+                              &lookup);
     }
     for (size_t i = 0; i < known.count && err >= 0; i++) {
         err = listener_set_add_address(set, family, &known.addresses[i]);
@@ -186,46 +189,43 @@ static int listener_set_make_room(struct wr_listener_set *set, size_t capacity)
     return 0;
 }
 
-static void listener_set_names_done(struct wr_listener_names *names)
+/* Adds the addresses of all names. */
+static int listener_set_add_resolved(struct wr_listener_set *set)
 {
-    struct wr_listener_set *set =
-        wr_container_of(names, struct wr_listener_set, names);
+    const weir_lookup *lookup = NULL;
+    size_t count = 0;
 
-    set->resolved(set);
+    while ((lookup = wr_lookups_get_next(&set->names, lookup)) != NULL) {
+        count += lookup->count;
+    }
+    int err = listener_set_make_room(set, set->address_count + count);
+    while (err >= 0 &&
+           (lookup = wr_lookups_get_next(&set->names, lookup)) != NULL) {
+        for (size_t i = 0; i < lookup->count && err >= 0; i++) {
+            err =
+                listener_set_add_address(set, AF_UNSPEC, &lookup->addresses[i]);
+        }
+    }
+    return err;
 }
 
-static int listener_set_add_resolved(void *arg,
-                                     const struct weir_address *address)
+int wr_listener_set_resolve(struct wr_listener_set *set)
 {
-    return listener_set_add_address(arg, AF_UNSPEC, address);
-}
+    const weir_lookup *failed = NULL;
 
-bool wr_listener_set_resolve(struct wr_listener_set *set, int *ret_err)
-{
-    *ret_err = 0;
-    if (set->names.count == 0) {
-        return true;
+    wr_listener_set_check_invariants(set);
+    if (!wr_listener_set_has_names(set)) {
+        return 0;
     }
-    if (!set->names.was_started) {
-        wr_listener_names_start(&set->names);
-    }
-    if (wr_listener_names_is_busy(&set->names)) {
-        return false;
-    }
-    const char *host;
-    int err = wr_listener_names_get_result(&set->names, &host);
-    if (err < 0) {
-        listener_set_note(set, host, err);
-    } else {
-        err = listener_set_make_room(set, set->address_count + (size_t)err);
-    }
+    int err = wr_lookups_await(&set->names, &failed);
     if (err >= 0) {
-        err =
-            wr_listener_names_each(&set->names, listener_set_add_resolved, set);
+        err = listener_set_add_resolved(set);
+    } else if (failed) {
+        listener_set_note(set, failed->host, err);
     }
-    wr_listener_names_fini(&set->names);
-    *ret_err = err;
-    return true;
+    wr_lookups_fini(&set->names);
+    wr_assert(!wr_listener_set_has_names(set));
+    return err;
 }
 
 int wr_listener_set_init(struct wr_listener_set *set, weir_loop *loop,
@@ -235,7 +235,7 @@ int wr_listener_set_init(struct wr_listener_set *set, weir_loop *loop,
 
     memset(set, 0, sizeof(*set));
     set->loop = loop;
-    wr_listener_names_init(&set->names, loop, listener_set_names_done);
+    wr_lookups_init(&set->names, loop);
     set->fd = wr_place_get_fd(&call->place);
     set->is_none = options->no_sockets;
     set->options.backlog =
@@ -270,7 +270,12 @@ int wr_listener_set_init(struct wr_listener_set *set, weir_loop *loop,
 void wr_listener_set_fini(struct wr_listener_set *set)
 {
     wr_assert(wr_listener_set_is_closed(set));
-    wr_listener_names_fini(&set->names);
+    wr_lookups_fini(&set->names);
+    wr_free(&set->loop->counting, set->attempts,
+            set->attempt_capacity * sizeof(*set->attempts));
+    set->attempts = NULL;
+    set->attempt_capacity = 0;
+    set->attempt_count = 0;
     listener_set_free_room(set);
 }
 
@@ -319,12 +324,30 @@ static int listener_set_open_next(struct wr_listener_set *set, int fd,
     return err;
 }
 
+/* Notes an attempt, of the listener that was opened last if it has not failed.
+ */
+static void listener_set_note_attempt(struct wr_listener_set *set,
+                                      const struct weir_address *address,
+                                      int err)
+{
+    wr_assert(set->attempt_count < set->attempt_capacity);
+    wr_assert(err < 0 || set->count > 0);
+    struct weir_attempt *attempt = &set->attempts[set->attempt_count++];
+    *attempt = (struct weir_attempt){.size = sizeof(*attempt),
+                                     .address = *address,
+                                     .err = err < 0 ? err : 0};
+    if (err >= 0) {
+        attempt->own_address = set->all[set->count - 1].address;
+    }
+}
+
 static int listener_set_open_all(struct wr_listener_set *set, bool same_port)
 {
     uint16_t port = 0;
     int skipped = 0;
 
     wr_assert(set->count == 0);
+    set->attempt_count = 0;
     for (size_t i = 0; i < set->address_count; i++) {
         struct weir_address address = set->addresses[i];
         const bool has_port = address.storage.any.sa_family != AF_UNIX;
@@ -332,6 +355,7 @@ static int listener_set_open_all(struct wr_listener_set *set, bool same_port)
             wr_address_set_port(&address, port);
         }
         int err = listener_set_open_next(set, -1, &address);
+        listener_set_note_attempt(set, &address, err);
         const bool is_skipped = err < 0 && listener_set_may_be_skipped(err);
         if (err < 0 && (!is_skipped || skipped == 0)) {
             listener_set_note_address(set, &address, err);
@@ -351,28 +375,54 @@ static int listener_set_open_all(struct wr_listener_set *set, bool same_port)
     return set->count > 0 ? 0 : skipped;
 }
 
+/* Makes room for an attempt for each address, or for the socket. */
+static int listener_set_make_attempts(struct wr_listener_set *set)
+{
+    const size_t capacity = set->fd >= 0 ? 1 : set->address_count;
+
+    if (set->attempts) {
+        return 0;
+    }
+    wr_assert(capacity > 0);
+    set->attempts =
+        wr_alloc(&set->loop->counting, capacity * sizeof(*set->attempts));
+    wr_require(set->attempts, -ENOMEM);
+    set->attempt_capacity = capacity;
+    return 0;
+}
+
+/* Opens the socket that is adopted. */
+static int listener_set_adopt(struct wr_listener_set *set)
+{
+    const int fd = set->fd;
+    struct weir_address address;
+
+    wr_assert(fd >= 0);
+    wr_ignore(wr_socket_ask_sockname(fd, &address));
+    set->fd = -1;
+    const int err = listener_set_open_next(set, fd, NULL);
+    listener_set_note_attempt(set, &address, err);
+    if (err < 0) {
+        listener_set_note_address(set, &address, err);
+    }
+    return err;
+}
+
 int wr_listener_set_open(struct wr_listener_set *set)
 {
     wr_listener_set_check_invariants(set);
     wr_assert(set->count == 0);
-    if (set->fd >= 0) {
-        const int fd = set->fd;
-        struct weir_address address;
-        wr_ignore(wr_socket_ask_sockname(fd, &address));
-        set->fd = -1;
-        int adopted = listener_set_open_next(set, fd, NULL);
-        if (adopted < 0) {
-            listener_set_note_address(set, &address, adopted);
-        }
-        return adopted;
-    }
     if (set->is_none) {
         return 0;
     }
-    wr_assert(set->address_count > 0);
+    int err = listener_set_make_attempts(set);
+    wr_require(err >= 0, err);
+    if (set->fd >= 0) {
+        return listener_set_adopt(set);
+    }
     const bool free_choice =
         wr_address_port(&set->addresses[0]) == 0 && set->address_count > 1;
-    int err = listener_set_open_all(set, true);
+    err = listener_set_open_all(set, true);
     for (uint32_t i = 1; i < PORT_TRIES && free_choice && err == -EADDRINUSE;
          i++) {
         err = listener_set_open_all(set, true);
@@ -414,7 +464,7 @@ int wr_listener_set_listen(struct wr_listener_set *set)
 void wr_listener_set_close(struct wr_listener_set *set)
 {
     wr_listener_set_check_invariants(set);
-    wr_listener_names_cancel(&set->names);
+    wr_lookups_cancel(&set->names);
     if (set->fd >= 0) { /* was never opened */
         wr_ignore(wr_sys_close(set->fd));
         set->fd = -1;

@@ -8,10 +8,11 @@
 #ifndef WEIR_LIB_NET_SERVE_LISTENER_SET_H
 #define WEIR_LIB_NET_SERVE_LISTENER_SET_H
 
+#include "lib/names/lookups.h"
 #include "lib/names/place.h"
 #include "listener.h"
-#include "listener_names.h"
 
+#include "weir/pending.h"
 #include "weir/server.h"
 
 /* A call that asks for a server; all borrowed, but for a descriptor, which is
@@ -35,17 +36,18 @@ struct wr_listener_set {
     int fd;       /* to adopt, or -1 */
     bool is_none; /* it never has a listener */
     struct wr_listen_options options;
-    struct wr_listener_names names; /* addresses that are not known yet */
-    char *error_text;               /* memory of the program; NULL: none */
+    struct wr_lookups names; /* addresses that are not known yet */
+    char *error_text;        /* memory of the program; NULL: none */
     size_t error_text_size;
-    int told_err; /* the error in error_text */
-    /* The names are looked up; the owner calls wr_listener_set_resolve(). */
-    void (*resolved)(struct wr_listener_set *set);
+    int told_err;                  /* the error in error_text */
+    struct weir_attempt *attempts; /* NULL: none was made yet */
+    size_t attempt_count;
+    size_t attempt_capacity;
 };
 
-/* Reads the addresses and names of @call (WEIR_EDNSBADNAME, -EINVAL ...), and
- * makes room for a listener each. A socket of @call is remembered. Errors leave
- * nothing. */
+/* Reads the addresses of @call, starts to look up its names (WEIR_EDNSBADNAME,
+ * -EINVAL ...), and makes room for a listener each. A socket of @call is
+ * remembered. Errors leave nothing. */
 WEIR_MUST_USE int wr_listener_set_init(struct wr_listener_set *set,
                                        weir_loop *loop,
                                        const struct wr_server_call *call);
@@ -53,9 +55,15 @@ void wr_listener_set_fini(struct wr_listener_set *set);
 
 void wr_listener_set_check_invariants(const struct wr_listener_set *set);
 
-/* Looks the names up, if any. True: all addresses are known, or *ret_err is an
- * error. False: call it again when set->resolved was called. */
-bool wr_listener_set_resolve(struct wr_listener_set *set, int *ret_err);
+/* True while addresses are not known. */
+static inline bool wr_listener_set_has_names(const struct wr_listener_set *set)
+{
+    return !wr_list_is_empty(&set->names.all);
+}
+
+/* Waits for the addresses of the names, in a task that has entered: 0, and all
+ * addresses are known; or an error. */
+WEIR_MUST_USE int wr_listener_set_resolve(struct wr_listener_set *set);
 
 /* True if the set is as it should be between the start and the close. */
 static inline bool wr_listener_set_is_open(const struct wr_listener_set *set)

@@ -2,9 +2,11 @@
  * Servers: from the request to listen until the last connection is gone.
  *
  * The states are in server_state.c. Nothing touches the network before the loop
- * runs: the maker only checks its arguments, and a ready item does the rest.
- * The same item reports to the program how the start ended, and that the server
- * is over, so that no callback is called inside a call.
+ * runs: the maker only checks its arguments, and a ready item binds. A start
+ * that has to wait, for names or for an address in use, goes on in a task of
+ * weir's own; a task of the program that starts a server makes the steps
+ * itself. The ready item reports to the program how the start ended, and that
+ * the server is over, so that no callback is called inside a call.
  */
 #include "server.h"
 
@@ -95,52 +97,86 @@ static void server_fail_start(weir_server *server, int err)
     server_tell(server, &server->close_watches);
 }
 
-/* Binds, and listens unless bind_only; false: it will be retried. */
-static bool server_try_to_bind(weir_server *server)
+/* The steps of a start, in a task that has entered. */
+static int server_listen(weir_server *server)
 {
-    weir_loop *loop = server->loop;
-    const bool may_retry = server->listeners.fd < 0;
+    struct wr_listener_set *set = &server->listeners;
+    const bool may_retry = set->fd < 0;
+    int err = wr_listener_set_resolve(set);
 
-    wr_assert(server->bind_tries <= WR_BIND_TRIES);
-    int err = wr_listener_set_open(&server->listeners);
-    if (err == -EADDRINUSE && may_retry && server->bind_tries < WR_BIND_TRIES) {
-        server->bind_tries++;
-        wr_timer_arm(&loop->wheel, &server->retry,
-                     wr_add_sat(loop->now_ns, WR_BIND_RETRY_NS));
-        return false;
+    for (uint32_t tries = 0; err == 0; tries++) {
+        if (wr_server_is_closed(server)) { /* while the task was ready */
+            return -ECANCELED;
+        }
+        err = wr_listener_set_open(set);
+        if (err != -EADDRINUSE || !may_retry || tries == WR_BIND_TRIES) {
+            break;
+        }
+        err = weir_sleep(server->loop, WR_BIND_RETRY_NS);
+    }
+    return err;
+}
+
+/* The listeners are open, or there is an error. */
+static void server_end_start(weir_server *server, int err)
+{
+    wr_assert(err <= 0);
+    wr_assert(!server->has_reported);
+    server->in_task = false;
+    if (wr_server_is_closed(server)) {
+        wr_assert(err < 0);
+        return;
     }
     if (err < 0) {
         server_fail_start(server, err);
-        return true;
+        return;
     }
     wr_assert(wr_listener_set_is_open(&server->listeners));
     wr_server_set_state(server, SERVER_BOUND);
     if (!server->listeners.options.bind_only) {
         server_start_serving(server);
     }
-    return true;
 }
 
-/* Looks names up, binds and listens; false: it continues later. */
-static bool server_try_to_listen(weir_server *server)
+static int server_run(struct wr_own_task *own)
 {
-    int err;
+    weir_server *server = wr_container_of(own, weir_server, own);
+    const int err = wr_task_enter(own->loop);
+
+    wr_assert(server->in_task);
+    wr_require(err >= 0, err);
+    return server_listen(server);
+}
+
+static void server_ran(struct wr_own_task *own, int err)
+{
+    weir_server *server = wr_container_of(own, weir_server, own);
+
+    wr_assert(server->in_task);
+    server_end_start(server, err);
+    wr_server_push_work(server);
+}
+
+/* Listens, or lets a task do it where there is something to wait for. */
+static void server_begin(weir_server *server)
+{
+    struct wr_listener_set *set = &server->listeners;
+    const bool may_retry = set->fd < 0;
+    bool waits = wr_listener_set_has_names(set);
+    int err = 0;
 
     wr_assert(server->state == SERVER_STARTING);
-    wr_assert(!wr_timer_is_armed(&server->retry));
-    if (!wr_listener_set_resolve(&server->listeners, &err)) {
-        return false;
+    if (!waits) {
+        err = wr_listener_set_open(set);
+        waits = err == -EADDRINUSE && may_retry;
     }
-    if (err < 0) {
-        server_fail_start(server, err);
-        return true;
+    if (waits) {
+        err = wr_own_task_start(&server->own, "server start");
+        server->in_task = err == 0;
     }
-    return server_try_to_bind(server);
-}
-
-static void server_resolved(struct wr_listener_set *set)
-{
-    wr_server_push_work(wr_container_of(set, weir_server, listeners));
+    if (!server->in_task) {
+        server_end_start(server, err);
+    }
 }
 
 static void server_report_start(weir_server *server)
@@ -160,7 +196,10 @@ static void server_work(struct wr_ready *work)
     weir_server *server = wr_container_of(work, weir_server, work);
 
     wr_server_check_invariants(server);
-    if (server->state == SERVER_STARTING && !server_try_to_listen(server)) {
+    if (server->state == SERVER_STARTING && !server->in_task) {
+        server_begin(server);
+    }
+    if (server->in_task) {
         return;
     }
     server->pins++;
@@ -185,13 +224,8 @@ static void server_retry_expired(struct wr_timer *timer)
     weir_server *server = wr_container_of(timer, weir_server, retry);
 
     wr_server_check_invariants(server);
-    wr_assert(server->state == SERVER_STARTING ||
-              server->state == SERVER_SERVING);
-    if (server->state == SERVER_STARTING) {
-        wr_server_push_work(server);
-    } else {
-        wr_server_arm(server);
-    }
+    wr_assert(server->state == SERVER_SERVING);
+    wr_server_arm(server);
 }
 
 static void server_end_grace(weir_server *server)
@@ -224,6 +258,7 @@ static void server_close(weir_server *server)
     wr_listener_set_close(&server->listeners);
     wr_server_close_parked(server);
     server_tell(server, &server->close_watches);
+    wr_own_task_cancel(&server->own);
     wr_server_push_work(server);
 }
 
@@ -316,7 +351,6 @@ static int server_make(weir_loop *loop, const struct wr_server_call *call,
     server->accepted_arg = options->accepted_arg;
     server->connection = options->connection;
     server->listeners.ops = &wr_server_listener_ops;
-    server->listeners.resolved = server_resolved;
     server->listeners.owner = server;
     server->listeners.options.connection = &server->connection;
     wr_list_init(&server->clients);
@@ -327,14 +361,15 @@ static int server_make(weir_loop *loop, const struct wr_server_call *call,
     wr_member_init(&server->member, &server_member_ops);
     server->set.ops = &wr_server_set_ops;
     wr_ready_init(&server->work, server_work);
+    wr_own_task_init(&server->own, loop, server_run, server_ran);
     wr_timer_init(&server->retry, server_retry_expired);
     wr_timer_init(&server->grace, server_grace_expired);
     *ret = server;
     return 0;
 }
 
-int wr_server_create(weir_loop *loop, const struct weir_factory *factory,
-                     const struct wr_server_call *call, weir_server **ret)
+int wr_server_new(weir_loop *loop, const struct weir_factory *factory,
+                  const struct wr_server_call *call, weir_server **ret)
 {
     weir_server *server = NULL;
 
@@ -357,10 +392,23 @@ int wr_server_create(weir_loop *loop, const struct weir_factory *factory,
     }
     wr_loop_add_member(loop, &server->member);
     wr_loop_pin(loop);
-    wr_server_push_work(server);
     wr_server_check_invariants(server);
     *ret = server;
     return 0;
+}
+
+int wr_server_start(weir_server *server)
+{
+    wr_server_check_invariants(server);
+    wr_assert(server->loop->current != NULL);
+    wr_assert(!server->in_task);
+    wr_assert(!server->done);
+    server->in_task = true;
+    server_end_start(server, server_listen(server));
+    server_report_start(server);
+    wr_server_push_work(server); /* it may be over */
+    wr_server_check_invariants(server);
+    return server->err;
 }
 
 /* Begins a call of the program that changes the server: 0, or the error of a
@@ -500,6 +548,20 @@ int weir_server_stop(weir_server *server, uint64_t grace_ns,
         wr_require(err >= 0, err);
     }
     wr_server_stop(server, grace_ns);
+    return 0;
+}
+
+int weir_server_get_attempt(const weir_server *server, size_t index,
+                            struct weir_attempt *ret)
+{
+    const struct wr_listener_set *set = &server->listeners;
+    int err = server_enter(server);
+
+    wr_require(err >= 0, err);
+    err = wr_answer_check(ret);
+    wr_require(err >= 0, err);
+    wr_require(index < set->attempt_count, -EINVAL);
+    wr_answer_write(ret, &set->attempts[index], sizeof(*set->attempts));
     return 0;
 }
 

@@ -5,12 +5,13 @@
  * server_accept.c lets clients in and has the list of them; server_park.c has
  * those that wait; server_options.c checks what is asked for; server.c, which
  * calls all of these, is the server's life from the request to listen to the
- * last callback; server_call.c has the makers. None of them knows tasks: one
- * that waits for a server leaves a struct wr_server_watch.
+ * last callback; server_call.c has the makers. A task that waits for a server
+ * leaves a struct wr_server_watch.
  */
 #ifndef WEIR_LIB_NET_SERVE_SERVER_H
 #define WEIR_LIB_NET_SERVE_SERVER_H
 
+#include "lib/task/own_task.h"
 #include "lib/transport/secure.h"
 #include "lib/transport/transport.h"
 #include "listener_set.h"
@@ -53,9 +54,9 @@ struct weir_server {
     struct wr_secure_settings tls;
     struct wr_listener_set listeners;
     struct wr_ready work;
-    struct wr_timer retry;        /* binding, or accepting after EMFILE */
+    struct wr_own_task own;       /* of a start that waits */
+    struct wr_timer retry;        /* of accepting, after EMFILE */
     struct wr_timer grace;        /* of weir_server_stop() */
-    uint32_t bind_tries;          /* of an address in use, after the first */
     uint64_t connection_limit;    /* UINT64_MAX: none */
     uint64_t ample_count;         /* below it a multishot accept may stay */
     uint64_t grace_ns;            /* of weir_server_serve_forever() */
@@ -68,6 +69,7 @@ struct weir_server {
     struct wr_list over_watches;  /* told when wr_server_is_over() */
     uint32_t pins;                /* calls that still use the memory */
     int err;                      /* why it does not listen */
+    bool in_task : 1;             /* a task makes the steps of the start */
     bool has_reported : 1;        /* set when done is called */
     bool lacks_resources : 1;     /* set by EMFILE, cleared by a success */
     bool is_freed : 1;            /* the program has given it back */
@@ -145,11 +147,16 @@ void wr_server_fini_parts(weir_server *server);
 
 /* ---- server.c ---- */
 
-/* Begins to listen. A descriptor of @call is closed on an error. */
-WEIR_MUST_USE int wr_server_create(weir_loop *loop,
-                                   const struct weir_factory *factory,
-                                   const struct wr_server_call *call,
-                                   weir_server **ret);
+/* Makes a server that does not listen yet. A descriptor of @call is closed on
+ * an error. */
+WEIR_MUST_USE int wr_server_new(weir_loop *loop,
+                                const struct weir_factory *factory,
+                                const struct wr_server_call *call,
+                                weir_server **ret);
+
+/* Listens, in a task that has entered, in place of the loop: 0, or an error,
+ * and the server is closed. */
+WEIR_MUST_USE int wr_server_start(weir_server *server);
 
 /* weir_server_stop() without a callback. */
 void wr_server_stop(weir_server *server, uint64_t grace_ns);

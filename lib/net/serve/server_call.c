@@ -30,7 +30,11 @@ int weir_create_server_at(weir_loop *loop, const struct weir_factory *factory,
         wr_socket_refuse(wr_place_get_fd(&place));
         return err;
     }
-    return wr_server_create(loop, factory, &call, ret);
+    err = wr_server_new(loop, factory, &call, ret);
+    if (err == 0) {
+        wr_server_push_work(*ret); /* which starts it */
+    }
+    return err;
 }
 
 int weir_create_server(weir_loop *loop, const struct weir_factory *factory,

@@ -60,6 +60,7 @@ static void server_state_check(const weir_server *server)
     case SERVER_STARTING:
         wr_assert(!server->has_reported);
         wr_assert(server->listeners.count == 0);
+        wr_assert(!wr_timer_is_armed(&server->retry));
         break;
     case SERVER_BOUND:
         wr_assert(wr_listener_set_is_open(&server->listeners));
@@ -92,6 +93,8 @@ void wr_server_check_invariants(const weir_server *server)
     wr_assert((server->parked_count == 0) == wr_list_is_empty(&server->parked));
     wr_assert(server->client_count == 0 || server->state >= SERVER_SERVING);
     wr_assert(server->err <= 0);
+    wr_assert(server->in_task || !wr_own_task_is_running(&server->own));
+    wr_assert(!server->in_task || !server->has_reported);
     if (!wr_server_is_closed(server)) {
         wr_assert(server->err == 0);
         wr_assert(!server->is_freed);
