@@ -6,6 +6,8 @@
 #define UNIT_RUN with_pacing
 #include "tools/weir-load/pacing.c"
 
+#include "tools/common/clock.h"
+
 #include "tests/unit.h"
 
 static struct pacing pacing;
@@ -57,7 +59,7 @@ void say(const char *format, ...)
     cr_assert(false, "%s", format);
 }
 
-uint64_t conn_now_ns(void)
+uint64_t clock_now_ns(void)
 {
     return clock_ns;
 }

@@ -7,6 +7,8 @@
  */
 #include "console.h"
 
+#include "weir/error.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -106,6 +108,14 @@ void say(const char *format, ...)
     if (len >= 0) {
         len = snprintf(line, sizeof(line), "%.80s: %s\n", console_name, text);
         console_write(line, (size_t)len);
+    }
+}
+
+void console_check(int err, const char *what)
+{
+    if (err < 0) {
+        say("%s: %s", what, weir_strerror(err));
+        _exit(CONSOLE_FAILED);
     }
 }
 

@@ -28,6 +28,11 @@ void console_write(const char *text, size_t len);
  * are counted, and the count is said as soon as there is room. */
 void console_set_patient(bool is_patient);
 
+/* Ends the program after one line where @err is negative: something that cannot
+ * fail unless memory or a thread has gone, and without which the program would
+ * not end. */
+void console_check(int err, const char *what);
+
 /* Before all else: where standard input, output or error is missing, its number
  * would be given to a descriptor of the program's own, which is written to.
  * What takes the place can be neither read nor written as the missing one would

@@ -11,6 +11,7 @@
 #include "exchange.h"
 #include "host.h"
 #include "opening.h"
+#include "tools/common/clock.h"
 #include "tools/common/console.h"
 
 #include "weir/error.h"
@@ -175,7 +176,7 @@ static void on_opened(void *arg, struct conn *conn)
     client->traffic.connections.opened++;
     client->open_now++;
     conn->was_made = true;
-    uint64_t now_ns = conn_now_ns();
+    uint64_t now_ns = clock_now_ns();
     note_connect(client, conn, now_ns - conn->connect_began_ns);
     if (client->traffic.connections.opened == 1) {
         weir_transport_get_sockname(conn->transport, &own);
@@ -359,7 +360,7 @@ static void pace_cb(void *arg)
 static bool is_in_pace(struct client *client)
 {
     double rate = client->options->conn_rate / client->share.thread_count;
-    uint64_t now_ns = conn_now_ns();
+    uint64_t now_ns = clock_now_ns();
 
     if (client->options->conn_rate <= 0) {
         return true;
@@ -395,7 +396,7 @@ static void watch_cb(void *arg)
 {
     struct client *client = arg;
     uint64_t timeout_ns = client->options->timeout_ns;
-    uint64_t now_ns = conn_now_ns();
+    uint64_t now_ns = clock_now_ns();
 
     if (client->stopping) {
         return;
@@ -490,7 +491,7 @@ void client_begin_window(struct client *client)
 
 void client_send(struct client *client, bool measuring)
 {
-    uint64_t now_ns = conn_now_ns();
+    uint64_t now_ns = clock_now_ns();
 
     client->traffic.measuring = measuring;
     client->traffic.sending = true;
@@ -508,7 +509,7 @@ void client_send_scheduled(struct client *client, uint64_t begin_ns,
 {
     const struct run_options *options = client->options;
     struct pacing *pacing = client->pacing;
-    uint64_t now_ns = conn_now_ns();
+    uint64_t now_ns = clock_now_ns();
 
     client->traffic.sending = true;
     if (options->max_in_flight > 0) {
@@ -543,7 +544,7 @@ uint64_t client_part(const struct client *client, uint64_t whole)
 
 void client_end_window(struct client *client)
 {
-    uint64_t now_ns = conn_now_ns();
+    uint64_t now_ns = clock_now_ns();
 
     if (client->options->mode != RUN_MODE_IDLE) {
         return;
@@ -589,7 +590,7 @@ void client_stop(struct client *client)
         }
     }
     if (client->traffic.pacing) {
-        pacing_stop(client->traffic.pacing, conn_now_ns());
+        pacing_stop(client->traffic.pacing, clock_now_ns());
     }
     weir_loop_cancel(client->loop, client->watch);
     weir_loop_cancel(client->loop, client->pace);

@@ -6,6 +6,8 @@
  */
 #include "client.h"
 
+#include "tools/common/clock.h"
+
 #include "exchange.h"
 
 #include <sys/random.h>
@@ -16,7 +18,7 @@ static uint64_t make_nonce(void)
     uint64_t nonce = 0;
 
     if (getrandom(&nonce, sizeof(nonce), GRND_NONBLOCK) < 0) {
-        nonce = conn_now_ns();
+        nonce = clock_now_ns();
     }
     return nonce;
 }

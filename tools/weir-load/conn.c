@@ -12,6 +12,8 @@
  */
 #include "conn.h"
 
+#include "tools/common/clock.h"
+
 #include "opening.h"
 
 #include "weir/error.h"
@@ -19,15 +21,6 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdio.h>
-#include <time.h>
-
-uint64_t conn_now_ns(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec;
-}
 
 uint32_t conn_drop_outstanding(struct conn *conn)
 {
@@ -254,7 +247,7 @@ static void thought_cb(void *arg)
     struct conn *conn = arg;
 
     if (conn->state == CONN_OPEN) {
-        conn_fill(conn, conn_now_ns());
+        conn_fill(conn, clock_now_ns());
     }
 }
 
@@ -435,7 +428,7 @@ void conn_reset(struct conn *conn)
     conn->received_bytes = 0;
     conn->partial_bytes = 0;
     conn->state = CONN_CONNECTING;
-    conn->connect_began_ns = conn_now_ns();
+    conn->connect_began_ns = clock_now_ns();
 }
 
 void conn_made(void *user, weir_transport *t)
@@ -444,7 +437,7 @@ void conn_made(void *user, weir_transport *t)
 
     conn->transport = t;
     conn->state = CONN_OPEN;
-    conn->connected_ns = conn_now_ns();
+    conn->connected_ns = clock_now_ns();
     conn->traffic->events->opened(conn->traffic->events_arg, conn);
 }
 

@@ -129,9 +129,6 @@ struct conn {
     size_t partial_bytes;
 };
 
-/* CLOCK_MONOTONIC now. */
-uint64_t conn_now_ns(void);
-
 /* Requests and answers of a codec. The user pointer of the protocol is the
  * struct conn, as it is in the others. */
 extern const struct conn_kind conn_stream;

@@ -11,6 +11,8 @@
  */
 #include "conn.h"
 
+#include "tools/common/clock.h"
+
 #include "weir/error.h"
 
 static bool goes_up(const struct conn *conn)
@@ -75,7 +77,7 @@ static void end_block(struct conn *conn, uint64_t now_ns)
 static void resume_writing(void *user, weir_transport *t)
 {
     struct conn *conn = user;
-    const uint64_t now_ns = conn_now_ns();
+    const uint64_t now_ns = clock_now_ns();
 
     (void)t;
     if (conn->state != CONN_OPEN) {
@@ -104,7 +106,7 @@ static int data_received(void *user, weir_transport *t,
 {
     struct conn *conn = user;
     const size_t size = conn->traffic->size_bytes;
-    const uint64_t now_ns = conn_now_ns();
+    const uint64_t now_ns = clock_now_ns();
 
     (void)t;
     conn->received_bytes += buf->len;

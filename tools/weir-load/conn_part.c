@@ -9,6 +9,8 @@
  */
 #include "conn.h"
 
+#include "tools/common/clock.h"
+
 #include "weir/transport.h"
 
 #include <netinet/tcp.h>
@@ -63,7 +65,7 @@ static void farewell_cb(void *arg)
         return;
     }
     if (conn->part_step_ns == 0 ||
-        conn_now_ns() - conn->parted_ns >= FAREWELL_NS) {
+        clock_now_ns() - conn->parted_ns >= FAREWELL_NS) {
         close_first(conn);
         return;
     }
@@ -82,7 +84,7 @@ void conn_part(struct conn *conn)
         return;
     }
     conn->state = CONN_PARTING;
-    conn->parted_ns = conn_now_ns();
+    conn->parted_ns = clock_now_ns();
     conn->part_step_ns = 0;
     conn->traffic->parting++;
     conn_tell_drained(conn->traffic);

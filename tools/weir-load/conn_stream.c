@@ -7,6 +7,8 @@
  */
 #include "conn.h"
 
+#include "tools/common/clock.h"
+
 #include "weir/error.h"
 
 #include <assert.h>
@@ -197,7 +199,7 @@ static int data_received(void *user, weir_transport *t,
     if (conn->state != CONN_OPEN) {
         return 0;
     }
-    uint64_t now_ns = conn_now_ns();
+    uint64_t now_ns = clock_now_ns();
     conn->received_bytes += buf->len;
     if (!read_answers(conn, buf, now_ns)) {
         return 0;
@@ -224,7 +226,7 @@ static bool ends_answer(struct conn *conn)
                              &answer)) {
         return false;
     }
-    conn_take_answer(conn, &answer, conn_now_ns());
+    conn_take_answer(conn, &answer, clock_now_ns());
     return true;
 }
 

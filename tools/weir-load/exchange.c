@@ -11,6 +11,8 @@
  */
 #include "exchange.h"
 
+#include "tools/common/clock.h"
+
 #include "weir/datagram.h"
 #include "weir/error.h"
 
@@ -166,7 +168,7 @@ static void take_first(struct conn *conn, const struct head *head,
                        const struct weir_buf *buf, uint64_t sent_ns)
 {
     struct traffic *traffic = conn->traffic;
-    uint64_t now_ns = conn_now_ns();
+    uint64_t now_ns = clock_now_ns();
 
     traffic_note_quiet(traffic, now_ns);
     struct ledger *ledger = end_request(conn, head->number);

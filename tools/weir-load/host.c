@@ -11,7 +11,6 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/utsname.h>
-#include <time.h>
 #include <unistd.h>
 
 /* The first line of a file without its newline; empty if there is none. */
@@ -100,14 +99,6 @@ void host_subtract(struct host_usage *usage, const struct host_usage *before)
     usage->user_ns -= before->user_ns;
     usage->system_ns -= before->system_ns;
     usage->run_queue_wait_ns -= before->run_queue_wait_ns;
-}
-
-uint64_t host_wall_ns(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec;
 }
 
 bool host_is_same(const struct weir_address *a, const struct weir_address *b)

@@ -41,7 +41,4 @@ void host_subtract(struct host_usage *usage, const struct host_usage *before);
 /* Are the two ends of a connection on one machine, by their addresses? */
 bool host_is_same(const struct weir_address *a, const struct weir_address *b);
 
-/* The wall clock: nanoseconds since 1970. */
-uint64_t host_wall_ns(void);
-
 #endif

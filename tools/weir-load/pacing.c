@@ -7,6 +7,7 @@
  */
 #include "pacing.h"
 
+#include "tools/common/clock.h"
 #include "tools/common/console.h"
 
 #include "weir/error.h"
@@ -157,7 +158,7 @@ static void block(struct pacing *pacing, uint64_t now_ns)
 /* Send all that is due, as far as connections have room. */
 static void pump(struct pacing *pacing)
 {
-    uint64_t now_ns = conn_now_ns();
+    uint64_t now_ns = clock_now_ns();
 
     while (pacing->next_ns <= now_ns) {
         struct conn *conn = dequeue(pacing);
@@ -169,7 +170,7 @@ static void pump(struct pacing *pacing)
             block(pacing, now_ns);
             break;
         }
-        now_ns = conn_now_ns();
+        now_ns = clock_now_ns();
     }
     if (pacing->next_ns > now_ns) {
         pacing->is_blocked = false;

@@ -14,6 +14,7 @@
 #include "names.h"
 #include "outputs.h"
 #include "plan.h"
+#include "tools/common/clock.h"
 #include "tools/common/console.h"
 #include "tools/common/engine.h"
 #include "verdict.h"
@@ -69,10 +70,7 @@ static void tell_all(struct run *run, weir_callback_fn *cb)
         int err = weir_thread_call_soon(
             weir_threads_get_thread(run->threads, (uint32_t)i), cb, worker,
             NULL);
-        if (err < 0 && err != -ESHUTDOWN) {
-            say("a thread cannot be told: %s", weir_strerror(err));
-            abort(); /* the run would never end */
-        }
+        console_check(err == -ESHUTDOWN ? 0 : err, "a thread cannot be told");
     }
 }
 
@@ -87,8 +85,8 @@ static void finish(struct run *run)
 /* When sending begins: soon, or at the time that was asked for. */
 static uint64_t find_begin(const struct run *run)
 {
-    uint64_t now_ns = conn_now_ns();
-    uint64_t wall_ns = host_wall_ns();
+    uint64_t now_ns = clock_now_ns();
+    uint64_t wall_ns = clock_wall_ns();
     uint64_t start_ns = run->options->start_at_ns;
 
     if (start_ns == 0) {
@@ -106,7 +104,7 @@ static void window_begin_cb(void *arg)
 {
     struct run *run = arg;
 
-    sharing_look(conn_now_ns(), &run->window_begin);
+    sharing_look(clock_now_ns(), &run->window_begin);
 }
 
 static void begin_all(struct run *run)
@@ -124,7 +122,7 @@ static void begin_all(struct run *run)
         run->plan.end_ns = run->plan.window_ns + options->duration_ns;
     }
     run->result->wall_begin_ns =
-        host_wall_ns() + (run->plan.window_ns - conn_now_ns());
+        clock_wall_ns() + (run->plan.window_ns - clock_now_ns());
     for (uint64_t i = 0; i < options->thread_count; i++) {
         run->workers[i].plan = run->plan;
     }
@@ -285,7 +283,7 @@ static void heard_measured(void *arg)
 
     run->measured_count++;
     if (run->measured_count == run->options->thread_count) {
-        sharing_look(conn_now_ns(), &run->window_end);
+        sharing_look(clock_now_ns(), &run->window_end);
     }
 }
 

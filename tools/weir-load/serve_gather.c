@@ -15,15 +15,6 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <unistd.h>
-
-void serve_check_post(int err)
-{
-    if (err < 0) {
-        say("a thread could not be told: %s", weir_strerror(err));
-        _exit(LOAD_INTERNAL);
-    }
-}
 
 static void dump_loop(void *arg, weir_thread *thread)
 {
@@ -70,7 +61,7 @@ static int gather_all(weir_loop *loop, void *arg)
     if (result == -ECANCELED) {
         return 0; /* the main thread's loop broke */
     }
-    serve_check_post(result);
+    console_check(result, "a thread could not be asked");
     gather->is_running = false;
     gather->idle(gather->arg);
     return 0;
@@ -84,6 +75,6 @@ void serve_gather(struct serve_gather *gather, bool dumps)
     }
     gather->is_running = true;
     gather->dumps = dumps;
-    serve_check_post(
-        weir_task_spawn(gather->loop, gather_all, gather, NULL, NULL));
+    console_check(weir_task_spawn(gather->loop, gather_all, gather, NULL, NULL),
+                  "no task for statistics");
 }

@@ -30,8 +30,4 @@ struct serve_gather {
  * has it done once more, with the dumps. */
 void serve_gather(struct serve_gather *gather, bool dumps);
 
-/* Ends the program if a post or a visit has failed: without memory for it
- * nobody would come to know what has happened. */
-void serve_check_post(int err);
-
 #endif

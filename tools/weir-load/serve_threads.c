@@ -62,8 +62,9 @@ struct group {
 
 static void tell_main(struct worker *worker, weir_callback_fn *cb)
 {
-    serve_check_post(
-        weir_loop_call_soon_threadsafe(worker->group->loop, cb, worker, NULL));
+    console_check(
+        weir_loop_call_soon_threadsafe(worker->group->loop, cb, worker, NULL),
+        "the main thread could not be told");
 }
 
 /* A thread that has ended by itself is told nothing. */
@@ -75,7 +76,7 @@ static void tell_worker(struct worker *worker, weir_callback_fn *cb)
     int err = weir_thread_call_soon(thread, cb, worker, NULL);
 
     if (err != -ESHUTDOWN) {
-        serve_check_post(err);
+        console_check(err, "a thread could not be told");
     }
 }
 
@@ -97,7 +98,8 @@ static void tell_listening(struct serve_thread *serve)
     struct group *group = worker->group;
 
     if (worker == group->workers) {
-        serve_check_post(serve_thread_get_places(serve, group->places));
+        console_check(serve_thread_get_places(serve, group->places),
+                      "addresses");
     }
     tell_main(worker, main_heard_listening);
 }

@@ -8,6 +8,7 @@
  */
 #include "worker.h"
 
+#include "tools/common/clock.h"
 #include "tools/common/console.h"
 #include "tools/common/engine.h"
 
@@ -28,12 +29,8 @@ static void finish(struct worker *worker);
 
 static void tell(struct worker *worker, weir_callback_fn *cb, void *arg)
 {
-    int err = weir_remote_call_soon(worker->home, cb, arg, NULL);
-
-    if (err < 0) {
-        say("a thread cannot be heard: %s", weir_strerror(err));
-        abort(); /* the run would never end */
-    }
+    console_check(weir_remote_call_soon(worker->home, cb, arg, NULL),
+                  "a thread cannot be heard");
 }
 
 /* A timer that cannot be armed leaves no way to end the run properly. */
@@ -73,9 +70,8 @@ static struct weir_loop_statistics read_statistics(const struct worker *worker)
 {
     struct weir_loop_statistics statistics = {.size = sizeof(statistics)};
 
-    if (weir_loop_get_statistics(worker->loop, &statistics) < 0) {
-        abort(); /* it is this thread's loop */
-    }
+    console_check(weir_loop_get_statistics(worker->loop, &statistics),
+                  "a loop has no statistics");
     return statistics;
 }
 
@@ -146,7 +142,7 @@ static void interval_cb(void *arg)
     if (worker->phase != WORKER_MEASURE) {
         return;
     }
-    close_interval(worker, conn_now_ns());
+    close_interval(worker, clock_now_ns());
     uint64_t next_ns =
         worker->plan.window_ns +
         (worker->interval_count + 1) * worker->options->interval_ns;
@@ -162,7 +158,7 @@ static void interval_cb(void *arg)
 static void close_window(struct worker *worker)
 {
     struct traffic *traffic = &worker->client.traffic;
-    uint64_t now_ns = conn_now_ns();
+    uint64_t now_ns = clock_now_ns();
 
     if (worker->phase != WORKER_MEASURE) {
         return;
@@ -214,7 +210,7 @@ static void drain_cb(void *arg)
     close_window(worker);
     worker->phase = WORKER_DRAIN;
     limit_ns = limit_ns < DRAIN_LIMIT_NS ? limit_ns : DRAIN_LIMIT_NS;
-    worker->phase_end = arm(worker, conn_now_ns() + limit_ns, drain_over_cb);
+    worker->phase_end = arm(worker, clock_now_ns() + limit_ns, drain_over_cb);
     client_stop_sending(&worker->client);
 }
 
@@ -242,7 +238,7 @@ static void measure_cb(void *arg)
     errors_since(&traffic->errors, &worker->row_errors, &earlier);
     client_begin_window(client);
     traffic->judging = true;
-    traffic->quiet_ns = conn_now_ns();
+    traffic->quiet_ns = clock_now_ns();
     uint64_t first_ns = plan->window_ns + worker->options->interval_ns;
     if (first_ns < plan->end_ns) {
         worker->interval_end = arm(worker, first_ns, interval_cb);

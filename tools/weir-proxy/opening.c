@@ -11,6 +11,8 @@
  */
 #include "opening.h"
 
+#include "tools/common/clock.h"
+
 #include "contexts.h"
 #include "preface.h"
 #include "session.h"
@@ -408,7 +410,7 @@ int opening_create(void *arg, weir_transport *t,
     }
     session->door = door;
     session->reason = END_CLIENT_GONE;
-    session->time_ns = record_now();
+    session->time_ns = clock_wall_coarse_ns();
     session->start_ns = weir_loop_get_time(session_loop(session));
     door->service->counts.accepted++;
     door->service->counts.active++;

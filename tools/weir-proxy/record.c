@@ -134,14 +134,6 @@ end_reason_of_connect(int err, const struct weir_upstreams_result *result,
 
 /* ---- facts ---- */
 
-uint64_t record_now(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_REALTIME_COARSE, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
 const char *record_alert_of(const weir_transport *t)
 {
     struct weir_extra_info info = {.size = sizeof(info)};

@@ -80,8 +80,6 @@ struct record {
     const char *tried;       /* addresses that have failed, and why; NULL */
 };
 
-/* The time for time_ns. */
-uint64_t record_now(void);
 /* The alert by which the TLS of a connection's peer has refused: its name,
  * static; NULL: there was none. */
 const char *record_alert_of(const weir_transport *t);

@@ -5,6 +5,7 @@
  */
 #include "validity.h"
 
+#include "tools/common/clock.h"
 #include "tools/common/console.h"
 
 #include "weir/tls_certificate.h"
@@ -85,7 +86,7 @@ static void look_at(const char *service, const char *path, const void *der,
                     size_t size)
 {
     struct weir_tls_certificate certificate = {.size = sizeof(certificate)};
-    const int64_t now = (int64_t)time(NULL);
+    const int64_t now = (int64_t)(clock_wall_ns() / UINT64_C(1000000000));
 
     if (weir_tls_certificate_read(der, size, &certificate) < 0) {
         return;

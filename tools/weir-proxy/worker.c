@@ -13,6 +13,7 @@
 #include "opening.h"
 #include "signals.h"
 #include "targets.h"
+#include "tools/common/clock.h"
 #include "tools/common/console.h"
 #include "tools/common/engine.h"
 
@@ -299,7 +300,7 @@ static void note_failed(struct door *door, weir_transport *client)
 {
     struct service *service = door->service;
     struct record record = {.reason = END_HANDSHAKE,
-                            .time_ns = record_now(),
+                            .time_ns = clock_wall_coarse_ns(),
                             .service = service->config->name};
     struct weir_extra_info info = {.size = sizeof(info)};
 
