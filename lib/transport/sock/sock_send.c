@@ -32,11 +32,12 @@
  *
  * TCP Fast Open: the maker's connect() has sent nothing (TCP_FASTOPEN_CONNECT),
  * because the kernel has a cookie of the server. The first send takes the first
- * bytes of the queue along with the SYN, or sends the SYN alone: at the end of
- * the turn in which the socket was made, so that a protocol that waits for its
- * peer to speak is connected as well.
+ * bytes of the queue along with the SYN: at the end of the turn in which the
+ * socket was made. Without any it is sent at the end of the next turn, alone if
+ * there are none yet, so that a protocol that waits for its peer to speak is
+ * connected as well: TLS that begins in a task has its first bytes then.
  *
- *     SYN to be sent --end of the turn--> waiting --answer--> opened
+ *     SYN to be sent --end of a turn--> waiting --answer--> opened
  *
  * Then a poll waits for the answer. Until it is there nothing is shut down: in
  * state SYN_SENT shutdown() and close() drop the connection, bytes and all
@@ -59,12 +60,25 @@ static void sock_send_opening(struct wr_turn_end *turn_end)
                  head ? head->data : (const void *)"", head ? head->len : 0);
 }
 
+static void sock_open(struct wr_turn_end *turn_end)
+{
+    struct wr_sock *s = wr_container_of(turn_end, struct wr_sock, turn_end);
+
+    wr_assert(s->c.outbox.is_opening && !s->has_sent);
+    s->turn_end.run = sock_send_opening;
+    if (wr_sendq_is_empty(&s->c.outbox.queue)) {
+        wr_loop_at_turn_end(s->c.t.loop, &s->turn_end);
+    } else {
+        sock_send_opening(turn_end);
+    }
+}
+
 void wr_sock_opening_begin(struct wr_sock *s)
 {
     wr_assert(s->c.t.state == WR_LIFE_NEW);
     s->sent_short = true; /* no send may end on the fast path */
     s->c.outbox.is_opening = true;
-    s->turn_end.run = sock_send_opening;
+    s->turn_end.run = sock_open;
 }
 
 /* The poll for the answer to the SYN has ended with these @events: 0, or the
