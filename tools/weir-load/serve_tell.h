@@ -1,8 +1,9 @@
 /*
  * What `weir-load serve` prints, how it ends, and which signals it handles.
  *
- * The main thread does all of it. The threads that serve tell it what has
- * happened.
+ * All of it is the same for one loop, which is that of the main thread, and for
+ * several threads.
+ */
  */
 #ifndef WEIR_LOAD_SERVE_TELL_H
 #define WEIR_LOAD_SERVE_TELL_H

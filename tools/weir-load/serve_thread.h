@@ -1,6 +1,6 @@
 /*
  * The servers of one loop: they listen on every target, count what they serve,
- * and stop. `weir-load serve` has one of these for each thread.
+ * and stop. `weir-load serve` has one of these, or one for each thread.
  *
  * All calls are made on the loop's thread, and so are the calls up to the
  * owner, who decides what an error means and when the program ends.

@@ -1,5 +1,5 @@
 /*
- * The threads of `weir-load serve`: loops that serve at the same addresses.
+ * `weir-load serve --threads`: several loops that serve at the same addresses.
  *
  * They are controlled by the loop of the main thread, which serves nothing: it
  * handles the signals, and says when all listen and what has failed.
