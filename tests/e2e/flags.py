@@ -63,7 +63,7 @@ BAD_RUN = (
     (["--seed", "x", TARGET], r"--seed: 'x' is not a number"),
     (["--json=", TARGET], r"--json: '' is not a file name"),
     (["--json=/nonexistent/file", TARGET], r"--json: /nonexistent/file: No "),
-    (["-q=1", TARGET], r"unknown flag"),
+    (["-q=1", TARGET], r"-q takes no value"),
     (["localhost:80"], r"'localhost:80' is not a target"),
     (["localhost:8080/"], r"for HTTP write http://localhost:8080/, else tcp"),
     (["ws://h/"], r"'ws://h/' is not a target; write http://HOST.*, https://"),

@@ -369,6 +369,7 @@ UNIT_IN(writer_file, a_small_one_leaves_with_what_was_written_before, pair_test,
         struct pair *p)
 {
     const int fd = fake_disk_open(SIZE, fill, NULL);
+    nap(); /* the new stream begins to receive */
     for (int i = 0; i < 10; i++) {
         const uint64_t sends = fake_stats()->sends;
         const uint64_t submitted = fake_stats()->submitted;

@@ -231,8 +231,12 @@ UNIT(option, each_wrong_form_is_told)
     REFUSES("unknown flag -x (see tool do --help)\n", "-ox");
     REFUSES("unknown flag -count: write --count\n", "-count");
     REFUSES("unknown flag -time: write --time=3\n", "-time=3");
-    REFUSES("unknown flag --tiem; did you mean --time? (see tool do --help)\n",
-            "--tiem");
+    REFUSES("unknown flag --tme; did you mean --time? (see tool do --help)\n",
+            "--tme");
+    REFUSES("unknown flag --hel; did you mean --help? (see tool do --help)\n",
+            "--hel");
+    REFUSES("-q takes no value\n", "-q=on");
+    REFUSES("--on: '' is neither on nor off\n", "--on=");
     REFUSES("unknown flag --zzzzzz (see tool do --help)\n", "--zzzzzz");
     REFUSES("unknown flag -z: write --time\n", "-z", "3");
     REFUSES("unknown flag --vus: write --count\n", "--vus=3");
@@ -270,13 +274,51 @@ UNIT(option, options_that_are_passed_on_go_as_they_were_written)
 {
     set.passed = &passed_set;
     READS("-R", "5", "-o", "--rate=6", "-v", "--json", "x", "-R7");
-    expect_str_eq(words, "-R 5 --rate=6 -v --json -R7 x ");
+    expect_str_eq(words, "-R 5 --rate=6 -v --json -R 7 x ");
     cr_assert(picked.is_on);
     REFUSES("--rate needs a value (see tool do --help)\n", "--rate");
     REFUSES("unknown flag --vebose; did you mean --verbose? (see tool do "
             "--help)\n",
             "--vebose");
     REFUSES("unknown flag -rate: write --rate\n", "-rate");
+    READS("-voR5", "x");
+    expect_str_eq(words, "-v -R 5 x ");
+    cr_assert(picked.is_on);
+    REFUSES("-R: behind -- there are targets alone\n", "--", "-R", "x");
+    REFUSES("unknown flag -z: write --time\n", "-z");
+}
+
+UNIT(option, help_is_asked_for_where_nothing_was_wrong_before)
+{
+    expect_eq(reads((const char *const[]){"-o", "--help", "-x", NULL}),
+              OPTIONS_DONE);
+    expect_str_eq(said, "");
+    expect_eq(reads((const char *const[]){"-ohx", NULL}), OPTIONS_DONE);
+    expect_str_eq(said, "");
+    REFUSES("unknown flag -x (see tool do --help)\n", "-x", "--help");
+}
+
+UNIT(option, a_switch_that_is_off_was_not_given)
+{
+    struct option_list given;
+    char *argv[] = {(char *)(uintptr_t) "--on=off", NULL};
+
+    expect_eq(options_read(&set, &picked, 1, argv, 0, &given), OPTIONS_READY);
+    cr_assert_not(option_is_given(&given, "on"));
+}
+
+UNIT(option, of_many_mistakes_the_first_ten_are_told)
+{
+    const char *many[] = {"-x", "-x", "-x", "-x", "-x", "-x", "-x",
+                          "-x", "-x", "-x", "-x", "-x", NULL};
+    size_t lines = 0;
+
+    expect_eq(reads(many), OPTIONS_BAD);
+    for (const char *at = said; *at; at++) {
+        lines += *at == '\n';
+    }
+    expect_eq(lines, 11);
+    cr_assert_not_null(strstr(said, "and perhaps more (see tool do --help)\n"));
 }
 
 UNIT(option, in_an_ordered_line_nothing_follows_a_word_that_is_wrong)

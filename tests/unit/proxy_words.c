@@ -249,6 +249,19 @@ UNIT(proxy_words, wrong_values_are_refused_with_what_is_expected)
     }
 }
 
+UNIT(proxy_words, options_of_the_command_line_are_no_words_of_a_file)
+{
+    static const char *const names[] = {"help", "version", "config", "test",
+                                        "top"};
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        refuses(names[i], "1", "there is no word");
+        char itself[64];
+        snprintf(itself, sizeof(itself), "did you mean '%s'", names[i]);
+        cr_assert_null(strstr(why, itself), "%s", why);
+    }
+}
+
 UNIT_IN(proxy_words, words_before_what_they_are_about_are_refused, with_empty,
         void)
 {

@@ -189,8 +189,8 @@ static void print_zsh_option(const struct completion *self,
     (void)command;
     fprintf(self->out, "        ");
     if (option->letter) {
-        fprintf(self->out, "{-%c%s,--%s%s}'[", option->letter,
-                has_value(option) ? "+" : "", option->name,
+        fprintf(self->out, "%s{-%c%s,--%s%s}'[", option->repeats ? "'*'" : "",
+                option->letter, has_value(option) ? "+" : "", option->name,
                 has_value(option) ? "=" : "");
     } else {
         fprintf(self->out, "'%s--%s%s[", option->repeats ? "*" : "",

@@ -9,6 +9,8 @@
 
 #include "option.h"
 
+#include <stdio.h>
+
 /* A command of a program. */
 struct completion_command {
     const char *name; /* NULL: the program has no commands */

@@ -12,6 +12,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -99,12 +100,13 @@ static const struct option *find_letter(const struct option_set *set,
 static const char *find_foreign(const struct option_set *set, const char *name,
                                 size_t len)
 {
-    const struct option_foreign *foreign = set->foreign;
-
-    for (; foreign && foreign->name; foreign++) {
-        if (strlen(foreign->name) == len &&
-            memcmp(foreign->name, name, len) == 0) {
-            return foreign->advice;
+    for (; set; set = set->passed) {
+        const struct option_foreign *foreign = set->foreign;
+        for (; foreign && foreign->name; foreign++) {
+            if (strlen(foreign->name) == len &&
+                memcmp(foreign->name, name, len) == 0) {
+                return foreign->advice;
+            }
         }
     }
     return NULL;
@@ -153,7 +155,8 @@ static const char *suggest(const struct option_set *set, const char *name,
 {
     for (size_t i = 0; i < set->count; i++) {
         const size_t found = measure(&set->rows[i], name);
-        if (found < *least) {
+        if (found < *least || (best && found == *least &&
+                               strlen(set->rows[i].name) < strlen(best))) {
             *least = found;
             best = set->rows[i].name;
         }
@@ -163,7 +166,7 @@ static const char *suggest(const struct option_set *set, const char *name,
 
 const char *option_suggest(const struct option_set *set, const char *name)
 {
-    size_t least = strlen(name) / 3 + 2;
+    size_t least = strlen(name) < 5 ? 2 : strlen(name) / 3 + 2;
     const char *best = suggest(set, name, NULL, &least);
 
     return set->passed ? suggest(set->passed, name, best, &least) : best;
@@ -211,6 +214,9 @@ static bool refuse_range(const struct option *option, const char *value,
     char most[UNITS_TEXT_SIZE];
 
     format_exact(option->kind, option->least, least);
+    if (option->most == 0 && option->least == 0) {
+        return option_refuse(why, "%.200s is too large", value);
+    }
     if (option->most == 0) {
         return option_refuse(why, "%.200s is out of range, at least %s", value,
                              least);
@@ -316,6 +322,8 @@ static bool set_field(const struct option *option, void *owner,
         *(const char **)field = value;
         return *value || option_refuse(why, "it is empty");
     default:
+        assert(option->kind == OPTION_COUNT || option->kind == OPTION_SIZE ||
+               option->kind == OPTION_TIME);
         return read_number(option, value, field, why);
     }
 }
@@ -431,8 +439,9 @@ struct line {
     void *options;
     char **argv;
     int argc;
-    int next;                   /* argument */
-    bool is_bad;                /* an option was refused */
+    int next;    /* argument */
+    bool is_bad; /* an option was refused */
+    unsigned refused_count;
     const struct option *asked; /* --help or --version; NULL: neither */
     bool is_stopped;            /* what follows cannot be understood */
     bool is_over;               /* "--" has ended the options */
@@ -440,6 +449,19 @@ struct line {
     const char **words; /* that are no options */
     size_t word_count;
 };
+
+/* Lines about one command line; a script may have made thousands of words. */
+#define REFUSED_MAX 10U
+
+static void count_refused(struct line *line)
+{
+    line->is_bad = true;
+    line->refused_count++;
+    if (line->refused_count == REFUSED_MAX) {
+        say("and perhaps more (see %s --help)", line->set->command);
+        line->is_stopped = true;
+    }
+}
 
 static void refuse_unknown(struct line *line, const char *flag)
 {
@@ -449,10 +471,10 @@ static void refuse_unknown(struct line *line, const char *flag)
     const char *like = NULL;
     char text[64];
 
-    line->is_bad = true;
     if (advice) {
-        say("unknown flag %.*s: %s", (int)(name - flag + (ptrdiff_t)len), flag,
-            advice);
+        say("unknown flag %.2s%.*s: %s", name - flag > 1 ? "--" : "-", (int)len,
+            name, advice);
+        count_refused(line);
         return;
     }
     snprintf(text, sizeof(text), "%.*s", (int)len, name);
@@ -463,6 +485,7 @@ static void refuse_unknown(struct line *line, const char *flag)
     } else {
         say("unknown flag %.100s (see %s --help)", flag, line->set->command);
     }
+    count_refused(line);
 }
 
 static bool is_listed(const struct option_list *given,
@@ -486,8 +509,13 @@ bool option_is_given(const struct option_list *given, const char *name)
     return false;
 }
 
-static void note(struct line *line, const struct option *option)
+/* A switch that is off was not given. */
+static void note(struct line *line, const struct option *option,
+                 const char *value)
 {
+    if (option->kind == OPTION_SWITCH && strcmp(value, "off") == 0) {
+        return;
+    }
     if (!is_listed(line->given, option)) {
         assert(line->given->count < OPTIONS_GIVEN_MAX);
         line->given->list[line->given->count++] = option;
@@ -516,10 +544,10 @@ static void take(struct line *line, const struct option *option,
         } else {
             say("%s: %s", flag, why);
         }
-        line->is_bad = true;
+        count_refused(line);
         line->is_stopped = set->is_ordered && option->repeats;
     } else {
-        note(line, option);
+        note(line, option, value);
     }
 }
 
@@ -530,7 +558,7 @@ static const char *next_value(struct line *line, const char *flag)
         return line->argv[line->next++];
     }
     say("%s needs a value (see %s --help)", flag, line->set->command);
-    line->is_bad = true;
+    count_refused(line);
     return NULL;
 }
 
@@ -547,17 +575,31 @@ static bool may_be_value(const struct line *line, const struct option *option)
            line->argv[line->next][0] != '-';
 }
 
-/* Passes the words of an option on, from argument @first. */
-static void pass(struct line *line, const struct option *option, int first)
+/* Passes a word of an option on. */
+static void pass(struct line *line, const struct option *option,
+                 const char *word)
 {
     char why[OPTION_WHY_SIZE];
 
-    for (int i = first; i < line->next; i++) {
-        if (!line->set->pass(line->options, option, line->argv[i], why)) {
-            say("%s", why);
-            line->is_bad = true;
-            return;
-        }
+    if (!line->set->pass(line->options, option, word, why)) {
+        say("%s", why);
+        count_refused(line);
+        line->is_stopped = true;
+    }
+}
+
+/* "-x" and its value, or NULL. The flag lives as long as the program. */
+static void pass_letter(struct line *line, const struct option *option,
+                        const char *value)
+{
+    static char flags[128][3];
+    char *flag = flags[(unsigned char)option->letter % 128U];
+
+    flag[0] = '-';
+    flag[1] = option->letter;
+    pass(line, option, flag);
+    if (value) {
+        pass(line, option, value);
     }
 }
 
@@ -574,15 +616,22 @@ static void read_long(struct line *line, const char *text)
 
     snprintf(flag, sizeof(flag), "%.*s", (int)len + 2, text);
     if (passed) {
-        const int first = line->next - 1;
-        if (value || !needs_value(passed) || next_value(line, flag)) {
-            pass(line, passed, first);
+        const char *next =
+            !value && needs_value(passed) ? next_value(line, flag) : NULL;
+        if (value || !needs_value(passed) || next) {
+            pass(line, passed, text);
+        }
+        if (next) {
+            pass(line, passed, next);
         }
     } else if (!option) {
         refuse_unknown(line, text);
+    } else if (value && option->kind == OPTION_SWITCH && !*value) {
+        say("%s: '' is neither on nor off", flag);
+        count_refused(line);
     } else if (value && !option->value && option->kind != OPTION_SWITCH) {
         say("%s takes no value", flag);
-        line->is_bad = true;
+        count_refused(line);
     } else {
         const bool is_next =
             !value && (needs_value(option) || may_be_value(line, option));
@@ -595,33 +644,46 @@ static void read_long(struct line *line, const char *text)
     }
 }
 
+/* One letter of a word, of which @rest follows. True if that was its value, or
+ * nothing of it is to be read. */
+static bool read_letter(struct line *line, char letter, const char *rest)
+{
+    const struct option_set *set = line->set;
+    const struct option *option = find_letter(set, letter);
+    const bool is_passed = !option && set->passed;
+    const char flag[] = {'-', letter, '\0'};
+    const char *value = NULL;
+
+    if (is_passed) {
+        option = find_letter(set->passed, letter);
+    }
+    if (!option) {
+        refuse_unknown(line, flag);
+        return true;
+    }
+    if (needs_value(option)) {
+        value = *rest ? rest : next_value(line, flag);
+        if (!value) {
+            return true;
+        }
+    }
+    if (is_passed) {
+        pass_letter(line, option, value);
+    } else {
+        take(line, option, flag, value ? value : "");
+    }
+    if (!value && *rest == '=') {
+        say("%s takes no value", flag);
+        count_refused(line);
+    }
+    return value || *rest == '=' || line->asked;
+}
+
 /* "-x", "-xvalue", "-x value" or several letters without values. */
 static void read_letters(struct line *line, const char *text)
 {
-    const struct option_set *set = line->set;
-    const int first = line->next - 1;
-
     for (const char *at = text + 1; *at; at++) {
-        const struct option *option = find_letter(set, *at);
-        const struct option *passed =
-            !option && set->passed ? find_letter(set->passed, *at) : NULL;
-        const char flag[] = {'-', *at, '\0'};
-        if (!option && !passed) {
-            refuse_unknown(line, flag);
-            return;
-        } else if (!needs_value(option ? option : passed)) {
-            if (option) {
-                take(line, option, flag, "");
-            } else if (at[1] == '\0') {
-                pass(line, passed, first);
-            }
-        } else {
-            const char *value = at[1] ? at + 1 : next_value(line, flag);
-            if (value && option) {
-                take(line, option, flag, value);
-            } else if (value) {
-                pass(line, passed, first);
-            }
+        if (read_letter(line, *at, at + 1)) {
             return;
         }
     }
@@ -643,7 +705,7 @@ static bool refuse_one_dash(struct line *line, const char *text)
     } else if (option_find(set, name, len) ||
                (set->passed && option_find(set->passed, name, len))) {
         say("unknown flag -%.*s: write --%.100s", (int)len, name, name);
-        line->is_bad = true;
+        count_refused(line);
     } else {
         return false;
     }
@@ -656,7 +718,7 @@ static void take_word(struct line *line, const char *text)
 
     if (!line->is_bad && !line->set->word(line->options, text, why)) {
         say("%s", why);
-        line->is_bad = true;
+        count_refused(line);
         line->is_stopped = true;
     }
 }
@@ -669,7 +731,10 @@ static void read_next(struct line *line)
     if (is_end && !line->set->has_sides) {
         line->is_over = true;
     } else if (is_end || line->is_over || text[0] != '-' || text[1] == '\0') {
-        if (line->set->is_ordered) {
+        if (line->is_over && text[0] == '-' && line->set->passed) {
+            say("%.100s: behind -- there are targets alone", text);
+            count_refused(line);
+        } else if (line->set->is_ordered) {
             take_word(line, text);
         } else {
             line->words[line->word_count++] = text;
@@ -709,7 +774,7 @@ static enum options_result read_all(struct line *line)
     while (line->next < line->argc && !line->asked && !line->is_stopped) {
         read_next(line);
     }
-    if (line->asked) {
+    if (line->asked && !line->is_bad) {
         if (line->asked->kind == OPTION_HELP) {
             print_help(line->set, stdout);
         } else {

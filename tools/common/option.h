@@ -17,7 +17,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
 
 /* Room for every reason why a value is refused. */
 #define OPTION_WHY_SIZE 512

@@ -89,6 +89,18 @@ const struct field fields_loop[] = {
     END,
 };
 
+/* These structs have counts alone, each of which has its row. */
+#define ALL_HAVE_ROWS(type, table)                                             \
+    _Static_assert(sizeof(struct type) / sizeof(uint64_t) ==                   \
+                       sizeof(table) / sizeof((table)[0]) - 1,                 \
+                   "a count of struct " #type " has no row in " #table)
+
+ALL_HAVE_ROWS(ledger, fields_ledger);
+ALL_HAVE_ROWS(track_counts, fields_answers);
+ALL_HAVE_ROWS(connection_counts, fields_connections);
+ALL_HAVE_ROWS(host_usage, fields_usage);
+ALL_HAVE_ROWS(result_loop, fields_loop);
+
 static uint64_t value_of(const struct field *field, const void *from)
 {
     return *(const uint64_t *)((const char *)from + field->offset);

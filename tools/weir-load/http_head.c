@@ -49,6 +49,9 @@ static const struct {
     {HTTP_E_CUT, "HTTP_CUT", "the stream ended inside an answer"},
 };
 
+_Static_assert(COUNT_OF(errors) == HTTP_E_STATUS_LINE - HTTP_E_LAST + 1,
+               "an error has no row");
+
 /* ---- characters ---- */
 
 /* Of RFC 9110, 5.6.2. */

@@ -9,6 +9,7 @@
 #include "options_rows.h"
 #include "weir/base.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -127,6 +128,8 @@ static json_t *value_of(const struct option *row, const void *options,
     case OPTION_CHOICE:
         return json_string(row->choices[*(const int *)field]);
     default:
+        assert(row->kind == OPTION_COUNT || row->kind == OPTION_SIZE ||
+               row->kind == OPTION_TIME);
         memcpy(&number, field, sizeof(number));
         return zero_is_null && number == 0
                    ? json_null()

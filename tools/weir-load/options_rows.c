@@ -19,6 +19,7 @@
 #include "weir/error.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 

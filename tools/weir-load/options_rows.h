@@ -10,8 +10,6 @@
 #include "options.h"
 #include "tools/common/option.h"
 
-#include <stdlib.h>
-
 /* What the command line said, so that defaults can depend on it: the options
  * that were given; NULL: they were not. */
 struct options_given {

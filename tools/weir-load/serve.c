@@ -69,7 +69,7 @@ static void fail(struct serve_thread *thread, const struct target *target,
 {
     struct serve *serve = thread->owner;
 
-    serve_say_error(target, err);
+    serve_say_error(target, err, serve_thread_why(thread, target));
     if (serve->err == 0) {
         serve->err = err;
     }
@@ -111,7 +111,7 @@ static int serve_until_signal(struct serve *serve)
     }
     int err = serve_thread_listen(thread, &failed);
     if (err < 0) {
-        serve_say_error(failed, err);
+        serve_say_error(failed, err, serve_thread_why(thread, failed));
         return LOAD_USAGE;
     }
     err = weir_loop_run(thread->loop);

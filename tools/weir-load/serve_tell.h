@@ -4,7 +4,6 @@
  * All of it is the same for one loop, which is that of the main thread, and for
  * several threads.
  */
- */
 #ifndef WEIR_LOAD_SERVE_TELL_H
 #define WEIR_LOAD_SERVE_TELL_H
 

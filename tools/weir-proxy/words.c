@@ -300,6 +300,9 @@ bool words_say(struct config *config, const char *name, const char *value,
                option_refuse(why, "%s: %.400s", word->name, reason);
     }
     const char *like = option_suggest(&words, name);
+    if (like && !words_find(like)) {
+        like = NULL; /* that is no word of a file */
+    }
     return option_refuse(why, "there is no word '%.60s'%s%s%s", name,
                          like ? "; did you mean '" : "", like ? like : "",
                          like ? "'?" : "");

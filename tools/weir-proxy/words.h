@@ -12,11 +12,11 @@
 #include "config.h"
 
 enum word_scope {
+    SCOPE_COMMAND, /* of the command line alone */
     SCOPE_PROGRAM,
     SCOPE_SERVICE,
     SCOPE_ROUTE,
     SCOPE_TARGET,
-    SCOPE_COMMAND, /* of the command line alone */
 };
 
 extern const struct option_set words;

@@ -12,6 +12,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -304,14 +305,17 @@ bool words_say_queue(void *options, const struct option *word,
     return true;
 }
 
-/* Appends ", tcp" and the other kinds of checks. */
+/* Appends ", tcp" and the other kinds of checks, with an "or" before the last.
+ */
 static void write_kinds(char *names, size_t size)
 {
-    const char *name;
+    const char *name = weir_check_kind_get_name(0);
 
-    for (int i = 0; (name = weir_check_kind_get_name(i)); i++) {
+    for (int i = 1; name; i++) {
+        const char *next = weir_check_kind_get_name(i);
         const size_t len = strlen(names);
-        snprintf(names + len, size - len, ", %s", name);
+        snprintf(names + len, size - len, "%s%s", next ? ", " : " or ", name);
+        name = next;
     }
 }
 
@@ -336,7 +340,7 @@ bool words_say_check(void *options, const struct option *word,
          route->check_interval_ns == 0)) {
         write_kinds(names, sizeof(names));
         return option_refuse(
-            why, "'%.200s' is neither %s nor a time such as 2s", value, names);
+            why, "'%.200s' is neither %s, nor a time such as 2s", value, names);
     }
     route->is_checked = true;
     return true;
