@@ -157,6 +157,22 @@ static enum options_result reads(const char *const *arguments)
         expect_str_eq(said, lines);                                            \
     } while (0)
 
+/* A command line, and what is said of it. */
+struct refused {
+    const char *lines;
+    const char *words[3];
+};
+
+static void refuse_each(const struct refused *each, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        const char *const line[] = {each[i].words[0], each[i].words[1],
+                                    each[i].words[2], NULL};
+        expect_eq(reads(line), OPTIONS_BAD);
+        expect_str_eq(said, each[i].lines);
+    }
+}
+
 UNIT(option, a_value_of_each_kind_goes_into_its_field)
 {
     READS("--count", "50", "--size=64K", "--share", "2%", "--colour", "blue",
@@ -209,38 +225,48 @@ UNIT(option, other_names_of_an_option_are_found)
 
 UNIT(option, each_wrong_value_is_told_with_what_would_be_right)
 {
-    REFUSES("-c: 'x' is not a count such as 50 or 10k\n", "-c", "x");
-    REFUSES("-c: 0 is out of range, 1 to 1000\n", "-c0");
-    REFUSES("--count: 1001 is out of range, 1 to 1000\n", "--count=1001");
-    REFUSES("--count: 99999999999999999999 is out of range, 1 to 1000\n",
-            "--count", "99999999999999999999");
-    REFUSES("--size: 4095 is out of range, at least 4K\n", "--size", "4095");
-    REFUSES("--time: 1us is out of range, 1ms to 1h\n", "--time", "1us");
-    REFUSES("--share: 101% is out of range, 0.1% to 100%\n", "--share", "101%");
-    REFUSES("--colour: 'pink' is not red, green or blue\n", "--colour", "pink");
-    REFUSES("--late: 'x' is not queue or skip\n", "--late=x");
-    REFUSES("--on: 'maybe' is neither on nor off\n", "--on=maybe");
-    REFUSES("--text: it is empty\n", "--text=", "-c1");
+    static const struct refused rows_of_lines[] = {
+        {"-c: 'x' is not a count such as 50 or 10k\n", {"-c", "x"}},
+        {"-c: 0 is out of range, 1 to 1000\n", {"-c0"}},
+        {"--count: 1001 is out of range, 1 to 1000\n", {"--count=1001"}},
+        {"--count: 99999999999999999999 is out of range, 1 to 1000\n",
+         {"--count", "99999999999999999999"}},
+        {"--size: 4095 is out of range, at least 4K\n", {"--size", "4095"}},
+        {"--time: 1us is out of range, 1ms to 1h\n", {"--time", "1us"}},
+        {"--share: 101% is out of range, 0.1% to 100%\n", {"--share", "101%"}},
+        {"--colour: 'pink' is not red, green or blue\n", {"--colour", "pink"}},
+        {"--late: 'x' is not queue or skip\n", {"--late=x"}},
+        {"--on: 'maybe' is neither on nor off\n", {"--on=maybe"}},
+        {"--text: it is empty\n", {"--text=", "-c1"}},
+    };
+
+    refuse_each(rows_of_lines,
+                sizeof(rows_of_lines) / sizeof(rows_of_lines[0]));
 }
 
 UNIT(option, each_wrong_form_is_told)
 {
-    REFUSES("-c needs a value (see tool do --help)\n", "-c");
-    REFUSES("--size needs a value (see tool do --help)\n", "--size");
-    REFUSES("--help takes no value\n", "--help=x");
-    REFUSES("unknown flag -x (see tool do --help)\n", "-ox");
-    REFUSES("unknown flag -count: write --count\n", "-count");
-    REFUSES("unknown flag -time: write --time=3\n", "-time=3");
-    REFUSES("unknown flag --tme; did you mean --time? (see tool do --help)\n",
-            "--tme");
-    REFUSES("unknown flag --hel; did you mean --help? (see tool do --help)\n",
-            "--hel");
-    REFUSES("-q takes no value\n", "-q=on");
-    REFUSES("--on: '' is neither on nor off\n", "--on=");
-    REFUSES("unknown flag --zzzzzz (see tool do --help)\n", "--zzzzzz");
-    REFUSES("unknown flag -z: write --time\n", "-z", "3");
-    REFUSES("unknown flag --vus: write --count\n", "--vus=3");
-    REFUSES("unknown flag -vus: write --count\n", "-vus", "3");
+    static const struct refused rows_of_lines[] = {
+        {"-c needs a value (see tool do --help)\n", {"-c"}},
+        {"--size needs a value (see tool do --help)\n", {"--size"}},
+        {"--help takes no value\n", {"--help=x"}},
+        {"unknown flag -x (see tool do --help)\n", {"-ox"}},
+        {"unknown flag -count: write --count\n", {"-count"}},
+        {"unknown flag -time: write --time=3\n", {"-time=3"}},
+        {"unknown flag --tme; did you mean --time? (see tool do --help)\n",
+         {"--tme"}},
+        {"unknown flag --hel; did you mean --help? (see tool do --help)\n",
+         {"--hel"}},
+        {"-q takes no value\n", {"-q=on"}},
+        {"--on: '' is neither on nor off\n", {"--on="}},
+        {"unknown flag --zzzzzz (see tool do --help)\n", {"--zzzzzz"}},
+        {"unknown flag -z: write --time\n", {"-z", "3"}},
+        {"unknown flag --vus: write --count\n", {"--vus=3"}},
+        {"unknown flag -vus: write --count\n", {"-vus", "3"}},
+    };
+
+    refuse_each(rows_of_lines,
+                sizeof(rows_of_lines) / sizeof(rows_of_lines[0]));
 }
 
 UNIT(option, all_mistakes_of_a_line_are_told_and_words_when_there_are_none)

@@ -309,10 +309,10 @@ bool words_say_queue(void *options, const struct option *word,
  */
 static void write_kinds(char *names, size_t size)
 {
-    const char *name = weir_check_kind_get_name(0);
+    const char *name = weir_check_kind_get_name(WEIR_CHECK_TCP);
 
     for (int i = 1; name; i++) {
-        const char *next = weir_check_kind_get_name(i);
+        const char *next = weir_check_kind_get_name((enum weir_check_kind)i);
         const size_t len = strlen(names);
         snprintf(names + len, size - len, "%s%s", next ? ", " : " or ", name);
         name = next;
