@@ -60,7 +60,7 @@ static void sock_send_opening(struct wr_turn_end *turn_end)
                  head ? head->data : (const void *)"", head ? head->len : 0);
 }
 
-static void sock_open(struct wr_turn_end *turn_end)
+static void sock_send_first_open(struct wr_turn_end *turn_end)
 {
     struct wr_sock *s = wr_container_of(turn_end, struct wr_sock, turn_end);
 
@@ -78,7 +78,7 @@ void wr_sock_opening_begin(struct wr_sock *s)
     wr_assert(s->c.t.state == WR_LIFE_NEW);
     s->sent_short = true; /* no send may end on the fast path */
     s->c.outbox.is_opening = true;
-    s->turn_end.run = sock_open;
+    s->turn_end.run = sock_send_first_open;
 }
 
 /* The poll for the answer to the SYN has ended with these @events: 0, or the
