@@ -15,6 +15,7 @@ import socket
 import struct
 import subprocess
 import tempfile
+import threading
 
 from dns import find
 from harness import (WEIR_LOAD, Program, Skip, equal, load_json, matches,
@@ -148,12 +149,22 @@ def test_connections_of_every_protocol_may_end_between_requests():
 
 
 def test_a_server_that_ends_new_connections_is_tried_again():
-    """It ends those that ask for nothing for a moment, from the first on."""
-    def serve(connection, _number):
-        while select.select([connection], [], [], 0.02)[0]:
-            if not read_head(connection):
-                return
+    """It ends the first of those that ask for nothing, once the first request
+    has its answer; the second request is due half a second later."""
+    has_answered = threading.Event()
+
+    def asks(connection, may_end):
+        while not select.select([connection], [], [], 0.02)[0]:
+            if has_answered.is_set() and may_end:
+                return False
+        return True
+
+    def serve(connection, number):
+        may_end = number < 4
+        while asks(connection, may_end) and read_head(connection):
             connection.sendall(ANSWER)
+            has_answered.set()
+            may_end = False
 
     with Server(serve) as server:
         result = judged("-c", "2", "-R", "2", "-n", "3", "-w", "0",
