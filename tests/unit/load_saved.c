@@ -481,6 +481,32 @@ UNIT(load_saved, a_verdict_is_as_bad_as_the_worst_of_both)
     }
 }
 
+UNIT(load_saved, a_summary_of_both_counts_errors_of_either)
+{
+    set_member(other.object, "summary", "{\"attempts\": 50, \"errors\": 9}");
+    json_t *object = json_incref(other.object);
+    saved_fini(&other);
+    expect_eq(read_object(object, &other), 0, "%s", why);
+    const uint64_t attempts = one.offered - one.dropped;
+    merge();
+
+    const json_t *summary = member(&one, "summary");
+    expect_eq(number(summary, "attempts"), attempts + 50);
+    expect_eq(number(summary, "errors"), 3 + 9);
+    expect_eq(one.errors, 3 + 9);
+    expect_str_eq(json_string_value(json_object_get(summary, "verdict")),
+                  "VALID");
+}
+
+UNIT(load_saved, a_summary_without_its_counts_is_refused)
+{
+    json_t *object = make_object(1, 11);
+
+    set_member(object, "summary", "{\"attempts\": 50}");
+    saved_fini(&other); /* which leaves it empty */
+    expect_eq(read_object(object, &other), -EINVAL);
+}
+
 UNIT(load_saved, an_objective_holds_if_it_holds_for_both)
 {
     static const char failed[] =

@@ -94,7 +94,7 @@ static const struct option rows[] = {
     {"quiet", 'q', NULL, "another", .kind = OPTION_SWITCH, AT(is_quiet)},
     {"text", 0, "TEXT", "a text", .kind = OPTION_TEXT, AT(text),
      .needs = "count"},
-    {"maybe", 0, "[=TEXT]", "a text, or none", .read = read_maybe},
+    {"maybe", 'm', "[=TEXT]", "a text, or none", .read = read_maybe},
     {"next", 0, "[TEXT]", "a text, or none", .read = read_maybe},
     {.kind = OPTION_NOTE,
      .help = "A sentence that stands between the rows, "
@@ -206,6 +206,10 @@ UNIT(option, a_value_that_may_be_missing_is_taken_where_its_row_says)
     expect_str_eq(words, "word ");
     READS("--maybe=x");
     expect_str_eq(picked.maybe, "x");
+    READS("-qm", "word");
+    expect_str_eq(picked.maybe, "nothing");
+    READS("-qm=z");
+    expect_str_eq(picked.maybe, "z");
     READS("--next", "y");
     expect_str_eq(picked.maybe, "y");
     READS("--next", "-o");
@@ -377,7 +381,7 @@ UNIT(option, help_has_a_line_for_each_row_that_is_shown)
         text, "  -c, --count N            a count (10); also --number, --amount"
               "\n"));
     cr_assert_not_null(
-        strstr(text, "      --maybe[=TEXT]       a text, or none\n"));
+        strstr(text, "  -m, --maybe[=TEXT]       a text, or none\n"));
     cr_assert_not_null(
         strstr(text, "      --next [TEXT]        a text, or none\n"));
     cr_assert_null(strstr(text, "hidden"));

@@ -666,11 +666,13 @@ static bool read_letter(struct line *line, char letter, const char *rest)
         if (!value) {
             return true;
         }
+    } else if (option->value && *rest == '=') {
+        value = rest + 1;
     }
     if (is_passed) {
         pass_letter(line, option, value);
     } else {
-        take(line, option, flag, value ? value : "");
+        take(line, option, flag, value || option->value ? value : "");
     }
     if (!value && *rest == '=') {
         say("%s takes no value", flag);

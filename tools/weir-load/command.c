@@ -52,7 +52,7 @@ bool command_read_json(void *options, const struct option *option,
 
     (void)option;
     self->json = true;
-    self->json_path = value;
+    self->json_path = value && strcmp(value, "-") != 0 ? value : NULL;
     return !value || *value || option_refuse(why, "'' is not a file name");
 }
 

@@ -41,7 +41,7 @@ struct command {
 /* The rows of these. */
 #define COMMAND_JSON(text)                                                     \
     {                                                                          \
-        "json", 0, "[=FILE]", text, .read = command_read_json                  \
+        "json", 'j', "[=FILE]", text, .read = command_read_json                \
     }
 #define COMMAND_SAVE                                                           \
     {                                                                          \

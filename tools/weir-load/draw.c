@@ -34,7 +34,7 @@ static const struct option rows[] = {
     {"svg", 0, "FILE|DIR",
      "write the plots alone: to FILE.svg, or to a file each in a directory",
      .kind = OPTION_TEXT, .offset = offsetof(struct draw, svg)},
-    {"json", 0, "FILE", "write the one result, merged from its parts",
+    {"json", 'j', "FILE", "write the one result, merged from its parts",
      .read = command_read_json},
     OPTION_ROW_HELP,
 };
@@ -62,7 +62,7 @@ const struct option_set draw_set = {
 
 static bool check(const struct draw *self)
 {
-    if (!self->output && !self->svg && !self->command.json_path) {
+    if (!self->output && !self->svg && !self->command.json) {
         say("-o must say where the page goes (see weir-load report --help)");
         return false;
     }
@@ -70,7 +70,7 @@ static bool check(const struct draw *self)
         say("no result (see weir-load report --help)");
         return false;
     }
-    if (self->command.json_path && self->command.words.count > 1) {
+    if (self->command.json && self->command.words.count > 1) {
         say("--json: write the parts of one run with commas between them");
         return false;
     }
@@ -93,7 +93,9 @@ static bool write_page(const struct draw *self)
         say("-o: %s: %s", self->output, strerror(-err));
         return false;
     }
-    printf("%s\n", self->output);
+    if (command_prints(&self->command)) {
+        printf("%s\n", self->output);
+    }
     return true;
 }
 
@@ -113,7 +115,7 @@ static int draw(struct draw *self)
         }
         self->count++;
     }
-    if (self->command.json_path &&
+    if (self->command.json &&
         !json_file_write(self->command.json_path,
                          json_incref(self->runs[0].object))) {
         return LOAD_INTERNAL;
@@ -121,7 +123,8 @@ static int draw(struct draw *self)
     if (self->output && !write_page(self)) {
         return LOAD_INTERNAL;
     }
-    return !self->svg || draw_svg(self->runs, self->count, self->svg)
+    return !self->svg || draw_svg(self->runs, self->count, self->svg,
+                                  command_prints(&self->command))
                ? LOAD_OK
                : LOAD_INTERNAL;
 }

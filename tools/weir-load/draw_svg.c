@@ -15,7 +15,12 @@
 #include <string.h>
 #include <sys/stat.h>
 
-static int write_file(struct svg *svg, const char *path)
+struct place {
+    const char *path; /* of a file, or of the directory of files */
+    bool prints;
+};
+
+static int write_file(struct svg *svg, const char *path, bool prints)
 {
     FILE *file = fopen(path, "we");
 
@@ -31,18 +36,20 @@ static int write_file(struct svg *svg, const char *path)
         say("--svg: %s: %s", path, strerror(-err));
         return -EINVAL;
     }
-    printf("%s\n", path);
+    if (prints) {
+        printf("%s\n", path);
+    }
     return 0;
 }
 
 /* A plot as DIRECTORY/NAME.svg. */
 static int write_plot(void *arg, const char *name, const struct plot *plot)
 {
-    const char *directory = arg;
+    const struct place *place = arg;
     char path[4096];
     struct svg svg;
 
-    if (snprintf(path, sizeof(path), "%s/%s.svg", directory, name) >=
+    if (snprintf(path, sizeof(path), "%s/%s.svg", place->path, name) >=
         (int)sizeof(path)) {
         say("--svg: the path is too long");
         return -EINVAL;
@@ -51,7 +58,7 @@ static int write_plot(void *arg, const char *name, const struct plot *plot)
         return -ENOMEM;
     }
     svg_add(&svg, plot);
-    int err = write_file(&svg, path);
+    int err = write_file(&svg, path, place->prints);
     svg_fini(&svg);
     return err;
 }
@@ -63,7 +70,8 @@ static int add_plot(void *arg, const char *name, const struct plot *plot)
     return 0;
 }
 
-static int write_all(const struct saved *runs, size_t count, const char *path)
+static int write_all(const struct saved *runs, size_t count,
+                     const struct place *place)
 {
     struct svg svg;
     const struct plots_sink sink = {.take = add_plot, .arg = &svg};
@@ -73,7 +81,7 @@ static int write_all(const struct saved *runs, size_t count, const char *path)
         err = plots_make(runs, count, &sink);
     }
     if (err == 0) {
-        err = write_file(&svg, path);
+        err = write_file(&svg, place->path, place->prints);
     }
     svg_fini(&svg);
     return err;
@@ -86,17 +94,18 @@ static bool ends_in_svg(const char *path)
     return len > 4 && strcmp(path + len - 4, ".svg") == 0;
 }
 
-bool draw_svg(const struct saved *runs, size_t count, const char *path)
+bool draw_svg(const struct saved *runs, size_t count, const char *path,
+              bool prints)
 {
+    struct place place = {.path = path, .prints = prints};
     struct stat status;
     int err = 0;
 
     if (stat(path, &status) == 0 && S_ISDIR(status.st_mode)) {
-        const struct plots_sink sink = {.take = write_plot,
-                                        .arg = (void *)path};
+        const struct plots_sink sink = {.take = write_plot, .arg = &place};
         err = plots_make(runs, count, &sink);
     } else if (ends_in_svg(path)) {
-        err = write_all(runs, count, path);
+        err = write_all(runs, count, &place);
     } else {
         say("--svg: %s is no directory that is there, and no file's name: it "
             "does not end in .svg",

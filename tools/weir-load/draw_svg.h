@@ -11,8 +11,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Prints the names of the files that it has written; false after a line on
- * standard error. */
-bool draw_svg(const struct saved *runs, size_t count, const char *path);
+/* Prints the names of the files that it has written, if @prints; false after a
+ * line on standard error. */
+bool draw_svg(const struct saved *runs, size_t count, const char *path,
+              bool prints);
 
 #endif

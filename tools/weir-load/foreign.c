@@ -35,7 +35,6 @@ const struct option_foreign foreign_flags[] = {
     {"l", ALWAYS_SHOWN},
     {"L", "redirects are not followed, and latencies always shown; leave it "
           "out"},
-    {"j", JSON},
     {"o", JSON},
     {"f", LIST "; a body of a file is -b @FILE"},
     {"x", NO_PROXY},

@@ -11,6 +11,7 @@
 #include "hdr.h"
 #include "json_config.h"
 #include "json_part.h"
+#include "summary.h"
 #include "verdict.h"
 
 #include "weir/base.h"
@@ -355,11 +356,20 @@ json_t *json_begin(const struct result *result)
                      model_part(result));
 }
 
+static json_t *summary_part(const struct result *result)
+{
+    struct summary summary;
+
+    verdict_summarize(result, &summary);
+    return summary_json(&summary);
+}
+
 static json_t *verdict_part(const struct result *result)
 {
-    return json_pack("{s:b, s:s, s:i, s:o, s:o, s:o}", "valid",
-                     result->exit == LOAD_OK, "verdict", verdict_word(result),
-                     "exit_code", (int)result->exit, "invalid_reasons",
+    return json_pack("{s:o, s:b, s:s, s:i, s:o, s:o, s:o}", "summary",
+                     summary_part(result), "valid", result->exit == LOAD_OK,
+                     "verdict", verdict_word(result), "exit_code",
+                     (int)result->exit, "invalid_reasons",
                      remarks_part(&result->invalid), "warnings",
                      remarks_part(&result->warnings), "slo", slo_part(result));
 }

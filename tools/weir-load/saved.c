@@ -175,6 +175,21 @@ static int read_times(struct saved *saved, char *why)
     return 0;
 }
 
+/* Results of earlier versions have no summary. */
+static bool read_attempts(struct saved *saved)
+{
+    const json_t *summary = json_object_get(saved->object, "summary");
+
+    if (summary) {
+        return read_count(summary, "attempts", &saved->attempts) &&
+               read_count(summary, "errors", &saved->errors);
+    }
+    saved->errors = saved->failed + saved->timeout;
+    saved->attempts =
+        saved->offered > saved->dropped ? saved->offered - saved->dropped : 0;
+    return true;
+}
+
 static bool read_requests(struct saved *saved)
 {
     const json_t *requests = json_object_get(saved->object, "requests");
@@ -186,6 +201,7 @@ static bool read_requests(struct saved *saved)
            read_count(requests, "failed", &saved->failed) &&
            read_count(requests, "timeout", &saved->timeout) &&
            read_count(requests, "dropped", &saved->dropped) &&
+           read_attempts(saved) &&
            read_rate(rate, "achieved", &saved->achieved_rate) &&
            (!saved->is_open ||
             read_rate(rate, "offered", &saved->offered_rate));
@@ -327,6 +343,21 @@ int saved_read(const char *paths, struct saved *ret, char *why)
     return 0;
 }
 
+/* The summary of what was merged of both; 0 or -ENOMEM. */
+static int summarize(struct saved *merged, const struct saved *one,
+                     const struct saved *other)
+{
+    struct summary summary;
+
+    merged->attempts = one->attempts + other->attempts;
+    merged->errors = one->errors + other->errors;
+    saved_get_summary(merged, &summary);
+    return json_object_set_new(merged->object, "summary",
+                               summary_json(&summary)) < 0
+               ? -ENOMEM
+               : 0;
+}
+
 int saved_merge(struct saved *into, const struct saved *from, char *why)
 {
     struct saved merged;
@@ -340,12 +371,17 @@ int saved_merge(struct saved *into, const struct saved *from, char *why)
     if (!object) {
         return refuse_memory(why);
     }
+    json_object_del(object, "summary");
     snprintf(name, sizeof(name), "%.150s,%.150s", into->name, from->name);
     int err = fill(object, name, &merged, why);
     if (err < 0) {
         return err;
     }
-    saved_fini(into);
+    err = summarize(&merged, into, from);
+    saved_fini(err < 0 ? &merged : into);
+    if (err < 0) {
+        return refuse_memory(why);
+    }
     *into = merged;
     return 0;
 }
@@ -357,11 +393,22 @@ const struct histogram *saved_latency(const struct saved *saved)
     return response ? response : saved->times[SLO_SERVICE];
 }
 
+void saved_get_summary(const struct saved *saved, struct summary *ret)
+{
+    *ret = (struct summary){
+        .verdict = saved->verdict,
+        .rate = saved->achieved_rate,
+        .attempts = saved->attempts,
+        .errors = saved->errors,
+        .latency = saved_latency(saved),
+    };
+}
+
 void saved_get_facts(const struct saved *saved, struct slo_facts *ret)
 {
     *ret = (struct slo_facts){
         .offered = saved->offered,
-        .errors = saved->failed + saved->timeout,
+        .errors = saved->errors,
         .timeouts = saved->timeout,
         .dropped = saved->dropped,
         .rate = saved->achieved_rate,

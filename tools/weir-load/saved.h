@@ -12,6 +12,7 @@
 #define WEIR_LOAD_SAVED_H
 
 #include "slo.h"
+#include "summary.h"
 #include "tools/load/histogram.h"
 
 #include <jansson.h>
@@ -56,6 +57,9 @@ struct saved {
     uint64_t failed;
     uint64_t timeout;
     uint64_t dropped;
+    /* As a summary has them. */
+    uint64_t attempts;
+    uint64_t errors;
     /* A second; 0 in a closed loop. */
     double offered_rate;
     double achieved_rate;
@@ -83,6 +87,9 @@ int saved_merge(struct saved *into, const struct saved *from, char *why);
 
 /* The headline latency: response times, in a closed loop service times. */
 const struct histogram *saved_latency(const struct saved *saved);
+
+/* The figures that scripts read; borrowed from saved. */
+void saved_get_summary(const struct saved *saved, struct summary *ret);
 
 /* What objectives ask for; borrowed from saved. */
 void saved_get_facts(const struct saved *saved, struct slo_facts *ret);

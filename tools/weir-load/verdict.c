@@ -68,6 +68,13 @@ __attribute__((format(printf, 2, 3))) static void add(struct remarks *remarks,
     remarks->count++;
 }
 
+/* Requests that were sent, and failures that concerned none of them. */
+static uint64_t count_attempts(const struct result *result)
+{
+    return result->measured.sent + result->events_without_request +
+           result->unseen_failures;
+}
+
 static bool is_over_budget(const struct result *result)
 {
     const struct run_options *options = result->options;
@@ -76,10 +83,8 @@ static bool is_over_budget(const struct result *result)
     if (!options->max_errors_is_share) {
         return errors > options->max_errors;
     }
-    double attempts = (double)result->measured.sent +
-                      (double)result->events_without_request +
-                      (double)result->unseen_failures;
-    return (double)errors * 1e6 > (double)options->max_errors * attempts;
+    return (double)errors * 1e6 >
+           (double)options->max_errors * (double)count_attempts(result);
 }
 
 /* So many requests are on their way when a window without a warm-up ends, and
@@ -555,6 +560,20 @@ uint64_t verdict_error_count(const struct result *result)
 {
     return result->measured.failed + result->measured.timeout +
            result->events_without_request + result->unseen_failures;
+}
+
+void verdict_summarize(const struct result *result, struct summary *ret)
+{
+    const double window_ns = (double)result->window_ns;
+
+    *ret = (struct summary){
+        .verdict = verdict_word(result),
+        .rate = window_ns > 0 ? (double)result->completed * 1e9 / window_ns : 0,
+        .attempts = count_attempts(result),
+        .errors = verdict_error_count(result),
+        .latency =
+            result->response.count > 0 ? &result->response : &result->service,
+    };
 }
 
 double verdict_cpu_share(const struct result *result)

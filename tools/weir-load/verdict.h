@@ -7,6 +7,7 @@
 #define WEIR_LOAD_VERDICT_H
 
 #include "result.h"
+#include "summary.h"
 
 /* Fill in invalid, warnings and exit. */
 void verdict_reach(struct result *result);
@@ -16,6 +17,9 @@ const char *verdict_word(const struct result *result);
 
 /* Requests that went wrong, and failures that concerned no request. */
 uint64_t verdict_error_count(const struct result *result);
+
+/* The figures that scripts read; borrowed from the result. */
+void verdict_summarize(const struct result *result, struct summary *ret);
 
 /* Share of one CPU that the client used in the window, 0 to 1 (or more). */
 double verdict_cpu_share(const struct result *result);
