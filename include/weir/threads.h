@@ -3,9 +3,10 @@
  * Several loops, each on a thread of its own: a service on all processors.
  *
  * Each thread makes a loop and runs a main task on it, the same function on
- * all. A main task is as one of weir_run(): it opens servers and serves until
- * it is cancelled. A service of all processors is one that listens with
- * `reuse_port` on each thread, so that the kernel spreads the connections:
+ * all. weir_threads_run() has the calling thread as the first of them. A main
+ * task is as one of weir_run(): it opens servers and serves until it is
+ * cancelled. A service of all processors is one that listens with `reuse_port`
+ * on each thread, so that the kernel spreads the connections:
  *
  *     static int serve(weir_thread *thread, void *arg)
  *     {
@@ -70,7 +71,8 @@ struct weir_threads_options {
     uint32_t thread_count;
     /** Let the kernel move the threads. By default each thread stays on one of
      * the processors that the process may use, in turn. What a thread starts
-     * stays there too: threads of its loop's executor, child processes. */
+     * stays there too: threads of its loop's executor, child processes. The
+     * caller of weir_threads_run() may use all of its own again afterwards. */
     bool no_pinning;
     /** Leave SIGINT and SIGTERM alone. By default both stop the threads as
      * weir_threads_stop() does, with @ref grace_ns, and a second signal of
@@ -143,7 +145,11 @@ WEIR_API void weir_threads_stop(weir_threads *threads, uint64_t grace_ns);
 WEIR_API WEIR_MUST_USE int weir_threads_join(weir_threads *threads);
 
 /**
- * weir_threads_start() and weir_threads_join() in one call.
+ * Start threads, run a main task on each, and wait until all have ended.
+ *
+ * As weir_threads_start() and weir_threads_join(), but for the first thread,
+ * which is the calling one and keeps its name: with a @ref thread_count of 1 no
+ * thread is started.
  *
  * @param fn   the function of the main tasks
  * @param arg  its second argument

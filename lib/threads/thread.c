@@ -7,7 +7,6 @@
  */
 #include "threads.h"
 
-#include <sched.h>
 #include <stdio.h>
 
 static weir_thread *thread_of_module(const struct wr_module *module)
@@ -94,12 +93,31 @@ static void thread_pin(const weir_thread *thread)
     }
 }
 
-/* Shown by debuggers and by ps. */
+static bool thread_is_caller(const weir_thread *thread)
+{
+    wr_assert(thread->index < thread->threads->count);
+    return thread->index == 0 && thread->threads->has_caller;
+}
+
+/* The caller goes on where it was before. */
+static void thread_unpin(const weir_thread *thread)
+{
+    const cpu_set_t *set = &thread->threads->cpus;
+
+    if (thread->cpu >= 0 && thread_is_caller(thread)) {
+        wr_ignore(pthread_setaffinity_np(pthread_self(), sizeof(*set), set));
+    }
+}
+
+/* Shown by debuggers and by ps. The caller keeps its name, which is that of the
+ * process. */
 static void thread_name(const weir_thread *thread)
 {
     char name[16];
 
-    wr_assert(thread->index < thread->threads->count);
+    if (thread_is_caller(thread)) {
+        return;
+    }
     snprintf(name, sizeof(name), "weir-%u", thread->index % 100000u);
     wr_ignore(pthread_setname_np(pthread_self(), name));
 }
@@ -114,10 +132,12 @@ static int thread_open(weir_thread *thread)
     wr_loop_add_module(thread->loop, &thread->module, &thread_module_ops);
     thread->wake = thread->loop->wake;
     wr_wake_ref(thread->wake);
-    if (!threads->handles_signals) {
-        return 0;
+    thread->has_signals = threads->handles_signals;
+    if (thread->has_signals) {
+        err = wr_signals_begin_main(thread->loop, thread_tell_signal, thread);
+        thread->has_signals = err >= 0;
     }
-    return wr_signals_begin_main(thread->loop, thread_tell_signal, thread);
+    return err;
 }
 
 /* Returns the result of the main task, or the error that ended its run. */
@@ -134,10 +154,9 @@ static int thread_run(weir_thread *thread)
     return err < 0 ? err : result;
 }
 
-/* @has_signals: its loop handles signals. */
-static void thread_close(weir_thread *thread, bool has_signals)
+static void thread_close(weir_thread *thread)
 {
-    if (has_signals) {
+    if (thread->has_signals) {
         wr_signals_end_main(thread->loop);
     }
     const int freed = weir_loop_free(thread->loop);
@@ -146,20 +165,28 @@ static void thread_close(weir_thread *thread, bool has_signals)
     wr_config_end(thread);
 }
 
-void *wr_thread_body(void *arg)
+void wr_thread_begin(weir_thread *thread)
 {
-    weir_thread *thread = arg;
-    weir_threads *threads = thread->threads;
-
     thread_pin(thread);
     thread_name(thread);
-    const int err = thread_open(thread);
-    wr_threads_note_made(threads, err);
+    wr_threads_note_made(thread->threads, thread_open(thread));
+}
+
+void wr_thread_finish(weir_thread *thread)
+{
+    weir_threads *threads = thread->threads;
+
     if (wr_threads_wait_started(threads)) {
-        wr_assert(err >= 0);
         wr_threads_note_end(threads, thread_run(thread));
     }
-    thread_close(thread, threads->handles_signals && err >= 0);
+    thread_close(thread);
+    thread_unpin(thread);
+}
+
+void *wr_thread_body(void *arg)
+{
+    wr_thread_begin(arg);
+    wr_thread_finish(arg);
     return NULL;
 }
 

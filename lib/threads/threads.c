@@ -2,7 +2,8 @@
  * Threads that each run a loop: starting all of them, and joining them.
  *
  * A thread makes its loop itself, on its processor. The start waits until all
- * have done so: either every main task runs, or none.
+ * have done so: either every main task runs, or none. weir_threads_run() waits
+ * for the end of all in any case, so it is the first thread itself.
  */
 #include "threads.h"
 
@@ -30,17 +31,16 @@ static uint32_t threads_read_cpus(cpu_set_t *ret)
 /* Gives each thread one of the processors, in turn. */
 static void threads_assign_cpus(weir_threads *threads)
 {
-    cpu_set_t set;
     int cpu = -1;
 
     wr_assert(threads->count > 0);
-    if (threads_read_cpus(&set) == 0) {
+    if (threads_read_cpus(&threads->cpus) == 0) {
         return;
     }
     for (uint32_t i = 0; i < threads->count; i++) {
         do {
             cpu = (cpu + 1) % CPU_SETSIZE;
-        } while (!CPU_ISSET((size_t)cpu, &set));
+        } while (!CPU_ISSET((size_t)cpu, &threads->cpus));
         threads->threads[i].cpu = cpu;
     }
 }
@@ -131,11 +131,15 @@ static int threads_make(const struct weir_threads_options *known,
 
 /* ---- starting ---- */
 
-/* Starts threads until one cannot be; returns their number, and the error. */
+/* Starts threads until one cannot be; returns their number, the caller among
+ * them where it is one, and the error. */
 static uint32_t threads_create(weir_threads *threads, int *ret_err)
 {
     wr_assert(threads->state == WR_THREADS_STARTING);
-    for (uint32_t i = 0; i < threads->count; i++) {
+    if (threads->has_caller) {
+        threads->threads[0].id = pthread_self();
+    }
+    for (uint32_t i = threads->has_caller; i < threads->count; i++) {
         weir_thread *thread = &threads->threads[i];
         const int err =
             pthread_create(&thread->id, NULL, wr_thread_body, thread);
@@ -151,7 +155,7 @@ static uint32_t threads_create(weir_threads *threads, int *ret_err)
 static void threads_join_first(weir_threads *threads, uint32_t count)
 {
     wr_assert(count <= threads->count);
-    for (uint32_t i = 0; i < count; i++) {
+    for (uint32_t i = threads->has_caller; i < count; i++) {
         const int err = pthread_join(threads->threads[i].id, NULL);
         wr_check(err == 0);
     }
@@ -164,9 +168,15 @@ static int threads_start(weir_threads *threads, weir_threads **ret)
     const uint32_t count = threads_create(threads, &err);
 
     wr_assert((err < 0) == (count < threads->count));
+    if (threads->has_caller) {
+        wr_thread_begin(&threads->threads[0]);
+    }
     err = wr_threads_let_run(threads, count, err, ret);
     if (err == 0) {
         return 0;
+    }
+    if (threads->has_caller) {
+        wr_thread_finish(&threads->threads[0]);
     }
     threads_join_first(threads, count);
     for (uint32_t i = count; i < threads->count; i++) {
@@ -175,8 +185,10 @@ static int threads_start(weir_threads *threads, weir_threads **ret)
     return err;
 }
 
-int weir_threads_start(const struct weir_threads_options *options,
-                       weir_thread_fn *fn, void *arg, weir_threads **ret)
+/* @has_caller: the calling thread is the first of them. */
+static int threads_begin(const struct weir_threads_options *options,
+                         weir_thread_fn *fn, void *arg, bool has_caller,
+                         weir_threads **ret)
 {
     struct weir_threads_options known;
     weir_threads *threads = NULL;
@@ -196,6 +208,7 @@ int weir_threads_start(const struct weir_threads_options *options,
     }
     threads->fn = fn;
     threads->arg = arg;
+    threads->has_caller = has_caller;
     if (!known.no_pinning) {
         threads_assign_cpus(threads);
     }
@@ -211,6 +224,12 @@ int weir_threads_start(const struct weir_threads_options *options,
     return 0;
 }
 
+int weir_threads_start(const struct weir_threads_options *options,
+                       weir_thread_fn *fn, void *arg, weir_threads **ret)
+{
+    return threads_begin(options, fn, arg, false, ret);
+}
+
 /* ---- the end ---- */
 
 static bool threads_include_caller(const weir_threads *threads)
@@ -224,10 +243,8 @@ static bool threads_include_caller(const weir_threads *threads)
     return false;
 }
 
-int weir_threads_join(weir_threads *threads)
+static int threads_end(weir_threads *threads)
 {
-    wr_require(!wr_wake_is_forked(threads->threads[0].wake), -ECHILD);
-    wr_require(!threads_include_caller(threads), -EDEADLK);
     threads_join_first(threads, threads->count);
     const int err = threads->err;
     wr_assert(err <= 0);
@@ -236,13 +253,24 @@ int weir_threads_join(weir_threads *threads)
     return err;
 }
 
+int weir_threads_join(weir_threads *threads)
+{
+    wr_require(!wr_wake_is_forked(threads->threads[0].wake), -ECHILD);
+    wr_require(!threads_include_caller(threads), -EDEADLK);
+    return threads_end(threads);
+}
+
 int weir_threads_run(const struct weir_threads_options *options,
                      weir_thread_fn *fn, void *arg)
 {
     weir_threads *threads;
-    const int err = weir_threads_start(options, fn, arg, &threads);
+    const int err = threads_begin(options, fn, arg, true, &threads);
 
-    return err < 0 ? err : weir_threads_join(threads);
+    if (err < 0) {
+        return err;
+    }
+    wr_thread_finish(&threads->threads[0]);
+    return threads_end(threads);
 }
 
 uint32_t weir_threads_get_count(const weir_threads *threads)

@@ -21,6 +21,7 @@
 #include "weir/threads.h"
 
 #include <pthread.h>
+#include <sched.h>
 
 /* The states of the threads together.
  *
@@ -42,6 +43,7 @@ struct weir_thread {
     struct wr_wake *wake; /* the loop's mailbox; NULL: not made */
     struct wr_module module;
 
+    bool has_signals; /* its loop handles signals */
     struct wr_run run;
     struct wr_timer stop_timer; /* the end of a stop's time */
     uint32_t signal_count;
@@ -62,6 +64,8 @@ struct weir_threads {
     weir_thread_fn *fn;
     void *arg;
     uint32_t count;
+    bool has_caller; /* the first is the thread that started the others */
+    cpu_set_t cpus;  /* that the caller may use; where it is pinned */
     pthread_mutex_t mutex;
     pthread_cond_t changed; /* of made_count, or of state */
 
@@ -94,6 +98,10 @@ static inline void wr_threads_unlock(weir_threads *threads)
 void wr_thread_init(weir_thread *thread, weir_threads *threads, uint32_t index);
 /* The function of a started thread; its argument is the weir_thread. */
 void *wr_thread_body(void *arg);
+/* Both halves of it, which the caller makes where it is the first thread: its
+ * loop is made; its main task runs, if those of all threads may. */
+void wr_thread_begin(weir_thread *thread);
+void wr_thread_finish(weir_thread *thread);
 
 /* stop.c */
 /* On a thread: it has made its loop (0), or could not. */

@@ -370,6 +370,13 @@ static int run_threads(weir_loop *loop)
     return weir_threads_run(&options, return_at_once, NULL);
 }
 
+static int run_one_thread(weir_loop *loop)
+{
+    const struct weir_threads_options options = {.size = sizeof(options),
+                                                 .thread_count = 1};
+    return weir_threads_run(&options, return_at_once, NULL);
+}
+
 /* A descriptor that comes on a connection which takes none: threads close
  * it. */
 static int drop_passed(weir_loop *loop)
@@ -457,6 +464,7 @@ static const struct row rows[] = {
     {"run a program", run_program, -EAGAIN},
     {"run a job", run_job, -EAGAIN},
     {"run loops on threads", run_threads, -EAGAIN},
+    {"run a loop as the only thread", run_one_thread, 0},
     {"drop a descriptor that was passed", drop_passed, 0},
 };
 

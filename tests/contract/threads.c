@@ -111,8 +111,42 @@ UNIT(threads, each_is_named_by_its_number)
     const struct weir_threads_options options = {.size = sizeof(options),
                                                  .thread_count = 1};
     int found_count = 0;
-    expect_eq(weir_threads_run(&options, look_at_name, &found_count), 0);
+    weir_threads *threads;
+    expect_ok(
+        weir_threads_start(&options, look_at_name, &found_count, &threads));
+    expect_eq(weir_threads_join(threads), 0);
     expect_eq(found_count, 1);
+}
+
+static int note_id(weir_thread *thread, void *arg)
+{
+    pthread_t *ids = arg;
+    ids[weir_thread_get_index(thread)] = pthread_self();
+    return 0;
+}
+
+UNIT(threads, the_caller_of_a_run_is_the_first_and_goes_on_as_before)
+{
+    const struct weir_threads_options options = {.size = sizeof(options),
+                                                 .thread_count = THREADS};
+    pthread_t ids[THREADS];
+    cpu_set_t cpus;
+    cpu_set_t cpus_after;
+    char name[16];
+    char name_after[16];
+    expect_eq(sched_getaffinity(0, sizeof(cpus), &cpus), 0);
+    expect_eq(pthread_getname_np(pthread_self(), name, sizeof(name)), 0);
+
+    expect_eq(weir_threads_run(&options, note_id, ids), 0);
+
+    cr_assert(pthread_equal(ids[0], pthread_self()));
+    for (int i = 1; i < THREADS; i++) {
+        cr_assert_not(pthread_equal(ids[i], pthread_self()));
+    }
+    expect_eq(sched_getaffinity(0, sizeof(cpus), &cpus_after), 0);
+    cr_assert(CPU_EQUAL(&cpus, &cpus_after));
+    pthread_getname_np(pthread_self(), name_after, sizeof(name_after));
+    expect_str_eq(name_after, name);
 }
 
 static int find_itself(weir_thread *thread, void *arg)
@@ -247,6 +281,27 @@ int pthread_create(pthread_t *id, const pthread_attr_t *attr,
 UNIT(threads, if_one_cannot_be_made_none_runs)
 {
     for (int fails = 1; fails <= THREADS; fails++) {
+        weir_threads *threads;
+        int released_count = 0;
+        const struct weir_threads_options options = {
+            .size = sizeof(options),
+            .thread_count = THREADS,
+            .config_release = release_config,
+            .config_arg = &released_count};
+        create_fails_in = fails;
+        expect_eq(weir_threads_start(&options, never_run, NULL, &threads),
+                  -EAGAIN);
+        expect_eq(create_fails_in, 0);
+        expect_eq(released_count, 1);
+    }
+}
+
+UNIT(threads, if_one_cannot_be_made_beside_the_caller_none_runs)
+{
+    cpu_set_t cpus;
+    cpu_set_t cpus_after;
+    expect_eq(sched_getaffinity(0, sizeof(cpus), &cpus), 0);
+    for (int fails = 1; fails < THREADS; fails++) {
         int released_count = 0;
         const struct weir_threads_options options = {
             .size = sizeof(options),
@@ -258,6 +313,8 @@ UNIT(threads, if_one_cannot_be_made_none_runs)
         expect_eq(create_fails_in, 0);
         expect_eq(released_count, 1);
     }
+    expect_eq(sched_getaffinity(0, sizeof(cpus), &cpus_after), 0);
+    cr_assert(CPU_EQUAL(&cpus, &cpus_after));
 }
 
 /* ---- the stop ---- */
