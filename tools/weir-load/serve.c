@@ -3,8 +3,16 @@
  * standard output once all of them accept, serve until a signal comes, stop
  * with a time of grace, end with 0. A second signal ends the grace.
  *
- * One loop serves here. Several threads are in serve_threads.c, and the servers
- * of a loop in serve_thread.c.
+ * Each thread has the servers of its loop (serve_thread.c). The first is the
+ * main thread, so that one loop needs no thread. It also decides for all: the
+ * others tell it what has happened, and it tells them what to do, both by
+ * posts.
+ *
+ *     first:   listen (itself)    listen (the others)    stop
+ *     each:            listens                 listens        ended
+ *
+ * The first thread chooses the ports. When a thread has ended it stays, so that
+ * its counts can be added to the others'; then the first ends all.
  */
 #include "serve.h"
 
@@ -13,7 +21,6 @@
 #include "serve_options.h"
 #include "serve_tell.h"
 #include "serve_thread.h"
-#include "serve_threads.h"
 #include "tools/common/console.h"
 #include "tools/common/engine.h"
 #include "tools/common/limits.h"
@@ -21,123 +28,376 @@
 #include "weir/error.h"
 #include "weir/inspect.h"
 #include "weir/loop.h"
+#include "weir/task.h"
+#include "weir/threads.h"
 #include "weir/tls_connection.h"
 
+#include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-struct serve {
-    struct serve_thread thread;
-    const struct serve_options *options;
-    /* The first error that ends the program. */
+struct group;
+
+/* What a thread serves. */
+struct worker {
+    struct serve_thread serve;
+    struct group *group;
+    /* Its first failure, written before it is posted. */
+    const struct target *failed;
     int err;
+    bool has_told_end;
 };
 
-/* ---- one loop ---- */
+/* All of them; but for the places it belongs to the first thread. */
+struct group {
+    const struct serve_options *options;
+    weir_tls_context *tls;
+    struct worker *workers;
+    /* Where the first thread listens, written before it tells so. */
+    struct target places[SERVE_ADDRESSES_MAX];
+    size_t listening;
+    size_t ended;
+    bool has_begun;
+    bool stopping;
+    /* The first error. */
+    int err;
+    /* Statistics: a task prints them, with the loops' dumps or without, and
+     * once more if it is asked to meanwhile. */
+    struct serve_sums sums;
+    bool is_printing;
+    bool has_dumps;
+    bool is_wanted_again;
+    /* They are printed for the last time. */
+    bool is_last;
+};
 
-static void print_statistics(const struct serve *serve)
+/* ---- between threads ---- */
+
+static weir_threads *get_threads(void)
 {
-    char text[4096];
-    struct serve_sums sums = {.datagrams = 0};
-
-    serve_thread_add(&serve->thread, &sums);
-    weir_loop_get_statistics_text(serve->thread.loop, text, sizeof(text));
-    serve_print_statistics(&sums, text);
+    return weir_thread_get_threads(
+        weir_loop_get_thread(weir_get_running_loop()));
 }
 
-static void on_usr1(void *arg, int signum)
+/* A thread that has ended by itself is told nothing. */
+static void tell(size_t index, weir_callback_fn *cb, struct worker *worker)
 {
-    const struct serve *serve = arg;
+    weir_thread *thread =
+        weir_threads_get_thread(get_threads(), (uint32_t)index);
+    int err = weir_thread_call_soon(thread, cb, worker, NULL);
 
-    (void)signum;
-    print_statistics(serve);
-    weir_loop_dump(serve->thread.loop, stderr);
+    if (err != -ESHUTDOWN) {
+        console_check(err, "a thread could not be told");
+    }
+}
+
+static void first_heard_listening(void *arg);
+static void first_heard_failure(void *arg);
+static void first_heard_end(void *arg);
+
+/* ---- on each thread ---- */
+
+static void tell_listening(struct serve_thread *serve)
+{
+    struct worker *worker = serve->owner;
+    struct group *group = worker->group;
+
+    if (worker == group->workers) {
+        console_check(serve_thread_get_places(serve, group->places),
+                      "addresses");
+    }
+    tell(0, first_heard_listening, worker);
+}
+
+/* The first failure ends all; and a stop cancels starts, which is none. */
+static void tell_failure(struct serve_thread *serve,
+                         const struct target *target, int err)
+{
+    struct worker *worker = serve->owner;
+
+    if (!worker->failed && !(serve->stopping && err == -ECANCELED)) {
+        worker->failed = target;
+        worker->err = err;
+        tell(0, first_heard_failure, worker);
+    }
+}
+
+static void tell_end(struct serve_thread *serve)
+{
+    struct worker *worker = serve->owner;
+
+    if (!worker->has_told_end) {
+        worker->has_told_end = true;
+        tell(0, first_heard_end, worker);
+    }
+}
+
+static const struct serve_thread_ops ops = {
+    .listening = tell_listening, .failed = tell_failure, .ended = tell_end};
+
+static void listen_now(void *arg)
+{
+    struct worker *worker = arg;
+    const struct target *failed = NULL;
+
+    worker->serve.loop = weir_get_running_loop();
+    int err = serve_thread_listen(&worker->serve, &failed);
+    if (err < 0) {
+        tell_failure(&worker->serve, failed, err);
+    }
+}
+
+static void stop_within_grace(void *arg)
+{
+    struct worker *worker = arg;
+
+    serve_thread_stop(&worker->serve, worker->group->options->grace_ns);
+}
+
+static void stop_at_once(void *arg)
+{
+    struct worker *worker = arg;
+
+    serve_thread_stop(&worker->serve, 0);
+}
+
+/* ---- statistics, asked for by the first ---- */
+
+static void add_counts(void *arg, weir_thread *thread)
+{
+    struct group *group = arg;
+
+    serve_thread_add(&group->workers[weir_thread_get_index(thread)].serve,
+                     &group->sums);
+}
+
+/* One thread at a time is visited, so that dumps do not mix. */
+static void dump_loop(void *arg, weir_thread *thread)
+{
+    const struct group *group = arg;
+
+    if (group->options->thread_count > 1) {
+        fprintf(stderr, "thread %u\n", weir_thread_get_index(thread));
+    }
+    weir_loop_dump(weir_thread_get_loop(thread), stderr);
     fflush(stderr);
+}
+
+static int print_once(struct group *group, weir_loop *loop)
+{
+    struct weir_loop_statistics statistics = {.size = sizeof(statistics)};
+    weir_threads *threads = get_threads();
+    char text[4096];
+
+    group->sums = (struct serve_sums){.datagrams = 0};
+    int result = weir_threads_visit_wait(threads, loop, add_counts, group);
+    if (result >= 0) {
+        result = weir_threads_get_statistics_wait(threads, loop, &statistics);
+    }
+    if (result < 0) {
+        return result;
+    }
+    if (weir_loop_statistics_get_text(&statistics, text, sizeof(text)) >= 0) {
+        serve_print_statistics(&group->sums, text);
+    }
+    return group->has_dumps
+               ? weir_threads_visit_wait(threads, loop, dump_loop, group)
+               : 0;
+}
+
+static void end_if_over(struct group *group);
+
+static int print_statistics(weir_loop *loop, void *arg)
+{
+    struct group *group = arg;
+    int result;
+
+    do {
+        group->is_wanted_again = false;
+        result = print_once(group, loop);
+        group->has_dumps = true;
+    } while (result >= 0 && group->is_wanted_again);
+    if (result == -ECANCELED) {
+        return 0; /* a loop broke */
+    }
+    console_check(result, "a thread could not be asked");
+    group->is_printing = false;
+    end_if_over(group);
+    return 0;
+}
+
+static void want_statistics(struct group *group, bool has_dumps)
+{
+    if (group->is_printing) {
+        group->is_wanted_again = true;
+        return;
+    }
+    group->is_printing = true;
+    group->has_dumps = has_dumps;
+    console_check(weir_task_spawn(weir_get_running_loop(), print_statistics,
+                                  group, NULL, NULL),
+                  "no task for statistics");
+}
+
+/* ---- on the first ---- */
+
+/* Ends the threads when nothing is open on any, and all is printed. */
+static void end_if_over(struct group *group)
+{
+    if (group->ended < group->options->thread_count || group->is_printing) {
+        return;
+    }
+    if (group->options->stats && !group->is_last) {
+        group->is_last = true;
+        want_statistics(group, false);
+    } else {
+        weir_threads_stop(get_threads(), UINT64_MAX);
+    }
+}
+
+static void stop_all(struct group *group, bool at_once)
+{
+    group->stopping = true;
+    for (size_t i = 0; i < group->options->thread_count; i++) {
+        tell(i, at_once ? stop_at_once : stop_within_grace, &group->workers[i]);
+    }
+}
+
+static void first_heard_listening(void *arg)
+{
+    struct worker *worker = arg;
+    struct group *group = worker->group;
+
+    if (group->stopping) {
+        return;
+    }
+    group->listening++;
+    if (group->listening == group->options->thread_count) {
+        serve_print_places(group->options, group->places);
+    } else if (group->listening == 1) {
+        for (size_t i = 1; i < group->options->thread_count; i++) {
+            tell(i, listen_now, &group->workers[i]);
+        }
+    }
+}
+
+static void first_heard_failure(void *arg)
+{
+    const struct worker *worker = arg;
+    struct group *group = worker->group;
+
+    if (group->err == 0) {
+        serve_say_error(worker->failed, worker->err,
+                        serve_thread_why(&worker->serve, worker->failed));
+        group->err = worker->err;
+    }
+    stop_all(group, true);
+}
+
+static void first_heard_end(void *arg)
+{
+    struct worker *worker = arg;
+
+    worker->group->ended++;
+    end_if_over(worker->group);
 }
 
 static void on_signal(void *arg, int signum)
 {
-    struct serve *serve = arg;
+    struct group *group = arg;
 
     (void)signum;
-    serve_thread_stop(&serve->thread,
-                      serve->thread.stopping ? 0 : serve->options->grace_ns);
+    stop_all(group, group->stopping);
 }
 
-static void fail(struct serve_thread *thread, const struct target *target,
-                 int err)
+static void on_usr1(void *arg, int signum)
 {
-    struct serve *serve = thread->owner;
-
-    serve_say_error(target, err, serve_thread_why(thread, target));
-    if (serve->err == 0) {
-        serve->err = err;
-    }
-    serve_thread_stop(thread, 0);
+    (void)signum;
+    want_statistics(arg, true);
 }
 
-static void print_places(struct serve_thread *thread)
+static void begin_first(struct group *group, weir_loop *loop)
 {
-    const struct serve *serve = thread->owner;
-    struct target places[SERVE_ADDRESSES_MAX];
-
-    int err = serve_thread_get_places(thread, places);
-    if (err == 0) {
-        serve_print_places(serve->options, places);
+    group->has_begun = true;
+    if (group->options->verbose) {
+        char text[4096];
+        weir_loop_get_features_text(loop, text, sizeof(text));
+        fputs(text, stderr);
     }
-    names_forget(places, thread->target_count);
-    if (err < 0) {
-        fail(thread, &thread->targets[0], err);
+    group->err = serve_handle_signals(loop, on_signal, on_usr1, group);
+    if (group->err < 0) {
+        stop_all(group, true);
+    } else {
+        listen_now(&group->workers[0]);
     }
 }
 
-static void end_loop(struct serve_thread *thread)
-{
-    weir_loop_stop(thread->loop);
-}
+/* ---- the threads ---- */
 
-static const struct serve_thread_ops ops = {
-    .listening = print_places, .failed = fail, .ended = end_loop};
+/* The main task of a thread. All is done by callbacks, until it is cancelled:
+ * at the end, or because the loop of another thread broke. */
+static int serve_on_thread(weir_thread *thread, void *arg)
+{
+    struct group *group = arg;
+    struct serve_thread *serve =
+        &group->workers[weir_thread_get_index(thread)].serve;
+    weir_loop *loop = weir_thread_get_loop(thread);
+
+    weir_loop_set_exception_handler(loop, serve_thread_report, serve);
+    if (weir_thread_get_index(thread) == 0) {
+        begin_first(group, loop);
+    }
+    int err = weir_sleep(loop, UINT64_MAX);
+    tell_end(serve);
+    serve_thread_free_servers(serve);
+    return err == -ECANCELED ? 0 : err;
+}
 
 /* Returns the exit code. */
-static int serve_until_signal(struct serve *serve)
+static int run_group(struct group *group)
 {
-    struct serve_thread *thread = &serve->thread;
-    const struct target *failed = NULL;
+    const struct serve_options *options = group->options;
+    const struct weir_threads_options threads = {
+        .size = sizeof(threads),
+        .thread_count = options->thread_count,
+        .no_pinning = options->thread_count == 1,
+        .no_signals = true,
+    };
 
-    weir_loop_set_exception_handler(thread->loop, serve_thread_report, thread);
-    if (serve_handle_signals(thread->loop, on_signal, on_usr1, serve) < 0) {
+    for (size_t i = 0; i < options->thread_count; i++) {
+        group->workers[i].group = group;
+        group->workers[i].serve = (struct serve_thread){
+            .ops = &ops,
+            .owner = &group->workers[i],
+            .options = options,
+            .targets = i == 0 ? options->targets : group->places,
+            .target_count = options->target_count,
+            .is_further = i > 0,
+            .tls = group->tls,
+        };
+    }
+    int err = weir_threads_run(&threads, serve_on_thread, group);
+    if (err < 0 && !group->has_begun) {
+        engine_say_refused(err);
         return LOAD_USAGE;
     }
-    int err = serve_thread_listen(thread, &failed);
-    if (err < 0) {
-        serve_say_error(failed, err, serve_thread_why(thread, failed));
-        return LOAD_USAGE;
-    }
-    err = weir_loop_run(thread->loop);
-    return serve_exit_code(serve->err, err);
+    return serve_exit_code(group->err, err);
 }
 
-static int serve_on_loop(weir_loop *loop, const struct serve_options *options,
-                         weir_tls_context *tls)
+/* Returns the exit code. */
+static int serve_all(const struct serve_options *options, weir_tls_context *tls)
 {
-    static struct serve serve; /* the loop's end may still call it */
+    struct group group = {.options = options, .tls = tls};
 
-    serve.options = options;
-    serve.thread = (struct serve_thread){
-        .ops = &ops,
-        .owner = &serve,
-        .loop = loop,
-        .options = options,
-        .targets = options->targets,
-        .target_count = options->target_count,
-        .tls = tls,
-    };
-    const int exit_code = serve_until_signal(&serve);
-    if (options->stats) {
-        print_statistics(&serve);
+    group.workers = calloc(options->thread_count, sizeof(*group.workers));
+    if (!group.workers) {
+        say("threads: %s", weir_strerror(-ENOMEM));
+        return LOAD_INTERNAL;
     }
-    serve_thread_free_servers(&serve.thread);
+    const int exit_code = run_group(&group);
+    names_forget(group.places, SERVE_ADDRESSES_MAX);
+    free(group.workers);
     return exit_code;
 }
 
@@ -155,12 +415,19 @@ static bool add_target(struct serve_options *options,
     return true;
 }
 
-/* A target for each address of a name. */
-static bool add_addresses(weir_loop *loop, struct serve_options *options,
-                          struct target *name)
+/* A target for each address of a name, on a loop of their own. */
+static bool add_addresses(struct serve_options *options, struct target *name)
 {
-    bool added = names_find(loop, name, 1, 0) >= 0;
+    weir_loop *loop = NULL;
 
+    int err = weir_loop_new(NULL, &loop);
+    if (err < 0) {
+        engine_say_refused(err);
+        return false;
+    }
+    weir_loop_set_exception_handler(loop, engine_tell_only, NULL);
+    bool added = names_find(loop, name, 1, 0) >= 0;
+    weir_loop_free(loop);
     for (size_t i = 0; i < name->address_count && added; i++) {
         struct target target = {
             .text = name->text,
@@ -173,10 +440,15 @@ static bool add_addresses(weir_loop *loop, struct serve_options *options,
     return added;
 }
 
+static bool is_datagram_name(const struct target *target)
+{
+    return target->is_datagram && target->host[0] && target->address.len == 0;
+}
+
 /* A server listens on all addresses of a name. An endpoint is bound to one of
  * them alone: the names of datagram targets are looked up here, and each
  * address gets an endpoint. */
-static bool find_datagram_names(weir_loop *loop, struct serve_options *options)
+static bool find_datagram_names(struct serve_options *options)
 {
     struct target given[SERVE_ADDRESSES_MAX];
     const size_t given_count = options->target_count;
@@ -185,41 +457,13 @@ static bool find_datagram_names(weir_loop *loop, struct serve_options *options)
     memcpy(given, options->targets, sizeof(given));
     options->target_count = 0;
     for (size_t i = 0; i < given_count && added; i++) {
-        const bool is_name = given[i].host[0] && given[i].address.len == 0;
-        added = given[i].is_datagram && is_name
-                    ? add_addresses(loop, options, &given[i])
-                    : add_target(options, &given[i]);
+        added = is_datagram_name(&given[i]) ? add_addresses(options, &given[i])
+                                            : add_target(options, &given[i]);
     }
     return added;
 }
 
 /* ---- all of it ---- */
-
-/* Returns the exit code. */
-static int serve_all(struct serve_options *options, weir_tls_context *tls)
-{
-    weir_loop *loop = NULL;
-
-    int err = weir_loop_new(NULL, &loop);
-    if (err < 0) {
-        engine_say_refused(err);
-        return LOAD_USAGE;
-    }
-    weir_loop_set_exception_handler(loop, engine_tell_only, NULL);
-    if (options->verbose) {
-        char text[4096];
-        weir_loop_get_features_text(loop, text, sizeof(text));
-        fputs(text, stderr);
-    }
-    int exit_code = LOAD_USAGE;
-    if (find_datagram_names(loop, options)) {
-        exit_code = options->thread_count > 1
-                        ? serve_threads_run(loop, options, tls)
-                        : serve_on_loop(loop, options, tls);
-    }
-    weir_loop_free(loop);
-    return exit_code;
-}
 
 int serve_main(int argc, char **argv, int first)
 {
@@ -238,7 +482,10 @@ int serve_main(int argc, char **argv, int first)
     size_t text_len = 0;
     mode_chargen_text(&text_len); /* made before threads share it */
     limits_raise_fds_to_hard();
-    int exit_code = serve_all(&options, tls);
+    int exit_code = LOAD_USAGE;
+    if (find_datagram_names(&options)) {
+        exit_code = serve_all(&options, tls);
+    }
     tls_drop_context(tls);
     return exit_code;
 }
