@@ -29,7 +29,7 @@ class Kind:
 
     def __init__(self, dialect, *flags, program=None, targets=("0",),
                  statuses=(0,), may_say="x^", ends_attacked=False, relays=(),
-                 lacks=()):
+                 lacks=(), scheme="tcp"):
         self.dialect = dialect
         self.flags = flags
         self.program = program
@@ -43,6 +43,7 @@ class Kind:
         # server behind, and what is between.
         self.relays = relays
         self.lacks = lacks  # shortages that it stands
+        self.scheme = scheme  # of one that is given a port
 
     def programs(self, name):
         """Those that are needed for a server of this name."""
@@ -82,14 +83,14 @@ KINDS = {
     # It takes no signal, so the signal ends it.
     "tcp_echo_server": Kind("echo", statuses=(0, -signal.SIGINT)),
     "tcp_echo_server_streams": Kind("echo"),
+    "tls_echo_server_streams": Kind(
+        "echo", "{}/certificate.pem", "{}/key.pem", scheme="tls"),
     "kv_server": Kind("lines"),
     "keeper": Kind("echo", ends_attacked=True, lacks=("no-files",)),
     "keeper-hosts": Kind("echo", "--hosts", program="keeper",
                          ends_attacked=True, lacks=("no-files",)),
     "weir-load": Kind("echo", *SERVE,
                       targets=(*STREAMS, "udp://127.0.0.1:0"), **LOAD),
-    "weir-load-streams": Kind("echo", *SERVE, "--api", "stream",
-                              targets=STREAMS, **LOAD),
     "weir-proxy": Kind(
         "echo", "--threads", "2", "--drain", "1s", "--admin", "127.0.0.1:0",
         "--log", "{}/log", relays=RELAYS,
@@ -135,7 +136,8 @@ class Attacked(Program):
         """Where it serves, by its first line."""
         line = read_line(self.process.stdout)
         if self.kind.targets == ("0",):
-            return [f"tcp://127.0.0.1:{int(line.rsplit(':', 1)[1])}"]
+            return [f"{self.kind.scheme}://127.0.0.1:"
+                    f"{int(line.rsplit(':', 1)[1])}"]
         return line.split()[-len(self.kind.targets):]
 
     def __exit__(self, *rest):

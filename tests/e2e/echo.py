@@ -1,8 +1,8 @@
-"""Strangers' clients against weir-load serve.
+"""Strangers' clients against an echo server: weir-load serve, or an example.
 
 socat, nc and Python's asyncio know nothing of weir; what they send must come
 back to the byte, whatever the pieces, and the server must survive all of it
-and end cleanly (harness.Serve looks at that).
+and end cleanly (harness.Service looks at that).
 """
 
 import asyncio
@@ -13,8 +13,8 @@ import shutil
 import socket
 import threading
 
-from harness import (LONG, WAIT_S, Program, Serve, Skip, equal, fill, matches,
-                     run)
+from harness import (LONG, WAIT_S, Program, Serve, Skip, echo_server, equal,
+                     fill, run)
 from servers import reset
 
 SEED = int(os.environ.get("WEIR_TEST_SEED") or random.randrange(1 << 32))
@@ -87,12 +87,12 @@ async def talk(address, total, number, largest):
 
 
 def test_asyncio_gets_back_every_byte_of_random_pieces():
-    with Serve() as server:
+    with echo_server() as server:
         asyncio.run(talk(server.address, BULK, 1, 256 * 1024))
 
 
 def test_asyncio_gets_back_small_pieces():
-    with Serve() as server:
+    with echo_server() as server:
         asyncio.run(talk(server.address, 256 * 1024, 2, 200))
 
 
@@ -101,7 +101,7 @@ def test_asyncio_on_forty_connections_at_once():
         await asyncio.gather(*(talk(address, 400_000, number, 30_000)
                                for number in range(40)))
 
-    with Serve() as server:
+    with echo_server() as server:
         asyncio.run(all_of_them(server.address))
 
 
@@ -120,22 +120,22 @@ def pipe_through(*client):
 
 
 def test_socat_gets_everything_back_after_its_half_close():
-    with Serve() as server:
+    with echo_server() as server:
         pipe_through("socat", f"-t{WAIT_S}", "-", f"TCP:127.0.0.1:{server.port}")
 
 
 def test_nc_gets_everything_back_after_its_half_close():
-    with Serve() as server:
+    with echo_server() as server:
         pipe_through("nc", "-N", "127.0.0.1", str(server.port))
 
 
 def test_an_end_of_stream_without_a_byte_is_answered_with_one():
-    with Serve() as server:
+    with echo_server() as server:
         echo_once(server.address, b"")
 
 
 def test_one_byte_at_a_time():
-    with Serve() as server, socket.create_connection(server.address) as sock:
+    with echo_server() as server, socket.create_connection(server.address) as sock:
         for byte in b"weir":
             sock.sendall(bytes([byte]))
             equal(sock.recv(10), bytes([byte]), "the byte")
@@ -144,7 +144,7 @@ def test_one_byte_at_a_time():
 # ---- resets ----
 
 def test_resets_in_the_middle_do_not_disturb_others():
-    with Serve("--stats", may_complain=True) as server:
+    with echo_server("--stats") as server:
         with socket.create_connection(server.address) as witness:
             for round_number in range(50):
                 sock = socket.create_connection(server.address)
@@ -155,20 +155,17 @@ def test_resets_in_the_middle_do_not_disturb_others():
                 witness.sendall(b"still here")
                 equal(witness.recv(100), b"still here", "the witness")
         echo_once(server.address, block_at(0, 100_000))
-        err = server.stop()
-    matches(err, r"^served_connections 52$")
-    # A reset ahead of bytes that found no room is answered by a challenge ACK,
-    # which the kernel may leave out (RFC 5961, tcp_invalid_ratelimit): then
-    # nobody learns of the reset before the server closes the connection.
-    matches(err, r"^served_broken (4[5-9]|50)$")
-    matches(err, r"^served_open 0$")
-    matches(err, r"^connections 0$")
-    matches(err, r"^leases 0$")
+        # A reset ahead of bytes that found no room is answered by a challenge
+        # ACK, which the kernel may leave out (RFC 5961, tcp_invalid_ratelimit):
+        # then nobody learns of it before the server closes the connection.
+        server.end_counted(
+            r"^served_connections 52$", r"^served_broken (4[5-9]|50)$",
+            r"^served_open 0$", r"^connections 0$", r"^leases 0$")
 
 
 def test_five_hundred_connects_that_leave_in_all_ways():
     chance = random.Random(SEED)
-    with Serve("--stats", may_complain=True) as server:
+    with echo_server("--stats") as server:
         for _ in range(500):
             sock = socket.create_connection(server.address)
             way = chance.randrange(4)
@@ -182,16 +179,14 @@ def test_five_hundred_connects_that_leave_in_all_ways():
                 reset(sock)
             sock.close()
         echo_once(server.address, b"after all of them")
-        err = server.stop()
-    matches(err, r"^served_connections 501$")
-    matches(err, r"^served_open 0$")
-    matches(err, r"^leases 0$")
+        server.end_counted(r"^served_connections 501$", r"^served_open 0$",
+                           r"^leases 0$")
 
 
 # ---- a client that never reads ----
 
 def test_a_client_that_never_reads_cannot_make_it_grow():
-    with Serve("--grace", "0") as server:
+    with echo_server("--grace", "0") as server:
         echo_once(server.address, block_at(0, 10_000_000))
         before = server.rss_bytes()
         socks = [socket.create_connection(server.address) for _ in range(4)]
@@ -205,7 +200,7 @@ def test_a_client_that_never_reads_cannot_make_it_grow():
 
 
 def test_what_was_held_back_comes_when_the_client_reads():
-    with Serve() as server, socket.create_connection(server.address) as sock:
+    with echo_server() as server, socket.create_connection(server.address) as sock:
         sent = fill(server, sock, block_at)
         received = 0
         while received < sent:
@@ -222,7 +217,7 @@ def cpu_ticks(pid):
 
 
 def test_a_stalled_client_that_ends_its_stream_costs_no_cpu():
-    with Serve("--grace", "0") as server:
+    with echo_server("--grace", "0") as server:
         with socket.create_connection(server.address) as sock:
             fill(server, sock, block_at)
             sock.shutdown(socket.SHUT_WR)

@@ -13,9 +13,9 @@ import shutil
 import subprocess
 import tempfile
 
-from harness import (ENV, EXAMPLES, PATIENT, WEIR_LOAD, Serve, Service, Skip,
-                     command, command_apart, equal, matches, one_line,
-                     read_line, run)
+from harness import (ENV, EXAMPLES, PATIENT, WEIR_LOAD, ExampleService, Serve,
+                     Service, Skip, command, command_apart, equal, matches,
+                     one_line, read_line, run)
 from seccomp import DOCKER, IO_URING, OLD, refuse
 
 # What takes place when nobody has asked for an engine.
@@ -30,15 +30,19 @@ def apart():
     return {"preexec_fn": refuse(DOCKER)}
 
 
-def loaded(*served, args=()):
+def load_server(server, args=()):
     """A load on a server, both without io_uring, which ends VALID."""
-    with Serve(*served, may_complain=True, **apart()) as server:
-        outcome = command(WEIR_LOAD, "run", *PATIENT, "-c", "20", "-n", "2000",
-                          *args, server.url, **apart())
-        one_line(server.stop(), WARNING)
+    outcome = command(WEIR_LOAD, "run", *PATIENT, "-c", "20", "-n", "2000",
+                      *args, server.url, **apart())
     matches(outcome.out, r"\nVALID\n\Z")
     equal(outcome.status, 0, "exit status")
     one_line(outcome.err, WARNING)
+
+
+def loaded(args=()):
+    with Serve(may_complain=True, **apart()) as server:
+        load_server(server, args)
+        one_line(server.stop(), WARNING)
 
 
 def test_a_load_is_valid_with_one_warning():
@@ -46,7 +50,8 @@ def test_a_load_is_valid_with_one_warning():
 
 
 def test_a_server_of_streams_too():
-    loaded("--api", "stream")
+    with ExampleService("tcp_echo_server_streams", **apart()) as server:
+        load_server(server)
 
 
 def test_what_the_demo_runs_warns_once():

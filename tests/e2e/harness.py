@@ -29,8 +29,8 @@ import traceback
 WEIR_LOAD = os.path.abspath(sys.argv[1]) if sys.argv[1:] else ""
 EXAMPLES = {os.path.basename(path).removeprefix("example-"):
             os.path.abspath(path) for path in sys.argv[2:]}
-# What `serve` is given besides; so the same tests try another --api.
-SERVE_FLAGS = os.environ.get("WEIR_SERVE_FLAGS", "").split()
+# An example that is the echo server, in the place of weir-load serve.
+ECHO = os.environ.get("WEIR_ECHO")
 LONG = os.environ.get("WEIR_LONG") == "1"
 LIMIT_S = 300  # for a test that does not call extend_limit()
 WAIT_S = 60    # for an event
@@ -314,6 +314,9 @@ class Service(Program):
         equal(status, 0, f"exit status of a server, which said {err!r}")
         return err
 
+    def rss_bytes(self):
+        return status_bytes(self.process.pid, "VmRSS")
+
 
 class ExampleService(Service):
     """A server of the examples on a port of the kernel's choice; it ends by
@@ -327,14 +330,21 @@ class ExampleService(Service):
         matches(line, r"^serving on 127\.0\.0\.1:\d+\n\Z")
         self.port = int(line.rsplit(":", 1)[1])
         self.address = ("127.0.0.1", self.port)
+        self.url = f"tcp://127.0.0.1:{self.port}"
+
+    def end_counted(self, *_):
+        """As that of Serve; an example counts nothing."""
+        self.stop()
 
 
 class Serve(Service):
     """weir-load serve on a port of the kernel's choice."""
 
     def __init__(self, *flags, may_complain=False, **options):
-        super().__init__(WEIR_LOAD, "serve", *SERVE_FLAGS, *flags,
-                         "tcp://127.0.0.1:0", **options)
+        if ECHO:
+            raise Skip(f"of weir-load serve, and not of {ECHO}")
+        super().__init__(WEIR_LOAD, "serve", *flags, "tcp://127.0.0.1:0",
+                         **options)
         self.may_complain = may_complain
         try:
             self.line = read_line(self.process.stdout)
@@ -347,8 +357,19 @@ class Serve(Service):
         self.port = int(self.url.rsplit(":", 1)[1])
         self.address = ("127.0.0.1", self.port)
 
-    def rss_bytes(self):
-        return status_bytes(self.process.pid, "VmRSS")
+    def end_counted(self, *patterns):
+        """End it, and look for these in its statistics."""
+        err = self.stop()
+        for pattern in patterns:
+            matches(err, pattern)
+
+
+def echo_server(*flags):
+    """weir-load serve with these flags, or the example that the environment
+    names, which has none of them."""
+    if ECHO:
+        return ExampleService(ECHO)
+    return Serve(*flags, may_complain="--stats" in flags)
 
 
 def is_sanitized(path):

@@ -12,9 +12,8 @@ import ssl
 import subprocess
 import tempfile
 
-from harness import (PATIENT, SERVE_FLAGS, WEIR_LOAD, Program, Service,
-                     command_apart, equal, load, load_json, matches, one_line,
-                     read_line, run)
+from harness import (PATIENT, WEIR_LOAD, Program, Service, command_apart, equal,
+                     load, load_json, matches, one_line, read_line, run)
 from servers import (Refusing, Server, drain, echo, free_port, read_exactly,
                      reset)
 from tls_ends import wait_for_port
@@ -47,8 +46,7 @@ class Serving(Service):
     may_complain = True
 
     def __init__(self, *flags, where="tls://127.0.0.1:0"):
-        super().__init__(WEIR_LOAD, "serve", "--stats", *SERVE_FLAGS, *flags,
-                         where)
+        super().__init__(WEIR_LOAD, "serve", "--stats", *flags, where)
         self.url = read_line(self.process.stdout).split()[-1]
 
     @property

@@ -147,23 +147,22 @@ def read_dump(server, lines):
 
 
 def test_the_sums_are_those_of_all_threads():
-    for api in ("protocol", "stream"):
-        with Serving("--stats", "--api", api, "tcp://127.0.0.1:0") as server:
-            with connections(server.address()) as socks:
-                echoes(socks)
-                text = read_dump(server, CLIENTS)
-                matches(text, rf"^served_open {CLIENTS}$")
-                matches(text, rf"^connections {CLIENTS}$")
-                matches(text, rf"^received_bytes {8 * CLIENTS}$")
-                busy = loop_connections(text)
-                equal((len(busy), min(busy) > 0, sum(busy)),
-                      (THREADS, True, CLIENTS),
-                      f"the kernel spreads connections: {busy}")
-                err = server.stop()
-        matches(err, rf"^served_connections {CLIENTS}$")
-        matches(err, r"^served_open 0$")
-        matches(err, rf"^served_received_bytes {8 * CLIENTS}$")
-        matches(err, rf"^sent_bytes {8 * CLIENTS}$")
+    with Serving("--stats", "tcp://127.0.0.1:0") as server:
+        with connections(server.address()) as socks:
+            echoes(socks)
+            text = read_dump(server, CLIENTS)
+            matches(text, rf"^served_open {CLIENTS}$")
+            matches(text, rf"^connections {CLIENTS}$")
+            matches(text, rf"^received_bytes {8 * CLIENTS}$")
+            busy = loop_connections(text)
+            equal((len(busy), min(busy) > 0, sum(busy)),
+                  (THREADS, True, CLIENTS),
+                  f"the kernel spreads connections: {busy}")
+            err = server.stop()
+    matches(err, rf"^served_connections {CLIENTS}$")
+    matches(err, r"^served_open 0$")
+    matches(err, rf"^served_received_bytes {8 * CLIENTS}$")
+    matches(err, rf"^sent_bytes {8 * CLIENTS}$")
 
 
 def test_the_sums_of_datagrams_are_those_of_all_threads():

@@ -2,8 +2,9 @@
 
 Each echo example gets clients that push until nobody takes any more, and then
 nothing: 50 honest ones beside them must all be answered, and so must a new one,
-while the stalled ones cost only so much memory each. weir-load serve, which has
-a grace, must stop although none of them ever reads.
+while the stalled ones cost only so much memory each. weir-load serve must stop
+within its grace although none of them ever reads, and an example of streams at a
+second signal.
 How long all that took is printed as comments, for no machine promises a time:
 a client that is never served, and a server that never stops, are what fails.
 """
@@ -15,8 +16,8 @@ import signal
 import socket
 import time
 
-from harness import (EXAMPLES, LIMIT_S, Program, Serve, equal, is_sanitized,
-                     load_json, matches, read_line, run)
+from harness import (EXAMPLES, LIMIT_S, ExampleService, Program, Serve, equal,
+                     is_sanitized, load_json, matches, read_line, run)
 
 HONEST = 50
 ROUNDS = 20  # exchanges of each honest client
@@ -27,7 +28,6 @@ MOST_BYTES = 3 << 20  # that one client sends
 QUIET_S = 0.5         # after so long without a byte taken they are stalled
 PUSH_S = 15           # and none pushes for longer than this
 EACH_BYTES = 192 << 10  # the goal is 128 KiB; malloc's share varies
-GRACE_S = 2.0
 
 
 def raise_fd_limit():
@@ -149,28 +149,29 @@ def test_streams_serve_others_beside_a_thousand_stalled_clients():
     measure_example("tcp_echo_server_streams")
 
 
-def stop_beside_stalled(*flags):
+def stop_beside_stalled(kind, *words, signals=(signal.SIGTERM,)):
     raise_fd_limit()
-    with Serve("--grace", f"{GRACE_S}s", *flags, may_complain=True) as server:
+    with kind(*words) as server:
         socks = stall(server.address, STOP_CLIENTS)
         push_until_stalled(socks)
         start = time.monotonic()
-        server.signal(signal.SIGTERM)
+        for signum in signals:
+            server.signal(signum)
         status = server.finish(LIMIT_S)[0]
         took_s = time.monotonic() - start
-        print(f"# serve {' '.join(flags)}: stopped after {took_s:.2f} s with "
-              f"a grace of {GRACE_S} s", flush=True)
+        print(f"# {' '.join(words)}: stopped after {took_s:.2f} s", flush=True)
         for sock in socks:
             sock.close()
         equal(status in (0, 1), True, f"exit status {status}")
 
 
 def test_a_server_of_protocols_stops_within_its_grace():
-    stop_beside_stalled("--api", "protocol")
+    stop_beside_stalled(Serve, "--grace", "2s")
 
 
-def test_a_server_of_streams_stops_within_its_grace():
-    stop_beside_stalled("--api", "stream")
+def test_a_server_of_streams_stops_at_the_second_signal():
+    stop_beside_stalled(ExampleService, "tcp_echo_server_streams",
+                        signals=(signal.SIGTERM, signal.SIGINT))
 
 
 if __name__ == "__main__":

@@ -1,11 +1,12 @@
-"""How weir-load serve begins, tells about itself, and ends.
+"""How weir-load serve begins, tells about itself, and ends; the ends of an
+example too.
 """
 
 import signal
 import socket
 import time
 
-from harness import (SERVE_FLAGS, WAIT_S, WEIR_LOAD, Program, Serve, equal,
+from harness import (WAIT_S, WEIR_LOAD, Program, Serve, echo_server, equal,
                      fill, matches, read_line, run)
 
 
@@ -29,19 +30,23 @@ def stalled_client(server):
     return sock
 
 
-def test_it_says_one_line_and_ends_with_sigterm():
+def test_it_says_one_line():
     with Serve() as server:
         equal(server.line, f"serving echo on {server.url}\n", "the line")
+
+
+def test_it_ends_with_sigterm():
+    with echo_server() as server:
         server.stop(signal.SIGTERM)
 
 
 def test_it_ends_with_sigint():
-    with Serve() as server:
+    with echo_server() as server:
         server.stop(signal.SIGINT)
 
 
 def test_it_names_every_address():
-    with Program(WEIR_LOAD, "serve", *SERVE_FLAGS, "tcp://127.0.0.1:0",
+    with Program(WEIR_LOAD, "serve", "tcp://127.0.0.1:0",
                  "tcp://[::1]:0") as program:
         line = read_line(program.process.stdout)
         matches(line, r"^serving echo on tcp://127\.0\.0\.1:\d+ "
@@ -57,7 +62,7 @@ def test_it_names_every_address():
 
 
 def test_all_addresses_may_be_meant():
-    with Program(WEIR_LOAD, "serve", *SERVE_FLAGS, "tcp://*:0") as program:
+    with Program(WEIR_LOAD, "serve", "tcp://*:0") as program:
         line = read_line(program.process.stdout)
         matches(line, r"tcp://0\.0\.0\.0:\d+")
         program.signal(signal.SIGTERM)
@@ -65,7 +70,7 @@ def test_all_addresses_may_be_meant():
 
 
 def test_idle_clients_see_the_end_at_once():
-    with Serve("--grace", "1h") as server:
+    with echo_server("--grace", "1h") as server:
         socks = [socket.create_connection(server.address) for _ in range(20)]
         for sock in socks:
             sock.sendall(b"x")

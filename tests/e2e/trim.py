@@ -1,4 +1,4 @@
-"""What weir-load serve has used in a busy time goes back to the system.
+"""What an echo server has used in a busy time goes back to the system.
 """
 
 import resource
@@ -6,7 +6,8 @@ import socket
 import sys
 import time
 
-from harness import ENV, WAIT_S, WEIR_LOAD, Serve, Skip, is_sanitized, run
+from harness import (ENV, WAIT_S, WEIR_LOAD, ExampleService, Serve, Skip,
+                     is_sanitized, run)
 
 CONNECTIONS = 1500
 BYTES = 32 << 10
@@ -51,17 +52,17 @@ def resident_after_rest(server, limit_bytes):
     return least
 
 
-def rests(*flags):
+def rests(kind, *words):
     if is_sanitized(WEIR_LOAD):
         raise Skip("a sanitizer keeps freed memory")
     count = raise_limit()
-    with Serve(*flags, env=TOUCHED) as server:
+    with kind(*words, env=TOUCHED) as server:
         busy_time(server.address, 50)
         before = server.rss_bytes()
         busy_time(server.address, count)
         peak = server.rss_bytes()
         after = resident_after_rest(server, before + 2 * MIB)
-        print(f"{' '.join(flags) or 'protocols'}: {before / MIB:.1f} MiB, "
+        print(f"{kind.__name__}: {before / MIB:.1f} MiB, "
               f"{peak / MIB:.1f} after {count} connections, "
               f"{after / MIB:.1f} after a rest", file=sys.stderr)
         assert after <= before + 2 * MIB, f"{after} bytes are left of {peak}"
@@ -69,11 +70,11 @@ def rests(*flags):
 
 
 def test_memory_of_protocols_goes_back_after_a_rest():
-    rests()
+    rests(Serve)
 
 
 def test_memory_of_streams_goes_back_after_a_rest():
-    rests("--api", "stream")
+    rests(ExampleService, "tcp_echo_server_streams")
 
 
 run(globals())

@@ -7,8 +7,8 @@ import json
 import os
 import socket
 
-from harness import (PATIENT, SERVE_FLAGS, WEIR_LOAD, Service, command, equal,
-                     matches, one_line, place, read_line, run)
+from harness import (PATIENT, WEIR_LOAD, Service, command, equal, matches,
+                     one_line, place, read_line, run)
 from servers import echoes_all
 
 
@@ -16,7 +16,7 @@ class Serving(Service):
     """weir-load serve; ended by SIGTERM, with no word more than its line."""
 
     def __init__(self, *urls):
-        super().__init__(WEIR_LOAD, "serve", *SERVE_FLAGS, *urls)
+        super().__init__(WEIR_LOAD, "serve", *urls)
         self.urls = read_line(self.process.stdout).split()[3:]
 
 

@@ -1,9 +1,9 @@
 /*
  * What the server does with a connection: echo, discard or chargen.
  *
- * Here each mode is a protocol table; serve_streams.h has the same modes
- * written as tasks, and shares what is below. All of them hold a bounded amount
- * of memory for a connection, whatever its peer does or leaves undone.
+ * Each mode is a protocol table. serve_paced.h has those whose answers wait,
+ * and shares what is below. All of them hold a bounded amount of memory for a
+ * connection, whatever its peer does or leaves undone.
  */
 #ifndef WEIR_LOAD_MODES_H
 #define WEIR_LOAD_MODES_H

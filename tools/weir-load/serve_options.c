@@ -2,14 +2,13 @@
  * As for `run` each refusal is one line that names the flag, the value and what
  * would be right.
  *
- * The mode is looked up by its name twice, because --api, which decides how the
- * mode is served, may follow it. What udp:// targets cannot have is refused.
+ * The mode is looked up by its name twice, because --delay, which decides how
+ * echo is served, may follow it. What udp:// targets cannot have is refused.
  */
 #include "serve_options.h"
 
 #include "serve_datagrams.h"
 #include "serve_paced.h"
-#include "serve_streams.h"
 #include "tools/common/console.h"
 #include "tools/common/engine.h"
 #include "tools/common/units.h"
@@ -32,26 +31,12 @@
 /* Unless --send and --recv say otherwise. */
 #define SIZE_BYTES 128U
 
-/* An interface of the library that connections are served through. */
-struct api {
-    const char *name;
-    const struct mode *(*find)(const char *name);
-};
-
 /* What is read before it is settled. */
 struct reading {
-    enum api_index { API_PROTOCOL, API_STREAM } api;
     const struct option *mode; /* NULL: it was not given */
     struct serve_options options;
 };
 
-static const struct api apis[] = {
-    [API_PROTOCOL] = {"protocol", mode_find},
-    [API_STREAM] = {"stream", serve_streams_find},
-};
-
-static const char *const api_names[] = {
-    [API_PROTOCOL] = "protocol", [API_STREAM] = "stream", NULL};
 static const char *const mode_names[] = {"echo",  "discard", "chargen", "rr",
                                          "sized", "http",    NULL};
 static const char *const on_off[] = {"on", "off", NULL};
@@ -63,7 +48,7 @@ static struct serve_options *serve_of(void *options)
     return &((struct reading *)options)->options;
 }
 
-/* A mode that some interface has. */
+/* A mode without faults, or with them. */
 static const struct mode *find_mode(const char *name)
 {
     const struct mode *mode = mode_find(name);
@@ -167,11 +152,6 @@ static const struct option rows[] = {
      "http (default with http:// and https://)",
      .read = read_mode, .choices = mode_names,
      .mark = offsetof(struct reading, mode) + 1},
-    {"api", 0, "API",
-     "the interface of weir that serves: protocol, or stream with a task for "
-     "each connection (not with UDP)",
-     .kind = OPTION_CHOICE, .choices = api_names,
-     .offset = offsetof(struct reading, api), .initial = "protocol"},
     {"grace", 0, "TIME", "for connections to finish at the end", TIME(grace_ns),
      .initial = "5s"},
     {"threads", 0, "N",
@@ -288,10 +268,8 @@ static bool settle_urls(struct reading *reading)
 }
 
 /* What has a meaning for connections only. */
-static bool check_datagrams(const struct reading *reading)
+static bool check_datagrams(const struct serve_options *options)
 {
-    const struct serve_options *options = &reading->options;
-
     for (size_t i = 0; i < options->target_count; i++) {
         if (!options->targets[i].is_datagram) {
             continue;
@@ -303,11 +281,6 @@ static bool check_datagrams(const struct reading *reading)
         }
         if (pace_is_needed(&options->settings.pace)) {
             say("--delay, --freeze and --limit-rate are not for udp://");
-            return false;
-        }
-        if (reading->api != API_PROTOCOL) {
-            say("--api: %s is not for udp://, protocol is",
-                api_names[reading->api]);
             return false;
         }
     }
@@ -331,14 +304,11 @@ static bool check_fast_open(const struct serve_options *options)
     return true;
 }
 
-/* The mode as it is served: by the interface that was asked for, or with its
- * faults. */
-static bool settle_mode(struct reading *reading)
+/* The mode as it is served: without faults, or with them. */
+static bool settle_mode(struct serve_options *options)
 {
-    struct serve_options *options = &reading->options;
     const struct pace_options *pace = &options->settings.pace;
     const char *name = options->mode->name;
-    const bool is_paced = pace_is_needed(pace) || !mode_find(name);
 
     if (strcmp(name, "rr") == 0 &&
         !(sizes_is_fixed(&options->settings.request) &&
@@ -348,18 +318,12 @@ static bool settle_mode(struct reading *reading)
         return false;
     }
 
-    if (!is_paced) {
-        options->mode = apis[reading->api].find(name);
+    if (!pace_is_needed(pace) && mode_find(name)) {
         return true;
     }
     options->mode = serve_paced_find(name);
     if (!options->mode) {
         say("--mode: %s has no --delay, --freeze or --limit-rate", name);
-        return false;
-    }
-    if (reading->api != API_PROTOCOL) {
-        say("--api: %s has neither modes rr, sized and http nor --delay",
-            api_names[reading->api]);
         return false;
     }
     if (pace->rate > 0 && strcmp(name, "echo") == 0) {
@@ -396,11 +360,11 @@ enum options_result serve_options_parse(int argc, char **argv, int first,
         say("no address; write " TARGET_FORMS " (see weir-load serve --help)");
         return OPTIONS_BAD;
     }
-    if (!settle_urls(&reading) || !check_datagrams(&reading) ||
+    if (!settle_urls(&reading) || !check_datagrams(options) ||
         !check_fast_open(options) ||
         !tls_check_serve(&options->tls, options->targets,
                          options->target_count) ||
-        !settle_mode(&reading)) {
+        !settle_mode(options)) {
         return OPTIONS_BAD;
     }
     *ret = *options;

@@ -19,7 +19,6 @@
 #define SERVE_ADDRESSES_MAX 16U
 
 struct serve_options {
-    /* As callbacks or as tasks, as --api has it. */
     const struct mode *mode;
     struct mode_settings settings;
     uint64_t grace_ns;

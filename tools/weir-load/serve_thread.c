@@ -3,7 +3,7 @@
  * each endpoint is counted; the loop is over when the last one has ended and
  * no task serves any more.
  *
- * What it does with connections is in modes.c and in serve_streams.c, with
+ * What it does with connections is in modes.c and in serve_paced.c, with
  * datagrams in serve_datagrams.c.
  */
 #include "serve_thread.h"
