@@ -46,6 +46,23 @@ def test_the_manual_names_every_member_of_a_result():
               f"tools/man/weir-load.1 names {'.'.join(member)}")
 
 
+# What a result may lack: results of earlier versions, or those merged from
+# them, and what could not be found out.
+OPTIONAL = {"labels", "parts", "client_lateness", "hdr", "errors", "cpus",
+            "host", "start"}
+
+
+def test_the_schema_demands_every_member_that_it_names():
+    for path, part in schema.objects():
+        if path == "/properties/config":
+            continue # it names a few of all options
+        lacks = set(part["properties"]) ^ set(part.get("required", ()))
+        equal(lacks - OPTIONAL, set(), f"members of {path} of "
+              "tools/weir-load/result.schema.json that are in 'properties' or "
+              "in 'required' alone")
+        equal(part.get("additionalProperties"), False, f"{path}: others")
+
+
 def test_the_schema_knows_a_result_from_another_thing():
     if not schema.jsonschema:
         raise Skip("no jsonschema (python3-jsonschema)")
@@ -60,6 +77,30 @@ def test_the_schema_knows_a_result_from_another_thing():
         except schema.jsonschema.ValidationError:
             continue
         raise AssertionError(f"not refused: {change}")
+
+
+# ---- the text report ----
+
+def test_the_text_report_has_the_counts_of_the_result():
+    """Each by the words before it, and none in two lines."""
+    with Server(echo) as server, tempfile.TemporaryDirectory() as folder:
+        outcome = load("-c", "2", "-n", "300", f"--json={folder}/result",
+                       server.url)
+        equal(outcome.status, OK, outcome.err)
+        with open(f"{folder}/result", encoding="utf-8") as file:
+            result = json.load(file)
+    for title, part, words in (
+            ("Requests", "requests",
+             ("sent", "ok", "failed", "timeout", "in_flight")),
+            ("Connections", "connections",
+             ("asked", "opened", "failed", "lost", "open_at_end"))):
+        line = re.search(rf"^{title} +(.*)$", outcome.out, re.M).group(1)
+        told = re.findall(r"([a-z ]+) (\d+)(?:  |$)", line)
+        equal([number for _, number in told],
+              [str(result[part][word]) for word in words], line)
+        equal([words.removesuffix(" at the end") for words, _ in told],
+              [word.replace("_at_end", "").replace("_", " ")
+               for word in words], line)
 
 
 # ---- files for other tools ----
@@ -96,9 +137,12 @@ def test_the_table_has_a_row_for_each_interval():
             rows = list(csv.DictReader(file))
     equal(len(rows), len(result["intervals"]), "rows")
     for row, interval in zip(rows, result["intervals"]):
-        for name in ("begin_ns", "end_ns", "ok", "offered", "bytes_in"):
-            equal(int(row[name]), interval[name], name)
-        equal(row["p99_ns"], str(interval["p99"] or ""), "p99")
+        counts = {name: value for name, value in interval.items()
+                  if name not in ("hdr", "errors")}
+        times = {f"{name}_ns": counts.pop(name) for name in
+                 ("p50", "p99", "max")}
+        equal(row, {name: "" if value is None else str(value)
+                    for name, value in {**counts, **times}.items()}, "a row")
 
 
 def test_an_interval_without_an_answer_has_no_latencies():

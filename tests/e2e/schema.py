@@ -37,6 +37,19 @@ def members(part=None, path=()):
         yield from members(other, path)
 
 
+def objects(part=None, path=""):
+    """The path of each object that has members by name, and it."""
+    part = read() if part is None else part
+    if "properties" in part:
+        yield path or "/", part
+    for name, below in part.items():
+        if isinstance(below, dict):
+            yield from objects(below, f"{path}/{name}")
+        for number, item in enumerate(below if isinstance(below, list) else ()):
+            if isinstance(item, dict):
+                yield from objects(item, f"{path}/{name}/{number}")
+
+
 def check(result):
     """Raise what the schema objects to first."""
     if jsonschema:

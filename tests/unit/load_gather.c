@@ -104,7 +104,7 @@ static const struct sum sums[] = {
     SUM(client.traffic.connections.open_at_begin, connections.open_at_begin),
     SUM(client.traffic.connections.open_at_end, connections.open_at_end),
     SUM(completed, completed),
-    SUM(handshakes, handshakes),
+    SUM(handshakes, tls.in_window),
     SUM(statistics.received_bytes, received_bytes),
     SUM(statistics.sent_bytes, sent_bytes),
     SUM(statistics.turns, loop.turns),
@@ -166,8 +166,8 @@ UNIT(load_gather, what_is_under_way_is_of_the_warm_up_or_of_the_window)
     workers[0].client.traffic.outstanding = 27;
     gather_worker(&result, &workers[0]);
 
-    expect_eq(result.warmup_in_flight, 20);
-    expect_eq(result.in_flight, 7);
+    expect_eq(result.warmup.in_flight, 20);
+    expect_eq(result.measured.in_flight, 7);
 }
 
 UNIT(load_gather, a_stall_is_what_all_threads_have_seen)
@@ -269,13 +269,11 @@ UNIT(load_gather, an_answer_in_one_piece_has_both_its_times)
 
 UNIT(load_gather, a_row_is_the_sum_of_those_of_its_threads)
 {
-    struct result_row *sum = &rows[0].counts;
+    struct interval *sum = &rows[0].row.counts;
 
-    rows[0].counts = (struct result_row){
-        0, 5, 1, 2, 3, 4, 5, 0, 0, 0, NULL, {.kind_count = 0}, 6, 7, 8, 9};
-    rows[1].counts = (struct result_row){
-        0,  6,  10, 20, 30, 40, 50, 0, 0, 0, NULL, {.kind_count = 0},
-        60, 70, 80, 90};
+    *sum = (struct interval){0, 5, 1, 2, 3, 4, 5, 0, 0, 0, 6, 7, 8, 9};
+    rows[1].row.counts =
+        (struct interval){0, 6, 10, 20, 30, 40, 50, 0, 0, 0, 60, 70, 80, 90};
     gather_row(&rows[0], &rows[1]);
 
     expect_eq(sum->end_ns, 6);
@@ -289,7 +287,7 @@ UNIT(load_gather, a_row_is_the_sum_of_those_of_its_threads)
     expect_eq(sum->received_bytes, 88);
     expect_eq(sum->sent_bytes, 99);
     gather_row(&rows[1], &rows[0]);
-    expect_eq(rows[1].counts.end_ns, 6);
+    expect_eq(rows[1].row.counts.end_ns, 6);
 }
 
 UNIT(load_gather, percentiles_of_a_row_are_of_responses_where_there_are_some)
@@ -298,28 +296,31 @@ UNIT(load_gather, percentiles_of_a_row_are_of_responses_where_there_are_some)
         histogram_record(&rows[0].record.service, i);
     }
     gather_quantiles(&rows[0]);
-    expect_eq(rows[0].counts.p50_ns, 50);
-    expect_eq(rows[0].counts.p99_ns, 99);
-    expect_eq(rows[0].counts.max_ns, 100);
+    expect_eq(rows[0].row.counts.p50_ns, 50);
+    expect_eq(rows[0].row.counts.p99_ns, 99);
+    expect_eq(rows[0].row.counts.max_ns, 100);
 
     histogram_record(&rows[0].record.response, 1000);
     gather_quantiles(&rows[0]);
-    expect_eq(rows[0].counts.p50_ns, 1000);
+    expect_eq(rows[0].row.counts.p50_ns, 1000);
 
     gather_histogram(&rows[1]);
-    expect_eq(rows[1].counts.hdr, NULL);
+    expect_eq(rows[1].row.hdr, NULL);
     gather_histogram(&rows[0]);
-    cr_assert_not_null(rows[0].counts.hdr);
-    free(rows[0].counts.hdr);
+    cr_assert_not_null(rows[0].row.hdr);
+    free(rows[0].row.hdr);
 }
 
 /* ---- what follows from the sums ---- */
 
 UNIT(load_gather, the_rate_of_an_open_loop_is_that_of_its_schedule)
 {
-    result.measured.scheduled = 500;
+    result.measured = (struct ledger){.scheduled = 500, .timeout = 3};
     result.window_ns = 2000000000;
+    options.conn_count = 4;
     gather_finish(&result);
+    expect_eq(result.connections.asked, 4);
+    expect_eq(result.answers.lost, 3);
     cr_assert(result.offered_rate == 0, "a closed loop has none");
     expect_eq(result.ports.count, 0);
 

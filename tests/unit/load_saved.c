@@ -128,10 +128,10 @@ UNIT(load_saved, a_result_is_read)
 
     cr_assert(one.is_open);
     expect_eq(one.duration_ns, 1000000);
-    expect_eq(one.offered, 1000);
+    expect_eq(one.requests.scheduled, 1000);
     expect_eq(one.row_count, 1);
-    expect_eq(one.rows[0].end_ns, 1000);
-    expect_eq(one.rows[0].max_ns, 1000000);
+    expect_eq(one.rows[0].counts.end_ns, 1000);
+    expect_eq(one.rows[0].counts.max_ns, 1000000);
     expect_eq(saved_latency(&one), one.times[SLO_RESPONSE]);
     saved_get_facts(&one, &facts);
     expect_eq(facts.errors, 3);
@@ -210,8 +210,8 @@ UNIT(load_saved, an_interval_may_have_neither_histogram_nor_times)
     set_member(object, "intervals",
                ROW(", \"hdr\": null, \"errors\": {\"x\": 1}"));
     expect_eq(read_object(object, &saved), 0, "%s", why);
-    expect_eq(saved.rows[0].p50_ns, 0);
-    expect_eq(saved.rows[0].max_ns, 7);
+    expect_eq(saved.rows[0].counts.p50_ns, 0);
+    expect_eq(saved.rows[0].counts.max_ns, 7);
     saved_fini(&saved);
 }
 
@@ -260,12 +260,12 @@ UNIT(load_saved, a_file_of_any_size_is_read_and_several_are_merged)
     for (size_t i = 0; i < COUNT_OF(blanks); i++) {
         write_file(path, blanks[i]);
         expect_eq(saved_read(path, &saved, why), 0, "%s", why);
-        expect_eq(saved.offered, 10);
+        expect_eq(saved.requests.scheduled, 10);
         expect_str_eq(saved.name, path);
         saved_fini(&saved);
         snprintf(paths, sizeof(paths), "%s,%s", path, path);
         expect_eq(saved_read(paths, &saved, why), 0, "%s", why);
-        expect_eq(saved.offered, 20);
+        expect_eq(saved.requests.scheduled, 20);
         saved_fini(&saved);
         snprintf(paths, sizeof(paths), "%s,%s-none", path, path);
         expect_eq(saved_read(paths, &saved, why), -EINVAL);
@@ -284,7 +284,7 @@ UNIT(load_saved, what_is_written_is_read_again)
     expect_eq(saved_write(&one, folder, "run", why), 0, "%s", why);
     snprintf(path, sizeof(path), "%s/run.json", folder);
     expect_eq(saved_read(path, &saved, why), 0, "%s", why);
-    expect_eq(saved.offered, 1000);
+    expect_eq(saved.requests.scheduled, 1000);
     saved_fini(&saved);
     unlink(path);
     rmdir(folder);
@@ -298,10 +298,10 @@ UNIT(load_saved, counts_are_added_and_latencies_are_those_of_both)
 {
     merge();
 
-    expect_eq(one.offered, 4000);
-    expect_eq(one.failed, 2);
-    expect_eq(one.timeout, 4);
-    expect_eq(one.dropped, 8);
+    expect_eq(one.requests.scheduled, 4000);
+    expect_eq(one.requests.failed, 2);
+    expect_eq(one.requests.timeout, 4);
+    expect_eq(one.requests.dropped, 8);
     cr_assert(one.achieved_rate == 20 && one.offered_rate == 40);
     const struct histogram *times = one.times[SLO_RESPONSE];
     expect_eq(times->count, 4000);
@@ -326,7 +326,7 @@ UNIT(load_saved, parts_of_parts_are_named_each)
     merge();
     expect_eq(saved_merge(&third, &one, why), 0, "%s", why);
     expect_eq(json_array_size(member(&third, "parts")), 3);
-    expect_eq(third.offered, 4010);
+    expect_eq(third.requests.scheduled, 4010);
     saved_fini(&third);
 }
 
@@ -334,12 +334,12 @@ UNIT(load_saved, the_times_of_an_interval_are_those_of_both)
 {
     merge();
 
-    expect_eq(one.rows[0].ok, 4000);
-    expect_eq(one.rows[0].max_ns, 5000000);
-    expect_geq(one.rows[0].p50_ns, 3000000);
-    expect_leq(one.rows[0].p50_ns, 3003000);
-    expect_geq(one.rows[0].p99_ns, 4960000);
-    expect_leq(one.rows[0].p99_ns, 4965000);
+    expect_eq(one.rows[0].counts.ok, 4000);
+    expect_eq(one.rows[0].counts.max_ns, 5000000);
+    expect_geq(one.rows[0].counts.p50_ns, 3000000);
+    expect_leq(one.rows[0].counts.p50_ns, 3003000);
+    expect_geq(one.rows[0].counts.p99_ns, 4960000);
+    expect_leq(one.rows[0].counts.p99_ns, 4965000);
     expect_eq(
         number(json_object_get(first_row(&one), "errors"), "read ECONNRESET"),
         2);
@@ -363,8 +363,8 @@ UNIT(load_saved, a_percentile_of_an_interval_is_not_above_its_greatest_value)
     expect_eq(read_object(object, &other), 0, "%s", why);
     merge();
 
-    expect_eq(one.rows[0].p50_ns, 1000003);
-    expect_eq(one.rows[0].p99_ns, 1000003);
+    expect_eq(one.rows[0].counts.p50_ns, 1000003);
+    expect_eq(one.rows[0].counts.p99_ns, 1000003);
 }
 
 UNIT(load_saved, what_one_interval_does_not_tell_both_do_not)
@@ -378,11 +378,11 @@ UNIT(load_saved, what_one_interval_does_not_tell_both_do_not)
     expect_eq(read_object(object, &other), 0, "%s", why);
     merge();
 
-    expect_eq(one.rows[0].p50_ns, 0);
-    expect_eq(one.rows[0].p99_ns, 0);
+    expect_eq(one.rows[0].counts.p50_ns, 0);
+    expect_eq(one.rows[0].counts.p99_ns, 0);
     expect_eq(one.rows[0].hdr, NULL);
     expect_eq(one.rows[0].errors, NULL);
-    expect_eq(one.rows[0].max_ns, 1000000);
+    expect_eq(one.rows[0].counts.max_ns, 1000000);
 }
 
 UNIT(load_saved, intervals_that_one_part_has_alone_stay_as_they_are)
@@ -396,8 +396,8 @@ UNIT(load_saved, intervals_that_one_part_has_alone_stay_as_they_are)
     merge();
 
     expect_eq(one.row_count, 2);
-    expect_eq(one.rows[0].ok, 1010);
-    expect_eq(one.rows[1].ok, 10);
+    expect_eq(one.rows[0].counts.ok, 1010);
+    expect_eq(one.rows[1].counts.ok, 10);
 }
 
 UNIT(load_saved, numbers_that_a_file_makes_up_do_not_wrap)
@@ -487,7 +487,7 @@ UNIT(load_saved, a_summary_of_both_counts_errors_of_either)
     json_t *object = json_incref(other.object);
     saved_fini(&other);
     expect_eq(read_object(object, &other), 0, "%s", why);
-    const uint64_t attempts = one.offered - one.dropped;
+    const uint64_t attempts = one.requests.scheduled - one.requests.dropped;
     merge();
 
     const json_t *summary = member(&one, "summary");

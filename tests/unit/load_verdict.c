@@ -142,7 +142,7 @@ UNIT(load_verdict, unanswered_requests_make_it_invalid)
 {
     result.measured.scheduled = 1001;
     result.measured.sent = 1001;
-    result.in_flight = 1;
+    result.measured.in_flight = 1;
 
     expect_invalid("unanswered");
 }
@@ -159,7 +159,7 @@ UNIT(load_verdict, an_interrupted_run_is_just_that)
     result.interrupted = true;
     result.measured.scheduled = 1004;
     result.measured.sent = 1004;
-    result.in_flight = 4;
+    result.measured.in_flight = 4;
 
     expect_eq(judge(), LOAD_INTERRUPTED);
     expect_str_eq(verdict_word(&result), "INTERRUPTED");
@@ -315,7 +315,7 @@ UNIT(load_verdict,
     result.measured.scheduled = 2000;
     result.measured.sent = 1002;
     result.measured.dropped = 998;
-    result.in_flight = 2;
+    result.measured.in_flight = 2;
 
     expect_invalid("50.0 % of the scheduled requests");
     cr_assert_not_null(strstr(result.invalid.lines[1], "unanswered"));

@@ -1,5 +1,5 @@
 /*
- * The tables, and what walks them.
+ * The tables, and what adds up by them.
  *
  * A count that is not in its table is in no result: a new one is its member of
  * the struct, its row here, its line in result.schema.json and its word in the
@@ -7,85 +7,180 @@
  */
 #include "fields.h"
 
-#include "json_part.h"
 #include "result.h"
 
-#define FIELD(type, name, member)                                              \
+/* ---- when the text report has a field ---- */
+
+static bool is_open_loop(const struct result *result)
+{
+    return result->model != RUN_MODEL_CLOSED;
+}
+
+static bool has_fast_open(const struct result *result)
+{
+    return result->options->sockets.fast_open;
+}
+
+static bool has_ended_idle(const struct result *result)
+{
+    return result->connections.ended_idle + result->connections.repeated > 0;
+}
+
+static bool is_http(const struct result *result)
+{
+    return result->options->mode == RUN_MODE_HTTP;
+}
+
+/* ---- the tables ---- */
+
+#define FIELD(type, member, ...)                                               \
     {                                                                          \
-        name, offsetof(struct type, member), FIELD_SUM                         \
+        .offset = offsetof(struct type, member), __VA_ARGS__                   \
     }
+#define TEXT(line_, text_) .line = line_, .text = text_
 #define END                                                                    \
     {                                                                          \
-        NULL, 0, FIELD_SUM                                                     \
+        .name = NULL                                                           \
     }
 
+#define LEDGER(name_, member, words, ...)                                      \
+    FIELD(ledger, member, .name = name_, TEXT("Requests", words), __VA_ARGS__)
+
 const struct field fields_ledger[] = {
-    FIELD(ledger, "offered", scheduled),
-    FIELD(ledger, "sent", sent),
-    FIELD(ledger, "ok", ok),
-    FIELD(ledger, "failed", failed),
-    FIELD(ledger, "timeout", timeout),
-    FIELD(ledger, "dropped", dropped),
+    LEDGER("offered", scheduled, "offered", .is_shown = is_open_loop),
+    LEDGER("sent", sent, "sent", .is_optional = true),
+    LEDGER("ok", ok, "ok", .cell = "OK"),
+    LEDGER("failed", failed, "failed", .cell = "Not OK"),
+    LEDGER("timeout", timeout, "timeout", .cell = "Not OK"),
+    LEDGER("dropped", dropped, "dropped", .cell = "Not OK",
+           .is_shown = is_open_loop),
+    LEDGER("in_flight", in_flight, "in flight", .is_optional = true),
     END,
 };
+
+#define ANSWERS(name_, ...)                                                    \
+    FIELD(track_counts, name_, .name = #name_, __VA_ARGS__)
 
 const struct field fields_answers[] = {
-    FIELD(track_counts, "late", late),
-    FIELD(track_counts, "duplicate", duplicate),
-    FIELD(track_counts, "reordered", reordered),
+    /* The text report has it first, with its share of all. */
+    ANSWERS(lost, .line = NULL),
+    ANSWERS(late, TEXT("Datagrams", "late")),
+    ANSWERS(duplicate, TEXT("Datagrams", "duplicate")),
+    ANSWERS(reordered, TEXT("Datagrams", "reordered")),
     END,
 };
+
+#define SHAKES(name_, ...) FIELD(tls_facts, name_, .name = #name_, __VA_ARGS__)
 
 const struct field fields_handshakes[] = {
-    FIELD(tls_facts, "full", full),
-    FIELD(tls_facts, "resumed", resumed),
-    FIELD(tls_facts, "failed", failed),
+    /* The text report has their rate. */
+    SHAKES(in_window, .line = NULL),
+    SHAKES(full, TEXT("TLS", "handshakes full")),
+    SHAKES(resumed, TEXT("TLS", "resumed")),
+    SHAKES(failed, TEXT("TLS", "failed")),
     END,
 };
+
+#define CONNS(name_, member, ...)                                              \
+    FIELD(connection_counts, member, .name = name_, __VA_ARGS__)
 
 const struct field fields_connections[] = {
-    FIELD(connection_counts, "open_at_begin", open_at_begin),
-    FIELD(connection_counts, "open_at_end", open_at_end),
-    FIELD(connection_counts, "opened", opened),
-    FIELD(connection_counts, "failed", failed),
-    FIELD(connection_counts, "lost", lost),
-    FIELD(connection_counts, "never_answered", never_answered),
-    FIELD(connection_counts, "fast_open", fast_opened),
-    FIELD(connection_counts, "ended_idle", ended_idle),
-    FIELD(connection_counts, "requests_repeated", repeated),
-    FIELD(connection_counts, "closed_first", closed_first),
-    FIELD(connection_counts, "not_closed", not_closed),
+    CONNS("asked", asked, TEXT("Connections", "asked")),
+    CONNS("open_at_begin", open_at_begin, .line = NULL),
+    CONNS("opened", opened, TEXT("Connections", "opened")),
+    CONNS("failed", failed, TEXT("Connections", "failed")),
+    CONNS("lost", lost, TEXT("Connections", "lost")),
+    CONNS("open_at_end", open_at_end, TEXT("Connections", "open at the end")),
+    CONNS("fast_open", fast_opened, TEXT("Connections", "fast open"),
+          .is_shown = has_fast_open),
+    CONNS("never_answered", never_answered,
+          TEXT("Connections", "never answered"), .hides_zero = true),
+    CONNS("ended_idle", ended_idle,
+          TEXT("Ended", "by the server between requests"),
+          .is_shown = has_ended_idle),
+    CONNS("requests_repeated", repeated, TEXT("Ended", "requests sent again"),
+          .is_shown = has_ended_idle),
+    CONNS("closed_first", closed_first, .line = NULL),
+    CONNS("not_closed", not_closed, .line = NULL),
     END,
 };
 
-const struct field fields_row[] = {
-    FIELD(result_row, "offered", offered),
-    FIELD(result_row, "ok", ok),
-    FIELD(result_row, "failed", failed),
-    FIELD(result_row, "timeout", timeout),
-    FIELD(result_row, "dropped", dropped),
-    FIELD(result_row, "in_flight", in_flight),
-    FIELD(result_row, "open", open),
-    FIELD(result_row, "bytes_in", received_bytes),
-    FIELD(result_row, "bytes_out", sent_bytes),
-    {"end_ns", offsetof(struct result_row, end_ns), FIELD_GREATEST},
+#define INTERVAL(name_, member, ...)                                           \
+    FIELD(interval, member, .name = name_, __VA_ARGS__)
+#define LATENCY(name_, member)                                                 \
+    FIELD(interval, member, .name = name_, .column = #member,                  \
+          .unit = FIELD_LATENCY, .merge = FIELD_GREATEST)
+
+const struct field fields_interval[] = {
+    INTERVAL("begin_ns", begin_ns, .unit = FIELD_TIME, .merge = FIELD_FIRST),
+    INTERVAL("end_ns", end_ns, .unit = FIELD_TIME, .merge = FIELD_GREATEST),
+    INTERVAL("offered", offered, .unit = FIELD_COUNT),
+    INTERVAL("ok", ok, .unit = FIELD_COUNT),
+    INTERVAL("failed", failed, .unit = FIELD_COUNT),
+    INTERVAL("timeout", timeout, .unit = FIELD_COUNT),
+    INTERVAL("dropped", dropped, .unit = FIELD_COUNT),
+    LATENCY("p50", p50_ns),
+    LATENCY("p99", p99_ns),
+    LATENCY("max", max_ns),
+    INTERVAL("in_flight", in_flight, .is_optional = true),
+    INTERVAL("open", open, .is_optional = true),
+    INTERVAL("bytes_in", received_bytes, .unit = FIELD_BYTES,
+             .is_optional = true),
+    INTERVAL("bytes_out", sent_bytes, .unit = FIELD_BYTES, .is_optional = true),
     END,
 };
+
+#define USAGE(name_, member, ...)                                              \
+    FIELD(host_usage, member, .name = name_, __VA_ARGS__)
 
 const struct field fields_usage[] = {
-    FIELD(host_usage, "cpu_user_ns", user_ns),
-    FIELD(host_usage, "cpu_system_ns", system_ns),
-    FIELD(host_usage, "run_queue_wait_ns", run_queue_wait_ns),
-    {"max_rss_bytes", offsetof(struct host_usage, max_rss_bytes),
-     FIELD_GREATEST},
+    /* The text report has their shares of the window. */
+    USAGE("cpu_user_ns", user_ns, .unit = FIELD_TIME),
+    USAGE("cpu_system_ns", system_ns, .unit = FIELD_TIME),
+    USAGE("run_queue_wait_ns", run_queue_wait_ns, .unit = FIELD_TIME),
+    USAGE("max_rss_bytes", max_rss_bytes, .unit = FIELD_BYTES,
+          .merge = FIELD_PROCESS, TEXT("Client", "rss")),
     END,
 };
 
+#define LOOP(name_) FIELD(result_loop, name_, .name = #name_)
+
 const struct field fields_loop[] = {
-    FIELD(result_loop, "turns", turns),
-    FIELD(result_loop, "enters", enters),
-    FIELD(result_loop, "overflows", overflows),
-    FIELD(result_loop, "starved", starved),
+    LOOP(turns), LOOP(enters), LOOP(overflows), LOOP(starved), END,
+};
+
+#define ERROR(name_) FIELD(error_kind, name_, .name = #name_)
+
+const struct field fields_error[] = {ERROR(count), ERROR(requests), END};
+
+#define THREAD(name_, member, ...)                                             \
+    FIELD(result_thread, member, .name = name_, __VA_ARGS__)
+
+const struct field fields_thread[] = {
+    THREAD("connections", conn_count, .unit = FIELD_COUNT),
+    THREAD("ok", ok, .unit = FIELD_COUNT),
+    THREAD("cpu_user_ns", user_ns, .unit = FIELD_TIME),
+    THREAD("cpu_system_ns", system_ns, .unit = FIELD_TIME),
+    THREAD("run_queue_wait_ns", run_queue_wait_ns, .unit = FIELD_TIME),
+    END,
+};
+
+#define RESULT(name_, member, ...)                                             \
+    FIELD(result, member, .name = name_, __VA_ARGS__)
+
+static const struct field fields_bytes[] = {
+    /* The text report has them a second. */
+    RESULT("in", received_bytes, .unit = FIELD_BYTES),
+    RESULT("out", sent_bytes, .unit = FIELD_BYTES),
+    END,
+};
+
+const struct field fields_result[] = {
+    RESULT("waited", waited, TEXT("Offered", "waited for a connection"),
+           .hides_zero = true),
+    /* The text report has them among the errors. */
+    RESULT("errors_of_other_kinds", errors.other_count, .line = NULL),
+    RESULT("intervals_dropped", rows_dropped, .line = NULL),
     END,
 };
 
@@ -98,10 +193,63 @@ const struct field fields_loop[] = {
 ALL_HAVE_ROWS(ledger, fields_ledger);
 ALL_HAVE_ROWS(track_counts, fields_answers);
 ALL_HAVE_ROWS(connection_counts, fields_connections);
+ALL_HAVE_ROWS(interval, fields_interval);
 ALL_HAVE_ROWS(host_usage, fields_usage);
 ALL_HAVE_ROWS(result_loop, fields_loop);
 
-static uint64_t value_of(const struct field *field, const void *from)
+#define PART(object_, fields_, member)                                         \
+    {                                                                          \
+        .object = object_, .fields = fields_,                                  \
+        .offset = offsetof(struct result, member)                              \
+    }
+
+const struct fields_part fields_parts[] = {
+    PART("requests", fields_ledger, measured),
+    PART("warmup", fields_ledger, warmup),
+    PART("datagrams", fields_answers, answers),
+    PART("tls", fields_handshakes, tls),
+    PART("connections", fields_connections, connections),
+    PART("client", fields_usage, usage),
+    PART("client", fields_loop, loop),
+    {.object = "bytes", .fields = fields_bytes},
+    {.fields = fields_result},
+    {.fields = NULL},
+};
+
+#define TIMES(name_, member, ...)                                              \
+    {                                                                          \
+        .name = name_, .offset = offsetof(struct result, member), __VA_ARGS__  \
+    }
+
+const struct field_times fields_times[SLO_TIMES_COUNT] = {
+    [SLO_RESPONSE] = TIMES("response", response, .line = "Response",
+                           .remark = "from intended time"),
+    [SLO_SERVICE] = TIMES("service", service, .line = "Service",
+                          .remark = "from actual send", .is_always = true),
+    [SLO_TTFB] = TIMES("ttfb", ttfb, .line = "To 1st B",
+                       .remark = "from actual send", .is_shown = is_http),
+    [SLO_CONNECT] = TIMES("connect", connect, .line = "Connect", .remark = ""),
+    [SLO_TLS] =
+        TIMES("tls", handshake, .line = "Handshake", .remark = "of TLS"),
+    [SLO_LATE] = TIMES("send_lateness", lateness, .line = NULL),
+    [SLO_CLIENT] = TIMES("client_lateness", own_lateness, .is_optional = true),
+};
+
+/* ---- what walks them ---- */
+
+struct histogram *fields_times_of(struct result *result, enum slo_times times)
+{
+    return (struct histogram *)((char *)result + fields_times[times].offset);
+}
+
+const struct histogram *fields_times_in(const struct result *result,
+                                        enum slo_times times)
+{
+    return (const struct histogram *)((const char *)result +
+                                      fields_times[times].offset);
+}
+
+uint64_t fields_get(const struct field *field, const void *from)
 {
     return *(const uint64_t *)((const char *)from + field->offset);
 }
@@ -110,28 +258,11 @@ void fields_merge(const struct field *fields, void *to, const void *from)
 {
     for (; fields->name; fields++) {
         uint64_t *value = (uint64_t *)((char *)to + fields->offset);
-        const uint64_t other = value_of(fields, from);
+        const uint64_t other = fields_get(fields, from);
         if (fields->merge == FIELD_SUM) {
             *value += other;
-        } else if (other > *value) {
+        } else if (fields->merge != FIELD_FIRST && other > *value) {
             *value = other;
         }
     }
-}
-
-void fields_write(const struct field *fields, const void *from, json_t *into)
-{
-    for (; fields->name; fields++) {
-        json_object_set_new(
-            into, fields->name,
-            json_integer(json_integer_of(value_of(fields, from))));
-    }
-}
-
-json_t *fields_json(const struct field *fields, const void *from)
-{
-    json_t *object = json_object();
-
-    fields_write(fields, from, object);
-    return object;
 }

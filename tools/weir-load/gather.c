@@ -12,11 +12,8 @@
 
 void gather_row(struct worker_row *sum, const struct worker_row *from)
 {
-    struct result_row *to = &sum->counts;
-    const struct result_row *row = &from->counts;
-
-    fields_merge(fields_row, to, row);
-    errors_add_counts(&to->errors, &row->errors);
+    fields_merge(fields_interval, &sum->row.counts, &from->row.counts);
+    errors_add_counts(&sum->row.errors, &from->row.errors);
     record_merge(&sum->record, &from->record);
 }
 
@@ -29,10 +26,11 @@ static const struct histogram *times_of(const struct worker_row *row)
 void gather_quantiles(struct worker_row *sum)
 {
     const struct histogram *times = times_of(sum);
+    struct interval *counts = &sum->row.counts;
 
-    sum->counts.p50_ns = histogram_quantile(times, HISTOGRAM_WHOLE / 2);
-    sum->counts.p99_ns = histogram_quantile(times, 99 * HISTOGRAM_WHOLE / 100);
-    sum->counts.max_ns = times->max;
+    counts->p50_ns = histogram_quantile(times, HISTOGRAM_WHOLE / 2);
+    counts->p99_ns = histogram_quantile(times, 99 * HISTOGRAM_WHOLE / 100);
+    counts->max_ns = times->max;
 }
 
 void gather_histogram(struct worker_row *sum)
@@ -40,7 +38,7 @@ void gather_histogram(struct worker_row *sum)
     const struct histogram *times = times_of(sum);
 
     if (times->count > 0) {
-        sum->counts.hdr = hdr_encode_coarse(times);
+        sum->row.hdr = hdr_encode_coarse(times);
     }
 }
 
@@ -62,8 +60,8 @@ static void add_traffic(struct result *result, const struct worker *worker)
 
     fields_merge(fields_ledger, &result->measured, &traffic->measured);
     fields_merge(fields_ledger, &result->warmup, warmup);
-    result->warmup_in_flight += warmup_in_flight;
-    result->in_flight += traffic->outstanding - warmup_in_flight;
+    result->warmup.in_flight += warmup_in_flight;
+    result->measured.in_flight += traffic->outstanding - warmup_in_flight;
     result->waited += traffic->waited;
     result->events_without_request += traffic->events_without_request;
     fields_merge(fields_answers, &result->answers, &traffic->measured_answers);
@@ -116,7 +114,7 @@ static void add_window(struct result *result, const struct worker *worker)
                             ? worker->window_ns
                             : result->window_ns;
     result->completed += worker->completed;
-    result->handshakes += worker->handshakes;
+    result->tls.in_window += worker->handshakes;
     result->received_bytes += end->received_bytes - begin->received_bytes;
     result->sent_bytes += end->sent_bytes - begin->sent_bytes;
     const struct result_loop loop = {
@@ -187,6 +185,8 @@ void gather_finish(struct result *result)
 {
     const struct run_options *options = result->options;
 
+    result->connections.asked = options->conn_count;
+    result->answers.lost = result->measured.timeout;
     if (ports_are_kept(options) || result->connections.closed_first > 0 ||
         result->shortages > 0) {
         result->ports = ports_look(options);

@@ -28,6 +28,19 @@
 _Static_assert(RESULT_SIZE_MAX <= JSON_SIZE_MAX,
                "what a run writes must be read again");
 
+/* One object of two, which are taken; NULL where one of them is. */
+static json_t *join(json_t *part, json_t *more)
+{
+    const bool is_done = part && more && json_object_update(part, more) == 0;
+
+    json_decref(more);
+    if (!is_done) {
+        json_decref(part);
+        return NULL;
+    }
+    return part;
+}
+
 /* Lines of a text as an array. */
 static json_t *lines_part(const char *text)
 {
@@ -67,46 +80,52 @@ static json_t *env_part(const struct result *result)
         result->same_machine, "io_uring", lines_part(result->features));
 }
 
-static json_t *ledger_part(const struct ledger *ledger, uint64_t in_flight)
+/* Adds the fields of a struct to an object. */
+static void write_fields(const struct field *fields, const void *from,
+                         json_t *into)
 {
-    json_t *part = fields_json(fields_ledger, ledger);
-
-    json_object_set_new(part, "in_flight",
-                        json_integer(json_integer_of(in_flight)));
-    return part;
+    for (; fields->name; fields++) {
+        const uint64_t value = fields_get(fields, from);
+        json_object_set_new(into, fields->name,
+                            fields->unit == FIELD_LATENCY && value == 0
+                                ? json_null()
+                                : json_integer(json_integer_of(value)));
+    }
 }
 
-/* null where there are no datagrams. */
-static json_t *datagrams_part(const struct result *result)
+/* Adds the fields of all parts. What has no object yet gets one; one that is
+ * null stays so. */
+static void write_parts(const struct result *result, json_t *into)
 {
-    if (!result->options->targets[0].is_datagram) {
-        return json_null();
+    for (const struct fields_part *part = fields_parts; part->fields; part++) {
+        json_t *object = into;
+        if (part->object) {
+            object = json_object_get(into, part->object);
+        }
+        if (!object) {
+            object = json_object();
+            json_object_set_new(into, part->object, object);
+        }
+        write_fields(part->fields, (const char *)result + part->offset, object);
     }
-    json_t *part =
-        json_pack("{s:I}", "lost", json_integer_of(result->measured.timeout));
-    fields_write(fields_answers, &result->answers, part);
-    return part;
 }
 
 /* null where no target has TLS, or without a connection its three names. */
 static json_t *tls_part(const struct result *result)
 {
     const struct tls_facts *tls = &result->tls;
-    double window_ns = (double)result->window_ns;
+    const double window_ns = (double)result->window_ns;
 
     if (!tls_is_meant(result->options->targets,
                       result->options->target_count)) {
         return json_null();
     }
-    json_t *part = json_pack(
-        "{s:I, s:f, s:o, s:o, s:o}", "in_window",
-        json_integer_of(result->handshakes), "per_second",
-        window_ns > 0 ? (double)result->handshakes * 1e9 / window_ns : 0,
-        "version", json_text_or_null(tls->version[0] ? tls->version : NULL),
-        "cipher", json_text_or_null(tls->cipher[0] ? tls->cipher : NULL),
-        "alpn", json_text_or_null(tls->alpn[0] ? tls->alpn : NULL));
-    fields_write(fields_handshakes, tls, part);
-    return part;
+    return json_pack(
+        "{s:i, s:f, s:o, s:o, s:o}", "in_window", 0, "per_second",
+        window_ns > 0 ? (double)tls->in_window * 1e9 / window_ns : 0, "version",
+        json_text_or_null(tls->version[0] ? tls->version : NULL), "cipher",
+        json_text_or_null(tls->cipher[0] ? tls->cipher : NULL), "alpn",
+        json_text_or_null(tls->alpn[0] ? tls->alpn : NULL));
 }
 
 static json_t *rate_part(const struct result *result)
@@ -134,15 +153,16 @@ static json_t *model_part(const struct result *result)
 
 static json_t *latency_part(const struct result *result)
 {
-    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "response",
-                     json_histogram_or_null(&result->response), "service",
-                     json_histogram(&result->service), "connect",
-                     json_histogram_or_null(&result->connect), "tls",
-                     json_histogram_or_null(&result->handshake), "ttfb",
-                     json_histogram_or_null(&result->ttfb), "send_lateness",
-                     json_histogram_or_null(&result->lateness),
-                     "client_lateness",
-                     json_histogram_or_null(&result->own_lateness));
+    json_t *part = json_object();
+
+    for (size_t i = 0; i < SLO_TIMES_COUNT; i++) {
+        const struct histogram *h = fields_times_in(result, (enum slo_times)i);
+        json_object_set_new(part, fields_times[i].name,
+                            fields_times[i].is_always
+                                ? json_histogram(h)
+                                : json_histogram_or_null(h));
+    }
+    return part;
 }
 
 /* Answers by status, those that came. */
@@ -167,40 +187,22 @@ static json_t *errors_part(const struct error_table *errors)
 
     for (size_t i = 0; i < errors->kind_count; i++) {
         const struct error_kind *kind = &errors->kinds[i];
-        json_array_append_new(
-            list,
-            json_pack("{s:s, s:s, s:s, s:I, s:I, s:s}", "phase",
-                      error_phase_name(kind->phase), "code",
-                      error_code_name(kind->code), "text",
-                      error_code_text(kind->code), "count",
-                      json_integer_of(kind->count), "requests",
-                      json_integer_of(kind->requests), "first", kind->detail));
+        json_t *part = json_pack(
+            "{s:s, s:s, s:s, s:s}", "phase", error_phase_name(kind->phase),
+            "code", error_code_name(kind->code), "text",
+            error_code_text(kind->code), "first", kind->detail);
+        write_fields(fields_error, kind, part);
+        json_array_append_new(list, part);
     }
     return list;
-}
-
-static json_t *connections_part(const struct result *result)
-{
-    json_t *part = json_pack("{s:I}", "asked",
-                             json_integer_of(result->options->conn_count));
-
-    fields_write(fields_connections, &result->connections, part);
-    return part;
-}
-
-/* null where the interval had no answer. */
-static json_t *latency_of_row(const struct result_row *row, uint64_t value_ns)
-{
-    return row->max_ns > 0 ? json_integer(json_integer_of(value_ns))
-                           : json_null();
 }
 
 /* Without memory for it, it is not there; null says that no answer was. */
 static json_t *hdr_of_row(const struct result_row *row)
 {
-    return row->hdr          ? json_string(row->hdr)
-           : row->max_ns > 0 ? NULL
-                             : json_null();
+    return row->hdr                 ? json_string(row->hdr)
+           : row->counts.max_ns > 0 ? NULL
+                                    : json_null();
 }
 
 static json_t *errors_of_row(const struct error_counts *errors)
@@ -224,15 +226,11 @@ static json_t *errors_of_row(const struct error_counts *errors)
 
 json_t *json_row(const struct result_row *row)
 {
-    json_t *part = json_pack(
-        "{s:I, s:o, s:o, s:o, s:o*, s:o}", "begin_ns",
-        json_integer_of(row->begin_ns), "p50", latency_of_row(row, row->p50_ns),
-        "p99", latency_of_row(row, row->p99_ns), "max",
-        latency_of_row(row, row->max_ns), "hdr", hdr_of_row(row), "errors",
-        errors_of_row(&row->errors));
+    json_t *part = json_object();
 
-    fields_write(fields_row, row, part);
-    return part;
+    write_fields(fields_interval, &row->counts, part);
+    return join(part, json_pack("{s:o*, s:o}", "hdr", hdr_of_row(row), "errors",
+                                errors_of_row(&row->errors)));
 }
 
 static json_t *rows_part(const struct result *result)
@@ -279,28 +277,21 @@ static json_t *threads_part(const struct result *result)
 
     for (size_t i = 0; i < result->thread_count; i++) {
         const struct result_thread *thread = &result->threads[i];
+        json_t *part = json_pack("{s:o}", "cpu",
+                                 thread->cpu < 0 ? json_null()
+                                                 : json_integer(thread->cpu));
+        write_fields(fields_thread, thread, part);
         json_array_append_new(
-            list,
-            json_pack("{s:o, s:I, s:I, s:I, s:I, s:I, s:o*}", "cpu",
-                      thread->cpu < 0 ? json_null() : json_integer(thread->cpu),
-                      "connections", json_integer_of(thread->conn_count), "ok",
-                      json_integer_of(thread->ok), "cpu_user_ns",
-                      json_integer_of(thread->user_ns), "cpu_system_ns",
-                      json_integer_of(thread->system_ns), "run_queue_wait_ns",
-                      json_integer_of(thread->run_queue_wait_ns), "cpus",
-                      sharing_part(&thread->sharing)));
+            list, join(part, json_pack("{s:o*}", "cpus",
+                                       sharing_part(&thread->sharing))));
     }
     return list;
 }
 
 static json_t *client_part(const struct result *result)
 {
-    json_t *part = json_pack("{s:f, s:o}", "cpu", verdict_cpu_share(result),
-                             "threads", threads_part(result));
-
-    fields_write(fields_usage, &result->usage, part);
-    fields_write(fields_loop, &result->loop, part);
-    return part;
+    return json_pack("{s:f, s:o}", "cpu", verdict_cpu_share(result), "threads",
+                     threads_part(result));
 }
 
 static json_t *remarks_part(const struct remarks *remarks)
@@ -374,48 +365,35 @@ static json_t *verdict_part(const struct result *result)
                      remarks_part(&result->warnings), "slo", slo_part(result));
 }
 
-/* What became of the requests. */
+/* What became of the requests. The places of parts stand here, in the order in
+ * which people read. */
 static json_t *counts_part(const struct result *result)
 {
     return json_pack(
-        "{s:o, s:o, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:o}", "requests",
-        ledger_part(&result->measured, result->in_flight), "warmup",
-        ledger_part(&result->warmup, result->warmup_in_flight), "waited",
-        json_integer_of(result->waited), "datagrams", datagrams_part(result),
+        "{s:{}, s:{}, s:o, s:o, s:o, s:o, s:o, s:o, s:{}, s:{}}", "requests",
+        "warmup", "datagrams",
+        result->options->targets[0].is_datagram ? json_object() : json_null(),
         "tls", tls_part(result), "rate", rate_part(result), "latency",
         latency_part(result), "status", status_part(result), "errors",
-        errors_part(&result->errors), "errors_of_other_kinds",
-        json_integer_of(result->errors.other_count), "connections",
-        connections_part(result));
+        errors_part(&result->errors), "connections", "bytes");
 }
 
 static json_t *flow_part(const struct result *result)
 {
-    return json_pack("{s:{s:I, s:I}, s:{s:I, s:I}, s:o, s:I, s:o}", "bytes",
-                     "in", json_integer_of(result->received_bytes), "out",
-                     json_integer_of(result->sent_bytes), "stall", "longest_ns",
+    return json_pack("{s:{s:I, s:I}, s:o, s:o}", "stall", "longest_ns",
                      json_integer_of(result->stall_ns), "at_ns",
                      json_integer_of(result->stall_at_ns), "intervals",
-                     rows_part(result), "intervals_dropped",
-                     json_integer_of(result->rows_dropped), "client",
-                     client_part(result));
+                     rows_part(result), "client", client_part(result));
 }
 
 json_t *json_result(const struct result *result)
 {
-    json_t *object = json_begin(result);
-    json_t *parts[] = {verdict_part(result), counts_part(result),
-                       flow_part(result)};
-    bool failed = !object;
+    json_t *object = join(json_begin(result), verdict_part(result));
 
-    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
-        failed =
-            failed || !parts[i] || json_object_update(object, parts[i]) < 0;
-        json_decref(parts[i]);
-    }
-    if (failed) {
-        json_decref(object);
-        return NULL;
+    object = join(object, counts_part(result));
+    object = join(object, flow_part(result));
+    if (object) {
+        write_parts(result, object);
     }
     return object;
 }

@@ -28,6 +28,30 @@ struct ledger {
     /* Never sent: no connection was free, and --late or the end of the run
      * said not to wait any longer. */
     uint64_t dropped;
+    /* Still under way when the window ended; of a whole run alone. */
+    uint64_t in_flight;
+};
+
+/* One interval of the measured window. */
+struct interval {
+    uint64_t begin_ns;
+    uint64_t end_ns;
+    /* Requests that the schedule had in it; in a closed loop, those sent. */
+    uint64_t offered;
+    uint64_t ok;
+    uint64_t failed;
+    uint64_t timeout;
+    uint64_t dropped;
+    /* Of the answers that came in it: the response time in an open model, the
+     * service time in a closed one; 0 without an answer. */
+    uint64_t p50_ns;
+    uint64_t p99_ns;
+    uint64_t max_ns;
+    /* When it ended. */
+    uint64_t in_flight;
+    uint64_t open;
+    uint64_t received_bytes;
+    uint64_t sent_bytes;
 };
 
 #endif

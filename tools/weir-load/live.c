@@ -77,13 +77,13 @@ static void print_histogram(const struct histogram *h)
 }
 
 /* "-" where no answer came. */
-static const char *format_latency(const struct result_row *row,
-                                  uint64_t value_ns, char text[UNITS_TEXT_SIZE])
+static const char *format_latency(const struct interval *row, uint64_t value_ns,
+                                  char text[UNITS_TEXT_SIZE])
 {
     return row->max_ns > 0 ? units_format_time(value_ns, text) : "-";
 }
 
-static const char *format_share(const struct result_row *row,
+static const char *format_share(const struct interval *row,
                                 char text[UNITS_TEXT_SIZE])
 {
     const uint64_t done = row->ok + row->failed + row->timeout;
@@ -96,7 +96,7 @@ static const char *format_share(const struct result_row *row,
     return text;
 }
 
-void live_print(const struct result_row *row, const struct histogram *h,
+void live_print(const struct interval *row, const struct histogram *h,
                 uint64_t number)
 {
     char p50[UNITS_TEXT_SIZE];

@@ -10,7 +10,7 @@
 
 /* Print a row, with a header before the first and every twentieth; at its end
  * stands how its latencies are distributed. */
-void live_print(const struct result_row *row, const struct histogram *h,
+void live_print(const struct interval *row, const struct histogram *h,
                 uint64_t number);
 
 #endif

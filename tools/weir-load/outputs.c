@@ -6,6 +6,7 @@
  */
 #include "outputs.h"
 
+#include "fields.h"
 #include "hgrm.h"
 #include "hlog.h"
 #include "json.h"
@@ -17,12 +18,6 @@
 #include <stddef.h>
 #include <string.h>
 #include <unistd.h>
-
-static const char csv_header[] =
-    "begin_ns,end_ns,offered,ok,failed,timeout,dropped,p50_ns,p99_ns,max_ns,"
-    "in_flight,open,bytes_in,bytes_out\n";
-
-#define LLU(value) ((unsigned long long)(value))
 
 /* A file that was asked for; true where none was. */
 static bool open_file(const char *flag, const char *path, struct output *ret)
@@ -78,31 +73,38 @@ bool outputs_open(struct outputs *outputs, const struct run_options *options)
            open_file("--csv", files->csv, &outputs->csv);
 }
 
-static void write_csv_row(const struct result_row *row, FILE *out)
+static void write_csv_header(FILE *out)
 {
-    fprintf(out, "%llu,%llu,%llu,%llu,%llu,%llu,%llu,", LLU(row->begin_ns),
-            LLU(row->end_ns), LLU(row->offered), LLU(row->ok), LLU(row->failed),
-            LLU(row->timeout), LLU(row->dropped));
-    if (row->max_ns > 0) {
-        fprintf(out, "%llu,%llu,%llu,", LLU(row->p50_ns), LLU(row->p99_ns),
-                LLU(row->max_ns));
-    } else {
-        fputs(",,,", out); /* no answer came */
+    for (const struct field *field = fields_interval; field->name; field++) {
+        fprintf(out, "%s%s", field == fields_interval ? "" : ",",
+                field->column ? field->column : field->name);
     }
-    fprintf(out, "%llu,%llu,%llu,%llu\n", LLU(row->in_flight), LLU(row->open),
-            LLU(row->received_bytes), LLU(row->sent_bytes));
+    fputc('\n', out);
 }
 
-static void write_log_row(const struct result_row *row,
+static void write_csv_row(const struct interval *interval, FILE *out)
+{
+    for (const struct field *field = fields_interval; field->name; field++) {
+        const uint64_t value = fields_get(field, interval);
+        fputs(field == fields_interval ? "" : ",", out);
+        if (field->unit != FIELD_LATENCY || value > 0) {
+            fprintf(out, "%llu", (unsigned long long)value);
+        }
+    }
+    fputc('\n', out);
+}
+
+static void write_log_row(const struct interval *interval,
                           const struct outputs_times *times, FILE *out)
 {
     bool has_both = times->response->count > 0;
     const struct histogram *first = has_both ? times->response : times->service;
 
-    int err = hlog_write(row->begin_ns, row->end_ns, NULL, first, out);
+    int err =
+        hlog_write(interval->begin_ns, interval->end_ns, NULL, first, out);
     if (err == 0 && has_both) {
-        err = hlog_write(row->begin_ns, row->end_ns, "service", times->service,
-                         out);
+        err = hlog_write(interval->begin_ns, interval->end_ns, "service",
+                         times->service, out);
     }
     if (err < 0) {
         say("--hdr-log: no memory; an interval is missing");
@@ -116,21 +118,24 @@ void outputs_add_row(struct outputs *outputs, const struct result *result,
     bool is_first = outputs->row_count == 0;
 
     if (outputs->is_live) {
-        live_print(
-            row, times->response->count > 0 ? times->response : times->service,
-            outputs->row_count);
+        live_print(&row->counts,
+                   times->response->count > 0 ? times->response
+                                              : times->service,
+                   outputs->row_count);
     }
     outputs->row_count++;
     if (outputs->hdr_log.file) {
         if (is_first) {
             hlog_write_header(result->wall_begin_ns, outputs->hdr_log.file);
         }
-        write_log_row(row, times, outputs->hdr_log.file);
+        write_log_row(&row->counts, times, outputs->hdr_log.file);
         write_out(&outputs->hdr_log);
     }
     if (outputs->csv.file) {
-        fputs(is_first ? csv_header : "", outputs->csv.file);
-        write_csv_row(row, outputs->csv.file);
+        if (is_first) {
+            write_csv_header(outputs->csv.file);
+        }
+        write_csv_row(&row->counts, outputs->csv.file);
         write_out(&outputs->csv);
     }
     if (outputs->options->files.streams) {

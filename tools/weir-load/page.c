@@ -7,6 +7,7 @@
  */
 #include "page.h"
 
+#include "fields.h"
 #include "markup.h"
 #include "plots.h"
 #include "tools/common/units.h"
@@ -59,6 +60,37 @@ static void write_quantile(const struct histogram *h, uint32_t share, FILE *out)
                 : "&#8211;");
 }
 
+/* Does the row of a field go into the cell of the one before it? */
+static bool shares_cell(const struct field *field)
+{
+    return field > fields_ledger && field[-1].cell && field->cell &&
+           strcmp(field[-1].cell, field->cell) == 0;
+}
+
+static void write_headings(FILE *out)
+{
+    for (const struct field *field = fields_ledger; field->name; field++) {
+        if (field->cell && !shares_cell(field)) {
+            fprintf(out, "<th>%s</th>", field->cell);
+        }
+    }
+}
+
+static void write_cells(const struct ledger *requests, FILE *out)
+{
+    uint64_t sum = 0;
+
+    for (const struct field *field = fields_ledger; field->name; field++) {
+        if (field->cell) {
+            sum += fields_get(field, requests);
+        }
+        if (field->cell && !shares_cell(field + 1)) {
+            fprintf(out, "<td>%llu</td>", (unsigned long long)sum);
+            sum = 0;
+        }
+    }
+}
+
 static void write_summary_row(const struct saved *run, FILE *out)
 {
     const struct histogram *h = saved_latency(run);
@@ -77,9 +109,8 @@ static void write_summary_row(const struct saved *run, FILE *out)
     } else {
         fputs("<td>&#8211;</td>", out);
     }
-    fprintf(out, "<td>%.1f</td><td>%llu</td><td>%llu</td>", run->achieved_rate,
-            (unsigned long long)run->ok,
-            (unsigned long long)(run->failed + run->timeout + run->dropped));
+    fprintf(out, "<td>%.1f</td>", run->achieved_rate);
+    write_cells(&run->requests, out);
     write_quantile(h, 50000, out);
     write_quantile(h, 90000, out);
     write_quantile(h, 99000, out);
@@ -98,8 +129,10 @@ static void write_summary(const struct saved *runs, size_t count, FILE *out)
           "sent (open loop), or from its actual send (closed loop, which hides "
           "the waiting that a stalled server causes).</p>\n"
           "<div class=\"frame\"><table><tr><th>Run</th><th>Loop</th>"
-          "<th>Offered</th><th>Achieved</th><th>OK</th><th>Not OK</th>"
-          "<th>p50</th><th>p90</th><th>p99</th><th>p99.9</th><th>max</th>"
+          "<th>Offered</th><th>Achieved</th>",
+          out);
+    write_headings(out);
+    fputs("<th>p50</th><th>p90</th><th>p99</th><th>p99.9</th><th>max</th>"
           "<th>Verdict</th></tr>\n",
           out);
     for (size_t i = 0; i < count; i++) {
@@ -133,29 +166,46 @@ static void write_value(const json_t *value, FILE *out)
     }
 }
 
+static const struct {
+    const char *name;
+    const char *heading;
+} error_members[] = {
+    {"phase", "Phase"}, {"code", "Code"},
+    {"count", "Count"}, {"requests", "Requests lost"},
+    {"text", "Text"},   {"first", "First"},
+};
+
+#define ERROR_MEMBERS (sizeof(error_members) / sizeof(error_members[0]))
+
+static void begin_errors(FILE *out)
+{
+    fputs("<section>\n<h2>Errors</h2>\n<div class=\"frame\">"
+          "<table class=\"text\"><tr><th>Run</th>",
+          out);
+    for (size_t i = 0; i < ERROR_MEMBERS; i++) {
+        fprintf(out, "<th>%s</th>", error_members[i].heading);
+    }
+    fputs("</tr>\n", out);
+}
+
 static void write_errors(const struct saved *runs, size_t count, FILE *out)
 {
-    static const char *const names[] = {"phase",    "code", "count",
-                                        "requests", "text", "first"};
     bool is_begun = false;
 
     for (size_t i = 0; i < count; i++) {
         const json_t *errors = json_object_get(runs[i].object, "errors");
         for (size_t k = 0; k < json_array_size(errors); k++) {
             if (!is_begun) {
-                fputs("<section>\n<h2>Errors</h2>\n<div class=\"frame\">"
-                      "<table class=\"text\"><tr><th>Run</th><th>Phase</th>"
-                      "<th>Code</th><th>Count</th><th>Requests lost</th>"
-                      "<th>Text</th><th>First</th></tr>\n",
-                      out);
+                begin_errors(out);
                 is_begun = true;
             }
             fputs("<tr><td>", out);
             markup_write(runs[i].name, out);
-            for (size_t n = 0; n < sizeof(names) / sizeof(names[0]); n++) {
+            for (size_t n = 0; n < ERROR_MEMBERS; n++) {
                 fputs("</td><td>", out);
-                write_value(
-                    json_object_get(json_array_get(errors, k), names[n]), out);
+                write_value(json_object_get(json_array_get(errors, k),
+                                            error_members[n].name),
+                            out);
             }
             fputs("</td></tr>\n", out);
         }

@@ -28,7 +28,7 @@ enum row_value {
     ROW_P99,
 };
 
-static double value_of(const struct saved_row *row, enum row_value value)
+static double value_of(const struct interval *row, enum row_value value)
 {
     double seconds = (double)(row->end_ns - row->begin_ns) / NS_PER_SECOND;
 
@@ -63,7 +63,7 @@ static bool add_rows(struct plot *plot, const struct saved *run,
     double sum = 0;
 
     for (size_t i = 0; i < run->row_count; i++) {
-        sum += value_of(&run->rows[i], line->value);
+        sum += value_of(&run->rows[i].counts, line->value);
     }
     if (sum <= 0) {
         return true;
@@ -75,7 +75,7 @@ static bool add_rows(struct plot *plot, const struct saved *run,
     series->shape = line->shape;
     series->color = color;
     for (size_t i = 0; i < run->row_count; i++) {
-        const struct saved_row *row = &run->rows[i];
+        const struct interval *row = &run->rows[i].counts;
         double end = (double)row->end_ns / NS_PER_SECOND;
         double half = (double)(row->end_ns - row->begin_ns) / NS_PER_SECOND / 2;
         plot_add_point(series, end - half, value_of(row, line->value));
@@ -196,10 +196,10 @@ static json_t *count_errors(const struct saved_row *row, bool tells)
     json_t *counts = tells ? json_copy((json_t *)row->errors) : json_object();
 
     if (!tells) {
-        set_count(counts, "failed", row->failed);
-        set_count(counts, "timed out", row->timeout);
+        set_count(counts, "failed", row->counts.failed);
+        set_count(counts, "timed out", row->counts.timeout);
     }
-    set_count(counts, "dropped, never sent", row->dropped);
+    set_count(counts, "dropped, never sent", row->counts.dropped);
     return counts;
 }
 
@@ -258,7 +258,7 @@ static bool add_kind(struct plot *plot, const struct saved *run, json_t **rows,
     }
     series->shape = PLOT_BARS;
     for (size_t i = 0; i < run->row_count; i++) {
-        const struct saved_row *row = &run->rows[i];
+        const struct interval *row = &run->rows[i].counts;
         double begin = (double)row->begin_ns / NS_PER_SECOND;
         double end = (double)row->end_ns / NS_PER_SECOND;
         double count = kind ? json_number_value(json_object_get(rows[i], kind))
@@ -344,8 +344,8 @@ static bool walk_rows(struct heat *heat, const struct saved *run, bool adds,
     for (size_t i = 0; i < run->row_count; i++) {
         const struct saved_row *row = &run->rows[i];
         const char *text = json_string_value(row->hdr);
-        heat->columns[i].begin = (double)row->begin_ns / NS_PER_SECOND;
-        heat->columns[i].end = (double)row->end_ns / NS_PER_SECOND;
+        heat->columns[i].begin = (double)row->counts.begin_ns / NS_PER_SECOND;
+        heat->columns[i].end = (double)row->counts.end_ns / NS_PER_SECOND;
         if (!text) {
             continue;
         }

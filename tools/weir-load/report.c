@@ -7,13 +7,16 @@
  * succeeded has no rate and no latency.
  */
 #include "report.h"
-#include "exits.h"
-#include "tools/common/console.h"
 
+#include "exits.h"
+#include "fields.h"
+#include "tools/common/console.h"
 #include "tools/common/units.h"
 #include "verdict.h"
 
 #include "weir/base.h"
+
+#include <string.h>
 
 /* Fewer rows than these say nothing about steadiness. */
 #define SPREAD_ROWS_MIN 3U
@@ -110,41 +113,55 @@ static void print_header(const struct result *result, FILE *out)
     print_cpus(result, out);
 }
 
+/* The fields of a struct that the report has. The line that has been begun goes
+ * on, if there is one; another begins behind it, and the last is not ended. */
+static void print_fields(const struct field *fields, const void *from,
+                         const struct result *result, const char *begun,
+                         FILE *out)
+{
+    char text[UNITS_TEXT_SIZE];
+
+    for (; fields->name; fields++) {
+        const uint64_t value = fields_get(fields, from);
+        if (!fields->line || (fields->hides_zero && value == 0) ||
+            (fields->is_shown && !fields->is_shown(result))) {
+            continue;
+        }
+        if (begun && strcmp(begun, fields->line) == 0) {
+            fputs("  ", out);
+        } else {
+            fprintf(out, "%s%-12s", begun ? "\n" : "", fields->line);
+        }
+        begun = fields->line;
+        fprintf(out, "%s ", fields->text);
+        if (fields->unit == FIELD_BYTES) {
+            fputs(units_format_size(value, text), out);
+        } else {
+            fprintf(out, "%llu", LLU(value));
+        }
+    }
+}
+
 static void print_requests(const struct result *result, FILE *out)
 {
-    const struct ledger *measured = &result->measured;
-
-    fputs("Requests    ", out);
-    if (result->model != RUN_MODEL_CLOSED) {
-        fprintf(out, "offered %llu  ", LLU(measured->scheduled));
-    }
-    fprintf(out, "sent %llu  ok %llu  failed %llu  timeout %llu  ",
-            LLU(measured->sent), LLU(measured->ok), LLU(measured->failed),
-            LLU(measured->timeout));
-    if (result->model != RUN_MODEL_CLOSED) {
-        fprintf(out, "dropped %llu  ", LLU(measured->dropped));
-    }
-    fprintf(out, "in flight %llu\n", LLU(result->in_flight));
+    print_fields(fields_ledger, &result->measured, result, NULL, out);
+    fputc('\n', out);
 }
 
 /* Over UDP, what became of the datagrams that the ledger does not show. */
 static void print_datagrams(const struct result *result, FILE *out)
 {
     const struct ledger *measured = &result->measured;
-    const struct track_counts *answers = &result->answers;
+    const uint64_t lost = result->answers.lost;
 
     if (!result->options->targets[0].is_datagram) {
         return;
     }
-    fprintf(out,
-            "Datagrams   lost %llu (%.3f%%)  late %llu  duplicate %llu  "
-            "reordered %llu\n",
-            LLU(measured->timeout),
-            measured->sent > 0
-                ? (double)measured->timeout * 100 / (double)measured->sent
-                : 0,
-            LLU(answers->late), LLU(answers->duplicate),
-            LLU(answers->reordered));
+    fprintf(out, "Datagrams   lost %llu (%.3f%%)", LLU(lost),
+            measured->sent > 0 ? (double)lost * 100 / (double)measured->sent
+                               : 0);
+    print_fields(fields_answers, &result->answers, result, "Datagrams", out);
+    fputc('\n', out);
 }
 
 /* Answers by status, where the protocol has such. */
@@ -178,9 +195,7 @@ static void print_offered(const struct result *result, double achieved,
         fprintf(out, "  sent late p99 %s",
                 units_format_time(histogram_quantile(late, 99000), text));
     }
-    if (result->waited > 0) {
-        fprintf(out, "  waited for a connection %llu", LLU(result->waited));
-    }
+    print_fields(fields_result, result, result, "Offered", out);
     fputc('\n', out);
 }
 
@@ -245,8 +260,8 @@ static void print_spread(const struct result *result, FILE *out)
     fprintf(out, "p99 95%% CI  [%s, %s]", units_format_time(low, texts[0]),
             units_format_time(high, texts[1]));
     for (size_t i = 0; i < result->row_count; i++) {
-        uint64_t p99_ns = result->rows[i].p99_ns;
-        if (result->rows[i].max_ns == 0) {
+        uint64_t p99_ns = result->rows[i].counts.p99_ns;
+        if (result->rows[i].counts.max_ns == 0) {
             continue; /* no answer came in it */
         }
         row_count++;
@@ -278,22 +293,13 @@ static void print_latency(const struct result *result, FILE *out)
     const struct run_options *options = result->options;
 
     print_latency_title(options, out);
-    if (result->response.count > 0) {
-        print_latency_line(options, "Response", &result->response,
-                           "from intended time", out);
-    }
-    print_latency_line(options, "Service", &result->service, "from actual send",
-                       out);
-    if (result->ttfb.count > 0 && result->options->mode == RUN_MODE_HTTP) {
-        print_latency_line(options, "To 1st B", &result->ttfb,
-                           "from actual send", out);
-    }
-    if (result->connect.count > 0) {
-        print_latency_line(options, "Connect", &result->connect, "", out);
-    }
-    if (result->handshake.count > 0) {
-        print_latency_line(options, "Handshake", &result->handshake, "of TLS",
-                           out);
+    for (size_t i = 0; i < SLO_TIMES_COUNT; i++) {
+        const struct field_times *times = &fields_times[i];
+        const struct histogram *h = fields_times_in(result, (enum slo_times)i);
+        if (times->line && (times->is_always || h->count > 0) &&
+            (!times->is_shown || times->is_shown(result))) {
+            print_latency_line(options, times->line, h, times->remark, out);
+        }
     }
     print_spread(result, out);
 }
@@ -306,11 +312,10 @@ static void print_tls(const struct result *result, FILE *out)
                       result->options->target_count)) {
         return;
     }
-    fprintf(out, "TLS         handshakes full %llu  resumed %llu  failed %llu",
-            LLU(tls->full), LLU(tls->resumed), LLU(tls->failed));
-    if (result->handshakes > 0 && result->window_ns > 0) {
+    print_fields(fields_handshakes, tls, result, NULL, out);
+    if (tls->in_window > 0 && result->window_ns > 0) {
         fprintf(out, "  %.1f/s",
-                (double)result->handshakes * 1e9 / (double)result->window_ns);
+                (double)tls->in_window * 1e9 / (double)result->window_ns);
     }
     if (tls->version[0]) {
         fprintf(out, "  %s %s", tls->version, tls->cipher);
@@ -320,27 +325,8 @@ static void print_tls(const struct result *result, FILE *out)
 
 static void print_connections(const struct result *result, FILE *out)
 {
-    fprintf(out,
-            "Connections asked %llu  opened %llu  failed %llu  lost %llu  "
-            "open at the end %llu",
-            LLU(result->options->conn_count), LLU(result->connections.opened),
-            LLU(result->connections.failed), LLU(result->connections.lost),
-            LLU(result->connections.open_at_end));
-    if (result->options->sockets.fast_open) {
-        fprintf(out, "  fast open %llu", LLU(result->connections.fast_opened));
-    }
-    if (result->connections.never_answered > 0) {
-        fprintf(out, "  never answered %llu",
-                LLU(result->connections.never_answered));
-    }
+    print_fields(fields_connections, &result->connections, result, NULL, out);
     fputc('\n', out);
-    if (result->connections.ended_idle + result->connections.repeated > 0) {
-        fprintf(out,
-                "Ended       by the server between requests %llu  requests "
-                "sent again %llu\n",
-                LLU(result->connections.ended_idle),
-                LLU(result->connections.repeated));
-    }
 }
 
 static void print_errors(const struct result *result, FILE *out)
@@ -368,17 +354,16 @@ static void print_errors(const struct result *result, FILE *out)
 static void print_transfer(const struct result *result, FILE *out)
 {
     double seconds = (double)result->window_ns / 1e9;
-    char rss[UNITS_TEXT_SIZE];
 
     fprintf(out, "Transfer    %.1f MB/s in  %.1f MB/s out\n",
             (double)result->received_bytes / seconds / 1e6,
             (double)result->sent_bytes / seconds / 1e6);
-    fprintf(out,
-            "Client      cpu %.0f%% (user %.0f%%, system %.0f%%)  rss %s\n",
+    fprintf(out, "Client      cpu %.0f%% (user %.0f%%, system %.0f%%)",
             verdict_cpu_share(result) * 100,
             (double)result->usage.user_ns / (double)result->window_ns * 100,
-            (double)result->usage.system_ns / (double)result->window_ns * 100,
-            units_format_size(result->usage.max_rss_bytes, rss));
+            (double)result->usage.system_ns / (double)result->window_ns * 100);
+    print_fields(fields_usage, &result->usage, result, "Client", out);
+    fputc('\n', out);
 }
 
 static void print_objectives(const struct result *result, FILE *out)

@@ -36,29 +36,12 @@
 
 /* One interval of the measured window. */
 struct result_row {
-    uint64_t begin_ns;
-    uint64_t end_ns;
-    /* Requests that the schedule had in it; in a closed loop, those sent. */
-    uint64_t offered;
-    uint64_t ok;
-    uint64_t failed;
-    uint64_t timeout;
-    uint64_t dropped;
-    /* Of the answers that came in it: the response time in an open model, the
-     * service time in a closed one. */
-    uint64_t p50_ns;
-    uint64_t p99_ns;
-    uint64_t max_ns;
-    /* All of them, in a text of hdr_encode_coarse(); NULL without an answer, or
-     * where nothing asks for it. */
+    struct interval counts;
+    /* Its latencies, in a text of hdr_encode_coarse(); NULL without an answer,
+     * or where nothing asks for it. */
     char *hdr;
     /* Those that were counted in it. */
     struct error_counts errors;
-    /* When it ended. */
-    uint64_t in_flight;
-    uint64_t open;
-    uint64_t received_bytes;
-    uint64_t sent_bytes;
 };
 
 /* What the loops of the library did in the window. */
@@ -108,8 +91,6 @@ struct result {
     uint64_t completed;
     struct ledger measured;
     struct ledger warmup;
-    uint64_t in_flight;
-    uint64_t warmup_in_flight;
     uint64_t events_without_request;
     /* Requests that waited for a connection because all were busy. */
     uint64_t waited;
@@ -132,10 +113,9 @@ struct result {
     struct histogram own_lateness;
     /* Until a connection stands, without TLS. */
     struct histogram connect;
-    /* TLS: handshakes of the whole run, and those done in the window. */
+    /* TLS: handshakes of the whole run. */
     struct histogram handshake;
     struct tls_facts tls;
-    uint64_t handshakes;
     /* The longest time without any answer while requests were under way, and
      * when it began, from the begin of the window. */
     uint64_t stall_ns;

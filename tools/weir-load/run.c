@@ -10,6 +10,7 @@
 #include "run.h"
 
 #include "exits.h"
+#include "fields.h"
 #include "gather.h"
 #include "names.h"
 #include "outputs.h"
@@ -151,10 +152,11 @@ static bool is_stuck(const struct run *run)
 static void take_row(struct run *run, struct worker_row *sum)
 {
     struct result *result = run->result;
-    struct result_row *row = &sum->counts;
+    struct result_row *row = &sum->row;
+    struct interval *counts = &row->counts;
 
-    row->begin_ns = run->row_end_ns;
-    if (row->end_ns <= row->begin_ns) {
+    counts->begin_ns = run->row_end_ns;
+    if (counts->end_ns <= counts->begin_ns) {
         gather_times(result, &sum->record);
         return;
     }
@@ -162,12 +164,12 @@ static void take_row(struct run *run, struct worker_row *sum)
     if (run->options->json || run->options->files.streams) {
         gather_histogram(sum);
     }
-    run->row_end_ns = row->end_ns;
+    run->row_end_ns = counts->end_ns;
     outputs_add_row(&run->outputs, result, row,
                     &(struct outputs_times){.response = &sum->record.response,
                                             .service = &sum->record.service});
-    if (row->ok > 0) {
-        run->progress_ns = row->end_ns;
+    if (counts->ok > 0) {
+        run->progress_ns = counts->end_ns;
     }
     if (result->row_count < RESULT_ROWS_MAX) {
         result->rows[result->row_count++] = *row;
@@ -507,13 +509,9 @@ int run_main(int argc, char **argv, int first)
     }
     result->options = &options;
     result->model = options.model;
-    histogram_clear(&result->response);
-    histogram_clear(&result->service);
-    histogram_clear(&result->ttfb);
-    histogram_clear(&result->lateness);
-    histogram_clear(&result->own_lateness);
-    histogram_clear(&result->connect);
-    histogram_clear(&result->handshake);
+    for (size_t i = 0; i < SLO_TIMES_COUNT; i++) {
+        histogram_clear(fields_times_of(result, (enum slo_times)i));
+    }
     exit_code = execute(&run);
 out:
     if (run.outputs.options && !outputs_close(&run.outputs)) {

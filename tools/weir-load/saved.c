@@ -5,6 +5,7 @@
  */
 #include "saved.h"
 
+#include "fields.h"
 #include "hdr.h"
 #include "json.h"
 #include "json_part.h"
@@ -16,16 +17,6 @@
 #include <string.h>
 
 #define ROWS_MAX 1000000U
-
-const char *const saved_times_names[SLO_TIMES_COUNT] = {
-    [SLO_RESPONSE] = "response",
-    [SLO_SERVICE] = "service",
-    [SLO_CONNECT] = "connect",
-    [SLO_TLS] = "tls",
-    [SLO_TTFB] = "ttfb",
-    [SLO_LATE] = "send_lateness",
-    [SLO_CLIENT] = "client_lateness",
-};
 
 __attribute__((format(printf, 3, 4))) static int
 refuse(char *why, const char *name, const char *format, ...)
@@ -69,27 +60,21 @@ static bool read_rate(const json_t *object, const char *name, double *ret)
     return true;
 }
 
-/* A latency of an interval; null is 0. */
-static bool read_latency(const json_t *row, const char *name, uint64_t *ret)
+/* The fields of a struct. A latency that is null is 0. */
+static bool read_fields(const struct field *fields, const json_t *object,
+                        void *to)
 {
-    *ret = 0;
-    return json_is_null(json_object_get(row, name)) ||
-           read_count(row, name, ret);
-}
-
-static bool read_numbers(const json_t *row, struct saved_row *ret)
-{
-    return read_count(row, "begin_ns", &ret->begin_ns) &&
-           read_count(row, "end_ns", &ret->end_ns) &&
-           read_count(row, "offered", &ret->offered) &&
-           read_count(row, "ok", &ret->ok) &&
-           read_count(row, "failed", &ret->failed) &&
-           read_count(row, "timeout", &ret->timeout) &&
-           read_count(row, "dropped", &ret->dropped) &&
-           read_latency(row, "p50", &ret->p50_ns) &&
-           read_latency(row, "p99", &ret->p99_ns) &&
-           read_latency(row, "max", &ret->max_ns) &&
-           ret->begin_ns < ret->end_ns;
+    for (; fields->name; fields++) {
+        uint64_t *value = (uint64_t *)((char *)to + fields->offset);
+        const json_t *number = json_object_get(object, fields->name);
+        *value = 0;
+        if ((number || !fields->is_optional) &&
+            (fields->unit != FIELD_LATENCY || !json_is_null(number)) &&
+            !read_count(object, fields->name, value)) {
+            return false;
+        }
+    }
+    return true;
 }
 
 static bool read_errors(const json_t *row, struct saved_row *ret)
@@ -115,7 +100,8 @@ static int read_row(const json_t *row, struct histogram *scratch,
                     struct saved_row *ret)
 {
     ret->hdr = json_object_get(row, "hdr");
-    if (!read_numbers(row, ret) || !read_errors(row, ret)) {
+    if (!read_fields(fields_interval, row, &ret->counts) ||
+        ret->counts.begin_ns >= ret->counts.end_ns || !read_errors(row, ret)) {
         return -EINVAL;
     }
     if (!ret->hdr || json_is_null(ret->hdr)) {
@@ -154,10 +140,9 @@ static int read_times(struct saved *saved, char *why)
     const json_t *latency = json_object_get(saved->object, "latency");
 
     for (size_t i = 0; i < SLO_TIMES_COUNT; i++) {
-        const json_t *part = json_object_get(latency, saved_times_names[i]);
-        /* Results of earlier versions have no times of the client. */
-        if ((!part && i == SLO_CLIENT) ||
-            (json_is_null(part) && i != SLO_SERVICE)) {
+        const json_t *part = json_object_get(latency, fields_times[i].name);
+        if ((!part && fields_times[i].is_optional) ||
+            (json_is_null(part) && !fields_times[i].is_always)) {
             continue;
         }
         saved->times[i] = malloc(sizeof(*saved->times[i]));
@@ -169,7 +154,7 @@ static int read_times(struct saved *saved, char *why)
             return err == -ENOMEM
                        ? refuse_memory(why)
                        : refuse(why, saved->name, "the histogram of %s is none",
-                                saved_times_names[i]);
+                                fields_times[i].name);
         }
     }
     return 0;
@@ -179,14 +164,16 @@ static int read_times(struct saved *saved, char *why)
 static bool read_attempts(struct saved *saved)
 {
     const json_t *summary = json_object_get(saved->object, "summary");
+    const struct ledger *requests = &saved->requests;
 
     if (summary) {
         return read_count(summary, "attempts", &saved->attempts) &&
                read_count(summary, "errors", &saved->errors);
     }
-    saved->errors = saved->failed + saved->timeout;
-    saved->attempts =
-        saved->offered > saved->dropped ? saved->offered - saved->dropped : 0;
+    saved->errors = requests->failed + requests->timeout;
+    saved->attempts = requests->scheduled > requests->dropped
+                          ? requests->scheduled - requests->dropped
+                          : 0;
     return true;
 }
 
@@ -196,11 +183,7 @@ static bool read_requests(struct saved *saved)
     const json_t *rate = json_object_get(saved->object, "rate");
 
     saved->offered_rate = 0;
-    return read_count(requests, "offered", &saved->offered) &&
-           read_count(requests, "ok", &saved->ok) &&
-           read_count(requests, "failed", &saved->failed) &&
-           read_count(requests, "timeout", &saved->timeout) &&
-           read_count(requests, "dropped", &saved->dropped) &&
+    return read_fields(fields_ledger, requests, &saved->requests) &&
            read_attempts(saved) &&
            read_rate(rate, "achieved", &saved->achieved_rate) &&
            (!saved->is_open ||
@@ -406,11 +389,13 @@ void saved_get_summary(const struct saved *saved, struct summary *ret)
 
 void saved_get_facts(const struct saved *saved, struct slo_facts *ret)
 {
+    const struct ledger *requests = &saved->requests;
+
     *ret = (struct slo_facts){
-        .offered = saved->offered,
+        .offered = requests->scheduled,
         .errors = saved->errors,
-        .timeouts = saved->timeout,
-        .dropped = saved->dropped,
+        .timeouts = requests->timeout,
+        .dropped = requests->dropped,
         .rate = saved->achieved_rate,
         .offered_rate = saved->offered_rate,
     };

@@ -11,6 +11,7 @@
 #ifndef WEIR_LOAD_SAVED_H
 #define WEIR_LOAD_SAVED_H
 
+#include "ledger.h"
 #include "slo.h"
 #include "summary.h"
 #include "tools/load/histogram.h"
@@ -22,18 +23,9 @@
 
 #define SAVED_WHY_SIZE 320
 
-/* One interval. 0 stands for a latency that is not known. */
+/* One interval. */
 struct saved_row {
-    uint64_t begin_ns;
-    uint64_t end_ns;
-    uint64_t offered;
-    uint64_t ok;
-    uint64_t failed;
-    uint64_t timeout;
-    uint64_t dropped;
-    uint64_t p50_ns;
-    uint64_t p99_ns;
-    uint64_t max_ns;
+    struct interval counts;
     /* The text of its histogram, which hdr_decode() reads; null where no answer
      * came, and NULL where the file has none. */
     const json_t *hdr;
@@ -52,11 +44,7 @@ struct saved {
     int exit_code;
     bool is_open;
     uint64_t duration_ns;
-    uint64_t offered;
-    uint64_t ok;
-    uint64_t failed;
-    uint64_t timeout;
-    uint64_t dropped;
+    struct ledger requests;
     /* As a summary has them. */
     uint64_t attempts;
     uint64_t errors;
@@ -68,9 +56,6 @@ struct saved {
     struct saved_row *rows;
     size_t row_count;
 };
-
-/* As the schema calls them. */
-extern const char *const saved_times_names[SLO_TIMES_COUNT];
 
 /* Each returns 0 or a negative error with one line in why (SAVED_WHY_SIZE
  * bytes); ret is written on success and ended with saved_fini(). */

@@ -15,11 +15,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Objects of plain numbers, all of which are added. */
-static const char *const sums[] = {
-    "requests", "warmup", "status", "connections", "bytes", "datagrams",
-};
-
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 
 /* Numbers that a file makes up must not wrap. */
@@ -80,6 +75,37 @@ static void keep_greater(json_t *into, const json_t *from, const char *name)
     }
 }
 
+static void merge_field(const struct field *field, json_t *into,
+                        const json_t *from)
+{
+    const json_t *value = json_object_get(from, field->name);
+
+    if (!json_object_get(into, field->name) && value) {
+        json_object_set_new(into, field->name, json_deep_copy(value));
+    } else if (field->merge == FIELD_GREATEST) {
+        keep_greater(into, from, field->name);
+    } else if (field->merge != FIELD_FIRST) {
+        add_number(into, from, field->name);
+    }
+}
+
+static void merge_fields(const struct field *fields, json_t *into,
+                         const json_t *from)
+{
+    for (; fields->name; fields++) {
+        merge_field(fields, into, from);
+    }
+}
+
+static void merge_parts(json_t *into, const json_t *from)
+{
+    for (const struct fields_part *part = fields_parts; part->fields; part++) {
+        const char *name = part->object;
+        merge_fields(part->fields, name ? json_object_get(into, name) : into,
+                     name ? json_object_get(from, name) : from);
+    }
+}
+
 static bool is_same_error(const json_t *a, const json_t *b)
 {
     return json_equal(json_object_get(a, "phase"),
@@ -107,13 +133,11 @@ static void merge_errors(json_t *into, const json_t *from)
         json_t *other = json_array_get(others, i);
         json_t *like = find_error(list, other);
         if (like) {
-            add_number(like, other, "count");
-            add_number(like, other, "requests");
+            merge_fields(fields_error, like, other);
         } else {
             json_array_append_new(list, json_deep_copy(other));
         }
     }
-    add_number(into, from, "errors_of_other_kinds");
 }
 
 /* False where one of them does not tell what the other does, so that the sum
@@ -186,14 +210,7 @@ static bool merge_rows(json_t *into, const json_t *from)
             json_array_append_new(rows, json_deep_copy(other));
             continue;
         }
-        for (const struct field *field = fields_row; field->name; field++) {
-            if (field->merge == FIELD_SUM) {
-                add_number(row, other, field->name);
-            } else {
-                keep_greater(row, other, field->name);
-            }
-        }
-        keep_greater(row, other, "max");
+        merge_fields(fields_interval, row, other);
         if (keep_common(row, other, "errors")) {
             add_numbers(json_object_get(row, "errors"),
                         json_object_get(other, "errors"));
@@ -201,7 +218,6 @@ static bool merge_rows(json_t *into, const json_t *from)
         done = merge_row_times(row, other, &times[0], &times[1]);
     }
     free(times);
-    add_number(into, from, "intervals_dropped");
     return done;
 }
 
@@ -222,7 +238,7 @@ static void merge_client(json_t *into, const json_t *from)
     const json_t *other = json_object_get(from, "client");
 
     append_copies(client, other, "threads");
-    add_numbers(client, other);
+    add_number(client, other, "cpu");
     add_numbers(rate, json_object_get(from, "rate"));
     double cpu_ns = json_number_value(json_object_get(client, "cpu_user_ns")) +
                     json_number_value(json_object_get(client, "cpu_system_ns"));
@@ -298,7 +314,7 @@ static bool merge_times(json_t *into, const struct saved *one,
         if (other->times[i]) {
             histogram_merge(h, other->times[i]);
         }
-        done = json_object_set_new(latency, saved_times_names[i],
+        done = json_object_set_new(latency, fields_times[i].name,
                                    json_histogram(h)) == 0;
     }
     free(h);
@@ -340,12 +356,11 @@ json_t *saved_merge_objects(const struct saved *one, const struct saved *other)
     append_parts(parts, one);
     append_parts(parts, other);
     json_object_set_new(into, "parts", parts);
-    for (size_t i = 0; i < COUNT_OF(sums); i++) {
-        add_numbers(json_object_get(into, sums[i]),
-                    json_object_get(from, sums[i]));
-    }
-    add_numbers(json_object_get(into, "tls"), json_object_get(from, "tls"));
-    add_number(into, from, "waited");
+    merge_parts(into, from);
+    add_numbers(json_object_get(into, "status"),
+                json_object_get(from, "status"));
+    add_number(json_object_get(into, "tls"), json_object_get(from, "tls"),
+               "per_second");
     keep_greater(into, from, "duration_ns");
     const json_t *stall = json_object_get(from, "stall");
     if (json_number_value(json_object_get(stall, "longest_ns")) >

@@ -143,7 +143,7 @@ static int probe(struct search *self)
     }
     self->from = (uint64_t)(saved.achieved_rate / 2);
     self->from = self->from ? self->from : 1;
-    if (saved.ok == 0) {
+    if (saved.requests.ok == 0) {
         steps_tell_failure(&saved, failure);
         say("%s: not one request succeeded: %s",
             self->command.words.list[self->command.words.count - 1], failure);

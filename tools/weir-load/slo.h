@@ -43,9 +43,9 @@ enum slo_figure {
 enum slo_times {
     SLO_RESPONSE,
     SLO_SERVICE,
+    SLO_TTFB,
     SLO_CONNECT,
     SLO_TLS,
-    SLO_TTFB,
     SLO_LATE,
     SLO_CLIENT,
     SLO_TIMES_COUNT,

@@ -70,10 +70,11 @@ void steps_tell_failure(const struct saved *saved, char *why)
             most = error;
         }
     }
-    if (saved->offered > 0) {
+    if (saved->requests.scheduled > 0) {
         snprintf(what, sizeof(what), "%llu of %llu requests failed",
-                 (unsigned long long)(saved->failed + saved->timeout),
-                 (unsigned long long)saved->offered);
+                 (unsigned long long)(saved->requests.failed +
+                                      saved->requests.timeout),
+                 (unsigned long long)saved->requests.scheduled);
     }
     snprintf(why, STEPS_WHY_SIZE, "%s%s%.80s", what, most ? "; " : "",
              text_of(most, "text"));
@@ -153,8 +154,8 @@ static void fill(const struct steps *steps, const struct saved *saved,
     ret->p50_ns = quantile(h, 50000);
     ret->p99_ns = quantile(h, 99000);
     ret->max_ns = h->max;
-    ret->offered = saved->offered;
-    ret->ok = saved->ok;
+    ret->offered = saved->requests.scheduled;
+    ret->ok = saved->requests.ok;
     ret->passed = judge(steps, saved, ret->why);
     /* What holds in spite of a late client holds; where nothing has to hold,
      * the figures are not what they seem to be. */

@@ -45,6 +45,8 @@ struct tls_facts {
     char cipher[64];
     /* Empty: no protocol was agreed on. */
     char alpn[64];
+    /* Handshakes done in the window; of a whole run alone. */
+    uint64_t in_window;
     uint64_t full;
     uint64_t resumed;
     uint64_t failed;

@@ -33,6 +33,8 @@ struct track_slot {
 
 /* How answers came besides in order and in time. */
 struct track_counts {
+    /* Given up; of a whole run alone. */
+    uint64_t lost;
     /* After their datagram had been counted as lost. */
     uint64_t late;
     /* A second or further answer. */

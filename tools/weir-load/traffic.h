@@ -54,6 +54,8 @@ struct flight {
 
 /* Connections of a thread, or of all of them. */
 struct connection_counts {
+    /* That the command line asked for; of a whole run alone. */
+    uint64_t asked;
     /* Of the window; what follows is of the whole run. */
     uint64_t open_at_begin;
     uint64_t open_at_end;

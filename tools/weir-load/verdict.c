@@ -12,6 +12,7 @@
  */
 #include "verdict.h"
 #include "exits.h"
+#include "fields.h"
 #include "lateness.h"
 #include "tools/common/units.h"
 
@@ -347,8 +348,8 @@ static void find_objections(struct result *result)
     const struct run_options *options = result->options;
     struct remarks *invalid = &result->invalid;
     const struct ledger *measured = &result->measured;
-    uint64_t known =
-        measured->ok + measured->failed + measured->timeout + result->in_flight;
+    uint64_t known = measured->ok + measured->failed + measured->timeout +
+                     measured->in_flight;
 
     if (measured->scheduled != measured->sent + measured->dropped) {
         add(invalid, "%llu requests scheduled, but %llu sent or dropped",
@@ -380,9 +381,9 @@ static void find_objections(struct result *result)
     }
     judge_schedule(result);
     /* Where a rate was not held these are a part of that. */
-    if (result->in_flight > 0 && !result->interrupted) {
+    if (measured->in_flight > 0 && !result->interrupted) {
         add(invalid, "%llu requests were unanswered at the end",
-            (unsigned long long)result->in_flight);
+            (unsigned long long)measured->in_flight);
     }
     if (measured->ok == 0 && result->completed > 0 && invalid->count == 0) {
         add(invalid,
@@ -492,17 +493,8 @@ static void find_warnings(struct result *result)
 static bool judge_objectives(struct result *result)
 {
     const struct slo *slo = &result->options->slo;
-    const struct histogram *response = &result->response;
     double window_ns = (double)result->window_ns;
-    const struct slo_facts facts = {
-        .times = {[SLO_RESPONSE] =
-                      response->count > 0 ? response : &result->service,
-                  [SLO_SERVICE] = &result->service,
-                  [SLO_CONNECT] = &result->connect,
-                  [SLO_TLS] = &result->handshake,
-                  [SLO_TTFB] = &result->ttfb,
-                  [SLO_LATE] = &result->lateness,
-                  [SLO_CLIENT] = &result->own_lateness},
+    struct slo_facts facts = {
         .offered = result->measured.scheduled,
         .errors = verdict_error_count(result),
         .timeouts = result->measured.timeout,
@@ -512,6 +504,12 @@ static bool judge_objectives(struct result *result)
     };
     bool all_pass = true;
 
+    for (size_t i = 0; i < SLO_TIMES_COUNT; i++) {
+        facts.times[i] = fields_times_in(result, (enum slo_times)i);
+    }
+    if (result->response.count == 0) {
+        facts.times[SLO_RESPONSE] = &result->service;
+    }
     for (size_t i = 0; i < slo->count; i++) {
         result->slo[i] = slo_judge(&slo->terms[i], &facts);
         all_pass &= result->slo[i].passed;

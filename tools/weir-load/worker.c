@@ -97,7 +97,8 @@ static void fill_row(struct worker *worker, uint64_t now_ns,
     const struct ledger *before = &worker->row_ledger;
     const struct weir_loop_statistics statistics = read_statistics(worker);
 
-    *ret = (struct result_row){
+    *ret = (struct result_row){.hdr = NULL};
+    ret->counts = (struct interval){
         .end_ns = now_ns - worker->plan.window_ns,
         .offered = traffic->pacing ? pacing_count_due(traffic->pacing, now_ns)
                                    : total_sent(worker) - worker->row_sent,
@@ -128,7 +129,7 @@ static void close_interval(struct worker *worker, uint64_t now_ns)
         return; /* the interval becomes a longer one */
     }
     record_settle(&row->record);
-    fill_row(worker, now_ns, &row->counts);
+    fill_row(worker, now_ns, &row->row);
     worker->row = next;
     worker->client.traffic.record = &next->record;
     worker->interval_count++;

@@ -43,7 +43,7 @@ struct worker;
 struct worker_row {
     struct worker_row *next;
     struct worker *worker;
-    struct result_row counts;
+    struct result_row row;
     struct record record;
 };
 
