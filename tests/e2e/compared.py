@@ -59,7 +59,8 @@ def results(folder, count):
 def test_parts_are_merged_without_loss():
     with tempfile.TemporaryDirectory() as folder:
         one, other = results(folder, 2)
-        tool("report", f"--json={folder}/both.json", f"{one},{other}")
+        tool("report", "--force", f"--json={folder}/both.json",
+             f"{one},{other}")
         a, b, both = read(one), read(other), read(f"{folder}/both.json")
         schema.check(both)
         for part in ("requests", "bytes", "connections"):
@@ -115,7 +116,8 @@ def test_errors_of_intervals_are_merged_by_kind():
             return write(f"{folder}/{name}", {**result, "intervals": [row]})
 
         def merged(*names):
-            tool("report", f"--json={folder}/both.json", ",".join(names))
+            tool("report", "--force", f"--json={folder}/both.json",
+                 ",".join(names))
             both = read(f"{folder}/both.json")
             schema.check(both)
             return both["intervals"][0]

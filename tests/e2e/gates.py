@@ -77,7 +77,8 @@ def test_a_merged_result_has_the_summary_of_both():
         names = [f"{folder}/{name}.json" for name in ("one", "other")]
         for name in names:
             load("-c", "2", "-n", "3000", "-q", f"--json={name}", server.url)
-        outcome = command(WEIR_LOAD, "report", "--json", "-", ",".join(names))
+        outcome = command(WEIR_LOAD, "report", "--force", "--json", "-",
+                          ",".join(names))
     equal(outcome.status, OK, outcome.err)
     both = outcome.json()
     is_summary_of(both, "service")

@@ -259,16 +259,16 @@ UNIT(load_saved, a_file_of_any_size_is_read_and_several_are_merged)
 
     for (size_t i = 0; i < COUNT_OF(blanks); i++) {
         write_file(path, blanks[i]);
-        expect_eq(saved_read(path, &saved, why), 0, "%s", why);
+        expect_eq(saved_read(path, false, &saved, why), 0, "%s", why);
         expect_eq(saved.requests.scheduled, 10);
         expect_str_eq(saved.name, path);
         saved_fini(&saved);
         snprintf(paths, sizeof(paths), "%s,%s", path, path);
-        expect_eq(saved_read(paths, &saved, why), 0, "%s", why);
+        expect_eq(saved_read(paths, false, &saved, why), 0, "%s", why);
         expect_eq(saved.requests.scheduled, 20);
         saved_fini(&saved);
         snprintf(paths, sizeof(paths), "%s,%s-none", path, path);
-        expect_eq(saved_read(paths, &saved, why), -EINVAL);
+        expect_eq(saved_read(paths, false, &saved, why), -EINVAL);
         cr_assert(strstr(why, "-none: No such file"), "%s", why);
         unlink(path);
     }
@@ -283,7 +283,7 @@ UNIT(load_saved, what_is_written_is_read_again)
     cr_assert_not_null(mkdtemp(folder));
     expect_eq(saved_write(&one, folder, "run", why), 0, "%s", why);
     snprintf(path, sizeof(path), "%s/run.json", folder);
-    expect_eq(saved_read(path, &saved, why), 0, "%s", why);
+    expect_eq(saved_read(path, false, &saved, why), 0, "%s", why);
     expect_eq(saved.requests.scheduled, 1000);
     saved_fini(&saved);
     unlink(path);
@@ -460,12 +460,12 @@ static void set_verdict(struct saved *saved, size_t index)
     json_object_set_new(saved->object, "exit_code", json_integer(code));
 }
 
-UNIT(load_saved, a_verdict_is_as_bad_as_the_worst_of_both)
+UNIT(load_saved, a_verdict_is_as_bad_as_the_worst_but_for_objectives)
 {
     for (size_t i = 0; i < COUNT_OF(verdicts) * COUNT_OF(verdicts); i++) {
         const size_t a = i / COUNT_OF(verdicts);
         const size_t b = i % COUNT_OF(verdicts);
-        const size_t worst = a < b ? a : b;
+        size_t worst = a < b ? a : b;
         end_parts();
         make_parts();
         set_verdict(&one, a);
@@ -473,6 +473,8 @@ UNIT(load_saved, a_verdict_is_as_bad_as_the_worst_of_both)
 
         merge();
 
+        /* The objective holds for both together. */
+        worst += verdicts[worst].exit == LOAD_SLO;
         expect_eq(one.exit_code, (int)verdicts[worst].exit, "%d and %d",
                   (int)verdicts[a].exit, (int)verdicts[b].exit);
         expect_str_eq(one.verdict, verdicts[worst].word);
@@ -507,25 +509,142 @@ UNIT(load_saved, a_summary_without_its_counts_is_refused)
     expect_eq(read_object(object, &other), -EINVAL);
 }
 
-UNIT(load_saved, an_objective_holds_if_it_holds_for_both)
+UNIT(load_saved, an_objective_is_judged_by_all_parts)
 {
-    static const char failed[] =
-        "[{\"expr\": \"p99<1s\", \"value\": 6, \"pass\": false}]";
+    static const struct {
+        const char *slo;
+        bool holds;
+    } cases[] = {
+        /* Each has 10 a second. */
+        {"[{\"expr\": \"rate>=20\", \"value\": 10, \"pass\": false}]", true},
+        {"[{\"expr\": \"rate>=21\", \"value\": 10, \"pass\": null}]", false},
+        {"[{\"expr\": \"errors<=2\", \"value\": 3, \"pass\": true}]", false},
+        {"[{\"expr\": \"errors<=6\", \"value\": 3, \"pass\": true}]", true},
+        /* What is none of ours stays as it is. */
+        {"[{\"expr\": \"beauty>3\", \"value\": 3, \"pass\": false}]", false},
+        {"[{\"value\": 3, \"pass\": true}]", true},
+    };
 
-    set_member(other.object, "slo",
-               "[{\"expr\": \"p99<1s\", \"value\": 4, \"pass\": true}]");
-    merge();
-    expect_eq(number(json_array_get(member(&one, "slo"), 0), "value"), 5);
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        end_parts();
+        make_parts();
+        set_member(one.object, "slo", cases[i].slo);
+        merge();
+        const json_t *term = json_array_get(member(&one, "slo"), 0);
+        expect_eq(json_is_true(json_object_get(term, "pass")), cases[i].holds,
+                  "%s", cases[i].slo);
+        expect_eq(one.exit_code, cases[i].holds ? LOAD_OK : LOAD_SLO, "%s",
+                  cases[i].slo);
+        expect_str_eq(one.verdict, cases[i].holds ? "VALID" : "FAILED");
+    }
+}
 
-    set_member(other.object, "slo", failed);
+/* ---- parts of one run ---- */
+
+/* Part index of count, measured for 1 ms from so many milliseconds on. */
+static void set_part(struct saved *saved, int index, int count,
+                     uint64_t start_ms)
+{
+    json_object_set_new(
+        saved->object, "part",
+        json_pack("{s:i, s:i}", "index", index, "count", count));
+    saved->start_ns = start_ms * 1000000;
+}
+
+UNIT(load_saved, parts_are_of_one_load)
+{
+    expect_eq(saved_parts_check(&one, &other, why), 0, "%s", why);
+    json_object_set_new(other.object, "config_hash", json_string("2"));
+    other.config_hash =
+        json_string_value(json_object_get(other.object, "config_hash"));
+    expect_eq(saved_parts_check(&one, &other, why), -EINVAL);
+    cr_assert_not_null(strstr(why, "other options"), "%s", why);
+}
+
+UNIT(load_saved, parts_were_measured_together)
+{
+    set_part(&one, 1, 2, 1000);
+    set_part(&other, 2, 2, 1000);
+    expect_eq(saved_parts_check(&one, &other, why), 0, "%s", why);
+    other.start_ns += 50000;
+    expect_eq(saved_parts_check(&one, &other, why), 0, "%s", why);
+    other.start_ns += 1000;
+    expect_eq(saved_parts_check(&one, &other, why), -EINVAL);
+    cr_assert_not_null(strstr(why, "for only 94.9 % of the time"), "%s", why);
+    expect_eq(saved_parts_check(&other, &one, why), -EINVAL);
+    other.start_ns += 10000000;
+    expect_eq(saved_parts_check(&one, &other, why), -EINVAL);
+    cr_assert_not_null(strstr(why, "for only 0.0 %"), "%s", why);
+    /* The longer of both counts. */
+    other.start_ns = one.start_ns;
+    other.duration_ns *= 2;
+    expect_eq(saved_parts_check(&one, &other, why), -EINVAL);
+    cr_assert_not_null(strstr(why, "for only 50.0 %"), "%s", why);
+    /* An earlier version does not say when. */
+    other.start_ns = 0;
+    expect_eq(saved_parts_check(&one, &other, why), 0, "%s", why);
+}
+
+UNIT(load_saved, no_part_is_there_twice_or_of_another_number)
+{
+    set_part(&one, 1, 3, 0);
+    set_part(&other, 1, 3, 0);
+    expect_eq(saved_parts_check(&one, &other, why), -EINVAL);
+    cr_assert_not_null(strstr(why, "part 1 of 3 is there twice"), "%s", why);
+    set_part(&other, 2, 4, 0);
+    expect_eq(saved_parts_check(&one, &other, why), -EINVAL);
+    cr_assert_not_null(strstr(why, "one of 4 parts"), "%s", why);
+    set_part(&other, 3, 3, 0);
+    expect_eq(saved_parts_check(&one, &other, why), 0, "%s", why);
     merge();
-    expect_eq(number(json_array_get(member(&one, "slo"), 0), "value"), 6);
-    cr_assert(json_is_false(
-        json_object_get(json_array_get(member(&one, "slo"), 0), "pass")));
+    expect_eq(saved_parts_check(&one, &other, why), -EINVAL);
+    cr_assert_not_null(strstr(why, "part 3 of 3 is there twice"), "%s", why);
+}
+
+UNIT(load_saved, missing_parts_are_named)
+{
+    set_part(&one, 1, 20, 0);
+    expect_eq(saved_parts_check_all(&one, why), 0, "one part alone");
+    set_part(&other, 3, 20, 0);
+    merge();
+    expect_eq(saved_parts_check_all(&one, why), -EINVAL);
+    cr_assert_not_null(strstr(why, "missing: 2, 4, 5, 6, 7, 8, 9, 10 and more"),
+                       "%s", why);
 
     end_parts();
     make_parts();
-    set_member(one.object, "slo", failed);
+    set_part(&one, 1, 2, 0);
+    set_part(&other, 2, 2, 0);
     merge();
-    expect_eq(number(json_array_get(member(&one, "slo"), 0), "value"), 6);
+    expect_eq(saved_parts_check_all(&one, why), 0, "%s", why);
+    cr_assert(json_is_null(member(&one, "part")));
+}
+
+UNIT(load_saved, remarks_say_where_they_were_made)
+{
+    static const char clock[] =
+        "{\"host\": \"a\", \"clock\": {\"synchronised\": true, "
+        "\"estimated_error_ns\": 5, \"greatest_error_ns\": 7}}";
+
+    set_part(&one, 1, 3, 0);
+    set_part(&other, 3, 3, 0);
+    set_member(one.object, "env", clock);
+    set_member(other.object, "env",
+               "{\"host\": \"b\", \"clock\": {\"synchronised\": false, "
+               "\"estimated_error_ns\": 4, \"greatest_error_ns\": 9}}");
+    set_member(one.object, "warnings", "[\"slow\"]");
+    set_member(other.object, "warnings", "[\"late\"]");
+    merge();
+    merge();
+
+    const json_t *list = member(&one, "warnings");
+    expect_eq(json_array_size(list), 3);
+    expect_str_eq(json_string_value(json_array_get(list, 0)),
+                  "a, part 1: slow");
+    expect_str_eq(json_string_value(json_array_get(list, 1)),
+                  "b, part 3: late");
+    const json_t *state = json_object_get(member(&one, "env"), "clock");
+    cr_assert(json_is_false(json_object_get(state, "synchronised")));
+    expect_eq(number(state, "estimated_error_ns"), 5);
+    expect_eq(number(state, "greatest_error_ns"), 9);
 }

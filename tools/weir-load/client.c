@@ -432,21 +432,17 @@ static uint32_t round_up_to_power(uint64_t value)
 int client_init(struct client *client, const struct client_share *share)
 {
     const struct run_options *options = share->options;
-    const uint64_t first =
-        options->conn_count * share->thread_index / share->thread_count;
-    const uint64_t end =
-        options->conn_count * (share->thread_index + 1) / share->thread_count;
     const struct codec_thread thread = {.options = options,
                                         .first = share->first_shared};
     uint32_t ring_size = round_up_to_power(options->depth);
 
     *client = (struct client){.options = options,
                               .share = *share,
-                              .first_conn = first,
-                              .conn_count = end - first};
+                              .first_conn = share->first_conn,
+                              .conn_count = share->conn_count};
     if (!client_get_memory(client, ring_size)) {
         say("no memory for %llu connections",
-            (unsigned long long)options->conn_count);
+            (unsigned long long)share->conn_count);
         return -ENOMEM;
     }
     attempts_init(&client->attempts, options, share->tls, attempt_done, client);

@@ -31,8 +31,12 @@ typedef void client_event_fn(void *arg, enum client_event event);
 /* A thread's part of a run. */
 struct client_share {
     const struct run_options *options;
+    /* Among the threads of all parts (part.h). */
     uint32_t thread_index;
     uint32_t thread_count;
+    /* Its block of all connections. */
+    uint64_t first_conn;
+    uint64_t conn_count;
     /* Borrowed; NULL where no target has TLS. */
     weir_tls_context *tls;
     /* What the codec of the first thread shares; NULL for that one itself. */

@@ -83,7 +83,7 @@ static bool add_file(struct compare *self, size_t side, const char *paths)
         say("more than %u runs", STATISTICS_RUNS_MAX);
         return false;
     }
-    if (saved_read(paths, &saved, why) < 0) {
+    if (saved_read(paths, self->options.force, &saved, why) < 0) {
         say("%s", why);
         return false;
     }

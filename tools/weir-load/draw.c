@@ -22,6 +22,7 @@ struct draw {
     const char *output;
     const char *title;
     const char *svg;
+    bool force; /* merge what is no run */
     size_t count;
     struct saved *runs;
 };
@@ -36,6 +37,8 @@ static const struct option rows[] = {
      .kind = OPTION_TEXT, .offset = offsetof(struct draw, svg)},
     {"json", 'j', "FILE", "write the one result, merged from its parts",
      .read = command_read_json},
+    {"force", 0, NULL, "merge results that are not all parts of one run",
+     .kind = OPTION_SWITCH, .offset = offsetof(struct draw, force)},
     OPTION_ROW_HELP,
 };
 
@@ -51,7 +54,9 @@ const struct option_set draw_set = {
             "network and\n"
             "has no scripts. Files with commas between them are parts of one "
             "run, and\n"
-            "are merged.\n"
+            "are merged; - is standard input, out of whose lines it takes the "
+            "results.\n"
+            "The exit code is then that of the merged result's verdict.\n"
             "\n"
             "Example: weir-load report -o page.html run.json\n"
             "\n",
@@ -99,6 +104,35 @@ static bool write_page(const struct draw *self)
     return true;
 }
 
+static void print_objective(const json_t *term)
+{
+    const char *expr = json_string_value(json_object_get(term, "expr"));
+
+    printf("%s %s\n", expr ? expr : "?",
+           json_is_true(json_object_get(term, "pass"))    ? "holds"
+           : json_is_null(json_object_get(term, "value")) ? "is not known"
+                                                          : "DOES NOT HOLD");
+}
+
+/* What was made of parts has a verdict that none of them could have. */
+static int tell_merged(const struct draw *self)
+{
+    const struct saved *run = &self->runs[0];
+    const json_t *list = json_object_get(run->object, "slo");
+    const size_t count = json_array_size(json_object_get(run->object, "parts"));
+
+    if (self->count > 1 || count == 0) {
+        return LOAD_OK;
+    }
+    if (command_prints(&self->command)) {
+        for (size_t i = 0; i < json_array_size(list); i++) {
+            print_objective(json_array_get(list, i));
+        }
+        printf("%zu parts together: %s\n", count, run->verdict);
+    }
+    return run->exit_code;
+}
+
 static int draw(struct draw *self)
 {
     char why[SAVED_WHY_SIZE];
@@ -109,7 +143,8 @@ static int draw(struct draw *self)
         return LOAD_INTERNAL;
     }
     for (size_t i = 0; i < self->command.words.count; i++) {
-        if (saved_read(self->command.words.list[i], &self->runs[i], why) < 0) {
+        if (saved_read(self->command.words.list[i], self->force, &self->runs[i],
+                       why) < 0) {
             say("%s", why);
             return LOAD_USAGE;
         }
@@ -123,10 +158,11 @@ static int draw(struct draw *self)
     if (self->output && !write_page(self)) {
         return LOAD_INTERNAL;
     }
-    return !self->svg || draw_svg(self->runs, self->count, self->svg,
-                                  command_prints(&self->command))
-               ? LOAD_OK
-               : LOAD_INTERNAL;
+    if (self->svg && !draw_svg(self->runs, self->count, self->svg,
+                               command_prints(&self->command))) {
+        return LOAD_INTERNAL;
+    }
+    return tell_merged(self);
 }
 
 static int run(void *options)

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/timex.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -54,6 +55,20 @@ static uint64_t nanoseconds(const struct timeval *time)
            (uint64_t)time->tv_usec * 1000;
 }
 
+static void read_clock(struct host *host)
+{
+    struct timex state = {.modes = 0};
+    const int answer = adjtimex(&state);
+
+    if (answer < 0) {
+        return;
+    }
+    host->clock_is_synchronised =
+        answer != TIME_ERROR && (state.status & STA_UNSYNC) == 0;
+    host->clock_estimated_error_ns = (uint64_t)state.esterror * 1000;
+    host->clock_greatest_error_ns = (uint64_t)state.maxerror * 1000;
+}
+
 void host_describe(struct host *ret)
 {
     struct utsname names;
@@ -73,6 +88,7 @@ void host_describe(struct host *ret)
     if (sched_getaffinity(0, sizeof(cpus), &cpus) == 0) {
         ret->cpus_allowed = CPU_COUNT(&cpus);
     }
+    read_clock(ret);
 }
 
 void host_measure(struct host_usage *ret)

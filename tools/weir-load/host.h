@@ -19,6 +19,11 @@ struct host {
     char governor[32];
     long cpu_count;
     long cpus_allowed;
+    /* The wall clock by adjtimex(2); the errors are 0 where it cannot be
+     * asked. */
+    bool clock_is_synchronised;
+    uint64_t clock_estimated_error_ns;
+    uint64_t clock_greatest_error_ns;
 };
 
 /* Counters of a thread, taken at the ends of the measured time. */

@@ -65,19 +65,32 @@ static json_t *cpus_part(const struct cpus *cpus)
     return list;
 }
 
+/* null: the kernel does not tell. */
+static json_t *clock_part(const struct host *host)
+{
+    if (host->clock_greatest_error_ns == 0) {
+        return json_null();
+    }
+    return json_pack(
+        "{s:b, s:I, s:I}", "synchronised", host->clock_is_synchronised,
+        "estimated_error_ns", json_integer_of(host->clock_estimated_error_ns),
+        "greatest_error_ns", json_integer_of(host->clock_greatest_error_ns));
+}
+
 static json_t *env_part(const struct result *result)
 {
     const struct host *host = &result->host;
 
     return json_pack(
-        "{s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:o, s:o, s:b, s:o}", "weir",
-        weir_version(), "host", host->name, "kernel", host->kernel, "machine",
-        host->machine, "cpu_model", host->cpu_model, "governor", host->governor,
-        "cpus", (json_int_t)host->cpu_count, "cpus_allowed",
+        "{s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:o, s:o, s:b, s:o, s:o}",
+        "weir", weir_version(), "host", host->name, "kernel", host->kernel,
+        "machine", host->machine, "cpu_model", host->cpu_model, "governor",
+        host->governor, "cpus", (json_int_t)host->cpu_count, "cpus_allowed",
         (json_int_t)host->cpus_allowed, "client_cpus",
         cpus_part(&result->options->client_cpus), "server_cpus",
         cpus_part(&result->options->server_cpus), "same_machine",
-        result->same_machine, "io_uring", lines_part(result->features));
+        result->same_machine, "io_uring", lines_part(result->features), "clock",
+        clock_part(host));
 }
 
 /* Adds the fields of a struct to an object. */
@@ -247,15 +260,17 @@ static json_t *rows_part(const struct result *result)
 static json_t *slo_part(const struct result *result)
 {
     const struct slo *slo = &result->options->slo;
+    const bool is_part = result->options->part.count > 1;
     json_t *list = json_array();
 
     for (size_t i = 0; i < slo->count; i++) {
         const struct slo_outcome *outcome = &result->slo[i];
         json_array_append_new(
             list,
-            json_pack("{s:s, s:o, s:b}", "expr", slo->terms[i].text, "value",
+            json_pack("{s:s, s:o, s:o}", "expr", slo->terms[i].text, "value",
                       outcome->known ? json_real(outcome->value) : json_null(),
-                      "pass", outcome->passed));
+                      "pass",
+                      is_part ? json_null() : json_boolean(outcome->passed)));
     }
     return list;
 }
@@ -333,18 +348,29 @@ static json_t *start_part(uint64_t wall_ns)
     return json_string(text);
 }
 
+/* null: the result is the whole load's. */
+static json_t *part_part(const struct part *part)
+{
+    return part->count == 1
+               ? json_null()
+               : json_pack("{s:i, s:i}", "index", (int)part->index + 1, "count",
+                           (int)part->count);
+}
+
 json_t *json_begin(const struct result *result)
 {
     const struct run_options *options = result->options;
 
-    return json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:o}",
+    return json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:I, s:o, "
+                     "s:o}",
                      "schema", JSON_SCHEMA, "tool", "weir-load", "command",
                      json_command(options), "config", json_config(options),
                      "config_hash", json_config_hash(options), "env",
                      env_part(result), "labels", labels_part(options), "start",
-                     start_part(result->wall_begin_ns), "duration_ns",
-                     json_integer_of(result->window_ns), "model",
-                     model_part(result));
+                     start_part(result->wall_begin_ns), "start_unix_ns",
+                     json_integer_of(result->wall_begin_ns), "duration_ns",
+                     json_integer_of(result->window_ns), "part",
+                     part_part(&options->part), "model", model_part(result));
 }
 
 static json_t *summary_part(const struct result *result)

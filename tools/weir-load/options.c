@@ -19,6 +19,7 @@ enum options_result options_parse(int argc, char **argv, int first,
         .options =
             {
                 .thread_count = 1,
+                .part = {.count = 1},
                 .send = sizes_of(128),
                 .sockets = {.tos = -1},
                 .timeout_ns = 5 * SECOND,

@@ -10,6 +10,7 @@
 #include "cpus.h"
 #include "http_request.h"
 #include "mix.h"
+#include "part.h"
 #include "replay.h"
 #include "schedule.h"
 #include "script.h"
@@ -101,6 +102,11 @@ struct run_options {
     double conn_rate;
     /* When sending begins, ns since 1970; 0: when all connections stand. */
     uint64_t start_at_ns;
+    /* Which part of the load this program makes. What is counted here is the
+     * whole load's, but for conn_count. */
+    struct part part;
+    uint64_t whole_conn_count;
+    uint64_t first_conn; /* this part's first of all connections */
     uint64_t thread_count;
     /* CPUs that the threads are bound to, in turn; none: they are not bound. */
     struct cpus cpus;
@@ -193,6 +199,16 @@ static inline const struct target *
 options_place(const struct run_options *options, const struct target *target)
 {
     return options->connect_to.text ? &options->connect_to : target;
+}
+
+/* How many connections of this part a target has. */
+static inline uint64_t options_conns_of(const struct run_options *options,
+                                        size_t target)
+{
+    const uint64_t end = options->first_conn + options->conn_count;
+
+    return turns_count(&options->turns, end, target) -
+           turns_count(&options->turns, options->first_conn, target);
 }
 
 /* The target of a connection. */

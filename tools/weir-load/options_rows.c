@@ -10,6 +10,7 @@
 
 #include "foreign.h"
 #include "script_request.h"
+#include "tools/common/clock.h"
 #include "tools/common/console.h"
 #include "tools/common/engine.h"
 #include "tools/common/units.h"
@@ -364,27 +365,69 @@ static bool read_lateness(void *options, const struct option *option,
                          value);
 }
 
+/* The next multiple of a time since 1970 that is not nearer than a tenth of it:
+ * programs that are started together mean the same one. */
+static bool read_next(const char *text, struct run_options *run, char *why)
+{
+    uint64_t every_ns = 0;
+
+    if (units_parse_time(text, &every_ns) < 0 || every_ns < SECOND ||
+        every_ns > WEEK_NS) {
+        return option_refuse(why,
+                             "'next:%.200s' is not a time such as "
+                             "next:30s, of 1s at least",
+                             text);
+    }
+    const uint64_t soonest_ns = clock_wall_ns() + every_ns / 10;
+    run->start_at_ns = (soonest_ns / every_ns + 1) * every_ns;
+    return true;
+}
+
 /* Seconds since 1970 with a fraction, or a date and time of UTC. */
-static bool read_start(void *options, const struct option *option,
-                       const char *value, char *why)
+static bool parse_start(const char *value, double *ret)
 {
     struct tm parts = {0};
     char *end = NULL;
-    double seconds = strtod(value, &end);
 
-    (void)option;
     const char *rest = strptime(value, "%Y-%m-%dT%H:%M:%SZ", &parts);
     if (rest && *rest == '\0') {
-        seconds = (double)timegm(&parts);
-    } else if (end == value || *end) {
-        return option_refuse(
-            why, "'%.200s' is not a time such as 2026-01-31T12:00:00Z", value);
+        *ret = (double)timegm(&parts);
+        return true;
+    }
+    *ret = strtod(value, &end);
+    return end != value && *end == '\0';
+}
+
+static bool read_start(void *options, const struct option *option,
+                       const char *value, char *why)
+{
+    double seconds = 0;
+
+    (void)option;
+    if (strncmp(value, "next:", 5) == 0) {
+        return read_next(value + 5, run_of(options), why);
+    }
+    if (!parse_start(value, &seconds)) {
+        return option_refuse(why,
+                             "'%.200s' is not a time such as "
+                             "2026-01-31T12:00:00Z or next:30s",
+                             value);
     }
     if (!(seconds >= 1 && seconds < 1e10)) {
         return option_refuse(why, "'%.200s' is not a time since 1970", value);
     }
     run_of(options)->start_at_ns = (uint64_t)(seconds * 1e9);
     return true;
+}
+
+static bool read_part(void *options, const struct option *option,
+                      const char *value, char *why)
+{
+    char reason[PART_WHY_SIZE];
+
+    (void)option;
+    return part_parse(value, &run_of(options)->part, reason) == 0 ||
+           option_refuse(why, "%s", reason);
 }
 
 /* Threads: -t is a time-out or a duration in other tools. */
@@ -584,7 +627,7 @@ static const struct option_rule no_warmup[] = {
 
 static const struct option rows[] = {
     {"connections", 'c', "N", "connections",
-     NUMBER(OPTION_COUNT, 1, CONNS_MAX, conn_count), .initial = "10",
+     NUMBER(OPTION_COUNT, 1, CONNS_MAX, whole_conn_count), .initial = "10",
      .json = "connections"},
     {"duration", 'd', "TIME", "how long to measure (10s; with -n: no limit)",
      .read = read_duration,
@@ -708,8 +751,13 @@ static const struct option rows[] = {
     {"conn-rate", 0, "RATE", "connections made in a second, at most",
      .read = read_rate, AT(conn_rate)},
     {"start-at", 0, "TIME",
-     "when sending begins: seconds since 1970, or 2026-01-31T12:00:00Z",
+     "when sending begins: seconds since 1970, 2026-01-31T12:00:00Z, or "
+     "next:30s, the next whole half minute",
      .read = read_start},
+    {"part", 0, "I/N",
+     "make part I of N of this load; auto reads both, and auto/N the part, "
+     "from Slurm, MPI or Kubernetes",
+     .read = read_part},
     {"threads", 't', "N", "each has a part of the connections (1)",
      .read = read_threads,
      NUMBER(OPTION_COUNT, 1, OPTIONS_THREADS_MAX, thread_count)},

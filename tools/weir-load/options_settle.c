@@ -30,6 +30,27 @@
 
 /* ---- the load ---- */
 
+/* Each part has something to do. */
+static bool settle_part(struct run_options *options,
+                        const struct options_given *given)
+{
+    const struct part *part = &options->part;
+
+    options->first_conn = part_begin(part, options->whole_conn_count);
+    options->conn_count = part_size(part, options->whole_conn_count);
+    if (options->whole_conn_count < part->count) {
+        say("--part: -c %llu is less than one connection for each of %u parts",
+            (unsigned long long)options->whole_conn_count, part->count);
+        return false;
+    }
+    if (given->requests && options->request_count < part->count) {
+        say("--part: -n %llu is less than one request for each of %u parts",
+            (unsigned long long)options->request_count, part->count);
+        return false;
+    }
+    return true;
+}
+
 static bool settle_amounts(struct run_options *options,
                            const struct options_given *given)
 {
@@ -178,10 +199,10 @@ static bool settle_turns(struct run_options *options)
         return false;
     }
     for (size_t i = 0; i < options->target_count; i++) {
-        if (turns_count(&options->turns, options->conn_count, i) == 0) {
+        if (turns_count(&options->turns, options->whole_conn_count, i) == 0) {
             say("--weights: of %llu connections none is left for %s; give more "
                 "(-c)",
-                (unsigned long long)options->conn_count,
+                (unsigned long long)options->whole_conn_count,
                 options->targets[i].text);
             return false;
         }
@@ -820,8 +841,8 @@ bool options_settle(struct options_reading *reading)
     struct run_options *options = &reading->options;
     const struct options_given *given = &reading->given;
 
-    return settle_amounts(options, given) && settle_udp(options, given) &&
-           settle_connections(options, given) &&
+    return settle_part(options, given) && settle_amounts(options, given) &&
+           settle_udp(options, given) && settle_connections(options, given) &&
            settle_requests(options, given) && settle_pace(options, given) &&
            settle_output(options, given) && settle_mode(options, given) &&
            tls_check_run(&options->tls, options->targets,

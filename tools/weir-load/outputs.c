@@ -15,20 +15,69 @@
 #include "tools/common/console.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-/* A file that was asked for; true where none was. */
-static bool open_file(const char *flag, const char *path, struct output *ret)
+/* One character of a file's name, or what it stands for: %h for the name of
+ * this machine and %p for the number of this part. Returns how many characters
+ * of the name it was. */
+static size_t print_piece(const struct part *part, const char *name, FILE *out)
 {
-    if (!path) {
+    char host[HOST_NAME_MAX + 1] = "";
+
+    switch (name[0] == '%' ? name[1] : '\0') {
+    case 'h':
+        gethostname(host, sizeof(host) - 1);
+        fputs(host, out);
+        return 2;
+    case 'p':
+        fprintf(out, "%u", part->index + 1);
+        return 2;
+    case '%':
+        fputc('%', out);
+        return 2;
+    default:
+        fputc(name[0], out);
+        return 1;
+    }
+}
+
+/* NULL without memory. */
+static char *make_path(const struct part *part, const char *name)
+{
+    char *path = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&path, &size);
+
+    if (!out) {
+        return NULL;
+    }
+    while (*name) {
+        name += print_piece(part, name, out);
+    }
+    if (fclose(out) != 0) {
+        free(path);
+        return NULL;
+    }
+    return path;
+}
+
+/* A file that was asked for; true where none was. */
+static bool open_file(const struct run_options *options, const char *flag,
+                      const char *name, struct output *ret)
+{
+    if (!name) {
         return true;
     }
-    ret->file = fopen(path, "we");
+    char *path = make_path(&options->part, name);
+    ret->file = path ? fopen(path, "we") : NULL;
     if (!ret->file) {
-        say("%s: %s: %s", flag, path, strerror(errno));
+        say("%s: %s: %s", flag, path ? path : name, strerror(errno));
     }
+    free(path);
     return ret->file != NULL;
 }
 
@@ -67,10 +116,10 @@ bool outputs_open(struct outputs *outputs, const struct run_options *options)
         .options = options,
         .is_live = isatty(STDERR_FILENO) && !options->quiet,
     };
-    return open_file("--json", options->json_path, &outputs->json) &&
-           open_file("--hgrm", files->hgrm, &outputs->hgrm) &&
-           open_file("--hdr-log", files->hdr_log, &outputs->hdr_log) &&
-           open_file("--csv", files->csv, &outputs->csv);
+    return open_file(options, "--json", options->json_path, &outputs->json) &&
+           open_file(options, "--hgrm", files->hgrm, &outputs->hgrm) &&
+           open_file(options, "--hdr-log", files->hdr_log, &outputs->hdr_log) &&
+           open_file(options, "--csv", files->csv, &outputs->csv);
 }
 
 static void write_csv_header(FILE *out)

@@ -39,10 +39,9 @@ static uint64_t count_ports(const struct run_options *options)
     for (size_t i = 0; i < options->target_count; i++) {
         const struct target *place =
             options_place(options, &options->targets[i]);
-        uint64_t count =
-            options->connect_to.text
-                ? options->conn_count
-                : turns_count(&options->turns, options->conn_count, i);
+        uint64_t count = options->connect_to.text
+                             ? options->conn_count
+                             : options_conns_of(options, i);
         if (place->address.storage.any.sa_family != AF_UNIX && count > most) {
             most = count;
         }
@@ -134,6 +133,10 @@ static void print_load(const struct run_options *options, FILE *out)
     } else {
         fputs("Model       open, rates by stages", out);
     }
+    if (options->part.count > 1) {
+        fprintf(out, ", part %u of %u", options->part.index + 1,
+                options->part.count);
+    }
     fprintf(out, ", mode %s, %llu conns, depth %llu, %llu threads\n",
             options_mode_name(options->mode), LLU(options->conn_count),
             LLU(options->depth), LLU(options->thread_count));
@@ -178,7 +181,7 @@ static void print_target(const struct run_options *options, size_t index,
     char text[WEIR_ADDRESS_TEXT_SIZE];
 
     fprintf(out, "Target      %s, %llu conns to", target->text,
-            LLU(turns_count(&options->turns, options->conn_count, index)));
+            LLU(options_conns_of(options, index)));
     for (size_t i = 0; i < (has_name ? place->address_count : 1); i++) {
         weir_address_format(has_name ? &place->addresses[i] : &place->address,
                             text, sizeof(text));

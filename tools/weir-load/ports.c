@@ -33,8 +33,7 @@ static double find_share(const struct run_options *options)
         return 1;
     }
     for (size_t i = 0; i < options->target_count; i++) {
-        const uint64_t count =
-            turns_count(&options->turns, options->conn_count, i);
+        const uint64_t count = options_conns_of(options, i);
         most = count > most ? count : most;
     }
     return (double)most / (double)options->conn_count;

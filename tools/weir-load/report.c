@@ -103,6 +103,10 @@ static void print_header(const struct result *result, FILE *out)
         fprintf(out, " and %zu more", options->target_count - 1);
     }
     print_model(result, out);
+    if (options->part.count > 1) {
+        fprintf(out, ", part %u of %u", options->part.index + 1,
+                options->part.count);
+    }
     fprintf(out, ", %llu conns%s, depth %llu", LLU(options->conn_count),
             options_is_churn(options) ? " made anew for each request" : "",
             LLU(options->depth));
@@ -373,7 +377,10 @@ static void print_objectives(const struct result *result, FILE *out)
 
     for (size_t i = 0; i < slo->count; i++) {
         fprintf(out, "Objective   %s  %s: %s\n", slo->terms[i].text,
-                result->slo[i].passed ? "holds" : "DOES NOT HOLD",
+                result->options->part.count > 1
+                    ? "is judged when all parts are merged; here"
+                : result->slo[i].passed ? "holds"
+                                        : "DOES NOT HOLD",
                 slo_format(&slo->terms[i], &result->slo[i], text));
     }
 }

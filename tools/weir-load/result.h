@@ -84,6 +84,8 @@ struct result {
     bool interrupted;
     /* Ended early, because nothing ever succeeded or no answer came. */
     bool gave_up;
+    /* How much later than --start-at said the connections stood; 0: not. */
+    uint64_t begin_late_ns;
     /* Wall clock at the begin of the window, ns since 1970. */
     uint64_t wall_begin_ns;
     uint64_t window_ns;

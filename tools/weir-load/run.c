@@ -84,7 +84,7 @@ static void finish(struct run *run)
 }
 
 /* When sending begins: soon, or at the time that was asked for. */
-static uint64_t find_begin(const struct run *run)
+static uint64_t find_begin(struct run *run)
 {
     uint64_t now_ns = clock_now_ns();
     uint64_t wall_ns = clock_wall_ns();
@@ -94,8 +94,7 @@ static uint64_t find_begin(const struct run *run)
         return now_ns + LEAD_NS;
     }
     if (start_ns < wall_ns) {
-        say("--start-at: the connections stood %.3f s too late",
-            (double)(wall_ns - start_ns) / 1e9);
+        run->result->begin_late_ns = wall_ns - start_ns;
         return now_ns + LEAD_NS;
     }
     return now_ns + (start_ns - wall_ns);
@@ -375,6 +374,27 @@ static void fini_workers(struct run *run)
     tls_drop_context(run->tls);
 }
 
+/* What a thread does of the load. Of the threads of all parts this part has
+ * every n-th, so that each has what its number says of a schedule, however many
+ * threads other parts have. */
+static struct client_share find_share(const struct run *run, uint32_t index)
+{
+    const struct run_options *options = run->options;
+    const uint32_t count = (uint32_t)options->thread_count;
+    const struct part thread = {.index = index, .count = count};
+
+    return (struct client_share){
+        .options = options,
+        .thread_index = options->part.index + index * options->part.count,
+        .thread_count = count * options->part.count,
+        .first_conn =
+            options->first_conn + part_begin(&thread, options->conn_count),
+        .conn_count = part_size(&thread, options->conn_count),
+        .tls = run->tls,
+        .first_shared = run->workers[0].client.codec_shared,
+    };
+}
+
 static int init_workers(struct run *run)
 {
     struct run_options *options = run->options;
@@ -392,13 +412,7 @@ static int init_workers(struct run *run)
     }
     for (uint32_t i = 0; i < options->thread_count; i++) {
         struct worker *worker = &run->workers[i];
-        const struct client_share share = {
-            .options = options,
-            .thread_index = i,
-            .thread_count = (uint32_t)options->thread_count,
-            .tls = run->tls,
-            .first_shared = run->workers[0].client.codec_shared,
-        };
+        const struct client_share share = find_share(run, i);
         worker->ops = &ops;
         worker->owner = run;
         worker->home = weir_loop_get_remote(run->loop);

@@ -10,6 +10,7 @@
 #include "json.h"
 #include "json_part.h"
 #include "saved_merge.h"
+#include "saved_parts.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -17,6 +18,9 @@
 #include <string.h>
 
 #define ROWS_MAX 1000000U
+
+/* The prefix of a line may have so many braces. */
+#define LINE_TRIES_MAX 8U
 
 __attribute__((format(printf, 3, 4))) static int
 refuse(char *why, const char *name, const char *format, ...)
@@ -210,6 +214,9 @@ static int read_object(struct saved *saved, char *why)
                       schema, JSON_SCHEMA);
     }
     saved->is_open = strcmp(kind, "open") == 0;
+    if (!read_count(saved->object, "start_unix_ns", &saved->start_ns)) {
+        saved->start_ns = 0;
+    }
     if (!read_count(saved->object, "duration_ns", &saved->duration_ns) ||
         !read_requests(saved)) {
         return refuse(why, saved->name,
@@ -246,17 +253,12 @@ int saved_parse(const char *text, size_t len, const char *name,
     return fill(object, name, ret, why);
 }
 
-static char *read_file(const char *path, size_t *ret_len, char *why)
+static char *read_all(FILE *file, const char *path, size_t *ret_len, char *why)
 {
     char *text = NULL;
     size_t len = 0;
     size_t size = 0;
 
-    FILE *file = fopen(path, "re");
-    if (!file) {
-        refuse(why, path, "%s", strerror(errno));
-        return NULL;
-    }
     while (!feof(file) && !ferror(file) && len < JSON_SIZE_MAX) {
         if (len == size) {
             size = size ? size * 2 : 65536;
@@ -276,8 +278,20 @@ static char *read_file(const char *path, size_t *ret_len, char *why)
         free(text);
         text = NULL;
     }
-    fclose(file);
     *ret_len = len;
+    return text;
+}
+
+static char *read_file(const char *path, size_t *ret_len, char *why)
+{
+    FILE *file = fopen(path, "re");
+
+    if (!file) {
+        refuse(why, path, "%s", strerror(errno));
+        return NULL;
+    }
+    char *text = read_all(file, path, ret_len, why);
+    fclose(file);
     return text;
 }
 
@@ -294,10 +308,121 @@ static int read_one(const char *path, struct saved *ret, char *why)
     return err;
 }
 
-int saved_read(const char *paths, struct saved *ret, char *why)
+/* ---- several results, made one ---- */
+
+struct reading {
+    /* Without an object: nothing was read yet. */
+    struct saved whole;
+    bool force;
+};
+
+/* Add a result, which is taken. */
+static int add(struct reading *reading, struct saved *part, char *why)
 {
-    struct saved whole = {0};
+    struct saved *whole = &reading->whole;
+
+    if (!whole->object) {
+        *whole = *part;
+        return 0;
+    }
+    int err = reading->force ? 0 : saved_parts_check(whole, part, why);
+    if (err == 0) {
+        err = saved_merge(whole, part, why);
+    }
+    saved_fini(part);
+    return err;
+}
+
+/* The result in a line: behind any prefix, as it is or as the data of the last
+ * event of --json-stream. NULL: there is none. */
+static json_t *find_result(const char *line, size_t len)
+{
+    const char *brace = memchr(line, '{', len);
+    json_error_t error;
+
+    for (unsigned tries = 0; brace && tries < LINE_TRIES_MAX; tries++) {
+        json_t *object = json_loadb(brace, len - (size_t)(brace - line),
+                                    JSON_REJECT_DUPLICATES, &error);
+        json_t *data = json_object_get(object, "data");
+        if (json_object_get(object, "schema")) {
+            return object;
+        }
+        if (json_object_get(data, "duration_ns") &&
+            json_object_get(data, "verdict")) {
+            json_incref(data);
+            json_decref(object);
+            return data;
+        }
+        json_decref(object);
+        const size_t rest = len - (size_t)(brace + 1 - line);
+        brace = object ? NULL : memchr(brace + 1, '{', rest);
+    }
+    return NULL;
+}
+
+static int read_line(struct reading *reading, const char *line, size_t len,
+                     size_t number, char *why)
+{
+    char name[64];
     struct saved part;
+
+    json_t *object = find_result(line, len);
+    if (!object) {
+        return 0;
+    }
+    snprintf(name, sizeof(name), "standard input, line %zu", number);
+    int err = fill(object, name, &part, why);
+    return err < 0 ? err : add(reading, &part, why);
+}
+
+static int read_lines(struct reading *reading, const char *text, size_t len,
+                      char *why)
+{
+    const char *end = text + len;
+    const bool had_any = reading->whole.object != NULL;
+    int err = 0;
+
+    for (size_t number = 1; text < end && err == 0; number++) {
+        const char *newline = memchr(text, '\n', (size_t)(end - text));
+        const size_t size = (size_t)((newline ? newline : end) - text);
+        err = read_line(reading, text, size, number, why);
+        text += size + 1;
+    }
+    return err < 0 || had_any || reading->whole.object
+               ? err
+               : refuse(why, "standard input", "no line of it has a result");
+}
+
+static int read_input(struct reading *reading, char *why)
+{
+    struct saved part;
+    size_t len = 0;
+
+    char *text = read_all(stdin, "standard input", &len, why);
+    if (!text) {
+        return -EINVAL;
+    }
+    int err = saved_parse(text, len, "standard input", &part, why);
+    err = err == 0 ? add(reading, &part, why)
+                   : read_lines(reading, text, len, why);
+    free(text);
+    return err;
+}
+
+static int read_path(struct reading *reading, const char *path, char *why)
+{
+    struct saved part;
+
+    if (strcmp(path, "-") == 0) {
+        return read_input(reading, why);
+    }
+    int err = read_one(path, &part, why);
+    return err < 0 ? err : add(reading, &part, why);
+}
+
+int saved_read(const char *paths, bool force, struct saved *ret, char *why)
+{
+    struct reading reading = {.force = force};
     int err = 0;
 
     char *list = strdup(paths);
@@ -307,26 +432,21 @@ int saved_read(const char *paths, struct saved *ret, char *why)
     char *rest = list;
     for (char *path = strsep(&rest, ","); path && err == 0;
          path = strsep(&rest, ",")) {
-        if (!whole.object) {
-            err = read_one(path, &whole, why);
-            continue;
-        }
-        err = read_one(path, &part, why);
-        if (err == 0) {
-            err = saved_merge(&whole, &part, why);
-            saved_fini(&part);
-        }
+        err = read_path(&reading, path, why);
     }
     free(list);
+    if (err == 0 && !force) {
+        err = saved_parts_check_all(&reading.whole, why);
+    }
     if (err < 0) {
-        saved_fini(&whole);
+        saved_fini(&reading.whole);
         return err;
     }
-    *ret = whole;
+    *ret = reading.whole;
     return 0;
 }
 
-/* The summary of what was merged of both; 0 or -ENOMEM. */
+/* The verdict and the summary of what was merged of both; 0 or -ENOMEM. */
 static int summarize(struct saved *merged, const struct saved *one,
                      const struct saved *other)
 {
@@ -334,6 +454,7 @@ static int summarize(struct saved *merged, const struct saved *one,
 
     merged->attempts = one->attempts + other->attempts;
     merged->errors = one->errors + other->errors;
+    saved_parts_judge(merged);
     saved_get_summary(merged, &summary);
     return json_object_set_new(merged->object, "summary",
                                summary_json(&summary)) < 0

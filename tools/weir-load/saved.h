@@ -43,6 +43,8 @@ struct saved {
     const char *verdict;
     int exit_code;
     bool is_open;
+    /* When measuring began, since 1970; 0: earlier versions do not say. */
+    uint64_t start_ns;
     uint64_t duration_ns;
     struct ledger requests;
     /* As a summary has them. */
@@ -64,8 +66,11 @@ struct saved {
 int saved_parse(const char *text, size_t len, const char *name,
                 struct saved *ret, char *why);
 
-/* A file, or several with commas between them: they are merged. */
-int saved_read(const char *paths, struct saved *ret, char *why);
+/* A file, or several with commas between them: they are merged, if they are
+ * parts of one run (saved_parts.h) or with force. "-" is standard input, with
+ * one result or with many, each in one line and perhaps behind the name of its
+ * machine; lines without a result are skipped. */
+int saved_read(const char *paths, bool force, struct saved *ret, char *why);
 
 /* Both together; from stays as it is. */
 int saved_merge(struct saved *into, const struct saved *from, char *why);

@@ -11,6 +11,7 @@
 #include "fields.h"
 #include "hdr.h"
 #include "json_part.h"
+#include "saved_parts.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -263,25 +264,41 @@ static size_t find_verdict(const json_t *object)
     return index;
 }
 
-/* An objective of both that does not hold for one of them does not hold. */
-static void merge_objectives(json_t *into, const json_t *from)
+/* "host, part 2: reason", where a result is none of several. */
+static json_t *name_remark(const json_t *object, const json_t *remark)
 {
-    json_t *list = json_object_get(into, "slo");
-    const json_t *others = json_object_get(from, "slo");
+    const json_t *env = json_object_get(object, "env");
+    const char *host = json_string_value(json_object_get(env, "host"));
+    const json_int_t part = json_integer_value(
+        json_object_get(json_object_get(object, "part"), "index"));
+    const char *text = json_string_value(remark);
 
-    for (size_t i = 0; i < json_array_size(list); i++) {
-        json_t *part = json_array_get(list, i);
-        const json_t *other = json_array_get(others, i);
-        if (json_is_false(json_object_get(other, "pass")) &&
-            json_is_true(json_object_get(part, "pass")) &&
-            json_equal(json_object_get(part, "expr"),
-                       json_object_get(other, "expr"))) {
-            json_array_set_new(list, i, json_deep_copy(other));
-        }
+    if (json_object_get(object, "parts") || !text || (!host && part == 0)) {
+        return json_deep_copy(remark);
     }
+    return part == 0 ? json_sprintf("%s: %s", host, text)
+                     : json_sprintf("%s%spart %lld: %s", host ? host : "",
+                                    host ? ", " : "", (long long)part, text);
 }
 
-static void merge_verdict(json_t *into, const json_t *from)
+/* Remarks of both, each with where it was made. */
+static void merge_remarks(json_t *into, const json_t *one, const json_t *other,
+                          const char *name)
+{
+    const json_t *const objects[] = {one, other};
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < COUNT_OF(objects); i++) {
+        const json_t *remarks = json_object_get(objects[i], name);
+        for (size_t k = 0; k < json_array_size(remarks); k++) {
+            json_array_append_new(
+                list, name_remark(objects[i], json_array_get(remarks, k)));
+        }
+    }
+    json_object_set_new(into, name, list);
+}
+
+static void merge_verdict(json_t *into, const json_t *one, const json_t *from)
 {
     static const char *const names[] = {"valid", "verdict", "exit_code"};
     bool is_worse = find_verdict(from) < find_verdict(into);
@@ -290,9 +307,8 @@ static void merge_verdict(json_t *into, const json_t *from)
         json_object_set_new(into, names[i],
                             json_deep_copy(json_object_get(from, names[i])));
     }
-    merge_objectives(into, from);
-    append_copies(into, from, "invalid_reasons");
-    append_copies(into, from, "warnings");
+    merge_remarks(into, one, from, "invalid_reasons");
+    merge_remarks(into, one, from, "warnings");
 }
 
 /* False without memory. */
@@ -321,46 +337,48 @@ static bool merge_times(json_t *into, const struct saved *one,
     return done;
 }
 
-/* Of a result that is none of several, or of its parts. */
-static void append_parts(json_t *list, const struct saved *saved)
+/* The worst of both: that the same instant was the same is as sure as that. */
+static void merge_clock(json_t *into, const json_t *from)
 {
-    const json_t *parts = json_object_get(saved->object, "parts");
-    json_t *env = json_object_get(saved->object, "env");
+    json_t *env = json_object_get(into, "env");
+    json_t *clock = json_object_get(env, "clock");
+    const json_t *other =
+        json_object_get(json_object_get(from, "env"), "clock");
 
-    if (json_is_array(parts)) {
-        for (size_t i = 0; i < json_array_size(parts); i++) {
-            json_array_append_new(list,
-                                  json_deep_copy(json_array_get(parts, i)));
-        }
+    if (!json_is_object(clock) || !json_is_object(other)) {
+        json_object_set_new(env, "clock", json_null());
         return;
     }
-    json_array_append_new(
-        list, json_pack("{s:s, s:O*, s:O*, s:s}", "file", saved->name, "host",
-                        json_object_get(env, "host"), "start",
-                        json_object_get(saved->object, "start"), "config_hash",
-                        saved->config_hash));
+    keep_greater(clock, other, "estimated_error_ns");
+    keep_greater(clock, other, "greatest_error_ns");
+    if (json_is_false(json_object_get(other, "synchronised"))) {
+        json_object_set_new(clock, "synchronised", json_false());
+    }
 }
 
 json_t *saved_merge_objects(const struct saved *one, const struct saved *other)
 {
     json_t *into = json_deep_copy(one->object);
     const json_t *from = other->object;
-    json_t *parts = json_array();
+    json_t *parts = saved_parts_list(one);
+    json_t *others = saved_parts_list(other);
 
-    if (!into || !parts || !merge_times(into, one, other) ||
+    if (!into || !parts || !others || !merge_times(into, one, other) ||
         !merge_rows(into, from)) {
         json_decref(into);
         json_decref(parts);
+        json_decref(others);
         return NULL;
     }
-    append_parts(parts, one);
-    append_parts(parts, other);
+    json_array_extend(parts, others);
+    json_decref(others);
     json_object_set_new(into, "parts", parts);
     merge_parts(into, from);
     add_numbers(json_object_get(into, "status"),
                 json_object_get(from, "status"));
     add_number(json_object_get(into, "tls"), json_object_get(from, "tls"),
                "per_second");
+    json_object_set_new(into, "part", json_null());
     keep_greater(into, from, "duration_ns");
     const json_t *stall = json_object_get(from, "stall");
     if (json_number_value(json_object_get(stall, "longest_ns")) >
@@ -370,6 +388,7 @@ json_t *saved_merge_objects(const struct saved *one, const struct saved *other)
     }
     merge_errors(into, from);
     merge_client(into, from);
-    merge_verdict(into, from);
+    merge_verdict(into, one->object, from);
+    merge_clock(into, from);
     return into;
 }

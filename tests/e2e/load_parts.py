@@ -1,0 +1,311 @@
+"""One load made by several programs (--part), which begin together, and their
+results made one.
+
+The server writes down what it was asked for, and when: that is compared with
+the one schedule that all parts have together.
+"""
+
+import contextlib
+import json
+import statistics
+import subprocess
+import tempfile
+import threading
+import time
+
+import schema
+from harness import (WAIT_S, WEIR_LOAD, Program, Serve, command, equal, matches,
+                     one_line, run)
+from servers import Server
+
+OK, USAGE, INVALID, SLO = 0, 2, 5, 99
+ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+# How late the client is on a busy machine, and whose CPUs it has, is no question
+# here.
+ANYHOW = ("--timeout", "60s", "--force")
+LATE = ("--lateness-limit", "1h")
+
+
+class Asked:
+    """A server of HTTP that remembers the number in each path, and when it was
+    asked."""
+
+    def __init__(self):
+        self.lock = threading.Lock()
+        self.times = []
+        self.server = Server(self.serve)
+
+    def serve(self, connection, _number):
+        with connection.makefile("rb") as file:
+            for line in file:
+                if line.startswith(b"GET /"):
+                    now = time.monotonic()
+                    with self.lock:
+                        self.times.append((int(line.split()[1][1:]), now))
+                if line == b"\r\n":
+                    connection.sendall(ANSWER)
+
+    def __enter__(self):
+        self.server.__enter__()
+        return self
+
+    def __exit__(self, *args):
+        self.server.__exit__(*args)
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.server.port}/{{seq}}"
+
+
+def read(path):
+    with open(path, encoding="utf-8") as file:
+        return json.load(file)
+
+
+def write(path, result):
+    with open(path, "w", encoding="utf-8") as file:
+        json.dump(result, file)
+    return path
+
+
+def start_soon(seconds=2):
+    return ("--start-at", f"{time.time() + seconds:.3f}")
+
+
+def run_at_once(folder, count, *args, threads):
+    """The exit statuses of all parts, and what they said."""
+    start = start_soon()
+    with contextlib.ExitStack() as stack:
+        parts = [stack.enter_context(Program(
+            WEIR_LOAD, "-q", "--part", f"{part}/{count}", *start, *ANYHOW,
+            *(LATE if "-R" in args else ()), "-t", str(threads(part)),
+            f"--json={folder}/%p.json", *args))
+            for part in range(1, count + 1)]
+        outcomes = [part.finish() for part in parts]
+    return [outcome[0] for outcome in outcomes], [outcome[2] for outcome in
+                                                  outcomes]
+
+
+def run_parts(folder, count, *args, threads=lambda part: 1, server=None):
+    """Runs all parts at once; the names of their results. A machine that is
+    busy with other things may hold no rate: they run until it does, for a
+    minute."""
+    end = time.monotonic() + WAIT_S
+    while True:
+        statuses, said = run_at_once(folder, count, *args, threads=threads)
+        if INVALID not in statuses or time.monotonic() > end:
+            break
+        if server:
+            server.times.clear()
+    equal(statuses, [OK] * count, f"exit statuses; they said {said}")
+    names = [f"{folder}/{part}.json" for part in range(1, count + 1)]
+    for name in names:
+        schema.check(read(name))
+    return names
+
+
+def merge(names, *flags, status=OK):
+    """The outcome of a merge, and what became of it."""
+    folder = tempfile.TemporaryDirectory()
+    with folder:
+        path = f"{folder.name}/merged.json"
+        outcome = command(WEIR_LOAD, "report", f"--json={path}", *flags,
+                          ",".join(names))
+        equal(outcome.status, status, f"exit status; it said {outcome.err!r}")
+        result = None if status == USAGE else read(path)
+    if result:
+        schema.check(result)
+    return outcome, result
+
+
+# ---- one schedule ----
+
+def test_parts_send_one_schedule():
+    """Whatever threads each has."""
+    with Asked() as server, tempfile.TemporaryDirectory() as folder:
+        names = run_parts(folder, 3, "-c", "7", "-R", "300", "-n", "100", "-w",
+                          "0", server.url, threads=lambda part: 3 - part or 1,
+                          server=server)
+        equal(sorted(number for number, _ in server.times), list(range(100)),
+              "requests")
+        for part, name in enumerate(names):
+            result = read(name)
+            equal(result["part"], {"index": part + 1, "count": 3}, "part")
+            equal(result["requests"]["ok"], (34, 33, 33)[part], "its requests")
+            equal(result["connections"]["opened"], (2, 2, 3)[part],
+                  "its connections")
+            equal(result["config"]["connections"], 7, "of the whole load")
+
+
+def test_parts_send_in_turn_and_not_at_once():
+    """Until a machine that is busy with other things lets a run do so, for a
+    minute."""
+    end = time.monotonic() + WAIT_S
+    agrees = False
+    while not agrees and time.monotonic() < end:
+        with Asked() as server, tempfile.TemporaryDirectory() as folder:
+            run_parts(folder, 8, "-c", "8", "-R", "100", "-n", "160", "-w", "0",
+                      server.url, server=server)
+        times = [when for _, when in sorted(server.times)]
+        gaps = [after - before for before, after in zip(times, times[1:])]
+        near = sum(gap < 0.002 for gap in gaps)
+        median = statistics.median(gaps)
+        agrees = 0.008 < median < 0.012 and near < len(gaps) / 10
+    equal(agrees, True, f"the last had a median of {median}, and {near} bursts")
+
+
+def test_eight_parts_make_the_sum_of_their_histograms():
+    with Serve() as server, tempfile.TemporaryDirectory() as folder:
+        names = run_parts(folder, 8, "-c", "16", "-R", "800", "-d", "1s", "-w",
+                          "0.2s", server.url)
+        outcome, both = merge(names)
+        matches(outcome.out, r"(?m)^8 parts together: VALID$")
+        parts = [read(name) for name in names]
+        for kind in ("response", "service"):
+            for name in ("count", "sum"):
+                equal(both["latency"][kind][name],
+                      sum(part["latency"][kind][name] for part in parts), name)
+            equal(both["latency"][kind]["max"],
+                  max(part["latency"][kind]["max"] for part in parts), "max")
+        equal([part["part"]["index"] for part in both["parts"]],
+              list(range(1, 9)), "parts")
+        equal((both["part"], both["connections"]["asked"]), (None, 16), "whole")
+
+
+def test_a_closed_loop_has_parts_too():
+    with Asked() as server, tempfile.TemporaryDirectory() as folder:
+        run_parts(folder, 2, "-c", "3", "-n", "51", server.url, server=server)
+        equal(sorted(number for number, _ in server.times), list(range(51)),
+              "requests")
+
+
+# ---- the begin ----
+
+def test_a_part_that_comes_late_fails():
+    with Serve() as server:
+        outcome = command(WEIR_LOAD, "--json", "--part", "1/2", "--start-at",
+                          f"{time.time() - 3:.3f}", "-n", "10", *ANYHOW,
+                          server.url)
+    equal(outcome.status, INVALID, "exit status")
+    matches(outcome.json()["invalid_reasons"][0],
+            r"\Asending began 3\.\d{3} s after --start-at: the connections did "
+            r"not stand before, and the other parts did not wait\Z")
+
+
+def test_the_next_whole_second_is_far_enough():
+    """It is begun at a whole multiple, of which all parts think alike."""
+    with Serve() as server:
+        outcome = command(WEIR_LOAD, "--json", "--start-at", "next:2s", "-n",
+                          "10", "-w", "0", *ANYHOW, server.url)
+    equal(outcome.status, OK, f"exit status; it said {outcome.err!r}")
+    past = outcome.json()["start_unix_ns"] % (2 * 10 ** 9)
+    # The two clocks are read one after the other.
+    equal(min(past, 2 * 10 ** 9 - past) < 10 ** 9, True, f"begin: {past}")
+
+
+# ---- what is not merged ----
+
+def test_what_is_no_run_is_not_merged():
+    with Serve() as server, tempfile.TemporaryDirectory() as folder:
+        one, other = run_parts(folder, 2, "-c", "2", "-d", "1s", "-R", "100",
+                               server.url)
+        merge([one, other])
+        result = read(other)
+        later = write(f"{folder}/later.json",
+                      {**result, "start_unix_ns":
+                       result["start_unix_ns"] + 10 * 10 ** 9})
+        changed = write(f"{folder}/changed.json",
+                        {**result, "config_hash": "0" * 16})
+        third = write(f"{folder}/third.json",
+                      {**result, "part": {"index": 1, "count": 3}})
+        for names, why in (
+                ((one, one), r"1\.json: part 1 of 2 is there twice\n"),
+                ((one, later), r"later\.json: it was measured together with "
+                               r"those before for only 0\.0 % of the time"),
+                ((one, changed), r"changed\.json: a run with other options"),
+                ((one, third), r"third\.json: one of 3 parts, and those before"
+                               r" are of 2")):
+            outcome, _ = merge(names, status=USAGE)
+            matches(outcome.err, why)
+            merge(names, "--force")
+        outcome, _ = merge((third, third), "--force")
+        two = write(f"{folder}/two.json",
+                    {**result, "part": {"index": 2, "count": 3}})
+        outcome, _ = merge((third, two), status=USAGE)
+        one_line(outcome.err, r"of the 3 parts of the run these are missing: 3;")
+
+
+def test_objectives_are_judged_when_all_are_merged():
+    with Serve() as server, tempfile.TemporaryDirectory() as folder:
+        names = run_parts(folder, 2, "-c", "2", "-R", "200", "-d", "1s", "-w",
+                          "0.2s", "--slo", "rate>=150,errors<=0", server.url)
+        for name in names:
+            equal([term["pass"] for term in read(name)["slo"]], [None, None],
+                  "of a part")
+        outcome, both = merge(names)
+        matches(outcome.out, r"(?m)^rate>=150 holds$")
+        equal([term["pass"] for term in both["slo"]], [True, True], "of all")
+        for name in names:
+            result = read(name)
+            result["slo"][0]["expr"] = "rate>=1000"
+            write(name, result)
+        outcome, both = merge(names, status=SLO)
+        matches(outcome.out, r"(?m)^rate>=1000 DOES NOT HOLD$")
+        equal((both["verdict"], both["exit_code"]), ("FAILED", SLO), "verdict")
+
+
+# ---- results through logs ----
+
+def report(text, *flags, status=OK):
+    with tempfile.TemporaryDirectory() as folder:
+        path = f"{folder}/merged.json"
+        done = subprocess.run(
+            [WEIR_LOAD, "report", f"--json={path}", *flags, "-"],
+            input=text, capture_output=True, text=True, timeout=WAIT_S)
+        equal(done.returncode, status, f"exit status; it said {done.stderr!r}")
+        return done, read(path) if status == OK else None
+
+
+def test_results_are_read_out_of_logs():
+    with Serve() as server, tempfile.TemporaryDirectory() as folder:
+        names = run_parts(folder, 2, "-c", "2", "-d", "1s", "-w", "0", "-R",
+                          "100", server.url)
+        lines = [json.dumps(read(name)) for name in names]
+        log = ("host1: starting {what} it is told\n"
+               f"host1: {lines[0]}\n"
+               "host2: {\"level\": \"info\"}\n"
+               f"[pod/load-1 {{load}}] {lines[1]}\n")
+        _, both = report(log)
+        equal([part["file"] for part in both["parts"]],
+              ["standard input, line 2", "standard input, line 4"], "names")
+        equal(both["requests"]["ok"], 100, "requests")
+        # One result as it is written to a file.
+        with open(names[0], encoding="utf-8") as file:
+            _, alone = report(file.read())
+        equal(alone, read(names[0]), "one alone")
+        done, _ = report("nothing\n{}\n{\"a\": [", status=USAGE)
+        one_line(done.stderr, "standard input: no line of it has a result")
+        done, _ = report("", status=USAGE)
+        one_line(done.stderr, "standard input: no line of it has a result")
+
+
+def test_the_lines_of_a_stream_are_read():
+    with Serve() as server:
+        outcome = command(WEIR_LOAD, "--json-stream", "-n", "10", "-c", "1",
+                          *ANYHOW, server.url)
+        equal(outcome.status, OK, f"exit status; it said {outcome.err!r}")
+        _, result = report(outcome.out)
+        equal(result["requests"]["ok"], 10, "requests")
+
+
+def test_files_are_named_after_machine_and_part():
+    with Serve() as server, tempfile.TemporaryDirectory() as folder:
+        outcome = command(WEIR_LOAD, "-q", "--part", "2/3", "-c", "3", "-n",
+                          "3", *ANYHOW, f"--json={folder}/%h-%p-%%-%x.json",
+                          server.url)
+        equal(outcome.status, OK, f"exit status; it said {outcome.err!r}")
+        host = command("uname", "-n").out.strip()
+        equal(read(f"{folder}/{host}-2-%-%x.json")["part"]["index"], 2, "part")
+
+
+run(globals())

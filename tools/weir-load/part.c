@@ -1,0 +1,144 @@
+/*
+ * Schedulers number from 0 and people from 1; what is written in "2/8" is the
+ * people's number, as GNU parallel's {#} is.
+ *
+ * A scheduler is known by the variable that has the index. The first one that
+ * is set counts.
+ */
+#include "part.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct scheduler {
+    const char *index;
+    const char *count; /* NULL: it tells none */
+};
+
+/* A program of Open MPI or MPICH under Slurm has the same place in both. */
+static const struct scheduler schedulers[] = {
+    {"JOB_COMPLETION_INDEX", NULL},
+    {"OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"},
+    {"PMI_RANK", "PMI_SIZE"},
+    {"SLURM_PROCID", "SLURM_NTASKS"},
+};
+
+__attribute__((format(printf, 2, 3))) static int refuse(char *why,
+                                                        const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(why, PART_WHY_SIZE, format, args);
+    va_end(args);
+    return -EINVAL;
+}
+
+/* All of a text as a number up to PARTS_MAX. */
+static bool read_number(const char *text, uint32_t *ret)
+{
+    char *end = NULL;
+
+    if (text[0] < '0' || text[0] > '9') {
+        return false;
+    }
+    errno = 0;
+    const unsigned long number = strtoul(text, &end, 10);
+    *ret = (uint32_t)number;
+    return *end == '\0' && errno == 0 && number <= PARTS_MAX;
+}
+
+/* The scheduler that has started this program; NULL: none is known. */
+static const struct scheduler *find_scheduler(void)
+{
+    for (size_t i = 0; i < sizeof(schedulers) / sizeof(schedulers[0]); i++) {
+        if (getenv(schedulers[i].index)) {
+            return &schedulers[i];
+        }
+    }
+    return NULL;
+}
+
+/* count is that of the text; 0: it has none. */
+static int read_environment(uint32_t count, struct part *ret, char *why)
+{
+    const struct scheduler *scheduler = find_scheduler();
+
+    if (!scheduler) {
+        return refuse(why, "auto: none of JOB_COMPLETION_INDEX, SLURM_PROCID, "
+                           "PMI_RANK and OMPI_COMM_WORLD_RANK is set; write "
+                           "the part itself, as 2/8");
+    }
+    const char *index = getenv(scheduler->index);
+    const char *all = scheduler->count ? getenv(scheduler->count) : NULL;
+    if (!read_number(index, &ret->index)) {
+        return refuse(why, "auto: %s is '%.40s', which is not an index",
+                      scheduler->index, index);
+    }
+    ret->count = count;
+    if (count == 0 && !all) {
+        return refuse(why,
+                      "auto: %s is set, but nothing says of how many; "
+                      "write auto/8",
+                      scheduler->index);
+    }
+    if (count == 0 && !read_number(all, &ret->count)) {
+        return refuse(why, "auto: %s is '%.40s', which is not a count",
+                      scheduler->count, all);
+    }
+    if (ret->index >= ret->count) {
+        return refuse(why, "auto: %s is %u, beyond the last of %u parts, %u",
+                      scheduler->index, ret->index, ret->count, ret->count - 1);
+    }
+    return 0;
+}
+
+static int read_text(const char *text, struct part *ret, char *why)
+{
+    const char *slash = strchr(text, '/');
+    char number[16] = "";
+    uint32_t index = 0;
+
+    if (slash && (size_t)(slash - text) < sizeof(number)) {
+        memcpy(number, text, (size_t)(slash - text));
+    }
+    if (!slash || !read_number(number, &index) ||
+        !read_number(slash + 1, &ret->count)) {
+        return refuse(why,
+                      "'%.80s' is not a part such as 2/8, of at most %u, or "
+                      "auto",
+                      text, PARTS_MAX);
+    }
+    if (index == 0 && ret->count > 0) {
+        return refuse(why,
+                      "'%.80s': parts are numbered from 1; where a scheduler "
+                      "numbers from 0, auto/%u reads its number",
+                      text, ret->count);
+    }
+    if (index > ret->count) {
+        return refuse(why, "'%.80s': there are only %u parts", text,
+                      ret->count);
+    }
+    ret->index = index - 1;
+    return 0;
+}
+
+int part_parse(const char *text, struct part *ret, char *why)
+{
+    uint32_t count = 0;
+
+    if (strcmp(text, "auto") == 0) {
+        return read_environment(0, ret, why);
+    }
+    if (strncmp(text, "auto/", 5) != 0) {
+        return read_text(text, ret, why);
+    }
+    if (!read_number(text + 5, &count) || count == 0) {
+        return refuse(why, "'%.80s': the number of parts is 1 to %u", text,
+                      PARTS_MAX);
+    }
+    return read_environment(count, ret, why);
+}
