@@ -120,6 +120,21 @@ Test(small, leaves) {
         _exit(0);
     }
 }
+/* Waits until the child of a child that has ended is gone. Once is enough. */
+Test(small, sees_an_orphan_go) {
+    int ends[2];
+    pid_t orphan = 0;
+    if (!getenv("WEIR_MUTANTS_REACHED")) { return; }
+    cr_assert(pipe(ends) == 0);
+    const pid_t child = fork();
+    if (child == 0) {
+        orphan = fork();
+        _exit(orphan == 0 || write(ends[1], &orphan, sizeof(orphan)) > 0 ? 0 : 1);
+    }
+    cr_assert(read(ends[0], &orphan, sizeof(orphan)) == sizeof(orphan));
+    cr_assert(waitpid(child, NULL, 0) == child);
+    while (kill(orphan, 0) == 0) { usleep(1000); }
+}
 /* Fails by itself, or takes too long, once for each fault that it meets. */
 Test(small, unsteady) {
     const char *number = getenv("WEIR_MUTANT");

@@ -234,8 +234,7 @@ class Runner:
         return Outcome(said.read(OUTPUT).decode(errors="replace"), status,
                        time.monotonic() - started)
 
-    @staticmethod
-    def wait(process, said, until):
+    def wait(self, process, said, until):
         """The program's status; None if it takes too long, or memory or prints
         without end; 1 at its first failure."""
         seen = 0
@@ -246,6 +245,7 @@ class Runner:
             except subprocess.TimeoutExpired:
                 if left <= 0:
                     return None
+            self.reap_orphans()
             if (os.fstat(said.fileno()).st_size > OUTPUT or
                     memory_of(process.pid) > TOUCHED):
                 return None
@@ -253,6 +253,16 @@ class Runner:
             if re.search(rb"^not ok .*\n", text, re.M):
                 return 1
             seen += text.rfind(b"\n") + 1
+
+    def reap_orphans(self):
+        """What has ended and is no program is the child of one that has ended before
+        it. A test may wait until it has gone."""
+        with self.lock:
+            mine = {process.pid for process in self.running}
+            for pid, words in stats():
+                if words[0] == "Z" and words[1] == str(os.getpid()) and (
+                        pid not in mine):
+                    reap(pid)
 
     @staticmethod
     def end(process, folder):
@@ -297,17 +307,20 @@ def reap(which):
         pass
 
 
-def memory_of(session):
-    """What the processes of a session have touched, in bytes."""
-    pages = 0
+def stats():
+    """Each process, with the words of its /proc/PID/stat from its state on."""
     for path in pathlib.Path("/proc").glob("[0-9]*/stat"):
         try:
-            words = path.read_text("utf-8", "replace").rsplit(")", 1)[1].split()
+            text = path.read_text("utf-8", "replace")
         except OSError:
             continue
-        if words[3] == str(session):
-            pages += int(words[21])
-    return pages * resource.getpagesize()
+        yield int(path.parent.name), text.rsplit(")", 1)[1].split()
+
+
+def memory_of(session):
+    """What the processes of a session have touched, in bytes."""
+    return resource.getpagesize() * sum(
+        int(words[21]) for _, words in stats() if words[3] == str(session))
 
 
 class Map:
