@@ -299,3 +299,58 @@ UNIT(no_stdin, what_cannot_be_named_is_closed)
     expect_eq(failed_err, -EADDRNOTAVAIL);
     expect_zero_closed("an endpoint of another machine");
 }
+
+/* ---- what is given up ---- */
+
+static void cancel_and_expect_closed(struct maker *m, weir_pending *pending,
+                                     const char *what)
+{
+    expect_socket_at_zero();
+    weir_pending_cancel(pending);
+    maker_expect_done(m, -ECANCELED);
+    m->done = 0;
+    expect_zero_closed(what);
+}
+
+UNIT(no_stdin, what_is_given_up_is_closed)
+{
+    const struct weir_factory endpoints = bind_to(&endpoint_protocol, NULL);
+    weir_pending *pending;
+    struct weir_address address;
+    int fds[2];
+
+    peer_tcp_pair(fds);
+    expect_ok(weir_create_connection_at(m->loop, &m->factory,
+                                        weir_place_fd(as_zero(fds[0])), NULL,
+                                        maker_connect_done, m, &pending));
+    cancel_and_expect_closed(m, pending, "a connection that was adopted");
+    close(fds[1]);
+    as_zero(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    expect_ok(weir_create_datagram_endpoint_at(
+        m->loop, &endpoints, weir_place_fd(0), weir_place_none(), NULL,
+        maker_connect_done, m, &pending));
+    cancel_and_expect_closed(m, pending, "an endpoint that was adopted");
+    as_zero(peer_listen(1, &address));
+    expect_ok(weir_create_server_at(m->loop, &m->factory, weir_place_fd(0),
+                                    NULL, maker_server_done, m, &m->server));
+    weir_server_close(m->server);
+    maker_expect_done(m, -ECANCELED);
+    expect_zero_closed("a server that was adopted");
+}
+
+UNIT(no_stdin, an_attempt_that_is_given_up_is_closed)
+{
+    struct weir_address address;
+    weir_pending *pending;
+    const int listener = peer_listen(0, &address);
+    const int full = peer_connect_to(&address); /* its queue holds no more */
+
+    close(0);
+    expect_ok(weir_create_connection_at(m->loop, &m->factory,
+                                        weir_place_addresses(&address, 1), NULL,
+                                        maker_connect_done, m, &pending));
+    maker_run_for(m, MS);
+    cancel_and_expect_closed(m, pending, "an attempt to connect");
+    close(full);
+    close(listener);
+}

@@ -177,6 +177,26 @@ UNIT(race, one_attempt_has_a_time_limit_of_its_own)
     finish();
 }
 
+/* Of one address there is one attempt, and both limits are its own. */
+UNIT(race, the_shorter_of_two_time_limits_ends_the_attempt_at_one_address)
+{
+    static const uint64_t limits[][2] = {{20, 30}, {30, 20}, {20, 20}};
+    struct weir_connect_options options;
+    start(1);
+    add_peer("192.0.2.1", FAKE_SILENT, 0);
+    options = race_options();
+    for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {
+        m.done = 0;
+        options.timeout_ns = limits[i][0] * MS;
+        options.attempt_timeout_ns = limits[i][1] * MS;
+        race(NULL, &options);
+        maker_run(&m, maker_is_done);
+        expect_eq(m.done_err, -ETIMEDOUT);
+        expect_time(fake_now() - start_ns, 20 * MS);
+    }
+    finish();
+}
+
 UNIT(race, the_time_limit_of_all_ends_all)
 {
     struct weir_connect_options options;
