@@ -99,6 +99,39 @@ UNIT_IN(move_wait, a_move_that_is_refused_has_not_begun, mover_test,
     mover_talk(m);
 }
 
+static void move_outside(void *arg)
+{
+    struct moving *moving = arg;
+    struct mover *m = moving->m;
+    const struct weir_factory factory = {create, m};
+    moving->err =
+        weir_transport_move_wait(mover_t(m), m->sides[THERE].remote, &factory);
+}
+
+UNIT_IN(move_wait, only_a_task_waits, mover_test, struct mover *m)
+{
+    struct moving moving = {.m = m, .err = 1};
+    expect_ok(
+        weir_loop_call_soon(m->sides[HERE].loop, move_outside, &moving, NULL));
+    MOVER_UNTIL(m, moving.err <= 0);
+    expect_eq(moving.err, WEIR_ENOTTASK);
+    mover_talk(m);
+    expect_eq(m->at, HERE);
+}
+
+UNIT_IN(move_wait, an_interrupted_task_begins_no_move, mover_test,
+        struct mover *m)
+{
+    struct moving moving = {.m = m, .err = 1};
+    expect_ok(weir_task_spawn(m->sides[HERE].loop, move_and_wait, &moving, NULL,
+                              &moving.task));
+    expect(weir_task_cancel(moving.task));
+    expect_returned(&moving, -ECANCELED);
+    expect_eq(moving.next_err, 0);
+    expect_eq(m->at, HERE);
+    mover_talk(m);
+}
+
 UNIT_IN(move_wait, an_interruption_gives_the_move_up, mover_test,
         struct mover *m)
 {
