@@ -21,7 +21,7 @@ LINES = (
     ("run --engine ", ["auto", "poll", "uring"]),
     ("serve --gr", ["--grace", "--groups"]),
     ("serve --mode di", ["discard"]),
-    ("ab --ma", ["--margin", "--max-errors", "--max-inflight"]),
+    ("ab --ma", ["--margin", "--markdown", "--max-errors", "--max-inflight"]),
     ("ab --metric p", ["p50", "p90", "p99", "p99.9"]),
     ("compare --conn", []),
     ("-c 5", []),

@@ -1,4 +1,5 @@
-"""What scripts and pipelines read of weir-load: the summary of a result.
+"""What scripts and pipelines read of weir-load: the summary of a result, pages,
+tests and figures for others, and ab and compare as gates.
 
 Runs are short and their figures do not matter; that they are right is tested
 in load.py.
@@ -7,14 +8,16 @@ in load.py.
 import json
 import os
 import re
+import signal
 import tempfile
 
-from harness import (Serve, WEIR_LOAD, command, equal, load, load_json, matches,
-                     need, run)
+from formats import properties_of, read_junit, read_prometheus, read_tables
+from harness import (Program, Serve, WAIT_S, WEIR_LOAD, command, equal, load,
+                     load_json, matches, need, one_line, run)
 from servers import free_port
 import schema
 
-OK, NOTHING = 0, 3
+OK, INTERNAL, USAGE, NOTHING, INVALID, SLO = 0, 1, 2, 3, 5, 99
 MANUAL = os.path.join(os.path.dirname(__file__), "../../tools/man/weir-load.1")
 NAMES = ["verdict", "rate", "attempts", "errors", "error_share", "mean", "p50",
          "p90", "p95", "p99", "p99_9", "max"]
@@ -107,6 +110,279 @@ def test_the_text_has_p95():
     with Serve() as server:
         outcome = load("-c", "1", "-n", "20", server.url)
     matches(outcome.out, r"^ +p50 +p90 +p95 +p99 +p99\.9 +p99\.99 +max +mean$")
+
+
+# ---- files for a pipeline ----
+
+FORMATS = ("markdown", "junit", "prometheus")
+
+
+def publish(folder, *args, status=OK):
+    """A command that writes all three; what they are, by their readers."""
+    outcome = command(WEIR_LOAD, args[0], *(
+        word for name in FORMATS for word in (f"--{name}", f"{folder}/{name}")
+    ), *args[1:])
+    equal(outcome.status, status, f"{args}: {outcome.err}")
+    found = {}
+    for name in FORMATS:
+        with open(f"{folder}/{name}", encoding="utf-8") as file:
+            found[name] = file.read()
+        os.unlink(f"{folder}/{name}")
+    equal([name for name in os.listdir(folder) if name.endswith(".tmp")], [],
+          "files that are left")
+    cases = read_junit(found["junit"])
+    bad = [name for name, (state, _) in cases.items()
+           if state in ("failure", "error")]
+    equal(bad == [], status == OK, f"failures of {cases} at exit {status}")
+    metrics = read_prometheus(found["prometheus"])
+    (_, code), = metrics["weir_load_exit_code"]
+    equal(code, status, "exit code")
+    equal({labels["check"]: value for labels, value in
+           metrics["weir_load_check_passed"]},
+          {name: float(state == "passed") for name, (state, _) in
+           cases.items()}, "checks")
+    return outcome, found, cases, metrics
+
+
+def test_a_run_is_written_in_each_format():
+    with Serve() as server, tempfile.TemporaryDirectory() as folder:
+        outcome, found, cases, metrics = publish(
+            folder, "run", "-c", "2", "-n", "3000", "--slo",
+            "p99<60s,errors<1,rate>100M", "--max-errors", "1", "--label",
+            "branch=main", f"--json={folder}/run.json", server.url, status=SLO)
+        with open(f"{folder}/run.json", encoding="utf-8") as file:
+            summary = json.load(file)["summary"]
+    matches(outcome.out, r"^Requests +sent 3000 ")
+    equal({name: state for name, (state, _) in cases.items()},
+          {"valid": "passed", "p99<60s": "passed", "errors<1": "passed",
+           "rate>100M": "failure"}, "cases")
+    equal(properties_of(found["junit"])["branch"], "main", "a label")
+    for name, key, unit in (("rate", "rate", 1), ("attempts", "attempts", 1),
+                            ("error_ratio", "error_share", 1),
+                            ("latency_p50_seconds", "p50", 1e-3),
+                            ("latency_p99_seconds", "p99", 1e-3),
+                            ("latency_max_seconds", "max", 1e-3)):
+        (labels, value), = metrics[f"weir_load_{name}"]
+        near(value, summary[key] * unit, name)
+        equal(labels, {"command": "run", "target": server.url,
+                       "label_branch": "main"}, "labels")
+    figures, checks = read_tables(found["markdown"])
+    equal([row[0] for row in figures[1:]],
+          ["rate", "mean", "p50", "p90", "p95", "p99", "p99.9", "max",
+           "attempts", "errors", "error share"], "figures")
+    equal(checks[-1][1], "**failed**", "the last check")
+    equal(found["markdown"].startswith("### weir-load run: FAILED\n"), True,
+          "title")
+
+
+def test_a_figure_that_is_not_known_is_no_number():
+    with tempfile.TemporaryDirectory() as folder:
+        _, found, cases, metrics = publish(
+            folder, "run", "-n", "5", f"tcp://127.0.0.1:{free_port()}",
+            status=NOTHING)
+    equal(cases["valid"], ("failure", "not one request succeeded"), "case")
+    equal("weir_load_latency_p99_seconds" in metrics, False, "p99")
+    equal(dict((row[0], row[1]) for row in read_tables(found["markdown"])[0])[
+        "p99"], "-", "p99")
+
+
+def test_texts_of_others_are_no_markup():
+    evil = 'a"b\\c\nd|e<f>&`g`*_[x](y)\t{h}'
+    with Serve() as server, tempfile.TemporaryDirectory() as folder:
+        _, found, cases, metrics = publish(
+            folder, "run", "-c", "1", "-n", "20", "--label", f"x={evil}",
+            "--label", "a-b=1", "--label", "a_b=2", "--label", "a b=3",
+            "--label", "\u00e9=4", "--slo", " p50 < 60s ,p50 < 60s",
+            server.url)
+        (labels, _), = metrics["weir_load_rate"]
+        equal(labels["label_x"], evil.replace("\t", "\t"), "label")
+        equal(labels["label_a_b"], "3", "the last of one name")
+        equal(labels["label___"], "4", "a name that is no letter")
+        equal(properties_of(found["junit"])["x"].split()[0], 'a"b\\c', "label")
+        equal("p50 < 60s" in cases, True, f"{cases}")
+        bad = os.fsencode("x=") + b"\xff\x01"
+        outcome = command(WEIR_LOAD, "-n", "9", "--label", bad, "--prometheus",
+                          "-", "--junit", f"{folder}/j", server.url)
+        (labels, _), = read_prometheus(outcome.out)["weir_load_rate"]
+        equal(labels["label_x"], "?\x01", "bytes that are none")
+        with open(f"{folder}/j", encoding="utf-8") as file:
+            equal(properties_of(file.read())["x"], "??", "no characters of XML")
+
+
+def test_one_of_them_takes_the_place_of_the_text():
+    with Serve() as server, tempfile.TemporaryDirectory() as folder:
+        path = f"{folder}/run.json"
+        load("-c", "1", "-n", "20", "-q", f"--json={path}", server.url)
+        for name, read in (("markdown", read_tables), ("junit", read_junit),
+                           ("prometheus", read_prometheus)):
+            outcome = load("-n", "9", f"--{name}", "-", server.url)
+            equal(bool(read(outcome.out)), True, f"{name} of run")
+            outcome = command(WEIR_LOAD, "compare", f"--{name}=-", path, "--",
+                              path)
+            equal(outcome.status, INVALID, outcome.err)
+            equal(bool(read(outcome.out)), True, f"{name} of compare")
+        outcome = command(WEIR_LOAD, "compare", "--json", "--junit", "-", path,
+                          "--", path)
+        equal((outcome.status, outcome.out), (USAGE, ""), "both")
+        one_line(outcome.err, "--junit: --json has standard output already")
+
+
+def test_a_file_is_whole_or_as_it_was():
+    with Serve() as server, tempfile.TemporaryDirectory() as folder:
+        for name in FORMATS:
+            with open(f"{folder}/{name}", "w", encoding="utf-8") as file:
+                file.write("old")
+        outcome = command(WEIR_LOAD, "run", *(
+            word for name in FORMATS for word in
+            (f"--{name}", f"{folder}/{name}")), "-n", "9", "--ca",
+            "/nonexistent", server.url.replace("tcp", "tls"))
+        equal(outcome.status, USAGE, outcome.err)
+        for name in FORMATS:
+            with open(f"{folder}/{name}", encoding="utf-8") as file:
+                equal(file.read(), "old", name)
+        equal(sorted(os.listdir(folder)), sorted(FORMATS), "files")
+        outcome = load("-n", "9", "--junit", "/dev/full", "--markdown",
+                       f"{folder}/markdown", server.url)
+        equal(outcome.status, INTERNAL, "exit")
+        matches(outcome.err, r"^weir-load: --junit: /dev/full: No space left")
+        with open(f"{folder}/markdown", encoding="utf-8") as file:
+            equal(len(read_tables(file.read())), 2, "the other one")
+
+
+def test_names_of_these_files_have_the_machine_and_the_part():
+    with Serve() as server, tempfile.TemporaryDirectory() as folder:
+        outcome = load("-n", "9", "--junit", f"{folder}/%p-%%.xml",
+                       "--dry-run", server.url)
+        equal(outcome.status, OK, outcome.err)
+        outcome = load("-n", "9", "-q", "--junit", f"{folder}/%p-%%.xml",
+                       server.url)
+        equal(outcome.status, OK, outcome.err)
+        equal(os.listdir(folder), ["1-%.xml"], "files")
+
+
+# ---- ab and compare as gates ----
+
+def made_up(folder, url):
+    """Results of one run each whose medians are these, in milliseconds."""
+    load("-c", "1", "-n", "3000", "-q", f"--json={folder}/base.json", url)
+    with open(f"{folder}/base.json", encoding="utf-8") as file:
+        base = json.load(file)
+
+    def make(name, rates):
+        paths = []
+        for number, rate in enumerate(rates):
+            base["rate"]["achieved"] = rate
+            paths.append(f"{folder}/{name}-{number}.json")
+            with open(paths[-1], "w", encoding="utf-8") as file:
+                json.dump(base, file)
+        return paths
+    return make
+
+
+def test_what_compare_cannot_tell_passes_or_fails_as_asked():
+    with Serve() as server, tempfile.TemporaryDirectory() as folder:
+        make = made_up(folder, server.url)
+        old = make("old", [100, 200, 300, 400])
+        near_old = make("near", [150, 250, 350, 450])
+        slow = make("slow", [10, 11, 12, 13])
+        metric = ("--metric", "rate")
+
+        def ask(new, *flags, status):
+            return publish(folder, "compare", *metric, *flags, *old, "--", *new,
+                           status=status)
+
+        for flags, status, state in (((), INVALID, "error"),
+                                     (("--undecided=fail",), INVALID, "error"),
+                                     (("--undecided=pass",), OK, "skipped")):
+            _, found, cases, _ = ask(near_old, *flags, status=status)
+            equal(cases["rate is not worse"][0], state, "case")
+            matches(found["markdown"], r"compare: cannot tell$")
+        _, found, cases, metrics = ask(slow, "--undecided=pass", status=SLO)
+        equal(cases["rate is not worse"][0], "failure", "case")
+        sides = {labels["side"]: (labels["target"], value) for labels, value in
+                 metrics["weir_load_rate"]}
+        equal(sides, {"A": (old[0], 250), "B": (slow[0], 11.5)}, "rates")
+        change = {labels["figure"]: value for labels, value in
+                  metrics["weir_load_change_ratio"]}
+        equal(change["rate"] < -0.9, True, f"{change}")
+        equal(read_tables(found["markdown"])[0][1][-1], "worse", "the rate")
+        outcome = command(WEIR_LOAD, "compare", "--undecided", "until=5m",
+                          *old, "--", *slow)
+        equal(outcome.status, USAGE, "more runs of files")
+        one_line(outcome.err, "'until=5m' is not pass or fail")
+
+
+def test_flags_of_one_side_hold_for_it_alone():
+    flags = ("--runs", "6", "-w", "0", "-n", "50", "--metric", "p99.9")
+    with Serve() as server, tempfile.TemporaryDirectory() as folder:
+        outcome, _, _, metrics = publish(
+            folder, "ab", *flags, "--save", folder, "-c", "3", "--a-flags",
+            "-c 2 --label 'a b=c d'", "--b-flags=-p 4", server.url,
+            status=INVALID)
+        for side, wanted in (("a", (2, 1, {"a b": "c d"})), ("b", (3, 4, {}))):
+            with open(f"{folder}/{side}-006.json", encoding="utf-8") as file:
+                result = json.load(file)
+            config = result["config"]
+            equal((config["connections"], config["depth"], result["labels"]),
+                  wanted, f"side {side}")
+    matches(outcome.out, rf"^A +-c 2 --label a b=c d {server.url}$")
+    matches(outcome.out, rf"^B +-p 4 {server.url}$")
+    equal([labels["target"] for labels, _ in metrics["weir_load_rate"]][1],
+          f"-p 4 {server.url}", "target")
+
+
+def test_mistakes_in_flags_of_one_side_are_told_before_the_first_run():
+    target = f"tcp://127.0.0.1:{free_port()}"
+    for args, why in (
+            (["--b-flags", "-p '4", target], "a quote or a .* at its end"),
+            (["--b-flags", "--zero", target], "unknown flag --zero"),
+            (["--a-flags", "tcp://h:1", target], "'tcp://h:1' is no flag"),
+            (["--a-flags", "-p", target], "-p needs a value"),
+            (["--undecided", "maybe", target, target],
+             "'maybe' is not pass, fail or until=TIME"),
+            (["-c", "10", target], "write two targets, A and B"),
+            (["--b-flags", "-p 4", target, target, target], "write two"),
+            (["--b-flags", "-p 4"], "write two targets")):
+        outcome = command(WEIR_LOAD, "ab", *args)
+        equal((outcome.status, outcome.out), (USAGE, ""), f"{args}")
+        one_line(outcome.err, why)
+
+
+def test_ab_makes_more_pairs_until_it_can_tell():
+    """p99.9 of 20 requests is never known: pairs are made until a signal, or
+    until the time is over."""
+    flags = ("-n", "20", "-w", "0", "--runs", "6", "--metric", "p99.9")
+    with Serve() as server:
+        outcome = command(WEIR_LOAD, "ab", *flags, "--undecided", "until=1ms",
+                          server.url, server.url)
+        equal(outcome.status, INVALID, outcome.err)
+        matches(outcome.out, r"^Verdict +p99.9: cannot tell, from 6 pairs")
+        with tempfile.TemporaryDirectory() as folder, \
+                Program(WEIR_LOAD, "ab", *flags, "--undecided",
+                        "until=1h,pass", "--save", folder, "--junit",
+                        f"{folder}/z.xml", server.url, server.url) as program:
+            while len(os.listdir(folder)) < 27:
+                if program.process.poll() is not None:
+                    raise AssertionError(program.finish())
+            program.signal(signal.SIGINT)
+            _, out, _ = program.finish(WAIT_S)
+            with open(f"{folder}/z.xml", encoding="utf-8") as file:
+                cases = read_junit(file.read())
+    pairs = int(re.search(r"from (\d+) pairs", out)[1])
+    equal(pairs >= 12, True, f"pairs: {pairs}")
+    equal(cases["all runs were made"],
+          ("error", f"interrupted after {pairs} pairs"), "case")
+
+
+def test_a_run_of_ab_that_fails_is_in_the_files():
+    with Serve() as server, tempfile.TemporaryDirectory() as folder:
+        _, found, cases, _ = publish(
+            folder, "ab", "--runs", "6", "-n", "20", server.url,
+            f"tcp://127.0.0.1:{free_port()}", status=NOTHING)
+    state, why = cases["all runs were made"]
+    equal(state, "error", "case")
+    matches(why, "a run of B, .*: FAILED")
+    matches(found["markdown"], r"^### weir-load ab: no result$")
 
 
 # ---- the lines of the manual ----

@@ -8,13 +8,15 @@
 #include "tools/weir-load/comparison.c"
 
 #include "tests/unit.h"
+#include "tests/unit/random.h"
 
 static struct comparison comparison;
 static struct comparison_options options;
 static char *text;
 static unsigned said;
 
-static const struct option option_rows[] = {COMPARISON_ROWS("go on")};
+static const struct option option_rows[] = {
+    COMPARISON_ROWS("go on", "pass|fail|until=T", "what then")};
 static const struct option_set rows_of_both = {.command = "weir-load compare",
                                                .rows = option_rows,
                                                .count = sizeof(option_rows) /
@@ -32,6 +34,8 @@ static void with_runs(void (*body)(void))
     memset(&comparison, 0, sizeof(comparison));
     memset(&options, 0, sizeof(options));
     options_set_initial(&rows_of_both, 0, &options);
+    comparison.looks = 1;
+    comparison.command = "compare";
     comparison.names[0] = "a.json";
     comparison.names[1] = "b.json";
     comparison.counts[0] = comparison.counts[1] = 6;
@@ -77,6 +81,27 @@ static const char *print(void)
 static void expect_prints(const char *part)
 {
     cr_assert(strstr(print(), part), "no '%s' in\n%s", part, text);
+}
+
+/* An error of two looks at growing numbers of runs of one server is as likely
+ * as one of a single look. */
+static bool errs_at_some_look(struct unit_random *random)
+{
+    size_t made = 0;
+
+    for (size_t count = 20; count <= 160; count *= 2) {
+        for (; made < count; made++) {
+            for (size_t side = 0; side < 2; side++) {
+                comparison.values[1][side][made] =
+                    1000 + (double)(unit_random_next(random) % 1000);
+            }
+        }
+        comparison.counts[0] = comparison.counts[1] = count;
+        if (!comparison_is_undecided(&comparison, &options)) {
+            return true;
+        }
+    }
+    return false;
 }
 
 static enum load_exit finish(void)
@@ -193,6 +218,55 @@ UNIT(load_comparison, the_figure_that_decides_makes_the_exit_code)
     expect_eq(finish(), LOAD_INVALID);
     expect_eq(said, 0);
     cr_assert_not(takes("metric", "p91"));
+}
+
+UNIT(load_comparison, several_looks_together_err_as_one_does)
+{
+    enum { TRIALS = 200 };
+    struct unit_random random = {.state = 3};
+    unsigned erred = 0;
+
+    comparison.is_paired = true;
+    comparison.looks = 4;
+    options.margin = 1e-6; /* so that all that is told is a difference */
+    for (unsigned i = 0; i < TRIALS; i++) {
+        erred += errs_at_some_look(&random);
+    }
+    expect_leq(erred, TRIALS / 20);
+
+    random.state = 3;
+    comparison.looks = 1;
+    erred = 0;
+    for (unsigned i = 0; i < TRIALS; i++) {
+        erred += errs_at_some_look(&random);
+    }
+    expect_geq(erred, TRIALS / 15, "more often with intervals of one look");
+}
+
+UNIT(load_comparison, intervals_of_several_looks_need_more_pairs)
+{
+    comparison.is_paired = true;
+    comparison.looks = 5;
+    expect_prints("\n                   A          B    B to A  99% interval");
+    expect_prints("6 pairs are too few for a 99 % interval; make 8 or more");
+}
+
+UNIT(load_comparison, what_nothing_is_told_from_ends_as_asked)
+{
+    comparison.counts[1] = 2;
+    cr_assert(takes("undecided", "pass"));
+    expect_eq(finish(), LOAD_OK);
+    cr_assert(takes("undecided", "until=5m,fail"));
+    expect_eq(options.until_ns, UINT64_C(300000000000));
+    expect_eq(finish(), LOAD_INVALID);
+    cr_assert(takes("undecided", "until=1s,pass"));
+    expect_eq(finish(), LOAD_OK);
+    static const char *const wrong[] = {
+        "",      "maybe",     "until=",   "until=0",
+        "pass,", "until=25h", "until=5x", "pass fail"};
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        cr_assert_not(takes("undecided", wrong[i]), "%s", wrong[i]);
+    }
 }
 
 UNIT(load_comparison, a_margin_is_a_share_that_is_not_0)

@@ -32,12 +32,16 @@ UNIT(load_statistics, tails_are_those_of_the_tables)
 
     for (size_t i = 0; i < sizeof(signed_table) / sizeof(signed_table[0]);
          i++) {
-        expect_eq(find_signed_tail(signed_table[i].count, &tail), 0);
+        expect_eq(
+            find_signed_tail(signed_table[i].count, STATISTICS_LEVEL, &tail),
+            0);
         expect_eq(tail, signed_table[i].critical + 1, "%zu pairs",
                   signed_table[i].count);
     }
     for (size_t i = 0; i < sizeof(rank_table) / sizeof(rank_table[0]); i++) {
-        expect_eq(find_rank_tail(rank_table[i].n, rank_table[i].m, &tail), 0);
+        expect_eq(find_rank_tail(rank_table[i].n, rank_table[i].m,
+                                 STATISTICS_LEVEL, &tail),
+                  0);
         expect_eq(tail, rank_table[i].critical + 1, "%zu and %zu runs",
                   rank_table[i].n, rank_table[i].m);
     }
@@ -48,14 +52,18 @@ UNIT(load_statistics, few_runs_have_no_interval)
     struct statistics_change change;
     const double some[] = {1, 1, 1, 1, 1, 1};
 
-    expect_eq(statistics_compare_pairs(some, some, 5, &change), 0);
+    expect_eq(
+        statistics_compare_pairs(some, some, 5, STATISTICS_LEVEL, &change), 0);
     cr_assert_not(change.has_interval);
     expect_eq(statistics_judge(&change, MARGIN, true), STATISTICS_UNDERPOWERED);
-    expect_eq(statistics_compare_pairs(some, some, 6, &change), 0);
+    expect_eq(
+        statistics_compare_pairs(some, some, 6, STATISTICS_LEVEL, &change), 0);
     cr_assert(change.has_interval);
-    expect_eq(statistics_compare(some, 3, some, 3, &change), 0);
+    expect_eq(statistics_compare(some, 3, some, 3, STATISTICS_LEVEL, &change),
+              0);
     cr_assert_not(change.has_interval);
-    expect_eq(statistics_compare(some, 4, some, 4, &change), 0);
+    expect_eq(statistics_compare(some, 4, some, 4, STATISTICS_LEVEL, &change),
+              0);
     cr_assert(change.has_interval);
     expect_eq(statistics_judge(&change, MARGIN, true), STATISTICS_SAME);
 }
@@ -68,13 +76,13 @@ UNIT(load_statistics, a_constant_ratio_is_found_exactly)
         a[i] = 100 << i;
         b[i] = 1.25 * a[i];
     }
-    expect_eq(statistics_compare_pairs(a, b, 10, &change), 0);
+    expect_eq(statistics_compare_pairs(a, b, 10, STATISTICS_LEVEL, &change), 0);
     cr_assert_float_eq(change.change, 0.25, 1e-9);
     cr_assert_float_eq(change.low, 0.25, 1e-9);
     cr_assert_float_eq(change.high, 0.25, 1e-9);
     expect_eq(statistics_judge(&change, MARGIN, true), STATISTICS_BETTER);
     expect_eq(statistics_judge(&change, MARGIN, false), STATISTICS_WORSE);
-    expect_eq(statistics_compare_pairs(b, a, 10, &change), 0);
+    expect_eq(statistics_compare_pairs(b, a, 10, STATISTICS_LEVEL, &change), 0);
     cr_assert_float_eq(change.change, -0.2, 1e-9);
     expect_eq(statistics_judge(&change, MARGIN, true), STATISTICS_WORSE);
 }
@@ -85,11 +93,13 @@ UNIT(load_statistics, each_run_of_one_side_is_compared_with_each_of_the_other)
     const double some[] = {1, 2, 3, 4};
     struct statistics_change change;
 
-    expect_eq(statistics_compare(one, 4, some, 4, &change), 0);
+    expect_eq(statistics_compare(one, 4, some, 4, STATISTICS_LEVEL, &change),
+              0);
     cr_assert_float_eq(change.change, 1.5, 1e-9);
     cr_assert_float_eq(change.low, 0, 1e-9);
     cr_assert_float_eq(change.high, 3, 1e-9);
-    expect_eq(statistics_compare(some, 4, one, 4, &change), 0);
+    expect_eq(statistics_compare(some, 4, one, 4, STATISTICS_LEVEL, &change),
+              0);
     cr_assert_float_eq(change.change, (1.0 / 2 + 1.0 / 3) / 2 - 1, 1e-9);
     expect_eq(statistics_judge(&change, MARGIN, true), STATISTICS_UNDERPOWERED);
 }
@@ -184,9 +194,10 @@ static unsigned count_verdicts(double slower, bool paired,
 
     for (int i = 0; i < TRIALS_COUNT; i++) {
         make_pairs(&random, slower);
-        int err = paired ? statistics_compare_pairs(a, b, PAIRS_COUNT, &change)
+        int err = paired ? statistics_compare_pairs(a, b, PAIRS_COUNT,
+                                                    STATISTICS_LEVEL, &change)
                          : statistics_compare(a, PAIRS_COUNT, b, PAIRS_COUNT,
-                                              &change);
+                                              STATISTICS_LEVEL, &change);
         expect_eq(err, 0);
         found += statistics_judge(&change, MARGIN, false) == wanted;
     }

@@ -21,7 +21,9 @@ struct compare {
 
 /* The options are the first member. */
 static const struct option rows[] = {
-    COMPARISON_ROWS("compare runs that did not do the same, or failed"),
+    COMPARISON_ROWS("compare runs that did not do the same, or failed",
+                    "pass|fail",
+                    "what \"cannot tell\" ends with: 0 or 5 (fail)"),
     COMMAND_JSON("the comparison as JSON"),
     OPTION_ROW_HELP,
 };
@@ -120,9 +122,16 @@ static int run(void *options)
 {
     struct compare *self = options;
 
-    return add_files(self)
-               ? (int)comparison_finish(&self->comparison, &self->options)
-               : LOAD_USAGE;
+    int exit_code = LOAD_USAGE;
+
+    self->comparison.command = "compare";
+    self->comparison.looks = 1;
+    if (comparison_check(&self->options) && add_files(self) &&
+        comparison_open(&self->comparison, &self->options)) {
+        exit_code = (int)comparison_finish(&self->comparison, &self->options);
+    }
+    comparison_drop(&self->comparison);
+    return exit_code;
 }
 
 int compare_main(int argc, char **argv, int first)

@@ -5,14 +5,19 @@
  */
 #include "comparison.h"
 
+#include "findings.h"
 #include "json_file.h"
 #include "tools/common/console.h"
 #include "tools/common/units.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define CELL_SIZE 40U
+
+/* A longer --undecided is a slip of the finger. */
+#define UNTIL_MAX_NS (UINT64_C(24) * 3600 * 1000000000)
 
 enum figure_unit {
     FIGURE_RATE,
@@ -72,6 +77,13 @@ void comparison_add(struct comparison *comparison, size_t side,
     }
 }
 
+/* Of the interval of each look. */
+static double level_of(const struct comparison *comparison)
+{
+    assert(comparison->looks > 0);
+    return 1 - (1 - STATISTICS_LEVEL) / comparison->looks;
+}
+
 static bool is_known(const struct comparison *comparison, size_t figure)
 {
     for (size_t side = 0; side < 2; side++) {
@@ -103,10 +115,11 @@ static int make_row(const struct comparison *comparison, size_t figure,
                counts[side] * sizeof(*sorted));
         ret->medians[side] = statistics_median(sorted, counts[side]);
     }
-    int err =
-        comparison->is_paired
-            ? statistics_compare_pairs(a, b, counts[0], &ret->change)
-            : statistics_compare(a, counts[0], b, counts[1], &ret->change);
+    int err = comparison->is_paired
+                  ? statistics_compare_pairs(a, b, counts[0],
+                                             level_of(comparison), &ret->change)
+                  : statistics_compare(a, counts[0], b, counts[1],
+                                       level_of(comparison), &ret->change);
     ret->verdict = statistics_judge(&ret->change, margin,
                                     figures[figure].unit == FIGURE_RATE);
     return err;
@@ -120,6 +133,19 @@ static const char *format_value(const struct figure *figure, double value,
     }
     snprintf(buf, UNITS_TEXT_SIZE, "%.*f/s", value < 100 ? 1 : 0, value);
     return buf;
+}
+
+/* How many pairs, or runs of each, have an interval of this level. */
+static unsigned count_enough(const struct comparison *comparison)
+{
+    unsigned count = 4;
+
+    /* All signs of the ranks of count pairs are equally likely. */
+    while (comparison->is_paired &&
+           2.0 / (double)(1U << count) > 1 - level_of(comparison)) {
+        count++;
+    }
+    return count;
 }
 
 static void print_row(const struct figure *figure, const struct row *row,
@@ -162,9 +188,10 @@ static void print_power(const struct comparison *comparison,
                 comparison_metrics[options->metric]);
     } else if (!row->change.has_interval) {
         fprintf(out,
-                "            %zu %s are too few for a 95 %% interval; make "
-                "%d or more\n",
-                count, what, comparison->is_paired ? 6 : 4);
+                "            %zu %s are too few for a %.3g %% interval; make "
+                "%u or more\n",
+                count, what, level_of(comparison) * 100,
+                count_enough(comparison));
     } else {
         fprintf(
             out,
@@ -180,11 +207,13 @@ static void print_text(const struct comparison *comparison,
                        const struct row *rows, FILE *out)
 {
     const struct row *row = &rows[options->metric];
+    char title[CELL_SIZE];
 
     fprintf(out, "A           %s\nB           %s\n", comparison->names[0],
             comparison->names[1]);
-    fprintf(out, "%-9s %10s %10s %9s  %-18s\n", "", "A", "B", "B to A",
-            "95% interval");
+    snprintf(title, sizeof(title), "%.3g%% interval",
+             level_of(comparison) * 100);
+    fprintf(out, "%-9s %10s %10s %9s  %-18s\n", "", "A", "B", "B to A", title);
     for (size_t i = 0; i < COMPARISON_FIGURES; i++) {
         print_row(&figures[i], &rows[i], out);
     }
@@ -229,16 +258,203 @@ static json_t *make_json(const struct comparison *comparison,
         json_array_append_new(list, row_part(&figures[i], &rows[i]));
     }
     return json_pack(
-        "{s:s, s:s, s:s, s:b, s:[I, I], s:f, s:s, s:s, s:o}", "schema",
+        "{s:s, s:s, s:s, s:b, s:[I, I], s:f, s:f, s:s, s:s, s:o}", "schema",
         "weir-load-comparison/1", "a", comparison->names[0], "b",
         comparison->names[1], "paired", comparison->is_paired, "runs",
         (json_int_t)comparison->counts[0], (json_int_t)comparison->counts[1],
-        "margin", options->margin, "metric",
+        "level", level_of(comparison), "margin", options->margin, "metric",
         comparison_metrics[options->metric], "verdict",
         statistics_word(rows[options->metric].verdict), "figures", list);
 }
 
-enum load_exit comparison_finish(const struct comparison *comparison,
+/* ---- the options ---- */
+
+/* One word of --undecided. */
+static bool read_word(struct comparison_options *options, const char *word)
+{
+    static const char until[] = "until=";
+
+    if (strcmp(word, "pass") == 0 || strcmp(word, "fail") == 0) {
+        options->undecided_passes = word[0] == 'p';
+        return true;
+    }
+    return strncmp(word, until, sizeof(until) - 1) == 0 &&
+           units_parse_time(word + sizeof(until) - 1, &options->until_ns) ==
+               0 &&
+           options->until_ns > 0 && options->until_ns <= UNTIL_MAX_NS;
+}
+
+bool comparison_read_undecided(void *options, const struct option *option,
+                               const char *value, char *why)
+{
+    const bool can_go_on = strstr(option->value, "until") != NULL;
+    bool is_good = can_go_on || !strstr(value, "until");
+    const char *at = value;
+
+    for (bool has_more = true; is_good && has_more;) {
+        const size_t len = strcspn(at, ",");
+        char word[32] = "";
+        memcpy(word, at, len < sizeof(word) ? len : 0);
+        is_good = read_word(options, word);
+        has_more = at[len] == ',';
+        at += len + 1;
+    }
+    return is_good ||
+           option_refuse(why, "'%.200s' is not pass%s", value,
+                         can_go_on ? ", fail or until=TIME, or until=TIME,pass"
+                                   : " or fail");
+}
+
+bool comparison_check(const struct comparison_options *options)
+{
+    const struct command *command = &options->command;
+
+    return publish_check(&options->publish,
+                         command_prints(command) ? NULL : "--json");
+}
+
+/* ---- the files for a pipeline ---- */
+
+bool comparison_open(struct comparison *comparison,
+                     const struct comparison_options *options)
+{
+    return publish_open(&comparison->publish, &options->publish, NULL, NULL);
+}
+
+void comparison_drop(struct comparison *comparison)
+{
+    publish_drop(&comparison->publish);
+}
+
+static struct findings begin_findings(const struct comparison *comparison,
+                                      const char *verdict, enum load_exit exit)
+{
+    return (struct findings){
+        .command = comparison->command,
+        .verdict = verdict,
+        .exit = exit,
+        .side_count = 2,
+        .sides = {comparison->names[0], comparison->names[1]},
+        .run_counts = {comparison->counts[0], comparison->counts[1]},
+        .level = level_of(comparison),
+    };
+}
+
+/* The names that summaries have. */
+static const char *const finding_names[COMPARISON_FIGURES] = {
+    "rate", "p50", "p90", "p99", "p99_9", "mean", "cpu_rate"};
+
+static void add_finding(struct findings *findings, size_t index,
+                        const struct row *row)
+{
+    const struct statistics_change *change = &row->change;
+
+    *findings_add_figure(findings) = (struct finding){
+        .name = finding_names[index],
+        .unit =
+            figures[index].unit == FIGURE_TIME ? FINDING_TIME : FINDING_RATE,
+        .is_known = row->is_known,
+        .values = {row->medians[0], row->medians[1]},
+        .change = change->change,
+        .has_interval = change->has_interval,
+        .low = change->low,
+        .high = change->high,
+        .verdict = statistics_word(row->verdict),
+    };
+}
+
+static enum finding_state state_of(const struct comparison_options *options,
+                                   enum statistics_verdict verdict)
+{
+    switch (verdict) {
+    case STATISTICS_WORSE:
+        return FINDING_FAILED;
+    case STATISTICS_UNDERPOWERED:
+        return options->undecided_passes ? FINDING_SKIPPED : FINDING_BROKEN;
+    default:
+        return FINDING_PASSED;
+    }
+}
+
+static void explain(const struct row *row, struct finding_check *check)
+{
+    const struct statistics_change *change = &row->change;
+    const size_t size = sizeof(check->text);
+
+    if (!row->is_known) {
+        snprintf(check->text, size, "not known in every run");
+    } else if (!change->has_interval) {
+        snprintf(check->text, size, "too few runs");
+    } else {
+        snprintf(check->text, size, "%s: %+.1f%%, interval %+.1f%% to %+.1f%%",
+                 statistics_word(row->verdict), change->change * 100,
+                 change->low * 100, change->high * 100);
+    }
+}
+
+static bool publish_rows(struct comparison *comparison,
+                         const struct comparison_options *options,
+                         const struct row *rows, enum load_exit exit)
+{
+    const struct row *row = &rows[options->metric];
+    struct findings findings =
+        begin_findings(comparison, statistics_word(row->verdict),
+                       comparison->cut ? LOAD_INTERRUPTED : exit);
+    char name[CELL_SIZE];
+
+    findings.margin = options->margin;
+    for (size_t i = 0; i < COMPARISON_FIGURES; i++) {
+        add_finding(&findings, i, &rows[i]);
+    }
+    snprintf(name, sizeof(name), "%s is not worse",
+             comparison_metrics[options->metric]);
+    explain(row, findings_add_check(&findings, name,
+                                    state_of(options, row->verdict)));
+    if (comparison->cut) {
+        struct finding_check *check =
+            findings_add_check(&findings, "all runs were made", FINDING_BROKEN);
+        snprintf(check->text, sizeof(check->text), "%s", comparison->cut);
+    }
+    return publish_write(&comparison->publish, &findings);
+}
+
+bool comparison_give_up(struct comparison *comparison, enum load_exit exit,
+                        const char *why)
+{
+    struct findings findings = begin_findings(comparison, "no result", exit);
+
+    struct finding_check *check =
+        findings_add_check(&findings, "all runs were made", FINDING_BROKEN);
+    snprintf(check->text, sizeof(check->text), "%s", why);
+    return publish_write(&comparison->publish, &findings);
+}
+
+/* ---- the end ---- */
+
+bool comparison_is_undecided(const struct comparison *comparison,
+                             const struct comparison_options *options)
+{
+    struct row row;
+
+    return make_row(comparison, (size_t)options->metric, options->margin,
+                    &row) == 0 &&
+           row.verdict == STATISTICS_UNDERPOWERED;
+}
+
+static enum load_exit exit_of(const struct comparison_options *options,
+                              enum statistics_verdict verdict)
+{
+    switch (verdict) {
+    case STATISTICS_WORSE:
+        return LOAD_SLO;
+    case STATISTICS_UNDERPOWERED:
+        return options->undecided_passes ? LOAD_OK : LOAD_INVALID;
+    default:
+        return LOAD_OK;
+    }
+}
+
+enum load_exit comparison_finish(struct comparison *comparison,
                                  const struct comparison_options *options)
 {
     struct row rows[COMPARISON_FIGURES];
@@ -249,7 +465,10 @@ enum load_exit comparison_finish(const struct comparison *comparison,
             return LOAD_INTERNAL;
         }
     }
-    if (command_prints(&options->command)) {
+    const enum load_exit exit_code =
+        exit_of(options, rows[options->metric].verdict);
+    if (command_prints(&options->command) &&
+        !publish_has_stdout(&options->publish)) {
         print_text(comparison, options, rows, stdout);
     }
     if (options->command.json &&
@@ -257,12 +476,6 @@ enum load_exit comparison_finish(const struct comparison *comparison,
                          make_json(comparison, options, rows))) {
         return LOAD_INTERNAL;
     }
-    switch (rows[options->metric].verdict) {
-    case STATISTICS_WORSE:
-        return LOAD_SLO;
-    case STATISTICS_UNDERPOWERED:
-        return LOAD_INVALID;
-    default:
-        return LOAD_OK;
-    }
+    return publish_rows(comparison, options, rows, exit_code) ? exit_code
+                                                              : LOAD_INTERNAL;
 }

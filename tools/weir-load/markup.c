@@ -14,9 +14,9 @@ static bool is_continued(uint8_t byte)
     return (byte & 0xC0) == 0x80;
 }
 
-/* Bytes of the character at the front of len bytes; 0 where none begins. */
-static size_t length_of(const uint8_t *at, size_t len)
+size_t markup_length(const char *text, size_t len)
 {
+    const uint8_t *at = (const uint8_t *)text;
     static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
     const size_t size = at[0] < 0x80   ? 1
                         : at[0] < 0xC0 ? 0
@@ -59,7 +59,7 @@ static const char *entity_of(char letter)
 void markup_write_part(const char *text, size_t len, FILE *out)
 {
     for (size_t i = 0; i < len;) {
-        size_t size = length_of((const uint8_t *)text + i, len - i);
+        size_t size = markup_length(text + i, len - i);
         bool is_shown = size > 1 || (size == 1 && (text[i] & 0x60) != 0) ||
                         (size == 1 && strchr("\t\n\r", text[i]));
         const char *entity = entity_of(text[i]);

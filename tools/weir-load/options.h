@@ -11,6 +11,7 @@
 #include "http_request.h"
 #include "mix.h"
 #include "part.h"
+#include "publish_paths.h"
 #include "replay.h"
 #include "schedule.h"
 #include "script.h"
@@ -76,6 +77,7 @@ struct options_files {
     const char *hgrm;
     const char *hdr_log;
     const char *csv;
+    struct publish_paths publish;
     /* A line of JSON for each interval on standard output. */
     bool streams;
 };

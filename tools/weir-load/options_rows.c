@@ -784,6 +784,7 @@ static const struct option rows[] = {
      "a histogram for each interval, as its logs have them",
      TEXT(files.hdr_log)},
     {"csv", 0, "FILE", "the intervals as a table", TEXT(files.csv)},
+    PUBLISH_ROWS(options_reading, options.files.publish),
     {"slo", 0, "EXPR", "what must hold, as 'p99<5ms,errors<0.1%'",
      .read = read_slo},
     {"percentiles", 0, "LIST", "of the report (50,90,95,99,99.9,99.99)",

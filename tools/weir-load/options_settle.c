@@ -9,6 +9,7 @@
 
 #include "exchange.h"
 #include "proxy_header.h"
+#include "publish.h"
 #include "tools/common/console.h"
 #include "tools/common/units.h"
 #include "wanted.h"
@@ -626,6 +627,12 @@ static bool settle_output(struct run_options *options,
     settle_errors(options);
     if (options->json && !options->json_path && options->files.streams) {
         say("--json-stream has the result too; --json needs a file name");
+        return false;
+    }
+    if (!publish_check(&options->files.publish,
+                       options->files.streams                 ? "--json-stream"
+                       : options->json && !options->json_path ? "--json"
+                                                              : NULL)) {
         return false;
     }
     if (!given->interval) {

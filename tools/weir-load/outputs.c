@@ -7,6 +7,7 @@
 #include "outputs.h"
 
 #include "fields.h"
+#include "findings.h"
 #include "hgrm.h"
 #include "hlog.h"
 #include "json.h"
@@ -46,7 +47,7 @@ static size_t print_piece(const struct part *part, const char *name, FILE *out)
 }
 
 /* NULL without memory. */
-static char *make_path(const struct part *part, const char *name)
+static char *make_path(const void *part, const char *name)
 {
     char *path = NULL;
     size_t size = 0;
@@ -119,7 +120,9 @@ bool outputs_open(struct outputs *outputs, const struct run_options *options)
     return open_file(options, "--json", options->json_path, &outputs->json) &&
            open_file(options, "--hgrm", files->hgrm, &outputs->hgrm) &&
            open_file(options, "--hdr-log", files->hdr_log, &outputs->hdr_log) &&
-           open_file(options, "--csv", files->csv, &outputs->csv);
+           open_file(options, "--csv", files->csv, &outputs->csv) &&
+           publish_open(&outputs->publish, &files->publish, make_path,
+                        &options->part);
 }
 
 static void write_csv_header(FILE *out)
@@ -200,8 +203,9 @@ static int write_result(const struct outputs *outputs,
                         const struct result *result)
 {
     const struct run_options *options = outputs->options;
-    bool has_stdout =
-        options->files.streams || (options->json && !options->json_path);
+    bool has_stdout = options->files.streams ||
+                      (options->json && !options->json_path) ||
+                      publish_has_stdout(&options->files.publish);
 
     if (!options->quiet && !has_stdout) {
         report_print(result, stdout);
@@ -214,6 +218,14 @@ static int write_result(const struct outputs *outputs,
                                outputs->json.file ? outputs->json.file : stdout)
                   : 0;
     return fflush(stdout) != 0 && err == 0 ? -errno : err;
+}
+
+static bool publish(struct outputs *outputs, const struct result *result)
+{
+    struct findings findings;
+
+    findings_of_result(result, &findings);
+    return publish_write(&outputs->publish, &findings);
 }
 
 enum load_exit outputs_finish(struct outputs *outputs,
@@ -240,6 +252,9 @@ enum load_exit outputs_finish(struct outputs *outputs,
             outputs->json.file = NULL;
         }
     }
+    if (!publish(outputs, result)) {
+        exit_code = LOAD_INTERNAL;
+    }
     report_complain(result);
     return exit_code;
 }
@@ -253,5 +268,6 @@ bool outputs_close(struct outputs *outputs)
     good &= close_file("--hgrm", files->hgrm, &outputs->hgrm);
     good &= close_file("--hdr-log", files->hdr_log, &outputs->hdr_log);
     good &= close_file("--csv", files->csv, &outputs->csv);
+    publish_drop(&outputs->publish);
     return good;
 }

@@ -6,6 +6,7 @@
 #ifndef WEIR_LOAD_OUTPUTS_H
 #define WEIR_LOAD_OUTPUTS_H
 
+#include "publish.h"
 #include "result.h"
 
 #include <stdio.h>
@@ -22,6 +23,7 @@ struct outputs {
     struct output hgrm;
     struct output hdr_log;
     struct output csv;
+    struct publish publish;
     /* Intervals are printed to the terminal. */
     bool is_live;
     uint64_t row_count;

@@ -7,6 +7,7 @@
  */
 #include "plan.h"
 
+#include "publish.h"
 #include "tools/common/console.h"
 #include "tools/common/limits.h"
 #include "tools/common/units.h"
@@ -62,7 +63,7 @@ struct output {
     const char *path;
 };
 
-#define OUTPUT_COUNT 4
+#define OUTPUT_COUNT (4 + PUBLISH_FORMATS)
 
 static void list_outputs(const struct run_options *options,
                          struct output ret[OUTPUT_COUNT])
@@ -71,6 +72,10 @@ static void list_outputs(const struct run_options *options,
     ret[1] = (struct output){"--hgrm", options->files.hgrm};
     ret[2] = (struct output){"--hdr-log", options->files.hdr_log};
     ret[3] = (struct output){"--csv", options->files.csv};
+    for (size_t i = 0; publish_list(&options->files.publish, i,
+                                    &ret[4 + i].flag, &ret[4 + i].path);
+         i++) {
+    }
 }
 
 /* A file that is there, or else the folder that it would be made in. */
@@ -97,7 +102,9 @@ bool plan_check_files(const struct run_options *options)
 
     list_outputs(options, outputs);
     for (size_t i = 0; i < OUTPUT_COUNT; i++) {
-        const int err = outputs[i].path ? check_file(outputs[i].path) : 0;
+        const char *path = outputs[i].path;
+        const int err =
+            path && !whole_file_is_stdout(path) ? check_file(path) : 0;
         if (err < 0) {
             say("%s: %s: %s", outputs[i].flag, outputs[i].path, strerror(-err));
             return false;

@@ -37,13 +37,13 @@ static int compare_doubles(const void *a, const void *b)
 
 /* How many of the lowest sums lie outside of the interval at one end, given the
  * probability of each sum; 0: there is no interval. */
-static size_t find_tail(const double *shares, size_t sum_count)
+static size_t find_tail(const double *shares, size_t sum_count, double level)
 {
     double below = 0;
 
     for (size_t sum = 0; sum < sum_count; sum++) {
         below += shares[sum];
-        if (below > (1 - STATISTICS_LEVEL) / 2) {
+        if (below > (1 - level) / 2) {
             return sum;
         }
     }
@@ -51,7 +51,7 @@ static size_t find_tail(const double *shares, size_t sum_count)
 }
 
 /* Sums of ranks from 1 to count, each of which is added or not. */
-static int find_signed_tail(size_t count, size_t *ret)
+static int find_signed_tail(size_t count, double level, size_t *ret)
 {
     size_t sum_count = count * (count + 1) / 2 + 1;
 
@@ -66,14 +66,14 @@ static int find_signed_tail(size_t count, size_t *ret)
             shares[sum] = (shares[sum] + with) / 2;
         }
     }
-    *ret = find_tail(shares, sum_count);
+    *ret = find_tail(shares, sum_count, level);
     free(shares);
     return 0;
 }
 
 /* Pairs of a run of A and a run of B below it, when n runs of A and m of B
  * stand in a random order. */
-static int find_rank_tail(size_t n, size_t m, size_t *ret)
+static int find_rank_tail(size_t n, size_t m, double level, size_t *ret)
 {
     size_t sum_count = n * m + 1;
 
@@ -98,7 +98,7 @@ static int find_rank_tail(size_t n, size_t m, size_t *ret)
             }
         }
     }
-    *ret = find_tail(shares + m * sum_count, sum_count);
+    *ret = find_tail(shares + m * sum_count, sum_count, level);
     free(shares);
     return 0;
 }
@@ -125,13 +125,13 @@ static void read_interval(double *ratios, size_t count, size_t tail,
 }
 
 int statistics_compare_pairs(const double *a, const double *b, size_t count,
-                             struct statistics_change *ret)
+                             double level, struct statistics_change *ret)
 {
     size_t tail = 0;
     size_t used = 0;
 
     double *means = calloc(count * (count + 1) / 2, sizeof(*means));
-    int err = means ? find_signed_tail(count, &tail) : -ENOMEM;
+    int err = means ? find_signed_tail(count, level, &tail) : -ENOMEM;
     if (err == 0) {
         for (size_t i = 0; i < count; i++) {
             for (size_t j = i; j < count; j++) {
@@ -145,13 +145,14 @@ int statistics_compare_pairs(const double *a, const double *b, size_t count,
 }
 
 int statistics_compare(const double *a, size_t a_count, const double *b,
-                       size_t b_count, struct statistics_change *ret)
+                       size_t b_count, double level,
+                       struct statistics_change *ret)
 {
     size_t tail = 0;
     size_t used = 0;
 
     double *ratios = calloc(a_count * b_count, sizeof(*ratios));
-    int err = ratios ? find_rank_tail(a_count, b_count, &tail) : -ENOMEM;
+    int err = ratios ? find_rank_tail(a_count, b_count, level, &tail) : -ENOMEM;
     if (err == 0) {
         for (size_t i = 0; i < a_count; i++) {
             for (size_t j = 0; j < b_count; j++) {

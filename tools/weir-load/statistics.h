@@ -23,7 +23,7 @@
 
 #define STATISTICS_RUNS_MAX 200U
 
-/* What 95 times in 100 holds the truth. */
+/* The level of an interval that is looked at once. */
 #define STATISTICS_LEVEL 0.95
 
 struct statistics_change {
@@ -44,12 +44,13 @@ enum statistics_verdict {
     STATISTICS_UNDERPOWERED,
 };
 
-/* All values are above 0; counts are from 1 to STATISTICS_RUNS_MAX. 0 or
- * -ENOMEM. */
+/* All values are above 0; counts are from 1 to STATISTICS_RUNS_MAX, and an
+ * interval holds the truth in this share of all cases. 0 or -ENOMEM. */
 int statistics_compare_pairs(const double *a, const double *b, size_t count,
-                             struct statistics_change *ret);
+                             double level, struct statistics_change *ret);
 int statistics_compare(const double *a, size_t a_count, const double *b,
-                       size_t b_count, struct statistics_change *ret);
+                       size_t b_count, double level,
+                       struct statistics_change *ret);
 
 /*
  * Same: the whole interval lies within the margin of 0. Better or worse: the
