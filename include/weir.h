@@ -14,6 +14,7 @@
 #include "weir/base.h"
 #include "weir/buffer.h"
 #include "weir/connect.h"
+#include "weir/connect_options.h"
 #include "weir/datagram.h"
 #include "weir/datagram_stream.h"
 #include "weir/embed.h"

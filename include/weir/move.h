@@ -92,7 +92,7 @@ typedef void weir_move_done_fn(void *arg, int err);
  * @retval -EOPNOTSUPP  no stream socket, or a protocol without connection_moved
  * @retval -EBUSY       before connection_made, while it moves already, while a
  *                      file or descriptors are being sent, and before the peer
- *                      has answered a connection by fast_open (connect.h)
+ *                      has answered a fast_open (connect_options.h)
  * @retval -ESHUTDOWN   the transport is closing, broken or lost
  * @retval -ENOBUFS, -ENOMEM  a write was refused, and its bytes are missing; or
  *                      no memory for the move

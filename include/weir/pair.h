@@ -37,8 +37,8 @@
 #define WEIR_PAIR_H
 
 #include "base.h"
+#include "connect_options.h"
 #include "protocol.h"
-#include "server.h"
 
 WEIR_BEGIN_DECLS
 

@@ -48,7 +48,8 @@
 #define WEIR_PIPE_H
 
 #include "base.h"
-#include "connect.h"
+#include "connect_options.h"
+#include "pending.h"
 #include "protocol.h"
 
 WEIR_BEGIN_DECLS

@@ -18,7 +18,9 @@
 
 #include "address.h"
 #include "base.h"
-#include "connect.h"
+#include "connect_options.h"
+#include "pending.h"
+#include "place.h"
 #include "protocol.h"
 #include "transport.h"
 

@@ -20,7 +20,8 @@
 #define WEIR_STREAM_H
 
 #include "base.h"
-#include "connect.h"
+#include "connect_options.h"
+#include "place.h"
 #include "reader.h"
 #include "server.h"
 #include "writer.h"

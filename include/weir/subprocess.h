@@ -29,7 +29,8 @@
 #define WEIR_SUBPROCESS_H
 
 #include "base.h"
-#include "connect.h"
+#include "connect_options.h"
+#include "pending.h"
 #include "protocol.h"
 
 #include <sys/types.h>

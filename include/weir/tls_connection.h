@@ -56,7 +56,6 @@
 
 #include "base.h"
 #include "buffer.h"
-#include "server.h"
 
 WEIR_BEGIN_DECLS
 

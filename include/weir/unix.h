@@ -73,6 +73,8 @@
 #define WEIR_UNIX_H
 
 #include "base.h"
+#include "connect_options.h"
+#include "pending.h"
 #include "protocol.h"
 #include "reader.h"
 #include "server.h"

@@ -41,7 +41,7 @@
 
 #include "address.h"
 #include "base.h"
-#include "connect.h"
+#include "connect_options.h"
 #include "pending.h"
 #include "upstream_check.h"
 

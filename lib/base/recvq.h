@@ -20,7 +20,7 @@
 
 #include "uring/lease.h"
 #include "weir/buffer.h"
-#include "weir/stream.h"
+#include "weir/reader.h"
 
 #include <errno.h>
 #include <string.h>

@@ -12,7 +12,7 @@
 #include "lib/base/recvq.h"
 #include "lib/loop/loop.h"
 #include "lib/task/task.h"
-#include "weir/stream.h"
+#include "weir/reader.h"
 
 /* A suspended reading call, on the stack of its task. */
 struct wr_reader_visit {

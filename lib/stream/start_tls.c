@@ -10,6 +10,7 @@
  * the handshake gets only plaintext of TLS.
  */
 #include "weir/start_tls.h"
+#include "weir/tls_connection.h"
 
 #include "lib/base/options.h"
 #include "writer.h"

@@ -20,6 +20,7 @@
 #include "clock.h"
 #include "delivery.h"
 #include "outbox.h"
+#include "weir/connect_options.h"
 
 struct wr_leaving;
 

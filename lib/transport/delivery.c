@@ -5,6 +5,7 @@
  * the stream and a change of the protocol. The header has the fast path.
  */
 #include "delivery.h"
+#include "weir/error.h"
 
 #include <string.h>
 

@@ -7,6 +7,8 @@
  * protocol is bound.
  */
 #include "transport.h"
+#include "weir/datagram.h"
+#include "weir/error.h"
 
 /* By kind: the size of the smallest table with all its entries. */
 static const size_t protocol_least_sizes[] = {

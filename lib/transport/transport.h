@@ -13,9 +13,7 @@
 #include "lib/base/sendq.h"
 #include "lib/loop/loop.h"
 #include "uring/tracepoint.h"
-#include "weir/error.h"
-#include "weir/sendfile.h"
-#include "weir/server.h"
+#include "weir/connect_options.h"
 #include "weir/transport.h"
 
 /* The state of a connection; see life.h. */

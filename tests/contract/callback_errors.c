@@ -8,6 +8,8 @@
  */
 #include "tests/contract/buffered_rig.h"
 
+#include <weir/connect.h>
+
 static void expect_aborted(struct rig *rig, int err, const char *callback)
 {
     rig_expect_lost(rig, err);

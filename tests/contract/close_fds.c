@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/wait.h>
+#include <weir/connect.h>
 
 /* A connection on the loop of the test, which takes one descriptor a message
  * and echoes bytes, and the plain end of its socket. */

@@ -8,6 +8,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <weir/connect.h>
 
 /* The loop's own completions may cut the wait of a close on its thread short,
  * but not of so many. */

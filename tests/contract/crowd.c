@@ -6,6 +6,8 @@
  */
 #include "tests/contract/crowd.h"
 
+#include <weir/connect.h>
+
 struct crowd crowd;
 
 /* ---- the protocol ---- */

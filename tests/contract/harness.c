@@ -13,6 +13,7 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <weir/connect.h>
 
 #define SMALL_BUFFER 16384
 

@@ -6,6 +6,7 @@
  */
 #include "tests/contract/harness_relay.h"
 
+#include <weir/connect.h>
 #include <weir/pair.h>
 
 struct bridge {

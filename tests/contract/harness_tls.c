@@ -11,6 +11,7 @@
 #include "tests/tls/rig.h"
 
 #include <arpa/inet.h>
+#include <weir/connect.h>
 
 #define SMALL_BUFFER 16384
 

@@ -6,6 +6,8 @@
  */
 #include "tests/contract/harness.h"
 
+#include <weir/connect.h>
+
 void rig_open_unix_connected(struct rig *rig)
 {
     const struct weir_factory factory = {.create = rig_create, .arg = rig};

@@ -9,6 +9,7 @@
 #include "tests/marks.h"
 
 #include <fcntl.h>
+#include <weir/connect.h>
 
 static void send_hello(struct rig *rig)
 {

@@ -6,6 +6,8 @@
 #include "tests/contract/fds_rig.h"
 #include "tests/walk.h"
 
+#include <weir/connect.h>
+
 static int taken;
 static unsigned int taken_count;
 

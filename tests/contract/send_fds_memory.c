@@ -7,6 +7,7 @@
 #include "tests/walk.h"
 
 #include <sys/mman.h>
+#include <weir/connect.h>
 #include <weir/embed.h>
 #include <weir/sendfile.h>
 

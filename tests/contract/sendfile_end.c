@@ -11,6 +11,7 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <weir/connect.h>
 
 enum { SIZE = 3000000 };
 

@@ -12,6 +12,7 @@
 #include "tests/unit/random.h"
 
 #include <arpa/inet.h>
+#include <weir/connect.h>
 
 #ifdef UNIT_HAS_LSAN
 #define STORM_COUNT 1000

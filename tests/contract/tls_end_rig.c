@@ -8,6 +8,7 @@
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <weir/connect.h>
 #include <weir/start_tls.h>
 
 /* Rounds of one way: both versions, both sides. */

@@ -7,6 +7,7 @@
 #include "tests/walk.h"
 
 #include <sys/eventfd.h>
+#include <weir/connect.h>
 #include <weir/watch.h>
 
 static void count_call(void *arg)

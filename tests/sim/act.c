@@ -11,6 +11,7 @@
 #include "tests/sim/sim.h"
 
 #include <errno.h>
+#include <weir/connect.h>
 
 #define ABORT_AFTER (10 * SIM_S)
 

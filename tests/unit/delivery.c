@@ -10,6 +10,8 @@
 
 #include "tests/unit/random.h"
 
+#include <weir/error.h>
+
 static void with_delivery(void (*body)(void))
 {
     body();

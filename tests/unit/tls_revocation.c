@@ -7,6 +7,7 @@
 #include "tests/tls/rig.h"
 
 #include <errno.h>
+#include <weir/tls_connection.h>
 
 static struct tls_pair pair;
 static char error_text[512];

@@ -8,6 +8,7 @@
 
 #include "tools/common/tried.h"
 
+#include "weir/connect.h"
 #include "weir/datagram.h"
 #include "weir/server.h"
 #include "weir/tls_connection.h"

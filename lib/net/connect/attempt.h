@@ -9,7 +9,7 @@
 #define WEIR_LIB_NET_CONNECT_ATTEMPT_H
 
 #include "lib/loop/loop.h"
-#include "weir/server.h"
+#include "weir/connect_options.h"
 
 struct wr_attempt {
     weir_loop *loop;

@@ -10,6 +10,7 @@
 
 #include "lib/base/address.h"
 #include "lib/loop/loop.h"
+#include "weir/connect_options.h"
 
 #define WR_ACCEPT_OPS 16u
 

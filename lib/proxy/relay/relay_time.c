@@ -7,6 +7,7 @@
  * is not read until the timer has filled it up.
  */
 #include "relay.h"
+#include "weir/error.h"
 
 #define RATE_BURST_LEAST 4096u
 #define RATE_BURST_PART  8u /* of a second */

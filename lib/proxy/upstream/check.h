@@ -8,7 +8,7 @@
 #ifndef WEIR_LIB_PROXY_UPSTREAM_CHECK_H
 #define WEIR_LIB_PROXY_UPSTREAM_CHECK_H
 
-#include "weir/upstream.h"
+#include "weir/upstream_check.h"
 
 struct wr_check {
     struct weir_upstream_check plan; /* its texts are in the memory below */

@@ -7,6 +7,8 @@
 #include "target.h"
 
 #include "uring/alloc.h"
+#include "weir/connect.h"
+#include "weir/stream.h"
 
 #include <stdio.h>
 #include <string.h>

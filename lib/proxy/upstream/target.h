@@ -11,7 +11,7 @@
 #include "lib/names/lookup.h"
 #include "lib/names/place.h"
 #include "lib/transport/secure.h"
-#include "weir/stream.h"
+#include "weir/connect_options.h"
 #include "weir/upstream.h"
 
 struct wr_target {

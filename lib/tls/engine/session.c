@@ -9,6 +9,7 @@
 #include "engine_impl.h"
 #include "lib/tls/context/context_impl.h"
 #include "lib/x509/hostname.h"
+#include "weir/tls_connection.h"
 
 #include <weir/tls.h>
 

@@ -9,7 +9,6 @@
 #define WEIR_LIB_TLS_ENGINE_SESSION_H
 
 #include "engine.h"
-#include "weir/tls_connection.h"
 
 /* The newest session of a client's engine; see weir_tls_get_session(). */
 WEIR_MUST_USE int wr_tls_session_get(struct wr_tls_engine *engine,

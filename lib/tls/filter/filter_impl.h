@@ -39,6 +39,7 @@
 #include "lib/transport/intake.h"
 #include "lib/transport/secure.h"
 #include "lib/transport/sock/sock.h"
+#include "weir/connect_options.h"
 #include "weir/error.h"
 
 /* The common part of a loop's filters: a module of the loop. */

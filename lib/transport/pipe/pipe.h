@@ -9,6 +9,7 @@
 #define WEIR_LIB_TRANSPORT_PIPE_PIPE_H
 
 #include "lib/transport/transport.h"
+#include "weir/connect_options.h"
 
 enum wr_pipe_direction {
     WR_PIPE_READ,

@@ -8,6 +8,7 @@
 #define WEIR_LIB_TRANSPORT_SOCK_SOCK_H
 
 #include "lib/transport/transport.h"
+#include "weir/connect_options.h"
 
 struct wr_sock_options {
     const struct weir_connection_options

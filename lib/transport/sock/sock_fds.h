@@ -9,7 +9,6 @@
 
 #include "lib/loop/loop.h"
 #include "uring/closer.h"
-#include "weir/unix.h"
 
 struct wr_sock;
 struct wr_fd_batch;
