@@ -6,6 +6,8 @@
  */
 #include "tests/contract/maker.h"
 
+#include <weir/connect.h>
+
 enum { SIDES = 4 };
 
 static weir_pending *start(struct maker *m, const struct weir_address *all,

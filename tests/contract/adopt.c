@@ -5,6 +5,8 @@
  */
 #include "tests/contract/maker.h"
 
+#include <weir/connect.h>
+
 static weir_pending *adopt(struct maker *m, int fd)
 {
     weir_pending *connect = NULL;

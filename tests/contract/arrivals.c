@@ -7,6 +7,8 @@
 #include "tests/contract/maker.h"
 #include "tests/task.h"
 
+#include <weir/stream.h>
+
 enum { MUCH = 16 << 20, CLIENTS = 2 };
 
 static char bytes[MUCH];

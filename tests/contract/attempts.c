@@ -5,6 +5,10 @@
  */
 #include "tests/contract/maker.h"
 
+#include <weir/connect.h>
+#include <weir/datagram.h>
+#include <weir/pipe.h>
+
 static weir_pending *pending;
 static struct weir_attempt first;
 static int tried;

@@ -18,6 +18,8 @@
 #include "tests/statistics.h"
 
 #include <signal.h>
+#include <weir/loop.h>
+#include <weir/server.h>
 
 #ifdef UNIT_HAS_LSAN
 #define ROUNDS 60

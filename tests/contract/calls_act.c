@@ -8,6 +8,10 @@
 #include "tests/contract/calls_act.h"
 #include "tests/marks.h"
 
+#include <weir/connect.h>
+#include <weir/loop.h>
+#include <weir/server.h>
+
 static void do_anything(struct calls_conn *conn);
 
 void do_anything_anywhere(void)

@@ -12,6 +12,7 @@
 #include "tests/contract/calls_peers.h"
 
 #include <stdio.h>
+#include <weir/connect_options.h>
 
 void do_anything_anywhere(void);
 

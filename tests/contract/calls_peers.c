@@ -6,6 +6,8 @@
  */
 #include "tests/contract/calls_peers.h"
 
+#include <weir/server.h>
+
 bool find_server(struct weir_address *ret)
 {
     return world.server && weir_server_get_socket_count(world.server) > 0 &&

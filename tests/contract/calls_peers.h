@@ -12,6 +12,7 @@
 
 #include <arpa/inet.h>
 #include <sys/socket.h>
+#include <weir/address.h>
 
 /* Where the server listens; false when it does not. */
 bool find_server(struct weir_address *ret);

@@ -6,6 +6,8 @@
  */
 #include "tests/contract/calls_world.h"
 
+#include <weir/buffer.h>
+
 struct calls_world world;
 
 uint8_t bytes[BYTES_MAX];

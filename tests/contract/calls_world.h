@@ -13,7 +13,7 @@
 #include "tests/unit.h"
 #include "tests/unit/random.h"
 
-#include <weir.h>
+#include <weir/error.h>
 
 #include <errno.h>
 

@@ -17,7 +17,10 @@
 #include <linux/fuse.h>
 #include <linux/openat2.h>
 #include <sys/stat.h>
-#include <weir.h>
+#include <weir/file.h>
+#include <weir/process.h>
+#include <weir/sock.h>
+#include <weir/task.h>
 
 /* ---- calls of files ---- */
 

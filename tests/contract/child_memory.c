@@ -7,10 +7,12 @@
 #include "tests/bind.h"
 #include "tests/walk.h"
 
-#include <weir.h>
-
 #include <errno.h>
 #include <sys/wait.h>
+#include <weir/datagram_stream.h>
+#include <weir/error.h>
+#include <weir/process.h>
+#include <weir/task.h>
 
 enum { INPUT = 300000 };
 

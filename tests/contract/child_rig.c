@@ -7,6 +7,7 @@
 #include "tests/contract/child_rig.h"
 
 #include <sys/wait.h>
+#include <weir/task.h>
 
 int children_left;
 

@@ -14,6 +14,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
+#include <weir/subprocess.h>
 
 enum { CHILD_BYTES_MAX = 4096 };
 

@@ -8,6 +8,7 @@
 
 #include <poll.h>
 #include <sys/resource.h>
+#include <weir/connect.h>
 
 static weir_pending *start(struct maker *m, const struct weir_address *address,
                            const struct weir_connect_options *options)

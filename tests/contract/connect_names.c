@@ -7,6 +7,8 @@
 #include "tests/contract/names_rig.h"
 
 #include <arpa/inet.h>
+#include <weir/stream.h>
+#include <weir/task.h>
 
 /* A socket that is bound to the loopback of a family, or -1 where another
  * process has the port; 0: any. */

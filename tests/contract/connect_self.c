@@ -7,6 +7,8 @@
  */
 #include "tests/contract/maker.h"
 
+#include <weir/connect.h>
+
 /* A port of @host that nobody listens at. */
 static uint16_t free_port(const char *host)
 {

@@ -6,6 +6,9 @@
 #include "tests/contract/names_rig.h"
 #include "tests/dump.h"
 
+#include <weir/datagram_stream.h>
+#include <weir/task.h>
+
 struct start {
     weir_loop *loop;
     weir_pending *endpoint;

@@ -7,9 +7,8 @@
 #include "tests/bind.h"
 #include "tests/task.h"
 
-#include <weir.h>
-
 #include <errno.h>
+#include <weir/datagram_stream.h>
 
 struct counter {
     weir_loop *loop;

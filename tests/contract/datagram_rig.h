@@ -20,7 +20,8 @@
 #include "tests/unit.h"
 #include "tests/until.h"
 
-#include <weir.h>
+#include <weir/datagram.h>
+#include <weir/error.h>
 
 #include <errno.h>
 #include <fcntl.h>

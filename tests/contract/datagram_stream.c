@@ -9,11 +9,11 @@
 #include "tests/statistics.h"
 #include "tests/task.h"
 
-#include <weir.h>
-
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <weir/datagram_stream.h>
+#include <weir/error.h>
 
 #define MS UINT64_C(1000000)
 

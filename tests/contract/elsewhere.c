@@ -10,8 +10,17 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sys/wait.h>
-#include <weir.h>
+#include <weir/connect.h>
+#include <weir/datagram.h>
+#include <weir/executor.h>
+#include <weir/file.h>
 #include <weir/inspect.h>
+#include <weir/pipe.h>
+#include <weir/resolver.h>
+#include <weir/task.h>
+#include <weir/unix.h>
+#include <weir/upstream.h>
+#include <weir/waitable.h>
 
 static struct {
     weir_loop *loop;

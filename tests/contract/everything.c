@@ -15,6 +15,8 @@
  */
 #include "tests/contract/everything_world.h"
 
+#include <weir/stream.h>
+
 /* ---- jobs ---- */
 
 static void run_post(void *arg)

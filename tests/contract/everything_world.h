@@ -12,7 +12,9 @@
 #include "tests/contract/executor_rig.h"
 #include "tests/unit/random.h"
 
-#include <weir.h>
+#include <weir/address.h>
+#include <weir/error.h>
+#include <weir/sync.h>
 
 enum {
     WORKERS = 24,

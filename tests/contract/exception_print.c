@@ -6,6 +6,9 @@
  */
 #include "tests/contract/loop_rig.h"
 
+#include <weir/stream.h>
+#include <weir/task.h>
+
 static FILE *out;
 static char *text;
 static size_t size;

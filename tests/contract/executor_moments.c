@@ -8,6 +8,7 @@
 #include "tests/tasks/moments_rig.h"
 
 #include <semaphore.h>
+#include <weir/executor.h>
 
 enum { JOBS = 100 };
 

@@ -13,6 +13,8 @@
 #include <pthread.h>
 #include <sched.h>
 #include <semaphore.h>
+#include <weir/executor.h>
+#include <weir/task.h>
 
 struct job {
     sem_t started;

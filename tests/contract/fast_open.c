@@ -8,6 +8,7 @@
 #include "tests/contract/maker.h"
 
 #include <sched.h>
+#include <weir/connect.h>
 #include <weir/move.h>
 #include <weir/sendfile.h>
 

@@ -17,7 +17,9 @@
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <weir.h>
+#include <weir/error.h>
+#include <weir/file.h>
+#include <weir/stream.h>
 
 #define MS UINT64_C(1000000)
 

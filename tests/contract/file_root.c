@@ -5,12 +5,11 @@
  */
 #include "tests/task.h"
 
-#include <weir.h>
-
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
 #include <sys/stat.h>
+#include <weir/file.h>
 
 static char folder[64]; /* the new root; it has a file "mark" */
 static char outer[96];  /* the name of that file in the old root */

@@ -18,8 +18,14 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
-#include <weir.h>
+#include <weir/datagram_stream.h>
 #include <weir/inspect.h>
+#include <weir/process.h>
+#include <weir/resolver.h>
+#include <weir/sync.h>
+#include <weir/task.h>
+#include <weir/threads.h>
+#include <weir/upstream.h>
 
 static struct {
     weir_loop *loop;

@@ -11,13 +11,17 @@
 #include "tests/ends.h"
 #include "tests/unit.h"
 
-#include <weir.h>
-
 #include <arpa/inet.h>
 #include <errno.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
+#include <weir/connect.h>
+#include <weir/embed.h>
+#include <weir/resolver.h>
+#include <weir/server.h>
+#include <weir/task.h>
+#include <weir/upstream.h>
 
 enum kind {
     SERVER_DONE,

@@ -16,7 +16,7 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <weir.h>
+#include <weir/task.h>
 
 /* Room for a request, with which the kernel may write this many bytes. */
 enum { WRITE_MAX = 4096, REQUEST_MAX = 16384, OPCODES = 64 };

@@ -9,6 +9,7 @@
 
 #include <arpa/inet.h>
 #include <sched.h>
+#include <weir/task.h>
 
 static struct weir_address address_of(const char *host, uint16_t port)
 {

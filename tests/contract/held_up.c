@@ -9,6 +9,8 @@
 #include <linux/sockios.h>
 #include <poll.h>
 #include <sys/ioctl.h>
+#include <weir/connect.h>
+#include <weir/pipe.h>
 
 enum { COUNT = 50, LIMIT_MS = 50, HELD_MS = 120 };
 

@@ -11,6 +11,9 @@
 
 #include <signal.h>
 #include <sys/epoll.h>
+#include <weir/stream.h>
+#include <weir/task.h>
+#include <weir/watch.h>
 
 enum { ROUNDS = 500, HOST_LIMIT_MS = 60000 };
 

@@ -9,6 +9,7 @@
 
 #ifdef WEIR_HAS_GLIB
 #include <glib-unix.h>
+#include <weir/embed.h>
 
 enum { ROUNDS = 500, LIMIT_MS = 60000 };
 

@@ -147,6 +147,7 @@ static void in_uv_close(struct any_host *host)
 
 #ifdef WEIR_HAS_GLIB
 #include <glib-unix.h>
+#include <weir/embed.h>
 
 struct in_glib {
     GSource source;

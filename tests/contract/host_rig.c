@@ -7,6 +7,9 @@
 
 #include <fcntl.h>
 #include <limits.h>
+#include <weir/embed.h>
+#include <weir/stream.h>
+#include <weir/task.h>
 
 static int echo(void *arg, weir_reader *reader, weir_writer *writer)
 {

@@ -23,6 +23,8 @@
 #include <stdatomic.h>
 #include <sys/epoll.h>
 #include <unistd.h>
+#include <weir/connect.h>
+#include <weir/embed.h>
 
 /* The scheduler spoils some of them: then the receive sees everything. */
 enum { ROUNDS = 20, HOST_LIMIT_MS = 60000 };

@@ -7,6 +7,7 @@
 
 #ifdef WEIR_HAS_UV
 #include <uv.h>
+#include <weir/embed.h>
 
 enum { ROUNDS = 500, LIMIT_MS = 60000 };
 

@@ -10,7 +10,13 @@
 #include "tests/contract/dns_server.h"
 #include "tests/contract/host_kinds.h"
 
+#include <weir/connect.h>
+#include <weir/executor.h>
+#include <weir/file.h>
 #include <weir/move.h>
+#include <weir/resolver.h>
+#include <weir/task.h>
+#include <weir/watch.h>
 
 #include <fcntl.h>
 #include <semaphore.h>

@@ -12,7 +12,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fuse.h>
-#include <weir.h>
+#include <weir/file.h>
+#include <weir/sock.h>
+#include <weir/stream.h>
+#include <weir/task.h>
+#include <weir/unix.h>
+#include <weir/watch.h>
 
 UNIT(hung_files, a_file_is_closed_by_a_worker)
 {

@@ -7,6 +7,9 @@
 #include "tests/contract/maker.h"
 #include "tests/contract/starting_rig.h"
 
+#include <weir/connect.h>
+#include <weir/start_tls.h>
+
 struct end {
     bool is_server;
     weir_transport *t; /* the one of now; NULL: not made, or lost */

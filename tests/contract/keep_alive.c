@@ -6,6 +6,9 @@
 #include "tests/contract/maker.h"
 #include "tests/task.h"
 
+#include <weir/connect.h>
+#include <weir/stream.h>
+
 enum { IDLE_S = 301, INTERVAL_S = 31, COUNT = 5 };
 
 /* The times are not whole seconds: they are rounded up. */

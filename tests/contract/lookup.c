@@ -7,6 +7,7 @@
 #include "tests/contract/names_rig.h"
 
 #include <sys/syscall.h>
+#include <weir/embed.h>
 
 NAMES(lookup, a_name_has_addresses_of_both_families_IPv6_first, n)
 {

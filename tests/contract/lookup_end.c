@@ -7,6 +7,7 @@
 #include "tests/contract/quiet.h"
 
 #include <sys/wait.h>
+#include <weir/task.h>
 
 /* The loop keeps answers; those that are not used between two trims go. */
 static void forget_answers(struct names *n)

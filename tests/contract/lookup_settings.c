@@ -7,6 +7,7 @@
 #include "tests/contract/names_rig.h"
 
 #include <sched.h>
+#include <weir/embed.h>
 
 NAMES(lookup_settings,
       a_file_of_settings_says_how_long_and_how_often_servers_are_asked, n)

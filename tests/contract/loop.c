@@ -8,6 +8,8 @@
 #define UNIT_RUN with_loop
 #include "tests/contract/loop_rig.h"
 
+#include <weir/transport.h>
+
 /* ---- run and stop ---- */
 
 UNIT(loop, stop_before_run_makes_exactly_one_turn_without_waiting)

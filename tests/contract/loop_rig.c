@@ -7,6 +7,8 @@
 #include "tests/contract/loop_rig.h"
 #include "tests/statistics.h"
 
+#include <weir/connect.h>
+
 weir_loop *loop;
 struct event events[EVENTS_MAX];
 int event_count;

@@ -13,7 +13,7 @@
 #include "tests/until.h"
 #include "tests/walk.h"
 
-#include <weir.h>
+#include <weir/error.h>
 
 #include <errno.h>
 #include <sys/socket.h>

@@ -16,7 +16,8 @@
 #include "tests/unit.h"
 #include "tests/until.h"
 
-#include <weir.h>
+#include <weir/error.h>
+#include <weir/server.h>
 
 #include <arpa/inet.h>
 #include <errno.h>

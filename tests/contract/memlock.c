@@ -19,8 +19,9 @@
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
-#include <weir.h>
 #include <weir/embed.h>
+#include <weir/error.h>
+#include <weir/task.h>
 
 #define KIB 1024u
 

@@ -9,6 +9,7 @@
 #include <poll.h>
 #include <sched.h>
 #include <sys/socket.h>
+#include <weir/connect.h>
 
 enum { CLOG_BYTES = 1 << 20, TALK_BYTES = 5000 };
 

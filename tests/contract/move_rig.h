@@ -10,7 +10,6 @@
 
 #include "tests/contract/harness.h"
 
-#include <weir/connect.h>
 #include <weir/embed.h>
 #include <weir/move.h>
 

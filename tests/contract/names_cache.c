@@ -8,6 +8,7 @@
 #include "tests/statistics.h"
 
 #include <sys/wait.h>
+#include <weir/embed.h>
 
 /* How often the name server was asked for IPv4 addresses of the host. */
 static int count_asked(struct names *n, const char *host)

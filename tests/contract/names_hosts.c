@@ -10,6 +10,9 @@
 #include "tests/no_fd.h"
 
 #include <poll.h>
+#include <weir/datagram_stream.h>
+#include <weir/stream.h>
+#include <weir/task.h>
 
 NAMES(names_hosts, the_file_is_asked_before_servers_about_both_families, n)
 {

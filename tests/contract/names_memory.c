@@ -10,6 +10,10 @@
 #include "tests/walk.h"
 
 #include <arpa/inet.h>
+#include <weir/connect.h>
+#include <weir/datagram.h>
+#include <weir/stream.h>
+#include <weir/task.h>
 
 /* One way to use a name: 0, or an error. */
 typedef int attempt_fn(struct names *n, const char *host);

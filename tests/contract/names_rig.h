@@ -13,7 +13,8 @@
 #include "tests/ends.h"
 #include "tests/until.h"
 
-#include <weir.h>
+#include <weir/error.h>
+#include <weir/resolver.h>
 
 #include <errno.h>
 #include <time.h>

@@ -8,7 +8,8 @@
 
 #include "tests/unit.h"
 
-#include <weir.h>
+#include <weir/error.h>
+#include <weir/loop.h>
 
 void need_uring(void)
 {

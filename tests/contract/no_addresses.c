@@ -8,12 +8,12 @@
 #include "tests/unit.h"
 #include "tests/walk.h"
 
-#include <weir.h>
-
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <weir/connect.h>
+#include <weir/embed.h>
 
 enum {
     COUNT = 600,

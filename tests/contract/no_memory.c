@@ -11,6 +11,8 @@
 #include <poll.h>
 #include <signal.h>
 #include <time.h>
+#include <weir/connect.h>
+#include <weir/pipe.h>
 
 static struct test_allocator memory;
 

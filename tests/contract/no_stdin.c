@@ -8,6 +8,10 @@
 #define UNIT_TAKES struct maker *m, struct place *place
 #include "tests/contract/place.h"
 
+#include <weir/connect.h>
+#include <weir/datagram.h>
+#include <weir/unix.h>
+
 static int input; /* of the test's own program */
 
 static void without_input(void (*body)(struct maker *m, struct place *place))

@@ -9,13 +9,16 @@
 #include "tests/contract/shortage_pipes.h"
 #include "tests/contract/shortage_rig.h"
 
-#include <weir.h>
-
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <signal.h>
 #include <sys/stat.h>
+#include <weir/executor.h>
+#include <weir/file.h>
+#include <weir/process.h>
+#include <weir/sock.h>
+#include <weir/threads.h>
 
 enum { LARGE = 1000000 };
 

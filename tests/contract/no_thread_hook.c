@@ -5,11 +5,11 @@
  */
 #include "tests/contract/shortage_rig.h"
 
-#include <weir.h>
-
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <weir/sendfile.h>
+#include <weir/stream.h>
 
 static weir_transport *concerned; /* borrowed */
 static void (*act)(weir_transport *t);

@@ -7,10 +7,11 @@
 #include "tests/contract/dns_server.h"
 #include "tests/contract/shortage_rig.h"
 
-#include <weir.h>
-
 #include <errno.h>
 #include <netdb.h>
+#include <weir/error.h>
+#include <weir/executor.h>
+#include <weir/resolver.h>
 
 /* The name server has its thread before the shortage begins. */
 static void with_server(weir_loop *loop, void (*body)(weir_loop *loop))

@@ -6,6 +6,9 @@
  */
 #include "tests/contract/starting_rig.h"
 
+#include <weir/pair.h>
+#include <weir/start_tls.h>
+
 struct tls_end {
     weir_transport *t; /* a reference: TLS */
     char text[64];

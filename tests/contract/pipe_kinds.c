@@ -9,6 +9,7 @@
 #include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <weir/pipe.h>
 
 static int read_pipe(struct maker *m, int fd)
 {

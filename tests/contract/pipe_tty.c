@@ -10,6 +10,8 @@
 #include <poll.h>
 #include <pty.h>
 #include <termios.h>
+#include <weir/pipe.h>
+#include <weir/sendfile.h>
 
 static void open_terminal(int *ret_master, int *ret_slave, bool raw)
 {

@@ -6,6 +6,8 @@
  */
 #include "tests/contract/place.h"
 
+#include <weir/unix.h>
+
 void place_open(struct place *place)
 {
     const char *parent = getenv("TMPDIR");

@@ -9,6 +9,8 @@
 #include "lib/names/place.h"
 
 #include <fcntl.h>
+#include <weir/connect.h>
+#include <weir/datagram.h>
 
 static int read_place(const struct maker *m, struct weir_place place,
                       struct wr_place *ret)

@@ -8,6 +8,8 @@
 
 #include <fcntl.h>
 #include <sys/wait.h>
+#include <weir/process.h>
+#include <weir/task.h>
 
 enum { MIB = 1 << 20 };
 

@@ -8,6 +8,8 @@
 #include "tests/contract/maker.h"
 
 #include <sched.h>
+#include <weir/connect.h>
+#include <weir/unix.h>
 
 static int make_socket(int proto)
 {

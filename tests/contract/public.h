@@ -22,7 +22,12 @@
 
 #include <errno.h>
 #include <signal.h>
-#include <weir.h>
+#include <weir/connect_options.h>
+#include <weir/error.h>
+#include <weir/move.h>
+#include <weir/relay.h>
+#include <weir/sendfile.h>
+#include <weir/start_tls.h>
 #include <weir/tls_connection.h>
 
 /* Assertions that say in which scene. */

@@ -401,7 +401,8 @@ def write(functions, heads, declared, has_tls, without):
     if problems:
         return None
     return "\n".join([
-        "/* Made by tests/contract/public_calls.py. */", *bodies,
+        "/* Made by tests/contract/public_calls.py. */",
+        "#include <weir.h>", *bodies,
         "static const struct public_call public_calls[] = {", *entries, "};",
         ""])
 

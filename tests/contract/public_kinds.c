@@ -8,6 +8,12 @@
 
 #include <fcntl.h>
 #include <sys/socket.h>
+#include <weir/connect.h>
+#include <weir/datagram.h>
+#include <weir/pair.h>
+#include <weir/pipe.h>
+#include <weir/stream.h>
+#include <weir/subprocess.h>
 #ifdef WR_TESTS_TLS
 #include "tests/tls/rig.h"
 #endif

@@ -6,6 +6,10 @@
  */
 #include "tests/contract/public.h"
 
+#include <weir/datagram.h>
+#include <weir/task.h>
+#include <weir/unix.h>
+
 /* ---- which kind has which moment ---- */
 
 #define KIND(name) (1u << PUBLIC_KIND_##name)

@@ -6,6 +6,8 @@
  */
 #include "tests/contract/public.h"
 
+#include <weir/datagram.h>
+
 /* ---- callbacks of the subject ---- */
 
 static void protocols_made(void *user, weir_transport *t)

@@ -12,6 +12,10 @@
 #include <sched.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <weir/embed.h>
+#include <weir/pair.h>
+#include <weir/reader.h>
+#include <weir/server.h>
 #ifdef WR_TESTS_TLS
 #include "tests/tls/rig.h"
 #endif

@@ -9,7 +9,8 @@
 
 #include "tests/expect.h"
 
-#include <weir.h>
+#include <weir/embed.h>
+#include <weir/error.h>
 
 #include <fcntl.h>
 #include <poll.h>

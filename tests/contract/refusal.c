@@ -17,8 +17,10 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <weir.h>
+#include <weir/error.h>
 #include <weir/inspect.h>
+#include <weir/task.h>
+#include <weir/threads.h>
 
 enum { NO_FILTER = 77 };
 

@@ -11,6 +11,7 @@
 #include "tests/dump.h"
 
 #include <sys/socket.h>
+#include <weir/connect.h>
 #include <weir/relay.h>
 
 struct tls_end {

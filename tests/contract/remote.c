@@ -8,6 +8,8 @@
 
 #include <pthread.h>
 #include <sys/wait.h>
+#include <weir/connect.h>
+#include <weir/task.h>
 
 enum { THREADS = 4, POSTS = 5000 };
 

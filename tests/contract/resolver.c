@@ -7,6 +7,9 @@
 #include "tests/contract/names_rig.h"
 
 #include <sys/wait.h>
+#include <weir/connect.h>
+#include <weir/server.h>
+#include <weir/task.h>
 
 /* A resolver that writes down what it is asked and answers when told to. */
 struct recorder {

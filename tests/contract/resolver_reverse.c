@@ -6,9 +6,10 @@
  */
 #include "tests/unit.h"
 
-#include <weir.h>
-
 #include <errno.h>
+#include <weir/error.h>
+#include <weir/resolver.h>
+#include <weir/task.h>
 
 #define MS UINT64_C(1000000)
 

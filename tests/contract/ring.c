@@ -11,6 +11,7 @@
 
 #include <signal.h>
 #include <sys/time.h>
+#include <weir/transport.h>
 
 enum { LINES_MAX = 300, CHUNK = 1000, PIECES_MAX = 10 };
 

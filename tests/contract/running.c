@@ -9,6 +9,11 @@
 #include "tests/contract/loop_rig.h"
 
 #include <sys/wait.h>
+#include <weir/embed.h>
+#include <weir/executor.h>
+#include <weir/pair.h>
+#include <weir/resolver.h>
+#include <weir/task.h>
 
 static int seen_count;
 

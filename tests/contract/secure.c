@@ -6,6 +6,7 @@
 #include "lib/transport/secure.h"
 #include "tests/contract/maker.h"
 
+#include <weir/connect.h>
 #include <weir/tls_connection.h>
 
 static struct secure_world {

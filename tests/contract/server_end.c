@@ -5,6 +5,8 @@
  */
 #include "tests/contract/maker.h"
 
+#include <weir/connect.h>
+
 #define PATIENCE_MS 50000
 
 /* A server with @count clients, connection_made called for each. */

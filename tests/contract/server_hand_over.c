@@ -7,6 +7,9 @@
 
 #include <semaphore.h>
 #include <stdlib.h>
+#include <weir/stream.h>
+#include <weir/task.h>
+#include <weir/threads.h>
 
 enum { THREADS = 3, EACH = 5, ALL = THREADS * EACH };
 

@@ -5,6 +5,9 @@
  */
 #include "tests/contract/names_rig.h"
 
+#include <weir/stream.h>
+#include <weir/task.h>
+
 struct start {
     weir_server *server;
     int done;

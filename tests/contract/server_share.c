@@ -8,6 +8,9 @@
 
 #include <sys/resource.h>
 #include <unistd.h>
+#include <weir/connect.h>
+#include <weir/sock.h>
+#include <weir/task.h>
 
 /* Both on one thread: what comes while a loop does not run waits for it. */
 struct pair {

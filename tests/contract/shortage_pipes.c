@@ -15,6 +15,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <termios.h>
+#include <weir/stream.h>
 
 /* Two ends of which the first one is weir's. @to_write: it is written to. */
 typedef void make_pipe_fn(bool to_write, int ret[2]);

@@ -7,7 +7,7 @@
 #ifndef WEIR_TESTS_CONTRACT_SHORTAGE_PIPES_H
 #define WEIR_TESTS_CONTRACT_SHORTAGE_PIPES_H
 
-#include <weir.h>
+#include <weir/error.h>
 
 int shortage_read_kind(weir_loop *loop);
 int shortage_write_kind(weir_loop *loop);

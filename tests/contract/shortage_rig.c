@@ -6,8 +6,6 @@
  */
 #include "tests/contract/shortage_rig.h"
 
-#include <weir.h>
-
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>

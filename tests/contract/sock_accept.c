@@ -6,6 +6,7 @@
 #include "tests/contract/sock_rig.h"
 
 #include <fcntl.h>
+#include <weir/sock.h>
 
 enum { READERS = 5, RACES = 300 };
 

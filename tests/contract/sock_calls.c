@@ -5,6 +5,9 @@
  */
 #include "tests/contract/sock_rig.h"
 
+#include <weir/sock.h>
+#include <weir/watch.h>
+
 enum { READERS = 5, RACES = 300 };
 
 /* ---- receiving ---- */

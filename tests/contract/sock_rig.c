@@ -5,6 +5,8 @@
  */
 #include "tests/contract/sock_rig.h"
 
+#include <weir/sock.h>
+
 struct test_allocator memory;
 int ends[2];
 

@@ -11,6 +11,8 @@
 #include "tests/contract/loop_rig.h"
 
 #include <arpa/inet.h>
+#include <weir/address.h>
+#include <weir/task.h>
 
 enum { LARGE = 4 << 20 };
 

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/syscall.h>
+#include <weir/sock.h>
 
 enum { RACES = 60, SMALL = 100000, FEW = 30000 };
 

@@ -6,6 +6,10 @@
 #include "tests/contract/starting_rig.h"
 #include "tests/marks.h"
 
+#include <weir/sendfile.h>
+#include <weir/start_tls.h>
+#include <weir/task.h>
+
 #define BULK (1u << 19)
 
 static void expect_tls(const struct side *side)

@@ -6,6 +6,10 @@
 #include "tests/contract/starting_rig.h"
 
 #include <fcntl.h>
+#include <weir/connect.h>
+#include <weir/pipe.h>
+#include <weir/sendfile.h>
+#include <weir/start_tls.h>
 
 static void expect_failure(const struct side *side, int err)
 {

@@ -6,6 +6,8 @@
 #include "tests/contract/maker.h"
 #include "tests/contract/starting_rig.h"
 
+#include <weir/start_tls.h>
+
 enum { CLIENT_COUNT = 6 };
 
 static struct weir_tls_settings server_tls;

@@ -11,6 +11,8 @@
 #include <linux/sockios.h>
 #include <poll.h>
 #include <sys/ioctl.h>
+#include <weir/connect.h>
+#include <weir/start_tls.h>
 
 /* ---- the protocol ---- */
 

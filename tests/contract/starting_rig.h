@@ -19,7 +19,7 @@
 #include "tests/tls/rig.h"
 
 #include <arpa/inet.h>
-#include <weir.h>
+#include <weir/error.h>
 #include <weir/tls.h>
 #include <weir/tls_connection.h>
 

@@ -5,6 +5,8 @@
  */
 #include "tests/contract/maker.h"
 
+#include <weir/connect.h>
+
 MAKER(stats, a_struct_without_its_size_is_refused, m)
 {
     struct weir_loop_statistics statistics = {.size = 0, .turns = 7};

@@ -6,6 +6,8 @@
 #include "tests/contract/maker.h"
 #include "tests/task.h"
 
+#include <weir/stream.h>
+
 enum { CLIENTS = 50, LINES = 40 };
 
 static weir_server *server;

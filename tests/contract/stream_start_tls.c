@@ -8,6 +8,8 @@
 
 #include <linux/sockios.h>
 #include <sys/ioctl.h>
+#include <weir/start_tls.h>
+#include <weir/stream.h>
 
 static struct weir_tls_settings client_tls;
 static struct weir_tls_settings server_tls;

@@ -8,6 +8,10 @@
 #include "lib/tls/context/context_impl.h"
 #include "tests/contract/starting_rig.h"
 
+#include <weir/start_tls.h>
+#include <weir/stream.h>
+#include <weir/task.h>
+
 /* One loop, on it one stream or both of a connection. */
 struct world {
     weir_task_fn *body;

@@ -6,6 +6,8 @@
 #include "tests/contract/place.h"
 #include "tests/task.h"
 
+#include <weir/stream.h>
+
 static struct place here;
 static weir_server *server;
 static int handled;

@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
+#include <weir/waitable.h>
 
 /* ---- the start ---- */
 

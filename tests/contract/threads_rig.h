@@ -8,6 +8,8 @@
 
 #include "tests/contract/executor_rig.h"
 
+#include <weir/threads.h>
+
 enum { THREADS = 3 };
 
 /* How a main task behaves. */

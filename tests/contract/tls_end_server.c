@@ -6,6 +6,8 @@
 #include "tests/contract/maker.h"
 #include "tests/contract/tls_end_rig.h"
 
+#include <weir/connect.h>
+
 /* ---- the server ---- */
 
 static struct {

@@ -9,6 +9,7 @@
 #include <linux/sockios.h>
 #include <poll.h>
 #include <sys/ioctl.h>
+#include <weir/connect.h>
 
 /* A server, at @m->server. */
 static void serve(struct maker *m, int version)

@@ -7,7 +7,9 @@
 #include "tests/contract/harness.h"
 #include "tests/tls/rig.h"
 
-#include <weir.h>
+#include <weir/start_tls.h>
+#include <weir/stream.h>
+#include <weir/task.h>
 
 enum { MIX_BITS = 4, MIX_ENTRIES = 3 };
 

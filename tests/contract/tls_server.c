@@ -10,6 +10,7 @@
 #include "tests/tls/rig.h"
 #include "tests/walk.h"
 
+#include <weir/connect.h>
 #include <weir/tls_connection.h>
 
 /* Bytes beyond which a certificate of the two is the one with the RSA key. */

@@ -8,6 +8,8 @@
 #define UNIT_TAKES struct maker *m, struct place *place
 #include "tests/contract/place.h"
 
+#include <weir/unix.h>
+
 static int adopt_with(struct maker *m, int fd,
                       const struct weir_server_options *options)
 {

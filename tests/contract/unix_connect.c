@@ -8,6 +8,8 @@
 #include "tests/contract/place.h"
 #include "tests/contract/rights.h"
 
+#include <weir/connect.h>
+
 enum { ROUNDS = 20 };
 
 static weir_pending *start(struct maker *m, const char *path,

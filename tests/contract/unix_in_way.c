@@ -10,6 +10,7 @@
 #include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
+#include <weir/unix.h>
 
 enum { PATHS = 20, RIVALS = 6 };
 

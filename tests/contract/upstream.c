@@ -6,6 +6,7 @@
 #include "tests/contract/maker.h"
 
 #include <weir/tls_connection.h>
+#include <weir/upstream.h>
 
 struct told {
     int count;

@@ -6,6 +6,9 @@
 #include "tests/contract/maker.h"
 
 #include <stdatomic.h>
+#include <weir/task.h>
+#include <weir/threads.h>
+#include <weir/upstream.h>
 
 enum { THREADS = 16, TARGETS = 4 };
 

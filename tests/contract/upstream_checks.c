@@ -10,6 +10,9 @@
 #include "tests/contract/maker.h"
 
 #include <semaphore.h>
+#include <weir/task.h>
+#include <weir/threads.h>
+#include <weir/upstream.h>
 
 enum { THREADS = 4, CHECKS = 24, INTERVAL_MS = 20 };
 

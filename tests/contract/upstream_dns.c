@@ -6,6 +6,8 @@
  */
 #include "tests/contract/names_rig.h"
 
+#include <weir/upstream.h>
+
 /* How often the name server was asked the question. */
 static int count_asked(struct names *n, const char *question)
 {

@@ -11,6 +11,10 @@
 #include "tests/unit/random.h"
 
 #include <stdatomic.h>
+#include <weir/sync.h>
+#include <weir/task.h>
+#include <weir/threads.h>
+#include <weir/upstream.h>
 
 enum { LOOPS = 3, BURSTS = 25, BURST = 8, TARGETS = 2 };
 

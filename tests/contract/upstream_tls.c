@@ -7,10 +7,12 @@
 #include "tests/contract/maker.h"
 
 #include <stdlib.h>
+#include <weir/connect.h>
 #include <weir/stream.h>
 #include <weir/task.h>
 #include <weir/tls.h>
 #include <weir/tls_connection.h>
+#include <weir/upstream.h>
 
 static struct maker m;
 static weir_upstreams *set;

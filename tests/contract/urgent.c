@@ -10,6 +10,8 @@
 #include "tests/contract/maker.h"
 #include "tests/task.h"
 
+#include <weir/stream.h>
+
 enum {
     WAVES = 2,
     URGENT_PEERS = 4,   /* in each wave */

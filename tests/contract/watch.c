@@ -12,6 +12,7 @@ enum { CROWD = 200 };
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/timerfd.h>
+#include <weir/watch.h>
 
 enum { ENOUGH_TURNS = 50 };
 

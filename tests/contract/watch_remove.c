@@ -8,6 +8,7 @@
 
 #include <fcntl.h>
 #include <sys/resource.h>
+#include <weir/watch.h>
 
 enum { MANY = 1000 };
 

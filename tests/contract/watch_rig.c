@@ -5,6 +5,8 @@
  */
 #include "tests/contract/watch_rig.h"
 
+#include <weir/watch.h>
+
 int ends[2];
 int exception_count;
 int exception_err;

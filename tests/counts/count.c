@@ -13,6 +13,8 @@
 
 #include "tests/allocator.h"
 #include "weir/embed.h"
+#include "weir/inspect.h"
+#include "weir/server.h"
 
 #include <inttypes.h>
 #include <sys/mman.h>

@@ -13,7 +13,9 @@
 #define WEIR_TESTS_COUNT_H
 
 #include "tests/fake/fake.h"
-#include "weir.h"
+#include "weir/error.h"
+#include "weir/protocol.h"
+#include "weir/tls_connection.h"
 
 #define COUNT_MESSAGE   128u /* bytes of an echoed message */
 #define COUNT_LINE      40u  /* bytes of a line, its newline included */

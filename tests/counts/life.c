@@ -6,6 +6,7 @@
 #include "tests/counts/count.h"
 
 #include <string.h>
+#include <weir/transport.h>
 
 static void connection_made(void *user, weir_transport *t)
 {

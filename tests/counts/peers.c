@@ -6,6 +6,7 @@
 #include "tests/counts/count.h"
 
 #include <string.h>
+#include <weir/server.h>
 
 #define BYTES_MAX (COUNT_DEPTH_MAX * COUNT_MESSAGE)
 

@@ -6,6 +6,8 @@
  */
 #include "tests/counts/count.h"
 
+#include <weir/transport.h>
+
 static int data_received(void *user, weir_transport *t,
                          const struct weir_buf *buf)
 {

@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <weir/upstream.h>
 
 #define FEW    10u
 #define MANY   3000u

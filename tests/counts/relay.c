@@ -6,6 +6,8 @@
  */
 #include "tests/counts/count.h"
 
+#include <weir/relay.h>
+
 static weir_transport *waiting; /* for the second of two */
 
 static void connection_made(void *user, weir_transport *t)

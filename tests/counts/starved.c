@@ -7,6 +7,7 @@
 #include "tests/counts/count.h"
 
 #include <errno.h>
+#include <weir/transport.h>
 
 #define FEW        10u
 #define MANY       1000u

@@ -9,6 +9,8 @@
 #include "tests/counts/count.h"
 
 #include <string.h>
+#include <weir/stream.h>
+#include <weir/task.h>
 
 static int serve_echo(void *arg, weir_reader *reader, weir_writer *writer)
 {

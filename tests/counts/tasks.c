@@ -7,6 +7,8 @@
  */
 #include "tests/counts/count.h"
 
+#include <weir/task.h>
+
 static int yield_often(weir_loop *loop, void *arg)
 {
     struct count *c = arg;

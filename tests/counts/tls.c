@@ -10,6 +10,7 @@
 
 #include "weir/tls.h"
 #include "weir/tls_connection.h"
+#include "weir/transport.h"
 
 #include <stdlib.h>
 #include <string.h>

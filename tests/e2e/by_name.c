@@ -11,7 +11,6 @@
  *        by_name start [HOST]        weir_start_server()
  *        by_name connect HOST PORT   weir_open_connection()
  */
-#include <weir.h>
 
 #include <err.h>
 #include <errno.h>
@@ -19,6 +18,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <weir/error.h>
+#include <weir/stream.h>
+#include <weir/task.h>
 
 struct words {
     const char *host; /* NULL: not given */

@@ -12,7 +12,6 @@
  *
  * Usage: keeper [--hosts] PORT
  */
-#include <weir.h>
 
 #include <arpa/inet.h>
 #include <err.h>
@@ -27,6 +26,10 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <unistd.h>
+#include <weir/embed.h>
+#include <weir/error.h>
+#include <weir/move.h>
+#include <weir/server.h>
 
 #define KEPT_SHORT   16U
 #define KEPT_MAX     1024U

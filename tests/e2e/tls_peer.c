@@ -19,7 +19,9 @@
  * file of keys or "none"), first (a text: ask this before, and resume),
  * export=1 (tell the keys of the label EXPORTER-weir).
  */
-#include <weir.h>
+#include <weir/error.h>
+#include <weir/stream.h>
+#include <weir/task.h>
 #include <weir/tls.h>
 #include <weir/tls_connection.h>
 

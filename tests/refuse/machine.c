@@ -12,6 +12,14 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include <weir/embed.h>
+#include <weir/executor.h>
+#include <weir/file.h>
+#include <weir/process.h>
+#include <weir/sock.h>
+#include <weir/task.h>
+#include <weir/threads.h>
+#include <weir/watch.h>
 
 enum { BYTES = 100000 };
 

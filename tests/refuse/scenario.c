@@ -20,6 +20,7 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#include <weir/task.h>
 
 /* The guard of a scenario; far longer than one takes. */
 #define LIMIT WEIR_SECONDS(10)

@@ -9,7 +9,7 @@
 #define WEIR_TESTS_REFUSE_SCENARIO_H
 
 #include <stdbool.h>
-#include <weir.h>
+#include <weir/error.h>
 
 /* What a scenario returns if a result is wrong and no error was told. */
 #define WRONG 1

@@ -18,10 +18,11 @@
 #include "tests/pattern.h"
 #include "tests/walk.h"
 
-#include <weir.h>
-
 #include <errno.h>
 #include <string.h>
+#include <weir/connect.h>
+#include <weir/inspect.h>
+#include <weir/relay.h>
 
 #ifdef UNIT_HAS_LSAN
 #define COUNT_DEFAULT 500u

@@ -6,6 +6,8 @@
  */
 #include "tests/streams/handler.h"
 
+#include <weir/connect.h>
+
 struct seen seen;
 
 void hook(void *arg, weir_loop *on, const struct weir_exception *told)

@@ -8,6 +8,8 @@
 
 #include "pair.h"
 
+#include <weir/stream.h>
+
 /* The record of the exception hook and of the handler. */
 struct seen {
     int reports;

@@ -8,6 +8,8 @@
 #include "handler.h"
 
 #include <sys/mman.h>
+#include <weir/connect.h>
+#include <weir/executor.h>
 
 #define PAGE     4096u
 #define HOST     "192.0.2.7"

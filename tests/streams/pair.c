@@ -6,6 +6,8 @@
  */
 #include "tests/streams/pair.h"
 
+#include <weir/stream.h>
+
 uint8_t pair_byte(uint64_t offset)
 {
     return (uint8_t)(offset * 31 + (offset >> 8) * 17 + (offset >> 16));

@@ -9,6 +9,9 @@
 #include "tests/streams/reader_pair.h"
 #include "tests/task.h"
 
+#include <weir/reader.h>
+#include <weir/transport.h>
+
 /* ---- budgets ---- */
 
 struct large {

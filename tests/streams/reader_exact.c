@@ -10,6 +10,8 @@
 #include "pair.h"
 #include "tests/unit/random.h"
 
+#include <weir/reader.h>
+
 #define LARGE (8 * MIB)
 
 static uint8_t memory[LARGE];

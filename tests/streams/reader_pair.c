@@ -7,6 +7,8 @@
  */
 #include "tests/streams/reader_pair.h"
 
+#include <weir/stream.h>
+
 struct pair p;
 
 void open_limited(struct pair *pair, uint64_t limit, uint64_t budget)

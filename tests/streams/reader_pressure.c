@@ -6,6 +6,9 @@
 #define TASK_RUN close_after
 #include "tests/streams/reader_pair.h"
 
+#include <weir/reader.h>
+#include <weir/writer.h>
+
 /* ---- back-pressure ---- */
 
 TASK(reader_pressure, r27__reading_pauses_above_two_limits_and_resumes_at_one)

@@ -10,6 +10,8 @@
 
 #include "tests/tasks/rig.h"
 
+#include <weir/reader.h>
+
 enum how {
     READ,
     READ_VIEW,

@@ -7,6 +7,9 @@
  */
 #include "pair.h"
 
+#include <weir/reader.h>
+#include <weir/writer.h>
+
 enum { ROUNDS = 20, BLOCK = 240 * KIB };
 
 struct cost {

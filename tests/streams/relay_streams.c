@@ -9,6 +9,8 @@
 #include "tests/tasks/moments_rig.h"
 
 #include <string.h>
+#include <weir/reader.h>
+#include <weir/relay.h>
 
 static struct pair a;
 static struct pair b;

@@ -8,6 +8,8 @@
 
 #include "pair.h"
 
+#include <weir/stream.h>
+
 enum { CLIENTS = 20 };
 
 extern int handlers; /* that run */

@@ -13,9 +13,11 @@
 #include "tests/fake/fake.h"
 #include "tests/streams/storm_bytes.h"
 #include "tests/walk.h"
-#include "weir.h"
 
 #include <errno.h>
+#include <weir/error.h>
+#include <weir/stream.h>
+#include <weir/task.h>
 
 #define US UINT64_C(1000)
 #define MS UINT64_C(1000000)

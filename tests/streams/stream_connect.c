@@ -6,6 +6,8 @@
  */
 #include "pair.h"
 
+#include <weir/stream.h>
+
 #define HOST "192.0.2.7"
 #define PORT 80
 

@@ -9,6 +9,8 @@
 #include "pair.h"
 #include "tests/tasks/moments_rig.h"
 
+#include <weir/stream.h>
+
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 #define HOST            "192.0.2.7"
 #define PORT            80

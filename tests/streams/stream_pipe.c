@@ -6,6 +6,8 @@
  */
 #include "pair.h"
 
+#include <weir/stream.h>
+
 struct piped {
     weir_reader *reader;
     weir_writer *writer;

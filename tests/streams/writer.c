@@ -10,6 +10,9 @@
 #include "pair.h"
 #include "tests/marks.h"
 
+#include <weir/reader.h>
+#include <weir/writer.h>
+
 /* ---- how long drain and flush wait ---- */
 
 struct marks {

@@ -11,6 +11,9 @@
 #include "pair.h"
 #include "tests/bind.h"
 
+#include <weir/connect.h>
+#include <weir/stream.h>
+
 /* Waits of all three kinds, on a stream whose peer does not read. */
 struct waits {
     struct writer_call drain;

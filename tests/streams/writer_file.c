@@ -10,6 +10,8 @@
 #include "tests/unit/random.h"
 #include "uring/sys.h"
 
+#include <weir/sendfile.h>
+
 #define SIZE (3 * MIB + 1234)
 
 static void fill(void *arg, void *buf, uint64_t offset, size_t len)

@@ -6,6 +6,8 @@
  */
 #include "rig.h"
 
+#include <weir/sync.h>
+
 static weir_lock *lock;
 static weir_queue *queue;
 static weir_event *event;

@@ -8,6 +8,7 @@
 #include "sync.h"
 
 #include <limits.h>
+#include <weir/sync.h>
 
 static weir_barrier *barrier;
 

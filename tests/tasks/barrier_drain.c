@@ -6,6 +6,8 @@
  */
 #include "sync.h"
 
+#include <weir/sync.h>
+
 #define HALF 3
 
 static weir_barrier *barrier;

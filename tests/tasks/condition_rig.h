@@ -9,6 +9,8 @@
 
 #include "sync.h"
 
+#include <weir/sync.h>
+
 extern weir_lock *lock;
 extern weir_condition *condition;
 

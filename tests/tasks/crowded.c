@@ -5,6 +5,9 @@
  */
 #include "rig.h"
 
+#include <weir/embed.h>
+#include <weir/sync.h>
+
 enum {
     COUNT = 1000,
     CALLS = 128,         /* of a task in a loop that is not crowded */

@@ -7,6 +7,8 @@
 #define TASK_RUN with_event
 #include "sync.h"
 
+#include <weir/sync.h>
+
 static weir_event *event;
 
 static int wait_event(void *object)

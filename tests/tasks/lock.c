@@ -7,6 +7,8 @@
 #define TASK_RUN with_lock
 #include "sync.h"
 
+#include <weir/sync.h>
+
 static weir_lock *lock;
 
 static int acquire(void *object)

@@ -8,6 +8,9 @@
 
 #include "uring/feature.h"
 
+#include <weir/connect.h>
+#include <weir/resolver.h>
+
 /* The thread sanitizer knows a limited number of fibers. */
 #if defined(__SANITIZE_THREAD__)
 #define COUNT 4000u

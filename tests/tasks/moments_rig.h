@@ -13,6 +13,8 @@
 
 #include "rig.h"
 
+#include <weir/sync.h>
+
 struct row {
     const char *name;
     void (*make)(void);         /* what the call needs; may be NULL */

@@ -9,6 +9,8 @@
 
 #include "sync.h"
 
+#include <weir/sync.h>
+
 extern weir_queue *queue;
 extern int items[8];
 

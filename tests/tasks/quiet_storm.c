@@ -11,6 +11,8 @@
  */
 #include "rig.h"
 
+#include <weir/sync.h>
+
 #ifdef UNIT_HAS_LSAN
 #define SEEDS 200u
 #else

@@ -11,7 +11,9 @@
 
 #include "tests/fake/fake.h"
 #include "tests/walk.h"
-#include "weir.h"
+#include "weir/error.h"
+#include "weir/inspect.h"
+#include "weir/task.h"
 
 #include <errno.h>
 

@@ -7,6 +7,7 @@
 #include "rig.h"
 
 #include <signal.h>
+#include <weir/sync.h>
 
 static int sleep_till_cancelled(weir_loop *on, void *arg)
 {

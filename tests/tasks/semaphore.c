@@ -7,6 +7,8 @@
 #define TASK_RUN free_after
 #include "sync.h"
 
+#include <weir/sync.h>
+
 static weir_semaphore *semaphore;
 
 static int acquire(void *object)

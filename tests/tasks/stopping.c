@@ -6,6 +6,7 @@
 #include "sync.h"
 
 #include <signal.h>
+#include <weir/waitable.h>
 
 static int wait_for_stop(void *object)
 {

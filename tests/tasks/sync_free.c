@@ -10,6 +10,8 @@
  */
 #include "rig.h"
 
+#include <weir/waitable.h>
+
 #define SEEDS 1500u
 #define TASKS 40
 

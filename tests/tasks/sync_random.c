@@ -14,6 +14,7 @@
 #include "sync.h"
 
 #include <signal.h>
+#include <weir/waitable.h>
 
 #ifdef UNIT_HAS_LSAN
 #define SEEDS 200u

@@ -7,6 +7,8 @@
 #include "rig.h"
 #include "tests/dump.h"
 
+#include <weir/sync.h>
+
 /* Arguments are not const. */
 static void *text(const char *literal)
 {

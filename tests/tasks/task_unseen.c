@@ -11,6 +11,7 @@
 
 #include <sys/resource.h>
 #include <sys/wait.h>
+#include <weir/sync.h>
 
 static void note_failure(void *arg, weir_loop *on,
                          const struct weir_exception *exception)

@@ -9,6 +9,8 @@
 
 #include "rig.h"
 
+#include <weir/sync.h>
+
 static int sleep_within(weir_loop *on, void *arg)
 {
     struct weir_timeout limit;

@@ -9,6 +9,7 @@
 #include "sync.h"
 
 #include <limits.h>
+#include <weir/waitable.h>
 
 /* The main task has the lock, and waits for the others alone. */
 enum { EVENT, FUTURE, SEMAPHORE, ITEM, ROOM, LOCK, COUNT };

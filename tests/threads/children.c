@@ -12,7 +12,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <weir.h>
+#include <weir/executor.h>
+#include <weir/file.h>
+#include <weir/process.h>
+#include <weir/task.h>
 
 #define THREADS  4
 #define CHILDREN 5

@@ -9,7 +9,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <weir.h>
+#include <weir/task.h>
 
 #define THREADS 4
 #define LOOPS   5

@@ -11,19 +11,12 @@
 #include "tests/fake/fake.h"
 #include "tests/unit.h"
 
-#include <weir.h>
+#include <weir/connect_options.h>
+#include <weir/error.h>
 
 /* Its descriptor. @options: NULL for the default. */
-static inline int adopt(weir_loop *on, const struct weir_protocol *protocol,
-                        void *user, const struct weir_connect_options *options,
-                        struct fake_peer **ret_peer)
-{
-    const struct weir_factory factory = bind_to(protocol, user);
-    const int fd = fake_connected_fd(ret_peer);
-
-    expect_ok(weir_create_connection_at(on, &factory, weir_place_fd(fd),
-                                        options, NULL, NULL, NULL));
-    return fd;
-}
+int adopt(weir_loop *on, const struct weir_protocol *protocol, void *user,
+          const struct weir_connect_options *options,
+          struct fake_peer **ret_peer);
 
 #endif

@@ -11,7 +11,7 @@
 #include "tests/unit/random.h"
 
 #include <errno.h>
-#include <weir.h>
+#include <weir/loop.h>
 
 #define TICK_NS UINT64_C(1024)
 #define US      UINT64_C(1000)

@@ -13,6 +13,9 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <weir/connect.h>
+#include <weir/sendfile.h>
+#include <weir/server.h>
 
 static struct test_allocator allocator;
 static weir_loop *loop;

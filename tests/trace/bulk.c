@@ -10,6 +10,8 @@
 #include "tests/marks.h"
 #include "uring/feature.h"
 
+#include <weir/inspect.h>
+
 #define MS  UINT64_C(1000000)
 #define KIB 1024u
 #define MIB (1024u * KIB)

@@ -11,7 +11,8 @@
 
 #include <errno.h>
 #include <signal.h>
-#include <weir.h>
+#include <weir/error.h>
+#include <weir/subprocess.h>
 
 #define S UINT64_C(1000000000)
 

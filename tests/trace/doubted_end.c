@@ -8,6 +8,9 @@
 #include "subject.h"
 #include "uring/sys.h"
 
+#include <weir/embed.h>
+#include <weir/sendfile.h>
+
 #define MUCH (256u << 10)
 
 static bool closes;     /* after the write */

@@ -8,6 +8,9 @@
 #include "tests/contract/maker.h"
 #include "tests/fake/fake.h"
 
+#include <weir/connect.h>
+#include <weir/resolver.h>
+
 enum { PEERS_MAX = 8 };
 
 static struct maker m;

@@ -8,6 +8,8 @@
 #include "tests/bind.h"
 #include "uring/sys.h"
 
+#include <weir/sendfile.h>
+
 #define FILE_BYTES 1000u
 
 static int file;

@@ -9,6 +9,8 @@
 #include "tests/bind.h"
 #include "uring/sys.h"
 
+#include <weir/sendfile.h>
+
 #define FILE_BYTES (4u << 20)
 
 static int file;

@@ -12,6 +12,10 @@
 #include "uring/check.h"
 #include "uring/feature.h"
 
+#include <weir/connect.h>
+#include <weir/embed.h>
+#include <weir/pipe.h>
+
 #define MS UINT64_C(1000000)
 
 enum { COUNT = 90, SILENT = 10, LIMIT_MS = 100, HELD_MS = 400, IDLE = 2000 };

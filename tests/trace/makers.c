@@ -12,6 +12,9 @@
 #include "tests/fake/fake.h"
 #include "tests/walk.h"
 
+#include <weir/connect.h>
+#include <weir/datagram.h>
+
 #define S (1000 * MS)
 
 static void with_machine(void (*body)(struct maker *m))

@@ -12,10 +12,10 @@
 #include "tests/statistics.h"
 #include "tests/unit.h"
 
-#include <weir.h>
-
 #include <arpa/inet.h>
 #include <errno.h>
+#include <weir/error.h>
+#include <weir/resolver.h>
 
 #define MS UINT64_C(1000000)
 #define S  UINT64_C(1000000000)

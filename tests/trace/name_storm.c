@@ -13,10 +13,10 @@
 #include "tests/statistics.h"
 #include "tests/unit/random.h"
 
-#include <weir.h>
-
 #include <arpa/inet.h>
 #include <errno.h>
+#include <weir/error.h>
+#include <weir/resolver.h>
 
 #define MS UINT64_C(1000000)
 

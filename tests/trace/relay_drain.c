@@ -14,6 +14,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <weir/relay.h>
 
 #define MS UINT64_C(1000000)
 #define S  UINT64_C(1000000000)

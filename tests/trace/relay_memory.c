@@ -8,6 +8,8 @@
 #include "clock.h"
 
 #include <errno.h>
+#include <weir/pair.h>
+#include <weir/relay.h>
 
 #define MS UINT64_C(1000000)
 

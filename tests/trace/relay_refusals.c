@@ -10,6 +10,8 @@
 #include "uring/check.h"
 
 #include <errno.h>
+#include <weir/connect.h>
+#include <weir/relay.h>
 
 #define MS  UINT64_C(1000000)
 #define KIB 1024u

@@ -12,6 +12,8 @@
 
 #include <errno.h>
 #include <string.h>
+#include <weir/inspect.h>
+#include <weir/relay.h>
 
 #define MS UINT64_C(1000000)
 #define S  UINT64_C(1000000000)

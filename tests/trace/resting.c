@@ -8,6 +8,8 @@
 #include "resting_rig.h"
 #include "uring/sys.h"
 
+#include <weir/unix.h>
+
 enum { MUCH = 4 * ROOM };
 
 static void with_rig(void (*body)(void))

@@ -10,6 +10,8 @@
 
 #include "uring/sys.h"
 
+#include <weir/connect.h>
+
 struct resting_rig rig;
 
 static void made(void *user, weir_transport *t)

@@ -11,7 +11,8 @@
 #include "tests/fake/fake.h"
 #include "tests/unit.h"
 
-#include <weir.h>
+#include <weir/error.h>
+#include <weir/protocol.h>
 
 #define MS UINT64_C(1000000)
 #define S  UINT64_C(1000000000)

@@ -7,6 +7,10 @@
 #include "subject.h"
 #include "tests/bind.h"
 
+#include <weir/connect.h>
+#include <weir/stream.h>
+#include <weir/task.h>
+
 #define KIB UINT64_C(1024)
 
 static weir_writer *writer;

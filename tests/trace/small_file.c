@@ -10,6 +10,9 @@
 #include "tests/bind.h"
 #include "uring/sys.h"
 
+#include <weir/embed.h>
+#include <weir/sendfile.h>
+
 #define FILE_BYTES 4000u
 #define FIT_BYTES  100u /* of it */
 

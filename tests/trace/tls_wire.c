@@ -7,6 +7,7 @@
 #include "tests/bind.h"
 
 #include <errno.h>
+#include <weir/connect.h>
 #include <weir/tls_connection.h>
 
 static struct tls_account account; /* of the peers */

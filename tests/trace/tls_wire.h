@@ -13,7 +13,8 @@
 #include "tests/fake/fake.h"
 #include "tests/tls/rig.h"
 
-#include <weir.h>
+#include <weir/error.h>
+#include <weir/transport.h>
 
 #define WIRE_MS UINT64_C(1000000)
 

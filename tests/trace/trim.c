@@ -7,6 +7,8 @@
 #include "tests/bind.h"
 #include "tests/statistics.h"
 
+#include <weir/task.h>
+
 #define S UINT64_C(1000000000)
 
 enum { CONNECTIONS = 200, TASKS = 300 };

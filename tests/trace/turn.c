@@ -13,6 +13,8 @@
 #include "tests/statistics.h"
 #include "uring/pool.h"
 
+#include <weir/loop.h>
+
 #define MS 1000000u
 
 static weir_loop *loop;

@@ -7,6 +7,8 @@
 #define UNIT_RUN ups_test
 #include "tests/trace/upstream_rig.h"
 
+#include <weir/resolver.h>
+
 static struct weir_upstream_check plan;
 
 static void open_set(enum weir_check_kind kind, int count)

@@ -7,6 +7,7 @@
 #include "tests/trace/upstream_rig.h"
 
 #include <weir/error.h>
+#include <weir/resolver.h>
 
 static struct weir_upstream_check plan;
 

@@ -7,6 +7,8 @@
 #include "tests/contract/maker.h"
 #include "tests/fake/fake.h"
 
+#include <weir/upstream.h>
+
 enum { SETS = 3, ENDS = 32, QUEUE_LIMIT = 4 };
 
 /* Options of the next sets, where a test wants others. */

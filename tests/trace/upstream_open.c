@@ -8,6 +8,10 @@
 #define TASK_RUN without_listeners
 #include "tests/tasks/moments_rig.h"
 
+#include <weir/reader.h>
+#include <weir/upstream.h>
+#include <weir/writer.h>
+
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 #define PORT            80
 

@@ -10,6 +10,8 @@
 #include "tests/fake/fake.h"
 #include "tests/unit/random.h"
 
+#include <weir/upstream.h>
+
 enum { RUNS = 80, STEPS = 150, PEERS = 4, ASKS = 400, SETS = 2, OPS = 4 };
 
 enum ask_state { WAITS, SERVED, OVER };

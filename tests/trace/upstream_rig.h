@@ -11,6 +11,8 @@
 #include "tests/contract/maker.h"
 #include "tests/fake/fake.h"
 
+#include <weir/upstream.h>
+
 enum { UPS_MAX = 8, UPS_ENDS = 64 };
 
 /* How a request has ended. */

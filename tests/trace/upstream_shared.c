@@ -7,6 +7,8 @@
 #include "tests/contract/maker.h"
 #include "tests/fake/fake.h"
 
+#include <weir/upstream.h>
+
 enum { SETS = 16, TARGETS = 4, CHOICES = 64 };
 
 static struct maker m;

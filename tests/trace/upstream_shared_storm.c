@@ -9,6 +9,8 @@
 #include "tests/fake/fake.h"
 #include "tests/unit/random.h"
 
+#include <weir/upstream.h>
+
 enum { STORMS = 100, STEPS = 250, SETS = 4, TARGETS = 3, REQUESTS = 30 };
 enum { INTERVAL_MS = 20 };
 

@@ -9,6 +9,8 @@
 #include "tests/fake/fake.h"
 #include "tests/unit/random.h"
 
+#include <weir/upstream.h>
+
 enum { STORMS = 150, STEPS = 250, PEERS = 5, REQUESTS = 40 };
 
 struct ask {

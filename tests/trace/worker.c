@@ -12,6 +12,9 @@
 #include "uring/feature.h"
 #include "uring/op.h"
 
+#include <weir/connect.h>
+#include <weir/embed.h>
+
 enum { CONNS = 2, URGENT = 200, PIECE = 1000 };
 
 struct conn {

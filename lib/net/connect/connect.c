@@ -24,6 +24,7 @@
 #include "lib/transport/secure.h"
 #include "lib/transport/sock/sock.h"
 #include "lib/transport/socket.h"
+#include "weir/connect.h"
 #include "weir/pipe.h"
 #include "weir/unix.h"
 

@@ -10,7 +10,7 @@
 #include "lib/loop/pending.h"
 #include "lib/names/place.h"
 #include "race.h"
-#include "weir/connect.h"
+#include "weir/connect_options.h"
 
 /* A call that asks for a connection; all borrowed, but for a descriptor, which
  * is taken. */

@@ -30,6 +30,7 @@
 #include "lib/stream/writer.h"
 #include "upstream.h"
 #include "uring/alloc.h"
+#include "weir/connect.h"
 
 #include <stddef.h>
 #include <string.h>

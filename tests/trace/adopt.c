@@ -1,0 +1,21 @@
+/*
+ * A connection on the fake ring, with a protocol of the test.
+ *
+ * The machine has its other end, which a test plays. The factory is bound to
+ * the protocol for the call alone, as a maker copies it.
+ */
+#include "tests/trace/adopt.h"
+
+#include <weir/connect.h>
+
+int adopt(weir_loop *on, const struct weir_protocol *protocol, void *user,
+          const struct weir_connect_options *options,
+          struct fake_peer **ret_peer)
+{
+    const struct weir_factory factory = bind_to(protocol, user);
+    const int fd = fake_connected_fd(ret_peer);
+
+    expect_ok(weir_create_connection_at(on, &factory, weir_place_fd(fd),
+                                        options, NULL, NULL, NULL));
+    return fd;
+}
