@@ -34,7 +34,8 @@ enum weir_check_kind {
  * The name of a kind of checks, as in configurations.
  *
  * @param kind  the kind; they are numbered from 0
- * @return      "tcp", "tls", "text" or "http"; NULL for an unknown kind
+ * @return      that of the constant in lower case, as "tcp"; NULL for an
+ *              unknown kind
  * @thread any
  */
 WEIR_API const char *weir_check_kind_get_name(enum weir_check_kind kind);

@@ -381,17 +381,17 @@ UNIT(upstream_sockets, a_request_brings_no_tls_and_opens_none_fast)
 
 UNIT(upstream_sockets, an_address_that_is_none_is_refused_whatever_the_check)
 {
-    static const enum weir_check_kind kinds[] = {
-        WEIR_CHECK_TCP, WEIR_CHECK_TLS, WEIR_CHECK_TEXT, WEIR_CHECK_HTTP};
     struct weir_address addresses[3] = {{.len = 0}};
     addresses[1].storage.any.sa_family = AF_NETLINK;
     addresses[1].len = sizeof(addresses[1].storage.any);
     addresses[2].storage.any.sa_family = AF_INET;
     addresses[2].len = 2;
 
-    for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {
-        const struct weir_upstream_check check = {
-            .size = sizeof(check), .kind = kinds[i], .interval_ns = 1000 * MS};
+    for (int i = 0; weir_check_kind_get_name((enum weir_check_kind)i); i++) {
+        const struct weir_upstream_check check = {.size = sizeof(check),
+                                                  .kind =
+                                                      (enum weir_check_kind)i,
+                                                  .interval_ns = 1000 * MS};
         const struct weir_upstreams_options options = {.size = sizeof(options),
                                                        .check = &check};
         const struct weir_tls_settings tls = {.size = sizeof(tls),

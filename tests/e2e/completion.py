@@ -18,6 +18,10 @@ LINES = (
     ("s", ["search", "serve", "sweep"]),
     ("--dur", ["--duration"]),
     ("--mode st", ["stream"]),
+    ("--mode=st", ["stream"]),
+    ("--direction=", ["both", "down", "up"]),
+    ("serve --mode=di", ["discard"]),
+    ("--cacert --fi", []),
     ("run --engine ", ["auto", "poll", "uring"]),
     ("serve --gr", ["--grace", "--groups"]),
     ("serve --mode di", ["discard"]),
@@ -34,10 +38,17 @@ def script(program, shell):
     return outcome.out
 
 
-def ask_bash(program, text):
-    """The words that bash offers for the last word of the line."""
+def split_equals(text):
+    """The last word as bash takes it apart."""
+    head, equals, tail = text.partition("=")
+    return f"{head} ={' ' if tail else ''}{tail}" if equals else text
+
+
+def ask_bash(program, text, breaks=True):
+    """The words that bash offers for the last word of the line; @breaks: a '='
+    is a word of its own."""
     name = os.path.basename(program)
-    words = [name, *text.split(" ")]
+    words = [name, *(split_equals(text) if breaks else text).split(" ")]
     asked = (f"{script(program, 'bash')}\nCOMP_WORDS=(\"$@\")\n"
              f"COMP_CWORD=$(($# - 1))\n_{name.replace('-', '_')}\n"
              "printf '%s\\n' \"${COMPREPLY[@]}\"")
@@ -49,7 +60,11 @@ def ask_bash(program, text):
 def test_bash_completes_commands_options_and_choices():
     for text, wanted in LINES:
         equal(ask_bash(WEIR_LOAD, text), wanted, f"words after {text!r}")
+    equal(ask_bash(WEIR_LOAD, "--mode=st", breaks=False), ["--mode=stream"],
+          "where a '=' is no word of its own")
     if PROXY:
+        equal(ask_bash(PROXY, "tcp://:1 --check t"), ["tcp", "text", "tls"],
+              "kinds of checks")
         equal(ask_bash(PROXY, "tcp://:1 --balance r"),
               ["random", "roundrobin"], "words of the proxy")
         equal(ask_bash(PROXY, "--handov"), ["--handover"], "its options")

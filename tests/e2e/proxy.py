@@ -19,6 +19,7 @@ from proxy_wait import wait_until
 from proxying import PROXY, Proxy, expect_reset, target
 from servers import (Refusing, Server, drain, echo, echoes, echoes_all,
                      read_exactly, reset)
+import manual
 
 SEED = 20
 BIG = 10_000_000
@@ -571,14 +572,28 @@ def test_help_names_every_word():
 
 
 def test_the_manual_page_has_every_word():
-    page = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..",
-                        "tools", "man", "weir-proxy.1")
-    with open(page, encoding="utf-8") as file:
-        told = set(re.findall(r"(?:^\.It Fl |, )-([a-z-]+)", file.read(),
-                              re.M))
-    known = set(re.findall(r"^ +(?:-\w, )?--([a-z-]+)",
-                           command(PROXY, "--help").out, re.M))
-    equal(told ^ known, set(), "words that one of the two lacks")
+    told = set(re.findall(r"(?:^\.It Fl |, )-([a-z-]+)",
+                          manual.page("weir-proxy.1"), re.M))
+    equal(told ^ set(manual.helps(PROXY)), set(), "words that one of the two "
+          "lacks")
+
+
+def test_the_manual_page_has_the_defaults_of_the_help():
+    count = manual.compare_defaults(manual.page("weir-proxy.1"), PROXY)
+    equal(count > 20, True, f"{count} defaults")
+
+
+def test_help_and_manual_have_all_kinds_of_checks():
+    """Those of the library's header."""
+    with open(os.path.join(manual.TOOLS, "../include/weir/upstream_check.h"),
+              encoding="utf-8") as file:
+        kinds = re.findall(r"^    WEIR_CHECK_(\w+)", file.read(), re.M)
+    for text in (manual.helps(PROXY)["check"][0],
+                 *manual.says(manual.page("weir-proxy.1"), "check")[:1]):
+        told = re.search(r"look at targets: ([\w, ]+), and how often", text,
+                         re.I)
+        equal(re.split(", | or ", told[1]),
+              ["off", *(kind.lower() for kind in kinds)], text)
 
 
 run(globals())

@@ -43,19 +43,18 @@ static void run_checks(size_t index, uint64_t count)
 
 UNIT_IN(upstream_checks, kinds_are_found_by_their_names, unit_alone, void)
 {
-    static const char *const names[] = {[WEIR_CHECK_TCP] = "tcp",
-                                        [WEIR_CHECK_TLS] = "tls",
-                                        [WEIR_CHECK_TEXT] = "text",
-                                        [WEIR_CHECK_HTTP] = "http"};
-    enum weir_check_kind kind = WEIR_CHECK_HTTP;
+    enum weir_check_kind kind = WEIR_CHECK_TCP;
+    const char *name = NULL;
+    int count = 0;
 
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        expect_str_eq(weir_check_kind_get_name((enum weir_check_kind)i),
-                      names[i]);
-        expect_eq(weir_check_kind_parse(names[i], &kind), 0);
-        expect_eq(kind, i);
+    for (; (name = weir_check_kind_get_name((enum weir_check_kind)count));
+         count++) {
+        expect_eq(weir_check_kind_parse(name, &kind), 0);
+        expect_eq(kind, count, "%s, which no other kind has", name);
     }
-    cr_assert_null(weir_check_kind_get_name(WEIR_CHECK_HTTP + 1));
+    expect_geq(count, WEIR_CHECK_HTTP + 1);
+    expect_eq(weir_check_kind_parse("http", &kind), 0);
+    expect_eq(kind, WEIR_CHECK_HTTP);
     expect_eq(weir_check_kind_parse("", &kind), -EINVAL);
     expect_eq(weir_check_kind_parse("HTTP", &kind), -EINVAL);
     expect_eq(weir_check_kind_parse(NULL, &kind), -EINVAL);

@@ -76,6 +76,12 @@ static const struct option_rule never[] = {{"time", "says it"}, {NULL, NULL}};
 static const struct option_foreign foreign[] = {
     {"z", "write --time"}, {"vus", "write --count"}, {NULL, NULL}};
 
+static const char *name_shade(int index)
+{
+    return index < 3 ? (const char *const[]){"dark", "dim", "pale"}[index]
+                     : NULL;
+}
+
 static const struct option rows[] = {
     {.kind = OPTION_TITLE, .help = "Numbers"},
     {"count", 'c', "N", "a count", .aliases = "number amount",
@@ -88,6 +94,8 @@ static const struct option rows[] = {
      .most = 1000000, AT(share)},
     {"colour", 0, "WORD", "a choice", .kind = OPTION_CHOICE, .choices = choices,
      AT(choice), .initial = "green"},
+    {"shade", 0, "WORD", "{}, of a module", .kind = OPTION_CHOICE,
+     .name_choice = name_shade, AT(choice)},
     {"late", 0, "HOW", "one of two", .kind = OPTION_EITHER, .choices = both,
      AT(either)},
     {"on", 'o', NULL, "a switch", .kind = OPTION_SWITCH, AT(is_on)},
@@ -224,6 +232,8 @@ UNIT(option, other_names_of_an_option_are_found)
     expect_eq(picked.count, 7);
     READS("--amount=8");
     expect_eq(picked.count, 8);
+    READS("--shade", "pale");
+    expect_eq(picked.choice, 2);
     REFUSES("unknown flag --amoun (see tool do --help)\n", "--amoun", "8");
 }
 
@@ -239,6 +249,7 @@ UNIT(option, each_wrong_value_is_told_with_what_would_be_right)
         {"--time: 1us is out of range, 1ms to 1h\n", {"--time", "1us"}},
         {"--share: 101% is out of range, 0.1% to 100%\n", {"--share", "101%"}},
         {"--colour: 'pink' is not red, green or blue\n", {"--colour", "pink"}},
+        {"--shade: 'x' is not dark, dim or pale\n", {"--shade=x"}},
         {"--late: 'x' is not queue or skip\n", {"--late=x"}},
         {"--on: 'maybe' is neither on nor off\n", {"--on=maybe"}},
         {"--text: it is empty\n", {"--text=", "-c1"}},
@@ -259,6 +270,8 @@ UNIT(option, each_wrong_form_is_told)
         {"unknown flag -time: write --time=3\n", {"-time=3"}},
         {"unknown flag --tme; did you mean --time? (see tool do --help)\n",
          {"--tme"}},
+        {"unknown flag --TIME; did you mean --time? (see tool do --help)\n",
+         {"--TIME"}},
         {"unknown flag --hel; did you mean --help? (see tool do --help)\n",
          {"--hel"}},
         {"-q takes no value\n", {"-q=on"}},
@@ -384,6 +397,8 @@ UNIT(option, help_has_a_line_for_each_row_that_is_shown)
         strstr(text, "  -m, --maybe[=TEXT]       a text, or none\n"));
     cr_assert_not_null(
         strstr(text, "      --next [TEXT]        a text, or none\n"));
+    cr_assert_not_null(strstr(
+        text, "      --shade WORD         dark, dim or pale, of a module\n"));
     cr_assert_null(strstr(text, "hidden"));
     cr_assert_not_null(
         strstr(text, "\n\n  -h, --help               this text\n\nThe end.\n"));

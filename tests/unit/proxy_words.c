@@ -238,14 +238,78 @@ static const struct {
     {"listen", "tcp://127.0.0.1", "has no port"},
     {"alpn", "h2,,x", "a list such as a,b"},
     {"name", "", "needs a value"},
+    {"log", "", "needs a value"},
+    {"cert", "", "needs a value"},
+    {"key", "a", "comes after the cert that it is for"},
+    {"client-ca", "", "needs a value"},
+    {"check-send", "\\q", "'\\q' is no escape"},
+    {"check-expect", "\\", "is no escape"},
+    {"check-host", "a b", "without spaces"},
+    {"to-ca", "", "needs a value"},
+    {"to-name", "", "needs a value"},
+    {"to-cert", "", "needs a value"},
+    {"to-key", "", "needs a value"},
     {"wieght", "1", "did you mean 'weight'?"},
     {"nothing-like-it", "1", "there is no word 'nothing-like-it'"},
 };
 
+#define WRONG_COUNT (sizeof(wrong) / sizeof(wrong[0]))
+
 UNIT(proxy_words, wrong_values_are_refused_with_what_is_expected)
 {
-    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+    for (size_t i = 0; i < WRONG_COUNT; i++) {
         refuses(wrong[i].name, wrong[i].value, wrong[i].reason);
+    }
+}
+
+/* A number that its row leaves out is refused with the bounds. */
+static void refuses_bounds(const struct option *row)
+{
+    char value[40];
+    const char *unit = row->kind == OPTION_TIME ? "ns" : "";
+
+    if (row->least > 0) {
+        snprintf(value, sizeof(value), "%llu%s",
+                 (unsigned long long)row->least - 1, unit);
+        refuses(row->name, value, "is out of range");
+    }
+    if (row->most > 0) {
+        snprintf(value, sizeof(value), "%llu%s",
+                 (unsigned long long)row->most + 1, unit);
+        refuses(row->name, value, "is out of range");
+    }
+}
+
+static bool has_wrong_line(const struct option *row)
+{
+    size_t i = 0;
+
+    while (i < WRONG_COUNT && strcmp(wrong[i].name, row->name) != 0) {
+        i++;
+    }
+    return i < WRONG_COUNT;
+}
+
+/* What a row says by its kind is tried here; what a function of its own reads
+ * has a line above. */
+UNIT(proxy_words, each_word_refuses_what_its_row_leaves_out)
+{
+    for (size_t i = 0; i < words.count; i++) {
+        const struct option *row = &words.rows[i];
+        if (!words_find(row->name ? row->name : "")) {
+            continue;
+        }
+        if (row->read) {
+            cr_assert(has_wrong_line(row), "%s has no line among 'wrong'",
+                      row->name);
+        } else if (row->kind == OPTION_SWITCH) {
+            refuses(row->name, "maybe", "is neither on nor off");
+        } else if (option_has_choices(row)) {
+            refuses(row->name, "?", option_name_choice(row, 0));
+        } else {
+            refuses(row->name, "?", "is not a");
+            refuses_bounds(row);
+        }
     }
 }
 

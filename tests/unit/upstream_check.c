@@ -116,8 +116,12 @@ UNIT(upstream_plan, keeps_its_own_copies)
 
 UNIT(upstream_plan, refuses_what_makes_no_sense)
 {
-    expect_refused(&(struct weir_upstream_check){
-        .kind = (enum weir_check_kind)(WEIR_CHECK_HTTP + 1)});
+    int kind = 0;
+    while (weir_check_kind_get_name((enum weir_check_kind)kind)) {
+        kind++;
+    }
+    expect_refused(
+        &(struct weir_upstream_check){.kind = (enum weir_check_kind)kind});
     expect_refused(&(struct weir_upstream_check){.send_size = 1});
     expect_refused(&(struct weir_upstream_check){.expect_size = 1});
     expect_refused(&(struct weir_upstream_check){
@@ -179,6 +183,37 @@ UNIT(upstream_plan, a_status_is_read_from_its_line)
     plan.max_status = 503;
     expect_verdicts(&plan, "HTTP/1.1 503", "...........+");
     expect_verdicts(&plan, "HTTP/1.1 200", "...........-");
+}
+
+/* An answer that each kind takes; NULL: it reads none. */
+static const struct {
+    enum weir_check_kind kind;
+    const char *answer;
+    const char *verdicts;
+} answers[] = {
+    {WEIR_CHECK_TCP, NULL, NULL},
+    {WEIR_CHECK_TLS, NULL, NULL},
+    {WEIR_CHECK_TEXT, "x", "+"},
+    {WEIR_CHECK_HTTP, "HTTP/1.1 200", "...........+"},
+};
+
+UNIT(upstream_plan, each_kind_takes_its_answer)
+{
+    const size_t count = sizeof(answers) / sizeof(answers[0]);
+
+    for (size_t i = 0; i < count; i++) {
+        const struct weir_upstream_check plan = {.size = sizeof(plan),
+                                                 .kind = answers[i].kind};
+        expect_eq(plan.kind, i, "each kind has one, in their order");
+        expect_eq(read_plan(&plan), 0);
+        expect_eq(wr_check_has_answer(&check), answers[i].answer != NULL);
+        drop_plan();
+        if (answers[i].answer) {
+            expect_verdicts(&plan, answers[i].answer, answers[i].verdicts);
+        }
+    }
+    cr_assert_null(weir_check_kind_get_name((enum weir_check_kind)count),
+                   "a kind has no answer here");
 }
 
 /* RFC 9110, 15.2. */

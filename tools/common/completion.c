@@ -69,8 +69,10 @@ static const char *name_of(const struct completion_command *command)
 static void print_choices(const struct completion *self,
                           const struct option *option)
 {
-    for (size_t i = 0; option->choices[i]; i++) {
-        fprintf(self->out, "%s%s", i > 0 ? " " : "", option->choices[i]);
+    const char *name = NULL;
+
+    for (int i = 0; (name = option_name_choice(option, i)); i++) {
+        fprintf(self->out, "%s%s", i > 0 ? " " : "", name);
     }
 }
 
@@ -87,28 +89,41 @@ static void print_bash_word(const struct completion *self,
     }
 }
 
-static void print_bash_choices(const struct completion *self,
+/* A pattern of all ways to write an option behind its command. */
+static void print_bash_pattern(const struct completion *self,
                                const struct completion_command *command,
                                const struct option *option)
 {
-    if (has_value(option) && option->choices) {
-        fprintf(self->out, "        '%s --%s') words='", name_of(command),
-                option->name);
-        print_choices(self, option);
-        fprintf(self->out, "' ;;\n");
+    const char *alias = option->aliases ? option->aliases : "";
+
+    fprintf(self->out, "        '%s --%s'", name_of(command), option->name);
+    if (option->letter) {
+        fprintf(self->out, "|'%s -%c'", name_of(command), option->letter);
     }
+    while (*alias) {
+        const size_t len = strcspn(alias, " ");
+        fprintf(self->out, "|'%s --%.*s'", name_of(command), (int)len, alias);
+        alias += len + (alias[len] == ' ');
+    }
+    fputs(") ", self->out);
 }
 
-static void print_bash_end(const struct completion *self,
-                           const struct completion_command *command,
-                           const struct option *option)
+/* Words for the value of an option with choices; for the others bash takes the
+ * names of files. */
+static void print_bash_value(const struct completion *self,
+                             const struct completion_command *command,
+                             const struct option *option)
 {
-    if (has_value(option) && !option->choices) {
-        fprintf(self->out, "        '%s --%s'", name_of(command), option->name);
-        if (option->letter) {
-            fprintf(self->out, "|'%s -%c'", name_of(command), option->letter);
-        }
-        fprintf(self->out, ") return ;;\n");
+    if (!has_value(option)) {
+        return;
+    }
+    print_bash_pattern(self, command, option);
+    if (option_has_choices(option)) {
+        fputs("words='", self->out);
+        print_choices(self, option);
+        fputs("' ;;\n", self->out);
+    } else {
+        fputs("return ;;\n", self->out);
     }
 }
 
@@ -120,7 +135,19 @@ static void print_bash(const struct completion *self)
             "    local current=${COMP_WORDS[COMP_CWORD]}\n"
             "    local before=${COMP_WORDS[COMP_CWORD-1]}\n"
             "    local command='%s' words=\n"
+            "    local prefix=\n"
             "\n"
+            "    # The '=' of --name=value is a word of its own, unless\n"
+            "    # COMP_WORDBREAKS lacks it.\n"
+            "    if [[ $current == = ]]; then\n"
+            "        current=\n"
+            "    elif [[ $before == = ]]; then\n"
+            "        before=${COMP_WORDS[COMP_CWORD-2]}\n"
+            "    elif [[ $current == --*=* ]]; then\n"
+            "        before=${current%%%%=*}\n"
+            "        prefix=$before=\n"
+            "        current=${current#*=}\n"
+            "    fi\n"
             "    COMPREPLY=()\n",
             name_of(&self->commands[0]));
     if (self->commands[0].name) {
@@ -142,8 +169,7 @@ static void print_bash(const struct completion *self)
     }
     fprintf(self->out, "    case \"$command $before\" in\n");
     for (size_t i = 0; i < self->count; i++) {
-        walk(self, &self->commands[i], print_bash_choices);
-        walk(self, &self->commands[i], print_bash_end);
+        walk(self, &self->commands[i], print_bash_value);
     }
     fprintf(self->out, "        *)\n"
                        "        if [[ $current == -* ]]; then\n"
@@ -154,13 +180,14 @@ static void print_bash(const struct completion *self)
         walk(self, &self->commands[i], print_bash_word);
         fprintf(self->out, "' ;;\n");
     }
-    fprintf(self->out, "            esac\n"
-                       "        fi ;;\n"
-                       "    esac\n"
-                       "    COMPREPLY=($(compgen -W \"$words\" -- "
-                       "\"$current\"))\n"
-                       "}\n"
-                       "complete -o default -F ");
+    fprintf(self->out,
+            "            esac\n"
+            "        fi ;;\n"
+            "    esac\n"
+            "    COMPREPLY=($(compgen -P \"$prefix\" -W \"$words\" -- "
+            "\"$current\"))\n"
+            "}\n"
+            "complete -o default -F ");
     print_function(self);
     fprintf(self->out, " %s\n", self->program);
 }
@@ -186,6 +213,8 @@ static void print_zsh_option(const struct completion *self,
                              const struct completion_command *command,
                              const struct option *option)
 {
+    char text[1024];
+
     (void)command;
     fprintf(self->out, "        ");
     if (option->letter) {
@@ -196,13 +225,13 @@ static void print_zsh_option(const struct completion *self,
         fprintf(self->out, "'%s--%s%s[", option->repeats ? "*" : "",
                 option->name, has_value(option) ? "=" : "");
     }
-    print_zsh_text(self, option->help);
+    print_zsh_text(self, option_describe(option, text, sizeof(text)));
     fputc(']', self->out);
     if (has_value(option)) {
         fputc(':', self->out);
         print_zsh_text(self, option->value);
         fputc(':', self->out);
-        if (option->choices) {
+        if (option_has_choices(option)) {
             fputc('(', self->out);
             print_choices(self, option);
             fputc(')', self->out);
@@ -252,6 +281,8 @@ static void print_fish_option(const struct completion *self,
                               const struct completion_command *command,
                               const struct option *option)
 {
+    char text[1024];
+
     fprintf(self->out, "complete -c %s", self->program);
     if (command->name && command != &self->commands[0]) {
         fprintf(self->out, " -n '__fish_seen_subcommand_from %s'",
@@ -270,13 +301,14 @@ static void print_fish_option(const struct completion *self,
     if (has_value(option)) {
         fprintf(self->out, " -r");
     }
-    if (has_value(option) && option->choices) {
+    if (has_value(option) && option_has_choices(option)) {
         fprintf(self->out, " -f -a '");
         print_choices(self, option);
         fprintf(self->out, "'");
     }
     fprintf(self->out, " -d '");
-    for (const char *at = option->help; *at; at++) {
+    for (const char *at = option_describe(option, text, sizeof(text)); *at;
+         at++) {
         fprintf(self->out, *at == '\'' || *at == '\\' ? "\\%c" : "%c", *at);
     }
     fprintf(self->out, "'\n");

@@ -10,6 +10,7 @@
 #include "units.h"
 
 #include <assert.h>
+#include <ctype.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -167,12 +168,47 @@ static const char *suggest(const struct option_set *set, const char *name,
 const char *option_suggest(const struct option_set *set, const char *name)
 {
     size_t least = strlen(name) < 5 ? 2 : strlen(name) / 3 + 2;
-    const char *best = suggest(set, name, NULL, &least);
+    char folded[64];
+    size_t len = 0;
 
-    return set->passed ? suggest(set->passed, name, best, &least) : best;
+    for (; name[len] && len + 1 < sizeof(folded); len++) {
+        folded[len] = name[len] == '_' ? '-' : (char)tolower(name[len]);
+    }
+    folded[len] = '\0';
+    const char *best = suggest(set, folded, NULL, &least);
+    return set->passed ? suggest(set->passed, folded, best, &least) : best;
 }
 
 /* ---- values ---- */
+
+bool option_has_choices(const struct option *option)
+{
+    return option->choices || option->name_choice;
+}
+
+const char *option_name_choice(const struct option *option, int index)
+{
+    return option->name_choice ? option->name_choice(index)
+                               : option->choices[index];
+}
+
+const char *option_list_choices(const struct option *option, char *ret,
+                                size_t size)
+{
+    const char *name = option_name_choice(option, 0);
+    const char *comma = "";
+    size_t len = 0;
+
+    ret[0] = '\0';
+    for (int i = 1; name && len < size; i++) {
+        const char *next = option_name_choice(option, i);
+        len += (size_t)snprintf(ret + len, size - len, "%s%s",
+                                i > 1 && !next ? " or " : comma, name);
+        comma = ", ";
+        name = next;
+    }
+    return ret;
+}
 
 /* The shortest way to write a number exactly, in the largest of its units. */
 static const char *format_exact(enum option_kind kind, uint64_t number,
@@ -267,19 +303,17 @@ static bool read_share(const struct option *option, const char *value,
 static bool read_choice(const struct option *option, const char *value,
                         int *ret, char *why)
 {
-    char all[256] = "";
+    const char *name = NULL;
+    char all[256];
 
-    for (int i = 0; option->choices[i]; i++) {
-        if (strcmp(option->choices[i], value) == 0) {
+    for (int i = 0; (name = option_name_choice(option, i)); i++) {
+        if (strcmp(name, value) == 0) {
             *ret = i;
             return true;
         }
-        const size_t len = strlen(all);
-        const char *comma = option->choices[i + 1] ? ", " : " or ";
-        snprintf(all + len, sizeof(all) - len, "%s%s", i > 0 ? comma : "",
-                 option->choices[i]);
     }
-    return option_refuse(why, "'%.200s' is not %s", value, all);
+    return option_refuse(why, "'%.200s' is not %s", value,
+                         option_list_choices(option, all, sizeof(all)));
 }
 
 static bool read_either(const struct option *option, const char *value,
@@ -381,6 +415,21 @@ static void print_wrapped(FILE *out, const char *text, unsigned column)
     fprintf(out, "%s\n", text);
 }
 
+const char *option_describe(const struct option *option, char *ret, size_t size)
+{
+    const char *place = strstr(option->help, "{}");
+    char all[256];
+
+    if (place) {
+        snprintf(ret, size, "%.*s%s%s", (int)(place - option->help),
+                 option->help, option_list_choices(option, all, sizeof(all)),
+                 place + 2);
+    } else {
+        snprintf(ret, size, "%s", option->help);
+    }
+    return ret;
+}
+
 static void print_option(FILE *out, const struct option *option)
 {
     char flag[128];
@@ -397,7 +446,7 @@ static void print_option(FILE *out, const struct option *option)
     } else {
         fprintf(out, "%-*s", (int)HELP_COLUMN, flag);
     }
-    len = snprintf(text, sizeof(text), "%s", option->help);
+    len = (int)strlen(option_describe(option, text, sizeof(text)));
     if (option->initial) {
         len += snprintf(text + len, sizeof(text) - (size_t)len, " (%s)",
                         option->initial);

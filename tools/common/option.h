@@ -66,7 +66,8 @@ struct option {
                           * '=' or in the next word; "[=WHAT]": not there, or
                           * behind a '='; "[WHAT]": likewise, or the next word,
                           * if that does not begin with a '-' */
-    const char *help;    /* NULL: --help does not show it */
+    const char *help;    /* NULL: --help does not show it. "{}" in it are the
+                          * choices */
     const char *aliases; /* other names that mean the same, with spaces between
                           * them; NULL: none */
     enum option_kind kind;
@@ -74,11 +75,14 @@ struct option {
     uint64_t least;             /* of a number */
     uint64_t most;              /* 0: as much as the type holds */
     const char *const *choices; /* ends with NULL */
-    const char *initial;        /* what it is unless it is given, which --help
-                                 * shows; NULL: what ->help says of it, or 0 */
-    const char *json; /* its member of a configuration, behind the name of an
-                       * object and a dot if it is in one; a '?' at its end: 0
-                       * is null. NULL: none */
+    /* In place of the list, where another module has it; NULL: behind the last.
+     */
+    const char *(*name_choice)(int index);
+    const char *initial; /* what it is unless it is given, which --help
+                          * shows; NULL: what ->help says of it, or 0 */
+    const char *json;    /* its member of a configuration, behind the name of
+                          * an object and a dot if it is in one; a '?' at its
+                          * end: 0 is null. NULL: none */
     option_read_fn *read;
     size_t mark; /* 1 + offset in the options of a `const struct option *`
                   * that is set to the row once it was given; 0: none */
@@ -180,6 +184,18 @@ bool option_read(const struct option_set *set, void *options,
 bool option_read_plain(const struct option_set *set, void *options,
                        const struct option *option, const char *value,
                        char *why);
+
+/* Has it choices, and its choice of this number, or NULL behind the last. */
+bool option_has_choices(const struct option *option);
+const char *option_name_choice(const struct option *option, int index);
+
+/* Writes "a, b or c"; returns @ret. */
+const char *option_list_choices(const struct option *option, char *ret,
+                                size_t size);
+
+/* Writes the sentence of --help, with the choices in it; returns @ret. */
+const char *option_describe(const struct option *option, char *ret,
+                            size_t size);
 
 /* "-c" or "--connections", as --help has it first; returns @ret. */
 const char *option_flag(const struct option *option,

@@ -807,8 +807,8 @@ static const struct option rows[] = {
      "it stands; idle: connections stand until the end; http; script: with "
      "--request (over UDP: echo and rr)",
      CHOICE(modes, mode), MARK(mode), .json = "mode"},
-    {"direction", 0, "HOW", "of mode stream: up, down or both",
-     CHOICE(directions, direction), .initial = "up", MARK(direction)},
+    {"direction", 0, "HOW", "of mode stream: {}", CHOICE(directions, direction),
+     .initial = "up", MARK(direction)},
 
     TITLE("TLS"),
     {"ca", 0, "FILE", "authorities to trust (the system's)",

@@ -21,6 +21,14 @@ static const char *const log_formats[] = {"text", "json", NULL};
 static const char *const headers_out[] = {"off", "v1", "v2", NULL};
 static const char *const headers_in[] = {"off", "v1", "v2", "any", NULL};
 
+/* The library's kinds of checks, behind "off". */
+static const char *name_check(int index)
+{
+    return index == 0
+               ? "off"
+               : weir_check_kind_get_name((enum weir_check_kind)(index - 1));
+}
+
 #define AT_PROGRAM(field)                                                      \
     .scope = SCOPE_PROGRAM, .offset = offsetof(struct config, field)
 #define AT_SERVICE(field)                                                      \
@@ -49,7 +57,7 @@ static const struct option rows[] = {
      .read = words_say_admin, AT_PROGRAM(admin)},
     {"log", 0, "FILE", "a line for each connection; - is standard output",
      .read = words_set_text, AT_PROGRAM(log_path)},
-    {"log-format", 0, "FORMAT", "text or json", .kind = OPTION_EITHER,
+    {"log-format", 0, "FORMAT", "{}", .kind = OPTION_EITHER,
      .choices = log_formats, AT_PROGRAM(logs_json), .initial = "text"},
     {"drain", 0, "TIME", "for connections to end after SIGTERM (30s)",
      .least = 1, .kind = OPTION_TIME, AT_PROGRAM(drain_ns)},
@@ -158,9 +166,8 @@ static const struct option rows[] = {
      AT_ROUTE(slow_start_ns)},
     {"resolve", 0, "TIME", "between two lookups of a target's name (30s)",
      .kind = OPTION_TIME, AT_ROUTE(resolve_ns)},
-    {"check", 0, "KIND|TIME",
-     "look at targets: off, tcp, tls, text or http, and how often (off, 2s)",
-     .scope = SCOPE_ROUTE, .read = words_say_check},
+    {"check", 0, "KIND|TIME", "look at targets: {}, and how often (off, 2s)",
+     .scope = SCOPE_ROUTE, .read = words_say_check, .name_choice = name_check},
     {"check-timeout", 0, "TIME", "for a check (2s)", .least = 1,
      .kind = OPTION_TIME, AT_ROUTE(check_timeout_ns)},
     {"check-rise", 0, "N", "good checks until a target is up (2)", .least = 1,

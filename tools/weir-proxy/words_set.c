@@ -305,27 +305,13 @@ bool words_say_queue(void *options, const struct option *word,
     return true;
 }
 
-/* Appends ", tcp" and the other kinds of checks, with an "or" before the last.
- */
-static void write_kinds(char *names, size_t size)
-{
-    const char *name = weir_check_kind_get_name(WEIR_CHECK_TCP);
-
-    for (int i = 1; name; i++) {
-        const char *next = weir_check_kind_get_name((enum weir_check_kind)i);
-        const size_t len = strlen(names);
-        snprintf(names + len, size - len, "%s%s", next ? ", " : " or ", name);
-        name = next;
-    }
-}
-
 /* "2s" is a check of that interval; "off" none; "http" and its like a kind. */
 bool words_say_check(void *options, const struct option *word,
                      const char *value, char *why)
 {
     struct config *config = options;
     struct config_route *route = words_owner(config, word, why);
-    char names[128] = "off";
+    char names[128];
 
     if (!route) {
         return false;
@@ -338,9 +324,9 @@ bool words_say_check(void *options, const struct option *word,
     if (weir_check_kind_parse(value, &route->check) < 0 &&
         (units_parse_time(value, &route->check_interval_ns) < 0 ||
          route->check_interval_ns == 0)) {
-        write_kinds(names, sizeof(names));
         return option_refuse(
-            why, "'%.200s' is neither %s, nor a time such as 2s", value, names);
+            why, "'%.200s' is neither %s, nor a time such as 2s", value,
+            option_list_choices(word, names, sizeof(names)));
     }
     route->is_checked = true;
     return true;

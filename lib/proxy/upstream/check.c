@@ -1,6 +1,6 @@
 /*
  * The plan of active checks, and the verdict on an answer. A kind of checks is
- * a row of a table, and its functions.
+ * a row, and its functions.
  *
  * Of HTTP the beginning of the status line is read, "HTTP/1.1 200", behind
  * heads of interim answers. Texts of the plan lie one after the other in one
@@ -305,26 +305,33 @@ static enum wr_verdict check_judge_http(const struct weir_upstream_check *plan,
 
 /* ---- the kinds ---- */
 
-static const struct check_kind check_kinds[] = {
-    [WEIR_CHECK_TCP] = {.name = "tcp", .is_bare = true},
-    [WEIR_CHECK_TLS] = {.name = "tls", .has_handshake = true},
-    [WEIR_CHECK_TEXT] = {.name = "text",
-                         .ask = check_ask_text,
-                         .get_room = check_text_room,
-                         .judge = check_judge_text},
-    [WEIR_CHECK_HTTP] = {.name = "http",
-                         .least_limit = STATUS_LEN,
-                         .ask = check_ask_http,
-                         .get_room = check_http_room,
-                         .judge = check_judge_http},
-};
+static const struct check_kind check_tcp = {.name = "tcp", .is_bare = true};
+static const struct check_kind check_tls = {.name = "tls",
+                                            .has_handshake = true};
+static const struct check_kind check_text = {.name = "text",
+                                             .ask = check_ask_text,
+                                             .get_room = check_text_room,
+                                             .judge = check_judge_text};
+static const struct check_kind check_http = {.name = "http",
+                                             .least_limit = STATUS_LEN,
+                                             .ask = check_ask_http,
+                                             .get_room = check_http_room,
+                                             .judge = check_judge_http};
 
-static const size_t check_kind_count =
-    sizeof(check_kinds) / sizeof(*check_kinds);
-
+/* Without a default, so that the compiler misses a kind that has no row. */
 static const struct check_kind *check_find_kind(enum weir_check_kind kind)
 {
-    return (size_t)kind < check_kind_count ? &check_kinds[kind] : NULL;
+    switch (kind) {
+    case WEIR_CHECK_TCP:
+        return &check_tcp;
+    case WEIR_CHECK_TLS:
+        return &check_tls;
+    case WEIR_CHECK_TEXT:
+        return &check_text;
+    case WEIR_CHECK_HTTP:
+        return &check_http;
+    }
+    return NULL;
 }
 
 const char *weir_check_kind_get_name(enum weir_check_kind kind)
@@ -337,8 +344,10 @@ const char *weir_check_kind_get_name(enum weir_check_kind kind)
 int weir_check_kind_parse(const char *name, enum weir_check_kind *ret)
 {
     wr_require(name && ret, -EINVAL);
-    for (size_t i = 0; i < check_kind_count; i++) {
-        if (strcmp(check_kinds[i].name, name) == 0) {
+    const char *known = NULL;
+    for (int i = 0; (known = weir_check_kind_get_name((enum weir_check_kind)i));
+         i++) {
+        if (strcmp(known, name) == 0) {
             *ret = (enum weir_check_kind)i;
             return 0;
         }
@@ -348,30 +357,30 @@ int weir_check_kind_parse(const char *name, enum weir_check_kind *ret)
 
 bool wr_check_has_handshake(const struct wr_check *check)
 {
-    return check_kinds[check->plan.kind].has_handshake;
+    return check_find_kind(check->plan.kind)->has_handshake;
 }
 
 bool wr_check_is_bare(const struct wr_check *check)
 {
-    return check_kinds[check->plan.kind].is_bare;
+    return check_find_kind(check->plan.kind)->is_bare;
 }
 
 bool wr_check_has_answer(const struct wr_check *check)
 {
-    return check_kinds[check->plan.kind].judge != NULL;
+    return check_find_kind(check->plan.kind)->judge != NULL;
 }
 
 size_t wr_check_ask(const struct wr_check *check, const char *authority,
                     struct wr_check_piece ret[WR_CHECK_PIECES])
 {
     wr_assert(wr_check_has_answer(check));
-    return check_kinds[check->plan.kind].ask(&check->plan, authority, ret);
+    return check_find_kind(check->plan.kind)->ask(&check->plan, authority, ret);
 }
 
 size_t wr_check_get_room(const struct wr_check *check)
 {
     wr_assert(wr_check_has_answer(check));
-    return check_kinds[check->plan.kind].get_room(&check->plan);
+    return check_find_kind(check->plan.kind)->get_room(&check->plan);
 }
 
 enum wr_verdict wr_check_judge(const struct wr_check *check,
@@ -380,6 +389,6 @@ enum wr_verdict wr_check_judge(const struct wr_check *check,
 {
     wr_assert(wr_check_has_answer(check));
     wr_assert(len <= wr_check_get_room(check));
-    return check_kinds[check->plan.kind].judge(&check->plan, answer, len,
-                                               ret_status);
+    return check_find_kind(check->plan.kind)
+        ->judge(&check->plan, answer, len, ret_status);
 }
