@@ -270,6 +270,52 @@ UNIT(upstream_limits, a_set_with_a_lower_limit_waits_for_its_own)
     expect_ends("ACDB");
 }
 
+/* Three of the first set have the places, of which two become free. Others wait
+ * with these limits, when one more comes, whose set looks first. */
+static void wait_and_ask(uint32_t limit, uint32_t next_limit)
+{
+    const uint32_t known[SETS] = {3, limit, next_limit};
+    for (int i = 0; i < SETS; i++) {
+        sets[i] = make_set();
+        as[i] = add(sets[i], 'a', known[i]);
+    }
+    ask_now(0, "A");
+    ask_now(0, "B");
+    ask_now(0, "C");
+    ask_now(1, "D");
+    ask_now(2, "E");
+    leave('A');
+    leave('B');
+    ask_now(0, "F");
+}
+
+/* One of the two may take a place, and the third is for the one that comes. */
+UNIT(upstream_limits, who_waits_for_a_lower_limit_is_in_the_way_of_no_other)
+{
+    wait_and_ask(3, 2);
+    expect_ends("ABCFD");
+    leave('C');
+    leave('F');
+    run();
+    expect_ends("ABCFDE");
+}
+
+/* The one that comes has the higher limit, and could take another place. */
+UNIT(upstream_limits, a_request_with_a_higher_limit_takes_no_place_of_another)
+{
+    wait_and_ask(2, 2);
+    expect_eq(end_count, 5);
+    expect_eq(count_queued(1), 0);
+    expect_eq(count_queued(2), 1);
+    expect_eq(count_queued(0), 0);
+    leave('C');
+    run();
+    expect_eq(end_count, 5, "two are taken still");
+    leave('D');
+    run();
+    expect_eq(end_count, 6);
+}
+
 UNIT(upstream_limits, upstreams_of_one_name_in_a_set_are_one_target)
 {
     open_sets(1);

@@ -3,7 +3,9 @@
  *
  * With n places free, the n sets whose oldest requests are the oldest of all
  * may take them, side by side. This holds whenever the mutex is free: a set
- * that waits, and may take a place, is called, or looks by itself.
+ * that waits, and may take a place, is called, or looks by itself. A set with a
+ * higher limit waits as long as an older one with a lower limit could not take
+ * its place any more.
  */
 #include "limits.h"
 
@@ -147,6 +149,7 @@ bool wr_limits_share_is_full(const struct wr_limits_share *share,
 {
     const struct wr_limits_target *target = share->target;
     uint32_t older_count = 0; /* that may take a place */
+    bool takes_last = false;  /* the last place that an older one may take */
 
     wr_assert(ticket > 0);
     if (!target) {
@@ -156,10 +159,14 @@ bool wr_limits_share_is_full(const struct wr_limits_share *share,
          link != &target->waiting; link = link->next) {
         const struct wr_limits_share *other =
             wr_container_of(link, struct wr_limits_share, link);
-        older_count += other->call != share->call && other->ticket < ticket &&
-                       other->limit > target->taken + older_count;
+        const uint32_t place = target->taken + older_count;
+        if (other->call != share->call && other->ticket < ticket &&
+            other->limit > place) {
+            takes_last |= other->limit == place + 1;
+            older_count++;
+        }
     }
-    return share->limit <= target->taken + older_count;
+    return takes_last || share->limit <= target->taken + older_count;
 }
 
 void wr_limits_share_take(struct wr_limits_share *share)
