@@ -217,6 +217,7 @@ MAKER(attempts, of_an_endpoint_are_addresses_of_its_peer_and_its_own, m)
     const struct weir_address own = peer_address("127.0.0.9", 0);
     const struct weir_address far = peer_address("192.0.2.77", 9000);
     const struct weir_address near = peer_address("127.0.0.1", 9000);
+    const struct weir_address all = peer_address("255.255.255.255", 9000);
 
     expect_lt(make_endpoint(m, weir_place_addresses(&own, 1),
                             weir_place_addresses(&far, 1)),
@@ -225,6 +226,11 @@ MAKER(attempts, of_an_endpoint_are_addresses_of_its_peer_and_its_own, m)
     expect_eq(first.err, m->done_err);
     cr_expect(weir_address_is_equal(&first.address, &far));
     cr_expect(weir_address_is_equal(&first.own_address, &own));
+    m->done = 0;
+    expect_lt(
+        make_endpoint(m, weir_place_none(), weir_place_addresses(&all, 1)), 0,
+        "without allow_broadcast");
+    expect_eq(first.own_address.len, 0, "none was asked for");
     m->done = 0;
     expect_eq(
         make_endpoint(m, weir_place_none(), weir_place_addresses(&near, 1)), 0);

@@ -8,14 +8,17 @@
 #include "tests/task.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <weir/datagram_stream.h>
+#include <weir/error.h>
 
 struct counter {
     weir_loop *loop;
     int made;
     int lost;
     size_t received;
-    bool aborts; /* in connection_made */
+    bool aborts;           /* in connection_made */
+    weir_task *interrupts; /* in connection_made; NULL: none */
 };
 
 static void counter_made(void *user, weir_transport *t)
@@ -24,6 +27,9 @@ static void counter_made(void *user, weir_transport *t)
     counter->made++;
     if (counter->aborts) {
         expect_eq(weir_transport_abort(t), 0);
+    }
+    if (counter->interrupts) {
+        cr_expect(weir_task_cancel(counter->interrupts));
     }
 }
 
@@ -97,6 +103,60 @@ UNIT_IN(datagram_open, an_endpoint_that_its_protocol_ends_is_given_all_the_same,
     while (counter.lost == 0) {
         expect_eq(weir_yield(loop), 0);
     }
+}
+
+UNIT_IN(datagram_open, an_endpoint_whose_protocol_interrupts_the_task_is_gone,
+        task_run, weir_loop *loop)
+{
+    struct counter counter = {.loop = loop,
+                              .interrupts = weir_task_get_current(loop)};
+    const struct weir_factory factory = bind_to(&counter_protocol, &counter);
+    const struct weir_datagram_options options = {.size = sizeof(options),
+                                                  .family = AF_INET};
+    weir_transport *t = NULL;
+
+    expect_eq(weir_open_datagram_endpoint(loop, &factory, &options, &t),
+              -ECANCELED);
+    cr_assert_null(t);
+    while (counter.lost == 0) {
+        expect_eq(weir_yield(loop), 0, "it was told once");
+    }
+    expect_eq(counter.made, 1);
+}
+
+/* The call takes the socket at once, whatever it returns. */
+static void expect_refused(weir_loop *loop, const struct weir_factory *factory,
+                           struct weir_place remote,
+                           const struct weir_datagram_options *options, int err)
+{
+    const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    weir_transport *t = NULL;
+
+    expect_geq(fd, 0);
+    expect_eq(weir_open_datagram_endpoint_at(loop, factory, weir_place_fd(fd),
+                                             remote, options, &t),
+              err);
+    cr_assert_null(t);
+    expect_eq(fcntl(fd, F_GETFD), -1, "it is closed");
+}
+
+UNIT_IN(datagram_open, a_call_that_cannot_be_says_why_and_closes_its_socket,
+        task_run, weir_loop *loop)
+{
+    struct counter counter = {.loop = loop};
+    const struct weir_factory factory = bind_to(&counter_protocol, &counter);
+    const struct weir_factory empty = {.create = NULL};
+    const struct weir_datagram_options unsized = {.size = 0};
+    struct weir_address peer;
+
+    expect_ok(weir_address_parse("127.0.0.1", 9000, &peer));
+    expect_refused(loop, &factory, weir_place_addresses(&peer, 1), NULL,
+                   -EINVAL);
+    expect_refused(loop, &factory, weir_place_none(), &unsized,
+                   WEIR_EOPTIONSIZE);
+    expect_refused(loop, NULL, weir_place_none(), NULL, -EINVAL);
+    expect_refused(loop, &empty, weir_place_none(), NULL, -EINVAL);
+    expect_eq(counter.made, 0);
 }
 
 /* Opens an endpoint, as a task that is cancelled after some turns. */

@@ -17,6 +17,7 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <weir/connect.h>
+#include <weir/datagram.h>
 #include <weir/embed.h>
 #include <weir/resolver.h>
 #include <weir/server.h>
@@ -52,6 +53,7 @@ enum kind {
     RESOLVER_START,
     RESOLVER_CANCEL,
     LOOKUP_DONE,
+    ENDPOINT_DONE,
 #ifdef WR_TESTS_PROXY
     UPSTREAM_CHANGED,
     UPSTREAM_DONE,
@@ -88,6 +90,7 @@ static const char *const kind_names[KINDS] = {
     "start of a resolver",
     "cancel of a resolver",
     "lookup done",
+    "endpoint done",
 #ifdef WR_TESTS_PROXY
     "upstream changed",
     "upstream done",
@@ -419,6 +422,31 @@ static void start_lookup(void)
                            NULL));
 }
 
+static void endpoint_done(void *arg, int err, weir_transport *t)
+{
+    called(ENDPOINT_DONE);
+    if (t) {
+        must(weir_transport_abort(t));
+    }
+}
+
+static int refuse_endpoint(void *arg, weir_transport *t,
+                           struct weir_protocol_binding *ret)
+{
+    return -EPROTO;
+}
+
+/* Its factory makes no protocol, so that done is the last callback of it. */
+static void start_endpoint(void)
+{
+    static const struct weir_factory factory = {.create = refuse_endpoint};
+    static const struct weir_datagram_options options = {
+        .size = sizeof(options), .local_host = "127.0.0.1"};
+
+    must(weir_create_datagram_endpoint(loop, &factory, &options, endpoint_done,
+                                       NULL, NULL));
+}
+
 #ifdef WR_TESTS_PROXY
 static weir_upstreams *upstreams;
 
@@ -493,6 +521,7 @@ static void start_the_rest(void)
         must(weir_loop_call_soon_threadsafe(loop, spare_post, NULL, NULL));
     }
     start_lookup();
+    start_endpoint();
     start_upstreams();
     add_spare_calls();
 }

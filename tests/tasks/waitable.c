@@ -390,6 +390,7 @@ TASK(waitable, an_object_freed_inside_a_call_that_yields_is_not_touched_again)
     start(&first, "a", wait_until_one_fails, &all);
     expect_eq(weir_yield(loop), 0);
     expect_gt(weir_queue_get_size(wide), 1);
+    expect_lt(weir_queue_get_size(wide), 4096, "it has not waited for room");
     cr_assert_not(first.is_back);
     weir_event_free(all.event);
     all.event = NULL;

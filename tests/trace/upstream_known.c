@@ -208,6 +208,19 @@ UNIT(upstream_known, times_that_are_over_unseen_have_nothing_left)
     expect_eq(get_known(0).slow_start_ns, 0);
 }
 
+UNIT(upstream_known, the_least_time_that_is_left_is_one)
+{
+    const struct weir_upstreams_options options = set_options();
+    const struct weir_upstream_known known = {
+        .size = sizeof(known), .ejected_ns = 1, .err = -EPIPE};
+    ups_open(&options, 0);
+    add_known(&known);
+    expect_eq(get_known(0).ejected_ns, 1);
+    expect_eq(get_known(0).err, -EPIPE);
+    maker_run_for(&ups.m, 1 * MS);
+    expect_str_eq(ups.changes, "a:up ");
+}
+
 /* ---- what cannot be so ---- */
 
 UNIT(upstream_known, no_time_is_longer_than_those_of_the_set)

@@ -135,6 +135,20 @@ UNIT(upstream_plan, refuses_what_makes_no_sense)
     expect_refused(&(struct weir_upstream_check){.host = "a\x7f"});
 }
 
+UNIT(upstream_plan, a_text_is_asked_for_in_one_piece)
+{
+    const struct weir_upstream_check plan = {.size = sizeof(plan),
+                                             .kind = WEIR_CHECK_TEXT,
+                                             .send = "ping",
+                                             .send_size = 4};
+    struct wr_check_piece pieces[WR_CHECK_PIECES];
+    expect_eq(read_plan(&plan), 0);
+    expect_eq(wr_check_ask(&check, "host:80", pieces), 1);
+    expect_eq(pieces[0].size, 4);
+    expect_eq(memcmp(pieces[0].data, "ping", 4), 0);
+    drop_plan();
+}
+
 UNIT(upstream_plan, a_text_is_expected_at_the_beginning)
 {
     const struct weir_upstream_check plan = {
