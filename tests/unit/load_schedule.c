@@ -178,6 +178,26 @@ UNIT(load_schedule, stages_are_read)
     expect_eq(schedule_duration(&plan), 150 * SEC + 500 * MS);
 }
 
+UNIT(load_schedule, a_rate_may_name_its_time)
+{
+    static const struct {
+        const char *text;
+        double rate;
+    } rows[] = {{"100/s", 100},  {"100/1s", 100}, {"6k/1m", 100},
+                {"1/10ms", 100}, {"50/0.5", 100}, {"0/1s", 0}};
+    static const char *const wrong[] = {"1/", "1/0s", "1/x", "/s", "1/s1"};
+    double rate = -1;
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        expect_eq(schedule_parse_rate(rows[i].text, &rate), 0);
+        cr_assert(fabs(rate - rows[i].rate) < 1e-9, "%s", rows[i].text);
+    }
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        expect_eq(schedule_parse_rate(wrong[i], &rate), -EINVAL, "%s",
+                  wrong[i]);
+    }
+}
+
 UNIT(load_schedule, errors_in_stages_have_a_position)
 {
     static const struct {

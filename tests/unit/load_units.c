@@ -61,6 +61,9 @@ UNIT(load_units, times_are_exact_to_the_nanosecond)
     expect_eq(must(units_parse_time, "1.000000001s"), SECOND + 1);
     expect_eq(must(units_parse_time, "2m"), 120 * SECOND);
     expect_eq(must(units_parse_time, "1h"), 3600 * SECOND);
+    expect_eq(must(units_parse_time, "1m30s"), 90 * SECOND);
+    expect_eq(must(units_parse_time, "1h0.5m1ms"),
+              3630 * SECOND + SECOND / 1000);
 }
 
 UNIT(load_units, percentages_are_millionths)
@@ -80,6 +83,12 @@ UNIT(load_units, text_that_is_no_number_is_refused)
     refuses(units_parse_count, "1s", -EINVAL);
     refuses(units_parse_size, "1s", -EINVAL);
     refuses(units_parse_time, "1K", -EINVAL);
+    refuses(units_parse_time, "1m30", -EINVAL);
+    refuses(units_parse_time, "30s1m", -EINVAL);
+    refuses(units_parse_time, "1s1s", -EINVAL);
+    refuses(units_parse_time, "1m30x", -EINVAL);
+    refuses(units_parse_time, "1m.s", -EINVAL);
+    refuses(units_parse_time, "5000000h5000000m99999999999s", -ERANGE);
 }
 
 UNIT(load_units, a_number_that_does_not_fit_is_out_of_range)

@@ -142,9 +142,47 @@ int units_parse_size(const char *text, uint64_t *ret_bytes)
     return parse(text, size_units, COUNT_OF(size_units), ret_bytes);
 }
 
+/* Several times, each with a unit smaller than that of the one before: 1m30s.
+ */
+static int parse_times(const char *text, uint64_t *ret_ns)
+{
+    uint64_t unit_ns = UINT64_MAX;
+    uint64_t sum_ns = 0;
+
+    while (*text) {
+        const size_t digits = strspn(text, "0123456789.");
+        const size_t len = digits + strcspn(text + digits, "0123456789.");
+        char part[UNITS_TEXT_SIZE];
+        uint64_t part_ns = 0;
+        if (len >= sizeof(part)) {
+            return -EINVAL;
+        }
+        snprintf(part, sizeof(part), "%.*s", (int)len, text);
+        const struct unit *unit =
+            find_unit(time_units, COUNT_OF(time_units), part + digits);
+        const int err = parse(part, time_units, COUNT_OF(time_units), &part_ns);
+        if (!unit || !*unit->name || unit->factor >= unit_ns || err < 0) {
+            return err < 0 ? err : -EINVAL;
+        }
+        if (part_ns > UINT64_MAX - sum_ns) {
+            return -ERANGE;
+        }
+        unit_ns = unit->factor;
+        sum_ns += part_ns;
+        text += len;
+    }
+    if (unit_ns == UINT64_MAX) {
+        return -EINVAL; /* there is none */
+    }
+    *ret_ns = sum_ns;
+    return 0;
+}
+
 int units_parse_time(const char *text, uint64_t *ret_ns)
 {
-    return parse(text, time_units, COUNT_OF(time_units), ret_ns);
+    const int err = parse(text, time_units, COUNT_OF(time_units), ret_ns);
+
+    return err == -EINVAL ? parse_times(text, ret_ns) : err;
 }
 
 int units_parse_percent(const char *text, uint64_t *ret_millionths)

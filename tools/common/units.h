@@ -3,7 +3,8 @@
  *
  * Counts and rates: k, M and G are powers of 1000. Sizes: K, M and G are
  * powers of 1024, an optional B or iB after them. Times: ns, us, ms, s, m and
- * h; a plain number means seconds. All take a decimal fraction ("1.5s").
+ * h, and several of them as 1m30s; a plain number means seconds. All take a
+ * decimal fraction ("1.5s").
  */
 #ifndef WEIR_COMMON_UNITS_H
 #define WEIR_COMMON_UNITS_H

@@ -26,6 +26,19 @@ static int refuse(char *why, const char *text, const char *at, const char *want)
     return -EINVAL;
 }
 
+/* What follows the '/' of a rate: s, or a time such as 1s, 1m. */
+static bool read_period(const char *text, double *rate)
+{
+    uint64_t period_ns = 1000000000;
+
+    if (strcmp(text, "s") != 0 &&
+        (units_parse_time(text, &period_ns) < 0 || period_ns == 0)) {
+        return false;
+    }
+    *rate *= 1e9 / (double)period_ns;
+    return true;
+}
+
 int schedule_parse_rate(const char *text, double *ret)
 {
     char *end = NULL;
@@ -41,7 +54,10 @@ int schedule_parse_rate(const char *text, double *ret)
         rate *= 1e6;
         end++;
     }
-    end += strcmp(end, "/s") == 0 ? 2 : 0;
+    if (*end == '/' && !read_period(end + 1, &rate)) {
+        return -EINVAL;
+    }
+    end += strlen(end) * (*end == '/');
     if (*end || !(rate >= 0 && rate <= RATE_MAX)) {
         return -EINVAL;
     }
