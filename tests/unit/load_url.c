@@ -53,6 +53,34 @@ UNIT(load_url, a_zone_follows_a_percent_sign_which_may_be_escaped)
     reads("http://name/a%25b", "name", 80, "/a%25b");
 }
 
+UNIT(load_url, a_host_with_a_path_is_http_without_a_scheme)
+{
+    static const char *const paths[] = {"localhost/",  "localhost:8080/x?y=1",
+                                        "127.0.0.1/x", "a.example/",
+                                        "a:80/",       "[::1]/",
+                                        "[::1]:80/x",  "[fe80::1%lo]/"};
+    static const char *const hosts[] = {
+        "localhost", "localhost:8080", "127.0.0.1",  "a.example",
+        "a:80",      "[::1]:80",       "a.example?x"};
+    static const char *const others[] = {
+        "",     "a",   "a/b",    "results/x.json", "./a.b/c",   "../a.b/",
+        "/a.b", "10",  "1.5",    "tcp:a/b",        "a:b/c",     "http:a.b/",
+        "-a.b", "[::", "a b.c/", "unix:/x",        "tcp://a.b", "a:80x/"};
+
+    for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+        cr_assert(url_lacks_scheme(paths[i]), "%s", paths[i]);
+        cr_assert(url_is_http_place(paths[i]), "%s", paths[i]);
+    }
+    for (size_t i = 0; i < sizeof(hosts) / sizeof(hosts[0]); i++) {
+        cr_assert(url_lacks_scheme(hosts[i]), "%s", hosts[i]);
+        cr_assert_not(url_is_http_place(hosts[i]), "%s", hosts[i]);
+    }
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+        cr_assert_not(url_lacks_scheme(others[i]), "%s", others[i]);
+        cr_assert_not(url_is_http_place(others[i]), "%s", others[i]);
+    }
+}
+
 UNIT(load_url, other_targets_are_read_as_before)
 {
     expect_eq(url_parse("tcp://127.0.0.1:7", false, &target, why), 0);

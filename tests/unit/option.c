@@ -11,7 +11,7 @@
 
 #include <unistd.h>
 
-static char said[4096]; /* every line */
+static char said[2 * REWORD_SIZE]; /* every line */
 static char words[256]; /* that were taken, with blanks between them */
 
 void say(const char *format, ...)
@@ -23,6 +23,11 @@ void say(const char *format, ...)
     vsnprintf(said + len, sizeof(said) - len, format, arguments);
     va_end(arguments);
     strncat(said, "\n", sizeof(said) - strlen(said) - 1);
+}
+
+void console_write(const char *text, size_t len)
+{
+    strncat(said, text, len);
 }
 
 struct picked {
@@ -73,8 +78,35 @@ static bool pass_this(void *options, const struct option *option,
 static const char *const choices[] = {"red", "green", "blue", NULL};
 static const char *const both[] = {"queue", "skip", NULL};
 static const struct option_rule never[] = {{"time", "says it"}, {NULL, NULL}};
+static bool is_word(const char *value, char *const *line)
+{
+    return value && strcmp(value, "odd") == 0 && line[0];
+}
+
 static const struct option_foreign foreign[] = {
-    {"z", "write --time"}, {"vus", "write --count"}, {NULL, NULL}};
+    {.name = "z", .advice = "write --time"},
+    {.name = "vus",
+     .write = "--count=%s",
+     .advice = "as --count",
+     .has_value = true},
+    {.name = "y", .write = "--on", .advice = "as --on"},
+    {.name = "t",
+     .write = "--text|a %l",
+     .advice = "a text",
+     .is_meant = is_word,
+     .has_value = true},
+    {.name = "w",
+     .write = "serve|%s",
+     .advice = "another command",
+     .has_value = true,
+     .is_whole = true},
+    {.name = "",
+     .write = "the-%s",
+     .advice = "a word",
+     .is_meant = is_word,
+     .has_value = true,
+     .is_word = true},
+    {.name = NULL}};
 
 static const char *name_shade(int index)
 {
@@ -84,7 +116,7 @@ static const char *name_shade(int index)
 
 static const struct option rows[] = {
     {.kind = OPTION_TITLE, .help = "Numbers"},
-    {"count", 'c', "N", "a count", .aliases = "number amount",
+    {"count", 'c', "N", "a count", .aliases = "number amount N",
      .kind = OPTION_COUNT, .least = 1, .most = 1000, AT(count), .initial = "10",
      .mark = offsetof(struct picked, mark) + 1, .excludes = never},
     {"size", 0, "SIZE", "a size", .kind = OPTION_SIZE, .least = 4096, AT(size)},
@@ -113,7 +145,7 @@ static const struct option rows[] = {
 };
 
 static const struct option passed_rows[] = {
-    {"rate", 'R', "RATE", "a rate", .kind = OPTION_COUNT},
+    {"rate", 'R', "RATE", "a rate", .aliases = "k", .kind = OPTION_COUNT},
     {"verbose", 'v', NULL, "words", .kind = OPTION_SWITCH},
     {"json", 0, "[=FILE]", "a file", .kind = OPTION_TEXT},
 };
@@ -127,6 +159,7 @@ static struct option_set set = {
     .rows = rows,
     .count = sizeof(rows) / sizeof(rows[0]),
     .foreign = foreign,
+    .sample = "SAMPLE",
     .word = take_this,
     .pass = pass_this,
 };
@@ -266,8 +299,8 @@ UNIT(option, each_wrong_form_is_told)
         {"--size needs a value (see tool do --help)\n", {"--size"}},
         {"--help takes no value\n", {"--help=x"}},
         {"unknown flag -x (see tool do --help)\n", {"-ox"}},
-        {"unknown flag -count: write --count\n", {"-count"}},
-        {"unknown flag -time: write --time=3\n", {"-time=3"}},
+        {"-count needs a value (see tool do --help)\n", {"-count"}},
+        {"-time: 'x' is not a time such as 500ms or 10s\n", {"-time=x"}},
         {"unknown flag --tme; did you mean --time? (see tool do --help)\n",
          {"--tme"}},
         {"unknown flag --TIME; did you mean --time? (see tool do --help)\n",
@@ -277,9 +310,6 @@ UNIT(option, each_wrong_form_is_told)
         {"-q takes no value\n", {"-q=on"}},
         {"--on: '' is neither on nor off\n", {"--on="}},
         {"unknown flag --zzzzzz (see tool do --help)\n", {"--zzzzzz"}},
-        {"unknown flag -z: write --time\n", {"-z", "3"}},
-        {"unknown flag --vus: write --count\n", {"--vus=3"}},
-        {"unknown flag -vus: write --count\n", {"-vus", "3"}},
     };
 
     refuse_each(rows_of_lines,
@@ -288,7 +318,7 @@ UNIT(option, each_wrong_form_is_told)
 
 UNIT(option, all_mistakes_of_a_line_are_told_and_words_when_there_are_none)
 {
-    REFUSES("unknown flag -z: write --time\n"
+    REFUSES("-z: write --time\n"
             "-c: 0 is out of range, 1 to 1000\n"
             "--late: 'x' is not queue or skip\n",
             "-z", "3s", "-c", "0", "bad", "--late", "x");
@@ -323,12 +353,83 @@ UNIT(option, options_that_are_passed_on_go_as_they_were_written)
     REFUSES("unknown flag --vebose; did you mean --verbose? (see tool do "
             "--help)\n",
             "--vebose");
-    REFUSES("unknown flag -rate: write --rate\n", "-rate");
+    REFUSES("-rate needs a value (see tool do --help)\n", "-rate");
+    READS("-rate=5", "-verbose", "-k", "6");
+    expect_str_eq(words, "-rate=5 -verbose -k 6 ");
     READS("-voR5", "x");
     expect_str_eq(words, "-v -R 5 x ");
     cr_assert(picked.is_on);
     REFUSES("-R: behind -- there are targets alone\n", "--", "-R", "x");
-    REFUSES("unknown flag -z: write --time\n", "-z");
+    REFUSES("-z: write --time\n", "-z");
+}
+
+UNIT(option, a_long_name_may_stand_behind_one_dash)
+{
+    READS("-count", "7", "-size=64K", "-quiet", "-maybe=x", "-oq");
+    expect_eq(picked.count, 7);
+    expect_eq(picked.size, 65536);
+    expect_str_eq(picked.maybe, "x");
+    cr_assert(picked.is_quiet && picked.is_on);
+}
+
+UNIT(option, a_letter_may_be_another_name)
+{
+    READS("-N", "9");
+    expect_eq(picked.count, 9);
+    READS("-N8");
+    expect_eq(picked.count, 8);
+    REFUSES("unknown flag --N (see tool do --help)\n", "--N", "8");
+}
+
+UNIT(option, words_of_other_tools_are_refused_with_the_line_to_write)
+{
+    REFUSES("--vus 3: as --count\nwrite:\ntool --count=3 -o a\n", "--vus=3",
+            "-o", "a");
+    REFUSES("-vus 3: as --count\nwrite:\ntool --count=3 --size=64K SAMPLE\n",
+            "-vus", "3", "--size=64K");
+    REFUSES("-y: as --on\n-t odd: a text\nwrite:\n"
+            "tool -q --on --text 'a odd' --time 1s 'it'\\''s' ''\n",
+            "-qy", "-todd", "--time", "1s", "it's", "");
+    REFUSES("odd: a word\nwrite:\ntool -c5 the-odd 'a b'\n", "-c5", "odd",
+            "a b");
+    REFUSES("-y: as --on\nwrite:\ntool --on SAMPLE\n", "-y");
+}
+
+UNIT(option, what_is_wrong_besides_leaves_no_line_to_write)
+{
+    REFUSES("-y: as --on\n-z: write --time\n", "-y", "-z");
+    REFUSES("-y: as --on\n-c: 'x' is not a count such as 50 or 10k\n", "-y",
+            "-c", "x", "bad");
+    REFUSES("-y: as --on\n'bad' is no word\n", "-y", "bad");
+    REFUSES("--vus: as --count\n", "--vus");
+    REFUSES("--vus: as --count\n-y: as --on\n", "--vus", "-y");
+}
+
+UNIT(option, a_row_may_write_the_whole_line)
+{
+    REFUSES("-y: as --on\n-z: write --time\n-w it: another command\nwrite:\n"
+            "tool serve it\n",
+            "-y", "-z", "-w", "it", "-x", "bad");
+}
+
+UNIT(option, a_value_of_ours_is_not_that_of_another_tool)
+{
+    READS("-t", "1s", "a", "odder");
+    expect_str_eq(words, "a odder ");
+    REFUSES("-t: 'odds' is not a time such as 500ms or 10s\n", "-t", "odds");
+}
+
+UNIT(option, a_line_that_is_too_long_is_not_written)
+{
+    static char text[REWORD_SIZE];
+
+    memset(text, 'a', sizeof(text) - 1);
+    REFUSES("-y: as --on\n", "-y", text);
+    text[REWORD_SIZE - 11] = '\0'; /* behind "tool --on ", with a line feed */
+    REFUSES("-y: as --on\n", "-y", text);
+    text[REWORD_SIZE - 12] = '\0';
+    expect_eq(reads((const char *const[]){"-y", text, NULL}), OPTIONS_BAD);
+    expect_eq(strlen(said), strlen("-y: as --on\nwrite:\n") + REWORD_SIZE - 1);
 }
 
 UNIT(option, help_is_asked_for_where_nothing_was_wrong_before)
@@ -391,8 +492,9 @@ UNIT(option, help_has_a_line_for_each_row_that_is_shown)
 
     cr_assert_not_null(strstr(text, "Usage: tool\n\nNumbers:\n"));
     cr_assert_not_null(strstr(
-        text, "  -c, --count N            a count (10); also --number, --amount"
-              "\n"));
+        text,
+        "  -c, --count N            a count (10); also --number, --amount, -N"
+        "\n"));
     cr_assert_not_null(
         strstr(text, "  -m, --maybe[=TEXT]       a text, or none\n"));
     cr_assert_not_null(

@@ -17,6 +17,12 @@ void say(const char *format, ...)
     (void)format;
 }
 
+void console_write(const char *text, size_t len)
+{
+    (void)text;
+    (void)len;
+}
+
 void print_version(const char *program)
 {
     (void)program;

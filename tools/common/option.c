@@ -78,7 +78,7 @@ const struct option *option_find(const struct option_set *set, const char *name,
         const struct option *option = &set->rows[i];
         if (is_option(option) && ((strlen(option->name) == len &&
                                    memcmp(option->name, name, len) == 0) ||
-                                  has_alias(option, name, len))) {
+                                  (len > 1 && has_alias(option, name, len)))) {
             return option;
         }
     }
@@ -89,25 +89,10 @@ static const struct option *find_letter(const struct option_set *set,
                                         char letter)
 {
     for (size_t i = 0; i < set->count; i++) {
-        if (is_option(&set->rows[i]) && letter &&
-            set->rows[i].letter == letter) {
-            return &set->rows[i];
-        }
-    }
-    return NULL;
-}
-
-/* What to write for the flag of another tool; NULL: it is not known. */
-static const char *find_foreign(const struct option_set *set, const char *name,
-                                size_t len)
-{
-    for (; set; set = set->passed) {
-        const struct option_foreign *foreign = set->foreign;
-        for (; foreign && foreign->name; foreign++) {
-            if (strlen(foreign->name) == len &&
-                memcmp(foreign->name, name, len) == 0) {
-                return foreign->advice;
-            }
+        const struct option *option = &set->rows[i];
+        if (is_option(option) && letter &&
+            (option->letter == letter || has_alias(option, &letter, 1))) {
+            return option;
         }
     }
     return NULL;
@@ -454,8 +439,8 @@ static void print_option(FILE *out, const struct option *option)
     const char *alias = option->aliases;
     for (const char *before = "; also "; alias && *alias; before = ", ") {
         const size_t size = strcspn(alias, " ");
-        len += snprintf(text + len, sizeof(text) - (size_t)len, "%s--%.*s",
-                        before, (int)size, alias);
+        len += snprintf(text + len, sizeof(text) - (size_t)len, "%s%s%.*s",
+                        before, size > 1 ? "--" : "-", (int)size, alias);
         alias += size + (alias[size] == ' ');
     }
     print_wrapped(out, text, HELP_COLUMN);
@@ -494,9 +479,13 @@ struct line {
     const struct option *asked; /* --help or --version; NULL: neither */
     bool is_stopped;            /* what follows cannot be understood */
     bool is_over;               /* "--" has ended the options */
+    bool is_foreign;            /* a word of another tool was refused */
+    bool is_written;            /* the line to write is complete */
+    bool has_word;              /* it has a word that is no option */
     struct option_list *given;
     const char **words; /* that are no options */
     size_t word_count;
+    struct reword reword; /* the line to write */
 };
 
 /* Lines about one command line; a script may have made thousands of words. */
@@ -512,20 +501,20 @@ static void count_refused(struct line *line)
     }
 }
 
+/* A mistake for which no other line can be written. */
+static void count_mistake(struct line *line)
+{
+    line->reword.is_lost = true;
+    count_refused(line);
+}
+
 static void refuse_unknown(struct line *line, const char *flag)
 {
     const char *name = flag + strspn(flag, "-");
     const size_t len = strcspn(name, "=");
-    const char *advice = find_foreign(line->set, name, len);
     const char *like = NULL;
     char text[64];
 
-    if (advice) {
-        say("unknown flag %.2s%.*s: %s", name - flag > 1 ? "--" : "-", (int)len,
-            name, advice);
-        count_refused(line);
-        return;
-    }
     snprintf(text, sizeof(text), "%.*s", (int)len, name);
     like = len > 1 ? option_suggest(line->set, text) : NULL;
     if (like) {
@@ -534,7 +523,101 @@ static void refuse_unknown(struct line *line, const char *flag)
     } else {
         say("unknown flag %.100s (see %s --help)", flag, line->set->command);
     }
+    count_mistake(line);
+}
+
+/* ---- words of other tools ---- */
+
+/* The word behind; NULL: there is none, or it is an option. */
+static const char *peek(const struct line *line)
+{
+    const char *next = line->next < line->argc ? line->argv[line->next] : NULL;
+
+    return next && next[0] == '-' && next[1] != '\0' &&
+                   !(next[1] >= '0' && next[1] <= '9')
+               ? NULL
+               : next;
+}
+
+/* Begins the line to write, with the word of the command or without. */
+static void begin_reword(struct line *line, bool has_command)
+{
+    const char *command = line->set->command;
+    char program[64];
+
+    snprintf(program, sizeof(program), "%.*s", (int)strcspn(command, " "),
+             command);
+    reword_begin(&line->reword, has_command ? command : program);
+}
+
+/* Refuses a word of another tool: @flag as it was written. */
+static void refuse_foreign(struct line *line, const char *flag,
+                           const struct option_foreign *row, const char *value)
+{
+    const bool shows_value = row->has_value && value;
+
+    say("%s%s%.60s: %s", flag, shows_value && *flag ? " " : "",
+        shows_value ? value : "", row->advice);
     count_refused(line);
+    line->is_foreign = true;
+    if (row->is_whole) {
+        begin_reword(line, false);
+        line->is_written = true;
+        line->is_stopped = true;
+    }
+    line->has_word |= row->is_word;
+    reword_fill(&line->reword, row, value);
+}
+
+/* What another tool means by a name; @value was written with it, or is NULL. */
+static const struct option_foreign *find_foreign(const struct line *line,
+                                                 const char *name, size_t len,
+                                                 const struct option *own,
+                                                 const char *value)
+{
+    const char *behind = value ? value : peek(line);
+
+    for (const struct option_set *set = line->set; set; set = set->passed) {
+        const struct option_foreign *row =
+            reword_find(set->foreign, name, len, behind, line->argv);
+        if (row && (!own || row->is_meant)) {
+            return row;
+        }
+    }
+    return NULL;
+}
+
+/* Takes the value of a row, if it has one. */
+static const char *take_foreign_value(struct line *line,
+                                      const struct option_foreign *row,
+                                      const char *value)
+{
+    const char *behind = peek(line);
+
+    if (value || !row->has_value || !behind) {
+        return value;
+    }
+    line->next++;
+    return behind;
+}
+
+/* Is "--name" or "-name" of another tool? It is refused then. */
+static bool read_foreign(struct line *line, const char *text,
+                         const struct option *own)
+{
+    const char *name = text + strspn(text, "-");
+    const size_t len = strcspn(name, "=");
+    const char *value = name[len] == '=' ? name + len + 1 : NULL;
+    const struct option_foreign *row =
+        len > 1 ? find_foreign(line, name, len, own, value) : NULL;
+    char flag[OPTION_FLAG_SIZE];
+
+    if (!row) {
+        return false;
+    }
+    snprintf(flag, sizeof(flag), "%.*s", (int)(name + len - text), text);
+    refuse_foreign(line, flag, row, take_foreign_value(line, row, value));
+    return true;
 }
 
 static bool is_listed(const struct option_list *given,
@@ -593,7 +676,7 @@ static void take(struct line *line, const struct option *option,
         } else {
             say("%s: %s", flag, why);
         }
-        count_refused(line);
+        count_mistake(line);
         line->is_stopped = set->is_ordered && option->repeats;
     } else {
         note(line, option, value);
@@ -604,10 +687,11 @@ static void take(struct line *line, const struct option *option,
 static const char *next_value(struct line *line, const char *flag)
 {
     if (line->next < line->argc) {
+        reword_keep(&line->reword, line->argv[line->next]);
         return line->argv[line->next++];
     }
     say("%s needs a value (see %s --help)", flag, line->set->command);
-    count_refused(line);
+    count_mistake(line);
     return NULL;
 }
 
@@ -632,38 +716,43 @@ static void pass(struct line *line, const struct option *option,
 
     if (!line->set->pass(line->options, option, word, why)) {
         say("%s", why);
-        count_refused(line);
+        count_mistake(line);
         line->is_stopped = true;
     }
 }
 
 /* "-x" and its value, or NULL. The flag lives as long as the program. */
 static void pass_letter(struct line *line, const struct option *option,
-                        const char *value)
+                        char letter, const char *value)
 {
     static char flags[128][3];
-    char *flag = flags[(unsigned char)option->letter % 128U];
+    char *flag = flags[(unsigned char)letter % 128U];
 
     flag[0] = '-';
-    flag[1] = option->letter;
+    flag[1] = letter;
     pass(line, option, flag);
     if (value) {
         pass(line, option, value);
     }
 }
 
-/* "--name" or "--name=value". */
+/* "--name" or "--name=value", perhaps with one dash. */
 static void read_long(struct line *line, const char *text)
 {
     const struct option_set *set = line->set;
-    const size_t len = strcspn(text + 2, "=");
-    const struct option *option = option_find(set, text + 2, len);
+    const char *name = text + (text[1] == '-' ? 2 : 1);
+    const size_t len = strcspn(name, "=");
+    const struct option *option = option_find(set, name, len);
     const struct option *passed =
-        !option && set->passed ? option_find(set->passed, text + 2, len) : NULL;
-    const char *value = text[2 + len] == '=' ? text + 2 + len + 1 : NULL;
+        !option && set->passed ? option_find(set->passed, name, len) : NULL;
+    const char *value = name[len] == '=' ? name + len + 1 : NULL;
     char flag[OPTION_FLAG_SIZE];
 
-    snprintf(flag, sizeof(flag), "%.*s", (int)len + 2, text);
+    if (read_foreign(line, text, option ? option : passed)) {
+        return;
+    }
+    reword_keep(&line->reword, text);
+    snprintf(flag, sizeof(flag), "%.*s", (int)(name + len - text), text);
     if (passed) {
         const char *next =
             !value && needs_value(passed) ? next_value(line, flag) : NULL;
@@ -677,10 +766,10 @@ static void read_long(struct line *line, const char *text)
         refuse_unknown(line, text);
     } else if (value && option->kind == OPTION_SWITCH && !*value) {
         say("%s: '' is neither on nor off", flag);
-        count_refused(line);
+        count_mistake(line);
     } else if (value && !option->value && option->kind != OPTION_SWITCH) {
         say("%s takes no value", flag);
-        count_refused(line);
+        count_mistake(line);
     } else {
         const bool is_next =
             !value && (needs_value(option) || may_be_value(line, option));
@@ -693,6 +782,27 @@ static void read_long(struct line *line, const char *text)
     }
 }
 
+/* Is a letter of another tool? It is refused then, and @ret_is_over says
+ * whether what follows it in its word was its value. */
+static bool read_foreign_letter(struct line *line, char letter,
+                                const char *rest, const struct option *own,
+                                bool *ret_is_over)
+{
+    const char *value = *rest ? rest : NULL;
+    const struct option_foreign *row =
+        find_foreign(line, &letter, 1, own, value);
+    const char flag[] = {'-', letter, '\0'};
+
+    if (!row) {
+        return false;
+    }
+    *ret_is_over = row->has_value && value;
+    refuse_foreign(line, flag, row,
+                   row->has_value ? take_foreign_value(line, row, value)
+                                  : NULL);
+    return true;
+}
+
 /* One letter of a word, of which @rest follows. True if that was its value, or
  * nothing of it is to be read. */
 static bool read_letter(struct line *line, char letter, const char *rest)
@@ -702,14 +812,19 @@ static bool read_letter(struct line *line, char letter, const char *rest)
     const bool is_passed = !option && set->passed;
     const char flag[] = {'-', letter, '\0'};
     const char *value = NULL;
+    bool is_over = false;
 
     if (is_passed) {
         option = find_letter(set->passed, letter);
+    }
+    if (read_foreign_letter(line, letter, rest, option, &is_over)) {
+        return is_over;
     }
     if (!option) {
         refuse_unknown(line, flag);
         return true;
     }
+    reword_keep(&line->reword, flag);
     if (needs_value(option)) {
         value = *rest ? rest : next_value(line, flag);
         if (!value) {
@@ -718,14 +833,17 @@ static bool read_letter(struct line *line, char letter, const char *rest)
     } else if (option->value && *rest == '=') {
         value = rest + 1;
     }
+    if (value && *rest) {
+        reword_join(&line->reword, rest);
+    }
     if (is_passed) {
-        pass_letter(line, option, value);
+        pass_letter(line, option, letter, value);
     } else {
         take(line, option, flag, value || option->value ? value : "");
     }
     if (!value && *rest == '=') {
         say("%s takes no value", flag);
-        count_refused(line);
+        count_mistake(line);
     }
     return value || *rest == '=' || line->asked;
 }
@@ -742,34 +860,32 @@ static void read_letters(struct line *line, const char *text)
 
 /* Is it a long name behind one dash, as vegeta has them? It would be taken for
  * letters. */
-static bool refuse_one_dash(struct line *line, const char *text)
+static bool is_one_dash(const struct line *line, const char *text)
 {
     const struct option_set *set = line->set;
     const char *name = text + 1;
     const size_t len = strcspn(name, "=");
+    const char *value = name[len] == '=' ? name + len + 1 : NULL;
 
-    if (len < 2) {
-        return false;
-    }
-    if (find_foreign(set, name, len)) {
-        refuse_unknown(line, text);
-    } else if (option_find(set, name, len) ||
-               (set->passed && option_find(set->passed, name, len))) {
-        say("unknown flag -%.*s: write --%.100s", (int)len, name, name);
-        count_refused(line);
-    } else {
-        return false;
-    }
-    return true;
+    return len > 1 && (option_find(set, name, len) ||
+                       (set->passed && option_find(set->passed, name, len)) ||
+                       find_foreign(line, name, len, NULL, value));
 }
 
 static void take_word(struct line *line, const char *text)
 {
+    const struct option_foreign *row = find_foreign(line, "", 0, NULL, text);
     char why[OPTION_WHY_SIZE];
 
-    if (!line->is_bad && !line->set->word(line->options, text, why)) {
+    if (row) {
+        refuse_foreign(line, "", row, text);
+        return;
+    }
+    line->has_word = true;
+    reword_keep(&line->reword, text);
+    if (!line->reword.is_lost && !line->set->word(line->options, text, why)) {
         say("%s", why);
-        count_refused(line);
+        count_mistake(line);
         line->is_stopped = true;
     }
 }
@@ -784,15 +900,15 @@ static void read_next(struct line *line)
     } else if (is_end || line->is_over || text[0] != '-' || text[1] == '\0') {
         if (line->is_over && text[0] == '-' && line->set->passed) {
             say("%.100s: behind -- there are targets alone", text);
-            count_refused(line);
+            count_mistake(line);
         } else if (line->set->is_ordered) {
             take_word(line, text);
         } else {
             line->words[line->word_count++] = text;
         }
-    } else if (text[1] == '-') {
+    } else if (text[1] == '-' || is_one_dash(line, text)) {
         read_long(line, text);
-    } else if (!refuse_one_dash(line, text)) {
+    } else {
         read_letters(line, text);
     }
 }
@@ -820,6 +936,22 @@ static bool check_rules(const struct line *line)
     return is_good;
 }
 
+/* Tells the line to write, where words of other tools were all that was wrong
+ * with it. */
+static void tell_reworded(struct line *line)
+{
+    if (!line->is_foreign || line->reword.is_lost ||
+        (line->is_stopped && !line->is_written)) {
+        return;
+    }
+    if (!line->has_word && line->set->sample && !line->is_written) {
+        reword_keep(&line->reword, line->set->sample);
+    }
+    say("write:");
+    reword_end(&line->reword);
+    console_write(line->reword.text, line->reword.len);
+}
+
 static enum options_result read_all(struct line *line)
 {
     while (line->next < line->argc && !line->asked && !line->is_stopped) {
@@ -833,9 +965,12 @@ static enum options_result read_all(struct line *line)
         }
         return OPTIONS_DONE;
     }
-    for (size_t i = 0; i < line->word_count && !line->is_bad; i++) {
+    for (size_t i = 0; i < line->word_count && !line->is_stopped &&
+                       !(line->is_bad && line->reword.is_lost);
+         i++) {
         take_word(line, line->words[i]);
     }
+    tell_reworded(line);
     return !line->is_bad && check_rules(line) ? OPTIONS_READY : OPTIONS_BAD;
 }
 
@@ -857,6 +992,7 @@ enum options_result options_read(const struct option_set *set, void *options,
         say("no memory");
         return OPTIONS_BAD;
     }
+    begin_reword(&line, first > 1);
     const enum options_result result = read_all(&line);
     free(line.words);
     return result;

@@ -7,12 +7,15 @@
  * shells (completion.h) and the tests of the manuals walk the rows; nothing
  * else lists them. weir-proxy reads the lines of its file with the same rows.
  *
- * "--name value", "--name=value", "-x value", "-xvalue" and "-xy" are read;
- * "--" ends the options. All wrong words of a line are told, each in a line of
- * its own.
+ * "--name value", "--name=value", "-name value", "-x value", "-xvalue" and
+ * "-xy" are read; "--" ends the options. All wrong words of a line are told,
+ * each in a line of its own; words of other tools with the line to write at the
+ * end.
  */
 #ifndef WEIR_COMMON_OPTION_H
 #define WEIR_COMMON_OPTION_H
+
+#include "reword.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -69,7 +72,7 @@ struct option {
     const char *help;    /* NULL: --help does not show it. "{}" in it are the
                           * choices */
     const char *aliases; /* other names that mean the same, with spaces between
-                          * them; NULL: none */
+                          * them; one letter: a short name. NULL: none */
     enum option_kind kind;
     size_t offset;              /* of the field, in its owner */
     uint64_t least;             /* of a number */
@@ -94,13 +97,6 @@ struct option {
     bool says_where; /* its reasons need no flag before them */
 };
 
-/* A flag of another tool that is refused with what stands for it here, or why
- * nothing does. */
-struct option_foreign {
-    const char *name; /* one letter: with one dash */
-    const char *advice;
-};
-
 /* The options that a command line gave, each once, in its order. */
 struct option_list {
     const struct option *list[OPTIONS_GIVEN_MAX];
@@ -115,6 +111,8 @@ struct option_set {
     size_t count;
     const struct option_foreign *foreign; /* ends with a row without a name;
                                            * NULL: none */
+    const char *sample; /* a word for a line of which none is left; NULL: none
+                         */
     /* Other options, which are passed on and not read here; NULL: none. */
     const struct option_set *passed;
     /* The struct with an option's field; NULL with the reason in @why. Without

@@ -118,7 +118,7 @@ static int do_as_told(int argc, char **argv)
             return commands[i].run(argc, argv, 2);
         }
     }
-    if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0) {
+    if (argc == 2 && (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0)) {
         fputs(help, stdout);
         return LOAD_OK;
     }

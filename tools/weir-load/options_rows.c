@@ -77,19 +77,6 @@ static bool read_seed(void *options, const struct option *option,
            option_refuse(why, "'%.200s' is not a number below 2^63", value);
 }
 
-/* -d is a body in hey, oha and curl. */
-static bool read_duration(void *options, const struct option *option,
-                          const char *value, char *why)
-{
-    if (value[0] < '0' || value[0] > '9') {
-        return option_refuse(why,
-                             "'%.200s' is not a time such as 500ms or 10s; a "
-                             "body is -b TEXT or -b @FILE",
-                             value);
-    }
-    return option_read_plain(&options_set, options, option, value, why);
-}
-
 static bool read_send(void *options, const struct option *option,
                       const char *value, char *why)
 {
@@ -430,19 +417,6 @@ static bool read_part(void *options, const struct option *option,
            option_refuse(why, "%s", reason);
 }
 
-/* Threads: -t is a time-out or a duration in other tools. */
-static bool read_threads(void *options, const struct option *option,
-                         const char *value, char *why)
-{
-    if (value[strcspn(value, "smhu")] != '\0') {
-        return option_refuse(why,
-                             "'%.200s' is not a count of threads; a time-out "
-                             "is --timeout TIME, a duration -d TIME",
-                             value);
-    }
-    return option_read_plain(&options_set, options, option, value, why);
-}
-
 static bool read_cpus(void *options, const struct option *option,
                       const char *value, char *why)
 {
@@ -475,6 +449,24 @@ static bool read_slo(void *options, const struct option *option,
     return slo_parse(value, &run_of(options)->slo, &error) == 0 ||
            option_refuse(why, "'%.200s', at character %zu: %s", value,
                          error.position, error.why);
+}
+
+/* Of other tools, which write several. */
+static bool read_format(void *options, const struct option *option,
+                        const char *value, char *why)
+{
+    return strcmp(value, "json") == 0
+               ? read_json(options, option, NULL, why)
+               : option_refuse(why, "'%.200s' is not json", value);
+}
+
+static bool read_http_version(void *options, const struct option *option,
+                              const char *value, char *why)
+{
+    (void)options;
+    (void)option;
+    return strcmp(value, "1.1") == 0 ||
+           option_refuse(why, "HTTP/1.1 is spoken, and nothing newer");
 }
 
 static bool read_nothing(void *options, const struct option *option,
@@ -627,18 +619,18 @@ static const struct option_rule no_warmup[] = {
 
 static const struct option rows[] = {
     {"connections", 'c', "N", "connections",
+     .aliases = "concurrency concurrent",
      NUMBER(OPTION_COUNT, 1, CONNS_MAX, whole_conn_count), .initial = "10",
      .json = "connections"},
     {"duration", 'd', "TIME", "how long to measure (10s; with -n: no limit)",
-     .read = read_duration,
-     NUMBER(OPTION_TIME, SECOND / 1000, WEEK_NS, duration_ns), MARK(duration),
-     .excludes = no_duration, .json = "duration_ns"},
+     .aliases = "z", NUMBER(OPTION_TIME, SECOND / 1000, WEEK_NS, duration_ns),
+     MARK(duration), .excludes = no_duration, .json = "duration_ns"},
     {"requests", 'n', "COUNT", "how many requests to measure",
      NUMBER(OPTION_COUNT, 1, UINT64_MAX / 2, request_count), MARK(requests),
      .excludes = no_requests, .json = "requests"},
     {"pipeline", 'p', "DEPTH", "requests under way on each connection",
-     NUMBER(OPTION_COUNT, 1, DEPTH_MAX, depth), .initial = "1", MARK(depth),
-     .json = "depth"},
+     .aliases = "pipelining", NUMBER(OPTION_COUNT, 1, DEPTH_MAX, depth),
+     .initial = "1", MARK(depth), .json = "depth"},
     {"send", 0, "SIZE",
      "bytes of a request (128; echoes over UDP: at least 16), or of a block in "
      "mode stream (64K)",
@@ -648,8 +640,8 @@ static const struct option rows[] = {
      "uniform:64:1k, exp:1k, pareto:100:1.2:1M or mix:100:90,10k:10",
      .read = read_recv, MARK(recv)},
     {"warmup", 'w', "TIME", "not measured, before the rest (1s; with -n: 0)",
-     NUMBER(OPTION_TIME, 0, WEEK_NS, warmup_ns), MARK(warmup),
-     .excludes = no_warmup, .json = "warmup_ns"},
+     .aliases = "warm-up-time", NUMBER(OPTION_TIME, 0, WEEK_NS, warmup_ns),
+     MARK(warmup), .excludes = no_warmup, .json = "warmup_ns"},
     {"timeout", 0, "TIME", "for an answer (5s; UDP: 1s, then it is lost)",
      NUMBER(OPTION_TIME, SECOND / 1000, WEEK_NS, timeout_ns), MARK(timeout),
      .json = "timeout_ns"},
@@ -682,11 +674,13 @@ static const struct option rows[] = {
      "then it closes and connects again; N to M",
      .read = read_requests_per_conn, MARK(requests_per_conn)},
     {"disable-keepalive", 0, NULL, "the same as --requests-per-conn 1",
-     .read = read_disable_keepalive, MARK(requests_per_conn)},
+     .aliases = "disableKeepAlives", .read = read_disable_keepalive,
+     MARK(requests_per_conn)},
 
     TITLE("HTTP (http://, https://, or --mode http)"),
-    {"method", 'X', "WORD", "GET; POST with a body", .read = read_method,
-     MARK(http), .json = "http.method", TEXT(http.method)},
+    {"method", 'X', "WORD", "GET; POST with a body",
+     .aliases = "m request-method", .read = read_method, MARK(http),
+     .json = "http.method", TEXT(http.method)},
     {"header", 'H', "'N: V'", "a header; 'N:' leaves one out; may be repeated",
      .read = read_header, .repeats = true, MARK(http)},
     {"body", 'b', "TEXT", "a body, or @FILE for one that stands in a file",
@@ -759,7 +753,6 @@ static const struct option rows[] = {
      "from Slurm, MPI or Kubernetes",
      .read = read_part},
     {"threads", 't', "N", "each has a part of the connections (1)",
-     .read = read_threads,
      NUMBER(OPTION_COUNT, 1, OPTIONS_THREADS_MAX, thread_count)},
     {"cpu", 0, "LIST", "CPUs that threads are bound to, as 2-3,6",
      .read = read_cpus, AT(cpus)},
@@ -793,8 +786,14 @@ static const struct option rows[] = {
      .read = read_label, .repeats = true},
     {"dry-run", 0, NULL, "check all, print what would be done, send nothing",
      SWITCH(is_dry)},
-    {"latency", 0, NULL, NULL /* wrk's; latencies are always shown */,
+    {"latency", 0, NULL, NULL /* that is always so */,
+     .aliases = "l L U latencies u_latency latency-correction http1 http1.1 h1 "
+                "fasthttp no-tui no-color no-progress renderStatusCodes "
+                "disable-compression disable-redirects",
      .read = read_nothing},
+    {"http-version", 0, "VERSION", NULL, .read = read_http_version},
+    {"output-format", 0, "FORMAT", NULL, .aliases = "o format",
+     .read = read_format},
     {"quiet", 'q', NULL, "no live lines, no text report", SWITCH(quiet)},
     {"verbose", 'v', NULL, "what the library and the kernel do",
      SWITCH(verbose)},
@@ -865,25 +864,31 @@ static const struct option rows[] = {
 
 /* ---- the command ---- */
 
-/* What a user of another tool may have meant by a word. */
-static const char *advise_on_target(const char *text,
-                                    const struct run_options *options)
+/* A longer target needs its scheme. */
+#define COMPLETE_SIZE 1024
+
+/* HOST/PATH is http://HOST/PATH. */
+static const char *complete_target(size_t index, const char *text)
 {
-    return options->quiet && text[strspn(text, "0123456789.kK/s")] == '\0'
-               ? " (-q is quiet; a rate is -R RATE)"
-               : "";
+    static char texts[OPTIONS_TARGETS_MAX][COMPLETE_SIZE];
+
+    if (!url_is_http_place(text) || strlen(text) > COMPLETE_SIZE - 8) {
+        return text;
+    }
+    snprintf(texts[index], COMPLETE_SIZE, "http://%s", text);
+    return texts[index];
 }
 
 static bool read_target(void *options, const char *text, char *why)
 {
     struct run_options *run = run_of(options);
-    char reason[TARGET_WHY_SIZE];
 
     if (run->target_count == OPTIONS_TARGETS_MAX) {
         return option_refuse(why, "more than %u targets", OPTIONS_TARGETS_MAX);
     }
-    if (url_parse(text, false, &run->targets[run->target_count], reason) < 0) {
-        return option_refuse(why, "%s%s", reason, advise_on_target(text, run));
+    text = complete_target(run->target_count, text);
+    if (url_parse(text, false, &run->targets[run->target_count], why) < 0) {
+        return false;
     }
     run->target_count++;
     return true;
@@ -921,7 +926,8 @@ const struct option_set options_set = {
         "printed).\n",
     .rows = rows,
     .count = sizeof(rows) / sizeof(rows[0]),
-    .foreign = foreign_flags,
+    .foreign = foreign_words,
+    .sample = "http://HOST:PORT/",
     .word = read_target,
 };
 

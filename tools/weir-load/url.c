@@ -85,6 +85,50 @@ static const char *find_fault(const char *path)
     return NULL;
 }
 
+/* The host of a text without a scheme, up to its port or its path; 0: it is
+ * none, as no number is. */
+static size_t host_size(const char *text)
+{
+    const size_t len = strcspn(text, "/?:");
+    const size_t digits = strspn(text, "0123456789");
+    const size_t number =
+        text[digits] == '.'
+            ? digits + 1 + strspn(text + digits + 1, "0123456789")
+            : digits;
+
+    if (text[0] == '[') {
+        const char *end = strchr(text, ']');
+        return end ? (size_t)(end - text) + 1 : 0;
+    }
+    return text[0] != '.' && text[0] != '-' && number < len &&
+                   strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                "abcdefghijklmnopqrstuvwxyz"
+                                "0123456789.-_") >= len
+               ? len
+               : 0;
+}
+
+bool url_lacks_scheme(const char *text)
+{
+    const size_t len = host_size(text);
+    const char *rest = text + len;
+    const size_t digits = *rest == ':' ? strspn(rest + 1, "0123456789") : 0;
+    const bool is_host = text[0] == '[' || digits > 0 ||
+                         memchr(text, '.', len) ||
+                         (len == 9 && memcmp(text, "localhost", len) == 0);
+
+    if (len == 0 || !is_host || (*rest == ':' && digits == 0)) {
+        return false;
+    }
+    rest += digits > 0 ? digits + 1 : 0;
+    return *rest == '\0' || *rest == '/' || *rest == '?';
+}
+
+bool url_is_http_place(const char *text)
+{
+    return url_lacks_scheme(text) && strchr(text, '/');
+}
+
 /* Most of those who leave it out mean HTTP. */
 static int refuse_scheme(const char *text, bool listening, char *why)
 {

@@ -1,0 +1,355 @@
+"""What people type by habit, and what weir-load makes of it.
+
+The lines are those of users of other tools, with U for a URL, PORT for its port
+and the files that they name. A line runs as it is, or it is refused with the
+line to write, which a shell takes and which runs then; the few that weir-load
+cannot say are refused with the reason.
+"""
+
+import os
+import re
+import shlex
+import tempfile
+
+from harness import (PATIENT, WEIR_LOAD, Serve, command, equal, matches, run)
+
+RUNS = object()
+
+
+class Refused:  # pylint: disable=too-few-public-methods
+    """There is no line to write, and this is why."""
+
+    def __init__(self, why):
+        self.why = why
+
+
+HABITS = (
+    ('wrk', '-t2 -c10 -d1s U',
+     RUNS),
+    ('wrk', '-t2 -c10 -d1s --latency U',
+     RUNS),
+    ('wrk', '-t 2 -c 10 -d 1s --timeout 2s U',
+     RUNS),
+    ('wrk', "-t2 -c10 -d1s -H 'Authorization: Bearer x' U",
+     RUNS),
+    ('wrk', '-t2 -c10 -d1s -s post.lua U',
+     "-t2 -c10 -d1s -X METHOD -H 'NAME: VALUE' -b BODY U"),
+    ('wrk', '-c 10 -d 1s --script=post.lua --latency U',
+     "-c 10 -d 1s -X METHOD -H 'NAME: VALUE' -b BODY --latency U"),
+    ('wrk', '-t2 -c10 -d1s -T2s U',
+     '-t2 -c10 -d1s --timeout 2s U'),
+    ('wrk', '--threads 2 --connections 10 --duration 1s U',
+     RUNS),
+    ('wrk2', '-t2 -c10 -d1s -R500 U',
+     RUNS),
+    ('wrk2', '-t2 -c10 -d1s -R500 -L U',
+     RUNS),
+    ('wrk2', '-t2 -c10 -d1s -R500 --latency --u_latency U',
+     RUNS),
+    ('wrk2', '-t2 -c10 -d1s -R 500 -U -s post.lua U',
+     "-t2 -c10 -d1s -R 500 -U -X METHOD -H 'NAME: VALUE' -b BODY U"),
+    ('oha', 'U',
+     RUNS),
+    ('oha', '-n 100 -c 10 U',
+     RUNS),
+    ('oha', '-z 1s -c 10 --no-tui U',
+     RUNS),
+    ('oha', '-z 1s -c 10 -q 200 --latency-correction --disable-keepalive U',
+     '-z 1s -c 10 -R 200 --latency-correction --disable-keepalive U'),
+    ('oha', '-c 10 -z 1s -m POST -d \'{"a":1}\' -T application/json U',
+     '-c 10 -z 1s -m POST -b \'{"a":1}\' -H \'Content-Type: application/json\' U'),
+    ('oha', '-n 100 -c 10 --no-tui -j U',
+     RUNS),
+    ('oha', '-n 100 -c 10 --no-tui --output-format json U',
+     RUNS),
+    ('oha', '-n 100 -c 10 --http-version 1.1 U',
+     RUNS),
+    ('oha', '-n 100 -c 10 --http2 U',
+     '-n 100 -c 10 U'),
+    ('oha', '-n 100 -c 10 -t 5s --insecure U',
+     '-n 100 -c 10 --timeout 5s --insecure U'),
+    ('oha', '-n 100 -c 10 --host example.com U',
+     "-n 100 -c 10 -H 'Host: example.com' U"),
+    ('oha', '-n 100 -c 10 -D body.json -m PUT U',
+     '-n 100 -c 10 -b @body.json -m PUT U'),
+    ('oha', '-z 1m30s -c 10 --no-tui U',
+     RUNS),
+    ('oha', '-n 100 -c 10 --redirect 0 --disable-compression U',
+     '-n 100 -c 10 --disable-compression U'),
+    ('oha', "-n 100 -c 10 -H 'A: b' -a user:pass U",
+     '-n 100 -c 10 -H \'A: b\' -H "Authorization: Basic $(printf %s user:pass | base64)" U'),
+    ('oha', '-n 100 --urls-from-file urls.txt',
+     '-n 100 --mix urls.txt http://HOST:PORT/'),
+    ('oha', '-n 100 -p 10 --http2 U',
+     '-n 100 -p 10 U'),
+    ('oha', '-z 1s -c 10 --burst-delay 1s --burst-rate 10 U',
+     Refused("--burst-delay 1s: bursts are not sent; --stages STAGES")),
+    ('hey', '-n 200 -c 10 U',
+     RUNS),
+    ('hey', '-z 1s -c 10 U',
+     RUNS),
+    ('hey', '-z 1s -c 10 -q 10 U',
+     '-z 1s -c 10 -R 10 U'),
+    ('hey', "-n 100 -c 10 -m POST -d '{}' -T application/json U",
+     "-n 100 -c 10 -m POST -b '{}' -H 'Content-Type: application/json' U"),
+    ('hey', '-n 100 -c 10 -D body.json U',
+     '-n 100 -c 10 -b @body.json U'),
+    ('hey', '-n 100 -c 10 -t 2 U',
+     RUNS),
+    ('hey', '-n 100 -c 10 -host example.com U',
+     "-n 100 -c 10 -H 'Host: example.com' U"),
+    ('hey', '-n 100 -c 10 -disable-keepalive U',
+     RUNS),
+    ('hey', '-n 100 -c 10 -h2 U',
+     '-n 100 -c 10 U'),
+    ('hey', '-n 100 -c 10 -A text/html -o csv U',
+     "-n 100 -c 10 -H 'Accept: text/html' --csv intervals.csv U"),
+    ('hey', '-n 100 -c 10 -a user:pass -disable-compression -disable-redirects U',
+     '-n 100 -c 10 -H "Authorization: Basic $(printf %s user:pass | base64)" -disable-compression -disable-redirects U'),
+    ('hey', '-n 100 -c 10 -x http://proxy:3128 U',
+     Refused("-x http://proxy:3128: proxies of HTTP are not spoken to")),
+    ('hey', '-n 100 -c 10 -cpus 2 U',
+     '-n 100 -c 10 -t 2 U'),
+    ('ab', '-n 100 -c 10 U',
+     RUNS),
+    ('ab', '-k -n 100 -c 10 U',
+     RUNS),
+    ('ab', '-n100 -c10 -k -q U',
+     RUNS),
+    ('ab', '-t 1 -c 10 U',
+     RUNS),
+    ('ab', '-n 100 -c 10 -p post.json -T application/json U',
+     "-n 100 -c 10 -b @post.json -H 'Content-Type: application/json' U"),
+    ('ab', '-n 100 -c 10 -C session=1 -A user:pass U',
+     '-n 100 -c 10 -H \'Cookie: session=1\' -H "Authorization: Basic $(printf %s user:pass | base64)" U'),
+    ('ab', '-n 100 -c 10 -i U',
+     '-n 100 -c 10 -X HEAD U'),
+    ('ab', '-n 100 -c 10 -l -r -s 30 U',
+     '-n 100 -c 10 -l --timeout 30 U'),
+    ('ab', '-n 100 -c 10 -u put.json -T application/json U',
+     "-n 100 -c 10 -X PUT -b @put.json -H 'Content-Type: application/json' U"),
+    ('ab', '-n 100 -c 10 -m DELETE U',
+     RUNS),
+    ('ab', '-n 100 -c 10 -e out.csv -g out.tsv U',
+     '-n 100 -c 10 --hgrm out.csv --csv out.tsv U'),
+    ('bombardier', '-c 10 -d 1s -l U',
+     RUNS),
+    ('bombardier', '-c 10 -n 100 U',
+     RUNS),
+    ('bombardier', '-c 10 -d 1s -r 200 --fasthttp -t 2s U',
+     '-c 10 -d 1s -R 200 --fasthttp --timeout 2s U'),
+    ('bombardier', "-c 10 -n 100 -m POST -b '{}' -H 'Content-Type: application/json' U",
+     RUNS),
+    ('bombardier', '-c 10 -n 100 -m POST -f body.json --http1 U',
+     '-c 10 -n 100 -m POST -b @body.json --http1 U'),
+    ('bombardier', '-c 10 -n 100 -o json -p r U',
+     '-c 10 -n 100 -o json U'),
+    ('bombardier', '-c 10 -d 1s --http2 -k U',
+     '-c 10 -d 1s -k U'),
+    ('bombardier', '-c 10 -n 100 -a U',
+     '-c 10 -n 100 --disable-keepalive U'),
+    ('k6', 'run --vus 10 --duration 1s script.js',
+     'run -c 10 --duration 1s http://HOST:PORT/'),
+    ('k6', 'run -u 10 -i 100 --out json=out.json script.js',
+     'run -c 10 -n 100 --json=out.json http://HOST:PORT/'),
+    ('vegeta', 'attack -duration=1s -rate=200 U',
+     '-duration=1s -rate=200 U'),
+    ('vegeta', '-rate=200/s -duration=1s -targets=targets.txt',
+     '-rate=200/s -duration=1s --mix targets.txt http://HOST:PORT/'),
+    ('vegeta', '-rate=200/1s -duration=1s -connections=10 U',
+     RUNS),
+    ('vegeta', '-duration=1s -rate=0 -max-workers=10 U',
+     '-duration=1s -c 10 U'),
+    ('vegeta', "-rate=200 -duration=1s -workers=10 -timeout=2s -body=body.json -header='A: b' -insecure U",
+     "-rate=200 -duration=1s -timeout=2s -b @body.json '-header=A: b' -insecure U"),
+    ('vegeta', '-rate=200 -duration=1s -keepalive=false -redirects=-1 -http2=false U',
+     '-rate=200 -duration=1s --disable-keepalive U'),
+    ('h2load', '-n100 -c10 -m10 U',
+     '-n100 -c10 -p 10 U'),
+    ('h2load', '-n100 -c10 -m10 --h1 U',
+     '-n100 -c10 -p 10 --h1 U'),
+    ('h2load', '-D 1 -c 10 -t 2 --warm-up-time=1 U',
+     '-d 1 -c 10 -t 2 --warm-up-time=1 U'),
+    ('h2load', "-n100 -c10 -d body.json -H 'A: b' --h1 U",
+     "-n100 -c10 -b @body.json -H 'A: b' --h1 U"),
+    ('h2load', '-c10 -D1 --rps=10 -T 5 --h1 U',
+     '-c10 -d 1 --rps=10 --timeout 5 --h1 U'),
+    ('h2load', '-n100 -c10 -p http/1.1 U',
+     '-n100 -c10 U'),
+    ('h2load', '-n100 -c10 --npn-list=h2,http/1.1 U',
+     '-n100 -c10 U'),
+    ('iperf3', '-s',
+     'serve --mode discard tcp://0.0.0.0:5201'),
+    ('iperf3', '-s -p 5202',
+     'serve --mode discard tcp://0.0.0.0:5201'),
+    ('iperf3', '-c 127.0.0.1 -t 1',
+     '--mode stream -c 1 -d 10s tcp://127.0.0.1:5201'),
+    ('iperf3', '-c 127.0.0.1 -p 5202 -t 1 -P 4 -R',
+     '--mode stream -c 1 -d 10s tcp://127.0.0.1:5201'),
+    ('iperf3', '-u -c 127.0.0.1 -b 100M -t 1 -l 1200',
+     '-c 1 -R 10k --send 1200 -d 10s udp://127.0.0.1:5201'),
+    ('iperf3', '-c 127.0.0.1 -t 1 -P 4 -w 256K -l 128K --bidir',
+     '--mode stream -c 1 -d 10s tcp://127.0.0.1:5201'),
+    ('siege', '-c 10 -t 1S U',
+     '-c 10 -d 1s U'),
+    ('siege', '-c10 -t30S -b U',
+     '-c10 -d 30s U'),
+    ('siege', '-b -c 10 -r 10 U',
+     '-c 10 -R 10 U'),
+    ('siege', '-c 10 -r 10 -f urls.txt -i',
+     '-c 10 -R 10 --mix urls.txt http://HOST:PORT/'),
+    ('siege', '-c 10 -t1M -H \'A: b\' --content-type \'application/json\' \'U POST {"a":1}\'',
+     Refused("the path has a blank")),
+    ('siege', '-d 1 -c 10 -r 10 U',
+     '-d 1 -c 10 -R 10 U'),
+    ('autocannon', '-c 10 -d 1 U',
+     RUNS),
+    ('autocannon', '-c 10 -d 1 -p 2 -w 2 U',
+     RUNS),
+    ('autocannon', "-c 10 -a 100 -m POST -b '{}' U",
+     "-c 10 -n 100 -m POST -b '{}' U"),
+    ('autocannon', '-c 10 -d 1 -R 200 -l -j U',
+     RUNS),
+    ('autocannon', '-c 10 -d 1 -t 2 --renderStatusCodes -n U',
+     '-c 10 -d 1 -t 2 --renderStatusCodes U'),
+    ('autocannon', '-c 10 -d 1 localhost:PORT/path',
+     RUNS),
+    ('autocannon', '-i body.json -m PUT -c 10 -a 100 U',
+     '-b @body.json -m PUT -c 10 -n 100 U'),
+    ('plow', '-c 10 -d 1s U',
+     RUNS),
+    ('plow', '-c 10 -n 100 --rate 200 U',
+     RUNS),
+    ('plow', '-c 10 -n 100 --body @body.json -T application/json -m POST U',
+     "-c 10 -n 100 --body @body.json -H 'Content-Type: application/json' -m POST U"),
+    ('plow', '-c 10 -d 1s --json --summary --listen :18888 U',
+     '-c 10 -d 1s --json U'),
+    ('locust', '-f locustfile.py --headless -u 10 -r 2 -t 1m --host U',
+     '-c 10 -R 2 -d 1m U'),
+    ('redis-benchmark', '-h 127.0.0.1 -p 6379 -t get,set -n 1000 -c 10 -P 16',
+     "-c 50 --request 'PING\\r\\n' --expect 'delim:\\r\\n' tcp://127.0.0.1:6379"),
+    ('redis-benchmark', '-n 1000 -c 10 -q',
+     Refused("no target; write http://")),
+    ('redis-benchmark', '-t set -n 1000 -r 100000 -d 100',
+     "-c 50 -n 100000 --request 'SET key{rand:1:1000} value\\r\\n' --expect 'delim:\\r\\n' tcp://127.0.0.1:6379"),
+    ('memtier', '-s 127.0.0.1 -p 6379 --ratio=1:10 -n 1000 -c 10 -t 2',
+     "-c 50 --request 'PING\\r\\n' --expect 'delim:\\r\\n' tcp://127.0.0.1:6379"),
+    ('memtier', '--server=127.0.0.1 --port=6379 --protocol=redis --clients=10 --threads=2 --test-time=1 --data-size=32',
+     "-c 50 --request 'PING\\r\\n' --expect 'delim:\\r\\n' tcp://127.0.0.1:6379"),
+    ('curl', '-k -X POST -d a=b U',
+     '-k -X POST -b a=b U'),
+    ('curl', "--request POST --data '{}' -H 'A: b' U",
+     "-X POST --data '{}' -H 'A: b' U"),
+    ('curl', '-I U',
+     '-X HEAD U'),
+    ('curl', '-L -s -o /dev/null U',
+     '-L U'),
+    ('', 'example.com',
+     'http://example.com'),
+    ('', '127.0.0.1:PORT',
+     'http://127.0.0.1:PORT'),
+    ('', '127.0.0.1:PORT/path?x=1',
+     RUNS),
+    ('', 'ws://127.0.0.1:PORT/',
+     Refused("WebSocket is not spoken")),
+    ('', 'grpc://127.0.0.1:PORT',
+     Refused("gRPC is not spoken")),
+    ('', 'h2c://127.0.0.1:PORT/',
+     'U'),
+    ('', '--proxy=http://p:1 U', Refused("proxies of HTTP are not spoken to")),
+    ('', '-u user:pw U',
+     '-H "Authorization: Basic $(printf %s user:pw | base64)" U'),
+    ('', '-ql U', RUNS),
+    ('', '--redirect=3 U', 'U'),
+    ('', '-t 30s U', '-d 30s U'),
+    ('', 'search -T a/b --slo p99<1s U',
+     "search -H 'Content-Type: a/b' --slo 'p99<1s' U"),
+    ('', 'nowhere', Refused("'nowhere' is not a target; for HTTP write http://")),
+)
+
+# What a user has still to fill in.
+BLANKS = (("HOST:PORT", "127.0.0.1:9"), ("METHOD", "POST"),
+          ("//example.com", "//127.0.0.1"))
+FILES = {"body.json": '{"a":1}', "post.json": '{"a":1}', "put.json": '{"a":1}',
+         "targets.txt": "1 GET /\n", "urls.txt": "1 GET /\n", "post.lua": ""}
+
+
+def words_of(line, url):
+    """The words of a line of the table."""
+    return [re.sub(r"\bPORT\b", url.rsplit(":", 1)[1].strip("/"),
+                   re.sub(r"^U(?=$| )", url, word))
+            for word in shlex.split(line)]
+
+
+def plan(words, folder):
+    """What a line would do; lines of the table that end by themselves do it."""
+    return command(WEIR_LOAD, *words, "--dry-run", cwd=folder)
+
+
+def check_refused(line, outcome, wanted, url):
+    """The whole of the answer, whose last line is the one to write."""
+    equal((outcome.status, outcome.out), (2, ""), f"{line}: {outcome.err}")
+    lines = outcome.err.splitlines()
+    if isinstance(wanted, Refused):
+        equal(wanted.why in outcome.err, True, f"{line}: {outcome.err}")
+        equal("weir-load: write:" in lines, False, outcome.err)
+        return None
+    port = url.rsplit(":", 1)[1].strip("/")
+    written = re.sub(r"(?<![^ ])U(?= |$)", url, wanted).replace(
+        "PORT", port) if "HOST:PORT" not in wanted else wanted
+    equal(lines[-2:], ["weir-load: write:", f"weir-load {written}"], line)
+    for one in lines[:-1]:
+        matches(one, r"^weir-load: ", line)
+    return lines[-1]
+
+
+def check_runs(written, folder):
+    """A line that is told is one that a shell and weir-load take."""
+    for blank, filled in BLANKS:
+        written = written.replace(blank, filled)
+    if written.startswith(("weir-load serve ", "weir-load search ")):
+        return
+    outcome = command("sh", "-c", written.replace(
+        "weir-load", shlex.quote(WEIR_LOAD), 1) + " --dry-run", cwd=folder)
+    equal((outcome.status, outcome.err), (0, ""), written)
+
+
+def with_server(check):
+    """Calls it for each line of the table, with what weir-load said of it."""
+    with Serve("--mode", "http") as server, \
+            tempfile.TemporaryDirectory() as folder:
+        for name, text in FILES.items():
+            with open(os.path.join(folder, name), "w",
+                      encoding="ascii") as file:
+                file.write(text)
+        url = f"http://127.0.0.1:{server.port}/"
+        for tool, line, wanted in HABITS:
+            check(f"{tool} {line}", words_of(line, url), wanted, url, folder)
+
+
+def test_habits_run_or_are_answered_with_the_line_to_write():
+    def check(line, words, wanted, url, folder):
+        outcome = plan(words, folder)
+        if wanted is RUNS:
+            equal((outcome.status, outcome.err), (0, ""), line)
+            if not words[0].startswith("-q") and "-q" not in words:
+                matches(outcome.out, r"^Target +http://[\w.]+:\d+/", line)
+            return
+        written = check_refused(line, command(WEIR_LOAD, *words, cwd=folder),
+                                wanted, url)
+        if written:
+            check_runs(written, folder)
+
+    with_server(check)
+
+
+def test_habits_with_a_count_send_as_many_requests():
+    def check(line, words, wanted, _url, folder):
+        if wanted is RUNS and "-n" in words and "--rate" not in words:
+            outcome = command(WEIR_LOAD, *PATIENT, *words, cwd=folder)
+            equal((outcome.status, outcome.err), (0, ""), line)
+
+    with_server(check)
+
+
+run(globals())
