@@ -59,6 +59,8 @@ BAD_RUN = (
     (["-i", "10ms", "-d", "1h", TARGET], r"-i: too short for this -d"),
     (["--timeout", "0", TARGET], r"--timeout: 0 is out of range"),
     (["--connect-timeout", "x", TARGET], r"--connect-timeout: 'x' is not"),
+    (["--wait", "1s", UDP], r"--wait: over udp:// nothing is connected"),
+    (["--wait", "0", TARGET], r"--wait: 0 is out of range"),
     (["--max-errors", "x", TARGET], r"--max-errors: 'x' is not a count"),
     (["--max-errors", "101%", TARGET], r"--max-errors: '101%' is not"),
     (["--seed", "x", TARGET], r"--seed: 'x' is not a number"),

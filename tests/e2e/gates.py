@@ -9,15 +9,16 @@ import json
 import os
 import re
 import signal
+import subprocess
 import tempfile
 
 from formats import properties_of, read_junit, read_prometheus, read_tables
 from harness import (Program, Serve, WAIT_S, WEIR_LOAD, command, equal, load,
                      load_json, matches, need, one_line, run)
-from servers import free_port
+from servers import Server, free_port
 import schema
 
-OK, INTERNAL, USAGE, NOTHING, INVALID, SLO = 0, 1, 2, 3, 5, 99
+OK, INTERNAL, USAGE, NOTHING, INVALID, SLO, INTERRUPTED = 0, 1, 2, 3, 5, 99, 130
 MANUAL = os.path.join(os.path.dirname(__file__), "../../tools/man/weir-load.1")
 NAMES = ["verdict", "rate", "attempts", "errors", "error_share", "mean", "p50",
          "p90", "p95", "p99", "p99_9", "max"]
@@ -258,6 +259,67 @@ def test_names_of_these_files_have_the_machine_and_the_part():
                        server.url)
         equal(outcome.status, OK, outcome.err)
         equal(os.listdir(folder), ["1-%.xml"], "files")
+
+
+# ---- waiting for a server ----
+
+def test_a_server_that_comes_later_is_waited_for():
+    """The server begins when weir-load has said that it waits."""
+    with tempfile.TemporaryDirectory() as folder:
+        for target in (f"tcp://127.0.0.1:{free_port()}",
+                       f"http://127.0.0.1:{free_port()}",
+                       f"unix:{folder}/socket"):
+            with Program(WEIR_LOAD, "run", "--wait", "60s", "-n", "9", target,
+                         stderr=subprocess.PIPE) as program:
+                line = program.process.stderr.readline().decode()
+                matches(line, rf"^weir-load: waiting up to 60\.0s for {target}.*: ")
+                with Program(WEIR_LOAD, "serve", target):
+                    status, out, err = program.finish(WAIT_S)
+            equal(status, OK, err)
+            matches(out, r"^Requests +sent 9 ")
+
+
+def test_a_door_without_a_server_behind_it_is_no_server():
+    """Connections are taken and closed; from the third on they are answered."""
+    def answer_later(connection, number):
+        connection.recv(4096)
+        if number >= 3:
+            while True:
+                connection.sendall(b"HTTP/1.1 503 No\r\nContent-Length: 0\r\n"
+                                   b"\r\n")
+                if not connection.recv(4096):
+                    return
+
+    with Server(answer_later) as server:
+        outcome = load("--wait", "60s", "-n", "3", "-c", "1", "--expect", "503",
+                       server.url.replace("tcp", "http"))
+    equal(outcome.status, OK, outcome.err)
+    matches(outcome.err, r"^weir-load: waiting up to 60\.0s for http://")
+
+
+def test_a_server_that_never_comes_has_an_exit_code_and_a_result():
+    target = f"tcp://127.0.0.1:{free_port()}"
+    with tempfile.TemporaryDirectory() as folder:
+        outcome, found, cases, _ = publish(
+            folder, "run", "--wait", "300ms", "-n", "9",
+            f"--json={folder}/r.json", target, status=NOTHING)
+        with open(f"{folder}/r.json", encoding="utf-8") as file:
+            result = json.load(file)
+    matches(outcome.err, rf"--wait: {target} did not answer in 300ms: Conn.*"
+                         r" refused \(ECONNREFUSED\)$")
+    schema.check(result)
+    equal(result["summary"]["verdict"], "FAILED", "verdict")
+    equal(cases["valid"][0], "failure", "case")
+
+
+def test_waiting_ends_by_a_signal():
+    target = f"tcp://127.0.0.1:{free_port()}"
+    with Program(WEIR_LOAD, "run", "--wait", "1h", "-n", "9", target,
+                 stderr=subprocess.PIPE) as program:
+        program.process.stderr.readline()
+        program.signal(signal.SIGINT)
+        status, _, err = program.finish(WAIT_S)
+    equal(status, INTERRUPTED, err)
 
 
 # ---- ab and compare as gates ----

@@ -150,6 +150,8 @@ struct run_options {
     uint64_t interval_ns;
     uint64_t timeout_ns;
     uint64_t connect_timeout_ns;
+    /* How long the targets are waited for before the run; 0: not at all. */
+    uint64_t wait_ns;
     /* Errors that are allowed: a number, or a share in millionths. */
     uint64_t max_errors;
     bool max_errors_is_share;

@@ -92,6 +92,9 @@ static bool settle_udp(struct run_options *options,
     if (!options->targets[0].is_datagram) {
         return true;
     }
+    if (given->wait) {
+        return option_say(given->wait, "over udp:// nothing is connected");
+    }
     if (given->connect_timeout) {
         return option_say(given->connect_timeout,
                           "over udp:// nothing is connected");

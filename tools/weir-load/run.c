@@ -15,6 +15,7 @@
 #include "names.h"
 #include "outputs.h"
 #include "plan.h"
+#include "standby.h"
 #include "tools/common/clock.h"
 #include "tools/common/console.h"
 #include "tools/common/engine.h"
@@ -492,6 +493,27 @@ out:
     return exit_code;
 }
 
+/* --wait: false if there is no server to load. */
+static bool stand_by(struct run *run)
+{
+    const struct run_options *options = run->options;
+    const enum load_exit waited = options->wait_ns > 0 && !options->is_dry
+                                      ? standby_wait(options)
+                                      : LOAD_OK;
+
+    run->result->interrupted = waited == LOAD_INTERRUPTED;
+    run->result->gave_up = waited == LOAD_NOTHING;
+    return waited == LOAD_OK;
+}
+
+/* The result of a run that did not begin. */
+static int report_nothing(struct run *run)
+{
+    host_describe(&run->result->host);
+    verdict_reach(run->result);
+    return (int)outputs_finish(&run->outputs, run->result);
+}
+
 static void free_result(struct result *result)
 {
     for (size_t i = 0; i < result->row_count; i++) {
@@ -526,7 +548,7 @@ int run_main(int argc, char **argv, int first)
     for (size_t i = 0; i < SLO_TIMES_COUNT; i++) {
         histogram_clear(fields_times_of(result, (enum slo_times)i));
     }
-    exit_code = execute(&run);
+    exit_code = stand_by(&run) ? execute(&run) : report_nothing(&run);
 out:
     if (run.outputs.options && !outputs_close(&run.outputs)) {
         exit_code = LOAD_INTERNAL;
