@@ -6,6 +6,7 @@ nothing on standard output.
 
 import json
 import os
+import pathlib
 import re
 import resource
 import tempfile
@@ -14,6 +15,7 @@ from harness import (PATIENT, WEIR_LOAD, Serve, Skip, command, command_apart,
                      equal, fails, load, matches, one_line)
 from harness import run as run_tests
 from http_client import Answering
+import manual
 
 COMMANDS = ("run", "serve", "search", "sweep", "ab", "compare", "report")
 TARGET = "tcp://127.0.0.1:9"
@@ -279,6 +281,16 @@ BAD_RUN = (
     (["--resume", "0.5", TARGET], r"--resume: "),
     (["--resume", "ticket", "--mode", "crr", "--tls-max", "1.2", TLS],
      r"--resume: sessions of TLS 1\.2"),
+    (["--engine", "fast", TARGET], r"--engine: 'fast' is not auto, uring or"),
+    (["--mix", "/nonexistent/x", TARGET], r"--mix: /nonexistent/x: No such"),
+    (["--replay=", TARGET], r"--replay: it is empty"),
+    (["--max-inflight", "0", TARGET], r"--max-inflight: 0 is out of range, 1"),
+    (["--conn-rate", "x", TARGET], r"--conn-rate: 'x' is not a rate such as"),
+    (["--hgrm", "/nonexistent/x", TARGET], r"--hgrm: /nonexistent/x: No such"),
+    (["--hdr-log=", TARGET], r"--hdr-log: it is empty"),
+    (["--csv", "/nonexistent/x", TARGET], r"--csv: /nonexistent/x: No such"),
+    (["--slo", "p99<5xs", TARGET], r"--slo: 'p99<5xs', at character 5: '5xs'"),
+    (["--alpn", "", TLS], r"--alpn: it is empty"),
     (["tls+unix:/nowhere"], r"no host whose name .* --sni or --insecure"),
     (["tls://127.0.0.1"], r"has no port; write tls://HOST:PORT"),
     (["tls:127.0.0.1:1"], r"is not a target"),
@@ -333,7 +345,63 @@ BAD_SERVE = (
     (["--groups", "P-384", "--cert", "x", TLS],
      r"TLS: groups: .*TLS 1\.3.*\(WEIR_ETLSGROUPS\)"),
     (["--sni", "x", TLS], r"unknown flag --sni"),
+    (["--engine", "fast", TARGET], r"--engine: 'fast' is not auto, uring or"),
+    (["--ca", "", TLS], r"--ca: it is empty"),
+    (["--client-auth", "no", TLS], r"--client-auth: 'no' is not optional or"),
+    (["--alpn", "", TLS], r"--alpn: it is empty"),
+    (["--ciphers", "", TLS], r"--ciphers: it is empty"),
+    (["--tls-min", "1.1", TLS], r"--tls-min: '1\.1' is not 1\.2 or 1\.3"),
+    (["--tls-max", "1.4", TLS], r"--tls-max: '1\.4' is not 1\.2 or 1\.3"),
 )
+
+# Those of both commands that compare.
+BAD_COMPARISON = (
+    (["--margin", "x"], r"--margin: 'x' is not a share such as 2%"),
+    (["--metric", "p5"], r"--metric: 'p5' is not rate, p50, p90, p99,"),
+    (["--undecided", "x"], r"--undecided: 'x' is not pass"),
+    (["--markdown="], r"--markdown: it is empty"),
+    (["--junit="], r"--junit: it is empty"),
+    (["--prometheus="], r"--prometheus: it is empty"),
+    (["--json="], r"--json: '' is not a file name"),
+)
+
+BAD = {
+    "run": BAD_RUN,
+    "serve": BAD_SERVE,
+    "search": (
+        (["--slo", "p99", TARGET], r"--slo: 'p99', at character 4"),
+        (["--from", "x", TARGET], r"--from: 'x' is not a count such as 50"),
+        (["--to", "x", TARGET], r"--to: 'x' is not a count such as 50"),
+        (["--precision", "0%", TARGET], r"--precision: 0% is out of range, 0.1"),
+        (["-d", "0", TARGET], r"-d: 0 is out of range"),
+        (["--save=", TARGET], r"--save: it is empty"),
+        (["--json=", TARGET], r"--json: '' is not a file name"),
+    ),
+    "sweep": (
+        (["--rates", "5..x", TARGET], r"--rates: at character 1: a number, or"),
+        (["--conns", "0", TARGET], r"--conns: at character 1: a number, or LOW"),
+        (["--slo", "p99", TARGET], r"--slo: 'p99', at character 4"),
+        (["--save=", TARGET], r"--save: it is empty"),
+        (["--json=", TARGET], r"--json: '' is not a file name"),
+        (["--seed", "x", TARGET], r"--seed: 'x' is not a count such as"),
+    ),
+    "ab": (
+        (["--runs", "5", TARGET, TARGET], r"--runs: 5 is out of range, 6 to"),
+        (["--a-flags", "'", TARGET, TARGET], r"--a-flags: a quote or a "),
+        (["--b-flags", "'", TARGET, TARGET], r"--b-flags: a quote or a "),
+        (["--save=", TARGET, TARGET], r"--save: it is empty"),
+        (["--seed", "x", TARGET, TARGET], r"--seed: 'x' is not a count such"),
+        *(([*words, TARGET, TARGET], line) for words, line in BAD_COMPARISON),
+    ),
+    "compare": tuple(([*words, "a", "--", "b"], line)
+                     for words, line in BAD_COMPARISON),
+    "report": (
+        (["-o", "", "a"], r"(-o|--output): it is empty"),
+        (["--title=", "a"], r"--title: it is empty"),
+        (["--svg=", "a"], r"--svg: it is empty"),
+        (["--json=", "a"], r"--json: '' is not a file name"),
+    ),
+}
 
 
 def refuses(word, arguments, pattern):
@@ -396,9 +464,116 @@ def test_run_is_the_default():
             refuses([], arguments, pattern)
 
 
-def test_each_mistake_with_serve_costs_one_clear_line():
-    for arguments, pattern in BAD_SERVE:
-        refuses(["serve"], arguments, pattern)
+def test_each_mistake_with_another_command_costs_one_clear_line():
+    for word, lines in BAD.items():
+        for arguments, pattern in lines if word != "run" else ():
+            refuses([word], arguments, pattern)
+
+
+def test_each_option_with_a_value_has_a_mistake_here():
+    for word in COMMANDS:
+        for name, (_, letter, value) in manual.helps(WEIR_LOAD, word).items():
+            flags = {f"--{name}", f"-{letter}"}
+            equal(value == "" or any(
+                flags & {argument.partition("=")[0] for argument in arguments}
+                and any(flag in pattern for flag in flags)
+                for arguments, pattern in BAD[word]), True,
+                f"a line of a mistake with --{name} in BAD[{word!r}]")
+
+
+# Values of the options of `run` by what the help calls them.
+VALUES = {"N": "3", "COUNT": "3", "DEPTH": "3", "TIME": "3s", "RATE": "3",
+          "SIZE": "3K"}
+# Others, and what has to stand beside an option.
+TRIED = {
+    "max-errors": ("3%",), "weights": ("1,2", TARGET, "tcp://127.0.0.1:8"),
+    "ipv6": ("tcp://[::1]:9",), "bind": ("127.0.0.2",), "connect-to": ("127.0.0.1:1",),
+    "unix": ("/nonexistent/x",), "proxy-protocol": ("v1",),
+    "requests-per-conn": ("3:4",), "method": ("PUT", HTTP),
+    "header": ("A: b", HTTP), "body": ("x", HTTP),
+    "chunked": ("-b", "x", HTTP), "path": ("/x", "--mode", "http"),
+    "expect": ("201", HTTP), "request": ("x", "--expect", "len:1"),
+    "expect-begin": ("x", "--expect", "len:1", "--request", "x"),
+    "mix": ("LINES", HTTP), "replay": ("LINES", HTTP),
+    "replay-speed": ("2", "--replay", "LINES", HTTP),
+    "arrival": ("poisson", "-R", "3"), "stages": ("100ms@9",),
+    "late": ("skip", "-R", "3"), "max-inflight": ("3", "-R", "3"),
+    "lateness-limit": ("3ms", "-R", "3"), "recv": ("3K", "--mode", "rr"),
+    "threads": ("2",), "mode": ("crr",),
+    "direction": ("down", "--mode", "stream", "-d", "1s"),
+    "insecure": (TLS,), "resume": ("0.5", "--mode", "crr", TLS),
+    "sni": ("x", TLS), "alpn": ("x", TLS), "groups": ("X25519", TLS),
+    "ciphers": ("TLS_AES_128_GCM_SHA256", TLS), "tls-min": ("1.3", TLS),
+    "tls-max": ("1.2", TLS), "nodelay": ("off",), "tos": ("3",),
+    "busy-poll": ("3ms",),
+}
+# They say where and when a run is made, or what is shown of it: nothing of the
+# load, so that results with and without them can be compared.
+NO_LOAD = {"engine", "start-at", "part", "cpu", "server-cpu", "force", "json",
+           "json-stream", "hgrm", "hdr-log", "csv", "markdown", "junit",
+           "prometheus", "slo", "percentiles", "label", "dry-run", "quiet",
+           "verbose", "help"}
+# Their files are those of load_tls.py, which looks at the configuration.
+OF_FILES = {"ca", "crl", "cert", "key"}
+
+
+def config_of(folder, words):
+    """The configuration of a run that reaches no server; None: it was
+    refused."""
+    path = f"{folder}/result"
+    with open(f"{folder}/lines", "w", encoding="utf-8") as file:
+        file.write("1 GET /\n")
+    words = [word.replace("LINES", f"{folder}/lines") for word in words]
+    has_end = {"-d", "--requests", "--duration", "--replay", "--stages"} & {
+        word.partition("=")[0] for word in words}
+    outcome = command(WEIR_LOAD, "run", "-q", "--seed=1", f"--json={path}",
+                      *(() if has_end else ("-n", "4")), *words,
+                      *(() if any("://" in word for word in words)
+                        else (TARGET,)))
+    if outcome.status == 2:
+        return None
+    with open(path, encoding="utf-8") as file:
+        return json.load(file)["config"]
+
+
+def test_each_option_of_a_load_is_in_the_configuration_of_its_result():
+    with tempfile.TemporaryDirectory() as folder:
+        for name, (_, _, value) in manual.helps(WEIR_LOAD, "run").items():
+            if name in NO_LOAD | OF_FILES:
+                continue
+            words = TRIED.get(name) or (VALUES.get(value.strip(), ""),)
+            flag = [f"--{name}={words[0]}"] if value else [f"--{name}"]
+            beside = words[1:] if value else words if words != ("",) else ()
+            with_it = config_of(folder, [*flag, *beside])
+            without = config_of(folder, beside) or config_of(folder, ())
+            equal(with_it not in (None, without), True, f"{flag[0]} changes "
+                  "the configuration: its row has a .json, or it is in NO_LOAD")
+
+
+def test_each_field_of_an_option_is_read_somewhere():
+    """Beside its row and the configuration of results. The library takes
+    those of TLS all at once."""
+    folder = pathlib.Path(manual.TOOLS, "weir-load")
+    text = {path.name: path.read_text(encoding="utf-8")
+            for path in folder.glob("*.c")}
+    fields = re.findall(r"\b(?:AT|TEXT|SWITCH|NUMBER|CHOICE|EITHER)\("
+                        r"(?:[^()]*,\s*)?([\w.]+)\)",
+                        text.pop("options_rows.c"))
+    del text["json_config.c"]
+    equal(len(fields) > 50, True, f"{fields}")
+    for field in fields:
+        if field.startswith("tls.options."):
+            continue
+        used = re.compile(rf"(?:->|\.){field.rpartition('.')[2]}\b")
+        equal(any(map(used.search, text.values())), True,
+              f"a place that reads {field}")
+
+
+def test_the_manual_has_the_defaults_of_the_help():
+    text = manual.page("weir-load.1")
+    count = sum(manual.compare_defaults(text, WEIR_LOAD, word)
+                for word in COMMANDS)
+    equal(count > 40, True, f"{count} defaults")
 
 
 def test_an_address_in_use_is_said():
@@ -449,17 +624,13 @@ def test_help_names_every_flag_that_is_tried_here():
 
 
 def test_the_manual_names_every_flag_of_the_help():
-    path = os.path.join(os.path.dirname(__file__),
-                        "../../tools/man/weir-load.1")
-    with open(path, encoding="utf-8") as file:
-        manual = file.read()
+    text = manual.page("weir-load.1")
     for word in COMMANDS:
-        text = command(WEIR_LOAD, word, "--help").out
-        flags = set(re.findall(r"^  (?:-\w, | {4})--([\w-]+)", text, re.M))
+        flags = set(manual.helps(WEIR_LOAD, word))
         equal(len(flags) > 3, True, f"flags of {word}: {flags}")
         for flag in flags - ({"duration", "output"} if word not in
                              ("run", "serve") else set()):
-            assert re.search(rf"^\.(It |Op )?Fl (\w , )?-{flag}\b", manual,
+            assert re.search(rf"^\.(It |Op )?Fl (\w , )?-{flag}\b", text,
                              re.M), (
                 f"tools/man/weir-load.1 has no item for --{flag} of {word}: "
                 f"write '.It Fl -{flag}' and what it does")

@@ -40,6 +40,7 @@ enum option_kind {
     OPTION_CHOICE,  /* int or an enum: the index in ->choices */
     OPTION_EITHER,  /* bool: is it the second of the two ->choices? */
     OPTION_SHARE,   /* double: 0.05 for "5%"; bounds in millionths */
+    OPTION_RATE,    /* double, a second, which ->read reads */
     OPTION_TEXT,    /* const char *, borrowed; not empty */
     OPTION_HELP,    /* no field: prints --help, and ends */
     OPTION_VERSION, /* no field: prints the version, and ends */

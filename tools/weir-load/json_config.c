@@ -126,7 +126,13 @@ static json_t *value_of(const struct option *row, const void *options,
     case OPTION_TEXT:
         return json_text_or_null(*(const char *const *)field);
     case OPTION_CHOICE:
-        return json_string(row->choices[*(const int *)field]);
+        return json_string(option_name_choice(row, *(const int *)field));
+    case OPTION_EITHER:
+        return json_string(option_name_choice(row, *(const bool *)field));
+    case OPTION_RATE:
+        return zero_is_null && *(const double *)field <= 0
+                   ? json_null()
+                   : json_real(*(const double *)field);
     default:
         assert(row->kind == OPTION_COUNT || row->kind == OPTION_SIZE ||
                row->kind == OPTION_TIME);
@@ -231,8 +237,9 @@ json_t *json_config_hash(const struct run_options *options)
     json_object_del(config, "seed");
     json_object_del(config, "connect_to");
     json_object_del(config, "bind");
-    json_object_del(config,
-                    "lateness_limit"); /* of the verdict, not the load */
+    /* Of the verdict and of the client, not of the load. */
+    json_object_del(config, "lateness_limit");
+    json_object_del(config, "threads");
     json_object_set_new(config, "targets", shapes_part(options));
     json_t *hash = config ? json_hash(config) : NULL;
     json_decref(config);

@@ -86,8 +86,10 @@ struct run_options {
     enum run_mode mode;
     enum run_direction direction;
     enum run_model model;
-    /* Open models: the stages of the run, the warm-up as the first. */
+    /* Open models: the stages of the run, the warm-up as the first, and
+     * --stages as it was given, or NULL. */
     struct schedule_plan schedule;
+    const char *stages;
     /* Open models: requests a second, 0 with stages; requests that may be under
      * way, 0: as many as the connections can have; and whether a request that
      * finds no connection is dropped instead of waiting. */

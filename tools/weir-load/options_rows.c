@@ -316,6 +316,7 @@ static bool read_stages(void *options, const struct option *option,
                         const char *value, char *why)
 {
     (void)option;
+    run_of(options)->stages = value;
     return schedule_parse(value, &run_of(options)->schedule, why) == 0;
 }
 
@@ -727,26 +728,31 @@ static const struct option rows[] = {
     TITLE("When requests are sent"),
     {"rate", 'R', "RATE",
      "open loop: requests a second, of all connections together",
-     .aliases = "qps rps", .read = read_rate, AT(rate), MARK(rate),
-     .excludes = no_rate},
+     .aliases = "qps rps", .read = read_rate, .kind = OPTION_RATE, AT(rate),
+     MARK(rate), .excludes = no_rate, .json = "rate?"},
     {"arrival", 0, "HOW", "const: equal gaps; poisson: random ones",
      EITHER(arrivals, schedule.is_poisson), .initial = "const", MARK(open),
-     .excludes = no_times},
+     .excludes = no_times, .json = "arrival"},
     {"stages", 0, "STAGES", "30s@1k,2m@1k..20k: rates one after the other",
-     .read = read_stages, MARK(stages), .excludes = no_times},
+     .read = read_stages, TEXT(stages), MARK(stages), .excludes = no_times,
+     .json = "stages"},
     {"late", 0, "HOW",
      "queue: a request waits for a connection; skip: it is dropped",
-     EITHER(lates, late_is_skipped), .initial = "queue", MARK(open)},
+     EITHER(lates, late_is_skipped), .initial = "queue", MARK(open),
+     .json = "late"},
     {"max-inflight", 0, "N", "requests under way together, at most",
-     NUMBER(OPTION_COUNT, 1, IN_FLIGHT_MAX, max_in_flight), MARK(open)},
+     NUMBER(OPTION_COUNT, 1, IN_FLIGHT_MAX, max_in_flight), MARK(open),
+     .json = "max_in_flight?"},
     {"lateness-limit", 0, "T|P%",
      "how late the client may send before the run is invalid: a time, a share "
      "of each figure reported, or T,P% for the larger of both (1ms,10%)",
      .read = read_lateness, MARK(open)},
     {"think", 0, "TIME", "closed loop: pause before the next request (0)",
-     NUMBER(OPTION_TIME, 1, WEEK_NS, think_ns), MARK(think)},
+     NUMBER(OPTION_TIME, 1, WEEK_NS, think_ns), MARK(think),
+     .json = "think_ns"},
     {"conn-rate", 0, "RATE", "connections made in a second, at most",
-     .read = read_rate, AT(conn_rate)},
+     .read = read_rate, .kind = OPTION_RATE, AT(conn_rate),
+     .json = "conn_rate?"},
     {"start-at", 0, "TIME",
      "when sending begins: seconds since 1970, 2026-01-31T12:00:00Z, or "
      "next:30s, the next whole half minute",
@@ -756,7 +762,8 @@ static const struct option rows[] = {
      "from Slurm, MPI or Kubernetes",
      .read = read_part},
     {"threads", 't', "N", "each has a part of the connections (1)",
-     NUMBER(OPTION_COUNT, 1, OPTIONS_THREADS_MAX, thread_count)},
+     NUMBER(OPTION_COUNT, 1, OPTIONS_THREADS_MAX, thread_count),
+     .json = "threads"},
     {"cpu", 0, "LIST", "CPUs that threads are bound to, as 2-3,6",
      .read = read_cpus, AT(cpus)},
     {"server-cpu", 0, "LIST",
