@@ -184,6 +184,19 @@ static const struct {
     const char *reason;
 } wrong[] = {
     {"idle-timeout", "soon", "a time such as 500ms"},
+    {"client-rate", "100", "a number and a time of 1ms or more, such as"},
+    {"client-rate", "0/1s", "a number and a time of 1ms or more, such as"},
+    {"client-rate", "/1s", "a number and a time of 1ms or more, such as"},
+    {"client-rate", "1/1us", "a number and a time of 1ms or more, such as"},
+    {"client-rate", "5000000000/1s", "a number and a time of 1ms or more"},
+    {"client-prefix", "32", "bits of IPv4 and of IPv6, such as 32/64"},
+    {"client-prefix", "0/64", "bits of IPv4 and of IPv6, such as 32/64"},
+    {"client-prefix", "33/64", "bits of IPv4 and of IPv6, such as 32/64"},
+    {"client-prefix", "32/129", "bits of IPv4 and of IPv6, such as 32/64"},
+    {"client-share", "", "it needs a value"},
+    {"client-allow", "10.0.0.1/8", "a network such as 10.0.0.0/8, unix, or"},
+    {"client-deny", "all", "a network such as 10.0.0.0/8, unix, or @FILE"},
+    {"client-free", "", "a network such as 10.0.0.0/8, unix, or @FILE"},
     {"buffer", "much", "a size such as 64K"},
     {"weight", "-1", "a count such as 50"},
     {"weight", "300", "300 is out of range, 0 to 256"},
@@ -385,6 +398,14 @@ UNIT_IN(proxy_words, a_configuration_that_is_no_whole_is_told_what_it_lacks,
                "check", "text", "to", "tcp://127.0.0.1:2");
     INCOMPLETE("trust needs accept-proxy", "listen", "tcp://127.0.0.1:1",
                "trust", "unix", "to", "tcp://127.0.0.1:2");
+    INCOMPLETE("client-ban needs client-conns or client-rate", "listen",
+               "tcp://127.0.0.1:1", "client-ban", "1s", "to",
+               "tcp://127.0.0.1:2");
+    INCOMPLETE("services that share 'a' have the same client-conns", "listen",
+               "tcp://127.0.0.1:1", "client-conns", "1", "client-share", "a",
+               "to", "tcp://127.0.0.1:2", "listen", "tcp://127.0.0.1:3",
+               "client-conns", "2", "client-share", "a", "to",
+               "tcp://127.0.0.1:2");
     INCOMPLETE("client-ca needs tls://", "listen", "tcp://127.0.0.1:1",
                "client-ca", "a", "to", "tcp://127.0.0.1:2");
     INCOMPLETE("to-... needs a target with tls://", "listen",

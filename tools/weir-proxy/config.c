@@ -74,7 +74,7 @@ struct config_target *config_target(struct config *config)
 
 void config_init(struct config *ret)
 {
-    *ret = (struct config){.drain_ns = 30 * SECOND};
+    *ret = (struct config){.drain_ns = 30 * SECOND, .client_table = 100000};
 }
 
 /* Replaces a text of another route by a copy; false without memory. */
@@ -157,6 +157,8 @@ bool config_begin_service(struct config *config, const char *name)
         .keepalive_idle_ns = 300 * SECOND,
         .keepalive_interval_ns = 30 * SECOND,
         .keepalive_count = 4,
+        .client_prefix4 = 32,
+        .client_prefix6 = 64,
         .buffer_bytes = 64 << 10,
     };
     service->name = name ? strdup(name) : NULL;
@@ -295,6 +297,10 @@ static void free_service(struct config_service *service)
     free_texts(&service->keys);
     free_texts(&service->alpn);
     free_texts(&service->trusted);
+    free_texts(&service->client_allow);
+    free_texts(&service->client_deny);
+    free_texts(&service->client_free);
+    free(service->client_share);
 }
 
 void config_free(struct config *config)

@@ -107,6 +107,16 @@ struct config_service {
     bool needs_client_cert;
     enum config_header accept_header;
     struct config_texts trusted; /* networks whose headers are believed */
+    uint64_t client_conns;       /* of one client at once; 0: no limit */
+    uint64_t client_rate;        /* of one client in a time; 0: no limit */
+    uint64_t client_rate_ns;
+    uint64_t client_ban_ns;
+    uint64_t client_prefix4; /* bits of an address that are one client */
+    uint64_t client_prefix6;
+    char *client_share;               /* services of one name count together */
+    struct config_texts client_allow; /* networks, or @FILE with them */
+    struct config_texts client_deny;
+    struct config_texts client_free;
     uint64_t conn_limit;
     uint64_t handshake_timeout_ns;
     uint64_t hello_timeout_ns;
@@ -136,6 +146,7 @@ struct config {
     uint64_t conn_limit;         /* 0: by descriptors */
     uint64_t memory_limit_bytes; /* 0: a part of the memory */
     unsigned memory_limit_line;  /* of the file; 0: it is a flag's */
+    uint64_t client_table;       /* clients that are remembered */
     uint64_t drain_ns;
     char *handover_path;
     bool is_verbose;

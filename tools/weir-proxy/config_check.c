@@ -217,6 +217,20 @@ static bool check_tls(const struct config_service *service, char *why)
     return true;
 }
 
+/* Words that change how clients are limited need a limit. */
+static bool check_clients(const struct config_service *service, char *why)
+{
+    const bool has_limit =
+        service->client_conns > 0 || service->client_rate > 0;
+    const char *word = service->client_ban_ns > 0       ? "client-ban"
+                       : service->client_share          ? "client-share"
+                       : service->client_free.count > 0 ? "client-free"
+                                                        : NULL;
+
+    return has_limit || !word ||
+           option_refuse(why, "%s needs client-conns or client-rate", word);
+}
+
 static bool check_service(struct config_service *service, unsigned *line,
                           char *why)
 {
@@ -245,6 +259,35 @@ static bool check_service(struct config_service *service, unsigned *line,
     }
     if (service->trusted.count > 0 && service->accept_header == HEADER_NONE) {
         return option_refuse(why, "trust needs accept-proxy");
+    }
+    return check_clients(service, why);
+}
+
+/* Services that count together mean the same by it. */
+static bool check_shares(struct config *config, char *why)
+{
+    for (size_t i = 0; i < config->service_count; i++) {
+        const struct config_service *one = &config->services[i];
+        for (size_t j = 0; j < i && one->client_share; j++) {
+            const struct config_service *other = &config->services[j];
+            if (!other->client_share ||
+                strcmp(one->client_share, other->client_share) != 0) {
+                continue;
+            }
+            if (one->client_conns != other->client_conns ||
+                one->client_rate != other->client_rate ||
+                one->client_rate_ns != other->client_rate_ns ||
+                one->client_ban_ns != other->client_ban_ns ||
+                one->client_prefix4 != other->client_prefix4 ||
+                one->client_prefix6 != other->client_prefix6) {
+                config->line = one->line;
+                return option_refuse(
+                    why,
+                    "client-share: services that share '%.60s' have the same "
+                    "client-conns, client-rate, client-ban and client-prefix",
+                    one->client_share);
+            }
+        }
     }
     return true;
 }
@@ -346,5 +389,5 @@ bool config_check(struct config *config, char *why)
             return false;
         }
     }
-    return name_services(config, why);
+    return name_services(config, why) && check_shares(config, why);
 }

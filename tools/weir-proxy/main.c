@@ -4,6 +4,7 @@
  * What can fail is tried before the threads start: the configuration, the
  * certificates, the listening sockets.
  */
+#include "clients.h"
 #include "contexts.h"
 #include "handover.h"
 #include "listeners.h"
@@ -166,10 +167,12 @@ static void free_workers(struct proxy *proxy)
     targets_free_shared(proxy);
 }
 
-static int serve(const struct config *config, struct contexts *contexts)
+static int serve(const struct config *config, struct contexts *contexts,
+                 struct clients **clients)
 {
     struct listeners listeners = {.all = NULL};
     struct proxy proxy = {.config = config,
+                          .clients = clients,
                           .listeners = &listeners,
                           .worker_count = config_count_threads(config),
                           .predecessor = -1,
@@ -213,10 +216,33 @@ static void ignore_signals(void)
     ignore(SIGPIPE);
 }
 
+/* Reads the files that the configuration names; then the exit code. */
+static int look_and_serve(const struct config *config)
+{
+    char why[OPTION_WHY_SIZE];
+    int code = EXIT_USAGE;
+    struct clients **clients = clients_make(config, why);
+    struct contexts *contexts = clients ? contexts_make(config, why) : NULL;
+
+    if (contexts) {
+        validity_warn(config);
+    }
+    if (!contexts) {
+        say("%s", why);
+    } else if (config->tests_only) {
+        say("the configuration is good");
+        contexts_free(contexts);
+        code = EXIT_DONE;
+    } else {
+        code = serve(config, contexts, clients);
+    }
+    clients_free(clients, config);
+    return code;
+}
+
 int main(int argc, char **argv)
 {
     struct config config;
-    char why[OPTION_WHY_SIZE];
     int code = EXIT_USAGE;
 
     console_begin();
@@ -232,19 +258,7 @@ int main(int argc, char **argv)
     if (result == OPTIONS_READY && config.is_top) {
         code = top_run(config.admin) ? EXIT_DONE : EXIT_FAILED;
     } else if (result == OPTIONS_READY) {
-        struct contexts *contexts = contexts_make(&config, why);
-        if (contexts) {
-            validity_warn(&config);
-        }
-        if (!contexts) {
-            say("%s", why);
-        } else if (config.tests_only) {
-            say("the configuration is good");
-            contexts_free(contexts);
-            code = EXIT_DONE;
-        } else {
-            code = serve(&config, contexts);
-        }
+        code = look_and_serve(&config);
     }
     config_free(&config);
     return console_end(result == OPTIONS_DONE ? EXIT_DONE : code);

@@ -13,6 +13,7 @@
 
 #include "tools/common/clock.h"
 
+#include "clients.h"
 #include "contexts.h"
 #include "preface.h"
 #include "session.h"
@@ -205,6 +206,30 @@ static void choose_route(struct session *session, const char *server_name)
     }
 }
 
+/* ---- the client ---- */
+
+/* May the client come, by its address? If not it is refused. */
+static bool admit(struct session *session)
+{
+    const struct service *service = session->door->service;
+    struct clients_refusal refusal;
+    struct weir_address client;
+
+    if (!service->clients || session->is_admitted) {
+        return true;
+    }
+    preface_get_client(session->preface, session->client, &client);
+    session->is_admitted = clients_enter(
+        service->clients, &client, weir_loop_get_time(session_loop(session)),
+        &session->counted, &refusal);
+    if (!session->is_admitted) {
+        session->is_unlogged = !refusal.is_told;
+        session->left_out = refusal.left_out;
+        session_refuse(session, refusal.reason);
+    }
+    return session->is_admitted;
+}
+
 /* ---- the preface ---- */
 
 /* A part of it is wrong, or has not come in time. */
@@ -227,6 +252,9 @@ static void read_preface(struct session *session)
                   ? preface_read_header(preface, service->header_versions)
                   : 0;
 
+    if (err == 0 && !admit(session)) {
+        return;
+    }
     if (err == 0 && session->door->at->is_tls) {
         err = preface_read_hello(preface);
     }
@@ -313,6 +341,9 @@ static void client_made(void *user, weir_transport *t)
     session->client = weir_transport_ref(t);
     list_add(&session->door->service->worker->sessions, &session->link);
     weir_transport_set_busy(t, true); /* for a graceful stop */
+    if (!session->door->service->reads_header && !admit(session)) {
+        return;
+    }
     if (!places_enter(&session->place, session->door)) {
         session_refuse(session, END_LIMIT);
     }

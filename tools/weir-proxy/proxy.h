@@ -7,10 +7,10 @@
  *     session  a connection of a client, from its acceptance to its line in
  *              the log
  *
- * Workers share nothing but the proxy, whose places alone they change while
- * they run (places.h), what sets of targets have in common, and the TLS
- * contexts, which are replaced as a whole (contexts.h). Whatever concerns all
- * workers is a visit of the threads.
+ * Workers share nothing but the proxy, whose places and clients alone they
+ * change while they run (places.h, clients.h), what sets of targets have in
+ * common, and the TLS contexts, which are replaced as a whole (contexts.h).
+ * Whatever concerns all workers is a visit of the threads.
  */
 #ifndef WEIR_PROXY_PROXY_H
 #define WEIR_PROXY_PROXY_H
@@ -28,6 +28,8 @@
 #include <stdatomic.h>
 
 struct admin;
+struct client;
+struct clients;
 struct listeners;
 struct place;
 struct states_one;
@@ -92,6 +94,7 @@ struct service {
     size_t door_count;
     struct weir_network *trusted;
     size_t trusted_count;
+    struct clients *clients;  /* NULL: all are let in */
     bool reads_header;        /* connections begin with a PROXY header ... */
     unsigned header_versions; /* ... of enum weir_proxy_version */
     bool reads_hello;         /* the route is chosen before TLS is opened */
@@ -129,6 +132,7 @@ struct proxy {
     struct listeners *listeners;
     struct worker *workers; /* one for each thread */
     uint32_t worker_count;
+    struct clients **clients;      /* of each service (clients.h) */
     struct places places;          /* of all services */
     struct places *address_places; /* of each listener's address, in order */
     weir_upstreams_shared **route_shared; /* by each route's sets, in order */

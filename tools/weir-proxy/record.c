@@ -45,6 +45,9 @@ static const char *const reason_names[END_REASONS] = {
     [END_HELLO] = "hello",
     [END_HEADER] = "header",
     [END_UNTRUSTED] = "untrusted",
+    [END_CLIENT_DENIED] = "client-denied",
+    [END_CLIENT_LIMIT] = "client-limit",
+    [END_CLIENT_RATE] = "client-rate",
     [END_NO_ROUTE] = "no-route",
     [END_INTERNAL] = "internal",
 };
@@ -239,7 +242,11 @@ static void add_text(struct line *line, const struct record *record)
     add(line, " ");
     add_name(line, record->alert ? record->alert : "-");
     add(line, " ");
-    add_words(line, record->tried ? record->tried : "-", TRIED_SIZE, '_');
+    if (record->left_out > 0) {
+        add(line, "+%u", record->left_out);
+    } else {
+        add_words(line, record->tried ? record->tried : "-", TRIED_SIZE, '_');
+    }
 }
 
 static void add_json(struct line *line, const struct record *record)
@@ -273,6 +280,9 @@ static void add_json(struct line *line, const struct record *record)
         add(line, ",\"alert\":\"");
         add_name(line, record->alert);
         add(line, "\"");
+    }
+    if (record->left_out > 0) {
+        add(line, ",\"left_out\":%u", record->left_out);
     }
     if (record->tried) {
         add(line, ",\"tried\":\"");

@@ -44,6 +44,9 @@ enum end_reason {
     END_HELLO,         /* no ClientHello, or a wrong one */
     END_HEADER,        /* no PROXY header, or a wrong one */
     END_UNTRUSTED,     /* a PROXY header of a client that is not trusted */
+    END_CLIENT_DENIED, /* clients of its network may not come */
+    END_CLIENT_LIMIT,  /* one client has as many connections as it may */
+    END_CLIENT_RATE,   /* ... has made as many in a time as it may */
     END_NO_ROUTE,      /* no route for the server's name */
     END_INTERNAL,      /* no memory, or an error of the proxy */
     END_REASONS,
@@ -73,6 +76,7 @@ struct record {
     uint64_t in_bytes;  /* from the client */
     uint64_t out_bytes; /* to the client */
     uint32_t tries;
+    uint32_t left_out; /* refusals of the same client without a line */
     enum end_reason reason;
     const char *tls_version; /* NULL: no TLS, or not opened */
     const char *server_name; /* NULL: none */

@@ -10,6 +10,7 @@
  */
 #include "session.h"
 
+#include "clients.h"
 #include "preface.h"
 #include "targets.h"
 #include "tools/common/tried.h"
@@ -282,6 +283,7 @@ static void sum_up(const struct session *session,
         .total_ns =
             weir_loop_get_time(session_loop(session)) - session->start_ns,
         .tries = session->try_count,
+        .left_out = session->left_out,
     };
     if (!end) {
         return;
@@ -337,7 +339,7 @@ static void finish(struct session *session, const struct weir_relay_record *end)
     struct service *service = session->door->service;
     struct record record;
 
-    if (log_is_open(&service->worker->log)) {
+    if (log_is_open(&service->worker->log) && !session->is_unlogged) {
         session_describe(session, end, &record);
         log_add(&service->worker->log, &record);
     } else {
@@ -346,6 +348,9 @@ static void finish(struct session *session, const struct weir_relay_record *end)
     list_remove(&service->worker->sessions, &session->link);
     counts_end(&service->counts, &record);
     places_leave(&session->place, session->door);
+    if (session->counted) {
+        clients_leave(service->clients, session->counted);
+    }
     preface_free(session->preface);
     weir_lease_unref(session->kept.lease);
     weir_transport_unref(session->client);

@@ -34,9 +34,13 @@ struct session {
     struct preface *preface; /* NULL: none was read, and no bytes were copied */
     struct weir_buf kept;    /* the client's first bytes; lease NULL: none */
     struct weir_handle timer; /* of the preface */
-    bool is_client_lost;
+    struct client *counted; /* as whose connection it counts; NULL: nobody's */
+    bool is_client_lost : 1;
+    bool is_admitted : 1;       /* its client may come */
+    bool is_unlogged : 1;       /* a refusal like others of this second */
     enum end_reason reason : 8; /* of an end before the relay's */
     uint16_t try_count;
+    uint32_t left_out; /* refusals of its client that are not in the log */
     uint64_t time_ns;  /* of the clock, when it was accepted */
     uint64_t start_ns; /* of the loop */
     uint64_t queue_ns;

@@ -10,6 +10,7 @@
  */
 #include "signals.h"
 
+#include "clients.h"
 #include "contexts.h"
 #include "tools/common/console.h"
 #include "validity.h"
@@ -43,10 +44,26 @@ static void keep_sessions(const struct worker *worker,
     contexts_forget_keys(keys, count);
 }
 
+/* The files of client-allow, client-deny and client-free. */
+static void read_clients(const struct worker *worker)
+{
+    const struct proxy *proxy = worker->proxy;
+    char why[OPTION_WHY_SIZE];
+    size_t count = 0;
+
+    if (!clients_read_again(proxy->clients, proxy->config, &count, why)) {
+        say("%s; the networks of before stay in force", why);
+    } else if (count > 0) {
+        say("networks of clients were read again");
+    }
+}
+
 static void renew(void *arg, int signum)
 {
     const struct worker *worker = arg;
     char why[OPTION_WHY_SIZE];
+
+    read_clients(worker);
     struct contexts *contexts = contexts_make(worker->proxy->config, why);
 
     (void)signum;

@@ -10,6 +10,8 @@
 #include "file.h"
 #include "tools/common/units.h"
 
+#include "weir/network.h"
+
 #include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
@@ -484,6 +486,74 @@ bool words_say_trust(void *options, const struct option *word,
     if (weir_network_parse(value, &network) < 0) {
         return option_refuse(
             why, "'%s' is not a network such as 10.0.0.0/8 or unix", value);
+    }
+    return words_add_text(config, word, value, why);
+}
+
+/* "100/10s" */
+bool words_say_client_rate(void *options, const struct option *word,
+                           const char *value, char *why)
+{
+    struct config *config = options;
+    struct config_service *service = words_owner(config, word, why);
+    const char *slash = strchr(value, '/');
+    char count[32];
+
+    if (!service) {
+        return false;
+    }
+    snprintf(count, sizeof(count), "%.*s", slash ? (int)(slash - value) : 0,
+             value);
+    if (!slash || units_parse_count(count, &service->client_rate) < 0 ||
+        service->client_rate == 0 || service->client_rate > UINT32_MAX ||
+        units_parse_time(slash + 1, &service->client_rate_ns) < 0 ||
+        service->client_rate_ns < 1000000) {
+        return option_refuse(why,
+                             "'%.100s' is not a number and a time of 1ms or "
+                             "more, such as 100/10s",
+                             value);
+    }
+    return true;
+}
+
+/* "32/64" */
+bool words_say_client_prefix(void *options, const struct option *word,
+                             const char *value, char *why)
+{
+    struct config *config = options;
+    struct config_service *service = words_owner(config, word, why);
+    const char *slash = strchr(value, '/');
+    char bits[8];
+
+    if (!service) {
+        return false;
+    }
+    snprintf(bits, sizeof(bits), "%.*s", slash ? (int)(slash - value) : 0,
+             value);
+    if (!slash || units_parse_count(bits, &service->client_prefix4) < 0 ||
+        service->client_prefix4 == 0 || service->client_prefix4 > 32 ||
+        units_parse_count(slash + 1, &service->client_prefix6) < 0 ||
+        service->client_prefix6 == 0 || service->client_prefix6 > 128) {
+        return option_refuse(why,
+                             "'%.100s' is not bits of IPv4 and of IPv6, such "
+                             "as 32/64",
+                             value);
+    }
+    return true;
+}
+
+/* Files are read when all words are there. */
+bool words_say_client_networks(void *options, const struct option *word,
+                               const char *value, char *why)
+{
+    struct config *config = options;
+    struct weir_network network;
+
+    if (value[0] != '@' && weir_network_parse(value, &network) < 0) {
+        return option_refuse(why,
+                             "'%.100s' is not a network such as 10.0.0.0/8, "
+                             "unix, or @FILE",
+                             value);
     }
     return words_add_text(config, word, value, why);
 }

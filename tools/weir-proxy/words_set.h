@@ -35,6 +35,9 @@ option_read_fn words_say_handover;
 option_read_fn words_say_cert;
 option_read_fn words_say_key;
 option_read_fn words_say_trust;
+option_read_fn words_say_client_rate;
+option_read_fn words_say_client_prefix;
+option_read_fn words_say_client_networks;
 option_read_fn words_read_config;
 option_read_fn words_read_top;
 

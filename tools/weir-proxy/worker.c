@@ -87,7 +87,9 @@ static int make_service(struct worker *worker, struct service *service,
     service->index = index;
     service->reads_header = config->accept_header != HEADER_NONE;
     service->header_versions = versions_of(config->accept_header);
-    service->reads_hello = passes_any_tls(config);
+    service->clients = worker->proxy->clients[index];
+    /* A client is looked at before its TLS is opened. */
+    service->reads_hello = passes_any_tls(config) || service->clients;
     service->routes = calloc(config->route_count, sizeof(*service->routes));
     if (!service->routes) {
         return -ENOMEM;

@@ -1,0 +1,533 @@
+/*
+ * A table is cut into parts with a lock each, by a hash with a secret, so that
+ * threads seldom meet and nobody can choose addresses that do. A lock is held
+ * for some hundred nanoseconds at most: for one client, and for two that are
+ * forgotten.
+ *
+ * Clients without connections stand in a list of their part, in the order in
+ * which they were last seen.
+ */
+#include "clients.h"
+
+#include "networks.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#define PART_COUNT 64u
+
+/* The time of client-rate is counted in so many slots. */
+#define SLOT_COUNT 10u
+
+#define TOLD_NS UINT64_C(1000000000)
+
+/* Clients that are of no interest any longer are freed so many at a time. */
+#define FORGET_MAX 2u
+
+struct client {
+    struct client *next; /* of the same hash */
+    /* Without connections: its neighbours in the list of its part. */
+    struct client *older;
+    struct client *younger;
+    uint8_t key[NETWORKS_KEY_SIZE];
+    enum end_reason ban_reason : 8;
+    uint32_t active;
+    uint32_t slots[SLOT_COUNT];
+    uint64_t slot; /* the number, since the clock's begin, of the last one */
+    uint64_t banned_until_ns;
+    uint64_t told_ns; /* of its last refusal that is in the log; 0: none */
+    uint32_t left_out;
+};
+
+struct part {
+    pthread_mutex_t lock;
+    struct client **buckets;
+    struct client *oldest; /* without connections */
+    struct client *youngest;
+    size_t count;
+};
+
+/* Of all services that share it. */
+struct table {
+    struct part parts[PART_COUNT];
+    size_t bucket_count; /* of a part; a power of two */
+    size_t limit;        /* clients of a part */
+    uint64_t secret;
+    size_t users;
+};
+
+struct lists {
+    struct networks allow;
+    struct networks deny;
+    struct networks free;
+};
+
+struct clients {
+    const struct config_service *config;
+    struct table *table;
+    pthread_rwlock_t lock; /* of the lists */
+    struct lists lists;
+};
+
+/* ---- the networks ---- */
+
+static void free_lists(struct lists *lists)
+{
+    networks_free(&lists->allow);
+    networks_free(&lists->deny);
+    networks_free(&lists->free);
+}
+
+static bool read_lists(const struct config_service *config, struct lists *ret,
+                       char *why)
+{
+    struct lists lists = {.allow = {.ranges = NULL}};
+
+    if (!networks_read(&config->client_allow, &lists.allow, why) ||
+        !networks_read(&config->client_deny, &lists.deny, why) ||
+        !networks_read(&config->client_free, &lists.free, why)) {
+        free_lists(&lists);
+        return false;
+    }
+    *ret = lists;
+    return true;
+}
+
+static bool is_empty(const struct networks *networks)
+{
+    return networks->count == 0 && !networks->has_unix;
+}
+
+enum standing { DENIED, LIMITED, FREE };
+
+static enum standing find_standing(struct clients *clients,
+                                   const struct weir_address *address)
+{
+    const struct lists *lists = &clients->lists;
+    /* A list whose file is empty allows nobody. */
+    const bool has_allow =
+        clients->config->client_allow.count > 0 || !is_empty(&lists->allow);
+
+    pthread_rwlock_rdlock(&clients->lock);
+    const enum standing standing =
+        networks_have(&lists->deny, address) ||
+                (has_allow && !networks_have(&lists->allow, address))
+            ? DENIED
+        : networks_have(&lists->free, address) ? FREE
+                                               : LIMITED;
+    pthread_rwlock_unlock(&clients->lock);
+    return standing;
+}
+
+/* ---- the table ---- */
+
+static size_t round_up(size_t value)
+{
+    size_t power = 1;
+
+    while (power < value) {
+        power *= 2;
+    }
+    return power;
+}
+
+static void free_table(struct table *table)
+{
+    for (size_t i = 0; i < PART_COUNT; i++) {
+        struct part *part = &table->parts[i];
+        for (size_t k = 0; part->buckets && k < table->bucket_count; k++) {
+            for (struct client *client = part->buckets[k]; client;) {
+                struct client *next = client->next;
+                free(client);
+                client = next;
+            }
+        }
+        free(part->buckets);
+        pthread_mutex_destroy(&part->lock);
+    }
+    free(table);
+}
+
+/* NULL without memory. */
+static struct table *make_table(size_t limit)
+{
+    struct table *table = calloc(1, sizeof(*table));
+    bool is_whole = table != NULL;
+
+    for (size_t i = 0; table && i < PART_COUNT; i++) {
+        pthread_mutex_init(&table->parts[i].lock, NULL);
+    }
+    if (!table) {
+        return NULL;
+    }
+    table->limit = (limit + PART_COUNT - 1) / PART_COUNT;
+    table->bucket_count = round_up(table->limit);
+    if (getrandom(&table->secret, sizeof(table->secret), GRND_NONBLOCK) < 0) {
+        table->secret = (uint64_t)(uintptr_t)table;
+    }
+    for (size_t i = 0; i < PART_COUNT; i++) {
+        table->parts[i].buckets =
+            calloc(table->bucket_count, sizeof(struct client *));
+        is_whole = is_whole && table->parts[i].buckets;
+    }
+    if (!is_whole) {
+        free_table(table);
+        return NULL;
+    }
+    return table;
+}
+
+static uint64_t mix(uint64_t value)
+{
+    value = (value ^ value >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+    value = (value ^ value >> 27) * UINT64_C(0x94d049bb133111eb);
+    return value ^ value >> 31;
+}
+
+static uint64_t hash_of(const struct table *table, const uint8_t *key)
+{
+    uint64_t words[2];
+
+    memcpy(words, key + 1, sizeof(words));
+    return mix(mix(mix(table->secret + key[0]) ^ words[0]) ^ words[1]);
+}
+
+static struct client **bucket_of(const struct table *table,
+                                 const struct part *part, const uint8_t *key)
+{
+    return &part->buckets[hash_of(table, key) / PART_COUNT %
+                          table->bucket_count];
+}
+
+static struct part *part_of(struct table *table, const uint8_t *key)
+{
+    return &table->parts[hash_of(table, key) % PART_COUNT];
+}
+
+/* ---- clients without connections ---- */
+
+static void rest(struct part *part, struct client *client)
+{
+    client->older = part->youngest;
+    client->younger = NULL;
+    *(client->older ? &client->older->younger : &part->oldest) = client;
+    part->youngest = client;
+}
+
+static void wake(struct part *part, struct client *client)
+{
+    *(client->older ? &client->older->younger : &part->oldest) =
+        client->younger;
+    *(client->younger ? &client->younger->older : &part->youngest) =
+        client->older;
+}
+
+/* The oldest without connections. */
+static void forget(struct table *table, struct part *part)
+{
+    struct client *client = part->oldest;
+    struct client **place = bucket_of(table, part, client->key);
+
+    wake(part, client);
+    while (*place != client) {
+        place = &(*place)->next;
+    }
+    *place = client->next;
+    free(client);
+    part->count--;
+}
+
+static uint64_t slot_ns_of(const struct config_service *config)
+{
+    const uint64_t slot_ns = config->client_rate_ns / SLOT_COUNT;
+
+    return slot_ns > 0 ? slot_ns : 1;
+}
+
+/* Does nothing that is known of it matter any longer? */
+static bool is_past(const struct client *client,
+                    const struct config_service *config, uint64_t now_ns)
+{
+    return client->banned_until_ns <= now_ns &&
+           client->told_ns + TOLD_NS <= now_ns &&
+           client->slot + SLOT_COUNT < now_ns / slot_ns_of(config);
+}
+
+/* NULL: there is no memory, or no room and nobody to forget. */
+static struct client *find_client(struct clients *clients, struct part *part,
+                                  const uint8_t *key, uint64_t now_ns)
+{
+    struct table *table = clients->table;
+    struct client **bucket = bucket_of(table, part, key);
+
+    for (struct client *client = *bucket; client; client = client->next) {
+        if (memcmp(client->key, key, NETWORKS_KEY_SIZE) == 0) {
+            return client;
+        }
+    }
+    for (unsigned i = 0; i < FORGET_MAX && part->oldest &&
+                         is_past(part->oldest, clients->config, now_ns);
+         i++) {
+        forget(table, part);
+    }
+    if (part->count >= table->limit && part->oldest) {
+        forget(table, part);
+    }
+    struct client *client =
+        part->count < table->limit ? calloc(1, sizeof(*client)) : NULL;
+    if (client) {
+        memcpy(client->key, key, NETWORKS_KEY_SIZE);
+        client->next = *bucket;
+        *bucket = client;
+        part->count++;
+        rest(part, client);
+    }
+    return client;
+}
+
+/* ---- the limits ---- */
+
+/* Connections of the last time of client-rate. */
+static uint64_t count_recent(struct client *client, uint64_t slot)
+{
+    uint64_t sum = 0;
+
+    /* Threads look at the clock a little apart: it may be an earlier one. */
+    if (slot > client->slot + SLOT_COUNT) {
+        client->slot = slot - SLOT_COUNT;
+    }
+    while (client->slot < slot) {
+        client->slots[++client->slot % SLOT_COUNT] = 0;
+    }
+    for (size_t i = 0; i < SLOT_COUNT; i++) {
+        sum += client->slots[i];
+    }
+    return sum;
+}
+
+/* END_REASONS: it is let in. */
+static enum end_reason judge(const struct config_service *config,
+                             struct client *client, uint64_t now_ns)
+{
+    const uint64_t slot = now_ns / slot_ns_of(config);
+    enum end_reason reason = END_REASONS;
+
+    if (client->banned_until_ns > now_ns) {
+        return client->ban_reason;
+    }
+    if (config->client_conns > 0 && client->active >= config->client_conns) {
+        reason = END_CLIENT_LIMIT;
+    } else if (config->client_rate > 0 &&
+               count_recent(client, slot) >= config->client_rate) {
+        reason = END_CLIENT_RATE;
+    }
+    if (reason != END_REASONS) {
+        client->banned_until_ns = now_ns + config->client_ban_ns;
+        client->ban_reason = reason;
+        return reason;
+    }
+    client->slots[slot % SLOT_COUNT] += config->client_rate > 0;
+    return END_REASONS;
+}
+
+static void tell(struct client *client, enum end_reason reason, uint64_t now_ns,
+                 struct clients_refusal *ret)
+{
+    const bool is_told =
+        client->told_ns == 0 || client->told_ns + TOLD_NS <= now_ns;
+
+    *ret = (struct clients_refusal){.reason = reason,
+                                    .is_told = is_told,
+                                    .left_out = is_told ? client->left_out : 0};
+    client->left_out = is_told ? 0 : client->left_out + 1;
+    client->told_ns = is_told ? now_ns : client->told_ns;
+}
+
+/* With the lock of the part held. */
+static bool enter(struct clients *clients, struct client *client,
+                  struct part *part, bool is_denied, uint64_t now_ns,
+                  struct clients_refusal *ret)
+{
+    const enum end_reason reason =
+        is_denied ? END_CLIENT_DENIED : judge(clients->config, client, now_ns);
+
+    if (client->active == 0) {
+        wake(part, client);
+    }
+    if (reason == END_REASONS) {
+        client->active++;
+        return true;
+    }
+    tell(client, reason, now_ns, ret);
+    if (client->active == 0) {
+        rest(part, client); /* it is the youngest now */
+    }
+    return false;
+}
+
+/* What counts as one client: the address without the bits behind the prefix. */
+static void cut(const struct config_service *config, uint8_t *key)
+{
+    const size_t bits =
+        key[0] == 4 ? config->client_prefix4 : config->client_prefix6;
+
+    for (size_t bit = bits; bit < 128; bit++) {
+        key[1 + bit / 8] &= (uint8_t) ~(0x80u >> bit % 8);
+    }
+}
+
+bool clients_enter(struct clients *clients, const struct weir_address *address,
+                   uint64_t now_ns, struct client **ret,
+                   struct clients_refusal *ret_refusal)
+{
+    const enum standing standing = find_standing(clients, address);
+    uint8_t key[NETWORKS_KEY_SIZE];
+
+    *ret = NULL;
+    *ret_refusal =
+        (struct clients_refusal){.reason = END_CLIENT_DENIED, .is_told = true};
+    if (standing == FREE || !networks_key(address, key)) {
+        return standing != DENIED;
+    }
+    cut(clients->config, key);
+    struct part *part = part_of(clients->table, key);
+    pthread_mutex_lock(&part->lock);
+    struct client *client = find_client(clients, part, key, now_ns);
+    const bool is_in = client ? enter(clients, client, part, standing == DENIED,
+                                      now_ns, ret_refusal)
+                              : standing != DENIED;
+    pthread_mutex_unlock(&part->lock);
+    *ret = is_in ? client : NULL;
+    return is_in;
+}
+
+void clients_leave(struct clients *clients, struct client *client)
+{
+    struct part *part = part_of(clients->table, client->key);
+
+    pthread_mutex_lock(&part->lock);
+    client->active--;
+    if (client->active == 0) {
+        rest(part, client);
+    }
+    pthread_mutex_unlock(&part->lock);
+}
+
+/* ---- of all services ---- */
+
+static bool has_rules(const struct config_service *config)
+{
+    return config->client_conns > 0 || config->client_rate > 0 ||
+           config->client_allow.count > 0 || config->client_deny.count > 0;
+}
+
+/* The table of a service before this one that shares it; NULL: there is none.
+ */
+static struct table *find_shared(struct clients **clients,
+                                 const struct config *config, size_t index)
+{
+    const char *name = config->services[index].client_share;
+
+    for (size_t i = 0; name && i < index; i++) {
+        if (clients[i] && config->services[i].client_share &&
+            strcmp(config->services[i].client_share, name) == 0) {
+            return clients[i]->table;
+        }
+    }
+    return NULL;
+}
+
+static struct clients *make_one(struct clients **all,
+                                const struct config *config, size_t index,
+                                char *why)
+{
+    struct clients *clients = calloc(1, sizeof(*clients));
+    struct table *table = find_shared(all, config, index);
+
+    if (!table) {
+        table = make_table((size_t)config->client_table);
+    }
+    if (!clients || !table) {
+        option_refuse(why, "no memory for a table of %llu clients",
+                      (unsigned long long)config->client_table);
+    } else if (read_lists(&config->services[index], &clients->lists, why)) {
+        clients->config = &config->services[index];
+        clients->table = table;
+        table->users++;
+        pthread_rwlock_init(&clients->lock, NULL);
+        return clients;
+    }
+    if (table && table->users == 0) {
+        free_table(table);
+    }
+    free(clients);
+    return NULL;
+}
+
+struct clients **clients_make(const struct config *config, char *why)
+{
+    struct clients **clients =
+        calloc(config->service_count + 1, sizeof(struct clients *));
+
+    if (!clients) {
+        option_refuse(why, "no memory");
+        return NULL;
+    }
+    for (size_t i = 0; i < config->service_count; i++) {
+        if (!has_rules(&config->services[i])) {
+            continue;
+        }
+        clients[i] = make_one(clients, config, i, why);
+        if (!clients[i]) {
+            clients_free(clients, config);
+            return NULL;
+        }
+    }
+    return clients;
+}
+
+void clients_free(struct clients **clients, const struct config *config)
+{
+    for (size_t i = 0; clients && i < config->service_count; i++) {
+        if (!clients[i]) {
+            continue;
+        }
+        clients[i]->table->users--;
+        if (clients[i]->table->users == 0) {
+            free_table(clients[i]->table);
+        }
+        free_lists(&clients[i]->lists);
+        pthread_rwlock_destroy(&clients[i]->lock);
+        free(clients[i]);
+    }
+    free(clients);
+}
+
+bool clients_read_again(struct clients **clients, const struct config *config,
+                        size_t *ret_count, char *why)
+{
+    struct lists *lists = calloc(config->service_count + 1, sizeof(*lists));
+    bool is_good = lists || option_refuse(why, "no memory");
+
+    *ret_count = 0;
+    for (size_t i = 0; is_good && i < config->service_count; i++) {
+        is_good =
+            !clients[i] || read_lists(&config->services[i], &lists[i], why);
+    }
+    for (size_t i = 0; lists && i < config->service_count; i++) {
+        if (clients[i] && is_good) {
+            const struct lists before = clients[i]->lists;
+            pthread_rwlock_wrlock(&clients[i]->lock);
+            clients[i]->lists = lists[i];
+            pthread_rwlock_unlock(&clients[i]->lock);
+            lists[i] = before;
+            ++*ret_count;
+        }
+        free_lists(&lists[i]);
+    }
+    free(lists);
+    return is_good;
+}

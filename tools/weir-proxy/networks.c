@@ -1,0 +1,228 @@
+/*
+ * A network is a range of keys. Ranges are sorted, and joined where they
+ * overlap, so that an address is in the last one that begins before it, or in
+ * none.
+ */
+#include "networks.h"
+
+#include "weir/network.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A line of a file; a network is shorter. */
+#define LINE_SIZE 256
+
+struct networks_range {
+    uint8_t first[NETWORKS_KEY_SIZE];
+    uint8_t last[NETWORKS_KEY_SIZE];
+};
+
+/* A set that grows. */
+struct reading {
+    struct networks *networks;
+    size_t room;
+    char *why;
+};
+
+bool networks_key(const struct weir_address *address, uint8_t *ret_key)
+{
+    struct weir_address plain = *address;
+
+    memset(ret_key, 0, NETWORKS_KEY_SIZE);
+    weir_address_unmap(&plain);
+    switch (plain.storage.any.sa_family) {
+    case AF_INET:
+        ret_key[0] = 4;
+        memcpy(ret_key + 1, &plain.storage.inet.sin_addr, 4);
+        return true;
+    case AF_INET6:
+        ret_key[0] = 6;
+        memcpy(ret_key + 1, &plain.storage.inet6.sin6_addr, 16);
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* ---- reading ---- */
+
+static bool add(struct reading *reading, const struct weir_network *network)
+{
+    struct networks *networks = reading->networks;
+    const size_t size = network->family == AF_INET ? 4 : 16;
+
+    if (network->family == AF_UNIX) {
+        networks->has_unix = true;
+        return true;
+    }
+    if (networks->count == reading->room) {
+        const size_t room = reading->room ? 2 * reading->room : 16;
+        struct networks_range *larger =
+            realloc(networks->ranges, room * sizeof(*larger));
+        if (!larger) {
+            return option_refuse(reading->why, "no memory");
+        }
+        networks->ranges = larger;
+        reading->room = room;
+    }
+    struct networks_range *range = &networks->ranges[networks->count++];
+    *range =
+        (struct networks_range){.first[0] = network->family == AF_INET ? 4 : 6};
+    memcpy(range->first + 1, network->bytes, size);
+    memcpy(range->last, range->first, sizeof(range->last));
+    for (size_t bit = network->prefix_bits; bit < size * 8; bit++) {
+        range->last[1 + bit / 8] |= (uint8_t)(0x80u >> bit % 8);
+    }
+    return true;
+}
+
+/* The text without blanks around it and without a comment. */
+static char *trim(char *line)
+{
+    line[strcspn(line, "#\r\n")] = '\0';
+    line += strspn(line, " \t");
+    for (size_t len = strlen(line); len > 0 && strchr(" \t", line[len - 1]);
+         len--) {
+        line[len - 1] = '\0';
+    }
+    return line;
+}
+
+static bool add_line(struct reading *reading, const char *path, unsigned number,
+                     char *line)
+{
+    struct weir_network network;
+    const char *text = trim(line);
+
+    if (text[0] == '\0') {
+        return true;
+    }
+    if (weir_network_parse(text, &network) < 0) {
+        return option_refuse(reading->why,
+                             "%.200s:%u: '%.60s' is not a network such as "
+                             "10.0.0.0/8",
+                             path, number, text);
+    }
+    return reading->networks->count < NETWORKS_MAX
+               ? add(reading, &network)
+               : option_refuse(reading->why, "%.200s:%u: more than %u networks",
+                               path, number, NETWORKS_MAX);
+}
+
+static bool add_file(struct reading *reading, const char *path)
+{
+    char line[LINE_SIZE];
+    bool is_good = true;
+    FILE *file = fopen(path, "re");
+
+    if (!file) {
+        return option_refuse(reading->why, "%.200s: %s", path, strerror(errno));
+    }
+    for (unsigned number = 1; is_good && fgets(line, sizeof(line), file);
+         number++) {
+        is_good =
+            strlen(line) < sizeof(line) - 1
+                ? add_line(reading, path, number, line)
+                : option_refuse(reading->why, "%.200s:%u: the line is too long",
+                                path, number);
+    }
+    if (is_good && ferror(file)) {
+        is_good =
+            option_refuse(reading->why, "%.200s: it cannot be read", path);
+    }
+    fclose(file);
+    return is_good;
+}
+
+static bool add_word(struct reading *reading, const char *text)
+{
+    struct weir_network network;
+
+    if (text[0] == '@') {
+        return add_file(reading, text + 1);
+    }
+    return weir_network_parse(text, &network) < 0
+               ? option_refuse(reading->why, "'%.60s' is not a network", text)
+               : add(reading, &network);
+}
+
+static int compare(const void *a, const void *b)
+{
+    const struct networks_range *one = a;
+    const struct networks_range *other = b;
+
+    return memcmp(one->first, other->first, NETWORKS_KEY_SIZE);
+}
+
+/* Networks overlap only where one contains the other. */
+static void join(struct networks *networks)
+{
+    size_t count = 0;
+
+    if (networks->count == 0) {
+        return;
+    }
+    qsort(networks->ranges, networks->count, sizeof(*networks->ranges),
+          compare);
+    for (size_t i = 1; i < networks->count; i++) {
+        struct networks_range *last = &networks->ranges[count];
+        const struct networks_range *next = &networks->ranges[i];
+        if (memcmp(next->first, last->last, NETWORKS_KEY_SIZE) > 0) {
+            networks->ranges[++count] = *next;
+        } else if (memcmp(next->last, last->last, NETWORKS_KEY_SIZE) > 0) {
+            memcpy(last->last, next->last, NETWORKS_KEY_SIZE);
+        }
+    }
+    networks->count = count + 1;
+}
+
+bool networks_read(const struct config_texts *texts, struct networks *ret,
+                   char *why)
+{
+    struct networks networks = {.ranges = NULL};
+    struct reading reading = {.networks = &networks, .why = why};
+
+    for (size_t i = 0; i < texts->count; i++) {
+        if (!add_word(&reading, texts->texts[i])) {
+            networks_free(&networks);
+            return false;
+        }
+    }
+    join(&networks);
+    *ret = networks;
+    return true;
+}
+
+void networks_free(struct networks *networks)
+{
+    free(networks->ranges);
+    *networks = (struct networks){.ranges = NULL};
+}
+
+/* ---- asking ---- */
+
+bool networks_have(const struct networks *networks,
+                   const struct weir_address *address)
+{
+    uint8_t key[NETWORKS_KEY_SIZE];
+    size_t from = 0;
+    size_t to = networks->count;
+
+    if (!networks_key(address, key)) {
+        return address->storage.any.sa_family == AF_UNIX && networks->has_unix;
+    }
+    /* The first range that begins behind the address. */
+    while (from < to) {
+        const size_t middle = from + (to - from) / 2;
+        if (memcmp(networks->ranges[middle].first, key, sizeof(key)) > 0) {
+            to = middle;
+        } else {
+            from = middle + 1;
+        }
+    }
+    return from > 0 &&
+           memcmp(networks->ranges[from - 1].last, key, sizeof(key)) >= 0;
+}
