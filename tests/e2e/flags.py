@@ -63,6 +63,7 @@ BAD_RUN = (
     (["--connect-timeout", "x", TARGET], r"--connect-timeout: 'x' is not"),
     (["--wait", "1s", UDP], r"--wait: over udp:// nothing is connected"),
     (["--wait", "0", TARGET], r"--wait: 0 is out of range"),
+    (["--slo", "status.5xx<1", TARGET], r"--slo: status.5xx<1: HTTP alone has"),
     (["--max-errors", "x", TARGET], r"--max-errors: 'x' is not a count"),
     (["--max-errors", "101%", TARGET], r"--max-errors: '101%' is not"),
     (["--seed", "x", TARGET], r"--seed: 'x' is not a number"),

@@ -261,6 +261,35 @@ def test_names_of_these_files_have_the_machine_and_the_part():
         equal(os.listdir(folder), ["1-%.xml"], "files")
 
 
+def test_an_objective_may_be_about_statuses():
+    def answer(connection, number):
+        for count in range(1 << 30):
+            if not connection.recv(4096):
+                return
+            status = 404 if count % 10 == 9 else 200
+            connection.sendall(b"HTTP/1.1 %d X\r\nContent-Length: 0\r\n\r\n"
+                               % status)
+
+    with Server(answer) as server, tempfile.TemporaryDirectory() as folder:
+        target = server.url.replace("tcp", "http")
+        for slo, status in (("status.404<=10%,status.2xx>=90%", OK),
+                            ("status.4xx<10", SLO), ("status.500<1", OK)):
+            _, _, cases, _ = publish(
+                folder, "run", "-c", "1", "-n", "100", "--expect", "200,404",
+                "--slo", slo, f"--json={folder}/run.json", target,
+                status=status)
+            equal(slo.split(",")[0] in cases, True, f"{cases}")
+        # A merged result and a search judge by the list of statuses.
+        outcome = command(WEIR_LOAD, "report", "--json", "-",
+                          f"{folder}/run.json")
+        equal(outcome.json()["status"], {"200": 90, "404": 10}, "statuses")
+        outcome = command(WEIR_LOAD, "sweep", "--conns", "1", "-n", "100",
+                          "--expect", "200,404", "--slo", "status.404<9",
+                          target)
+        equal(outcome.status, SLO, outcome.err)
+        matches(outcome.out, r"status.404<9: 10$")
+
+
 # ---- waiting for a server ----
 
 def test_a_server_that_comes_later_is_waited_for():

@@ -74,6 +74,26 @@ UNIT(load_slo, other_times_are_named_before_a_point)
     expect_eq(slo.terms[1].figure, SLO_MAX);
 }
 
+/* 7 answers of each status. */
+static uint64_t count_seven(const void *answers, unsigned first, unsigned last)
+{
+    return 7 * (uint64_t)(last - first + 1);
+}
+
+UNIT(load_slo, statuses_are_counted_one_by_one_or_by_classes)
+{
+    cr_assert_not(holds("status.503<1"), "statuses are not known");
+    facts.count_statuses = count_seven;
+    cr_assert(holds("status.503<=7"));
+    cr_assert_not(holds("status.503<7"));
+    cr_assert(holds("status.2xx<=700,status.2xx>=700"));
+    cr_assert(holds("status.5xx>=3500"), "those from 600 on are of 5xx");
+    cr_assert(holds("status.999<8 , status.100<8"));
+    cr_assert(holds("status.4xx<=3.5%"), "of 20000 requests");
+    cr_assert_not(holds("status.4xx<3.5%"));
+    expect_str_eq(slo.terms[0].text, "status.4xx<3.5%");
+}
+
 UNIT(load_slo, a_mistake_is_pointed_at)
 {
     static const struct {
@@ -93,6 +113,13 @@ UNIT(load_slo, a_mistake_is_pointed_at)
         {"service.rate>1", 9, "'rate' is no latency"},
         {"p0<1ms", 1, "'p0' is not a percentile"},
         {"p100<1ms", 1, "'p100' is not a percentile"},
+        {"status.5x<1", 8, "'5x' is not a status such as 503 or 5xx"},
+        {"status.099<1", 8, "'099' is not a status"},
+        {"status.6xx<1", 8, "'6xx' is not a status"},
+        {"status.1234<1", 8, "'1234' is not a status"},
+        {"status.2x3<1", 8, "'2x3' is not a status"},
+        {"status.<1", 8, "'' is not a status"},
+        {"status.503<1ms", 12, "'1ms' is not a count"},
         {"p99.9999<1ms", 1, "'p99.9999' is not a percentile"},
         {"p9.9.9<1ms", 1, "'p9.9.9' is not a percentile"},
         {"p99.0000000000000<1ms", 1, "'p99.0000000000000' is not a percentile"},

@@ -619,6 +619,19 @@ static void settle_errors(struct run_options *options)
     }
 }
 
+/* Objectives about what the mode does not have. */
+static bool settle_objectives(const struct run_options *options)
+{
+    for (size_t i = 0; i < options->slo.count; i++) {
+        const struct slo_term *term = &options->slo.terms[i];
+        if (term->figure == SLO_STATUS && options->mode != RUN_MODE_HTTP) {
+            say("--slo: %s: HTTP alone has statuses", term->text);
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool settle_output(struct run_options *options,
                           const struct options_given *given)
 {
@@ -628,6 +641,9 @@ static bool settle_output(struct run_options *options,
     const uint64_t shortest = length_ns / INTERVALS_MAX;
 
     settle_errors(options);
+    if (!settle_objectives(options)) {
+        return false;
+    }
     if (options->json && !options->json_path && options->files.streams) {
         say("--json-stream has the result too; --json needs a file name");
         return false;

@@ -508,6 +508,23 @@ void saved_get_summary(const struct saved *saved, struct summary *ret)
     };
 }
 
+static uint64_t count_statuses(const void *answers, unsigned first,
+                               unsigned last)
+{
+    const char *name = NULL;
+    json_t *count = NULL;
+    uint64_t sum = 0;
+
+    json_object_foreach((json_t *)answers, name, count)
+    {
+        const unsigned long status = strtoul(name, NULL, 10);
+        if (status >= first && status <= last) {
+            sum += (uint64_t)json_integer_value(count);
+        }
+    }
+    return sum;
+}
+
 void saved_get_facts(const struct saved *saved, struct slo_facts *ret)
 {
     const struct ledger *requests = &saved->requests;
@@ -519,7 +536,12 @@ void saved_get_facts(const struct saved *saved, struct slo_facts *ret)
         .dropped = requests->dropped,
         .rate = saved->achieved_rate,
         .offered_rate = saved->offered_rate,
+        .answers = json_object_get(saved->object, "status"),
     };
+    const char *mode = json_string_value(
+        json_object_get(json_object_get(saved->object, "config"), "mode"));
+    ret->count_statuses =
+        mode && strcmp(mode, "http") == 0 ? count_statuses : NULL;
     for (size_t i = 0; i < SLO_TIMES_COUNT; i++) {
         ret->times[i] = saved->times[i];
     }

@@ -105,10 +105,42 @@ static int read_times(struct cursor *cursor, struct slo_term *term,
                   (int)(len < 20 ? len : 20), text);
 }
 
+/* Behind "status.": 503, or 5xx, which has those from 600 on (RFC 9110, 15). */
+static int read_status(struct cursor *cursor, struct slo_term *term)
+{
+    const char *text = cursor->text + cursor->at;
+    const size_t len = strcspn(text, " \t<>=,");
+    const bool is_class = len == 3 && text[1] == 'x' && text[2] == 'x';
+    const bool is_code = len == 3 && text[1] >= '0' && text[1] <= '9' &&
+                         text[2] >= '0' && text[2] <= '9';
+
+    if (text[0] < '1' || text[0] > (is_class ? '5' : '9') ||
+        (!is_class && !is_code)) {
+        return refuse(cursor, cursor->at,
+                      "'%.*s' is not a status such as 503 or 5xx",
+                      (int)(len < 20 ? len : 20), text);
+    }
+    term->figure = SLO_STATUS;
+    term->first_status = 100U * (unsigned)(text[0] - '0');
+    term->last_status = text[0] == '5' ? 999 : term->first_status + 99;
+    if (is_code) {
+        term->first_status +=
+            10U * (unsigned)(text[1] - '0') + (unsigned)(text[2] - '0');
+        term->last_status = term->first_status;
+    }
+    cursor->at += len;
+    return 0;
+}
+
 static int read_figure(struct cursor *cursor, struct slo_term *term)
 {
+    static const char status[] = "status.";
     bool has_times = false;
 
+    if (strncmp(cursor->text + cursor->at, status, sizeof(status) - 1) == 0) {
+        cursor->at += sizeof(status) - 1;
+        return read_status(cursor, term);
+    }
     int err = read_times(cursor, term, &has_times);
     if (err < 0) {
         return err;
@@ -136,7 +168,7 @@ static int read_figure(struct cursor *cursor, struct slo_term *term)
     }
     return refuse(cursor, cursor->at,
                   "a figure is wanted: p50 to p99.999, mean, min, max, errors, "
-                  "timeouts, dropped, rate or achieved");
+                  "timeouts, dropped, rate, achieved or status.5xx");
 }
 
 static int read_comparison(struct cursor *cursor, struct slo_term *term)
@@ -296,6 +328,13 @@ static bool find_figure(const struct slo_term *term,
         break;
     case SLO_DROPPED:
         number = facts->dropped;
+        break;
+    case SLO_STATUS:
+        if (!facts->count_statuses) {
+            return false;
+        }
+        number = facts->count_statuses(facts->answers, term->first_status,
+                                       term->last_status);
         break;
     case SLO_RATE:
         *ret = facts->rate;

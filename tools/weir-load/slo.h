@@ -10,6 +10,8 @@
  *     errors timeouts dropped         a number of requests, or a share in %
  *     rate                            answers a second, a count as limit
  *     achieved                        share of the offered rate, in %
+ *     status.503 status.5xx           answers of a status or a class of them, a
+ *                                     number, or a share of requests in %
  *
  * Latencies are response times; `service.p99`, `connect.p99`, `tls.p99`,
  * `ttfb.p99`, `late.p99` and `client.p99` name others. Blanks may stand between
@@ -38,6 +40,7 @@ enum slo_figure {
     SLO_DROPPED,
     SLO_RATE,
     SLO_ACHIEVED,
+    SLO_STATUS,
 };
 
 enum slo_times {
@@ -62,6 +65,9 @@ struct slo_term {
     enum slo_figure figure;
     /* Of a latency. */
     enum slo_times times;
+    /* Of SLO_STATUS: from the first to the last. */
+    unsigned first_status;
+    unsigned last_status;
     /* Of SLO_QUANTILE, as histogram.h has it. */
     uint32_t share;
     enum slo_comparison comparison;
@@ -95,6 +101,11 @@ struct slo_facts {
     double rate;
     /* 0: closed loop, there is no such rate. */
     double offered_rate;
+    /* Answers with statuses from the first to the last; NULL: there are no
+     * statuses. */
+    uint64_t (*count_statuses)(const void *answers, unsigned first,
+                               unsigned last);
+    const void *answers;
 };
 
 struct slo_outcome {

@@ -497,6 +497,18 @@ static void find_warnings(struct result *result)
     }
 }
 
+static uint64_t count_statuses(const void *answers, unsigned first,
+                               unsigned last)
+{
+    const struct result *result = answers;
+    uint64_t sum = 0;
+
+    for (unsigned status = first; status <= last; status++) {
+        sum += result->status[status];
+    }
+    return sum;
+}
+
 /* True if all objectives hold. Those of a part are judged when all parts are
  * merged. */
 static bool judge_objectives(struct result *result)
@@ -510,6 +522,9 @@ static bool judge_objectives(struct result *result)
         .dropped = result->measured.dropped,
         .rate = window_ns > 0 ? (double)result->completed * 1e9 / window_ns : 0,
         .offered_rate = result->offered_rate,
+        .count_statuses =
+            result->options->mode == RUN_MODE_HTTP ? count_statuses : NULL,
+        .answers = result,
     };
     bool all_pass = true;
 
