@@ -430,8 +430,8 @@ def test_an_answer_that_is_not_understood_shows_its_first_bytes():
             r"begins with 'SSH-2\.0-OpenSSH_9\.2\\r\\n'")
     refused(b"-ERR unknown command\r\n", "HTTP_STATUS_LINE",
             r"begins with '-ERR unknown command\\r\\n'")
-    refused(b"HTTP/1.1 200 OK\nA: b\n\n", "HTTP_LINE_END",
-            r"begins with 'HTTP/1\.1 200 OK\\nA: b\\n\\n'")
+    refused(b"HTTP/1.1 200 OK\nA: b\rc\n\n", "HTTP_LINE_END",
+            r"begins with 'HTTP/1\.1 200 OK\\nA: b\\rc\\n\\n'")
     refused(b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n", "HTTP_LENGTH",
             r"Content-Length that is not one number")
     refused(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\x01",

@@ -11,6 +11,7 @@ import time
 from dns import find
 from harness import (WAIT_S, WEIR_LOAD, Serve, Skip, command, equal, load_json,
                      matches, run)
+from http_requests import NO_BODIES, NO_REQUESTS
 
 HTTP = ("--mode", "http")
 
@@ -107,17 +108,18 @@ def test_requests_in_a_row_are_answered_in_order_however_they_are_cut():
             equal(talk(server, data, step), whole, f"in pieces of {step}")
 
 
-def test_what_is_no_request_is_answered_with_400_and_the_end():
+def test_what_is_no_request_is_refused_and_ends_the_connection():
     with Serve(*HTTP) as server:
-        for data in (b"garbage\r\n\r\n", b"GET / HTTP/2.0\r\n\r\n",
-                     b"\x16\x03\x01\x00\n", b"GET / HTTP/1.1\n\n",
-                     b"GET /?s=x HTTP/1.1\r\n\r\n",
-                     b"GET / HTTP/1.1\r\nA : b\r\n\r\n",
-                     b"GET / HTTP/1.1\r\nContent-Length: x\r\n\r\n",
-                     b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nz",
-                     b"GET /" + b"x" * 3000 + b" HTTP/1.1\r\n\r\n"):
+        for data, status in (*NO_REQUESTS, *NO_BODIES,
+                             (b"GET / HTTP/1.1\n\n", 400),
+                             (b"GET /" + b"x" * 3000 + b" HTTP/1.1\r\n\r\n", 414),
+                             (b"GET / HTTP/1.1\r\nA: " + b"x" * 65533, 431),
+                             (b"\x16\x03\x01\x00\n", 400),
+                             (b"GET /?s=x HTTP/1.1\r\n\r\n", 400),
+                             (b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked"
+                              b"\r\n\r\nz", 400)):
             answer = talk(server, data)
-            equal(statuses(answer), [400], f"{data[:40]}")
+            equal(statuses(answer), [status], f"{data[:80]}")
             matches(answer.decode(), r"^Connection: close\r$")
         answer = talk(server, b"GET / HTTP/1.1\r\n\r\nnonsense\r\n\r\n")
         equal(statuses(answer), [200, 400], "the first one was good")

@@ -12,6 +12,7 @@ import threading
 
 from harness import (WAIT_S, Program, command, equal, fails, matches, read_line,
                      run)
+from http_requests import NO_BODIES, NO_REQUESTS
 from proxy_certificates import certificates
 from proxying import PROXY, Proxy
 from servers import Server, echo, echoes, free_port
@@ -129,15 +130,25 @@ def test_signals_at_any_time_of_its_end_leave_it_in_order():
 
 # ---- the page ----
 
-def ask(proxy, method, path):
-    """Head and body of the answer, as bytes."""
+def where(proxy):
     host, port = proxy.admin.removeprefix("http://").split(":")
-    with socket.create_connection((host, int(port)), timeout=WAIT_S) as client:
-        client.sendall(f"{method} {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    return host, int(port)
+
+
+def talk(proxy, data):
+    """The answer, as bytes."""
+    with socket.create_connection(where(proxy), timeout=WAIT_S) as client:
+        client.sendall(data)
         answer = b""
         while part := client.recv(65536):
             answer += part
-    head, body = answer.split(b"\r\n\r\n", 1)
+    return answer
+
+
+def ask(proxy, method, path):
+    """Head and body of the answer, as bytes."""
+    head, body = talk(proxy, f"{method} {path} HTTP/1.1\r\nHost: x\r\n\r\n"
+                      .encode()).split(b"\r\n\r\n", 1)
     return head, body
 
 
@@ -170,6 +181,23 @@ def test_a_head_is_answered_without_a_body_and_other_methods_are_refused():
         head, _ = ask(proxy, "POST", "/metrics")
         equal(head.split()[1], b"405", "the answer to a POST")
         matches(head.decode(), "Allow: GET, HEAD")
+
+
+def test_requests_are_read_strictly():
+    with Server(echo) as server, Proxy("tcp://127.0.0.1:0",
+                                       plain(server)) as proxy:
+        for data, status in (
+                *NO_REQUESTS, *NO_BODIES,
+                (b"GET /" + b"x" * 9000 + b" HTTP/1.1\r\n\r\n", 431),
+                (b"GET /healthz?x HTTP/1.1\r\nHost: x\r\n\r\n", 200),
+                (b"\r\nHEAD /healthz HTTP/1.0\r\nA:\tb\r\n\r\n", 200)):
+            head = talk(proxy, data).split(b"\r\n\r\n", 1)[0]
+            assert head, f"no answer to {data[:80]}"
+            equal(int(head.split()[1]), status, f"{data[:80]}")
+        with socket.create_connection(where(proxy), timeout=WAIT_S) as client:
+            client.sendall(b"GET /healthz HTTP/1.1\n\n")
+            client.shutdown(socket.SHUT_WR)
+            equal(client.recv(100), b"", "the answer to what has no end")
 
 
 # ---- words that nobody reads ----

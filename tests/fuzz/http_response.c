@@ -1,8 +1,9 @@
 /*
- * libFuzzer's entry to weir-load's reader of HTTP answers: the bytes of a
- * connection, of which the first two say how they are cut and whether the
- * requests were HEAD. Whole and in pieces, with a kept head and without, they
- * are the same answers.
+ * libFuzzer's entry to the tools' reader of HTTP: the bytes of a connection, of
+ * which the first two say how they are cut and whether the requests were HEAD.
+ * Whole and in pieces, with a kept head and without, they are the same answers.
+ * The bytes are also a request: one that is understood has no line that LF
+ * alone ends, and no folded one.
  *
  *     ninja tests/fuzz/fuzz-http-response
  *     tests/fuzz/fuzz-http-response CORPUS
@@ -35,7 +36,7 @@ static void take(struct seen *seen, const struct http_response *response)
     seen->statuses[seen->count] = http_response_status(response);
     seen->goes_on[seen->count] = http_response_may_go_on(response);
     check(seen->statuses[seen->count] >= 200);
-    check(seen->statuses[seen->count] < 600);
+    check(seen->statuses[seen->count] < 1000);
     seen->count++;
 }
 
@@ -75,6 +76,26 @@ static void read_all(const uint8_t *data, size_t size, size_t piece,
     }
 }
 
+/* The bytes as a request's head. */
+static void read_request(const uint8_t *data, size_t size)
+{
+    struct http_request_line line;
+    const int status = http_request_read((const char *)data, size, &line);
+
+    check(status == 0 || status == 400 || status == 431 || status == 505);
+    if (status != 0) {
+        return;
+    }
+    const uint8_t *at = (const uint8_t *)line.method;
+    const uint8_t *const end = data + size;
+    while (at[0] != '\r' || at[1] != '\n') { /* the empty line is the last */
+        const uint8_t *feed = memchr(at, '\n', (size_t)(end - at));
+        check(feed && feed > at && feed[-1] == '\r');
+        at = feed + 1;
+        check(end - at >= 2 && at[0] != ' ' && at[0] != '\t');
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static struct seen whole;
@@ -83,6 +104,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size < 2) {
         return 0;
     }
+    read_request(data + 2, size - 2);
     const bool is_head = data[1] % 2;
     read_all(data + 2, size - 2, 0, is_head, &whole);
     read_all(data + 2, size - 2, 1 + data[0] % 64, is_head, &pieces);

@@ -71,6 +71,14 @@ static const struct good goods[] = {
      10, 200, .may_go_on = 1},
     {"HTTP/1.1 200 OK\r\nX: a\r\n b\r\n\tc\r\nContent-Length: 0\r\n\r\n", 0,
      200, .may_go_on = 1},
+    /* LF alone, RFC 9112, 2.2, which says nothing of it in chunks. */
+    {"HTTP/1.1 200 OK\nContent-Length: 1\nA: b\n\nx", 1, 200, .may_go_on = 1},
+    {"HTTP/1.1 200\r\nContent-Length: 1\n\r\nx", 1, 200, .may_go_on = 1},
+    {"HTTP/1.1 200\nX: a\n b\nContent-Length:\n 1\r\n\nx", 1, 200,
+     .may_go_on = 1},
+    {"HTTP/1.1 100\n\nHTTP/1.1 204 None\n\n", 0, 204, .may_go_on = 1},
+    {"HTTP/1.1 200\nTransfer-Encoding: chunked\n\n0\r\nT: x\n\n", 0, 200,
+     .may_go_on = 1},
     {"HTTP/1.1 200 OK\r\nA:\r\n!#$%&'*+-.^_`|~09azAZ: \t\x80\r\n"
      "Content-Length:,0,\r\n\r\n",
      0, 200, .may_go_on = 1},
@@ -88,13 +96,11 @@ static const struct bad bads[] = {
     {"\r\nHTTP/1.1 200 OK\r\n", HTTP_E_STATUS_LINE},
     {"HTTP/1.1 099 OK\r\n", HTTP_E_STATUS},
     {"HTTP/1.1 000 OK\r\n", HTTP_E_STATUS},
-    {"HTTP/1.1 200 OK\n", HTTP_E_LINE_END},
     {"HTTP/1.1 200 OK\rX", HTTP_E_LINE_END},
-    {"HTTP/1.1 200 OK\r\nA: b\n", HTTP_E_LINE_END},
     {"HTTP/1.1 200 OK\r\nA: b\rc", HTTP_E_LINE_END},
-    {"HTTP/1.1 200 OK\r\nA\n", HTTP_E_LINE_END},
+    {"HTTP/1.1 200 OK\r\nA\n", HTTP_E_NAME},
+    {"HTTP/1.1 200 OK\r\r\n", HTTP_E_LINE_END},
     {"HTTP/1.1 200 OK\r\n\rX", HTTP_E_LINE_END},
-    {"HTTP/1.1 200 OK\r\n\n", HTTP_E_LINE_END},
     {"HTTP/1.1 200 O\x01K\r\n", HTTP_E_VALUE},
     {"HTTP/1.1 200 OK\r\nA: \x7f\r\n", HTTP_E_VALUE},
     {"HTTP/1.1 200 OK\r\n: b\r\n", HTTP_E_NAME},
@@ -144,7 +150,6 @@ static const struct bad bad_bodies[] = {
     {CHUNKED "1\r\na\n", HTTP_E_CHUNK},
     {CHUNKED "1\r\na\rx", HTTP_E_CHUNK},
     {CHUNKED "0\r\nTrailer\r\n", HTTP_E_NAME},
-    {CHUNKED "0\r\n\n", HTTP_E_LINE_END},
     {CHUNKED "0\r\n more: x\r\n", HTTP_E_NAME},
 };
 
@@ -306,6 +311,32 @@ UNIT(load_http_response, what_is_no_answer_is_refused_however_it_is_cut)
             http_kept_init(&kept);
             check_bad(&bads[i], first, 1);
             check_bad(&bads[i], first, 1000);
+        }
+    }
+}
+
+/* Fields of requests, and a chunked body's, behind the line. */
+static const struct bad bad_requests[] = {
+    {"\n", HTTP_E_LINE_END},
+    {"A: b\n\r\n", HTTP_E_LINE_END},
+    {"A: b\r\n\n", HTTP_E_LINE_END},
+    {"A: b\r\n c\r\n\r\n", HTTP_E_NAME},
+    {"Content-Length: 1\r\n\t2\r\n\r\n", HTTP_E_NAME},
+    {"Transfer-Encoding: chunked\r\n\r\n0\r\nT: x\n\r\n", HTTP_E_LINE_END},
+    {"Transfer-Encoding: chunked\r\n\r\n0\r\nT: x\r\n y\r\n\r\n", HTTP_E_NAME},
+    {"Transfer-Encoding: chunked\r\n\r\n0\r\n\n", HTTP_E_LINE_END},
+    {"Transfer-Encoding: chunked\r\n\r\n0\n\r\n", HTTP_E_CHUNK},
+};
+
+UNIT(load_http_response, what_a_client_may_read_is_refused_in_a_request)
+{
+    http_kept_init(&kept);
+    for (size_t i = 0; i < sizeof(bad_requests) / sizeof(*bad_requests); i++) {
+        const struct bad *bad = &bad_requests[i];
+        for (size_t first = 1; first <= strlen(bad->text); first++) {
+            http_response_begin_request(&response, 1);
+            expect_eq(read_cut(bad->text, strlen(bad->text), first, 1),
+                      bad->err, "%s cut at %zu", bad->text, first);
         }
     }
 }

@@ -13,7 +13,9 @@ static struct serve_http_wish wish;
 static int parse(const char *line)
 {
     wish = (struct serve_http_wish){.sizes = sizes_of(128), .status = 200};
-    return serve_http_parse_line(line, strlen(line), &wish);
+    char ended[256];
+    const int len = snprintf(ended, sizeof(ended), "%s\r", line);
+    return serve_http_parse_line(ended, (size_t)len, &wish);
 }
 
 static void expect_wish(const char *line, uint64_t size_bytes,
@@ -38,6 +40,8 @@ UNIT(load_serve_http, a_query_says_what_is_wished_for)
         128, 0, 200);
     expect_wish("* ?s=1 HTTP/1.0", 1, 0, 200);
     expect_eq(wish.minor, 0);
+    expect_wish("!#$%&'*+-.^_`|~09azAZ /\x80?s=1 HTTP/1.9", 1, 0, 200);
+    expect_eq(wish.minor, 9);
 }
 
 UNIT(load_serve_http, close_and_head_are_told)
@@ -58,15 +62,29 @@ UNIT(load_serve_http, what_is_no_request_is_refused)
         "GET",
         "GET /",
         "GET / ",
-        "GET / HTTP/2.0",
         "GET / HTTP/1.",
-        "GET / HTTP/1.2",
+        "GET / HTTP/1.x",
+        "GET / HTTP/x.1",
+        "GET / HTTP/1-1",
+        "GET /HTTP/1.1",
+        "GETHTTP/1.1",
+        "HTTP/1.1",
         "GET / HTTP/1.11",
         "GET / http/1.1",
         "GET  HTTP/1.1",
         " / HTTP/1.1",
         " HTTP/1.1",
         "GET /a b HTTP/1.1",
+        "GET / HTTP/1.1 ",
+        "GET\t/ HTTP/1.1",
+        "GET /\t HTTP/1.1",
+        "GET /\x01 HTTP/1.1",
+        "GET /\x7f HTTP/1.1",
+        "GET /\r HTTP/1.1",
+        "G(T / HTTP/1.1",
+        "G\x80T / HTTP/1.1",
+        "G:T / HTTP/1.1",
+        "(ET / HTTP/1.1",
         "GET /?s=x HTTP/1.1",
         "GET /?s= HTTP/1.1",
         "GET /?s HTTP/1.1",
@@ -79,7 +97,14 @@ UNIT(load_serve_http, what_is_no_request_is_refused)
     };
 
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-        expect_eq(parse(bad[i]), -EINVAL, "%s", bad[i]);
+        expect_eq(parse(bad[i]), 400, "%s", bad[i]);
         expect_eq(wish.sizes.most, 128, "a refusal wrote its result");
     }
+    expect_eq(parse("GET / HTTP/2.0"), 505);
+    expect_eq(parse("GET / HTTP/0.9"), 505);
+    expect_eq(parse("G(T / HTTP/2.0"), 400);
+    expect_eq(serve_http_parse_line("GET /\0 HTTP/1.1\r", 16, &wish), 400);
+    expect_eq(serve_http_parse_line("GET / HTTP/1.1", 14, &wish), 400);
+    expect_eq(serve_http_parse_line("GET / HTTP/1.1 ", 15, &wish), 400);
+    expect_eq(serve_http_parse_line("GET / HTTP/1.1\r", 15, &wish), 0);
 }

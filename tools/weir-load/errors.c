@@ -6,7 +6,7 @@
  */
 #include "errors.h"
 
-#include "http_head.h"
+#include "tools/common/http_head.h"
 
 #include "weir/error.h"
 

@@ -13,7 +13,7 @@
 #ifndef WEIR_LOAD_HTTP_RESPONSE_H
 #define WEIR_LOAD_HTTP_RESPONSE_H
 
-#include "http_head.h"
+#include "tools/common/http_head.h"
 
 #include <sys/types.h>
 

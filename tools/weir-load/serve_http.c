@@ -3,8 +3,9 @@
  * (http_response.h), which they resemble, and thrown away. Requests may follow
  * each other without a wait; their answers leave in order.
  *
- * What cannot be understood is answered with 400, and the connection ends: it
- * is not known where the next request would begin.
+ * What cannot be understood is refused (400, 505), and so is what is too long
+ * (414, 431), and the connection ends: it is not known where the next request
+ * would begin.
  */
 #include "serve_http.h"
 
@@ -117,30 +118,20 @@ static bool read_query(const char *query, size_t len,
 int serve_http_parse_line(const char *line, size_t len,
                           struct serve_http_wish *ret)
 {
-    static const char version[] = " HTTP/1.";
-    const size_t tail = sizeof(version); /* and a digit */
+    struct http_request_line request;
     struct serve_http_wish wish = *ret;
 
-    if (len <= tail || memcmp(line + len - tail, version, tail - 1) != 0 ||
-        (line[len - 1] != '0' && line[len - 1] != '1')) {
-        return -EINVAL;
+    const int status = http_request_line_read(line, len, &request);
+    if (status != 0) {
+        return status;
     }
-    const char *blank = memchr(line, ' ', len - tail);
-    if (!blank || blank == line) {
-        return -EINVAL;
+    const char *end = request.target + request.target_len;
+    const char *query = memchr(request.target, '?', request.target_len);
+    if (query && !read_query(query + 1, (size_t)(end - query) - 1, &wish)) {
+        return 400;
     }
-    const char *path = blank + 1;
-    const size_t path_len = len - tail - (size_t)(path - line);
-    if (path_len == 0 || memchr(path, ' ', path_len)) {
-        return -EINVAL;
-    }
-    const char *query = memchr(path, '?', path_len);
-    if (query &&
-        !read_query(query + 1, path_len - (size_t)(query + 1 - path), &wish)) {
-        return -EINVAL;
-    }
-    wish.minor = (uint8_t)(line[len - 1] - '0');
-    wish.is_head_request = blank - line == 4 && memcmp(line, "HEAD", 4) == 0;
+    wish.minor = request.minor;
+    wish.is_head_request = http_request_line_has(&request, "HEAD");
     *ret = wish;
     return 0;
 }
@@ -170,9 +161,10 @@ static int write_answer(struct answers *answers, const struct answer *answer)
     return answers_write_text(answers, answer->size_bytes);
 }
 
-static int answer_bad_request(struct http_peer *peer)
+static int refuse_request(struct http_peer *peer, int status)
 {
-    const struct answer answer = {.status = 400, .minor = 1, .closes = true};
+    const struct answer answer = {
+        .status = (uint16_t)status, .minor = 1, .closes = true};
 
     peer->is_done = true;
     return answers_add(&peer->answers, &answer, 0);
@@ -200,9 +192,7 @@ static int answer_request(struct http_peer *peer)
 
 static int end_line(struct http_peer *peer)
 {
-    size_t len = peer->line_len;
-
-    if (len == 1 && peer->line[0] == '\r') {
+    if (peer->line_len == 1 && peer->line[0] == '\r') {
         peer->line_len = 0; /* an empty line before a request is none */
         return 0;
     }
@@ -210,9 +200,10 @@ static int end_line(struct http_peer *peer)
         .sizes = peer->answers.counts->settings->answer,
         .status = 200,
     };
-    len = len > 0 && peer->line[len - 1] == '\r' ? len - 1 : 0;
-    if (serve_http_parse_line(peer->line, len, &peer->wish) < 0) {
-        return answer_bad_request(peer);
+    const int status =
+        serve_http_parse_line(peer->line, peer->line_len, &peer->wish);
+    if (status != 0) {
+        return refuse_request(peer, status);
     }
     peer->is_in_line = false;
     http_response_begin_request(&peer->rest, peer->wish.minor);
@@ -228,7 +219,7 @@ static ssize_t read_line(struct http_peer *peer, const uint8_t *data,
     int err = 0;
 
     if (peer->line_len + part > sizeof(peer->line)) {
-        err = answer_bad_request(peer);
+        err = refuse_request(peer, 414);
         return err < 0 ? err : (ssize_t)len;
     }
     memcpy(peer->line + peer->line_len, data, part);
@@ -246,7 +237,7 @@ static ssize_t read_rest(struct http_peer *peer, const uint8_t *data,
     int err = 0;
 
     if (used < 0) {
-        err = answer_bad_request(peer);
+        err = refuse_request(peer, http_error_status((int)used));
         return err < 0 ? err : (ssize_t)len;
     }
     if (peer->rest.state == HTTP_COMPLETE) {

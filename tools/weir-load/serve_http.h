@@ -25,8 +25,8 @@ struct serve_http_wish {
     uint8_t minor;
 };
 
-/* Read "GET /x?s=1k HTTP/1.1" without its line end; the defaults stand in ret.
- * 0, or -EINVAL: it is no request line, or its query is wrong. */
+/* Read "GET /x?s=1k HTTP/1.1\r"; the defaults stand in ret. 0, or the status
+ * that refuses it: it is no request line, or its query is wrong. */
 int serve_http_parse_line(const char *line, size_t len,
                           struct serve_http_wish *ret);
 

@@ -2,8 +2,8 @@
  * The operator's page: HTTP as far as a scraper needs it, which is one request,
  * one answer, and the end.
  *
- * A request that is late or too long is not answered, and who is slow to take
- * an answer is cut off, so that nobody holds a connection for longer than two
+ * A request that is late is not answered, and who is slow to take an answer is
+ * cut off, so that nobody holds a connection for longer than two
  * times REQUEST_NS; before its request no longer than until there are IDLE_MAX
  * younger ones. One scrape is answered after the other: the visit of the
  * threads writes to metrics that are kept for it.
@@ -12,6 +12,7 @@
 
 #include "status.h"
 #include "tools/common/console.h"
+#include "tools/common/http_head.h"
 
 #include "weir/error.h"
 #include "weir/stream.h"
@@ -190,7 +191,7 @@ static void idle_enter(struct admin *admin, struct idle *idle)
     }
 }
 
-/* Reads a request of a connection; its length, or a negative error. */
+/* Reads what a connection asks; its length, or a negative error. */
 static ssize_t read_request(struct admin *admin, weir_reader *reader,
                             weir_writer *writer, char *request)
 {
@@ -207,27 +208,42 @@ static ssize_t read_request(struct admin *admin, weir_reader *reader,
     return len;
 }
 
+/* Who sends what is no request gets its status. */
+static int refuse(const struct asker *asker, int status)
+{
+    char text[32];
+
+    snprintf(text, sizeof(text), "%d Refused", status);
+    return answer_text(asker, text, "this is no request of HTTP/1.1\n");
+}
+
 /* Serves one request; runs as a task. */
 static int serve(void *arg, weir_reader *reader, weir_writer *writer)
 {
     struct admin *admin = arg;
-    char request[REQUEST_MAX + 1];
+    char request[REQUEST_MAX];
+    struct http_request_line line;
+    struct asker asker = {writer, .wants_body = true};
 
     /* A request that is under way is answered after a stop as well. */
     weir_transport_set_busy(weir_writer_get_transport(writer), true);
     const ssize_t len = read_request(admin, reader, writer, request);
-    if (len < 0) {
+    if (len < 0 && len != WEIR_ELIMIT) {
         return 0; /* no request, or none that can be answered */
     }
-    request[len] = '\0';
-    const bool is_head = strncmp(request, "HEAD ", 5) == 0;
-    const struct asker asker = {writer, !is_head};
-    if (!is_head && strncmp(request, "GET ", 4) != 0) {
+    const int status =
+        len < 0 ? 431 : http_request_read(request, (size_t)len, &line);
+    if (status != 0) {
+        return refuse(&asker, status);
+    }
+    asker.wants_body = !http_request_line_has(&line, "HEAD");
+    if (asker.wants_body && !http_request_line_has(&line, "GET")) {
         return answer_text(&asker, "405 Method Not Allowed\r\nAllow: GET, HEAD",
                            "GET and HEAD alone\n");
     }
-    const char *path = request + (is_head ? 5 : 4);
-    return answer_path(admin, &asker, path, strcspn(path, " ?\r\n"));
+    const char *query = memchr(line.target, '?', line.target_len);
+    return answer_path(admin, &asker, line.target,
+                       query ? (size_t)(query - line.target) : line.target_len);
 }
 
 static int listen_at(struct admin *admin, const char *text)

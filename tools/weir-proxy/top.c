@@ -11,6 +11,7 @@
 #include "config.h"
 #include "status.h"
 #include "tools/common/console.h"
+#include "tools/common/http_head.h"
 #include "tools/common/units.h"
 
 #include "weir/error.h"
@@ -75,20 +76,26 @@ static void split(struct answer *answer, char *text)
 /* Makes an answer of the bytes of the connection. */
 static int take(struct answer *answer, const struct weir_buf *bytes)
 {
-    char *text = strndup((const char *)bytes->data, bytes->len);
-    char *body = text ? strstr(text, "\r\n\r\n") : NULL;
+    struct http_head_reader head;
+    size_t at = 0;
 
-    if (!body || !strstr(text, " 200 ") || strncmp(body + 4, "proxy\t", 6)) {
+    http_head_begin(&head);
+    const int used = http_head_read(&head, bytes->data, bytes->len, &at);
+    if (used < 0 || head.state != HTTP_HEAD_DONE || head.head.status != 200) {
+        return -EBADMSG;
+    }
+    char *text =
+        strndup((const char *)bytes->data + used, bytes->len - (size_t)used);
+    if (!text || strncmp(text, "proxy\t", 6) != 0) {
         free(text);
         return text ? -EBADMSG : -ENOMEM;
     }
     free(answer->text);
     answer->text = text;
-    for (char *at = body + 4; *at; at++) {
-        *at =
-            (*at >= ' ' && *at < 127) || *at == '\n' || *at == '\t' ? *at : '?';
+    for (char *c = text; *c; c++) {
+        *c = (*c >= ' ' && *c < 127) || *c == '\n' || *c == '\t' ? *c : '?';
     }
-    split(answer, body + 4);
+    split(answer, text);
     return 0;
 }
 

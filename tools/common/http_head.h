@@ -1,18 +1,21 @@
 /*
- * The head of an HTTP/1.x answer, read byte by byte as it comes: the status
- * line, and of the fields those that say where the answer ends and whether its
- * connection may carry another one.
+ * The head of an HTTP/1.x message, read byte by byte as it comes: an answer's
+ * status line, and of the fields those that say where the message ends and
+ * whether its connection may carry another one. The line of a request is read
+ * as a whole.
  *
- * Nothing is copied and nothing is allocated, however the bytes are cut. It is
- * strict, as RFC 9112 asks of a client that wants to know where a message
- * ends: lines end with CR LF, a name is a token with a colon right behind it,
- * and lengths that disagree are errors. A folded line is read as a blank.
+ * Nothing is copied and nothing is allocated, however the bytes are cut. A name
+ * is a token with a colon right behind it, and lengths that disagree are
+ * errors. In answers LF alone ends a line too, and a folded line is read as a
+ * blank, which RFC 9112 lets a client do (2.2, 5.2). In requests both are
+ * errors, as a proxy before the server may have understood them differently.
+ * Host is not asked for: no server here has several names.
  *
  * The trailers of a chunked body are read by the same reader, and have no
  * meaning.
  */
-#ifndef WEIR_LOAD_HTTP_HEAD_H
-#define WEIR_LOAD_HTTP_HEAD_H
+#ifndef TOOLS_HTTP_HEAD_H
+#define TOOLS_HTTP_HEAD_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -25,7 +28,7 @@
 enum http_error {
     HTTP_E_STATUS_LINE = -6000, /* no "HTTP/1.1 200 reason" */
     HTTP_E_STATUS = -6001,      /* a status below 100 */
-    HTTP_E_LINE_END = -6002,    /* CR without LF, or LF without CR */
+    HTTP_E_LINE_END = -6002,    /* CR without LF; a request's LF without CR */
     HTTP_E_NAME = -6003,        /* a field without a name and its colon */
     HTTP_E_VALUE = -6004,       /* a control character in a value */
     HTTP_E_HEAD_SIZE = -6005,   /* more than HTTP_HEAD_MAX bytes */
@@ -89,6 +92,8 @@ struct http_head_reader {
     bool has_field;
     /* Fields have no meaning. */
     bool is_trailer;
+    /* They are those of a request. */
+    bool is_request;
     char element[HTTP_ELEMENT_SIZE];
     struct http_head head;
 };
@@ -104,6 +109,31 @@ void http_head_begin_trailers(struct http_head_reader *reader);
  * offending byte's place in @data. */
 int http_head_read(struct http_head_reader *reader, const uint8_t *data,
                    size_t len, size_t *ret_at);
+
+/* The line of a request. */
+struct http_request_line {
+    const char *method;
+    size_t method_len;
+    const char *target;
+    size_t target_len;
+    uint8_t minor;
+};
+
+/* Reads "GET /x HTTP/1.1\r". 0, or the status that refuses it: 400, or 505 for
+ * another version than 1.x. One that has none is no line of a request. */
+int http_request_line_read(const char *line, size_t len,
+                           struct http_request_line *ret);
+
+/* Reads a request's whole head, of which nothing follows: 0, or the status that
+ * refuses it. */
+int http_request_read(const char *head, size_t len,
+                      struct http_request_line *ret);
+
+bool http_request_line_has(const struct http_request_line *line,
+                           const char *method);
+
+/* The status that refuses a request with an error in its fields. */
+int http_error_status(int err);
 
 /* One line about an error. */
 const char *http_error_text(int err);

@@ -36,7 +36,7 @@ static const struct {
 } errors[] = {
     {HTTP_E_STATUS_LINE, "HTTP_STATUS_LINE", "no status line of HTTP/1.x"},
     {HTTP_E_STATUS, "HTTP_STATUS", "a status below 100"},
-    {HTTP_E_LINE_END, "HTTP_LINE_END", "a line that does not end with CR LF"},
+    {HTTP_E_LINE_END, "HTTP_LINE_END", "a CR inside a line"},
     {HTTP_E_NAME, "HTTP_NAME", "a field without a name and its colon"},
     {HTTP_E_VALUE, "HTTP_VALUE", "a control character in a line"},
     {HTTP_E_HEAD_SIZE, "HTTP_HEAD_SIZE", "a head of more than 64 KiB"},
@@ -216,14 +216,24 @@ static int read_status(struct http_head_reader *reader, uint8_t byte)
     return head->status < 100 ? HTTP_E_STATUS : 0;
 }
 
-static int read_reason(struct http_head_reader *reader, uint8_t byte)
+/* A byte that cannot stand in a line: its end, or an error. */
+static int end_line(struct http_head_reader *reader, uint8_t byte)
 {
     if (byte == '\r') {
         reader->state = HTTP_HEAD_LINE_FEED;
         return 0;
     }
+    if (byte != '\n') {
+        return HTTP_E_VALUE;
+    }
+    reader->state = HTTP_HEAD_LINE;
+    return reader->is_request ? HTTP_E_LINE_END : 0;
+}
+
+static int read_reason(struct http_head_reader *reader, uint8_t byte)
+{
     if (!is_text(byte)) {
-        return byte == '\n' ? HTTP_E_LINE_END : HTTP_E_VALUE;
+        return end_line(reader, byte);
     }
     if (reader->at == sizeof("HTTP/1.1 200") - 1 && byte != ' ') {
         return HTTP_E_STATUS_LINE;
@@ -247,7 +257,7 @@ static int read_name(struct http_head_reader *reader, uint8_t byte)
         return 0;
     }
     if (!is_token(byte)) {
-        return byte == '\n' ? HTTP_E_LINE_END : HTTP_E_NAME;
+        return HTTP_E_NAME;
     }
     for (uint8_t i = 0; i < HTTP_FIELD_COUNT; i++) {
         if (reader->at >= fields[i].len ||
@@ -257,43 +267,6 @@ static int read_name(struct http_head_reader *reader, uint8_t byte)
     }
     reader->at++;
     return 0;
-}
-
-/* The first byte of a line says whether the field before it has ended. */
-static int read_line(struct http_head_reader *reader, uint8_t byte)
-{
-    if (is_blank(byte)) {
-        reader->state = HTTP_HEAD_VALUE;
-        if (!reader->has_field) {
-            return HTTP_E_NAME;
-        }
-        return reader->field == HTTP_FIELD_OTHER ? 0
-                                                 : read_element(reader, byte);
-    }
-    const int err = end_field(reader);
-    if (err < 0) {
-        return err;
-    }
-    if (byte == '\r') {
-        reader->state = HTTP_HEAD_LAST_FEED;
-        return 0;
-    }
-    reader->state = HTTP_HEAD_NAME;
-    reader->at = 0;
-    reader->fitting = reader->is_trailer ? 0 : ALL_FIELDS;
-    return read_name(reader, byte);
-}
-
-static int read_value(struct http_head_reader *reader, uint8_t byte)
-{
-    if (byte == '\r') {
-        reader->state = HTTP_HEAD_LINE_FEED;
-        return 0;
-    }
-    if (!is_text(byte)) {
-        return byte == '\n' ? HTTP_E_LINE_END : HTTP_E_VALUE;
-    }
-    return reader->field == HTTP_FIELD_OTHER ? 0 : read_element(reader, byte);
 }
 
 static int read_feed(struct http_head_reader *reader, uint8_t byte)
@@ -307,6 +280,42 @@ static int read_feed(struct http_head_reader *reader, uint8_t byte)
     }
     reader->state = HTTP_HEAD_DONE;
     return reader->is_trailer ? 0 : check_head(&reader->head);
+}
+
+/* The first byte of a line says whether the field before it has ended. */
+static int read_line(struct http_head_reader *reader, uint8_t byte)
+{
+    if (is_blank(byte)) {
+        reader->state = HTTP_HEAD_VALUE;
+        if (!reader->has_field || reader->is_request) {
+            return HTTP_E_NAME;
+        }
+        return reader->field == HTTP_FIELD_OTHER ? 0
+                                                 : read_element(reader, byte);
+    }
+    const int err = end_field(reader);
+    if (err < 0) {
+        return err;
+    }
+    if (byte == '\n' && reader->is_request) {
+        return HTTP_E_LINE_END;
+    }
+    if (byte == '\r' || byte == '\n') {
+        reader->state = HTTP_HEAD_LAST_FEED;
+        return byte == '\r' ? 0 : read_feed(reader, byte);
+    }
+    reader->state = HTTP_HEAD_NAME;
+    reader->at = 0;
+    reader->fitting = reader->is_trailer ? 0 : ALL_FIELDS;
+    return read_name(reader, byte);
+}
+
+static int read_value(struct http_head_reader *reader, uint8_t byte)
+{
+    if (!is_text(byte)) {
+        return end_line(reader, byte);
+    }
+    return reader->field == HTTP_FIELD_OTHER ? 0 : read_element(reader, byte);
 }
 
 static int read_byte(struct http_head_reader *reader, uint8_t byte)
@@ -350,16 +359,18 @@ void http_head_begin(struct http_head_reader *reader)
 
 void http_head_begin_fields(struct http_head_reader *reader, uint8_t minor)
 {
-    *reader = (struct http_head_reader){
-        .state = HTTP_HEAD_LINE, .head = {.status = 200, .minor = minor}};
+    *reader =
+        (struct http_head_reader){.state = HTTP_HEAD_LINE,
+                                  .is_request = true,
+                                  .head = {.status = 200, .minor = minor}};
 }
 
 void http_head_begin_trailers(struct http_head_reader *reader)
 {
-    const struct http_head head = reader->head;
-
-    *reader = (struct http_head_reader){
-        .state = HTTP_HEAD_LINE, .is_trailer = true, .head = head};
+    *reader = (struct http_head_reader){.state = HTTP_HEAD_LINE,
+                                        .is_trailer = true,
+                                        .is_request = reader->is_request,
+                                        .head = reader->head};
 }
 
 int http_head_read(struct http_head_reader *reader, const uint8_t *data,
@@ -386,6 +397,93 @@ int http_head_read(struct http_head_reader *reader, const uint8_t *data,
     }
     return (int)used;
 }
+
+/* ---- requests ---- */
+
+static bool is_visible(uint8_t byte)
+{
+    return is_text(byte) && !is_blank(byte);
+}
+
+/* At least one byte, and only such ones. */
+static bool is_word(const char *text, size_t len, bool (*is_good)(uint8_t))
+{
+    size_t at = 0;
+
+    while (at < len && is_good((uint8_t)text[at])) {
+        at++;
+    }
+    return at > 0 && at == len;
+}
+
+int http_request_line_read(const char *line, size_t len,
+                           struct http_request_line *ret)
+{
+    const char *method_end = memchr(line, ' ', len);
+    const char *target_end = memrchr(line, ' ', len);
+
+    if (!method_end || line + len - target_end != sizeof("HTTP/1.1\r") ||
+        line[len - 1] != '\r') {
+        return 400;
+    }
+    const char *version = target_end + 1;
+    if (memcmp(version, "HTTP/", 5) != 0 || !is_digit((uint8_t)version[5]) ||
+        version[6] != '.' || !is_digit((uint8_t)version[7])) {
+        return 400;
+    }
+    *ret = (struct http_request_line){
+        .method = line,
+        .method_len = (size_t)(method_end - line),
+        .target = method_end + 1,
+        .target_len =
+            method_end < target_end ? (size_t)(target_end - method_end - 1) : 0,
+        .minor = (uint8_t)(version[7] - '0'),
+    };
+    if (!is_word(ret->method, ret->method_len, is_token) ||
+        !is_word(ret->target, ret->target_len, is_visible)) {
+        return 400;
+    }
+    return version[5] == '1' ? 0 : 505;
+}
+
+bool http_request_line_has(const struct http_request_line *line,
+                           const char *method)
+{
+    return line->method_len == strlen(method) &&
+           memcmp(line->method, method, line->method_len) == 0;
+}
+
+int http_error_status(int err)
+{
+    return err == HTTP_E_HEAD_SIZE ? 431 : 400;
+}
+
+int http_request_read(const char *head, size_t len,
+                      struct http_request_line *ret)
+{
+    struct http_head_reader reader;
+    size_t at = 0;
+
+    while (len >= 2 && memcmp(head, "\r\n", 2) == 0) {
+        head += 2; /* an empty line before a request is none */
+        len -= 2;
+    }
+    const char *feed = memchr(head, '\n', len);
+    const int status =
+        feed ? http_request_line_read(head, (size_t)(feed - head), ret) : 400;
+    if (status != 0) {
+        return status;
+    }
+    http_head_begin_fields(&reader, ret->minor);
+    const int used = http_head_read(&reader, (const uint8_t *)feed + 1,
+                                    (size_t)(head + len - feed) - 1, &at);
+    if (used < 0) {
+        return http_error_status(used);
+    }
+    return reader.state == HTTP_HEAD_DONE ? 0 : 400;
+}
+
+/* ---- errors ---- */
 
 const char *http_error_text(int err)
 {
