@@ -31,6 +31,7 @@
 #include "weir/task.h"
 #include "weir/threads.h"
 #include "weir/tls_connection.h"
+#include "weir/waitable.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -335,20 +336,22 @@ static void begin_first(struct group *group, weir_loop *loop)
 
 /* ---- the threads ---- */
 
-/* The main task of a thread. All is done by callbacks, until it is cancelled:
- * at the end, or because the loop of another thread broke. */
+/* The main task of a thread. All is done by callbacks, until the stop: at the
+ * end, or because the loop of another thread broke. A sleep would cost each
+ * turn a look at its timer. */
 static int serve_on_thread(weir_thread *thread, void *arg)
 {
     struct group *group = arg;
     struct serve_thread *serve =
         &group->workers[weir_thread_get_index(thread)].serve;
     weir_loop *loop = weir_thread_get_loop(thread);
+    struct weir_waitable stop = weir_waitable_stop(loop);
 
     weir_loop_set_exception_handler(loop, serve_thread_report, serve);
     if (weir_thread_get_index(thread) == 0) {
         begin_first(group, loop);
     }
-    int err = weir_sleep(loop, UINT64_MAX);
+    int err = weir_wait_first(loop, &stop, 1);
     tell_end(serve);
     serve_thread_free_servers(serve);
     return err == -ECANCELED ? 0 : err;
