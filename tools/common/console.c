@@ -25,26 +25,34 @@
 static bool is_impatient;
 static unsigned long lost_count; /* lines that were not written */
 
-/* What a pipe that is ready takes at once. False: it is not ready, and waiting
- * for long is not wanted; or it cannot be written to. */
+ssize_t console_write_ready(int fd, const char *text, size_t len,
+                            int patience_ms)
+{
+    struct pollfd ready = {.fd = fd, .events = POLLOUT};
+
+    if (poll(&ready, 1, patience_ms) == 1 && (ready.revents & POLLOUT)) {
+        return write(fd, text, len);
+    }
+    errno = EAGAIN;
+    return -1;
+}
+
+/* False: it is not ready, and waiting for long is not wanted; or it cannot be
+ * written to. */
 static bool write_piece(const char *text, size_t len)
 {
-    struct pollfd ready = {.fd = STDERR_FILENO, .events = POLLOUT};
+    const int patience_ms = lost_count > 0 ? 0 : PATIENCE_MS;
     ssize_t n;
 
-    if (is_impatient &&
-        (poll(&ready, 1, lost_count > 0 ? 0 : PATIENCE_MS) != 1 ||
-         !(ready.revents & POLLOUT))) {
-        return false;
-    }
     do {
-        n = write(STDERR_FILENO, text, len);
+        n = is_impatient
+                ? console_write_ready(STDERR_FILENO, text, len, patience_ms)
+                : write(STDERR_FILENO, text, len);
     } while (n < 0 && errno == EINTR);
     return n >= 0;
 }
 
-/* The next whole lines that are one piece, or what is left of a longer one. */
-static size_t piece_of(const char *text, size_t len)
+size_t console_piece_of(const char *text, size_t len)
 {
     size_t piece = len < PIPE_BUF ? len : PIPE_BUF;
 
@@ -74,7 +82,7 @@ void console_write(const char *text, size_t len)
         tell_lost();
     }
     for (size_t done = 0; done < len;) {
-        const size_t piece = piece_of(text + done, len - done);
+        const size_t piece = console_piece_of(text + done, len - done);
         if (lost_count > 0 || !write_piece(text + done, piece)) {
             for (; done < len; done++) {
                 lost_count += text[done] == '\n';

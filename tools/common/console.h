@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 /* The name of the program, which its main.c defines. */
 extern const char console_name[];
@@ -21,6 +22,16 @@ void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* Lines of a text on standard error, which need not be one piece. */
 void console_write(const char *text, size_t len);
+
+/* How many of its bytes are the next piece: whole lines, which a pipe takes
+ * undivided, or a part of a line that is longer than it does. */
+size_t console_piece_of(const char *text, size_t len);
+
+/* Writes a piece, as write(2), where @fd is ready for one within so many
+ * milliseconds; else -1 and EAGAIN. A pipe that is ready takes a piece at once.
+ */
+ssize_t console_write_ready(int fd, const char *text, size_t len,
+                            int patience_ms);
 
 /* Whether what is said waits for as long as it takes to write it: it does,
  * until this is told. A program that serves must not stand still for a pipe

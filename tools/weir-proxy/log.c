@@ -16,7 +16,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +23,8 @@
 #include <unistd.h>
 
 #define FLUSH_NS UINT64_C(1000000000)
+
+_Static_assert(RECORD_TEXT_SIZE <= PIPE_BUF, "a line is a piece");
 
 static int open_file(const char *path)
 {
@@ -63,35 +64,6 @@ static uint64_t count_lines(const char *text, size_t len)
     return count;
 }
 
-/* Whole lines that a pipe takes undivided, or one line. */
-static size_t piece_of(const char *text, size_t len)
-{
-    size_t piece = 0;
-
-    while (piece < len) {
-        const char *end = memchr(text + piece, '\n', len - piece);
-        const size_t next = end ? (size_t)(end - text) + 1 : len;
-        if (piece > 0 && next > PIPE_BUF) {
-            break;
-        }
-        piece = next;
-    }
-    return piece;
-}
-
-/* Standard output is not this program's alone, so that it is not made to
- * return at once; but a pipe that is ready takes a piece. */
-static ssize_t write_now(int fd, const char *text, size_t len)
-{
-    struct pollfd ready = {.fd = fd, .events = POLLOUT};
-
-    if (poll(&ready, 1, 0) == 1 && (ready.revents & POLLOUT)) {
-        return write(fd, text, len);
-    }
-    errno = EAGAIN;
-    return -1;
-}
-
 /* Takes back the half of a line at the end of what was written, unless another
  * process has written behind it. */
 static void take_back(int fd, const char *text, size_t done)
@@ -114,8 +86,11 @@ static void write_lines(struct log *log)
     size_t done = 0;
 
     while (done < log->len) {
-        const size_t piece = piece_of(log->buf + done, log->len - done);
-        const ssize_t n = write_now(log->fd, log->buf + done, piece);
+        const size_t piece = console_piece_of(log->buf + done, log->len - done);
+        /* Standard output is not this program's alone, so that it is not made
+         * to return at once. */
+        const ssize_t n =
+            console_write_ready(log->fd, log->buf + done, piece, 0);
         if (n < 0 && errno == EINTR) {
             continue;
         }
