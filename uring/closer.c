@@ -1,44 +1,33 @@
 /*
- * The threads that close peers' descriptors; see closer.h.
+ * The closes of peers' descriptors; see closer.h.
  *
- *     idle --something to close--> queued --a thread--> closing --all--> idle
+ *     idle --something to close--> busy, a job of its lane --all--> idle
  *
  * One mutex guards all shared state; no thread holds it while it closes,
- * allocates or makes a thread. A closer is referenced by its owner, by the pool
- * while it is queued or closing, and by the mailbox while its item is posted.
- * So a closer may outlive its owner and the loop, and a close that blocks for
- * ever delays neither. The item is posted under the mutex, and only while the
- * owner has not detached its closer, so the mailbox is still open.
+ * allocates or makes a thread. A closer is referenced by its owner, by its lane
+ * while it is busy, and by the mailbox while its item is posted. So a closer
+ * may outlive its owner and the loop, and a close that blocks for ever delays
+ * neither. The item is posted under the mutex, and only while the owner has not
+ * detached its closer, so the mailbox is still open.
  *
  * There are two lanes of threads: slow closes that fill one lane do not delay
  * the close of empty sockets, for which their peers wait.
  *
- * A forked child has none of the threads and begins with an empty pool: queued
- * closes stay with the parent.
+ * A forked child begins with empty lanes: queued closes stay with the parent.
  */
 #include "closer.h"
 
 #include "alloc.h"
 #include "check.h"
-#include "list.h"
+#include "jobs.h"
 #include "sys.h"
 
-#include <pthread.h>
-#include <signal.h>
 #include <string.h>
-#include <time.h>
 
 #define THREADS_MAX 8u
 #define STACK_BYTES (256u << 10)
 /* An idle thread ends after this time. */
-#define IDLE_SECONDS 1
-
-enum closer_state {
-    CLOSER_IDLE,
-    CLOSER_QUEUED,
-    CLOSER_CLOSING,
-    CLOSER_STATES,
-};
+#define IDLE_NS UINT64_C(1000000000)
 
 /* The descriptors of one call. */
 struct closer_batch {
@@ -48,12 +37,12 @@ struct closer_batch {
 };
 
 struct wr_closer {
-    struct wr_list link; /* in the pool's queue */
+    struct wr_job job;
     struct closer_batch *first;
     struct closer_batch *last;
-    enum closer_state state; /* written only by closer_set_state() */
-    struct closer_lane *lane;
+    struct wr_jobs *lane;
     uint32_t refs;
+    bool is_busy;    /* set when it is pushed, cleared when all are closed */
     bool is_awaited; /* the owner waits for on_idle */
     bool is_posted;  /* the item is in the mailbox or about to run */
     struct wr_wake *wake;
@@ -62,90 +51,23 @@ struct wr_closer {
     void *arg;
 };
 
-/* Threads, and the closers that wait for a thread. */
-struct closer_lane {
-    pthread_cond_t work; /* wakes idle threads */
-    struct wr_list queue;
-    uint32_t queued_count;
-    uint32_t idle_count;
-    uint32_t thread_count; /* also starting threads */
-};
-
-static struct {
-    pthread_mutex_t mutex;
-    struct closer_lane slow;
-    struct closer_lane quick; /* for closes that will hardly block */
-} closer_pool;
+static pthread_mutex_t closer_mutex = PTHREAD_MUTEX_INITIALIZER;
+static struct wr_jobs closer_slow;
+static struct wr_jobs closer_quick; /* for closes that will hardly block */
 
 static pthread_once_t closer_once = PTHREAD_ONCE_INIT;
 static int closer_once_error;
 
 static void closer_lock(void)
 {
-    const int err = pthread_mutex_lock(&closer_pool.mutex);
+    const int err = pthread_mutex_lock(&closer_mutex);
     wr_check(err == 0); /* cannot fail for a valid mutex */
 }
 
 static void closer_unlock(void)
 {
-    const int err = pthread_mutex_unlock(&closer_pool.mutex);
+    const int err = pthread_mutex_unlock(&closer_mutex);
     wr_check(err == 0);
-}
-
-/* Under the mutex. */
-static void closer_set_state(struct wr_closer *closer, enum closer_state state)
-{
-    static const uint8_t allowed[CLOSER_STATES] = {
-        [CLOSER_IDLE] = 1u << CLOSER_QUEUED,
-        [CLOSER_QUEUED] = 1u << CLOSER_CLOSING,
-        [CLOSER_CLOSING] = 1u << CLOSER_IDLE,
-    };
-    wr_assert(allowed[closer->state] >> state & 1u);
-    closer->state = state;
-}
-
-/* 0 or a positive error. */
-static int closer_init_lane(struct closer_lane *lane)
-{
-    pthread_condattr_t attr;
-
-    wr_list_init(&lane->queue);
-    lane->queued_count = 0;
-    lane->idle_count = 0;
-    lane->thread_count = 0;
-    int err = pthread_condattr_init(&attr);
-    wr_require(err == 0, err);
-    err = pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    wr_check(err == 0); /* every system has this clock */
-    err = pthread_cond_init(&lane->work, &attr);
-    pthread_condattr_destroy(&attr);
-    return err;
-}
-
-/* 0 or a positive error. */
-static int closer_init_pool(void)
-{
-    int err = pthread_mutex_init(&closer_pool.mutex, NULL);
-
-    wr_require(err == 0, err);
-    err = closer_init_lane(&closer_pool.slow);
-    return err ? err : closer_init_lane(&closer_pool.quick);
-}
-
-/* Resets the pool, which another thread of the parent may have been
- * changing. */
-static void closer_after_fork_in_child(void)
-{
-    closer_once_error = closer_init_pool();
-}
-
-static void closer_prepare(void)
-{
-    closer_once_error = closer_init_pool();
-    if (closer_once_error == 0) {
-        closer_once_error =
-            pthread_atfork(NULL, NULL, closer_after_fork_in_child);
-    }
 }
 
 static void closer_unref(struct wr_closer *closer)
@@ -156,7 +78,7 @@ static void closer_unref(struct wr_closer *closer)
     closer_unlock();
     if (is_last) {
         wr_assert(!closer->first);
-        wr_assert(closer->state == CLOSER_IDLE);
+        wr_assert(!closer->is_busy);
         wr_free(wr_default_allocator(), closer, sizeof(*closer));
     }
 }
@@ -164,7 +86,7 @@ static void closer_unref(struct wr_closer *closer)
 /* ---- telling the owner ---- */
 
 /* The owner of the mailbox runs the item. */
-static void closer_run(void *arg)
+static void closer_run_item(void *arg)
 {
     struct wr_closer *closer = arg;
 
@@ -181,13 +103,13 @@ static void closer_run(void *arg)
 }
 
 /* The loop has ended before the item ran. */
-static void closer_drop(void *arg)
+static void closer_drop_item(void *arg)
 {
     closer_unref(arg);
 }
 
-/* Under the mutex. If the item is posted already, the owner will see the new
- * state when it runs. */
+/* Under the mutex. If the item is posted already, the owner will see that the
+ * closer is idle when it runs. */
 static void closer_tell_owner(struct wr_closer *closer)
 {
     if (!closer->is_awaited || closer->is_posted) {
@@ -197,125 +119,73 @@ static void closer_tell_owner(struct wr_closer *closer)
     closer->is_posted = true;
     closer->refs++;
     closer->item = (struct wr_wake_item){
-        .run = closer_run, .arg = closer, .drop = closer_drop};
+        .run = closer_run_item, .arg = closer, .drop = closer_drop_item};
     const int err = wr_wake_post_item(closer->wake, &closer->item);
     wr_check(err == 0); /* the owner is attached: its mailbox is open */
 }
 
 /* ---- closing ---- */
 
-static void closer_close_batch(struct closer_batch *batch)
+static void closer_close_here(const int *fds, size_t count)
 {
-    for (size_t i = 0; i < batch->count; i++) {
-        wr_ignore(wr_sys_close(batch->fds[i]) < 0); /* nothing was written */
+    for (size_t i = 0; i < count; i++) {
+        wr_ignore(wr_sys_close(fds[i]) < 0); /* nothing was written */
     }
-    wr_free(wr_default_allocator(), batch,
-            sizeof(*batch) + batch->count * sizeof(int));
 }
 
-/* Under the mutex, which is unlocked during closes. */
-static void closer_close_all(struct wr_closer *closer)
+static void closer_free_batch(struct closer_batch *batch, size_t count)
 {
+    wr_free(wr_default_allocator(), batch,
+            sizeof(*batch) + count * sizeof(int));
+}
+
+/* Closes everything of a closer, which was pushed. */
+static void closer_run(struct wr_jobs *lane, struct wr_job *job)
+{
+    struct wr_closer *closer = wr_container_of(job, struct wr_closer, job);
     struct closer_batch *batch;
 
-    closer_set_state(closer, CLOSER_CLOSING);
+    closer_lock();
+    wr_assert(closer->is_busy);
+    wr_assert(closer->lane == lane);
     while ((batch = closer->first)) {
         closer->first = batch->next;
         closer_unlock();
-        closer_close_batch(batch);
+        closer_close_here(batch->fds, batch->count);
+        closer_free_batch(batch, batch->count);
         closer_lock();
     }
     closer->last = NULL;
-    closer_set_state(closer, CLOSER_IDLE);
+    closer->is_busy = false;
     closer_tell_owner(closer);
     closer_unlock();
     closer_unref(closer);
-    closer_lock();
 }
 
-/* Under the mutex. */
-static void closer_empty_queue(struct closer_lane *lane)
+static void closer_init_lanes(void)
 {
-    struct wr_list *link;
+    static const struct wr_jobs_kind kind = {.name = "weir-close",
+                                             .stack_bytes = STACK_BYTES,
+                                             .idle_ns = IDLE_NS,
+                                             .run = closer_run};
 
-    while ((link = wr_list_pop_front(&lane->queue))) {
-        wr_assert(lane->queued_count > 0);
-        lane->queued_count--;
-        closer_close_all(wr_container_of(link, struct wr_closer, link));
-    }
+    wr_jobs_init(&closer_slow, &kind, THREADS_MAX, UINT32_MAX);
+    wr_jobs_init(&closer_quick, &kind, THREADS_MAX, UINT32_MAX);
 }
 
-/* Under the mutex, which is unlocked during the wait. True: there is work. */
-static bool closer_wait(struct closer_lane *lane)
+/* Resets what another thread of the parent may have been changing. */
+static void closer_after_fork_in_child(void)
 {
-    struct timespec until;
-    int err = clock_gettime(CLOCK_MONOTONIC, &until);
+    const int err = pthread_mutex_init(&closer_mutex, NULL);
 
     wr_check(err == 0);
-    until.tv_sec += IDLE_SECONDS;
-    lane->idle_count++;
-    while (wr_list_is_empty(&lane->queue) && err == 0) {
-        err = pthread_cond_timedwait(&lane->work, &closer_pool.mutex, &until);
-    }
-    lane->idle_count--;
-    return !wr_list_is_empty(&lane->queue);
+    closer_init_lanes();
 }
 
-static void *closer_thread(void *arg)
+static void closer_prepare(void)
 {
-    struct closer_lane *lane = arg;
-
-    pthread_setname_np(pthread_self(), "weir-close");
-    closer_lock();
-    do {
-        closer_empty_queue(lane);
-    } while (closer_wait(lane));
-    wr_assert(lane->thread_count > 0);
-    lane->thread_count--;
-    closer_unlock();
-    return NULL;
-}
-
-/* Tries a small stack; a program with much thread-local data needs the default
- * size. */
-static int closer_make_thread(struct closer_lane *lane)
-{
-    pthread_attr_t attr;
-    pthread_t thread;
-    sigset_t all;
-    sigset_t before;
-    int err = pthread_attr_init(&attr);
-
-    wr_require(err == 0, err);
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    err = pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-    wr_check(err == 0);
-    const int small_err = pthread_attr_setstacksize(&attr, STACK_BYTES);
-    err = small_err ? small_err
-                    : pthread_create(&thread, &attr, closer_thread, lane);
-    pthread_attr_destroy(&attr);
-    if (err != 0 && pthread_create(&thread, NULL, closer_thread, lane) == 0) {
-        pthread_detach(thread);
-        err = 0;
-    }
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return err;
-}
-
-/* Starts a thread that was counted. If that fails and there is no other thread,
- * closes the whole queue here. */
-static void closer_start_thread(struct closer_lane *lane)
-{
-    if (closer_make_thread(lane) == 0) {
-        return;
-    }
-    closer_lock();
-    wr_assert(lane->thread_count > 0);
-    if (--lane->thread_count == 0) {
-        closer_empty_queue(lane);
-    }
-    closer_unlock();
+    closer_init_lanes();
+    closer_once_error = pthread_atfork(NULL, NULL, closer_after_fork_in_child);
 }
 
 /* ---- the owner's side ---- */
@@ -333,60 +203,42 @@ static struct closer_batch *closer_make_batch(const int *fds, size_t count)
     return batch;
 }
 
-static struct wr_closer *closer_make(struct closer_lane *lane)
+static struct wr_closer *closer_make(struct wr_jobs *lane)
 {
     struct wr_closer *closer =
         wr_alloc(wr_default_allocator(), sizeof(*closer));
 
     if (closer) {
         memset(closer, 0, sizeof(*closer));
-        wr_list_init(&closer->link);
+        wr_list_init(&closer->job.link);
         closer->lane = lane;
         closer->refs = 1;
     }
     return closer;
 }
 
-/* Under the mutex. True: a thread must be made; it is counted already. */
-WEIR_MUST_USE static bool closer_enqueue(struct wr_closer *closer)
-{
-    struct closer_lane *lane = closer->lane;
-
-    closer_set_state(closer, CLOSER_QUEUED);
-    closer->refs++;
-    wr_list_push_back(&lane->queue, &closer->link);
-    lane->queued_count++;
-    if (lane->queued_count <= lane->idle_count ||
-        lane->thread_count == THREADS_MAX) {
-        return false;
-    }
-    lane->thread_count++;
-    return true;
-}
-
+/* Without any thread the caller closes. */
 static void closer_give(struct wr_closer *closer, struct closer_batch *batch)
 {
-    bool needs_thread = false;
-
     closer_lock();
+    const bool was_busy = closer->is_busy;
+    wr_assert(closer->refs > 0);
+    wr_assert(was_busy || !closer->first);
     if (closer->first) {
         closer->last->next = batch;
     } else {
         closer->first = batch;
     }
     closer->last = batch;
-    if (closer->state == CLOSER_IDLE) {
-        needs_thread = closer_enqueue(closer);
-    }
+    closer->is_busy = true;
+    closer->refs += !was_busy;
     closer_unlock();
-    if (needs_thread) {
-        closer_start_thread(closer->lane);
-    } else {
-        pthread_cond_signal(&closer->lane->work);
+    if (!was_busy && wr_jobs_push(closer->lane, &closer->job) < 0) {
+        closer_run(closer->lane, &closer->job);
     }
 }
 
-static void closer_close_in(struct closer_lane *lane, struct wr_closer **closer,
+static void closer_close_in(struct wr_jobs *lane, struct wr_closer **closer,
                             const int *fds, size_t count)
 {
     const int err = pthread_once(&closer_once, closer_prepare);
@@ -399,17 +251,14 @@ static void closer_close_in(struct closer_lane *lane, struct wr_closer **closer,
         closer_give(*closer, batch);
         return;
     }
-    for (size_t i = 0; i < count; i++) { /* the last resort */
-        wr_ignore(wr_sys_close(fds[i]) < 0);
-    }
-    wr_free(wr_default_allocator(), batch,
-            sizeof(*batch) + count * sizeof(int));
+    closer_close_here(fds, count); /* the last resort */
+    closer_free_batch(batch, count);
 }
 
 void wr_closer_close(struct wr_closer **closer, const int *fds, size_t count)
 {
     if (count > 0) {
-        closer_close_in(&closer_pool.slow, closer, fds, count);
+        closer_close_in(&closer_slow, closer, fds, count);
     }
 }
 
@@ -426,7 +275,7 @@ void wr_closer_close_empty(int fd)
     struct wr_closer *closer = NULL;
 
     wr_assert(fd >= 0);
-    closer_close_in(&closer_pool.quick, &closer, &fd, 1);
+    closer_close_in(&closer_quick, &closer, &fd, 1);
     wr_closer_detach(&closer);
 }
 
@@ -436,8 +285,9 @@ bool wr_closer_is_busy(struct wr_closer *closer, struct wr_wake *wake,
     if (!closer) {
         return false;
     }
+    wr_assert(on_idle);
     closer_lock();
-    closer->is_awaited = closer->state != CLOSER_IDLE;
+    closer->is_awaited = closer->is_busy;
     closer->wake = wake;
     closer->on_idle = on_idle;
     closer->arg = arg;
@@ -452,6 +302,7 @@ void wr_closer_detach(struct wr_closer **closer)
         return;
     }
     closer_lock();
+    wr_assert((*closer)->refs > 0);
     (*closer)->is_awaited = false;
     (*closer)->on_idle = NULL;
     closer_unlock();

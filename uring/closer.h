@@ -21,8 +21,7 @@
 struct wr_closer;
 
 /* Closes @count descriptors soon. Makes *closer if it is NULL, which stays NULL
- * without memory. The call may close them itself (see above); without threads
- * it also closes those of other closers. */
+ * without memory. The call may close them itself (see above). */
 void wr_closer_close(struct wr_closer **closer, const int *fds, size_t count);
 
 /* True while closes are pending; NULL has none. Then @on_idle is called with

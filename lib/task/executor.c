@@ -5,18 +5,23 @@
  *       |                                        |
  *       '--- interrupted before ---> abandoned() <--- its task has left
  *
- * The threads put finished jobs on `done` and post the executor's only item to
- * the loop's mailbox; the loop takes all finished jobs at once. Neither step
- * allocates, so a result cannot be lost. executor_threads.c has the threads. On
- * the loop's side a job ends in one of two ways: its task is woken with the
- * result; or its task left, and abandoned() is called when both the job has
- * finished and the task has run. A submitted job never has a task. It has a
- * future, which refers to the job until the job is finished or the loop ends.
+ * uring/jobs.c has the threads, and what they share with the loop. When jobs
+ * are done they post the executor's only item to the loop's mailbox; the loop
+ * takes all finished jobs at once. Neither step allocates, so a result cannot
+ * be lost. On the loop's side a job ends in one of two ways: its task is woken
+ * with the result; or its task left, and abandoned() is called when both the
+ * job has finished and the task has run. A submitted job never has a task. It
+ * has a future, which refers to the job until the job is finished or the loop
+ * ends.
+ *
+ * The executor outlives the loop while a job runs: the last thread frees it
+ * then, with the jobs that ended after the loop.
  */
-#include "executor_impl.h"
-
+#include "weir/executor.h"
 #include "lib/base/options.h"
+#include "lib/loop/loop.h"
 #include "task.h"
+#include "uring/jobs.h"
 
 #include <sched.h>
 #include <string.h>
@@ -27,11 +32,47 @@
 /* Results handled in one turn. */
 #define RETURNS_MAX 1024u
 
+/* The state of a job on the loop's side; threads do not read it. */
+enum executor_job_state {
+    EXECUTOR_JOB_AWAITED,  /* its task waits: ->waiter is set */
+    EXECUTOR_JOB_LEFT,     /* its task was interrupted, and has not run since */
+    EXECUTOR_JOB_UNWANTED, /* no task waits: its task has run, or it had none */
+    EXECUTOR_JOB_BACK,     /* is finished; its task was woken, and frees it */
+    EXECUTOR_JOB_STATES,
+};
+
+/* Allocated by the loop; freed by the loop or, after its end, by a thread. */
+struct executor_job {
+    struct wr_job job; /* by its link also in `returned` */
+    weir_job_fn *fn;
+    void *arg;
+    weir_job_abandoned_fn *abandoned;
+    struct wr_waiter *waiter; /* NULL once it was woken */
+    struct executor_end *end; /* NULL in a task's job */
+    int result;               /* when it is finished */
+    enum executor_job_state state;
+};
+
+struct executor {
+    struct wr_module module;
+    weir_loop *loop;
+    struct wr_list returned; /* finished jobs, not handled yet */
+    struct wr_list shutdown_waiters;
+    struct wr_list ends;   /* struct executor_end, pending */
+    struct wr_ready ready; /* more jobs have returned than one turn handles */
+
+    /* The threads'; set once, by the maker. */
+    struct weir_allocator allocator; /* a copy: the loop may be gone */
+    struct wr_wake *wake;
+    struct wr_wake_item item;
+    struct wr_jobs jobs;
+};
+
 /* A task that waits for its job; on its stack. */
 struct executor_wait {
     struct wr_waiter waiter;
-    struct wr_executor *executor;
-    struct wr_job *job;
+    struct executor *executor;
+    struct executor_job *job;
 };
 
 struct executor_abandoned {
@@ -41,27 +82,92 @@ struct executor_abandoned {
 };
 
 /* The future of a submitted job; the job holds a reference while pending. */
-struct wr_job_end {
+struct executor_end {
     weir_future future;
-    struct wr_list link; /* in wr_executor.ends */
-    struct wr_executor *executor;
-    struct wr_job *job;
+    struct wr_list link; /* in executor.ends */
+    struct executor *executor;
+    struct executor_job *job;
 };
 
-static void executor_check_invariants(const struct wr_executor *executor)
+static struct executor_job *executor_job_at(struct wr_list *link)
+{
+    return wr_container_of(link, struct executor_job, job.link);
+}
+
+static void executor_set_job_state(struct executor_job *job,
+                                   enum executor_job_state state)
+{
+    static const uint8_t allowed[EXECUTOR_JOB_STATES] = {
+        [EXECUTOR_JOB_AWAITED] =
+            1u << EXECUTOR_JOB_LEFT | 1u << EXECUTOR_JOB_BACK,
+        [EXECUTOR_JOB_LEFT] =
+            1u << EXECUTOR_JOB_UNWANTED | 1u << EXECUTOR_JOB_BACK,
+    };
+    wr_assert(allowed[job->state] >> state & 1u);
+    job->state = state;
+}
+
+static void executor_check_invariants(const struct executor *executor)
 {
     wr_debug_assert(wr_list_is_linked(&executor->module.link));
-    wr_assert(executor->thread_limit > 0);
-    wr_assert(executor->queue_limit > 0);
-    wr_debug_assert(wr_list_is_empty(&executor->workers) ==
-                    (executor->thread_count == 0));
+    wr_assert(executor->jobs.thread_limit > 0);
+    wr_assert(executor->jobs.queue_limit > 0);
 }
+
+/* ---- on the threads ---- */
+
+static void executor_run_job(struct wr_jobs *jobs, struct wr_job *base)
+{
+    struct executor_job *job = wr_container_of(base, struct executor_job, job);
+
+    wr_assert(!wr_list_is_linked(&base->link));
+    wr_assert(!base->is_queued);
+    (void)jobs;
+    job->result = job->fn(job->arg);
+}
+
+static void executor_post(struct wr_jobs *jobs)
+{
+    struct executor *executor = wr_container_of(jobs, struct executor, jobs);
+
+    /* An error means that the loop is being freed, and takes them itself. */
+    wr_ignore(wr_wake_post_item(executor->wake, &executor->item));
+}
+
+/* No thread is left, and the loop has ended. */
+static void executor_free(struct wr_jobs *jobs)
+{
+    struct executor *executor = wr_container_of(jobs, struct executor, jobs);
+    struct weir_allocator allocator = executor->allocator;
+    struct wr_list done;
+    struct wr_list *link;
+
+    wr_assert(wr_list_is_empty(&executor->returned));
+    wr_assert(!wr_list_is_linked(&executor->module.link));
+    wr_list_init(&done);
+    wr_jobs_take_done(jobs, &done);
+    while ((link = wr_list_pop_front(&done))) {
+        struct executor_job *job = executor_job_at(link);
+        wr_assert(job->state == EXECUTOR_JOB_UNWANTED);
+        wr_assert(!job->end);
+        wr_free(&allocator, job, sizeof(*job));
+    }
+    wr_jobs_fini(jobs);
+    wr_wake_unref(executor->wake);
+    wr_free(&allocator, executor, sizeof(*executor));
+}
+
+static const struct wr_jobs_kind executor_jobs = {.name = "weir-exec",
+                                                  .idle_ns = UINT64_MAX,
+                                                  .run = executor_run_job,
+                                                  .tell = executor_post,
+                                                  .free = executor_free};
 
 /* ---- the ends of jobs that were submitted ---- */
 
 /* The job is finished, or the loop ends: resolves the future. The caller drops
  * the job's reference after it has called abandoned(). */
-static void executor_resolve_end(struct wr_job_end *end, int result)
+static void executor_resolve_end(struct executor_end *end, int result)
 {
     wr_assert(end->job->end == end);
     end->job->end = NULL;
@@ -73,21 +179,23 @@ static void executor_resolve_end(struct wr_job_end *end, int result)
 /* A running job cannot be stopped: its future is done when it has ended. */
 static void executor_cancel_end(weir_future *future)
 {
-    struct wr_job_end *end = wr_container_of(future, struct wr_job_end, future);
-    struct wr_executor *executor = end->executor;
-    struct wr_job *job = end->job;
+    struct executor_end *end =
+        wr_container_of(future, struct executor_end, future);
+    struct executor *executor = end->executor;
+    struct executor_job *job = end->job;
 
     wr_assert(job->end == end);
-    if (wr_executor_withdraw(executor, job)) {
+    if (wr_jobs_withdraw(&executor->jobs, &job->job)) {
         job->result = -ECANCELED;
-        wr_list_push_back(&executor->returned, &job->link);
+        wr_list_push_back(&executor->returned, &job->job.link);
         wr_ready_push(&future->loop->ready, &executor->ready);
     }
 }
 
 static void executor_free_end(weir_future *future)
 {
-    struct wr_job_end *end = wr_container_of(future, struct wr_job_end, future);
+    struct executor_end *end =
+        wr_container_of(future, struct executor_end, future);
     weir_loop *loop = future->loop;
 
     wr_assert(!end->job);
@@ -120,12 +228,12 @@ static void executor_report_abandoned(weir_loop *loop,
 }
 
 /* Ends a finished job that no task waits for. */
-static void executor_abandon_job(weir_loop *loop, struct wr_job *job)
+static void executor_abandon_job(weir_loop *loop, struct executor_job *job)
 {
-    const struct wr_job copy = *job;
+    const struct executor_job copy = *job;
 
     wr_assert(!copy.waiter);
-    wr_assert(!copy.is_queued);
+    wr_assert(!copy.job.is_queued);
     if (copy.end) {
         executor_resolve_end(copy.end, copy.result);
     }
@@ -136,60 +244,53 @@ static void executor_abandon_job(weir_loop *loop, struct wr_job *job)
     }
 }
 
-static void executor_return_job(weir_loop *loop, struct wr_job *job)
+static void executor_return_job(weir_loop *loop, struct executor_job *job)
 {
     struct wr_waiter *waiter = job->waiter;
 
-    wr_assert(!wr_list_is_linked(&job->link));
-    wr_assert((waiter != NULL) == (job->state == WR_JOB_AWAITED));
-    if (job->state == WR_JOB_UNWANTED) {
+    wr_assert(!wr_list_is_linked(&job->job.link));
+    wr_assert((waiter != NULL) == (job->state == EXECUTOR_JOB_AWAITED));
+    if (job->state == EXECUTOR_JOB_UNWANTED) {
         executor_abandon_job(loop, job);
         return;
     }
-    wr_job_set_state(job, WR_JOB_BACK);
+    executor_set_job_state(job, EXECUTOR_JOB_BACK);
     if (waiter) {
         job->waiter = NULL;
         wr_waiter_wake(waiter, 0);
     } /* else its interrupted task abandons the job when it runs */
 }
 
-static void executor_collect(struct wr_executor *executor)
+static void executor_collect(struct executor *executor)
 {
     executor_check_invariants(executor);
-    wr_executor_take_done(executor);
+    wr_jobs_take_done(&executor->jobs, &executor->returned);
     for (uint32_t i = 0; i < RETURNS_MAX; i++) {
         struct wr_list *link = wr_list_pop_front(&executor->returned);
         if (!link) {
             break;
         }
-        executor_return_job(executor->loop,
-                            wr_container_of(link, struct wr_job, link));
+        executor_return_job(executor->loop, executor_job_at(link));
     }
     if (!wr_list_is_empty(&executor->returned)) {
         wr_ready_push(&executor->loop->ready, &executor->ready);
-        return;
-    }
-    if (executor->state == WR_EXECUTOR_OPEN) {
-        return;
-    }
-    wr_executor_join_ended(executor);
-    wr_executor_take_done(executor); /* of threads that have ended since */
-    if (!wr_list_is_empty(&executor->returned)) {
-        wr_ready_push(&executor->loop->ready, &executor->ready);
-    } else if (wr_list_is_empty(&executor->workers)) {
+    } else if (!wr_list_is_empty(&executor->shutdown_waiters) &&
+               wr_jobs_are_over(&executor->jobs)) {
         wr_waiters_wake_all(&executor->shutdown_waiters, 0);
     }
 }
 
 static void executor_collect_posted(void *arg)
 {
-    wr_executor_item_taken(arg); /* before `done` is read, to miss no job */
-    executor_collect(arg);
+    struct executor *executor = arg;
+
+    wr_jobs_hear(&executor->jobs);
+    executor_collect(executor);
 }
 
 static void executor_collect_more(struct wr_ready *ready)
 {
-    executor_collect(wr_container_of(ready, struct wr_executor, ready));
+    executor_collect(wr_container_of(ready, struct executor, ready));
 }
 
 /* ---- the task that waits ---- */
@@ -199,27 +300,27 @@ static void executor_interrupt_wait(struct wr_waiter *waiter)
 {
     struct executor_wait *wait =
         wr_container_of(waiter, struct executor_wait, waiter);
-    struct wr_job *job = wait->job;
+    struct executor_job *job = wait->job;
 
     wr_assert(job->waiter == waiter);
-    if (wr_executor_withdraw(wait->executor, job)) {
+    if (wr_jobs_withdraw(&wait->executor->jobs, &job->job)) {
         job->result = -ECANCELED;
-        wr_job_set_state(job, WR_JOB_BACK);
+        executor_set_job_state(job, EXECUTOR_JOB_BACK);
     } else {
-        wr_job_set_state(job, WR_JOB_LEFT);
+        executor_set_job_state(job, EXECUTOR_JOB_LEFT);
     }
     job->waiter = NULL;
     wr_waiter_wake(waiter, -ECANCELED);
 }
 
 /* The interrupted task runs, and leaves its job. */
-static void executor_leave_job(weir_loop *loop, struct wr_job *job)
+static void executor_leave_job(weir_loop *loop, struct executor_job *job)
 {
     wr_assert(!job->waiter);
-    if (job->state == WR_JOB_BACK) {
+    if (job->state == EXECUTOR_JOB_BACK) {
         executor_abandon_job(loop, job);
     } else {
-        wr_job_set_state(job, WR_JOB_UNWANTED);
+        executor_set_job_state(job, EXECUTOR_JOB_UNWANTED);
     }
 }
 
@@ -235,30 +336,30 @@ static uint32_t executor_default_thread_limit(void)
 }
 
 /* Withdraws submitted jobs that have not started; no callback runs yet. */
-static void executor_withdraw_all(struct wr_executor *executor)
+static void executor_withdraw_all(struct executor *executor)
 {
     for (struct wr_list *link = executor->ends.next; link != &executor->ends;
          link = link->next) {
-        struct wr_job *job =
-            wr_container_of(link, struct wr_job_end, link)->job;
-        if (wr_executor_withdraw(executor, job)) {
+        struct executor_job *job =
+            wr_container_of(link, struct executor_end, link)->job;
+        if (wr_jobs_withdraw(&executor->jobs, &job->job)) {
             job->result = -ECANCELED;
-            wr_list_push_back(&executor->returned, &job->link);
+            wr_list_push_back(&executor->returned, &job->job.link);
         }
     }
 }
 
 /* Returns finished jobs that were submitted; the others stay in `returned`. */
-static void executor_return_over(struct wr_executor *executor)
+static void executor_return_over(struct executor *executor)
 {
     struct wr_list over;
     struct wr_list *link;
 
-    wr_executor_take_done(executor);
     wr_list_init(&over);
     wr_list_splice_back(&over, &executor->returned);
+    wr_jobs_take_done(&executor->jobs, &over);
     while ((link = wr_list_pop_front(&over))) {
-        struct wr_job *job = wr_container_of(link, struct wr_job, link);
+        struct executor_job *job = executor_job_at(link);
         if (job->end) {
             executor_return_job(executor->loop, job);
         } else {
@@ -271,15 +372,15 @@ static void executor_return_over(struct wr_executor *executor)
  * of running jobs. */
 static void executor_shutdown(struct wr_module *module)
 {
-    struct wr_executor *executor =
-        wr_container_of(module, struct wr_executor, module);
+    struct executor *executor =
+        wr_container_of(module, struct executor, module);
 
     wr_assert(wr_loop_is_closing(executor->loop));
     executor_withdraw_all(executor);
     executor_return_over(executor);
     while (!wr_list_is_empty(&executor->ends)) {
-        struct wr_job_end *end =
-            wr_container_of(executor->ends.next, struct wr_job_end, link);
+        struct executor_end *end =
+            wr_container_of(executor->ends.next, struct executor_end, link);
         executor_resolve_end(end, -ECANCELED);
         wr_future_unref(&end->future);
     }
@@ -287,27 +388,33 @@ static void executor_shutdown(struct wr_module *module)
 
 static void executor_stop(struct wr_module *module)
 {
-    struct wr_executor *executor =
-        wr_container_of(module, struct wr_executor, module);
+    struct executor *executor =
+        wr_container_of(module, struct executor, module);
     weir_loop *loop = executor->loop;
+    struct wr_list over;
     struct wr_list *link;
 
     wr_assert(wr_list_is_empty(&executor->shutdown_waiters));
     wr_assert(wr_list_is_empty(&executor->ends));
-    wr_list_remove(&module->link); /* the last reference frees the executor */
-    wr_executor_let_go(executor);
+    wr_list_remove(&module->link);
     wr_ready_cancel(&executor->ready);
-    while ((link = wr_list_pop_front(&executor->returned))) {
-        executor_return_job(loop, wr_container_of(link, struct wr_job, link));
+    wr_list_init(&over);
+    wr_list_splice_back(&over, &executor->returned);
+    const uint32_t left_count = wr_jobs_end(&executor->jobs, false, &over);
+    loop->memory_bytes -=
+        sizeof(*executor) + left_count * sizeof(struct executor_job);
+    if (left_count == 0) { /* else a thread does */
+        executor_free(&executor->jobs);
     }
-    loop->memory_bytes -= sizeof(*executor);
-    wr_executor_unref(executor);
+    while ((link = wr_list_pop_front(&over))) {
+        executor_return_job(loop, executor_job_at(link));
+    }
 }
 
 static void executor_check_module(const struct wr_module *module)
 {
     executor_check_invariants(
-        wr_container_of(module, const struct wr_executor, module));
+        wr_container_of(module, const struct executor, module));
 }
 
 static const struct wr_module_ops executor_module_ops = {
@@ -316,31 +423,27 @@ static const struct wr_module_ops executor_module_ops = {
     .check = executor_check_module};
 
 /* Finds the loop's executor, or makes it. */
-WEIR_MUST_USE static int executor_open(weir_loop *loop,
-                                       struct wr_executor **ret)
+WEIR_MUST_USE static int executor_open(weir_loop *loop, struct executor **ret)
 {
     struct wr_module *module = wr_loop_find_module(loop, &executor_module_ops);
 
     if (module) {
-        *ret = wr_container_of(module, struct wr_executor, module);
+        *ret = wr_container_of(module, struct executor, module);
         return 0;
     }
-    struct wr_executor *executor = wr_alloc(&loop->counting, sizeof(*executor));
+    struct executor *executor = wr_alloc(&loop->counting, sizeof(*executor));
     if (!executor) {
         return -ENOMEM;
     }
-    *executor = (struct wr_executor){
+    *executor = (struct executor){
         .loop = loop,
-        .thread_limit = executor_default_thread_limit(),
-        .queue_limit = QUEUE_LIMIT_DEFAULT,
+        .allocator = *loop->allocator,
+        .wake = loop->wake,
         .item = {.run = executor_collect_posted, .arg = executor},
     };
-    const int err = wr_executor_init_shared(executor);
-    if (err < 0) {
-        wr_free(&loop->counting, executor, sizeof(*executor));
-        return err;
-    }
-    wr_list_init(&executor->workers);
+    wr_wake_ref(executor->wake);
+    wr_jobs_init(&executor->jobs, &executor_jobs,
+                 executor_default_thread_limit(), QUEUE_LIMIT_DEFAULT);
     wr_list_init(&executor->returned);
     wr_list_init(&executor->shutdown_waiters);
     wr_list_init(&executor->ends);
@@ -360,32 +463,35 @@ int weir_loop_set_executor(weir_loop *loop,
     err = wr_options_read(&known, sizeof(known), options);
     wr_require(err >= 0, err);
     wr_require(!wr_loop_is_closing(loop), -ESHUTDOWN);
-    struct wr_executor *executor;
+    struct executor *executor;
     err = executor_open(loop, &executor);
     if (err < 0) {
         return err;
     }
     executor_check_invariants(executor);
-    wr_require(executor->state == WR_EXECUTOR_OPEN, -ESHUTDOWN);
-    wr_require(wr_list_is_empty(&executor->workers), -EBUSY);
-    executor->thread_limit = known.thread_limit
-                                 ? known.thread_limit
-                                 : executor_default_thread_limit();
-    executor->queue_limit =
+    wr_require(wr_jobs_are_open(&executor->jobs), -ESHUTDOWN);
+    wr_require(wr_jobs_are_over(&executor->jobs), -EBUSY);
+    executor->jobs.thread_limit = known.thread_limit
+                                      ? known.thread_limit
+                                      : executor_default_thread_limit();
+    executor->jobs.queue_limit =
         known.queue_limit ? known.queue_limit : QUEUE_LIMIT_DEFAULT;
     return 0;
 }
 
 /* Gives a copy of @what to the threads. */
-WEIR_MUST_USE static int executor_start(struct wr_executor *executor,
-                                        const struct wr_job *what,
-                                        struct wr_job **ret)
+WEIR_MUST_USE static int executor_start(struct executor *executor,
+                                        const struct executor_job *what,
+                                        struct executor_job **ret)
 {
-    struct wr_job *job = wr_alloc(&executor->loop->counting, sizeof(*job));
+    struct executor_job *job =
+        wr_alloc(&executor->loop->counting, sizeof(*job));
     wr_require(job, -ENOMEM);
     *job = *what;
-    wr_list_init(&job->link);
-    const int err = wr_executor_submit(executor, job);
+    wr_list_init(&job->job.link);
+    wr_assert((job->waiter != NULL) == (job->state == EXECUTOR_JOB_AWAITED));
+    wr_assert((job->end != NULL) == (job->state == EXECUTOR_JOB_UNWANTED));
+    const int err = wr_jobs_push(&executor->jobs, &job->job);
     wr_assert(err <= 0);
     if (err < 0) {
         wr_free(&executor->loop->counting, job, sizeof(*job));
@@ -409,26 +515,26 @@ int weir_run_in_executor(weir_loop *loop, weir_job_fn *fn, void *arg,
         return err;
     }
     wr_require(fn, -EINVAL);
-    struct wr_executor *executor;
+    struct executor *executor;
     err = executor_open(loop, &executor);
     if (err < 0) {
         return err;
     }
     struct executor_wait wait = {.waiter.kind = &kind, .executor = executor};
-    const struct wr_job what = {
+    const struct executor_job what = {
         .fn = fn, .arg = arg, .abandoned = abandoned, .waiter = &wait.waiter};
     err = executor_start(executor, &what, &wait.job);
     if (err < 0) {
         return err;
     }
-    struct wr_job *job = wait.job;
+    struct executor_job *job = wait.job;
     err = wr_task_wait(loop, &wait.waiter, NULL);
     wr_assert(!job->waiter);
     if (err < 0) {
         executor_leave_job(loop, job);
         return err;
     }
-    wr_assert(job->state == WR_JOB_BACK);
+    wr_assert(job->state == EXECUTOR_JOB_BACK);
     if (ret) {
         *ret = job->result;
     }
@@ -437,17 +543,18 @@ int weir_run_in_executor(weir_loop *loop, weir_job_fn *fn, void *arg,
 }
 
 /* Makes a job without a task, and its future. */
-static int executor_make_job(struct wr_executor *executor,
-                             const struct wr_job *what, struct wr_job_end **ret)
+static int executor_make_job(struct executor *executor,
+                             const struct executor_job *what,
+                             struct executor_end **ret)
 {
     weir_loop *loop = executor->loop;
-    struct wr_job job = *what;
-    struct wr_job_end *end = wr_alloc(&loop->counting, sizeof(*end));
+    struct executor_job job = *what;
+    struct executor_end *end = wr_alloc(&loop->counting, sizeof(*end));
     wr_require(end, -ENOMEM);
     wr_future_init(&end->future, loop, &executor_end_ops);
     wr_list_init(&end->link);
     end->executor = executor;
-    job.state = WR_JOB_UNWANTED;
+    job.state = EXECUTOR_JOB_UNWANTED;
     job.end = end;
     const int err = executor_start(executor, &job, &end->job);
     if (err < 0) {
@@ -464,9 +571,9 @@ static int executor_make_job(struct wr_executor *executor,
 int weir_executor_submit(weir_loop *loop, weir_job_fn *fn, void *arg,
                          weir_job_done_fn *done, weir_future **ret)
 {
-    const struct wr_job job = {.fn = fn, .arg = arg, .abandoned = done};
-    struct wr_executor *executor;
-    struct wr_job_end *end;
+    const struct executor_job job = {.fn = fn, .arg = arg, .abandoned = done};
+    struct executor *executor;
+    struct executor_end *end;
     int err = wr_loop_check(loop);
     wr_require(err >= 0, err);
     wr_require(fn, -EINVAL);
@@ -491,16 +598,17 @@ int weir_loop_shutdown_executor(weir_loop *loop, uint64_t timeout_ns)
         return err;
     }
     /* A cancelled task shuts the executor down as well, but does not wait. */
-    struct wr_executor *executor;
+    struct executor *executor;
     const int open_err = executor_open(loop, &executor);
     if (open_err < 0) {
         return open_err;
     }
     executor_check_invariants(executor);
-    wr_executor_shut(executor);
+    wr_jobs_shut(&executor->jobs);
     const int begin_err = weir_timeout_begin(loop, &limit, timeout_ns);
     wr_assert(begin_err == 0); /* a task runs, on the loop's thread */
-    while (err == 0 && !wr_list_is_empty(&executor->workers)) {
+    while (err == 0 && !(wr_list_is_empty(&executor->returned) &&
+                         wr_jobs_are_over(&executor->jobs))) {
         err = wr_task_wait(loop, &waiter, &executor->shutdown_waiters);
     }
     return (int)weir_timeout_end(&limit, err);

@@ -40,7 +40,9 @@ static void issue_go_on(struct wr_ep_ring *ring, struct wr_ep_op *op,
         break;
     case WR_EP_WORKS:
         wr_ep_ops_wait(&ring->ops, op, WR_EP_WORKING);
-        wr_ep_workers_push(&ring->workers, op);
+        if (!wr_ep_workers_push(&ring->workers, op)) {
+            wr_ep_ops_end(&ring->ops, op, -ECANCELED, 0);
+        }
         break;
     case WR_EP_TIMES:
         issue_time(ring, op);
@@ -185,10 +187,13 @@ void wr_ep_go_on_without_set(struct wr_ep_ring *ring, struct wr_ep_watch *watch,
 
 void wr_ep_collect(struct wr_ep_ring *ring)
 {
-    struct wr_ep_op *op;
+    struct wr_list finished;
+    struct wr_list *link;
 
-    wr_ep_workers_hear(&ring->workers);
-    while ((op = wr_ep_workers_collect(&ring->workers))) {
+    wr_list_init(&finished);
+    wr_ep_workers_collect(&ring->workers, &finished);
+    while ((link = wr_list_pop_front(&finished))) {
+        struct wr_ep_op *op = wr_container_of(link, struct wr_ep_op, link);
         wr_assert(!wr_list_is_linked(&op->link));
         const bool again =
             op->res == -EAGAIN && op->watch && wr_work_waits(&op->sqe);

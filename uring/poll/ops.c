@@ -163,7 +163,6 @@ struct wr_ep_op *wr_ep_ops_new(struct wr_ep_ops *ops,
     wr_list_init(&op->link);
     op->sqe = *sqe;
     op->state = WR_EP_NEW;
-    op->is_begun = false;
     op->told = 0;
     return op;
 }

@@ -13,6 +13,7 @@
 #ifndef WEIR_URING_POLL_OPS_H
 #define WEIR_URING_POLL_OPS_H
 
+#include "../jobs.h"
 #include "../list.h"
 #include "../ring.h"
 #include "../slab.h"
@@ -29,7 +30,10 @@ enum wr_ep_state {
 struct wr_ep_watch;
 
 struct wr_ep_op {
-    struct wr_list link; /* in the list of its state */
+    union {
+        struct wr_list link; /* in the list of its state */
+        struct wr_job job;   /* WORKING; it begins with this link */
+    };
     struct wr_ep_op *same_hash;
     struct io_uring_sqe sqe;
     struct wr_ep_watch *watch; /* of the descriptor that it may wait for */
@@ -37,13 +41,10 @@ struct wr_ep_op {
     uint32_t events; /* PARKED: any of these, an error or a hang-up wakes it */
     uint32_t told;   /* multishot poll: the events of its last completion */
     int32_t res;     /* set by a worker */
-    enum wr_ep_state state : 8;
-    /* Under the workers' mutex, while it is WORKING: a thread has it, and was
-     * asked to end it. */
-    bool is_begun;
-    bool is_cancelled;
+    enum wr_ep_state state;
 };
 
+_Static_assert(offsetof(struct wr_job, link) == 0, "it is wr_ep_op.link");
 _Static_assert(sizeof(struct wr_ep_op) <= 128, "two lines of the cache");
 
 struct wr_ep_ops {
