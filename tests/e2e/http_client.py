@@ -34,7 +34,8 @@ http {{
     uwsgi_temp_path {place}/uwsgi;
     scgi_temp_path {place}/scgi;
     server {{
-        listen 127.0.0.1:{port};
+        listen 127.0.0.1:{port} {listen};
+        {certificate}
         root {place}/pages;
         location /made {{ return 201 "made\\n"; }}
     }}
@@ -59,7 +60,8 @@ class Nginx:
 
 
 @contextlib.contextmanager
-def nginx(requests=1000000):
+def nginx(requests=1000000, listen="", certificate=None):
+    """Words behind its address, and a certificate for TLS."""
     path = find("nginx")
     if not path:
         raise Skip("nginx is not installed")
@@ -72,7 +74,11 @@ def nginx(requests=1000000):
         os.chmod(place, 0o755)
         port = free_port()
         with open(f"{place}/nginx.conf", "w", encoding="ascii") as file:
-            file.write(NGINX.format(place=place, port=port, requests=requests))
+            file.write(NGINX.format(
+                place=place, port=port, requests=requests, listen=listen,
+                certificate=certificate and
+                f"ssl_certificate {certificate}.pem; "
+                f"ssl_certificate_key {certificate}.key;" or ""))
         with Master(path, "-p", place, "-c", f"{place}/nginx.conf", "-e",
                     f"{place}/error.log") as program:
             wait_for_port(port, program)

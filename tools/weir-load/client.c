@@ -403,7 +403,7 @@ static void watch_cb(void *arg)
     }
     for (uint64_t i = 0; i < client->conn_count; i++) {
         struct conn *conn = &client->conns[i];
-        if (conn->state == CONN_OPEN && conn->outstanding > 0) {
+        if (conn->state == CONN_OPEN) {
             client->traffic.kind->expire(conn, now_ns, timeout_ns);
         }
     }

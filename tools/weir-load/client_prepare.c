@@ -9,6 +9,7 @@
 #include "tools/common/clock.h"
 
 #include "exchange.h"
+#include "h2_conn.h"
 
 #include <sys/random.h>
 
@@ -41,6 +42,8 @@ static const struct conn_kind *find_kind(const struct run_options *options)
         return &conn_visit;
     case RUN_MODE_IDLE:
         return &conn_hold;
+    case RUN_MODE_HTTP:
+        return options->http.is_v2 ? &conn_h2 : &conn_stream;
     default:
         return options->targets[0].is_datagram ? &exchange_kind : &conn_stream;
     }

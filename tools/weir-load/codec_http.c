@@ -1,28 +1,19 @@
 /*
- * HTTP/1.1 as a codec: requests are those of http_request.h, one for each
- * target, or with --mix and --replay one of each kind, and answers are read by
- * http_response.h. All threads use the requests of the first.
- *
- * An answer is a failure if its status is not expected; unless the command line
- * says which are, those below 400 are. One with a good status is a failure if
- * its body is not what is wanted (wanted.h). The kept head is shared by the
- * connections of the thread, whose targets mostly answer alike.
+ * HTTP/1.1 as a codec: requests and what answers have to be are those of
+ * http_load.h, and answers are read by http_response.h. The kept head is shared
+ * by the connections of the thread, whose targets mostly answer alike.
  */
 #include "codec.h"
 
-#include "http_request.h"
+#include "http_load.h"
 #include "http_response.h"
 #include "tools/common/console.h"
 #include "tools/load/payload.h"
-#include "wanted.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* Without --expect a status from here on is a failure. */
-#define FAILURE_STATUS 400U
 
 /* The server has waited for a request in vain, and ends the connection. */
 #define WAITED_OUT_STATUS 408U
@@ -30,9 +21,8 @@
 struct http_conn;
 
 struct shared {
-    const struct run_options *options;
+    struct http_load load;
     struct http_kept kept;
-    struct wanted wanted;
     /* All that there were, whose readers may keep memory. */
     struct http_conn *first_conn;
     /* The body of the request with a number, put together again to be compared
@@ -40,20 +30,9 @@ struct shared {
     char *echo;
     size_t echo_len;
     uint64_t echo_number;
-    /* One that is not always the same is put together here. */
-    char *scratch;
-    /* Requests are not all of one kind. */
-    bool is_varied;
     /* Connections keep the numbers of the requests under way: with a replay,
      * and for WANTED_ECHO. */
     bool keeps_numbers;
-    /* The first thread's: the kinds of the first target, then those of the
-     * next; and so many behind each the same as the last one of its connection,
-     * 0: they are not told apart. */
-    size_t last_offset;
-    size_t request_count;
-    struct http_request *requests;
-    bool owns_requests;
 };
 
 struct http_conn {
@@ -83,171 +62,45 @@ static void codec_http_close(void *arg)
 {
     struct shared *shared = arg;
 
-    for (size_t i = 0; shared->owns_requests && i < shared->request_count;
-         i++) {
-        http_request_fini(&shared->requests[i]);
-    }
     for (struct http_conn *conn = shared->first_conn; conn; conn = conn->next) {
         wanted_drop(&conn->reader);
     }
-    wanted_fini(&shared->wanted);
-    if (shared->owns_requests) {
-        free(shared->requests);
-    }
+    http_load_fini(&shared->load);
     free(shared->echo);
-    free(shared->scratch);
     free(shared);
 }
 
-/* As the field Host has it: without the port where it is the scheme's own, and
- * without the zone of an address, which means nothing there (RFC 6874). */
-static void print_host(const struct target *target, char *text, size_t size)
-{
-    const uint16_t usual = target->is_tls ? 443 : 80;
-    const bool is_inet6 = strchr(target->host, ':') != NULL;
-    char port[16] = "";
-
-    if (target->host[0] == '\0') {
-        snprintf(text, size, "localhost");
-        return;
-    }
-    if (target->port != usual) {
-        snprintf(port, sizeof(port), ":%u", target->port);
-    }
-    const int len = (int)strcspn(target->host, is_inet6 ? "%" : "");
-    snprintf(text, size, "%s%.*s%s%s", is_inet6 ? "[" : "", len, target->host,
-             is_inet6 ? "]" : "", port);
-}
-
-/* Without a kind what the flags say. */
-static int add_request(struct shared *shared, const struct target *target,
-                       const struct request_kind *kind, bool is_last)
-{
-    struct http_options http = shared->options->http;
-    char host[TARGET_HOST_SIZE + 16];
-    char why[TEMPLATE_WHY_SIZE];
-    const char *path = target->path ? target->path : http.path;
-
-    if (kind) {
-        http.method = kind->method;
-        http.body = kind->body;
-        path = kind->path;
-    }
-    http.is_last = is_last;
-    print_host(target, host, sizeof(host));
-    struct http_request *request = &shared->requests[shared->request_count];
-    const int err =
-        http_request_init(request, &http, host, path ? path : "/",
-                          kind ? 1 : (size_t)shared->options->depth, why);
-    if (err < 0) {
-        say("%s: %s", target->text, why);
-        return err;
-    }
-    if (request->bytes) {
-        template_fini(&request->head); /* the copies have it */
-    }
-    shared->request_count++;
-    return 0;
-}
-
-/* --requests-per-conn, unless -H has said what the server is told of it. */
-static bool announces_end(const struct run_options *options)
-{
-    bool closes = false;
-
-    return options->requests_per_conn > 0 &&
-           (!http_has_connection(&options->http, &closes) || closes);
-}
-
-static int make_requests(struct shared *shared)
-{
-    const struct run_options *options = shared->options;
-    const size_t kind_count = options->kinds ? options->kind_count : 1;
-    const size_t count = options->target_count * kind_count;
-    const bool has_end = announces_end(options);
-    const bool is_last = has_end && options->requests_per_conn_max == 1;
-    const bool has_both = has_end && !is_last;
-
-    shared->owns_requests = true;
-    shared->last_offset = has_both ? count : 0;
-    shared->requests =
-        calloc(has_both ? 2 * count : count, sizeof(*shared->requests));
-    if (!shared->requests) {
-        say("no memory for requests");
-        return -ENOMEM;
-    }
-    for (size_t i = 0; i < (has_both ? 2 * count : count); i++) {
-        const int err =
-            add_request(shared, &options->targets[i % count / kind_count],
-                        options->kinds ? &options->kinds[i % kind_count] : NULL,
-                        is_last || i >= count);
-        if (err < 0) {
-            return err;
-        }
-    }
-    return 0;
-}
-
-/* Room to put a request together, and the body of one for its echo. */
+/* Room for the body of a request, for its echo. */
 static int get_room(struct shared *shared)
 {
-    const bool is_echo = shared->wanted.kind == WANTED_ECHO;
-    size_t size_max = 0;
-
-    for (size_t i = 0; i < shared->request_count; i++) {
-        const size_t size = shared->requests[i].size_max;
-        size_max = size > size_max ? size : size_max;
+    shared->echo_number = UINT64_MAX;
+    if (shared->load.wanted.kind != WANTED_ECHO) {
+        return 0;
     }
-    shared->scratch = malloc(size_max);
-    shared->echo = is_echo ? malloc(size_max) : NULL;
-    if (!shared->scratch || (is_echo && !shared->echo)) {
+    shared->echo = malloc(shared->load.scratch_size);
+    if (!shared->echo) {
         say("no memory for a request");
         return -ENOMEM;
     }
     return 0;
 }
 
-static int add_requests(struct shared *shared, const struct shared *first)
-{
-    if (!first) {
-        const int err = make_requests(shared);
-        return err < 0 ? err : get_room(shared);
-    }
-    shared->requests = first->requests;
-    shared->request_count = first->request_count;
-    shared->last_offset = first->last_offset;
-    return get_room(shared);
-}
-
-static int add_wanted(struct shared *shared)
-{
-    const char *text = shared->options->http.wanted;
-    char why[WANTED_WHY_SIZE];
-
-    shared->echo_number = UINT64_MAX;
-    const int err = text ? wanted_parse(text, &shared->wanted, why) : 0;
-    if (err < 0) {
-        say("--expect: %s", why);
-    }
-    return err;
-}
-
 static int codec_http_open(const struct codec_thread *thread, void **ret_shared)
 {
+    const struct shared *first = thread->first;
     struct shared *shared = calloc(1, sizeof(*shared));
 
     if (!shared) {
         say("no memory for requests");
         return -ENOMEM;
     }
-    shared->options = thread->options;
     http_kept_init(&shared->kept);
-    int err = add_wanted(shared);
-    shared->is_varied = thread->options->kinds != NULL;
+    int err = http_load_init(&shared->load, thread->options,
+                             first ? &first->load : NULL);
     shared->keeps_numbers =
-        thread->options->replay || shared->wanted.kind == WANTED_ECHO;
+        thread->options->replay || shared->load.wanted.kind == WANTED_ECHO;
     if (err == 0) {
-        err = add_requests(shared, thread->first);
+        err = get_room(shared);
     }
     if (err < 0) {
         codec_http_close(shared);
@@ -264,7 +117,7 @@ static int codec_http_open(const struct codec_thread *thread, void **ret_shared)
 static uint64_t get_number(const struct shared *shared,
                            const struct http_conn *conn, uint64_t place)
 {
-    return conn->numbers[place % shared->options->depth];
+    return conn->numbers[place % shared->load.options->depth];
 }
 
 /* The connection's request with a number; one of a replay is under way. */
@@ -272,16 +125,9 @@ static const struct http_request *find_request(const struct shared *shared,
                                                const struct http_conn *conn,
                                                uint64_t place)
 {
-    const struct run_options *options = shared->options;
-
-    if (!shared->is_varied) {
-        return conn->request;
-    }
-    return &conn->request[options->replay
-                              ? options->replay->kind_indices[get_number(
-                                    shared, conn, place)]
-                              : mix_choose(options->mix,
-                                           payload_mix(conn->random + place))];
+    return http_load_choose(
+        &shared->load, conn->request, payload_mix(conn->random + place),
+        shared->load.options->replay ? get_number(shared, conn, place) : 0);
 }
 
 /* Of the request that is written next; with none under way its answer comes
@@ -289,7 +135,7 @@ static const struct http_request *find_request(const struct shared *shared,
 static void keep_number(const struct shared *shared, struct http_conn *conn,
                         uint64_t number)
 {
-    conn->numbers[conn->sent_count % shared->options->depth] = number;
+    conn->numbers[conn->sent_count % shared->load.options->depth] = number;
     if (conn->sent_count == conn->answered_count) {
         conn->response.is_head_request =
             find_request(shared, conn, conn->sent_count)->is_head;
@@ -300,7 +146,8 @@ static void keep_number(const struct shared *shared, struct http_conn *conn,
  * not known which one that is before it is sent. */
 static void await_answer(const struct shared *shared, struct http_conn *conn)
 {
-    if (!shared->options->replay || conn->answered_count < conn->sent_count) {
+    if (!shared->load.options->replay ||
+        conn->answered_count < conn->sent_count) {
         conn->response.is_head_request =
             find_request(shared, conn, conn->answered_count)->is_head;
     }
@@ -310,7 +157,7 @@ static void await_answer(const struct shared *shared, struct http_conn *conn)
 static struct wanted_bytes get_echo(struct shared *shared,
                                     const struct http_conn *conn)
 {
-    if (shared->wanted.kind != WANTED_ECHO) {
+    if (shared->load.wanted.kind != WANTED_ECHO) {
         return (struct wanted_bytes){NULL, 0};
     }
     const struct http_request *request =
@@ -318,7 +165,7 @@ static struct wanted_bytes get_echo(struct shared *shared,
     const struct template_values values = {
         .seq = get_number(shared, conn, conn->answered_count),
         .conn = conn->conn_index,
-        .seed = shared->options->seed,
+        .seed = shared->load.options->seed,
     };
 
     if (template_is_fixed(&request->body)) {
@@ -337,19 +184,17 @@ static void take_body(void *arg, const uint8_t *data, size_t len)
     struct http_conn *conn = arg;
     struct shared *shared = conn->shared;
 
-    wanted_read(&shared->wanted, &conn->reader, get_echo(shared, conn), data,
-                len);
+    wanted_read(&shared->load.wanted, &conn->reader, get_echo(shared, conn),
+                data, len);
 }
 
 static void begin(void *arg, void *state, const struct codec_start *start)
 {
     struct shared *shared = arg;
-    const struct run_options *options = shared->options;
+    const struct run_options *options = shared->load.options;
     struct http_conn *conn = state;
-    const size_t target = (size_t)(start->target - options->targets);
 
-    conn->request =
-        &shared->requests[target * (options->kinds ? options->kind_count : 1)];
+    conn->request = http_load_find(&shared->load, start->target);
     conn->conn_index = start->conn_index;
     if (start->repeat_count > 0) { /* the oldest without an answer come again */
         conn->sent_count -= conn->sent_count > 0 ? start->repeat_count : 0;
@@ -368,7 +213,7 @@ static void begin(void *arg, void *state, const struct codec_start *start)
         shared->first_conn = conn;
     }
     wanted_begin(&conn->reader);
-    if (shared->wanted.kind != WANTED_ANY) {
+    if (shared->load.wanted.kind != WANTED_ANY) {
         conn->response.take_body = take_body;
         conn->response.take_arg = conn;
     }
@@ -395,12 +240,13 @@ static int append(void *arg, void *state, const struct codec_batch *batch,
     struct http_conn *conn = state;
     int err = 0;
 
-    if (conn->request->bytes && !shared->is_varied) {
-        const uint32_t last = batch->has_last && shared->last_offset > 0;
+    if (conn->request->bytes && !shared->load.is_varied) {
+        const uint32_t last = batch->has_last && shared->load.last_offset > 0;
         err = append_same(conn->request, batch->count - last, out);
         return err < 0 || last == 0
                    ? err
-                   : append_same(conn->request + shared->last_offset, 1, out);
+                   : append_same(conn->request + shared->load.last_offset, 1,
+                                 out);
     }
     for (uint32_t i = 0; i < batch->count && err == 0; i++) {
         const bool is_last = batch->has_last && i + 1 == batch->count;
@@ -410,7 +256,7 @@ static int append(void *arg, void *state, const struct codec_batch *batch,
         }
         const struct http_request *request =
             find_request(shared, conn, conn->sent_count) +
-            (is_last ? shared->last_offset : 0);
+            (is_last ? shared->load.last_offset : 0);
         conn->sent_count++;
         if (request->bytes) {
             err = codec_write_ref(out, request->bytes, request->len);
@@ -419,33 +265,13 @@ static int append(void *arg, void *state, const struct codec_batch *batch,
         const struct template_values values = {
             .seq = number,
             .conn = conn->conn_index,
-            .seed = shared->options->seed,
+            .seed = shared->load.options->seed,
         };
         const size_t len =
-            http_request_render(request, &values, shared->scratch);
-        err = codec_write(out, shared->scratch, len);
+            http_request_render(request, &values, shared->load.scratch);
+        err = codec_write(out, shared->load.scratch, len);
     }
     return err;
-}
-
-static bool is_expected(const struct shared *shared, uint16_t status)
-{
-    const struct http_options *http = &shared->options->http;
-
-    return http->has_expected ? http->expected[status]
-                              : status < FAILURE_STATUS;
-}
-
-/* An answer to HEAD is not looked at; what has no body otherwise has an empty
- * one. */
-static int judge_body(struct shared *shared, struct http_conn *conn,
-                      char *detail)
-{
-    return conn->response.is_head_request
-               ? 0
-               : wanted_judge(&shared->wanted, &conn->reader,
-                              get_echo(shared, conn), detail,
-                              ERRORS_DETAIL_SIZE);
 }
 
 static void judge(struct shared *shared, struct http_conn *conn,
@@ -456,17 +282,12 @@ static void judge(struct shared *shared, struct http_conn *conn,
     answer->is_complete = true;
     answer->status = status;
     answer->ends_connection = !http_response_may_go_on(&conn->response);
-    answer->code = 0;
-    if (!is_expected(shared, status)) {
-        answer->code = ERROR_STATUS;
-        answer->is_waited_out =
-            status == WAITED_OUT_STATUS && answer->ends_connection;
-        snprintf(answer->detail, ERRORS_DETAIL_SIZE,
-                 "status %u, a body of %llu bytes", status,
-                 (unsigned long long)conn->response.body_bytes);
-    } else if (shared->wanted.kind != WANTED_ANY) {
-        answer->code = judge_body(shared, conn, answer->detail);
-    }
+    http_load_judge(&shared->load, conn->response.is_head_request,
+                    conn->response.body_bytes, &conn->reader,
+                    get_echo(shared, conn), answer);
+    answer->is_waited_out = answer->code == ERROR_STATUS &&
+                            status == WAITED_OUT_STATUS &&
+                            answer->ends_connection;
     wanted_begin(&conn->reader);
 }
 
@@ -505,7 +326,7 @@ static ssize_t consume(void *arg, void *state, const uint8_t *bytes, size_t len,
     } else if (conn->response.state == HTTP_COMPLETE) {
         judge(shared, conn, answer);
         conn->answered_count++;
-        if (shared->is_varied) {
+        if (shared->load.is_varied) {
             await_answer(shared, conn);
         }
     } else {
@@ -544,7 +365,7 @@ static bool may_repeat(const void *arg, const void *state, uint32_t count)
     const struct shared *shared = arg;
     const struct http_conn *conn = state;
 
-    if (!shared->is_varied) {
+    if (!shared->load.is_varied) {
         return conn->request->is_idempotent;
     }
     for (uint32_t i = 1; i <= count; i++) {
@@ -587,6 +408,6 @@ const struct codec codec_http = {
     .consume = consume,
     .stray = stray,
     .may_repeat = may_repeat,
-    .announces_end = announces_end,
+    .announces_end = http_load_announces_end,
     .end = end,
 };

@@ -6,6 +6,8 @@
  */
 #include "codec.h"
 
+#include "h2_conn.h"
+
 static const struct codec *const codecs[] = {
     [RUN_MODE_ECHO] = &codec_echo,     [RUN_MODE_CRR] = &codec_echo,
     [RUN_MODE_RR] = &codec_rr,         [RUN_MODE_HTTP] = &codec_http,
@@ -16,6 +18,9 @@ const struct codec *codec_find(const struct run_options *options)
 {
     size_t count = sizeof(codecs) / sizeof(codecs[0]);
 
+    if (options->mode == RUN_MODE_HTTP && options->http.is_v2) {
+        return &codec_h2;
+    }
     return (size_t)options->mode < count ? codecs[options->mode] : NULL;
 }
 

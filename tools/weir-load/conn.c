@@ -138,6 +138,9 @@ static bool take_end(struct conn *conn, int err)
         conn->ended_new += !conn->was_used;
         return true;
     }
+    if (conn->traffic->kind->keep) {
+        return conn->traffic->kind->keep(conn, err);
+    }
     if (conn->first_byte_ns > 0 || !conn_may_repeat(conn)) {
         return false;
     }
@@ -196,7 +199,8 @@ static void count_sent(struct conn *conn, uint32_t count, uint64_t now_ns,
 static uint32_t begin_requests(struct conn *conn, uint64_t now_ns)
 {
     struct traffic *traffic = conn->traffic;
-    uint64_t count = traffic->depth - conn->outstanding;
+    uint64_t count =
+        conn->depth > conn->outstanding ? conn->depth - conn->outstanding : 0;
     uint64_t quota = conn->quota - conn->outstanding;
 
     count = count < traffic->remaining ? count : traffic->remaining;
@@ -227,8 +231,7 @@ void conn_fill(struct conn *conn, uint64_t now_ns)
 bool conn_has_room(const struct conn *conn)
 {
     return conn->state == CONN_OPEN && conn->traffic->sending &&
-           conn->outstanding < conn->traffic->depth &&
-           conn->outstanding < conn->quota;
+           conn->outstanding < conn->depth && conn->outstanding < conn->quota;
 }
 
 void conn_send_meant(struct conn *conn, uint64_t meant_ns, uint64_t now_ns,
@@ -302,32 +305,36 @@ void conn_record_times(const struct conn *conn, const struct flight *flight,
 }
 
 static void record_answer(struct conn *conn, const struct flight *flight,
-                          uint64_t now_ns)
+                          uint64_t first_byte_ns, uint64_t now_ns)
 {
     struct record *record = conn->traffic->record;
 
-    if (conn->first_byte_ns == 0) {
+    if (first_byte_ns == 0) {
         conn_record_times(conn, flight, now_ns, &record->whole);
         return;
     }
     conn_record_times(conn, flight, now_ns, &record->service);
-    histogram_record(&record->ttfb, conn->first_byte_ns - flight->sent_ns);
+    histogram_record(&record->ttfb, first_byte_ns - flight->sent_ns);
 }
 
-void conn_take_answer(struct conn *conn, const struct codec_answer *answer,
-                      uint64_t now_ns)
+/* A request is no longer under way. */
+static void end_flight(struct conn *conn, bool is_warmup)
 {
-    struct traffic *traffic = conn->traffic;
-    const struct flight *flight =
-        &conn->flights[conn->head & traffic->ring_mask];
-    const bool is_warmup = conn->outstanding_warmup > 0;
-    struct ledger *ledger = is_warmup ? &traffic->warmup : &traffic->measured;
-
-    conn->head++;
-    conn->quota--;
+    assert(conn->outstanding > 0);
     conn->outstanding--;
     conn->outstanding_warmup -= is_warmup;
-    traffic->outstanding--;
+    conn->traffic->outstanding--;
+}
+
+void conn_end_request(struct conn *conn, const struct flight *flight,
+                      bool is_warmup, uint64_t first_byte_ns,
+                      const struct codec_answer *answer, uint64_t now_ns)
+{
+    struct traffic *traffic = conn->traffic;
+    struct ledger *ledger = is_warmup ? &traffic->warmup : &traffic->measured;
+
+    end_flight(conn, is_warmup);
+    conn->quota--;
     conn->failures = 0;
     conn->ended_new = 0;
     conn->was_answered = true;
@@ -341,14 +348,42 @@ void conn_take_answer(struct conn *conn, const struct codec_answer *answer,
     if (answer->code == 0) {
         ledger->ok++;
         if (!is_warmup) {
-            record_answer(conn, flight, now_ns);
+            record_answer(conn, flight, first_byte_ns, now_ns);
         }
     } else {
         ledger->failed++;
         conn->was_counted |= !is_warmup;
         count_refusal(conn, answer);
     }
+}
+
+void conn_take_answer(struct conn *conn, const struct codec_answer *answer,
+                      uint64_t now_ns)
+{
+    const struct flight *flight =
+        &conn->flights[conn->head & conn->traffic->ring_mask];
+    const uint64_t first_byte_ns = conn->first_byte_ns;
+
+    conn->head++;
     conn->first_byte_ns = 0;
+    conn_end_request(conn, flight, conn->outstanding_warmup > 0, first_byte_ns,
+                     answer, now_ns);
+}
+
+void conn_miss_answer(struct conn *conn, const struct flight *flight,
+                      bool is_warmup, uint64_t now_ns)
+{
+    struct traffic *traffic = conn->traffic;
+
+    end_flight(conn, is_warmup);
+    if (is_warmup) {
+        traffic->warmup.timeout++;
+        return;
+    }
+    /* Left out of the histogram, it would flatter the tail. */
+    conn_record_times(conn, flight, now_ns, &traffic->record->service);
+    traffic->measured.timeout++;
+    conn->was_counted = true;
 }
 
 void conn_finish(struct conn *conn)
@@ -370,18 +405,8 @@ void conn_expire(struct conn *conn, uint64_t now_ns, uint64_t timeout_ns)
         if (now_ns < flight->sent_ns || now_ns - flight->sent_ns < timeout_ns) {
             break;
         }
-        if (conn->outstanding_warmup > 0) {
-            conn->outstanding_warmup--;
-            traffic->warmup.timeout++;
-        } else {
-            /* Left out of the histogram, it would flatter the tail. */
-            conn_record_times(conn, flight, now_ns, &traffic->record->service);
-            traffic->measured.timeout++;
-            conn->was_counted = true;
-        }
         conn->head++;
-        conn->outstanding--;
-        traffic->outstanding--;
+        conn_miss_answer(conn, flight, conn->outstanding_warmup > 0, now_ns);
         late++;
     }
     if (late > 0) {
@@ -415,6 +440,7 @@ void conn_reset(struct conn *conn)
 {
     conn->generation++;
     conn->quota = choose_quota(conn);
+    conn->depth = conn->traffic->depth;
     if (!conn->repeats) {
         conn->head = 0;
         conn->outstanding = 0;

@@ -55,6 +55,11 @@ struct conn_kind {
     /* Send all that is under way again, over the connection that was made
      * again. NULL: there never is such. */
     void (*repeat)(struct conn *conn);
+    /* The server has ended the connection, by an error that is how servers do
+     * that: keep what may be sent again for the next connection, and fail the
+     * rest. False: nothing may be, and nothing was done. NULL: answers come in
+     * order, and all of it is kept or none (conn_may_repeat()). */
+    bool (*keep)(struct conn *conn, int err);
 };
 
 struct conn {
@@ -66,6 +71,9 @@ struct conn {
     struct flight *flights;
     uint32_t head;
     uint32_t outstanding;
+    /* How many of them there may be: --pipeline, or with HTTP/2 what the server
+     * allows, if that is less. */
+    uint32_t depth;
     /* How many of those, the oldest, belong to the warm-up. */
     uint32_t outstanding_warmup;
     /* Open models: in the queue of those with room. */
@@ -186,6 +194,16 @@ void conn_write_refused(struct conn *conn, int err);
 
 /* All under way is lost: counted as failed. Returns how many that were. */
 uint32_t conn_drop_outstanding(struct conn *conn);
+
+/* A request has its whole answer, of which the first byte came at a time of its
+ * own, or came with the last (0). */
+void conn_end_request(struct conn *conn, const struct flight *flight,
+                      bool is_warmup, uint64_t first_byte_ns,
+                      const struct codec_answer *answer, uint64_t now_ns);
+
+/* A request was not answered in time. */
+void conn_miss_answer(struct conn *conn, const struct flight *flight,
+                      bool is_warmup, uint64_t now_ns);
 
 /* The oldest request has its whole answer. */
 void conn_take_answer(struct conn *conn, const struct codec_answer *answer,

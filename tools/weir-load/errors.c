@@ -6,6 +6,7 @@
  */
 #include "errors.h"
 
+#include "h2_errors.h"
 #include "tools/common/http_head.h"
 
 #include "weir/error.h"
@@ -27,6 +28,11 @@ static const struct own_code own_codes[] = {
      "the datagram is not of the size of an answer"},
     {ERROR_ANSWER, "ANSWER", "an answer that is not as expected"},
     {ERROR_BODY_SIZE, "BODY_SIZE", "a body too large for --expect re:"},
+    {ERROR_HTTP2, "HTTP2", "HTTP/2 that is against its rules"},
+    {ERROR_NOT_HTTP2, "NOT_HTTP2", "the server does not speak HTTP/2"},
+    {ERROR_NO_SETTINGS, "NO_SETTINGS",
+     "no SETTINGS of HTTP/2 within the time-out"},
+    {ERROR_NO_STREAM, "NO_STREAM", "the server allowed no stream"},
 };
 
 static const char *const phase_names[] = {
@@ -166,6 +172,7 @@ const char *error_code_name(int code)
         return own->name;
     }
     const char *http = http_error_name(code);
+    http = http ? http : h2_error_name(code);
     return http ? http : weir_err_name(code);
 }
 
@@ -175,6 +182,9 @@ const char *error_code_text(int code)
 
     if (own) {
         return own->text;
+    }
+    if (h2_error_name(code)) {
+        return h2_error_text(code);
     }
     return http_error_name(code) ? http_error_text(code) : weir_strerror(code);
 }

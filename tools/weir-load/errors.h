@@ -25,17 +25,21 @@ enum error_phase {
 };
 
 /* weir-load's own codes, below those of the library; HTTP has more
- * (http_head.h). */
+ * (http_head.h, h2_errors.h). */
 enum {
     ERROR_EOF = -5000, /* end of stream with requests unanswered */
     ERROR_WRONG_ECHO = -5001,
-    ERROR_SURPLUS = -5002,    /* more bytes than were asked for */
-    ERROR_NO_ANSWER = -5003,  /* --timeout passed */
-    ERROR_STATUS = -5004,     /* a status that is a failure */
-    ERROR_ANSWER = -5005,     /* an answer that is not as it should be */
-    ERROR_LENGTH = -5006,     /* a length field that cannot be */
-    ERROR_WRONG_SIZE = -5007, /* a datagram of another size */
-    ERROR_BODY_SIZE = -5008,  /* a body that cannot be looked at as a whole */
+    ERROR_SURPLUS = -5002,     /* more bytes than were asked for */
+    ERROR_NO_ANSWER = -5003,   /* --timeout passed */
+    ERROR_STATUS = -5004,      /* a status that is a failure */
+    ERROR_ANSWER = -5005,      /* an answer that is not as it should be */
+    ERROR_LENGTH = -5006,      /* a length field that cannot be */
+    ERROR_WRONG_SIZE = -5007,  /* a datagram of another size */
+    ERROR_BODY_SIZE = -5008,   /* a body that cannot be looked at as a whole */
+    ERROR_HTTP2 = -5009,       /* frames or an answer against RFC 9113 */
+    ERROR_NOT_HTTP2 = -5010,   /* the server speaks another version */
+    ERROR_NO_SETTINGS = -5011, /* a connection that never began */
+    ERROR_NO_STREAM = -5012,   /* a server that allows no request */
 };
 
 struct error_kind {

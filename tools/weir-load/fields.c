@@ -31,6 +31,11 @@ static bool is_http(const struct result *result)
     return result->options->mode == RUN_MODE_HTTP;
 }
 
+static bool is_http2(const struct result *result)
+{
+    return is_http(result) && result->options->http.is_v2;
+}
+
 /* ---- the tables ---- */
 
 #define FIELD(type, member, ...)                                               \
@@ -102,6 +107,27 @@ const struct field fields_connections[] = {
           .is_shown = has_ended_idle),
     CONNS("closed_first", closed_first, .line = NULL),
     CONNS("not_closed", not_closed, .line = NULL),
+    END,
+};
+
+#define HTTP2(name_, ...) FIELD(h2_counts, name_, .name = #name_, __VA_ARGS__)
+#define HEADER(name_, text_)                                                   \
+    HTTP2(name_, .unit = FIELD_BYTES, TEXT("Header", text_),                   \
+          .is_shown = is_http2)
+
+const struct field fields_http2[] = {
+    /* A warning has them. */
+    HTTP2(limited, .line = NULL),
+    HTTP2(allowed, .merge = FIELD_LEAST),
+    HTTP2(reached, .merge = FIELD_GREATEST, TEXT("HTTP/2", "streams reached"),
+          .is_shown = is_http2),
+    HTTP2(refused, TEXT("HTTP/2", "refused"), .is_shown = is_http2),
+    HTTP2(resets, TEXT("HTTP/2", "reset"), .is_shown = is_http2),
+    HTTP2(goaways, TEXT("HTTP/2", "GOAWAY"), .is_shown = is_http2),
+    HEADER(header_bytes_out, "out"),
+    HEADER(packed_bytes_out, "packed"),
+    HEADER(header_bytes_in, "in"),
+    HEADER(packed_bytes_in, "packed"),
     END,
 };
 
@@ -193,6 +219,7 @@ const struct field fields_result[] = {
 ALL_HAVE_ROWS(ledger, fields_ledger);
 ALL_HAVE_ROWS(track_counts, fields_answers);
 ALL_HAVE_ROWS(connection_counts, fields_connections);
+ALL_HAVE_ROWS(h2_counts, fields_http2);
 ALL_HAVE_ROWS(interval, fields_interval);
 ALL_HAVE_ROWS(host_usage, fields_usage);
 ALL_HAVE_ROWS(result_loop, fields_loop);
@@ -207,6 +234,7 @@ const struct fields_part fields_parts[] = {
     PART("requests", fields_ledger, measured),
     PART("warmup", fields_ledger, warmup),
     PART("datagrams", fields_answers, answers),
+    PART("http2", fields_http2, http2),
     PART("tls", fields_handshakes, tls),
     PART("connections", fields_connections, connections),
     PART("client", fields_usage, usage),
@@ -254,6 +282,15 @@ uint64_t fields_get(const struct field *field, const void *from)
     return *(const uint64_t *)((const char *)from + field->offset);
 }
 
+/* Does another value take the place of one? */
+static bool is_chosen(enum field_merge merge, uint64_t value, uint64_t other)
+{
+    if (merge == FIELD_LEAST) {
+        return other > 0 && (value == 0 || other < value);
+    }
+    return merge != FIELD_FIRST && other > value;
+}
+
 void fields_merge(const struct field *fields, void *to, const void *from)
 {
     for (; fields->name; fields++) {
@@ -261,7 +298,7 @@ void fields_merge(const struct field *fields, void *to, const void *from)
         const uint64_t other = fields_get(fields, from);
         if (fields->merge == FIELD_SUM) {
             *value += other;
-        } else if (fields->merge != FIELD_FIRST && other > *value) {
+        } else if (is_chosen(fields->merge, *value, other)) {
             *value = other;
         }
     }

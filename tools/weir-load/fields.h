@@ -23,6 +23,7 @@ struct result;
 enum field_merge {
     FIELD_SUM,
     FIELD_GREATEST,
+    FIELD_LEAST, /* of those that are not 0 */
     FIELD_FIRST, /* it stays */
     /* Of a process: the greatest of its threads, and the sum of processes. */
     FIELD_PROCESS,
@@ -59,6 +60,7 @@ extern const struct field fields_ledger[];      /* of struct ledger */
 extern const struct field fields_answers[];     /* of struct track_counts */
 extern const struct field fields_handshakes[];  /* of struct tls_facts */
 extern const struct field fields_connections[]; /* of connection_counts */
+extern const struct field fields_http2[];       /* of struct h2_counts */
 extern const struct field fields_interval[];    /* of struct interval */
 extern const struct field fields_usage[];       /* of struct host_usage */
 extern const struct field fields_loop[];        /* of struct result_loop */

@@ -384,7 +384,8 @@ static bool is_place(const char *value, char *const *words)
         ROW(name_, is_, write_, advice_), .has_value = true, .is_whole = true  \
     }
 
-#define ONLY_HTTP1  "HTTP/1.1 is spoken, and nothing newer"
+#define VERSION     "HTTP/1.1 is spoken unless --http2 is given"
+#define NO_HTTP3    "HTTP/3 is not spoken; --http2 is the newest there is"
 #define NO_REDIRECT "redirects are not followed; write the place that they name"
 #define NO_PROXY                                                               \
     "proxies of HTTP are not spoken to; --connect-to HOST:PORT goes there "    \
@@ -437,7 +438,7 @@ const struct option_foreign foreign_words[] = {
     VALUE("t", is_unit_time, "--timeout|%s",
           "-t is threads here; " TIMEOUT ", and " DURATION),
     VALUE("p", is_print, "", "-p is requests under way here"),
-    VALUE("p", is_protocol, "", "-p is requests under way here; " ONLY_HTTP1),
+    VALUE("p", is_protocol, "", "-p is requests under way here; " VERSION),
     VALUE("p", is_file_name, "-b|@%s", "-p is requests under way here; " BODY),
     VALUE("i", is_file, "-b|@%s", "-i is an interval here; " BODY),
     VALUE("i", is_iterations, "-n|%s",
@@ -450,7 +451,7 @@ const struct option_foreign foreign_words[] = {
     WHOLE("c", is_host, "--mode|stream|-c|1|-d|10s|tcp://%s:5201", IPERF3),
     WHOLE("h", is_host, PING, "-h is help here; " REDIS),
     VALUE("l", is_size, "--send|%s", "a size of requests is --send SIZE"),
-    VALUE("m", is_count, "-p|%s",
+    VALUE("m", is_count, "-p|%s|--http2",
           "-m is a method here; requests under way on a connection are -p N"),
     VALUE("v", is_number, "", "-v takes no number here"),
     VALUE("request", is_method, "-X|%s",
@@ -527,14 +528,12 @@ const struct option_foreign foreign_words[] = {
     VALUE("file", NULL, "--mix|%s", LIST),
     VALUE("input-file", NULL, "--mix|%s", LIST),
     VALUE("script", NULL, SCRIPT_LINE, SCRIPT),
-    ALONE("http2", is_false, "", ONLY_HTTP1),
-    ALONE("http2", NULL, "", ONLY_HTTP1),
-    ALONE("http3", NULL, "", ONLY_HTTP1),
-    ALONE("h2", NULL, "", ONLY_HTTP1),
-    ALONE("h2c", NULL, "", ONLY_HTTP1),
-    ALONE("h3", NULL, "", ONLY_HTTP1),
-    VALUE("npn-list", NULL, "", ONLY_HTTP1),
-    VALUE("alpn-list", NULL, "", ONLY_HTTP1),
+    ALONE("http2", is_false, "", VERSION),
+    ALONE("http3", NULL, "", NO_HTTP3),
+    ALONE("h2c", NULL, "--http2", "without TLS --http2 is prior knowledge"),
+    ALONE("h3", NULL, "", NO_HTTP3),
+    VALUE("npn-list", NULL, "", VERSION),
+    VALUE("alpn-list", NULL, "", VERSION),
     VALUE("redirect", is_zero, "", NO_REDIRECT),
     VALUE("redirects", is_zero, "", NO_REDIRECT),
     VALUE("redirect", NULL, "", NO_REDIRECT),
@@ -596,8 +595,9 @@ const struct option_foreign foreign_words[] = {
     VALUE("", is_attack, "", "vegeta's attack is what is done without a word"),
     VALUE("", is_program, "", PROGRAM),
     WORD(is_web_socket, NULL, "WebSocket is not spoken"),
-    WORD(is_grpc, NULL, "gRPC is not spoken; " ONLY_HTTP1),
-    WORD(is_h2c, "http://%/", ONLY_HTTP1),
+    WORD(is_grpc, NULL,
+         "messages of gRPC are bodies; see --http2 and -b @FILE"),
+    WORD(is_h2c, "--http2|http://%/", VERSION),
     WORD(is_place, "http://%s",
          "a target has a scheme: http:// or https://, or tcp:// for an echo"),
     {.name = NULL},

@@ -95,6 +95,7 @@ static void add_connections(struct result *result, const struct client *client)
     fields_merge(fields_handshakes, &result->tls, &client->tls_facts);
     fields_merge(fields_connections, &result->connections,
                  &client->traffic.connections);
+    fields_merge(fields_http2, &result->http2, &client->traffic.http2);
     result->shortages += client->traffic.shortages;
     if (client->traffic.shortage < 0) {
         result->shortage = client->traffic.shortage;

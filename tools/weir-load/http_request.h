@@ -21,6 +21,12 @@
 
 /* What the flags say. */
 struct http_options {
+    /* HTTP/2 instead of HTTP/1.1. */
+    bool is_v2;
+    /* HTTP/2: how many bytes a server may send on a stream, and on a
+     * connection, before it is told that they were taken. */
+    uint64_t window_bytes;
+    uint64_t conn_window_bytes;
     /* NULL: GET, or POST with a body. */
     const char *method;
     /* Of targets whose text has none; NULL: "/". */

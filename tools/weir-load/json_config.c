@@ -208,6 +208,9 @@ json_t *json_config(const struct run_options *options)
         "time_ns", json_integer_of(options->lateness_limit_ns), "millionths",
         json_integer_of(options->lateness_limit_share));
 
+    if (options->mode == RUN_MODE_HTTP && options->http.is_v2) {
+        json_object_set_new(config, "http2", json_object());
+    }
     write_rows(options, config);
     return config;
 }

@@ -41,7 +41,7 @@ enum run_mode {
     RUN_MODE_CRR,
     /* Requests and answers of fixed sizes that are not compared. */
     RUN_MODE_RR,
-    /* HTTP/1.1. */
+    /* HTTP/1.1 or HTTP/2. */
     RUN_MODE_HTTP,
     /* --request and --expect. */
     RUN_MODE_SCRIPT,

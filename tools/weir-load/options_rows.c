@@ -41,6 +41,10 @@
 /* A connection's answers are counted in 32 bits. */
 #define REQUESTS_PER_CONN_MAX 4000000000U
 
+/* Of HTTP/2 (RFC 9113, 6.9.1), which begins with the least. */
+#define WINDOW_LEAST 65535U
+#define WINDOW_MOST  2147483647U
+
 static struct run_options *run_of(void *options)
 {
     return &((struct options_reading *)options)->options;
@@ -248,6 +252,16 @@ static bool read_expect_begin(void *options, const struct option *option,
     (void)option;
     (void)why;
     run_of(options)->script.begin = value;
+    return true;
+}
+
+/* Both mean the same as --http with a version. */
+static bool read_version(void *options, const struct option *option,
+                         const char *value, char *why)
+{
+    (void)value;
+    (void)why;
+    run_of(options)->http.is_v2 = strcmp(option->name, "http2") == 0;
     return true;
 }
 
@@ -575,6 +589,7 @@ static const char *const directions[] = {
     [RUN_UP] = "up", [RUN_DOWN] = "down", [RUN_BOTH] = "both", NULL};
 static const char *const arrivals[] = {"const", "poisson", NULL};
 static const char *const lates[] = {"queue", "skip", NULL};
+static const char *const http_versions[] = {"1.1", "2", NULL};
 static const char *const on_off[] = {"on", "off", NULL};
 static const char *const proxy_versions[] = {"off", "v1", "v2", NULL};
 
@@ -630,7 +645,7 @@ static const struct option rows[] = {
      NUMBER(OPTION_COUNT, 1, UINT64_MAX / 2, request_count), MARK(requests),
      .excludes = no_requests, .json = "requests"},
     {"pipeline", 'p', "DEPTH", "requests under way on each connection",
-     .aliases = "pipelining", NUMBER(OPTION_COUNT, 1, DEPTH_MAX, depth),
+     .aliases = "pipelining streams", NUMBER(OPTION_COUNT, 1, DEPTH_MAX, depth),
      .initial = "1", MARK(depth), .json = "depth"},
     {"send", 0, "SIZE",
      "bytes of a request (128; echoes over UDP: at least 16), or of a block in "
@@ -701,6 +716,20 @@ static const struct option rows[] = {
      "delim:\\r\\n, count:2:\\r\\n, len:64, prefix:4be, "
      "prefix:2le@OFFSET+MORE",
      .read = read_expect, .repeats = true},
+    {"http", 0, "VERSION",
+     "1.1, or 2: with https:// by ALPN, else by prior knowledge; -p is the "
+     "number of streams then",
+     EITHER(http_versions, http.is_v2), .initial = "1.1", MARK(http)},
+    {"http2", 0, NULL, "the same as --http 2", .aliases = "h2",
+     .read = read_version, MARK(http)},
+    {"http1.1", 0, NULL, "the same as --http 1.1", .aliases = "h1 http1",
+     .read = read_version, MARK(http)},
+    {"window", 0, "SIZE", "HTTP/2: what a server may send ahead on a stream",
+     NUMBER(OPTION_SIZE, WINDOW_LEAST, WINDOW_MOST, http.window_bytes),
+     .initial = "16M", MARK(http2), .json = "http2.window_bytes"},
+    {"conn-window", 0, "SIZE", "HTTP/2: the same of a connection",
+     NUMBER(OPTION_SIZE, WINDOW_LEAST, WINDOW_MOST, http.conn_window_bytes),
+     .initial = "1G", MARK(http2), .json = "http2.conn_window_bytes"},
     NOTE("Each request fills {seq}, {conn}, {rand:LOW:HIGH}, {letters:COUNT}, "
          "{re:[a-z]{8}} and {file:NAME} anew, in paths, headers and bodies of "
          "the command line."),
@@ -797,7 +826,7 @@ static const struct option rows[] = {
     {"dry-run", 0, NULL, "check all, print what would be done, send nothing",
      SWITCH(is_dry)},
     {"latency", 0, NULL, NULL /* that is always so */,
-     .aliases = "l L U latencies u_latency latency-correction http1 http1.1 h1 "
+     .aliases = "l L U latencies u_latency latency-correction "
                 "fasthttp no-tui no-color no-progress renderStatusCodes "
                 "disable-compression disable-redirects",
      .read = read_nothing},

@@ -8,6 +8,8 @@
 #include "options_rows.h"
 
 #include "exchange.h"
+#include "h2_conn.h"
+#include "h2_fields.h"
 #include "proxy_header.h"
 #include "publish.h"
 #include "tools/common/console.h"
@@ -464,6 +466,56 @@ static void settle_connection(struct run_options *options)
     }
 }
 
+/* Does a list of ALPN name HTTP/2? */
+static bool has_h2(const char *list)
+{
+    for (const char *at = list; *at; at += at[0] == ',') {
+        const size_t len = strcspn(at, ",");
+        if (len == 2 && strncmp(at, "h2", 2) == 0) {
+            return true;
+        }
+        at += len;
+    }
+    return false;
+}
+
+static void tell_dropped_fields(const struct http_options *http)
+{
+    for (size_t i = 0; i < http->field_count; i++) {
+        if (h2_field_line_is_dropped(http->fields[i])) {
+            say("--header: '%.100s' is not sent, HTTP/2 has no such field",
+                http->fields[i]);
+        }
+    }
+}
+
+/* HTTP/2 alone is offered, so that no server chooses another. */
+static bool settle_http2(struct run_options *options,
+                         const struct options_given *given)
+{
+    struct http_options *http = &options->http;
+    const char **alpn = &options->tls.options.alpn;
+
+    if (options->mode != RUN_MODE_HTTP || !http->is_v2) {
+        return !given->http2 ||
+               option_say(given->http2, "it is for HTTP/2; see --http2");
+    }
+    if (!h2_is_built()) {
+        say("--http2: this weir-load was built without libnghttp2 "
+            "(-Dhttp2=enabled)");
+        return false;
+    }
+    if (*alpn && !has_h2(*alpn)) {
+        say("--alpn: HTTP/2 is h2, which it does not name");
+        return false;
+    }
+    if (!*alpn && tls_is_meant(options->targets, options->target_count)) {
+        *alpn = "h2";
+    }
+    tell_dropped_fields(http);
+    return true;
+}
+
 static bool settle_requests(struct run_options *options,
                             const struct options_given *given)
 {
@@ -481,6 +533,9 @@ static bool settle_requests(struct run_options *options,
     }
     if (given->chunked && !options->http.body && !options->kinds) {
         return option_say(given->chunked, "there is no body; see -b");
+    }
+    if (!settle_http2(options, given)) {
+        return false;
     }
     if (options->requests_per_conn > 0 && options->targets[0].is_datagram) {
         say("--requests-per-conn: over udp:// nothing is connected");

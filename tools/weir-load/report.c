@@ -333,6 +333,16 @@ static void print_connections(const struct result *result, FILE *out)
     fputc('\n', out);
 }
 
+static void print_http2(const struct result *result, FILE *out)
+{
+    const struct run_options *options = result->options;
+
+    if (options->mode == RUN_MODE_HTTP && options->http.is_v2) {
+        print_fields(fields_http2, &result->http2, result, NULL, out);
+        fputc('\n', out);
+    }
+}
+
 static void print_errors(const struct result *result, FILE *out)
 {
     const char *title = "Errors     ";
@@ -397,6 +407,7 @@ void report_print(const struct result *result, FILE *out)
     }
     print_connections(result, out);
     print_tls(result, out);
+    print_http2(result, out);
     print_errors(result, out);
     if (result->completed > 0 && result->window_ns > 0) {
         print_transfer(result, out);

@@ -123,6 +123,7 @@ struct result {
     uint64_t stall_ns;
     uint64_t stall_at_ns;
     struct connection_counts connections;
+    struct h2_counts http2;
     uint64_t shortages;
     int shortage;
     /* Where the client closes first: this machine's ports, and how many are

@@ -76,6 +76,18 @@ static void keep_greater(json_t *into, const json_t *from, const char *name)
     }
 }
 
+/* 0 is none. */
+static void keep_less(json_t *into, const json_t *from, const char *name)
+{
+    const json_t *value = json_object_get(from, name);
+    const double own = json_number_value(json_object_get(into, name));
+    const double other = json_number_value(value);
+
+    if (other > 0 && (own == 0 || other < own)) {
+        json_object_set_new(into, name, json_deep_copy(value));
+    }
+}
+
 static void merge_field(const struct field *field, json_t *into,
                         const json_t *from)
 {
@@ -85,6 +97,8 @@ static void merge_field(const struct field *field, json_t *into,
         json_object_set_new(into, field->name, json_deep_copy(value));
     } else if (field->merge == FIELD_GREATEST) {
         keep_greater(into, from, field->name);
+    } else if (field->merge == FIELD_LEAST) {
+        keep_less(into, from, field->name);
     } else if (field->merge != FIELD_FIRST) {
         add_number(into, from, field->name);
     }

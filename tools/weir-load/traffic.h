@@ -9,6 +9,7 @@
 
 #include "codec.h"
 #include "errors.h"
+#include "h2_counts.h"
 #include "ledger.h"
 #include "record.h"
 #include "tools/load/payload.h"
@@ -140,6 +141,7 @@ struct traffic {
     uint64_t shortages;
     int shortage;
     struct connection_counts connections;
+    struct h2_counts http2;
     /* Connections that wait for the server to close them. */
     uint64_t parting;
     const struct conn_events *events;

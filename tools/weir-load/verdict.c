@@ -436,6 +436,20 @@ static void find_redirects(struct result *result)
     }
 }
 
+/* Fewer streams than were asked for: it is another load. */
+static void find_limit(struct result *result)
+{
+    const struct h2_counts *http2 = &result->http2;
+
+    if (http2->limited > 0) {
+        add(&result->warnings,
+            "the server allows %llu streams on a connection, not the %llu that "
+            "-p asks for; more connections (-c) have more requests under way",
+            (unsigned long long)http2->allowed,
+            (unsigned long long)result->options->depth);
+    }
+}
+
 static void find_warnings(struct result *result)
 {
     struct remarks *warnings = &result->warnings;
@@ -447,6 +461,7 @@ static void find_warnings(struct result *result)
 
     find_stall(result);
     find_redirects(result);
+    find_limit(result);
     if (result->options->shares_cpus) {
         add(warnings, "client and server shared CPUs, as --force allows");
     }

@@ -1,0 +1,124 @@
+"""Frames of HTTP/2 by hand (RFC 9113), for servers that do what no server of
+good will does. Header blocks that come are not decoded; those that are sent
+need no table.
+"""
+
+import contextlib
+import struct
+
+from servers import Server, read_exactly
+
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+
+DATA, HEADERS, RST_STREAM, SETTINGS = 0, 1, 3, 4
+PUSH_PROMISE, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = 5, 6, 7, 8, 9
+ACK, END_STREAM, END_HEADERS, PADDED = 1, 1, 4, 8
+MAX_STREAMS, INITIAL_WINDOW = 3, 4
+NO_ERROR, INTERNAL_ERROR, REFUSED, CANCEL, CALM = 0, 2, 7, 8, 11
+
+
+def literal(name, value):
+    """A field that enters no table (RFC 7541, 6.2.2)."""
+    return b"".join([b"\0"] + [bytes([len(text)]) + text.encode()
+                               for text in (name, value)])
+
+
+def status(number):
+    return literal(":status", str(number))
+
+
+class Peer:
+    """One connection, seen from the server."""
+
+    def __init__(self, connection, number):
+        self.socket = connection
+        self.number = number
+
+    def send(self, kind, flags=0, stream=0, payload=b""):
+        self.socket.sendall(struct.pack(">I", len(payload))[1:]
+                            + bytes([kind, flags])
+                            + struct.pack(">I", stream) + payload)
+
+    def read(self):
+        """The next frame: kind, flags, stream, payload. OSError at the end."""
+        head = read_exactly(self.socket, 9)
+        if head is None:
+            raise OSError("the client has ended the connection")
+        length = int.from_bytes(head[:3], "big")
+        payload = read_exactly(self.socket, length) if length else b""
+        return head[3], head[4], int.from_bytes(head[5:], "big"), payload
+
+    def wait(self, kind, flags=0):
+        """Reads until a frame of a kind that has these flags; what came before
+        and itself."""
+        frames = []
+        while True:
+            frames.append(self.read())
+            if frames[-1][0] == kind and frames[-1][1] & flags == flags:
+                return frames
+
+    def read_preface(self):
+        if read_exactly(self.socket, len(PREFACE)) != PREFACE:
+            raise OSError("no preface")
+        return self.wait(SETTINGS)[0]
+
+    def settings(self, **values):
+        numbers = {"streams": MAX_STREAMS, "window": INITIAL_WINDOW}
+        self.send(SETTINGS, payload=b"".join(
+            struct.pack(">HI", numbers[name], value)
+            for name, value in values.items()))
+
+    def begin(self, **values):
+        """What every server does first."""
+        self.read_preface()
+        self.settings(**values)
+        self.send(SETTINGS, ACK)
+
+    def requests(self, count):
+        """The streams of the next so many requests, without bodies."""
+        return [self.wait(HEADERS)[-1][2] for _ in range(count)]
+
+    def answer(self, stream, code=200, body=b"ok", fields=b""):
+        self.send(HEADERS, END_HEADERS | (0 if body else END_STREAM), stream,
+                  status(code) + fields)
+        if body:
+            self.send(DATA, END_STREAM, stream, body)
+
+    def answer_all(self):
+        """Until the client ends the connection."""
+        while True:
+            kind, flags, stream, payload = self.read()
+            if kind == PING and not flags & ACK:
+                self.send(PING, ACK, payload=payload)
+            elif kind == HEADERS:
+                self.answer(stream)
+
+    def reset(self, stream, code):
+        self.send(RST_STREAM, 0, stream, struct.pack(">I", code))
+
+    def goaway(self, last, code=NO_ERROR, text=b""):
+        self.send(GOAWAY, 0, 0, struct.pack(">II", last, code) + text)
+
+    def count_round(self):
+        """How many requests came before the answer to a PING."""
+        self.send(PING, payload=b"whatever")
+        return sum(frame[0] == HEADERS for frame in self.wait(PING, ACK))
+
+
+@contextlib.contextmanager
+def peer(serve):
+    """Calls serve(peer) for each connection. Yields a server with its URL, and
+    what went wrong in those calls."""
+    errors = []
+
+    def work(connection, number):
+        try:
+            serve(Peer(connection, number))
+        except AssertionError as error:
+            errors.append(error)
+
+    with Server(work) as server:
+        server.http = server.url.replace("tcp:", "http:")
+        yield server
+    if errors:
+        raise errors[0]

@@ -1,0 +1,483 @@
+"""weir-load over HTTP/2 and servers that refuse, stall, end in the middle and
+break the rules: what is sent again, what is an error and by which name.
+"""
+
+import threading
+import time
+
+from h2_peer import (ACK, CALM, CONTINUATION, DATA, END_HEADERS, END_STREAM, GOAWAY,
+                     HEADERS, INTERNAL_ERROR, NO_ERROR, PADDED, PING,
+                     PUSH_PROMISE, REFUSED, SETTINGS, literal, peer, status)
+from harness import WAIT_S, equal, load, load_json, matches, one_line, run
+
+OK, NOTHING, ERRORS = 0, 3, 4
+
+
+def loaded(url, *flags, ends=OK):
+    outcome, result = load_json("--http2", *flags, url + "/x")
+    equal(outcome.status, ends, f"exit status; it said {outcome.err!r}")
+    requests = result["requests"]
+    equal(requests["sent"], requests["ok"] + requests["failed"]
+          + requests["timeout"] + requests["in_flight"], "the ledger")
+    return result
+
+
+def codes(result):
+    return {error["code"]: error["count"] for error in result["errors"]}
+
+
+# ---- what a server allows ----
+
+def test_the_first_request_waits_for_the_settings():
+    def serve(end):
+        end.read_preface()
+        end.settings()
+        kinds = [frame[0] for frame in end.wait(SETTINGS, ACK)]
+        equal(HEADERS in kinds, False, "a request before the SETTINGS came")
+        end.answer_all()
+
+    with peer(serve) as server:
+        result = loaded(server.http, "-c", "2", "-p", "3", "-n", "30")
+        equal(result["requests"]["ok"], 30, "ok")
+        equal(result["http2"]["reached"], 3, "reached")
+
+
+def test_no_more_streams_are_open_than_the_server_allows():
+    def serve(end):
+        end.begin(streams=3)
+        for _ in range(4):
+            streams = end.requests(3)
+            equal(end.count_round(), 0, "requests beyond the limit")
+            for stream in reversed(streams):
+                end.answer(stream)
+        end.answer_all()
+
+    with peer(serve) as server:
+        result = loaded(server.http, "-c", "1", "-p", "10", "-n", "40")
+        http2 = result["http2"]
+        equal((http2["reached"], http2["allowed"], http2["limited"]),
+              (3, 3, 1), "reached, allowed, limited")
+        matches(" ".join(result["warnings"]), r"allows 3 streams .* not the 10")
+
+
+def test_a_limit_may_fall_to_none_and_rise_again():
+    def serve(end):
+        end.begin(streams=1)
+        for limit in (0, 100):
+            [stream] = end.requests(1)
+            end.settings(streams=limit)
+            end.answer(stream)
+            if limit == 0:
+                equal(end.count_round(), 0, "requests with a limit of 0")
+                end.settings(streams=2)
+        end.answer_all()
+
+    with peer(serve) as server:
+        result = loaded(server.http, "-c", "1", "-p", "8", "-n", "50")
+        equal(result["requests"]["ok"], 50, "ok")
+
+
+def test_a_server_that_allows_no_stream_is_an_error():
+    def serve(end):
+        end.begin(streams=0)
+        end.answer_all()
+
+    with peer(serve) as server:
+        result = loaded(server.http, "-c", "1", "-d", "2s", "-w", "0",
+                        "--timeout", "300ms", ends=NOTHING)
+        equal(set(codes(result)), {"NO_STREAM"}, "errors")
+        equal(result["requests"]["sent"], 0, "requests")
+
+
+def test_a_server_without_settings_is_an_error():
+    def serve(end):
+        end.read_preface()
+        end.answer_all()
+
+    with peer(serve) as server:
+        result = loaded(server.http, "-c", "1", "-d", "2s", "-w", "0",
+                        "--timeout", "300ms", ends=NOTHING)
+        equal(set(codes(result)), {"NO_SETTINGS"}, "errors")
+
+
+def test_a_body_waits_for_the_window_until_its_time_is_over():
+    def serve(end):
+        end.begin(window=1000)
+        sent = 0
+        while sent < 1000:
+            frame = end.wait(DATA)[-1]
+            sent += len(frame[3])
+        equal(end.count_round(), 0, "a window that nobody opened")
+        end.read()
+
+    with peer(serve) as server:
+        result = loaded(server.http, "-c", "1", "-n", "1", "-b",
+                        "{letters:5000}", "--timeout", "500ms", ends=NOTHING)
+        equal(result["requests"]["timeout"], 1, "time-outs")
+        equal(codes(result), {"NO_ANSWER": 1}, "errors")
+
+
+# ---- what is sent again ----
+
+def test_requests_above_the_last_stream_of_a_goaway_are_sent_again():
+    def serve(end):
+        end.begin()
+        if end.number > 0:
+            end.answer_all()
+        streams = end.requests(10)
+        end.answer(streams[0])
+        end.goaway(streams[2])
+        equal(end.count_round(), 0, "requests after a GOAWAY")
+        end.answer(streams[2])
+        end.answer(streams[1])
+        end.read()
+
+    with peer(serve) as server:
+        result = loaded(server.http, "-c", "1", "-p", "10", "-n", "10", "-X",
+                        "POST")
+        equal(result["requests"]["ok"], 10, "ok")
+        equal(result["requests"]["sent"], 10, "each is counted once")
+        http2 = result["http2"]
+        equal((http2["goaways"], http2["refused"]), (1, 7), "GOAWAY, refused")
+        equal(result["connections"]["requests_repeated"], 7, "sent again")
+        equal(result["connections"]["opened"], 2, "connections")
+
+
+def test_those_above_are_sent_again_although_the_others_are_lost():
+    def serve(end):
+        end.begin()
+        if end.number > 0:
+            end.answer_all()
+        streams = end.requests(4)
+        end.goaway(streams[0])
+
+    with peer(serve) as server:
+        result = loaded(server.http, "-c", "1", "-p", "4", "-n", "4", "-X",
+                        "POST", "--max-errors", "1")
+        equal((result["requests"]["ok"], result["requests"]["failed"]), (3, 1),
+              "ok and failed")
+        equal(codes(result), {"EOF": 1}, "errors")
+
+
+def test_connections_are_made_again_after_each_goaway():
+    def serve(end):
+        end.begin()
+        for _ in range(5):
+            [stream] = end.requests(1)
+            end.answer(stream)
+        end.goaway(stream)
+        end.read()
+
+    with peer(serve) as server:
+        result = loaded(server.http, "-c", "3", "-p", "4", "-n", "100")
+        equal(result["requests"]["ok"], 100, "ok")
+        equal(result["http2"]["goaways"] >= 17, True, "GOAWAYs")
+
+
+def test_a_goaway_with_an_error_is_told_by_its_name():
+    def serve(end):
+        end.begin()
+        [stream] = end.requests(1)
+        end.goaway(stream, CALM, b"too many")
+        end.answer(stream)
+        end.read()
+
+    with peer(serve) as server:
+        result = loaded(server.http, "-c", "1", "-n", "3", "--max-errors", "9")
+        equal(set(codes(result)), {"GOAWAY_ENHANCE_YOUR_CALM"}, "errors")
+        matches(result["errors"][0]["first"], r"last stream 1: 'too many'")
+
+
+def test_a_refused_stream_is_sent_again_on_its_connection():
+    def serve(end):
+        end.begin()
+        streams = end.requests(5)
+        end.reset(streams[1], REFUSED)
+        for stream in streams[2:] + streams[:1]:
+            end.answer(stream)
+        end.answer_all()
+
+    with peer(serve) as server:
+        result = loaded(server.http, "-c", "1", "-p", "5", "-n", "20", "-X",
+                        "POST")
+        equal(result["requests"]["ok"], 20, "ok")
+        equal(result["http2"]["refused"], 1, "refused")
+        equal(result["connections"]["opened"], 1, "connections")
+
+
+def test_a_server_that_refuses_always_is_an_error():
+    def serve(end):
+        end.begin()
+        while True:
+            end.reset(end.requests(1)[0], REFUSED)
+
+    with peer(serve) as server:
+        result = loaded(server.http, "-c", "1", "-n", "2", ends=NOTHING)
+        equal(codes(result), {"RST_REFUSED_STREAM": 2}, "errors")
+        equal(result["http2"]["refused"], 8, "refusals")
+
+
+def test_what_may_be_repeated_is_sent_again_when_a_connection_is_lost():
+    def serve(end):
+        end.begin()
+        if end.number > 0:
+            end.answer_all()
+        streams = end.requests(4)
+        end.answer(streams[3])
+        end.count_round()
+
+    with peer(serve) as server:
+        result = loaded(server.http, "-c", "1", "-p", "4", "-n", "20")
+        equal(result["requests"]["ok"], 20, "ok")
+        repeated = result["connections"]["requests_repeated"]
+        equal(3 <= repeated <= 4, True, f"sent again: {repeated}")
+
+
+def test_what_may_not_be_repeated_is_lost_with_its_connection():
+    def serve(end):
+        end.begin()
+        if end.number > 0:
+            end.answer_all()
+        end.answer(end.requests(4)[3])
+
+    with peer(serve) as server:
+        result = loaded(server.http, "-c", "1", "-p", "4", "-n", "20", "-X",
+                        "POST", "--max-errors", "4")
+        equal(result["requests"]["ok"] >= 16, True, "ok")
+        equal(set(codes(result)) <= {"EOF", "ECONNRESET"}, True, "errors")
+
+
+# ---- ends of streams ----
+
+def test_a_reset_stream_is_an_error_by_its_name():
+    def serve(end):
+        end.begin()
+        end.reset(end.requests(1)[0], INTERNAL_ERROR)
+        stream = end.requests(1)[0]
+        end.send(HEADERS, END_HEADERS, stream, status(200))
+        end.reset(stream, NO_ERROR)
+        end.answer_all()
+
+    with peer(serve) as server:
+        result = loaded(server.http, "-c", "1", "-n", "10", "--max-errors",
+                        "2")
+        equal(codes(result), {"RST_INTERNAL_ERROR": 1, "RST_NO_ERROR": 1},
+              "errors")
+        equal(result["http2"]["resets"], 2, "resets")
+        equal(result["requests"]["ok"], 8, "ok")
+
+
+def test_a_request_that_is_late_ends_alone():
+    def serve(end):
+        end.begin()
+        late = end.requests(1)[0]
+        for _ in range(2):
+            end.answer(end.requests(1)[0])
+        while True:
+            kind, _, stream, _ = end.read()
+            if kind == HEADERS:
+                end.answer(stream)
+            if kind == 3:  # RST_STREAM of the one that is late
+                equal(stream, late, "what is given up")
+                gone.set()
+
+    gone = threading.Event()
+    with peer(serve) as server:
+        result = loaded(server.http, "-c", "1", "-p", "2", "-R", "50", "-d",
+                        "3s", "-w", "0", "--timeout", "700ms", "--max-errors",
+                        "1", "--force", "--lateness-limit", "10s")
+        equal(gone.wait(WAIT_S), True, "it was given up")
+        equal(result["requests"]["timeout"], 1, "time-outs")
+        equal(result["connections"]["opened"], 1, "connections")
+
+
+def test_requests_per_conn_ends_with_a_goaway():
+    ends = []
+
+    def serve(end):
+        end.begin()
+        try:
+            while True:
+                kind, _, stream, payload = end.read()
+                if kind == HEADERS:
+                    end.answer(stream)
+                elif kind == GOAWAY:
+                    ends.append(payload)
+        except OSError:
+            pass
+
+    with peer(serve) as server:
+        result = loaded(server.http, "-c", "2", "-p", "2", "-n", "30",
+                        "--requests-per-conn", "3")
+        equal(result["requests"]["ok"], 30, "ok")
+        equal(result["connections"]["opened"] >= 10, True, "connections")
+    equal(set(ends), {bytes(8)}, "a GOAWAY without an error")
+
+
+# ---- against the rules ----
+
+def breaking(payload, code, *flags, text=r"."):
+    """A server that writes these bytes behind its SETTINGS."""
+    def serve(end):
+        end.begin()
+        end.requests(1)
+        end.socket.sendall(payload)
+        end.read()
+
+    with peer(serve) as server:
+        result = loaded(server.http, "-c", "1", "-n", "1", *flags,
+                        ends=NOTHING)
+        equal(set(codes(result)), {code}, "errors")
+        matches(result["errors"][0]["first"], text)
+
+
+def frame(kind, flags, stream, payload):
+    return (len(payload).to_bytes(3, "big") + bytes([kind, flags])
+            + stream.to_bytes(4, "big") + payload)
+
+
+def test_garbage_is_against_the_rules():
+    breaking(b"\xff" * 100, "HTTP2")
+
+
+def test_a_push_is_against_the_rules():
+    breaking(frame(PUSH_PROMISE, END_HEADERS, 1, bytes([0, 0, 0, 2, 0x82])),
+             "HTTP2")
+
+
+def test_a_block_that_cannot_be_unpacked_is_against_the_rules():
+    breaking(frame(HEADERS, END_HEADERS | END_STREAM, 1, b"\xff\xff\xff\xff"),
+             "HTTP2")
+
+
+def test_a_frame_that_is_too_large_is_against_the_rules():
+    breaking(b"\xff\xff\xff" + bytes([DATA, 0, 0, 0, 0, 1]), "HTTP2")
+
+
+def test_a_length_that_lies_is_an_error():
+    breaking(frame(HEADERS, END_HEADERS, 1,
+                   status(200) + literal("content-length", "5"))
+             + frame(DATA, END_STREAM, 1, b"123"), "HTTP2")
+
+
+def test_a_field_with_capitals_is_an_error():
+    breaking(frame(HEADERS, END_HEADERS | END_STREAM, 1,
+                   status(200) + literal("Server", "x")), "HTTP2")
+
+
+def test_a_server_of_http_1_is_told():
+    def serve(end):
+        end.socket.recv(1000)
+        end.socket.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+    with peer(serve) as server:
+        outcome = load("--http2", "-n", "1", server.http)
+        equal(outcome.status, NOTHING, "exit status")
+        one_line(outcome.err, r"does not speak HTTP/2.*it speaks HTTP/1")
+
+
+# ---- within the rules ----
+
+def test_padding_continuations_and_interim_answers_are_read():
+    def serve(end):
+        end.begin()
+        while True:
+            [stream] = end.requests(1)
+            end.send(HEADERS, END_HEADERS, stream, status(103))
+            block = status(200) + literal("content-length", "2")
+            end.send(HEADERS, PADDED, stream, b"\3" + block[:4] + bytes(3))
+            end.send(CONTINUATION, 0, stream, block[4:9])
+            end.send(CONTINUATION, END_HEADERS, stream, block[9:])
+            end.send(DATA, PADDED, stream, b"\5o" + bytes(5))
+            end.send(DATA, END_STREAM, stream, b"k")
+
+    with peer(serve) as server:
+        result = loaded(server.http, "-c", "2", "-p", "3", "-n", "30",
+                        "--expect", "200", "--expect", "text:ok")
+        equal(result["status"], {"200": 30}, "statuses")
+
+
+def test_many_pings_are_answered():
+    def serve(end):
+        end.begin()
+        [stream] = end.requests(1)
+        for number in range(500):
+            end.send(PING, payload=number.to_bytes(8, "big"))
+        for number in range(500):
+            equal(end.wait(PING)[-1][3], number.to_bytes(8, "big"), "a PING")
+        end.answer(stream)
+        end.read()
+
+    with peer(serve) as server:
+        loaded(server.http, "-c", "1", "-n", "1")
+
+
+def test_bodies_are_compared():
+    def serve(end):
+        end.begin()
+        while True:
+            end.answer(end.requests(1)[0], body=b"wrong")
+
+    with peer(serve) as server:
+        result = loaded(server.http, "-n", "5", "-c", "1", "--expect",
+                        "text:right", ends=NOTHING)
+        equal(codes(result), {"ANSWER": 5}, "errors")
+
+
+# ---- gRPC ----
+
+def grpc(fields, trailers, code=200):
+    def serve(end):
+        end.begin()
+        while True:
+            [stream] = end.requests(1)
+            block = status(code) + literal("content-type", "application/grpc")
+            end.send(HEADERS, END_HEADERS | (0 if trailers else END_STREAM),
+                     stream, block + fields)
+            if trailers:
+                end.send(DATA, 0, stream, bytes(5))
+                end.send(HEADERS, END_HEADERS | END_STREAM, stream, trailers)
+
+    return peer(serve)
+
+
+def test_the_status_of_grpc_decides():
+    message = literal("grpc-message", "gone")
+    for fields, trailers, wanted in (
+            (b"", literal("grpc-status", "0"), {}),
+            (literal("grpc-status", "0"), b"", {}),
+            (b"", literal("grpc-status", "14") + message,
+             {"GRPC_UNAVAILABLE": 5}),
+            (literal("grpc-status", "7"), b"", {"GRPC_PERMISSION_DENIED": 5}),
+            (b"", literal("grpc-status", "99"), {"GRPC_STATUS_UNKNOWN": 5}),
+            (b"", literal("x", "y"), {"GRPC_NO_STATUS": 5})):
+        with grpc(fields, trailers) as server:
+            result = loaded(server.http, "-c", "1", "-n", "5",
+                            ends=NOTHING if wanted else OK)
+            equal(codes(result), wanted, "errors")
+
+
+# ---- the open loop ----
+
+def test_a_stalled_connection_delays_its_own_streams_and_they_show_it():
+    stall_s = 1.5
+
+    def serve(end):
+        end.begin()
+        if end.number > 0:
+            end.answer_all()
+        stream = end.requests(1)[0]
+        time.sleep(stall_s)
+        end.answer(stream)
+        end.answer_all()
+
+    with peer(serve) as server:
+        result = loaded(server.http, "-c", "4", "-p", "100", "-R", "200", "-d",
+                        "3s", "-w", "0", "--force", "--lateness-limit", "60s")
+        equal(result["requests"]["ok"], result["requests"]["offered"], "ok")
+        # Its answers are all late by what is left of the stall.
+        response = result["latency"]["response"]
+        equal(response["max"] >= stall_s * 1e9, True, f"{response['max']} ns")
+
+
+run(globals())

@@ -1,0 +1,518 @@
+/*
+ * What libnghttp2 calls: while it reads, for the parts of answers, and while it
+ * writes, for frames and the bytes of bodies. Connections are given up after
+ * it has returned (h2_conn.c), never here.
+ *
+ * An answer ends with END_STREAM. Interim answers and trailers are header
+ * blocks, too; the last status counts. grpc-status is taken from wherever it
+ * stands, and decides where the answer is one of gRPC.
+ */
+#include "h2_session.h"
+
+#include "h2_errors.h"
+#include "http_response.h"
+
+#include "weir/transport.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+/* Bytes of a frame's head. */
+#define FRAME_HEAD 9U
+
+static struct h2_counts *counts_of(const struct h2_conn *self)
+{
+    return &self->conn->traffic->http2;
+}
+
+static struct h2_stream *find(struct h2_conn *self, int32_t id)
+{
+    return nghttp2_session_get_stream_user_data(self->session, id);
+}
+
+/* ---- the ends of requests ---- */
+
+void h2_answers_release(struct h2_conn *self, struct h2_stream *stream)
+{
+    if (stream->state == H2_LIVE && stream->id > 0) {
+        nghttp2_session_set_stream_user_data(self->session, stream->id, NULL);
+    }
+    self->warmup_count -= stream->is_warmup;
+    wanted_begin(&stream->reader);
+    h2_streams_move(&self->streams, stream, H2_FREE, true);
+}
+
+static void end(struct h2_conn *self, struct h2_stream *stream,
+                const struct codec_answer *answer)
+{
+    const uint64_t now_ns = self->received_ns;
+    const bool is_whole = stream->first_byte_ns == now_ns;
+
+    traffic_note_quiet(self->conn->traffic, now_ns);
+    conn_end_request(self->conn, &stream->flight, stream->is_warmup,
+                     is_whole ? 0 : stream->first_byte_ns, answer, now_ns);
+    h2_answers_release(self, stream);
+}
+
+void h2_answers_fail(struct h2_conn *self, struct h2_stream *stream, int code,
+                     const char *detail)
+{
+    char text[ERRORS_DETAIL_SIZE];
+    const struct codec_answer answer = {
+        .is_complete = true, .code = code, .detail = text};
+
+    snprintf(text, sizeof(text), "connection %u, stream %d%s%s",
+             self->conn->index, stream->id, detail[0] ? ": " : "", detail);
+    end(self, stream, &answer);
+}
+
+/* An answer of gRPC with a good status of HTTP. */
+static void judge_grpc(const struct h2_stream *stream,
+                       struct codec_answer *answer)
+{
+    if (!stream->is_grpc || answer->code != 0 || stream->grpc_status == 0) {
+        return;
+    }
+    if (stream->grpc_status == H2_NO_STATUS) {
+        answer->code = h2_error_of_grpc(0);
+        snprintf(answer->detail, ERRORS_DETAIL_SIZE,
+                 "no grpc-status in header or trailers");
+        return;
+    }
+    answer->code = h2_error_of_grpc(stream->grpc_status);
+    snprintf(answer->detail, ERRORS_DETAIL_SIZE, "grpc-status %u",
+             stream->grpc_status);
+}
+
+static void take_answer(struct h2_conn *self, struct h2_stream *stream)
+{
+    char detail[ERRORS_DETAIL_SIZE];
+    struct codec_answer answer = {
+        .is_complete = true, .status = stream->status, .detail = detail};
+
+    http_load_judge(&self->shared->load, stream->request->is_head,
+                    stream->body_bytes, &stream->reader,
+                    (struct wanted_bytes){stream->body, stream->body_len},
+                    &answer);
+    judge_grpc(stream, &answer);
+    end(self, stream, &answer);
+}
+
+/* The server has not begun with it (RFC 9113, 8.7), so it is sent again; but a
+ * server that refuses it again and again has had its chances. */
+static void refuse(struct h2_conn *self, struct h2_stream *stream)
+{
+    static const uint8_t most = 3;
+    struct conn *conn = self->conn;
+
+    counts_of(self)->refused++;
+    if (!(self->is_leaving && conn->was_used)) {
+        stream->refusals++;
+    }
+    if (stream->refusals > most) {
+        h2_answers_fail(self, stream, h2_error_of_reset(NGHTTP2_REFUSED_STREAM),
+                        "refused again and again");
+        return;
+    }
+    nghttp2_session_set_stream_user_data(self->session, stream->id, NULL);
+    conn->traffic->connections.repeated++;
+    wanted_begin(&stream->reader);
+    h2_streams_move(&self->streams, stream, H2_WAITING, false);
+}
+
+/* ---- reading ---- */
+
+static int on_begin_headers(nghttp2_session *session,
+                            const nghttp2_frame *frame, void *arg)
+{
+    struct h2_conn *self = arg;
+    struct h2_stream *stream = find(self, frame->hd.stream_id);
+
+    (void)session;
+    if (stream && stream->first_byte_ns == 0) {
+        stream->first_byte_ns = self->received_ns;
+    }
+    return 0;
+}
+
+static uint32_t read_number(const uint8_t *text, size_t len)
+{
+    uint32_t number = 0;
+
+    for (size_t i = 0; i < len && i < 9; i++) {
+        if (text[i] < '0' || text[i] > '9') {
+            return UINT32_MAX - 1; /* it is no number: an unknown one */
+        }
+        number = number * 10 + (uint32_t)(text[i] - '0');
+    }
+    return number;
+}
+
+static bool is_text(const uint8_t *bytes, size_t len, const char *text,
+                    size_t text_len)
+{
+    return len == text_len && memcmp(bytes, text, len) == 0;
+}
+
+#define IS(name, len, text) is_text(name, len, text, sizeof(text) - 1)
+
+/* NOLINTNEXTLINE(readability-function-size): as the library calls it. */
+static int on_header(nghttp2_session *session, const nghttp2_frame *frame,
+                     const uint8_t *name, size_t name_len, const uint8_t *value,
+                     size_t value_len, uint8_t flags, void *arg)
+{
+    static const char grpc[] = "application/grpc";
+    struct h2_conn *self = arg;
+
+    (void)session;
+    (void)flags;
+    counts_of(self)->header_bytes_in += name_len + value_len;
+    if (!IS(name, name_len, ":status") && !IS(name, name_len, "grpc-status") &&
+        !IS(name, name_len, "content-type")) {
+        return 0;
+    }
+    struct h2_stream *stream = find(self, frame->hd.stream_id);
+    if (!stream) {
+        return 0;
+    }
+    if (name[0] == ':') {
+        stream->status = (uint16_t)read_number(value, value_len);
+    } else if (name[0] == 'g') {
+        stream->grpc_status = read_number(value, value_len);
+    } else {
+        stream->is_grpc = value_len >= sizeof(grpc) - 1 &&
+                          memcmp(value, grpc, sizeof(grpc) - 1) == 0;
+    }
+    return 0;
+}
+
+static int on_data(nghttp2_session *session, uint8_t flags, int32_t id,
+                   const uint8_t *data, size_t len, void *arg)
+{
+    struct h2_conn *self = arg;
+    struct h2_stream *stream = find(self, id);
+    const struct wanted *wanted = &self->shared->load.wanted;
+
+    (void)session;
+    (void)flags;
+    if (!stream) {
+        return 0;
+    }
+    stream->body_bytes += len;
+    if (wanted->kind != WANTED_ANY) {
+        wanted_read(wanted, &stream->reader,
+                    (struct wanted_bytes){stream->body, stream->body_len}, data,
+                    len);
+        wanted_keep(&stream->reader);
+    }
+    return 0;
+}
+
+/* Is the answer whole? A body that the server did not wait for ends. */
+static void look_at_end(struct h2_conn *self, const nghttp2_frame_hd *head)
+{
+    struct h2_stream *stream = find(self, head->stream_id);
+
+    if (!stream || !(head->flags & NGHTTP2_FLAG_END_STREAM)) {
+        return;
+    }
+    if (stream->body_at < stream->body_len) {
+        nghttp2_submit_rst_stream(self->session, NGHTTP2_FLAG_NONE,
+                                  head->stream_id, NGHTTP2_NO_ERROR);
+    }
+    take_answer(self, stream);
+}
+
+/* How many streams the server allows now. */
+static void take_limit(struct h2_conn *self)
+{
+    struct conn *conn = self->conn;
+    struct h2_counts *counts = counts_of(self);
+    const uint32_t allowed = nghttp2_session_get_remote_settings(
+        self->session, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
+    const uint32_t asked = conn->traffic->depth;
+
+    counts->limited += allowed < asked && !self->has_settings;
+    self->has_settings = true;
+    if (self->is_leaving) {
+        return;
+    }
+    if (allowed < asked && allowed > 0 &&
+        (counts->allowed == 0 || allowed < counts->allowed)) {
+        counts->allowed = allowed;
+    }
+    if (allowed == 0 && conn->depth > 0) {
+        self->shut_ns = self->received_ns;
+    }
+    conn->depth = allowed < asked ? allowed : asked;
+}
+
+static void take_goaway(struct h2_conn *self, const nghttp2_goaway *goaway)
+{
+    struct conn *conn = self->conn;
+    struct traffic *traffic = conn->traffic;
+    const char *text = (const char *)goaway->opaque_data;
+
+    counts_of(self)->goaways += !self->is_leaving;
+    self->is_leaving = true;
+    conn->depth = 0;
+    if (goaway->error_code == NGHTTP2_NO_ERROR) {
+        return;
+    }
+    struct error_kind *first = conn_count_error(
+        conn, PHASE_TRANSFER, h2_error_of_goaway(goaway->error_code), 0);
+    if (first) {
+        char quoted[128];
+        http_quote(goaway->opaque_data,
+                   goaway->opaque_data_len < HTTP_SHOWN_MAX
+                       ? goaway->opaque_data_len
+                       : HTTP_SHOWN_MAX,
+                   quoted, sizeof(quoted));
+        snprintf(first->detail, sizeof(first->detail),
+                 "connection %u, last stream %d%s%s", conn->index,
+                 goaway->last_stream_id, text ? ": " : "", text ? quoted : "");
+    }
+    traffic->events->failed(traffic->events_arg, conn, first);
+}
+
+static int on_frame_recv(nghttp2_session *session, const nghttp2_frame *frame,
+                         void *arg)
+{
+    struct h2_conn *self = arg;
+    struct h2_stream *stream = NULL;
+
+    (void)session;
+    switch (frame->hd.type) {
+    case NGHTTP2_HEADERS:
+        counts_of(self)->packed_bytes_in += frame->hd.length;
+        look_at_end(self, &frame->hd);
+        return 0;
+    case NGHTTP2_DATA:
+        look_at_end(self, &frame->hd);
+        return 0;
+    case NGHTTP2_RST_STREAM:
+        stream = find(self, frame->hd.stream_id);
+        if (stream) {
+            stream->was_reset = true;
+        }
+        return 0;
+    case NGHTTP2_SETTINGS:
+        if (!(frame->hd.flags & NGHTTP2_FLAG_ACK)) {
+            take_limit(self);
+        }
+        return 0;
+    case NGHTTP2_GOAWAY:
+        take_goaway(self, &frame->goaway);
+        return 0;
+    default:
+        return 0;
+    }
+}
+
+/* Only those that have no answer are still known. */
+static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t code,
+                           void *arg)
+{
+    struct h2_conn *self = arg;
+    struct h2_stream *stream = find(self, id);
+
+    (void)session;
+    if (!stream) {
+        return 0;
+    }
+    if (code == NGHTTP2_REFUSED_STREAM) {
+        refuse(self, stream);
+    } else if (stream->was_reset) {
+        counts_of(self)->resets++;
+        h2_answers_fail(self, stream, h2_error_of_reset(code), "");
+    } else {
+        h2_answers_fail(self, stream, ERROR_HTTP2,
+                        self->reason[0] ? self->reason : h2_code_name(code));
+    }
+    return 0;
+}
+
+static int on_invalid_frame(nghttp2_session *session,
+                            const nghttp2_frame *frame, int err, void *arg)
+{
+    struct h2_conn *self = arg;
+
+    (void)session;
+    (void)frame;
+    if (self->reason[0] == '\0') {
+        snprintf(self->reason, sizeof(self->reason), "%s",
+                 nghttp2_strerror(err));
+    }
+    return 0;
+}
+
+static int on_reason(nghttp2_session *session, int err, const char *text,
+                     size_t len, void *arg)
+{
+    struct h2_conn *self = arg;
+
+    (void)session;
+    (void)err;
+    snprintf(self->reason, sizeof(self->reason), "%.*s", (int)len, text);
+    return 0;
+}
+
+/* ---- writing ---- */
+
+int h2_answers_write_out(struct h2_conn *self)
+{
+    struct h2_shared *shared = self->shared;
+
+    if (shared->out_len > 0 && self->write_err == 0) {
+        self->write_err = weir_transport_write(self->conn->transport,
+                                               shared->out, shared->out_len);
+    }
+    shared->out_len = 0;
+    return self->write_err;
+}
+
+static ssize_t take_frame(nghttp2_session *session, const uint8_t *bytes,
+                          size_t len, int flags, void *arg)
+{
+    struct h2_conn *self = arg;
+    struct h2_shared *shared = self->shared;
+
+    (void)session;
+    (void)flags;
+    if (len > H2_OUT_SIZE - shared->out_len && h2_answers_write_out(self) < 0) {
+        return NGHTTP2_ERR_CALLBACK_FAILURE;
+    }
+    const size_t room = H2_OUT_SIZE - shared->out_len;
+    const size_t part = len < room ? len : room;
+    memcpy(shared->out + shared->out_len, bytes, part);
+    shared->out_len += part;
+    return (ssize_t)part;
+}
+
+/* NOLINTNEXTLINE(readability-function-size): as the library calls it. */
+static ssize_t read_body(nghttp2_session *session, int32_t id, uint8_t *buf,
+                         size_t len, uint32_t *flags,
+                         nghttp2_data_source *source, void *arg)
+{
+    const struct h2_stream *stream = source->ptr;
+    const size_t left = stream->body_len - stream->body_at;
+
+    (void)session;
+    (void)id;
+    (void)buf;
+    (void)arg;
+    *flags |= NGHTTP2_DATA_FLAG_NO_COPY;
+    if (left <= len) {
+        *flags |= NGHTTP2_DATA_FLAG_EOF;
+    }
+    return (ssize_t)(left < len ? left : len);
+}
+
+/* Bodies that are always the same stay where they are. */
+static int write_body(struct h2_conn *self, struct h2_stream *stream,
+                      size_t len)
+{
+    const char *bytes = stream->body + stream->body_at;
+    weir_transport *t = self->conn->transport;
+
+    stream->body_at += len;
+    if (stream->body == stream->own_body || len < H2_OUT_SIZE / 16) {
+        return take_frame(self->session, (const uint8_t *)bytes, len, 0,
+                          self) == (ssize_t)len
+                   ? 0
+                   : NGHTTP2_ERR_CALLBACK_FAILURE;
+    }
+    if (h2_answers_write_out(self) < 0) {
+        return NGHTTP2_ERR_CALLBACK_FAILURE;
+    }
+    self->write_err = weir_transport_write_ref(t, bytes, len, NULL, NULL);
+    return self->write_err < 0 ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
+}
+
+static int send_body(nghttp2_session *session, nghttp2_frame *frame,
+                     const uint8_t *head, size_t len,
+                     nghttp2_data_source *source, void *arg)
+{
+    struct h2_conn *self = arg;
+
+    (void)frame;
+    if (take_frame(session, head, FRAME_HEAD, 0, self) != FRAME_HEAD) {
+        return NGHTTP2_ERR_CALLBACK_FAILURE;
+    }
+    return write_body(self, source->ptr, len);
+}
+
+nghttp2_data_provider h2_answers_body(struct h2_stream *stream)
+{
+    return (nghttp2_data_provider){.source.ptr = stream,
+                                   .read_callback = read_body};
+}
+
+static int on_frame_send(nghttp2_session *session, const nghttp2_frame *frame,
+                         void *arg)
+{
+    struct h2_conn *self = arg;
+
+    (void)session;
+    if (frame->hd.type == NGHTTP2_HEADERS) {
+        counts_of(self)->packed_bytes_out += frame->hd.length;
+    } else if (frame->hd.type == NGHTTP2_GOAWAY &&
+               frame->goaway.error_code != NGHTTP2_NO_ERROR) {
+        self->own_error = frame->goaway.error_code;
+    }
+    return 0;
+}
+
+/* A request that the library cannot send. */
+static int on_frame_not_send(nghttp2_session *session,
+                             const nghttp2_frame *frame, int err, void *arg)
+{
+    struct h2_conn *self = arg;
+    struct h2_stream *stream = h2_streams_first(&self->streams, H2_LIVE);
+
+    (void)session;
+    if (frame->hd.type != NGHTTP2_HEADERS) {
+        return 0;
+    }
+    while (stream && stream->id != frame->hd.stream_id) {
+        stream = h2_streams_next(&self->streams, stream);
+    }
+    if (stream) {
+        h2_answers_fail(self, stream, ERROR_HTTP2, nghttp2_strerror(err));
+    }
+    return 0;
+}
+
+/* ---- life ---- */
+
+int h2_answers_prepare(struct h2_shared *shared)
+{
+    nghttp2_session_callbacks *callbacks = NULL;
+
+    if (nghttp2_session_callbacks_new(&callbacks) < 0) {
+        return -ENOMEM;
+    }
+    shared->callbacks = callbacks;
+    nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks,
+                                                            on_begin_headers);
+    nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
+    nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks,
+                                                              on_data);
+    nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks,
+                                                         on_frame_recv);
+    nghttp2_session_callbacks_set_on_stream_close_callback(callbacks,
+                                                           on_stream_close);
+    nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(
+        callbacks, on_invalid_frame);
+    nghttp2_session_callbacks_set_error_callback2(callbacks, on_reason);
+    nghttp2_session_callbacks_set_send_callback(callbacks, take_frame);
+    nghttp2_session_callbacks_set_send_data_callback(callbacks, send_body);
+    nghttp2_session_callbacks_set_on_frame_send_callback(callbacks,
+                                                         on_frame_send);
+    nghttp2_session_callbacks_set_on_frame_not_send_callback(callbacks,
+                                                             on_frame_not_send);
+    return nghttp2_option_new(&shared->option) < 0 ? -ENOMEM : 0;
+}

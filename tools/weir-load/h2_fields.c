@@ -1,0 +1,40 @@
+/*
+ * A table of names, all of which are left out whatever their value is.
+ *
+ * Of "te" one value is sent on: that trailers are welcome, as gRPC wants it. A
+ * name is compared whatever the case of its letters is.
+ */
+#include "h2_fields.h"
+
+#include <string.h>
+#include <strings.h>
+
+static bool is_text(const char *at, size_t len, const char *text)
+{
+    return len == strlen(text) && strncasecmp(at, text, len) == 0;
+}
+
+bool h2_field_is_dropped(const char *name, size_t name_len, const char *value,
+                         size_t value_len)
+{
+    static const char *const names[] = {"connection",       "keep-alive",
+                                        "proxy-connection", "transfer-encoding",
+                                        "upgrade",          "http2-settings"};
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (is_text(name, name_len, names[i])) {
+            return true;
+        }
+    }
+    return is_text(name, name_len, "te") &&
+           !is_text(value, value_len, "trailers");
+}
+
+bool h2_field_line_is_dropped(const char *line)
+{
+    const size_t name_len = strcspn(line, ":");
+    const char *value = line + name_len + (line[name_len] == ':');
+
+    value += strspn(value, " \t");
+    return h2_field_is_dropped(line, name_len, value, strcspn(value, " \t"));
+}

@@ -1,0 +1,218 @@
+/*
+ * An answer is a failure if its status is not expected; unless the command line
+ * says which are, those below 400 are. One with a good status is a failure if
+ * its body is not what is wanted (wanted.h).
+ */
+#include "http_load.h"
+
+#include "tools/common/console.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Without --expect a status from here on is a failure. */
+#define FAILURE_STATUS 400U
+
+/* ---- requests ---- */
+
+/* As the field Host has it: without the port where it is the scheme's own, and
+ * without the zone of an address, which means nothing there (RFC 6874). */
+static void print_host(const struct target *target, char *text, size_t size)
+{
+    const uint16_t usual = target->is_tls ? 443 : 80;
+    const bool is_inet6 = strchr(target->host, ':') != NULL;
+    char port[16] = "";
+
+    if (target->host[0] == '\0') {
+        snprintf(text, size, "localhost");
+        return;
+    }
+    if (target->port != usual) {
+        snprintf(port, sizeof(port), ":%u", target->port);
+    }
+    const int len = (int)strcspn(target->host, is_inet6 ? "%" : "");
+    snprintf(text, size, "%s%.*s%s%s", is_inet6 ? "[" : "", len, target->host,
+             is_inet6 ? "]" : "", port);
+}
+
+/* Without a kind what the flags say. */
+static int add_request(struct http_load *self, const struct target *target,
+                       const struct request_kind *kind, bool is_last)
+{
+    struct http_options http = self->options->http;
+    char host[TARGET_HOST_SIZE + 16];
+    char why[TEMPLATE_WHY_SIZE];
+    const char *path = target->path ? target->path : http.path;
+
+    if (kind) {
+        http.method = kind->method;
+        http.body = kind->body;
+        path = kind->path;
+    }
+    http.is_last = is_last;
+    print_host(target, host, sizeof(host));
+    struct http_request *request = &self->requests[self->request_count];
+    const int err =
+        http_request_init(request, &http, host, path ? path : "/",
+                          kind ? 1 : (size_t)self->options->depth, why);
+    if (err < 0) {
+        say("%s: %s", target->text, why);
+        return err;
+    }
+    if (request->bytes && !self->options->http.is_v2) {
+        template_fini(&request->head); /* the copies have it */
+    }
+    self->request_count++;
+    return 0;
+}
+
+bool http_load_announces_end(const struct run_options *options)
+{
+    bool closes = false;
+
+    return options->requests_per_conn > 0 &&
+           (!http_has_connection(&options->http, &closes) || closes);
+}
+
+static int make_requests(struct http_load *self)
+{
+    const struct run_options *options = self->options;
+    const size_t kind_count = options->kinds ? options->kind_count : 1;
+    const size_t count = options->target_count * kind_count;
+    const bool has_end =
+        !options->http.is_v2 && http_load_announces_end(options);
+    const bool is_last = has_end && options->requests_per_conn_max == 1;
+    const bool has_both = has_end && !is_last;
+
+    self->owns_requests = true;
+    self->last_offset = has_both ? count : 0;
+    self->requests =
+        calloc(has_both ? 2 * count : count, sizeof(*self->requests));
+    if (!self->requests) {
+        say("no memory for requests");
+        return -ENOMEM;
+    }
+    for (size_t i = 0; i < (has_both ? 2 * count : count); i++) {
+        const int err =
+            add_request(self, &options->targets[i % count / kind_count],
+                        options->kinds ? &options->kinds[i % kind_count] : NULL,
+                        is_last || i >= count);
+        if (err < 0) {
+            return err;
+        }
+    }
+    return 0;
+}
+
+/* Room to put a request together. */
+static int get_room(struct http_load *self)
+{
+    for (size_t i = 0; i < self->request_count; i++) {
+        const size_t size = self->requests[i].size_max;
+        self->scratch_size =
+            size > self->scratch_size ? size : self->scratch_size;
+    }
+    self->scratch = malloc(self->scratch_size);
+    if (!self->scratch) {
+        say("no memory for a request");
+        return -ENOMEM;
+    }
+    return 0;
+}
+
+static int add_requests(struct http_load *self, const struct http_load *first)
+{
+    if (!first) {
+        const int err = make_requests(self);
+        return err < 0 ? err : get_room(self);
+    }
+    self->requests = first->requests;
+    self->request_count = first->request_count;
+    self->last_offset = first->last_offset;
+    return get_room(self);
+}
+
+static int add_wanted(struct http_load *self)
+{
+    const char *text = self->options->http.wanted;
+    char why[WANTED_WHY_SIZE];
+
+    const int err = text ? wanted_parse(text, &self->wanted, why) : 0;
+    if (err < 0) {
+        say("--expect: %s", why);
+    }
+    return err;
+}
+
+int http_load_init(struct http_load *self, const struct run_options *options,
+                   const struct http_load *first)
+{
+    *self = (struct http_load){
+        .options = options,
+        .is_varied = options->kinds != NULL,
+    };
+    const int err = add_wanted(self);
+    return err < 0 ? err : add_requests(self, first);
+}
+
+void http_load_fini(struct http_load *self)
+{
+    for (size_t i = 0; self->owns_requests && i < self->request_count; i++) {
+        http_request_fini(&self->requests[i]);
+    }
+    wanted_fini(&self->wanted);
+    if (self->owns_requests) {
+        free(self->requests);
+    }
+    free(self->scratch);
+}
+
+const struct http_request *http_load_find(const struct http_load *self,
+                                          const struct target *target)
+{
+    const struct run_options *options = self->options;
+    const size_t index = (size_t)(target - options->targets);
+
+    return &self->requests[index * (options->kinds ? options->kind_count : 1)];
+}
+
+const struct http_request *http_load_choose(const struct http_load *self,
+                                            const struct http_request *first,
+                                            uint64_t random, uint64_t number)
+{
+    const struct run_options *options = self->options;
+
+    if (!self->is_varied) {
+        return first;
+    }
+    return &first[options->replay ? options->replay->kind_indices[number]
+                                  : mix_choose(options->mix, random)];
+}
+
+/* ---- answers ---- */
+
+static bool is_expected(const struct http_load *self, uint16_t status)
+{
+    const struct http_options *http = &self->options->http;
+
+    return http->has_expected ? http->expected[status]
+                              : status < FAILURE_STATUS;
+}
+
+void http_load_judge(const struct http_load *self, bool is_head_request,
+                     uint64_t body_bytes, const struct wanted_reader *reader,
+                     struct wanted_bytes echo, struct codec_answer *answer)
+{
+    answer->code = 0;
+    if (!is_expected(self, answer->status)) {
+        answer->code = ERROR_STATUS;
+        snprintf(answer->detail, ERRORS_DETAIL_SIZE,
+                 "status %u, a body of %llu bytes", answer->status,
+                 (unsigned long long)body_bytes);
+    } else if (self->wanted.kind != WANTED_ANY && !is_head_request) {
+        answer->code = wanted_judge(&self->wanted, reader, echo, answer->detail,
+                                    ERRORS_DETAIL_SIZE);
+    }
+}

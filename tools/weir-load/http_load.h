@@ -1,0 +1,64 @@
+/*
+ * What a thread asks for over HTTP, whichever version it speaks: a request for
+ * each target, or with --mix and --replay one of each kind; and what answers
+ * have to be.
+ *
+ * All threads use the requests of the first.
+ */
+#ifndef WEIR_LOAD_HTTP_LOAD_H
+#define WEIR_LOAD_HTTP_LOAD_H
+
+#include "codec.h"
+#include "http_request.h"
+#include "wanted.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct http_load {
+    const struct run_options *options;
+    struct wanted wanted;
+    /* One that is not always the same is put together here; of the largest
+     * request. */
+    char *scratch;
+    size_t scratch_size;
+    /* Requests are not all of one kind. */
+    bool is_varied;
+    /* The first thread's: the kinds of the first target, then those of the
+     * next; and so many behind each the same as the last one of its connection,
+     * 0: they are not told apart. */
+    size_t last_offset;
+    size_t request_count;
+    struct http_request *requests;
+    bool owns_requests;
+};
+
+/* With requests of its own, or those of the first thread's. 0, or a negative
+ * error that has been told; http_load_fini() is called as well. */
+int http_load_init(struct http_load *self, const struct run_options *options,
+                   const struct http_load *first);
+
+void http_load_fini(struct http_load *self);
+
+/* codec.announces_end of HTTP/1.1: --requests-per-conn, unless -H has said what
+ * the server is told of it. */
+bool http_load_announces_end(const struct run_options *options);
+
+/* The first kind of a target. */
+const struct http_request *http_load_find(const struct http_load *self,
+                                          const struct target *target);
+
+/* The kind that is asked for next, of those from the first on: by its number in
+ * the run where there is a replay, else by random. */
+const struct http_request *http_load_choose(const struct http_load *self,
+                                            const struct http_request *first,
+                                            uint64_t random, uint64_t number);
+
+/* Judge a complete answer: its status, and the body that was read unless it
+ * answers HEAD. The echo is the body of its request. */
+void http_load_judge(const struct http_load *self, bool is_head_request,
+                     uint64_t body_bytes, const struct wanted_reader *reader,
+                     struct wanted_bytes echo, struct codec_answer *answer);
+
+#endif
