@@ -275,13 +275,13 @@ class Runner:
         process.wait()
         reap(-process.pid)
         word = f"{WORD}={folder}\0".encode()
-        for path in pathlib.Path("/proc").glob("[0-9]*/environ"):
-            try:
-                if word in path.read_bytes() + b"\0":
-                    os.kill(int(path.parent.name), signal.SIGKILL)
-                    reap(int(path.parent.name))
-            except OSError:
-                continue
+        for pid, environ in read_processes("environ"):
+            if word in environ + b"\0":
+                try:
+                    os.kill(pid, signal.SIGKILL)
+                    reap(pid)
+                except OSError:
+                    continue
 
     def stop(self):
         with self.lock:
@@ -307,14 +307,19 @@ def reap(which):
         pass
 
 
-def stats():
-    """Each process, with the words of its /proc/PID/stat from its state on."""
-    for path in pathlib.Path("/proc").glob("[0-9]*/stat"):
+def read_processes(name):
+    """A file of /proc of each process, which may end meanwhile."""
+    for pid in filter(str.isdigit, os.listdir("/proc")):
         try:
-            text = path.read_text("utf-8", "replace")
+            yield int(pid), pathlib.Path("/proc", pid, name).read_bytes()
         except OSError:
             continue
-        yield int(path.parent.name), text.rsplit(")", 1)[1].split()
+
+
+def stats():
+    """Each process, with the words of its /proc/PID/stat from its state on."""
+    for pid, text in read_processes("stat"):
+        yield pid, text.decode(errors="replace").rsplit(")", 1)[1].split()
 
 
 def memory_of(session):
