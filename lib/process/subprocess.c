@@ -285,15 +285,6 @@ static int subprocess_pipe_data(void *user, weir_transport *t,
     return err;
 }
 
-static int subprocess_pipe_eof(void *user, weir_transport *t)
-{
-    const struct subprocess_pipe *pipe = user;
-    const struct weir_protocol *sink = pipe->sink.protocol;
-
-    wr_assert(pipe->is_open);
-    return sink ? sink->eof_received(pipe->sink.user, t) : 0;
-}
-
 /* Only the pipe to the child's standard input can be written. */
 static void subprocess_pipe_pause(void *user, weir_transport *t)
 {
@@ -318,6 +309,7 @@ static void subprocess_pipe_resume(void *user, weir_transport *t)
     }
 }
 
+/* There is no eof_received: the end of a pipe is its loss. */
 static const struct weir_protocol subprocess_pipe_protocol = {
     .size = sizeof(subprocess_pipe_protocol),
     .kind = WEIR_PROTOCOL_STREAM,
@@ -326,7 +318,6 @@ static const struct weir_protocol subprocess_pipe_protocol = {
     .pause_writing = subprocess_pipe_pause,
     .resume_writing = subprocess_pipe_resume,
     .data_received = subprocess_pipe_data,
-    .eof_received = subprocess_pipe_eof,
 };
 
 /* ---- the start ---- */
@@ -460,7 +451,6 @@ static int subprocess_set_protocol(weir_transport *t,
     wr_require(subprocess_of(t)->state == SUBPROCESS_OPEN, -ESHUTDOWN);
     wr_require(count == 0, -EINVAL); /* no bytes belong to it */
     t->binding = *binding;
-    wr_protocol_bound(t);
     subprocess_check_invariants(subprocess_of(t));
     return 0;
 }

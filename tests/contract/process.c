@@ -455,6 +455,36 @@ TASK(process, signals_reach_the_child)
     weir_process_free(process);
 }
 
+static int drain_input(weir_loop *on, void *arg)
+{
+    return weir_writer_drain(weir_process_get_stdin(arg));
+}
+
+/* The child stops reading while its own output is not read. */
+TASK(process, a_drain_of_the_input_ends_at_the_low_mark)
+{
+    static const struct weir_water_marks marks = {.high_bytes = 3 * MIB,
+                                                  .low_bytes = 2 * MIB};
+    static char bytes[4 * MIB];
+    weir_process *process = start_pipes("exec cat");
+    weir_writer *in = weir_process_get_stdin(process);
+    weir_reader *out = weir_process_get_stdout(process);
+    weir_task *task;
+    int result = 1;
+
+    expect_ok(weir_transport_set_write_buffer_limits(
+        weir_writer_get_transport(in), marks));
+    expect_ok(weir_writer_write(in, bytes, sizeof(bytes)));
+    expect_eq(weir_task_spawn(loop, drain_input, process, NULL, &task), 0);
+    expect_eq(weir_yield(loop), 0);
+    expect_str_eq(weir_task_get_wait(task), "write");
+    expect_eq(weir_reader_readexactly(out, bytes, 3 * MIB), 3 * MIB);
+    expect_eq(weir_task_join(task, &result), 0);
+    expect_eq(result, 0);
+    expect_gt(weir_writer_get_depth(in).bytes, 0, "the rest is not read");
+    weir_process_free(process);
+}
+
 TASK(process, killpg_reaches_those_that_the_child_left_behind)
 {
     struct weir_process_options options = all_pipes();

@@ -8,6 +8,8 @@
 #include "tests/contract/quiet.h"
 #include "tests/dump.h"
 
+#include <fcntl.h>
+#include <limits.h>
 #include <sys/wait.h>
 
 /* The number that the child has written, which may come after its end. */
@@ -263,6 +265,7 @@ CHILDREN(subprocess, calls_of_another_kind_are_EOPNOTSUPP, child)
     expect_eq(weir_transport_pause_reading(child->t), -EOPNOTSUPP);
     cr_assert_null(weir_transport_get_pipe_transport(child->t, 3));
     cr_assert_null(weir_transport_get_pipe_transport(child->t, -1));
+    cr_assert_null(weir_transport_get_pipe_transport(child->t, INT_MAX));
     expect_eq(weir_transport_get_returncode(child->t, NULL), -EINVAL);
     expect_eq(weir_transport_get_extra_info(child->t, "subprocess", &info), 0);
     expect_geq(info.fd, 0);
@@ -316,6 +319,57 @@ CHILDREN(subprocess, the_dump_has_a_line_for_it, child)
     expect_dumped(loop, expected);
     expect_eq(weir_transport_abort(child->t), 0);
     child_wait(child);
+}
+
+/* ---- a program without standard input ---- */
+
+/* The descriptors that the program has for a child: the first of them is 0. */
+static void start_without_input(struct child *child, int input,
+                                enum weir_stdio_kind out, const char *command)
+{
+    const struct weir_spawn_options options = {.size = sizeof(options),
+                                               .in = {WEIR_STDIO_FD, input},
+                                               .out = {out, 0},
+                                               .err = {WEIR_STDIO_INHERIT, 0}};
+
+    close(0);
+    child_shell(child, command, &options);
+}
+
+static void expect_zero_closed(int input)
+{
+    expect_eq(fcntl(0, F_GETFD), -1);
+    expect_eq(dup2(input, 0), 0);
+    close(input);
+}
+
+CHILDREN(subprocess, a_childs_pipe_may_have_descriptor_0, child)
+{
+    const int input = dup(0);
+    struct weir_extra_info info = {.size = sizeof(info)};
+
+    start_without_input(child, input, WEIR_STDIO_PIPE, "echo here");
+    one_turn();
+    expect_ok(
+        weir_transport_get_extra_info(child_pipe(child, 1), "pipe", &info));
+    expect_eq(info.fd, 0);
+    child_wait(child);
+    expect_str_eq(child->bytes[1], "here\n");
+    expect_zero_closed(input);
+}
+
+CHILDREN(subprocess, a_child_itself_may_have_descriptor_0, child)
+{
+    const int input = dup(0);
+    struct weir_extra_info info = {.size = sizeof(info)};
+
+    start_without_input(child, input, WEIR_STDIO_INHERIT, "exit 0");
+    one_turn();
+    expect_ok(weir_transport_get_extra_info(child->t, "subprocess", &info));
+    expect_eq(info.fd, 0);
+    child_wait(child);
+    expect_eq(child_returncode(child), 0);
+    expect_zero_closed(input);
 }
 
 /* ---- the factory ---- */
