@@ -52,8 +52,11 @@ UNIT(threads_visit, the_end_of_the_threads_is_no_end_of_a_visit)
 {
     struct tour tour = {.count = 0};
     struct tour second = {.count = 0};
-    struct weir_loop_statistics sum = {.size = sizeof(sum)};
+    struct weir_loop_statistics sum = {.size = 0};
     weir_threads *threads = start_serving(NULL, 0);
+    expect_eq(weir_threads_get_statistics(threads, loop, &sum, told, &second),
+              WEIR_EOPTIONSIZE);
+    sum.size = sizeof(sum);
     expect_ok(weir_threads_visit(threads, loop, visit_one, &tour, told, &tour));
     expect_ok(weir_threads_get_statistics(threads, loop, &sum, told, &second));
     end_threads(threads);
@@ -131,6 +134,9 @@ static void ask_on_another_loop(void *arg)
                                            visit_one, NULL, NULL, NULL);
     asking->sum_err = weir_threads_get_statistics(
         asking->threads, asking->foreign, &asking->sum, NULL, NULL);
+    expect_eq(weir_threads_get_statistics(asking->threads, asking->foreign,
+                                          NULL, NULL, NULL),
+              -EPERM, "whatever else is wrong");
     asking->has_thread = weir_loop_get_thread(asking->foreign) != NULL;
     expect_eq(sem_post(&may_end), 0);
 }

@@ -161,6 +161,7 @@ UNIT_IN(threads_wait, threads_that_have_ended_are_left_out, with_loop_of_test,
         void)
 {
     struct tour tour = {.count = 0};
+    struct weir_loop_statistics sum = {.size = sizeof(sum), .turns = 7};
     struct weir_threads_options options = {.size = sizeof(options),
                                            .thread_count = THREADS};
     served = (struct served){.failing = -1};
@@ -176,6 +177,8 @@ UNIT_IN(threads_wait, threads_that_have_ended_are_left_out, with_loop_of_test,
     }
     expect_eq(weir_threads_visit_wait(threads, loop, visit_one, &tour), 0);
     expect_eq(tour.count, 0);
+    expect_eq(weir_threads_get_statistics_wait(threads, loop, &sum), 0);
+    expect_eq(sum.turns, 0, "the sum over none");
     expect_eq(weir_threads_join(threads), 0);
 }
 

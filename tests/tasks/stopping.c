@@ -11,7 +11,9 @@
 static int wait_for_stop(void *object)
 {
     struct weir_waitable what = weir_waitable_stop(object);
-    return weir_wait_first(loop, &what, 1);
+    what.result = 7;
+    const int index = weir_wait_first(loop, &what, 1);
+    return index < 0 ? index : what.result;
 }
 
 TASK(stopping, an_announcement_wakes_all_who_wait_in_their_order)

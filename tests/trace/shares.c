@@ -137,6 +137,28 @@ UNIT(shares, one_that_was_stuck_receives_once_its_own_bytes_are_sent)
     subject_stop(1);
 }
 
+/* Else the peer, which writes all of its bytes before it reads, and the
+ * connection would wait for each other for ever. */
+UNIT(shares, one_that_is_stuck_takes_its_peers_bytes_when_it_is_closed)
+{
+    static const uint8_t bytes[64 * KIB];
+    start(&echoes,
+          &(struct weir_loop_options){.size = sizeof(struct weir_loop_options),
+                                      .queued_limit_bytes = 1024 * KIB});
+    peer_writes_on();
+    const uint64_t before = received_bytes;
+    expect_leq(fake_peer_write(peer, bytes, sizeof(bytes)), 0);
+
+    expect_eq(weir_transport_close(transport), 0);
+    clock_run_for(loop, MS);
+
+    expect_gt(fake_peer_write(peer, bytes, sizeof(bytes)), 0);
+    expect_eq(received_bytes, before, "they are dropped");
+    weir_transport_abort(transport);
+    clock_run_for(loop, MS);
+    stop();
+}
+
 /* ---- connections that hold what they may ---- */
 
 static void peer_writes_pieces(int count, size_t len)
