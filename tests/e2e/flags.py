@@ -71,6 +71,8 @@ BAD_RUN = (
     (["--http2", TARGET], r"--http2: it is for HTTP; write http://"),
     (["--window", "1M", HTTP], r"--window: it is for HTTP/2; see --http2"),
     (["--http2", "--window", "1k", HTTP], r"--window: 1k is out of range"),
+    (["--http2", "--conn-window", "3G", HTTP],
+     r"--conn-window: 3G is out of range"),
     (["--http2", "--alpn", "http/1.1", "-k", "https://127.0.0.1:9/"],
      r"--alpn: HTTP/2 is h2, which it does not name"),
     (["--json=", TARGET], r"--json: '' is not a file name"),
@@ -512,14 +514,16 @@ TRIED = {
     "sni": ("x", TLS), "alpn": ("x", TLS), "groups": ("X25519", TLS),
     "ciphers": ("TLS_AES_128_GCM_SHA256", TLS), "tls-min": ("1.3", TLS),
     "tls-max": ("1.2", TLS), "nodelay": ("off",), "tos": ("3",),
-    "busy-poll": ("3ms",),
+    "busy-poll": ("3ms",), "http": ("2", HTTP), "http2": (HTTP,),
+    "window": ("3M", "--http2", HTTP),
+    "conn-window": ("3M", "--http2", HTTP),
 }
 # They say where and when a run is made, or what is shown of it: nothing of the
 # load, so that results with and without them can be compared.
 NO_LOAD = {"engine", "start-at", "part", "cpu", "server-cpu", "force", "json",
            "json-stream", "hgrm", "hdr-log", "csv", "markdown", "junit",
            "prometheus", "slo", "percentiles", "label", "dry-run", "quiet",
-           "verbose", "help"}
+           "verbose", "help"} | {"http1.1"}  # which is spoken anyway
 # Their files are those of load_tls.py, which looks at the configuration.
 OF_FILES = {"ca", "crl", "cert", "key"}
 
