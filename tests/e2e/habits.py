@@ -314,14 +314,17 @@ def check_runs(written, folder):
     equal((outcome.status, outcome.err), (0, ""), written)
 
 
+def write_files(folder):
+    for name, text in FILES.items():
+        with open(os.path.join(folder, name), "w", encoding="ascii") as file:
+            file.write(text)
+
+
 def with_server(check):
     """Calls it for each line of the table, with what weir-load said of it."""
     with Serve("--mode", "http") as server, \
             tempfile.TemporaryDirectory() as folder:
-        for name, text in FILES.items():
-            with open(os.path.join(folder, name), "w",
-                      encoding="ascii") as file:
-                file.write(text)
+        write_files(folder)
         url = f"http://127.0.0.1:{server.port}/"
         for tool, line, wanted in HABITS:
             check(f"{tool} {line}", words_of(line, url), wanted, url, folder)
@@ -341,6 +344,50 @@ def test_habits_run_or_are_answered_with_the_line_to_write():
             check_runs(written, folder)
 
     with_server(check)
+
+
+GUIDE = os.path.join(os.path.dirname(__file__),
+                     "../../include/guide/coming-from.md")
+ROW = re.compile(r"^\| `(.*?)` \| (.*?) \|(?: .*)? \|$", re.M)
+
+
+def read_guide():
+    """The rows of its tables: their words, and ours or what is said instead."""
+    with open(GUIDE, encoding="utf-8") as file:
+        text = file.read()
+    rows = [(theirs, ours.strip("`").replace("\\|", "|"))
+            for theirs, ours in ROW.findall(text)]
+    equal(len(rows), text.count("\n| `"), "rows that are read")
+    return text, rows
+
+
+def test_each_row_of_the_guide_is_as_it_says():
+    rows = read_guide()[1]
+    equal(len(rows) > 70, True, f"{len(rows)} rows")
+    with tempfile.TemporaryDirectory() as folder:
+        write_files(folder)
+        for theirs, ours in rows:
+            url = "http://127.0.0.1:9/"
+            is_whole = ours.startswith("weir-load ")
+            words = shlex.split(theirs) + ([] if is_whole else [url])
+            if ours == "the same":
+                outcome = plan(words, folder)
+                equal((outcome.status, outcome.err), (0, ""), theirs)
+                continue
+            wanted = (Refused("") if ours == "none" else
+                      ours.removeprefix("weir-load ") if is_whole else
+                      url if ours == "nothing" else f"{ours} {url}")
+            written = check_refused(
+                theirs, command(WEIR_LOAD, *words, cwd=folder), wanted, url)
+            if written and not is_whole:
+                check_runs(written, folder)
+
+
+def test_the_answer_in_the_guide_is_the_answer():
+    example = re.search(r"^\$ weir-load (.*)\n((?:weir-load.*\n)+)",
+                        read_guide()[0], re.M)
+    outcome = command(WEIR_LOAD, *shlex.split(example[1]))
+    equal(outcome.err, example[2], "standard error")
 
 
 def test_habits_with_a_count_send_as_many_requests():

@@ -54,9 +54,12 @@ RUNS = (
     ("./echo", [], TALK),
     ("tools/demo", ["..."], None),
     ("build/tests/test-unit-sendq --filter='sendq/*'", ["..."], None),
+    ("weir-load serve --mode http http://127.0.0.1:8080 &",
+     ["serving http on http://127.0.0.1:8080"], None),
+    ("weir-load -c 50 -d 10s http://127.0.0.1:8080/", ["..."], "kill $!"),
     ("weir-load serve tcp://127.0.0.1:7000 &",
      ["serving echo on tcp://127.0.0.1:7000"], None),
-    ("weir-load run -c 50 -d 10s tcp://127.0.0.1:7000", ["..."], "kill $!"),
+    ("weir-load -c 50 -d 10s tcp://127.0.0.1:7000", ["..."], "kill $!"),
     ("weir-proxy tls://:443 --cert site.pem "
      "tcp://10.0.0.1:80,tcp://10.0.0.2:80",
      ["...", "... serves tls://0.0.0.0:443", "... serves tls://[::]:443"],
