@@ -4,9 +4,12 @@ another tool: no word, verdict or exit status of it may be taken for another.
 
 import json
 import os
+import re
+import shlex
+import socket
 
-from harness import (WEIR_LOAD, command, equal, fails, load, load_json,
-                     matches, one_line, run)
+from harness import (PATIENT, WEIR_LOAD, Skip, command, equal, fails, load,
+                     load_json, matches, one_line, run)
 from servers import Server, free_port
 
 OK, USAGE, NOTHING, SLO = 0, 2, 3, 99
@@ -15,10 +18,11 @@ OK, USAGE, NOTHING, SLO = 0, 2, 3, 99
 class Http(Server):
     """Answers each request of HTTP with one status."""
 
-    def __init__(self, status):
+    def __init__(self, status, location="/x", body="ok"):
         super().__init__(self.talk)
-        self.answer = (f"HTTP/1.1 {status} Some Reason\r\nLocation: /x\r\n"
-                       "Content-Length: 2\r\n\r\nok").encode()
+        self.answer = (f"HTTP/1.1 {status} Some Reason\r\nlocation: {location}"
+                       f"\r\nContent-Length: {len(body)}\r\n\r\n{body}"
+                       ).encode()
         self.url = self.url.replace("tcp", "http")
 
     def talk(self, connection, _number):
@@ -62,8 +66,8 @@ def test_a_server_of_http_is_no_server_of_echoes():
 def test_redirects_are_not_taken_for_the_place_that_they_name():
     with Http(302) as server:
         _, result = load_json("-n", "5", server.url)
-        matches(result["warnings"][0], r"^5 answers were redirects, which are "
-                r"not followed")
+        matches(result["warnings"][0], r"^5 answers were redirects to \S+/x, "
+                r"which are not followed")
         _, result = load_json("-n", "5", "--expect", "3xx", server.url)
         equal(any("redirect" in line for line in result["warnings"]), False,
               "a warning of what is expected")
@@ -72,6 +76,113 @@ def test_redirects_are_not_taken_for_the_place_that_they_name():
             _, result = load_json("-n", "5", server.url)
         equal(any("redirect" in line for line in result["warnings"]), False,
               f"a warning of {status}")
+
+
+def written(words, url, place):
+    """The line that is told: the one that was given, with another target."""
+    words = [place if word == url else word for word in words]
+    return shlex.join(["weir-load", "run", *PATIENT, *words])
+
+
+def test_a_redirect_is_told_with_its_place_and_the_line_to_write():
+    for path, location, place in (
+            ("/a/b?c=/d", "https://a.example/x", "https://a.example/x"),
+            ("/a/b?c=/d", "//a.example:8080", "http://a.example:8080"),
+            ("/a/b?c=/d", "/x#y", "{}/x"), ("/a/b?c=/d", "e/f", "{}/a/e/f"),
+            ("", "x", "{}/x"), ("/", "./x", "{}/./x")):
+        with Http(301, location) as server:
+            place = place.format(server.url)
+            outcome, result = load_json("-n", "5", server.url + path)
+            line = written(["--json", "-n", "5", server.url + path],
+                           server.url + path, place)
+            equal((outcome.status, outcome.err), (OK, ""), "the outcome")
+            matches(result["warnings"][0], rf"^5 answers were redirects to "
+                    rf"{re.escape(place)}, .* place write: "
+                    rf"{re.escape(line)}$")
+            outcome = load("-n", "5", "--expect", "2xx", server.url + path)
+            equal(outcome.status, NOTHING, "exit")
+            matches(outcome.err, rf"status 301, .* leads to {location}")
+            equal(outcome.err.splitlines()[-2:],
+                  ["weir-load: write:",
+                   written(["-n", "5", "--expect", "2xx", server.url + path],
+                           server.url + path, place)], "standard error")
+
+
+def test_a_redirect_without_a_place_is_told_without_one():
+    for location in ("", "x" * 600):
+        with Http(302, location) as server:
+            _, result = load_json("-n", "1", server.url)
+            matches(result["warnings"][0], r"^1 answers were redirects, .* "
+                    r"expects them$")
+
+
+# ---- other protocols ----
+
+def answering(answer):
+    """Answers the first bytes of each connection, and closes it."""
+    def talk(connection, _number):
+        if connection.recv(1 << 16):
+            connection.sendall(answer)
+            connection.shutdown(socket.SHUT_WR)
+            while connection.recv(1 << 16):
+                pass
+
+    return Server(talk)
+
+
+def refusal(body):
+    return (f"HTTP/1.1 400 Bad Request\r\nContent-Length: {len(body)}\r\n"
+            f"Connection: close\r\n\r\n{body}").encode()
+
+
+def check_told(answer, scheme, better, pattern, heading):
+    with answering(answer) as server:
+        for path in ("", "/x?y"):
+            url = server.url.replace("tcp", scheme) + path
+            outcome = load("-c", "1", "-n", "3", "-k", url)
+            equal(outcome.status, NOTHING, "exit")
+            matches(outcome.err, pattern)
+            equal(outcome.err.splitlines()[1:],
+                  [f"weir-load: {heading}",
+                   written(["-c", "1", "-n", "3", "-k", url], url,
+                           server.url.replace("tcp", better) + path)],
+                  "standard error")
+
+
+def test_a_server_of_tls_is_named_with_the_line_to_write():
+    for answer, pattern in (
+            (bytes.fromhex("15030300020246"), r"speaks TLS; .*\(HTTP_TLS\)"),
+            (refusal("<h1>The plain HTTP request was sent to HTTPS port</h1>"),
+             r"says that it speaks TLS; write https://.*\(WANTS_TLS\)"),
+            (refusal("Client sent an HTTP request to an HTTPS server.\n"),
+             r"\(WANTS_TLS\)"),
+            (refusal("Your browser speaks plain HTTP to an SSL-enabled server "
+                     "port."), r"\(WANTS_TLS\)"),
+            (refusal("This combination of host and port requires TLS."),
+             r"\(WANTS_TLS\)")):
+        check_told(answer, "http", "https", pattern, "write:")
+
+
+def test_a_server_without_tls_is_named_with_the_line_to_write():
+    if "without TLS" in command(WEIR_LOAD, "--version").out:
+        raise Skip("built without TLS")
+    check_told(refusal("no"), "https", "http", r"does not speak TLS",
+               "if the server has no TLS, write:")
+
+
+def test_a_bad_request_for_another_reason_is_a_status():
+    with answering(refusal("no such place")) as server:
+        outcome = load("-c", "1", "-n", "3", server.url.replace("tcp", "http"))
+        equal(outcome.status, NOTHING, "exit")
+        one_line(outcome.err, r"status 400, a body of 13 bytes")
+
+
+def test_a_server_of_http2_is_named():
+    with answering(bytes.fromhex("000006040000000000000300000064")) as server:
+        outcome = load("-c", "1", "-n", "3", server.url.replace("tcp", "http"))
+        equal(outcome.status, NOTHING, "exit")
+        matches(outcome.err, r"the server speaks HTTP/2, .*\(HTTP_2\)")
+        equal("\\x00" in outcome.err, False, "bytes of frames are shown")
 
 
 def test_a_status_that_is_no_success_says_how_to_make_it_one():

@@ -423,6 +423,48 @@ UNIT(load_http_response, an_error_shows_the_first_bytes)
         "with 'zz\\x01\\x5c'");
 }
 
+UNIT(load_http_response, other_protocols_that_servers_speak_have_a_name)
+{
+    static const struct {
+        const char *bytes;
+        size_t len;
+        int err;
+    } rows[] = {
+        {"\0\0\x12\4\0\0\0\0\0\0\3\0\0\0\x80", 15, HTTP_E_HTTP2},
+        {"\0\0\0\4\0\0\0\0\0", 9, HTTP_E_HTTP2},
+        {"\0\0\x08\7\0\0\0\0\0\0", 10, HTTP_E_HTTP2},
+        {"\x15\3\3\0\2\2F", 7, HTTP_E_TLS},
+        {"\x15\3\1", 3, HTTP_E_TLS},
+        {"\0\0\x12\4\0\0\0\0", 8, HTTP_E_STATUS_LINE},
+        {"\0\0\x11\4\0\0\0\0\0", 9, HTTP_E_STATUS_LINE},
+        {"\0\0\x12\4\1\0\0\0\0", 9, HTTP_E_STATUS_LINE},
+        {"\0\0\x12\4\0\0\0\0\1", 9, HTTP_E_STATUS_LINE},
+        {"\0\0\x12\1\0\0\0\0\0", 9, HTTP_E_STATUS_LINE},
+        {"\1\0\x12\4\0\0\0\0\0", 9, HTTP_E_STATUS_LINE},
+        {"\x15\3\5", 3, HTTP_E_STATUS_LINE},
+        {"\x15\2\1", 3, HTTP_E_STATUS_LINE},
+        {"\x16\3\3", 3, HTTP_E_STATUS_LINE},
+        {"\x15\3", 2, HTTP_E_STATUS_LINE},
+        {"\0", 1, HTTP_E_STATUS_LINE},
+    };
+    char text[HTTP_DESCRIPTION_SIZE];
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        http_kept_init(&kept);
+        http_response_init(&response, false);
+        expect_eq(http_response_read(&response, &kept,
+                                     (const uint8_t *)rows[i].bytes,
+                                     rows[i].len),
+                  rows[i].err, "row %zu", i);
+    }
+    expect_str_eq(
+        http_response_describe(&response, HTTP_E_TLS, text, sizeof(text)),
+        "the answer begins with an alert of TLS");
+    expect_str_eq(
+        http_response_describe(&response, HTTP_E_HTTP2, text, sizeof(text)),
+        "the answer begins with a frame of HTTP/2");
+}
+
 UNIT(load_http_response, a_quotation_fits_its_room)
 {
     uint8_t bytes[HTTP_SHOWN_MAX];
@@ -438,10 +480,10 @@ UNIT(load_http_response, a_quotation_fits_its_room)
 
 UNIT(load_http_response, each_error_has_a_name_and_a_text)
 {
-    for (int err = HTTP_E_STATUS_LINE; err >= HTTP_E_CUT; err--) {
+    for (int err = HTTP_E_STATUS_LINE; err >= HTTP_E_LAST; err--) {
         cr_assert_not_null(http_error_name(err));
         cr_assert_gt(strlen(http_error_text(err)), 10);
     }
-    cr_assert_null(http_error_name(HTTP_E_CUT - 1));
+    cr_assert_null(http_error_name(HTTP_E_LAST - 1));
     cr_assert_not_null(http_error_text(0));
 }

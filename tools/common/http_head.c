@@ -47,6 +47,8 @@ static const struct {
     {HTTP_E_SWITCH, "HTTP_SWITCH", "a change of protocols, not asked for"},
     {HTTP_E_CHUNK, "HTTP_CHUNK", "a chunk without its size or its line end"},
     {HTTP_E_CUT, "HTTP_CUT", "the stream ended inside an answer"},
+    {HTTP_E_HTTP2, "HTTP_2", "the server speaks HTTP/2, and not HTTP/1.1"},
+    {HTTP_E_TLS, "HTTP_TLS", "the server speaks TLS; write https://"},
 };
 
 _Static_assert(COUNT_OF(errors) == HTTP_E_STATUS_LINE - HTTP_E_LAST + 1,

@@ -38,7 +38,9 @@ enum http_error {
     HTTP_E_SWITCH = -6009,      /* status 101, which nobody has asked for */
     HTTP_E_CHUNK = -6010,       /* no chunk size, or no line end behind one */
     HTTP_E_CUT = -6011,         /* the stream ended inside an answer */
-    HTTP_E_LAST = HTTP_E_CUT,
+    HTTP_E_HTTP2 = -6012,       /* frames of HTTP/2 */
+    HTTP_E_TLS = -6013,         /* a record of TLS */
+    HTTP_E_LAST = HTTP_E_TLS,
 };
 
 /* What the head says. */

@@ -81,6 +81,9 @@ struct codec_answer {
     /* 0: as expected; otherwise it was understood and is a failure, of this
      * code (errors.h). The connection goes on. */
     int code;
+    /* Of a redirect: where it leads, until the call returns that has told the
+     * answer; NULL: it is none, or does not say. */
+    const char *location;
     /* A line about code, or about the error that was returned: at most
      * ERRORS_DETAIL_SIZE bytes. To be written then alone. */
     char *detail;

@@ -9,14 +9,19 @@
 #include "http_response.h"
 #include "tools/common/console.h"
 #include "tools/load/payload.h"
+#include "traffic.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 /* The server has waited for a request in vain, and ends the connection. */
 #define WAITED_OUT_STATUS 408U
+
+/* What servers of TLS answer to requests without (RFC 9110, 15.5.1). */
+#define WRONG_SCHEME_STATUS 400
 
 struct http_conn;
 
@@ -33,6 +38,8 @@ struct shared {
     /* Connections keep the numbers of the requests under way: with a replay,
      * and for WANTED_ECHO. */
     bool keeps_numbers;
+    /* Of the last redirect. */
+    char location[TRAFFIC_LOCATION_SIZE];
 };
 
 struct http_conn {
@@ -291,6 +298,61 @@ static void judge(struct shared *shared, struct http_conn *conn,
     wanted_begin(&conn->reader);
 }
 
+/* Where the head that was read last leads to. */
+static const char *find_location(struct shared *shared)
+{
+    static const char name[] = "\r\nLocation:";
+    const struct http_kept *kept = &shared->kept;
+    const char *at = (const char *)kept->bytes;
+    const char *end = at + kept->len;
+
+    while (at + sizeof(name) < end && strncasecmp(at, name, sizeof(name) - 1)) {
+        at++;
+    }
+    if (at + sizeof(name) >= end) {
+        return NULL;
+    }
+    at += sizeof(name) - 1;
+    at += strspn(at, " \t");
+    const size_t len = strcspn(at, "\r \t");
+    snprintf(shared->location, sizeof(shared->location), "%.*s", (int)len, at);
+    return len < sizeof(shared->location) ? shared->location : NULL;
+}
+
+/* Does a server say in the end of an answer that it speaks TLS? */
+static bool says_tls(const uint8_t *bytes, size_t len)
+{
+    /* nginx, Go, Apache, Tomcat. */
+    static const char *const words[] = {"sent to HTTPS port", "an HTTPS server",
+                                        "SSL-enabled server", "requires TLS"};
+
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+        if (memmem(bytes, len, words[i], strlen(words[i]))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* What the answer says of another place. */
+static void look_elsewhere(struct shared *shared, const uint8_t *bytes,
+                           size_t len, struct codec_answer *answer)
+{
+    answer->location = NULL;
+    if (answer->status / 100 == 3 &&
+        shared->kept.head.status == answer->status) {
+        answer->location = find_location(shared);
+        if (answer->code == ERROR_STATUS && answer->location) {
+            const size_t len_now = strlen(answer->detail);
+            snprintf(answer->detail + len_now, ERRORS_DETAIL_SIZE - len_now,
+                     ", which leads to %.400s", answer->location);
+        }
+    } else if (answer->status == WRONG_SCHEME_STATUS &&
+               answer->code == ERROR_STATUS && says_tls(bytes, len)) {
+        answer->code = ERROR_WANTS_TLS;
+    }
+}
+
 /* Lines that servers add to a body without counting them. */
 static size_t skip_blank_lines(struct http_conn *conn, const uint8_t *bytes,
                                size_t len)
@@ -325,6 +387,7 @@ static ssize_t consume(void *arg, void *state, const uint8_t *bytes, size_t len,
                                ERRORS_DETAIL_SIZE);
     } else if (conn->response.state == HTTP_COMPLETE) {
         judge(shared, conn, answer);
+        look_elsewhere(shared, bytes, len, answer);
         conn->answered_count++;
         if (shared->load.is_varied) {
             await_answer(shared, conn);
@@ -385,6 +448,7 @@ static bool end(void *arg, void *state, struct codec_answer *answer)
         return false;
     }
     judge(shared, conn, answer);
+    look_elsewhere(shared, conn->response.shown, 0, answer);
     return true;
 }
 

@@ -27,6 +27,8 @@ static const struct own_code own_codes[] = {
     {ERROR_WRONG_SIZE, "WRONG_SIZE",
      "the datagram is not of the size of an answer"},
     {ERROR_ANSWER, "ANSWER", "an answer that is not as expected"},
+    {ERROR_WANTS_TLS, "WANTS_TLS",
+     "the server says that it speaks TLS; write https://"},
     {ERROR_BODY_SIZE, "BODY_SIZE", "a body too large for --expect re:"},
     {ERROR_HTTP2, "HTTP2", "HTTP/2 that is against its rules"},
     {ERROR_NOT_HTTP2, "NOT_HTTP2", "the server does not speak HTTP/2"},

@@ -40,6 +40,7 @@ enum {
     ERROR_NOT_HTTP2 = -5010,   /* the server speaks another version */
     ERROR_NO_SETTINGS = -5011, /* a connection that never began */
     ERROR_NO_STREAM = -5012,   /* a server that allows no request */
+    ERROR_WANTS_TLS = -5013,   /* a server that says that it speaks TLS */
 };
 
 struct error_kind {

@@ -96,6 +96,10 @@ static void add_connections(struct result *result, const struct client *client)
     fields_merge(fields_connections, &result->connections,
                  &client->traffic.connections);
     fields_merge(fields_http2, &result->http2, &client->traffic.http2);
+    if (!result->location[0]) {
+        memcpy(result->location, client->traffic.location,
+               sizeof(result->location));
+    }
     result->shortages += client->traffic.shortages;
     if (client->traffic.shortage < 0) {
         result->shortage = client->traffic.shortage;

@@ -62,6 +62,35 @@ static int fail(struct http_response *response, int err)
     return err;
 }
 
+/* The head of a frame of HTTP/2 that a server may begin with (RFC 9113, 4.1):
+ * SETTINGS or GOAWAY, of the connection. */
+static bool is_frame(const uint8_t *bytes, size_t len)
+{
+    enum { SETTINGS = 4, GOAWAY = 7, SETTING_SIZE = 6, HEAD_SIZE = 9 };
+    static const uint8_t zeros[5];
+
+    return len >= HEAD_SIZE && bytes[0] == 0 &&
+           memcmp(bytes + 4, zeros, sizeof(zeros)) == 0 &&
+           (bytes[3] == GOAWAY ||
+            (bytes[3] == SETTINGS && bytes[2] % SETTING_SIZE == 0));
+}
+
+/* An alert, by which servers of TLS answer what is none (RFC 8446, 5.1). */
+static bool is_alert(const uint8_t *bytes, size_t len)
+{
+    return len >= 3 && bytes[0] == 21 && bytes[1] == 3 && bytes[2] <= 4;
+}
+
+/* The error of a head whose first bytes are shown: other protocols have a name.
+ */
+static int name_error(const struct http_response *response, int err)
+{
+    return err != HTTP_E_STATUS_LINE || response->is_request ? err
+           : is_frame(response->shown, response->shown_len)  ? HTTP_E_HTTP2
+           : is_alert(response->shown, response->shown_len)  ? HTTP_E_TLS
+                                                             : err;
+}
+
 static void keep(struct http_kept *kept, const struct http_head *head,
                  const uint8_t *data, size_t len)
 {
@@ -82,7 +111,7 @@ static ssize_t read_head(struct http_response *response, struct http_kept *kept,
     show(response, data, len);
     const int used = http_head_read(reader, data, len, &at);
     if (used < 0) {
-        return fail(response, used);
+        return fail(response, name_error(response, used));
     }
     if (reader->state == HTTP_HEAD_DONE) {
         if (reader->head.status < 200) { /* interim; the answer follows */
@@ -361,6 +390,11 @@ const char *http_response_describe(const struct http_response *response,
     const bool is_in_body = response->reader.is_trailer || err == HTTP_E_CHUNK;
     char quoted[HTTP_DESCRIPTION_SIZE];
 
+    if (err == HTTP_E_HTTP2 || err == HTTP_E_TLS) {
+        snprintf(text, size, "the answer begins with %s",
+                 err == HTTP_E_TLS ? "an alert of TLS" : "a frame of HTTP/2");
+        return text;
+    }
     snprintf(text, size, "%s; %s %s", http_error_text(err),
              is_in_body ? "the body goes on with" : "the answer begins with",
              http_quote(response->shown, response->shown_len, quoted,

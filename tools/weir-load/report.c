@@ -8,6 +8,7 @@
  */
 #include "report.h"
 
+#include "elsewhere.h"
 #include "exits.h"
 #include "fields.h"
 #include "tools/common/console.h"
@@ -465,6 +466,26 @@ static void complain_of_objective(const struct result *result)
         slo_format(&slo->terms[first], &result->slo[first], text));
 }
 
+/* The line to write where a server has shown that it speaks otherwise. */
+static void suggest_elsewhere(const struct result *result)
+{
+    char url[ELSEWHERE_SIZE];
+    struct reword line;
+
+    if (!elsewhere_find(result, url)) {
+        return;
+    }
+    if (!elsewhere_write(result->options, url, &line)) {
+        say("write %.400s", url);
+        return;
+    }
+    say(result->location[0] == '\0' && result->options->targets[0].is_tls
+            ? "if the server has no TLS, write:"
+            : "write:");
+    reword_end(&line);
+    console_write(line.text, line.len);
+}
+
 void report_complain(const struct result *result)
 {
     const struct error_kind *kind = find_reason(result);
@@ -503,4 +524,5 @@ void report_complain(const struct result *result)
         error_code_name(kind->code), kind->detail[0] ? "; first: " : "",
         kind->detail,
         may_expect ? "; --expect says which statuses are no failures" : "");
+    suggest_elsewhere(result);
 }

@@ -124,6 +124,7 @@ struct result {
     uint64_t stall_at_ns;
     struct connection_counts connections;
     struct h2_counts http2;
+    char location[TRAFFIC_LOCATION_SIZE];
     uint64_t shortages;
     int shortage;
     /* Where the client closes first: this machine's ports, and how many are

@@ -24,6 +24,9 @@
 /* Status codes of answers: 0 to 999. */
 #define TRAFFIC_STATUS_COUNT 1000U
 
+/* A longer Location is not kept. */
+#define TRAFFIC_LOCATION_SIZE 512
+
 struct conn;
 struct pacing;
 
@@ -142,6 +145,8 @@ struct traffic {
     int shortage;
     struct connection_counts connections;
     struct h2_counts http2;
+    /* Where the first redirect leads that has said so; "": none has. */
+    char location[TRAFFIC_LOCATION_SIZE];
     /* Connections that wait for the server to close them. */
     uint64_t parting;
     const struct conn_events *events;

@@ -11,6 +11,7 @@
  * is meant to be as high as both ends together allow.
  */
 #include "verdict.h"
+#include "elsewhere.h"
 #include "exits.h"
 #include "fields.h"
 #include "lateness.h"
@@ -422,18 +423,26 @@ static void find_stall(struct result *result)
 static void find_redirects(struct result *result)
 {
     static const unsigned redirects[] = {301, 302, 303, 307, 308};
+    char url[ELSEWHERE_SIZE] = "";
+    struct reword line;
     uint64_t count = 0;
 
     for (size_t i = 0; i < sizeof(redirects) / sizeof(redirects[0]); i++) {
         count += result->status[redirects[i]];
     }
-    if (count > 0 && !result->options->http.has_expected) {
-        add(&result->warnings,
-            "%llu answers were redirects, which are not followed: what was "
-            "measured is the server that sends away; --expect 2xx makes them "
-            "failures, --expect 3xx expects them",
-            (unsigned long long)count);
+    if (count == 0 || result->options->http.has_expected) {
+        return;
     }
+    const bool has_url = result->location[0] && elsewhere_find(result, url);
+    const bool has_line =
+        has_url && elsewhere_write(result->options, url, &line);
+    add(&result->warnings,
+        "%llu answers were redirects%s%.200s, which are not followed: what was "
+        "measured is the server that sends away; --expect 2xx makes them "
+        "failures, --expect 3xx expects them%s%.300s",
+        (unsigned long long)count, has_url ? " to " : "", url,
+        has_line ? "; to load that place write: " : "",
+        has_line ? line.text : "");
 }
 
 /* Fewer streams than were asked for: it is another load. */

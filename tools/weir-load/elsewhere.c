@@ -1,0 +1,119 @@
+/*
+ * The place of a redirect is put together as RFC 3986, 5.2 has it, but for dots
+ * in paths, which are sent as they are; a fragment is left out.
+ *
+ * A server that has shown which protocol it speaks has that on the same port.
+ */
+#include "elsewhere.h"
+
+#include "tools/common/http_head.h"
+
+#include "weir/error.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static bool has_error(const struct result *result, enum error_phase phase,
+                      int code)
+{
+    for (size_t i = 0; i < result->errors.kind_count; i++) {
+        const struct error_kind *kind = &result->errors.kinds[i];
+        if (kind->phase == phase && kind->code == code) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Where the authority of a URL begins; ret_len is its length. */
+static const char *find_authority(const char *url, size_t *ret_len)
+{
+    const char *scheme_end = strstr(url, "://");
+    const char *authority = scheme_end ? scheme_end + 3 : url;
+
+    *ret_len = strcspn(authority, "/?#");
+    return authority;
+}
+
+/* The same place with another scheme, and the port that it has now. */
+static bool change_scheme(const struct target *target, const char *scheme,
+                          char ret[ELSEWHERE_SIZE])
+{
+    size_t len = 0;
+    const char *authority = find_authority(target->text, &len);
+    const char *host_end = memchr(authority, ']', len);
+    const char *rest = host_end ? host_end : authority;
+    const bool has_port = memchr(rest, ':', len - (size_t)(rest - authority));
+    char port[8] = "";
+
+    if (!has_port) {
+        snprintf(port, sizeof(port), ":%u", target->port);
+    }
+    return snprintf(ret, ELSEWHERE_SIZE, "%s%.*s%s%s", scheme, (int)len,
+                    authority, port, authority + len) < ELSEWHERE_SIZE;
+}
+
+/* A Location that says less than a URL does. */
+static bool resolve(const char *base, const char *location,
+                    char ret[ELSEWHERE_SIZE])
+{
+    const size_t location_len = strcspn(location, "#");
+    size_t len = 0;
+    const char *authority = find_authority(base, &len);
+    size_t keep = (size_t)(authority - base) + len;
+    const char *slash = "";
+
+    if (strstr(location, "://")) {
+        keep = 0;
+    } else if (strncmp(location, "//", 2) == 0) {
+        keep = (size_t)(authority - base) - 2;
+    } else if (location[0] != '/') {
+        const size_t path_len = strcspn(base + keep, "?#");
+        const char *last = memrchr(base + keep, '/', path_len);
+        keep = last ? (size_t)(last - base) + 1 : keep;
+        slash = last ? "" : "/";
+    }
+    return snprintf(ret, ELSEWHERE_SIZE, "%.*s%s%.*s", (int)keep, base, slash,
+                    (int)location_len, location) < ELSEWHERE_SIZE;
+}
+
+bool elsewhere_find(const struct result *result, char ret[ELSEWHERE_SIZE])
+{
+    const struct run_options *options = result->options;
+    const struct target *target = &options->targets[0];
+
+    if (options->target_count != 1 || !target->is_http) {
+        return false;
+    }
+    if (result->location[0] != '\0') {
+        return resolve(target->text, result->location, ret);
+    }
+    if (has_error(result, PHASE_VALIDATE, HTTP_E_TLS) ||
+        has_error(result, PHASE_VALIDATE, ERROR_WANTS_TLS)) {
+        return change_scheme(target, "https://", ret);
+    }
+    return has_error(result, PHASE_TLS, WEIR_ETLSPROTOCOL) &&
+           change_scheme(target, "http://", ret);
+}
+
+/* Is this word of the command line the target? Its scheme may have been left
+ * out. */
+static bool is_target(const char *word, const char *text)
+{
+    size_t len = 0;
+
+    return strcmp(word, text) == 0 ||
+           strcmp(word, find_authority(text, &len)) == 0;
+}
+
+bool elsewhere_write(const struct run_options *options, const char *url,
+                     struct reword *ret)
+{
+    reword_begin(ret, "weir-load");
+    for (int i = 1; i < options->argc; i++) {
+        reword_keep(ret, is_target(options->argv[i], options->targets[0].text)
+                             ? url
+                             : options->argv[i]);
+    }
+    return !ret->is_lost;
+}

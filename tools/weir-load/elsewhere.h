@@ -1,0 +1,24 @@
+/*
+ * Where a run should have gone instead, as the server has said or shown: what a
+ * redirect names, https:// where TLS is spoken, http:// where it is not.
+ *
+ * It is told with the whole command line, as words of other tools are.
+ */
+#ifndef WEIR_LOAD_ELSEWHERE_H
+#define WEIR_LOAD_ELSEWHERE_H
+
+#include "result.h"
+#include "tools/common/reword.h"
+
+#include <stdbool.h>
+
+#define ELSEWHERE_SIZE 768
+
+/* The target to write; false: there is none, or several targets were loaded. */
+bool elsewhere_find(const struct result *result, char ret[ELSEWHERE_SIZE]);
+
+/* The whole command line with another target; false: it is too long. */
+bool elsewhere_write(const struct run_options *options, const char *url,
+                     struct reword *ret);
+
+#endif
