@@ -6,13 +6,15 @@ its own says so in one line; a server of files answers as ever.
 
 import contextlib
 import os
+import re
 import resource
+import signal
 import socket
 import subprocess
 import tempfile
 
-from harness import (ENV, PATIENT, WEIR_LOAD, ExampleService, Serve, Skip,
-                     command, equal, matches, one_line, run)
+from harness import (ENV, PATIENT, WEIR_LOAD, ExampleService, Program, Serve,
+                     Skip, command, equal, matches, one_line, read_line, run)
 from proxy_wait import wait_until
 
 NOBODY = 65534
@@ -92,6 +94,24 @@ def test_a_proxy_says_that_it_can_have_no_thread():
     equal(len(lines), 1, f"lines in {outcome.err!r}")
     matches(lines[0], REFUSED.format("weir-proxy"))
     equal((outcome.out, outcome.status), ("", 1), "output and exit status")
+
+
+def test_a_proxy_on_one_loop_needs_none():
+    proxy = os.environ.get("WEIR_PROXY")
+    if proxy is None:
+        raise Skip("weir-proxy is not built")
+    expect_limit()
+    with Serve() as server, Program(
+            proxy, "--threads", "1", "--listen", "tcp://127.0.0.1:0", "--to",
+            server.url, **apart()) as program:
+        line = ""
+        while not (found := re.search(r" serves \S+:(\d+)$", line)):
+            line = read_line(program.process.stderr)
+        with socket.create_connection(("127.0.0.1", int(found[1]))) as sock:
+            sock.sendall(b"hello")
+            equal(sock.recv(5, socket.MSG_WAITALL), b"hello", "the echo")
+        program.signal(signal.SIGTERM)
+        equal(program.finish()[0], 0, "exit status")
 
 
 # ---- servers of files ----
