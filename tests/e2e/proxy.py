@@ -10,6 +10,7 @@ import select
 import shutil
 import signal
 import socket
+import tempfile
 import threading
 import time
 
@@ -341,6 +342,22 @@ def test_sigterm_lets_a_transfer_end():
         equal(proxy.reasons(), ["done"], "the log")
 
 
+def test_it_accepts_for_a_while_after_it_is_no_longer_ready():
+    with Server(echo) as server, Proxy(
+            "tcp://127.0.0.1:0", target(server), "--drain-delay",
+            f"{WAIT_S}s") as proxy:
+        proxy.signal(signal.SIGTERM)
+        wait_until(lambda: proxy.get("/readyz")[0] == 503)
+        equal(proxy.get("/healthz")[0], 200, "it runs")
+        with proxy.connect() as client:
+            echoes(client)
+        proxy.stop()  # at once, by a second signal
+    with Server(echo) as server, Proxy(
+            "tcp://127.0.0.1:0", target(server), "--drain-delay",
+            "50ms") as proxy:
+        proxy.stop()
+
+
 def test_the_drain_time_ends_what_does_not_end():
     with Server(drain) as server, Proxy("tcp://127.0.0.1:0", target(server),
                                         "--drain", "100ms") as proxy:
@@ -519,6 +536,8 @@ def test_a_wrong_file_is_told_with_its_line():
                 (CONFIG.format(to="tcp://127.0.0.1:1") + "weigth = 1\n",
                  r":7: there is no word 'weigth'; did you mean 'weight'\?"),
                 (CONFIG.format(to="http://x"), r":4: .*tcp://"),
+                (CONFIG.format(to="tcp://127.0.0.1:1") + "lifetime = 5\n",
+                 r":7: lifetime: '5' has no unit; write 5ms for"),
                 (CONFIG.format(to="tcp://127.0.0.1:1") + "idle-timeout = x\n",
                  r":7: idle-timeout: 'x' is not a time such as"),
                 ("listen = tcp://:1\n", r":1: this word belongs into a sec"),
@@ -534,6 +553,76 @@ def test_a_wrong_file_is_told_with_its_line():
             outcome = command(PROXY, "-t", "--config", path)
             fails(outcome, wanted, 2)
             equal(outcome.err.count("\n"), 1, f"lines in {outcome.err!r}")
+
+
+def test_values_have_variables_of_the_environment():
+    def look(text, **variables):
+        with tempfile.TemporaryDirectory() as folder:
+            path = config_file(folder, text)
+            return command(PROXY, "-t", "--config", path,
+                           env=dict(os.environ, **variables))
+
+    text = ("[a]\nlisten = tcp://${HERE}:${PORT:-0}\n"
+            "to = tcp://a.example:1\ncheck-send = ${not}${WORDS:-}$\n"
+            .replace("${not}", "$not"))
+    equal(look(text, HERE="127.0.0.1").err,
+          "weir-proxy: the configuration is good\n", "with all of them")
+    fails(look(text, HERE="127.0.0.1", PORT="x"),
+          r":2: listen: 'tcp://127\.0\.0\.1:x': the port must be", 2)
+    fails(look(text), r":2: the environment has no variable 'HERE'; "
+                      r"\$\{HERE:-TEXT\} is TEXT then", 2)
+    fails(look(text, HERE="x" * 5000), r":2: the value is too long", 2)
+
+
+def test_the_page_for_those_who_come_from_others_names_words_that_there_are():
+    """And its first configuration is one."""
+    path = os.path.join(os.path.dirname(__file__),
+                        "../../include/guide/from-haproxy.md")
+    with open(path, encoding="utf-8") as file:
+        page = file.read()
+    known = command(PROXY, "--help").out
+    named = set(re.findall(r"`([a-z][a-z-]*) = ", page))
+    equal(len(named) > 30, True, f"words: {named}")
+    equal({word for word in named if not re.search(rf"--{word}\s", known)} -
+          # Of stunnel.
+          {"accept", "connect", "cert", "client", "sni", "protocol"}, set(),
+          "words that weir-proxy has not")
+    with tempfile.TemporaryDirectory() as folder:
+        text = re.search(r"```\n(admin = .*?)```", page, re.S)[1]
+        outcome = command(PROXY, "-t", "--config", config_file(folder, text))
+    equal(outcome.status, 0, outcome.err)
+
+
+def test_what_is_seldom_meant_is_a_warning():
+    with tempfile.TemporaryDirectory() as folder:
+        path = config_file(
+            folder, "[a]\nlisten = tcp://127.0.0.1:0\ncheck = 2s\n"
+            "to = tcp://127.0.0.1:3306\nto = tcp://127.0.0.1:1,tcp://[::1]:2\n"
+            "backup = on\n[b]\nlisten = tcp://127.0.0.1:0\n"
+            "to = tcp://127.0.0.1:1\nweight = 2\nto = tcp://127.0.0.1:3306\n")
+        outcome = command(PROXY, "-t", "--config", path)
+    equal(outcome.status, 0, "exit status")
+    matches(outcome.err, r":4: warning: 'tcp://127\.0\.0\.1:3306': MySQL and "
+                         r"MariaDB count a check as a handshake")
+    matches(outcome.err, r":5: warning: backup is about 'tcp://\[::1\]:2' alone")
+    equal(outcome.err.count("warning"), 2, f"warnings in {outcome.err!r}")
+
+
+def test_a_time_says_its_unit():
+    for flag, value in (("--connect-timeout", "5000"), ("--drain", "30"),
+                        ("--lifetime", "0.5")):
+        fails(command(PROXY, "-t", "tcp://127.0.0.1:0", "tcp://127.0.0.1:1",
+                      flag, value),
+              rf"{flag}: '{value}' has no unit; write {value}ms for "
+              rf"milliseconds, {value}s for seconds", 2)
+    for flag, value in (("--queue", "5:2"), ("--check", "2"),
+                        ("--keepalive", "30")):
+        fails(command(PROXY, "-t", "tcp://127.0.0.1:0", "tcp://127.0.0.1:1",
+                      flag, value), rf"{flag}: '{value}' is n", 2)
+    outcome = command(PROXY, "-t", "tcp://127.0.0.1:0", "tcp://127.0.0.1:1",
+                      "--idle-timeout", "0", "--lifetime", "7d", "--drain",
+                      "1m30s")
+    equal(outcome.status, 0, outcome.err)
 
 
 def test_wrong_flags_are_told():

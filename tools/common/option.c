@@ -669,7 +669,7 @@ static void take(struct line *line, const struct option *option,
         line->asked = option;
         return;
     }
-    if ((set->begin && !set->begin(line->options, option, why)) ||
+    if ((set->begin && !set->begin(line->options, option, value, why)) ||
         !option_read(set, line->options, option, value, why)) {
         if (option->says_where) {
             say("%s", why);

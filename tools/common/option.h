@@ -125,9 +125,10 @@ struct option_set {
     /* Takes a word of an option that is passed on. Needed with ->passed. */
     bool (*pass)(void *options, const struct option *option, const char *word,
                  char *why);
-    /* Before an option is read; false with the reason in @why. NULL: nothing.
-     */
-    bool (*begin)(void *options, const struct option *option, char *why);
+    /* Before an option is read, with its value, or NULL; false with the reason
+     * in @why. NULL: nothing. */
+    bool (*begin)(void *options, const struct option *option, const char *value,
+                  char *why);
     void (*print_version)(void);
     /* Options are about the words before them: words are taken where they
      * stand. */

@@ -37,6 +37,7 @@ static const struct unit time_units[] = {
     {"s", 1000000000},
     {"m", 60 * UINT64_C(1000000000)},
     {"h", 3600 * UINT64_C(1000000000)},
+    {"d", 24 * 3600 * UINT64_C(1000000000)},
 };
 
 static const struct unit percent_units[] = {
@@ -183,6 +184,12 @@ int units_parse_time(const char *text, uint64_t *ret_ns)
     const int err = parse(text, time_units, COUNT_OF(time_units), ret_ns);
 
     return err == -EINVAL ? parse_times(text, ret_ns) : err;
+}
+
+bool units_lacks_unit(const char *text)
+{
+    return text[strspn(text, "0123456789.")] == '\0' &&
+           text[strspn(text, "0.")] != '\0';
 }
 
 int units_parse_percent(const char *text, uint64_t *ret_millionths)

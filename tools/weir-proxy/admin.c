@@ -162,7 +162,7 @@ static int answer_path(struct admin *admin, const struct asker *asker,
         return answer_text(asker, "200 OK", "ok\n");
     }
     if (len == 7 && memcmp(path, "/readyz", len) == 0) {
-        return admin->worker->is_draining
+        return admin->worker->is_draining || admin->worker->is_stopping
                    ? answer_text(asker, "503 Service Unavailable", "draining\n")
                    : answer_text(asker, "200 OK", "ok\n");
     }

@@ -56,6 +56,7 @@ struct config_target {
     uint64_t weight;
     uint64_t limit; /* connections at once; 0: no limit */
     bool is_backup;
+    bool ends_list; /* the last of several that one 'to' has */
 };
 
 /* Targets of which one is chosen, for the server names that it is for. */
@@ -148,6 +149,7 @@ struct config {
     unsigned memory_limit_line;  /* of the file; 0: it is a flag's */
     uint64_t client_table;       /* clients that are remembered */
     uint64_t drain_ns;
+    uint64_t drain_delay_ns; /* before that; it is not ready, and accepts */
     char *handover_path;
     bool is_verbose;
     bool tests_only; /* -t: look at the configuration, and end */
@@ -184,6 +186,9 @@ uint32_t config_count_threads(const struct config *config);
 /* Looks at the whole, when all words are there, and removes routes without
  * targets. False, with a line in @why, and config.line where it is about. */
 bool config_check(struct config *config, char *why);
+
+/* Says what is allowed, and seldom what is meant. */
+void config_warn(const struct config *config);
 
 /* Room for a place. */
 #define CONFIG_PLACE_SIZE 256

@@ -6,6 +6,7 @@
  */
 #include "config.h"
 
+#include "tools/common/console.h"
 #include "tools/common/units.h"
 
 #include <stdlib.h>
@@ -372,6 +373,58 @@ static bool check_memory(const struct config *config, char *why)
         units_format_size(config->memory_limit_bytes, limit),
         (unsigned)thread_count, units_format_size(CONFIG_MEMORY_LEAST, least));
 }
+
+/* ---- what is seldom meant ---- */
+
+static void warn_of_list(const struct config *config,
+                         const struct config_target *target)
+{
+    char place[CONFIG_PLACE_SIZE];
+    const char *word = target->is_backup     ? "backup"
+                       : target->limit > 0   ? "limit"
+                       : target->weight != 1 ? "weight"
+                                             : NULL;
+
+    if (target->ends_list && word) {
+        say("%swarning: %s is about '%s' alone, the last of its list; with a "
+            "'to' for each it can be said of all",
+            config_place(config, target->line, place), word, target->at.text);
+    }
+}
+
+#define MYSQL_PORT 3306
+
+/* The server takes the end of the check for a handshake that was broken off. */
+static void warn_of_mysql(const struct config *config,
+                          const struct config_route *route,
+                          const struct config_target *target)
+{
+    char place[CONFIG_PLACE_SIZE];
+
+    if (route->is_checked && target->at.port == MYSQL_PORT) {
+        say("%swarning: '%s': MySQL and MariaDB count a check as a handshake "
+            "that was broken off, and refuse this machine after "
+            "max_connect_errors (100) of them: raise that number there, or do "
+            "not check this target",
+            config_place(config, target->line, place), target->at.text);
+    }
+}
+
+void config_warn(const struct config *config)
+{
+    for (size_t i = 0; i < config->service_count; i++) {
+        const struct config_service *service = &config->services[i];
+        for (size_t j = 0; j < service->route_count; j++) {
+            const struct config_route *route = &service->routes[j];
+            for (size_t k = 0; k < route->target_count; k++) {
+                warn_of_list(config, &route->targets[k]);
+                warn_of_mysql(config, route, &route->targets[k]);
+            }
+        }
+    }
+}
+
+/* ---- the whole ---- */
 
 bool config_check(struct config *config, char *why)
 {

@@ -2,6 +2,9 @@
  * An INI file: lines of 'WORD = VALUE', with '[NAME]' before those of a
  * service.
  *
+ * ${NAME} in a value stands for a variable of the environment, and
+ * ${NAME:-TEXT} for TEXT where there is none, or an empty one.
+ *
  * Space around all of these does not count, nor does the carriage return of
  * other systems. A line that begins with ';' or '#' is a comment, and so is the
  * rest of a line behind a space and ';', unless the value stands in quotes.
@@ -74,6 +77,60 @@ static char *read_value(char *text)
         }
     }
     return text;
+}
+
+/* ---- variables of the environment ---- */
+
+/* Longer values are of no word. */
+#define VALUE_SIZE 4096
+
+/* What stands for the variable between the braces; NULL: it is not set. The
+ * name is cut off the text. */
+static const char *find_variable(char *text)
+{
+    char *other = strstr(text, ":-");
+
+    if (other) {
+        *other = '\0';
+        other += 2;
+    }
+    const char *value = getenv(text);
+    return other && (!value || value[0] == '\0') ? other : value;
+}
+
+/* Copies a value and replaces its variables. */
+static bool expand(const struct reading *reading, char *value,
+                   char ret[VALUE_SIZE])
+{
+    char reason[OPTION_WHY_SIZE];
+    size_t len = 0;
+
+    while (*value) {
+        char *end =
+            value[0] == '$' && value[1] == '{' ? strchr(value, '}') : NULL;
+        const char *piece = value;
+        size_t size = 1;
+        if (end) {
+            *end = '\0';
+            piece = find_variable(value + 2);
+            size = piece ? strlen(piece) : 0;
+        }
+        if (!piece) {
+            snprintf(reason, sizeof(reason),
+                     "the environment has no variable '%.100s'; "
+                     "${%.100s:-TEXT} is TEXT then",
+                     value + 2, value + 2);
+            return fail(reading, reason);
+        }
+        if (size >= VALUE_SIZE - len) {
+            return fail(reading, "the value is too long");
+        }
+        memcpy(ret + len, piece, size);
+        len += size;
+        value = end ? end + 1 : value + 1;
+    }
+    ret[len] = '\0';
+    return true;
 }
 
 /* ---- words that are said twice ---- */
@@ -186,9 +243,13 @@ static bool read_line(struct reading *reading, char *line)
         return fail(reading, "neither 'WORD = VALUE' nor '[NAME]'");
     }
     *equals = '\0';
-    const char *value = read_value(equals + 1);
-    return value ? say_word(reading, trim(text), value)
-                 : fail(reading, "a quote lacks its other end");
+    char *value = read_value(equals + 1);
+    char expanded[VALUE_SIZE];
+    if (!value) {
+        return fail(reading, "a quote lacks its other end");
+    }
+    return expand(reading, value, expanded) &&
+           say_word(reading, trim(text), expanded);
 }
 
 bool file_read(struct config *config, const char *path, char *why)

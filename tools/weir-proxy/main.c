@@ -225,6 +225,7 @@ static int look_and_serve(const struct config *config)
     struct contexts *contexts = clients ? contexts_make(config, why) : NULL;
 
     if (contexts) {
+        config_warn(config);
         validity_warn(config);
     }
     if (!contexts) {

@@ -97,15 +97,31 @@ static void dump(void *arg, int signum)
     visit(arg, worker_dump);
 }
 
-static void stop(void *arg, int signum)
+static void drain(void *arg)
 {
     struct worker *worker = arg;
 
-    (void)signum;
     weir_threads_stop(weir_thread_get_threads(worker->thread),
-                      worker->is_stopping ? 0
-                                          : worker->proxy->config->drain_ns);
+                      worker->proxy->config->drain_ns);
+}
+
+/* Whoever sends clients here gets time to see that it is not ready any longer,
+ * before the listening sockets are closed. The second signal ends it. */
+static void stop(void *arg, int signum)
+{
+    struct worker *worker = arg;
+    const uint64_t delay_ns = worker->proxy->config->drain_delay_ns;
+
+    (void)signum;
+    if (worker->is_stopping) {
+        weir_threads_stop(weir_thread_get_threads(worker->thread), 0);
+        return;
+    }
     worker->is_stopping = true;
+    if (delay_ns == 0 ||
+        weir_loop_call_later(worker->loop, delay_ns, drain, worker, NULL) < 0) {
+        drain(worker);
+    }
 }
 
 /* ---- while no loop handles them ---- */

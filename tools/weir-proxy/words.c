@@ -7,6 +7,7 @@
 #include "words.h"
 
 #include "tools/common/engine.h"
+#include "tools/common/units.h"
 #include "tools/common/version.h"
 #include "words_set.h"
 
@@ -64,6 +65,10 @@ static const struct option rows[] = {
      .choices = log_formats, AT_PROGRAM(logs_json), .initial = "text"},
     {"drain", 0, "TIME", "for connections to end after SIGTERM (30s)",
      .least = 1, .kind = OPTION_TIME, AT_PROGRAM(drain_ns)},
+    {"drain-delay", 0, "TIME",
+     "from SIGTERM, with which /readyz becomes 503, until no more connections "
+     "are accepted (0)",
+     .kind = OPTION_TIME, AT_PROGRAM(drain_delay_ns)},
     {"handover", 0, "PATH",
      "take the listening sockets of the proxy that serves this Unix socket, "
      "and serve it for the next one",
@@ -258,16 +263,28 @@ static void print_this_version(void)
     print_version("weir-proxy");
 }
 
+/* A plain number of a time is milliseconds in HAProxy. */
+static bool has_unit(const struct option *option, const char *value, char *why)
+{
+    return option->kind != OPTION_TIME || !value || !units_lacks_unit(value) ||
+           option_refuse(why,
+                         "'%.100s' has no unit; write %.100sms for "
+                         "milliseconds, %.100ss for seconds",
+                         value, value, value);
+}
+
 /* Options before the first address are about the first service. */
-static bool begin(void *options, const struct option *option, char *why)
+static bool begin(void *options, const struct option *option, const char *value,
+                  char *why)
 {
     struct config *config = options;
     const bool has_owner =
         (option->scope != SCOPE_SERVICE && option->scope != SCOPE_ROUTE) ||
         config_service(config);
 
-    return has_owner || config_begin_service(config, NULL) ||
-           option_refuse(why, "no memory");
+    return has_unit(option, value, why) &&
+           (has_owner || config_begin_service(config, NULL) ||
+            option_refuse(why, "no memory"));
 }
 
 /* An address to listen on, or, when there is one, a target. */
@@ -330,7 +347,8 @@ bool words_say(struct config *config, const char *name, const char *value,
     char reason[OPTION_WHY_SIZE];
 
     if (word) {
-        return option_read(&words, config, word, value, reason) ||
+        return (has_unit(word, value, reason) &&
+                option_read(&words, config, word, value, reason)) ||
                option_refuse(why, "%s: %.400s", word->name, reason);
     }
     const char *like = option_suggest(&words, name);

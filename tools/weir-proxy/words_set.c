@@ -203,6 +203,12 @@ bool words_set_path(void *options, const struct option *word, const char *value,
     return words_set_text(config, word, value, why);
 }
 
+/* A time with its unit: 5000 is milliseconds in HAProxy. */
+static int parse_time(const char *text, uint64_t *ret_ns)
+{
+    return units_lacks_unit(text) ? -EINVAL : units_parse_time(text, ret_ns);
+}
+
 /* ---- words that begin something ---- */
 
 bool words_say_listen(void *options, const struct option *word,
@@ -255,6 +261,7 @@ bool words_say_to(void *options, const struct option *word, const char *value,
                   char *why)
 {
     struct config *config = options;
+    const bool is_list = strchr(value, ',') != NULL;
     char item[512];
 
     (void)word;
@@ -274,6 +281,7 @@ bool words_say_to(void *options, const struct option *word, const char *value,
         }
         value += len + (value[len] == ',');
     } while (*value);
+    config_target(config)->ends_list = is_list;
     return true;
 }
 
@@ -297,7 +305,7 @@ bool words_say_queue(void *options, const struct option *word,
     count[len] = '\0';
     if (units_parse_count(count, &route->queue_limit) < 0 ||
         route->queue_limit > UINT32_MAX ||
-        (colon && (units_parse_time(colon + 1, &route->queue_timeout_ns) < 0 ||
+        (colon && (parse_time(colon + 1, &route->queue_timeout_ns) < 0 ||
                    route->queue_timeout_ns == 0))) {
         return option_refuse(why,
                              "'%s' is not a number, or a number and a time "
@@ -324,7 +332,7 @@ bool words_say_check(void *options, const struct option *word,
         return true;
     }
     if (weir_check_kind_parse(value, &route->check) < 0 &&
-        (units_parse_time(value, &route->check_interval_ns) < 0 ||
+        (parse_time(value, &route->check_interval_ns) < 0 ||
          route->check_interval_ns == 0)) {
         return option_refuse(
             why, "'%.200s' is neither %s, nor a time such as 2s", value,
@@ -337,7 +345,7 @@ bool words_say_check(void *options, const struct option *word,
 /* A time of TCP's keepalive: whole seconds, as many as the kernel takes. */
 static bool read_keepalive_time(const char *text, uint64_t *ret_ns)
 {
-    return units_parse_time(text, ret_ns) == 0 && *ret_ns > 0 &&
+    return parse_time(text, ret_ns) == 0 && *ret_ns > 0 &&
            *ret_ns <= UINT64_C(32767000000000);
 }
 
@@ -506,7 +514,7 @@ bool words_say_client_rate(void *options, const struct option *word,
              value);
     if (!slash || units_parse_count(count, &service->client_rate) < 0 ||
         service->client_rate == 0 || service->client_rate > UINT32_MAX ||
-        units_parse_time(slash + 1, &service->client_rate_ns) < 0 ||
+        parse_time(slash + 1, &service->client_rate_ns) < 0 ||
         service->client_rate_ns < 1000000) {
         return option_refuse(why,
                              "'%.100s' is not a number and a time of 1ms or "
