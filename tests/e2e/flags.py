@@ -64,6 +64,11 @@ BAD_RUN = (
     (["--wait", "1s", UDP], r"--wait: over udp:// nothing is connected"),
     (["--wait", "0", TARGET], r"--wait: 0 is out of range"),
     (["--slo", "status.5xx<1", TARGET], r"--slo: status.5xx<1: HTTP alone has"),
+    (["--urls", "/nonexistent/x", HTTP], r"--urls: /nonexistent/x: No such"),
+    (["--urls", "/dev/null", HTTP], r"--urls: /dev/null: there is no request"),
+    (["--urls", "/dev/null", "--mix", "/dev/null", HTTP],
+     r"--urls: --mix has the requests"),
+    (["--urls", "/dev/null", "-X", "PUT", HTTP], r"--urls: it stands for -X"),
     (["--max-errors", "x", TARGET], r"--max-errors: 'x' is not a count"),
     (["--max-errors", "101%", TARGET], r"--max-errors: '101%' is not"),
     (["--seed", "x", TARGET], r"--seed: 'x' is not a number"),
@@ -504,6 +509,7 @@ TRIED = {
     "expect": ("201", HTTP), "request": ("x", "--expect", "len:1"),
     "expect-begin": ("x", "--expect", "len:1", "--request", "x"),
     "mix": ("LINES", HTTP), "replay": ("LINES", HTTP),
+    "urls": ("LIST", HTTP),
     "replay-speed": ("2", "--replay", "LINES", HTTP),
     "arrival": ("poisson", "-R", "3"), "stages": ("100ms@9",),
     "late": ("skip", "-R", "3"), "max-inflight": ("3", "-R", "3"),
@@ -520,8 +526,8 @@ TRIED = {
 }
 # They say where and when a run is made, or what is shown of it: nothing of the
 # load, so that results with and without them can be compared.
-NO_LOAD = {"engine", "start-at", "part", "cpu", "server-cpu", "force", "json",
-           "json-stream", "hgrm", "hdr-log", "csv", "markdown", "junit",
+NO_LOAD = {"engine", "start-at", "wait", "part", "cpu", "server-cpu", "force",
+           "json", "json-stream", "hgrm", "hdr-log", "csv", "markdown", "junit",
            "prometheus", "slo", "percentiles", "label", "dry-run", "quiet",
            "verbose", "help"} | {"http1.1"}  # which is spoken anyway
 # Their files are those of load_tls.py, which looks at the configuration.
@@ -534,7 +540,10 @@ def config_of(folder, words):
     path = f"{folder}/result"
     with open(f"{folder}/lines", "w", encoding="utf-8") as file:
         file.write("1 GET /\n")
-    words = [word.replace("LINES", f"{folder}/lines") for word in words]
+    with open(f"{folder}/list", "w", encoding="utf-8") as file:
+        file.write("/\n")
+    words = [word.replace("LINES", f"{folder}/lines").replace(
+        "LIST", f"{folder}/list") for word in words]
     has_end = {"-d", "--requests", "--duration", "--replay", "--stages"} & {
         word.partition("=")[0] for word in words}
     outcome = command(WEIR_LOAD, "run", "-q", "--seed=1", f"--json={path}",

@@ -9,7 +9,7 @@ import tempfile
 import time
 from collections import Counter
 
-from harness import (WEIR_LOAD, Serve, command, equal, load, load_json,
+from harness import (PATIENT, WEIR_LOAD, Serve, command, equal, load, load_json,
                      matches, one_line, read_request, run)
 from servers import Server
 import schema
@@ -257,6 +257,51 @@ def test_what_contradicts_a_replay_is_refused():
             outcome = load("--replay", *arguments)
             equal((outcome.status, outcome.out), (USAGE, ""), "the outcome")
             one_line(outcome.err, says)
+
+
+# ---- lists ----
+
+def test_requests_of_a_list_take_turns():
+    lines = ["/a", "POST /b {seq}", "HEAD /c", "/a", "/d"]
+    with Noting() as server, replay(*lines) as path:
+        for flags in (["-c", "1", "-p", "3"], ["-c", "1", "-w", "100ms"]):
+            server.seen.clear()
+            outcome, result = load_json("--urls", path, *flags, "-n", "23",
+                                        server.url)
+            equal(outcome.status, OK, outcome.err)
+            schema.check(result)
+            equal(result["config"]["urls"]["requests"], 5, "requests")
+            equal(result["config"]["urls"]["different"], 4, "different ones")
+            seen = [(word, path) for _, word, path, _ in server.seen]
+            turn = [("GET", "/a"), ("POST", "/b"), ("HEAD", "/c"),
+                    ("GET", "/a"), ("GET", "/d")]
+            equal(seen, [turn[i % 5] for i in range(len(seen))], "turns")
+            equal([body for _, word, _, body in server.seen if word == "POST"],
+                  [str(5 * i + 1) for i in range((len(seen) + 3) // 5)],
+                  "numbers")
+
+
+def test_all_connections_and_threads_share_one_list():
+    lines = [f"/{number}" for number in range(1000)]
+    with Noting() as server, replay(*lines) as path:
+        outcome = load("--urls", path, "-c", "4", "-t", "2", "-n", "2000",
+                       *PATIENT, server.url)
+        equal(outcome.status, OK, outcome.err)
+        seen = Counter(path for _, _, path, _ in server.seen)
+    matches(outcome.out, r", a list of 1000 requests, ")
+    # Threads go on at their own pace, each with every second line.
+    equal(sum(seen.values()), 2000, "requests")
+    equal(set(seen), set(lines), "every line was sent")
+
+
+def test_a_list_for_another_protocol_has_rules():
+    with Serve() as server, replay("len:3 abc", "len:2 de") as path:
+        outcome = load("--urls", path, "-c", "1", "-n", "9", server.url)
+        equal(outcome.status, OK, outcome.err)
+    with replay("/a", "http://elsewhere/") as path:
+        outcome = load("--urls", path, "http://127.0.0.1:9")
+        equal(outcome.status, USAGE, "exit")
+        one_line(outcome.err, r"line 2: 'http://elsewhere/' is not of the targ")
 
 
 run(globals())

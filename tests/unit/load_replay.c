@@ -202,19 +202,69 @@ UNIT(load_replay, mistakes_are_told_with_their_line)
     expect_str_eq(why, "line 2: it has a byte of zero; write \\0");
 }
 
+static int parse_list(const char *text, bool is_http, const char *target)
+{
+    FILE *file = fmemopen((void *)text, strlen(text), "r");
+
+    cr_assert_not_null(file);
+    const int err = replay_parse_list(file, is_http, target, &replay, why);
+    fclose(file);
+    return err;
+}
+
+UNIT(load_replay, a_list_has_no_times_and_begins_again_at_its_end)
+{
+    static const char *const lines[] = {"/a", "POST /b x y", "/a", "/", "/c?d"};
+    static const char text[] = "# a list\n/a\n\n POST /b x y\r\n/a\n"
+                               "http://h:8\nhttp://h:8/c?d";
+
+    expect_eq(parse_list(text, true, "http://h:8"), 0, "%s", why);
+    expect_eq(replay.count, 5);
+    expect_eq(replay.kind_count, 4);
+    expect_eq(replay.times_ns, NULL);
+    for (uint64_t number = 0; number < 12; number++) {
+        expect_str_eq(replay.kinds[replay_kind(&replay, number)].line,
+                      lines[number % 5]);
+    }
+    replay_fini(&replay);
+}
+
+UNIT(load_replay, mistakes_of_a_list_are_told_with_their_line)
+{
+    static const struct {
+        const char *text;
+        const char *target;
+        const char *why;
+    } rows[] = {
+        {"/a\nhttp://h:80/x", "http://h:8", "line 2: 'http://h:80/x' is not"},
+        {"/a\n\nhttps://h:8/x", "http://h:8", "line 3: 'https://h:8/x' is no"},
+        {"http://h:8/x", NULL, "line 1: 'http://h:8/x' is not of the target"},
+        {"/a b\nG", NULL, "line 2: "},
+        {"/{sec}", NULL, "line 1: at byte 2"},
+        {"# nothing", NULL, "there is no request in it"},
+    };
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        expect_lt(parse_list(rows[i].text, true, rows[i].target), 0);
+        expect_eq(strncmp(why, rows[i].why, strlen(rows[i].why)), 0, "%s", why);
+    }
+}
+
 UNIT(load_replay, a_file_that_cannot_be_read_is_told)
 {
-    expect_eq(replay_read("/nonexistent/x", true, 1, &replay, why), -ENOENT);
+    expect_eq(replay_read("/nonexistent/x", true, 1, NULL, &replay, why),
+              -ENOENT);
     expect_str_eq(why, "No such file or directory");
-    expect_eq(replay_read("/", true, 1, &replay, why), -EISDIR);
+    expect_eq(replay_read("/", true, 1, NULL, &replay, why), -EISDIR);
     expect_str_eq(why, "Is a directory");
-    expect_eq(replay_read("/dev/null", true, 1, &replay, why), -EINVAL);
+    expect_eq(replay_read("/dev/null", true, 1, NULL, &replay, why), -EINVAL);
     expect_str_eq(why, "there is no request in it");
 }
 
 UNIT(load_replay, more_than_there_is_room_for_is_refused)
 {
-    struct reader reader = {.replay = &replay, .is_http = true, .why = why};
+    struct reader reader = {
+        .replay = &replay, .is_http = true, .has_times = true, .why = why};
 
     replay.count = REPLAY_LINES_MAX;
     expect_eq(add_line(&reader, "0 /"), -E2BIG);

@@ -35,8 +35,8 @@ struct shared {
     char *echo;
     size_t echo_len;
     uint64_t echo_number;
-    /* Connections keep the numbers of the requests under way: with a replay,
-     * and for WANTED_ECHO. */
+    /* Connections keep the numbers of the requests under way: with lines of a
+     * file, and for WANTED_ECHO. */
     bool keeps_numbers;
     /* Of the last redirect. */
     char location[TRAFFIC_LOCATION_SIZE];
@@ -105,7 +105,7 @@ static int codec_http_open(const struct codec_thread *thread, void **ret_shared)
     int err = http_load_init(&shared->load, thread->options,
                              first ? &first->load : NULL);
     shared->keeps_numbers =
-        thread->options->replay || shared->load.wanted.kind == WANTED_ECHO;
+        thread->options->lines || shared->load.wanted.kind == WANTED_ECHO;
     if (err == 0) {
         err = get_room(shared);
     }
@@ -127,14 +127,14 @@ static uint64_t get_number(const struct shared *shared,
     return conn->numbers[place % shared->load.options->depth];
 }
 
-/* The connection's request with a number; one of a replay is under way. */
+/* The connection's request with a number; one of a line is under way. */
 static const struct http_request *find_request(const struct shared *shared,
                                                const struct http_conn *conn,
                                                uint64_t place)
 {
     return http_load_choose(
         &shared->load, conn->request, payload_mix(conn->random + place),
-        shared->load.options->replay ? get_number(shared, conn, place) : 0);
+        shared->load.options->lines ? get_number(shared, conn, place) : 0);
 }
 
 /* Of the request that is written next; with none under way its answer comes
@@ -149,11 +149,11 @@ static void keep_number(const struct shared *shared, struct http_conn *conn,
     }
 }
 
-/* The next answer is that of the oldest request under way; of a replay it is
+/* The next answer is that of the oldest request under way; of a line it is
  * not known which one that is before it is sent. */
 static void await_answer(const struct shared *shared, struct http_conn *conn)
 {
-    if (!shared->load.options->replay ||
+    if (!shared->load.options->lines ||
         conn->answered_count < conn->sent_count) {
         conn->response.is_head_request =
             find_request(shared, conn, conn->answered_count)->is_head;
@@ -456,7 +456,7 @@ static size_t more_size(const struct run_options *options)
 {
     const char *wanted = options->http.wanted;
 
-    return options->replay || (wanted && strcmp(wanted, "echo") == 0)
+    return options->lines || (wanted && strcmp(wanted, "echo") == 0)
                ? (size_t)options->depth * sizeof(uint64_t)
                : 0;
 }

@@ -1,7 +1,7 @@
 /*
  * What a thread asks for over HTTP, whichever version it speaks: a request for
- * each target, or with --mix and --replay one of each kind; and what answers
- * have to be.
+ * each target, or with --mix, --replay and --urls one of each kind; and what
+ * answers have to be.
  *
  * All threads use the requests of the first.
  */
@@ -50,7 +50,7 @@ const struct http_request *http_load_find(const struct http_load *self,
                                           const struct target *target);
 
 /* The kind that is asked for next, of those from the first on: by its number in
- * the run where there is a replay, else by random. */
+ * the run where there are lines, else by random. */
 const struct http_request *http_load_choose(const struct http_load *self,
                                             const struct http_request *first,
                                             uint64_t random, uint64_t number);

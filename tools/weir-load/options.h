@@ -136,11 +136,15 @@ struct run_options {
     struct http_options http;
     struct script_options script;
     /* Several kinds of requests, of HTTP or of a script; NULL: one. They are
-     * those of a mix or of a replay, of which the other one is NULL. */
+     * those of a mix, of a replay or of a list, of which the others are NULL.
+     */
     const struct request_kind *kinds;
     size_t kind_count;
     struct mix *mix;
     struct replay *replay;
+    struct replay *urls;
+    /* Those two have lines, of which requests take turns; NULL: neither. */
+    const struct replay *lines;
     /* As given; statuses, or the rule of a script. NULL: none. What bodies of
      * HTTP have to be is http.wanted. */
     const char *expected;
@@ -254,7 +258,10 @@ static inline bool options_is_churn(const struct run_options *options)
 static inline const char *
 options_requests_flag(const struct run_options *options)
 {
-    return options->replay ? "--replay" : options->mix ? "--mix" : "--request";
+    return options->replay ? "--replay"
+           : options->urls ? "--urls"
+           : options->mix  ? "--mix"
+                           : "--request";
 }
 
 #endif

@@ -607,6 +607,8 @@ static const struct option_rule no_times[] = {{"replay", "has the times"},
                                               {NULL, NULL}};
 static const struct option_rule no_mix[] = {{"replay", "has the requests"},
                                             {NULL, NULL}};
+static const struct option_rule no_urls[] = {
+    {"replay", "has the requests"}, {"mix", "has the requests"}, {NULL, NULL}};
 static const struct option_rule no_warmup[] = {
     {"replay", "measures all of its file"}, {NULL, NULL}};
 
@@ -746,6 +748,12 @@ static const struct option rows[] = {
      .kind = OPTION_TEXT,
      .offset = offsetof(struct options_reading, given.path), MARK(file),
      .excludes = no_mix},
+    {"urls", 0, "FILE",
+     "requests in turn, one a line: /PATH, METHOD /PATH BODY, or URLs of the "
+     "target; other protocols: RULE begin:TEXT REQUEST",
+     .kind = OPTION_TEXT,
+     .offset = offsetof(struct options_reading, given.path), MARK(file),
+     .excludes = no_urls},
     {"replay", 0, "FILE",
      "open loop: such lines with times for weights, in seconds from the begin: "
      "12.25 GET /PATH BODY",

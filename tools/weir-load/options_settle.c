@@ -371,13 +371,38 @@ static bool read_replay(const struct options_given *given,
     static struct replay replay;
     char why[REPLAY_WHY_SIZE];
 
-    if (replay_read(given->path, options->mode == RUN_MODE_HTTP, speed, &replay,
-                    why) < 0) {
+    if (replay_read(given->path, options->mode == RUN_MODE_HTTP, speed, NULL,
+                    &replay, why) < 0) {
         return option_say(given->file, "%s: %s", given->path, why);
     }
     options->replay = &replay;
+    options->lines = &replay;
     options->kinds = replay.kinds;
     options->kind_count = replay.kind_count;
+    return true;
+}
+
+static bool read_urls(const struct options_given *given,
+                      struct run_options *options)
+{
+    const struct target *target = &options->targets[0];
+    static struct replay urls;
+    char why[REPLAY_WHY_SIZE];
+    char place[TARGET_HOST_SIZE + 32];
+
+    snprintf(place, sizeof(place), "%.*s",
+             target->path ? (int)(target->path - target->text)
+                          : (int)strlen(target->text),
+             target->text);
+    if (replay_read(given->path, options->mode == RUN_MODE_HTTP, 0,
+                    options->target_count == 1 ? place : NULL, &urls,
+                    why) < 0) {
+        return option_say(given->file, "%s: %s", given->path, why);
+    }
+    options->urls = &urls;
+    options->lines = &urls;
+    options->kinds = urls.kinds;
+    options->kind_count = urls.kind_count;
     return true;
 }
 
@@ -404,7 +429,8 @@ static bool settle_file(struct run_options *options,
     }
     return strcmp(given->file->name, "replay") == 0
                ? read_replay(given, options)
-               : read_mix(given, options);
+           : strcmp(given->file->name, "urls") == 0 ? read_urls(given, options)
+                                                    : read_mix(given, options);
 }
 
 /* --request chooses the mode, as a URL does; with crr it is one for each

@@ -22,6 +22,8 @@
 struct reader {
     struct replay *replay;
     bool is_http;
+    bool has_times;
+    const char *target; /* of a list; NULL: there is none */
     /* By the hash of a text: 1 more than the index of its kind; 0: none. At
      * most half of the places are taken. */
     uint32_t *table;
@@ -197,6 +199,45 @@ static int find_kind(struct reader *reader, const char *text, uint32_t *ret)
     return 0;
 }
 
+/* The time of a request that is to be added. */
+static int add_time(struct replay *replay, uint64_t time_ns)
+{
+    uint64_t *times_ns =
+        make_room(replay->times_ns, replay->count, sizeof(*times_ns));
+
+    if (!times_ns) {
+        return -ENOMEM;
+    }
+    const uint64_t pause_ns =
+        time_ns - (replay->count > 0 ? times_ns[replay->count - 1] : 0);
+    replay->pause_ns =
+        pause_ns > replay->pause_ns ? pause_ns : replay->pause_ns;
+    times_ns[replay->count] = time_ns;
+    replay->times_ns = times_ns;
+    return 0;
+}
+
+/* Of a list: the request of a line, which may be a URL of the target. */
+static int take_request(const struct reader *reader, const char *line,
+                        const char **ret_request)
+{
+    const size_t len = reader->target ? strlen(reader->target) : 0;
+
+    *ret_request = line;
+    if (!reader->is_http || (strncmp(line, "http://", 7) != 0 &&
+                             strncmp(line, "https://", 8) != 0)) {
+        return 0;
+    }
+    if (len == 0 || strncmp(line, reader->target, len) != 0 ||
+        (line[len] != '/' && line[len] != '\0')) {
+        snprintf(reader->why, TEMPLATE_WHY_SIZE,
+                 "'%.60s' is not of the target; write its path alone", line);
+        return -EINVAL;
+    }
+    *ret_request = line[len] == '/' ? line + len : "/";
+    return 0;
+}
+
 /* A line that is neither empty nor a comment. */
 static int add_line(struct reader *reader, const char *line)
 {
@@ -210,27 +251,23 @@ static int add_line(struct reader *reader, const char *line)
                  REPLAY_LINES_MAX);
         return -E2BIG;
     }
-    int err = take_time(reader, line, &time_ns, &request);
+    int err = reader->has_times ? take_time(reader, line, &time_ns, &request)
+                                : take_request(reader, line, &request);
     if (err == 0) {
         err = find_kind(reader, request, &kind);
     }
     if (err < 0) {
         return err;
     }
-    uint64_t *times_ns =
-        make_room(replay->times_ns, replay->count, sizeof(*times_ns));
-    replay->times_ns = times_ns ? times_ns : replay->times_ns;
     uint32_t *indices =
         make_room(replay->kind_indices, replay->count, sizeof(*indices));
-    replay->kind_indices = indices ? indices : replay->kind_indices;
-    if (!times_ns || !indices) {
+    if (!indices) {
         return refuse_memory(reader->why);
     }
-    const uint64_t pause_ns =
-        time_ns - (replay->count > 0 ? times_ns[replay->count - 1] : 0);
-    replay->pause_ns =
-        pause_ns > replay->pause_ns ? pause_ns : replay->pause_ns;
-    times_ns[replay->count] = time_ns;
+    replay->kind_indices = indices;
+    if (reader->has_times && add_time(replay, time_ns) < 0) {
+        return refuse_memory(reader->why);
+    }
     indices[replay->count] = kind;
     replay->count++;
     return 0;
@@ -271,33 +308,52 @@ static int add_lines(struct reader *reader, FILE *file, uint64_t *ret_number)
     return err;
 }
 
-int replay_parse(FILE *file, bool is_http, double speed, struct replay *ret,
-                 char *why)
+static int read_all(struct reader *reader, FILE *file, char *why)
 {
     char line_why[TEMPLATE_WHY_SIZE] = "";
+    struct replay *replay = reader->replay;
     uint64_t number = 0;
-    struct reader reader = {.replay = ret, .is_http = is_http, .why = line_why};
 
-    *ret = (struct replay){.speed = speed};
-    int err = add_lines(&reader, file, &number);
-    free(reader.table);
+    reader->why = line_why;
+    int err = add_lines(reader, file, &number);
+    free(reader->table);
     if (err < 0 && number == 0) {
         snprintf(why, REPLAY_WHY_SIZE, "%s", line_why);
     } else if (err < 0) {
         snprintf(why, REPLAY_WHY_SIZE, "line %llu: %s",
                  (unsigned long long)number, line_why);
-    } else if (ret->count == 0) {
+    } else if (replay->count == 0) {
         snprintf(why, REPLAY_WHY_SIZE, "there is no request in it");
         err = -EINVAL;
     }
     if (err < 0) {
-        replay_fini(ret);
+        replay_fini(replay);
     }
     return err;
 }
 
+int replay_parse(FILE *file, bool is_http, double speed, struct replay *ret,
+                 char *why)
+{
+    struct reader reader = {
+        .replay = ret, .is_http = is_http, .has_times = true};
+
+    *ret = (struct replay){.speed = speed};
+    return read_all(&reader, file, why);
+}
+
+int replay_parse_list(FILE *file, bool is_http, const char *target,
+                      struct replay *ret, char *why)
+{
+    struct reader reader = {
+        .replay = ret, .is_http = is_http, .target = target};
+
+    *ret = (struct replay){.speed = 0};
+    return read_all(&reader, file, why);
+}
+
 int replay_read(const char *path, bool is_http, double speed,
-                struct replay *ret, char *why)
+                const char *target, struct replay *ret, char *why)
 {
     FILE *file = fopen(path, "re");
 
@@ -306,15 +362,21 @@ int replay_read(const char *path, bool is_http, double speed,
         snprintf(why, REPLAY_WHY_SIZE, "%s", strerror(-err));
         return err;
     }
-    const int err = replay_parse(file, is_http, speed, ret, why);
+    const int err = speed > 0
+                        ? replay_parse(file, is_http, speed, ret, why)
+                        : replay_parse_list(file, is_http, target, ret, why);
     fclose(file);
     return err;
 }
 
 uint64_t replay_hash(const struct replay *replay)
 {
-    uint64_t hash = hash_bytes(HASH_BEGIN, replay->times_ns,
-                               replay->count * sizeof(*replay->times_ns));
+    uint64_t hash = HASH_BEGIN;
+
+    if (replay->times_ns) {
+        hash = hash_bytes(hash, replay->times_ns,
+                          replay->count * sizeof(*replay->times_ns));
+    }
 
     hash = hash_bytes(hash, replay->kind_indices,
                       replay->count * sizeof(*replay->kind_indices));

@@ -7,6 +7,9 @@
  *     0.250    POST /items {"id": {seq}}
  *     12.0375  /
  *
+ * A list of requests (--urls) is the same without times; a line may be a whole
+ * URL of the target.
+ *
  * Lines with the same request share one kind, so that a long record of few
  * requests is short. A request is found by its place in the file, which is its
  * number in the run.
@@ -35,7 +38,8 @@
 #define REPLAY_WHY_SIZE 320
 
 struct replay {
-    /* Of each line: when it is due, and which kind of request it is. */
+    /* Of each line: when it is due (NULL: it has no time), and which kind of
+     * request it is. */
     uint64_t *times_ns;
     uint32_t *kind_indices;
     size_t count;
@@ -51,9 +55,20 @@ struct replay {
 int replay_parse(FILE *file, bool is_http, double speed, struct replay *ret,
                  char *why);
 
-/* Read a file; the same. */
+/* The same of a list, whose lines have no times. A line that begins with the
+ * target, as "http://HOST:PORT", is the path behind it; NULL: there is none. */
+int replay_parse_list(FILE *file, bool is_http, const char *target,
+                      struct replay *ret, char *why);
+
+/* The kind of the request with a number; a list begins again at its end. */
+static inline uint32_t replay_kind(const struct replay *replay, uint64_t number)
+{
+    return replay->kind_indices[number % replay->count];
+}
+
+/* Read a file; the same. A speed of 0: it is a list. */
 int replay_read(const char *path, bool is_http, double speed,
-                struct replay *ret, char *why);
+                const char *target, struct replay *ret, char *why);
 
 /* A number that other times or requests do not have. */
 uint64_t replay_hash(const struct replay *replay);
