@@ -454,6 +454,34 @@ UNIT_IN(move, a_protocol_without_connection_moved_stays, mover_test,
     MOVER_UNTIL(m, mover_is_lost(m));
 }
 
+/* An allocation fails, of the move or of the other loop; then the next one. */
+UNIT_IN(move, without_memory_the_connection_stays_with_all_its_bytes,
+        mover_test, struct mover *m)
+{
+    uint64_t failed;
+    uint64_t refused = 0;
+    uint64_t count = 0;
+
+    mover_clog(m);
+    do {
+        const int before = m->at;
+        failed = mover_memory.failed;
+        allocator_fail_in(&mover_memory, ++count);
+        int err = mover_begin(m);
+        if (err == 0) {
+            MOVER_UNTIL(m, mover_is_done(m));
+            err = m->done_err;
+        }
+        mover_memory.fail_at = 0;
+        expect(err == 0 || err == -ENOMEM);
+        expect_eq(m->at == before, err == -ENOMEM);
+        refused += err == -ENOMEM;
+    } while (mover_memory.failed > failed);
+    expect_geq(refused, 3, "the move, its parcel, the bytes");
+    mover_read(m, m->written - m->peer_received);
+    mover_talk(m);
+}
+
 UNIT_IN(move, a_pair_in_memory_stays, mover_test, struct mover *m)
 {
     struct mover_side ends[2] = {{.mover = m}, {.mover = m}};

@@ -4,7 +4,6 @@
  * callbacks and checks the bytes.
  */
 #include "tests/contract/move_rig.h"
-#include "tests/walk.h"
 
 #include <poll.h>
 #include <sched.h>
@@ -316,12 +315,12 @@ static void mover_connect(struct mover *m,
     MOVER_UNTIL(m, m->sides[HERE].t != NULL);
 }
 
-static struct test_allocator memory;
+struct test_allocator mover_memory;
 
 static void mover_open(struct mover *m)
 {
-    const struct weir_loop_options options = allocator_options(&memory);
-    allocator_init(&memory);
+    const struct weir_loop_options options = allocator_options(&mover_memory);
+    allocator_init(&mover_memory);
     for (int i = 0; i < SIDES; i++) {
         struct mover_side *side = &m->sides[i];
         side->mover = m;
@@ -354,7 +353,7 @@ static void mover_close(struct mover *m)
     if (m->peer >= 0) {
         close(m->peer);
     }
-    allocator_check(&memory);
+    allocator_check(&mover_memory);
 }
 
 void mover_test(void (*body)(struct mover *m))

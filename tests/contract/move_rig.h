@@ -9,6 +9,7 @@
 #define WEIR_TESTS_CONTRACT_MOVE_RIG_H
 
 #include "tests/contract/harness.h"
+#include "tests/walk.h"
 
 #include <weir/embed.h>
 #include <weir/move.h>
@@ -54,6 +55,9 @@ struct mover {
 void mover_test(void (*body)(struct mover *m));
 
 extern const struct weir_protocol mover_protocol;
+
+/* Of both loops. */
+extern struct test_allocator mover_memory;
 
 /* Another connection in place of the first one, which has not moved. */
 void mover_connect_anew(struct mover *m,
