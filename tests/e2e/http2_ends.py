@@ -7,7 +7,7 @@ import time
 
 from h2_peer import (ACK, CALM, CONTINUATION, DATA, END_HEADERS, END_STREAM, GOAWAY,
                      HEADERS, INTERNAL_ERROR, NO_ERROR, PADDED, PING,
-                     PUSH_PROMISE, REFUSED, SETTINGS, literal, peer, status)
+                     PUSH_PROMISE, REFUSED, SETTINGS, WINDOW_UPDATE, literal, peer, status)
 from harness import WAIT_S, equal, load, load_json, matches, one_line, run
 
 OK, NOTHING, ERRORS = 0, 3, 4
@@ -458,6 +458,49 @@ def test_the_status_of_grpc_decides():
 
 
 # ---- the open loop ----
+
+def test_waits_for_a_stream_are_in_the_latency_and_told_apart():
+    stall_s = 0.5
+
+    def serve(end):
+        end.begin(streams=1)
+        stream = end.requests(1)[0]
+        time.sleep(stall_s)
+        end.answer(stream)
+        end.answer_all()
+
+    with peer(serve) as server:
+        outcome, result = load_json("--http2", "-c", "1", "-p", "9", "-R",
+                                    "100", "-d", "2s", "-w", "0", "--force",
+                                    "--lateness-limit", "60s", server.http)
+        equal(outcome.status, OK, f"exit status; it said {outcome.err!r}")
+        latency = result["latency"]
+        # The second was due 10 ms after the first, which took half a second.
+        longest = latency["blocked"]["max"]
+        equal(longest >= (stall_s - 0.011) * 1e9 * 0.98, True, f"{longest} ns")
+        equal(latency["response"]["max"] >= longest, True, "response")
+        equal(latency["blocked"]["count"], result["waited"], "waits")
+        matches(" ".join(result["warnings"]), r"waited for a stream, of which "
+                r"the server allows 1 ")
+
+
+def test_waits_for_a_window_are_told_apart():
+    def serve(end):
+        end.begin(window=100)
+        stream = end.wait(DATA)[-1][2]
+        time.sleep(0.2)
+        end.send(WINDOW_UPDATE, 0, stream, (1000).to_bytes(4, "big"))
+        end.wait(DATA, END_STREAM)
+        end.answer(stream)
+        end.read()
+
+    with peer(serve) as server:
+        result = loaded(server.http, "-c", "1", "-n", "1", "-b",
+                        "{letters:500}")
+        blocked = result["latency"]["blocked"]
+        equal(blocked["count"], 1, "waits")
+        equal(blocked["max"] >= 0.2 * 1e9 * 0.98, True, f"{blocked['max']} ns")
+
 
 def test_a_stalled_connection_delays_its_own_streams_and_they_show_it():
     stall_s = 1.5

@@ -210,19 +210,19 @@ UNIT(load_gather, the_longest_window_and_the_greatest_memory_are_kept)
 /* The histograms of a record, each with a value that is its own. */
 static void record_each(struct record *record, uint64_t value)
 {
-    struct histogram *const all[] = {&record->response, &record->lateness,
+    struct histogram *const all[] = {&record->response,     &record->lateness,
                                      &record->own_lateness, &record->service,
-                                     &record->ttfb};
+                                     &record->ttfb,         &record->blocked};
 
     for (size_t i = 0; i < COUNT_OF(all); i++) {
         histogram_record(all[i], value + i);
     }
 }
 
-static void expect_each(const struct histogram *const all[5], uint64_t count,
+static void expect_each(const struct histogram *const all[6], uint64_t count,
                         uint64_t max)
 {
-    for (size_t i = 0; i < 5; i++) {
+    for (size_t i = 0; i < 6; i++) {
         expect_eq(all[i]->count, count, "times %zu", i);
         expect_eq(all[i]->max, max + i, "times %zu", i);
     }
@@ -233,10 +233,10 @@ UNIT(load_gather, each_of_the_times_is_added_to_its_like)
     const struct record *record = &rows[0].record;
     const struct histogram *const of_row[] = {
         &record->response, &record->lateness, &record->own_lateness,
-        &record->service, &record->ttfb};
+        &record->service,  &record->ttfb,     &record->blocked};
     const struct histogram *const of_run[] = {
         &result.response, &result.lateness, &result.own_lateness,
-        &result.service, &result.ttfb};
+        &result.service,  &result.ttfb,     &result.blocked};
 
     record_each(&rows[0].record, 10);
     record_each(&rows[1].record, 100);

@@ -198,6 +198,8 @@ UNIT(load_pacing, the_wait_for_a_connection_is_not_the_clients_lateness)
     expect_str_eq(sent, "ab");
     expect_eq(record.lateness.max, 9);
     expect_eq(record.own_lateness.max, 4);
+    expect_eq(record.blocked.count, 1);
+    expect_eq(record.blocked.max, 5);
     expect_eq(traffic.waited, 1);
     cr_assert(is_armed);
     offer(2);

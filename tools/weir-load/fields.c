@@ -261,6 +261,9 @@ const struct field_times fields_times[SLO_TIMES_COUNT] = {
         TIMES("tls", handshake, .line = "Handshake", .remark = "of TLS"),
     [SLO_LATE] = TIMES("send_lateness", lateness, .line = NULL),
     [SLO_CLIENT] = TIMES("client_lateness", own_lateness, .is_optional = true),
+    [SLO_BLOCKED] =
+        TIMES("blocked", blocked, .line = "Blocked",
+              .remark = "of those that waited for room", .is_optional = true),
 };
 
 /* ---- what walks them ---- */

@@ -47,6 +47,7 @@ void gather_times(struct result *result, const struct record *record)
     histogram_merge(&result->response, &record->response);
     histogram_merge(&result->lateness, &record->lateness);
     histogram_merge(&result->own_lateness, &record->own_lateness);
+    histogram_merge(&result->blocked, &record->blocked);
     histogram_merge(&result->service, &record->service);
     histogram_merge(&result->ttfb, &record->ttfb);
 }

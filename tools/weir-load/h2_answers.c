@@ -411,6 +411,17 @@ static ssize_t read_body(nghttp2_session *session, int32_t id, uint8_t *buf,
     return (ssize_t)(left < len ? left : len);
 }
 
+/* A body that ends in a later turn than it began has waited for the server's
+ * window, as all is written that the window allows. */
+static void note_sent(struct h2_conn *self, const struct h2_stream *stream)
+{
+    if (stream->body_at == stream->body_len && !stream->is_warmup &&
+        self->received_ns > stream->opened_ns) {
+        histogram_record(&self->conn->traffic->record->blocked,
+                         self->received_ns - stream->opened_ns);
+    }
+}
+
 /* Bodies that are always the same stay where they are. */
 static int write_body(struct h2_conn *self, struct h2_stream *stream,
                       size_t len)
@@ -419,6 +430,7 @@ static int write_body(struct h2_conn *self, struct h2_stream *stream,
     weir_transport *t = self->conn->transport;
 
     stream->body_at += len;
+    note_sent(self, stream);
     if (stream->body == stream->own_body || len < H2_OUT_SIZE / 16) {
         return take_frame(self->session, (const uint8_t *)bytes, len, 0,
                           self) == (ssize_t)len

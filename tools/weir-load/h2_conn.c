@@ -142,6 +142,8 @@ static int submit(struct h2_conn *self, struct h2_stream *stream)
     size_t count = 0;
 
     stream->body_at = 0;
+    stream->opened_ns =
+        stream->refusals > 0 ? self->received_ns : stream->flight.sent_ns;
     stream->body_bytes = 0;
     stream->first_byte_ns = 0;
     stream->status = 0;

@@ -46,6 +46,8 @@ struct h2_stream {
     const char *body;
     size_t body_len;
     size_t body_at;
+    /* When its stream was opened. */
+    uint64_t opened_ns;
     char *own_body;
     /* The answer. */
     uint64_t first_byte_ns;

@@ -83,12 +83,10 @@ static void enqueue(struct pacing *pacing, struct conn *conn)
     pacing->last = conn;
 }
 
-/* NULL: none has room. One that was lost since it was offered has none. */
+/* The first with room; NULL: none has. One that was lost since it was offered
+ * has none. */
 static struct conn *dequeue(struct pacing *pacing)
 {
-    if (pacing->traffic->outstanding >= pacing->in_flight_max) {
-        return NULL;
-    }
     while (pacing->first) {
         struct conn *conn = pacing->first;
         pacing->first = conn->next_offered;
@@ -98,6 +96,36 @@ static struct conn *dequeue(struct pacing *pacing)
         }
     }
     return NULL;
+}
+
+static void put_back(struct pacing *pacing, struct conn *conn)
+{
+    conn->is_offered = true;
+    conn->next_offered = pacing->first;
+    if (!pacing->first) {
+        pacing->last = conn;
+    }
+    pacing->first = conn;
+}
+
+/* Of the first two with room the one with fewer requests under way: so a
+ * connection that answers nothing gets few more. NULL: there is none. */
+static struct conn *choose(struct pacing *pacing)
+{
+    if (pacing->traffic->outstanding >= pacing->in_flight_max) {
+        return NULL;
+    }
+    struct conn *first = dequeue(pacing);
+    struct conn *second =
+        first && first->outstanding > 0 ? dequeue(pacing) : NULL;
+    if (second && second->outstanding < first->outstanding) {
+        enqueue(pacing, first);
+        return second;
+    }
+    if (second) {
+        put_back(pacing, second);
+    }
+    return first;
 }
 
 /* ---- sending ---- */
@@ -130,6 +158,18 @@ static uint64_t find_own_lateness(const struct pacing *pacing, uint64_t now_ns)
 }
 
 /* Send the request that the schedule stands at. */
+/* Of its lateness what is not the client's own. */
+static void record_wait(struct pacing *pacing, uint64_t now_ns, uint64_t own_ns)
+{
+    struct traffic *traffic = pacing->traffic;
+
+    if (pacing->is_blocked) {
+        traffic->waited++;
+        histogram_record(&traffic->record->blocked,
+                         now_ns - pacing->next_ns - own_ns);
+    }
+}
+
 static void send_over(struct pacing *pacing, struct conn *conn, uint64_t now_ns)
 {
     struct traffic *traffic = pacing->traffic;
@@ -138,9 +178,9 @@ static void send_over(struct pacing *pacing, struct conn *conn, uint64_t now_ns)
 
     if (measured) {
         histogram_record(&traffic->record->lateness, now_ns - meant_ns);
-        histogram_record(&traffic->record->own_lateness,
-                         find_own_lateness(pacing, now_ns));
-        traffic->waited += pacing->is_blocked;
+        const uint64_t own_ns = find_own_lateness(pacing, now_ns);
+        histogram_record(&traffic->record->own_lateness, own_ns);
+        record_wait(pacing, now_ns, own_ns);
     }
     pass(pacing);
     conn_send_meant(conn, meant_ns, now_ns, measured);
@@ -161,7 +201,7 @@ static void pump(struct pacing *pacing)
     uint64_t now_ns = clock_now_ns();
 
     while (pacing->next_ns <= now_ns) {
-        struct conn *conn = dequeue(pacing);
+        struct conn *conn = choose(pacing);
         if (conn) {
             send_over(pacing, conn, now_ns);
         } else if (pacing->is_skipping) {

@@ -27,6 +27,7 @@ void record_init(struct record *record)
     histogram_clear(&record->response);
     histogram_clear(&record->lateness);
     histogram_clear(&record->own_lateness);
+    histogram_clear(&record->blocked);
     histogram_clear(&record->whole);
     histogram_clear(&record->service);
     histogram_clear(&record->ttfb);
@@ -37,6 +38,7 @@ void record_clear(struct record *record)
     clear(&record->response);
     clear(&record->lateness);
     clear(&record->own_lateness);
+    clear(&record->blocked);
     clear(&record->whole);
     clear(&record->service);
     clear(&record->ttfb);
@@ -56,6 +58,7 @@ void record_merge(struct record *record, const struct record *from)
     add(&record->response, &from->response);
     add(&record->lateness, &from->lateness);
     add(&record->own_lateness, &from->own_lateness);
+    add(&record->blocked, &from->blocked);
     add(&record->service, &from->service);
     add(&record->ttfb, &from->ttfb);
 }

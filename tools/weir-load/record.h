@@ -19,6 +19,9 @@ struct record {
      * and not the wait for a connection. */
     struct histogram lateness;
     struct histogram own_lateness;
+    /* Waits of requests: until a connection, or a stream of HTTP/2, was free;
+     * and until a server's window had taken all of a body. */
+    struct histogram blocked;
     /* From the actual sending, of answers in one piece. */
     struct histogram whole;
     /* From the actual sending, of all others. */

@@ -113,6 +113,9 @@ struct result {
      * connection, which is the client's own part. Empty in a closed loop. */
     struct histogram lateness;
     struct histogram own_lateness;
+    /* Waits for a free connection or stream, and for a server's window; only
+     * those that there were. */
+    struct histogram blocked;
     /* Until a connection stands, without TLS. */
     struct histogram connect;
     /* TLS: handshakes of the whole run. */

@@ -39,7 +39,7 @@ static const char *const times_names[SLO_TIMES_COUNT] = {
     [SLO_RESPONSE] = "response", [SLO_SERVICE] = "service",
     [SLO_CONNECT] = "connect",   [SLO_TLS] = "tls",
     [SLO_TTFB] = "ttfb",         [SLO_LATE] = "late",
-    [SLO_CLIENT] = "client",
+    [SLO_CLIENT] = "client",     [SLO_BLOCKED] = "blocked",
 };
 
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))

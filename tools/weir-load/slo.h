@@ -51,6 +51,7 @@ enum slo_times {
     SLO_TLS,
     SLO_LATE,
     SLO_CLIENT,
+    SLO_BLOCKED,
     SLO_TIMES_COUNT,
 };
 

@@ -152,6 +152,23 @@ static void judge_lateness(struct result *result, struct remarks *doubts)
         worst.name, response, late, limit);
 }
 
+/* What there was too little of. */
+static const char *name_room(const struct result *result, char *text,
+                             size_t size)
+{
+    if (result->http2.allowed > 0) {
+        snprintf(text, size,
+                 "for a stream, of which the server allows %llu on each of the "
+                 "%llu connections (-c)",
+                 (unsigned long long)result->http2.allowed,
+                 (unsigned long long)result->options->conn_count);
+    } else {
+        snprintf(text, size, "because all %llu connections were busy (-c)",
+                 (unsigned long long)result->options->conn_count);
+    }
+    return text;
+}
+
 /* Requests that found all connections busy. The response times have their wait,
  * which a server that had been asked at once may not have caused. */
 static void judge_waiting(struct result *result, struct remarks *doubts)
@@ -160,18 +177,18 @@ static void judge_waiting(struct result *result, struct remarks *doubts)
     const struct lateness_figure worst = lateness_find_worst(result, late);
     const uint64_t percent =
         late->count > 0 ? result->waited * 100 / late->count : 0;
-    const bool is_beyond = percent >= WAITED_MOST && lateness_part(&worst) > 1;
+    const bool is_beyond = percent >= WAITED_MOST &&
+                           result->http2.allowed == 0 &&
+                           lateness_part(&worst) > 1;
+    char room[RESULT_REMARK_SIZE / 4];
 
     if (percent < WAITED_MENTIONED) {
         return;
     }
     add(is_beyond ? doubts : &result->warnings,
-        "%llu %% of the requests waited because all %llu connections were busy "
-        "(-c); that is in the response times, and more connections tell "
-        "whether "
-        "the server or their number is the limit",
-        (unsigned long long)percent,
-        (unsigned long long)result->options->conn_count);
+        "%llu %% of the requests waited %s; that is in the response times, and "
+        "more connections tell whether the server or their number is the limit",
+        (unsigned long long)percent, name_room(result, room, sizeof(room)));
 }
 
 /* Of threads whose CPUs others use, the one that has the least idle time. */
