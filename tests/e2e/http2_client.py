@@ -163,8 +163,11 @@ def test_it_says_as_much_as_h2load():
                         url)
         matches(other.out, r"200 succeeded, 0 failed")
         equal(result["requests"]["ok"], 200, "ok")
-        equal(result["http2"]["packed_bytes_out"]
-              < result["http2"]["header_bytes_out"] / 2, True, "packed")
+        http2 = result["http2"]
+        equal(http2["packed_bytes_out"] < http2["header_bytes_out"] / 2, True,
+              "packed")
+        equal(http2["packed_bytes_in"] < http2["header_bytes_in"] / 2, True,
+              f"packed, of answers: {http2}")
 
 
 # ---- Node ----

@@ -8,6 +8,7 @@ load.py.
 import csv
 import json
 import os
+import pathlib
 import re
 import shutil
 import tempfile
@@ -32,7 +33,7 @@ def measure(*flags, status=0):
 
 # ---- the schema ----
 
-def test_the_manual_names_every_member_of_a_result():
+def test_the_manual_or_the_schema_tells_of_every_member_of_a_result():
     path = os.path.join(os.path.dirname(__file__),
                         "../../tools/man/weir-load.1")
     with open(path, encoding="utf-8") as file:
@@ -41,9 +42,10 @@ def test_the_manual_names_every_member_of_a_result():
     named = set(re.findall(r"\w+", part))
     known = list(schema.members())
     equal(len(known) > 80, True, f"members: {known}")
-    for member in known:
-        equal(member[-1] in named, True, f"section JSON of "
-              f"tools/man/weir-load.1 names {'.'.join(member)}")
+    for member, about in known:
+        equal(member[-1] in named or "description" in about, True,
+              f"section JSON of tools/man/weir-load.1 names "
+              f"{'.'.join(member)}, or the schema describes it")
 
 
 # What a result may lack: results of earlier versions, or those merged from
@@ -77,6 +79,43 @@ def test_the_schema_knows_a_result_from_another_thing():
         except schema.jsonschema.ValidationError:
             continue
         raise AssertionError(f"not refused: {change}")
+
+
+HERE = pathlib.Path(__file__).parent
+SOURCE = HERE / "../../tools/weir-load"
+
+
+def text_of(*folders, without=()):
+    """All of the sources in some folders."""
+    return "".join(path.read_text(encoding="utf-8") for folder in folders
+                   for path in sorted(folder.iterdir())
+                   if path.suffix in (".py", ".c") and
+                   path.name not in without)
+
+
+def test_each_count_of_a_result_is_counted_and_tested():
+    """By its member elsewhere than in its row, and by a word of a test."""
+    rows = re.findall(r"^    (?!FIELD|PART|TIMES)[A-Z]+\((\"?)(\w+)\"?(?:, (\w+)[,)])?",
+                      (SOURCE / "fields.c").read_text(encoding="utf-8"), re.M)
+    equal(len(rows) > 50, True, f"rows: {rows}")
+    program = text_of(SOURCE, without=("fields.c",))
+    tests = text_of(HERE, HERE / "../unit", HERE / "../trace")
+    for quote, name, member in rows:
+        member = member if quote else name
+        equal(bool(re.search(rf"(->|\.){member}\b", program)), True,
+              f"a place that counts {name}")
+        equal(bool(re.search(rf"\b({name}|{member})\b", tests)), True,
+              f"a test that looks at {name}")
+
+
+def test_each_error_of_weir_load_is_met_by_a_test():
+    codes = re.findall(r"X\(([A-Z_]+), \"[a-z][^\"]* [^\"]*\"\)",
+                       (SOURCE / "errors.h").read_text(encoding="utf-8"))
+    equal(len(codes) > 8, True, f"codes: {codes}")
+    tests = text_of(HERE, HERE / "../unit")
+    for code in codes:
+        equal(bool(re.search(rf"(ERROR_|[\"'(]){code}\b", tests)), True,
+              f"a test that meets {code}")
 
 
 # ---- the text report ----

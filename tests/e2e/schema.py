@@ -22,14 +22,14 @@ def read():
 
 
 def members(part=None, path=()):
-    """The path of each member that a result may have, but for those of the
-    configuration and the environment."""
+    """The path of each member that a result may have, and what the schema says
+    of it; but for those of the configuration and the environment."""
     whole = read()
     part = whole if part is None else part
     if "$ref" in part:
         part = whole["$defs"][part["$ref"].rsplit("/", 1)[-1]]
     for name, below in part.get("properties", {}).items():
-        yield (*path, name)
+        yield (*path, name), below
         if name not in ("config", "env"):
             yield from members(below, (*path, name))
     for other in (*part.get("anyOf", ()),

@@ -29,30 +29,12 @@ static const struct {
     [HTTP_FIELD_CONNECTION] = {"connection", sizeof("connection") - 1},
 };
 
+#define HTTP_ERROR_ROW(name, text) {"HTTP_" #name, text},
+
 static const struct {
-    int code;
     const char *name;
     const char *text;
-} errors[] = {
-    {HTTP_E_STATUS_LINE, "HTTP_STATUS_LINE", "no status line of HTTP/1.x"},
-    {HTTP_E_STATUS, "HTTP_STATUS", "a status below 100"},
-    {HTTP_E_LINE_END, "HTTP_LINE_END", "a CR inside a line"},
-    {HTTP_E_NAME, "HTTP_NAME", "a field without a name and its colon"},
-    {HTTP_E_VALUE, "HTTP_VALUE", "a control character in a line"},
-    {HTTP_E_HEAD_SIZE, "HTTP_HEAD_SIZE", "a head of more than 64 KiB"},
-    {HTTP_E_LENGTH, "HTTP_LENGTH", "a Content-Length that is not one number"},
-    {HTTP_E_CODING, "HTTP_CODING",
-     "a Transfer-Encoding that does not end with one chunked"},
-    {HTTP_E_BOTH, "HTTP_BOTH", "both Content-Length and Transfer-Encoding"},
-    {HTTP_E_SWITCH, "HTTP_SWITCH", "a change of protocols, not asked for"},
-    {HTTP_E_CHUNK, "HTTP_CHUNK", "a chunk without its size or its line end"},
-    {HTTP_E_CUT, "HTTP_CUT", "the stream ended inside an answer"},
-    {HTTP_E_HTTP2, "HTTP_2", "the server speaks HTTP/2, and not HTTP/1.1"},
-    {HTTP_E_TLS, "HTTP_TLS", "the server speaks TLS; write https://"},
-};
-
-_Static_assert(COUNT_OF(errors) == HTTP_E_STATUS_LINE - HTTP_E_LAST + 1,
-               "an error has no row");
+} errors[] = {HTTP_ERRORS(HTTP_ERROR_ROW)};
 
 /* ---- characters ---- */
 
@@ -489,20 +471,13 @@ int http_request_read(const char *head, size_t len,
 
 const char *http_error_text(int err)
 {
-    for (size_t i = 0; i < COUNT_OF(errors); i++) {
-        if (errors[i].code == err) {
-            return errors[i].text;
-        }
-    }
-    return "an answer that is not HTTP/1.x";
+    return http_error_name(err) ? errors[err - HTTP_E_BEFORE - 1].text
+                                : "an answer that is not HTTP/1.x";
 }
 
 const char *http_error_name(int err)
 {
-    for (size_t i = 0; i < COUNT_OF(errors); i++) {
-        if (errors[i].code == err) {
-            return errors[i].name;
-        }
-    }
-    return NULL;
+    return err > HTTP_E_BEFORE && err < HTTP_E_BEHIND
+               ? errors[err - HTTP_E_BEFORE - 1].name
+               : NULL;
 }

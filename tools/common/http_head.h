@@ -24,23 +24,29 @@
 /* The most bytes of a head, and of the trailers. */
 #define HTTP_HEAD_MAX 65536U
 
-/* Why an answer is not understood; below 0, and no error of the kernel's. */
+/* Why an answer is not understood: names and one line about each. A code is
+ * below 0, and no error of the kernel's. */
+#define HTTP_ERRORS(X)                                                         \
+    X(STATUS_LINE, "no status line of HTTP/1.x")                               \
+    X(STATUS, "a status below 100")                                            \
+    X(LINE_END, "a CR inside a line")                                          \
+    X(NAME, "a field without a name and its colon")                            \
+    X(VALUE, "a control character in a line")                                  \
+    X(HEAD_SIZE, "a head of more than 64 KiB")                                 \
+    X(LENGTH, "a Content-Length that is not one number")                       \
+    X(CODING, "a Transfer-Encoding that does not end with one chunked")        \
+    X(BOTH, "both Content-Length and Transfer-Encoding")                       \
+    X(SWITCH, "a change of protocols, not asked for")                          \
+    X(CHUNK, "a chunk without its size or its line end")                       \
+    X(CUT, "the stream ended inside an answer")                                \
+    X(HTTP2, "the server speaks HTTP/2, and not HTTP/1.1")                     \
+    X(TLS, "the server speaks TLS; write https://")
+
+#define HTTP_ERROR_CODE(name, text) HTTP_E_##name,
+
 enum http_error {
-    HTTP_E_STATUS_LINE = -6000, /* no "HTTP/1.1 200 reason" */
-    HTTP_E_STATUS = -6001,      /* a status below 100 */
-    HTTP_E_LINE_END = -6002,    /* CR without LF; a request's LF without CR */
-    HTTP_E_NAME = -6003,        /* a field without a name and its colon */
-    HTTP_E_VALUE = -6004,       /* a control character in a value */
-    HTTP_E_HEAD_SIZE = -6005,   /* more than HTTP_HEAD_MAX bytes */
-    HTTP_E_LENGTH = -6006,      /* Content-Length is no number, or two */
-    HTTP_E_CODING = -6007,      /* chunked is not the last coding */
-    HTTP_E_BOTH = -6008,        /* Content-Length and Transfer-Encoding */
-    HTTP_E_SWITCH = -6009,      /* status 101, which nobody has asked for */
-    HTTP_E_CHUNK = -6010,       /* no chunk size, or no line end behind one */
-    HTTP_E_CUT = -6011,         /* the stream ended inside an answer */
-    HTTP_E_HTTP2 = -6012,       /* frames of HTTP/2 */
-    HTTP_E_TLS = -6013,         /* a record of TLS */
-    HTTP_E_LAST = HTTP_E_TLS,
+    HTTP_E_BEFORE = -6100,
+    HTTP_ERRORS(HTTP_ERROR_CODE) HTTP_E_BEHIND,
 };
 
 /* What the head says. */

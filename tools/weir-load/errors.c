@@ -11,47 +11,21 @@
 
 #include "weir/error.h"
 
-struct own_code {
-    int code;
+#define ERROR_PHASE_NAME(name, text) text,
+#define ERROR_ROW(name, text)        {#name, text},
+
+static const char *const phase_names[] = {ERROR_PHASES(ERROR_PHASE_NAME)};
+
+static const struct own_code {
     const char *name;
     const char *text;
-};
-
-static const struct own_code own_codes[] = {
-    {ERROR_EOF, "EOF", "the server closed the connection"},
-    {ERROR_WRONG_ECHO, "WRONG_ECHO", "the answer is not what was sent"},
-    {ERROR_SURPLUS, "SURPLUS", "more bytes came back than were asked for"},
-    {ERROR_NO_ANSWER, "NO_ANSWER", "no answer within the time-out"},
-    {ERROR_STATUS, "STATUS", "a status that is not expected"},
-    {ERROR_LENGTH, "LENGTH", "a length field that cannot be"},
-    {ERROR_WRONG_SIZE, "WRONG_SIZE",
-     "the datagram is not of the size of an answer"},
-    {ERROR_ANSWER, "ANSWER", "an answer that is not as expected"},
-    {ERROR_WANTS_TLS, "WANTS_TLS",
-     "the server says that it speaks TLS; write https://"},
-    {ERROR_BODY_SIZE, "BODY_SIZE", "a body too large for --expect re:"},
-    {ERROR_HTTP2, "HTTP2", "HTTP/2 that is against its rules"},
-    {ERROR_NOT_HTTP2, "NOT_HTTP2", "the server does not speak HTTP/2"},
-    {ERROR_NO_SETTINGS, "NO_SETTINGS",
-     "no SETTINGS of HTTP/2 within the time-out"},
-    {ERROR_NO_STREAM, "NO_STREAM", "the server allowed no stream"},
-};
-
-static const char *const phase_names[] = {
-    [PHASE_CONNECT] = "connect", [PHASE_TLS] = "tls",
-    [PHASE_WRITE] = "write",     [PHASE_TRANSFER] = "transfer",
-    [PHASE_EOF] = "eof",         [PHASE_VALIDATE] = "validate",
-    [PHASE_TIMEOUT] = "timeout",
-};
+} own_codes[] = {ERROR_CODES(ERROR_ROW)};
 
 static const struct own_code *find_own(int code)
 {
-    for (size_t i = 0; i < sizeof(own_codes) / sizeof(own_codes[0]); i++) {
-        if (own_codes[i].code == code) {
-            return &own_codes[i];
-        }
-    }
-    return NULL;
+    return code > ERROR_BEFORE && code < ERROR_BEHIND
+               ? &own_codes[code - ERROR_BEFORE - 1]
+               : NULL;
 }
 
 struct error_kind *errors_add(struct error_table *table, enum error_phase phase,

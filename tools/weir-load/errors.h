@@ -14,33 +14,42 @@
 /* Eight addresses that were tried in vain, as tried.h writes them. */
 #define ERRORS_DETAIL_SIZE 768
 
-enum error_phase {
-    PHASE_CONNECT,  /* before the connection stood */
-    PHASE_TLS,      /* the handshake on it */
-    PHASE_WRITE,    /* a request was not accepted */
-    PHASE_TRANSFER, /* the connection broke */
-    PHASE_EOF,      /* the server ended the stream */
-    PHASE_VALIDATE, /* an answer was not the echo of the request */
-    PHASE_TIMEOUT,  /* no answer in time */
-};
+#define ERROR_PHASES(X)                                                        \
+    X(CONNECT, "connect")   /* before the connection stood */                  \
+    X(TLS, "tls")           /* the handshake on it */                          \
+    X(WRITE, "write")       /* a request was not accepted */                   \
+    X(TRANSFER, "transfer") /* the connection broke */                         \
+    X(EOF, "eof")           /* the server ended the stream */                  \
+    X(VALIDATE, "validate") /* an answer was not the echo of the request */    \
+    X(TIMEOUT, "timeout")   /* no answer in time */
 
-/* weir-load's own codes, below those of the library; HTTP has more
- * (http_head.h, h2_errors.h). */
+#define ERROR_PHASE(name, text) PHASE_##name,
+
+enum error_phase { ERROR_PHASES(ERROR_PHASE) };
+
+/* weir-load's own codes, with one line about each, below those of the library;
+ * HTTP has more (http_head.h, h2_errors.h). */
+#define ERROR_CODES(X)                                                         \
+    X(EOF, "the server closed the connection")                                 \
+    X(WRONG_ECHO, "the answer is not what was sent")                           \
+    X(SURPLUS, "more bytes came back than were asked for")                     \
+    X(NO_ANSWER, "no answer within the time-out")                              \
+    X(STATUS, "a status that is not expected")                                 \
+    X(LENGTH, "a length field that cannot be")                                 \
+    X(WRONG_SIZE, "the datagram is not of the size of an answer")              \
+    X(ANSWER, "an answer that is not as expected")                             \
+    X(WANTS_TLS, "the server says that it speaks TLS; write https://")         \
+    X(BODY_SIZE, "a body too large for --expect re:")                          \
+    X(HTTP2, "HTTP/2 that is against its rules")                               \
+    X(NOT_HTTP2, "the server does not speak HTTP/2")                           \
+    X(NO_SETTINGS, "no SETTINGS of HTTP/2 within the time-out")                \
+    X(NO_STREAM, "the server allowed no stream")
+
+#define ERROR_CODE(name, text) ERROR_##name,
+
 enum {
-    ERROR_EOF = -5000, /* end of stream with requests unanswered */
-    ERROR_WRONG_ECHO = -5001,
-    ERROR_SURPLUS = -5002,     /* more bytes than were asked for */
-    ERROR_NO_ANSWER = -5003,   /* --timeout passed */
-    ERROR_STATUS = -5004,      /* a status that is a failure */
-    ERROR_ANSWER = -5005,      /* an answer that is not as it should be */
-    ERROR_LENGTH = -5006,      /* a length field that cannot be */
-    ERROR_WRONG_SIZE = -5007,  /* a datagram of another size */
-    ERROR_BODY_SIZE = -5008,   /* a body that cannot be looked at as a whole */
-    ERROR_HTTP2 = -5009,       /* frames or an answer against RFC 9113 */
-    ERROR_NOT_HTTP2 = -5010,   /* the server speaks another version */
-    ERROR_NO_SETTINGS = -5011, /* a connection that never began */
-    ERROR_NO_STREAM = -5012,   /* a server that allows no request */
-    ERROR_WANTS_TLS = -5013,   /* a server that says that it speaks TLS */
+    ERROR_BEFORE = -5050,
+    ERROR_CODES(ERROR_CODE) ERROR_BEHIND,
 };
 
 struct error_kind {
