@@ -33,9 +33,9 @@ HABITS = (
     ('wrk', "-t2 -c10 -d1s -H 'Authorization: Bearer x' U",
      RUNS),
     ('wrk', '-t2 -c10 -d1s -s post.lua U',
-     "-t2 -c10 -d1s -X METHOD -H 'NAME: VALUE' -b BODY U"),
+     '-t2 -c10 -d1s -X POST -H \'Content-Type: application/json\' -b \'{"a":1}\' U'),
     ('wrk', '-c 10 -d 1s --script=post.lua --latency U',
-     "-c 10 -d 1s -X METHOD -H 'NAME: VALUE' -b BODY --latency U"),
+     '-c 10 -d 1s -X POST -H \'Content-Type: application/json\' -b \'{"a":1}\' --latency U'),
     ('wrk', '-t2 -c10 -d1s -T2s U',
      '-t2 -c10 -d1s --timeout 2s U'),
     ('wrk', '--threads 2 --connections 10 --duration 1s U',
@@ -47,7 +47,7 @@ HABITS = (
     ('wrk2', '-t2 -c10 -d1s -R500 --latency --u_latency U',
      RUNS),
     ('wrk2', '-t2 -c10 -d1s -R 500 -U -s post.lua U',
-     "-t2 -c10 -d1s -R 500 -U -X METHOD -H 'NAME: VALUE' -b BODY U"),
+     '-t2 -c10 -d1s -R 500 -U -X POST -H \'Content-Type: application/json\' -b \'{"a":1}\' U'),
     ('oha', 'U',
      RUNS),
     ('oha', '-n 100 -c 10 U',
@@ -79,7 +79,8 @@ HABITS = (
     ('oha', "-n 100 -c 10 -H 'A: b' -a user:pass U",
      '-n 100 -c 10 -H \'A: b\' -H "Authorization: Basic $(printf %s user:pass | base64)" U'),
     ('oha', '-n 100 --urls-from-file urls.txt',
-     '-n 100 --mix urls.txt http://HOST:PORT/'),
+     "-n 100 --mix "
+     "<(sed -E 's#^.*https?://[^/]*/?#GET /#' urls.txt) http://127.0.0.1:9"),
     ('oha', '-z 1s -p 10 --http2 U',
      RUNS),
     ('oha', '-z 1s -c 10 --burst-delay 1s --burst-rate 10 U',
@@ -155,7 +156,8 @@ HABITS = (
     ('vegeta', 'attack -duration=1s -rate=200 U',
      '-duration=1s -rate=200 U'),
     ('vegeta', '-rate=200/s -duration=1s -targets=targets.txt',
-     '-rate=200/s -duration=1s --mix targets.txt http://HOST:PORT/'),
+     "-rate=200/s -duration=1s --mix "
+     "<(sed -E 's#^.*https?://[^/]*/?#GET /#' targets.txt) http://127.0.0.1:9"),
     ('vegeta', '-rate=200/1s -duration=1s -connections=10 U',
      RUNS),
     ('vegeta', '-duration=1s -rate=0 -max-workers=10 U',
@@ -167,7 +169,7 @@ HABITS = (
     ('h2load', '-n100 -c10 -m10 U',
      '-n100 -c10 -p 10 --http2 U'),
     ('h2load', '-n100 -c10 -m10 --h1 U',
-     '-n100 -c10 -p 10 --http2 --h1 U'),
+     '-n100 -c10 -p 10 --h1 U'),
     ('h2load', '-D 1 -c 10 -t 2 --warm-up-time=1 U',
      '-d 1 -c 10 -t 2 --warm-up-time=1 U'),
     ('h2load', "-n100 -c10 -d body.json -H 'A: b' --h1 U",
@@ -195,11 +197,12 @@ HABITS = (
     ('siege', '-c10 -t30S -b U',
      '-c10 -d 30s U'),
     ('siege', '-b -c 10 -r 10 U',
-     '-c 10 -R 10 U'),
+     '-c 10 -n 100 U'),
     ('siege', '-c 10 -r 10 -f urls.txt -i',
-     '-c 10 -R 10 --mix urls.txt http://HOST:PORT/'),
+     "-c 10 -n 100 --mix "
+     "<(sed -E 's#^.*https?://[^/]*/?#GET /#' urls.txt) http://127.0.0.1:9"),
     ('siege', '-c 10 -t1M -H \'A: b\' --content-type \'application/json\' \'U POST {"a":1}\'',
-     Refused("the path has a blank")),
+     '-c 10 -d 1m -H \'A: b\' -H \'Content-Type: application/json\' -X POST -b \'{"a":1}\' U'),
     ('siege', '-d 1 -c 10 -r 10 U',
      '-d 1 -c 10 -R 10 U'),
     ('autocannon', '-c 10 -d 1 U',
@@ -256,6 +259,19 @@ HABITS = (
      Refused("messages of gRPC are bodies")),
     ('', 'h2c://127.0.0.1:PORT/',
      '--http2 U'),
+    ('', '-s body.lua U', '-X GET -b a U'),
+    ('', '-s none.lua U', 'U'),
+    ('', '-s code.lua U', "-X METHOD -H 'NAME: VALUE' -b BODY U"),
+    ('', '-s join.lua U', "-X METHOD -H 'NAME: VALUE' -b BODY U"),
+    ('', '-s path.lua U', "-X METHOD -H 'NAME: VALUE' -b BODY U"),
+    ('', '-s nowhere.lua U', "-X METHOD -H 'NAME: VALUE' -b BODY U"),
+    ('', '-f hosts.txt', '--mix hosts.txt http://HOST:PORT/'),
+    ('', '-targets=mixed.txt', '--mix mixed.txt http://HOST:PORT/'),
+    ('', '-f nowhere.txt', '--mix nowhere.txt http://HOST:PORT/'),
+    ('', '-r 10 U', '-R 10 U'),
+    ('', '-c 10 -r 10 -t 1S U', '-c 10 -R 10 -d 1s U'),
+    ('', "'U POST <body.json'", '-X POST -b @body.json U'),
+    ('', "'U POST'", '-X POST U'),
     ('', '--proxy=http://p:1 U', Refused("proxies of HTTP are not spoken to")),
     ('', '-u user:pw U',
      '-H "Authorization: Basic $(printf %s user:pw | base64)" U'),
@@ -271,7 +287,18 @@ HABITS = (
 BLANKS = (("HOST:PORT", "127.0.0.1:9"), ("METHOD", "POST"),
           ("//example.com", "//127.0.0.1"))
 FILES = {"body.json": '{"a":1}', "post.json": '{"a":1}', "put.json": '{"a":1}',
-         "targets.txt": "1 GET /\n", "urls.txt": "1 GET /\n", "post.lua": ""}
+         "targets.txt": "GET http://127.0.0.1:9/a?b=c\n",
+         "urls.txt": "http://127.0.0.1:9\nhttp://127.0.0.1:9/x/\n",
+         "hosts.txt": "http://a.example/\nhttp://b.example/\n",
+         "mixed.txt": "POST http://a.example/\n@body.json\n",
+         "post.lua": '-- as JSON\nwrk.method = "POST"\n'
+                     "wrk.body   = '{\"a\":1}' -- the body\n"
+                     'wrk.headers["Content-Type"] = "application/json";\n',
+         "body.lua": 'wrk.body = "a"\n', "none.lua": "-- nothing\n",
+         "code.lua": 'wrk.method = "POST"\nrequest = function()\n'
+                     "  return wrk.format(nil)\nend\n",
+         "join.lua": 'wrk.body = "a" .. "b"\n',
+         "path.lua": 'wrk.path = "/x"\n'}
 
 
 def words_of(line, url):
@@ -307,9 +334,10 @@ def check_runs(written, folder):
     """A line that is told is one that a shell and weir-load take."""
     for blank, filled in BLANKS:
         written = written.replace(blank, filled)
-    if written.startswith(("weir-load serve ", "weir-load search ")):
+    if written.startswith(("weir-load serve ", "weir-load search ")) or (
+            re.search(r"--mix \w", written)):
         return
-    outcome = command("sh", "-c", written.replace(
+    outcome = command("bash", "-c", written.replace(
         "weir-load", shlex.quote(WEIR_LOAD), 1) + " --dry-run", cwd=folder)
     equal((outcome.status, outcome.err), (0, ""), written)
 
@@ -368,7 +396,7 @@ def test_each_row_of_the_guide_is_as_it_says():
         write_files(folder)
         for theirs, ours in rows:
             url = "http://127.0.0.1:9/"
-            is_whole = ours.startswith("weir-load ")
+            is_whole = ours.startswith("weir-load ") or "://" in ours
             words = shlex.split(theirs) + ([] if is_whole else [url])
             if ours == "the same":
                 outcome = plan(words, folder)

@@ -179,9 +179,13 @@ def test_a_bad_request_for_another_reason_is_a_status():
 
 def test_a_server_of_http2_is_named():
     with answering(bytes.fromhex("000006040000000000000300000064")) as server:
-        outcome = load("-c", "1", "-n", "3", server.url.replace("tcp", "http"))
+        words = ["-c", "1", "-n", "3", server.url.replace("tcp", "http")]
+        outcome = load(*words)
         equal(outcome.status, NOTHING, "exit")
         matches(outcome.err, r"the server speaks HTTP/2, .*\(HTTP_2\)")
+        equal(outcome.err.splitlines()[1:],
+              ["weir-load: write:", written([*words, "--http2"], "", "")],
+              "standard error")
         equal("\\x00" in outcome.err, False, "bytes of frames are shown")
 
 

@@ -543,11 +543,9 @@ static const char *peek(const struct line *line)
 static void begin_reword(struct line *line, bool has_command)
 {
     const char *command = line->set->command;
-    char program[64];
 
-    snprintf(program, sizeof(program), "%.*s", (int)strcspn(command, " "),
-             command);
-    reword_begin(&line->reword, has_command ? command : program);
+    reword_begin(&line->reword, command,
+                 has_command ? strlen(command) : strcspn(command, " "));
 }
 
 /* Refuses a word of another tool: @flag as it was written. */
@@ -566,7 +564,7 @@ static void refuse_foreign(struct line *line, const char *flag,
         line->is_stopped = true;
     }
     line->has_word |= row->is_word;
-    reword_fill(&line->reword, row, value);
+    line->has_word |= reword_fill(&line->reword, row, value, line->argv);
 }
 
 /* What another tool means by a name; @value was written with it, or is NULL. */

@@ -49,10 +49,12 @@ static void put_quoted(struct reword *self, const char *word)
     put(self, '\'');
 }
 
-void reword_begin(struct reword *self, const char *command)
+void reword_begin(struct reword *self, const char *command, size_t len)
 {
     *self = (struct reword){.len = 0};
-    put_text(self, command);
+    for (size_t i = 0; i < len; i++) {
+        put(self, command[i]);
+    }
 }
 
 void reword_keep(struct reword *self, const char *word)
@@ -78,12 +80,18 @@ static void fill_value(struct reword *self, char form, const char *value)
     }
 }
 
+/* Is it written as it is: a text with a command in it, or the output of one? */
+static bool is_shell(const char *word)
+{
+    return word[0] == '"' || word[0] == '<';
+}
+
 /* One word of a row, of @len bytes. */
 static void fill_word(struct reword *self, const char *word, size_t len,
                       const char *value)
 {
     struct reword plain = {.len = 0};
-    const bool is_raw = word[0] == '"';
+    const bool is_raw = is_shell(word);
 
     for (size_t i = 0; i < len; i++) {
         if (word[i] != '%' || i + 1 == len) {
@@ -110,20 +118,27 @@ static void fill_word(struct reword *self, const char *word, size_t len,
     }
 }
 
-void reword_fill(struct reword *self, const struct option_foreign *row,
-                 const char *value)
+void reword_write(struct reword *self, const char *words, const char *value)
 {
-    const char *at = row->write;
+    while (*words) {
+        const size_t len =
+            is_shell(words) ? strlen(words) : strcspn(words, "|");
+        fill_word(self, words, len, value);
+        words += len + (words[len] == '|');
+    }
+}
 
-    if (!at) {
-        self->is_lost = true;
-        return;
+bool reword_fill(struct reword *self, const struct option_foreign *row,
+                 const char *value, char *const *words)
+{
+    if (row->fill && value && row->fill(self, value, words)) {
+        return row->fills_word;
     }
-    while (*at) {
-        const size_t len = *at == '"' ? strlen(at) : strcspn(at, "|");
-        fill_word(self, at, len, value);
-        at += len + (at[len] == '|');
+    if (row->write) {
+        reword_write(self, row->write, value);
     }
+    self->is_lost |= !row->write;
+    return false;
 }
 
 void reword_end(struct reword *self)

@@ -14,6 +14,13 @@
 /* A longer line is not told. */
 #define REWORD_SIZE 4096
 
+struct reword;
+
+/* Adds what stands for a word whose value is @value in a line of @words; false:
+ * nothing was added. */
+typedef bool reword_fill_fn(struct reword *self, const char *value,
+                            char *const *words);
+
 /* A word of another tool that is refused with what stands for it here, or why
  * nothing does. Of rows with the same name the first counts that is meant. */
 struct option_foreign {
@@ -22,10 +29,12 @@ struct option_foreign {
     const char *name;
     /* What is written instead: words with '|' between them, in which "%s" is
      * the value, "%l" the same in lower case, "%=" what follows the first '='
-     * in it, and "%/" what follows "://". A word that begins with '"' is the
-     * last, and written as it is, with the value in quotes. "": nothing; NULL:
-     * nothing can be written. */
+     * in it, and "%/" what follows "://". A word that begins with '"' or '<' is
+     * the last, and written as it is, with the value in quotes. "": nothing;
+     * NULL: nothing can be written. */
     const char *write;
+    /* Writes it before ->write is looked at; NULL: nothing does. */
+    reword_fill_fn *fill;
     const char *advice;
     /* Is this meant? @value: the word behind, or NULL; @words: the whole line,
      * which ends with NULL. NULL: it always is; an option of ours needs it. */
@@ -34,6 +43,8 @@ struct option_foreign {
     bool has_value;
     /* What is written is no option, but what options are about. */
     bool is_word;
+    /* What ->fill writes has such a word. */
+    bool fills_word;
     /* ->write is the whole line, whatever else there is. */
     bool is_whole;
 };
@@ -45,7 +56,8 @@ struct reword {
     char text[REWORD_SIZE];
 };
 
-void reword_begin(struct reword *self, const char *command);
+/* The first @len bytes of a command are its begin. */
+void reword_begin(struct reword *self, const char *command, size_t len);
 
 /* Adds a word of the line. */
 void reword_keep(struct reword *self, const char *word);
@@ -53,9 +65,13 @@ void reword_keep(struct reword *self, const char *word);
 /* Adds the rest of the word that was added last. */
 void reword_join(struct reword *self, const char *rest);
 
-/* Adds what a row writes; @value may be NULL. */
-void reword_fill(struct reword *self, const struct option_foreign *row,
-                 const char *value);
+/* Adds words as ->write of a row has them; @value may be NULL. */
+void reword_write(struct reword *self, const char *words, const char *value);
+
+/* Adds what a row writes in a line of @words. True: by ->fill, with a word that
+ * is no option. */
+bool reword_fill(struct reword *self, const struct option_foreign *row,
+                 const char *value, char *const *words);
 
 /* Ends it with a line feed. */
 void reword_end(struct reword *self);

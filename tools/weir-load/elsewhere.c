@@ -92,6 +92,10 @@ bool elsewhere_find(const struct result *result, char ret[ELSEWHERE_SIZE])
         has_error(result, PHASE_VALIDATE, ERROR_WANTS_TLS)) {
         return change_scheme(target, "https://", ret);
     }
+    if (has_error(result, PHASE_VALIDATE, HTTP_E_HTTP2)) {
+        return snprintf(ret, ELSEWHERE_SIZE, "%s", target->text) <
+               ELSEWHERE_SIZE;
+    }
     return has_error(result, PHASE_TLS, WEIR_ETLSPROTOCOL) &&
            change_scheme(target, "http://", ret);
 }
@@ -106,14 +110,19 @@ static bool is_target(const char *word, const char *text)
            strcmp(word, find_authority(text, &len)) == 0;
 }
 
-bool elsewhere_write(const struct run_options *options, const char *url,
+bool elsewhere_write(const struct result *result, const char *url,
                      struct reword *ret)
 {
-    reword_begin(ret, "weir-load");
+    const struct run_options *options = result->options;
+
+    reword_begin(ret, "weir-load", strlen("weir-load"));
     for (int i = 1; i < options->argc; i++) {
         reword_keep(ret, is_target(options->argv[i], options->targets[0].text)
                              ? url
                              : options->argv[i]);
+    }
+    if (has_error(result, PHASE_VALIDATE, HTTP_E_HTTP2)) {
+        reword_keep(ret, "--http2");
     }
     return !ret->is_lost;
 }

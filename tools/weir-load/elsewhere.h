@@ -1,6 +1,7 @@
 /*
  * Where a run should have gone instead, as the server has said or shown: what a
- * redirect names, https:// where TLS is spoken, http:// where it is not.
+ * redirect names, https:// where TLS is spoken, http:// where it is not, or
+ * with HTTP/2.
  *
  * It is told with the whole command line, as words of other tools are.
  */
@@ -18,7 +19,7 @@
 bool elsewhere_find(const struct result *result, char ret[ELSEWHERE_SIZE]);
 
 /* The whole command line with another target; false: it is too long. */
-bool elsewhere_write(const struct run_options *options, const char *url,
+bool elsewhere_write(const struct result *result, const char *url,
                      struct reword *ret);
 
 #endif

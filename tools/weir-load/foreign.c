@@ -8,6 +8,7 @@
  */
 #include "foreign.h"
 
+#include "foreign_fill.h"
 #include "tools/common/units.h"
 #include "url.h"
 
@@ -292,6 +293,23 @@ static bool is_body_file(const char *value, char *const *words)
     return value && has_flag(words, methods);
 }
 
+/* Streams are requests under way in a line that asks for HTTP/1.1. */
+static bool is_count_of_http1(const char *value, char *const *words)
+{
+    static const char *const versions[] = {"--h1", "--http1", NULL};
+
+    return is_count(value, words) && has_flag(words, versions);
+}
+
+/* siege has neither a count nor a time then. */
+static bool is_repetitions(const char *value, char *const *words)
+{
+    static const char *const lengths[] = {"-d",    "--dur", "-z", "-n",
+                                          "--req", "-t",    NULL};
+
+    return is_number(value, words) && !has_flag(words, lengths);
+}
+
 /* iperf3 -s is alone, or has a port. */
 static bool is_server(const char *value, char *const *words)
 {
@@ -333,6 +351,15 @@ static bool is_python(const char *value, char *const *words)
 static bool has_prefix(const char *value, const char *prefix)
 {
     return strncasecmp(value, prefix, strlen(prefix)) == 0;
+}
+
+/* "http://HOST/PATH POST BODY" */
+static bool is_siege_target(const char *value, char *const *words)
+{
+    const char *blank = strchr(value, ' ');
+
+    return is_url(value, words) && blank &&
+           strncmp(blank + strspn(blank, " "), "POST", 4) == 0;
 }
 
 static bool is_web_socket(const char *value, char *const *words)
@@ -406,10 +433,19 @@ static bool is_place(const char *value, char *const *words)
 #define PROGRAM                                                                \
     "a program of k6 or locust is not run; what it sends is the target, -X, "  \
     "-H and -b, or --mix FILE, its stages --stages, its thresholds --slo"
-#define SCRIPT_LINE "-X|METHOD|-H|NAME: VALUE|-b|BODY"
-#define TIMEOUT     "a time-out is --timeout TIME"
-#define DURATION    "a duration is -d TIME"
-#define NOT_SHOWN   "it changes nothing here"
+#define SCRIPT_OF(name_, is_)                                                  \
+    {                                                                          \
+        ROW(name_, is_, "-X|METHOD|-H|NAME: VALUE|-b|BODY", SCRIPT),           \
+            .has_value = true, .fill = foreign_fill_script                     \
+    }
+#define LIST_OF(name_)                                                         \
+    {                                                                          \
+        ROW(name_, NULL, "--mix|%s", LIST),                                    \
+            .has_value = true, .fill = foreign_fill_list, .fills_word = true   \
+    }
+#define TIMEOUT   "a time-out is --timeout TIME"
+#define DURATION  "a duration is -d TIME"
+#define NOT_SHOWN "it changes nothing here"
 #define IPERF3                                                                 \
     "iperf3's streams are --mode stream: -P N is -c N, -t TIME -d TIME, -R "   \
     "--direction down, --bidir --direction both, -l SIZE --send SIZE; the "    \
@@ -451,6 +487,8 @@ const struct option_foreign foreign_words[] = {
     WHOLE("c", is_host, "--mode|stream|-c|1|-d|10s|tcp://%s:5201", IPERF3),
     WHOLE("h", is_host, PING, "-h is help here; " REDIS),
     VALUE("l", is_size, "--send|%s", "a size of requests is --send SIZE"),
+    VALUE("m", is_count_of_http1, "-p|%s",
+          "-m is a method here; requests under way on a connection are -p N"),
     VALUE("m", is_count, "-p|%s|--http2",
           "-m is a method here; requests under way on a connection are -p N"),
     VALUE("v", is_number, "", "-v takes no number here"),
@@ -473,20 +511,24 @@ const struct option_foreign foreign_words[] = {
     VALUE("a", is_pair, BASIC, USER),
     VALUE("a", is_count, "-n|%s", "a count of requests is -n N"),
     ALONE("a", NULL, "--disable-keepalive", "each request has a connection"),
+    {ROW("r", is_repetitions, "-R|%s",
+         "repetitions of each user are -n N, of all connections together; a "
+         "rate is -R RATE"),
+     .has_value = true, .fill = foreign_fill_repetitions},
     VALUE("r", is_rate, "-R|%s",
           "a rate is -R RATE; repetitions of each user are -n N, of all "
           "connections together"),
     ALONE("r", NULL, "", "an error ends nothing but its connection"),
-    VALUE("s", is_script, SCRIPT_LINE, SCRIPT),
+    SCRIPT_OF("s", is_script),
     VALUE("s", is_time, "--timeout|%s", TIMEOUT),
     WHOLE("s", is_host, PING, REDIS),
     WHOLE("s", is_server, "serve|--mode|discard|tcp://0.0.0.0:5201",
           "the server of a load is weir-load serve"),
-    VALUE("s", is_file, SCRIPT_LINE, SCRIPT),
+    SCRIPT_OF("s", is_file),
     ALONE("s", NULL, "", NOT_SHOWN),
     VALUE("f", is_python, "", PROGRAM),
     VALUE("f", is_body_file, "-b|@%s", BODY),
-    VALUE("f", NULL, "--mix|%s", LIST),
+    LIST_OF("f"),
     VALUE("u", is_pair, BASIC, USER),
     VALUE("u", is_count, "-c|%s", "as many users as connections: -c N"),
     WHOLE("u", is_nothing,
@@ -522,12 +564,12 @@ const struct option_foreign foreign_words[] = {
     VALUE("body-file", NULL, "-b|@%s", BODY),
     VALUE("input", NULL, "-b|@%s", BODY),
     ALONE("head", NULL, "-X|HEAD", "a method is -X METHOD"),
-    VALUE("targets", NULL, "--mix|%s", LIST),
+    LIST_OF("targets"),
     ALONE("urls-from-file", is_nothing, "", LIST),
-    VALUE("urls-from-file", NULL, "--mix|%s", LIST),
-    VALUE("file", NULL, "--mix|%s", LIST),
-    VALUE("input-file", NULL, "--mix|%s", LIST),
-    VALUE("script", NULL, SCRIPT_LINE, SCRIPT),
+    LIST_OF("urls-from-file"),
+    LIST_OF("file"),
+    LIST_OF("input-file"),
+    SCRIPT_OF("script", NULL),
     ALONE("http2", is_false, "", VERSION),
     ALONE("http3", NULL, "", NO_HTTP3),
     ALONE("h2c", NULL, "--http2", "without TLS --http2 is prior knowledge"),
@@ -594,6 +636,9 @@ const struct option_foreign foreign_words[] = {
     /* Words that are no flags. */
     VALUE("", is_attack, "", "vegeta's attack is what is done without a word"),
     VALUE("", is_program, "", PROGRAM),
+    {ROW("", is_siege_target, NULL,
+         "a method is -X METHOD, and a body -b TEXT"),
+     .has_value = true, .is_word = true, .fill = foreign_fill_target},
     WORD(is_web_socket, NULL, "WebSocket is not spoken"),
     WORD(is_grpc, NULL,
          "messages of gRPC are bodies; see --http2 and -b @FILE"),

@@ -477,7 +477,7 @@ static void suggest_elsewhere(const struct result *result)
     if (!elsewhere_find(result, url)) {
         return;
     }
-    if (!elsewhere_write(result->options, url, &line)) {
+    if (!elsewhere_write(result, url, &line)) {
         say("write %.400s", url);
         return;
     }

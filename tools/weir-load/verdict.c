@@ -451,8 +451,7 @@ static void find_redirects(struct result *result)
         return;
     }
     const bool has_url = result->location[0] && elsewhere_find(result, url);
-    const bool has_line =
-        has_url && elsewhere_write(result->options, url, &line);
+    const bool has_line = has_url && elsewhere_write(result, url, &line);
     add(&result->warnings,
         "%llu answers were redirects%s%.200s, which are not followed: what was "
         "measured is the server that sends away; --expect 2xx makes them "
