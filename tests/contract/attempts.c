@@ -259,6 +259,24 @@ MAKER(attempts, of_an_endpoint_whose_address_is_in_use_are_told_meanwhile, m)
     close(taken);
 }
 
+MAKER(attempts, of_an_endpoint_are_the_latest_when_it_is_made_at_last, m)
+{
+    struct weir_attempt attempt = {.size = sizeof(attempt)};
+    struct weir_address own = peer_address("127.0.0.1", 0);
+    const int taken = socket(AF_INET, SOCK_DGRAM, 0);
+
+    expect_ok(bind(taken, &own.storage.any, own.len));
+    expect_ok(getsockname(taken, &own.storage.any, &own.len));
+    begin_endpoint(m, weir_place_addresses(&own, 1), weir_place_none());
+    RUN_UNTIL(m->loop, weir_pending_get_attempt(pending, 0, &attempt) == 0);
+    close(taken);
+    maker_run(m, maker_is_done);
+    expect_eq(m->done_err, 0);
+    expect_eq(tried, 1);
+    expect_eq(first.err, 0);
+    expect_ok(weir_transport_abort(m->done_t));
+}
+
 /* ---- servers ---- */
 
 static int listen_at(struct maker *m, const struct weir_address *at,
@@ -322,6 +340,34 @@ MAKER(attempts, of_a_server_say_which_address_is_in_use_while_it_starts, m)
     expect_eq(m->done_err, -ECANCELED);
     expect_eq(attempt_of(m, 1).err, -EADDRINUSE, "it has not gone on");
     close(taken);
+}
+
+/* Its first address is in use, so that the second is tried later. */
+MAKER(attempts, of_a_server_are_the_latest_when_it_has_started_at_last, m)
+{
+    struct weir_address at[2];
+    struct weir_address bound;
+    struct weir_attempt attempt = {.size = sizeof(attempt)};
+    const int taken = peer_listen(1, &at[0]);
+
+    at[1] = peer_address("127.0.0.2", address_port(&at[0]));
+    expect_ok(weir_create_server_at(m->loop, &m->factory,
+                                    weir_place_addresses(at, 2), NULL,
+                                    maker_server_done, m, &m->server));
+    RUN_UNTIL(m->loop,
+              weir_server_get_attempt(m->server, 0, &attempt) == 0 || m->done);
+    expect_eq(attempt.err, -EADDRINUSE);
+    expect_eq(weir_server_get_attempt(m->server, 1, &attempt), -EINVAL,
+              "it was not tried");
+    close(taken);
+    maker_expect_done(m, 0);
+    for (size_t i = 0; i < 2; i++) {
+        first = attempt_of(m, i);
+        expect_eq(first.err, 0);
+        expect_geq(weir_server_get_socket(m->server, i, &bound), 0);
+        cr_expect(weir_address_is_equal(&first.own_address, &bound));
+    }
+    expect_eq(weir_server_get_attempt(m->server, 2, &attempt), -EINVAL);
 }
 
 MAKER(attempts, an_operation_that_tries_no_address_has_none, m)

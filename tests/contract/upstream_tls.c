@@ -207,6 +207,31 @@ UNIT(upstream_tls, a_certificate_for_another_name_is_down)
     finish();
 }
 
+static int open_refused(weir_loop *loop, void *arg)
+{
+    struct weir_upstreams_result result = {.size = sizeof(result)};
+    weir_writer *writer = NULL;
+
+    (void)loop;
+    (void)arg;
+    expect_eq(weir_upstreams_open_connection(set, NULL, &result, NULL, &writer),
+              WEIR_ETLSHOSTNAME);
+    cr_assert_null(writer);
+    cr_assert_null(result.slot);
+    cr_assert_null(result.transport);
+    return 0;
+}
+
+/* The stream is made before the handshake, and does not outlive it. */
+UNIT(upstream_tls, a_stream_whose_handshake_fails_is_gone)
+{
+    start(WEIR_CHECK_TCP, true);
+    expect_eq(add("other.example"), 0);
+    RUN_UNTIL(m.loop, state != 0);
+    expect_eq(weir_loop_run_task(m.loop, open_refused, NULL, NULL), 0);
+    finish();
+}
+
 UNIT(upstream_tls, new_settings_are_those_of_the_next_connections)
 {
     struct weir_tls_settings settings = {.size = sizeof(settings),

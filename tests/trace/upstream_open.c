@@ -201,7 +201,7 @@ TASK(upstream_open, the_readers_limit_is_that_of_the_options)
         .size = sizeof(options), .limit_bytes = 10};
     weir_reader *reader;
     weir_writer *writer;
-    char line[100];
+    char line[200]; /* it has room for more than comes */
     open_set(FAKE_ACCEPT, 0);
     expect_ok(weir_upstreams_open_connection(set, &options, &result, &reader,
                                              &writer));
@@ -300,6 +300,9 @@ TASK(upstream_open, an_error_comes_with_what_was_tried)
     cr_assert_eq(result.upstream, all[1]);
     expect_eq(result.try_count, 2);
     cr_assert_not_null(strstr(text, "Connection refused"));
+    expect_eq(weir_upstreams_open_transport(set, &factory, NULL, &result),
+              -ECONNREFUSED);
+    cr_assert_null(result.error_text, "it has ended with the request");
     expect_idle();
     close_set();
 }
@@ -370,6 +373,7 @@ TASK(upstream_open, calls_that_cannot_be_say_why)
 {
     struct weir_upstreams_connect_options options = {.size = 0};
     struct weir_upstreams_result unsized = {.size = 0};
+    const struct weir_address nowhere = {.len = 0};
     weir_writer *writer = NULL;
     bool was_called = false;
     open_set(FAKE_ACCEPT, 0);
@@ -388,6 +392,13 @@ TASK(upstream_open, calls_that_cannot_be_say_why)
     expect_eq(weir_upstreams_open_connection(set, NULL, NULL, NULL, &writer),
               -EINVAL);
     options.size = sizeof(options);
+    options.connect.size = 1;
+    expect_eq(weir_upstreams_open_transport(set, &factory, &options, &result),
+              -EINVAL);
+    options.connect = (struct weir_connect_options){.local_address = &nowhere};
+    expect_eq(weir_upstreams_open_transport(set, &factory, &options, &result),
+              -EINVAL);
+    options.connect.local_address = NULL;
     options.limit_bytes = UINT64_MAX;
     result.try_count = 77;
     expect_eq(
