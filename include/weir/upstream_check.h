@@ -67,8 +67,8 @@ WEIR_API WEIR_MUST_USE int weir_check_kind_parse(const char *name,
  *
  * Refused are an unknown kind, bytes to send or to expect that are not there,
  * more bytes to expect than the limit, a limit below 12 for HTTP, a lowest
- * status above the highest, an empty path, and a path or a host with a blank or
- * a control character.
+ * status above the highest, an empty path, a path or a host with a blank or a
+ * control character, and no_tls of a check of TLS.
  */
 struct weir_upstream_check {
     size_t size;
@@ -115,6 +115,12 @@ struct weir_upstream_check {
     uint32_t min_status;
     /** WEIR_CHECK_HTTP: the highest one; default 399. */
     uint32_t max_status;
+    /** The port that is connected to, at the upstream's addresses; 0: the
+     * upstream's. weir_upstreams_add() refuses a Unix socket then. */
+    uint16_t port;
+    /** WEIR_CHECK_TEXT, WEIR_CHECK_HTTP: without TLS, also of an upstream that
+     * has TLS settings. */
+    bool no_tls;
 };
 
 /**

@@ -292,6 +292,39 @@ UNIT(upstream_sockets, a_server_is_checked_by_text)
     check_server(&check, "a PONG", "PIN POG");
 }
 
+/* Nothing listens at the upstream's own port. */
+static void check_port_of(const char *host)
+{
+    struct world world;
+    struct weir_address address;
+    int listener = peer_listen(64, &address);
+    const struct weir_upstream_check check = {.size = sizeof(check),
+                                              .interval_ns = 1 * MS,
+                                              .fall = 2,
+                                              .starts_down = true,
+                                              .port = address_port(&address)};
+    const struct weir_upstreams_options options = {.size = sizeof(options),
+                                                   .check = &check};
+    const struct weir_upstream_options local = {.size = sizeof(local),
+                                                .path = "@none"};
+    world_open(&world, &options);
+    add_port(&world, host, 1);
+    run_until_changed(&world);
+    expect_eq(world.state, WEIR_UPSTREAM_UP, "%s", host);
+    expect_eq(connect_now(&world)->err, -ECONNREFUSED);
+    close(listener);
+    run_until_changed(&world);
+    expect_eq(world.state, WEIR_UPSTREAM_DOWN);
+    expect_eq(weir_upstreams_add(world.set, &local, NULL), -EINVAL);
+    world_close(&world);
+}
+
+UNIT(upstream_sockets, a_check_may_go_to_another_port)
+{
+    check_port_of("127.0.0.1");
+    check_port_of("localhost");
+}
+
 UNIT(upstream_sockets, a_listener_that_closes_is_found_down)
 {
     struct world world;

@@ -58,6 +58,31 @@ def checked(*servers, check=("http", LONG), flags=()):
             "--check", check[0], "--check", check[1], *flags)
 
 
+def test_a_check_may_go_to_another_port_and_want_another_status():
+    """As Patroni's, whose port says who the leader is."""
+    with Checked(BAD) as one, Checked(GOOD) as other, Server(echo) as data, \
+            Server(echo) as more:
+        def flags(status, check, to):
+            return ("--listen", "tcp://127.0.0.1:0", "--name",
+                    f"{status} of {check.port}", "--check", "http",
+                    "--check", "20ms", "--check-path", "/primary",
+                    "--check-port", str(check.port), "--check-status", status,
+                    "--to", target(to))
+        with Proxy(*flags("200", one, data), *flags("200-399", other, more),
+                   *flags("503", one, data)) as proxy:
+            wait_until(lambda: one.requests and other.requests)
+            with contextlib.suppress(ConnectionResetError):
+                with proxy.connect(0) as client:
+                    client.sendall(b"x")
+                    equal(client.recv(1), "a reset", "its port says 503")
+            for index in (1, 2):
+                with proxy.connect(index) as client:
+                    echoes(client)
+            equal(one.requests[0].split(b"\r\n")[:2],
+                  [b"GET /primary HTTP/1.1",
+                   f"Host: 127.0.0.1:{one.port}".encode()], "the request")
+
+
 def use(proxy, count):
     for _ in range(count):
         with proxy.connect() as client:

@@ -184,6 +184,11 @@ static const struct {
     const char *reason;
 } wrong[] = {
     {"idle-timeout", "soon", "a time such as 500ms"},
+    {"check-status", "20", "a status such as 200, or two of 100 to 599"},
+    {"check-status", "200-", "a status such as 200, or two of 100 to 599"},
+    {"check-status", "399-200", "a status such as 200, or two of 100 to 599"},
+    {"check-status", "200-600", "a status such as 200, or two of 100 to 599"},
+    {"check-tls", "on", "'on' is neither as-target nor off"},
     {"client-rate", "100", "a number and a time of 1ms or more, such as"},
     {"client-rate", "0/1s", "a number and a time of 1ms or more, such as"},
     {"client-rate", "/1s", "a number and a time of 1ms or more, such as"},
@@ -398,6 +403,14 @@ UNIT_IN(proxy_words, a_configuration_that_is_no_whole_is_told_what_it_lacks,
                "check", "text", "to", "tcp://127.0.0.1:2");
     INCOMPLETE("trust needs accept-proxy", "listen", "tcp://127.0.0.1:1",
                "trust", "unix", "to", "tcp://127.0.0.1:2");
+    INCOMPLETE("check-port needs a check", "listen", "tcp://127.0.0.1:1",
+               "check-port", "2", "to", "tcp://127.0.0.1:2");
+    INCOMPLETE("'unix:/a' has no other port to check", "listen",
+               "tcp://127.0.0.1:1", "check", "tcp", "check-port", "2", "to",
+               "unix:/a");
+    INCOMPLETE("say by check-tls whether that port has TLS", "listen",
+               "tcp://127.0.0.1:1", "check", "http", "check-port", "2", "to",
+               "tls://127.0.0.1:2");
     INCOMPLETE("client-ban needs client-conns or client-rate", "listen",
                "tcp://127.0.0.1:1", "client-ban", "1s", "to",
                "tcp://127.0.0.1:2");

@@ -129,6 +129,8 @@ UNIT(upstream_plan, refuses_what_makes_no_sense)
     expect_refused(&(struct weir_upstream_check){.min_status = 400});
     expect_refused(&(struct weir_upstream_check){.kind = WEIR_CHECK_HTTP,
                                                  .limit_bytes = 11});
+    expect_refused(
+        &(struct weir_upstream_check){.kind = WEIR_CHECK_TLS, .no_tls = true});
     expect_refused(&(struct weir_upstream_check){.path = ""});
     expect_refused(&(struct weir_upstream_check){.path = "/ HTTP/1.0"});
     expect_refused(&(struct weir_upstream_check){.host = "a\r\nb: c"});
@@ -273,13 +275,13 @@ UNIT(upstream_plan, is_the_same_if_all_of_it_is)
                                               .expect_size = 1,
                                               .path = "/p",
                                               .host = "h"};
-    struct weir_upstream_check others[15];
+    struct weir_upstream_check others[17];
     const char texts[] = "ab"; /* elsewhere in memory */
     struct weir_upstream_check same = first;
     same.send = texts;
     same.rise = 2; /* the default */
     cr_assert(is_same_as_first(&first, &same));
-    for (int i = 0; i < 15; i++) {
+    for (int i = 0; i < 17; i++) {
         others[i] = first;
     }
     others[0].kind = WEIR_CHECK_TCP;
@@ -299,7 +301,9 @@ UNIT(upstream_plan, is_the_same_if_all_of_it_is)
     others[12].host = NULL;
     others[13].min_status = 201;
     others[14].max_status = 398;
-    for (int i = 0; i < 15; i++) {
+    others[15].port = 1;
+    others[16].no_tls = true;
+    for (int i = 0; i < 17; i++) {
         cr_assert(!is_same_as_first(&first, &others[i]), "plan %d", i);
     }
 }

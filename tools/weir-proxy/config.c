@@ -117,6 +117,8 @@ static bool add_route(struct config_service *service, const char *server_name)
     *route = (struct config_route){
         .tries = 3,
         .queue_timeout_ns = 5 * SECOND,
+        .check_min_status = 200,
+        .check_max_status = 399,
         .connect_timeout_ns = 10 * SECOND,
         .eject_failures = 3,
         .eject_ns = 10 * SECOND,

@@ -36,6 +36,13 @@ enum config_unchecked {
     UNCHECKED_USE,
 };
 
+/* Whether checks of texts and by HTTP go over TLS. */
+enum config_check_tls {
+    CHECK_TLS_UNSAID, /* as the target does */
+    CHECK_TLS_AS_TARGET,
+    CHECK_TLS_OFF,
+};
+
 enum config_header {
     HEADER_NONE,
     HEADER_V1,
@@ -85,6 +92,10 @@ struct config_route {
     char *check_expect;
     char *check_path;
     char *check_host;
+    uint64_t check_port; /* 0: the target's */
+    uint64_t check_min_status;
+    uint64_t check_max_status;
+    enum config_check_tls check_tls;
     enum config_unchecked unchecked;
     char *to_ca;
     char *to_name;

@@ -65,6 +65,32 @@ static bool has_tls_target(const struct config_route *route)
     return false;
 }
 
+/* What stands on another port is another program, which need not have the
+ * target's TLS: that is said. */
+static bool check_port(const struct config_route *route, char *why)
+{
+    const bool asks =
+        route->check == WEIR_CHECK_TEXT || route->check == WEIR_CHECK_HTTP;
+
+    if (route->check_port > 0 && !route->is_checked) {
+        return option_refuse(why, "check-port needs a check");
+    }
+    for (size_t i = 0; i < route->target_count && route->check_port > 0; i++) {
+        if (route->targets[i].at.address.len > 0 &&
+            route->targets[i].at.address.storage.any.sa_family == AF_UNIX) {
+            return option_refuse(why, "'%s' has no other port to check",
+                                 route->targets[i].at.text);
+        }
+    }
+    if (route->check_port > 0 && asks && has_tls_target(route) &&
+        route->check_tls == CHECK_TLS_UNSAID) {
+        return option_refuse(why,
+                             "check-port: say by check-tls whether that port "
+                             "has TLS: as-target, or off");
+    }
+    return true;
+}
+
 static bool check_route(const struct config_service *service,
                         const struct config_route *route, unsigned *line,
                         char *why)
@@ -96,6 +122,9 @@ static bool check_route(const struct config_service *service,
         !route->check_send && !route->check_expect) {
         return option_refuse(why,
                              "check text needs check-send or check-expect");
+    }
+    if (!check_port(route, why)) {
+        return false;
     }
     if (!has_tls_target(route) &&
         (route->to_ca || route->to_name || route->to_cert || route->to_key ||
@@ -401,7 +430,9 @@ static void warn_of_mysql(const struct config *config,
 {
     char place[CONFIG_PLACE_SIZE];
 
-    if (route->is_checked && target->at.port == MYSQL_PORT) {
+    if (route->is_checked &&
+        (route->check_port ? route->check_port : target->at.port) ==
+            MYSQL_PORT) {
         say("%swarning: '%s': MySQL and MariaDB count a check as a handshake "
             "that was broken off, and refuse this machine after "
             "max_connect_errors (100) of them: raise that number there, or do "

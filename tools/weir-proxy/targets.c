@@ -118,6 +118,10 @@ static struct weir_upstream_check check_of(const struct config_route *config)
         .expect_size = expect ? strlen(expect) : 0,
         .path = config->check_path,
         .host = config->check_host,
+        .port = (uint16_t)config->check_port,
+        .no_tls = config->check_tls == CHECK_TLS_OFF,
+        .min_status = (uint32_t)config->check_min_status,
+        .max_status = (uint32_t)config->check_max_status,
         .starts_down = config->unchecked == UNCHECKED_WAIT,
     };
 }
@@ -162,7 +166,8 @@ static bool is_news(const struct route *route, const weir_upstream *upstream,
 }
 
 /* Why it has come into this state: ": ...", or nothing. */
-static void write_why(const struct weir_upstream_info *info,
+static void write_why(const struct config_route *config,
+                      const struct weir_upstream_info *info,
                       enum weir_upstream_state state, int err, char *why,
                       size_t size)
 {
@@ -171,8 +176,10 @@ static void write_why(const struct weir_upstream_info *info,
 
     why[0] = '\0';
     if (is_down && info->check_status > 0) {
-        snprintf(why, size, ": HTTP %u, not 200 to 399",
-                 (unsigned)info->check_status);
+        snprintf(why, size, ": HTTP %u, not %llu to %llu",
+                 (unsigned)info->check_status,
+                 (unsigned long long)config->check_min_status,
+                 (unsigned long long)config->check_max_status);
     } else if (err == WEIR_ETLSALERT && alert) {
         snprintf(why, size, ": %s: %s", weir_strerror(err), alert);
     } else if (err < 0) {
@@ -194,7 +201,7 @@ static void tell_change(void *arg, weir_upstream *upstream,
         !is_news(route, upstream, &info)) {
         return;
     }
-    write_why(&info, state, err, why, sizeof(why));
+    write_why(route->config, &info, state, err, why, sizeof(why));
     say("%s, route %s: target %s is %s%s", route->service->name, name_of(route),
         weir_upstream_get_name(upstream), word_of(state), why);
 }

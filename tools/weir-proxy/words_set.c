@@ -342,6 +342,54 @@ bool words_say_check(void *options, const struct option *word,
     return true;
 }
 
+static bool read_status(const char *text, uint64_t *ret)
+{
+    return units_parse_count(text, ret) == 0 && *ret >= 100 && *ret <= 599;
+}
+
+/* "200" or "200-399" */
+bool words_say_check_status(void *options, const struct option *word,
+                            const char *value, char *why)
+{
+    struct config *config = options;
+    struct config_route *route = words_owner(config, word, why);
+    const char *dash = strchr(value, '-');
+    char first[8];
+
+    if (!route) {
+        return false;
+    }
+    snprintf(first, sizeof(first), "%.*s",
+             dash ? (int)(dash - value) : (int)sizeof(first), value);
+    if (!read_status(first, &route->check_min_status) ||
+        !read_status(dash ? dash + 1 : value, &route->check_max_status) ||
+        route->check_min_status > route->check_max_status) {
+        return option_refuse(why,
+                             "'%.60s' is not a status such as 200, or two of "
+                             "100 to 599 such as 200-399",
+                             value);
+    }
+    return true;
+}
+
+/* "as-target" or "off" */
+bool words_say_check_tls(void *options, const struct option *word,
+                         const char *value, char *why)
+{
+    struct config *config = options;
+    struct config_route *route = words_owner(config, word, why);
+
+    if (!route) {
+        return false;
+    }
+    if (strcmp(value, "off") != 0 && strcmp(value, "as-target") != 0) {
+        return option_refuse(why, "'%.60s' is neither as-target nor off",
+                             value);
+    }
+    route->check_tls = value[0] == 'o' ? CHECK_TLS_OFF : CHECK_TLS_AS_TARGET;
+    return true;
+}
+
 /* A time of TCP's keepalive: whole seconds, as many as the kernel takes. */
 static bool read_keepalive_time(const char *text, uint64_t *ret_ns)
 {

@@ -75,6 +75,7 @@ static int check_validate(const struct weir_upstream_check *plan)
     wr_require(plan->expect_size <= plan->limit_bytes, -EINVAL);
     wr_require(plan->limit_bytes >= kind->least_limit, -EINVAL);
     wr_require(plan->min_status <= plan->max_status, -EINVAL);
+    wr_require(!plan->no_tls || plan->kind != WEIR_CHECK_TLS, -EINVAL);
     wr_require(check_is_word(plan->path) && plan->path[0] != '\0', -EINVAL);
     wr_require(check_is_word(plan->host), -EINVAL);
     return 0;
@@ -152,7 +153,8 @@ bool wr_check_is_same(const struct wr_check *a, const struct wr_check *b)
            x->expect_anywhere == y->expect_anywhere &&
            x->send_size == y->send_size && x->expect_size == y->expect_size &&
            x->limit_bytes == y->limit_bytes && x->min_status == y->min_status &&
-           x->max_status == y->max_status && !x->host == !y->host &&
+           x->max_status == y->max_status && x->port == y->port &&
+           x->no_tls == y->no_tls && !x->host == !y->host &&
            a->text_size == b->text_size &&
            memcmp(a->text, b->text, a->text_size) == 0;
 }

@@ -11,12 +11,18 @@
 #include "weir/reader.h"
 #include "weir/writer.h"
 
+static bool probe_has_tls(const struct wr_probe *probe)
+{
+    return !wr_check_is_bare(probe->check) && !probe->check->plan.no_tls;
+}
+
 static int probe_ask(const struct wr_probe *probe, weir_writer *writer)
 {
     struct wr_check_piece pieces[WR_CHECK_PIECES];
     char authority[WR_PLACE_SIZE];
 
-    wr_target_write_authority(probe->target, authority);
+    wr_target_write_authority(probe->target, probe->check->plan.port,
+                              probe_has_tls(probe), authority);
     const size_t count = wr_check_ask(probe->check, authority, pieces);
     for (size_t i = 0; i < count; i++) {
         const int err =
@@ -50,8 +56,9 @@ static int probe_talk(struct wr_probe *probe)
 {
     weir_reader *reader;
     weir_writer *writer;
-    int err = wr_target_open(probe->target, !wr_check_is_bare(probe->check),
-                             &probe->alert, &reader, &writer);
+    int err =
+        wr_target_open(probe->target, probe->check->plan.port,
+                       probe_has_tls(probe), &probe->alert, &reader, &writer);
 
     wr_require(err >= 0, err);
     wr_assert(reader != NULL);

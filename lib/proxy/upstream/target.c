@@ -227,10 +227,26 @@ static void target_cut_place(char *place, const char *usual_port)
     }
 }
 
-void wr_target_write_authority(const struct wr_target *target,
-                               char ret[WR_PLACE_SIZE])
+static uint16_t target_get_port(const struct wr_target *target, uint16_t port)
 {
-    const bool has_tls = wr_secure_settings_are_set(&target->tls);
+    wr_assert(target->is_name || target->single.len > 0);
+    return port > 0          ? port
+           : target->is_name ? target->port
+                             : wr_address_port(&target->single);
+}
+
+static void target_set_port(struct weir_address *address, uint16_t port)
+{
+    wr_assert(address->storage.any.sa_family != AF_UNIX);
+    *(address->storage.any.sa_family == AF_INET6
+          ? &address->storage.inet6.sin6_port
+          : &address->storage.inet.sin_port) = htons(port);
+}
+
+void wr_target_write_authority(const struct wr_target *target, uint16_t port,
+                               bool with_tls, char ret[WR_PLACE_SIZE])
+{
+    const bool has_tls = with_tls && wr_secure_settings_are_set(&target->tls);
     const char *named = target->tls.server_hostname[0] != '\0'
                             ? target->tls.server_hostname
                             : target->host;
@@ -241,12 +257,11 @@ void wr_target_write_authority(const struct wr_target *target,
         return;
     }
     if (named) {
-        wr_target_write_place(
-            named,
-            target->is_name ? target->port : wr_address_port(&target->single),
-            ret);
+        wr_target_write_place(named, target_get_port(target, port), ret);
     } else {
-        weir_address_format(&target->single, ret, WR_PLACE_SIZE);
+        struct weir_address address = target->single;
+        target_set_port(&address, target_get_port(target, port));
+        weir_address_format(&address, ret, WR_PLACE_SIZE);
     }
     target_cut_place(ret, has_tls ? ":443" : ":80");
 }
@@ -298,10 +313,29 @@ int wr_target_connect(struct wr_target *target,
                                      done_arg, ret);
 }
 
-int wr_target_open(const struct wr_target *target, bool with_tls,
+/* The place with another port, at copies of the first addresses. */
+static struct weir_place
+target_get_place_at(const struct wr_target *target, uint16_t port,
+                    struct weir_address copies[WR_TARGET_PORTS_MAX])
+{
+    const size_t count = wr_min_u64(target->address_count, WR_TARGET_PORTS_MAX);
+
+    wr_assert(port > 0);
+    if (count == 0) {
+        return weir_place_host(target->host, port);
+    }
+    for (size_t i = 0; i < count; i++) {
+        copies[i] = target->addresses[i];
+        target_set_port(&copies[i], port);
+    }
+    return weir_place_addresses(copies, count);
+}
+
+int wr_target_open(const struct wr_target *target, uint16_t port, bool with_tls,
                    const char **ret_alert, weir_reader **ret_reader,
                    weir_writer **ret_writer)
 {
+    struct weir_address copies[WR_TARGET_PORTS_MAX];
     struct weir_tls_settings tls;
     struct weir_open_options options = {.size = sizeof(options),
                                         .tls_alert = ret_alert};
@@ -312,6 +346,9 @@ int wr_target_open(const struct wr_target *target, bool with_tls,
         tls = target_get_tls(target);
         options.connect.tls = &tls;
     }
-    return weir_open_connection_at(target->loop, target_get_place(target),
-                                   &options, ret_reader, ret_writer);
+    return weir_open_connection_at(
+        target->loop,
+        port > 0 ? target_get_place_at(target, port, copies)
+                 : target_get_place(target),
+        &options, ret_reader, ret_writer);
 }

@@ -65,9 +65,10 @@ void wr_target_write_place(const char *host, uint16_t port,
                            char ret[WR_PLACE_SIZE]);
 
 /* Writes the Host of requests by HTTP (RFC 9110, 7.2): whom the upstream's
- * certificate names, or its host, with its port. Unix sockets have none. */
-void wr_target_write_authority(const struct wr_target *target,
-                               char ret[WR_PLACE_SIZE]);
+ * certificate names, or its host, with @port, or its own where that is 0. Unix
+ * sockets have none. */
+void wr_target_write_authority(const struct wr_target *target, uint16_t port,
+                               bool with_tls, char ret[WR_PLACE_SIZE]);
 
 /* Connects; the options have no TLS. */
 WEIR_MUST_USE int wr_target_connect(struct wr_target *target,
@@ -76,10 +77,13 @@ WEIR_MUST_USE int wr_target_connect(struct wr_target *target,
                                     bool with_tls, weir_connect_done_fn *done,
                                     void *done_arg, weir_pending **ret);
 
+/* Of the addresses of a name so many are connected to with another port. */
+#define WR_TARGET_PORTS_MAX 8u
+
 /* Connects in a task, as weir_open_connection() does, with @ret_alert as its
- * tls_alert. */
-WEIR_MUST_USE int wr_target_open(const struct wr_target *target, bool with_tls,
-                                 const char **ret_alert,
+ * tls_alert; to @port where it is not 0. */
+WEIR_MUST_USE int wr_target_open(const struct wr_target *target, uint16_t port,
+                                 bool with_tls, const char **ret_alert,
                                  weir_reader **ret_reader,
                                  weir_writer **ret_writer);
 

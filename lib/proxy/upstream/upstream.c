@@ -397,6 +397,9 @@ int wr_upstream_make(weir_upstreams *set,
 
     int err = wr_target_read_place(set->loop, options, &place);
     wr_require(err >= 0, err);
+    wr_require(set->check.plan.port == 0 || place.name ||
+                   place.addresses[0].storage.any.sa_family != AF_UNIX,
+               -EINVAL);
     const char *text = upstream_write_place(options, &place, buf);
     const char *name = options->name ? options->name : text;
     const size_t host_size = options->host ? strlen(options->host) + 1 : 0;
