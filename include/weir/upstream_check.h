@@ -115,8 +115,8 @@ struct weir_upstream_check {
     uint32_t min_status;
     /** WEIR_CHECK_HTTP: the highest one; default 399. */
     uint32_t max_status;
-    /** The port that is connected to, at the upstream's addresses; 0: the
-     * upstream's. weir_upstreams_add() refuses a Unix socket then. */
+    /** The port that is connected to, at the upstream's addresses; default
+     * the upstream's. With one weir_upstreams_add() refuses a Unix socket. */
     uint16_t port;
     /** WEIR_CHECK_TEXT, WEIR_CHECK_HTTP: without TLS, also of an upstream that
      * has TLS settings. */

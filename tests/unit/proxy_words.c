@@ -379,6 +379,27 @@ static void is_incomplete(const char *const *words_said, const char *reason)
 #define INCOMPLETE(reason, ...)                                                \
     is_incomplete((const char *const[]){__VA_ARGS__, NULL}, reason)
 
+UNIT_IN(proxy_words, checks_and_clients_that_are_no_whole_are_refused,
+        unit_alone, void)
+{
+    INCOMPLETE("check-port needs a check", "listen", "tcp://127.0.0.1:1",
+               "check-port", "2", "to", "tcp://127.0.0.1:2");
+    INCOMPLETE("'unix:/a' has no other port to check", "listen",
+               "tcp://127.0.0.1:1", "check", "tcp", "check-port", "2", "to",
+               "unix:/a");
+    INCOMPLETE("say by check-tls whether that port has TLS", "listen",
+               "tcp://127.0.0.1:1", "check", "http", "check-port", "2", "to",
+               "tls://127.0.0.1:2");
+    INCOMPLETE("client-ban needs client-conns or client-rate", "listen",
+               "tcp://127.0.0.1:1", "client-ban", "1s", "to",
+               "tcp://127.0.0.1:2");
+    INCOMPLETE("services that share 'a' have the same client-conns", "listen",
+               "tcp://127.0.0.1:1", "client-conns", "1", "client-share", "a",
+               "to", "tcp://127.0.0.1:2", "listen", "tcp://127.0.0.1:3",
+               "client-conns", "2", "client-share", "a", "to",
+               "tcp://127.0.0.1:2");
+}
+
 UNIT_IN(proxy_words, a_configuration_that_is_no_whole_is_told_what_it_lacks,
         unit_alone, void)
 {
@@ -403,22 +424,6 @@ UNIT_IN(proxy_words, a_configuration_that_is_no_whole_is_told_what_it_lacks,
                "check", "text", "to", "tcp://127.0.0.1:2");
     INCOMPLETE("trust needs accept-proxy", "listen", "tcp://127.0.0.1:1",
                "trust", "unix", "to", "tcp://127.0.0.1:2");
-    INCOMPLETE("check-port needs a check", "listen", "tcp://127.0.0.1:1",
-               "check-port", "2", "to", "tcp://127.0.0.1:2");
-    INCOMPLETE("'unix:/a' has no other port to check", "listen",
-               "tcp://127.0.0.1:1", "check", "tcp", "check-port", "2", "to",
-               "unix:/a");
-    INCOMPLETE("say by check-tls whether that port has TLS", "listen",
-               "tcp://127.0.0.1:1", "check", "http", "check-port", "2", "to",
-               "tls://127.0.0.1:2");
-    INCOMPLETE("client-ban needs client-conns or client-rate", "listen",
-               "tcp://127.0.0.1:1", "client-ban", "1s", "to",
-               "tcp://127.0.0.1:2");
-    INCOMPLETE("services that share 'a' have the same client-conns", "listen",
-               "tcp://127.0.0.1:1", "client-conns", "1", "client-share", "a",
-               "to", "tcp://127.0.0.1:2", "listen", "tcp://127.0.0.1:3",
-               "client-conns", "2", "client-share", "a", "to",
-               "tcp://127.0.0.1:2");
     INCOMPLETE("client-ca needs tls://", "listen", "tcp://127.0.0.1:1",
                "client-ca", "a", "to", "tcp://127.0.0.1:2");
     INCOMPLETE("to-... needs a target with tls://", "listen",
