@@ -164,6 +164,12 @@ static void run_resting(struct wr_jobs *of, struct wr_job *job)
     item->rest_has_ended = true;
 }
 
+static void run_resting_later(struct wr_jobs *of, struct wr_job *job)
+{
+    wait_for(&item_of(job)->go);
+    run_resting(of, job);
+}
+
 static void run_looking(struct wr_jobs *of, struct wr_job *job)
 {
     const uint64_t begin_ns = wr_sys_now();
@@ -191,6 +197,10 @@ static const struct wr_jobs_kind resting = {.name = "some jobs",
                                             .idle_ns = UINT64_MAX,
                                             .run = run_resting,
                                             .tell = tell};
+static const struct wr_jobs_kind resting_later = {.name = "some jobs",
+                                                  .idle_ns = UINT64_MAX,
+                                                  .run = run_resting_later,
+                                                  .tell = tell};
 static const struct wr_jobs_kind looking = {.name = "some jobs",
                                             .idle_ns = UINT64_MAX,
                                             .run = run_looking,
@@ -421,6 +431,25 @@ UNIT_OF(jobs, a_job_that_rests_is_told_that_it_was_withdrawn, with_kind,
     cr_assert(!items[1].rest_has_ended, "another job's withdrawal");
     cr_assert(!wr_jobs_withdraw(&jobs, &items[1].job));
     expect_eq(hear(), 1);
+    end_all();
+}
+
+UNIT_OF(jobs, a_rest_ends_at_once_when_its_end_was_told_before, with_kind,
+        &resting_later, void)
+{
+    expect_eq(push(0), 0);
+    expect_eq(push(1), 0);
+    while (wr_jobs_withdraw(&jobs, &items[0].job)) {
+        expect_eq(push(0), 0); /* until a thread has it */
+    }
+    let_go(0);
+    expect_eq(hear(), 1);
+    cr_assert(items[0].rest_has_ended);
+    wr_jobs_shut(&jobs);
+    let_go(1);
+    while (hear() == 0) { /* told of the idle thread's end */
+    }
+    cr_assert(items[1].rest_has_ended);
     end_all();
 }
 
