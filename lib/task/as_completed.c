@@ -152,13 +152,7 @@ static void as_completed_add(struct as_completed *all, size_t index,
 
     wr_assert(index < all->ends.count);
     one->all = all;
-    wr_list_init(&one->observer.link);
-    if (future->is_done) {
-        as_completed_note(&all->ends, future);
-        wr_list_push_back(&all->done, &one->observer.link);
-    } else {
-        wr_future_observe(future, &one->observer, as_completed_one_done);
-    }
+    wr_future_collect(future, &one->observer, as_completed_one_done);
 }
 
 /* Observes usable futures; NULL without memory. */

@@ -124,6 +124,17 @@ void wr_future_observe(weir_future *future, struct wr_observer *observer,
     wr_list_push_back(&future->observers, &observer->link);
 }
 
+void wr_future_collect(weir_future *future, struct wr_observer *observer,
+                       wr_observe_fn *done)
+{
+    if (future->is_done) {
+        wr_list_init(&observer->link);
+        done(observer, future);
+    } else {
+        wr_future_observe(future, observer, done);
+    }
+}
+
 /* No code can set the result any more: the program has no reference left, or
  * the loop has no more turns. */
 static bool future_has_no_setter(const weir_future *future)

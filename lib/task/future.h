@@ -93,4 +93,9 @@ bool wr_futures_are_usable(const weir_loop *loop, weir_future *const *futures,
 void wr_future_observe(weir_future *future, struct wr_observer *observer,
                        wr_observe_fn *done);
 
+/* Adds an observer to a pending future, and calls @done at once if the future
+ * is done: the observer is in no list then. */
+void wr_future_collect(weir_future *future, struct wr_observer *observer,
+                       wr_observe_fn *done);
+
 #endif

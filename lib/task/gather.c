@@ -135,7 +135,7 @@ static void gather_gathered_done(struct wr_observer *observer,
     if (gather->state == GATHER_CANCELLING || gather->pending_count == 0) {
         wr_ready_push(&gather->future.loop->ready, &gather->ready);
     }
-    gather_check_invariants(gather);
+    wr_assert(gather->pending_count > 0 || gather->state == GATHER_DECIDED);
 }
 
 static void gather_finish(struct gather *gather)
@@ -254,12 +254,7 @@ static void gather_add_future(struct gather *gather, uint32_t index,
     wr_assert(index < gather->count);
     gathered->gather = gather;
     gathered->future = weir_future_ref(future);
-    wr_list_init(&gathered->observer.link);
-    if (future->is_done) {
-        gather_count_result(gather, index, future->result);
-    } else {
-        wr_future_observe(future, &gathered->observer, gather_gathered_done);
-    }
+    wr_future_collect(future, &gathered->observer, gather_gathered_done);
 }
 
 int weir_gather(weir_loop *loop, enum weir_gather_kind kind,
@@ -297,8 +292,6 @@ int weir_gather(weir_loop *loop, enum weir_gather_kind kind,
     }
     if (gather->pending_count == 0) {
         gather_finish(gather);
-    } else if (gather->state == GATHER_CANCELLING) {
-        wr_ready_push(&loop->ready, &gather->ready);
     }
     gather_check_invariants(gather);
     *ret = &gather->future;
