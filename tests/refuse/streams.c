@@ -10,11 +10,11 @@
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
-#ifdef WR_TESTS_TLS
 #include <weir/datagram_stream.h>
 #include <weir/relay.h>
 #include <weir/stream.h>
 #include <weir/task.h>
+#ifdef WR_TESTS_TLS
 #include <weir/tls.h>
 #include <weir/tls_connection.h>
 #endif
