@@ -1,19 +1,16 @@
 /*
  * getaddrinfo and getnameinfo: lookups for a task, or with a callback.
  *
- * A task's lookup lies on the task's stack. Cancelling the task cancels the
- * lookup and wakes the task.
+ * A task waits for one lookup as makers do for several (lookups.c).
  */
 #include "lib/base/options.h"
 #include "lib/loop/pending.h"
 #include "lib/task/task.h"
-#include "lookup.h"
+#include "lookups.h"
 #include "service.h"
 
 #include <string.h>
 #include <weir/error.h>
-
-#define TIMEOUT_DEFAULT UINT64_C(10000000000)
 
 /* ---- options ---- */
 
@@ -62,80 +59,42 @@ static int getaddrinfo_read(weir_loop *loop, const char *host, uint16_t port,
         .map_all = known->map_all,
         .canonical = known->canonical_name,
         .timeout_ns =
-            known->timeout_ns > 0 ? known->timeout_ns : TIMEOUT_DEFAULT,
+            known->timeout_ns > 0 ? known->timeout_ns : WR_LOOKUP_TIMEOUT_NS,
     };
     return 0;
 }
 
 /* ---- in a task ---- */
 
-/* A task that waits for a lookup; on its stack. */
-struct lookup_wait {
-    struct wr_waiter waiter;
-    weir_lookup lookup;
-};
-
-static void getaddrinfo_wake(weir_lookup *lookup)
-{
-    struct lookup_wait *wait =
-        wr_container_of(lookup, struct lookup_wait, lookup);
-
-    if (wr_lookup_has_ended(lookup)) {
-        wr_waiter_wake(&wait->waiter, wr_lookup_get_result(lookup));
-    }
-}
-
-static void getaddrinfo_interrupt(struct wr_waiter *waiter)
-{
-    struct lookup_wait *wait =
-        wr_container_of(waiter, struct lookup_wait, waiter);
-
-    wr_assert(!wr_lookup_has_ended(&wait->lookup));
-    wr_lookup_cancel(&wait->lookup);
-    /* The resolver may have cancelled the task again, inside that call. */
-    if (waiter->task->waiter == waiter) {
-        wr_waiter_wake(waiter, -ECANCELED);
-    }
-}
-
-static void getaddrinfo_init_wait(struct lookup_wait *wait, weir_loop *loop)
-{
-    static const struct wr_wait_kind kind = {
-        .name = "name lookup", .interrupt = getaddrinfo_interrupt};
-    wait->waiter = (struct wr_waiter){.kind = &kind};
-    wr_lookup_init(&wait->lookup, loop, getaddrinfo_wake);
-}
-
 int weir_getaddrinfo(weir_loop *loop, const char *host, uint16_t port,
                      const struct weir_getaddrinfo_options *options,
                      struct weir_address *ret, size_t capacity)
 {
     struct weir_getaddrinfo_options known;
-    struct lookup_wait wait;
     struct wr_lookup_question question;
+    struct wr_lookups lookups;
+    const weir_lookup *lookup;
 
     int err = wr_task_enter(loop);
     wr_require(err >= 0, err);
     wr_require(ret || capacity == 0, -EINVAL);
     err = getaddrinfo_read(loop, host, port, options, &known, &question);
     wr_require(err >= 0, err);
-    getaddrinfo_init_wait(&wait, loop);
-    err = wr_lookup_start(&wait.lookup, &question);
+    wr_lookups_init(&lookups, loop);
+    err = wr_lookups_ask(&lookups, &question, &lookup);
     if (err >= 0) {
-        err = wr_task_wait(loop, &wait.waiter, NULL);
+        err = wr_lookups_await(&lookups, &lookup);
     }
-    wr_assert(err < 0 || wr_lookup_has_ended(&wait.lookup));
     if (err >= 0) {
-        wr_lookup_map(&wait.lookup);
+        wr_assert(lookup->count > 0);
+        if (capacity > 0) {
+            memcpy(ret, lookup->addresses,
+                   wr_min_u64(lookup->count, capacity) * sizeof(*ret));
+        }
+        err = (int)lookup->count;
     }
-    const size_t count = wait.lookup.count;
-    if (err >= 0 && capacity > 0) {
-        memcpy(ret, wait.lookup.addresses,
-               wr_min_u64(count, capacity) * sizeof(*ret));
-    }
-    wr_lookup_fini(&wait.lookup);
-    wr_assert(err < 0 || count > 0);
-    return err < 0 ? err : (int)count;
+    wr_lookups_fini(&lookups);
+    return err;
 }
 
 /* Looks up the name of an address: 1: found, 0: none, or an error. */
@@ -144,20 +103,22 @@ static int getaddrinfo_find_name(weir_loop *loop,
                                  const struct weir_getnameinfo_options *options,
                                  char ret[WEIR_HOST_SIZE])
 {
-    struct lookup_wait wait;
+    struct wr_lookups lookups;
+    const weir_lookup *lookup;
 
-    _Static_assert(sizeof(wait.lookup.host) <= WEIR_HOST_SIZE, "a name fits");
-    getaddrinfo_init_wait(&wait, loop);
-    int err = wr_lookup_start_reverse(
-        &wait.lookup, address,
-        options->timeout_ns > 0 ? options->timeout_ns : TIMEOUT_DEFAULT);
+    _Static_assert(sizeof(lookup->host) <= WEIR_HOST_SIZE, "a name fits");
+    wr_lookups_init(&lookups, loop);
+    int err = wr_lookups_ask_reverse(
+        &lookups, address,
+        options->timeout_ns > 0 ? options->timeout_ns : WR_LOOKUP_TIMEOUT_NS,
+        &lookup);
     if (err >= 0) {
-        err = wr_task_wait(loop, &wait.waiter, NULL);
+        err = wr_lookups_await(&lookups, &lookup);
     }
     if (err >= 0) {
-        memcpy(ret, wait.lookup.host, strlen(wait.lookup.host) + 1);
+        memcpy(ret, lookup->host, strlen(lookup->host) + 1);
     }
-    wr_lookup_fini(&wait.lookup);
+    wr_lookups_fini(&lookups);
     if (err < 0 && err != -ECANCELED && !options->name_required) {
         return 0;
     }
@@ -226,7 +187,6 @@ static void getaddrinfo_finish(struct lookup_request *request, int err)
     request->done(request->arg, err, err < 0 ? NULL : request->lookup.addresses,
                   err < 0 ? 0 : request->lookup.count);
     wr_loop_end_if_forked(loop);
-    wr_ready_cancel(&request->cancelled); /* done may have cancelled it */
     wr_loop_remove_member(loop, &request->member);
     wr_lookup_fini(&request->lookup);
     wr_free(&loop->counting, request, sizeof(*request));

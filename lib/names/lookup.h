@@ -86,6 +86,9 @@ struct weir_lookup {
     char host[WR_NAME_SIZE];     /* the question, or the name in the answer */
 };
 
+/* How long a lookup goes on where the program says nothing of it. */
+#define WR_LOOKUP_TIMEOUT_NS UINT64_C(10000000000)
+
 /* Initialises an idle lookup. */
 void wr_lookup_init(weir_lookup *lookup, weir_loop *loop,
                     void (*changed)(weir_lookup *lookup));

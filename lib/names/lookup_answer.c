@@ -219,10 +219,10 @@ void wr_lookup_map(weir_lookup *lookup)
     static const uint8_t prefix[12] = {[10] = 0xff, [11] = 0xff};
 
     wr_assert(lookup->state == WR_LOOKUP_ENDED);
-    wr_assert(lookup->count > 0);
     if (!lookup->map_ipv4) {
         return;
     }
+    wr_assert(lookup->count > 0);
     if (lookup->inet6_count > 0 && !lookup->map_all) {
         lookup->count = lookup->inet6_count;
     }

@@ -1,12 +1,10 @@
 /*
- * Lookups of several names, which a task waits for together.
+ * Lookups that a task waits for together.
  *
  * They are asked at the same time, and the last end wakes the task. A lookup
  * may end before the task waits.
  */
 #include "lookups.h"
-
-#define LOOKUPS_TIMEOUT_NS UINT64_C(10000000000)
 
 struct lookups_name {
     struct wr_list link; /* in wr_lookups.all */
@@ -41,6 +39,58 @@ void wr_lookups_init(struct wr_lookups *lookups, weir_loop *loop)
     wr_list_init(&lookups->all);
 }
 
+/* An idle lookup; NULL: there is no memory. */
+static struct lookups_name *lookups_make(struct wr_lookups *lookups)
+{
+    struct lookups_name *name =
+        wr_alloc(&lookups->loop->counting, sizeof(*name));
+
+    wr_assert(!lookups->waiter.task); /* the wait comes later */
+    if (name) {
+        name->lookups = lookups;
+        wr_list_init(&name->link);
+        wr_lookup_init(&name->lookup, lookups->loop, lookups_changed);
+    }
+    return name;
+}
+
+/* Keeps a lookup that has started, unless @err says that it has not. */
+static int lookups_keep(struct wr_lookups *lookups, struct lookups_name *name,
+                        int err, const weir_lookup **ret)
+{
+    if (err < 0) {
+        wr_free(&lookups->loop->counting, name, sizeof(*name));
+        return err;
+    }
+    wr_list_push_back(&lookups->all, &name->link);
+    lookups->open_count++;
+    *ret = &name->lookup;
+    return 0;
+}
+
+int wr_lookups_ask(struct wr_lookups *lookups,
+                   const struct wr_lookup_question *question,
+                   const weir_lookup **ret)
+{
+    struct lookups_name *name = lookups_make(lookups);
+
+    wr_require(name, -ENOMEM);
+    return lookups_keep(lookups, name, wr_lookup_start(&name->lookup, question),
+                        ret);
+}
+
+int wr_lookups_ask_reverse(struct wr_lookups *lookups,
+                           const struct weir_address *address,
+                           uint64_t timeout_ns, const weir_lookup **ret)
+{
+    struct lookups_name *name = lookups_make(lookups);
+
+    wr_require(name, -ENOMEM);
+    return lookups_keep(
+        lookups, name,
+        wr_lookup_start_reverse(&name->lookup, address, timeout_ns), ret);
+}
+
 int wr_lookups_add(struct wr_lookups *lookups, const char *host, uint16_t port,
                    int family, const weir_lookup **ret)
 {
@@ -48,25 +98,10 @@ int wr_lookups_add(struct wr_lookups *lookups, const char *host, uint16_t port,
                                                 .port = port,
                                                 .family = family,
                                                 .timeout_ns =
-                                                    LOOKUPS_TIMEOUT_NS};
-    struct lookups_name *name =
-        wr_alloc(&lookups->loop->counting, sizeof(*name));
+                                                    WR_LOOKUP_TIMEOUT_NS};
 
     wr_assert(host != NULL);
-    wr_assert(!lookups->waiter.task); /* the wait comes later */
-    wr_require(name, -ENOMEM);
-    wr_lookup_init(&name->lookup, lookups->loop, lookups_changed);
-    int err = wr_lookup_start(&name->lookup, &question);
-    if (err < 0) {
-        wr_free(&lookups->loop->counting, name, sizeof(*name));
-        return err;
-    }
-    name->lookups = lookups;
-    wr_list_init(&name->link);
-    wr_list_push_back(&lookups->all, &name->link);
-    lookups->open_count++;
-    *ret = &name->lookup;
-    return 0;
+    return wr_lookups_ask(lookups, &question, ret);
 }
 
 void wr_lookups_cancel(struct wr_lookups *lookups)
@@ -104,11 +139,14 @@ int wr_lookups_await(struct wr_lookups *lookups, const weir_lookup **ret_failed)
         lookups->waiter.task = NULL;
     }
     wr_assert(lookups->open_count == 0);
-    const weir_lookup *lookup = NULL;
-    while (err == 0 &&
-           (lookup = wr_lookups_get_next(lookups, lookup)) != NULL) {
+    for (struct wr_list *link = lookups->all.next;
+         err == 0 && link != &lookups->all; link = link->next) {
+        weir_lookup *lookup = &lookups_get_name(link)->lookup;
         err = wr_lookup_get_result(lookup);
         *ret_failed = lookup;
+        if (err == 0) {
+            wr_lookup_map(lookup);
+        }
     }
     return err;
 }

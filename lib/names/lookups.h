@@ -1,8 +1,8 @@
 /*
- * Lookups of several names, which a task waits for together.
+ * Lookups that a task waits for together.
  *
- * A maker starts a lookup for each of its names; the task that does its steps
- * waits until all have ended, and reads the answers.
+ * A maker starts one for each of its names, and a task that looks up a name has
+ * one; the task waits until all have ended, and reads the answers.
  */
 #ifndef WEIR_LIB_NAMES_LOOKUPS_H
 #define WEIR_LIB_NAMES_LOOKUPS_H
@@ -19,7 +19,16 @@ struct wr_lookups {
 
 void wr_lookups_init(struct wr_lookups *lookups, weir_loop *loop);
 
-/* Starts the lookup of a name, and gives it: 0, or its error. */
+/* Starts a lookup, and gives it: 0, or its error. */
+WEIR_MUST_USE int wr_lookups_ask(struct wr_lookups *lookups,
+                                 const struct wr_lookup_question *question,
+                                 const weir_lookup **ret);
+WEIR_MUST_USE int wr_lookups_ask_reverse(struct wr_lookups *lookups,
+                                         const struct weir_address *address,
+                                         uint64_t timeout_ns,
+                                         const weir_lookup **ret);
+
+/* Starts the lookup of a maker's name, and gives it: 0, or its error. */
 WEIR_MUST_USE int wr_lookups_add(struct wr_lookups *lookups, const char *host,
                                  uint16_t port, int family,
                                  const weir_lookup **ret);

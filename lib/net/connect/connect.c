@@ -19,6 +19,7 @@
 
 #include "lib/base/address.h"
 #include "lib/base/options.h"
+#include "lib/names/lookup.h"
 #include "lib/task/own_task.h"
 #include "lib/transport/pipe/pipe.h"
 #include "lib/transport/secure.h"
@@ -30,8 +31,6 @@
 
 #include <string.h>
 #include <weir/error.h>
-
-#define LOOKUP_TIMEOUT_NS UINT64_C(10000000000)
 
 struct wr_connect {
     weir_loop *loop;
@@ -416,7 +415,7 @@ static void connect_init(struct wr_connect *connect, weir_loop *loop,
     const struct wr_race_options race = {
         /* The limit of the whole includes the lookup. */
         .lookup_timeout_ns =
-            options->timeout_ns > 0 ? UINT64_MAX : LOOKUP_TIMEOUT_NS,
+            options->timeout_ns > 0 ? UINT64_MAX : WR_LOOKUP_TIMEOUT_NS,
         .eyeballs = {.delay_ns = options->happy_eyeballs_delay_ns,
                      .interleave = options->interleave,
                      .keeps_order = options->no_interleave},
@@ -600,15 +599,10 @@ int weir_create_connection_at(weir_loop *loop,
     const struct wr_connect_call call = {
         .place = place, .options = &known, .done = done, .done_arg = done_arg};
 
-    int err = wr_options_read(&known, sizeof(known), options);
-    if (err == 0) {
-        wr_assert(known.size > 0);
-        err = wr_connection_options_read(&known, &known.connection);
-    }
-    if (err < 0) {
-        wr_socket_refuse(wr_place_get_fd(&place));
-        return err;
-    }
+    int err = wr_connection_options_read_all(&known, sizeof(known), options,
+                                             &known.connection,
+                                             wr_place_get_fd(&place));
+    wr_require(err >= 0, err);
     return wr_connect_start(loop, factory, &call, ret);
 }
 

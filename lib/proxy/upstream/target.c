@@ -13,7 +13,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define LOOKUP_TIMEOUT_NS UINT64_C(10000000000)
 #define TTL_MIN_NS        UINT64_C(1000000000)
 
 /* ---- lookups ---- */
@@ -90,7 +89,7 @@ static int target_ask(struct wr_target *target)
         .host = target->host,
         .port = target->port,
         .fresh = true, /* the timer has waited as long as the answer says */
-        .timeout_ns = LOOKUP_TIMEOUT_NS};
+        .timeout_ns = WR_LOOKUP_TIMEOUT_NS};
 
     wr_assert(!target->is_asking);
     wr_lookup_init(&target->lookup, target->loop, target_changed);
