@@ -21,6 +21,7 @@
 #include "intake.h"
 #include "lib/base/options.h"
 #include "life.h"
+#include "socket.h"
 #include "uring/guard.h"
 #include "weir/unix.h"
 
@@ -71,6 +72,22 @@ int wr_connection_options_read(const void *outer,
     int err = wr_options_read_inner(outer, connection, sizeof(*connection));
 
     return err < 0 ? err : connection_check_options(connection);
+}
+
+int wr_connection_options_read_all(void *known, size_t size,
+                                   const void *options,
+                                   struct weir_connection_options *connection,
+                                   int fd)
+{
+    int err = wr_options_read(known, size, options);
+
+    if (err >= 0) {
+        err = wr_connection_options_read(known, connection);
+    }
+    if (err < 0) {
+        wr_socket_refuse(fd);
+    }
+    return err;
 }
 
 /* ---- its clock ----

@@ -361,6 +361,14 @@ WEIR_MUST_USE int
 wr_connection_options_read(const void *outer,
                            struct weir_connection_options *connection);
 
+/* Reads the options of a call that makes connections into @known, of @size
+ * bytes, which ends with @connection. An error closes @fd, which the call takes
+ * in any case; -1: it takes none. */
+WEIR_MUST_USE int
+wr_connection_options_read_all(void *known, size_t size, const void *options,
+                               struct weir_connection_options *connection,
+                               int fd);
+
 /* The slow half of wr_transport_enter(). */
 WEIR_MUST_USE int wr_transport_enter_slowly(const weir_transport *t);
 

@@ -21,15 +21,10 @@ int weir_create_server_at(weir_loop *loop, const struct weir_factory *factory,
     const struct wr_server_call call = {
         .place = place, .options = &known, .done = done, .done_arg = done_arg};
 
-    int err = wr_options_read(&known, sizeof(known), options);
-    if (err == 0) {
-        wr_assert(known.size > 0);
-        err = wr_connection_options_read(&known, &known.connection);
-    }
-    if (err < 0) {
-        wr_socket_refuse(wr_place_get_fd(&place));
-        return err;
-    }
+    int err = wr_connection_options_read_all(&known, sizeof(known), options,
+                                             &known.connection,
+                                             wr_place_get_fd(&place));
+    wr_require(err >= 0, err);
     err = wr_server_new(loop, factory, &call, ret);
     if (err == 0) {
         wr_server_push_work(*ret); /* which starts it */

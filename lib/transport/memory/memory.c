@@ -275,9 +275,8 @@ int weir_transport_pair(weir_loop *loop,
     struct wr_connection *ends[2];
 
     wr_require_loop(loop);
-    int err = wr_options_read(&known, sizeof(known), options);
-    wr_require(err >= 0, err);
-    err = wr_connection_options_read(&known, &known.connection);
+    int err = wr_connection_options_read_all(&known, sizeof(known), options,
+                                             &known.connection, -1);
     wr_require(err >= 0, err);
     wr_require(bindings && memory_fits(&bindings[0]) &&
                    memory_fits(&bindings[1]),
