@@ -1,7 +1,8 @@
 /*
  * getaddrinfo and getnameinfo: lookups for a task, or with a callback.
  *
- * A task waits for one lookup as makers do for several (lookups.c).
+ * A task waits for one lookup as makers do for several (lookups.c). A callback
+ * has a request of its own, which the program may cancel.
  */
 #include "lib/base/options.h"
 #include "lib/loop/pending.h"

@@ -25,6 +25,7 @@ int weir_create_server_at(weir_loop *loop, const struct weir_factory *factory,
                                              &known.connection,
                                              wr_place_get_fd(&place));
     wr_require(err >= 0, err);
+    wr_assert(known.size > 0);
     err = wr_server_new(loop, factory, &call, ret);
     if (err == 0) {
         wr_server_push_work(*ret); /* which starts it */
