@@ -4,7 +4,8 @@
  *
  * asyncio says that by the arguments host and port, path and sock, each with a
  * function or an overload of its own. Here a place is one value that has either
- * of them, and a call whose name ends with `_at` takes a place:
+ * of them, and a call whose name ends with `_at` takes a place, as an upstream
+ * has one in its options:
  *
  * @code{.c}
  * err = weir_open_connection_at(loop, weir_place_fd(fd), NULL, &reader,

@@ -43,6 +43,7 @@
 #include "base.h"
 #include "connect_options.h"
 #include "pending.h"
+#include "place.h"
 #include "upstream_check.h"
 
 WEIR_BEGIN_DECLS
@@ -244,21 +245,15 @@ struct weir_upstream_known {
     uint64_t slow_start_ns;
 };
 
-/** Options of weir_upstreams_add(). One of host, address and path must be set.
- */
+/** Options of weir_upstreams_add(). */
 struct weir_upstream_options {
     size_t size;
-    /** A name or a literal address, copied. */
-    const char *host;
-    /** The port of host, in host byte order. */
-    uint16_t port;
+    /** Where it is, copied: a host, one address of any family, or a Unix
+     * socket. There must be one. */
+    struct weir_place place;
     /** Limit of the connections that have a slot, those that are being made
      * among them; 0 is no limit. Upstreams of one name are one for it. */
     uint32_t connection_limit;
-    /** An address of any family, copied. */
-    const struct weir_address *address;
-    /** A Unix address as weir_address_parse_unix() reads it, copied. */
-    const char *path;
     /** The name of the upstream, copied: it is what WEIR_BALANCE_HASH
      * remembers an upstream by, and what slots are counted by. Default: host
      * and port, or the address as text. */
@@ -288,11 +283,12 @@ struct weir_upstream_options {
  * @param options  borrowed
  * @param ret      the upstream, borrowed: it may be used until it is removed,
  *                 the set is freed, or its last slot has ended; may be NULL
- * @retval -EINVAL  not exactly one of host, address and path; a weight above
+ * @retval -EINVAL  no place, one of several addresses, an unnamed or invalid
+ *                  one, a socket or a pipe, which is closed; a weight above
  *                  256; TLS settings for a server, or without a name to verify;
  *                  no TLS settings although checks make a handshake; another
  *                  known state than the two, or one in a set without checks
- * @retval WEIR_EDNSBADNAME  host is neither an address nor a host name
+ * @retval WEIR_EDNSBADNAME  the host is neither an address nor a host name
  * @retval -ENAMETOOLONG  a path of more than 107 bytes
  * @retval -ESHUTDOWN  the loop is being freed
  */

@@ -221,7 +221,8 @@ static void ask_connections(void)
 
 #ifdef WR_TESTS_PROXY
 static const struct weir_upstream_options upstream_options = {
-    .size = sizeof(upstream_options), .host = "127.0.0.1", .port = 1};
+    .size = sizeof(upstream_options),
+    .place = {.host = "127.0.0.1", .port = 1}};
 
 static void upstream_connected(void *arg, int err,
                                const struct weir_upstreams_result *result)

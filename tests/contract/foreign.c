@@ -209,8 +209,9 @@ static void connected(void *arg, int err,
  */
 static int make_upstreams(weir_loop *loop)
 {
-    const struct weir_upstream_options upstream = {.size = sizeof(upstream),
-                                                   .address = &world.address};
+    const struct weir_upstream_options upstream = {
+        .size = sizeof(upstream),
+        .place = weir_place_addresses(&world.address, 1)};
     const struct weir_factory factory = {make_quiet, NULL};
     weir_future *made;
     int err = -1;

@@ -467,8 +467,8 @@ static void start_upstreams(void)
 {
     static const struct weir_upstreams_options options = {
         .size = sizeof(options), .changed = upstream_changed, .fail_limit = 1};
-    static const struct weir_upstream_options absent = {
-        .size = sizeof(absent), .path = "/nonexistent/weir"};
+    const struct weir_upstream_options absent = {
+        .size = sizeof(absent), .place = weir_place_unix("/nonexistent/weir")};
     static const struct weir_factory factory = {
         .create = make_protocol, .arg = (void *)(uintptr_t)&client_protocol};
     weir_upstream *upstream;

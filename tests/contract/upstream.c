@@ -5,6 +5,8 @@
  */
 #include "tests/contract/maker.h"
 
+#include <fcntl.h>
+#include <unistd.h>
 #include <weir/tls_connection.h>
 #include <weir/upstream.h>
 
@@ -60,7 +62,7 @@ static weir_upstream *add_port(struct world *world, const char *host,
                                uint16_t port)
 {
     const struct weir_upstream_options options = {
-        .size = sizeof(options), .host = host, .port = port};
+        .size = sizeof(options), .place = weir_place_host(host, port)};
     weir_upstream *upstream = NULL;
     expect_eq(weir_upstreams_add(world->set, &options, &upstream), 0);
     return upstream;
@@ -179,8 +181,8 @@ UNIT(upstream_sockets, names_and_unix_paths_are_upstreams)
     expect_eq(listen(local, 1), 0);
     char path[64] = "@";
     memcpy(path + 1, name.sun_path + 1, len - sizeof(sa_family_t) - 1);
-    const struct weir_upstream_options options = {.size = sizeof(options),
-                                                  .path = path};
+    const struct weir_upstream_options options = {
+        .size = sizeof(options), .place = weir_place_unix(path)};
     weir_upstream *unix_one = NULL;
     expect_eq(weir_upstreams_add(world.set, &options, &unix_one), 0);
     expect_eq(connect_now(&world)->err, 0);
@@ -200,7 +202,9 @@ UNIT(upstream_sockets, a_limit_holds_until_a_slot_is_ended)
     world_open(&world, &set_options);
     int listener = peer_listen(4, &address);
     const struct weir_upstream_options options = {
-        .size = sizeof(options), .address = &address, .connection_limit = 1};
+        .size = sizeof(options),
+        .place = weir_place_addresses(&address, 1),
+        .connection_limit = 1};
     expect_eq(weir_upstreams_add(world.set, &options, NULL), 0);
     expect_eq(connect_now(&world)->err, 0);
     weir_upstream_slot *first = world.told.slot;
@@ -305,8 +309,8 @@ static void check_port_of(const char *host)
                                               .port = address_port(&address)};
     const struct weir_upstreams_options options = {.size = sizeof(options),
                                                    .check = &check};
-    const struct weir_upstream_options local = {.size = sizeof(local),
-                                                .path = "@none"};
+    const struct weir_upstream_options local = {
+        .size = sizeof(local), .place = weir_place_unix("@none")};
     world_open(&world, &options);
     add_port(&world, host, 1);
     run_until_changed(&world);
@@ -344,6 +348,43 @@ UNIT(upstream_sockets, a_listener_that_closes_is_found_down)
 
 /* ---- errors of the calls ---- */
 
+UNIT(upstream_sockets, one_address_is_the_place_of_an_upstream)
+{
+    struct weir_address both[2];
+    struct world world;
+    expect_ok(weir_address_parse("127.0.0.1", 80, &both[0]));
+    expect_ok(weir_address_parse("127.0.0.2", 80, &both[1]));
+    world_open(&world, NULL);
+    for (size_t count = 0; count < 3; count++) {
+        const struct weir_upstream_options options = {
+            .size = sizeof(options),
+            .place = weir_place_addresses(both, count)};
+        expect_eq(weir_upstreams_add(world.set, &options, NULL),
+                  count == 1 ? 0 : -EINVAL);
+    }
+    expect_eq(weir_upstreams_get_count(world.set), 1);
+    world_close(&world);
+}
+
+/* A call takes the descriptor of a place, whatever it returns. */
+UNIT(upstream_sockets, place_of_a_descriptor_is_refused_and_closed)
+{
+    struct weir_place (*const places[])(int fd) = {
+        weir_place_fd, weir_place_read_pipe, weir_place_write_pipe};
+    struct world world;
+    world_open(&world, NULL);
+    for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+        const int fd = dup(0);
+        expect_eq(fd >= 0, true);
+        const struct weir_upstream_options options = {.size = sizeof(options),
+                                                      .place = places[i](fd)};
+        expect_eq(weir_upstreams_add(world.set, &options, NULL), -EINVAL);
+        expect_eq(fcntl(fd, F_GETFD), -1);
+    }
+    expect_eq(weir_upstreams_get_count(world.set), 0);
+    world_close(&world);
+}
+
 UNIT(upstream_sockets, bad_options_are_refused_and_change_nothing)
 {
     struct world world;
@@ -354,13 +395,13 @@ UNIT(upstream_sockets, bad_options_are_refused_and_change_nothing)
     weir_upstreams *set = NULL;
     world_open(&world, NULL);
     expect_eq(weir_upstreams_add(world.set, &options, NULL), -EINVAL);
-    options.host = "a b";
+    options.place.host = "a b";
     expect_eq(weir_upstreams_add(world.set, &options, NULL), WEIR_EDNSBADNAME);
-    options.host = "fe80::1%nolink";
+    options.place.host = "fe80::1%nolink";
     expect_eq(weir_upstreams_add(world.set, &options, NULL), -ENODEV);
-    options.path = "/run/x";
+    options.place = weir_place_unix("");
     expect_eq(weir_upstreams_add(world.set, &options, NULL), -EINVAL);
-    options.host = NULL;
+    options.place = weir_place_unix("/run/x");
     options.weight = 257;
     expect_eq(weir_upstreams_add(world.set, &options, NULL), -EINVAL);
     options.size = 0;
@@ -434,7 +475,7 @@ UNIT(upstream_sockets, an_address_that_is_none_is_refused_whatever_the_check)
         for (size_t j = 0; j < 6; j++) {
             const struct weir_upstream_options upstream = {
                 .size = sizeof(upstream),
-                .address = &addresses[j % 3],
+                .place = weir_place_addresses(&addresses[j % 3], 1),
                 .tls = j < 3 ? &tls : NULL};
             expect_eq(weir_upstreams_add(world.set, &upstream, NULL), -EINVAL);
         }

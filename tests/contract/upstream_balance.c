@@ -71,10 +71,10 @@ static void make_set(struct asker *asker)
               0);
     for (int i = 0; i < TARGETS; i++) {
         const char name[] = {(char)('a' + i), '\0'};
-        const struct weir_upstream_options upstream = {.size = sizeof(upstream),
-                                                       .name = name,
-                                                       .address =
-                                                           &all.addresses[i]};
+        const struct weir_upstream_options upstream = {
+            .size = sizeof(upstream),
+            .name = name,
+            .place = weir_place_addresses(&all.addresses[i], 1)};
         expect_eq(weir_upstreams_add(asker->set, &upstream, NULL), 0);
     }
 }

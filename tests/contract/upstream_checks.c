@@ -50,8 +50,9 @@ static void make_set(weir_loop *loop, struct side *side)
                                                    .changed = note_change,
                                                    .changed_arg = side,
                                                    .shared = all.shared};
-    const struct weir_upstream_options upstream = {.size = sizeof(upstream),
-                                                   .address = &all.address};
+    const struct weir_upstream_options upstream = {
+        .size = sizeof(upstream),
+        .place = weir_place_addresses(&all.address, 1)};
     expect_eq(weir_upstreams_new(loop, &options, &side->set), 0);
     expect_eq(weir_upstreams_add(side->set, &upstream, &side->upstream), 0);
 }

@@ -10,9 +10,9 @@
 /* A set with one target, the address of a listener. */
 static weir_upstreams *make_set(struct maker *m, int *ret_listener)
 {
-    struct weir_address address;
-    const struct weir_upstream_options target = {.size = sizeof(target),
-                                                 .address = &address};
+    struct weir_address address = {.len = 0};
+    const struct weir_upstream_options target = {
+        .size = sizeof(target), .place = weir_place_addresses(&address, 1)};
     weir_upstreams *set = NULL;
 
     *ret_listener = peer_listen(1, &address);
@@ -141,8 +141,8 @@ static void ask_listed(weir_upstreams *set, struct maker *m,
 
 static void add_address(weir_upstreams *set, const struct weir_address *address)
 {
-    const struct weir_upstream_options target = {.size = sizeof(target),
-                                                 .address = address};
+    const struct weir_upstream_options target = {
+        .size = sizeof(target), .place = weir_place_addresses(address, 1)};
     expect_ok(weir_upstreams_add(set, &target, NULL));
 }
 

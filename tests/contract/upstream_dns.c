@@ -25,7 +25,7 @@ static weir_upstreams *open_named(struct names *n, const char *host,
     const struct weir_upstreams_options options = {
         .size = sizeof(options), .resolve_ns = 3600 * 1000 * MS};
     const struct weir_upstream_options upstream = {
-        .size = sizeof(upstream), .host = host, .port = 80};
+        .size = sizeof(upstream), .place = weir_place_host(host, 80)};
     weir_upstreams *set = NULL;
     expect_eq(weir_upstreams_new(n->loop, &options, &set), 0);
     expect_eq(weir_upstreams_add(set, &upstream, ret), 0);
@@ -110,13 +110,13 @@ NAMES(upstream_dns, a_request_lists_64_addresses_at_most, n)
 {
     const struct weir_factory factory = {create_none, NULL};
     struct weir_upstream_options target = {
-        .size = sizeof(target), .host = "many0.example", .port = 1};
+        .size = sizeof(target), .place = weir_place_host("many0.example", 1)};
     struct tried tried = {.err = 1};
     weir_upstreams *set = NULL;
     use_many(n);
     expect_ok(weir_upstreams_new(n->loop, NULL, &set));
     expect_ok(weir_upstreams_add(set, &target, NULL));
-    target.host = "many1.example";
+    target.place.host = "many1.example";
     expect_ok(weir_upstreams_add(set, &target, NULL));
 
     expect_ok(weir_upstreams_connect(set, &factory, NULL, count_tried, &tried,

@@ -187,7 +187,7 @@ static void make_set(struct loop_side *side)
         const struct weir_upstream_options upstream = {
             .size = sizeof(upstream),
             .name = name,
-            .address = &storm.address,
+            .place = weir_place_addresses(&storm.address, 1),
             .connection_limit = (uint32_t)target_limits[i]};
         expect_eq(weir_upstreams_add(side->set, &upstream, &side->targets[i]),
                   0);

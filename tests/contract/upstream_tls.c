@@ -169,11 +169,10 @@ static int add(const char *name)
     const struct weir_tls_settings settings = {.size = sizeof(settings),
                                                .context = client_context,
                                                .server_hostname = name};
-    const struct weir_upstream_options options = {.size = sizeof(options),
-                                                  .host = "127.0.0.1",
-                                                  .port = server_port(m.server),
-                                                  .tls =
-                                                      name ? &settings : NULL};
+    const struct weir_upstream_options options = {
+        .size = sizeof(options),
+        .place = weir_place_host("127.0.0.1", server_port(m.server)),
+        .tls = name ? &settings : NULL};
     return weir_upstreams_add(set, &options, NULL);
 }
 

@@ -94,10 +94,12 @@ static void ask_next(struct count *c)
 
 static weir_upstream *add(const char *host, struct fake_listener **ret)
 {
-    struct weir_address address;
+    struct weir_address address = {.len = 0};
     weir_upstream *upstream = NULL;
     const struct weir_upstream_options options = {
-        .size = sizeof(options), .address = &address, .connection_limit = 1};
+        .size = sizeof(options),
+        .place = weir_place_addresses(&address, 1),
+        .connection_limit = 1};
 
     count_require(weir_address_parse(host, 80, &address) == 0, "no address");
     *ret = fake_listen(&address.storage.any, address.len);

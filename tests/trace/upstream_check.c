@@ -291,8 +291,7 @@ UNIT(upstream_checks, http_asks_for_the_root_of_the_host_by_default)
         char text[128];
         ups_add(&(struct weir_upstream_options){
             .size = sizeof(struct weir_upstream_options),
-            .host = rows[i].host,
-            .port = rows[i].port});
+            .place = weir_place_host(rows[i].host, rows[i].port)});
         if (rows[i].port != 80 || i != 0) {
             ups.listeners[i] = fake_listen(&address.storage.any, address.len);
             ups_answer(i, FAKE_ACCEPT);
@@ -356,8 +355,7 @@ static void open_named(void)
     expect_eq(weir_loop_set_resolver(ups.m.loop, &resolver, NULL), 0);
     ups_add(&(struct weir_upstream_options){
         .size = sizeof(struct weir_upstream_options),
-        .host = "db.example",
-        .port = 80});
+        .place = weir_place_host("db.example", 80)});
     maker_run_for(&ups.m, 1 * MS);
 }
 
@@ -421,8 +419,7 @@ UNIT(upstream_names, are_looked_up_again_when_their_answer_is_not_good_any_more)
     expect_eq(weir_loop_set_resolver(ups.m.loop, &resolver, NULL), 0);
     ups_add(&(struct weir_upstream_options){
         .size = sizeof(struct weir_upstream_options),
-        .host = "db.example",
-        .port = 80});
+        .place = weir_place_host("db.example", 80)});
     maker_run_for(&ups.m, 1 * MS);
     expect_eq(weir_lookup_set_ttl(asked, 9000 * MS), 0);
     expect_eq(weir_lookup_set_ttl(asked, 5000 * MS), 0);
@@ -459,7 +456,7 @@ UNIT(upstream_names, are_looked_up_when_it_is_time)
     char text[WEIR_ADDRESS_TEXT_SIZE] = "";
     static struct weir_resolver shared; /* until the loop is closed */
     struct weir_upstream_options named = {
-        .size = sizeof(named), .host = "db.example", .port = 80};
+        .size = sizeof(named), .place = weir_place_host("db.example", 80)};
     shared = resolver;
     shared.is_shared = true;
     open_named();

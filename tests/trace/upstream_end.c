@@ -231,11 +231,11 @@ UNIT(upstream_end, the_loop_ends_requests_and_checks)
     expect_eq(info.active_count, 1);
     weir_upstream_slot_end(first->slot, -EPIPE);
     expect_eq(
-        weir_upstreams_add(
-            ups.set,
-            &(struct weir_upstream_options){
-                .size = sizeof(struct weir_upstream_options), .path = "/run/x"},
-            NULL),
+        weir_upstreams_add(ups.set,
+                           &(struct weir_upstream_options){
+                               .size = sizeof(struct weir_upstream_options),
+                               .place = weir_place_unix("/run/x")},
+                           NULL),
         -ESHUTDOWN);
     weir_upstreams_free(ups.set);
     fake_stop();
@@ -292,8 +292,7 @@ static int use_set(weir_loop *loop, weir_upstreams_shared *limits,
     for (uint16_t i = 0; i < 9 && err == 0; i++) {
         const struct weir_upstream_options upstream = {
             .size = sizeof(upstream),
-            .host = i == 8 ? "localhost" : "192.0.2.1",
-            .port = 80,
+            .place = weir_place_host(i == 8 ? "localhost" : "192.0.2.1", 80),
             .connection_limit = i % 2};
         err = weir_upstreams_add(*ret, &upstream, NULL);
     }
@@ -382,7 +381,8 @@ static void fail_without_memory(void *arg)
     expect_ok(weir_upstreams_new(loop, NULL, &set));
     for (uint16_t port = 1; port <= 3; port++) {
         const struct weir_upstream_options upstream = {
-            .size = sizeof(upstream), .host = "192.0.2.1", .port = port};
+            .size = sizeof(upstream),
+            .place = weir_place_host("192.0.2.1", port)};
         expect_ok(weir_upstreams_add(set, &upstream, NULL));
     }
     done_count = 0;

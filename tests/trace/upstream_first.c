@@ -238,7 +238,9 @@ UNIT(upstream_first, only_up_and_down_can_be_known)
     struct weir_upstream_known known = {.size = sizeof(known),
                                         .state = WEIR_UPSTREAM_EJECTED};
     const struct weir_upstream_options options = {
-        .size = sizeof(options), .address = &address, .known = &known};
+        .size = sizeof(options),
+        .place = weir_place_addresses(&address, 1),
+        .known = &known};
     open_set(0);
     expect_eq(weir_upstreams_add(ups.set, &options, NULL), -EINVAL);
     weir_upstreams_free(ups.set);
@@ -368,8 +370,7 @@ static enum weir_upstream_state state_after(int err)
     expect_eq(weir_loop_set_resolver(ups.m.loop, &resolver, NULL), 0);
     ups_add(&(struct weir_upstream_options){
         .size = sizeof(struct weir_upstream_options),
-        .host = "db.example",
-        .port = 80,
+        .place = weir_place_host("db.example", 80),
         .known = &known});
     for (int i = 0; i < 30; i++) {
         maker_run_for(&ups.m, 100 * MS);

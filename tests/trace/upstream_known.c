@@ -275,7 +275,9 @@ UNIT(upstream_known, its_size_is_asked_for)
     struct weir_upstream_known known = {.size = 0};
     const struct weir_address address = peer_address("192.0.2.1", 80);
     const struct weir_upstream_options options = {
-        .size = sizeof(options), .address = &address, .known = &known};
+        .size = sizeof(options),
+        .place = weir_place_addresses(&address, 1),
+        .known = &known};
     open_set(1);
     expect_eq(weir_upstream_get_known(ups.all[0], &known), WEIR_EOPTIONSIZE);
     expect_eq(weir_upstream_get_known(ups.all[0], NULL), -EINVAL);

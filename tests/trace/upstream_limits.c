@@ -48,11 +48,11 @@ static weir_upstreams *make_set(void)
 static weir_upstream *add(weir_upstreams *set, char name, uint32_t limit)
 {
     const char text[] = {name, '\0'};
-    const struct weir_upstream_options options = {.size = sizeof(options),
-                                                  .name = text,
-                                                  .address =
-                                                      &addresses[name - 'a'],
-                                                  .connection_limit = limit};
+    const struct weir_upstream_options options = {
+        .size = sizeof(options),
+        .name = text,
+        .place = weir_place_addresses(&addresses[name - 'a'], 1),
+        .connection_limit = limit};
     weir_upstream *upstream = NULL;
     expect_eq(weir_upstreams_add(set, &options, &upstream), 0);
     return upstream;

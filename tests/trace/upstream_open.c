@@ -58,11 +58,10 @@ static int make_set(weir_loop *on, const struct weir_upstreams_options *options,
     made = 0;
     lost = 0;
     for (size_t i = 0; i < count && err == 0; i++) {
-        const struct weir_upstream_options upstream = {.size = sizeof(upstream),
-                                                       .host = host,
-                                                       .port = PORT,
-                                                       .connection_limit =
-                                                           limit};
+        const struct weir_upstream_options upstream = {
+            .size = sizeof(upstream),
+            .place = weir_place_host(host, PORT),
+            .connection_limit = limit};
         err = weir_upstreams_add(set, &upstream, &all[i]);
         host[sizeof(host) - 2]++;
     }

@@ -248,12 +248,12 @@ static void take_step(void)
 static void add_peer(int set, int peer, const struct weir_address *address)
 {
     const char name[] = {(char)('a' + peer), '\0'};
-    const struct weir_upstream_options options = {.size = sizeof(options),
-                                                  .name = name,
-                                                  .address = address,
-                                                  .connection_limit =
-                                                      peer_limits[peer],
-                                                  .is_backup = is_backup[peer]};
+    const struct weir_upstream_options options = {
+        .size = sizeof(options),
+        .name = name,
+        .place = weir_place_addresses(address, 1),
+        .connection_limit = peer_limits[peer],
+        .is_backup = is_backup[peer]};
     expect_eq(weir_upstreams_add(sets[set], &options, &peers[set][peer]), 0);
 }
 

@@ -91,8 +91,8 @@ weir_upstream *ups_add(const struct weir_upstream_options *options)
         known = *options;
     }
     known.name = name;
-    if (!known.host) {
-        known.address = &address;
+    if (!known.place.host) {
+        known.place = weir_place_addresses(&address, 1);
     }
     ups.listeners[index] = fake_listen(&address.storage.any, address.len);
     ups_answer(index, FAKE_ACCEPT);

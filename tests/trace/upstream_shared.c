@@ -67,10 +67,11 @@ static void shared_test(void (*body)(void))
 /* Adds an upstream of this name at the address of a target. */
 static weir_upstream *add(int set, const char *name, int target)
 {
-    const struct weir_upstream_options options = {.size = sizeof(options),
-                                                  .name = name,
-                                                  .address = &addresses[target],
-                                                  .weight = weights[target]};
+    const struct weir_upstream_options options = {
+        .size = sizeof(options),
+        .name = name,
+        .place = weir_place_addresses(&addresses[target], 1),
+        .weight = weights[target]};
     weir_upstream *upstream = NULL;
     expect_eq(weir_upstreams_add(sets[set], &options, &upstream), 0);
     return upstream;
@@ -663,10 +664,11 @@ UNIT(upstream_findings, another_place_has_checks_of_its_own)
 
 static void add_known(int set, const struct weir_upstream_known *known)
 {
-    const struct weir_upstream_options options = {.size = sizeof(options),
-                                                  .name = "a",
-                                                  .address = &addresses[0],
-                                                  .known = known};
+    const struct weir_upstream_options options = {
+        .size = sizeof(options),
+        .name = "a",
+        .place = weir_place_addresses(&addresses[0], 1),
+        .known = known};
     make_set(set, shared);
     expect_eq(weir_upstreams_add(sets[set], &options, &upstreams[set][0]), 0);
 }

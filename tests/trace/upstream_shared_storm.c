@@ -83,11 +83,11 @@ static void forget(int set, int target)
 
 static void change_upstream(int set, int target)
 {
-    const struct weir_upstream_options options = {.size = sizeof(options),
-                                                  .address = &addresses[target],
-                                                  .weight = roll(4),
-                                                  .connection_limit =
-                                                      roll(2) * (1 + roll(3))};
+    const struct weir_upstream_options options = {
+        .size = sizeof(options),
+        .place = weir_place_addresses(&addresses[target], 1),
+        .weight = roll(4),
+        .connection_limit = roll(2) * (1 + roll(3))};
     weir_upstream *upstream = upstreams[set][target];
     if (!sets[set]) {
         return;

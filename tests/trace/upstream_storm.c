@@ -97,7 +97,7 @@ static void add_peer(uint32_t index)
     const struct weir_upstream_options options = {
         .size = sizeof(options),
         .known = roll(2) ? &known : NULL,
-        .address = &addresses[index],
+        .place = weir_place_addresses(&addresses[index], 1),
         .weight = roll(4),
         .connection_limit = limits[index],
         .is_backup = roll(4) == 0};

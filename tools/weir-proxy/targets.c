@@ -256,9 +256,9 @@ static int add_target(struct route *route, const struct config_target *target,
     const struct weir_upstream_known known = known_of(route, target);
     const struct weir_upstream_options options = {
         .size = sizeof(options),
-        .host = target->at.address.len > 0 ? NULL : target->at.host,
-        .port = target->at.port,
-        .address = target->at.address.len > 0 ? &target->at.address : NULL,
+        .place = target->at.address.len > 0
+                     ? weir_place_addresses(&target->at.address, 1)
+                     : weir_place_host(target->at.host, target->at.port),
         .name = target->at.text,
         .tls = has_tls_at_once(route->config, target) ? &tls : NULL,
         .user = (void *)target,

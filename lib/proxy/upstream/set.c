@@ -6,6 +6,7 @@
  * frees a place, here or on another loop, or changes a state.
  */
 #include "lib/base/options.h"
+#include "lib/transport/socket.h"
 #include "upstream.h"
 #include "uring/alloc.h"
 
@@ -87,26 +88,24 @@ static int set_check_add(const weir_upstreams *set,
     return 0;
 }
 
-int weir_upstreams_add(weir_upstreams *set,
-                       const struct weir_upstream_options *options,
-                       weir_upstream **ret)
+/* Adds an upstream by options that were read. */
+static int set_add(weir_upstreams *set, struct weir_upstream_options *known,
+                   weir_upstream **ret)
 {
-    struct weir_upstream_options known;
     struct weir_upstream_known found;
     weir_upstream *upstream;
 
-    wr_require_loop(set->loop);
+    int err = wr_loop_check(set->loop);
+    wr_require(err >= 0, err);
     set_check_invariants(set);
-    int err = wr_options_read(&known, sizeof(known), options);
+    err = wr_known_read(set, known->known, &found);
     wr_require(err >= 0, err);
-    err = wr_known_read(set, known.known, &found);
-    wr_require(err >= 0, err);
-    known.known = &found;
-    err = set_check_add(set, &known);
+    known->known = &found;
+    err = set_check_add(set, known);
     wr_require(err >= 0, err);
     err = wr_upstreams_make_room(set);
     wr_require(err >= 0, err);
-    err = wr_upstream_make(set, &known, &upstream);
+    err = wr_upstream_make(set, known, &upstream);
     wr_require(err >= 0, err);
     err = wr_upstream_start(upstream);
     if (err < 0) {
@@ -119,6 +118,22 @@ int weir_upstreams_add(weir_upstreams *set,
         *ret = upstream;
     }
     return 0;
+}
+
+int weir_upstreams_add(weir_upstreams *set,
+                       const struct weir_upstream_options *options,
+                       weir_upstream **ret)
+{
+    struct weir_upstream_options known;
+    int err = wr_options_read(&known, sizeof(known), options);
+
+    if (err >= 0) {
+        err = set_add(set, &known, ret);
+    }
+    if (err < 0) { /* as it always is with a descriptor */
+        wr_socket_refuse(wr_place_get_fd(&known.place));
+    }
+    return err;
 }
 
 /* ---- the ready item ---- */

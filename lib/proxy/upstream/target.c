@@ -13,7 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define TTL_MIN_NS        UINT64_C(1000000000)
+#define TTL_MIN_NS UINT64_C(1000000000)
 
 /* ---- lookups ---- */
 
@@ -115,22 +115,14 @@ static void target_timer_expired(struct wr_timer *timer)
 
 /* ---- life ---- */
 
-int wr_target_read_place(weir_loop *loop,
-                         const struct weir_upstream_options *options,
+int wr_target_read_place(weir_loop *loop, const struct weir_place *place,
                          struct wr_place *ret)
 {
-    const int count = !!options->host + !!options->address + !!options->path;
-    struct weir_place place = weir_place_host(options->host, options->port);
+    const int err = wr_place_read(loop, place, 1, ret);
 
-    wr_require(count == 1, -EINVAL);
-    if (options->address) {
-        place = weir_place_addresses(options->address, 1);
-    } else if (options->path) {
-        place = weir_place_unix(options->path);
-    }
-    const int err = wr_place_read(loop, &place, 1, ret);
     wr_require(err >= 0, err);
-    wr_assert(ret->count == 1 || ret->name);
+    wr_assert(ret->count <= 1);
+    wr_require(ret->name || ret->count == 1, -EINVAL);
     wr_require(ret->name || !wr_address_is_unnamed(ret->addresses), -EINVAL);
     return 0;
 }

@@ -30,12 +30,11 @@ struct wr_target {
     uint64_t error_count; /* lookups that have failed */
 };
 
-/* Reads the place that the options tell by one of three fields: 0, or an error
- * of weir_upstreams_add(). It points to the options. */
-WEIR_MUST_USE int
-wr_target_read_place(weir_loop *loop,
-                     const struct weir_upstream_options *options,
-                     struct wr_place *ret);
+/* Reads a place of one address or a name: 0, or an error of
+ * weir_upstreams_add(). It points to the program's memory. */
+WEIR_MUST_USE int wr_target_read_place(weir_loop *loop,
+                                       const struct weir_place *place,
+                                       struct wr_place *ret);
 
 /* Makes the target of a place that was read: 0, or what is wrong with the TLS
  * settings. @host is a copy of the host in the options; NULL: it has none. */

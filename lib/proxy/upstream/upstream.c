@@ -293,15 +293,17 @@ static void upstream_check_expired(struct wr_timer *timer)
 /* ---- life ---- */
 
 /* Its host and port, or its address, as text. */
-static const char *
-upstream_write_place(const struct weir_upstream_options *options,
-                     const struct wr_place *place, char buf[WR_PLACE_SIZE])
+static const char *upstream_write_place(const struct weir_place *given,
+                                        const struct wr_place *place,
+                                        char buf[WR_PLACE_SIZE])
 {
+    const char *host = wr_place_get_host(given);
+
     wr_assert(place->count == 1 || place->name);
-    if (!options->host) {
+    if (!host) {
         return weir_address_format(place->addresses, buf, WR_PLACE_SIZE);
     }
-    wr_target_write_place(options->host, options->port, buf);
+    wr_target_write_place(host, given->port, buf);
     return buf;
 }
 
@@ -326,8 +328,10 @@ static int upstream_init(weir_upstream *upstream, weir_upstreams *set,
 
     wr_assert(upstream->size > sizeof(*upstream));
     upstream->name = upstream_append(&end, name);
-    const char *host =
-        options->host ? upstream_append(&end, options->host) : NULL;
+    const char *host = wr_place_get_host(&options->place);
+    if (host) {
+        host = upstream_append(&end, host);
+    }
     upstream->set = set;
     upstream->ref_count = 1;
     upstream->weight = options->weight > 0 ? options->weight : 1;
@@ -395,14 +399,15 @@ int wr_upstream_make(weir_upstreams *set,
     char buf[WR_PLACE_SIZE];
     const struct weir_allocator *allocator = &set->loop->counting;
 
-    int err = wr_target_read_place(set->loop, options, &place);
+    int err = wr_target_read_place(set->loop, &options->place, &place);
     wr_require(err >= 0, err);
     wr_require(set->check.plan.port == 0 || place.name ||
                    place.addresses[0].storage.any.sa_family != AF_UNIX,
                -EINVAL);
-    const char *text = upstream_write_place(options, &place, buf);
+    const char *host = wr_place_get_host(&options->place);
+    const char *text = upstream_write_place(&options->place, &place, buf);
     const char *name = options->name ? options->name : text;
-    const size_t host_size = options->host ? strlen(options->host) + 1 : 0;
+    const size_t host_size = host ? strlen(host) + 1 : 0;
     const size_t size = sizeof(weir_upstream) + strlen(name) + 1 + host_size +
                         upstream_get_room(set);
 
