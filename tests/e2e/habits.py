@@ -79,8 +79,7 @@ HABITS = (
     ('oha', "-n 100 -c 10 -H 'A: b' -a user:pass U",
      '-n 100 -c 10 -H \'A: b\' -H "Authorization: Basic $(printf %s user:pass | base64)" U'),
     ('oha', '-n 100 --urls-from-file urls.txt',
-     "-n 100 --mix "
-     "<(sed -E 's#^.*https?://[^/]*/?#GET /#' urls.txt) http://127.0.0.1:9"),
+     "-n 100 --urls urls.txt http://127.0.0.1:9"),
     ('oha', '-z 1s -p 10 --http2 U',
      RUNS),
     ('oha', '-z 1s -c 10 --burst-delay 1s --burst-rate 10 U',
@@ -156,8 +155,8 @@ HABITS = (
     ('vegeta', 'attack -duration=1s -rate=200 U',
      '-duration=1s -rate=200 U'),
     ('vegeta', '-rate=200/s -duration=1s -targets=targets.txt',
-     "-rate=200/s -duration=1s --mix "
-     "<(sed -E 's#^.*https?://[^/]*/?#GET /#' targets.txt) http://127.0.0.1:9"),
+     "-rate=200/s -duration=1s --urls "
+     "<(sed 's/^GET *//' targets.txt) http://127.0.0.1:9"),
     ('vegeta', '-rate=200/1s -duration=1s -connections=10 U',
      RUNS),
     ('vegeta', '-duration=1s -rate=0 -max-workers=10 U',
@@ -199,8 +198,7 @@ HABITS = (
     ('siege', '-b -c 10 -r 10 U',
      '-c 10 -n 100 U'),
     ('siege', '-c 10 -r 10 -f urls.txt -i',
-     "-c 10 -n 100 --mix "
-     "<(sed -E 's#^.*https?://[^/]*/?#GET /#' urls.txt) http://127.0.0.1:9"),
+     "-c 10 -n 100 --urls urls.txt http://127.0.0.1:9"),
     ('siege', '-c 10 -t1M -H \'A: b\' --content-type \'application/json\' \'U POST {"a":1}\'',
      '-c 10 -d 1m -H \'A: b\' -H \'Content-Type: application/json\' -X POST -b \'{"a":1}\' U'),
     ('siege', '-d 1 -c 10 -r 10 U',
@@ -265,9 +263,9 @@ HABITS = (
     ('', '-s join.lua U', "-X METHOD -H 'NAME: VALUE' -b BODY U"),
     ('', '-s path.lua U', "-X METHOD -H 'NAME: VALUE' -b BODY U"),
     ('', '-s nowhere.lua U', "-X METHOD -H 'NAME: VALUE' -b BODY U"),
-    ('', '-f hosts.txt', '--mix hosts.txt http://HOST:PORT/'),
-    ('', '-targets=mixed.txt', '--mix mixed.txt http://HOST:PORT/'),
-    ('', '-f nowhere.txt', '--mix nowhere.txt http://HOST:PORT/'),
+    ('', '-f hosts.txt', '--urls hosts.txt http://HOST:PORT/'),
+    ('', '-targets=mixed.txt', '--urls mixed.txt http://HOST:PORT/'),
+    ('', '-f nowhere.txt', '--urls nowhere.txt http://HOST:PORT/'),
     ('', '-r 10 U', '-R 10 U'),
     ('', '-c 10 -r 10 -t 1S U', '-c 10 -R 10 -d 1s U'),
     ('', "'U POST <body.json'", '-X POST -b @body.json U'),
@@ -335,7 +333,7 @@ def check_runs(written, folder):
     for blank, filled in BLANKS:
         written = written.replace(blank, filled)
     if written.startswith(("weir-load serve ", "weir-load search ")) or (
-            re.search(r"--mix \w", written)):
+            re.search(r"--urls (hosts|mixed|nowhere)", written)):
         return
     outcome = command("bash", "-c", written.replace(
         "weir-load", shlex.quote(WEIR_LOAD), 1) + " --dry-run", cwd=folder)

@@ -424,7 +424,7 @@ static bool is_place(const char *value, char *const *words)
 #define JSON  "a result as JSON is --json=FILE"
 #define BODY  "a body of a file is -b @FILE"
 #define LIST                                                                   \
-    "requests of a file are --mix FILE, with lines such as 1 GET /PATH, and "  \
+    "requests of a file are --urls FILE, with lines such as GET /PATH, and "   \
     "the host in the target"
 #define SCRIPT                                                                 \
     "a script is not run; what it sends is -X, -H and -b, with {seq} and "     \
@@ -440,7 +440,7 @@ static bool is_place(const char *value, char *const *words)
     }
 #define LIST_OF(name_)                                                         \
     {                                                                          \
-        ROW(name_, NULL, "--mix|%s", LIST),                                    \
+        ROW(name_, NULL, "--urls|%s", LIST),                                   \
             .has_value = true, .fill = foreign_fill_list, .fills_word = true   \
     }
 #define TIMEOUT   "a time-out is --timeout TIME"
@@ -479,7 +479,8 @@ const struct option_foreign foreign_words[] = {
     VALUE("i", is_file, "-b|@%s", "-i is an interval here; " BODY),
     VALUE("i", is_iterations, "-n|%s",
           "-i is an interval here; a count of requests is -n N"),
-    ALONE("i", is_random, "", "requests of --mix come in random order"),
+    ALONE("i", is_random, "",
+          "requests of --urls come in turn, of --mix at random"),
     ALONE("i", is_nothing, "-X|HEAD", "-i is an interval here"),
     ALONE("b", is_no_body, "",
           "-b is a body here; there is no time between requests to turn off"),

@@ -181,7 +181,7 @@ static size_t origin_size(const char *url)
     return scheme > 0 ? scheme + strcspn(url + scheme, "/?# \t\r\n") : 0;
 }
 
-/* "http://h/p" or "GET http://h/p". */
+/* The URL of "http://h/p" or "GET http://h/p", or NULL. */
 static const char *find_url(const char *line)
 {
     line += strspn(line, " \t");
@@ -196,6 +196,7 @@ bool foreign_fill_list(struct reword *line, const char *value,
 {
     static char text[FILE_MAX];
     const char *first = NULL;
+    bool has_methods = false;
     char origin[512];
 
     (void)words;
@@ -213,12 +214,14 @@ bool foreign_fill_list(struct reword *line, const char *value,
             (origin_size(first) != len || strncmp(first, url, len) != 0)) {
             return false; /* several hosts */
         }
+        has_methods |= url != at;
         first = first ? first : url;
     }
     if (!first) {
         return false;
     }
-    reword_write(line, "--mix|<(sed -E 's#^.*https?://[^/]*/?#GET /#' %s)",
+    reword_write(line,
+                 has_methods ? "--urls|<(sed 's/^GET *//' %s)" : "--urls|%s",
                  value);
     snprintf(origin, sizeof(origin), "%.*s", (int)origin_size(first), first);
     reword_keep(line, origin);
