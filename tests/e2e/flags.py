@@ -69,6 +69,9 @@ BAD_RUN = (
     (["--urls", "/dev/null", "--mix", "/dev/null", HTTP],
      r"--urls: --mix has the requests"),
     (["--urls", "/dev/null", "-X", "PUT", HTTP], r"--urls: it stands for -X"),
+    (["--log", "/nonexistent/x", TARGET], r"--log: /nonexistent/x: No such"),
+    (["--log", "/tmp/x", UDP], r"--log: it is not for udp://"),
+    (["--log", "/tmp/x", "--mode", "idle", TARGET], r"--log: it is not for mode"),
     (["--max-errors", "x", TARGET], r"--max-errors: 'x' is not a count"),
     (["--max-errors", "101%", TARGET], r"--max-errors: '101%' is not"),
     (["--seed", "x", TARGET], r"--seed: 'x' is not a number"),
@@ -527,7 +530,7 @@ TRIED = {
 # They say where and when a run is made, or what is shown of it: nothing of the
 # load, so that results with and without them can be compared.
 NO_LOAD = {"engine", "start-at", "wait", "part", "cpu", "server-cpu", "force",
-           "json", "json-stream", "hgrm", "hdr-log", "csv", "markdown", "junit",
+           "json", "json-stream", "hgrm", "hdr-log", "csv", "log", "markdown", "junit",
            "prometheus", "slo", "percentiles", "label", "dry-run", "quiet",
            "verbose", "help"} | {"http1.1"}  # which is spoken anyway
 # Their files are those of load_tls.py, which looks at the configuration.

@@ -5,16 +5,18 @@ Runs are short and their figures do not matter; that they are right is tested
 in load.py.
 """
 
+import csv
 import json
 import os
 import re
 import signal
 import subprocess
 import tempfile
+import threading
 
 from formats import properties_of, read_junit, read_prometheus, read_tables
-from harness import (Program, Serve, WAIT_S, WEIR_LOAD, command, equal, load,
-                     load_json, matches, need, one_line, run)
+from harness import (PATIENT, Program, Serve, WAIT_S, WEIR_LOAD, command, equal,
+                     load, load_json, matches, need, one_line, run)
 from servers import Server, free_port
 import schema
 
@@ -288,6 +290,89 @@ def test_an_objective_may_be_about_statuses():
                           target)
         equal(outcome.status, SLO, outcome.err)
         matches(outcome.out, r"status.404<9: 10$")
+
+
+# ---- the log of requests ----
+
+def logged(path):
+    with open(path, encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_each_measured_request_has_a_line_in_the_log():
+    with Serve() as server, tempfile.TemporaryDirectory() as folder:
+        for flags in (["-n", "2000", "-t", "2"],
+                      ["-R", "2000", "-d", "500ms", "-w", "100ms"]):
+            outcome, result = load_json("-c", "4", "--log", f"{folder}/log",
+                                        *flags, server.url)
+            schema.check(result)
+            rows = logged(f"{folder}/log")
+            requests = result["requests"]
+            equal(result["log_dropped"], 0, "dropped")
+            equal(len(rows), requests["ok"] + requests["failed"] +
+                  requests["timeout"], "lines")
+            equal(result["log_lines"], len(rows), "lines of the result")
+            equal(len({row["number"] for row in rows}), len(rows), "numbers")
+            for row in rows:
+                equal(row["end"], "ok", f"{row}")
+                equal(0 <= int(row["conn"]) < 4, True, f"{row}")
+                equal(-10 ** 9 < int(row["meant_ns"]) <= int(row["sent_ns"])
+                      <= int(row["end_ns"]), True, f"{row}")
+            times = sorted(int(row["end_ns"]) - int(row["sent_ns"])
+                           for row in rows)
+            equal(times[-1], result["latency"]["service"]["max"], "the longest")
+
+
+def test_the_log_tells_how_requests_ended():
+    def answer(connection, number):
+        if not connection.recv(4096):
+            return
+        if number == 0:
+            connection.sendall(b"HTTP/1.1 503 X\r\nContent-Length: 0\r\n"
+                               b"Connection: close\r\n\r\n")
+        elif number == 1:
+            connection.sendall(b"HTTP/1.1 200 X\r\nContent-Le")
+        else:
+            connection.recv(4096)
+
+    with Server(answer) as server, tempfile.TemporaryDirectory() as folder:
+        load("-c", "1", "-n", "3", "--timeout", "300ms", "--log",
+             f"{folder}/log", "-b", "x", server.url.replace("tcp", "http"))
+        rows = logged(f"{folder}/log")
+    equal([(row["end"], row["status"]) for row in rows],
+          [("failed", "503"), ("lost", ""), ("timeout", "")], "ends")
+
+
+def test_a_log_that_is_too_slow_leaves_out_and_says_so():
+    """A FIFO that is read when all requests were answered."""
+    count, size = 100000, 16
+    answered = threading.Event()
+
+    def answer(connection, _number):
+        total = 0
+        while data := connection.recv(1 << 16):
+            connection.sendall(data)
+            total += len(data)
+            if total == count * size:
+                answered.set()
+
+    with Server(answer) as server, tempfile.TemporaryDirectory() as folder:
+        path = f"{folder}/fifo"
+        os.mkfifo(path)
+        with Program(WEIR_LOAD, "run", "--json", "-c", "1", "-p", "1000", "-n",
+                     str(count), "--send", str(size), "--log", path, *PATIENT,
+                     server.url) as program:
+            with open(path, "rb") as fifo:
+                equal(answered.wait(WAIT_S), True, "all requests came")
+                lines = fifo.read().count(b"\n")
+            status, out, err = program.finish(WAIT_S)
+    equal(status, OK, err)
+    result = json.loads(out)
+    equal(result["requests"]["ok"], count, "answers")
+    equal(result["log_lines"], lines - 1, "lines")
+    equal(result["log_dropped"], count - result["log_lines"], "the others")
+    equal(result["log_dropped"] > 0, True, "what was left out")
+    matches("\n".join(result["warnings"]), "are not in the file of --log")
 
 
 # ---- waiting for a server ----

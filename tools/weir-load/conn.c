@@ -22,11 +22,48 @@
 #include <errno.h>
 #include <stdio.h>
 
+/* A measured request has ended; for --log. */
+static void note_end(const struct conn *conn, const struct flight *flight,
+                     enum request_end end, uint16_t status, uint64_t now_ns)
+{
+    if (conn->traffic->log) {
+        request_log_note(conn->traffic->log, &(struct request_note){
+                                                 .number = flight->number,
+                                                 .meant_ns = flight->meant_ns,
+                                                 .sent_ns = flight->sent_ns,
+                                                 .end_ns = now_ns,
+                                                 .conn = conn->index,
+                                                 .status = status,
+                                                 .end = (uint16_t)end,
+                                             });
+    }
+}
+
+/* All that is measured of what is under way. Requests of other kinds of
+ * connections are in no ring here. */
+static void note_lost(const struct conn *conn)
+{
+    struct traffic *traffic = conn->traffic;
+    const uint64_t now_ns = traffic->log ? clock_now_ns() : 0;
+
+    if (traffic->log && traffic->kind != &conn_stream) {
+        request_log_drop(traffic->log,
+                         conn->outstanding - conn->outstanding_warmup);
+        return;
+    }
+    for (uint32_t i = conn->outstanding_warmup;
+         traffic->log && i < conn->outstanding; i++) {
+        note_end(conn, &conn->flights[(conn->head + i) & traffic->ring_mask],
+                 REQUEST_LOST, 0, now_ns);
+    }
+}
+
 uint32_t conn_drop_outstanding(struct conn *conn)
 {
     struct traffic *traffic = conn->traffic;
     uint32_t dropped = conn->outstanding;
 
+    note_lost(conn);
     traffic->warmup.failed += conn->outstanding_warmup;
     traffic->measured.failed += dropped - conn->outstanding_warmup;
     conn->was_counted |= dropped > conn->outstanding_warmup;
@@ -350,6 +387,10 @@ void conn_end_request(struct conn *conn, const struct flight *flight,
         snprintf(traffic->location, sizeof(traffic->location), "%s",
                  answer->location);
     }
+    if (!is_warmup) {
+        note_end(conn, flight, answer->code == 0 ? REQUEST_OK : REQUEST_FAILED,
+                 answer->status, now_ns);
+    }
     if (answer->code == 0) {
         ledger->ok++;
         if (!is_warmup) {
@@ -387,6 +428,7 @@ void conn_miss_answer(struct conn *conn, const struct flight *flight,
     }
     /* Left out of the histogram, it would flatter the tail. */
     conn_record_times(conn, flight, now_ns, &traffic->record->service);
+    note_end(conn, flight, REQUEST_TIMEOUT, 0, now_ns);
     traffic->measured.timeout++;
     conn->was_counted = true;
 }

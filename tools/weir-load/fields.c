@@ -207,6 +207,8 @@ const struct field fields_result[] = {
     /* The text report has them among the errors. */
     RESULT("errors_of_other_kinds", errors.other_count, .line = NULL),
     RESULT("intervals_dropped", rows_dropped, .line = NULL),
+    RESULT("log_lines", log_lines, .line = NULL),
+    RESULT("log_dropped", log_dropped, .line = NULL),
     END,
 };
 

@@ -77,6 +77,7 @@ struct options_files {
     const char *hgrm;
     const char *hdr_log;
     const char *csv;
+    const char *log;
     struct publish_paths publish;
     /* A line of JSON for each interval on standard output. */
     bool streams;

@@ -824,6 +824,8 @@ static const struct option rows[] = {
      "a histogram for each interval, as its logs have them",
      TEXT(files.hdr_log)},
     {"csv", 0, "FILE", "the intervals as a table", TEXT(files.csv)},
+    {"log", 0, "FILE", "a line for each request, as a table", TEXT(files.log),
+     MARK(log)},
     PUBLISH_ROWS(options_reading, options.files.publish),
     {"slo", 0, "EXPR", "what must hold, as 'p99<5ms,errors<0.1%'",
      .read = read_slo},

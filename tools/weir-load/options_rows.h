@@ -20,6 +20,7 @@ struct options_given {
     const struct option *timeout;
     const struct option *connect_timeout;
     const struct option *wait;
+    const struct option *log;
     const struct option *mode;
     const struct option *direction;
     const struct option *rate;

@@ -94,6 +94,9 @@ static bool settle_udp(struct run_options *options,
     if (!options->targets[0].is_datagram) {
         return true;
     }
+    if (given->log) {
+        return option_say(given->log, "it is not for udp://");
+    }
     if (given->wait) {
         return option_say(given->wait, "over udp:// nothing is connected");
     }
@@ -769,6 +772,7 @@ static bool settle_without_requests(const struct run_options *options,
     const bool is_stream = options->mode == RUN_MODE_STREAM;
     const struct option *stranger =
         given->think                       ? given->think
+        : given->log                       ? given->log
         : given->requests_per_conn         ? given->requests_per_conn
         : options->depth > 1 && !is_stream ? given->depth
                                            : NULL;

@@ -121,6 +121,7 @@ bool outputs_open(struct outputs *outputs, const struct run_options *options)
            open_file(options, "--hgrm", files->hgrm, &outputs->hgrm) &&
            open_file(options, "--hdr-log", files->hdr_log, &outputs->hdr_log) &&
            open_file(options, "--csv", files->csv, &outputs->csv) &&
+           open_file(options, "--log", files->log, &outputs->log) &&
            publish_open(&outputs->publish, &files->publish, make_path,
                         &options->part);
 }
@@ -268,6 +269,7 @@ bool outputs_close(struct outputs *outputs)
     good &= close_file("--hgrm", files->hgrm, &outputs->hgrm);
     good &= close_file("--hdr-log", files->hdr_log, &outputs->hdr_log);
     good &= close_file("--csv", files->csv, &outputs->csv);
+    good &= close_file("--log", files->log, &outputs->log);
     publish_drop(&outputs->publish);
     return good;
 }

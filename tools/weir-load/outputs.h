@@ -23,6 +23,7 @@ struct outputs {
     struct output hgrm;
     struct output hdr_log;
     struct output csv;
+    struct output log;
     struct publish publish;
     /* Intervals are printed to the terminal. */
     bool is_live;

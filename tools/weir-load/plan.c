@@ -63,7 +63,7 @@ struct output {
     const char *path;
 };
 
-#define OUTPUT_COUNT (4 + PUBLISH_FORMATS)
+#define OUTPUT_COUNT (5 + PUBLISH_FORMATS)
 
 static void list_outputs(const struct run_options *options,
                          struct output ret[OUTPUT_COUNT])
@@ -72,8 +72,9 @@ static void list_outputs(const struct run_options *options,
     ret[1] = (struct output){"--hgrm", options->files.hgrm};
     ret[2] = (struct output){"--hdr-log", options->files.hdr_log};
     ret[3] = (struct output){"--csv", options->files.csv};
+    ret[4] = (struct output){"--log", options->files.log};
     for (size_t i = 0; publish_list(&options->files.publish, i,
-                                    &ret[4 + i].flag, &ret[4 + i].path);
+                                    &ret[5 + i].flag, &ret[5 + i].path);
          i++) {
     }
 }

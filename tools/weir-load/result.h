@@ -151,6 +151,9 @@ struct result {
     struct result_row rows[RESULT_ROWS_MAX];
     size_t row_count;
     uint64_t rows_dropped;
+    /* Requests in the file of --log, and those that are not. */
+    uint64_t log_lines;
+    uint64_t log_dropped;
     /* How the objectives of --slo came out. */
     struct slo_outcome slo[SLO_TERMS_MAX];
     /* The verdict. */

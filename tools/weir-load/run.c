@@ -38,6 +38,9 @@
 /* A run without a duration ends when nothing has succeeded for so long. */
 #define GIVE_UP_NS (10 * SECOND)
 
+/* Between two looks at what --log has to write. */
+#define LOG_PAUSE_NS (SECOND / 50)
+
 struct run {
     struct run_options *options;
     struct result *result;
@@ -108,6 +111,45 @@ static void window_begin_cb(void *arg)
     sharing_look(clock_now_ns(), &run->window_begin);
 }
 
+/* ---- the log of requests ---- */
+
+static void write_log(struct run *run)
+{
+    FILE *out = run->outputs.log.file;
+
+    for (uint64_t i = 0; i < run->options->thread_count; i++) {
+        run->result->log_lines += request_log_write(
+            run->workers[i].client.traffic.log, run->plan.window_ns, out);
+    }
+}
+
+/* Some times in a hundred milliseconds, from the begin of the run on. */
+static void write_log_cb(void *arg)
+{
+    struct run *run = arg;
+
+    write_log(run);
+    int err =
+        weir_loop_call_later(run->loop, LOG_PAUSE_NS, write_log_cb, run, NULL);
+    if (err < 0) {
+        say("--log: %s", weir_strerror(err));
+    }
+}
+
+/* The threads have ended. */
+static void end_log(struct run *run)
+{
+    if (!run->outputs.log.file) {
+        return;
+    }
+    write_log(run);
+    for (uint64_t i = 0; i < run->options->thread_count; i++) {
+        run->result->log_dropped += run->workers[i].client.traffic.log->dropped;
+    }
+}
+
+/* ---- the begin ---- */
+
 static void begin_all(struct run *run)
 {
     const struct run_options *options = run->options;
@@ -126,6 +168,10 @@ static void begin_all(struct run *run)
         clock_wall_ns() + (run->plan.window_ns - clock_now_ns());
     for (uint64_t i = 0; i < options->thread_count; i++) {
         run->workers[i].plan = run->plan;
+    }
+    if (run->outputs.log.file) {
+        request_log_write_header(run->outputs.log.file);
+        write_log_cb(run);
     }
     tell_all(run, worker_begin);
     int err = weir_loop_call_at(run->loop, run->plan.window_ns, window_begin_cb,
@@ -478,6 +524,7 @@ static int execute(struct run *run)
         say("the run broke: %s (%s)", weir_strerror(err), weir_err_name(err));
         goto out;
     }
+    end_log(run);
     for (uint64_t i = 0; i < run->options->thread_count; i++) {
         gather_worker(run->result, &run->workers[i]);
     }

@@ -12,6 +12,7 @@
 #include "h2_counts.h"
 #include "ledger.h"
 #include "record.h"
+#include "request_log.h"
 #include "tools/load/payload.h"
 #include "track.h"
 
@@ -122,6 +123,8 @@ struct traffic {
     uint64_t number_stride;
     /* Where times go; the run takes it over at each interval. */
     struct record *record;
+    /* --log; NULL: there is none. */
+    struct request_log *log;
     /* The bytes of datagrams, and room to put one together; UDP only. */
     const struct payload *payload;
     uint8_t *scratch;

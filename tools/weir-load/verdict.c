@@ -531,6 +531,13 @@ static void find_warnings(struct result *result)
         add(warnings, "no connection sent bytes with its SYN; the server may "
                       "have no fast open, or the path");
     }
+    if (result->log_dropped > 0) {
+        add(warnings,
+            "%llu requests are not in the file of --log, which was too slow "
+            "for %llu others",
+            (unsigned long long)result->log_dropped,
+            (unsigned long long)result->log_lines);
+    }
     if (result->service.overflows > 0) {
         add(warnings, "%llu latencies were beyond the histogram's range",
             (unsigned long long)result->service.overflows);

@@ -389,6 +389,13 @@ int worker_init(struct worker *worker, const struct client_share *share)
     if (err >= 0) {
         worker->client.traffic.record = &worker->row->record;
     }
+    if (err >= 0 && share->options->files.log) {
+        worker->client.traffic.log = request_log_new();
+        if (!worker->client.traffic.log) {
+            say("--log: no memory");
+            err = -ENOMEM;
+        }
+    }
     return err;
 }
 
@@ -414,6 +421,7 @@ int worker_run(weir_thread *thread, void *arg)
 void worker_fini(struct worker *worker)
 {
     free(worker->row);
+    free(worker->client.traffic.log);
     while (worker->first_row) {
         struct worker_row *row = worker->first_row;
         worker->first_row = row->next;

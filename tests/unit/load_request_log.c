@@ -1,0 +1,117 @@
+/*
+ * The log of requests: what a line is, that a full ring notes nothing more and
+ * counts it, and that two threads lose and tear none.
+ *
+ * The threads race for real; how far the one is ahead is left to them.
+ */
+#include "tools/weir-load/request_log.c"
+
+#include "tests/unit.h"
+
+#include <pthread.h>
+#include <string.h>
+
+static struct request_log *request_log;
+static char *text;
+
+static void make(void)
+{
+    request_log = request_log_new();
+    cr_assert_not_null(request_log);
+}
+
+static void end(void)
+{
+    free(request_log);
+    free(text);
+    text = NULL;
+}
+
+static uint64_t print(uint64_t begin_ns)
+{
+    size_t size = 0;
+
+    free(text);
+    FILE *out = open_memstream(&text, &size);
+    cr_assert_not_null(out);
+    const uint64_t count = request_log_write(request_log, begin_ns, out);
+    fclose(out);
+    return count;
+}
+
+UNIT(load_request_log, a_line_has_times_from_the_begin_of_the_window)
+{
+    make();
+    request_log_note(request_log,
+                     &(struct request_note){1, 900, 1000, 1500, 3, 200, 0});
+    request_log_note(request_log,
+                     &(struct request_note){2, 1000, 1100, 1200, 4, 503, 1});
+    request_log_note(request_log,
+                     &(struct request_note){3, 1000, 1100, 9000, 5, 0, 2});
+    request_log_note(request_log,
+                     &(struct request_note){4, 1000, 1100, 2000, 5, 0, 3});
+    expect_eq(print(1000), 4);
+    expect_str_eq(text, "1,3,-100,0,500,200,ok\n"
+                        "2,4,0,100,200,503,failed\n"
+                        "3,5,0,100,8000,,timeout\n"
+                        "4,5,0,100,1000,,lost\n");
+    expect_eq(print(1000), 0);
+    expect_str_eq(text, "");
+    end();
+}
+
+UNIT(load_request_log, a_full_ring_counts_what_it_cannot_note)
+{
+    struct request_note note = {0};
+
+    make();
+    for (note.number = 0; note.number < REQUEST_LOG_SIZE + 5; note.number++) {
+        request_log_note(request_log, &note);
+    }
+    request_log_drop(request_log, 3);
+    expect_eq(request_log->dropped, 5 + 3);
+    expect_eq(print(0), REQUEST_LOG_SIZE);
+    request_log_note(request_log, &note);
+    expect_eq(request_log->dropped, 5 + 3, "there is room again");
+    expect_eq(print(0), 1);
+    expect_eq(strncmp(text, "65541,", 6), 0, "%s", text);
+    end();
+}
+
+#define NOTES 200000U
+
+static void *note_all(void *arg)
+{
+    struct request_note note = {0};
+
+    (void)arg;
+    for (note.number = 0; note.number < NOTES; note.number++) {
+        note.sent_ns = note.end_ns = note.meant_ns = note.number;
+        request_log_note(request_log, &note);
+    }
+    return NULL;
+}
+
+UNIT(load_request_log, two_threads_lose_no_note_and_tear_none)
+{
+    pthread_t thread;
+    uint64_t count = 0;
+
+    make();
+    expect_eq(pthread_create(&thread, NULL, note_all, NULL), 0);
+    while (count < 1000) {
+        count += print(0);
+        for (const char *line = text; *line; line = strchr(line, '\n') + 1) {
+            unsigned long long values[4];
+            expect_eq(sscanf(line, "%llu,0,%llu,%llu,%llu,", &values[0],
+                             &values[1], &values[2], &values[3]),
+                      4);
+            expect_eq(values[0], values[1]);
+            expect_eq(values[0], values[3]);
+        }
+    }
+    expect_eq(pthread_join(thread, NULL), 0);
+    count += print(0);
+    expect_eq(count + request_log->dropped, NOTES);
+    end();
+}

@@ -1,0 +1,80 @@
+/*
+ * A ring between two threads: the count of notes is released by the one that
+ * notes, after the note, and acquired by the writer; the count of those that
+ * were taken goes the other way, after they were read.
+ *
+ * The numbers of dropped requests are read when the thread has ended.
+ */
+#include "request_log.h"
+
+#include <stdlib.h>
+
+#define LLU(value) ((unsigned long long)(value))
+
+struct request_log *request_log_new(void)
+{
+    struct request_log *log =
+        aligned_alloc(_Alignof(struct request_log), sizeof(*log));
+
+    if (log) {
+        log->noted = 0;
+        log->dropped = 0;
+        log->taken = 0;
+    }
+    return log;
+}
+
+void request_log_note(struct request_log *log, const struct request_note *note)
+{
+    const uint64_t taken = __atomic_load_n(&log->taken, __ATOMIC_ACQUIRE);
+
+    if (log->noted - taken == REQUEST_LOG_SIZE) {
+        log->dropped++;
+        return;
+    }
+    log->notes[log->noted % REQUEST_LOG_SIZE] = *note;
+    __atomic_store_n(&log->noted, log->noted + 1, __ATOMIC_RELEASE);
+}
+
+/* A time from the begin of the window; what began before it is below 0. */
+static long long since(uint64_t time_ns, uint64_t begin_ns)
+{
+    return (long long)(time_ns - begin_ns);
+}
+
+static void write_note(const struct request_note *note, uint64_t begin_ns,
+                       FILE *out)
+{
+    static const char *const words[] = {
+        [REQUEST_OK] = "ok",
+        [REQUEST_FAILED] = "failed",
+        [REQUEST_TIMEOUT] = "timeout",
+        [REQUEST_LOST] = "lost",
+    };
+
+    fprintf(out, "%llu,%u,%lld,%lld,%lld,", LLU(note->number), note->conn,
+            since(note->meant_ns, begin_ns), since(note->sent_ns, begin_ns),
+            since(note->end_ns, begin_ns));
+    if (note->status > 0) {
+        fprintf(out, "%u", note->status);
+    }
+    fprintf(out, ",%s\n", words[note->end]);
+}
+
+uint64_t request_log_write(struct request_log *log, uint64_t begin_ns,
+                           FILE *out)
+{
+    const uint64_t noted = __atomic_load_n(&log->noted, __ATOMIC_ACQUIRE);
+    const uint64_t count = noted - log->taken;
+
+    for (uint64_t i = log->taken; i < noted; i++) {
+        write_note(&log->notes[i % REQUEST_LOG_SIZE], begin_ns, out);
+        __atomic_store_n(&log->taken, i + 1, __ATOMIC_RELEASE);
+    }
+    return count;
+}
+
+void request_log_write_header(FILE *out)
+{
+    fputs("number,conn,meant_ns,sent_ns,end_ns,status,end\n", out);
+}
