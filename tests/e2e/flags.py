@@ -592,6 +592,22 @@ def test_each_field_of_an_option_is_read_somewhere():
               f"a place that reads {field}")
 
 
+def test_each_option_is_in_a_test_of_what_it_does():
+    """Or in a page of the guide, whose commands are run."""
+    here = pathlib.Path(__file__).parent
+    tests = "".join(path.read_text(encoding="utf-8")
+                    for folder in (here, here / "../guide", here / "../unit")
+                    for path in folder.iterdir()
+                    if path.suffix in (".py", ".c")
+                    and path.name != os.path.basename(__file__))
+    for word in COMMANDS:
+        for name, (_, letter, _) in manual.helps(WEIR_LOAD, word).items():
+            ways = rf"--{name}(?![\w-])" + (rf"|[\"' ]-{letter}\b" if letter
+                                            else "")
+            equal(bool(re.search(ways, tests)), True,
+                  f"a test of --{name} of {word}")
+
+
 def test_the_manual_has_the_defaults_of_the_help():
     text = manual.page("weir-load.1")
     count = sum(manual.compare_defaults(text, WEIR_LOAD, word)

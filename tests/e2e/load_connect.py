@@ -336,7 +336,7 @@ def test_options_of_sockets_are_set():
                (socket.SOL_SOCKET, socket.SO_SNDBUF, 2 * 20 << 10),
                (socket.SOL_SOCKET, socket.SO_RCVBUF, 2 * 10 << 10),
                (socket.IPPROTO_IP, socket.IP_TOS, 0xb8),
-               (socket.SOL_SOCKET, 46, 0))  # SO_BUSY_POLL
+               (socket.SOL_SOCKET, SO_BUSY_POLL, 0))
     with Server(serve) as server, Program(
             WEIR_LOAD, "-q", "-c", "1", "-d", "1h", "--timeout", "1h",
             "--nodelay", "off", "--keepalive", "--sndbuf", "20K", "--rcvbuf",
@@ -347,6 +347,41 @@ def test_options_of_sockets_are_set():
                  for sock in sockets_of(program.process.pid,
                                         socket.SOCK_STREAM)]
     equal(found, [tuple(value for _, _, value in options)], "options")
+
+
+SO_BUSY_POLL = 46
+
+
+def may_poll_busily():
+    with socket.socket() as sock:
+        try:
+            sock.setsockopt(socket.SOL_SOCKET, SO_BUSY_POLL, 50)
+        except PermissionError:
+            return False
+        return True
+
+
+def test_busy_polling_is_set_or_refused_before_the_run():
+    asked = threading.Event()
+
+    def serve(connection, _number):
+        read_exactly(connection, 128)
+        asked.set()
+        connection.recv(1)
+
+    flags = ("-q", "-c", "1", "--timeout", "1h", "--busy-poll", "50us")
+    with Server(serve) as server:
+        if not may_poll_busily():
+            outcome = load("-n", "1", *flags, server.url)
+            equal((outcome.status, outcome.out), (USAGE, ""), "the outcome")
+            one_line(outcome.err, "--busy-poll: .* needs CAP_NET_ADMIN")
+            return
+        with Program(WEIR_LOAD, "-d", "1h", *flags, server.url) as program:
+            equal(asked.wait(WAIT_S), True, "a request")
+            found = [sock.getsockopt(socket.SOL_SOCKET, SO_BUSY_POLL)
+                     for sock in sockets_of(program.process.pid,
+                                            socket.SOCK_STREAM)]
+    equal(found, [50], "microseconds")
 
 
 def test_options_of_sockets_of_datagrams_are_set():
