@@ -75,6 +75,9 @@ enum weir_balance {
      * move, about 1/n of all. All sets with the same names and weights agree,
      * in whatever process. */
     WEIR_BALANCE_HASH,
+    /** The first, in the order in which they were added, that is up; requests
+     * wait for it while it is full. Where one alone may be written to. */
+    WEIR_BALANCE_FIRST,
 };
 
 /** The state of an upstream. */

@@ -633,7 +633,7 @@ def test_wrong_flags_are_told():
             (("tls://:1", "tcp://a:1"), r"needs a certificate"),
             (("--blance", "x"), r"did you mean --balance"),
             (("tcp://:1", "tcp://a:1", "--balance", "best"),
-             r"'best' is not roundrobin, leastconn, random, source or sni"),
+             r"'best' is not roundrobin, leastconn, random, source, sni or first"),
             (("--weight", "1"), r"--weight: it comes after the 'to'"),
             (("--max-conns", "1"), r"listens nowhere"),
             (("--to", "tcp://a:1", "tcp://:1"), r"--to: it comes after the 'listen'"),

@@ -83,6 +83,81 @@ def test_a_check_may_go_to_another_port_and_want_another_status():
                    f"Host: 127.0.0.1:{one.port}".encode()], "the request")
 
 
+# ---- fail-over ----
+
+def served_by(proxy, servers):
+    """The connection of a new client, and the index of its target."""
+    before = [server.clients for server in servers]
+    client = proxy.connect()
+    echoes(client)
+    now = [server.clients for server in servers]
+    return client, [a - b for a, b in zip(now, before)].index(1)
+
+
+def expect_cut(client):
+    with contextlib.suppress(ConnectionResetError):
+        equal(client.recv(1), "a reset", "what the client sees")
+    client.close()
+
+
+def test_connections_to_a_target_that_is_down_are_cut():
+    for threads in (1, 3):
+        with Checked(GOOD) as one, Checked(GOOD) as other, Proxy(
+                *checked(one, other, check=("http", "20ms"),
+                         flags=("--when-down", "cut")),
+                threads=threads) as proxy:
+            clients = [served_by(proxy, (one, other)) for _ in range(8)]
+            equal(sorted({index for _, index in clients}), [0, 1], "targets")
+            one.answer = BAD
+            for client, index in clients:
+                if index == 0:
+                    expect_cut(client)
+                else:
+                    echoes(client)
+                    client.close()
+            for _ in range(4):
+                client, index = served_by(proxy, (one, other))
+                equal(index, 1, "the one that is up")
+                client.close()
+            proxy.stop()
+            equal(sorted(set(proxy.reasons())), ["done", "target-down"],
+                  "the log")
+
+
+def test_one_target_at_a_time_is_used_and_left_for_a_better_one():
+    """The first that is up, as databases with one writer want it."""
+    with Checked(GOOD) as one, Checked(GOOD) as other, Proxy(
+            "tcp://127.0.0.1:0", "--check", "http", "--check", "20ms",
+            "--balance", "first", "--when-down", "cut", "--when-back", "cut",
+            "--to", target(one), "--to", target(other), "--backup",
+            threads=2) as proxy:
+        servers = (one, other)
+        clients = [served_by(proxy, servers) for _ in range(6)]
+        equal({index for _, index in clients}, {0}, "the first alone")
+        one.answer = BAD
+        for client, _ in clients:
+            expect_cut(client)
+        clients = [served_by(proxy, servers) for _ in range(6)]
+        equal({index for _, index in clients}, {1}, "the backup alone")
+        one.answer = GOOD
+        for client, _ in clients:
+            expect_cut(client)
+        client, index = served_by(proxy, servers)
+        equal(index, 0, "the first again")
+        client.close()
+
+
+def test_a_rest_after_failures_cuts_nothing():
+    """Nor does a target that is down where connections are to be kept."""
+    with Checked(GOOD) as server, Proxy(
+            *checked(server, check=("http", "20ms"))) as proxy:
+        client, _ = served_by(proxy, (server,))
+        server.answer = BAD
+        wait_until(lambda: proxy.metric("upstream_up") == 0)
+        echoes(client)
+        client.close()
+
+
 def use(proxy, count):
     for _ in range(count):
         with proxy.connect() as client:

@@ -232,7 +232,7 @@ static const struct {
     {"route", "*.", "a server name, *.NAME or *"},
     {"queue", "4294967296", "such as 500:2s"},
     {"check", "0s", "a time such as 2s"},
-    {"balance", "best", "roundrobin, leastconn, random, source or sni"},
+    {"balance", "best", "roundrobin, leastconn, random, source, sni or first"},
     {"send-proxy", "v3", "off, v1 or v2"},
     {"passthrough", "maybe", "neither on nor off"},
     {"trust", "10.0.0.0/33", "a network such as 10.0.0.0/8"},

@@ -286,6 +286,27 @@ UNIT(upstream_choose, a_full_primary_is_waited_for_and_no_backup_taken)
     expect_eq(choose(WEIR_BALANCE_HASH, 1), 1, "what was tried does not count");
 }
 
+UNIT(upstream_choose, the_first_that_is_up_is_chosen_and_waited_for)
+{
+    struct wr_candidate_upstream *first = add(1);
+    struct wr_candidate_upstream *second = add(5);
+    struct wr_candidate_upstream *backup = add(9);
+    backup->tier = WR_TIER_BACKUP;
+
+    expect_eq(choose(WEIR_BALANCE_FIRST, 0), 0);
+    expect_eq(choose(WEIR_BALANCE_FIRST, 1), 0);
+    first->is_full = true;
+    expect_eq(choose(WEIR_BALANCE_FIRST, 0), -1, "it is waited for");
+    first->is_excluded = true;
+    expect_eq(choose(WEIR_BALANCE_FIRST, 0), 1, "it was tried in vain");
+    first->is_excluded = false;
+    first->tier = WR_TIER_NONE;
+    second->is_full = true;
+    expect_eq(choose(WEIR_BALANCE_FIRST, 0), -1);
+    second->tier = WR_TIER_NONE;
+    expect_eq(choose(WEIR_BALANCE_FIRST, 0), 2);
+}
+
 UNIT(upstream_choose, no_candidates_are_none)
 {
     expect_eq(choose(WEIR_BALANCE_ROUND_ROBIN, 0), -2);

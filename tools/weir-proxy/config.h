@@ -28,6 +28,14 @@ enum config_balance {
     BALANCE_RANDOM,
     BALANCE_SOURCE,
     BALANCE_SNI,
+    BALANCE_FIRST,
+};
+
+/* What becomes of connections when their target is down, or when they are to a
+ * backup and a first choice is back. */
+enum config_fate {
+    FATE_KEEP,
+    FATE_CUT,
 };
 
 /* What becomes of clients before the first check of a target has ended. */
@@ -97,6 +105,8 @@ struct config_route {
     uint64_t check_max_status;
     enum config_check_tls check_tls;
     enum config_unchecked unchecked;
+    enum config_fate when_down;
+    enum config_fate when_back;
     char *to_ca;
     char *to_name;
     char *to_cert;

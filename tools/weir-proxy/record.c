@@ -23,6 +23,7 @@ static const char *const reason_names[END_REASONS] = {
     [END_TARGET_RESET] = "target-reset",
     [END_CLIENT_CUT] = "client-cut",
     [END_TARGET_CUT] = "target-cut",
+    [END_TARGET_DOWN] = "target-down",
     [END_CLIENT_ALERT] = "client-alert",
     [END_TARGET_ALERT] = "target-alert",
     [END_CLIENT_STALL] = "client-stall",

@@ -22,6 +22,7 @@ enum end_reason {
     END_TARGET_RESET,  /* the target has reset the connection, or broke */
     END_CLIENT_CUT,    /* the client's TLS was cut off */
     END_TARGET_CUT,    /* the target's TLS was cut off */
+    END_TARGET_DOWN,   /* its checks have failed, or a better one is back */
     END_CLIENT_ALERT,  /* the client's TLS has refused, by an alert */
     END_TARGET_ALERT,  /* the target's TLS has refused, by an alert */
     END_CLIENT_STALL,  /* the client took no bytes */

@@ -127,7 +127,8 @@ static void secured(void *arg, int err, weir_transport *t)
 
     (void)t;
     if (err < 0) {
-        give_up(session, END_TARGET_TLS, err);
+        give_up(session, session->is_cut ? END_TARGET_DOWN : END_TARGET_TLS,
+                session->is_cut ? -ECANCELED : err);
     } else if (session->is_client_lost || relay(session) < 0) {
         give_up(session, session_reason_of_refusal(session), -ECANCELED);
     }
@@ -256,6 +257,16 @@ void session_lose_client(struct session *session)
     }
 }
 
+void session_cut(struct session *session)
+{
+    session->is_cut = true;
+    if (session->pending) {
+        weir_pending_cancel(session->pending); /* relayed() follows */
+    } else {
+        weir_transport_abort(session->target); /* secured() follows */
+    }
+}
+
 enum end_reason session_reason_of_refusal(const struct session *session)
 {
     if (weir_transport_is_closing(session->client)) {
@@ -288,7 +299,9 @@ static void sum_up(const struct session *session,
     if (!end) {
         return;
     }
-    ret->reason = end_reason_of_relay(end, service->worker->is_draining);
+    ret->reason = session->is_cut
+                      ? END_TARGET_DOWN
+                      : end_reason_of_relay(end, service->worker->is_draining);
     ret->in_bytes = end->a_bytes;
     ret->out_bytes = end->b_bytes;
     if (end->b_first_ns > 0) {

@@ -36,6 +36,7 @@ struct session {
     struct weir_handle timer; /* of the preface */
     struct client *counted; /* as whose connection it counts; NULL: nobody's */
     bool is_client_lost : 1;
+    bool is_cut : 1;            /* by session_cut() */
     bool is_admitted : 1;       /* its client may come */
     bool is_unlogged : 1;       /* a refusal like others of this second */
     enum end_reason reason : 8; /* of an end before the relay's */
@@ -55,6 +56,10 @@ void session_connect(struct session *session, const void *key, size_t key_size);
 
 /* The client's connection is lost, and no relay has it. */
 void session_lose_client(struct session *session);
+
+/* Ends a session with a target that its checks have found down, or that was
+ * there for another one: both sides are reset. */
+void session_cut(struct session *session);
 
 /* Ends a session that is not relayed. The client is reset, so that it does not
  * take the end for an answer; its loss follows. */

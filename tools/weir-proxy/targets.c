@@ -8,6 +8,7 @@
 #include "targets.h"
 
 #include "contexts.h"
+#include "session.h"
 #include "states.h"
 #include "tools/common/console.h"
 
@@ -93,6 +94,8 @@ static enum weir_balance balance_of(const struct config_route *config)
     case BALANCE_SOURCE:
     case BALANCE_SNI:
         return WEIR_BALANCE_HASH;
+    case BALANCE_FIRST:
+        return WEIR_BALANCE_FIRST;
     case BALANCE_ROUNDROBIN:
     default:
         return WEIR_BALANCE_ROUND_ROBIN;
@@ -187,13 +190,58 @@ static void write_why(const struct config_route *config,
     }
 }
 
-/* Told by the first thread alone: all know the same. */
+static bool is_backup(const weir_upstream *upstream)
+{
+    const struct config_target *target = weir_upstream_get_user(upstream);
+
+    return target->is_backup;
+}
+
+/* Ends this thread's connections of a route to one target, or, with NULL, to
+ * its backups. */
+static void cut_sessions(const struct route *route,
+                         const weir_upstream *upstream)
+{
+    struct link *next = NULL;
+
+    for (struct link *link = route->worker->sessions.oldest; link;
+         link = next) {
+        struct session *session = (struct session *)(void *)link;
+        const weir_upstream *its =
+            session->slot ? weir_upstream_slot_get_upstream(session->slot)
+                          : NULL;
+        next = link->younger;
+        if (its && session->route == route &&
+            (upstream ? its == upstream : is_backup(its))) {
+            session_cut(session);
+        }
+    }
+}
+
+/* All threads know of a change, and each ends its own connections. */
+static void follow_change(const struct route *route, weir_upstream *upstream,
+                          enum weir_upstream_state state)
+{
+    const struct config_route *config = route->config;
+
+    if (state == WEIR_UPSTREAM_DOWN && config->when_down == FATE_CUT) {
+        cut_sessions(route, upstream);
+    }
+    if (state == WEIR_UPSTREAM_UP && config->when_back == FATE_CUT &&
+        !is_backup(upstream)) {
+        cut_sessions(route, NULL);
+    }
+}
+
+/* The first thread alone says it: all know the same. */
 static void tell_change(void *arg, weir_upstream *upstream,
                         enum weir_upstream_state state, int err)
 {
     const struct route *route = arg;
     struct weir_upstream_info info = {.size = sizeof(info)};
     char why[128];
+
+    follow_change(route, upstream, state);
 
     if (weir_thread_get_index(route->worker->thread) != 0 ||
         route->worker->is_draining ||

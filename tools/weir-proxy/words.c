@@ -15,8 +15,9 @@
 
 /* ---- the table ---- */
 
-static const char *const balances[] = {"roundrobin", "leastconn", "random",
-                                       "source",     "sni",       NULL};
+static const char *const balances[] = {
+    "roundrobin", "leastconn", "random", "source", "sni", "first", NULL};
+static const char *const fates[] = {"keep", "cut", NULL};
 static const char *const unchecked_ways[] = {"wait", "use", NULL};
 static const char *const log_formats[] = {"text", "json", NULL};
 static const char *const headers_out[] = {"off", "v1", "v2", NULL};
@@ -172,7 +173,8 @@ static const struct option rows[] = {
      .kind = OPTION_SWITCH, AT_ROUTE(passes_tls)},
     {"balance", 0, "HOW",
      "roundrobin, leastconn, random (of two), source (hash of the client's "
-     "address) or sni (hash of the server name) (roundrobin)",
+     "address), sni (hash of the server name) or first (of those that are up) "
+     "(roundrobin)",
      .kind = OPTION_CHOICE, .choices = balances, AT_ROUTE(balance)},
     {"send-proxy", 0, "VERSION", "begin with a PROXY header: v1 or v2 (off)",
      .kind = OPTION_CHOICE, .choices = headers_out, AT_ROUTE(send_header)},
@@ -227,6 +229,14 @@ static const struct option rows[] = {
      "what a client does that finds only targets whose first check has not "
      "ended: wait for it, at most check-timeout, or use them (wait)",
      .kind = OPTION_CHOICE, .choices = unchecked_ways, AT_ROUTE(unchecked)},
+    {"when-down", 0, "HOW",
+     "connections to a target that its checks find down: keep, or cut: reset "
+     "both sides (keep)",
+     .kind = OPTION_CHOICE, .choices = fates, AT_ROUTE(when_down)},
+    {"when-back", 0, "HOW",
+     "connections to backups when another target is up again: keep or cut "
+     "(keep)",
+     .kind = OPTION_CHOICE, .choices = fates, AT_ROUTE(when_back)},
     {"to-ca", 0, "FILE",
      "authorities of the targets' certificates (the system's)",
      .read = words_set_text, AT_ROUTE(to_ca)},

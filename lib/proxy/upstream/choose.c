@@ -108,7 +108,7 @@ static bool choose_is_less_busy(const struct wr_candidate_upstream *a,
     return (uint64_t)a->active * b->weight < (uint64_t)b->active * a->weight;
 }
 
-/* ---- the four ways ---- */
+/* ---- the five ways ---- */
 
 /* Smooth weighted round robin, among the candidates of @tier that are as little
  * busy as @peer; NULL: among all. */
@@ -222,6 +222,20 @@ static size_t choose_by_key(const struct wr_candidate_upstream *candidates,
     return best;
 }
 
+/* One that is full is waited for: the next one is for when it is down. */
+static size_t choose_first(const struct wr_candidate_upstream *candidates,
+                           size_t count, enum wr_tier tier)
+{
+    size_t i = 0;
+
+    while (i < count &&
+           (candidates[i].tier != tier || candidates[i].is_excluded)) {
+        i++;
+    }
+    wr_assert(i < count); /* the tier is that of one of them */
+    return candidates[i].is_full ? NO_INDEX : i;
+}
+
 static size_t choose_index(enum weir_balance balance,
                            struct wr_candidate_upstream *candidates,
                            size_t count, enum wr_tier tier, uint64_t key,
@@ -236,6 +250,8 @@ static size_t choose_index(enum weir_balance balance,
         return choose_of_two(candidates, count, tier, random);
     case WEIR_BALANCE_HASH:
         return choose_by_key(candidates, count, tier, key);
+    case WEIR_BALANCE_FIRST:
+        return choose_first(candidates, count, tier);
     }
     wr_assert(false); /* the set has checked it */
     return NO_INDEX;

@@ -287,7 +287,7 @@ void weir_upstreams_free(weir_upstreams *set)
 static int set_check_options(const struct weir_upstreams_options *options)
 {
     wr_require(options->balance >= WEIR_BALANCE_ROUND_ROBIN &&
-                   options->balance <= WEIR_BALANCE_HASH,
+                   options->balance <= WEIR_BALANCE_FIRST,
                -EINVAL);
     return 0;
 }
