@@ -182,7 +182,7 @@ def test_a_server_of_http2_is_named():
         words = ["-c", "1", "-n", "3", server.url.replace("tcp", "http")]
         outcome = load(*words)
         equal(outcome.status, NOTHING, "exit")
-        matches(outcome.err, r"the server speaks HTTP/2, .*\(HTTP_2\)")
+        matches(outcome.err, r"the server speaks HTTP/2, .*\(HTTP_HTTP2\)")
         equal(outcome.err.splitlines()[1:],
               ["weir-load: write:", written([*words, "--http2"], "", "")],
               "standard error")
