@@ -66,7 +66,7 @@ static void add_traffic(struct result *result, const struct worker *worker)
     result->waited += traffic->waited;
     result->events_without_request += traffic->events_without_request;
     fields_merge(fields_answers, &result->answers, &traffic->measured_answers);
-    for (size_t i = 0; i < RESULT_STATUS_COUNT; i++) {
+    for (size_t i = 0; i < TRAFFIC_STATUS_COUNT; i++) {
         result->status[i] += traffic->status[i];
     }
     errors_merge(&result->errors, &traffic->errors);

@@ -184,7 +184,7 @@ static json_t *status_part(const struct result *result)
     json_t *counts = json_object();
     char name[8];
 
-    for (unsigned i = 1; i < RESULT_STATUS_COUNT; i++) {
+    for (unsigned i = 1; i < TRAFFIC_STATUS_COUNT; i++) {
         if (result->status[i] > 0) {
             snprintf(name, sizeof(name), "%u", i);
             json_object_set_new(

@@ -100,10 +100,9 @@ json_t *json_histogram_or_null(const struct histogram *h)
     return h->count > 0 ? json_histogram(h) : json_null();
 }
 
-/* A number that is there and not below 0. */
-static bool get_number(const json_t *part, const char *name, uint64_t *ret)
+bool json_read_count(const json_t *object, const char *name, uint64_t *ret)
 {
-    const json_t *number = json_object_get(part, name);
+    const json_t *number = json_object_get(object, name);
 
     if (!json_is_integer(number) || json_integer_value(number) < 0) {
         return false;
@@ -121,10 +120,11 @@ int json_histogram_read(const json_t *part, struct histogram *ret)
     uint64_t max = 0;
     uint64_t overflows = 0;
 
-    if (!text || !get_number(part, "count", &count) ||
-        !get_number(part, "sum", &sum) || !get_number(part, "min", &min) ||
-        !get_number(part, "max", &max) ||
-        !get_number(part, "overflows", &overflows)) {
+    if (!text || !json_read_count(part, "count", &count) ||
+        !json_read_count(part, "sum", &sum) ||
+        !json_read_count(part, "min", &min) ||
+        !json_read_count(part, "max", &max) ||
+        !json_read_count(part, "overflows", &overflows)) {
         return -EINVAL;
     }
     int err = hdr_decode(text, ret);

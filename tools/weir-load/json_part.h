@@ -11,6 +11,7 @@
 #include "tools/load/histogram.h"
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 
@@ -22,6 +23,9 @@ json_t *json_text(const char *text, size_t len);
 
 /* A text, or null for NULL. */
 json_t *json_text_or_null(const char *text);
+
+/* Read a count of an object: false where it is no integer from 0 on. */
+bool json_read_count(const json_t *object, const char *name, uint64_t *ret);
 
 /* FNV-1a over an object, in 16 digits. */
 json_t *json_hash(const json_t *object);

@@ -176,7 +176,7 @@ static void print_status(const struct result *result, FILE *out)
 {
     const char *title = "Status      ";
 
-    for (unsigned i = 1; i < RESULT_STATUS_COUNT; i++) {
+    for (unsigned i = 1; i < TRAFFIC_STATUS_COUNT; i++) {
         if (result->status[i] > 0) {
             fprintf(out, "%s%u: %llu", title, i, LLU(result->status[i]));
             title = "  ";

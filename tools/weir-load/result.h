@@ -31,9 +31,6 @@
 #define RESULT_FEATURE_SIZE 4096U
 #define RESULT_THREADS_MAX  256U
 
-/* Status codes of answers, where the protocol has such: 0 to 999. */
-#define RESULT_STATUS_COUNT 1000U
-
 /* One interval of the measured window. */
 struct result_row {
     struct interval counts;
@@ -97,7 +94,7 @@ struct result {
     /* Requests that waited for a connection because all were busy. */
     uint64_t waited;
     /* Answers by their status; all 0 where the protocol has none. */
-    uint64_t status[RESULT_STATUS_COUNT];
+    uint64_t status[TRAFFIC_STATUS_COUNT];
     /* Of the window; UDP only. */
     struct track_counts answers;
     struct error_table errors;

@@ -41,18 +41,6 @@ static int refuse_memory(char *why)
     return -ENOMEM;
 }
 
-/* A count: an integer that is not below 0. */
-static bool read_count(const json_t *object, const char *name, uint64_t *ret)
-{
-    const json_t *value = json_object_get(object, name);
-
-    if (!json_is_integer(value) || json_integer_value(value) < 0) {
-        return false;
-    }
-    *ret = (uint64_t)json_integer_value(value);
-    return true;
-}
-
 static bool read_rate(const json_t *object, const char *name, double *ret)
 {
     const json_t *value = json_object_get(object, name);
@@ -74,7 +62,7 @@ static bool read_fields(const struct field *fields, const json_t *object,
         *value = 0;
         if ((number || !fields->is_optional) &&
             (fields->unit != FIELD_LATENCY || !json_is_null(number)) &&
-            !read_count(object, fields->name, value)) {
+            !json_read_count(object, fields->name, value)) {
             return false;
         }
     }
@@ -171,8 +159,8 @@ static bool read_attempts(struct saved *saved)
     const struct ledger *requests = &saved->requests;
 
     if (summary) {
-        return read_count(summary, "attempts", &saved->attempts) &&
-               read_count(summary, "errors", &saved->errors);
+        return json_read_count(summary, "attempts", &saved->attempts) &&
+               json_read_count(summary, "errors", &saved->errors);
     }
     saved->errors = requests->failed + requests->timeout;
     saved->attempts = requests->scheduled > requests->dropped
@@ -214,10 +202,10 @@ static int read_object(struct saved *saved, char *why)
                       schema, JSON_SCHEMA);
     }
     saved->is_open = strcmp(kind, "open") == 0;
-    if (!read_count(saved->object, "start_unix_ns", &saved->start_ns)) {
+    if (!json_read_count(saved->object, "start_unix_ns", &saved->start_ns)) {
         saved->start_ns = 0;
     }
-    if (!read_count(saved->object, "duration_ns", &saved->duration_ns) ||
+    if (!json_read_count(saved->object, "duration_ns", &saved->duration_ns) ||
         !read_requests(saved)) {
         return refuse(why, saved->name,
                       "requests, rates or duration_ns are "
