@@ -299,6 +299,14 @@ FILES = {"body.json": '{"a":1}', "post.json": '{"a":1}', "put.json": '{"a":1}',
          "path.lua": 'wrk.path = "/x"\n'}
 
 
+def is_built_for(line):
+    """Whether the library is there that a line needs."""
+    if re.search("http2|h2c|-h2|-m ?10", line):
+        return command(WEIR_LOAD, "--http2", "--dry-run",
+                       "http://127.0.0.1:9/").status == 0
+    return "localhost" not in line or "WEIR_WITHOUT_NAMES" not in os.environ
+
+
 def words_of(line, url):
     """The words of a line of the table."""
     return [re.sub(r"\bPORT\b", url.rsplit(":", 1)[1].strip("/"),
@@ -352,7 +360,8 @@ def with_server(check):
             tempfile.TemporaryDirectory() as folder:
         write_files(folder)
         url = f"http://127.0.0.1:{server.port}/"
-        for tool, line, wanted in HABITS:
+        for tool, line, wanted in filter(lambda row: is_built_for(row[1]),
+                                         HABITS):
             check(f"{tool} {line}", words_of(line, url), wanted, url, folder)
 
 
@@ -392,7 +401,7 @@ def test_each_row_of_the_guide_is_as_it_says():
     equal(len(rows) > 70, True, f"{len(rows)} rows")
     with tempfile.TemporaryDirectory() as folder:
         write_files(folder)
-        for theirs, ours in rows:
+        for theirs, ours in filter(lambda row: is_built_for(row[0]), rows):
             url = "http://127.0.0.1:9/"
             is_whole = ours.startswith("weir-load ") or "://" in ours
             words = shlex.split(theirs) + ([] if is_whole else [url])
