@@ -76,7 +76,7 @@ WEIR_MUST_USE int wr_target_connect(struct wr_target *target,
                                     bool with_tls, weir_connect_done_fn *done,
                                     void *done_arg, weir_pending **ret);
 
-/* Of the addresses of a name so many are connected to with another port. */
+/* The most addresses of a name that are connected to with another port. */
 #define WR_TARGET_PORTS_MAX 8u
 
 /* Connects in a task, as weir_open_connection() does, with @ret_alert as its
