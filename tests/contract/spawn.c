@@ -65,7 +65,9 @@ CHILDREN(spawn, a_program_that_does_not_exist_is_ENOENT, child)
     expect_str_eq(step, "program");
     expect_eq(fail((const char *const[]){"/nowhere/program", NULL}, NULL, NULL),
               -ENOENT);
-    expect_eq(fail((const char *const[]){"", NULL}, NULL, NULL), -ENOENT);
+    step = NULL;
+    expect_eq(fail((const char *const[]){"", NULL}, NULL, &step), -ENOENT);
+    expect_str_eq(step, "program", "a name without a character");
 }
 
 CHILDREN(spawn, a_file_that_may_not_be_executed_is_EACCES, child)

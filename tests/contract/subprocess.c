@@ -10,6 +10,7 @@
 
 #include <fcntl.h>
 #include <limits.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 
 /* The number that the child has written, which may come after its end. */
@@ -369,6 +370,26 @@ CHILDREN(subprocess, a_child_itself_may_have_descriptor_0, child)
     expect_eq(info.fd, 0);
     child_wait(child);
     expect_eq(child_returncode(child), 0);
+    expect_zero_closed(input);
+}
+
+CHILDREN(subprocess, errors_may_lead_where_output_leads_by_descriptor_0, child)
+{
+    const int input = dup(0);
+    char text[16] = "";
+
+    close(0);
+    expect_eq(memfd_create("output", MFD_CLOEXEC), 0);
+    child_shell(
+        child, "echo a; echo b >&2",
+        &(struct weir_spawn_options){.size = sizeof(struct weir_spawn_options),
+                                     .in = {WEIR_STDIO_DEVNULL, 0},
+                                     .out = {WEIR_STDIO_FD, 0},
+                                     .err = {WEIR_STDIO_STDOUT, 0}});
+    child_wait(child);
+    expect_eq(pread(0, text, sizeof(text) - 1, 0), 4);
+    expect_str_eq(text, "a\nb\n");
+    close(0);
     expect_zero_closed(input);
 }
 
