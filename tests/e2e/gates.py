@@ -232,18 +232,18 @@ def test_one_of_them_takes_the_place_of_the_text():
 
 def test_a_file_is_whole_or_as_it_was():
     with Serve() as server, tempfile.TemporaryDirectory() as folder:
-        for name in FORMATS:
+        files = (*FORMATS, "json", "hgrm")
+        for name in files:
             with open(f"{folder}/{name}", "w", encoding="utf-8") as file:
                 file.write("old")
         outcome = command(WEIR_LOAD, "run", *(
-            word for name in FORMATS for word in
-            (f"--{name}", f"{folder}/{name}")), "-n", "9", "--ca",
+            f"--{name}={folder}/{name}" for name in files), "-n", "9", "--ca",
             "/nonexistent", server.url.replace("tcp", "tls"))
         equal(outcome.status, USAGE, outcome.err)
-        for name in FORMATS:
+        for name in files:
             with open(f"{folder}/{name}", encoding="utf-8") as file:
                 equal(file.read(), "old", name)
-        equal(sorted(os.listdir(folder)), sorted(FORMATS), "files")
+        equal(sorted(os.listdir(folder)), sorted(files), "files")
         outcome = load("-n", "9", "--junit", "/dev/full", "--markdown",
                        f"{folder}/markdown", server.url)
         equal(outcome.status, INTERNAL, "exit")

@@ -1,6 +1,6 @@
 /*
- * A file is written in place: one that cannot be is told after the work, and
- * what was printed is not lost.
+ * A file that cannot be written is told after the work, and what was printed is
+ * not lost.
  *
  * The result of one run is written elsewhere, to a file that was opened before.
  */
@@ -8,25 +8,22 @@
 
 #include "json_part.h"
 #include "tools/common/console.h"
+#include "whole_file.h"
 
-#include <errno.h>
 #include <string.h>
 
 bool json_file_write(const char *path, json_t *object)
 {
-    FILE *file = path ? fopen(path, "we") : stdout;
+    struct whole_file file;
 
-    if (!file) {
+    if (!whole_file_open(&file, "--json", path ? path : "-")) {
         json_decref(object);
-        say("--json: %s: %s", path, strerror(errno));
         return false;
     }
-    int err = json_write_object(object, true, file);
-    if (path && fclose(file) != 0 && err == 0) {
-        err = -errno;
-    }
+    const int err = json_write_object(object, true, file.file);
     if (err < 0) {
         say("--json: %s: %s", path ? path : "standard output", strerror(-err));
+        whole_file_drop(&file);
     }
-    return err == 0;
+    return err == 0 && whole_file_keep(&file);
 }

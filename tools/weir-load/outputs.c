@@ -82,6 +82,21 @@ static bool open_file(const struct run_options *options, const char *flag,
     return ret->file != NULL;
 }
 
+/* The same of one that is written at the end. */
+static bool open_whole(const struct run_options *options, const char *flag,
+                       const char *name, struct whole_file *ret)
+{
+    char *path = name ? make_path(&options->part, name) : NULL;
+
+    if (name && !path) {
+        say("%s: no memory", flag);
+        return false;
+    }
+    const bool is_open = whole_file_open(ret, flag, path);
+    free(path);
+    return is_open;
+}
+
 /* Writes out what a stream has buffered, and notes its first error. */
 static void write_out(struct output *output)
 {
@@ -117,8 +132,8 @@ bool outputs_open(struct outputs *outputs, const struct run_options *options)
         .options = options,
         .is_live = isatty(STDERR_FILENO) && !options->quiet,
     };
-    return open_file(options, "--json", options->json_path, &outputs->json) &&
-           open_file(options, "--hgrm", files->hgrm, &outputs->hgrm) &&
+    return open_whole(options, "--json", options->json_path, &outputs->json) &&
+           open_whole(options, "--hgrm", files->hgrm, &outputs->hgrm) &&
            open_file(options, "--hdr-log", files->hdr_log, &outputs->hdr_log) &&
            open_file(options, "--csv", files->csv, &outputs->csv) &&
            open_file(options, "--log", files->log, &outputs->log) &&
@@ -239,7 +254,6 @@ enum load_exit outputs_finish(struct outputs *outputs,
         hgrm_write(result->response.count > 0 ? &result->response
                                               : &result->service,
                    outputs->hgrm.file);
-        write_out(&outputs->hgrm);
     }
     if (err < 0) {
         say("%s: the result could not be written: %s",
@@ -247,13 +261,12 @@ enum load_exit outputs_finish(struct outputs *outputs,
                                : "standard output",
             strerror(-err));
         exit_code = LOAD_INTERNAL;
-        /* It is told only once. */
-        if (outputs->json.file) {
-            (void)fclose(outputs->json.file);
-            outputs->json.file = NULL;
-        }
+        whole_file_drop(&outputs->json);
     }
-    if (!publish(outputs, result)) {
+    bool is_written = whole_file_keep(&outputs->json);
+    is_written &= whole_file_keep(&outputs->hgrm);
+    is_written &= publish(outputs, result);
+    if (!is_written) {
         exit_code = LOAD_INTERNAL;
     }
     report_complain(result);
@@ -262,14 +275,13 @@ enum load_exit outputs_finish(struct outputs *outputs,
 
 bool outputs_close(struct outputs *outputs)
 {
-    const struct run_options *options = outputs->options;
-    const struct options_files *files = &options->files;
+    const struct options_files *files = &outputs->options->files;
 
-    bool good = close_file("--json", options->json_path, &outputs->json);
-    good &= close_file("--hgrm", files->hgrm, &outputs->hgrm);
-    good &= close_file("--hdr-log", files->hdr_log, &outputs->hdr_log);
+    bool good = close_file("--hdr-log", files->hdr_log, &outputs->hdr_log);
     good &= close_file("--csv", files->csv, &outputs->csv);
     good &= close_file("--log", files->log, &outputs->log);
+    whole_file_drop(&outputs->json);
+    whole_file_drop(&outputs->hgrm);
     publish_drop(&outputs->publish);
     return good;
 }

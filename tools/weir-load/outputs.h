@@ -19,8 +19,9 @@ struct output {
 
 struct outputs {
     const struct run_options *options;
-    struct output json; /* without: standard output for the result itself */
-    struct output hgrm;
+    /* Without: standard output for the result itself. */
+    struct whole_file json;
+    struct whole_file hgrm;
     struct output hdr_log;
     struct output csv;
     struct output log;
