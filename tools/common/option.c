@@ -567,7 +567,7 @@ static void refuse_foreign(struct line *line, const char *flag,
     line->has_word |= reword_fill(&line->reword, row, value, line->argv);
 }
 
-/* What another tool means by a name; @value was written with it, or is NULL. */
+/* Returns the row of a name; @value was written with it, or is NULL. */
 static const struct option_foreign *find_foreign(const struct line *line,
                                                  const char *name, size_t len,
                                                  const struct option *own,

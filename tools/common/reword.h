@@ -27,11 +27,11 @@ struct option_foreign {
     /* Of a flag: one letter stands behind one dash. "": a word that is no
      * option. */
     const char *name;
-    /* What is written instead: words with '|' between them, in which "%s" is
-     * the value, "%l" the same in lower case, "%=" what follows the first '='
-     * in it, and "%/" what follows "://". A word that begins with '"' or '<' is
-     * the last, and written as it is, with the value in quotes. "": nothing;
-     * NULL: nothing can be written. */
+    /* The words that are written instead, with '|' between them, in which "%s"
+     * is the value, "%l" the same in lower case, "%=" what follows the first
+     * '=' in it, and "%/" what follows "://". A word that begins with '"' or
+     * '<' is the last, and written as it is, with the value in quotes. "":
+     * nothing; NULL: nothing can be written. */
     const char *write;
     /* Writes it before ->write is looked at; NULL: nothing does. */
     reword_fill_fn *fill;
@@ -41,9 +41,9 @@ struct option_foreign {
     bool (*is_meant)(const char *value, char *const *words);
     /* The word behind is its value. */
     bool has_value;
-    /* What is written is no option, but what options are about. */
+    /* It writes no option, but a word that options are about. */
     bool is_word;
-    /* What ->fill writes has such a word. */
+    /* ->fill writes such a word, too. */
     bool fills_word;
     /* ->write is the whole line, whatever else there is. */
     bool is_whole;

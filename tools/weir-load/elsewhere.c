@@ -25,7 +25,7 @@ static bool has_error(const struct result *result, enum error_phase phase,
     return false;
 }
 
-/* Where the authority of a URL begins; ret_len is its length. */
+/* Returns the authority of a URL; ret_len is its length. */
 static const char *find_authority(const char *url, size_t *ret_len)
 {
     const char *scheme_end = strstr(url, "://");
@@ -35,7 +35,7 @@ static const char *find_authority(const char *url, size_t *ret_len)
     return authority;
 }
 
-/* The same place with another scheme, and the port that it has now. */
+/* Writes the place with another scheme, and the port that it has now. */
 static bool change_scheme(const struct target *target, const char *scheme,
                           char ret[ELSEWHERE_SIZE])
 {

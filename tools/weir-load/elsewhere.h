@@ -1,6 +1,6 @@
 /*
- * Where a run should have gone instead, as the server has said or shown: what a
- * redirect names, https:// where TLS is spoken, http:// where it is not, or
+ * The place where a run should have gone instead, as the server has shown: what
+ * a redirect names, https:// where TLS is spoken, http:// where it is not, or
  * with HTTP/2.
  *
  * It is told with the whole command line, as words of other tools are.

@@ -168,7 +168,7 @@ static bool is_script(const char *value, char *const *words)
     return len > 4 && strcmp(value + len - 4, ".lua") == 0;
 }
 
-/* What bombardier prints, and what h2load asks for by ALPN. */
+/* bombardier's -p says what is printed, and h2load's the protocol of ALPN. */
 static bool is_print(const char *value, char *const *words)
 {
     (void)words;

@@ -1,6 +1,6 @@
 /*
- * What stands for a word of another tool where that is more than its value in
- * other words: what a file says, or another word of the line.
+ * Words that stand for one of another tool, where that is more than its value
+ * in other words: what a file says, or another word of the line.
  *
  * Each adds to the line that is written. False: it adds nothing, and the words
  * of the row are written instead.
