@@ -52,6 +52,24 @@ static struct answer *first_of(struct answers *answers)
     return &answers->ring[answers->head & (answers->capacity - 1)];
 }
 
+static struct answer *at(struct answers *answers, uint32_t place)
+{
+    return &answers->ring[(answers->head + place) & (answers->capacity - 1)];
+}
+
+/* The last one goes to its place by when it is due. */
+static void sort_last(struct answers *answers)
+{
+    const struct answer last = *at(answers, answers->count - 1);
+    uint32_t place = answers->count - 1;
+
+    while (place > 0 && at(answers, place - 1)->due_ns > last.due_ns) {
+        *at(answers, place) = *at(answers, place - 1);
+        place--;
+    }
+    *at(answers, place) = last;
+}
+
 static int push(struct answers *answers, const struct answer *answer)
 {
     if (answers->count == answers->capacity) {
@@ -60,10 +78,11 @@ static int push(struct answers *answers, const struct answer *answer)
             return err;
         }
     }
-    const uint32_t at =
-        (answers->head + answers->count) & (answers->capacity - 1);
-    answers->ring[at] = *answer;
+    *at(answers, answers->count) = *answer;
     answers->count++;
+    if (answers->may_overtake) {
+        sort_last(answers);
+    }
     return 0;
 }
 
@@ -121,7 +140,14 @@ static int wait_for_first(struct answers *answers)
     const bool is_armed =
         answers->timer.index != 0 || answers->timer.generation != 0;
 
-    if (answers->count == 0 || answers->writing_paused || is_armed) {
+    if (is_armed && answers->may_overtake) {
+        weir_loop_cancel(weir_transport_get_loop(answers->transport),
+                         answers->timer);
+        answers->timer = (struct weir_handle){0};
+    } else if (is_armed) {
+        return 0;
+    }
+    if (answers->count == 0 || answers->writing_paused) {
         return 0;
     }
     return weir_loop_call_at(weir_transport_get_loop(answers->transport),
@@ -144,6 +170,9 @@ static int send_due(struct answers *answers)
             drop_all(answers);
             answers->has_ended = true;
         }
+    }
+    if (err == 0 && answers->flush) {
+        err = answers->flush(answers);
     }
     return err < 0 ? err : wait_for_first(answers);
 }

@@ -29,6 +29,8 @@ struct answer {
     uint16_t status;
     uint8_t minor;
     bool is_head_request;
+    /* HTTP/2: where it belongs to. */
+    int32_t stream_id;
     /* It is the last one: the connection is closed behind it. */
     bool closes;
 };
@@ -38,6 +40,12 @@ struct answers {
     weir_transport *transport;
     /* Writes an answer: 0 or the error of a write. */
     int (*write)(struct answers *answers, const struct answer *answer);
+    /* After some were written, and when the transport takes more: 0 or an
+     * error. NULL: nothing is to be done. */
+    int (*flush)(struct answers *answers);
+    /* One that is due earlier leaves before those that were asked for earlier.
+     */
+    bool may_overtake;
     /* A ring of a power of two, oldest at head. */
     struct answer *ring;
     uint32_t capacity;

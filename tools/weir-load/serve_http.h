@@ -1,5 +1,5 @@
 /*
- * The server as an HTTP/1.1 server: what a request's query asks for.
+ * The server as a server of HTTP: what a request's query asks for.
  *
  * ?s=SIZE is the size of the body, or a distribution (sizes.h); t=TIME the
  * service time (a plain number is milliseconds), r=STATUS the status, and
@@ -29,6 +29,10 @@ struct serve_http_wish {
  * that refuses it: it is no request line, or its query is wrong. */
 int serve_http_parse_line(const char *line, size_t len,
                           struct serve_http_wish *ret);
+
+/* Read what the query of a path asks for. False: it is wrong. */
+bool serve_http_parse_path(const char *path, size_t len,
+                           struct serve_http_wish *ret);
 
 /* The factory of the mode; its argument is a struct mode_counts. */
 int serve_http_create(void *arg, weir_transport *t,

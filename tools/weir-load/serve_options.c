@@ -8,6 +8,7 @@
 #include "serve_options.h"
 
 #include "serve_datagrams.h"
+#include "serve_h2.h"
 #include "serve_paced.h"
 #include "tools/common/console.h"
 #include "tools/common/engine.h"
@@ -309,6 +310,10 @@ static bool settle_mode(struct serve_options *options)
 {
     const struct pace_options *pace = &options->settings.pace;
     const char *name = options->mode->name;
+
+    if (strcmp(name, "http") == 0 && !options->tls.options.alpn) {
+        options->tls.options.alpn = serve_h2_protocols();
+    }
 
     if (strcmp(name, "rr") == 0 &&
         !(sizes_is_fixed(&options->settings.request) &&
