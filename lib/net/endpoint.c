@@ -18,7 +18,7 @@
 #include "lib/base/options.h"
 #include "lib/loop/pending.h"
 #include "lib/names/lookups.h"
-#include "lib/net/serve/listener_file.h"
+#include "lib/net/serve/listener.h"
 #include "lib/task/own_task.h"
 #include "lib/transport/datagram/datagram.h"
 #include "lib/transport/socket.h"

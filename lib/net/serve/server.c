@@ -7,12 +7,17 @@
  * weir's own; a task of the program that starts a server makes the steps
  * itself. The ready item reports to the program how the start ended, and that
  * the server is over, so that no callback is called inside a call.
+ *
+ * The settings of TLS can be changed later: a connection has a copy of its own,
+ * with a reference to the context, from the moment it is accepted.
  */
 #include "server.h"
 
 #include "lib/base/options.h"
+#include "lib/transport/sock/sock.h"
 #include "lib/transport/socket.h"
-#include "listener_file.h"
+#include "uring/sys.h"
+#include "weir/unix.h"
 
 #include <string.h>
 
@@ -29,6 +34,13 @@ struct closed_watch {
 static uint64_t server_time_now(const weir_loop *loop)
 {
     return wr_loop_is_running(loop) ? loop->now_ns : wr_sys_now();
+}
+
+static void server_fini_parts(weir_server *server)
+{
+    wr_assert(wr_server_is_over(server));
+    wr_listener_set_fini(&server->listeners);
+    wr_secure_settings_drop(&server->tls);
 }
 
 /* Unregisters a quiet server from the loop, and frees a server that is over and
@@ -52,7 +64,7 @@ static void server_release_if_over(weir_server *server)
     wr_assert(!wr_list_is_linked(&server->member.link));
     wr_ready_cancel(&server->work);
     wr_timer_cancel(&loop->wheel, &server->grace);
-    wr_server_fini_parts(server);
+    server_fini_parts(server);
     wr_free(&loop->counting, server, sizeof(*server));
     wr_loop_unpin(loop);
 }
@@ -322,7 +334,63 @@ static const struct wr_member_ops server_member_ops = {
     .dump = server_dump_alive,
     .check = server_check_alive};
 
-/* ---- the public functions ---- */
+/* ---- making ---- */
+
+int wr_server_options_read(const void *outer,
+                           struct weir_server_options *server)
+{
+    int err = wr_options_read_inner(outer, server, sizeof(*server));
+    return err < 0 ? err
+                   : wr_connection_options_read(server, &server->connection);
+}
+
+static bool server_names_a_socket(const struct wr_server_call *call)
+{
+    return call->place.kind != WEIR_PLACE_HOST || call->place.host ||
+           call->place.port != 0 || call->options->host_count > 0;
+}
+
+/* Checks a call: 0, or its error. */
+static int server_check_call(const struct wr_server_call *call,
+                             const struct weir_factory *factory)
+{
+    const struct weir_server_options *options = call->options;
+    const enum weir_place_kind kind = call->place.kind;
+
+    wr_require((factory && factory->create) || options->accepted, -EINVAL);
+    wr_require(options->family == AF_UNSPEC || options->family == AF_INET ||
+                   options->family == AF_INET6 || options->family == AF_UNIX,
+               -EINVAL);
+    wr_require(!wr_place_is_pipe(&call->place), -EINVAL);
+    wr_require(options->socket_mode <= WR_MODE_BITS, -EINVAL);
+    wr_require(options->backlog >= 0, -EINVAL);
+    wr_require(options->error_text || options->error_text_size == 0, -EINVAL);
+    wr_require(wr_socket_is_proto(options->proto), -EINVAL);
+    wr_require(options->proto == 0 || kind != WEIR_PLACE_FD, -EINVAL);
+    wr_require(options->host_count == 0 || kind == WEIR_PLACE_HOST, -EINVAL);
+    wr_require(!options->no_sockets || !server_names_a_socket(call), -EINVAL);
+    if (kind == WEIR_PLACE_FD) {
+        int family = wr_socket_check(call->place.fd, NULL);
+        wr_require(family >= 0, family);
+        wr_require(options->family == AF_UNSPEC || options->family == family,
+                   -EINVAL);
+    }
+    return 0;
+}
+
+/* Reads the parts of a server: its TLS settings and its listeners. */
+static int server_init_parts(weir_server *server, weir_loop *loop,
+                             const struct wr_server_call *call)
+{
+    int err = wr_secure_settings_read(&server->tls, call->options->tls,
+                                      WR_SECURE_SERVER, NULL);
+    wr_require(err >= 0, err);
+    err = wr_listener_set_init(&server->listeners, loop, call);
+    if (err < 0) {
+        wr_secure_settings_drop(&server->tls);
+    }
+    return err;
+}
 
 /* Makes a server; takes no descriptor when it fails. */
 static int server_make(weir_loop *loop, const struct wr_server_call *call,
@@ -334,7 +402,7 @@ static int server_make(weir_loop *loop, const struct wr_server_call *call,
         return -ENOMEM;
     }
     memset(server, 0, sizeof(*server));
-    int err = wr_server_init_parts(server, loop, call);
+    int err = server_init_parts(server, loop, call);
     if (err < 0) {
         wr_free(&loop->counting, server, sizeof(*server));
         return err;
@@ -375,7 +443,7 @@ int wr_server_new(weir_loop *loop, const struct weir_factory *factory,
 
     int err = wr_loop_check(loop);
     if (err >= 0) {
-        err = ret ? wr_server_call_check(call, factory) : -EINVAL;
+        err = ret ? server_check_call(call, factory) : -EINVAL;
     }
     if (err >= 0 && wr_loop_is_closing(loop)) {
         err = -ESHUTDOWN;
@@ -411,6 +479,50 @@ int wr_server_start(weir_server *server)
     return server->err;
 }
 
+/* ---- the public functions ---- */
+
+int weir_create_server_at(weir_loop *loop, const struct weir_factory *factory,
+                          struct weir_place place,
+                          const struct weir_server_options *options,
+                          weir_server_done_fn *done, void *done_arg,
+                          weir_server **ret)
+{
+    struct weir_server_options known;
+    const struct wr_server_call call = {
+        .place = place, .options = &known, .done = done, .done_arg = done_arg};
+
+    int err = wr_connection_options_read_all(&known, sizeof(known), options,
+                                             &known.connection,
+                                             wr_place_get_fd(&place));
+    wr_require(err >= 0, err);
+    wr_assert(known.size > 0);
+    err = wr_server_new(loop, factory, &call, ret);
+    if (err == 0) {
+        wr_server_push_work(*ret); /* which starts it */
+    }
+    return err;
+}
+
+int weir_create_server(weir_loop *loop, const struct weir_factory *factory,
+                       const char *host, uint16_t port,
+                       const struct weir_server_options *options,
+                       weir_server_done_fn *done, void *done_arg,
+                       weir_server **ret)
+{
+    return weir_create_server_at(loop, factory, weir_place_host(host, port),
+                                 options, done, done_arg, ret);
+}
+
+int weir_create_unix_server(weir_loop *loop, const struct weir_factory *factory,
+                            const char *path,
+                            const struct weir_server_options *options,
+                            weir_server_done_fn *done, void *done_arg,
+                            weir_server **ret)
+{
+    return weir_create_server_at(loop, factory, weir_place_unix(path), options,
+                                 done, done_arg, ret);
+}
+
 /* Begins a call of the program that changes the server: 0, or the error of a
  * call on another thread or in a forked child. */
 static int server_enter(const weir_server *server)
@@ -433,6 +545,25 @@ int weir_server_start_serving(weir_server *server)
     }
     server->listeners.options.bind_only = false; /* where it is starting */
     wr_server_check_invariants(server);
+    return 0;
+}
+
+int weir_server_set_tls(weir_server *server,
+                        const struct weir_tls_settings *settings)
+{
+    struct wr_secure_settings known = {.context = NULL};
+
+    int err = wr_loop_check(server->loop);
+    wr_require(err >= 0, err);
+    wr_server_check_invariants(server);
+    wr_require(settings, -EINVAL);
+    wr_require(!wr_server_is_closed(server), -ESHUTDOWN);
+    wr_require(wr_secure_settings_are_set(&server->tls), -EINVAL);
+    err = wr_secure_settings_read(&known, settings, WR_SECURE_SERVER, NULL);
+    wr_require(err >= 0, err);
+    wr_secure_settings_drop(&server->tls);
+    server->tls = known;
+    wr_assert(wr_secure_settings_are_set(&server->tls));
     return 0;
 }
 

@@ -2,11 +2,10 @@
  * The inside of a server, for its parts and for what waits for its end.
  *
  * server_state.c says which states a server has and what must hold in them;
- * server_accept.c lets clients in and has the list of them; server_park.c has
- * those that wait; server_options.c checks what is asked for; server.c, which
- * calls all of these, is the server's life from the request to listen to the
- * last callback; server_call.c has the makers. A task that waits for a server
- * leaves a struct wr_server_watch.
+ * server_accept.c lets clients in and has the lists of them and of those that
+ * wait; server.c, which calls both, is the server's life from the request to
+ * listen to the last callback. A task that waits for a server leaves a struct
+ * wr_server_watch.
  */
 #ifndef WEIR_LIB_NET_SERVE_SERVER_H
 #define WEIR_LIB_NET_SERVE_SERVER_H
@@ -119,33 +118,14 @@ void wr_server_end_idle(weir_server *server);
  * last connection is lost, or now if there is none. */
 void wr_server_end_handlers(weir_server *server);
 
-/* ---- server_park.c ---- */
-
-/* Keeps a connection until there is room for it. 0, or -ENOMEM, and @fd is
- * still the caller's. */
-WEIR_MUST_USE int wr_server_park(weir_server *server, int fd, int family,
-                                 bool is_foreign);
-/* Takes out the oldest one: true, or there is none. */
-WEIR_MUST_USE bool wr_server_take_parked(weir_server *server,
-                                         struct wr_parked *ret);
+/* Closes the connections that wait. */
 void wr_server_close_parked(weir_server *server);
 
-/* ---- server_options.c ---- */
+/* ---- server.c ---- */
 
 /* Reads the options of a server that @outer ends with; see options.h. */
 WEIR_MUST_USE int wr_server_options_read(const void *outer,
                                          struct weir_server_options *server);
-
-/* Checks a call: 0, or its error. */
-WEIR_MUST_USE int wr_server_call_check(const struct wr_server_call *call,
-                                       const struct weir_factory *factory);
-
-/* Reads the parts of a server: its TLS settings and its listeners. */
-WEIR_MUST_USE int wr_server_init_parts(weir_server *server, weir_loop *loop,
-                                       const struct wr_server_call *call);
-void wr_server_fini_parts(weir_server *server);
-
-/* ---- server.c ---- */
 
 /* Makes a server that does not listen yet. A descriptor of @call is closed on
  * an error. */

@@ -16,6 +16,58 @@
 
 #define ACCEPT_WAIT_NS (100u * 1000000u)
 
+/* ---- connections that wait to be served ----
+ *
+ * They were accepted while the server has as many as its limit allows, or the
+ * program has handed them in. The server's work opens them, the oldest first,
+ * so that nothing of the program is called when it hands one in. */
+
+/* Keeps a connection until there is room for it. 0, or -ENOMEM, and @fd is
+ * still the caller's. */
+WEIR_MUST_USE static int server_accept_keep(weir_server *server, int fd,
+                                            int family, bool is_foreign)
+{
+    wr_assert(!wr_server_is_closed(server));
+    struct wr_parked *parked =
+        wr_alloc(&server->loop->counting, sizeof(*parked));
+    wr_require(parked, -ENOMEM);
+    *parked = (struct wr_parked){
+        .fd = fd, .family = family, .is_foreign = is_foreign};
+    wr_list_init(&parked->link);
+    wr_list_push_back(&server->parked, &parked->link);
+    server->parked_count++;
+    return 0;
+}
+
+/* Takes out the oldest one: true, or there is none. */
+static bool server_accept_take_parked(weir_server *server,
+                                      struct wr_parked *ret)
+{
+    struct wr_list *link = wr_list_pop_front(&server->parked);
+
+    wr_assert(!link == (server->parked_count == 0));
+    if (!link) {
+        return false;
+    }
+    struct wr_parked *parked = wr_container_of(link, struct wr_parked, link);
+    server->parked_count--;
+    *ret = *parked;
+    wr_free(&server->loop->counting, parked, sizeof(*parked));
+    return true;
+}
+
+void wr_server_close_parked(weir_server *server)
+{
+    struct wr_parked parked;
+
+    wr_assert(wr_server_is_closed(server));
+    while (server_accept_take_parked(server, &parked)) {
+        wr_socket_turn_away(server->loop, parked.fd, parked.family);
+    }
+}
+
+/* ---- accepting ---- */
+
 static void server_accept_report(weir_server *server, const char *message,
                                  int err)
 {
@@ -159,7 +211,7 @@ void wr_server_open_parked(weir_server *server)
     /* A factory may close the server, which closes those that wait. */
     while (server->parked_count > 0 &&
            server->client_count < server->connection_limit &&
-           wr_server_take_parked(server, &parked)) {
+           server_accept_take_parked(server, &parked)) {
         server_accept_open_client(server, parked.fd, parked.family,
                                   parked.is_foreign);
     }
@@ -170,7 +222,7 @@ static void server_accept_park(weir_server *server,
                                const struct wr_listener *listener, int fd)
 {
     const int err =
-        wr_server_park(server, fd, listener->family, listener->was_bare);
+        server_accept_keep(server, fd, listener->family, listener->was_bare);
 
     wr_assert(server->state == SERVER_SERVING);
     if (err < 0) {
@@ -437,4 +489,37 @@ void wr_server_end_handlers(weir_server *server)
     if (server->client_count == 0) {
         server_accept_cancel_handlers(server);
     }
+}
+
+/* ---- connections that are handed in ---- */
+
+/* The family of a connection, or the error of a descriptor that is none. */
+static int server_accept_check_adopted(const weir_server *server, int fd)
+{
+    struct weir_address peer;
+
+    wr_server_check_invariants(server);
+    wr_require(!wr_server_is_closed(server), -ESHUTDOWN);
+    wr_require(server->factory.create, -EINVAL);
+    const int family = wr_socket_check(fd, &peer);
+    if (family == -EINVAL && wr_socket_get_option(fd, SO_ACCEPTCONN) == 0 &&
+        wr_socket_get_option(fd, SO_TYPE) == SOCK_STREAM) {
+        return -ENOTCONN;
+    }
+    return family;
+}
+
+int weir_server_adopt_connection(weir_server *server, int fd)
+{
+    int err = wr_loop_check(server->loop);
+    const int family = err < 0 ? err : server_accept_check_adopted(server, fd);
+
+    err = family < 0 ? family : server_accept_keep(server, fd, family, true);
+    if (err < 0) {
+        wr_socket_refuse(fd);
+        return err;
+    }
+    wr_server_push_work(server);
+    wr_server_check_invariants(server);
+    return 0;
 }

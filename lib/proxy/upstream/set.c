@@ -348,3 +348,46 @@ int weir_upstreams_new(weir_loop *loop,
     *ret = set;
     return 0;
 }
+
+/* ---- what the program asks ---- */
+
+size_t weir_upstreams_get_count(const weir_upstreams *set)
+{
+    return set->count;
+}
+
+weir_upstream *weir_upstreams_get_upstream(weir_upstreams *set, size_t index)
+{
+    return index < set->count ? set->upstreams[index] : NULL;
+}
+
+static uint32_t set_count_up(const weir_upstreams *set)
+{
+    uint32_t count = 0;
+
+    wr_assert(set->count <= set->capacity);
+    for (size_t i = 0; i < set->count; i++) {
+        count += wr_upstream_get_state(set->upstreams[i]) == WEIR_UPSTREAM_UP;
+    }
+    return count;
+}
+
+int weir_upstreams_get_info(const weir_upstreams *set,
+                            struct weir_upstreams_info *ret)
+{
+    const int err = wr_answer_check(ret);
+    wr_require(err >= 0, err);
+    const struct weir_upstreams_info known = {
+        .size = ret->size,
+        .upstream_count = (uint32_t)set->count,
+        .up_count = set_count_up(set),
+        .queued_count = set->queue.count,
+        .connecting_count = set->connecting_count,
+        .queued_total = set->totals.queued,
+        .queue_full_total = set->totals.queue_full,
+        .queue_timeout_total = set->totals.queue_timeout,
+        .no_upstream_total = set->totals.no_upstream,
+    };
+    wr_answer_write(ret, &known, sizeof(known));
+    return 0;
+}

@@ -7,6 +7,7 @@
  */
 #include "upstream.h"
 
+#include "lib/base/options.h"
 #include "lib/base/shortage.h"
 #include "uring/alloc.h"
 
@@ -488,4 +489,182 @@ void wr_upstream_stop(weir_upstream *upstream)
     wr_probe_give_up(&upstream->probe);
     wr_limits_share_leave(&upstream->share);
     wr_shared_part_leave(&upstream->part, weir_loop_get_time(loop));
+}
+
+/* ---- slots ----
+ *
+ * A request makes its slot when it begins, and takes a place with it for each
+ * try, so that nothing can fail between the choice and the connection. The
+ * program ends the slot of the connection that it was given. */
+
+weir_upstream_slot *wr_slot_make(weir_upstreams *set)
+{
+    weir_upstream_slot *slot = wr_alloc(&set->loop->counting, sizeof(*slot));
+
+    wr_assert(!set->is_closed);
+    if (slot) {
+        slot->upstream = NULL;
+    }
+    return slot;
+}
+
+void wr_slot_free(weir_upstreams *set, weir_upstream_slot *slot)
+{
+    wr_assert(!slot->upstream);
+    wr_free(&set->loop->counting, slot, sizeof(*slot));
+}
+
+void wr_slot_take(weir_upstream_slot *slot, weir_upstream *upstream)
+{
+    wr_assert(!slot->upstream);
+    wr_upstream_ref(upstream);
+    upstream->active_count++;
+    upstream->counts.chosen++;
+    slot->upstream = upstream;
+}
+
+void wr_slot_leave(weir_upstream_slot *slot)
+{
+    weir_upstream *upstream = slot->upstream;
+
+    wr_assert(upstream != NULL);
+    wr_assert(upstream->active_count > 0);
+    upstream->active_count--;
+    wr_shared_part_give(&upstream->part);
+    slot->upstream = NULL;
+    wr_limits_share_give(&upstream->share);
+    wr_upstreams_wake(upstream->set);
+    wr_upstream_unref(upstream);
+}
+
+weir_upstream *weir_upstream_slot_get_upstream(const weir_upstream_slot *slot)
+{
+    wr_assert(slot->upstream != NULL);
+    return slot->upstream;
+}
+
+void weir_upstream_slot_end(weir_upstream_slot *slot, int result)
+{
+    if (!slot || !wr_loop_admits(slot->upstream->set->loop)) {
+        return;
+    }
+    weir_upstreams *set = slot->upstream->set;
+    wr_upstreams_ref(set);
+    if (result >= 0) {
+        wr_upstream_note_success(slot->upstream, WR_FAILURE_REPORT);
+    } else if (result != -ECANCELED) {
+        wr_upstream_note_failure(slot->upstream, WR_FAILURE_REPORT, result,
+                                 NULL);
+    }
+    wr_slot_leave(slot);
+    wr_slot_free(set, slot);
+    wr_upstreams_unref(set);
+}
+
+/* ---- calls of the program ----
+ *
+ * A state that the program has made is not told to it. */
+
+/* The state has changed, perhaps, by a call of the program. */
+static void upstream_end_call(weir_upstream *upstream)
+{
+    wr_assert(upstream->ref_count > 0);
+    upstream->told = wr_upstream_get_state(upstream);
+    wr_upstreams_wake(upstream->set);
+}
+
+int weir_upstream_set_weight(weir_upstream *upstream, uint32_t weight)
+{
+    wr_require_loop(upstream->set->loop);
+    wr_require(weight <= WR_WEIGHT_MAX, -EINVAL);
+    upstream->weight = weight;
+    upstream_end_call(upstream);
+    return 0;
+}
+
+int weir_upstream_set_tls(weir_upstream *upstream,
+                          const struct weir_tls_settings *settings)
+{
+    wr_require_loop(upstream->set->loop);
+    wr_require(settings, -EINVAL);
+    return wr_target_set_tls(&upstream->target, settings);
+}
+
+void weir_upstream_set_draining(weir_upstream *upstream, bool is_draining)
+{
+    if (!wr_loop_admits(upstream->set->loop)) {
+        return;
+    }
+    upstream->is_draining = is_draining;
+    upstream_end_call(upstream);
+}
+
+const char *weir_upstream_get_name(const weir_upstream *upstream)
+{
+    return upstream->name;
+}
+
+void *weir_upstream_get_user(const weir_upstream *upstream)
+{
+    return upstream->user;
+}
+
+/* The share of its weight that an upstream has in its slow start. */
+static uint32_t upstream_get_warmth(const weir_upstreams *set, uint64_t back_ns)
+{
+    if (back_ns == 0) {
+        return 1000;
+    }
+    const uint64_t elapsed_ns =
+        wr_since(weir_loop_get_time(set->loop), back_ns);
+    const uint32_t weight =
+        wr_weight_warm(WR_WEIGHT_MAX, elapsed_ns, set->options.slow_start_ns);
+    wr_assert(weight <= WR_WEIGHT_MAX * WR_WEIGHT_UNIT);
+    return (uint32_t)((uint64_t)weight * 1000 /
+                      ((uint64_t)WR_WEIGHT_MAX * WR_WEIGHT_UNIT));
+}
+
+static struct weir_upstream_info
+upstream_make_info(const weir_upstream *upstream, size_t size)
+{
+    const struct wr_upstream_counts *counts = &upstream->counts;
+    struct wr_shared_facts facts;
+
+    wr_assert(size > 0);
+    wr_shared_part_read(&upstream->part, &facts);
+    return (struct weir_upstream_info){
+        .size = size,
+        .state = wr_upstream_get_state(upstream),
+        .weight = upstream->weight,
+        .warm_permille = upstream_get_warmth(upstream->set, facts.back_ns),
+        .active_count = upstream->active_count,
+        .connection_limit = upstream->share.limit,
+        .address_count = (uint32_t)upstream->target.address_count,
+        .is_backup = upstream->is_backup,
+        .is_being_checked = facts.is_being_checked,
+        .last_err = facts.last_err,
+        .chosen_count = counts->chosen,
+        .connected_count = counts->connected,
+        .connect_error_count = counts->connect_errors,
+        .reported_error_count = counts->reported_errors,
+        .ejected_count = counts->ejected,
+        .check_count = counts->checks,
+        .check_error_count = counts->check_errors,
+        .lookup_error_count = upstream->target.error_count,
+        .check_skipped_count = counts->checks_skipped,
+        .check_status = facts.check_status,
+        .check_alert = facts.check_alert,
+        .connect_alert = facts.failure_alert,
+    };
+}
+
+int weir_upstream_get_info(const weir_upstream *upstream,
+                           struct weir_upstream_info *ret)
+{
+    const int err = wr_answer_check(ret);
+    wr_require(err >= 0, err);
+    const struct weir_upstream_info known =
+        upstream_make_info(upstream, ret->size);
+    wr_answer_write(ret, &known, sizeof(known));
+    return 0;
 }

@@ -3,11 +3,9 @@
  * files below it:
  *
  *     set.c           sets: making, adding, the ready item, the end
- *     upstream_call.c the program's calls on one upstream
  *     request.c       a connection that is asked for: queue, tries, done
  *     survey.c        the choice of an upstream for it
- *     slot.c          a connection's place at an upstream
- *     upstream.c      one upstream: state, failures, checks
+ *     upstream.c      one upstream: state, failures, checks, slots; its calls
  *     set_life.c      the memory of a set, and when it is over
  *     known.c         what is known of an upstream, from one set to another
  *     limits.c        places at upstreams of one name, over sets
@@ -183,20 +181,7 @@ void wr_upstream_note_success(weir_upstream *upstream, enum wr_failure row);
 void wr_upstream_note_failure(weir_upstream *upstream, enum wr_failure row,
                               int err, const char *alert);
 
-/* ---- known.c ---- */
-
-/* Reads what is @given, NULL is nothing, for an upstream of a set: 0, or an
- * error of weir_upstreams_add(). */
-WEIR_MUST_USE int wr_known_read(const weir_upstreams *set,
-                                const struct weir_upstream_known *given,
-                                struct weir_upstream_known *ret);
-
-/* Writes down for a new target what was read of it. */
-void wr_known_begin(const weir_upstreams *set,
-                    const struct weir_upstream_known *known,
-                    struct wr_shared_key *ret);
-
-/* ---- slot.c ---- */
+/* ---- slots ---- */
 
 struct weir_upstream_slot {
     weir_upstream *upstream; /* NULL: none is chosen */
@@ -210,6 +195,19 @@ void wr_slot_free(weir_upstreams *set, weir_upstream_slot *slot);
 void wr_slot_take(weir_upstream_slot *slot, weir_upstream *upstream);
 /* Gives the place back, and with it the reference to the upstream. */
 void wr_slot_leave(weir_upstream_slot *slot);
+
+/* ---- known.c ---- */
+
+/* Reads what is @given, NULL is nothing, for an upstream of a set: 0, or an
+ * error of weir_upstreams_add(). */
+WEIR_MUST_USE int wr_known_read(const weir_upstreams *set,
+                                const struct weir_upstream_known *given,
+                                struct weir_upstream_known *ret);
+
+/* Writes down for a new target what was read of it. */
+void wr_known_begin(const weir_upstreams *set,
+                    const struct weir_upstream_known *known,
+                    struct wr_shared_key *ret);
 
 /* ---- survey.c ---- */
 
