@@ -6,7 +6,6 @@
  *     ninja tests/fuzz/fuzz-tls-certificate
  *     tests/fuzz/fuzz-tls-certificate CORPUS
  */
-#include "lib/tls/context/verdict.h"
 #include "lib/tls/context/verify.h"
 #include "lib/x509/constraint.h"
 #include "lib/x509/crl.h"

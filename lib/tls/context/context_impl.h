@@ -11,7 +11,7 @@
 #include "offer.h"
 #include "revocation.h"
 #include "ticket.h"
-#include "verdict.h"
+#include "verify.h"
 
 #include <weir/tls.h>
 

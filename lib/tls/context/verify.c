@@ -1,15 +1,168 @@
 /*
- * The verification of a peer's certificates: they are read from the verdict, a
- * path is searched, and the name is compared. An error text names the
- * certificate at fault.
+ * The verification of a peer's certificates by a context, and its verdict.
+ *
+ * weir alone decides. wolfSSL has no authorities; it reads the certificates as
+ * they were sent, from the last one to the leaf, and calls back for each. With
+ * the first call weir searches for a path and verifies each link
+ * itself (signature.h), and that result stands. wolfSSL's own complaint, that
+ * it knows no signer, is overruled.
+ *
+ * While the calls for the other certificates of an accepted peer come, wolfSSL
+ * verifies nothing: else it would add each issuer to the context, which threads
+ * share, and verify signatures with those keys once more. With the call for the
+ * leaf, the last one, the mode is the context's again.
+ *
+ * Texts and certificates are copied into the loop's memory, because wolfSSL's
+ * copies live for one callback. An error text names the certificate at fault.
  */
 #include "verify.h"
 
+#include "context_impl.h"
+#include "error.h"
 #include "uring/check.h"
 
 #include <weir/error.h>
+#include <weir/tls.h>
 
-#define SUBJECT_SIZE 96
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <wolfssl/error-ssl.h>
+#include <wolfssl/wolfcrypt/error-crypt.h>
+
+#if !defined(WOLFSSL_ALWAYS_VERIFY_CB) || !defined(WOLFSSL_VERIFY_CB_ALL_CERTS)
+#error "this wolfSSL does not show good certificates to the verify callback"
+#endif
+#ifdef KEEP_PEER_CERT
+#error "this wolfSSL accepts a leaf unseen if it has no memory for a copy"
+#endif
+
+/* ---- the verdict ---- */
+
+/* The most bytes of a text; a certificate's names may be longer. */
+#define VERIFY_TEXT_MAX 256
+
+void wr_tls_verdict_init(struct wr_tls_verdict *verdict,
+                         const struct weir_allocator *allocator)
+{
+    *verdict = (struct wr_tls_verdict){.allocator = allocator,
+                                       .key_kind = WR_X509_KEY_OTHER};
+}
+
+void wr_tls_verdict_fini(struct wr_tls_verdict *verdict)
+{
+    const size_t count = WR_X509_CHAIN_MAX;
+
+    wr_assert(verdict->chain_count <= count);
+    weir_tls_context_unref(verdict->chosen);
+    for (uint32_t i = 0; i < verdict->chain_count; i++) {
+        wr_free(verdict->allocator, verdict->chain[i].der,
+                verdict->chain[i].size);
+    }
+    wr_free(verdict->allocator, verdict->chain,
+            count * sizeof(*verdict->chain));
+    wr_free(verdict->allocator, verdict->text, VERIFY_TEXT_MAX);
+    if (verdict->hostname) {
+        wr_free(verdict->allocator, verdict->hostname,
+                strlen(verdict->hostname) + 1);
+    }
+    wr_tls_verdict_init(verdict, verdict->allocator);
+}
+
+void wr_tls_verdict_fail(struct wr_tls_verdict *verdict, int err,
+                         const char *format, ...)
+{
+    va_list args;
+
+    wr_assert(err < 0);
+    if (verdict->err) {
+        return;
+    }
+    verdict->err = err;
+    verdict->text = wr_alloc(verdict->allocator, VERIFY_TEXT_MAX);
+    if (verdict->text) {
+        va_start(args, format);
+        wr_ignore(vsnprintf(verdict->text, VERIFY_TEXT_MAX, format, args) < 0);
+        va_end(args);
+    }
+}
+
+int wr_tls_verdict_set_hostname(struct wr_tls_verdict *verdict,
+                                const char *hostname)
+{
+    const size_t size = strlen(hostname) + 1;
+
+    wr_assert(!verdict->hostname);
+    verdict->hostname = wr_alloc(verdict->allocator, size);
+    if (!verdict->hostname) {
+        return -ENOMEM;
+    }
+    memcpy(verdict->hostname, hostname, size);
+    return 0;
+}
+
+static int verify_make_chain(struct wr_tls_verdict *verdict)
+{
+    const size_t size = WR_X509_CHAIN_MAX * sizeof(*verdict->chain);
+    if (!verdict->chain) {
+        verdict->chain = wr_alloc(verdict->allocator, size);
+        if (!verdict->chain) {
+            return -ENOMEM;
+        }
+        memset(verdict->chain, 0, size);
+    }
+    return 0;
+}
+
+int wr_tls_verdict_keep(struct wr_tls_verdict *verdict, uint32_t index,
+                        const uint8_t *der, size_t size)
+{
+    wr_assert(size > 0);
+    if (index >= WR_X509_CHAIN_MAX) {
+        return -E2BIG;
+    }
+    uint8_t *copy = wr_alloc(verdict->allocator, size);
+    if (!copy || verify_make_chain(verdict) < 0) {
+        wr_free(verdict->allocator, copy, size);
+        return -ENOMEM;
+    }
+    memcpy(copy, der, size);
+    struct wr_tls_certificate *place = &verdict->chain[index];
+    wr_free(verdict->allocator, place->der, place->size);
+    *place = (struct wr_tls_certificate){.der = copy, .size = size};
+    if (verdict->chain_count <= index) {
+        verdict->chain_count = index + 1;
+    }
+    return 0;
+}
+
+void wr_tls_verdict_select(struct wr_tls_verdict *verdict,
+                           const uint32_t *places, uint32_t count)
+{
+    struct wr_tls_certificate chain[WR_X509_CHAIN_MAX] = {{.der = NULL}};
+
+    wr_assert(count > 0 && count <= verdict->chain_count);
+    wr_assert(verdict->chain_count <= WR_X509_CHAIN_MAX);
+    for (uint32_t i = 0; i < count; i++) {
+        wr_assert(places[i] < verdict->chain_count);
+        chain[i] = verdict->chain[places[i]];
+        verdict->chain[places[i]].der = NULL;
+    }
+    for (uint32_t i = 0; i < verdict->chain_count; i++) {
+        if (verdict->chain[i].der) {
+            wr_free(verdict->allocator, verdict->chain[i].der,
+                    verdict->chain[i].size);
+        }
+    }
+    memcpy(verdict->chain, chain, sizeof(chain));
+    verdict->chain_count = count;
+}
+
+/* ---- errors ---- */
+
+#define VERIFY_SUBJECT_SIZE 96
 
 static bool verify_is_for_host(const struct wr_tls_policy *policy,
                                const struct wr_x509 *leaf)
@@ -18,12 +171,10 @@ static bool verify_is_for_host(const struct wr_tls_policy *policy,
     return !policy->hostname || wr_x509_is_for(leaf, policy->hostname);
 }
 
-/* ---- errors ---- */
-
 static void verify_refuse(struct wr_tls_verdict *verdict,
                           const struct wr_x509_path *path)
 {
-    char subject[SUBJECT_SIZE];
+    char subject[VERIFY_SUBJECT_SIZE];
 
     wr_assert(path->wrong && path->reason.err < 0);
     wr_x509_write_subject(path->wrong, subject, sizeof(subject));
@@ -36,7 +187,7 @@ static void verify_refuse(struct wr_tls_verdict *verdict,
 static void verify_refuse_host(struct wr_tls_verdict *verdict,
                                const struct wr_x509 *leaf, const char *host)
 {
-    char subject[SUBJECT_SIZE];
+    char subject[VERIFY_SUBJECT_SIZE];
 
     wr_assert(host != NULL);
     wr_x509_write_subject(leaf, subject, sizeof(subject));
@@ -102,4 +253,194 @@ bool wr_tls_verify_search(const struct wr_tls_policy *policy,
     verdict->key_kind = sent->key.kind;
     wr_tls_verdict_select(verdict, path.steps, path.length);
     return true;
+}
+
+/* ---- the verification by a context ---- */
+
+/* Keeps all certificates that the peer sent. */
+static bool verify_keep_sent(struct wr_tls_verdict *verdict,
+                             const WOLFSSL_X509_STORE_CTX *store)
+{
+    if (store->totalCerts > (int)WR_X509_CHAIN_MAX) {
+        wr_tls_verdict_fail(verdict, WEIR_ETLSPATHLEN,
+                            "The peer sent more than %u certificates",
+                            WR_X509_CHAIN_MAX);
+        return false;
+    }
+    for (int i = 0; i < store->totalCerts; i++) {
+        const WOLFSSL_BUFFER_INFO *from = &store->certs[i];
+        if (from->length == 0) {
+            wr_tls_verdict_fail(verdict, WEIR_ETLSBADCERT,
+                                "Certificate %d of the peer is empty", i);
+            return false;
+        }
+        if (wr_tls_verdict_keep(verdict, (uint32_t)i, from->buffer,
+                                from->length) < 0) {
+            wr_tls_verdict_fail(verdict, -ENOMEM,
+                                "No memory for a certificate");
+            return false;
+        }
+    }
+    return true;
+}
+
+/* True if wolfSSL's error for the leaf is one that the path search has checked
+ * again. Other errors are final, for example an unusable key. */
+static bool verify_is_usable(struct wr_tls_verdict *verdict, int error)
+{
+    static const int others[] = {
+        0,
+        ASN_NO_SIGNER_E,
+        ASN_SELF_SIGNED_E,
+        ASN_PATHLEN_SIZE_E,
+    };
+
+    wr_assert(error <= 0);
+    for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++) {
+        if (others[i] == error) {
+            return true;
+        }
+    }
+    const int err = wr_tls_error_code_of(error);
+    wr_tls_verdict_fail(
+        verdict, err == WEIR_ETLSPROTOCOL ? WEIR_ETLSBADCERT : err,
+        "The peer's certificate cannot be used: %s",
+        wolfSSL_ERR_reason_error_string((unsigned long)-(long)error));
+    return false;
+}
+
+static struct wr_x509_reason verify_link(void *user,
+                                         const struct wr_x509 *child,
+                                         const struct wr_x509 *issuer)
+{
+    const weir_tls_context *context = user;
+    const int err = wr_tls_signature_verify(&child->sign, issuer->key_info);
+
+    wr_assert(context->verifies);
+    return err == 0 ? (struct wr_x509_reason){.err = 0}
+           : err == -ENOMEM
+               ? (struct wr_x509_reason){err, "could not be verified: "
+                                              "no memory"}
+           : err == -EOPNOTSUPP
+               ? (struct wr_x509_reason){WEIR_ETLSWEAK,
+                                         "is signed by an "
+                                         "algorithm that is weak "
+                                         "or not known"}
+               : (struct wr_x509_reason){WEIR_ETLSBADCERT,
+                                         "was not signed by its issuer's key"};
+}
+
+static struct wr_x509_reason verify_revoked(void *user,
+                                            const struct wr_x509 *child,
+                                            const struct wr_x509 *issuer)
+{
+    weir_tls_context *context = user;
+
+    wr_assert(context->revocation.count > 0);
+    return wr_tls_revocation_ask(&context->revocation, child, issuer,
+                                 (int64_t)time(NULL));
+}
+
+/* The alert that tells the peer why its certificates are refused. */
+static uint8_t verify_alert(int err)
+{
+    wr_assert(err < 0);
+    switch (err) {
+    case WEIR_ETLSEXPIRED:
+    case WEIR_ETLSNOTYET:
+        return certificate_expired;
+    case WEIR_ETLSISSUER:
+    case WEIR_ETLSSELFSIGNED:
+    case WEIR_ETLSPATHLEN:
+        return unknown_ca;
+    case -ENOMEM:
+        return internal_error;
+    default:
+        return bad_certificate;
+    }
+}
+
+/* Decides about the peer once; the cause of a refusal is noted in the
+ * verdict. */
+static bool verify_judge(struct wr_tls_verdict *verdict,
+                         const WOLFSSL_X509_STORE_CTX *store)
+{
+    weir_tls_context *context = verdict->context;
+    const struct wr_tls_policy policy = {
+        .rules = {.peer_is_client = verdict->peer_is_client,
+                  .now = (int64_t)time(NULL)},
+        .hostname = verdict->hostname,
+        .trust = &context->trust,
+        .link = verify_link,
+        .revoked = context->revocation.count > 0 ? verify_revoked : NULL,
+        .user = context,
+    };
+
+    wr_assert(!verdict->is_judged && !verdict->is_accepted);
+    verdict->is_judged = true;
+    verdict->is_accepted = verify_keep_sent(verdict, store) &&
+                           wr_tls_verify_search(&policy, verdict);
+    return verdict->is_accepted;
+}
+
+/* True if wolfSSL speaks of the leaf that was accepted. */
+static bool verify_is_judged(const struct wr_tls_verdict *verdict,
+                             const WOLFSSL_X509_STORE_CTX *store)
+{
+    const struct wr_tls_certificate *leaf = verdict->chain;
+
+    return verdict->is_accepted && leaf->size == store->certs->length &&
+           memcmp(leaf->der, store->certs->buffer, leaf->size) == 0;
+}
+
+/* The peer has sent no certificate. */
+static bool verify_none(struct wr_tls_verdict *verdict, bool is_good)
+{
+    wr_assert(!verdict->is_accepted);
+    if (is_good && !verdict->peer_is_client) {
+        wr_tls_verdict_fail(verdict, WEIR_ETLSBADCERT,
+                            "The server sent no certificate");
+        return false;
+    }
+    verdict->has_none = is_good && !(verdict->context->verify_mode &
+                                     WOLFSSL_VERIFY_FAIL_IF_NO_PEER_CERT);
+    return is_good; /* with TLS 1.2 wolfSSL refuses a missing one later */
+}
+
+/* wolfSSL's @error is 0 where it finds the certificate good. */
+static bool verify_certificate(struct wr_tls_verdict *verdict,
+                               const WOLFSSL_X509_STORE_CTX *store, int error)
+{
+    const weir_tls_context *context = verdict->context;
+
+    wr_assert(error <= 0 && store->totalCerts > 0);
+    if (!verdict->is_judged && !verify_judge(verdict, store)) {
+        return false;
+    }
+    if (!verify_is_judged(verdict, store)) {
+        wr_tls_verdict_fail(verdict, WEIR_ETLSBADCERT,
+                            "The peer sent certificates twice");
+        return false;
+    }
+    wr_assert(store->error_depth >= 0);
+    const bool is_last = store->error_depth == 0;
+    wolfSSL_set_verify(verdict->ssl,
+                       is_last ? context->verify_mode : WOLFSSL_VERIFY_NONE,
+                       wr_tls_context_verify);
+    return !is_last || verify_is_usable(verdict, error);
+}
+
+int wr_tls_context_verify(int is_good, WOLFSSL_X509_STORE_CTX *store)
+{
+    struct wr_tls_verdict *verdict = store->userCtx;
+
+    wr_assert(is_good || store->error != 0);
+    if (store->totalCerts == 0) {
+        return verify_none(verdict, is_good);
+    }
+    if (verify_certificate(verdict, store, is_good ? 0 : store->error)) {
+        return true;
+    }
+    verdict->alert = verify_alert(verdict->err);
+    return false;
 }

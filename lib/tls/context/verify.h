@@ -1,12 +1,76 @@
 /*
- * The verification of a peer's certificates: the path to an authority
- * (lib/x509/path.h), weir's rules for each certificate (lib/x509/rules.h), and
- * the strict comparison of the peer's name (lib/x509/hostname.h).
+ * The verification of a peer's certificates, and the verdict on the peer: the
+ * path to an authority (lib/x509/path.h), weir's rules for each certificate
+ * (lib/x509/rules.h), and the strict comparison of the peer's name
+ * (lib/x509/hostname.h).
+ *
+ * wolfSSL reports a failed verification with a single number. The context
+ * writes the precise cause here while wolfSSL runs, and the engine makes it the
+ * sticky error. The first cause is kept, as are the peer's certificates. For a
+ * server the struct also passes facts about the client between context and
+ * engine during the handshake.
  */
 #ifndef WEIR_LIB_TLS_CONTEXT_VERIFY_H
 #define WEIR_LIB_TLS_CONTEXT_VERIFY_H
 
-#include "verdict.h"
+#include "lib/x509/path.h"
+#include "ticket.h"
+#include "uring/alloc.h"
+
+#include <weir/base.h>
+
+struct wr_tls_certificate {
+    uint8_t *der;
+    size_t size;
+};
+
+struct wr_tls_verdict {
+    const struct weir_allocator *allocator;
+    int err;                          /* 0: no fault was found */
+    char *text;                       /* details; NULL: weir_strerror(err) */
+    struct wr_tls_certificate *chain; /* the leaf first; NULL: none kept */
+    uint32_t chain_count;
+    char *hostname; /* the name in a server's certificate; NULL: any */
+    bool peer_is_client;
+    bool is_judged;   /* the peer's certificates were verified, once */
+    bool is_accepted; /* they are good */
+    enum wr_x509_key_kind key_kind; /* of the accepted leaf; else OTHER */
+    bool has_none;         /* a client that need not show any has none */
+    bool has_chosen;       /* a certificate was chosen for this client */
+    uint8_t lacking_kinds; /* of keys, which the client cannot use (offer.h) */
+    bool knows_asked_name;
+    /* Digest of the name that a client with a TLS 1.2 ticket asks for; the
+     * engine reads the name before wolfSSL reads the hello. */
+    uint8_t asked_name[WR_TLS_TICKET_DIGEST];
+    uint8_t alert;             /* tells the peer why; 0: wolfSSL chooses */
+    weir_tls_context *context; /* for the verification; borrowed */
+    struct WOLFSSL *ssl;       /* that verifies by it; borrowed */
+    weir_tls_context *chosen;  /* by the program, a reference; or NULL */
+};
+
+void wr_tls_verdict_init(struct wr_tls_verdict *verdict,
+                         const struct weir_allocator *allocator);
+void wr_tls_verdict_fini(struct wr_tls_verdict *verdict);
+
+/* Notes @err (a WEIR_ETLS code) with details, unless one is noted already. */
+void wr_tls_verdict_fail(struct wr_tls_verdict *verdict, int err,
+                         const char *format, ...) WEIR_PRINTF(3, 4);
+
+/* Copies the name that the peer's certificate must have. 0 or -ENOMEM. */
+WEIR_MUST_USE int wr_tls_verdict_set_hostname(struct wr_tls_verdict *verdict,
+                                              const char *hostname);
+
+/* Copies a certificate as number @index of the chain (0 is the leaf), and frees
+ * the previous one. 0, -ENOMEM, or -E2BIG beyond WR_X509_CHAIN_MAX. */
+WEIR_MUST_USE int wr_tls_verdict_keep(struct wr_tls_verdict *verdict,
+                                      uint32_t index, const uint8_t *der,
+                                      size_t size);
+
+/* Reduces the chain to these places, in this order. */
+void wr_tls_verdict_select(struct wr_tls_verdict *verdict,
+                           const uint32_t *places, uint32_t count);
+
+/* ---- the verification ---- */
 
 /* The policy of one connection for its peer. */
 struct wr_tls_policy {

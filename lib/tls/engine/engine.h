@@ -23,7 +23,7 @@
 
 #include "lib/tls/context/context.h"
 #include "lib/tls/context/memory.h"
-#include "lib/tls/context/verdict.h"
+#include "lib/tls/context/verify.h"
 #include "message.h"
 #include "uring/block.h"
 
