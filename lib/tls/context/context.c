@@ -405,7 +405,7 @@ int wr_tls_context_choose_protocol(const weir_tls_context *context,
  *
  * Makes the WOLFSSL of one connection: the context's settings, and a client's
  * server name, protocols and session. The connection's verdict is the argument
- * of the verify callback (context_verify.c). */
+ * of the verify callback (verify.c). */
 
 /* Sets the name that a client asks for (RFC 6066: no literal address, no dot at
  * the end). */

@@ -1,7 +1,7 @@
 /*
  * Declarations shared by the context's files: context.c makes a context, and of
  * it a connection's WOLFSSL, context_life.c counts its references,
- * context_load.c reads texts into it, context_ticket.c seals sessions.
+ * context_load.c reads texts into it, ticket.c seals sessions.
  */
 #ifndef WEIR_LIB_TLS_CONTEXT_CONTEXT_IMPL_H
 #define WEIR_LIB_TLS_CONTEXT_CONTEXT_IMPL_H
@@ -145,7 +145,7 @@ wr_tls_context_load_names(weir_tls_context *context,
                           const struct weir_tls_options *options,
                           struct wr_tls_context_text *text);
 
-/* ---- context_ticket.c ---- */
+/* ---- ticket.c ---- */
 
 /* Returns 0, or -EINVAL if the ticket options are out of range. */
 WEIR_MUST_USE int
@@ -181,7 +181,7 @@ void wr_tls_context_use_rsa(weir_tls_context *context);
  * next call; NULL: no RSA key. */
 void wr_tls_context_set_rsa(WOLFSSL *ssl, struct wr_tls_rsa_key *key);
 
-/* ---- context_verify.c ---- */
+/* ---- verify.c ---- */
 
 /* wolfSSL calls this for each certificate of a peer. */
 int wr_tls_context_verify(int is_good, WOLFSSL_X509_STORE_CTX *store);
