@@ -148,8 +148,8 @@ WEIR_API WEIR_MUST_USE int weir_threads_join(weir_threads *threads);
  * Start threads, run a main task on each, and wait until all have ended.
  *
  * As weir_threads_start() and weir_threads_join(), but for the first thread,
- * which is the calling one and keeps its name: with a @ref thread_count of 1 no
- * thread is started.
+ * which is the calling one and keeps its name: with one thread in the options
+ * no thread is started.
  *
  * @param fn   the function of the main tasks
  * @param arg  its second argument
