@@ -229,10 +229,26 @@ def test_what_is_no_run_is_not_merged():
             matches(outcome.err, why)
             merge(names, "--force")
         outcome, _ = merge((third, third), "--force")
+        for part in ({"index": 1, "count": 2 ** 62}, {"index": 2 ** 62},
+                     "all", [], {"index": "a", "count": "b"}):
+            odd = write(f"{folder}/odd.json",
+                        {**result, "parts": [{"part": part}, {}, "x"]})
+            command(WEIR_LOAD, "report", f"--json={folder}/out.json",
+                    f"{one},{odd}")
         two = write(f"{folder}/two.json",
                     {**result, "part": {"index": 2, "count": 3}})
         outcome, _ = merge((third, two), status=USAGE)
         one_line(outcome.err, r"of the 3 parts of the run these are missing: 3;")
+
+
+def test_parts_that_end_by_their_count_may_end_apart():
+    with Serve() as server, tempfile.TemporaryDirectory() as folder:
+        one, other = run_parts(folder, 2, "-c", "2", "-n", "2000", server.url)
+        result = read(one)
+        longer = write(f"{folder}/longer.json",
+                       {**read(other), "start_unix_ns": result["start_unix_ns"],
+                        "duration_ns": 3 * result["duration_ns"]})
+        merge([one, longer])
 
 
 def test_objectives_are_judged_when_all_are_merged():
@@ -283,6 +299,11 @@ def test_results_are_read_out_of_logs():
         with open(names[0], encoding="utf-8") as file:
             _, alone = report(file.read())
         equal(alone, read(names[0]), "one alone")
+        _, both = report(log + '{"schema": "a/1", "verdict": "VALID"}\n')
+        equal(both["requests"]["ok"], 100, "beside another program's")
+        done, _ = report(json.dumps({**json.loads(lines[0]), "exit_code": 256},
+                                    indent=2), status=USAGE)
+        one_line(done.stderr, "standard input: no run ends with exit_code 256")
         done, _ = report("nothing\n{}\n{\"a\": [", status=USAGE)
         one_line(done.stderr, "standard input: no line of it has a result")
         done, _ = report("", status=USAGE)

@@ -51,6 +51,15 @@ static bool settle_part(struct run_options *options,
             (unsigned long long)options->request_count, part->count);
         return false;
     }
+    const uint64_t threads = options->thread_count * part->count;
+    if (options->max_in_flight > 0 && options->max_in_flight < threads) {
+        say("--max-inflight: %llu is less than one request for each of %llu "
+            "threads%s",
+            (unsigned long long)options->max_in_flight,
+            (unsigned long long)threads,
+            part->count > 1 ? " of all parts" : "");
+        return false;
+    }
     return true;
 }
 

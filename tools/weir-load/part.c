@@ -112,7 +112,11 @@ static int read_text(const char *text, struct part *ret, char *why)
                       "auto",
                       text, PARTS_MAX);
     }
-    if (index == 0 && ret->count > 0) {
+    if (ret->count == 0) {
+        return refuse(why, "'%.80s': the number of parts is 1 to %u", text,
+                      PARTS_MAX);
+    }
+    if (index == 0) {
         return refuse(why,
                       "'%.80s': parts are numbered from 1; where a scheduler "
                       "numbers from 0, auto/%u reads its number",

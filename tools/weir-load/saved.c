@@ -5,6 +5,7 @@
  */
 #include "saved.h"
 
+#include "exits.h"
 #include "fields.h"
 #include "hdr.h"
 #include "json.h"
@@ -182,6 +183,21 @@ static bool read_requests(struct saved *saved)
             read_rate(rate, "offered", &saved->offered_rate));
 }
 
+static bool is_exit_code(int code)
+{
+    switch ((enum load_exit)code) {
+    case LOAD_OK:
+    case LOAD_NOTHING:
+    case LOAD_ERRORS:
+    case LOAD_INVALID:
+    case LOAD_SLO:
+    case LOAD_INTERRUPTED:
+        return true;
+    default:
+        return false;
+    }
+}
+
 /* From the object to what stands beside it. */
 static int read_object(struct saved *saved, char *why)
 {
@@ -200,6 +216,10 @@ static int read_object(struct saved *saved, char *why)
     if (strcmp(schema, JSON_SCHEMA) != 0) {
         return refuse(why, saved->name, "its schema is %.40s and not %s",
                       schema, JSON_SCHEMA);
+    }
+    if (!is_exit_code(saved->exit_code)) {
+        return refuse(why, saved->name, "no run ends with exit_code %d",
+                      saved->exit_code);
     }
     saved->is_open = strcmp(kind, "open") == 0;
     if (!json_read_count(saved->object, "start_unix_ns", &saved->start_ns)) {
@@ -258,7 +278,9 @@ static char *read_all(FILE *file, const char *path, size_t *ret_len, char *why)
         }
         len += fread(text + len, 1, size - len, file);
     }
-    if (!feof(file)) {
+    if (!text && feof(file)) {
+        refuse(why, path, "there is nothing to read");
+    } else if (!feof(file)) {
         refuse(why, path, "%s",
                ferror(file)           ? "it cannot be read"
                : len >= JSON_SIZE_MAX ? "it is larger than 64M"
@@ -321,6 +343,14 @@ static int add(struct reading *reading, struct saved *part, char *why)
     return err;
 }
 
+/* Other programs write lines of JSON, too. */
+static bool is_of_ours(const json_t *object)
+{
+    const char *schema = json_string_value(json_object_get(object, "schema"));
+
+    return schema && strncmp(schema, "weir-load/", 10) == 0;
+}
+
 /* The result in a line: behind any prefix, as it is or as the data of the last
  * event of --json-stream. NULL: there is none. */
 static json_t *find_result(const char *line, size_t len)
@@ -332,11 +362,10 @@ static json_t *find_result(const char *line, size_t len)
         json_t *object = json_loadb(brace, len - (size_t)(brace - line),
                                     JSON_REJECT_DUPLICATES, &error);
         json_t *data = json_object_get(object, "data");
-        if (json_object_get(object, "schema")) {
+        if (is_of_ours(object)) {
             return object;
         }
-        if (json_object_get(data, "duration_ns") &&
-            json_object_get(data, "verdict")) {
+        if (is_of_ours(data) && json_object_get(data, "verdict")) {
             json_incref(data);
             json_decref(object);
             return data;
@@ -390,9 +419,15 @@ static int read_input(struct reading *reading, char *why)
     if (!text) {
         return -EINVAL;
     }
-    int err = saved_parse(text, len, "standard input", &part, why);
-    err = err == 0 ? add(reading, &part, why)
-                   : read_lines(reading, text, len, why);
+    json_t *whole = json_loadb(text, len, JSON_REJECT_DUPLICATES, NULL);
+    int err = 0;
+    if (is_of_ours(whole)) {
+        err = fill(json_incref(whole), "standard input", &part, why);
+        err = err < 0 ? err : add(reading, &part, why);
+    } else {
+        err = read_lines(reading, text, len, why);
+    }
+    json_decref(whole);
     free(text);
     return err;
 }

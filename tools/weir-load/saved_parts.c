@@ -7,6 +7,7 @@
 
 #include "exits.h"
 #include "json_part.h"
+#include "part.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -41,8 +42,9 @@ json_t *saved_parts_list(const struct saved *saved)
         return json_deep_copy(parts);
     }
     json_t *part = json_object_get(saved->object, "part");
-    return json_pack("[{s:s, s:O*, s:O*, s:o, s:s}]", "file", saved->name,
-                     "host", json_object_get(env, "host"), "start",
+    return json_pack("[{s:o, s:O*, s:O*, s:o, s:s}]", "file",
+                     json_text(saved->name, strlen(saved->name)), "host",
+                     json_object_get(env, "host"), "start",
                      json_object_get(saved->object, "start"), "part",
                      part ? json_incref(part) : json_null(), "config_hash",
                      saved->config_hash);
@@ -54,12 +56,13 @@ static json_int_t number_of(const json_t *item, const char *name)
         json_object_get(json_object_get(item, "part"), name));
 }
 
-/* Of how many parts one is; 1: it says of none. */
+/* Of how many parts one is; 1: it says of none, or of a number that no run has.
+ */
 static json_int_t count_of(const json_t *item)
 {
     const json_int_t count = number_of(item, "count");
 
-    return count > 0 ? count : 1;
+    return count > 0 && count <= PARTS_MAX ? count : 1;
 }
 
 /* ---- whether they are parts of one run ---- */
@@ -109,6 +112,17 @@ static int check_places(const struct saved *whole, const struct saved *part,
     return err;
 }
 
+/* A run that ends by its count ends when its last request has: each part by
+ * itself. What it was measured for is what it has in common with others then.
+ */
+static bool ends_by_count(const struct saved *saved)
+{
+    const json_t *config = json_object_get(saved->object, "config");
+
+    return json_integer_value(json_object_get(config, "requests")) > 0 &&
+           json_integer_value(json_object_get(config, "duration_ns")) == 0;
+}
+
 /* Results of earlier versions do not say to the nanosecond when they began. */
 static int check_window(const struct saved *whole, const struct saved *part,
                         char *why)
@@ -119,9 +133,11 @@ static int check_window(const struct saved *whole, const struct saved *part,
     const uint64_t other_end_ns = part->start_ns + part->duration_ns;
     const uint64_t end_ns =
         one_end_ns < other_end_ns ? one_end_ns : other_end_ns;
+    const bool is_shorter = whole->duration_ns < part->duration_ns;
+    /* The longer one, or where it had to end by itself the shorter. */
     const double longer_ns =
-        (double)(whole->duration_ns > part->duration_ns ? whole->duration_ns
-                                                        : part->duration_ns);
+        (double)(is_shorter != ends_by_count(part) ? part->duration_ns
+                                                   : whole->duration_ns);
     const double shared_ns =
         end_ns > begin_ns ? (double)(end_ns - begin_ns) : 0;
 
@@ -187,7 +203,7 @@ static bool judge_objective(json_t *objective, const struct slo_facts *facts)
     struct slo slo;
 
     if (!expr || slo_parse(expr, &slo, &error) < 0 || slo.count != 1) {
-        return !json_is_false(json_object_get(objective, "pass"));
+        return json_is_true(json_object_get(objective, "pass"));
     }
     const struct slo_outcome outcome = slo_judge(&slo.terms[0], facts);
     json_object_set_new(objective, "value",
