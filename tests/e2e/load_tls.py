@@ -119,7 +119,7 @@ def test_the_text_report_has_the_handshakes():
     with Serving(*ECDSA) as server:
         outcome = load("-c", "2", "-n", "2000", *TRUST, server.url)
     equal((outcome.status, outcome.err), (OK, ""), "the outcome")
-    matches(outcome.out, r"^Handshake +(\S+ +){7} of TLS$")
+    matches(outcome.out, r"^Handshake +(\S+ +){8} of TLS$")
     matches(outcome.out, r"^TLS +handshakes full 2  resumed 0  failed 0  "
                          r"TLSv1\.3 TLS_AES_128_GCM_SHA256$")
     matches(outcome.out, r"\nVALID\n\Z")

@@ -162,7 +162,7 @@ def test_ten_thousand_clients_are_told_apart():
     """By their headers, of which each names another one."""
     with Server(echo) as server, Proxy(
             "tcp://127.0.0.1:0", target(server), "--accept-proxy", "v1",
-            "--client-rate", "1/10m", "--client-table", "64",
+            "--client-rate", "1/10m", "--client-table", "1000",
             threads=2) as proxy:
         for number in range(2000):
             with proxy.connect() as client:

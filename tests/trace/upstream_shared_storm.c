@@ -232,7 +232,7 @@ static void open_storm(uint64_t seed, struct weir_upstream_check *check)
     expect_eq(weir_upstreams_shared_new(NULL, &shared), 0);
     set_options =
         (struct weir_upstreams_options){.size = sizeof(set_options),
-                                        .balance = (enum weir_balance)roll(4),
+                                        .balance = (enum weir_balance)roll(5),
                                         .queue_limit = roll(5),
                                         .queue_timeout_ns = 30 * MS,
                                         .fail_limit = 1 + roll(3),

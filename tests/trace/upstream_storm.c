@@ -212,7 +212,7 @@ static void open_storm(uint64_t seed)
     is_checked = roll(2);
     const struct weir_upstreams_options options = {
         .size = sizeof(options),
-        .balance = (enum weir_balance)roll(4),
+        .balance = (enum weir_balance)roll(5),
         .queue_limit = roll(5),
         .queue_timeout_ns = 30 * MS,
         .fail_limit = 1 + roll(3),

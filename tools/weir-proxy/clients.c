@@ -27,6 +27,12 @@
 /* Clients that are of no interest any longer are freed so many at a time. */
 #define FORGET_MAX 2u
 
+/* Refusals that are in the log, and those that are not. */
+struct telling {
+    uint64_t told_ns; /* of the last one that is; 0: none */
+    uint32_t left_out;
+};
+
 struct client {
     struct client *next; /* of the same hash */
     /* Without connections: its neighbours in the list of its part. */
@@ -38,8 +44,7 @@ struct client {
     uint32_t slots[SLOT_COUNT];
     uint64_t slot; /* the number, since the clock's begin, of the last one */
     uint64_t banned_until_ns;
-    uint64_t told_ns; /* of its last refusal that is in the log; 0: none */
-    uint32_t left_out;
+    struct telling telling;
 };
 
 struct part {
@@ -70,6 +75,8 @@ struct clients {
     struct table *table;
     pthread_rwlock_t lock; /* of the lists */
     struct lists lists;
+    pthread_mutex_t denied_lock;
+    struct telling denied;
 };
 
 /* ---- the networks ---- */
@@ -96,11 +103,6 @@ static bool read_lists(const struct config_service *config, struct lists *ret,
     return true;
 }
 
-static bool is_empty(const struct networks *networks)
-{
-    return networks->count == 0 && !networks->has_unix;
-}
-
 enum standing { DENIED, LIMITED, FREE };
 
 static enum standing find_standing(struct clients *clients,
@@ -108,8 +110,7 @@ static enum standing find_standing(struct clients *clients,
 {
     const struct lists *lists = &clients->lists;
     /* A list whose file is empty allows nobody. */
-    const bool has_allow =
-        clients->config->client_allow.count > 0 || !is_empty(&lists->allow);
+    const bool has_allow = clients->config->client_allow.count > 0;
 
     pthread_rwlock_rdlock(&clients->lock);
     const enum standing standing =
@@ -252,8 +253,19 @@ static bool is_past(const struct client *client,
                     const struct config_service *config, uint64_t now_ns)
 {
     return client->banned_until_ns <= now_ns &&
-           client->told_ns + TOLD_NS <= now_ns &&
+           client->telling.told_ns + TOLD_NS <= now_ns &&
            client->slot + SLOT_COUNT < now_ns / slot_ns_of(config);
+}
+
+static struct client *look_up(const struct table *table,
+                              const struct part *part, const uint8_t *key)
+{
+    struct client *client = *bucket_of(table, part, key);
+
+    while (client && memcmp(client->key, key, NETWORKS_KEY_SIZE) != 0) {
+        client = client->next;
+    }
+    return client;
 }
 
 /* NULL: there is no memory, or no room and nobody to forget. */
@@ -262,11 +274,10 @@ static struct client *find_client(struct clients *clients, struct part *part,
 {
     struct table *table = clients->table;
     struct client **bucket = bucket_of(table, part, key);
+    struct client *known = look_up(table, part, key);
 
-    for (struct client *client = *bucket; client; client = client->next) {
-        if (memcmp(client->key, key, NETWORKS_KEY_SIZE) == 0) {
-            return client;
-        }
+    if (known) {
+        return known;
     }
     for (unsigned i = 0; i < FORGET_MAX && part->oldest &&
                          is_past(part->oldest, clients->config, now_ns);
@@ -325,34 +336,36 @@ static enum end_reason judge(const struct config_service *config,
         reason = END_CLIENT_RATE;
     }
     if (reason != END_REASONS) {
-        client->banned_until_ns = now_ns + config->client_ban_ns;
-        client->ban_reason = reason;
+        if (config->client_ban_ns > 0) {
+            client->banned_until_ns = now_ns + config->client_ban_ns;
+            client->ban_reason = reason;
+        }
         return reason;
     }
     client->slots[slot % SLOT_COUNT] += config->client_rate > 0;
     return END_REASONS;
 }
 
-static void tell(struct client *client, enum end_reason reason, uint64_t now_ns,
-                 struct clients_refusal *ret)
+static void tell(struct telling *telling, enum end_reason reason,
+                 uint64_t now_ns, struct clients_refusal *ret)
 {
     const bool is_told =
-        client->told_ns == 0 || client->told_ns + TOLD_NS <= now_ns;
+        telling->told_ns == 0 || telling->told_ns + TOLD_NS <= now_ns;
 
-    *ret = (struct clients_refusal){.reason = reason,
-                                    .is_told = is_told,
-                                    .left_out = is_told ? client->left_out : 0};
-    client->left_out = is_told ? 0 : client->left_out + 1;
-    client->told_ns = is_told ? now_ns : client->told_ns;
+    *ret =
+        (struct clients_refusal){.reason = reason,
+                                 .is_told = is_told,
+                                 .left_out = is_told ? telling->left_out : 0};
+    telling->left_out = is_told ? 0 : telling->left_out + 1;
+    telling->told_ns = is_told ? now_ns : telling->told_ns;
 }
 
 /* With the lock of the part held. */
 static bool enter(struct clients *clients, struct client *client,
-                  struct part *part, bool is_denied, uint64_t now_ns,
+                  struct part *part, uint64_t now_ns,
                   struct clients_refusal *ret)
 {
-    const enum end_reason reason =
-        is_denied ? END_CLIENT_DENIED : judge(clients->config, client, now_ns);
+    const enum end_reason reason = judge(clients->config, client, now_ns);
 
     if (client->active == 0) {
         wake(part, client);
@@ -361,11 +374,21 @@ static bool enter(struct clients *clients, struct client *client,
         client->active++;
         return true;
     }
-    tell(client, reason, now_ns, ret);
+    tell(&client->telling, reason, now_ns, ret);
     if (client->active == 0) {
         rest(part, client); /* it is the youngest now */
     }
     return false;
+}
+
+/* Clients that may not come are not remembered: others would be forgotten for
+ * them. One line a second speaks for all of them. */
+static void deny(struct clients *clients, uint64_t now_ns,
+                 struct clients_refusal *ret)
+{
+    pthread_mutex_lock(&clients->denied_lock);
+    tell(&clients->denied, END_CLIENT_DENIED, now_ns, ret);
+    pthread_mutex_unlock(&clients->denied_lock);
 }
 
 /* What counts as one client: the address without the bits behind the prefix. */
@@ -387,18 +410,19 @@ bool clients_enter(struct clients *clients, const struct weir_address *address,
     uint8_t key[NETWORKS_KEY_SIZE];
 
     *ret = NULL;
-    *ret_refusal =
-        (struct clients_refusal){.reason = END_CLIENT_DENIED, .is_told = true};
+    if (standing == DENIED) {
+        deny(clients, now_ns, ret_refusal);
+        return false;
+    }
     if (standing == FREE || !networks_key(address, key)) {
-        return standing != DENIED;
+        return true;
     }
     cut(clients->config, key);
     struct part *part = part_of(clients->table, key);
     pthread_mutex_lock(&part->lock);
     struct client *client = find_client(clients, part, key, now_ns);
-    const bool is_in = client ? enter(clients, client, part, standing == DENIED,
-                                      now_ns, ret_refusal)
-                              : standing != DENIED;
+    const bool is_in =
+        !client || enter(clients, client, part, now_ns, ret_refusal);
     pthread_mutex_unlock(&part->lock);
     *ret = is_in ? client : NULL;
     return is_in;
@@ -458,6 +482,7 @@ static struct clients *make_one(struct clients **all,
         clients->table = table;
         table->users++;
         pthread_rwlock_init(&clients->lock, NULL);
+        pthread_mutex_init(&clients->denied_lock, NULL);
         return clients;
     }
     if (table && table->users == 0) {
@@ -501,9 +526,27 @@ void clients_free(struct clients **clients, const struct config *config)
         }
         free_lists(&clients[i]->lists);
         pthread_rwlock_destroy(&clients[i]->lock);
+        pthread_mutex_destroy(&clients[i]->denied_lock);
         free(clients[i]);
     }
     free(clients);
+}
+
+static bool is_file_among(const struct config_texts *texts)
+{
+    size_t i = 0;
+
+    while (i < texts->count && texts->texts[i][0] != '@') {
+        i++;
+    }
+    return i < texts->count;
+}
+
+static bool has_file(const struct config_service *config)
+{
+    return is_file_among(&config->client_allow) ||
+           is_file_among(&config->client_deny) ||
+           is_file_among(&config->client_free);
 }
 
 bool clients_read_again(struct clients **clients, const struct config *config,
@@ -524,7 +567,7 @@ bool clients_read_again(struct clients **clients, const struct config *config,
             clients[i]->lists = lists[i];
             pthread_rwlock_unlock(&clients[i]->lock);
             lists[i] = before;
-            ++*ret_count;
+            *ret_count += has_file(&config->services[i]);
         }
         free_lists(&lists[i]);
     }

@@ -115,12 +115,11 @@ static bool add_route(struct config_service *service, const char *server_name)
     service->routes = larger;
     struct config_route *route = &service->routes[service->route_count];
     *route = (struct config_route){
-        .tries = 3,
         .queue_timeout_ns = 5 * SECOND,
         .check_min_status = 200,
         .check_max_status = 399,
         .connect_timeout_ns = 10 * SECOND,
-        .eject_failures = 3,
+        .eject_failures = CONFIG_UNSAID,
         .eject_ns = 10 * SECOND,
         .resolve_ns = 30 * SECOND,
         .check_interval_ns = 2 * SECOND,
@@ -243,6 +242,24 @@ bool config_add_target(struct config *config, const char *text, char *why)
 }
 
 /* ---- threads ---- */
+
+uint32_t config_count_tries(const struct config_route *route)
+{
+    return route->tries > 0                  ? (uint32_t)route->tries
+           : route->balance == BALANCE_FIRST ? 1
+                                             : 3;
+}
+
+uint32_t config_count_failures(const struct config_route *route)
+{
+    const bool is_first = route->balance == BALANCE_FIRST;
+
+    if (route->eject_failures == CONFIG_UNSAID) {
+        return is_first ? UINT32_MAX : 3;
+    }
+    return route->eject_failures > 0 ? (uint32_t)route->eject_failures
+                                     : UINT32_MAX;
+}
 
 uint32_t config_count_threads(const struct config *config)
 {

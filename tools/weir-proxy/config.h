@@ -21,6 +21,8 @@
 /* What memory-limit has to be at least, for each thread. */
 #define CONFIG_MEMORY_LEAST (UINT64_C(4) << 20)
 
+#define CONFIG_UNSAID UINT64_MAX
+
 /* How a target is chosen. */
 enum config_balance {
     BALANCE_ROUNDROBIN,
@@ -82,11 +84,11 @@ struct config_route {
     enum config_balance balance;
     enum config_header send_header;
     bool ends_waiting; /* of clients that end before they are relayed */
-    uint64_t tries;
+    uint64_t tries;    /* 0: not said */
     uint64_t queue_limit;
     uint64_t queue_timeout_ns;
     uint64_t connect_timeout_ns;
-    uint64_t eject_failures;
+    uint64_t eject_failures; /* CONFIG_UNSAID: not said */
     uint64_t eject_ns;
     uint64_t slow_start_ns;
     uint64_t resolve_ns;
@@ -200,6 +202,12 @@ bool config_add_text(struct config_texts *texts, const char *text);
 struct config_service *config_service(struct config *config);
 struct config_route *config_route(struct config *config);
 struct config_target *config_target(struct config *config);
+
+/* Targets that are tried for a connection, and failures in a row after which a
+ * target rests; where the first target is to be used alone a connection does
+ * not go on to the next one for a failure. */
+uint32_t config_count_tries(const struct config_route *route);
+uint32_t config_count_failures(const struct config_route *route);
 
 /* Threads, with auto as the processors that the program may use. */
 uint32_t config_count_threads(const struct config *config);

@@ -72,8 +72,16 @@ static bool check_port(const struct config_route *route, char *why)
     const bool asks =
         route->check == WEIR_CHECK_TEXT || route->check == WEIR_CHECK_HTTP;
 
-    if (route->check_port > 0 && !route->is_checked) {
-        return option_refuse(why, "check-port needs a check");
+    if (!route->is_checked &&
+        (route->check_port > 0 || route->when_down == FATE_CUT ||
+         route->when_back == FATE_CUT)) {
+        return option_refuse(why, "%s needs a check",
+                             route->check_port > 0          ? "check-port"
+                             : route->when_down == FATE_CUT ? "when-down"
+                                                            : "when-back");
+    }
+    if (route->check_tls == CHECK_TLS_OFF && route->check == WEIR_CHECK_TLS) {
+        return option_refuse(why, "check-tls off is not for check tls");
     }
     for (size_t i = 0; i < route->target_count && route->check_port > 0; i++) {
         if (route->targets[i].at.address.len > 0 &&
@@ -113,10 +121,12 @@ static bool check_route(const struct config_service *service,
                                                  : "balance sni");
     }
     if (has_tls_target(route) && route->send_header != HEADER_NONE &&
-        route->is_checked && route->check != WEIR_CHECK_TCP) {
+        route->is_checked && route->check != WEIR_CHECK_TCP &&
+        !(route->check_port > 0 && route->check_tls == CHECK_TLS_OFF)) {
         return option_refuse(
             why, "with send-proxy targets of TLS are checked by tcp "
-                 "alone, as checks send no header");
+                 "alone, or at a check-port with check-tls off, as checks "
+                 "send no header");
     }
     if (route->is_checked && route->check == WEIR_CHECK_TEXT &&
         !route->check_send && !route->check_expect) {
@@ -435,8 +445,8 @@ static void warn_of_mysql(const struct config *config,
             MYSQL_PORT) {
         say("%swarning: '%s': MySQL and MariaDB count a check as a handshake "
             "that was broken off, and refuse this machine after "
-            "max_connect_errors (100) of them: raise that number there, or do "
-            "not check this target",
+            "max_connect_errors (100) of them in a row: raise that number "
+            "there, or do not check this target",
             config_place(config, target->line, place), target->at.text);
     }
 }

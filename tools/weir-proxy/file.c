@@ -81,9 +81,6 @@ static char *read_value(char *text)
 
 /* ---- variables of the environment ---- */
 
-/* Longer values are of no word. */
-#define VALUE_SIZE 4096
-
 /* What stands for the variable between the braces; NULL: it is not set. The
  * name is cut off the text. */
 static const char *find_variable(char *text)
@@ -98,23 +95,20 @@ static const char *find_variable(char *text)
     return other && (!value || value[0] == '\0') ? other : value;
 }
 
-/* Copies a value and replaces its variables. */
-static bool expand(const struct reading *reading, char *value,
-                   char ret[VALUE_SIZE])
+/* Writes a value with its variables replaced. */
+static bool expand(const struct reading *reading, char *value, FILE *out)
 {
     char reason[OPTION_WHY_SIZE];
-    size_t len = 0;
 
     while (*value) {
         char *end =
             value[0] == '$' && value[1] == '{' ? strchr(value, '}') : NULL;
-        const char *piece = value;
-        size_t size = 1;
-        if (end) {
-            *end = '\0';
-            piece = find_variable(value + 2);
-            size = piece ? strlen(piece) : 0;
+        if (!end) {
+            fputc(*value++, out);
+            continue;
         }
+        *end = '\0';
+        const char *piece = find_variable(value + 2);
         if (!piece) {
             snprintf(reason, sizeof(reason),
                      "the environment has no variable '%.100s'; "
@@ -122,14 +116,9 @@ static bool expand(const struct reading *reading, char *value,
                      value + 2, value + 2);
             return fail(reading, reason);
         }
-        if (size >= VALUE_SIZE - len) {
-            return fail(reading, "the value is too long");
-        }
-        memcpy(ret + len, piece, size);
-        len += size;
-        value = end ? end + 1 : value + 1;
+        fputs(piece, out);
+        value = end + 1;
     }
-    ret[len] = '\0';
     return true;
 }
 
@@ -244,12 +233,20 @@ static bool read_line(struct reading *reading, char *line)
     }
     *equals = '\0';
     char *value = read_value(equals + 1);
-    char expanded[VALUE_SIZE];
-    if (!value) {
-        return fail(reading, "a quote lacks its other end");
+    char *expanded = NULL;
+    size_t size = 0;
+    FILE *out = value ? open_memstream(&expanded, &size) : NULL;
+    if (!out) {
+        return fail(reading,
+                    value ? "no memory" : "a quote lacks its other end");
     }
-    return expand(reading, value, expanded) &&
-           say_word(reading, trim(text), expanded);
+    bool is_good = expand(reading, value, out);
+    if (fclose(out) != 0 && is_good) {
+        is_good = fail(reading, "no memory");
+    }
+    is_good = is_good && say_word(reading, trim(text), expanded);
+    free(expanded);
+    return is_good;
 }
 
 bool file_read(struct config *config, const char *path, char *why)

@@ -12,9 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A line of a file; a network is shorter. */
-#define LINE_SIZE 256
-
 struct networks_range {
     uint8_t first[NETWORKS_KEY_SIZE];
     uint8_t last[NETWORKS_KEY_SIZE];
@@ -114,21 +111,19 @@ static bool add_line(struct reading *reading, const char *path, unsigned number,
 
 static bool add_file(struct reading *reading, const char *path)
 {
-    char line[LINE_SIZE];
+    char *line = NULL;
+    size_t room = 0;
     bool is_good = true;
     FILE *file = fopen(path, "re");
 
     if (!file) {
         return option_refuse(reading->why, "%.200s: %s", path, strerror(errno));
     }
-    for (unsigned number = 1; is_good && fgets(line, sizeof(line), file);
+    for (unsigned number = 1; is_good && getline(&line, &room, file) >= 0;
          number++) {
-        is_good =
-            strlen(line) < sizeof(line) - 1
-                ? add_line(reading, path, number, line)
-                : option_refuse(reading->why, "%.200s:%u: the line is too long",
-                                path, number);
+        is_good = add_line(reading, path, number, line);
     }
+    free(line);
     if (is_good && ferror(file)) {
         is_good =
             option_refuse(reading->why, "%.200s: it cannot be read", path);

@@ -11,7 +11,7 @@
 
 #include "weir/address.h"
 
-/* Networks that one file may have. */
+/* Networks that a set may have. */
 #define NETWORKS_MAX 1000000u
 
 struct networks_range;

@@ -236,12 +236,12 @@ static bool admit(struct session *session)
 static void refuse_preface(void *arg)
 {
     struct session *session = arg;
-    const struct service *service = session->door->service;
+    struct service *service = session->door->service;
+    const bool lacks_header =
+        service->reads_header && !preface_has_header(session->preface);
 
-    session_refuse(session, service->reads_header &&
-                                    !preface_has_header(session->preface)
-                                ? END_HEADER
-                                : END_HELLO);
+    service->counts.failed_handshakes += !lacks_header && service->clients;
+    session_refuse(session, lacks_header ? END_HEADER : END_HELLO);
 }
 
 static void read_preface(struct session *session)

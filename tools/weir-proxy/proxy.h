@@ -73,6 +73,7 @@ struct route {
     const struct config_service *service;
     const struct config_route *config;
     weir_upstreams *upstreams;
+    bool *was_down; /* of each target, by its checks, since it was up last */
 };
 
 /* What a worker has of a socket that is listened on. */

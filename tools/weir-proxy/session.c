@@ -199,6 +199,8 @@ static void connected(void *arg, int err,
                 end_reason_of_connect(err, result,
                                       session->route->config->queue_timeout_ns),
                 -ECANCELED);
+    } else if (targets_is_left(session->route, result->upstream)) {
+        give_up(session, END_TARGET_DOWN, -ECANCELED);
     } else if (session->is_client_lost ||
                greet(session, result->upstream) < 0) {
         give_up(session, session_reason_of_refusal(session), -ECANCELED);
@@ -225,7 +227,7 @@ void session_connect(struct session *session, const void *key, size_t key_size)
         .size = sizeof(options),
         .key = key,
         .key_size = key_size,
-        .tries = (uint32_t)route->tries,
+        .tries = config_count_tries(route),
         .shortage_timeout_ns = route->connect_timeout_ns,
         .connect = {.size = sizeof(options.connect),
                     .timeout_ns = route->connect_timeout_ns,
@@ -360,10 +362,10 @@ static void finish(struct session *session, const struct weir_relay_record *end)
     }
     list_remove(&service->worker->sessions, &session->link);
     counts_end(&service->counts, &record);
-    places_leave(&session->place, session->door);
     if (session->counted) {
         clients_leave(service->clients, session->counted);
     }
+    places_leave(&session->place, session->door); /* the next one is let in */
     preface_free(session->preface);
     weir_lease_unref(session->kept.lease);
     weir_transport_unref(session->client);

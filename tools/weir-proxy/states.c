@@ -60,12 +60,20 @@ static uint64_t key_of(const struct route *route,
                                  config->to_cert,
                                  config->to_insecure ? "" : NULL};
     uint64_t key = UINT64_C(0xcbf29ce484222325);
+    char plan[96];
 
     key ^= is_of_checks && config->is_checked ? 1 + (uint64_t)config->check : 0;
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
         key = add_text(key, texts[i]);
     }
-    return is_of_checks ? key : add_text(key, names[fact]);
+    if (is_of_checks) {
+        snprintf(plan, sizeof(plan), "%llu %llu-%llu %d",
+                 (unsigned long long)config->check_port,
+                 (unsigned long long)config->check_min_status,
+                 (unsigned long long)config->check_max_status,
+                 (int)config->check_tls);
+    }
+    return add_text(key, is_of_checks ? plan : names[fact]);
 }
 
 /* ---- gathering ---- */

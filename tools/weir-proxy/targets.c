@@ -218,19 +218,54 @@ static void cut_sessions(const struct route *route,
     }
 }
 
-/* All threads know of a change, and each ends its own connections. */
+static enum weir_upstream_state state_of(const weir_upstream *upstream)
+{
+    struct weir_upstream_info info = {.size = sizeof(info)};
+
+    return weir_upstream_get_info(upstream, &info) < 0 ? WEIR_UPSTREAM_REMOVED
+                                                       : info.state;
+}
+
+static bool has_first_choice(const struct route *route)
+{
+    for (size_t i = 0; i < route->config->target_count; i++) {
+        const weir_upstream *one =
+            weir_upstreams_get_upstream(route->upstreams, i);
+        if (one && !is_backup(one) && state_of(one) == WEIR_UPSTREAM_UP) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool targets_is_left(const struct route *route, const weir_upstream *upstream)
+{
+    const struct config_route *config = route->config;
+
+    return (config->when_down == FATE_CUT &&
+            state_of(upstream) == WEIR_UPSTREAM_DOWN) ||
+           (config->when_back == FATE_CUT && is_backup(upstream) &&
+            has_first_choice(route));
+}
+
+/* All threads know of a change, and each ends its own connections. That a rest
+ * after failures is over says nothing of a target. */
 static void follow_change(const struct route *route, weir_upstream *upstream,
                           enum weir_upstream_state state)
 {
     const struct config_route *config = route->config;
+    const struct config_target *target = weir_upstream_get_user(upstream);
+    bool *was_down = &route->was_down[target - config->targets];
 
     if (state == WEIR_UPSTREAM_DOWN && config->when_down == FATE_CUT) {
         cut_sessions(route, upstream);
     }
     if (state == WEIR_UPSTREAM_UP && config->when_back == FATE_CUT &&
-        !is_backup(upstream)) {
+        *was_down && !target->is_backup) {
         cut_sessions(route, NULL);
     }
+    *was_down =
+        state == WEIR_UPSTREAM_DOWN || (*was_down && state != WEIR_UPSTREAM_UP);
 }
 
 /* The first thread alone says it: all know the same. */
@@ -336,9 +371,7 @@ int targets_make(struct worker *worker, struct route *route,
         .balance = balance_of(config),
         .queue_limit = (uint32_t)config->queue_limit,
         .queue_timeout_ns = config->queue_timeout_ns,
-        .fail_limit = config->eject_failures > 0
-                          ? (uint32_t)config->eject_failures
-                          : UINT32_MAX,
+        .fail_limit = config_count_failures(config),
         .eject_ns = config->eject_ns,
         .slow_start_ns = config->slow_start_ns,
         .resolve_ns = config->resolve_ns > 0 ? config->resolve_ns : UINT64_MAX,
@@ -349,8 +382,14 @@ int targets_make(struct worker *worker, struct route *route,
         .shared = shared_of(worker->proxy, config),
     };
 
-    *route =
-        (struct route){.worker = worker, .service = service, .config = config};
+    *route = (struct route){
+        .worker = worker,
+        .service = service,
+        .config = config,
+        .was_down = calloc(config->target_count, sizeof(*route->was_down))};
+    if (!route->was_down) {
+        return -ENOMEM;
+    }
     int err = weir_upstreams_new(worker->loop, &options, &route->upstreams);
     for (size_t i = 0; i < config->target_count && err == 0; i++) {
         err = add_target(route, &config->targets[i], context);

@@ -23,6 +23,9 @@ void targets_free_shared(struct proxy *proxy);
 int targets_make(struct worker *worker, struct route *route,
                  const struct config_service *service,
                  const struct config_route *config, weir_tls_context *context);
+/* Is a target one that connections are cut from: down, where that is so, or a
+ * backup while another one is up? */
+bool targets_is_left(const struct route *route, const weir_upstream *upstream);
 /* True if TLS of a target is to be begun by the session, as a header goes
  * before it: with these settings. */
 bool targets_begin_tls(const struct route *route, const weir_upstream *upstream,

@@ -55,7 +55,7 @@ static const struct option rows[] = {
      .read = words_say_memory_limit, .kind = OPTION_SIZE,
      AT_PROGRAM(memory_limit_bytes)},
     {"client-table", 0, "N", "clients that are remembered to be limited (100k)",
-     .kind = OPTION_COUNT, .least = 64, .most = 100000000,
+     .kind = OPTION_COUNT, .least = 1000, .most = 100000000,
      AT_PROGRAM(client_table)},
     {"admin", 0, "HOST:PORT",
      "serve /metrics, /status, /healthz and /readyz there",

@@ -535,6 +535,10 @@ void worker_free(struct worker *worker)
     for (size_t i = 0; config && worker->services && i < config->service_count;
          i++) {
         struct service *service = &worker->services[i];
+        for (size_t j = 0;
+             service->routes && j < config->services[i].route_count; j++) {
+            free(service->routes[j].was_down);
+        }
         free(service->routes);
         free(service->doors);
         free(service->trusted);

@@ -37,7 +37,9 @@ static void survey_wait(weir_upstreams *set, const struct wr_queued *queued)
 
     wr_assert(queued->queue == &set->queue);
     for (size_t i = 0; i < set->count; i++) {
-        if (candidates[i].tier == tier && !candidates[i].is_excluded) {
+        /* WEIR_BALANCE_FIRST waits for one of several, which alone is full. */
+        if (candidates[i].tier == tier && !candidates[i].is_excluded &&
+            candidates[i].is_full) {
             wr_limits_share_wait(&set->upstreams[i]->share, queued->ticket,
                                  set->round);
         }
