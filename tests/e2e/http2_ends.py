@@ -247,6 +247,70 @@ def test_what_may_not_be_repeated_is_lost_with_its_connection():
         equal(set(codes(result)) <= {"EOF", "ECONNRESET"}, True, "errors")
 
 
+def test_what_may_be_repeated_is_sent_again_although_others_are_lost():
+    def serve(end):
+        end.begin()
+        if end.number > 0:
+            end.answer_all()
+        end.answer(end.requests(1)[0])
+        begun = end.requests(2)[0]
+        end.send(HEADERS, END_HEADERS, begun, status(200))
+        end.count_round()
+
+    with peer(serve) as server:
+        result = loaded(server.http, "-c", "1", "-p", "2", "-n", "9",
+                        "--max-errors", "1")
+        equal((result["requests"]["ok"], result["requests"]["failed"]), (8, 1),
+              "ok and failed")
+        [error] = result["errors"]
+        equal((error["phase"], error["code"]), ("eof", "EOF"), "error")
+
+
+def test_a_body_that_broke_off_is_no_part_of_the_next_one():
+    def serve(end):
+        end.begin()
+        [stream] = end.requests(1)
+        if end.number == 0:
+            end.send(HEADERS, END_HEADERS, stream, status(200))
+            end.send(DATA, 0, stream, b"right")
+            end.count_round()
+            return
+        end.answer(stream, body=b"right")
+        end.read()
+
+    with peer(serve) as server:
+        result = loaded(server.http, "-c", "1", "-n", "2", "--expect",
+                        "text:right", "--max-errors", "1")
+        equal(codes(result), {"EOF": 1}, "errors")
+        equal(result["requests"]["ok"], 1, "ok")
+
+
+# ---- ends before the first request ----
+
+def test_an_end_before_the_settings_is_an_error():
+    def serve(end):
+        end.read_preface()
+
+    with peer(serve) as server:
+        result = loaded(server.http, "-c", "2", "-n", "5", ends=NOTHING)
+        equal(set(codes(result)) <= {"EOF", "ECONNRESET"}, True, "errors")
+        equal(result["errors"] != [], True, "there are errors")
+        equal(result["connections"]["ended_idle"], 0, "ended between requests")
+
+
+def test_a_goaway_before_the_first_request_is_an_error():
+    def serve(end):
+        end.read_preface()
+        settings = frame(SETTINGS, 0, 0, b"")
+        end.socket.sendall(settings + frame(GOAWAY, 0, 0, bytes(8)))
+        end.read()
+
+    with peer(serve) as server:
+        result = loaded(server.http, "-c", "2", "-n", "5", ends=NOTHING)
+        equal(set(codes(result)), {"EOF"}, "errors")
+        matches(result["errors"][0]["first"], "GOAWAY before the first request")
+
+
 # ---- ends of streams ----
 
 def test_a_reset_stream_is_an_error_by_its_name():
@@ -334,6 +398,29 @@ def breaking(payload, code, *flags, text=r"."):
 def frame(kind, flags, stream, payload):
     return (len(payload).to_bytes(3, "big") + bytes([kind, flags])
             + stream.to_bytes(4, "big") + payload)
+
+
+def test_no_request_is_sent_once_the_rules_are_broken():
+    def serve(end):
+        end.begin()
+        if end.number > 0:
+            end.answer_all()
+        stream = end.requests(4)[0]
+        end.socket.sendall(frame(HEADERS, END_HEADERS | END_STREAM, stream,
+                                 status(200)) + b"\xff" * 100)
+        end.read()
+
+    with peer(serve) as server:
+        result = loaded(server.http, "-c", "1", "-p", "4", "-n", "20",
+                        "--max-errors", "4")
+        equal(result["requests"]["failed"], 3, "failed")
+        equal(set(codes(result)), {"HTTP2"}, "errors")
+
+
+def test_bytes_of_the_server_are_quoted():
+    breaking(frame(HEADERS, END_HEADERS | END_STREAM, 1,
+                   status(200) + literal("server", "\x1b[31mred")), "HTTP2",
+             text=r"\\x1b\[31mred")
 
 
 def test_garbage_is_against_the_rules():

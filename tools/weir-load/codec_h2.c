@@ -152,6 +152,7 @@ static void begin(void *arg, void *state, const struct codec_start *start)
         h2_streams_init(&self->streams, self->places, depth);
     }
     self->has_settings = false;
+    self->was_ready = false;
     self->is_leaving = false;
     self->write_err = 0;
     self->own_error = 0;

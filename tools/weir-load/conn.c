@@ -163,25 +163,31 @@ static bool is_end_of_server(int err)
            err == WEIR_ETLSTRUNCATED;
 }
 
-/* May the server end the connection like that? A new one that it ends is made
- * again after a while. */
-static bool take_end(struct conn *conn, int err)
+/* All of what is under way is kept for the next connection, or nothing. */
+static bool keep_all(struct conn *conn)
 {
-    if (!is_end_of_server(err)) {
-        return false;
-    }
-    if (conn->outstanding == 0) {
-        conn->traffic->connections.ended_idle++;
-        conn->ended_new += !conn->was_used;
-        return true;
-    }
-    if (conn->traffic->kind->keep) {
-        return conn->traffic->kind->keep(conn, err);
-    }
     if (conn->first_byte_ns > 0 || !conn_may_repeat(conn)) {
         return false;
     }
     conn_keep_requests(conn);
+    return true;
+}
+
+/* May the server end the connection like that? A new one that it ends is made
+ * again after a while. */
+static bool take_end(struct conn *conn, int err)
+{
+    const struct conn_kind *kind = conn->traffic->kind;
+    const bool is_idle = conn->outstanding == 0;
+
+    if (!is_end_of_server(err)) {
+        return false;
+    }
+    if (kind->keep ? !kind->keep(conn, err) : !is_idle && !keep_all(conn)) {
+        return false;
+    }
+    conn->traffic->connections.ended_idle += is_idle;
+    conn->ended_new += !conn->was_used;
     return true;
 }
 
@@ -317,13 +323,17 @@ void conn_mark_warmup(struct conn *conn)
 
 /* ---- receiving ---- */
 
-/* It was understood, and is not what was expected. */
-static void count_refusal(struct conn *conn, const struct codec_answer *answer)
+/* A request has failed, with or without an answer. */
+static void count_failure(struct conn *conn, bool is_warmup,
+                          enum error_phase phase,
+                          const struct codec_answer *answer)
 {
     struct traffic *traffic = conn->traffic;
+    struct ledger *ledger = is_warmup ? &traffic->warmup : &traffic->measured;
 
-    struct error_kind *first =
-        conn_count_error(conn, PHASE_VALIDATE, answer->code, 1);
+    ledger->failed++;
+    conn->was_counted |= !is_warmup;
+    struct error_kind *first = conn_count_error(conn, phase, answer->code, 1);
     if (first) {
         snprintf(first->detail, sizeof(first->detail), "%s", answer->detail);
     }
@@ -397,9 +407,7 @@ void conn_end_request(struct conn *conn, const struct flight *flight,
             record_answer(conn, flight, first_byte_ns, now_ns);
         }
     } else {
-        ledger->failed++;
-        conn->was_counted |= !is_warmup;
-        count_refusal(conn, answer);
+        count_failure(conn, is_warmup, PHASE_VALIDATE, answer);
     }
 }
 
@@ -414,6 +422,18 @@ void conn_take_answer(struct conn *conn, const struct codec_answer *answer,
     conn->first_byte_ns = 0;
     conn_end_request(conn, flight, conn->outstanding_warmup > 0, first_byte_ns,
                      answer, now_ns);
+}
+
+void conn_fail_request(struct conn *conn, const struct flight *flight,
+                       bool is_warmup, enum error_phase phase,
+                       const struct codec_answer *why)
+{
+    end_flight(conn, is_warmup);
+    conn->quota--;
+    if (!is_warmup) {
+        note_end(conn, flight, REQUEST_FAILED, 0, clock_now_ns());
+    }
+    count_failure(conn, is_warmup, phase, why);
 }
 
 void conn_miss_answer(struct conn *conn, const struct flight *flight,

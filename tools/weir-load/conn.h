@@ -57,8 +57,9 @@ struct conn_kind {
     void (*repeat)(struct conn *conn);
     /* The server has ended the connection, by an error that is how servers do
      * that: keep what may be sent again for the next connection, and fail the
-     * rest. False: nothing may be, and nothing was done. NULL: answers come in
-     * order, and all of it is kept or none (conn_may_repeat()). */
+     * rest. False: nothing may be, or it is too early for an end, and nothing
+     * was done. NULL: answers come in order, and all of it is kept or none
+     * (conn_may_repeat()). */
     bool (*keep)(struct conn *conn, int err);
 };
 
@@ -200,6 +201,11 @@ uint32_t conn_drop_outstanding(struct conn *conn);
 void conn_end_request(struct conn *conn, const struct flight *flight,
                       bool is_warmup, uint64_t first_byte_ns,
                       const struct codec_answer *answer, uint64_t now_ns);
+
+/* A request is over without an answer, for a code and a detail. */
+void conn_fail_request(struct conn *conn, const struct flight *flight,
+                       bool is_warmup, enum error_phase phase,
+                       const struct codec_answer *why);
 
 /* A request was not answered in time. */
 void conn_miss_answer(struct conn *conn, const struct flight *flight,

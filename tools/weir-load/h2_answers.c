@@ -41,7 +41,6 @@ void h2_answers_release(struct h2_conn *self, struct h2_stream *stream)
         nghttp2_session_set_stream_user_data(self->session, stream->id, NULL);
     }
     self->warmup_count -= stream->is_warmup;
-    wanted_begin(&stream->reader);
     h2_streams_move(&self->streams, stream, H2_FREE, true);
 }
 
@@ -57,16 +56,16 @@ static void end(struct h2_conn *self, struct h2_stream *stream,
     h2_answers_release(self, stream);
 }
 
-void h2_answers_fail(struct h2_conn *self, struct h2_stream *stream, int code,
-                     const char *detail)
+void h2_answers_fail(struct h2_conn *self, struct h2_stream *stream,
+                     enum error_phase phase, int code, const char *detail)
 {
     char text[ERRORS_DETAIL_SIZE];
-    const struct codec_answer answer = {
-        .is_complete = true, .code = code, .detail = text};
 
     snprintf(text, sizeof(text), "connection %u, stream %d%s%s",
              self->conn->index, stream->id, detail[0] ? ": " : "", detail);
-    end(self, stream, &answer);
+    conn_fail_request(self->conn, &stream->flight, stream->is_warmup, phase,
+                      &(struct codec_answer){.code = code, .detail = text});
+    h2_answers_release(self, stream);
 }
 
 /* An answer of gRPC with a good status of HTTP. */
@@ -113,13 +112,13 @@ static void refuse(struct h2_conn *self, struct h2_stream *stream)
         stream->refusals++;
     }
     if (stream->refusals > most) {
-        h2_answers_fail(self, stream, h2_error_of_reset(NGHTTP2_REFUSED_STREAM),
+        h2_answers_fail(self, stream, PHASE_VALIDATE,
+                        h2_error_of_reset(NGHTTP2_REFUSED_STREAM),
                         "refused again and again");
         return;
     }
     nghttp2_session_set_stream_user_data(self->session, stream->id, NULL);
     conn->traffic->connections.repeated++;
-    wanted_begin(&stream->reader);
     h2_streams_move(&self->streams, stream, H2_WAITING, false);
 }
 
@@ -327,9 +326,10 @@ static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t code,
         refuse(self, stream);
     } else if (stream->was_reset) {
         counts_of(self)->resets++;
-        h2_answers_fail(self, stream, h2_error_of_reset(code), "");
+        h2_answers_fail(self, stream, PHASE_VALIDATE, h2_error_of_reset(code),
+                        "");
     } else {
-        h2_answers_fail(self, stream, ERROR_HTTP2,
+        h2_answers_fail(self, stream, PHASE_VALIDATE, ERROR_HTTP2,
                         self->reason[0] ? self->reason : h2_code_name(code));
     }
     return 0;
@@ -349,6 +349,7 @@ static int on_invalid_frame(nghttp2_session *session,
     return 0;
 }
 
+/* The text may show bytes of the server. */
 static int on_reason(nghttp2_session *session, int err, const char *text,
                      size_t len, void *arg)
 {
@@ -356,7 +357,7 @@ static int on_reason(nghttp2_session *session, int err, const char *text,
 
     (void)session;
     (void)err;
-    snprintf(self->reason, sizeof(self->reason), "%.*s", (int)len, text);
+    http_quote((const uint8_t *)text, len, self->reason, sizeof(self->reason));
     return 0;
 }
 
@@ -493,7 +494,8 @@ static int on_frame_not_send(nghttp2_session *session,
         stream = h2_streams_next(&self->streams, stream);
     }
     if (stream) {
-        h2_answers_fail(self, stream, ERROR_HTTP2, nghttp2_strerror(err));
+        h2_answers_fail(self, stream, PHASE_WRITE, ERROR_HTTP2,
+                        nghttp2_strerror(err));
     }
     return 0;
 }

@@ -66,11 +66,16 @@ static bool flush(struct h2_conn *self)
     return true;
 }
 
-/* Its requests are answered, or wait for the next connection. */
+/* Its requests are answered, or wait for the next connection. A server that
+ * takes no request on a new connection is an error. */
 static void finish(struct h2_conn *self)
 {
     struct conn *conn = self->conn;
 
+    if (!self->was_ready) {
+        give_up(self, PHASE_EOF, ERROR_EOF, "GOAWAY before the first request");
+        return;
+    }
     conn->repeats = h2_streams_count(&self->streams, H2_WAITING) > 0;
     if (!self->is_leaving) {
         nghttp2_session_terminate_session(self->session, NGHTTP2_NO_ERROR);
@@ -150,6 +155,7 @@ static int submit(struct h2_conn *self, struct h2_stream *stream)
     stream->was_reset = false;
     stream->is_grpc = false;
     stream->grpc_status = H2_NO_STATUS;
+    wanted_begin(&stream->reader);
     fill_body(self->shared, stream, &values);
     const nghttp2_nv *fields = fill_head(self, stream, &values, &count);
     const nghttp2_data_provider body = h2_answers_body(stream);
@@ -258,6 +264,12 @@ static void go_on(struct h2_conn *self, uint64_t now_ns)
         }
         return;
     }
+    if (!self->is_leaving &&
+        !nghttp2_session_check_request_allowed(self->session)) {
+        flush(self); /* the library has found a fault and ends the session */
+        return;
+    }
+    self->was_ready |= conn->depth > 0;
     self->is_reading = true;
     if (send_waiting(self)) {
         conn->traffic->ready(conn, now_ns);
@@ -401,14 +413,18 @@ static uint32_t count_lost(struct h2_conn *self)
     return count;
 }
 
+/* A server that ends a new connection before its SETTINGS is an error. */
 static bool keep(struct conn *conn, int err)
 {
     struct h2_conn *self = self_of(conn);
     struct h2_streams *streams = &self->streams;
-    const uint32_t lost = count_lost(self);
+    const enum error_phase phase =
+        err == ERROR_EOF ? PHASE_EOF : PHASE_TRANSFER;
+    const uint32_t live = h2_streams_count(streams, H2_LIVE);
     struct h2_stream *stream = NULL;
 
-    if (lost > 0 && h2_streams_count(streams, H2_WAITING) == 0) {
+    if (!self->has_settings || (live > 0 && live == count_lost(self) &&
+                                h2_streams_count(streams, H2_WAITING) == 0)) {
         return false;
     }
     while ((stream = h2_streams_first(streams, H2_LIVE))) {
@@ -417,7 +433,7 @@ static bool keep(struct conn *conn, int err)
             conn->traffic->connections.repeated++;
             h2_streams_move(streams, stream, H2_WAITING, false);
         } else {
-            h2_answers_fail(self, stream, err, "");
+            h2_answers_fail(self, stream, phase, err, "");
         }
     }
     conn->repeats = h2_streams_count(streams, H2_WAITING) > 0;

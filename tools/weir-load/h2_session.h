@@ -64,6 +64,8 @@ struct h2_conn {
     uint32_t warmup_count;
     /* The server's SETTINGS are here. */
     bool has_settings;
+    /* It took requests once: after SETTINGS there was room, and no GOAWAY. */
+    bool was_ready;
     /* It takes no further stream. */
     bool is_leaving;
     /* Frames wait until all is read. */
@@ -92,8 +94,8 @@ nghttp2_data_provider h2_answers_body(struct h2_stream *stream);
 int h2_answers_write_out(struct h2_conn *self);
 
 /* A stream is over without an answer, for a code of errors.h. */
-void h2_answers_fail(struct h2_conn *self, struct h2_stream *stream, int code,
-                     const char *detail);
+void h2_answers_fail(struct h2_conn *self, struct h2_stream *stream,
+                     enum error_phase phase, int code, const char *detail);
 
 /* It is not under way any more: its place is free. */
 void h2_answers_release(struct h2_conn *self, struct h2_stream *stream);
