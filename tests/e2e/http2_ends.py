@@ -2,6 +2,8 @@
 break the rules: what is sent again, what is an error and by which name.
 """
 
+import csv
+import tempfile
 import threading
 import time
 
@@ -75,6 +77,24 @@ def test_a_limit_may_fall_to_none_and_rise_again():
     with peer(serve) as server:
         result = loaded(server.http, "-c", "1", "-p", "8", "-n", "50")
         equal(result["requests"]["ok"], 50, "ok")
+
+
+def test_a_limit_that_comes_later_is_told_once():
+    def serve(end):
+        end.begin(streams=100)
+        frames = []
+        for limit in (2, 1):
+            end.settings(streams=limit)
+            frames += end.wait(SETTINGS, ACK)
+        for kind, _, stream, _ in frames:
+            if kind == HEADERS:
+                end.answer(stream)
+        end.answer_all()
+
+    with peer(serve) as server:
+        result = loaded(server.http, "-c", "1", "-p", "5", "-n", "30")
+        http2 = result["http2"]
+        equal((http2["allowed"], http2["limited"]), (1, 1), "allowed, limited")
 
 
 def test_a_server_that_allows_no_stream_is_an_error():
@@ -283,6 +303,71 @@ def test_a_body_that_broke_off_is_no_part_of_the_next_one():
                         "text:right", "--max-errors", "1")
         equal(codes(result), {"EOF": 1}, "errors")
         equal(result["requests"]["ok"], 1, "ok")
+
+
+def test_requests_lost_with_their_connection_are_in_the_log():
+    def serve(end):
+        end.begin()
+        if end.number > 0:
+            end.answer_all()
+        end.answer(end.requests(3)[0])
+        end.count_round()
+
+    with peer(serve) as server, tempfile.TemporaryDirectory() as folder:
+        result = loaded(server.http, "-c", "1", "-p", "3", "-n", "9", "-X",
+                        "POST", "--max-errors", "9", "--log", f"{folder}/log")
+        with open(f"{folder}/log", encoding="ascii") as lines:
+            ends = [row["end"] for row in csv.DictReader(lines)]
+        equal(len(ends), 9, "lines")
+        lost = result["requests"]["failed"]
+        equal((ends.count("lost"), lost > 0), (lost, True), "lost")
+        equal(result["warnings"], [], "warnings")
+
+
+def test_requests_sent_again_have_not_waited_for_a_window():
+    def serve(end):
+        end.begin()
+        if end.number > 0:
+            end.answer_all()
+        end.answer(end.requests(1)[0])
+        last = end.requests(1)[0]
+        end.goaway(last - 2)
+        end.read()
+
+    with peer(serve) as server:
+        result = loaded(server.http, "-c", "1", "-n", "5", "-b", "{letters:9}")
+        equal(result["connections"]["requests_repeated"], 1, "sent again")
+        blocked = result["latency"]["blocked"]
+        equal(blocked["count"] if blocked else 0, 0, "waits")
+        matches(" ".join(result["warnings"]), "1 requests were sent again: the "
+                "server had refused them or ended their connections")
+
+
+# ---- requests ----
+
+def test_a_field_of_http_1_ends_no_connection():
+    def serve(end):
+        end.begin()
+        end.answer_all()
+
+    with peer(serve) as server:
+        result = loaded(server.http, "-c", "1", "-n", "5", "-H",
+                        "Connection: close")
+        equal(result["connections"]["opened"], 1, "connections")
+
+
+def test_a_pause_between_requests_ends_although_frames_come():
+    def serve(end):
+        end.begin()
+        end.answer(end.requests(1)[0])
+        while end.count_round() == 0:
+            pass
+        end.answer(3)
+        end.read()
+
+    with peer(serve) as server:
+        result = loaded(server.http, "-c", "1", "-n", "2", "--think", "200ms")
+        equal(result["requests"]["ok"], 2, "ok")
 
 
 # ---- ends before the first request ----
@@ -542,6 +627,26 @@ def test_the_status_of_grpc_decides():
             result = loaded(server.http, "-c", "1", "-n", "5",
                             ends=NOTHING if wanted else OK)
             equal(codes(result), wanted, "errors")
+
+
+def test_an_empty_status_of_grpc_is_no_status():
+    with grpc(b"", literal("grpc-status", "")) as server:
+        result = loaded(server.http, "-c", "1", "-n", "5", ends=NOTHING)
+        equal(codes(result), {"GRPC_STATUS_UNKNOWN": 5}, "errors")
+
+
+def test_types_that_begin_like_that_of_grpc_are_others():
+    for kind, ends in (("application/grpc-web", OK),
+                       ("application/grpc+proto", NOTHING),
+                       ("application/grpc;x=y", NOTHING)):
+        def serve(end):
+            end.begin()
+            while True:
+                end.answer(end.requests(1)[0],
+                           fields=literal("content-type", kind))
+
+        with peer(serve) as server:
+            loaded(server.http, "-c", "1", "-n", "2", ends=ends)
 
 
 # ---- the open loop ----

@@ -153,6 +153,8 @@ static void begin(void *arg, void *state, const struct codec_start *start)
     }
     self->has_settings = false;
     self->was_ready = false;
+    self->was_limited = false;
+    self->has_ended = false;
     self->is_leaving = false;
     self->write_err = 0;
     self->own_error = 0;

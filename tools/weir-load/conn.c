@@ -39,6 +39,12 @@ static void note_end(const struct conn *conn, const struct flight *flight,
     }
 }
 
+void conn_note_lost(const struct conn *conn, const struct flight *flight,
+                    uint64_t now_ns)
+{
+    note_end(conn, flight, REQUEST_LOST, 0, now_ns);
+}
+
 /* All that is measured of what is under way. Requests of other kinds of
  * connections are in no ring here. */
 static void note_lost(const struct conn *conn)
@@ -46,6 +52,10 @@ static void note_lost(const struct conn *conn)
     struct traffic *traffic = conn->traffic;
     const uint64_t now_ns = traffic->log ? clock_now_ns() : 0;
 
+    if (traffic->log && traffic->kind->note_lost) {
+        traffic->kind->note_lost(conn, now_ns);
+        return;
+    }
     if (traffic->log && traffic->kind != &conn_stream) {
         request_log_drop(traffic->log,
                          conn->outstanding - conn->outstanding_warmup);
@@ -292,6 +302,7 @@ static void thought_cb(void *arg)
 {
     struct conn *conn = arg;
 
+    conn->thought = (struct weir_handle){0};
     if (conn->state == CONN_OPEN) {
         conn_fill(conn, clock_now_ns());
     }
@@ -307,6 +318,7 @@ void conn_think(struct conn *conn, uint64_t now_ns)
         return;
     }
     weir_loop_cancel(traffic->loop, conn->thought);
+    conn->thought = (struct weir_handle){0};
     int err = weir_loop_call_later(traffic->loop, think_ns, thought_cb, conn,
                                    &conn->thought);
     if (err < 0) {
@@ -431,7 +443,9 @@ void conn_fail_request(struct conn *conn, const struct flight *flight,
     end_flight(conn, is_warmup);
     conn->quota--;
     if (!is_warmup) {
-        note_end(conn, flight, REQUEST_FAILED, 0, clock_now_ns());
+        note_end(conn, flight,
+                 phase == PHASE_VALIDATE ? REQUEST_FAILED : REQUEST_LOST, 0,
+                 clock_now_ns());
     }
     count_failure(conn, is_warmup, phase, why);
 }
@@ -554,6 +568,7 @@ void conn_lost(void *user, weir_transport *t, int err)
     const bool is_parting = conn->state == CONN_PARTING;
     const bool is_done = conn->state == CONN_CLOSING || is_parting;
     weir_loop_cancel(traffic->loop, conn->thought);
+    conn->thought = (struct weir_handle){0};
     weir_loop_cancel(traffic->loop, conn->farewell);
     traffic->parting -= is_parting;
     conn->state = CONN_IDLE;

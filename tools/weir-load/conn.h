@@ -61,6 +61,9 @@ struct conn_kind {
      * was done. NULL: answers come in order, and all of it is kept or none
      * (conn_may_repeat()). */
     bool (*keep)(struct conn *conn, int err);
+    /* --log: note all measured ones under way as lost. NULL: they are in the
+     * ring of flights, or cannot be noted. */
+    void (*note_lost)(const struct conn *conn, uint64_t now_ns);
 };
 
 struct conn {
@@ -80,7 +83,7 @@ struct conn {
     /* Open models: in the queue of those with room. */
     bool is_offered;
     struct conn *next_offered;
-    /* Closed loop: the end of --think. */
+    /* Closed loop: the end of --think; all zero: none is waited for. */
     struct weir_handle thought;
     /* Parting: the end of the wait. */
     struct weir_handle farewell;
@@ -192,6 +195,10 @@ void conn_give_up(struct conn *conn, enum error_phase phase, int code,
 /* A write was refused: the connection is given up, unless it is broken (-EPIPE)
  * and its loss will tell the cause. */
 void conn_write_refused(struct conn *conn, int err);
+
+/* --log: a measured request is lost with its connection. */
+void conn_note_lost(const struct conn *conn, const struct flight *flight,
+                    uint64_t now_ns);
 
 /* All under way is lost: counted as failed. Returns how many that were. */
 uint32_t conn_drop_outstanding(struct conn *conn);

@@ -20,6 +20,9 @@
 #include <string.h>
 #include <strings.h>
 
+/* A request's header may be larger than 64 KiB, which the library allows. */
+#define HEADER_BLOCK_MAX (1U << 30)
+
 /* Bytes of a frame's head. */
 #define FRAME_HEAD 9U
 
@@ -41,6 +44,7 @@ void h2_answers_release(struct h2_conn *self, struct h2_stream *stream)
         nghttp2_session_set_stream_user_data(self->session, stream->id, NULL);
     }
     self->warmup_count -= stream->is_warmup;
+    self->has_ended = true;
     h2_streams_move(&self->streams, stream, H2_FREE, true);
 }
 
@@ -141,8 +145,8 @@ static uint32_t read_number(const uint8_t *text, size_t len)
 {
     uint32_t number = 0;
 
-    for (size_t i = 0; i < len && i < 9; i++) {
-        if (text[i] < '0' || text[i] > '9') {
+    for (size_t i = 0; i < len || i == 0; i++) {
+        if (len == 0 || len > 9 || text[i] < '0' || text[i] > '9') {
             return UINT32_MAX - 1; /* it is no number: an unknown one */
         }
         number = number * 10 + (uint32_t)(text[i] - '0');
@@ -158,12 +162,21 @@ static bool is_text(const uint8_t *bytes, size_t len, const char *text,
 
 #define IS(name, len, text) is_text(name, len, text, sizeof(text) - 1)
 
+/* Others begin alike: application/grpc-web. */
+static bool is_grpc_type(const uint8_t *value, size_t len)
+{
+    static const char grpc[] = "application/grpc";
+    const size_t grpc_len = sizeof(grpc) - 1;
+
+    return len >= grpc_len && memcmp(value, grpc, grpc_len) == 0 &&
+           (len == grpc_len || memchr("+; \t", value[grpc_len], 4));
+}
+
 /* NOLINTNEXTLINE(readability-function-size): as the library calls it. */
 static int on_header(nghttp2_session *session, const nghttp2_frame *frame,
                      const uint8_t *name, size_t name_len, const uint8_t *value,
                      size_t value_len, uint8_t flags, void *arg)
 {
-    static const char grpc[] = "application/grpc";
     struct h2_conn *self = arg;
 
     (void)session;
@@ -182,8 +195,7 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame,
     } else if (name[0] == 'g') {
         stream->grpc_status = read_number(value, value_len);
     } else {
-        stream->is_grpc = value_len >= sizeof(grpc) - 1 &&
-                          memcmp(value, grpc, sizeof(grpc) - 1) == 0;
+        stream->is_grpc = is_grpc_type(value, value_len);
     }
     return 0;
 }
@@ -234,14 +246,16 @@ static void take_limit(struct h2_conn *self)
         self->session, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
     const uint32_t asked = conn->traffic->depth;
 
-    counts->limited += allowed < asked && !self->has_settings;
     self->has_settings = true;
     if (self->is_leaving) {
         return;
     }
-    if (allowed < asked && allowed > 0 &&
-        (counts->allowed == 0 || allowed < counts->allowed)) {
-        counts->allowed = allowed;
+    if (allowed < asked && allowed > 0) {
+        counts->limited += !self->was_limited;
+        self->was_limited = true;
+        if (counts->allowed == 0 || allowed < counts->allowed) {
+            counts->allowed = allowed;
+        }
     }
     if (allowed == 0 && conn->depth > 0) {
         self->shut_ns = self->received_ns;
@@ -528,5 +542,10 @@ int h2_answers_prepare(struct h2_shared *shared)
                                                          on_frame_send);
     nghttp2_session_callbacks_set_on_frame_not_send_callback(callbacks,
                                                              on_frame_not_send);
-    return nghttp2_option_new(&shared->option) < 0 ? -ENOMEM : 0;
+    if (nghttp2_option_new(&shared->option) < 0) {
+        return -ENOMEM;
+    }
+    nghttp2_option_set_max_send_header_block_length(shared->option,
+                                                    HEADER_BLOCK_MAX);
+    return 0;
 }

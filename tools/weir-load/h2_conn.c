@@ -89,22 +89,26 @@ static void finish(struct h2_conn *self)
 
 /* ---- requests ---- */
 
-static void fill_body(const struct h2_shared *shared, struct h2_stream *stream,
-                      const struct template_values *values)
+/* 0 or -ENOMEM. */
+static int fill_body(const struct h2_shared *shared, struct h2_stream *stream,
+                     const struct template_values *values)
 {
     const struct template *body = &stream->request->body;
 
     stream->body = body->bytes;
     stream->body_len = body->len;
     if (template_is_fixed(body)) {
-        return;
+        return 0;
     }
     if (!stream->own_body) {
         stream->own_body = malloc(shared->load.scratch_size);
     }
+    if (!stream->own_body) {
+        return -ENOMEM;
+    }
     stream->body = stream->own_body;
-    stream->body_len =
-        stream->own_body ? template_render(body, values, stream->own_body) : 0;
+    stream->body_len = template_render(body, values, stream->own_body);
+    return 0;
 }
 
 /* Its head's fields. */
@@ -139,6 +143,7 @@ static const nghttp2_nv *fill_head(struct h2_conn *self,
 /* Open a stream for a request whose place is live. */
 static int submit(struct h2_conn *self, struct h2_stream *stream)
 {
+    const uint64_t sent_ns = stream->flight.sent_ns;
     const struct template_values values = {
         .seq = stream->flight.number,
         .conn = self->conn->index,
@@ -148,7 +153,7 @@ static int submit(struct h2_conn *self, struct h2_stream *stream)
 
     stream->body_at = 0;
     stream->opened_ns =
-        stream->refusals > 0 ? self->received_ns : stream->flight.sent_ns;
+        self->received_ns > sent_ns ? self->received_ns : sent_ns;
     stream->body_bytes = 0;
     stream->first_byte_ns = 0;
     stream->status = 0;
@@ -156,7 +161,9 @@ static int submit(struct h2_conn *self, struct h2_stream *stream)
     stream->is_grpc = false;
     stream->grpc_status = H2_NO_STATUS;
     wanted_begin(&stream->reader);
-    fill_body(self->shared, stream, &values);
+    if (fill_body(self->shared, stream, &values) < 0) {
+        return NGHTTP2_ERR_NOMEM;
+    }
     const nghttp2_nv *fields = fill_head(self, stream, &values, &count);
     const nghttp2_data_provider body = h2_answers_body(stream);
     stream->id =
@@ -252,6 +259,21 @@ static void repeat_requests(struct conn *conn)
 
 /* ---- receiving ---- */
 
+/* Where requests have ended new ones are sent, after --think; where there only
+ * is room, at once, but not while --think goes on. */
+static void send_new(struct h2_conn *self, uint64_t now_ns)
+{
+    struct conn *conn = self->conn;
+    const bool has_ended = self->has_ended;
+
+    self->has_ended = false;
+    if (has_ended || conn->traffic->options->think_ns == 0) {
+        conn->traffic->ready(conn, now_ns);
+    } else if (conn->thought.index == 0 && conn->thought.generation == 0) {
+        conn_fill(conn, now_ns);
+    }
+}
+
 /* All is read, and answers were taken: how does it go on? */
 static void go_on(struct h2_conn *self, uint64_t now_ns)
 {
@@ -272,7 +294,7 @@ static void go_on(struct h2_conn *self, uint64_t now_ns)
     self->was_ready |= conn->depth > 0;
     self->is_reading = true;
     if (send_waiting(self)) {
-        conn->traffic->ready(conn, now_ns);
+        send_new(self, now_ns);
     }
     self->is_reading = false;
     if (conn->state == CONN_OPEN) {
@@ -326,15 +348,20 @@ static void expire_shut(struct h2_conn *self)
             self->has_settings ? ERROR_NO_STREAM : ERROR_NO_SETTINGS, "");
 }
 
-/* Requests of a list whose time is over. */
+/* Requests of a list whose time is over: it is not in order where some were
+ * sent again. */
 static uint32_t expire_list(struct h2_conn *self, enum h2_stream_state state,
                             uint64_t before_ns, uint64_t now_ns)
 {
     struct h2_stream *stream = h2_streams_first(&self->streams, state);
     uint32_t late = 0;
 
-    while (stream && stream->flight.sent_ns <= before_ns) {
+    while (stream) {
         struct h2_stream *next = h2_streams_next(&self->streams, stream);
+        if (stream->flight.sent_ns > before_ns) {
+            stream = next;
+            continue;
+        }
         if (state == H2_LIVE) {
             nghttp2_submit_rst_stream(self->session, NGHTTP2_FLAG_NONE,
                                       stream->id, NGHTTP2_CANCEL);
@@ -438,6 +465,21 @@ static bool keep(struct conn *conn, int err)
     }
     conn->repeats = h2_streams_count(streams, H2_WAITING) > 0;
     return true;
+}
+
+static void note_lost(const struct conn *conn, uint64_t now_ns)
+{
+    static const enum h2_stream_state states[] = {H2_LIVE, H2_WAITING};
+    struct h2_streams *streams = &self_of(conn)->streams;
+
+    for (size_t i = 0; i < 2; i++) {
+        const struct h2_stream *stream = h2_streams_first(streams, states[i]);
+        for (; stream; stream = h2_streams_next(streams, stream)) {
+            if (!stream->is_warmup) {
+                conn_note_lost(conn, &stream->flight, now_ns);
+            }
+        }
+    }
 }
 
 /* ---- life ---- */
@@ -553,4 +595,5 @@ const struct conn_kind conn_h2 = {
     .expire = expire,
     .repeat = repeat_requests,
     .keep = keep,
+    .note_lost = note_lost,
 };

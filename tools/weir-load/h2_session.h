@@ -66,6 +66,10 @@ struct h2_conn {
     bool has_settings;
     /* It took requests once: after SETTINGS there was room, and no GOAWAY. */
     bool was_ready;
+    /* Fewer streams were allowed than are asked for, which was counted. */
+    bool was_limited;
+    /* A request has ended since new ones were sent last. */
+    bool has_ended;
     /* It takes no further stream. */
     bool is_leaving;
     /* Frames wait until all is read. */

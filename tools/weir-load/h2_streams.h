@@ -3,8 +3,7 @@
  * as --pipeline, which is found by its stream.
  *
  * A place is free, live (its stream is open), or waits to be sent again because
- * the server has not begun with it. Live ones stand in the order in which they
- * were sent.
+ * the server has not begun with it.
  */
 #ifndef WEIR_LOAD_H2_STREAMS_H
 #define WEIR_LOAD_H2_STREAMS_H

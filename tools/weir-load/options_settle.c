@@ -493,13 +493,14 @@ static bool settle_expected(struct run_options *options)
     return true;
 }
 
-/* -H 'Connection: close' ends each connection behind its first request. */
+/* -H 'Connection: close' ends each connection behind its first request; HTTP/2
+ * has no such field, and it is not sent. */
 static void settle_connection(struct run_options *options)
 {
     bool closes = false;
 
     http_has_connection(&options->http, &closes);
-    if (closes && options->requests_per_conn == 0) {
+    if (closes && !options->http.is_v2 && options->requests_per_conn == 0) {
         set_one_request(options);
     }
 }

@@ -516,9 +516,10 @@ static void find_warnings(struct result *result)
     }
     if (result->connections.repeated > 0) {
         add(warnings,
-            "%llu requests were sent again: the server had ended their "
+            "%llu requests were sent again: the server had %sended their "
             "connections before it began to answer",
-            (unsigned long long)result->connections.repeated);
+            (unsigned long long)result->connections.repeated,
+            result->options->http.is_v2 ? "refused them or " : "");
     }
     if (result->connections.not_closed > 0) {
         add(warnings,
