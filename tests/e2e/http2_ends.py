@@ -345,6 +345,21 @@ def test_requests_sent_again_have_not_waited_for_a_window():
 
 # ---- requests ----
 
+def test_a_header_of_many_frames_is_sent():
+    def serve(end):
+        end.begin()
+        for _ in range(3):
+            [stream] = end.requests(1)
+            end.wait(CONTINUATION, END_HEADERS)
+            end.answer(stream)
+        end.read()
+
+    with peer(serve) as server:
+        result = loaded(server.http, "-c", "1", "-n", "3", "-H",
+                        "x: {letters:60000}", "-H", "y: {letters:30000}")
+        equal(result["requests"]["ok"], 3, "ok")
+
+
 def test_a_field_of_http_1_ends_no_connection():
     def serve(end):
         end.begin()
@@ -582,6 +597,18 @@ def test_many_pings_are_answered():
 
     with peer(serve) as server:
         loaded(server.http, "-c", "1", "-n", "1")
+
+
+def test_the_place_that_redirects_lead_to_is_told():
+    def serve(end):
+        end.begin()
+        while True:
+            end.answer(end.requests(1)[0], code=302, body=b"",
+                       fields=literal("location", "/there"))
+
+    with peer(serve) as server:
+        result = loaded(server.http, "-n", "5", "-c", "1")
+        matches(" ".join(result["warnings"]), r"redirects to http://.*/there")
 
 
 def test_bodies_are_compared():

@@ -10,7 +10,7 @@ import socket
 from dns import find
 from h2_peer import (ACK, CONTINUATION, DATA, END_HEADERS, END_STREAM, GOAWAY,
                      HEADERS, PING, PREFACE, REFUSED, RST_STREAM,
-                     Peer, literal)
+                     WINDOW_UPDATE, Peer, literal)
 from harness import (WEIR_LOAD, Serve, Service, Skip, command, equal,
                      is_sanitized, load_json, matches, read_line, run)
 from http_client import FOLDER
@@ -200,6 +200,17 @@ def test_a_client_without_a_window_gets_no_more_than_it_allows():
             equal(grown < (64 << 20) or is_sanitized(WEIR_LOAD), True,
                   f"{grown} bytes more")
         goes_on(server)
+
+
+def test_a_client_that_has_ended_its_side_gets_all_of_its_bodies():
+    size = 20 << 20
+    with serving() as server, client(server) as peer:
+        peer.settings(window=2**31 - 1)
+        peer.send(WINDOW_UPDATE, 0, 0, (2**30).to_bytes(4, "big"))
+        peer.send(HEADERS, END_HEADERS | END_STREAM, 1, request(f"/?s={size}"))
+        peer.socket.shutdown(socket.SHUT_WR)
+        got = sum(len(frame[3]) for frame in ends(peer) if frame[0] == DATA)
+        equal(got, size, "bytes")
 
 
 def test_an_http_1_client_is_served_beside():

@@ -155,6 +155,7 @@ static void begin(void *arg, void *state, const struct codec_start *start)
     self->was_ready = false;
     self->was_limited = false;
     self->has_ended = false;
+    self->location_id = 0;
     self->is_leaving = false;
     self->write_err = 0;
     self->own_error = 0;

@@ -96,6 +96,9 @@ static void take_answer(struct h2_conn *self, struct h2_stream *stream)
     struct codec_answer answer = {
         .is_complete = true, .status = stream->status, .detail = detail};
 
+    if (self->location_id == stream->id) {
+        answer.location = self->location;
+    }
     http_load_judge(&self->shared->load, stream->request->is_head,
                     stream->body_bytes, &stream->reader,
                     (struct wanted_bytes){stream->body, stream->body_len},
@@ -172,6 +175,23 @@ static bool is_grpc_type(const uint8_t *value, size_t len)
            (len == grpc_len || memchr("+; \t", value[grpc_len], 4));
 }
 
+/* One that is too long, or is not clean, is none. */
+static void take_location(struct h2_conn *self, const struct h2_stream *stream,
+                          const uint8_t *value, size_t len)
+{
+    if (len >= sizeof(self->location)) {
+        return;
+    }
+    for (size_t i = 0; i < len; i++) {
+        if (value[i] <= ' ' || value[i] >= 0x7f) {
+            return;
+        }
+    }
+    memcpy(self->location, value, len);
+    self->location[len] = '\0';
+    self->location_id = stream->id;
+}
+
 /* NOLINTNEXTLINE(readability-function-size): as the library calls it. */
 static int on_header(nghttp2_session *session, const nghttp2_frame *frame,
                      const uint8_t *name, size_t name_len, const uint8_t *value,
@@ -183,7 +203,8 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame,
     (void)flags;
     counts_of(self)->header_bytes_in += name_len + value_len;
     if (!IS(name, name_len, ":status") && !IS(name, name_len, "grpc-status") &&
-        !IS(name, name_len, "content-type")) {
+        !IS(name, name_len, "content-type") &&
+        !IS(name, name_len, "location")) {
         return 0;
     }
     struct h2_stream *stream = find(self, frame->hd.stream_id);
@@ -194,6 +215,8 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame,
         stream->status = (uint16_t)read_number(value, value_len);
     } else if (name[0] == 'g') {
         stream->grpc_status = read_number(value, value_len);
+    } else if (name[0] == 'l') {
+        take_location(self, stream, value, value_len);
     } else {
         stream->is_grpc = is_grpc_type(value, value_len);
     }

@@ -93,6 +93,24 @@ static void pop(struct answers *answers)
     answers->count--;
 }
 
+void answers_drop(struct answers *answers, int32_t stream_id)
+{
+    uint32_t place = 0;
+
+    while (place < answers->count &&
+           at(answers, place)->stream_id != stream_id) {
+        place++;
+    }
+    if (place == answers->count) {
+        return;
+    }
+    weir_lease_unref(at(answers, place)->piece.lease);
+    answers->count--;
+    for (; place < answers->count; place++) {
+        *at(answers, place) = *at(answers, place + 1);
+    }
+}
+
 static void drop_all(struct answers *answers)
 {
     while (answers->count > 0) {
@@ -184,7 +202,8 @@ void answers_send(struct answers *answers)
     }
     if (send_due(answers) < 0) {
         weir_transport_abort(answers->transport);
-    } else if (answers->has_ended && answers->count == 0) {
+    } else if (answers->has_ended && answers->count == 0 &&
+               !answers->has_unsent) {
         weir_transport_close(answers->transport);
     } else {
         pace_reading(answers);
@@ -222,7 +241,7 @@ int answers_end_of_stream(void *user, weir_transport *t)
 
     (void)t;
     answers->has_ended = true;
-    return answers->count > 0;
+    return answers->count > 0 || answers->has_unsent;
 }
 
 void answers_made(void *user, weir_transport *t)

@@ -56,6 +56,8 @@ struct answers {
     bool is_full;
     /* Set by pause_writing, cleared by resume_writing. */
     bool writing_paused;
+    /* HTTP/2: bodies were begun that the transport will take more of. */
+    bool has_unsent;
     /* No more answers follow: the peer has sent its last byte, or the last one
      * was written. */
     bool has_ended;
@@ -65,6 +67,9 @@ struct answers {
  * The piece's lease is the ring's then. 0 or -ENOMEM. */
 int answers_add(struct answers *answers, const struct answer *answer,
                 uint64_t extra_ns);
+
+/* HTTP/2: the answer of a stream is not wanted any more. */
+void answers_drop(struct answers *answers, int32_t stream_id);
 
 /* Send what is due, wait for the rest; after answers were added. */
 void answers_send(struct answers *answers);

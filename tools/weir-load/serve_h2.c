@@ -42,6 +42,8 @@ struct stream {
     int32_t id;
     struct serve_http_wish wish;
     uint64_t header_bytes;
+    /* Its answer is in the ring. */
+    bool is_waiting;
     /* Of the body: what was sent, and what is to come. */
     uint64_t sent_bytes;
     uint64_t left_bytes;
@@ -170,6 +172,7 @@ static int on_frame_recv(nghttp2_session *session, const nghttp2_frame *frame,
         .stream_id = stream->id,
     };
     self->err = answers_add(self->answers, &answer, wish->delay_ns);
+    stream->is_waiting = self->err == 0;
     return self->err < 0 ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
 }
 
@@ -182,6 +185,9 @@ static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t code,
     (void)session;
     (void)code;
     if (stream) {
+        if (stream->is_waiting) {
+            answers_drop(self->answers, id);
+        }
         stream->next_free = self->first_free;
         self->first_free = stream;
         self->open_count--;
@@ -285,6 +291,7 @@ int serve_h2_flush(struct serve_h2 *self)
     if (err < 0) {
         return -EPROTO;
     }
+    self->answers->has_unsent = nghttp2_session_want_write(self->session);
     self->answers->has_ended |= (self->is_leaving && self->open_count == 0) ||
                                 (!nghttp2_session_want_read(self->session) &&
                                  !nghttp2_session_want_write(self->session));
@@ -311,6 +318,7 @@ int serve_h2_write(struct serve_h2 *self, const struct answer *answer)
     if (!stream) {
         return 0; /* the client has reset it */
     }
+    stream->is_waiting = false;
     snprintf(status, sizeof(status), "%u", answer->status);
     snprintf(length, sizeof(length), "%llu",
              (unsigned long long)answer->size_bytes);
