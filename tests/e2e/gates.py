@@ -19,6 +19,7 @@ from harness import (PATIENT, Program, Serve, WAIT_S, WEIR_LOAD, command, equal,
                      load, load_json, matches, need, one_line, run)
 from servers import Server, free_port
 import schema
+import seccomp
 
 OK, INTERNAL, USAGE, NOTHING, INVALID, SLO, INTERRUPTED = 0, 1, 2, 3, 5, 99, 130
 MANUAL = os.path.join(os.path.dirname(__file__), "../../tools/man/weir-load.1")
@@ -252,6 +253,18 @@ def test_a_file_is_whole_or_as_it_was():
             equal(len(read_tables(file.read())), 2, "the other one")
 
 
+def test_a_file_that_fails_leaves_the_others_of_compare():
+    with Serve() as server, tempfile.TemporaryDirectory() as folder:
+        path = f"{folder}/run.json"
+        load("-c", "1", "-n", "20", "-q", f"--json={path}", server.url)
+        outcome = command(WEIR_LOAD, "compare", "--json=/dev/full",
+                          f"--markdown={folder}/markdown", path, "--", path)
+        equal(outcome.status, INTERNAL, outcome.err)
+        matches(outcome.err, r"^weir-load: --json: /dev/full: No space left")
+        with open(f"{folder}/markdown", encoding="utf-8") as file:
+            equal(len(read_tables(file.read())) > 0, True, "the other one")
+
+
 def test_names_of_these_files_have_the_machine_and_the_part():
     with Serve() as server, tempfile.TemporaryDirectory() as folder:
         outcome = load("-n", "9", "--junit", f"{folder}/%p-%%.xml",
@@ -409,6 +422,39 @@ def test_a_door_without_a_server_behind_it_is_no_server():
                        server.url.replace("tcp", "http"))
     equal(outcome.status, OK, outcome.err)
     matches(outcome.err, r"^weir-load: waiting up to 60\.0s for http://")
+
+
+def test_a_header_of_the_proxy_protocol_is_on_each_connection_that_asks():
+    heads = []
+
+    def answer(connection, _number):
+        head = b""
+        while more := connection.recv(1 << 16):
+            if not head:
+                heads.append(more[:6])
+            head += more
+            if head.endswith(b"\r\n\r\n"):
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n"
+                                   b"\r\n")
+
+    with Server(answer) as server:
+        outcome = load("--wait", "60s", "-n", "3", "-c", "1",
+                       "--proxy-protocol", "v1",
+                       server.url.replace("tcp", "http"))
+    equal(outcome.status, OK, outcome.err)
+    equal(heads, [b"PROXY "], "what came first")
+
+
+def test_waiting_that_breaks_is_no_server_that_is_not_there():
+    target = f"tcp://127.0.0.1:{free_port()}"
+    with tempfile.TemporaryDirectory() as folder:
+        outcome = command(
+            WEIR_LOAD, "run", "--wait", "60s", "-n", "9",
+            f"--json={folder}/json", f"--junit={folder}/junit", target,
+            preexec_fn=seccomp.refuse(seccomp.NO_LOOP))
+        equal((outcome.status, outcome.out), (INTERNAL, ""), outcome.err)
+        one_line(outcome.err, r"--wait: ")
+        equal(os.listdir(folder), [], "files")
 
 
 def test_a_server_that_never_comes_has_an_exit_code_and_a_result():

@@ -34,6 +34,15 @@ class Http(Server):
                 connection.sendall(self.answer)
 
 
+def looping(answer):
+    """Answers each request with the same bytes."""
+    def talk(connection, _number):
+        while connection.recv(1 << 16):
+            connection.sendall(answer)
+
+    return Server(talk)
+
+
 # ---- targets ----
 
 def test_help_begins_with_what_most_want_to_load():
@@ -106,6 +115,30 @@ def test_a_redirect_is_told_with_its_place_and_the_line_to_write():
                   ["weir-load: write:",
                    written(["-n", "5", "--expect", "2xx", server.url + path],
                            server.url + path, place)], "standard error")
+
+
+def test_a_place_ends_with_its_line_whatever_ends_it():
+    """Heads whose lines LF ends, and characters that no URL has."""
+    for head, place in ((b"Location: /x\nA: b\nContent-Length: 0\n\n", "/x"),
+                        (b"A: b\nContent-Length: 0\nlocation:/x\n\n", "/x"),
+                        (b"Location: /x\xffy\r\nContent-Length: 0\r\n\r\n",
+                         "/x?y")):
+        with looping(b"HTTP/1.1 302 Found\n" + head) as server:
+            url = server.url.replace("tcp", "http")
+            outcome = load("-n", "5", "--expect", "2xx", url)
+            equal(outcome.status, NOTHING, outcome.err)
+            matches(outcome.err,
+                    rf"status 302, .*which leads to {re.escape(place)}$")
+            equal(outcome.err.splitlines()[-1],
+                  written(["-n", "5", "--expect", "2xx", url], url, url + place),
+                  "the line to write")
+
+
+def test_texts_that_are_no_characters_are_in_the_result():
+    _, result = load_json("-n", "5", "-c", "1", os.fsdecode(b"unix:/no/\xff"))
+    equal(len(result["config"]["targets"]), 1, "targets")
+    equal([(kind["phase"], kind["code"]) for kind in result["errors"]],
+          [("connect", "ENOENT")], "errors")
 
 
 def test_a_redirect_without_a_place_is_told_without_one():

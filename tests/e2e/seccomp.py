@@ -23,6 +23,9 @@ DOCKER = {CLONE3: errno.ENOSYS} | {number: errno.EPERM for number in IO_URING}
 # A filter that is older than all of these calls.
 OLD = {number: errno.ENOSYS for number in (CLONE3, CLOSE_RANGE, *IO_URING)}
 
+# No engine at all: epoll_create1() fails too.
+NO_LOOP = OLD | {20 if platform.machine() == "aarch64" else 291: errno.EMFILE}
+
 
 class SockFprog(ctypes.Structure):
     """struct sock_fprog."""

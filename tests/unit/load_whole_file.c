@@ -5,7 +5,21 @@
  * Files are real and stand in a folder that each test has for itself.
  */
 #define UNIT_RUN with_folder
+#include <errno.h>
+#include <stdio.h>
+
+/* What rename() fails with; 0: it does not. */
+static int rename_err;
+
+static int take_or_fail(const char *from, const char *to)
+{
+    errno = rename_err;
+    return rename_err != 0 ? -1 : rename(from, to);
+}
+
+#define rename take_or_fail
 #include "tools/weir-load/whole_file.c"
+#undef rename
 
 #include "tests/unit.h"
 
@@ -78,6 +92,7 @@ static void with_folder(void (*body)(void))
     cr_assert_not_null(mkdtemp(folder));
     snprintf(path, sizeof(path), "%s/file", folder);
     said[0] = '\0';
+    rename_err = 0;
     body();
     unlink(in_folder("link"));
     unlink(path);
@@ -155,12 +170,106 @@ UNIT(load_whole_file, a_device_is_written_as_it_is)
     cr_assert(access("/dev/null", W_OK) == 0);
 }
 
-UNIT(load_whole_file, a_name_that_is_taken_meanwhile_leaves_nothing_behind)
+UNIT(load_whole_file, what_cannot_take_its_name_stays_and_is_told)
 {
     begin("new");
     expect_eq(mkdir(path, 0700), 0);
     cr_assert_not(whole_file_keep(&whole));
-    cr_assert_not_null(strstr(said, ": Is a directory"));
     expect_eq(rmdir(path), 0);
-    expect_eq(count_files(), 0);
+    expect_eq(count_files(), 1);
+    const char *kept =
+        strstr(said, ": Is a directory; what was written is in ");
+    cr_assert_not_null(kept);
+    kept = strrchr(kept, ' ') + 1;
+    expect_str_eq(get(kept), "new");
+    expect_eq(unlink(kept), 0);
+}
+
+UNIT(load_whole_file, what_another_file_is_mounted_on_is_written_in_place)
+{
+    static const int errors[] = {EBUSY, EXDEV};
+    struct stat before;
+    struct stat after;
+
+    put(path, "old and longer");
+    expect_eq(stat(path, &before), 0);
+    for (size_t i = 0; i < 2; i++) {
+        begin("new");
+        rename_err = errors[i];
+        cr_assert(whole_file_keep(&whole), "%s", said);
+        expect_str_eq(get(path), "new");
+        expect_eq(stat(path, &after), 0);
+        expect_eq(after.st_ino, before.st_ino);
+        expect_eq(count_files(), 1);
+    }
+}
+
+UNIT(load_whole_file, a_file_in_place_that_fails_leaves_what_was_written)
+{
+    begin("new");
+    rename_err = EBUSY;
+    cr_assert_not(whole_file_keep(&whole)); /* there is none in place */
+    const char *kept = strrchr(said, ' ');
+    cr_assert_not_null(kept);
+    expect_str_eq(get(kept + 1), "new");
+    expect_eq(unlink(kept + 1), 0);
+}
+
+UNIT(load_whole_file, one_that_was_killed_is_not_in_the_way)
+{
+    struct whole_file killed;
+
+    cr_assert(whole_file_open(&killed, "--x", path));
+    begin("new");
+    cr_assert(whole_file_keep(&whole));
+    expect_str_eq(get(path), "new");
+    whole_file_drop(&killed);
+    expect_str_eq(get(path), "new");
+}
+
+UNIT(load_whole_file, a_link_to_what_is_not_there_stays_one)
+{
+    struct stat status;
+
+    expect_eq(symlink("file", in_folder("link")), 0);
+    expect_eq(whole_file_check(in_folder("link")), 0);
+    cr_assert(whole_file_open(&whole, "--x", in_folder("link")), "%s", said);
+    fputs("new", whole.file);
+    cr_assert(whole_file_keep(&whole), "%s", said);
+    expect_str_eq(get(path), "new");
+    expect_eq(lstat(in_folder("link"), &status), 0);
+    cr_assert(S_ISLNK(status.st_mode));
+
+    expect_eq(unlink(in_folder("link")), 0);
+    expect_eq(symlink("link", in_folder("link")), 0);
+    cr_assert_not(whole_file_open(&whole, "--x", in_folder("link")));
+    cr_assert_not_null(strstr(said, ": Too many levels of symbolic links"));
+}
+
+UNIT(load_whole_file, a_file_that_nobody_may_read_stays_one)
+{
+    struct stat status;
+
+    put(path, "old");
+    expect_eq(chmod(path, 0), 0);
+    if (whole_file_open(&whole, "--x", path)) { /* as root */
+        cr_assert(whole_file_keep(&whole));
+    } else {
+        cr_assert_not_null(strstr(said, ": Permission denied"));
+        expect_eq(whole_file_check(path), -EACCES);
+    }
+    expect_eq(stat(path, &status), 0);
+    expect_eq(status.st_mode & 0777, 0);
+}
+
+UNIT(load_whole_file, a_check_makes_nothing)
+{
+    put(path, "old");
+    expect_eq(whole_file_check(path), 0);
+    expect_eq(whole_file_check(in_folder("other")), 0);
+    expect_eq(whole_file_check(folder), -EISDIR);
+    expect_eq(whole_file_check("/nonexistent/file"), -ENOENT);
+    expect_eq(whole_file_check("/dev/null"), 0);
+    expect_str_eq(get(path), "old");
+    expect_eq(count_files(), 1);
 }

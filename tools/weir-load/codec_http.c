@@ -298,25 +298,45 @@ static void judge(struct shared *shared, struct http_conn *conn,
     wanted_begin(&conn->reader);
 }
 
-/* Where the head that was read last leads to. */
+/* The value of a field of this name in a head; NULL: it is not there. */
+static const char *find_value(const char *head, const char *end,
+                              const char *name)
+{
+    const size_t len = strlen(name);
+    const char *at = memchr(head, '\n', (size_t)(end - head));
+
+    while (at) {
+        at++;
+        if ((size_t)(end - at) > len && strncasecmp(at, name, len) == 0) {
+            return at + len;
+        }
+        at = memchr(at, '\n', (size_t)(end - at));
+    }
+    return NULL;
+}
+
+/* Where the head that was read last leads to. Lines may end by LF alone, and
+ * what is no character of a URL is not shown. */
 static const char *find_location(struct shared *shared)
 {
-    static const char name[] = "\r\nLocation:";
     const struct http_kept *kept = &shared->kept;
-    const char *at = (const char *)kept->bytes;
-    const char *end = at + kept->len;
+    const char *head = (const char *)kept->bytes;
+    const char *end = head + kept->len;
+    const char *at = find_value(head, end, "Location:");
+    size_t len = 0;
 
-    while (at + sizeof(name) < end && strncasecmp(at, name, sizeof(name) - 1)) {
+    while (at && at < end && (*at == ' ' || *at == '\t')) {
         at++;
     }
-    if (at + sizeof(name) >= end) {
-        return NULL;
+    while (at && at < end && !strchr("\r\n \t", *at)) {
+        if (len + 1 == sizeof(shared->location)) {
+            return NULL;
+        }
+        shared->location[len++] = *at > ' ' && *at < 0x7F ? *at : '?';
+        at++;
     }
-    at += sizeof(name) - 1;
-    at += strspn(at, " \t");
-    const size_t len = strcspn(at, "\r \t");
-    snprintf(shared->location, sizeof(shared->location), "%.*s", (int)len, at);
-    return len < sizeof(shared->location) ? shared->location : NULL;
+    shared->location[len] = '\0';
+    return at ? shared->location : NULL;
 }
 
 /* Does a server say in the end of an answer that it speaks TLS? */

@@ -471,11 +471,9 @@ enum load_exit comparison_finish(struct comparison *comparison,
         !publish_has_stdout(&options->publish)) {
         print_text(comparison, options, rows, stdout);
     }
-    if (options->command.json &&
-        !json_file_write(options->command.json_path,
-                         make_json(comparison, options, rows))) {
-        return LOAD_INTERNAL;
-    }
-    return publish_rows(comparison, options, rows, exit_code) ? exit_code
-                                                              : LOAD_INTERNAL;
+    bool is_written = !options->command.json ||
+                      json_file_write(options->command.json_path,
+                                      make_json(comparison, options, rows));
+    is_written &= publish_rows(comparison, options, rows, exit_code);
+    return is_written ? exit_code : LOAD_INTERNAL;
 }

@@ -200,10 +200,11 @@ static json_t *errors_part(const struct error_table *errors)
 
     for (size_t i = 0; i < errors->kind_count; i++) {
         const struct error_kind *kind = &errors->kinds[i];
-        json_t *part = json_pack(
-            "{s:s, s:s, s:s, s:s}", "phase", error_phase_name(kind->phase),
-            "code", error_code_name(kind->code), "text",
-            error_code_text(kind->code), "first", kind->detail);
+        json_t *part = json_pack("{s:s, s:s, s:s, s:o}", "phase",
+                                 error_phase_name(kind->phase), "code",
+                                 error_code_name(kind->code), "text",
+                                 error_code_text(kind->code), "first",
+                                 json_text(kind->detail, strlen(kind->detail)));
         write_fields(fields_error, kind, part);
         json_array_append_new(list, part);
     }
@@ -314,7 +315,8 @@ static json_t *remarks_part(const struct remarks *remarks)
     json_t *list = json_array();
 
     for (size_t i = 0; i < remarks->count; i++) {
-        json_array_append_new(list, json_string(remarks->lines[i]));
+        const char *line = remarks->lines[i];
+        json_array_append_new(list, json_text(line, strlen(line)));
     }
     return list;
 }

@@ -193,7 +193,8 @@ json_t *json_config(const struct run_options *options)
     json_t *targets = json_array();
 
     for (size_t i = 0; i < options->target_count; i++) {
-        json_array_append_new(targets, json_string(options->targets[i].text));
+        const char *text = options->targets[i].text;
+        json_array_append_new(targets, json_text(text, strlen(text)));
     }
     json_t *config = json_pack(
         "{s:o, s:o, s:o, s:o, s:o, s:i, s:o, s:o, s:I, s:I, s:o, s:o, s:I, "

@@ -540,8 +540,8 @@ out:
     return exit_code;
 }
 
-/* --wait: false if there is no server to load. */
-static bool stand_by(struct run *run)
+/* --wait: LOAD_OK if there are servers to load. */
+static enum load_exit stand_by(struct run *run)
 {
     const struct run_options *options = run->options;
     const enum load_exit waited = options->wait_ns > 0 && !options->is_dry
@@ -550,7 +550,7 @@ static bool stand_by(struct run *run)
 
     run->result->interrupted = waited == LOAD_INTERRUPTED;
     run->result->gave_up = waited == LOAD_NOTHING;
-    return waited == LOAD_OK;
+    return waited;
 }
 
 /* The result of a run that did not begin. */
@@ -595,7 +595,10 @@ int run_main(int argc, char **argv, int first)
     for (size_t i = 0; i < SLO_TIMES_COUNT; i++) {
         histogram_clear(fields_times_of(result, (enum slo_times)i));
     }
-    exit_code = stand_by(&run) ? execute(&run) : report_nothing(&run);
+    exit_code = (int)stand_by(&run);
+    if (exit_code != LOAD_INTERNAL) {
+        exit_code = exit_code == LOAD_OK ? execute(&run) : report_nothing(&run);
+    }
 out:
     if (run.outputs.options && !outputs_close(&run.outputs)) {
         exit_code = LOAD_INTERNAL;

@@ -4,7 +4,8 @@
  * and nothing of this is in the run.
  *
  * What stands between (a container's proxy) may take connections before there
- * is a server behind it, which is why HTTP is asked for an answer.
+ * is a server behind it, which is why HTTP is asked for an answer; not where a
+ * header of the PROXY protocol would come before the request.
  */
 #include "standby.h"
 
@@ -77,7 +78,8 @@ static int try_once(weir_loop *loop, const struct standby *self)
     int err =
         weir_open_connection_at(loop, place_of(options_place(options, target)),
                                 &open, &reader, &writer);
-    if (err == 0 && target->is_http && !target->is_tls) {
+    if (err == 0 && target->is_http && !target->is_tls &&
+        options->proxy_version == 0) {
         err = ask(target, reader, writer);
     }
     err = (int)weir_timeout_end(&limit, err);

@@ -11,8 +11,9 @@
 #include "options.h"
 
 /*
- * Waits until a connection to each target stands, and over http:// until a
- * request was answered, however it was. Says what it waits for.
+ * Waits until a connection to each target stands, and over http:// without
+ * --proxy-protocol until a request was answered, however it was. Says what it
+ * waits for.
  *
  * LOAD_OK; LOAD_NOTHING after a line when the time is over; LOAD_INTERRUPTED;
  * or LOAD_INTERNAL after a line.

@@ -1,9 +1,12 @@
 /*
- * A symbolic link stays one: the file that it leads to is replaced. A file
- * keeps its permissions; a new one has those of the process.
+ * A symbolic link stays one: the file that it leads to is replaced, or made. A
+ * file keeps its permissions; a new one has those of the process.
  *
- * The file beside it has the number of the process in its name, so that two
- * runs that write the same file do not write into one another.
+ * The name of the file beside it is drawn by lot: neither two runs that write
+ * the same file nor one that was killed are in the way, and in containers all
+ * processes may have the same number.
+ *
+ * A file that another is mounted on cannot be replaced; it is written in place.
  */
 #include "whole_file.h"
 
@@ -11,10 +14,23 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+/* Links that lead to one another: as many as the kernel follows. */
+#define LINKS_MAX 40
+
+/* What stands under a path. */
+struct found {
+    bool is_there;
+    bool is_special; /* written as it is; a directory is refused then */
+    mode_t mode;     /* its permissions */
+};
 
 bool whole_file_is_stdout(const char *path)
 {
@@ -37,42 +53,96 @@ static bool complain(const struct whole_file *self, int err)
     return false;
 }
 
-/* Is it written as it is? A directory is refused when it is opened. */
-static bool is_special(const char *path, mode_t *ret_mode)
+static struct found look(const char *path)
 {
     struct stat status;
 
-    *ret_mode = 0;
     if (stat(path, &status) < 0) {
-        return false;
+        return (struct found){0};
     }
-    *ret_mode = status.st_mode & 0777;
-    return !S_ISREG(status.st_mode);
+    return (struct found){
+        .is_there = true,
+        .is_special = !S_ISREG(status.st_mode),
+        .mode = status.st_mode & 0777,
+    };
+}
+
+/* The path that a link at this one leads to; NULL: there is no link, or no
+ * memory (errno). */
+static char *follow_once(const char *path)
+{
+    char link[PATH_MAX];
+    char *next = NULL;
+
+    const ssize_t len = readlink(path, link, sizeof(link));
+    if (len < 0) {
+        return NULL;
+    }
+    const char *slash = link[0] == '/' ? NULL : strrchr(path, '/');
+    const int folder_len = slash ? (int)(slash - path) + 1 : 0;
+    if (asprintf(&next, "%.*s%.*s", folder_len, path, (int)len, link) < 0) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    return next;
+}
+
+/* Where a path leads to, which need not be there. NULL: errno says why. */
+static char *follow(const char *path)
+{
+    char *at = strdup(path);
+
+    for (unsigned i = 0; at && i < LINKS_MAX; i++) {
+        char *next = follow_once(at);
+        if (!next && errno != ENOMEM) {
+            return at;
+        }
+        free(at);
+        at = next;
+    }
+    if (at) {
+        free(at);
+        errno = ELOOP;
+    }
+    return NULL;
+}
+
+/* A descriptor of a new file beside the target, or a negative error. */
+static int make_temporary(struct whole_file *self, mode_t mode)
+{
+    uint64_t lot = 0;
+    int fd = -1;
+
+    do {
+        free(self->temporary);
+        self->temporary = NULL;
+        if (getrandom(&lot, sizeof(lot), 0) != sizeof(lot)) {
+            return -errno;
+        }
+        if (asprintf(&self->temporary, "%s.%016" PRIx64 ".tmp", self->target,
+                     lot) < 0) {
+            self->temporary = NULL;
+            return -ENOMEM;
+        }
+        fd = open(self->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC,
+                  mode);
+    } while (fd < 0 && errno == EEXIST);
+    return fd < 0 ? -errno : fd;
 }
 
 /* 0 or a negative error. */
-static int open_beside(struct whole_file *self, mode_t mode)
+static int open_beside(struct whole_file *self, const struct found *found)
 {
-    self->target = mode ? realpath(self->path, NULL) : strdup(self->path);
-    if (!self->target) {
+    self->target = follow(self->path);
+    if (!self->target || (found->is_there && access(self->target, W_OK) < 0)) {
         return -errno;
     }
-    if (mode && access(self->target, W_OK) < 0) {
-        return -errno;
-    }
-    if (asprintf(&self->temporary, "%s.%d.tmp", self->target, (int)getpid()) <
-        0) {
-        self->temporary = NULL;
-        return -ENOMEM;
-    }
-    const int fd =
-        open(self->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC,
-             mode ? mode : 0666);
+    const int fd = make_temporary(self, found->is_there ? found->mode : 0666);
     if (fd < 0) {
-        return -errno;
+        return fd;
     }
     self->file = fdopen(fd, "w");
-    if (!self->file || (mode && fchmod(fd, mode) < 0)) {
+    if (!self->file || (found->is_there && fchmod(fd, found->mode) < 0)) {
         const int err = -errno;
         unlink(self->temporary);
         if (self->file) {
@@ -86,10 +156,39 @@ static int open_beside(struct whole_file *self, mode_t mode)
     return 0;
 }
 
+/* May a file be made in the folder of this one? */
+static int check_folder(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    char *folder =
+        slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
+
+    const int err = folder && access(folder, W_OK | X_OK) == 0 ? 0 : -errno;
+    free(folder);
+    return err;
+}
+
+int whole_file_check(const char *path)
+{
+    const struct found found = look(path);
+
+    if (found.is_there && access(path, W_OK) < 0) {
+        return -errno;
+    }
+    if (found.is_special) {
+        struct stat status;
+        return stat(path, &status) == 0 && S_ISDIR(status.st_mode) ? -EISDIR
+                                                                   : 0;
+    }
+    char *target = follow(path);
+    const int err = target ? check_folder(target) : -errno;
+    free(target);
+    return err;
+}
+
 bool whole_file_open(struct whole_file *self, const char *flag,
                      const char *path)
 {
-    mode_t mode = 0;
     int err = 0;
 
     *self = (struct whole_file){.flag = flag};
@@ -101,13 +200,14 @@ bool whole_file_open(struct whole_file *self, const char *flag,
         say("%s: no memory", flag);
         return false;
     }
+    const struct found found = look(path);
     if (whole_file_is_stdout(path)) {
         self->file = stdout;
-    } else if (is_special(path, &mode)) {
+    } else if (found.is_special) {
         self->file = fopen(path, "we");
         err = self->file ? 0 : -errno;
     } else {
-        err = open_beside(self, mode);
+        err = open_beside(self, &found);
     }
     if (err < 0) {
         complain(self, -err);
@@ -131,21 +231,67 @@ static int close_file(struct whole_file *self)
     return err;
 }
 
+/* 0 or a negative error. */
+static int copy(int from, int to)
+{
+    char bytes[1 << 14];
+    ssize_t len = 0;
+
+    while ((len = read(from, bytes, sizeof(bytes))) > 0) {
+        for (ssize_t done = 0; done < len;) {
+            const ssize_t n = write(to, bytes + done, (size_t)(len - done));
+            if (n < 0) {
+                return -errno;
+            }
+            done += n;
+        }
+    }
+    return len < 0 ? -errno : 0;
+}
+
+/* Writes the file in place, with what stands beside it; 0 or an error as
+ * errno. */
+static int write_in_place(const struct whole_file *self)
+{
+    const int from = open(self->temporary, O_RDONLY | O_CLOEXEC);
+    if (from < 0) {
+        return errno;
+    }
+    const int to = open(self->target, O_WRONLY | O_TRUNC | O_CLOEXEC);
+    int err = to < 0 ? -errno : copy(from, to);
+    if (to >= 0 && close(to) < 0 && err == 0) {
+        err = -errno;
+    }
+    close(from);
+    if (err == 0) {
+        unlink(self->temporary);
+    }
+    return -err;
+}
+
+/* What was written takes the name; 0 or an error as errno. */
+static int take_name(const struct whole_file *self)
+{
+    if (rename(self->temporary, self->target) == 0) {
+        return 0;
+    }
+    return errno == EBUSY || errno == EXDEV ? write_in_place(self) : errno;
+}
+
 bool whole_file_keep(struct whole_file *self)
 {
     if (!self->file) {
         return true;
     }
     int err = close_file(self);
-    if (self->temporary && err == 0 &&
-        rename(self->temporary, self->target) < 0) {
-        err = errno;
-    }
     if (err != 0) {
         complain(self, err);
         if (self->temporary) {
             unlink(self->temporary);
         }
+    } else if (self->temporary && (err = take_name(self)) != 0) {
+        say("%s: %s: %s; what was written is in %s", self->flag, self->path,
+            strerror(err), self->temporary);
     }
     forget(self);
     return err == 0;
