@@ -10,6 +10,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import tempfile
 import threading
@@ -231,6 +232,53 @@ def test_one_of_them_takes_the_place_of_the_text():
         one_line(outcome.err, "--junit: --json has standard output already")
 
 
+def test_each_file_of_a_run_may_be_standard_output():
+    heads = {"hgrm": r"^ +Value +Percentile ", "hdr-log": "^#", "csv": "^begin",
+             "log": "^number,"}
+    with Serve() as server, tempfile.TemporaryDirectory() as folder:
+        for name, head in heads.items():
+            outcome = command(WEIR_LOAD, "run", *PATIENT, "-c", "1", "-n", "9",
+                              f"--{name}", "-", server.url, cwd=folder)
+            equal(outcome.status, OK, outcome.err)
+            equal(bool(re.match(head, outcome.out)), True,
+                  f"{name}: {outcome.out}")
+            equal("Requests " in outcome.out, False, f"the text with {name}")
+            equal(os.listdir(folder), [], "files")
+            for other in (["--csv=-"] if name != "csv" else ["--log=-"],
+                          ["--json"], ["--markdown=-"], ["--json-stream"]):
+                outcome = load("-n", "9", f"--{name}", "-", *other, server.url)
+                equal((outcome.status, outcome.out), (USAGE, ""), other)
+                one_line(outcome.err, "has standard output already")
+
+
+def test_names_that_stand_by_themselves_are_no_links():
+    with Serve() as server:
+        outcome = load("-c", "1", "-n", "9", "--markdown", "-", "--label",
+                       "x=http://a_b.example www.example.org WWW.example",
+                       server.url)
+    equal(outcome.status, OK, outcome.err)
+    equal(re.findall(r"\w://|www\.", outcome.out, re.I), [], outcome.out)
+
+
+def test_controls_of_a_terminal_are_not_obeyed():
+    """In the results of others, on standard error."""
+    with Serve() as server, tempfile.TemporaryDirectory() as folder:
+        path = f"{folder}/run.json"
+        load("-c", "1", "-n", "20", "-q", f"--json={path}", server.url)
+        with open(path, encoding="utf-8") as file:
+            result = json.load(file)
+        for name in ("schema", "verdict"):
+            with open(path, "w", encoding="utf-8") as file:
+                json.dump(result | {name: "a\x1b[2Jb\x9bc\x7f\u00e9", "summary":
+                                    result["summary"], "exit_code": INVALID},
+                          file)
+            outcome = command(WEIR_LOAD, "compare", path, "--", path)
+            equal(outcome.status, USAGE, outcome.err)
+            matches(outcome.err, r"a\?\[2Jb\?\?c\?\u00e9")
+            equal(re.findall("[\x00-\x09\x0b-\x1f\x7f-\x9f]", outcome.err), [],
+                  "controls")
+
+
 def test_a_file_is_whole_or_as_it_was():
     with Serve() as server, tempfile.TemporaryDirectory() as folder:
         files = (*FORMATS, "json", "hgrm")
@@ -270,6 +318,11 @@ def test_names_of_these_files_have_the_machine_and_the_part():
         outcome = load("-n", "9", "--junit", f"{folder}/%p-%%.xml",
                        "--dry-run", server.url)
         equal(outcome.status, OK, outcome.err)
+        matches(outcome.out, rf"^Output +--junit {folder}/1-%\.xml$")
+        outcome = load("-n", "9", "--csv", f"{folder}/%h/x", "--dry-run",
+                       server.url)
+        equal((outcome.status, outcome.out), (USAGE, ""), "no such folder")
+        one_line(outcome.err, rf"--csv: {folder}/{socket.gethostname()}/x: No ")
         outcome = load("-n", "9", "-q", "--junit", f"{folder}/%p-%%.xml",
                        server.url)
         equal(outcome.status, OK, outcome.err)
@@ -386,6 +439,23 @@ def test_a_log_that_is_too_slow_leaves_out_and_says_so():
     equal(result["log_dropped"], count - result["log_lines"], "the others")
     equal(result["log_dropped"] > 0, True, "what was left out")
     matches("\n".join(result["warnings"]), "are not in the file of --log")
+
+
+def test_a_log_that_nobody_reads_any_more_does_not_keep_the_run():
+    count = 100000
+    with Serve() as server, tempfile.TemporaryDirectory() as folder:
+        path = f"{folder}/fifo"
+        os.mkfifo(path)
+        with Program(WEIR_LOAD, "run", "--json", "-c", "1", "-p", "1000", "-n",
+                     str(count), "--log", path, *PATIENT,
+                     server.url) as program:
+            with open(path, "rb"):
+                status, out, err = program.finish(WAIT_S)
+    equal(status, OK, err)
+    result = json.loads(out)
+    equal(result["requests"]["ok"], count, "answers")
+    equal(result["log_lines"] + result["log_dropped"], count, "requests")
+    equal(result["log_dropped"] > 0, True, "what was left out")
 
 
 # ---- waiting for a server ----

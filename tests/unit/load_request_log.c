@@ -34,7 +34,8 @@ static uint64_t print(uint64_t begin_ns)
     free(text);
     FILE *out = open_memstream(&text, &size);
     cr_assert_not_null(out);
-    const uint64_t count = request_log_write(request_log, begin_ns, out);
+    const uint64_t count =
+        request_log_write(request_log, begin_ns, REQUEST_LOG_SIZE, out);
     fclose(out);
     return count;
 }

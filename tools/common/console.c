@@ -15,6 +15,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -104,6 +105,19 @@ void console_set_patient(bool is_patient)
     funlockfile(stderr);
 }
 
+void console_clean(char *text)
+{
+    for (char *at = text; *at; at++) {
+        const bool is_long = (uint8_t)at[0] == 0xC2 && (at[1] & 0xE0) == 0x80;
+        if (is_long) { /* U+0080 to U+009F, in UTF-8 */
+            *at++ = '?';
+        }
+        if (is_long || (uint8_t)*at < ' ' || *at == 0x7F) {
+            *at = '?';
+        }
+    }
+}
+
 void say(const char *format, ...)
 {
     char text[512];
@@ -114,6 +128,7 @@ void say(const char *format, ...)
     int len = vsnprintf(text, sizeof(text), format, args);
     va_end(args);
     if (len >= 0) {
+        console_clean(text);
         len = snprintf(line, sizeof(line), "%.80s: %s\n", console_name, text);
         console_write(line, (size_t)len);
     }

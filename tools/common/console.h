@@ -17,7 +17,11 @@ extern const char console_name[];
 /* The exit code when what was printed could not be written. */
 #define CONSOLE_FAILED 1
 
-/* One line on standard error, the name and ": " before it. */
+/* A text that may come from others, in place: control characters, which a
+ * terminal would obey, are question marks. */
+void console_clean(char *text);
+
+/* One line on standard error, the name and ": " before it, and cleaned. */
 void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* Lines of a text on standard error, which need not be one piece. */

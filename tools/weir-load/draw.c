@@ -104,14 +104,23 @@ static bool write_page(const struct draw *self)
     return true;
 }
 
+/* A text of a file of others. */
+static void print_text(const char *text)
+{
+    char line[256];
+
+    snprintf(line, sizeof(line), "%s", text ? text : "?");
+    console_clean(line);
+    fputs(line, stdout);
+}
+
 static void print_objective(const json_t *term)
 {
-    const char *expr = json_string_value(json_object_get(term, "expr"));
-
-    printf("%s %s\n", expr ? expr : "?",
-           json_is_true(json_object_get(term, "pass"))    ? "holds"
-           : json_is_null(json_object_get(term, "value")) ? "is not known"
-                                                          : "DOES NOT HOLD");
+    print_text(json_string_value(json_object_get(term, "expr")));
+    printf(" %s\n", json_is_true(json_object_get(term, "pass")) ? "holds"
+                    : json_is_null(json_object_get(term, "value"))
+                        ? "is not known"
+                        : "DOES NOT HOLD");
 }
 
 /* What was made of parts has a verdict that none of them could have. */
@@ -128,7 +137,9 @@ static int tell_merged(const struct draw *self)
         for (size_t i = 0; i < json_array_size(list); i++) {
             print_objective(json_array_get(list, i));
         }
-        printf("%zu parts together: %s\n", count, run->verdict);
+        printf("%zu parts together: ", count);
+        print_text(run->verdict);
+        putchar('\n');
     }
     return run->exit_code;
 }

@@ -1,18 +1,32 @@
 /*
  * Texts that come from elsewhere (targets, objectives, what went wrong) are
- * shown as they are and make no markup: a character that could is written with
- * a backslash, one that ends a line is a blank, and a byte that is none is a
- * question mark.
+ * shown as they are and make no markup or link: a character that could is
+ * written with a backslash, one that ends a line is a blank, and a byte that is
+ * none is a question mark.
  */
 #include "markdown.h"
 
 #include "markup.h"
 #include "tools/common/units.h"
 
+#include <stdbool.h>
 #include <string.h>
+#include <strings.h>
+
+/* Would what begins here be read as markup, or is it what makes a link of a
+ * URL ("://") or a name ("www.") that stands by itself? */
+static bool is_markup(const char *begin, const char *at)
+{
+    return strchr("\\`*_{}[]<>()#|~&$@", *at) ||
+           (*at == ':' && at[1] == '/' && at[2] == '/') ||
+           (*at == '.' && at - begin >= 3 &&
+            strncasecmp(at - 3, "www", 3) == 0);
+}
 
 static void write_text(const char *text, FILE *out)
 {
+    const char *begin = text;
+
     for (size_t len = strlen(text); len > 0;) {
         const size_t size = markup_length(text, len);
         if (size == 0) {
@@ -20,9 +34,8 @@ static void write_text(const char *text, FILE *out)
         } else if (size == 1 && (*text < ' ' || *text == 0x7F)) {
             fputc(' ', out);
         } else {
-            fprintf(out, "%s%.*s",
-                    strchr("\\`*_{}[]<>()#|~&$@", *text) ? "\\" : "", (int)size,
-                    text);
+            fprintf(out, "%s%.*s", is_markup(begin, text) ? "\\" : "",
+                    (int)size, text);
         }
         text += size > 0 ? size : 1;
         len -= size > 0 ? size : 1;

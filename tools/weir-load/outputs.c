@@ -3,6 +3,9 @@
  * at once, when a file is closed.
  *
  * Lines of --json-stream are flushed one by one, since a reader waits for them.
+ *
+ * A dry run looks at files without opening them: a run that is not made must
+ * not empty the result of the one before.
  */
 #include "outputs.h"
 
@@ -20,6 +23,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* One character of a file's name, or what it stands for: %h for the name of
@@ -66,11 +70,123 @@ static char *make_path(const void *part, const char *name)
     return path;
 }
 
+/* ---- what was asked for ---- */
+
+struct asked {
+    const char *flag;
+    const char *name; /* as it was given; NULL: it was not */
+    bool is_whole;    /* it takes its name at the end */
+};
+
+#define ASKED_COUNT (5 + PUBLISH_FORMATS)
+
+static void list_asked(const struct run_options *options,
+                       struct asked ret[ASKED_COUNT])
+{
+    const struct options_files *files = &options->files;
+
+    ret[0] = (struct asked){"--hgrm", files->hgrm, true};
+    ret[1] = (struct asked){"--hdr-log", files->hdr_log, false};
+    ret[2] = (struct asked){"--csv", files->csv, false};
+    ret[3] = (struct asked){"--log", files->log, false};
+    ret[4] = (struct asked){"--json", options->json_path, true};
+    for (size_t i = 0; i < PUBLISH_FORMATS; i++) {
+        struct asked *asked = &ret[5 + i];
+        publish_list(&files->publish, i, &asked->flag, &asked->name);
+        asked->is_whole = true;
+    }
+}
+
+/* The flag that has standard output instead of the text, or NULL; of several
+ * the last, and the one before it. */
+static const char *find_stdout(const struct run_options *options,
+                               const char **ret_before)
+{
+    struct asked asked[ASKED_COUNT];
+    const char *has_it = options->files.streams ? "--json-stream"
+                         : options->json && !options->json_path ? "--json"
+                                                                : NULL;
+
+    *ret_before = NULL;
+    list_asked(options, asked);
+    for (size_t i = 0; i < ASKED_COUNT; i++) {
+        if (whole_file_is_stdout(asked[i].name)) {
+            *ret_before = has_it;
+            has_it = asked[i].flag;
+        }
+    }
+    return has_it;
+}
+
+bool outputs_check(const struct run_options *options)
+{
+    const char *before = NULL;
+    const char *flag = find_stdout(options, &before);
+
+    if (before) {
+        say("%s: %s has standard output already", flag, before);
+    }
+    return !before;
+}
+
+/* 0 or a negative error. */
+static int check_file(const char *path, bool is_whole)
+{
+    if (!is_whole && access(path, F_OK) == 0 && access(path, W_OK) == 0) {
+        struct stat status;
+        return stat(path, &status) == 0 && S_ISDIR(status.st_mode) ? -EISDIR
+                                                                   : 0;
+    }
+    return whole_file_check(path);
+}
+
+bool outputs_check_files(const struct run_options *options)
+{
+    struct asked asked[ASKED_COUNT];
+    int err = 0;
+
+    list_asked(options, asked);
+    for (size_t i = 0; i < ASKED_COUNT && err == 0; i++) {
+        if (!asked[i].name || whole_file_is_stdout(asked[i].name)) {
+            continue;
+        }
+        char *path = make_path(&options->part, asked[i].name);
+        err = path ? check_file(path, asked[i].is_whole) : -ENOMEM;
+        if (err < 0) {
+            say("%s: %s: %s", asked[i].flag, path ? path : asked[i].name,
+                strerror(-err));
+        }
+        free(path);
+    }
+    return err == 0;
+}
+
+void outputs_print(const struct run_options *options, FILE *out)
+{
+    struct asked asked[ASKED_COUNT];
+
+    list_asked(options, asked);
+    for (size_t i = 0; i < ASKED_COUNT; i++) {
+        char *path =
+            asked[i].name ? make_path(&options->part, asked[i].name) : NULL;
+        if (path) {
+            fprintf(out, "Output      %s %s\n", asked[i].flag, path);
+        }
+        free(path);
+    }
+}
+
+/* ---- opening and closing ---- */
+
 /* A file that was asked for; true where none was. */
 static bool open_file(const struct run_options *options, const char *flag,
                       const char *name, struct output *ret)
 {
     if (!name) {
+        return true;
+    }
+    if (whole_file_is_stdout(name)) {
+        ret->file = stdout;
         return true;
     }
     char *path = make_path(&options->part, name);
@@ -113,12 +229,14 @@ static bool close_file(const char *flag, const char *path,
         return true;
     }
     write_out(output);
-    if (fclose(output->file) != 0 && output->err == 0) {
+    if (output->file != stdout && fclose(output->file) != 0 &&
+        output->err == 0) {
         output->err = errno;
     }
     output->file = NULL;
     if (output->err != 0) {
-        say("%s: %s could not be written: %s", flag, path,
+        say("%s: %s could not be written: %s", flag,
+            whole_file_is_stdout(path) ? "standard output" : path,
             strerror(output->err));
     }
     return output->err == 0;
@@ -140,6 +258,8 @@ bool outputs_open(struct outputs *outputs, const struct run_options *options)
            publish_open(&outputs->publish, &files->publish, make_path,
                         &options->part);
 }
+
+/* ---- intervals ---- */
 
 static void write_csv_header(FILE *out)
 {
@@ -214,16 +334,16 @@ void outputs_add_row(struct outputs *outputs, const struct result *result,
     }
 }
 
+/* ---- the end ---- */
+
 /* The result itself, as text or as JSON. */
 static int write_result(const struct outputs *outputs,
                         const struct result *result)
 {
     const struct run_options *options = outputs->options;
-    bool has_stdout = options->files.streams ||
-                      (options->json && !options->json_path) ||
-                      publish_has_stdout(&options->files.publish);
+    const char *before = NULL;
 
-    if (!options->quiet && !has_stdout) {
+    if (!options->quiet && !find_stdout(options, &before)) {
         report_print(result, stdout);
     }
     if (options->files.streams) {

@@ -37,6 +37,16 @@ struct outputs_times {
     const struct histogram *service;
 };
 
+/* Is standard output asked for by one flag at most? False after a line. */
+bool outputs_check(const struct run_options *options);
+
+/* Could all files be opened? False after a line that says which cannot; nothing
+ * is made or emptied. */
+bool outputs_check_files(const struct run_options *options);
+
+/* A line for each file that was asked for, with its name. */
+void outputs_print(const struct run_options *options, FILE *out);
+
 /* False after a line that says which file cannot be opened. */
 bool outputs_open(struct outputs *outputs, const struct run_options *options);
 

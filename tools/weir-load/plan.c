@@ -2,22 +2,16 @@
  * Ports are those between one own address and one place; they are counted for
  * the target that has the most connections.
  *
- * Files are looked at without opening them: a run that is not made must not
- * empty the result of the one before.
+ * Descriptors are those of the connections, and of each further thread.
  */
 #include "plan.h"
 
-#include "publish.h"
+#include "outputs.h"
 #include "tools/common/console.h"
 #include "tools/common/limits.h"
 #include "tools/common/units.h"
 
 #include "weir/base.h"
-
-#include <errno.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
 /* Descriptors of a further thread: its ring, and others of its loop. */
 #define THREAD_FDS 8U
@@ -54,64 +48,6 @@ bool plan_check(const struct run_options *options)
 {
     return limits_raise_fds(count_fds(options)) &&
            limits_check_ports(count_ports(options));
-}
-
-/* ---- files ---- */
-
-struct output {
-    const char *flag;
-    const char *path;
-};
-
-#define OUTPUT_COUNT (5 + PUBLISH_FORMATS)
-
-static void list_outputs(const struct run_options *options,
-                         struct output ret[OUTPUT_COUNT])
-{
-    ret[0] = (struct output){"--json", options->json_path};
-    ret[1] = (struct output){"--hgrm", options->files.hgrm};
-    ret[2] = (struct output){"--hdr-log", options->files.hdr_log};
-    ret[3] = (struct output){"--csv", options->files.csv};
-    ret[4] = (struct output){"--log", options->files.log};
-    for (size_t i = 0; publish_list(&options->files.publish, i,
-                                    &ret[5 + i].flag, &ret[5 + i].path);
-         i++) {
-    }
-}
-
-/* A file that is there, or else the folder that it would be made in. */
-static int check_file(const char *path)
-{
-    char *folder = NULL;
-
-    if (access(path, F_OK) == 0) {
-        return access(path, W_OK) == 0 ? 0 : -errno;
-    }
-    const char *slash = strrchr(path, '/');
-    if (!slash) {
-        return access(".", W_OK | X_OK) == 0 ? 0 : -errno;
-    }
-    folder = strndup(path, (size_t)(slash - path) + 1);
-    const int err = folder && access(folder, W_OK | X_OK) == 0 ? 0 : -errno;
-    free(folder);
-    return err;
-}
-
-bool plan_check_files(const struct run_options *options)
-{
-    struct output outputs[OUTPUT_COUNT];
-
-    list_outputs(options, outputs);
-    for (size_t i = 0; i < OUTPUT_COUNT; i++) {
-        const char *path = outputs[i].path;
-        const int err =
-            path && !whole_file_is_stdout(path) ? check_file(path) : 0;
-        if (err < 0) {
-            say("%s: %s: %s", outputs[i].flag, outputs[i].path, strerror(-err));
-            return false;
-        }
-    }
-    return true;
 }
 
 /* ---- printing ---- */
@@ -213,8 +149,6 @@ static void print_limits(const struct run_options *options, FILE *out)
 
 void plan_print(const struct run_options *options, FILE *out)
 {
-    struct output outputs[OUTPUT_COUNT];
-
     fprintf(out, "weir-load %s  dry run: nothing was sent\n", weir_version());
     print_load(options, out);
     print_times(options, out);
@@ -223,11 +157,5 @@ void plan_print(const struct run_options *options, FILE *out)
         print_target(options, i, out);
     }
     print_limits(options, out);
-    list_outputs(options, outputs);
-    for (size_t i = 0; i < OUTPUT_COUNT; i++) {
-        if (outputs[i].path) {
-            fprintf(out, "Output      %s %s\n", outputs[i].flag,
-                    outputs[i].path);
-        }
-    }
+    outputs_print(options, out);
 }

@@ -1,6 +1,6 @@
 /*
- * What a run is about to do, and what it needs of this machine: descriptors,
- * ports, files that it can write.
+ * What a run is about to do, and what it needs of this machine: descriptors
+ * and ports.
  *
  * The same is checked before each run; --dry-run prints it and sends nothing.
  */
@@ -14,9 +14,6 @@
 
 /* Are there descriptors and ports for it? Says what is missing. */
 bool plan_check(const struct run_options *options);
-
-/* --dry-run: could the files be written? Says which one cannot. */
-bool plan_check_files(const struct run_options *options);
 
 /* Everything that was checked, with the names looked up. */
 void plan_print(const struct run_options *options, FILE *out);

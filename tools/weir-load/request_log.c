@@ -62,12 +62,14 @@ static void write_note(const struct request_note *note, uint64_t begin_ns,
 }
 
 uint64_t request_log_write(struct request_log *log, uint64_t begin_ns,
-                           FILE *out)
+                           uint64_t most, FILE *out)
 {
     const uint64_t noted = __atomic_load_n(&log->noted, __ATOMIC_ACQUIRE);
-    const uint64_t count = noted - log->taken;
+    const uint64_t there = noted - log->taken;
+    const uint64_t count = there < most ? there : most;
+    const uint64_t end = log->taken + count;
 
-    for (uint64_t i = log->taken; i < noted; i++) {
+    for (uint64_t i = log->taken; i < end; i++) {
         write_note(&log->notes[i % REQUEST_LOG_SIZE], begin_ns, out);
         __atomic_store_n(&log->taken, i + 1, __ATOMIC_RELEASE);
     }

@@ -3,8 +3,9 @@
  *
  * A thread that measures only notes a request, in a ring of its own that never
  * grows; the main thread writes what the rings have, some times in a hundred
- * milliseconds. If a ring is full the request is not noted, and counted: the
- * file is slower than the load then, and the load is what is measured.
+ * milliseconds, and does not wait for one who reads a pipe. If a ring is full
+ * the request is not noted, and counted: the file is slower than the load then,
+ * and the load is what is measured.
  */
 #ifndef WEIR_LOAD_REQUEST_LOG_H
 #define WEIR_LOAD_REQUEST_LOG_H
@@ -15,6 +16,10 @@
 
 /* A power of 2. */
 #define REQUEST_LOG_SIZE (1U << 16)
+
+/* Lines that a pipe which is ready takes at once, behind the header: they are
+ * no longer than 112 bytes each, and 4096 (PIPE_BUF) together. */
+#define REQUEST_LOG_PIECE 32U
 
 enum request_end {
     REQUEST_OK,
@@ -54,10 +59,10 @@ static inline void request_log_drop(struct request_log *log, uint64_t count)
     log->dropped += count;
 }
 
-/* Write what was noted until now, on one thread, with times from begin_ns on.
- * Returns how many lines there were. */
+/* Write what was noted until now, so many lines at most, on one thread, with
+ * times from begin_ns on. Returns how many lines there were. */
 uint64_t request_log_write(struct request_log *log, uint64_t begin_ns,
-                           FILE *out);
+                           uint64_t most, FILE *out);
 
 void request_log_write_header(FILE *out);
 

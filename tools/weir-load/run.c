@@ -26,9 +26,11 @@
 #include "weir/inspect.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #define SECOND UINT64_C(1000000000)
 
@@ -40,6 +42,9 @@
 
 /* Between two looks at what --log has to write. */
 #define LOG_PAUSE_NS (SECOND / 50)
+
+/* At the end, for one who reads the log of a pipe and is only slow. */
+#define LOG_PATIENCE_MS 1000
 
 struct run {
     struct run_options *options;
@@ -57,6 +62,7 @@ struct run {
     uint64_t hopeless_count;
     uint64_t over_count;
     struct outputs outputs;
+    bool is_log_regular; /* a file that is never full for a while */
     uint64_t row_end_ns;
     /* When the last interval with an answer ended, from the window's begin. */
     uint64_t progress_ns;
@@ -113,14 +119,50 @@ static void window_begin_cb(void *arg)
 
 /* ---- the log of requests ---- */
 
-static void write_log(struct run *run)
+/* Can a piece be written within so many milliseconds? Or it fails at once. */
+static bool is_log_ready(FILE *out, int patience_ms)
 {
-    FILE *out = run->outputs.log.file;
+    struct pollfd ready = {.fd = fileno(out), .events = POLLOUT};
 
-    for (uint64_t i = 0; i < run->options->thread_count; i++) {
-        run->result->log_lines += request_log_write(
-            run->workers[i].client.traffic.log, run->plan.window_ns, out);
+    return poll(&ready, 1, patience_ms) == 1;
+}
+
+/* Writes what one thread has noted, to a pipe a piece at a time. False if the
+ * pipe is full: the rest stays in the ring, and what does not fit there is
+ * counted by the thread. */
+static bool write_log_of(struct run *run, struct request_log *log,
+                         int patience_ms)
+{
+    struct output *output = &run->outputs.log;
+    const uint64_t size =
+        run->is_log_regular ? REQUEST_LOG_SIZE : REQUEST_LOG_PIECE;
+    uint64_t count = size;
+
+    for (uint64_t done = 0; done < REQUEST_LOG_SIZE && count == size;
+         done += count) {
+        if (!run->is_log_regular && !is_log_ready(output->file, patience_ms)) {
+            return false;
+        }
+        count = request_log_write(log, run->plan.window_ns, size, output->file);
+        run->result->log_lines += count;
+        if (!run->is_log_regular && fflush(output->file) != 0 &&
+            output->err == 0) {
+            output->err = errno;
+        }
     }
+    return true;
+}
+
+/* False if not all was written. */
+static bool write_log(struct run *run, int patience_ms)
+{
+    bool is_ready = true;
+
+    for (uint64_t i = 0; i < run->options->thread_count && is_ready; i++) {
+        is_ready =
+            write_log_of(run, run->workers[i].client.traffic.log, patience_ms);
+    }
+    return is_ready;
 }
 
 /* Some times in a hundred milliseconds, from the begin of the run on. */
@@ -128,11 +170,24 @@ static void write_log_cb(void *arg)
 {
     struct run *run = arg;
 
-    write_log(run);
+    (void)write_log(run, 0);
     int err =
         weir_loop_call_later(run->loop, LOG_PAUSE_NS, write_log_cb, run, NULL);
     if (err < 0) {
         say("--log: %s", weir_strerror(err));
+    }
+}
+
+static void begin_log(struct run *run)
+{
+    FILE *out = run->outputs.log.file;
+    struct stat status;
+
+    if (out) {
+        run->is_log_regular =
+            fstat(fileno(out), &status) == 0 && S_ISREG(status.st_mode);
+        request_log_write_header(out);
+        write_log_cb(run);
     }
 }
 
@@ -142,9 +197,10 @@ static void end_log(struct run *run)
     if (!run->outputs.log.file) {
         return;
     }
-    write_log(run);
+    (void)write_log(run, LOG_PATIENCE_MS);
     for (uint64_t i = 0; i < run->options->thread_count; i++) {
-        run->result->log_dropped += run->workers[i].client.traffic.log->dropped;
+        const struct request_log *log = run->workers[i].client.traffic.log;
+        run->result->log_dropped += log->dropped + log->noted - log->taken;
     }
 }
 
@@ -169,10 +225,7 @@ static void begin_all(struct run *run)
     for (uint64_t i = 0; i < options->thread_count; i++) {
         run->workers[i].plan = run->plan;
     }
-    if (run->outputs.log.file) {
-        request_log_write_header(run->outputs.log.file);
-        write_log_cb(run);
-    }
+    begin_log(run);
     tell_all(run, worker_begin);
     int err = weir_loop_call_at(run->loop, run->plan.window_ns, window_begin_cb,
                                 run, NULL);
@@ -585,8 +638,8 @@ int run_main(int argc, char **argv, int first)
         exit_code = parsed == OPTIONS_DONE ? LOAD_OK : LOAD_USAGE;
         goto out;
     }
-    if (!plan_check(&options) ||
-        !(options.is_dry ? plan_check_files(&options)
+    if (!plan_check(&options) || !outputs_check(&options) ||
+        !(options.is_dry ? outputs_check_files(&options)
                          : outputs_open(&run.outputs, &options))) {
         goto out;
     }
