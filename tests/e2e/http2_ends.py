@@ -360,6 +360,53 @@ def test_a_header_of_many_frames_is_sent():
         equal(result["requests"]["ok"], 3, "ok")
 
 
+def stalling(end, late_s):
+    """Read nothing for a while behind the first answer, with windows for all.
+    Returns the bytes of bodies by their streams."""
+    end.begin(window=2**31 - 1)
+    end.send(WINDOW_UPDATE, 0, 0, (2**30).to_bytes(4, "big"))
+    sizes = {}
+    answers = 0
+    try:
+        while True:
+            kind, flags, stream, payload = end.read()
+            if kind != DATA:
+                continue
+            sizes[stream] = sizes.get(stream, 0) + len(payload)
+            if flags & END_STREAM:
+                end.answer(stream)
+                answers += 1
+                for _ in range(10 if answers == 1 else 0):
+                    end.send(PING, payload=b"whatever")
+                    time.sleep(late_s / 10)
+    except OSError:
+        return sizes
+
+
+def test_bodies_wait_until_the_server_reads():
+    def serve(end):
+        sizes = stalling(end, 0.3)
+        equal(max(sizes.values()) <= 900_000, True, "bytes of bodies")
+
+    with peer(serve) as server:
+        result = loaded(server.http, "-c", "1", "-p", "20", "-n", "40", "-b",
+                        "{letters:60000}" * 15)
+        equal(result["requests"]["ok"], 40, "ok")
+
+
+def test_bodies_that_wait_too_long_leave_no_other_in_their_place():
+    def serve(end):
+        sizes = stalling(end, 1)
+        equal(max(sizes.values()) <= 900_000, True, "bytes of bodies")
+
+    with peer(serve) as server:
+        result = loaded(server.http, "-c", "1", "-p", "20", "-R", "20", "-d",
+                        "3s", "-w", "0", "-b", "{letters:60000}" * 15,
+                        "--timeout", "500ms", "--force", "--lateness-limit",
+                        "60s", "--max-errors", "1000")
+        equal(set(codes(result)), {"NO_ANSWER"}, "errors")
+
+
 def test_a_field_of_http_1_ends_no_connection():
     def serve(end):
         end.begin()

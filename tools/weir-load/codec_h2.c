@@ -156,6 +156,7 @@ static void begin(void *arg, void *state, const struct codec_start *start)
     self->was_limited = false;
     self->has_ended = false;
     self->location_id = 0;
+    self->writing_paused = false;
     self->is_leaving = false;
     self->write_err = 0;
     self->own_error = 0;

@@ -412,14 +412,10 @@ int h2_answers_write_out(struct h2_conn *self)
     return self->write_err;
 }
 
-static ssize_t take_frame(nghttp2_session *session, const uint8_t *bytes,
-                          size_t len, int flags, void *arg)
+static ssize_t put(struct h2_conn *self, const uint8_t *bytes, size_t len)
 {
-    struct h2_conn *self = arg;
     struct h2_shared *shared = self->shared;
 
-    (void)session;
-    (void)flags;
     if (len > H2_OUT_SIZE - shared->out_len && h2_answers_write_out(self) < 0) {
         return NGHTTP2_ERR_CALLBACK_FAILURE;
     }
@@ -428,6 +424,17 @@ static ssize_t take_frame(nghttp2_session *session, const uint8_t *bytes,
     memcpy(shared->out + shared->out_len, bytes, part);
     shared->out_len += part;
     return (ssize_t)part;
+}
+
+static ssize_t take_frame(nghttp2_session *session, const uint8_t *bytes,
+                          size_t len, int flags, void *arg)
+{
+    struct h2_conn *self = arg;
+
+    (void)session;
+    (void)flags;
+    return self->writing_paused ? NGHTTP2_ERR_WOULDBLOCK
+                                : put(self, bytes, len);
 }
 
 /* NOLINTNEXTLINE(readability-function-size): as the library calls it. */
@@ -470,8 +477,7 @@ static int write_body(struct h2_conn *self, struct h2_stream *stream,
     stream->body_at += len;
     note_sent(self, stream);
     if (stream->body == stream->own_body || len < H2_OUT_SIZE / 16) {
-        return take_frame(self->session, (const uint8_t *)bytes, len, 0,
-                          self) == (ssize_t)len
+        return put(self, (const uint8_t *)bytes, len) == (ssize_t)len
                    ? 0
                    : NGHTTP2_ERR_CALLBACK_FAILURE;
     }
@@ -482,14 +488,22 @@ static int write_body(struct h2_conn *self, struct h2_stream *stream,
     return self->write_err < 0 ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
 }
 
+/* A frame that has waited may be of a request that has ended since: its place
+ * is free, or another one's. */
 static int send_body(nghttp2_session *session, nghttp2_frame *frame,
                      const uint8_t *head, size_t len,
                      nghttp2_data_source *source, void *arg)
 {
     struct h2_conn *self = arg;
 
-    (void)frame;
-    if (take_frame(session, head, FRAME_HEAD, 0, self) != FRAME_HEAD) {
+    (void)session;
+    if (self->writing_paused) {
+        return NGHTTP2_ERR_WOULDBLOCK;
+    }
+    if (find(self, frame->hd.stream_id) != source->ptr) {
+        return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+    }
+    if (put(self, head, FRAME_HEAD) != FRAME_HEAD) {
         return NGHTTP2_ERR_CALLBACK_FAILURE;
     }
     return write_body(self, source->ptr, len);

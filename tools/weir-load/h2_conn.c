@@ -562,6 +562,25 @@ static void lost(void *user, weir_transport *t, int err)
     end_session(self);
 }
 
+static void pause_writing(void *user, weir_transport *t)
+{
+    (void)t;
+    self_of(user)->writing_paused = true;
+}
+
+/* What waits in the session goes on. */
+static void resume_writing(void *user, weir_transport *t)
+{
+    struct conn *conn = user;
+    struct h2_conn *self = self_of(conn);
+
+    (void)t;
+    self->writing_paused = false;
+    if (conn->state == CONN_OPEN) {
+        flush(self);
+    }
+}
+
 static void prepare(struct conn *conn, const struct target *target)
 {
     const struct traffic *traffic = conn->traffic;
@@ -584,6 +603,8 @@ static const struct weir_protocol protocol = {
     .kind = WEIR_PROTOCOL_STREAM,
     .connection_made = made,
     .connection_lost = lost,
+    .pause_writing = pause_writing,
+    .resume_writing = resume_writing,
     .data_received = data_received,
     .eof_received = conn_ended,
 };

@@ -72,6 +72,8 @@ struct h2_conn {
     bool has_ended;
     /* It takes no further stream. */
     bool is_leaving;
+    /* Set by pause_writing, cleared by resume_writing. */
+    bool writing_paused;
     /* Frames wait until all is read. */
     bool is_reading;
     /* Since when no stream is allowed. */
