@@ -480,6 +480,14 @@ def test_habits_that_mean_the_same_here_are_taken():
             equal(json.loads(outcome.out)["requests"]["ok"], 4, f"{flags}")
 
 
+def test_a_long_value_is_read_like_any_other():
+    """Longer than the line to write that a mistake is answered with."""
+    outcome = command(WEIR_LOAD, "--dry-run", "-H", "A: " + "x" * 9000, HTTP)
+    equal((outcome.status, outcome.err), (0, ""), "exit status and error")
+    outcome = command(WEIR_LOAD, "-H", "A: " + "x" * 9000, "-z", "1s", HTTP)
+    equal("no target" in outcome.err, False, outcome.err)
+
+
 def test_run_is_the_default():
     for arguments, pattern in BAD_RUN:
         if arguments:

@@ -881,7 +881,8 @@ static void take_word(struct line *line, const char *text)
     }
     line->has_word = true;
     reword_keep(&line->reword, text);
-    if (!line->reword.is_lost && !line->set->word(line->options, text, why)) {
+    if (!(line->is_bad && line->reword.is_lost) &&
+        !line->set->word(line->options, text, why)) {
         say("%s", why);
         count_mistake(line);
         line->is_stopped = true;
