@@ -377,6 +377,23 @@ def test_report_is_a_page_that_needs_nothing_else():
                       status=INTERNAL).err, "No such file")
 
 
+def test_a_page_that_is_read_meanwhile_stays_whole():
+    with tempfile.TemporaryDirectory() as folder:
+        name, = results(folder, 1)
+        page = f"{folder}/page.html"
+        with open(page, "w", encoding="utf-8") as file:
+            file.write("old")
+        os.chmod(page, 0o640)
+        with open(page, encoding="utf-8") as old:
+            tool("report", "-o", page, "--svg", f"{folder}/x.svg", name)
+            equal(old.read(), "old", "the one that was opened before")
+        equal(os.stat(page).st_mode & 0o777, 0o640, "permissions")
+        equal(sorted(os.listdir(folder)), ["page.html", "run-0.json", "x.svg"],
+              "files")
+        outcome = tool("report", "-o", "-", name)
+        matches(outcome.out, "^<!DOCTYPE html>\n(.*\n)*</html>\n$")
+
+
 def svg_files(folder):
     """What stands in the files of a folder, by their names; each is
     well-formed and needs nothing else."""

@@ -5,6 +5,7 @@ Runs are short and their figures do not matter; that they are right is tested
 in load.py.
 """
 
+import contextlib
 import csv
 import json
 import os
@@ -17,7 +18,8 @@ import threading
 
 from formats import properties_of, read_junit, read_prometheus, read_tables
 from harness import (PATIENT, Program, Serve, WAIT_S, WEIR_LOAD, command, equal,
-                     load, load_json, matches, need, one_line, run)
+                     load, load_json, matches, need, one_line, read_line,
+                     run)
 from servers import Server, free_port
 import schema
 import seccomp
@@ -456,6 +458,59 @@ def test_a_log_that_nobody_reads_any_more_does_not_keep_the_run():
     equal(result["requests"]["ok"], count, "answers")
     equal(result["log_lines"] + result["log_dropped"], count, "requests")
     equal(result["log_dropped"] > 0, True, "what was left out")
+
+
+def full_fifo(path):
+    """A FIFO that holds all it can, its end to read, and how much that is."""
+    os.mkfifo(path)
+    fifo = os.open(path, os.O_RDWR | os.O_NONBLOCK)
+    held = 0
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            held += os.write(fifo, bytes(4096))
+    os.set_blocking(fifo, True)
+    return fifo, held
+
+
+def test_intervals_do_not_wait_for_a_reader_that_reads_no_more():
+    for flag in ("--csv", "--hdr-log"):
+        with Serve() as server, tempfile.TemporaryDirectory() as folder:
+            fifo, _ = full_fifo(f"{folder}/fifo")
+            outcome = load("-c", "1", "-n", "100", flag, f"{folder}/fifo",
+                           server.url)
+            os.close(fifo)
+        equal(outcome.status, INTERNAL, outcome.err)
+        matches(outcome.out, "^Requests .* ok 100 ", "the report")
+        one_line(outcome.err, rf"^weir-load: {flag}: .*/fifo could not be "
+                 r"written: its reader was too slow for \d+ lines$")
+
+
+def test_intervals_reach_a_reader_that_was_slow():
+    with Serve() as server, tempfile.TemporaryDirectory() as folder:
+        fifo, held = full_fifo(f"{folder}/fifo")
+        with Program(WEIR_LOAD, "run", "--json-stream", "-c", "1", "-d", "1s",
+                     "--interval", "100ms", "--csv", f"{folder}/fifo",
+                     *PATIENT, server.url) as program:
+            matches(read_line(program.process.stdout), '"start"')
+            matches(read_line(program.process.stdout), '"interval"')
+            while held > 0:
+                held -= len(os.read(fifo, held))
+            status, out, err = program.finish(WAIT_S)
+        equal(status, OK, err)
+        lines = os.read(fifo, 1 << 16).decode()
+        os.close(fifo)
+    # The first interval was read from standard output above.
+    equal(lines.count("\n"), out.count('"interval"') + 2, "lines")
+    matches(lines, "^begin_ns,")
+
+
+def test_a_fifo_without_a_reader_is_refused():
+    with tempfile.TemporaryDirectory() as folder:
+        os.mkfifo(f"{folder}/fifo")
+        outcome = load("-n", "1", "--csv", f"{folder}/fifo",
+                       "tcp://127.0.0.1:1")
+        equal((outcome.status, outcome.out), (USAGE, ""), "the outcome")
+        one_line(outcome.err, "--csv: .*/fifo: nobody reads this FIFO$")
 
 
 # ---- waiting for a server ----

@@ -12,8 +12,8 @@
 #include "json_file.h"
 #include "page.h"
 #include "tools/common/console.h"
+#include "whole_file.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -84,21 +84,20 @@ static bool check(const struct draw *self)
 
 static bool write_page(const struct draw *self)
 {
-    FILE *file = fopen(self->output, "we");
+    struct whole_file file;
 
-    if (!file) {
-        say("-o: %s: %s", self->output, strerror(errno));
+    if (!whole_file_open(&file, "-o", self->output)) {
         return false;
     }
-    int err = page_write(self->runs, self->count, self->title, file);
-    if (fclose(file) != 0 && err == 0) {
-        err = -errno;
-    }
+    int err = page_write(self->runs, self->count, self->title, file.file);
     if (err < 0) {
         say("-o: %s: %s", self->output, strerror(-err));
+        whole_file_drop(&file);
+    }
+    if (err < 0 || !whole_file_keep(&file)) {
         return false;
     }
-    if (command_prints(&self->command)) {
+    if (command_prints(&self->command) && !whole_file_is_stdout(self->output)) {
         printf("%s\n", self->output);
     }
     return true;

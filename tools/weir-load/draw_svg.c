@@ -9,6 +9,7 @@
 #include "plots.h"
 #include "svg.h"
 #include "tools/common/console.h"
+#include "whole_file.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -22,18 +23,17 @@ struct place {
 
 static int write_file(struct svg *svg, const char *path, bool prints)
 {
-    FILE *file = fopen(path, "we");
+    struct whole_file file;
 
-    if (!file) {
-        say("--svg: %s: %s", path, strerror(errno));
+    if (!whole_file_open(&file, "--svg", path)) {
         return -EINVAL;
     }
-    int err = svg_write(svg, file);
-    if (fclose(file) != 0 && err == 0) {
-        err = -errno;
-    }
+    int err = svg_write(svg, file.file);
     if (err < 0) {
         say("--svg: %s: %s", path, strerror(-err));
+        whole_file_drop(&file);
+    }
+    if (err < 0 || !whole_file_keep(&file)) {
         return -EINVAL;
     }
     if (prints) {

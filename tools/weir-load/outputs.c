@@ -3,6 +3,7 @@
  * at once, when a file is closed.
  *
  * Lines of --json-stream are flushed one by one, since a reader waits for them.
+ * Those of --csv and --hdr-log are, too, and do not wait for a slow one.
  *
  * A dry run looks at files without opening them: a run that is not made must
  * not empty the result of the one before.
@@ -10,6 +11,7 @@
 #include "outputs.h"
 
 #include "fields.h"
+#include "fifo.h"
 #include "findings.h"
 #include "hgrm.h"
 #include "hlog.h"
@@ -180,22 +182,33 @@ void outputs_print(const struct run_options *options, FILE *out)
 
 /* A file that was asked for; true where none was. */
 static bool open_file(const struct run_options *options, const char *flag,
-                      const char *name, struct output *ret)
+                      const char *name, FILE **ret)
 {
     if (!name) {
         return true;
     }
     if (whole_file_is_stdout(name)) {
-        ret->file = stdout;
+        *ret = stdout;
         return true;
     }
     char *path = make_path(&options->part, name);
-    ret->file = path ? fopen(path, "we") : NULL;
-    if (!ret->file) {
-        say("%s: %s: %s", flag, path ? path : name, strerror(errno));
+    *ret = path ? fifo_open(path) : NULL;
+    if (!*ret) {
+        say("%s: %s: %s", flag, path ? path : name, fifo_error_text(errno));
     }
     free(path);
-    return ret->file != NULL;
+    return *ret != NULL;
+}
+
+/* The same of one that gets lines while the run is on. */
+static bool open_lines(const struct run_options *options, const char *flag,
+                       const char *name, struct line_file *ret)
+{
+    FILE *file = NULL;
+
+    const bool is_open = open_file(options, flag, name, &file);
+    line_file_start(ret, flag, name, file);
+    return is_open;
 }
 
 /* The same of one that is written at the end. */
@@ -252,9 +265,10 @@ bool outputs_open(struct outputs *outputs, const struct run_options *options)
     };
     return open_whole(options, "--json", options->json_path, &outputs->json) &&
            open_whole(options, "--hgrm", files->hgrm, &outputs->hgrm) &&
-           open_file(options, "--hdr-log", files->hdr_log, &outputs->hdr_log) &&
-           open_file(options, "--csv", files->csv, &outputs->csv) &&
-           open_file(options, "--log", files->log, &outputs->log) &&
+           open_lines(options, "--hdr-log", files->hdr_log,
+                      &outputs->hdr_log) &&
+           open_lines(options, "--csv", files->csv, &outputs->csv) &&
+           open_file(options, "--log", files->log, &outputs->log.file) &&
            publish_open(&outputs->publish, &files->publish, make_path,
                         &options->part);
 }
@@ -299,6 +313,38 @@ static void write_log_row(const struct interval *interval,
     }
 }
 
+static void add_to_log(struct outputs *outputs, const struct result *result,
+                       const struct result_row *row,
+                       const struct outputs_times *times, bool is_first)
+{
+    FILE *out =
+        outputs->hdr_log.file ? line_file_begin(&outputs->hdr_log) : NULL;
+
+    if (!out) {
+        return;
+    }
+    if (is_first) {
+        hlog_write_header(result->wall_begin_ns, out);
+    }
+    write_log_row(&row->counts, times, out);
+    line_file_end(&outputs->hdr_log);
+}
+
+static void add_to_csv(struct outputs *outputs, const struct result_row *row,
+                       bool is_first)
+{
+    FILE *out = outputs->csv.file ? line_file_begin(&outputs->csv) : NULL;
+
+    if (!out) {
+        return;
+    }
+    if (is_first) {
+        write_csv_header(out);
+    }
+    write_csv_row(&row->counts, out);
+    line_file_end(&outputs->csv);
+}
+
 void outputs_add_row(struct outputs *outputs, const struct result *result,
                      const struct result_row *row,
                      const struct outputs_times *times)
@@ -312,20 +358,8 @@ void outputs_add_row(struct outputs *outputs, const struct result *result,
                    outputs->row_count);
     }
     outputs->row_count++;
-    if (outputs->hdr_log.file) {
-        if (is_first) {
-            hlog_write_header(result->wall_begin_ns, outputs->hdr_log.file);
-        }
-        write_log_row(&row->counts, times, outputs->hdr_log.file);
-        write_out(&outputs->hdr_log);
-    }
-    if (outputs->csv.file) {
-        if (is_first) {
-            write_csv_header(outputs->csv.file);
-        }
-        write_csv_row(&row->counts, outputs->csv.file);
-        write_out(&outputs->csv);
-    }
+    add_to_log(outputs, result, row, times, is_first);
+    add_to_csv(outputs, row, is_first);
     if (outputs->options->files.streams) {
         if (is_first) {
             json_write_event("start", json_begin(result), stdout);
@@ -397,8 +431,8 @@ bool outputs_close(struct outputs *outputs)
 {
     const struct options_files *files = &outputs->options->files;
 
-    bool good = close_file("--hdr-log", files->hdr_log, &outputs->hdr_log);
-    good &= close_file("--csv", files->csv, &outputs->csv);
+    bool good = line_file_close(&outputs->hdr_log);
+    good &= line_file_close(&outputs->csv);
     good &= close_file("--log", files->log, &outputs->log);
     whole_file_drop(&outputs->json);
     whole_file_drop(&outputs->hgrm);

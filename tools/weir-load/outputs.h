@@ -6,6 +6,7 @@
 #ifndef WEIR_LOAD_OUTPUTS_H
 #define WEIR_LOAD_OUTPUTS_H
 
+#include "line_file.h"
 #include "publish.h"
 #include "result.h"
 
@@ -22,8 +23,8 @@ struct outputs {
     /* Without: standard output for the result itself. */
     struct whole_file json;
     struct whole_file hgrm;
-    struct output hdr_log;
-    struct output csv;
+    struct line_file hdr_log;
+    struct line_file csv;
     struct output log;
     struct publish publish;
     /* Intervals are printed to the terminal. */

@@ -10,6 +10,7 @@
  */
 #include "whole_file.h"
 
+#include "fifo.h"
 #include "tools/common/console.h"
 
 #include <errno.h>
@@ -49,7 +50,7 @@ static bool complain(const struct whole_file *self, int err)
 {
     say("%s: %s: %s", self->flag,
         whole_file_is_stdout(self->path) ? "standard output" : self->path,
-        strerror(err));
+        fifo_error_text(err));
     return false;
 }
 
@@ -204,7 +205,7 @@ bool whole_file_open(struct whole_file *self, const char *flag,
     if (whole_file_is_stdout(path)) {
         self->file = stdout;
     } else if (found.is_special) {
-        self->file = fopen(path, "we");
+        self->file = fifo_open(path);
         err = self->file ? 0 : -errno;
     } else {
         err = open_beside(self, &found);

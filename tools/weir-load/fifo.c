@@ -1,0 +1,59 @@
+/*
+ * An open that does not wait fails with ENXIO while a FIFO has no reader; it is
+ * tried again and again. One that waits would have no end.
+ *
+ * Writing to the open file may wait, as it does in any program.
+ */
+#include "fifo.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define PAUSE_NS  10000000
+#define TRIES_MAX 1000
+
+/* A descriptor, or -1 with errno. */
+static int open_for_reader(const char *path)
+{
+    const struct timespec pause = {.tv_nsec = PAUSE_NS};
+    int fd = -1;
+
+    for (unsigned i = 0; i < TRIES_MAX; i++) {
+        fd = open(path,
+                  O_WRONLY | O_CREAT | O_TRUNC | O_NONBLOCK | O_CLOEXEC |
+                      O_NOCTTY,
+                  0666);
+        if (fd >= 0 || errno != ENXIO) {
+            break;
+        }
+        nanosleep(&pause, NULL);
+    }
+    return fd;
+}
+
+FILE *fifo_open(const char *path)
+{
+    const int fd = open_for_reader(path);
+    if (fd < 0) {
+        return NULL;
+    }
+    const int flags = fcntl(fd, F_GETFL);
+    FILE *file = NULL;
+    if (flags >= 0 && fcntl(fd, F_SETFL, flags & ~O_NONBLOCK) == 0) {
+        file = fdopen(fd, "w");
+    }
+    if (!file) {
+        const int err = errno;
+        close(fd);
+        errno = err;
+    }
+    return file;
+}
+
+const char *fifo_error_text(int err)
+{
+    return err == ENXIO ? "nobody reads this FIFO" : strerror(err);
+}
