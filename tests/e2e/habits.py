@@ -155,8 +155,7 @@ HABITS = (
     ('vegeta', 'attack -duration=1s -rate=200 U',
      '-duration=1s -rate=200 U'),
     ('vegeta', '-rate=200/s -duration=1s -targets=targets.txt',
-     "-rate=200/s -duration=1s --urls "
-     "<(sed 's/^GET *//' targets.txt) http://127.0.0.1:9"),
+     "-rate=200/s -duration=1s --urls targets.txt http://127.0.0.1:9"),
     ('vegeta', '-rate=200/1s -duration=1s -connections=10 U',
      RUNS),
     ('vegeta', '-duration=1s -rate=0 -max-workers=10 U',
@@ -264,7 +263,7 @@ HABITS = (
     ('', '-s path.lua U', "-X METHOD -H 'NAME: VALUE' -b BODY U"),
     ('', '-s nowhere.lua U', "-X METHOD -H 'NAME: VALUE' -b BODY U"),
     ('', '-f hosts.txt', '--urls hosts.txt http://HOST:PORT/'),
-    ('', '-targets=mixed.txt', '--urls mixed.txt http://HOST:PORT/'),
+    ('', '-targets=mixed.txt', '--urls mixed.txt http://a.example'),
     ('', '-f nowhere.txt', '--urls nowhere.txt http://HOST:PORT/'),
     ('', '-r 10 U', '-R 10 U'),
     ('', '-c 10 -r 10 -t 1S U', '-c 10 -R 10 -d 1s U'),
@@ -288,7 +287,7 @@ FILES = {"body.json": '{"a":1}', "post.json": '{"a":1}', "put.json": '{"a":1}',
          "targets.txt": "GET http://127.0.0.1:9/a?b=c\n",
          "urls.txt": "http://127.0.0.1:9\nhttp://127.0.0.1:9/x/\n",
          "hosts.txt": "http://a.example/\nhttp://b.example/\n",
-         "mixed.txt": "POST http://a.example/\n@body.json\n",
+         "mixed.txt": "POST http://a.example/\nA: b\n@body.json\n\n# x\n",
          "post.lua": '-- as JSON\nwrk.method = "POST"\n'
                      "wrk.body   = '{\"a\":1}' -- the body\n"
                      'wrk.headers["Content-Type"] = "application/json";\n',

@@ -50,6 +50,26 @@ UNIT_IN(load_mix, http_has_a_method_a_path_and_perhaps_a_body,
     expect_eq(mix.ends[3], 2005);
 }
 
+UNIT_IN(load_mix, lines_below_a_request_of_http_are_its_headers_and_its_body,
+        with_nothing_left, void)
+{
+    expect_eq(parse("9 POST /a\r\n  A: 1\r\nB-c:x:y \t\r\n@/dev/null\r\n"
+                    "/b\nHost:\n\n# x\n2 GET /c?u=http://d",
+                    true),
+              0, "%s", why);
+
+    expect_eq(mix.kind_count, 3);
+    expect_eq(mix.kinds[0].header_count, 2);
+    expect_eq(memcmp(mix.kinds[0].headers, "A: 1\0B-c:x:y", 13), 0);
+    expect_str_eq(mix.kinds[0].path, "/a");
+    expect_str_eq(mix.kinds[0].body, "@/dev/null");
+    expect_eq(mix.kinds[1].header_count, 1);
+    expect_str_eq(mix.kinds[1].headers, "Host:");
+    expect_eq(mix.kinds[1].body, NULL);
+    expect_eq(mix.kinds[2].header_count, 0);
+    expect_eq(mix.ends[2], 12);
+}
+
 UNIT_IN(load_mix, others_have_a_rule_a_beginning_and_a_request,
         with_nothing_left, void)
 {
@@ -95,6 +115,17 @@ UNIT(load_mix, mistakes_are_told_with_their_line)
     refuses("GET /\x01", true, "line 1: it has a blank or a control character");
     refuses("/ @/nonexistent/x", true,
             "line 1: /nonexistent/x: No such file or directory");
+    refuses("A: b", true,
+            "line 1: 'A: b' is a header or a body: it stands directly below "
+            "its request");
+    refuses("/\n\n@b\n/", true,
+            "line 3: '@b' is a header or a body: it stands directly below its "
+            "request");
+    refuses("/a\nB: c\nContent-Length: 3", true,
+            "line 1: the body decides about it; see -b and --chunked");
+    refuses("POST / x\n@/dev/null", true,
+            "line 1: @/dev/null: there is a body before it");
+    refuses("/\nA: b\n0 /", true, "line 3: a weight is a number from 1 to 1G");
     refuses("len:4", false, "line 1: it is empty");
     refuses("len:4 begin: x", false,
             "line 1: '': at byte 1: bytes are missing");

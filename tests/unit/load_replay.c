@@ -229,6 +229,26 @@ UNIT(load_replay, a_list_has_no_times_and_begins_again_at_its_end)
     replay_fini(&replay);
 }
 
+UNIT(load_replay, targets_of_vegeta_are_a_list)
+{
+    static const char text[] =
+        "# of vegeta\nGET http://h:8/a\n\nPOST http://h:8?q=1\n  A: b\r\n"
+        "C:d\n@/dev/null\n\nDELETE http://h:8\nGET http://h:8/a\n\nHEAD /\n";
+
+    expect_eq(parse_list(text, true, "http://h:8"), 0, "%s", why);
+    expect_eq(replay.count, 5);
+    expect_eq(replay.kind_count, 4);
+    expect_str_eq(replay.kinds[0].line, "GET /a");
+    expect_str_eq(replay.kinds[1].line, "POST /?q=1\nA: b\nC:d\n@/dev/null");
+    expect_str_eq(replay.kinds[1].path, "/?q=1");
+    expect_str_eq(replay.kinds[1].body, "@/dev/null");
+    expect_eq(replay.kinds[1].header_count, 2);
+    expect_eq(memcmp(replay.kinds[1].headers, "A: b\0C:d", 9), 0);
+    expect_str_eq(replay.kinds[2].path, "/");
+    expect_eq(replay_kind(&replay, 3), 0);
+    replay_fini(&replay);
+}
+
 UNIT(load_replay, mistakes_of_a_list_are_told_with_their_line)
 {
     static const struct {
@@ -267,7 +287,7 @@ UNIT(load_replay, more_than_there_is_room_for_is_refused)
         .replay = &replay, .is_http = true, .has_times = true, .why = why};
 
     replay.count = REPLAY_LINES_MAX;
-    expect_eq(add_line(&reader, "0 /"), -E2BIG);
+    expect_eq(add_line(&reader, (char[]){"0 /"}), -E2BIG);
     expect_str_eq(why, "more than 10000000 requests");
     replay = (struct replay){.kind_count = REPLAY_KINDS_MAX};
     expect_eq(add_kind(&reader, "/", 1), -E2BIG);

@@ -6,6 +6,8 @@
  */
 #include "foreign_fill.h"
 
+#include "request_kind.h"
+
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -184,10 +186,11 @@ static size_t origin_size(const char *url)
 /* The URL of "http://h/p" or "GET http://h/p", or NULL. */
 static const char *find_url(const char *line)
 {
+    static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ-";
+
     line += strspn(line, " \t");
-    if (strncmp(line, "GET ", 4) == 0) {
-        line += 4 + strspn(line + 4, " \t");
-    }
+    const size_t method_len = strspn(line, letters);
+    line += method_len + strspn(line + method_len, " \t");
     return origin_size(line) > 0 ? line : NULL;
 }
 
@@ -196,7 +199,6 @@ bool foreign_fill_list(struct reword *line, const char *value,
 {
     static char text[FILE_MAX];
     const char *first = NULL;
-    bool has_methods = false;
     char origin[512];
 
     (void)words;
@@ -204,6 +206,9 @@ bool foreign_fill_list(struct reword *line, const char *value,
         return false;
     }
     for (char *at = strtok(text, "\r\n"); at; at = strtok(NULL, "\r\n")) {
+        if (at[0] == '#' || request_kind_goes_on(at, strlen(at))) {
+            continue;
+        }
         const char *url = find_url(at);
         const size_t len = url ? origin_size(url) : 0;
         if (!url || len >= sizeof(origin) || (url[len] && url[len] != '/') ||
@@ -214,15 +219,12 @@ bool foreign_fill_list(struct reword *line, const char *value,
             (origin_size(first) != len || strncmp(first, url, len) != 0)) {
             return false; /* several hosts */
         }
-        has_methods |= url != at;
         first = first ? first : url;
     }
     if (!first) {
         return false;
     }
-    reword_write(line,
-                 has_methods ? "--urls|<(sed 's/^GET *//' %s)" : "--urls|%s",
-                 value);
+    reword_write(line, "--urls|%s", value);
     snprintf(origin, sizeof(origin), "%.*s", (int)origin_size(first), first);
     reword_keep(line, origin);
     return true;

@@ -37,6 +37,38 @@ static void print_host(const struct target *target, char *text, size_t size)
              is_inet6 ? "]" : "", port);
 }
 
+/* What a kind says goes before what the flags say. */
+static int take_kind(struct http_options *http, const struct request_kind *kind,
+                     char *why)
+{
+    const struct http_options flags = *http;
+    const char *header = kind->headers;
+
+    http->method = kind->method;
+    http->body = kind->body;
+    if (kind->header_count == 0) {
+        return 0;
+    }
+    http->field_count = kind->header_count;
+    for (size_t i = 0; i < kind->header_count; i++) {
+        http->fields[i] = header;
+        header += strlen(header) + 1;
+    }
+    for (size_t i = 0; i < flags.field_count; i++) {
+        const char *field = flags.fields[i];
+        if (http_is_given(http, kind->header_count, field)) {
+            continue;
+        }
+        if (http->field_count == HTTP_FIELDS_MAX) {
+            snprintf(why, TEMPLATE_WHY_SIZE,
+                     "more than %u headers with those of -H", HTTP_FIELDS_MAX);
+            return -E2BIG;
+        }
+        http->fields[http->field_count++] = field;
+    }
+    return 0;
+}
+
 /* Without a kind what the flags say. */
 static int add_request(struct http_load *self, const struct target *target,
                        const struct request_kind *kind, bool is_last)
@@ -47,8 +79,11 @@ static int add_request(struct http_load *self, const struct target *target,
     const char *path = target->path ? target->path : http.path;
 
     if (kind) {
-        http.method = kind->method;
-        http.body = kind->body;
+        const int err = take_kind(&http, kind, why);
+        if (err < 0) {
+            say("%s: %s", kind->line, why);
+            return err;
+        }
         path = kind->path;
     }
     http.is_last = is_last;

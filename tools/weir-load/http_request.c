@@ -209,6 +209,20 @@ static bool is_given(const struct http_options *options, const char *name)
     return false;
 }
 
+bool http_is_given(const struct http_options *options, size_t count,
+                   const char *field)
+{
+    const size_t len = measure_name(field);
+
+    for (size_t i = 0; i < count; i++) {
+        if (measure_name(options->fields[i]) == len &&
+            strncasecmp(options->fields[i], field, len) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 bool http_has_connection(const struct http_options *options, bool *ret_closes)
 {
     bool is_there = false;

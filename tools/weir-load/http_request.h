@@ -70,6 +70,10 @@ int http_check_path(const char *path, char *why);
 int http_check_field(const char *field, char *why);
 int http_check_body(const char *body, char *why);
 
+/* Is one of the first fields named as another is? */
+bool http_is_given(const struct http_options *options, size_t count,
+                   const char *field);
+
 /* Is there a field Connection, and does it end the connection? */
 bool http_has_connection(const struct http_options *options, bool *ret_closes);
 

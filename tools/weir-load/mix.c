@@ -63,6 +63,23 @@ static size_t skip_blanks(const char *text, size_t from, size_t end)
     return from;
 }
 
+/* Where the request of a line ends that ends at @end: lines below may belong to
+ * it. Counts them. */
+static size_t find_end(const char *text, size_t end, size_t len,
+                       unsigned *ret_below)
+{
+    for (size_t at = end + 1; at < len; at = end + 1) {
+        const char *newline = memchr(text + at, '\n', len - at);
+        at = skip_blanks(text, at, len);
+        if (!request_kind_goes_on(text + at, len - at)) {
+            break;
+        }
+        end = newline ? (size_t)(newline - text) : len;
+        (*ret_below)++;
+    }
+    return end;
+}
+
 /* All lines; the number of the last one is written. */
 static int add_lines(struct mix *mix, const char *text, size_t len,
                      bool is_http, unsigned *ret_number, char *why)
@@ -72,14 +89,20 @@ static int add_lines(struct mix *mix, const char *text, size_t len,
     for (size_t at = 0; at < len && err == 0;) {
         const char *newline = memchr(text + at, '\n', len - at);
         size_t end = newline ? (size_t)(newline - text) : len;
-        const size_t next = end + 1;
         const size_t begin = skip_blanks(text, at, end);
-        end -= end > begin && text[end - 1] == '\r';
+        const bool is_request =
+            end > begin && text[begin] != '\r' && text[begin] != '#';
+        unsigned below = 0;
         (*ret_number)++;
-        if (end > begin && text[begin] != '#') {
+        if (is_request && is_http) {
+            end = find_end(text, end, len, &below);
+        }
+        at = end + 1;
+        end -= end > begin && text[end - 1] == '\r';
+        if (is_request) {
             err = add_line(mix, text + begin, end - begin, is_http, why);
         }
-        at = next;
+        *ret_number += err < 0 ? 0 : below;
     }
     return err;
 }

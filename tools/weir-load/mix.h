@@ -5,6 +5,7 @@
  *     # HTTP
  *     90 GET /items/{rand:1:1000}
  *     10 POST /items {"id": {seq}}
+ *     Content-Type: application/json
  *
  *     # other protocols
  *     9 delim:END\r\n get key{rand:1:1000}\r\n

@@ -743,14 +743,14 @@ static const struct option rows[] = {
      .read = read_expect_begin, .json = "script.expect_begin",
      TEXT(script.begin)},
     {"mix", 0, "FILE",
-     "requests with weights, one a line: 90 GET /PATH BODY; other protocols: "
-     "90 RULE begin:TEXT REQUEST",
+     "requests with weights, one a line: 90 GET /PATH BODY, with lines of "
+     "headers below; other protocols: 90 RULE begin:TEXT REQUEST",
      .kind = OPTION_TEXT,
      .offset = offsetof(struct options_reading, given.path), MARK(file),
      .excludes = no_mix},
     {"urls", 0, "FILE",
      "requests in turn, one a line: /PATH, METHOD /PATH BODY, or URLs of the "
-     "target; other protocols: RULE begin:TEXT REQUEST",
+     "target, with headers and @FILE below; others: RULE begin:TEXT REQUEST",
      .kind = OPTION_TEXT,
      .offset = offsetof(struct options_reading, given.path), MARK(file),
      .excludes = no_urls},

@@ -28,6 +28,12 @@ struct reader {
      * most half of the places are taken. */
     uint32_t *table;
     size_t table_size;
+    /* The request that was begun, with the lines below it, and the number of
+     * its first line; 0: there is none. */
+    char *block;
+    size_t block_len;
+    size_t block_room;
+    uint64_t block_number;
     char *why;
 };
 
@@ -217,29 +223,36 @@ static int add_time(struct replay *replay, uint64_t time_ns)
     return 0;
 }
 
-/* Of a list: the request of a line, which may be a URL of the target. */
-static int take_request(const struct reader *reader, const char *line,
+/* Of a list: the request of a line, in which a URL of the target becomes its
+ * path, behind a method or alone. The line is changed. */
+static int take_request(const struct reader *reader, char *line,
                         const char **ret_request)
 {
     const size_t len = reader->target ? strlen(reader->target) : 0;
+    const size_t method_len = strcspn(line, " \t\n:/");
+    char *url = line + method_len + strspn(line + method_len, " \t");
 
     *ret_request = line;
-    if (!reader->is_http || (strncmp(line, "http://", 7) != 0 &&
-                             strncmp(line, "https://", 8) != 0)) {
+    url = strncmp(line, "http", 4) == 0 && line[method_len] == ':' ? line : url;
+    if (!reader->is_http ||
+        (strncmp(url, "http://", 7) != 0 && strncmp(url, "https://", 8) != 0)) {
         return 0;
     }
-    if (len == 0 || strncmp(line, reader->target, len) != 0 ||
-        (line[len] != '/' && line[len] != '\0')) {
+    if (len == 0 || strncmp(url, reader->target, len) != 0 ||
+        !strchr("/? \t\n", url[len])) {
         snprintf(reader->why, TEMPLATE_WHY_SIZE,
-                 "'%.60s' is not of the target; write its path alone", line);
+                 "'%.60s' is not of the target; write its path alone", url);
         return -EINVAL;
     }
-    *ret_request = line[len] == '/' ? line + len : "/";
+    /* The target is longer than the '/' that a path may need. */
+    const bool has_path = url[len] == '/';
+    url[0] = '/';
+    memmove(url + !has_path, url + len, strlen(url + len) + 1);
     return 0;
 }
 
 /* A line that is neither empty nor a comment. */
-static int add_line(struct reader *reader, const char *line)
+static int add_line(struct reader *reader, char *line)
 {
     struct replay *replay = reader->replay;
     const char *request = NULL;
@@ -275,7 +288,66 @@ static int add_line(struct reader *reader, const char *line)
 
 /* ---- the file ---- */
 
-/* All lines; the number of the last one is written. */
+/* The request that was begun is whole. */
+static int end_block(struct reader *reader)
+{
+    const int err =
+        reader->block_number > 0 ? add_line(reader, reader->block) : 0;
+
+    reader->block_len = 0;
+    reader->block_number = err < 0 ? reader->block_number : 0;
+    return err;
+}
+
+/* Adds a line to the request that was begun. */
+static int add_to_block(struct reader *reader, const char *line, size_t len)
+{
+    const bool is_first = reader->block_len == 0;
+    const size_t wanted = reader->block_len + len + 2;
+
+    if (wanted > reader->block_room) {
+        const size_t room = 2 * wanted;
+        char *block = realloc(reader->block, room);
+        if (!block) {
+            return refuse_memory(reader->why);
+        }
+        reader->block = block;
+        reader->block_room = room;
+    }
+    if (!is_first) {
+        reader->block[reader->block_len++] = '\n';
+    }
+    memcpy(reader->block + reader->block_len, line, len + 1);
+    reader->block_len += len;
+    return 0;
+}
+
+/* A line without its end: it begins a request, goes on with one or ends it. */
+static int take_line(struct reader *reader, char *line, size_t len,
+                     uint64_t number)
+{
+    if (memchr(line, '\0', len)) {
+        reader->block_number = number;
+        snprintf(reader->why, TEMPLATE_WHY_SIZE,
+                 "it has a byte of zero; write \\0");
+        return -EINVAL;
+    }
+    const char *begin = line + strspn(line, " \t");
+    const size_t left = len - (size_t)(begin - line);
+    const bool is_request = *begin != '\0' && *begin != '#';
+    if (reader->block_number > 0 && reader->is_http && is_request &&
+        request_kind_goes_on(begin, left)) {
+        return add_to_block(reader, begin, left);
+    }
+    const int err = end_block(reader);
+    if (err < 0 || !is_request) {
+        return err;
+    }
+    reader->block_number = number;
+    return add_to_block(reader, begin, left);
+}
+
+/* All lines; the number of the one that is wrong is written. */
 static int add_lines(struct reader *reader, FILE *file, uint64_t *ret_number)
 {
     char *line = NULL;
@@ -286,25 +358,21 @@ static int add_lines(struct reader *reader, FILE *file, uint64_t *ret_number)
     errno = 0;
     while (err == 0 && (len = getline(&line, &room, file)) >= 0) {
         (*ret_number)++;
-        if (memchr(line, '\0', (size_t)len)) {
-            snprintf(reader->why, TEMPLATE_WHY_SIZE,
-                     "it has a byte of zero; write \\0");
-            err = -EINVAL;
-            break;
-        }
         len -= len > 0 && line[len - 1] == '\n';
         len -= len > 0 && line[len - 1] == '\r';
         line[len] = '\0';
-        const char *begin = line + strspn(line, " \t");
-        if (*begin != '\0' && *begin != '#') {
-            err = add_line(reader, begin);
-        }
+        err = take_line(reader, line, (size_t)len, *ret_number);
     }
     if (err == 0 && !feof(file)) {
         err = errno > 0 ? -errno : -EIO;
         snprintf(reader->why, TEMPLATE_WHY_SIZE, "%s", strerror(-err));
+    } else {
+        err = err < 0 ? err : end_block(reader);
+        *ret_number =
+            reader->block_number > 0 ? reader->block_number : *ret_number;
     }
     free(line);
+    free(reader->block);
     return err;
 }
 

@@ -7,8 +7,8 @@
  *     0.250    POST /items {"id": {seq}}
  *     12.0375  /
  *
- * A list of requests (--urls) is the same without times; a line may be a whole
- * URL of the target.
+ * A list of requests (--urls) is the same without times; a URL of the target
+ * may stand for a path, so that targets as vegeta has them are read.
  *
  * Lines with the same request share one kind, so that a long record of few
  * requests is short. A request is found by its place in the file, which is its

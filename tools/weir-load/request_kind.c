@@ -2,7 +2,8 @@
  * A line is cut into words where it lies: a kind owns a copy of its line for
  * that, besides the line itself.
  *
- * Every word is checked as the flag for it would be.
+ * Every word is checked as the flag for it would be. Lines below the first are
+ * cut off it before.
  */
 #include "request_kind.h"
 
@@ -15,6 +16,9 @@
 #include <string.h>
 
 static const char begin_word[] = "begin:";
+
+/* What the name of a header does not have (RFC 9110, 5.6.2), and a zero. */
+static const char stops[] = " \t\r\n:/\"[]{}()<>@,;=?\\";
 
 char *request_kind_keep(struct request_kind *kind, const char *line, size_t len)
 {
@@ -43,8 +47,86 @@ char *request_kind_take_word(char **text)
     return word;
 }
 
+bool request_kind_goes_on(const char *line, size_t len)
+{
+    size_t at = 0;
+
+    if (len > 0 && line[0] == '@') {
+        return true;
+    }
+    while (at < len && !memchr(stops, line[at], sizeof(stops))) {
+        at++;
+    }
+    /* http:// begins a request. */
+    return at > 0 && at < len && line[at] == ':' &&
+           (len - at < 3 || memcmp(line + at, "://", 3) != 0);
+}
+
+/* One line below a request, without blanks around it; what it becomes is
+ * written to @to. */
+static int take_below(struct request_kind *kind, char *line, char **to,
+                      char *why)
+{
+    const size_t size = strlen(line) + 1;
+
+    if (line[0] != '@') {
+        const int err = http_check_field(line, why);
+        memmove(*to, line, size);
+        *to += size;
+        kind->header_count++;
+        return err;
+    }
+    if (kind->body) {
+        snprintf(why, TEMPLATE_WHY_SIZE, "%.100s: there is a body before it",
+                 line);
+        return -EINVAL;
+    }
+    kind->body = line;
+    return http_check_body(line, why);
+}
+
+/* The lines below a request: @text is the first of them, or NULL. */
+static int read_below(struct request_kind *kind, char *text, char *why)
+{
+    char *to = text;
+    int err = 0;
+
+    kind->headers = text;
+    while (text && err == 0) {
+        char *line = text + strspn(text, " \t");
+        char *end = line + strcspn(line, "\n");
+        text = *end ? end + 1 : NULL;
+        while (end > line && strchr(" \t\r\n", end[-1])) {
+            end--;
+        }
+        *end = '\0';
+        err = kind->header_count < HTTP_FIELDS_MAX
+                  ? take_below(kind, line, &to, why)
+                  : -E2BIG;
+        if (err == -E2BIG) {
+            snprintf(why, TEMPLATE_WHY_SIZE, "more than %u headers",
+                     HTTP_FIELDS_MAX);
+        }
+    }
+    return err;
+}
+
 static int read_http(struct request_kind *kind, char *text, char *why)
 {
+    char *end = strchr(text, '\n');
+
+    if (request_kind_goes_on(text, strlen(text))) {
+        snprintf(why, TEMPLATE_WHY_SIZE,
+                 "'%.*s' is a header or a body: it stands directly below its "
+                 "request",
+                 (int)(strcspn(text, "\n") < 60 ? strcspn(text, "\n") : 60),
+                 text);
+        return -EINVAL;
+    }
+    if (end) {
+        *end = '\0';
+        end[end > text && end[-1] == '\r' ? -1 : 0] = '\0';
+    }
     kind->method = text[0] == '/' ? "GET" : request_kind_take_word(&text);
     kind->path = request_kind_take_word(&text);
     kind->body = *text ? text : NULL;
@@ -55,7 +137,7 @@ static int read_http(struct request_kind *kind, char *text, char *why)
     if (err == 0 && kind->body) {
         err = http_check_body(kind->body, why);
     }
-    return err;
+    return err < 0 ? err : read_below(kind, end ? end + 1 : NULL, why);
 }
 
 static int read_script(struct request_kind *kind, char *text, char *why)

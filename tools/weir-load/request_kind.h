@@ -6,6 +6,13 @@
  *
  *     POST /items {"id": {seq}}
  *     delim:\r\n begin:STORED set key{rand:1:1000} 0 0 5\r\nhello\r\n
+ *
+ * Lines directly below a request of HTTP are its headers, or with a '@' the
+ * file that is its body:
+ *
+ *     POST /items
+ *     Content-Type: application/json
+ *     @item.json
  */
 #ifndef WEIR_LOAD_REQUEST_KIND_H
 #define WEIR_LOAD_REQUEST_KIND_H
@@ -16,19 +23,27 @@
 #include <stddef.h>
 
 struct request_kind {
-    /* The line as it was written. */
+    /* The line as it was written, and those below it that belong to it. */
     char *line;
-    /* HTTP; the body may be NULL. */
+    /* HTTP; the body may be NULL. Headers stand one behind the other, each with
+     * a zero at its end, and go before those of the command line. */
     const char *method;
     const char *path;
     const char *body;
+    const char *headers;
+    size_t header_count;
     /* Others: with escapes, and where the answer ends. */
     const char *request;
     struct script_rule *rule;
 };
 
-/* Keep a line. Returns a second copy, of which request_kind_read() cuts the
- * words and which the kind owns; or NULL, and there is no memory. */
+/* Does a line belong to the request of HTTP above it, as a header or as the
+ * file of its body? */
+bool request_kind_goes_on(const char *line, size_t len);
+
+/* Keep a line, or several with '\n' between them. Returns a second copy, of
+ * which request_kind_read() cuts the words and which the kind owns; or NULL,
+ * and there is no memory. */
 char *request_kind_keep(struct request_kind *kind, const char *line,
                         size_t len);
 
