@@ -285,7 +285,7 @@ UNIT(load_verdict, too_few_answers_for_a_schedule_make_it_invalid)
     expect_eq(judge(), LOAD_OK);
 
     result.completed = 989;
-    expect_invalid("98.9 %");
+    expect_invalid("answers 989/s of 1000/s asked");
 
     /* Without a warm-up the window begins empty: six are on their way. */
     options.warmup_ns = 0;
@@ -302,10 +302,58 @@ UNIT(load_verdict, dropped_requests_count_against_the_schedule)
     result.measured.scheduled = 1020;
     result.measured.dropped = 20;
 
-    expect_invalid("never sent");
-    cr_assert_null(strstr(result.invalid.lines[0], "more (-c)"));
+    expect_invalid("overload: the server answers 1000/s of 1020/s asked; the "
+                   "queue grew by 20 requests in 1 s, so that latencies");
+    expect_eq(result.unserved, 20);
+    cr_assert_null(strstr(result.invalid.lines[0], "(-c)"));
     result.waited = 1;
-    expect_invalid("; all connections were busy, more (-c) may help");
+    expect_invalid("; all 2 connections were busy: if more (-c) reach no more");
+    expect_eq(result.invalid.count, 1);
+    options.late_is_skipped = true;
+    expect_invalid("asked; 20 requests were never sent, so that");
+}
+
+/* Offered and answered in four intervals of the window. */
+static void make_rows(uint64_t offered, const uint64_t answered[4])
+{
+    make_good_schedule();
+    result.measured.scheduled = 4 * offered;
+    result.measured.dropped = 0;
+    result.completed = 0;
+    result.row_count = 4;
+    for (size_t i = 0; i < 4; i++) {
+        result.rows[i].counts = (struct interval){
+            .begin_ns = i * SECOND / 4, .offered = offered, .ok = answered[i]};
+        result.completed += answered[i];
+    }
+    result.measured.sent = result.measured.ok = result.measured.scheduled;
+}
+
+UNIT(load_verdict, a_server_that_stood_still_at_the_end_is_not_overloaded)
+{
+    make_rows(250, (const uint64_t[]){250, 250, 250, 100});
+    expect_invalid("85.0 % of the scheduled requests were answered in time");
+    expect_eq(result.unserved, 0);
+    make_rows(250, (const uint64_t[]){250, 200, 250, 150});
+    expect_invalid("overload: the server answers 850/s of 1000/s asked");
+    expect_eq(result.unserved, 150);
+}
+
+UNIT(load_verdict, a_client_that_was_slow_has_overloaded_nobody)
+{
+    make_rows(250, (const uint64_t[]){200, 200, 200, 200});
+    result.threads[0].user_ns = SECOND * 97 / 100;
+    expect_invalid("80.0 % of the scheduled requests were answered in time");
+    cr_assert_not_null(strstr(result.invalid.lines[1], "was saturated"));
+    expect_eq(result.unserved, 0);
+    result.threads[0].user_ns = 0;
+    histogram_clear(&result.own_lateness);
+    for (int i = 0; i < 1000; i++) {
+        histogram_record(&result.own_lateness, SECOND / 100);
+    }
+    expect_invalid("80.0 % of the scheduled requests were answered in time");
+    cr_assert_not_null(strstr(result.invalid.lines[1], "client was too slow"));
+    expect_eq(result.unserved, 0);
 }
 
 UNIT(load_verdict,
@@ -317,8 +365,8 @@ UNIT(load_verdict,
     result.measured.dropped = 998;
     result.measured.in_flight = 2;
 
-    expect_invalid("50.0 % of the scheduled requests");
-    cr_assert_not_null(strstr(result.invalid.lines[1], "unanswered"));
+    expect_invalid("overload: the server answers 1000/s of 2000/s asked");
+    expect_eq(result.invalid.count, 1);
 }
 
 UNIT(load_verdict, under_overload_the_backlog_of_the_warm_up_is_named)

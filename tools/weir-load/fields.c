@@ -204,6 +204,8 @@ static const struct field fields_bytes[] = {
 const struct field fields_result[] = {
     RESULT("waited", waited, TEXT("Offered", "waited for a connection"),
            .hides_zero = true),
+    RESULT("unserved", unserved, TEXT("Offered", "beyond the server"),
+           .hides_zero = true),
     /* The text report has them among the errors. */
     RESULT("errors_of_other_kinds", errors.other_count, .line = NULL),
     RESULT("intervals_dropped", rows_dropped, .line = NULL),

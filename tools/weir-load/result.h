@@ -93,6 +93,9 @@ struct result {
     uint64_t events_without_request;
     /* Requests that waited for a connection because all were busy. */
     uint64_t waited;
+    /* Those of the window that an overloaded server did not answer in it; 0
+     * where there is no overload. A part of the verdict. */
+    uint64_t unserved;
     /* Answers by their status; all 0 where the protocol has none. */
     uint64_t status[TRAFFIC_STATUS_COUNT];
     /* Of the window; UDP only. */

@@ -101,7 +101,86 @@ static double find_allowance(const struct result *result)
                : 1 + result->offered_rate * usual_ns / 1e9;
 }
 
-static void judge_rate(struct result *result)
+/* The share of a CPU that the busiest thread used. */
+static double find_busiest(const struct result *result)
+{
+    uint64_t most_ns = 0;
+
+    for (size_t i = 0; i < result->thread_count; i++) {
+        const struct result_thread *thread = &result->threads[i];
+        uint64_t cpu_ns = thread->user_ns + thread->system_ns;
+        most_ns = cpu_ns > most_ns ? cpu_ns : most_ns;
+    }
+    return result->window_ns ? (double)most_ns / (double)result->window_ns : 0;
+}
+
+/* Was the client itself late, or at the end of its CPU? */
+static bool is_client_slow(const struct result *result)
+{
+    const struct lateness_figure worst =
+        lateness_find_worst(result, &result->own_lateness);
+
+    return lateness_part(&worst) > 1 ||
+           (result->window_ns >= JUDGED_WINDOW_NS &&
+            find_busiest(result) > SATURATED_SHARE);
+}
+
+/* Was too little answered in each half of the window? A server that stood still
+ * for a while has fallen behind in one of them. */
+static bool lacks_answers_throughout(const struct result *result)
+{
+    double offered[2] = {0};
+    double answered[2] = {0};
+
+    for (size_t i = 0; i < result->row_count; i++) {
+        const struct interval *row = &result->rows[i].counts;
+        const size_t half = row->begin_ns >= result->window_ns / 2;
+        offered[half] += (double)row->offered;
+        answered[half] += (double)(row->ok + row->failed + row->timeout);
+    }
+    for (size_t half = 0; half < 2; half++) {
+        if (offered[half] > 0 && answered[half] >= HELD_SHARE * offered[half]) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* A server that answers less than it is asked, of a client that asks in time.
+ */
+static void tell_overload(struct result *result, double answered)
+{
+    const double window_s = (double)result->window_ns / 1e9;
+    const double unserved = (double)result->measured.scheduled - answered;
+    const bool is_skipped = result->options->late_is_skipped;
+    const bool has_waited = result->waited > 0 || is_skipped;
+    char fate[RESULT_REMARK_SIZE / 4];
+    char room[RESULT_REMARK_SIZE / 4] = "";
+
+    result->unserved = (uint64_t)unserved;
+    if (is_skipped) {
+        snprintf(fate, sizeof(fate), "%llu requests were never sent",
+                 (unsigned long long)result->measured.dropped);
+    } else {
+        snprintf(fate, sizeof(fate),
+                 "the queue grew by %.0f requests in %.3g s", unserved,
+                 window_s);
+    }
+    if (has_waited && result->http2.allowed == 0) {
+        snprintf(room, sizeof(room),
+                 "; all %llu connections were busy: if more (-c) reach no "
+                 "more, the server is the limit",
+                 (unsigned long long)result->options->conn_count);
+    }
+    add(&result->invalid,
+        "overload: the server answers %.0f/s of %.0f/s asked; %s, so that "
+        "latencies tell nothing of the server%s",
+        answered / window_s, (double)result->measured.scheduled / window_s,
+        fate, room);
+}
+
+/* True if the server was overloaded, which is the reason of what follows. */
+static bool judge_rate(struct result *result)
 {
     const struct ledger *measured = &result->measured;
     double scheduled = (double)measured->scheduled;
@@ -109,7 +188,7 @@ static void judge_rate(struct result *result)
         (double)(result->completed + measured->failed + measured->timeout);
 
     if (answered + find_allowance(result) >= HELD_SHARE * scheduled) {
-        return;
+        return false;
     }
     if (result->completed > 0 && measured->ok == 0) {
         add(&result->invalid,
@@ -117,12 +196,18 @@ static void judge_rate(struct result *result)
             "warm-up; a lower rate (-R) leaves no such backlog",
             (unsigned long long)result->completed);
     }
+    if (result->completed > 0 && !is_client_slow(result) &&
+        lacks_answers_throughout(result)) {
+        tell_overload(result, answered);
+        return true;
+    }
     add(&result->invalid,
         "%.1f %% of the scheduled requests were answered in time%s%s",
         answered / scheduled * 100,
         measured->dropped > 0 ? ", some never sent" : "",
         result->waited > 0 ? "; all connections were busy, more (-c) may help"
                            : "");
+    return false;
 }
 
 /* The client's own part in the times that are reported. */
@@ -256,19 +341,6 @@ static void judge_sharing(struct result *result, struct remarks *doubts)
                     "(--force)");
 }
 
-/* The share of a CPU that the busiest thread used. */
-static double find_busiest(const struct result *result)
-{
-    uint64_t most_ns = 0;
-
-    for (size_t i = 0; i < result->thread_count; i++) {
-        const struct result_thread *thread = &result->threads[i];
-        uint64_t cpu_ns = thread->user_ns + thread->system_ns;
-        most_ns = cpu_ns > most_ns ? cpu_ns : most_ns;
-    }
-    return result->window_ns ? (double)most_ns / (double)result->window_ns : 0;
-}
-
 /* Do all objectives hold although requests were late, or the client was slow?
  * That makes times longer and never shorter; so only an objective that wants
  * them long may hold by it. */
@@ -303,10 +375,12 @@ static void judge_schedule(struct result *result)
         result->measured.scheduled == 0) {
         return;
     }
-    judge_rate(result);
+    const bool is_overload = judge_rate(result);
     judge_sharing(result, doubts);
     judge_lateness(result, doubts);
-    judge_waiting(result, doubts);
+    if (!is_overload) {
+        judge_waiting(result, doubts);
+    }
     if (result->window_ns >= JUDGED_WINDOW_NS && share > SATURATED_SHARE) {
         add(doubts,
             "a thread of the client used %.0f %% of its CPU, and was saturated",
@@ -411,7 +485,8 @@ static void find_objections(struct result *result)
     }
     judge_schedule(result);
     /* Where a rate was not held these are a part of that. */
-    if (measured->in_flight > 0 && !result->interrupted) {
+    if (measured->in_flight > 0 && !result->interrupted &&
+        result->unserved == 0) {
         add(invalid, "%llu requests were unanswered at the end",
             (unsigned long long)measured->in_flight);
     }
@@ -599,6 +674,7 @@ void verdict_reach(struct result *result)
 
     result->invalid.count = 0;
     result->warnings.count = 0;
+    result->unserved = 0;
     find_objections(result);
     find_warnings(result);
     if (result->interrupted) {
