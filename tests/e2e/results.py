@@ -45,7 +45,8 @@ def test_the_manual_or_the_schema_tells_of_every_member_of_a_result():
     for member, about in known:
         equal(member[-1] in named or "description" in about, True,
               f"section JSON of tools/man/weir-load.1 names "
-              f"{'.'.join(member)}, or the schema describes it")
+              f"{'.'.join(member)}, or the schema describes it, for a count "
+              f"by the ABOUT of its row in tools/weir-load/fields.c")
 
 
 # What a result may lack: results of earlier versions, or those merged from
@@ -60,8 +61,8 @@ def test_the_schema_demands_every_member_that_it_names():
             continue # it names a few of all options
         lacks = set(part["properties"]) ^ set(part.get("required", ()))
         equal(lacks - OPTIONAL, set(), f"members of {path} of "
-              "tools/weir-load/result.schema.json that are in 'properties' or "
-              "in 'required' alone")
+              "tools/weir-load/result.schema.json that are 'optional', and "
+              "not among OPTIONAL here")
         equal(part.get("additionalProperties"), False, f"{path}: others")
 
 

@@ -2,8 +2,8 @@
  * The tables, and what adds up by them.
  *
  * A count that is not in its table is in no result: a new one is its member of
- * the struct, its row here, its line in result.schema.json and its word in the
- * manual.
+ * the struct and its row here, from which the schema is made, too (schema.py).
+ * What it is stands in the row's ABOUT, or in the manual.
  */
 #include "fields.h"
 
@@ -43,6 +43,7 @@ static bool is_http2(const struct result *result)
         .offset = offsetof(struct type, member), __VA_ARGS__                   \
     }
 #define TEXT(line_, text_) .line = line_, .text = text_
+#define ABOUT(text_)       .about = text_
 #define END                                                                    \
     {                                                                          \
         .name = NULL                                                           \
@@ -97,16 +98,28 @@ const struct field fields_connections[] = {
     CONNS("lost", lost, TEXT("Connections", "lost")),
     CONNS("open_at_end", open_at_end, TEXT("Connections", "open at the end")),
     CONNS("fast_open", fast_opened, TEXT("Connections", "fast open"),
-          .is_shown = has_fast_open),
+          .is_shown = has_fast_open,
+          ABOUT("connections whose first bytes went with the "
+                "SYN; 0 without --fast-open")),
     CONNS("never_answered", never_answered,
           TEXT("Connections", "never answered"), .hides_zero = true),
     CONNS("ended_idle", ended_idle,
           TEXT("Ended", "by the server between requests"),
-          .is_shown = has_ended_idle),
+          .is_shown = has_ended_idle,
+          ABOUT("connections that the server ended while it was "
+                "asked for nothing; no failures")),
     CONNS("requests_repeated", repeated, TEXT("Ended", "requests sent again"),
-          .is_shown = has_ended_idle),
-    CONNS("closed_first", closed_first, .line = NULL),
-    CONNS("not_closed", not_closed, .line = NULL),
+          .is_shown = has_ended_idle,
+          ABOUT("requests that were sent again because the "
+                "server ended their connection without an "
+                "answer; they count once")),
+    CONNS("closed_first", closed_first, .line = NULL,
+          ABOUT("connections that the client closed before the "
+                "server did, which keep their ports for a "
+                "minute")),
+    CONNS("not_closed", not_closed, .line = NULL,
+          ABOUT("those of them that the server was to close "
+                "after their last answer")),
     END,
 };
 
@@ -117,11 +130,19 @@ const struct field fields_connections[] = {
 
 const struct field fields_http2[] = {
     /* A warning has them. */
-    HTTP2(limited, .line = NULL),
-    HTTP2(allowed, .merge = FIELD_LEAST),
+    HTTP2(limited, .line = NULL,
+          ABOUT("connections that were allowed fewer streams "
+                "than were asked for")),
+    HTTP2(allowed, .merge = FIELD_LEAST,
+          ABOUT("the fewest streams that one of them was "
+                "allowed; 0: there is none")),
     HTTP2(reached, .merge = FIELD_GREATEST, TEXT("HTTP/2", "streams reached"),
-          .is_shown = is_http2),
-    HTTP2(refused, TEXT("HTTP/2", "refused"), .is_shown = is_http2),
+          .is_shown = is_http2,
+          ABOUT("the most streams that were under way on a "
+                "connection")),
+    HTTP2(refused, TEXT("HTTP/2", "refused"), .is_shown = is_http2,
+          ABOUT("requests that the server had not begun, by "
+                "REFUSED_STREAM or GOAWAY")),
     HTTP2(resets, TEXT("HTTP/2", "reset"), .is_shown = is_http2),
     HTTP2(goaways, TEXT("HTTP/2", "GOAWAY"), .is_shown = is_http2),
     HEADER(header_bytes_out, "out"),
@@ -203,14 +224,20 @@ static const struct field fields_bytes[] = {
 
 const struct field fields_result[] = {
     RESULT("waited", waited, TEXT("Offered", "waited for a connection"),
-           .hides_zero = true),
+           .hides_zero = true, ABOUT("requests that waited for a connection")),
     RESULT("unserved", unserved, TEXT("Offered", "beyond the server"),
-           .hides_zero = true),
+           .hides_zero = true,
+           ABOUT("open loop: by how many requests the queue grew in the "
+                 "window, or how many were dropped, where the server was "
+                 "overloaded; 0: it was not")),
     /* The text report has them among the errors. */
     RESULT("errors_of_other_kinds", errors.other_count, .line = NULL),
     RESULT("intervals_dropped", rows_dropped, .line = NULL),
-    RESULT("log_lines", log_lines, .line = NULL),
-    RESULT("log_dropped", log_dropped, .line = NULL),
+    RESULT("log_lines", log_lines, .line = NULL,
+           ABOUT("requests in the file of --log")),
+    RESULT("log_dropped", log_dropped, .line = NULL,
+           ABOUT("requests that are not in it, as it was too "
+                 "slow")),
     END,
 };
 

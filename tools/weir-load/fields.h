@@ -54,6 +54,8 @@ struct field {
     bool (*is_shown)(const struct result *result);
     bool hides_zero;  /* the text report has it where it is not 0 */
     bool is_optional; /* a saved result may lack it */
+    /* What the schema says of it, see schema.py; NULL: the manual does. */
+    const char *about;
 };
 
 extern const struct field fields_ledger[];      /* of struct ledger */
