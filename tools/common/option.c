@@ -383,6 +383,8 @@ void options_set_initial(const struct option_set *set, int scope, void *owner)
 #define HELP_COLUMN 27U
 #define HELP_WIDTH  79U
 
+static const char blanks[HELP_COLUMN + 1] = "                           ";
+
 /* Writes a text whose lines begin at a column, at which the first one is. */
 static void print_wrapped(FILE *out, const char *text, unsigned column)
 {
@@ -394,10 +396,13 @@ static void print_wrapped(FILE *out, const char *text, unsigned column)
             len--;
         }
         len = len > 0 ? len : width; /* one long word */
-        fprintf(out, "%.*s\n%*s", (int)len, text, (int)column, "");
+        fwrite(text, 1, len, out);
+        fputc('\n', out);
+        fwrite(blanks, 1, column, out);
         text += len + (text[len] == ' ');
     }
-    fprintf(out, "%s\n", text);
+    fputs(text, out);
+    fputc('\n', out);
 }
 
 const char *option_describe(const struct option *option, char *ret, size_t size)
@@ -405,37 +410,33 @@ const char *option_describe(const struct option *option, char *ret, size_t size)
     const char *place = strstr(option->help, "{}");
     char all[256];
 
-    if (place) {
-        snprintf(ret, size, "%.*s%s%s", (int)(place - option->help),
-                 option->help, option_list_choices(option, all, sizeof(all)),
-                 place + 2);
-    } else {
-        snprintf(ret, size, "%s", option->help);
+    if (!place) {
+        return option->help;
     }
+    snprintf(ret, size, "%.*s%s%s", (int)(place - option->help), option->help,
+             option_list_choices(option, all, sizeof(all)), place + 2);
     return ret;
 }
 
 static void print_option(FILE *out, const struct option *option)
 {
-    char flag[128];
+    char help[1024];
     char text[1024];
 
-    int len = snprintf(
-        flag, sizeof(flag), "  %c%c%s--%s%s%s", option->letter ? '-' : ' ',
+    int len = fprintf(
+        out, "  %c%c%s--%s%s%s", option->letter ? '-' : ' ',
         option->letter ? option->letter : ' ', option->letter ? ", " : "  ",
         option->name,
         option->value && strncmp(option->value, "[=", 2) != 0 ? " " : "",
         option->value ? option->value : "");
-    if (len + 2 > (int)HELP_COLUMN) {
-        fprintf(out, "%s\n%*s", flag, (int)HELP_COLUMN, "");
-    } else {
-        fprintf(out, "%-*s", (int)HELP_COLUMN, flag);
-    }
-    len = (int)strlen(option_describe(option, text, sizeof(text)));
-    if (option->initial) {
-        len += snprintf(text + len, sizeof(text) - (size_t)len, " (%s)",
-                        option->initial);
-    }
+    const bool is_long = len < 0 || len + 2 > (int)HELP_COLUMN;
+    fputs(is_long ? "\n" : "", out);
+    fwrite(blanks, 1, HELP_COLUMN - (is_long ? 0 : (size_t)len), out);
+    const char *initial = option->initial;
+    len = snprintf(text, sizeof(text), "%s%s%s%s",
+                   option_describe(option, help, sizeof(help)),
+                   initial ? " (" : "", initial ? initial : "",
+                   initial ? ")" : "");
     const char *alias = option->aliases;
     for (const char *before = "; also "; alias && *alias; before = ", ") {
         const size_t size = strcspn(alias, " ");

@@ -193,7 +193,7 @@ const char *option_name_choice(const struct option *option, int index);
 const char *option_list_choices(const struct option *option, char *ret,
                                 size_t size);
 
-/* Writes the sentence of --help, with the choices in it; returns @ret. */
+/* The sentence of --help, with the choices in it; it may be in @ret. */
 const char *option_describe(const struct option *option, char *ret,
                             size_t size);
 
