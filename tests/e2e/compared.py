@@ -7,6 +7,7 @@ capacity, is tried with WEIR_LONG=1.
 
 import base64
 import collections
+import html.parser
 import json
 import os
 import re
@@ -512,13 +513,87 @@ def test_report_says_what_old_results_do_not_tell():
                 matches(file.read(), wanted)
 
 
+CHROMIUM = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic",
+            "--no-first-run", "--disable-background-networking",
+            "--disable-component-update", "--disable-sync")
+
+
+class Rows(html.parser.HTMLParser):
+    """The rows of the tables below each heading, as texts of their cells."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tables, self.title, self.cell = {}, None, None
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        if tag == "h2":
+            self.title = ""
+        elif tag == "tr":
+            self.tables.setdefault(self.title, []).append([])
+        elif tag in ("td", "th"):
+            self.cell = ""
+
+    def handle_endtag(self, tag):
+        if tag in ("td", "th"):
+            self.tables[self.title][-1].append(self.cell)
+            self.cell = None
+
+    def handle_data(self, data):
+        if self.cell is not None:
+            self.cell += data
+        elif self.title == "":
+            self.title = data
+
+
+def test_a_browser_shows_how_runs_were_judged():
+    browser = shutil.which("chromium")
+    if not browser:
+        raise Skip("no chromium")
+    with tempfile.TemporaryDirectory() as folder:
+        name, = results(folder, 1)
+        result = read(name)
+        result.update(
+            verdict="INVALID", exit_code=INVALID, valid=False,
+            invalid_reasons=["overload: <b>the server</b> answers 1/s"],
+            warnings=["a &amp; warning", "\u00e9\u2028another"],
+            status={"200": 3, "503": 1},
+            slo=[{"expr": "p99<5ms", "value": 7.5e6, "pass": False},
+                 {"expr": "errors<0.1%", "value": 500, "pass": True},
+                 {"expr": "rate>5", "value": None, "pass": None},
+                 {"expr": "<i>", "value": 3, "pass": False}])
+        result["config"]["mix"] = ["3 GET /<x>", "GET /y"]
+        write(name, result)
+        page = f"{folder}/page.html"
+        tool("report", "-o", page, name)
+        outcome = command(browser, *CHROMIUM, "--dump-dom",
+                          f"--user-data-dir={folder}/profile", f"file://{page}",
+                          limit_s=4 * WAIT_S)
+        if "<h2>" not in outcome.out:
+            raise Skip(f"chromium does not start: {outcome.err[-200:]!r}")
+        tables = Rows(outcome.out).tables
+    run_name = os.path.basename(name)
+    for title, rows in (
+            ("Objectives", [["p99<5ms", "7.50ms", "does not hold"],
+                            ["errors<0.1%", "0.05%", "holds"],
+                            ["rate>5", "not known", "of all parts together"],
+                            ["<i>", "?", "does not hold"]]),
+            ("Doubts and warnings",
+             [["invalid", "overload: <b>the server</b> answers 1/s"],
+              ["warning", "a &amp; warning"],
+              ["warning", "\u00e9\u2028another"]]),
+            ("Kinds of requests", [["3", "GET /<x>"], ["", "GET /y"]]),
+            ("Statuses", [["200", "3", "75.00 %"], ["503", "1", "25.00 %"]])):
+        equal(tables[title][1:], [[run_name, *row] for row in rows], title)
+    equal(tables["Runs"][1][:2], [run_name, "INVALID"], "the run")
+
+
 def screenshot(browser, folder, path, height=700):
     """The pixels of a page or picture in a window that is 1280 wide."""
     if os.path.exists(f"{folder}/shot.png"):
         os.unlink(f"{folder}/shot.png")
     outcome = command(
-        browser, "--headless", "--no-sandbox", "--disable-gpu",
-        "--hide-scrollbars", f"--window-size=1280,{height}",
+        browser, *CHROMIUM, "--hide-scrollbars", f"--window-size=1280,{height}",
         f"--user-data-dir={folder}/profile",
         f"--screenshot={folder}/shot.png", f"file://{path}",
         limit_s=4 * WAIT_S)
