@@ -324,7 +324,8 @@ def test_requests_lost_with_their_connection_are_in_the_log():
         equal(len(ends), 9, "lines")
         lost = result["requests"]["failed"]
         equal((ends.count("lost"), lost > 0), (lost, True), "lost")
-        equal(result["warnings"], [], "warnings")
+        equal([text for text in result["warnings"] if "log" in text], [],
+              "warnings")
 
 
 def test_requests_sent_again_have_not_waited_for_a_window():
@@ -739,10 +740,9 @@ def test_waits_for_a_stream_are_in_the_latency_and_told_apart():
         end.answer_all()
 
     with peer(serve) as server:
-        outcome, result = load_json("--http2", "-c", "1", "-p", "9", "-R",
-                                    "100", "-d", "2s", "-w", "0", "--force",
-                                    "--lateness-limit", "60s", server.http)
-        equal(outcome.status, OK, f"exit status; it said {outcome.err!r}")
+        result = loaded(server.http, "-c", "1", "-p", "9", "-R", "100", "-d",
+                        "2s", "-w", "0", "--force", "--lateness-limit", "60s",
+                        may_be_late=True)
         latency = result["latency"]
         # The second was due 10 ms after the first, which took half a second.
         longest = latency["blocked"]["max"]

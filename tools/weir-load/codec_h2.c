@@ -35,12 +35,14 @@ static void close_shared(void *arg)
 
     for (struct h2_conn *conn = shared->first_conn; conn; conn = conn->next) {
         nghttp2_session_del(conn->session);
+        h2_answers_end(conn);
         h2_streams_drop(&conn->streams);
     }
     drop_fixed(shared);
     nghttp2_session_callbacks_del(shared->callbacks);
     nghttp2_option_del(shared->option);
     http_load_fini(&shared->load);
+    h2_memory_fini(&shared->memory);
     free(shared);
 }
 
@@ -156,6 +158,8 @@ static void begin(void *arg, void *state, const struct codec_start *start)
     self->was_limited = false;
     self->has_ended = false;
     self->location_id = 0;
+    self->found = NULL;
+    self->found_id = 0;
     self->writing_paused = false;
     self->is_leaving = false;
     self->write_err = 0;

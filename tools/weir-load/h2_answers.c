@@ -31,18 +31,36 @@ static struct h2_counts *counts_of(const struct h2_conn *self)
     return &self->conn->traffic->http2;
 }
 
+/* A stream that has ended may still be open for the library, and its place be
+ * free or another one's. The frames of a stream often come one after the other.
+ */
 static struct h2_stream *find(struct h2_conn *self, int32_t id)
 {
-    return nghttp2_session_get_stream_user_data(self->session, id);
+    if (self->found_id != id) {
+        struct h2_stream *stream =
+            nghttp2_session_get_stream_user_data(self->session, id);
+        const bool is_its =
+            stream && stream->state == H2_LIVE && stream->id == id;
+        self->found = is_its ? stream : NULL;
+        self->found_id = id;
+    }
+    return self->found;
+}
+
+/* It is not to be found any more. */
+static void forget(struct h2_conn *self, const struct h2_stream *stream)
+{
+    if (self->found == stream) {
+        self->found = NULL;
+    }
 }
 
 /* ---- the ends of requests ---- */
 
 void h2_answers_release(struct h2_conn *self, struct h2_stream *stream)
 {
-    if (stream->state == H2_LIVE && stream->id > 0) {
-        nghttp2_session_set_stream_user_data(self->session, stream->id, NULL);
-    }
+    forget(self, stream);
+    stream->id = 0;
     self->warmup_count -= stream->is_warmup;
     self->has_ended = true;
     h2_streams_move(&self->streams, stream, H2_FREE, true);
@@ -124,12 +142,31 @@ static void refuse(struct h2_conn *self, struct h2_stream *stream)
                         "refused again and again");
         return;
     }
-    nghttp2_session_set_stream_user_data(self->session, stream->id, NULL);
+    forget(self, stream);
     conn->traffic->connections.repeated++;
     h2_streams_move(&self->streams, stream, H2_WAITING, false);
 }
 
 /* ---- reading ---- */
+
+/* The answer is not one of HTTP: its stream ends here, the connection not. */
+static void refuse_answer(struct h2_conn *self, struct h2_stream *stream,
+                          const char *why, const struct h2_field *field)
+{
+    char detail[256];
+    char name[64] = "";
+    char value[64] = "";
+
+    if (field) {
+        http_quote(field->name, field->name_len, name, sizeof(name));
+        http_quote(field->value, field->value_len, value, sizeof(value));
+    }
+    snprintf(detail, sizeof(detail), "%s%s%s%s%s", why, field ? ": " : "", name,
+             field ? " " : "", value);
+    nghttp2_submit_rst_stream(self->session, NGHTTP2_FLAG_NONE, stream->id,
+                              NGHTTP2_PROTOCOL_ERROR);
+    h2_answers_fail(self, stream, PHASE_VALIDATE, ERROR_HTTP2, detail);
+}
 
 static int on_begin_headers(nghttp2_session *session,
                             const nghttp2_frame *frame, void *arg)
@@ -138,8 +175,11 @@ static int on_begin_headers(nghttp2_session *session,
     struct h2_stream *stream = find(self, frame->hd.stream_id);
 
     (void)session;
-    if (stream && stream->first_byte_ns == 0) {
-        stream->first_byte_ns = self->received_ns;
+    if (stream) {
+        h2_message_begin_block(&stream->message);
+        if (stream->first_byte_ns == 0) {
+            stream->first_byte_ns = self->received_ns;
+        }
     }
     return 0;
 }
@@ -192,33 +232,92 @@ static void take_location(struct h2_conn *self, const struct h2_stream *stream,
     self->location_id = stream->id;
 }
 
+/* What is of use later. False: nothing of it is. */
+static bool take_field(struct h2_conn *self, struct h2_stream *stream,
+                       const struct h2_field *field)
+{
+    const uint8_t *name = field->name;
+    const size_t len = field->name_len;
+
+    if (IS(name, len, "grpc-status")) {
+        stream->grpc_status = read_number(field->value, field->value_len);
+    } else if (IS(name, len, "location")) {
+        take_location(self, stream, field->value, field->value_len);
+    } else if (IS(name, len, "content-type")) {
+        stream->is_grpc = is_grpc_type(field->value, field->value_len);
+    } else {
+        return false;
+    }
+    return true;
+}
+
+static struct h2_known *known_place(struct h2_conn *self,
+                                    const nghttp2_rcbuf *value)
+{
+    const uintptr_t at = (uintptr_t)value / 64;
+
+    return &self->known[(at ^ at / H2_KNOWN_COUNT) % H2_KNOWN_COUNT];
+}
+
+/* Held, so that no other field gets the same memory. */
+static void keep_known(struct h2_known *known, nghttp2_rcbuf *name,
+                       nghttp2_rcbuf *value, size_t bytes)
+{
+    if (bytes > H2_KNOWN_BYTES) {
+        return;
+    }
+    if (known->name) {
+        nghttp2_rcbuf_decref(known->name);
+        nghttp2_rcbuf_decref(known->value);
+    }
+    nghttp2_rcbuf_incref(name);
+    nghttp2_rcbuf_incref(value);
+    *known = (struct h2_known){name, value, (uint32_t)bytes};
+}
+
+void h2_answers_end(struct h2_conn *self)
+{
+    for (size_t i = 0; i < H2_KNOWN_COUNT; i++) {
+        if (self->known[i].name) {
+            nghttp2_rcbuf_decref(self->known[i].name);
+            nghttp2_rcbuf_decref(self->known[i].value);
+        }
+        self->known[i].name = NULL;
+    }
+}
+
 /* NOLINTNEXTLINE(readability-function-size): as the library calls it. */
 static int on_header(nghttp2_session *session, const nghttp2_frame *frame,
-                     const uint8_t *name, size_t name_len, const uint8_t *value,
-                     size_t value_len, uint8_t flags, void *arg)
+                     nghttp2_rcbuf *name, nghttp2_rcbuf *value, uint8_t flags,
+                     void *arg)
 {
     struct h2_conn *self = arg;
+    struct h2_stream *stream = find(self, frame->hd.stream_id);
+    struct h2_known *known = known_place(self, value);
 
     (void)session;
     (void)flags;
-    counts_of(self)->header_bytes_in += name_len + value_len;
-    if (!IS(name, name_len, ":status") && !IS(name, name_len, "grpc-status") &&
-        !IS(name, name_len, "content-type") &&
-        !IS(name, name_len, "location")) {
+    if (known->name == name && known->value == value && stream) {
+        counts_of(self)->header_bytes_in += known->bytes;
+        h2_message_known_field(&stream->message);
         return 0;
     }
-    struct h2_stream *stream = find(self, frame->hd.stream_id);
+    const nghttp2_vec names = nghttp2_rcbuf_get_buf(name);
+    const nghttp2_vec values = nghttp2_rcbuf_get_buf(value);
+    const struct h2_field field = {names.base, names.len, values.base,
+                                   values.len};
+    const size_t bytes = names.len + values.len;
+    counts_of(self)->header_bytes_in += bytes;
     if (!stream) {
         return 0;
     }
-    if (name[0] == ':') {
-        stream->status = (uint16_t)read_number(value, value_len);
-    } else if (name[0] == 'g') {
-        stream->grpc_status = read_number(value, value_len);
-    } else if (name[0] == 'l') {
-        take_location(self, stream, value, value_len);
-    } else {
-        stream->is_grpc = is_grpc_type(value, value_len);
+    const char *why = h2_message_field(&stream->message, &field);
+    if (why) {
+        refuse_answer(self, stream, why, &field);
+        return 0;
+    }
+    if (!take_field(self, stream, &field) && h2_message_is_known(&field)) {
+        keep_known(known, name, value, bytes);
     }
     return 0;
 }
@@ -236,6 +335,12 @@ static int on_data(nghttp2_session *session, uint8_t flags, int32_t id,
         return 0;
     }
     stream->body_bytes += len;
+    const char *why =
+        h2_message_body(&stream->message, stream->body_bytes, false);
+    if (why) {
+        refuse_answer(self, stream, why, NULL);
+        return 0;
+    }
     if (wanted->kind != WANTED_ANY) {
         wanted_read(wanted, &stream->reader,
                     (struct wanted_bytes){stream->body, stream->body_len}, data,
@@ -245,19 +350,44 @@ static int on_data(nghttp2_session *session, uint8_t flags, int32_t id,
     return 0;
 }
 
-/* Is the answer whole? A body that the server did not wait for ends. */
-static void look_at_end(struct h2_conn *self, const nghttp2_frame_hd *head)
+/* The answer is whole. A body that the server did not wait for ends. */
+static void take_end(struct h2_conn *self, struct h2_stream *stream)
 {
-    struct h2_stream *stream = find(self, head->stream_id);
+    const char *why =
+        h2_message_body(&stream->message, stream->body_bytes, true);
 
-    if (!stream || !(head->flags & NGHTTP2_FLAG_END_STREAM)) {
+    if (why) {
+        refuse_answer(self, stream, why, NULL);
         return;
     }
     if (stream->body_at < stream->body_len) {
-        nghttp2_submit_rst_stream(self->session, NGHTTP2_FLAG_NONE,
-                                  head->stream_id, NGHTTP2_NO_ERROR);
+        nghttp2_submit_rst_stream(self->session, NGHTTP2_FLAG_NONE, stream->id,
+                                  NGHTTP2_NO_ERROR);
     }
     take_answer(self, stream);
+}
+
+/* A block of fields is whole. */
+static void take_block(struct h2_conn *self, const nghttp2_frame_hd *head)
+{
+    struct h2_stream *stream = find(self, head->stream_id);
+    const bool is_last = head->flags & NGHTTP2_FLAG_END_STREAM;
+
+    if (!stream) {
+        return;
+    }
+    const char *why = h2_message_end_block(&stream->message, is_last,
+                                           stream->request->is_head);
+    if (why) {
+        refuse_answer(self, stream, why, NULL);
+        return;
+    }
+    if (stream->message.status > 0) {
+        stream->status = stream->message.status;
+    }
+    if (is_last) {
+        take_end(self, stream);
+    }
 }
 
 /* How many streams the server allows now. */
@@ -324,10 +454,15 @@ static int on_frame_recv(nghttp2_session *session, const nghttp2_frame *frame,
     switch (frame->hd.type) {
     case NGHTTP2_HEADERS:
         counts_of(self)->packed_bytes_in += frame->hd.length;
-        look_at_end(self, &frame->hd);
+        take_block(self, &frame->hd);
         return 0;
     case NGHTTP2_DATA:
-        look_at_end(self, &frame->hd);
+        stream = frame->hd.flags & NGHTTP2_FLAG_END_STREAM
+                     ? find(self, frame->hd.stream_id)
+                     : NULL;
+        if (stream) {
+            take_end(self, stream);
+        }
         return 0;
     case NGHTTP2_RST_STREAM:
         stream = find(self, frame->hd.stream_id);
@@ -563,7 +698,7 @@ int h2_answers_prepare(struct h2_shared *shared)
     shared->callbacks = callbacks;
     nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks,
                                                             on_begin_headers);
-    nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
+    nghttp2_session_callbacks_set_on_header_callback2(callbacks, on_header);
     nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks,
                                                               on_data);
     nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks,
@@ -584,5 +719,6 @@ int h2_answers_prepare(struct h2_shared *shared)
     }
     nghttp2_option_set_max_send_header_block_length(shared->option,
                                                     HEADER_BLOCK_MAX);
+    nghttp2_option_set_no_http_messaging(shared->option, 1); /* h2_message.h */
     return 0;
 }

@@ -161,11 +161,14 @@ static int submit(struct h2_conn *self, struct h2_stream *stream)
     stream->is_grpc = false;
     stream->grpc_status = H2_NO_STATUS;
     wanted_begin(&stream->reader);
+    h2_message_begin(&stream->message);
     if (fill_body(self->shared, stream, &values) < 0) {
         return NGHTTP2_ERR_NOMEM;
     }
     const nghttp2_nv *fields = fill_head(self, stream, &values, &count);
     const nghttp2_data_provider body = h2_answers_body(stream);
+    self->found = NULL;
+    self->found_id = 0;
     stream->id =
         nghttp2_submit_request(self->session, NULL, fields, count,
                                stream->body_len > 0 ? &body : NULL, stream);
@@ -513,8 +516,9 @@ static int begin_session(struct h2_conn *self)
         {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, (uint32_t)http->window_bytes},
     };
 
-    int err = nghttp2_session_client_new2(
-        &self->session, self->shared->callbacks, self, self->shared->option);
+    int err = nghttp2_session_client_new3(
+        &self->session, self->shared->callbacks, self, self->shared->option,
+        h2_memory_of(&self->shared->memory));
     if (err == 0) {
         err =
             nghttp2_submit_settings(self->session, NGHTTP2_FLAG_NONE, settings,
@@ -550,6 +554,7 @@ static void made(void *user, weir_transport *t)
 static void end_session(struct h2_conn *self)
 {
     nghttp2_session_del(self->session);
+    h2_answers_end(self);
     self->session = NULL;
 }
 

@@ -9,6 +9,7 @@
 
 #include "conn.h"
 #include "h2_head.h"
+#include "h2_memory.h"
 #include "h2_streams.h"
 #include "http_load.h"
 
@@ -20,7 +21,18 @@
 /* What frames are put together in before they are written. */
 #define H2_OUT_SIZE (64U << 10)
 
+/* Fields that were found right are not looked at again: those in the table of
+ * the other side come in the same memory each time. */
+#define H2_KNOWN_COUNT 32U
+#define H2_KNOWN_BYTES 512U
+
 struct h2_conn;
+
+struct h2_known {
+    nghttp2_rcbuf *name;
+    nghttp2_rcbuf *value;
+    uint32_t bytes;
+};
 
 /* A head that all requests of a kind have. */
 struct h2_fixed {
@@ -42,6 +54,7 @@ struct h2_shared {
     bool owns_fixed;
     /* A head that is put together anew. */
     struct h2_head head;
+    struct h2_memory memory;
     /* All that there were. */
     struct h2_conn *first_conn;
     /* Frames of the connection that is written to now. */
@@ -89,12 +102,20 @@ struct h2_conn {
     int32_t location_id;
     /* What the library said of it last. */
     char reason[128];
+    /* What was looked for last, and found or not. */
+    struct h2_stream *found;
+    int32_t found_id;
+    /* By their memory. */
+    struct h2_known known[H2_KNOWN_COUNT];
     struct h2_streams streams;
     struct h2_stream places[];
 };
 
 /* The callbacks of a thread, and the options of its sessions. 0 or -ENOMEM. */
 int h2_answers_prepare(struct h2_shared *shared);
+
+/* The session has ended: give back the memory of its fields. */
+void h2_answers_end(struct h2_conn *self);
 
 /* The body of a request as the library asks for it. */
 nghttp2_data_provider h2_answers_body(struct h2_stream *stream);

@@ -8,6 +8,7 @@
 #ifndef WEIR_LOAD_H2_STREAMS_H
 #define WEIR_LOAD_H2_STREAMS_H
 
+#include "h2_message.h"
 #include "http_request.h"
 #include "traffic.h"
 #include "wanted.h"
@@ -49,6 +50,7 @@ struct h2_stream {
     uint64_t opened_ns;
     char *own_body;
     /* The answer. */
+    struct h2_message message;
     uint64_t first_byte_ns;
     uint64_t body_bytes;
     uint16_t status;

@@ -1,0 +1,222 @@
+/*
+ * Eight bytes at a time are looked at where any byte would do: a value is long,
+ * and nearly always right. Names are short.
+ *
+ * A block may be an interim one, of which there may be any number, the header,
+ * or the trailers; which one it is, is known at its end.
+ */
+#include "h2_message.h"
+
+#include <string.h>
+
+#define ONES  UINT64_C(0x0101010101010101)
+#define HIGHS UINT64_C(0x8080808080808080)
+
+static bool is_named(const struct h2_field *field, const char *name, size_t len)
+{
+    return field->name_len == len && memcmp(field->name, name, len) == 0;
+}
+
+#define IS(field, name) is_named(field, name, sizeof(name) - 1)
+
+/* ---- characters ---- */
+
+/* Is one of eight bytes below 0x20, or 0x7f? Bytes above that are none. */
+static uint64_t find_control(uint64_t eight)
+{
+    const uint64_t low = (eight - ONES * 0x20) & ~eight & HIGHS;
+    const uint64_t turned = eight ^ (ONES * 0x7f);
+    const uint64_t del = (turned - ONES) & ~turned & HIGHS;
+
+    return low | del;
+}
+
+static bool is_control(uint8_t byte)
+{
+    return (byte < 0x20 && byte != '\t') || byte == 0x7f;
+}
+
+static bool has_control(const uint8_t *bytes, size_t len)
+{
+    size_t at = 0;
+
+    for (; at + 8 <= len; at += 8) {
+        uint64_t eight;
+        memcpy(&eight, bytes + at, 8);
+        if (find_control(eight) != 0) {
+            break; /* a tab, maybe */
+        }
+    }
+    for (; at < len; at++) {
+        if (is_control(bytes[at])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool is_blank(uint8_t byte)
+{
+    return byte == ' ' || byte == '\t';
+}
+
+/* RFC 9113, 8.2.1. */
+static bool is_value(const uint8_t *bytes, size_t len)
+{
+    if (len > 0 && (is_blank(bytes[0]) || is_blank(bytes[len - 1]))) {
+        return false;
+    }
+    return !has_control(bytes, len);
+}
+
+/* What a token is made of (RFC 9110, 5.6.2), without capitals: a bit for each
+ * character, of which the first word has blanks, digits and most signs. */
+static bool is_name(const uint8_t *bytes, size_t len)
+{
+    static const uint64_t allowed[4] = {UINT64_C(0x3ff6cfa00000000),
+                                        UINT64_C(0x57ffffffc0000000), 0, 0};
+    uint64_t is_good = len > 0;
+
+    for (size_t i = 0; i < len; i++) {
+        is_good &= allowed[bytes[i] / 64] >> (bytes[i] % 64);
+    }
+    return is_good;
+}
+
+/* Fields that belong to a connection of HTTP/1.1 (RFC 9113, 8.2.2). */
+static bool is_of_connection(const struct h2_field *field)
+{
+    switch (field->name_len) {
+    case 7:
+        return IS(field, "upgrade");
+    case 10:
+        return IS(field, "connection") || IS(field, "keep-alive");
+    case 16:
+        return IS(field, "proxy-connection");
+    case 17:
+        return IS(field, "transfer-encoding");
+    default:
+        return false;
+    }
+}
+
+/* ---- fields ---- */
+
+void h2_message_begin(struct h2_message *self)
+{
+    *self = (struct h2_message){.length = H2_NO_LENGTH};
+}
+
+void h2_message_begin_block(struct h2_message *self)
+{
+    self->block =
+        self->block == H2_BLOCK_READ ? H2_BLOCK_TRAILERS : H2_BLOCK_HEADER;
+    self->status = 0;
+    self->has_fields = false;
+}
+
+static const char *take_status(struct h2_message *self,
+                               const struct h2_field *field)
+{
+    uint16_t status = 0;
+
+    if (self->block != H2_BLOCK_HEADER || self->has_fields ||
+        self->status > 0 || !IS(field, ":status")) {
+        return "a field with a colon that may not stand there";
+    }
+    for (size_t i = 0; i < field->value_len; i++) {
+        const uint8_t digit = (uint8_t)(field->value[i] - '0');
+        if (field->value_len != 3 || digit > 9) {
+            return "a :status that is no number of three digits";
+        }
+        status = (uint16_t)(status * 10 + digit);
+    }
+    self->status = status;
+    return status >= 100 ? NULL : "a :status below 100";
+}
+
+static const char *take_length(struct h2_message *self,
+                               const struct h2_field *field)
+{
+    uint64_t length = 0;
+
+    if (self->length != H2_NO_LENGTH || field->value_len == 0 ||
+        field->value_len > 18) {
+        return "a content-length that is no number, or a second one";
+    }
+    for (size_t i = 0; i < field->value_len; i++) {
+        const uint8_t digit = (uint8_t)(field->value[i] - '0');
+        if (digit > 9) {
+            return "a content-length that is no number";
+        }
+        length = length * 10 + digit;
+    }
+    self->length = length;
+    return NULL;
+}
+
+const char *h2_message_field(struct h2_message *self,
+                             const struct h2_field *field)
+{
+    if (field->name_len > 0 && field->name[0] == ':') {
+        return take_status(self, field);
+    }
+    self->has_fields = true;
+    if (self->block == H2_BLOCK_HEADER && IS(field, "content-length")) {
+        return take_length(self, field);
+    }
+    if (!is_name(field->name, field->name_len)) {
+        return "a name with a byte that no name may have";
+    }
+    if (!is_value(field->value, field->value_len)) {
+        return "a value with a byte that no value may have";
+    }
+    return is_of_connection(field) ? "a field that HTTP/2 does not have" : NULL;
+}
+
+bool h2_message_is_known(const struct h2_field *field)
+{
+    return field->name[0] != ':' && !IS(field, "content-length");
+}
+
+const char *h2_message_end_block(struct h2_message *self, bool is_last,
+                                 bool has_no_body)
+{
+    if (self->block == H2_BLOCK_TRAILERS) {
+        self->block = H2_BLOCK_READ;
+        return is_last ? NULL : "trailers that end no answer";
+    }
+    if (self->status == 0) {
+        return "an answer without a :status";
+    }
+    if (self->status == 101) {
+        return "status 101, which HTTP/2 does not have";
+    }
+    if (self->status < 200) {
+        self->block = H2_BLOCK_NONE;
+        self->length = H2_NO_LENGTH;
+        return is_last ? "an answer that ends with an interim one" : NULL;
+    }
+    self->block = H2_BLOCK_READ;
+    if (has_no_body || self->status == 204 || self->status == 304) {
+        self->length = 0;
+    }
+    return NULL;
+}
+
+const char *h2_message_body(const struct h2_message *self, uint64_t bytes,
+                            bool is_last)
+{
+    if (self->block != H2_BLOCK_READ) {
+        return "bytes of a body before its header";
+    }
+    if (self->length == H2_NO_LENGTH) {
+        return NULL;
+    }
+    if (bytes > self->length) {
+        return "more bytes than content-length says";
+    }
+    return is_last && bytes < self->length
+               ? "fewer bytes than content-length says"
+               : NULL;
+}
