@@ -69,6 +69,9 @@ BAD_RUN = (
     (["--urls", "/dev/null", "--mix", "/dev/null", HTTP],
      r"--urls: --mix has the requests"),
     (["--urls", "/dev/null", "-X", "PUT", HTTP], r"--urls: it stands for -X"),
+    (["--data", "/dev/null", HTTP], r"--data: /dev/null: there is no row in it"),
+    (["--data", "/dev/null", "--data-order", "x", HTTP],
+     r"--data-order: 'x' is not turn, random or once"),
     (["--log", "/nonexistent/x", TARGET], r"--log: /nonexistent/x: No such"),
     (["--log", "/tmp/x", UDP], r"--log: it is not for udp://"),
     (["--log", "/tmp/x", "--mode", "idle", TARGET], r"--log: it is not for mode"),
@@ -526,6 +529,8 @@ TRIED = {
     "expect-begin": ("x", "--expect", "len:1", "--request", "x"),
     "mix": ("LINES", HTTP), "replay": ("LINES", HTTP),
     "urls": ("LIST", HTTP),
+    "data": ("DATA", HTTP + "{csv:a}"),
+    "data-order": ("random", "--data", "DATA", HTTP + "{csv:a}"),
     "replay-speed": ("2", "--replay", "LINES", HTTP),
     "arrival": ("poisson", "-R", "3"), "stages": ("100ms@9",),
     "late": ("skip", "-R", "3"), "max-inflight": ("3", "-R", "3"),
@@ -558,8 +563,11 @@ def config_of(folder, words):
         file.write("1 GET /\n")
     with open(f"{folder}/list", "w", encoding="utf-8") as file:
         file.write("/\n")
+    with open(f"{folder}/data", "w", encoding="utf-8") as file:
+        file.write("a\n1\n")
     words = [word.replace("LINES", f"{folder}/lines").replace(
-        "LIST", f"{folder}/list") for word in words]
+        "LIST", f"{folder}/list").replace("DATA", f"{folder}/data")
+             for word in words]
     has_end = {"-d", "--requests", "--duration", "--replay", "--stages"} & {
         word.partition("=")[0] for word in words}
     outcome = command(WEIR_LOAD, "run", "-q", "--seed=1", f"--json={path}",
@@ -779,7 +787,7 @@ def test_too_many_connections_for_the_ports_are_said():
 def test_flags_of_other_tools_are_understood():
     with Serve("--mode", "http") as server:
         outcome = command(WEIR_LOAD, *PATIENT, "--json", "-n", "5", "-t", "1",
-                          "--latency", "--disable-keepalive", "--data", "x",
+                          "--latency", "--disable-keepalive", "-b", "x",
                           server.url.replace("tcp:", "http:"))
     equal(outcome.status, 0, outcome.err)
     config = outcome.json()["config"]

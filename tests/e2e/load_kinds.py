@@ -1,4 +1,5 @@
-"""weir-load with requests that differ: headers and bodies of a file's lines.
+"""weir-load with requests that differ: headers and bodies of a file's lines,
+and fields of the rows of a file.
 
 The server notes the heads and bodies of what arrives.
 """
@@ -7,7 +8,7 @@ import contextlib
 import os
 import tempfile
 
-from harness import WEIR_LOAD, equal, load, load_json, one_line, run
+from harness import equal, load, load_json, matches, one_line, run
 from servers import Server
 import schema
 
@@ -26,7 +27,7 @@ def files(**texts):
 
 
 class Noting(Server):
-    """Answers requests of HTTP with the status that their path ends with, and
+    """Answers requests of HTTP with the status behind /status, and
     notes them: method, path, headers and body."""
 
     def __init__(self):
@@ -45,7 +46,7 @@ class Noting(Server):
                 headers[name.lower()] = value
             body = file.read(int(headers.get("content-length", 0))).decode()
             self.seen.append((method, path, headers, body))
-            status = path[-3:] if path[-3:].isdigit() else "200"
+            status = path[-3:] if "/status" in path else "200"
             connection.sendall(f"HTTP/1.1 {status} Fine\r\n"
                                "Content-Length: 2\r\n\r\nok".encode())
 
@@ -115,6 +116,147 @@ def test_wrong_lines_below_a_request_are_told():
                 outcome = load(flag, f"{folder}/lines", "http://127.0.0.1:9")
             equal(outcome.status, USAGE, "exit code")
             one_line(outcome.err, reason)
+
+
+# ---- rows of a file ----
+
+USERS = "id,name,note\n" + "".join(
+    f'{i},"user {i}","say ""{i}"", twice"\n' for i in range(50))
+
+
+def numbers_of(server):
+    return [int(path.split("/")[2]) for _, path, _, _ in server.seen]
+
+
+def test_each_request_has_the_fields_of_one_row():
+    with Noting() as server, files(users=USERS) as folder:
+        result = done("-c", "1", "-n", "60", "--data", f"{folder}/users", "-H",
+                      "X-Name: {csv:name}", "-b", '{"n": "{csv:note}"}',
+                      f"{server.url}/u/{{csv:id}}/{{csv:name}}")
+    equal(numbers_of(server), [*range(50), *range(10)], "rows in turn")
+    for number, (_, path, headers, body) in zip(numbers_of(server),
+                                                server.seen):
+        equal((path, headers["x-name"], body),
+              (f"/u/{number}/user%20{number}", f"user {number}",
+               f'{{"n": "say "{number}", twice"}}'), "a request")
+    part = result["config"]["data"]
+    equal((part["rows"], part["columns"], part["order"]), (50, 3, "turn"),
+          "config")
+
+
+def test_rows_at_random_follow_from_the_seed():
+    seen = []
+    for seed in ("1", "1", "2"):
+        with Noting() as server, files(users=USERS) as folder:
+            done("-c", "1", "-n", "100", "--data", f"{folder}/users",
+                 "--data-order", "random", "--seed", seed,
+                 f"{server.url}/u/{{csv:id}}")
+        seen.append(numbers_of(server))
+    equal(seen[0], seen[1], "one seed")
+    equal(seen[0] != seen[2], True, "another seed")
+    equal(len(set(seen[0])) > 25, True, "most of the rows")
+    equal(seen[0] != sorted(seen[0]), True, "not in turn")
+
+
+def test_each_row_is_used_once_by_threads_and_by_parts():
+    for threads in ("1", "3"):
+        with Noting() as server, files(users=USERS) as folder:
+            result = done("-c", "6", "-p", "2", "-t", threads, "--data",
+                          f"{folder}/users", "--data-order", "once",
+                          f"{server.url}/u/{{csv:id}}")
+            equal(sorted(numbers_of(server)), [*range(50)], "each once")
+            equal(result["requests"]["ok"], 50, "and the run ends")
+    with Noting() as server, files(users=USERS) as folder:
+        for part in ("1/3", "2/3", "3/3"):
+            outcome, _ = load_json(
+                "-c", "6", "-t", "2", "--part", part, "--data",
+                f"{folder}/users", "--data-order", "once",
+                f"{server.url}/u/{{csv:id}}")
+            equal(outcome.status, OK, outcome.err)
+        equal(sorted(numbers_of(server)), [*range(50)], "of all parts")
+
+
+def test_fewer_requests_than_rows_and_a_rate_use_rows_once():
+    with Noting() as server, files(users=USERS) as folder:
+        done("-c", "2", "-n", "20", "--data", f"{folder}/users",
+             "--data-order", "once", f"{server.url}/u/{{csv:id}}")
+        equal(sorted(numbers_of(server)), [*range(20)], "the first ones")
+        server.seen.clear()
+        load_json("-c", "2", "-R", "500", "--data", f"{folder}/users",
+                  "--data-order", "once", f"{server.url}/u/{{csv:id}}")
+        equal(sorted(numbers_of(server)), [*range(50)], "of a rate")
+
+
+def test_other_protocols_have_fields_too():
+    def echo(connection, _number):
+        file = connection.makefile("rb")
+        while line := file.readline():
+            seen.append(line.decode())
+            connection.sendall(line)
+
+    seen = []
+    with Server(echo) as server, files(users=USERS) as folder:
+        done("-c", "1", "-n", "3", "--data", f"{folder}/users", "--request",
+             "GET {csv:id} {csv:name}\\n", "--expect", "delim:\\n", server.url)
+    equal(seen, [f"GET {i} user {i}\n" for i in range(3)], "requests")
+
+
+def test_lines_of_files_have_fields_too():
+    lines = "POST /a/{csv:id} {csv:name}\nX: {csv:id}\n"
+    with Noting() as server, files(users=USERS, lines=lines) as folder:
+        for flag in ("--urls", "--mix"):
+            done("-c", "1", "-n", "3", "--data", f"{folder}/users", flag,
+                 f"{folder}/lines", server.url)
+    equal([(path, headers["x"], body) for _, path, headers, body
+           in server.seen],
+          [(f"/a/{i}", f"{i}", f"user {i}") for i in (0, 1, 2)] * 2,
+          "requests")
+
+
+def test_what_does_not_fit_the_data_is_refused():
+    lines = "GET /{csv:name}\nX: {csv:text}\n"
+    with files(users=USERS, lines=lines,
+               text='name,text\na,"1\n2"\n') as folder:
+        users = ("--data", f"{folder}/users")
+        text = ("--data", f"{folder}/text")
+        for words, reason in (
+                (("http://h/{csv:id}",), r"\{csv:id\} needs --data FILE"),
+                ((*users, "http://h/{csv:nme}"),
+                 r"/\{csv:nme\}: .*is no column; there are id, name, note"),
+                ((*users, "--data-order", "turn", "http://h/"),
+                 r"--data: no request has \{csv:COLUMN\} of id, name, note"),
+                (("--data", "/nonexistent/x.csv", "http://h/{csv:a}"),
+                 r"--data: /nonexistent/x.csv: No such"),
+                (("--data", "/dev/null", "http://h/{csv:a}"),
+                 r"--data: /dev/null: there is no row in it"),
+                ((*text, "-H", "A: {csv:text}", "http://h/{csv:name}"),
+                 r"A: \{csv:text\}: .*line 2 of the data has a control"),
+                ((*text, "--urls", f"{folder}/lines", "http://h/"),
+                 r"X: \{csv:text\}: .*line 2 of the data has a control"),
+                (("--data-order", "once", "http://h/"),
+                 r"--data-order: there is no --data"),
+                ((*users, "--data-order", "twice", "http://h/{csv:id}"),
+                 r"--data-order: 'twice' is not"),
+                ((*users, "--data-order", "once", "-d", "1s",
+                  "http://h/{csv:id}"), r"--data-order: .*leave -d out"),
+                ((*users, "--data-order", "once", "-w", "1s",
+                  "http://h/{csv:id}"), r"--data-order: .*leave -w out"),
+                ((*users, "--data-order", "once", "-n", "51",
+                  "http://h/{csv:id}"),
+                 r"--data-order: 51 requests need as many rows; there are 50")):
+            outcome = load(*words)
+            equal(outcome.status, USAGE, "exit code")
+            one_line(outcome.err, reason)
+
+
+def test_a_dry_run_says_what_rows_there_are():
+    with files(users=USERS) as folder:
+        outcome = load("--dry-run", "--data", f"{folder}/users",
+                       "--data-order", "once",
+                       "http://127.0.0.1:9/{csv:id}")
+    equal(outcome.status, OK, outcome.err)
+    matches(outcome.out, r"(?m)^Data +50 rows once each, of id, name, note$")
+    matches(outcome.out, r"measured 50 requests")
 
 
 if __name__ == "__main__":

@@ -59,6 +59,69 @@ UNIT(load_template, places_become_what_they_name)
     expect_str_eq(render("{re:\\{\\}}{seq}", 5, 1), "{}5");
 }
 
+static struct data data;
+
+/* What a text becomes with the row of a number; or the reason why it cannot be
+ * bound. */
+static const char *fill(const char *text, enum template_place place,
+                        const struct data *from, uint64_t seq)
+{
+    const struct template_values values = {seq, 7, 1};
+
+    expect_eq(template_parse(text, strlen(text), &template, why), 0, "%s", why);
+    const int err = template_bind(&template, from, place, why);
+    if (err == 0) {
+        expect_leq(template.size_max, sizeof(out) - 1);
+        const size_t len = template_render(&template, &values, out);
+        expect_leq(len, template.size_max);
+        out[len] = '\0';
+    }
+    template_fini(&template);
+    return err < 0 ? why : out;
+}
+
+UNIT(load_template, fields_of_data_are_those_of_the_requests_row)
+{
+    static const char text[] = "user,a b\nada,x\n\"b c\",\"1\r\n2\"\n";
+    char *bytes = malloc(sizeof(text));
+
+    cr_assert_not_null(bytes);
+    memcpy(bytes, text, sizeof(text));
+    expect_eq(data_parse(bytes, sizeof(text) - 1, &data, why), 0, "%s", why);
+    expect_str_eq(fill("{csv:user}={csv:a b}{seq}", TEMPLATE_IN_BODY, &data, 2),
+                  "ada=x2");
+    expect_str_eq(fill("{csv:user}{csv:a b}", TEMPLATE_IN_BODY, &data, 3),
+                  "b c1\r\n2");
+    expect_str_eq(fill("GET /{csv:user}?{csv:a b} HTTP/1.1\r\nA: {csv:user}",
+                       TEMPLATE_IN_HEAD, &data, 1),
+                  "GET /b%20c?1%0D%0A2 HTTP/1.1\r\nA: b c");
+    expect_str_eq(fill("A: {csv:user}", TEMPLATE_IN_HEADER, &data, 1),
+                  "A: b c");
+    expect_str_eq(fill("A: {csv:a b}", TEMPLATE_IN_HEADER, &data, 1),
+                  "{csv:a b}: line 3 of the data has a control character "
+                  "there, which no header has");
+    expect_str_eq(fill("{csv:b}", TEMPLATE_IN_BODY, &data, 1),
+                  "{csv:b} is no column; there are user, a b");
+    expect_str_eq(fill("x{csv:b}", TEMPLATE_IN_BODY, NULL, 1),
+                  "{csv:b} needs --data FILE");
+    data_fini(&data);
+}
+
+UNIT(load_template, what_a_path_does_not_have_is_encoded)
+{
+    static const char text[] =
+        "p\n\"\x01 !\"\"#$%&'()*+,-./09:;<=>?@AZ[\\]^_`az{|}~\x7f\xff\"\n";
+    char *bytes = malloc(sizeof(text));
+
+    cr_assert_not_null(bytes);
+    memcpy(bytes, text, sizeof(text));
+    expect_eq(data_parse(bytes, sizeof(text) - 1, &data, why), 0, "%s", why);
+    expect_str_eq(fill("/{csv:p}", TEMPLATE_IN_HEAD, &data, 0),
+                  "/%01%20!%22%23$%&'()*+,-./09:;%3C=%3E?@AZ[%5C]%5E_%60az%7B"
+                  "%7C%7D~%7F%FF");
+    data_fini(&data);
+}
+
 UNIT(load_template, random_numbers_are_in_their_range_and_reach_its_ends)
 {
     bool seen[10] = {false};

@@ -112,6 +112,11 @@ static int make_request(struct shared *shared, const struct request_kind *kind,
         return err;
     }
     shared->request_count++;
+    err =
+        template_bind(&request->template, options->data, TEMPLATE_IN_BODY, why);
+    if (err < 0) {
+        return err;
+    }
     request->rule = kind ? kind->rule : &options->script.rule;
     return make_copies(request, kind ? 1 : options->depth);
 }

@@ -17,6 +17,7 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 /* ---- what a value looks like ---- */
 
@@ -241,6 +242,33 @@ static bool has_flag(char *const *words, const char *const *flags)
     return false;
 }
 
+/* --data of curl is a body, and of h2load the file of one: nothing in the line
+ * can have a field of rows. */
+static bool is_text(const char *value, char *const *words)
+{
+    const size_t len = value ? strlen(value) : 0;
+
+    (void)words;
+    return value && access(value, F_OK) < 0 &&
+           (len < 4 || strcmp(value + len - 4, ".csv") != 0);
+}
+
+static bool is_sent_file(const char *value, char *const *words)
+{
+    static const char *const users[] = {"--mix", "--urls", "--replay",
+                                        "--data-order", NULL};
+
+    if (!is_file(value, words) || has_flag(words, users)) {
+        return false;
+    }
+    for (; *words; words++) {
+        if (strstr(*words, "{csv:")) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* -t with a unit is a time-out in a line that says how long it is. */
 static bool is_whole_time(const char *value, char *const *words)
 {
@@ -457,6 +485,10 @@ static bool is_place(const char *value, char *const *words)
 
 const struct option_foreign foreign_words[] = {
     /* Letters that are options here, with values that are not of them. */
+    VALUE("data", is_sent_file, "-b|@%s",
+          "--data is a file of rows here; " BODY),
+    VALUE("data", is_text, "-b|%s",
+          "--data is a file of rows here; a body is -b TEXT"),
     VALUE("d", is_file, "-b|@%s", "-d is a duration here; " BODY),
     VALUE("d", is_body, "-b|%s", "-d is a duration here; a body is -b TEXT"),
     VALUE("q", is_rate, "-R|%s",

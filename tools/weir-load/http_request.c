@@ -426,6 +426,12 @@ int http_request_init(struct http_request *self,
     if (err == 0) {
         err = make_head(self, options, host, path, why);
     }
+    if (err == 0) {
+        err = template_bind(&self->head, options->data, TEMPLATE_IN_HEAD, why);
+    }
+    if (err == 0) {
+        err = template_bind(&self->body, options->data, TEMPLATE_IN_BODY, why);
+    }
     self->size_max = self->head.size_max + self->body.size_max +
                      FRAMING_BYTES * (2 + self->body.size_max / CHUNK_BYTES);
     if (err == 0 && template_is_fixed(&self->head) &&

@@ -42,6 +42,8 @@ struct http_options {
     /* Statuses that are no failure. */
     bool has_expected;
     bool expected[HTTP_STATUS_END];
+    /* What fields of data are of; NULL: there are none. */
+    const struct data *data;
     /* As given, what bodies have to be (wanted.h); NULL: anything. */
     const char *wanted;
 };

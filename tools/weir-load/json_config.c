@@ -99,6 +99,21 @@ static json_t *urls_part(const struct replay *urls)
                      json_integer_of(urls->kind_count), "hash", hash);
 }
 
+/* The rest is of its row. */
+static json_t *data_part(const struct data *data)
+{
+    char hash[20];
+
+    if (!data) {
+        return json_null();
+    }
+    snprintf(hash, sizeof(hash), "%016llx",
+             (unsigned long long)data_hash(data));
+    return json_pack("{s:I, s:I, s:s}", "rows",
+                     json_integer_of(data->row_count), "columns",
+                     json_integer_of(data->column_count), "hash", hash);
+}
+
 /* Own addresses. */
 static json_t *bind_part(const struct run_options *options)
 {
@@ -198,7 +213,7 @@ json_t *json_config(const struct run_options *options)
     }
     json_t *config = json_pack(
         "{s:o, s:o, s:o, s:o, s:o, s:i, s:o, s:o, s:I, s:I, s:o, s:o, s:I, "
-        "s:b, s:o, s:o, s:o, s:o, s:o, s:[I, I], s:{s:I, s:I}}",
+        "s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:[I, I], s:{s:I, s:I}}",
         "targets", targets, "connect_to",
         json_text_or_null(options->connect_to.text), "bind", bind_part(options),
         "family",
@@ -216,9 +231,10 @@ json_t *json_config(const struct run_options *options)
         drawn_part(&options->recv, options->recv_text), "max_errors",
         json_integer_of(options->max_errors), "max_errors_in_millionths",
         options->max_errors_is_share, "mix", mix_part(options->mix), "replay",
-        replay_part(options->replay), "urls", urls_part(options->urls), "http",
-        http_config_part(options), "script", script_config_part(options),
-        "requests_per_conn", json_integer_of(options->requests_per_conn),
+        replay_part(options->replay), "urls", urls_part(options->urls), "data",
+        data_part(options->data), "http", http_config_part(options), "script",
+        script_config_part(options), "requests_per_conn",
+        json_integer_of(options->requests_per_conn),
         json_integer_of(options->requests_per_conn_max), "lateness_limit",
         "time_ns", json_integer_of(options->lateness_limit_ns), "millionths",
         json_integer_of(options->lateness_limit_share));

@@ -8,6 +8,7 @@
 #define WEIR_LOAD_OPTIONS_H
 
 #include "cpus.h"
+#include "data.h"
 #include "http_request.h"
 #include "mix.h"
 #include "part.h"
@@ -136,6 +137,11 @@ struct run_options {
     uint32_t requests_per_conn_max;
     struct http_options http;
     struct script_options script;
+    /* --data as given, and in which order its rows are taken; and what it has,
+     * NULL: it was not given. */
+    const char *data_path;
+    enum data_order data_order;
+    const struct data *data;
     /* Several kinds of requests, of HTTP or of a script; NULL: one. They are
      * those of a mix, of a replay or of a list, of which the others are NULL.
      */

@@ -10,6 +10,7 @@
 
 #include "foreign.h"
 #include "script_request.h"
+#include "settle_data.h"
 #include "tools/common/clock.h"
 #include "tools/common/console.h"
 #include "tools/common/engine.h"
@@ -705,8 +706,7 @@ static const struct option rows[] = {
     {"header", 'H', "'N: V'", "a header; 'N:' leaves one out; may be repeated",
      .read = read_header, .repeats = true, MARK(http)},
     {"body", 'b', "TEXT", "a body, or @FILE for one that stands in a file",
-     .aliases = "data", .read = read_body, MARK(http), .json = "http.body",
-     TEXT(http.body)},
+     .read = read_body, MARK(http), .json = "http.body", TEXT(http.body)},
     {"chunked", 0, NULL, "send the body in chunks", SWITCH(http.is_chunked),
      MARK(chunked), .json = "http.chunked"},
     {"path", 0, "PATH", "of targets without one (/)", .read = read_path,
@@ -733,8 +733,8 @@ static const struct option rows[] = {
      NUMBER(OPTION_SIZE, WINDOW_LEAST, WINDOW_MOST, http.conn_window_bytes),
      .initial = "1G", MARK(http2), .json = "http2.conn_window_bytes"},
     NOTE("Each request fills {seq}, {conn}, {rand:LOW:HIGH}, {letters:COUNT}, "
-         "{re:[a-z]{8}} and {file:NAME} anew, in paths, headers and bodies of "
-         "the command line."),
+         "{re:[a-z]{8}}, {file:NAME} and {csv:COLUMN} anew, in paths, headers "
+         "and bodies."),
 
     TITLE("Other protocols (tcp://, tls://, unix:)"),
     {"request", 0, "TEXT", "bytes, with \\r \\n \\t \\0 \\xHH; filled as above",
@@ -761,6 +761,7 @@ static const struct option rows[] = {
      .offset = offsetof(struct options_reading, given.path), MARK(file)},
     {"replay-speed", 0, "X", "times are divided by X (1)",
      .read = read_replay_speed, .needs = "replay"},
+    DATA_ROWS,
 
     TITLE("When requests are sent"),
     {"rate", 'R', "RATE",

@@ -20,6 +20,8 @@ struct options_given {
     const struct option *timeout;
     const struct option *connect_timeout;
     const struct option *wait;
+    const struct option *data;
+    const struct option *data_order;
     const struct option *log;
     const struct option *mode;
     const struct option *direction;

@@ -6,6 +6,7 @@
  * options have a meaning.
  */
 #include "options_rows.h"
+#include "settle_data.h"
 
 #include "exchange.h"
 #include "h2_conn.h"
@@ -68,7 +69,7 @@ static bool settle_amounts(struct run_options *options,
 {
     const bool has_replay =
         given->file && strcmp(given->file->name, "replay") == 0;
-    const bool is_counted = given->requests || has_replay;
+    const bool is_counted = options->request_count > 0 || has_replay;
     const uint64_t in_flight = options->depth * options->send.most;
 
     if (!is_counted && !given->duration) {
@@ -962,11 +963,12 @@ bool options_settle(struct options_reading *reading)
     struct run_options *options = &reading->options;
     const struct options_given *given = &reading->given;
 
-    return settle_part(options, given) && settle_amounts(options, given) &&
-           settle_udp(options, given) && settle_connections(options, given) &&
+    return settle_data(options, given) && settle_part(options, given) &&
+           settle_amounts(options, given) && settle_udp(options, given) &&
+           settle_connections(options, given) &&
            settle_requests(options, given) && settle_pace(options, given) &&
            settle_output(options, given) && settle_mode(options, given) &&
            tls_check_run(&options->tls, options->targets,
                          options->target_count) &&
-           settle_sockets(options);
+           settle_sockets(options) && settle_fields(options, given);
 }

@@ -103,6 +103,20 @@ static void print_times(const struct run_options *options, FILE *out)
             units_format_time(options->timeout_ns, text), LLU(options->seed));
 }
 
+static void print_data(const struct run_options *options, FILE *out)
+{
+    static const char *const orders[] = {
+        [DATA_TURN] = "in turn",
+        [DATA_RANDOM] = "at random",
+        [DATA_ONCE] = "once each",
+    };
+    char names[200];
+
+    fprintf(out, "Data        %zu rows %s, of %s\n", options->data->row_count,
+            orders[options->data_order],
+            data_list(options->data, names, sizeof(names)));
+}
+
 static void print_cpus(const struct run_options *options, FILE *out)
 {
     fputs("CPUs        ", out);
@@ -152,6 +166,9 @@ void plan_print(const struct run_options *options, FILE *out)
     fprintf(out, "weir-load %s  dry run: nothing was sent\n", weir_version());
     print_load(options, out);
     print_times(options, out);
+    if (options->data) {
+        print_data(options, out);
+    }
     print_cpus(options, out);
     for (size_t i = 0; i < options->target_count; i++) {
         print_target(options, i, out);

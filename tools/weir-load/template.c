@@ -9,6 +9,7 @@
 
 #include "tools/load/payload.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -184,6 +185,24 @@ static int add_file(struct template *self, const char *path, char *why)
     return err;
 }
 
+static int add_csv(struct template *self, const char *argument)
+{
+    struct template_part part = {.kind = TEMPLATE_CSV};
+
+    if (!argument || argument[0] == '\0') {
+        return -EINVAL;
+    }
+    part.name = strdup(argument);
+    if (!part.name) {
+        return -ENOMEM;
+    }
+    const int err = add_part(self, &part, 0);
+    if (err < 0) {
+        free(part.name);
+    }
+    return err;
+}
+
 static int add_place(struct template *self, const char *name, char *argument,
                      char *why)
 {
@@ -198,6 +217,9 @@ static int add_place(struct template *self, const char *name, char *argument,
     }
     if (strcmp(name, "letters") == 0) {
         return add_letters(self, argument);
+    }
+    if (strcmp(name, "csv") == 0) {
+        return add_csv(self, argument);
     }
     return strcmp(name, "file") == 0 ? add_file(self, argument, why) : -EINVAL;
 }
@@ -271,7 +293,7 @@ static void explain(const char *text, size_t len, size_t at, char *why)
     snprintf(reason, sizeof(reason), "%s",
              why[0] ? why
                     : "write {seq}, {conn}, {rand:LOW:HIGH}, {letters:COUNT}, "
-                      "{re:PATTERN} or {file:PATH}");
+                      "{re:PATTERN}, {file:PATH} or {csv:COLUMN}");
     snprintf(why, TEMPLATE_WHY_SIZE, "at byte %zu, '%.*s': %.180s", at + 1,
              (int)(left < 24 ? left : 24), text + at, reason);
 }
@@ -305,7 +327,132 @@ static int parse(struct template *self, const char *text, size_t len, char *why)
     return 0;
 }
 
+/* ---- fields of data ---- */
+
+/* Bytes that one of a field becomes as %HH. */
+#define ENCODED_SIZE 3U
+
+/* A byte that a path and its query do not have (RFC 3986); a '%' is left, so
+ * that what is encoded already stays so. */
+static bool is_strange(unsigned char byte)
+{
+    return byte <= ' ' || byte >= 0x7f ||
+           memchr("\"#<>\\^`{|}", byte, 11) != NULL;
+}
+
+static int bind_part(struct template *self, struct template_part *part,
+                     char *why)
+{
+    char names[TEMPLATE_WHY_SIZE / 2];
+    const int column = self->data ? data_find(self->data, part->name) : -1;
+
+    if (!self->data) {
+        snprintf(why, TEMPLATE_WHY_SIZE, "{csv:%.60s} needs --data FILE",
+                 part->name);
+        return -EINVAL;
+    }
+    if (column < 0) {
+        snprintf(why, TEMPLATE_WHY_SIZE,
+                 "{csv:%.60s} is no column; there are %s", part->name,
+                 data_list(self->data, names, sizeof(names)));
+        return -EINVAL;
+    }
+    const struct data_column *known = &self->data->columns[column];
+    const size_t size = known->size_max * (part->is_encoded ? ENCODED_SIZE : 1);
+    if (self->size_max + size > TEMPLATE_SIZE_MAX) {
+        snprintf(why, TEMPLATE_WHY_SIZE, "with {csv:%.60s} it is too long",
+                 part->name);
+        return -EINVAL;
+    }
+    part->column = (size_t)column;
+    self->size_max += size;
+    return 0;
+}
+
+/* A field in a header: it cannot end the line. */
+static int check_in_header(const struct template *self,
+                           const struct template_part *part, char *why)
+{
+    const uint64_t line = self->data->columns[part->column].control_line;
+
+    if (line == 0 || part->is_encoded) {
+        return 0;
+    }
+    snprintf(why, TEMPLATE_WHY_SIZE,
+             "{csv:%.60s}: line %llu of the data has a control character "
+             "there, which no header has",
+             part->name, (unsigned long long)line);
+    return -EINVAL;
+}
+
+int template_bind(struct template *self, const struct data *data,
+                  enum template_place place, char *why)
+{
+    bool is_first_line = place == TEMPLATE_IN_HEAD;
+    int err = 0;
+
+    self->data = data;
+    for (size_t i = 0; i < self->part_count && err == 0; i++) {
+        struct template_part *part = &self->parts[i];
+        if (part->kind == TEMPLATE_CSV) {
+            part->is_encoded = is_first_line;
+            err = bind_part(self, part, why);
+        }
+        if (part->kind == TEMPLATE_CSV && err == 0 &&
+            place != TEMPLATE_IN_BODY) {
+            err = check_in_header(self, part, why);
+        }
+        if (part->kind == TEMPLATE_TEXT &&
+            memchr(self->bytes + part->begin, '\n', part->len)) {
+            is_first_line = false;
+        }
+    }
+    return err;
+}
+
+size_t template_count_fields(const struct template *self)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < self->part_count; i++) {
+        count += self->parts[i].kind == TEMPLATE_CSV;
+    }
+    return count;
+}
+
 /* ---- rendering ---- */
+
+/* In place: @len bytes become up to ENCODED_SIZE times as many. */
+static size_t encode(char *out, size_t len)
+{
+    static const char digits[] = "0123456789ABCDEF";
+    size_t grown = len;
+
+    for (size_t i = 0; i < len; i++) {
+        grown += is_strange((unsigned char)out[i]) ? ENCODED_SIZE - 1 : 0;
+    }
+    for (size_t from = len, to = grown; from < to;) {
+        const unsigned char byte = (unsigned char)out[--from];
+        if (!is_strange(byte)) {
+            out[--to] = (char)byte;
+            continue;
+        }
+        to -= ENCODED_SIZE;
+        out[to] = '%';
+        out[to + 1] = digits[byte >> 4];
+        out[to + 2] = digits[byte & 15];
+    }
+    return grown;
+}
+
+static size_t write_csv(const struct template *self,
+                        const struct template_part *part, uint64_t number,
+                        char *out)
+{
+    assert(self->data);
+    const size_t len = data_write(self->data, part->column, number, out);
+    return part->is_encoded ? encode(out, len) : len;
+}
 
 static size_t write_number(uint64_t number, char *out)
 {
@@ -355,6 +502,8 @@ static size_t write_part(const struct template *self, size_t index,
         return write_letters(part->low, random, out);
     case TEMPLATE_PATTERN:
         return pattern_write(&part->pattern, random, out);
+    case TEMPLATE_CSV:
+        return write_csv(self, part, values->seq, out);
     default:
         memcpy(out, self->bytes + part->begin, part->len);
         return part->len;
@@ -400,7 +549,8 @@ bool template_may_be_empty(const struct template *self)
 {
     for (size_t i = 0; i < self->part_count; i++) {
         const struct template_part *part = &self->parts[i];
-        if (part->kind != TEMPLATE_PATTERN || !part->pattern.may_be_empty) {
+        if (part->kind != TEMPLATE_CSV &&
+            (part->kind != TEMPLATE_PATTERN || !part->pattern.may_be_empty)) {
             return false;
         }
     }
@@ -432,6 +582,7 @@ void template_fini(struct template *self)
 {
     for (size_t i = 0; i < self->part_count; i++) {
         pattern_fini(&self->parts[i].pattern);
+        free(self->parts[i].name);
     }
     free(self->bytes);
     free(self->parts);

@@ -1,8 +1,9 @@
 /*
  * Text with places that each request fills anew: {seq} the request's number,
  * {conn} its connection's, {rand:LOW:HIGH} a number, {letters:COUNT} random
- * letters, {re:PATTERN} what matches a pattern (pattern.h), and {file:PATH},
- * the bytes of a file, which is read once.
+ * letters, {re:PATTERN} what matches a pattern (pattern.h), {file:PATH}, the
+ * bytes of a file, which is read once, and {csv:COLUMN} a field of the
+ * request's row (data.h).
  *
  * A brace that is not followed by a lower-case word and ':' or '}' stands for
  * itself, so that JSON needs no escapes. Which values a request gets depends on
@@ -11,6 +12,7 @@
 #ifndef WEIR_LOAD_TEMPLATE_H
 #define WEIR_LOAD_TEMPLATE_H
 
+#include "data.h"
 #include "pattern.h"
 
 #include <stdbool.h>
@@ -31,6 +33,7 @@ enum template_kind {
     TEMPLATE_RAND,
     TEMPLATE_LETTERS,
     TEMPLATE_PATTERN,
+    TEMPLATE_CSV,
 };
 
 struct template_part {
@@ -44,6 +47,11 @@ struct template_part {
     uint64_t high;
     /* TEMPLATE_PATTERN. */
     struct pattern pattern;
+    /* TEMPLATE_CSV: the name of a column; and when it is bound, which one that
+     * is, and whether what a path does not have is written as %HH. */
+    char *name;
+    size_t column;
+    bool is_encoded;
 };
 
 struct template
@@ -53,8 +61,20 @@ struct template
     size_t len;
     struct template_part *parts;
     size_t part_count;
-    /* The most bytes that it becomes. */
+    /* The most bytes that it becomes, without fields of data until it is bound
+     * to them. */
     size_t size_max;
+    /* NULL: it is not bound. */
+    const struct data *data;
+};
+
+/* Where the text stands, for what a field of data may have there. */
+enum template_place {
+    TEMPLATE_IN_BODY,   /* anything */
+    TEMPLATE_IN_HEADER, /* no control character */
+    /* A head of HTTP: in its first line what a path does not have is written as
+     * %HH, the others are headers. */
+    TEMPLATE_IN_HEAD,
 };
 
 /* What fills the places. */
@@ -71,6 +91,15 @@ int template_parse(const char *text, size_t len, struct template *ret,
 
 /* Bytes that stand for themselves, braces or not. 0, -ENOMEM or -EINVAL. */
 int template_take(const char *bytes, size_t len, struct template *ret);
+
+/* Bind it to the data that its fields are of; NULL: there are none. The data
+ * are borrowed until it ends. 0, or -EINVAL with one line in why: a field is of
+ * no column, or cannot stand where it does. */
+int template_bind(struct template *self, const struct data *data,
+                  enum template_place place, char *why);
+
+/* How many fields of data it has. */
+size_t template_count_fields(const struct template *self);
 
 /* May it become nothing, for one request or for all? */
 bool template_may_be_empty(const struct template *self);

@@ -1,0 +1,159 @@
+/*
+ * Texts without "{csv:" are not looked at again; those that have one are
+ * compiled once more, and bound as they are when requests are made. So a
+ * mistake is found before the run, by a dry run as well.
+ */
+#include "settle_data.h"
+
+#include "script_request.h"
+#include "template.h"
+#include "tools/common/console.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+const char *const settle_data_orders[] = {
+    [DATA_TURN] = "turn",
+    [DATA_RANDOM] = "random",
+    [DATA_ONCE] = "once",
+    [DATA_ONCE + 1] = NULL,
+};
+
+/* With a row for each request the run ends behind the last one. */
+static bool settle_once(struct run_options *options,
+                        const struct options_given *given,
+                        const struct data *data)
+{
+    if (given->duration || given->stages) {
+        return option_say(given->data_order,
+                          "the run ends when the rows of --data are used up; "
+                          "leave %s out",
+                          given->duration ? "-d" : "--stages");
+    }
+    if (options->warmup_ns > 0) {
+        return option_say(given->data_order,
+                          "a warm-up would use rows up; leave -w out");
+    }
+    if (options->request_count == 0 && !given->file) {
+        options->request_count = data->row_count;
+    }
+    return true;
+}
+
+bool settle_data(struct run_options *options, const struct options_given *given)
+{
+    static struct data data;
+    char why[DATA_WHY_SIZE];
+
+    if (!given->data) {
+        return true;
+    }
+    FILE *file = fopen(options->data_path, "re");
+    if (!file) {
+        return option_say(given->data, "%s: %s", options->data_path,
+                          strerror(errno));
+    }
+    const int err = data_read(file, &data, why);
+    fclose(file);
+    if (err < 0) {
+        return option_say(given->data, "%s: %s", options->data_path, why);
+    }
+    data.order = options->data_order;
+    data.seed = options->seed;
+    options->data = &data;
+    options->http.data = &data;
+    return data.order != DATA_ONCE || settle_once(options, given, &data);
+}
+
+/* ---- fields of requests ---- */
+
+/* A text of one request. Adds the fields that it has. */
+static bool check_text(const struct run_options *options, const char *text,
+                       enum template_place place, size_t *ret_count)
+{
+    struct template template;
+    char why[TEMPLATE_WHY_SIZE];
+
+    if (!text || !strstr(text, "{csv:") || text[0] == '@') {
+        return true;
+    }
+    int err = options->mode == RUN_MODE_HTTP
+                  ? template_parse(text, strlen(text), &template, why)
+                  : script_request_parse(text, &template, why);
+    if (err == 0) {
+        err = template_bind(&template, options->data, place, why);
+        *ret_count += template_count_fields(&template);
+        template_fini(&template);
+    }
+    if (err < 0) {
+        say("%.200s: %s", text, why);
+    }
+    return err == 0;
+}
+
+static bool check_kind(const struct run_options *options,
+                       const struct request_kind *kind, size_t *ret_count)
+{
+    const char *header = kind->headers;
+    bool is_good =
+        check_text(options, kind->path, TEMPLATE_IN_HEAD, ret_count) &&
+        check_text(options, kind->body, TEMPLATE_IN_BODY, ret_count) &&
+        check_text(options, kind->request, TEMPLATE_IN_BODY, ret_count);
+
+    for (size_t i = 0; i < kind->header_count && is_good; i++) {
+        is_good = check_text(options, header, TEMPLATE_IN_HEADER, ret_count);
+        header += strlen(header) + 1;
+    }
+    return is_good;
+}
+
+static bool check_all(const struct run_options *options, size_t *ret_count)
+{
+    const struct http_options *http = &options->http;
+    bool is_good =
+        check_text(options, http->path, TEMPLATE_IN_HEAD, ret_count) &&
+        check_text(options, http->body, TEMPLATE_IN_BODY, ret_count) &&
+        check_text(options, options->script.request, TEMPLATE_IN_BODY,
+                   ret_count);
+
+    for (size_t i = 0; i < options->target_count && is_good; i++) {
+        is_good = check_text(options, options->targets[i].path,
+                             TEMPLATE_IN_HEAD, ret_count);
+    }
+    for (size_t i = 0; i < http->field_count && is_good; i++) {
+        is_good =
+            check_text(options, http->fields[i], TEMPLATE_IN_HEADER, ret_count);
+    }
+    for (size_t i = 0; i < options->kind_count && is_good; i++) {
+        is_good = check_kind(options, &options->kinds[i], ret_count);
+    }
+    return is_good;
+}
+
+bool settle_fields(const struct run_options *options,
+                   const struct options_given *given)
+{
+    char names[200];
+    size_t count = 0;
+
+    if (!check_all(options, &count)) {
+        return false;
+    }
+    if (!options->data) {
+        return true;
+    }
+    if (count == 0) {
+        return option_say(given->data, "no request has {csv:COLUMN} of %s",
+                          data_list(options->data, names, sizeof(names)));
+    }
+    if (options->data_order == DATA_ONCE &&
+        (options->request_count == 0 ||
+         options->request_count > options->data->row_count)) {
+        return option_say(given->data_order,
+                          "%llu requests need as many rows; there are %zu",
+                          (unsigned long long)options->request_count,
+                          options->data->row_count);
+    }
+    return true;
+}
