@@ -183,8 +183,9 @@ UNIT(load_schedule, a_rate_may_name_its_time)
     static const struct {
         const char *text;
         double rate;
-    } rows[] = {{"100/s", 100},  {"100/1s", 100}, {"6k/1m", 100},
-                {"1/10ms", 100}, {"50/0.5", 100}, {"0/1s", 0}};
+    } rows[] = {{"100/s", 100},  {"100/1s", 100},  {"6k/1m", 100},
+                {"1/10ms", 100}, {"50/0.5", 100},  {"0/1s", 0},
+                {"6K/m", 100},   {"6000/min", 100}};
     static const char *const wrong[] = {"1/", "1/0s", "1/x", "/s", "1/s1"};
     double rate = -1;
 

@@ -62,6 +62,11 @@ UNIT(load_units, times_are_exact_to_the_nanosecond)
     expect_eq(must(units_parse_time, "2m"), 120 * SECOND);
     expect_eq(must(units_parse_time, "1h"), 3600 * SECOND);
     expect_eq(must(units_parse_time, "1m30s"), 90 * SECOND);
+    expect_eq(must(units_parse_time, "30S"), 30 * SECOND);
+    expect_eq(must(units_parse_time, "2M"), 120 * SECOND);
+    expect_eq(must(units_parse_time, "1H"), 3600 * SECOND);
+    expect_eq(must(units_parse_time, "10sec"), 10 * SECOND);
+    expect_eq(must(units_parse_time, "2min"), 120 * SECOND);
     expect_eq(must(units_parse_time, "7d"), 7 * 24 * 3600 * SECOND);
     cr_assert(units_lacks_unit("5000") && units_lacks_unit("0.5"));
     cr_assert_not(units_lacks_unit("0") || units_lacks_unit("0.0"));

@@ -131,7 +131,8 @@ void reword_write(struct reword *self, const char *words, const char *value)
 bool reword_fill(struct reword *self, const struct option_foreign *row,
                  const char *value, char *const *words)
 {
-    if (row->fill && value && row->fill(self, value, words)) {
+    if (row->fill && (value || row->is_whole) &&
+        row->fill(self, value, words)) {
         return row->fills_word;
     }
     if (row->write) {

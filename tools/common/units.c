@@ -38,6 +38,11 @@ static const struct unit time_units[] = {
     {"m", 60 * UINT64_C(1000000000)},
     {"h", 3600 * UINT64_C(1000000000)},
     {"d", 24 * 3600 * UINT64_C(1000000000)},
+    {"sec", 1000000000},
+    {"min", 60 * UINT64_C(1000000000)},
+    {"S", 1000000000},
+    {"M", 60 * UINT64_C(1000000000)},
+    {"H", 3600 * UINT64_C(1000000000)},
 };
 
 static const struct unit percent_units[] = {

@@ -77,6 +77,25 @@ static bool resolve(const char *base, const char *location,
                     (int)location_len, location) < ELSEWHERE_SIZE;
 }
 
+/* A certificate that would do for a server that is tried: clients of other
+ * tools look at none. */
+static bool is_untrusted(const struct result *result)
+{
+    return has_error(result, PHASE_TLS, WEIR_ETLSSELFSIGNED) ||
+           has_error(result, PHASE_TLS, WEIR_ETLSISSUER);
+}
+
+const char *elsewhere_reason(const struct result *result)
+{
+    const bool is_redirect = result->location[0] != '\0';
+
+    return is_redirect            ? "write:"
+           : is_untrusted(result) ? "to trust it all the same, write:"
+           : result->options->targets[0].is_tls
+               ? "if the server has no TLS, write:"
+               : "write:";
+}
+
 bool elsewhere_find(const struct result *result, char ret[ELSEWHERE_SIZE])
 {
     const struct run_options *options = result->options;
@@ -92,7 +111,8 @@ bool elsewhere_find(const struct result *result, char ret[ELSEWHERE_SIZE])
         has_error(result, PHASE_VALIDATE, ERROR_WANTS_TLS)) {
         return change_scheme(target, "https://", ret);
     }
-    if (has_error(result, PHASE_VALIDATE, HTTP_E_HTTP2)) {
+    if (has_error(result, PHASE_VALIDATE, HTTP_E_HTTP2) ||
+        is_untrusted(result)) {
         return snprintf(ret, ELSEWHERE_SIZE, "%s", target->text) <
                ELSEWHERE_SIZE;
     }
@@ -123,6 +143,9 @@ bool elsewhere_write(const struct result *result, const char *url,
     }
     if (has_error(result, PHASE_VALIDATE, HTTP_E_HTTP2)) {
         reword_keep(ret, "--http2");
+    }
+    if (is_untrusted(result) && result->location[0] == '\0') {
+        reword_keep(ret, "-k");
     }
     return !ret->is_lost;
 }

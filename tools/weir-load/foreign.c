@@ -9,6 +9,8 @@
 #include "foreign.h"
 
 #include "foreign_fill.h"
+#include "foreign_tools.h"
+#include "foreign_value.h"
 #include "tools/common/units.h"
 #include "url.h"
 
@@ -90,6 +92,13 @@ static bool is_unit_time(const char *value, char *const *words)
 {
     return is_time(value, words) &&
            !isdigit((unsigned char)value[strlen(value) - 1]);
+}
+
+static bool ends_with(const char *value, const char *end)
+{
+    const size_t len = value ? strlen(value) : 0;
+
+    return len > strlen(end) && strcmp(value + len - strlen(end), end) == 0;
 }
 
 static bool is_url(const char *value, char *const *words)
@@ -183,6 +192,12 @@ static bool is_protocol(const char *value, char *const *words)
            (strncmp(value, "http/", 5) == 0 || strncmp(value, "h2", 2) == 0);
 }
 
+static bool is_protocol_2(const char *value, char *const *words)
+{
+    (void)words;
+    return value && strncmp(value, "h2", 2) == 0;
+}
+
 static bool is_file_name(const char *value, char *const *words)
 {
     return is_file(value, words) ||
@@ -194,6 +209,31 @@ static bool is_csv(const char *value, char *const *words)
 {
     (void)words;
     return value && strcmp(value, "csv") == 0;
+}
+
+static bool is_json(const char *value, char *const *words)
+{
+    (void)words;
+    return value && strcmp(value, "json") == 0;
+}
+
+/* A file for a result, and no target. */
+static bool is_json_file(const char *value, char *const *words)
+{
+    return ends_with(value, ".json") && !is_url(value, words);
+}
+
+/* How connections of wrk2 arrive. */
+static bool is_exponential(const char *value, char *const *words)
+{
+    (void)words;
+    return value && (strcmp(value, "exp") == 0 || strcmp(value, "zipf") == 0);
+}
+
+static bool is_fixed(const char *value, char *const *words)
+{
+    (void)words;
+    return value && strcmp(value, "fixed") == 0;
 }
 
 static bool is_null_device(const char *value, char *const *words)
@@ -217,6 +257,9 @@ static bool is_redis_test(const char *value, char *const *words)
     (void)words;
     if (value) {
         snprintf(first, sizeof(first), "%.*s", (int)strcspn(value, ","), value);
+        for (char *letter = first; *letter; letter++) {
+            *letter = (char)tolower((unsigned char)*letter);
+        }
     }
     return is_one_of(first, tests);
 }
@@ -267,6 +310,16 @@ static bool is_sent_file(const char *value, char *const *words)
         }
     }
     return true;
+}
+
+static bool has_url(char *const *words)
+{
+    for (; *words; words++) {
+        if (is_url(*words, words)) {
+            return true;
+        }
+    }
+    return false;
 }
 
 /* -t with a unit is a time-out in a line that says how long it is. */
@@ -341,12 +394,40 @@ static bool is_repetitions(const char *value, char *const *words)
 /* iperf3 -s is alone, or has a port. */
 static bool is_server(const char *value, char *const *words)
 {
-    for (; *words; words++) {
-        if (is_url(*words, words)) {
-            return false;
-        }
-    }
-    return !value;
+    return !value && !has_url(words);
+}
+
+/* netperf's: no header is without a colon. */
+static bool is_netperf_host(const char *value, char *const *words)
+{
+    return value && *value && !value[strcspn(value, ":= ")] && !has_url(words);
+}
+
+/* Sizes of h2load's frames; files have other names, or are there. */
+static bool is_frame_size(const char *value, char *const *words)
+{
+    return is_size(value, words) && !is_file(value, words);
+}
+
+/* h2load's windows are powers of two; a warm-up of ours has no streams that are
+ * written as there. */
+static bool is_window(const char *value, char *const *words)
+{
+    static const char *const windows[] = {"-W", "--connection-window", NULL};
+
+    return is_number(value, words) && has_flag(words, windows);
+}
+
+/* iperf3 -u has its place behind -c. */
+static bool is_no_target(const char *value, char *const *words)
+{
+    return is_nothing(value, words) && !has_url(words);
+}
+
+static bool is_once(const char *value, char *const *words)
+{
+    (void)words;
+    return value && strcmp(value, "once") == 0;
 }
 
 /* ---- words that are no flags ---- */
@@ -355,13 +436,6 @@ static bool is_attack(const char *value, char *const *words)
 {
     (void)words;
     return strcmp(value, "attack") == 0;
-}
-
-static bool ends_with(const char *value, const char *end)
-{
-    const size_t len = value ? strlen(value) : 0;
-
-    return len > strlen(end) && strcmp(value + len - strlen(end), end) == 0;
 }
 
 static bool is_program(const char *value, char *const *words)
@@ -379,6 +453,26 @@ static bool is_python(const char *value, char *const *words)
 static bool has_prefix(const char *value, const char *prefix)
 {
     return strncasecmp(value, prefix, strlen(prefix)) == 0;
+}
+
+/* What httpie has before its URL. */
+static bool is_method_word(const char *value, char *const *words)
+{
+    return has_url(words) && is_method(value, words);
+}
+
+static bool is_lower_method_word(const char *value, char *const *words)
+{
+    return has_url(words) && foreign_is_lower_method(value, words);
+}
+
+/* Commands that others have. */
+static bool is_command(const char *value, char *const *words)
+{
+    static const char *const commands[] = {"bench", "load", "http", "https",
+                                           NULL};
+
+    return has_url(words) && is_one_of(value, commands);
 }
 
 /* "http://HOST/PATH POST BODY" */
@@ -439,6 +533,30 @@ static bool is_place(const char *value, char *const *words)
         ROW(name_, is_, write_, advice_), .has_value = true, .is_whole = true  \
     }
 
+#define TARGET_OF(name_, is_, write_)                                          \
+    {                                                                          \
+        ROW(name_, is_, write_, TARGET), .has_value = true, .is_word = true    \
+    }
+#define FILLED_TARGET(name_, is_, fill_)                                       \
+    {                                                                          \
+        ROW(name_, is_, NULL, TARGET), .has_value = true, .is_word = true,     \
+                                       .fill = (fill_)                         \
+    }
+#define FILLED(name_, is_, fill_, advice_)                                     \
+    {                                                                          \
+        ROW(name_, is_, NULL, advice_), .has_value = true, .fill = (fill_)     \
+    }
+#define FILLED_WORD(is_, fill_, advice_)                                       \
+    {                                                                          \
+        ROW("", is_, NULL, advice_), .has_value = true, .is_word = true,       \
+                                     .fill = (fill_)                           \
+    }
+#define TOOL(name_, is_, fill_, advice_)                                       \
+    {                                                                          \
+        ROW(name_, is_, NULL, advice_), .has_value = true, .is_whole = true,   \
+                                        .fill = (fill_)                        \
+    }
+
 #define VERSION     "HTTP/1.1 is spoken unless --http2 is given"
 #define NO_HTTP3    "HTTP/3 is not spoken; --http2 is the newest there is"
 #define NO_REDIRECT "redirects are not followed; write the place that they name"
@@ -446,7 +564,7 @@ static bool is_place(const char *value, char *const *words)
     "proxies of HTTP are not spoken to; --connect-to HOST:PORT goes there "    \
     "with the requests as they are"
 #define USER  "a user is a header"
-#define BASIC "-H|\"Authorization: Basic $(printf %%s %s | base64)\""
+#define BASIC FOREIGN_BASIC
 #define TYPE  "a type is a header"
 #define HEAD  "a header is -H 'NAME: VALUE'"
 #define JSON  "a result as JSON is --json=FILE"
@@ -471,6 +589,28 @@ static bool is_place(const char *value, char *const *words)
         ROW(name_, NULL, "--urls|%s", LIST),                                   \
             .has_value = true, .fill = foreign_fill_list, .fills_word = true   \
     }
+#define NETPERF                                                                \
+    "netperf's tests are modes: TCP_RR is rr, TCP_CRR crr, TCP_STREAM "        \
+    "stream, "                                                                 \
+    "TCP_MAERTS stream with --direction down; the other side is weir-load "    \
+    "serve, in mode rr with the same sizes, or discard for streams"
+#define SOCKPERF                                                               \
+    "sockperf's tests are mode rr, and echoes over UDP: under-load has -R; "   \
+    "the other side is weir-load serve"
+#define TCPKALI                                                                \
+    "tcpkali's messages are --request, and where an answer ends --expect, "    \
+    "here as long as the message"
+#define OBJECTIVE "an objective is --slo EXPR, as p95<200ms,errors<1%"
+#define RAMP      "rates that rise are --stages, as 30s@0..500,1m@500"
+#define PAGE                                                                   \
+    "a page is drawn of a result: weir-load report -o PAGE.html result.json"
+#define WINDOW                                                                 \
+    "windows are --window SIZE and --conn-window SIZE, 16M and 1G unless said"
+#define PLACE                                                                  \
+    "a target has a scheme: http:// or https://, or tcp:// for an echo"
+#define METHOD    "methods are written in capitals"
+#define TARGET    "the target stands without a flag"
+#define GROUPS    "numbers have no separators"
 #define TIMEOUT   "a time-out is --timeout TIME"
 #define DURATION  "a duration is -d TIME"
 #define NOT_SHOWN "it changes nothing here"
@@ -493,9 +633,29 @@ const struct option_foreign foreign_words[] = {
     VALUE("d", is_body, "-b|%s", "-d is a duration here; a body is -b TEXT"),
     VALUE("q", is_rate, "-R|%s",
           "-q is quiet here; a rate is -R RATE, of all connections together"),
-    WHOLE("t", is_netperf_test, "--mode|rr|--send|1|-d|10s|tcp://HOST:PORT",
-          "netperf's tests are modes: TCP_RR is rr, TCP_CRR crr, TCP_STREAM "
-          "stream; the other side is weir-load serve"),
+    TOOL("i", foreign_is_sockperf, foreign_fill_sockperf, SOCKPERF),
+    TOOL("ip", foreign_is_sockperf, foreign_fill_sockperf, SOCKPERF),
+    TOOL("tcp", foreign_is_sockperf, foreign_fill_sockperf, SOCKPERF),
+    TOOL("m", foreign_is_sockperf, foreign_fill_sockperf, SOCKPERF),
+    TOOL("p", foreign_is_sockperf, foreign_fill_sockperf, SOCKPERF),
+    TOOL("t", foreign_is_sockperf, foreign_fill_sockperf, SOCKPERF),
+    TOOL("T", foreign_is_tcpkali, foreign_fill_tcpkali, TCPKALI),
+    TOOL("m", foreign_is_tcpkali, foreign_fill_tcpkali, TCPKALI),
+    TOOL("em", foreign_is_tcpkali, foreign_fill_tcpkali, TCPKALI),
+    TOOL("connect-rate", foreign_is_tcpkali, foreign_fill_tcpkali, TCPKALI),
+    TOOL("t", is_netperf_test, foreign_fill_netperf, NETPERF),
+    TOOL("H", is_netperf_host, foreign_fill_netperf, NETPERF),
+    FILLED("H", foreign_is_equated, foreign_fill_header, HEAD),
+    FILLED("header", foreign_is_equated, foreign_fill_header, HEAD),
+    FILLED("headers", foreign_is_equated, foreign_fill_header, HEAD),
+    FILLED("n", foreign_is_grouped, foreign_fill_count, GROUPS),
+    FILLED("requests", foreign_is_grouped, foreign_fill_count, GROUPS),
+    FILLED("X", foreign_is_lower_method, foreign_fill_method, METHOD),
+    FILLED("m", foreign_is_lower_method, foreign_fill_method, METHOD),
+    FILLED("method", foreign_is_lower_method, foreign_fill_method, METHOD),
+    FILLED("slo", foreign_is_threshold, foreign_fill_threshold,
+           "objectives are written as p95<500ms"),
+    VALUE("w", is_window, "", WINDOW),
     WHOLE("t", is_redis_test,
           "-c|50|-n|100000|--request|SET key{rand:1:1000} value\\r\\n|"
           "--expect|delim:\\r\\n|tcp://127.0.0.1:6379",
@@ -506,6 +666,7 @@ const struct option_foreign foreign_words[] = {
     VALUE("t", is_unit_time, "--timeout|%s",
           "-t is threads here; " TIMEOUT ", and " DURATION),
     VALUE("p", is_print, "", "-p is requests under way here"),
+    VALUE("p", is_protocol_2, "--http2", "-p is requests under way here"),
     VALUE("p", is_protocol, "", "-p is requests under way here; " VERSION),
     VALUE("p", is_file_name, "-b|@%s", "-p is requests under way here; " BODY),
     VALUE("i", is_file, "-b|@%s", "-i is an interval here; " BODY),
@@ -517,7 +678,7 @@ const struct option_foreign foreign_words[] = {
     ALONE("b", is_no_body, "",
           "-b is a body here; there is no time between requests to turn off"),
     VALUE("body", is_vegeta_body, "-b|@%s", BODY),
-    WHOLE("c", is_host, "--mode|stream|-c|1|-d|10s|tcp://%s:5201", IPERF3),
+    TOOL("c", is_host, foreign_fill_iperf3, IPERF3),
     WHOLE("h", is_host, PING, "-h is help here; " REDIS),
     VALUE("l", is_size, "--send|%s", "a size of requests is --send SIZE"),
     VALUE("m", is_count_of_http1, "-p|%s",
@@ -533,13 +694,17 @@ const struct option_foreign foreign_words[] = {
     VALUE("rate", is_zero, "", "without a rate it is as fast as can be"),
     ALONE("n", is_nothing, "", NOT_SHOWN),
     /* Letters that are no options. */
+    VALUE("D", is_exponential, "--arrival|poisson",
+          "gaps between requests are --arrival"),
+    VALUE("D", is_fixed, "", "gaps are equal unless --arrival is given"),
     VALUE("D", is_time, "-d|%s", DURATION),
     VALUE("D", NULL, "-b|@%s", BODY),
     VALUE("T", is_type, "-H|Content-Type: %s", TYPE),
     VALUE("T", is_time, "--timeout|%s", TIMEOUT),
     VALUE("T", NULL, "-H|Content-Type: %s", TYPE),
     VALUE("A", is_pair, BASIC, USER),
-    VALUE("A", NULL, "-H|Accept: %s", HEAD),
+    VALUE("A", is_type, "-H|Accept: %s", HEAD),
+    VALUE("A", NULL, "-H|User-Agent: %s", HEAD),
     VALUE("C", NULL, "-H|Cookie: %s", "a cookie is a header"),
     VALUE("a", is_pair, BASIC, USER),
     VALUE("a", is_count, "-n|%s", "a count of requests is -n N"),
@@ -551,24 +716,29 @@ const struct option_foreign foreign_words[] = {
     VALUE("r", is_rate, "-R|%s",
           "a rate is -R RATE; repetitions of each user are -n N, of all "
           "connections together"),
+    {ROW("r", is_once, "", "each URL of the file once is -n N"),
+     .has_value = true, .fill = foreign_fill_once},
     ALONE("r", NULL, "", "an error ends nothing but its connection"),
     SCRIPT_OF("s", is_script),
     VALUE("s", is_time, "--timeout|%s", TIMEOUT),
     WHOLE("s", is_host, PING, REDIS),
-    WHOLE("s", is_server, "serve|--mode|discard|tcp://0.0.0.0:5201",
-          "the server of a load is weir-load serve"),
+    TOOL("s", is_server, foreign_fill_iperf3_server,
+         "the server of a load is weir-load serve"),
     SCRIPT_OF("s", is_file),
     ALONE("s", NULL, "", NOT_SHOWN),
     VALUE("f", is_python, "", PROGRAM),
+    VALUE("f", is_frame_size, "",
+          "frames are as large as the server sends them"),
     VALUE("f", is_body_file, "-b|@%s", BODY),
     LIST_OF("f"),
     VALUE("u", is_pair, BASIC, USER),
     VALUE("u", is_count, "-c|%s", "as many users as connections: -c N"),
-    WHOLE("u", is_nothing,
-          "-c|1|-R|10k|--send|1200|-d|10s|udp://127.0.0.1:5201",
-          "over UDP each datagram is answered: the target is udp://HOST:PORT, "
-          "and the server weir-load serve udp://ADDRESS:PORT"),
+    TOOL("u", is_no_target, foreign_fill_iperf3,
+         "over UDP each datagram is answered: the target is udp://HOST:PORT, "
+         "and the server weir-load serve udp://ADDRESS:PORT"),
     VALUE("u", NULL, "-X|PUT|-b|@%s", BODY),
+    ALONE("P", is_nothing, "--log|requests.csv",
+          "a line for each request is --log FILE"),
     VALUE("P", is_count, "-p|%s", "requests under way are -p N"),
     VALUE("P", NULL, NULL, NO_PROXY),
     VALUE("o", is_null_device, "", "bodies are not written"),
@@ -577,13 +747,21 @@ const struct option_foreign foreign_words[] = {
     VALUE("o", isnt_json, "--json=%=", JSON),
     VALUE("x", NULL, NULL, NO_PROXY),
     VALUE("X", is_pair, NULL, NO_PROXY),
+    VALUE("e", is_url, "-H|Referer: %s", HEAD),
     VALUE("e", NULL, "--hgrm|%s", "times by percentile are --hgrm FILE"),
     VALUE("g", NULL, "--log|%s", "a line for each request is --log FILE"),
     ALONE("I", NULL, "-X|HEAD", "a method is -X METHOD"),
     VALUE("N", is_count, "-n|%s", "a count of requests is -n N"),
+    VALUE("W", is_number, "", WINDOW),
+    VALUE("F", NULL, NULL, "a form of several parts is a body: -b @FILE"),
+    ALONE("2", NULL, "--http2", "HTTP/2 is --http2"),
     /* Names: what is sent. */
-    {ROW("host", is_url, "%s", "the target stands without a flag"),
-     .has_value = true, .is_word = true},
+    TARGET_OF("host", is_url, "%s"),
+    FILLED_TARGET("host", foreign_has_port, foreign_fill_place),
+    VALUE("port", is_count, "", "the port stands in the target"),
+    TARGET_OF("url", NULL, "%s"),
+    TARGET_OF("uri", NULL, "%s"),
+    TARGET_OF("target", NULL, "%s"),
     VALUE("host", NULL, "-H|Host: %s", "a host is a header"),
     VALUE("user", NULL, BASIC, USER),
     VALUE("cookie", NULL, "-H|Cookie: %s", "a cookie is a header"),
@@ -606,8 +784,17 @@ const struct option_foreign foreign_words[] = {
     ALONE("http3", NULL, "", NO_HTTP3),
     ALONE("h2c", NULL, "--http2", "without TLS --http2 is prior knowledge"),
     ALONE("h3", NULL, "", NO_HTTP3),
+    VALUE("npn-list", is_protocol_2, "--http2", "HTTP/2 is --http2"),
     VALUE("npn-list", NULL, "", VERSION),
+    VALUE("alpn-list", is_protocol_2, "--http2", "HTTP/2 is --http2"),
     VALUE("alpn-list", NULL, "", VERSION),
+    VALUE("no-tls-proto", is_protocol_2, "--http2", "HTTP/2 is --http2"),
+    VALUE("no-tls-proto", NULL, "", VERSION),
+    ALONE("no-http2", NULL, "", VERSION),
+    VALUE("max-frame-size", NULL, "",
+          "frames are as large as the server sends them"),
+    VALUE("window-bits", NULL, "", WINDOW),
+    VALUE("connection-window-bits", NULL, "", WINDOW),
     VALUE("redirect", is_zero, "", NO_REDIRECT),
     VALUE("redirects", is_zero, "", NO_REDIRECT),
     VALUE("redirect", NULL, "", NO_REDIRECT),
@@ -615,15 +802,24 @@ const struct option_foreign foreign_words[] = {
     VALUE("max-redirects", NULL, "", NO_REDIRECT),
     VALUE("max-redirs", NULL, "", NO_REDIRECT),
     ALONE("location", NULL, "", NO_REDIRECT),
+    ALONE("no-follow", NULL, "", NO_REDIRECT),
+    ALONE("follow", NULL, "", NO_REDIRECT),
     VALUE("proxy", NULL, NULL, NO_PROXY),
     /* Names: how much, and when. */
     VALUE("vus", NULL, "-c|%s", "as many users as connections: -c N"),
     VALUE("users", NULL, "-c|%s", "as many users as connections: -c N"),
     VALUE("iterations", NULL, "-n|%s", "a count of requests is -n N"),
     VALUE("amount", NULL, "-n|%s", "a count of requests is -n N"),
-    VALUE("reps", NULL, "-n|%s",
-          "a count is -n N, of all connections together"),
+    {ROW("reps", is_once, "", "each URL of the file once is -n N"),
+     .has_value = true, .fill = foreign_fill_once},
+    {ROW("reps", NULL, NULL,
+         "repetitions of each user are -n N, of all "
+         "connections together"),
+     .has_value = true, .fill = foreign_fill_repetitions},
     VALUE("time", is_siege_time, "-d|%l", DURATION),
+    VALUE("time", is_time, "-d|%s", DURATION),
+    ALONE("no-warmup", NULL, "-w|0", "a warm-up is -w TIME"),
+    ALONE("keep-alive", NULL, "", "connections are kept"),
     VALUE("run-time", NULL, "-d|%s", DURATION),
     VALUE("test-time", NULL, "-d|%s", DURATION),
     VALUE("timelimit", NULL, "-d|%s", DURATION),
@@ -644,11 +840,23 @@ const struct option_foreign foreign_words[] = {
           "connections are -c N, of all threads together"),
     VALUE("max-workers", NULL, "-c|%s", "connections are -c N"),
     VALUE("workers", NULL, "", "threads are -t N, and connections -c N"),
+    VALUE("max-connections", NULL, "-c|%s", "connections are -c N"),
+    VALUE("message-rate", NULL, "-R|%s", "a rate is -R RATE"),
+    VALUE("ramp", NULL, NULL, RAMP),
+    VALUE("ramp-up", NULL, NULL, RAMP),
+    VALUE("p50", is_time, "--slo|p50<%s", OBJECTIVE),
+    VALUE("p90", is_time, "--slo|p90<%s", OBJECTIVE),
+    VALUE("p95", is_time, "--slo|p95<%s", OBJECTIVE),
+    VALUE("p99", is_time, "--slo|p99<%s", OBJECTIVE),
+    FILLED("threshold", foreign_is_threshold, foreign_fill_threshold,
+           OBJECTIVE),
+    VALUE("threshold", NULL, "--slo|%s", OBJECTIVE),
     VALUE("cpus", NULL, "-t|%s", "threads are -t N"),
     /* Names: results. */
     VALUE("out", NULL, "--json=%=", JSON),
     VALUE("output", is_csv, "--log|requests.csv",
           "a line for each request is --log FILE"),
+    VALUE("output", is_json, "--json", JSON),
     VALUE("output", isnt_json, "--json=%=", JSON),
     VALUE("output-file", NULL, "--json=%s", JSON),
     VALUE("output-format", is_csv, "--log|requests.csv",
@@ -656,13 +864,28 @@ const struct option_foreign foreign_words[] = {
     VALUE("output-format", isnt_json, "", "a result is text, or JSON"),
     VALUE("format", isnt_json, "", "a result is text, or JSON"),
     VALUE("print", NULL, "", NOT_SHOWN),
+    VALUE("log-file", NULL, "--log|%s",
+          "a line for each request is --log FILE"),
+    VALUE("html", NULL, "--json=result.json", PAGE),
+    VALUE("report", NULL, "--json=result.json", PAGE),
+    ALONE("histogram", NULL, "", NOT_SHOWN),
+    ALONE("internet", NULL, "",
+          "requests of --urls come in turn, of --mix at "
+          "random"),
+    VALUE("session-tickets", NULL, "", NOT_SHOWN),
+    VALUE("lazy", NULL, "", NOT_SHOWN),
+    VALUE("max-body", NULL, "", NOT_SHOWN),
+    VALUE("dns-ttl", NULL, "", NOT_SHOWN),
+    VALUE("chunked", is_false, "", "a body is sent whole unless --chunked"),
+    VALUE("root-certs", NULL, "--ca|%s", "authorities are --ca FILE"),
+    VALUE("laddr", NULL, "--bind|%s", "an own address is --bind ADDRESS"),
     VALUE("listen", NULL, "", "there is no page while it runs"),
     ALONE("summary", NULL, "", NOT_SHOWN),
     ALONE("headless", NULL, "", NOT_SHOWN),
     VALUE("name", NULL, "--label|name=%s", "a name is --label NAME=VALUE"),
     VALUE("title", NULL, "--label|title=%s", "a name is --label NAME=VALUE"),
     /* Names of tools for other protocols. */
-    WHOLE("client", NULL, "--mode|stream|-c|1|-d|10s|tcp://%s:5201", IPERF3),
+    TOOL("client", NULL, foreign_fill_iperf3, IPERF3),
     WHOLE("server", NULL, PING, REDIS),
     VALUE("ratio", NULL, NULL, REDIS),
     /* Words that are no flags. */
@@ -671,11 +894,37 @@ const struct option_foreign foreign_words[] = {
     {ROW("", is_siege_target, NULL,
          "a method is -X METHOD, and a body -b TEXT"),
      .has_value = true, .is_word = true, .fill = foreign_fill_target},
+    VALUE("", is_json_file, "--json=%s", JSON),
+    VALUE("", is_method_word, "-X|%s", "a method is -X METHOD"),
+    FILLED("", is_lower_method_word, foreign_fill_method,
+           "a method is -X METHOD"),
+    VALUE("", is_command, "", "a run is what is done without a word"),
+    FILLED_WORD(foreign_is_unix_url, foreign_fill_unix,
+                "the path of a Unix socket is --unix PATH"),
+    FILLED_WORD(foreign_is_broken_url, foreign_fill_broken_url,
+                "a URL has two slashes behind its scheme"),
+    FILLED_WORD(foreign_is_url_with_blanks, foreign_fill_blanks,
+                "a blank in a path is %20"),
+    FILLED_WORD(foreign_is_user_url, foreign_fill_user, USER),
+    FILLED_WORD(foreign_is_bare_query, foreign_fill_query,
+                "a query stands behind a path"),
+    FILLED_WORD(foreign_is_fragment, foreign_fill_fragment,
+                "a fragment is not sent"),
+    FILLED_WORD(foreign_is_port, foreign_fill_port, PLACE),
+    WORD(foreign_is_ipv6, "http://[%s]", PLACE),
     WORD(is_web_socket, NULL, "WebSocket is not spoken"),
     WORD(is_grpc, NULL,
          "messages of gRPC are bodies; see --http2 and -b @FILE"),
     WORD(is_h2c, "--http2|http://%/", VERSION),
-    WORD(is_place, "http://%s",
-         "a target has a scheme: http:// or https://, or tcp:// for an echo"),
+    WORD(is_place, "http://%s", PLACE),
+    {.name = NULL},
+};
+
+const struct option_foreign foreign_serve_words[] = {
+    FILLED_WORD(foreign_is_port, foreign_fill_port, PLACE),
+    FILLED_TARGET("p", foreign_is_port, foreign_fill_port),
+    FILLED_TARGET("port", foreign_is_port, foreign_fill_port),
+    ALONE("http", NULL, "--mode|http",
+          "HTTP is http:// in the target, or a mode"),
     {.name = NULL},
 };

@@ -14,4 +14,7 @@
 /* Ends with a row without a name. */
 extern const struct option_foreign foreign_words[];
 
+/* The same for the server of a load. */
+extern const struct option_foreign foreign_serve_words[];
+
 #endif

@@ -118,7 +118,9 @@ static int do_as_told(int argc, char **argv)
             return commands[i].run(argc, argv, 2);
         }
     }
-    if (argc == 2 && (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0)) {
+    if (argc == 2 &&
+        (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 ||
+         strcmp(word, "-help") == 0 || strcmp(word, "help") == 0)) {
         fputs(help, stdout);
         return LOAD_OK;
     }
@@ -128,7 +130,9 @@ static int do_as_told(int argc, char **argv)
                    ? LOAD_OK
                    : LOAD_USAGE;
     }
-    if (has_word(argc, argv, "--version", "--version")) {
+    if (has_word(argc, argv, "--version", "-V") ||
+        (argc == 2 &&
+         (strcmp(word, "version") == 0 || strcmp(word, "-version") == 0))) {
         print_version("weir-load");
         return has_word(argc, argv, "-v", "--verbose") ? print_details()
                                                        : LOAD_OK;

@@ -479,10 +479,12 @@ static bool read_format(void *options, const struct option *option,
 static bool read_http_version(void *options, const struct option *option,
                               const char *value, char *why)
 {
-    (void)options;
+    const bool is_v2 = strcmp(value, "2") == 0;
+
     (void)option;
-    return strcmp(value, "1.1") == 0 ||
-           option_refuse(why, "HTTP/1.1 is spoken, and nothing newer");
+    run_of(options)->http.is_v2 = is_v2;
+    return is_v2 || strcmp(value, "1.1") == 0 ||
+           option_refuse(why, "'%.200s' is neither 1.1 nor 2", value);
 }
 
 static bool read_nothing(void *options, const struct option *option,
@@ -696,15 +698,15 @@ static const struct option rows[] = {
      "then it closes and connects again; N to M",
      .read = read_requests_per_conn, MARK(requests_per_conn)},
     {"disable-keepalive", 0, NULL, "the same as --requests-per-conn 1",
-     .aliases = "disableKeepAlives", .read = read_disable_keepalive,
-     MARK(requests_per_conn)},
+     .aliases = "disableKeepAlives no-keepalive no-keep-alive",
+     .read = read_disable_keepalive, MARK(requests_per_conn)},
 
     TITLE("HTTP (http://, https://, or --mode http)"),
     {"method", 'X', "WORD", "GET; POST with a body",
      .aliases = "m request-method", .read = read_method, MARK(http),
      .json = "http.method", TEXT(http.method)},
     {"header", 'H', "'N: V'", "a header; 'N:' leaves one out; may be repeated",
-     .read = read_header, .repeats = true, MARK(http)},
+     .aliases = "headers", .read = read_header, .repeats = true, MARK(http)},
     {"body", 'b', "TEXT", "a body, or @FILE for one that stands in a file",
      .read = read_body, MARK(http), .json = "http.body", TEXT(http.body)},
     {"chunked", 0, NULL, "send the body in chunks", SWITCH(http.is_chunked),
@@ -772,8 +774,8 @@ static const struct option rows[] = {
      EITHER(arrivals, schedule.is_poisson), .initial = "const", MARK(open),
      .excludes = no_times, .json = "arrival"},
     {"stages", 0, "STAGES", "30s@1k,2m@1k..20k: rates one after the other",
-     .read = read_stages, TEXT(stages), MARK(stages), .excludes = no_times,
-     .json = "stages"},
+     .aliases = "stage", .read = read_stages, TEXT(stages), MARK(stages),
+     .excludes = no_times, .json = "stages"},
     {"late", 0, "HOW",
      "queue: a request waits for a connection; skip: it is dropped",
      EITHER(lates, late_is_skipped), .initial = "queue", MARK(open),
@@ -831,7 +833,7 @@ static const struct option rows[] = {
     {"slo", 0, "EXPR", "what must hold, as 'p99<5ms,errors<0.1%'",
      .read = read_slo},
     {"percentiles", 0, "LIST", "of the report (50,90,95,99,99.9,99.99)",
-     .read = read_columns},
+     .aliases = "percentile", .read = read_columns},
     {"label", 0, "NAME=VALUE", "kept in the result; may be repeated",
      .read = read_label, .repeats = true},
     {"dry-run", 0, NULL, "check all, print what would be done, send nothing",
@@ -841,10 +843,11 @@ static const struct option rows[] = {
                 "fasthttp no-tui no-color no-progress renderStatusCodes "
                 "disable-compression disable-redirects",
      .read = read_nothing},
-    {"http-version", 0, "VERSION", NULL, .read = read_http_version},
+    {"http-version", 0, "VERSION", NULL, .read = read_http_version, MARK(http)},
     {"output-format", 0, "FORMAT", NULL, .aliases = "o format",
      .read = read_format},
-    {"quiet", 'q', NULL, "no live lines, no text report", SWITCH(quiet)},
+    {"quiet", 'q', NULL, "no live lines, no text report", .aliases = "silent",
+     SWITCH(quiet)},
     {"verbose", 'v', NULL, "what the library and the kernel do",
      SWITCH(verbose)},
 

@@ -481,9 +481,7 @@ static void suggest_elsewhere(const struct result *result)
         say("write %.400s", url);
         return;
     }
-    say(result->location[0] == '\0' && result->options->targets[0].is_tls
-            ? "if the server has no TLS, write:"
-            : "write:");
+    say("%s", elsewhere_reason(result));
     reword_end(&line);
     console_write(line.text, line.len);
 }

@@ -8,6 +8,7 @@
 
 #include "tools/common/units.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,13 +27,16 @@ static int refuse(char *why, const char *text, const char *at, const char *want)
     return -EINVAL;
 }
 
-/* What follows the '/' of a rate: s, or a time such as 1s, 1m. */
+/* What follows the '/' of a rate: s, m, or a time such as 1s, 10m. */
 static bool read_period(const char *text, double *rate)
 {
-    uint64_t period_ns = 1000000000;
+    const char *one = isalpha((unsigned char)*text) ? "1" : "";
+    uint64_t period_ns = 0;
+    char period[32];
 
-    if (strcmp(text, "s") != 0 &&
-        (units_parse_time(text, &period_ns) < 0 || period_ns == 0)) {
+    if (snprintf(period, sizeof(period), "%s%s", one, text) >=
+            (int)sizeof(period) ||
+        units_parse_time(period, &period_ns) < 0 || period_ns == 0) {
         return false;
     }
     *rate *= 1e9 / (double)period_ns;
@@ -47,7 +51,7 @@ int schedule_parse_rate(const char *text, double *ret)
     if (end == text) {
         return -EINVAL;
     }
-    if (*end == 'k') {
+    if (*end == 'k' || *end == 'K') {
         rate *= 1e3;
         end++;
     } else if (*end == 'M') {

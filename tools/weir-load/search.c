@@ -304,7 +304,8 @@ static int make_runs(struct search *self)
 static bool prepare(struct search *self)
 {
     if (!self->command.slo_text) {
-        say("--slo must say what shall hold (see weir-load search --help)");
+        say("--slo must say what shall hold, as in --slo 'p99<10ms' (see "
+            "weir-load search --help)");
         return false;
     }
     if (option_is_given(&self->command.passed, "rate")) {

@@ -7,6 +7,8 @@
  */
 #include "serve_options.h"
 
+#include "foreign.h"
+
 #include "serve_datagrams.h"
 #include "serve_h2.h"
 #include "serve_paced.h"
@@ -238,6 +240,8 @@ const struct option_set serve_set = {
             "error.\n",
     .rows = rows,
     .count = sizeof(rows) / sizeof(rows[0]),
+    .foreign = foreign_serve_words,
+    .sample = "http://127.0.0.1:8080",
     .word = read_target,
 };
 
@@ -362,7 +366,8 @@ enum options_result serve_options_parse(int argc, char **argv, int first,
         return result;
     }
     if (options->target_count == 0) {
-        say("no address; write " TARGET_FORMS " (see weir-load serve --help)");
+        say("no address; write http://127.0.0.1:8080, " TARGET_FORMS
+            " (see weir-load serve --help)");
         return OPTIONS_BAD;
     }
     if (!settle_urls(&reading) || !check_datagrams(options) ||
