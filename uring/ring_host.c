@@ -18,8 +18,9 @@
  * something to finish, and a TCP receive that stands before an urgent byte
  * gives up while there is such a mark. A receive that stays armed then waits
  * for the next event of its socket (Linux 6.18), which after the peer's end
- * never comes. A receive that is being submitted does not, and neither does a
- * poll.
+ * never comes. So may one that is submitted after the end: the kernel tries it
+ * twice, and each time something else may have put the mark. A one-shot poll
+ * misses nothing, and a system call that gives up says so.
  *
  * A ring that is enabled already has operations in the kernel, and stays as it
  * is; so does one beside which a second ring has no room (RLIMIT_MEMLOCK). Its

@@ -284,8 +284,9 @@ size_t fake_peer_unacked(const struct fake_peer *peer);
 size_t fake_peer_readable(const struct fake_peer *peer);
 /* Urgent bytes, which no receive asks for: each wakes what waits in vain. */
 void fake_peer_urge(struct fake_peer *peer, uint32_t count);
-/* One before which the other side's armed receive has given up, as it may in a
- * ring for a host: it does not see what has come, nor what comes. */
+/* A peer whose bytes and end no multishot receive of the other side sees from
+ * now on, whether it is armed or submitted later. In a ring for a host the
+ * kernel may treat a peer so that has sent an urgent byte. */
 void fake_peer_deafen(struct fake_peer *peer);
 void fake_peer_shutdown(struct fake_peer *peer);
 void fake_peer_reset(struct fake_peer *peer);

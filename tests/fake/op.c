@@ -482,15 +482,13 @@ static bool can_progress(const struct fake_op *op)
     if (op->lacks_worker) {
         return op->ready_ns <= fake.now_ns;
     }
-    if (op->is_deaf) {
-        return false;
-    }
     if (is_of_fifo(op)) {
         return fake_fifo_may_work(file, op->sqe.len);
     }
     switch (op->sqe.opcode) {
     case IORING_OP_RECV:
-        return (fake_end_poll(file->end) & POLLIN) != 0;
+        return (fake_end_poll(file->end) & POLLIN) != 0 &&
+               !(op->multishot && file->end->is_deaf);
     case IORING_OP_SEND:
     case IORING_OP_SENDMSG:
         return true; /* to say that there is no room, if there is none */

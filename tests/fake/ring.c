@@ -210,13 +210,7 @@ void fake_peer_urge(struct fake_peer *peer, uint32_t count)
 
 void fake_peer_deafen(struct fake_peer *peer)
 {
-    const struct fake_end *end = ((struct fake_end *)(void *)peer)->other;
-    for (struct wr_list *link = fake.ring->ops.next; link != &fake.ring->ops;
-         link = link->next) {
-        struct fake_op *op = wr_container_of(link, struct fake_op, link);
-        op->is_deaf = op->is_deaf || (op->file->end == end && op->multishot &&
-                                      op->sqe.opcode == IORING_OP_RECV);
-    }
+    ((struct fake_end *)(void *)peer)->other->is_deaf = true;
 }
 
 void fake_break_ring(int err)

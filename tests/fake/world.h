@@ -295,6 +295,7 @@ struct fake_end {
     bool write_shut;   /* by its owner */
     bool gone;         /* its owner has closed it */
     bool established;  /* false while connecting */
+    bool is_deaf;      /* no multishot receive sees an event */
     struct fake_addr local;
 };
 
@@ -382,7 +383,6 @@ struct fake_op {
     bool exhausted;        /* woken too often: goes to a worker, or ends */
     bool in_worker;        /* waits there, as a blocking call does */
     bool lacks_worker;     /* ends with -ECANCELED: no thread can be made */
-    bool is_deaf;          /* waits for an event that does not come */
     bool multishot;
     bool credited;
 };

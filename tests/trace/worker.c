@@ -8,6 +8,7 @@
  * WEIR_EBADBUFFER. Neither shows to others.
  */
 #include "adopt.h"
+#include "tests/allocator.h"
 #include "tests/bind.h"
 #include "uring/feature.h"
 #include "uring/op.h"
@@ -26,6 +27,7 @@ struct conn {
     int lost_err;
 };
 
+static struct test_allocator allocator;
 static weir_loop *loop;
 static struct conn conns[CONNS];
 
@@ -71,8 +73,9 @@ static void turns(int count)
 static void start_as(uint32_t missing, bool has_host)
 {
     /* With epoll no receive is given up, and none goes on in a worker. */
-    const struct weir_loop_options options = {.size = sizeof(options),
-                                              .engine = WEIR_ENGINE_URING};
+    allocator_init(&allocator);
+    struct weir_loop_options options = allocator_options(&allocator);
+    options.engine = WEIR_ENGINE_URING;
 
     fake_start(&(struct fake_options){.missing = missing, .trace = true});
     memset(conns, 0, sizeof(conns));
@@ -265,6 +268,33 @@ UNIT(worker, a_host_sees_the_end_that_a_paused_receive_has_missed)
     expect_eq(conns[0].received, 0);
 
     weir_transport_resume_reading(conns[0].t);
+
+    check_heard_to_the_end(&conns[0], 0);
+    stop(CONNS - 1);
+}
+
+/* The error is the send's, so the poll knows of none. */
+UNIT(worker, a_host_sees_the_end_of_a_connection_whose_send_has_failed)
+{
+    start_as(0, true);
+    check_talk();
+    say_unheard(&conns[0]);
+
+    weir_transport_write(conns[0].t, "x", 1);
+    fake_peer_reset_send(conns[0].peer);
+
+    check_heard_to_the_end(&conns[0], -ECONNRESET);
+    stop(CONNS - 1);
+}
+
+UNIT(worker, a_host_sees_an_end_while_no_buffer_can_be_made)
+{
+    start_as(0, true);
+    check_talk();
+    say_unheard(&conns[0]);
+    allocator.size_limit = 64 << 10; /* smaller than a buffer */
+
+    fake_peer_shutdown(conns[0].peer);
 
     check_heard_to_the_end(&conns[0], 0);
     stop(CONNS - 1);

@@ -141,7 +141,7 @@ static void sock_poll_completed(struct wr_op *op, int32_t res, uint32_t flags)
 
     wr_connection_check_invariants(&s->c);
     if (res > 0 && s->c.t.loop->host.misses_ends) {
-        wr_sock_recv_revoke(s);
+        wr_sock_recv_by_polls(s); /* no armed receive misses what is left */
     }
     wr_sock_watched(s, res);
     sock_settle(s);
@@ -846,8 +846,8 @@ static void sock_take_fds(struct wr_sock *s, uint32_t fd_limit)
 {
     wr_assert(fd_limit > 0 && fd_limit <= WEIR_FDS_MAX);
     s->takes_fds = true;
-    s->moves_bulk = true; /* for ever */
     s->fd_limit = (uint8_t)fd_limit;
+    wr_sock_recv_by_polls(s);
     wr_ignore(sock_set_option(s->c.fd, SOL_SOCKET, SO_OOBINLINE, 1) < 0);
 }
 

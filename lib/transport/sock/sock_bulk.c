@@ -28,9 +28,10 @@
  * buffer, and when a poll ended although no byte was there, because polls would
  * then busy-loop. Receives of middle size change nothing.
  *
- * A connection that takes descriptors always receives in this way, because only
- * a system call can receive descriptors with bytes; an armed receive has no
- * place for them.
+ * Two kinds of connections always receive in this way. One takes descriptors:
+ * only a system call can receive descriptors with bytes; an armed receive has
+ * no place for them. The other has an end that an armed receive may miss, which
+ * a poll and a system call do not (uring/ring_host.c).
  */
 #include "sock_impl.h"
 
@@ -416,7 +417,8 @@ static void sock_bulk_count(struct wr_sock *s, uint32_t bytes, bool has_more)
     if (bytes >= BULK_SMALL || has_more) {
         s->small_receives = 0;
     } else if (++s->small_receives == SMALL_RECEIVES_MAX) {
-        s->moves_bulk = false;
+        s->moves_bulk = s->always_polls;
+        s->small_receives = 0;
     }
 }
 
@@ -437,12 +439,12 @@ static bool sock_bulk_has_more(struct wr_sock *s, uint32_t credit)
     return has_more;
 }
 
-/* Stops moving bulk, because no bytes came; an armed receive with its own
- * credit follows. */
+/* No bytes came. Stops moving bulk, and an armed receive with its own credit
+ * follows; or another poll, on a connection that always polls. */
 static void sock_bulk_leave(struct wr_sock *s)
 {
     wr_assert(s->recv_state == WR_RECV_IDLE);
-    s->moves_bulk = false;
+    s->moves_bulk = s->always_polls;
     s->c.t.demand.last_credit = 0;
 }
 
@@ -459,16 +461,16 @@ static void sock_bulk_deliver(struct wr_sock *s, weir_lease *lease)
     }
 }
 
-/* ---- with descriptors ---- */
-
-/* Without a free buffer, receives some bytes by memory on the stack. */
-static int32_t sock_bulk_copy_with_fds(struct wr_sock *s, uint32_t credit,
-                                       struct wr_passed *fds, weir_lease **ret)
+/* Without a free buffer, receives some bytes by memory on the stack. @fds is
+ * NULL on a connection that takes no descriptors. */
+static int32_t sock_bulk_copy(struct wr_sock *s, uint32_t credit,
+                              struct wr_passed *fds, weir_lease **ret)
 {
     uint8_t bytes[FEW_BYTES];
     struct iovec iov = {.iov_base = bytes,
                         .iov_len = wr_min_u64(sizeof(bytes), credit)};
-    const int32_t res = wr_sys_recv_fds(s->c.fd, &iov, 1, fds);
+    const int32_t res = fds ? wr_sys_recv_fds(s->c.fd, &iov, 1, fds)
+                            : wr_sys_recv(s->c.fd, &iov, 1);
 
     if (res > 0) {
         *ret = wr_lease_copy(&s->c.t.loop->pool, &s->c.t.demand.account, bytes,
@@ -477,6 +479,29 @@ static int32_t sock_bulk_copy_with_fds(struct wr_sock *s, uint32_t credit,
     return res;
 }
 
+/* Without a free buffer, on a connection that always polls: an armed receive,
+ * which takes the buffers of all connections, is not for it. */
+static void sock_bulk_receive_few(struct wr_sock *s, uint32_t credit)
+{
+    weir_lease *lease = NULL;
+    const int32_t res = sock_bulk_copy(s, credit, NULL, &lease);
+
+    wr_assert(s->always_polls && !s->takes_fds);
+    if (res == -EAGAIN) {
+        return; /* poll again */
+    }
+    if (res <= 0) {
+        wr_sock_recv_other(s, res, 0);
+    } else if (WR_UNLIKELY(!lease)) {
+        wr_delivery_lose_bytes(&s->c.t, -ENOMEM);
+    } else {
+        wr_budget_received_due(&s->c.t.loop->budget, (uint32_t)res);
+        wr_sock_received_copy(s, lease);
+    }
+}
+
+/* ---- with descriptors ---- */
+
 static int32_t sock_bulk_recv_with_fds(struct wr_sock *s, uint32_t credit,
                                        struct wr_passed *fds, weir_lease **ret)
 {
@@ -484,7 +509,7 @@ static int32_t sock_bulk_recv_with_fds(struct wr_sock *s, uint32_t credit,
     struct wr_room room;
 
     if (WR_UNLIKELY(!wr_pool_open_room(pool, &room, credit))) {
-        return sock_bulk_copy_with_fds(s, credit, fds, ret);
+        return sock_bulk_copy(s, credit, fds, ret);
     }
     const int32_t res = wr_sys_recv_fds(s->c.fd, room.iov, room.count, fds);
     *ret = wr_pool_close_room(pool, &s->c.t.demand.account, &room, res);
@@ -582,6 +607,10 @@ void wr_sock_bulk_receive(struct wr_sock *s)
     if (res == -EAGAIN && !was_polled) {
         s->yes_count = s->unasked = 0;
         return; /* nothing more has arrived: poll again */
+    }
+    if (WR_UNLIKELY(res == -ENOBUFS && s->always_polls)) {
+        sock_bulk_receive_few(s, credit);
+        return;
     }
     if (res == -ENOBUFS || res == -EAGAIN) {
         sock_bulk_leave(s);

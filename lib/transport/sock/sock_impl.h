@@ -72,6 +72,7 @@ struct wr_sock {
     bool has_received : 1;  /* set by the first bytes */
     bool armed_once : 1;    /* the receive ends with the first bytes */
     bool moves_bulk : 1;    /* receives bulk; see sock_bulk.c */
+    bool always_polls : 1;  /* moves bulk for ever; see sock_bulk.c */
     bool polls_bytes : 1;   /* the operation of recv_op is a poll */
     bool expects_bytes : 1; /* moves bulk, and the last receive left some */
     bool eof_doubted : 1;   /* set with eof_seen, until the send has ended */
@@ -176,6 +177,8 @@ void wr_sock_recv_other(struct wr_sock *s, int32_t res, uint32_t flags);
  * now more than the socket may use, or it may have missed the end. The next one
  * follows. */
 void wr_sock_recv_revoke(struct wr_sock *s);
+/* From now on, every receive is a poll and a system call. */
+void wr_sock_recv_by_polls(struct wr_sock *s);
 /* Cancels the operations in flight. */
 void wr_sock_end_recv(struct wr_sock *s);
 

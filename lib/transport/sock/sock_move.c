@@ -259,8 +259,10 @@ static void sock_move_unpack_facts(struct wr_sock *s,
 {
     wr_assert(s->c.t.state == WR_LIFE_NEW);
     s->fd_limit = content->fd_limit;
-    s->takes_fds = content->takes_fds;
-    s->moves_bulk = content->takes_fds;
+    if (content->takes_fds) {
+        s->takes_fds = true;
+        wr_sock_recv_by_polls(s);
+    }
     s->c.t.is_busy = content->is_busy;
     s->has_received = content->has_received;
     s->has_waited = content->has_waited;

@@ -604,7 +604,7 @@ static __attribute__((noinline)) void sock_recv_arm(struct wr_sock *s)
         sock_recv_arm_lent(s);
         return;
     }
-    if (WR_UNLIKELY(s->moves_bulk) && (s->c.t.error == 0 || s->takes_fds)) {
+    if (WR_UNLIKELY(s->moves_bulk) && (s->c.t.error == 0 || s->always_polls)) {
         sock_recv_arm_poll(s);
         return;
     }
@@ -765,6 +765,13 @@ void wr_sock_recv_revoke(struct wr_sock *s)
     if (!wr_sock_has_lent(s) && !s->polls_bytes) {
         sock_recv_cancel(s);
     }
+}
+
+void wr_sock_recv_by_polls(struct wr_sock *s)
+{
+    s->always_polls = true;
+    s->moves_bulk = true;
+    wr_sock_recv_revoke(s);
 }
 
 void wr_sock_account_over(struct wr_account *account)

@@ -41,7 +41,8 @@ static void sock_state_check_recv(const struct wr_sock *s)
     wr_debug_assert(s->recv_state < WR_RECV_STATES);
     wr_assert(s->recv_op.in_flight == is_armed);
     wr_debug_assert(!is_armed || !wr_intake_is_queued(&s->c.t));
-    wr_debug_assert(!s->takes_fds || s->moves_bulk);
+    wr_debug_assert(!s->takes_fds || s->always_polls);
+    wr_debug_assert(!s->always_polls || s->moves_bulk);
     wr_debug_assert(s->takes_fds || s->fd_limit == 0);
     wr_debug_assert(!s->rests || s->takes_fds);
     wr_debug_assert(!s->rests || s->recv_state == WR_RECV_IDLE);
