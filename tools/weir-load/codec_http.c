@@ -20,6 +20,9 @@
 /* The server has waited for a request in vain, and ends the connection. */
 #define WAITED_OUT_STATUS 408U
 
+/* From here on an answer may lead to another place. */
+#define REDIRECT_STATUS 300U
+
 /* What servers of TLS answer to requests without (RFC 9110, 15.5.1). */
 #define WRONG_SCHEME_STATUS 400
 
@@ -281,21 +284,28 @@ static int append(void *arg, void *state, const struct codec_batch *batch,
     return err;
 }
 
-static void judge(struct shared *shared, struct http_conn *conn,
-                  struct codec_answer *answer)
+static void judge_wanted(struct shared *shared, struct http_conn *conn,
+                         struct codec_answer *answer)
 {
-    const uint16_t status = http_response_status(&conn->response);
-
-    answer->is_complete = true;
-    answer->status = status;
-    answer->ends_connection = !http_response_may_go_on(&conn->response);
     http_load_judge(&shared->load, conn->response.is_head_request,
                     conn->response.body_bytes, &conn->reader,
                     get_echo(shared, conn), answer);
     answer->is_waited_out = answer->code == ERROR_STATUS &&
-                            status == WAITED_OUT_STATUS &&
+                            answer->status == WAITED_OUT_STATUS &&
                             answer->ends_connection;
     wanted_begin(&conn->reader);
+}
+
+static void judge(struct shared *shared, struct http_conn *conn,
+                  struct codec_answer *answer)
+{
+    answer->is_complete = true;
+    answer->status = http_response_status(&conn->response);
+    answer->ends_connection = !http_response_may_go_on(&conn->response);
+    answer->code = 0;
+    if (!http_load_takes_any(&shared->load, answer->status)) {
+        judge_wanted(shared, conn, answer);
+    }
 }
 
 /* The value of a field of this name in a head; NULL: it is not there. */
@@ -354,12 +364,11 @@ static bool says_tls(const uint8_t *bytes, size_t len)
     return false;
 }
 
-/* What the answer says of another place. */
+/* What the answer, which is no success, says of another place. */
 static void look_elsewhere(struct shared *shared, const uint8_t *bytes,
                            size_t len, struct codec_answer *answer)
 {
-    answer->location = NULL;
-    if (answer->status / 100 == 3 &&
+    if (answer->status < HTTP_FAILURE_STATUS &&
         shared->kept.head.status == answer->status) {
         answer->location = find_location(shared);
         if (answer->code == ERROR_STATUS && answer->location) {
@@ -407,7 +416,9 @@ static ssize_t consume(void *arg, void *state, const uint8_t *bytes, size_t len,
                                ERRORS_DETAIL_SIZE);
     } else if (conn->response.state == HTTP_COMPLETE) {
         judge(shared, conn, answer);
-        look_elsewhere(shared, bytes, len, answer);
+        if (answer->status >= REDIRECT_STATUS) {
+            look_elsewhere(shared, bytes, len, answer);
+        }
         conn->answered_count++;
         if (shared->load.is_varied) {
             await_answer(shared, conn);
@@ -468,7 +479,9 @@ static bool end(void *arg, void *state, struct codec_answer *answer)
         return false;
     }
     judge(shared, conn, answer);
-    look_elsewhere(shared, conn->response.shown, 0, answer);
+    if (answer->status >= REDIRECT_STATUS) {
+        look_elsewhere(shared, conn->response.shown, 0, answer);
+    }
     return true;
 }
 

@@ -404,7 +404,7 @@ void conn_end_request(struct conn *conn, const struct flight *flight,
     if (answer->status < TRAFFIC_STATUS_COUNT && !is_warmup) {
         traffic->status[answer->status]++;
     }
-    if (answer->status / 100 == 3 && answer->location &&
+    if (answer->location && answer->status / 100 == 3 &&
         traffic->location[0] == '\0') {
         snprintf(traffic->location, sizeof(traffic->location), "%s",
                  answer->location);

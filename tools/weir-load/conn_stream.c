@@ -144,14 +144,13 @@ static bool read_idle(struct conn *conn, const uint8_t *bytes, size_t len)
 }
 
 /* Has all of the bytes been read as answers? Otherwise the connection was given
- * up, or has ended. */
+ * up, or has ended. @detail is room for a line about a failure. */
 static bool read_answers(struct conn *conn, const struct weir_buf *buf,
-                         uint64_t now_ns)
+                         char *detail, uint64_t now_ns)
 {
     const struct traffic *traffic = conn->traffic;
     const uint8_t *bytes = buf->data;
     size_t len = buf->len;
-    char detail[ERRORS_DETAIL_SIZE];
 
     while (len > 0 && conn->outstanding > 0) {
         struct codec_answer answer = {.detail = detail};
@@ -194,6 +193,7 @@ static int data_received(void *user, weir_transport *t,
                          const struct weir_buf *buf)
 {
     struct conn *conn = user;
+    char detail[ERRORS_DETAIL_SIZE];
 
     (void)t;
     if (conn->state != CONN_OPEN) {
@@ -201,7 +201,7 @@ static int data_received(void *user, weir_transport *t,
     }
     uint64_t now_ns = clock_now_ns();
     conn->received_bytes += buf->len;
-    if (!read_answers(conn, buf, now_ns)) {
+    if (!read_answers(conn, buf, detail, now_ns)) {
         return 0;
     }
     if (conn->quota > 0) {

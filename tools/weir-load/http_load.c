@@ -12,9 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Without --expect a status from here on is a failure. */
-#define FAILURE_STATUS 400U
-
 /* ---- requests ---- */
 
 /* As the field Host has it: without the port where it is the scheme's own, and
@@ -233,7 +230,7 @@ static bool is_expected(const struct http_load *self, uint16_t status)
     const struct http_options *http = &self->options->http;
 
     return http->has_expected ? http->expected[status]
-                              : status < FAILURE_STATUS;
+                              : status < HTTP_FAILURE_STATUS;
 }
 
 void http_load_judge(const struct http_load *self, bool is_head_request,

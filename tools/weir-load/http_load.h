@@ -16,6 +16,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Without --expect a status from here on is a failure. */
+#define HTTP_FAILURE_STATUS 400U
+
 struct http_load {
     const struct run_options *options;
     struct wanted wanted;
@@ -54,6 +57,16 @@ const struct http_request *http_load_find(const struct http_load *self,
 const struct http_request *http_load_choose(const struct http_load *self,
                                             const struct http_request *first,
                                             uint64_t random, uint64_t number);
+
+/* Is a complete answer of this status as expected, whatever its body is? */
+static inline bool http_load_takes_any(const struct http_load *self,
+                                       uint16_t status)
+{
+    const struct http_options *http = &self->options->http;
+
+    return self->wanted.kind == WANTED_ANY && !http->has_expected &&
+           status < HTTP_FAILURE_STATUS;
+}
 
 /* Judge a complete answer: its status, and the body that was read unless it
  * answers HEAD. The echo is the body of its request. */
