@@ -284,7 +284,7 @@ UNIT(load_replay, a_file_that_cannot_be_read_is_told)
 UNIT(load_replay, more_than_there_is_room_for_is_refused)
 {
     struct reader reader = {
-        .replay = &replay, .is_http = true, .has_times = true, .why = why};
+        .replay = &replay, .form = REQUEST_HTTP, .has_times = true, .why = why};
 
     replay.count = REPLAY_LINES_MAX;
     expect_eq(add_line(&reader, (char[]){"0 /"}), -E2BIG);

@@ -37,6 +37,8 @@ struct target {
     /* weir-load's http:// and https://: what is asked for, or NULL. Points
      * into the command line. */
     bool is_http;
+    /* weir-load's redis:// and rediss://, which have a path as well. */
+    bool is_redis;
     const char *path;
     /* The same as a socket address; no length when the host is a name, or
      * empty. */

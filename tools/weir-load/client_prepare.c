@@ -45,7 +45,9 @@ static const struct conn_kind *find_kind(const struct run_options *options)
     case RUN_MODE_HTTP:
         return options->http.is_v2 ? &conn_h2 : &conn_stream;
     default:
-        return options->targets[0].is_datagram ? &exchange_kind : &conn_stream;
+        return options->targets[0].is_datagram      ? &exchange_kind
+               : codec_find(options)->greet != NULL ? &conn_greeted
+                                                    : &conn_stream;
     }
 }
 

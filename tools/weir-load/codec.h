@@ -106,6 +106,19 @@ struct codec {
     void (*close)(void *shared);
     /* A new connection, with the state of the one before. */
     void (*begin)(void *shared, void *state, const struct codec_start *start);
+    /* Write what a connection begins with, before its requests. Returns 1: the
+     * server has to answer it first; 0: requests may follow; or the negative
+     * error of a write. out is there until the next begin, and is for what is
+     * written meanwhile. NULL: requests begin at once. */
+    int (*greet)(void *shared, void *state, struct codec_out *out);
+    /* Read the answer to that, or a part of it, as consume reads answers. A
+     * negative code: the server does not want the connection. */
+    ssize_t (*welcome)(void *shared, void *state, const uint8_t *bytes,
+                       size_t len, struct codec_answer *answer);
+    /* Write that a connection ends, which has had its last answer; the server
+     * closes it then. 0 or the negative error of a write. NULL: none. Only
+     * with greet. */
+    int (*farewell)(void *shared, void *state, struct codec_out *out);
     /* Write a batch of requests. 0 or the negative error of a write. */
     int (*append)(void *shared, void *state, const struct codec_batch *batch,
                   struct codec_out *out);
@@ -149,6 +162,9 @@ extern const struct codec codec_http;
 
 /* --request, and answers as --expect has them. */
 extern const struct codec codec_script;
+
+/* Commands of Redis, and replies of RESP. */
+extern const struct codec codec_redis;
 
 /* The codec of a run; NULL: its mode has none. */
 const struct codec *codec_find(const struct run_options *options);

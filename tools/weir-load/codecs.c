@@ -11,7 +11,7 @@
 static const struct codec *const codecs[] = {
     [RUN_MODE_ECHO] = &codec_echo,     [RUN_MODE_CRR] = &codec_echo,
     [RUN_MODE_RR] = &codec_rr,         [RUN_MODE_HTTP] = &codec_http,
-    [RUN_MODE_SCRIPT] = &codec_script,
+    [RUN_MODE_SCRIPT] = &codec_script, [RUN_MODE_REDIS] = &codec_redis,
 };
 
 const struct codec *codec_find(const struct run_options *options)

@@ -56,7 +56,7 @@ static void note_lost(const struct conn *conn)
         traffic->kind->note_lost(conn, now_ns);
         return;
     }
-    if (traffic->log && traffic->kind != &conn_stream) {
+    if (traffic->log && !traffic->kind->has_ring) {
         request_log_drop(traffic->log,
                          conn->outstanding - conn->outstanding_warmup);
         return;

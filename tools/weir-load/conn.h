@@ -42,9 +42,16 @@ enum conn_state {
     CONN_PARTING,    /* after its last answer; the server is to close it */
 };
 
+/* Where a codec writes: to the connection itself. */
+struct codec_out {
+    weir_transport *transport;
+};
+
 /* What streams and datagrams do each in their way. */
 struct conn_kind {
     const struct weir_protocol *protocol;
+    /* What is under way is in the ring of flights. */
+    bool has_ring;
     /* Begin a connection: a fresh place in the payload stream. */
     void (*prepare)(struct conn *conn, const struct target *target);
     /* Send requests, which are counted as under way. */
@@ -69,14 +76,15 @@ struct conn_kind {
 struct conn {
     struct traffic *traffic;
     weir_transport *transport;
-    /* The codec's. */
+    /* The codec's, and with codec.greet what it writes to meanwhile. */
     void *codec_state;
+    struct codec_out out;
     /* The requests under way: a ring, oldest at head. */
     struct flight *flights;
     uint32_t head;
     uint32_t outstanding;
     /* How many of them there may be: --pipeline, or with HTTP/2 what the server
-     * allows, if that is less. */
+     * allows, if that is less; 0 while it is greeted. */
     uint32_t depth;
     /* How many of those, the oldest, belong to the warm-up. */
     uint32_t outstanding_warmup;
@@ -144,6 +152,10 @@ struct conn {
 /* Requests and answers of a codec. The user pointer of the protocol is the
  * struct conn, as it is in the others. */
 extern const struct conn_kind conn_stream;
+
+/* The same where connections begin with a greeting (codec.greet): until the
+ * server has answered it there is room for no request (depth 0). */
+extern const struct conn_kind conn_greeted;
 
 /* Mode connect: a request is that the connection stands, and it ends then. */
 extern const struct conn_kind conn_visit;

@@ -16,11 +16,6 @@
 
 /* ---- sending ---- */
 
-/* A codec writes to the connection itself. */
-struct codec_out {
-    weir_transport *transport;
-};
-
 int codec_write(struct codec_out *out, const void *bytes, size_t len)
 {
     return weir_transport_write(out->transport, bytes, len);
@@ -145,12 +140,10 @@ static bool read_idle(struct conn *conn, const uint8_t *bytes, size_t len)
 
 /* Has all of the bytes been read as answers? Otherwise the connection was given
  * up, or has ended. @detail is room for a line about a failure. */
-static bool read_answers(struct conn *conn, const struct weir_buf *buf,
+static bool read_answers(struct conn *conn, const uint8_t *bytes, size_t len,
                          char *detail, uint64_t now_ns)
 {
     const struct traffic *traffic = conn->traffic;
-    const uint8_t *bytes = buf->data;
-    size_t len = buf->len;
 
     while (len > 0 && conn->outstanding > 0) {
         struct codec_answer answer = {.detail = detail};
@@ -201,7 +194,7 @@ static int data_received(void *user, weir_transport *t,
     }
     uint64_t now_ns = clock_now_ns();
     conn->received_bytes += buf->len;
-    if (!read_answers(conn, buf, detail, now_ns)) {
+    if (!read_answers(conn, buf->data, buf->len, detail, now_ns)) {
         return 0;
     }
     if (conn->quota > 0) {
@@ -267,8 +260,172 @@ static const struct weir_protocol protocol = {
 
 const struct conn_kind conn_stream = {
     .protocol = &protocol,
+    .has_ring = true,
     .prepare = prepare,
     .send = send_requests,
     .expire = conn_expire,
     .repeat = repeat_requests,
+};
+
+/* ---- connections with a greeting ---- */
+
+static bool is_greeting(const struct conn *conn)
+{
+    return conn->depth == 0;
+}
+
+/* The connection takes part. */
+static void end_greeting(struct conn *conn, uint64_t now_ns)
+{
+    struct traffic *traffic = conn->traffic;
+
+    conn->depth = traffic->depth;
+    if (conn->repeats) {
+        repeat_requests(conn);
+    }
+    if (conn->state == CONN_OPEN && traffic->pacing) {
+        traffic->ready(conn, now_ns);
+    } else if (conn->state == CONN_OPEN && traffic->sending) {
+        conn_fill(conn, now_ns);
+    }
+}
+
+static void greeted_made(void *user, weir_transport *t)
+{
+    struct conn *conn = user;
+    const struct traffic *traffic = conn->traffic;
+
+    conn->out.transport = t;
+    conn_made(conn, t); /* there is no room for a request yet */
+    if (conn->state != CONN_OPEN) {
+        return;
+    }
+    const int waits = traffic->codec->greet(traffic->codec_shared,
+                                            conn->codec_state, &conn->out);
+    if (waits < 0) {
+        conn_write_refused(conn, waits);
+    } else if (waits == 0) {
+        end_greeting(conn, clock_now_ns());
+    }
+}
+
+/* The answer to the greeting, and what the server sends behind it. */
+static void read_welcome(struct conn *conn, const uint8_t *bytes, size_t len,
+                         uint64_t now_ns)
+{
+    const struct traffic *traffic = conn->traffic;
+    char detail[ERRORS_DETAIL_SIZE];
+    struct codec_answer answer = {.detail = detail};
+
+    const ssize_t used = traffic->codec->welcome(
+        traffic->codec_shared, conn->codec_state, bytes, len, &answer);
+    if (used < 0) {
+        conn_give_up(conn, PHASE_VALIDATE, (int)used, detail);
+        return;
+    }
+    assert(answer.is_complete || (size_t)used == len);
+    len -= (size_t)used;
+    if (answer.is_complete &&
+        (len == 0 || read_idle(conn, bytes + used, len))) {
+        end_greeting(conn, now_ns);
+    }
+}
+
+/* It has had its last answer. */
+static void end_greeted(struct conn *conn)
+{
+    const struct traffic *traffic = conn->traffic;
+
+    if (!traffic->codec->farewell) {
+        conn_finish(conn);
+        return;
+    }
+    const int err = traffic->codec->farewell(traffic->codec_shared,
+                                             conn->codec_state, &conn->out);
+    if (err < 0) {
+        conn_write_refused(conn, err);
+    } else {
+        conn_part(conn);
+    }
+}
+
+static int greeted_received(void *user, weir_transport *t,
+                            const struct weir_buf *buf)
+{
+    struct conn *conn = user;
+    char detail[ERRORS_DETAIL_SIZE];
+
+    (void)t;
+    if (conn->state != CONN_OPEN) {
+        return 0;
+    }
+    const uint64_t now_ns = clock_now_ns();
+    conn->received_bytes += buf->len;
+    if (is_greeting(conn)) {
+        read_welcome(conn, buf->data, buf->len, now_ns);
+    } else if (read_answers(conn, buf->data, buf->len, detail, now_ns)) {
+        if (conn->quota > 0) {
+            conn->traffic->ready(conn, now_ns);
+        } else {
+            end_greeted(conn);
+        }
+    }
+    return 0;
+}
+
+static void greeted_prepare(struct conn *conn, const struct target *target)
+{
+    prepare(conn, target);
+    conn->depth = 0;
+}
+
+static void greeted_repeat(struct conn *conn)
+{
+    if (!is_greeting(conn)) {
+        repeat_requests(conn);
+    }
+}
+
+/* A server that ends the connection without an answer to the greeting does not
+ * want it. */
+static bool greeted_keep(struct conn *conn, int err)
+{
+    (void)err;
+    return !is_greeting(conn) && conn->outstanding == 0;
+}
+
+static void greeted_expire(struct conn *conn, uint64_t now_ns,
+                           uint64_t timeout_ns)
+{
+    const uint64_t limit_ns = conn->traffic->options->connect_timeout_ns;
+    char detail[ERRORS_DETAIL_SIZE];
+
+    if (!is_greeting(conn)) {
+        conn_expire(conn, now_ns, timeout_ns);
+    } else if (now_ns > conn->connected_ns &&
+               now_ns - conn->connected_ns >= limit_ns) {
+        snprintf(detail, sizeof(detail),
+                 "connection %u: the server did not answer what it begins with",
+                 conn->index);
+        conn_give_up(conn, PHASE_TIMEOUT, ERROR_NO_ANSWER, detail);
+    }
+}
+
+static const struct weir_protocol greeted_protocol = {
+    .size = sizeof(struct weir_protocol),
+    .kind = WEIR_PROTOCOL_STREAM,
+    .connection_made = greeted_made,
+    .connection_lost = conn_lost,
+    .data_received = greeted_received,
+    .eof_received = eof_received,
+};
+
+const struct conn_kind conn_greeted = {
+    .protocol = &greeted_protocol,
+    .has_ring = true,
+    .prepare = greeted_prepare,
+    .send = send_requests,
+    .expire = greeted_expire,
+    .repeat = greeted_repeat,
+    .keep = greeted_keep,
 };

@@ -7,6 +7,7 @@
 #include "errors.h"
 
 #include "h2_errors.h"
+#include "redis_errors.h"
 #include "tools/common/http_head.h"
 
 #include "weir/error.h"
@@ -149,6 +150,7 @@ const char *error_code_name(int code)
     }
     const char *http = http_error_name(code);
     http = http ? http : h2_error_name(code);
+    http = http ? http : redis_error_name(code);
     return http ? http : weir_err_name(code);
 }
 
@@ -161,6 +163,9 @@ const char *error_code_text(int code)
     }
     if (h2_error_name(code)) {
         return h2_error_text(code);
+    }
+    if (redis_error_name(code)) {
+        return redis_error_text(code);
     }
     return http_error_name(code) ? http_error_text(code) : weir_strerror(code);
 }

@@ -28,7 +28,7 @@
 enum error_phase { ERROR_PHASES(ERROR_PHASE) };
 
 /* weir-load's own codes, with one line about each, below those of the library;
- * HTTP has more (http_head.h, h2_errors.h). */
+ * HTTP and Redis have more (http_head.h, h2_errors.h, redis_errors.h). */
 #define ERROR_CODES(X)                                                         \
     X(EOF, "the server closed the connection")                                 \
     X(WRONG_ECHO, "the answer is not what was sent")                           \
@@ -43,7 +43,8 @@ enum error_phase { ERROR_PHASES(ERROR_PHASE) };
     X(HTTP2, "HTTP/2 that is against its rules")                               \
     X(NOT_HTTP2, "the server does not speak HTTP/2")                           \
     X(NO_SETTINGS, "no SETTINGS of HTTP/2 within the time-out")                \
-    X(NO_STREAM, "the server allowed no stream")
+    X(NO_STREAM, "the server allowed no stream")                               \
+    X(RESP, "a reply that is none of Redis")
 
 #define ERROR_CODE(name, text) ERROR_##name,
 

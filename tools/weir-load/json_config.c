@@ -54,6 +54,18 @@ static json_t *script_config_part(const struct run_options *options)
     return json_pack("{s:o}", "expect", json_text_or_null(options->expected));
 }
 
+/* What Redis is asked for; null in other modes. */
+static json_t *redis_config_part(const struct run_options *options)
+{
+    if (options->mode != RUN_MODE_REDIS) {
+        return json_null();
+    }
+    return json_pack(
+        "{s:o, s:b}", "command",
+        json_text_or_null(options->kinds ? NULL : options->http.body),
+        "has_login", options->redis.has_login);
+}
+
 /* The lines of --mix. */
 static json_t *mix_part(const struct mix *mix)
 {
@@ -242,6 +254,7 @@ json_t *json_config(const struct run_options *options)
     if (options->mode == RUN_MODE_HTTP && options->http.is_v2) {
         json_object_set_new(config, "http2", json_object());
     }
+    json_object_set_new(config, "redis", redis_config_part(options));
     write_rows(options, config);
     return config;
 }
@@ -285,8 +298,14 @@ json_t *json_command(const struct run_options *options)
     json_t *command = json_array();
 
     for (int i = 0; i < options->argc; i++) {
+        const char *word = options->argv[i];
+        size_t at = 0;
+        /* A login is no one's affair who reads the result. */
+        const size_t login = redis_url_login_size(word, &at);
         json_array_append_new(
-            command, json_text(options->argv[i], strlen(options->argv[i])));
+            command,
+            login > 0 ? json_sprintf("%.*s%s", (int)at, word, word + at + login)
+                      : json_text(word, strlen(word)));
     }
     return command;
 }

@@ -30,8 +30,8 @@ static uint64_t take_weight(char **text)
 }
 
 /* A line that is neither empty nor a comment. */
-static int add_line(struct mix *mix, const char *line, size_t len, bool is_http,
-                    char *why)
+static int add_line(struct mix *mix, const char *line, size_t len,
+                    enum request_form form, char *why)
 {
     const size_t index = mix->kind_count;
 
@@ -52,7 +52,7 @@ static int add_line(struct mix *mix, const char *line, size_t len, bool is_http,
         return -EINVAL;
     }
     mix->ends[index] = (index > 0 ? mix->ends[index - 1] : 0) + weight;
-    return request_kind_read(&mix->kinds[index], words, is_http, why);
+    return request_kind_read(&mix->kinds[index], words, form, why);
 }
 
 static size_t skip_blanks(const char *text, size_t from, size_t end)
@@ -82,7 +82,7 @@ static size_t find_end(const char *text, size_t end, size_t len,
 
 /* All lines; the number of the last one is written. */
 static int add_lines(struct mix *mix, const char *text, size_t len,
-                     bool is_http, unsigned *ret_number, char *why)
+                     enum request_form form, unsigned *ret_number, char *why)
 {
     int err = 0;
 
@@ -94,21 +94,21 @@ static int add_lines(struct mix *mix, const char *text, size_t len,
             end > begin && text[begin] != '\r' && text[begin] != '#';
         unsigned below = 0;
         (*ret_number)++;
-        if (is_request && is_http) {
+        if (is_request && form == REQUEST_HTTP) {
             end = find_end(text, end, len, &below);
         }
         at = end + 1;
         end -= end > begin && text[end - 1] == '\r';
         if (is_request) {
-            err = add_line(mix, text + begin, end - begin, is_http, why);
+            err = add_line(mix, text + begin, end - begin, form, why);
         }
         *ret_number += err < 0 ? 0 : below;
     }
     return err;
 }
 
-int mix_parse(const char *text, size_t len, bool is_http, struct mix *ret,
-              char *why)
+int mix_parse(const char *text, size_t len, enum request_form form,
+              struct mix *ret, char *why)
 {
     char line_why[TEMPLATE_WHY_SIZE] = "";
     unsigned number = 0;
@@ -119,7 +119,7 @@ int mix_parse(const char *text, size_t len, bool is_http, struct mix *ret,
         snprintf(why, MIX_WHY_SIZE, "it has a byte of zero; write \\0");
         return err;
     }
-    err = add_lines(ret, text, len, is_http, &number, line_why);
+    err = add_lines(ret, text, len, form, &number, line_why);
     if (err < 0) {
         snprintf(why, MIX_WHY_SIZE, "line %u: %s", number, line_why);
     } else if (ret->kind_count == 0) {
@@ -132,7 +132,8 @@ int mix_parse(const char *text, size_t len, bool is_http, struct mix *ret,
     return err;
 }
 
-int mix_read(const char *path, bool is_http, struct mix *ret, char *why)
+int mix_read(const char *path, enum request_form form, struct mix *ret,
+             char *why)
 {
     char *text = NULL;
     size_t len = 0;
@@ -142,7 +143,7 @@ int mix_read(const char *path, bool is_http, struct mix *ret, char *why)
         snprintf(why, MIX_WHY_SIZE, "%s", strerror(-err));
         return err;
     }
-    err = mix_parse(text, len, is_http, ret, why);
+    err = mix_parse(text, len, form, ret, why);
     free(text);
     return err;
 }

@@ -38,11 +38,12 @@ struct mix {
 
 /* Read the text of a file. 0, or a negative error with one line in why, and
  * nothing is owned. */
-int mix_parse(const char *text, size_t len, bool is_http, struct mix *ret,
-              char *why);
+int mix_parse(const char *text, size_t len, enum request_form form,
+              struct mix *ret, char *why);
 
 /* Read a file; the same. */
-int mix_read(const char *path, bool is_http, struct mix *ret, char *why);
+int mix_read(const char *path, enum request_form form, struct mix *ret,
+             char *why);
 
 /* The kind that a random number stands for. */
 size_t mix_choose(const struct mix *mix, uint64_t random);

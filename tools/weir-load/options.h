@@ -13,6 +13,7 @@
 #include "mix.h"
 #include "part.h"
 #include "publish_paths.h"
+#include "redis_url.h"
 #include "replay.h"
 #include "schedule.h"
 #include "script.h"
@@ -52,6 +53,8 @@ enum run_mode {
     RUN_MODE_CONNECT,
     /* Connect, and stay. */
     RUN_MODE_IDLE,
+    /* Commands of Redis. */
+    RUN_MODE_REDIS,
 };
 
 /* Where the bytes of mode stream go. */
@@ -142,6 +145,7 @@ struct run_options {
     const char *data_path;
     enum data_order data_order;
     const struct data *data;
+    struct redis_options redis;
     /* Several kinds of requests, of HTTP or of a script; NULL: one. They are
      * those of a mix, of a replay or of a list, of which the others are NULL.
      */

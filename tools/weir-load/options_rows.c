@@ -15,7 +15,6 @@
 #include "tools/common/console.h"
 #include "tools/common/engine.h"
 #include "tools/common/units.h"
-#include "url.h"
 #include "wanted.h"
 
 #include "weir/error.h"
@@ -579,15 +578,12 @@ static bool read_tos(void *options, const struct option *option,
 
 /* ---- the rows ---- */
 
-static const char *const modes[] = {[RUN_MODE_ECHO] = "echo",
-                                    [RUN_MODE_CRR] = "crr",
-                                    [RUN_MODE_RR] = "rr",
-                                    [RUN_MODE_HTTP] = "http",
-                                    [RUN_MODE_SCRIPT] = "script",
-                                    [RUN_MODE_STREAM] = "stream",
-                                    [RUN_MODE_CONNECT] = "connect",
-                                    [RUN_MODE_IDLE] = "idle",
-                                    NULL};
+static const char *const modes[] = {
+    [RUN_MODE_ECHO] = "echo",       [RUN_MODE_CRR] = "crr",
+    [RUN_MODE_RR] = "rr",           [RUN_MODE_HTTP] = "http",
+    [RUN_MODE_SCRIPT] = "script",   [RUN_MODE_STREAM] = "stream",
+    [RUN_MODE_CONNECT] = "connect", [RUN_MODE_IDLE] = "idle",
+    [RUN_MODE_REDIS] = "redis",     NULL};
 static const char *const directions[] = {
     [RUN_UP] = "up", [RUN_DOWN] = "down", [RUN_BOTH] = "both", NULL};
 static const char *const arrivals[] = {"const", "poisson", NULL};
@@ -707,8 +703,10 @@ static const struct option rows[] = {
      .json = "http.method", TEXT(http.method)},
     {"header", 'H', "'N: V'", "a header; 'N:' leaves one out; may be repeated",
      .aliases = "headers", .read = read_header, .repeats = true, MARK(http)},
-    {"body", 'b', "TEXT", "a body, or @FILE for one that stands in a file",
-     .read = read_body, MARK(http), .json = "http.body", TEXT(http.body)},
+    {"body", 'b', "TEXT",
+     "a body, or @FILE for one that stands in a file; of redis:// the command "
+     "(PING)",
+     .read = read_body, MARK(body), .json = "http.body", TEXT(http.body)},
     {"chunked", 0, NULL, "send the body in chunks", SWITCH(http.is_chunked),
      MARK(chunked), .json = "http.chunked"},
     {"path", 0, "PATH", "of targets without one (/)", .read = read_path,
@@ -746,7 +744,8 @@ static const struct option rows[] = {
      TEXT(script.begin)},
     {"mix", 0, "FILE",
      "requests with weights, one a line: 90 GET /PATH BODY, with lines of "
-     "headers below; other protocols: 90 RULE begin:TEXT REQUEST",
+     "headers below; Redis: 90 GET key; other protocols: 90 RULE begin:TEXT "
+     "REQUEST",
      .kind = OPTION_TEXT,
      .offset = offsetof(struct options_reading, given.path), MARK(file),
      .excludes = no_mix},
@@ -856,8 +855,8 @@ static const struct option rows[] = {
      "echo: requests that come back, compared; rr: answers of a fixed size, "
      "not compared; crr: each connection is made for one echo; stream: bytes "
      "without an end, see --direction; connect: each connection is closed when "
-     "it stands; idle: connections stand until the end; http; script: with "
-     "--request (over UDP: echo and rr)",
+     "it stands; idle: connections stand until the end; http; redis; script: "
+     "with --request (over UDP: echo and rr)",
      CHOICE(modes, mode), MARK(mode), .json = "mode"},
     {"direction", 0, "HOW", "of mode stream: {}", CHOICE(directions, direction),
      .initial = "up", MARK(direction)},
@@ -917,44 +916,14 @@ static const struct option rows[] = {
 
 /* ---- the command ---- */
 
-/* A longer target needs its scheme. */
-#define COMPLETE_SIZE 1024
-
-/* HOST/PATH is http://HOST/PATH. */
-static const char *complete_target(size_t index, const char *text)
-{
-    static char texts[OPTIONS_TARGETS_MAX][COMPLETE_SIZE];
-
-    if (!url_is_http_place(text) || strlen(text) > COMPLETE_SIZE - 8) {
-        return text;
-    }
-    snprintf(texts[index], COMPLETE_SIZE, "http://%s", text);
-    return texts[index];
-}
-
-static bool read_target(void *options, const char *text, char *why)
-{
-    struct run_options *run = run_of(options);
-
-    if (run->target_count == OPTIONS_TARGETS_MAX) {
-        return option_refuse(why, "more than %u targets", OPTIONS_TARGETS_MAX);
-    }
-    text = complete_target(run->target_count, text);
-    if (url_parse(text, false, &run->targets[run->target_count], why) < 0) {
-        return false;
-    }
-    run->target_count++;
-    return true;
-}
-
 const struct option_set options_set = {
     .command = "weir-load run",
     .head =
         "Usage: weir-load [run] [FLAGS] TARGET...\n"
         "\n"
-        "TARGET is http://HOST[:PORT]/PATH, https://, tcp://HOST:PORT, tls://, "
-        "udp://,\n"
-        "unix:PATH or tls+unix:PATH.\n"
+        "TARGET is http://HOST[:PORT]/PATH, https://, redis://HOST[:PORT], "
+        "rediss://,\n"
+        "tcp://HOST:PORT, tls://, udp://, unix:PATH or tls+unix:PATH.\n"
         "\n"
         "Sends requests to HTTP servers, or to echo servers whose every byte "
         "is compared,\n"
@@ -981,7 +950,7 @@ const struct option_set options_set = {
     .count = sizeof(rows) / sizeof(rows[0]),
     .foreign = foreign_words,
     .sample = "http://HOST:PORT/",
-    .word = read_target,
+    .word = options_read_target,
 };
 
 const char *options_mode_name(enum run_mode mode)

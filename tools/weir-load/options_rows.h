@@ -32,6 +32,7 @@ struct options_given {
     const struct option *requests_per_conn;
     const struct option *send;
     const struct option *recv;
+    const struct option *body;
     const struct option *chunked;
     const struct option *proxy_protocol;
     /* The last of several. */
@@ -50,6 +51,22 @@ struct options_reading {
 };
 
 extern const struct option_set options_set;
+
+/* Take a word that is no option: a target. False with the reason in @why. */
+bool options_read_target(void *options, const char *text, char *why);
+
+/* What a URL decides, and what Redis is asked for (options_urls.c); false: a
+ * line has said why. */
+bool options_settle_urls(struct run_options *options,
+                         const struct options_given *given);
+bool options_settle_redis(struct run_options *options);
+
+/* One request for each connection. */
+static inline void options_set_one_request(struct run_options *options)
+{
+    options->requests_per_conn = 1;
+    options->requests_per_conn_max = 1;
+}
 
 /* With all options and targets read: defaults that depend on each other, and
  * what does not go together. False: a line has said why. */

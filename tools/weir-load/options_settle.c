@@ -292,43 +292,6 @@ static bool settle_wanted(const struct run_options *options)
     return true;
 }
 
-/* One request for each connection. */
-static void set_one_request(struct run_options *options)
-{
-    options->requests_per_conn = 1;
-    options->requests_per_conn_max = 1;
-}
-
-/* A URL decides the mode; crr is one request for each connection then. */
-static bool settle_urls(struct run_options *options,
-                        const struct options_given *given)
-{
-    char why[TEMPLATE_WHY_SIZE];
-
-    for (size_t i = 0; i < options->target_count; i++) {
-        const struct target *target = &options->targets[i];
-        if (target->is_http != options->targets[0].is_http) {
-            say("http:// and other targets cannot be loaded together");
-            return false;
-        }
-        if (target->path && http_check_path(target->path, why) < 0) {
-            say("%s: %s", target->text, why);
-            return false;
-        }
-    }
-    if (!options->targets[0].is_http) {
-        return true;
-    }
-    if (options->mode == RUN_MODE_CRR) {
-        set_one_request(options);
-    } else if (given->mode && options->mode != RUN_MODE_HTTP) {
-        return option_say(given->mode, "%s is not for http://",
-                          options_mode_name(options->mode));
-    }
-    options->mode = RUN_MODE_HTTP;
-    return true;
-}
-
 /* What script.h makes of the options. */
 static bool settle_script(struct run_options *options)
 {
@@ -362,13 +325,21 @@ static bool settle_script(struct run_options *options)
     return true;
 }
 
+/* What a line of a file has. */
+static enum request_form form_of(const struct run_options *options)
+{
+    return options->mode == RUN_MODE_HTTP    ? REQUEST_HTTP
+           : options->mode == RUN_MODE_REDIS ? REQUEST_REDIS
+                                             : REQUEST_SCRIPT;
+}
+
 static bool read_mix(const struct options_given *given,
                      struct run_options *options)
 {
     static struct mix mix;
     char why[MIX_WHY_SIZE];
 
-    if (mix_read(given->path, options->mode == RUN_MODE_HTTP, &mix, why) < 0) {
+    if (mix_read(given->path, form_of(options), &mix, why) < 0) {
         return option_say(given->file, "%s: %s", given->path, why);
     }
     options->mix = &mix;
@@ -384,8 +355,8 @@ static bool read_replay(const struct options_given *given,
     static struct replay replay;
     char why[REPLAY_WHY_SIZE];
 
-    if (replay_read(given->path, options->mode == RUN_MODE_HTTP, speed, NULL,
-                    &replay, why) < 0) {
+    if (replay_read(given->path, form_of(options), speed, NULL, &replay, why) <
+        0) {
         return option_say(given->file, "%s: %s", given->path, why);
     }
     options->replay = &replay;
@@ -407,7 +378,7 @@ static bool read_urls(const struct options_given *given,
              target->path ? (int)(target->path - target->text)
                           : (int)strlen(target->text),
              target->text);
-    if (replay_read(given->path, options->mode == RUN_MODE_HTTP, 0,
+    if (replay_read(given->path, form_of(options), 0,
                     options->target_count == 1 ? place : NULL, &urls,
                     why) < 0) {
         return option_say(given->file, "%s: %s", given->path, why);
@@ -426,7 +397,7 @@ static bool settle_file(struct run_options *options,
     const bool is_http = options->mode == RUN_MODE_HTTP;
     const struct http_options *http = &options->http;
 
-    for (size_t i = 0; i < options->target_count; i++) {
+    for (size_t i = 0; i < options->target_count && is_http; i++) {
         const char *path = options->targets[i].path;
         if (path && strcmp(path, "/") != 0) {
             return option_say(given->file, "it has the paths; write %.*s/",
@@ -453,7 +424,8 @@ static bool choose_script(struct run_options *options,
 {
     const char *flag = given->file ? given->file->name : "request";
     const bool is_script = options->script.request ||
-                           (given->file && options->mode != RUN_MODE_HTTP);
+                           (given->file && options->mode != RUN_MODE_HTTP &&
+                            options->mode != RUN_MODE_REDIS);
 
     if (!is_script) {
         return true;
@@ -463,11 +435,14 @@ static bool choose_script(struct run_options *options,
         return false;
     }
     if (options->mode == RUN_MODE_CRR) {
-        set_one_request(options);
+        options_set_one_request(options);
     } else if (options->mode == RUN_MODE_HTTP ||
+               options->mode == RUN_MODE_REDIS ||
                (given->mode && options->mode != RUN_MODE_SCRIPT)) {
-        say("--%s: it is not for mode %s", flag,
-            options_mode_name(options->mode));
+        say("--%s: it is not for mode %s%s", flag,
+            options_mode_name(options->mode),
+            options->mode == RUN_MODE_REDIS ? "; a command is -b 'GET key'"
+                                            : "");
         return false;
     }
     options->mode = RUN_MODE_SCRIPT;
@@ -491,7 +466,7 @@ static bool settle_expected(struct run_options *options)
         say("--expect: it is for HTTP and --request");
         return false;
     }
-    return true;
+    return options->mode != RUN_MODE_REDIS || options_settle_redis(options);
 }
 
 /* -H 'Connection: close' ends each connection behind its first request; HTTP/2
@@ -502,7 +477,7 @@ static void settle_connection(struct run_options *options)
 
     http_has_connection(&options->http, &closes);
     if (closes && !options->http.is_v2 && options->requests_per_conn == 0) {
-        set_one_request(options);
+        options_set_one_request(options);
     }
 }
 
@@ -559,9 +534,15 @@ static bool settle_http2(struct run_options *options,
 static bool settle_requests(struct run_options *options,
                             const struct options_given *given)
 {
-    const struct option *http = given->http ? given->http : given->chunked;
+    const bool takes_body =
+        options->mode == RUN_MODE_REDIS || options->targets[0].is_redis;
+    const struct option *http = given->http      ? given->http
+                                : given->chunked ? given->chunked
+                                : takes_body     ? NULL
+                                                 : given->body;
 
-    if (!settle_urls(options, given) || !choose_script(options, given) ||
+    if (!options_settle_urls(options, given) ||
+        !choose_script(options, given) ||
         (given->file && !settle_file(options, given)) ||
         !settle_expected(options)) {
         return false;
@@ -774,6 +755,7 @@ static const struct {
     [RUN_MODE_RR] = {true, true},        [RUN_MODE_HTTP] = {false, true},
     [RUN_MODE_SCRIPT] = {false, true},   [RUN_MODE_STREAM] = {false, false},
     [RUN_MODE_CONNECT] = {false, false}, [RUN_MODE_IDLE] = {false, false},
+    [RUN_MODE_REDIS] = {false, true},
 };
 
 /* Options of requests, of which the mode has none. */

@@ -21,7 +21,7 @@
 
 struct reader {
     struct replay *replay;
-    bool is_http;
+    enum request_form form;
     bool has_times;
     const char *target; /* of a list; NULL: there is none */
     /* By the hash of a text: 1 more than the index of its kind; 0: none. At
@@ -146,7 +146,7 @@ static int add_kind(const struct reader *reader, const char *text, size_t len)
         return refuse_memory(reader->why);
     }
     replay->kind_count++;
-    return request_kind_read(kind, words, reader->is_http, reader->why);
+    return request_kind_read(kind, words, reader->form, reader->why);
 }
 
 /* The place of a text in the table: that of its kind, or a free one. */
@@ -234,7 +234,7 @@ static int take_request(const struct reader *reader, char *line,
 
     *ret_request = line;
     url = strncmp(line, "http", 4) == 0 && line[method_len] == ':' ? line : url;
-    if (!reader->is_http ||
+    if (reader->form != REQUEST_HTTP ||
         (strncmp(url, "http://", 7) != 0 && strncmp(url, "https://", 8) != 0)) {
         return 0;
     }
@@ -335,8 +335,8 @@ static int take_line(struct reader *reader, char *line, size_t len,
     const char *begin = line + strspn(line, " \t");
     const size_t left = len - (size_t)(begin - line);
     const bool is_request = *begin != '\0' && *begin != '#';
-    if (reader->block_number > 0 && reader->is_http && is_request &&
-        request_kind_goes_on(begin, left)) {
+    if (reader->block_number > 0 && reader->form == REQUEST_HTTP &&
+        is_request && request_kind_goes_on(begin, left)) {
         return add_to_block(reader, begin, left);
     }
     const int err = end_block(reader);
@@ -400,27 +400,25 @@ static int read_all(struct reader *reader, FILE *file, char *why)
     return err;
 }
 
-int replay_parse(FILE *file, bool is_http, double speed, struct replay *ret,
-                 char *why)
+int replay_parse(FILE *file, enum request_form form, double speed,
+                 struct replay *ret, char *why)
 {
-    struct reader reader = {
-        .replay = ret, .is_http = is_http, .has_times = true};
+    struct reader reader = {.replay = ret, .form = form, .has_times = true};
 
     *ret = (struct replay){.speed = speed};
     return read_all(&reader, file, why);
 }
 
-int replay_parse_list(FILE *file, bool is_http, const char *target,
+int replay_parse_list(FILE *file, enum request_form form, const char *target,
                       struct replay *ret, char *why)
 {
-    struct reader reader = {
-        .replay = ret, .is_http = is_http, .target = target};
+    struct reader reader = {.replay = ret, .form = form, .target = target};
 
     *ret = (struct replay){.speed = 0};
     return read_all(&reader, file, why);
 }
 
-int replay_read(const char *path, bool is_http, double speed,
+int replay_read(const char *path, enum request_form form, double speed,
                 const char *target, struct replay *ret, char *why)
 {
     FILE *file = fopen(path, "re");
@@ -430,9 +428,8 @@ int replay_read(const char *path, bool is_http, double speed,
         snprintf(why, REPLAY_WHY_SIZE, "%s", strerror(-err));
         return err;
     }
-    const int err = speed > 0
-                        ? replay_parse(file, is_http, speed, ret, why)
-                        : replay_parse_list(file, is_http, target, ret, why);
+    const int err = speed > 0 ? replay_parse(file, form, speed, ret, why)
+                              : replay_parse_list(file, form, target, ret, why);
     fclose(file);
     return err;
 }

@@ -52,12 +52,12 @@ struct replay {
 
 /* Read all lines of a file that is open. 0, or a negative error with one line
  * in why, and nothing is owned. */
-int replay_parse(FILE *file, bool is_http, double speed, struct replay *ret,
-                 char *why);
+int replay_parse(FILE *file, enum request_form form, double speed,
+                 struct replay *ret, char *why);
 
 /* The same of a list, whose lines have no times. A line that begins with the
  * target, as "http://HOST:PORT", is the path behind it; NULL: there is none. */
-int replay_parse_list(FILE *file, bool is_http, const char *target,
+int replay_parse_list(FILE *file, enum request_form form, const char *target,
                       struct replay *ret, char *why);
 
 /* The kind of the request with a number; a list begins again at its end. */
@@ -67,7 +67,7 @@ static inline uint32_t replay_kind(const struct replay *replay, uint64_t number)
 }
 
 /* Read a file; the same. A speed of 0: it is a list. */
-int replay_read(const char *path, bool is_http, double speed,
+int replay_read(const char *path, enum request_form form, double speed,
                 const char *target, struct replay *ret, char *why);
 
 /* A number that other times or requests do not have. */

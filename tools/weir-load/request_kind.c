@@ -8,6 +8,7 @@
 #include "request_kind.h"
 
 #include "http_request.h"
+#include "redis_command.h"
 #include "script_request.h"
 
 #include <errno.h>
@@ -166,11 +167,18 @@ static int read_script(struct request_kind *kind, char *text, char *why)
     return err;
 }
 
-int request_kind_read(struct request_kind *kind, char *words, bool is_http,
-                      char *why)
+int request_kind_read(struct request_kind *kind, char *words,
+                      enum request_form form, char *why)
 {
-    return is_http ? read_http(kind, words, why)
-                   : read_script(kind, words, why);
+    switch (form) {
+    case REQUEST_HTTP:
+        return read_http(kind, words, why);
+    case REQUEST_REDIS:
+        kind->request = words;
+        return redis_command_check(words, why);
+    default:
+        return read_script(kind, words, why);
+    }
 }
 
 void request_kind_fini(struct request_kind *kind)

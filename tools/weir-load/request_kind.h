@@ -2,7 +2,8 @@
  * A kind of request as a line of a file has it, behind the weight of a mix
  * (mix.h) or the time of a replay (replay.h): for HTTP a method, a path and
  * perhaps a body, or a path alone, which is a GET; for other protocols where
- * the answer ends, perhaps what it begins with, and the request.
+ * the answer ends, perhaps what it begins with, and the request. Of Redis it is
+ * a command.
  *
  *     POST /items {"id": {seq}}
  *     delim:\r\n begin:STORED set key{rand:1:1000} 0 0 5\r\nhello\r\n
@@ -22,6 +23,13 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+/* What a line has; a bool that says "HTTP" is one of the first two. */
+enum request_form {
+    REQUEST_SCRIPT,
+    REQUEST_HTTP,
+    REQUEST_REDIS, /* a command, as redis_command.h reads it */
+};
+
 struct request_kind {
     /* The line as it was written, and those below it that belong to it. */
     char *line;
@@ -32,7 +40,7 @@ struct request_kind {
     const char *body;
     const char *headers;
     size_t header_count;
-    /* Others: with escapes, and where the answer ends. */
+    /* Others: with escapes, and where the answer ends (Redis: NULL). */
     const char *request;
     struct script_rule *rule;
 };
@@ -49,8 +57,8 @@ char *request_kind_keep(struct request_kind *kind, const char *line,
 
 /* Read what stands in the copy from words on. 0, or a negative error with one
  * line in why (TEMPLATE_WHY_SIZE); the kind is to be freed in any case. */
-int request_kind_read(struct request_kind *kind, char *words, bool is_http,
-                      char *why);
+int request_kind_read(struct request_kind *kind, char *words,
+                      enum request_form form, char *why);
 
 /* Cut off the first word of a text; what follows the blanks behind it is left.
  */

@@ -78,9 +78,9 @@ static bool check_text(const struct run_options *options, const char *text,
     if (!text || !strstr(text, "{csv:") || text[0] == '@') {
         return true;
     }
-    int err = options->mode == RUN_MODE_HTTP
-                  ? template_parse(text, strlen(text), &template, why)
-                  : script_request_parse(text, &template, why);
+    int err = options->mode == RUN_MODE_SCRIPT
+                  ? script_request_parse(text, &template, why)
+                  : template_parse(text, strlen(text), &template, why);
     if (err == 0) {
         err = template_bind(&template, options->data, place, why);
         *ret_count += template_count_fields(&template);

@@ -1,6 +1,7 @@
 /*
  * The authority of a URL is rewritten as a tcp:// target, with the port of the
- * scheme where it has none, and read as such; the path is what follows it.
+ * scheme where it has none, and read as such; the path is what follows it. Of
+ * Redis it is looked at later (redis_url.h), where its user was taken out.
  *
  * Users and fragments are refused: the one has a header of its own, and the
  * other is never sent. The zone of an IPv6 address follows a '%', which a URL
@@ -20,11 +21,14 @@ struct url_scheme {
     const char *prefix;
     const char *port;
     bool is_tls;
+    bool is_redis;
 };
 
 static const struct url_scheme url_schemes[] = {
-    {"http://", "80", false},
-    {"https://", "443", true},
+    {.prefix = "http://", .port = "80"},
+    {.prefix = "https://", .port = "443", .is_tls = true},
+    {.prefix = "redis://", .port = "6379", .is_redis = true},
+    {.prefix = "rediss://", .port = "6379", .is_tls = true, .is_redis = true},
 };
 
 static const struct url_scheme *find_url_scheme(const char *text)
@@ -200,7 +204,8 @@ int url_parse(const char *text, bool listening, struct target *ret, char *why)
         return err;
     }
     target.is_tls = scheme->is_tls;
-    target.is_http = true;
+    target.is_http = !scheme->is_redis;
+    target.is_redis = scheme->is_redis;
     target.path = path[0] != '\0' ? path : NULL;
     *ret = target;
     return 0;

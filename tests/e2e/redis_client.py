@@ -1,0 +1,308 @@
+"""weir-load as a client of Redis: commands, replies of every shape, logins,
+errors by their first word; against redis-server, whose own counts must agree,
+and against scripted servers that break the rules.
+"""
+
+import contextlib
+import os
+import re
+import subprocess
+import tempfile
+
+from dns import find
+from harness import (WAIT_S, Program, Skip, equal, load, load_json, matches,
+                     one_line, read_line, run)
+from servers import Server, free_port, read_exactly
+
+OK, USAGE, NOTHING, ERRORS = 0, 2, 3, 4
+
+
+@contextlib.contextmanager
+def redis(*flags):
+    """redis-server on a port: its HOST:PORT, and a function that asks it."""
+    server, client = find("redis-server"), find("redis-cli")
+    if not server or not client:
+        raise Skip("redis is not installed")
+    port = free_port()
+    with tempfile.TemporaryDirectory(prefix="weir-redis-") as place:
+        with Program(server, "--port", str(port), "--bind", "127.0.0.1", "--save", "",
+                     "--dir", place, "--daemonize", "no", *flags) as program:
+            while "eady to accept" not in read_line(program.process.stdout):
+                pass
+
+            def ask(*words):
+                done = subprocess.run([client, "-p", str(port), *words], check=True,
+                                      stdout=subprocess.PIPE,
+                                      stderr=subprocess.DEVNULL, timeout=WAIT_S)
+                return done.stdout.decode()
+
+            yield f"127.0.0.1:{port}", ask
+            program.signal(15)
+            equal(program.finish()[0], 0, "exit status of redis")
+
+
+def calls_of(ask, name, *login):
+    found = re.search(rf"cmdstat_{name}:calls=(\d+)",
+                      ask(*login, "INFO", "commandstats"))
+    return int(found[1]) if found else 0
+
+
+def judged(*args, status=OK, **options):
+    outcome, result = load_json(*args, **options)
+    equal(outcome.status, status, f"exit status; it said {outcome.err!r}")
+    return result
+
+
+def write_file(folder, text):
+    path = os.path.join(folder, "lines")
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text)
+    return path
+
+
+def errors_of(result):
+    return {error["code"]: error["requests"] for error in result["errors"]}
+
+
+# ---- against redis-server ----
+
+def test_redis_counts_what_weir_load_counts():
+    with redis() as (place, ask):
+        result = judged("-c", "4", "-n", "3000", f"redis://{place}")
+        equal((result["requests"]["ok"], calls_of(ask, "ping")), (3000, 3000), "PING")
+        equal(result["bytes"], {"in": 3000 * 7, "out": 3000 * 14}, "bytes")
+        judged("-c", "3", "-p", "16", "-n", "2000", "-b", "SET key-{seq} {letters:20}",
+               f"redis://{place}/")
+        equal(calls_of(ask, "set"), 2000, "calls")
+        equal(ask("DBSIZE").strip(), "2000", "keys, of which each has a number")
+        equal(len(ask("GET", "key-7").strip()), 20, "a value")
+
+
+def test_nil_is_an_answer():
+    with redis() as (place, ask):
+        result = judged("-n", "500", "-p", "8", "-b", "GET nothing", f"redis://{place}")
+        equal((result["requests"]["ok"], result["requests"]["failed"]), (500, 0), "nil")
+        equal(result["bytes"]["in"], 500 * 5, "bytes of $-1")
+        judged("-n", "500", "-p", "8", "-b", "GET nothing",
+               f"redis://{place}/?protocol=3")
+        equal(calls_of(ask, "hello"), 10, "each connection says HELLO 3 once")
+
+
+SHAPES = """# every shape that a server sends
+5 SET key{rand:1:9} "two words"
+9 GET key{rand:1:9}
+3 INCR counter
+2 LRANGE list 0 -1
+2 HGETALL hash
+2 SMEMBERS set
+2 ZRANGE zset 0 -1 WITHSCORES
+1 COMMAND DOCS
+1 CONFIG GET *
+2 EVAL "return {1,{2,{3,{false,'x'}}}}" 0
+1 LOLWUT VERSION 5
+1 CLIENT TRACKINGINFO
+1 GEOPOS geo nobody
+1 OBJECT HELP
+"""
+
+
+def test_replies_of_every_shape_are_pipelined_in_both_versions():
+    with redis() as (place, ask), tempfile.TemporaryDirectory() as folder:
+        ask("RPUSH", "list", *"abcdef")
+        ask("HSET", "hash", "a", "1", "b", "2")
+        ask("SADD", "set", "x", "y")
+        ask("ZADD", "zset", "1.5", "a", "inf", "b")
+        path = write_file(folder, SHAPES)
+        for version in "23":
+            result = judged("-c", "5", "-p", "10", "-n", "2000", "--mix", path,
+                            f"redis://{place}/?protocol={version}")
+            equal((result["requests"]["ok"], result["errors"]), (2000, []), "answers")
+            equal(result["config"]["redis"], {"command": None, "has_login": False},
+                  "configuration")
+
+
+def test_messages_of_no_request_are_passed_over():
+    """With client-side caching each SET brings an invalidation to the reader."""
+    with redis() as (place, _), tempfile.TemporaryDirectory() as folder:
+        path = write_file(folder, "1 CLIENT TRACKING ON BCAST NOLOOP\n"
+                                  "8 SET k{rand:1:5} x\n8 GET k{rand:1:5}\n")
+        result = judged("-c", "6", "-p", "4", "-n", "5000", "--mix", path,
+                        f"redis://{place}/?protocol=3")
+        equal((result["requests"]["ok"], result["errors"]), (5000, []), "answers")
+        equal(result["bytes"]["in"] > 5000 * 20, True, f"{result['bytes']}: messages")
+
+
+def test_errors_are_counted_by_their_first_word():
+    with redis() as (place, ask), tempfile.TemporaryDirectory() as folder:
+        ask("SET", "text", "x")
+        path = write_file(folder, "LPUSH text x\nNOSUCH a\nGET text\nEVALSHA "
+                          + 40 * "0" + " 0\n")
+        result = judged("-c", "1", "-n", "400", "--urls", path, f"redis://{place}",
+                        status=ERRORS)
+        equal(errors_of(result), {"REDIS_WRONGTYPE": 100, "REDIS_ERR": 100,
+                                  "REDIS_NOSCRIPT": 100}, "errors")
+        equal(result["requests"]["ok"], 100, "ok")
+
+
+def test_a_connection_logs_in_and_selects_once():
+    with redis("--requirepass", "s3cret") as (place, ask):
+        judged("-c", "4", "-n", "400", "-b", "SET k{seq} x", f"redis://:s3cret@{place}/5")
+        login = ("-a", "s3cret")
+        equal(ask(*login, "-n", "5", "DBSIZE").strip(), "400", "keys of database 5")
+        equal(calls_of(ask, "select", *login) - 1, 4, "SELECT, and that of redis-cli")
+        result = judged("-n", "10", f"redis://{place}", status=NOTHING)
+        equal(list(errors_of(result)), ["REDIS_NOAUTH"], "without a password")
+        result = judged("-n", "10", f"redis://:wrong@{place}", status=NOTHING)
+        equal(list(errors_of(result)), ["REDIS_WRONGPASS"], "with a wrong one")
+        judged("-n", "10", f"redis://default:s3cret@{place}/?protocol=3")
+
+
+def test_the_password_of_redis_cli_is_taken_and_no_password_is_shown():
+    with redis("--requirepass", "s3cret") as (place, _):
+        environment = dict(os.environ, REDISCLI_AUTH="s3cret")
+        result = judged("-n", "10", f"redis://{place}", env=environment)
+        equal(result["config"]["redis"]["has_login"], True, "login")
+        outcome, result = load_json("-n", "10", f"redis://u:hidden%21@{place}/1")
+        equal(outcome.status, NOTHING, "a user that is none")
+        for text in (outcome.out, outcome.err):
+            equal("hidden" in text, False, f"the password in {text!r}")
+        equal(result["command"][-1], f"redis://{place}/1", "the command")
+
+
+def test_an_open_loop_and_connections_for_one_command():
+    with redis() as (place, ask):
+        judged("-R", "1000", "-n", "500", "-c", "4", "--lateness-limit", "60s", "--force",
+               f"redis://{place}/2")
+        equal(calls_of(ask, "ping"), 500, "calls")
+        result = judged("--mode", "crr", "-n", "50", "-c", "2", "-b", "GET x",
+                        f"redis://{place}")
+        equal(result["connections"]["opened"] >= 50, True, "a connection each")
+
+
+def test_a_path_and_the_waiting_for_a_server():
+    with redis() as (place, ask):
+        folder = ask("CONFIG", "GET", "dir").split()[1]
+        equal(os.path.isdir(folder), True, "folder")
+        judged("--wait", "60s", "-n", "10", "--mode", "redis", "-b", "ECHO hi",
+               f"tcp://{place}")
+
+
+def test_words_are_filled_with_rows_of_data():
+    with redis() as (place, ask), tempfile.TemporaryDirectory() as folder:
+        path = write_file(folder, 'key,value\na,"one two"\nb,x\n')
+        judged("-c", "1", "-n", "2", "--data", path, "-b", "SET {csv:key} {csv:value}",
+               f"redis://{place}")
+        equal([ask("GET", key).strip() for key in "ab"], ["one two", "x"], "values")
+
+
+# ---- scripted servers ----
+
+def replying(reply, count=1):
+    def serve(connection, _):
+        read_exactly(connection, count * 14)  # PING
+        connection.sendall(reply)
+        with contextlib.suppress(OSError):
+            while connection.recv(4096):
+                pass
+    return serve
+
+
+def first_error(reply, *flags, count=1):
+    with Server(replying(reply, count)) as server:
+        outcome, result = load_json("-c", "1", "-n", "1", *flags,
+                                    server.url.replace("tcp", "redis"))
+        equal(outcome.status in (NOTHING, ERRORS), True, outcome.err)
+        error = result["errors"][0]
+        return error["code"], error["first"]
+
+
+def test_what_is_no_reply_is_named():
+    for reply, pattern in (
+            (b"HTTP/1.1 400 Bad Request\r\n\r\n", "no type of RESP, in 'H'"),
+            (b"$?\r\n;3\r\nabc\r\n;0\r\n", "streamed string or aggregate"),
+            (b"*1\r\n" * 40, "more than 32 others"),
+            (b"$600000000\r\n", "512 MiB"),
+            (b"*999999999\r\n", r"2\^28 elements"),
+            (b"+" + 70000 * b"x", "64 KiB"),
+            (b"*1\r\n>1\r\n:1\r\n", "a push message inside a reply")):
+        code, detail = first_error(reply)
+        equal(code, "RESP", reply[:20])
+        matches(detail, pattern)
+
+
+def test_a_reply_too_many_is_an_error():
+    equal(first_error(b"+PONG\r\n+PONG\r\n")[0], "SURPLUS", "two replies")
+
+
+def test_an_end_inside_a_reply_is_an_error():
+    def serve(connection, _):
+        read_exactly(connection, 14)
+        connection.sendall(b"$9\r\nabc")
+    with Server(serve) as server:
+        result = judged("-c", "1", "-n", "1", server.url.replace("tcp", "redis"),
+                        status=NOTHING)
+        equal(list(errors_of(result)), ["EOF"], "errors")
+
+
+def test_a_server_that_ends_or_is_silent_at_the_login_fails():
+    def end(connection, _):
+        connection.recv(4096)
+
+    def wait(connection, _):
+        while connection.recv(4096):
+            pass
+    with Server(end) as server:
+        outcome = load("-c", "1", "-n", "1", "-d", "60s",
+                       server.url.replace("tcp://", "redis://u:p@"))
+        equal(outcome.status, NOTHING, outcome.err)
+        matches(outcome.err, "the server closed the connection")
+    with Server(wait) as server:
+        outcome = load("-c", "1", "-n", "1", "--connect-timeout", "300ms",
+                       server.url.replace("tcp://", "redis://u:p@"))
+        equal(outcome.status, NOTHING, outcome.err)
+        matches(outcome.err, "no answer within the time-out")
+
+
+def test_replies_in_single_bytes_and_all_at_once_are_the_same():
+    reply = (b"*3\r\n$-1\r\n|1\r\n+ttl\r\n:5\r\n%1\r\n#t\r\n,1.5\r\n"
+             b"=6\r\ntxt:hi\r\n")
+
+    def serve(connection, _):
+        while read_exactly(connection, 14):
+            for byte in reply:
+                connection.sendall(bytes([byte]))
+            read_exactly(connection, 14)
+            connection.sendall(reply)
+    with Server(serve) as server:
+        result = judged("-c", "1", "-n", "20", server.url.replace("tcp", "redis"))
+        equal(result["bytes"]["in"], 20 * len(reply), "bytes")
+
+
+# ---- the command line ----
+
+def refusal(*args):
+    outcome = load(*args)
+    equal((outcome.status, outcome.out), (USAGE, ""), outcome.err)
+    return outcome.err
+
+
+def test_what_is_not_for_redis_is_refused():
+    url = "redis://127.0.0.1:1"
+    for args, pattern in (
+            (("-b", "SUBSCRIBE x", url), "SUBSCRIBE has not one answer"),
+            (("-b", "GET \"x", url), "at byte 5, .* the quote has no end"),
+            ((url + "/x",), "the number of a database"),
+            ((url + "/0?protocol=4",), r"protocol=2 or \?protocol=3"),
+            (("-H", "a: b", url), "-H: it is for HTTP"),
+            (("--expect", "len:3", url), "--expect: it is for HTTP and --request"),
+            (("--request", "x", url), "a command is -b 'GET key'"),
+            (("--mode", "echo", url), "echo is not for redis://"),
+            ((url, "tcp://127.0.0.1:1"), "redis:// and other targets"),
+            ((url, "redis://u:p@127.0.0.1:1", "redis://v:p@127.0.0.1:1"),
+             "all targets have one user"),
+            (("-b", "GET", "tcp://127.0.0.1:1"), "-b: it is for HTTP")):
+        matches(one := refusal(*args), pattern)
+        one_line(one, pattern)
+
+
+run(globals())

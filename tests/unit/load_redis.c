@@ -1,0 +1,144 @@
+/*
+ * Commands of Redis as people write them and as they are sent, the words of its
+ * errors, and what a URL of Redis says.
+ *
+ * Nothing is connected.
+ */
+#include "tools/weir-load/redis_command.c"
+#include "tools/weir-load/redis_errors.h"
+#include "tools/weir-load/redis_url.h"
+
+#include "tools/common/console.h"
+#include "tools/common/option.h"
+
+#include "tests/unit.h"
+
+const char console_name[] = "test";
+
+static char why[TEMPLATE_WHY_SIZE];
+
+static void is_sent_as(const char *text, const char *wanted)
+{
+    const struct template_values values = {.seq = 7, .conn = 3, .seed = 1};
+    struct redis_command command;
+    char out[1024];
+
+    expect_eq(redis_command_parse(text, &command, why), 0, "%s: %s", text, why);
+    expect_leq(command.size_max, sizeof(out));
+    const size_t len = redis_command_render(&command, &values, out);
+    expect_leq(len, command.size_max);
+    expect_eq(len, strlen(wanted), "%s", text);
+    cr_assert(memcmp(out, wanted, len) == 0, "%s: %.*s", text, (int)len, out);
+    redis_command_fini(&command);
+}
+
+UNIT(load_redis, a_command_is_sent_as_an_array_of_its_words)
+{
+    is_sent_as("PING", "*1\r\n$4\r\nPING\r\n");
+    is_sent_as("  SET  key\tvalue ",
+               "*3\r\n$3\r\nSET\r\n$3\r\nkey\r\n$5\r\nvalue\r\n");
+    is_sent_as("SET k \"\"", "*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$0\r\n\r\n");
+}
+
+UNIT(load_redis, quotes_are_read_as_redis_cli_reads_them)
+{
+    is_sent_as("a \"b c\\r\\n\\x41\\\"\\\\\"",
+               "*2\r\n$1\r\na\r\n$8\r\nb c\r\nA\"\\\r\n");
+    is_sent_as("a 'b \\n \\' \"'", "*2\r\n$1\r\na\r\n$8\r\nb \\n ' \"\r\n");
+    is_sent_as("a x\"y z\"", "*2\r\n$1\r\na\r\n$4\r\nxy z\r\n");
+}
+
+UNIT(load_redis, places_are_filled_before_the_length_is_known)
+{
+    is_sent_as("GET k{seq}-{conn}", "*2\r\n$3\r\nGET\r\n$4\r\nk7-3\r\n");
+    is_sent_as("SET k{rand:100:100} {rand:5:5}",
+               "*3\r\n$3\r\nSET\r\n$4\r\nk100\r\n$1\r\n5\r\n");
+}
+
+static void is_refused(const char *text, const char *reason)
+{
+    struct redis_command command;
+
+    expect_lt(redis_command_parse(text, &command, why), 0, "%s", text);
+    cr_assert(strstr(why, reason) != NULL, "%s: %s", text, why);
+}
+
+UNIT(load_redis, what_is_no_command_is_refused_with_the_place)
+{
+    is_refused("", "it is empty");
+    is_refused("GET \"x", "at byte 5, '\"x': the quote has no end");
+    is_refused("GET 'x'y", "a blank is missing");
+    is_refused("GET {rand:5}", "{rand:LOW:HIGH}");
+    is_refused("subscribe x", "subscribe has not one answer");
+    is_refused("MONITOR", "not one answer");
+    is_refused("client reply off", "not one answer");
+}
+
+UNIT(load_redis, two_random_words_are_not_the_same)
+{
+    const struct template_values values = {.seq = 1, .seed = 9};
+    struct redis_command command;
+    char out[256];
+
+    expect_eq(redis_command_parse("{letters:20} {letters:20}", &command, why),
+              0);
+    redis_command_render(&command, &values, out);
+    cr_assert(memcmp(out + 9, out + 9 + 27, 20) != 0, "%.80s", out);
+    redis_command_fini(&command);
+}
+
+UNIT(load_redis, an_error_is_named_by_its_first_word)
+{
+    expect_str_eq(redis_error_name(redis_error_of("WRONGTYPE Operation", 19)),
+                  "REDIS_WRONGTYPE");
+    expect_str_eq(redis_error_name(redis_error_of("ERR", 3)), "REDIS_ERR");
+    expect_str_eq(redis_error_name(redis_error_of("MOVED 12 a:1", 12)),
+                  "REDIS_MOVED");
+    expect_str_eq(redis_error_name(redis_error_of("ERROR x", 7)),
+                  "REDIS_OTHER");
+    expect_str_eq(redis_error_name(redis_error_of("", 0)), "REDIS_OTHER");
+    cr_assert(redis_error_name(REDIS_ERROR + 1) == NULL);
+}
+
+UNIT(load_redis, a_login_is_taken_out_of_a_url)
+{
+    struct redis_options options = {.has_login = false};
+    char out[64];
+    char reason[OPTION_WHY_SIZE];
+
+    cr_assert(redis_url_take_login("redis://u%40x:p%3a@h:1/2", &options, out,
+                                   sizeof(out), reason));
+    expect_str_eq(out, "redis://h:1/2");
+    expect_str_eq(options.user, "u@x");
+    expect_str_eq(options.password, "p:");
+    cr_assert(!redis_url_take_login("redis://other@h", &options, out,
+                                    sizeof(out), reason));
+    cr_assert(strstr(reason, "one user") != NULL);
+
+    options = (struct redis_options){.has_login = false};
+    cr_assert(redis_url_take_login("rediss://secret@h", &options, out,
+                                   sizeof(out), reason));
+    expect_str_eq(options.user, "");
+    expect_str_eq(options.password, "secret");
+    options = (struct redis_options){.has_login = false};
+    cr_assert(!redis_url_take_login("redis://a%4@h", &options, out, sizeof(out),
+                                    reason));
+    cr_assert(strstr(reason, "two digits") != NULL);
+    cr_assert(strstr(reason, "a%4") == NULL, "the login is not shown");
+}
+
+UNIT(load_redis, a_path_is_the_number_of_a_database)
+{
+    struct redis_place place;
+
+    cr_assert(redis_url_read_place(NULL, &place) == NULL);
+    expect_str_eq(place.number, "");
+    cr_assert(redis_url_read_place("/12", &place) == NULL);
+    expect_str_eq(place.number, "12");
+    cr_assert(!place.is_resp3);
+    cr_assert(redis_url_read_place("/?protocol=3", &place) == NULL);
+    cr_assert(place.is_resp3);
+    cr_assert(redis_url_read_place("/x", &place) != NULL);
+    cr_assert(redis_url_read_place("/123456789", &place) != NULL);
+    cr_assert(redis_url_read_place("/0?protocol=4", &place) != NULL);
+}

@@ -1,0 +1,101 @@
+/*
+ * What a URL makes of a run: its mode, and what the modes of URLs that are not
+ * HTTP have besides.
+ *
+ * A mode that --mode names is that of the URL or is refused.
+ */
+#include "options_rows.h"
+
+#include "redis_command.h"
+#include "tools/common/console.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Which mode a URL is for; echo: any. */
+static enum run_mode mode_of(const struct target *target)
+{
+    return target->is_http    ? RUN_MODE_HTTP
+           : target->is_redis ? RUN_MODE_REDIS
+                              : RUN_MODE_ECHO;
+}
+
+/* What stands behind the host. */
+static bool check_path(const struct target *target)
+{
+    char why[TEMPLATE_WHY_SIZE];
+    struct redis_place place;
+    const char *fault =
+        target->is_redis ? redis_url_read_place(target->path, &place)
+        : target->path && http_check_path(target->path, why) < 0 ? why
+                                                                 : NULL;
+
+    if (fault) {
+        say("%s: %s", target->text, fault);
+    }
+    return !fault;
+}
+
+/* A URL decides the mode; crr is one request for each connection then. */
+bool options_settle_urls(struct run_options *options,
+                         const struct options_given *given)
+{
+    const enum run_mode mode = mode_of(&options->targets[0]);
+
+    for (size_t i = 0; i < options->target_count; i++) {
+        const struct target *target = &options->targets[i];
+        const enum run_mode other = mode_of(target);
+        if (other != mode) {
+            say("%s:// and other targets cannot be loaded together",
+                options_mode_name(
+                    mode == RUN_MODE_ECHO || other == RUN_MODE_HTTP ? other
+                                                                    : mode));
+            return false;
+        }
+        if (!check_path(target)) {
+            return false;
+        }
+    }
+    if (mode == RUN_MODE_ECHO) {
+        return true;
+    }
+    if (options->mode == RUN_MODE_CRR) {
+        options_set_one_request(options);
+    } else if (given->mode && options->mode != mode) {
+        return option_say(given->mode, "%s is not for %s://",
+                          options_mode_name(options->mode),
+                          options_mode_name(mode));
+    }
+    options->mode = mode;
+    return true;
+}
+
+/* The command of a run without a file, and the login that redis-cli would take.
+ */
+bool options_settle_redis(struct run_options *options)
+{
+    const char *password = getenv("REDISCLI_AUTH");
+    struct redis_options *redis = &options->redis;
+    char why[TEMPLATE_WHY_SIZE];
+
+    if (!redis->has_login && password && *password) {
+        if (strlen(password) >= sizeof(redis->password)) {
+            say("REDISCLI_AUTH: it is too long");
+            return false;
+        }
+        strcpy(redis->password, password);
+        redis->has_login = true;
+    }
+    if (options->kinds) {
+        return true;
+    }
+    if (!options->http.body) {
+        options->http.body = "PING";
+    }
+    if (redis_command_check(options->http.body, why) < 0) {
+        say("--body: %s", why);
+        return false;
+    }
+    return true;
+}

@@ -1,0 +1,133 @@
+/*
+ * The login ends at the first '@' of the authority, as in redis-cli: one of a
+ * password is written as %40.
+ *
+ * A login that is refused is not shown either.
+ */
+#include "redis_url.h"
+
+#include "tools/common/option.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+/* Behind "redis://" or "rediss://"; NULL: it is no such URL. */
+static const char *find_authority(const char *text)
+{
+    if (strncasecmp(text, "redis", 5) != 0) {
+        return NULL;
+    }
+    text += text[5] == 's' || text[5] == 'S' ? 6 : 5;
+    return strncmp(text, "://", 3) == 0 ? text + 3 : NULL;
+}
+
+size_t redis_url_login_size(const char *text, size_t *ret_at)
+{
+    const char *authority = find_authority(text);
+    const size_t len = authority ? strcspn(authority, "/?#") : 0;
+    const char *end = authority ? memchr(authority, '@', len) : NULL;
+
+    if (!end) {
+        return 0;
+    }
+    *ret_at = (size_t)(authority - text);
+    return (size_t)(end - authority) + 1;
+}
+
+static int hex_value(char digit)
+{
+    if (digit >= '0' && digit <= '9') {
+        return digit - '0';
+    }
+    digit = (char)(digit | 0x20);
+    return digit >= 'a' && digit <= 'f' ? digit - 'a' + 10 : -1;
+}
+
+/* Without %XX. False: it is too long, or has a wrong one. */
+static bool decode(const char *text, size_t len, char out[REDIS_LOGIN_MAX])
+{
+    size_t at = 0;
+
+    for (size_t i = 0; i < len; i++) {
+        int byte = (unsigned char)text[i];
+        if (at + 1 == REDIS_LOGIN_MAX) {
+            return false;
+        }
+        if (byte == '%') {
+            const int high = i + 2 < len ? hex_value(text[i + 1]) : -1;
+            const int low = high >= 0 ? hex_value(text[i + 2]) : -1;
+            byte = high * 16 + low;
+            if (low < 0 || byte == 0) {
+                return false;
+            }
+            i += 2;
+        }
+        out[at++] = (char)byte;
+    }
+    out[at] = '\0';
+    return true;
+}
+
+static bool read_login(const char *text, size_t len, struct redis_options *ret)
+{
+    const char *colon = memchr(text, ':', len);
+    const size_t user_len = colon ? (size_t)(colon - text) : 0;
+    const size_t skipped = colon ? user_len + 1 : 0;
+
+    *ret = (struct redis_options){.has_login = true};
+    return decode(text, user_len, ret->user) &&
+           decode(text + skipped, len - skipped, ret->password);
+}
+
+bool redis_url_take_login(const char *text, struct redis_options *options,
+                          char *out, size_t size, char *why)
+{
+    struct redis_options read;
+    size_t at = 0;
+    const size_t len = redis_url_login_size(text, &at);
+
+    if (len == 0) {
+        return snprintf(out, size, "%s", text) < (int)size ||
+               option_refuse(why, "'%.100s' is too long", text);
+    }
+    if (snprintf(out, size, "%.*s%s", (int)at, text, text + at + len) >=
+        (int)size) {
+        return option_refuse(why, "the target is too long");
+    }
+    if (!read_login(text + at, len - 1, &read)) {
+        return option_refuse(why,
+                             "%.100s: its user or password is too long, or "
+                             "has a %% without two digits",
+                             out);
+    }
+    if (options->has_login && (strcmp(options->user, read.user) != 0 ||
+                               strcmp(options->password, read.password) != 0)) {
+        return option_refuse(why, "%.100s: all targets have one user", out);
+    }
+    *options = read;
+    return true;
+}
+
+const char *redis_url_read_place(const char *path, struct redis_place *ret)
+{
+    *ret = (struct redis_place){.is_resp3 = false};
+    if (!path) {
+        return NULL;
+    }
+    path += path[0] == '/';
+    const size_t len = strcspn(path, "?");
+    if (len >= REDIS_NUMBER_SIZE || strspn(path, "0123456789") < len) {
+        return "the path of Redis is the number of a database, as /0";
+    }
+    memcpy(ret->number, path, len);
+    ret->number[len] = '\0';
+    path += len;
+    if (strcmp(path, "?protocol=3") == 0) {
+        ret->is_resp3 = true;
+        return NULL;
+    }
+    return path[0] == '\0' || strcmp(path, "?protocol=2") == 0
+               ? NULL
+               : "write ?protocol=2 or ?protocol=3";
+}

@@ -1,0 +1,44 @@
+/*
+ * What a URL of Redis has besides its host, as redis-cli -u reads it:
+ * redis://[[USER:]PASSWORD@]HOST[:PORT][/NUMBER][?protocol=3].
+ *
+ * User and password may have %XX; an empty user is none. They are taken out of
+ * the text before it is kept, so that no report shows them.
+ */
+#ifndef WEIR_LOAD_REDIS_URL_H
+#define WEIR_LOAD_REDIS_URL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define REDIS_LOGIN_MAX   256
+#define REDIS_NUMBER_SIZE 8
+
+/* Of all connections of a run. */
+struct redis_options {
+    /* The last of them that was read; "": there is none. */
+    char user[REDIS_LOGIN_MAX];
+    char password[REDIS_LOGIN_MAX];
+    bool has_login;
+};
+
+/* What follows the host of one target. */
+struct redis_place {
+    char number[REDIS_NUMBER_SIZE]; /* of the database; "": the first */
+    bool is_resp3;
+};
+
+/* Bytes of the login in a URL of Redis, with its '@'; *ret_at is where it
+ * begins. 0: there is none. */
+size_t redis_url_login_size(const char *text, size_t *ret_at);
+
+/* Take the login out of a URL into the options; the rest is written to out.
+ * False, with one line in why (OPTION_WHY_SIZE): it is another one than that
+ * of an earlier target, or is no login. */
+bool redis_url_take_login(const char *text, struct redis_options *options,
+                          char *out, size_t size, char *why);
+
+/* Read what follows the host; NULL: nothing does. NULL, or what is wrong. */
+const char *redis_url_read_place(const char *path, struct redis_place *ret);
+
+#endif
