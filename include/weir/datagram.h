@@ -298,7 +298,6 @@ WEIR_API WEIR_MUST_USE int weir_create_datagram_endpoint_at(
  * does not trust sets the limit; one that must lose nothing has an endpoint for
  * each peer, with a remote address.
  *
- * @param t     a datagram transport; borrowed
  * @param data  the bytes; borrowed, NULL only where there are none
  * @param len   how many
  * @param addr  where to, borrowed; NULL: the remote address of the endpoint
@@ -325,7 +324,6 @@ WEIR_API int weir_transport_sendto(weir_transport *t, const void *data,
  * Send a datagram with all that can be said about it: without a copy, as a
  * train, with facts of its own. Otherwise as weir_transport_sendto().
  *
- * @param t        a datagram transport; borrowed
  * @param message  the datagram; borrowed
  * @return         as weir_transport_sendto()
  * @retval -EINVAL  besides the above: both lease and release, a
@@ -338,7 +336,6 @@ WEIR_API int weir_transport_sendmsg(weir_transport *t,
 /**
  * Receive what is sent to a multicast group.
  *
- * @param t          a datagram transport; borrowed
  * @param group      the group's address, its port ignored; borrowed
  * @param source     the only sender to receive from (SSM), borrowed; NULL: any
  * @param interface  index of the interface; 0: the kernel chooses
@@ -356,7 +353,6 @@ weir_transport_join_group(weir_transport *t, const struct weir_address *group,
 /**
  * Undo weir_transport_join_group() with the same arguments.
  *
- * @param t          a datagram transport; borrowed
  * @param group      as it was joined; borrowed
  * @param source     as it was joined; borrowed
  * @param interface  as it was joined
@@ -371,7 +367,6 @@ weir_transport_leave_group(weir_transport *t, const struct weir_address *group,
 /**
  * How many datagrams went through the endpoint.
  *
- * @param t    a datagram transport; borrowed
  * @param ret  the counts, written on success only
  * @retval -EOPNOTSUPP  the transport is of another kind
  */

@@ -181,7 +181,6 @@ WEIR_API WEIR_MUST_USE int weir_subprocess_shell(
  * It belongs to the child until that was reaped, which is before
  * process_exited; weir_transport_send_signal() is safe at all times.
  *
- * @param t  the transport of a child; borrowed
  * @return   the number
  * @retval -EOPNOTSUPP  a transport of another kind
  */
@@ -190,7 +189,6 @@ WEIR_API pid_t weir_transport_get_pid(const weir_transport *t);
 /**
  * How the child has ended.
  *
- * @param t    the transport of a child; borrowed
  * @param ret  its exit status from 0 to 255, or minus the number of the signal
  *             that ended it; written on success only
  * @retval -EAGAIN      it has not ended, or weir has not seen it yet
@@ -209,7 +207,6 @@ weir_transport_get_returncode(const weir_transport *t, int *ret);
  * descriptor 0. Closing one of them closes that pipe alone. Their protocol
  * belongs to weir.
  *
- * @param t   the transport of a child; borrowed
  * @param fd  0, 1 or 2: the child's descriptor
  * @return    the pipe's transport, borrowed and valid as long as @p t is; NULL
  *            when that descriptor is no pipe, and in the factory
@@ -220,7 +217,6 @@ weir_transport_get_pipe_transport(const weir_transport *t, int fd);
 /**
  * Send a signal to the child.
  *
- * @param t       the transport of a child; borrowed
  * @param signum  the signal
  * @retval -ESRCH       it has ended and was reaped
  * @retval -EPERM       it runs as another user
@@ -232,7 +228,6 @@ WEIR_API int weir_transport_send_signal(weir_transport *t, int signum);
 /**
  * Send SIGTERM to the child.
  *
- * @param t  the transport of a child; borrowed
  * @return   as weir_transport_send_signal()
  */
 WEIR_API int weir_transport_terminate(weir_transport *t);
@@ -240,7 +235,6 @@ WEIR_API int weir_transport_terminate(weir_transport *t);
 /**
  * Send SIGKILL to the child.
  *
- * @param t  the transport of a child; borrowed
  * @return   as weir_transport_send_signal()
  */
 WEIR_API int weir_transport_kill(weir_transport *t);
@@ -257,7 +251,6 @@ WEIR_API int weir_transport_kill(weir_transport *t);
  *
  * weir_transport_close() and weir_transport_abort() signal the child alone.
  *
- * @param t       the transport of a child; borrowed
  * @param signum  the signal; 0 sends none, and says whether there is a process
  * @return        0 when one process at least was signalled
  * @retval -ESRCH       no process is in a group that the child leads
