@@ -51,6 +51,7 @@ TLS = """
         ssl_session_cache off;
         ssl_session_tickets %(tickets)s;
         ssl_conf_command NumTickets %(ticket_count)d;
+        %(cipher)s
 """
 
 
@@ -59,7 +60,9 @@ def tls_part(options):
         return ""
     return TLS % {"identity": options.identity,
                   "tickets": "on" if options.tickets else "off",
-                  "ticket_count": 1 if options.tickets else 0}
+                  "ticket_count": 1 if options.tickets else 0,
+                  "cipher": f"ssl_conf_command Ciphersuites {options.cipher};"
+                  if options.cipher else ""}
 
 
 def answer_part(options):
@@ -82,6 +85,8 @@ def main():
     served.add_argument("--folder")
     parser.add_argument("--identity")
     parser.add_argument("--tickets", action="store_true")
+    parser.add_argument("--cipher", default="", help="of TLS 1.3, the only one")
+    parser.add_argument("--http2", action="store_true")
     parser.add_argument("--under", default="", metavar="COMMAND",
                         help="a tool that runs it")
     parser.add_argument("port", type=int)
@@ -91,7 +96,8 @@ def main():
     with open(path, "w", encoding="ascii") as file:
         file.write(CONFIGURATION % {
             "folder": folder, "port": options.port, "tls": tls_part(options),
-            "listen": "" if options.identity is None else " ssl",
+            "listen": ("" if options.identity is None else " ssl")
+            + (" http2" if options.http2 else ""),
             "answer": answer_part(options)})
     tell_when_it_serves("nginx", options.port)
     nginx = find_nginx()
