@@ -13,6 +13,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#ifdef WR_WITHOUT_HTTP2
+#define HAS_HTTP2 false
+#else
+#define HAS_HTTP2 true
+#endif
+
 static bool has_error(const struct result *result, enum error_phase phase,
                       int code)
 {
@@ -111,7 +117,7 @@ bool elsewhere_find(const struct result *result, char ret[ELSEWHERE_SIZE])
         has_error(result, PHASE_VALIDATE, ERROR_WANTS_TLS)) {
         return change_scheme(target, "https://", ret);
     }
-    if (has_error(result, PHASE_VALIDATE, HTTP_E_HTTP2) ||
+    if ((HAS_HTTP2 && has_error(result, PHASE_VALIDATE, HTTP_E_HTTP2)) ||
         is_untrusted(result)) {
         return snprintf(ret, ELSEWHERE_SIZE, "%s", target->text) <
                ELSEWHERE_SIZE;
