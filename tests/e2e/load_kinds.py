@@ -1,18 +1,23 @@
 """weir-load with requests that differ: headers and bodies of a file's lines,
-and fields of the rows of a file.
+fields of the rows of a file, and what is counted of each kind.
 
 The server notes the heads and bodies of what arrives.
 """
 
 import contextlib
+import json
 import os
+import re
 import tempfile
+import time
+from collections import Counter
 
-from harness import equal, load, load_json, matches, one_line, run
+from harness import (WEIR_LOAD, command, equal, load, load_json, matches,
+                     one_line, read_request, run)
 from servers import Server
 import schema
 
-OK, USAGE = 0, 2
+OK, USAGE, FAILED = 0, 2, 99
 
 
 @contextlib.contextmanager
@@ -257,6 +262,168 @@ def test_a_dry_run_says_what_rows_there_are():
     equal(outcome.status, OK, outcome.err)
     matches(outcome.out, r"(?m)^Data +50 rows once each, of id, name, note$")
     matches(outcome.out, r"measured 50 requests")
+
+
+# ---- results by kinds ----
+
+MIX = """6 GET /a?n={seq}
+3 [log in] POST /b/status201 {}
+1 GET /c/status503
+"""
+
+
+def kinds_of(result):
+    return {kind["name"]: kind for kind in result["kinds"]}
+
+
+def test_kinds_have_counts_statuses_and_times_of_their_own():
+    for more in ((), ("-p", "3"), ("-t", "3"), ("-R", "2000")):
+        with Noting() as server, files(mix=MIX) as folder:
+            outcome, result = load_json(
+                "-c", "3", "-n", "400", *more, "--max-errors", "100%", "--mix",
+                f"{folder}/mix", server.url)
+            equal(outcome.status in (OK, 5), True, outcome.err)
+            schema.check(result)
+            seen = Counter(path.split("?")[0] for _, path, _, _ in server.seen)
+        kinds = kinds_of(result)
+        equal(list(kinds), ["GET /a", "log in", "GET /c/status503"], "names")
+        equal({name: kind["ok"] + kind["failed"]
+               for name, kind in kinds.items()},
+              {"GET /a": seen["/a"], "log in": seen["/b/status201"],
+               "GET /c/status503": seen["/c/status503"]}, "requests")
+        equal([kind["status"] for kind in kinds.values()],
+              [{"200": seen["/a"]}, {"201": seen["/b/status201"]},
+               {"503": seen["/c/status503"]}], "statuses")
+        equal([kind["latency"]["count"] for kind in kinds.values()],
+              [seen["/a"], seen["/b/status201"], 0], "times of good answers")
+        model = "response" if "-R" in more else "service"
+        for field in ("count", "sum"):
+            equal(sum(kind["latency"][field] for kind in kinds.values()),
+                  result["latency"][model][field], f"{field} of all times")
+
+
+def test_a_kind_is_slow_and_the_others_are_not():
+    class Slow(Noting):
+        def talk(self, connection, _number):
+            file = connection.makefile("rb")
+            while request := read_request(file):
+                if request[1] == "/slow":
+                    time.sleep(0.05)
+                connection.sendall(b"HTTP/1.1 200 OK\r\n"
+                                   b"Content-Length: 0\r\n\r\n")
+
+    lines = "/fast\n" * 9 + "/slow\n"
+    with Slow() as server, files(lines=lines) as folder:
+        result = done("-c", "1", "-n", "100", "--urls", f"{folder}/lines",
+                      server.url)
+    kinds = kinds_of(result)
+    equal((kinds["GET /fast"]["ok"], kinds["GET /slow"]["ok"]), (90, 10), "ok")
+    equal(kinds["GET /slow"]["latency"]["min"] >= 50_000_000, True, "slow")
+    equal(kinds["GET /fast"]["latency"]["min"] < 50_000_000, True, "fast")
+
+
+def test_timeouts_and_lost_requests_are_of_their_kind():
+    def serve(connection, _number):
+        file = connection.makefile("rb")
+        while request := read_request(file):
+            if request[1] == "/lost":
+                return
+            if request[1] != "/never":
+                connection.sendall(b"HTTP/1.1 200 OK\r\n"
+                                   b"Content-Length: 0\r\n\r\n")
+
+    lines = "/a\n/never\nPOST /lost\n"
+    with Server(serve) as server, files(lines=lines) as folder:
+        outcome, result = load_json(
+            "-c", "1", "-n", "9", "--timeout", "200ms", "--max-errors", "100%",
+            "--urls", f"{folder}/lines", server.url.replace("tcp", "http"))
+        equal(outcome.status in (OK, 5), True, outcome.err)
+    kinds = kinds_of(result)
+    equal([(kind["ok"], kind["failed"], kind["timeout"])
+           for kind in kinds.values()], [(3, 0, 0), (0, 0, 3), (0, 3, 0)],
+          "ok, failed and timeout")
+    equal(kinds["GET /never"]["latency"]["min"] >= 200_000_000, True,
+          "a timeout is among the times")
+
+
+def test_objectives_are_of_a_kind():
+    for text, status, said in (
+            ("p50{GET /a}<10s,errors{log in}<1,rate{GET /a}>1", OK, "holds"),
+            ("errors{GET /c/status503}<50%", FAILED, "DOES NOT HOLD: 100%"),
+            ("status.201{log in}<1", FAILED, "DOES NOT HOLD"),
+            ("max{GET /c/status503}<10s", FAILED, "not known")):
+        with Noting() as server, files(mix=MIX) as folder:
+            outcome = load("-c", "2", "-n", "300", "--max-errors", "100%",
+                           "--mix", f"{folder}/mix", "--slo", text, server.url)
+        equal(outcome.status, status, f"{text}: {outcome.err}")
+        matches(outcome.out, f"(?m)^Objective .*{said}")
+        matches(outcome.out, r"(?m)^Kind .*  log in  ok \d+$")
+        matches(outcome.out, r"(?m)^Kind .*  GET /c/status503  ok 0  errors "
+                             r"\d+ \(100.00%\)$")
+
+
+def test_objectives_of_a_kind_that_is_none_are_refused():
+    with files(mix=MIX) as folder:
+        for words, reason in (
+                (("--slo", "p95{GET /b}<1s", "--mix", f"{folder}/mix"),
+                 r"--slo: p95\{GET /b\}<1s: no request is of this kind; there "
+                 r"are GET /a, log in, GET /c/status503"),
+                (("--slo", "p95{GET /a}<1s"),
+                 r"--slo: p95\{GET /a\}<1s: kinds of requests are those of")):
+            outcome = load(*words, "http://127.0.0.1:9")
+            equal(outcome.status, USAGE, "exit code")
+            one_line(outcome.err, reason)
+
+
+def test_kinds_of_parts_are_merged_and_judged():
+    with Noting() as server, files(mix=MIX) as folder:
+        for part in ("1/2", "2/2"):
+            load("-c", "4", "-n", "400", "--part", part, "--max-errors", "100%",
+                 "--mix", f"{folder}/mix", "--slo",
+                 "status.503{GET /c/status503}<1,p50{GET /a}<10s", "--seed",
+                 "7", "-q", f"--json={folder}/{part[0]}.json", server.url)
+        parts = [json.load(open(f"{folder}/{part}.json", encoding="utf-8"))
+                 for part in "12"]
+        outcome = command(WEIR_LOAD, "report", "--force", "-o",
+                          f"{folder}/page.html",
+                          f"{folder}/1.json,{folder}/2.json")
+        with open(f"{folder}/page.html", encoding="utf-8") as file:
+            page = file.read()
+        equal(outcome.status, FAILED, outcome.err)
+        equal([term["pass"] for part in parts for term in part["slo"]],
+              [None] * 4, "of a part")
+    matches(page, r"Answers to each kind")
+    for name, count in Counter(
+            path.split("?")[0] for _, path, _, _ in server.seen).items():
+        kind = {"/a": "GET /a", "/b/status201": "log in",
+                "/c/status503": "GET /c/status503"}[name]
+        equal(sum(kinds_of(part)[kind]["ok"] + kinds_of(part)[kind]["failed"]
+                  for part in parts), count, kind)
+        numbers = (f"{count}</td><td class=\"number\">0" if count and
+                   kind != "GET /c/status503" else
+                   f"0</td><td class=\"number\">{count}")
+        matches(page, re.escape(f"{kind}</td><td class=\"number\">{numbers}<"))
+
+
+def test_other_protocols_have_kinds_too():
+    def echo(connection, _number):
+        file = connection.makefile("rb")
+        while line := file.readline():
+            connection.sendall(line)
+
+    lines = "delim:\\n get {seq}\\n\n[put] delim:\\n set {seq}\\n\n"
+    with Server(echo) as server, files(lines=lines) as folder:
+        result = done("-c", "2", "-n", "100", "-p", "2", "--urls",
+                      f"{folder}/lines", server.url)
+    equal([(kind["name"], kind["ok"], kind["status"])
+           for kind in result["kinds"]],
+          [("get {seq}", 50, {}), ("put", 50, {})], "kinds")
+
+
+def test_without_lines_there_are_no_kinds():
+    with Noting() as server:
+        result = done("-c", "1", "-n", "3", server.url)
+    equal(result["kinds"], None, "kinds")
 
 
 if __name__ == "__main__":

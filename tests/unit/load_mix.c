@@ -70,6 +70,20 @@ UNIT_IN(load_mix, lines_below_a_request_of_http_are_its_headers_and_its_body,
     expect_eq(mix.ends[2], 12);
 }
 
+UNIT_IN(load_mix, a_line_may_have_a_name, with_nothing_left, void)
+{
+    expect_eq(parse("9 [log in] POST /a {}\n[b] /b\n/c", true), 0, "%s", why);
+    expect_str_eq(mix.kinds[0].name, "log in");
+    expect_str_eq(mix.kinds[0].method, "POST");
+    expect_str_eq(mix.kinds[1].name, "b");
+    expect_str_eq(mix.kinds[1].path, "/b");
+    expect_eq(mix.kinds[2].name, NULL);
+    mix_fini(&mix);
+    expect_eq(parse("[set] delim:x begin:a [b]", false), 0, "%s", why);
+    expect_str_eq(mix.kinds[0].name, "set");
+    expect_str_eq(mix.kinds[0].request, "[b]");
+}
+
 UNIT_IN(load_mix, others_have_a_rule_a_beginning_and_a_request,
         with_nothing_left, void)
 {
@@ -115,6 +129,8 @@ UNIT(load_mix, mistakes_are_told_with_their_line)
     refuses("GET /\x01", true, "line 1: it has a blank or a control character");
     refuses("/ @/nonexistent/x", true,
             "line 1: /nonexistent/x: No such file or directory");
+    refuses("9 [a /", true, "line 1: a name is written [NAME]");
+    refuses("[] /", true, "line 1: a name is written [NAME]");
     refuses("A: b", true,
             "line 1: 'A: b' is a header or a body: it stands directly below "
             "its request");

@@ -180,6 +180,16 @@ UNIT(load_saved, what_is_no_result_is_refused)
         {"rate", "{\"achieved\": 1, \"offered\": \"1\"}", "are not those"},
         {"rate", "{\"achieved\": 1}", "are not those of a result"},
         {"latency", "{}", "the histogram of response is none"},
+        {"kinds", "{}", "'kinds' is no list of kinds"},
+        {"kinds", "[{}]", "kind 0 of requests is none"},
+        {"kinds",
+         "[{\"name\": \"a\", \"status\": {}, \"ok\": -1, \"failed\": 0, "
+         "\"timeout\": 0}]",
+         "kind 0 of requests is none"},
+        {"kinds",
+         "[{\"name\": \"a\", \"status\": {}, \"ok\": 1, \"failed\": 0, "
+         "\"timeout\": 0, \"latency\": {}}]",
+         "kind 0 of requests is none"},
         {"intervals", "{}", "'intervals' is no list"},
         {"intervals", "[{}]", "interval 0 is none"},
         {"intervals", ROW(", \"hdr\": 5"), "interval 0 is none"},
@@ -416,6 +426,48 @@ UNIT(load_saved, the_longest_stall_of_both_is_kept)
     set_member(other.object, "stall", "{\"longest_ns\": 8, \"at_ns\": 1}");
     merge();
     expect_eq(number(member(&one, "stall"), "longest_ns"), 9);
+}
+
+/* A kind with answers of a time. */
+static json_t *make_kind(const char *name, uint64_t us)
+{
+    record(us, us + 100);
+    return json_pack("{s:s, s:i, s:i, s:i, s:{s:i}, s:o}", "name", name, "ok",
+                     100, "failed", 2, "timeout", 1, "status", "200", 100,
+                     "latency", json_histogram(&h));
+}
+
+UNIT(load_saved, kinds_of_one_name_are_one_and_objectives_are_of_all_parts)
+{
+    json_t *a = make_object(1, 1001);
+    json_t *b = make_object(1, 1001);
+    struct slo_facts facts;
+    struct slo_facts kind;
+
+    json_object_set_new(a, "kinds", json_pack("[o]", make_kind("x", 1)));
+    json_object_set_new(
+        b, "kinds",
+        json_pack("[o, o]", make_kind("y", 1), make_kind("x", 1001)));
+    end_parts();
+    expect_eq(read_object(a, &one), 0, "%s", why);
+    expect_eq(read_object(b, &other), 0, "%s", why);
+    merge();
+
+    expect_eq(one.kind_count, 2);
+    expect_str_eq(one.kinds[0].name, "x");
+    expect_eq(one.kinds[0].counts.ok, 200);
+    expect_eq(one.kinds[0].counts.timeout, 2);
+    expect_eq(one.kinds[0].latency.count, 200);
+    expect_eq(one.kinds[0].latency.max, 1100000);
+    expect_eq(number(one.kinds[0].status, "200"), 200);
+    expect_str_eq(one.kinds[1].name, "y");
+    expect_eq(one.kinds[1].counts.ok, 100);
+    saved_get_facts(&one, &facts);
+    cr_assert(facts.find_kind(facts.owner, "x", &kind));
+    expect_eq(kind.offered, 206);
+    expect_eq(kind.errors, 6);
+    expect_eq(kind.count_statuses(kind.answers, 200, 299), 200);
+    cr_assert_not(facts.find_kind(facts.owner, "z", &kind));
 }
 
 UNIT(load_saved, errors_of_one_kind_are_one)

@@ -94,6 +94,47 @@ UNIT(load_slo, statuses_are_counted_one_by_one_or_by_classes)
     expect_str_eq(slo.terms[0].text, "status.4xx<3.5%");
 }
 
+/* Of a kind "/{a}", with 100 requests of which 3 failed. */
+static bool find_a(const void *owner, const char *name, struct slo_facts *ret)
+{
+    *ret = (struct slo_facts){
+        .times = {[SLO_RESPONSE] = &response},
+        .offered = 100,
+        .errors = 3,
+        .timeouts = 1,
+        .rate = 5,
+        .count_statuses = count_seven,
+    };
+    return strcmp(name, "/{a}") == 0;
+}
+
+UNIT(load_slo, a_figure_may_be_of_one_kind_of_requests)
+{
+    cr_assert_not(holds("errors{/{a}}<9"), "there are no kinds");
+    facts.find_kind = find_a;
+    cr_assert(holds("errors{/{a}}<=3%, errors {/{a}} >=3,errors<=20"));
+    cr_assert_not(holds("errors{/{a}}<3%"));
+    cr_assert_not(holds("errors{/b}<9"), "it is none");
+    cr_assert(holds("p50{/{a}}<=5.1ms,max{/{a}}>=10ms,rate{/{a}}<6"));
+    cr_assert(holds("status.503{/{a}}<=7%,timeouts{/{a}}<2"));
+    expect_str_eq(slo.terms[0].text, "status.503{/{a}}<=7%");
+    expect_str_eq(slo.terms[1].kind, "/{a}");
+    expect_eq(slo_parse("p9{GET /a, b<5}<1s", &slo, &error), 0);
+    expect_str_eq(slo.terms[0].kind, "GET /a, b<5");
+}
+
+UNIT(load_slo, a_name_of_a_kind_has_a_length)
+{
+    char text[SLO_KIND_SIZE + 16];
+
+    snprintf(text, sizeof(text), "errors{%0*d}<1", SLO_KIND_SIZE - 1, 7);
+    expect_eq(slo_parse(text, &slo, &error), 0, "%s", error.why);
+    expect_eq(strlen(slo.terms[0].kind), SLO_KIND_SIZE - 1);
+    snprintf(text, sizeof(text), "errors{%0*d}<1", SLO_KIND_SIZE, 7);
+    expect_eq(slo_parse(text, &slo, &error), -EINVAL);
+    expect_str_eq(error.why, "the name of a kind has 1 to 99 bytes");
+}
+
 UNIT(load_slo, a_mistake_is_pointed_at)
 {
     static const struct {
@@ -113,6 +154,13 @@ UNIT(load_slo, a_mistake_is_pointed_at)
         {"service.rate>1", 9, "'rate' is no latency"},
         {"p0<1ms", 1, "'p0' is not a percentile"},
         {"p100<1ms", 1, "'p100' is not a percentile"},
+        {"p99{a<1ms", 4, "a } is missing"},
+        {"p99{}<1ms", 4, "the name of a kind has 1 to 99 bytes"},
+        {"p99{{a}<1ms", 4, "a } is missing"},
+        {"dropped{a}<1", 8, "a kind of requests has no such figure"},
+        {"achieved{a}<1%", 9, "a kind of requests has no such figure"},
+        {"service.p9{a}<1s", 11, "a kind of requests has no such figure"},
+        {"status.5x{a}<1", 8, "'5x' is not a status such as 503 or 5xx"},
         {"status.5x<1", 8, "'5x' is not a status such as 503 or 5xx"},
         {"status.099<1", 8, "'099' is not a status"},
         {"status.6xx<1", 8, "'6xx' is not a status"},

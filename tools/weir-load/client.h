@@ -59,6 +59,8 @@ struct client {
     /* Of all connections: what is under way and the codec's, or with UDP
      * slots. */
     struct flight *flights;
+    /* What became of requests by their kinds; NULL: none is counted. */
+    struct kind_record *kinds;
     uint8_t *codec_states;
     void *codec_shared;
     struct track_slot *slots;

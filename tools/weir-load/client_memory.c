@@ -22,8 +22,10 @@ bool client_get_memory(struct client *client, uint32_t ring_size)
     client->pacing = malloc(sizeof(*client->pacing));
     client->connect_latency = malloc(sizeof(*client->connect_latency));
     client->handshake_latency = malloc(sizeof(*client->handshake_latency));
-    if (!client->conns || !client->waiting || !client->pacing ||
-        !client->connect_latency || !client->handshake_latency) {
+    client->kinds = options->groups ? kinds_new_records(options->groups) : NULL;
+    if ((options->groups && !client->kinds) || !client->conns ||
+        !client->waiting || !client->pacing || !client->connect_latency ||
+        !client->handshake_latency) {
         return false;
     }
     if (options->targets[0].is_datagram || options->mode == RUN_MODE_STREAM) {
@@ -52,6 +54,7 @@ void client_fini(struct client *client)
     }
     free(client->conns);
     free(client->flights);
+    free(client->kinds);
     if (client->codec_shared) {
         codec_find(client->options)->close(client->codec_shared);
     }

@@ -265,8 +265,9 @@ static int append(void *arg, void *state, const struct codec_batch *batch,
             keep_number(shared, conn, number);
         }
         const struct http_request *request =
-            find_request(shared, conn, conn->sent_count) +
-            (is_last ? shared->load.last_offset : 0);
+            find_request(shared, conn, conn->sent_count);
+        codec_tell_line(out, i, (size_t)(request - conn->request));
+        request += is_last ? shared->load.last_offset : 0;
         conn->sent_count++;
         if (request->bytes) {
             err = codec_write_ref(out, request->bytes, request->len);

@@ -301,6 +301,7 @@ static int append(void *arg, void *state, const struct codec_batch *batch,
             .seed = shared->options->seed,
         };
         const struct request *request = choose(shared, conn, values.seq);
+        codec_tell_line(out, i, (size_t)(request - shared->requests));
         conn->sent_count++;
         if (request->bytes) {
             err = codec_write_ref(out, request->bytes, request->len);

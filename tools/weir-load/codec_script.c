@@ -246,6 +246,7 @@ static int append(void *arg, void *state, const struct codec_batch *batch,
         }
         const struct request *request =
             find_request(shared, conn, conn->sent_count++);
+        codec_tell_line(out, i, (size_t)(request - shared->requests));
         if (request->bytes) {
             err = append_same(request, 1, out);
             continue;

@@ -22,10 +22,36 @@
 #include <errno.h>
 #include <stdio.h>
 
-/* A measured request has ended; for --log. */
+/* The same among those of its kind. */
+static void note_kind(const struct traffic *traffic,
+                      const struct flight *flight, enum request_end end,
+                      uint16_t status, uint64_t now_ns)
+{
+    struct kind_record *kind = &traffic->kinds[flight->kind];
+    const uint64_t begin_ns =
+        traffic->pacing ? flight->meant_ns : flight->sent_ns;
+
+    kind->counts.ok += end == REQUEST_OK;
+    kind->counts.failed += end == REQUEST_FAILED || end == REQUEST_LOST;
+    kind->counts.timeout += end == REQUEST_TIMEOUT;
+    if (status < KINDS_STATUS_COUNT) {
+        kind->status[status]++;
+    }
+    if (end == REQUEST_OK || end == REQUEST_TIMEOUT) {
+        histogram_record(&kind->latency, now_ns - begin_ns);
+    }
+}
+
+/* A measured request has ended; for --log, and what is counted by kinds. */
 static void note_end(const struct conn *conn, const struct flight *flight,
                      enum request_end end, uint16_t status, uint64_t now_ns)
 {
+    if (!conn->traffic->notes_ends) {
+        return;
+    }
+    if (conn->traffic->kinds) {
+        note_kind(conn->traffic, flight, end, status, now_ns);
+    }
     if (conn->traffic->log) {
         request_log_note(conn->traffic->log, &(struct request_note){
                                                  .number = flight->number,
@@ -50,19 +76,22 @@ void conn_note_lost(const struct conn *conn, const struct flight *flight,
 static void note_lost(const struct conn *conn)
 {
     struct traffic *traffic = conn->traffic;
-    const uint64_t now_ns = traffic->log ? clock_now_ns() : 0;
 
-    if (traffic->log && traffic->kind->note_lost) {
+    if (!traffic->notes_ends) {
+        return;
+    }
+    const uint64_t now_ns = clock_now_ns();
+    if (traffic->kind->note_lost) {
         traffic->kind->note_lost(conn, now_ns);
         return;
     }
-    if (traffic->log && !traffic->kind->has_ring) {
+    if (!traffic->kind->has_ring) {
+        assert(traffic->log && !traffic->kinds);
         request_log_drop(traffic->log,
                          conn->outstanding - conn->outstanding_warmup);
         return;
     }
-    for (uint32_t i = conn->outstanding_warmup;
-         traffic->log && i < conn->outstanding; i++) {
+    for (uint32_t i = conn->outstanding_warmup; i < conn->outstanding; i++) {
         note_end(conn, &conn->flights[(conn->head + i) & traffic->ring_mask],
                  REQUEST_LOST, 0, now_ns);
     }

@@ -45,6 +45,9 @@ enum conn_state {
 /* Where a codec writes: to the connection itself. */
 struct codec_out {
     weir_transport *transport;
+    /* With requests: the place of the first among those under way. */
+    struct conn *conn;
+    uint32_t first;
 };
 
 /* What streams and datagrams do each in their way. */

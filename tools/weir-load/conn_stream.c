@@ -26,12 +26,23 @@ int codec_write_ref(struct codec_out *out, const void *bytes, size_t len)
     return weir_transport_write_ref(out->transport, bytes, len, NULL, NULL);
 }
 
+void codec_tell_line(struct codec_out *out, uint32_t place, size_t line)
+{
+    const struct conn *conn = out->conn;
+    const struct traffic *traffic = conn->traffic;
+
+    if (traffic->kinds) {
+        conn->flights[(out->first + place) & traffic->ring_mask].kind =
+            traffic->options->groups->places[line];
+    }
+}
+
 static void send_requests(struct conn *conn, uint32_t count, uint64_t meant_ns,
                           uint64_t now_ns)
 {
     struct traffic *traffic = conn->traffic;
     uint32_t first = conn->head + conn->outstanding - count;
-    struct codec_out out = {conn->transport};
+    struct codec_out out = {conn->transport, conn, first};
     const struct codec_batch batch = {
         .count = count,
         .number = traffic->next_number,
@@ -58,7 +69,7 @@ static void repeat_requests(struct conn *conn)
 {
     const struct traffic *traffic = conn->traffic;
     const uint32_t count = conn->outstanding;
-    struct codec_out out = {conn->transport};
+    struct codec_out out = {conn->transport, conn, conn->head};
     int err = 0;
 
     conn->repeats = false;
@@ -72,6 +83,7 @@ static void repeat_requests(struct conn *conn)
         };
         err = traffic->codec->append(traffic->codec_shared, conn->codec_state,
                                      &batch, &out);
+        out.first++;
     }
     if (err < 0) {
         conn_write_refused(conn, err);

@@ -200,6 +200,15 @@ const struct field fields_loop[] = {
 
 const struct field fields_error[] = {ERROR(count), ERROR(requests), END};
 
+#define KIND(name_, ...) FIELD(kind_counts, name_, .name = #name_, __VA_ARGS__)
+
+const struct field fields_kind[] = {
+    KIND(ok, ABOUT("answered as expected")),
+    KIND(failed, ABOUT("answered wrongly, or lost with their connection")),
+    KIND(timeout, ABOUT("not answered in time")),
+    END,
+};
+
 #define THREAD(name_, member, ...)                                             \
     FIELD(result_thread, member, .name = name_, __VA_ARGS__)
 
@@ -251,6 +260,7 @@ ALL_HAVE_ROWS(ledger, fields_ledger);
 ALL_HAVE_ROWS(track_counts, fields_answers);
 ALL_HAVE_ROWS(connection_counts, fields_connections);
 ALL_HAVE_ROWS(h2_counts, fields_http2);
+ALL_HAVE_ROWS(kind_counts, fields_kind);
 ALL_HAVE_ROWS(interval, fields_interval);
 ALL_HAVE_ROWS(host_usage, fields_usage);
 ALL_HAVE_ROWS(result_loop, fields_loop);

@@ -67,6 +67,7 @@ extern const struct field fields_interval[];    /* of struct interval */
 extern const struct field fields_usage[];       /* of struct host_usage */
 extern const struct field fields_loop[];        /* of struct result_loop */
 extern const struct field fields_error[];       /* of struct error_kind */
+extern const struct field fields_kind[];        /* of struct kind_counts */
 extern const struct field fields_thread[];      /* of struct result_thread */
 extern const struct field fields_result[];      /* of struct result */
 

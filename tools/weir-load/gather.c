@@ -139,6 +139,9 @@ void gather_worker(struct result *result, const struct worker *worker)
     add_connections(result, &worker->client);
     add_window(result, worker);
     gather_times(result, &worker->row->record);
+    if (result->kinds) {
+        kinds_add(result->options->groups, result->kinds, worker->client.kinds);
+    }
     result->threads[result->thread_count++] = (struct result_thread){
         .cpu = worker->cpu,
         .conn_count = worker->client.conn_count,

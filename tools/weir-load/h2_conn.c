@@ -192,6 +192,10 @@ static struct h2_stream *take_place(struct h2_conn *self, bool is_warmup,
     stream->request = http_load_choose(
         &self->shared->load, self->request,
         payload_mix(self->random + self->sent_count), traffic->next_number);
+    if (traffic->kinds) {
+        stream->flight.kind =
+            traffic->options->groups->places[stream->request - self->request];
+    }
     traffic->next_number += traffic->number_stride;
     self->sent_count++;
     self->warmup_count += is_warmup;

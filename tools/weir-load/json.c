@@ -22,9 +22,11 @@
 
 /* A result is what people archive, and must stay a file that is read again.
  * Nearly all of a large one are its rows: each has its numbers, its errors and
- * its histogram. What is beside them has seven histograms of all buckets. */
-#define ROW_SIZE_MAX    (HDR_COARSE_SIZE + (ERRORS_KINDS + 1U) * 80U + 1000U)
-#define RESULT_SIZE_MAX (RESULT_ROWS_MAX * ROW_SIZE_MAX + 0x700000U)
+ * its histogram. What is beside them has seven histograms of all buckets, and
+ * one for each kind of requests. */
+#define ROW_SIZE_MAX (HDR_COARSE_SIZE + (ERRORS_KINDS + 1U) * 80U + 1000U)
+#define RESULT_SIZE_MAX                                                        \
+    (RESULT_ROWS_MAX * ROW_SIZE_MAX + 0x100000U * (7U + KINDS_MAX))
 _Static_assert(RESULT_SIZE_MAX <= JSON_SIZE_MAX,
                "what a run writes must be read again");
 
@@ -179,19 +181,39 @@ static json_t *latency_part(const struct result *result)
 }
 
 /* Answers by status, those that came. */
-static json_t *status_part(const struct result *result)
+static json_t *status_part(const uint64_t status[TRAFFIC_STATUS_COUNT])
 {
     json_t *counts = json_object();
     char name[8];
 
     for (unsigned i = 1; i < TRAFFIC_STATUS_COUNT; i++) {
-        if (result->status[i] > 0) {
+        if (status[i] > 0) {
             snprintf(name, sizeof(name), "%u", i);
-            json_object_set_new(
-                counts, name, json_integer(json_integer_of(result->status[i])));
+            json_object_set_new(counts, name,
+                                json_integer(json_integer_of(status[i])));
         }
     }
     return counts;
+}
+
+/* null: all requests are alike. */
+static json_t *kinds_part(const struct result *result)
+{
+    const struct kinds *groups = result->options->groups;
+    json_t *list = result->kinds ? json_array() : json_null();
+
+    for (size_t i = 0; result->kinds && i < groups->count; i++) {
+        const struct kind_record *kind = &result->kinds[i];
+        const char *name = groups->names[i];
+        json_t *part =
+            json_pack("{s:o}", "name", json_text(name, strlen(name)));
+        write_fields(fields_kind, &kind->counts, part);
+        json_array_append_new(
+            list, join(part, json_pack("{s:o, s:o}", "status",
+                                       status_part(kind->status), "latency",
+                                       json_histogram(&kind->latency))));
+    }
+    return list;
 }
 
 static json_t *errors_part(const struct error_table *errors)
@@ -404,13 +426,14 @@ static bool has_http2(const struct result *result)
 static json_t *counts_part(const struct result *result)
 {
     return json_pack(
-        "{s:{}, s:{}, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:{}, s:{}}",
+        "{s:{}, s:{}, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:{}, s:{}}",
         "requests", "warmup", "datagrams",
         result->options->targets[0].is_datagram ? json_object() : json_null(),
         "http2", has_http2(result) ? json_object() : json_null(), "tls",
         tls_part(result), "rate", rate_part(result), "latency",
-        latency_part(result), "status", status_part(result), "errors",
-        errors_part(&result->errors), "connections", "bytes");
+        latency_part(result), "status", status_part(result->status), "kinds",
+        kinds_part(result), "errors", errors_part(&result->errors),
+        "connections", "bytes");
 }
 
 static json_t *flow_part(const struct result *result)

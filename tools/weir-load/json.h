@@ -16,7 +16,7 @@
 #define JSON_SCHEMA "weir-load/2"
 
 /* No result of a run is larger, and no larger file is read. */
-#define JSON_SIZE_MAX ((size_t)64 << 20)
+#define JSON_SIZE_MAX ((size_t)128 << 20)
 
 /* The whole object, or NULL without memory. */
 json_t *json_result(const struct result *result);

@@ -86,7 +86,8 @@ struct lateness_figure lateness_find_worst(const struct result *result,
     }
     for (size_t i = 0; i < options->slo.count; i++) {
         const struct slo_term *term = &options->slo.terms[i];
-        if (term->figure == SLO_QUANTILE && term->times == SLO_RESPONSE) {
+        if (term->figure == SLO_QUANTILE && term->times == SLO_RESPONSE &&
+            term->kind[0] == '\0') {
             look_at_quantile(result, late, term->share, &worst);
         }
     }

@@ -10,6 +10,7 @@
 #include "cpus.h"
 #include "data.h"
 #include "http_request.h"
+#include "kinds.h"
 #include "mix.h"
 #include "part.h"
 #include "publish_paths.h"
@@ -151,6 +152,9 @@ struct run_options {
      */
     const struct request_kind *kinds;
     size_t kind_count;
+    /* Which of them are counted together; NULL: none
+     * is by itself. */
+    const struct kinds *groups;
     struct mix *mix;
     struct replay *replay;
     struct replay *urls;

@@ -7,6 +7,7 @@
  */
 #include "options_rows.h"
 #include "settle_data.h"
+#include "settle_slo.h"
 
 #include "exchange.h"
 #include "h2_conn.h"
@@ -22,8 +23,7 @@
 
 #define SECOND UINT64_C(1000000000)
 
-#define IN_FLIGHT_MAX    (UINT64_C(1) << 30)
-#define WHOLE_MILLIONTHS 1000000U
+#define IN_FLIGHT_MAX (UINT64_C(1) << 30)
 
 /* Rows of the result; a longer run gets longer intervals by default. */
 #define INTERVALS_MAX 3600U
@@ -681,33 +681,6 @@ static bool settle_pace(struct run_options *options,
 
 /* ---- output ---- */
 
-/* Errors that an objective speaks of are its affair, unless --max-errors says
- * how many there may be. */
-static void settle_errors(struct run_options *options)
-{
-    bool has_budget = options->max_errors > 0 || options->max_errors_is_share;
-
-    for (size_t i = 0; i < options->slo.count && !has_budget; i++) {
-        if (options->slo.terms[i].figure == SLO_ERRORS) {
-            options->max_errors = WHOLE_MILLIONTHS;
-            options->max_errors_is_share = true;
-        }
-    }
-}
-
-/* Objectives about what the mode does not have. */
-static bool settle_objectives(const struct run_options *options)
-{
-    for (size_t i = 0; i < options->slo.count; i++) {
-        const struct slo_term *term = &options->slo.terms[i];
-        if (term->figure == SLO_STATUS && options->mode != RUN_MODE_HTTP) {
-            say("--slo: %s: HTTP alone has statuses", term->text);
-            return false;
-        }
-    }
-    return true;
-}
-
 static bool settle_output(struct run_options *options,
                           const struct options_given *given)
 {
@@ -716,8 +689,7 @@ static bool settle_output(struct run_options *options,
         replay ? replay->times_ns[replay->count - 1] : options->duration_ns;
     const uint64_t shortest = length_ns / INTERVALS_MAX;
 
-    settle_errors(options);
-    if (!settle_objectives(options)) {
+    if (!settle_slo(options)) {
         return false;
     }
     if (options->json && !options->json_path && options->files.streams) {

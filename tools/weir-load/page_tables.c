@@ -9,10 +9,11 @@
 
 #include "markup.h"
 #include "plots.h"
+#include "tools/common/units.h"
 
 #include <string.h>
 
-#define COLUMNS_MAX 7U
+#define COLUMNS_MAX 8U
 
 /* Where rows of a table go. The table begins with its first row. */
 struct table {
@@ -145,6 +146,37 @@ static void add_kinds(struct table *table, const struct saved *run)
     }
 }
 
+static void write_latency(const struct histogram *h, uint32_t share, FILE *out)
+{
+    char text[UNITS_TEXT_SIZE];
+    const uint64_t ns =
+        share == HISTOGRAM_WHOLE ? h->max : histogram_quantile(h, share);
+    const bool is_known =
+        share == HISTOGRAM_WHOLE ? h->count > 0 : histogram_can_tell(h, share);
+
+    fprintf(out, "<td class=\"number\">%s</td>",
+            is_known ? units_format_time(ns, text) : "-");
+}
+
+static void add_counts(struct table *table, const struct saved *run)
+{
+    for (size_t i = 0; i < run->kind_count; i++) {
+        const struct saved_kind *kind = &run->kinds[i];
+        begin_row(table, plots_name_of(run));
+        write_text("", kind->name, table->out);
+        fprintf(
+            table->out,
+            "<td class=\"number\">%llu</td><td class=\"number\">%llu</td>",
+            (unsigned long long)kind->counts.ok,
+            (unsigned long long)(kind->counts.failed + kind->counts.timeout));
+        write_latency(&kind->latency, 50000, table->out);
+        write_latency(&kind->latency, 95000, table->out);
+        write_latency(&kind->latency, 99000, table->out);
+        write_latency(&kind->latency, HISTOGRAM_WHOLE, table->out);
+        fputs("</tr>\n", table->out);
+    }
+}
+
 static void add_statuses(struct table *table, const struct saved *run)
 {
     json_t *list = json_object_get(run->object, "status");
@@ -242,6 +274,12 @@ void page_write_answers(const struct saved *runs, size_t count, FILE *out)
           .remark = "How often each of a mix was asked for, beside the others.",
           .headings = {"#Weight", "Request"}},
          add_kinds},
+        {{.title = "Answers to each kind",
+          .remark = "Response times, in a closed loop service times; those of "
+                    "requests that timed out are among them.",
+          .headings = {"Request", "#OK", "#Not OK", "#p50", "#p95", "#p99",
+                       "#max"}},
+         add_counts},
         {{.title = "Statuses",
           .remark = "Of the answers in the measured window.",
           .headings = {"Status", "#Answers", "#Share"}},

@@ -229,10 +229,13 @@ static int take_request(const struct reader *reader, char *line,
                         const char **ret_request)
 {
     const size_t len = reader->target ? strlen(reader->target) : 0;
+    const char *whole = line;
+
+    line = request_kind_skip_name(line);
     const size_t method_len = strcspn(line, " \t\n:/");
     char *url = line + method_len + strspn(line + method_len, " \t");
 
-    *ret_request = line;
+    *ret_request = whole;
     url = strncmp(line, "http", 4) == 0 && line[method_len] == ':' ? line : url;
     if (reader->form != REQUEST_HTTP ||
         (strncmp(url, "http://", 7) != 0 && strncmp(url, "https://", 8) != 0)) {

@@ -295,6 +295,28 @@ static void print_latency_title(const struct run_options *options, FILE *out)
     fprintf(out, " %8s %8s\n", "max", "mean");
 }
 
+/* A line for each kind of requests, where there are several. */
+static void print_kinds(const struct result *result, FILE *out)
+{
+    const struct kinds *groups = result->options->groups;
+    char remark[KINDS_NAME_SIZE + 96];
+
+    for (size_t i = 0; groups && groups->count > 1 && i < groups->count; i++) {
+        const struct kind_counts *counts = &result->kinds[i].counts;
+        const uint64_t errors = counts->failed + counts->timeout;
+        int len = snprintf(remark, sizeof(remark), "%s  ok %llu",
+                           groups->names[i], LLU(counts->ok));
+        if (errors > 0) {
+            len +=
+                snprintf(remark + len, sizeof(remark) - (size_t)len,
+                         "  errors %llu (%.2f%%)", LLU(errors),
+                         (double)errors * 100 / (double)kinds_requests(counts));
+        }
+        print_latency_line(result->options, "Kind", &result->kinds[i].latency,
+                           remark, out);
+    }
+}
+
 static void print_latency(const struct result *result, FILE *out)
 {
     const struct run_options *options = result->options;
@@ -308,6 +330,7 @@ static void print_latency(const struct result *result, FILE *out)
             print_latency_line(options, times->line, h, times->remark, out);
         }
     }
+    print_kinds(result, out);
     print_spread(result, out);
 }
 

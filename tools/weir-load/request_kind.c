@@ -167,9 +167,26 @@ static int read_script(struct request_kind *kind, char *text, char *why)
     return err;
 }
 
+char *request_kind_skip_name(char *line)
+{
+    char *end = line[0] == '[' ? strpbrk(line, "]\n") : NULL;
+
+    return end && *end == ']' ? end + 1 + strspn(end + 1, " \t") : line;
+}
+
 int request_kind_read(struct request_kind *kind, char *words,
                       enum request_form form, char *why)
 {
+    if (words[0] == '[') {
+        char *end = strpbrk(words, "]\n");
+        if (!end || *end == '\n' || end == words + 1) {
+            snprintf(why, TEMPLATE_WHY_SIZE, "a name is written [NAME]");
+            return -EINVAL;
+        }
+        kind->name = words + 1;
+        words = request_kind_skip_name(words);
+        *end = '\0';
+    }
     switch (form) {
     case REQUEST_HTTP:
         return read_http(kind, words, why);

@@ -3,9 +3,10 @@
  * (mix.h) or the time of a replay (replay.h): for HTTP a method, a path and
  * perhaps a body, or a path alone, which is a GET; for other protocols where
  * the answer ends, perhaps what it begins with, and the request. Of Redis it is
- * a command.
+ * a command. A name in brackets may stand before it all.
  *
  *     POST /items {"id": {seq}}
+ *     [list] GET /items?page={seq}
  *     delim:\r\n begin:STORED set key{rand:1:1000} 0 0 5\r\nhello\r\n
  *
  * Lines directly below a request of HTTP are its headers, or with a '@' the
@@ -33,6 +34,8 @@ enum request_form {
 struct request_kind {
     /* The line as it was written, and those below it that belong to it. */
     char *line;
+    /* As it is called; NULL: it has no name of its own. */
+    const char *name;
     /* HTTP; the body may be NULL. Headers stand one behind the other, each with
      * a zero at its end, and go before those of the command line. */
     const char *method;
@@ -59,6 +62,9 @@ char *request_kind_keep(struct request_kind *kind, const char *line,
  * line in why (TEMPLATE_WHY_SIZE); the kind is to be freed in any case. */
 int request_kind_read(struct request_kind *kind, char *words,
                       enum request_form form, char *why);
+
+/* Where a line goes on behind the name that it may begin with. */
+char *request_kind_skip_name(char *line);
 
 /* Cut off the first word of a text; what follows the blanks behind it is left.
  */

@@ -100,6 +100,8 @@ struct result {
     uint64_t status[TRAFFIC_STATUS_COUNT];
     /* Of the window; UDP only. */
     struct track_counts answers;
+    /* By the places of options->groups; NULL: no kind is counted. */
+    struct kind_record *kinds;
     struct error_table errors;
     /* From the time that a request was meant to be sent until its last byte is
      * here. Empty in a closed loop, where nothing else than the answer before

@@ -619,6 +619,7 @@ static void free_result(struct result *result)
     for (size_t i = 0; i < result->row_count; i++) {
         free(result->rows[i].hdr);
     }
+    free(result->kinds);
     free(result);
 }
 
@@ -647,6 +648,12 @@ int run_main(int argc, char **argv, int first)
     result->model = options.model;
     for (size_t i = 0; i < SLO_TIMES_COUNT; i++) {
         histogram_clear(fields_times_of(result, (enum slo_times)i));
+    }
+    result->kinds = options.groups ? kinds_new_records(options.groups) : NULL;
+    if (options.groups && !result->kinds) {
+        say("no memory");
+        exit_code = LOAD_INTERNAL;
+        goto out;
     }
     exit_code = (int)stand_by(&run);
     if (exit_code != LOAD_INTERNAL) {

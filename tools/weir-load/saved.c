@@ -153,6 +153,46 @@ static int read_times(struct saved *saved, char *why)
     return 0;
 }
 
+static int read_kind(const json_t *part, struct saved_kind *ret)
+{
+    ret->name = json_string_value(json_object_get(part, "name"));
+    ret->status = json_object_get(part, "status");
+    if (!ret->name || !json_is_object(ret->status) ||
+        !read_fields(fields_kind, part, &ret->counts)) {
+        return -EINVAL;
+    }
+    return json_histogram_read(json_object_get(part, "latency"), &ret->latency);
+}
+
+static int read_kinds(struct saved *saved, char *why)
+{
+    const json_t *list = json_object_get(saved->object, "kinds");
+    const size_t count = json_array_size(list);
+    int err = 0;
+
+    if (!list || json_is_null(list)) {
+        return 0;
+    }
+    if (!json_is_array(list) || count > SAVED_KINDS_MAX) {
+        return refuse(why, saved->name, "'kinds' is no list of kinds");
+    }
+    saved->kinds = calloc(count + 1, sizeof(*saved->kinds));
+    if (!saved->kinds) {
+        return refuse_memory(why);
+    }
+    for (size_t i = 0; err == 0 && i < count; i++) {
+        err = read_kind(json_array_get(list, i), &saved->kinds[i]);
+        saved->kind_count += err == 0;
+    }
+    if (err == 0) {
+        return 0;
+    }
+    return err == -ENOMEM
+               ? refuse_memory(why)
+               : refuse(why, saved->name, "kind %zu of requests is none",
+                        saved->kind_count);
+}
+
 /* Results of earlier versions have no summary. */
 static bool read_attempts(struct saved *saved)
 {
@@ -232,6 +272,9 @@ static int read_object(struct saved *saved, char *why)
                       "not those of a result");
     }
     int err = read_times(saved, why);
+    if (err == 0) {
+        err = read_kinds(saved, why);
+    }
     return err < 0 ? err : read_rows(saved, why);
 }
 
@@ -283,7 +326,7 @@ static char *read_all(FILE *file, const char *path, size_t *ret_len, char *why)
     } else if (!feof(file)) {
         refuse(why, path, "%s",
                ferror(file)           ? "it cannot be read"
-               : len >= JSON_SIZE_MAX ? "it is larger than 64M"
+               : len >= JSON_SIZE_MAX ? "it is larger than 128M"
                                       : "no memory");
         free(text);
         text = NULL;
@@ -548,6 +591,33 @@ static uint64_t count_statuses(const void *answers, unsigned first,
     return sum;
 }
 
+static bool find_kind(const void *owner, const char *name,
+                      struct slo_facts *ret)
+{
+    const struct saved *saved = owner;
+    const double seconds = (double)saved->duration_ns / 1e9;
+    size_t place = 0;
+
+    while (place < saved->kind_count &&
+           strcmp(saved->kinds[place].name, name) != 0) {
+        place++;
+    }
+    if (place == saved->kind_count) {
+        return false;
+    }
+    const struct saved_kind *kind = &saved->kinds[place];
+    *ret = (struct slo_facts){
+        .times = {[SLO_RESPONSE] = &kind->latency},
+        .offered = kinds_requests(&kind->counts),
+        .errors = kind->counts.failed + kind->counts.timeout,
+        .timeouts = kind->counts.timeout,
+        .rate = seconds > 0 ? (double)kind->counts.ok / seconds : 0,
+        .count_statuses = count_statuses,
+        .answers = kind->status,
+    };
+    return true;
+}
+
 void saved_get_facts(const struct saved *saved, struct slo_facts *ret)
 {
     const struct ledger *requests = &saved->requests;
@@ -560,6 +630,8 @@ void saved_get_facts(const struct saved *saved, struct slo_facts *ret)
         .rate = saved->achieved_rate,
         .offered_rate = saved->offered_rate,
         .answers = json_object_get(saved->object, "status"),
+        .find_kind = find_kind,
+        .owner = saved,
     };
     const char *mode = json_string_value(
         json_object_get(json_object_get(saved->object, "config"), "mode"));
@@ -597,6 +669,7 @@ void saved_fini(struct saved *saved)
         free(saved->times[i]);
     }
     free(saved->rows);
+    free(saved->kinds);
     free(saved->name);
     json_decref(saved->object);
     *saved = (struct saved){0};

@@ -11,6 +11,7 @@
 #ifndef WEIR_LOAD_SAVED_H
 #define WEIR_LOAD_SAVED_H
 
+#include "kinds.h"
 #include "ledger.h"
 #include "slo.h"
 #include "summary.h"
@@ -23,6 +24,9 @@
 
 #define SAVED_WHY_SIZE 320
 
+/* Kinds of requests of several runs. */
+#define SAVED_KINDS_MAX (4U * KINDS_MAX)
+
 /* One interval. */
 struct saved_row {
     struct interval counts;
@@ -32,6 +36,14 @@ struct saved_row {
     /* How many errors there were by the names of their kinds; NULL where the
      * file does not tell. */
     const json_t *errors;
+};
+
+/* One kind of requests. */
+struct saved_kind {
+    const char *name;
+    struct kind_counts counts;
+    const json_t *status;
+    struct histogram latency;
 };
 
 struct saved {
@@ -55,6 +67,9 @@ struct saved {
     double achieved_rate;
     /* NULL where such times were not taken; service times always were. */
     struct histogram *times[SLO_TIMES_COUNT];
+    /* None in results of earlier versions. */
+    struct saved_kind *kinds;
+    size_t kind_count;
     struct saved_row *rows;
     size_t row_count;
 };

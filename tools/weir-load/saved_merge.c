@@ -351,6 +351,74 @@ static bool merge_times(json_t *into, const struct saved *one,
     return done;
 }
 
+/* Both together, of which one may not be there. NULL without memory. */
+static json_t *merge_kind(const struct saved_kind *one,
+                          const struct saved_kind *other)
+{
+    struct histogram *h = malloc(sizeof(*h));
+    struct kind_counts counts = one->counts;
+    json_t *status = json_deep_copy(one->status);
+
+    if (!h || !status) {
+        free(h);
+        json_decref(status);
+        return NULL;
+    }
+    histogram_clear(h);
+    histogram_merge(h, &one->latency);
+    if (other) {
+        histogram_merge(h, &other->latency);
+        fields_merge(fields_kind, &counts, &other->counts);
+        add_numbers(status, other->status);
+    }
+    json_t *part = json_pack("{s:s, s:o, s:o}", "name", one->name, "status",
+                             status, "latency", json_histogram(h));
+    for (const struct field *field = fields_kind; field->name; field++) {
+        json_object_set_new(
+            part, field->name,
+            json_integer(json_integer_of(fields_get(field, &counts))));
+    }
+    free(h);
+    return part;
+}
+
+static const struct saved_kind *find_kind(const struct saved *saved,
+                                          const char *name)
+{
+    for (size_t i = 0; i < saved->kind_count; i++) {
+        if (strcmp(saved->kinds[i].name, name) == 0) {
+            return &saved->kinds[i];
+        }
+    }
+    return NULL;
+}
+
+/* Kinds of one name; those that one of them has alone are at the end. False
+ * without memory. */
+static bool merge_kinds(json_t *into, const struct saved *one,
+                        const struct saved *other)
+{
+    json_t *list = json_array();
+    bool done = list != NULL;
+
+    for (size_t i = 0; done && i < one->kind_count; i++) {
+        done = json_array_append_new(
+                   list, merge_kind(&one->kinds[i],
+                                    find_kind(other, one->kinds[i].name))) == 0;
+    }
+    for (size_t i = 0; done && i < other->kind_count; i++) {
+        if (!find_kind(one, other->kinds[i].name)) {
+            done = json_array_append_new(
+                       list, merge_kind(&other->kinds[i], NULL)) == 0;
+        }
+    }
+    if (!done || one->kind_count + other->kind_count == 0) {
+        json_decref(list);
+        return done;
+    }
+    return json_object_set_new(into, "kinds", list) == 0;
+}
+
 /* The worst of both: that the same instant was the same is as sure as that. */
 static void merge_clock(json_t *into, const json_t *from)
 {
@@ -378,7 +446,7 @@ json_t *saved_merge_objects(const struct saved *one, const struct saved *other)
     json_t *others = saved_parts_list(other);
 
     if (!into || !parts || !others || !merge_times(into, one, other) ||
-        !merge_rows(into, from)) {
+        !merge_rows(into, from) || !merge_kinds(into, one, other)) {
         json_decref(into);
         json_decref(parts);
         json_decref(others);

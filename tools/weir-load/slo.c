@@ -109,7 +109,7 @@ static int read_times(struct cursor *cursor, struct slo_term *term,
 static int read_status(struct cursor *cursor, struct slo_term *term)
 {
     const char *text = cursor->text + cursor->at;
-    const size_t len = strcspn(text, " \t<>=,");
+    const size_t len = strcspn(text, " \t<>=,{");
     const bool is_class = len == 3 && text[1] == 'x' && text[2] == 'x';
     const bool is_code = len == 3 && text[1] >= '0' && text[1] <= '9' &&
                          text[2] >= '0' && text[2] <= '9';
@@ -169,6 +169,49 @@ static int read_figure(struct cursor *cursor, struct slo_term *term)
     return refuse(cursor, cursor->at,
                   "a figure is wanted: p50 to p99.999, mean, min, max, errors, "
                   "timeouts, dropped, rate, achieved or status.5xx");
+}
+
+/* What a kind has. */
+static bool is_of_kinds(const struct slo_term *term)
+{
+    switch (term->figure) {
+    case SLO_DROPPED:
+    case SLO_ACHIEVED:
+        return false;
+    default:
+        return !slo_is_latency(term->figure) || term->times == SLO_RESPONSE;
+    }
+}
+
+/* "{GET /a}" behind a figure; braces within it come in pairs. */
+static int read_kind(struct cursor *cursor, struct slo_term *term)
+{
+    const char *text = cursor->text + cursor->at;
+    size_t depth = 1;
+    size_t len = 1;
+
+    if (text[0] != '{') {
+        return 0;
+    }
+    if (!is_of_kinds(term)) {
+        return refuse(cursor, cursor->at,
+                      "a kind of requests has no such figure");
+    }
+    for (; text[len] && depth > 0; len++) {
+        depth += text[len] == '{';
+        depth -= text[len] == '}';
+    }
+    if (depth > 0) {
+        return refuse(cursor, cursor->at, "a } is missing");
+    }
+    if (len < 3 || len - 2 >= sizeof(term->kind)) {
+        return refuse(cursor, cursor->at,
+                      "the name of a kind has 1 to %u bytes",
+                      SLO_KIND_SIZE - 1);
+    }
+    memcpy(term->kind, text + 1, len - 2);
+    cursor->at += len;
+    return 0;
 }
 
 static int read_comparison(struct cursor *cursor, struct slo_term *term)
@@ -235,6 +278,10 @@ static int read_term(struct cursor *cursor, struct slo_term *term)
     size_t begin = cursor->at;
 
     int err = read_figure(cursor, term);
+    skip_blanks(cursor);
+    if (err == 0) {
+        err = read_kind(cursor, term);
+    }
     skip_blanks(cursor);
     if (err == 0) {
         err = read_comparison(cursor, term);
@@ -361,7 +408,15 @@ struct slo_outcome slo_judge(const struct slo_term *term,
                              const struct slo_facts *facts)
 {
     struct slo_outcome outcome = {0};
+    struct slo_facts kind;
 
+    if (term->kind[0] != '\0') {
+        if (!facts->find_kind ||
+            !facts->find_kind(facts->owner, term->kind, &kind)) {
+            return outcome;
+        }
+        facts = &kind;
+    }
     outcome.known = find_figure(term, facts, &outcome.value);
     if (!outcome.known && term->figure == SLO_QUANTILE &&
         facts->times[term->times]) {

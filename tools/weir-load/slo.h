@@ -13,6 +13,10 @@
  *     status.503 status.5xx           answers of a status or a class of them, a
  *                                     number, or a share of requests in %
  *
+ * A figure may be that of one kind of requests (kinds.h), whose name stands in
+ * braces behind it: p95{GET /a}<20ms, errors{POST /b}<1%, rate, status.5xx. Its
+ * latencies are response times, in a closed loop service times.
+ *
  * Latencies are response times; `service.p99`, `connect.p99`, `tls.p99`,
  * `ttfb.p99`, `late.p99` and `client.p99` name others. Blanks may stand between
  * the parts.
@@ -28,7 +32,8 @@
 
 #define SLO_TERMS_MAX 16U
 #define SLO_WHY_SIZE  160U
-#define SLO_TEXT_SIZE 64U
+#define SLO_TEXT_SIZE 192U
+#define SLO_KIND_SIZE 100U
 
 enum slo_figure {
     SLO_QUANTILE,
@@ -71,6 +76,8 @@ struct slo_term {
     unsigned last_status;
     /* Of SLO_QUANTILE, as histogram.h has it. */
     uint32_t share;
+    /* The name of a kind; "": of all requests. */
+    char kind[SLO_KIND_SIZE];
     enum slo_comparison comparison;
     /* Nanoseconds, a number, or millionths if is_share. */
     uint64_t limit;
@@ -107,6 +114,11 @@ struct slo_facts {
     uint64_t (*count_statuses)(const void *answers, unsigned first,
                                unsigned last);
     const void *answers;
+    /* What a kind of requests has found out, as above; false: there is none of
+     * that name. NULL: there are none. */
+    bool (*find_kind)(const void *owner, const char *name,
+                      struct slo_facts *ret);
+    const void *owner;
 };
 
 struct slo_outcome {

@@ -10,6 +10,7 @@
 #include "codec.h"
 #include "errors.h"
 #include "h2_counts.h"
+#include "kinds.h"
 #include "ledger.h"
 #include "record.h"
 #include "request_log.h"
@@ -23,7 +24,7 @@
 #include <stdint.h>
 
 /* Status codes of answers: 0 to 999. */
-#define TRAFFIC_STATUS_COUNT 1000U
+#define TRAFFIC_STATUS_COUNT KINDS_STATUS_COUNT
 
 /* A longer Location is not kept. */
 #define TRAFFIC_LOCATION_SIZE 512
@@ -55,6 +56,8 @@ struct flight {
      * server ended its connection without an answer. */
     uint64_t number;
     bool is_repeated;
+    /* The place of its kind, where kinds are counted. */
+    uint8_t kind;
 };
 
 /* Connections of a thread, or of all of them. */
@@ -125,6 +128,10 @@ struct traffic {
     struct record *record;
     /* --log; NULL: there is none. */
     struct request_log *log;
+    /* By the places of options->groups; NULL: no kind is counted. */
+    struct kind_record *kinds;
+    /* There is one of both. */
+    bool notes_ends;
     /* The bytes of datagrams, and room to put one together; UDP only. */
     const struct payload *payload;
     uint8_t *scratch;

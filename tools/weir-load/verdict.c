@@ -636,6 +636,43 @@ static uint64_t count_statuses(const void *answers, unsigned first,
     return sum;
 }
 
+static uint64_t count_statuses_of_kind(const void *answers, unsigned first,
+                                       unsigned last)
+{
+    const struct kind_record *kind = answers;
+    uint64_t sum = 0;
+
+    for (unsigned status = first; status <= last; status++) {
+        sum += kind->status[status];
+    }
+    return sum;
+}
+
+static bool find_kind(const void *owner, const char *name,
+                      struct slo_facts *ret)
+{
+    const struct result *result = owner;
+    const struct run_options *options = result->options;
+    const size_t place = kinds_find(options->groups, name);
+    const double window_ns = (double)result->window_ns;
+
+    if (place == options->groups->count) {
+        return false;
+    }
+    const struct kind_record *kind = &result->kinds[place];
+    *ret = (struct slo_facts){
+        .times = {[SLO_RESPONSE] = &kind->latency},
+        .offered = kinds_requests(&kind->counts),
+        .errors = kind->counts.failed + kind->counts.timeout,
+        .timeouts = kind->counts.timeout,
+        .rate = window_ns > 0 ? (double)kind->counts.ok * 1e9 / window_ns : 0,
+        .count_statuses =
+            options->mode == RUN_MODE_HTTP ? count_statuses_of_kind : NULL,
+        .answers = kind,
+    };
+    return true;
+}
+
 /* True if all objectives hold. Those of a part are judged when all parts are
  * merged. */
 static bool judge_objectives(struct result *result)
@@ -652,6 +689,8 @@ static bool judge_objectives(struct result *result)
         .count_statuses =
             result->options->mode == RUN_MODE_HTTP ? count_statuses : NULL,
         .answers = result,
+        .find_kind = result->kinds ? find_kind : NULL,
+        .owner = result,
     };
     bool all_pass = true;
 

@@ -395,6 +395,7 @@ int worker_init(struct worker *worker, const struct client_share *share)
             say("--log: no memory");
             err = -ENOMEM;
         }
+        worker->client.traffic.notes_ends = true;
     }
     return err;
 }
