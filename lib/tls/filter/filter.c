@@ -14,6 +14,239 @@
 #include "lib/tls/context/context.h"
 #include "lib/tls/engine/session.h"
 
+/* The time that a failed filter gives below to send sealed bytes, above all an
+ * alert. */
+#define LAST_NS UINT64_C(10000000000)
+
+/* ---- what the transport below is asked ----
+ *
+ * The addresses, the descriptor and the time-outs idle, read and write stall
+ * belong to the transport below. Marks and limits of writing belong to the
+ * filter. The read limit applies to both. */
+
+static const weir_transport *filter_get_below(const weir_transport *t)
+{
+    return wr_filter_of(t)->below;
+}
+
+static struct weir_depth filter_get_depth(const weir_transport *t)
+{
+    const struct wr_filter *f = wr_filter_of(t);
+    struct weir_depth depth = {.bytes = wr_outbox_depth(&f->c.outbox)};
+
+    wr_assert(f->below);
+    if (!f->below_lost && f->below->ops->get_depth) {
+        depth.operations = f->below->ops->get_depth(f->below).operations;
+    }
+    return depth;
+}
+
+static const struct wr_sendq *filter_get_unoffered(const weir_transport *t)
+{
+    const struct wr_filter *f = wr_filter_of(t);
+
+    return f->c.outbox.passed_bytes == 0 ? &f->c.outbox.queue : NULL;
+}
+
+/* The peer takes bytes from the transport below, so that transport knows. */
+static bool filter_has_taken_all(const weir_transport *t)
+{
+    const struct wr_filter *f = wr_filter_of(t);
+
+    wr_assert(f->below);
+    return !f->below_lost && f->below->ops->has_taken_all(f->below);
+}
+
+static uint64_t filter_get_unacknowledged(const weir_transport *t)
+{
+    const weir_transport *below = wr_filter_of(t)->below;
+
+    wr_assert(below);
+    return below->ops->get_unacknowledged
+               ? below->ops->get_unacknowledged(below)
+               : 0;
+}
+
+static void filter_set_read_limit(weir_transport *t, uint64_t bytes)
+{
+    struct wr_filter *f = wr_filter_of(t);
+
+    wr_connection_debug_check(&f->c);
+    if (!wr_life_is_over(t) && !f->below_lost) {
+        f->below->ops->set_read_limit(f->below, bytes);
+    }
+    wr_intake_set_limit(t, bytes);
+}
+
+/* ---- the limits in time, and of what a close reads ----
+ *
+ * The connection's clock has the limit of a close, from the call until the
+ * transport below is lost. The filter adds the limits of the handshake and of
+ * the wait for the peer's close_notify, and a last limit, so that a peer that
+ * takes no alert cannot keep a broken connection. The limits idle, read and
+ * write stall belong to the transport below.
+ *
+ * A peer that has all bytes, and sends others in place of its close_notify,
+ * decides no more for how long the close lasts: see WR_END_REST_NS. Bytes are
+ * counted as they come from the network, so records without data count, and
+ * parts of records. */
+
+/* The end of the wait for the peer's close_notify. */
+static void filter_consider_peer(const struct wr_filter *f,
+                                 struct wr_deadline *first)
+{
+    wr_assert(f->c.t.state == WR_LIFE_LINGERING);
+    wr_deadline_consider(first, f->since_ns, f->shutdown_timeout_ns,
+                         WEIR_ETLSTIMEOUT, "close");
+    if (f->c.clock->limits.close_ns == 0) {
+        wr_deadline_consider(first, f->since_ns, WR_END_WHOLE_NS,
+                             WEIR_ETLSTIMEOUT, "close");
+    }
+    if (f->rest_ns > 0) {
+        wr_deadline_consider(first, f->rest_ns, WR_END_REST_NS,
+                             WEIR_ETLSTIMEOUT, "close");
+    }
+}
+
+/* Of the limits of a close, the one of the program wins if both end at once. */
+static void filter_view_time(const weir_transport *t, struct wr_clock_view *ret)
+{
+    const struct wr_filter *f = wr_filter_of(t);
+    const struct wr_clock *clock = f->c.clock;
+
+    wr_assert(clock && t->state != WR_LIFE_LOST);
+    ret->is_over = f->aborts || f->below_lost;
+    if (ret->is_over) {
+        return;
+    }
+    if (clock->closing_ns != 0) {
+        wr_deadline_consider(&ret->own, clock->closing_ns,
+                             clock->limits.close_ns, WEIR_ECLOSETIMEOUT,
+                             "close");
+    }
+    if (t->state == WR_LIFE_LINGERING) {
+        filter_consider_peer(f, &ret->own);
+    } else if (t->state == WR_LIFE_ENDING && t->error) {
+        wr_deadline_consider(&ret->own, f->since_ns, LAST_NS, t->error,
+                             "close");
+    } else if (t->state <= WR_LIFE_OPEN && wr_filter_is_shaking(f)) {
+        wr_deadline_consider(&ret->own, f->since_ns, f->handshake_timeout_ns,
+                             WEIR_ETLSTIMEOUT, "TLS handshake");
+    }
+}
+
+/* How much more time the handshake gets, because the loop was late: it heard of
+ * the peer too late, or has not read the peer's bytes yet. 0: the time is over.
+ * A handshake that has had twice its time gets no more, even if the loop is
+ * always late. */
+static uint64_t filter_owes(const struct wr_filter *f, uint64_t when_ns)
+{
+    const uint64_t limit_ns = f->handshake_timeout_ns;
+    const uint64_t late_ns = f->c.t.loop->now_ns - when_ns;
+    const weir_transport *below = f->below;
+
+    wr_assert(wr_filter_is_shaking(f));
+    if (late_ns < WR_DEADLINE_LATE_NS ||
+        when_ns >
+            wr_add_sat(f->handshake_began_ns, wr_add_sat(limit_ns, limit_ns))) {
+        return 0;
+    }
+    return f->heard_ns > when_ns || f->input_head ||
+                   (below->ops->has_unread && below->ops->has_unread(below))
+               ? wr_min_u64(late_ns, limit_ns)
+               : 0;
+}
+
+static void filter_time_expired(weir_transport *t,
+                                const struct wr_deadline *over)
+{
+    struct wr_filter *f = wr_filter_of(t);
+    const uint64_t owed_ns =
+        t->state <= WR_LIFE_OPEN ? filter_owes(f, over->when_ns) : 0;
+
+    wr_assert(!f->below_lost);
+    if (owed_ns > 0) {
+        f->since_ns = t->loop->now_ns + owed_ns - f->handshake_timeout_ns;
+        wr_clock_changed(f->c.clock);
+        return;
+    }
+    wr_transport_set_error(t, over->err, over->where);
+    if (t->state == WR_LIFE_ENDING) {
+        f->below->ops->abort(f->below);
+    } else {
+        t->ops->doom(t);
+    }
+}
+
+/* True if the peer has all that this filter has sent. Then what comes counts
+ * from anew. */
+static bool filter_peer_has_all(struct wr_filter *f)
+{
+    wr_assert(wr_filter_discards(f));
+    if (f->rest_ns > 0) {
+        return true;
+    }
+    if (f->c.t.state != WR_LIFE_LINGERING ||
+        filter_get_unacknowledged(&f->c.t) > 0) {
+        return false;
+    }
+    f->rest_ns = f->c.t.loop->now_ns;
+    wr_outbox_forget_dropped(&f->c.outbox);
+    wr_clock_changed(f->c.clock);
+    return true;
+}
+
+/* The transport below a filter, or below one that it stands on, has received
+ * bytes: @f and those above it that close drop them, and may be over. */
+static void filter_note_dropped(struct wr_filter *f, size_t bytes)
+{
+    wr_assert(bytes > 0);
+    wr_assert(!f->is_upper);
+    for (; f; f = f->upper) {
+        if (!wr_filter_discards(f)) {
+            continue;
+        }
+        const bool has_all = filter_peer_has_all(f);
+        const uint32_t dropped = wr_outbox_note_dropped(&f->c.outbox, bytes);
+        if (has_all && dropped >= WR_END_REST_BYTES && f->c.t.error == 0) {
+            wr_transport_set_error(&f->c.t, WEIR_ETLSTIMEOUT, "close");
+            f->c.t.ops->doom(&f->c.t);
+        }
+    }
+}
+
+/* Switches below's limits idle and read off, because the filter closes. */
+static void filter_rest(struct wr_filter *f)
+{
+    struct weir_timeouts limits = f->c.clock->limits;
+
+    wr_assert(wr_filter_discards(f));
+    if (!f->below_lost && (limits.idle_ns || limits.read_ns)) {
+        limits.size = sizeof(limits);
+        limits.idle_ns = 0;
+        limits.read_ns = 0;
+        wr_ignore(f->below->ops->set_timeouts(f->below, &limits) < 0);
+    }
+}
+
+static int filter_set_timeouts(weir_transport *t,
+                               const struct weir_timeouts *timeouts)
+{
+    struct wr_filter *f = wr_filter_of(t);
+
+    wr_connection_debug_check(&f->c);
+    if (f->below_lost) {
+        return 0; /* nothing is left to limit */
+    }
+    const int err = f->below->ops->set_timeouts(f->below, timeouts);
+    wr_require(err >= 0, err);
+    wr_clock_set_limits(f->c.clock, timeouts);
+    if (wr_filter_discards(f)) {
+        filter_rest(f);
+    }
+    return 0;
+}
+
 /* ---- the end ---- */
 
 static void filter_free_settings(struct wr_filter *f)
@@ -318,7 +551,7 @@ static int filter_below_received_late(void *user, weir_transport *below,
                                       const struct weir_buf *buf)
 {
     wr_assert(wr_filter_of(user)->below == below);
-    wr_filter_time_dropped(user, buf->len);
+    filter_note_dropped(user, buf->len);
     return filter_below_received(user, below, buf);
 }
 
@@ -341,7 +574,7 @@ static void filter_begin_close(struct wr_connection *c)
 
     wr_assert(c->t.state == WR_LIFE_CLOSING);
     wr_intake_leave(&c->t);
-    wr_filter_time_rest(lowest);
+    filter_rest(lowest);
     while (lowest->is_upper) {
         lowest = wr_filter_of(lowest->below);
     }
@@ -350,6 +583,145 @@ static void filter_begin_close(struct wr_connection *c)
         wr_protocol_bound(lowest->below);
     }
     wr_filter_seal_later(c);
+}
+
+/* ---- facts for the connection's decision ---- */
+
+/* The close_notify follows the written bytes. Before a wait for the peer's
+ * close_notify, below sends all of this. */
+static bool filter_is_sending(const struct wr_connection *c)
+{
+    const struct wr_filter *f = wr_filter_of(&c->t);
+
+    wr_debug_assert(c->t.state == WR_LIFE_CLOSING);
+    if (f->engine.state == WR_TLS_ENGINE_SENT_CLOSE) {
+        return f->shutdown_timeout_ns > 0 && wr_filter_sealed_bytes(f) > 0;
+    }
+    return f->engine.state == WR_TLS_ENGINE_OPEN ||
+           f->engine.state == WR_TLS_ENGINE_RECEIVED_CLOSE;
+}
+
+/* True if a broken handshake ends. Bytes from before below's error are still
+ * opened: an alert says more than the reset that followed it. */
+static bool filter_has_shaken(const struct wr_filter *f)
+{
+    wr_assert(f->c.t.error);
+    return !f->has_engine || f->engine.state != WR_TLS_ENGINE_HANDSHAKE ||
+           (f->below_lost && !f->input_head);
+}
+
+/* Bytes from before the error may be left: unopened ones, or the rest of a
+ * record that the protocol got in part. */
+static bool filter_has_read_all(const struct wr_connection *c)
+{
+    const struct wr_filter *f = wr_filter_of(&c->t);
+
+    if (!wr_filter_may_open(f)) {
+        return true;
+    }
+    if (wr_filter_is_shaking(f)) {
+        return filter_has_shaken(f);
+    }
+    return f->below_lost &&
+           (c->eof_seen || (!f->input_head &&
+                            wr_tls_engine_get_plaintext_left(&f->engine) == 0));
+}
+
+static bool filter_has_arrived(const struct wr_connection *c)
+{
+    const struct wr_filter *f = wr_filter_of(&c->t);
+    const weir_transport *below = f->below;
+
+    wr_assert(below);
+    if (c->eof_seen) {
+        return false;
+    }
+    return f->input_head ||
+           (f->has_engine &&
+            wr_tls_engine_get_plaintext_left(&f->engine) > 0) ||
+           (!f->below_lost && below->ops->has_unread &&
+            below->ops->has_unread(below));
+}
+
+/* ---- what must hold, and a dump ---- */
+
+static void filter_check_life(const struct wr_filter *f)
+{
+    const enum wr_life_state state = f->c.t.state;
+
+    wr_assert((state == WR_LIFE_NEW) == !f->below);
+    wr_assert(f->c.is_made ||
+              (state != WR_LIFE_OPEN && !wr_filter_discards(f)));
+    wr_assert(f->c.is_made || wr_filter_is_shaking(f) || f->opener.opened ||
+              wr_life_is_over(&f->c.t)); /* in the factory it is not made */
+    wr_assert(!wr_filter_discards(f) || !wr_filter_is_shaking(f));
+    wr_assert(state != WR_LIFE_LOST || (f->below_lost && !f->opener.opened));
+    wr_assert(f->opener.opened || !wr_filter_is_shaking(f) ||
+              wr_life_is_over(&f->c.t));
+}
+
+static void filter_check_received(const struct wr_filter *f)
+{
+    wr_assert(!f->input_head == !f->input_tail);
+    wr_assert(!f->input_tail || !f->input_tail->next);
+    wr_assert(!f->head_is_fed || f->input_head);
+    /* The engine's input is the first lease's, or is lent. */
+    wr_assert(!f->has_engine || f->lent || f->head_is_fed ||
+              wr_tls_engine_get_input_left(&f->engine) == 0);
+    wr_assert(!f->lent || (f->has_engine && !f->input_head));
+    wr_debug_assert(!wr_list_is_linked(&f->wait_link) ||
+                    wr_filter_is_shaking(f));
+}
+
+static void filter_check_invariants(const struct wr_connection *c)
+{
+    const struct wr_filter *f = wr_filter_of(&c->t);
+
+    filter_check_life(f);
+    filter_check_received(f);
+    wr_debug_assert(f->unsent_bytes <= c->outbox.passed_bytes);
+    if (f->has_engine) {
+        wr_debug_check(wr_tls_engine_check_invariants(&f->engine));
+    }
+}
+
+/* True when bytes that the protocol wants are there, but no event will deliver
+ * them. */
+static bool filter_is_forgotten(const struct wr_filter *f)
+{
+    return wr_connection_is_reading(&f->c.t) && !wr_filter_is_shaking(f) &&
+           !wr_intake_waits(&f->c.t) &&
+           (wr_delivery_has_held(&f->c.delivery) || f->input_head);
+}
+
+static void filter_check_progress(const struct wr_connection *c)
+{
+    const struct wr_filter *f = wr_filter_of(&c->t);
+
+    wr_assert(!f->lent && !c->outbox.in_resume);
+    if (!f->below_lost) {
+        f->below->ops->check(f->below);
+    }
+    wr_assert(!filter_is_forgotten(f));
+    wr_assert(wr_tls_engine_get_output_bytes(&f->engine) == 0 ||
+              c->t.state >= WR_LIFE_ENDING);
+    if (!wr_life_is_over(&c->t) && c->t.error == 0) {
+        wr_assert(wr_sendq_is_empty(&c->outbox.queue) ||
+                  wr_filter_below_depth(f) > 0 || wr_filter_is_shaking(f));
+        wr_assert(f->unsent_bytes == 0);
+    }
+}
+
+static void filter_dump(const struct wr_connection *c, FILE *out)
+{
+    const struct wr_filter *f = wr_filter_of(&c->t);
+    const char *version =
+        f->has_engine ? wr_tls_engine_get_version(&f->engine) : NULL;
+
+    wr_assert(f->below);
+    fprintf(out, " version=%s input=%zu output=%zu", version ? version : "none",
+            wr_tls_engine_get_input_left(&f->engine),
+            wr_tls_engine_get_output_bytes(&f->engine));
 }
 
 /* ---- the table ---- */
@@ -459,18 +831,18 @@ static const struct wr_transport_ops filter_ops = {
     .resume_reading = wr_connection_resume_reading,
     .is_reading = wr_connection_is_reading,
     .is_closing = wr_life_is_closing,
-    .get_depth = wr_filter_get_depth,
-    .get_unoffered = wr_filter_get_unoffered,
-    .get_below = wr_filter_get_below,
+    .get_depth = filter_get_depth,
+    .get_unoffered = filter_get_unoffered,
+    .get_below = filter_get_below,
     .get_handover = filter_get_handover,
     .has_unread = wr_connection_has_unread,
-    .has_taken_all = wr_filter_has_taken_all,
-    .get_unacknowledged = wr_filter_get_unacknowledged,
+    .has_taken_all = filter_has_taken_all,
+    .get_unacknowledged = filter_get_unacknowledged,
     .limits_changed = wr_outbox_limits_changed,
-    .set_read_limit = wr_filter_set_read_limit,
+    .set_read_limit = filter_set_read_limit,
     .fed = wr_connection_fed,
     .ignore_unexpected_eof = filter_ignore_unexpected_eof,
-    .set_timeouts = wr_filter_set_timeouts,
+    .set_timeouts = filter_set_timeouts,
     .set_protocol = filter_set_protocol,
     .close = filter_close,
     .abort = filter_abort,
@@ -491,13 +863,13 @@ static const struct wr_transport_ops filter_ops = {
     .stop = filter_stop,
     .drop = filter_drop,
     .holds_queue = filter_holds_queue,
-    .is_sending = wr_filter_is_sending,
+    .is_sending = filter_is_sending,
     .is_in_flight = filter_is_in_flight,
-    .has_read_all = wr_filter_has_read_all,
-    .has_arrived = wr_filter_has_arrived,
-    .check_device = wr_filter_check_invariants,
-    .check_progress = wr_filter_check_progress,
-    .dump_device = wr_filter_dump,
+    .has_read_all = filter_has_read_all,
+    .has_arrived = filter_has_arrived,
+    .check_device = filter_check_invariants,
+    .check_progress = filter_check_progress,
+    .dump_device = filter_dump,
 
     .part_bytes = WR_FILTER_PART_BYTES,
     .queue_file = wr_outbox_queue_file,
@@ -505,8 +877,8 @@ static const struct wr_transport_ops filter_ops = {
     .file_begins = wr_filter_file_begins,
     .file_ended = wr_filter_file_ended,
 
-    .view_time = wr_filter_view_time,
-    .time_expired = wr_filter_time_expired,
+    .view_time = filter_view_time,
+    .time_expired = filter_time_expired,
 };
 
 /* ---- making ---- */

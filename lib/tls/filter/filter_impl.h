@@ -3,16 +3,12 @@
  * (connection.h), whose device has these files; calls go one way, from each
  * file to the files below it:
  *
- *     filter_open.c     making a filter of a descriptor; the table of contexts
- *     filter_start.c    making a filter on a transport of the program
- *     filter.c          the device: events of below, its end; the tables
+ *     filter_open.c     making a filter; the table of contexts
+ *     filter.c          the device: events of below, time, facts, the end
  *     filter_facts.c    facts about the connection and its handshake
- *     filter_below.c    calls that are passed on to the transport below
  *     filter_read.c     ciphertext in, the handshake, plaintext to the protocol
  *     filter_write.c    plaintext in, ciphertext on its way to below
- *     filter_time.c     the limits in time, and of what a close reads
  *     filter_shared.c   the common part of a loop's filters
- *     filter_state.c    facts for the connection's decision, the invariants
  *     filter_settings.c the settings of a connection
  *
  * In state HANDSHAKING the program does not know the filter; a factory sees it
@@ -107,14 +103,6 @@ static inline struct wr_filter *wr_filter_of(const weir_transport *t)
     return (struct wr_filter *)(uintptr_t)t; /* its first field */
 }
 
-/* filter_start.c */
-/* Makes a filter on @t; see weir_transport_start_tls(). */
-WEIR_MUST_USE int wr_filter_start(weir_transport *t,
-                                  const struct weir_tls_settings *tls,
-                                  const struct weir_start_tls_options *options,
-                                  const struct wr_secure_opener *opener,
-                                  weir_transport **ret);
-
 /* filter.c */
 
 /* Makes a filter in state NEW; NULL without memory. */
@@ -131,14 +119,6 @@ extern const struct weir_protocol wr_filter_protocol;
 /* filter_facts.c */
 int wr_filter_get_extra_info(const weir_transport *t, const char *name,
                              struct weir_extra_info *ret);
-
-/* filter_below.c */
-const weir_transport *wr_filter_get_below(const weir_transport *t);
-struct weir_depth wr_filter_get_depth(const weir_transport *t);
-const struct wr_sendq *wr_filter_get_unoffered(const weir_transport *t);
-bool wr_filter_has_taken_all(const weir_transport *t);
-uint64_t wr_filter_get_unacknowledged(const weir_transport *t);
-void wr_filter_set_read_limit(weir_transport *t, uint64_t bytes);
 
 /* filter_read.c */
 /* Below has received @buf. The pump, which follows, opens the bytes in place,
@@ -168,18 +148,6 @@ void wr_filter_queued(weir_transport *t, size_t len);
 void wr_filter_file_begins(weir_transport *t);
 void wr_filter_file_ended(weir_transport *t);
 
-/* filter_time.c */
-/* Entries of the table. */
-void wr_filter_view_time(const weir_transport *t, struct wr_clock_view *ret);
-void wr_filter_time_expired(weir_transport *t, const struct wr_deadline *over);
-/* Switches below's limits idle and read off, because the filter closes. */
-void wr_filter_time_rest(struct wr_filter *f);
-/* The transport below a filter, or below one that it stands on, has received
- * bytes: @f and those above it that close drop them, and may be over. */
-void wr_filter_time_dropped(struct wr_filter *f, size_t bytes);
-int wr_filter_set_timeouts(weir_transport *t,
-                           const struct weir_timeouts *timeouts);
-
 /* filter_shared.c */
 /* Returns the common part of the loop's filters, made at the first call; NULL
  * without memory. */
@@ -191,14 +159,6 @@ WEIR_MUST_USE struct wr_block *wr_filter_take_scratch(struct wr_filter *f);
 /* True if the handshake may make a step now; otherwise the filter's step is
  * pushed when its turn has come. */
 WEIR_MUST_USE bool wr_filter_may_handshake(struct wr_filter *f);
-
-/* filter_state.c */
-bool wr_filter_is_sending(const struct wr_connection *c);
-bool wr_filter_has_read_all(const struct wr_connection *c);
-bool wr_filter_has_arrived(const struct wr_connection *c);
-void wr_filter_check_invariants(const struct wr_connection *c);
-void wr_filter_check_progress(const struct wr_connection *c);
-void wr_filter_dump(const struct wr_connection *c, FILE *out);
 
 /* filter_settings.c */
 /* Copies the program's settings; see secure.h. */
