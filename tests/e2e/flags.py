@@ -84,6 +84,11 @@ BAD_RUN = (
     (["--http2", "--window", "1k", HTTP], r"--window: 1k is out of range"),
     (["--http2", "--conn-window", "3G", HTTP],
      r"--conn-window: 3G is out of range"),
+    (["--http2", "--max-frame", "16M", HTTP],
+     r"--max-frame: 16M is out of range"),
+    (["--header-table", "0", HTTP], r"--header-table: it is for HTTP/2"),
+    (["--http2", "--header-table", "2M", HTTP],
+     r"--header-table: 2M is out of range"),
     (["--http2", "--alpn", "http/1.1", "-k", "https://127.0.0.1:9/"],
      r"--alpn: HTTP/2 is h2, which it does not name"),
     (["--json=", TARGET], r"--json: '' is not a file name"),
@@ -541,6 +546,8 @@ TRIED = {
     "busy-poll": ("3ms",), "http": ("2", HTTP), "http2": (HTTP,),
     "window": ("3M", "--http2", HTTP),
     "conn-window": ("3M", "--http2", HTTP),
+    "max-frame": ("30K", "--http2", HTTP),
+    "header-table": ("0", "--http2", HTTP),
 }
 # They say where and when a run is made, or what is shown of it: nothing of the
 # load, so that results with and without them can be compared.

@@ -145,6 +145,28 @@ def test_a_smaller_window_changes_no_byte():
         equal(result["requests"]["ok"], 12, "ok")
 
 
+def test_the_tables_of_headers_have_the_size_that_is_asked_for():
+    packed = {}
+    with nghttpd("--no-tls") as port:
+        for size in ("0", "4K", "1M"):
+            http2 = judged("-c", "1", "-p", "5", "-n", "100", "--header-table",
+                           size, "-H", "x-long: " + 100 * "z",
+                           f"http://127.0.0.1:{port}/small")["http2"]
+            packed[size] = http2["packed_bytes_in"], http2["packed_bytes_out"]
+    for way in (0, 1):
+        equal(packed["0"][way] > 2 * packed["4K"][way], True, f"{packed}")
+
+
+def test_frames_are_as_large_as_is_allowed():
+    for size in ("16K", "1M"):
+        with nghttpd("--no-tls") as port:
+            result = judged("-c", "1", "-p", "2", "-n", "4", "--max-frame",
+                            size, "--expect", "200", "--expect", "len:3000000",
+                            f"http://127.0.0.1:{port}/large")
+            equal(result["config"]["http2"]["max_frame_bytes"],
+                  {"16K": 16384, "1M": 1048576}[size], "as it was asked for")
+
+
 def test_the_limit_of_nghttpd_is_told():
     with nghttpd("--no-tls", "-m", "7") as port:
         result = judged("-c", "1", "-p", "30", "-n", "300",

@@ -407,7 +407,7 @@ def test_bodies_that_wait_too_long_leave_no_other_in_their_place():
         result = loaded(server.http, "-c", "1", "-p", "20", "-R", "20", "-d",
                         "3s", "-w", "0", "-b", "{letters:60000}" * 15,
                         "--timeout", "500ms", "--force", "--lateness-limit",
-                        "60s", "--max-errors", "1000")
+                        "60s", "--max-errors", "1000", may_be_late=True)
         equal(set(codes(result)), {"NO_ANSWER"}, "errors")
 
 

@@ -719,6 +719,8 @@ int h2_answers_prepare(struct h2_shared *shared)
     }
     nghttp2_option_set_max_send_header_block_length(shared->option,
                                                     HEADER_BLOCK_MAX);
+    nghttp2_option_set_max_deflate_dynamic_table_size(
+        shared->option, shared->load.options->http.table_bytes);
     nghttp2_option_set_no_http_messaging(shared->option, 1); /* h2_message.h */
     return 0;
 }

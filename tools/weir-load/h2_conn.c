@@ -518,6 +518,8 @@ static int begin_session(struct h2_conn *self)
     const nghttp2_settings_entry settings[] = {
         {NGHTTP2_SETTINGS_ENABLE_PUSH, 0},
         {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, (uint32_t)http->window_bytes},
+        {NGHTTP2_SETTINGS_MAX_FRAME_SIZE, (uint32_t)http->frame_bytes},
+        {NGHTTP2_SETTINGS_HEADER_TABLE_SIZE, (uint32_t)http->table_bytes},
     };
 
     int err = nghttp2_session_client_new3(

@@ -27,6 +27,9 @@ struct http_options {
      * connection, before it is told that they were taken. */
     uint64_t window_bytes;
     uint64_t conn_window_bytes;
+    /* HTTP/2: the largest frame of a server, and the table of each side. */
+    uint64_t frame_bytes;
+    uint64_t table_bytes;
     /* NULL: GET, or POST with a body. */
     const char *method;
     /* Of targets whose text has none; NULL: "/". */

@@ -44,6 +44,9 @@
 /* Of HTTP/2 (RFC 9113, 6.9.1), which begins with the least. */
 #define WINDOW_LEAST 65535U
 #define WINDOW_MOST  2147483647U
+#define FRAME_LEAST  (16U << 10)
+#define FRAME_MOST   ((1U << 24) - 1)
+#define TABLE_MOST   (1U << 20)
 
 static struct run_options *run_of(void *options)
 {
@@ -732,6 +735,13 @@ static const struct option rows[] = {
     {"conn-window", 0, "SIZE", "HTTP/2: the same of a connection",
      NUMBER(OPTION_SIZE, WINDOW_LEAST, WINDOW_MOST, http.conn_window_bytes),
      .initial = "1G", MARK(http2), .json = "http2.conn_window_bytes"},
+    {"max-frame", 0, "SIZE", "HTTP/2: the largest frame that a server may send",
+     NUMBER(OPTION_SIZE, FRAME_LEAST, FRAME_MOST, http.frame_bytes),
+     .initial = "16K", MARK(http2), .json = "http2.max_frame_bytes"},
+    {"header-table", 0, "SIZE",
+     "HTTP/2: the tables by which both sides pack headers; 0: none",
+     NUMBER(OPTION_SIZE, 0, TABLE_MOST, http.table_bytes), .initial = "4K",
+     MARK(http2), .json = "http2.header_table_bytes"},
     NOTE("Each request fills {seq}, {conn}, {rand:LOW:HIGH}, {letters:COUNT}, "
          "{re:[a-z]{8}}, {file:NAME} and {csv:COLUMN} anew, in paths, headers "
          "and bodies."),
