@@ -1,10 +1,12 @@
 /*
- * Doubling from below until a step fails, halving the ratio between the last
- * rate that holds and the first that does not, and at last longer runs at what
- * was found, which must all hold; else the search goes on below.
+ * Doubling from below until a step fails, twice; then runs near the place where
+ * half of them fail, whose interval all runs together tell (threshold.h), until
+ * that is narrow. Near the end they are longer.
  *
- * A step that fails is made once more, and counts by its second run: on a
- * machine that has other work any single run may meet a stall.
+ * A run that passes has shown the rate that it achieved, which may be a little
+ * less than it asked for. So may be what the server carries for ever: a queue
+ * that grows by less than a hundredth of the rate is not seen in a run, and the
+ * lower end of the interval is a hundredth lower for that.
  */
 #include "search.h"
 
@@ -13,18 +15,29 @@
 #include "json_file.h"
 #include "options_rows.h"
 #include "steps.h"
+#include "threshold.h"
 #include "tools/common/console.h"
 #include "tools/common/units.h"
 
 #include "weir/task.h"
 
 #include <errno.h>
+#include <math.h>
 
-#define SECOND         UINT64_C(1000000000)
-#define STEP_MAX_NS    (60 * SECOND)
-#define RATE_MAX       UINT64_C(1000000000)
-#define CONFIRM_TIMES  2U
-#define CONFIRM_LONGER 2U
+#define SECOND      UINT64_C(1000000000)
+#define STEP_MAX_NS (60 * SECOND)
+#define RATE_MAX    UINT64_C(1000000000)
+/* Runs that narrow the interval, and how much longer the last ones are. */
+#define NARROW_RUNS   40U
+#define NARROW_LONGER 2U
+
+#define LEVEL 0.95
+
+/* What is asked for and not carried, and is not seen in a run. */
+#define UNSEEN_SHARE 0.01
+
+/* The threshold may be so many times lower or higher than the bounds. */
+#define BOUNDS_MAY_ERR 1.5
 
 /* So many answers must lie beyond the highest percentile of the objectives. */
 #define BEYOND 50.0
@@ -40,7 +53,12 @@ struct search {
     uint64_t low;
     uint64_t high;
     const struct step *failed;
-    bool confirmed;
+    struct threshold threshold;
+    /* The ends of the interval, as runs show them, and its middle. */
+    double first;
+    double last;
+    double middle;
+    bool is_narrow;
     /* Set when the run that finds the first rate had no answer. */
     bool has_failed;
 };
@@ -54,7 +72,7 @@ static const struct option rows[] = {
     {"from", 0, "RATE", "begin here (half of what a closed loop reaches)",
      RATE(from)},
     {"to", 0, "RATE", "do not ask for more", RATE(to)},
-    {"precision", 0, "P%", "end when the bounds are as close as this",
+    {"precision", 0, "P%", "end when the interval is as narrow as this",
      .kind = OPTION_SHARE, .least = 1000, .most = 1000000, .initial = "2%",
      .offset = offsetof(struct search, precision)},
     {"duration", 'd', "TIME",
@@ -100,15 +118,26 @@ static uint64_t step_duration_ns(const struct search *self, uint64_t rate)
                                                  : self->duration_ns;
 }
 
-/* 1: it holds; 0: it does not, twice; or a negative error. */
-static int try_rate(struct search *self, uint64_t rate, uint64_t longer)
+/* A run; NULL with a negative error. */
+static const struct step *measure(struct search *self, uint64_t rate,
+                                  uint64_t longer, int *ret_err)
 {
-    const struct step *step = NULL;
+    const struct step *step = steps_measure(
+        &self->steps, rate, step_duration_ns(self, rate) * longer, ret_err);
+
+    if (step && !step->passed) {
+        self->failed = step;
+    }
+    return step;
+}
+
+/* 1: it holds; 0: it does not, twice; or a negative error. */
+static int try_rate(struct search *self, uint64_t rate)
+{
     int err = 0;
 
     for (int i = 0; i < 2; i++) {
-        step = steps_measure(&self->steps, rate,
-                             step_duration_ns(self, rate) * longer, &err);
+        const struct step *step = measure(self, rate, 1, &err);
         if (!step) {
             return err;
         }
@@ -116,7 +145,6 @@ static int try_rate(struct search *self, uint64_t rate, uint64_t longer)
             return 1;
         }
     }
-    self->failed = step;
     return 0;
 }
 
@@ -154,62 +182,92 @@ static int probe(struct search *self)
     return err;
 }
 
-/* The next rate, or 0 when the bounds are close enough. */
-static uint64_t next_rate(const struct search *self)
+static uint64_t at_most(const struct search *self, uint64_t rate)
 {
-    if (self->low == 0 && self->high == 0) {
-        return self->to && self->from > self->to ? self->to : self->from;
-    }
-    if (self->high == 0) {
-        if (self->to && self->low >= self->to) {
-            return 0;
-        }
-        uint64_t rate = self->low * 2;
-        return self->to && rate > self->to ? self->to : rate;
-    }
-    if (self->low == 0) {
-        return self->high / 2;
-    }
-    double ratio = (double)self->high / (double)self->low;
-    uint64_t middle = self->low + (self->high - self->low) / 2;
-    /* In the middle by ratio while the bounds are far from each other, and more
-     * than a few requests apart. */
-    if (ratio > 1.5 && middle > self->low + 1) {
-        middle = self->low + (self->high - self->low) * 2 / 5;
-    }
-    return ratio <= 1 + self->precision || middle == self->low ? 0 : middle;
+    return self->to && rate > self->to ? self->to : rate;
 }
 
-static int narrow(struct search *self)
+/* Rates that are twice as large as the one before, or half of it, until one
+ * holds and another does not. */
+static int find_bounds(struct search *self)
 {
-    for (uint64_t rate = next_rate(self); rate > 0; rate = next_rate(self)) {
-        int holds = try_rate(self, rate, 1);
+    uint64_t rate = at_most(self, self->from);
+
+    while (rate > 0 && rate < RATE_MAX / 2 && rate != self->low) {
+        int holds = try_rate(self, rate);
         if (holds < 0) {
             return holds;
         }
-        if (holds) {
-            self->low = rate;
-        } else {
-            self->high = rate;
-        }
-        if (rate >= RATE_MAX / 2) {
+        *(holds ? &self->low : &self->high) = rate;
+        if (self->low > 0 && self->high > 0) {
             return 0;
         }
+        rate = holds ? at_most(self, rate * 2) : rate / 2;
     }
     return 0;
 }
 
-/* Longer runs; 1: all hold. */
-static int confirm(struct search *self)
+static void learn(struct search *self, const struct step *step)
 {
-    for (unsigned i = 0; i < CONFIRM_TIMES; i++) {
-        int holds = try_rate(self, self->low, CONFIRM_LONGER);
-        if (holds <= 0) {
-            return holds;
-        }
+    const double asked = (double)step->load;
+    const double least = asked * (1 - UNSEEN_SHARE);
+    double rate = asked;
+
+    if (step->passed && step->achieved_rate < asked) {
+        rate = step->achieved_rate > least ? step->achieved_rate : least;
     }
-    self->confirmed = true;
-    return 1;
+    threshold_add(&self->threshold, rate, step->passed);
+    self->first = threshold_quantile(&self->threshold, (1 - LEVEL) / 2);
+    self->last = threshold_quantile(&self->threshold, (1 + LEVEL) / 2);
+    self->is_narrow = self->last <= self->first * (1 + self->precision) ||
+                      floor(self->last) <= floor(self->first);
+}
+
+/* Near the threshold, and a little to its sides when it is nearly known: that
+ * is where runs tell most of it and of its width. */
+static uint64_t next_rate(const struct search *self, bool is_near,
+                          unsigned number)
+{
+    const double share = !is_near ? 0.5 : number % 2 ? 0.3 : 0.7;
+    const double rate = threshold_quantile(&self->threshold, share);
+    const uint64_t next = at_most(self, (uint64_t)(rate + 0.5));
+
+    return next > 0 ? next : 1;
+}
+
+static int narrow(struct search *self)
+{
+    int err = 0;
+
+    threshold_init(&self->threshold, (double)self->low / BOUNDS_MAY_ERR,
+                   (double)self->high * BOUNDS_MAY_ERR, self->precision / 8);
+    for (size_t i = 0; i < self->steps.count; i++) {
+        learn(self, &self->steps.list[i]);
+    }
+    for (unsigned i = 0; i < NARROW_RUNS && !self->is_narrow; i++) {
+        const bool is_near =
+            self->last < self->first * (1 + 4 * self->precision);
+        const struct step *step = measure(self, next_rate(self, is_near, i),
+                                          is_near ? NARROW_LONGER : 1, &err);
+        if (!step) {
+            return err;
+        }
+        learn(self, step);
+    }
+    return 0;
+}
+
+/* What is told of the threshold: whole rates. */
+static void settle(struct search *self)
+{
+    if (self->low > 0 && self->last > 0) {
+        self->first *= 1 - UNSEEN_SHARE;
+        self->low = self->first >= 1 ? (uint64_t)self->first : 1;
+        self->high = (uint64_t)ceil(self->last);
+        self->middle = sqrt(self->first * self->last);
+    } else {
+        self->middle = (double)self->low;
+    }
 }
 
 static int search_loop(weir_loop *loop, void *arg)
@@ -222,52 +280,54 @@ static int search_loop(weir_loop *loop, void *arg)
         return err;
     }
     steps_print_header(&self->steps);
-    err = narrow(self);
-    while (err == 0 && self->low > 0) {
-        err = confirm(self);
-        if (err != 0) {
-            break;
-        }
-        /* It held for a while, and not for longer: on below. */
-        self->high = self->low;
-        self->low = (uint64_t)((double)self->low / (1 + self->precision));
-        self->low = self->low < self->high ? self->low : self->low - 1;
+    err = find_bounds(self);
+    if (err == 0 && self->low > 0 && self->high > 0) {
+        err = narrow(self);
     }
-    return err < 0 ? err : 0;
+    settle(self);
+    return err;
 }
 
 static void print_outcome(const struct search *self)
 {
-    unsigned long long low = (unsigned long long)self->low;
+    const unsigned long long low = (unsigned long long)self->low;
 
-    if (!self->confirmed) {
-        printf("Capacity    not known; %s holds at %llu/s in a short run\n",
-               self->command.slo_text, low);
+    if (self->last <= 0) {
+        printf("Capacity    %llu/s or more: %s holds there, and more was not "
+               "tried\n",
+               low, self->command.slo_text);
         return;
     }
-    printf("Capacity    %llu/s: %s holds there, also in %u runs of twice the "
-           "length",
-           low, self->command.slo_text, CONFIRM_TIMES);
-    if (self->high > 0 && self->failed) {
-        printf(",\n            and does not at %llu/s (%s)",
-               (unsigned long long)self->high, self->failed->why);
-    } else {
-        fputs(",\n            and more was not tried", stdout);
+    printf("Capacity    %.0f/s; between %llu/s and %llu/s at 95 %%: %s holds "
+           "below, and not above",
+           self->middle, low, (unsigned long long)self->high,
+           self->command.slo_text);
+    if (self->failed) {
+        printf("\n            (%llu/s: %s)",
+               (unsigned long long)self->failed->load, self->failed->why);
     }
-    putchar('\n');
+    fputs(self->is_narrow ? "\n"
+                          : "\n            The runs differ too much for an "
+                            "interval as narrow as --precision; longer ones "
+                            "(-d) differ less\n",
+          stdout);
+}
+
+static json_t *rate_or_null(double rate)
+{
+    return rate > 0 ? json_integer((json_int_t)(rate + 0.5)) : json_null();
 }
 
 static bool write_json(const struct search *self)
 {
     return json_file_write(
         self->command.json_path,
-        json_pack(
-            "{s:s, s:s, s:o, s:o, s:b, s:o}", "schema", "weir-load-search/1",
-            "slo", self->command.slo_text, "capacity",
-            self->low ? json_integer((json_int_t)self->low) : json_null(),
-            "fails_at",
-            self->high ? json_integer((json_int_t)self->high) : json_null(),
-            "confirmed", self->confirmed, "steps", steps_json(&self->steps)));
+        json_pack("{s:s, s:s, s:o, s:o, s:o, s:f, s:b, s:o}", "schema",
+                  "weir-load-search/2", "slo", self->command.slo_text,
+                  "capacity", rate_or_null(self->middle), "low",
+                  rate_or_null((double)self->low), "high",
+                  rate_or_null((double)self->high), "level", LEVEL, "narrow",
+                  self->is_narrow, "steps", steps_json(&self->steps)));
 }
 
 static int make_runs(struct search *self)

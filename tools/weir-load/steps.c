@@ -115,7 +115,9 @@ static bool is_sound(const struct steps *steps, const struct saved *saved,
         return true;
     }
     if (reason && saved->exit_code == LOAD_INVALID) {
-        snprintf(why, STEPS_WHY_SIZE, "%.80s", reason);
+        /* Its advice is for a single run. */
+        snprintf(why, STEPS_WHY_SIZE, "%.*s", (int)strcspn(reason, ";"),
+                 reason);
     } else {
         steps_tell_failure(saved, why);
     }
