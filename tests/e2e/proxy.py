@@ -674,6 +674,22 @@ def test_the_manual_page_has_the_defaults_of_the_help():
     equal(count > 20, True, f"{count} defaults")
 
 
+def test_each_field_of_a_directive_is_read_somewhere():
+    """Beside its row, what sets it and its value at the begin."""
+    folder = os.path.join(manual.TOOLS, "weir-proxy")
+    text = {}
+    for name in os.listdir(folder):
+        with open(os.path.join(folder, name), encoding="utf-8") as file:
+            text[name] = file.read()
+    rows = re.findall(r"\bAT_[A-Z]+\((\w+)\)[,}]", text.pop("words.c"))
+    del text["words_set.c"]
+    equal(len(rows) > 50, True, f"{rows}")
+    for field in rows:
+        used = re.compile(rf"(?:->|\.){field}\b(?! = )")
+        equal(any(map(used.search, text.values())), True,
+              f"a place in tools/weir-proxy that reads {field}")
+
+
 def test_help_and_manual_have_all_kinds_of_checks():
     """Those of the library's header."""
     with open(os.path.join(manual.TOOLS, "../include/weir/upstream_check.h"),
