@@ -6,13 +6,17 @@ equal, and 40 of one that is 10 % slower. Of each, the pairs that a comparison
 has are drawn 1,000 times and judged. Equal servers must show no difference in
 95 of 100, the slower one must be found in 90 of 100.
 
-Recording takes some ten minutes on a machine that does nothing else, so it is
-done by hand:
+noisy.json beside this file has recorded pairs, which are judged by every run of
+this test: what the judge says of them must not get worse. It is made anew, in
+seven minutes of a machine that does nothing else, by
 
-    WEIR_LONG=1 tests/e2e/noisy.py build/tools/weir-load build/tests/e2e/resample
+    WEIR_LONG=1 WEIR_E2E_TESTS=equals_and_ten_percent_are_told_apart \
+    WEIR_NOISY=tests/e2e/noisy.json \
+        tests/e2e/noisy.py build/tools/weir-load build/tests/e2e/resample
 
-WEIR_NOISY=FOLDER keeps what was recorded there, and judges it again when it is
-there already. WEIR_TEST_SEED is the lot's.
+Without WEIR_NOISY the pairs are judged and not kept. Without WEIR_E2E_TESTS ten
+comparisons are made besides, five of each, with the exit codes of a gate, which
+takes ten minutes more. WEIR_TEST_SEED is the lot's.
 """
 
 import contextlib
@@ -28,7 +32,11 @@ from harness import (LONG, Serve, Skip, WAIT_S, WEIR_LOAD, command, equal,
 
 RESAMPLE = os.path.abspath(sys.argv[2])
 PAIRS, DRAWN, TRIALS = 40, 20, 1000
-FLAGS = ("-c", "5", "-d", "2s", "-w", "200ms", "--force", "--timeout", "60s")
+FLAGS = ("-c", "5", "-w", "200ms", "--force", "--timeout", "60s")
+FAST, SLOW = ("--delay", "5ms"), "5500us"
+RECORDED = os.path.join(os.path.dirname(os.path.abspath(__file__)),
+                        "noisy.json")
+OK, CANNOT_TELL, SLO = 0, 5, 99
 SEED = int(os.environ.get("WEIR_TEST_SEED", "1"))
 BUSY = "while True: pass"
 SAME, WORSE = "no difference", "worse"
@@ -53,27 +61,36 @@ def busy_loops(count):
         yield
 
 
-def record(folder, name, delay):
-    """The median latencies of pairs of runs; those of a folder that has them
-    are read."""
-    path = f"{folder}/{name}"
-    if not os.path.isdir(path):
-        os.mkdir(path)
-        with busy_loops(2), Serve("--delay", "5ms") as one, \
-                Serve("--delay", delay) as other:
-            outcome = command(WEIR_LOAD, "ab", "--runs", str(PAIRS), *FLAGS,
-                              "--save", path, one.url, other.url,
-                              limit_s=10 * WAIT_S)
-        equal(outcome.status in (0, 5, 99), True, outcome.err)
+def compare(one, other, *args):
+    """A comparison beside the busy loops, which ended as comparisons do."""
+    with busy_loops(2):
+        outcome = command(WEIR_LOAD, "ab", *FLAGS, *args, one.url, other.url,
+                          limit_s=10 * WAIT_S)
+    equal(outcome.status in (OK, CANNOT_TELL, SLO), True, outcome.err)
+    return outcome
+
+
+def record(delay):
+    """The median latencies of pairs of runs, in ms."""
     pairs = []
-    for number in range(1, PAIRS + 1):
-        values = []
-        for side in "ab":
-            with open(f"{path}/{side}-{number:03}.json",
-                      encoding="utf-8") as file:
-                values.append(json.load(file)["summary"]["p50"])
-        pairs.append(tuple(values))
+    with tempfile.TemporaryDirectory() as folder, Serve(*FAST) as one, \
+            Serve("--delay", delay) as other:
+        compare(one, other, "-d", "2s", "--runs", str(PAIRS), "--save", folder)
+        for number in range(1, PAIRS + 1):
+            pair = []
+            for side in "ab":
+                with open(f"{folder}/{side}-{number:03}.json",
+                          encoding="utf-8") as file:
+                    pair.append(json.load(file)["summary"]["p50"])
+            pairs.append(pair)
     return pairs
+
+
+def judge(recorded):
+    same, slower = (resample(recorded[name]) for name in ("same", "slower"))
+    print("#", "same", same, "slower", slower)
+    equal(same[SAME] >= TRIALS * 95 // 100, True, f"equals: {same}")
+    equal(slower[WORSE] >= TRIALS * 90 // 100, True, f"10 %: {slower}")
 
 
 # ---- the judge itself ----
@@ -102,21 +119,66 @@ def test_too_few_pairs_are_told():
     matches(outcome.err, "^resample: 1 pairs, of which 20 are to be drawn")
 
 
+def test_a_machine_that_is_slow_for_a_while_makes_no_difference():
+    """Its speed changes by half and back, each for some pairs, and one run in
+    fifty is three times as long."""
+    lot = random.Random(SEED)
+    speed, wrong, found = 1.0, 0, 0
+    for slower in (1, 1.1):
+        pairs = []
+        for _ in range(200):
+            speed = 1 + 0.9 * (speed - 1) + lot.gauss(0, 0.1)
+            speed = max(speed, 0.5)
+            pairs.append([speed * factor * lot.gauss(1, 0.02)
+                          * (3 if lot.random() < 0.02 else 1)
+                          for factor in (1, slower)])
+        for begin in range(0, 200, DRAWN):
+            # A comparison has pairs that follow each other.
+            verdicts = resample(pairs[begin:begin + DRAWN])
+            if slower == 1:
+                wrong += verdicts[WORSE] + verdicts["better"]
+            else:
+                found += verdicts[WORSE]
+    equal(wrong, 0, "equals that look different")
+    equal(found >= 9 * TRIALS, True, f"10 % that was found: {found}")
+
+
+# ---- recorded ----
+
+def test_recorded_pairs_are_judged_as_they_were():
+    if not os.path.exists(RECORDED):
+        raise Skip("noisy.json has not been recorded")
+    with open(RECORDED, encoding="utf-8") as file:
+        judge(json.load(file))
+
+
 # ---- by hand ----
 
-def test_equals_and_ten_percent_are_told_apart_beside_busy_loops():
+def test_equals_and_ten_percent_are_told_apart():
     if not LONG:
-        raise Skip("takes ten minutes of a machine: WEIR_LONG=1")
+        raise Skip("takes seven minutes of an idle machine: WEIR_LONG=1")
     extend_limit(1500)
-    with contextlib.ExitStack() as stack:
-        folder = os.environ.get("WEIR_NOISY") or stack.enter_context(
-            tempfile.TemporaryDirectory())
-        os.makedirs(folder, exist_ok=True)
-        same = resample(record(folder, "same", "5ms"))
-        slower = resample(record(folder, "slower", "5500us"))
-    print("#", "same", same, "slower", slower)
-    equal(same[SAME] >= TRIALS * 95 // 100, True, f"equals: {same}")
-    equal(slower[WORSE] >= TRIALS * 90 // 100, True, f"10 %: {slower}")
+    recorded = {"flags": [*FLAGS, "-d", "2s", "--delay", *FAST[1:], SLOW],
+                "same": record(FAST[1]), "slower": record(SLOW)}
+    path = os.environ.get("WEIR_NOISY")
+    if path:
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(json.dumps(recorded).replace("], [", "],\n [") + "\n")
+    judge(recorded)
+
+
+def test_ten_comparisons_end_as_a_gate_does():
+    if not LONG:
+        raise Skip("takes ten minutes of an idle machine: WEIR_LONG=1")
+    extend_limit(3600)
+    statuses = {"same": [], "slower": []}
+    with Serve(*FAST) as one, Serve(*FAST) as same, \
+            Serve("--delay", SLOW) as slower:
+        for _ in range(5):
+            for name, other in (("same", same), ("slower", slower)):
+                statuses[name].append(compare(one, other).status)
+    print("#", statuses)
+    equal(statuses, {"same": [OK] * 5, "slower": [SLO] * 5}, "exit codes")
 
 
 run(globals())
