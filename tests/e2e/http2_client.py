@@ -1,5 +1,5 @@
-"""weir-load over HTTP/2 and servers that others have written: nginx, nghttpd
-and Node, cleartext by prior knowledge and TLS by ALPN.
+"""weir-load over HTTP/2 and servers that others have written: nginx, nghttpd,
+HAProxy and Node, cleartext by prior knowledge and TLS by ALPN.
 """
 
 import contextlib
@@ -47,6 +47,37 @@ def judged(*args):
     outcome, result = load_json("--http2", *args)
     equal(outcome.status, OK, f"exit status; it said {outcome.err!r}")
     return result
+
+
+HAPROXY = """
+global
+  tune.h2.max-concurrent-streams 5
+defaults
+  mode http
+  timeout client 60s
+  timeout server 60s
+  timeout connect 60s
+frontend front
+  bind 127.0.0.1:{port} {bind}
+  http-request return status 404 if {{ path /missing }}
+  http-request return status 200 content-type text/plain string "seen"
+"""
+
+
+@contextlib.contextmanager
+def haproxy(bind):
+    path = find("haproxy")
+    if not path:
+        raise Skip("HAProxy is not installed")
+    with tempfile.TemporaryDirectory(prefix="weir-http-") as place:
+        port = free_port()
+        with open(f"{place}/conf", "w", encoding="ascii") as file:
+            file.write(HAPROXY.format(port=port, bind=bind))
+        with Program(path, "-db", "-f", f"{place}/conf") as program:
+            wait_until_listening(port, program)
+            yield port
+            program.signal(15)
+            program.finish()
 
 
 class Node(Program):
@@ -192,6 +223,35 @@ def test_it_says_as_much_as_h2load():
               f"packed, of answers: {http2}")
 
 
+# ---- HAProxy ----
+
+def test_haproxy_allows_five_streams():
+    with haproxy("proto h2") as port:
+        url = f"http://127.0.0.1:{port}"
+        result = judged("-c", "3", "-p", "20", "-n", "600", "--expect", "200",
+                        "--expect", "text:seen", f"{url}/x")
+        equal(result["status"], {"200": 600}, "statuses")
+        http2 = result["http2"]
+        equal((http2["allowed"], http2["reached"], http2["limited"]),
+              (5, 5, 3), "allowed, reached, limited")
+        result = judged("-n", "20", "--expect", "404", f"{url}/missing")
+        equal(result["status"], {"404": 20}, "statuses")
+
+
+def test_haproxy_agrees_on_h2_by_alpn():
+    folder = secured()
+    with tempfile.NamedTemporaryFile() as pair:
+        for part in (".pem", ".key"):
+            with open(folder + part, "rb") as file:
+                pair.write(file.read())
+        pair.flush()
+        with haproxy(f"ssl crt {pair.name} alpn h2,http/1.1") as port:
+            result = judged("-c", "2", "-p", "4", "-n", "100", "-k",
+                            f"https://127.0.0.1:{port}/")
+            equal(result["tls"]["alpn"], "h2", "ALPN")
+            equal(result["requests"]["ok"], 100, "ok")
+
+
 # ---- Node ----
 
 def test_a_server_sees_what_was_asked_for():
@@ -213,6 +273,36 @@ def test_a_server_sees_what_was_asked_for():
                 "te": "trailers", "body": body,
                 "content-length": str(len(body)), "user-agent": "weir-load",
                 "connection": None, "host": None}, "fields")
+
+
+def test_a_list_of_urls_goes_in_turn():
+    with Node() as node, tempfile.NamedTemporaryFile(
+            "w", encoding="ascii") as urls:
+        urls.write("/a\nPOST /b n={seq}\n/c?x={seq}\n")
+        urls.flush()
+        wanted = [("GET", "/a", ""), ("POST", "/b", "n=1"),
+                  ("GET", "/c?x=2", ""), ("GET", "/a", ""),
+                  ("POST", "/b", "n=4"), ("GET", "/c?x=5", "")]
+        for shape in (("-c", "1", "-p", "1"), ("-c", "2", "-p", "3")):
+            judged(*shape, "-n", "6", "-t", "1", "--urls", urls.name,
+                   f"http://{node.url}/")
+            seen = [(fields[":method"], fields[":path"], fields["body"])
+                    for fields in node.seen(6)]
+            if shape[1] == "2":
+                seen, wanted = sorted(seen), sorted(wanted)
+            equal(seen, wanted, "requests")
+
+
+def test_parts_of_a_load_are_one_load():
+    with Node() as node:
+        paths = []
+        for part in ("1/3", "2/3", "3/3"):
+            result = judged("-c", "6", "-p", "2", "-n", "20", "--part", part,
+                            f"http://{node.url}/{{seq}}")
+            paths += [fields[":path"]
+                      for fields in node.seen(result["requests"]["ok"])]
+        equal(sorted(paths), sorted(f"/{number}" for number in range(20)),
+              "paths of all parts")
 
 
 def test_bodies_come_back_as_they_were_sent():
