@@ -92,6 +92,11 @@ def test_the_step_ends_as_weir_load_does():
                           WEIR_COMMAND="ab", WEIR_JUNIT="", WEIR_ARGS="")
         equal((outputs["exit-code"], outputs["verdict"]), ("2", ""), "outputs")
         outcome, _ = step("load", folder, USAGE, WEIR_PROGRAM=WEIR_LOAD,
+                          WEIR_COMMAND="run", WEIR_JUNIT="", WEIR_ARGS=
+                          f"-n 5 {server.url} --label 'a=b")
+        equal(outcome.out, "", "a part of the words was run")
+        matches(outcome.err, "unmatched single quote.*\n(.*\n)*args: ")
+        outcome, _ = step("load", folder, USAGE, WEIR_PROGRAM=WEIR_LOAD,
                           WEIR_COMMAND="serve", WEIR_JUNIT="", WEIR_ARGS="")
         matches(outcome.err, r"'serve' is neither run nor ab")
 
