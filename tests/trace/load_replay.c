@@ -67,6 +67,26 @@ uint64_t clock_now_ns(void)
     return fake_now();
 }
 
+/* Nor has it a preamble. */
+void conn_preamble_read(struct conn *conn, const uint8_t *bytes, size_t len)
+{
+    abort();
+}
+
+void conn_preamble_ended(struct conn *conn)
+{
+    abort();
+}
+
+void conn_preamble_broke(struct conn *conn, int err)
+{
+    abort();
+}
+
+void conn_preamble_drop(struct conn *conn)
+{
+}
+
 void opening_look_at_syn(struct conn *conn)
 {
     cr_assert(false, "connection %u has no fast open", conn->index);

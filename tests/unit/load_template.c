@@ -14,7 +14,7 @@ static char out[1024];
 
 static const char *render(const char *text, uint64_t seq, uint64_t seed)
 {
-    const struct template_values values = {seq, 7, seed};
+    const struct template_values values = {.seq = seq, .conn = 7, .seed = seed};
 
     expect_eq(template_parse(text, strlen(text), &template, why), 0, "%s: %s",
               text, why);
@@ -66,7 +66,7 @@ static struct data data;
 static const char *fill(const char *text, enum template_place place,
                         const struct data *from, uint64_t seq)
 {
-    const struct template_values values = {seq, 7, 1};
+    const struct template_values values = {.seq = seq, .conn = 7, .seed = 1};
 
     expect_eq(template_parse(text, strlen(text), &template, why), 0, "%s", why);
     const int err = template_bind(&template, from, place, why);

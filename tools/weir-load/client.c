@@ -8,6 +8,7 @@
  */
 #include "client.h"
 
+#include "conn_preamble.h"
 #include "exchange.h"
 #include "host.h"
 #include "opening.h"
@@ -183,10 +184,20 @@ static void on_opened(void *arg, struct conn *conn)
         weir_transport_get_peername(conn->transport, &peer);
         client->same_machine = host_is_same(&own, &peer);
     }
-    if (opening_prepare(conn)) {
+    if (!opening_prepare(conn)) {
+        settle(client, conn);
+    } else if (client->traffic.preamble) {
+        conn_preamble_begin(conn, now_ns);
+    } else {
         go_on(conn, now_ns);
+        settle(client, conn);
     }
-    settle(client, conn);
+}
+
+static void on_prepared(void *arg, struct conn *conn)
+{
+    go_on(conn, clock_now_ns());
+    settle(arg, conn);
 }
 
 static void on_failed(void *arg, struct conn *conn, struct error_kind *first)
@@ -206,6 +217,7 @@ static void on_lost(void *arg, struct conn *conn)
         return;
     }
     client->traffic.connections.lost++;
+    settle(client, conn); /* perhaps in its preamble */
     retry_later(client, conn);
     check_hope(client);
 }
@@ -269,6 +281,7 @@ static void on_drained(void *arg)
 
 static const struct conn_events events = {
     .opened = on_opened,
+    .prepared = on_prepared,
     .failed = on_failed,
     .lost = on_lost,
     .closed = on_closed,
@@ -405,6 +418,8 @@ static void watch_cb(void *arg)
         struct conn *conn = &client->conns[i];
         if (conn->state == CONN_OPEN) {
             client->traffic.kind->expire(conn, now_ns, timeout_ns);
+        } else if (conn->state == CONN_PREAMBLE) {
+            conn_preamble_expire(conn, now_ns, timeout_ns);
         }
     }
     uint64_t pause_ns = timeout_ns / WATCH_PART;
@@ -451,6 +466,10 @@ int client_init(struct client *client, const struct client_share *share)
         if (err < 0) {
             return err;
         }
+    }
+    int err = preamble_requests_new(options, &client->preamble);
+    if (err < 0) {
+        return err;
     }
     if (client->payload) {
         payload_init(client->payload, options->seed);
@@ -581,7 +600,8 @@ void client_stop(struct client *client)
     client->traffic.sending = false;
     /* What they bring from now on is not counted. */
     for (uint64_t i = 0; i < client->conn_count; i++) {
-        if (client->conns[i].state == CONN_OPEN) {
+        if (client->conns[i].state == CONN_OPEN ||
+            client->conns[i].state == CONN_PREAMBLE) {
             client->conns[i].state = CONN_LEAVING;
         }
     }

@@ -63,6 +63,9 @@ struct client {
     struct kind_record *kinds;
     uint8_t *codec_states;
     void *codec_shared;
+    struct preamble_requests *preamble;
+    /* Of all connections, by their names; NULL: no name was added. */
+    struct template_value *named;
     struct track_slot *slots;
     struct payload *payload;
     uint8_t *scratch;

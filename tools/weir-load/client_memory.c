@@ -6,6 +6,7 @@
  */
 #include "client.h"
 
+#include "conn_preamble.h"
 #include "exchange.h"
 
 #include <stdlib.h>
@@ -40,6 +41,13 @@ bool client_get_memory(struct client *client, uint32_t ring_size)
         return client->slots && client->scratch;
     }
     client->flights = calloc(conn_count * ring_size, sizeof(*client->flights));
+    if (template_count_names() > 0) {
+        client->named =
+            calloc(conn_count * template_count_names(), sizeof(*client->named));
+        if (!client->named) {
+            return false;
+        }
+    }
     if (!client->flights || !codec) {
         return client->flights != NULL;
     }
@@ -51,8 +59,11 @@ void client_fini(struct client *client)
 {
     for (uint64_t i = 0; client->conns && i < client->conn_count; i++) {
         tls_drop_session(client->conns[i].session);
+        conn_preamble_forget(&client->conns[i]);
     }
     free(client->conns);
+    free(client->named);
+    preamble_requests_free(client->preamble);
     free(client->flights);
     free(client->kinds);
     if (client->codec_shared) {

@@ -69,6 +69,7 @@ static void prepare_traffic(struct client *client, uint32_t ring_size,
         .options = options,
         .codec = codec_find(options),
         .codec_shared = client->codec_shared,
+        .preamble = client->preamble,
         .next_number = client->share.thread_index,
         .number_stride = client->share.thread_count,
         .ready = is_open ? pacing_offer : conn_think,
@@ -106,6 +107,9 @@ static void prepare_conns(struct client *client, uint32_t ring_size)
         struct conn *conn = &client->conns[i];
         *conn = (struct conn){.traffic = &client->traffic,
                               .index = (uint32_t)client->first_conn + i};
+        if (client->named) {
+            conn->named = client->named + i * template_count_names();
+        }
         if (options->targets[0].is_datagram) {
             conn->track.slots = client->slots + (size_t)(i * options->depth);
         } else {

@@ -38,6 +38,9 @@ struct codec_start {
     uint32_t conn_index;
     /* How many times this connection was made before. */
     uint32_t generation;
+    /* The values that it has by name (template.h), which may change until it
+     * takes part; NULL: no name was added. */
+    const struct template_value *named;
     /* So many requests were under way on the one before, and are written again
      * first: codec.append gets them one by one, with their numbers. */
     uint32_t repeat_count;

@@ -50,6 +50,7 @@ struct http_conn {
     /* The first kind of the connection's target. */
     const struct http_request *request;
     uint32_t conn_index;
+    const struct template_value *named;
     /* With --mix: what its kinds are drawn from. */
     uint64_t random;
     /* Requests and answers until now, where they are varied or have numbers. */
@@ -176,6 +177,7 @@ static struct wanted_bytes get_echo(struct shared *shared,
         .seq = get_number(shared, conn, conn->answered_count),
         .conn = conn->conn_index,
         .seed = shared->load.options->seed,
+        .named = conn->named,
     };
 
     if (template_is_fixed(&request->body)) {
@@ -206,6 +208,7 @@ static void begin(void *arg, void *state, const struct codec_start *start)
 
     conn->request = http_load_find(&shared->load, start->target);
     conn->conn_index = start->conn_index;
+    conn->named = start->named;
     if (start->repeat_count > 0) { /* the oldest without an answer come again */
         conn->sent_count -= conn->sent_count > 0 ? start->repeat_count : 0;
     } else {
@@ -277,6 +280,7 @@ static int append(void *arg, void *state, const struct codec_batch *batch,
             .seq = number,
             .conn = conn->conn_index,
             .seed = shared->load.options->seed,
+            .named = conn->named,
         };
         const size_t len =
             http_request_render(request, &values, shared->load.scratch);

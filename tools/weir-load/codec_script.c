@@ -46,6 +46,7 @@ struct shared {
 struct script_conn {
     struct script_reader reader;
     uint32_t conn_index;
+    const struct template_value *named;
     /* The answer before is complete; the reader still shows it. */
     bool is_over;
     /* With --mix: what its kinds are drawn from. */
@@ -190,6 +191,7 @@ static void begin(void *arg, void *state, const struct codec_start *start)
 
     *(struct script_conn *)state = (struct script_conn){
         .conn_index = start->conn_index,
+        .named = start->named,
         .random = payload_chance(shared->options->seed, start->conn_index,
                                  start->generation),
     };
@@ -255,6 +257,7 @@ static int append(void *arg, void *state, const struct codec_batch *batch,
             .seq = number,
             .conn = conn->conn_index,
             .seed = shared->options->seed,
+            .named = conn->named,
         };
         const size_t len =
             template_render(&request->template, &values, shared->scratch);

@@ -14,6 +14,7 @@
 
 #include "tools/common/clock.h"
 
+#include "conn_preamble.h"
 #include "opening.h"
 
 #include "weir/error.h"
@@ -237,6 +238,9 @@ int conn_ended(void *user, weir_transport *t)
 
     if (conn->state == CONN_PARTING) {
         return conn_part_at_end(conn);
+    }
+    if (conn->state == CONN_PREAMBLE) {
+        conn_preamble_ended(conn);
     }
     if (conn->state != CONN_OPEN) {
         return 0;
@@ -582,7 +586,9 @@ void conn_lost(void *user, weir_transport *t, int err)
     struct conn *conn = user;
     struct traffic *traffic = conn->traffic;
 
-    if (conn->state == CONN_OPEN && err < 0 && take_end(conn, err)) {
+    if (conn->state == CONN_PREAMBLE && err < 0) {
+        conn_preamble_broke(conn, err);
+    } else if (conn->state == CONN_OPEN && err < 0 && take_end(conn, err)) {
         conn->state = CONN_CLOSING;
     } else if (conn->state == CONN_OPEN && err < 0) {
         uint32_t requests = conn_drop_outstanding(conn);
@@ -594,6 +600,7 @@ void conn_lost(void *user, weir_transport *t, int err)
         }
         traffic->events->failed(traffic->events_arg, conn, first);
     }
+    conn_preamble_drop(conn);
     const bool is_parting = conn->state == CONN_PARTING;
     const bool is_done = conn->state == CONN_CLOSING || is_parting;
     weir_loop_cancel(traffic->loop, conn->thought);

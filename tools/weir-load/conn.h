@@ -7,7 +7,8 @@
  * answer belongs to the oldest. Many connections share one struct traffic
  * (traffic.h), which holds all that is counted.
  *
- * States: idle -> connecting -> open -> leaving, closing or parting -> idle.
+ * States: idle -> connecting -> open -> leaving, closing or parting -> idle;
+ * with --preamble between connecting and open: preamble.
  * Who connects again, and when, is decided above (client.h).
  *
  * A server may end a connection between two requests, whenever and however it
@@ -25,6 +26,7 @@
 #ifndef WEIR_LOAD_CONN_H
 #define WEIR_LOAD_CONN_H
 
+#include "template.h"
 #include "traffic.h"
 
 #include "weir/protocol.h"
@@ -36,6 +38,7 @@
 enum conn_state {
     CONN_IDLE,       /* no connection; to be made, or given up */
     CONN_CONNECTING, /* the maker is at work */
+    CONN_PREAMBLE,   /* it asks for what comes before (conn_preamble.h) */
     CONN_OPEN,       /* requests may be sent */
     CONN_LEAVING,    /* aborted here, connection_lost is to come */
     CONN_CLOSING,    /* closed here after its last answer, the same */
@@ -76,12 +79,18 @@ struct conn_kind {
     void (*note_lost)(const struct conn *conn, uint64_t now_ns);
 };
 
+struct preamble_state;
+
 struct conn {
     struct traffic *traffic;
     weir_transport *transport;
     /* The codec's, and with codec.greet what it writes to meanwhile. */
     void *codec_state;
     struct codec_out out;
+    /* The preamble under way, and the values that preambles of this connection
+     * have captured; NULL: none. */
+    struct preamble_state *preamble;
+    struct template_value *named;
     /* The requests under way: a ring, oldest at head. */
     struct flight *flights;
     uint32_t head;

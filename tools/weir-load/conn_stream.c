@@ -7,6 +7,7 @@
  */
 #include "conn.h"
 
+#include "conn_preamble.h"
 #include "tools/common/clock.h"
 
 #include "weir/error.h"
@@ -201,6 +202,10 @@ static int data_received(void *user, weir_transport *t,
     char detail[ERRORS_DETAIL_SIZE];
 
     (void)t;
+    if (conn->state == CONN_PREAMBLE) {
+        conn_preamble_read(conn, buf->data, buf->len);
+        return 0;
+    }
     if (conn->state != CONN_OPEN) {
         return 0;
     }
@@ -254,6 +259,7 @@ static void prepare(struct conn *conn, const struct target *target)
         .target = target,
         .conn_index = conn->index,
         .generation = conn->generation,
+        .named = conn->named,
         .repeat_count = conn->repeats ? conn->outstanding : 0,
     };
 

@@ -17,6 +17,7 @@
 #define ERROR_PHASES(X)                                                        \
     X(CONNECT, "connect")   /* before the connection stood */                  \
     X(TLS, "tls")           /* the handshake on it */                          \
+    X(PREAMBLE, "preamble") /* before its first request */                     \
     X(WRITE, "write")       /* a request was not accepted */                   \
     X(TRANSFER, "transfer") /* the connection broke */                         \
     X(EOF, "eof")           /* the server ended the stream */                  \
@@ -40,6 +41,7 @@ enum error_phase { ERROR_PHASES(ERROR_PHASE) };
     X(ANSWER, "an answer that is not as expected")                             \
     X(WANTS_TLS, "the server says that it speaks TLS; write https://")         \
     X(BODY_SIZE, "a body too large for --expect re:")                          \
+    X(CAPTURE, "an answer without the value that --capture is to have")        \
     X(HTTP2, "HTTP/2 that is against its rules")                               \
     X(NOT_HTTP2, "the server does not speak HTTP/2")                           \
     X(NO_SETTINGS, "no SETTINGS of HTTP/2 within the time-out")                \

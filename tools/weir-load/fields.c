@@ -31,6 +31,11 @@ static bool is_http(const struct result *result)
     return result->options->mode == RUN_MODE_HTTP;
 }
 
+static bool has_preamble(const struct result *result)
+{
+    return result->options->preamble != NULL;
+}
+
 static bool is_http2(const struct result *result)
 {
     return is_http(result) && result->options->http.is_v2;
@@ -103,6 +108,12 @@ const struct field fields_connections[] = {
                 "SYN; 0 without --fast-open")),
     CONNS("never_answered", never_answered,
           TEXT("Connections", "never answered"), .hides_zero = true),
+    CONNS("preambles", preambles, TEXT("Preamble", "answered"),
+          .is_shown = has_preamble, .is_optional = true,
+          ABOUT("connections whose --preamble was answered")),
+    CONNS("preambles_failed", preambles_failed, TEXT("Preamble", "failed"),
+          .is_shown = has_preamble, .is_optional = true,
+          ABOUT("connections that ended in their --preamble")),
     CONNS("ended_idle", ended_idle,
           TEXT("Ended", "by the server between requests"),
           .is_shown = has_ended_idle,

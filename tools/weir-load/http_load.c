@@ -66,29 +66,36 @@ static int take_kind(struct http_options *http, const struct request_kind *kind,
     return 0;
 }
 
+int http_load_make(struct http_options *http, const struct target *target,
+                   const struct request_kind *kind, size_t copies,
+                   struct http_request *ret, char *why)
+{
+    char host[TARGET_HOST_SIZE + 16];
+    const char *path = target->path ? target->path : http->path;
+
+    if (kind) {
+        const int err = take_kind(http, kind, why);
+        if (err < 0) {
+            return err;
+        }
+        path = kind->path;
+    }
+    print_host(target, host, sizeof(host));
+    return http_request_init(ret, http, host, path ? path : "/", copies, why);
+}
+
 /* Without a kind what the flags say. */
 static int add_request(struct http_load *self, const struct target *target,
                        const struct request_kind *kind, bool is_last)
 {
     struct http_options http = self->options->http;
-    char host[TARGET_HOST_SIZE + 16];
     char why[TEMPLATE_WHY_SIZE];
-    const char *path = target->path ? target->path : http.path;
 
-    if (kind) {
-        const int err = take_kind(&http, kind, why);
-        if (err < 0) {
-            say("%s: %s", kind->line, why);
-            return err;
-        }
-        path = kind->path;
-    }
     http.is_last = is_last;
-    print_host(target, host, sizeof(host));
     struct http_request *request = &self->requests[self->request_count];
     const int err =
-        http_request_init(request, &http, host, path ? path : "/",
-                          kind ? 1 : (size_t)self->options->depth, why);
+        http_load_make(&http, target, kind,
+                       kind ? 1 : (size_t)self->options->depth, request, why);
     if (err < 0) {
         say("%s: %s", target->text, why);
         return err;

@@ -44,6 +44,13 @@ int http_load_init(struct http_load *self, const struct run_options *options,
 
 void http_load_fini(struct http_load *self);
 
+/* One request of a target, of a kind, or without one what the options say,
+ * which are written over. 0, or a negative error with one line in why
+ * (TEMPLATE_WHY_SIZE). */
+int http_load_make(struct http_options *http, const struct target *target,
+                   const struct request_kind *kind, size_t copies,
+                   struct http_request *ret, char *why);
+
 /* codec.announces_end of HTTP/1.1: --requests-per-conn, unless -H has said what
  * the server is told of it. */
 bool http_load_announces_end(const struct run_options *options);

@@ -126,6 +126,26 @@ static json_t *data_part(const struct data *data)
                      json_integer_of(data->column_count), "hash", hash);
 }
 
+/* Its requests may have passwords. */
+static json_t *preamble_part(const struct preamble *preamble)
+{
+    char hash[20];
+
+    if (!preamble) {
+        return json_null();
+    }
+    json_t *captures = json_array();
+    for (size_t i = 0; i < preamble->capture_count; i++) {
+        json_array_append_new(captures,
+                              json_string(preamble->captures[i].text));
+    }
+    snprintf(hash, sizeof(hash), "%016llx",
+             (unsigned long long)preamble_hash(preamble));
+    return json_pack("{s:I, s:o, s:s}", "requests",
+                     json_integer_of(preamble->line_count), "captures",
+                     captures, "hash", hash);
+}
+
 /* Own addresses. */
 static json_t *bind_part(const struct run_options *options)
 {
@@ -251,6 +271,7 @@ json_t *json_config(const struct run_options *options)
         "time_ns", json_integer_of(options->lateness_limit_ns), "millionths",
         json_integer_of(options->lateness_limit_share));
 
+    json_object_set_new(config, "preamble", preamble_part(options->preamble));
     if (options->mode == RUN_MODE_HTTP && options->http.is_v2) {
         json_object_set_new(config, "http2", json_object());
     }

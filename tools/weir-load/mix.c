@@ -63,23 +63,6 @@ static size_t skip_blanks(const char *text, size_t from, size_t end)
     return from;
 }
 
-/* Where the request of a line ends that ends at @end: lines below may belong to
- * it. Counts them. */
-static size_t find_end(const char *text, size_t end, size_t len,
-                       unsigned *ret_below)
-{
-    for (size_t at = end + 1; at < len; at = end + 1) {
-        const char *newline = memchr(text + at, '\n', len - at);
-        at = skip_blanks(text, at, len);
-        if (!request_kind_goes_on(text + at, len - at)) {
-            break;
-        }
-        end = newline ? (size_t)(newline - text) : len;
-        (*ret_below)++;
-    }
-    return end;
-}
-
 /* All lines; the number of the last one is written. */
 static int add_lines(struct mix *mix, const char *text, size_t len,
                      enum request_form form, unsigned *ret_number, char *why)
@@ -95,7 +78,7 @@ static int add_lines(struct mix *mix, const char *text, size_t len,
         unsigned below = 0;
         (*ret_number)++;
         if (is_request && form == REQUEST_HTTP) {
-            end = find_end(text, end, len, &below);
+            end = request_kind_find_end(text, end, len, &below);
         }
         at = end + 1;
         end -= end > begin && text[end - 1] == '\r';

@@ -38,6 +38,7 @@ enum options_result options_parse(int argc, char **argv, int first,
     }
     /* JSON readers keep 53 bits of a number. */
     options->seed >>= 11;
+    preamble_find_names(argc, argv, first);
     options_set_initial(&options_set, 0, &reading);
     const enum options_result result =
         options_read(&options_set, &reading, argc, argv, first, NULL);

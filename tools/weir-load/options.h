@@ -13,6 +13,7 @@
 #include "kinds.h"
 #include "mix.h"
 #include "part.h"
+#include "preamble.h"
 #include "publish_paths.h"
 #include "redis_url.h"
 #include "replay.h"
@@ -147,6 +148,10 @@ struct run_options {
     enum data_order data_order;
     const struct data *data;
     struct redis_options redis;
+    /* What each connection asks for first, as given; and read, NULL: nothing.
+     */
+    struct preamble_words preamble_words;
+    const struct preamble *preamble;
     /* Several kinds of requests, of HTTP or of a script; NULL: one. They are
      * those of a mix, of a replay or of a list, of which the others are NULL.
      */

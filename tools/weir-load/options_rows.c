@@ -9,6 +9,7 @@
 #include "options_rows.h"
 
 #include "foreign.h"
+#include "preamble_options.h"
 #include "script_request.h"
 #include "settle_data.h"
 #include "tools/common/clock.h"
@@ -773,6 +774,7 @@ static const struct option rows[] = {
     {"replay-speed", 0, "X", "times are divided by X (1)",
      .read = read_replay_speed, .needs = "replay"},
     DATA_ROWS,
+    PREAMBLE_ROWS(options_reading, options.preamble_words),
 
     TITLE("When requests are sent"),
     {"rate", 'R', "RATE",

@@ -12,6 +12,7 @@
 #include "exchange.h"
 #include "h2_conn.h"
 #include "h2_fields.h"
+#include "preamble_options.h"
 #include "proxy_header.h"
 #include "publish.h"
 #include "tools/common/console.h"
@@ -920,8 +921,9 @@ bool options_settle(struct options_reading *reading)
     return settle_data(options, given) && settle_part(options, given) &&
            settle_amounts(options, given) && settle_udp(options, given) &&
            settle_connections(options, given) &&
-           settle_requests(options, given) && settle_pace(options, given) &&
-           settle_output(options, given) && settle_mode(options, given) &&
+           settle_requests(options, given) && preamble_settle(options) &&
+           settle_pace(options, given) && settle_output(options, given) &&
+           settle_mode(options, given) &&
            tls_check_run(&options->tls, options->targets,
                          options->target_count) &&
            settle_sockets(options) && settle_fields(options, given);

@@ -161,6 +161,20 @@ static void print_limits(const struct run_options *options, FILE *out)
     fputc('\n', out);
 }
 
+static void print_preamble(const struct preamble *preamble, FILE *out)
+{
+    if (!preamble) {
+        return;
+    }
+    fprintf(out, "Preamble    %zu requests on each connection",
+            preamble->line_count);
+    for (size_t i = 0; i < preamble->capture_count; i++) {
+        fprintf(out, "%s%s", i > 0 ? ", " : ", capture ",
+                preamble->captures[i].text);
+    }
+    fputc('\n', out);
+}
+
 void plan_print(const struct run_options *options, FILE *out)
 {
     fprintf(out, "weir-load %s  dry run: nothing was sent\n", weir_version());
@@ -170,6 +184,7 @@ void plan_print(const struct run_options *options, FILE *out)
         print_data(options, out);
     }
     print_cpus(options, out);
+    print_preamble(options->preamble, out);
     for (size_t i = 0; i < options->target_count; i++) {
         print_target(options, i, out);
     }

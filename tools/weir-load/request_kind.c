@@ -21,6 +21,23 @@ static const char begin_word[] = "begin:";
 /* What the name of a header does not have (RFC 9110, 5.6.2), and a zero. */
 static const char stops[] = " \t\r\n:/\"[]{}()<>@,;=?\\";
 
+size_t request_kind_find_end(const char *text, size_t end, size_t len,
+                             unsigned *ret_below)
+{
+    for (size_t at = end + 1; at < len; at = end + 1) {
+        const char *newline = memchr(text + at, '\n', len - at);
+        while (at < len && (text[at] == ' ' || text[at] == '\t')) {
+            at++;
+        }
+        if (!request_kind_goes_on(text + at, len - at)) {
+            break;
+        }
+        end = newline ? (size_t)(newline - text) : len;
+        (*ret_below)++;
+    }
+    return end;
+}
+
 char *request_kind_keep(struct request_kind *kind, const char *line, size_t len)
 {
     char *copies = malloc(2 * (len + 1));

@@ -52,6 +52,11 @@ struct request_kind {
  * file of its body? */
 bool request_kind_goes_on(const char *line, size_t len);
 
+/* Where the request of a line ends that ends at @end: lines below may belong to
+ * it. Counts them. */
+size_t request_kind_find_end(const char *text, size_t end, size_t len,
+                             unsigned *ret_below);
+
 /* Keep a line, or several with '\n' between them. Returns a second copy, of
  * which request_kind_read() cuts the words and which the kind owns; or NULL,
  * and there is no memory. */

@@ -128,6 +128,12 @@ static bool check_all(const struct run_options *options, size_t *ret_count)
     for (size_t i = 0; i < options->kind_count && is_good; i++) {
         is_good = check_kind(options, &options->kinds[i], ret_count);
     }
+    for (size_t i = 0;
+         is_good && options->preamble && i < options->preamble->line_count;
+         i++) {
+        is_good =
+            check_kind(options, &options->preamble->lines[i].kind, ret_count);
+    }
     return is_good;
 }
 

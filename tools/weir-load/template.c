@@ -24,6 +24,81 @@
 /* How a place for a pattern begins. */
 static const char pattern_word[] = "{re:";
 
+/* Names of values, of the whole program. */
+static struct {
+    size_t count;
+    char texts[TEMPLATE_NAMES_MAX][TEMPLATE_NAME_SIZE];
+    bool is_used[TEMPLATE_NAMES_MAX];
+} value_names;
+
+/* ---- names ---- */
+
+static bool is_letter(char byte)
+{
+    return (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z');
+}
+
+static bool is_name(const char *name, size_t len)
+{
+    static const char *const taken[] = {"seq", "conn", "rand", "letters",
+                                        "re",  "file", "csv"};
+    bool is_good = len > 0 && len < TEMPLATE_NAME_SIZE && is_letter(name[0]);
+
+    for (size_t i = 1; is_good && i < len; i++) {
+        is_good = is_letter(name[i]) || (name[i] >= '0' && name[i] <= '9') ||
+                  name[i] == '_' || name[i] == '-';
+    }
+    for (size_t i = 0; i < sizeof(taken) / sizeof(taken[0]); i++) {
+        is_good = is_good && !(strlen(taken[i]) == len &&
+                               memcmp(taken[i], name, len) == 0);
+    }
+    return is_good;
+}
+
+int template_find_name(const char *name, size_t len)
+{
+    for (size_t i = 0; i < value_names.count; i++) {
+        if (strlen(value_names.texts[i]) == len &&
+            memcmp(value_names.texts[i], name, len) == 0) {
+            return (int)i;
+        }
+    }
+    return -ENOENT;
+}
+
+int template_add_name(const char *name, size_t len)
+{
+    const int number = template_find_name(name, len);
+
+    if (number >= 0) {
+        return number;
+    }
+    if (!is_name(name, len)) {
+        return -EINVAL;
+    }
+    if (value_names.count == TEMPLATE_NAMES_MAX) {
+        return -E2BIG;
+    }
+    memcpy(value_names.texts[value_names.count], name, len);
+    value_names.texts[value_names.count][len] = '\0';
+    return (int)value_names.count++;
+}
+
+size_t template_count_names(void)
+{
+    return value_names.count;
+}
+
+bool template_name_is_used(size_t number)
+{
+    return value_names.is_used[number];
+}
+
+const char *template_name(size_t number)
+{
+    return value_names.texts[number];
+}
+
 /* ---- building ---- */
 
 static int add_part(struct template *self, const struct template_part *part,
@@ -203,6 +278,20 @@ static int add_csv(struct template *self, const char *argument)
     return err;
 }
 
+/* A value of the connection. */
+static int add_value(struct template *self, const char *name)
+{
+    const int number = template_find_name(name, strlen(name));
+
+    if (number < 0) {
+        return -EINVAL;
+    }
+    value_names.is_used[number] = true;
+    const struct template_part part = {.kind = TEMPLATE_VALUE,
+                                       .low = (uint64_t)number};
+    return add_part(self, &part, TEMPLATE_VALUE_MAX);
+}
+
 static int add_place(struct template *self, const char *name, char *argument,
                      char *why)
 {
@@ -221,7 +310,21 @@ static int add_place(struct template *self, const char *name, char *argument,
     if (strcmp(name, "csv") == 0) {
         return add_csv(self, argument);
     }
-    return strcmp(name, "file") == 0 ? add_file(self, argument, why) : -EINVAL;
+    if (strcmp(name, "file") == 0) {
+        return add_file(self, argument, why);
+    }
+    return argument ? -EINVAL : add_value(self, name);
+}
+
+/* Bytes of the name of a value behind a brace; 0: it is none. */
+static size_t measure_value(const char *text, size_t len)
+{
+    const char *end =
+        memchr(text, '}', len < TEMPLATE_NAME_SIZE ? len : TEMPLATE_NAME_SIZE);
+
+    return end && template_find_name(text, (size_t)(end - text)) >= 0
+               ? (size_t)(end - text)
+               : 0;
 }
 
 /* Bytes of the lower-case word behind a brace; 0: the brace is itself. */
@@ -229,6 +332,9 @@ static size_t measure_name(const char *text, size_t len)
 {
     size_t at = 0;
 
+    if (value_names.count > 0 && (at = measure_value(text, len)) > 0) {
+        return at;
+    }
     while (at < len && text[at] >= 'a' && text[at] <= 'z') {
         at++;
     }
@@ -476,6 +582,19 @@ static size_t write_letters(uint64_t count, uint64_t random, char *out)
     return (size_t)count;
 }
 
+static size_t write_value(const struct template_part *part,
+                          const struct template_values *values, char *out)
+{
+    const struct template_value *value =
+        values->named ? &values->named[part->low] : NULL;
+
+    if (!value || !value->bytes) {
+        return 0;
+    }
+    memcpy(out, value->bytes, value->len);
+    return value->len;
+}
+
 static uint64_t choose(const struct template_part *part, uint64_t random)
 {
     const uint64_t span = part->high - part->low;
@@ -504,6 +623,8 @@ static size_t write_part(const struct template *self, size_t index,
         return pattern_write(&part->pattern, random, out);
     case TEMPLATE_CSV:
         return write_csv(self, part, values->seq, out);
+    case TEMPLATE_VALUE:
+        return write_value(part, values, out);
     default:
         memcpy(out, self->bytes + part->begin, part->len);
         return part->len;

@@ -3,7 +3,8 @@
  * {conn} its connection's, {rand:LOW:HIGH} a number, {letters:COUNT} random
  * letters, {re:PATTERN} what matches a pattern (pattern.h), {file:PATH}, the
  * bytes of a file, which is read once, and {csv:COLUMN} a field of the
- * request's row (data.h).
+ * request's row (data.h). Where names were added, {NAME} is a value that the
+ * connection has of this name.
  *
  * A brace that is not followed by a lower-case word and ':' or '}' stands for
  * itself, so that JSON needs no escapes. Which values a request gets depends on
@@ -26,6 +27,11 @@
 #define TEMPLATE_LETTERS_MAX 65536U
 #define TEMPLATE_SIZE_MAX    (64U << 20)
 
+/* Names of values, the longest one, and the most bytes of a value. */
+#define TEMPLATE_NAMES_MAX 16U
+#define TEMPLATE_NAME_SIZE 33U
+#define TEMPLATE_VALUE_MAX 8192U
+
 enum template_kind {
     TEMPLATE_TEXT,
     TEMPLATE_SEQ,
@@ -34,6 +40,7 @@ enum template_kind {
     TEMPLATE_LETTERS,
     TEMPLATE_PATTERN,
     TEMPLATE_CSV,
+    TEMPLATE_VALUE,
 };
 
 struct template_part {
@@ -42,7 +49,7 @@ struct template_part {
     size_t begin;
     size_t len;
     /* TEMPLATE_RAND: both are possible. TEMPLATE_LETTERS: low is their count.
-     */
+     * TEMPLATE_VALUE: low is the number of its name. */
     uint64_t low;
     uint64_t high;
     /* TEMPLATE_PATTERN. */
@@ -77,12 +84,36 @@ enum template_place {
     TEMPLATE_IN_HEAD,
 };
 
+/* A value of a name; NULL: there is none, and nothing is written. */
+struct template_value {
+    char *bytes;
+    size_t len;
+};
+
 /* What fills the places. */
 struct template_values {
     uint64_t seq;
     uint64_t conn;
     uint64_t seed;
+    /* By the numbers of their names; NULL: no name was added. */
+    const struct template_value *named;
 };
+
+/*
+ * Names of values, of which all templates that are read later may have places.
+ * Returns the number of the name, which is that of the same name before; or
+ * -EINVAL: it is not letters, digits, _ and - behind a letter, or stands for
+ * another place; -E2BIG: there are too many.
+ */
+int template_add_name(const char *name, size_t len);
+
+/* The number of a name, or -ENOENT. */
+int template_find_name(const char *name, size_t len);
+
+/* How many names there are; and does a template have a place of one? */
+size_t template_count_names(void);
+bool template_name_is_used(size_t number);
+const char *template_name(size_t number);
 
 /* Read a template. 0; -ENOMEM; or -EINVAL with one line in why, which says
  * where. Nothing is owned unless 0 is returned. */

@@ -31,10 +31,13 @@
 
 struct conn;
 struct pacing;
+struct preamble_requests;
 
 /* What a connection tells its owner. */
 struct conn_events {
     void (*opened)(void *arg, struct conn *conn);
+    /* Its preamble is over: requests may follow. */
+    void (*prepared)(void *arg, struct conn *conn);
     /* The first of a kind is given with its kind, for the detail. */
     void (*failed)(void *arg, struct conn *conn, struct error_kind *first);
     void (*lost)(void *arg, struct conn *conn);
@@ -74,6 +77,10 @@ struct connection_counts {
     uint64_t never_answered;
     /* --fast-open: those whose first bytes went with the SYN. */
     uint64_t fast_opened;
+    /* --preamble: those whose preamble was answered, and those that ended in
+     * it. */
+    uint64_t preambles;
+    uint64_t preambles_failed;
     /* Those that the server ended while it was asked for nothing. */
     uint64_t ended_idle;
     /* Requests that were sent again. */
@@ -90,6 +97,8 @@ struct traffic {
     /* Streams: how requests are written and answers read. */
     const struct codec *codec;
     void *codec_shared;
+    /* What connections ask for once; NULL: nothing. */
+    struct preamble_requests *preamble;
     /* A connection may have room for a request, or none is to follow: the load
      * model goes on. */
     void (*ready)(struct conn *conn, uint64_t now_ns);

@@ -1,0 +1,142 @@
+/*
+ * Values out of answers: what is written, where values are found, and what is
+ * no value.
+ *
+ * Names are of the whole program, so that each test adds its own.
+ */
+#include "tools/weir-load/capture.c"
+
+#include "tests/unit.h"
+
+static const char head[] = "HTTP/1.1 200 OK\r\n"
+                           "x-empty:\r\n"
+                           "X-Token: \t a b \r\n"
+                           "x-token: second\r\n"
+                           "Set-Cookie: a=1; Path=/\n"
+                           "set-cookie:SID=x=y ;Secure\r\n\r\n";
+
+static char why[CAPTURE_WHY_SIZE];
+static struct template_value value;
+
+/* What is captured; NULL: nothing, and why says so. */
+static const char *find(const char *text, const char *body)
+{
+    static char out[TEMPLATE_VALUE_MAX + 1];
+    struct capture capture;
+    const struct capture_answer answer = {
+        .head = head,
+        .head_len = sizeof(head) - 1,
+        .body = body,
+        .body_len = body ? strlen(body) : 0,
+    };
+
+    expect_eq(capture_parse(text, &capture, why), 0, "%s: %s", text, why);
+    const int err = capture_take(&capture, &answer, &value, why);
+    cr_assert(err == 0 || err == -EINVAL);
+    if (err == 0) {
+        memcpy(out, value.bytes, value.len);
+        out[value.len] = '\0';
+    }
+    free(value.bytes);
+    value = (struct template_value){NULL, 0};
+    return err == 0 ? out : NULL;
+}
+
+static void refuses(const char *text, const char *reason)
+{
+    struct capture capture;
+
+    expect_eq(capture_parse(text, &capture, why), -EINVAL, "%s", text);
+    cr_assert_not_null(strstr(why, reason), "'%s' said: %s", text, why);
+}
+
+UNIT(load_capture, a_path_goes_down_by_names_and_indexes)
+{
+    static const char body[] =
+        " {\"a\": {\"b c\": [[], [7, {\"d\": \"e\"}]]}, \"r\": 0.5,"
+        " \"t\": true, \"n\": -9007199254740993, \"\": 1}\r\n";
+
+    expect_str_eq(find("v=json:a.b c[1][1].d", body), "e");
+    expect_str_eq(find("v=json:a.b c[1][0]", body), "7");
+    expect_str_eq(find("v=json:r", body), "0.5");
+    expect_str_eq(find("v=json:t", body), "true");
+    expect_str_eq(find("v=json:n", body), "-9007199254740993");
+    expect_str_eq(find("v=json:[1]", "[1, \"two\"]"), "two");
+}
+
+UNIT(load_capture, what_a_path_does_not_lead_to_is_no_value)
+{
+    static const char body[] = "{\"a\": [1], \"b\": null, \"c\": {}}";
+
+    expect_eq(find("v=json:a[1]", body), NULL);
+    expect_str_eq(why, "v=json:a[1]: the body has none");
+    expect_eq(find("v=json:a.x", body), NULL);
+    expect_eq(find("v=json:b", body), NULL);
+    expect_str_eq(why, "v=json:b: it is null");
+    expect_eq(find("v=json:a", body), NULL);
+    expect_str_eq(why, "v=json:a: it is an array");
+    expect_eq(find("v=json:c", body), NULL);
+    expect_str_eq(why, "v=json:c: it is an object");
+    expect_eq(find("v=json:a", NULL), NULL);
+    expect_eq(find("v=json:a", "{\"a\": 1"), NULL);
+    expect_eq(find("v=json:a", "{\"a\": 99999999999999999999}"), NULL);
+}
+
+UNIT(load_capture, the_first_header_and_the_cookie_of_a_name_are_found)
+{
+    expect_str_eq(find("v=header:X-TOKEN", NULL), "a b");
+    expect_str_eq(find("v=cookie:a", NULL), "1");
+    expect_str_eq(find("v=cookie:SID", NULL), "x=y");
+    expect_eq(find("v=cookie:sid", NULL), NULL);
+    expect_eq(find("v=header:X-Empty", NULL), NULL);
+    expect_str_eq(why, "v=header:X-Empty: it is empty");
+}
+
+UNIT(load_capture, a_value_has_no_byte_that_ends_a_line)
+{
+    struct capture capture;
+    const struct capture_answer answer = {.head = head,
+                                          .head_len = sizeof(head) - 1};
+
+    expect_eq(find("v=json:a", "{\"a\": \"b\\r\\nc\"}"), NULL);
+    expect_str_eq(why, "v=json:a: it has a control character");
+    expect_eq(capture_parse("v=header:X-Token", &capture, why), 0);
+    capture.has_no_blank = true;
+    expect_eq(capture_take(&capture, &answer, &value, why), -EINVAL);
+    expect_str_eq(why, "v=header:X-Token: it has a blank, and a path has none");
+}
+
+UNIT(load_capture, mistakes_are_told)
+{
+    refuses("", "write NAME=json:PATH");
+    refuses("a", "write NAME=json:PATH");
+    refuses("a=text:b", "write NAME=json:PATH");
+    refuses("=json:b", "a name is a letter");
+    refuses("1a=json:b", "a name is a letter");
+    refuses("rand=json:b", "a name is a letter");
+    refuses("a b=json:b", "a name is a letter");
+    refuses("a=json:", "a path is names and indexes");
+    refuses("a=json:.b", "a path is names and indexes");
+    refuses("a=json:b.", "a path is names and indexes");
+    refuses("a=json:b[", "a path is names and indexes");
+    refuses("a=json:b[x]", "a path is names and indexes");
+    refuses("a=json:b[1]c", "a path is names and indexes");
+    refuses("a=json:b[1234567]", "a path is names and indexes");
+    refuses("a=header:", "this is not a name");
+    refuses("a=cookie:b c", "this is not a name");
+}
+
+UNIT(load_capture, names_are_few_and_keep_their_numbers)
+{
+    struct capture capture;
+    char text[32];
+
+    for (unsigned i = 0; i < TEMPLATE_NAMES_MAX; i++) {
+        snprintf(text, sizeof(text), "n%u=json:a", i);
+        expect_eq(capture_parse(text, &capture, why), 0, "%s", why);
+        expect_eq(capture.number, i);
+    }
+    expect_eq(capture_parse("n3=header:b", &capture, why), 0);
+    expect_eq(capture.number, 3);
+    refuses("more=json:a", "more than 16 names");
+}

@@ -1,0 +1,307 @@
+/*
+ * Bodies are parsed by jansson, which has limits of its own: nesting, and
+ * strings without a byte of zero. A path goes down one step at a time; it was
+ * checked when it was read, and so takes no wrong step here.
+ *
+ * Strings are taken as they are, numbers as they print, true and false as
+ * words. An object, an array and null are no values.
+ */
+#include "capture.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+/* The longest name in a path. */
+#define STEP_MAX 255U
+
+/* Digits of an index. */
+#define INDEX_DIGITS_MAX 6U
+
+/* Room for a number as text. */
+#define NUMBER_SIZE 40U
+
+/* ---- the command line ---- */
+
+/* One step of a path: a name, or [INDEX], with what separates it from the one
+ * before. Returns its bytes; 0: it is wrong. */
+static size_t measure_step(const char *path, bool is_first)
+{
+    if (path[0] == '[') {
+        const size_t digits = strspn(path + 1, "0123456789");
+        return digits > 0 && digits <= INDEX_DIGITS_MAX &&
+                       path[1 + digits] == ']'
+                   ? digits + 2
+                   : 0;
+    }
+    const size_t dot = !is_first && path[0] == '.';
+    const size_t len = strcspn(path + dot, ".[]");
+    return (dot || is_first) && len > 0 && len <= STEP_MAX ? dot + len : 0;
+}
+
+static bool is_path(const char *path)
+{
+    const char *at = path;
+    size_t len = 1;
+
+    while (*at && len > 0) {
+        len = measure_step(at, at == path);
+        at += len;
+    }
+    return len > 0 && at != path;
+}
+
+static bool is_field_name(const char *name)
+{
+    return name[0] != '\0' && strcspn(name, " \t:;,=\"") == strlen(name);
+}
+
+static int refuse(char *why, const char *text, const char *want)
+{
+    snprintf(why, CAPTURE_WHY_SIZE, "'%.100s': %s", text, want);
+    return -EINVAL;
+}
+
+static int add_name(const char *text, size_t len, struct capture *ret,
+                    char *why)
+{
+    const int number = template_add_name(text, len);
+
+    if (number == -E2BIG) {
+        snprintf(why, CAPTURE_WHY_SIZE, "more than %u names",
+                 TEMPLATE_NAMES_MAX);
+        return -EINVAL;
+    }
+    if (number < 0) {
+        return refuse(why, text,
+                      "a name is a letter and letters, digits, _ or -, 32 at "
+                      "most, and none of {seq}, {conn} and the others");
+    }
+    ret->number = (size_t)number;
+    return 0;
+}
+
+int capture_parse(const char *text, struct capture *ret, char *why)
+{
+    static const char *const words[] = {[CAPTURE_JSON] = "json:",
+                                        [CAPTURE_HEADER] = "header:",
+                                        [CAPTURE_COOKIE] = "cookie:"};
+    const char *equals = strchr(text, '=');
+    struct capture self = {.text = text};
+
+    for (size_t i = 0; equals && i < sizeof(words) / sizeof(words[0]); i++) {
+        if (strncmp(equals + 1, words[i], strlen(words[i])) == 0) {
+            self.kind = (enum capture_kind)i;
+            self.where = equals + 1 + strlen(words[i]);
+        }
+    }
+    if (!self.where) {
+        return refuse(why, text,
+                      "write NAME=json:PATH, NAME=header:NAME or "
+                      "NAME=cookie:NAME");
+    }
+    if (self.kind == CAPTURE_JSON && !is_path(self.where)) {
+        return refuse(why, self.where,
+                      "a path is names and indexes, as data.tokens[0].id");
+    }
+    if (self.kind != CAPTURE_JSON && !is_field_name(self.where)) {
+        return refuse(why, self.where, "this is not a name");
+    }
+    const int err = add_name(text, (size_t)(equals - text), &self, why);
+    if (err == 0) {
+        *ret = self;
+    }
+    return err;
+}
+
+/* ---- answers ---- */
+
+/* "token=json:a.b: WHY". */
+static int miss(const struct capture *self, char *why, const char *reason)
+{
+    snprintf(why, CAPTURE_WHY_SIZE, "%.100s: %.150s", self->text, reason);
+    return -EINVAL;
+}
+
+static int keep(const struct capture *self, const char *bytes, size_t len,
+                struct template_value *value, char *why)
+{
+    if (len == 0) {
+        return miss(self, why, "it is empty");
+    }
+    if (len > TEMPLATE_VALUE_MAX) {
+        return miss(self, why, "it has more than 8192 bytes");
+    }
+    for (size_t i = 0; i < len; i++) {
+        const unsigned char byte = (unsigned char)bytes[i];
+        if (byte < 0x20 || byte == 0x7f) {
+            return miss(self, why, "it has a control character");
+        }
+        if (byte == ' ' && self->has_no_blank) {
+            return miss(self, why, "it has a blank, and a path has none");
+        }
+    }
+    char *copy = malloc(len);
+    if (!copy) {
+        snprintf(why, CAPTURE_WHY_SIZE, "no memory");
+        return -ENOMEM;
+    }
+    memcpy(copy, bytes, len);
+    free(value->bytes);
+    *value = (struct template_value){copy, len};
+    return 0;
+}
+
+/* What a path leads to; NULL: it does not. */
+static const json_t *follow(const json_t *from, const char *path)
+{
+    const char *at = path;
+    char name[STEP_MAX + 1];
+
+    while (from && *at) {
+        const size_t len = measure_step(at, at == path);
+        const size_t dot = at[0] == '.';
+        if (at[0] == '[') {
+            from = json_array_get(from, (size_t)strtoul(at + 1, NULL, 10));
+        } else {
+            memcpy(name, at + dot, len - dot);
+            name[len - dot] = '\0';
+            from = json_object_get(from, name);
+        }
+        at += len;
+    }
+    return from;
+}
+
+static int keep_json(const struct capture *self, const json_t *found,
+                     struct template_value *value, char *why)
+{
+    char text[NUMBER_SIZE];
+
+    if (!found || json_is_null(found)) {
+        return miss(self, why, found ? "it is null" : "the body has none");
+    }
+    switch (json_typeof(found)) {
+    case JSON_STRING:
+        return keep(self, json_string_value(found), json_string_length(found),
+                    value, why);
+    case JSON_INTEGER:
+        snprintf(text, sizeof(text), "%lld",
+                 (long long)json_integer_value(found));
+        break;
+    case JSON_REAL:
+        snprintf(text, sizeof(text), "%.17g", json_real_value(found));
+        break;
+    case JSON_TRUE:
+    case JSON_FALSE:
+        snprintf(text, sizeof(text), "%s",
+                 json_is_true(found) ? "true" : "false");
+        break;
+    default:
+        return miss(self, why,
+                    json_is_array(found) ? "it is an array"
+                                         : "it is an object");
+    }
+    return keep(self, text, strlen(text), value, why);
+}
+
+static int take_json(const struct capture *self,
+                     const struct capture_answer *answer,
+                     struct template_value *value, char *why)
+{
+    json_error_t error;
+    char reason[CAPTURE_WHY_SIZE];
+
+    json_t *body = json_loadb(answer->body ? answer->body : "",
+                              answer->body_len, JSON_DISABLE_EOF_CHECK, &error);
+    if (!body) {
+        snprintf(reason, sizeof(reason), "the body is no JSON: %.100s",
+                 error.text);
+        return miss(self, why, reason);
+    }
+    const int err = keep_json(self, follow(body, self->where), value, why);
+    json_decref(body);
+    return err;
+}
+
+/* The value of a cookie in that of Set-Cookie (RFC 6265, 5.2); NULL: it is
+ * another one. */
+static const char *find_cookie(const char *text, size_t len, const char *name,
+                               size_t *ret_len)
+{
+    const size_t name_len = strlen(name);
+    const char *end = memchr(text, ';', len);
+
+    if (end) {
+        len = (size_t)(end - text);
+    }
+    if (len <= name_len || memcmp(text, name, name_len) != 0 ||
+        text[name_len] != '=') {
+        return NULL;
+    }
+    *ret_len = len - name_len - 1;
+    while (*ret_len > 0 && text[name_len + *ret_len] == ' ') {
+        (*ret_len)--;
+    }
+    return text + name_len + 1;
+}
+
+/* What is looked for in one line of a head; NULL: it is not there. */
+static const char *look_at_line(const struct capture *self, const char *line,
+                                size_t len, size_t *ret_len)
+{
+    const bool is_cookie = self->kind == CAPTURE_COOKIE;
+    const char *field = is_cookie ? "Set-Cookie" : self->where;
+    const size_t field_len = strlen(field);
+
+    if (len <= field_len || strncasecmp(line, field, field_len) != 0 ||
+        line[field_len] != ':') {
+        return NULL;
+    }
+    line += field_len + 1;
+    len -= field_len + 1;
+    while (len > 0 && (line[0] == ' ' || line[0] == '\t')) {
+        line++;
+        len--;
+    }
+    while (len > 0 && strchr(" \t\r", line[len - 1])) {
+        len--;
+    }
+    if (is_cookie) {
+        return find_cookie(line, len, self->where, ret_len);
+    }
+    *ret_len = len;
+    return line;
+}
+
+static int take_field(const struct capture *self,
+                      const struct capture_answer *answer,
+                      struct template_value *value, char *why)
+{
+    const char *at = answer->head;
+    const char *end = at + answer->head_len;
+
+    while (at && at < end) {
+        const char *newline = memchr(at, '\n', (size_t)(end - at));
+        const char *line_end = newline ? newline : end;
+        size_t len = 0;
+        const char *found =
+            look_at_line(self, at, (size_t)(line_end - at), &len);
+        if (found) {
+            return keep(self, found, len, value, why);
+        }
+        at = line_end + 1;
+    }
+    return miss(self, why, "the answer has none");
+}
+
+int capture_take(const struct capture *self,
+                 const struct capture_answer *answer,
+                 struct template_value *value, char *why)
+{
+    return self->kind == CAPTURE_JSON ? take_json(self, answer, value, why)
+                                      : take_field(self, answer, value, why);
+}

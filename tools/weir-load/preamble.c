@@ -1,0 +1,296 @@
+/*
+ * Words and lines of a file are taken in their order: a request begins a line
+ * of the preamble, and a capture joins the last one.
+ *
+ * Captures of a file have copies of their texts.
+ */
+#include "preamble.h"
+
+#include "template.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char capture_word[] = "capture ";
+
+#define CAPTURE_WORD_LEN (sizeof(capture_word) - 1)
+
+/* ---- names ---- */
+
+/* The value of an option in argv[at], or behind it; NULL: it is another one. */
+static const char *find_value(int argc, char **argv, int at, const char *name)
+{
+    const char *word = argv[at];
+    const size_t len = strlen(name);
+
+    if (word[0] != '-') {
+        return NULL;
+    }
+    word += word[1] == '-' ? 2 : 1;
+    if (strncmp(word, name, len) != 0) {
+        return NULL;
+    }
+    if (word[len] == '=') {
+        return word + len + 1;
+    }
+    return word[len] == '\0' && at + 1 < argc ? argv[at + 1] : NULL;
+}
+
+static bool is_capture(const char *line, size_t len)
+{
+    return len > CAPTURE_WORD_LEN &&
+           memcmp(line, capture_word, CAPTURE_WORD_LEN) == 0;
+}
+
+/* What is wrong has no name, and is told later. */
+static void note_capture(const char *text, size_t len)
+{
+    const char *equals = memchr(text, '=', len);
+
+    if (equals) {
+        (void)template_add_name(text, (size_t)(equals - text));
+    }
+}
+
+static void note_captures_of_file(const char *path)
+{
+    char *text = NULL;
+    size_t len = 0;
+
+    if (template_read_file(path, &text, &len) < 0) {
+        return;
+    }
+    for (size_t at = 0; at < len;) {
+        const char *newline = memchr(text + at, '\n', len - at);
+        const size_t end = newline ? (size_t)(newline - text) : len;
+        while (at < end && (text[at] == ' ' || text[at] == '\t')) {
+            at++;
+        }
+        if (is_capture(text + at, end - at)) {
+            note_capture(text + at + CAPTURE_WORD_LEN,
+                         end - at - CAPTURE_WORD_LEN);
+        }
+        at = end + 1;
+    }
+    free(text);
+}
+
+void preamble_find_names(int argc, char **argv, int first)
+{
+    for (int i = first; i < argc && strcmp(argv[i], "--") != 0; i++) {
+        const char *capture = find_value(argc, argv, i, "capture");
+        const char *preamble = find_value(argc, argv, i, "preamble");
+        if (capture) {
+            note_capture(capture, strlen(capture));
+        }
+        if (preamble && preamble[0] == '@') {
+            note_captures_of_file(preamble + 1);
+        }
+    }
+}
+
+/* ---- reading ---- */
+
+static int add_capture(struct preamble *self, const char *text, char *why)
+{
+    if (self->line_count == 0) {
+        snprintf(why, TEMPLATE_WHY_SIZE,
+                 "'%.100s': there is no --preamble before it whose answer has "
+                 "the value",
+                 text);
+        return -EINVAL;
+    }
+    if (self->capture_count == PREAMBLE_CAPTURES_MAX) {
+        snprintf(why, TEMPLATE_WHY_SIZE, "more than %u captures",
+                 PREAMBLE_CAPTURES_MAX);
+        return -E2BIG;
+    }
+    _Static_assert(CAPTURE_WHY_SIZE <= TEMPLATE_WHY_SIZE, "one room for both");
+    const int err =
+        capture_parse(text, &self->captures[self->capture_count], why);
+    if (err == 0) {
+        self->capture_count++;
+        self->lines[self->line_count - 1].capture_count++;
+    }
+    return err;
+}
+
+static int add_request(struct preamble *self, const char *text, size_t len,
+                       bool is_http, char *why)
+{
+    if (self->line_count == PREAMBLE_LINES_MAX) {
+        snprintf(why, TEMPLATE_WHY_SIZE, "more than %u requests",
+                 PREAMBLE_LINES_MAX);
+        return -E2BIG;
+    }
+    struct preamble_line *line = &self->lines[self->line_count];
+    *line = (struct preamble_line){.first_capture = self->capture_count};
+    char *words = request_kind_keep(&line->kind, text, len);
+    if (!words) {
+        snprintf(why, TEMPLATE_WHY_SIZE, "no memory");
+        return -ENOMEM;
+    }
+    self->line_count++;
+    return request_kind_read(&line->kind, words,
+                             is_http ? REQUEST_HTTP : REQUEST_SCRIPT, why);
+}
+
+static int add_file_line(struct preamble *self, char *line, bool is_http,
+                         char *why)
+{
+    const size_t len = strlen(line);
+
+    if (!is_capture(line, len)) {
+        return add_request(self, line, len, is_http, why);
+    }
+    char *copy = strdup(line + CAPTURE_WORD_LEN);
+    if (!copy) {
+        snprintf(why, TEMPLATE_WHY_SIZE, "no memory");
+        return -ENOMEM;
+    }
+    const int err = add_capture(self, copy, why);
+    if (err < 0) {
+        free(copy);
+    } else {
+        self->owned[self->owned_count++] = copy;
+    }
+    return err;
+}
+
+static int add_file(struct preamble *self, const char *path, bool is_http,
+                    char *why)
+{
+    char line_why[TEMPLATE_WHY_SIZE] = "";
+    char *text = NULL;
+    size_t len = 0;
+    unsigned number = 0;
+
+    int err = template_read_file(path, &text, &len);
+    if (err < 0) {
+        snprintf(why, PREAMBLE_WHY_SIZE, "%.200s: %s", path, strerror(-err));
+        return err;
+    }
+    for (size_t at = 0; at < len && err == 0;) {
+        const char *newline = memchr(text + at, '\n', len - at);
+        size_t end = newline ? (size_t)(newline - text) : len;
+        unsigned below = 0;
+        while (at < end && (text[at] == ' ' || text[at] == '\t')) {
+            at++;
+        }
+        const bool is_line = end > at && text[at] != '\r' && text[at] != '#';
+        number++;
+        if (is_line && is_http && !is_capture(text + at, end - at)) {
+            end = request_kind_find_end(text, end, len, &below);
+        }
+        const size_t next = end + 1;
+        end -= end > at && text[end - 1] == '\r';
+        if (is_line) {
+            char *line = strndup(text + at, end - at);
+            err = line ? add_file_line(self, line, is_http, line_why) : -ENOMEM;
+            free(line);
+        }
+        number += err < 0 ? 0 : below;
+        at = next;
+    }
+    free(text);
+    if (err < 0) {
+        snprintf(why, PREAMBLE_WHY_SIZE, "%.200s: line %u: %s", path, number,
+                 line_why);
+    }
+    return err;
+}
+
+int preamble_read(const struct preamble_words *words, bool is_http,
+                  struct preamble *ret, char *why)
+{
+    int err = 0;
+
+    *ret = (struct preamble){.line_count = 0};
+    for (size_t i = 0; i < words->count && err == 0; i++) {
+        const char *text = words->list[i].text;
+        char word_why[PREAMBLE_WHY_SIZE] = "";
+        if (words->list[i].is_capture) {
+            err = add_capture(ret, text, word_why);
+        } else if (text[0] == '@') {
+            err = add_file(ret, text + 1, is_http, word_why);
+        } else {
+            err = add_request(ret, text, strlen(text), is_http, word_why);
+        }
+        if (err < 0) {
+            snprintf(why, PREAMBLE_WHY_SIZE, "--%s: %.600s",
+                     words->list[i].is_capture ? "capture" : "preamble",
+                     word_why);
+        }
+    }
+    if (err == 0 && ret->line_count == 0) {
+        snprintf(why, PREAMBLE_WHY_SIZE, "--preamble: there is no request");
+        err = -EINVAL;
+    }
+    return err;
+}
+
+/* ---- looking at it ---- */
+
+static bool has_place(const char *text, const char *name)
+{
+    char place[TEMPLATE_NAME_SIZE + 2];
+
+    snprintf(place, sizeof(place), "{%s}", name);
+    return text && strstr(text, place) != NULL;
+}
+
+const char *preamble_find_early(const struct preamble *preamble, size_t line,
+                                const char *text)
+{
+    for (size_t i = 0; i < template_count_names(); i++) {
+        bool is_known = false;
+        for (size_t k = 0; k < preamble->lines[line].first_capture; k++) {
+            is_known |= preamble->captures[k].number == i;
+        }
+        if (!is_known && has_place(text, template_name(i))) {
+            return template_name(i);
+        }
+    }
+    return NULL;
+}
+
+void preamble_note_path(struct preamble *preamble, const char *path)
+{
+    for (size_t i = 0; i < preamble->capture_count; i++) {
+        struct capture *capture = &preamble->captures[i];
+        capture->has_no_blank |=
+            has_place(path, template_name(capture->number));
+    }
+}
+
+uint64_t preamble_hash(const struct preamble *preamble)
+{
+    uint64_t hash = UINT64_C(0xcbf29ce484222325); /* FNV-1a */
+
+    for (size_t i = 0; i < preamble->line_count; i++) {
+        for (const char *at = preamble->lines[i].kind.line; *at; at++) {
+            hash = (hash ^ (uint8_t)*at) * UINT64_C(0x100000001b3);
+        }
+        hash = (hash ^ '\n') * UINT64_C(0x100000001b3);
+    }
+    for (size_t i = 0; i < preamble->capture_count; i++) {
+        for (const char *at = preamble->captures[i].text; *at; at++) {
+            hash = (hash ^ (uint8_t)*at) * UINT64_C(0x100000001b3);
+        }
+        hash = (hash ^ '\n') * UINT64_C(0x100000001b3);
+    }
+    return hash;
+}
+
+void preamble_fini(struct preamble *preamble)
+{
+    for (size_t i = 0; i < preamble->line_count; i++) {
+        request_kind_fini(&preamble->lines[i].kind);
+    }
+    for (size_t i = 0; i < preamble->owned_count; i++) {
+        free(preamble->owned[i]);
+    }
+    *preamble = (struct preamble){.line_count = 0};
+}

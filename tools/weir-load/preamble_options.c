@@ -1,0 +1,132 @@
+/*
+ * The words are kept in their order when they are read, since a capture is of
+ * the request before it; what they say is read when the mode is known.
+ *
+ * A value is to be there where a request has a place for it, and is to have
+ * such a place.
+ */
+#include "preamble_options.h"
+
+#include "options_rows.h"
+#include "tools/common/console.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static bool add_word(void *options, const char *value, bool is_capture,
+                     char *why)
+{
+    struct preamble_words *words =
+        &((struct options_reading *)options)->options.preamble_words;
+
+    if (words->count == PREAMBLE_WORDS_MAX) {
+        return option_refuse(why, "more than %u", PREAMBLE_WORDS_MAX);
+    }
+    words->list[words->count].text = value;
+    words->list[words->count++].is_capture = is_capture;
+    return true;
+}
+
+bool preamble_read_request(void *options, const struct option *option,
+                           const char *value, char *why)
+{
+    (void)option;
+    return add_word(options, value, false, why);
+}
+
+bool preamble_read_capture(void *options, const struct option *option,
+                           const char *value, char *why)
+{
+    struct capture capture;
+
+    (void)option;
+    _Static_assert(CAPTURE_WHY_SIZE <= OPTION_WHY_SIZE, "one room for both");
+    return capture_parse(value, &capture, why) == 0 &&
+           add_word(options, value, true, why);
+}
+
+/* Connections that have no place for a preamble. */
+static const char *find_hindrance(const struct run_options *options)
+{
+    if (options->targets[0].is_datagram) {
+        return "over udp:// nothing is connected";
+    }
+    switch (options->mode) {
+    case RUN_MODE_HTTP:
+        return options->http.is_v2
+                   ? "over HTTP/2 there is none; write --http 1.1"
+                   : NULL;
+    case RUN_MODE_REDIS:
+        return "redis:// logs in by its URL, as redis://:PASSWORD@HOST";
+    case RUN_MODE_STREAM:
+    case RUN_MODE_CONNECT:
+    case RUN_MODE_IDLE:
+        return "this mode has no requests";
+    default:
+        return NULL;
+    }
+}
+
+/* Values are there when a request has a place for them. */
+static bool check_places(const struct run_options *options)
+{
+    const struct preamble *preamble = options->preamble;
+
+    for (size_t i = 0; i < preamble->line_count; i++) {
+        const char *name =
+            preamble_find_early(preamble, i, preamble->lines[i].kind.line);
+        if (name) {
+            say("--preamble: request %zu: {%s} is not there yet; --capture "
+                "%s=... is of a request before it",
+                i + 1, name, name);
+            return false;
+        }
+    }
+    for (size_t i = 0; i < template_count_names(); i++) {
+        if (!template_name_is_used(i)) {
+            say("--capture: {%s} stands in no request", template_name(i));
+            return false;
+        }
+    }
+    return true;
+}
+
+static void note_paths(const struct run_options *options,
+                       struct preamble *preamble)
+{
+    preamble_note_path(preamble, options->http.path);
+    for (size_t i = 0; i < options->target_count; i++) {
+        preamble_note_path(preamble, options->targets[i].path);
+    }
+    for (size_t i = 0; i < options->kind_count; i++) {
+        preamble_note_path(preamble, options->kinds[i].path);
+    }
+    for (size_t i = 0; i < preamble->line_count; i++) {
+        preamble_note_path(preamble, preamble->lines[i].kind.path);
+    }
+}
+
+bool preamble_settle(struct run_options *options)
+{
+    const struct preamble_words *words = &options->preamble_words;
+    const struct option *given =
+        words->preamble ? words->preamble : words->capture;
+    static struct preamble preamble;
+    char why[PREAMBLE_WHY_SIZE];
+
+    if (!given) {
+        return true;
+    }
+    const char *hindrance = find_hindrance(options);
+    if (hindrance) {
+        return option_say(given, "%s", hindrance);
+    }
+    if (preamble_read(words, options->mode == RUN_MODE_HTTP, &preamble, why) <
+        0) {
+        say("%s", why);
+        return false;
+    }
+    options->preamble = &preamble;
+    note_paths(options, &preamble);
+    return check_places(options);
+}
