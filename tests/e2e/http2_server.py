@@ -161,6 +161,62 @@ def test_floods_end_the_connection_and_nothing_else():
             goes_on(server)
 
 
+def test_windows_of_one_byte_take_no_memory_and_no_turn_of_others():
+    with serving() as server:
+        before = server.rss_bytes()
+        with client(server) as peer:
+            peer.settings(window=1)
+            for number in range(200):
+                peer.send(HEADERS, END_HEADERS | END_STREAM, 2 * number + 1,
+                          request("/?s=60M"))
+            for turn in range(20):
+                for number in range(200):
+                    peer.send(WINDOW_UPDATE, 0, 2 * number + 1, b"\0\0\0\1")
+                goes_on(server)
+                peer.send(PING, payload=turn.to_bytes(8, "big"))
+                sizes = [len(frame[3]) for frame in peer.wait(PING, ACK)
+                         if frame[0] == DATA]
+                equal(max(sizes) <= 2, True, f"bytes of frames: {sizes}")
+            grown = server.rss_bytes() - before
+            equal(grown < (16 << 20) or is_sanitized(WEIR_LOAD), True,
+                  f"{grown} bytes more")
+        goes_on(server)
+
+
+def test_frames_that_bring_nothing_are_not_kept():
+    floods = {
+        "empty DATA": lambda peer: peer.send(DATA, 0, 1),
+        "DATA of a byte": lambda peer: peer.send(DATA, 0, 1, b"x"),
+        "DATA of padding": lambda peer: peer.send(DATA, 8, 1, b"\0"),
+        "PRIORITY": lambda peer: peer.send(2, 0, 3, b"\0\0\0\1\0"),
+        "an unknown frame": lambda peer: peer.send(99, 0, 0, b"x"),
+    }
+    with serving() as server:
+        before = server.rss_bytes()
+        for name, flood in floods.items():
+            with client(server) as peer, contextlib.suppress(OSError):
+                peer.socket.settimeout(20)
+                peer.send(HEADERS, END_HEADERS, 1, request())
+                for _ in range(30_000):
+                    flood(peer)
+            goes_on(server)
+            grown = server.rss_bytes() - before
+            equal(grown < (16 << 20) or is_sanitized(WEIR_LOAD), True,
+                  f"{grown} bytes more after {name}")
+
+
+def test_a_conversation_byte_by_byte_is_understood():
+    with serving() as server, client(server) as peer:
+        peer.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        head = request()
+        whole = (len(head).to_bytes(3, "big")
+                 + bytes([HEADERS, END_HEADERS | END_STREAM, 0, 0, 0, 1])
+                 + head)
+        for byte in whole:
+            peer.socket.sendall(bytes([byte]))
+        peer.wait(DATA, END_STREAM)
+
+
 def test_streams_that_are_reset_at_once_are_not_kept():
     with serving() as server:
         with client(server) as peer, contextlib.suppress(OSError):
