@@ -17,7 +17,7 @@ from harness import (WEIR_LOAD, command, equal, load, load_json, matches,
 from servers import Server
 import schema
 
-OK, USAGE, FAILED = 0, 2, 99
+OK, USAGE, ERRORS, FAILED = 0, 2, 4, 99
 
 
 @contextlib.contextmanager
@@ -360,6 +360,30 @@ def test_objectives_are_of_a_kind():
         matches(outcome.out, r"(?m)^Kind .*  log in  ok \d+$")
         matches(outcome.out, r"(?m)^Kind .*  GET /c/status503  ok 0  errors "
                              r"\d+ \(100.00%\)$")
+
+
+def test_errors_that_an_objective_speaks_of_are_its_affair():
+    lines = "/a\n" * 8 + "/b/status503\n/c/status404\n"
+    for slo, status in (
+            ("status.503<50%,status.404<=10%", OK),
+            ("status.5xx<50%,status.4xx<50%", OK),
+            ("status.503<50%", ERRORS),
+            ("status.503<5%,status.404<50%", FAILED),
+            ("errors{GET /b/status503}<=100%", ERRORS),
+            ("errors{GET /b/status503}<=100%,status.404<11", OK),
+            ("errors{GET /b/status503}<=100%,status.404{GET /c/status404}<=10",
+             OK),
+            ("errors{GET /b/status503}<=100%,status.404{GET /a}<1", ERRORS),
+            ("p50<10s", ERRORS), ("errors<=20%", OK)):
+        with Noting() as server, files(lines=lines) as folder:
+            outcome = load("-c", "1", "-n", "100", "--urls", f"{folder}/lines",
+                           "--slo", slo, server.url)
+        equal(outcome.status, status, f"{slo}: {outcome.err}")
+    for slo, status in (("status.503<=90%", OK), ("status.404<1", ERRORS)):
+        with Noting() as server:
+            outcome = load("-c", "2", "-n", "20", "--slo", slo,
+                           f"{server.url}/status503", f"{server.url}/a")
+        equal(outcome.status, status, f"{slo}: {outcome.err}")
 
 
 def test_objectives_of_a_kind_that_is_none_are_refused():

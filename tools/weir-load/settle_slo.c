@@ -16,7 +16,8 @@ static void settle_errors(struct run_options *options)
     bool has_budget = options->max_errors > 0 || options->max_errors_is_share;
 
     for (size_t i = 0; i < options->slo.count && !has_budget; i++) {
-        if (options->slo.terms[i].figure == SLO_ERRORS) {
+        if (options->slo.terms[i].figure == SLO_ERRORS &&
+            options->slo.terms[i].kind[0] == '\0') {
             options->max_errors = WHOLE_MILLIONTHS;
             options->max_errors_is_share = true;
         }

@@ -77,10 +77,78 @@ static uint64_t count_attempts(const struct result *result)
            result->unseen_failures;
 }
 
+/* Is an answer with a status a failure? */
+static bool is_failure(const struct http_options *http, unsigned status)
+{
+    return http->has_expected ? !http->expected[status] : status >= 400;
+}
+
+/* Is there an objective about errors of this figure, of a kind or, with "", of
+ * all requests? */
+static bool speaks_of(const struct slo *slo, enum slo_figure figure,
+                      unsigned status, const char *kind)
+{
+    for (size_t i = 0; i < slo->count; i++) {
+        const struct slo_term *term = &slo->terms[i];
+        if (term->figure == figure && strcmp(term->kind, kind) == 0 &&
+            (figure != SLO_STATUS ||
+             (status >= term->first_status && status <= term->last_status))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Errors of a kind that objectives speak of: all of them, or answers of
+ * statuses. */
+static uint64_t count_judged(const struct result *result, size_t place)
+{
+    const struct run_options *options = result->options;
+    const struct kind_record *kind = &result->kinds[place];
+    const char *name = options->groups->names[place];
+    uint64_t count = 0;
+
+    if (speaks_of(&options->slo, SLO_ERRORS, 0, name)) {
+        return kind->counts.failed + kind->counts.timeout;
+    }
+    for (unsigned status = 1; status < TRAFFIC_STATUS_COUNT; status++) {
+        if (kind->status[status] > 0 && is_failure(&options->http, status) &&
+            (speaks_of(&options->slo, SLO_STATUS, status, "") ||
+             speaks_of(&options->slo, SLO_STATUS, status, name))) {
+            count += kind->status[status];
+        }
+    }
+    return count;
+}
+
+/* Errors that objectives about statuses or kinds speak of: they are their
+ * affair, as all are of one about errors. */
+static uint64_t count_all_judged(const struct result *result)
+{
+    const struct run_options *options = result->options;
+    uint64_t count = 0;
+
+    for (size_t i = 0; result->kinds && i < options->groups->count; i++) {
+        count += count_judged(result, i);
+    }
+    for (unsigned status = 1; !result->kinds && status < TRAFFIC_STATUS_COUNT;
+         status++) {
+        if (result->status[status] > 0 && is_failure(&options->http, status) &&
+            speaks_of(&options->slo, SLO_STATUS, status, "")) {
+            count += result->status[status];
+        }
+    }
+    return count;
+}
+
 static bool is_over_budget(const struct result *result)
 {
     const struct run_options *options = result->options;
     uint64_t errors = verdict_error_count(result);
+
+    if (!options->max_errors_is_share && options->max_errors == 0) {
+        return errors > count_all_judged(result);
+    }
 
     if (!options->max_errors_is_share) {
         return errors > options->max_errors;
