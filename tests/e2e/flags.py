@@ -546,6 +546,7 @@ VALUES = {"N": "3", "COUNT": "3", "DEPTH": "3", "TIME": "3s", "RATE": "3",
           "SIZE": "3K"}
 # Others, and what has to stand beside an option.
 TRIED = {
+    "ws-text": ("ws://127.0.0.1:1",),
     "max-errors": ("3%",), "weights": ("1,2", TARGET, "tcp://127.0.0.1:8"),
     "ipv6": ("tcp://[::1]:9",), "bind": ("127.0.0.2",), "connect-to": ("127.0.0.1:1",),
     "unix": ("/nonexistent/x",), "proxy-protocol": ("v1",),

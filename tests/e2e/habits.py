@@ -319,8 +319,6 @@ HABITS = (
      'http://127.0.0.1:PORT'),
     ('', '127.0.0.1:PORT/path?x=1',
      RUNS),
-    ('', 'ws://127.0.0.1:PORT/',
-     Refused("WebSocket is not spoken")),
     ('', 'grpc://127.0.0.1:PORT',
      Refused("messages of gRPC are bodies")),
     ('', 'h2c://127.0.0.1:PORT/',

@@ -39,6 +39,8 @@ struct target {
     bool is_http;
     /* weir-load's redis:// and rediss://, which have a path as well. */
     bool is_redis;
+    /* The same of ws:// and wss://. */
+    bool is_ws;
     const char *path;
     /* The same as a socket address; no length when the host is a name, or
      * empty. */

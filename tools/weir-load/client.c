@@ -600,9 +600,12 @@ void client_stop(struct client *client)
     client->traffic.sending = false;
     /* What they bring from now on is not counted. */
     for (uint64_t i = 0; i < client->conn_count; i++) {
-        if (client->conns[i].state == CONN_OPEN ||
-            client->conns[i].state == CONN_PREAMBLE) {
-            client->conns[i].state = CONN_LEAVING;
+        struct conn *conn = &client->conns[i];
+        if (conn->state == CONN_OPEN && client->traffic.kind->leave) {
+            client->traffic.kind->leave(conn);
+        }
+        if (conn->state == CONN_OPEN || conn->state == CONN_PREAMBLE) {
+            conn->state = CONN_LEAVING;
         }
     }
     if (client->traffic.pacing) {

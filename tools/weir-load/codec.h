@@ -71,6 +71,9 @@ int codec_write_ref(struct codec_out *out, const void *bytes, size_t len);
  * its place in the batch; without it, the first one. */
 void codec_tell_line(struct codec_out *out, uint32_t place, size_t line);
 
+/* The server has asked whether the connection lives, and was answered. */
+void codec_count_ping(struct codec_out *out);
+
 /* What codec.consume tells. */
 struct codec_answer {
     /* The answer ended with the last of the bytes that were used. The fields
@@ -172,6 +175,9 @@ extern const struct codec codec_script;
 
 /* Commands of Redis, and replies of RESP. */
 extern const struct codec codec_redis;
+
+/* Messages of WebSocket; the answer is the same one. */
+extern const struct codec codec_ws;
 
 /* The codec of a run; NULL: its mode has none. */
 const struct codec *codec_find(const struct run_options *options);

@@ -12,6 +12,7 @@ static const struct codec *const codecs[] = {
     [RUN_MODE_ECHO] = &codec_echo,     [RUN_MODE_CRR] = &codec_echo,
     [RUN_MODE_RR] = &codec_rr,         [RUN_MODE_HTTP] = &codec_http,
     [RUN_MODE_SCRIPT] = &codec_script, [RUN_MODE_REDIS] = &codec_redis,
+    [RUN_MODE_WS] = &codec_ws,
 };
 
 const struct codec *codec_find(const struct run_options *options)

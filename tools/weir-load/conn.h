@@ -74,6 +74,9 @@ struct conn_kind {
      * was done. NULL: answers come in order, and all of it is kept or none
      * (conn_may_repeat()). */
     bool (*keep)(struct conn *conn, int err);
+    /* The run is over, and the connection stands: say so. NULL: nothing is
+     * said. */
+    void (*leave)(struct conn *conn);
     /* --log: note all measured ones under way as lost. NULL: they are in the
      * ring of flights, or cannot be noted. */
     void (*note_lost)(const struct conn *conn, uint64_t now_ns);

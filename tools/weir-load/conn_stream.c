@@ -38,6 +38,11 @@ void codec_tell_line(struct codec_out *out, uint32_t place, size_t line)
     }
 }
 
+void codec_count_ping(struct codec_out *out)
+{
+    out->conn->traffic->connections.pings++;
+}
+
 static void send_requests(struct conn *conn, uint32_t count, uint64_t meant_ns,
                           uint64_t now_ns)
 {
@@ -153,8 +158,9 @@ static bool read_idle(struct conn *conn, const uint8_t *bytes, size_t len)
 
 /* Has all of the bytes been read as answers? Otherwise the connection was given
  * up, or has ended. @detail is room for a line about a failure. */
-static bool read_answers(struct conn *conn, const uint8_t *bytes, size_t len,
-                         char *detail, uint64_t now_ns)
+static inline __attribute__((always_inline)) bool
+read_answers(struct conn *conn, const uint8_t *bytes, size_t len, char *detail,
+             uint64_t now_ns)
 {
     const struct traffic *traffic = conn->traffic;
 
@@ -313,7 +319,7 @@ static void greeted_made(void *user, weir_transport *t)
     struct conn *conn = user;
     const struct traffic *traffic = conn->traffic;
 
-    conn->out.transport = t;
+    conn->out = (struct codec_out){t, conn, 0};
     conn_made(conn, t); /* there is no room for a request yet */
     if (conn->state != CONN_OPEN) {
         return;
@@ -429,6 +435,17 @@ static void greeted_expire(struct conn *conn, uint64_t now_ns,
     }
 }
 
+static void greeted_leave(struct conn *conn)
+{
+    const struct traffic *traffic = conn->traffic;
+
+    if (!is_greeting(conn) && traffic->codec->farewell) {
+        /* One that cannot be written to has ended. */
+        (void)traffic->codec->farewell(traffic->codec_shared, conn->codec_state,
+                                       &conn->out);
+    }
+}
+
 static const struct weir_protocol greeted_protocol = {
     .size = sizeof(struct weir_protocol),
     .kind = WEIR_PROTOCOL_STREAM,
@@ -446,4 +463,5 @@ const struct conn_kind conn_greeted = {
     .expire = greeted_expire,
     .repeat = greeted_repeat,
     .keep = greeted_keep,
+    .leave = greeted_leave,
 };

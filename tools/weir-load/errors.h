@@ -46,7 +46,10 @@ enum error_phase { ERROR_PHASES(ERROR_PHASE) };
     X(NOT_HTTP2, "the server does not speak HTTP/2")                           \
     X(NO_SETTINGS, "no SETTINGS of HTTP/2 within the time-out")                \
     X(NO_STREAM, "the server allowed no stream")                               \
-    X(RESP, "a reply that is none of Redis")
+    X(RESP, "a reply that is none of Redis")                                   \
+    X(NO_WEBSOCKET, "the server does not begin WebSocket")                     \
+    X(WEBSOCKET, "frames of WebSocket that are against its rules")             \
+    X(WEBSOCKET_CLOSE, "the server closed the WebSocket")
 
 #define ERROR_CODE(name, text) ERROR_##name,
 

@@ -131,6 +131,8 @@ const struct field fields_connections[] = {
     CONNS("not_closed", not_closed, .line = NULL,
           ABOUT("those of them that the server was to close "
                 "after their last answer")),
+    CONNS("pings", pings, TEXT("Connections", "pings answered"),
+          .hides_zero = true, ABOUT("pings of WebSocket that were answered")),
     END,
 };
 

@@ -484,12 +484,6 @@ static bool is_siege_target(const char *value, char *const *words)
            strncmp(blank + strspn(blank, " "), "POST", 4) == 0;
 }
 
-static bool is_web_socket(const char *value, char *const *words)
-{
-    (void)words;
-    return has_prefix(value, "ws://") || has_prefix(value, "wss://");
-}
-
 static bool is_grpc(const char *value, char *const *words)
 {
     (void)words;
@@ -914,7 +908,6 @@ const struct option_foreign foreign_words[] = {
                 "a fragment is not sent"),
     FILLED_WORD(foreign_is_port, foreign_fill_port, PLACE),
     WORD(foreign_is_ipv6, "http://[%s]", PLACE),
-    WORD(is_web_socket, NULL, "WebSocket is not spoken"),
     WORD(is_grpc, NULL,
          "messages of gRPC are bodies; see --http2 and -b @FILE"),
     WORD(is_h2c, "--http2|http://%/", VERSION),

@@ -66,6 +66,21 @@ static json_t *redis_config_part(const struct run_options *options)
         "has_login", options->redis.has_login);
 }
 
+/* Messages of WebSocket; null in other modes. */
+static json_t *ws_config_part(const struct run_options *options)
+{
+    if (options->mode != RUN_MODE_WS) {
+        return json_null();
+    }
+    json_t *headers = json_array();
+    for (size_t i = 0; i < options->http.field_count; i++) {
+        json_array_append_new(headers,
+                              json_text_or_null(options->http.fields[i]));
+    }
+    return json_pack("{s:o, s:o}", "message",
+                     json_text_or_null(options->http.body), "headers", headers);
+}
+
 /* The lines of --mix. */
 static json_t *mix_part(const struct mix *mix)
 {
@@ -276,6 +291,7 @@ json_t *json_config(const struct run_options *options)
         json_object_set_new(config, "http2", json_object());
     }
     json_object_set_new(config, "redis", redis_config_part(options));
+    json_object_set_new(config, "ws", ws_config_part(options));
     write_rows(options, config);
     return config;
 }

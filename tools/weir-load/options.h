@@ -57,6 +57,8 @@ enum run_mode {
     RUN_MODE_IDLE,
     /* Commands of Redis. */
     RUN_MODE_REDIS,
+    /* Messages of WebSocket. */
+    RUN_MODE_WS,
 };
 
 /* Where the bytes of mode stream go. */
@@ -152,6 +154,8 @@ struct run_options {
      */
     struct preamble_words preamble_words;
     const struct preamble *preamble;
+    /* WebSocket: messages are text. */
+    bool ws_is_text;
     /* Several kinds of requests, of HTTP or of a script; NULL: one. They are
      * those of a mix, of a replay or of a list, of which the others are NULL.
      */

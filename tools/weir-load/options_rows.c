@@ -582,12 +582,17 @@ static bool read_tos(void *options, const struct option *option,
 
 /* ---- the rows ---- */
 
-static const char *const modes[] = {
-    [RUN_MODE_ECHO] = "echo",       [RUN_MODE_CRR] = "crr",
-    [RUN_MODE_RR] = "rr",           [RUN_MODE_HTTP] = "http",
-    [RUN_MODE_SCRIPT] = "script",   [RUN_MODE_STREAM] = "stream",
-    [RUN_MODE_CONNECT] = "connect", [RUN_MODE_IDLE] = "idle",
-    [RUN_MODE_REDIS] = "redis",     NULL};
+static const char *const modes[] = {[RUN_MODE_ECHO] = "echo",
+                                    [RUN_MODE_CRR] = "crr",
+                                    [RUN_MODE_RR] = "rr",
+                                    [RUN_MODE_HTTP] = "http",
+                                    [RUN_MODE_SCRIPT] = "script",
+                                    [RUN_MODE_STREAM] = "stream",
+                                    [RUN_MODE_CONNECT] = "connect",
+                                    [RUN_MODE_IDLE] = "idle",
+                                    [RUN_MODE_REDIS] = "redis",
+                                    [RUN_MODE_WS] = "ws",
+                                    NULL};
 static const char *const directions[] = {
     [RUN_UP] = "up", [RUN_DOWN] = "down", [RUN_BOTH] = "both", NULL};
 static const char *const arrivals[] = {"const", "poisson", NULL};
@@ -709,8 +714,10 @@ static const struct option rows[] = {
      .aliases = "headers", .read = read_header, .repeats = true, MARK(http)},
     {"body", 'b', "TEXT",
      "a body, or @FILE for one that stands in a file; of redis:// the command "
-     "(PING)",
+     "(PING), of ws:// the message",
      .read = read_body, MARK(body), .json = "http.body", TEXT(http.body)},
+    {"ws-text", 0, NULL, "WebSocket: messages are text (with -b they are)",
+     SWITCH(ws_is_text), MARK(ws), .json = "ws.text"},
     {"chunked", 0, NULL, "send the body in chunks", SWITCH(http.is_chunked),
      MARK(chunked), .json = "http.chunked"},
     {"path", 0, "PATH", "of targets without one (/)", .read = read_path,
@@ -867,7 +874,8 @@ static const struct option rows[] = {
      "echo: requests that come back, compared; rr: answers of a fixed size, "
      "not compared; crr: each connection is made for one echo; stream: bytes "
      "without an end, see --direction; connect: each connection is closed when "
-     "it stands; idle: connections stand until the end; http; redis; script: "
+     "it stands; idle: connections stand until the end; http; redis; ws; "
+     "script: "
      "with --request (over UDP: echo and rr)",
      CHOICE(modes, mode), MARK(mode), .json = "mode"},
     {"direction", 0, "HOW", "of mode stream: {}", CHOICE(directions, direction),
@@ -934,7 +942,7 @@ const struct option_set options_set = {
         "Usage: weir-load [run] [FLAGS] TARGET...\n"
         "\n"
         "TARGET is http://HOST[:PORT]/PATH, https://, redis://HOST[:PORT], "
-        "rediss://,\n"
+        "ws://,\n"
         "tcp://HOST:PORT, tls://, udp://, unix:PATH or tls+unix:PATH.\n"
         "\n"
         "Sends requests to HTTP servers, or to echo servers whose every byte "

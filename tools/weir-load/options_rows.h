@@ -33,6 +33,7 @@ struct options_given {
     const struct option *send;
     const struct option *recv;
     const struct option *body;
+    const struct option *ws;
     const struct option *chunked;
     const struct option *proxy_protocol;
     /* The last of several. */
@@ -60,6 +61,8 @@ bool options_read_target(void *options, const char *text, char *why);
 bool options_settle_urls(struct run_options *options,
                          const struct options_given *given);
 bool options_settle_redis(struct run_options *options);
+bool options_settle_ws(struct run_options *options,
+                       const struct options_given *given);
 
 /* One request for each connection. */
 static inline void options_set_one_request(struct run_options *options)

@@ -424,9 +424,10 @@ static bool choose_script(struct run_options *options,
                           const struct options_given *given)
 {
     const char *flag = given->file ? given->file->name : "request";
-    const bool is_script = options->script.request ||
-                           (given->file && options->mode != RUN_MODE_HTTP &&
-                            options->mode != RUN_MODE_REDIS);
+    const bool is_script =
+        options->script.request ||
+        (given->file && options->mode != RUN_MODE_HTTP &&
+         options->mode != RUN_MODE_REDIS && options->mode != RUN_MODE_WS);
 
     if (!is_script) {
         return true;
@@ -439,6 +440,7 @@ static bool choose_script(struct run_options *options,
         options_set_one_request(options);
     } else if (options->mode == RUN_MODE_HTTP ||
                options->mode == RUN_MODE_REDIS ||
+               options->mode == RUN_MODE_WS ||
                (given->mode && options->mode != RUN_MODE_SCRIPT)) {
         say("--%s: it is not for mode %s%s", flag,
             options_mode_name(options->mode),
@@ -532,16 +534,24 @@ static bool settle_http2(struct run_options *options,
     return true;
 }
 
+/* An option that the mode does not have; NULL: there is none. */
+static const struct option *find_of_http(const struct run_options *options,
+                                         const struct options_given *given)
+{
+    const bool takes_body = options->mode == RUN_MODE_REDIS;
+
+    if (options->mode == RUN_MODE_HTTP || options->mode == RUN_MODE_WS) {
+        return NULL;
+    }
+    return given->http      ? given->http
+           : given->chunked ? given->chunked
+           : takes_body     ? NULL
+                            : given->body;
+}
+
 static bool settle_requests(struct run_options *options,
                             const struct options_given *given)
 {
-    const bool takes_body =
-        options->mode == RUN_MODE_REDIS || options->targets[0].is_redis;
-    const struct option *http = given->http      ? given->http
-                                : given->chunked ? given->chunked
-                                : takes_body     ? NULL
-                                                 : given->body;
-
     if (!options_settle_urls(options, given) ||
         !choose_script(options, given) ||
         (given->file && !settle_file(options, given)) ||
@@ -549,12 +559,19 @@ static bool settle_requests(struct run_options *options,
         return false;
     }
     settle_connection(options);
-    if (http && options->mode != RUN_MODE_HTTP) {
+    if (options->mode == RUN_MODE_WS && !options_settle_ws(options, given)) {
+        return false;
+    }
+    const struct option *http = find_of_http(options, given);
+    if (http) {
         return option_say(
             http, "it is for HTTP; write http://HOST:PORT or --mode http");
     }
     if (given->chunked && !options->http.body && !options->kinds) {
         return option_say(given->chunked, "there is no body; see -b");
+    }
+    if (given->ws && options->mode != RUN_MODE_WS) {
+        return option_say(given->ws, "it is for ws://");
     }
     if (!settle_http2(options, given)) {
         return false;
@@ -728,7 +745,7 @@ static const struct {
     [RUN_MODE_RR] = {true, true},        [RUN_MODE_HTTP] = {false, true},
     [RUN_MODE_SCRIPT] = {false, true},   [RUN_MODE_STREAM] = {false, false},
     [RUN_MODE_CONNECT] = {false, false}, [RUN_MODE_IDLE] = {false, false},
-    [RUN_MODE_REDIS] = {false, true},
+    [RUN_MODE_REDIS] = {false, true},    [RUN_MODE_WS] = {false, true},
 };
 
 /* Options of requests, of which the mode has none. */

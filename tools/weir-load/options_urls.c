@@ -18,6 +18,7 @@ static enum run_mode mode_of(const struct target *target)
 {
     return target->is_http    ? RUN_MODE_HTTP
            : target->is_redis ? RUN_MODE_REDIS
+           : target->is_ws    ? RUN_MODE_WS
                               : RUN_MODE_ECHO;
 }
 
@@ -97,5 +98,36 @@ bool options_settle_redis(struct run_options *options)
         say("--body: %s", why);
         return false;
     }
+    return true;
+}
+
+/* Messages are text, bytes of a file, or the payload; fields are those of the
+ * handshake. */
+bool options_settle_ws(struct run_options *options,
+                       const struct options_given *given)
+{
+    struct http_options *http = &options->http;
+
+    if (given->file) {
+        return option_say(given->file, "it is not for WebSocket");
+    }
+    if (http->method || http->path || http->is_v2 || given->chunked) {
+        say("-X, --path, --http2, --chunked: the handshake of WebSocket is a "
+            "GET of HTTP/1.1");
+        return false;
+    }
+    if (!http->body) {
+        return true;
+    }
+    if (http->body[0] == '@' || strstr(http->body, "{seq}") ||
+        strstr(http->body, "{conn}") || strstr(http->body, "{rand:")) {
+        say("--body: a message of WebSocket is text that stays the same");
+        return false;
+    }
+    if (given->send) {
+        return option_say(given->send, "-b has the message");
+    }
+    options->send = sizes_of(strlen(http->body));
+    options->ws_is_text = true;
     return true;
 }

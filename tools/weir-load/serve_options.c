@@ -41,7 +41,7 @@ struct reading {
 };
 
 static const char *const mode_names[] = {"echo",  "discard", "chargen", "rr",
-                                         "sized", "http",    NULL};
+                                         "sized", "http",    "ws",      NULL};
 static const char *const on_off[] = {"on", "off", NULL};
 
 /* ---- readers ---- */
@@ -66,7 +66,8 @@ static bool read_mode(void *options, const struct option *option,
     serve_of(options)->mode = find_mode(value);
     return serve_of(options)->mode ||
            option_refuse(
-               why, "'%.200s' is not echo, discard, chargen, rr, sized or http",
+               why,
+               "'%.200s' is not echo, discard, chargen, rr, sized, http or ws",
                value);
 }
 
@@ -247,28 +248,40 @@ const struct option_set serve_set = {
 
 /* ---- what goes together ---- */
 
-/* http:// means the mode, too. */
+/* http:// and ws:// mean the mode, too. */
 static bool settle_urls(struct reading *reading)
 {
     struct serve_options *options = &reading->options;
     bool is_http = false;
+    bool is_ws = false;
 
     for (size_t i = 0; i < options->target_count; i++) {
         is_http |= options->targets[i].is_http;
+        is_ws |= options->targets[i].is_ws;
+        if (options->targets[i].is_redis) {
+            say("%s: there is no server of Redis here; see redis-server",
+                options->targets[i].text);
+            return false;
+        }
         if (options->targets[i].path) {
             say("%s: an address to listen on has no path",
                 options->targets[i].text);
             return false;
         }
     }
-    if (!is_http) {
+    if (!is_http && !is_ws) {
         return true;
     }
-    if (reading->mode && strcmp(options->mode->name, "http") != 0) {
-        say("--mode: %s is not for http://", options->mode->name);
+    const char *name = is_ws ? "ws" : "http";
+    if (is_http && is_ws) {
+        say("http:// and ws:// cannot be served together");
         return false;
     }
-    options->mode = serve_paced_find("http");
+    if (reading->mode && strcmp(options->mode->name, name) != 0) {
+        say("--mode: %s is not for %s://", options->mode->name, name);
+        return false;
+    }
+    options->mode = serve_paced_find(name);
     return true;
 }
 
@@ -327,6 +340,10 @@ static bool settle_mode(struct serve_options *options)
         return false;
     }
 
+    if (strcmp(name, "ws") == 0 && pace_is_needed(pace)) {
+        say("--mode: ws has no --delay, --freeze or --limit-rate");
+        return false;
+    }
     if (!pace_is_needed(pace) && mode_find(name)) {
         return true;
     }

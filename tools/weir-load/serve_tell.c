@@ -82,6 +82,8 @@ static void print_address(const struct target *target,
         scheme = "udp://";
     } else if (target->is_http) {
         scheme = target->is_tls ? "https://" : "http://";
+    } else if (target->is_ws) {
+        scheme = target->is_tls ? "wss://" : "ws://";
     } else if (target->is_tls) {
         scheme = is_unix ? "tls+" : "tls://";
     }

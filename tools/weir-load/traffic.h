@@ -89,6 +89,8 @@ struct connection_counts {
      * that the server was to close. */
     uint64_t closed_first;
     uint64_t not_closed;
+    /* Pings of WebSocket that were answered. */
+    uint64_t pings;
 };
 
 struct traffic {

@@ -22,12 +22,15 @@ struct url_scheme {
     const char *port;
     bool is_tls;
     bool is_redis;
+    bool is_ws;
 };
 
 static const struct url_scheme url_schemes[] = {
     {.prefix = "http://", .port = "80"},
     {.prefix = "https://", .port = "443", .is_tls = true},
     {.prefix = "redis://", .port = "6379", .is_redis = true},
+    {.prefix = "ws://", .port = "80", .is_ws = true},
+    {.prefix = "wss://", .port = "443", .is_tls = true, .is_ws = true},
     {.prefix = "rediss://", .port = "6379", .is_tls = true, .is_redis = true},
 };
 
@@ -204,7 +207,8 @@ int url_parse(const char *text, bool listening, struct target *ret, char *why)
         return err;
     }
     target.is_tls = scheme->is_tls;
-    target.is_http = !scheme->is_redis;
+    target.is_http = !scheme->is_redis && !scheme->is_ws;
+    target.is_ws = scheme->is_ws;
     target.is_redis = scheme->is_redis;
     target.path = path[0] != '\0' ? path : NULL;
     *ret = target;

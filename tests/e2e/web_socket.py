@@ -1,0 +1,385 @@
+"""weir-load as a client and as a server of WebSocket, against each other,
+against a peer of Python's that keeps RFC 6455 by itself, and against peers that
+break it.
+"""
+
+import base64
+import contextlib
+import hashlib
+import os
+import socket
+import struct
+
+from harness import (WEIR_LOAD, Program, equal, load, load_json, matches,
+                     one_line, read_line, run)
+from servers import Server, read_exactly
+
+OK, USAGE, NOTHING, ERRORS = 0, 2, 3, 4
+GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
+
+
+def judged(*args, status=OK, **options):
+    outcome, result = load_json(*args, **options)
+    equal(outcome.status, status, f"exit status; it said {outcome.err!r}")
+    return result
+
+
+@contextlib.contextmanager
+def serve(*flags):
+    """weir-load serve ws://; its URL and its program."""
+    with Program(WEIR_LOAD, "serve", *flags, "ws://127.0.0.1:0") as program:
+        line = read_line(program.process.stdout)
+        matches(line, r"^serving ws on ws://127\.0\.0\.1:\d+$")
+        yield line.split()[-1], program
+
+
+# ---- a peer of Python's ----
+
+def accept_of(key):
+    return base64.b64encode(hashlib.sha1(key + GUID).digest())
+
+
+def read_head(connection):
+    head = b""
+    while not head.endswith(b"\r\n\r\n"):
+        head += read_exactly(connection, 1)
+    return head
+
+
+def field(head, name):
+    for line in head.split(b"\r\n")[1:]:
+        if line.lower().startswith(name.lower() + b":"):
+            return line.split(b":", 1)[1].strip()
+    return None
+
+
+def shake(connection):
+    """The server's part of a handshake; the head of the request."""
+    head = read_head(connection)
+    connection.sendall(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
+                       b"Connection: Upgrade\r\nSec-WebSocket-Accept: "
+                       + accept_of(field(head, b"Sec-WebSocket-Key")) + b"\r\n\r\n")
+    return head
+
+
+def frame(opcode, data=b"", final=True, mask=None):
+    head = bytes([(0x80 if final else 0) | opcode])
+    bit = 0x80 if mask else 0
+    if len(data) < 126:
+        head += bytes([bit | len(data)])
+    elif len(data) < 65536:
+        head += bytes([bit | 126]) + struct.pack(">H", len(data))
+    else:
+        head += bytes([bit | 127]) + struct.pack(">Q", len(data))
+    if mask:
+        head += mask
+        data = bytes(byte ^ mask[i % 4] for i, byte in enumerate(data))
+    return head + data
+
+
+def read_frame(connection, masked):
+    """Opcode, payload and mask of a frame, which is final."""
+    first, second = read_exactly(connection, 2)
+    equal((first & 0xf0, second >> 7), (0x80, masked), "final, reserved bits, mask")
+    size = second & 127
+    if size == 126:
+        size, = struct.unpack(">H", read_exactly(connection, 2))
+    elif size == 127:
+        size, = struct.unpack(">Q", read_exactly(connection, 8))
+    mask = read_exactly(connection, 4) if masked else bytes(4)
+    data = read_exactly(connection, size)
+    return first & 15, bytes(byte ^ mask[i % 4] for i, byte in enumerate(data)), mask
+
+
+def echo_with(answer, seen=None):
+    """Answers each message by a function of the connection, opcode and data."""
+    def work(connection, _):
+        shake(connection)
+        while True:
+            opcode, data, mask = read_frame(connection, 1)
+            if seen is not None:
+                seen.append((opcode, data, mask))
+            if opcode == CLOSE:
+                connection.sendall(frame(CLOSE, data))
+                return
+            if opcode in (TEXT, BINARY):
+                answer(connection, opcode, data)
+    return work
+
+
+def plain(connection, opcode, data):
+    connection.sendall(frame(opcode, data))
+
+
+def url_of(server):
+    return server.url.replace("tcp", "ws")
+
+
+# ---- both ends are weir-load ----
+
+def test_both_ends_agree_on_messages_of_every_size():
+    with serve() as (url, program):
+        for size in ("1", "125", "126", "64k", "1M", "mix:10:50,100k:50"):
+            result = judged("-c", "3", "-p", "4", "-n", "60", "--send", size, url)
+            equal((result["requests"]["ok"], result["errors"]), (60, []), size)
+        judged("-c", "2", "-n", "200", "--ws-text", url + "/chat?x=1")
+        judged("-c", "2", "-R", "500", "-n", "200", "--force", "--lateness-limit",
+               "60s", "-b", "tick", url)
+        result = judged("-c", "2", "-n", "40", "--requests-per-conn", "4", url)
+        equal(result["connections"]["opened"] >= 10, True, "connections")
+        equal(result["connections"]["not_closed"], 0, "the server closes them")
+        equal(program.process.poll(), None, "the server lives")
+
+
+def test_bytes_on_the_wire_are_those_of_the_frames():
+    with serve() as (url, _):
+        result = judged("-c", "1", "-n", "100", "--send", "200", url)
+        sent = result["bytes"]["out"]
+        equal(100 * (200 + 8) <= sent <= 100 * (200 + 8) + 16, True, f"{sent} sent")
+
+
+# ---- the client beside a peer of Python's ----
+
+def test_the_handshake_has_the_fields_of_the_command_line():
+    heads = []
+
+    def work(connection, _):
+        heads.append(shake(connection))
+        while True:
+            opcode, data, _mask = read_frame(connection, 1)
+            connection.sendall(frame(opcode, data))
+    with Server(work) as server:
+        judged("-c", "1", "-n", "3", "-H", "Origin: http://a.example",
+               "-H", "Cookie: x=y", url_of(server) + "/room?id=1")
+        head = heads[0]
+        equal(head.startswith(b"GET /room?id=1 HTTP/1.1\r\n"), True, head)
+        equal(field(head, b"Host"), f"127.0.0.1:{server.port}".encode(), "Host")
+        equal(field(head, b"Origin"), b"http://a.example", "Origin")
+        equal(field(head, b"Sec-WebSocket-Version"), b"13", "version")
+        equal(len(base64.b64decode(field(head, b"Sec-WebSocket-Key"))), 16, "key")
+
+
+def test_frames_are_masked_and_each_by_another_mask():
+    seen = []
+    with Server(echo_with(plain, seen)) as server:
+        judged("-c", "1", "-n", "50", "--send", "10", url_of(server))
+    masks = {mask for opcode, _, mask in seen if opcode == BINARY}
+    equal(len(masks) > 45, True, f"{len(masks)} masks of 50 frames")
+    equal(seen[-1][:2], (CLOSE, struct.pack(">H", 1000)), "the last frame")
+
+
+def test_text_is_text_and_the_message_is_that_of_the_command_line():
+    seen = []
+    with Server(echo_with(plain, seen)) as server:
+        result = judged("-c", "1", "-n", "5", "-b", '{"op": "püng"}', url_of(server))
+        equal({data[:2] for data in seen[:-1]}, {(TEXT, '{"op": "püng"}'.encode())},
+              "messages")
+        equal(result["config"]["ws"]["message"], '{"op": "püng"}', "configuration")
+        del seen[:]
+        judged("-c", "1", "-n", "5", "--ws-text", "--send", "300", url_of(server))
+        equal({(data[0], len(data[1])) for data in seen[:-1]}, {(TEXT, 300)}, "text")
+        seen[0][1].decode("ascii")
+
+
+def test_fragments_and_pings_between_them_are_read():
+    pongs = []
+
+    def answer(connection, opcode, data):
+        third = len(data) // 3
+        connection.sendall(frame(opcode, data[:third], final=False)
+                           + frame(PING, b"alive?") + frame(0, b"", final=False)
+                           + frame(PONG, b"unasked")
+                           + frame(0, data[third:2 * third], final=False)
+                           + frame(0, data[2 * third:]))
+        pongs.append(read_frame(connection, 1)[:2])
+    with Server(echo_with(answer)) as server:
+        result = judged("-c", "1", "-n", "20", url_of(server))
+        equal(result["requests"]["ok"], 20, "ok")
+        equal(result["connections"]["pings"], 20, "pings")
+        equal(set(pongs), {(PONG, b"alive?")}, "pongs")
+
+
+def test_a_ping_between_messages_is_answered():
+    def answer(connection, opcode, data):
+        connection.sendall(frame(opcode, data) + frame(PING, 125 * b"x"))
+        equal(read_frame(connection, 1)[:2], (PONG, 125 * b"x"), "pong")
+    with Server(echo_with(answer)) as server:
+        result = judged("-c", "1", "-n", "10", "--think", "20ms", url_of(server))
+        equal(result["connections"]["pings"] >= 9, True, "pings")
+
+
+def error_of(answer, *flags):
+    """The error of a run whose server answers its first message so."""
+    with Server(echo_with(answer)) as server:
+        outcome, result = load_json("-c", "1", "-n", "1", *flags, url_of(server))
+        equal(outcome.status in (NOTHING, ERRORS), True, outcome.err)
+        return result["errors"][0]["code"], result["errors"][0]["first"]
+
+
+def raw(data):
+    return lambda connection, opcode, message: connection.sendall(data)
+
+
+def test_frames_against_the_rules_are_named():
+    for data, pattern in (
+            (frame(BINARY, b"x", mask=b"abcd"), "a frame of the server has a mask"),
+            (b"\xc2\x00", "a reserved bit is set"),
+            (b"\x83\x00", "an opcode that is none"),
+            (b"\x89\x7e\x00\x80" + 128 * b"x", "more than 125 bytes"),
+            (b"\x09\x00", "a control frame in fragments"),
+            (b"\x82\x7f\x80" + 7 * b"\0", "more than 1 GiB"),
+            (b"\x82\x7f\xff" + 7 * b"\xff", "more than 1 GiB"),
+            (b"\x82\x7e\x00\x01x", "more bytes than it needs"),
+            (b"\x80\x00", "a continuation of no message"),
+            (frame(BINARY, b"", final=False) + 70000 * b"\0\0", "65536 frames"),
+            (b"\x88\x01x", "a close with a code that is none")):
+        code, first = error_of(raw(data))
+        equal(code, "WEBSOCKET", data[:12])
+        matches(first, pattern)
+
+
+def test_an_answer_that_is_no_echo_is_wrong():
+    for data, pattern in (
+            (lambda m: frame(BINARY, m[:-1] + bytes([m[-1] ^ 1])), "byte 127 is"),
+            (lambda m: frame(BINARY, m[:-1]), "shorter than what was sent"),
+            (lambda m: frame(BINARY, m + b"x"), "longer than what was sent"),
+            (lambda m: frame(TEXT, m), "the answer is text, and binary was sent")):
+        code, first = error_of(
+            lambda connection, opcode, message, make=data:
+            connection.sendall(make(message)))
+        equal(code, "WRONG_ECHO", pattern)
+        matches(first, pattern)
+
+
+def test_a_message_that_nobody_asked_for_is_an_error():
+    def answer(connection, opcode, data):
+        connection.sendall(frame(opcode, data) + frame(opcode, data))
+    equal(error_of(answer)[0], "SURPLUS", "two messages")
+
+
+def test_a_close_of_the_server_has_its_code():
+    closes = []
+
+    def answer(connection, _opcode, _data):
+        connection.sendall(frame(CLOSE, struct.pack(">H", 1013) + b"try later"))
+        closes.append(read_frame(connection, 1)[:2])
+    code, first = error_of(answer)
+    equal(code, "WEBSOCKET_CLOSE", first)
+    matches(first, "code 1013, try later")
+    equal(closes, [(CLOSE, struct.pack(">H", 1013))], "the close is answered")
+
+
+def test_a_close_between_messages_is_no_failure():
+    def work(connection, _):
+        shake(connection)
+        for _ in range(3):
+            opcode, data, _mask = read_frame(connection, 1)
+            connection.sendall(frame(opcode, data))
+        connection.sendall(frame(CLOSE, struct.pack(">H", 1001)))
+        equal(read_frame(connection, 1)[0], CLOSE, "the answer")
+    with Server(work) as server:
+        result = judged("-c", "1", "-n", "9", "--think", "50ms", url_of(server))
+        equal((result["requests"]["ok"], result["errors"]), (9, []), "messages")
+        equal(result["connections"]["ended_idle"] >= 2, True, "ends")
+
+
+def test_what_is_no_handshake_is_named():
+    accept = b"HTTP/1.1 101 x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    for answer, pattern in (
+            (b"HTTP/1.1 404 Not Found\r\n\r\n", "status 404 in place of 101"),
+            (accept + b"\r\n", "no Sec-WebSocket-Accept"),
+            (accept + b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n",
+             "not that of the key"),
+            (b"+OK\r\n", "no answer of HTTP"),
+            (b"HTTP/1.1 101 x\r\nA: " + 70000 * b"x", "no answer of HTTP")):
+        def work(connection, _, answer=answer):
+            read_head(connection)
+            connection.sendall(answer)
+            connection.recv(1)
+        with Server(work) as server:
+            result = judged("-c", "1", "-n", "1", url_of(server), status=NOTHING)
+            equal(result["errors"][0]["code"], "NO_WEBSOCKET", answer[:30])
+            matches(result["errors"][0]["first"], pattern)
+
+
+def test_a_server_that_does_not_answer_the_handshake_is_given_up():
+    def work(connection, _):
+        while connection.recv(4096):
+            pass
+    with Server(work) as server:
+        outcome = load("-c", "1", "-n", "1", "--connect-timeout", "300ms",
+                       url_of(server))
+        equal(outcome.status, NOTHING, outcome.err)
+        matches(outcome.err, "no answer within the time-out")
+
+
+# ---- the server beside a client of Python's ----
+
+@contextlib.contextmanager
+def client(url, request=None):
+    host, port = url.removeprefix("ws://").split(":")
+    with socket.create_connection((host, int(port)), timeout=60) as connection:
+        key = base64.b64encode(os.urandom(16))
+        connection.sendall(request or (
+            b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: " + key + b"\r\n\r\n"))
+        head = read_head(connection)
+        if not request:
+            equal(field(head, b"Sec-WebSocket-Accept"), accept_of(key), "accept")
+        yield connection, head
+
+
+def test_the_server_echoes_fragments_and_answers_pings():
+    with serve() as (url, _), client(url) as (connection, _):
+        mask = b"\x01\x02\x03\x04"
+        connection.sendall(frame(TEXT, b"Hel", final=False, mask=mask)
+                           + frame(PING, b"p", mask=mask)
+                           + frame(0, b"lo", mask=mask))
+        equal(read_exactly(connection, 5), b"\x01\x03Hel", "the first fragment")
+        equal(read_frame(connection, 0)[:2], (PONG, b"p"), "pong")
+        equal(read_exactly(connection, 4), b"\x80\x02lo", "the last fragment")
+        connection.sendall(frame(CLOSE, struct.pack(">H", 1000) + b"bye", mask=mask))
+        equal(read_frame(connection, 0)[:2], (CLOSE, struct.pack(">H", 1000)), "close")
+        equal(connection.recv(1), b"", "the end")
+
+
+def test_the_server_refuses_clients_that_break_the_rules():
+    mask = b"abcd"
+    with serve() as (url, program):
+        for data in (frame(BINARY, b"x"), b"\xc2\x80abcd", b"\x83\x80abcd",
+                     b"\x89\xfe\x00\x80abcd", b"\x82\xff\x80" + 7 * b"\0" + mask,
+                     b"\x80\x80abcd", frame(CLOSE, b"x", mask=mask)):
+            with client(url) as (connection, _):
+                connection.sendall(data)
+                equal(read_frame(connection, 0)[:2], (CLOSE, struct.pack(">H", 1002)),
+                      data[:8])
+                equal(connection.recv(1), b"", "the end")
+        for request in (b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", b"POST / HTTP/1.1\r\n\r\n",
+                        b"GET /" + 66000 * b"x"):
+            with client(url, request) as (connection, head):
+                equal(head.split(b"\r\n")[0], b"HTTP/1.1 400 Bad Request", request[:20])
+        judged("-c", "1", "-n", "10", url)
+        equal(program.process.poll(), None, "the server lives")
+
+
+# ---- the command line ----
+
+def test_what_is_not_for_web_socket_is_refused():
+    url = "ws://127.0.0.1:1"
+    for args, pattern in (
+            (("-X", "POST", url), "the handshake of WebSocket is a GET"),
+            (("--http2", url), "the handshake of WebSocket is a GET"),
+            (("-b", "n{seq}", url), "text that stays the same"),
+            (("-b", "x", "--send", "5", url), "-b has the message"),
+            (("--request", "x", url), "it is not for mode ws"),
+            (("--expect", "200", url), "--expect: it is for HTTP and --request"),
+            (("--mode", "rr", url), "rr is not for ws://"),
+            (("--ws-text", "http://127.0.0.1:1"), "--ws-text: it is for ws://"),
+            ((url, "http://127.0.0.1:1"), "other targets cannot be loaded together")):
+        outcome = load(*args)
+        equal((outcome.status, outcome.out), (USAGE, ""), outcome.err)
+        one_line(outcome.err, pattern)
+
+
+run(globals())

@@ -1,0 +1,129 @@
+/*
+ * Frames of WebSocket (RFC 6455, section 5), read as they come and without
+ * being kept, and their heads written.
+ *
+ * A reader has a fixed size whatever its peer sends: data is shown where it
+ * lies, control frames have at most 125 bytes, and messages have a largest size
+ * and a largest number of frames.
+ */
+#ifndef WEIR_LOAD_WS_FRAME_H
+#define WEIR_LOAD_WS_FRAME_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* The longest head of a frame, with its mask, and payload of a control frame.
+ */
+#define WS_HEAD_MAX    14U
+#define WS_CONTROL_MAX 125U
+
+/* Of a message. */
+#define WS_MESSAGE_MAX   (UINT64_C(1) << 30)
+#define WS_FRAGMENTS_MAX 65536U
+
+enum ws_opcode {
+    WS_CONTINUATION = 0,
+    WS_TEXT = 1,
+    WS_BINARY = 2,
+    WS_CLOSE = 8,
+    WS_PING = 9,
+    WS_PONG = 10,
+};
+
+/* Codes of a close (RFC 6455, 7.4.1). */
+enum {
+    WS_CODE_NORMAL = 1000,
+    WS_CODE_PROTOCOL = 1002,
+};
+
+/* Why frames are not understood, with one line about each. */
+#define WS_FAULTS(X)                                                           \
+    X(RESERVED, "a reserved bit is set")                                       \
+    X(OPCODE, "an opcode that is none")                                        \
+    X(MASKED, "a frame of the server has a mask")                              \
+    X(UNMASKED, "a frame of the client has no mask")                           \
+    X(LONG_CONTROL, "a control frame of more than 125 bytes")                  \
+    X(CUT_CONTROL, "a control frame in fragments")                             \
+    X(LENGTH, "a length in more bytes than it needs")                          \
+    X(SIZE, "a message of more than 1 GiB")                                    \
+    X(FRAGMENTS, "a message in more than 65536 frames")                        \
+    X(CONTINUES_NOTHING, "a continuation of no message")                       \
+    X(INTERRUPTS, "a message inside another one")                              \
+    X(CODE, "a close with a code that is none")
+
+#define WS_FAULT(name, text) WS_FAULT_##name,
+
+enum ws_fault { WS_FAULT_NONE, WS_FAULTS(WS_FAULT) };
+
+/* What ws_read() found last. */
+enum ws_found {
+    WS_FOUND_NOTHING, /* all bytes were used, and more are to come */
+    WS_FOUND_FRAME,   /* a data frame begins: opcode, is_final, size_bytes */
+    WS_FOUND_DATA,    /* a part of it: data, len */
+    WS_FOUND_CONTROL, /* a whole control frame: opcode, data, len */
+};
+
+/* All zero before the first byte. */
+struct ws_reader {
+    /* Its peer is a client, whose frames have masks. */
+    bool has_masks;
+    enum ws_fault fault;
+    uint32_t head_len;
+    uint8_t head[WS_HEAD_MAX];
+    /* Of the frame that is being read. */
+    enum ws_opcode opcode;
+    bool is_final;
+    uint8_t mask[4];
+    uint64_t size_bytes;
+    uint64_t left_bytes;
+    /* Of the message that its frames are parts of. */
+    bool is_in_message;
+    enum ws_opcode message_opcode;
+    uint64_t message_bytes;
+    uint32_t fragments;
+    uint32_t control_len;
+    uint8_t control[WS_CONTROL_MAX];
+};
+
+struct ws_piece {
+    enum ws_found found;
+    /* Of a part of data frames: as it was sent, masked by the mask from a place
+     * on. Of a control frame without a mask. */
+    const uint8_t *data;
+    size_t len;
+    uint64_t mask_at;
+    /* The message ends with it. */
+    bool ends_message;
+};
+
+/*
+ * Read until something is found; len is not 0. Returns how many bytes were
+ * used, or -EBADMSG: they are against the rules (fault).
+ */
+ssize_t ws_read(struct ws_reader *reader, const uint8_t *bytes, size_t len,
+                struct ws_piece *ret);
+
+/* Write the head of a final frame; mask NULL: none. Returns its bytes, at most
+ * WS_HEAD_MAX. */
+size_t ws_write_head(enum ws_opcode opcode, bool is_final, uint64_t size,
+                     const uint8_t *mask, uint8_t *out);
+
+/* Write a whole control frame; len is at most WS_CONTROL_MAX. Returns its
+ * bytes. */
+size_t ws_write_control(enum ws_opcode opcode, const uint8_t *data, size_t len,
+                        const uint8_t *mask, uint8_t *out);
+#define WS_CONTROL_SIZE (WS_HEAD_MAX + WS_CONTROL_MAX)
+
+/* Put a mask on bytes, or take it off, from a place of its frame on. */
+void ws_mask(uint8_t *out, const uint8_t *bytes, size_t len,
+             const uint8_t mask[4], uint64_t at);
+
+/* The code of a close with this payload; 0: it has none. */
+uint16_t ws_close_code(const uint8_t *data, size_t len);
+
+/* A line about a fault. */
+const char *ws_fault_text(enum ws_fault fault);
+
+#endif

@@ -1,0 +1,270 @@
+/*
+ * SHA-1 is written out here: it proves nothing but that the other side speaks
+ * WebSocket, and weir-load is also built without a library that has it.
+ *
+ * Names and words are compared without regard to case, as in HTTP.
+ */
+#include "ws_handshake.h"
+
+#include <endian.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+/* RFC 6455, 1.3. */
+static const char guid[] = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+
+#define SHA1_SIZE  20U
+#define SHA1_BLOCK 64U
+
+/* ---- SHA-1 (RFC 3174) ---- */
+
+static uint32_t rotate(uint32_t value, unsigned bits)
+{
+    return value << bits | value >> (32 - bits);
+}
+
+static void add_block(uint32_t state[5], const uint8_t *block)
+{
+    uint32_t words[80];
+    uint32_t a = state[0];
+    uint32_t b = state[1];
+    uint32_t c = state[2];
+    uint32_t d = state[3];
+    uint32_t e = state[4];
+
+    memcpy(words, block, SHA1_BLOCK);
+    for (unsigned i = 0; i < 80; i++) {
+        words[i] = i < 16 ? be32toh(words[i])
+                          : rotate(words[i - 3] ^ words[i - 8] ^ words[i - 14] ^
+                                       words[i - 16],
+                                   1);
+        const uint32_t chosen = i < 20   ? (b & c) | (~b & d)
+                                : i < 40 ? b ^ c ^ d
+                                : i < 60 ? (b & c) | (b & d) | (c & d)
+                                         : b ^ c ^ d;
+        const uint32_t constant = i < 20   ? 0x5a827999U
+                                  : i < 40 ? 0x6ed9eba1U
+                                  : i < 60 ? 0x8f1bbcdcU
+                                           : 0xca62c1d6U;
+        const uint32_t next = rotate(a, 5) + chosen + e + constant + words[i];
+        e = d;
+        d = c;
+        c = rotate(b, 30);
+        b = a;
+        a = next;
+    }
+    state[0] += a;
+    state[1] += b;
+    state[2] += c;
+    state[3] += d;
+    state[4] += e;
+}
+
+/* Of a text that has two blocks with its end. */
+static void hash(const char *text, size_t len, uint8_t ret[SHA1_SIZE])
+{
+    uint32_t state[5] = {0x67452301U, 0xefcdab89U, 0x98badcfeU, 0x10325476U,
+                         0xc3d2e1f0U};
+    uint8_t blocks[2 * SHA1_BLOCK] = {0};
+    const size_t count = len + 9 <= SHA1_BLOCK ? 1 : 2;
+    const uint64_t bits = htobe64((uint64_t)len * 8);
+
+    memcpy(blocks, text, len);
+    blocks[len] = 0x80;
+    memcpy(blocks + count * SHA1_BLOCK - sizeof(bits), &bits, sizeof(bits));
+    for (size_t i = 0; i < count; i++) {
+        add_block(state, blocks + i * SHA1_BLOCK);
+    }
+    for (size_t i = 0; i < 5; i++) {
+        const uint32_t word = htobe32(state[i]);
+        memcpy(ret + 4 * i, &word, sizeof(word));
+    }
+}
+
+static void encode(const uint8_t *data, size_t size, char *out)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                 "abcdefghijklmnopqrstuvwxyz0123456789+/";
+    size_t at = 0;
+
+    for (size_t i = 0; i < size; i += 3) {
+        const uint32_t second = i + 1 < size ? data[i + 1] : 0;
+        const uint32_t third = i + 2 < size ? data[i + 2] : 0;
+        const uint32_t bits = (uint32_t)data[i] << 16 | second << 8 | third;
+        out[at++] = digits[bits >> 18];
+        out[at++] = digits[bits >> 12 & 63];
+        out[at++] = i + 1 < size ? digits[bits >> 6 & 63] : '=';
+        out[at++] = i + 2 < size ? digits[bits & 63] : '=';
+    }
+    out[at] = '\0';
+}
+
+void ws_make_key(uint64_t high, uint64_t low, char ret[WS_KEY_SIZE])
+{
+    uint8_t bytes[16];
+
+    memcpy(bytes, &high, sizeof(high));
+    memcpy(bytes + sizeof(high), &low, sizeof(low));
+    encode(bytes, sizeof(bytes), ret);
+}
+
+void ws_make_accept(const char *key, char ret[WS_ACCEPT_SIZE])
+{
+    char text[WS_KEY_SIZE + sizeof(guid)];
+    uint8_t hashed[SHA1_SIZE];
+
+    const int len = snprintf(text, sizeof(text), "%.24s%s", key, guid);
+    hash(text, (size_t)len, hashed);
+    encode(hashed, sizeof(hashed), ret);
+}
+
+/* ---- reading ---- */
+
+/* The value of a line of this name; NULL: it has another one. */
+static const char *find_value(const char *line, const char *name)
+{
+    const size_t len = strlen(name);
+
+    if (strncasecmp(line, name, len) != 0 || line[len] != ':') {
+        return NULL;
+    }
+    line += len + 1;
+    return line + strspn(line, " \t");
+}
+
+/* Is a word one of a list with commas? */
+static bool has_word(const char *list, const char *word)
+{
+    const size_t len = strlen(word);
+
+    while (*list) {
+        list += strspn(list, " \t,");
+        const size_t size = strcspn(list, " \t,;");
+        if (size == len && strncasecmp(list, word, len) == 0) {
+            return true;
+        }
+        list += strcspn(list, ",");
+    }
+    return false;
+}
+
+/* A value that has exactly so many characters, as all keys have. */
+static void take_value(char *field, size_t size, const char *value)
+{
+    if (strlen(value) + 1 == size) {
+        memcpy(field, value, size);
+    }
+}
+
+static int take_first_line(struct ws_handshake *self)
+{
+    const char *line = self->line;
+
+    self->has_first_line = true;
+    if (strncmp(line, "HTTP/1.", 7) == 0 && line[7] >= '0' && line[7] <= '9' &&
+        line[8] == ' ' && strspn(line + 9, "0123456789") == 3) {
+        self->status = (uint16_t)((line[9] - '0') * 100 +
+                                  (line[10] - '0') * 10 + (line[11] - '0'));
+        return 0;
+    }
+    self->is_get = strncmp(line, "GET ", 4) == 0;
+    return self->is_get ? 0 : -EBADMSG;
+}
+
+static void take_field(struct ws_handshake *self)
+{
+    const char *line = self->line;
+    const char *value = NULL;
+
+    if ((value = find_value(line, "Upgrade"))) {
+        self->has_upgrade |= has_word(value, "websocket");
+    } else if ((value = find_value(line, "Connection"))) {
+        self->has_connection |= has_word(value, "Upgrade");
+    } else if ((value = find_value(line, "Sec-WebSocket-Key"))) {
+        take_value(self->key, WS_KEY_SIZE, value);
+    } else if ((value = find_value(line, "Sec-WebSocket-Accept"))) {
+        take_value(self->accept, WS_ACCEPT_SIZE, value);
+    } else if ((value = find_value(line, "Sec-WebSocket-Version"))) {
+        self->has_version |= strcmp(value, "13") == 0;
+    } else if ((value = find_value(line, "Sec-WebSocket-Protocol"))) {
+        self->has_protocol = true;
+    } else if ((value = find_value(line, "Sec-WebSocket-Extensions"))) {
+        self->has_extensions |= value[0] != '\0';
+    }
+}
+
+/* A line is whole, without its end. */
+static int take_line(struct ws_handshake *self)
+{
+    size_t len = self->line_len;
+
+    if (len >= WS_LINE_SIZE) {
+        self->line[WS_LINE_SIZE - 1] = '\0';
+        len = self->has_first_line ? 0 : len; /* a field that is none of ours */
+    } else {
+        while (len > 0 && strchr("\r \t", self->line[len - 1])) {
+            len--;
+        }
+        self->line[len] = '\0';
+        if (len == 0 && self->has_first_line) {
+            self->is_over = true;
+        }
+    }
+    self->line_len = 0;
+    if (!self->has_first_line) {
+        return len > 0 ? take_first_line(self) : -EBADMSG;
+    }
+    if (len > 0) {
+        take_field(self);
+    }
+    return 0;
+}
+
+ssize_t ws_handshake_read(struct ws_handshake *self, const uint8_t *bytes,
+                          size_t len)
+{
+    size_t at = 0;
+
+    while (at < len && !self->is_over) {
+        const char byte = (char)bytes[at++];
+        self->total_bytes++;
+        if (self->total_bytes > WS_HANDSHAKE_MAX || byte == '\0') {
+            return -EBADMSG;
+        }
+        if (byte == '\n') {
+            const int err = take_line(self);
+            if (err < 0) {
+                return err;
+            }
+        } else if (self->line_len < WS_LINE_SIZE) {
+            self->line[self->line_len++] = byte;
+        }
+    }
+    return (ssize_t)at;
+}
+
+const char *ws_handshake_judge(const struct ws_handshake *self, const char *key,
+                               bool asked_protocol)
+{
+    char accept[WS_ACCEPT_SIZE];
+
+    ws_make_accept(key, accept);
+    return self->status != 101       ? "the status is not 101"
+           : !self->has_upgrade      ? "there is no Upgrade: websocket"
+           : !self->has_connection   ? "there is no Connection: Upgrade"
+           : self->accept[0] == '\0' ? "there is no Sec-WebSocket-Accept"
+           : strcmp(self->accept, accept) != 0
+               ? "Sec-WebSocket-Accept is not that of the key"
+           : self->has_extensions ? "an extension that was not asked for"
+           : self->has_protocol && !asked_protocol
+               ? "a protocol that was not asked for"
+               : NULL;
+}
+
+bool ws_handshake_is_asked(const struct ws_handshake *self)
+{
+    return self->is_get && self->has_upgrade && self->has_connection &&
+           self->has_version && self->key[0] != '\0';
+}
