@@ -24,9 +24,9 @@ from harness import Skip, equal, load_json, run
 SEED = int(os.environ.get("WEIR_TEST_SEED", time.time_ns() % 10 ** 6))
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 OK, INVALID = 0, 5
-REQUESTS = 240
-RATE = 16
-SERVICE_S = 0.05  # four fifths of the time are taken
+REQUESTS = 100
+RATE = 5
+SERVICE_S = 0.16  # four fifths of the time are taken
 MS = 10 ** 6
 
 
