@@ -522,11 +522,6 @@ static bool is_place(const char *value, char *const *words)
     {                                                                          \
         ROW("", is_, write_, advice_), .has_value = true, .is_word = true      \
     }
-#define WHOLE(name_, is_, write_, advice_)                                     \
-    {                                                                          \
-        ROW(name_, is_, write_, advice_), .has_value = true, .is_whole = true  \
-    }
-
 #define TARGET_OF(name_, is_, write_)                                          \
     {                                                                          \
         ROW(name_, is_, write_, TARGET), .has_value = true, .is_word = true    \
@@ -613,9 +608,7 @@ static bool is_place(const char *value, char *const *words)
     "--direction down, --bidir --direction both, -l SIZE --send SIZE; the "    \
     "other side is weir-load serve, in mode discard, chargen or echo"
 #define REDIS                                                                  \
-    "Redis is --request, and where an answer ends --expect; of several "       \
-    "commands --mix FILE"
-#define PING "-c|50|--request|PING\\r\\n|--expect|delim:\\r\\n|tcp://%s:6379"
+    "Redis is redis://HOST, a command -b, and several commands --mix FILE"
 
 const struct option_foreign foreign_words[] = {
     /* Letters that are options here, with values that are not of them. */
@@ -650,10 +643,7 @@ const struct option_foreign foreign_words[] = {
     FILLED("slo", foreign_is_threshold, foreign_fill_threshold,
            "objectives are written as p95<500ms"),
     VALUE("w", is_window, "", WINDOW),
-    WHOLE("t", is_redis_test,
-          "-c|50|-n|100000|--request|SET key{rand:1:1000} value\\r\\n|"
-          "--expect|delim:\\r\\n|tcp://127.0.0.1:6379",
-          "-t is threads here; " REDIS),
+    TOOL("t", is_redis_test, foreign_fill_redis, "-t is threads here; " REDIS),
     VALUE("t", is_siege_time, "-d|%l", "-t is threads here; " DURATION),
     VALUE("t", is_whole_time, "-d|%s",
           "-t is threads here; " DURATION ", and " TIMEOUT),
@@ -673,7 +663,7 @@ const struct option_foreign foreign_words[] = {
           "-b is a body here; there is no time between requests to turn off"),
     VALUE("body", is_vegeta_body, "-b|@%s", BODY),
     TOOL("c", is_host, foreign_fill_iperf3, IPERF3),
-    WHOLE("h", is_host, PING, "-h is help here; " REDIS),
+    TOOL("h", is_host, foreign_fill_redis, "-h is help here; " REDIS),
     VALUE("l", is_size, "--send|%s", "a size of requests is --send SIZE"),
     VALUE("m", is_count_of_http1, "-p|%s",
           "-m is a method here; requests under way on a connection are -p N"),
@@ -715,7 +705,7 @@ const struct option_foreign foreign_words[] = {
     ALONE("r", NULL, "", "an error ends nothing but its connection"),
     SCRIPT_OF("s", is_script),
     VALUE("s", is_time, "--timeout|%s", TIMEOUT),
-    WHOLE("s", is_host, PING, REDIS),
+    TOOL("s", is_host, foreign_fill_memtier, REDIS),
     TOOL("s", is_server, foreign_fill_iperf3_server,
          "the server of a load is weir-load serve"),
     SCRIPT_OF("s", is_file),
@@ -882,7 +872,7 @@ const struct option_foreign foreign_words[] = {
     VALUE("title", NULL, "--label|title=%s", "a name is --label NAME=VALUE"),
     /* Names of tools for other protocols. */
     TOOL("client", NULL, foreign_fill_iperf3, IPERF3),
-    WHOLE("server", NULL, PING, REDIS),
+    TOOL("server", NULL, foreign_fill_memtier, REDIS),
     VALUE("ratio", NULL, NULL, REDIS),
     /* Words that are no flags. */
     VALUE("", is_attack, "", "vegeta's attack is what is done without a word"),

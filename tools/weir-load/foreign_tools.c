@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #define WORD_SIZE 512
 
@@ -357,4 +358,124 @@ bool foreign_fill_tcpkali(struct reword *line, const char *value,
         return false;
     }
     return keep_target(line, "tcp://", host, colon + 1);
+}
+
+/* ---- Redis ---- */
+
+/* A command of one of redis-benchmark's tests; NULL: it is another. */
+static const char *find_command(const char *test)
+{
+    static const struct {
+        const char *test;
+        const char *command;
+    } commands[] = {
+        {"ping", "PING"},         {"set", "SET %k %v"},
+        {"get", "GET %k"},        {"incr", "INCR %k"},
+        {"lpush", "LPUSH %k %v"}, {"rpush", "RPUSH %k %v"},
+        {"lpop", "LPOP %k"},      {"rpop", "RPOP %k"},
+        {"sadd", "SADD %k %v"},   {"hset", "HSET %k field %v"},
+    };
+    const size_t len = strcspn(test, ",_");
+
+    for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+        if (strlen(commands[i].test) == len &&
+            strncasecmp(commands[i].test, test, len) == 0) {
+            return commands[i].command;
+        }
+    }
+    return NULL;
+}
+
+/* Writes it with a key of so many and a value of a size. */
+static bool keep_command(struct reword *line, const char *command,
+                         uint64_t keys, uint64_t size)
+{
+    char text[WORD_SIZE];
+    size_t len = 0;
+
+    for (; *command && len + 80 < sizeof(text); command++) {
+        if (*command != '%') {
+            text[len++] = *command;
+            text[len] = '\0';
+            continue;
+        }
+        command++;
+        if (*command == 'v') {
+            len += (size_t)snprintf(text + len, sizeof(text) - len,
+                                    "{letters:%llu}", (unsigned long long)size);
+        } else if (keys > 1) {
+            len +=
+                (size_t)snprintf(text + len, sizeof(text) - len,
+                                 "key:{rand:1:%llu}", (unsigned long long)keys);
+        } else {
+            len += (size_t)snprintf(text + len, sizeof(text) - len, "key");
+        }
+    }
+    keep_pair(line, "-b", text);
+    return !*command;
+}
+
+static bool keep_redis(struct reword *line, char *const *words,
+                       const char *host)
+{
+    const char *password = find_value(words, "a", NULL);
+    char scheme[WORD_SIZE];
+
+    return snprintf(scheme, sizeof(scheme), "redis://%s%s%s",
+                    password ? ":" : "", password ? password : "",
+                    password ? "@" : "") < (int)sizeof(scheme) &&
+           keep_target(line, scheme, host, find_value(words, "p port", "6379"));
+}
+
+bool foreign_fill_redis(struct reword *line, const char *value,
+                        char *const *words)
+{
+    const char *test = find_value(words, "t", "ping");
+    const char *command = find_command(test);
+
+    (void)value;
+    if (!command) {
+        return false;
+    }
+    keep_number(line, "-c", find_number(words, "c", 50));
+    keep_number(line, "-n", find_number(words, "n", 100000));
+    keep_pair(line, "-p", find_value(words, "P", NULL));
+    return keep_command(line, command, find_number(words, "r", 1),
+                        find_number(words, "d", 3)) &&
+           keep_redis(line, words, find_value(words, "h", "127.0.0.1"));
+}
+
+/* Are more commands GET than SET? */
+static bool is_mostly_read(const char *ratio)
+{
+    const char *colon = strchr(ratio, ':');
+
+    return colon && strtoull(ratio, NULL, 10) < strtoull(colon + 1, NULL, 10);
+}
+
+bool foreign_fill_memtier(struct reword *line, const char *value,
+                          char *const *words)
+{
+    const uint64_t conns = find_number(words, "c clients", 50) *
+                           find_number(words, "t threads", 4);
+    const char *time = find_value(words, "test-time", NULL);
+    const bool reads = is_mostly_read(find_value(words, "ratio", "1:10"));
+
+    (void)value;
+    if (strncmp(find_value(words, "P protocol", "redis"), "redis", 5) != 0) {
+        return false; /* memcached */
+    }
+    keep_number(line, "-c", conns);
+    keep_pair(line, "-t", find_value(words, "t threads", "4"));
+    keep_pair(line, "-d", time);
+    if (!time) {
+        keep_number(line, "-n",
+                    conns * find_number(words, "n requests", 10000));
+    }
+    keep_pair(line, "-p", find_value(words, "pipeline", NULL));
+    return keep_command(line, reads ? "GET %k" : "SET %k %v",
+                        find_number(words, "key-maximum", 10000000),
+                        find_number(words, "d data-size", 32)) &&
+           keep_redis(line, words,
+                      find_value(words, "s server h host", "127.0.0.1"));
 }

@@ -1,6 +1,6 @@
 /*
  * Whole command lines of tools for other protocols than HTTP: iperf3, netperf,
- * sockperf and tcpkali, in weir-load's words.
+ * sockperf, tcpkali, redis-benchmark and memtier, in weir-load's words.
  *
  * What they are about, a place, how many connections, how long, and how large,
  * stands in their own flags, which are looked for in the line.
@@ -22,5 +22,7 @@ reword_fill_fn foreign_fill_iperf3_server;
 reword_fill_fn foreign_fill_netperf;
 reword_fill_fn foreign_fill_sockperf;
 reword_fill_fn foreign_fill_tcpkali;
+reword_fill_fn foreign_fill_redis;
+reword_fill_fn foreign_fill_memtier;
 
 #endif
