@@ -1,0 +1,178 @@
+/*
+ * libFuzzer's entry to weir-load's client of HTTP/2: the bytes are what a
+ * server sends, on a connection with eight streams; the first says in which
+ * pieces they come.
+ *
+ * Whatever they are, each request ends once, in an answer or an error, no more
+ * are under way than were asked for, and neither memory nor what is written
+ * grows beyond what the requests and the bytes account for. The transport is a
+ * count of bytes here.
+ *
+ *     ninja tests/fuzz/fuzz-h2-client
+ *     tests/fuzz/fuzz-h2-client CORPUS
+ */
+#include "tests/fuzz/check.h"
+#include "tests/fuzz/h2_transport.h"
+#include "tools/weir-load/conn.h"
+#include "tools/weir-load/conn_preamble.h"
+#include "tools/weir-load/h2_conn.h"
+
+#include <errno.h>
+#include <string.h>
+
+enum { DEPTH = 8, REQUESTS = 200 };
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static struct run_options options = {
+    .depth = DEPTH,
+    .target_count = 1,
+    .targets = {{.text = "http://x/", .host = "x", .port = 80, .path = "/"}},
+    .http = {.is_v2 = true,
+             .window_bytes = 1 << 20,
+             .conn_window_bytes = 1 << 24,
+             .frame_bytes = 16 << 10,
+             .table_bytes = 4096},
+};
+
+static struct traffic traffic;
+static struct conn conn;
+static struct record record;
+static uint64_t failures;
+
+/* HTTP/2 has no preamble: none of these is called. */
+
+void conn_preamble_ended(struct conn *one)
+{
+    (void)one;
+    check(false);
+}
+
+void conn_preamble_broke(struct conn *one, int err)
+{
+    (void)one;
+    (void)err;
+    check(false);
+}
+
+void conn_preamble_drop(struct conn *one)
+{
+    check(one == &conn);
+}
+
+static void tell_conn(void *arg, struct conn *one)
+{
+    (void)arg;
+    (void)one;
+}
+
+static void tell_failed(void *arg, struct conn *one, struct error_kind *first)
+{
+    (void)arg;
+    (void)one;
+    check(!first || memchr(first->detail, '\0', ERRORS_DETAIL_SIZE));
+    failures++;
+}
+
+static void tell_closed(void *arg, struct conn *one, weir_transport *t)
+{
+    (void)arg;
+    (void)one;
+    (void)t;
+}
+
+static void tell_drained(void *arg)
+{
+    (void)arg;
+}
+
+static const struct conn_events events = {
+    .opened = tell_conn,
+    .failed = tell_failed,
+    .lost = tell_conn,
+    .closed = tell_closed,
+    .drained = tell_drained,
+};
+
+static void begin(void)
+{
+    const struct codec_thread thread = {.options = &options};
+
+    memset(&traffic, 0, sizeof(traffic));
+    memset(&conn, 0, sizeof(conn));
+    memset(&record, 0, sizeof(record));
+    traffic = (struct traffic){
+        .kind = &conn_h2,
+        .options = &options,
+        .codec = &codec_h2,
+        .ready = conn_think,
+        .depth = DEPTH,
+        .requests_per_conn = UINT32_MAX,
+        .requests_per_conn_max = UINT32_MAX,
+        .sending = true,
+        .measuring = true,
+        .judging = true,
+        .remaining = REQUESTS,
+        .number_stride = 1,
+        .record = &record,
+        .events = &events,
+    };
+    check(codec_h2.open(&thread, &traffic.codec_shared) == 0);
+    conn.traffic = &traffic;
+    conn.codec_state =
+        calloc(1, codec_h2.state_size + codec_h2.more_size(&options));
+    check(conn.codec_state != NULL);
+}
+
+static void look(size_t taken)
+{
+    const struct ledger *ledger = &traffic.measured;
+
+    check(conn.outstanding <= DEPTH);
+    check(conn.outstanding == traffic.outstanding);
+    check(ledger->sent + traffic.remaining == REQUESTS);
+    check(ledger->sent ==
+          ledger->ok + ledger->failed + ledger->timeout + conn.outstanding);
+    /* The preface, some requests, and answers to what was sent. */
+    check(fake.written <= 4096 + 64 * REQUESTS + 8 * taken);
+    check(fake_memory() < (1 << 20));
+}
+
+static void converse(const uint8_t *data, size_t size, size_t piece)
+{
+    const struct weir_protocol *protocol = conn_h2.protocol;
+    size_t used = 0;
+
+    conn_h2.prepare(&conn, &options.targets[0]);
+    protocol->connection_made(&conn, fake_begin(protocol, &conn));
+    while (used < size && !fake.is_closing) {
+        const size_t len = size - used < piece ? size - used : piece;
+        const struct weir_buf buf = {.data = data + used, .len = len};
+        check(protocol->data_received(&conn, fake_transport(), &buf) == 0);
+        used += len;
+        look(used);
+    }
+    if (!fake.is_closing && size % 2) {
+        conn_h2.expire(&conn, UINT64_MAX / 2, 1000000000);
+    }
+    if (!fake.is_closing) {
+        protocol->eof_received(&conn, fake_transport());
+    }
+    look(used);
+    protocol->connection_lost(&conn, fake_transport(),
+                              fake.was_aborted ? -ECONNRESET : 0);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    if (size < 1) {
+        return 0;
+    }
+    const size_t piece = data[0] < 128 ? SIZE_MAX : 1 + data[0] % 64;
+    fake_forget_memory();
+    begin();
+    converse(data + 1, size - 1, piece);
+    codec_h2.close(traffic.codec_shared);
+    free(conn.codec_state);
+    return 0;
+}
