@@ -1,14 +1,93 @@
 /*
- * Datagram transports: their life.
+ * Datagram transports: their making and their life.
  *
  * Every completion ends here, and so does the step, which calls of the program
  * push onto the ready queue. A transport is lost only after its last operation
  * has ended: until then the number of its descriptor must not be reused.
  */
 #include "datagram_impl.h"
+#include "lib/transport/socket.h"
 
 #include <poll.h>
 #include <string.h>
+
+#define OVERFLOW_BYTES (WR_SLOTS_MAX * WR_OVERFLOW_AREA)
+
+/* ---- what a loop's datagram transports use in turn ----
+ *
+ * The vectors for system calls are written once; each call changes only what it
+ * needs. The overflow memory for long datagrams exists while there are
+ * transports. */
+
+static void datagram_shared_close(struct wr_module *module)
+{
+    struct wr_datagram_shared *shared =
+        wr_container_of(module, struct wr_datagram_shared, module);
+
+    wr_assert(shared->transport_count == 0);
+    wr_assert(!shared->overflow);
+    wr_guard_free(&shared->loop->counting, shared, sizeof(*shared));
+}
+
+static const struct wr_module_ops datagram_shared_ops = {
+    .close = datagram_shared_close};
+
+static void datagram_shared_init(struct wr_datagram_shared *shared,
+                                 weir_loop *loop)
+{
+    wr_assert(!wr_loop_is_closed(loop));
+    memset(shared, 0, sizeof(*shared));
+    shared->loop = loop;
+    for (uint32_t i = 0; i < WR_SLOTS_MAX; i++) {
+        shared->in[i].msg_hdr.msg_iov = shared->in_iov[i];
+    }
+    wr_loop_add_module(loop, &shared->module, &datagram_shared_ops);
+}
+
+static struct wr_datagram_shared *datagram_shared_find(weir_loop *loop)
+{
+    struct wr_module *module = wr_loop_find_module(loop, &datagram_shared_ops);
+    struct wr_datagram_shared *shared;
+
+    if (module) {
+        return wr_container_of(module, struct wr_datagram_shared, module);
+    }
+    shared = wr_guard_alloc(&loop->counting, sizeof(*shared));
+    if (shared) {
+        datagram_shared_init(shared, loop);
+    }
+    return shared;
+}
+
+/* Finds or makes the loop's shared part, with a reference; or NULL. */
+static struct wr_datagram_shared *datagram_share(weir_loop *loop)
+{
+    struct wr_datagram_shared *shared = datagram_shared_find(loop);
+    if (!shared) {
+        return NULL;
+    }
+    if (!shared->overflow) {
+        wr_assert(shared->transport_count == 0);
+        shared->overflow = wr_guard_alloc(&loop->counting, OVERFLOW_BYTES);
+    }
+    if (!shared->overflow) {
+        return NULL;
+    }
+    shared->transport_count++;
+    return shared;
+}
+
+static void datagram_unshare(struct wr_datagram_shared *shared)
+{
+    wr_assert(shared->transport_count > 0);
+    if (--shared->transport_count == 0) {
+        wr_guard_free(&shared->loop->counting, shared->overflow,
+                      OVERFLOW_BYTES);
+        shared->overflow = NULL;
+    }
+}
+
+/* ---- the life ---- */
 
 static void datagram_free(weir_transport *t)
 {
@@ -27,7 +106,7 @@ static void datagram_lose(struct wr_datagram *d)
     wr_protocol_lost(&d->t);
     wr_owned_remove(&loop->owned, d->fd);
     wr_datagram_close_own(d);
-    wr_datagram_unshare(d->shared);
+    datagram_unshare(d->shared);
     wr_life_leave(&d->t);
 }
 
@@ -242,7 +321,13 @@ const struct wr_transport_ops wr_datagram_ops = {
     .free = datagram_free,
 };
 
-struct wr_datagram *wr_datagram_make(weir_loop *loop, int fd)
+/* ---- making one from a descriptor ----
+ *
+ * The steps: the socket's options; its addresses, from the kernel; the factory,
+ * which chooses the protocol; opening. */
+
+/* Makes a transport in state NEW; NULL without memory. */
+static struct wr_datagram *datagram_make(weir_loop *loop, int fd)
 {
     struct wr_datagram *d =
         wr_owned_make_room(&loop->owned, &loop->counting, fd) == 0
@@ -252,7 +337,7 @@ struct wr_datagram *wr_datagram_make(weir_loop *loop, int fd)
         return NULL;
     }
     memset(d, 0, sizeof(*d));
-    d->shared = wr_datagram_share(loop);
+    d->shared = datagram_share(loop);
     if (!d->shared) {
         wr_guard_free(&loop->counting, d, sizeof(*d));
         return NULL;
@@ -268,17 +353,19 @@ struct wr_datagram *wr_datagram_make(weir_loop *loop, int fd)
     return d;
 }
 
-void wr_datagram_discard(struct wr_datagram *d)
+/* Frees a transport whose protocol was never called. */
+static void datagram_discard(struct wr_datagram *d)
 {
     weir_loop *loop = d->t.loop;
 
     wr_assert(d->t.state == WR_LIFE_NEW);
     wr_assert(d->t.demand.account.lease_count == 0);
-    wr_datagram_unshare(d->shared);
+    datagram_unshare(d->shared);
     wr_guard_free(&loop->counting, d, sizeof(*d));
 }
 
-void wr_datagram_begin(struct wr_datagram *d)
+/* Adds the transport to the loop. */
+static void datagram_begin(struct wr_datagram *d)
 {
     weir_loop *loop = d->t.loop;
 
@@ -292,4 +379,102 @@ void wr_datagram_begin(struct wr_datagram *d)
         wr_datagram_update_recv(d);
     }
     wr_datagram_check_invariants(d);
+}
+
+static int datagram_open_set(int fd, int name, int value)
+{
+    wr_assert(fd >= 0);
+    return wr_sys_setsockopt(fd, SOL_SOCKET, name, &value, sizeof(value));
+}
+
+/* Sets a buffer size; 0 leaves the default. */
+static int datagram_open_set_size(int fd, int name, uint32_t bytes)
+{
+    return bytes == 0
+               ? 0
+               : datagram_open_set(fd, name, (int)wr_min_u64(bytes, INT32_MAX));
+}
+
+int wr_datagram_configure(const weir_loop *loop, int fd, int family,
+                          const struct weir_datagram_options *options)
+{
+    int err = wr_datagram_ask_control(fd, family, options);
+
+    if (family == AF_UNIX) {
+        wr_socket_set_passrights(loop, fd, false);
+    }
+    if (err >= 0 && options->reuse_port && family != AF_UNIX) {
+        err = datagram_open_set(fd, SO_REUSEPORT, 1);
+    }
+    if (err >= 0 && options->allow_broadcast) {
+        err = datagram_open_set(fd, SO_BROADCAST, 1);
+    }
+    if (err >= 0) {
+        err = datagram_open_set_size(fd, SO_RCVBUF,
+                                     options->receive_buffer_bytes);
+    }
+    if (err >= 0) {
+        err = datagram_open_set_size(fd, SO_SNDBUF, options->send_buffer_bytes);
+    }
+    return err;
+}
+
+/* Asks the kernel for the addresses. The peer of a connected socket is the
+ * remote address. */
+static void datagram_open_ask_names(struct wr_datagram *d,
+                                    const struct weir_address *remote)
+{
+    struct weir_address peer;
+
+    wr_assert(d->fd >= 0);
+    wr_ignore(wr_socket_ask_sockname(d->fd, &d->sockname) < 0);
+    d->is_connected = wr_socket_ask_peername(d->fd, &peer) >= 0;
+    d->remote = remote->len > 0 ? *remote : peer;
+}
+
+static void
+datagram_open_set_limits(struct wr_datagram *d,
+                         const struct weir_datagram_options *options)
+{
+    wr_assert(options->size_limit_bytes <= WEIR_DATAGRAM_SIZE_MAX);
+    d->size_limit_bytes = options->size_limit_bytes ? options->size_limit_bytes
+                                                    : WEIR_DATAGRAM_SIZE_MAX;
+    d->wants_control = options->ancillary != 0 || options->join_segments;
+    wr_transport_set_limits(&d->t, options->read_limit_bytes,
+                            options->write_hard_limit_bytes);
+    d->close_timeout_ns = options->close_timeout_ns;
+    wr_datagram_recv_init(d, options->join_segments);
+}
+
+int wr_datagram_open(weir_loop *loop, const struct wr_datagram_socket *socket,
+                     const struct weir_factory *factory,
+                     const struct weir_datagram_options *options,
+                     weir_transport **ret)
+{
+    const int fd = socket->fd;
+    const int family = socket->family;
+
+    wr_assert(family == AF_INET || family == AF_INET6 || family == AF_UNIX);
+    struct wr_datagram *d = datagram_make(loop, fd);
+    if (!d) {
+        wr_datagram_close_fd(loop, fd, family);
+        return -ENOMEM;
+    }
+    d->family = (sa_family_t)family;
+    d->meets_fds = wr_datagram_meets_fds(loop, family);
+    datagram_open_set_limits(d, options);
+    datagram_open_ask_names(d, socket->remote);
+    d->peer_wait_ns = UINT64_MAX;
+    if (options->peer_wait_ns > 0 && family == AF_UNIX && !d->is_connected) {
+        d->peer_wait_ns = options->peer_wait_ns;
+    }
+    int err = wr_protocol_find(&d->t, factory);
+    if (err < 0) {
+        wr_datagram_close_fd(loop, fd, family);
+        datagram_discard(d);
+        return err;
+    }
+    datagram_begin(d);
+    *ret = &d->t;
+    return 0;
 }

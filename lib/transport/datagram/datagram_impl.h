@@ -13,17 +13,14 @@
  * Open: receives and sends. Closing: sends the queue, receives nothing. Ending:
  * waits for its operations. Lost: references and leases may be left.
  *
- *     datagram.c          its life, completions, table
+ *     datagram.c          its making, life, completions, table
  *     datagram_state.c    the states, and what must hold
- *     datagram_recv.c     when it receives
- *     datagram_deliver.c  from received messages to the protocol
+ *     datagram_recv.c     when it receives; from messages to the protocol
  *     datagram_send.c     the queue, and when it is sent
  *     datagram_message.c  sendto and its like: the checks
  *     datagram_control.c  ancillary data, to and from the kernel's form
  *     datagram_error.c    errors that end nothing
  *     datagram_fds.c      descriptors that Unix peers send along
- *     datagram_shared.c   the vectors and the memory that all transports share
- *     datagram_open.c     socket options; making one of a descriptor
  *     datagram_group.c    multicast groups
  */
 #ifndef WEIR_LIB_TRANSPORT_DATAGRAM_DATAGRAM_IMPL_H
@@ -132,12 +129,6 @@ static inline struct wr_datagram *wr_datagram_of(const weir_transport *t)
 /* datagram.c */
 
 extern const struct wr_transport_ops wr_datagram_ops;
-/* Makes a transport in state NEW; NULL without memory. */
-WEIR_MUST_USE struct wr_datagram *wr_datagram_make(weir_loop *loop, int fd);
-/* Frees a transport whose protocol was never called. */
-void wr_datagram_discard(struct wr_datagram *d);
-/* Adds the transport to the loop. */
-void wr_datagram_begin(struct wr_datagram *d);
 
 /* True if the protocol may be called with datagrams. */
 static inline bool wr_datagram_is_reading(const struct wr_datagram *d)
@@ -181,12 +172,6 @@ void wr_datagram_fed(weir_transport *t, enum wr_demand_state queue);
 void wr_datagram_end_recv(struct wr_datagram *d);
 void wr_datagram_pause_reading(weir_transport *t);
 void wr_datagram_resume_reading(weir_transport *t);
-
-/* datagram_deliver.c */
-/* Delivers @count received messages, in @lease and the following slots; returns
- * the length of the longest message. */
-uint64_t wr_datagram_deliver(struct wr_datagram *d, weir_lease *lease,
-                             uint32_t count);
 /* Delivers kept datagrams until the protocol takes no more. */
 void wr_datagram_deliver_kept(struct wr_datagram *d);
 void wr_datagram_drop_kept(struct wr_datagram *d);
@@ -239,11 +224,6 @@ void wr_datagram_drop_fds(struct wr_datagram *d, const struct msghdr *header);
 WEIR_MUST_USE bool wr_datagram_rest_for_fds(struct wr_datagram *d);
 /* At the loss: closes the transport's own descriptor. */
 void wr_datagram_close_own(struct wr_datagram *d);
-
-/* datagram_shared.c */
-/* Finds or makes the loop's shared part, with a reference; or NULL. */
-WEIR_MUST_USE struct wr_datagram_shared *wr_datagram_share(weir_loop *loop);
-void wr_datagram_unshare(struct wr_datagram_shared *shared);
 
 /* The overflow area of datagram @i, with its head. */
 static inline uint8_t *

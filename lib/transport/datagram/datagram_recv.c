@@ -18,7 +18,6 @@
  * cache lines, which were just used, and an unusual datagram is received whole.
  */
 #include "datagram_impl.h"
-
 #include <poll.h>
 #include <string.h>
 
@@ -32,6 +31,265 @@
 #define TURN_COST 256u
 
 _Static_assert(SLOT_MAX <= WR_OVERFLOW_AREA, "an area has room for a slot");
+
+/* ---- from received messages to the protocol ----
+ *
+ * The kernel has put each datagram into a slot, behind its address and
+ * ancillary data; here the slot becomes a struct weir_datagram. While a
+ * datagram is shown, the lease over its slot is borrowed. If the protocol
+ * pauses reading inside a batch, the remaining datagrams are kept, head and
+ * bytes together, and delivered when it resumes. After a close they are
+ * dropped.
+ *
+ * A train is shown as it came. If its datagrams are longer than the transport's
+ * limit, they are shown one by one, each truncated by itself. */
+
+static struct wr_datagram_head *datagram_recv_head(const weir_lease *lease)
+{
+    wr_assert(lease->len >= sizeof(struct weir_datagram));
+    wr_assert((uintptr_t)lease->data % _Alignof(struct weir_datagram) == 0);
+    return (struct wr_datagram_head *)(uintptr_t)lease->data;
+}
+
+/* Shows the datagram in @lease to the protocol. */
+static void datagram_recv_show(struct wr_datagram *d, weir_lease *lease)
+{
+    struct wr_datagram_head *head = datagram_recv_head(lease);
+    struct weir_datagram *datagram = &head->datagram;
+
+    wr_debug_assert(wr_datagram_is_reading(d));
+    datagram->size = sizeof(*datagram);
+    datagram->buf.data = lease->data + d->head_bytes;
+    datagram->buf.lease = lease;
+    datagram->ancillary = d->wants_control ? &head->ancillary : NULL;
+    wr_assert(datagram->buf.len + d->head_bytes == lease->len);
+    d->counts.received++;
+    int ret = wr_protocol_datagram(&d->t, datagram);
+    if (WR_UNLIKELY(ret < 0)) {
+        wr_datagram_fail_callback(d, ret);
+    }
+}
+
+/* Keeps the datagram in @lease, which is borrowed or covers a block. */
+static void datagram_recv_keep(struct wr_datagram *d, weir_lease *lease)
+{
+    const struct weir_buf all = {
+        .data = lease->data, .len = lease->len, .lease = lease};
+
+    wr_assert(d->t.state == WR_LIFE_OPEN);
+    weir_lease *kept = wr_lease_keep_apart(&all);
+    if (!kept) {
+        d->counts.dropped_here++;
+        return;
+    }
+    kept->next = NULL;
+    if (d->kept_tail) {
+        d->kept_tail->next = kept;
+    } else {
+        d->kept_head = kept;
+    }
+    d->kept_tail = kept;
+}
+
+/* Copies datagram @i, which is longer than its slot, into a new lease; NULL
+ * without memory. */
+static weir_lease *datagram_recv_assemble(struct wr_datagram *d, uint32_t i,
+                                          const weir_lease *slot)
+{
+    uint8_t *area = wr_datagram_overflow(d->shared, i);
+    const struct wr_datagram_head *head = datagram_recv_head(slot);
+    const size_t len = d->head_bytes + head->datagram.buf.len;
+
+    wr_assert(len > slot->len);
+    wr_assert(len <= WR_OVERFLOW_AREA);
+    memcpy(area, slot->data, slot->len);
+    return wr_lease_copy(&d->t.loop->pool, &d->t.demand.account, area, len);
+}
+
+/* Fills the slot's head from the kernel's message header. */
+static void datagram_recv_fill(struct wr_datagram *d,
+                               const struct mmsghdr *message, weir_lease *slot)
+{
+    struct wr_datagram_head *head = datagram_recv_head(slot);
+    struct weir_datagram *datagram = &head->datagram;
+    const struct msghdr *header = &message->msg_hdr;
+
+    wr_assert(slot->len >= d->head_bytes);
+    wr_assert(slot->refs == 1);
+    datagram->size_bytes = message->msg_len;
+    datagram->buf.len = wr_min_u64(message->msg_len, d->room_bytes);
+    wr_transport_count_received(&d->t, datagram->buf.len);
+    datagram->flags =
+        header->msg_flags & MSG_TRUNC ? WEIR_DATAGRAM_TRUNCATED : 0;
+    datagram->segment_bytes = 0;
+    datagram->peer.len = header->msg_namelen;
+    if (WR_UNLIKELY(datagram->peer.len >
+                    sizeof(datagram->peer.storage.local))) {
+        /* The kernel counts a NUL behind a path that fills sun_path. */
+        datagram->peer.len = sizeof(datagram->peer.storage.local);
+    }
+    if (WR_UNLIKELY(d->family == AF_UNIX && header->msg_controllen > 0)) {
+        wr_datagram_drop_fds(d, header);
+    }
+    if (d->wants_control) {
+        wr_datagram_read_control(head, header);
+    }
+}
+
+/* True if the message is no datagram: a socket that the program has shut down
+ * returns empty messages without a sender, without end. */
+static bool datagram_recv_is_end(const struct wr_datagram *d,
+                                 const struct mmsghdr *message)
+{
+    return d->family != AF_UNIX && message->msg_hdr.msg_namelen == 0;
+}
+
+/* Shows or keeps the datagram or the train in @lease. */
+static void datagram_recv_whole(struct wr_datagram *d, weir_lease *lease)
+{
+    if (d->paused || d->kept_head) {
+        datagram_recv_keep(d, lease);
+    } else {
+        datagram_recv_show(d, lease);
+    }
+}
+
+/* The length of a message's longest datagram. */
+static size_t datagram_recv_longest(const weir_lease *lease)
+{
+    const struct weir_datagram *datagram = &datagram_recv_head(lease)->datagram;
+    const size_t segment = datagram->segment_bytes;
+
+    return segment > 0 && segment < datagram->buf.len ? segment
+                                                      : datagram->buf.len;
+}
+
+/* Copies @len bytes at @offset of message @i, a datagram of its own, into a new
+ * lease, as far as the limit goes; NULL without memory. */
+static weir_lease *datagram_recv_cut(struct wr_datagram *d, uint32_t i,
+                                     const weir_lease *message, size_t offset,
+                                     size_t len)
+{
+    uint8_t *area = wr_datagram_overflow(d->shared, i);
+    struct weir_datagram *datagram =
+        &((struct wr_datagram_head *)(void *)area)->datagram;
+    const size_t shown = (size_t)wr_min_u64(len, d->size_limit_bytes);
+
+    wr_assert(d->head_bytes + offset + len <= message->len);
+    memcpy(area, message->data, d->head_bytes);
+    memcpy(area + d->head_bytes, message->data + d->head_bytes + offset, shown);
+    datagram->size_bytes = len;
+    datagram->buf.len = shown;
+    datagram->flags = shown < len ? WEIR_DATAGRAM_TRUNCATED : 0;
+    datagram->segment_bytes = 0;
+    return wr_lease_copy(&d->t.loop->pool, &d->t.demand.account, area,
+                         d->head_bytes + shown);
+}
+
+/* Delivers the datagrams of message @i one by one. */
+static void datagram_recv_apart(struct wr_datagram *d, uint32_t i,
+                                const weir_lease *message)
+{
+    const size_t len = message->len - d->head_bytes;
+    const size_t most = datagram_recv_longest(message);
+
+    wr_assert(most > d->size_limit_bytes);
+    for (size_t at = 0; at < len && d->t.state == WR_LIFE_OPEN; at += most) {
+        weir_lease *lease = datagram_recv_cut(
+            d, i, message, at, (size_t)wr_min_u64(most, len - at));
+        if (lease) {
+            datagram_recv_whole(d, lease);
+            wr_lease_unref(lease);
+        } else {
+            d->counts.dropped_here++;
+        }
+    }
+}
+
+static void datagram_recv_one(struct wr_datagram *d, uint32_t i,
+                              weir_lease *lease)
+{
+    weir_lease *copy = NULL;
+
+    if (datagram_recv_head(lease)->datagram.buf.len + d->head_bytes >
+        lease->len) {
+        copy = datagram_recv_assemble(d, i, lease);
+        if (!copy) {
+            d->counts.dropped_here++;
+            return;
+        }
+    }
+    weir_lease *message = copy ? copy : lease;
+    if (WR_UNLIKELY(message->len > d->head_bytes + d->size_limit_bytes) &&
+        datagram_recv_longest(message) > d->size_limit_bytes) {
+        datagram_recv_apart(d, i, message);
+    } else {
+        datagram_recv_whole(d, message);
+    }
+    if (copy) {
+        wr_lease_unref(copy);
+    }
+}
+
+/* Delivers @count received messages, in @lease and the following slots; returns
+ * the length of the longest message. */
+static uint64_t datagram_recv_deliver(struct wr_datagram *d, weir_lease *lease,
+                                      uint32_t count)
+{
+    const struct mmsghdr *messages = d->shared->in;
+    uint64_t longest = 0;
+
+    for (uint32_t i = 0; i < count; i++) {
+        weir_lease *next = lease->next;
+        lease->next = NULL;
+        datagram_recv_fill(d, &messages[i], lease);
+        longest =
+            wr_max_u64(longest, datagram_recv_head(lease)->datagram.buf.len);
+        if (WR_UNLIKELY(datagram_recv_is_end(d, &messages[i]))) {
+            wr_datagram_break(d, -ESHUTDOWN, "receive");
+        }
+        if (WR_LIKELY(d->t.state == WR_LIFE_OPEN)) {
+            datagram_recv_one(d, i, lease);
+        }
+        wr_lease_end_borrow(lease);
+        lease = next;
+    }
+    wr_assert(!lease);
+    return longest;
+}
+
+static weir_lease *datagram_recv_pop(struct wr_datagram *d)
+{
+    weir_lease *lease = d->kept_head;
+
+    wr_assert(lease != NULL);
+    wr_assert(lease->refs == 1);
+    d->kept_head = lease->next;
+    if (!d->kept_head) {
+        d->kept_tail = NULL;
+    }
+    lease->next = NULL;
+    return lease;
+}
+
+void wr_datagram_deliver_kept(struct wr_datagram *d)
+{
+    while (d->kept_head && wr_datagram_is_reading(d)) {
+        weir_lease *lease = datagram_recv_pop(d);
+        datagram_recv_show(d, lease);
+        wr_lease_unref(lease);
+    }
+}
+
+void wr_datagram_drop_kept(struct wr_datagram *d)
+{
+    wr_assert(d->t.state != WR_LIFE_OPEN);
+    while (d->kept_head) {
+        wr_lease_unref(datagram_recv_pop(d));
+    }
+}
+
+/* ---- receiving ---- */
 
 /* Sets the slots' size for datagrams of @len bytes, if a buffer has room. */
 static void datagram_recv_set_slots(struct wr_datagram *d, uint64_t len)
@@ -254,7 +512,7 @@ static void datagram_recv_took(struct wr_datagram *d, weir_lease *lease,
             wr_min_u64(d->shared->in[i].msg_len, d->room_bytes) + TURN_COST;
     }
     wr_budget_received_due(&d->t.loop->budget, (uint32_t)bytes);
-    const uint64_t longest = wr_datagram_deliver(d, lease, count);
+    const uint64_t longest = datagram_recv_deliver(d, lease, count);
     datagram_recv_adapt(d, count, longest);
     if (wr_datagram_awaits_any(d)) {
         return;
