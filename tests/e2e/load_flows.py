@@ -207,6 +207,7 @@ def fails_by(server, pattern, *words, code="CAPTURE"):
                                     "--preamble", "POST /login?x", *words,
                                     server.url)
     equal(outcome.status, NOTHING, outcome.err)
+    equal("--expect" in outcome.err, False, outcome.err)
     errors = result["errors"]
     equal([(error["phase"], error["code"]) for error in errors],
           [("preamble", code)], f"errors: {errors}")

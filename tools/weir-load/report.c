@@ -540,8 +540,9 @@ void report_complain(const struct result *result)
         say("%s: %s; %s", target, what, result->invalid.lines[0]);
         return;
     }
-    const bool may_expect =
-        kind->code == ERROR_STATUS && !result->options->http.has_expected;
+    const bool may_expect = kind->code == ERROR_STATUS &&
+                            kind->phase != PHASE_PREAMBLE &&
+                            !result->options->http.has_expected;
     say("%s: %s; %s: %s (%s)%s%s%s", target, what,
         error_phase_name(kind->phase), error_code_text(kind->code),
         error_code_name(kind->code), kind->detail[0] ? "; first: " : "",
