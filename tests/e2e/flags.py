@@ -74,6 +74,8 @@ BAD_RUN = (
      r"--preamble: over HTTP/2 there is none; write --http 1\.1"),
     (["--preamble", "len:1 x", "-b", "PING", "redis://127.0.0.1"],
      r"--preamble: redis:// logs in by its URL, as redis://:PASSWORD@HOST"),
+    (["--preamble", "GET /", "ws://127.0.0.1:9/"],
+     r"--preamble: ws:// begins with a handshake, whose headers are those of"),
     (["--preamble", "len:1 x", UDP], r"--preamble: over udp:// nothing is con"),
     (["--preamble", "len:1 x", "--mode", "idle", TARGET],
      r"--preamble: this mode has no requests"),

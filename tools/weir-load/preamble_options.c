@@ -58,6 +58,8 @@ static const char *find_hindrance(const struct run_options *options)
                    : NULL;
     case RUN_MODE_REDIS:
         return "redis:// logs in by its URL, as redis://:PASSWORD@HOST";
+    case RUN_MODE_WS:
+        return "ws:// begins with a handshake, whose headers are those of -H";
     case RUN_MODE_STREAM:
     case RUN_MODE_CONNECT:
     case RUN_MODE_IDLE:
