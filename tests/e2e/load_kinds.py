@@ -429,6 +429,26 @@ def test_kinds_of_parts_are_merged_and_judged():
         matches(page, re.escape(f"{kind}</td><td class=\"number\">{numbers}<"))
 
 
+def test_published_results_have_kinds():
+    with Noting() as server, files(mix=MIX) as folder:
+        outcome = load("-c", "2", "-n", "300", "--max-errors", "100%", "--mix",
+                       f"{folder}/mix", f"--markdown={folder}/md",
+                       f"--prometheus={folder}/prom", server.url)
+        equal(outcome.status, OK, outcome.err)
+        with open(f"{folder}/md", encoding="utf-8") as file:
+            markdown = file.read()
+        with open(f"{folder}/prom", encoding="utf-8") as file:
+            prometheus = file.read()
+    counts = Counter(path.split("?")[0] for _, path, _, _ in server.seen)
+    matches(markdown, rf"(?m)^\| log in \| {counts['/b/status201']} \| 0 \| ")
+    matches(markdown, rf"(?m)^\| GET /c/status503 \| 0 "
+                      rf"\| {counts['/c/status503']} \| - \| - \| - \|$")
+    matches(prometheus, rf'(?m)kind_ok_requests{{.*kind="log in".*}} '
+                        rf"{counts['/b/status201']}$")
+    equal(re.findall(r'(?m)kind_p50_seconds{.*kind="(.*)"} [\d.e-]+$',
+                     prometheus), ["GET /a", "log in"], "with times")
+
+
 def test_other_protocols_have_kinds_too():
     def echo(connection, _number):
         file = connection.makefile("rb")

@@ -10,6 +10,7 @@
 #define WEIR_LOAD_FINDINGS_H
 
 #include "exits.h"
+#include "kinds.h"
 #include "result.h"
 #include "slo.h"
 
@@ -71,6 +72,9 @@ struct findings {
     struct finding figures[FINDINGS_FIGURES_MAX];
     size_t check_count;
     struct finding_check checks[FINDINGS_CHECKS_MAX];
+    /* Of a run whose requests are of several kinds; else NULL. */
+    const struct kinds *groups;
+    const struct kind_record *kinds;
     size_t note_count;
     const char *notes[FINDINGS_NOTES_MAX];
     /* "NAME=VALUE" */

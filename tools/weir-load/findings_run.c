@@ -106,6 +106,10 @@ void findings_of_result(const struct result *result, struct findings *ret)
         .label_count = options->label_count,
         .labels = options->labels,
     };
+    if (result->kinds && options->groups->count > 1) {
+        ret->groups = options->groups;
+        ret->kinds = result->kinds;
+    }
     add_figures(ret, &summary);
     explain(result, findings_add_check(ret, "valid", state_of(result->exit)));
     add_objectives(ret, result);

@@ -122,6 +122,40 @@ static void write_figures(const struct findings *findings, FILE *out)
     fputc('\n', out);
 }
 
+/* A latency, or "-" from too few values. */
+static void write_latency(const struct histogram *h, uint32_t share, FILE *out)
+{
+    char text[UNITS_TEXT_SIZE];
+
+    fprintf(out, " %s |",
+            histogram_can_tell(h, share)
+                ? units_format_time(histogram_quantile(h, share), text)
+                : "-");
+}
+
+static void write_kinds(const struct findings *findings, FILE *out)
+{
+    if (!findings->kinds) {
+        return;
+    }
+    fputs("| requests | ok | errors | p50 | p95 | p99 |\n"
+          "| --- | ---: | ---: | ---: | ---: | ---: |\n",
+          out);
+    for (size_t i = 0; i < findings->groups->count; i++) {
+        const struct kind_record *kind = &findings->kinds[i];
+        fputs("| ", out);
+        write_text(findings->groups->names[i], out);
+        fprintf(
+            out, " | %llu | %llu |", (unsigned long long)kind->counts.ok,
+            (unsigned long long)(kind->counts.failed + kind->counts.timeout));
+        write_latency(&kind->latency, 50000, out);
+        write_latency(&kind->latency, 95000, out);
+        write_latency(&kind->latency, 99000, out);
+        fputc('\n', out);
+    }
+    fputc('\n', out);
+}
+
 static void write_checks(const struct findings *findings, FILE *out)
 {
     static const char *const words[] = {
@@ -146,6 +180,7 @@ void markdown_write(const struct findings *findings, FILE *out)
 {
     write_title(findings, out);
     write_figures(findings, out);
+    write_kinds(findings, out);
     write_checks(findings, out);
     for (size_t i = 0; i < findings->note_count; i++) {
         fputs(i == 0 ? "\n- " : "- ", out);

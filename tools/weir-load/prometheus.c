@@ -197,6 +197,42 @@ static void write_changes(const struct place *place)
     }
 }
 
+/* Of each kind of requests. */
+static void write_kinds(const struct place *place)
+{
+    static const struct {
+        const char *name;
+        const char *help;
+        uint32_t share; /* 0: it is a count */
+    } metrics[] = {
+        {"kind_ok_requests", "Requests of a kind, answered as expected.", 0},
+        {"kind_error_requests", "Failed and unanswered ones of a kind.", 0},
+        {"kind_p50_seconds", "Median latency of a kind.", 50000},
+        {"kind_p95_seconds", "95th percentile of a kind.", 95000},
+        {"kind_p99_seconds", "99th percentile of a kind.", 99000},
+    };
+    const struct findings *findings = place->findings;
+
+    for (size_t i = 0; findings->kinds && i < 5; i++) {
+        begin(place, metrics[i].name, metrics[i].help);
+        for (size_t k = 0; k < findings->groups->count; k++) {
+            const struct kind_record *kind = &findings->kinds[k];
+            const struct kind_counts *counts = &kind->counts;
+            const uint32_t share = metrics[i].share;
+            const uint64_t count =
+                i == 0 ? counts->ok : counts->failed + counts->timeout;
+            if (share == 0 || histogram_can_tell(&kind->latency, share)) {
+                write_sample(
+                    place, metrics[i].name, "kind", findings->groups->names[k],
+                    share == 0
+                        ? (double)count
+                        : (double)histogram_quantile(&kind->latency, share) /
+                              NS_PER_SECOND);
+            }
+        }
+    }
+}
+
 static bool is_first(const struct findings *findings, size_t index)
 {
     for (size_t i = 0; i < index; i++) {
@@ -213,6 +249,7 @@ void prometheus_write(const struct findings *findings, FILE *out)
     const struct place place = {findings, out};
 
     write_figures(&place);
+    write_kinds(&place);
     if (findings->side_count == 2) {
         write_changes(&place);
     }
