@@ -248,6 +248,8 @@ HABITS = (
      "-c 50 -t 2 -R 5000 -d 10s --request 'PING\\r\\n' --expect len:6 tcp://127.0.0.1:9000"),
     ('tcpkali', "-m 'ping\n' -c 100 --connect-rate=2000 --duration=60s 127.0.0.1:9000",
      "-c 100 --conn-rate 2000 -d 60s --request 'ping\\n' --expect len:5 tcp://127.0.0.1:9000"),
+    ('tcpkali', '--ws -c 50 -T 10s -m hello 127.0.0.1:9000',
+     '-c 50 -d 10s -b hello ws://127.0.0.1:9000'),
     ('siege', '-c 10 -t 1S U',
      '-c 10 -d 1s U'),
     ('siege', '-c10 -t30S -b U',

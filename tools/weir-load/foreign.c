@@ -588,7 +588,7 @@ static bool is_place(const char *value, char *const *words)
     "the other side is weir-load serve"
 #define TCPKALI                                                                \
     "tcpkali's messages are --request, and where an answer ends --expect, "    \
-    "here as long as the message"
+    "here as long as the message; of ws:// they are -b"
 #define OBJECTIVE "an objective is --slo EXPR, as p95<200ms,errors<1%"
 #define RAMP      "rates that rise are --stages, as 30s@0..500,1m@500"
 #define PAGE                                                                   \
@@ -629,6 +629,7 @@ const struct option_foreign foreign_words[] = {
     TOOL("T", foreign_is_tcpkali, foreign_fill_tcpkali, TCPKALI),
     TOOL("m", foreign_is_tcpkali, foreign_fill_tcpkali, TCPKALI),
     TOOL("em", foreign_is_tcpkali, foreign_fill_tcpkali, TCPKALI),
+    TOOL("ws", foreign_is_tcpkali, foreign_fill_tcpkali, TCPKALI),
     TOOL("connect-rate", foreign_is_tcpkali, foreign_fill_tcpkali, TCPKALI),
     TOOL("t", is_netperf_test, foreign_fill_netperf, NETPERF),
     TOOL("H", is_netperf_host, foreign_fill_netperf, NETPERF),

@@ -331,6 +331,7 @@ bool foreign_fill_tcpkali(struct reword *line, const char *value,
     const char *message = find_value(words, "em m message", NULL);
     const uint64_t conns = find_number(words, "c connections", 1);
     const uint64_t rate = find_number(words, "r message-rate", 0);
+    const bool is_ws = has_flag(words, "ws");
     char request[WORD_SIZE];
     char expect[32];
 
@@ -342,7 +343,9 @@ bool foreign_fill_tcpkali(struct reword *line, const char *value,
         keep_number(line, "-R", rate * conns);
     }
     keep_pair(line, "-d", find_value(words, "T duration", "10"));
-    if (message) {
+    if (message && is_ws) {
+        keep_pair(line, "-b", message);
+    } else if (message) {
         const size_t count = escape(message, request);
         snprintf(expect, sizeof(expect), "len:%zu", count);
         keep_pair(line, "--request", count > 0 ? request : NULL);
@@ -357,7 +360,7 @@ bool foreign_fill_tcpkali(struct reword *line, const char *value,
         (int)sizeof(host)) {
         return false;
     }
-    return keep_target(line, "tcp://", host, colon + 1);
+    return keep_target(line, is_ws ? "ws://" : "tcp://", host, colon + 1);
 }
 
 /* ---- Redis ---- */
