@@ -232,8 +232,8 @@ def test_haproxy_allows_five_streams():
                         "--expect", "text:seen", f"{url}/x")
         equal(result["status"], {"200": 600}, "statuses")
         http2 = result["http2"]
-        equal((http2["allowed"], http2["reached"], http2["limited"]),
-              (5, 5, 3), "allowed, reached, limited")
+        equal((http2["allowed"], http2["reached"], http2["limited"] > 0),
+              (5, 5, True), "allowed, reached, limited")
         result = judged("-n", "20", "--expect", "404", f"{url}/missing")
         equal(result["status"], {"404": 20}, "statuses")
 

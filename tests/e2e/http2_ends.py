@@ -17,9 +17,9 @@ OK, NOTHING, ERRORS, INVALID = 0, 3, 4, 5
 
 def loaded(url, *flags, ends=OK, may_be_late=False):
     """The result of a run. On a machine that is busy with other things the last
-    answers of a schedule may be late, and the run invalid for that alone."""
+    answers of a schedule may be late, or all, and the run end like that."""
     outcome, result = load_json("--http2", *flags, url + "/x")
-    if not (may_be_late and outcome.status == INVALID):
+    if not (may_be_late and outcome.status in (INVALID, NOTHING)):
         equal(outcome.status, ends, f"exit status; it said {outcome.err!r}")
     requests = result["requests"]
     equal(requests["sent"], requests["ok"] + requests["failed"]
