@@ -298,6 +298,8 @@ HABITS = (
      '-c 10 -R 2 -d 1m U'),
     ('redis-benchmark', '-h 127.0.0.1 -p 6379 -t get,set -n 1000 -c 10 -P 16',
      "-c 10 -n 1000 -p 16 -b 'GET key' redis://127.0.0.1:6379"),
+    ('redis-benchmark', '-n 1000 -c 100 --csv -d 128 -P 8',
+     "-c 100 -n 1000 -p 8 -b PING redis://127.0.0.1:6379"),
     ('redis-benchmark', '-n 1000 -c 10 -q',
      Refused("no target; write http://")),
     ('redis-benchmark', '-t SET -n 1000 -r 100000 -d 100',

@@ -874,6 +874,7 @@ const struct option_foreign foreign_words[] = {
     /* Names of tools for other protocols. */
     TOOL("client", NULL, foreign_fill_iperf3, IPERF3),
     TOOL("server", NULL, foreign_fill_memtier, REDIS),
+    TOOL("csv", is_server, foreign_fill_redis, REDIS),
     VALUE("ratio", NULL, NULL, REDIS),
     /* Words that are no flags. */
     VALUE("", is_attack, "", "vegeta's attack is what is done without a word"),
