@@ -152,8 +152,8 @@ static bool read_target(void *options, const char *text, char *why)
 static const struct option rows[] = {
     {"mode", 0, "MODE",
      "echo (default) or discard; and not with UDP chargen, rr, sized (rr whose "
-     "requests say their sizes: run --mode rr with sizes that are drawn) or "
-     "http (default with http:// and https://)",
+     "requests say their sizes: run --mode rr with sizes that are drawn), http "
+     "(default with http:// and https://) or ws (with ws:// and wss://)",
      .read = read_mode, .choices = mode_names,
      .mark = offsetof(struct reading, mode) + 1},
     {"grace", 0, "TIME", "for connections to finish at the end", TIME(grace_ns),
@@ -225,8 +225,8 @@ const struct option_set serve_set = {
     .command = "weir-load serve",
     .head = "Usage: weir-load serve [FLAGS] TARGET...\n"
             "\n"
-            "TARGET is tcp://HOST:PORT, tls://HOST:PORT, http://HOST:PORT, "
-            "https://, udp://,\n"
+            "TARGET is tcp://HOST:PORT, tls://, http://, https://, ws://, "
+            "wss://, udp://,\n"
             "unix:PATH or tls+unix:PATH.\n"
             "\n"
             "Serves until SIGINT or SIGTERM; a second signal ends it at once. "
