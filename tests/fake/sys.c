@@ -49,6 +49,11 @@ int wr_sys_set_blocking(int fd)
     return 0;
 }
 
+int wr_sys_set_cloexec(int fd)
+{
+    return fake_file_get(fd, "set_cloexec") ? 0 : -EBADF;
+}
+
 /* The fake has no files. */
 int wr_sys_lstat(const char *path, struct stat *ret)
 {
