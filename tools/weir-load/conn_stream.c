@@ -208,11 +208,10 @@ static int data_received(void *user, weir_transport *t,
     char detail[ERRORS_DETAIL_SIZE];
 
     (void)t;
-    if (conn->state == CONN_PREAMBLE) {
-        conn_preamble_read(conn, buf->data, buf->len);
-        return 0;
-    }
     if (conn->state != CONN_OPEN) {
+        if (conn->state == CONN_PREAMBLE) {
+            conn_preamble_read(conn, buf->data, buf->len);
+        }
         return 0;
     }
     uint64_t now_ns = clock_now_ns();
