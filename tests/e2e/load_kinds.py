@@ -386,6 +386,19 @@ def test_errors_that_an_objective_speaks_of_are_its_affair():
         equal(outcome.status, status, f"{slo}: {outcome.err}")
 
 
+def test_a_step_of_a_sweep_is_judged_as_a_run_is():
+    lines = "/a\n" * 8 + "/b/status503\n/c/status404\n"
+    for slo, status in (
+            ("errors{GET /c/status404}<=100%", FAILED),
+            ("status.503<50%,errors{GET /c/status404}<=100%", OK),
+            ("errors<=50%", OK), ("errors<=5%", FAILED)):
+        with Noting() as server, files(lines=lines) as folder:
+            outcome = command(WEIR_LOAD, "sweep", "--conns", "1", "-n", "100",
+                              "--urls", f"{folder}/lines", "--slo", slo,
+                              server.url)
+        equal(outcome.status, status, f"{slo}: {outcome.out}{outcome.err}")
+
+
 def test_objectives_of_a_kind_that_is_none_are_refused():
     with files(mix=MIX) as folder:
         for words, reason in (

@@ -26,6 +26,8 @@ static uint64_t capacity;
 static size_t asked;
 static json_int_t exit_code;
 static char path[64];
+/* The objectives that the last run had, or NULL. */
+static const char *asked_slo;
 /* Lines on standard error. */
 static unsigned said;
 /* Serves a run in the place of the server with a limit; NULL: that one does. */
@@ -73,6 +75,17 @@ static uint64_t find_load(const struct words *words, const char *flag)
     return load;
 }
 
+/* The word behind a flag, or NULL. */
+static const char *find_word(const struct words *words, const char *flag)
+{
+    for (size_t i = 0; i + 1 < words->count; i++) {
+        if (strcmp(words->list[i], flag) == 0) {
+            return words->list[i + 1];
+        }
+    }
+    return NULL;
+}
+
 static json_t *make_result(uint64_t load, uint64_t duration_ns)
 {
     static struct histogram h;
@@ -113,6 +126,7 @@ int child_measure(weir_loop *loop, const struct words *words, struct saved *ret,
     const uint64_t load = rate ? rate : conns ? conns : capacity;
 
     (void)loop;
+    asked_slo = find_word(words, "--slo");
     json_t *object = make_result(load, find_load(words, "-d"));
     char *text = json_dumps(object, 0);
     const int err = saved_parse(text, strlen(text), "child", ret, why);
@@ -216,6 +230,7 @@ static const struct step *measure(uint64_t load, const char *slo)
     memset(&steps, 0, sizeof(steps));
     steps.command = &command;
     steps.flag = "-R";
+    command.slo_text = slo;
     expect_eq(slo ? slo_parse(slo, &command.slo, &error) : 0, 0);
     const struct step *step = steps_measure(&steps, load, MS, &err);
     cr_assert_not_null(step);
@@ -261,8 +276,15 @@ UNIT(load_steps, an_invalid_run_has_its_first_reason)
     step = measure(500, NULL);
     cr_assert_not(step->passed);
     expect_str_eq(step->why, "0 of 20000 requests failed; most");
+    cr_assert_null(asked_slo);
+    exit_code = LOAD_SLO;
     step = measure(500, "errors<1");
     cr_assert(step->passed, "objectives speak of them");
+    expect_str_eq(asked_slo, "errors<1", "the run knows");
+    exit_code = LOAD_ERRORS;
+    step = measure(500, "errors{GET /a}<1");
+    cr_assert_not(step->passed, "of one kind alone");
+    expect_str_eq(step->why, "0 of 20000 requests failed; most");
 }
 
 UNIT(load_steps, a_run_without_answers_tells_its_most_frequent_error)

@@ -1,7 +1,7 @@
 /*
  * A run that is invalid does not pass, whatever its latencies are: one that did
- * not keep its schedule has not carried this load. Errors are left to the
- * objectives if these speak of them.
+ * not keep its schedule has not carried this load. The run has the objectives,
+ * so that it leaves to them the errors that they speak of.
  */
 #include "steps.h"
 
@@ -24,12 +24,16 @@ struct step_words {
 static bool make_words(const struct steps *steps, uint64_t load,
                        uint64_t duration_ns, struct step_words *ret)
 {
+    const char *slo = steps->command->slo_text;
+
     ret->all = steps->command->words;
     snprintf(ret->load, sizeof(ret->load), "%llu", (unsigned long long)load);
     snprintf(ret->duration, sizeof(ret->duration), "%lluns",
              (unsigned long long)duration_ns);
     return words_append(&ret->all, steps->flag) &&
            words_append(&ret->all, ret->load) &&
+           (!slo || (words_append(&ret->all, "--slo") &&
+                     words_append(&ret->all, slo))) &&
            (duration_ns == 0 || (words_append(&ret->all, "-d") &&
                                  words_append(&ret->all, ret->duration)));
 }
@@ -37,16 +41,6 @@ static bool make_words(const struct steps *steps, uint64_t load,
 static uint64_t quantile(const struct histogram *h, uint32_t share)
 {
     return histogram_can_tell(h, share) ? histogram_quantile(h, share) : 0;
-}
-
-static bool mentions_errors(const struct slo *slo)
-{
-    for (size_t i = 0; i < slo->count; i++) {
-        if (slo->terms[i].figure == SLO_ERRORS) {
-            return true;
-        }
-    }
-    return false;
 }
 
 /* "" where it has none. */
@@ -98,8 +92,7 @@ static const char *find_objection(const struct saved *saved)
 }
 
 /* The run's own verdict, in which objectives have no part. */
-static bool is_sound(const struct steps *steps, const struct saved *saved,
-                     char *why)
+static bool is_sound(const struct saved *saved, char *why)
 {
     const char *reason = find_objection(saved);
 
@@ -109,9 +102,7 @@ static bool is_sound(const struct steps *steps, const struct saved *saved,
                          saved->achieved_rate >= saved->offered_rate * 0.99;
 
     if (saved->exit_code == LOAD_OK || saved->exit_code == LOAD_SLO ||
-        was_only_late ||
-        (saved->exit_code == LOAD_ERRORS &&
-         mentions_errors(&steps->command->slo))) {
+        was_only_late) {
         return true;
     }
     if (reason && saved->exit_code == LOAD_INVALID) {
@@ -130,7 +121,7 @@ static bool judge(const struct steps *steps, const struct saved *saved,
     struct slo_facts facts;
     char text[SLO_TEXT_SIZE];
 
-    if (!is_sound(steps, saved, why)) {
+    if (!is_sound(saved, why)) {
         return false;
     }
     saved_get_facts(saved, &facts);
