@@ -263,7 +263,10 @@ def test_https_is_verified_and_counted():
                "re:^x{612}$", f"{url}/small")
         outcome = load("-n", "5", f"{url}/small")
         equal(outcome.status, NOTHING, "an unknown authority")
-        one_line(outcome.err, r"WEIR_ETLSISSUER")
+        said, advice, line = outcome.err.splitlines()
+        one_line(said + "\n", r"WEIR_ETLSISSUER")
+        equal(advice, "weir-load: to trust it all the same, write:", "advice")
+        assert line.endswith(f"-n 5 {url}/small -k"), line
 
 
 # ---- answers of every kind ----
