@@ -8,6 +8,8 @@
  * first: its receive makes room for the sender, for which a ring of the test
  * polls, and the receive behind it finds that there is more to finish. All must
  * come while the thread is not in the kernel, so it spins for that moment.
+ *
+ * The poll that sees such an end also tells of errors, which are no end.
  */
 #define UNIT_RUN   urgent_test
 #define UNIT_TAKES struct rig *rig
@@ -17,6 +19,7 @@
 #include <arpa/inet.h>
 #include <liburing.h>
 #include <limits.h>
+#include <linux/net_tstamp.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
@@ -38,6 +41,7 @@ struct rig {
     int last_err;
     int received; /* bytes, of all */
     int peer;     /* of the last one */
+    int fd;       /* of the last one, which the loop has */
     void (*act)(const struct rig *rig);
     atomic_bool may_act;
     atomic_bool has_acted;
@@ -148,6 +152,7 @@ static void connect_peer(struct rig *rig)
     const int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
     expect_geq(fd, 0);
     close(listener);
+    rig->fd = fd;
     expect_ok(weir_create_connection_at(loop, &factory, weir_place_fd(fd), NULL,
                                         NULL, NULL, NULL));
     TURN_UNTIL(host_round(rig), rig->begun == wanted && wait_ms() > 0);
@@ -245,4 +250,32 @@ UNIT(host_urgent, bytes_behind_an_urgent_byte_come_with_the_next_ones)
         TURN_UNTIL(host_round(rig), rig->ended == i + 1);
         expect_eq(rig->last_err, 0);
     }
+}
+
+/* The times at which bytes were sent wait in the error queue, and nobody reads
+ * them. */
+UNIT(host_urgent, errors_that_nobody_reads_do_not_keep_the_loop_busy)
+{
+    const int times = SOF_TIMESTAMPING_TX_SOFTWARE | SOF_TIMESTAMPING_SOFTWARE |
+                      SOF_TIMESTAMPING_OPT_TSONLY;
+    int turn_count = 0;
+
+    connect_peer(rig);
+    struct pollfd error = {.fd = rig->fd};
+    expect_ok(setsockopt(rig->fd, SOL_SOCKET, SO_TIMESTAMPING, &times,
+                         sizeof(times)));
+    expect_eq(send(rig->fd, "hello", 5, MSG_NOSIGNAL), 5);
+    expect_eq(poll(&error, 1, HOST_LIMIT_MS), 1);
+    for (int i = 0; i < 1000; i++) {
+        struct epoll_event event;
+        if (epoll_wait(rig->epfd, &event, 1, 0) > 0) {
+            expect_eq(weir_loop_run_once(loop), 0);
+            turn_count++;
+        }
+    }
+
+    expect_leq(turn_count, 100);
+    expect_eq(rig->ended, 0);
+    close(rig->peer);
+    TURN_UNTIL(host_round(rig), rig->ended == 1);
 }

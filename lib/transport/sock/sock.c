@@ -11,6 +11,7 @@
 #include "weir/error.h"
 
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <string.h>
 
 _Static_assert(WR_KEEP_ALIVE_MAX_NS / WEIR_SECONDS(1) <= INT32_MAX, "an int");
@@ -79,10 +80,7 @@ static inline void sock_look_for_bulk(struct wr_sock *s, int32_t res)
     if (WR_UNLIKELY(res > (int32_t)WR_POOL_PLAIN_SIZE) &&
         (res >= BULK_LEAST ||
          (uint64_t)res >= s->c.t.demand.account.limit_bytes / 2)) {
-        s->moves_bulk = true;
-        s->small_receives = 0;
-        s->unasked = 0;
-        s->yes_count = 0;
+        wr_sock_begin_bulk(s);
     }
 }
 
@@ -134,14 +132,21 @@ static void sock_fed(weir_transport *t, enum wr_demand_state queue)
     sock_settle(s);
 }
 
+/* True if a poll has seen that the peer ends. An error alone is no end: one
+ * that waits in the socket's error queue stays, and each poll would see it. */
+static bool sock_poll_saw_end(int32_t res)
+{
+    return res > 0 && ((uint32_t)res & (POLLHUP | POLLRDHUP)) != 0;
+}
+
 static void sock_poll_completed(struct wr_op *op, int32_t res, uint32_t flags)
 {
     struct wr_sock *s = wr_container_of(op, struct wr_sock, poll_op);
     (void)flags;
 
     wr_connection_check_invariants(&s->c);
-    if (res > 0 && s->c.t.loop->host.misses_ends) {
-        wr_sock_recv_by_polls(s); /* no armed receive misses what is left */
+    if (sock_poll_saw_end(res) && s->c.t.loop->host.misses_ends) {
+        wr_sock_recv_by_polls(s); /* an armed receive may miss what is left */
     }
     wr_sock_watched(s, res);
     sock_settle(s);

@@ -31,7 +31,9 @@
  * Two kinds of connections always receive in this way. One takes descriptors:
  * only a system call can receive descriptors with bytes; an armed receive has
  * no place for them. The other has an end that an armed receive may miss, which
- * a poll and a system call do not (uring/ring_host.c).
+ * a poll and a system call do not (uring/ring_host.c). They do not busy-loop:
+ * after an end each receive finds bytes or the end, and a Unix socket has no
+ * error queue that would end a poll.
  */
 #include "sock_impl.h"
 

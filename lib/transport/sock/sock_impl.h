@@ -173,9 +173,8 @@ bool wr_sock_recv_may_fill(const struct wr_sock *s);
 WEIR_MUST_USE uint32_t wr_sock_recv_ask(struct wr_sock *s);
 /* Handles a completion without bytes in the pool. */
 void wr_sock_recv_other(struct wr_sock *s, int32_t res, uint32_t flags);
-/* Cancels the receive in flight if it fills buffers of the pool: its credit is
- * now more than the socket may use, or it may have missed the end. The next one
- * follows. */
+/* Cancels the receive in flight if it fills buffers of the pool, as its credit
+ * is now more than the socket may use. The next one follows. */
 void wr_sock_recv_revoke(struct wr_sock *s);
 /* From now on, every receive is a poll and a system call. */
 void wr_sock_recv_by_polls(struct wr_sock *s);
@@ -247,6 +246,14 @@ static inline void wr_sock_make_dirty(struct wr_sock *s)
     if (!s->send_op.in_flight) {
         wr_loop_at_turn_end(s->c.t.loop, &s->turn_end);
     }
+}
+
+static inline void wr_sock_begin_bulk(struct wr_sock *s)
+{
+    s->moves_bulk = true;
+    s->small_receives = 0;
+    s->unasked = 0;
+    s->yes_count = 0;
 }
 
 /* Lets a poll notice that the peer hangs up. It stays armed when reading

@@ -32,8 +32,8 @@
  * nothing is received: at once while its protocol has paused, some time after
  * the peer's end of stream, as most connections end soon. In a ring whose
  * receives may miss the end (ring_host.c) a TCP socket is watched from its
- * first receive on. If the poll tells of the peer's end while a receive is
- * armed, that one is cancelled (sock.c), and the next one sees what is left.
+ * first receive on. If the poll tells of the peer's end, an armed receive is
+ * cancelled (sock.c), and what is left is received by polls and system calls.
  */
 #include "sock_impl.h"
 
@@ -770,7 +770,7 @@ void wr_sock_recv_revoke(struct wr_sock *s)
 void wr_sock_recv_by_polls(struct wr_sock *s)
 {
     s->always_polls = true;
-    s->moves_bulk = true;
+    wr_sock_begin_bulk(s);
     wr_sock_recv_revoke(s);
 }
 
