@@ -256,17 +256,15 @@ def test_a_value_that_is_not_there_fails_its_connection():
                  "-H", "X: {v}")
 
 
-def test_a_value_with_a_blank_is_for_no_path():
-    def blank():
-        return answering("200 OK", '{"a": "b c"}')
-
-    with blank() as server:
+def test_a_value_is_encoded_in_a_path_alone():
+    with answering("200 OK", '{"a": "b c#d?e"}') as server:
         outcome = load("-c", "1", "-n", "3", "--preamble", "POST /login",
-                       "--capture", "a=json:a", "-H", "X: {a}", server.url)
+                       "--capture", "a=json:a", "--preamble", "POST /login/{a}",
+                       "--path", "/{a}", "-H", "X: {a}", server.url)
         equal(outcome.status, OK, outcome.err)
-    equal({key[3] for key in server.seen}, {"b c"}, "values")
-    fails_by(blank(), "a=json:a: it has a blank, and a path has none",
-             "--capture", "a=json:a", "--path", "/{a}")
+    equal(set(server.logins), {"/login", "/login/b%20c%23d?e"}, "logins")
+    equal({key[1:] for key in server.seen},
+          {("/b%20c%23d?e", "", "b c#d?e")}, "values")
 
 
 def test_one_connection_that_fails_is_an_error_of_a_valid_rest():

@@ -94,16 +94,8 @@ UNIT(load_capture, the_first_header_and_the_cookie_of_a_name_are_found)
 
 UNIT(load_capture, a_value_has_no_byte_that_ends_a_line)
 {
-    struct capture capture;
-    const struct capture_answer answer = {.head = head,
-                                          .head_len = sizeof(head) - 1};
-
     expect_eq(find("v=json:a", "{\"a\": \"b\\r\\nc\"}"), NULL);
     expect_str_eq(why, "v=json:a: it has a control character");
-    expect_eq(capture_parse("v=header:X-Token", &capture, why), 0);
-    capture.has_no_blank = true;
-    expect_eq(capture_take(&capture, &answer, &value, why), -EINVAL);
-    expect_str_eq(why, "v=header:X-Token: it has a blank, and a path has none");
 }
 
 UNIT(load_capture, mistakes_are_told)

@@ -122,6 +122,33 @@ UNIT(load_template, what_a_path_does_not_have_is_encoded)
     data_fini(&data);
 }
 
+UNIT(load_template, a_value_is_encoded_in_the_first_line_alone)
+{
+    static char bytes[TEMPLATE_VALUE_MAX];
+    static char written[8 * TEMPLATE_VALUE_MAX];
+    static const char text[] = "/{v}?{v} HTTP/1.1\r\nA: {v}";
+    const int number = template_add_name("v", 1);
+    struct template_value named[TEMPLATE_NAMES_MAX] = {{NULL, 0}};
+    const struct template_values values = {.named = named};
+
+    cr_assert_geq(number, 0);
+    named[number] = (struct template_value){bytes, sizeof("a#b?c %20") - 1};
+    memcpy(bytes, "a#b?c %20", sizeof("a#b?c %20"));
+    expect_eq(template_parse(text, strlen(text), &template, why), 0, "%s", why);
+    expect_eq(template_bind(&template, NULL, TEMPLATE_IN_HEAD, why), 0);
+    expect_leq(template.size_max, sizeof(written) - 1);
+    size_t len = template_render(&template, &values, written);
+    written[len] = '\0';
+    expect_str_eq(written, "/a%23b?c%20%20?a%23b?c%20%20 HTTP/1.1\r\n"
+                           "A: a#b?c %20");
+    memset(bytes, '#', sizeof(bytes));
+    named[number].len = sizeof(bytes);
+    len = template_render(&template, &values, written);
+    expect_eq(len, 7 * sizeof(bytes) + strlen("/? HTTP/1.1\r\nA: "));
+    expect_leq(len, template.size_max);
+    template_fini(&template);
+}
+
 UNIT(load_template, random_numbers_are_in_their_range_and_reach_its_ends)
 {
     bool seen[10] = {false};

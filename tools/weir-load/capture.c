@@ -140,9 +140,6 @@ static int keep(const struct capture *self, const char *bytes, size_t len,
         if (byte < 0x20 || byte == 0x7f) {
             return miss(self, why, "it has a control character");
         }
-        if (byte == ' ' && self->has_no_blank) {
-            return miss(self, why, "it has a blank, and a path has none");
-        }
     }
     char *copy = malloc(len);
     if (!copy) {

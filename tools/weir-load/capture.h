@@ -7,15 +7,14 @@
  *     sid=cookie:SESSION                 of a cookie that is set
  *
  * Answers are strangers' bytes: how much of them is looked at has an end, and
- * so has a value, which has no control characters, and where a path has it no
- * blank: it cannot end a line of a request.
+ * so has a value, which has no control characters: it cannot end a line of a
+ * request.
  */
 #ifndef WEIR_LOAD_CAPTURE_H
 #define WEIR_LOAD_CAPTURE_H
 
 #include "template.h"
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -39,8 +38,6 @@ struct capture {
     enum capture_kind kind;
     /* The path, or the name of the header or cookie; in the text. */
     const char *where;
-    /* A path has a place for it. */
-    bool has_no_blank;
 };
 
 /* An answer; the head is all of its lines, as they came. */

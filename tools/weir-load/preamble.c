@@ -256,15 +256,6 @@ const char *preamble_find_early(const struct preamble *preamble, size_t line,
     return NULL;
 }
 
-void preamble_note_path(struct preamble *preamble, const char *path)
-{
-    for (size_t i = 0; i < preamble->capture_count; i++) {
-        struct capture *capture = &preamble->captures[i];
-        capture->has_no_blank |=
-            has_place(path, template_name(capture->number));
-    }
-}
-
 uint64_t preamble_hash(const struct preamble *preamble)
 {
     uint64_t hash = UINT64_C(0xcbf29ce484222325); /* FNV-1a */

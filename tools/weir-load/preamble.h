@@ -75,9 +75,6 @@ int preamble_read(const struct preamble_words *words, bool is_http,
 const char *preamble_find_early(const struct preamble *preamble, size_t line,
                                 const char *text);
 
-/* Does a path of a request have a place for a value? Then it has no blank. */
-void preamble_note_path(struct preamble *preamble, const char *path);
-
 /* Of all lines and captures; the same for the same. */
 uint64_t preamble_hash(const struct preamble *preamble);
 

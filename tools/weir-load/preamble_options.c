@@ -93,21 +93,6 @@ static bool check_places(const struct run_options *options)
     return true;
 }
 
-static void note_paths(const struct run_options *options,
-                       struct preamble *preamble)
-{
-    preamble_note_path(preamble, options->http.path);
-    for (size_t i = 0; i < options->target_count; i++) {
-        preamble_note_path(preamble, options->targets[i].path);
-    }
-    for (size_t i = 0; i < options->kind_count; i++) {
-        preamble_note_path(preamble, options->kinds[i].path);
-    }
-    for (size_t i = 0; i < preamble->line_count; i++) {
-        preamble_note_path(preamble, preamble->lines[i].kind.path);
-    }
-}
-
 bool preamble_settle(struct run_options *options)
 {
     const struct preamble_words *words = &options->preamble_words;
@@ -129,6 +114,5 @@ bool preamble_settle(struct run_options *options)
         return false;
     }
     options->preamble = &preamble;
-    note_paths(options, &preamble);
     return check_places(options);
 }

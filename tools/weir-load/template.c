@@ -433,9 +433,9 @@ static int parse(struct template *self, const char *text, size_t len, char *why)
     return 0;
 }
 
-/* ---- fields of data ---- */
+/* ---- fields of data, and values ---- */
 
-/* Bytes that one of a field becomes as %HH. */
+/* Bytes that one of them becomes as %HH. */
 #define ENCODED_SIZE 3U
 
 /* A byte that a path and its query do not have (RFC 3986); a '%' is left, so
@@ -475,6 +475,22 @@ static int bind_part(struct template *self, struct template_part *part,
     return 0;
 }
 
+/* A value in the first line of a head. */
+static int bind_value(struct template *self, struct template_part *part,
+                      char *why)
+{
+    const size_t more = (ENCODED_SIZE - 1) * TEMPLATE_VALUE_MAX;
+
+    if (self->size_max + more > TEMPLATE_SIZE_MAX) {
+        snprintf(why, TEMPLATE_WHY_SIZE, "with {%s} it is too long",
+                 template_name((size_t)part->low));
+        return -EINVAL;
+    }
+    part->is_encoded = true;
+    self->size_max += more;
+    return 0;
+}
+
 /* A field in a header: it cannot end the line. */
 static int check_in_header(const struct template *self,
                            const struct template_part *part, char *why)
@@ -500,6 +516,9 @@ int template_bind(struct template *self, const struct data *data,
     self->data = data;
     for (size_t i = 0; i < self->part_count && err == 0; i++) {
         struct template_part *part = &self->parts[i];
+        if (part->kind == TEMPLATE_VALUE && is_first_line) {
+            err = bind_value(self, part, why);
+        }
         if (part->kind == TEMPLATE_CSV) {
             part->is_encoded = is_first_line;
             err = bind_part(self, part, why);
@@ -592,7 +611,7 @@ static size_t write_value(const struct template_part *part,
         return 0;
     }
     memcpy(out, value->bytes, value->len);
-    return value->len;
+    return part->is_encoded ? encode(out, value->len) : value->len;
 }
 
 static uint64_t choose(const struct template_part *part, uint64_t random)

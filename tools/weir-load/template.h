@@ -55,9 +55,11 @@ struct template_part {
     /* TEMPLATE_PATTERN. */
     struct pattern pattern;
     /* TEMPLATE_CSV: the name of a column; and when it is bound, which one that
-     * is, and whether what a path does not have is written as %HH. */
+     * is. */
     char *name;
     size_t column;
+    /* Of a field or a value, when it is bound: what a path does not have is
+     * written as %HH. */
     bool is_encoded;
 };
 
@@ -68,14 +70,13 @@ struct template
     size_t len;
     struct template_part *parts;
     size_t part_count;
-    /* The most bytes that it becomes, without fields of data until it is bound
-     * to them. */
+    /* The most bytes that it becomes, once it is bound. */
     size_t size_max;
     /* NULL: it is not bound. */
     const struct data *data;
 };
 
-/* Where the text stands, for what a field of data may have there. */
+/* Where the text stands, for what fields of data and values may have there. */
 enum template_place {
     TEMPLATE_IN_BODY,   /* anything */
     TEMPLATE_IN_HEADER, /* no control character */
@@ -123,9 +124,10 @@ int template_parse(const char *text, size_t len, struct template *ret,
 /* Bytes that stand for themselves, braces or not. 0, -ENOMEM or -EINVAL. */
 int template_take(const char *bytes, size_t len, struct template *ret);
 
-/* Bind it to the data that its fields are of; NULL: there are none. The data
- * are borrowed until it ends. 0, or -EINVAL with one line in why: a field is of
- * no column, or cannot stand where it does. */
+/* Bind it to the data that its fields are of; NULL: there are none; and to the
+ * place where it stands. The data are borrowed until it ends. 0, or -EINVAL
+ * with one line in why: a field is of no column, or cannot stand where it does.
+ */
 int template_bind(struct template *self, const struct data *data,
                   enum template_place place, char *why);
 
