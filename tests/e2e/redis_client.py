@@ -10,8 +10,8 @@ import subprocess
 import tempfile
 
 from dns import find
-from harness import (WAIT_S, Program, Skip, equal, load, load_json, matches,
-                     one_line, read_line, run)
+from harness import (WAIT_S, WEIR_LOAD, Program, Skip, command, equal, load,
+                     load_json, matches, one_line, read_line, run)
 from servers import Server, free_port, read_exactly
 
 OK, USAGE, NOTHING, ERRORS = 0, 2, 3, 4
@@ -167,6 +167,63 @@ def test_the_password_of_redis_cli_is_taken_and_no_password_is_shown():
         for text in (outcome.out, outcome.err):
             equal("hidden" in text, False, f"the password in {text!r}")
         equal(result["command"][-1], f"redis://{place}/1", "the command")
+
+
+SECRET = "s3cretPW"
+
+
+def written_by(folder, *words):
+    """All that a command of weir-load says and writes, as one text."""
+    names = {"--json=": "json", "--markdown=": "md", "--junit=": "xml",
+             "--prometheus=": "prom"}
+    outcome = command(WEIR_LOAD, *words,
+                      *(flag + os.path.join(folder, name)
+                        for flag, name in names.items()
+                        if words[0] in ("run", "ab") or flag == "--json="))
+    texts = [outcome.out, outcome.err]
+    for name in os.listdir(folder):
+        with open(os.path.join(folder, name), encoding="utf-8") as file:
+            texts.append(file.read())
+        os.unlink(os.path.join(folder, name))
+    return outcome.status, "\n".join(texts)
+
+
+def test_no_command_shows_a_password_wherever_it_writes():
+    right, wrong = f":{SECRET}", f"nobody:{SECRET}"
+    with redis("--requirepass", SECRET) as (place, _), \
+            tempfile.TemporaryDirectory() as folder:
+        for words, login, status in (
+                (("run", "-n", "20"), right, (OK,)),
+                (("run", "-n", "20"), wrong, (NOTHING,)),
+                (("ab", "--runs", "6", "-n", "20", "-w", "0"), right, (0, 5, 99)),
+                (("ab", "--runs", "6", "-n", "20", "-w", "0"), wrong, (NOTHING,)),
+                (("search", "--slo", "p99<9s"), wrong, (NOTHING,)),
+                (("sweep", "--rates", "5,10", "-d", "100ms"), wrong, (NOTHING,))):
+            targets = [f"redis://{login}@{place}/{n}" for n in "01"]
+            if words[0] != "ab":
+                targets.pop()
+            found, text = written_by(folder, *words, *targets)
+            equal(found in status, True, f"{words}: {found}, {text}")
+            equal(SECRET in text, False, f"{words}: the password in {text}")
+            equal(place in text, True, f"{words}: the target in {text}")
+
+
+def test_a_login_that_is_refused_is_not_shown():
+    for url, pattern in (
+            ("redis://:s3cr/tPW@H/0", r"'redis://H/0': in a .* write %2F for /, %23 for"),
+            ("redis://:s3cr#tPW@H/0", "%23 for #"),
+            ("redis://:s3cr?tPW@H/0", r"%3F for \?"),
+            ("redis://:s3cr@tPW@H/0", "%40 for @"),
+            ("rediss://:s3cr%tPW@H", "rediss://H: .* a % without two digits"),
+            ("redis+tls://:s3cr@H", "write redis:// or rediss://")):
+        for words in (("run",), ("ab", "--runs", "6"), ("search", "--slo", "p99<1s"),
+                      ("sweep", "--rates", "1,2"), ("serve",)):
+            outcome = command(WEIR_LOAD, *words, url, *([url] if words[0] == "ab" else []))
+            equal(outcome.status, USAGE, outcome.err)
+            equal(re.search("s3cr|tPW|Authorization", outcome.out + outcome.err), None,
+                  outcome.err)
+            if words[0] == "run":
+                one_line(outcome.err, pattern)
 
 
 def test_an_open_loop_and_connections_for_one_command():

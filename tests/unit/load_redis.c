@@ -127,6 +127,29 @@ UNIT(load_redis, a_login_is_taken_out_of_a_url)
     cr_assert(strstr(reason, "a%4") == NULL, "the login is not shown");
 }
 
+UNIT(load_redis, no_login_is_shown_however_it_is_written)
+{
+    static const char *const texts[] = {
+        "redis://:pw@h/0",    "redis://u:p/w@h/0",   "rediss://:p#w@h/0",
+        "REDIS://:p@w@h/0",   "redis+tls://:pw@h/0", "valkey://u:p?w@h/0",
+        "redis://u:%zz@h/0",  "redis:///u:pw@h/0",   "redis:/:pw@h/0",
+        "redis-tls://pw@h/0",
+    };
+    char out[64];
+
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        redis_url_show(texts[i], out, sizeof(out));
+        cr_assert(strncasecmp(out, texts[i], 5) == 0, "%s", out);
+        cr_assert(strstr(out, "/h/0") != NULL, "%s: %s", texts[i], out);
+        cr_assert(!strpbrk(out, "@#?%zpw"), "%s: %s", texts[i], out);
+    }
+    expect_str_eq(redis_url_show("http://redis/@a", out, sizeof(out)),
+                  "http://redis/@a");
+    expect_str_eq(redis_url_show("redis.example:80/@a", out, sizeof(out)),
+                  "redis.example:80/@a");
+    expect_str_eq(redis_url_show("redis://:pw@host", out, 10), "redis://h");
+}
+
 UNIT(load_redis, a_path_is_the_number_of_a_database)
 {
     struct redis_place place;

@@ -10,6 +10,7 @@
 #include "child.h"
 #include "comparison.h"
 #include "options_rows.h"
+#include "redis_url.h"
 #include "split.h"
 #include "tools/common/console.h"
 #include "tools/common/units.h"
@@ -108,9 +109,11 @@ const struct option_set ab_set = {
 
 static bool refuse_word(void *options, const char *text, char *why)
 {
+    char shown[256];
+
     (void)options;
     return option_refuse(why, "'%.200s' is no flag; targets stand at the end",
-                         text);
+                         redis_url_show(text, shown, sizeof(shown)));
 }
 
 /* Flags of one side may be those of runs alone. */
@@ -167,7 +170,7 @@ static void name_side(struct side *side)
                                 side->flags.words[i]);
     }
     if (len < NAME_SIZE) {
-        snprintf(side->name + len, NAME_SIZE - len, "%s", side->target);
+        redis_url_show(side->target, side->name + len, NAME_SIZE - len);
     }
 }
 

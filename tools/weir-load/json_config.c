@@ -338,7 +338,7 @@ json_t *json_command(const struct run_options *options)
         const char *word = options->argv[i];
         size_t at = 0;
         /* A login is no one's affair who reads the result. */
-        const size_t login = redis_url_login_size(word, &at);
+        const size_t login = redis_url_hidden_size(word, &at);
         json_array_append_new(
             command,
             login > 0 ? json_sprintf("%.*s%s", (int)at, word, word + at + login)

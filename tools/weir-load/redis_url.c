@@ -2,7 +2,8 @@
  * The login ends at the first '@' of the authority, as in redis-cli: one of a
  * password is written as %40.
  *
- * A login that is refused is not shown either.
+ * Whatever is shown is cut up to the last '@' of all, as a password may have
+ * been written with a '/' or an '@' in it.
  */
 #include "redis_url.h"
 
@@ -33,6 +34,44 @@ size_t redis_url_login_size(const char *text, size_t *ret_at)
     }
     *ret_at = (size_t)(authority - text);
     return (size_t)(end - authority) + 1;
+}
+
+/* Behind "redis://", "rediss://", "redis+tls://" and what else people write;
+ * NULL: it is nothing of Redis. */
+static const char *find_place(const char *text)
+{
+    static const char *const stems[] = {"redis", "valkey"};
+    const size_t len = strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                    "abcdefghijklmnopqrstuvwxyz0123456789+.-");
+
+    for (size_t i = 0; i < sizeof(stems) / sizeof(stems[0]); i++) {
+        if (strncasecmp(text, stems[i], strlen(stems[i])) == 0 &&
+            text[len] == ':' && text[len + 1] == '/') {
+            return text + len + 1 + strspn(text + len + 1, "/");
+        }
+    }
+    return NULL;
+}
+
+size_t redis_url_hidden_size(const char *text, size_t *ret_at)
+{
+    const char *place = find_place(text);
+    const char *end = place ? strrchr(place, '@') : NULL;
+
+    if (!end) {
+        return 0;
+    }
+    *ret_at = (size_t)(place - text);
+    return (size_t)(end - place) + 1;
+}
+
+const char *redis_url_show(const char *text, char *out, size_t size)
+{
+    size_t at = 0;
+    const size_t hidden = redis_url_hidden_size(text, &at);
+
+    snprintf(out, size, "%.*s%s", (int)at, text, text + at + hidden);
+    return out;
 }
 
 static int hex_value(char digit)
@@ -94,6 +133,10 @@ bool redis_url_take_login(const char *text, struct redis_options *options,
     if (snprintf(out, size, "%.*s%s", (int)at, text, text + at + len) >=
         (int)size) {
         return option_refuse(why, "the target is too long");
+    }
+    if (strchr(out, '@')) {
+        return option_refuse(why, "'%.100s': %s",
+                             redis_url_show(text, out, size), REDIS_LOGIN_HINT);
     }
     if (!read_login(text + at, len - 1, &read)) {
         return option_refuse(why,

@@ -32,6 +32,18 @@ struct redis_place {
  * begins. 0: there is none. */
 size_t redis_url_login_size(const char *text, size_t *ret_at);
 
+/* How a login is written. */
+#define REDIS_LOGIN_HINT                                                       \
+    "in a user or password write %2F for /, %23 for #, %3F for ?, %40 for @"
+
+/* Bytes that are not shown of a text that begins as a URL of Redis, right or
+ * wrong; *ret_at is where they begin. 0: there are none. */
+size_t redis_url_hidden_size(const char *text, size_t *ret_at);
+
+/* A target as it is shown, without a login, cut to what has room in out.
+ * Returns out. Any text may be given. */
+const char *redis_url_show(const char *text, char *out, size_t size);
+
 /* Take the login out of a URL into the options; the rest is written to out.
  * False, with one line in why (OPTION_WHY_SIZE): it is another one than that
  * of an earlier target, or is no login. */

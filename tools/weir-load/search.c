@@ -173,8 +173,7 @@ static int probe(struct search *self)
     self->from = self->from ? self->from : 1;
     if (saved.requests.ok == 0) {
         steps_tell_failure(&saved, failure);
-        say("%s: not one request succeeded: %s",
-            self->command.words.list[self->command.words.count - 1], failure);
+        steps_say_none(&self->command.words, failure);
         self->has_failed = true;
         err = -EINVAL;
     }
@@ -353,9 +352,7 @@ static int make_runs(struct search *self)
         return LOAD_INTERRUPTED;
     }
     if (!steps_have_answers(&self->steps)) {
-        say("%s: not one request succeeded: %s",
-            self->command.words.list[self->command.words.count - 1],
-            self->steps.list[0].why);
+        steps_say_none(&self->command.words, self->steps.list[0].why);
         return LOAD_NOTHING;
     }
     return self->low > 0 ? LOAD_OK : LOAD_SLO;

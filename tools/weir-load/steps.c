@@ -7,6 +7,7 @@
 
 #include "exits.h"
 #include "json_part.h"
+#include "redis_url.h"
 #include "tools/common/console.h"
 #include "tools/common/units.h"
 
@@ -72,6 +73,14 @@ void steps_tell_failure(const struct saved *saved, char *why)
     }
     snprintf(why, STEPS_WHY_SIZE, "%s%s%.80s", what, most ? "; " : "",
              text_of(most, "text"));
+}
+
+void steps_say_none(const struct words *words, const char *failure)
+{
+    char target[STEPS_WHY_SIZE];
+
+    redis_url_show(words->list[words->count - 1], target, sizeof(target));
+    say("%s: not one request succeeded: %s", target, failure);
 }
 
 bool steps_have_answers(const struct steps *steps)

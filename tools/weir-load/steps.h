@@ -53,6 +53,9 @@ const struct step *steps_measure(struct steps *steps, uint64_t load,
 /* How many requests of a run failed, and of which kind the most are. */
 void steps_tell_failure(const struct saved *saved, char *why);
 
+/* Say that no request of the run with these words succeeded, and why. */
+void steps_say_none(const struct words *words, const char *failure);
+
 /* Has any request of any of them succeeded? */
 bool steps_have_answers(const struct steps *steps);
 

@@ -194,9 +194,7 @@ static int make_runs(struct sweep *self)
         return LOAD_INTERRUPTED;
     }
     if (!steps_have_answers(&self->steps)) {
-        say("%s: not one request succeeded: %s",
-            self->command.words.list[self->command.words.count - 1],
-            self->steps.list[0].why);
+        steps_say_none(&self->command.words, self->steps.list[0].why);
         return LOAD_NOTHING;
     }
     return self->command.slo.count == 0 || has_passed(self) ? LOAD_OK

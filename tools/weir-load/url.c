@@ -9,6 +9,8 @@
  */
 #include "url.h"
 
+#include "redis_url.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -161,13 +163,29 @@ static int refuse_scheme(const char *text, bool listening, char *why)
     return -EINVAL;
 }
 
+/* A login of Redis that could not be taken out of the target. */
+static int refuse_login(const char *text, const struct url_scheme *scheme,
+                        char *why)
+{
+    char shown[128];
+
+    return refuse_url(redis_url_show(text, shown, sizeof(shown)),
+                      scheme ? REDIS_LOGIN_HINT
+                             : "write redis:// or rediss:// for Redis",
+                      why);
+}
+
 int url_parse(const char *text, bool listening, struct target *ret, char *why)
 {
     const struct url_scheme *scheme = find_url_scheme(text);
+    size_t hidden_at = 0;
     char inner[INNER_SIZE];
     char host[TARGET_HOST_SIZE];
     struct target target;
 
+    if (redis_url_hidden_size(text, &hidden_at) > 0) {
+        return refuse_login(text, scheme, why);
+    }
     if (!scheme) {
         const int err = target_parse(text, listening, ret, why);
         return err < 0 && !target_has_scheme(text)
