@@ -64,6 +64,36 @@ UNIT(load_capture, a_path_goes_down_by_names_and_indexes)
     expect_str_eq(find("v=json:[1]", "[1, \"two\"]"), "two");
 }
 
+UNIT(load_capture, a_number_is_as_short_as_it_was_written)
+{
+    static const char body[] = "[19.99, 0.1, 5.0, 0.30000000000000004, 1e300,"
+                               " -2.5, 1e15, 9007199254740991.0]";
+
+    expect_str_eq(find("v=json:[0]", body), "19.99");
+    expect_str_eq(find("v=json:[1]", body), "0.1");
+    expect_str_eq(find("v=json:[2]", body), "5");
+    expect_str_eq(find("v=json:[3]", body), "0.30000000000000004");
+    expect_str_eq(find("v=json:[4]", body), "1e+300");
+    expect_str_eq(find("v=json:[5]", body), "-2.5");
+    expect_str_eq(find("v=json:[6]", body), "1000000000000000");
+    expect_str_eq(find("v=json:[7]", body), "9007199254740991");
+}
+
+UNIT(load_capture, a_large_integer_leaves_other_values_as_they_are)
+{
+    static const char body[] =
+        "{\"huge\": 99999999999999999999, \"token\": \"t\", \"id\": 12,"
+        " \"price\": 19.99, \"far\": 9007199254740993}";
+
+    expect_str_eq(find("v=json:token", body), "t");
+    expect_str_eq(find("v=json:id", body), "12");
+    expect_str_eq(find("v=json:price", body), "19.99");
+    expect_eq(find("v=json:huge", body), NULL);
+    expect_str_eq(why, "v=json:huge: it may be an integer that is not known to "
+                       "its last digit");
+    expect_eq(find("v=json:far", body), NULL);
+}
+
 UNIT(load_capture, what_a_path_does_not_lead_to_is_no_value)
 {
     static const char body[] = "{\"a\": [1], \"b\": null, \"c\": {}}";

@@ -3,8 +3,12 @@
  * strings without a byte of zero. A path goes down one step at a time; it was
  * checked when it was read, and so takes no wrong step here.
  *
- * Strings are taken as they are, numbers as they print, true and false as
- * words. An object, an array and null are no values.
+ * Strings are taken as they are, numbers as short as they can be written, true
+ * and false as words. An object, an array and null are no values.
+ *
+ * jansson refuses a whole body for one integer beyond 63 bits. It is parsed
+ * again then, with all integers as floating-point numbers, and those that may
+ * have lost digits are no values.
  */
 #include "capture.h"
 
@@ -23,6 +27,9 @@
 
 /* Room for a number as text. */
 #define NUMBER_SIZE 40U
+
+/* Below this every integer is a floating-point number. */
+#define EXACT_END 9007199254740992.0
 
 /* ---- the command line ---- */
 
@@ -173,8 +180,30 @@ static const json_t *follow(const json_t *from, const char *path)
     return from;
 }
 
+/* The shortest text that reads back as the number. */
+static void print_real(double number, char text[NUMBER_SIZE])
+{
+    int digits = 15;
+
+    if (number > -EXACT_END && number < EXACT_END &&
+        number == (double)(long long)number) {
+        snprintf(text, NUMBER_SIZE, "%lld", (long long)number);
+        return;
+    }
+    do {
+        snprintf(text, NUMBER_SIZE, "%.*g", digits++, number);
+    } while (digits <= 17 && strtod(text, NULL) != number);
+}
+
+/* May a number have been an integer with more digits? */
+static bool is_inexact(double number)
+{
+    return number <= -EXACT_END || number >= EXACT_END;
+}
+
 static int keep_json(const struct capture *self, const json_t *found,
-                     struct template_value *value, char *why)
+                     bool has_reals_alone, struct template_value *value,
+                     char *why)
 {
     char text[NUMBER_SIZE];
 
@@ -190,7 +219,12 @@ static int keep_json(const struct capture *self, const json_t *found,
                  (long long)json_integer_value(found));
         break;
     case JSON_REAL:
-        snprintf(text, sizeof(text), "%.17g", json_real_value(found));
+        if (has_reals_alone && is_inexact(json_real_value(found))) {
+            return miss(self, why,
+                        "it may be an integer that is not known to its last "
+                        "digit");
+        }
+        print_real(json_real_value(found), text);
         break;
     case JSON_TRUE:
     case JSON_FALSE:
@@ -209,17 +243,26 @@ static int take_json(const struct capture *self,
                      const struct capture_answer *answer,
                      struct template_value *value, char *why)
 {
+    const char *bytes = answer->body ? answer->body : "";
     json_error_t error;
     char reason[CAPTURE_WHY_SIZE];
+    bool has_reals_alone = false;
 
-    json_t *body = json_loadb(answer->body ? answer->body : "",
-                              answer->body_len, JSON_DISABLE_EOF_CHECK, &error);
+    json_t *body =
+        json_loadb(bytes, answer->body_len, JSON_DISABLE_EOF_CHECK, &error);
+    if (!body && json_error_code(&error) == json_error_numeric_overflow) {
+        has_reals_alone = true;
+        body = json_loadb(bytes, answer->body_len,
+                          JSON_DISABLE_EOF_CHECK | JSON_DECODE_INT_AS_REAL,
+                          &error);
+    }
     if (!body) {
         snprintf(reason, sizeof(reason), "the body is no JSON: %.100s",
                  error.text);
         return miss(self, why, reason);
     }
-    const int err = keep_json(self, follow(body, self->where), value, why);
+    const int err =
+        keep_json(self, follow(body, self->where), has_reals_alone, value, why);
     json_decref(body);
     return err;
 }
