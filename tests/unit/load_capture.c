@@ -13,7 +13,11 @@ static const char head[] = "HTTP/1.1 200 OK\r\n"
                            "X-Token: \t a b \r\n"
                            "x-token: second\r\n"
                            "Set-Cookie: a=1; Path=/\n"
-                           "set-cookie:SID=x=y ;Secure\r\n\r\n";
+                           "set-cookie:SID=x=y ;Secure\r\n"
+                           "Set-Cookie: twice=; Max-Age=0\r\n"
+                           "Set-Cookie: twice=new\r\n"
+                           "Set-Cookie: gone=old\r\n"
+                           "Set-Cookie: gone=; Max-Age=0\r\n\r\n";
 
 static char why[CAPTURE_WHY_SIZE];
 static struct template_value value;
@@ -112,12 +116,15 @@ UNIT(load_capture, what_a_path_does_not_lead_to_is_no_value)
     expect_eq(find("v=json:a", "{\"a\": 99999999999999999999}"), NULL);
 }
 
-UNIT(load_capture, the_first_header_and_the_cookie_of_a_name_are_found)
+UNIT(load_capture, the_first_header_and_the_last_cookie_of_a_name_are_found)
 {
     expect_str_eq(find("v=header:X-TOKEN", NULL), "a b");
     expect_str_eq(find("v=cookie:a", NULL), "1");
     expect_str_eq(find("v=cookie:SID", NULL), "x=y");
     expect_eq(find("v=cookie:sid", NULL), NULL);
+    expect_str_eq(find("v=cookie:twice", NULL), "new");
+    expect_eq(find("v=cookie:gone", NULL), NULL);
+    expect_str_eq(why, "v=cookie:gone: it is empty");
     expect_eq(find("v=header:X-Empty", NULL), NULL);
     expect_str_eq(why, "v=header:X-Empty: it is empty");
 }

@@ -268,7 +268,7 @@ static int take_json(const struct capture *self,
 }
 
 /* The value of a cookie in that of Set-Cookie (RFC 6265, 5.2); NULL: it is
- * another one. */
+ * another one. A later one of a name takes the place of the one before. */
 static const char *find_cookie(const char *text, size_t len, const char *name,
                                size_t *ret_len)
 {
@@ -323,19 +323,23 @@ static int take_field(const struct capture *self,
 {
     const char *at = answer->head;
     const char *end = at + answer->head_len;
+    const char *last = NULL;
+    size_t last_len = 0;
 
-    while (at && at < end) {
+    while (at && at < end && (!last || self->kind == CAPTURE_COOKIE)) {
         const char *newline = memchr(at, '\n', (size_t)(end - at));
         const char *line_end = newline ? newline : end;
         size_t len = 0;
         const char *found =
             look_at_line(self, at, (size_t)(line_end - at), &len);
         if (found) {
-            return keep(self, found, len, value, why);
+            last = found;
+            last_len = len;
         }
         at = line_end + 1;
     }
-    return miss(self, why, "the answer has none");
+    return last ? keep(self, last, last_len, value, why)
+                : miss(self, why, "the answer has none");
 }
 
 int capture_take(const struct capture *self,

@@ -4,7 +4,7 @@
  *
  *     token=json:data.tokens[0].value    of a body that is JSON
  *     csrf=header:X-CSRF-Token           of a header, the first of this name
- *     sid=cookie:SESSION                 of a cookie that is set
+ *     sid=cookie:SESSION                 of a cookie, as it was set last
  *
  * Answers are strangers' bytes: how much of them is looked at has an end, and
  * so has a value, which has no control characters: it cannot end a line of a
