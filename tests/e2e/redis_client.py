@@ -320,6 +320,42 @@ def test_a_server_that_ends_or_is_silent_at_the_login_fails():
         matches(outcome.err, "no answer within the time-out")
 
 
+def refused_greeting(reply, login, path):
+    def serve(connection, _):
+        connection.recv(4096)
+        connection.sendall(reply)
+        with contextlib.suppress(OSError):
+            while connection.recv(4096):
+                pass
+    with Server(serve) as server:
+        result = judged("-c", "1", "-n", "1",
+                        server.url.replace("tcp://", "redis://" + login) + path,
+                        status=NOTHING)
+        error = result["errors"][0]
+        return error["code"], error["first"]
+
+
+def test_of_a_refused_greeting_the_first_word_is_shown():
+    """A server older than Redis 6 repeats what it does not understand."""
+    unknown = (b"-ERR unknown command `HELLO`, with args beginning with: `3`, `AUTH`, "
+               b"`default`, `s3cretPW`, \r\n")
+    login = ":s3cretPW@"
+    hello = "HELLO: 'ERR'; the server has no HELLO 3; leave ?protocol=3 out"
+    for reply, given, path, code, detail in (
+            (unknown, login, "/?protocol=3", "REDIS_ERR", hello),
+            (unknown, "", "/?protocol=3", "REDIS_ERR", hello),
+            (b"!%d\r\n%s\r\n" % (len(unknown) - 3, unknown[1:-2]), login,
+             "/?protocol=3", "REDIS_ERR", hello),
+            (b"-NOPROTO x\r\n", "", "/?protocol=3", "REDIS_NOPROTO",
+             hello.replace("ERR", "NOPROTO")),
+            (b"-WRONGPASS s3cretPW\r\n", login, "", "REDIS_WRONGPASS",
+             "AUTH: 'WRONGPASS'"),
+            (b"-ERR no index\r\n", "", "/99", "REDIS_ERR", "SELECT: 'ERR no index'"),
+            (b"400 s3cretPW\r\n", login, "", "RESP",
+             "connection 0: no type of RESP, in '4'")):
+        equal(refused_greeting(reply, given, path), (code, detail), f"{reply}")
+
+
 def test_replies_in_single_bytes_and_all_at_once_are_the_same():
     reply = (b"*3\r\n$-1\r\n|1\r\n+ttl\r\n:5\r\n%1\r\n#t\r\n,1.5\r\n"
              b"=6\r\ntxt:hi\r\n")

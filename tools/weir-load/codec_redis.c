@@ -204,6 +204,11 @@ static size_t add_command(const char *const *words, size_t count, char *out,
     return redis_command_write(given, given_count, out);
 }
 
+static bool selects(const struct redis_place *place)
+{
+    return place->number[strspn(place->number, "0")] != '\0';
+}
+
 static size_t write_greeting(const struct redis_options *login,
                              const struct redis_place *place, char *out,
                              uint32_t *greetings)
@@ -227,7 +232,7 @@ static size_t write_greeting(const struct redis_options *login,
         const char *const words[] = {"AUTH", user, login->password};
         len += add_command(words, 3, out + len, greetings);
     }
-    if (place->number[strspn(place->number, "0")]) {
+    if (selects(place)) {
         const char *const words[] = {"SELECT", place->number};
         len += add_command(words, 2, out + len, greetings);
     }
@@ -316,14 +321,36 @@ static int append(void *arg, void *state, const struct codec_batch *batch,
 
 /* ---- answers ---- */
 
-static const char *quote(const struct resp_reader *reader, char *text)
+static bool answers_greeting(const struct redis_conn *conn)
 {
-    return http_quote((const uint8_t *)reader->shown, reader->shown_len, text,
-                      SHOWN_SIZE);
+    return conn->greetings > 0;
+}
+
+/* The length of the first word in a text. */
+static size_t word_size(const char *text, size_t len)
+{
+    size_t at = 0;
+
+    while (at < len && text[at] > ' ' && text[at] < 0x7f) {
+        at++;
+    }
+    return at;
+}
+
+/* What a detail shows of a reply: of one to a greeting only the first word, as
+ * servers repeat what they do not understand, with the password in it. */
+static const char *quote(const struct redis_conn *conn, char *text)
+{
+    const struct resp_reader *reader = &conn->reader;
+    const size_t len = answers_greeting(conn)
+                           ? word_size(reader->shown, reader->shown_len)
+                           : reader->shown_len;
+
+    return http_quote((const uint8_t *)reader->shown, len, text, SHOWN_SIZE);
 }
 
 /* Of "-WRONGTYPE text" and "!21\r\nSYNTAX text" that behind the sign. */
-static int find_error(const struct resp_reader *reader)
+static const char *find_error(const struct resp_reader *reader, size_t *ret_len)
 {
     const char *text = reader->shown + 1;
     size_t len = reader->shown_len - 1;
@@ -333,7 +360,8 @@ static int find_error(const struct resp_reader *reader)
         len = feed ? len - (size_t)(feed + 1 - text) : 0;
         text = feed ? feed + 1 : text;
     }
-    return redis_error_of(text, len);
+    *ret_len = len;
+    return text;
 }
 
 /* Read a reply, or a part of it; messages of no request are passed over. */
@@ -353,7 +381,7 @@ static ssize_t read_reply(struct redis_conn *conn, const uint8_t *bytes,
         if (used < 0) {
             snprintf(answer->detail, ERRORS_DETAIL_SIZE,
                      "connection %u: %s, in %s", conn->conn_index,
-                     resp_fault_text(reader->fault), quote(reader, shown));
+                     resp_fault_text(reader->fault), quote(conn, shown));
             return ERROR_RESP;
         }
         at += (size_t)used;
@@ -362,11 +390,39 @@ static ssize_t read_reply(struct redis_conn *conn, const uint8_t *bytes,
     }
     answer->is_blank &= reader->state == RESP_COMPLETE && !answer->is_complete;
     if (answer->is_complete && reader->kind == RESP_ERROR) {
-        answer->code = find_error(reader);
-        snprintf(answer->detail, ERRORS_DETAIL_SIZE, "%s",
-                 quote(reader, shown));
+        size_t error_len = 0;
+        const char *error = find_error(reader, &error_len);
+        answer->code = redis_error_of(error, error_len);
+        snprintf(answer->detail, ERRORS_DETAIL_SIZE, "%s", quote(conn, shown));
     }
     return (ssize_t)at;
+}
+
+/* Which part of the greeting was refused, and what there is to do. SELECT has
+ * no secret. */
+static void describe_refusal(const struct redis_conn *conn,
+                             struct codec_answer *answer)
+{
+    struct redis_place place;
+    char shown[SHOWN_SIZE];
+    size_t len = 0;
+    const char *text = find_error(&conn->reader, &len);
+
+    (void)redis_url_read_place(conn->target->path, &place);
+    const bool is_select = conn->greetings == 1 && selects(&place);
+    const bool is_hello = !is_select && place.is_resp3;
+    const bool is_unknown = memmem(text, len, "unknown command", 15) ||
+                            (len >= 7 && memcmp(text, "NOPROTO", 7) == 0);
+    const char *end = is_select ? memchr(text, '\r', len) : NULL;
+    const size_t part = end ? (size_t)(end - text) : word_size(text, len);
+    snprintf(answer->detail, ERRORS_DETAIL_SIZE, "%s: %s%s",
+             is_select  ? "SELECT"
+             : is_hello ? "HELLO"
+                        : "AUTH",
+             http_quote((const uint8_t *)text, part, shown, sizeof(shown)),
+             is_hello && is_unknown
+                 ? "; the server has no HELLO 3; leave ?protocol=3 out"
+                 : "");
 }
 
 static ssize_t welcome(void *arg, void *state, const uint8_t *bytes, size_t len,
@@ -379,8 +435,12 @@ static ssize_t welcome(void *arg, void *state, const uint8_t *bytes, size_t len,
     while (at < len && conn->greetings > 0) {
         answer->is_complete = false;
         const ssize_t used = read_reply(conn, bytes + at, len - at, answer);
-        if (used < 0 || answer->code < 0) {
-            return used < 0 ? used : answer->code;
+        if (used < 0) {
+            return used;
+        }
+        if (answer->code < 0) {
+            describe_refusal(conn, answer);
+            return answer->code;
         }
         at += (size_t)used;
         conn->greetings -= answer->is_complete;
