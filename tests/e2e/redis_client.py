@@ -393,6 +393,10 @@ def test_what_is_not_for_redis_is_refused():
             ((url, "tcp://127.0.0.1:1"), "redis:// and other targets"),
             ((url, "redis://u:p@127.0.0.1:1", "redis://v:p@127.0.0.1:1"),
              "all targets have one user"),
+            (("redis://:p@127.0.0.1:1", url), "the login in all targets .* or in none"),
+            ((url, "redis://:p@127.0.0.1:1", url), "all targets of Redis or in none"),
+            (("-b", "SHUTDOWN NOSAVE", url), "SHUTDOWN ends the connection, or has"),
+            (("-b", "QUIT", url), "QUIT ends the connection, or has"),
             (("-b", "GET", "tcp://127.0.0.1:1"), "-b: it is for HTTP")):
         matches(one := refusal(*args), pattern)
         one_line(one, pattern)

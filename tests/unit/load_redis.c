@@ -72,6 +72,9 @@ UNIT(load_redis, what_is_no_command_is_refused_with_the_place)
     is_refused("subscribe x", "subscribe has not one answer");
     is_refused("MONITOR", "not one answer");
     is_refused("client reply off", "not one answer");
+    is_refused("quit", "quit ends the connection, or has no answer");
+    is_refused("SHUTDOWN NOSAVE", "SHUTDOWN ends the connection");
+    is_refused("REPLCONF ack 0", "REPLCONF ends the connection");
 }
 
 UNIT(load_redis, two_random_words_are_not_the_same)
@@ -115,7 +118,17 @@ UNIT(load_redis, a_login_is_taken_out_of_a_url)
                                     sizeof(out), reason));
     cr_assert(strstr(reason, "one user") != NULL);
 
+    expect_eq(options.login_count, 1);
+    cr_assert(
+        redis_url_take_login("redis://@g", &options, out, sizeof(out), reason));
+    expect_str_eq(out, "redis://g");
+    expect_eq(options.login_count, 1, "an empty one is no login");
+    expect_str_eq(options.user, "u@x");
+
     options = (struct redis_options){.has_login = false};
+    cr_assert(
+        redis_url_take_login("redis://@g", &options, out, sizeof(out), reason));
+    cr_assert(!options.has_login);
     cr_assert(redis_url_take_login("rediss://secret@h", &options, out,
                                    sizeof(out), reason));
     expect_str_eq(options.user, "");

@@ -80,6 +80,11 @@ bool options_settle_redis(struct run_options *options)
     struct redis_options *redis = &options->redis;
     char why[TEMPLATE_WHY_SIZE];
 
+    if (redis->has_login && redis->login_count < options->target_count) {
+        say("write the login in all targets of Redis or in none: the others "
+            "would get it, too");
+        return false;
+    }
     if (!redis->has_login && password && *password) {
         if (strlen(password) >= sizeof(redis->password)) {
             say("REDISCLI_AUTH: it is too long");

@@ -21,6 +21,9 @@ static const char *const strangers[] = {
     "SUNSUBSCRIBE", "MONITOR",    "SYNC",       "PSYNC",
 };
 
+/* After these the connection is of no use, or there is no answer. */
+static const char *const endings[] = {"QUIT", "SHUTDOWN", "REPLCONF"};
+
 static int refuse(const char *text, size_t at, const char *reason, char *why)
 {
     snprintf(why, TEMPLATE_WHY_SIZE, "at byte %zu, '%.24s': %s", at + 1,
@@ -154,17 +157,26 @@ static int add_words(struct redis_command *self, const char *text, char *room,
     return err;
 }
 
+static bool is_one_of(const struct template *word, const char *const *names,
+                      size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (word->len == strlen(names[i]) &&
+            strncasecmp(word->bytes, names[i], word->len) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Is the first word, or are the first two, one of those without one answer? */
 static bool has_one_answer(const struct redis_command *self)
 {
     const struct template *first = &self->words[0];
     const struct template *second = &self->words[1];
 
-    for (size_t i = 0; i < sizeof(strangers) / sizeof(strangers[0]); i++) {
-        if (first->len == strlen(strangers[i]) &&
-            strncasecmp(first->bytes, strangers[i], first->len) == 0) {
-            return false;
-        }
+    if (is_one_of(first, strangers, sizeof(strangers) / sizeof(strangers[0]))) {
+        return false;
     }
     return !(self->word_count > 1 && first->len == 6 && second->len == 5 &&
              strncasecmp(first->bytes, "CLIENT", 6) == 0 &&
@@ -186,6 +198,13 @@ int redis_command_parse(const char *text, struct redis_command *ret, char *why)
     if (err == 0 && !has_one_answer(&self)) {
         snprintf(why, TEMPLATE_WHY_SIZE,
                  "%.*s has not one answer, but none or many",
+                 (int)self.words[0].len, self.words[0].bytes);
+        err = -EINVAL;
+    }
+    if (err == 0 && is_one_of(&self.words[0], endings,
+                              sizeof(endings) / sizeof(endings[0]))) {
+        snprintf(why, TEMPLATE_WHY_SIZE,
+                 "%.*s ends the connection, or has no answer",
                  (int)self.words[0].len, self.words[0].bytes);
         err = -EINVAL;
     }

@@ -114,7 +114,7 @@ static bool read_login(const char *text, size_t len, struct redis_options *ret)
     const size_t user_len = colon ? (size_t)(colon - text) : 0;
     const size_t skipped = colon ? user_len + 1 : 0;
 
-    *ret = (struct redis_options){.has_login = true};
+    *ret = (struct redis_options){.has_login = len > skipped || user_len > 0};
     return decode(text, user_len, ret->user) &&
            decode(text + skipped, len - skipped, ret->password);
 }
@@ -144,10 +144,14 @@ bool redis_url_take_login(const char *text, struct redis_options *options,
                              "has a %% without two digits",
                              out);
     }
+    if (!read.has_login) {
+        return true;
+    }
     if (options->has_login && (strcmp(options->user, read.user) != 0 ||
                                strcmp(options->password, read.password) != 0)) {
         return option_refuse(why, "%.100s: all targets have one user", out);
     }
+    read.login_count = options->login_count + 1;
     *options = read;
     return true;
 }

@@ -2,7 +2,8 @@
  * What a URL of Redis has besides its host, as redis-cli -u reads it:
  * redis://[[USER:]PASSWORD@]HOST[:PORT][/NUMBER][?protocol=3].
  *
- * User and password may have %XX; an empty user is none. They are taken out of
+ * User and password may have %XX; an empty user is none, and both empty are no
+ * login. They are taken out of
  * the text before it is kept, so that no report shows them.
  */
 #ifndef WEIR_LOAD_REDIS_URL_H
@@ -14,12 +15,15 @@
 #define REDIS_LOGIN_MAX   256
 #define REDIS_NUMBER_SIZE 8
 
-/* Of all connections of a run. */
+/* The login of all connections of a run: either all targets have the same one,
+ * or none has any. */
 struct redis_options {
-    /* The last of them that was read; "": there is none. */
+    /* "": there is none. */
     char user[REDIS_LOGIN_MAX];
     char password[REDIS_LOGIN_MAX];
     bool has_login;
+    /* Targets that have it. */
+    size_t login_count;
 };
 
 /* What follows the host of one target. */
