@@ -167,6 +167,8 @@ def test_one_connection_is_not_enough():
         _, result = paced("-c", "1", "-R", "200", "-w", "0", "-d", "1s",
                           "--late", "skip", server.url, statuses=(INVALID,))
         equal(result["requests"]["dropped"] > 100, True, "dropped")
+        matches(result["invalid_reasons"][0],
+                "; all 1 connections were busy, more .-c. may help$")
         _, result = paced("-c", "8", "-R", "200", "-w", "0", "-d", "1s",
                           "--late", "skip", "--max-inflight", "1", server.url,
                           statuses=(INVALID,))
@@ -185,6 +187,16 @@ def test_overload_is_called_that_where_only_the_warm_up_was_answered():
     matches(text.out, r"^Rate .*the backlog of the warm-up")
     matches(text.out, r"^Invalid +overload: ")
     equal("not one request" in text.out + text.err, False, "what is said")
+
+
+def test_too_few_connections_are_not_called_an_overload():
+    """One connection to a server that answers after 20 ms, asked for more."""
+    with Serve("--delay", "20ms") as server:
+        _, result = paced("-c", "1", "-R", "100", "-w", "0", "-d", "2s", "-i",
+                          "500ms", server.url, statuses=(INVALID,))
+    equal(result.get("unserved", 0), 0, "unserved")
+    matches(result["invalid_reasons"][0],
+            "; all 1 connections were busy, more .-c. may help$")
 
 
 # ---- lateness of the client ----

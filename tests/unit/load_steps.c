@@ -25,6 +25,7 @@
 static uint64_t capacity;
 static size_t asked;
 static json_int_t exit_code;
+static const char *reason;
 static char path[64];
 /* The objectives that the last run had, or NULL. */
 static const char *asked_slo;
@@ -112,9 +113,9 @@ static json_t *make_result(uint64_t load, uint64_t duration_ns)
         "ok", ok, "failed", (json_int_t)(20000 - ok), "timeout", 0, "dropped",
         0, "rate", "achieved", achieved, "offered", 2.0 * (double)load,
         "latency", "response", times, "service", times, "connect", "tls",
-        "ttfb", "send_lateness", "intervals", "invalid_reasons",
-        "the first reason", "another", "errors", "text", "some", "requests", 1,
-        "text", "most", "requests", 3, "text", "few", "requests", 2);
+        "ttfb", "send_lateness", "intervals", "invalid_reasons", reason,
+        "another", "errors", "text", "some", "requests", 1, "text", "most",
+        "requests", 3, "text", "few", "requests", 2);
 }
 
 int child_measure(weir_loop *loop, const struct words *words, struct saved *ret,
@@ -149,6 +150,7 @@ static void with_file(void (*body)(void))
     asked = 0;
     exit_code = LOAD_OK;
     serve = NULL;
+    reason = "the first reason; with advice";
     body();
     unlink(path);
 }
@@ -272,6 +274,9 @@ UNIT(load_steps, an_invalid_run_has_its_first_reason)
     step = measure(500, "p99<50ms");
     cr_assert_not(step->passed, "half of the rate was achieved");
     expect_str_eq(step->why, "the first reason");
+    reason = "50 % were answered; all 2 connections were busy, more (-c) may";
+    step = measure(500, "p99<50ms");
+    expect_str_eq(step->why, "50 % were answered; all 2 connections were busy");
     exit_code = LOAD_ERRORS;
     step = measure(500, NULL);
     cr_assert_not(step->passed);

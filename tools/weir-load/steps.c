@@ -100,6 +100,16 @@ static const char *find_objection(const struct saved *saved)
     return json_string_value(json_array_get(reasons, 0));
 }
 
+/* A reason without its advice, which is for a single run: the first part, and
+ * that all connections were busy. */
+static void shorten(const char *reason, char *why)
+{
+    const char *busy = strstr(reason, "; all ");
+
+    snprintf(why, STEPS_WHY_SIZE, "%.*s%.*s", (int)strcspn(reason, ";"), reason,
+             busy ? (int)strcspn(busy, ":,") : 0, busy ? busy : "");
+}
+
 /* The run's own verdict, in which objectives have no part. */
 static bool is_sound(const struct saved *saved, char *why)
 {
@@ -115,9 +125,7 @@ static bool is_sound(const struct saved *saved, char *why)
         return true;
     }
     if (reason && saved->exit_code == LOAD_INVALID) {
-        /* Its advice is for a single run. */
-        snprintf(why, STEPS_WHY_SIZE, "%.*s", (int)strcspn(reason, ";"),
-                 reason);
+        shorten(reason, why);
     } else {
         steps_tell_failure(saved, why);
     }

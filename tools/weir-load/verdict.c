@@ -34,6 +34,10 @@
  */
 #define HELD_SHARE 0.99
 
+/* A server has slowed down if requests take it so many times longer in the
+ * second half of the window. */
+#define SLOWED_FACTOR 1.1
+
 /* From this part of the limit on lateness is worth a warning. */
 #define MENTIONED_PART 0.5
 
@@ -193,25 +197,59 @@ static bool is_client_slow(const struct result *result)
             find_busiest(result) > SATURATED_SHARE);
 }
 
-/* Was too little answered in each half of the window? A server that stood still
- * for a while has fallen behind in one of them. */
-static bool lacks_answers_throughout(const struct result *result)
-{
-    double offered[2] = {0};
-    double answered[2] = {0};
+/* Of a half of the window. */
+struct half {
+    double offered;
+    double answered;
+    /* Requests under way at the ends of its intervals, together. */
+    double in_flight;
+};
 
+static void find_halves(const struct result *result, struct half ret[2])
+{
+    ret[0] = ret[1] = (struct half){0};
     for (size_t i = 0; i < result->row_count; i++) {
         const struct interval *row = &result->rows[i].counts;
-        const size_t half = row->begin_ns >= result->window_ns / 2;
-        offered[half] += (double)row->offered;
-        answered[half] += (double)(row->ok + row->failed + row->timeout);
+        struct half *half = &ret[row->begin_ns >= result->window_ns / 2];
+        half->offered += (double)row->offered;
+        half->answered += (double)(row->ok + row->failed + row->timeout);
+        half->in_flight += (double)row->in_flight;
     }
-    for (size_t half = 0; half < 2; half++) {
-        if (offered[half] > 0 && answered[half] >= HELD_SHARE * offered[half]) {
+}
+
+/* Was too little answered in each half of the window? A server that stood still
+ * for a while has fallen behind in one of them. A window of one interval has
+ * nothing to compare. */
+static bool lacks_answers_throughout(const struct result *result)
+{
+    struct half halves[2];
+
+    find_halves(result, halves);
+    for (size_t i = 0; i < 2; i++) {
+        if (halves[i].offered <= 0 ||
+            halves[i].answered >= HELD_SHARE * halves[i].offered) {
             return false;
         }
     }
     return true;
+}
+
+/* Did all connections have as much under way as they may? */
+static bool were_all_busy(const struct result *result)
+{
+    return result->waited > 0 ||
+           (result->options->late_is_skipped && result->measured.dropped > 0);
+}
+
+/* Did the server take longer for a request in the second half? By Little's law
+ * the time is what is under way for each answer. */
+static bool has_slowed(const struct result *result)
+{
+    struct half halves[2];
+
+    find_halves(result, halves);
+    return halves[1].in_flight * halves[0].answered >
+           SLOWED_FACTOR * halves[0].in_flight * halves[1].answered;
 }
 
 /* A server that answers less than it is asked, of a client that asks in time.
@@ -221,28 +259,28 @@ static void tell_overload(struct result *result, double answered)
     const double window_s = (double)result->window_ns / 1e9;
     const double unserved = (double)result->measured.scheduled - answered;
     const bool is_skipped = result->options->late_is_skipped;
-    const bool has_waited = result->waited > 0 || is_skipped;
     char fate[RESULT_REMARK_SIZE / 4];
     char room[RESULT_REMARK_SIZE / 4] = "";
 
-    result->unserved = (uint64_t)unserved;
     if (is_skipped) {
+        result->unserved = result->measured.dropped;
         snprintf(fate, sizeof(fate), "%llu requests were never sent",
                  (unsigned long long)result->measured.dropped);
     } else {
+        result->unserved = (uint64_t)unserved;
         snprintf(fate, sizeof(fate),
-                 "the queue grew by %.0f requests in %.3g s", unserved,
-                 window_s);
+                 "the queue grew by %.0f requests in %.3g s, so that latencies "
+                 "tell nothing of the server",
+                 unserved, window_s);
     }
-    if (has_waited && result->http2.allowed == 0) {
+    if (were_all_busy(result) && result->http2.allowed == 0) {
         snprintf(room, sizeof(room),
                  "; all %llu connections were busy: if more (-c) reach no "
                  "more, the server is the limit",
                  (unsigned long long)result->options->conn_count);
     }
     add(&result->invalid,
-        "overload: the server answers %.0f/s of %.0f/s asked; %s, so that "
-        "latencies tell nothing of the server%s",
+        "overload: the server answers %.0f/s of %.0f/s asked; %s%s",
         answered / window_s, (double)result->measured.scheduled / window_s,
         fate, room);
 }
@@ -254,6 +292,7 @@ static bool judge_rate(struct result *result)
     double scheduled = (double)measured->scheduled;
     double answered =
         (double)(result->completed + measured->failed + measured->timeout);
+    char room[RESULT_REMARK_SIZE / 4] = "";
 
     if (answered + find_allowance(result) >= HELD_SHARE * scheduled) {
         return false;
@@ -264,17 +303,23 @@ static bool judge_rate(struct result *result)
             "warm-up; a lower rate (-R) leaves no such backlog",
             (unsigned long long)result->completed);
     }
+    /* Where all connections were busy with a server that was as fast as ever,
+     * more of them might have had more answers. */
     if (result->completed > 0 && !is_client_slow(result) &&
-        lacks_answers_throughout(result)) {
+        lacks_answers_throughout(result) &&
+        (!were_all_busy(result) || has_slowed(result))) {
         tell_overload(result, answered);
         return true;
+    }
+    if (were_all_busy(result)) {
+        snprintf(room, sizeof(room),
+                 "; all %llu connections were busy, more (-c) may help",
+                 (unsigned long long)result->options->conn_count);
     }
     add(&result->invalid,
         "%.1f %% of the scheduled requests were answered in time%s%s",
         answered / scheduled * 100,
-        measured->dropped > 0 ? ", some never sent" : "",
-        result->waited > 0 ? "; all connections were busy, more (-c) may help"
-                           : "");
+        measured->dropped > 0 ? ", some never sent" : "", room);
     return false;
 }
 
