@@ -55,7 +55,6 @@ UNIT(load_h2_message, interim_answers_come_before_the_last)
     struct h2_message message = begun();
 
     cr_assert_null(field(&message, ":status", "103"));
-    cr_assert_null(field(&message, "content-length", "7"));
     cr_assert_null(h2_message_end_block(&message, false, false));
     cr_assert_not_null(h2_message_body(&message, 1, false));
     h2_message_begin_block(&message);
@@ -77,16 +76,41 @@ UNIT(load_h2_message, a_length_that_lies_is_an_error)
 
 UNIT(load_h2_message, an_answer_without_a_body_may_say_its_length)
 {
-    static const char *const statuses[] = {"204", "304", "200"};
+    static const char *const lengths[][2] = {
+        {"204", "0"}, {"304", "5"}, {"200", "5"}};
 
     for (size_t i = 0; i < 3; i++) {
         struct h2_message message = begun();
-        cr_assert_null(field(&message, ":status", statuses[i]));
-        cr_assert_null(field(&message, "content-length", "5"));
+        cr_assert_null(field(&message, ":status", lengths[i][0]));
+        cr_assert_null(field(&message, "content-length", lengths[i][1]));
         cr_assert_null(h2_message_end_block(&message, true, i == 2));
         cr_assert_null(h2_message_body(&message, 0, true));
         cr_assert_not_null(h2_message_body(&message, 1, true));
     }
+}
+
+/* RFC 9110, 8.6. */
+UNIT(load_h2_message, some_statuses_allow_no_length)
+{
+    static const char *const lengths[][2] = {
+        {"204", "5"}, {"100", "0"}, {"103", "7"}};
+
+    for (size_t i = 0; i < 3; i++) {
+        struct h2_message message = begun();
+        cr_assert_null(field(&message, ":status", lengths[i][0]));
+        cr_assert_not_null(field(&message, "content-length", lengths[i][1]));
+    }
+}
+
+UNIT(load_h2_message, trailers_have_no_length)
+{
+    struct h2_message message = answered("0");
+
+    h2_message_begin_block(&message);
+    cr_assert_not_null(field(&message, "content-length", "0"));
+    message = answered(NULL);
+    h2_message_begin_block(&message);
+    cr_assert_not_null(field(&message, "content-length", "77"));
 }
 
 UNIT(load_h2_message, a_status_is_first_alone_and_of_three_digits)
@@ -186,4 +210,19 @@ UNIT(load_h2_message, fields_of_http_1_are_errors)
     struct h2_message message = begun();
     cr_assert_not_null(field(&message, "server", "x\r\ny"));
     cr_assert_null(field(&message, "server", "x\ty \xff"));
+}
+
+/* RFC 9113, 8.2.2. */
+UNIT(load_h2_message, a_te_is_trailers_or_an_error)
+{
+    static const char *const wrong[] = {"", "gzip", "trailer", "trailers, gzip",
+                                        "trailers;q=1"};
+    struct h2_message message = begun();
+
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        cr_assert_not_null(field(&message, "te", wrong[i]));
+    }
+    cr_assert_null(field(&message, "te", "trailers"));
+    cr_assert_null(field(&message, "te", "Trailers"));
+    cr_assert_null(field(&message, "tf", "gzip"));
 }

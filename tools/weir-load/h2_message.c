@@ -8,6 +8,7 @@
 #include "h2_message.h"
 
 #include <string.h>
+#include <strings.h>
 
 #define ONES  UINT64_C(0x0101010101010101)
 #define HIGHS UINT64_C(0x8080808080808080)
@@ -100,6 +101,16 @@ static bool is_of_connection(const struct h2_field *field)
     }
 }
 
+/* The only te that HTTP/2 has says that trailers are welcome. */
+static bool is_other_te(const struct h2_field *field)
+{
+    static const char trailers[] = "trailers";
+
+    return IS(field, "te") && (field->value_len != sizeof(trailers) - 1 ||
+                               strncasecmp((const char *)field->value, trailers,
+                                           sizeof(trailers) - 1) != 0);
+}
+
 /* ---- fields ---- */
 
 void h2_message_begin(struct h2_message *self)
@@ -151,6 +162,9 @@ static const char *take_length(struct h2_message *self,
         }
         length = length * 10 + digit;
     }
+    if (self->status / 100 == 1 || (self->status == 204 && length > 0)) {
+        return "a content-length where the status allows none";
+    }
     self->length = length;
     return NULL;
 }
@@ -162,8 +176,9 @@ const char *h2_message_field(struct h2_message *self,
         return take_status(self, field);
     }
     self->has_fields = true;
-    if (self->block == H2_BLOCK_HEADER && IS(field, "content-length")) {
-        return take_length(self, field);
+    if (IS(field, "content-length")) {
+        return self->block == H2_BLOCK_HEADER ? take_length(self, field)
+                                              : "a content-length in trailers";
     }
     if (!is_name(field->name, field->name_len)) {
         return "a name with a byte that no name may have";
@@ -171,7 +186,9 @@ const char *h2_message_field(struct h2_message *self,
     if (!is_value(field->value, field->value_len)) {
         return "a value with a byte that no value may have";
     }
-    return is_of_connection(field) ? "a field that HTTP/2 does not have" : NULL;
+    return is_of_connection(field) || is_other_te(field)
+               ? "a field that HTTP/2 does not have"
+               : NULL;
 }
 
 bool h2_message_is_known(const struct h2_field *field)
@@ -194,7 +211,6 @@ const char *h2_message_end_block(struct h2_message *self, bool is_last,
     }
     if (self->status < 200) {
         self->block = H2_BLOCK_NONE;
-        self->length = H2_NO_LENGTH;
         return is_last ? "an answer that ends with an interim one" : NULL;
     }
     self->block = H2_BLOCK_READ;
