@@ -9,7 +9,8 @@ import time
 
 from h2_peer import (ACK, CALM, CONTINUATION, DATA, END_HEADERS, END_STREAM, GOAWAY,
                      HEADERS, INTERNAL_ERROR, NO_ERROR, PADDED, PING,
-                     PUSH_PROMISE, REFUSED, SETTINGS, WINDOW_UPDATE, literal, peer, status)
+                     PROTOCOL_ERROR, PUSH_PROMISE, REFUSED, RST_STREAM, SETTINGS,
+                     WINDOW_UPDATE, literal, peer, status)
 from harness import WAIT_S, equal, load, load_json, matches, one_line, run
 
 OK, NOTHING, ERRORS, INVALID = 0, 3, 4, 5
@@ -492,7 +493,7 @@ def test_a_request_that_is_late_ends_alone():
             kind, _, stream, _ = end.read()
             if kind == HEADERS:
                 end.answer(stream)
-            if kind == 3:  # RST_STREAM of the one that is late
+            if kind == RST_STREAM:
                 equal(stream, late, "what is given up")
                 gone.set()
 
@@ -601,6 +602,61 @@ def test_a_length_that_lies_is_an_error():
 def test_a_field_with_capitals_is_an_error():
     breaking(frame(HEADERS, END_HEADERS | END_STREAM, 1,
                    status(200) + literal("Server", "x")), "HTTP2")
+
+
+def head(stream, flags=0, code=200, **fields):
+    """A header whose fields have dashes for low lines."""
+    return frame(HEADERS, END_HEADERS | flags, stream, status(code) + b"".join(
+        literal(name.replace("_", "-"), value)
+        for name, value in fields.items()))
+
+
+def refused(answer, text):
+    """Of two requests on a connection one gets this answer, and the other a good
+    one: the first is reset, the other is counted, and all goes on."""
+    def serve(end):
+        end.begin()
+        bad, good = end.requests(2)
+        end.socket.sendall(answer(bad))
+        kind, _, stream, payload = end.read()
+        while kind not in (RST_STREAM, HEADERS):
+            kind, _, stream, payload = end.read()
+        equal((kind, stream, payload),
+              (RST_STREAM, bad, PROTOCOL_ERROR.to_bytes(4, "big")), "a reset")
+        end.answer(good)
+        end.answer_all()
+
+    with peer(serve) as server:
+        result = loaded(server.http, "-c", "1", "-p", "2", "-n", "10",
+                        "--max-errors", "1")
+    equal((result["requests"]["ok"], result["requests"]["failed"]), (9, 1),
+          "ok and failed")
+    equal(codes(result), {"HTTP2": 1}, "errors")
+    matches(result["errors"][0]["first"], text)
+    equal(result["connections"]["opened"], 1, "connections")
+
+
+def test_a_bad_answer_ends_its_stream_and_nothing_else():
+    for answer, text in (
+            (lambda at: head(at, END_STREAM, te="gzip"), "'te' 'gzip'"),
+            (lambda at: head(at, END_STREAM, Server="x"), "'Server'"),
+            (lambda at: head(at, END_STREAM, code=204, content_length="5"),
+             "'content-length' '5'"),
+            (lambda at: head(at, content_length="5")
+             + frame(DATA, END_STREAM, at, b"123"), "fewer bytes"),
+            (lambda at: head(at, content_length="2")
+             + frame(DATA, 0, at, b"123"), "more bytes"),
+            (lambda at: head(at) + frame(HEADERS, END_HEADERS | END_STREAM, at,
+                                         literal("content-length", "77")),
+             "'content-length' '77'"),
+            (lambda at: head(at) + frame(HEADERS, END_HEADERS, at,
+                                         literal("x", "y")), "trailers"),
+            (lambda at: head(at, code=101), "101"),
+            (lambda at: frame(HEADERS, END_HEADERS | END_STREAM, at,
+                              literal("server", "x")), "without a :status"),
+            (lambda at: head(at, code=103) + frame(DATA, 0, at, b"x"),
+             "before its header")):
+        refused(answer, text)
 
 
 def test_a_server_of_http_1_is_told():
@@ -725,6 +781,48 @@ def test_types_that_begin_like_that_of_grpc_are_others():
 
         with peer(serve) as server:
             loaded(server.http, "-c", "1", "-n", "2", ends=ends)
+
+
+def test_trailers_make_no_other_answer_of_one_of_grpc():
+    for kind in ("text/plain", "application/grpc-web"):
+        trailers = literal("grpc-status", "5") + literal("content-type", kind)
+        with grpc(b"", trailers) as server:
+            result = loaded(server.http, "-c", "1", "-n", "5", ends=NOTHING)
+            equal(codes(result), {"GRPC_NOT_FOUND": 5}, "errors")
+
+
+def test_trailers_make_no_answer_one_of_grpc():
+    def serve(end):
+        end.begin()
+        while True:
+            [stream] = end.requests(1)
+            end.send(HEADERS, END_HEADERS, stream, status(302))
+            end.send(HEADERS, END_HEADERS | END_STREAM, stream,
+                     literal("content-type", "application/grpc")
+                     + literal("grpc-status", "5")
+                     + literal("location", "/nowhere"))
+
+    with peer(serve) as server:
+        result = loaded(server.http, "-c", "1", "-n", "5")
+        equal(result["requests"]["ok"], 5, "ok")
+        equal("/nowhere" in " ".join(result["warnings"]), False, "a place")
+
+
+def test_what_an_interim_answer_says_is_forgotten():
+    def serve(end):
+        end.begin()
+        while True:
+            [stream] = end.requests(1)
+            end.send(HEADERS, END_HEADERS, stream, status(103)
+                     + literal("content-type", "application/grpc")
+                     + literal("grpc-status", "14")
+                     + literal("location", "/nowhere"))
+            end.answer(stream, code=302)
+
+    with peer(serve) as server:
+        result = loaded(server.http, "-c", "1", "-n", "5")
+        equal(result["requests"]["ok"], 5, "ok")
+        equal("/nowhere" in " ".join(result["warnings"]), False, "a place")
 
 
 # ---- the open loop ----

@@ -4,8 +4,9 @@
  * it has returned (h2_conn.c), never here.
  *
  * An answer ends with END_STREAM. Interim answers and trailers are header
- * blocks, too; the last status counts. grpc-status is taken from wherever it
- * stands, and decides where the answer is one of gRPC.
+ * blocks, too; the last status counts. An answer is one of gRPC by the type in
+ * its header, and grpc-status in header or trailers decides then; interim
+ * answers change nothing.
  */
 #include "h2_session.h"
 
@@ -232,19 +233,34 @@ static void take_location(struct h2_conn *self, const struct h2_stream *stream,
     self->location_id = stream->id;
 }
 
-/* What is of use later. False: nothing of it is. */
+/* The block was an interim one: what it said is of no use. */
+static void forget_fields(struct h2_conn *self, struct h2_stream *stream)
+{
+    stream->is_grpc = false;
+    stream->grpc_status = H2_NO_STATUS;
+    if (self->location_id == stream->id) {
+        self->location_id = 0;
+    }
+}
+
+/* What is of use later. False: nothing of it is, in any block. */
 static bool take_field(struct h2_conn *self, struct h2_stream *stream,
                        const struct h2_field *field)
 {
     const uint8_t *name = field->name;
     const size_t len = field->name_len;
+    const bool is_header = stream->message.block == H2_BLOCK_HEADER;
 
     if (IS(name, len, "grpc-status")) {
         stream->grpc_status = read_number(field->value, field->value_len);
     } else if (IS(name, len, "location")) {
-        take_location(self, stream, field->value, field->value_len);
+        if (is_header) {
+            take_location(self, stream, field->value, field->value_len);
+        }
     } else if (IS(name, len, "content-type")) {
-        stream->is_grpc = is_grpc_type(field->value, field->value_len);
+        if (is_header) {
+            stream->is_grpc = is_grpc_type(field->value, field->value_len);
+        }
     } else {
         return false;
     }
@@ -384,6 +400,9 @@ static void take_block(struct h2_conn *self, const nghttp2_frame_hd *head)
     }
     if (stream->message.status > 0) {
         stream->status = stream->message.status;
+    }
+    if (stream->message.block == H2_BLOCK_NONE) {
+        forget_fields(self, stream);
     }
     if (is_last) {
         take_end(self, stream);
