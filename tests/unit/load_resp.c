@@ -105,6 +105,21 @@ UNIT(load_resp, attributes_belong_to_the_value_behind_them)
     IS_PART("|1\r\n+ttl\r\n:3\r\n");
 }
 
+UNIT(load_resp, what_is_shown_begins_behind_the_attributes)
+{
+    static const char bytes[] = "|1\r\n+ttl\r\n:5\r\n|1\r\n+a\r\n*1\r\n:1\r\n"
+                                "-LOADING now\r\n";
+    struct resp_reader reader;
+
+    for (size_t piece = 1; piece < sizeof(bytes); piece++) {
+        expect_eq(read_in_pieces(&reader, bytes, sizeof(bytes) - 1, piece),
+                  (ssize_t)sizeof(bytes) - 1);
+        expect_eq(reader.kind, RESP_ERROR);
+        expect_eq(reader.shown_len, 14U, "in pieces of %zu", piece);
+        cr_assert(memcmp(reader.shown, "-LOADING now\r\n", 14) == 0);
+    }
+}
+
 UNIT(load_resp, parts_of_replies_are_waited_for)
 {
     IS_PART("$5\r\nabcde\r");

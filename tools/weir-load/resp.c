@@ -274,10 +274,15 @@ static size_t skip_string(struct resp_reader *reader, size_t len)
 ssize_t resp_read(struct resp_reader *reader, const uint8_t *bytes, size_t len)
 {
     size_t at = 0;
+    size_t shown_from = 0;
     ssize_t err = 0;
 
     assert(reader->state != RESP_COMPLETE);
     while (at < len && err == 0 && reader->state != RESP_COMPLETE) {
+        if (reader->state == RESP_AT_TYPE && reader->depth == 0) {
+            reader->shown_len = 0; /* what was before is an attribute */
+            shown_from = at;
+        }
         if (reader->state == RESP_IN_STRING) {
             at += skip_string(reader, len - at);
         } else {
@@ -285,7 +290,7 @@ ssize_t resp_read(struct resp_reader *reader, const uint8_t *bytes, size_t len)
             at++;
         }
     }
-    show(reader, bytes, at);
+    show(reader, bytes + shown_from, at - shown_from);
     reader->total_bytes += at;
     if (err == 0 && reader->total_bytes > RESP_REPLY_MAX) {
         err = refuse(reader, RESP_FAULT_SIZE);

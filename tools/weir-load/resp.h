@@ -86,6 +86,7 @@ struct resp_reader {
     uint32_t depth;
     uint32_t attributes;
     uint32_t left[RESP_DEPTH_MAX];
+    /* Of the value itself, without the attributes before it. */
     uint32_t shown_len;
     char shown[RESP_SHOWN_MAX];
 };
