@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import tempfile
+import time
 
 from dns import find
 from harness import (WAIT_S, WEIR_LOAD, Program, Skip, command, equal, load,
@@ -285,6 +286,34 @@ def test_what_is_no_reply_is_named():
         code, detail = first_error(reply)
         equal(code, "RESP", reply[:20])
         matches(detail, pattern)
+
+
+def test_an_error_behind_an_attribute_is_counted_by_its_word():
+    code, detail = first_error(b"|1\r\n+ttl\r\n:5\r\n-LOADING now\r\n")
+    equal(code, "REDIS_LOADING", detail)
+    matches(detail, "'-LOADING now")
+
+
+def test_a_push_message_is_not_the_first_byte_of_a_reply():
+    """The second reply comes long after the message before it, in two parts. A slow
+    machine makes that longer, never shorter."""
+    pause_s = 0.3
+
+    def serve(connection, _):
+        read_exactly(connection, len(b"*2\r\n$5\r\nHELLO\r\n$1\r\n3\r\n"))
+        connection.sendall(b"%0\r\n")
+        read_exactly(connection, 14)
+        connection.sendall(b"+PO")
+        connection.sendall(b"NG\r\n")
+        read_exactly(connection, 14)
+        for part in (b">2\r\n+inv", b"alidate\r\n:1\r\n", b"$4\r\n", b"PONG\r\n"):
+            time.sleep(pause_s / 2)
+            connection.sendall(part)
+        connection.recv(1)
+    with Server(serve) as server:
+        result = judged("-c", "1", "-n", "2", "-w", "0", "--timeout", "60s",
+                        server.url.replace("tcp", "redis") + "/?protocol=3")
+        equal(result["latency"]["ttfb"]["max"] >= pause_s * 1e9, True, "ns")
 
 
 def test_a_reply_too_many_is_an_error():

@@ -372,7 +372,6 @@ static ssize_t read_reply(struct redis_conn *conn, const uint8_t *bytes,
     char shown[SHOWN_SIZE];
     size_t at = 0;
 
-    answer->is_blank = reader->total_bytes == 0;
     while (at < len && !answer->is_complete) {
         if (reader->state == RESP_COMPLETE) {
             resp_reset(reader);
@@ -388,7 +387,7 @@ static ssize_t read_reply(struct redis_conn *conn, const uint8_t *bytes,
         answer->is_complete =
             reader->state == RESP_COMPLETE && reader->kind != RESP_PUSH;
     }
-    answer->is_blank &= reader->state == RESP_COMPLETE && !answer->is_complete;
+    answer->is_blank = reader->kind == RESP_PUSH; /* or what follows it */
     if (answer->is_complete && reader->kind == RESP_ERROR) {
         size_t error_len = 0;
         const char *error = find_error(reader, &error_len);
