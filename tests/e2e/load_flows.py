@@ -17,7 +17,7 @@ from harness import (Program, Skip, command, equal, load, load_json, matches,
                      run, WEIR_LOAD)
 from servers import Server, free_port
 
-OK, NOTHING = 0, 3
+OK, USAGE, NOTHING = 0, 2, 3
 
 # On a machine that is busy with other things.
 SLOW = ("--lateness-limit", "60s", "--force")
@@ -159,6 +159,34 @@ def test_each_connection_logs_in_with_a_row_of_its_own():
                        server.url)
     equal(outcome.status, OK, outcome.err)
     equal(dict(server.logins), {"/login/annx": 2, "/login/boby": 1}, "logins")
+
+
+def test_preambles_take_rows_in_turn_whatever_the_order():
+    with Logins() as server, tempfile.NamedTemporaryFile("w") as file:
+        file.write("user\n" + "".join(f"u{i}\n" for i in range(8)))
+        file.flush()
+        words = ("--data", file.name, "--preamble", "POST /login/{csv:user}")
+        everyone = {f"/login/u{i}": 1 for i in range(8)}
+        for order, *more in (("random", f"{server.url}/{{csv:user}}"),
+                             ("once", server.url)):
+            server.logins.clear()
+            outcome = load("-c", "8", "-n", "40", *words, "--data-order", order,
+                           *more)
+            equal(outcome.status, OK, outcome.err)
+            equal(dict(server.logins), everyone, order)
+        outcome = load("--dry-run", "-c", "8", "-d", "5s", *words,
+                       "--data-order", "once", server.url)
+        equal(outcome.status, OK, outcome.err)
+        matches(outcome.out, r"measured 5\.00s")
+        outcome = load("--dry-run", "-c", "9", *words, server.url)
+        equal((outcome.status, outcome.err.count("\n")), (OK, 1), outcome.err)
+        matches(outcome.err, "warning: the preambles of 9 connections share 8 "
+                "rows of --data$")
+        outcome = load("--dry-run", "-c", "9", *words, "--data-order", "once",
+                       server.url)
+        equal(outcome.status, USAGE, outcome.err)
+        matches(outcome.err, "--data-order: the preambles of 9 connections need "
+                "as many rows; there are 8$")
 
 
 def test_values_fill_the_lines_of_a_mix_and_of_a_list():

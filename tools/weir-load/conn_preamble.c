@@ -35,6 +35,9 @@ struct preamble_requests {
     const struct run_options *options;
     const struct preamble *preamble;
     bool is_http;
+    /* Of the run, with its rows in turn: whatever the order of requests, no two
+     * connections have one row while there are others. */
+    struct data data;
     /* All of the first target, then those of the next; of other protocols the
      * same for all targets. */
     struct request *list;
@@ -75,6 +78,11 @@ static void choose_fields(const struct preamble_requests *self, size_t line,
     http->field_count = count;
 }
 
+static const struct data *find_data(const struct preamble_requests *self)
+{
+    return self->options->data ? &self->data : NULL;
+}
+
 static int make_http(struct preamble_requests *self, size_t target, size_t line)
 {
     struct request *request = &self->list[self->count];
@@ -82,6 +90,7 @@ static int make_http(struct preamble_requests *self, size_t target, size_t line)
     char why[TEMPLATE_WHY_SIZE];
 
     choose_fields(self, line, &http);
+    http.data = find_data(self);
     const int err = http_load_make(&http, &self->options->targets[target],
                                    &self->preamble->lines[line].kind, 1,
                                    &request->http, why);
@@ -99,7 +108,7 @@ static int make_script(struct preamble_requests *self, size_t line)
     int err = script_request_parse(self->preamble->lines[line].kind.request,
                                    script, why);
     if (err == 0) {
-        err = template_bind(script, self->options->data, TEMPLATE_IN_BODY, why);
+        err = template_bind(script, find_data(self), TEMPLATE_IN_BODY, why);
     }
     if (err < 0) {
         template_fini(script);
@@ -161,6 +170,10 @@ int preamble_requests_new(const struct run_options *options,
     self->options = options;
     self->preamble = options->preamble;
     self->is_http = options->mode == RUN_MODE_HTTP;
+    if (options->data) {
+        self->data = *options->data;
+        self->data.order = DATA_TURN;
+    }
     *ret = self;
     return make_all(self);
 }

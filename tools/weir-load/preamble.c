@@ -91,6 +91,17 @@ void preamble_find_names(int argc, char **argv, int first)
     }
 }
 
+const char *preamble_find_text(char **argv, int at)
+{
+    const char *text = find_value(at + 1, argv, at, "preamble");
+
+    if (text || at == 0) {
+        return text;
+    }
+    text = find_value(at + 1, argv, at - 1, "preamble");
+    return text == argv[at] ? text : NULL;
+}
+
 /* ---- reading ---- */
 
 static int add_capture(struct preamble *self, const char *text, char *why)

@@ -65,6 +65,10 @@ struct preamble_words {
  * when it is read. */
 void preamble_find_names(int argc, char **argv, int first);
 
+/* In a word of a command line, the text of the --preamble that stands there or
+ * before it; NULL: it has none. */
+const char *preamble_find_text(char **argv, int at);
+
 /* Read the words; 0, or a negative error with one line in why. What is owned is
  * freed by preamble_fini() in any case. */
 int preamble_read(const struct preamble_words *words, bool is_http,

@@ -20,11 +20,27 @@ const char *const settle_data_orders[] = {
     [DATA_ONCE + 1] = NULL,
 };
 
+/* May requests have fields? Files are not read yet. */
+static bool may_have_fields(const struct run_options *options,
+                            const struct options_given *given)
+{
+    bool may = given->file != NULL;
+
+    for (int i = 0; i < options->argc && !may; i++) {
+        may = strstr(options->argv[i], "{csv:") &&
+              !preamble_find_text(options->argv, i);
+    }
+    return may;
+}
+
 /* With a row for each request the run ends behind the last one. */
 static bool settle_once(struct run_options *options,
                         const struct options_given *given,
                         const struct data *data)
 {
+    if (!may_have_fields(options, given)) {
+        return true;
+    }
     if (given->duration || given->stages) {
         return option_say(given->data_order,
                           "the run ends when the rows of --data are used up; "
@@ -108,7 +124,18 @@ static bool check_kind(const struct run_options *options,
     return is_good;
 }
 
-static bool check_all(const struct run_options *options, size_t *ret_count)
+static bool check_preamble(const struct run_options *options, size_t *ret_count)
+{
+    const struct preamble *preamble = options->preamble;
+    bool is_good = true;
+
+    for (size_t i = 0; preamble && i < preamble->line_count && is_good; i++) {
+        is_good = check_kind(options, &preamble->lines[i].kind, ret_count);
+    }
+    return is_good;
+}
+
+static bool check_requests(const struct run_options *options, size_t *ret_count)
 {
     const struct http_options *http = &options->http;
     bool is_good =
@@ -128,13 +155,29 @@ static bool check_all(const struct run_options *options, size_t *ret_count)
     for (size_t i = 0; i < options->kind_count && is_good; i++) {
         is_good = check_kind(options, &options->kinds[i], ret_count);
     }
-    for (size_t i = 0;
-         is_good && options->preamble && i < options->preamble->line_count;
-         i++) {
-        is_good =
-            check_kind(options, &options->preamble->lines[i].kind, ret_count);
-    }
     return is_good;
+}
+
+/* Each connection has a row for its preamble. */
+static bool check_connections(const struct run_options *options,
+                              const struct options_given *given)
+{
+    const uint64_t conn_count = options->whole_conn_count;
+    const size_t row_count = options->data->row_count;
+
+    if (conn_count <= row_count) {
+        return true;
+    }
+    if (options->data_order == DATA_ONCE) {
+        return option_say(
+            given->data_order,
+            "the preambles of %llu connections need as many rows; "
+            "there are %zu",
+            (unsigned long long)conn_count, row_count);
+    }
+    say("warning: the preambles of %llu connections share %zu rows of --data",
+        (unsigned long long)conn_count, row_count);
+    return true;
 }
 
 bool settle_fields(const struct run_options *options,
@@ -142,18 +185,23 @@ bool settle_fields(const struct run_options *options,
 {
     char names[200];
     size_t count = 0;
+    size_t preamble_count = 0;
 
-    if (!check_all(options, &count)) {
+    if (!check_requests(options, &count) ||
+        !check_preamble(options, &preamble_count)) {
         return false;
     }
     if (!options->data) {
         return true;
     }
-    if (count == 0) {
+    if (count + preamble_count == 0) {
         return option_say(given->data, "no request has {csv:COLUMN} of %s",
                           data_list(options->data, names, sizeof(names)));
     }
-    if (options->data_order == DATA_ONCE &&
+    if (preamble_count > 0 && !check_connections(options, given)) {
+        return false;
+    }
+    if (count > 0 && options->data_order == DATA_ONCE &&
         (options->request_count == 0 ||
          options->request_count > options->data->row_count)) {
         return option_say(given->data_order,
