@@ -150,6 +150,16 @@ def test_a_file_has_requests_with_their_captures():
     matches(server.heads[1], "^X-Two: 0")
 
 
+def test_a_preamble_may_come_out_of_a_pipe():
+    with Logins() as server:
+        outcome = load("-c", "1", "-n", "1", "--preamble", "@/dev/stdin",
+                       "-H", "X: {id}", server.url,
+                       input=b"POST /login/pipe\ncapture id=json:id\n")
+    equal(outcome.status, OK, outcome.err)
+    equal(dict(server.logins), {"/login/pipe": 1}, "logins")
+    equal([key[3] for key in server.seen], ["0"], "values")
+
+
 def test_each_connection_logs_in_with_a_row_of_its_own():
     with Logins() as server, tempfile.NamedTemporaryFile("w") as file:
         file.write("user,word\nann,x\nbob,y\n")

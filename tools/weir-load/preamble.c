@@ -2,7 +2,8 @@
  * Words and lines of a file are taken in their order: a request begins a line
  * of the preamble, and a capture joins the last one.
  *
- * Captures of a file have copies of their texts.
+ * Captures of a file have copies of their texts. A file is read once, for its
+ * names, and kept: it may be a pipe, which has its bytes once.
  */
 #include "preamble.h"
 
@@ -16,6 +17,35 @@
 static const char capture_word[] = "capture ";
 
 #define CAPTURE_WORD_LEN (sizeof(capture_word) - 1)
+
+/* ---- files ---- */
+
+/* Those of the command line, as they were read; their paths are borrowed. */
+static struct file {
+    const char *path;
+    char *text;
+    size_t len;
+    int err;
+} files[PREAMBLE_WORDS_MAX];
+
+static size_t file_count;
+
+/* The file of a path; NULL: there are too many, which is refused later. */
+static const struct file *find_file(const char *path)
+{
+    for (size_t i = 0; i < file_count; i++) {
+        if (strcmp(files[i].path, path) == 0) {
+            return &files[i];
+        }
+    }
+    if (file_count == PREAMBLE_WORDS_MAX) {
+        return NULL;
+    }
+    struct file *file = &files[file_count++];
+    *file = (struct file){.path = path};
+    file->err = template_read_file(path, &file->text, &file->len);
+    return file;
+}
 
 /* ---- names ---- */
 
@@ -56,12 +86,10 @@ static void note_capture(const char *text, size_t len)
 
 static void note_captures_of_file(const char *path)
 {
-    char *text = NULL;
-    size_t len = 0;
+    const struct file *file = find_file(path);
+    const char *text = file ? file->text : NULL;
+    const size_t len = file ? file->len : 0;
 
-    if (template_read_file(path, &text, &len) < 0) {
-        return;
-    }
     for (size_t at = 0; at < len;) {
         const char *newline = memchr(text + at, '\n', len - at);
         const size_t end = newline ? (size_t)(newline - text) : len;
@@ -74,7 +102,6 @@ static void note_captures_of_file(const char *path)
         }
         at = end + 1;
     }
-    free(text);
 }
 
 void preamble_find_names(int argc, char **argv, int first)
@@ -174,15 +201,16 @@ static int add_file(struct preamble *self, const char *path, bool is_http,
                     char *why)
 {
     char line_why[TEMPLATE_WHY_SIZE] = "";
-    char *text = NULL;
-    size_t len = 0;
+    const struct file *file = find_file(path);
     unsigned number = 0;
+    int err = file ? file->err : -E2BIG;
 
-    int err = template_read_file(path, &text, &len);
     if (err < 0) {
         snprintf(why, PREAMBLE_WHY_SIZE, "%.200s: %s", path, strerror(-err));
         return err;
     }
+    const char *text = file->text;
+    const size_t len = file->len;
     for (size_t at = 0; at < len && err == 0;) {
         const char *newline = memchr(text + at, '\n', len - at);
         size_t end = newline ? (size_t)(newline - text) : len;
@@ -205,7 +233,6 @@ static int add_file(struct preamble *self, const char *path, bool is_http,
         number += err < 0 ? 0 : below;
         at = next;
     }
-    free(text);
     if (err < 0) {
         snprintf(why, PREAMBLE_WHY_SIZE, "%.200s: line %u: %s", path, number,
                  line_why);
