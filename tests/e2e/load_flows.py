@@ -150,6 +150,23 @@ def test_a_file_has_requests_with_their_captures():
     matches(server.heads[1], "^X-Two: 0")
 
 
+def test_a_password_of_a_preamble_is_not_in_the_result():
+    text = 'POST /login {"password": "hunter2"}'
+    with Logins() as server, tempfile.NamedTemporaryFile("w") as file:
+        file.write("POST /login/file\n")
+        file.flush()
+        outcome, result = load_json(
+            "-c", "1", "-n", "1", "--preamble", text, f"--preamble={text}",
+            "-preamble", text, "--preamble", f"@{file.name}", server.url)
+        equal(outcome.status, OK, outcome.err)
+    equal(server.logins['/login{"password": "hunter2"}'], 3, "logins")
+    equal("hunter2" in outcome.out + outcome.err, False, "a password")
+    words = result["command"]
+    equal(words[words.index("--preamble"):-1],
+          ["--preamble", "...", "--preamble=...", "-preamble", "...",
+           "--preamble", f"@{file.name}"], "the command")
+
+
 def test_a_preamble_may_come_out_of_a_pipe():
     with Logins() as server:
         outcome = load("-c", "1", "-n", "1", "--preamble", "@/dev/stdin",

@@ -330,19 +330,27 @@ json_t *json_config_hash(const struct run_options *options)
     return hash;
 }
 
+/* A login is no one's affair who reads the result. */
+static json_t *command_word(char **argv, int i)
+{
+    const char *word = argv[i];
+    const char *preamble = preamble_find_text(argv, i);
+    size_t at = 0;
+    const size_t login = redis_url_hidden_size(word, &at);
+
+    if (preamble && preamble[0] != '@') {
+        return json_sprintf("%.*s...", (int)(preamble - word), word);
+    }
+    return login > 0 ? json_sprintf("%.*s%s", (int)at, word, word + at + login)
+                     : json_text(word, strlen(word));
+}
+
 json_t *json_command(const struct run_options *options)
 {
     json_t *command = json_array();
 
     for (int i = 0; i < options->argc; i++) {
-        const char *word = options->argv[i];
-        size_t at = 0;
-        /* A login is no one's affair who reads the result. */
-        const size_t login = redis_url_hidden_size(word, &at);
-        json_array_append_new(
-            command,
-            login > 0 ? json_sprintf("%.*s%s", (int)at, word, word + at + login)
-                      : json_text(word, strlen(word)));
+        json_array_append_new(command, command_word(options->argv, i));
     }
     return command;
 }
