@@ -24,20 +24,24 @@ UNIT(load_kinds, lines_are_called_by_their_names_or_what_they_ask_for)
         {.method = "POST", .path = "/a/{rand:1:9}"},
         {.name = "log in", .method = "POST", .path = "/a"},
         {.request = "get key{seq}\\r\\n"},
-        {.request = "\\x00"},
+        {.request = "\\x10\\x0csesame"},
         {.method = "GET", .path = "/a?c"},
+        {.request = "AUTH sesame\\r\\n"},
+        {.request = "PING\\r\\n"},
     };
 
-    expect_eq(kinds_init(&kinds, lines, 6), 0);
-    expect_eq(kinds.count, 5);
+    expect_eq(kinds_init(&kinds, lines, 8), 0);
+    expect_eq(kinds.count, 7);
     expect_str_eq(kinds.names[0], "GET /a");
     expect_str_eq(kinds.names[1], "POST /a/{rand:1:9}");
     expect_str_eq(kinds.names[2], "log in");
-    expect_str_eq(kinds.names[3], "get key{seq}");
-    expect_str_eq(kinds.names[4], "\\x00");
+    expect_str_eq(kinds.names[3], "get");
+    expect_str_eq(kinds.names[4], "\\x10");
+    expect_str_eq(kinds.names[5], "AUTH");
+    expect_str_eq(kinds.names[6], "PING");
     expect_eq(kinds.places[5], 0);
     expect_eq(kinds_find(&kinds, "log in"), 2);
-    expect_eq(kinds_find(&kinds, "log"), 5);
+    expect_eq(kinds_find(&kinds, "log"), 7);
 }
 
 UNIT(load_kinds, of_more_than_there_is_room_for_the_last_are_one)

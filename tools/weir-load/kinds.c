@@ -15,6 +15,13 @@
 
 static const char other_name[] = "other";
 
+/* Bytes of the first word of a request that is not HTTP's; what follows may be
+ * somebody's password. An escape ends it, or is it. */
+static size_t measure_word(const char *request)
+{
+    return request[0] == '\0' ? 0 : 1 + strcspn(request + 1, " \t\\");
+}
+
 /* What a line is called. */
 static void print_name(const struct request_kind *line, char *ret)
 {
@@ -24,9 +31,8 @@ static void print_name(const struct request_kind *line, char *ret)
         snprintf(ret, KINDS_NAME_SIZE, "%s %.*s", line->method,
                  (int)strcspn(line->path, "?"), line->path);
     } else {
-        const size_t len = strcspn(line->request, "\\");
-        snprintf(ret, KINDS_NAME_SIZE, "%.*s",
-                 (int)(len > 0 ? len : strlen(line->request)), line->request);
+        snprintf(ret, KINDS_NAME_SIZE, "%.*s", (int)measure_word(line->request),
+                 line->request);
     }
     for (char *at = ret; *at; at++) {
         *at = *at == '\n' || *at == '\r' || *at == '\t' ? ' ' : *at;
