@@ -116,6 +116,7 @@ BAD_RUN = (
     (["--header-table", "0", HTTP], r"--header-table: it is for HTTP/2"),
     (["--http2", "--header-table", "2M", HTTP],
      r"--header-table: 2M is out of range"),
+    (["--http2", "-X", "CONNECT", HTTP], r"--http2: CONNECT opens a tunnel"),
     (["--http2", "--alpn", "http/1.1", "-k", "https://127.0.0.1:9/"],
      r"--alpn: HTTP/2 is h2, which it does not name"),
     (["--json=", TARGET], r"--json: '' is not a file name"),

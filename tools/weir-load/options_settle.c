@@ -507,6 +507,19 @@ static void tell_dropped_fields(const struct http_options *http)
     }
 }
 
+/* A request that asks for a tunnel has another form (RFC 9113, 8.5). */
+static bool asks_for_tunnel(const struct run_options *options)
+{
+    const char *method = options->http.method;
+    bool is_found = method && strcmp(method, "CONNECT") == 0;
+
+    for (size_t i = 0; options->kinds && i < options->kind_count; i++) {
+        method = options->kinds[i].method;
+        is_found |= method && strcmp(method, "CONNECT") == 0;
+    }
+    return is_found;
+}
+
 /* HTTP/2 alone is offered, so that no server chooses another. */
 static bool settle_http2(struct run_options *options,
                          const struct options_given *given)
@@ -521,6 +534,10 @@ static bool settle_http2(struct run_options *options,
     if (!h2_is_built()) {
         say("--http2: this weir-load was built without libnghttp2 "
             "(-Dhttp2=enabled)");
+        return false;
+    }
+    if (asks_for_tunnel(options)) {
+        say("--http2: CONNECT opens a tunnel, which weir-load does not do");
         return false;
     }
     if (*alpn && !has_h2(*alpn)) {
