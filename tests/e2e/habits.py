@@ -202,6 +202,8 @@ HABITS = (
      '-n100 -c10 --http2 U'),
     ('h2load', '-D 1 -t 8 -c 8 -m 64 -w 30 -W 30 -f 128K U',
      '-d 1 -t 8 -c 8 -p 64 --http2 U'),
+    ('h2load', '-n100 -c10 -m10 --encoder-header-table-size=8K U',
+     '-n100 -c10 -p 10 --http2 --header-table 8K U'),
     ('h2load', '-n100 -c10 -m10 --log-file=times.txt --histogram U',
      '-n100 -c10 -p 10 --http2 --log times.txt U'),
     ('iperf3', '-s',
