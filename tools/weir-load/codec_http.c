@@ -373,7 +373,7 @@ static bool says_tls(const uint8_t *bytes, size_t len)
 static void look_elsewhere(struct shared *shared, const uint8_t *bytes,
                            size_t len, struct codec_answer *answer)
 {
-    if (answer->status < HTTP_FAILURE_STATUS &&
+    if (answer->status / 100 == 3 &&
         shared->kept.head.status == answer->status) {
         answer->location = find_location(shared);
         if (answer->code == ERROR_STATUS && answer->location) {
