@@ -24,6 +24,8 @@
 /* The server, and what it has been asked. */
 static uint64_t capacity;
 static size_t asked;
+/* The run that is interrupted; 0: none. */
+static size_t cut;
 static json_int_t exit_code;
 static const char *reason;
 static char path[64];
@@ -148,6 +150,7 @@ static void with_file(void (*body)(void))
     close(fd);
     capacity = 1000;
     asked = 0;
+    cut = 0;
     exit_code = LOAD_OK;
     serve = NULL;
     reason = "the first reason; with advice";
@@ -159,8 +162,10 @@ typedef int main_fn(int argc, char **argv, int first);
 
 #define WORDS_COUNT 12
 
-/* A command with these words and --json; its exit code, and what it wrote. What
- * it prints is thrown away. */
+/* What the command printed last. */
+static char printed[16384];
+
+/* A command with these words and --json; its exit code, and what it wrote. */
 static int call(main_fn *command, const char *const *words, json_t **ret)
 {
     char json[80];
@@ -174,13 +179,16 @@ static int call(main_fn *command, const char *const *words, json_t **ret)
     }
     fflush(stdout);
     const int out = dup(STDOUT_FILENO);
-    const int nothing = open("/dev/null", O_WRONLY | O_CLOEXEC);
-    dup2(nothing, STDOUT_FILENO);
+    FILE *page = tmpfile();
+    cr_assert_not_null(page);
+    dup2(fileno(page), STDOUT_FILENO);
     const int code = command(argc, argv, 0);
     fflush(stdout);
     dup2(out, STDOUT_FILENO);
-    close(nothing);
     close(out);
+    rewind(page);
+    printed[fread(printed, 1, sizeof(printed) - 1, page)] = '\0';
+    fclose(page);
     *ret = code == LOAD_USAGE ? NULL : json_load_file(path, 0, NULL);
     return code;
 }
@@ -380,6 +388,62 @@ UNIT(load_steps, a_server_without_answers_has_no_capacity)
     const struct found found = search("100", "1k", LOAD_NOTHING);
     expect_eq(found.low, 0);
     expect_eq(found.middle, 0);
+}
+
+/* A search without --json=FILE that is cut in this run: what it says. */
+static void expect_cut(size_t run, const char *wanted)
+{
+    static const char *const words[] = {"--slo", "p99<500ms", "--from",
+                                        "4000",  "tcp://h:1", NULL};
+    json_t *object = NULL;
+
+    asked = 0;
+    cut = run;
+    expect_eq(call(search_main, words, &object), LOAD_INTERRUPTED);
+    cr_assert_not_null(strstr(printed, wanted), "%s", printed);
+    cr_assert_null(strstr(printed, "differ too much"), "%s", printed);
+    cr_assert_null(strstr(printed, "Capacity    none"), "%s", printed);
+    cr_assert(json_is_true(json_object_get(object, "interrupted")));
+    json_decref(object);
+}
+
+UNIT(load_steps, an_interrupted_search_says_no_more_than_it_knows)
+{
+    expect_cut(1, "not known: interrupted before a rate was tried enough");
+    expect_cut(2, "not known: interrupted before a rate was tried enough");
+    expect_cut(3, "p99<500ms does not hold at 4000/s, and lower");
+    expect_cut(6, "interrupted before the interval was as narrow as");
+    capacity = 1000000;
+    expect_cut(3, "Capacity    8000/s or more: p99<500ms holds there, and the "
+                  "search was interrupted");
+}
+
+UNIT(load_steps, the_failure_that_is_shown_is_the_nearest_above_the_middle)
+{
+    unsigned long long middle = 0;
+    unsigned long long shown = 0;
+    unsigned long long nearest = UINT64_MAX;
+    json_t *object = NULL;
+    static const char *const words[] = {"--slo", "p99<500ms", "--from",
+                                        "100",   "tcp://h:1", NULL};
+    size_t place = 0;
+    json_t *step = NULL;
+
+    expect_eq(call(search_main, words, &object), LOAD_OK);
+    middle = number_of(object, "capacity");
+    json_array_foreach(json_object_get(object, "steps"), place, step)
+    {
+        const uint64_t rate = number_of(step, "rate");
+        if (json_is_false(json_object_get(step, "passed")) && rate >= middle &&
+            rate < nearest) {
+            nearest = rate;
+        }
+    }
+    json_decref(object);
+    const char *line = strstr(printed, "            (");
+    cr_assert_not_null(line, "%s", printed);
+    shown = strtoull(line + 13, NULL, 10);
+    expect_eq(shown, nearest, "%s", printed);
 }
 
 /* ---- servers of known capacity ---- */

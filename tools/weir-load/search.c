@@ -52,13 +52,13 @@ struct search {
     /* The bounds: holds at low, not at high. 0: none yet. */
     uint64_t low;
     uint64_t high;
-    const struct step *failed;
     struct threshold threshold;
     /* The ends of the interval, as runs show them, and its middle. */
     double first;
     double last;
     double middle;
     bool is_narrow;
+    bool was_interrupted;
     /* Set when the run that finds the first rate had no answer. */
     bool has_failed;
 };
@@ -122,13 +122,8 @@ static uint64_t step_duration_ns(const struct search *self, uint64_t rate)
 static const struct step *measure(struct search *self, uint64_t rate,
                                   uint64_t longer, int *ret_err)
 {
-    const struct step *step = steps_measure(
-        &self->steps, rate, step_duration_ns(self, rate) * longer, ret_err);
-
-    if (step && !step->passed) {
-        self->failed = step;
-    }
-    return step;
+    return steps_measure(&self->steps, rate,
+                         step_duration_ns(self, rate) * longer, ret_err);
 }
 
 /* 1: it holds; 0: it does not, twice; or a negative error. */
@@ -287,29 +282,72 @@ static int search_loop(weir_loop *loop, void *arg)
     return err;
 }
 
+/* The failure at the lowest rate that is above the middle, or NULL. */
+static const struct step *find_failed(const struct search *self)
+{
+    const struct step *found = NULL;
+
+    for (size_t i = 0; i < self->steps.count; i++) {
+        const struct step *step = &self->steps.list[i];
+        if (!step->passed && (double)step->load >= self->middle &&
+            (!found || step->load < found->load)) {
+            found = step;
+        }
+    }
+    return found;
+}
+
+/* No rate is known at which it holds. */
+static void print_none(const struct search *self)
+{
+    const char *slo = self->command.slo_text;
+
+    if (!self->was_interrupted) {
+        printf("Capacity    none: %s holds at no rate that was tried\n", slo);
+    } else if (self->high > 0) {
+        printf(
+            "Capacity    not known: interrupted; %s does not hold at %llu/s, "
+            "and lower rates were not tried enough\n",
+            slo, (unsigned long long)self->high);
+    } else {
+        printf("Capacity    not known: interrupted before a rate was tried "
+               "enough\n");
+    }
+}
+
+static const char *explain_width(const struct search *self)
+{
+    if (self->is_narrow) {
+        return "\n";
+    }
+    return self->was_interrupted
+               ? "\n            The search was interrupted before the interval "
+                 "was as narrow as --precision\n"
+               : "\n            The runs differ too much for an interval as "
+                 "narrow as --precision; longer ones (-d) differ less\n";
+}
+
 static void print_outcome(const struct search *self)
 {
     const unsigned long long low = (unsigned long long)self->low;
+    const struct step *failed = find_failed(self);
 
     if (self->last <= 0) {
-        printf("Capacity    %llu/s or more: %s holds there, and more was not "
-               "tried\n",
-               low, self->command.slo_text);
+        printf("Capacity    %llu/s or more: %s holds there, and %s\n", low,
+               self->command.slo_text,
+               self->was_interrupted ? "the search was interrupted"
+                                     : "more was not tried");
         return;
     }
     printf("Capacity    %.0f/s; between %llu/s and %llu/s at 95 %%: %s holds "
            "below, and not above",
            self->middle, low, (unsigned long long)self->high,
            self->command.slo_text);
-    if (self->failed) {
-        printf("\n            (%llu/s: %s)",
-               (unsigned long long)self->failed->load, self->failed->why);
+    if (failed) {
+        printf("\n            (%llu/s: %s)", (unsigned long long)failed->load,
+               failed->why);
     }
-    fputs(self->is_narrow ? "\n"
-                          : "\n            The runs differ too much for an "
-                            "interval as narrow as --precision; longer ones "
-                            "(-d) differ less\n",
-          stdout);
+    fputs(explain_width(self), stdout);
 }
 
 static json_t *rate_or_null(double rate)
@@ -321,12 +359,13 @@ static bool write_json(const struct search *self)
 {
     return json_file_write(
         self->command.json_path,
-        json_pack("{s:s, s:s, s:o, s:o, s:o, s:f, s:b, s:o}", "schema",
+        json_pack("{s:s, s:s, s:o, s:o, s:o, s:f, s:b, s:b, s:o}", "schema",
                   "weir-load-search/2", "slo", self->command.slo_text,
                   "capacity", rate_or_null(self->middle), "low",
                   rate_or_null((double)self->low), "high",
                   rate_or_null((double)self->high), "level", LEVEL, "narrow",
-                  self->is_narrow, "steps", steps_json(&self->steps)));
+                  self->is_narrow, "interrupted", self->was_interrupted,
+                  "steps", steps_json(&self->steps)));
 }
 
 static int make_runs(struct search *self)
@@ -336,13 +375,11 @@ static int make_runs(struct search *self)
     if (err < 0 && err != -ECANCELED && err != -EINTR) {
         return self->has_failed ? LOAD_NOTHING : LOAD_USAGE;
     }
-    if (command_prints(&self->command)) {
-        if (self->low > 0) {
-            print_outcome(self);
-        } else {
-            printf("Capacity    none: %s holds at no rate that was tried\n",
-                   self->command.slo_text);
-        }
+    self->was_interrupted = err < 0;
+    if (command_prints(&self->command) && self->low > 0) {
+        print_outcome(self);
+    } else if (command_prints(&self->command)) {
+        print_none(self);
     }
     if (self->command.json && !write_json(self)) {
         return LOAD_INTERNAL;
