@@ -134,7 +134,7 @@ def test_a_file_has_requests_with_their_captures():
     with Logins() as server, tempfile.NamedTemporaryFile("w") as file:
         file.write("# first\nPOST /login/a\nX-Own: yes\ncapture a=json:id\n\n"
                    "  POST /login/{a} body\r\nX-Two: {a}\r\n"
-                   " capture b=header:X-Token\n")
+                   " capture\t  b=header:X-Token \t\r\n")
         file.flush()
         outcome = load("-c", "1", "-n", "5", "--preamble", f"@{file.name}",
                        "-H", "X: {a}{b}", f"{server.url}/")
@@ -259,6 +259,21 @@ def test_parts_number_their_connections_together():
 
 
 # ---- failures ----
+
+def test_captures_that_cannot_succeed_are_refused_before_the_run():
+    for where in ("header:X", "cookie:X"):
+        for words in (("--preamble", "len:1 x", "--capture", f"a={where}"),
+                      ("--preamble", "@/dev/stdin")):
+            outcome = load("--dry-run", *words, "--request", "{a}",
+                           "--expect", "len:1", "tcp://127.0.0.1:9",
+                           input=f"len:1 x\ncapture a={where}\n".encode())
+            equal(outcome.status, USAGE, outcome.err)
+            matches(outcome.err, f"'a={where}': headers and cookies are HTTP's")
+    outcome = load("--dry-run", "--preamble", "@/dev/stdin",
+                   "http://127.0.0.1:9", input=b"POST /login\nX: a\0b\n")
+    equal(outcome.status, USAGE, outcome.err)
+    matches(outcome.err, "--preamble: /dev/stdin: it has a byte of zero$")
+
 
 def fails_by(server, pattern, *words, code="CAPTURE"):
     """Nothing succeeds, and one kind of errors says why."""

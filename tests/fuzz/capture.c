@@ -26,6 +26,7 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size,
     static const char *const seeds[] = {
         "a=json:b[0].c\nHTTP/1.1 200 OK\r\n\r\n{\"b\": [{\"c\": \"x\"}]}",
         "a=json:[1]\n\r\n\r\n[null, 12.5]",
+        "a=json:$\n\r\n\r\n99999999999999999999",
         "a=header:X-Y\nHTTP/1.1 200 OK\r\nx-y: z\r\n\r\n",
         "a=cookie:S\nHTTP/1.1 200 OK\r\nSet-Cookie: S=t; Path=/\r\n\r\n",
     };

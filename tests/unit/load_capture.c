@@ -68,6 +68,23 @@ UNIT(load_capture, a_path_goes_down_by_names_and_indexes)
     expect_str_eq(find("v=json:[1]", "[1, \"two\"]"), "two");
 }
 
+UNIT(load_capture, a_path_may_begin_with_the_whole_body)
+{
+    expect_str_eq(find("v=json:$.a.b", "{\"a\": {\"b\": \"c\"}}"), "c");
+    expect_str_eq(find("v=json:$[1].b", "[0, {\"b\": \"c\"}]"), "c");
+    expect_str_eq(find("v=json:$id", "{\"$id\": \"c\"}"), "c");
+    expect_str_eq(find("v=json:$.$.x", "{\"$\": {\"x\": \"c\"}}"), "c");
+    expect_str_eq(find("v=json:$", "\"token\"\n"), "token");
+    expect_str_eq(find("v=json:$", "17"), "17");
+    expect_eq(find("v=json:$", "{}"), NULL);
+    expect_str_eq(why, "v=json:$: it is an object");
+    expect_eq(find("v=json:$.a", "\"token\""), NULL);
+    refuses("a=json:$.", "a path is names and indexes");
+    refuses("a=json:$..b", "a path is names and indexes");
+    refuses("a=json:$[", "a path is names and indexes");
+    refuses("a=json:$[*]", "a path is names and indexes");
+}
+
 UNIT(load_capture, a_number_is_as_short_as_it_was_written)
 {
     static const char body[] = "[19.99, 0.1, 5.0, 0.30000000000000004, 1e300,"

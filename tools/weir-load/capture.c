@@ -33,6 +33,15 @@
 
 /* ---- the command line ---- */
 
+/* Where a path begins; "$" before it is the whole body, as others write it. */
+static const char *find_path(const char *text)
+{
+    if (text[0] != '$' || !strchr(".[", text[1])) {
+        return text;
+    }
+    return text[1] == '.' && text[2] != '\0' ? text + 2 : text + 1;
+}
+
 /* One step of a path: a name, or [INDEX], with what separates it from the one
  * before. Returns its bytes; 0: it is wrong. */
 static size_t measure_step(const char *path, bool is_first)
@@ -58,7 +67,7 @@ static bool is_path(const char *path)
         len = measure_step(at, at == path);
         at += len;
     }
-    return len > 0 && at != path;
+    return len > 0;
 }
 
 static bool is_field_name(const char *name)
@@ -110,9 +119,14 @@ int capture_parse(const char *text, struct capture *ret, char *why)
                       "write NAME=json:PATH, NAME=header:NAME or "
                       "NAME=cookie:NAME");
     }
-    if (self.kind == CAPTURE_JSON && !is_path(self.where)) {
-        return refuse(why, self.where,
-                      "a path is names and indexes, as data.tokens[0].id");
+    if (self.kind == CAPTURE_JSON) {
+        const char *path = find_path(self.where);
+        if (!is_path(path) || self.where[0] == '\0') {
+            return refuse(why, self.where,
+                          "a path is names and indexes, as "
+                          "data.tokens[0].id");
+        }
+        self.where = path;
     }
     if (self.kind != CAPTURE_JSON && !is_field_name(self.where)) {
         return refuse(why, self.where, "this is not a name");
@@ -244,17 +258,18 @@ static int take_json(const struct capture *self,
                      struct template_value *value, char *why)
 {
     const char *bytes = answer->body ? answer->body : "";
+    /* Alone, a string or a number is a body as well. */
+    const size_t flags =
+        JSON_DISABLE_EOF_CHECK | (*self->where ? 0 : JSON_DECODE_ANY);
     json_error_t error;
     char reason[CAPTURE_WHY_SIZE];
     bool has_reals_alone = false;
 
-    json_t *body =
-        json_loadb(bytes, answer->body_len, JSON_DISABLE_EOF_CHECK, &error);
+    json_t *body = json_loadb(bytes, answer->body_len, flags, &error);
     if (!body && json_error_code(&error) == json_error_numeric_overflow) {
         has_reals_alone = true;
         body = json_loadb(bytes, answer->body_len,
-                          JSON_DISABLE_EOF_CHECK | JSON_DECODE_INT_AS_REAL,
-                          &error);
+                          flags | JSON_DECODE_INT_AS_REAL, &error);
     }
     if (!body) {
         snprintf(reason, sizeof(reason), "the body is no JSON: %.100s",

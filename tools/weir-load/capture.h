@@ -2,7 +2,8 @@
  * --capture: a value out of an answer, for the requests that follow on the same
  * connection as {NAME}.
  *
- *     token=json:data.tokens[0].value    of a body that is JSON
+ *     token=json:data.tokens[0].value    of a body that is JSON; "$." may stand
+ *                                        before the path, and "$" for it all
  *     csrf=header:X-CSRF-Token           of a header, the first of this name
  *     sid=cookie:SESSION                 of a cookie, as it was set last
  *
@@ -36,7 +37,8 @@ struct capture {
     /* Of its name (template.h). */
     size_t number;
     enum capture_kind kind;
-    /* The path, or the name of the header or cookie; in the text. */
+    /* The path, which is empty for a whole body, or the name of the header or
+     * cookie; in the text. */
     const char *where;
 };
 

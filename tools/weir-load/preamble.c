@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char capture_word[] = "capture ";
+static const char capture_word[] = "capture";
 
 #define CAPTURE_WORD_LEN (sizeof(capture_word) - 1)
 
@@ -68,10 +68,31 @@ static const char *find_value(int argc, char **argv, int at, const char *name)
     return word[len] == '\0' && at + 1 < argc ? argv[at + 1] : NULL;
 }
 
+static bool is_blank(char byte)
+{
+    return byte == ' ' || byte == '\t';
+}
+
 static bool is_capture(const char *line, size_t len)
 {
     return len > CAPTURE_WORD_LEN &&
-           memcmp(line, capture_word, CAPTURE_WORD_LEN) == 0;
+           memcmp(line, capture_word, CAPTURE_WORD_LEN) == 0 &&
+           is_blank(line[CAPTURE_WORD_LEN]);
+}
+
+/* What such a line says, without blanks around it. */
+static const char *find_capture(const char *line, size_t len, size_t *ret_len)
+{
+    size_t at = CAPTURE_WORD_LEN;
+
+    while (at < len && is_blank(line[at])) {
+        at++;
+    }
+    while (len > at && (is_blank(line[len - 1]) || line[len - 1] == '\r')) {
+        len--;
+    }
+    *ret_len = len - at;
+    return line + at;
 }
 
 /* What is wrong has no name, and is told later. */
@@ -93,12 +114,14 @@ static void note_captures_of_file(const char *path)
     for (size_t at = 0; at < len;) {
         const char *newline = memchr(text + at, '\n', len - at);
         const size_t end = newline ? (size_t)(newline - text) : len;
-        while (at < end && (text[at] == ' ' || text[at] == '\t')) {
+        while (at < end && is_blank(text[at])) {
             at++;
         }
         if (is_capture(text + at, end - at)) {
-            note_capture(text + at + CAPTURE_WORD_LEN,
-                         end - at - CAPTURE_WORD_LEN);
+            size_t capture_len = 0;
+            const char *capture =
+                find_capture(text + at, end - at, &capture_len);
+            note_capture(capture, capture_len);
         }
         at = end + 1;
     }
@@ -131,7 +154,8 @@ const char *preamble_find_text(char **argv, int at)
 
 /* ---- reading ---- */
 
-static int add_capture(struct preamble *self, const char *text, char *why)
+static int add_capture(struct preamble *self, const char *text, bool is_http,
+                       char *why)
 {
     if (self->line_count == 0) {
         snprintf(why, TEMPLATE_WHY_SIZE,
@@ -148,6 +172,14 @@ static int add_capture(struct preamble *self, const char *text, char *why)
     _Static_assert(CAPTURE_WHY_SIZE <= TEMPLATE_WHY_SIZE, "one room for both");
     const int err =
         capture_parse(text, &self->captures[self->capture_count], why);
+    if (err == 0 && !is_http &&
+        self->captures[self->capture_count].kind != CAPTURE_JSON) {
+        snprintf(why, TEMPLATE_WHY_SIZE,
+                 "'%.100s': headers and cookies are HTTP's; other answers have "
+                 "json:PATH",
+                 text);
+        return -EINVAL;
+    }
     if (err == 0) {
         self->capture_count++;
         self->lines[self->line_count - 1].capture_count++;
@@ -183,12 +215,14 @@ static int add_file_line(struct preamble *self, char *line, bool is_http,
     if (!is_capture(line, len)) {
         return add_request(self, line, len, is_http, why);
     }
-    char *copy = strdup(line + CAPTURE_WORD_LEN);
+    size_t capture_len = 0;
+    const char *capture = find_capture(line, len, &capture_len);
+    char *copy = strndup(capture, capture_len);
     if (!copy) {
         snprintf(why, TEMPLATE_WHY_SIZE, "no memory");
         return -ENOMEM;
     }
-    const int err = add_capture(self, copy, why);
+    const int err = add_capture(self, copy, is_http, why);
     if (err < 0) {
         free(copy);
     } else {
@@ -211,11 +245,15 @@ static int add_file(struct preamble *self, const char *path, bool is_http,
     }
     const char *text = file->text;
     const size_t len = file->len;
+    if (len > 0 && memchr(text, '\0', len)) {
+        snprintf(why, PREAMBLE_WHY_SIZE, "%.200s: it has a byte of zero", path);
+        return -EINVAL;
+    }
     for (size_t at = 0; at < len && err == 0;) {
         const char *newline = memchr(text + at, '\n', len - at);
         size_t end = newline ? (size_t)(newline - text) : len;
         unsigned below = 0;
-        while (at < end && (text[at] == ' ' || text[at] == '\t')) {
+        while (at < end && is_blank(text[at])) {
             at++;
         }
         const bool is_line = end > at && text[at] != '\r' && text[at] != '#';
@@ -250,7 +288,7 @@ int preamble_read(const struct preamble_words *words, bool is_http,
         const char *text = words->list[i].text;
         char word_why[PREAMBLE_WHY_SIZE] = "";
         if (words->list[i].is_capture) {
-            err = add_capture(ret, text, word_why);
+            err = add_capture(ret, text, is_http, word_why);
         } else if (text[0] == '@') {
             err = add_file(ret, text + 1, is_http, word_why);
         } else {
