@@ -22,9 +22,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Without --expect a status from here on is a failure. */
-#define FAILURE_STATUS 400U
-
 /* One of them; the other is all zero. */
 struct request {
     struct http_request http;
@@ -471,7 +468,7 @@ static int check_answer(const struct conn *conn, char *why)
         return script_is_good(kind->rule, &state->script) ? 0 : ERROR_ANSWER;
     }
     const unsigned status = http_response_status(&state->response);
-    if (status >= FAILURE_STATUS) {
+    if (status >= HTTP_FAILURE_STATUS) {
         snprintf(why, PREAMBLE_WHY_SIZE, "status %u, a body of %llu bytes",
                  status, (unsigned long long)state->response.body_bytes);
         return ERROR_STATUS;
