@@ -160,6 +160,24 @@ def test_the_handshake_has_the_fields_of_the_command_line():
         equal(len(base64.b64decode(field(head, b"Sec-WebSocket-Key"))), 16, "key")
 
 
+def test_the_host_has_no_default_port_and_no_zone():
+    for url, host in (("ws://a.example/x", b"a.example"),
+                      ("ws://a.example:81/x", b"a.example:81"),
+                      ("ws://a.example:443/x", b"a.example:443"),
+                      ("ws://[fe80::1%25lo]/x", b"[fe80::1]")):
+        heads = []
+
+        def work(connection, _, heads=heads):
+            heads.append(shake(connection))
+            while True:
+                opcode, data, _mask = read_frame(connection, 1)
+                connection.sendall(frame(opcode, data))
+        with Server(work) as server:
+            judged("-c", "1", "-n", "1", "--connect-to",
+                   server.url.removeprefix("tcp://"), url)
+        equal(field(heads[0], b"Host"), host, url)
+
+
 def test_frames_are_masked_and_each_by_another_mask():
     seen = []
     with Server(echo_with(plain, seen)) as server:

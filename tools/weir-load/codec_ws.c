@@ -13,6 +13,7 @@
 #include "codec.h"
 
 #include "codec_payload.h"
+#include "http_load.h"
 #include "tools/common/console.h"
 #include "ws_frame.h"
 #include "ws_handshake.h"
@@ -150,7 +151,7 @@ static void write_request(const struct shared *shared, struct ws_conn *conn,
                           FILE *file)
 {
     const struct target *target = conn->target;
-    const bool is_v6 = strchr(target->host, ':');
+    char host[HTTP_HOST_SIZE];
     bool has_host = false;
 
     fprintf(file,
@@ -159,9 +160,8 @@ static void write_request(const struct shared *shared, struct ws_conn *conn,
             target->path ? target->path : "/", conn->key);
     add_fields(&shared->options->http, file, &has_host);
     if (!has_host) {
-        fprintf(file, "Host: %s%s%s", is_v6 ? "[" : "",
-                target->host[0] ? target->host : "localhost", is_v6 ? "]" : "");
-        fprintf(file, ":%u\r\n", target->port);
+        http_load_print_host(target, host, sizeof(host));
+        fprintf(file, "Host: %s\r\n", host);
     }
     fputs("\r\n", file);
 }

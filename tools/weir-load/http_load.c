@@ -14,9 +14,7 @@
 
 /* ---- requests ---- */
 
-/* As the field Host has it: without the port where it is the scheme's own, and
- * without the zone of an address, which means nothing there (RFC 6874). */
-static void print_host(const struct target *target, char *text, size_t size)
+void http_load_print_host(const struct target *target, char *text, size_t size)
 {
     const uint16_t usual = target->is_tls ? 443 : 80;
     const bool is_inet6 = strchr(target->host, ':') != NULL;
@@ -70,7 +68,7 @@ int http_load_make(struct http_options *http, const struct target *target,
                    const struct request_kind *kind, size_t copies,
                    struct http_request *ret, char *why)
 {
-    char host[TARGET_HOST_SIZE + 16];
+    char host[HTTP_HOST_SIZE];
     const char *path = target->path ? target->path : http->path;
 
     if (kind) {
@@ -80,7 +78,7 @@ int http_load_make(struct http_options *http, const struct target *target,
         }
         path = kind->path;
     }
-    print_host(target, host, sizeof(host));
+    http_load_print_host(target, host, sizeof(host));
     return http_request_init(ret, http, host, path ? path : "/", copies, why);
 }
 

@@ -19,6 +19,9 @@
 /* Without --expect a status from here on is a failure. */
 #define HTTP_FAILURE_STATUS 400U
 
+/* A host in brackets and a port. */
+#define HTTP_HOST_SIZE (TARGET_HOST_SIZE + 16)
+
 struct http_load {
     const struct run_options *options;
     struct wanted wanted;
@@ -36,6 +39,11 @@ struct http_load {
     struct http_request *requests;
     bool owns_requests;
 };
+
+/* A host as the field Host has it: without the port where it is the scheme's
+ * own, and without the zone of an address, which means nothing there (RFC
+ * 6874). HTTP_HOST_SIZE is enough room. */
+void http_load_print_host(const struct target *target, char *text, size_t size);
 
 /* With requests of its own, or those of the first thread's. 0, or a negative
  * error that has been told; http_load_fini() is called as well. */
