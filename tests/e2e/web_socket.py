@@ -288,6 +288,13 @@ def test_a_close_of_the_server_has_its_code():
     equal(closes, [(CLOSE, struct.pack(">H", 1013))], "the close is answered")
 
 
+def test_bytes_behind_a_close_do_not_hide_it():
+    code, first = error_of(raw(frame(CLOSE, struct.pack(">H", 1011) + b"broken")
+                               + frame(BINARY, b"x")))
+    equal(code, "WEBSOCKET_CLOSE", first)
+    matches(first, "code 1011, broken")
+
+
 def test_a_close_between_messages_is_no_failure():
     def work(connection, _):
         shake(connection)

@@ -182,7 +182,7 @@ read_answers(struct conn *conn, const uint8_t *bytes, size_t len, char *detail,
             }
             return true;
         }
-        if (len > 0 && conn->outstanding == 1) {
+        if (len > 0 && conn->outstanding == 1 && !answer.ends_connection) {
             if (!read_stray(conn, bytes, len, &is_end)) {
                 return false;
             }
