@@ -26,6 +26,15 @@ json_int_t json_integer_of(uint64_t value)
     return value > INT64_MAX ? INT64_MAX : (json_int_t)value;
 }
 
+bool json_is_text(const char *text)
+{
+    json_t *part = json_string(text);
+    const bool is_text = part != NULL;
+
+    json_decref(part);
+    return is_text;
+}
+
 json_t *json_text(const char *text, size_t len)
 {
     json_t *part = json_stringn(text, len);

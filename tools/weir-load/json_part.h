@@ -18,6 +18,9 @@
 /* JSON integers are signed here; no count of a run comes near the limit. */
 json_int_t json_integer_of(uint64_t value);
 
+/* Is a text UTF-8? */
+bool json_is_text(const char *text);
+
 /* A text that is no UTF-8 would spoil the whole object: it becomes "?". */
 json_t *json_text(const char *text, size_t len);
 

@@ -6,12 +6,15 @@
  */
 #include "options_rows.h"
 
+#include "json_part.h"
 #include "redis_command.h"
+#include "template.h"
 #include "tools/common/console.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 /* Which mode a URL is for; echo: any. */
 static enum run_mode mode_of(const struct target *target)
@@ -106,6 +109,51 @@ bool options_settle_redis(struct run_options *options)
     return true;
 }
 
+/* A message is sent as it is written: nothing is filled in. */
+static bool is_plain(const char *text)
+{
+    char why[TEMPLATE_WHY_SIZE];
+    struct template read;
+
+    if (template_parse(text, strlen(text), &read, why) < 0) {
+        return false;
+    }
+    const bool is_same = template_is_fixed(&read) && read.len == strlen(text) &&
+                         memcmp(read.bytes, text, read.len) == 0;
+    template_fini(&read);
+    return is_same;
+}
+
+/* What the handshake has itself cannot be a field of -H. */
+static bool check_ws_fields(const struct http_options *http)
+{
+    static const char *const own[] = {
+        "Upgrade",
+        "Connection",
+        "Sec-WebSocket-Key",
+        "Sec-WebSocket-Version",
+        "Sec-WebSocket-Extensions",
+        "Sec-WebSocket-Accept",
+    };
+
+    for (size_t i = 0; i < http->field_count; i++) {
+        const char *field = http->fields[i];
+        const size_t len = strcspn(field, ":");
+        for (size_t k = 0; k < sizeof(own) / sizeof(own[0]); k++) {
+            if (strlen(own[k]) == len && strncasecmp(field, own[k], len) == 0) {
+                say("-H: %s is the handshake's own", own[k]);
+                return false;
+            }
+        }
+        if (!is_plain(field)) {
+            say("-H: '%.80s': the handshake of WebSocket stays the same",
+                field);
+            return false;
+        }
+    }
+    return true;
+}
+
 /* Messages are text, bytes of a file, or the payload; fields are those of the
  * handshake. */
 bool options_settle_ws(struct run_options *options,
@@ -121,12 +169,18 @@ bool options_settle_ws(struct run_options *options,
             "GET of HTTP/1.1");
         return false;
     }
+    if (!check_ws_fields(http)) {
+        return false;
+    }
     if (!http->body) {
         return true;
     }
-    if (http->body[0] == '@' || strstr(http->body, "{seq}") ||
-        strstr(http->body, "{conn}") || strstr(http->body, "{rand:")) {
+    if (http->body[0] == '@' || !is_plain(http->body)) {
         say("--body: a message of WebSocket is text that stays the same");
+        return false;
+    }
+    if (!json_is_text(http->body)) {
+        say("--body: a message of WebSocket is text, and this is not UTF-8");
         return false;
     }
     if (given->send) {
