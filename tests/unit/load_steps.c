@@ -129,6 +129,9 @@ int child_measure(weir_loop *loop, const struct words *words, struct saved *ret,
     const uint64_t load = rate ? rate : conns ? conns : capacity;
 
     (void)loop;
+    if (cut > 0 && asked + 1 == cut) {
+        return -ECANCELED;
+    }
     asked_slo = find_word(words, "--slo");
     json_t *object = make_result(load, find_load(words, "-d"));
     char *text = json_dumps(object, 0);
@@ -399,7 +402,8 @@ static void expect_cut(size_t run, const char *wanted)
 
     asked = 0;
     cut = run;
-    expect_eq(call(search_main, words, &object), LOAD_INTERRUPTED);
+    expect_eq(call(search_main, words, &object), LOAD_INTERRUPTED, "%zu: %s",
+              run, printed);
     cr_assert_not_null(strstr(printed, wanted), "%s", printed);
     cr_assert_null(strstr(printed, "differ too much"), "%s", printed);
     cr_assert_null(strstr(printed, "Capacity    none"), "%s", printed);
