@@ -2,7 +2,7 @@
  * The memory of the library's sessions, of one thread: what is freed is kept
  * for the next of its size, as each request takes and frees the same few sizes.
  *
- * What there is never grows above what was in use at once.
+ * Of each size there is never more than was in use at once.
  */
 #ifndef WEIR_LOAD_H2_MEMORY_H
 #define WEIR_LOAD_H2_MEMORY_H
