@@ -250,6 +250,43 @@ UNIT(load_replay, targets_of_vegeta_are_a_list)
     replay_fini(&replay);
 }
 
+UNIT(load_replay, a_url_of_the_target_may_be_written_in_other_ways)
+{
+    static const struct {
+        const char *target;
+        const char *url;
+    } rows[] = {
+        {"http://localhost:80", "http://localhost"},
+        {"http://localhost", "http://localhost:80"},
+        {"https://h", "https://h:443"},
+        {"http://h:8", "HTTP://H:8"},
+        {"HTTPS://H:8", "https://h:8"},
+        {"http://[::1]", "http://[::1]:80"},
+    };
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        char text[80];
+        snprintf(text, sizeof(text), "GET %s/a\n%s\n%s?b\n", rows[i].url,
+                 rows[i].url, rows[i].url);
+        expect_eq(parse_list(text, true, rows[i].target), 0, "%s", why);
+        expect_str_eq(replay.kinds[0].line, "GET /a");
+        expect_str_eq(replay.kinds[1].line, "/");
+        expect_str_eq(replay.kinds[2].line, "/?b");
+        replay_fini(&replay);
+    }
+}
+
+UNIT(load_replay, the_length_of_a_body_is_left_out_of_a_list)
+{
+    static const char text[] =
+        "POST /a\nContent-Length: 3\nA: b\n  content-length:4\n@/dev/null\n";
+
+    expect_eq(parse_list(text, true, NULL), 0, "%s", why);
+    expect_eq(replay.count, 1);
+    expect_str_eq(replay.kinds[0].line, "POST /a\nA: b\n@/dev/null");
+    replay_fini(&replay);
+}
+
 UNIT(load_replay, mistakes_of_a_list_are_told_with_their_line)
 {
     static const struct {
@@ -259,6 +296,13 @@ UNIT(load_replay, mistakes_of_a_list_are_told_with_their_line)
     } rows[] = {
         {"/a\nhttp://h:80/x", "http://h:8", "line 2: 'http://h:80/x' is not"},
         {"/a\n\nhttps://h:8/x", "http://h:8", "line 3: 'https://h:8/x' is no"},
+        {"http://h:8/x", "http://h:80", "line 1: 'http://h:8/x' is not of"},
+        {"http://h:8/x", "https://h:8", "line 1: 'http://h:8/x' is not of"},
+        {"http://h:x/x", "http://h", "line 1: 'http://h:x/x' is not of"},
+        {"http://u@h/x", "http://h", "line 1: 'http://u@h/x' is not of"},
+        {"http://h.i/x", "http://h", "line 1: 'http://h.i/x' is not of"},
+        {"{\"method\": \"GET\", \"url\": \"http://h:8/\"}", "http://h:8",
+         "line 1: targets of vegeta in JSON are not read; write METHOD URL"},
         {"http://h:8/x", NULL, "line 1: 'http://h:8/x' is not of the target"},
         {"/a b\nG", NULL, "line 2: "},
         {"/{sec}", NULL, "line 1: at byte 2"},

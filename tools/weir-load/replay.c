@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #define SECOND UINT64_C(1000000000)
 
@@ -18,6 +19,8 @@
 #define TABLE_SIZE 64U
 
 #define HASH_BEGIN UINT64_C(0xcbf29ce484222325)
+
+static const char length_field[] = "Content-Length:";
 
 struct reader {
     struct replay *replay;
@@ -223,34 +226,91 @@ static int add_time(struct replay *replay, uint64_t time_ns)
     return 0;
 }
 
+/* Where a URL leads to. */
+struct place {
+    bool is_tls;
+    const char *host;
+    size_t host_len;
+    unsigned long port; /* 0: it has a wrong one */
+    /* Of the URL, without path and query. */
+    size_t size;
+};
+
+static bool is_url(const char *text)
+{
+    return strncasecmp(text, "http://", 7) == 0 ||
+           strncasecmp(text, "https://", 8) == 0;
+}
+
+/* False: it is no URL. */
+static bool read_place(const char *url, struct place *ret)
+{
+    if (!is_url(url)) {
+        return false;
+    }
+    const bool is_tls = url[4] != ':';
+    const char *host = url + (is_tls ? 8 : 7);
+    size_t len = strcspn(host, "/? \t\n");
+    const char *colon = memrchr(host, ':', len);
+
+    *ret = (struct place){.is_tls = is_tls,
+                          .host = host,
+                          .host_len = len,
+                          .port = is_tls ? 443 : 80,
+                          .size = (size_t)(host - url) + len};
+    if (colon && !memchr(colon, ']', len - (size_t)(colon - host))) {
+        const size_t digits = strspn(colon + 1, "0123456789");
+        ret->host_len = (size_t)(colon - host);
+        ret->port = digits <= 5 && colon + 1 + digits == host + len
+                        ? strtoul(colon + 1, NULL, 10)
+                        : 0;
+    }
+    return true;
+}
+
+static bool is_same_place(const struct place *a, const struct place *b)
+{
+    return a->is_tls == b->is_tls && a->port == b->port && a->port > 0 &&
+           a->host_len == b->host_len &&
+           strncasecmp(a->host, b->host, a->host_len) == 0;
+}
+
 /* Of a list: the request of a line, in which a URL of the target becomes its
  * path, behind a method or alone. The line is changed. */
 static int take_request(const struct reader *reader, char *line,
                         const char **ret_request)
 {
-    const size_t len = reader->target ? strlen(reader->target) : 0;
     const char *whole = line;
+    struct place target;
+    struct place place;
 
     line = request_kind_skip_name(line);
     const size_t method_len = strcspn(line, " \t\n:/");
     char *url = line + method_len + strspn(line + method_len, " \t");
 
     *ret_request = whole;
-    url = strncmp(line, "http", 4) == 0 && line[method_len] == ':' ? line : url;
-    if (reader->form != REQUEST_HTTP ||
-        (strncmp(url, "http://", 7) != 0 && strncmp(url, "https://", 8) != 0)) {
+    url = is_url(line) ? line : url;
+    if (reader->form == REQUEST_HTTP && line[0] == '{') {
+        snprintf(reader->why, TEMPLATE_WHY_SIZE,
+                 "targets of vegeta in JSON are not read; write METHOD URL, as "
+                 "jq -r '.method + \" \" + .url' does, with headers and "
+                 "@FILE for a body below");
+        return -EINVAL;
+    }
+    if (reader->form != REQUEST_HTTP || !read_place(url, &place)) {
         return 0;
     }
-    if (len == 0 || strncmp(url, reader->target, len) != 0 ||
-        !strchr("/? \t\n", url[len])) {
+    if (!reader->target || !read_place(reader->target, &target) ||
+        !is_same_place(&place, &target)) {
         snprintf(reader->why, TEMPLATE_WHY_SIZE,
                  "'%.60s' is not of the target; write its path alone", url);
         return -EINVAL;
     }
-    /* The target is longer than the '/' that a path may need. */
-    const bool has_path = url[len] == '/';
+    /* The place is longer than the '/' that a path may need. */
+    char *rest = url + place.size;
+    const bool has_path = rest[0] == '/';
     url[0] = '/';
-    memmove(url + !has_path, url + len, strlen(url + len) + 1);
+    memmove(url + !has_path, rest, strlen(rest) + 1);
     return 0;
 }
 
@@ -340,6 +400,11 @@ static int take_line(struct reader *reader, char *line, size_t len,
     const bool is_request = *begin != '\0' && *begin != '#';
     if (reader->block_number > 0 && reader->form == REQUEST_HTTP &&
         is_request && request_kind_goes_on(begin, left)) {
+        /* In lists of others: the body decides about it. */
+        if (!reader->has_times &&
+            strncasecmp(begin, length_field, sizeof(length_field) - 1) == 0) {
+            return 0;
+        }
         return add_to_block(reader, begin, left);
     }
     const int err = end_block(reader);

@@ -55,8 +55,8 @@ struct replay {
 int replay_parse(FILE *file, enum request_form form, double speed,
                  struct replay *ret, char *why);
 
-/* The same of a list, whose lines have no times. A line that begins with the
- * target, as "http://HOST:PORT", is the path behind it; NULL: there is none. */
+/* The same of a list, whose lines have no times. A URL of the target, which is
+ * given as "http://HOST:PORT", is the path behind it; NULL: there is none. */
 int replay_parse_list(FILE *file, enum request_form form, const char *target,
                       struct replay *ret, char *why);
 
