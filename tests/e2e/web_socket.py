@@ -54,12 +54,12 @@ def field(head, name):
     return None
 
 
-def shake(connection):
-    """The server's part of a handshake; the head of the request."""
+def shake(connection, fields=b""):
+    """The server's part of a handshake, with more fields; the head of the request."""
     head = read_head(connection)
     connection.sendall(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
                        b"Connection: Upgrade\r\nSec-WebSocket-Accept: "
-                       + accept_of(field(head, b"Sec-WebSocket-Key")) + b"\r\n\r\n")
+                       + accept_of(field(head, b"Sec-WebSocket-Key")) + b"\r\n" + fields + b"\r\n")
     return head
 
 
@@ -326,6 +326,31 @@ def test_what_is_no_handshake_is_named():
             result = judged("-c", "1", "-n", "1", url_of(server), status=NOTHING)
             equal(result["errors"][0]["code"], "NO_WEBSOCKET", answer[:30])
             matches(result["errors"][0]["first"], pattern)
+
+
+def test_the_server_chooses_one_of_the_protocols_that_were_asked_for():
+    asked = ("-H", "Sec-WebSocket-Protocol: chat.v1, mqtt", "-H",
+             "sec-websocket-protocol: wamp")
+    for flags, chosen, is_good in ((asked, (b"mqtt",), True), (asked, (b"wamp",), True),
+                                   (asked, (), True), (asked, (b"chat",), False),
+                                   (asked, (b"MQTT",), False),
+                                   (asked, (b"",), False),
+                                   (asked, (b"chat.v1, mqtt",), False),
+                                   (asked, (b"mqtt", b"mqtt"), False),
+                                   ((), (b"mqtt",), False)):
+        def work(connection, _, chosen=chosen):
+            fields = b"".join(b"Sec-WebSocket-Protocol: " + name + b"\r\n"
+                              for name in chosen)
+            shake(connection, fields)
+            while True:
+                opcode, data, _mask = read_frame(connection, 1)
+                connection.sendall(frame(opcode, data))
+        with Server(work) as server:
+            result = judged("-c", "1", "-n", "1", *flags, url_of(server),
+                            status=OK if is_good else NOTHING)
+            if not is_good:
+                equal(result["errors"][0]["code"], "NO_WEBSOCKET", f"{chosen}")
+                matches(result["errors"][0]["first"], "a protocol that was not asked for")
 
 
 def test_a_server_that_does_not_answer_the_handshake_is_given_up():

@@ -96,6 +96,7 @@ static ssize_t read_head(const uint8_t *data, size_t size, size_t piece_size,
     size_t at = 0;
 
     memset(ret, 0, sizeof(*ret));
+    ret->protocols = "chat, mqtt";
     while (at < size && !ret->is_over) {
         const size_t left = size - at;
         const size_t len = piece_size < left ? piece_size : left;
@@ -121,7 +122,7 @@ static void compare_heads(const uint8_t *data, size_t size, size_t piece)
     if (used >= 0) {
         check(memcmp(&whole, &cut, sizeof(whole)) == 0);
         check(!whole.is_over || whole.status > 0 || whole.is_get);
-        ws_handshake_judge(&whole, key, false);
+        ws_handshake_judge(&whole, key);
         ws_handshake_is_asked(&whole);
     }
 }

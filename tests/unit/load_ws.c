@@ -193,6 +193,9 @@ UNIT(load_ws, the_key_of_the_rfc_is_accepted)
 }
 
 /* Read in pieces of every size; the result is that of the last. */
+/* What the request asks for. */
+static const char *protocols;
+
 static ssize_t read_head_of(const char *text, struct ws_handshake *ret)
 {
     const size_t len = strlen(text);
@@ -200,7 +203,7 @@ static ssize_t read_head_of(const char *text, struct ws_handshake *ret)
 
     for (size_t piece = len; piece >= 1; piece--) {
         size_t at = 0;
-        memset(ret, 0, sizeof(*ret));
+        *ret = (struct ws_handshake){.protocols = protocols};
         while (at < len && !ret->is_over && used >= 0) {
             const size_t left = len - at;
             used = ws_handshake_read(ret, (const uint8_t *)text + at,
@@ -225,7 +228,7 @@ static void is_judged(const char *text, const char *wanted)
 
     expect_geq(read_head_of(text, &handshake), 0, "%s", text);
     cr_assert(handshake.is_over);
-    const char *fault = ws_handshake_judge(&handshake, rfc_key, false);
+    const char *fault = ws_handshake_judge(&handshake, rfc_key);
     expect_str_eq(fault ? fault : "", wanted, "%s", text);
 }
 
@@ -250,6 +253,14 @@ UNIT(load_ws, an_answer_is_judged_by_all_of_its_fields)
     is_judged(ANSWER "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"
                      "Sec-WebSocket-Protocol: x\r\n\r\n",
               "a protocol that was not asked for");
+    protocols = " chat,mqtt,";
+    is_judged(ANSWER "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"
+                     "Sec-WebSocket-Protocol: mqtt\r\n\r\n",
+              "");
+    is_judged(ANSWER "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"
+                     "Sec-WebSocket-Protocol: Chat\r\n\r\n",
+              "a protocol that was not asked for");
+    protocols = NULL;
 }
 
 UNIT(load_ws, heads_that_are_none_or_too_long_are_refused)

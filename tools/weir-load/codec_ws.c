@@ -35,7 +35,8 @@ struct shared {
     const char *body;
     size_t body_len;
     enum ws_opcode opcode;
-    bool asks_protocol;
+    /* Of Sec-WebSocket-Protocol; NULL: there is none. */
+    char *protocols;
     uint8_t scratch[SCRATCH_SIZE];
 };
 
@@ -65,6 +66,7 @@ static void codec_ws_close(void *arg)
     struct shared *shared = arg;
 
     codec_payload_close(shared->payload);
+    free(shared->protocols);
     free(shared);
 }
 
@@ -76,16 +78,24 @@ static void make_text(struct payload *stream)
     }
 }
 
-static bool asks_protocol(const struct http_options *http)
+/* The protocols of all fields, with commas between them. 0 or -ENOMEM. */
+static int list_protocols(const struct http_options *http, char **ret)
 {
     static const char name[] = "Sec-WebSocket-Protocol:";
+    size_t len = 0;
+    FILE *file = NULL;
 
     for (size_t i = 0; i < http->field_count; i++) {
-        if (strncasecmp(http->fields[i], name, sizeof(name) - 1) == 0) {
-            return true;
+        if (strncasecmp(http->fields[i], name, sizeof(name) - 1) != 0) {
+            continue;
         }
+        file = file ? file : open_memstream(ret, &len);
+        if (!file) {
+            return -ENOMEM;
+        }
+        fprintf(file, "%s,", http->fields[i] + sizeof(name) - 1);
     }
-    return false;
+    return !file || fclose(file) == 0 ? 0 : -ENOMEM;
 }
 
 static int codec_ws_open(const struct codec_thread *thread, void **ret_shared)
@@ -98,8 +108,15 @@ static int codec_ws_open(const struct codec_thread *thread, void **ret_shared)
         say("no memory for messages");
         return -ENOMEM;
     }
+    if (list_protocols(&options->http, &shared->protocols) < 0) {
+        say("no memory for messages");
+        free(shared->protocols);
+        free(shared);
+        return -ENOMEM;
+    }
     const int err = codec_payload_open(thread, &payload);
     if (err < 0) {
+        free(shared->protocols);
         free(shared);
         return err;
     }
@@ -108,7 +125,6 @@ static int codec_ws_open(const struct codec_thread *thread, void **ret_shared)
     shared->body = options->http.body;
     shared->body_len = shared->body ? strlen(shared->body) : 0;
     shared->opcode = options->ws_is_text ? WS_TEXT : WS_BINARY;
-    shared->asks_protocol = asks_protocol(&options->http);
     if (options->ws_is_text) {
         make_text(&shared->payload->stream);
     }
@@ -130,6 +146,7 @@ static void begin(void *arg, void *state, const struct codec_start *start)
         .conn_index = start->conn_index,
         .place = place,
         .receive_at = place.send_at,
+        .handshake.protocols = shared->protocols,
     };
 }
 
@@ -192,17 +209,16 @@ static int greet(void *arg, void *state, struct codec_out *out)
 static ssize_t welcome(void *arg, void *state, const uint8_t *bytes, size_t len,
                        struct codec_answer *answer)
 {
-    const struct shared *shared = arg;
     struct ws_conn *conn = state;
     struct ws_handshake *handshake = &conn->handshake;
 
+    (void)arg;
     const ssize_t used = ws_handshake_read(handshake, bytes, len);
     if (used >= 0 && !handshake->is_over) {
         return used;
     }
     const char *fault = used < 0 ? "it is no answer of HTTP"
-                                 : ws_handshake_judge(handshake, conn->key,
-                                                      shared->asks_protocol);
+                                 : ws_handshake_judge(handshake, conn->key);
     if (fault && handshake->status != 0 && handshake->status != 101) {
         snprintf(answer->detail, ERRORS_DETAIL_SIZE,
                  "connection %u: status %u in place of 101", conn->conn_index,

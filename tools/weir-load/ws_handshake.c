@@ -2,7 +2,8 @@
  * SHA-1 is written out here: it proves nothing but that the other side speaks
  * WebSocket, and weir-load is also built without a library that has it.
  *
- * Names and words are compared without regard to case, as in HTTP.
+ * Names and words are compared without regard to case, as in HTTP; protocols
+ * are not. The server chooses one of those that were asked for, once.
  */
 #include "ws_handshake.h"
 
@@ -135,14 +136,15 @@ static const char *find_value(const char *line, const char *name)
 }
 
 /* Is a word one of a list with commas? */
-static bool has_word(const char *list, const char *word)
+static bool has_word(const char *list, const char *word,
+                     int (*compare)(const char *, const char *, size_t))
 {
     const size_t len = strlen(word);
 
     while (*list) {
         list += strspn(list, " \t,");
         const size_t size = strcspn(list, " \t,;");
-        if (size == len && strncasecmp(list, word, len) == 0) {
+        if (size == len && compare(list, word, len) == 0) {
             return true;
         }
         list += strcspn(list, ",");
@@ -179,9 +181,9 @@ static void take_field(struct ws_handshake *self)
     const char *value = NULL;
 
     if ((value = find_value(line, "Upgrade"))) {
-        self->has_upgrade |= has_word(value, "websocket");
+        self->has_upgrade |= has_word(value, "websocket", strncasecmp);
     } else if ((value = find_value(line, "Connection"))) {
-        self->has_connection |= has_word(value, "Upgrade");
+        self->has_connection |= has_word(value, "Upgrade", strncasecmp);
     } else if ((value = find_value(line, "Sec-WebSocket-Key"))) {
         take_value(self->key, WS_KEY_SIZE, value);
     } else if ((value = find_value(line, "Sec-WebSocket-Accept"))) {
@@ -189,6 +191,9 @@ static void take_field(struct ws_handshake *self)
     } else if ((value = find_value(line, "Sec-WebSocket-Version"))) {
         self->has_version |= strcmp(value, "13") == 0;
     } else if ((value = find_value(line, "Sec-WebSocket-Protocol"))) {
+        self->has_strange_protocol |=
+            self->has_protocol || !self->protocols || value[0] == '\0' ||
+            !has_word(self->protocols, value, strncmp);
         self->has_protocol = true;
     } else if ((value = find_value(line, "Sec-WebSocket-Extensions"))) {
         self->has_extensions |= value[0] != '\0';
@@ -245,8 +250,7 @@ ssize_t ws_handshake_read(struct ws_handshake *self, const uint8_t *bytes,
     return (ssize_t)at;
 }
 
-const char *ws_handshake_judge(const struct ws_handshake *self, const char *key,
-                               bool asked_protocol)
+const char *ws_handshake_judge(const struct ws_handshake *self, const char *key)
 {
     char accept[WS_ACCEPT_SIZE];
 
@@ -257,10 +261,9 @@ const char *ws_handshake_judge(const struct ws_handshake *self, const char *key,
            : self->accept[0] == '\0' ? "there is no Sec-WebSocket-Accept"
            : strcmp(self->accept, accept) != 0
                ? "Sec-WebSocket-Accept is not that of the key"
-           : self->has_extensions ? "an extension that was not asked for"
-           : self->has_protocol && !asked_protocol
-               ? "a protocol that was not asked for"
-               : NULL;
+           : self->has_extensions       ? "an extension that was not asked for"
+           : self->has_strange_protocol ? "a protocol that was not asked for"
+                                        : NULL;
 }
 
 bool ws_handshake_is_asked(const struct ws_handshake *self)

@@ -21,8 +21,11 @@
 #define WS_KEY_SIZE    25U
 #define WS_ACCEPT_SIZE 29U
 
-/* All zero before the first byte. */
+/* All zero before the first byte but for what is set. */
 struct ws_handshake {
+    /* Of a client: the protocols that it asks for, with commas between them;
+     * NULL: none. Borrowed, and set before the first byte. */
+    const char *protocols;
     bool is_over;
     /* Of the first line: a status, or 0; and whether it is a GET. */
     uint16_t status;
@@ -32,6 +35,7 @@ struct ws_handshake {
     bool has_version;
     bool has_extensions;
     bool has_protocol;
+    bool has_strange_protocol;
     /* Of Sec-WebSocket-Key, and -Accept; "": there was none, or it cannot be
      * one. */
     char key[WS_KEY_SIZE];
@@ -50,8 +54,8 @@ ssize_t ws_handshake_read(struct ws_handshake *self, const uint8_t *bytes,
 
 /* NULL: the answer is one to a request with this key, or one line about what
  * is wrong. */
-const char *ws_handshake_judge(const struct ws_handshake *self, const char *key,
-                               bool asked_protocol);
+const char *ws_handshake_judge(const struct ws_handshake *self,
+                               const char *key);
 
 /* Does a request ask for WebSocket? */
 bool ws_handshake_is_asked(const struct ws_handshake *self);
