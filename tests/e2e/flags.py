@@ -133,6 +133,7 @@ BAD_RUN = (
     (["-q=1", TARGET], r"-q takes no value"),
     (["/x"], r"'/x' is not a target; for HTTP write http:///x, else tcp"),
     (["gopher://h/"], r"'gopher://h/' is not .*; write http://HOST.*, https://"),
+    (["gopher://h/"], r"https://, ws://, wss://, redis://, rediss://, tcp://HOST:PORT"),
     (["tcp://local host:80"], r"'local host' is not a host name"),
     (["tcp://127.1:80"], r"'127.1' is not a host name"),
     (["tcp://127.0.0.1"], r"has no port"),

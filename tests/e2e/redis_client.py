@@ -86,7 +86,8 @@ def test_nil_is_an_answer():
         equal(result["bytes"]["in"], 500 * 5, "bytes of $-1")
         judged("-n", "500", "-p", "8", "-b", "GET nothing",
                f"redis://{place}/?protocol=3")
-        equal(calls_of(ask, "hello"), 10, "each connection says HELLO 3 once")
+        judged("-n", "10", "-c", "2", f"redis://{place}?protocol=3")
+        equal(calls_of(ask, "hello"), 12, "each connection says HELLO 3 once")
 
 
 SHAPES = """# every shape that a server sends

@@ -8,12 +8,9 @@
 #include "tools/weir-load/redis_errors.h"
 #include "tools/weir-load/redis_url.h"
 
-#include "tools/common/console.h"
 #include "tools/common/option.h"
 
 #include "tests/unit.h"
-
-const char console_name[] = "test";
 
 static char why[TEMPLATE_WHY_SIZE];
 
@@ -173,6 +170,8 @@ UNIT(load_redis, a_path_is_the_number_of_a_database)
     expect_str_eq(place.number, "12");
     cr_assert(!place.is_resp3);
     cr_assert(redis_url_read_place("/?protocol=3", &place) == NULL);
+    cr_assert(place.is_resp3);
+    cr_assert(redis_url_read_place("?protocol=3", &place) == NULL);
     cr_assert(place.is_resp3);
     cr_assert(redis_url_read_place("/x", &place) != NULL);
     cr_assert(redis_url_read_place("/123456789", &place) != NULL);

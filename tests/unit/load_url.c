@@ -6,11 +6,7 @@
  */
 #include "tools/weir-load/url.c"
 
-#include "tools/common/console.h"
-
 #include "tests/unit.h"
-
-const char console_name[] = "test";
 
 static struct target target;
 static char why[TARGET_WHY_SIZE];
@@ -92,6 +88,9 @@ UNIT(load_url, other_targets_are_read_as_before)
     expect_eq(url_parse("unix:/http://x", false, &target, why), 0);
     cr_assert_not(target.is_http);
     refuses("ftp://x/", "is not a target");
+    refuses("gopher://x/",
+            "https://, ws://, wss://, redis://, rediss://, tcp:");
+    refuses("http://h?x", "write a / before the query");
     refuses("redis://:p/w@h", "'redis://h': in a user or password write %2F");
     refuses("redis://:p#w@h", "write %2F for /, %23 for #");
     refuses("redis+tls://:pw@h/0", "'redis+tls://h/0': write redis:// or");

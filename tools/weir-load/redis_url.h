@@ -1,6 +1,6 @@
 /*
  * What a URL of Redis has besides its host, as redis-cli -u reads it:
- * redis://[[USER:]PASSWORD@]HOST[:PORT][/NUMBER][?protocol=3].
+ * redis://[[USER:]PASSWORD@]HOST[:PORT][/[NUMBER]][?protocol=3].
  *
  * User and password may have %XX; an empty user is none, and both empty are no
  * login. They are taken out of

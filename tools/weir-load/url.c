@@ -78,9 +78,9 @@ static void copy_authority(const char *authority, size_t len,
 }
 
 /* What cannot stand behind the authority. */
-static const char *find_fault(const char *path)
+static const char *find_fault(const char *path, bool is_redis)
 {
-    if (path[0] == '?') {
+    if (path[0] == '?' && !is_redis) {
         return "write a / before the query";
     }
     if (strchr(path, '#')) {
@@ -151,9 +151,11 @@ static int refuse_scheme(const char *text, bool listening, char *why)
     }
     if (strstr(text, "://")) {
         snprintf(why, TARGET_WHY_SIZE,
-                 "'%.60s' is not a target; write http://HOST[:PORT]/PATH, "
-                 "https://HOST[:PORT]/PATH, " TARGET_FORMS,
-                 text);
+                 "'%.40s' is not a target; write http://HOST[:PORT]/PATH, "
+                 "https://, %s" TARGET_FORMS,
+                 text,
+                 listening ? "ws://, "
+                           : "ws://, wss://, redis://, rediss://, ");
         return -EINVAL;
     }
     snprintf(why, TARGET_WHY_SIZE,
@@ -195,7 +197,7 @@ int url_parse(const char *text, bool listening, struct target *ret, char *why)
     const char *authority = text + strlen(scheme->prefix);
     const size_t len = strcspn(authority, "/?#");
     const char *path = authority + len;
-    const char *fault = find_fault(path);
+    const char *fault = find_fault(path, scheme->is_redis);
     if (fault) {
         return refuse_url(text, fault, why);
     }
