@@ -247,23 +247,6 @@ static bool isnt_json(const char *value, char *const *words)
     return value && strcmp(value, "json") != 0 && !is_url(value, words);
 }
 
-/* One of redis-benchmark's, or a list of them. */
-static bool is_redis_test(const char *value, char *const *words)
-{
-    static const char *const tests[] = {"ping", "set",  "get",  "incr", "lpush",
-                                        "lpop", "sadd", "hset", "mset", NULL};
-    char first[8] = "";
-
-    (void)words;
-    if (value) {
-        snprintf(first, sizeof(first), "%.*s", (int)strcspn(value, ","), value);
-        for (char *letter = first; *letter; letter++) {
-            *letter = (char)tolower((unsigned char)*letter);
-        }
-    }
-    return is_one_of(first, tests);
-}
-
 static bool is_netperf_test(const char *value, char *const *words)
 {
     (void)words;
@@ -644,7 +627,8 @@ const struct option_foreign foreign_words[] = {
     FILLED("slo", foreign_is_threshold, foreign_fill_threshold,
            "objectives are written as p95<500ms"),
     VALUE("w", is_window, "", WINDOW),
-    TOOL("t", is_redis_test, foreign_fill_redis, "-t is threads here; " REDIS),
+    TOOL("t", foreign_is_redis_test, foreign_fill_redis,
+         "-t is threads here; " REDIS),
     VALUE("t", is_siege_time, "-d|%l", "-t is threads here; " DURATION),
     VALUE("t", is_whole_time, "-d|%s",
           "-t is threads here; " DURATION ", and " TIMEOUT),

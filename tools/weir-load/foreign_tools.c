@@ -7,6 +7,7 @@
  */
 #include "foreign_tools.h"
 
+#include "script.h"
 #include "tools/common/units.h"
 
 #include <stdint.h>
@@ -16,6 +17,9 @@
 #include <strings.h>
 
 #define WORD_SIZE 512
+
+/* As -R has it. */
+#define RATE_MAX 1e9
 
 /* ---- flags of a line ---- */
 
@@ -76,13 +80,27 @@ static const char *find_value(char *const *words, const char *names,
     return word[1] ? word[1] : otherwise;
 }
 
-static uint64_t find_number(char *const *words, const char *names,
-                            uint64_t otherwise)
+/* The same as a number; the line is lost with one that cannot be read. */
+static uint64_t find_number(struct reword *line, char *const *words,
+                            const char *names, uint64_t otherwise)
 {
     const char *value = find_value(words, names, NULL);
-    uint64_t number = 0;
+    uint64_t number = otherwise;
 
-    return value && units_parse_count(value, &number) == 0 ? number : otherwise;
+    line->is_lost |= value && units_parse_count(value, &number) < 0;
+    return number;
+}
+
+/* Has each flag of the line one of these names? */
+static bool knows_all(char *const *words, const char *names)
+{
+    for (words++; *words; words++) {
+        char *const only[] = {*words, NULL};
+        if ((*words)[0] == '-' && !has_flag(only, names)) {
+            return false;
+        }
+    }
+    return true;
 }
 
 /* ---- the line to write ---- */
@@ -120,15 +138,23 @@ static bool keep_target(struct reword *line, const char *scheme,
 
 /* ---- iperf3 ---- */
 
-/* Datagrams of a size in a second for a bit rate such as 100M. */
-static uint64_t find_packets(char *const *words, const char *size)
+/* Datagrams of a size in a second for a bit rate of each stream, such as 100M;
+ * 0: as many as there can be. */
+static uint64_t find_packets(struct reword *line, char *const *words,
+                             const char *size)
 {
-    const uint64_t bits = find_number(words, "b bitrate bandwidth", 1000000);
+    const uint64_t bits =
+        find_number(line, words, "b bitrate bandwidth", 1000000);
+    const uint64_t streams = find_number(line, words, "P parallel", 1);
     uint64_t bytes = 0;
 
-    return units_parse_size(size, &bytes) == 0 && bytes > 0 && bits / 8 > bytes
-               ? bits / 8 / bytes
-               : 1;
+    line->is_lost |= units_parse_size(size, &bytes) < 0 || bytes == 0;
+    if (line->is_lost || bits == 0) {
+        return 0;
+    }
+    const double rate = (double)bits * (double)streams / 8 / (double)bytes;
+    line->is_lost |= rate > RATE_MAX;
+    return line->is_lost ? 0 : rate < 1 ? 1 : (uint64_t)rate;
 }
 
 bool foreign_fill_iperf3(struct reword *line, const char *value,
@@ -137,12 +163,22 @@ bool foreign_fill_iperf3(struct reword *line, const char *value,
     const bool is_udp = has_flag(words, "u udp");
     const char *size =
         find_value(words, "l len length", is_udp ? "1200" : NULL);
+    const char *time = find_value(words, "t time", "10");
 
     (void)value;
+    if (has_flag(words, "n bytes k blockcount") || strcmp(time, "0") == 0) {
+        return false; /* so many bytes, or without an end */
+    }
+    if (!is_udp && find_number(line, words, "b bitrate bandwidth", 0) > 0) {
+        return false; /* a stream has no rate here */
+    }
     keep_pair(line, "--mode", is_udp ? NULL : "stream");
     keep_pair(line, "-c", find_value(words, "P parallel", "1"));
     if (is_udp) {
-        keep_number(line, "-R", find_packets(words, size));
+        const uint64_t packets = find_packets(line, words, size);
+        if (packets > 0) {
+            keep_number(line, "-R", packets);
+        }
         keep_pair(line, "-p", "64");
     }
     keep_pair(line, "--send", size);
@@ -150,7 +186,7 @@ bool foreign_fill_iperf3(struct reword *line, const char *value,
               has_flag(words, "bidir")       ? "both"
               : has_flag(words, "R reverse") ? "down"
                                              : NULL);
-    keep_pair(line, "-d", find_value(words, "t time", "10"));
+    keep_pair(line, "-d", time);
     return keep_target(line, is_udp ? "udp://" : "tcp://",
                        find_value(words, "c client", "127.0.0.1"),
                        find_value(words, "p port", "5201"));
@@ -264,11 +300,12 @@ bool foreign_fill_sockperf(struct reword *line, const char *value,
     keep_pair(line, "--mode", is_tcp ? "rr" : NULL); /* else an echo */
     reword_write(line, "-c|1", NULL);
     keep_pair(line, "-p", test == PING_PONG ? NULL : "64");
-    if (test == UNDER_LOAD) {
-        keep_number(line, "-R", find_number(words, "mps", 10000));
+    if (test == UNDER_LOAD &&
+        strcmp(find_value(words, "mps", ""), "max") != 0) {
+        keep_number(line, "-R", find_number(line, words, "mps", 10000));
     }
     /* A datagram that is echoed has a number in it. */
-    const uint64_t size = find_number(words, "m msg-size", 16);
+    const uint64_t size = find_number(line, words, "m msg-size", 16);
     keep_number(line, "--send", size < 16 ? 16 : size);
     keep_pair(line, "-d", find_value(words, "t time", "1"));
     return keep_target(line, scheme, host, port);
@@ -299,29 +336,75 @@ bool foreign_is_tcpkali(const char *value, char *const *words)
            !has_flag(words, "n d z");
 }
 
-/* Writes a message as --request has it, and the bytes that it is; 0: it is too
- * long, or there is a placeholder in it. */
-static size_t escape(const char *message, char ret[WORD_SIZE])
+/* The bytes of a message; -1: an escape in it is not known, or it is too long.
+ */
+static ssize_t read_message(const char *message, bool is_escaped,
+                            char ret[WORD_SIZE])
+{
+    size_t at = 0;
+
+    if (strlen(message) >= WORD_SIZE) {
+        return -1;
+    }
+    if (is_escaped) {
+        return script_unescape(message, ret, &at);
+    }
+    return snprintf(ret, WORD_SIZE, "%s", message);
+}
+
+/* One byte as --request has it. */
+static void escape_byte(char byte, char ret[8])
+{
+    if (byte == '\n' || byte == '\r' || byte == '\\') {
+        snprintf(ret, 8, "\\%c",
+                 byte == '\n'   ? 'n'
+                 : byte == '\r' ? 'r'
+                                : byte);
+    } else if (byte < ' ' || byte > '~') {
+        snprintf(ret, 8, "\\x%02x", (unsigned char)byte);
+    } else {
+        snprintf(ret, 8, "%c", byte);
+    }
+}
+
+/* A message as --request has it, or as it is, for -b. False: it is too long,
+ * there is a placeholder in it, or -b cannot have its bytes. */
+static bool write_message(const char *bytes, size_t count, bool is_body,
+                          char ret[WORD_SIZE])
 {
     size_t len = 0;
-    size_t count = 0;
+    char text[8];
 
-    for (; *message; message++, count++) {
-        if (len + 3 > WORD_SIZE || *message == '{') {
-            return 0;
+    ret[0] = '\0';
+    for (size_t i = 0; i < count; i++) {
+        if (bytes[i] == '{' || len + sizeof(text) > WORD_SIZE ||
+            (is_body && (bytes[i] < ' ' || bytes[i] > '~'))) {
+            return false;
         }
-        if (*message == '\n' || *message == '\r') {
-            ret[len++] = '\\';
-            ret[len++] = *message == '\n' ? 'n' : 'r';
-            continue;
-        }
-        ret[len++] = *message;
-        if (*message == '\\' && message[1]) {
-            ret[len++] = *++message;
-        }
+        escape_byte(bytes[i], text);
+        const char *piece = is_body && bytes[i] == '\\' ? "\\" : text;
+        len += (size_t)snprintf(ret + len, WORD_SIZE - len, "%s", piece);
     }
-    ret[len] = '\0';
-    return count;
+    return count > 0;
+}
+
+/* Adds the message, and that an answer is as long. */
+static bool keep_message(struct reword *line, char *const *words,
+                         const char *message, bool is_ws)
+{
+    const bool is_escaped = has_flag(words, "e unescape-message-args");
+    char bytes[WORD_SIZE];
+    char text[WORD_SIZE];
+    char expect[32];
+    const ssize_t count = read_message(message, is_escaped, bytes);
+
+    if (count < 0 || !write_message(bytes, (size_t)count, is_ws, text)) {
+        return false;
+    }
+    keep_pair(line, is_ws ? "-b" : "--request", text);
+    snprintf(expect, sizeof(expect), "len:%zd", count);
+    keep_pair(line, "--expect", is_ws ? NULL : expect);
+    return true;
 }
 
 bool foreign_fill_tcpkali(struct reword *line, const char *value,
@@ -329,11 +412,9 @@ bool foreign_fill_tcpkali(struct reword *line, const char *value,
 {
     const char *place = find_place(words);
     const char *message = find_value(words, "em m message", NULL);
-    const uint64_t conns = find_number(words, "c connections", 1);
-    const uint64_t rate = find_number(words, "r message-rate", 0);
+    const uint64_t conns = find_number(line, words, "c connections", 1);
+    const uint64_t rate = find_number(line, words, "r message-rate", 0);
     const bool is_ws = has_flag(words, "ws");
-    char request[WORD_SIZE];
-    char expect[32];
 
     (void)value;
     keep_number(line, "-c", conns);
@@ -343,16 +424,8 @@ bool foreign_fill_tcpkali(struct reword *line, const char *value,
         keep_number(line, "-R", rate * conns);
     }
     keep_pair(line, "-d", find_value(words, "T duration", "10"));
-    if (message && is_ws) {
-        keep_pair(line, "-b", message);
-    } else if (message) {
-        const size_t count = escape(message, request);
-        snprintf(expect, sizeof(expect), "len:%zu", count);
-        keep_pair(line, "--request", count > 0 ? request : NULL);
-        keep_pair(line, "--expect", count > 0 ? expect : NULL);
-        if (count == 0) {
-            return false;
-        }
+    if (message && !keep_message(line, words, message, is_ws)) {
+        return false;
     }
     const char *colon = strrchr(place, ':');
     char host[WORD_SIZE];
@@ -365,37 +438,65 @@ bool foreign_fill_tcpkali(struct reword *line, const char *value,
 
 /* ---- Redis ---- */
 
-/* A command of one of redis-benchmark's tests; NULL: it is another. */
-static const char *find_command(const char *test)
-{
-    static const struct {
-        const char *test;
-        const char *command;
-    } commands[] = {
-        {"ping", "PING"},         {"set", "SET %k %v"},
-        {"get", "GET %k"},        {"incr", "INCR %k"},
-        {"lpush", "LPUSH %k %v"}, {"rpush", "RPUSH %k %v"},
-        {"lpop", "LPOP %k"},      {"rpop", "RPOP %k"},
-        {"sadd", "SADD %k %v"},   {"hset", "HSET %k field %v"},
-    };
-    const size_t len = strcspn(test, ",_");
+/* The tests of redis-benchmark and their commands: "%v" is a value, "%n" a
+ * number, and "%r" what tells keys apart. */
+static const struct redis_test {
+    const char *test;
+    const char *command;
+} redis_tests[] = {
+    {"ping", "PING"},
+    {"ping_inline", "PING"},
+    {"ping_mbulk", "PING"},
+    {"set", "SET key%r %v"},
+    {"get", "GET key%r"},
+    {"incr", "INCR counter%r"},
+    {"lpush", "LPUSH mylist %v"},
+    {"rpush", "RPUSH mylist %v"},
+    {"lpop", "LPOP mylist"},
+    {"rpop", "RPOP mylist"},
+    {"sadd", "SADD myset element%r"},
+    {"hset", "HSET myhash element%r %v"},
+    {"spop", "SPOP myset"},
+    {"zadd", "ZADD myzset %n element%r"},
+    {"zpopmin", "ZPOPMIN myzset"},
+    {"lrange", "LPUSH mylist %v"}, /* what fills it comes first */
+    {"lrange_100", "LRANGE mylist 0 99"},
+    {"lrange_300", "LRANGE mylist 0 299"},
+    {"lrange_500", "LRANGE mylist 0 499"},
+    {"lrange_600", "LRANGE mylist 0 599"},
+    {"mset", "MSET key%r %v key%r %v key%r %v key%r %v key%r %v "
+             "key%r %v key%r %v key%r %v key%r %v key%r %v"},
+};
 
-    for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
-        if (strlen(commands[i].test) == len &&
-            strncasecmp(commands[i].test, test, len) == 0) {
-            return commands[i].command;
+/* The command of the first test of a list; NULL: it is another. */
+static const char *find_command(const char *tests)
+{
+    const size_t len = strcspn(tests, ",");
+
+    for (size_t i = 0; i < sizeof(redis_tests) / sizeof(redis_tests[0]); i++) {
+        if (strlen(redis_tests[i].test) == len &&
+            strncasecmp(redis_tests[i].test, tests, len) == 0) {
+            return redis_tests[i].command;
         }
     }
     return NULL;
 }
 
-/* Writes it with a key of so many and a value of a size. */
+bool foreign_is_redis_test(const char *value, char *const *words)
+{
+    (void)words;
+    return value && find_command(value);
+}
+
+/* Writes it with so many keys and a value of a size. */
 static bool keep_command(struct reword *line, const char *command,
                          uint64_t keys, uint64_t size)
 {
+    const char *form = NULL;
     char text[WORD_SIZE];
     size_t len = 0;
 
+    text[0] = '\0';
     for (; *command && len + 80 < sizeof(text); command++) {
         if (*command != '%') {
             text[len++] = *command;
@@ -403,49 +504,111 @@ static bool keep_command(struct reword *line, const char *command,
             continue;
         }
         command++;
-        if (*command == 'v') {
-            len += (size_t)snprintf(text + len, sizeof(text) - len,
-                                    "{letters:%llu}", (unsigned long long)size);
-        } else if (keys > 1) {
-            len +=
-                (size_t)snprintf(text + len, sizeof(text) - len,
-                                 "key:{rand:1:%llu}", (unsigned long long)keys);
-        } else {
-            len += (size_t)snprintf(text + len, sizeof(text) - len, "key");
-        }
+        form = *command == 'v'   ? "{letters:%llu}"
+               : *command == 'n' ? (keys > 1 ? "{rand:1:%llu}" : "0")
+                                 : (keys > 1 ? ":{rand:1:%llu}" : "");
+        len += (size_t)snprintf(
+            text + len, sizeof(text) - len, form,
+            (unsigned long long)(*command == 'v' ? size : keys));
     }
     keep_pair(line, "-b", text);
     return !*command;
 }
 
-static bool keep_redis(struct reword *line, char *const *words,
-                       const char *host)
+static bool add_text(char *url, const char *text)
 {
-    const char *password = find_value(words, "a", NULL);
-    char scheme[WORD_SIZE];
+    const size_t len = strlen(url);
 
-    return snprintf(scheme, sizeof(scheme), "redis://%s%s%s",
-                    password ? ":" : "", password ? password : "",
-                    password ? "@" : "") < (int)sizeof(scheme) &&
-           keep_target(line, scheme, host, find_value(words, "p port", "6379"));
+    return snprintf(url + len, WORD_SIZE - len, "%s", text) <
+           (int)(WORD_SIZE - len);
+}
+
+/* Adds a part of a login to a URL; false: it is too long. */
+static bool add_encoded(char *url, const char *part, size_t count)
+{
+    static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                "abcdefghijklmnopqrstuvwxyz0123456789-._~";
+    size_t len = strlen(url);
+
+    for (size_t i = 0; i < count; i++) {
+        if (len + 4 > WORD_SIZE) {
+            return false;
+        }
+        len += (size_t)snprintf(url + len, WORD_SIZE - len,
+                                strchr(plain, part[i]) ? "%c" : "%%%02X",
+                                (unsigned char)part[i]);
+    }
+    return true;
+}
+
+/* A place of Redis, and who is there. */
+struct redis_place {
+    const char *host;
+    const char *user; /* of user_len bytes; "": none */
+    size_t user_len;
+    const char *password; /* NULL: none */
+    const char *database; /* NULL: none is said */
+};
+
+static bool keep_redis(struct reword *line, char *const *words,
+                       const struct redis_place *place)
+{
+    const bool is_v6 = strchr(place->host, ':');
+    char url[WORD_SIZE];
+
+    snprintf(url, sizeof(url), "%s://",
+             has_flag(words, "tls") ? "rediss" : "redis");
+    if (place->password &&
+        (!add_encoded(url, place->user, place->user_len) ||
+         !add_text(url, ":") ||
+         !add_encoded(url, place->password, strlen(place->password)))) {
+        return false;
+    }
+    const size_t len = strlen(url);
+    if (snprintf(url + len, WORD_SIZE - len, "%s%s%s%s:%s%s%s",
+                 place->password ? "@" : "", is_v6 ? "[" : "", place->host,
+                 is_v6 ? "]" : "", find_value(words, "p port", "6379"),
+                 place->database ? "/" : "",
+                 place->database ? place->database : "") >=
+        (int)(WORD_SIZE - len)) {
+        return false;
+    }
+    reword_keep(line, url);
+    return true;
 }
 
 bool foreign_fill_redis(struct reword *line, const char *value,
                         char *const *words)
 {
-    const char *test = find_value(words, "t", "ping");
-    const char *command = find_command(test);
+    const char *command = find_command(find_value(words, "t", "ping"));
+    struct redis_place place = {
+        .host = find_value(words, "h", "127.0.0.1"),
+        .user = find_value(words, "user", ""),
+        .password = find_value(words, "a", NULL),
+        .database = find_value(words, "dbnum", NULL),
+    };
 
     (void)value;
-    if (!command) {
+    place.user_len = strlen(place.user);
+    if (!command || !knows_all(words, "h p a c n d k r P q t e user dbnum tls "
+                                      "cacert insecure csv threads "
+                                      "precision")) {
         return false;
     }
-    keep_number(line, "-c", find_number(words, "c", 50));
-    keep_number(line, "-n", find_number(words, "n", 100000));
+    keep_number(line, "-c", find_number(line, words, "c", 50));
+    keep_pair(line, "-t", find_value(words, "threads", NULL));
+    keep_number(line, "-n", find_number(line, words, "n", 100000));
     keep_pair(line, "-p", find_value(words, "P", NULL));
-    return keep_command(line, command, find_number(words, "r", 1),
-                        find_number(words, "d", 3)) &&
-           keep_redis(line, words, find_value(words, "h", "127.0.0.1"));
+    if (find_number(line, words, "k", 1) == 0) {
+        reword_write(line, "--requests-per-conn|1", NULL);
+    }
+    keep_pair(line, "--ca", find_value(words, "cacert", NULL));
+    if (has_flag(words, "insecure")) {
+        reword_keep(line, "--insecure");
+    }
+    return keep_command(line, command, find_number(line, words, "r", 1),
+                        find_number(line, words, "d", 3)) &&
+           keep_redis(line, words, &place);
 }
 
 /* Are more commands GET than SET? */
@@ -459,26 +622,43 @@ static bool is_mostly_read(const char *ratio)
 bool foreign_fill_memtier(struct reword *line, const char *value,
                           char *const *words)
 {
-    const uint64_t conns = find_number(words, "c clients", 50) *
-                           find_number(words, "t threads", 4);
+    const uint64_t conns = find_number(line, words, "c clients", 50) *
+                           find_number(line, words, "t threads", 4);
     const char *time = find_value(words, "test-time", NULL);
     const bool reads = is_mostly_read(find_value(words, "ratio", "1:10"));
 
     (void)value;
-    if (strncmp(find_value(words, "P protocol", "redis"), "redis", 5) != 0) {
-        return false; /* memcached */
+    if (strncmp(find_value(words, "P protocol", "redis"), "redis", 5) != 0 ||
+        !knows_all(words, "s server h host p port P protocol a authenticate "
+                          "tls tls-skip-verify select-db c clients t threads "
+                          "n requests test-time ratio pipeline key-maximum d "
+                          "data-size hide-histogram distinct-client-seed "
+                          "print-percentiles")) {
+        return false; /* memcached, or more than is known */
     }
+    /* PASSWORD, or USER:PASSWORD. */
+    const char *login = find_value(words, "a authenticate", NULL);
+    const char *colon = login ? strchr(login, ':') : NULL;
+    const struct redis_place place = {
+        .host = find_value(words, "s server h host", "127.0.0.1"),
+        .user = login,
+        .user_len = colon ? (size_t)(colon - login) : 0,
+        .password = colon ? colon + 1 : login,
+        .database = find_value(words, "select-db", NULL),
+    };
     keep_number(line, "-c", conns);
     keep_pair(line, "-t", find_value(words, "t threads", "4"));
     keep_pair(line, "-d", time);
     if (!time) {
         keep_number(line, "-n",
-                    conns * find_number(words, "n requests", 10000));
+                    conns * find_number(line, words, "n requests", 10000));
     }
     keep_pair(line, "-p", find_value(words, "pipeline", NULL));
-    return keep_command(line, reads ? "GET %k" : "SET %k %v",
-                        find_number(words, "key-maximum", 10000000),
-                        find_number(words, "d data-size", 32)) &&
-           keep_redis(line, words,
-                      find_value(words, "s server h host", "127.0.0.1"));
+    if (has_flag(words, "tls-skip-verify")) {
+        reword_keep(line, "--insecure");
+    }
+    return keep_command(line, reads ? "GET key%r" : "SET key%r %v",
+                        find_number(line, words, "key-maximum", 10000000),
+                        find_number(line, words, "d data-size", 32)) &&
+           keep_redis(line, words, &place);
 }

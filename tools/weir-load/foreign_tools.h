@@ -16,6 +16,9 @@
 bool foreign_is_sockperf(const char *value, char *const *words);
 bool foreign_is_tcpkali(const char *value, char *const *words);
 
+/* Is it a test of redis-benchmark, or a list of them? */
+bool foreign_is_redis_test(const char *value, char *const *words);
+
 /* Each writes the whole line. */
 reword_fill_fn foreign_fill_iperf3;
 reword_fill_fn foreign_fill_iperf3_server;
