@@ -165,6 +165,12 @@ def test_a_password_of_a_preamble_is_not_in_the_result():
     equal(words[words.index("--preamble"):-1],
           ["--preamble", "...", "--preamble=...", "-preamble", "...",
            "--preamble", f"@{file.name}"], "the command")
+    with Logins() as server:
+        outcome = command(WEIR_LOAD, "ab", "-d", "100ms", "-w", "0", "--runs",
+                          "6", "--force", "--a-flags",
+                          "--preamble 'POST /login hunter2'", server.url)
+    matches(outcome.out, r"^A +--preamble \.\.\. http")
+    equal("hunter2" in outcome.out + outcome.err, False, "a password")
 
 
 def test_a_preamble_may_come_out_of_a_pipe():

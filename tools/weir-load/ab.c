@@ -21,6 +21,7 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/random.h>
 
 /* Room for the flags and the target of a side. */
@@ -166,8 +167,13 @@ static void name_side(struct side *side)
     size_t len = 0;
 
     for (size_t i = 0; i < side->flags.count && len < NAME_SIZE; i++) {
-        len += (size_t)snprintf(side->name + len, NAME_SIZE - len, "%s ",
-                                side->flags.words[i]);
+        const char *word = side->flags.words[i];
+        const char *secret =
+            preamble_find_secret((char **)side->flags.words, (int)i);
+        len += (size_t)snprintf(
+            side->name + len, NAME_SIZE - len, "%.*s%s ",
+            (int)(secret ? (size_t)(secret - word) : strlen(word)), word,
+            secret ? "..." : "");
     }
     if (len < NAME_SIZE) {
         redis_url_show(side->target, side->name + len, NAME_SIZE - len);

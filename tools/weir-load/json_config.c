@@ -334,12 +334,12 @@ json_t *json_config_hash(const struct run_options *options)
 static json_t *command_word(char **argv, int i)
 {
     const char *word = argv[i];
-    const char *preamble = preamble_find_text(argv, i);
+    const char *secret = preamble_find_secret(argv, i);
     size_t at = 0;
     const size_t login = redis_url_hidden_size(word, &at);
 
-    if (preamble && preamble[0] != '@') {
-        return json_sprintf("%.*s...", (int)(preamble - word), word);
+    if (secret) {
+        return json_sprintf("%.*s...", (int)(secret - word), word);
     }
     return login > 0 ? json_sprintf("%.*s%s", (int)at, word, word + at + login)
                      : json_text(word, strlen(word));

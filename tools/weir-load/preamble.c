@@ -152,6 +152,13 @@ const char *preamble_find_text(char **argv, int at)
     return text == argv[at] ? text : NULL;
 }
 
+const char *preamble_find_secret(char **argv, int at)
+{
+    const char *text = preamble_find_text(argv, at);
+
+    return text && text[0] != '@' ? text : NULL;
+}
+
 /* ---- reading ---- */
 
 static int add_capture(struct preamble *self, const char *text, bool is_http,

@@ -69,6 +69,9 @@ void preamble_find_names(int argc, char **argv, int first);
  * before it; NULL: it has none. */
 const char *preamble_find_text(char **argv, int at);
 
+/* The same for a text that may have a password: it is no @FILE. */
+const char *preamble_find_secret(char **argv, int at);
+
 /* Read the words; 0, or a negative error with one line in why. What is owned is
  * freed by preamble_fini() in any case. */
 int preamble_read(const struct preamble_words *words, bool is_http,
