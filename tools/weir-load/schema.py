@@ -29,6 +29,10 @@ def rows():
     tables = {}
     for table, body in TABLE.findall(text):
         counts = tables[table] = {}
+        unread = ROW.sub("", body).strip(", \n")
+        if unread:
+            sys.exit(f"schema.py: {table} of fields.c has what is no row to ROW "
+                     f"here: {unread}")
         for macro, name, rest in ROW.findall(body):
             # A time that no answer has is null.
             value = ({"anyOf": [{"type": "null"}, COUNT]} if macro == "LATENCY"
