@@ -18,6 +18,7 @@
  * cache lines, which were just used, and an unusual datagram is received whole.
  */
 #include "datagram_impl.h"
+
 #include <poll.h>
 #include <string.h>
 
