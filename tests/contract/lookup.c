@@ -115,13 +115,14 @@ NAMES(lookup, a_lookup_has_a_time_limit_of_its_own, n)
 {
     const struct weir_getaddrinfo_options options = {.size = sizeof(options),
                                                      .timeout_ns = 30 * MS};
-    const uint64_t start_ns = clock_ns();
+    const uint64_t start_ns = until_clock_ns();
 
     names_lookup(n, "silent.example", &options);
 
     expect_eq(n->result, WEIR_EDNSTIMEOUT);
-    expect_geq(clock_ns() - start_ns, 30 * MS);
-    expect_lt(clock_ns() - start_ns, NAMES_TRY_MS * MS, "the resolver's own");
+    expect_geq(until_clock_ns() - start_ns, 30 * MS);
+    expect_lt(until_clock_ns() - start_ns, NAMES_TRY_MS * MS,
+              "the resolver's own");
 }
 
 NAMES(lookup, a_time_limit_leaves_the_addresses_that_are_there, n)

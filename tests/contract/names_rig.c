@@ -23,13 +23,6 @@ static void names_time_out(void *arg)
     cr_assert_fail("the lookups did not end in time");
 }
 
-uint64_t clock_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000 * MS + (uint64_t)now.tv_nsec;
-}
-
 struct weir_dns_options names_dns_options(struct names *n)
 {
     return (struct weir_dns_options){
@@ -123,10 +116,11 @@ uint64_t names_count_turns(struct names *n, uint64_t time_ns)
 
 void names_run_until_asked(struct names *n, const char *question)
 {
-    const uint64_t until_ns = clock_ns() + NAMES_FAILSAFE_S * 1000 * MS;
+    const uint64_t until_ns = until_clock_ns() + NAMES_FAILSAFE_S * 1000 * MS;
 
     while (!strstr(dns_server_read_log(&n->server), question)) {
-        cr_assert_lt(clock_ns(), until_ns, "never asked for %s", question);
+        cr_assert_lt(until_clock_ns(), until_ns, "never asked for %s",
+                     question);
         names_run_for(n, MS);
     }
 }
@@ -235,9 +229,9 @@ int names_count_fds(void)
 
 void names_wait_fds(int count)
 {
-    const uint64_t until_ns = clock_ns() + NAMES_FAILSAFE_S * 1000 * MS;
+    const uint64_t until_ns = until_clock_ns() + NAMES_FAILSAFE_S * 1000 * MS;
 
-    while (names_count_fds() > count && clock_ns() < until_ns) {
+    while (names_count_fds() > count && until_clock_ns() < until_ns) {
         sched_yield();
     }
     expect_eq(names_count_fds(), count, "descriptors");

@@ -66,7 +66,6 @@ void names_remove_hosts(struct names *n);
  * end of that. */
 void names_expect_silence(struct names *n);
 
-uint64_t clock_ns(void);
 /* Runs for a time, and at least for ten turns: on a busy machine the time may
  * pass within one. For the name server there is no wait. */
 void names_run_for(struct names *n, uint64_t time_ns);

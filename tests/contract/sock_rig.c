@@ -29,7 +29,7 @@ static void run_round(void *body)
     close_ends(ends);
 }
 
-void rig_run_body(void (*body)(void))
+void sock_run_body(void (*body)(void))
 {
     allocator_init(&memory);
     run_round(&body);

@@ -37,7 +37,10 @@ struct sending {
     int result;
 };
 
-void rig_run_body(void (*body)(void));
+/* Runs the body of a TASK(), which knows one name for this; child_rig.c, which
+ * all programs have, has a function of that name. */
+#define rig_run_body sock_run_body
+void sock_run_body(void (*body)(void));
 /* On each round of a walk, see walk.h. */
 uint64_t walk_main(void (*body)(void));
 weir_task *spawn(weir_task_fn *fn, void *arg);
