@@ -209,7 +209,8 @@ weir_transport_get_returncode(const weir_transport *t, int *ret);
  *
  * @param fd  0, 1 or 2: the child's descriptor
  * @return    the pipe's transport, borrowed and valid as long as @p t is; NULL
- *            when that descriptor is no pipe, and in the factory
+ *            when that descriptor is no pipe, in the factory, and for a
+ *            transport of another kind
  */
 WEIR_API weir_transport *
 weir_transport_get_pipe_transport(const weir_transport *t, int fd);
