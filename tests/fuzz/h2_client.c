@@ -1,7 +1,8 @@
 /*
  * libFuzzer's entry to weir-load's client of HTTP/2: the bytes are what a
  * server sends, on a connection with eight streams; the first says in which
- * pieces they come.
+ * pieces they come, whether the server takes what is written to it (1), and
+ * whether requests have a body (64), one of their own each (32).
  *
  * Whatever they are, each request ends once, in an answer or an error, no more
  * are under way than were asked for, and neither memory nor what is written
@@ -18,9 +19,17 @@
 #include "tools/weir-load/h2_conn.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
-enum { DEPTH = 8, REQUESTS = 200 };
+/* A body is larger than the windows that a server begins with. */
+enum { DEPTH = 8, REQUESTS = 200, BODY_BYTES = 70000 };
+
+/* Of the first byte. */
+enum { TAKES = 1, VARIES = 32, HAS_BODY = 64, IN_PIECES = 128 };
+
+/* How often a request is sent at most: h2_answers.c. */
+enum { SENDS = 4 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -34,6 +43,9 @@ static struct run_options options = {
              .frame_bytes = 16 << 10,
              .table_bytes = 4096},
 };
+
+static char fixed_body[BODY_BYTES + 1];
+static char varied_body[64];
 
 static struct traffic traffic;
 static struct conn conn;
@@ -94,10 +106,22 @@ static const struct conn_events events = {
     .drained = tell_drained,
 };
 
-static void begin(void)
+static const char *choose_body(uint8_t how)
+{
+    if (!(how & HAS_BODY)) {
+        return NULL;
+    }
+    memset(fixed_body, 'x', BODY_BYTES);
+    snprintf(varied_body, sizeof(varied_body), "{letters:%d}{letters:%d}",
+             BODY_BYTES / 2, BODY_BYTES / 2);
+    return how & VARIES ? varied_body : fixed_body;
+}
+
+static void begin(uint8_t how)
 {
     const struct codec_thread thread = {.options = &options};
 
+    options.http.body = choose_body(how);
     memset(&traffic, 0, sizeof(traffic));
     memset(&conn, 0, sizeof(conn));
     memset(&record, 0, sizeof(record));
@@ -134,13 +158,16 @@ static void look(size_t taken)
     check(ledger->sent ==
           ledger->ok + ledger->failed + ledger->timeout + conn.outstanding);
     /* The preface, some requests, and answers to what was sent. */
-    check(fake.written <= 4096 + 64 * REQUESTS + 8 * taken);
-    check(fake_memory() < (1 << 20));
+    const uint64_t bodies =
+        options.http.body ? SENDS * (BODY_BYTES + 1024) * ledger->sent : 0;
+    check(fake.written <= 4096 + 64 * REQUESTS + 8 * taken + bodies);
+    check(fake_memory() < (options.http.body ? 2 << 20 : 1 << 20));
 }
 
-static void converse(const uint8_t *data, size_t size, size_t piece)
+static void converse(const uint8_t *data, size_t size, uint8_t how)
 {
     const struct weir_protocol *protocol = conn_h2.protocol;
+    const size_t piece = how & IN_PIECES ? 1 + how % 64 : SIZE_MAX;
     size_t used = 0;
 
     conn_h2.prepare(&conn, &options.targets[0]);
@@ -151,6 +178,10 @@ static void converse(const uint8_t *data, size_t size, size_t piece)
         check(protocol->data_received(&conn, fake_transport(), &buf) == 0);
         used += len;
         look(used);
+        if (how & TAKES && !fake.is_closing) {
+            fake_take();
+            look(used);
+        }
     }
     if (!fake.is_closing && size % 2) {
         conn_h2.expire(&conn, UINT64_MAX / 2, 1000000000);
@@ -168,10 +199,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size < 1) {
         return 0;
     }
-    const size_t piece = data[0] < 128 ? SIZE_MAX : 1 + data[0] % 64;
     fake_forget_memory();
-    begin();
-    converse(data + 1, size - 1, piece);
+    begin(data[0]);
+    converse(data + 1, size - 1, data[0]);
     codec_h2.close(traffic.codec_shared);
     free(conn.codec_state);
     return 0;

@@ -17,6 +17,9 @@ from h2_peer import (  # noqa: E402
     RST_STREAM, SETTINGS, WINDOW_UPDATE, literal, status)
 
 WHOLE, PIECES, READS = b"\0", b"\xa2", b"\1"
+# Of the client alone: its requests have bodies, all the same or not, and the
+# server reads them or not.
+BODIES = b"\x40", b"\x41", b"\x61", b"\xe1"
 
 
 def frame(kind, flags=0, stream=0, payload=b""):
@@ -70,6 +73,11 @@ CLIENT = {
         for number in range(30)),
     "pings": BEGIN + 50 * frame(PING, payload=bytes(8)),
     "windows": settings(window=1) + 9 * frame(WINDOW_UPDATE, 0, 0, b"\0\0\0\1"),
+    "bodies": settings(window=2**31 - 1) + frame(SETTINGS, ACK) + frame(
+        WINDOW_UPDATE, 0, 0, struct.pack(">I", 2**30)) + answers(16),
+    "late": BEGIN + 5 * (frame(WINDOW_UPDATE, 0, 0, struct.pack(">I", 9999))
+                         + frame(WINDOW_UPDATE, 0, 1,
+                                 struct.pack(">I", 9999))) + answers(8),
     "push": BEGIN + frame(PUSH_PROMISE, END_HEADERS, 1, b"\0\0\0\2\x82"),
     "location": BEGIN + frame(HEADERS, 5, 1, status(302)
                               + literal("location", "/there")),
@@ -96,11 +104,12 @@ SERVER = {
 
 
 def main():
-    for side, seeds in (("client", CLIENT), ("server", SERVER)):
+    for side, seeds, more in (("client", CLIENT, BODIES),
+                              ("server", SERVER, ())):
         folder = os.path.join(sys.argv[1], side)
         os.makedirs(folder, exist_ok=True)
         for name, seed in seeds.items():
-            for how in (WHOLE, PIECES, READS):
+            for how in (WHOLE, PIECES, READS, *more):
                 path = os.path.join(folder, f"{name}-{how[0]}")
                 with open(path, "wb") as file:
                     file.write(how + seed)
