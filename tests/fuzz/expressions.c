@@ -47,7 +47,7 @@ static bool names_file(const char *text)
 
 static void try_template(const char *text)
 {
-    const struct template_values values = {1, 2, 3};
+    const struct template_values values = {.seq = 1, .conn = 2, .seed = 3};
     char why[TEMPLATE_WHY_SIZE];
     struct template template;
 
@@ -63,7 +63,7 @@ static void try_template(const char *text)
 
 static void try_request(const char *text)
 {
-    const struct template_values values = {1, 2, 3};
+    const struct template_values values = {.seq = 1, .conn = 2, .seed = 3};
     char why[TEMPLATE_WHY_SIZE];
     struct http_options options = {.fields = {text},
                                    .field_count = 1,
