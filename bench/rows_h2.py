@@ -31,7 +31,7 @@ def weir_command(program, engine, url, shape, count):
     interval, as a tool that counts makes a run long."""
     return [find_service("env"), f"WEIR_ENGINE={engine}", program, "--http2",
             "-c", str(shape[0]), "-p", str(shape[1]), "-t", "1", "-w", "0",
-            "-n", str(count), "-i", "60s", "--timeout", "60s", "--json=-",
+            "-n", str(count), "-i", "60s", "--timeout", "15m", "--json=-",
             *(["-k"] if url.startswith("https") else []), url]
 
 
