@@ -319,7 +319,10 @@ void ws_mask(uint8_t *out, const uint8_t *bytes, size_t len,
 
 uint16_t ws_close_code(const uint8_t *data, size_t len)
 {
-    return len < 2 ? 0 : (uint16_t)(data[0] << 8 | data[1]);
+    if (len < 2) {
+        return 0;
+    }
+    return (uint16_t)(data[0] << 8 | data[1]);
 }
 
 const char *ws_fault_text(enum ws_fault fault)
