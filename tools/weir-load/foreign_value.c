@@ -261,10 +261,15 @@ bool foreign_fill_threshold(struct reword *line, const char *value,
 {
     const size_t len = strcspn(value + 2, ")");
     const char *rest = value + 2 + len + 1;
-    const bool has_unit = isalpha((unsigned char)rest[strlen(rest) - 1]);
+    const char *sign = rest + strspn(rest, " ");
+    const char *number = sign + strspn(sign, "<>= ");
     char objective[VALUE_SIZE];
 
     (void)words;
+    if ((*sign != '<' && *sign != '>') || !isdigit((unsigned char)*number)) {
+        return false; /* it compares nothing */
+    }
+    const bool has_unit = isalpha((unsigned char)rest[strlen(rest) - 1]);
     if (snprintf(objective, sizeof(objective), "p%.*s%s%s", (int)len, value + 2,
                  rest, has_unit ? "" : "ms") >= (int)sizeof(objective)) {
         return false;
@@ -389,6 +394,27 @@ bool foreign_fill_fragment(struct reword *line, const char *value,
            keep(line, "", url);
 }
 
+/* Takes %XX out of it; false: one of them is no byte of a user. */
+static bool decode(char *text)
+{
+    char *out = text;
+
+    for (; *text; text++) {
+        unsigned byte = (unsigned char)*text;
+        if (byte == '%') {
+            if (!isxdigit((unsigned char)text[1]) ||
+                !isxdigit((unsigned char)text[2]) ||
+                sscanf(text + 1, "%2x", &byte) != 1 || byte < ' ') {
+                return false;
+            }
+            text += 2;
+        }
+        *out++ = (char)byte;
+    }
+    *out = '\0';
+    return true;
+}
+
 bool foreign_fill_user(struct reword *line, const char *value,
                        char *const *words)
 {
@@ -401,6 +427,7 @@ bool foreign_fill_user(struct reword *line, const char *value,
     (void)words;
     if (snprintf(user, sizeof(user), "%.*s", (int)(host - 1 - authority),
                  authority) >= (int)sizeof(user) ||
+        !decode(user) ||
         snprintf(url, sizeof(url), "%.*s%s", (int)(authority - value), value,
                  host) >= (int)sizeof(url)) {
         return false;
