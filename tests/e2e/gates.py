@@ -513,6 +513,16 @@ def test_a_fifo_without_a_reader_is_refused():
         one_line(outcome.err, "--csv: .*/fifo: nobody reads this FIFO$")
 
 
+def test_a_socket_is_not_taken_for_a_fifo():
+    with tempfile.TemporaryDirectory() as folder, \
+            socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(f"{folder}/socket")
+        outcome = load("-n", "1", "--csv", f"{folder}/socket",
+                       "tcp://127.0.0.1:1")
+        equal((outcome.status, outcome.out), (USAGE, ""), "the outcome")
+        one_line(outcome.err, "--csv: .*/socket: No such device or address$")
+
+
 # ---- waiting for a server ----
 
 def test_a_server_that_comes_later_is_waited_for():

@@ -1,6 +1,7 @@
 /*
  * An open that does not wait fails with ENXIO while a FIFO has no reader; it is
- * tried again and again. One that waits would have no end.
+ * tried again and again. One that waits would have no end. Sockets and devices
+ * fail so, too, and for good.
  *
  * Writing to the open file may wait, as it does in any program.
  */
@@ -8,30 +9,43 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #define PAUSE_NS  10000000
 #define TRIES_MAX 1000
 
-/* A descriptor, or -1 with errno. */
+/* Changes no errno. */
+static bool is_fifo(const char *path)
+{
+    const int err = errno;
+    struct stat status;
+    const bool is_one = stat(path, &status) == 0 && S_ISFIFO(status.st_mode);
+
+    errno = err;
+    return is_one;
+}
+
+/* A descriptor, or -1 with errno: ETIMEDOUT of a FIFO without a reader. */
 static int open_for_reader(const char *path)
 {
     const struct timespec pause = {.tv_nsec = PAUSE_NS};
-    int fd = -1;
 
     for (unsigned i = 0; i < TRIES_MAX; i++) {
-        fd = open(path,
-                  O_WRONLY | O_CREAT | O_TRUNC | O_NONBLOCK | O_CLOEXEC |
-                      O_NOCTTY,
-                  0666);
-        if (fd >= 0 || errno != ENXIO) {
-            break;
+        const int fd = open(path,
+                            O_WRONLY | O_CREAT | O_TRUNC | O_NONBLOCK |
+                                O_CLOEXEC | O_NOCTTY,
+                            0666);
+        if (fd >= 0 || errno != ENXIO || !is_fifo(path)) {
+            return fd;
         }
         nanosleep(&pause, NULL);
     }
-    return fd;
+    errno = ETIMEDOUT;
+    return -1;
 }
 
 FILE *fifo_open(const char *path)
@@ -55,5 +69,5 @@ FILE *fifo_open(const char *path)
 
 const char *fifo_error_text(int err)
 {
-    return err == ENXIO ? "nobody reads this FIFO" : strerror(err);
+    return err == ETIMEDOUT ? "nobody reads this FIFO" : strerror(err);
 }

@@ -10,7 +10,8 @@
 
 #include <stdio.h>
 
-/* It is made, or emptied; NULL with errno, which fifo_error_text() explains. */
+/* It is made, or emptied; NULL with errno, which fifo_error_text() explains:
+ * ETIMEDOUT of a FIFO without a reader. */
 FILE *fifo_open(const char *path);
 
 /* The text of an errno of fifo_open(). */
