@@ -101,4 +101,14 @@ def test_the_step_ends_as_weir_load_does():
         matches(outcome.err, r"'serve' is neither run nor ab")
 
 
+def test_a_mistake_of_the_inputs_has_its_outputs_and_leaves_nothing():
+    need("xargs")
+    for name, args in (("serve", ""), ("run", "-n 5 --label 'a=b")):
+        with tempfile.TemporaryDirectory() as folder:
+            _, outputs = step("load", folder, USAGE, WEIR_PROGRAM=WEIR_LOAD,
+                              WEIR_COMMAND=name, WEIR_JUNIT="", WEIR_ARGS=args)
+            equal(outputs, {"exit-code": "2", "verdict": "", "json": ""}, name)
+            equal(sorted(os.listdir(folder)), ["outputs", "summary"], name)
+
+
 run(globals())
