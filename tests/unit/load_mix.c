@@ -70,6 +70,33 @@ UNIT_IN(load_mix, lines_below_a_request_of_http_are_its_headers_and_its_body,
     expect_eq(mix.ends[2], 12);
 }
 
+UNIT_IN(load_mix, a_comment_below_a_request_is_no_header, with_nothing_left,
+        void)
+{
+    expect_eq(parse("/a\n#later: drop me\n/b\nA: b\n  #c: d\n", true), 0, "%s",
+              why);
+    expect_eq(mix.kind_count, 2);
+    expect_eq(mix.kinds[0].header_count, 0);
+    expect_eq(mix.kinds[1].header_count, 1);
+    mix_fini(&mix);
+    refuses("/a\n#b: c\nD: e\n", true,
+            "line 3: 'D: e' is a header or a body: it stands directly below "
+            "its request");
+}
+
+UNIT_IN(load_mix, a_target_without_a_scheme_is_no_header, with_nothing_left,
+        void)
+{
+    refuses("/a\na.b:8080/b c\n", true,
+            "line 2: 'a.b:8080/b' is no path: write its path, or "
+            "http://a.b:8080/b");
+    refuses("localhost:80/b\n", true,
+            "line 1: 'localhost:80/b' is no path: write its path, or "
+            "http://localhost:80/b");
+    expect_eq(parse("/a\nAge:12\nx.y: 3\n", true), 0, "%s", why);
+    expect_eq(mix.kinds[0].header_count, 2);
+}
+
 UNIT_IN(load_mix, a_line_may_have_a_name, with_nothing_left, void)
 {
     expect_eq(parse("9 [log in] POST /a {}\n[b] /b\n/c", true), 0, "%s", why);

@@ -132,7 +132,9 @@ UNIT(load_slo, a_name_of_a_kind_has_a_length)
     expect_eq(strlen(slo.terms[0].kind), SLO_KIND_SIZE - 1);
     snprintf(text, sizeof(text), "errors{%0*d}<1", SLO_KIND_SIZE, 7);
     expect_eq(slo_parse(text, &slo, &error), -EINVAL);
-    expect_str_eq(error.why, "the name of a kind has 1 to 99 bytes");
+    expect_str_eq(error.why,
+                  "the name of a kind has 1 to 99 bytes; [NAME] before its "
+                  "lines gives it a short one");
 }
 
 UNIT(load_slo, a_mistake_is_pointed_at)
@@ -155,7 +157,9 @@ UNIT(load_slo, a_mistake_is_pointed_at)
         {"p0<1ms", 1, "'p0' is not a percentile"},
         {"p100<1ms", 1, "'p100' is not a percentile"},
         {"p99{a<1ms", 4, "a } is missing"},
-        {"p99{}<1ms", 4, "the name of a kind has 1 to 99 bytes"},
+        {"p99{}<1ms", 4,
+         "the name of a kind has 1 to 99 bytes; [NAME] before its "
+         "lines gives it a short one"},
         {"p99{{a}<1ms", 4, "a } is missing"},
         {"dropped{a}<1", 8, "a kind of requests has no such figure"},
         {"achieved{a}<1%", 9, "a kind of requests has no such figure"},

@@ -219,6 +219,9 @@ const struct field fields_kind[] = {
     KIND(ok, ABOUT("answered as expected")),
     KIND(failed, ABOUT("answered wrongly, or lost with their connection")),
     KIND(timeout, ABOUT("not answered in time")),
+    KIND(completed, .is_optional = true,
+         ABOUT("answered as expected in the window, requests of the warm-up "
+               "as well")),
     END,
 };
 

@@ -208,7 +208,7 @@ static json_t *kinds_part(const struct result *result)
         json_t *part =
             json_pack("{s:o}", "name", json_text(name, strlen(name)));
         write_fields(fields_kind, &kind->counts, part);
-        json_array_append_new(
+        list = json_appended(
             list, join(part, json_pack("{s:o, s:o}", "status",
                                        status_part(kind->status), "latency",
                                        json_histogram(&kind->latency))));
@@ -228,7 +228,7 @@ static json_t *errors_part(const struct error_table *errors)
                                  error_code_text(kind->code), "first",
                                  json_text(kind->detail, strlen(kind->detail)));
         write_fields(fields_error, kind, part);
-        json_array_append_new(list, part);
+        list = json_appended(list, part);
     }
     return list;
 }
@@ -274,7 +274,7 @@ static json_t *rows_part(const struct result *result)
     json_t *list = json_array();
 
     for (size_t i = 0; i < result->row_count; i++) {
-        json_array_append_new(list, json_row(&result->rows[i]));
+        list = json_appended(list, json_row(&result->rows[i]));
     }
     return list;
 }
@@ -288,9 +288,11 @@ static json_t *slo_part(const struct result *result)
 
     for (size_t i = 0; i < slo->count; i++) {
         const struct slo_outcome *outcome = &result->slo[i];
-        json_array_append_new(
+        const char *text = slo->terms[i].text;
+        list = json_appended(
             list,
-            json_pack("{s:s, s:o, s:o}", "expr", slo->terms[i].text, "value",
+            json_pack("{s:o, s:o, s:o}", "expr", json_text(text, strlen(text)),
+                      "value",
                       outcome->known ? json_real(outcome->value) : json_null(),
                       "pass",
                       is_part ? json_null() : json_boolean(outcome->passed)));
@@ -319,7 +321,7 @@ static json_t *threads_part(const struct result *result)
                                  thread->cpu < 0 ? json_null()
                                                  : json_integer(thread->cpu));
         write_fields(fields_thread, thread, part);
-        json_array_append_new(
+        list = json_appended(
             list, join(part, json_pack("{s:o*}", "cpus",
                                        sharing_part(&thread->sharing))));
     }

@@ -47,6 +47,15 @@ json_t *json_text_or_null(const char *text)
     return text ? json_text(text, strlen(text)) : json_null();
 }
 
+json_t *json_appended(json_t *list, json_t *part)
+{
+    if (!list || json_array_append_new(list, part) < 0) {
+        json_decref(list);
+        return NULL;
+    }
+    return list;
+}
+
 json_t *json_hash(const json_t *object)
 {
     uint64_t hash = UINT64_C(0xcbf29ce484222325);

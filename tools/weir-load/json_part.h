@@ -27,6 +27,10 @@ json_t *json_text(const char *text, size_t len);
 /* A text, or null for NULL. */
 json_t *json_text_or_null(const char *text);
 
+/* A list with a part behind its last one; NULL, which frees both, where one of
+ * them could not be made. */
+json_t *json_appended(json_t *list, json_t *part);
+
 /* Read a count of an object: false where it is no integer from 0 on. */
 bool json_read_count(const json_t *object, const char *name, uint64_t *ret);
 

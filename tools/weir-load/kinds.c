@@ -6,6 +6,7 @@
 #include "kinds.h"
 
 #include "fields.h"
+#include "kind_name.h"
 
 #include <errno.h>
 #include <stdbool.h>
@@ -22,20 +23,58 @@ static size_t measure_word(const char *request)
     return request[0] == '\0' ? 0 : 1 + strcspn(request + 1, " \t\\");
 }
 
-/* What a line is called. */
+/* As many bytes of a name that is too long stand before a number of all. */
+#define CUT_SIZE (KINDS_NAME_SIZE - sizeof("...#01234567"))
+
+struct name {
+    char *text;
+    size_t len;
+    uint32_t hash; /* of all bytes, FNV-1a */
+    bool is_cut;
+};
+
+/* Bytes that no name has become blanks and question marks. */
+static void add_bytes(struct name *name, const char *text, size_t len)
+{
+    for (size_t at = 0, size = 0; at < len; at += size) {
+        const char *bytes = text + at;
+        size = kind_name_character(bytes, len - at);
+        if (size == 0) {
+            bytes = (uint8_t)text[at] < 0x80 ? " " : "?";
+            size = 1;
+        }
+        for (size_t i = 0; i < size; i++) {
+            name->hash = (name->hash ^ (uint8_t)text[at + i]) * 16777619U;
+        }
+        name->is_cut |= name->len + size >= KINDS_NAME_SIZE;
+        if (!name->is_cut) {
+            memcpy(name->text + name->len, bytes, size);
+            name->len += size;
+        }
+    }
+}
+
+/* What a line is called. Names that are cut differ by a number. */
 static void print_name(const struct request_kind *line, char *ret)
 {
+    struct name name = {.text = ret, .hash = 2166136261U};
+
     if (line->name) {
-        snprintf(ret, KINDS_NAME_SIZE, "%s", line->name);
+        add_bytes(&name, line->name, strlen(line->name));
     } else if (line->path) {
-        snprintf(ret, KINDS_NAME_SIZE, "%s %.*s", line->method,
-                 (int)strcspn(line->path, "?"), line->path);
+        add_bytes(&name, line->method, strlen(line->method));
+        add_bytes(&name, " ", 1);
+        add_bytes(&name, line->path, strcspn(line->path, "?"));
     } else {
-        snprintf(ret, KINDS_NAME_SIZE, "%.*s", (int)measure_word(line->request),
-                 line->request);
+        add_bytes(&name, line->request, measure_word(line->request));
     }
-    for (char *at = ret; *at; at++) {
-        *at = *at == '\n' || *at == '\r' || *at == '\t' ? ' ' : *at;
+    ret[name.len] = '\0';
+    if (name.is_cut) {
+        size_t len = CUT_SIZE < name.len ? CUT_SIZE : name.len;
+        while (((uint8_t)ret[len] & 0xc0U) == 0x80) {
+            len--; /* in the middle of a character */
+        }
+        snprintf(ret + len, KINDS_NAME_SIZE - len, "...#%08x", name.hash);
     }
 }
 
@@ -59,12 +98,14 @@ static bool place_line(struct kinds *kinds, const struct request_kind *line,
     print_name(line, name);
     const size_t place = kinds_find(kinds, name);
     if (place == KINDS_MAX) {
-        *ret = KINDS_MAX - 1;
+        const size_t other = kinds_find(kinds, other_name);
+        *ret = (uint8_t)(other < KINDS_MAX ? other : KINDS_MAX - 1);
         snprintf(kinds->names[*ret], KINDS_NAME_SIZE, "%s", other_name);
         return false;
     }
     if (place == kinds->count) {
         snprintf(kinds->names[place], KINDS_NAME_SIZE, "%s", name);
+        kinds->has_name[place] = line->name != NULL;
         kinds->count++;
     }
     *ret = (uint8_t)place;
@@ -140,5 +181,24 @@ void kinds_add(const struct kinds *kinds, struct kind_record *sum,
         if (from[i].latency.count > 0) {
             histogram_merge(&sum[i].latency, &from[i].latency);
         }
+    }
+}
+
+void kinds_choose(const struct kinds *kinds, const struct kind_record *records,
+                  bool ret[KINDS_MAX])
+{
+    size_t chosen = 0;
+
+    memset(ret, 0, KINDS_MAX * sizeof(*ret));
+    for (; chosen < KINDS_CHOSEN && chosen < kinds->count; chosen++) {
+        size_t most = kinds->count;
+        for (size_t i = 0; i < kinds->count; i++) {
+            if (!ret[i] && (most == kinds->count ||
+                            kinds_requests(&records[i].counts) >
+                                kinds_requests(&records[most].counts))) {
+                most = i;
+            }
+        }
+        ret[most] = true;
     }
 }

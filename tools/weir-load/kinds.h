@@ -10,8 +10,8 @@
  *
  * Without it it is the method and the path without a query, and with other
  * protocols the request up to its first escape. Of more kinds than there is
- * room for the last ones are one, "other"; those with a name of their own go
- * before others.
+ * room for the last ones are one, "other", as those of that name are; those
+ * with a name of their own go before others.
  */
 #ifndef WEIR_LOAD_KINDS_H
 #define WEIR_LOAD_KINDS_H
@@ -19,11 +19,16 @@
 #include "request_kind.h"
 #include "tools/load/histogram.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define KINDS_MAX 64U
 
-/* A longer name is cut. */
+/* So many of them reports show. */
+#define KINDS_CHOSEN 10U
+
+/* A longer name is cut, and ends with a number of the whole, so that names that
+ * differ stay different. */
 #define KINDS_NAME_SIZE 100U
 
 /* Statuses of answers: 0 to 999. */
@@ -33,6 +38,8 @@ struct kinds {
     size_t count;
     /* The last one may be that of all others. */
     char names[KINDS_MAX][KINDS_NAME_SIZE];
+    /* Is it one that stands in brackets? */
+    bool has_name[KINDS_MAX];
     /* Of each line: which one it is of. */
     uint8_t *places;
 };
@@ -42,6 +49,8 @@ struct kind_counts {
     uint64_t ok;
     uint64_t failed;
     uint64_t timeout;
+    /* Answered as expected in the window, requests of the warm-up as well. */
+    uint64_t completed;
 };
 
 struct kind_record {
@@ -61,6 +70,10 @@ size_t kinds_find(const struct kinds *kinds, const char *name);
 
 /* The names with commas between them, as far as there is room; returns @ret. */
 char *kinds_list(const struct kinds *kinds, char *ret, size_t size);
+
+/* Those with the most requests, KINDS_CHOSEN at most. */
+void kinds_choose(const struct kinds *kinds, const struct kind_record *records,
+                  bool ret[KINDS_MAX]);
 
 /* A record for each of them, with nothing counted; NULL without memory. */
 struct kind_record *kinds_new_records(const struct kinds *kinds);

@@ -212,13 +212,20 @@ static void write_kinds(const struct place *place)
         {"kind_p99_seconds", "99th percentile of a kind.", 99000},
     };
     const struct findings *findings = place->findings;
+    bool is_shown[KINDS_MAX];
 
+    if (findings->kinds) {
+        kinds_choose(findings->groups, findings->kinds, is_shown);
+    }
     for (size_t i = 0; findings->kinds && i < 5; i++) {
         begin(place, metrics[i].name, metrics[i].help);
         for (size_t k = 0; k < findings->groups->count; k++) {
             const struct kind_record *kind = &findings->kinds[k];
             const struct kind_counts *counts = &kind->counts;
             const uint32_t share = metrics[i].share;
+            if (!is_shown[k] && !findings->groups->has_name[k]) {
+                continue; /* each would be a series of its own */
+            }
             const uint64_t count =
                 i == 0 ? counts->ok : counts->failed + counts->timeout;
             if (share == 0 || histogram_can_tell(&kind->latency, share)) {

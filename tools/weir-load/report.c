@@ -295,13 +295,22 @@ static void print_latency_title(const struct run_options *options, FILE *out)
     fprintf(out, " %8s %8s\n", "max", "mean");
 }
 
-/* A line for each kind of requests, where there are several. */
+/* A line for each kind of requests, where there are several; of many those with
+ * the most requests. */
 static void print_kinds(const struct result *result, FILE *out)
 {
     const struct kinds *groups = result->options->groups;
     char remark[KINDS_NAME_SIZE + 96];
+    bool is_shown[KINDS_MAX];
 
-    for (size_t i = 0; groups && groups->count > 1 && i < groups->count; i++) {
+    if (!groups || groups->count < 2) {
+        return;
+    }
+    kinds_choose(groups, result->kinds, is_shown);
+    for (size_t i = 0; i < groups->count; i++) {
+        if (!is_shown[i]) {
+            continue;
+        }
         const struct kind_counts *counts = &result->kinds[i].counts;
         const uint64_t errors = counts->failed + counts->timeout;
         int len = snprintf(remark, sizeof(remark), "%s  ok %llu",
@@ -314,6 +323,12 @@ static void print_kinds(const struct result *result, FILE *out)
         }
         print_latency_line(result->options, "Kind", &result->kinds[i].latency,
                            remark, out);
+    }
+    if (groups->count > KINDS_CHOSEN) {
+        fprintf(out,
+                "Kinds       %zu; those above have the most requests, "
+                "--json has all\n",
+                groups->count);
     }
 }
 

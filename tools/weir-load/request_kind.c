@@ -8,6 +8,7 @@
 #include "request_kind.h"
 
 #include "http_request.h"
+#include "kind_name.h"
 #include "redis_command.h"
 #include "script_request.h"
 
@@ -65,18 +66,38 @@ char *request_kind_take_word(char **text)
     return word;
 }
 
-bool request_kind_goes_on(const char *line, size_t len)
+/* The name that a line begins with, if a ':' is behind it, or 0. */
+static size_t find_colon(const char *line, size_t len)
 {
     size_t at = 0;
 
-    if (len > 0 && line[0] == '@') {
-        return true;
-    }
     while (at < len && !memchr(stops, line[at], sizeof(stops))) {
         at++;
     }
+    return at < len && line[at] == ':' ? at : 0;
+}
+
+/* HOST:PORT, of a request without its scheme: names of headers have no dot. */
+static bool is_place(const char *line, size_t len)
+{
+    static const char local[] = "localhost";
+    const size_t at = find_colon(line, len);
+
+    return at > 0 && len - at > 1 && line[at + 1] >= '0' &&
+           line[at + 1] <= '9' &&
+           (memchr(line, '.', at) ||
+            (at == sizeof(local) - 1 && memcmp(line, local, at) == 0));
+}
+
+bool request_kind_goes_on(const char *line, size_t len)
+{
+    const size_t at = find_colon(line, len);
+
+    if (len > 0 && (line[0] == '@' || line[0] == '#')) {
+        return line[0] == '@';
+    }
     /* http:// begins a request. */
-    return at > 0 && at < len && line[at] == ':' &&
+    return at > 0 && !is_place(line, len) &&
            (len - at < 3 || memcmp(line + at, "://", 3) != 0);
 }
 
@@ -141,6 +162,13 @@ static int read_http(struct request_kind *kind, char *text, char *why)
                  text);
         return -EINVAL;
     }
+    if (is_place(text, strlen(text))) {
+        const int shown = (int)(strcspn(text, " \t\r\n"));
+        snprintf(why, TEMPLATE_WHY_SIZE,
+                 "'%.*s' is no path: write its path, or http://%.*s",
+                 shown < 60 ? shown : 60, text, shown < 60 ? shown : 60, text);
+        return -EINVAL;
+    }
     if (end) {
         *end = '\0';
         end[end > text && end[-1] == '\r' ? -1 : 0] = '\0';
@@ -201,6 +229,11 @@ int request_kind_read(struct request_kind *kind, char *words,
             return -EINVAL;
         }
         kind->name = words + 1;
+        const size_t len = (size_t)(end - kind->name);
+        if (kind_name_span(kind->name, len) < len) {
+            snprintf(why, TEMPLATE_WHY_SIZE, KIND_NAME_RULE);
+            return -EINVAL;
+        }
         words = request_kind_skip_name(words);
         *end = '\0';
     }

@@ -7,6 +7,7 @@
  */
 #include "slo.h"
 
+#include "kind_name.h"
 #include "tools/common/units.h"
 
 #include <errno.h>
@@ -206,8 +207,12 @@ static int read_kind(struct cursor *cursor, struct slo_term *term)
     }
     if (len < 3 || len - 2 >= sizeof(term->kind)) {
         return refuse(cursor, cursor->at,
-                      "the name of a kind has 1 to %u bytes",
+                      "the name of a kind has 1 to %u bytes; [NAME] before "
+                      "its lines gives it a short one",
                       SLO_KIND_SIZE - 1);
+    }
+    if (kind_name_span(text + 1, len - 2) < len - 2) {
+        return refuse(cursor, cursor->at, KIND_NAME_RULE);
     }
     memcpy(term->kind, text + 1, len - 2);
     cursor->at += len;

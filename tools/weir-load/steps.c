@@ -273,9 +273,9 @@ json_t *steps_json(const struct steps *steps)
 
     for (size_t i = 0; i < steps->count; i++) {
         const struct step *step = &steps->list[i];
-        json_array_append_new(
+        list = json_appended(
             list,
-            json_pack("{s:I, s:I, s:f, s:I, s:I, s:o, s:o, s:o, s:b, s:s}",
+            json_pack("{s:I, s:I, s:f, s:I, s:I, s:o, s:o, s:o, s:b, s:o}",
                       strcmp(steps->flag, "-R") == 0 ? "rate" : "connections",
                       json_integer_of(step->load), "duration_ns",
                       json_integer_of(step->duration_ns), "achieved",
@@ -285,7 +285,7 @@ json_t *steps_json(const struct steps *steps)
                       latency_or_null(step->p50_ns), "p99",
                       latency_or_null(step->p99_ns), "max",
                       latency_or_null(step->max_ns), "passed", step->passed,
-                      "why", step->why));
+                      "why", json_text(step->why, strlen(step->why))));
     }
     return list;
 }
