@@ -111,6 +111,21 @@ UNIT(load_verdict, the_budget_is_a_number_or_a_share)
     expect_eq(judge(), LOAD_ERRORS);
 }
 
+UNIT(load_verdict, a_budget_of_zero_that_was_given_is_one)
+{
+    struct slo_error error;
+
+    result.measured.ok = 998;
+    result.measured.timeout = 2;
+    expect_eq(slo_parse("timeouts<1000", &options.slo, &error), 0);
+    expect_eq(judge(), LOAD_OK);
+    result.measured.failed = 1;
+    expect_eq(judge(), LOAD_ERRORS, "no timeout");
+    result.measured.failed = 0;
+    options.has_max_errors = true;
+    expect_eq(judge(), LOAD_ERRORS);
+}
+
 UNIT(load_verdict, no_budget_covers_a_run_in_which_nothing_succeeded)
 {
     options.max_errors_is_share = true;

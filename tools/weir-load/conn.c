@@ -43,6 +43,15 @@ static void note_kind(const struct traffic *traffic,
     }
 }
 
+/* An answer as expected; those of the window count in the rate. */
+static void note_completed(const struct traffic *traffic,
+                           const struct flight *flight)
+{
+    if (traffic->kinds && traffic->measuring && traffic->judging) {
+        traffic->kinds[flight->kind].counts.completed++;
+    }
+}
+
 /* A measured request has ended; for --log, and what is counted by kinds. */
 static void note_end(const struct conn *conn, const struct flight *flight,
                      enum request_end end, uint16_t status, uint64_t now_ns)
@@ -135,11 +144,13 @@ void conn_tell_drained(struct traffic *traffic)
     }
 }
 
-void conn_give_up(struct conn *conn, enum error_phase phase, int code,
-                  const char *detail)
+/* With what is under way, and with so many requests that were counted before.
+ */
+static void give_up(struct conn *conn, enum error_phase phase, int code,
+                    const char *detail, uint32_t counted)
 {
     struct traffic *traffic = conn->traffic;
-    uint32_t requests = conn_drop_outstanding(conn);
+    uint32_t requests = counted + conn_drop_outstanding(conn);
 
     struct error_kind *first = conn_count_error(conn, phase, code, requests);
     if (first) {
@@ -149,6 +160,17 @@ void conn_give_up(struct conn *conn, enum error_phase phase, int code,
     traffic->events->failed(traffic->events_arg, conn, first);
     weir_transport_abort(conn->transport);
     conn_tell_drained(traffic);
+}
+
+void conn_give_up(struct conn *conn, enum error_phase phase, int code,
+                  const char *detail)
+{
+    give_up(conn, phase, code, detail, 0);
+}
+
+void conn_give_up_late(struct conn *conn, const char *detail, uint32_t late)
+{
+    give_up(conn, PHASE_TIMEOUT, ERROR_NO_ANSWER, detail, late);
 }
 
 void conn_write_refused(struct conn *conn, int err)
@@ -448,6 +470,7 @@ void conn_end_request(struct conn *conn, const struct flight *flight,
     }
     if (answer->code == 0) {
         ledger->ok++;
+        note_completed(traffic, flight);
         if (!is_warmup) {
             record_answer(conn, flight, first_byte_ns, now_ns);
         }
@@ -511,6 +534,7 @@ void conn_finish(struct conn *conn)
 void conn_expire(struct conn *conn, uint64_t now_ns, uint64_t timeout_ns)
 {
     struct traffic *traffic = conn->traffic;
+    const uint64_t earlier = traffic->measured.timeout;
     uint32_t late = 0;
 
     while (conn->state == CONN_OPEN && conn->outstanding > 0) {
@@ -529,7 +553,8 @@ void conn_expire(struct conn *conn, uint64_t now_ns, uint64_t timeout_ns)
                  "connection %u: %u requests unanswered, %u more were under "
                  "way",
                  conn->index, late, conn->outstanding);
-        conn_give_up(conn, PHASE_TIMEOUT, ERROR_NO_ANSWER, detail);
+        conn_give_up_late(conn, detail,
+                          (uint32_t)(traffic->measured.timeout - earlier));
     }
 }
 

@@ -219,6 +219,10 @@ void conn_end_hold(struct conn *conn, uint64_t now_ns);
 void conn_give_up(struct conn *conn, enum error_phase phase, int code,
                   const char *detail);
 
+/* For answers that did not come in time: their requests have been counted as
+ * that, so that the connection is no error of its own. */
+void conn_give_up_late(struct conn *conn, const char *detail, uint32_t late);
+
 /* A write was refused: the connection is given up, unless it is broken (-EPIPE)
  * and its loss will tell the cause. */
 void conn_write_refused(struct conn *conn, int err);

@@ -392,7 +392,7 @@ static void report_late(struct h2_conn *self, uint32_t late, bool is_silent)
              "connection %u: %u requests unanswered, %u more were under way",
              conn->index, late, conn->outstanding);
     if (is_silent) {
-        conn_give_up(conn, PHASE_TIMEOUT, ERROR_NO_ANSWER, detail);
+        conn_give_up_late(conn, detail, late);
         return;
     }
     struct error_kind *first =

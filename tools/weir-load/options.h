@@ -185,6 +185,8 @@ struct run_options {
     /* Errors that are allowed: a number, or a share in millionths. */
     uint64_t max_errors;
     bool max_errors_is_share;
+    /* --max-errors was given. */
+    bool has_max_errors;
     bool json;
     /* NULL: standard output. */
     const char *json_path;

@@ -63,6 +63,7 @@ static bool read_max_errors(void *options, const struct option *option,
     uint64_t share = 0;
 
     (void)option;
+    run->has_max_errors = true;
     run->max_errors_is_share = units_parse_count(value, &run->max_errors) < 0;
     if (!run->max_errors_is_share) {
         return true;

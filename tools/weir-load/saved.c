@@ -161,6 +161,9 @@ static int read_kind(const json_t *part, struct saved_kind *ret)
         !read_fields(fields_kind, part, &ret->counts)) {
         return -EINVAL;
     }
+    if (!json_object_get(part, "completed")) {
+        ret->counts.completed = ret->counts.ok; /* of an earlier version */
+    }
     return json_histogram_read(json_object_get(part, "latency"), &ret->latency);
 }
 
@@ -611,7 +614,7 @@ static bool find_kind(const void *owner, const char *name,
         .offered = kinds_requests(&kind->counts),
         .errors = kind->counts.failed + kind->counts.timeout,
         .timeouts = kind->counts.timeout,
-        .rate = seconds > 0 ? (double)kind->counts.ok / seconds : 0,
+        .rate = seconds > 0 ? (double)kind->counts.completed / seconds : 0,
         .count_statuses = count_statuses,
         .answers = kind->status,
     };

@@ -13,9 +13,8 @@
  * how many there may be. */
 static void settle_errors(struct run_options *options)
 {
-    bool has_budget = options->max_errors > 0 || options->max_errors_is_share;
-
-    for (size_t i = 0; i < options->slo.count && !has_budget; i++) {
+    for (size_t i = 0; i < options->slo.count && !options->has_max_errors;
+         i++) {
         if (options->slo.terms[i].figure == SLO_ERRORS &&
             options->slo.terms[i].kind[0] == '\0') {
             options->max_errors = WHOLE_MILLIONTHS;

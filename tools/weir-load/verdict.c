@@ -103,8 +103,8 @@ static bool speaks_of(const struct slo *slo, enum slo_figure figure,
     return false;
 }
 
-/* Errors of a kind that objectives speak of: all of them, or answers of
- * statuses. */
+/* Errors of a kind that objectives speak of: all of them, or timeouts and
+ * answers of statuses. */
 static uint64_t count_judged(const struct result *result, size_t place)
 {
     const struct run_options *options = result->options;
@@ -114,6 +114,10 @@ static uint64_t count_judged(const struct result *result, size_t place)
 
     if (speaks_of(&options->slo, SLO_ERRORS, 0, name)) {
         return kind->counts.failed + kind->counts.timeout;
+    }
+    if (speaks_of(&options->slo, SLO_TIMEOUTS, 0, "") ||
+        speaks_of(&options->slo, SLO_TIMEOUTS, 0, name)) {
+        count += kind->counts.timeout;
     }
     for (unsigned status = 1; status < TRAFFIC_STATUS_COUNT; status++) {
         if (kind->status[status] > 0 && is_failure(&options->http, status) &&
@@ -125,13 +129,16 @@ static uint64_t count_judged(const struct result *result, size_t place)
     return count;
 }
 
-/* Errors that objectives about statuses or kinds speak of: they are their
- * affair, as all are of one about errors. */
+/* Errors that objectives about timeouts, statuses or kinds speak of: they are
+ * their affair, as all are of one about errors. */
 static uint64_t count_all_judged(const struct result *result)
 {
     const struct run_options *options = result->options;
     uint64_t count = 0;
 
+    if (!result->kinds && speaks_of(&options->slo, SLO_TIMEOUTS, 0, "")) {
+        count += result->measured.timeout;
+    }
     for (size_t i = 0; result->kinds && i < options->groups->count; i++) {
         count += count_judged(result, i);
     }
@@ -150,7 +157,8 @@ static bool is_over_budget(const struct result *result)
     const struct run_options *options = result->options;
     uint64_t errors = verdict_error_count(result);
 
-    if (!options->max_errors_is_share && options->max_errors == 0) {
+    if (!options->has_max_errors && !options->max_errors_is_share &&
+        options->max_errors == 0) {
         return errors > count_all_judged(result);
     }
 
@@ -778,7 +786,8 @@ static bool find_kind(const void *owner, const char *name,
         .offered = kinds_requests(&kind->counts),
         .errors = kind->counts.failed + kind->counts.timeout,
         .timeouts = kind->counts.timeout,
-        .rate = window_ns > 0 ? (double)kind->counts.ok * 1e9 / window_ns : 0,
+        .rate = window_ns > 0 ? (double)kind->counts.completed * 1e9 / window_ns
+                              : 0,
         .count_statuses =
             options->mode == RUN_MODE_HTTP ? count_statuses_of_kind : NULL,
         .answers = kind,
