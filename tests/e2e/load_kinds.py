@@ -255,6 +255,65 @@ def test_what_does_not_fit_the_data_is_refused():
             one_line(outcome.err, reason)
 
 
+def test_rows_that_are_used_once_end_a_run_of_a_file():
+    for flag, lines in (("--urls", "/u/{csv:id}\n"),
+                        ("--mix", "1 /u/{csv:id}\n3 /u/{csv:id}/x\n")):
+        with Noting() as server, files(users=USERS, lines=lines) as folder:
+            result = done("-c", "3", "--data", f"{folder}/users",
+                          "--data-order", "once", flag, f"{folder}/lines",
+                          server.url)
+        equal(sorted(numbers_of(server)), [*range(50)], f"{flag}: each once")
+        equal(result["requests"]["ok"], 50, "and the run ends")
+
+
+def test_rows_that_are_used_once_are_for_one_run():
+    with files(users=USERS) as folder:
+        for name, *words in (("search", "--slo", "p99<1s"),
+                             ("sweep", "--conns", "1,2"), ("ab",)):
+            for once in (("--data-order", "once"), ("--data-order=once",)):
+                url = "http://127.0.0.1:9/{csv:id}"
+                outcome = command(WEIR_LOAD, name, *words, "--data",
+                                  f"{folder}/users", *once, url,
+                                  *((url,) if name == "ab" else ()))
+                equal(outcome.status, USAGE, outcome.err)
+                one_line(outcome.err, f"--data-order: {name} makes several")
+
+
+def test_fields_that_nothing_would_fill_are_refused():
+    with files(users=USERS, body='{"id": "{csv:id}", "t": "{token}"}',
+               lines="POST /{csv:id}\n@BODY\n") as folder:
+        with open(f"{folder}/lines", "w", encoding="utf-8") as file:
+            file.write(f"POST /{{csv:id}}\n@{folder}/body\n")
+        data = ("--data", f"{folder}/users", "--data-order", "turn")
+        login = ("--preamble", "/login", "--capture", "token=header:X")
+        body = ("-b", f"@{folder}/body")
+        url = "http://127.0.0.1:9/"
+        for words, reason in (
+                ((*data, "ws://127.0.0.1:9/"), "--data: messages of ws:// have"),
+                ((*data, *body, url + "{csv:id}"),
+                 r"body: the file has \{csv:COLUMN\}, and its bytes are"),
+                ((*login, *body, "-H", "X: {token}", url),
+                 r"body: the file has \{token\}, and its bytes are"),
+                ((*data, "--urls", f"{folder}/lines", url),
+                 r"body: the file has \{csv:COLUMN\}, and its bytes are")):
+            outcome = load(*words)
+            equal(outcome.status, USAGE, f"{words}: {outcome.err}")
+            one_line(outcome.err, reason)
+
+
+def test_a_file_of_rows_is_not_taken_for_a_body():
+    with files(**{"u.csv": USERS, "body": "x"}) as folder:
+        for words, reason in (
+                ((f"{folder}/u.csv", "-b", "{}"), "no request has"),
+                ((f"{folder}/u.csv",), "no request has"),
+                ((f"{folder}/body", "-b", "{csv:x}"), "no row in it")):
+            outcome = load("--data", *words, "http://127.0.0.1:9/")
+            equal(outcome.status, USAGE, outcome.err)
+            one_line(outcome.err, reason)
+        outcome = load("--data", f"{folder}/body", "http://127.0.0.1:9/")
+        matches(outcome.err, "-b @FILE")
+
+
 def test_a_dry_run_says_what_rows_there_are():
     with files(users=USERS) as folder:
         outcome = load("--dry-run", "--data", f"{folder}/users",
@@ -385,6 +444,103 @@ def test_errors_that_an_objective_speaks_of_are_its_affair():
             outcome = load("-c", "2", "-n", "20", "--slo", slo,
                            f"{server.url}/status503", f"{server.url}/a")
         equal(outcome.status, status, f"{slo}: {outcome.err}")
+
+
+def test_a_budget_that_was_given_is_not_left_to_objectives():
+    for words, status in ((("--max-errors", "0"), ERRORS), ((), OK),
+                          (("--max-errors", "0%"), ERRORS),
+                          (("--max-errors", "50"), OK)):
+        with Noting() as server:
+            outcome = load("-c", "2", "-n", "20", *words, "--slo",
+                           "errors<=90%,status.503<=90%",
+                           f"{server.url}/status503", f"{server.url}/a")
+        equal(outcome.status, status, f"{words}: {outcome.err}")
+
+
+def test_timeouts_that_an_objective_speaks_of_are_its_affair():
+    def talk(connection, _number):
+        file = connection.makefile("rb")
+        while line := file.readline():
+            if line.startswith(b"get"):
+                connection.sendall(line)
+
+    lines = "[a] delim:\\n get\\n\n[b] delim:\\n put\\n\n"
+    for slo, status in (
+            ("timeouts<1000", OK), ("timeouts{b}<1000", OK),
+            ("timeouts{b}<1000,timeouts<1000,errors{b}<1000", OK),
+            ("timeouts{a}<1000", ERRORS), ("timeouts<1", FAILED),
+            ("p50{a}<10s", ERRORS)):
+        with Server(talk) as server, files(lines=lines) as folder:
+            outcome = load("-c", "1", "-n", "4", "--timeout", "200ms",
+                           "--urls", f"{folder}/lines", "--slo", slo,
+                           server.url)
+        equal(outcome.status, status, f"{slo}: {outcome.err}")
+    seen = []
+
+    def answer_every_second(connection, _number):
+        file = connection.makefile("rb")
+        while line := file.readline():
+            seen.append(line)
+            if len(seen) % 2:
+                connection.sendall(line)
+
+    with Server(answer_every_second) as server:
+        for slo, status in (("timeouts<1000", OK), ("timeouts<1", FAILED),
+                            ("p50<10s", ERRORS)):
+            outcome = load("-c", "1", "-n", "4", "--timeout", "200ms",
+                           "--request", "get\\n", "--expect", "delim:\\n",
+                           "--slo", slo, server.url)
+            equal(outcome.status, status, f"{slo}: {outcome.err}")
+
+
+def test_the_rate_of_a_kind_counts_as_that_of_all_does():
+    """Answers behind the window and those to requests of the warm-up."""
+    def talk(connection, _number):
+        file = connection.makefile("rb")
+        while line := file.readline():
+            while file.readline() not in (b"\r\n", b""):
+                pass
+            time.sleep(0.3)
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+    for words in (("-w", "500ms"), ()):
+        with Server(talk) as server, files(lines="/a\n/b\n") as folder:
+            outcome, result = load_json(
+                "-c", "4", "-d", "1s", *words, "--force", "--urls",
+                f"{folder}/lines", server.url.replace("tcp", "http"))
+        schema.check(result)
+        equal(sum(kind["completed"] for kind in result["kinds"]),
+              result["rate"]["completed"], f"{words}: {outcome.err}")
+
+
+def test_names_that_are_no_text_are_refused():
+    for name in (b"\xff", b"a\x1b[1m", b"\xc2\x80", b"\x7f", b"\xed\xa0\x80"):
+        for flag, before in (("--urls", b""), ("--mix", b"1 ")):
+            with tempfile.TemporaryDirectory() as folder:
+                with open(f"{folder}/lines", "wb") as file:
+                    file.write(before + b"[" + name + b"] GET /\n")
+                outcome = load(flag, f"{folder}/lines", "http://127.0.0.1:9")
+            equal(outcome.status, USAGE, "exit code")
+            one_line(outcome.err, "line 1: the name of a kind is UTF-8")
+        slo = os.fsdecode(b"p50{" + name + b"}<1s")
+        outcome = load("--slo", slo, "http://127.0.0.1:9")
+        equal(outcome.status, USAGE, "exit code")
+        one_line(outcome.err, "the name of a kind is UTF-8")
+
+
+def test_reports_show_the_kinds_with_the_most_requests():
+    lines = "".join(f"/{i}\n" for i in range(20)) + "/15\n[own] /19\n"
+    with Noting() as server, files(lines=lines) as folder:
+        outcome = load("-c", "1", "-n", "44", "--urls", f"{folder}/lines",
+                       f"--prometheus={folder}/prom", server.url)
+        with open(f"{folder}/prom", encoding="utf-8") as file:
+            prometheus = file.read()
+    equal(len(re.findall(r"(?m)^Kind  ", outcome.out)), 10, outcome.out)
+    matches(outcome.out, r"(?m)^Kind .*  GET /15  ok 4$")
+    matches(outcome.out, r"(?m)^Kinds +21; those above have the most requests")
+    names = re.findall(r'(?m)kind_ok_requests{.*kind="(.*?)"', prometheus)
+    equal((len(names), "own" in names, "GET /15" in names), (11, True, True),
+          f"{names}")
 
 
 def test_a_step_of_a_sweep_is_judged_as_a_run_is():

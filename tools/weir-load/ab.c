@@ -199,7 +199,8 @@ static bool prepare_side(const struct ab *self, struct side *side)
            (has_warmup || append(words, warmup, 2)) &&
            (!self->options.force || words_append(words, "--force")) &&
            append(words, side->flags.words, side->flags.count) &&
-           words_append(words, side->target);
+           words_append(words, side->target) &&
+           !command_refuses_once(words, "ab");
 }
 
 static bool prepare(struct ab *self)

@@ -69,6 +69,25 @@ bool command_read_slo(void *options, const struct option *option,
                          error.position, error.why);
 }
 
+bool command_refuses_once(const struct words *words, const char *name)
+{
+    static const char flag[] = "--data-order";
+
+    for (size_t i = 0; i < words->count; i++) {
+        const char *word = words->list[i];
+        const char *next = i + 1 < words->count ? words->list[i + 1] : "";
+        if (strncmp(word, flag, sizeof(flag) - 1) == 0 &&
+            strcmp(word[sizeof(flag) - 1] == '=' ? word + sizeof(flag) : next,
+                   "once") == 0) {
+            say("--data-order: %s makes several runs, each of which would use "
+                "the same rows; write turn or random",
+                name);
+            return true;
+        }
+    }
+    return false;
+}
+
 bool command_prints(const struct command *command)
 {
     return !command->json || command->json_path;

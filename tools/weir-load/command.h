@@ -61,6 +61,10 @@ struct command {
 option_read_fn command_read_json;
 option_read_fn command_read_slo;
 
+/* Do the words for runs say --data-order once? Each run would begin with the
+ * first row again. A line says so, by the name of the command. */
+bool command_refuses_once(const struct words *words, const char *name);
+
 /* For the sets of options: takes a word, and what is passed on to runs. */
 bool command_take_word(void *options, const char *text, char *why);
 bool command_pass(void *options, const struct option *option, const char *word,

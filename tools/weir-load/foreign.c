@@ -270,21 +270,26 @@ static bool has_flag(char *const *words, const char *const *flags)
 
 /* --data of curl is a body, and of h2load the file of one: nothing in the line
  * can have a field of rows. */
+static bool is_named_csv(const char *value)
+{
+    const size_t len = strlen(value);
+
+    return len >= 4 && strcmp(value + len - 4, ".csv") == 0;
+}
+
 static bool is_text(const char *value, char *const *words)
 {
-    const size_t len = value ? strlen(value) : 0;
-
     (void)words;
-    return value && access(value, F_OK) < 0 &&
-           (len < 4 || strcmp(value + len - 4, ".csv") != 0);
+    return value && access(value, F_OK) < 0 && !is_named_csv(value);
 }
 
 static bool is_sent_file(const char *value, char *const *words)
 {
-    static const char *const users[] = {"--mix", "--urls", "--replay",
-                                        "--data-order", NULL};
+    static const char *const users[] = {
+        "--mix", "--urls", "--replay", "--data-order", "-b", "--body", NULL};
 
-    if (!is_file(value, words) || has_flag(words, users)) {
+    if (!is_file(value, words) || is_named_csv(value) ||
+        has_flag(words, users)) {
         return false;
     }
     for (; *words; words++) {

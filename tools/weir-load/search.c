@@ -410,6 +410,9 @@ static bool prepare(struct search *self)
         say("no target (see weir-load search --help)");
         return false;
     }
+    if (command_refuses_once(&self->command.words, "search")) {
+        return false;
+    }
     self->steps.flag = "-R";
     self->steps.command = &self->command;
     return true;

@@ -11,7 +11,9 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 const char *const settle_data_orders[] = {
     [DATA_TURN] = "turn",
@@ -51,7 +53,9 @@ static bool settle_once(struct run_options *options,
         return option_say(given->data_order,
                           "a warm-up would use rows up; leave -w out");
     }
-    if (options->request_count == 0 && !given->file) {
+    const bool is_replay =
+        given->file && strcmp(given->file->name, "replay") == 0;
+    if (options->request_count == 0 && !is_replay) {
         options->request_count = data->row_count;
     }
     return true;
@@ -84,6 +88,50 @@ bool settle_data(struct run_options *options, const struct options_given *given)
 
 /* ---- fields of requests ---- */
 
+/* Does a file have what is filled in texts? Ret is what, or NULL. A file that
+ * cannot be read is refused elsewhere. */
+static const char *find_field(const struct run_options *options,
+                              const char *path, char *text, size_t size)
+{
+    struct stat status;
+    char *bytes = NULL;
+    size_t len = 0;
+    bool found = false;
+
+    if (stat(path, &status) < 0 || !S_ISREG(status.st_mode) ||
+        template_read_file(path, &bytes, &len) < 0) {
+        return NULL;
+    }
+    if (options->data) {
+        snprintf(text, size, "{csv:");
+        found = memmem(bytes, len, text, strlen(text)) != NULL;
+    }
+    for (size_t i = 0;
+         !found && options->preamble && i < template_count_names(); i++) {
+        snprintf(text, size, "{%s}", template_name(i));
+        found = memmem(bytes, len, text, strlen(text)) != NULL;
+    }
+    free(bytes);
+    return found ? text : NULL;
+}
+
+/* The bytes of a file are sent as they are. */
+static bool check_file(const struct run_options *options, const char *body)
+{
+    char text[TEMPLATE_NAME_SIZE + 8];
+    const char *field = body && body[0] == '@'
+                            ? find_field(options, body + 1, text, sizeof(text))
+                            : NULL;
+
+    if (field) {
+        say("%.200s: the file has %s%s, and its bytes are sent as they are; "
+            "fields are filled in a body that stands in the command or line",
+            body, field,
+            field[1] == 'c' && strchr(field, ':') ? "COLUMN}" : "");
+    }
+    return !field;
+}
+
 /* A text of one request. Adds the fields that it has. */
 static bool check_text(const struct run_options *options, const char *text,
                        enum template_place place, size_t *ret_count)
@@ -115,6 +163,7 @@ static bool check_kind(const struct run_options *options,
     bool is_good =
         check_text(options, kind->path, TEMPLATE_IN_HEAD, ret_count) &&
         check_text(options, kind->body, TEMPLATE_IN_BODY, ret_count) &&
+        check_file(options, kind->body) &&
         check_text(options, kind->request, TEMPLATE_IN_BODY, ret_count);
 
     for (size_t i = 0; i < kind->header_count && is_good; i++) {
@@ -141,6 +190,7 @@ static bool check_requests(const struct run_options *options, size_t *ret_count)
     bool is_good =
         check_text(options, http->path, TEMPLATE_IN_HEAD, ret_count) &&
         check_text(options, http->body, TEMPLATE_IN_BODY, ret_count) &&
+        check_file(options, http->body) &&
         check_text(options, options->script.request, TEMPLATE_IN_BODY,
                    ret_count);
 
@@ -187,6 +237,10 @@ bool settle_fields(const struct run_options *options,
     size_t count = 0;
     size_t preamble_count = 0;
 
+    if (options->data && options->mode == RUN_MODE_WS) {
+        return option_say(given->data,
+                          "messages of ws:// have no fields of rows");
+    }
     if (!check_requests(options, &count) ||
         !check_preamble(options, &preamble_count)) {
         return false;

@@ -212,6 +212,9 @@ static bool prepare(struct sweep *self)
         say("no target (see weir-load sweep --help)");
         return false;
     }
+    if (command_refuses_once(&self->command.words, "sweep")) {
+        return false;
+    }
     if (self->shuffles) {
         shuffle(self);
     }
