@@ -194,6 +194,18 @@ def test_each_connection_logs_in_with_a_row_of_its_own():
     equal(dict(server.logins), {"/login/annx": 2, "/login/boby": 1}, "logins")
 
 
+def test_the_fields_of_rows_may_stand_in_a_file_of_preambles_alone():
+    with tempfile.TemporaryDirectory() as folder:
+        for name, text in (("rows", "user\nann\n"),
+                           ("login", "POST /login/{csv:user}\n")):
+            with open(f"{folder}/{name}", "w", encoding="utf-8") as file:
+                file.write(text)
+        outcome = load("--dry-run", "-c", "1", "--data", f"{folder}/rows",
+                       "--preamble", f"@{folder}/login", "http://127.0.0.1:9")
+    equal(outcome.status, OK, outcome.err)
+    matches(outcome.out, r"^Data +1 rows in turn, of user$")
+
+
 def test_preambles_take_rows_in_turn_whatever_the_order():
     with Logins() as server, tempfile.NamedTemporaryFile("w") as file:
         file.write("user\n" + "".join(f"u{i}\n" for i in range(8)))

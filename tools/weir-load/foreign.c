@@ -285,8 +285,9 @@ static bool is_text(const char *value, char *const *words)
 
 static bool is_sent_file(const char *value, char *const *words)
 {
-    static const char *const users[] = {
-        "--mix", "--urls", "--replay", "--data-order", "-b", "--body", NULL};
+    static const char *const users[] = {"--mix",        "--urls", "--replay",
+                                        "--data-order", "-b",     "--body",
+                                        "--preamble",   NULL};
 
     if (!is_file(value, words) || is_named_csv(value) ||
         has_flag(words, users)) {
