@@ -446,6 +446,7 @@ static bool sock_bulk_has_more(struct wr_sock *s, uint32_t credit)
 static void sock_bulk_leave(struct wr_sock *s)
 {
     wr_assert(s->recv_state == WR_RECV_IDLE);
+    wr_assert(s->moves_bulk);
     s->moves_bulk = s->always_polls;
     s->c.t.demand.last_credit = 0;
 }

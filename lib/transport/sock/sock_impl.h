@@ -250,6 +250,7 @@ static inline void wr_sock_make_dirty(struct wr_sock *s)
 
 static inline void wr_sock_begin_bulk(struct wr_sock *s)
 {
+    wr_debug_assert(s->c.t.state < WR_LIFE_LOST);
     s->moves_bulk = true;
     s->small_receives = 0;
     s->unasked = 0;

@@ -769,6 +769,7 @@ void wr_sock_recv_revoke(struct wr_sock *s)
 
 void wr_sock_recv_by_polls(struct wr_sock *s)
 {
+    wr_assert(s->c.t.state < WR_LIFE_LOST);
     s->always_polls = true;
     wr_sock_begin_bulk(s);
     wr_sock_recv_revoke(s);
