@@ -1,0 +1,161 @@
+/*
+ * Numbers between those of a stage are rounded, so that a way up and the same
+ * way down have the same numbers at the same distance.
+ *
+ * An error is told with the text from its position on, so that it is found in
+ * a long row of stages.
+ */
+#include "conn_stages.h"
+
+#include "tools/common/units.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <math.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+/* A stage as text has no more. */
+#define PART_SIZE 64
+
+#define WEEK_NS (UINT64_C(7) * 24 * 3600 * 1000000000)
+
+/* Where k6 begins. */
+#define FIRST_USERS 1U
+
+static int refuse(char *why, const char *text, const char *at, const char *want)
+{
+    snprintf(why, CONN_STAGES_WHY_SIZE, "at %zu, '%.40s': %s",
+             (size_t)(at - text) + 1, at, want);
+    return -EINVAL;
+}
+
+static bool read_number(const char *text, uint64_t *ret)
+{
+    return units_parse_count(text, ret) == 0 && *ret <= CONN_STAGES_CONNS_MAX;
+}
+
+/* One stage: "30s@100", "30s@0..100" or "30s:100", which is written over; the
+ * number before is in ->from. */
+static int parse_stage(char *part, struct conn_stage *ret, size_t *ret_error,
+                       const char **ret_want)
+{
+    char *at = strpbrk(part, "@:");
+    const bool goes_on = at && *at == ':';
+
+    *ret_error = 0;
+    *ret_want = "a stage is TIME@N, TIME@N..N or TIME:N";
+    if (!at) {
+        return -EINVAL;
+    }
+    *at++ = '\0';
+    if (units_parse_time(part, &ret->duration_ns) < 0 ||
+        ret->duration_ns == 0 || ret->duration_ns > WEEK_NS) {
+        *ret_want = "not a time such as 30s";
+        return -EINVAL;
+    }
+    char *to = goes_on ? NULL : strstr(at, "..");
+    if (to) {
+        *to = '\0';
+        to += 2;
+    }
+    *ret_want = "not a number of connections, 0 to 1M";
+    *ret_error = (size_t)(at - part);
+    if (!read_number(at, goes_on ? &ret->to : &ret->from)) {
+        return -EINVAL;
+    }
+    if (goes_on) {
+        return 0;
+    }
+    ret->to = ret->from;
+    if (to && !read_number(to, &ret->to)) {
+        *ret_error = (size_t)(to - part);
+        return -EINVAL;
+    }
+    return 0;
+}
+
+int conn_stages_parse(const char *text, struct conn_stages *ret, char *why)
+{
+    const char *at = text;
+
+    ret->count = 0;
+    for (;;) {
+        char part[PART_SIZE];
+        size_t len = strcspn(at, ",");
+        size_t error = 0;
+        const char *want = NULL;
+        if (ret->count == CONN_STAGES_MAX) {
+            return refuse(why, text, at, "there are too many stages");
+        }
+        if (len >= sizeof(part)) {
+            return refuse(why, text, at, "this is too long for a stage");
+        }
+        memcpy(part, at, len);
+        part[len] = '\0';
+        struct conn_stage *stage = &ret->list[ret->count];
+        stage->from = ret->count > 0 ? stage[-1].to : FIRST_USERS;
+        if (parse_stage(part, stage, &error, &want) < 0) {
+            return refuse(why, text, at + error, want);
+        }
+        ret->count++;
+        at += len;
+        if (*at == '\0') {
+            break;
+        }
+        at++;
+    }
+    return conn_stages_most(ret) > 0
+               ? 0
+               : refuse(why, text, text, "no stage has a connection");
+}
+
+uint64_t conn_stages_duration(const struct conn_stages *stages)
+{
+    uint64_t duration_ns = 0;
+
+    for (size_t i = 0; i < stages->count; i++) {
+        duration_ns += stages->list[i].duration_ns;
+    }
+    return duration_ns;
+}
+
+uint64_t conn_stages_most(const struct conn_stages *stages)
+{
+    uint64_t most = 0;
+
+    for (size_t i = 0; i < stages->count; i++) {
+        const struct conn_stage *stage = &stages->list[i];
+        most = stage->from > most ? stage->from : most;
+        most = stage->to > most ? stage->to : most;
+    }
+    return most;
+}
+
+uint64_t conn_stages_least(const struct conn_stages *stages)
+{
+    uint64_t least = UINT64_MAX;
+
+    for (size_t i = 0; i < stages->count; i++) {
+        const struct conn_stage *stage = &stages->list[i];
+        least = stage->from < least ? stage->from : least;
+        least = stage->to < least ? stage->to : least;
+    }
+    return least;
+}
+
+uint64_t conn_stages_at(const struct conn_stages *stages, uint64_t time_ns)
+{
+    assert(stages->count > 0);
+    for (size_t i = 0; i < stages->count; i++) {
+        const struct conn_stage *stage = &stages->list[i];
+        if (time_ns < stage->duration_ns) {
+            const double share = (double)time_ns / (double)stage->duration_ns;
+            const double change = (double)stage->to - (double)stage->from;
+            return (uint64_t)llround((double)stage->from + change * share);
+        }
+        time_ns -= stage->duration_ns;
+    }
+    return stages->list[stages->count - 1].to;
+}
