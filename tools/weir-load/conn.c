@@ -531,6 +531,16 @@ void conn_finish(struct conn *conn)
     conn_tell_drained(conn->traffic);
 }
 
+void conn_retire(struct conn *conn)
+{
+    assert(conn->state == CONN_OPEN);
+    conn->is_retired = true;
+    conn->quota = conn->outstanding;
+    if (conn->outstanding == 0) {
+        conn->traffic->kind->end(conn);
+    }
+}
+
 void conn_expire(struct conn *conn, uint64_t now_ns, uint64_t timeout_ns)
 {
     struct traffic *traffic = conn->traffic;
@@ -587,6 +597,7 @@ void conn_reset(struct conn *conn)
     } else if (conn->quota < conn->outstanding) {
         conn->quota = conn->outstanding;
     }
+    conn->is_retired = false;
     conn->was_used = false;
     conn->knows_syn = false;
     conn->first_byte_ns = 0;

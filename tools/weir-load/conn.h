@@ -77,6 +77,9 @@ struct conn_kind {
     /* The run is over, and the connection stands: say so. NULL: nothing is
      * said. */
     void (*leave)(struct conn *conn);
+    /* It is of use no more, and nothing is under way: end it as after its last
+     * answer. NULL: it always stays. */
+    void (*end)(struct conn *conn);
     /* --log: note all measured ones under way as lost. NULL: they are in the
      * ring of flights, or cannot be noted. */
     void (*note_lost)(const struct conn *conn, uint64_t now_ns);
@@ -105,6 +108,8 @@ struct conn {
     uint32_t outstanding_warmup;
     /* Open models: in the queue of those with room. */
     bool is_offered;
+    /* It was retired: what is under way is its last. */
+    bool is_retired;
     struct conn *next_offered;
     /* Closed loop: the end of --think; all zero: none is waited for. */
     struct weir_handle thought;
@@ -157,6 +162,8 @@ struct conn {
     weir_tls_session *session;
     /* Has it been open or failed once; set by the client. */
     bool settled;
+    /* Not to be made, as fewer connections are wanted; set by the client. */
+    bool is_parked;
     uint64_t connect_began_ns;
     /* When it stood, with TLS when the handshake was over. */
     uint64_t connected_ns;
@@ -212,6 +219,9 @@ void conn_lack(struct conn *conn, int err, const char *detail);
 
 /* Mode idle: the time is over, and the connection stands. */
 void conn_end_hold(struct conn *conn, uint64_t now_ns);
+
+/* It is of use no more: it ends when all under way is answered, or now. */
+void conn_retire(struct conn *conn);
 
 /* ---- for the kinds ---- */
 

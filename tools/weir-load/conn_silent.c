@@ -81,6 +81,7 @@ const struct conn_kind conn_visit = {
     .prepare = prepare,
     .send = visit,
     .expire = expire,
+    .end = conn_finish,
 };
 
 const struct conn_kind conn_hold = {
@@ -88,4 +89,5 @@ const struct conn_kind conn_hold = {
     .prepare = prepare,
     .send = hold,
     .expire = expire,
+    .end = conn_finish,
 };

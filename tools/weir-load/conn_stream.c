@@ -221,7 +221,7 @@ static int data_received(void *user, weir_transport *t,
     }
     if (conn->quota > 0) {
         conn->traffic->ready(conn, now_ns);
-    } else if (conn->traffic->announces_end) {
+    } else if (conn->traffic->announces_end && !conn->is_retired) {
         conn_part(conn);
     } else {
         conn_finish(conn);
@@ -288,6 +288,7 @@ const struct conn_kind conn_stream = {
     .send = send_requests,
     .expire = conn_expire,
     .repeat = repeat_requests,
+    .end = conn_finish,
 };
 
 /* ---- connections with a greeting ---- */
@@ -445,6 +446,15 @@ static void greeted_leave(struct conn *conn)
     }
 }
 
+static void greeted_end(struct conn *conn)
+{
+    if (is_greeting(conn)) {
+        conn_finish(conn);
+    } else {
+        end_greeted(conn);
+    }
+}
+
 static const struct weir_protocol greeted_protocol = {
     .size = sizeof(struct weir_protocol),
     .kind = WEIR_PROTOCOL_STREAM,
@@ -463,4 +473,5 @@ const struct conn_kind conn_greeted = {
     .repeat = greeted_repeat,
     .keep = greeted_keep,
     .leave = greeted_leave,
+    .end = greeted_end,
 };

@@ -258,6 +258,20 @@ static bool send_waiting(struct h2_conn *self)
     return true;
 }
 
+/* The server is told, even before its SETTINGS are here. */
+static void end(struct conn *conn)
+{
+    struct h2_conn *self = self_of(conn);
+
+    if (!self->is_leaving) {
+        nghttp2_session_terminate_session(self->session, NGHTTP2_NO_ERROR);
+        if (!flush(self)) {
+            return;
+        }
+    }
+    conn_finish(conn);
+}
+
 /* What waits is sent when the server's SETTINGS are here. */
 static void repeat_requests(struct conn *conn)
 {
@@ -627,5 +641,6 @@ const struct conn_kind conn_h2 = {
     .expire = expire,
     .repeat = repeat_requests,
     .keep = keep,
+    .end = end,
     .note_lost = note_lost,
 };
