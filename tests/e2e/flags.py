@@ -275,6 +275,19 @@ BAD_RUN = (
     (["--stages", "1s@5,x", TARGET], r"--stages: at 6, 'x': a stage is"),
     (["--stages", "1s@5", "-R", "5", TARGET], r"-R: --stages has the rates"),
     (["--stages", "1s@5", "-d", "5", TARGET], r"-d: --stages says how long"),
+    (["--conn-stages", "1s@5,x", TARGET], r"--conn-stages: at 6, 'x': a stage is"),
+    (["--conn-stages", "1s@5..2M", TARGET], r"--conn-stages: at 7, '2M': not a num"),
+    (["--conn-stages", "1s@0", TARGET], r"--conn-stages: .* no stage has a conn"),
+    (["--conn-stages", "1s@5", "-c", "5", TARGET], r"-c: --conn-stages has the n"),
+    (["--conn-stages", "1s@5", "-d", "5", TARGET], r"-d: --conn-stages says how"),
+    (["--conn-stages", "1s@5", "-n", "5", TARGET], r"-n: --conn-stages says how"),
+    (["--conn-stages", "1s@5", "--stages", "2s@9", TARGET],
+     r"--conn-stages: its stages last 1s together, those of --stages 2s"),
+    (["--conn-stages", "1s@5", "--mode", "stream", TARGET],
+     r"--conn-stages: it is not for mode stream"),
+    (["--conn-stages", "1s@5", UDP], r"--conn-stages: over udp:// nothing is"),
+    (["--conn-stages", "1s@5..2", "-R", "9", "-t", "3", TARGET],
+     r"--conn-stages: with a schedule each thread .* here 5 are the fewest"),
     (["--replay", "/nonexistent/x", TARGET], r"x: No such file or directory"),
     (["--replay-speed", "2", TARGET], r"--replay-speed: there is no --replay"),
     (["--replay-speed", "1001", TARGET], r"'1001' is not a number from 0.001"),
@@ -565,6 +578,7 @@ TRIED = {
     "data-order": ("random", "--data", "DATA", HTTP + "{csv:a}"),
     "replay-speed": ("2", "--replay", "LINES", HTTP),
     "arrival": ("poisson", "-R", "3"), "stages": ("100ms@9",),
+    "conn-stages": ("100ms@9",),
     "late": ("skip", "-R", "3"), "max-inflight": ("3", "-R", "3"),
     "lateness-limit": ("3ms", "-R", "3"), "recv": ("3K", "--mode", "rr"),
     "threads": ("2",), "mode": ("crr",),
@@ -604,7 +618,8 @@ def config_of(folder, words):
     words = [word.replace("LINES", f"{folder}/lines").replace(
         "LIST", f"{folder}/list").replace("DATA", f"{folder}/data")
              for word in words]
-    has_end = {"-d", "--requests", "--duration", "--replay", "--stages"} & {
+    has_end = {"-d", "--requests", "--duration", "--replay", "--stages",
+               "--conn-stages"} & {
         word.partition("=")[0] for word in words}
     outcome = command(WEIR_LOAD, "run", "-q", "--seed=1", f"--json={path}",
                       *(() if has_end else ("-n", "4")), *words,

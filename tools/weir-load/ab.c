@@ -188,7 +188,8 @@ static bool prepare_side(const struct ab *self, struct side *side)
     const struct words *both = &self->options.command.words;
     const bool has_end =
         has_flag(self, side, "duration") || has_flag(self, side, "requests") ||
-        has_flag(self, side, "stages") || has_flag(self, side, "replay");
+        has_flag(self, side, "stages") || has_flag(self, side, "conn-stages") ||
+        has_flag(self, side, "replay");
     const bool has_warmup =
         has_flag(self, side, "warmup") || has_flag(self, side, "replay");
     struct words *words = &side->words;

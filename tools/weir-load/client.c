@@ -39,6 +39,10 @@
 /* -v prints so many failures, then no more. */
 #define LINES_MAX 20U
 
+/* --conn-stages: between two looks, and how many connections one looks at. */
+#define STAGE_PAUSE_NS (10 * MILLISECOND)
+#define STAGE_LOOKS    8192U
+
 static void make_connections(struct client *client);
 
 /* ---- failures ---- */
@@ -59,14 +63,16 @@ static bool is_hopeless(const struct client *client)
     uint64_t failures = client->traffic.connections.failed +
                         client->traffic.connections.lost +
                         client->datagram_errors;
-    uint64_t conn_count = client->conn_count;
+    /* --conn-stages may begin without a connection. */
+    uint64_t tried = client->most_wanted > 0 ? client->most_wanted : 1;
 
     if (traffic->measured.ok + traffic->warmup.ok > 0) {
         return false;
     }
-    return failures >= HOPELESS_ROUNDS * conn_count ||
+    return failures >= HOPELESS_ROUNDS * tried ||
            (client->traffic.connections.opened == 0 &&
-            client->settled == conn_count);
+            client_count_wanted(client, 0) > 0 &&
+            client->settled == client->conn_count);
 }
 
 static void settle(struct client *client, struct conn *conn)
@@ -392,14 +398,126 @@ static bool is_in_pace(struct client *client)
     return true;
 }
 
+/* Is it one too many now? What waits for the next connection needs that one. */
+static bool is_unwanted(const struct client *client, const struct conn *conn)
+{
+    return (uint64_t)(conn - client->conns) >= client->wanted && !conn->repeats;
+}
+
+static void park(struct client *client, struct conn *conn)
+{
+    conn->is_parked = true;
+    client->parked++;
+}
+
 static void make_connections(struct client *client)
 {
-    while (client->waiting_count > 0 && !client->stopping &&
-           client->connecting < ATTEMPTS_MAX && is_in_pace(client)) {
+    while (client->waiting_count > 0 && !client->stopping) {
         uint32_t index = client->waiting[client->waiting_head];
+        struct conn *conn = &client->conns[index];
+        const bool is_wanted = !is_unwanted(client, conn);
+        if (is_wanted &&
+            (client->connecting >= ATTEMPTS_MAX || !is_in_pace(client))) {
+            return;
+        }
         client->waiting_head = (client->waiting_head + 1) % client->conn_count;
         client->waiting_count--;
-        make_connection(client, &client->conns[index]);
+        if (is_wanted) {
+            make_connection(client, conn);
+        } else {
+            park(client, conn);
+        }
+    }
+}
+
+/* ---- stages ---- */
+
+uint64_t client_count_wanted(const struct client *client, uint64_t time_ns)
+{
+    const struct run_options *options = client->options;
+
+    if (!options_has_conn_stages(options)) {
+        return client->conn_count;
+    }
+    return conn_stages_share(conn_stages_at(&options->conn_stages, time_ns),
+                             options->whole_conn_count, client->first_conn,
+                             client->conn_count);
+}
+
+/* Those that are not on their way to their end yet are made again. */
+static void want_more(struct client *client, uint64_t wanted)
+{
+    for (uint64_t i = client->wanted; i < wanted; i++) {
+        struct conn *conn = &client->conns[i];
+        if (conn->is_parked) {
+            conn->is_parked = false;
+            client->parked--;
+            enqueue(client, conn);
+        }
+    }
+    client->wanted = wanted;
+    client->most_wanted =
+        wanted > client->most_wanted ? wanted : client->most_wanted;
+    make_connections(client);
+}
+
+/* Those that stand end with what is under way; others will be seen when they
+ * stand or have failed. */
+static void retire_unwanted(struct client *client, uint64_t now_ns)
+{
+    const uint64_t above = client->conn_count - client->wanted;
+    uint64_t looks = above < STAGE_LOOKS ? above : STAGE_LOOKS;
+
+    if (client->parked == above) {
+        return;
+    }
+    for (; looks > 0; looks--) {
+        if (client->next_above < client->wanted ||
+            client->next_above >= client->conn_count) {
+            client->next_above = client->wanted;
+        }
+        struct conn *conn = &client->conns[client->next_above++];
+        if (conn->state != CONN_OPEN) {
+            continue;
+        }
+        if (client->options->mode == RUN_MODE_IDLE) {
+            conn_end_hold(conn, now_ns);
+        }
+        conn_retire(conn);
+    }
+}
+
+static void stage_cb(void *arg)
+{
+    struct client *client = arg;
+    const uint64_t now_ns = clock_now_ns();
+
+    if (client->stopping) {
+        return;
+    }
+    const uint64_t wanted =
+        client_count_wanted(client, now_ns - client->stages_ns);
+    if (wanted > client->wanted) {
+        want_more(client, wanted);
+    } else if (wanted < client->wanted) {
+        client->wanted = wanted;
+        client->next_above = wanted;
+    }
+    retire_unwanted(client, now_ns);
+    int err = weir_loop_call_later(client->loop, STAGE_PAUSE_NS, stage_cb,
+                                   client, &client->stage_look);
+    if (err < 0) {
+        say("--conn-stages cannot be followed: %s", weir_strerror(err));
+    }
+}
+
+void client_follow_stages(struct client *client, uint64_t window_ns)
+{
+    const uint64_t now_ns = clock_now_ns();
+
+    if (options_has_conn_stages(client->options)) {
+        client->stages_ns = window_ns < now_ns ? window_ns : now_ns;
+        stage_cb(client);
     }
 }
 
@@ -493,6 +611,9 @@ int client_start(struct client *client, weir_loop *loop,
         return err;
     }
     make_connections(client);
+    if (client->wanted == 0) {
+        client->on_event(client->on_event_arg, CLIENT_SETTLED);
+    }
     return 0;
 }
 
@@ -571,6 +692,7 @@ void client_end_window(struct client *client)
 
 void client_stop_sending(struct client *client)
 {
+    weir_loop_cancel(client->loop, client->stage_look);
     /* What the schedule still has is sent: it was due before. */
     if (!client->traffic.pacing) {
         client->traffic.sending = false;
@@ -613,4 +735,5 @@ void client_stop(struct client *client)
     }
     weir_loop_cancel(client->loop, client->watch);
     weir_loop_cancel(client->loop, client->pace);
+    weir_loop_cancel(client->loop, client->stage_look);
 }

@@ -76,6 +76,16 @@ struct client {
     uint64_t connecting;
     struct attempts attempts;
     uint64_t settled;
+    /* How many connections there are to be, the first ones; the most that there
+     * were to be until now; and of the others those that are not to be made. */
+    uint64_t wanted;
+    uint64_t most_wanted;
+    uint64_t parked;
+    /* --conn-stages: the next look, the begin of the window, and which of the
+     * others is to be looked at next. */
+    struct weir_handle stage_look;
+    uint64_t stages_ns;
+    uint64_t next_above;
     /* The connection ledger. */
     uint64_t open_now;
     /* Errors of datagrams, of which the endpoint lives on. */
@@ -101,6 +111,10 @@ int client_init(struct client *client, const struct client_share *share);
 
 /* All memory of a client whose share is known; false: there is none. */
 bool client_get_memory(struct client *client, uint32_t ring_size);
+
+/* How many connections of this thread there are to be at a time of the window,
+ * or at its begin. */
+uint64_t client_count_wanted(const struct client *client, uint64_t time_ns);
 
 /* The state in which a client with its memory begins. */
 void client_prepare(struct client *client, uint32_t ring_size,
@@ -129,6 +143,10 @@ uint64_t client_part(const struct client *client, uint64_t whole);
  * warm-up is forgotten. Without a warm-up the connections that stand carry the
  * first requests of the window, and their times are kept. */
 void client_begin_window(struct client *client);
+
+/* --conn-stages: from the begin of the window on there are as many connections
+ * as their stages want. */
+void client_follow_stages(struct client *client, uint64_t window_ns);
 
 /* The window's time is over: what was to stand so long has. */
 void client_end_window(struct client *client);

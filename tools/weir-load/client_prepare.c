@@ -118,13 +118,19 @@ static void prepare_conns(struct client *client, uint32_t ring_size)
                 codec ? client->codec_states + (size_t)i * state_size : NULL;
         }
         client->waiting[i] = i;
+        conn->is_parked = i >= client->wanted;
+        conn->settled = conn->is_parked;
     }
-    client->waiting_count = client->conn_count;
+    client->waiting_count = client->wanted;
+    client->parked = client->conn_count - client->wanted;
+    client->settled = client->parked;
 }
 
 void client_prepare(struct client *client, uint32_t ring_size,
                     const struct conn_events *events)
 {
+    client->wanted = client_count_wanted(client, 0);
+    client->most_wanted = client->wanted;
     prepare_traffic(client, ring_size, events);
     prepare_conns(client, ring_size);
 }

@@ -7,6 +7,7 @@
 #ifndef WEIR_LOAD_OPTIONS_H
 #define WEIR_LOAD_OPTIONS_H
 
+#include "conn_stages.h"
 #include "cpus.h"
 #include "data.h"
 #include "http_request.h"
@@ -131,6 +132,10 @@ struct run_options {
     bool shares_cpus;
     bool is_forced;
     uint64_t conn_count;
+    /* Of the whole load, over the time of the window, and as given; without
+     * stages and NULL: it is always the same. */
+    struct conn_stages conn_stages;
+    const char *conn_stages_text;
     uint64_t depth;
     /* Of requests; and of answers in mode rr, in others all zero. */
     struct sizes send;
@@ -235,6 +240,22 @@ static inline const struct target *
 options_place(const struct run_options *options, const struct target *target)
 {
     return options->connect_to.text ? &options->connect_to : target;
+}
+
+/* Is this part to have fewer connections at times? */
+static inline bool options_has_conn_stages(const struct run_options *options)
+{
+    return options->conn_stages.count > 0;
+}
+
+/* With how many connections this part begins. */
+static inline uint64_t options_first_conns(const struct run_options *options)
+{
+    return options_has_conn_stages(options)
+               ? conn_stages_share(conn_stages_at(&options->conn_stages, 0),
+                                   options->whole_conn_count,
+                                   options->first_conn, options->conn_count)
+               : options->conn_count;
 }
 
 /* How many connections of this part a target has. */

@@ -11,6 +11,7 @@
 #include "foreign.h"
 #include "preamble_options.h"
 #include "script_request.h"
+#include "settle_conns.h"
 #include "settle_data.h"
 #include "tools/common/clock.h"
 #include "tools/common/console.h"
@@ -607,11 +608,15 @@ static const struct option_rule no_rate[] = {
 static const struct option_rule no_duration[] = {
     {"replay", "ends with its last answer"},
     {"stages", "says how long the run is"},
+    {"conn-stages", "says how long the run is"},
     {NULL, NULL}};
 static const struct option_rule no_requests[] = {
     {"replay", "sends all of its file"},
     {"stages", "says how long the run is"},
+    {"conn-stages", "says how long the run is"},
     {NULL, NULL}};
+static const struct option_rule no_conns[] = {
+    {"conn-stages", "has the numbers"}, {NULL, NULL}};
 static const struct option_rule no_times[] = {{"replay", "has the times"},
                                               {NULL, NULL}};
 static const struct option_rule no_mix[] = {{"replay", "has the requests"},
@@ -648,7 +653,7 @@ static const struct option rows[] = {
     {"connections", 'c', "N", "connections",
      .aliases = "concurrency concurrent",
      NUMBER(OPTION_COUNT, 1, CONNS_MAX, whole_conn_count), .initial = "10",
-     .json = "connections"},
+     .excludes = no_conns, .json = "connections"},
     {"duration", 'd', "TIME", "how long to measure (10s; with -n: no limit)",
      .aliases = "z", NUMBER(OPTION_TIME, SECOND / 1000, WEEK_NS, duration_ns),
      MARK(duration), .excludes = no_duration, .json = "duration_ns"},
@@ -809,6 +814,7 @@ static const struct option rows[] = {
     {"think", 0, "TIME", "closed loop: pause before the next request (0)",
      NUMBER(OPTION_TIME, 1, WEEK_NS, think_ns), MARK(think),
      .json = "think_ns"},
+    CONN_STAGES_ROW,
     {"conn-rate", 0, "RATE", "connections made in a second, at most",
      .read = read_rate, .kind = OPTION_RATE, AT(conn_rate),
      .json = "conn_rate?"},

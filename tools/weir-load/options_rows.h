@@ -27,6 +27,7 @@ struct options_given {
     const struct option *direction;
     const struct option *rate;
     const struct option *stages;
+    const struct option *conn_stages;
     const struct option *think;
     const struct option *depth;
     const struct option *requests_per_conn;

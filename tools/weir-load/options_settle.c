@@ -6,6 +6,7 @@
  * options have a meaning.
  */
 #include "options_rows.h"
+#include "settle_conns.h"
 #include "settle_data.h"
 #include "settle_slo.h"
 
@@ -73,11 +74,12 @@ static bool settle_amounts(struct run_options *options,
     const bool is_counted = options->request_count > 0 || has_replay;
     const uint64_t in_flight = options->depth * options->send.most;
 
-    if (!is_counted && !given->duration) {
+    if (!is_counted && !given->duration && !given->conn_stages) {
         options->duration_ns = 10 * SECOND;
     }
     if (!given->warmup) {
-        options->warmup_ns = is_counted ? 0 : SECOND;
+        options->warmup_ns =
+            is_counted || options_first_conns(options) == 0 ? 0 : SECOND;
     }
     if (in_flight > IN_FLIGHT_MAX) {
         say("-p times --send is more than 1G on each connection");
@@ -952,12 +954,13 @@ bool options_settle(struct options_reading *reading)
     struct run_options *options = &reading->options;
     const struct options_given *given = &reading->given;
 
-    return settle_data(options, given) && settle_part(options, given) &&
-           settle_amounts(options, given) && settle_udp(options, given) &&
-           settle_connections(options, given) &&
+    return settle_data(options, given) && settle_conns(options, given) &&
+           settle_part(options, given) && settle_amounts(options, given) &&
+           settle_udp(options, given) && settle_connections(options, given) &&
            settle_requests(options, given) && preamble_settle(options) &&
            settle_pace(options, given) && settle_output(options, given) &&
            settle_mode(options, given) &&
+           settle_conns_meaning(options, given) &&
            tls_check_run(&options->tls, options->targets,
                          options->target_count) &&
            settle_sockets(options) && settle_fields(options, given);

@@ -84,6 +84,10 @@ static void print_load(const struct run_options *options, FILE *out)
     fprintf(out, ", mode %s, %llu conns, depth %llu, %llu threads\n",
             options_mode_name(options->mode), LLU(options->conn_count),
             LLU(options->depth), LLU(options->thread_count));
+    if (options_has_conn_stages(options)) {
+        fprintf(out, "Stages      of connections %s, %llu at first\n",
+                options->conn_stages_text, LLU(options_first_conns(options)));
+    }
 }
 
 static void print_times(const struct run_options *options, FILE *out)

@@ -22,6 +22,9 @@
 /* Fewer rows than these say nothing about steadiness. */
 #define SPREAD_ROWS_MIN 3U
 
+/* Intervals in the line of open connections. */
+#define OPEN_ROWS 8U
+
 #define LLU(value) ((unsigned long long)(value))
 
 /* What said when a request was sent; it decides what latencies mean. */
@@ -110,7 +113,9 @@ static void print_header(const struct result *result, FILE *out)
         fprintf(out, ", part %u of %u", options->part.index + 1,
                 options->part.count);
     }
-    fprintf(out, ", %llu conns%s, depth %llu", LLU(options->conn_count),
+    fprintf(out, ", %s%llu conns%s, depth %llu",
+            options_has_conn_stages(options) ? "up to " : "",
+            LLU(options->conn_count),
             options_is_churn(options) ? " made anew for each request" : "",
             LLU(options->depth));
     print_payload(options, out);
@@ -374,6 +379,25 @@ static void print_connections(const struct result *result, FILE *out)
     fputc('\n', out);
 }
 
+/* --conn-stages: how many were open at the ends of intervals, of which no more
+ * than a line has. */
+static void print_open(const struct result *result, FILE *out)
+{
+    const size_t step = (result->row_count + OPEN_ROWS - 1) / OPEN_ROWS;
+    char text[UNITS_TEXT_SIZE];
+
+    if (!options_has_conn_stages(result->options) || result->row_count == 0) {
+        return;
+    }
+    fputs("Open       ", out);
+    for (size_t i = step - 1; i < result->row_count; i += step) {
+        const struct interval *row = &result->rows[i].counts;
+        fprintf(out, " %s%llu at %s", i >= step ? " " : "", LLU(row->open),
+                units_format_time(row->end_ns, text));
+    }
+    fputc('\n', out);
+}
+
 static void print_http2(const struct result *result, FILE *out)
 {
     const struct run_options *options = result->options;
@@ -447,6 +471,7 @@ void report_print(const struct result *result, FILE *out)
         print_latency(result, out);
     }
     print_connections(result, out);
+    print_open(result, out);
     print_tls(result, out);
     print_http2(result, out);
     print_errors(result, out);

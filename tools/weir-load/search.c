@@ -406,6 +406,11 @@ static bool prepare(struct search *self)
         say("-R: search chooses the rates; --from says where it begins");
         return false;
     }
+    if (option_is_given(&self->command.passed, "conn-stages")) {
+        say("--conn-stages: each run of a search has one number of "
+            "connections; see -c");
+        return false;
+    }
     if (self->command.words.count == 0) {
         say("no target (see weir-load search --help)");
         return false;

@@ -43,11 +43,13 @@ static bool settle_once(struct run_options *options,
     if (!may_have_fields(options, given)) {
         return true;
     }
-    if (given->duration || given->stages) {
+    if (given->duration || given->stages || given->conn_stages) {
         return option_say(given->data_order,
                           "the run ends when the rows of --data are used up; "
                           "leave %s out",
-                          given->duration ? "-d" : "--stages");
+                          given->duration ? "-d"
+                          : given->stages ? "--stages"
+                                          : "--conn-stages");
     }
     if (options->warmup_ns > 0) {
         return option_say(given->data_order,

@@ -208,6 +208,12 @@ static bool prepare(struct sweep *self)
             "--help)");
         return false;
     }
+    if (strcmp(self->steps.flag, "-c") == 0 &&
+        option_is_given(&self->command.passed, "conn-stages")) {
+        say("--conn-stages: it has the numbers of connections, and --conns "
+            "others; --rates goes with it");
+        return false;
+    }
     if (self->command.words.count == 0) {
         say("no target (see weir-load sweep --help)");
         return false;

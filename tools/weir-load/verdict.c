@@ -592,11 +592,11 @@ static void find_objections(struct result *result)
     }
     /* Otherwise connections come and go. */
     if (!options_is_churn(options) &&
-        result->connections.open_at_begin < options->conn_count) {
+        result->connections.open_at_begin < options_first_conns(options)) {
         add(invalid,
             "only %llu of %llu connections were open when measuring began",
             (unsigned long long)result->connections.open_at_begin,
-            (unsigned long long)options->conn_count);
+            (unsigned long long)options_first_conns(options));
     }
     if (result->gave_up) {
         add(invalid, "ended early, because no request succeeded any more");

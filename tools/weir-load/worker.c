@@ -247,6 +247,7 @@ static void measure_cb(void *arg)
     if (plan->end_ns != UINT64_MAX) {
         worker->phase_end = arm(worker, plan->end_ns, drain_cb);
     }
+    client_follow_stages(client, plan->window_ns);
     if (traffic->pacing) {
         pacing_count_due(traffic->pacing, plan->window_ns);
         traffic->measuring = true;
