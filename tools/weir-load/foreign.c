@@ -355,6 +355,14 @@ static bool is_iterations(const char *value, char *const *words)
     return is_number(value, words) && has_flag(words, users);
 }
 
+/* A number of users where stages have it. */
+static bool has_user_stages(const char *value, char *const *words)
+{
+    static const char *const stages[] = {"--stage", "-s", NULL};
+
+    return is_number(value, words) && has_flag(words, stages);
+}
+
 /* -f is a body where there is a method to send it with. */
 static bool is_body_file(const char *value, char *const *words)
 {
@@ -556,7 +564,8 @@ static bool is_place(const char *value, char *const *words)
     "time -p N"
 #define PROGRAM                                                                \
     "a program of k6 or locust is not run; what it sends is the target, -X, "  \
-    "-H and -b, or --mix FILE, its stages --stages, its thresholds --slo"
+    "-H and -b, or --mix FILE, its stages --conn-stages, or --stages of "      \
+    "rates, its thresholds --slo"
 #define SCRIPT_OF(name_, is_)                                                  \
     {                                                                          \
         ROW(name_, is_, "-X|METHOD|-H|NAME: VALUE|-b|BODY", SCRIPT),           \
@@ -579,7 +588,14 @@ static bool is_place(const char *value, char *const *words)
     "tcpkali's messages are --request, and where an answer ends --expect, "    \
     "here as long as the message; of ws:// they are -b"
 #define OBJECTIVE "an objective is --slo EXPR, as p95<200ms,errors<1%"
-#define RAMP      "rates that rise are --stages, as 30s@0..500,1m@500"
+#define RAMP                                                                   \
+    "rates that rise are --stages, as 30s@0..500,1m@500, and connections "     \
+    "--conn-stages, as 30s@0..50,1m@50"
+#define USERS                                                                  \
+    "stages of users are --conn-stages; --stages has rates, as 30s@1..100"
+#define FIRST_USERS                                                            \
+    "stages of users say how many there are; the first begins at 1, or where " \
+    "it is written as TIME@N..M at N"
 #define PAGE                                                                   \
     "a page is drawn of a result: weir-load report -o PAGE.html result.json"
 #define WINDOW                                                                 \
@@ -607,6 +623,8 @@ const struct option_foreign foreign_words[] = {
           "--data is a file of rows here; a body is -b TEXT"),
     VALUE("d", is_file, "-b|@%s", "-d is a duration here; " BODY),
     VALUE("d", is_body, "-b|%s", "-d is a duration here; a body is -b TEXT"),
+    FILLED("stage", foreign_is_user_stages, foreign_fill_user_stages, USERS),
+    FILLED("stages", foreign_is_user_stages, foreign_fill_user_stages, USERS),
     VALUE("q", is_rate, "-R|%s",
           "-q is quiet here; a rate is -R RATE, of all connections together"),
     TOOL("i", foreign_is_sockperf, foreign_fill_sockperf, SOCKPERF),
@@ -694,6 +712,7 @@ const struct option_foreign foreign_words[] = {
     {ROW("r", is_once, "", "each URL of the file once is -n N"),
      .has_value = true, .fill = foreign_fill_once},
     ALONE("r", NULL, "", "an error ends nothing but its connection"),
+    FILLED("s", foreign_is_user_stages, foreign_fill_user_stages, USERS),
     SCRIPT_OF("s", is_script),
     VALUE("s", is_time, "--timeout|%s", TIMEOUT),
     TOOL("s", is_host, foreign_fill_memtier, REDIS),
@@ -707,6 +726,7 @@ const struct option_foreign foreign_words[] = {
     VALUE("f", is_body_file, "-b|@%s", BODY),
     LIST_OF("f"),
     VALUE("u", is_pair, BASIC, USER),
+    VALUE("u", has_user_stages, "", FIRST_USERS),
     VALUE("u", is_count, "-c|%s", "as many users as connections: -c N"),
     TOOL("u", is_no_target, foreign_fill_iperf3,
          "over UDP each datagram is answered: the target is udp://HOST:PORT, "
@@ -785,6 +805,7 @@ const struct option_foreign foreign_words[] = {
     ALONE("follow", NULL, "", NO_REDIRECT),
     VALUE("proxy", NULL, NULL, NO_PROXY),
     /* Names: how much, and when. */
+    VALUE("vus", has_user_stages, "", FIRST_USERS),
     VALUE("vus", NULL, "-c|%s", "as many users as connections: -c N"),
     VALUE("users", NULL, "-c|%s", "as many users as connections: -c N"),
     VALUE("iterations", NULL, "-n|%s", "a count of requests is -n N"),

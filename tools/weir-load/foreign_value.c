@@ -6,6 +6,7 @@
  */
 #include "foreign_value.h"
 
+#include "conn_stages.h"
 #include "url.h"
 
 #include <ctype.h>
@@ -222,6 +223,38 @@ bool foreign_fill_count(struct reword *line, const char *value,
     }
     reword_keep(line, "-n");
     reword_keep(line, digits);
+    return true;
+}
+
+bool foreign_is_user_stages(const char *value, char *const *words)
+{
+    struct conn_stages stages;
+    char why[CONN_STAGES_WHY_SIZE];
+
+    (void)words;
+    return value && strchr(value, ':') && !strchr(value, '@') &&
+           conn_stages_parse(value, &stages, why) == 0;
+}
+
+/* A flag for each stage, one behind the other, is one flag with all. */
+bool foreign_fill_user_stages(struct reword *line, const char *value,
+                              char *const *words)
+{
+    static const char flag[] = " --conn-stages ";
+    const char *last = memmem(line->text, line->len, flag, sizeof(flag) - 1);
+
+    (void)words;
+    if (!last) {
+        reword_keep(line, "--conn-stages");
+        reword_keep(line, value);
+        return true;
+    }
+    last += sizeof(flag) - 1;
+    if (memchr(last, ' ', line->len - (size_t)(last - line->text))) {
+        return false;
+    }
+    reword_join(line, ",");
+    reword_join(line, value);
     return true;
 }
 

@@ -26,6 +26,9 @@ foreign_is_fn foreign_is_lower_method;
 /* p(95)<500, a threshold of k6. */
 foreign_is_fn foreign_is_threshold;
 
+/* 30s:100,1m:100, stages of users of k6. */
+foreign_is_fn foreign_is_user_stages;
+
 /* Of words that are no flags: http:HOST, http:/HOST, http//HOST; 8080 and
  * :8080; ::1; http+unix://PATH; a URL with a blank, a fragment or a user in it,
  * or with a query behind its host. */
@@ -49,6 +52,7 @@ reword_fill_fn foreign_fill_count;
 reword_fill_fn foreign_fill_header;
 reword_fill_fn foreign_fill_method;
 reword_fill_fn foreign_fill_threshold;
+reword_fill_fn foreign_fill_user_stages;
 reword_fill_fn foreign_fill_broken_url;
 reword_fill_fn foreign_fill_port;
 reword_fill_fn foreign_fill_unix;
