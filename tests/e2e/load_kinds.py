@@ -439,7 +439,7 @@ def test_errors_that_an_objective_speaks_of_are_its_affair():
             outcome = load("-c", "1", "-n", "100", "--urls", f"{folder}/lines",
                            "--slo", slo, server.url)
         equal(outcome.status, status, f"{slo}: {outcome.err}")
-    for slo, status in (("status.503<=90%", OK), ("status.404<1", ERRORS)):
+    for slo, status in (("status.503<=100%", OK), ("status.404<1", ERRORS)):
         with Noting() as server:
             outcome = load("-c", "2", "-n", "20", "--slo", slo,
                            f"{server.url}/status503", f"{server.url}/a")
@@ -452,7 +452,7 @@ def test_a_budget_that_was_given_is_not_left_to_objectives():
                           (("--max-errors", "50"), OK)):
         with Noting() as server:
             outcome = load("-c", "2", "-n", "20", *words, "--slo",
-                           "errors<=90%,status.503<=90%",
+                           "errors<=100%,status.503<=100%",
                            f"{server.url}/status503", f"{server.url}/a")
         equal(outcome.status, status, f"{words}: {outcome.err}")
 
