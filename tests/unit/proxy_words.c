@@ -73,6 +73,7 @@ UNIT(proxy_words, a_word_is_about_what_was_begun_last)
     expect_eq(service->idle_timeout_ns, 3000000000);
     cr_assert(config_check(&config, why), "%s", why);
     cr_assert_str_eq(service->name, "tcp://127.0.0.1:1");
+    expect_eq(route->targets[0].weight, 7); /* of one list */
 }
 
 UNIT(proxy_words, texts_of_checks_have_escapes)
@@ -250,6 +251,9 @@ static const struct {
     {"keepalive", "5m:0:4", "such as 5m:30s:4"},
     {"keepalive", "32768s", "with times up to 32767s"},
     {"log-format", "xml", "text or json"},
+    {"include", "/dev/null/none", "/dev/null/none: Not a directory"},
+    {"include", "", ": No such file"},
+    {"to", "@a", "'@a' is a group of targets, which a file has: [targets a]"},
     {"to", "udp://127.0.0.1:1",
      "is not a target; write tcp://HOST:PORT, "
      "tls://HOST:PORT, unix:PATH"},

@@ -72,6 +72,24 @@ struct config_target *config_target(struct config *config)
 
 /* ---- growing ---- */
 
+static void free_route(struct config_route *route)
+{
+    for (size_t i = 0; i < route->target_count; i++) {
+        free((char *)route->targets[i].at.text);
+    }
+    free(route->targets);
+    free(route->server_name);
+    free(route->group);
+    free(route->check_send);
+    free(route->check_expect);
+    free(route->check_path);
+    free(route->check_host);
+    free(route->to_ca);
+    free(route->to_name);
+    free(route->to_cert);
+    free(route->to_key);
+}
+
 void config_init(struct config *ret)
 {
     *ret = (struct config){.drain_ns = 30 * SECOND, .client_table = 100000};
@@ -98,23 +116,16 @@ static bool inherit(struct config_route *route, const struct config_route *from)
 
     *route = *from;
     route->server_name = NULL;
+    route->group = NULL;
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
         is_whole = copy_text(texts[i]) && is_whole;
     }
     return is_whole;
 }
 
-static bool add_route(struct config_service *service, const char *server_name)
+static struct config_route new_route(void)
 {
-    struct config_route *larger =
-        grow(service->routes, service->route_count, sizeof(*larger));
-
-    if (!larger) {
-        return false;
-    }
-    service->routes = larger;
-    struct config_route *route = &service->routes[service->route_count];
-    *route = (struct config_route){
+    return (struct config_route){
         .queue_timeout_ns = 5 * SECOND,
         .check_min_status = 200,
         .check_max_status = 399,
@@ -127,6 +138,19 @@ static bool add_route(struct config_service *service, const char *server_name)
         .check_rise = 2,
         .check_fall = 3,
     };
+}
+
+static bool add_route(struct config_service *service, const char *server_name)
+{
+    struct config_route *larger =
+        grow(service->routes, service->route_count, sizeof(*larger));
+
+    if (!larger) {
+        return false;
+    }
+    service->routes = larger;
+    struct config_route *route = &service->routes[service->route_count];
+    *route = new_route();
     service->route_count++; /* freed with the service from here on */
     if (service->route_count > 1 && service->routes[0].target_count == 0 &&
         !inherit(route, &service->routes[0])) {
@@ -179,6 +203,23 @@ bool config_begin_route(struct config *config, const char *server_name)
 
     config_route(config)->line = config->line;
     return is_added;
+}
+
+bool config_begin_group(struct config *config, const char *group)
+{
+    struct config_route *route = config_route(config);
+    const struct config_route before = *route;
+
+    route->server_name = NULL;
+    free_route(route);
+    *route = new_route();
+    route->line = before.line;
+    route->server_name = before.server_name;
+    route->passes_tls = before.passes_tls;
+    route->send_header = before.send_header;
+    route->ends_waiting = before.ends_waiting;
+    route->group = strdup(group);
+    return route->group != NULL;
 }
 
 /* Reads an address; its text is the configuration's. */
@@ -241,6 +282,24 @@ bool config_add_target(struct config *config, const char *text, char *why)
     return true;
 }
 
+/* ---- groups ---- */
+
+const struct config_route *
+config_first_of_group(const struct config *config,
+                      const struct config_route *route)
+{
+    for (size_t i = 0; i < config->service_count && route->group; i++) {
+        const struct config_service *service = &config->services[i];
+        for (size_t j = 0; j < service->route_count; j++) {
+            const char *group = service->routes[j].group;
+            if (group && strcmp(group, route->group) == 0) {
+                return &service->routes[j];
+            }
+        }
+    }
+    return route;
+}
+
 /* ---- threads ---- */
 
 uint32_t config_count_tries(const struct config_route *route)
@@ -274,23 +333,6 @@ uint32_t config_count_threads(const struct config *config)
 }
 
 /* ---- freeing ---- */
-
-static void free_route(struct config_route *route)
-{
-    for (size_t i = 0; i < route->target_count; i++) {
-        free((char *)route->targets[i].at.text);
-    }
-    free(route->targets);
-    free(route->server_name);
-    free(route->check_send);
-    free(route->check_expect);
-    free(route->check_path);
-    free(route->check_host);
-    free(route->to_ca);
-    free(route->to_name);
-    free(route->to_cert);
-    free(route->to_key);
-}
 
 void config_drop_first_route(struct config_service *service)
 {
@@ -327,6 +369,10 @@ void config_free(struct config *config)
     for (size_t i = 0; i < config->service_count; i++) {
         free_service(&config->services[i]);
     }
+    for (size_t i = 0; i < config->part_count; i++) {
+        free(config->parts[i].path);
+    }
+    free(config->parts);
     free(config->services);
     free(config->admin);
     free(config->log_path);
@@ -336,13 +382,38 @@ void config_free(struct config *config)
 
 /* ---- places and addresses ---- */
 
+bool config_begin_part(struct config *config, const char *path, unsigned line)
+{
+    struct config_part *larger =
+        grow(config->parts, config->part_count, sizeof(*larger));
+
+    if (!larger) {
+        return false;
+    }
+    config->parts = larger;
+    config->parts[config->part_count] =
+        (struct config_part){strdup(path), config->line_count + 1, line};
+    if (!config->parts[config->part_count].path) {
+        return false;
+    }
+    config->part_count++;
+    return true;
+}
+
 const char *config_place(const struct config *config, unsigned line,
                          char *ret_text)
 {
+    const struct config_part *part = NULL;
+
     ret_text[0] = '\0';
-    if (config->file && line > 0) {
-        snprintf(ret_text, CONFIG_PLACE_SIZE, "%.200s:%u: ", config->file,
-                 line);
+    for (size_t i = 0; i < config->part_count; i++) {
+        if (config->parts[i].first <= line) {
+            part = &config->parts[i];
+        }
+    }
+    if (part) {
+        snprintf(ret_text, CONFIG_PLACE_SIZE, "%.200s:%u: ", part->path,
+                 part->line + (line - part->first));
     } else if (config->file) {
         snprintf(ret_text, CONFIG_PLACE_SIZE, "%.200s: ", config->file);
     }

@@ -73,13 +73,15 @@ struct config_target {
     uint64_t weight;
     uint64_t limit; /* connections at once; 0: no limit */
     bool is_backup;
-    bool ends_list; /* the last of several that one 'to' has */
+    size_t list_count; /* targets of one 'to', of which this is the last; or 0
+                        */
 };
 
 /* Targets of which one is chosen, for the server names that it is for. */
 struct config_route {
     unsigned line;     /* of the file; 0: it is a flag's */
     char *server_name; /* NULL: all names; "*.NAME": all below */
+    char *group;       /* of targets, with other routes; NULL: its own */
     bool passes_tls;   /* the client's TLS goes through unopened */
     enum config_balance balance;
     enum config_header send_header;
@@ -160,9 +162,20 @@ struct config_service {
     size_t route_count;
 };
 
+/* Lines of a file, one behind the other. All lines of all files are numbered as
+ * they are read, and everything else knows these numbers alone. */
+struct config_part {
+    char *path;
+    unsigned first; /* the number of the first line */
+    unsigned line;  /* of this line in its file */
+};
+
 struct config {
-    const char *file; /* that was read last, borrowed; NULL: none */
-    unsigned line;    /* that is read, or looked at; 0: no line of a file */
+    const char *file;    /* that was read last, borrowed; NULL: none */
+    unsigned line;       /* that is read, or looked at; 0: no line of a file */
+    unsigned line_count; /* that were read */
+    struct config_part *parts;
+    size_t part_count;
     uint64_t thread_count; /* 0: one for each processor */
     char *admin;           /* where /metrics is served; NULL: nowhere */
     char *log_path;        /* "-": standard output; NULL: no log */
@@ -189,6 +202,13 @@ void config_free(struct config *config);
 bool config_begin_service(struct config *config, const char *name);
 /* Begins a route of the last service. */
 bool config_begin_route(struct config *config, const char *server_name);
+/* Gives the last route, which has no target yet, a group of targets: what was
+ * said of it is forgotten but its name, and what is about the client. */
+bool config_begin_group(struct config *config, const char *group);
+/* The first route with the group of this one; this one if it has none. */
+const struct config_route *
+config_first_of_group(const struct config *config,
+                      const struct config_route *route);
 /* Removes the first route of several. */
 void config_drop_first_route(struct config_service *service);
 /* Adds a target to the last route. False, with a line in @why. */
@@ -219,9 +239,13 @@ bool config_check(struct config *config, char *why);
 /* Says what is allowed, and seldom what is meant. */
 void config_warn(const struct config *config);
 
+/* The next line to be read is this one of that file. False without memory. */
+bool config_begin_part(struct config *config, const char *path, unsigned line);
+
 /* Room for a place. */
 #define CONFIG_PLACE_SIZE 256
-/* Writes "FILE:LINE: ", as far as both are known, and returns it. */
+/* Writes "FILE:LINE: " of a line by its number, as far as both are known, and
+ * returns it. */
 const char *config_place(const struct config *config, unsigned line,
                          char *ret_text);
 

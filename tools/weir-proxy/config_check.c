@@ -413,9 +413,36 @@ static bool check_memory(const struct config *config, char *why)
         (unsigned)thread_count, units_format_size(CONFIG_MEMORY_LEAST, least));
 }
 
+/* ---- lists of targets ---- */
+
+/* What is said behind a list is about each of it. */
+static void spread_list(struct config_route *route, size_t last)
+{
+    const struct config_target *said = &route->targets[last];
+
+    for (size_t i = 1; i < said->list_count; i++) {
+        struct config_target *target = &route->targets[last - i];
+        target->weight = said->weight;
+        target->limit = said->limit;
+        target->is_backup = said->is_backup;
+    }
+}
+
+static void spread_lists(const struct config *config)
+{
+    for (size_t i = 0; i < config->service_count; i++) {
+        const struct config_service *service = &config->services[i];
+        for (size_t j = 0; j < service->route_count; j++) {
+            for (size_t k = 0; k < service->routes[j].target_count; k++) {
+                spread_list(&service->routes[j], k);
+            }
+        }
+    }
+}
+
 /* ---- what is seldom meant ---- */
 
-static void warn_of_list(const struct config *config,
+static void tell_of_list(const struct config *config,
                          const struct config_target *target)
 {
     char place[CONFIG_PLACE_SIZE];
@@ -424,10 +451,10 @@ static void warn_of_list(const struct config *config,
                        : target->weight != 1 ? "weight"
                                              : NULL;
 
-    if (target->ends_list && word) {
-        say("%swarning: %s is about '%s' alone, the last of its list; with a "
-            "'to' for each it can be said of all",
-            config_place(config, target->line, place), word, target->at.text);
+    if (config->tests_only && target->list_count > 0 && word) {
+        say("%s%s is about each of the %zu targets of this 'to'",
+            config_place(config, target->line, place), word,
+            target->list_count);
     }
 }
 
@@ -458,7 +485,7 @@ void config_warn(const struct config *config)
         for (size_t j = 0; j < service->route_count; j++) {
             const struct config_route *route = &service->routes[j];
             for (size_t k = 0; k < route->target_count; k++) {
-                warn_of_list(config, &route->targets[k]);
+                tell_of_list(config, &route->targets[k]);
                 warn_of_mysql(config, route, &route->targets[k]);
             }
         }
@@ -474,6 +501,7 @@ bool config_check(struct config *config, char *why)
         return option_refuse(why,
                              "there is nothing to do; say 'listen' and 'to'");
     }
+    spread_lists(config);
     config->line = config->memory_limit_line;
     if (!check_memory(config, why)) {
         return false;

@@ -5,6 +5,10 @@
  * ${NAME} in a value stands for a variable of the environment, and
  * ${NAME:-TEXT} for TEXT where there is none, or an empty one.
  *
+ * All lines are read, and those of included files in the place of the line that
+ * includes them, before the first of them is said: what a section is about may
+ * stand behind it.
+ *
  * Space around all of these does not count, nor does the carriage return of
  * other systems. A line that begins with ';' or '#' is a comment, and so is the
  * rest of a line behind a space and ';', unless the value stands in quotes.
@@ -20,29 +24,79 @@
  */
 #include "file.h"
 
-#include "words.h"
+#include "sections.h"
+#include "tools/common/console.h"
 
 #include <errno.h>
+#include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define BLANK " \t\r\n"
 
+/* Files inside each other, and all of them. */
+#define DEPTH_MAX 8
+#define FILES_MAX 1000
+
 struct reading {
     struct config *config;
-    const char *path;
-    unsigned line;
-    bool has_section;
+    struct lines lines;
     char *why;
-    unsigned *lines; /* of each word, about what is begun; 0: not said */
+    unsigned depth;
+    unsigned file_count;
 };
 
 static bool fail(const struct reading *reading, const char *reason)
 {
-    snprintf(reading->why, OPTION_WHY_SIZE, "%.200s:%u: %.280s", reading->path,
-             reading->line, reason);
+    char place[CONFIG_PLACE_SIZE];
+
+    snprintf(reading->why, OPTION_WHY_SIZE, "%s%.250s",
+             config_place(reading->config, reading->config->line, place),
+             reason);
     return false;
+}
+
+/* The same of a file. */
+static bool fail_of(const struct reading *reading, const char *path,
+                    const char *reason)
+{
+    char text[OPTION_WHY_SIZE];
+
+    snprintf(text, sizeof(text), "%.180s: %.60s", path, reason);
+    return fail(reading, text);
+}
+
+/* ---- lines ---- */
+
+/* Adds a line with copies of its texts, of which each may be NULL. */
+static bool add_line(struct reading *reading, enum line_kind kind,
+                     const char *name, const char *value)
+{
+    struct lines *lines = &reading->lines;
+    struct line *larger =
+        realloc(lines->all, (lines->count + 1) * sizeof(*larger));
+
+    if (!larger) {
+        return fail(reading, "no memory");
+    }
+    lines->all = larger;
+    struct line *line = &lines->all[lines->count++];
+    *line = (struct line){.kind = kind,
+                          .number = reading->config->line,
+                          .name = name ? strdup(name) : NULL,
+                          .value = value ? strdup(value) : NULL};
+    return (!name == !line->name && !value == !line->value) ||
+           fail(reading, "no memory");
+}
+
+static void free_lines(struct lines *lines)
+{
+    for (size_t i = 0; i < lines->count; i++) {
+        free(lines->all[i].name);
+        free(lines->all[i].value);
+    }
+    free(lines->all);
 }
 
 /* The text without the space around it; its end is written. */
@@ -111,8 +165,8 @@ static bool expand(const struct reading *reading, char *value, FILE *out)
         const char *piece = find_variable(value + 2);
         if (!piece) {
             snprintf(reason, sizeof(reason),
-                     "the environment has no variable '%.100s'; "
-                     "${%.100s:-TEXT} is TEXT then",
+                     "the environment has no variable '%.60s'; "
+                     "${%.60s:-TEXT} is TEXT then",
                      value + 2, value + 2);
             return fail(reading, reason);
         }
@@ -122,51 +176,10 @@ static bool expand(const struct reading *reading, char *value, FILE *out)
     return true;
 }
 
-/* ---- words that are said twice ---- */
+/* ---- one line ---- */
 
-/* Where the line of a word is kept. 'check' says two things, a kind and an
- * interval, which has the last place. */
-static unsigned *line_of(const struct reading *reading,
-                         const struct option *word, const char *value)
+static bool read_section(struct reading *reading, char *text, bool *in_section)
 {
-    const bool is_interval =
-        strcmp(word->name, "check") == 0 && value[0] >= '0' && value[0] <= '9';
-
-    return &reading->lines[is_interval ? words.count
-                                       : (size_t)(word - words.rows)];
-}
-
-/* Something has begun that words of these scopes are about. */
-static void forget(struct reading *reading, enum word_scope first)
-{
-    for (size_t i = 0; i < words.count; i++) {
-        if (words.rows[i].scope >= (int)first) {
-            reading->lines[i] = 0;
-        }
-    }
-    if (first <= SCOPE_ROUTE) {
-        reading->lines[words.count] = 0;
-    }
-}
-
-static void note_line(struct reading *reading, const struct option *word,
-                      const char *value, size_t service_count)
-{
-    if (reading->config->service_count > service_count) {
-        forget(reading, SCOPE_SERVICE);
-    } else if (strcmp(word->name, "route") == 0) {
-        forget(reading, SCOPE_ROUTE);
-    } else if (strcmp(word->name, "to") == 0) {
-        forget(reading, SCOPE_TARGET);
-    } else if (strcmp(word->name, "cert") == 0) {
-        *line_of(reading, words_find("key"), "") = 0;
-    }
-    *line_of(reading, word, value) = reading->line;
-}
-
-static bool begin_section(struct reading *reading, char *text)
-{
-    struct config *config = reading->config;
     char *end = strchr(text, ']');
     char *behind = end ? trim(end + 1) : NULL;
 
@@ -178,64 +191,20 @@ static bool begin_section(struct reading *reading, char *text)
     if (name[0] == '\0') {
         return fail(reading, "a section is '[NAME]'");
     }
-    for (size_t i = 0; i < config->service_count; i++) {
-        if (config->services[i].name &&
-            strcmp(config->services[i].name, name) == 0) {
-            return fail(reading, "there is a section of that name already");
-        }
-    }
-    reading->has_section = true;
-    forget(reading, SCOPE_SERVICE);
-    return config_begin_service(config, name) || fail(reading, "no memory");
+    *in_section = true;
+    return add_line(reading, LINE_SECTION, NULL, name);
 }
 
-static bool say_word(struct reading *reading, const char *name,
-                     const char *value)
+static bool include(struct reading *reading, const char *value,
+                    bool in_section);
+
+static bool read_word(struct reading *reading, const char *name, char *value,
+                      bool in_section)
 {
-    const struct option *word = words_find(name);
-    const size_t service_count = reading->config->service_count;
-    char reason[OPTION_WHY_SIZE];
-
-    if (word && word->scope != SCOPE_PROGRAM && !reading->has_section) {
-        return fail(reading, "this word belongs into a section: [NAME]");
-    }
-    if (word && word->scope == SCOPE_PROGRAM && reading->has_section) {
-        return fail(reading, "this word belongs before the first section");
-    }
-    if (word && !word->repeats && *line_of(reading, word, value) > 0) {
-        snprintf(reason, sizeof(reason), "'%s' was said already, in line %u",
-                 word->name, *line_of(reading, word, value));
-        return fail(reading, reason);
-    }
-    if (!words_say(reading->config, name, value, reason)) {
-        return fail(reading, reason);
-    }
-    note_line(reading, word, value, service_count);
-    return true;
-}
-
-static bool read_line(struct reading *reading, char *line)
-{
-    static const char mark[] = "\xef\xbb\xbf"; /* with which editors begin */
-    const bool is_marked =
-        reading->line == 1 && strncmp(line, mark, strlen(mark)) == 0;
-    char *text = trim(is_marked ? line + strlen(mark) : line);
-    char *equals = strchr(text, '=');
-
-    if (text[0] == '\0' || text[0] == ';' || text[0] == '#') {
-        return true;
-    }
-    if (text[0] == '[') {
-        return begin_section(reading, text);
-    }
-    if (!equals || equals == text) {
-        return fail(reading, "neither 'WORD = VALUE' nor '[NAME]'");
-    }
-    *equals = '\0';
-    char *value = read_value(equals + 1);
     char *expanded = NULL;
     size_t size = 0;
     FILE *out = value ? open_memstream(&expanded, &size) : NULL;
+
     if (!out) {
         return fail(reading,
                     value ? "no memory" : "a quote lacks its other end");
@@ -244,44 +213,163 @@ static bool read_line(struct reading *reading, char *line)
     if (fclose(out) != 0 && is_good) {
         is_good = fail(reading, "no memory");
     }
-    is_good = is_good && say_word(reading, trim(text), expanded);
+    if (is_good && strcmp(name, "include") == 0) {
+        is_good = include(reading, expanded, in_section);
+    } else if (is_good) {
+        is_good = add_line(reading, LINE_WORD, name, expanded);
+    }
     free(expanded);
+    return is_good;
+}
+
+static bool read_line(struct reading *reading, char *line, bool is_first,
+                      bool *in_section)
+{
+    static const char mark[] = "\xef\xbb\xbf"; /* with which editors begin */
+    const bool is_marked = is_first && strncmp(line, mark, strlen(mark)) == 0;
+    char *text = trim(is_marked ? line + strlen(mark) : line);
+    char *equals = strchr(text, '=');
+
+    if (text[0] == '\0' || text[0] == ';' || text[0] == '#') {
+        return true;
+    }
+    if (text[0] == '[') {
+        return read_section(reading, text, in_section);
+    }
+    if (!equals || equals == text) {
+        return fail(reading, "neither 'WORD = VALUE' nor '[NAME]'");
+    }
+    *equals = '\0';
+    char *value = read_value(equals + 1);
+    return read_word(reading, trim(text), value, *in_section);
+}
+
+/* ---- files ---- */
+
+static bool begin_part(struct reading *reading, const char *path, unsigned line)
+{
+    return (config_begin_part(reading->config, path, line) ||
+            fail(reading, "no memory")) &&
+           add_line(reading, LINE_FILE, NULL, NULL);
+}
+
+static bool read_lines(struct reading *reading, const char *path, FILE *file)
+{
+    struct config *config = reading->config;
+    bool in_section = false;
+    bool is_good = begin_part(reading, path, 1);
+    char *text = NULL;
+    size_t room = 0;
+    ssize_t len;
+
+    for (unsigned i = 1; is_good && (len = getline(&text, &room, file)) >= 0;
+         i++) {
+        const size_t part_count = config->part_count;
+        config->line = ++config->line_count;
+        is_good = strlen(text) == (size_t)len
+                      ? read_line(reading, text, i == 1, &in_section)
+                      : fail(reading, "a byte of the line is 0");
+        if (is_good && config->part_count > part_count) {
+            is_good = begin_part(reading, path, i + 1);
+        }
+    }
+    if (is_good && ferror(file)) {
+        is_good = fail_of(reading, path, strerror(errno));
+    }
+    free(text);
+    return is_good;
+}
+
+/* A file that cannot be read is told at the line that includes it. */
+static bool read_file(struct reading *reading, const char *path)
+{
+    char reason[OPTION_WHY_SIZE];
+    FILE *file = NULL;
+
+    if (reading->depth == DEPTH_MAX || reading->file_count == FILES_MAX) {
+        snprintf(reason, sizeof(reason), "more than %d files%s",
+                 reading->depth == DEPTH_MAX ? DEPTH_MAX : FILES_MAX,
+                 reading->depth == DEPTH_MAX ? " include each other" : "");
+        return fail(reading, reason);
+    }
+    file = fopen(path, "re");
+    if (!file) {
+        return fail_of(reading, path, strerror(errno));
+    }
+    reading->depth++;
+    reading->file_count++;
+    const bool is_good = read_lines(reading, path, file);
+    reading->depth--;
+    fclose(file);
+    return is_good;
+}
+
+/* A pattern of which there is no file is none of a mistake, a name is. */
+static bool read_all(struct reading *reading, const char *pattern)
+{
+    glob_t found = {.gl_pathc = 0};
+    const int err = glob(pattern, GLOB_ERR, NULL, &found);
+    bool is_good = err == 0 || err == GLOB_NOMATCH;
+
+    if (!is_good) {
+        fail_of(reading, pattern,
+                err == GLOB_NOSPACE ? "no memory"
+                                    : "the folder cannot be read");
+    } else if (err == GLOB_NOMATCH && !strpbrk(pattern, "*?[")) {
+        is_good = read_file(reading, pattern);
+    } else if (err == GLOB_NOMATCH) {
+        say("warning: there is no file '%.200s'", pattern);
+    }
+    for (size_t i = 0; is_good && i < found.gl_pathc; i++) {
+        is_good = read_file(reading, found.gl_pathv[i]);
+    }
+    globfree(&found);
+    return is_good;
+}
+
+/* A pattern is one of the folder of the file that has it. */
+static bool include(struct reading *reading, const char *value, bool in_section)
+{
+    const struct config *config = reading->config;
+    const char *own = config->parts[config->part_count - 1].path;
+    const char *slash = value[0] == '/' ? NULL : strrchr(own, '/');
+    char pattern[1024];
+
+    if (in_section) {
+        return fail(reading,
+                    "include: this word belongs before the first section");
+    }
+    if (value[0] == '\0') {
+        return fail(reading, "include: it needs a value");
+    }
+    const int len = snprintf(pattern, sizeof(pattern), "%.*s%s",
+                             slash ? (int)(slash - own) + 1 : 0, own, value);
+    return (size_t)len < sizeof(pattern) ? read_all(reading, pattern)
+                                         : fail(reading, "include: too long");
+}
+
+static bool
+read_and_say(struct config *config, const char *path,
+             bool (*read)(struct reading *reading, const char *path), char *why)
+{
+    struct reading reading = {.config = config, .why = why};
+
+    config->line = 0;
+    config->file = NULL; /* which a first error has in its text */
+    bool is_good = read(&reading, path);
+    config->file = path;
+    is_good = is_good && sections_say(config, &reading.lines, why);
+    config->line = 0;
+    free_lines(&reading.lines);
     return is_good;
 }
 
 bool file_read(struct config *config, const char *path, char *why)
 {
-    struct reading reading = {
-        .config = config,
-        .path = path,
-        .why = why,
-        .lines = calloc(words.count + 1, sizeof(*reading.lines))};
-    FILE *file = reading.lines ? fopen(path, "re") : NULL;
-    char *line = NULL;
-    size_t room = 0;
-    bool is_good = file != NULL;
-    ssize_t len;
+    return read_and_say(config, path, read_file, why);
+}
 
-    errno = file ? 0 : errno;
-    config->file = path;
-    while (is_good && (len = getline(&line, &room, file)) >= 0) {
-        reading.line++;
-        config->line = reading.line;
-        is_good = strlen(line) == (size_t)len
-                      ? read_line(&reading, line)
-                      : fail(&reading, "a byte of the line is 0");
-    }
-    if (is_good && ferror(file)) {
-        is_good = false;
-    }
-    if (!file || (!is_good && ferror(file))) {
-        snprintf(why, OPTION_WHY_SIZE, "%.300s: %s", path, strerror(errno));
-    }
-    config->line = 0;
-    free(reading.lines);
-    free(line);
-    if (file) {
-        fclose(file);
-    }
-    return is_good;
+bool file_read_all(struct config *config, const char *pattern, char *why)
+{
+    return read_and_say(config, pattern, read_all, why);
 }

@@ -2,22 +2,50 @@
  * The file of a configuration: INI, with the words of words.h as keys.
  *
  *     threads = 2
- *     [database]
- *     listen = tcp://:5432
+ *     include = more.ini
+ *     [defaults]
+ *     check = 2s
+ *     [targets replicas]
  *     to = tcp://10.0.0.1:5432
  *     to = tcp://10.0.0.2:5432
  *     weight = 2
+ *     [database]
+ *     listen = tcp://:5432
+ *     to = @replicas
  *
- * Lines before the first section are about the program; each section is a
- * service of that name. The order of lines counts, as that of flags does.
+ * Lines before the first section are about the program; each other section is a
+ * service of that name (sections.h). The order of lines counts, as that of
+ * flags does.
  */
 #ifndef WEIR_PROXY_FILE_H
 #define WEIR_PROXY_FILE_H
 
 #include "config.h"
 
-/* Reads a file into @config. False, with the file's name, the line and what is
- * wrong in @why. */
+enum line_kind {
+    LINE_FILE,    /* another file begins, or the rest of one */
+    LINE_SECTION, /* [VALUE] */
+    LINE_WORD,    /* NAME = VALUE */
+};
+
+struct line {
+    enum line_kind kind;
+    unsigned number; /* of config_place() */
+    char *name;
+    char *value;
+};
+
+/* What files say, in order. */
+struct lines {
+    struct line *all;
+    size_t count;
+};
+
+/* Reads a file, and those that it includes, into @config. False, with the
+ * file's name, the line and what is wrong in @why. */
 bool file_read(struct config *config, const char *path, char *why);
+
+/* The same for all files of a pattern. */
+bool file_read_all(struct config *config, const char *pattern, char *why);
 
 #endif

@@ -34,12 +34,13 @@ static size_t count_routes(const struct config *config)
     return count;
 }
 
-/* That of a route. */
+/* That of a route; routes with one group of targets have one. */
 static weir_upstreams_shared *shared_of(const struct proxy *proxy,
                                         const struct config_route *route)
 {
     weir_upstreams_shared *const *shared = proxy->route_shared;
 
+    route = config_first_of_group(proxy->config, route);
     for (size_t i = 0; i < proxy->config->service_count; i++) {
         const struct config_service *service = &proxy->config->services[i];
         for (size_t j = 0; j < service->route_count; j++) {
@@ -268,24 +269,45 @@ static void follow_change(const struct route *route, weir_upstream *upstream,
         state == WEIR_UPSTREAM_DOWN || (*was_down && state != WEIR_UPSTREAM_UP);
 }
 
-/* The first thread alone says it: all know the same. */
+/* Whose target it is, in words. */
+static const char *describe(const struct route *route, char *ret, size_t size)
+{
+    if (route->config->group) {
+        snprintf(ret, size, "targets %s", route->config->group);
+    } else {
+        snprintf(ret, size, "%s, route %s", route->service->name,
+                 name_of(route));
+    }
+    return ret;
+}
+
+/* All threads, and all routes with one group of targets, know the same: the
+ * first alone says it. */
+static bool says_changes(const struct route *route)
+{
+    const struct worker *worker = route->worker;
+
+    return weir_thread_get_index(worker->thread) == 0 && !worker->is_draining &&
+           config_first_of_group(worker->proxy->config, route->config) ==
+               route->config;
+}
+
 static void tell_change(void *arg, weir_upstream *upstream,
                         enum weir_upstream_state state, int err)
 {
     const struct route *route = arg;
     struct weir_upstream_info info = {.size = sizeof(info)};
     char why[128];
+    char whose[256];
 
     follow_change(route, upstream, state);
 
-    if (weir_thread_get_index(route->worker->thread) != 0 ||
-        route->worker->is_draining ||
-        weir_upstream_get_info(upstream, &info) < 0 ||
+    if (!says_changes(route) || weir_upstream_get_info(upstream, &info) < 0 ||
         !is_news(route, upstream, &info)) {
         return;
     }
     write_why(route->config, &info, state, err, why, sizeof(why));
-    say("%s, route %s: target %s is %s%s", route->service->name, name_of(route),
+    say("%s: target %s is %s%s", describe(route, whose, sizeof(whose)),
         weir_upstream_get_name(upstream), word_of(state), why);
 }
 
@@ -297,13 +319,13 @@ static void tell_skipped(void *arg, weir_upstream *upstream, int err)
     _Atomic uint64_t *told_ns = &route->worker->proxy->told_skipped_ns;
     const uint64_t now_ns = weir_loop_get_time(route->worker->loop);
     uint64_t before_ns = atomic_load(told_ns);
+    char whose[256];
 
     if (!route->worker->is_draining &&
         (before_ns == 0 || now_ns > before_ns + SKIPPED_TOLD_NS) &&
         atomic_compare_exchange_strong(told_ns, &before_ns, now_ns)) {
-        say("%s, route %s: target %s could not be checked, and stays as it "
-            "was: %s",
-            route->service->name, name_of(route),
+        say("%s: target %s could not be checked, and stays as it was: %s",
+            describe(route, whose, sizeof(whose)),
             weir_upstream_get_name(upstream), weir_strerror(err));
     }
 }

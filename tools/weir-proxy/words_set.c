@@ -262,12 +262,19 @@ bool words_say_to(void *options, const struct option *word, const char *value,
 {
     struct config *config = options;
     const bool is_list = strchr(value, ',') != NULL;
+    size_t count = 0;
     char item[512];
 
     (void)word;
     if (!config_route(config)) {
         return option_refuse(why,
                              "it comes after the 'listen' that it is about");
+    }
+    if (value[0] == '@') {
+        return option_refuse(why,
+                             "'%.60s' is a group of targets, which a file has: "
+                             "[targets %.60s]",
+                             value, value + 1);
     }
     do {
         const size_t len = strcspn(value, ",");
@@ -279,9 +286,10 @@ bool words_say_to(void *options, const struct option *word, const char *value,
         if (!config_add_target(config, item, why)) {
             return false;
         }
+        count++;
         value += len + (value[len] == ',');
     } while (*value);
-    config_target(config)->ends_list = is_list;
+    config_target(config)->list_count = is_list ? count : 0;
     return true;
 }
 
@@ -619,6 +627,13 @@ bool words_read_config(void *options, const struct option *word,
 {
     (void)word;
     return file_read(options, value, why);
+}
+
+bool words_read_include(void *options, const struct option *word,
+                        const char *value, char *why)
+{
+    (void)word;
+    return file_read_all(options, value, why);
 }
 
 /* The address of the proxy that is looked at, unless --admin says it. */

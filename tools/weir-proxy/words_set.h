@@ -41,6 +41,7 @@ option_read_fn words_say_client_rate;
 option_read_fn words_say_client_prefix;
 option_read_fn words_say_client_networks;
 option_read_fn words_read_config;
+option_read_fn words_read_include;
 option_read_fn words_read_top;
 
 #endif

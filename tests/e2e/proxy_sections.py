@@ -1,0 +1,233 @@
+"""Sections of weir-proxy's file that services share: [defaults], [targets NAME]
+and files that are included.
+"""
+
+import contextlib
+import os
+import tempfile
+
+from harness import command, equal, fails, matches, run
+from proxy_wait import wait_until
+from proxying import PROXY, Proxy, target
+from servers import Server, echo, echoes
+
+
+class Checked(Server):
+    """Answers checks by HTTP with a status, and echoes all else."""
+
+    def __init__(self):
+        super().__init__(self.talk)
+        self.status = 200
+        self.requests = self.clients = 0
+
+    def talk(self, connection, _number):
+        data = connection.recv(65536)
+        if data.startswith(b"GET "):
+            self.requests += 1
+            connection.sendall(b"HTTP/1.1 %d OK\r\n\r\n" % self.status)
+            connection.recv(1)
+            return
+        self.clients += bool(data)
+        while data:
+            connection.sendall(data)
+            data = connection.recv(65536)
+
+
+@contextlib.contextmanager
+def files(**texts):
+    """A folder with these files, whose names end with .ini."""
+    with tempfile.TemporaryDirectory() as folder:
+        for name, text in texts.items():
+            path = os.path.join(folder, name.replace("__", "/") + ".ini")
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            with open(path, "w", encoding="utf-8") as file:
+                file.write(text)
+        yield folder
+
+
+def look(main, **others):
+    with files(main=main, **others) as folder:
+        outcome = command(PROXY, "-t", "--config",
+                          os.path.join(folder, "main.ini"))
+        outcome.err = outcome.err.replace(folder + "/", "")
+        return outcome
+
+
+def is_good(main, wanted="the configuration is good", **others):
+    outcome = look(main, **others)
+    equal(outcome.status, 0, outcome.err)
+    matches(outcome.err, wanted)
+
+
+def is_wrong(wanted, main, **others):
+    outcome = look(main, **others)
+    fails(outcome, wanted, 2)
+    equal(outcome.err.count("\n"), 1, f"lines in {outcome.err!r}")
+
+
+A = "[a]\nlisten = tcp://127.0.0.1:0\n"
+TO = "to = tcp://127.0.0.1:1\n"
+
+
+# ---- [defaults] ----
+
+def test_services_begin_with_the_defaults_and_replace_them():
+    with Server(echo) as server:
+        text = ("[a]\nlisten = tcp://127.0.0.1:0\nto = {0}\n"
+                "[defaults]\nidle-timeout = 50ms\nclient-deny = 127.0.0.0/8\n"
+                "[b]\nlisten = tcp://127.0.0.1:0\nidle-timeout = 1h\n"
+                "client-deny = 10.0.0.0/8\nto = {0}\n"
+                "listen = tcp://127.0.0.1:0\nclient-deny = 10.0.0.0/8\n"
+                "to = {0}\n").format(target(server))
+        with files(main=text) as folder, Proxy(
+                "--config", os.path.join(folder, "main.ini")) as proxy:
+            while len(proxy.ports) < 3:
+                proxy.read_start()
+            with contextlib.suppress(ConnectionResetError):
+                with proxy.connect(0) as client:
+                    equal(client.recv(1), "a reset", "who is denied")
+            with proxy.connect(1) as held, proxy.connect(2) as client:
+                echoes(held)
+                echoes(client)
+                with contextlib.suppress(ConnectionResetError):
+                    equal(client.recv(1), "a reset", "after 50 ms")
+                echoes(held)
+            proxy.stop_by(["client-denied", "idle", "done"])
+
+
+def test_routes_begin_with_the_defaults_if_not_with_their_services_words():
+    """Without a target that has TLS, to-name is refused: both ways show."""
+    head = ("[defaults]\nto-insecure = on\n[a]\nlisten = tls://127.0.0.1:0\n"
+            "passthrough = on\n")
+    route = "route = a.example\npassthrough = on\n"
+    is_wrong(r"main\.ini:6: to-\.\.\. needs a target", head + route + TO)
+    is_good(head + "to-insecure = off\n" + route + TO)
+    is_wrong(r"main\.ini:8: to-\.\.\. needs a target",
+             head + "to-insecure = off\n" + TO + route + TO)
+
+
+def test_wrong_defaults_are_told_with_their_line():
+    for line, wanted in (("listen = tcp://:1", "'listen' is not for"),
+                         ("name = x", "'name' is not for"),
+                         ("route = x", "'route' is not for"),
+                         ("to = tcp://a:1", "'to' is not for"),
+                         ("weight = 1", "'weight' is not for"),
+                         ("threads = 1", "'threads' is not for"),
+                         ("key = a", "key: it comes after the cert"),
+                         ("lifetime = 5", "lifetime: '5' has no unit"),
+                         ("lifetme = 5s", ".*did you mean 'lifetime'")):
+        is_wrong(rf"main\.ini:2: {wanted}", f"[defaults]\n{line}\n{A}{TO}")
+    is_wrong(r"main\.ini:3: 'lifetime' was said already, in main\.ini:2",
+             f"[defaults]\nlifetime = 1s\nlifetime = 2s\n{A}{TO}")
+    is_wrong(r"main\.ini:4: there is a section of that name already, in "
+             r"main\.ini:1",
+             f"[defaults]\nlifetime = 1s\n\n[defaults]\n{A}{TO}")
+
+
+# ---- [targets NAME] ----
+
+def test_services_with_one_group_have_one_balance_and_one_set_of_checks():
+    with Checked() as one, Checked() as other:
+        services = "".join(f"[{name}]\nlisten = tcp://127.0.0.1:0\n"
+                           "to = @both\n" for name in "abcd")
+        text = (f"{services}[targets both]\ncheck = http\ncheck = 20ms\n"
+                f"to = {target(one)},{target(other)}\nlimit = 1\n")
+        with files(main=text) as folder, Proxy(
+                "--config", os.path.join(folder, "main.ini"),
+                threads=2) as proxy:
+            while len(proxy.ports) < 4:
+                proxy.read_start()
+            wait_until(lambda: proxy.metric("upstream_up") == 8)
+            with proxy.connect(0) as first, proxy.connect(1) as second:
+                echoes(first)
+                echoes(second)
+                equal((one.clients, other.clients), (1, 1), "their turns")
+                with contextlib.suppress(ConnectionResetError):
+                    with proxy.connect(2) as third:
+                        third.sendall(b"x")
+                        equal(third.recv(1), "a reset", "both are full")
+            before = one.requests
+            wait_until(lambda: one.requests >= before + 20)
+            made = proxy.metric("upstream_checks_total")
+            equal(made <= one.requests + other.requests, True,
+                  "checks that are counted")
+            one.status = 503
+            wait_until(lambda: proxy.metric("upstream_up") == 4)
+            said = proxy.stop()
+            equal(said.count("is down"), 1, f"lines about it in {said!r}")
+            matches(said, rf"targets both: target {target(one)} is down: HTTP")
+
+
+def test_what_is_of_a_group_is_said_there():
+    group = f"[targets g]\nbalance = first\n{TO}"
+    is_good(f"{A}to = @g\nsend-proxy = v2\nidle-timeout = 1s\n{group}")
+    is_good(f"{group}[defaults]\nbalance = source\ncheck = 2s\n{A}to = @g\n")
+    for line in ("balance = first", "weight = 2", "check = 2s",
+                 "to = tcp://127.0.0.1:2"):
+        word = line.split()[0]
+        is_wrong(rf"main\.ini:4: {word}: '{word}' beside 'to = @g' belongs "
+                 r"into \[targets g\]", f"{A}to = @g\n{line}\n{group}")
+    is_wrong(r"main\.ini:3: to: there is no section \[targets h\]",
+             f"{A}to = @h\n{group}")
+    is_wrong(r"main\.ini:4: 'idle-timeout' is not for \[targets g\]",
+             f"[targets g]\n{TO}\nidle-timeout = 1s\n{A}to = @g\n")
+    is_wrong(r"main\.ini:2: weight: it comes after the 'to'",
+             f"[targets g]\nweight = 1\n{TO}{A}{TO}")
+    is_wrong(r"main\.ini:1: a group of targets is '\[targets NAME\]'",
+             f"[targets]\n{TO}{A}{TO}")
+    is_wrong(r"main\.ini:1: it has no target",
+             f"[targets g]\nbalance = first\n{A}to = @g\n")
+    fails(command(PROXY, "-t", "--listen", "tcp://127.0.0.1:0", "--to", "@g"),
+          r"--to: '@g' is a group of targets, which a file has", 2)
+
+
+def test_what_is_behind_a_list_is_about_all_of_it():
+    is_good(f"{A}to = tcp://127.0.0.1:1,tcp://127.0.0.1:2\nweight = 3\n",
+            r"main\.ini:3: weight is about each of the 2 targets of this 'to'")
+    with contextlib.ExitStack() as stack:
+        servers = [stack.enter_context(Server(echo)) for _ in range(3)]
+        proxy = stack.enter_context(Proxy(
+            "--listen", "tcp://127.0.0.1:0", "--to",
+            f"{target(servers[0])},{target(servers[1])}", "--weight", "2",
+            "--to", target(servers[2]), threads=1))
+        for _ in range(10):
+            echoes(stack.enter_context(proxy.connect()))
+        equal([one.accepted for one in servers], [4, 4, 2], "clients")
+
+
+# ---- include ----
+
+def test_files_are_included_and_errors_name_them():
+    is_good(f"threads = 1\ninclude = d/*.ini\ndrain = 5s\n{A}{TO}",
+            d__b="[b]\nlisten = tcp://127.0.0.1:0\nto = @g\n",
+            d__g=f"[targets g]\n{TO}", d__h="drain-delay = 1s\n")
+    is_wrong(r"d/b\.ini:2: listen: 'x' is not an address",
+             f"include = d/*.ini\n{A}{TO}", d__b="[b]\nlisten = x\n")
+    is_wrong(r"main\.ini:5: there is no word 'x'",
+             f"include = d/*.ini\n{A}{TO}x = 1\n",
+             d__b="[b]\nlisten = tcp://127.0.0.1:0\nto = tcp://127.0.0.1:1\n")
+    is_wrong(r"d/b\.ini:1: 'b' has no target|d/b\.ini:1: .*no target",
+             f"include = d/b.ini\n{A}{TO}",
+             d__b="[b]\nlisten = tcp://127.0.0.1:0\n")
+    is_wrong(r"main\.ini:1: .*none\.ini: No such file", "include = none.ini\n")
+    is_wrong(r"main\.ini:4: include: this word belongs before the first",
+             f"{A}{TO}include = main.ini\n")
+    is_wrong(r"main\.ini:1: more than 8 files include each other",
+             "include = main.ini\n")
+    is_wrong(r"more than 1000 files", "include = d/a.ini\n" * 1000,
+             d__a="; nothing\n")
+    is_good(f"include = d/*.conf\n{A}{TO}", r"warning: there is no file '\S*d/\*\.conf'",
+            d__a="")
+    is_wrong(r"main\.ini:2: 'drain' was said already, in \S*d\S*:1",
+             f"include = d.ini\ndrain = 1s\n{A}{TO}", d="drain = 2s\n")
+
+
+def test_a_flag_includes_as_a_line_does():
+    with files(main=A + TO) as folder:
+        equal(command(PROXY, "-t", "--include",
+                      os.path.join(folder, "*.ini")).status, 0, "a pattern")
+        fails(command(PROXY, "-t", "--include",
+                      os.path.join(folder, "none")), "none: No such file", 2)
+
+
+run(globals())

@@ -1,0 +1,521 @@
+/*
+ * A section that others use is said once for each use, in the place where it is
+ * used, with its own lines' numbers: no other code knows of it. What nobody
+ * uses is said of a configuration that is thrown away, so that it is right all
+ * the same.
+ */
+#include "sections.h"
+
+#include "tools/common/console.h"
+#include "words.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum section {
+    SECTION_NONE, /* lines before the first one */
+    SECTION_SERVICE,
+    SECTION_DEFAULTS,
+    SECTION_TARGETS,
+};
+
+struct saying {
+    struct config *config;
+    const struct lines *lines;
+    char *why;
+    unsigned *said; /* numbers of the lines of each word, about what is begun;
+                     * 0: not said */
+};
+
+/* Lines from the first on, without the last. */
+struct range {
+    size_t first;
+    size_t end;
+};
+
+static bool fail(const struct saying *saying, const char *reason)
+{
+    char place[CONFIG_PLACE_SIZE];
+
+    snprintf(saying->why, OPTION_WHY_SIZE, "%s%.250s",
+             config_place(saying->config, saying->config->line, place), reason);
+    return false;
+}
+
+/* "..., in FILE:LINE" */
+static bool fail_with(const struct saying *saying, const char *reason,
+                      unsigned line)
+{
+    char place[CONFIG_PLACE_SIZE];
+    char text[OPTION_WHY_SIZE];
+
+    config_place(saying->config, line, place);
+    place[strlen(place) - 2] = '\0'; /* without ": " */
+    snprintf(text, sizeof(text), "%.120s, in %.120s", reason, place);
+    return fail(saying, text);
+}
+
+/* ---- finding ---- */
+
+static enum section section_of(const char *title)
+{
+    static const char word[] = "targets";
+    const size_t len = strlen(word);
+
+    return strcmp(title, "defaults") == 0 ? SECTION_DEFAULTS
+           : strncmp(title, word, len) == 0 &&
+                   (title[len] == ' ' || title[len] == '\t' || !title[len])
+               ? SECTION_TARGETS
+               : SECTION_SERVICE;
+}
+
+/* The name behind "targets", which may be empty. */
+static const char *group_of(const char *title)
+{
+    title += strlen("targets");
+    return title + strspn(title, " \t");
+}
+
+/* The lines of the section that begins there. */
+static struct range range_of(const struct lines *lines, size_t section)
+{
+    struct range range = {section + 1, section + 1};
+
+    while (range.end < lines->count &&
+           lines->all[range.end].kind == LINE_WORD) {
+        range.end++;
+    }
+    return range;
+}
+
+static bool is_word(const struct line *line, const char *name)
+{
+    return line->kind == LINE_WORD && strcmp(line->name, name) == 0;
+}
+
+/* The words about the service, or the route, of which this line is one: a
+ * 'listen' behind a 'to' begins the next service of a section. */
+static struct range range_around(const struct lines *lines, size_t at,
+                                 bool is_of_route)
+{
+    size_t section = at;
+    bool has_target = false;
+
+    while (lines->all[section].kind == LINE_WORD) {
+        section--;
+    }
+    struct range range = range_of(lines, section);
+    for (size_t i = range.first; i < range.end; i++) {
+        const struct line *line = &lines->all[i];
+        if ((is_word(line, "listen") && has_target) ||
+            (is_word(line, "route") && is_of_route)) {
+            has_target = false;
+            range = i <= at ? (struct range){i, range.end}
+                            : (struct range){range.first, i};
+        }
+        has_target |= is_word(line, "to");
+    }
+    return range;
+}
+
+static bool has_word(const struct lines *lines, struct range range,
+                     const struct option *word)
+{
+    for (size_t i = range.first; i < range.end; i++) {
+        if (words_find(lines->all[i].name) == word) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The section of this kind and name; the number of lines if there is none. */
+static size_t find_section(const struct lines *lines, enum section kind,
+                           const char *group)
+{
+    size_t i = 0;
+
+    for (; i < lines->count; i++) {
+        const struct line *line = &lines->all[i];
+        if (line->kind == LINE_SECTION && section_of(line->value) == kind &&
+            (!group || strcmp(group_of(line->value), group) == 0)) {
+            break;
+        }
+    }
+    return i;
+}
+
+/* ---- words that are said twice ---- */
+
+/* Where the line of a word is kept. 'check' says two things, a kind and an
+ * interval, which has the last place. */
+static unsigned *line_of(const struct saying *saying, const struct option *word,
+                         const char *value)
+{
+    const bool is_interval =
+        strcmp(word->name, "check") == 0 && value[0] >= '0' && value[0] <= '9';
+
+    return &saying
+                ->said[is_interval ? words.count : (size_t)(word - words.rows)];
+}
+
+/* Something has begun that words of these scopes are about. */
+static void forget(struct saying *saying, enum word_scope first)
+{
+    for (size_t i = 0; i < words.count; i++) {
+        if (words.rows[i].scope >= (int)first) {
+            saying->said[i] = 0;
+        }
+    }
+    if (first <= SCOPE_ROUTE) {
+        saying->said[words.count] = 0;
+    }
+}
+
+static void note_line(struct saying *saying, const struct option *word,
+                      const char *value, bool begins_service)
+{
+    if (begins_service) {
+        forget(saying, SCOPE_SERVICE);
+    } else if (strcmp(word->name, "route") == 0) {
+        forget(saying, SCOPE_ROUTE);
+    } else if (strcmp(word->name, "to") == 0) {
+        forget(saying, SCOPE_TARGET);
+    } else if (strcmp(word->name, "cert") == 0) {
+        *line_of(saying, words_find("key"), "") = 0;
+    }
+    *line_of(saying, word, value) = saying->config->line;
+}
+
+/* ---- saying ---- */
+
+static bool say_line(const struct saying *saying, const struct line *line)
+{
+    char reason[OPTION_WHY_SIZE];
+
+    saying->config->line = line->number;
+    return words_say(saying->config, line->name, line->value, reason) ||
+           fail(saying, reason);
+}
+
+/* Of words that are said where a section is used: is this one? */
+typedef bool is_said_fn(const struct saying *saying, const struct option *word,
+                        struct range own);
+
+static bool say_section(const struct saying *saying, size_t section,
+                        struct range own, is_said_fn *is_said)
+{
+    const struct range range = range_of(saying->lines, section);
+    const unsigned line = saying->config->line;
+    bool is_good = true;
+
+    for (size_t i = range.first; i < range.end && is_good; i++) {
+        const struct option *word = words_find(saying->lines->all[i].name);
+        is_good = !is_said(saying, word, own) ||
+                  say_line(saying, &saying->lines->all[i]);
+    }
+    saying->config->line = is_good ? line : saying->config->line;
+    return is_good;
+}
+
+/* A word that adds something would not be replaced by the service's own. */
+static bool is_of_service(const struct saying *saying,
+                          const struct option *word, struct range own)
+{
+    const bool is_key = strcmp(word->name, "key") == 0;
+    const struct option *adds = is_key ? words_find("cert") : word;
+
+    return !adds->repeats || !has_word(saying->lines, own, adds);
+}
+
+static bool is_of_route(const struct saying *saying, const struct option *word,
+                        struct range own)
+{
+    return word->scope == SCOPE_ROUTE && is_of_service(saying, word, own);
+}
+
+/* What a route with a group says itself, as it is about its clients. */
+static bool is_of_clients(const struct option *word)
+{
+    return strcmp(word->name, "passthrough") == 0 ||
+           strcmp(word->name, "send-proxy") == 0 ||
+           strcmp(word->name, "abort-on-close") == 0;
+}
+
+static bool is_of_targets(const struct saying *saying,
+                          const struct option *word, struct range own)
+{
+    return is_of_route(saying, word, own) && !is_of_clients(word);
+}
+
+static bool is_of_group(const struct saying *saying, const struct option *word,
+                        struct range own)
+{
+    return !is_of_clients(word) || !has_word(saying->lines, own, word);
+}
+
+static bool say_defaults(const struct saying *saying, struct range own,
+                         is_said_fn *is_said)
+{
+    const size_t at = find_section(saying->lines, SECTION_DEFAULTS, NULL);
+
+    return at == saying->lines->count || say_section(saying, at, own, is_said);
+}
+
+/* A route with a group says no more about its targets. */
+static bool check_own(const struct saying *saying, struct range own, size_t at)
+{
+    char reason[OPTION_WHY_SIZE];
+
+    for (size_t i = own.first; i < own.end; i++) {
+        const struct line *line = &saying->lines->all[i];
+        const struct option *word = words_find(line->name);
+        if (!word || i == at || word->scope < SCOPE_ROUTE ||
+            strcmp(word->name, "route") == 0 || is_of_clients(word)) {
+            continue;
+        }
+        saying->config->line = line->number;
+        snprintf(reason, sizeof(reason),
+                 "%.30s: '%.30s' beside 'to = %.60s' belongs into [targets "
+                 "%.60s]",
+                 word->name, word->name, saying->lines->all[at].value,
+                 saying->lines->all[at].value + 1);
+        return fail(saying, reason);
+    }
+    return true;
+}
+
+/* "to = @NAME" */
+static bool use_group(const struct saying *saying, size_t at)
+{
+    const struct range own = range_around(saying->lines, at, true);
+    const char *group = saying->lines->all[at].value + 1;
+    const size_t section = find_section(saying->lines, SECTION_TARGETS, group);
+    char reason[OPTION_WHY_SIZE];
+
+    if (section == saying->lines->count || group[0] == '\0') {
+        snprintf(reason, sizeof(reason),
+                 "to: there is no section [targets %.100s]", group);
+        return fail(saying, reason);
+    }
+    if (!config_service(saying->config)) {
+        return fail(saying, "to: it comes after the 'listen' that it is about");
+    }
+    return check_own(saying, own, at) &&
+           (config_begin_group(saying->config, group) ||
+            fail(saying, "no memory")) &&
+           say_defaults(saying, range_of(saying->lines, section),
+                        is_of_targets) &&
+           say_section(saying, section, own, is_of_group);
+}
+
+/* Gives what has begun what it inherits. */
+static bool inherit(const struct saying *saying, size_t at,
+                    const struct option *word, bool begins_service)
+{
+    const struct config_service *service = config_service(saying->config);
+
+    if (begins_service) {
+        return say_defaults(saying, range_around(saying->lines, at, false),
+                            is_of_service);
+    }
+    return strcmp(word->name, "route") != 0 ||
+           service->routes[0].target_count == 0 || /* it has its words */
+           say_defaults(saying, range_around(saying->lines, at, true),
+                        is_of_route);
+}
+
+static bool say_word(struct saying *saying, size_t at, bool in_service)
+{
+    const struct line *line = &saying->lines->all[at];
+    const struct option *word = words_find(line->name);
+    const size_t service_count = saying->config->service_count;
+    char reason[OPTION_WHY_SIZE];
+
+    saying->config->line = line->number;
+    if (word && word->scope != SCOPE_PROGRAM && !in_service) {
+        return fail(saying, "this word belongs into a section: [NAME]");
+    }
+    if (word && word->scope == SCOPE_PROGRAM && in_service) {
+        return fail(saying, "this word belongs before the first section");
+    }
+    if (word && !word->repeats && *line_of(saying, word, line->value) > 0) {
+        snprintf(reason, sizeof(reason), "'%s' was said already", word->name);
+        return fail_with(saying, reason, *line_of(saying, word, line->value));
+    }
+    const bool has_group =
+        word && strcmp(word->name, "to") == 0 && line->value[0] == '@';
+    if (has_group ? !use_group(saying, at) : !say_line(saying, line)) {
+        return false;
+    }
+    const bool begins_service = saying->config->service_count > service_count;
+    note_line(saying, word, line->value, begins_service);
+    return inherit(saying, at, word, begins_service);
+}
+
+static bool begin_service(struct saying *saying, size_t at)
+{
+    struct config *config = saying->config;
+    const char *name = saying->lines->all[at].value;
+
+    for (size_t i = 0; i < config->service_count; i++) {
+        if (config->services[i].name &&
+            strcmp(config->services[i].name, name) == 0) {
+            return fail(saying, "there is a section of that name already");
+        }
+    }
+    forget(saying, SCOPE_SERVICE);
+    return (config_begin_service(config, name) || fail(saying, "no memory")) &&
+           say_defaults(saying, range_around(saying->lines, at, false),
+                        is_of_service);
+}
+
+/* ---- sections that others use ---- */
+
+static bool may_be_in(enum section kind, const struct option *word)
+{
+    static const char *const own[] = {"listen", "name", "route"};
+
+    for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++) {
+        if (strcmp(word->name, own[i]) == 0) {
+            return false;
+        }
+    }
+    return word->scope == SCOPE_ROUTE ||
+           word->scope ==
+               (kind == SECTION_DEFAULTS ? SCOPE_SERVICE : SCOPE_TARGET);
+}
+
+/* Is there each word that it has, may it stand there, and once? */
+static bool check_words(struct saying *saying, size_t section,
+                        enum section kind)
+{
+    const struct range range = range_of(saying->lines, section);
+    char reason[OPTION_WHY_SIZE];
+
+    forget(saying, SCOPE_PROGRAM);
+    for (size_t i = range.first; i < range.end; i++) {
+        const struct line *line = &saying->lines->all[i];
+        const struct option *word = words_find(line->name);
+        saying->config->line = line->number;
+        if (!word) {
+            return say_line(saying, line); /* which says what is like it */
+        }
+        if (!may_be_in(kind, word)) {
+            snprintf(reason, sizeof(reason), "'%s' is not for [%.60s]",
+                     word->name, saying->lines->all[section].value);
+            return fail(saying, reason);
+        }
+        if (!word->repeats && *line_of(saying, word, line->value) > 0) {
+            snprintf(reason, sizeof(reason), "'%s' was said already",
+                     word->name);
+            return fail_with(saying, reason,
+                             *line_of(saying, word, line->value));
+        }
+        note_line(saying, word, line->value, false);
+    }
+    forget(saying, SCOPE_PROGRAM);
+    return true;
+}
+
+static bool all_of_it(const struct saying *saying, const struct option *word,
+                      struct range own)
+{
+    (void)saying;
+    (void)word;
+    (void)own;
+    return true;
+}
+
+/* Says it to nobody. */
+static bool try_section(const struct saying *saying, size_t section)
+{
+    struct config scratch;
+    struct saying trial = *saying;
+
+    config_init(&scratch);
+    scratch.parts = saying->config->parts;
+    scratch.part_count = saying->config->part_count;
+    trial.config = &scratch;
+    const bool is_good =
+        config_begin_service(&scratch, NULL)
+            ? say_section(&trial, section, (struct range){0}, all_of_it)
+            : fail(saying, "no memory");
+    scratch.parts = NULL;
+    scratch.part_count = 0;
+    config_free(&scratch);
+    return is_good;
+}
+
+static bool check_section(struct saying *saying, size_t section)
+{
+    const char *title = saying->lines->all[section].value;
+    const enum section kind = section_of(title);
+    const char *group = kind == SECTION_TARGETS ? group_of(title) : NULL;
+    const size_t first = find_section(saying->lines, kind, group);
+
+    saying->config->line = saying->lines->all[section].number;
+    if (group && group[0] == '\0') {
+        return fail(saying, "a group of targets is '[targets NAME]'");
+    }
+    if (first != section) {
+        return fail_with(saying, "there is a section of that name already",
+                         saying->lines->all[first].number);
+    }
+    if (group && !has_word(saying->lines, range_of(saying->lines, section),
+                           words_find("to"))) {
+        return fail(saying, "it has no target; say where to with 'to'");
+    }
+    return check_words(saying, section, kind) && try_section(saying, section);
+}
+
+/* ---- all of it ---- */
+
+static bool check_sections(struct saying *saying)
+{
+    for (size_t i = 0; i < saying->lines->count; i++) {
+        const struct line *line = &saying->lines->all[i];
+        if (line->kind == LINE_SECTION &&
+            section_of(line->value) != SECTION_SERVICE &&
+            !check_section(saying, i)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool say_lines(struct saying *saying)
+{
+    enum section section = SECTION_NONE;
+    bool is_good = true;
+
+    for (size_t i = 0; i < saying->lines->count && is_good; i++) {
+        const struct line *line = &saying->lines->all[i];
+        saying->config->line = line->number;
+        if (line->kind == LINE_FILE) {
+            section = SECTION_NONE;
+        } else if (line->kind == LINE_SECTION) {
+            section = section_of(line->value);
+            is_good = section != SECTION_SERVICE || begin_service(saying, i);
+        } else if (section == SECTION_NONE || section == SECTION_SERVICE) {
+            is_good = say_word(saying, i, section == SECTION_SERVICE);
+        }
+    }
+    return is_good;
+}
+
+bool sections_say(struct config *config, const struct lines *lines, char *why)
+{
+    struct saying saying = {.config = config,
+                            .lines = lines,
+                            .why = why,
+                            .said =
+                                calloc(words.count + 1, sizeof(*saying.said))};
+    const bool is_good = saying.said
+                             ? check_sections(&saying) && say_lines(&saying)
+                             : fail(&saying, "no memory");
+
+    free(saying.said);
+    return is_good;
+}
