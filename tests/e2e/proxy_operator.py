@@ -299,7 +299,7 @@ def test_a_word_that_is_there_twice_is_told_with_both_lines():
             with open(path, "w", encoding="utf-8") as file:
                 file.write(text)
             outcome = command(PROXY, "-t", "--config", path)
-            fails(outcome, f":{line}: '{word}' was said already, in line "
+            fails(outcome, f":{line}: '{word}' was said already, in \\S+ini:"
                   f"{first}$", 2)
 
 

@@ -376,6 +376,7 @@ void config_free(struct config *config)
     free(config->services);
     free(config->admin);
     free(config->log_path);
+    free(config->log_names);
     free(config->handover_path);
     *config = (struct config){.services = NULL};
 }

@@ -8,6 +8,7 @@
 #ifndef WEIR_PROXY_CONFIG_H
 #define WEIR_PROXY_CONFIG_H
 
+#include "log.h"
 #include "tools/common/option.h"
 #include "tools/common/target.h"
 
@@ -178,8 +179,10 @@ struct config {
     size_t part_count;
     uint64_t thread_count; /* 0: one for each processor */
     char *admin;           /* where /metrics is served; NULL: nowhere */
-    char *log_path;        /* "-": standard output; NULL: no log */
-    bool logs_json;
+    char *log_path; /* "-": standard output; NULL: no log */
+    enum log_format log_format;
+    char *log_names; /* of LOG_NAMES */
+    int log_facility;
     uint64_t conn_limit;         /* 0: by descriptors */
     uint64_t memory_limit_bytes; /* 0: a part of the memory */
     unsigned memory_limit_line;  /* of the file; 0: it is a flag's */

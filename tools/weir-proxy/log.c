@@ -8,6 +8,10 @@
  * once, and what was written of a line that has no room is taken back, under a
  * lock of the threads: else the next line to be written would stand behind its
  * half.
+ *
+ * A datagram is taken as a whole or not at all. Those that a full socket does
+ * not take wait in the memory of the log, and are tried again soon; without
+ * room there lines are lost, and nothing waits.
  */
 #include "log.h"
 
@@ -16,13 +20,17 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #define FLUSH_NS UINT64_C(1000000000)
+#define RETRY_NS UINT64_C(20000000) /* of a full socket */
+#define LAST_MS  1000               /* for what waits at the end */
 
 _Static_assert(RECORD_TEXT_SIZE <= PIPE_BUF, "a line is a piece");
 
@@ -35,23 +43,64 @@ static int open_file(const char *path)
                 0640);
 }
 
-int log_open(struct log *log, weir_loop *loop, const char *path, bool is_json)
+/* A place for lines, or a negative errno. A socket that is not there may come
+ * later. */
+static int open_place(const struct log_options *options)
 {
-    *log =
-        (struct log){.loop = loop, .path = path, .is_json = is_json, .fd = -1};
-    if (!path) {
+    if (options->sink.kind == SINK_NONE) {
+        const int fd = open_file(options->path);
+        return fd < 0 ? -errno : fd;
+    }
+    return sink_connect(&options->sink);
+}
+
+int log_open_place(const struct log_options *options)
+{
+    const int fd = open_place(options);
+    char reason[128];
+
+    if (fd < 0 && options->sink.kind != SINK_NONE) {
+        say("%s: %s; lines are lost until it is there", options->path,
+            strerror_r(-fd, reason, sizeof(reason)));
+        return -1;
+    }
+    return fd;
+}
+
+int log_open(struct log *log, weir_loop *loop,
+             const struct log_options *options)
+{
+    *log = (struct log){.loop = loop, .options = options, .fd = -1};
+    if (!options->path) {
         return 0;
     }
     log->buf = malloc(LOG_BUFFER_SIZE);
-    log->fd = log->buf ? open_file(path) : -1;
-    if (log->fd < 0) {
-        const int err = log->buf ? -errno : -ENOMEM;
+    if (!log->buf) {
+        return -ENOMEM;
+    }
+    if (options->fd >= 0) {
+        log->fd = fcntl(options->fd, F_DUPFD_CLOEXEC, 3);
+    }
+    if (log->fd < 0 && (options->fd >= 0 || options->sink.kind == SINK_NONE)) {
+        const int err = -errno;
         free(log->buf);
         log->buf = NULL;
-        log->path = NULL;
         return err;
     }
+    log->is_open = true;
     return 0;
+}
+
+static void lose(struct log *log, uint64_t count, int err)
+{
+    char reason[128];
+
+    if (!log->has_failed) {
+        say("%s: %s; lines are lost", log->options->path,
+            strerror_r(err, reason, sizeof(reason)));
+    }
+    log->has_failed = true;
+    log->lost_lines += count;
 }
 
 static uint64_t count_lines(const char *text, size_t len)
@@ -95,11 +144,7 @@ static void write_lines(struct log *log)
             continue;
         }
         if (n < 0) {
-            if (!log->has_failed) {
-                say("%s: %s; lines are lost", log->path, strerror(errno));
-            }
-            log->has_failed = true;
-            log->lost_lines += count_lines(log->buf + done, log->len - done);
+            lose(log, count_lines(log->buf + done, log->len - done), errno);
             take_back(log->fd, log->buf, done);
             break;
         }
@@ -109,10 +154,127 @@ static void write_lines(struct log *log)
     log->len = 0;
 }
 
+/* ---- datagrams ---- */
+
+/* Each is in the memory behind its size. */
+static size_t size_at(const struct log *log, size_t at)
+{
+    uint32_t size;
+
+    memcpy(&size, log->buf + at, sizeof(size));
+    return size;
+}
+
+static uint64_t count_datagrams(const struct log *log, size_t at)
+{
+    uint64_t count = 0;
+
+    for (; at < log->len; at += sizeof(uint32_t) + size_at(log, at)) {
+        count++;
+    }
+    return count;
+}
+
+/* The server has another socket at that name now, or may have. */
+static bool connect_again(struct log *log)
+{
+    const int fd = sink_connect(&log->options->sink);
+
+    if (fd < 0) {
+        return false;
+    }
+    if (log->fd >= 0) {
+        close(log->fd);
+    }
+    log->fd = fd;
+    return true;
+}
+
+/* 0, or an errno. */
+static int send_one(struct log *log, size_t at)
+{
+    const char *data = log->buf + at + sizeof(uint32_t);
+    const size_t size = size_at(log, at);
+    bool is_new = log->fd < 0;
+
+    if (is_new && !connect_again(log)) {
+        return errno;
+    }
+    while (send(log->fd, data, size, MSG_DONTWAIT | MSG_NOSIGNAL) < 0) {
+        const bool is_there = errno == EAGAIN || errno == ENOBUFS ||
+                              errno == EMSGSIZE;
+        const int err = errno;
+        if (err != EINTR && (is_there || is_new || !connect_again(log))) {
+            return err;
+        }
+        is_new |= err != EINTR;
+    }
+    return 0;
+}
+
+static void send_datagrams(struct log *log)
+{
+    size_t done = 0;
+    int err = 0;
+
+    while (done < log->len) {
+        err = send_one(log, done);
+        if (err == EAGAIN || err == ENOBUFS) {
+            break;
+        }
+        if (err == EMSGSIZE) {
+            lose(log, 1, err);
+        } else if (err != 0) {
+            lose(log, count_datagrams(log, done), err);
+            done = log->len;
+            break;
+        }
+        log->has_failed &= err != 0;
+        done += sizeof(uint32_t) + size_at(log, done);
+    }
+    memmove(log->buf, log->buf + done, log->len - done);
+    log->len -= done;
+}
+
+/* The last ones are given a second. */
+static void send_last(struct log *log)
+{
+    struct pollfd ready = {.fd = log->fd, .events = POLLOUT};
+
+    send_datagrams(log);
+    if (log->len > 0 && poll(&ready, 1, LAST_MS) > 0) {
+        send_datagrams(log);
+    }
+    if (log->len > 0) {
+        lose(log, count_datagrams(log, 0), EAGAIN);
+    }
+}
+
+/* ---- lines ---- */
+
+static void flush_late(void *arg);
+
+static bool is_socket(const struct log *log)
+{
+    return log->options->sink.kind != SINK_NONE;
+}
+
+static void arm(struct log *log, uint64_t delay_ns)
+{
+    if (!log->is_flush_armed) {
+        log->is_flush_armed = weir_loop_call_later(log->loop, delay_ns,
+                                                   flush_late, log, NULL) == 0;
+    }
+}
+
 void log_flush(struct log *log)
 {
     static pthread_mutex_t one_at_a_time = PTHREAD_MUTEX_INITIALIZER;
 
+    if (is_socket(log)) {
+        send_datagrams(log);
+        return;
+    }
     pthread_mutex_lock(&one_at_a_time);
     write_lines(log);
     pthread_mutex_unlock(&one_at_a_time);
@@ -124,23 +286,58 @@ static void flush_late(void *arg)
 
     log->is_flush_armed = false;
     log_flush(log);
+    if (log->len > 0) {
+        arm(log, RETRY_NS);
+    }
+}
+
+static size_t write_line(const struct log *log, const struct record *record,
+                         char *buf)
+{
+    switch (log->options->format) {
+    case LOG_JSON:
+        return record_write_json(record, buf);
+    case LOG_NAMES:
+        return record_write_names(record, log->options->names, buf);
+    case LOG_TEXT:
+    default:
+        return record_write_text(record, buf);
+    }
+}
+
+static void add_datagram(struct log *log, const struct record *record)
+{
+    char line[RECORD_TEXT_SIZE];
+    const size_t len = write_line(log, record, line);
+    char *end = log->buf + log->len;
+    const uint32_t size = (uint32_t)sink_write(
+        &log->options->sink, record, line, len, log->options->facility,
+        end + sizeof(size));
+
+    memcpy(end, &size, sizeof(size));
+    log->len += sizeof(size) + size;
 }
 
 void log_add(struct log *log, const struct record *record)
 {
-    if (!log->path) {
+    if (!log->is_open) {
         return;
     }
-    if (log->len + RECORD_TEXT_SIZE > LOG_BUFFER_SIZE) {
+    const size_t most =
+        is_socket(log) ? sizeof(uint32_t) + SINK_SIZE : RECORD_TEXT_SIZE;
+    if (log->len + most > LOG_BUFFER_SIZE) {
         log_flush(log);
     }
-    char *end = log->buf + log->len;
-    log->len += log->is_json ? record_write_json(record, end)
-                             : record_write_text(record, end);
-    if (!log->is_flush_armed) {
-        log->is_flush_armed = weir_loop_call_later(log->loop, FLUSH_NS,
-                                                   flush_late, log, NULL) == 0;
+    if (log->len + most > LOG_BUFFER_SIZE) {
+        lose(log, 1, EAGAIN);
+        return;
     }
+    if (is_socket(log)) {
+        add_datagram(log, record);
+    } else {
+        log->len += write_line(log, record, log->buf + log->len);
+    }
+    arm(log, is_socket(log) ? RETRY_NS : FLUSH_NS);
     if (!log->is_flush_armed) {
         log_flush(log);
     }
@@ -148,25 +345,37 @@ void log_add(struct log *log, const struct record *record)
 
 void log_reopen(struct log *log)
 {
-    if (!log->path || strcmp(log->path, "-") == 0) {
+    char reason[128];
+
+    if (!log->is_open || strcmp(log->options->path, "-") == 0) {
         return;
     }
     log_flush(log);
-    const int fd = open_file(log->path);
+    const int fd = open_place(log->options);
     if (fd < 0) {
-        say("%s: %s; the old file stays", log->path, strerror(errno));
+        say("%s: %s; the old %s stays", log->options->path,
+            strerror_r(-fd, reason, sizeof(reason)),
+            is_socket(log) ? "socket" : "file");
         return;
     }
-    close(log->fd);
+    if (log->fd >= 0) {
+        close(log->fd);
+    }
     log->fd = fd;
 }
 
 void log_close(struct log *log)
 {
-    if (log->path) {
+    if (log->is_open && is_socket(log)) {
+        send_last(log);
+    } else if (log->is_open) {
         log_flush(log);
+    }
+    if (log->is_open && log->fd >= 0) {
         close(log->fd);
+    }
+    if (log->is_open) {
         free(log->buf);
     }
-    log->path = NULL;
+    log->is_open = false;
 }

@@ -1,5 +1,6 @@
 /*
- * The log: lines of all threads in one file.
+ * The log: lines of all threads in one file, or at a syslog server or the
+ * journal (sink.h).
  *
  * Each thread collects its lines and writes them in one piece, so that lines
  * do not mix, and writing costs little: when its memory is full, and at the
@@ -10,17 +11,34 @@
 #define WEIR_PROXY_LOG_H
 
 #include "record.h"
+#include "sink.h"
 
 #include "weir/loop.h"
 
 #define LOG_BUFFER_SIZE (64u << 10)
 
+enum log_format {
+    LOG_TEXT,
+    LOG_JSON,
+    LOG_NAMES,
+};
+
+/* Of all threads. */
+struct log_options {
+    const char *path; /* NULL: no log */
+    struct sink sink; /* if it is no file */
+    int facility;     /* an index of sink_facilities */
+    enum log_format format;
+    const char *names; /* of LOG_NAMES */
+    int fd;            /* of log_open_place() */
+};
+
 /* The log of one thread. */
 struct log {
     weir_loop *loop;
-    const char *path; /* NULL: no log */
-    bool is_json;
-    int fd;
+    const struct log_options *options;
+    bool is_open;
+    int fd; /* -1: a socket that is not there */
     bool has_failed;     /* told, until a write succeeds */
     bool is_flush_armed; /* a flush is due within a second */
     uint64_t lost_lines;
@@ -28,11 +46,16 @@ struct log {
     char *buf;
 };
 
+/* Opens the place of the log, before threads and rights change: a descriptor, -1
+ * of a socket that is not there, which is told, or a negative errno. */
+int log_open_place(const struct log_options *options);
+
 /* 0, or a negative errno. Without a path all calls do nothing. */
-int log_open(struct log *log, weir_loop *loop, const char *path, bool is_json);
+int log_open(struct log *log, weir_loop *loop,
+             const struct log_options *options);
 static inline bool log_is_open(const struct log *log)
 {
-    return log->path != NULL;
+    return log->is_open;
 }
 void log_add(struct log *log, const struct record *record);
 /* Writes what is there now. */

@@ -167,6 +167,34 @@ static void free_workers(struct proxy *proxy)
     targets_free_shared(proxy);
 }
 
+static struct log_options log_options_of(const struct config *config)
+{
+    struct log_options options = {.path = config->log_path,
+                                  .facility = config->log_facility,
+                                  .format = config->log_format,
+                                  .names = config->log_names,
+                                  .fd = -1};
+    char why[OPTION_WHY_SIZE];
+
+    if (options.path) {
+        (void)!sink_read(options.path, &options.sink, why); /* it was read */
+    }
+    return options;
+}
+
+/* All threads have duplicates of one descriptor. */
+static int open_log(struct log_options *options)
+{
+    const int fd = options->path ? log_open_place(options) : -1;
+
+    if (options->path && fd < 0 && options->sink.kind == SINK_NONE) {
+        say("%s: %s", options->path, weir_strerror(fd));
+        return fd;
+    }
+    options->fd = fd;
+    return 0;
+}
+
 static int serve(const struct config *config, struct contexts *contexts,
                  struct clients **clients)
 {
@@ -186,18 +214,23 @@ static int serve(const struct config *config, struct contexts *contexts,
         return EXIT_FAILED;
     }
     find_limit(&proxy);
+    proxy.log = log_options_of(config);
     proxy.memory_limit_bytes = config->memory_limit_bytes
                                    ? config->memory_limit_bytes
                                    : memory_default_limit(proxy.worker_count);
     manager_begin(&proxy);
     handover_take(&proxy, contexts);
     if (take_passed(&listeners) == 0 &&
-        listeners_open(&listeners, config, proxy.worker_count) == 0) {
+        listeners_open(&listeners, config, proxy.worker_count) == 0 &&
+        open_log(&proxy.log) == 0) {
         code = run(&proxy, contexts);
     } else {
         contexts_free(contexts);
     }
     listeners_close(&listeners);
+    if (proxy.log.fd >= 0) {
+        close(proxy.log.fd);
+    }
     if (proxy.admin_fd >= 0) {
         close(proxy.admin_fd);
     }

@@ -76,6 +76,11 @@ struct route {
     bool *was_down; /* of each target, by its checks, since it was up last */
 };
 
+static inline const char *route_get_name(const struct route *route)
+{
+    return route->config->server_name ? route->config->server_name : "*";
+}
+
 /* What a worker has of a socket that is listened on. */
 struct door {
     struct service *service;
@@ -130,6 +135,7 @@ struct worker {
 
 struct proxy {
     const struct config *config;
+    struct log_options log;
     struct listeners *listeners;
     struct worker *workers; /* one for each thread */
     uint32_t worker_count;

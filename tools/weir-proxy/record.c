@@ -1,5 +1,5 @@
 /*
- * The two forms of a log line have the same fields in the same order. Bytes of
+ * All forms of a log line have the same fields, that by names those it names. Bytes of
  * peers stand in the server's name and in addresses of Unix sockets; no name,
  * be it a peer's or of the configuration, ends its field, or is so long that
  * the fields behind it have no room.
@@ -250,47 +250,209 @@ static void add_text(struct line *line, const struct record *record)
     }
 }
 
+/* ---- fields by their names ---- */
+
+enum field_kind {
+    FIELD_TIME,
+    FIELD_ADDRESS,
+    FIELD_NAME,  /* a text; NULL or "": there is none */
+    FIELD_TRIED, /* likewise, longer and with spaces */
+    FIELD_REASON,
+    FIELD_MS,
+    FIELD_COUNT,      /* uint64_t */
+    FIELD_SMALL,      /* uint32_t */
+    FIELD_SMALL_IF_1, /* likewise; 0: there is none */
+};
+
+/* Their names, which are promised: the manual has them, and a test compares. */
+static const struct field {
+    const char *name;
+    enum field_kind kind;
+    size_t offset;
+} fields[] = {
+    {"time", FIELD_TIME, offsetof(struct record, time_ns)},
+    {"client", FIELD_ADDRESS, offsetof(struct record, client)},
+    {"service", FIELD_NAME, offsetof(struct record, service)},
+    {"target", FIELD_ADDRESS, offsetof(struct record, target)},
+    {"queue_ms", FIELD_MS, offsetof(struct record, queue_ns)},
+    {"connect_ms", FIELD_MS, offsetof(struct record, connect_ns)},
+    {"tls_ms", FIELD_MS, offsetof(struct record, tls_ns)},
+    {"first_byte_ms", FIELD_MS, offsetof(struct record, first_byte_ns)},
+    {"total_ms", FIELD_MS, offsetof(struct record, total_ns)},
+    {"in_bytes", FIELD_COUNT, offsetof(struct record, in_bytes)},
+    {"out_bytes", FIELD_COUNT, offsetof(struct record, out_bytes)},
+    {"tries", FIELD_SMALL, offsetof(struct record, tries)},
+    {"reason", FIELD_REASON, offsetof(struct record, reason)},
+    {"tls", FIELD_NAME, offsetof(struct record, tls_version)},
+    {"server_name", FIELD_NAME, offsetof(struct record, server_name)},
+    {"alert", FIELD_NAME, offsetof(struct record, alert)},
+    {"left_out", FIELD_SMALL_IF_1, offsetof(struct record, left_out)},
+    {"tried", FIELD_TRIED, offsetof(struct record, tried)},
+    {"route", FIELD_NAME, offsetof(struct record, route)},
+};
+
+#define FIELD_COUNT_ALL (sizeof(fields) / sizeof(fields[0]))
+
+static const void *value_of(const struct record *record,
+                            const struct field *field)
+{
+    return (const char *)record + field->offset;
+}
+
+static const char *text_of(const struct record *record,
+                           const struct field *field)
+{
+    return *(const char *const *)value_of(record, field);
+}
+
+static uint64_t number_of(const struct record *record,
+                          const struct field *field)
+{
+    return field->kind == FIELD_MS || field->kind == FIELD_COUNT
+               ? *(const uint64_t *)value_of(record, field)
+               : *(const uint32_t *)value_of(record, field);
+}
+
+static bool has_field(const struct record *record, const struct field *field)
+{
+    switch (field->kind) {
+    case FIELD_NAME:
+    case FIELD_TRIED:
+        return text_of(record, field) && text_of(record, field)[0];
+    case FIELD_SMALL_IF_1:
+        return number_of(record, field) > 0;
+    case FIELD_TIME:
+    case FIELD_ADDRESS:
+    case FIELD_REASON:
+    case FIELD_MS:
+    case FIELD_COUNT:
+    case FIELD_SMALL:
+    default:
+        return true;
+    }
+}
+
+static bool is_number(const struct field *field)
+{
+    return field->kind >= FIELD_MS;
+}
+
+/* Adds what there is; spaces of a text become @space. */
+static void add_field(struct line *line, const struct record *record,
+                      const struct field *field, char space)
+{
+    switch (field->kind) {
+    case FIELD_TIME:
+        add_time(line, record->time_ns);
+        break;
+    case FIELD_ADDRESS:
+        add_address(line, value_of(record, field));
+        break;
+    case FIELD_NAME:
+        add_name(line, text_of(record, field));
+        break;
+    case FIELD_TRIED:
+        add_words(line, text_of(record, field), TRIED_SIZE, space);
+        break;
+    case FIELD_REASON:
+        add(line, "%s", end_reason_name(record->reason));
+        break;
+    case FIELD_MS:
+        add(line, "%.3f", milliseconds(number_of(record, field)));
+        break;
+    case FIELD_COUNT:
+    case FIELD_SMALL:
+    case FIELD_SMALL_IF_1:
+    default:
+        add(line, "%llu", (unsigned long long)number_of(record, field));
+        break;
+    }
+}
+
 static void add_json(struct line *line, const struct record *record)
 {
-    add(line, "{\"time\":\"");
-    add_time(line, record->time_ns);
-    add(line, "\",\"client\":\"");
-    add_address(line, &record->client);
-    add(line, "\",\"service\":\"");
-    add_name(line, record->service);
-    add(line, "\",\"target\":\"");
-    add_address(line, &record->target);
-    add(line,
-        "\",\"queue_ms\":%.3f,\"connect_ms\":%.3f,\"tls_ms\":%.3f,"
-        "\"first_byte_ms\":%.3f,\"total_ms\":%.3f,\"in_bytes\":%llu,"
-        "\"out_bytes\":%llu,\"tries\":%u,\"reason\":\"%s\"",
-        milliseconds(record->queue_ns), milliseconds(record->connect_ns),
-        milliseconds(record->tls_ns), milliseconds(record->first_byte_ns),
-        milliseconds(record->total_ns), (unsigned long long)record->in_bytes,
-        (unsigned long long)record->out_bytes, record->tries,
-        end_reason_name(record->reason));
-    if (record->tls_version) {
-        add(line, ",\"tls\":\"%s\"", record->tls_version);
-    }
-    if (record->server_name && record->server_name[0]) {
-        add(line, ",\"server_name\":\"");
-        add_name(line, record->server_name);
-        add(line, "\"");
-    }
-    if (record->alert) {
-        add(line, ",\"alert\":\"");
-        add_name(line, record->alert);
-        add(line, "\"");
-    }
-    if (record->left_out > 0) {
-        add(line, ",\"left_out\":%u", record->left_out);
-    }
-    if (record->tried) {
-        add(line, ",\"tried\":\"");
-        add_words(line, record->tried, TRIED_SIZE, ' ');
-        add(line, "\"");
+    char before = '{';
+
+    for (size_t i = 0; i < FIELD_COUNT_ALL; i++) {
+        const char *quote = is_number(&fields[i]) ? "" : "\"";
+        if (has_field(record, &fields[i])) {
+            add(line, "%c\"%s\":%s", before, fields[i].name, quote);
+            add_field(line, record, &fields[i], ' ');
+            add(line, "%s", quote);
+            before = ',';
+        }
     }
     add(line, "}");
+}
+
+/* The field whose name is at the begin of a text, up to '}'. */
+static const struct field *find_field(const char *text, size_t len)
+{
+    for (size_t i = 0; i < FIELD_COUNT_ALL; i++) {
+        if (strlen(fields[i].name) == len &&
+            memcmp(fields[i].name, text, len) == 0) {
+            return &fields[i];
+        }
+    }
+    return NULL;
+}
+
+/* Takes the next piece of a format: a field, or, with NULL, the byte *ret_byte;
+ * its bytes. 0: it is none. */
+static size_t take_piece(const char *format, const struct field **ret_field,
+                         char *ret_byte)
+{
+    const bool is_brace = format[0] == '{' || format[0] == '}';
+
+    *ret_field = NULL;
+    *ret_byte = format[0];
+    if (!is_brace || format[1] == format[0]) {
+        return is_brace ? 2 : 1;
+    }
+    const char *end = format[0] == '{' ? strchr(format, '}') : NULL;
+    *ret_field =
+        end ? find_field(format + 1, (size_t)(end - format) - 1) : NULL;
+    return *ret_field ? (size_t)(end - format) + 1 : 0;
+}
+
+static void add_by_names(struct line *line, const struct record *record,
+                         const char *format)
+{
+    const struct field *field;
+    char byte;
+
+    while (*format) {
+        format += take_piece(format, &field, &byte);
+        if (!field) {
+            add(line, "%c", byte);
+        } else if (has_field(record, field)) {
+            add_field(line, record, field, '_');
+        } else {
+            add(line, "-");
+        }
+    }
+}
+
+bool record_check_names(const char *format, const char **ret_wrong)
+{
+    const struct field *field;
+    char byte;
+    size_t used = 1;
+
+    while (*format && used > 0) {
+        used = take_piece(format, &field, &byte);
+        if (!field && byte != '\t' && (unsigned char)byte < ' ') {
+            used = 0;
+        }
+        *ret_wrong = format;
+        format += used;
+    }
+    return used > 0;
+}
+
+const char *record_name_field(size_t index)
+{
+    return index < FIELD_COUNT_ALL ? fields[index].name : NULL;
 }
 
 /* Every line ends, also one that was cut. */
@@ -317,4 +479,42 @@ size_t record_write_json(const struct record *record, char *buf)
 
     add_json(&line, record);
     return finish(&line);
+}
+
+size_t record_write_names(const struct record *record, const char *format,
+                          char *buf)
+{
+    struct line line = {.buf = buf};
+
+    add_by_names(&line, record, format);
+    return finish(&line);
+}
+
+size_t record_write_fields(const struct record *record, const char *prefix,
+                           char *buf)
+{
+    struct line line = {.buf = buf};
+
+    for (size_t i = 0; i < FIELD_COUNT_ALL; i++) {
+        if (!has_field(record, &fields[i])) {
+            continue;
+        }
+        add(&line, "%s", prefix);
+        for (const char *at = fields[i].name; *at; at++) {
+            add(&line, "%c", *at == '_' ? '_' : *at - 'a' + 'A');
+        }
+        add(&line, "=");
+        add_field(&line, record, &fields[i], ' ');
+        add(&line, "\n");
+    }
+    return line.len;
+}
+
+void record_format_time(uint64_t time_ns, char *ret_text)
+{
+    char buf[RECORD_TEXT_SIZE];
+    struct line line = {.buf = buf};
+
+    add_time(&line, time_ns);
+    snprintf(ret_text, RECORD_TIME_SIZE, "%.*s", (int)line.len, buf);
 }

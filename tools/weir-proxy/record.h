@@ -83,6 +83,7 @@ struct record {
     const char *server_name; /* NULL: none */
     const char *alert;       /* of a side's TLS, by its name; NULL: none */
     const char *tried;       /* addresses that have failed, and why; NULL */
+    const char *route;       /* its name, or "*"; NULL: it was none's */
 };
 
 /* The alert by which the TLS of a connection's peer has refused: its name,
@@ -94,5 +95,21 @@ const char *record_alert_of(const weir_transport *t);
 #define RECORD_TEXT_SIZE 3584
 size_t record_write_text(const struct record *record, char *buf);
 size_t record_write_json(const struct record *record, char *buf);
+/* By a format with names of fields in braces, which record_check_names() has
+ * found right; "{{" and "}}" are braces. */
+size_t record_write_names(const struct record *record, const char *format,
+                          char *buf);
+/* False: @ret_wrong is where the format is none. */
+bool record_check_names(const char *format, const char **ret_wrong);
+/* Lines of "NAME=VALUE", each name in capitals behind @prefix. */
+size_t record_write_fields(const struct record *record, const char *prefix,
+                           char *buf);
+
+/* The name of a field; NULL behind the last one. */
+const char *record_name_field(size_t index);
+
+/* "2026-01-31T23:59:59.123Z" */
+#define RECORD_TIME_SIZE 48
+void record_format_time(uint64_t time_ns, char *ret_text);
 
 #endif

@@ -344,6 +344,7 @@ void session_describe(const struct session *session,
                                      : session->connect_alert;
     }
     ret->tried = session->tried;
+    ret->route = session->route ? route_get_name(session->route) : NULL;
     if (end) {
         weir_transport_get_peername(session->target, &ret->target);
     }

@@ -148,11 +148,6 @@ static const char *word_of(enum weir_upstream_state state)
     }
 }
 
-static const char *name_of(const struct route *route)
-{
-    return route->config->server_name ? route->config->server_name : "*";
-}
-
 static struct weir_upstream_known known_of(const struct route *route,
                                            const struct config_target *target)
 {
@@ -276,7 +271,7 @@ static const char *describe(const struct route *route, char *ret, size_t size)
         snprintf(ret, size, "targets %s", route->config->group);
     } else {
         snprintf(ret, size, "%s, route %s", route->service->name,
-                 name_of(route));
+                 route_get_name(route));
     }
     return ret;
 }

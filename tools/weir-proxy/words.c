@@ -19,7 +19,6 @@ static const char *const balances[] = {
     "roundrobin", "leastconn", "random", "source", "sni", "first", NULL};
 static const char *const fates[] = {"keep", "cut", NULL};
 static const char *const unchecked_ways[] = {"wait", "use", NULL};
-static const char *const log_formats[] = {"text", "json", NULL};
 static const char *const headers_out[] = {"off", "v1", "v2", NULL};
 static const char *const headers_in[] = {"off", "v1", "v2", "any", NULL};
 
@@ -64,10 +63,15 @@ static const struct option rows[] = {
      "read these files in its place; in a file they are those of its folder",
      .repeats = true, .says_where = true, .scope = SCOPE_PROGRAM,
      .read = words_read_include},
-    {"log", 0, "FILE", "a line for each connection; - is standard output",
-     .read = words_set_text, AT_PROGRAM(log_path)},
-    {"log-format", 0, "FORMAT", "{}", .kind = OPTION_EITHER,
-     .choices = log_formats, AT_PROGRAM(logs_json), .initial = "text"},
+    {"log", 0, "FILE",
+     "a line for each connection; - is standard output, syslog, syslog:PATH, "
+     "syslog:udp://HOST:PORT and journal are no files",
+     .read = words_say_log, AT_PROGRAM(log_path)},
+    {"log-format", 0, "FORMAT",
+     "text, json, or names of its fields, as '{client} {reason}' (text)",
+     .read = words_say_log_format, AT_PROGRAM(log_format)},
+    {"log-facility", 0, "NAME", "of syslog: {} (daemon)", .kind = OPTION_CHOICE,
+     .choices = sink_facilities, AT_PROGRAM(log_facility)},
     {"drain", 0, "TIME", "for connections to end after SIGTERM (30s)",
      .least = 1, .kind = OPTION_TIME, AT_PROGRAM(drain_ns)},
     {"drain-delay", 0, "TIME",

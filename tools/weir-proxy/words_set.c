@@ -473,6 +473,48 @@ bool words_say_memory_limit(void *options, const struct option *word,
     return option_read_plain(&words, config, word, value, why);
 }
 
+bool words_say_log(void *options, const struct option *word, const char *value,
+                   char *why)
+{
+    struct sink sink;
+
+    return sink_read(value, &sink, why) &&
+           words_set_text(options, word, value, why);
+}
+
+bool words_say_log_format(void *options, const struct option *word,
+                          const char *value, char *why)
+{
+    struct config *config = options;
+    const char *wrong = value;
+
+    (void)word;
+    if (strcmp(value, "text") == 0 || strcmp(value, "json") == 0) {
+        config->log_format = value[0] == 't' ? LOG_TEXT : LOG_JSON;
+        return true;
+    }
+    if (!strchr(value, '{')) {
+        return option_refuse(why,
+                             "'%.100s' is neither text nor json, nor has it "
+                             "names of fields such as {client}",
+                             value);
+    }
+    if (!record_check_names(value, &wrong)) {
+        return option_refuse(why,
+                             "'%.60s' is no field; they are those of json, as "
+                             "{client}, and a brace is {{ or }}",
+                             wrong);
+    }
+    char *copy = strdup(value);
+    if (!copy) {
+        return option_refuse(why, no_memory);
+    }
+    free(config->log_names);
+    config->log_names = copy;
+    config->log_format = LOG_NAMES;
+    return true;
+}
+
 bool words_say_admin(void *options, const struct option *word,
                      const char *value, char *why)
 {

@@ -32,6 +32,8 @@ option_read_fn words_say_check_tls;
 option_read_fn words_say_keepalive;
 option_read_fn words_say_threads;
 option_read_fn words_say_memory_limit;
+option_read_fn words_say_log;
+option_read_fn words_say_log_format;
 option_read_fn words_say_admin;
 option_read_fn words_say_handover;
 option_read_fn words_say_cert;

@@ -472,7 +472,6 @@ static void leave_in_order(struct worker *worker)
 /* What a worker needs before it serves. */
 static int prepare(struct worker *worker)
 {
-    const struct config *config = worker->proxy->config;
     int err = weir_event_new(worker->loop, &worker->waiting.event);
 
     if (err == 0) {
@@ -480,10 +479,9 @@ static int prepare(struct worker *worker)
     }
     if (err == 0) {
         weir_loop_set_exception_handler(worker->loop, report, worker);
-        err = log_open(&worker->log, worker->loop, config->log_path,
-                       config->logs_json);
+        err = log_open(&worker->log, worker->loop, &worker->proxy->log);
         if (err < 0) {
-            say("%s: %s", config->log_path, weir_strerror(err));
+            say("%s: %s", worker->proxy->log.path, weir_strerror(err));
         }
     }
     return err;
