@@ -27,7 +27,8 @@ static struct record make_record(void)
                             .tls_version = "TLSv1.3",
                             .server_name = "db.example",
                             .alert = "unknown_ca",
-                            .tried = "192.0.2.3:80: Connection refused"};
+                            .tried = "192.0.2.3:80: Connection refused",
+                            .route = "*"};
     expect_eq(weir_address_parse("192.0.2.1", 1111, &record.client), 0);
     expect_eq(weir_address_parse("192.0.2.2", 2222, &record.target), 0);
     return record;
@@ -65,7 +66,7 @@ UNIT(proxy_record, a_line_of_json_has_all_fields)
         "\"total_ms\":12.346,\"in_bytes\":10,\"out_bytes\":20,\"tries\":2,"
         "\"reason\":\"target-reset\",\"tls\":\"TLSv1.3\","
         "\"server_name\":\"db.example\",\"alert\":\"unknown_ca\","
-        "\"tried\":\"192.0.2.3:80: Connection refused\"}\n");
+        "\"tried\":\"192.0.2.3:80: Connection refused\",\"route\":\"*\"}\n");
 }
 
 UNIT(proxy_record, what_there_was_not_is_a_dash_or_left_out)
@@ -119,6 +120,7 @@ static struct record make_long_record(void)
     record.service = name;
     record.server_name = name;
     record.tried = name;
+    record.route = name;
     record.client.len = sizeof(record.client.storage.local);
     record.client.storage.local.sun_family = AF_UNIX;
     memset(record.client.storage.local.sun_path, 1,
@@ -147,7 +149,65 @@ UNIT(proxy_record, the_longest_names_take_no_other_field_away)
     cr_assert_not_null(
         strstr(line, "x\",\"alert\":\"unknown_ca\",\"tried\":\"xxx"), "%s",
         line);
+    cr_assert_not_null(strstr(line, "x\",\"route\":\"xxx"), "%s", line);
     cr_assert_str_eq(line + strlen(line) - 5, "xx\"}\n");
+}
+
+static size_t write_some(const struct record *record, char *buf)
+{
+    return record_write_names(
+        record, "{client}\t{route} {{{tls}}} {tried} {left_out} {in_bytes}",
+        buf);
+}
+
+UNIT(proxy_record, a_line_by_names_has_what_they_name)
+{
+    struct record record = make_record();
+    write_line(&record, write_some);
+    cr_assert_str_eq(line, "192.0.2.1:1111\t* {TLSv1.3} "
+                           "192.0.2.3:80:_Connection_refused - 10\n");
+    record.tls_version = record.tried = NULL;
+    record.left_out = 3;
+    write_line(&record, write_some);
+    cr_assert_str_eq(line, "192.0.2.1:1111\t* {-} - 3 10\n");
+}
+
+UNIT(proxy_record, names_of_a_format_are_fields)
+{
+    static const struct {
+        const char *format;
+        const char *wrong; /* NULL: it is right */
+    } all[] = {{"{time}{route}", NULL},
+               {"a {{b}} \t", NULL},
+               {"{time} {x} y", "{x} y"},
+               {"{time} {", "{"},
+               {"{} ", "{} "},
+               {"a } b", "} b"},
+               {"{time}\n{tls}", "\n{tls}"},
+               {"{time }", "{time }"}};
+    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+        const char *wrong = NULL;
+        expect_eq(record_check_names(all[i].format, &wrong), !all[i].wrong);
+        if (all[i].wrong) {
+            cr_assert_str_eq(wrong, all[i].wrong);
+        }
+    }
+    for (size_t i = 0; record_name_field(i); i++) {
+        char format[64];
+        const char *wrong;
+        snprintf(format, sizeof(format), "{%s}", record_name_field(i));
+        cr_assert(record_check_names(format, &wrong), "%s", format);
+    }
+}
+
+UNIT(proxy_record, fields_of_a_journal_are_lines_in_capitals)
+{
+    const struct record record = make_record();
+    line[record_write_fields(&record, "WEIR_", line)] = '\0';
+    cr_assert_not_null(strstr(line, "WEIR_CLIENT=192.0.2.1:1111\n"), "%s",
+                       line);
+    cr_assert_not_null(strstr(line, "WEIR_FIRST_BYTE_MS=3.000\n"), "%s", line);
+    cr_assert_null(strstr(line, "LEFT_OUT"), "%s", line);
 }
 
 UNIT(proxy_record, every_reason_has_a_word_of_its_own)

@@ -201,8 +201,8 @@ static int send_one(struct log *log, size_t at)
         return errno;
     }
     while (send(log->fd, data, size, MSG_DONTWAIT | MSG_NOSIGNAL) < 0) {
-        const bool is_there = errno == EAGAIN || errno == ENOBUFS ||
-                              errno == EMSGSIZE;
+        const bool is_there =
+            errno == EAGAIN || errno == ENOBUFS || errno == EMSGSIZE;
         const int err = errno;
         if (err != EINTR && (is_there || is_new || !connect_again(log))) {
             return err;
@@ -310,9 +310,9 @@ static void add_datagram(struct log *log, const struct record *record)
     char line[RECORD_TEXT_SIZE];
     const size_t len = write_line(log, record, line);
     char *end = log->buf + log->len;
-    const uint32_t size = (uint32_t)sink_write(
-        &log->options->sink, record, line, len, log->options->facility,
-        end + sizeof(size));
+    const uint32_t size =
+        (uint32_t)sink_write(&log->options->sink, record, line, len,
+                             log->options->facility, end + sizeof(size));
 
     memcpy(end, &size, sizeof(size));
     log->len += sizeof(size) + size;

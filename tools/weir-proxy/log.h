@@ -38,7 +38,7 @@ struct log {
     weir_loop *loop;
     const struct log_options *options;
     bool is_open;
-    int fd; /* -1: a socket that is not there */
+    int fd;              /* -1: a socket that is not there */
     bool has_failed;     /* told, until a write succeeds */
     bool is_flush_armed; /* a flush is due within a second */
     uint64_t lost_lines;
@@ -46,8 +46,8 @@ struct log {
     char *buf;
 };
 
-/* Opens the place of the log, before threads and rights change: a descriptor, -1
- * of a socket that is not there, which is told, or a negative errno. */
+/* Opens the place of the log, before threads and rights change: a descriptor,
+ * -1 of a socket that is not there, which is told, or a negative errno. */
 int log_open_place(const struct log_options *options);
 
 /* 0, or a negative errno. Without a path all calls do nothing. */

@@ -1,8 +1,8 @@
 /*
- * All forms of a log line have the same fields, that by names those it names. Bytes of
- * peers stand in the server's name and in addresses of Unix sockets; no name,
- * be it a peer's or of the configuration, ends its field, or is so long that
- * the fields behind it have no room.
+ * All forms of a log line have the same fields, that by names those it names.
+ * Bytes of peers stand in the server's name and in addresses of Unix sockets;
+ * no name, be it a peer's or of the configuration, ends its field, or is so
+ * long that the fields behind it have no room.
  */
 #include "record.h"
 

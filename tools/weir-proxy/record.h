@@ -92,7 +92,7 @@ const char *record_alert_of(const weir_transport *t);
 
 /* Writes a line with its newline: bytes written, without a NUL; at most
  * RECORD_TEXT_SIZE, which is enough for all fields. */
-#define RECORD_TEXT_SIZE 3584
+#define RECORD_TEXT_SIZE 3872
 size_t record_write_text(const struct record *record, char *buf);
 size_t record_write_json(const struct record *record, char *buf);
 /* By a format with names of fields in braces, which record_check_names() has

@@ -18,9 +18,9 @@
 #define UDP          "udp://"
 #define SEVERITY     6 /* informational */
 
-const char *const sink_facilities[] = {
-    "daemon", "user",   "auth",   "local0", "local1", "local2",
-    "local3", "local4", "local5", "local6", "local7", NULL};
+const char *const sink_facilities[] = {"daemon", "user",   "auth",   "local0",
+                                       "local1", "local2", "local3", "local4",
+                                       "local5", "local6", "local7", NULL};
 static const int facility_codes[] = {3, 1, 4, 16, 17, 18, 19, 20, 21, 22, 23};
 
 /* What is behind "NAME" or "NAME:"; NULL: it is another name. */
@@ -32,7 +32,7 @@ static const char *find_rest(const char *text, const char *name,
     if (strncmp(text, name, len) != 0) {
         return NULL;
     }
-    return text[len] == '\0' ? otherwise
+    return text[len] == '\0'  ? otherwise
            : text[len] == ':' ? text + len + 1
                               : NULL;
 }

@@ -1,7 +1,7 @@
 /*
  * Where lines of the log go that is no file: a syslog server (RFC 5424), at a
- * Unix socket or by UDP, or systemd's journal, with the log's fields as its own.
- * Each line is a datagram.
+ * Unix socket or by UDP, or systemd's journal, with the log's fields as its
+ * own. Each line is a datagram.
  */
 #ifndef WEIR_PROXY_SINK_H
 #define WEIR_PROXY_SINK_H

@@ -1,0 +1,165 @@
+"""weir-proxy's log at a syslog server and in the journal, which are sockets of
+this test, by the names of its fields, and the names that are promised.
+"""
+
+import contextlib
+import json
+import os
+import re
+import socket
+import tempfile
+
+from harness import WAIT_S, command, equal, fails, matches, run
+from proxy_wait import wait_until
+from proxying import PROXY, Proxy, target
+from servers import Server, echo, echoes
+import manual
+
+RFC_5424 = (r"<(\d+)>1 \d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z \S+ weir-proxy "
+            r"(\d+) - - (.*)\Z")
+TOOL = os.path.join(manual.TOOLS, "weir-proxy")
+
+
+@contextlib.contextmanager
+def unix_socket(path, **_):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+        sock.bind(path)
+        sock.settimeout(WAIT_S)
+        yield sock
+
+
+@contextlib.contextmanager
+def at_path():
+    """A folder, and a Unix socket in it."""
+    with tempfile.TemporaryDirectory() as folder:
+        with unix_socket(os.path.join(folder, "log")) as sock:
+            yield sock, os.path.join(folder, "log")
+
+
+def use(proxy, count=1):
+    for _ in range(count):
+        with proxy.connect() as client:
+            echoes(client)
+
+
+def test_each_line_is_a_message_of_rfc_5424():
+    with at_path() as (sock, path), socket.socket(
+            socket.AF_INET, socket.SOCK_DGRAM) as by_udp:
+        by_udp.bind(("127.0.0.1", 0))
+        by_udp.settimeout(WAIT_S)
+        udp = f"syslog:udp://127.0.0.1:{by_udp.getsockname()[1]}"
+        for server, place, flags, code in (
+                (sock, f"syslog:{path}", (), 30),
+                (by_udp, udp, ("--log-facility", "local3"), 158)):
+            with Server(echo) as echoing, Proxy(
+                    "tcp://127.0.0.1:0", target(echoing), "--log", place,
+                    *flags, threads=2, log=False) as proxy:
+                use(proxy, 3)
+                for _ in range(3):
+                    text = server.recv(10000).decode()
+                    matches(text, RFC_5424)
+                    found = re.search(RFC_5424, text)
+                    equal((int(found[1]), int(found[2])),
+                          (code, proxy.process.pid), "priority and process")
+                    equal(len(found[3].split()), 17, f"fields of {found[3]}")
+
+
+def test_the_journal_gets_a_line_and_its_fields():
+    with at_path() as (sock, path), Server(echo) as server, Proxy(
+            "--listen", "tcp://127.0.0.1:0", "--name", "db", "--to",
+            target(server), "--log", f"journal:{path}", "--log-format",
+            "{service} ended: {reason}", log=False) as proxy:
+        use(proxy)
+        fields = dict(line.split("=", 1) for line in
+                      sock.recv(10000).decode().splitlines())
+        equal([fields[name] for name in (
+            "MESSAGE", "PRIORITY", "SYSLOG_IDENTIFIER", "WEIR_SERVICE",
+            "WEIR_REASON", "WEIR_IN_BYTES", "WEIR_ROUTE")],
+              ["db ended: done", "6", "weir-proxy", "db", "done",
+               fields["WEIR_OUT_BYTES"], "*"], f"in {fields}")
+
+
+def test_a_server_that_does_not_read_stops_nobody():
+    """What does not fit is counted; what waited comes when it reads."""
+    with at_path() as (sock, path), Server(echo) as server, Proxy(
+            "tcp://127.0.0.1:0", target(server), "--log", f"syslog:{path}",
+            log=False) as proxy:
+        count = 0
+        while proxy.metric("log_lines_lost_total") == 0:
+            use(proxy, 10)
+            count += 10
+        sock.recv(10000)
+        came = 1
+        with contextlib.suppress(TimeoutError):
+            while came + proxy.metric("log_lines_lost_total") < count:
+                sock.recv(10000)
+                came += 1
+        equal(came + proxy.metric("log_lines_lost_total"), count, "lines")
+        said = proxy.stop()
+        equal(said.count("lines are lost"), 1, f"lines about it in {said!r}")
+
+
+def test_a_server_that_comes_later_or_again_gets_the_next_lines():
+    with tempfile.TemporaryDirectory() as folder, Server(echo) as server:
+        path = os.path.join(folder, "log")
+        with Proxy("tcp://127.0.0.1:0", target(server), "--log",
+                   f"syslog:{path}", log=False) as proxy:
+            matches("\n".join(proxy.said),
+                    "log: No such file or directory; lines are lost until")
+            use(proxy)
+            wait_until(lambda: proxy.metric("log_lines_lost_total") == 1)
+            for _ in range(2):
+                with unix_socket(path) as sock:
+                    use(proxy)
+                    matches(sock.recv(10000).decode(), RFC_5424)
+                os.unlink(path)
+            equal(proxy.metric("log_lines_lost_total"), 1, "lost lines")
+
+
+def test_the_last_lines_come_at_the_end():
+    with at_path() as (sock, path), Server(echo) as server, Proxy(
+            "tcp://127.0.0.1:0", target(server), "--log", f"syslog:{path}",
+            "--log-format", "json", log=False) as proxy:
+        use(proxy)
+        with proxy.connect() as held:
+            echoes(held)
+            proxy.signal(15)
+            wait_until(lambda: b'"reason":"done"' in sock.recv(10000))
+        equal(proxy.finish(2 * WAIT_S)[0], 0, "exit status")
+        line = re.search(RFC_5424, sock.recv(10000).decode())[3]
+        equal(json.loads(line)["reason"], "done", line)
+
+
+def test_a_format_by_names_is_a_line_of_a_file():
+    with Server(echo) as server, Proxy(
+            "tcp://127.0.0.1:0", target(server), "--log-format",
+            "{reason} {tls}|{in_bytes} {{x}}") as proxy:
+        use(proxy)
+        proxy.stop()
+        with open(proxy.log_path, encoding="utf-8") as file:
+            matches(file.read(), r"\Adone -\|\d+ \{x\}\n\Z")
+    fails(command(PROXY, "-t", "tcp://127.0.0.1:0", "tcp://127.0.0.1:1",
+                  "--log-format", "{bytes}"),
+          r"--log-format: '\{bytes\}' is no field", 2)
+
+
+def test_the_manual_has_all_names_of_fields_and_metrics():
+    """And no other, as they are promised."""
+    def promised(section):
+        page = manual.page("weir-proxy.1")
+        text = page[page.index(section):]
+        text = text[:text.index(".El")]
+        return set(re.findall(r"^\.It Li (.*)", text, re.M))
+
+    with open(os.path.join(TOOL, "record.c"), encoding="utf-8") as file:
+        rows = re.findall(r'^    \{"(\w+)", FIELD_', file.read(), re.M)
+    equal(promised(".Bl -tag -compact -width first_byte_ms"), set(rows),
+          "names of fields")
+    with Proxy("tcp://127.0.0.1:0", "tcp://127.0.0.1:1") as proxy:
+        found = set(re.findall(r"^# TYPE weir_proxy_(\w+) ",
+                               proxy.get("/metrics")[1], re.M))
+    equal(promised(".Bl -tag -compact -width upstream_connect"), found,
+          "names of metrics")
+
+
+run(globals())
