@@ -83,11 +83,10 @@ struct weir_tls_identity {
 /**
  * Choose a server's certificate by the name that a client asks for.
  *
- * Called in each handshake, on the thread of the connection's loop, and again
- * if the client had to repeat its first message; on several threads at once if
- * their loops share the context. It must not block, as the loop waits for it.
- * It may call weir_tls_context_new(), _ref() and _unref(), but no other
- * function of weir.
+ * Called once in each handshake, on the thread of the connection's loop; on
+ * several threads at once if their loops share the context. It must not block,
+ * as the loop waits for it. It may call weir_tls_context_new(), _ref() and
+ * _unref(), but no other function of weir.
  *
  * The connection shows a certificate of the returned context: the identity for
  * the name and the client's kinds of keys, else the first certificate, unless

@@ -371,7 +371,7 @@ void wr_tls_context_log_secret(const weir_tls_context *context, WOLFSSL *ssl,
     cr_assert(context->references > 0 && ssl && id > 0 && secret && size > 0);
 }
 
-bool wr_tls_context_asks(const weir_tls_context *context)
+bool wr_tls_context_must_choose(const weir_tls_context *context)
 {
     return context->options->asks;
 }
@@ -392,11 +392,12 @@ uint8_t wr_tls_context_lacking_kinds(const weir_tls_context *context,
     return 0; /* it has one certificate */
 }
 
-int wr_tls_context_choose_without_extensions(weir_tls_context *context,
-                                             WOLFSSL *ssl, uint8_t *ret_alert)
+int wr_tls_context_choose(weir_tls_context *context,
+                          struct wr_tls_verdict *verdict, const char *host,
+                          uint8_t *ret_alert)
 {
-    cr_assert(context && ssl);
-    return 0;
+    cr_assert(context && verdict && ret_alert);
+    return 0; /* and nothing is noted, as if the hello were not read */
 }
 
 void tls_rig_pairs(void (*body)(struct tls_pair *rig, int version))

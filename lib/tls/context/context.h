@@ -73,12 +73,16 @@ void wr_tls_context_log_secret(const weir_tls_context *context,
                                struct WOLFSSL *ssl, int id,
                                const uint8_t *secret, int size);
 
-/* Server: true if the program chooses the context in each handshake. */
-bool wr_tls_context_asks(const weir_tls_context *context);
-/* Server: chooses the certificate for a hello without extensions, for which
- * wolfSSL does not call its SNI callback. 0, or the error and alert with which
- * the client is refused. */
-WEIR_MUST_USE int wr_tls_context_choose_without_extensions(
-    weir_tls_context *context, struct WOLFSSL *ssl, uint8_t *ret_alert);
+/* Server: true if no client may be served by a certificate that was not chosen
+ * for it. */
+bool wr_tls_context_must_choose(const weir_tls_context *context);
+
+/* Server: chooses the certificate for a client that asks for @host; NULL: for
+ * none; "": for a name that is too long. Once in a handshake, before wolfSSL
+ * reads the hello. 0, or the error and alert with which the client is
+ * refused. */
+WEIR_MUST_USE int wr_tls_context_choose(weir_tls_context *context,
+                                        struct wr_tls_verdict *verdict,
+                                        const char *host, uint8_t *ret_alert);
 
 #endif

@@ -22,9 +22,6 @@
 
 #include <wolfssl/wolfcrypt/asn_public.h>
 
-/* Bytes of the longest DNS name, and a NUL. */
-#define NAMES_HOST_SIZE 256
-
 /* ---- loading ---- */
 
 static int context_names_copy(const uint8_t *data, long size, uint8_t **ret)
@@ -178,27 +175,6 @@ static int context_names_load_one(weir_tls_context *context,
 
 /* ---- choosing ---- */
 
-/* The name that the client asks for, which wolfSSL ends at a NUL. NULL: the
- * client asks for none; "": the name is too long. */
-static const char *context_names_read_host(WOLFSSL *ssl,
-                                           char ret[NAMES_HOST_SIZE])
-{
-    void *name = NULL;
-    const size_t len =
-        wolfSSL_SNI_GetRequest(ssl, WOLFSSL_SNI_HOST_NAME, &name);
-
-    if (len == 0) {
-        return NULL;
-    }
-    wr_assert(name != NULL);
-    if (len >= NAMES_HOST_SIZE) {
-        return "";
-    }
-    memcpy(ret, name, len);
-    ret[len] = '\0';
-    return ret;
-}
-
 /* Puts a certificate and its key into a connection of @context. wolfSSL still
  * assumes a key of the first certificate's kind, and would choose a TLS 1.2
  * suite for that kind; so the list of suites is set too. */
@@ -264,13 +240,11 @@ context_names_find(const weir_tls_context *context, const char *host,
 }
 
 /* Installs the certificate of @from for @host. The connection has the first
- * certificate of @context already, unless an earlier hello asked for another
- * name. */
+ * certificate of @context already. */
 static int context_names_show(const weir_tls_context *context,
                               const weir_tls_context *from, const char *host,
-                              WOLFSSL *ssl)
+                              const struct wr_tls_verdict *verdict)
 {
-    const struct wr_tls_verdict *verdict = wr_tls_context_verdict_of(ssl);
     const uint8_t lacking = verdict->lacking_kinds;
     const struct wr_tls_identity *identity =
         host ? context_names_find(from, host, lacking) : NULL;
@@ -284,9 +258,9 @@ static int context_names_show(const weir_tls_context *context,
     }
     wr_assert(identity != NULL); /* the first one is a default */
     wr_assert(identity->chain && identity->key);
-    return identity == &context->identities[0] && !verdict->has_chosen
+    return identity == &context->identities[0]
                ? 0
-               : context_names_install(context, identity, ssl);
+               : context_names_install(context, identity, verdict->ssl);
 }
 
 /* Asks the program. Returns 0, and *ret is a reference or NULL, or the
@@ -312,51 +286,43 @@ static int context_names_ask(const weir_tls_context *context, const char *host,
     return 0;
 }
 
-/* Chooses a certificate for a client that asks for @host: 0, or the error with
- * which it is refused. */
-static int context_names_choose(const weir_tls_context *context,
-                                const char *host, WOLFSSL *ssl)
-{
-    struct wr_tls_verdict *verdict = wr_tls_context_verdict_of(ssl);
-    int err = 0;
-
-    wr_assert(context->is_server);
-    wr_assert(verdict->peer_is_client);
-    if (context->choose) {
-        weir_tls_context_unref(verdict->chosen); /* for the first hello */
-        verdict->chosen = NULL;
-        err = context_names_ask(context, host, &verdict->chosen);
-    }
-    if (err == 0) {
-        err = context_names_show(
-            context, verdict->chosen ? verdict->chosen : context, host, ssl);
-    }
-    verdict->has_chosen = true;
-    if (err < 0) {
-        wr_tls_verdict_fail(verdict, err, "%s", weir_strerror(err));
-    }
-    return err;
-}
-
 static uint8_t context_names_alert(int err)
 {
     wr_assert(err < 0);
     return err == WEIR_ETLSNONAME ? unrecognized_name : internal_error;
 }
 
-/* wolfSSL calls this after each ClientHello with extensions (two after a
- * HelloRetryRequest). */
+int wr_tls_context_choose(weir_tls_context *context,
+                          struct wr_tls_verdict *verdict, const char *host,
+                          uint8_t *ret_alert)
+{
+    int err = 0;
+
+    wr_assert(context->is_server && verdict->peer_is_client);
+    wr_assert(!verdict->has_chosen && !verdict->chosen);
+    if (context->choose) {
+        err = context_names_ask(context, host, &verdict->chosen);
+    }
+    if (err == 0) {
+        err = context_names_show(context,
+                                 verdict->chosen ? verdict->chosen : context,
+                                 host, verdict);
+    }
+    verdict->has_chosen = true;
+    if (err < 0) {
+        wr_tls_verdict_fail(verdict, err, "%s", weir_strerror(err));
+        *ret_alert = context_names_alert(err);
+    }
+    return err;
+}
+
+/* wolfSSL keeps the name that a client asks for where there is a callback. */
 static int context_names_callback(WOLFSSL *ssl, int *ret_alert, void *arg)
 {
-    char memory[NAMES_HOST_SIZE];
-    const int err =
-        context_names_choose(arg, context_names_read_host(ssl, memory), ssl);
-
-    if (err == 0) {
-        return 0;
-    }
-    *ret_alert = context_names_alert(err);
-    return alert_fatal;
+    (void)ret_alert;
+    (void)arg;
+    wr_assert(ssl);
+    return 0;
 }
 
 uint8_t wr_tls_context_lacking_kinds(const weir_tls_context *context,
@@ -366,21 +332,10 @@ uint8_t wr_tls_context_lacking_kinds(const weir_tls_context *context,
     return wr_tls_offer_lacks(offer, context->has_newest, context->old_suites);
 }
 
-bool wr_tls_context_asks(const weir_tls_context *context)
+bool wr_tls_context_must_choose(const weir_tls_context *context)
 {
-    wr_assert(context->is_server || !context->choose);
-    return context->choose != NULL;
-}
-
-int wr_tls_context_choose_without_extensions(weir_tls_context *context,
-                                             WOLFSSL *ssl, uint8_t *ret_alert)
-{
-    const int err = context_names_choose(context, NULL, ssl);
-
-    if (err < 0) {
-        *ret_alert = context_names_alert(err);
-    }
-    return err;
+    wr_assert(context->is_server);
+    return context->choose || context->refuses_unknown_names;
 }
 
 /* ---- with the context ---- */
@@ -438,7 +393,6 @@ int wr_tls_context_load_names(weir_tls_context *context,
         }
     }
     wolfSSL_CTX_set_servername_callback(context->ctx, context_names_callback);
-    wolfSSL_CTX_set_servername_arg(context->ctx, context);
     return err < 0 ? err
                    : context_names_select_suites(context, options->ciphers);
 }

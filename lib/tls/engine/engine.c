@@ -340,14 +340,13 @@ void wr_tls_engine_feed_eof(struct wr_tls_engine *engine)
 
 /* ---- steps ---- */
 
-/* False if the program should have chosen the certificate but was not asked:
- * neither wolfSSL nor engine_hello.c reports a hello without extensions that is
- * too long or shares its record with other messages. */
+/* False if wolfSSL has taken a hello that engine_hello.c could not read, so that
+ * no certificate was chosen where one must be. */
 static bool engine_has_chosen(const struct wr_tls_engine *engine)
 {
     wr_assert(engine->state == WR_TLS_ENGINE_HANDSHAKE);
     return engine->verdict.has_chosen || !engine->is_server ||
-           !wr_tls_context_asks(engine->context);
+           !wr_tls_context_must_choose(engine->context);
 }
 
 /* False if wolfSSL ended a handshake well without weir's verdict. */

@@ -19,6 +19,8 @@
 
 /* The longest hello that is read, in bytes: the body of one record. */
 #define ENGINE_HELLO_MAX (1u << 14)
+/* Bytes of the longest DNS name, and a NUL. */
+#define ENGINE_HELLO_HOST_SIZE 256u
 
 static const uint32_t engine_hello_header = 5;  /* size of a record's header */
 static const uint8_t engine_hello_type = 22;    /* handshake */
@@ -33,6 +35,39 @@ void wr_tls_engine_drop_hello(struct wr_tls_engine *engine)
 }
 
 /* ---- reading ---- */
+
+/* The name that a client asks for, which ends at a NUL. NULL: it asks for none;
+ * "": the name is too long. */
+static const char *engine_hello_read_host(const struct wr_tls_hello *hello,
+                                          char ret[ENGINE_HELLO_HOST_SIZE])
+{
+    const struct wr_bytes name =
+        hello->name.data ? hello->name : hello->odd_name;
+
+    wr_assert(name.data || name.size == 0);
+    if (name.size >= ENGINE_HELLO_HOST_SIZE) {
+        return "";
+    }
+    memcpy(ret, name.size > 0 ? name.data : (const uint8_t *)"", name.size);
+    ret[name.size] = '\0';
+    return ret[0] ? ret : NULL;
+}
+
+/* Chooses the certificate of a server by a hello that was read. Whatever the
+ * program does is done before anything here is touched again. */
+static enum wr_tls_engine_first
+engine_hello_choose(struct wr_tls_engine *engine,
+                    const struct wr_tls_hello *hello)
+{
+    char memory[ENGINE_HELLO_HOST_SIZE];
+    const char *host = engine_hello_read_host(hello, memory);
+
+    wr_assert(engine->is_server && !engine->awaits_hello);
+    return wr_tls_context_choose(engine->context, &engine->verdict, host,
+                                 &engine->message_alert) == 0
+               ? WR_TLS_ENGINE_FIRST_PASSES
+               : WR_TLS_ENGINE_FIRST_REFUSED;
+}
 
 /* Sets a server's connection up; @hello may be empty. */
 static enum wr_tls_engine_first
@@ -62,8 +97,7 @@ engine_hello_set_up(struct wr_tls_engine *engine,
         engine->no_memory = true;
         return WR_TLS_ENGINE_FIRST_FAILED;
     }
-    return hello->lacks_extensions ? WR_TLS_ENGINE_FIRST_NO_EXTENSIONS
-                                   : WR_TLS_ENGINE_FIRST_PASSES;
+    return WR_TLS_ENGINE_FIRST_PASSES;
 }
 
 /* The first message is at @data; NULL: it cannot be read. */
@@ -75,13 +109,20 @@ static enum wr_tls_engine_first engine_hello_read(struct wr_tls_engine *engine,
 
     wr_assert(engine->awaits_hello);
     engine->awaits_hello = false;
-    if (data && (!wr_tls_hello_read(data, size, engine->is_server, &hello) ||
-                 hello.is_odd)) {
-        hello = (struct wr_tls_hello){.lacks_extensions = false};
+    bool is_read =
+        data && wr_tls_hello_read(data, size, engine->is_server, &hello);
+    if (is_read && hello.is_odd) {
+        is_read = hello.odd_name.size > 0;
+        hello = (struct wr_tls_hello){.odd_name = hello.odd_name};
     }
     engine->has_extended_secret = hello.has_extended_secret;
-    return engine->is_server ? engine_hello_set_up(engine, &hello)
-                             : WR_TLS_ENGINE_FIRST_PASSES;
+    if (!engine->is_server) {
+        return WR_TLS_ENGINE_FIRST_PASSES;
+    }
+    const enum wr_tls_engine_first first = engine_hello_set_up(engine, &hello);
+    return is_read && first == WR_TLS_ENGINE_FIRST_PASSES
+               ? engine_hello_choose(engine, &hello)
+               : first;
 }
 
 /* True if the input begins with a whole record with the whole message. */

@@ -76,12 +76,12 @@ void wr_tls_engine_drop_output(struct wr_tls_engine *engine);
 /* ---- engine_hello.c ---- */
 
 enum wr_tls_engine_first {
-    WR_TLS_ENGINE_FIRST_WAITS,         /* wants input */
-    WR_TLS_ENGINE_FIRST_PASSES,        /* wolfSSL may get the record */
-    WR_TLS_ENGINE_FIRST_NO_EXTENSIONS, /* it may; extensions: none */
-    WR_TLS_ENGINE_FIRST_LONG,          /* it may, and sends no alert */
-    WR_TLS_ENGINE_FIRST_FAILED,        /* no memory */
-    WR_TLS_ENGINE_FIRST_SKIPPED,       /* skipped: take the next record */
+    WR_TLS_ENGINE_FIRST_WAITS,   /* wants input */
+    WR_TLS_ENGINE_FIRST_PASSES,  /* wolfSSL may get the record */
+    WR_TLS_ENGINE_FIRST_REFUSED, /* ->message_alert is sent */
+    WR_TLS_ENGINE_FIRST_LONG,    /* it may, and sends no alert */
+    WR_TLS_ENGINE_FIRST_FAILED,  /* no memory */
+    WR_TLS_ENGINE_FIRST_SKIPPED, /* skipped: take the next record */
 };
 
 /* Reads a record that begins while the first message is awaited. The waiting

@@ -137,21 +137,6 @@ static void engine_record_alert(struct wr_tls_engine *engine, uint8_t code)
     wolfSSL_SSLSetIOSend(engine->ssl, engine_record_drop);
 }
 
-/* Asks for a certificate for a hello without extensions. wolfSSL has not read
- * the hello, so the alert of a refusal is sent here. */
-static bool engine_record_choose(struct wr_tls_engine *engine)
-{
-    uint8_t code;
-
-    wr_assert(!engine->verdict.has_chosen);
-    if (wr_tls_context_choose_without_extensions(engine->context, engine->ssl,
-                                                 &code) == 0) {
-        return true;
-    }
-    engine_record_alert(engine, code);
-    return false;
-}
-
 int wr_tls_engine_send_handshake(WOLFSSL *ssl, char *buf, int size, void *arg)
 {
     struct wr_tls_engine *engine = arg;
@@ -207,16 +192,15 @@ static int engine_record_look(struct wr_tls_engine *engine)
         return WOLFSSL_CBIO_ERR_WANT_READ;
     case WR_TLS_ENGINE_FIRST_FAILED:
         return WOLFSSL_CBIO_ERR_GENERAL;
-    case WR_TLS_ENGINE_FIRST_NO_EXTENSIONS:
-        /* The program's `choose` may have aborted the connection. */
-        return engine_record_choose(engine) && engine->input
-                   ? 0
-                   : WOLFSSL_CBIO_ERR_GENERAL;
+    case WR_TLS_ENGINE_FIRST_REFUSED:
+        engine_record_alert(engine, engine->message_alert);
+        return WOLFSSL_CBIO_ERR_GENERAL;
     case WR_TLS_ENGINE_FIRST_LONG:
         engine_record_alert(engine, decode_error);
         return 0;
     default:
-        return 0;
+        /* The program's `choose` may have aborted the connection. */
+        return engine->input ? 0 : WOLFSSL_CBIO_ERR_GENERAL;
     }
 }
 
