@@ -9,14 +9,11 @@
  * show.
  */
 #include "lib/base/options.h"
+#include "lib/tls/backend/backend.h"
 
 #include "uring/check.h"
 
 #include <weir/tls.h>
-
-#include <wolfssl/options.h>
-
-#include <wolfssl/ssl.h>
 
 #ifndef WR_TLS_SOURCE
 #define WR_TLS_SOURCE NULL
@@ -24,12 +21,13 @@
 
 int weir_tls_get_library(struct weir_tls_library *ret)
 {
+    const struct wr_tls_backend *backend = wr_tls_backend_get();
     const int err = wr_answer_check(ret);
     wr_require(err >= 0, err);
     const struct weir_tls_library known = {
         .size = ret->size,
-        .name = "wolfSSL",
-        .version = wolfSSL_lib_version(),
+        .name = backend->name,
+        .version = backend->version(),
         .source = WR_TLS_SOURCE,
     };
     wr_assert(known.version);

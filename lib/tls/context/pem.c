@@ -8,15 +8,72 @@
 #include "uring/check.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <wolfssl/options.h>
-
-#include <wolfssl/wolfcrypt/coding.h>
 
 #define PEM_LINE_MAX 64
+
+/* ---- base64 (RFC 4648, 4) ---- */
+
+/* The six bits of a letter; 64: it is none. */
+static uint8_t pem_bits_of(uint8_t letter)
+{
+    return letter >= 'A' && letter <= 'Z'   ? (uint8_t)(letter - 'A')
+           : letter >= 'a' && letter <= 'z' ? (uint8_t)(letter - 'a' + 26)
+           : letter >= '0' && letter <= '9' ? (uint8_t)(letter - '0' + 52)
+           : letter == '+'                  ? 62
+           : letter == '/'                  ? 63
+                                            : 64;
+}
+
+static bool pem_is_space(uint8_t letter)
+{
+    return letter == '\n' || letter == '\r' || letter == ' ' || letter == '\t';
+}
+
+/* Writes the bytes of a text to @ret, which has room for as many as the text
+ * has. Between letters there may be white space. Returns how many bytes; 0: it
+ * is no base64, or an empty one. */
+static size_t pem_decode(const uint8_t *text, size_t size, uint8_t *ret)
+{
+    uint32_t bits = 0;
+    size_t letters = 0;
+    size_t pads = 0;
+    size_t used = 0;
+
+    for (size_t i = 0; i < size; i++) {
+        const uint8_t six = pem_bits_of(text[i]);
+        if (pem_is_space(text[i])) {
+            continue;
+        }
+        if (text[i] == '=' && ++pads <= 2) {
+            continue;
+        }
+        if (six == 64 || pads > 0) {
+            return 0;
+        }
+        bits = bits << 6 | six;
+        if (++letters % 4 == 0) {
+            ret[used++] = (uint8_t)(bits >> 16);
+            ret[used++] = (uint8_t)(bits >> 8);
+            ret[used++] = (uint8_t)bits;
+        }
+    }
+    if ((letters + pads) % 4 != 0) {
+        return 0;
+    }
+    if (letters % 4 >= 2) {
+        ret[used++] = (uint8_t)(letters % 4 == 2 ? bits >> 4 : bits >> 10);
+    }
+    if (letters % 4 == 3) {
+        ret[used++] = (uint8_t)(bits >> 2);
+    }
+    wr_assert(used <= size);
+    return used;
+}
+
+/* ---- blocks ---- */
 
 int wr_tls_pem_next(struct wr_bytes *text, const char *label,
                     struct wr_bytes *ret)
@@ -36,16 +93,14 @@ int wr_tls_pem_next(struct wr_bytes *text, const char *label,
     const uint8_t *after =
         memmem(begin, (size_t)(end - begin), "-----", strlen("-----"));
     after = after ? after : end;
-    word32 size = (word32)(after - begin);
-    uint8_t *data = malloc((size_t)size + 1);
+    uint8_t *data = malloc((size_t)(after - begin) + 1);
     if (!data) {
         return -ENOMEM;
     }
-    wr_assert((size_t)(after - begin) <= INT_MAX);
-    if (Base64_Decode(begin, size, data, &size) != 0 || size == 0) {
+    const size_t size = pem_decode(begin, (size_t)(after - begin), data);
+    if (size == 0) {
         free(data);
         data = NULL;
-        size = 0;
     }
     *text = (struct wr_bytes){.data = after, .size = (size_t)(end - after)};
     *ret = (struct wr_bytes){.data = data, .size = size};

@@ -5,6 +5,7 @@
  */
 #include "revocation.h"
 
+#include "lib/tls/backend/backend.h"
 #include "pem.h"
 #include "uring/check.h"
 
@@ -13,11 +14,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <wolfssl/options.h>
 
-#include <wolfssl/wolfcrypt/hash.h>
-
-_Static_assert(WR_TLS_KEY_HASH_SIZE == WC_SHA256_DIGEST_SIZE,
+_Static_assert((int)WR_TLS_KEY_HASH_SIZE <= (int)WR_TLS_HASH_MAX,
                "keys are known by their SHA-256");
 
 #define REVOCATION_FIRST_CAPACITY 4u
@@ -56,11 +54,11 @@ static int revocation_verify(struct wr_tls_revocation *revocation,
                              struct wr_tls_revocation_list *list,
                              const struct wr_x509 *issuer)
 {
-    uint8_t hash[WR_TLS_KEY_HASH_SIZE];
+    uint8_t hash[WR_TLS_HASH_MAX];
 
     wr_assert(issuer->key_info.data != NULL);
-    if (wc_Hash(WC_HASH_TYPE_SHA256, issuer->key_info.data,
-                (word32)issuer->key_info.size, hash, sizeof(hash)) != 0) {
+    if (wr_tls_backend_get()->hash(WR_X509_HASH_SHA256, issuer->key_info,
+                                   hash) < 0) {
         return -ENOMEM;
     }
     if (revocation_knows(revocation, list, hash)) {
@@ -71,7 +69,7 @@ static int revocation_verify(struct wr_tls_revocation *revocation,
     const int err = wr_tls_signature_verify(&sign, issuer->key_info);
     if (err == 0) {
         pthread_mutex_lock(&revocation->mutex);
-        memcpy(list->signer, hash, sizeof(hash));
+        memcpy(list->signer, hash, sizeof(list->signer));
         list->has_signer = true;
         pthread_mutex_unlock(&revocation->mutex);
     }

@@ -17,6 +17,7 @@
 #include "ticket.h"
 
 #include "context_impl.h"
+#include "lib/tls/backend/backend.h"
 #include "uring/check.h"
 
 #include <weir/error.h>
@@ -25,10 +26,6 @@
 #include <string.h>
 #include <sys/random.h>
 #include <time.h>
-#include <wolfssl/options.h>
-
-#include <wolfssl/wolfcrypt/aes.h>
-#include <wolfssl/wolfcrypt/hash.h>
 
 /* Seconds by which the clocks of servers with the same keys may differ. */
 #define TICKET_SKEW 60
@@ -153,13 +150,19 @@ void wr_tls_ticket_keys_fini(struct wr_tls_ticket_keys *keys)
 
 /* ---- names ---- */
 
-_Static_assert((int)WR_TLS_TICKET_DIGEST == WC_SHA256_DIGEST_SIZE,
-               "names are digests");
-
+/* Names are known by their SHA-256. */
 static int ticket_digest(const uint8_t *data, size_t size, uint8_t *ret)
 {
+    const struct wr_bytes name = {.data = data, .size = size};
+    uint8_t hash[WR_TLS_HASH_MAX];
+
     wr_assert(data && size > 0 && size <= UINT16_MAX);
-    return wc_Sha256Hash(data, (word32)size, ret) == 0 ? 0 : WEIR_ETLSENGINE;
+    if (wr_tls_backend_get()->hash(WR_X509_HASH_SHA256, name, hash) !=
+        WR_TLS_TICKET_DIGEST) {
+        return WEIR_ETLSENGINE;
+    }
+    memcpy(ret, hash, WR_TLS_TICKET_DIGEST);
+    return 0;
 }
 
 int wr_tls_ticket_digest_name(const void *name, size_t len,
@@ -195,6 +198,9 @@ struct ticket_beside {
 _Static_assert(sizeof(struct ticket_beside) == 64, "it has no padding");
 _Static_assert(WR_TLS_TICKET_IV == WR_TLS_TICKET_NONCE + sizeof(uint32_t),
                "the time of sealing follows the nonce");
+_Static_assert((int)WR_TLS_TICKET_NONCE == (int)WR_TLS_AEAD_NONCE &&
+                   (int)WR_TLS_TICKET_TAG == (int)WR_TLS_AEAD_TAG,
+               "a ticket has the parts that AES-GCM wants");
 
 static void ticket_fill_beside(const struct wr_tls_ticket *ticket,
                                struct ticket_beside *ret)
@@ -205,51 +211,40 @@ static void ticket_fill_beside(const struct wr_tls_ticket *ticket,
     memcpy(ret->host, ticket->host, sizeof(ret->host));
 }
 
-/* Encrypts or decrypts a ticket; returns wolfCrypt's error. */
-static int ticket_run(const struct wr_tls_ticket *ticket,
-                      const struct wr_tls_ticket_key *key, bool seals)
+/* Describes a ticket to the backend; @beside is filled, and must live on. */
+static struct wr_tls_aead ticket_describe(const struct wr_tls_ticket *ticket,
+                                          const struct wr_tls_ticket_key *key,
+                                          struct ticket_beside *beside)
 {
-    const word32 size = (word32)ticket->size;
-    struct ticket_beside beside;
-    Aes aes;
-
-    wr_assert(size > 0 && ticket->tag);
-    ticket_fill_beside(ticket, &beside);
-    int err = wc_AesInit(&aes, NULL, INVALID_DEVID);
-    if (err != 0) {
-        return err;
-    }
-    err = wc_AesGcmSetKey(&aes, key->secret, sizeof(key->secret));
-    if (err == 0 && seals) {
-        err = wc_AesGcmEncrypt(&aes, ticket->data, ticket->data, size,
-                               ticket->iv, WR_TLS_TICKET_NONCE, ticket->tag,
-                               WR_TLS_TICKET_TAG, (const byte *)&beside,
-                               sizeof(beside));
-    } else if (err == 0) {
-        err = wc_AesGcmDecrypt(&aes, ticket->data, ticket->data, size,
-                               ticket->iv, WR_TLS_TICKET_NONCE, ticket->tag,
-                               WR_TLS_TICKET_TAG, (const byte *)&beside,
-                               sizeof(beside));
-    }
-    wc_AesFree(&aes);
-    explicit_bzero(&aes, sizeof(aes));
-    return err;
+    wr_assert(ticket->size > 0 && ticket->size <= UINT16_MAX && ticket->tag);
+    ticket_fill_beside(ticket, beside);
+    return (struct wr_tls_aead){
+        .kind = WR_TLS_AEAD_AES_256_GCM,
+        .key = key->secret,
+        .nonce = ticket->iv,
+        .beside = {.data = (const uint8_t *)beside, .size = sizeof(*beside)},
+        .in = ticket->data,
+        .out = ticket->data,
+        .size = ticket->size,
+        .tag = ticket->tag,
+    };
 }
 
 int wr_tls_ticket_seal(const struct wr_tls_ticket *ticket,
                        const struct wr_tls_ticket_key *key, uint64_t now)
 {
     const uint32_t time = (uint32_t)now;
+    struct ticket_beside beside;
 
-    wr_assert(ticket->size > 0);
-    wr_assert(ticket->size <= UINT16_MAX);
+    wr_assert(ticket->name && ticket->iv);
     memcpy(ticket->name, key->name, sizeof(key->name));
     memcpy(ticket->iv + WR_TLS_TICKET_NONCE, &time, sizeof(time));
     int err = ticket_random(ticket->iv, WR_TLS_TICKET_NONCE);
     if (err < 0) {
         return err;
     }
-    return ticket_run(ticket, key, true) == 0 ? 0 : WEIR_ETLSENGINE;
+    const struct wr_tls_aead job = ticket_describe(ticket, key, &beside);
+    return wr_tls_backend_get()->seal(&job) == 0 ? 0 : WEIR_ETLSENGINE;
 }
 
 /* The low 32 bits of the time are enough: a lifetime is days at most. */
@@ -257,17 +252,17 @@ bool wr_tls_ticket_open(const struct wr_tls_ticket *ticket,
                         const struct wr_tls_ticket_key *key, uint64_t now,
                         uint64_t lifetime)
 {
+    struct ticket_beside beside;
     uint32_t time;
 
-    wr_assert(ticket->size > 0);
-    wr_assert(ticket->size <= UINT16_MAX);
     wr_assert(lifetime > 0 && lifetime < UINT32_MAX / 2);
     memcpy(&time, ticket->iv + WR_TLS_TICKET_NONCE, sizeof(time));
     const uint32_t age = (uint32_t)now - time + TICKET_SKEW;
     if (age >= lifetime + TICKET_SKEW) {
         return false;
     }
-    return ticket_run(ticket, key, false) == 0;
+    const struct wr_tls_aead job = ticket_describe(ticket, key, &beside);
+    return wr_tls_backend_get()->open_sealed(&job) == 0;
 }
 
 /* ---- of a context ---- */

@@ -340,8 +340,8 @@ void wr_tls_engine_feed_eof(struct wr_tls_engine *engine)
 
 /* ---- steps ---- */
 
-/* False if wolfSSL has taken a hello that engine_hello.c could not read, so that
- * no certificate was chosen where one must be. */
+/* False if wolfSSL has taken a hello that engine_hello.c could not read, so
+ * that no certificate was chosen where one must be. */
 static bool engine_has_chosen(const struct wr_tls_engine *engine)
 {
     wr_assert(engine->state == WR_TLS_ENGINE_HANDSHAKE);

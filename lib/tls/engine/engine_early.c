@@ -14,6 +14,7 @@
 #include "engine_impl.h"
 #include "lib/tls/context/context.h"
 
+#include <errno.h>
 #include <string.h>
 
 #ifdef HAVE_SECRET_CALLBACK
@@ -69,8 +70,7 @@ bool wr_tls_engine_expect_early(struct wr_tls_engine *engine)
 /* True if wolfSSL shall get the record: it waits for the record, or refuses it
  * itself. An error other than a wrong tag does not tell whether the keys fit;
  * wolfSSL decides then. */
-static bool engine_early_is_over(struct wr_tls_engine *engine,
-                                 const uint8_t *record)
+static bool engine_early_is_over(struct wr_tls_engine *engine, uint8_t *record)
 {
     const struct wr_tls_engine_early *early = engine_early_of(engine);
     const size_t size = wr_tls_engine_body_size(record);
@@ -87,7 +87,7 @@ static bool engine_early_is_over(struct wr_tls_engine *engine,
         return false;
     }
     const int err = wr_tls_engine_open_first(&early->keys, record, block->data);
-    const bool is_foreign = err == AES_GCM_AUTH_E || err == MAC_CMP_FAILED_E;
+    const bool is_foreign = err == -EBADMSG;
     if (!is_foreign) {
         explicit_bzero(block->data, size); /* it has plaintext */
     }

@@ -133,10 +133,10 @@ void wr_tls_engine_hear_secrets(struct wr_tls_engine *engine);
 /* Frees the secret for an alert, if there is one. */
 void wr_tls_engine_drop_secret(struct wr_tls_engine *engine);
 
-/* Returns wolfCrypt's result: 0 if the keys open the record as the first one of
- * its side; the plaintext is at @ret then. */
+/* 0 if the keys open the record as the first one of its side, whose plaintext
+ * is at @ret then; -EBADMSG if they do not; another error tells nothing. */
 int wr_tls_engine_open_first(const struct wr_tls_engine_keys *keys,
-                             const uint8_t *record, uint8_t *ret);
+                             uint8_t *record, uint8_t *ret);
 
 /* wolfSSL sends this record after the peer's certificates were refused. If it
  * is an alert it becomes the verdict's. */

@@ -12,7 +12,10 @@
  * none, or no memory) wolfSSL's alert is sent.
  */
 #include "engine_impl.h"
+#include "lib/tls/backend/backend.h"
 #include "lib/tls/context/context.h"
+
+#include <weir/error.h>
 
 #include <string.h>
 
@@ -28,115 +31,102 @@ enum {
 
 #ifdef HAVE_SECRET_CALLBACK
 
-#include <wolfssl/wolfcrypt/aes.h>
-#include <wolfssl/wolfcrypt/chacha20_poly1305.h>
-#include <wolfssl/wolfcrypt/kdf.h>
-
 enum {
     ENGINE_SECRET_AES_128 = 0x1301, /* suites */
+    ENGINE_SECRET_AES_256 = 0x1302,
     ENGINE_SECRET_CHACHA = 0x1303,
+    ENGINE_SECRET_SHA256 = 32, /* bytes of a secret */
+    ENGINE_SECRET_SHA384 = 48,
 };
 
 /* Lies in a block until the handshake is done. */
 struct engine_secret {
     uint32_t size;
-    uint8_t data[WC_SHA384_DIGEST_SIZE];
+    uint8_t data[ENGINE_SECRET_SHA384];
 };
 
 /* ---- keys ---- */
 
-static int engine_secret_expand(const uint8_t *secret, int size,
-                                const char *label, uint8_t *ret,
-                                uint32_t ret_size)
+static int engine_secret_expand(struct wr_bytes secret, const char *label,
+                                uint8_t *ret, size_t size)
 {
-    static const uint8_t protocol[] = "tls13 ";
-    const int digest = size == WC_SHA384_DIGEST_SIZE ? WC_SHA384 : WC_SHA256;
+    const enum wr_x509_hash kind = secret.size == ENGINE_SECRET_SHA384
+                                       ? WR_X509_HASH_SHA384
+                                       : WR_X509_HASH_SHA256;
 
-    if (size != WC_SHA256_DIGEST_SIZE && digest != WC_SHA384) {
-        return BAD_FUNC_ARG;
+    wr_assert(secret.data);
+    if (secret.size != ENGINE_SECRET_SHA256 && kind != WR_X509_HASH_SHA384) {
+        return WEIR_ETLSENGINE;
     }
-    return wc_Tls13_HKDF_Expand_Label(
-        ret, ret_size, secret, (word32)size, protocol, sizeof(protocol) - 1,
-        (const uint8_t *)label, (word32)strlen(label), NULL, 0, digest);
+    return wr_tls_backend_get()->expand(kind, secret, label, ret, size);
 }
 
 /* RFC 8446, 7.3. */
 static int engine_secret_derive(struct wr_tls_engine_keys *keys, int suite,
-                                const uint8_t *secret, int size)
+                                struct wr_bytes secret)
 {
     if (suite < ENGINE_SECRET_AES_128 || suite > ENGINE_SECRET_CHACHA) {
-        return BAD_STATE_E;
+        return WEIR_ETLSENGINE;
     }
     keys->suite = suite;
-    keys->key_size =
-        suite == ENGINE_SECRET_AES_128 ? AES_128_KEY_SIZE : sizeof(keys->key);
+    keys->key_size = suite == ENGINE_SECRET_AES_128 ? 16 : sizeof(keys->key);
     const int err =
-        engine_secret_expand(secret, size, "key", keys->key, keys->key_size);
+        engine_secret_expand(secret, "key", keys->key, keys->key_size);
     return err ? err
-               : engine_secret_expand(secret, size, "iv", keys->iv,
-                                      sizeof(keys->iv));
+               : engine_secret_expand(secret, "iv", keys->iv, sizeof(keys->iv));
 }
 
-static int engine_secret_set_aes(Aes *aes,
-                                 const struct wr_tls_engine_keys *keys)
+static enum wr_tls_aead_kind engine_secret_kind(int suite)
 {
-    const int err = wc_AesInit(aes, NULL, INVALID_DEVID);
-    return err ? err : wc_AesGcmSetKey(aes, keys->key, keys->key_size);
+    wr_assert(suite != 0);
+    return suite == ENGINE_SECRET_CHACHA    ? WR_TLS_AEAD_CHACHA20
+           : suite == ENGINE_SECRET_AES_256 ? WR_TLS_AEAD_AES_256_GCM
+                                            : WR_TLS_AEAD_AES_128_GCM;
 }
 
-static void engine_secret_free_aes(Aes *aes)
+/* Describes the first record of these keys, whose body is at @body and has a
+ * tag; the nonce of the first record is the IV. */
+static struct wr_tls_aead
+engine_secret_describe(const struct wr_tls_engine_keys *keys,
+                       const uint8_t *header, uint8_t *body)
 {
-    wc_AesFree(aes);
-    explicit_bzero(aes, sizeof(*aes));
+    const size_t size = wr_tls_engine_body_size(header) - WR_TLS_ENGINE_TAG;
+
+    wr_assert(size > 0);
+    return (struct wr_tls_aead){
+        .kind = engine_secret_kind(keys->suite),
+        .key = keys->key,
+        .nonce = keys->iv,
+        .beside = {.data = header, .size = ENGINE_SECRET_HEADER},
+        .size = size,
+        .tag = body + size,
+    };
 }
 
 int wr_tls_engine_open_first(const struct wr_tls_engine_keys *keys,
-                             const uint8_t *record, uint8_t *ret)
-{
-    const size_t size = wr_tls_engine_body_size(record) - WR_TLS_ENGINE_TAG;
-    const uint8_t *body = record + ENGINE_SECRET_HEADER;
-    Aes aes;
-
-    wr_assert(keys->suite != 0 && size > 0);
-    if (keys->suite == ENGINE_SECRET_CHACHA) {
-        return wc_ChaCha20Poly1305_Decrypt(keys->key, keys->iv, record,
-                                           ENGINE_SECRET_HEADER, body,
-                                           (word32)size, body + size, ret);
-    }
-    int err = engine_secret_set_aes(&aes, keys);
-    if (err == 0) {
-        err = wc_AesGcmDecrypt(&aes, ret, body, (word32)size, keys->iv,
-                               sizeof(keys->iv), body + size, WR_TLS_ENGINE_TAG,
-                               record, ENGINE_SECRET_HEADER);
-    }
-    engine_secret_free_aes(&aes);
-    return err;
-}
-
-/* Seals @size bytes as the first record of these keys, whose header is at
- * @record. Returns wolfCrypt's result. */
-static int engine_secret_seal(const struct wr_tls_engine_keys *keys,
-                              const uint8_t *plain, word32 size,
-                              uint8_t *record)
+                             uint8_t *record, uint8_t *ret)
 {
     uint8_t *body = record + ENGINE_SECRET_HEADER;
-    Aes aes;
+    struct wr_tls_aead job = engine_secret_describe(keys, record, body);
 
-    wr_assert(keys->suite != 0);
-    wr_assert(wr_tls_engine_body_size(record) == size + WR_TLS_ENGINE_TAG);
-    if (keys->suite == ENGINE_SECRET_CHACHA) {
-        return wc_ChaCha20Poly1305_Encrypt(keys->key, keys->iv, record,
-                                           ENGINE_SECRET_HEADER, plain, size,
-                                           body, body + size);
-    }
-    int err = engine_secret_set_aes(&aes, keys);
-    if (err == 0) {
-        err = wc_AesGcmEncrypt(&aes, body, plain, size, keys->iv,
-                               sizeof(keys->iv), body + size, WR_TLS_ENGINE_TAG,
-                               record, ENGINE_SECRET_HEADER);
-    }
-    engine_secret_free_aes(&aes);
-    return err;
+    wr_assert(job.kind != WR_TLS_AEAD_AES_128_GCM || keys->key_size == 16);
+    job.in = body;
+    job.out = ret;
+    return wr_tls_backend_get()->open_sealed(&job);
+}
+
+/* Seals @plain as the first record of these keys, whose header is at
+ * @record. */
+static int engine_secret_seal(const struct wr_tls_engine_keys *keys,
+                              struct wr_bytes plain, uint8_t *record)
+{
+    uint8_t *body = record + ENGINE_SECRET_HEADER;
+    struct wr_tls_aead job = engine_secret_describe(keys, record, body);
+
+    wr_assert(job.size == plain.size);
+    job.in = plain.data;
+    job.out = body;
+    return wr_tls_backend_get()->seal(&job);
 }
 
 /* ---- secrets ---- */
@@ -155,7 +145,7 @@ static void engine_secret_keep(struct wr_tls_engine *engine,
 {
     wr_assert(engine->state == WR_TLS_ENGINE_HANDSHAKE);
     wr_tls_engine_drop_secret(engine);
-    if (size < 0 || size > WC_SHA384_DIGEST_SIZE) {
+    if (size < 0 || size > ENGINE_SECRET_SHA384) {
         return;
     }
     engine->secret =
@@ -181,7 +171,8 @@ static int engine_secret_note(WOLFSSL *ssl, int id, const unsigned char *secret,
     wr_assert(ssl == engine->ssl);
     if (id == CLIENT_HANDSHAKE_TRAFFIC_SECRET && early) {
         err = engine_secret_derive(
-            &early->keys, wolfSSL_get_current_cipher_suite(ssl), secret, size);
+            &early->keys, wolfSSL_get_current_cipher_suite(ssl),
+            (struct wr_bytes){.data = secret, .size = (size_t)size});
     }
     if (id == own && wr_tls_context_verifies(engine->context)) {
         engine_secret_keep(engine, secret, size);
@@ -213,10 +204,12 @@ static bool engine_secret_seal_alert(struct wr_tls_engine *engine, uint8_t code,
     }
     const struct engine_secret *secret = (void *)engine->secret->data;
     int err = engine_secret_derive(
-        &keys, wolfSSL_get_current_cipher_suite(engine->ssl), secret->data,
-        (int)secret->size);
+        &keys, wolfSSL_get_current_cipher_suite(engine->ssl),
+        (struct wr_bytes){.data = secret->data, .size = secret->size});
     if (err == 0) {
-        err = engine_secret_seal(&keys, plain, sizeof(plain), record);
+        err = engine_secret_seal(
+            &keys, (struct wr_bytes){.data = plain, .size = sizeof(plain)},
+            record);
     }
     explicit_bzero(&keys, sizeof(keys));
     wr_tls_engine_drop_secret(engine);
