@@ -231,6 +231,9 @@ static const struct {
     {"route", "a b", "a server name, *.NAME or *"},
     {"route", "a.test..", "a server name, *.NAME or *"},
     {"route", "*.", "a server name, *.NAME or *"},
+    {"route-as", "tls", "comes after the 'route' that it narrows"},
+    {"route-begin", "a", "comes after the 'route' that it narrows"},
+    {"route-alpn", "a", "comes after the 'route' that it narrows"},
     {"queue", "4294967296", "such as 500:2s"},
     {"check", "0s", "a time such as 2s"},
     {"balance", "best", "roundrobin, leastconn, random, source, sni or first"},
@@ -267,7 +270,7 @@ static const struct {
     {"listen", "udp://127.0.0.1:1", "is not an address to listen at"},
     {"listen", "127.0.0.1:1",
      "at; write tcp://HOST:PORT, tls://HOST:PORT, "
-     "unix:PATH or tls+unix:PATH"},
+     "any://HOST:PORT, unix:PATH or tls+unix:PATH"},
     {"to", "http://127.0.0.1:1", "is not a target"},
     {"to", "127.0.0.1:1", "is not a target"},
     {"listen", "tcp://127.0.0.1", "has no port"},

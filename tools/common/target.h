@@ -34,6 +34,8 @@ struct target {
     bool is_datagram;
     /* There is TLS on each connection. */
     bool is_tls;
+    /* weir-proxy's any://: TLS or not, as each client has it. */
+    bool is_any;
     /* weir-load's http:// and https://: what is asked for, or NULL. Points
      * into the command line. */
     bool is_http;

@@ -79,6 +79,9 @@ static void free_route(struct config_route *route)
     }
     free(route->targets);
     free(route->server_name);
+    free(route->label);
+    free(route->begins);
+    free_texts(&route->alpn);
     free(route->group);
     free(route->check_send);
     free(route->check_expect);
@@ -114,7 +117,7 @@ static bool inherit(struct config_route *route, const struct config_route *from)
                       &route->to_cert,    &route->to_key};
     bool is_whole = true;
 
-    *route = *from;
+    *route = *from; /* which names no clients, as no 'route' began it */
     route->server_name = NULL;
     route->group = NULL;
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
@@ -176,6 +179,7 @@ bool config_begin_service(struct config *config, const char *name)
     *service = (struct config_service){
         .handshake_timeout_ns = 10 * SECOND,
         .hello_timeout_ns = 5 * SECOND,
+        .silent_after_ns = 300 * (SECOND / 1000),
         .idle_timeout_ns = 300 * SECOND,
         .half_closed_timeout_ns = 60 * SECOND,
         .stall_timeout_ns = 60 * SECOND,
@@ -202,6 +206,7 @@ bool config_begin_route(struct config *config, const char *server_name)
     const bool is_added = add_route(config_service(config), server_name);
 
     config_route(config)->line = config->line;
+    config_route(config)->is_begun = true;
     return is_added;
 }
 
@@ -211,10 +216,17 @@ bool config_begin_group(struct config *config, const char *group)
     const struct config_route before = *route;
 
     route->server_name = NULL;
+    route->begins = NULL;
+    route->alpn = (struct config_texts){.texts = NULL};
     free_route(route);
     *route = new_route();
     route->line = before.line;
     route->server_name = before.server_name;
+    route->is_begun = before.is_begun;
+    route->as = before.as;
+    route->begins = before.begins;
+    route->begin_count = before.begin_count;
+    route->alpn = before.alpn;
     route->passes_tls = before.passes_tls;
     route->send_header = before.send_header;
     route->ends_waiting = before.ends_waiting;
@@ -222,22 +234,56 @@ bool config_begin_group(struct config *config, const char *group)
     return route->group != NULL;
 }
 
+bool config_add_begin(struct config *config, const void *bytes, size_t len)
+{
+    struct config_route *route = config_route(config);
+    struct config_begin *larger =
+        grow(route->begins, route->begin_count, sizeof(*larger));
+
+    if (!larger) {
+        return false;
+    }
+    route->begins = larger;
+    struct config_begin *begin = &route->begins[route->begin_count++];
+    *begin = (struct config_begin){.len = len};
+    memcpy(begin->bytes, bytes, len);
+    return true;
+}
+
+/* "any://HOST:PORT" is read as the tls:// of that host. */
+static int read_any(const char *text, struct target *ret, char *why)
+{
+    char tls[TARGET_HOST_SIZE + 32];
+
+    snprintf(tls, sizeof(tls), "tls%.*s", (int)sizeof(tls) - 4, text + 3);
+    const int err = target_parse_rewritten(tls, text, true, ret, why);
+    if (err >= 0) {
+        ret->is_any = true;
+    }
+    return err;
+}
+
 /* Reads an address; its text is the configuration's. */
 static bool read_target(const char *text, bool listening, struct target *ret,
                         char *why)
 {
-    if (!target_has_scheme(text) || strncmp(text, "udp:", 4) == 0) {
-        return option_refuse(
-            why,
-            "'%.100s' is not %s; write tcp://HOST:PORT, "
-            "tls://HOST:PORT, unix:PATH or tls+unix:PATH",
-            text, listening ? "an address to listen at" : "a target");
+    const bool is_any = listening && strncmp(text, "any://", 6) == 0;
+
+    if (!is_any &&
+        (!target_has_scheme(text) || strncmp(text, "udp:", 4) == 0)) {
+        return option_refuse(why,
+                             "'%.100s' is not %s; write tcp://HOST:PORT, "
+                             "tls://HOST:PORT, %sunix:PATH or tls+unix:PATH",
+                             text,
+                             listening ? "an address to listen at" : "a target",
+                             listening ? "any://HOST:PORT, " : "");
     }
     char *copy = strdup(text);
     if (!copy) {
         return option_refuse(why, "no memory");
     }
-    if (target_parse(copy, listening, ret, why) < 0) {
+    if ((is_any ? read_any(copy, ret, why)
+                : target_parse(copy, listening, ret, why)) < 0) {
         free(copy);
         return false;
     }

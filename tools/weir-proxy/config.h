@@ -61,6 +61,21 @@ enum config_header {
     HEADER_ANY,
 };
 
+/* Of which clients a route is, beside the server's name. */
+enum config_as {
+    AS_ANY,
+    AS_TLS,
+    AS_PLAIN,
+    AS_SILENT,
+};
+
+/* Bytes that clients of a route begin with. */
+#define CONFIG_BEGIN_MAX 64
+struct config_begin {
+    uint8_t bytes[CONFIG_BEGIN_MAX];
+    size_t len;
+};
+
 /* A word that may be given several times. */
 struct config_texts {
     char **texts;
@@ -82,8 +97,14 @@ struct config_target {
 struct config_route {
     unsigned line;     /* of the file; 0: it is a flag's */
     char *server_name; /* NULL: all names; "*.NAME": all below */
-    char *group;       /* of targets, with other routes; NULL: its own */
-    bool passes_tls;   /* the client's TLS goes through unopened */
+    bool is_begun;     /* by a 'route' */
+    char *label;       /* in the log and the metrics; once all is looked at */
+    enum config_as as; /* once all is looked at, also where it was not said */
+    struct config_begin *begins; /* one of these */
+    size_t begin_count;
+    struct config_texts alpn; /* one of these */
+    char *group;              /* of targets, with other routes; NULL: its own */
+    bool passes_tls;          /* the client's TLS goes through unopened */
     enum config_balance balance;
     enum config_header send_header;
     bool ends_waiting; /* of clients that end before they are relayed */
@@ -147,6 +168,7 @@ struct config_service {
     uint64_t conn_limit;
     uint64_t handshake_timeout_ns;
     uint64_t hello_timeout_ns;
+    uint64_t silent_after_ns;
     uint64_t idle_timeout_ns;
     uint64_t half_closed_timeout_ns;
     uint64_t stall_timeout_ns;
@@ -216,6 +238,9 @@ config_first_of_group(const struct config *config,
 void config_drop_first_route(struct config_service *service);
 /* Adds a target to the last route. False, with a line in @why. */
 bool config_add_target(struct config *config, const char *text, char *why);
+/* Adds bytes that clients of the last route begin with, at most
+ * CONFIG_BEGIN_MAX; false without memory. */
+bool config_add_begin(struct config *config, const void *bytes, size_t len);
 /* Adds an address to the last service. False, with a line in @why. */
 bool config_add_listen(struct config *config, const char *text, char *why);
 /* Adds a copy of @text; false without memory. */
@@ -234,6 +259,18 @@ uint32_t config_count_failures(const struct config_route *route);
 
 /* Threads, with auto as the processors that the program may use. */
 uint32_t config_count_threads(const struct config *config);
+
+/* Are all addresses of the service for TLS alone; is one for TLS? */
+bool config_is_tls_alone(const struct config_service *service);
+bool config_has_tls(const struct config_service *service);
+
+/* Looks at what the routes of a service are for, and settles what was left
+ * unsaid; for config_check(). */
+bool config_check_routes(struct config_service *service, unsigned *line,
+                         char *why);
+/* Does a client of the route have its TLS opened? */
+bool config_route_opens_tls(const struct config_service *service,
+                            const struct config_route *route);
 
 /* Looks at the whole, when all words are there, and removes routes without
  * targets. False, with a line in @why, and config.line where it is about. */

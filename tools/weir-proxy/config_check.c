@@ -13,21 +13,11 @@
 #include <string.h>
 #include <strings.h>
 
-static bool has_tls(const struct config_service *service)
-{
-    for (size_t i = 0; i < service->listen_count; i++) {
-        if (service->listens[i].is_tls) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static bool opens_tls(const struct config_service *service)
 {
     for (size_t i = 0; i < service->route_count; i++) {
-        if (!service->routes[i].passes_tls) {
-            return has_tls(service);
+        if (config_route_opens_tls(service, &service->routes[i])) {
+            return true;
         }
     }
     return false;
@@ -114,8 +104,8 @@ static bool check_route(const struct config_service *service,
     *line = route->line;
     if ((route->server_name || route->passes_tls ||
          route->balance == BALANCE_SNI) &&
-        !has_tls(service)) {
-        return option_refuse(why, "%s needs a 'listen' with tls://",
+        !config_has_tls(service)) {
+        return option_refuse(why, "%s needs a 'listen' with tls:// or any://",
                              route->server_name  ? "route"
                              : route->passes_tls ? "passthrough"
                                                  : "balance sni");
@@ -165,18 +155,6 @@ static bool drop_empty_route(struct config_service *service, unsigned *line,
     return true;
 }
 
-/* Are two routes for the same server name? The dot of the root, at the end of
- * both or of one, says nothing. */
-static bool is_equal(const char *a, const char *b)
-{
-    if (!a || !b) {
-        return a == b;
-    }
-    const size_t a_len = strlen(a) - (a[strlen(a) - 1] == '.');
-    const size_t b_len = strlen(b) - (b[strlen(b) - 1] == '.');
-    return a_len == b_len && strncasecmp(a, b, a_len) == 0;
-}
-
 /* Two spellings of one address are equal. */
 static bool is_same(const struct target *a, const struct target *b)
 {
@@ -202,31 +180,12 @@ static bool has_target_twice(const struct config_route *route, unsigned *line,
     return false;
 }
 
-/* Metrics tell routes and targets apart by their names. */
+/* Metrics tell targets apart by their names. */
 static bool check_names(const struct config_service *service, unsigned *line,
                         char *why)
 {
     for (size_t i = 0; i < service->route_count; i++) {
-        const struct config_route *route = &service->routes[i];
-        *line = route->line;
-        for (size_t j = 0; j < i; j++) {
-            if (is_equal(service->routes[j].server_name, route->server_name)) {
-                return option_refuse(why, "two routes are for '%s'",
-                                     route->server_name ? route->server_name
-                                                        : "*");
-            }
-        }
-        if (has_target_twice(route, line, why)) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static bool listens_by_tls_alone(const struct config_service *service)
-{
-    for (size_t i = 0; i < service->listen_count; i++) {
-        if (!service->listens[i].is_tls) {
+        if (has_target_twice(&service->routes[i], line, why)) {
             return false;
         }
     }
@@ -236,17 +195,21 @@ static bool listens_by_tls_alone(const struct config_service *service)
 static bool check_tls(const struct config_service *service, char *why)
 {
     if (opens_tls(service) && service->certs.count == 0) {
-        return option_refuse(why, "'%s' needs a certificate: 'cert'",
-                             service->listens[0].text);
+        return option_refuse(
+            why, "'%s' needs a certificate: 'cert'%s", service->listens[0].text,
+            config_is_tls_alone(service)
+                ? ""
+                : "; or 'passthrough' for its routes of TLS, and 'route-as = "
+                  "plain' for others");
     }
-    if (!has_tls(service) && service->certs.count > 0) {
+    if (!config_has_tls(service) && service->certs.count > 0) {
         return option_refuse(why, "cert needs a 'listen' with tls://");
     }
     if (service->needs_client_cert && !service->client_ca) {
         return option_refuse(why, "require-client-cert needs client-ca");
     }
     if (service->client_ca &&
-        (!listens_by_tls_alone(service) || service->certs.count == 0)) {
+        (!config_is_tls_alone(service) || service->certs.count == 0)) {
         return option_refuse(why,
                              "client-ca needs tls:// at every 'listen', and a "
                              "certificate");
@@ -281,6 +244,7 @@ static bool check_service(struct config_service *service, unsigned *line,
                              service->name ? service->name : "the service");
     }
     if (!drop_empty_route(service, line, why) ||
+        !config_check_routes(service, line, why) ||
         !check_names(service, line, why)) {
         return false;
     }

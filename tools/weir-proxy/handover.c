@@ -428,6 +428,7 @@ static void say_addresses(const struct proxy *proxy)
         char text[WEIR_ADDRESS_TEXT_SIZE];
         say("%s serves %s%s", service->name,
             is_unix      ? (at->is_tls ? "tls+" : "")
+            : at->is_any ? "any://"
             : at->is_tls ? "tls://"
                          : "tcp://",
             weir_address_format(&one->address, text, sizeof(text)));

@@ -51,6 +51,7 @@ static bool add_listener(struct listeners *listeners,
         .listen = listen,
         .config = &config->services[service],
         .is_tls = config->services[service].listens[listen].is_tls,
+        .is_any = config->services[service].listens[listen].is_any,
         .address = *address};
     weir_address_unmap(&one->address);
     return true;
@@ -196,7 +197,7 @@ static bool takes_both(int fd, const struct weir_address *bound,
 static struct listener *find_both(struct listener *six, struct listener *four)
 {
     if (six && four && six->service == four->service &&
-        six->is_tls == four->is_tls) {
+        six->is_tls == four->is_tls && six->is_any == four->is_any) {
         four->is_covered = true;
     } else if (six && four) {
         say("a passed socket at [::] takes IPv4, too, for which another "

@@ -24,6 +24,7 @@ struct listener {
     struct weir_address address; /* what it is, or will be, bound to */
     const struct config_service *config;
     bool is_tls;
+    bool is_any;
     bool is_covered; /* by the socket for both families of another one */
     int *fds;
     uint32_t fd_count;

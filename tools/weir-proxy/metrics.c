@@ -347,8 +347,7 @@ static void write_targets(const struct metrics *metrics, FILE *out,
                 fprintf(out, "weir_proxy_%s{", name);
                 label(out, "service", service->name);
                 fputc(',', out);
-                label(out, "route",
-                      route->server_name ? route->server_name : "*");
+                label(out, "route", route->label);
                 fputc(',', out);
                 label(out, "target", route->targets[k].at.text);
                 fprintf(out, "} %llu\n", (unsigned long long)number);

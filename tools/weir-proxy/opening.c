@@ -1,13 +1,11 @@
 /*
- * A client waits for its place, then for its preface, then for its TLS.
+ * A client waits for its place, then for its preface, then for its TLS, then
+ * for the bytes inside that decide its route.
  *
  * TLS is opened here where something is read before it; else the server has
- * opened it, and what it knows is asked of the transport.
- *
- * Server names are compared as DNS does it, without regard to case and to the
- * dot of the root at their end: of all routes that are for a name, the one
- * whose pattern says most of it wins. A name of any other bytes is just none of
- * those that patterns are for.
+ * opened it, and what it knows is asked of the transport. Which of the routes a
+ * client gets is the arithmetic of matching.h, which is asked again with each
+ * byte, with silence, with the end of the stream, and when its time is over.
  */
 #include "opening.h"
 
@@ -24,9 +22,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
-/* ---- the route ---- */
+/* ---- what is known of a client ---- */
 
 /* The length of a name without the dot of the root. */
 static size_t length_of(const char *name)
@@ -36,41 +33,68 @@ static size_t length_of(const char *name)
     return len > 1 && name[len - 1] == '.' ? len - 1 : len;
 }
 
-/* "*.NAME" is for all names below NAME. */
-static bool is_for(const struct config_route *route, const char *server_name)
+/* The name that the client has asked for; NULL: none. It is borrowed from the
+ * session. */
+static const char *server_name_of(const struct session *session)
 {
-    const char *pattern = route->server_name;
+    const char *name = preface_server_name(session->preface);
+    struct weir_extra_info info = {.size = sizeof(info)};
 
-    if (!pattern || !server_name) {
-        return !pattern;
+    if (!name && session->is_opened &&
+        weir_transport_get_extra_info(session->client, "server_name", &info) ==
+            0) {
+        return info.text;
     }
-    const bool is_below = strncmp(pattern, "*.", 2) == 0;
-    const size_t len = length_of(server_name);
-    const size_t tail = length_of(pattern) - is_below;
-    return (is_below ? len > tail : len == tail) &&
-           strncasecmp(server_name + len - tail, pattern + is_below, tail) == 0;
+    return name;
 }
 
-/* The most exact route for a name, which is NULL if the client named none;
- * NULL: there is no route. */
-static struct route *find_route(const struct service *service,
-                                const char *server_name)
+/* The application protocol of a client whose TLS is open, or what it will be.
+ */
+static struct weir_alpn_name agreed_of(const struct session *session,
+                                       const struct weir_alpn_list *offered)
 {
-    struct route *best = NULL;
-    size_t best_len = 0;
+    struct weir_extra_info info = {.size = sizeof(info)};
 
-    for (size_t i = 0; i < service->config->route_count; i++) {
-        struct route *route = &service->routes[i];
-        const char *pattern = route->config->server_name;
-        const size_t len =
-            !pattern ? 1 : strlen(pattern) + (pattern[0] == '*' ? 1 : 1000);
-        if (is_for(route->config, server_name) && len > best_len) {
-            best = route;
-            best_len = len;
-        }
+    if (!session->is_opened) {
+        return matching_agree(&session->door->service->config->alpn, offered);
     }
-    return best;
+    if (weir_transport_get_extra_info(session->client, "alpn", &info) == 0) {
+        return (struct weir_alpn_name){info.text, info.len};
+    }
+    return (struct weir_alpn_name){.len = 0};
 }
+
+/* May silence decide? A client of tcp:// or any:// is silent before its first
+ * byte, one of tls:// when its TLS is open. */
+static bool may_be_silent(const struct session *session)
+{
+    const struct target *at = session->door->at;
+
+    return session->door->service->has_silent_route &&
+           (at->is_any || !at->is_tls ? !session->is_opened
+                                      : session->is_opened);
+}
+
+static struct matching_facts facts_of(const struct session *session)
+{
+    const struct weir_buf rest = preface_rest(session->preface);
+    struct matching_facts facts = {
+        .kind = session->kind,
+        .is_open = session->is_opened,
+        .may_be_silent = may_be_silent(session),
+        .name = server_name_of(session),
+        .begin = rest.data,
+        .begin_len = rest.len,
+    };
+
+    if (session->door->service->has_alpn_route) {
+        facts.offered = preface_get_protocols(session->preface);
+        facts.agreed = agreed_of(session, &facts.offered);
+    }
+    return facts;
+}
+
+/* ---- the target's key ---- */
 
 /* The bytes by which a client comes to the same target again. */
 struct key {
@@ -102,12 +126,14 @@ static struct key copy_name(const char *server_name)
     return key;
 }
 
-static struct key key_of(const struct session *session, const char *server_name)
+static struct key key_of(const struct session *session)
 {
     const enum config_balance balance = session->route->config->balance;
+    const char *server_name =
+        balance == BALANCE_SNI ? server_name_of(session) : NULL;
     struct weir_address client;
 
-    if (balance == BALANCE_SNI && server_name) {
+    if (server_name) {
         return copy_name(server_name);
     }
     if (balance != BALANCE_SOURCE) {
@@ -126,12 +152,85 @@ static struct key key_of(const struct session *session, const char *server_name)
     }
 }
 
-/* @server_name is NULL if the client named none. */
-static void go_on(struct session *session, const char *server_name)
-{
-    const struct key key = key_of(session, server_name);
+/* ---- the route ---- */
 
+/* The client waits no longer; there is a route, or none. */
+static void take_route(struct session *session, int err, size_t route)
+{
+    weir_loop_cancel(session_loop(session), session->timer);
+    if (err < 0) {
+        session_refuse(session, END_NO_ROUTE);
+        return;
+    }
+    session->route = &session->door->service->routes[route];
+    const struct key key = key_of(session);
     session_connect(session, key.bytes, key.size);
+}
+
+/* Chooses by what is known; true if more bytes are needed. */
+static bool choose(struct session *session, bool is_over)
+{
+    struct matching_facts facts = facts_of(session);
+    size_t route = 0;
+
+    facts.is_over = is_over;
+    const int err =
+        matching_choose(session->door->service->config, &facts, &route);
+    if (err == -EAGAIN) {
+        return true;
+    }
+    take_route(session, err, route);
+    return false;
+}
+
+/* ---- time ---- */
+
+static void be_late(void *arg);
+
+static bool arm(struct session *session, uint64_t time_ns,
+                void (*call)(void *session))
+{
+    weir_loop_cancel(session_loop(session), session->timer);
+    if (weir_loop_call_later(session_loop(session), time_ns, call, session,
+                             &session->timer) < 0) {
+        session_refuse(session, END_INTERNAL);
+        return false;
+    }
+    return true;
+}
+
+/* Nothing has come for so long as is silence; or something has. */
+static void notice_silence(void *arg)
+{
+    struct session *session = arg;
+    const struct config_service *config = session->door->service->config;
+
+    if (preface_rest(session->preface).len == 0) {
+        session->kind = MATCHING_SILENT;
+        choose(session, true);
+    } else {
+        arm(session, config->hello_timeout_ns - config->silent_after_ns,
+            be_late);
+    }
+}
+
+/* From here on the client is silent, or is not. */
+static void await_silence(struct session *session)
+{
+    if (may_be_silent(session) && preface_rest(session->preface).len == 0) {
+        arm(session, session->door->service->config->silent_after_ns,
+            notice_silence);
+    }
+}
+
+/* The bytes that decide the route are inside TLS, and time for them begins. */
+static void await_inside(struct session *session)
+{
+    const struct config_service *config = session->door->service->config;
+
+    if (arm(session, config->hello_timeout_ns, be_late)) {
+        await_silence(session);
+    }
 }
 
 /* ---- TLS ---- */
@@ -155,8 +254,11 @@ static void secured(void *arg, int err, weir_transport *t)
 
     (void)t;
     if (err == 0) {
+        session->is_opened = true;
         count_handshake(session);
-        go_on(session, preface_server_name(session->preface));
+        if (choose(session, false)) {
+            await_inside(session);
+        }
     } else {
         session->door->service->counts.failed_handshakes++;
         session->reason = END_HANDSHAKE; /* its loss follows */
@@ -179,6 +281,7 @@ static void open_tls(struct session *session)
         .size = sizeof(options), .initial = &rest, .initial_count = 1};
     weir_transport *upgraded;
 
+    weir_loop_cancel(session_loop(session), session->timer);
     if (weir_transport_start_tls(session->client, &settings, &options, secured,
                                  session, &upgraded) < 0) {
         session_refuse(session, session_reason_of_refusal(session));
@@ -190,19 +293,22 @@ static void open_tls(struct session *session)
     session->preface = preface_drop_rest(session->preface);
 }
 
-/* @server_name is NULL if the client has no TLS, or named no server. */
-static void choose_route(struct session *session, const char *server_name)
+/* The hello is there: it says whether TLS is opened. */
+static void choose_by_hello(struct session *session)
 {
-    const struct door *door = session->door;
+    const struct config_service *config = session->door->service->config;
+    struct matching_facts facts = facts_of(session);
+    size_t route = 0;
 
-    session->route = find_route(door->service, server_name);
-    if (!session->route) {
-        session_refuse(session, END_NO_ROUTE);
-    } else if (session->preface && door->at->is_tls &&
-               !session->route->config->passes_tls) {
-        open_tls(session);
+    facts.begin_len = 0; /* what is inside has not begun */
+    facts.may_be_silent =
+        session->door->service->has_silent_route && !session->door->at->is_any;
+    const int err = matching_choose_by_hello(config, &facts, &route);
+
+    if (err < 0 || config->routes[route].passes_tls) {
+        take_route(session, err, route);
     } else {
-        go_on(session, server_name);
+        open_tls(session);
     }
 }
 
@@ -233,9 +339,8 @@ static bool admit(struct session *session)
 /* ---- the preface ---- */
 
 /* A part of it is wrong, or has not come in time. */
-static void refuse_preface(void *arg)
+static void refuse_preface(struct session *session)
 {
-    struct session *session = arg;
     struct service *service = session->door->service;
     const bool lacks_header =
         service->reads_header && !preface_has_header(session->preface);
@@ -244,25 +349,77 @@ static void refuse_preface(void *arg)
     session_refuse(session, lacks_header ? END_HEADER : END_HELLO);
 }
 
-static void read_preface(struct session *session)
+/* Would more bytes of the client change its route alone, and nothing be wrong
+ * without them? */
+static bool may_decide(const struct session *session)
 {
     const struct service *service = session->door->service;
-    struct preface *preface = session->preface;
-    int err = service->reads_header
-                  ? preface_read_header(preface, service->header_versions)
-                  : 0;
 
-    if (err == 0 && !admit(session)) {
+    return (!service->reads_header || preface_has_header(session->preface)) &&
+           (session->kind != MATCHING_TLS || session->is_opened);
+}
+
+/* There are no more bytes: those that have come decide. */
+static void decide(struct session *session)
+{
+    if (session->kind == MATCHING_UNKNOWN) {
+        session->kind = MATCHING_PLAIN;
+    }
+    choose(session, true);
+}
+
+static void be_late(void *arg)
+{
+    struct session *session = arg;
+
+    if (may_decide(session)) {
+        decide(session);
+    } else {
+        refuse_preface(session);
+    }
+}
+
+/* Reads the header, if there is to be one; true if it is there. */
+static bool read_header(struct session *session)
+{
+    const struct service *service = session->door->service;
+    const int err =
+        service->reads_header && !session->is_opened
+            ? preface_read_header(session->preface, service->header_versions)
+            : 0;
+
+    if (err < 0 && (err != -EAGAIN || preface_is_too_long(session->preface))) {
+        refuse_preface(session);
+    }
+    return err == 0;
+}
+
+static void read_hello(struct session *session)
+{
+    const struct service *service = session->door->service;
+    const int err =
+        preface_read_hello(session->preface, service->has_alpn_route);
+
+    if (err == 0) {
+        choose_by_hello(session);
+    } else if (err != -EAGAIN || preface_is_too_long(session->preface)) {
+        refuse_preface(session);
+    }
+}
+
+static void read_preface(struct session *session)
+{
+    if (!read_header(session) || !admit(session)) {
         return;
     }
-    if (err == 0 && session->door->at->is_tls) {
-        err = preface_read_hello(preface);
+    const struct weir_buf rest = preface_rest(session->preface);
+    if (session->kind == MATCHING_UNKNOWN) {
+        session->kind = matching_guess(rest.data, rest.len);
     }
-    if (err == 0) {
-        weir_loop_cancel(session_loop(session), session->timer);
-        choose_route(session, preface_server_name(preface));
-    } else if (err != -EAGAIN || preface_is_too_long(preface)) {
-        refuse_preface(session);
+    if (session->kind == MATCHING_TLS && !session->is_opened) {
+        read_hello(session);
+    } else if (choose(session, false)) {
+        await_silence(session);
     }
 }
 
@@ -287,13 +444,17 @@ static void begin_preface(struct session *session)
     if (!session->preface) {
         session->preface = preface_new();
     }
-    if (!session->preface ||
-        weir_loop_call_later(session_loop(session),
-                             service->config->hello_timeout_ns, refuse_preface,
-                             session, &session->timer) < 0) {
+    if (!session->preface) {
         session_refuse(session, END_INTERNAL);
-    } else if (preface_rest(session->preface).len > 0) {
+        return;
+    }
+    if (!arm(session, service->config->hello_timeout_ns, be_late)) {
+        return;
+    }
+    if (preface_rest(session->preface).len > 0) {
         read_preface(session); /* they came while it waited for its place */
+    } else if (!service->reads_header) {
+        await_silence(session);
     }
 }
 
@@ -309,18 +470,22 @@ void opening_take_in(struct place *place)
 {
     struct session *session = session_of(place);
     const struct service *service = session->door->service;
-    struct weir_extra_info info = {.size = sizeof(info)};
+    const struct target *at = session->door->at;
+    const bool has_tls = at->is_tls && !at->is_any;
 
-    if (service->reads_header ||
-        (service->reads_hello && session->door->at->is_tls)) {
+    session->kind = has_tls      ? MATCHING_TLS
+                    : at->is_any ? MATCHING_UNKNOWN
+                                 : MATCHING_PLAIN;
+    session->is_opened =
+        has_tls && !service->reads_header && !service->reads_hello;
+    if (session->is_opened) {
+        count_handshake(session);
+    }
+    if (service->reads_header || (has_tls && !session->is_opened) ||
+        choose(session, false)) {
         weir_transport_resume_reading(session->client);
         begin_preface(session);
-        return;
     }
-    count_handshake(session);
-    const bool is_named = weir_transport_get_extra_info(
-                              session->client, "server_name", &info) == 0;
-    choose_route(session, is_named ? info.text : NULL);
 }
 
 void opening_refuse_waiting(struct door *door)
@@ -393,15 +558,17 @@ static int client_data(void *user, weir_transport *t,
     return 0;
 }
 
-/* The relay passes the end on. A client that ends in its preface is gone, and
- * one that waits if its route says so. */
+/* The relay passes the end on. A client that ends in its header or its hello is
+ * gone, and one that waits if its route says so. */
 static int client_eof(void *user, weir_transport *t)
 {
     struct session *session = user;
 
-    (void)t;
     if (session->route && session->route->config->ends_waiting) {
         session_refuse(session, END_CLIENT_GONE);
+    } else if (!is_waiting(session) && !weir_transport_is_closing(t) &&
+               may_decide(session)) {
+        decide(session);
     }
     return is_waiting(session);
 }

@@ -28,9 +28,11 @@ struct preface {
     size_t len;
     size_t room;
     bool has_header;
-    struct ends *ends; /* NULL: no header, or one without addresses */
-    char *server_name; /* NULL: no hello */
-    char *odd_name;    /* NULL: none that is no host name */
+    struct ends *ends;  /* NULL: no header, or one without addresses */
+    char *server_name;  /* NULL: no hello */
+    char *odd_name;     /* NULL: none that is no host name */
+    uint8_t *protocols; /* of the hello */
+    size_t protocols_len;
 };
 
 struct preface *preface_new(void)
@@ -45,6 +47,7 @@ void preface_free(struct preface *preface)
         free(preface->ends);
         free(preface->server_name);
         free(preface->odd_name);
+        free(preface->protocols);
         free(preface);
     }
 }
@@ -137,7 +140,21 @@ static bool keep_odd_name(struct preface *preface,
     return true;
 }
 
-int preface_read_hello(struct preface *preface)
+static bool keep_protocols(struct preface *preface,
+                           const struct weir_alpn_list *protocols)
+{
+    preface->protocols = malloc(protocols->len + 1);
+    if (!preface->protocols) {
+        return false;
+    }
+    if (protocols->len > 0) {
+        memcpy(preface->protocols, protocols->data, protocols->len);
+    }
+    preface->protocols_len = protocols->len;
+    return true;
+}
+
+int preface_read_hello(struct preface *preface, bool keeps_protocols)
 {
     struct weir_client_hello hello = {.size = sizeof(hello)};
     uint8_t scratch[PREFACE_MAX - HEADER_MAX];
@@ -147,8 +164,18 @@ int preface_read_hello(struct preface *preface)
     if (len < 0) {
         return len;
     }
+    if (keeps_protocols && !keep_protocols(preface, &hello.protocols)) {
+        return -ENOMEM;
+    }
     preface->server_name = strdup(hello.server_name);
     return preface->server_name && keep_odd_name(preface, &hello) ? 0 : -ENOMEM;
+}
+
+struct weir_alpn_list preface_get_protocols(const struct preface *preface)
+{
+    return preface ? (struct weir_alpn_list){.data = preface->protocols,
+                                             .len = preface->protocols_len}
+                   : (struct weir_alpn_list){.len = 0};
 }
 
 struct weir_buf preface_rest(const struct preface *preface)
@@ -165,7 +192,10 @@ struct preface *preface_drop_rest(struct preface *preface)
         return NULL;
     }
     free(preface->data);
+    free(preface->protocols);
     preface->data = NULL;
+    preface->protocols = NULL;
+    preface->protocols_len = 0;
     preface->len = 0;
     preface->room = 0;
     return preface;

@@ -10,6 +10,7 @@
 
 #include "weir/address.h"
 #include "weir/buffer.h"
+#include "weir/client_hello.h"
 #include "weir/transport.h"
 
 #include <stdbool.h>
@@ -34,9 +35,11 @@ bool preface_is_too_long(const struct preface *preface);
 int preface_read_header(struct preface *preface, unsigned versions);
 bool preface_has_header(const struct preface *preface);
 
-/* Reads a ClientHello. 0, or an error of weir_client_hello_parse(): -EAGAIN
- * while it is not complete. */
-int preface_read_hello(struct preface *preface);
+/* Reads a ClientHello, and keeps its protocols where these are asked for. 0, or
+ * an error of weir_client_hello_parse(): -EAGAIN while it is not complete. */
+int preface_read_hello(struct preface *preface, bool keeps_protocols);
+/* The application protocols that were kept. */
+struct weir_alpn_list preface_get_protocols(const struct preface *preface);
 
 /* The bytes that were not taken away; of len 0: none. */
 struct weir_buf preface_rest(const struct preface *preface);

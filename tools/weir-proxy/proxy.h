@@ -78,7 +78,7 @@ struct route {
 
 static inline const char *route_get_name(const struct route *route)
 {
-    return route->config->server_name ? route->config->server_name : "*";
+    return route->config->label;
 }
 
 /* What a worker has of a socket that is listened on. */
@@ -104,6 +104,8 @@ struct service {
     bool reads_header;        /* connections begin with a PROXY header ... */
     unsigned header_versions; /* ... of enum weir_proxy_version */
     bool reads_hello;         /* the route is chosen before TLS is opened */
+    bool has_alpn_route;      /* ... also by the protocols of the hello */
+    bool has_silent_route;    /* a client that sends nothing has a route */
     struct counts counts;
 };
 

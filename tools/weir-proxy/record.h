@@ -83,7 +83,7 @@ struct record {
     const char *server_name; /* NULL: none */
     const char *alert;       /* of a side's TLS, by its name; NULL: none */
     const char *tried;       /* addresses that have failed, and why; NULL */
-    const char *route;       /* its name, or "*"; NULL: it was none's */
+    const char *route;       /* its label; NULL: none was chosen */
 };
 
 /* The alert by which the TLS of a connection's peer has refused: its name,

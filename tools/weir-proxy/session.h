@@ -5,8 +5,9 @@
  *     accepted -> place -> preface -> (TLS) -> connecting -> relayed -> over
  *     \____________ opening.c ____________/   \________ session.c ________/
  *
- * A preface is read only where the service says so: a PROXY header, or a
- * ClientHello by which the route is chosen. Then a target is chosen and
+ * A preface is read only where the service says so: a PROXY header, a
+ * ClientHello or other first bytes by which the route is chosen, which may
+ * stand inside TLS, too. Then a target is chosen and
  * connected to, and the relay moves the bytes until both sides have ended. In
  * each of these states the session waits for one thing, and ends with one
  * reason. It is freed where the last thing that it waits for has ended: the
@@ -15,6 +16,7 @@
 #ifndef WEIR_PROXY_SESSION_H
 #define WEIR_PROXY_SESSION_H
 
+#include "matching.h"
 #include "places.h"
 #include "proxy.h"
 
@@ -35,6 +37,8 @@ struct session {
     struct weir_buf kept;    /* the client's first bytes; lease NULL: none */
     struct weir_handle timer; /* of the preface */
     struct client *counted; /* as whose connection it counts; NULL: nobody's */
+    enum matching_kind kind : 3; /* of the client */
+    bool is_opened : 1;          /* its TLS; it has no other one */
     bool is_client_lost : 1;
     bool is_cut : 1;            /* by session_cut() */
     bool is_admitted : 1;       /* its client may come */

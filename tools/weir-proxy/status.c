@@ -139,7 +139,7 @@ static void write_target(const struct config_service *service,
 {
     fputs("target", out);
     word(out, service->name);
-    word(out, route->server_name ? route->server_name : "*");
+    word(out, route->label);
     word(out, route->targets[index].at.text);
     number(out, sum->is_up);
     number(out, sum->active);

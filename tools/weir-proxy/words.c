@@ -17,6 +17,8 @@
 
 static const char *const balances[] = {
     "roundrobin", "leastconn", "random", "source", "sni", "first", NULL};
+static const char *const kinds_of_clients[] = {"any", "tls", "plain", "silent",
+                                               NULL};
 static const char *const fates[] = {"keep", "cut", NULL};
 static const char *const unchecked_ways[] = {"wait", "use", NULL};
 static const char *const headers_out[] = {"off", "v1", "v2", NULL};
@@ -90,8 +92,9 @@ static const struct option rows[] = {
 
     {.kind = OPTION_TITLE, .help = "A service"},
     {"listen", 0, "ADDRESS",
-     "accept connections there: tcp://HOST:PORT, tls://HOST:PORT, unix:PATH "
-     "or tls+unix:PATH; after a 'to' it begins the next service",
+     "accept connections there: tcp://HOST:PORT, tls://HOST:PORT, "
+     "any://HOST:PORT (TLS or not), unix:PATH or tls+unix:PATH; after a 'to' "
+     "it begins the next service",
      .repeats = true, .scope = SCOPE_SERVICE, .read = words_say_listen},
     {"name", 0, "TEXT", "of the service, in the log and the metrics",
      .read = words_set_text, AT_SERVICE(name)},
@@ -139,8 +142,12 @@ static const struct option rows[] = {
      .kind = OPTION_COUNT, AT_SERVICE(conn_limit)},
     {"handshake-timeout", 0, "TIME", "for a TLS handshake (10s)", .least = 1,
      .kind = OPTION_TIME, AT_SERVICE(handshake_timeout_ns)},
-    {"hello-timeout", 0, "TIME", "for a PROXY header and a ClientHello (5s)",
+    {"hello-timeout", 0, "TIME",
+     "for a PROXY header, a ClientHello, and bytes that decide the route (5s)",
      .least = 1, .kind = OPTION_TIME, AT_SERVICE(hello_timeout_ns)},
+    {"silent-after", 0, "TIME",
+     "without a byte a client is for the route-as silent (300ms)", .least = 1,
+     .kind = OPTION_TIME, AT_SERVICE(silent_after_ns)},
     {"idle-timeout", 0, "TIME", "without a byte either way (5m; 0: none)",
      .kind = OPTION_TIME, AT_SERVICE(idle_timeout_ns)},
     {"half-closed-timeout", 0, "TIME",
@@ -177,6 +184,18 @@ static const struct option rows[] = {
     {"route", 0, "NAME",
      "targets of its own for clients of TLS that ask for NAME, *.NAME or *",
      .repeats = true, .scope = SCOPE_ROUTE, .read = words_say_route},
+    {"route-as", 0, "HOW",
+     "which clients the route is for, beside their name: any, tls, plain "
+     "(without TLS) or silent (who send nothing first) (any)",
+     .scope = SCOPE_ROUTE, .choices = kinds_of_clients,
+     .read = words_say_route_as},
+    {"route-begin", 0, "TEXT",
+     "what its clients begin with, with \\r, \\n, \\t, \\\\ and \\xHH; again: "
+     "or with this",
+     .repeats = true, .scope = SCOPE_ROUTE, .read = words_say_route_begin},
+    {"route-alpn", 0, "LIST",
+     "application protocols of its clients, as h2,http/1.1: one of them",
+     .repeats = true, .read = words_say_route_alpn, AT_ROUTE(alpn)},
     {"passthrough", 0, NULL, "the TLS of this route goes through unopened",
      .kind = OPTION_SWITCH, AT_ROUTE(passes_tls)},
     {"balance", 0, "HOW",

@@ -102,7 +102,32 @@ static size_t read_escape(const char *text, char *ret)
     const int high = text[0] == 'x' ? hex_digit(text[1]) : -1;
     const int low = high >= 0 ? hex_digit(text[2]) : -1;
     *ret = low >= 0 ? (char)(high * 16 + low) : '\0';
-    return *ret ? 3 : 0; /* a text has no byte 0 */
+    return low >= 0 ? 3 : 0;
+}
+
+/* Replaces escapes: bytes written to @ret, of at most @size; -1 with a reason.
+ */
+static int unescape(const char *value, char *ret, size_t size, char *why)
+{
+    size_t len = 0;
+
+    while (*value && len < size) {
+        ret[len] = *value++;
+        if (ret[len] == '\\') {
+            const size_t used = read_escape(value, &ret[len]);
+            if (used == 0) {
+                option_refuse(why, "'\\%.1s' is no escape", value);
+                return -1;
+            }
+            value += used;
+        }
+        len++;
+    }
+    if (*value) {
+        option_refuse(why, "more than %zu bytes", size);
+        return -1;
+    }
+    return (int)len;
 }
 
 bool words_set_escaped(void *options, const struct option *word,
@@ -110,21 +135,13 @@ bool words_set_escaped(void *options, const struct option *word,
 {
     struct config *config = options;
     char text[1024];
-    size_t len = 0;
+    const int len = unescape(value, text, sizeof(text) - 1, why);
 
-    while (*value && len < sizeof(text) - 1) {
-        text[len] = *value++;
-        if (text[len] == '\\') {
-            const size_t used = read_escape(value, &text[len]);
-            if (used == 0) {
-                return option_refuse(why, "'\\%.1s' is no escape", value);
-            }
-            value += used;
-        }
-        len++;
+    if (len < 0) {
+        return false;
     }
-    if (*value) {
-        return option_refuse(why, "more than %zu bytes", sizeof(text) - 1);
+    if (memchr(text, '\0', (size_t)len)) {
+        return option_refuse(why, "'\\x00' is no escape here");
     }
     text[len] = '\0';
     return words_set_text(config, word, text, why);
@@ -255,6 +272,67 @@ bool words_say_route(void *options, const struct option *word,
                              value);
     }
     return config_begin_route(config, value) || option_refuse(why, no_memory);
+}
+
+/* The route that words narrow, which names clients alone if it was begun for
+ * that; NULL with a reason. */
+static struct config_route *narrowed(void *options, const struct option *word,
+                                     char *why)
+{
+    struct config_route *route = words_owner(options, word, why);
+
+    if (route && !route->is_begun) {
+        option_refuse(why, "it comes after the 'route' that it narrows, such "
+                           "as 'route = *'");
+        return NULL;
+    }
+    return route;
+}
+
+bool words_say_route_as(void *options, const struct option *word,
+                        const char *value, char *why)
+{
+    struct config_route *route = narrowed(options, word, why);
+    int found = 0;
+
+    if (!route) {
+        return false;
+    }
+    while (word->choices[found] && strcmp(word->choices[found], value) != 0) {
+        found++;
+    }
+    if (!word->choices[found]) {
+        return option_refuse(why, "'%.60s' is not any, tls, plain or silent",
+                             value);
+    }
+    route->as = (enum config_as)found;
+    return true;
+}
+
+bool words_say_route_begin(void *options, const struct option *word,
+                           const char *value, char *why)
+{
+    char bytes[CONFIG_BEGIN_MAX];
+    const int len = unescape(value, bytes, sizeof(bytes), why);
+
+    if (len < 0 || !narrowed(options, word, why)) {
+        return false;
+    }
+    if (len == 0) {
+        return option_refuse(why, "it needs a value");
+    }
+    return config_add_begin(options, bytes, (size_t)len) ||
+           option_refuse(why, no_memory);
+}
+
+bool words_say_route_alpn(void *options, const struct option *word,
+                          const char *value, char *why)
+{
+    if (value[0] == '\0') {
+        return option_refuse(why, "it needs a value");
+    }
+    return narrowed(options, word, why) &&
+           words_add_texts(options, word, value, why);
 }
 
 bool words_say_to(void *options, const struct option *word, const char *value,

@@ -24,6 +24,9 @@ option_read_fn words_set_path;
 /* Words that do more. */
 option_read_fn words_say_listen;
 option_read_fn words_say_route;
+option_read_fn words_say_route_as;
+option_read_fn words_say_route_begin;
+option_read_fn words_say_route_alpn;
 option_read_fn words_say_to;
 option_read_fn words_say_queue;
 option_read_fn words_say_check;

@@ -77,6 +77,16 @@ static bool passes_any_tls(const struct config_service *config)
     return false;
 }
 
+/* What is looked at in clients. */
+static void note_routes(struct service *service)
+{
+    for (size_t i = 0; i < service->config->route_count; i++) {
+        const struct config_route *route = &service->config->routes[i];
+        service->has_alpn_route |= route->alpn.count > 0;
+        service->has_silent_route |= route->as == AS_SILENT;
+    }
+}
+
 static int make_service(struct worker *worker, struct service *service,
                         const struct config_service *config, size_t index)
 {
@@ -90,6 +100,7 @@ static int make_service(struct worker *worker, struct service *service,
     service->clients = worker->proxy->clients[index];
     /* A client is looked at before its TLS is opened. */
     service->reads_hello = passes_any_tls(config) || service->clients;
+    note_routes(service);
     service->routes = calloc(config->route_count, sizeof(*service->routes));
     if (!service->routes) {
         return -ENOMEM;
@@ -147,8 +158,8 @@ static void closed(void *arg, weir_server *server)
 /* TLS is opened by the server where nothing is read before it. */
 static bool opens_tls_first(const struct door *door)
 {
-    return door->at->is_tls && !door->service->reads_header &&
-           !door->service->reads_hello;
+    return door->at->is_tls && !door->at->is_any &&
+           !door->service->reads_header && !door->service->reads_hello;
 }
 
 static struct weir_tls_settings tls_of(const struct door *door)

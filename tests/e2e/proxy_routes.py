@@ -1,0 +1,365 @@
+"""Routes of weir-proxy by what a client begins with: TLS or not, first bytes,
+application protocols, silence; byte by byte, cut off, late; and ssh, TLS, HTTP
+and SMTP on one port, by the programs of others.
+"""
+
+import contextlib
+import os
+import pathlib
+import smtplib
+import socket
+import subprocess
+import tempfile
+
+from harness import Program, command, equal, matches, need, run
+from proxy_certificates import Secured, certificates, client_context, secure
+from proxy_wait import wait_until
+from proxying import PROXY, Proxy, expect_reset, target
+from servers import Server, free_port, reset
+from tls_ends import need as find_program
+from tls_ends import nginx, wait_for_port
+
+ANY = "any://127.0.0.1:0"
+LATE = ("--hello-timeout", "500ms")
+LOGGED = ("--log-format", "{route} {reason} {tls} {client}")
+
+
+class Named(Server):
+    """Sends its name, then keeps what comes until the end, and sends it back."""
+
+    def __init__(self, name):
+        self.name = name
+        self.came = []
+        super().__init__(self.answer)
+
+    def answer(self, connection, _number):
+        connection.sendall(self.name.encode() + b":")
+        data = b""
+        while part := connection.recv(65536):
+            data += part
+        self.came.append(data)
+        connection.sendall(data)
+
+
+@contextlib.contextmanager
+def routed(listen, *routes, flags=()):
+    """A proxy with a target of its own for each route; a route is the words that
+    say whom it is for."""
+    with contextlib.ExitStack() as stack:
+        words = []
+        for number, route in enumerate(routes):
+            server = stack.enter_context(Named(str(number)))
+            words += ["--route", *route, "--to", target(server)]
+        yield stack.enter_context(Proxy("--listen", listen, *LOGGED, *flags,
+                                        *words))
+
+
+def logged(proxy, *fields):
+    """These fields of the lines of its log, once it has ended."""
+    proxy.stop()
+    with open(proxy.log_path, encoding="utf-8") as file:
+        lines = [dict(zip(("route", "reason", "tls", "client"), line.split()))
+                 for line in file]
+    return [line[fields[0]] if len(fields) == 1 else
+            tuple(line[field] for field in fields) for line in lines]
+
+
+def read_all(sock):
+    data = b""
+    while part := sock.recv(65536):
+        data += part
+    return data
+
+
+def sent(sock, data, *, in_pieces=False):
+    """What comes for these bytes and the end behind them."""
+    for piece in ([data[i:i + 1] for i in range(len(data))] if in_pieces
+                  else [data]):
+        sock.sendall(piece)
+    sock.shutdown(socket.SHUT_WR)
+    return read_all(sock)
+
+
+def gets(proxy, data, number, *, in_pieces=False):
+    """A client without TLS gets to this route, with all of its bytes."""
+    with proxy.connect() as client:
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        equal(sent(client, data, in_pieces=in_pieces),
+              b"%d:" % number + data, f"what {data!r} gets")
+
+
+def begins_with(proxy, number, data=b""):
+    """The target of this route speaks, while the client sends no more."""
+    with proxy.connect() as client:
+        client.sendall(data)
+        equal(client.recv(100), b"%d:" % number, f"what {data!r} gets")
+        client.shutdown(socket.SHUT_WR)
+        equal(read_all(client), data, "the bytes that were kept")
+
+
+SSH = ("*", "--route-begin", "SSH-")
+HTTP = ("*", "--route-begin", "GET ", "--route-begin", "POST ")
+REST = ("*",)
+SILENT = ("*", "--route-as", "silent")
+TLS = ("*", "--route-as", "tls", "--passthrough")
+PLAIN = ("*", "--route-as", "plain")
+
+
+# ---- first bytes ----
+
+def test_the_first_bytes_choose_a_route_and_all_bytes_get_there():
+    for listen in ("tcp://127.0.0.1:0", ANY):
+        more = (TLS,) if listen == ANY else ()
+        with routed(listen, SSH, HTTP, REST, *more) as proxy:
+            for in_pieces in (False, True):
+                for data, number in ((b"SSH-2.0-x\r\n", 0), (b"GET / x", 1),
+                                     (b"POST /", 1), (b"GEX", 2), (b"S", 2),
+                                     (b"\0\xff", 2), (b"\x16", 2),
+                                     (b"\x16\x03\x01\x02", 2),
+                                     (b"SSH-" + bytes(200_000), 0)):
+                    if len(data) < 1000 or not in_pieces:
+                        gets(proxy, data, number, in_pieces=in_pieces)
+            equal(set(logged(proxy, "route")),
+                  {"*/plain/SSH-", "*/plain/GET%20+POST%20", "*"},
+                  "the routes in the log")
+
+
+def test_a_route_is_taken_with_the_byte_that_decides():
+    with routed("tcp://127.0.0.1:0", SSH, HTTP, REST) as proxy:
+        for data, number in ((b"SSH-", 0), (b"GET ", 1), (b"SX", 2)):
+            begins_with(proxy, number, data)
+
+
+def test_a_longer_begin_wins_over_a_shorter_one():
+    long = "a" * 63 + "\\x00"
+    with routed("tcp://127.0.0.1:0", ("*", "--route-begin", "a"),
+                ("*", "--route-begin", long), REST) as proxy:
+        gets(proxy, b"a" * 63 + b"\0", 1, in_pieces=True)
+        gets(proxy, b"a" * 63 + b"\0b", 1)
+        gets(proxy, b"a" * 64, 0)
+        gets(proxy, b"a", 0)
+        gets(proxy, b"b", 2)
+
+
+def test_who_is_late_gets_the_route_that_asks_for_no_more():
+    with routed(ANY, SSH, REST, TLS, flags=LATE) as proxy:
+        for data in (b"", b"SSH", b"\x16\x03"):
+            begins_with(proxy, 1, data)
+
+
+def test_without_a_route_for_it_a_client_is_reset():
+    with routed("tcp://127.0.0.1:0", SSH, HTTP, flags=LATE) as proxy:
+        expect_reset(proxy, b"PUT")
+        expect_reset(proxy, b"SS")
+        expect_reset(proxy)
+        equal(logged(proxy, "route", "reason"), [("-", "no-route")] * 3,
+              "the log")
+
+
+def test_who_resets_before_its_route_leaves_nothing():
+    with routed(ANY, SSH, REST, TLS) as proxy:
+        for data in (b"SS", b"\x16\x03\x01", b"\x16\x03\x01\x01\0\x01\0"):
+            with proxy.connect() as client:
+                client.sendall(data)
+                wait_until(
+                    lambda: proxy.metric("connections_active") == 1)
+                reset(client)
+            wait_until(lambda: proxy.metric("connections_active") == 0)
+        equal(proxy.metric("buffer_bytes"), 0, "bytes")
+        equal(logged(proxy, "reason"), ["client-gone"] * 3, "the log")
+
+
+def test_half_a_record_of_tls_is_no_hello():
+    with routed(ANY, REST, TLS, flags=LATE) as proxy:
+        expect_reset(proxy, b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03")
+        with proxy.connect() as client:
+            client.sendall(b"\x16\x03\x01\x02\0\x01\0")
+            client.shutdown(socket.SHUT_WR)
+            with contextlib.suppress(ConnectionResetError):
+                equal(client.recv(1), b"", "what comes")
+        equal(logged(proxy, "reason"), ["hello", "client-gone"], "the log")
+
+
+# ---- who speaks first ----
+
+def test_a_silent_client_gets_the_server_that_speaks_first():
+    with routed(ANY, SILENT, SSH, REST, TLS) as proxy:
+        begins_with(proxy, 0)
+        begins_with(proxy, 1, b"SSH-")
+        gets(proxy, b"x", 2)
+        equal(logged(proxy, "route"), ["*/silent", "*/plain/SSH-", "*"],
+              "routes")
+
+
+def test_nothing_is_waited_for_where_one_route_is_possible():
+    """With a time that would end the test."""
+    never = ("--hello-timeout", "1h", "--silent-after", "30m")
+    for listen, route in (("tcp://127.0.0.1:0", REST),
+                          (ANY, ("*", "--passthrough"))):
+        with routed(listen, route, flags=never) as proxy:
+            begins_with(proxy, 0)
+
+
+def test_a_header_comes_before_all_of_it():
+    header = b"PROXY TCP4 192.0.2.1 192.0.2.2 1111 2222\r\n"
+    with routed(ANY, SSH, SILENT, REST, TLS,
+                flags=("--accept-proxy", "any")) as proxy:
+        for rest, number in ((b"SSH-", 0), (b"", 1)):
+            with proxy.connect() as client:
+                client.sendall(header + rest)
+                equal(client.recv(9), b"%d:" % number, "the server")
+        with proxy.connect() as client:
+            equal(sent(client, header + b"x", in_pieces=True), b"2:x",
+                  "the rest")
+        equal(logged(proxy, "client"), ["192.0.2.1:1111"] * 3, "clients")
+
+
+# ---- TLS ----
+
+def opened(proxy, data=b"", alpn=(), name="proxy.test"):
+    """What a client of TLS gets, whose TLS the proxy opens."""
+    context = client_context()
+    if alpn:
+        context.set_alpn_protocols(list(alpn))
+    with secure(proxy, name, context) as client:
+        client.sendall(data)
+        return client.recv(100)
+
+
+def test_tls_is_opened_beside_plain_clients():
+    cert = ("--cert", certificates()["proxy"])
+    with routed(ANY, SSH, PLAIN, REST, flags=cert) as proxy:
+        gets(proxy, b"SSH-", 0)
+        gets(proxy, b"x", 1, in_pieces=True)
+        equal(opened(proxy, b"x"), b"2:", "a client of TLS")
+        equal(logged(proxy, "route", "tls"),
+              [("*/plain/SSH-", "-"), ("*/plain", "-"), ("*", "TLSv1.3")],
+              "the log")
+
+
+def test_the_protocol_that_was_agreed_chooses_and_then_what_is_inside():
+    flags = ("--cert", certificates()["proxy"], "--alpn", "h2,x-turn")
+    routes = (("*", "--route-alpn", "h2"), ("*", "--route-begin", "Q"),
+              SILENT, REST)
+    with routed("tls://127.0.0.1:0", *routes, flags=flags) as proxy:
+        equal(opened(proxy, alpn=["x-turn", "h2"]), b"0:", "h2")
+        equal(opened(proxy, b"Q", alpn=["x-turn"]), b"1:", "a begin")
+        equal(opened(proxy, b"R", alpn=["x-turn"]), b"3:", "another begin")
+        equal(opened(proxy), b"2:", "silence")
+
+
+def test_protocols_of_the_hello_choose_what_passes_unopened():
+    """One of the list is enough, and a name says more."""
+    routes = (("*", "--route-alpn", "h2,http/1.1"), ("a.test",), REST)
+    with Secured(lambda sock, _: sock.sendall(b"h2"), "proxy") as web, \
+            Secured(lambda sock, _: sock.sendall(b"a"), "a") as named, \
+            Secured(lambda sock, _: sock.sendall(b"turn"), "proxy") as turn:
+        words = ["--passthrough"]
+        for route, server in zip(routes, (web, named, turn)):
+            words += ["--route", *route, "--to", target(server)]
+        with Proxy("--listen", ANY, *LOGGED, *words) as proxy:
+            equal(opened(proxy, alpn=["x", "http/1.1"]), b"h2", "the web")
+            equal(opened(proxy, alpn=["x"]), b"turn", "another protocol")
+            equal(opened(proxy), b"turn", "no protocol")
+            equal(opened(proxy, alpn=["h2"], name="a.test"), b"a", "a name")
+            equal(logged(proxy, "route"),
+                  ["*/h2+http/1.1", "*", "*", "a.test"], "routes")
+
+
+# ---- the programs of others on one port ----
+
+@contextlib.contextmanager
+def sshd():
+    """sshd for the user that runs this, by a key: its folder and port."""
+    program = find_program("sshd")
+    need("ssh")
+    need("ssh-keygen")
+    with tempfile.TemporaryDirectory(prefix="weir-sshd-") as place:
+        os.makedirs("/run/sshd", exist_ok=True)
+        for name in ("host", "key"):
+            outcome = command("ssh-keygen", "-q", "-t", "ed25519", "-N", "",
+                              "-f", f"{place}/{name}")
+            equal(outcome.status, 0, f"ssh-keygen: {outcome.err!r}")
+        port = free_port()
+        pathlib.Path(place, "config").write_text(
+            f"ListenAddress 127.0.0.1:{port}\nHostKey {place}/host\n"
+            f"AuthorizedKeysFile {place}/key.pub\nStrictModes no\nUsePAM no\n"
+            f"PidFile {place}/pid\nPermitRootLogin yes\n", "ascii")
+        with Program(program, "-D", "-e", "-f", f"{place}/config",
+                     stderr=subprocess.DEVNULL) as server:
+            wait_for_port(port, server)
+            yield place, port
+            server.process.terminate()
+
+
+def ssh(place, port, words):
+    return command("ssh", "-F", "none", "-i", f"{place}/key", "-p", str(port),
+                   "-o", "StrictHostKeyChecking=no", "-o",
+                   f"UserKnownHostsFile={place}/known", "-o", "LogLevel=ERROR",
+                   "-o", "BatchMode=yes", "127.0.0.1", words)
+
+
+def speak_smtp(connection, _number):
+    connection.sendall(b"220 mail.test ESMTP\r\n")
+    connection.recv(100)
+    connection.sendall(b"250 mail.test\r\n")
+    connection.recv(100)
+    connection.sendall(b"221 bye\r\n")
+
+
+def talk_to_all(proxy, place, scheme_flags):
+    """Each of the four, twice: the other order finds nothing else."""
+    outcome = ssh(place, proxy.port, "echo $((6 * 7))")
+    equal((outcome.status, outcome.out), (0, "42\n"), outcome.err)
+    url = f"proxy.test:{proxy.port}/file"
+    at = ("--noproxy", "*", "-sS", "--resolve",
+          f"proxy.test:{proxy.port}:127.0.0.1")
+    outcome = command("curl", *at, f"http://{url}")
+    equal((outcome.status, outcome.out), (0, "a file"), outcome.err)
+    outcome = command("curl", *at, *scheme_flags, f"https://{url}")
+    equal((outcome.status, outcome.out), (0, "a file"), outcome.err)
+    with smtplib.SMTP("127.0.0.1", proxy.port) as mail:
+        equal(mail.noop()[0], 250, "the mail server")
+    outcome = command("openssl", "s_client", "-connect",
+                      f"127.0.0.1:{proxy.port}", "-servername", "proxy.test",
+                      "-CAfile", certificates()["ca"], "-brief",
+                      stdin=subprocess.DEVNULL)
+    matches(outcome.err, r"Verification: OK", "openssl s_client")
+
+
+def test_ssh_and_tls_and_http_and_mail_have_one_port():
+    for program in ("curl", "openssl"):
+        need(program)
+    flags = ("--cacert", certificates()["ca"])
+    with sshd() as (place, ssh_port), nginx("") as (root, web_port), \
+            Server(speak_smtp) as mail:
+        pathlib.Path(root, "root", "file").write_text("a file", "ascii")
+        at = [f"tcp://127.0.0.1:{port}" for port in
+              (ssh_port, mail.port, web_port)]
+        with Proxy("--listen", ANY, *LOGGED, "--cert", certificates()["proxy"],
+                   "--alpn", "http/1.1", "--route", "*", "--route-begin",
+                   "SSH-", "--to", at[0], "--route", "*", "--route-as",
+                   "silent", "--to", at[1], "--route", "*", "--to",
+                   at[2]) as proxy:
+            for _ in range(2):
+                talk_to_all(proxy, place, flags)
+            equal(set(logged(proxy, "route")),
+                  {"*/plain/SSH-", "*/silent", "*"}, "routes")
+
+
+# ---- configurations ----
+
+def test_a_configuration_that_no_client_could_tell_apart_is_refused():
+    to = "tcp://127.0.0.1:9"
+    for flags, words in (
+            (["--listen", "tcp://127.0.0.1:9", "--route", "*", "--to", to,
+              "--route", "*", "--to", to], "two routes are for '\\*'"),
+            (["--listen", ANY, "--route", "*", "--route-as", "plain", "--to",
+              to, "--route", "*", "--to", to],
+             "needs a certificate: 'cert'; or 'passthrough'")):
+        outcome = command(PROXY, "-t", *flags)
+        equal(outcome.status, 2, "exit status")
+        matches(outcome.err, words)
+
+
+run(globals())

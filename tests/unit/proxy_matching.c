@@ -1,0 +1,360 @@
+/*
+ * Which route a client of weir-proxy gets by its kind, its name, its protocols
+ * and its first bytes, byte by byte; and which routes cannot be told apart.
+ * Routes are written as in a file.
+ */
+#define UNIT_RUN with_service
+#include "tests/unit.h"
+#include "tools/common/console.h"
+#include "tools/common/version.h"
+#include "tools/weir-proxy/matching.h"
+#include "tools/weir-proxy/words.h"
+
+#include <errno.h>
+
+static struct config config;
+static char why[OPTION_WHY_SIZE];
+
+void say(const char *format, ...)
+{
+    (void)format;
+}
+
+void console_write(const char *text, size_t len)
+{
+    (void)text;
+    (void)len;
+}
+
+void print_version(const char *program)
+{
+    (void)program;
+}
+
+static void with_service(void (*body)(void))
+{
+    config_init(&config);
+    body();
+    config_free(&config);
+}
+
+/* Words and their values in turn, the targets left out. */
+static void say_all(const char *const *said)
+{
+    for (size_t i = 0; said[i]; i += 2) {
+        const bool begins_route = i > 0 && strcmp(said[i], "route") == 0 &&
+                                  config_route(&config)->target_count == 0 &&
+                                  config_service(&config)->route_count > 1;
+        if (begins_route) {
+            cr_assert(words_say(&config, "to", "tcp://127.0.0.1:9", why));
+        }
+        cr_assert(words_say(&config, said[i], said[i + 1], why), "%s", why);
+    }
+    cr_assert(words_say(&config, "to", "tcp://127.0.0.1:9", why));
+}
+
+static void has_routes(const char *const *said)
+{
+    say_all(said);
+    cr_assert(config_check(&config, why), "%s", why);
+}
+
+#define ROUTES(...) has_routes((const char *const[]){__VA_ARGS__, NULL})
+
+/* The label of the route; "more" while more bytes are needed, "none". */
+static const char *choice(int err, size_t route)
+{
+    return err == -EAGAIN   ? "more"
+           : err == -ENOENT ? "none"
+                            : config_service(&config)->routes[route].label;
+}
+
+static const char *choose(const struct matching_facts *facts)
+{
+    size_t route = 0;
+    const int err = matching_choose(config_service(&config), facts, &route);
+
+    return choice(err, route);
+}
+
+static const char *choose_by_hello(const struct matching_facts *facts)
+{
+    size_t route = 0;
+    const int err =
+        matching_choose_by_hello(config_service(&config), facts, &route);
+
+    return choice(err, route);
+}
+
+/* Of a client of any:// that has sent these bytes. */
+static const char *by_bytes(const void *bytes, size_t len, bool is_over)
+{
+    const struct matching_facts facts = {
+        .kind = is_over ? MATCHING_PLAIN : matching_guess(bytes, len),
+        .begin = bytes,
+        .begin_len = len,
+        .may_be_silent = true,
+        .is_over = is_over,
+    };
+
+    return choose(&facts);
+}
+
+static void gets(const char *bytes, const char *wanted)
+{
+    cr_assert_str_eq(by_bytes(bytes, strlen(bytes), false), wanted, "'%s'",
+                     bytes);
+}
+
+/* ... and sends no more in time. */
+static void gets_late(const char *bytes, const char *wanted)
+{
+    cr_assert_str_eq(by_bytes(bytes, strlen(bytes), true), wanted, "'%s'",
+                     bytes);
+}
+
+UNIT(proxy_matching, tls_is_known_by_the_begin_of_a_hello)
+{
+    static const uint8_t hello[] = {22, 3, 1, 0, 5, 1, 0};
+    static const uint8_t other[] = {22, 3, 1, 0, 5, 2};
+    static const uint8_t odd[] = {22, 4};
+
+    for (size_t i = 0; i < 6; i++) {
+        expect_eq(matching_guess(hello, i), MATCHING_UNKNOWN);
+    }
+    expect_eq(matching_guess(hello, 6), MATCHING_TLS);
+    expect_eq(matching_guess(hello, 7), MATCHING_TLS);
+    expect_eq(matching_guess(other, 5), MATCHING_UNKNOWN);
+    expect_eq(matching_guess(other, 6), MATCHING_PLAIN);
+    expect_eq(matching_guess(odd, 1), MATCHING_UNKNOWN);
+    expect_eq(matching_guess(odd, 2), MATCHING_PLAIN);
+    expect_eq(matching_guess((const uint8_t *)"S", 1), MATCHING_PLAIN);
+}
+
+UNIT(proxy_matching, a_route_is_taken_as_soon_as_no_other_can_match)
+{
+    ROUTES("listen", "any://127.0.0.1:1", "route", "*", "route-begin", "SSH-",
+           "route", "*", "route-begin", "GET ", "route-begin", "POST ", "route",
+           "*", "route-as", "plain");
+    gets("", "more");
+    gets("S", "more");
+    gets("SSH", "more");
+    gets("SSH-", "*/plain/SSH-");
+    gets("SSH-2.0", "*/plain/SSH-");
+    gets("SSX", "*/plain");
+    gets("x", "*/plain");
+    gets("GET ", "*/plain/GET%20+POST%20");
+    gets("POST /", "*/plain/GET%20+POST%20");
+    gets("\x16", "more");
+    gets("\x16\x04", "*/plain");
+    gets_late("SSH", "*/plain");
+    gets_late("", "*/plain");
+    gets_late("\x16", "*/plain");
+}
+
+UNIT(proxy_matching, a_longer_begin_wins_over_a_shorter_one)
+{
+    ROUTES("listen", "tcp://127.0.0.1:1", "route", "*", "route-begin", "PRI",
+           "route", "*", "route-begin", "PRI * HTTP/2.0", "route", "*",
+           "route-begin", "PRI * X");
+    gets("PR", "more");
+    gets("PRI", "more");
+    gets("PRI x", "*/plain/PRI");
+    gets("PRI * ", "more");
+    gets("PRI * HTTP/2.", "more");
+    gets("PRI * HTTP/2.0", "*/plain/PRI%20*%20HTTP/2.0");
+    gets("PRI * HTTP/1", "*/plain/PRI");
+    gets_late("PRI * HTTP", "*/plain/PRI");
+    gets("Q", "none");
+    gets_late("PR", "none");
+}
+
+UNIT(proxy_matching, nothing_is_waited_for_that_changes_nothing)
+{
+    ROUTES("listen", "tcp://127.0.0.1:1", "route", "*", "route-begin", "GET",
+           "route-begin", "GET /", "route", "*", "route-begin", "PUT");
+    gets("GET", "*/plain/GET+GET%20/");
+}
+
+UNIT(proxy_matching, begins_have_any_bytes_and_64_of_them)
+{
+    char text[4 * CONFIG_BEGIN_MAX + 8] = "";
+    char bytes[CONFIG_BEGIN_MAX + 1];
+
+    for (size_t i = 0; i < CONFIG_BEGIN_MAX; i++) {
+        strcat(text, i % 2 ? "\\x00" : "a");
+        bytes[i] = i % 2 ? '\0' : 'a';
+    }
+    ROUTES("listen", "tcp://127.0.0.1:1", "route", "*", "route-begin", text,
+           "route", "*");
+    for (size_t i = 0; i < CONFIG_BEGIN_MAX; i++) {
+        cr_assert_str_eq(by_bytes(bytes, i, false), "more", "%zu", i);
+    }
+    cr_assert_str_neq(by_bytes(bytes, CONFIG_BEGIN_MAX, false), "*");
+    bytes[CONFIG_BEGIN_MAX - 1] = 'b';
+    cr_assert_str_eq(by_bytes(bytes, CONFIG_BEGIN_MAX, false), "*");
+    strcat(text, "a");
+    cr_assert_not(words_say(&config, "route-begin", text, why));
+    cr_assert_not_null(strstr(why, "more than 64 bytes"), "%s", why);
+}
+
+UNIT(proxy_matching, one_route_for_all_waits_for_nothing)
+{
+    ROUTES("listen", "tcp://127.0.0.1:1");
+    const struct matching_facts plain = {.kind = MATCHING_PLAIN};
+    cr_assert_str_eq(choose(&plain), "*");
+}
+
+UNIT(proxy_matching, what_passes_all_on_need_not_know_what_it_is)
+{
+    ROUTES("listen", "any://127.0.0.1:1", "passthrough", "on");
+    const struct matching_facts nothing = {.kind = MATCHING_UNKNOWN};
+    cr_assert_str_eq(choose(&nothing), "*");
+}
+
+UNIT(proxy_matching, silence_is_a_kind_until_a_byte_comes)
+{
+    ROUTES("listen", "any://127.0.0.1:1", "route", "*", "route-as", "silent",
+           "route", "*", "route-as", "plain", "route", "*", "route-as", "tls",
+           "passthrough", "on");
+    const struct matching_facts silent = {.kind = MATCHING_SILENT,
+                                          .may_be_silent = true};
+    gets("", "more");
+    cr_assert_str_eq(choose(&silent), "*/silent");
+    gets("a", "*/plain");
+    gets_late("", "*/plain");
+    gets("\x16\x03", "more");
+}
+
+UNIT(proxy_matching, names_say_more_than_protocols_and_these_more_than_kinds)
+{
+    ROUTES("listen", "any://127.0.0.1:1", "passthrough", "on", "route",
+           "a.test", "route", "*.test", "route-alpn", "h2,http/1.1", "route",
+           "*", "route-alpn", "h2", "route", "*", "route-as", "tls", "route",
+           "*");
+    static const char h2[] = "\x02h2";
+    struct matching_facts facts = {.kind = MATCHING_TLS,
+                                   .offered = {h2, sizeof(h2) - 1}};
+    facts.name = "A.Test.";
+    cr_assert_str_eq(choose_by_hello(&facts), "a.test");
+    facts.name = "b.test";
+    cr_assert_str_eq(choose_by_hello(&facts), "*.test/h2+http/1.1");
+    facts.name = "other";
+    cr_assert_str_eq(choose_by_hello(&facts), "*/h2");
+    facts.offered.len = 0;
+    cr_assert_str_eq(choose_by_hello(&facts), "*/tls");
+    facts.name = NULL;
+    cr_assert_str_eq(choose_by_hello(&facts), "*/tls");
+    gets("x", "*");
+}
+
+UNIT(proxy_matching, what_is_inside_of_tls_decides_once_it_is_open)
+{
+    ROUTES("listen", "tls://127.0.0.1:1", "cert", "a.pem", "alpn", "x,h2",
+           "route", "*", "route-alpn", "h2", "route", "*", "route-begin", "Q",
+           "route", "*", "route", "p.test", "passthrough", "on");
+    static const char both[] = "\x02h2\x01x";
+    const struct weir_alpn_list offered = {both, sizeof(both) - 1};
+    const struct config_texts *own = &config_service(&config)->alpn;
+    const struct weir_alpn_name agreed = matching_agree(own, &offered);
+    expect_eq(agreed.len, 1);
+    struct matching_facts facts = {.kind = MATCHING_TLS,
+                                   .is_open = true,
+                                   .name = "p.test",
+                                   .agreed = agreed};
+    cr_assert_str_eq(choose(&facts), "more");
+    facts.begin = (const uint8_t *)"Q";
+    facts.begin_len = 1;
+    cr_assert_str_eq(choose(&facts), "*/tls/Q");
+    facts.begin = (const uint8_t *)"R";
+    cr_assert_str_eq(choose(&facts), "*");
+    facts.agreed = (struct weir_alpn_name){"h2", 2};
+    cr_assert_str_eq(choose(&facts), "*/h2");
+    facts.is_open = false;
+    cr_assert_str_eq(choose_by_hello(&facts), "p.test");
+}
+
+/* ---- routes that are refused ---- */
+
+static void is_refused(const char *const *said, const char *reason)
+{
+    config_init(&config);
+    say_all(said);
+    why[0] = '\0';
+    cr_assert_not(config_check(&config, why), "'%s'", reason);
+    cr_assert_not_null(strstr(why, reason), "said: %s", why);
+    config_free(&config);
+}
+
+#define REFUSED(reason, ...)                                                   \
+    is_refused((const char *const[]){__VA_ARGS__, NULL}, reason)
+
+UNIT_IN(proxy_matching, routes_that_cannot_be_told_apart_are_refused,
+        unit_alone, void)
+{
+    REFUSED("two routes are for '*/plain/b+a'", "listen", "tcp://127.0.0.1:1",
+            "route", "*", "route-begin", "a", "route", "*", "route-begin", "b",
+            "route-begin", "a");
+    REFUSED("two routes are for '*/silent'", "listen", "tcp://127.0.0.1:1",
+            "route", "*", "route-as", "silent", "route", "*", "route-as",
+            "silent");
+    REFUSED("two routes are for 'a/x+y'", "listen", "tls://127.0.0.1:1",
+            "passthrough", "on", "route", "a", "route-alpn", "x", "route", "a",
+            "route-alpn", "x,y");
+    REFUSED("'*' and '*/tls/a' cannot be told apart", "listen",
+            "tls://127.0.0.1:1", "cert", "a.pem", "route", "*", "route-begin",
+            "a", "route", "*", "passthrough", "on");
+    REFUSED("'*' and '*/silent' cannot be told apart", "listen",
+            "tls://127.0.0.1:1", "cert", "a.pem", "route", "*", "route-as",
+            "silent", "route", "*", "passthrough", "on");
+}
+
+UNIT_IN(proxy_matching, routes_that_no_client_gets_are_refused, unit_alone,
+        void)
+{
+    REFUSED("route-as silent is for clients that send nothing", "listen",
+            "tcp://127.0.0.1:1", "route", "*", "route-as", "silent",
+            "route-begin", "a");
+    REFUSED("route-as tls needs a 'listen' with tls:// or any://", "listen",
+            "tcp://127.0.0.1:1", "route", "*", "route-as", "tls");
+    REFUSED("route-as plain needs a 'listen' that is not tls:// alone",
+            "listen", "tls://127.0.0.1:1", "route", "*", "route-as", "plain");
+    REFUSED("route-as plain is for clients without TLS", "listen",
+            "any://127.0.0.1:1", "route", "a", "route-as", "plain");
+    REFUSED("silent-after has to be less than hello-timeout", "listen",
+            "tcp://127.0.0.1:1", "silent-after", "5s", "route", "*", "route-as",
+            "silent");
+    REFUSED("route-alpn needs a 'listen' with tls:// or any://", "listen",
+            "tcp://127.0.0.1:1", "route", "*", "route-alpn", "h2");
+    REFUSED("route-alpn: 'h2' is not in the alpn of the service", "listen",
+            "tls://127.0.0.1:1", "cert", "a.pem", "route", "*", "route-alpn",
+            "h2");
+    REFUSED("route-begin looks inside TLS here", "listen", "tls://127.0.0.1:1",
+            "passthrough", "on", "route", "*", "route-begin", "a");
+    REFUSED("needs a certificate: 'cert'; or 'passthrough' for its routes",
+            "listen", "any://127.0.0.1:1");
+}
+
+UNIT(proxy_matching, what_is_left_behind_all_of_tls_needs_no_certificate)
+{
+    ROUTES("listen", "any://127.0.0.1:1", "route", "*", "route-as", "tls",
+           "passthrough", "on", "route", "*", "route-begin", "SSH-", "route",
+           "*");
+}
+
+UNIT(proxy_matching, words_that_narrow_come_after_their_route)
+{
+    static const char *const named[] = {"route-as", "route-begin",
+                                        "route-alpn"};
+
+    cr_assert(words_say(&config, "listen", "any://127.0.0.1:1", why));
+    for (size_t i = 0; i < 3; i++) {
+        cr_assert_not(words_say(&config, named[i], "tls", why));
+        cr_assert_not_null(strstr(why, "comes after the 'route' that"));
+    }
+    cr_assert(words_say(&config, "route", "*", why));
+    cr_assert_not(words_say(&config, "route-as", "udp", why));
+    cr_assert_not_null(strstr(why, "is not any, tls, plain or silent"));
+    cr_assert_not(words_say(&config, "route-begin", "", why));
+    cr_assert_not(words_say(&config, "route-alpn", "", why));
+}

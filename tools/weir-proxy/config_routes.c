@@ -1,0 +1,263 @@
+/*
+ * Looking at the routes of a service: which clients each is for, and whether
+ * any client could get to two of them.
+ *
+ * What a route leaves unsaid is settled here, so that clients are compared with
+ * plain facts later (matching.h): a route with a beginning is for plain
+ * clients, or, where all clients have TLS, for what is inside.
+ */
+#include "config.h"
+#include "matching.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+bool config_has_tls(const struct config_service *service)
+{
+    for (size_t i = 0; i < service->listen_count; i++) {
+        if (service->listens[i].is_tls) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool config_is_tls_alone(const struct config_service *service)
+{
+    for (size_t i = 0; i < service->listen_count; i++) {
+        if (!service->listens[i].is_tls || service->listens[i].is_any) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* ---- whose TLS is opened ---- */
+
+/* Is the route for all clients of TLS? */
+static bool takes_all_tls(const struct config_route *route)
+{
+    return route->as == AS_TLS && !route->server_name &&
+           route->alpn.count == 0 && route->begin_count == 0;
+}
+
+bool config_route_opens_tls(const struct config_service *service,
+                            const struct config_route *route)
+{
+    const bool may_have_tls =
+        route->as == AS_TLS || route->as == AS_ANY ||
+        (route->as == AS_SILENT && config_is_tls_alone(service));
+
+    if (!may_have_tls || route->passes_tls || !config_has_tls(service)) {
+        return false;
+    }
+    for (size_t i = 0; i < service->route_count; i++) {
+        if (route->as == AS_ANY && !route->server_name &&
+            route->alpn.count == 0 && takes_all_tls(&service->routes[i])) {
+            return false; /* what is left for it is plain */
+        }
+    }
+    return true;
+}
+
+/* ---- labels ---- */
+
+/* Writes bytes as a word: all but letters, digits and few others as %HH. */
+static void write_word(FILE *out, const void *bytes, size_t len)
+{
+    const uint8_t *at = bytes;
+
+    for (size_t i = 0; i < len; i++) {
+        if (isalnum(at[i]) || (at[i] && strchr("-._/*", at[i]))) {
+            fputc(at[i], out);
+        } else {
+            fprintf(out, "%%%02X", at[i]);
+        }
+    }
+}
+
+/* The name, then whatever else the clients are told apart by. */
+static char *make_label(const struct config_route *route)
+{
+    static const char *const kinds[] = {"", "/tls", "/plain", "/silent"};
+    char *label = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&label, &size);
+
+    if (!out) {
+        return NULL;
+    }
+    fputs(route->server_name ? route->server_name : "*", out);
+    fputs(kinds[route->as], out);
+    for (size_t i = 0; i < route->alpn.count; i++) {
+        fputc(i > 0 ? '+' : '/', out);
+        write_word(out, route->alpn.texts[i], strlen(route->alpn.texts[i]));
+    }
+    for (size_t i = 0; i < route->begin_count; i++) {
+        fputc(i > 0 ? '+' : '/', out);
+        write_word(out, route->begins[i].bytes, route->begins[i].len);
+    }
+    if (fclose(out) != 0) {
+        free(label);
+        return NULL;
+    }
+    return label;
+}
+
+/* Labels tell routes apart in metrics. A long one is cut, and has its number.
+ */
+static bool make_labels(struct config_service *service, char *why)
+{
+    enum { LABEL_MAX = 200 };
+
+    for (size_t i = 0; i < service->route_count; i++) {
+        struct config_route *route = &service->routes[i];
+        free(route->label);
+        route->label = make_label(route);
+        if (!route->label) {
+            return option_refuse(why, "no memory");
+        }
+        if (strlen(route->label) > LABEL_MAX) {
+            snprintf(route->label + LABEL_MAX - 22, 22, "#%zu", i + 1);
+        }
+    }
+    return true;
+}
+
+/* ---- one route ---- */
+
+static void settle(const struct config_service *service,
+                   struct config_route *route)
+{
+    if (route->as == AS_ANY && route->begin_count > 0) {
+        route->as = config_is_tls_alone(service) ? AS_TLS : AS_PLAIN;
+    }
+}
+
+static bool has_text(const struct config_texts *texts, const char *text)
+{
+    for (size_t i = 0; i < texts->count; i++) {
+        if (strcmp(texts->texts[i], text) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool check_alpn(const struct config_service *service,
+                       const struct config_route *route, char *why)
+{
+    for (size_t i = 0; i < route->alpn.count && !route->passes_tls; i++) {
+        if (!has_text(&service->alpn, route->alpn.texts[i])) {
+            return option_refuse(why,
+                                 "route-alpn: '%.60s' is not in the alpn of "
+                                 "the service, so that no client gets it",
+                                 route->alpn.texts[i]);
+        }
+    }
+    return true;
+}
+
+static bool check_kind(const struct config_service *service,
+                       const struct config_route *route, char *why)
+{
+    const bool has_plain = !config_is_tls_alone(service);
+
+    if (route->as == AS_SILENT &&
+        (route->server_name || route->alpn.count > 0 ||
+         route->begin_count > 0)) {
+        return option_refuse(why, "route-as silent is for clients that send "
+                                  "nothing: no name, no alpn and no begin");
+    }
+    if (route->as == AS_TLS && !config_has_tls(service)) {
+        return option_refuse(why, "route-as tls needs a 'listen' with tls:// "
+                                  "or any://");
+    }
+    if (route->as == AS_PLAIN && !has_plain) {
+        return option_refuse(why, "route-as plain needs a 'listen' that is "
+                                  "not tls:// alone, such as any://");
+    }
+    if (route->as == AS_PLAIN &&
+        (route->server_name || route->alpn.count > 0)) {
+        return option_refuse(why, "route-as plain is for clients without "
+                                  "TLS: no name and no alpn");
+    }
+    if (route->as == AS_SILENT &&
+        service->silent_after_ns >= service->hello_timeout_ns) {
+        return option_refuse(why,
+                             "silent-after has to be less than hello-timeout");
+    }
+    return true;
+}
+
+static bool check_one(const struct config_service *service,
+                      const struct config_route *route, char *why)
+{
+    if (route->alpn.count > 0 && !config_has_tls(service)) {
+        return option_refuse(why, "route-alpn needs a 'listen' with tls:// or "
+                                  "any://");
+    }
+    if (route->as == AS_TLS && route->begin_count > 0 && route->passes_tls) {
+        return option_refuse(why, "route-begin looks inside TLS here, which "
+                                  "passthrough does not open");
+    }
+    return check_kind(service, route, why) && check_alpn(service, route, why);
+}
+
+/* ---- two routes ---- */
+
+/* Has TLS to be opened to know that it is not to be opened? */
+static bool needs_both(const struct config_service *service,
+                       const struct config_route *a,
+                       const struct config_route *b)
+{
+    const bool looks_inside =
+        (a->as == AS_TLS && a->begin_count > 0) ||
+        (a->as == AS_SILENT && config_is_tls_alone(service));
+
+    return looks_inside && b->passes_tls && b->as != AS_PLAIN &&
+           b->as != AS_SILENT && matching_is_same_hello(a, b);
+}
+
+static bool check_two(const struct config_service *service,
+                      const struct config_route *a,
+                      const struct config_route *b, char *why)
+{
+    if (matching_is_same(a, b)) {
+        return option_refuse(why, "two routes are for '%.200s'", a->label);
+    }
+    if (needs_both(service, a, b) || needs_both(service, b, a)) {
+        return option_refuse(why,
+                             "'%.100s' and '%.100s' cannot be told apart: one "
+                             "is known when TLS was opened, the other passes "
+                             "it on unopened",
+                             a->label, b->label);
+    }
+    return true;
+}
+
+bool config_check_routes(struct config_service *service, unsigned *line,
+                         char *why)
+{
+    for (size_t i = 0; i < service->route_count; i++) {
+        settle(service, &service->routes[i]);
+    }
+    if (!make_labels(service, why)) {
+        return false;
+    }
+    for (size_t i = 0; i < service->route_count; i++) {
+        const struct config_route *route = &service->routes[i];
+        *line = route->line;
+        for (size_t j = 0; j < i; j++) {
+            if (!check_two(service, route, &service->routes[j], why)) {
+                return false;
+            }
+        }
+        if (!check_one(service, route, why)) {
+            return false;
+        }
+    }
+    return true;
+}

@@ -1,0 +1,321 @@
+/*
+ * A route and one of its beginnings is a candidate. A candidate does not match,
+ * matches, or may match when there are more bytes; of those that match the one
+ * wins that says most: by the server's name, then by the protocol, then by the
+ * length of the beginning, then by the kind of client. One that may match is
+ * waited for only while it would win.
+ *
+ * Server names are compared as DNS does it, without regard to case and to the
+ * dot of the root at their end. A name of any other bytes is just none of those
+ * that patterns are for.
+ */
+#include "matching.h"
+
+#include <errno.h>
+#include <string.h>
+#include <strings.h>
+
+/* In this order, so that the least of several is that of all. */
+enum verdict {
+    NO,
+    MAYBE,
+    YES,
+};
+
+enum {
+    RECORD_HANDSHAKE = 22, /* the type of a record of TLS */
+    RECORD_MAJOR = 3,      /* of all versions from SSL 3.0 on */
+    RECORD_BODY = 5,       /* where its body begins */
+    CLIENT_HELLO = 1,      /* the type of the message there */
+};
+
+enum matching_kind matching_guess(const uint8_t *data, size_t len)
+{
+    if ((len > 0 && data[0] != RECORD_HANDSHAKE) ||
+        (len > 1 && data[1] != RECORD_MAJOR)) {
+        return MATCHING_PLAIN;
+    }
+    if (len <= RECORD_BODY) {
+        return MATCHING_UNKNOWN;
+    }
+    return data[RECORD_BODY] == CLIENT_HELLO ? MATCHING_TLS : MATCHING_PLAIN;
+}
+
+/* ---- what a route says ---- */
+
+/* The length of a name without the dot of the root. */
+static size_t length_of(const char *name)
+{
+    const size_t len = strlen(name);
+
+    return len > 1 && name[len - 1] == '.' ? len - 1 : len;
+}
+
+/* "*.NAME" is for all names below NAME. */
+static bool is_for(const char *pattern, const char *name)
+{
+    const bool is_below = strncmp(pattern, "*.", 2) == 0;
+    const size_t len = length_of(name);
+    const size_t tail = length_of(pattern) - is_below;
+
+    return (is_below ? len > tail : len == tail) &&
+           strncasecmp(name + len - tail, pattern + is_below, tail) == 0;
+}
+
+static enum verdict judge_name(const struct config_route *route,
+                               const struct matching_facts *facts)
+{
+    if (!route->server_name) {
+        return YES;
+    }
+    if (facts->name) {
+        return is_for(route->server_name, facts->name) ? YES : NO;
+    }
+    return facts->kind == MATCHING_UNKNOWN ? MAYBE : NO;
+}
+
+static bool has(const struct config_texts *texts, const char *text, size_t len)
+{
+    for (size_t i = 0; i < texts->count; i++) {
+        if (strlen(texts->texts[i]) == len &&
+            memcmp(texts->texts[i], text, len) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static enum verdict judge_alpn(const struct config_route *route,
+                               const struct matching_facts *facts)
+{
+    struct weir_alpn_list left = facts->offered;
+    struct weir_alpn_name name;
+
+    if (route->alpn.count == 0) {
+        return YES;
+    }
+    if (facts->agreed.len > 0 && !route->passes_tls) {
+        return has(&route->alpn, facts->agreed.data, facts->agreed.len) ? YES
+                                                                        : NO;
+    }
+    while (route->passes_tls && weir_alpn_next(&left, &name)) {
+        if (has(&route->alpn, name.data, name.len)) {
+            return YES;
+        }
+    }
+    return facts->kind == MATCHING_UNKNOWN ? MAYBE : NO;
+}
+
+/* A route for both kinds has to know the kind, as it opens TLS, unless it
+ * passes all on. */
+static enum verdict judge_kind(const struct config_route *route,
+                               const struct matching_facts *facts)
+{
+    const bool is_unknown = facts->kind == MATCHING_UNKNOWN;
+
+    switch (route->as) {
+    case AS_TLS:
+        return facts->kind == MATCHING_TLS ? YES : is_unknown ? MAYBE : NO;
+    case AS_PLAIN:
+        return facts->kind == MATCHING_PLAIN ? YES : is_unknown ? MAYBE : NO;
+    case AS_SILENT:
+        return facts->kind == MATCHING_SILENT                  ? YES
+               : facts->may_be_silent && facts->begin_len == 0 ? MAYBE
+                                                               : NO;
+    case AS_ANY:
+    default:
+        return is_unknown && !route->passes_tls ? MAYBE : YES;
+    }
+}
+
+/* What is inside of TLS is not known before it is open. @begin is NULL for a
+ * route that has none. */
+static enum verdict judge_begin(const struct config_route *route,
+                                const struct config_begin *begin,
+                                const struct matching_facts *facts)
+{
+    const bool is_inside =
+        facts->kind == MATCHING_TLS ||
+        (facts->kind == MATCHING_UNKNOWN && route->as == AS_TLS);
+
+    if (!begin) {
+        return YES;
+    }
+    if (facts->kind == MATCHING_SILENT) {
+        return NO;
+    }
+    if (is_inside && !facts->is_open) {
+        return MAYBE;
+    }
+    const size_t len =
+        facts->begin_len < begin->len ? facts->begin_len : begin->len;
+    if (len > 0 && memcmp(facts->begin, begin->bytes, len) != 0) {
+        return NO;
+    }
+    return len == begin->len ? YES : MAYBE;
+}
+
+static enum verdict least(enum verdict a, enum verdict b)
+{
+    return a < b ? a : b;
+}
+
+/* All but the beginning. */
+static enum verdict judge_route(const struct config_route *route,
+                                const struct matching_facts *facts)
+{
+    if (facts->is_open && route->passes_tls) {
+        return NO;
+    }
+    return least(judge_kind(route, facts),
+                 least(judge_name(route, facts), judge_alpn(route, facts)));
+}
+
+/* How much a candidate says of its clients. */
+static uint64_t rank_of(const struct config_route *route, size_t begin_len)
+{
+    const char *name = route->server_name;
+    const uint64_t by_name =
+        !name ? 0 : strlen(name) + (name[0] == '*' ? 1 : 1000);
+    const uint64_t by_kind = route->as == AS_SILENT ? 2 : route->as != AS_ANY;
+
+    return by_name << 32 | (uint64_t)(route->alpn.count > 0) << 24 |
+           (uint64_t)begin_len << 8 | by_kind;
+}
+
+/* ---- the choice ---- */
+
+/* The candidate that wins. */
+struct best {
+    size_t route;
+    uint64_t rank;
+    bool is_found;
+};
+
+static void consider(struct best *best, size_t route, uint64_t rank)
+{
+    if (!best->is_found || rank > best->rank) {
+        *best = (struct best){route, rank, true};
+    }
+}
+
+/* The best candidate of a verdict, of all routes but @other. */
+static struct best find(const struct config_service *service,
+                        const struct matching_facts *facts, enum verdict wanted,
+                        size_t other)
+{
+    struct best best = {.is_found = false};
+
+    for (size_t i = 0; i < service->route_count; i++) {
+        const struct config_route *route = &service->routes[i];
+        const enum verdict verdict =
+            i == other ? NO : judge_route(route, facts);
+        const size_t count = route->begin_count > 0 ? route->begin_count : 1;
+        for (size_t j = 0; j < count && verdict != NO; j++) {
+            const struct config_begin *begin =
+                route->begin_count > 0 ? &route->begins[j] : NULL;
+            if (least(verdict, judge_begin(route, begin, facts)) == wanted) {
+                consider(&best, i, rank_of(route, begin ? begin->len : 0));
+            }
+        }
+    }
+    return best;
+}
+
+int matching_choose(const struct config_service *service,
+                    const struct matching_facts *facts, size_t *ret_route)
+{
+    const struct best sure = find(service, facts, YES, SIZE_MAX);
+
+    if (!facts->is_over) {
+        const struct best open =
+            find(service, facts, MAYBE, sure.is_found ? sure.route : SIZE_MAX);
+        if (open.is_found && (!sure.is_found || open.rank > sure.rank)) {
+            return -EAGAIN;
+        }
+    }
+    if (!sure.is_found) {
+        return -ENOENT;
+    }
+    *ret_route = sure.route;
+    return 0;
+}
+
+int matching_choose_by_hello(const struct config_service *service,
+                             const struct matching_facts *facts,
+                             size_t *ret_route)
+{
+    struct best best = {.is_found = false};
+
+    for (size_t i = 0; i < service->route_count; i++) {
+        const struct config_route *route = &service->routes[i];
+        if (judge_route(route, facts) != NO) {
+            consider(&best, i, rank_of(route, 0));
+        }
+    }
+    if (!best.is_found) {
+        return -ENOENT;
+    }
+    *ret_route = best.route;
+    return 0;
+}
+
+struct weir_alpn_name matching_agree(const struct config_texts *own,
+                                     const struct weir_alpn_list *offered)
+{
+    for (size_t i = 0; i < own->count; i++) {
+        if (weir_alpn_has(offered, own->texts[i])) {
+            return (struct weir_alpn_name){own->texts[i],
+                                           strlen(own->texts[i])};
+        }
+    }
+    return (struct weir_alpn_name){.len = 0};
+}
+
+/* ---- routes that cannot be told apart ---- */
+
+static bool is_same_name(const char *a, const char *b)
+{
+    if (!a || !b) {
+        return a == b;
+    }
+    return length_of(a) == length_of(b) && strncasecmp(a, b, length_of(a)) == 0;
+}
+
+static bool shares_alpn(const struct config_route *a,
+                        const struct config_route *b)
+{
+    for (size_t i = 0; i < a->alpn.count; i++) {
+        if (has(&b->alpn, a->alpn.texts[i], strlen(a->alpn.texts[i]))) {
+            return true;
+        }
+    }
+    return a->alpn.count == 0 && b->alpn.count == 0;
+}
+
+static bool shares_begin(const struct config_route *a,
+                         const struct config_route *b)
+{
+    for (size_t i = 0; i < a->begin_count; i++) {
+        for (size_t j = 0; j < b->begin_count; j++) {
+            if (a->begins[i].len == b->begins[j].len &&
+                memcmp(a->begins[i].bytes, b->begins[j].bytes,
+                       a->begins[i].len) == 0) {
+                return true;
+            }
+        }
+    }
+    return a->begin_count == 0 && b->begin_count == 0;
+}
+
+bool matching_is_same_hello(const struct config_route *a,
+                            const struct config_route *b)
+{
+    return is_same_name(a->server_name, b->server_name) && shares_alpn(a, b);
+}
+
+bool matching_is_same(const struct config_route *a,
+                      const struct config_route *b)
+{
+    return a->as == b->as && matching_is_same_hello(a, b) && shares_begin(a, b);
+}
