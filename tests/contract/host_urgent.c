@@ -30,7 +30,7 @@
 #include <weir/embed.h>
 
 /* The scheduler spoils some of them: then the receive sees everything. */
-enum { ROUNDS = 20, HOST_LIMIT_MS = 60000 };
+enum { ROUNDS = 20, HOST_LIMIT_MS = 60000, AGAIN_MS = 200 };
 
 struct rig {
     int epfd;
@@ -237,14 +237,32 @@ UNIT(host_urgent, a_reset_behind_an_urgent_byte_is_seen)
     }
 }
 
+/* Sends four bytes, unless the loop has something to do for a while. */
+static void send_next_or_turn(const struct rig *rig, int *ret_sent)
+{
+    struct epoll_event event;
+
+    if (epoll_wait(rig->epfd, &event, 1, AGAIN_MS) == 0) {
+        expect_eq(send(rig->peer, "next", 4, MSG_NOSIGNAL), 4);
+        *ret_sent += 4;
+    }
+    expect_eq(weir_loop_run_once(loop), 0);
+}
+
+/* The kernel may give the receive of the next bytes up too, if something else
+ * has marked the thread by then, and so on: the peer sends until all is there.
+ */
 UNIT(host_urgent, bytes_behind_an_urgent_byte_come_with_the_next_ones)
 {
     for (int i = 0; i < ROUNDS; i++) {
+        int sent = rig->received + 12;
+
         connect_peer(rig);
         let_act(rig, send_urgent_between);
         expect_eq(send(rig->peer, "next", 4, MSG_NOSIGNAL), 4);
+        sent += 4;
 
-        TURN_UNTIL(host_round(rig), rig->received == 16 * (i + 1));
+        TURN_UNTIL(send_next_or_turn(rig, &sent), rig->received == sent);
 
         close(rig->peer);
         TURN_UNTIL(host_round(rig), rig->ended == i + 1);
