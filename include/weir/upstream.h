@@ -274,6 +274,12 @@ struct weir_upstream_options {
      * than the set's eject_max_ns, a slow start no longer than its
      * slow_start_ns; where the set has none, that of @c known is left out. */
     const struct weir_upstream_known *known;
+    /** Its own checks, copied; without an interval it is never checked, nor
+     * down. NULL: those of the set. */
+    const struct weir_upstream_check *check;
+    /** TLS of its checks, copied, also where connections have none; NULL: that
+     * of connections. */
+    const struct weir_tls_settings *check_tls;
 };
 
 /**
@@ -289,8 +295,9 @@ struct weir_upstream_options {
  * @retval -EINVAL  no place, one of several addresses, an unnamed or invalid
  *                  one, a socket or a pipe, which is closed; a weight above
  *                  256; TLS settings for a server, or without a name to verify;
- *                  no TLS settings although checks make a handshake; another
- *                  known state than the two, or one in a set without checks
+ *                  no TLS settings although checks make a handshake; checks
+ *                  that are refused; another known state than the two, or one
+ *                  of an upstream that is not checked
  * @retval WEIR_EDNSBADNAME  the host is neither an address nor a host name
  * @retval -ENAMETOOLONG  a path of more than 107 bytes
  * @retval -ESHUTDOWN  the loop is being freed
@@ -317,6 +324,20 @@ WEIR_API void weir_upstream_remove(weir_upstream *upstream);
  * @retval -EINVAL  a weight above 256
  */
 WEIR_API int weir_upstream_set_weight(weir_upstream *upstream, uint32_t weight);
+
+/**
+ * Replace the TLS settings of an upstream's checks, as weir_upstream_set_tls()
+ * does those of its connections.
+ *
+ * @param upstream  an upstream that was added with check_tls; borrowed
+ * @param settings  all the settings, not only those that change; borrowed
+ * @return          0; after an error the old settings are in force
+ * @retval -EINVAL  no settings, no context or one for servers, no name to
+ *                  verify, or an upstream that was added without check_tls
+ */
+WEIR_API WEIR_MUST_USE int
+weir_upstream_set_check_tls(weir_upstream *upstream,
+                            const struct weir_tls_settings *settings);
 
 /**
  * Begin or end the drain of an upstream: no new connections while it lasts.
@@ -417,8 +438,8 @@ struct weir_upstream_info {
     uint64_t lookup_error_count;
     /** Checks that could not be made, because this machine lacked something. */
     uint64_t check_skipped_count;
-    /** The status of HTTP that the last check that was made was answered with;
-     * 0 if there was none. */
+    /** The status of HTTP that the last check that was made was answered with,
+     * or the error of MySQL; 0 if there was none. */
     uint32_t check_status;
     /** The alert by which its TLS has refused the last check that was made: the
      * name, "unknown_ca" for example, a string with static life time; NULL:

@@ -11,6 +11,8 @@
 #define WEIR_UPSTREAM_CHECK_H
 
 #include "base.h"
+#include "place.h"
+#include "proxy_protocol.h"
 
 WEIR_BEGIN_DECLS
 
@@ -23,11 +25,38 @@ enum weir_check_kind {
     WEIR_CHECK_TCP = 0,
     /** Connect, and complete a TLS handshake. */
     WEIR_CHECK_TLS,
-    /** Connect, send bytes, and expect bytes. */
+    /** Connect, send bytes, and expect bytes, once or several times. */
     WEIR_CHECK_TEXT,
     /** Connect, send a GET request (HTTP/1.1, Connection: close), and look at
      * the status of the answer that follows interim ones. */
     WEIR_CHECK_HTTP,
+    /** Log in at PostgreSQL, without TLS: it is good that the server asks for a
+     * password, which is not sent, or lets the user in. */
+    WEIR_CHECK_POSTGRES,
+    /** Log in at MySQL or MariaDB, without TLS, as a user without a password,
+     * and leave by COM_QUIT: such a server counts what ends before the login
+     * against the address of the client, and refuses it at last. */
+    WEIR_CHECK_MYSQL,
+};
+
+/** The most steps of a dialogue. */
+#define WEIR_CHECK_STEPS_MAX 64
+/** The most bytes of the name of a user. */
+#define WEIR_CHECK_USER_MAX 128
+
+/** A step of a dialogue: bytes are sent, and then bytes are expected. */
+struct weir_check_step {
+    /** Bytes to send; NULL: none. What was received before is passed over. */
+    const void *send;
+    /** Number of bytes to send. */
+    size_t send_size;
+    /** Bytes that the answer must have, behind those that the step before has
+     * found; NULL: no answer is waited for. */
+    const void *expect;
+    /** Number of bytes that the answer must have. */
+    size_t expect_size;
+    /** They may be anywhere in the answer; otherwise at its beginning. */
+    bool expect_anywhere;
 };
 
 /**
@@ -65,10 +94,20 @@ WEIR_API WEIR_MUST_USE int weir_check_kind_parse(const char *name,
  * made again after 100 ms, then after up to a second, or the interval if that
  * is shorter.
  *
+ * An answer counts as wrong as soon as it is: when its first bytes are others
+ * than those expected, when the peer ends it, when it is as long as the limit,
+ * or, where bytes are expected anywhere, when nothing more has come for an
+ * eighth of the time-out. A check that has got an answer, a good or a wrong
+ * one, ends with the end of its stream, and reads on for up to a second, so
+ * that the peer sees no reset. One by TCP or TLS alone, and one without an
+ * answer, ends with a reset.
+ *
  * Refused are an unknown kind, bytes to send or to expect that are not there,
  * more bytes to expect than the limit, a limit below 12 for HTTP, a lowest
  * status above the highest, an empty path, a path or a host with a blank or a
- * control character, and no_tls of a check of TLS.
+ * control character, no_tls of a check of TLS, more steps than the most, steps
+ * beside send or expect, a login without a user, and a place with a port or of
+ * several addresses.
  */
 struct weir_upstream_check {
     size_t size;
@@ -121,6 +160,24 @@ struct weir_upstream_check {
     /** WEIR_CHECK_TEXT, WEIR_CHECK_HTTP: without TLS, also of an upstream that
      * has TLS settings. */
     bool no_tls;
+    /** WEIR_CHECK_TEXT: the steps of a dialogue, in order, copied with their
+     * bytes, in place of send and expect; NULL: none. */
+    const struct weir_check_step *steps;
+    /** Number of steps, at most WEIR_CHECK_STEPS_MAX. */
+    size_t step_count;
+    /** WEIR_CHECK_POSTGRES, WEIR_CHECK_MYSQL: the name of the user, copied, of
+     * at most WEIR_CHECK_USER_MAX bytes. */
+    const char *user;
+    /** The time to the next check after one that speaks against the state, in
+     * nanoseconds, give or take a tenth; default interval_ns. */
+    uint64_t fast_ns;
+    /** The version of a PROXY header that goes before all else, also before
+     * TLS; there is none by default. Version 2 is LOCAL, version 1 has the
+     * check's own two addresses. */
+    enum weir_proxy_version proxy_version;
+    /** Where checks connect to, copied: a host, one address or a Unix socket.
+     * Default: where the upstream is, with @c port. */
+    struct weir_place place;
 };
 
 /**

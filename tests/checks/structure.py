@@ -52,7 +52,8 @@ ROOMS = {
               "transport/datagram names net/connect net/serve net process",
     "proxy/preface": "uring base",
     "proxy/relay": "uring base loop task transport stream",
-    "proxy/upstream": "uring base loop task transport names net/connect stream",
+    "proxy/upstream": "uring base loop task transport names net/connect stream "
+                      "proxy/preface",
     # libweir-tls
     "x509": "uring base",
     "tls/backend": "base x509 tls/wolfssl",  # backend.c chooses its table

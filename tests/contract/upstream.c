@@ -465,7 +465,8 @@ UNIT(upstream_sockets, an_address_that_is_none_is_refused_whatever_the_check)
         const struct weir_upstream_check check = {.size = sizeof(check),
                                                   .kind =
                                                       (enum weir_check_kind)i,
-                                                  .interval_ns = 1000 * MS};
+                                                  .interval_ns = 1000 * MS,
+                                                  .user = "u"};
         const struct weir_upstreams_options options = {.size = sizeof(options),
                                                        .check = &check};
         const struct weir_tls_settings tls = {.size = sizeof(tls),

@@ -205,6 +205,16 @@ static void say(struct fake_peer *peer, const char *text)
     maker_run_for(&ups.m, 1 * MS);
 }
 
+/* The check has ended its stream, not reset it, and waits for the peer. */
+static void expect_left(struct fake_peer *peer)
+{
+    char rest[64];
+    expect_eq(fake_peer_read(peer, rest, sizeof(rest)), 0, "its end");
+    expect_eq(fake_peer_is_alone(peer), false, "it waits");
+    fake_peer_close(peer);
+    maker_run_for(&ups.m, 1 * MS);
+}
+
 UNIT(upstream_checks, a_text_is_sent_and_one_expected)
 {
     plan.send = "PING\r\n";
@@ -219,8 +229,7 @@ UNIT(upstream_checks, a_text_is_sent_and_one_expected)
     say(peer, "NG\r\n");
     run_checks(0, 1);
     expect_eq(ups_info(0).check_count, 1);
-    expect_eq(fake_peer_is_alone(peer), true, "it has left");
-    fake_peer_close(peer);
+    expect_left(peer);
 
     peer = accept_check(0);
     say(peer, "-ERR loading\r\n");
@@ -242,6 +251,150 @@ UNIT(upstream_checks, a_peer_that_says_nothing_fails_in_time)
     maker_run_for(&ups.m, 101 * MS);
     expect_eq(ups_info(0).last_err, -ETIMEDOUT);
     expect_eq(fake_peer_is_alone(peer), true);
+    fake_peer_close(peer);
+}
+
+UNIT(upstream_checks, a_dialogue_ends_without_a_reset)
+{
+    const struct weir_check_step steps[] = {
+        {.expect = "220", .expect_size = 3, .expect_anywhere = true},
+        {.send = "QUIT\r\n", .send_size = 6, .expect = "221", .expect_size = 3},
+    };
+    plan.steps = steps;
+    plan.step_count = 2;
+    plan.fall = 1;
+    open_set(WEIR_CHECK_TEXT, 1);
+    struct fake_peer *peer = accept_check(0);
+    say(peer, "220 hello\r\n");
+    expect_said(peer, "QUIT\r\n");
+    say(peer, "221 bye\r\n");
+    run_checks(0, 1);
+    expect_eq(ups_info(0).check_count, 1);
+    expect_left(peer);
+
+    peer = accept_check(0);
+    say(peer, "220 hello\r\n");
+    expect_said(peer, "QUIT\r\n");
+    say(peer, "5");
+    expect_str_eq(ups.changes, "a:down ", "at once");
+    expect_eq(ups.change_err, -EPROTO);
+    expect_left(peer);
+}
+
+UNIT(upstream_checks, an_answer_that_stays_wrong_counts_before_the_time_is_over)
+{
+    plan.expect = "+PONG";
+    plan.expect_size = 5;
+    plan.expect_anywhere = true;
+    plan.fall = 1;
+    open_set(WEIR_CHECK_TEXT, 1);
+    struct fake_peer *peer = accept_check(0);
+    say(peer, "-ERR\r\n");
+    maker_run_for(&ups.m, 8 * MS);
+    expect_str_eq(ups.changes, "", "more may follow");
+    say(peer, "-");
+    maker_run_for(&ups.m, 8 * MS);
+    expect_str_eq(ups.changes, "", "more may follow");
+    maker_run_for(&ups.m, 5 * MS);
+    expect_str_eq(ups.changes, "a:down ", "an eighth of the time-out");
+    expect_eq(ups.change_err, -EPROTO);
+    expect_left(peer);
+}
+
+UNIT(upstream_checks, a_peer_that_does_not_end_is_left_after_a_second)
+{
+    plan.interval_ns = 5000 * MS;
+    open_set(WEIR_CHECK_TEXT, 1);
+    struct fake_peer *peer = accept_check(0);
+    say(peer, "x");
+    run_checks(0, 1);
+    expect_eq(fake_peer_is_alone(peer), false);
+    maker_run_for(&ups.m, 1010 * MS);
+    expect_eq(fake_peer_is_alone(peer), true);
+    fake_peer_close(peer);
+}
+
+UNIT(upstream_checks, come_sooner_after_one_that_speaks_against_the_state)
+{
+    plan.fast_ns = 50 * MS;
+    open_set(WEIR_CHECK_TCP, 1);
+    run_checks(0, 1);
+    ups_answer(0, FAKE_REFUSE);
+    run_checks(0, 2);
+    uint64_t before_ms = ups_ms();
+    run_checks(0, 3);
+    run_checks(0, 4);
+    expect_leq(ups_ms() - before_ms, 115);
+    expect_str_eq(ups.changes, "a:down ");
+    before_ms = ups_ms();
+    run_checks(0, 5);
+    expect_geq(ups_ms() - before_ms, 890, "it is known to be down");
+}
+
+static void add_checked(const struct weir_upstream_check *own)
+{
+    ups_add(&(struct weir_upstream_options){
+        .size = sizeof(struct weir_upstream_options), .check = own});
+    ups_answer(1, FAKE_REFUSE);
+}
+
+UNIT(upstream_checks, of_one_upstream_may_be_others)
+{
+    const struct weir_upstream_check own = {.size = sizeof(own),
+                                            .interval_ns = 200 * MS,
+                                            .timeout_ns = 100 * MS,
+                                            .fall = 1};
+    open_set(WEIR_CHECK_TCP, 1);
+    add_checked(&own);
+    ups_answer(0, FAKE_REFUSE);
+    run_checks(0, 2);
+    expect_geq(checks_of(1), 4);
+    expect_str_eq(ups.changes, "b:down ");
+}
+
+UNIT(upstream_checks, of_one_upstream_may_be_none)
+{
+    const struct weir_upstream_check none = {.size = sizeof(none)};
+    plan.fall = 1;
+    open_set(WEIR_CHECK_TCP, 1);
+    add_checked(&none);
+    ups_answer(0, FAKE_REFUSE);
+    run_checks(0, 3);
+    expect_eq(checks_of(1), 0);
+    expect_str_eq(ups.changes, "a:down ");
+    expect_eq(ups_info(1).state, WEIR_UPSTREAM_UP);
+}
+
+UNIT(upstream_checks, may_go_to_another_place)
+{
+    const struct weir_address at = peer_address("192.0.2.50", 8008);
+    plan.place = weir_place_addresses(&at, 1);
+    plan.path = NULL;
+    plan.host = NULL;
+    open_set(WEIR_CHECK_HTTP, 1);
+    struct fake_listener *listener = fake_listen(&at.storage.any, at.len);
+    struct fake_peer *peer = NULL;
+    for (int i = 0; i < 100 && !peer; i++) {
+        maker_run_for(&ups.m, 1 * MS);
+        peer = fake_listener_accept(listener);
+    }
+    cr_assert_not_null(peer);
+    expect_said(peer, "GET / HTTP/1.1\r\nHost: 192.0.2.50:8008\r\n"
+                      "User-Agent: weir\r\nConnection: close\r\n\r\n");
+    fake_peer_close(peer);
+}
+
+UNIT(upstream_checks, a_header_goes_before_what_is_said)
+{
+    plan.proxy_version = WEIR_PROXY_V2;
+    plan.send = "a";
+    plan.send_size = 1;
+    open_set(WEIR_CHECK_TEXT, 1);
+    struct fake_peer *peer = accept_check(0);
+    char said[256] = "";
+    maker_run_for(&ups.m, 1 * MS);
+    expect_eq(fake_peer_read(peer, said, sizeof(said)), 17);
+    expect_eq(memcmp(said, "\r\n\r\n\0\r\nQUIT\n\x20\0\0\0a", 17), 0);
     fake_peer_close(peer);
 }
 

@@ -78,13 +78,84 @@ UNIT(proxy_words, a_word_is_about_what_was_begun_last)
 
 UNIT(proxy_words, texts_of_checks_have_escapes)
 {
-    says("check-send", "PING\\r\\n\\\\\\x7fA\\xfF\\t");
-    cr_assert_str_eq(config_route(&config)->check_send, "PING\r\n\\\x7f"
-                                                        "A\xff\t");
+    static const char sent[] = "PING\r\n\\\x7f"
+                               "A\xff\t\0";
+    says("check-send", "PING\\r\\n\\\\\\x7fA\\xfF\\t\\x00");
+    const struct config_step *step = config_route(&config)->check_steps;
+    expect_eq(step->send_size, sizeof(sent) - 1);
+    expect_eq(memcmp(step->send, sent, sizeof(sent) - 1), 0);
     refuses("check-send", "\\q", "'\\q' is no escape");
+    refuses("check-send", "", "it needs a value");
     refuses("check-expect", "\\", "is no escape");
-    refuses("check-expect", "\\x00", "is no escape");
     refuses("check-expect", "\\x1", "is no escape");
+    refuses("check-expect", "^", "it needs a value");
+    expect_eq(config_route(&config)->check_step_count, 1);
+}
+
+static void expect_step(size_t index, const char *send, const char *expect,
+                        bool begins)
+{
+    const struct config_step *step = &config_route(&config)->check_steps[index];
+    expect_eq(!step->send, !send);
+    expect_eq(!step->expect, !expect);
+    expect_eq(step->begins, begins);
+    expect_eq(step->send_size, send ? strlen(send) : 0);
+    expect_eq(step->expect_size, expect ? strlen(expect) : 0);
+    cr_assert(!send || memcmp(step->send, send, strlen(send)) == 0);
+    cr_assert(!expect || memcmp(step->expect, expect, strlen(expect)) == 0);
+}
+
+UNIT(proxy_words, texts_of_checks_make_a_dialogue_in_their_order)
+{
+    says("check-expect", "^220");
+    says("check-expect", "\\n");
+    says("check-send", "EHLO\\r\\n");
+    says("check-expect", "\\x5e250");
+    says("check-send", "QUIT\\r\\n");
+    expect_eq(config_route(&config)->check_step_count, 4);
+    expect_step(0, NULL, "220", true);
+    expect_step(1, NULL, "\n", false);
+    expect_step(2, "EHLO\r\n", "^250", false);
+    expect_step(3, "QUIT\r\n", NULL, false);
+    for (size_t i = 4; i < WEIR_CHECK_STEPS_MAX; i++) {
+        says("check-send", "x");
+    }
+    refuses("check-send", "x", "more than 64 texts");
+}
+
+UNIT_IN(proxy_words, a_route_has_the_dialogue_before_it_or_its_own, with_empty,
+        void)
+{
+    says("listen", "tls://127.0.0.1:1");
+    says("passthrough", "");
+    says("check", "text");
+    says("check-send", "a");
+    says("check-expect", "b");
+    says("route", "one");
+    says("to", "tcp://127.0.0.1:2");
+    expect_eq(config_route(&config)->check_step_count, 1);
+    expect_step(0, "a", "b", false);
+    says("route", "two");
+    says("check-expect", "c");
+    says("to", "tcp://127.0.0.1:2");
+    cr_assert(config_check(&config, why), "%s", why);
+    expect_eq(config_route(&config)->check_step_count, 1);
+    expect_step(0, NULL, "c", false);
+}
+
+UNIT(proxy_words, a_check_that_logs_in_has_a_user)
+{
+    says("check", "mysql:weir");
+    expect_eq(config_route(&config)->check, WEIR_CHECK_MYSQL);
+    cr_assert_str_eq(config_route(&config)->check_user, "weir");
+    says("check", "3s");
+    expect_eq(config_route(&config)->check, WEIR_CHECK_MYSQL);
+    says("check", "postgres:a:b");
+    expect_eq(config_route(&config)->check, WEIR_CHECK_POSTGRES);
+    cr_assert_str_eq(config_route(&config)->check_user, "a:b");
+    refuses("check", "mysql", "say as whom: mysql:USER");
+    refuses("check", "http:a", "is neither off, tcp, tls, text, http");
+    refuses("check", "mysql:", "with a user as in mysql:weir");
 }
 
 UNIT(proxy_words, an_address_behind_a_target_begins_the_next_service)
@@ -245,6 +316,7 @@ static const struct {
     {"queue", "x:2s", "such as 500:2s"},
     {"queue", "5:x", "such as 500:2s"},
     {"check", "often", "a time such as 2s"},
+    {"check", "mysql:", "with a user as in mysql:weir"},
     {"keepalive", "0", "such as 5m:30s:4"},
     {"keepalive", "", "such as 5m:30s:4"},
     {"keepalive", "5m:30s", "such as 5m:30s:4"},

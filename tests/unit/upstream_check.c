@@ -11,11 +11,18 @@
 #include <errno.h>
 
 static struct wr_check check;
-static uint32_t status; /* that the last verdict was about */
+static struct wr_check_talk talk; /* of the last verdict */
 
 static int read_plan(const struct weir_upstream_check *plan)
 {
     return wr_check_init(&check, wr_default_allocator(), plan);
+}
+
+static int read_sized(const struct weir_upstream_check *plan)
+{
+    struct weir_upstream_check sized = *plan;
+    sized.size = sizeof(sized);
+    return read_plan(&sized);
 }
 
 static void drop_plan(void)
@@ -31,28 +38,53 @@ static void expect_refused(const struct weir_upstream_check *plan)
     expect_eq(check.text_size, 0);
 }
 
-/* The verdicts after each byte: '.', '+' or '-'. */
-static void expect_verdicts(const struct weir_upstream_check *plan,
-                            const char *answer, const char *expected)
+/* Judges the first @len bytes; what is to be said is written, and said. */
+static enum wr_verdict judge(const char *answer, size_t len, char **ret_end)
 {
-    struct weir_upstream_check sized = *plan;
-    char got[128] = "";
-    status = 0;
-    sized.size = sizeof(sized);
-    expect_eq(read_plan(&sized), 0);
+    enum wr_verdict verdict;
+
+    while ((verdict = wr_check_judge(&check, &talk, (const uint8_t *)answer,
+                                     len)) == WR_VERDICT_SAY) {
+        *(*ret_end)++ = '>';
+    }
+    return verdict;
+}
+
+/* The verdicts after each of some bytes: '.', '+' or '-', behind a '>' for each
+ * time that something is to be said. */
+static void expect_verdicts_of(const struct weir_upstream_check *plan,
+                               const char *answer, size_t size,
+                               const char *expected)
+{
+    char got[512] = "";
+    char *end = got;
+    enum wr_verdict verdict = WR_VERDICT_MORE;
+
+    talk = (struct wr_check_talk){.step = 0};
+    expect_eq(read_sized(plan), 0);
     const size_t room = wr_check_get_room(&check);
-    expect_eq(wr_check_judge(&check, (const uint8_t *)answer, 0, &status),
-              WR_VERDICT_MORE);
-    for (size_t len = 1; len <= strlen(answer) && len <= room; len++) {
-        const enum wr_verdict verdict =
-            wr_check_judge(&check, (const uint8_t *)answer, len, &status);
-        got[len - 1] = ".+-"[verdict];
+    cr_assert_lt(size, sizeof(got) / 2);
+    expect_eq(judge(answer, 0, &end), WR_VERDICT_MORE);
+    for (size_t len = 1; len <= size && len <= room; len++) {
+        /* Memory of its own size, for the address sanitizer. */
+        char *part = malloc(len);
+        cr_assert_not_null(part);
+        memcpy(part, answer, len);
+        verdict = judge(part, len, &end);
+        free(part);
+        *end++ = ".+-"[verdict];
         if (verdict != WR_VERDICT_MORE) {
             break;
         }
     }
     expect_str_eq(got, expected);
     drop_plan();
+}
+
+static void expect_verdicts(const struct weir_upstream_check *plan,
+                            const char *answer, const char *expected)
+{
+    expect_verdicts_of(plan, answer, strlen(answer), expected);
 }
 
 UNIT(upstream_plan, has_the_defaults_that_are_documented)
@@ -135,6 +167,51 @@ UNIT(upstream_plan, refuses_what_makes_no_sense)
     expect_refused(&(struct weir_upstream_check){.path = "/ HTTP/1.0"});
     expect_refused(&(struct weir_upstream_check){.host = "a\r\nb: c"});
     expect_refused(&(struct weir_upstream_check){.host = "a\x7f"});
+    expect_refused(&(struct weir_upstream_check){.proxy_version = 3});
+    expect_refused(&(struct weir_upstream_check){.kind = WEIR_CHECK_MYSQL});
+    expect_refused(
+        &(struct weir_upstream_check){.kind = WEIR_CHECK_POSTGRES, .user = ""});
+    char user[WEIR_CHECK_USER_MAX + 2];
+    memset(user, 'u', sizeof(user) - 1);
+    user[sizeof(user) - 1] = '\0';
+    expect_refused(
+        &(struct weir_upstream_check){.kind = WEIR_CHECK_MYSQL, .user = user});
+}
+
+UNIT(upstream_plan, refuses_steps_that_make_no_sense)
+{
+    static const struct weir_check_step many[WEIR_CHECK_STEPS_MAX + 1];
+    const struct weir_check_step no_send = {.send_size = 1};
+    const struct weir_check_step no_expect = {.expect_size = 1};
+    const struct weir_check_step much = {.expect = "abc", .expect_size = 3};
+    expect_refused(&(struct weir_upstream_check){.step_count = 1});
+    expect_refused(&(struct weir_upstream_check){
+        .steps = many, .step_count = WEIR_CHECK_STEPS_MAX + 1});
+    expect_refused(
+        &(struct weir_upstream_check){.steps = &no_send, .step_count = 1});
+    expect_refused(
+        &(struct weir_upstream_check){.steps = &no_expect, .step_count = 1});
+    expect_refused(&(struct weir_upstream_check){
+        .steps = &much, .step_count = 1, .limit_bytes = 2});
+    expect_refused(&(struct weir_upstream_check){
+        .steps = many, .step_count = 1, .send = "a", .send_size = 1});
+}
+
+UNIT(upstream_plan, refuses_places_that_checks_cannot_go_to)
+{
+    const struct weir_address unnamed = {.len = 0};
+    expect_refused(&(struct weir_upstream_check){
+        .place = weir_place_host("a", 1), .port = 2});
+    expect_refused(
+        &(struct weir_upstream_check){.place = weir_place_host("", 1)});
+    expect_refused(&(struct weir_upstream_check){.place = weir_place_unix("")});
+    expect_refused(&(struct weir_upstream_check){.place = weir_place_unix("/a"),
+                                                 .port = 2});
+    expect_refused(&(struct weir_upstream_check){
+        .place = weir_place_addresses(&unnamed, 1)});
+    expect_refused(&(struct weir_upstream_check){
+        .place = weir_place_addresses(&unnamed, 2)});
+    expect_refused(&(struct weir_upstream_check){.place = weir_place_fd(0)});
 }
 
 UNIT(upstream_plan, a_text_is_asked_for_in_one_piece)
@@ -145,7 +222,8 @@ UNIT(upstream_plan, a_text_is_asked_for_in_one_piece)
                                              .send_size = 4};
     struct wr_check_piece pieces[WR_CHECK_PIECES];
     expect_eq(read_plan(&plan), 0);
-    expect_eq(wr_check_ask(&check, "host:80", pieces), 1);
+    talk = (struct wr_check_talk){.step = 0};
+    expect_eq(wr_check_ask(&check, &talk, "host:80", pieces), 1);
     expect_eq(pieces[0].size, 4);
     expect_eq(memcmp(pieces[0].data, "ping", 4), 0);
     drop_plan();
@@ -171,6 +249,12 @@ UNIT(upstream_plan, or_anywhere_within_the_limit)
     expect_verdicts(&plan, "aaaab", "....+");
     expect_verdicts(&plan, "xxxxab", ".....+");
     expect_verdicts(&plan, "xxxxxab", ".....-"); /* beyond the limit */
+    expect_verdicts(&plan, "xx", "..");
+    expect_eq(read_sized(&plan), 0);
+    talk = (struct wr_check_talk){.step = 0};
+    cr_assert(wr_check_is_over_when_quiet(&check, &talk, 1));
+    cr_assert_not(wr_check_is_over_when_quiet(&check, &talk, 0));
+    drop_plan();
 }
 
 UNIT(upstream_plan, without_a_text_any_byte_will_do)
@@ -185,13 +269,13 @@ UNIT(upstream_plan, a_status_is_read_from_its_line)
     expect_verdicts(&plan, "HTTP/1.1 200 OK", "...........+");
     expect_verdicts(&plan, "HTTP/1.0 399", "...........+");
     expect_verdicts(&plan, "HTTP/1.1 400", "...........-");
-    expect_eq(status, 400);
+    expect_eq(talk.status, 400);
     expect_verdicts(&plan, "HTTP/1.1 426 Upgrade Required", "...........-");
-    expect_eq(status, 426);
+    expect_eq(talk.status, 426);
     expect_verdicts(&plan, "HTTP/1.1 101", "...........-");
     expect_verdicts(&plan, "HTTP/1.1 099", "...........-");
     expect_verdicts(&plan, "HTTP/2.0 200", ".....-");
-    expect_eq(status, 0, "it has none");
+    expect_eq(talk.status, 0, "it has none");
     expect_verdicts(&plan, "HTTP/1.x", ".......-");
     expect_verdicts(&plan, "HTTP/1.1 2x0", "..........-");
     expect_verdicts(&plan, "SSH-2.0", "-");
@@ -205,12 +289,15 @@ UNIT(upstream_plan, a_status_is_read_from_its_line)
 static const struct {
     enum weir_check_kind kind;
     const char *answer;
+    size_t size;
     const char *verdicts;
 } answers[] = {
-    {WEIR_CHECK_TCP, NULL, NULL},
-    {WEIR_CHECK_TLS, NULL, NULL},
-    {WEIR_CHECK_TEXT, "x", "+"},
-    {WEIR_CHECK_HTTP, "HTTP/1.1 200", "...........+"},
+    {WEIR_CHECK_TCP, NULL, 0, NULL},
+    {WEIR_CHECK_TLS, NULL, 0, NULL},
+    {WEIR_CHECK_TEXT, "x", 1, "+"},
+    {WEIR_CHECK_HTTP, "HTTP/1.1 200", 12, "...........+"},
+    {WEIR_CHECK_POSTGRES, "R\0\0\0\10\0\0\0\3", 9, "........+"},
+    {WEIR_CHECK_MYSQL, "\1\0\0\0\12\1\0\0\2\0", 10, "....>.....+"},
 };
 
 UNIT(upstream_plan, each_kind_takes_its_answer)
@@ -218,18 +305,233 @@ UNIT(upstream_plan, each_kind_takes_its_answer)
     const size_t count = sizeof(answers) / sizeof(answers[0]);
 
     for (size_t i = 0; i < count; i++) {
-        const struct weir_upstream_check plan = {.size = sizeof(plan),
-                                                 .kind = answers[i].kind};
+        const struct weir_upstream_check plan = {
+            .size = sizeof(plan), .kind = answers[i].kind, .user = "u"};
         expect_eq(plan.kind, i, "each kind has one, in their order");
         expect_eq(read_plan(&plan), 0);
         expect_eq(wr_check_has_answer(&check), answers[i].answer != NULL);
         drop_plan();
         if (answers[i].answer) {
-            expect_verdicts(&plan, answers[i].answer, answers[i].verdicts);
+            expect_verdicts_of(&plan, answers[i].answer, answers[i].size,
+                               answers[i].verdicts);
         }
     }
     cr_assert_null(weir_check_kind_get_name((enum weir_check_kind)count),
                    "a kind has no answer here");
+}
+
+/* ---- dialogues ---- */
+
+#define STEPS(...)                                                             \
+    .kind = WEIR_CHECK_TEXT,                                                   \
+    .steps = (const struct weir_check_step[]){__VA_ARGS__},                    \
+    .step_count = sizeof((const struct weir_check_step[]){__VA_ARGS__}) /      \
+                  sizeof(struct weir_check_step)
+#define SENDS(text)   .send = text, .send_size = sizeof(text) - 1
+#define EXPECTS(text) .expect = text, .expect_size = sizeof(text) - 1
+#define ANYWHERE      .expect_anywhere = true
+
+UNIT(upstream_dialogue, waits_for_a_banner_and_speaks_in_order)
+{
+    const struct weir_upstream_check plan = {
+        STEPS({EXPECTS("220 "), ANYWHERE}, {EXPECTS("\n"), ANYWHERE},
+              {SENDS("EHLO x\r\n"), EXPECTS("250")},
+              {SENDS("QUIT\r\n"), EXPECTS("221")})};
+    expect_verdicts(&plan, "220 a\n250221", "...>..>...>...+");
+    expect_verdicts(&plan, "220-a\n220 b\n250221", ".........>..>...>...+");
+    expect_verdicts(&plan, "220 a\n5", "...>..>.-");
+    expect_verdicts(&plan, "220 a\n2502219", "...>..>...>...+");
+}
+
+UNIT(upstream_dialogue, passes_over_what_came_before_it_speaks)
+{
+    const struct weir_upstream_check plan = {
+        STEPS({EXPECTS("2"), ANYWHERE}, {SENDS("a"), EXPECTS("b"), ANYWHERE})};
+    talk = (struct wr_check_talk){.step = 0};
+    expect_eq(read_sized(&plan), 0);
+    const uint8_t answer[] = "2b b";
+    expect_eq(wr_check_judge(&check, &talk, answer, 2), WR_VERDICT_SAY);
+    expect_eq(wr_check_judge(&check, &talk, answer, 2), WR_VERDICT_MORE);
+    expect_eq(wr_check_judge(&check, &talk, answer, 3), WR_VERDICT_MORE);
+    expect_eq(wr_check_judge(&check, &talk, answer, 4), WR_VERDICT_GOOD);
+    drop_plan();
+}
+
+UNIT(upstream_dialogue, has_bytes_of_any_value)
+{
+    const struct weir_upstream_check plan = {
+        STEPS({SENDS("\0a\0"), EXPECTS("\0b\0")})};
+    struct wr_check_piece pieces[WR_CHECK_PIECES];
+    expect_verdicts_of(&plan, "\0b\0", 3, "..+");
+    expect_verdicts_of(&plan, "\0bc", 3, "..-");
+    expect_eq(read_sized(&plan), 0);
+    talk = (struct wr_check_talk){.step = 0};
+    expect_eq(wr_check_ask(&check, &talk, "", pieces), 1);
+    expect_eq(pieces[0].size, 3);
+    expect_eq(memcmp(pieces[0].data, "\0a\0", 3), 0);
+    drop_plan();
+}
+
+UNIT(upstream_dialogue, does_not_wait_for_an_answer_that_nobody_expects)
+{
+    const struct weir_upstream_check plan = {
+        STEPS({EXPECTS("a")}, {SENDS("bye")})};
+    const struct weir_upstream_check none = {STEPS({SENDS("a")}, {SENDS("b")})};
+    expect_verdicts(&plan, "a", ">+");
+    talk = (struct wr_check_talk){.step = 0};
+    expect_eq(read_sized(&none), 0);
+    expect_eq(wr_check_judge(&check, &talk, NULL, 0), WR_VERDICT_SAY);
+    expect_eq(wr_check_judge(&check, &talk, NULL, 0), WR_VERDICT_MORE);
+    expect_eq(wr_check_judge(&check, &talk, (const uint8_t *)"x", 1),
+              WR_VERDICT_GOOD, "where none is expected any byte will do");
+    drop_plan();
+}
+
+UNIT(upstream_dialogue, ends_at_its_limit)
+{
+    const struct weir_upstream_check plan = {
+        STEPS({EXPECTS("a"), ANYWHERE}, {EXPECTS("b"), ANYWHERE}),
+        .limit_bytes = 5};
+    expect_verdicts(&plan, "xaxxb", ".>...+");
+    expect_verdicts(&plan, "xaxxxb", ".>...-");
+}
+
+/* ---- logins ---- */
+
+static void expect_login(enum weir_check_kind kind, size_t step,
+                         const char *said, size_t size)
+{
+    const struct weir_upstream_check plan = {.kind = kind, .user = "weir"};
+    struct wr_check_piece pieces[WR_CHECK_PIECES];
+    expect_eq(read_sized(&plan), 0);
+    talk = (struct wr_check_talk){.step = step};
+    expect_eq(wr_check_ask(&check, &talk, "", pieces), 1);
+    expect_eq(pieces[0].size, size);
+    expect_eq(memcmp(pieces[0].data, said, size), 0);
+    drop_plan();
+}
+
+static void expect_login_verdicts(enum weir_check_kind kind, const char *answer,
+                                  size_t size, const char *last)
+{
+    const struct weir_upstream_check plan = {.kind = kind, .user = "weir"};
+    char got[8] = "";
+    char *end = got;
+    expect_eq(read_sized(&plan), 0);
+    talk = (struct wr_check_talk){.step = 0};
+    for (size_t len = 0; len < size; len++) {
+        end = got;
+        expect_eq(judge(answer, len, &end), WR_VERDICT_MORE, "%zu", len);
+    }
+    end = got;
+    const enum wr_verdict verdict = judge(answer, size, &end);
+    *end++ = ".+-"[verdict];
+    *end = '\0';
+    expect_str_eq(got, last);
+    drop_plan();
+}
+
+#define VERDICT(kind, answer, last)                                            \
+    expect_login_verdicts(WEIR_CHECK_##kind, answer, sizeof(answer) - 1, last)
+
+static const char start_up[] =
+    "\0\0\0\x3b\0\3\0\0user\0weir\0database\0postgres\0"
+    "application_name\0weir\0";
+
+UNIT(upstream_login, of_postgres_is_good_if_a_password_is_asked_for)
+{
+    expect_login(WEIR_CHECK_POSTGRES, 0, start_up, sizeof(start_up));
+    VERDICT(POSTGRES, "R\0\0\0\x17\0\0\0\12SCRAM-SHA-256\0\0", "+");
+    expect_eq(talk.is_in, false, "a server that waits for it is left alone");
+    VERDICT(POSTGRES, "N\0\0\0\6x\0R\0\0\0\10\0\0\0\3", "+");
+}
+
+UNIT(upstream_login, of_postgres_is_good_if_the_user_is_let_in)
+{
+    VERDICT(POSTGRES,
+            "R\0\0\0\10\0\0\0\0S\0\0\0\6a\0K\0\0\0\14"
+            "\1\2\3\4\5\6\7\10Z\0\0\0\5I",
+            "+");
+    expect_eq(talk.is_in, true, "there is a session to end");
+}
+
+UNIT(upstream_login, of_postgres_is_bad_after_any_other_answer)
+{
+    VERDICT(POSTGRES, "E\0\0\0\5\0", "-");
+    VERDICT(POSTGRES, "R\0\0\0\10\0\0\0\0E\0\0\0\5\0", "-");
+    VERDICT(POSTGRES, "R\0\0\0\7\0\0\0", "-");
+    VERDICT(POSTGRES, "R\0\0\0\3", "-");
+    VERDICT(POSTGRES, "R\x7f\0\0\0", "-");
+    VERDICT(POSTGRES, "HTTP/", "-");
+    VERDICT(POSTGRES, "Z\0\0\0\5I", "-");
+    VERDICT(POSTGRES, "S\0\0\0\5\0", "-");
+    VERDICT(POSTGRES, "R\0\0\0\10\0\0\0\0R\0\0\0\10\0\0\0\0", "-");
+}
+
+#define GREETING "\2\0\0\0\12x"
+
+static const char mysql_login[] =
+    "\x3c\0\0\1\1\x82\x8\0\0\0\0\1\x21"
+    "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"
+    "weir\0\0mysql_native_password";
+
+UNIT(upstream_login, of_mysql_waits_for_the_greeting)
+{
+    expect_login(WEIR_CHECK_MYSQL, 1, mysql_login, sizeof(mysql_login));
+    VERDICT(MYSQL, GREETING, ">.");
+    VERDICT(MYSQL, "\2\0\0\0\11x", "-");
+    VERDICT(MYSQL, "\4\0\0\0\xff\x69\4x", "-");
+    expect_eq(talk.status, 1129, "the host is blocked");
+    VERDICT(MYSQL, "\0\0\0\0", "-");
+    VERDICT(MYSQL, "HTTP", "-");
+}
+
+static void expect_after_greeting(const char *packet, size_t size,
+                                  const char *verdicts)
+{
+    const struct weir_upstream_check plan = {.kind = WEIR_CHECK_MYSQL,
+                                             .user = "weir"};
+    char answer[128] = GREETING;
+    char got[8] = "";
+    char *end = got;
+    const size_t before = sizeof(GREETING) - 1;
+    memcpy(answer + before, packet, size);
+    expect_eq(read_sized(&plan), 0);
+    talk = (struct wr_check_talk){.step = 0};
+    const enum wr_verdict verdict = judge(answer, before + size, &end);
+    *end++ = ".+-"[verdict];
+    expect_str_eq(got, verdicts);
+    drop_plan();
+}
+
+#define AFTER_GREETING(packet, verdicts)                                       \
+    expect_after_greeting(packet, sizeof(packet) - 1, verdicts)
+
+UNIT(upstream_login, of_mysql_is_good_if_the_user_is_let_in)
+{
+    AFTER_GREETING("\3\0\0\2\0\0\0", ">+");
+    expect_eq(talk.is_in, true, "there is a session to end");
+    AFTER_GREETING("\4\0\0\2\xff\x15\4x", ">-");
+    expect_eq(talk.status, 1045, "access is denied");
+    expect_eq(talk.is_in, false);
+    AFTER_GREETING("\1\0\0\2\1", ">-");
+}
+
+UNIT(upstream_login, of_mysql_has_the_empty_password_in_the_form_of_a_method)
+{
+    AFTER_GREETING("\x17\0\0\2\xfemysql_native_password\0", ">>.");
+    expect_login(WEIR_CHECK_MYSQL, talk.step, "\0\0\0\3", 4);
+    AFTER_GREETING("\x18\0\0\2\xfe"
+                   "caching_sha2_password\0x",
+                   ">>.");
+    expect_login(WEIR_CHECK_MYSQL, talk.step, "\1\0\0\3\0", 5);
+    AFTER_GREETING("\x11\0\0\2\xfesha256_password\0", ">>.");
+    AFTER_GREETING("\5\0\0\2\xfepam\0", ">-");
+    AFTER_GREETING("\4\0\0\2\xfepam", ">-");
+    AFTER_GREETING("\1\0\0\2\xfe", ">-");
+    AFTER_GREETING("\x11\0\0\2\xfesha256_password\0"
+                   "\x11\0\0\4\xfesha256_password\0",
+                   ">>-");
 }
 
 /* RFC 9110, 15.2. */
@@ -240,7 +542,7 @@ UNIT(upstream_plan, an_interim_answer_is_passed_over)
                     "...........................+");
     expect_verdicts(&plan, "HTTP/1.1 100 C\nA: b\n\nHTTP/1.0 503",
                     "................................-");
-    expect_eq(status, 503);
+    expect_eq(talk.status, 503);
     expect_verdicts(&plan, "HTTP/1.1 102\r\n\r\nHTTP/1.1 103\r\n\r\nX",
                     "................................-");
     plan.limit_bytes = 20;
@@ -275,13 +577,15 @@ UNIT(upstream_plan, is_the_same_if_all_of_it_is)
                                               .expect_size = 1,
                                               .path = "/p",
                                               .host = "h"};
-    struct weir_upstream_check others[17];
+    struct weir_upstream_check others[23];
     const char texts[] = "ab"; /* elsewhere in memory */
+    const struct weir_check_step step = {"ab", 2, "c", 1, false};
     struct weir_upstream_check same = first;
     same.send = texts;
-    same.rise = 2; /* the default */
+    same.rise = 2; /* the defaults */
+    same.fast_ns = 5;
     cr_assert(is_same_as_first(&first, &same));
-    for (int i = 0; i < 17; i++) {
+    for (int i = 0; i < 23; i++) {
         others[i] = first;
     }
     others[0].kind = WEIR_CHECK_TCP;
@@ -303,7 +607,18 @@ UNIT(upstream_plan, is_the_same_if_all_of_it_is)
     others[14].max_status = 398;
     others[15].port = 1;
     others[16].no_tls = true;
-    for (int i = 0; i < 17; i++) {
+    others[17].fast_ns = 4;
+    others[18].proxy_version = WEIR_PROXY_V1;
+    others[19].place = weir_place_host("a", 1);
+    others[20].place = weir_place_unix("a");
+    others[21].user = "u";
+    others[22].send = NULL;
+    others[22].send_size = 0;
+    others[22].expect = NULL;
+    others[22].expect_size = 0;
+    others[22].steps = &step;
+    others[22].step_count = 1;
+    for (int i = 0; i < 23; i++) {
         cr_assert(!is_same_as_first(&first, &others[i]), "plan %d", i);
     }
 }

@@ -45,6 +45,108 @@ static void free_texts(struct config_texts *texts)
     free(texts->texts);
 }
 
+/* ---- dialogues ---- */
+
+static void free_steps(struct config_route *route)
+{
+    for (size_t i = 0; i < route->check_step_count; i++) {
+        free(route->check_steps[i].send);
+        free(route->check_steps[i].expect);
+    }
+    free(route->check_steps);
+    route->check_steps = NULL;
+    route->check_step_count = 0;
+}
+
+/* A new step, behind those that the route was not given by others; NULL without
+ * memory, or if there are too many. */
+static struct config_step *add_step(struct config_route *route)
+{
+    if (route->inherits_steps) {
+        free_steps(route);
+        route->inherits_steps = false;
+    }
+    struct config_step *larger =
+        route->check_step_count < WEIR_CHECK_STEPS_MAX
+            ? grow(route->check_steps, route->check_step_count, sizeof(*larger))
+            : NULL;
+    if (!larger) {
+        return NULL;
+    }
+    route->check_steps = larger;
+    larger += route->check_step_count++;
+    *larger = (struct config_step){.send = NULL};
+    return larger;
+}
+
+bool config_add_send(struct config *config, char *text, size_t size)
+{
+    struct config_step *step = add_step(config_route(config));
+
+    if (!step) {
+        free(text);
+        return false;
+    }
+    step->send = text;
+    step->send_size = size;
+    return true;
+}
+
+bool config_add_expect(struct config *config, char *text, size_t size,
+                       bool begins)
+{
+    struct config_route *route = config_route(config);
+    struct config_step *step =
+        route->check_step_count > 0 && !route->inherits_steps
+            ? &route->check_steps[route->check_step_count - 1]
+            : NULL;
+
+    if (!step || step->expect) {
+        step = add_step(route);
+    }
+    if (!step) {
+        free(text);
+        return false;
+    }
+    step->expect = text;
+    step->expect_size = size;
+    step->begins = begins;
+    return true;
+}
+
+static void *copy_bytes(const void *bytes, size_t size)
+{
+    void *copy = bytes ? malloc(size + 1) : NULL;
+
+    return copy ? memcpy(copy, bytes, size) : NULL;
+}
+
+/* Gives a route copies of the steps of another one; false without memory. */
+static bool inherit_steps(struct config_route *route,
+                          const struct config_route *from)
+{
+    route->check_step_count = 0;
+    route->check_steps =
+        calloc(from->check_step_count + 1, sizeof(*route->check_steps));
+    if (!route->check_steps) {
+        return false;
+    }
+    for (size_t i = 0; i < from->check_step_count; i++) {
+        struct config_step *step = &route->check_steps[i];
+        *step = from->check_steps[i];
+        step->send = copy_bytes(from->check_steps[i].send, step->send_size);
+        step->expect =
+            copy_bytes(from->check_steps[i].expect, step->expect_size);
+        route->check_step_count++;
+        if (!step->send != !from->check_steps[i].send ||
+            !step->expect != !from->check_steps[i].expect) {
+            return false;
+        }
+    }
+    route->inherits_steps = true;
+    return true;
+}
+
 /* ---- what was begun last ---- */
 
 struct config_service *config_service(struct config *config)
@@ -83,8 +185,8 @@ static void free_route(struct config_route *route)
     free(route->begins);
     free_texts(&route->alpn);
     free(route->group);
-    free(route->check_send);
-    free(route->check_expect);
+    free_steps(route);
+    free(route->check_user);
     free(route->check_path);
     free(route->check_host);
     free(route->to_ca);
@@ -111,13 +213,14 @@ static bool copy_text(char **text)
  * False without memory; the route can be freed all the same. */
 static bool inherit(struct config_route *route, const struct config_route *from)
 {
-    char **texts[] = {&route->check_send, &route->check_expect,
-                      &route->check_path, &route->check_host,
-                      &route->to_ca,      &route->to_name,
-                      &route->to_cert,    &route->to_key};
+    char **texts[] = {&route->check_user, &route->check_path,
+                      &route->check_host, &route->to_ca,
+                      &route->to_name,    &route->to_cert,
+                      &route->to_key};
     bool is_whole = true;
 
     *route = *from; /* which names no clients, as no 'route' began it */
+    is_whole = inherit_steps(route, from);
     route->server_name = NULL;
     route->group = NULL;
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
@@ -344,6 +447,11 @@ config_first_of_group(const struct config *config,
         }
     }
     return route;
+}
+
+bool config_logs_in(enum weir_check_kind kind)
+{
+    return kind == WEIR_CHECK_POSTGRES || kind == WEIR_CHECK_MYSQL;
 }
 
 /* ---- threads ---- */

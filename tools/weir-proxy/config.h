@@ -76,6 +76,15 @@ struct config_begin {
     size_t len;
 };
 
+/* A step of a check's dialogue: texts of any bytes, owned; NULL: none. */
+struct config_step {
+    char *send;
+    size_t send_size;
+    char *expect;
+    size_t expect_size;
+    bool begins; /* the answer begins with it, or else it is anywhere */
+};
+
 /* A word that may be given several times. */
 struct config_texts {
     char **texts;
@@ -122,8 +131,10 @@ struct config_route {
     uint64_t check_timeout_ns;
     uint64_t check_rise;
     uint64_t check_fall;
-    char *check_send;
-    char *check_expect;
+    char *check_user; /* of a login; NULL: it is none */
+    struct config_step *check_steps;
+    size_t check_step_count;
+    bool inherits_steps; /* from the words before the first route */
     char *check_path;
     char *check_host;
     uint64_t check_port; /* 0: the target's */
@@ -243,6 +254,12 @@ bool config_add_target(struct config *config, const char *text, char *why);
 bool config_add_begin(struct config *config, const void *bytes, size_t len);
 /* Adds an address to the last service. False, with a line in @why. */
 bool config_add_listen(struct config *config, const char *text, char *why);
+/* Adds bytes, taken, to the dialogue of the last route: such that are sent, or
+ * expected, which may be those that the answer begins with. False without
+ * memory, or above the library's limit; the bytes are freed then. */
+bool config_add_send(struct config *config, char *text, size_t size);
+bool config_add_expect(struct config *config, char *text, size_t size,
+                       bool begins);
 /* Adds a copy of @text; false without memory. */
 bool config_add_text(struct config_texts *texts, const char *text);
 
@@ -250,6 +267,9 @@ bool config_add_text(struct config_texts *texts, const char *text);
 struct config_service *config_service(struct config *config);
 struct config_route *config_route(struct config *config);
 struct config_target *config_target(struct config *config);
+
+/* True for checks that log in as a user. */
+bool config_logs_in(enum weir_check_kind kind);
 
 /* Targets that are tried for a connection, and failures in a row after which a
  * target rests; where the first target is to be used alone a connection does

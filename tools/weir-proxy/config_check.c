@@ -119,7 +119,7 @@ static bool check_route(const struct config_service *service,
                  "send no header");
     }
     if (route->is_checked && route->check == WEIR_CHECK_TEXT &&
-        !route->check_send && !route->check_expect) {
+        route->check_step_count == 0) {
         return option_refuse(why,
                              "check text needs check-send or check-expect");
     }
@@ -431,13 +431,13 @@ static void warn_of_mysql(const struct config *config,
 {
     char place[CONFIG_PLACE_SIZE];
 
-    if (route->is_checked &&
+    if (route->is_checked && route->check != WEIR_CHECK_MYSQL &&
         (route->check_port ? route->check_port : target->at.port) ==
             MYSQL_PORT) {
         say("%swarning: '%s': MySQL and MariaDB count a check as a handshake "
             "that was broken off, and refuse this machine after "
-            "max_connect_errors (100) of them in a row: raise that number "
-            "there, or do not check this target",
+            "max_connect_errors (100) of them in a row: write check = "
+            "mysql:USER, with a user who has no password and no rights",
             config_place(config, target->line, place), target->at.text);
     }
 }

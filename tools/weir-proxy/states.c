@@ -36,6 +36,26 @@ static uint64_t add_text(uint64_t key, const char *text)
     return key;
 }
 
+static uint64_t add_bytes(uint64_t key, const char *bytes, size_t size)
+{
+    key = (key ^ (bytes ? size + 1 : 0)) * UINT64_C(0x100000001b3);
+    for (size_t i = 0; i < size; i++) {
+        key = (key ^ (uint8_t)bytes[i]) * UINT64_C(0x100000001b3);
+    }
+    return key;
+}
+
+static uint64_t add_steps(uint64_t key, const struct config_route *config)
+{
+    for (size_t i = 0; i < config->check_step_count; i++) {
+        const struct config_step *step = &config->check_steps[i];
+        key = add_bytes(key, step->send, step->send_size);
+        key = add_bytes(key, step->expect, step->expect_size);
+        key = add_text(key, step->begins ? "" : NULL);
+    }
+    return key;
+}
+
 /* How a fact is known. The state alone holds for the same checks alone, and has
  * no name. */
 static uint64_t key_of(const struct route *route,
@@ -51,8 +71,8 @@ static uint64_t key_of(const struct route *route,
     const char *const texts[] = {route->service->name,
                                  config->server_name,
                                  target->at.text,
-                                 is_of_checks ? config->check_send : NULL,
-                                 is_of_checks ? config->check_expect : NULL,
+                                 is_of_checks ? config->check_user : NULL,
+                                 NULL,
                                  is_of_checks ? config->check_path : NULL,
                                  is_of_checks ? config->check_host : NULL,
                                  config->to_ca,
@@ -67,6 +87,7 @@ static uint64_t key_of(const struct route *route,
         key = add_text(key, texts[i]);
     }
     if (is_of_checks) {
+        key = add_steps(key, config);
         snprintf(plan, sizeof(plan), "%llu %llu-%llu %d",
                  (unsigned long long)config->check_port,
                  (unsigned long long)config->check_min_status,

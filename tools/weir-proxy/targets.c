@@ -103,11 +103,21 @@ static enum weir_balance balance_of(const struct config_route *config)
     }
 }
 
-static struct weir_upstream_check check_of(const struct config_route *config)
+/* Writes the dialogue of a route, if it has one. */
+static void write_steps(const struct config_route *config,
+                        struct weir_check_step ret[WEIR_CHECK_STEPS_MAX])
 {
-    const char *send = config->check_send;
-    const char *expect = config->check_expect;
+    for (size_t i = 0; i < config->check_step_count; i++) {
+        const struct config_step *step = &config->check_steps[i];
+        ret[i] =
+            (struct weir_check_step){step->send, step->send_size, step->expect,
+                                     step->expect_size, !step->begins};
+    }
+}
 
+static struct weir_upstream_check check_of(const struct config_route *config,
+                                           const struct weir_check_step *steps)
+{
     return (struct weir_upstream_check){
         .size = sizeof(struct weir_upstream_check),
         .kind = config->check,
@@ -115,11 +125,9 @@ static struct weir_upstream_check check_of(const struct config_route *config)
         .timeout_ns = config->check_timeout_ns,
         .rise = (uint32_t)config->check_rise,
         .fall = (uint32_t)config->check_fall,
-        .expect_anywhere = true,
-        .send = send,
-        .send_size = send ? strlen(send) : 0,
-        .expect = expect,
-        .expect_size = expect ? strlen(expect) : 0,
+        .steps = config->check_step_count > 0 ? steps : NULL,
+        .step_count = config->check_step_count,
+        .user = config->check_user,
         .path = config->check_path,
         .host = config->check_host,
         .port = (uint16_t)config->check_port,
@@ -174,7 +182,11 @@ static void write_why(const struct config_route *config,
     const char *alert = is_down ? info->check_alert : info->connect_alert;
 
     why[0] = '\0';
-    if (is_down && info->check_status > 0) {
+    if (is_down && info->check_status > 0 &&
+        config->check == WEIR_CHECK_MYSQL) {
+        snprintf(why, size, ": error %u of MySQL",
+                 (unsigned)info->check_status);
+    } else if (is_down && info->check_status > 0) {
         snprintf(why, size, ": HTTP %u, not %llu to %llu",
                  (unsigned)info->check_status,
                  (unsigned long long)config->check_min_status,
@@ -382,7 +394,8 @@ int targets_make(struct worker *worker, struct route *route,
                  const struct config_service *service,
                  const struct config_route *config, weir_tls_context *context)
 {
-    const struct weir_upstream_check check = check_of(config);
+    struct weir_check_step steps[WEIR_CHECK_STEPS_MAX];
+    const struct weir_upstream_check check = check_of(config, steps);
     const struct weir_upstreams_options options = {
         .size = sizeof(options),
         .balance = balance_of(config),
@@ -399,6 +412,7 @@ int targets_make(struct worker *worker, struct route *route,
         .shared = shared_of(worker->proxy, config),
     };
 
+    write_steps(config, steps);
     *route = (struct route){
         .worker = worker,
         .service = service,

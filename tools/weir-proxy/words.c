@@ -227,7 +227,9 @@ static const struct option rows[] = {
      AT_ROUTE(slow_start_ns)},
     {"resolve", 0, "TIME", "between two lookups of a target's name (30s)",
      .kind = OPTION_TIME, AT_ROUTE(resolve_ns)},
-    {"check", 0, "KIND|TIME", "look at targets: {}, and how often (off, 2s)",
+    {"check", 0, "KIND|TIME",
+     "look at targets: {}, and how often (off, 2s); logins have a user, as "
+     "mysql:weir",
      .scope = SCOPE_ROUTE, .read = words_say_check, .name_choice = name_check},
     {"check-timeout", 0, "TIME", "for a check (2s)", .least = 1,
      .kind = OPTION_TIME, AT_ROUTE(check_timeout_ns)},
@@ -236,10 +238,13 @@ static const struct option rows[] = {
     {"check-fall", 0, "N", "bad checks until a target is down (3)", .least = 1,
      .most = UINT32_MAX, .kind = OPTION_COUNT, AT_ROUTE(check_fall)},
     {"check-send", 0, "TEXT",
-     "sent by a text check, with \\r, \\n, \\t, \\\\ and \\xHH",
-     .read = words_set_escaped, AT_ROUTE(check_send)},
-    {"check-expect", 0, "TEXT", "in the answer to a text check, likewise",
-     .read = words_set_escaped, AT_ROUTE(check_expect)},
+     "sent by a text check, with \\r, \\n, \\t, \\\\ and \\xHH; again: after "
+     "what is expected before",
+     .repeats = true, .read = words_add_send, AT_ROUTE(check_steps)},
+    {"check-expect", 0, "TEXT",
+     "in the answer to a text check, or ^TEXT: at its beginning; again: behind "
+     "that",
+     .repeats = true, .read = words_add_expect, AT_ROUTE(check_steps)},
     {"check-path", 0, "PATH", "that an http check asks for (/)",
      .read = words_set_path, AT_ROUTE(check_path)},
     {"check-status", 0, "N[-N]",

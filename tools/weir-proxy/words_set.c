@@ -130,21 +130,55 @@ static int unescape(const char *value, char *ret, size_t size, char *why)
     return (int)len;
 }
 
-bool words_set_escaped(void *options, const struct option *word,
-                       const char *value, char *why)
+#define STEP_MAX 4096 /* bytes, as many as are read of an answer */
+
+/* Reads bytes with escapes into memory of their own; NULL with a reason. */
+static char *read_escaped(const char *value, size_t *ret_size, char *why)
+{
+    char *text = malloc(STEP_MAX);
+    const int len = text && value[0] ? unescape(value, text, STEP_MAX, why) : 0;
+
+    if (len > 0) {
+        *ret_size = (size_t)len;
+        return text;
+    }
+    if (len == 0) {
+        option_refuse(why, text ? "it needs a value" : no_memory);
+    }
+    free(text);
+    return NULL;
+}
+
+static bool refuse_step(char *why)
+{
+    return option_refuse(why, "no memory, or more than %d texts",
+                         WEIR_CHECK_STEPS_MAX);
+}
+
+bool words_add_send(void *options, const struct option *word, const char *value,
+                    char *why)
 {
     struct config *config = options;
-    char text[1024];
-    const int len = unescape(value, text, sizeof(text) - 1, why);
+    size_t size = 0;
+    char *text =
+        words_owner(config, word, why) ? read_escaped(value, &size, why) : NULL;
 
-    if (len < 0) {
-        return false;
-    }
-    if (memchr(text, '\0', (size_t)len)) {
-        return option_refuse(why, "'\\x00' is no escape here");
-    }
-    text[len] = '\0';
-    return words_set_text(config, word, text, why);
+    return text && (config_add_send(config, text, size) || refuse_step(why));
+}
+
+/* "TEXT", or "^TEXT", with which the answer begins. */
+bool words_add_expect(void *options, const struct option *word,
+                      const char *value, char *why)
+{
+    struct config *config = options;
+    const bool begins = value[0] == '^';
+    size_t size = 0;
+    char *text = words_owner(config, word, why)
+                     ? read_escaped(value + begins, &size, why)
+                     : NULL;
+
+    return text &&
+           (config_add_expect(config, text, size, begins) || refuse_step(why));
 }
 
 bool words_add_text(void *options, const struct option *word, const char *value,
@@ -401,12 +435,40 @@ bool words_say_queue(void *options, const struct option *word,
     return true;
 }
 
+/* "mysql:USER": the name of the user is set. */
+static bool read_login(struct config_route *route, const char *value,
+                       const char *colon)
+{
+    const size_t len = (size_t)(colon - value);
+    char name[16];
+
+    if (len >= sizeof(name) || strlen(colon + 1) > WEIR_CHECK_USER_MAX ||
+        colon[1] == '\0') {
+        return false;
+    }
+    memcpy(name, value, len);
+    name[len] = '\0';
+    enum weir_check_kind kind;
+    if (weir_check_kind_parse(name, &kind) < 0 || !config_logs_in(kind)) {
+        return false;
+    }
+    char *user = strdup(colon + 1);
+    if (!user) {
+        return false;
+    }
+    free(route->check_user);
+    route->check_user = user;
+    route->check = kind;
+    return true;
+}
+
 /* "2s" is a check of that interval; "off" none; "http" and its like a kind. */
 bool words_say_check(void *options, const struct option *word,
                      const char *value, char *why)
 {
     struct config *config = options;
     struct config_route *route = words_owner(config, word, why);
+    const char *colon = strchr(value, ':');
     char names[128];
 
     if (!route) {
@@ -417,13 +479,21 @@ bool words_say_check(void *options, const struct option *word,
         route->check = WEIR_CHECK_TCP;
         return true;
     }
-    if (weir_check_kind_parse(value, &route->check) < 0 &&
-        (parse_time(value, &route->check_interval_ns) < 0 ||
-         route->check_interval_ns == 0)) {
+    enum weir_check_kind kind = route->check;
+    if (colon ? !read_login(route, value, colon)
+              : weir_check_kind_parse(value, &kind) < 0 &&
+                    (parse_time(value, &route->check_interval_ns) < 0 ||
+                     route->check_interval_ns == 0)) {
         return option_refuse(
-            why, "'%.200s' is neither %s, nor a time such as 2s", value,
-            option_list_choices(word, names, sizeof(names)));
+            why,
+            "'%.200s' is neither %s, the last two with a user as in "
+            "mysql:weir, nor a time such as 2s",
+            value, option_list_choices(word, names, sizeof(names)));
     }
+    if (!colon && kind != route->check && config_logs_in(kind)) {
+        return option_refuse(why, "say as whom: %.200s:USER", value);
+    }
+    route->check = colon ? route->check : kind;
     route->is_checked = true;
     return true;
 }

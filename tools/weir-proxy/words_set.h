@@ -15,7 +15,8 @@ void *words_owner(void *options, const struct option *option, char *why);
 
 /* Values of fields. */
 option_read_fn words_set_text;
-option_read_fn words_set_escaped;
+option_read_fn words_add_send;
+option_read_fn words_add_expect;
 option_read_fn words_add_text;
 option_read_fn words_add_texts;
 option_read_fn words_set_host;

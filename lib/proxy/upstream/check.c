@@ -3,11 +3,13 @@
  * a row, and its functions.
  *
  * Of HTTP the beginning of the status line is read, "HTTP/1.1 200", behind
- * heads of interim answers. Texts of the plan lie one after the other in one
- * block: the bytes to send, those to expect, the path and the host.
+ * heads of interim answers. The steps of the plan and its texts lie one after
+ * the other in one block.
  */
 #include "check.h"
 
+#include "kind.h"
+#include "lib/base/address.h"
 #include "lib/base/options.h"
 #include "uring/alloc.h"
 #include "uring/check.h"
@@ -20,24 +22,8 @@
 #define STATUS_LEN  12u /* of "HTTP/1.1 200" */
 #define STATUS_AT   9u
 
-/* A kind of checks. */
-struct check_kind {
-    const char *name;
-    bool has_handshake; /* it makes sense with TLS alone */
-    bool is_bare;       /* it is made without the TLS of the upstream */
-    uint32_t least_limit;
-    /* The bytes that are sent, in pieces; their number. NULL: nothing is said,
-     * and the connection is the answer. */
-    size_t (*ask)(const struct weir_upstream_check *plan, const char *authority,
-                  struct wr_check_piece ret[WR_CHECK_PIECES]);
-    size_t (*get_room)(const struct weir_upstream_check *plan);
-    enum wr_verdict (*judge)(const struct weir_upstream_check *plan,
-                             const uint8_t *answer, size_t len,
-                             uint32_t *ret_status);
-};
-
 /* NULL: there is no such kind. */
-static const struct check_kind *check_find_kind(enum weir_check_kind kind);
+static const struct wr_check_kind *check_find_kind(enum weir_check_kind kind);
 
 /* ---- the plan ---- */
 
@@ -50,6 +36,7 @@ static void check_set_defaults(struct weir_upstream_check *plan)
     plan->min_status = plan->min_status > 0 ? plan->min_status : 200;
     plan->max_status = plan->max_status > 0 ? plan->max_status : 399;
     plan->path = plan->path ? plan->path : "/";
+    plan->fast_ns = plan->fast_ns > 0 ? plan->fast_ns : plan->interval_ns;
     wr_assert(plan->rise > 0 && plan->fall > 0);
 }
 
@@ -64,21 +51,70 @@ static bool check_is_word(const char *text)
     return true;
 }
 
-static int check_validate(const struct weir_upstream_check *plan)
+static int check_validate_steps(const struct weir_upstream_check *plan)
 {
-    const struct check_kind *kind = check_find_kind(plan->kind);
-
     wr_assert(plan->limit_bytes > 0);
-    wr_require(kind, -EINVAL);
     wr_require(plan->send || plan->send_size == 0, -EINVAL);
     wr_require(plan->expect || plan->expect_size == 0, -EINVAL);
     wr_require(plan->expect_size <= plan->limit_bytes, -EINVAL);
+    wr_require(plan->step_count <= WEIR_CHECK_STEPS_MAX, -EINVAL);
+    wr_require(plan->steps || plan->step_count == 0, -EINVAL);
+    wr_require(plan->step_count == 0 || (!plan->send && !plan->expect),
+               -EINVAL);
+    for (size_t i = 0; i < plan->step_count; i++) {
+        const struct weir_check_step *step = &plan->steps[i];
+        wr_require(step->send || step->send_size == 0, -EINVAL);
+        wr_require(step->expect || step->expect_size == 0, -EINVAL);
+        wr_require(step->expect_size <= plan->limit_bytes, -EINVAL);
+    }
+    return 0;
+}
+
+/* A host, one address, or a path. */
+static int check_validate_place(const struct weir_upstream_check *plan)
+{
+    const struct weir_place *place = &plan->place;
+
+    switch (place->kind) {
+    case WEIR_PLACE_HOST:
+        wr_require(!place->host || (place->host[0] && plan->port == 0),
+                   -EINVAL);
+        return 0;
+    case WEIR_PLACE_ADDRESSES:
+        wr_require(place->address_count == 1 && place->addresses, -EINVAL);
+        wr_require(wr_address_is_valid(place->addresses), -EINVAL);
+        wr_require(!wr_address_is_unnamed(place->addresses), -EINVAL);
+        break;
+    case WEIR_PLACE_UNIX:
+        wr_require(place->path && place->path[0], -EINVAL);
+        break;
+    case WEIR_PLACE_FD:
+    case WEIR_PLACE_READ_PIPE:
+    case WEIR_PLACE_WRITE_PIPE:
+        return -EINVAL;
+    }
+    wr_require(plan->port == 0, -EINVAL);
+    return 0;
+}
+
+static int check_validate(const struct weir_upstream_check *plan)
+{
+    const struct wr_check_kind *kind = check_find_kind(plan->kind);
+
+    wr_assert(plan->limit_bytes > 0);
+    wr_require(kind, -EINVAL);
+    const int err = check_validate_steps(plan);
+    wr_require(err >= 0, err);
     wr_require(plan->limit_bytes >= kind->least_limit, -EINVAL);
     wr_require(plan->min_status <= plan->max_status, -EINVAL);
     wr_require(!plan->no_tls || plan->kind != WEIR_CHECK_TLS, -EINVAL);
     wr_require(check_is_word(plan->path) && plan->path[0] != '\0', -EINVAL);
     wr_require(check_is_word(plan->host), -EINVAL);
-    return 0;
+    wr_require(!kind->needs_user || (plan->user && plan->user[0]), -EINVAL);
+    wr_require(!plan->user || strlen(plan->user) <= WEIR_CHECK_USER_MAX,
+               -EINVAL);
+    wr_require((unsigned)plan->proxy_version <= WEIR_PROXY_V2, -EINVAL);
+    return check_validate_place(plan);
 }
 
 /* Copies a text to *ret_end, which moves behind it; NULL stays NULL. */
@@ -100,6 +136,86 @@ static size_t check_size_of(const char *text)
     return text ? strlen(text) + 1 : 0;
 }
 
+static const char *check_copy_text(const char *text, char **ret_end)
+{
+    return check_copy(text, check_size_of(text), ret_end);
+}
+
+static size_t check_login_size(const struct weir_upstream_check *plan)
+{
+    const struct wr_check_kind *kind = check_find_kind(plan->kind);
+
+    wr_assert(kind != NULL);
+    return kind->make_login ? kind->make_login(plan, NULL) : 0;
+}
+
+/* The bytes of the block for a plan with defaults. */
+static size_t check_count_text(const struct weir_upstream_check *plan)
+{
+    size_t size = plan->step_count * sizeof(struct wr_check_step);
+
+    for (size_t i = 0; i < plan->step_count; i++) {
+        size += plan->steps[i].send_size + plan->steps[i].expect_size;
+    }
+    wr_assert(plan->path != NULL);
+    return size + plan->send_size + plan->expect_size +
+           check_size_of(plan->path) + check_size_of(plan->host) +
+           check_size_of(plan->user) + check_size_of(plan->place.host) +
+           check_size_of(plan->place.path) + check_login_size(plan);
+}
+
+/* Copies the steps to the beginning of the block, and their bytes behind. */
+static void check_copy_steps(struct wr_check *check,
+                             const struct weir_upstream_check *plan,
+                             char **ret_end)
+{
+    struct wr_check_step *steps = (struct wr_check_step *)(void *)check->text;
+
+    wr_assert(*ret_end == check->text);
+    *ret_end += plan->step_count * sizeof(*steps);
+    for (size_t i = 0; i < plan->step_count; i++) {
+        const struct weir_check_step *step = &plan->steps[i];
+        steps[i].send_at = (size_t)(*ret_end - check->text);
+        steps[i].send_size = step->send_size;
+        check_copy(step->send, step->send_size, ret_end);
+        steps[i].expect_at = (size_t)(*ret_end - check->text);
+        steps[i].expect_size = step->expect_size;
+        check_copy(step->expect, step->expect_size, ret_end);
+        steps[i].is_anywhere = step->expect_anywhere;
+    }
+    check->step_count = plan->step_count;
+}
+
+/* Copies what the plan points to. */
+static void check_copy_plan(struct wr_check *check,
+                            const struct weir_upstream_check *known)
+{
+    struct weir_upstream_check *plan = &check->plan;
+    char *end = check->text;
+
+    *plan = *known;
+    check_copy_steps(check, known, &end);
+    plan->steps = NULL; /* they are in the text */
+    plan->send = check_copy(known->send, known->send_size, &end);
+    plan->expect = check_copy(known->expect, known->expect_size, &end);
+    plan->path = check_copy_text(known->path, &end);
+    plan->host = check_copy_text(known->host, &end);
+    plan->user = check_copy_text(known->user, &end);
+    plan->place.host = check_copy_text(known->place.host, &end);
+    plan->place.path = check_copy_text(known->place.path, &end);
+    if (known->place.kind == WEIR_PLACE_ADDRESSES) {
+        check->address = *known->place.addresses;
+        plan->place.addresses = NULL;
+    }
+    check->login_size = check_login_size(plan);
+    if (check->login_size > 0) {
+        check_find_kind(plan->kind)->make_login(plan, (uint8_t *)end);
+        check->login = end;
+        end += check->login_size;
+    }
+    wr_assert(end == check->text + check->text_size);
+}
+
 int wr_check_init(struct wr_check *check,
                   const struct weir_allocator *allocator,
                   const struct weir_upstream_check *plan)
@@ -112,21 +228,12 @@ int wr_check_init(struct wr_check *check,
     check_set_defaults(&known);
     err = check_validate(&known);
     wr_require(err >= 0, err);
-    const size_t path_size = check_size_of(known.path);
-    const size_t host_size = check_size_of(known.host);
-    const size_t size =
-        known.send_size + known.expect_size + path_size + host_size;
+    const size_t size = check_count_text(&known);
     wr_assert(size > 0); /* there is a path */
-    char *end = wr_alloc(allocator, size);
-    wr_require(end, -ENOMEM);
-    check->text = end;
+    check->text = wr_alloc(allocator, size);
+    wr_require(check->text, -ENOMEM);
     check->text_size = size;
-    known.send = check_copy(known.send, known.send_size, &end);
-    known.expect = check_copy(known.expect, known.expect_size, &end);
-    known.path = check_copy(known.path, path_size, &end);
-    known.host = check_copy(known.host, host_size, &end);
-    wr_assert(end == check->text + size);
-    check->plan = known;
+    check_copy_plan(check, &known);
     return 0;
 }
 
@@ -138,6 +245,33 @@ void wr_check_fini(struct wr_check *check,
     *check = (struct wr_check){.text = NULL};
 }
 
+/* NULL and a text are not the same, whatever the block has. */
+static bool check_has_same_texts(const struct wr_check *a,
+                                 const struct wr_check *b)
+{
+    const struct weir_upstream_check *x = &a->plan;
+    const struct weir_upstream_check *y = &b->plan;
+
+    wr_assert(a->text_size > 0);
+    wr_assert(b->text_size > 0);
+    return !x->host == !y->host && !x->user == !y->user &&
+           x->send_size == y->send_size && x->expect_size == y->expect_size &&
+           a->step_count == b->step_count && a->text_size == b->text_size &&
+           memcmp(a->text, b->text, a->text_size) == 0;
+}
+
+static bool check_has_same_place(const struct wr_check *a,
+                                 const struct wr_check *b)
+{
+    const struct weir_place *x = &a->plan.place;
+    const struct weir_place *y = &b->plan.place;
+
+    wr_assert(x->kind != WEIR_PLACE_FD);
+    return x->kind == y->kind && !x->host == !y->host && x->port == y->port &&
+           (x->kind != WEIR_PLACE_ADDRESSES ||
+            weir_address_is_equal(&a->address, &b->address));
+}
+
 /* Of texts that are not the same, the lengths differ, or what is in the block.
  */
 bool wr_check_is_same(const struct wr_check *a, const struct wr_check *b)
@@ -145,78 +279,38 @@ bool wr_check_is_same(const struct wr_check *a, const struct wr_check *b)
     const struct weir_upstream_check *x = &a->plan;
     const struct weir_upstream_check *y = &b->plan;
 
-    wr_assert(a->text_size > 0);
-    wr_assert(b->text_size > 0);
     return x->kind == y->kind && x->interval_ns == y->interval_ns &&
            x->timeout_ns == y->timeout_ns && x->rise == y->rise &&
            x->fall == y->fall && x->starts_down == y->starts_down &&
            x->expect_anywhere == y->expect_anywhere &&
-           x->send_size == y->send_size && x->expect_size == y->expect_size &&
            x->limit_bytes == y->limit_bytes && x->min_status == y->min_status &&
            x->max_status == y->max_status && x->port == y->port &&
-           x->no_tls == y->no_tls && !x->host == !y->host &&
-           a->text_size == b->text_size &&
-           memcmp(a->text, b->text, a->text_size) == 0;
+           x->no_tls == y->no_tls && x->fast_ns == y->fast_ns &&
+           x->proxy_version == y->proxy_version && check_has_same_texts(a, b) &&
+           check_has_same_place(a, b);
 }
 
-/* ---- texts ---- */
-
-static size_t check_ask_text(const struct weir_upstream_check *plan,
-                             const char *authority,
-                             struct wr_check_piece ret[WR_CHECK_PIECES])
+bool wr_check_has_place(const struct wr_check *check)
 {
-    (void)authority;
-    ret[0] = (struct wr_check_piece){plan->send, plan->send_size};
-    return 1;
+    return check->plan.place.kind != WEIR_PLACE_HOST || check->plan.place.host;
 }
 
-static size_t check_text_room(const struct weir_upstream_check *plan)
+struct weir_place wr_check_get_place(const struct wr_check *check)
 {
-    if (plan->expect_size == 0) {
-        return 1;
-    }
-    wr_assert(plan->expect_size <= plan->limit_bytes);
-    return plan->expect_anywhere ? plan->limit_bytes : plan->expect_size;
-}
-
-static bool check_contains(const struct weir_upstream_check *plan,
-                           const uint8_t *answer, size_t len)
-{
-    wr_assert(plan->expect_size > 0);
-    for (size_t i = 0; i + plan->expect_size <= len; i++) {
-        if (memcmp(answer + i, plan->expect, plan->expect_size) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static enum wr_verdict check_judge_text(const struct weir_upstream_check *plan,
-                                        const uint8_t *answer, size_t len,
-                                        uint32_t *ret_status)
-{
-    (void)ret_status;
-    if (plan->expect_size == 0) {
-        return len > 0 ? WR_VERDICT_GOOD : WR_VERDICT_MORE;
-    }
-    if (plan->expect_anywhere) {
-        if (check_contains(plan, answer, len)) {
-            return WR_VERDICT_GOOD;
-        }
-        return len < plan->limit_bytes ? WR_VERDICT_MORE : WR_VERDICT_BAD;
-    }
-    if (memcmp(answer, plan->expect, len) != 0) {
-        return WR_VERDICT_BAD;
-    }
-    return len < plan->expect_size ? WR_VERDICT_MORE : WR_VERDICT_GOOD;
+    wr_assert(wr_check_has_place(check));
+    return check->plan.place.kind == WEIR_PLACE_ADDRESSES
+               ? weir_place_addresses(&check->address, 1)
+               : check->plan.place;
 }
 
 /* ---- HTTP ---- */
 
-static size_t check_ask_http(const struct weir_upstream_check *plan,
+static size_t check_ask_http(const struct wr_check *check,
+                             const struct wr_check_talk *talk,
                              const char *authority,
                              struct wr_check_piece ret[WR_CHECK_PIECES])
 {
+    const struct weir_upstream_check *plan = &check->plan;
     const char *const texts[] = {
         "GET ", plan->path,
         " HTTP/1.1\r\nHost: ", plan->host ? plan->host : authority,
@@ -224,15 +318,11 @@ static size_t check_ask_http(const struct weir_upstream_check *plan,
     const size_t count = sizeof(texts) / sizeof(*texts);
 
     wr_assert(count <= WR_CHECK_PIECES);
+    wr_assert(talk->step == 0);
     for (size_t i = 0; i < count; i++) {
         ret[i] = (struct wr_check_piece){texts[i], strlen(texts[i])};
     }
     return count;
-}
-
-static size_t check_http_room(const struct weir_upstream_check *plan)
-{
-    return plan->limit_bytes;
 }
 
 /* Reads a status line of which @len bytes have arrived. WR_VERDICT_GOOD: it is
@@ -277,10 +367,11 @@ static size_t check_find_end(const uint8_t *answer, size_t len, size_t at)
 
 /* Interim answers, as 103 Early Hints, may go before the one that counts (RFC
  * 9110, 15.2); 101 is an answer. */
-static enum wr_verdict check_judge_http(const struct weir_upstream_check *plan,
-                                        const uint8_t *answer, size_t len,
-                                        uint32_t *ret_status)
+static enum wr_verdict check_judge_http(const struct wr_check *check,
+                                        struct wr_check_talk *talk,
+                                        const uint8_t *answer, size_t len)
 {
+    const struct weir_upstream_check *plan = &check->plan;
     size_t at = 0;
     uint32_t status = 0;
 
@@ -288,40 +379,32 @@ static enum wr_verdict check_judge_http(const struct weir_upstream_check *plan,
     do {
         const enum wr_verdict verdict =
             check_read_status(answer + at, len - at, &status);
-        if (verdict == WR_VERDICT_MORE && len == plan->limit_bytes) {
-            return WR_VERDICT_BAD;
-        }
         if (verdict != WR_VERDICT_GOOD) {
             return verdict;
         }
         if (status < 100 || status == 101 || status > 199) {
-            *ret_status = status;
+            talk->status = status;
             return status >= plan->min_status && status <= plan->max_status
                        ? WR_VERDICT_GOOD
                        : WR_VERDICT_BAD;
         }
         at = check_find_end(answer, len, at);
     } while (at > 0);
-    return len < plan->limit_bytes ? WR_VERDICT_MORE : WR_VERDICT_BAD;
+    return WR_VERDICT_MORE;
 }
 
 /* ---- the kinds ---- */
 
-static const struct check_kind check_tcp = {.name = "tcp", .is_bare = true};
-static const struct check_kind check_tls = {.name = "tls",
-                                            .has_handshake = true};
-static const struct check_kind check_text = {.name = "text",
-                                             .ask = check_ask_text,
-                                             .get_room = check_text_room,
-                                             .judge = check_judge_text};
-static const struct check_kind check_http = {.name = "http",
-                                             .least_limit = STATUS_LEN,
-                                             .ask = check_ask_http,
-                                             .get_room = check_http_room,
-                                             .judge = check_judge_http};
+static const struct wr_check_kind check_tcp = {.name = "tcp", .is_bare = true};
+static const struct wr_check_kind check_tls = {.name = "tls",
+                                               .has_handshake = true};
+static const struct wr_check_kind check_http = {.name = "http",
+                                                .least_limit = STATUS_LEN,
+                                                .ask = check_ask_http,
+                                                .judge = check_judge_http};
 
 /* Without a default, so that the compiler misses a kind that has no row. */
-static const struct check_kind *check_find_kind(enum weir_check_kind kind)
+static const struct wr_check_kind *check_find_kind(enum weir_check_kind kind)
 {
     switch (kind) {
     case WEIR_CHECK_TCP:
@@ -329,16 +412,20 @@ static const struct check_kind *check_find_kind(enum weir_check_kind kind)
     case WEIR_CHECK_TLS:
         return &check_tls;
     case WEIR_CHECK_TEXT:
-        return &check_text;
+        return &wr_check_text;
     case WEIR_CHECK_HTTP:
         return &check_http;
+    case WEIR_CHECK_POSTGRES:
+        return &wr_check_postgres;
+    case WEIR_CHECK_MYSQL:
+        return &wr_check_mysql;
     }
     return NULL;
 }
 
 const char *weir_check_kind_get_name(enum weir_check_kind kind)
 {
-    const struct check_kind *known = check_find_kind(kind);
+    const struct wr_check_kind *known = check_find_kind(kind);
 
     return known ? known->name : NULL;
 }
@@ -372,25 +459,45 @@ bool wr_check_has_answer(const struct wr_check *check)
     return check_find_kind(check->plan.kind)->judge != NULL;
 }
 
-size_t wr_check_ask(const struct wr_check *check, const char *authority,
+size_t wr_check_ask(const struct wr_check *check,
+                    const struct wr_check_talk *talk, const char *authority,
                     struct wr_check_piece ret[WR_CHECK_PIECES])
 {
     wr_assert(wr_check_has_answer(check));
-    return check_find_kind(check->plan.kind)->ask(&check->plan, authority, ret);
+    return check_find_kind(check->plan.kind)->ask(check, talk, authority, ret);
+}
+
+struct wr_check_piece wr_check_bye(const struct wr_check *check,
+                                   const struct wr_check_talk *talk)
+{
+    wr_assert(wr_check_has_answer(check));
+    return talk->is_in ? check_find_kind(check->plan.kind)->bye
+                       : (struct wr_check_piece){NULL, 0};
 }
 
 size_t wr_check_get_room(const struct wr_check *check)
 {
     wr_assert(wr_check_has_answer(check));
-    return check_find_kind(check->plan.kind)->get_room(&check->plan);
+    return check->plan.limit_bytes;
 }
 
 enum wr_verdict wr_check_judge(const struct wr_check *check,
-                               const uint8_t *answer, size_t len,
-                               uint32_t *ret_status)
+                               struct wr_check_talk *talk,
+                               const uint8_t *answer, size_t len)
 {
     wr_assert(wr_check_has_answer(check));
-    wr_assert(len <= wr_check_get_room(check));
-    return check_find_kind(check->plan.kind)
-        ->judge(&check->plan, answer, len, ret_status);
+    wr_assert(len <= check->plan.limit_bytes);
+    const enum wr_verdict verdict =
+        check_find_kind(check->plan.kind)->judge(check, talk, answer, len);
+    return verdict == WR_VERDICT_MORE && len == check->plan.limit_bytes
+               ? WR_VERDICT_BAD
+               : verdict;
+}
+
+bool wr_check_is_over_when_quiet(const struct wr_check *check,
+                                 const struct wr_check_talk *talk, size_t len)
+{
+    wr_assert(wr_check_has_answer(check));
+    return check->plan.kind == WEIR_CHECK_TEXT &&
+           wr_dialogue_is_over_when_quiet(check, talk, len);
 }

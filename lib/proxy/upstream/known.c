@@ -9,14 +9,14 @@
 
 #include <errno.h>
 
-int wr_known_read(const weir_upstreams *set,
+int wr_known_read(const struct wr_check *check,
                   const struct weir_upstream_known *given,
                   struct weir_upstream_known *ret)
 {
     const int err = wr_options_read(ret, sizeof(*ret), given);
 
     wr_require(err >= 0, err);
-    wr_require(ret->state == 0 || (wr_check_is_active(&set->check) &&
+    wr_require(ret->state == 0 || (wr_check_is_active(check) &&
                                    (ret->state == WEIR_UPSTREAM_UP ||
                                     ret->state == WEIR_UPSTREAM_DOWN)),
                -EINVAL);
@@ -25,7 +25,7 @@ int wr_known_read(const weir_upstreams *set,
 
 /* The state that checks have found, or that comes before the first one. */
 static enum wr_health_state
-known_get_health(const weir_upstreams *set,
+known_get_health(const struct wr_check *check,
                  const struct weir_upstream_known *known)
 {
     switch (known->state) {
@@ -35,7 +35,7 @@ known_get_health(const weir_upstreams *set,
         return WR_HEALTH_DOWN;
     default:
         wr_assert(known->state == 0);
-        return wr_check_is_active(&set->check) && set->check.plan.starts_down
+        return wr_check_is_active(check) && check->plan.starts_down
                    ? WR_HEALTH_UNKNOWN
                    : WR_HEALTH_UP;
     }
@@ -55,7 +55,7 @@ static uint64_t known_get_start(const weir_upstreams *set,
 
 /* Goes on with an ejection, or with the probation after it, and with a slow
  * start. */
-void wr_known_begin(const weir_upstreams *set,
+void wr_known_begin(const weir_upstreams *set, const struct wr_check *check,
                     const struct weir_upstream_known *known,
                     struct wr_shared_key *ret)
 {
@@ -63,7 +63,7 @@ void wr_known_begin(const weir_upstreams *set,
         wr_min_u64(known->ejected_ns, set->options.eject_max_ns);
 
     wr_assert(ret->ejection.count == 0);
-    ret->health = known_get_health(set, known);
+    ret->health = known_get_health(check, known);
     ret->back_ns = known_get_start(set, known);
     if (set->options.fail_limit == UINT32_MAX) {
         return; /* none is ejected here */

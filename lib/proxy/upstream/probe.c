@@ -1,19 +1,31 @@
 /*
  * One active check of an upstream.
  *
- * Its connection is aborted as soon as the result is known, so that a check
- * leaves nothing behind at either end. The peer sees a reset then, after an
- * answer too.
+ * A connection that was the answer, or that has brought none, is aborted, so
+ * that the check leaves nothing behind at either end. One that has brought an
+ * answer is closed: it ends its stream, and reads what the peer says until that
+ * ends its own, beside the checks that follow.
  */
 #include "probe.h"
 
 #include "lib/transport/transport.h"
+#include "weir/proxy_protocol.h"
 #include "weir/reader.h"
+#include "weir/start_tls.h"
 #include "weir/writer.h"
 
-static bool probe_has_tls(const struct wr_probe *probe)
+/* How long a connection with an answer waits for the end of its peer. */
+#define LINGER_NS UINT64_C(1000000000)
+/* The part of the time-out for which an answer may be silent. */
+#define QUIET_PART 8u
+
+/* ---- the talk ---- */
+
+static int probe_write(weir_writer *writer, const struct wr_check_piece *piece)
 {
-    return !wr_check_is_bare(probe->check) && !probe->check->plan.no_tls;
+    wr_assert(piece->data || piece->size == 0);
+    return piece->size > 0 ? weir_writer_write(writer, piece->data, piece->size)
+                           : 0;
 }
 
 static int probe_ask(const struct wr_probe *probe, weir_writer *writer)
@@ -21,56 +33,154 @@ static int probe_ask(const struct wr_probe *probe, weir_writer *writer)
     struct wr_check_piece pieces[WR_CHECK_PIECES];
     char authority[WR_PLACE_SIZE];
 
-    wr_target_write_authority(probe->target, probe->check->plan.port,
-                              probe_has_tls(probe), authority);
-    const size_t count = wr_check_ask(probe->check, authority, pieces);
+    wr_target_write_authority(probe->target, probe->check, probe->tls,
+                              authority);
+    const size_t count =
+        wr_check_ask(probe->check, &probe->talk, authority, pieces);
+    wr_assert(count <= WR_CHECK_PIECES);
     for (size_t i = 0; i < count; i++) {
-        const int err =
-            weir_writer_write(writer, pieces[i].data, pieces[i].size);
+        const int err = probe_write(writer, &pieces[i]);
         wr_require(err >= 0, err);
     }
     return 0;
 }
 
-/* Reads the answer until there is a verdict. */
-static int probe_judge(struct wr_probe *probe, weir_reader *reader)
+/* Reads more of the answer: bytes, or an error. */
+static ssize_t probe_read(struct wr_probe *probe, weir_reader *reader)
 {
-    const size_t room = wr_check_get_room(probe->check);
-    enum wr_verdict verdict = WR_VERDICT_MORE;
-    size_t len = 0;
+    const size_t room = wr_check_get_room(probe->check) - probe->len;
 
-    while (verdict == WR_VERDICT_MORE) {
-        wr_assert(len < room); /* a full one has a verdict */
-        const ssize_t got =
-            weir_reader_read(reader, probe->answer + len, room - len);
-        wr_require(got >= 0, (int)got);
-        wr_require(got > 0, -EPROTO);
-        len += (size_t)got;
-        verdict =
-            wr_check_judge(probe->check, probe->answer, len, &probe->status);
+    wr_assert(room > 0); /* a full one has a verdict */
+    const ssize_t got =
+        weir_reader_read(reader, probe->answer + probe->len, room);
+    return got == 0 ? -EPROTO : got;
+}
+
+/* Reads more, but no longer than an answer may be silent that is wrong as it
+ * is. */
+static ssize_t probe_read_on(struct wr_probe *probe, weir_reader *reader)
+{
+    struct weir_timeout quiet;
+
+    if (!wr_check_is_over_when_quiet(probe->check, &probe->talk, probe->len)) {
+        return probe_read(probe, reader);
+    }
+    wr_ignore(weir_timeout_begin(probe->own.loop, &quiet,
+                                 probe->check->plan.timeout_ns /
+                                     QUIET_PART)); /* the read tells it, too */
+    const ssize_t got = weir_timeout_end(&quiet, probe_read(probe, reader));
+    return got == -ETIMEDOUT ? -EPROTO : got;
+}
+
+/* Says what is to be said, and reads, until there is a verdict. */
+static int probe_converse(struct wr_probe *probe, weir_reader *reader,
+                          weir_writer *writer)
+{
+    enum wr_verdict verdict = WR_VERDICT_SAY;
+
+    wr_assert(probe->len == 0);
+    while (verdict == WR_VERDICT_SAY || verdict == WR_VERDICT_MORE) {
+        if (verdict == WR_VERDICT_SAY) {
+            const int err = probe_ask(probe, writer);
+            wr_require(err >= 0, err);
+        } else {
+            const ssize_t got = probe_read_on(probe, reader);
+            wr_require(got >= 0, (int)got);
+            probe->len += (size_t)got;
+        }
+        verdict = wr_check_judge(probe->check, &probe->talk, probe->answer,
+                                 probe->len);
     }
     return verdict == WR_VERDICT_GOOD ? 0 : -EPROTO;
 }
 
+/* ---- the connection ---- */
+
+/* Sends the header, and begins TLS behind it. */
+static int probe_introduce(const struct wr_probe *probe, weir_writer *writer)
+{
+    const weir_transport *t = weir_writer_get_transport(writer);
+    struct weir_proxy_header header = {
+        .size = sizeof(header),
+        .version = probe->check->plan.proxy_version,
+        .is_local = probe->check->plan.proxy_version == WEIR_PROXY_V2};
+    char text[WEIR_PROXY_V1_SIZE_MAX];
+
+    if (!header.is_local) {
+        weir_transport_get_sockname(t, &header.source);
+        weir_transport_get_peername(t, &header.destination);
+    }
+    const int len = weir_proxy_header_write(&header, text, sizeof(text));
+    wr_require(len >= 0, len);
+    wr_assert(len > 0);
+    const int err = weir_writer_write(writer, text, (size_t)len);
+    wr_require(err >= 0, err);
+    if (!probe->tls) {
+        return 0;
+    }
+    const struct weir_tls_settings tls = wr_target_get_tls(probe->tls);
+    return weir_writer_start_tls(writer, &tls);
+}
+
+/* Ends a connection that has brought an answer, or a header alone. */
+static void probe_leave(const struct wr_probe *probe, weir_writer *writer)
+{
+    const struct weir_timeouts timeouts = {.size = sizeof(timeouts),
+                                           .close_ns = 2 * LINGER_NS,
+                                           .linger_ns = LINGER_NS};
+
+    wr_assert(probe->own.loop->current != NULL);
+    if (wr_check_has_answer(probe->check)) {
+        const struct wr_check_piece bye =
+            wr_check_bye(probe->check, &probe->talk);
+        wr_ignore(probe_write(writer, &bye)); /* it is over in any case */
+    }
+    if (weir_transport_set_timeouts(weir_writer_get_transport(writer),
+                                    &timeouts) < 0) {
+        weir_writer_abort(writer);
+    } else {
+        weir_writer_close(writer);
+    }
+}
+
+/* On a connection that stands. */
+static int probe_use(struct wr_probe *probe, weir_reader *reader,
+                     weir_writer *writer)
+{
+    const bool has_header = probe->check->plan.proxy_version != 0;
+    const bool has_answer = wr_check_has_answer(probe->check);
+    wr_assert(reader != NULL);
+    int err = has_header ? probe_introduce(probe, writer) : 0;
+
+    if (err >= 0 && has_answer) {
+        err = probe_converse(probe, reader, writer);
+    }
+    if (has_header || has_answer) { /* TLS 1.3 refuses as late */
+        probe->alert =
+            wr_transport_get_alert(weir_writer_get_transport(writer));
+    }
+    const bool is_over = err == 0 || (err == -EPROTO && probe->len > 0);
+    if (is_over && (has_header || has_answer)) {
+        probe_leave(probe, writer);
+    } else {
+        weir_writer_abort(writer);
+    }
+    return err;
+}
+
 static int probe_talk(struct wr_probe *probe)
 {
+    const bool begins_later = probe->check->plan.proxy_version != 0;
     weir_reader *reader;
     weir_writer *writer;
-    int err =
-        wr_target_open(probe->target, probe->check->plan.port,
-                       probe_has_tls(probe), &probe->alert, &reader, &writer);
+    int err = wr_target_open(probe->target, probe->check,
+                             begins_later ? NULL : probe->tls, &probe->alert,
+                             &reader, &writer);
 
     wr_require(err >= 0, err);
     wr_assert(reader != NULL);
     wr_assert(writer != NULL);
-    if (wr_check_has_answer(probe->check)) {
-        err = probe_ask(probe, writer);
-        err = err < 0 ? err : probe_judge(probe, reader);
-        probe->alert =
-            wr_transport_get_alert(/* TLS 1.3 refuses as late */
-                                   weir_writer_get_transport(writer));
-    }
-    weir_writer_abort(writer);
+    err = probe_use(probe, reader, writer);
     weir_writer_unref(writer);
     return err;
 }
@@ -106,11 +216,15 @@ void wr_probe_init(struct wr_probe *probe, weir_loop *loop,
     wr_own_task_init(&probe->own, loop, probe_run, probe_ended);
 }
 
-int wr_probe_start(struct wr_probe *probe, const struct wr_target *target)
+int wr_probe_start(struct wr_probe *probe, const struct wr_target *target,
+                   const struct wr_secure_settings *tls)
 {
     wr_assert(wr_probe_is_idle(probe));
+    wr_assert(!tls || wr_secure_settings_are_set(tls));
     probe->target = target;
-    probe->status = 0;
+    probe->tls = tls;
+    probe->talk = (struct wr_check_talk){.step = 0};
+    probe->len = 0;
     probe->alert = NULL;
     return wr_own_task_start(&probe->own, "check of an upstream");
 }

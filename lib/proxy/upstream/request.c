@@ -439,10 +439,10 @@ static void request_wait_for_checks(struct wr_request *request)
 {
     weir_upstreams *set = request->set;
 
-    wr_assert(wr_check_is_active(&set->check));
+    wr_assert(set->first_check_ns > 0);
     if (request->unchecked_until_ns == 0) {
         request->unchecked_until_ns =
-            wr_add_sat(request_now(request), set->check.plan.timeout_ns);
+            wr_add_sat(request_now(request), set->first_check_ns);
     }
     wr_request_queue_add(&set->unchecked, &request->queued);
     request_wait(request, request->unchecked_until_ns);

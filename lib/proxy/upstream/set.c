@@ -77,35 +77,56 @@ static void set_append(weir_upstreams *set, weir_upstream *upstream)
 }
 
 static int set_check_add(const weir_upstreams *set,
-                         const struct weir_upstream_options *options)
+                         const struct weir_upstream_options *options,
+                         const struct wr_check *check)
 {
     const bool shakes =
-        wr_check_is_active(&set->check) && wr_check_has_handshake(&set->check);
+        wr_check_is_active(check) && wr_check_has_handshake(check);
 
     wr_require(!set->is_closed, -ESHUTDOWN);
     wr_require(options->weight <= WR_WEIGHT_MAX, -EINVAL);
-    wr_require(options->tls || !shakes, -EINVAL);
+    wr_require(options->tls || options->check_tls || !shakes, -EINVAL);
     return 0;
 }
 
-/* Adds an upstream by options that were read. */
+/* Adds an upstream by options that were read, with a plan of its own unless
+ * that is NULL, which is taken unless this fails. */
+static int set_add_checked(weir_upstreams *set,
+                           struct weir_upstream_options *known,
+                           const struct wr_check *own_check,
+                           weir_upstream **ret)
+{
+    const struct wr_check *check = own_check ? own_check : &set->check;
+    struct weir_upstream_known found;
+
+    int err = wr_known_read(check, known->known, &found);
+    wr_require(err >= 0, err);
+    known->known = &found;
+    err = set_check_add(set, known, check);
+    wr_require(err >= 0, err);
+    err = wr_upstreams_make_room(set);
+    wr_require(err >= 0, err);
+    return wr_upstream_make(set, known, own_check, ret);
+}
+
 static int set_add(weir_upstreams *set, struct weir_upstream_options *known,
                    weir_upstream **ret)
 {
-    struct weir_upstream_known found;
+    const bool has_own = known->check != NULL;
+    struct wr_check own_check;
     weir_upstream *upstream;
 
     int err = wr_loop_check(set->loop);
     wr_require(err >= 0, err);
     set_check_invariants(set);
-    err = wr_known_read(set, known->known, &found);
-    wr_require(err >= 0, err);
-    known->known = &found;
-    err = set_check_add(set, known);
-    wr_require(err >= 0, err);
-    err = wr_upstreams_make_room(set);
-    wr_require(err >= 0, err);
-    err = wr_upstream_make(set, known, &upstream);
+    if (has_own) {
+        err = wr_check_init(&own_check, &set->loop->counting, known->check);
+        wr_require(err >= 0, err);
+    }
+    err = set_add_checked(set, known, has_own ? &own_check : NULL, &upstream);
+    if (err < 0 && has_own) {
+        wr_check_fini(&own_check, &set->loop->counting);
+    }
     wr_require(err >= 0, err);
     err = wr_upstream_start(upstream);
     if (err < 0) {

@@ -550,6 +550,15 @@ bool wr_shared_part_note_check(struct wr_shared_part *part, int err,
     return has_changed;
 }
 
+bool wr_shared_part_is_in_doubt(const struct wr_shared_part *part)
+{
+    wr_assert(part->health != NULL);
+    wr_shared_lock(part->call->shared);
+    const bool is_in_doubt = part->health->health.streak > 0;
+    wr_shared_unlock(part->call->shared);
+    return is_in_doubt;
+}
+
 void wr_shared_part_set_due(struct wr_shared_part *part, uint64_t due_ns)
 {
     wr_shared_lock(part->call->shared);

@@ -312,6 +312,9 @@ WEIR_MUST_USE bool wr_shared_part_note_check(struct wr_shared_part *part,
                                              int err, const char *alert,
                                              uint32_t status, uint64_t now_ns);
 
+/* True if the last check has spoken against the state, which stays. */
+bool wr_shared_part_is_in_doubt(const struct wr_shared_part *part);
+
 /* The next check of the checker will begin then. */
 void wr_shared_part_set_due(struct wr_shared_part *part, uint64_t due_ns);
 

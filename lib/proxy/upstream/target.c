@@ -234,35 +234,60 @@ static void target_set_port(struct weir_address *address, uint16_t port)
           : &address->storage.inet.sin_port) = htons(port);
 }
 
-void wr_target_write_authority(const struct wr_target *target, uint16_t port,
-                               bool with_tls, char ret[WR_PLACE_SIZE])
+/* The authority of a check with a place of its own. */
+static void target_write_check_place(const struct wr_check *check,
+                                     const char *named, char ret[WR_PLACE_SIZE])
 {
-    const bool has_tls = with_tls && wr_secure_settings_are_set(&target->tls);
-    const char *named = target->tls.server_hostname[0] != '\0'
-                            ? target->tls.server_hostname
-                            : target->host;
+    const struct weir_place *place = &check->plan.place;
+    const struct weir_address *address = &check->address;
+
+    wr_assert(wr_check_has_place(check));
+    if (place->kind == WEIR_PLACE_UNIX ||
+        (place->kind == WEIR_PLACE_ADDRESSES &&
+         address->storage.any.sa_family == AF_UNIX)) {
+        snprintf(ret, WR_PLACE_SIZE, "%s", named ? named : "localhost");
+    } else if (place->kind == WEIR_PLACE_HOST) {
+        wr_target_write_place(named ? named : place->host, place->port, ret);
+    } else if (named) {
+        wr_target_write_place(named, wr_address_port(address), ret);
+    } else {
+        weir_address_format(address, ret, WR_PLACE_SIZE);
+    }
+}
+
+void wr_target_write_authority(const struct wr_target *target,
+                               const struct wr_check *check,
+                               const struct wr_secure_settings *tls,
+                               char ret[WR_PLACE_SIZE])
+{
+    const uint16_t port = check->plan.port;
+    const char *certified =
+        target->tls.server_hostname[0] ? target->tls.server_hostname : NULL;
+    const char *named =
+        tls && tls->server_hostname[0] ? tls->server_hostname : certified;
 
     wr_assert(target->host || target->single.len > 0);
-    if (!target->host && target->single.storage.any.sa_family == AF_UNIX) {
+    if (wr_check_has_place(check)) {
+        target_write_check_place(check, named, ret);
+    } else if (!target->host &&
+               target->single.storage.any.sa_family == AF_UNIX) {
         snprintf(ret, WR_PLACE_SIZE, "%s", named ? named : "localhost");
         return;
-    }
-    if (named) {
-        wr_target_write_place(named, target_get_port(target, port), ret);
+    } else if (named || target->host) {
+        wr_target_write_place(named ? named : target->host,
+                              target_get_port(target, port), ret);
     } else {
         struct weir_address address = target->single;
         target_set_port(&address, target_get_port(target, port));
         weir_address_format(&address, ret, WR_PLACE_SIZE);
     }
-    target_cut_place(ret, has_tls ? ":443" : ":80");
+    target_cut_place(ret, tls ? ":443" : ":80");
 }
 
 /* ---- connecting ---- */
 
-static struct weir_tls_settings target_get_tls(const struct wr_target *target)
+struct weir_tls_settings wr_target_get_tls(const struct wr_secure_settings *tls)
 {
-    const struct wr_secure_settings *tls = &target->tls;
-
     wr_assert(wr_secure_settings_are_set(tls));
     return (struct weir_tls_settings){
         .size = sizeof(struct weir_tls_settings),
@@ -296,7 +321,7 @@ int wr_target_connect(struct wr_target *target,
 
     wr_assert(!options->tls);
     if (with_tls && wr_secure_settings_are_set(&target->tls)) {
-        tls = target_get_tls(target);
+        tls = wr_target_get_tls(&target->tls);
         known.tls = &tls;
     }
     return weir_create_connection_at(target->loop, factory,
@@ -322,24 +347,26 @@ target_get_place_at(const struct wr_target *target, uint16_t port,
     return weir_place_addresses(copies, count);
 }
 
-int wr_target_open(const struct wr_target *target, uint16_t port, bool with_tls,
-                   const char **ret_alert, weir_reader **ret_reader,
-                   weir_writer **ret_writer)
+int wr_target_open(const struct wr_target *target, const struct wr_check *check,
+                   const struct wr_secure_settings *tls, const char **ret_alert,
+                   weir_reader **ret_reader, weir_writer **ret_writer)
 {
+    const uint16_t port = check->plan.port;
     struct weir_address copies[WR_TARGET_PORTS_MAX];
-    struct weir_tls_settings tls;
+    struct weir_tls_settings settings;
     struct weir_open_options options = {.size = sizeof(options),
                                         .tls_alert = ret_alert};
 
     wr_assert(target->loop->current != NULL);
     wr_assert(ret_writer != NULL);
-    if (with_tls && wr_secure_settings_are_set(&target->tls)) {
-        tls = target_get_tls(target);
-        options.connect.tls = &tls;
+    if (tls) {
+        settings = wr_target_get_tls(tls);
+        options.connect.tls = &settings;
     }
     return weir_open_connection_at(
         target->loop,
-        port > 0 ? target_get_place_at(target, port, copies)
-                 : target_get_place(target),
+        wr_check_has_place(check) ? wr_check_get_place(check)
+        : port > 0                ? target_get_place_at(target, port, copies)
+                                  : target_get_place(target),
         &options, ret_reader, ret_writer);
 }

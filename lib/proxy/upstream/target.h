@@ -8,6 +8,7 @@
 #ifndef WEIR_LIB_PROXY_UPSTREAM_TARGET_H
 #define WEIR_LIB_PROXY_UPSTREAM_TARGET_H
 
+#include "check.h"
 #include "lib/names/lookup.h"
 #include "lib/names/place.h"
 #include "lib/transport/secure.h"
@@ -63,11 +64,14 @@ void wr_target_stop(struct wr_target *target);
 void wr_target_write_place(const char *host, uint16_t port,
                            char ret[WR_PLACE_SIZE]);
 
-/* Writes the Host of requests by HTTP (RFC 9110, 7.2): whom the upstream's
- * certificate names, or its host, with @port, or its own where that is 0. Unix
- * sockets have none. */
-void wr_target_write_authority(const struct wr_target *target, uint16_t port,
-                               bool with_tls, char ret[WR_PLACE_SIZE]);
+/* Writes the Host of requests by HTTP (RFC 9110, 7.2): whom the certificate of
+ * @tls names, or the upstream's host, with the port of the check, or its own
+ * where that is 0. Unix sockets have none. A check with a place of its own has
+ * that in place of the upstream's. */
+void wr_target_write_authority(const struct wr_target *target,
+                               const struct wr_check *check,
+                               const struct wr_secure_settings *tls,
+                               char ret[WR_PLACE_SIZE]);
 
 /* Connects; the options have no TLS. */
 WEIR_MUST_USE int wr_target_connect(struct wr_target *target,
@@ -79,11 +83,16 @@ WEIR_MUST_USE int wr_target_connect(struct wr_target *target,
 /* The most addresses of a name that are connected to with another port. */
 #define WR_TARGET_PORTS_MAX 8u
 
-/* Connects in a task, as weir_open_connection() does, with @ret_alert as its
- * tls_alert; to @port where it is not 0. */
-WEIR_MUST_USE int wr_target_open(const struct wr_target *target, uint16_t port,
-                                 bool with_tls, const char **ret_alert,
-                                 weir_reader **ret_reader,
-                                 weir_writer **ret_writer);
+/* Connects in a task for a check, as weir_open_connection() does, with
+ * @ret_alert as its tls_alert. @tls NULL: without TLS, which may be begun later
+ * (wr_target_get_tls()). */
+WEIR_MUST_USE int
+wr_target_open(const struct wr_target *target, const struct wr_check *check,
+               const struct wr_secure_settings *tls, const char **ret_alert,
+               weir_reader **ret_reader, weir_writer **ret_writer);
+
+/* The settings as options have them, borrowed. */
+struct weir_tls_settings
+wr_target_get_tls(const struct wr_secure_settings *tls);
 
 #endif

@@ -187,15 +187,18 @@ static void upstream_eject_expired(struct wr_timer *timer)
 
 /* ---- checks ---- */
 
-/* The interval, or less after a check that could not be made. */
+/* The interval, or less after a check that could not be made, or that speaks
+ * against the state. */
 static uint64_t upstream_get_delay(const weir_upstream *upstream)
 {
-    const uint64_t interval_ns = upstream->set->check.plan.interval_ns;
+    const struct weir_upstream_check *plan = &upstream->check->plan;
+    const uint64_t interval_ns = plan->interval_ns;
     uint64_t wait_ns = SKIP_WAIT_FIRST_NS;
 
     wr_assert(interval_ns > 0);
     if (upstream->skipped_count == 0) {
-        return interval_ns;
+        return wr_shared_part_is_in_doubt(&upstream->part) ? plan->fast_ns
+                                                           : interval_ns;
     }
     for (uint32_t i = 1;
          i < upstream->skipped_count && wait_ns < SKIP_WAIT_MOST_NS; i++) {
@@ -246,7 +249,7 @@ static void upstream_note_check(weir_upstream *upstream, int err)
         upstream->counts.checks++;
     }
     if (wr_shared_part_note_check(&upstream->part, err, upstream->probe.alert,
-                                  upstream->probe.status,
+                                  upstream->probe.talk.status,
                                   weir_loop_get_time(upstream->set->loop))) {
         wr_upstreams_wake(upstream->set);
     }
@@ -269,6 +272,22 @@ static void upstream_check_ended(struct wr_probe *probe, int err)
     wr_upstream_unref(upstream);
 }
 
+/* With which a check is made; NULL: without TLS. */
+static const struct wr_secure_settings *
+upstream_get_check_tls(const weir_upstream *upstream)
+{
+    const struct wr_secure_settings *tls =
+        wr_secure_settings_are_set(&upstream->check_tls)
+            ? &upstream->check_tls
+            : &upstream->target.tls;
+
+    wr_assert(wr_check_is_active(upstream->check));
+    return wr_check_is_bare(upstream->check) || upstream->check->plan.no_tls ||
+                   !wr_secure_settings_are_set(tls)
+               ? NULL
+               : tls;
+}
+
 static void upstream_check_expired(struct wr_timer *timer)
 {
     weir_upstream *upstream =
@@ -279,7 +298,8 @@ static void upstream_check_expired(struct wr_timer *timer)
     if (!wr_shared_part_begin_check(&upstream->part)) {
         return;
     }
-    const int err = wr_probe_start(&upstream->probe, &upstream->target);
+    const int err = wr_probe_start(&upstream->probe, &upstream->target,
+                                   upstream_get_check_tls(upstream));
     if (err < 0) {
         if (wr_shared_part_end_check(&upstream->part)) {
             upstream_note_check(upstream, err);
@@ -340,16 +360,19 @@ static int upstream_init(weir_upstream *upstream, weir_upstreams *set,
     upstream->user = options->user;
     wr_timer_init(&upstream->eject_timer, upstream_eject_expired);
     wr_timer_init(&upstream->check_timer, upstream_check_expired);
-    wr_probe_init(&upstream->probe, set->loop, &set->check, (uint8_t *)end,
+    wr_probe_init(&upstream->probe, set->loop, upstream->check, (uint8_t *)end,
                   upstream_check_ended);
-    return wr_target_init(&upstream->target, set->loop, place, host,
-                          options->tls, set->options.resolve_ns);
+    const int err = wr_secure_settings_read(
+        &upstream->check_tls, options->check_tls, WR_SECURE_CLIENT, host);
+    return err < 0 ? err
+                   : wr_target_init(&upstream->target, set->loop, place, host,
+                                    options->tls, set->options.resolve_ns);
 }
 
-static size_t upstream_get_room(const weir_upstreams *set)
+static size_t upstream_get_room(const struct wr_check *check)
 {
-    return wr_check_is_active(&set->check) && wr_check_has_answer(&set->check)
-               ? wr_check_get_room(&set->check)
+    return wr_check_is_active(check) && wr_check_has_answer(check)
+               ? wr_check_get_room(check)
                : 0;
 }
 
@@ -370,8 +393,8 @@ static int upstream_join(weir_upstream *upstream, weir_upstreams *set,
     struct wr_shared_key key = {
         .name = name,
         .place = place,
-        .check = wr_check_is_active(&set->check) ? &set->check : NULL};
-    wr_known_begin(set, options->known, &key);
+        .check = wr_check_is_active(upstream->check) ? upstream->check : NULL};
+    wr_known_begin(set, upstream->check, options->known, &key);
     int err = wr_shared_part_open(&upstream->part, set->call, &key,
                                   weir_loop_get_time(set->loop));
 
@@ -392,40 +415,60 @@ static void upstream_leave(weir_upstream *upstream, const weir_upstreams *set)
     wr_assert(upstream->ref_count <= 1);
 }
 
+/* Memory for an upstream, all zero but for its size, and its plan. */
+static weir_upstream *upstream_alloc(weir_upstreams *set, size_t text_size,
+                                     const struct wr_check *own_check)
+{
+    const struct wr_check *check = own_check ? own_check : &set->check;
+    const size_t size =
+        sizeof(weir_upstream) + text_size + upstream_get_room(check);
+    weir_upstream *upstream = wr_alloc(&set->loop->counting, size);
+
+    wr_assert(text_size > 0);
+    if (upstream) {
+        memset(upstream, 0, size);
+        upstream->size = size;
+        upstream->own_check =
+            own_check ? *own_check : (struct wr_check){.text = NULL};
+        upstream->check = own_check ? &upstream->own_check : &set->check;
+    }
+    return upstream;
+}
+
 int wr_upstream_make(weir_upstreams *set,
                      const struct weir_upstream_options *options,
-                     weir_upstream **ret)
+                     const struct wr_check *own_check, weir_upstream **ret)
 {
+    const struct wr_check *check = own_check ? own_check : &set->check;
     struct wr_place place;
     char buf[WR_PLACE_SIZE];
-    const struct weir_allocator *allocator = &set->loop->counting;
 
     int err = wr_target_read_place(set->loop, &options->place, &place);
     wr_require(err >= 0, err);
-    wr_require(set->check.plan.port == 0 || place.name ||
+    wr_require(check->plan.port == 0 || place.name ||
                    place.addresses[0].storage.any.sa_family != AF_UNIX,
                -EINVAL);
     const char *host = wr_place_get_host(&options->place);
     const char *text = upstream_write_place(&options->place, &place, buf);
     const char *name = options->name ? options->name : text;
-    const size_t host_size = host ? strlen(host) + 1 : 0;
-    const size_t size = sizeof(weir_upstream) + strlen(name) + 1 + host_size +
-                        upstream_get_room(set);
-
-    weir_upstream *upstream = wr_alloc(allocator, size);
+    weir_upstream *upstream = upstream_alloc(
+        set, strlen(name) + 1 + (host ? strlen(host) + 1 : 0), own_check);
     wr_require(upstream, -ENOMEM);
-    memset(upstream, 0, size);
-    upstream->size = size;
     err = upstream_join(upstream, set, options, name, text);
     if (err < 0) {
-        wr_free(allocator, upstream, size);
+        wr_free(&set->loop->counting, upstream, upstream->size);
         return err;
     }
     err = upstream_init(upstream, set, options, &place, name);
     if (err < 0) {
+        wr_secure_settings_drop(&upstream->check_tls);
         upstream_leave(upstream, set);
-        wr_free(allocator, upstream, size);
+        wr_free(&set->loop->counting, upstream, upstream->size);
         return err;
+    }
+    if (wr_check_is_active(check) &&
+        set->first_check_ns < check->plan.timeout_ns) {
+        set->first_check_ns = check->plan.timeout_ns;
     }
     upstream->id = ++set->last_id;
     upstream->told = wr_upstream_get_state(upstream);
@@ -447,7 +490,9 @@ void wr_upstream_unref(weir_upstream *upstream)
     wr_assert(wr_probe_is_idle(&upstream->probe));
     wr_assert(!wr_timer_is_armed(&upstream->eject_timer));
     wr_target_fini(&upstream->target);
+    wr_secure_settings_drop(&upstream->check_tls);
     upstream_leave(upstream, set);
+    wr_check_fini(&upstream->own_check, &set->loop->counting);
     wr_free(&set->loop->counting, upstream, upstream->size);
     wr_upstreams_unref(set);
 }
@@ -588,6 +633,22 @@ int weir_upstream_set_tls(weir_upstream *upstream,
     wr_require_loop(upstream->set->loop);
     wr_require(settings, -EINVAL);
     return wr_target_set_tls(&upstream->target, settings);
+}
+
+int weir_upstream_set_check_tls(weir_upstream *upstream,
+                                const struct weir_tls_settings *settings)
+{
+    struct wr_secure_settings known = {.context = NULL};
+
+    wr_require_loop(upstream->set->loop);
+    wr_require(settings, -EINVAL);
+    wr_require(wr_secure_settings_are_set(&upstream->check_tls), -EINVAL);
+    const int err = wr_secure_settings_read(&known, settings, WR_SECURE_CLIENT,
+                                            upstream->target.host);
+    wr_require(err >= 0, err);
+    wr_secure_settings_drop(&upstream->check_tls);
+    upstream->check_tls = known;
+    return 0;
 }
 
 void weir_upstream_set_draining(weir_upstream *upstream, bool is_draining)

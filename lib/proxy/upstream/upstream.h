@@ -11,6 +11,7 @@
  *     limits.c        places at upstreams of one name, over sets
  *     shared.c        what sets have in common: targets
  *     queue.c, probe.c, target.c, check.c, health.c, choose.c
+ *     dialogue.c, login.c kinds of checks, for check.c
  *
  * Upstreams and sets are counted references: a set is kept by its handle, its
  * upstreams and its requests, an upstream by its set, its slots, its check, and
@@ -55,6 +56,7 @@ struct weir_upstreams {
     struct weir_upstreams_options options; /* with defaults; its check is not
                                               used */
     struct wr_check check;
+    uint64_t first_check_ns; /* the longest time-out of checks; 0: none */
     bool is_closed; /* by the program or the loop: nothing new begins */
     bool is_freed;  /* by the program: nothing is told */
     bool is_behind; /* timers do not follow what sets share */
@@ -101,7 +103,10 @@ struct weir_upstream {
     struct wr_limits_share share; /* of the places at its name */
     void *user;
     struct wr_target target;
-    struct wr_timer eject_timer; /* armed while the target is ejected */
+    struct wr_timer eject_timer;         /* armed while the target is ejected */
+    const struct wr_check *check;        /* the set's, or the own one */
+    struct wr_check own_check;           /* text_size 0: there is none */
+    struct wr_secure_settings check_tls; /* without a context: the target's */
     struct wr_probe probe;
     struct wr_timer check_timer;
     enum weir_upstream_state told; /* to the program, or made by it */
@@ -143,9 +148,11 @@ void wr_upstreams_follow(weir_upstreams *set);
 /* ---- upstream.c ---- */
 
 /* Makes an upstream, which holds a reference to the set and one for the set.
- * The options were read, and what is known, too. */
+ * The options were read, and what is known, too. A plan of its own is taken,
+ * unless this fails; NULL: it has none. */
 WEIR_MUST_USE int wr_upstream_make(weir_upstreams *set,
                                    const struct weir_upstream_options *options,
+                                   const struct wr_check *own_check,
                                    weir_upstream **ret);
 static inline void wr_upstream_ref(weir_upstream *upstream)
 {
@@ -198,14 +205,14 @@ void wr_slot_leave(weir_upstream_slot *slot);
 
 /* ---- known.c ---- */
 
-/* Reads what is @given, NULL is nothing, for an upstream of a set: 0, or an
- * error of weir_upstreams_add(). */
-WEIR_MUST_USE int wr_known_read(const weir_upstreams *set,
+/* Reads what is @given, NULL is nothing, for an upstream that is checked by
+ * this plan: 0, or an error of weir_upstreams_add(). */
+WEIR_MUST_USE int wr_known_read(const struct wr_check *check,
                                 const struct weir_upstream_known *given,
                                 struct weir_upstream_known *ret);
 
 /* Writes down for a new target what was read of it. */
-void wr_known_begin(const weir_upstreams *set,
+void wr_known_begin(const weir_upstreams *set, const struct wr_check *check,
                     const struct weir_upstream_known *known,
                     struct wr_shared_key *ret);
 
