@@ -112,6 +112,18 @@ enum weir_upstream_state {
 typedef void weir_upstream_changed_fn(void *arg, weir_upstream *upstream,
                                       enum weir_upstream_state state, int err);
 
+/**
+ * Another upstream is in use, of a set with WEIR_BALANCE_FIRST: connections
+ * that are asked for now go to it. It is also called for the first one.
+ *
+ * Called from the loop, after the changes of states that have led to it. The
+ * function may change the set, and may free it.
+ *
+ * @param arg       the changed_arg of the options
+ * @param upstream  the upstream; borrowed
+ */
+typedef void weir_upstream_in_use_fn(void *arg, weir_upstream *upstream);
+
 /** Options of weir_upstreams_new(). */
 struct weir_upstreams_options {
     size_t size;
@@ -155,6 +167,20 @@ struct weir_upstreams_options {
     weir_upstreams_shared *shared;
     /** Told when a check could not be made; may be NULL. */
     weir_upstream_check_skipped_fn *check_skipped;
+    /** WEIR_BALANCE_FIRST: the upstream that is in use is chosen as long as it
+     * is up, also if one before it, or one of which it is a backup, is up
+     * again. By default that one is chosen. */
+    bool stay;
+    /** Of several backups the first that is up is chosen, whatever the balance,
+     * and waited for while it is full. By default all of them are chosen from
+     * by the balance. */
+    bool one_backup;
+    /** A request that connects to an upstream which its checks find down leaves
+     * it, and another one is chosen; the try does not count. By default it goes
+     * on until it has an end of its own. */
+    bool leave_down;
+    /** Called when another upstream is in use; may be NULL. */
+    weir_upstream_in_use_fn *in_use;
 };
 
 /**
@@ -210,7 +236,8 @@ WEIR_API void weir_upstreams_shared_free(weir_upstreams_shared *shared);
  * Make a set without upstreams.
  *
  * @param ret  the set, given; end with weir_upstreams_free()
- * @retval -EINVAL     an unknown balance, or a check that is refused (see
+ * @retval -EINVAL     an unknown balance, stay with another one than
+ *                     WEIR_BALANCE_FIRST, or a check that is refused (see
  *                     struct weir_upstream_check)
  */
 WEIR_API WEIR_MUST_USE int
@@ -246,6 +273,10 @@ struct weir_upstream_known {
     uint64_t ejected_ns;
     /** How long its slow start goes on, in nanoseconds; 0: it is in none. */
     uint64_t slow_start_ns;
+    /** WEIR_BALANCE_FIRST: how long it has been in use, in nanoseconds, or 0
+     * where it is not. The first upstream that is added to a set with such a
+     * time is in use from then on; with stay it is kept while it is up. */
+    uint64_t in_use_ns;
 };
 
 /** Options of weir_upstreams_add(). */
@@ -449,6 +480,9 @@ struct weir_upstream_info {
      * likewise. Of one that was made, and failed later, its transport tells it
      * (tls_connection.h). */
     const char *connect_alert;
+    /** WEIR_BALANCE_FIRST: how long it has been in use, in nanoseconds, or 0
+     * where it is not. */
+    uint64_t in_use_ns;
 };
 
 /** Get the facts about an upstream. */

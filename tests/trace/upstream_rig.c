@@ -27,6 +27,17 @@ static void ups_changed(void *arg, weir_upstream *upstream,
     }
 }
 
+static void ups_in_use(void *arg, weir_upstream *upstream)
+{
+    const size_t len = strlen(ups.uses);
+    snprintf(ups.uses + len, sizeof(ups.uses) - len, "%s ",
+             weir_upstream_get_name(upstream));
+    if (ups.frees_when_used) {
+        weir_upstreams_free(ups.set);
+        ups.set = NULL;
+    }
+}
+
 static void ups_skipped(void *arg, weir_upstream *upstream, int err)
 {
     const size_t len = strlen(ups.skips);
@@ -44,7 +55,8 @@ struct weir_upstreams_options ups_options(void)
         .size = sizeof(struct weir_upstreams_options),
         .seed = 1,
         .changed = ups_changed,
-        .check_skipped = ups_skipped};
+        .check_skipped = ups_skipped,
+        .in_use = ups_in_use};
 }
 
 void ups_open(const struct weir_upstreams_options *options, int count)

@@ -40,7 +40,9 @@ struct ups {
     char changes[256]; /* "a:down b:up " */
     int change_err;    /* of the last one */
     char skips[256];   /* "a:EMFILE ": checks that could not be made */
+    char uses[256];    /* "a b ": those that were in use */
     bool frees_when_changed;
+    bool frees_when_used;
     uint64_t start_ns;
     uint32_t start_fds;
 };

@@ -16,6 +16,7 @@ static int64_t turns[PEERS_MAX];
 static size_t peer_count;
 static struct wr_random dice = {.state = 7};
 static uint32_t counts[PEERS_MAX];
+static bool has_one_backup;
 
 static struct wr_candidate_upstream *add(uint32_t weight)
 {
@@ -33,7 +34,8 @@ static struct wr_candidate_upstream *add(uint32_t weight)
 static int choose(enum weir_balance balance, uint64_t key)
 {
     size_t index = PEERS_MAX;
-    switch (wr_choose(balance, peers, peer_count, key, &dice, &index)) {
+    const struct wr_choice_way way = {balance, has_one_backup};
+    switch (wr_choose(way, peers, peer_count, key, &dice, &index)) {
     case WR_CHOICE_MADE:
         counts[index]++;
         return (int)index;
@@ -305,6 +307,63 @@ UNIT(upstream_choose, the_first_that_is_up_is_chosen_and_waited_for)
     expect_eq(choose(WEIR_BALANCE_FIRST, 0), -1);
     second->tier = WR_TIER_NONE;
     expect_eq(choose(WEIR_BALANCE_FIRST, 0), 2);
+}
+
+UNIT(upstream_choose, one_that_is_kept_is_chosen_while_it_is_up)
+{
+    add(1);
+    struct wr_candidate_upstream *second = add(1);
+    struct wr_candidate_upstream *backup = add(1);
+    backup->tier = WR_TIER_BACKUP;
+
+    second->is_kept = true;
+    expect_eq(choose(WEIR_BALANCE_FIRST, 0), 1);
+    second->is_full = true;
+    expect_eq(choose(WEIR_BALANCE_FIRST, 0), -1, "it is waited for");
+    expect_eq(wr_choose_find_first(peers, peer_count), 1);
+    second->is_excluded = true;
+    expect_eq(choose(WEIR_BALANCE_FIRST, 0), 0, "it was tried in vain");
+    second->is_excluded = false;
+    second->tier = WR_TIER_EJECTED;
+    expect_eq(choose(WEIR_BALANCE_FIRST, 0), 0, "it is not up");
+    second->tier = WR_TIER_UNCHECKED;
+    expect_eq(choose(WEIR_BALANCE_FIRST, 0), -2, "its check is waited for");
+    expect_eq(wr_choose_find_first(peers, peer_count), SIZE_MAX);
+    second->is_kept = false;
+    backup->is_kept = true;
+    expect_eq(choose(WEIR_BALANCE_FIRST, 0), 2, "a backup, too");
+    backup->tier = WR_TIER_NONE;
+    expect_eq(wr_choose_find_first(peers, peer_count), 0);
+    peers[0].tier = WR_TIER_NONE;
+    second->tier = WR_TIER_NONE;
+    expect_eq(wr_choose_find_first(peers, peer_count), SIZE_MAX);
+}
+
+UNIT(upstream_choose, one_backup_at_a_time_is_the_first_that_is_up)
+{
+    struct wr_candidate_upstream *first = add(1);
+    struct wr_candidate_upstream *backup = add(1);
+    struct wr_candidate_upstream *other = add(1);
+    backup->tier = WR_TIER_BACKUP;
+    other->tier = WR_TIER_BACKUP;
+
+    has_one_backup = true;
+    expect_eq(choose(WEIR_BALANCE_ROUND_ROBIN, 0), 0);
+    first->tier = WR_TIER_NONE;
+    for (int balance = 0; balance <= WEIR_BALANCE_FIRST; balance++) {
+        expect_eq(choose((enum weir_balance)balance, 7), 1);
+        expect_eq(choose((enum weir_balance)balance, 8), 1);
+    }
+    backup->tier = WR_TIER_NONE;
+    expect_eq(choose(WEIR_BALANCE_RANDOM_TWO, 0), 2);
+    backup->tier = WR_TIER_EJECTED_BACKUP;
+    other->tier = WR_TIER_EJECTED_BACKUP;
+    expect_eq(choose(WEIR_BALANCE_LEAST_CONNECTIONS, 0), 1);
+    has_one_backup = false;
+    backup->tier = WR_TIER_BACKUP;
+    other->tier = WR_TIER_BACKUP;
+    const int one = choose(WEIR_BALANCE_ROUND_ROBIN, 0);
+    expect_neq(choose(WEIR_BALANCE_ROUND_ROBIN, 0), one, "all by default");
 }
 
 UNIT(upstream_choose, no_candidates_are_none)

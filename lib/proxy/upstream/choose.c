@@ -79,6 +79,12 @@ static bool choose_is_known(const struct wr_candidate_upstream *candidate)
     return candidate->tier != WR_TIER_NONE && !candidate->is_excluded;
 }
 
+/* True if it is kept, and is up or was not checked yet. */
+static bool choose_may_keep(const struct wr_candidate_upstream *candidate)
+{
+    return candidate->is_kept && candidate->tier < WR_TIER_EJECTED;
+}
+
 enum wr_tier wr_choose_find_tier(const struct wr_candidate_upstream *candidates,
                                  size_t count)
 {
@@ -87,7 +93,13 @@ enum wr_tier wr_choose_find_tier(const struct wr_candidate_upstream *candidates,
     for (size_t i = 0; i < count; i++) {
         wr_assert(candidates[i].tier == WR_TIER_NONE ||
                   candidates[i].weight > 0);
-        if (choose_is_known(&candidates[i]) && candidates[i].tier < tier) {
+        if (!choose_is_known(&candidates[i])) {
+            continue;
+        }
+        if (choose_may_keep(&candidates[i])) {
+            return candidates[i].tier;
+        }
+        if (candidates[i].tier < tier) {
             tier = candidates[i].tier;
         }
     }
@@ -222,18 +234,48 @@ static size_t choose_by_key(const struct wr_candidate_upstream *candidates,
     return best;
 }
 
+/* The one that is kept, or else the first. */
+static size_t choose_find_first(const struct wr_candidate_upstream *candidates,
+                                size_t count, enum wr_tier tier)
+{
+    size_t first = NO_INDEX;
+
+    for (size_t i = 0; i < count; i++) {
+        if (candidates[i].tier != tier || candidates[i].is_excluded) {
+            continue;
+        }
+        if (candidates[i].is_kept) {
+            return i;
+        }
+        first = first == NO_INDEX ? i : first;
+    }
+    wr_assert(first != NO_INDEX); /* the tier is that of one of them */
+    return first;
+}
+
+size_t wr_choose_find_first(const struct wr_candidate_upstream *candidates,
+                            size_t count)
+{
+    const enum wr_tier tier = wr_choose_find_tier(candidates, count);
+
+    return tier == WR_TIER_NONE || wr_tier_is_unchecked(tier)
+               ? NO_INDEX
+               : choose_find_first(candidates, count, tier);
+}
+
 /* One that is full is waited for: the next one is for when it is down. */
 static size_t choose_first(const struct wr_candidate_upstream *candidates,
                            size_t count, enum wr_tier tier)
 {
-    size_t i = 0;
+    const size_t first = choose_find_first(candidates, count, tier);
 
-    while (i < count &&
-           (candidates[i].tier != tier || candidates[i].is_excluded)) {
-        i++;
-    }
-    wr_assert(i < count); /* the tier is that of one of them */
-    return candidates[i].is_full ? NO_INDEX : i;
+    wr_assert(!candidates[first].is_excluded);
+    return candidates[first].is_full ? NO_INDEX : first;
+}
+
+static bool choose_is_backup(enum wr_tier tier)
+{
+    return tier == WR_TIER_BACKUP || tier == WR_TIER_EJECTED_BACKUP;
 }
 
 static size_t choose_index(enum weir_balance balance,
@@ -257,7 +299,7 @@ static size_t choose_index(enum weir_balance balance,
     return NO_INDEX;
 }
 
-enum wr_choice wr_choose(enum weir_balance balance,
+enum wr_choice wr_choose(struct wr_choice_way way,
                          struct wr_candidate_upstream *candidates, size_t count,
                          uint64_t key, struct wr_random *random,
                          size_t *ret_index)
@@ -269,8 +311,11 @@ enum wr_choice wr_choose(enum weir_balance balance,
     if (wr_tier_is_unchecked(tier)) {
         return WR_CHOICE_UNCHECKED;
     }
+    if (way.one_backup && choose_is_backup(tier)) {
+        way.balance = WEIR_BALANCE_FIRST;
+    }
     const size_t index =
-        choose_index(balance, candidates, count, tier, key, random);
+        choose_index(way.balance, candidates, count, tier, key, random);
     if (index == NO_INDEX) {
         return WR_CHOICE_FULL;
     }

@@ -36,6 +36,7 @@ struct wr_candidate_upstream {
     uint32_t active; /* connections */
     bool is_full;
     bool is_excluded; /* from this choice */
+    bool is_kept;     /* it is in use, and chosen while it is up */
     uint64_t hash;    /* of the name */
     int64_t *turn;    /* of the round robin; the owner's, written here alone */
 };
@@ -60,9 +61,15 @@ static inline bool wr_tier_is_unchecked(enum wr_tier tier)
     return tier == WR_TIER_UNCHECKED || tier == WR_TIER_UNCHECKED_BACKUP;
 }
 
-/* The tier that is chosen from; WR_TIER_NONE: no candidate can be used. */
+/* The tier that is chosen from: that of the one that is kept, if it is up or
+ * waits for its first check. WR_TIER_NONE: no candidate can be used. */
 enum wr_tier wr_choose_find_tier(const struct wr_candidate_upstream *candidates,
                                  size_t count);
+
+struct wr_choice_way {
+    enum weir_balance balance;
+    bool one_backup; /* backups are chosen from by WEIR_BALANCE_FIRST */
+};
 
 enum wr_choice {
     WR_CHOICE_MADE,
@@ -71,9 +78,14 @@ enum wr_choice {
     WR_CHOICE_NONE,      /* no candidate can be used */
 };
 
+/* The one that WEIR_BALANCE_FIRST uses, excluded or full or not; SIZE_MAX:
+ * there is none. */
+size_t wr_choose_find_first(const struct wr_candidate_upstream *candidates,
+                            size_t count);
+
 /* Chooses a candidate: writes its index if it returns WR_CHOICE_MADE. @key is
  * the hash of the request's key, for WEIR_BALANCE_HASH. */
-enum wr_choice wr_choose(enum weir_balance balance,
+enum wr_choice wr_choose(struct wr_choice_way way,
                          struct wr_candidate_upstream *candidates, size_t count,
                          uint64_t key, struct wr_random *random,
                          size_t *ret_index);

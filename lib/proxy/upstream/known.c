@@ -65,6 +65,11 @@ void wr_known_begin(const weir_upstreams *set, const struct wr_check *check,
     wr_assert(ret->ejection.count == 0);
     ret->health = known_get_health(check, known);
     ret->back_ns = known_get_start(set, known);
+    if (known->in_use_ns > 0 && set->options.balance == WEIR_BALANCE_FIRST) {
+        const uint64_t now_ns = weir_loop_get_time(set->loop);
+        ret->in_use_since_ns =
+            known->in_use_ns < now_ns ? now_ns - known->in_use_ns : 1;
+    }
     if (set->options.fail_limit == UINT32_MAX) {
         return; /* none is ejected here */
     }
@@ -127,6 +132,7 @@ static struct weir_upstream_known known_make(const weir_upstream *upstream,
         .slow_start_ns =
             known_get_warming(upstream->set, facts.back_ns, now_ns),
         .err = facts.failure_err,
+        .in_use_ns = wr_shared_get_use(&facts, now_ns),
     };
 }
 

@@ -54,6 +54,7 @@ struct wr_request {
     int cause; /* why it is to end without a try more; 0: it is not */
     int err;   /* of the last try; 0: none has failed, or it does not count */
     bool was_made; /* the factory was called */
+    bool is_left;  /* its upstream is down, and the try is given up */
     struct weir_factory factory;
     weir_upstreams_done_fn *done; /* NULL: it was called */
     void *done_arg;
@@ -372,6 +373,18 @@ static void request_try(struct wr_request *request, weir_upstream *upstream)
     request_check_invariants(request);
 }
 
+/* A try was given up as its upstream is down: it does not count. */
+static void request_drop_try(struct wr_request *request)
+{
+    wr_assert(request->try_count > 0);
+    wr_assert(!request->was_made);
+    request->is_left = false;
+    request->try_count--;
+    wr_exclusions_drop_last(&request->queued.excluded);
+    wr_slot_leave(request->slot);
+    request_go_on(request);
+}
+
 /* A try has ended. It can be asked what it has tried until this returns. */
 static void request_connected(void *arg, int err, weir_transport *t)
 {
@@ -395,6 +408,10 @@ static void request_connected(void *arg, int err, weir_transport *t)
     }
     request_keep_attempts(request);
     request->connecting = NULL;
+    if (request->is_left && request->cause == 0 && !request->was_made) {
+        request_drop_try(request);
+        return;
+    }
     if (request->cause == 0 && request_now(request) >= request->end_ns) {
         request->cause = -ETIMEDOUT;
     } else if (request->cause == 0 && request->was_made) {
@@ -600,6 +617,23 @@ void wr_requests_give_up(weir_upstreams *set)
          link = link->next) {
         request_give_up(wr_container_of(link, struct wr_request, link),
                         -ECANCELED);
+    }
+}
+
+void wr_requests_leave(const weir_upstream *upstream)
+{
+    struct wr_list *requests = &upstream->set->requests;
+
+    for (struct wr_list *link = requests->next; link != requests;
+         link = link->next) {
+        struct wr_request *request =
+            wr_container_of(link, struct wr_request, link);
+        if (request->connecting && request->last == upstream &&
+            request->cause == 0 && !request->is_left) {
+            request->is_left = true;
+            weir_pending_cancel(request->connecting);
+        }
+        request_check_invariants(request);
     }
 }
 

@@ -182,6 +182,9 @@ static void set_tell(weir_upstreams *set, weir_upstream *upstream)
         return; /* another set has changed it back */
     }
     upstream->told = state;
+    if (state == WEIR_UPSTREAM_DOWN && set->options.leave_down) {
+        wr_requests_leave(upstream);
+    }
     wr_shared_part_read(&upstream->part, &facts);
     if (state == WEIR_UPSTREAM_DOWN) {
         err = facts.check_err;
@@ -220,6 +223,22 @@ static void set_tell_skipped(weir_upstreams *set, weir_upstream *upstream)
     }
 }
 
+/* Another upstream is in use, of WEIR_BALANCE_FIRST. */
+static void set_tell_use(weir_upstreams *set)
+{
+    weir_upstream *upstream = wr_survey_find_use(set);
+
+    if (!upstream || upstream->id == set->told_use_id) {
+        return;
+    }
+    set->told_use_id = upstream->id;
+    wr_assert(set->ref_count > 0);
+    if (set->options.in_use) {
+        set->options.in_use(set->options.changed_arg, upstream);
+        wr_loop_end_if_forked(set->loop);
+    }
+}
+
 static void set_run(struct wr_ready *ready)
 {
     weir_upstreams *set = wr_container_of(ready, weir_upstreams, ready);
@@ -234,6 +253,7 @@ static void set_run(struct wr_ready *ready)
     while ((upstream = set_find_news(set))) {
         set_tell(set, upstream);
     }
+    set_tell_use(set);
     while ((upstream = set_find_skipped(set))) {
         set_tell_skipped(set, upstream);
     }
@@ -309,6 +329,8 @@ static int set_check_options(const struct weir_upstreams_options *options)
 {
     wr_require(options->balance >= WEIR_BALANCE_ROUND_ROBIN &&
                    options->balance <= WEIR_BALANCE_FIRST,
+               -EINVAL);
+    wr_require(!options->stay || options->balance == WEIR_BALANCE_FIRST,
                -EINVAL);
     return 0;
 }

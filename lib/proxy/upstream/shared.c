@@ -336,6 +336,18 @@ static void shared_join(struct wr_shared_part *part,
     wr_assert(!part->health == !part->check);
 }
 
+void wr_shared_use(weir_upstreams_shared *shared,
+                   const struct wr_shared_part *part, uint64_t now_ns)
+{
+    struct wr_shared_target *target = part ? part->target : NULL;
+
+    wr_assert(now_ns > 0);
+    if (shared->in_use != target) {
+        shared->in_use = target;
+        shared->in_use_since_ns = now_ns;
+    }
+}
+
 int wr_shared_part_open(struct wr_shared_part *part,
                         struct wr_shared_call *call,
                         const struct wr_shared_key *key, uint64_t now_ns)
@@ -356,6 +368,9 @@ int wr_shared_part_open(struct wr_shared_part *part,
     wr_list_init(&part->link);
     wr_shared_lock(shared);
     shared_join(part, &made, &health);
+    if (key->in_use_since_ns > 0 && !shared->in_use) {
+        wr_shared_use(shared, part, key->in_use_since_ns);
+    }
     if (part->health) {
         part->health->part_count++;
     }
@@ -393,6 +408,7 @@ void wr_shared_part_close(struct wr_shared_part *part)
     if (is_last) {
         wr_assert(wr_shared_part_get_active(part) == 0);
         wr_list_remove(&target->link);
+        shared->in_use = shared->in_use == target ? NULL : shared->in_use;
     }
     wr_shared_unlock(shared);
     if (is_last_health) {
@@ -423,6 +439,9 @@ void wr_shared_part_read(const struct wr_shared_part *part,
         .last_err = target->last_err,
         .failure_err = target->failure_err,
         .failure_alert = target->failure_alert,
+        .in_use_since_ns = wr_shared_part_is_in_use(part)
+                               ? part->call->shared->in_use_since_ns
+                               : 0,
     };
     if (health) {
         ret->check_err = health->err;

@@ -70,8 +70,10 @@ struct weir_upstreams_shared {
     uint64_t last_ticket;
     struct wr_random random; /* of the first set */
     bool is_seeded;
-    struct wr_list targets; /* struct wr_shared_target */
-    struct wr_list places;  /* struct wr_limits_target */
+    struct wr_list targets;          /* struct wr_shared_target */
+    struct wr_list places;           /* struct wr_limits_target */
+    struct wr_shared_target *in_use; /* by WEIR_BALANCE_FIRST; NULL: none is */
+    uint64_t in_use_since_ns;
 };
 
 /* How a set is called, in memory of its own: a post may outlive the set. */
@@ -191,6 +193,7 @@ struct wr_shared_key {
     uint64_t ejected_until_ns; /* if it is ejected */
     int failure_err;           /* by this error */
     uint64_t back_ns;          /* a slow start goes on; 0: none does */
+    uint64_t in_use_since_ns;  /* 0: it is not in use */
 };
 
 /* Joins the first target of this name and place in which the set has no part
@@ -215,6 +218,7 @@ struct wr_shared_facts {
     int check_err;
     const char *check_alert;
     uint32_t check_status;
+    uint64_t in_use_since_ns; /* 0: it is not in use */
     bool is_being_checked;
     bool is_checker;       /* this part is */
     uint64_t check_due_ns; /* if it is */
@@ -222,6 +226,15 @@ struct wr_shared_facts {
 
 void wr_shared_part_read(const struct wr_shared_part *part,
                          struct wr_shared_facts *ret);
+
+/* How long the target is in use; 0: it is not. */
+static inline uint64_t wr_shared_get_use(const struct wr_shared_facts *facts,
+                                         uint64_t now_ns)
+{
+    const uint64_t since_ns = facts->in_use_since_ns;
+
+    return since_ns == 0 ? 0 : 1 + wr_since(now_ns, since_ns);
+}
 
 static inline enum wr_health_state
 wr_shared_part_get_health(const struct wr_shared_part *part)
@@ -273,6 +286,18 @@ static inline void wr_shared_part_give(struct wr_shared_part *part)
         &part->target->active_count, 1, memory_order_relaxed);
     wr_assert(before > 0);
 }
+
+/* Under the mutex: is it the one that WEIR_BALANCE_FIRST uses? */
+static inline bool wr_shared_part_is_in_use(const struct wr_shared_part *part)
+{
+    wr_debug_assert(part->target != NULL);
+    return part->call->shared->in_use == part->target;
+}
+
+/* Under the mutex: it is used from now on, unless it is already; NULL: none is.
+ */
+void wr_shared_use(weir_upstreams_shared *shared,
+                   const struct wr_shared_part *part, uint64_t now_ns);
 
 /* ---- failures ---- */
 

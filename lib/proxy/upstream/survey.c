@@ -11,6 +11,16 @@
  */
 #include "upstream.h"
 
+/* Under the mutex of what sets share: may WEIR_BALANCE_FIRST go on with this
+ * one while it is up? */
+static bool survey_keeps(const weir_upstream *upstream)
+{
+    const struct weir_upstreams_options *options = &upstream->set->options;
+
+    wr_assert(!options->stay || options->balance == WEIR_BALANCE_FIRST);
+    return options->stay && wr_shared_part_is_in_use(&upstream->part);
+}
+
 /* Under the mutex of what sets share: writes down what the request may take. */
 static void survey_describe(weir_upstreams *set, struct wr_queued *queued)
 {
@@ -25,7 +35,46 @@ static void survey_describe(weir_upstreams *set, struct wr_queued *queued)
         candidate->is_excluded =
             wr_exclusions_have(excluded, upstream->id) ||
             (excluded->with_unchecked && wr_tier_is_unchecked(candidate->tier));
+        candidate->is_kept = survey_keeps(upstream);
     }
+}
+
+/* Under the mutex of what sets share: notes which upstream WEIR_BALANCE_FIRST
+ * uses, whatever a single request excludes. While the one that is kept waits
+ * for its first check it stays noted. */
+static weir_upstream *survey_note_use(weir_upstreams *set)
+{
+    struct wr_candidate_upstream *candidates = set->candidates;
+    bool is_awaited = false;
+
+    wr_assert(set->options.balance == WEIR_BALANCE_FIRST);
+    for (size_t i = 0; i < set->count; i++) {
+        wr_upstream_describe(set->upstreams[i], UINT64_MAX, &candidates[i]);
+        candidates[i].is_excluded = false;
+        candidates[i].is_kept = survey_keeps(set->upstreams[i]);
+        is_awaited |=
+            candidates[i].is_kept && wr_tier_is_unchecked(candidates[i].tier);
+    }
+    const size_t first = wr_choose_find_first(candidates, set->count);
+    weir_upstream *found = first < set->count ? set->upstreams[first] : NULL;
+    if (!is_awaited) {
+        wr_shared_use(set->call->shared, found ? &found->part : NULL,
+                      weir_loop_get_time(set->loop));
+    }
+    return found;
+}
+
+weir_upstream *wr_survey_find_use(weir_upstreams *set)
+{
+    weir_upstream *found = NULL;
+
+    if (set->options.balance == WEIR_BALANCE_FIRST && set->count > 0) {
+        wr_shared_lock(set->call->shared);
+        found = survey_note_use(set);
+        wr_shared_unlock(set->call->shared);
+    }
+    wr_assert(!found || !found->is_removed);
+    return found;
 }
 
 /* Under the mutex of what sets share: its set waits for the upstreams that the
@@ -53,10 +102,14 @@ enum wr_choice wr_survey_choose(weir_upstreams *set, struct wr_queued *queued,
     size_t index;
 
     wr_shared_lock(shared);
+    if (set->options.balance == WEIR_BALANCE_FIRST && set->count > 0) {
+        survey_note_use(set);
+    }
     survey_describe(set, queued);
-    const enum wr_choice choice =
-        wr_choose(set->options.balance, set->candidates, set->count, key,
-                  &shared->random, &index);
+    const struct wr_choice_way way = {set->options.balance,
+                                      set->options.one_backup};
+    const enum wr_choice choice = wr_choose(way, set->candidates, set->count,
+                                            key, &shared->random, &index);
     if (choice == WR_CHOICE_MADE) {
         wr_assert(index < set->count);
         *ret = set->upstreams[index];
@@ -99,12 +152,18 @@ void wr_survey_make(weir_upstreams *set)
     }
     *survey =
         (struct wr_survey){.tier = WR_TIER_NONE, .firsts = survey->firsts};
+    wr_shared_lock(set->call->shared);
     for (size_t i = 0; i < set->count; i++) {
         const enum wr_tier tier = wr_upstream_get_tier(set->upstreams[i]);
         set->candidates[i].tier = tier;
         survey->tier = tier < survey->tier ? tier : survey->tier;
     }
-    wr_shared_lock(set->call->shared);
+    for (size_t i = 0; i < set->count && set->options.stay; i++) {
+        const enum wr_tier tier = set->candidates[i].tier;
+        if (survey_keeps(set->upstreams[i]) && tier < WR_TIER_EJECTED) {
+            survey->tier = tier;
+        }
+    }
     for (size_t i = 0; i < set->count && survey->tier != WR_TIER_NONE; i++) {
         if (set->candidates[i].tier == survey->tier) {
             survey_list(set, set->upstreams[i]);

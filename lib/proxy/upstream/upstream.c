@@ -716,6 +716,8 @@ upstream_make_info(const weir_upstream *upstream, size_t size)
         .check_status = facts.check_status,
         .check_alert = facts.check_alert,
         .connect_alert = facts.failure_alert,
+        .in_use_ns =
+            wr_shared_get_use(&facts, weir_loop_get_time(upstream->set->loop)),
     };
 }
 

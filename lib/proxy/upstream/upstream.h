@@ -63,6 +63,7 @@ struct weir_upstreams {
     struct wr_shared_call *call; /* how others call it; knows what sets share */
     uint64_t round; /* from 1 on: how often all of the queue was looked at */
     uint64_t last_id;
+    uint64_t told_use_id; /* of the upstream that is in use; 0: none was told */
 
     /* Upstreams that were not removed; two arrays with the same indices. */
     weir_upstream **upstreams;
@@ -224,6 +225,9 @@ void wr_known_begin(const weir_upstreams *set, const struct wr_check *check,
 enum wr_choice wr_survey_choose(weir_upstreams *set, struct wr_queued *queued,
                                 uint64_t key, weir_upstream **ret);
 
+/* The upstream that WEIR_BALANCE_FIRST uses, which is noted; NULL: none. */
+weir_upstream *wr_survey_find_use(weir_upstreams *set);
+
 /* Surveys the upstreams of a set in which requests wait, before the queue is
  * looked through; then a place at an upstream was taken. */
 void wr_survey_make(weir_upstreams *set);
@@ -262,5 +266,7 @@ bool wr_survey_is_unchecked(weir_upstreams *set, struct wr_queued *queued);
 void wr_requests_serve(weir_upstreams *set);
 /* All end with -ECANCELED, from the loop. */
 void wr_requests_give_up(weir_upstreams *set);
+/* Those that connect to this upstream go on to another. */
+void wr_requests_leave(const weir_upstream *upstream);
 
 #endif
