@@ -12,11 +12,11 @@ import struct
 import tempfile
 import threading
 
-from harness import WAIT_S, equal, matches, run
+from harness import WAIT_S, command, equal, matches, run
 from proxy_certificates import Secured, certificates
 from proxy_wait import wait_until
-from proxying import Proxy, expect_reset, target, told
-from servers import Server, echo, echoes, free_port, reset
+from proxying import PROXY, Proxy, expect_reset, target, told
+from servers import Server, drain, echo, echoes, free_port, reset
 
 GOOD = b"HTTP/1.1 200 OK\r\n\r\n"
 BAD = b"HTTP/1.1 503 Busy\r\n\r\n"
@@ -145,6 +145,114 @@ def test_one_target_at_a_time_is_used_and_left_for_a_better_one():
         client, index = served_by(proxy, servers)
         equal(index, 0, "the first again")
         client.close()
+
+
+def in_use(proxy):
+    """The target that is in use, and for how many milliseconds."""
+    lines = [line.split("\t") for line in proxy.get("/status")[1].splitlines()]
+    (name, age), = [(words[3], int(words[8])) for words in lines
+                    if words[0] == "target" and words[8] != "-"]
+    return name, age
+
+
+def is_up(proxy, server):
+    return proxy.metric("upstream_up", target=target(server)) == 1
+
+
+def turn(proxy, server, answer):
+    """The proxy sees that the server is up, or down."""
+    server.answer = answer
+    wait_until(lambda: is_up(proxy, server) == (answer == GOOD))
+
+
+STAYING = ("--check", "http", "--check", "20ms", "--balance", "first",
+           "--stay", "--name", "db")
+
+
+def test_one_that_is_to_stay_is_used_while_it_is_up():
+    with Checked(GOOD) as one, Checked(GOOD) as other, replacing(
+            one, other, flags=STAYING, then=STAYING) as (first, replace):
+        servers = (one, other)
+        equal(served_by(first, servers)[1], 0, "the first")
+        equal(in_use(first)[0], target(one), "in use")
+        turn(first, one, BAD)
+        equal(told(first, "in use").split(": ", 1)[1].strip(),
+              f"db, route *: target {target(other)} is in use instead of "
+              f"{target(one)}", "what it says")
+        equal({served_by(first, servers)[1] for _ in range(6)}, {1}, "then")
+        turn(first, one, GOOD)
+        equal({served_by(first, servers)[1] for _ in range(6)}, {1}, "it stays")
+        name, age = in_use(first)
+        equal(name, target(other), "in use")
+        second = replace()
+        equal({served_by(second, servers)[1] for _ in range(6)}, {1},
+              "after a replacement")
+        later = in_use(second)
+        equal((later[0], later[1] >= age), (target(other), True), "in use")
+        matches(command(PROXY, "--top", second.admin[7:]).out,
+                rf"^{target(other)} .* db, in use for \S+")
+        turn(second, other, BAD)
+        equal({served_by(second, servers)[1] for _ in range(6)}, {0},
+              "when it is down")
+
+
+def test_one_backup_at_a_time_may_be_used():
+    with contextlib.ExitStack() as stack:
+        servers = [stack.enter_context(Checked(GOOD)) for _ in range(4)]
+        flags = [word for server in servers for word in (
+            "--to", target(server), *(["--backup"] if server in servers[2:]
+                                      else []))]
+        proxy = stack.enter_context(Proxy(
+            "--listen", "tcp://127.0.0.1:0", "--check", "http", "--check",
+            "20ms", "--backup-use", "first", *flags, threads=2))
+        equal({served_by(proxy, servers)[1] for _ in range(6)}, {0, 1}, "all")
+        turn(proxy, servers[0], BAD)
+        turn(proxy, servers[1], BAD)
+        equal({served_by(proxy, servers)[1] for _ in range(6)}, {2}, "one")
+        turn(proxy, servers[2], BAD)
+        equal({served_by(proxy, servers)[1] for _ in range(6)}, {3}, "the next")
+
+
+def test_cuts_are_spread_over_a_time_and_none_is_saved():
+    """The first connections are cut at once; that the target is up again, with
+    new connections, changes nothing for the others."""
+    with Checked(GOOD) as server, Proxy(
+            *checked(server, check=("http", "20ms"), flags=(
+                "--check-rise", "1", "--check-fall", "1", "--when-down",
+                "cut:2s"))) as proxy:
+        clients = [served_by(proxy, (server,))[0] for _ in range(32)]
+        turn(proxy, server, BAD)
+        turn(proxy, server, GOOD)
+        newer = proxy.connect()
+        echoes(newer)
+        left = proxy.metric("connections_active")
+        equal(1 < left <= 31, True, f"left, of 33: {left}")
+        for client in clients:
+            expect_cut(client)
+        echoes(newer)
+        newer.close()
+        proxy.stop()
+        equal(sorted(proxy.reasons()), ["done"] + ["target-down"] * 32,
+              "the log")
+
+
+def test_who_waits_for_the_tls_of_a_target_that_is_down_is_let_go():
+    """Where a header goes before the TLS it is cut, else it goes on."""
+    with Server(drain) as deaf, Checked(GOOD) as check:
+        for header in (), ("--send-proxy", "v2"):
+            check.answer = GOOD
+            with Proxy("--listen", "tcp://127.0.0.1:0", "--check", "http",
+                       "--check", "20ms", "--check-port", str(check.port),
+                       "--check-tls", "off", "--when-down", "cut",
+                       "--connect-timeout", LONG, "--to-insecure", *header,
+                       "--to", f"tls://127.0.0.1:{deaf.port}") as proxy:
+                before = deaf.accepted
+                client = proxy.connect()
+                client.sendall(b"x")
+                wait_until(lambda: deaf.accepted > before)
+                check.answer = BAD
+                expect_cut(client)
+                proxy.stop_by(["target-down" if header else "no-target"])
 
 
 def test_a_rest_after_failures_cuts_nothing():
@@ -391,7 +499,7 @@ def test_a_replacement_with_another_configuration_begins_anew():
 
 # ---- what a predecessor says that is of another version, or mad ----
 
-FACTS = "rests", "reported", "error", "rest", "slow start"
+FACTS = "rests", "reported", "error", "rest", "slow start", "in use"
 
 
 def key_of(service, to, name):

@@ -309,6 +309,10 @@ static const struct {
     {"check", "0s", "a time such as 2s"},
     {"balance", "best", "roundrobin, leastconn, random, source, sni or first"},
     {"send-proxy", "v3", "off, v1 or v2"},
+    {"backup-use", "some", "all or first"},
+    {"when-down", "cut:", "a time such as cut:5s"},
+    {"when-down", "cut:5", "a time such as cut:5s"},
+    {"when-back", "cuts", "neither keep nor cut"},
     {"passthrough", "maybe", "neither on nor off"},
     {"trust", "10.0.0.0/33", "a network such as 10.0.0.0/8"},
     {"threads", "0", "0 is out of range, 1 to 1024"},
@@ -476,6 +480,11 @@ UNIT_IN(proxy_words, checks_and_clients_that_are_no_whole_are_refused,
     INCOMPLETE("say by check-tls whether that port has TLS", "listen",
                "tcp://127.0.0.1:1", "check", "http", "check-port", "2", "to",
                "tls://127.0.0.1:2");
+    INCOMPLETE("stay needs balance first", "listen", "tcp://127.0.0.1:1",
+               "stay", "on", "to", "tcp://127.0.0.1:2");
+    INCOMPLETE("when-back cut ends what stay keeps", "listen",
+               "tcp://127.0.0.1:1", "stay", "on", "balance", "first", "check",
+               "tcp", "when-back", "cut", "to", "tcp://127.0.0.1:2");
     INCOMPLETE("client-ban needs client-conns or client-rate", "listen",
                "tcp://127.0.0.1:1", "client-ban", "1s", "to",
                "tcp://127.0.0.1:2");

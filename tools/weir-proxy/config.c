@@ -37,7 +37,7 @@ bool config_add_text(struct config_texts *texts, const char *text)
     return true;
 }
 
-static void free_texts(struct config_texts *texts)
+void config_free_texts(struct config_texts *texts)
 {
     for (size_t i = 0; i < texts->count; i++) {
         free(texts->texts[i]);
@@ -183,7 +183,7 @@ static void free_route(struct config_route *route)
     free(route->server_name);
     free(route->label);
     free(route->begins);
-    free_texts(&route->alpn);
+    config_free_texts(&route->alpn);
     free(route->group);
     free_steps(route);
     free(route->check_user);
@@ -508,13 +508,13 @@ static void free_service(struct config_service *service)
     free(service->listens);
     free(service->name);
     free(service->client_ca);
-    free_texts(&service->certs);
-    free_texts(&service->keys);
-    free_texts(&service->alpn);
-    free_texts(&service->trusted);
-    free_texts(&service->client_allow);
-    free_texts(&service->client_deny);
-    free_texts(&service->client_free);
+    config_free_texts(&service->certs);
+    config_free_texts(&service->keys);
+    config_free_texts(&service->alpn);
+    config_free_texts(&service->trusted);
+    config_free_texts(&service->client_allow);
+    config_free_texts(&service->client_deny);
+    config_free_texts(&service->client_free);
     free(service->client_share);
 }
 

@@ -34,11 +34,17 @@ enum config_balance {
     BALANCE_FIRST,
 };
 
+/* How many of the backups that are up are used. */
+enum config_backups {
+    BACKUPS_ALL,
+    BACKUPS_FIRST,
+};
+
 /* What becomes of connections when their target is down, or when they are to a
  * backup and a first choice is back. */
-enum config_fate {
-    FATE_KEEP,
-    FATE_CUT,
+struct config_fate {
+    bool is_cut;
+    uint64_t within_ns; /* all of them; 0: at once */
 };
 
 /* What becomes of clients before the first check of a target has ended. */
@@ -115,6 +121,8 @@ struct config_route {
     char *group;              /* of targets, with other routes; NULL: its own */
     bool passes_tls;          /* the client's TLS goes through unopened */
     enum config_balance balance;
+    bool stays; /* with balance first: at the target that is used */
+    enum config_backups backups;
     enum config_header send_header;
     bool ends_waiting; /* of clients that end before they are relayed */
     uint64_t tries;    /* 0: not said */
@@ -142,8 +150,8 @@ struct config_route {
     uint64_t check_max_status;
     enum config_check_tls check_tls;
     enum config_unchecked unchecked;
-    enum config_fate when_down;
-    enum config_fate when_back;
+    struct config_fate when_down;
+    struct config_fate when_back;
     char *to_ca;
     char *to_name;
     char *to_cert;
@@ -262,6 +270,7 @@ bool config_add_expect(struct config *config, char *text, size_t size,
                        bool begins);
 /* Adds a copy of @text; false without memory. */
 bool config_add_text(struct config_texts *texts, const char *text);
+void config_free_texts(struct config_texts *texts);
 
 /* The last service, route and target, or NULL. */
 struct config_service *config_service(struct config *config);

@@ -63,12 +63,12 @@ static bool check_port(const struct config_route *route, char *why)
         route->check == WEIR_CHECK_TEXT || route->check == WEIR_CHECK_HTTP;
 
     if (!route->is_checked &&
-        (route->check_port > 0 || route->when_down == FATE_CUT ||
-         route->when_back == FATE_CUT)) {
+        (route->check_port > 0 || route->when_down.is_cut ||
+         route->when_back.is_cut)) {
         return option_refuse(why, "%s needs a check",
-                             route->check_port > 0          ? "check-port"
-                             : route->when_down == FATE_CUT ? "when-down"
-                                                            : "when-back");
+                             route->check_port > 0     ? "check-port"
+                             : route->when_down.is_cut ? "when-down"
+                                                       : "when-back");
     }
     if (route->check_tls == CHECK_TLS_OFF && route->check == WEIR_CHECK_TLS) {
         return option_refuse(why, "check-tls off is not for check tls");
@@ -87,6 +87,16 @@ static bool check_port(const struct config_route *route, char *why)
                              "has TLS: as-target, or off");
     }
     return true;
+}
+
+static bool check_stay(const struct config_route *route, char *why)
+{
+    if (route->stays && route->balance != BALANCE_FIRST) {
+        return option_refuse(why, "stay needs balance first");
+    }
+    return !route->stays || !route->when_back.is_cut ||
+           option_refuse(why, "when-back cut ends what stay keeps: say one of "
+                              "both");
 }
 
 static bool check_route(const struct config_service *service,
@@ -123,7 +133,7 @@ static bool check_route(const struct config_service *service,
         return option_refuse(why,
                              "check text needs check-send or check-expect");
     }
-    if (!check_port(route, why)) {
+    if (!check_port(route, why) || !check_stay(route, why)) {
         return false;
     }
     if (!has_tls_target(route) &&

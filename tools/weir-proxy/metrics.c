@@ -77,6 +77,9 @@ static void add_target(struct target_sum *sum, const weir_upstream *upstream)
     sum->checks += info.check_count;
     sum->check_errors += info.check_error_count;
     sum->checks_skipped += info.check_skipped_count;
+    sum->in_use |= info.in_use_ns > 0;
+    sum->in_use_ns =
+        info.in_use_ns > sum->in_use_ns ? info.in_use_ns : sum->in_use_ns;
 }
 
 static size_t add_route(struct metrics *metrics, size_t service,
@@ -385,6 +388,10 @@ static void write_all_targets(const struct metrics *metrics, FILE *out)
         {"upstream_checks_skipped_total", "counter",
          "Checks that could not be made, as this machine lacked something.",
          offsetof(struct target_sum, checks_skipped)},
+        {"upstream_in_use", "gauge",
+         "1: balance first uses the target, 0: it does not, or there is "
+         "another balance.",
+         offsetof(struct target_sum, in_use)},
     };
 
     for (size_t i = 0; i < sizeof(families) / sizeof(families[0]); i++) {

@@ -24,6 +24,8 @@ struct target_sum {
     uint64_t checks;
     uint64_t check_errors;
     uint64_t checks_skipped;
+    uint64_t in_use;    /* 0 or 1, by balance first */
+    uint64_t in_use_ns; /* so long */
 };
 
 struct metrics {

@@ -67,6 +67,14 @@ struct places {
     uint64_t limit;           /* 0: none, and nothing is counted */
 };
 
+/* Connections that are to be ended (cuts.h). */
+struct cuts {
+    struct weir_handle timer;
+    uint64_t step_ns;
+    unsigned steps; /* that are left, for as many connections: */
+    size_t left;
+};
+
 /* What a worker has of a route: its targets. */
 struct route {
     struct worker *worker;
@@ -74,6 +82,8 @@ struct route {
     const struct config_route *config;
     weir_upstreams *upstreams;
     bool *was_down; /* of each target, by its checks, since it was up last */
+    const struct config_target *in_use; /* with balance first; NULL: none yet */
+    struct cuts cuts;
 };
 
 static inline const char *route_get_name(const struct route *route)

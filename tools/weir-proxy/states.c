@@ -21,6 +21,7 @@ enum fact {
     FACT_ERROR,      /* the last one, as a positive number */
     FACT_REST_NS,    /* that is left */
     FACT_SLOW_START, /* likewise */
+    FACT_IN_USE,     /* so long, by balance first */
     FACTS,
 };
 
@@ -61,11 +62,10 @@ static uint64_t add_steps(uint64_t key, const struct config_route *config)
 static uint64_t key_of(const struct route *route,
                        const struct config_target *target, enum fact fact)
 {
-    static const char *const names[FACTS] = {[FACT_RESTS] = "rests",
-                                             [FACT_REPORTED] = "reported",
-                                             [FACT_ERROR] = "error",
-                                             [FACT_REST_NS] = "rest",
-                                             [FACT_SLOW_START] = "slow start"};
+    static const char *const names[FACTS] = {
+        [FACT_RESTS] = "rests",           [FACT_REPORTED] = "reported",
+        [FACT_ERROR] = "error",           [FACT_REST_NS] = "rest",
+        [FACT_SLOW_START] = "slow start", [FACT_IN_USE] = "in use"};
     const struct config_route *config = route->config;
     const bool is_of_checks = fact == FACT_STATE;
     const char *const texts[] = {route->service->name,
@@ -170,6 +170,8 @@ static uint64_t value_of(const struct weir_upstream_known *known,
         return known->ejected_ns;
     case FACT_SLOW_START:
         return known->slow_start_ns;
+    case FACT_IN_USE:
+        return known->in_use_ns;
     case FACTS:
     default:
         return 0;
@@ -287,5 +289,6 @@ struct weir_upstream_known states_find(const struct states_one *states,
         .ejected_by_report = values[FACT_REPORTED] > 0,
         .err = -(int)at_most(values[FACT_ERROR], INT_MAX),
         .ejected_ns = values[FACT_REST_NS],
-        .slow_start_ns = values[FACT_SLOW_START]};
+        .slow_start_ns = values[FACT_SLOW_START],
+        .in_use_ns = values[FACT_IN_USE]};
 }

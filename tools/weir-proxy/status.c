@@ -145,6 +145,11 @@ static void write_target(const struct config_service *service,
     number(out, sum->active);
     number(out, sum->chosen);
     number(out, sum->connect_errors + sum->reported_errors);
+    if (sum->in_use) {
+        number(out, sum->in_use_ns / 1000000);
+    } else {
+        word(out, "-");
+    }
     fputc('\n', out);
 }
 

@@ -41,7 +41,8 @@ enum status_word {
     TARGET_UP, /* 1: it is, 0: it is not */
     TARGET_ACTIVE,
     TARGET_TOTAL,
-    TARGET_ERRORS, /* connects that failed, and connections that broke */
+    TARGET_ERRORS,    /* connects that failed, and connections that broke */
+    TARGET_IN_USE_MS, /* by balance first, so long; -: it is not */
 
     CONNECTION_CLIENT = 1, /* "connection" */
     CONNECTION_SERVICE,

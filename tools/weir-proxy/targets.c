@@ -8,7 +8,7 @@
 #include "targets.h"
 
 #include "contexts.h"
-#include "session.h"
+#include "cuts.h"
 #include "states.h"
 #include "tools/common/console.h"
 
@@ -205,27 +205,6 @@ static bool is_backup(const weir_upstream *upstream)
     return target->is_backup;
 }
 
-/* Ends this thread's connections of a route to one target, or, with NULL, to
- * its backups. */
-static void cut_sessions(const struct route *route,
-                         const weir_upstream *upstream)
-{
-    struct link *next = NULL;
-
-    for (struct link *link = route->worker->sessions.oldest; link;
-         link = next) {
-        struct session *session = (struct session *)(void *)link;
-        const weir_upstream *its =
-            session->slot ? weir_upstream_slot_get_upstream(session->slot)
-                          : NULL;
-        next = link->younger;
-        if (its && session->route == route &&
-            (upstream ? its == upstream : is_backup(its))) {
-            session_cut(session);
-        }
-    }
-}
-
 static enum weir_upstream_state state_of(const weir_upstream *upstream)
 {
     struct weir_upstream_info info = {.size = sizeof(info)};
@@ -250,27 +229,27 @@ bool targets_is_left(const struct route *route, const weir_upstream *upstream)
 {
     const struct config_route *config = route->config;
 
-    return (config->when_down == FATE_CUT &&
+    return (config->when_down.is_cut &&
             state_of(upstream) == WEIR_UPSTREAM_DOWN) ||
-           (config->when_back == FATE_CUT && is_backup(upstream) &&
+           (config->when_back.is_cut && is_backup(upstream) &&
             has_first_choice(route));
 }
 
 /* All threads know of a change, and each ends its own connections. That a rest
  * after failures is over says nothing of a target. */
-static void follow_change(const struct route *route, weir_upstream *upstream,
+static void follow_change(struct route *route, weir_upstream *upstream,
                           enum weir_upstream_state state)
 {
     const struct config_route *config = route->config;
     const struct config_target *target = weir_upstream_get_user(upstream);
     bool *was_down = &route->was_down[target - config->targets];
 
-    if (state == WEIR_UPSTREAM_DOWN && config->when_down == FATE_CUT) {
-        cut_sessions(route, upstream);
+    if (state == WEIR_UPSTREAM_DOWN && config->when_down.is_cut) {
+        cuts_begin(route, upstream, config->when_down.within_ns);
     }
-    if (state == WEIR_UPSTREAM_UP && config->when_back == FATE_CUT &&
-        *was_down && !target->is_backup) {
-        cut_sessions(route, NULL);
+    if (state == WEIR_UPSTREAM_UP && config->when_back.is_cut && *was_down &&
+        !target->is_backup) {
+        cuts_begin(route, NULL, config->when_back.within_ns);
     }
     *was_down =
         state == WEIR_UPSTREAM_DOWN || (*was_down && state != WEIR_UPSTREAM_UP);
@@ -302,7 +281,7 @@ static bool says_changes(const struct route *route)
 static void tell_change(void *arg, weir_upstream *upstream,
                         enum weir_upstream_state state, int err)
 {
-    const struct route *route = arg;
+    struct route *route = arg;
     struct weir_upstream_info info = {.size = sizeof(info)};
     char why[128];
     char whose[256];
@@ -316,6 +295,23 @@ static void tell_change(void *arg, weir_upstream *upstream,
     write_why(route->config, &info, state, err, why, sizeof(why));
     say("%s: target %s is %s%s", describe(route, whose, sizeof(whose)),
         weir_upstream_get_name(upstream), word_of(state), why);
+}
+
+/* Another target is the one that balance first uses: the first thread says it,
+ * but for the first one, which is no change. */
+static void tell_in_use(void *arg, weir_upstream *upstream)
+{
+    struct route *route = arg;
+    const struct config_target *target = weir_upstream_get_user(upstream);
+    const struct config_target *before = route->in_use;
+    char whose[256];
+
+    route->in_use = target;
+    if (before && before != target && says_changes(route)) {
+        say("%s: target %s is in use instead of %s",
+            describe(route, whose, sizeof(whose)), target->at.text,
+            before->at.text);
+    }
 }
 
 /* A check could not be made. All targets lack the same as a rule: one line a
@@ -409,6 +405,10 @@ int targets_make(struct worker *worker, struct route *route,
         .changed = tell_change,
         .check_skipped = tell_skipped,
         .changed_arg = route,
+        .in_use = tell_in_use,
+        .stay = config->stays,
+        .one_backup = config->backups == BACKUPS_FIRST,
+        .leave_down = config->when_down.is_cut,
         .shared = shared_of(worker->proxy, config),
     };
 

@@ -242,12 +242,18 @@ static void draw_service(struct top *top, const char *const *words)
 static void draw_target(struct top *top, const char *const *words)
 {
     char text[UNITS_TEXT_SIZE];
+    char age[UNITS_TEXT_SIZE];
+    const bool is_in_use = words[TARGET_IN_USE_MS][0] != '-';
 
-    row(top, "%-32.32s %8s %8s %10s %12s %10s  %s", words[TARGET_NAME],
+    row(top, "%-32.32s %8s %8s %10s %12s %10s  %s%s%s", words[TARGET_NAME],
         words[TARGET_ACTIVE],
         strcmp(words[TARGET_UP], "0") == 0 ? "down" : "up",
         rate(top, words, TARGET_NAME + 1, TARGET_TOTAL, text),
-        words[TARGET_TOTAL], words[TARGET_ERRORS], words[TARGET_SERVICE]);
+        words[TARGET_TOTAL], words[TARGET_ERRORS], words[TARGET_SERVICE],
+        is_in_use ? ", in use for " : "",
+        is_in_use
+            ? units_format_time(number(words, TARGET_IN_USE_MS) * 1000000, age)
+            : "");
 }
 
 static void draw_connection(struct top *top, const char *const *words)

@@ -19,7 +19,7 @@ static const char *const balances[] = {
     "roundrobin", "leastconn", "random", "source", "sni", "first", NULL};
 static const char *const kinds_of_clients[] = {"any", "tls", "plain", "silent",
                                                NULL};
-static const char *const fates[] = {"keep", "cut", NULL};
+static const char *const backup_uses[] = {"all", "first", NULL};
 static const char *const unchecked_ways[] = {"wait", "use", NULL};
 static const char *const headers_out[] = {"off", "v1", "v2", NULL};
 static const char *const headers_in[] = {"off", "v1", "v2", "any", NULL};
@@ -203,6 +203,14 @@ static const struct option rows[] = {
      "address), sni (hash of the server name) or first (of those that are up) "
      "(roundrobin)",
      .kind = OPTION_CHOICE, .choices = balances, AT_ROUTE(balance)},
+    {"stay", 0, NULL,
+     "with balance first: go on with the target that is used while it is up, "
+     "also when one before it is up again",
+     .kind = OPTION_SWITCH, AT_ROUTE(stays)},
+    {"backup-use", 0, "HOW",
+     "of several backups that are up: all, by the balance, or the first alone "
+     "(all)",
+     .kind = OPTION_CHOICE, .choices = backup_uses, AT_ROUTE(backups)},
     {"send-proxy", 0, "VERSION", "begin with a PROXY header: v1 or v2 (off)",
      .kind = OPTION_CHOICE, .choices = headers_out, AT_ROUTE(send_header)},
     {"tries", 0, "N", "targets that are tried for a connection (3)", .least = 1,
@@ -262,13 +270,13 @@ static const struct option rows[] = {
      "ended: wait for it, at most check-timeout, or use them (wait)",
      .kind = OPTION_CHOICE, .choices = unchecked_ways, AT_ROUTE(unchecked)},
     {"when-down", 0, "HOW",
-     "connections to a target that its checks find down: keep, or cut: reset "
-     "both sides (keep)",
-     .kind = OPTION_CHOICE, .choices = fates, AT_ROUTE(when_down)},
+     "connections to a target that its checks find down: keep, or cut[:TIME]: "
+     "reset both sides of all, one after the other within TIME (keep; 1s)",
+     .read = words_say_fate, AT_ROUTE(when_down)},
     {"when-back", 0, "HOW",
-     "connections to backups when another target is up again: keep or cut "
-     "(keep)",
-     .kind = OPTION_CHOICE, .choices = fates, AT_ROUTE(when_back)},
+     "connections to backups when another target is up again: keep, or "
+     "cut[:TIME] (keep; 1s)",
+     .read = words_say_fate, AT_ROUTE(when_back)},
     {"to-ca", 0, "FILE",
      "authorities of the targets' certificates (the system's)",
      .read = words_set_text, AT_ROUTE(to_ca)},

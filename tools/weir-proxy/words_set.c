@@ -498,6 +498,30 @@ bool words_say_check(void *options, const struct option *word,
     return true;
 }
 
+/* "keep", "cut" or "cut:5s". */
+bool words_say_fate(void *options, const struct option *word, const char *value,
+                    char *why)
+{
+    struct config *config = options;
+    struct config_fate *fate = field_of(config, word, why);
+    struct config_fate read = {.is_cut = strncmp(value, "cut", 3) == 0,
+                               .within_ns = UINT64_C(1000000000)};
+
+    if (!fate) {
+        return false;
+    }
+    if (strcmp(value, "keep") != 0 && strcmp(value, "cut") != 0 &&
+        (strncmp(value, "cut:", 4) != 0 ||
+         parse_time(value + 4, &read.within_ns) < 0)) {
+        return option_refuse(why,
+                             "'%.60s' is neither keep nor cut, nor cut and a "
+                             "time such as cut:5s",
+                             value);
+    }
+    *fate = read;
+    return true;
+}
+
 static bool read_status(const char *text, uint64_t *ret)
 {
     return units_parse_count(text, ret) == 0 && *ret >= 100 && *ret <= 599;

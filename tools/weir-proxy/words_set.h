@@ -32,6 +32,7 @@ option_read_fn words_say_to;
 option_read_fn words_say_queue;
 option_read_fn words_say_check;
 option_read_fn words_say_check_status;
+option_read_fn words_say_fate;
 option_read_fn words_say_check_tls;
 option_read_fn words_say_keepalive;
 option_read_fn words_say_threads;

@@ -7,6 +7,7 @@
 
 #include "admin.h"
 #include "contexts.h"
+#include "cuts.h"
 #include "handover.h"
 #include "listeners.h"
 #include "manager.h"
@@ -436,6 +437,7 @@ static void free_objects(struct worker *worker)
         }
         for (size_t j = 0; service->routes && j < service->config->route_count;
              j++) {
+            cuts_end(&service->routes[j]);
             weir_upstreams_free(service->routes[j].upstreams);
             service->routes[j].upstreams = NULL;
         }

@@ -1,0 +1,96 @@
+/*
+ * The connections to be ended are marked, and found again by a walk along all
+ * of the thread in each step: a list of their own would be kept up by each
+ * connection, and a cut is rare.
+ */
+#include "cuts.h"
+
+#include "session.h"
+
+/* The first one is at once. */
+#define STEPS 16u
+
+static bool is_to(const struct session *session, const struct route *route,
+                  const weir_upstream *upstream)
+{
+    const weir_upstream *its =
+        session->slot && session->route == route
+            ? weir_upstream_slot_get_upstream(session->slot)
+            : NULL;
+
+    return its &&
+           (upstream
+                ? its == upstream
+                : ((const struct config_target *)weir_upstream_get_user(its))
+                      ->is_backup);
+}
+
+static bool is_marked(const struct session *session, const struct route *route)
+{
+    return session->route == route && session->is_to_cut && session->slot &&
+           !session->is_cut;
+}
+
+/* Cuts the first of those that are marked, and returns how many are left. */
+static size_t cut_some(const struct route *route, size_t count)
+{
+    struct link *next = NULL;
+    size_t left = 0;
+
+    for (struct link *link = route->worker->sessions.oldest; link;
+         link = next) {
+        struct session *session = (struct session *)(void *)link;
+        next = link->younger;
+        if (!is_marked(session, route)) {
+            continue;
+        }
+        if (count > 0) {
+            count--;
+            session_cut(session);
+        } else {
+            left++;
+        }
+    }
+    return left;
+}
+
+static void step(void *arg)
+{
+    struct route *route = arg;
+    struct cuts *cuts = &route->cuts;
+    size_t left = cuts->left;
+
+    if (cuts->steps > 0) {
+        left = cut_some(route, (left + cuts->steps - 1) / cuts->steps);
+        cuts->left = left;
+        cuts->steps--;
+    }
+    if (left > 0 && (cuts->steps == 0 ||
+                     weir_loop_call_later(route->worker->loop, cuts->step_ns,
+                                          step, route, &cuts->timer) < 0)) {
+        cuts->left = cut_some(route, SIZE_MAX);
+    }
+}
+
+void cuts_begin(struct route *route, const weir_upstream *upstream,
+                uint64_t within_ns)
+{
+    struct cuts *cuts = &route->cuts;
+
+    weir_loop_cancel(route->worker->loop, cuts->timer);
+    cuts->left = 0;
+    for (struct link *link = route->worker->sessions.oldest; link;
+         link = link->younger) {
+        struct session *session = (struct session *)(void *)link;
+        session->is_to_cut |= is_to(session, route, upstream);
+        cuts->left += is_marked(session, route);
+    }
+    cuts->steps = within_ns > 0 ? STEPS : 1;
+    cuts->step_ns = within_ns / STEPS;
+    step(route);
+}
+
+void cuts_end(struct route *route)
+{
+    weir_loop_cancel(route->worker->loop, route->cuts.timer);
+}
