@@ -7,16 +7,16 @@ import hashlib
 import http.server
 import os
 import pathlib
-import pwd
 import random
 import shutil
 import signal
 import subprocess
 import tempfile
 
-from harness import (WAIT_S, Program, Skip, command, equal, matches, prints,
+from harness import (WAIT_S, Program, command, equal, matches, prints,
                      read_line, run)
 from proxy_certificates import certificates, plain
+from postgresql import other_user, postgres_program
 from proxy_wait import wait_until
 from proxying import Proxy
 from servers import Server, echo, free_port, reset, serving
@@ -307,24 +307,6 @@ def test_redis_is_used_through_the_proxy():
 
 
 # ---- PostgreSQL ----
-
-def postgres_program(name):
-    """A program of the newest PostgreSQL."""
-    found = sorted(pathlib.Path("/usr/lib/postgresql").glob(f"*/bin/{name}"),
-                   key=lambda path: float(path.parts[4]))
-    if not found:
-        raise Skip("PostgreSQL is not installed")
-    return str(found[-1])
-
-
-def other_user():
-    """PostgreSQL refuses to run as root."""
-    if os.geteuid() != 0:
-        return {}
-    with contextlib.suppress(KeyError):
-        return {"user": pwd.getpwnam("postgres").pw_uid}
-    return {"user": "nobody"}
-
 
 @contextlib.contextmanager
 def postgres():
