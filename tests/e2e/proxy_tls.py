@@ -4,6 +4,7 @@ client asks for; cuts that stay cuts; certificates that change meanwhile.
 
 import contextlib
 import os
+import pathlib
 import shutil
 import signal
 import socket
@@ -12,7 +13,7 @@ import tempfile
 import threading
 import time
 
-from harness import WAIT_S, command, equal, matches, need, read_line, run
+from harness import WAIT_S, command, equal, fails, matches, need, read_line, run
 from proxy_certificates import (Secured, certificates, client_context, folder,
                                 make_certificate, plain, secure, subject)
 from proxy_wait import wait_until
@@ -538,6 +539,76 @@ def test_sighup_renews_the_certificate_for_new_handshakes_alone():
             with secure(proxy, "other.test") as after:
                 after.sendall(b"x")
                 equal(after.recv(1), b"x", "the echo after a bad file")
+
+
+def served_for(proxy, name):
+    """The certificate that the proxy shows to a client which asks for a name."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    with context.wrap_socket(proxy.connect(), server_hostname=name) as client:
+        return client.getpeercert(True)
+
+
+def test_a_folder_of_certificates_is_read_again():
+    """Pairs in one file, and in two as Kubernetes has them, by links."""
+    with tempfile.TemporaryDirectory() as place, Server(echo) as server:
+        base = os.path.join(folder.name, "a")
+        shutil.copy(certificates()["proxy"], f"{place}/0.pem")
+        os.mkdir(f"{place}/..data")
+        shutil.copy(base + ".crt", f"{place}/..data/tls.crt")
+        shutil.copy(base + ".key", f"{place}/..data/tls.key")
+        for name in ("tls.crt", "tls.key"):
+            os.symlink(f"..data/{name}", f"{place}/{name}")
+        with open(f"{place}/README", "w", encoding="ascii") as file:
+            file.write("no certificate\n")
+        with Proxy("tls://127.0.0.1:0", plain(server), "--cert",
+                   place) as proxy:
+            first = served_for(proxy, None)
+            equal(served_for(proxy, "proxy.test"), first, "the first")
+            equal(served_for(proxy, "a.test") == first, False, "of its name")
+            equal(served_for(proxy, "b.test"), first, "for a name of none")
+            shutil.copy(certificates()["b"], f"{place}/b.pem")
+            proxy.signal(signal.SIGHUP)
+            matches(proxy.process.stderr.readline().decode(), "read again")
+            wait_until(lambda: served_for(proxy, "b.test") != first)
+            with open(f"{place}/c.pem", "w", encoding="ascii") as file:
+                file.write("nothing")
+            proxy.signal(signal.SIGHUP)
+            matches(proxy.process.stderr.readline().decode(),
+                    r"c\.pem.*stay in force")
+            os.unlink(f"{place}/c.pem")
+        for name in ("0.pem", "tls.crt", "b.pem"):
+            os.unlink(f"{place}/{name}")
+        fails(command(PROXY, "-t", "tls://127.0.0.1:0", plain(server),
+                      "--cert", place), r"has no certificate: no file that", 2)
+        fails(command(PROXY, "-t", "tls://127.0.0.1:0", plain(server),
+                      "--cert", place, "--key", base + ".key"),
+              r"is a folder, which has its keys: say no key", 2)
+
+
+def test_there_may_be_a_thousand_certificates():
+    """Of one key, and with another name in each: no client verifies them."""
+    name = b"n0000.test"
+    path = make_certificate("thousand", name.decode())
+    der = ssl.PEM_cert_to_DER_cert(
+        pathlib.Path(path[:-4] + ".crt").read_text("ascii"))
+    key = pathlib.Path(path[:-4] + ".key").read_text("ascii")
+    with tempfile.TemporaryDirectory() as place, Server(echo) as server:
+        made = {}
+        for number in range(1000):
+            other = b"n%04d.test" % number
+            made[other] = der.replace(name, other)
+            pathlib.Path(place, other.decode() + ".pem").write_text(
+                ssl.DER_cert_to_PEM_cert(made[other]) + key, "ascii")
+        with Proxy("tls://127.0.0.1:0", plain(server), "--cert", place,
+                   threads=2) as proxy:
+            for number in (0, 1, 64, 65, 66, 500, 998, 999):
+                other = b"n%04d.test" % number
+                equal(served_for(proxy, other.decode()) == made[other], True,
+                      f"the certificate {number}")
+            equal(served_for(proxy, "n1000.test") == made[name], True,
+                  "the first for any other name")
 
 
 def test_sighup_renews_what_targets_are_verified_by():

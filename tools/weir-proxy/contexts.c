@@ -6,6 +6,8 @@
  */
 #include "contexts.h"
 
+#include "identities.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -58,46 +60,41 @@ static char *join(const struct config_texts *texts)
     return joined;
 }
 
-/* Further certificates; NULL: none, or no memory. */
-static struct weir_tls_identity *
-make_identities(const struct config_service *service)
-{
-    const size_t count = service->certs.count;
-    struct weir_tls_identity *made =
-        count > 1 ? calloc(count - 1, sizeof(*made)) : NULL;
+/* All certificates as the library wants them, and pointers to them. */
+struct pairs {
+    struct weir_tls_identity *all;
+    const struct weir_tls_identity **pointers;
+};
 
-    for (size_t i = 1; made && i < count; i++) {
-        made[i - 1] = (struct weir_tls_identity){
-            .size = sizeof(*made),
-            .certificate.file = service->certs.texts[i],
-            .key.file = service->keys.texts[i],
+static bool make_pairs(const struct identities *from, struct pairs *ret)
+{
+    const size_t count = from->certs.count;
+
+    ret->all = calloc(count, sizeof(*ret->all));
+    ret->pointers = calloc(count, sizeof(*ret->pointers));
+    for (size_t i = 0; ret->all && ret->pointers && i < count; i++) {
+        ret->all[i] = (struct weir_tls_identity){
+            .size = sizeof(*ret->all),
+            .certificate.file = from->certs.texts[i],
+            .key.file = from->keys.texts[i],
         };
+        ret->pointers[i] = &ret->all[i];
     }
-    return made;
+    return ret->all && ret->pointers;
 }
 
-static bool make_server(const struct making *making, weir_tls_context **ret)
+static int make_server_of(const struct config_service *service,
+                          const struct pairs *pairs, size_t count,
+                          weir_tls_context **ret, char *text, size_t size)
 {
-    const struct config_service *service = making->service;
-    const struct weir_tls_identity *pointers[64];
-    const size_t others = service->certs.count - 1;
-    char text[256] = "";
-
-    if (others > sizeof(pointers) / sizeof(pointers[0])) {
-        return fail(making, service->line, "more than 65 certificates", -E2BIG);
-    }
-    struct weir_tls_identity *identities = make_identities(service);
     char *alpn = join(&service->alpn);
-    for (size_t i = 0; identities && i < others; i++) {
-        pointers[i] = &identities[i];
-    }
     const struct weir_tls_options options = {
         .size = sizeof(options),
         .server = true,
-        .certificate.file = service->certs.texts[0],
-        .key.file = service->keys.texts[0],
-        .identities = identities ? pointers : NULL,
-        .identity_count = identities ? others : 0,
+        .certificate = pairs->all[0].certificate,
+        .key = pairs->all[0].key,
+        .identities = count > 1 ? pairs->pointers + 1 : NULL,
+        .identity_count = count - 1,
         .alpn = alpn,
         .authorities.file = service->client_ca,
         .client_auth = !service->client_ca ? WEIR_TLS_CLIENT_AUTH_NONE
@@ -105,12 +102,30 @@ static bool make_server(const struct making *making, weir_tls_context **ret)
                            ? WEIR_TLS_CLIENT_AUTH_REQUIRED
                            : WEIR_TLS_CLIENT_AUTH_OPTIONAL,
     };
-    int err = others > 0 && !identities
-                  ? -ENOMEM
-                  : weir_tls_context_new(&options, ret, text, sizeof(text));
-    free(identities);
+    const int err = weir_tls_context_new(&options, ret, text, size);
+
     free(alpn);
-    return err >= 0 || fail(making, service->line, text, err);
+    return err;
+}
+
+static bool make_server(const struct making *making, weir_tls_context **ret)
+{
+    const struct config_service *service = making->service;
+    struct identities found;
+    struct pairs pairs = {.all = NULL};
+    char why[OPTION_WHY_SIZE] = "";
+    int err = -EINVAL;
+
+    if (identities_find(service, &found, why)) {
+        err = make_pairs(&found, &pairs)
+                  ? make_server_of(service, &pairs, found.certs.count, ret, why,
+                                   sizeof(why))
+                  : -ENOMEM;
+    }
+    free(pairs.all);
+    free(pairs.pointers);
+    identities_free(&found);
+    return err >= 0 || fail(making, service->line, why, err);
 }
 
 static bool has_tls_target(const struct config_route *route)

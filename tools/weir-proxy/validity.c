@@ -5,6 +5,7 @@
  */
 #include "validity.h"
 
+#include "identities.h"
 #include "tools/common/clock.h"
 #include "tools/common/console.h"
 
@@ -145,9 +146,13 @@ void validity_warn(const struct config *config)
 {
     for (size_t i = 0; i < config->service_count; i++) {
         const struct config_service *service = &config->services[i];
-        for (size_t j = 0; j < service->certs.count; j++) {
-            look_into(service->name, service->certs.texts[j]);
+        struct identities found;
+        char why[OPTION_WHY_SIZE];
+        (void)!identities_find(service, &found, why);
+        for (size_t j = 0; j < found.certs.count; j++) {
+            look_into(service->name, found.certs.texts[j]);
         }
+        identities_free(&found);
         for (size_t j = 0; j < service->route_count; j++) {
             if (!was_seen(service, j)) {
                 look_into(service->name, service->routes[j].to_cert);

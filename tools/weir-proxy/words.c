@@ -98,7 +98,9 @@ static const struct option rows[] = {
      .repeats = true, .scope = SCOPE_SERVICE, .read = words_say_listen},
     {"name", 0, "TEXT", "of the service, in the log and the metrics",
      .read = words_set_text, AT_SERVICE(name)},
-    {"cert", 0, "FILE", "certificate and chain; again: another, by SNI and key",
+    {"cert", 0, "FILE",
+     "certificate and chain, or a folder of them; again: another, by SNI and "
+     "key",
      .repeats = true, .read = words_say_cert, AT_SERVICE(certs)},
     {"key", 0, "FILE", "the key of the cert before (in its file)",
      .scope = SCOPE_SERVICE, .read = words_say_key},

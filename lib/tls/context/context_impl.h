@@ -8,6 +8,7 @@
 
 #include "context.h"
 #include "lib/x509/trust.h"
+#include "name_index.h"
 #include "offer.h"
 #include "revocation.h"
 #include "ticket.h"
@@ -59,6 +60,7 @@ struct weir_tls_context {
     /* Server: all certificates; the first is the default. */
     struct wr_tls_identity *identities;
     size_t identity_count;
+    struct wr_tls_name_index index; /* of their names */
     /* Suites for certificates whose key is of the other kind than the first
      * certificate's; NULL: none. */
     char *suites_of_others;

@@ -27,6 +27,7 @@ static void context_life_free_identities(weir_tls_context *context)
         free(identity->leaf);
     }
     free(context->identities);
+    wr_tls_name_index_fini(&context->index);
     free(context->suites_of_others);
 }
 

@@ -59,7 +59,7 @@ static struct wr_tls_identity *context_names_newest(weir_tls_context *context)
 }
 
 /* Notes of a leaf what the choice needs. */
-static int context_names_look_at(const weir_tls_context *context,
+static int context_names_look_at(weir_tls_context *context,
                                  struct wr_tls_identity *identity)
 {
     const struct wr_tls_identity *first = &context->identities[0];
@@ -75,7 +75,9 @@ static int context_names_look_at(const weir_tls_context *context,
     identity->kind = wr_tls_offer_kind_of(&x509.key);
     identity->is_default =
         identity == first || wr_x509_shares_name(&first_x509, &x509);
-    return 0;
+    return wr_tls_name_index_add(&context->index, &x509,
+                                 (size_t)(identity - first),
+                                 identity->is_default);
 }
 
 static int context_names_use_chain(weir_tls_context *context,
@@ -223,10 +225,14 @@ context_names_find(const weir_tls_context *context, const char *host,
                    uint8_t lacking_kinds)
 {
     const struct wr_tls_identity *found = NULL;
+    struct wr_tls_name_keys keys;
+    size_t next = 0;
 
     wr_assert(context->identity_count > 0);
-    for (size_t i = 0; i < context->identity_count; i++) {
-        const struct wr_tls_identity *identity = &context->identities[i];
+    wr_tls_name_keys_of(&keys, host);
+    while ((next = wr_tls_name_index_next(&context->index, &keys, next)) <
+           context->identity_count) {
+        const struct wr_tls_identity *identity = &context->identities[next++];
         const bool is_usable = !(identity->kind & lacking_kinds);
         if ((found && !is_usable) || !context_names_is_for(identity, host)) {
             continue;
@@ -391,6 +397,9 @@ int wr_tls_context_load_names(weir_tls_context *context,
         if (err == 0) {
             err = context_names_load_one(context, &known, text);
         }
+    }
+    if (err == 0) {
+        wr_tls_name_index_sort(&context->index);
     }
     wolfSSL_CTX_set_servername_callback(context->ctx, context_names_callback);
     return err < 0 ? err

@@ -1,0 +1,130 @@
+/*
+ * Finding the certificates of a service.
+ *
+ * Links are followed, as those that Kubernetes has for the files of a secret;
+ * what begins with a dot is left out, as the folders behind these links are.
+ */
+#include "identities.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* A folder with more is a mistake. */
+#define FILES_MAX 10000u
+
+#define PATH_SIZE 4096
+
+static bool add(struct identities *identities, const char *cert,
+                const char *key)
+{
+    return config_add_text(&identities->certs, cert) &&
+           config_add_text(&identities->keys, key);
+}
+
+static bool is_folder(const char *path)
+{
+    struct stat status;
+
+    return stat(path, &status) == 0 && S_ISDIR(status.st_mode);
+}
+
+static bool ends_with(const char *name, const char *end)
+{
+    const size_t len = strlen(name);
+    const size_t end_len = strlen(end);
+
+    return len > end_len && strcmp(name + len - end_len, end) == 0;
+}
+
+static int is_certificate(const struct dirent *entry)
+{
+    return entry->d_name[0] != '.' && (ends_with(entry->d_name, ".pem") ||
+                                       ends_with(entry->d_name, ".crt"));
+}
+
+/* As strcmp(), whatever the locale. */
+static int compare(const struct dirent **a, const struct dirent **b)
+{
+    return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+/* Adds a file of a folder. */
+static bool add_file(struct identities *identities, const char *folder,
+                     const char *name, char *why)
+{
+    char cert[PATH_SIZE];
+    char key[PATH_SIZE];
+    const int len = snprintf(cert, sizeof(cert), "%s/%s", folder, name);
+
+    if (len < 0 || (size_t)len >= sizeof(cert)) {
+        return option_refuse(why, "'%.60s...' is too long for a path", cert);
+    }
+    snprintf(key, sizeof(key), "%.*s.key", len - 4, cert);
+    return add(identities, cert, access(key, F_OK) == 0 ? key : cert) ||
+           option_refuse(why, "no memory");
+}
+
+static bool add_folder(struct identities *identities, const char *folder,
+                       char *why)
+{
+    struct dirent **entries;
+    const int count = scandir(folder, &entries, is_certificate, compare);
+    bool is_good = true;
+
+    if (count < 0) {
+        return option_refuse(why, "%.200s: %s", folder, strerror(errno));
+    }
+    if (count == 0) {
+        is_good = option_refuse(why,
+                                "'%.200s' has no certificate: no file that "
+                                "ends with .pem or .crt",
+                                folder);
+    } else if ((unsigned)count > FILES_MAX) {
+        is_good = option_refuse(why, "'%.200s' has more than %u certificates",
+                                folder, FILES_MAX);
+    }
+    for (int i = 0; i < count; i++) {
+        is_good =
+            is_good && add_file(identities, folder, entries[i]->d_name, why);
+        free(entries[i]);
+    }
+    free(entries);
+    return is_good;
+}
+
+bool identities_find(const struct config_service *service,
+                     struct identities *ret, char *why)
+{
+    *ret = (struct identities){.certs = {.texts = NULL}};
+    for (size_t i = 0; i < service->certs.count; i++) {
+        const char *cert = service->certs.texts[i];
+        const char *key = service->keys.texts[i];
+        if (!is_folder(cert)) {
+            if (!add(ret, cert, key)) {
+                return option_refuse(why, "no memory");
+            }
+            continue;
+        }
+        if (strcmp(cert, key) != 0) {
+            return option_refuse(why,
+                                 "'%.200s' is a folder, which has its keys: "
+                                 "say no key",
+                                 cert);
+        }
+        if (!add_folder(ret, cert, why)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+void identities_free(struct identities *identities)
+{
+    config_free_texts(&identities->certs);
+    config_free_texts(&identities->keys);
+}
