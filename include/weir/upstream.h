@@ -76,7 +76,8 @@ enum weir_balance {
      * in whatever process. */
     WEIR_BALANCE_HASH,
     /** The first, in the order in which they were added, that is up; requests
-     * wait for it while it is full. Where one alone may be written to. */
+     * wait for it while it is full, and for the first check of one before it
+     * (starts_down). Where one alone may be written to. */
     WEIR_BALANCE_FIRST,
 };
 

@@ -126,8 +126,8 @@ struct weir_upstream_check {
     uint32_t fall;
     /** A new one is not chosen until its first check, which decides alone;
      * requests wait for it, but no longer than timeout_ns, unless another one
-     * of its rank (weir_upstream_options.is_backup), or above, is up. By
-     * default it is up. */
+     * of its rank (weir_upstream_options.is_backup), or above, is up; with
+     * WEIR_BALANCE_FIRST one that was added before it. By default it is up. */
     bool starts_down;
     /** WEIR_CHECK_TEXT: the bytes may be anywhere in the answer. */
     bool expect_anywhere;

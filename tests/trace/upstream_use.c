@@ -165,6 +165,31 @@ UNIT(upstream_use, the_first_check_of_one_that_was_in_use_is_waited_for)
     expect_geq(ups_ms(), 50);
 }
 
+static void expect_awaited(bool is_backup)
+{
+    const struct weir_upstream_options upstream = {.size = sizeof(upstream),
+                                                   .is_backup = is_backup};
+    struct weir_upstreams_options options = options_of(true);
+    plan.starts_down = true;
+    ups_open(&options, 0);
+    ups_add(&upstream);
+    ups_add(&upstream);
+    fake_listener_set(ups.listeners[0], FAKE_ACCEPT, 50 * MS);
+    expect_used('a');
+    expect_geq(ups_ms(), 50);
+    expect_str_eq(ups.uses, "a ");
+}
+
+UNIT(upstream_use, the_first_check_of_a_better_one_is_waited_for)
+{
+    expect_awaited(false);
+}
+
+UNIT(upstream_use, the_first_check_of_a_better_backup_is_waited_for)
+{
+    expect_awaited(true);
+}
+
 UNIT(upstream_use, the_set_may_be_freed_when_it_is_told)
 {
     open_set(true, 2);

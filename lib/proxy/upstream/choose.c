@@ -234,6 +234,32 @@ static size_t choose_by_key(const struct wr_candidate_upstream *candidates,
     return best;
 }
 
+static void choose_await(struct wr_candidate_upstream *candidates, size_t count,
+                         enum wr_tier up, enum wr_tier unchecked,
+                         enum wr_tier awaited)
+{
+    size_t i = 0;
+
+    wr_assert(awaited < up);
+    while (i < count &&
+           (candidates[i].is_excluded ||
+            (candidates[i].tier != up && candidates[i].tier != unchecked))) {
+        i++;
+    }
+    if (i < count && candidates[i].tier == unchecked) {
+        candidates[i].tier = awaited;
+    }
+}
+
+void wr_choose_await(struct wr_candidate_upstream *candidates, size_t count)
+{
+    wr_assert(candidates || count == 0);
+    choose_await(candidates, count, WR_TIER_PRIMARY, WR_TIER_UNCHECKED,
+                 WR_TIER_AWAITED);
+    choose_await(candidates, count, WR_TIER_BACKUP, WR_TIER_UNCHECKED_BACKUP,
+                 WR_TIER_AWAITED_BACKUP);
+}
+
 /* The one that is kept, or else the first. */
 static size_t choose_find_first(const struct wr_candidate_upstream *candidates,
                                 size_t count, enum wr_tier tier)

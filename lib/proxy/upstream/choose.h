@@ -21,8 +21,11 @@
 
 /* Only candidates of the first tier that has any are chosen from. */
 enum wr_tier {
+    /* Unchecked, and before all that are up in the order of the balance: */
+    WR_TIER_AWAITED = -1,
     WR_TIER_PRIMARY,
     WR_TIER_UNCHECKED, /* not chosen yet, and waited for */
+    WR_TIER_AWAITED_BACKUP,
     WR_TIER_BACKUP,
     WR_TIER_UNCHECKED_BACKUP,
     WR_TIER_EJECTED, /* used where nothing else is left */
@@ -58,8 +61,14 @@ uint64_t wr_hash_bytes(const void *data, size_t size);
 static inline bool wr_tier_is_unchecked(enum wr_tier tier)
 {
     wr_assert(tier <= WR_TIER_NONE);
-    return tier == WR_TIER_UNCHECKED || tier == WR_TIER_UNCHECKED_BACKUP;
+    return tier == WR_TIER_UNCHECKED || tier == WR_TIER_UNCHECKED_BACKUP ||
+           tier == WR_TIER_AWAITED || tier == WR_TIER_AWAITED_BACKUP;
 }
+
+/* Where WEIR_BALANCE_FIRST waits for the first check of one that is before all
+ * that are up, among the primary ones and among the backups, its tier says so:
+ * else a later one would be used for a moment. */
+void wr_choose_await(struct wr_candidate_upstream *candidates, size_t count);
 
 /* The tier that is chosen from: that of the one that is kept, if it is up or
  * waits for its first check. WR_TIER_NONE: no candidate can be used. */

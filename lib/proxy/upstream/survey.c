@@ -21,6 +21,14 @@ static bool survey_keeps(const weir_upstream *upstream)
     return options->stay && wr_shared_part_is_in_use(&upstream->part);
 }
 
+static void survey_await(const weir_upstreams *set)
+{
+    wr_assert(set->count <= set->capacity);
+    if (set->options.balance == WEIR_BALANCE_FIRST) {
+        wr_choose_await(set->candidates, set->count);
+    }
+}
+
 /* Under the mutex of what sets share: writes down what the request may take. */
 static void survey_describe(weir_upstreams *set, struct wr_queued *queued)
 {
@@ -37,6 +45,7 @@ static void survey_describe(weir_upstreams *set, struct wr_queued *queued)
             (excluded->with_unchecked && wr_tier_is_unchecked(candidate->tier));
         candidate->is_kept = survey_keeps(upstream);
     }
+    survey_await(set);
 }
 
 /* Under the mutex of what sets share: notes which upstream WEIR_BALANCE_FIRST
@@ -55,6 +64,7 @@ static weir_upstream *survey_note_use(weir_upstreams *set)
         is_awaited |=
             candidates[i].is_kept && wr_tier_is_unchecked(candidates[i].tier);
     }
+    survey_await(set);
     const size_t first = wr_choose_find_first(candidates, set->count);
     weir_upstream *found = first < set->count ? set->upstreams[first] : NULL;
     if (!is_awaited) {
@@ -123,6 +133,22 @@ enum wr_choice wr_survey_choose(weir_upstreams *set, struct wr_queued *queued,
 
 /* ---- the survey ---- */
 
+/* As wr_choose_find_tier(), of candidates whose weights are not written. */
+static enum wr_tier survey_find_tier(const weir_upstreams *set)
+{
+    enum wr_tier found = WR_TIER_NONE;
+
+    wr_assert(set->count <= set->capacity);
+    for (size_t i = 0; i < set->count; i++) {
+        const enum wr_tier tier = set->candidates[i].tier;
+        if (set->candidates[i].is_kept && tier < WR_TIER_EJECTED) {
+            return tier;
+        }
+        found = tier < found ? tier : found;
+    }
+    return found;
+}
+
 /* Under the mutex: sorts an upstream of the first tier in. */
 static void survey_list(weir_upstreams *set, weir_upstream *upstream)
 {
@@ -154,16 +180,12 @@ void wr_survey_make(weir_upstreams *set)
         (struct wr_survey){.tier = WR_TIER_NONE, .firsts = survey->firsts};
     wr_shared_lock(set->call->shared);
     for (size_t i = 0; i < set->count; i++) {
-        const enum wr_tier tier = wr_upstream_get_tier(set->upstreams[i]);
-        set->candidates[i].tier = tier;
-        survey->tier = tier < survey->tier ? tier : survey->tier;
+        set->candidates[i].tier = wr_upstream_get_tier(set->upstreams[i]);
+        set->candidates[i].is_excluded = false;
+        set->candidates[i].is_kept = survey_keeps(set->upstreams[i]);
     }
-    for (size_t i = 0; i < set->count && set->options.stay; i++) {
-        const enum wr_tier tier = set->candidates[i].tier;
-        if (survey_keeps(set->upstreams[i]) && tier < WR_TIER_EJECTED) {
-            survey->tier = tier;
-        }
-    }
+    survey_await(set);
+    survey->tier = survey_find_tier(set);
     for (size_t i = 0; i < set->count && survey->tier != WR_TIER_NONE; i++) {
         if (set->candidates[i].tier == survey->tier) {
             survey_list(set, set->upstreams[i]);
