@@ -356,6 +356,11 @@ static const struct {
     {"cert", "", "needs a value"},
     {"key", "a", "comes after the cert that it is for"},
     {"client-ca", "", "needs a value"},
+    {"client-crl", "", "needs a value"},
+    {"client-name", "a.example", "a name such as dns:a.example"},
+    {"client-name", "dns:", "a name such as dns:a.example"},
+    {"ciphers", "", "needs a value"},
+    {"groups", "", "needs a value"},
     {"check-send", "\\q", "'\\q' is no escape"},
     {"check-expect", "\\", "is no escape"},
     {"check-host", "a b", "without spaces"},
@@ -553,6 +558,14 @@ UNIT_IN(proxy_words, a_configuration_that_is_no_whole_is_told_what_it_lacks,
     INCOMPLETE("two services are named 'a'", "listen", "tcp://127.0.0.1:1",
                "name", "a", "to", "tcp://127.0.0.1:2", "listen",
                "tcp://127.0.0.1:3", "name", "a", "to", "tcp://127.0.0.1:2");
+    INCOMPLETE("unknown-name needs a certificate", "listen",
+               "tcp://127.0.0.1:1", "unknown-name", "refuse", "to",
+               "tcp://127.0.0.1:2");
+    INCOMPLETE("client-crl needs client-ca", "listen", "tls://127.0.0.1:1",
+               "cert", "a", "client-crl", "b", "to", "tcp://127.0.0.1:2");
+    INCOMPLETE("client-name needs require-client-cert", "listen",
+               "tls://127.0.0.1:1", "cert", "a", "client-ca", "b",
+               "client-name", "cn:c", "to", "tcp://127.0.0.1:2");
     INCOMPLETE("require-client-cert needs client-ca", "listen",
                "tls://127.0.0.1:1", "cert", "a", "require-client-cert", "on",
                "to", "tcp://127.0.0.1:2");

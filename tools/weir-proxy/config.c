@@ -508,6 +508,10 @@ static void free_service(struct config_service *service)
     free(service->listens);
     free(service->name);
     free(service->client_ca);
+    config_free_texts(&service->client_crls);
+    config_free_texts(&service->client_names);
+    free(service->ciphers);
+    free(service->groups);
     config_free_texts(&service->certs);
     config_free_texts(&service->keys);
     config_free_texts(&service->alpn);

@@ -60,6 +60,12 @@ enum config_check_tls {
     CHECK_TLS_OFF,
 };
 
+/* The lowest version of TLS. */
+enum config_tls_version {
+    CONFIG_TLS_1_2,
+    CONFIG_TLS_1_3,
+};
+
 enum config_header {
     HEADER_NONE,
     HEADER_V1,
@@ -172,6 +178,12 @@ struct config_service {
     struct config_texts alpn;
     char *client_ca;
     bool needs_client_cert;
+    struct config_texts client_crls;
+    struct config_texts client_names; /* of certificates that may come */
+    enum config_tls_version min_tls;
+    char *ciphers;
+    char *groups;
+    bool refuses_names; /* that no certificate is for */
     enum config_header accept_header;
     struct config_texts trusted; /* networks whose headers are believed */
     uint64_t client_conns;       /* of one client at once; 0: no limit */

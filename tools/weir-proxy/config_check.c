@@ -202,6 +202,30 @@ static bool check_names(const struct config_service *service, unsigned *line,
     return true;
 }
 
+/* Words that change how TLS is opened, or whom it lets in. */
+static bool check_tls_words(const struct config_service *service, char *why)
+{
+    const char *word = service->min_tls != CONFIG_TLS_1_2 ? "tls-min"
+                       : service->ciphers                 ? "ciphers"
+                       : service->groups                  ? "groups"
+                       : service->refuses_names           ? "unknown-name"
+                                                          : NULL;
+
+    if (word && service->certs.count == 0) {
+        return option_refuse(why, "%s needs a certificate", word);
+    }
+    if (service->needs_client_cert && !service->client_ca) {
+        return option_refuse(why, "require-client-cert needs client-ca");
+    }
+    if (service->client_crls.count > 0 && !service->client_ca) {
+        return option_refuse(why, "client-crl needs client-ca");
+    }
+    if (service->client_names.count > 0 && !service->needs_client_cert) {
+        return option_refuse(why, "client-name needs require-client-cert");
+    }
+    return true;
+}
+
 static bool check_tls(const struct config_service *service, char *why)
 {
     if (opens_tls(service) && service->certs.count == 0) {
@@ -215,8 +239,8 @@ static bool check_tls(const struct config_service *service, char *why)
     if (!config_has_tls(service) && service->certs.count > 0) {
         return option_refuse(why, "cert needs a 'listen' with tls://");
     }
-    if (service->needs_client_cert && !service->client_ca) {
-        return option_refuse(why, "require-client-cert needs client-ca");
+    if (!check_tls_words(service, why)) {
+        return false;
     }
     if (service->client_ca &&
         (!config_is_tls_alone(service) || service->certs.count == 0)) {

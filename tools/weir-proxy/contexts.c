@@ -64,6 +64,7 @@ static char *join(const struct config_texts *texts)
 struct pairs {
     struct weir_tls_identity *all;
     const struct weir_tls_identity **pointers;
+    struct weir_tls_pem crls;
 };
 
 static bool make_pairs(const struct identities *from, struct pairs *ret)
@@ -83,6 +84,56 @@ static bool make_pairs(const struct identities *from, struct pairs *ret)
     return ret->all && ret->pointers;
 }
 
+#define CRLS_MAX ((size_t)64 << 20)
+
+/* Reads a file behind what there is; 0 or a negative error. */
+static int append_file(FILE *out, const char *path)
+{
+    char part[4096];
+    FILE *file = fopen(path, "re");
+    size_t len;
+
+    if (!file) {
+        return -errno;
+    }
+    while ((len = fread(part, 1, sizeof(part), file)) > 0 &&
+           (size_t)ftell(out) < CRLS_MAX) {
+        fwrite(part, 1, len, out);
+    }
+    const int err = ferror(file) ? -EIO : len > 0 ? -EFBIG : 0;
+    fclose(file);
+    fputc('\n', out); /* it may lack one at its end */
+    return err;
+}
+
+/* All lists of revocations in one text, to be freed, if there are some. 0, or a
+ * negative error with the file in @why. */
+static int read_crls(const struct config_texts *files, struct pairs *ret,
+                     char *why)
+{
+    char *text = NULL;
+    size_t size = 0;
+    int err = 0;
+
+    if (files->count == 0) {
+        return 0;
+    }
+    FILE *out = open_memstream(&text, &size);
+    if (!out) {
+        return -ENOMEM;
+    }
+    for (size_t i = 0; i < files->count && err == 0; i++) {
+        err = append_file(out, files->texts[i]);
+        snprintf(why, OPTION_WHY_SIZE, "%.200s",
+                 err < 0 ? files->texts[i] : "");
+    }
+    if (fclose(out) != 0 && err == 0) {
+        err = -ENOMEM;
+    }
+    ret->crls = (struct weir_tls_pem){.data = text, .size = size};
+    return err;
+}
+
 static int make_server_of(const struct config_service *service,
                           const struct pairs *pairs, size_t count,
                           weir_tls_context **ret, char *text, size_t size)
@@ -96,6 +147,13 @@ static int make_server_of(const struct config_service *service,
         .identities = count > 1 ? pairs->pointers + 1 : NULL,
         .identity_count = count - 1,
         .alpn = alpn,
+        .min_version = service->min_tls == CONFIG_TLS_1_3
+                           ? WEIR_TLS_1_3
+                           : WEIR_TLS_VERSION_DEFAULT,
+        .ciphers = service->ciphers,
+        .groups = service->groups,
+        .refuse_unknown_names = service->refuses_names,
+        .revocations = pairs->crls,
         .authorities.file = service->client_ca,
         .client_auth = !service->client_ca ? WEIR_TLS_CLIENT_AUTH_NONE
                        : service->needs_client_cert
@@ -118,12 +176,16 @@ static bool make_server(const struct making *making, weir_tls_context **ret)
 
     if (identities_find(service, &found, why)) {
         err = make_pairs(&found, &pairs)
-                  ? make_server_of(service, &pairs, found.certs.count, ret, why,
-                                   sizeof(why))
+                  ? read_crls(&service->client_crls, &pairs, why)
                   : -ENOMEM;
+        if (err == 0) {
+            err = make_server_of(service, &pairs, found.certs.count, ret, why,
+                                 sizeof(why));
+        }
     }
     free(pairs.all);
     free(pairs.pointers);
+    free((char *)pairs.crls.data);
     identities_free(&found);
     return err >= 0 || fail(making, service->line, why, err);
 }

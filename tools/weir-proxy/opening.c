@@ -11,6 +11,7 @@
 
 #include "tools/common/clock.h"
 
+#include "certificate.h"
 #include "clients.h"
 #include "contexts.h"
 #include "preface.h"
@@ -248,6 +249,19 @@ static void count_handshake(const struct session *session)
     }
 }
 
+/* Is the client's certificate of those that may come? If not it is refused. */
+static bool admit_by_certificate(struct session *session)
+{
+    const struct config_service *config = session->door->service->config;
+
+    if (config->client_names.count == 0 ||
+        certificate_has_name(&config->client_names, session->client)) {
+        return true;
+    }
+    session_refuse(session, END_CLIENT_NAME);
+    return false;
+}
+
 static void secured(void *arg, int err, weir_transport *t)
 {
     struct session *session = arg;
@@ -256,7 +270,7 @@ static void secured(void *arg, int err, weir_transport *t)
     if (err == 0) {
         session->is_opened = true;
         count_handshake(session);
-        if (choose(session, false)) {
+        if (admit_by_certificate(session) && choose(session, false)) {
             await_inside(session);
         }
     } else {
@@ -480,6 +494,9 @@ void opening_take_in(struct place *place)
         has_tls && !service->reads_header && !service->reads_hello;
     if (session->is_opened) {
         count_handshake(session);
+        if (!admit_by_certificate(session)) {
+            return;
+        }
     }
     if (service->reads_header || (has_tls && !session->is_opened) ||
         choose(session, false)) {

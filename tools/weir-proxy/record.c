@@ -45,6 +45,7 @@ static const char *const reason_names[END_REASONS] = {
     [END_HANDSHAKE] = "handshake",
     [END_HELLO] = "hello",
     [END_HEADER] = "header",
+    [END_CLIENT_NAME] = "client-name",
     [END_UNTRUSTED] = "untrusted",
     [END_CLIENT_DENIED] = "client-denied",
     [END_CLIENT_LIMIT] = "client-limit",

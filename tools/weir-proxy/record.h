@@ -44,6 +44,7 @@ enum end_reason {
     END_HANDSHAKE,     /* the client's TLS handshake has failed */
     END_HELLO,         /* no ClientHello, or a wrong one */
     END_HEADER,        /* no PROXY header, or a wrong one */
+    END_CLIENT_NAME,   /* the client's certificate has none of the names */
     END_UNTRUSTED,     /* a PROXY header of a client that is not trusted */
     END_CLIENT_DENIED, /* clients of its network may not come */
     END_CLIENT_LIMIT,  /* one client has as many connections as it may */

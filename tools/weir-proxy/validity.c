@@ -19,6 +19,10 @@
 
 #define FILE_MAX ((size_t)1 << 20)
 
+/* Whoever renews certificates by a program does so a month before, or when a
+ * third of their time is left. */
+#define SOON_S INT64_C(1209600) /* 14 days */
+
 /* The text of a file, to be freed; NULL: it has none, or too much. */
 static char *read_file(const char *path)
 {
@@ -96,6 +100,10 @@ static void look_at(const char *service, const char *path, const void *der,
         warn(service, path, "expired at", certificate.not_after_s);
     } else if (now < certificate.not_before_s) {
         warn(service, path, "is not valid before", certificate.not_before_s);
+    } else if (certificate.not_after_s - now < SOON_S &&
+               certificate.not_after_s - now <
+                   (certificate.not_after_s - certificate.not_before_s) / 4) {
+        warn(service, path, "expires soon, at", certificate.not_after_s);
     }
 }
 

@@ -20,6 +20,8 @@ static const char *const balances[] = {
 static const char *const kinds_of_clients[] = {"any", "tls", "plain", "silent",
                                                NULL};
 static const char *const backup_uses[] = {"all", "first", NULL};
+static const char *const tls_versions[] = {"1.2", "1.3", NULL};
+static const char *const unknown_names[] = {"default", "refuse", NULL};
 static const char *const unchecked_ways[] = {"wait", "use", NULL};
 static const char *const headers_out[] = {"off", "v1", "v2", NULL};
 static const char *const headers_in[] = {"off", "v1", "v2", "any", NULL};
@@ -106,10 +108,33 @@ static const struct option rows[] = {
      .scope = SCOPE_SERVICE, .read = words_say_key},
     {"alpn", 0, "LIST", "application protocols, as h2,http/1.1",
      .repeats = true, .read = words_add_texts, AT_SERVICE(alpn)},
+    {"tls-min", 0, "VERSION", "the lowest version of clients' TLS: {} (1.2)",
+     .kind = OPTION_CHOICE, .choices = tls_versions, AT_SERVICE(min_tls)},
+    {"ciphers", 0, "LIST",
+     "cipher suites by IANA's names, with : between them, the preferred first "
+     "(those of TLS 1.3, and of 1.2 with ECDHE and AEAD)",
+     .read = words_set_text, AT_SERVICE(ciphers)},
+    {"groups", 0, "LIST",
+     "groups of the key exchange, with : between them, of X25519, P-256, P-384 "
+     "and P-521; needs tls-min 1.3 (all)",
+     .read = words_set_text, AT_SERVICE(groups)},
+    {"unknown-name", 0, "HOW",
+     "a client that asks for a name which no certificate is for: default: it "
+     "gets the first certificate, or refuse (default)",
+     .kind = OPTION_EITHER, .choices = unknown_names,
+     AT_SERVICE(refuses_names)},
     {"client-ca", 0, "FILE", "authorities of the clients' certificates",
      .read = words_set_text, AT_SERVICE(client_ca)},
     {"require-client-cert", 0, NULL, "refuse clients without a certificate",
      .kind = OPTION_SWITCH, AT_SERVICE(needs_client_cert)},
+    {"client-crl", 0, "FILE",
+     "revocations of the clients' certificates, of each issuer; again: another "
+     "file",
+     .repeats = true, .read = words_add_text, AT_SERVICE(client_crls)},
+    {"client-name", 0, "KIND:NAME",
+     "whose certificates may come, as dns:NAME, uri:URI or cn:NAME; again: or "
+     "this one",
+     .repeats = true, .read = words_say_client_name, AT_SERVICE(client_names)},
     {"accept-proxy", 0, "VERSION",
      "clients begin with a PROXY header: v1, v2 or any (off)",
      .kind = OPTION_CHOICE, .choices = headers_in, AT_SERVICE(accept_header)},

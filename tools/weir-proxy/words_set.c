@@ -7,6 +7,7 @@
  */
 #include "words_set.h"
 
+#include "certificate.h"
 #include "file.h"
 #include "tools/common/units.h"
 
@@ -766,6 +767,19 @@ bool words_say_trust(void *options, const struct option *word,
             why, "'%s' is not a network such as 10.0.0.0/8 or unix", value);
     }
     return words_add_text(config, word, value, why);
+}
+
+/* "dns:a.example" */
+bool words_say_client_name(void *options, const struct option *word,
+                           const char *value, char *why)
+{
+    if (!certificate_is_name(value)) {
+        return option_refuse(why,
+                             "'%.100s' is not a name such as dns:a.example, "
+                             "uri:spiffe://a/b or cn:NAME",
+                             value);
+    }
+    return words_add_text(options, word, value, why);
 }
 
 /* "100/10s" */

@@ -44,6 +44,7 @@ option_read_fn words_say_handover;
 option_read_fn words_say_cert;
 option_read_fn words_say_key;
 option_read_fn words_say_trust;
+option_read_fn words_say_client_name;
 option_read_fn words_say_client_rate;
 option_read_fn words_say_client_prefix;
 option_read_fn words_say_client_networks;

@@ -1,0 +1,249 @@
+"""The words of weir-proxy about its clients' TLS, with openssl at the other end:
+the lowest version, suites and groups, names that no certificate is for, clients
+by the names in their certificates, and lists of revocations.
+"""
+
+import os
+import subprocess
+import time
+
+from harness import command, equal, matches, need, run
+from proxy_certificates import (CURVE, certificates, folder, make_certificate,
+                                plain)
+from proxying import PROXY, Proxy, told
+from servers import Server, echo
+
+
+def at(name):
+    return os.path.join(folder.name, name)
+
+
+def tls(server, *flags):
+    return Proxy("tls://127.0.0.1:0", plain(server), "--cert",
+                 certificates()["proxy"], *flags)
+
+
+def s_client(proxy, *flags, name="proxy.test", data=b"hello\n"):
+    """What openssl says, and what it gets back of these bytes: it waits for the
+    echo, which a refusal is in place of."""
+    need("openssl")
+    name_flags = ("-servername", name) if name else ("-noservername",)
+    process = subprocess.Popen(
+        ["openssl", "s_client", "-connect", f"127.0.0.1:{proxy.port}",
+         "-CAfile", certificates()["ca"], "-brief", *name_flags, *flags],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    with process:
+        process.stdin.write(data)
+        process.stdin.flush()
+        got = process.stdout.readline()
+        process.stdin.close()
+        err = process.stderr.read().decode()
+        process.wait()
+    return got, err
+
+
+def serves(proxy, *flags, said="", **options):
+    got, err = s_client(proxy, *flags, **options)
+    equal(got, b"hello\n", f"the echo; openssl says {err!r}")
+    matches(err, said, "what openssl says")
+
+
+def refuses(proxy, *flags, said="", **options):
+    got, err = s_client(proxy, *flags, **options)
+    equal(got, b"", "what comes")
+    matches(err, said, "what openssl says")
+
+
+# ---- versions, suites, groups ----
+
+def test_the_lowest_version_refuses_older_clients():
+    with Server(echo) as server, tls(server, "--tls-min", "1.3") as proxy:
+        serves(proxy, said="TLSv1.3")
+        refuses(proxy, "-tls1_2", said="alert protocol version")
+    with Server(echo) as server, tls(server) as proxy:
+        serves(proxy, "-tls1_2", said="TLSv1.2")
+
+
+def test_suites_are_those_of_the_list():
+    with Server(echo) as server, tls(
+            server, "--ciphers", "TLS_AES_256_GCM_SHA384:"
+            "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384") as proxy:
+        serves(proxy, said="TLS_AES_256_GCM_SHA384")
+        serves(proxy, "-tls1_2", said="ECDHE-ECDSA-AES256-GCM-SHA384")
+        refuses(proxy, "-ciphersuites", "TLS_AES_128_GCM_SHA256", "-tls1_3",
+                said="alert handshake failure")
+    outcome = command(PROXY, "-t", "tls://127.0.0.1:9", "tcp://127.0.0.1:9",
+                      "--cert", certificates()["proxy"], "--ciphers", "RC4")
+    equal(outcome.status, 2, "exit status")
+    matches(outcome.err, "TLS_AES_128_GCM_SHA256")
+
+
+def test_groups_are_those_of_the_list():
+    with Server(echo) as server, tls(server, "--tls-min", "1.3", "--groups",
+                                     "P-384") as proxy:
+        serves(proxy, "-groups", "X25519:P-384", said="P-384|secp384r1")
+        refuses(proxy, "-groups", "X25519", said="alert")
+    outcome = command(PROXY, "-t", "tls://127.0.0.1:9", "tcp://127.0.0.1:9",
+                      "--cert", certificates()["proxy"], "--groups", "P-384")
+    equal(outcome.status, 2, "exit status")
+
+
+# ---- names ----
+
+def test_a_name_that_no_certificate_is_for_is_refused_where_that_is_said():
+    with Server(echo) as server, tls(server, "--unknown-name",
+                                     "refuse") as proxy:
+        serves(proxy)
+        serves(proxy, name=None)
+        refuses(proxy, name="other.test", said="unrecognized name")
+    with Server(echo) as server, tls(server) as proxy:
+        serves(proxy, name="other.test")
+
+
+def make_named(name, alternatives, cn):
+    """A client's certificate with these alternative names."""
+    base = at(name)
+    outcome = command(
+        "openssl", "req", "-x509", "-newkey", *CURVE, "-nodes", "-days", "30",
+        "-subj", f"/O=a/CN={cn}", "-addext", f"subjectAltName={alternatives}",
+        "-addext", "basicConstraints=CA:FALSE", "-addext",
+        "keyUsage=digitalSignature", "-addext", "extendedKeyUsage=clientAuth",
+        "-CA", at("ca.pem"), "-CAkey", at("ca.pem"), "-keyout", f"{base}.key",
+        "-out", f"{base}.pem")
+    equal(outcome.status, 0, f"openssl, which said {outcome.err!r}")
+    return ("-cert", f"{base}.pem", "-key", f"{base}.key")
+
+
+CLIENTS = ("--require-client-cert", "--client-name", "dns:App.Test",
+           "--client-name", "uri:spiffe://test/app", "--client-name",
+           "cn:the app")
+
+
+def test_clients_come_by_the_names_in_their_certificates():
+    ca = certificates()["ca"]
+    good = [make_named("by-dns", "DNS:x.test,DNS:app.test", "x"),
+            make_named("by-uri", "URI:spiffe://test/app", "x"),
+            make_named("by-cn", "DNS:x.test", "the app")]
+    bad = [make_named("no-name", "DNS:x.test,URI:spiffe://test/app/b", "App"),
+           make_named("cn-of-dns", "DNS:x.test", "app.test"),
+           make_named("dns-of-uri", "URI:http://app.test", "y"),
+           make_named("wild", "DNS:*.test", "the app too")]
+    # With and without a hello that is read before TLS is opened.
+    for more in ((), ("--client-conns", "100")):
+        with Server(echo) as server, tls(server, "--client-ca", ca, *CLIENTS,
+                                         *more) as proxy:
+            for flags in good:
+                serves(proxy, *flags)
+            for flags in bad:
+                refuses(proxy, *flags)
+            refuses(proxy)
+            proxy.stop()
+            equal(proxy.reasons(), ["done"] * 3 + ["client-name"] * 4 +
+                  ["handshake"], "the log")
+            equal(server.accepted, 3, "connections to the target")
+
+
+# ---- revocations ----
+
+def make_list(name, revoked=()):
+    """A list of revocations of the authority."""
+    index = at(f"{name}.index")
+    with open(index, "w", encoding="ascii"):
+        pass
+    with open(at(f"{name}.cnf"), "w", encoding="ascii") as file:
+        file.write(f"[ca]\ndefault_ca = it\n[it]\ndatabase = {index}\n"
+                   f"certificate = {at('ca.pem')}\n"
+                   f"private_key = {at('ca.key')}\n"
+                   "default_md = sha256\ndefault_crl_days = 30\n")
+    for certificate in revoked:
+        outcome = command("openssl", "ca", "-config", at(f"{name}.cnf"),
+                          "-revoke", certificate)
+        equal(outcome.status, 0, outcome.err)
+    outcome = command("openssl", "ca", "-config", at(f"{name}.cnf"), "-gencrl",
+                      "-out", at(f"{name}.crl"))
+    equal(outcome.status, 0, outcome.err)
+    return at(f"{name}.crl")
+
+
+def test_certificates_that_were_revoked_are_refused_also_after_sighup():
+    ca = certificates()["ca"]
+    flags = make_named("revoked", "DNS:app.test", "x")
+    other = make_named("stays", "DNS:app.test", "x")
+    used = make_list("used")
+    with Server(echo) as server, tls(
+            server, "--client-ca", ca, "--require-client-cert", "--client-crl",
+            used) as proxy:
+        serves(proxy, *flags)
+        os.replace(make_list("later", [at("revoked.pem")]), used)
+        proxy.signal(1)
+        told(proxy, "certificates")
+        refuses(proxy, *flags, said="alert bad certificate")
+        serves(proxy, *other)
+
+
+def test_two_lists_of_two_authorities_are_both_used():
+    second = make_certificate("second", "Another Authority")
+    both = at("both.pem")
+    with open(both, "wb") as out:
+        for path in (at("ca.crt"), at("second.crt")):
+            with open(path, "rb") as file:
+                out.write(file.read())
+    flags = make_named("of-two", "DNS:app.test", "x")
+    first = make_list("first", [at("of-two.pem")])
+    other = make_named("kept", "DNS:app.test", "x")
+    with open(at("second-list.cnf"), "w", encoding="ascii") as file:
+        file.write(f"[ca]\ndefault_ca = it\n[it]\ndatabase = {at('s.index')}\n"
+                   f"certificate = {second}\nprivate_key = {at('second.key')}\n"
+                   "default_md = sha256\ndefault_crl_days = 30\n")
+    with open(at("s.index"), "w", encoding="ascii"):
+        pass
+    equal(command("openssl", "ca", "-config", at("second-list.cnf"), "-gencrl",
+                  "-out", at("second.crl")).status, 0, "openssl ca")
+    with Server(echo) as server, tls(
+            server, "--client-ca", both, "--require-client-cert",
+            "--client-crl", at("second.crl"), "--client-crl", first) as proxy:
+        refuses(proxy, *flags, said="alert bad certificate")
+        serves(proxy, *other)
+
+
+# ---- validity ----
+
+def test_a_certificate_that_expires_soon_is_a_warning():
+    def said_of(days):
+        base = at(f"days-{days}")
+        outcome = command("openssl", "req", "-x509", "-newkey", *CURVE,
+                          "-nodes", "-subj", "/CN=a.test", "-days", "100",
+                          "-keyout", f"{base}.key", "-out", f"{base}.crt")
+        equal(outcome.status, 0, outcome.err)
+        # An own certificate whose begin lies back: by x509 of OpenSSL 3.0.
+        now = time.time()
+        stamp = ["%y%m%d%H%M%SZ"] * 2
+        begin, end = (time.strftime(form, time.gmtime(when)) for form, when in
+                      zip(stamp, (now - (100 - days) * 86400,
+                                  now + days * 86400)))
+        with open(f"{base}.cnf", "w", encoding="ascii") as file:
+            file.write(f"[ca]\ndefault_ca = it\n[it]\ndatabase = {base}.index\n"
+                       f"new_certs_dir = {folder.name}\nserial = {base}.serial\n"
+                       "default_md = sha256\npolicy = any\n[any]\n"
+                       "commonName = supplied\n")
+        for name, text in ((".index", ""), (".serial", "01\n")):
+            with open(base + name, "w", encoding="ascii") as file:
+                file.write(text)
+        equal(command("openssl", "req", "-new", "-key", f"{base}.key", "-subj",
+                      "/CN=a.test", "-out", f"{base}.csr").status, 0, "req")
+        outcome = command("openssl", "ca", "-batch", "-config", f"{base}.cnf",
+                          "-selfsign", "-keyfile", f"{base}.key", "-in",
+                          f"{base}.csr", "-startdate", begin, "-enddate", end,
+                          "-out", f"{base}.pem", "-notext")
+        equal(outcome.status, 0, outcome.err)
+        outcome = command(PROXY, "-t", "tls://127.0.0.1:9",
+                          "tcp://127.0.0.1:9", "--cert", f"{base}.pem",
+                          "--key", f"{base}.key")
+        equal(outcome.status, 0, outcome.err)
+        return outcome.err
+
+    matches(said_of(13), r"warning: a certificate in '.*' expires soon, at ")
+    equal("warning" in said_of(15), False, "a warning of one with 15 days")
+
+
+run(globals())
