@@ -22,6 +22,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 /* Connections at once, and those of them whose request has not come: one more
  * ends the oldest. So those that say nothing keep nobody else out. */
@@ -288,6 +290,36 @@ bool admin_offer(struct proxy *proxy, int fd)
     }
     proxy->admin_fd = fd;
     return true;
+}
+
+/* A low port is the right of another user than the one that serves. */
+int admin_open(struct proxy *proxy)
+{
+    const struct config *config = proxy->config;
+    const int on = 1;
+    struct weir_address address;
+
+    if (!config->admin || !config->user || proxy->admin_fd >= 0 ||
+        config_read_admin(config->admin, &address) < 0) {
+        return 0;
+    }
+    const int fd = socket(address.storage.any.sa_family,
+                          SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0 ||
+        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
+        (config->handover_path &&
+         setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) < 0) ||
+        bind(fd, &address.storage.any, address.len) < 0 ||
+        listen(fd, ASKERS_MAX) < 0) {
+        const int err = -errno;
+        say("admin %s: %s", config->admin, weir_strerror(err));
+        if (fd >= 0) {
+            close(fd);
+        }
+        return err;
+    }
+    proxy->admin_fd = fd;
+    return 0;
 }
 
 int admin_get_socket(const struct admin *admin)

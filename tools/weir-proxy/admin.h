@@ -12,6 +12,8 @@
 
 /* Listens, if the configuration has an address. 0 or a negative error. */
 int admin_begin(struct worker *worker);
+/* Listens before that, for a proxy that will be another user. */
+int admin_open(struct proxy *proxy);
 /* Keeps a listening socket of the predecessor that is at the page's address.
  * False: it is another one, and still the caller's. */
 bool admin_offer(struct proxy *proxy, int fd);

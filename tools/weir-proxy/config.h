@@ -243,6 +243,10 @@ struct config {
     uint64_t drain_ns;
     uint64_t drain_delay_ns; /* before that; it is not ready, and accepts */
     char *handover_path;
+    char *user; /* that it becomes; NULL: none */
+    char *group;
+    char *chroot;
+    bool has_sandbox;
     bool is_verbose;
     bool tests_only; /* -t: look at the configuration, and end */
     bool is_top;     /* --top: show what the proxy at admin does */

@@ -19,6 +19,7 @@
 #include "weir/unix.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -44,37 +45,44 @@
 
 /* ---- the new one ---- */
 
-/* Is the other side a process of this user, or of root? */
-static bool is_trusted(uid_t uid)
+/* Is the other side a process of this user, of the one that this proxy becomes,
+ * or of root? */
+static bool is_trusted(uid_t uid, const struct config *config)
 {
-    return uid == geteuid() || uid == 0;
+    return uid == geteuid() || uid == 0 || uid == confine_get_user(config);
 }
 
-static bool is_ours(int fd)
+static bool is_ours(int fd, const struct config *config)
 {
     struct ucred peer;
     socklen_t len = sizeof(peer);
     const bool is_known =
         getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0;
 
-    if (is_known && !is_trusted(peer.uid)) {
+    if (is_known && !is_trusted(peer.uid, config)) {
         say("handover: a process of another user listens there");
     }
-    return is_known && is_trusted(peer.uid);
+    return is_known && is_trusted(peer.uid, config);
 }
 
-static int connect_to(const char *path)
+/* The running proxy may have another root, in which its path is. */
+static int connect_to(const struct config *config)
 {
+    const char *path = config->handover_path;
+    const char *root = config->chroot && path[0] != '@' ? config->chroot : "";
     const struct timeval limit = {.tv_sec = ANSWER_S};
     struct weir_address address;
+    char whole[PATH_MAX];
 
-    if (weir_address_parse_unix(path, &address) < 0) {
-        say("handover: '%s' is too long for a path", path);
+    snprintf(whole, sizeof(whole), "%s%s%s", root,
+             root[0] && path[0] != '/' ? "/" : "", path);
+    if (weir_address_parse_unix(whole, &address) < 0) {
+        say("handover: '%s' is too long for a path", whole);
         return -1;
     }
     const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd >= 0 && connect(fd, &address.storage.any, address.len) == 0 &&
-        is_ours(fd) &&
+        is_ours(fd, config) &&
         setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)) == 0) {
         return fd;
     }
@@ -189,7 +197,7 @@ static bool take_watchdog(int peer, struct proxy *proxy)
 void handover_take(struct proxy *proxy, const struct contexts *contexts)
 {
     const char *path = proxy->config->handover_path;
-    const int peer = path ? connect_to(path) : -1;
+    const int peer = path ? connect_to(proxy->config) : -1;
     char byte;
 
     proxy->predecessor = peer;
@@ -235,7 +243,7 @@ static bool may_succeed(const struct worker *worker, const weir_writer *writer)
     struct weir_extra_info info = {.size = sizeof(info)};
 
     if (weir_writer_get_extra_info(writer, "peercred", &info) < 0 ||
-        !is_trusted(info.peercred.uid)) {
+        !is_trusted(info.peercred.uid, worker->proxy->config)) {
         say("handover: a process of another user asked for the sockets");
         return false;
     }

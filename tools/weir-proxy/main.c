@@ -4,6 +4,7 @@
  * What can fail is tried before the threads start: the configuration, the
  * certificates, the listening sockets.
  */
+#include "admin.h"
 #include "clients.h"
 #include "contexts.h"
 #include "handover.h"
@@ -222,7 +223,8 @@ static int serve(const struct config *config, struct contexts *contexts,
     handover_take(&proxy, contexts);
     if (take_passed(&listeners) == 0 &&
         listeners_open(&listeners, config, proxy.worker_count) == 0 &&
-        open_log(&proxy.log) == 0) {
+        open_log(&proxy.log) == 0 && admin_open(&proxy) == 0 &&
+        confine_begin(config, &proxy.confinement) == 0) {
         code = run(&proxy, contexts);
     } else {
         contexts_free(contexts);
@@ -255,7 +257,9 @@ static int look_and_serve(const struct config *config)
     char why[OPTION_WHY_SIZE];
     int code = EXIT_USAGE;
     struct clients **clients = clients_make(config, why);
-    struct contexts *contexts = clients ? contexts_make(config, why) : NULL;
+    struct contexts *contexts = clients && confine_check(config, why)
+                                    ? contexts_make(config, why)
+                                    : NULL;
 
     if (contexts) {
         config_warn(config);
@@ -264,6 +268,7 @@ static int look_and_serve(const struct config *config)
     if (!contexts) {
         say("%s", why);
     } else if (config->tests_only) {
+        confine_look(config);
         say("the configuration is good");
         contexts_free(contexts);
         code = EXIT_DONE;

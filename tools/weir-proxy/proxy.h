@@ -16,6 +16,7 @@
 #define WEIR_PROXY_PROXY_H
 
 #include "config.h"
+#include "confine.h"
 #include "counts.h"
 #include "log.h"
 
@@ -148,6 +149,7 @@ struct worker {
 struct proxy {
     const struct config *config;
     struct log_options log;
+    struct confinement confinement;
     struct listeners *listeners;
     struct worker *workers; /* one for each thread */
     uint32_t worker_count;

@@ -115,6 +115,15 @@ static void write_proxy(const struct metrics *metrics, FILE *out)
     fputc('\n', out);
 }
 
+static void write_confinement(const struct proxy *proxy, FILE *out)
+{
+    if (proxy->confinement.is_confined) {
+        fputs("confined\t", out);
+        confine_write(&proxy->confinement, proxy->config, '\t', out);
+        fputc('\n', out);
+    }
+}
+
 static void write_service(const struct metrics *metrics, size_t index,
                           FILE *out)
 {
@@ -176,6 +185,7 @@ void status_write(const struct status *status, FILE *out)
     const struct target_sum *sum = metrics->targets;
 
     write_proxy(metrics, out);
+    write_confinement(metrics->proxy, out);
     for (size_t i = 0; i < config->service_count; i++) {
         write_service(metrics, i, out);
     }

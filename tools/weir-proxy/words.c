@@ -86,6 +86,17 @@ static const struct option rows[] = {
      "take the listening sockets of the proxy that serves this Unix socket, "
      "and serve it for the next one",
      .read = words_say_handover, AT_PROGRAM(handover_path)},
+    {"user", 0, "NAME", "become this user when all is open",
+     .read = words_set_text, AT_PROGRAM(user)},
+    {"group", 0, "NAME", "and this group (the user's)", .read = words_set_text,
+     AT_PROGRAM(group)},
+    {"chroot", 0, "DIR", "and have this folder for the root of all paths",
+     .read = words_set_text, AT_PROGRAM(chroot)},
+    {"sandbox", 0, NULL,
+     "and reach no files but those of the configuration, by no system calls "
+     "but "
+     "those that are needed",
+     .kind = OPTION_SWITCH, AT_PROGRAM(has_sandbox)},
     {"engine", 0, "ENGINE",
      "uring, poll (epoll), or auto: uring if it is allowed",
      .read = engine_read, .choices = engine_names, .scope = SCOPE_PROGRAM},

@@ -1,0 +1,186 @@
+"""weir-proxy as another user, in another root and in a sandbox: that it serves,
+reads its files again and is replaced as before, and what -t says of the rest.
+"""
+
+import contextlib
+import os
+import re
+import shutil
+import signal
+import tempfile
+
+from harness import (WAIT_S, Skip, command, equal, fails, is_sanitized, matches,
+                     need, run)
+from proxy_wait import wait_until
+from proxying import PROXY, Proxy, target, told
+from servers import Server, echo, echoes, free_port
+
+NOBODY = 65534
+ENGINES = ("uring", "poll")
+
+
+def need_root():
+    if os.geteuid() != 0:
+        raise Skip("it is not root")
+
+
+def need_sandbox():
+    if is_sanitized(PROXY):
+        raise Skip("a sanitizer makes calls of its own")
+
+
+@contextlib.contextmanager
+def folder_of_nobody():
+    """A folder that the user nobody may write in, with a network in a file."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        os.mkdir(f"{folder}/run")
+        os.chown(f"{folder}/run", NOBODY, -1)
+        with open(f"{folder}/denied", "w", encoding="utf-8") as file:
+            file.write("192.0.2.0/24\n")
+        yield folder
+
+
+def process_status(proxy, name):
+    with open(f"/proc/{proxy.process.pid}/status", encoding="ascii") as file:
+        return re.search(rf"^{name}:\s*(.*)$", file.read(), re.M)[1].split()
+
+
+def serves(proxy):
+    with proxy.connect() as client:
+        echoes(client)
+
+
+def test_it_serves_as_another_user():
+    need_root()
+    with folder_of_nobody() as folder, Server(echo) as server, Proxy(
+            "tcp://127.0.0.1:0", target(server), "--user", "nobody",
+            "--client-deny", f"@{folder}/denied", threads=3) as proxy:
+        serves(proxy)
+        matches("\n".join(proxy.said),
+                rf"confined: user {NOBODY},root /,Landlock off,calls all$")
+        equal(process_status(proxy, "Uid"), [str(NOBODY)] * 4, "users")
+        equal(process_status(proxy, "CapEff"), ["0" * 16], "capabilities")
+        matches(proxy.get("/status")[1],
+                rf"(?m)^confined\tuser {NOBODY}\troot /\t")
+        proxy.signal(signal.SIGHUP)
+        told(proxy, "networks of clients were read again")
+        serves(proxy)
+
+
+def test_it_serves_in_another_root():
+    need_root()
+    with folder_of_nobody() as folder, Server(echo) as server, Proxy(
+            "tcp://127.0.0.1:0", target(server), "--user", "nobody",
+            "--chroot", folder, threads=2) as proxy:
+        serves(proxy)
+        equal(os.readlink(f"/proc/{proxy.process.pid}/root"), folder, "root")
+        proxy.stop()
+        equal([line["reason"] for line in proxy.lines()], ["done"],
+              "the log, whose file was open")
+
+
+def test_it_serves_in_a_sandbox_and_reads_its_files_again():
+    need_sandbox()
+    for engine in ENGINES:
+        with folder_of_nobody() as folder, Server(echo) as server, Proxy(
+                "tcp://127.0.0.1:0", target(server), "--sandbox", "--engine",
+                engine, "--client-deny", f"@{folder}/denied",
+                threads=3) as proxy:
+            serves(proxy)
+            status = proxy.get("/status")[1]
+            if "calls all" in status or "Landlock off" in status:
+                raise Skip("this kernel has no Landlock, or no seccomp")
+            equal(process_status(proxy, "Seccomp"), ["2"], "seccomp")
+            equal(process_status(proxy, "NoNewPrivs"), ["1"], "new rights")
+            # A file that is another one now.
+            with open(f"{folder}/new", "w", encoding="utf-8") as file:
+                file.write("127.0.0.0/8\n")
+            os.rename(f"{folder}/new", f"{folder}/denied")
+            proxy.signal(signal.SIGHUP)
+            told(proxy, "networks of clients were read again")
+            with contextlib.suppress(ConnectionResetError):
+                with proxy.connect() as client:
+                    equal(client.recv(1), "a reset", "who is denied now")
+            os.rename(proxy.log_path, proxy.log_path + ".1")
+            proxy.signal(signal.SIGUSR1)
+            wait_until(lambda: os.path.exists(proxy.log_path))
+
+
+def test_it_is_replaced_as_another_user_in_another_root_and_a_sandbox():
+    need_root()
+    need_sandbox()
+    with folder_of_nobody() as folder, Server(echo) as server:
+        port = free_port()
+        flags = (f"tcp://127.0.0.1:{port}", target(server), "--user", "nobody",
+                 "--chroot", folder, "--sandbox", "--handover", "/run/next")
+        with Proxy(*flags, admin=False) as first, first.connect() as held:
+            echoes(held)
+            wait_until(lambda: os.path.exists(f"{folder}/run/next"))
+            with Proxy(*flags, admin=False) as second:
+                told(first, "another proxy serves")
+                serves(second)
+                wait_until(lambda: os.stat(f"{folder}/run/next").st_uid
+                           == NOBODY)
+                with Proxy(*flags, admin=False) as third:
+                    told(second, "another proxy serves")
+                    serves(third)
+                    echoes(held)
+                    held.close()
+                    for proxy in (first, second):
+                        equal(proxy.finish(2 * WAIT_S)[0], 0, "exit status")
+
+
+def test_what_will_be_out_of_reach_is_told():
+    need_root()
+    with folder_of_nobody() as folder:
+        os.mkdir(f"{folder}/own", 0o700)
+        shutil.copy(f"{folder}/denied", f"{folder}/own/denied")
+        outcome = command(
+            PROXY, "-t", "--user", "nobody", "--listen", "tcp://127.0.0.1:0",
+            "--client-deny", f"@{folder}/own/denied", "--log",
+            f"{folder}/own/log", "--handover", f"{folder}/own/next", "--to",
+            "unix:/run/none.sock")
+        equal(outcome.status, 0, outcome.err)
+        for wanted in (
+                rf"SIGHUP will not read '{folder}/own/denied' again: "
+                "Permission denied",
+                rf"SIGUSR1 will not open '{folder}/own/log' anew: Permission",
+                rf"no socket can be made or removed in '{folder}/own': Permis",
+                r"'/run/none\.sock' is not reached: No such file"):
+            matches(outcome.err, "warning: once it serves " + wanted)
+        outcome = command(
+            PROXY, "-t", "--chroot", folder, "tcp://127.0.0.1:0",
+            "tcp://127.0.0.1:1", "--client-deny", f"@{folder}/denied")
+        matches(outcome.err, "chroot without user: root can leave it")
+        matches(outcome.err, "denied' again: No such file")
+
+
+def test_who_cannot_be_is_refused():
+    for flags, wanted in ((("--user", "no-such-user"), "user: there is no"),
+                          (("--group", "no-such-group"), "group: there is no"),
+                          (("--chroot", "/none"), "chroot")):
+        fails(command(PROXY, "-t", "tcp://127.0.0.1:0", "tcp://127.0.0.1:1",
+                      *flags), wanted, 2)
+
+
+def test_the_unit_of_systemd_is_exposed_little():
+    """As systemd-analyze judges it, without a running systemd."""
+    need("systemd-analyze")
+    unit = os.path.join(os.path.dirname(PROXY), "weir-proxy.service")
+    outcome = command("systemd-analyze", "security", "--offline=true", unit)
+    level = re.search(r"exposure level for weir-proxy\.service: ([\d.]+)",
+                      outcome.out)
+    equal(float(level[1]) <= 2.0, True, f"exposure in {outcome.out}")
+    with open(unit, encoding="utf-8") as file:
+        start = re.search(r"^ExecStart=(.*)", file.read(), re.M)[1]
+    with tempfile.TemporaryDirectory() as folder:
+        path = f"{folder}/weir-proxy.ini"
+        with open(path, "w", encoding="utf-8") as file:
+            file.write("[a]\nlisten = tcp://127.0.0.1:0\n"
+                       "to = tcp://127.0.0.1:1\n")
+        words = start.replace("/etc/weir-proxy.ini", path).split()[1:]
+        equal(command(PROXY, "-t", *words).status, 0, "its command")
+
+
+run(globals())

@@ -1,0 +1,309 @@
+/*
+ * Another user, another root, and a sandbox, in this order: each needs rights
+ * that the next one takes away.
+ *
+ * Users and groups are read out of the files of /etc, as a service's user
+ * stands there and a static program cannot ask another source.
+ */
+#include "confine.h"
+
+#include "confine_paths.h"
+#include "filter.h"
+#include "tools/common/console.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <pwd.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define GROUPS_MAX 64
+
+struct identity {
+    uid_t uid;
+    gid_t gid;
+    gid_t groups[GROUPS_MAX];
+    size_t group_count;
+};
+
+/* ---- users and groups ---- */
+
+static bool read_id(const char *text, unsigned *ret)
+{
+    char *end;
+
+    errno = 0;
+    const unsigned long id = strtoul(text, &end, 10);
+    *ret = (unsigned)id;
+    return text[0] >= '0' && text[0] <= '9' && *end == '\0' && errno == 0 &&
+           id < UINT32_MAX;
+}
+
+/* Its number and its group's; false: there is none of that name. */
+static bool find_user(const char *name, struct identity *ret)
+{
+    FILE *file = fopen("/etc/passwd", "re");
+    const struct passwd *entry;
+    unsigned id;
+    const bool is_number = read_id(name, &id);
+    bool is_found = false;
+
+    while (file && !is_found && (entry = fgetpwent(file))) {
+        is_found = strcmp(entry->pw_name, name) == 0 ||
+                   (is_number && entry->pw_uid == id);
+        if (is_found) {
+            ret->uid = entry->pw_uid;
+            ret->gid = entry->pw_gid;
+        }
+    }
+    if (file) {
+        fclose(file);
+    }
+    return is_found;
+}
+
+static bool has_member(const struct group *group, const char *user)
+{
+    for (char **member = group->gr_mem; *member; member++) {
+        if (strcmp(*member, user) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Reads the groups that a user is a member of, and, by its name, another one.
+ * False: there is none of that name. */
+static bool find_groups(const char *user, const char *name,
+                        struct identity *ret)
+{
+    FILE *file = fopen("/etc/group", "re");
+    const struct group *entry;
+    unsigned id = 0;
+    bool is_found = !name || read_id(name, &id);
+
+    if (name && is_found) {
+        ret->gid = id;
+    }
+    while (file && (entry = fgetgrent(file))) {
+        if (name && strcmp(entry->gr_name, name) == 0) {
+            ret->gid = entry->gr_gid;
+            is_found = true;
+        }
+        if (user && has_member(entry, user) && ret->group_count < GROUPS_MAX) {
+            ret->groups[ret->group_count++] = entry->gr_gid;
+        }
+    }
+    if (file) {
+        fclose(file);
+    }
+    return is_found;
+}
+
+/* Who the proxy is to be. */
+static bool find_identity(const struct config *config, struct identity *ret,
+                          char *why)
+{
+    *ret = (struct identity){.uid = geteuid(), .gid = getegid()};
+    if (config->user && !find_user(config->user, ret)) {
+        return option_refuse(why, "user: there is no '%.100s' in /etc/passwd",
+                             config->user);
+    }
+    return find_groups(config->user, config->group, ret) ||
+           option_refuse(why, "group: there is no '%.100s' in /etc/group",
+                         config->group);
+}
+
+uid_t confine_get_user(const struct config *config)
+{
+    struct identity identity;
+    char why[OPTION_WHY_SIZE];
+
+    return find_identity(config, &identity, why) ? identity.uid : geteuid();
+}
+
+bool confine_check(const struct config *config, char *why)
+{
+    struct identity identity;
+    struct stat status;
+
+    if (!find_identity(config, &identity, why)) {
+        return false;
+    }
+    const bool is_other = identity.uid != geteuid() ||
+                          (config->group && identity.gid != getegid());
+    if ((is_other || config->chroot) && geteuid() != 0) {
+        return option_refuse(why, "%s needs to be started by root",
+                             config->chroot  ? "chroot"
+                             : config->group ? "group"
+                                             : "user");
+    }
+    if (config->chroot &&
+        (stat(config->chroot, &status) < 0 || !S_ISDIR(status.st_mode))) {
+        return option_refuse(why, "chroot: '%.200s' is no folder",
+                             config->chroot);
+    }
+    return true;
+}
+
+/* ---- giving up ---- */
+
+static int fail(const char *what)
+{
+    const int err = errno;
+
+    say("%s: %s", what, strerror(err));
+    return -err;
+}
+
+static int become(const struct identity *identity)
+{
+    if (setgroups(identity->group_count, identity->groups) < 0 ||
+        setresgid(identity->gid, identity->gid, identity->gid) < 0) {
+        return fail("group");
+    }
+    return setresuid(identity->uid, identity->uid, identity->uid) < 0
+               ? fail("user")
+               : 0;
+}
+
+/* The user is found before the root is another one. */
+static int change_root_and_user(const struct config *config)
+{
+    struct identity identity;
+    char why[OPTION_WHY_SIZE];
+
+    if (!find_identity(config, &identity, why)) {
+        say("%s", why);
+        return -ENOENT;
+    }
+    if (config->chroot && (chroot(config->chroot) < 0 || chdir("/") < 0)) {
+        return fail("chroot");
+    }
+    return geteuid() == 0 && (config->user || config->group) ? become(&identity)
+                                                             : 0;
+}
+
+/* What the kernel lacks, or another sandbox forbids, is told, and the rest
+ * holds. */
+static void enter_sandbox(const struct config *config, bool with_filter,
+                          struct confinement *ret)
+{
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) {
+        fail("sandbox");
+        return;
+    }
+    const int abi = confine_paths(config);
+    if (abi < 0) {
+        say("sandbox: files are not restricted: Landlock: %s", strerror(-abi));
+    }
+    ret->landlock_abi = abi > 0 ? abi : 0;
+    const int err = with_filter ? filter_install() : 0;
+    if (err < 0) {
+        say("sandbox: system calls are not restricted: seccomp: %s",
+            strerror(-err));
+    }
+    ret->has_filter = with_filter && err == 0;
+}
+
+int confine_begin(const struct config *config, struct confinement *ret)
+{
+    *ret = (struct confinement){.is_confined = config->user || config->group ||
+                                               config->chroot ||
+                                               config->has_sandbox};
+    const int err = ret->is_confined ? change_root_and_user(config) : 0;
+
+    if (err == 0 && config->has_sandbox) {
+        enter_sandbox(config, true, ret);
+    }
+    if (err == 0 && ret->is_confined) {
+        char text[512] = "";
+        FILE *out = fmemopen(text, sizeof(text), "w");
+        if (out) {
+            confine_write(ret, config, ',', out);
+            fclose(out);
+            say("confined: %s", text);
+        }
+    }
+    return err;
+}
+
+void confine_write(const struct confinement *confinement,
+                   const struct config *config, char between, FILE *out)
+{
+    fprintf(out, "user %ld%croot %s%cLandlock ", (long)geteuid(), between,
+            config->chroot ? config->chroot : "/", between);
+    if (confinement->landlock_abi > 0) {
+        fprintf(out, "%d", confinement->landlock_abi);
+    } else {
+        fputs("off", out);
+    }
+    fprintf(out, "%ccalls %s", between,
+            confinement->has_filter ? "filtered" : "all");
+}
+
+/* ---- what is out of reach ---- */
+
+/* Tries a file as it will be used. */
+static void try_path(void *arg, const char *path, enum confine_use use)
+{
+    static const char *const later[] = {
+        [CONFINE_READ] = "SIGHUP will not read '%s' again: %s",
+        [CONFINE_APPEND] = "SIGUSR1 will not open '%s' anew: %s",
+        [CONFINE_SOCKETS] = "no socket can be made or removed in '%s': %s",
+        [CONFINE_CONNECT] = "'%s' is not reached: %s"};
+    const int flags = use == CONFINE_APPEND ? O_WRONLY | O_APPEND : O_RDONLY;
+    bool is_good;
+
+    (void)arg;
+    if (use == CONFINE_CONFIG) {
+        return; /* it was read */
+    }
+    if (use == CONFINE_READ || use == CONFINE_APPEND) {
+        const int fd = open(path, flags | O_CLOEXEC | O_NONBLOCK);
+        is_good = fd >= 0;
+        if (is_good) {
+            close(fd);
+        }
+    } else {
+        is_good =
+            access(path, use == CONFINE_SOCKETS ? W_OK | X_OK : W_OK) == 0;
+    }
+    if (!is_good) {
+        char text[512];
+        const int err = errno;
+        snprintf(text, sizeof(text), later[use], path, strerror(err));
+        say("warning: once it serves %s", text);
+    }
+}
+
+void confine_look(const struct config *config)
+{
+    struct confinement confinement = {.is_confined = true};
+
+    if (!config->user && !config->group && !config->chroot &&
+        !config->has_sandbox) {
+        return;
+    }
+    if (config->chroot && !config->user) {
+        say("warning: chroot without user: root can leave it");
+    }
+    const pid_t child = fork();
+    if (child == 0) {
+        if (change_root_and_user(config) == 0) {
+            if (config->has_sandbox) {
+                enter_sandbox(config, false, &confinement);
+            }
+            confine_each_path(config, try_path, NULL);
+        }
+        _exit(0);
+    }
+    if (child > 0) {
+        waitpid(child, NULL, 0);
+    }
+}

@@ -1,0 +1,273 @@
+/*
+ * One walk over the configuration says which paths it has and what for; the
+ * rules of the sandbox are made of it, and so are the words of -t.
+ *
+ * Numbers of Landlock stand here as far as headers of an older kernel lack
+ * them. What a kernel does not know is not asked of it.
+ */
+#include "confine_paths.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/landlock.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#ifndef LANDLOCK_ACCESS_FS_REFER
+#define LANDLOCK_ACCESS_FS_REFER (1ULL << 13)
+#endif
+#ifndef LANDLOCK_ACCESS_FS_TRUNCATE
+#define LANDLOCK_ACCESS_FS_TRUNCATE (1ULL << 14)
+#endif
+
+/* All that its first version knows. */
+#define ACCESS_ALL  ((1ULL << 13) - 1)
+#define ACCESS_READ (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR)
+/* What a rule about a file may have. */
+#define ACCESS_FILE                                                            \
+    (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE |            \
+     LANDLOCK_ACCESS_FS_TRUNCATE)
+
+/* ---- paths ---- */
+
+/* The folder of a path, in PATH_MAX bytes. */
+static const char *folder_of(const char *path, char *ret)
+{
+    const char *slash = strrchr(path, '/');
+    const size_t len = !slash ? 0 : slash == path ? 1 : (size_t)(slash - path);
+
+    snprintf(ret, PATH_MAX, "%.*s", len > 0 ? (int)len : 1,
+             len > 0 ? path : ".");
+    return ret;
+}
+
+struct walk {
+    confine_path_fn *call;
+    void *arg;
+};
+
+static void use_path(const struct walk *walk, const char *path,
+                     enum confine_use use)
+{
+    if (path) {
+        walk->call(walk->arg, path, use);
+    }
+}
+
+static void use_texts(const struct walk *walk, const struct config_texts *texts)
+{
+    for (size_t i = 0; i < texts->count; i++) {
+        use_path(walk, texts->texts[i], CONFINE_READ);
+    }
+}
+
+/* Networks may be in files. */
+static void use_networks(const struct walk *walk,
+                         const struct config_texts *texts)
+{
+    for (size_t i = 0; i < texts->count; i++) {
+        if (texts->texts[i][0] == '@') {
+            use_path(walk, texts->texts[i] + 1, CONFINE_READ);
+        }
+    }
+}
+
+/* The path of a Unix socket; NULL: it has none. */
+static const char *path_of(const struct target *at)
+{
+    const bool is_unix =
+        at->address.len > 0 && at->address.storage.any.sa_family == AF_UNIX;
+
+    return is_unix && at->address.storage.local.sun_path[0]
+               ? at->address.storage.local.sun_path
+               : NULL;
+}
+
+static void use_socket(const struct walk *walk, const char *path)
+{
+    char folder[PATH_MAX];
+
+    if (path && path[0] != '@') {
+        use_path(walk, folder_of(path, folder), CONFINE_SOCKETS);
+    }
+}
+
+static bool has_system_roots(const struct config_route *route)
+{
+    bool has_tls = false;
+
+    for (size_t i = 0; i < route->target_count; i++) {
+        has_tls |= route->targets[i].at.is_tls;
+    }
+    return has_tls && !route->to_ca && !route->to_insecure;
+}
+
+static bool has_names(const struct config_route *route)
+{
+    for (size_t i = 0; i < route->target_count; i++) {
+        if (route->targets[i].at.address.len == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void use_route(const struct walk *walk, const struct config_route *route)
+{
+    static const char *const roots[] = {"/etc/ssl/certs", "/etc/pki",
+                                        "/usr/share/ca-certificates",
+                                        "/usr/local/share/ca-certificates"};
+    static const char *const names[] = {"/etc/resolv.conf", "/etc/hosts"};
+
+    use_path(walk, route->to_ca, CONFINE_READ);
+    use_path(walk, route->to_cert, CONFINE_READ);
+    use_path(walk, route->to_key, CONFINE_READ);
+    for (size_t i = 0; i < route->target_count; i++) {
+        use_path(walk, path_of(&route->targets[i].at), CONFINE_CONNECT);
+    }
+    for (size_t i = 0; i < 4 && has_system_roots(route); i++) {
+        if (access(roots[i], F_OK) == 0) {
+            use_path(walk, roots[i], CONFINE_READ);
+        }
+    }
+    for (size_t i = 0; i < 2 && has_names(route); i++) {
+        use_path(walk, names[i], CONFINE_READ);
+    }
+}
+
+static void use_service(const struct walk *walk,
+                        const struct config_service *service)
+{
+    use_texts(walk, &service->certs);
+    use_texts(walk, &service->keys);
+    use_path(walk, service->client_ca, CONFINE_READ);
+    use_networks(walk, &service->client_allow);
+    use_networks(walk, &service->client_deny);
+    use_networks(walk, &service->client_free);
+    for (size_t i = 0; i < service->listen_count; i++) {
+        use_socket(walk, path_of(&service->listens[i]));
+    }
+    for (size_t i = 0; i < service->route_count; i++) {
+        use_route(walk, &service->routes[i]);
+    }
+}
+
+void confine_each_path(const struct config *config, confine_path_fn *call,
+                       void *arg)
+{
+    const struct walk walk = {call, arg};
+    struct sink sink = {.kind = SINK_NONE};
+    char why[OPTION_WHY_SIZE];
+
+    for (size_t i = 0; i < config->part_count; i++) {
+        use_path(&walk, config->parts[i].path, CONFINE_CONFIG);
+    }
+    if (config->log_path && strcmp(config->log_path, "-") != 0 &&
+        sink_read(config->log_path, &sink, why) && sink.kind == SINK_NONE) {
+        use_path(&walk, config->log_path, CONFINE_APPEND);
+    }
+    use_socket(&walk, config->handover_path);
+    for (size_t i = 0; i < config->service_count; i++) {
+        use_service(&walk, &config->services[i]);
+    }
+}
+
+/* ---- Landlock ---- */
+
+struct rules {
+    int fd;
+    uint64_t handled; /* what is restricted */
+};
+
+static void allow(const struct rules *rules, const char *path, uint64_t access)
+{
+    struct landlock_path_beneath_attr rule = {
+        .parent_fd = open(path, O_PATH | O_CLOEXEC)};
+    struct stat status;
+
+    if (rule.parent_fd < 0) {
+        return; /* what is not there needs no rule */
+    }
+    rule.allowed_access = access & rules->handled;
+    if (fstat(rule.parent_fd, &status) == 0 && !S_ISDIR(status.st_mode)) {
+        rule.allowed_access &= ACCESS_FILE;
+    }
+    syscall(SYS_landlock_add_rule, rules->fd, LANDLOCK_RULE_PATH_BENEATH, &rule,
+            0);
+    close(rule.parent_fd);
+}
+
+/* A folder is read as a whole; of a file its folder is. */
+static void allow_reading(const struct rules *rules, const char *path)
+{
+    char found[PATH_MAX];
+    char folder[PATH_MAX];
+    struct stat status;
+
+    if (stat(path, &status) == 0 && S_ISDIR(status.st_mode)) {
+        allow(rules, path, ACCESS_READ);
+        return;
+    }
+    allow(rules, folder_of(path, folder), ACCESS_READ);
+    if (realpath(path, found)) {
+        allow(rules, folder_of(found, folder), ACCESS_READ);
+    }
+}
+
+static void allow_path(void *arg, const char *path, enum confine_use use)
+{
+    const struct rules *rules = arg;
+    char folder[PATH_MAX];
+
+    switch (use) {
+    case CONFINE_CONFIG:
+    case CONFINE_READ:
+        allow_reading(rules, path);
+        break;
+    case CONFINE_APPEND:
+        allow(rules, folder_of(path, folder),
+              LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_MAKE_REG |
+                  LANDLOCK_ACCESS_FS_TRUNCATE);
+        break;
+    case CONFINE_SOCKETS:
+        allow(rules, path,
+              LANDLOCK_ACCESS_FS_MAKE_SOCK | LANDLOCK_ACCESS_FS_REMOVE_FILE |
+                  LANDLOCK_ACCESS_FS_READ_DIR);
+        break;
+    case CONFINE_CONNECT:
+    default:
+        break; /* that is not restricted */
+    }
+}
+
+int confine_paths(const struct config *config)
+{
+    const long abi = syscall(SYS_landlock_create_ruleset, NULL, 0,
+                             LANDLOCK_CREATE_RULESET_VERSION);
+    struct rules rules = {
+        .handled = ACCESS_ALL | (abi >= 2 ? LANDLOCK_ACCESS_FS_REFER : 0) |
+                   (abi >= 3 ? LANDLOCK_ACCESS_FS_TRUNCATE : 0)};
+    const struct landlock_ruleset_attr attr = {.handled_access_fs =
+                                                   rules.handled};
+
+    if (abi < 0) {
+        return -errno;
+    }
+    rules.fd = (int)syscall(SYS_landlock_create_ruleset, &attr,
+                            sizeof(attr.handled_access_fs), 0);
+    if (rules.fd < 0) {
+        return -errno;
+    }
+    allow(&rules, "/dev/null",
+          LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE);
+    confine_each_path(config, allow_path, &rules);
+    const long done = syscall(SYS_landlock_restrict_self, rules.fd, 0);
+    const int err = done < 0 ? -errno : (int)abi;
+    close(rules.fd);
+    return err;
+}
