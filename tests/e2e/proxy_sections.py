@@ -110,6 +110,7 @@ def test_wrong_defaults_are_told_with_their_line():
     for line, wanted in (("listen = tcp://:1", "'listen' is not for"),
                          ("name = x", "'name' is not for"),
                          ("route = x", "'route' is not for"),
+                         ("route-as = tls", "'route-as' is not for"),
                          ("to = tcp://a:1", "'to' is not for"),
                          ("weight = 1", "'weight' is not for"),
                          ("threads = 1", "'threads' is not for"),
@@ -161,6 +162,8 @@ def test_services_with_one_group_have_one_balance_and_one_set_of_checks():
 def test_what_is_of_a_group_is_said_there():
     group = f"[targets g]\nbalance = first\n{TO}"
     is_good(f"{A}to = @g\nsend-proxy = v2\nidle-timeout = 1s\n{group}")
+    is_good("[a]\nlisten = any://127.0.0.1:0\nroute = *\nroute-as = tls\n"
+            f"passthrough = on\nto = @g\nroute = *\nto = @g\n{group}")
     is_good(f"{group}[defaults]\nbalance = source\ncheck = 2s\n{A}to = @g\n")
     for line in ("balance = first", "weight = 2", "check = 2s",
                  "to = tcp://127.0.0.1:2"):

@@ -223,10 +223,17 @@ static bool say_section(const struct saying *saying, size_t section,
 static bool is_of_service(const struct saying *saying,
                           const struct option *word, struct range own)
 {
-    const bool is_key = strcmp(word->name, "key") == 0;
-    const struct option *adds = is_key ? words_find("cert") : word;
+    static const char *const pairs[][2] = {{"key", "cert"},
+                                           {"check-send", "check-expect"},
+                                           {"check-expect", "check-send"}};
 
-    return !adds->repeats || !has_word(saying->lines, own, adds);
+    for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++) {
+        if (strcmp(word->name, pairs[i][0]) == 0 &&
+            has_word(saying->lines, own, words_find(pairs[i][1]))) {
+            return false;
+        }
+    }
+    return !word->repeats || !has_word(saying->lines, own, word);
 }
 
 static bool is_of_route(const struct saying *saying, const struct option *word,
@@ -235,10 +242,16 @@ static bool is_of_route(const struct saying *saying, const struct option *word,
     return word->scope == SCOPE_ROUTE && is_of_service(saying, word, own);
 }
 
+/* Does it say which clients a route is for? */
+static bool names_clients(const struct option *word)
+{
+    return strncmp(word->name, "route", strlen("route")) == 0;
+}
+
 /* What a route with a group says itself, as it is about its clients. */
 static bool is_of_clients(const struct option *word)
 {
-    return strcmp(word->name, "passthrough") == 0 ||
+    return names_clients(word) || strcmp(word->name, "passthrough") == 0 ||
            strcmp(word->name, "send-proxy") == 0 ||
            strcmp(word->name, "abort-on-close") == 0;
 }
@@ -272,7 +285,7 @@ static bool check_own(const struct saying *saying, struct range own, size_t at)
         const struct line *line = &saying->lines->all[i];
         const struct option *word = words_find(line->name);
         if (!word || i == at || word->scope < SCOPE_ROUTE ||
-            strcmp(word->name, "route") == 0 || is_of_clients(word)) {
+            is_of_clients(word)) {
             continue;
         }
         saying->config->line = line->number;
@@ -375,12 +388,9 @@ static bool begin_service(struct saying *saying, size_t at)
 
 static bool may_be_in(enum section kind, const struct option *word)
 {
-    static const char *const own[] = {"listen", "name", "route"};
-
-    for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++) {
-        if (strcmp(word->name, own[i]) == 0) {
-            return false;
-        }
+    if (strcmp(word->name, "listen") == 0 || strcmp(word->name, "name") == 0 ||
+        names_clients(word)) {
+        return false;
     }
     return word->scope == SCOPE_ROUTE ||
            word->scope ==
