@@ -7,6 +7,7 @@
 #include "tests/unit.h"
 #include "tools/common/console.h"
 #include "tools/common/version.h"
+#include "tools/weir-proxy/check_plan.h"
 #include "tools/weir-proxy/words.h"
 
 static struct config config;
@@ -143,6 +144,89 @@ UNIT_IN(proxy_words, a_route_has_the_dialogue_before_it_or_its_own, with_empty,
     expect_step(0, NULL, "c", false);
 }
 
+UNIT(proxy_words, a_target_may_be_checked_elsewhere_and_otherwise)
+{
+    says("to", "tcp://127.0.0.1:4");
+    says("check-at", "tls://:8008");
+    says("target-check", "5s");
+    says("target-rise", "9");
+    says("target-fall", "1");
+    says("to", "tcp://127.0.0.1:5,tcp://127.0.0.1:6");
+    says("target-check", "off");
+    says("check", "http");
+    cr_assert(config_check(&config, why), "%s", why);
+    const struct config_route *route = config_route(&config);
+    const struct config_target *target = &route->targets[2];
+    struct check_plan plan;
+    check_plan_make(route, target, &plan);
+    expect_eq(plan.check.port, 8008);
+    expect_eq(plan.check.no_tls, false);
+    expect_eq(plan.check.interval_ns, 5000000000);
+    expect_eq(plan.check.rise, 9);
+    expect_eq(plan.check.fall, 1);
+    cr_assert(check_plan_has_tls(route, target));
+    cr_assert_str_eq(check_plan_tls(route, target, NULL).server_hostname,
+                     "127.0.0.1");
+    check_plan_make(route, &route->targets[0], &plan);
+    expect_eq(plan.check.port, 0);
+    expect_eq(plan.check.interval_ns, 2000000000);
+    expect_eq(plan.check.fall, 3);
+    for (size_t i = 3; i < 5; i++) {
+        cr_assert_not(check_plan_is_checked(route, &route->targets[i]));
+        check_plan_make(route, &route->targets[i], &plan);
+        expect_eq(plan.check.interval_ns, 0, "each of the list");
+    }
+}
+
+/* The version of the header with which the last target is checked. */
+static int header_of(void)
+{
+    const struct config_route *route = config_route(&config);
+    struct check_plan plan;
+    check_plan_make(route, config_target(&config), &plan);
+    return (int)plan.check.proxy_version;
+}
+
+UNIT(proxy_words, a_check_has_the_header_of_connections_on_their_port_alone)
+{
+    says("check", "http");
+    expect_eq(header_of(), 0);
+    says("send-proxy", "v2");
+    expect_eq(header_of(), WEIR_PROXY_V2);
+    says("check-port", "3");
+    expect_eq(header_of(), WEIR_PROXY_V2, "it is the target's");
+    says("check-port", "4");
+    expect_eq(header_of(), 0);
+    says("check-proxy", "v1");
+    expect_eq(header_of(), WEIR_PROXY_V1);
+    says("check-proxy", "off");
+    says("check-at", "tcp://:3");
+    expect_eq(header_of(), 0);
+    says("check-proxy", "auto");
+    expect_eq(header_of(), WEIR_PROXY_V2);
+    says("check-at", "tcp://127.0.0.9:3");
+    expect_eq(header_of(), 0, "it is another machine");
+    says("check-at", "unix:/a");
+    expect_eq(header_of(), 0);
+}
+
+UNIT(proxy_words, checks_may_have_tls_where_targets_have_none)
+{
+    says("check", "http");
+    says("check-tls", "on");
+    says("check-ca", "a.pem");
+    says("check-name", "api.example");
+    cr_assert(config_check(&config, why), "%s", why);
+    const struct config_route *route = config_route(&config);
+    const struct weir_tls_settings tls =
+        check_plan_tls(route, &route->targets[0], NULL);
+    cr_assert(check_plan_needs_tls(route));
+    cr_assert(check_plan_has_own_authorities(route));
+    cr_assert_str_eq(tls.server_hostname, "api.example");
+    says("check-tls", "off");
+    cr_assert_not(check_plan_needs_tls(route));
+}
+
 UNIT(proxy_words, a_check_that_logs_in_has_a_user)
 {
     says("check", "mysql:weir");
@@ -260,7 +344,17 @@ static const struct {
     {"check-status", "200-", "a status such as 200, or two of 100 to 599"},
     {"check-status", "399-200", "a status such as 200, or two of 100 to 599"},
     {"check-status", "200-600", "a status such as 200, or two of 100 to 599"},
-    {"check-tls", "on", "'on' is neither as-target nor off"},
+    {"check-tls", "yes", "'yes' is neither as-target, on nor off"},
+    {"check-ca", "", "it needs a value"},
+    {"check-name", "", "it needs a value"},
+    {"check-at", "127.0.0.1:1", "is no place for checks; write tcp://HOST"},
+    {"check-at", "udp://127.0.0.1:1", "is no place for checks"},
+    {"check-at", "tcp://127.0.0.1", "has no port"},
+    {"check-at", "tcp://:0", "has no port"},
+    {"check-at", "unix:", "has no path"},
+    {"target-check", "often", "is neither off nor a time such as 2s"},
+    {"target-check", "0s", "is neither off nor a time such as 2s"},
+    {"target-check", "5", "is neither off nor a time such as 2s"},
     {"client-rate", "100", "a number and a time of 1ms or more, such as"},
     {"client-rate", "0/1s", "a number and a time of 1ms or more, such as"},
     {"client-rate", "/1s", "a number and a time of 1ms or more, such as"},
@@ -494,6 +588,27 @@ UNIT_IN(proxy_words, checks_and_clients_that_are_no_whole_are_refused,
     INCOMPLETE("when-back cut ends what stay keeps", "listen",
                "tcp://127.0.0.1:1", "stay", "on", "balance", "first", "check",
                "tcp", "when-back", "cut", "to", "tcp://127.0.0.1:2");
+    INCOMPLETE("check-tls needs a check", "listen", "tcp://127.0.0.1:1",
+               "check-tls", "on", "to", "tcp://127.0.0.1:2");
+    INCOMPLETE("check-fast needs a check", "listen", "tcp://127.0.0.1:1",
+               "check-fast", "1s", "to", "tcp://127.0.0.1:2");
+    INCOMPLETE("check-ca needs checks with TLS", "listen", "tcp://127.0.0.1:1",
+               "check", "http", "check-ca", "a", "to", "tcp://127.0.0.1:2");
+    INCOMPLETE("check-insecure needs checks with TLS", "listen",
+               "tcp://127.0.0.1:1", "check", "tcp", "check-tls", "on",
+               "check-insecure", "on", "to", "tcp://127.0.0.1:2");
+    INCOMPLETE("check tls needs a check-at with tls://", "listen",
+               "tcp://127.0.0.1:1", "check", "tls", "to", "tls://127.0.0.1:2",
+               "check-at", "tcp://:3");
+    INCOMPLETE("'unix:/a' has no other port to check", "listen",
+               "tcp://127.0.0.1:1", "check", "tcp", "to", "unix:/a", "check-at",
+               "tcp://:3");
+    INCOMPLETE("say by check-name whose certificate its checks see", "listen",
+               "tcp://127.0.0.1:1", "check", "http", "check-tls", "on", "to",
+               "unix:/a");
+    INCOMPLETE("check-send or check-expect", "listen", "tcp://127.0.0.1:1",
+               "check", "text", "check", "off", "to", "tcp://127.0.0.1:2",
+               "target-check", "1s", "check", "text");
     INCOMPLETE("client-ban needs client-conns or client-rate", "listen",
                "tcp://127.0.0.1:1", "client-ban", "1s", "to",
                "tcp://127.0.0.1:2");
@@ -535,8 +650,6 @@ UNIT_IN(proxy_words, a_configuration_that_is_no_whole_is_told_what_it_lacks,
                "tcp://127.0.0.1:2");
     INCOMPLETE("check tls needs a target with tls://", "listen",
                "tcp://127.0.0.1:1", "check", "tls", "to", "tcp://127.0.0.1:2");
-    INCOMPLETE("are checked by tcp alone", "listen", "tcp://127.0.0.1:1",
-               "send-proxy", "v1", "check", "http", "to", "tls://127.0.0.1:2");
     INCOMPLETE("say by to-name", "listen", "tcp://127.0.0.1:1", "to",
                "tls+unix:/a");
     INCOMPLETE("is a target twice", "listen", "tcp://127.0.0.1:1", "to",

@@ -188,6 +188,8 @@ static void free_route(struct config_route *route)
     free_steps(route);
     free(route->check_user);
     free(route->check_path);
+    free(route->check_ca);
+    free(route->check_name);
     free(route->check_host);
     free(route->to_ca);
     free(route->to_name);
@@ -213,10 +215,10 @@ static bool copy_text(char **text)
  * False without memory; the route can be freed all the same. */
 static bool inherit(struct config_route *route, const struct config_route *from)
 {
-    char **texts[] = {&route->check_user, &route->check_path,
-                      &route->check_host, &route->to_ca,
-                      &route->to_name,    &route->to_cert,
-                      &route->to_key};
+    char **texts[] = {
+        &route->check_user, &route->check_path, &route->check_host,
+        &route->check_ca,   &route->check_name, &route->to_ca,
+        &route->to_name,    &route->to_cert,    &route->to_key};
     bool is_whole = true;
 
     *route = *from; /* which names no clients, as no 'route' began it */

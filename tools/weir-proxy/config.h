@@ -57,6 +57,7 @@ enum config_unchecked {
 enum config_check_tls {
     CHECK_TLS_UNSAID, /* as the target does */
     CHECK_TLS_AS_TARGET,
+    CHECK_TLS_ON,
     CHECK_TLS_OFF,
 };
 
@@ -64,6 +65,14 @@ enum config_check_tls {
 enum config_tls_version {
     CONFIG_TLS_1_2,
     CONFIG_TLS_1_3,
+};
+
+/* The PROXY header that checks begin with. */
+enum config_check_proxy {
+    CHECK_PROXY_AUTO, /* as connections do, on their own port */
+    CHECK_PROXY_OFF,
+    CHECK_PROXY_V1,
+    CHECK_PROXY_V2,
 };
 
 enum config_header {
@@ -103,6 +112,16 @@ struct config_texts {
     size_t count;
 };
 
+/* Checks of one target, as far as they are not those of its route. */
+struct config_target_check {
+    bool is_off;
+    uint64_t interval_ns; /* 0: the route's, as are rise and fall */
+    uint64_t rise;
+    uint64_t fall;
+    bool has_at;
+    struct target at; /* without its text */
+};
+
 /* Where connections go to: --to. */
 struct config_target {
     unsigned line;    /* of the file; 0: it is a flag's */
@@ -110,6 +129,7 @@ struct config_target {
     uint64_t weight;
     uint64_t limit; /* connections at once; 0: no limit */
     bool is_backup;
+    struct config_target_check check;
     size_t list_count; /* targets of one 'to', of which this is the last; or 0
                         */
 };
@@ -143,6 +163,7 @@ struct config_route {
     enum weir_check_kind check;
     uint64_t check_interval_ns;
     uint64_t check_timeout_ns;
+    uint64_t check_fast_ns; /* 0: the interval */
     uint64_t check_rise;
     uint64_t check_fall;
     char *check_user; /* of a login; NULL: it is none */
@@ -155,6 +176,10 @@ struct config_route {
     uint64_t check_min_status;
     uint64_t check_max_status;
     enum config_check_tls check_tls;
+    char *check_ca;
+    char *check_name;
+    bool check_insecure;
+    enum config_check_proxy check_proxy;
     enum config_unchecked unchecked;
     struct config_fate when_down;
     struct config_fate when_back;

@@ -4,6 +4,7 @@
  * Before something is looked at, its line becomes that of the configuration, so
  * that whatever is refused has its place.
  */
+#include "check_plan.h"
 #include "config.h"
 
 #include "tools/common/console.h"
@@ -55,40 +56,6 @@ static bool has_tls_target(const struct config_route *route)
     return false;
 }
 
-/* What stands on another port is another program, which need not have the
- * target's TLS: that is said. */
-static bool check_port(const struct config_route *route, char *why)
-{
-    const bool asks =
-        route->check == WEIR_CHECK_TEXT || route->check == WEIR_CHECK_HTTP;
-
-    if (!route->is_checked &&
-        (route->check_port > 0 || route->when_down.is_cut ||
-         route->when_back.is_cut)) {
-        return option_refuse(why, "%s needs a check",
-                             route->check_port > 0     ? "check-port"
-                             : route->when_down.is_cut ? "when-down"
-                                                       : "when-back");
-    }
-    if (route->check_tls == CHECK_TLS_OFF && route->check == WEIR_CHECK_TLS) {
-        return option_refuse(why, "check-tls off is not for check tls");
-    }
-    for (size_t i = 0; i < route->target_count && route->check_port > 0; i++) {
-        if (route->targets[i].at.address.len > 0 &&
-            route->targets[i].at.address.storage.any.sa_family == AF_UNIX) {
-            return option_refuse(why, "'%s' has no other port to check",
-                                 route->targets[i].at.text);
-        }
-    }
-    if (route->check_port > 0 && asks && has_tls_target(route) &&
-        route->check_tls == CHECK_TLS_UNSAID) {
-        return option_refuse(why,
-                             "check-port: say by check-tls whether that port "
-                             "has TLS: as-target, or off");
-    }
-    return true;
-}
-
 static bool check_stay(const struct config_route *route, char *why)
 {
     if (route->stays && route->balance != BALANCE_FIRST) {
@@ -120,23 +87,10 @@ static bool check_route(const struct config_service *service,
                              : route->passes_tls ? "passthrough"
                                                  : "balance sni");
     }
-    if (has_tls_target(route) && route->send_header != HEADER_NONE &&
-        route->is_checked && route->check != WEIR_CHECK_TCP &&
-        !(route->check_port > 0 && route->check_tls == CHECK_TLS_OFF)) {
-        return option_refuse(
-            why, "with send-proxy targets of TLS are checked by tcp "
-                 "alone, or at a check-port with check-tls off, as checks "
-                 "send no header");
-    }
-    if (route->is_checked && route->check == WEIR_CHECK_TEXT &&
-        route->check_step_count == 0) {
-        return option_refuse(why,
-                             "check text needs check-send or check-expect");
-    }
-    if (!check_port(route, why) || !check_stay(route, why)) {
+    if (!check_plan_is_right(route, why) || !check_stay(route, why)) {
         return false;
     }
-    if (!has_tls_target(route) &&
+    if (!has_tls_target(route) && !check_plan_needs_tls(route) &&
         (route->to_ca || route->to_name || route->to_cert || route->to_key ||
          route->to_insecure || shakes)) {
         return option_refuse(why, "%s needs a target with tls://",
@@ -423,6 +377,7 @@ static void spread_list(struct config_route *route, size_t last)
         target->weight = said->weight;
         target->limit = said->limit;
         target->is_backup = said->is_backup;
+        target->check = said->check;
     }
 }
 
@@ -444,10 +399,14 @@ static void tell_of_list(const struct config *config,
                          const struct config_target *target)
 {
     char place[CONFIG_PLACE_SIZE];
+    const struct config_target_check *check = &target->check;
     const char *word = target->is_backup     ? "backup"
                        : target->limit > 0   ? "limit"
                        : target->weight != 1 ? "weight"
-                                             : NULL;
+                       : check->has_at       ? "check-at"
+                       : check->is_off || check->interval_ns > 0
+                           ? "target-check"
+                           : NULL;
 
     if (config->tests_only && target->list_count > 0 && word) {
         say("%s%s is about each of the %zu targets of this 'to'",
@@ -465,9 +424,9 @@ static void warn_of_mysql(const struct config *config,
 {
     char place[CONFIG_PLACE_SIZE];
 
-    if (route->is_checked && route->check != WEIR_CHECK_MYSQL &&
-        (route->check_port ? route->check_port : target->at.port) ==
-            MYSQL_PORT) {
+    if (check_plan_is_checked(route, target) &&
+        route->check != WEIR_CHECK_MYSQL &&
+        check_plan_port(route, target) == MYSQL_PORT) {
         say("%swarning: '%s': MySQL and MariaDB count a check as a handshake "
             "that was broken off, and refuse this machine after "
             "max_connect_errors (100) of them in a row: write check = "

@@ -6,6 +6,7 @@
  */
 #include "contexts.h"
 
+#include "check_plan.h"
 #include "identities.h"
 
 #include <errno.h>
@@ -17,6 +18,7 @@
 struct service_contexts {
     weir_tls_context *clients;
     weir_tls_context **routes;
+    weir_tls_context **checks; /* NULL: those of the routes */
     size_t route_count;
 };
 
@@ -197,24 +199,40 @@ static bool has_tls_target(const struct config_route *route)
             return true;
         }
     }
-    return route->is_checked && route->check == WEIR_CHECK_TLS;
+    return check_plan_needs_tls(route);
 }
 
 static bool make_client(const struct making *making,
-                        const struct config_route *route,
-                        weir_tls_context **ret)
+                        const struct config_route *route, const char *ca,
+                        bool is_insecure, weir_tls_context **ret)
 {
     char text[256] = "";
     const struct weir_tls_options options = {
         .size = sizeof(options),
-        .no_verify = route->to_insecure,
-        .authorities.file = route->to_ca,
+        .no_verify = is_insecure,
+        .authorities.file = ca,
         .certificate.file = route->to_cert,
         .key.file = route->to_key,
     };
 
     const int err = weir_tls_context_new(&options, ret, text, sizeof(text));
     return err >= 0 || fail(making, route->line, text, err);
+}
+
+/* For the targets of a route, and, where that is another one, for checks. */
+static bool make_route(const struct making *making,
+                       const struct config_route *route, weir_tls_context **ret,
+                       weir_tls_context **ret_checks)
+{
+    if (has_tls_target(route) &&
+        !make_client(making, route, route->to_ca, route->to_insecure, ret)) {
+        return false;
+    }
+    return !check_plan_needs_tls(route) ||
+           !check_plan_has_own_authorities(route) ||
+           make_client(making, route,
+                       route->check_ca ? route->check_ca : route->to_ca,
+                       route->check_insecure, ret_checks);
 }
 
 /* Does anything of the service need certificates of its own? */
@@ -232,14 +250,14 @@ static bool make_service(const struct making *making,
         return false;
     }
     ret->routes = calloc(service->route_count, sizeof(*ret->routes));
-    if (!ret->routes) {
+    ret->checks = calloc(service->route_count, sizeof(*ret->checks));
+    if (!ret->routes || !ret->checks) {
         return fail(making, service->line, "", -ENOMEM);
     }
     ret->route_count = service->route_count;
     for (size_t i = 0; i < service->route_count; i++) {
-        const struct config_route *route = &service->routes[i];
-        if (has_tls_target(route) &&
-            !make_client(making, route, &ret->routes[i])) {
+        if (!make_route(making, &service->routes[i], &ret->routes[i],
+                        &ret->checks[i])) {
             return false;
         }
     }
@@ -275,8 +293,10 @@ void contexts_free(void *contexts)
         weir_tls_context_unref(service->clients);
         for (size_t j = 0; j < service->route_count; j++) {
             weir_tls_context_unref(service->routes[j]);
+            weir_tls_context_unref(service->checks[j]);
         }
         free(service->routes);
+        free(service->checks);
     }
     free(all);
 }
@@ -347,8 +367,12 @@ weir_tls_context *contexts_of_service(const struct contexts *contexts,
     return contexts->services[service].clients;
 }
 
-weir_tls_context *contexts_of_route(const struct contexts *contexts,
-                                    size_t service, size_t route)
+struct route_contexts contexts_of_route(const struct contexts *contexts,
+                                        size_t service, size_t route)
 {
-    return contexts->services[service].routes[route];
+    const struct service_contexts *its = &contexts->services[service];
+
+    return (struct route_contexts){its->routes[route],
+                                   its->checks[route] ? its->checks[route]
+                                                      : its->routes[route]};
 }

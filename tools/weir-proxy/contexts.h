@@ -39,8 +39,13 @@ void contexts_free(void *contexts);
 /* The context of a service for its clients; NULL: it has no TLS. */
 weir_tls_context *contexts_of_service(const struct contexts *contexts,
                                       size_t service);
-/* The context of a route for its targets; NULL: none of them has TLS. */
-weir_tls_context *contexts_of_route(const struct contexts *contexts,
-                                    size_t service, size_t route);
+/* Those of a route for its targets, and for their checks; NULL: none of them
+ * has TLS. */
+struct route_contexts {
+    weir_tls_context *targets;
+    weir_tls_context *checks;
+};
+struct route_contexts contexts_of_route(const struct contexts *contexts,
+                                        size_t service, size_t route);
 
 #endif

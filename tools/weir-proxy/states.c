@@ -7,6 +7,8 @@
  */
 #include "states.h"
 
+#include "check_plan.h"
+
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
@@ -57,6 +59,26 @@ static uint64_t add_steps(uint64_t key, const struct config_route *config)
     return key;
 }
 
+/* Where checks go, and with what. */
+static uint64_t add_place(uint64_t key, const struct config_route *config,
+                          const struct config_target *target)
+{
+    const struct target *at = &target->check.at;
+    char text[128] = "";
+
+    key = add_text(key, config->check_ca);
+    key = add_text(key, config->check_name);
+    key = add_text(key, config->check_insecure ? "" : NULL);
+    key = add_text(key, target->check.has_at ? at->host : NULL);
+    if (target->check.has_at && at->address.len > 0) {
+        weir_address_format(&at->address, text, sizeof(text));
+    }
+    key = add_text(key, text);
+    snprintf(text, sizeof(text), "%u %d", (unsigned)at->port,
+             (int)config->check_proxy);
+    return add_text(key, text);
+}
+
 /* How a fact is known. The state alone holds for the same checks alone, and has
  * no name. */
 static uint64_t key_of(const struct route *route,
@@ -82,12 +104,15 @@ static uint64_t key_of(const struct route *route,
     uint64_t key = UINT64_C(0xcbf29ce484222325);
     char plan[96];
 
-    key ^= is_of_checks && config->is_checked ? 1 + (uint64_t)config->check : 0;
+    key ^= is_of_checks && check_plan_is_checked(config, target)
+               ? 1 + (uint64_t)config->check
+               : 0;
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
         key = add_text(key, texts[i]);
     }
     if (is_of_checks) {
         key = add_steps(key, config);
+        key = add_place(key, config, target);
         snprintf(plan, sizeof(plan), "%llu %llu-%llu %d",
                  (unsigned long long)config->check_port,
                  (unsigned long long)config->check_min_status,
@@ -273,7 +298,7 @@ struct weir_upstream_known states_find(const struct states_one *states,
                                        size_t count, const struct route *route,
                                        const struct config_target *target)
 {
-    const bool is_checked = route->config->is_checked;
+    const bool is_checked = check_plan_is_checked(route->config, target);
     uint64_t values[FACTS];
 
     for (enum fact fact = 0; fact < FACTS; fact++) {

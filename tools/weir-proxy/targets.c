@@ -7,6 +7,7 @@
  */
 #include "targets.h"
 
+#include "check_plan.h"
 #include "contexts.h"
 #include "cuts.h"
 #include "states.h"
@@ -101,41 +102,6 @@ static enum weir_balance balance_of(const struct config_route *config)
     default:
         return WEIR_BALANCE_ROUND_ROBIN;
     }
-}
-
-/* Writes the dialogue of a route, if it has one. */
-static void write_steps(const struct config_route *config,
-                        struct weir_check_step ret[WEIR_CHECK_STEPS_MAX])
-{
-    for (size_t i = 0; i < config->check_step_count; i++) {
-        const struct config_step *step = &config->check_steps[i];
-        ret[i] =
-            (struct weir_check_step){step->send, step->send_size, step->expect,
-                                     step->expect_size, !step->begins};
-    }
-}
-
-static struct weir_upstream_check check_of(const struct config_route *config,
-                                           const struct weir_check_step *steps)
-{
-    return (struct weir_upstream_check){
-        .size = sizeof(struct weir_upstream_check),
-        .kind = config->check,
-        .interval_ns = config->is_checked ? config->check_interval_ns : 0,
-        .timeout_ns = config->check_timeout_ns,
-        .rise = (uint32_t)config->check_rise,
-        .fall = (uint32_t)config->check_fall,
-        .steps = config->check_step_count > 0 ? steps : NULL,
-        .step_count = config->check_step_count,
-        .user = config->check_user,
-        .path = config->check_path,
-        .host = config->check_host,
-        .port = (uint16_t)config->check_port,
-        .no_tls = config->check_tls == CHECK_TLS_OFF,
-        .min_status = (uint32_t)config->check_min_status,
-        .max_status = (uint32_t)config->check_max_status,
-        .starts_down = config->unchecked == UNCHECKED_WAIT,
-    };
 }
 
 static const char *word_of(enum weir_upstream_state state)
@@ -358,10 +324,14 @@ static bool has_tls_at_once(const struct config_route *config,
 }
 
 static int add_target(struct route *route, const struct config_target *target,
-                      weir_tls_context *context)
+                      struct route_contexts contexts)
 {
-    const struct weir_tls_settings tls = tls_of(route->config, target, context);
+    const struct weir_tls_settings tls =
+        tls_of(route->config, target, contexts.targets);
+    const struct weir_tls_settings check_tls =
+        check_plan_tls(route->config, target, contexts.checks);
     const struct weir_upstream_known known = known_of(route, target);
+    struct check_plan plan;
     const struct weir_upstream_options options = {
         .size = sizeof(options),
         .place = target->at.address.len > 0
@@ -374,8 +344,13 @@ static int add_target(struct route *route, const struct config_target *target,
         .connection_limit = (uint32_t)target->limit,
         .is_backup = target->is_backup,
         .known = &known,
+        .check = &plan.check,
+        .check_tls =
+            check_plan_has_tls(route->config, target) ? &check_tls : NULL,
     };
     weir_upstream *added;
+
+    check_plan_make(route->config, target, &plan);
     const int err = weir_upstreams_add(route->upstreams, &options, &added);
 
     if (err < 0) {
@@ -388,10 +363,9 @@ static int add_target(struct route *route, const struct config_target *target,
 
 int targets_make(struct worker *worker, struct route *route,
                  const struct config_service *service,
-                 const struct config_route *config, weir_tls_context *context)
+                 const struct config_route *config,
+                 struct route_contexts contexts)
 {
-    struct weir_check_step steps[WEIR_CHECK_STEPS_MAX];
-    const struct weir_upstream_check check = check_of(config, steps);
     const struct weir_upstreams_options options = {
         .size = sizeof(options),
         .balance = balance_of(config),
@@ -401,7 +375,6 @@ int targets_make(struct worker *worker, struct route *route,
         .eject_ns = config->eject_ns,
         .slow_start_ns = config->slow_start_ns,
         .resolve_ns = config->resolve_ns > 0 ? config->resolve_ns : UINT64_MAX,
-        .check = &check,
         .changed = tell_change,
         .check_skipped = tell_skipped,
         .changed_arg = route,
@@ -412,7 +385,6 @@ int targets_make(struct worker *worker, struct route *route,
         .shared = shared_of(worker->proxy, config),
     };
 
-    write_steps(config, steps);
     *route = (struct route){
         .worker = worker,
         .service = service,
@@ -423,7 +395,7 @@ int targets_make(struct worker *worker, struct route *route,
     }
     int err = weir_upstreams_new(worker->loop, &options, &route->upstreams);
     for (size_t i = 0; i < config->target_count && err == 0; i++) {
-        err = add_target(route, &config->targets[i], context);
+        err = add_target(route, &config->targets[i], contexts);
     }
     return err;
 }
@@ -442,20 +414,35 @@ bool targets_begin_tls(const struct route *route, const weir_upstream *upstream,
                contexts_of_route(
                    weir_thread_get_config(worker->thread),
                    (size_t)(route->service - worker->proxy->config->services),
-                   (size_t)(route->config - route->service->routes)));
+                   (size_t)(route->config - route->service->routes))
+                   .targets);
     ret->handshake_timeout_ns = route->config->connect_timeout_ns;
     return true;
 }
 
-void targets_renew_tls(const struct route *route, weir_tls_context *context)
+static bool renew_tls(const struct route *route,
+                      const struct config_target *target,
+                      struct route_contexts contexts, weir_upstream *upstream)
+{
+    const struct weir_tls_settings tls =
+        tls_of(route->config, target, contexts.targets);
+    const struct weir_tls_settings check_tls =
+        check_plan_tls(route->config, target, contexts.checks);
+
+    return (!has_tls_at_once(route->config, target) ||
+            weir_upstream_set_tls(upstream, &tls) == 0) &&
+           (!check_plan_has_tls(route->config, target) ||
+            weir_upstream_set_check_tls(upstream, &check_tls) == 0);
+}
+
+void targets_renew_tls(const struct route *route,
+                       struct route_contexts contexts)
 {
     for (size_t i = 0; i < route->config->target_count; i++) {
         const struct config_target *target = &route->config->targets[i];
-        const struct weir_tls_settings tls =
-            tls_of(route->config, target, context);
-        if (has_tls_at_once(route->config, target) &&
-            weir_upstream_set_tls(
-                weir_upstreams_get_upstream(route->upstreams, i), &tls) < 0) {
+        weir_upstream *upstream =
+            weir_upstreams_get_upstream(route->upstreams, i);
+        if (!renew_tls(route, target, contexts, upstream)) {
             say("%s: its certificates were not renewed", target->at.text);
         }
     }

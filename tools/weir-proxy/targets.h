@@ -7,6 +7,7 @@
 #ifndef WEIR_PROXY_TARGETS_H
 #define WEIR_PROXY_TARGETS_H
 
+#include "contexts.h"
 #include "proxy.h"
 
 #include "weir/tls.h"
@@ -18,11 +19,12 @@ int targets_make_shared(struct proxy *proxy);
 /* After them. */
 void targets_free_shared(struct proxy *proxy);
 
-/* Makes the set of @route; @context is for targets with TLS, or NULL. 0, or a
- * negative error after a line that names the target. */
+/* Makes the set of @route. 0, or a negative error after a line that names the
+ * target. */
 int targets_make(struct worker *worker, struct route *route,
                  const struct config_service *service,
-                 const struct config_route *config, weir_tls_context *context);
+                 const struct config_route *config,
+                 struct route_contexts contexts);
 /* Is a target one that connections are cut from: down, where that is so, or a
  * backup while another one is up? */
 bool targets_is_left(const struct route *route, const weir_upstream *upstream);
@@ -30,7 +32,8 @@ bool targets_is_left(const struct route *route, const weir_upstream *upstream);
  * before it: with these settings. */
 bool targets_begin_tls(const struct route *route, const weir_upstream *upstream,
                        struct weir_tls_settings *ret);
-/* Connections and checks use another context from now on. */
-void targets_renew_tls(const struct route *route, weir_tls_context *context);
+/* Connections and checks use other contexts from now on. */
+void targets_renew_tls(const struct route *route,
+                       struct route_contexts contexts);
 
 #endif

@@ -22,6 +22,7 @@ static const char *const kinds_of_clients[] = {"any", "tls", "plain", "silent",
 static const char *const backup_uses[] = {"all", "first", NULL};
 static const char *const tls_versions[] = {"1.2", "1.3", NULL};
 static const char *const unknown_names[] = {"default", "refuse", NULL};
+static const char *const check_headers[] = {"auto", "off", "v1", "v2", NULL};
 static const char *const unchecked_ways[] = {"wait", "use", NULL};
 static const char *const headers_out[] = {"off", "v1", "v2", NULL};
 static const char *const headers_in[] = {"off", "v1", "v2", "any", NULL};
@@ -279,6 +280,10 @@ static const struct option rows[] = {
      .scope = SCOPE_ROUTE, .read = words_say_check, .name_choice = name_check},
     {"check-timeout", 0, "TIME", "for a check (2s)", .least = 1,
      .kind = OPTION_TIME, AT_ROUTE(check_timeout_ns)},
+    {"check-fast", 0, "TIME",
+     "until the next check after one that speaks against the state (the "
+     "check's)",
+     .least = 1, .kind = OPTION_TIME, AT_ROUTE(check_fast_ns)},
     {"check-rise", 0, "N", "good checks until a target is up (2)", .least = 1,
      .most = UINT32_MAX, .kind = OPTION_COUNT, AT_ROUTE(check_rise)},
     {"check-fall", 0, "N", "bad checks until a target is down (3)", .least = 1,
@@ -299,8 +304,19 @@ static const struct option rows[] = {
     {"check-port", 0, "PORT", "where targets are looked at (the target's)",
      .kind = OPTION_COUNT, .least = 1, .most = 65535, AT_ROUTE(check_port)},
     {"check-tls", 0, "HOW",
-     "text and http checks of a target with TLS: as-target, or off: without it",
+     "text and http checks go over TLS: as-target, on or off (as-target)",
      .scope = SCOPE_ROUTE, .read = words_say_check_tls},
+    {"check-ca", 0, "FILE",
+     "authorities of the certificates that checks see (to-ca)",
+     .read = words_set_text, AT_ROUTE(check_ca)},
+    {"check-name", 0, "NAME", "of these certificates (to-name)",
+     .read = words_set_text, AT_ROUTE(check_name)},
+    {"check-insecure", 0, NULL, "do not verify these certificates",
+     .kind = OPTION_SWITCH, AT_ROUTE(check_insecure)},
+    {"check-proxy", 0, "VERSION",
+     "begin checks with a PROXY header: auto (as send-proxy says, on the "
+     "target's own port), off, v1 or v2 (auto)",
+     .kind = OPTION_CHOICE, .choices = check_headers, AT_ROUTE(check_proxy)},
     {"check-host", 0, "NAME", "the Host of an http check (the target's)",
      .read = words_set_host, AT_ROUTE(check_host)},
     {"unchecked", 0, "HOW",
@@ -339,6 +355,19 @@ static const struct option rows[] = {
      .most = UINT32_MAX, .kind = OPTION_COUNT, AT_TARGET(limit)},
     {"backup", 0, NULL, "used only when no other target can be",
      .kind = OPTION_SWITCH, AT_TARGET(is_backup)},
+    {"check-at", 0, "ADDRESS",
+     "look at this target there: tcp://HOST:PORT, tls://HOST:PORT, unix:PATH "
+     "or tls+unix:PATH; without a HOST at its own address",
+     .scope = SCOPE_TARGET, .read = words_say_check_at},
+    {"target-check", 0, "TIME",
+     "how often this target is looked at, or off: never (check)",
+     .scope = SCOPE_TARGET, .read = words_say_target_check},
+    {"target-rise", 0, "N", "good checks until this target is up (check-rise)",
+     .least = 1, .most = UINT32_MAX, .kind = OPTION_COUNT,
+     AT_TARGET(check.rise)},
+    {"target-fall", 0, "N", "bad checks until this target is down (check-fall)",
+     .least = 1, .most = UINT32_MAX, .kind = OPTION_COUNT,
+     AT_TARGET(check.fall)},
 
     {.kind = OPTION_TITLE, .help = "Besides"},
     {"config", 0, "FILE", "read FILE", .read = words_read_config,

@@ -553,7 +553,7 @@ bool words_say_check_status(void *options, const struct option *word,
     return true;
 }
 
-/* "as-target" or "off" */
+/* "as-target", "on" or "off" */
 bool words_say_check_tls(void *options, const struct option *word,
                          const char *value, char *why)
 {
@@ -563,11 +563,73 @@ bool words_say_check_tls(void *options, const struct option *word,
     if (!route) {
         return false;
     }
-    if (strcmp(value, "off") != 0 && strcmp(value, "as-target") != 0) {
-        return option_refuse(why, "'%.60s' is neither as-target nor off",
+    if (strcmp(value, "as-target") == 0) {
+        route->check_tls = CHECK_TLS_AS_TARGET;
+    } else if (strcmp(value, "on") == 0) {
+        route->check_tls = CHECK_TLS_ON;
+    } else if (strcmp(value, "off") == 0) {
+        route->check_tls = CHECK_TLS_OFF;
+    } else {
+        return option_refuse(why, "'%.60s' is neither as-target, on nor off",
                              value);
     }
-    route->check_tls = value[0] == 'o' ? CHECK_TLS_OFF : CHECK_TLS_AS_TARGET;
+    return true;
+}
+
+/* As of a target, but for an empty host: that of the target. */
+bool words_say_check_at(void *options, const struct option *word,
+                        const char *value, char *why)
+{
+    struct config *config = options;
+    struct config_target *target = words_owner(config, word, why);
+    struct target at;
+
+    if (!target) {
+        return false;
+    }
+    if (!target_has_scheme(value) || strncmp(value, "udp:", 4) == 0) {
+        return option_refuse(why,
+                             "'%.100s' is no place for checks; write "
+                             "tcp://HOST:PORT, tcp://:PORT, the same with "
+                             "tls://, unix:PATH or tls+unix:PATH",
+                             value);
+    }
+    if (target_parse(value, true, &at, why) < 0) {
+        return false;
+    }
+    const bool is_unix =
+        at.address.len > 0 && at.address.storage.any.sa_family == AF_UNIX;
+    if (is_unix ? strchr(value, ':')[1] == '\0' : at.port == 0) {
+        return option_refuse(why, "'%.100s' has no %s", value,
+                             is_unix ? "path" : "port");
+    }
+    at.text = NULL; /* it is not kept */
+    target->check.at = at;
+    target->check.has_at = true;
+    return true;
+}
+
+/* "off" or "5s" */
+bool words_say_target_check(void *options, const struct option *word,
+                            const char *value, char *why)
+{
+    struct config *config = options;
+    struct config_target *target = words_owner(config, word, why);
+    uint64_t interval_ns = 0;
+
+    if (!target) {
+        return false;
+    }
+    const bool is_off = strcmp(value, "off") == 0;
+    if (!is_off && (units_lacks_unit(value) ||
+                    parse_time(value, &interval_ns) < 0 || interval_ns == 0)) {
+        return option_refuse(why,
+                             "'%.100s' is neither off nor a time such "
+                             "as 2s",
+                             value);
+    }
+    target->check.is_off = is_off;
+    target->check.interval_ns = interval_ns;
     return true;
 }
 

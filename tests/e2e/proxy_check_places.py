@@ -1,0 +1,289 @@
+"""Where checks of weir-proxy go, and with what: another port with TLS that
+traffic does not have, another machine or a Unix socket, a PROXY header, and
+targets that are checked otherwise than their route, or not at all.
+"""
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import tempfile
+import threading
+
+from harness import equal, matches, run
+from proxy_certificates import Secured, certificates, make_certificate
+from proxy_wait import wait_until
+from proxying import Proxy, expect_reset, target, told
+from servers import Server, echo, echoes
+
+GOOD = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+BAD = b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n"
+LOCAL = b"\r\n\r\n\x00\r\nQUIT\n\x20\x00\x00\x00"
+
+
+class Rest:
+    """Answers requests of checks, as Patroni's REST does, and keeps all that
+    was said to it."""
+
+    def __init__(self, answer=GOOD):
+        self.answer = answer
+        self.said = []
+
+    def __call__(self, connection, _number):
+        said = b""
+        while b"\r\n\r\n" not in said.replace(LOCAL, b""):
+            data = connection.recv(4096)
+            if not data:
+                return
+            said += data
+        self.said.append(said)
+        connection.sendall(self.answer)
+
+
+class Local(Server):
+    """A server at a Unix socket."""
+
+    def __init__(self, serve, path):
+        super().__init__(serve)
+        self.listener.close()
+        self.path = path
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(path)
+        self.listener.listen()
+
+    def work(self, connection, number):
+        with contextlib.suppress(OSError), connection:
+            self.serve(connection, number)
+
+
+def checks(*flags, every="20ms"):
+    return ("tcp://127.0.0.1:0", "--check", "http", "--check", every, *flags)
+
+
+def use(proxy, count=5):
+    for _ in range(count):
+        with proxy.connect() as client:
+            echoes(client)
+
+
+# ---- TLS ----
+
+def test_a_check_may_have_tls_where_traffic_has_none():
+    """As an API server's port, whose traffic passes unopened."""
+    rest = Rest()
+    with Server(echo) as server, Secured(rest, "a") as checked:
+        port = ("--check-port", str(checked.port), "--check-tls", "on")
+        ca = ("--check-ca", certificates()["ca"])
+        with Proxy(*checks(*port, *ca, "--check-name", "a.test"),
+                   target(server)) as proxy:
+            use(proxy)
+        matches(rest.said[0].decode(), f"Host: a.test:{checked.port}\r\n")
+        with Proxy(*checks(*port, *ca), target(server)) as proxy:
+            use(proxy)  # the certificate names the address, too
+        with Proxy(*checks(*port, "--check-insecure"),
+                   target(server)) as proxy:
+            use(proxy)
+        with Proxy(*checks(*port, *ca, "--check-name", "b.test"),
+                   target(server)) as proxy:
+            matches(told(proxy, " is down"), f"{target(server)} is down: .*name")
+            expect_reset(proxy)
+            proxy.stop_by(["no-target"])
+        with Proxy(*checks(*port), target(server)) as proxy:
+            told(proxy, " is down")
+            expect_reset(proxy)
+            proxy.stop_by(["no-target"])
+
+
+def test_a_target_with_tls_may_be_checked_by_other_authorities():
+    rest = Rest()
+    make_certificate("else", "Another Authority")
+    other = make_certificate("elsewhere", "a.test", "else")
+    made = certificates()
+    made["elsewhere"] = other
+    with Secured(echo, "a") as server, Secured(rest, "elsewhere") as checked:
+        flags = ("--check-port", str(checked.port), "--check-tls", "as-target",
+                 "--to-ca", made["ca"], "--to-name", "a.test",
+                 f"tls://127.0.0.1:{server.port}")
+        authority = os.path.join(os.path.dirname(other), "else.crt")
+        with Proxy(*checks("--check-ca", authority, *flags)) as proxy:
+            use(proxy)
+        with Proxy(*checks(*flags)) as proxy:
+            told(proxy, " is down")
+
+
+def test_the_authorities_of_checks_are_read_again():
+    rest = Rest()
+    folder = os.path.dirname(certificates()["ca"])
+    path = os.path.join(folder, "checked.crt")
+    shutil.copy(os.path.join(folder, "b.crt"), path)
+    with Server(echo) as server, Secured(rest, "a") as checked, Proxy(
+            *checks("--check-port", str(checked.port), "--check-tls", "on",
+                    "--check-ca", path), target(server)) as proxy:
+        told(proxy, " is down")
+        shutil.copy(os.path.join(folder, "ca.crt"), path)
+        proxy.signal(signal.SIGHUP)
+        wait_until(lambda: proxy.metric("upstream_up") == 1)
+        use(proxy)
+
+
+# ---- places ----
+
+def test_a_check_may_go_to_another_place():
+    rest = Rest()
+    with Server(echo) as one, Server(echo) as other, Server(echo) as third, \
+            tempfile.TemporaryDirectory() as folder, \
+            Local(rest, os.path.join(folder, "rest")) as local, \
+            Server(Rest(BAD)) as bad, Secured(rest, "a") as secured:
+        with Proxy(*checks("--check-ca", certificates()["ca"]),
+                   target(one), "--check-at", f"unix:{local.path}",
+                   "--to", target(other), "--check-at",
+                   f"tcp://localhost:{bad.port}",
+                   "--to", target(third), "--check-at",
+                   f"tls://:{secured.port}", threads=2) as proxy:
+            wait_until(lambda: len(rest.said) > 10)
+            use(proxy, 10)
+            equal(other.accepted, 0, "its place says 503")
+            equal((one.accepted, third.accepted), (5, 5), "connections")
+            hosts = {said.split(b"\r\n")[1] for said in rest.said}
+            equal(hosts, {b"Host: localhost",
+                          f"Host: 127.0.0.1:{secured.port}".encode()}, "hosts")
+
+
+# ---- headers ----
+
+def test_a_check_begins_with_the_header_of_connections():
+    """LOCAL, as no client is behind it."""
+    rest = Rest()
+    with Server(rest) as server:
+        with Proxy(*checks("--send-proxy", "v2"), target(server)) as proxy:
+            wait_until(lambda: rest.said)
+            equal(rest.said[0][:20], LOCAL + b"GET ", "the check")
+            equal(proxy.metric("upstream_up"), 1, "targets that are up")
+        rest.said.clear()
+        with Proxy(*checks("--send-proxy", "v1"), target(server)):
+            wait_until(lambda: rest.said)
+            matches(rest.said[0].decode(),
+                    r"PROXY TCP4 127\.0\.0\.1 127\.0\.0\.1 \d+ "
+                    f"{server.port}\r\nGET /")
+        rest.said.clear()
+        with Proxy(*checks("--send-proxy", "v1", "--check-proxy", "off"),
+                   target(server)):
+            wait_until(lambda: rest.said)
+            equal(rest.said[0][:5], b"GET /", "the check")
+
+
+def test_another_port_gets_no_header_unless_that_is_said():
+    rest = Rest()
+    with Server(echo) as server, Server(rest) as checked:
+        flags = ("--send-proxy", "v2", "--check-port", str(checked.port))
+        with Proxy(*checks(*flags), target(server)):
+            wait_until(lambda: rest.said)
+            equal(rest.said[0][:5], b"GET /", "the check")
+        rest.said.clear()
+        with Proxy(*checks(*flags, "--check-proxy", "v2"), target(server)):
+            wait_until(lambda: rest.said)
+            equal(rest.said[0][:20], LOCAL + b"GET ", "the check")
+
+
+def test_a_header_goes_before_the_tls_of_a_check():
+    said = []
+    secured = Secured(Rest(), "a")
+
+    def serve(connection, number):
+        header = connection.recv(len(LOCAL), socket.MSG_WAITALL)
+        said.append(header)
+        secured.serve_secured(connection, number)
+
+    with contextlib.closing(secured.listener), Server(serve) as server:
+        for kind in ("http", "tls"):
+            said.clear()
+            with Proxy("tcp://127.0.0.1:0", "--check", kind, "--check", "20ms",
+                       "--send-proxy", "v2", "--to-ca", certificates()["ca"],
+                       f"tls://127.0.0.1:{server.port}") as proxy:
+                wait_until(lambda: proxy.metric("upstream_checks_total") > 3)
+                equal(proxy.metric("upstream_checks_failed_total"), 0, kind)
+                equal(said[0], LOCAL, "before TLS")
+
+
+# ---- one target ----
+
+def test_a_target_that_is_not_checked_is_never_down():
+    with Server(Rest(BAD)) as bad, Server(echo) as never, Proxy(
+            *checks(), target(bad), "--to", target(never), "--target-check",
+            "off") as proxy:
+        told(proxy, f"{target(bad)} is down")
+        use(proxy)
+        equal(proxy.metric("upstream_up"), 1, "targets that are up")
+
+
+def test_a_target_may_be_checked_alone_and_fall_at_once():
+    rest = Rest(BAD)
+    with Server(rest) as bad, Server(echo) as good, Proxy(
+            "tcp://127.0.0.1:0", "--check", "http", "--check", "off",
+            "--unchecked", "use", "--check", "http", "--check", "60s",
+            target(bad), "--target-check", "20ms", "--target-fall", "1",
+            "--target-rise", "1", "--to", target(good), "--target-check",
+            "off") as proxy:
+        told(proxy, f"{target(bad)} is down")
+        use(proxy)
+        rest.answer = GOOD
+        wait_until(lambda: proxy.metric("upstream_up") == 2)
+
+
+def test_checks_come_sooner_where_the_state_is_in_doubt():
+    rest = Rest()
+    with Server(rest) as server, Proxy(
+            *checks("--check-fast", "20ms", "--check-fall", "3",
+                    every="300ms"), target(server)) as proxy:
+        wait_until(lambda: proxy.metric("upstream_up") == 1)
+        rest.answer = BAD
+        told(proxy, " is down")
+        rest.answer = GOOD
+        wait_until(lambda: proxy.metric("upstream_up") == 1)
+
+
+# ---- what a check leaves behind ----
+
+def test_a_check_with_an_answer_ends_without_a_reset():
+    ends = []
+    known = threading.Event()
+
+    def serve(connection, _number):
+        connection.sendall(b"220 ready\r\n" + b"x" * 50000)
+        said = b""
+        try:
+            while data := connection.recv(4096):
+                said += data
+            ends.append(said)
+        except ConnectionResetError:
+            ends.append("a reset")
+        if len(ends) >= 5:
+            known.set()
+
+    with Server(serve) as server, Proxy(
+            "tcp://127.0.0.1:0", "--check", "text", "--check", "20ms",
+            "--check-expect", "^220 ", "--check-expect", r"\n", "--check-send",
+            r"QUIT\r\n\x00", target(server)) as proxy:
+        known.wait(60)
+        equal(set(ends), {b"QUIT\r\n\x00"}, "ends of checks")
+        equal(proxy.metric("upstream_checks_failed_total"), 0, "bad checks")
+
+
+def test_a_wrong_answer_counts_at_once():
+    """The server keeps the connection, and check-timeout is long."""
+    def serve(connection, _number):
+        connection.recv(1024)
+        connection.sendall(b"-LOADING\r\n")
+        connection.recv(1024)
+
+    for expect in "^+PONG", "+PONG":
+        with Server(serve) as server, Proxy(
+                "tcp://127.0.0.1:0", "--check", "text", "--check", "10ms",
+                "--check-send", r"PING\r\n", "--check-expect", expect,
+                "--check-timeout", "1h" if expect[0] == "^" else "800ms",
+                target(server)) as proxy:
+            matches(told(proxy, " is down"), "is down: ")
+
+
+run(globals())

@@ -1,0 +1,277 @@
+/*
+ * The plan of a target's checks.
+ *
+ * Nothing is inherited by another port without a word: not TLS, which
+ * check-tls or the scheme of check-at says, and not the header of send-proxy,
+ * which check-proxy says.
+ */
+#include "check_plan.h"
+
+#include <string.h>
+
+static bool is_unix(const struct target *at)
+{
+    return at->address.len > 0 && at->address.storage.any.sa_family == AF_UNIX;
+}
+
+/* "tcp://:8008": the address that connections use, with another port. */
+static bool is_port_alone(const struct target *at)
+{
+    return at->host[0] == '\0' && at->address.len == 0;
+}
+
+bool check_plan_is_checked(const struct config_route *route,
+                           const struct config_target *target)
+{
+    return !target->check.is_off &&
+           (route->is_checked || target->check.interval_ns > 0);
+}
+
+static bool is_any_checked(const struct config_route *route)
+{
+    for (size_t i = 0; i < route->target_count; i++) {
+        if (check_plan_is_checked(route, &route->targets[i])) {
+            return true;
+        }
+    }
+    return route->is_checked;
+}
+
+uint16_t check_plan_port(const struct config_route *route,
+                         const struct config_target *target)
+{
+    return target->check.has_at    ? target->check.at.port
+           : route->check_port > 0 ? (uint16_t)route->check_port
+                                   : target->at.port;
+}
+
+static enum weir_proxy_version version_of(enum config_header header)
+{
+    return header == HEADER_V1   ? WEIR_PROXY_V1
+           : header == HEADER_V2 ? WEIR_PROXY_V2
+                                 : (enum weir_proxy_version)0;
+}
+
+/* The header that a check begins with; 0: none. */
+static enum weir_proxy_version header_of(const struct config_route *route,
+                                         const struct config_target *target)
+{
+    const bool is_elsewhere =
+        target->check.has_at && !is_port_alone(&target->check.at);
+
+    switch (route->check_proxy) {
+    case CHECK_PROXY_OFF:
+        return version_of(HEADER_NONE);
+    case CHECK_PROXY_V1:
+        return WEIR_PROXY_V1;
+    case CHECK_PROXY_V2:
+        return WEIR_PROXY_V2;
+    case CHECK_PROXY_AUTO:
+    default:
+        return is_elsewhere || check_plan_port(route, target) != target->at.port
+                   ? version_of(HEADER_NONE)
+                   : version_of(route->send_header);
+    }
+}
+
+/* ---- TLS ---- */
+
+bool check_plan_has_tls(const struct config_route *route,
+                        const struct config_target *target)
+{
+    const bool speaks = route->check == WEIR_CHECK_TLS ||
+                        route->check == WEIR_CHECK_TEXT ||
+                        route->check == WEIR_CHECK_HTTP;
+
+    if (!speaks || !check_plan_is_checked(route, target)) {
+        return false;
+    }
+    if (target->check.has_at) {
+        return target->check.at.is_tls;
+    }
+    return route->check_tls == CHECK_TLS_ON ||
+           (route->check_tls != CHECK_TLS_OFF && target->at.is_tls);
+}
+
+bool check_plan_needs_tls(const struct config_route *route)
+{
+    size_t i = 0;
+
+    while (i < route->target_count &&
+           !check_plan_has_tls(route, &route->targets[i])) {
+        i++;
+    }
+    return i < route->target_count;
+}
+
+bool check_plan_has_own_authorities(const struct config_route *route)
+{
+    return route->check_ca || route->check_insecure;
+}
+
+/* The name of the certificate; NULL: none is known. */
+static const char *name_of(const struct config_route *route,
+                           const struct config_target *target)
+{
+    return route->check_name ? route->check_name
+           : route->to_name  ? route->to_name
+           : target->check.has_at && target->check.at.host[0]
+               ? target->check.at.host
+           : target->at.host[0] ? target->at.host
+                                : NULL;
+}
+
+static bool is_insecure(const struct config_route *route)
+{
+    return route->check_insecure || (route->to_insecure && !route->check_ca);
+}
+
+struct weir_tls_settings check_plan_tls(const struct config_route *route,
+                                        const struct config_target *target,
+                                        weir_tls_context *context)
+{
+    return (struct weir_tls_settings){
+        .size = sizeof(struct weir_tls_settings),
+        .context = context,
+        .server_hostname = name_of(route, target),
+        .no_hostname_check = is_insecure(route),
+        .handshake_timeout_ns = UINT64_MAX, /* check-timeout is its limit */
+    };
+}
+
+/* ---- the plan ---- */
+
+static void write_place(const struct config_route *route,
+                        const struct config_target *target,
+                        struct weir_upstream_check *ret)
+{
+    const struct target *at = &target->check.at;
+
+    if (!target->check.has_at) {
+        ret->port = (uint16_t)route->check_port;
+    } else if (is_port_alone(at)) {
+        ret->port = at->port;
+    } else if (at->address.len > 0) {
+        ret->place = weir_place_addresses(&at->address, 1);
+    } else {
+        ret->place = weir_place_host(at->host, at->port);
+    }
+}
+
+static uint64_t interval_of(const struct config_route *route,
+                            const struct config_target *target)
+{
+    return !check_plan_is_checked(route, target) ? 0
+           : target->check.interval_ns > 0       ? target->check.interval_ns
+                                                 : route->check_interval_ns;
+}
+
+void check_plan_make(const struct config_route *route,
+                     const struct config_target *target, struct check_plan *ret)
+{
+    const struct config_target_check *own = &target->check;
+
+    ret->check = (struct weir_upstream_check){
+        .size = sizeof(struct weir_upstream_check),
+        .kind = route->check,
+        .interval_ns = interval_of(route, target),
+        .fast_ns = route->check_fast_ns,
+        .timeout_ns = route->check_timeout_ns,
+        .rise = (uint32_t)(own->rise > 0 ? own->rise : route->check_rise),
+        .fall = (uint32_t)(own->fall > 0 ? own->fall : route->check_fall),
+        .steps = route->check_step_count > 0 ? ret->steps : NULL,
+        .step_count = route->check_step_count,
+        .user = route->check_user,
+        .path = route->check_path,
+        .host = route->check_host,
+        .no_tls = route->check != WEIR_CHECK_TLS &&
+                  !check_plan_has_tls(route, target),
+        .min_status = (uint32_t)route->check_min_status,
+        .max_status = (uint32_t)route->check_max_status,
+        .proxy_version = header_of(route, target),
+        .starts_down = route->unchecked == UNCHECKED_WAIT,
+    };
+    write_place(route, target, &ret->check);
+    for (size_t i = 0; i < route->check_step_count; i++) {
+        const struct config_step *step = &route->check_steps[i];
+        ret->steps[i] =
+            (struct weir_check_step){step->send, step->send_size, step->expect,
+                                     step->expect_size, !step->begins};
+    }
+}
+
+/* ---- what is right ---- */
+
+/* A word that needs checks, and is said without any; NULL: there is none. */
+static const char *find_word_of_checks(const struct config_route *route)
+{
+    return route->check_port > 0              ? "check-port"
+           : route->when_down.is_cut          ? "when-down"
+           : route->when_back.is_cut          ? "when-back"
+           : route->check_tls == CHECK_TLS_ON ? "check-tls"
+           : route->check_fast_ns > 0         ? "check-fast"
+                                              : NULL;
+}
+
+/* What stands on another port is another program, which need not have the
+ * target's TLS: that is said. */
+static bool is_target_right(const struct config_route *route,
+                            const struct config_target *target, char *why)
+{
+    const bool asks =
+        route->check == WEIR_CHECK_TEXT || route->check == WEIR_CHECK_HTTP;
+    const struct config_target_check *own = &target->check;
+    const bool is_at_port =
+        own->has_at ? is_port_alone(&own->at) : route->check_port > 0;
+
+    if (is_at_port && is_unix(&target->at)) {
+        return option_refuse(why, "'%s' has no other port to check",
+                             target->at.text);
+    }
+    if (route->check_port > 0 && !own->has_at && asks && target->at.is_tls &&
+        route->check_tls == CHECK_TLS_UNSAID) {
+        return option_refuse(why,
+                             "check-port: say by check-tls whether that port "
+                             "has TLS: as-target, on or off");
+    }
+    if (own->has_at && route->check == WEIR_CHECK_TLS && !own->at.is_tls) {
+        return option_refuse(why, "check tls needs a check-at with tls://");
+    }
+    if (check_plan_has_tls(route, target) && !name_of(route, target) &&
+        !is_insecure(route)) {
+        return option_refuse(
+            why, "'%s': say by check-name whose certificate its checks see",
+            target->at.text);
+    }
+    return true;
+}
+
+bool check_plan_is_right(const struct config_route *route, char *why)
+{
+    const char *word = find_word_of_checks(route);
+
+    if (word && !is_any_checked(route)) {
+        return option_refuse(why, "%s needs a check", word);
+    }
+    if (route->check_tls == CHECK_TLS_OFF && route->check == WEIR_CHECK_TLS) {
+        return option_refuse(why, "check-tls off is not for check tls");
+    }
+    if (route->check == WEIR_CHECK_TEXT && is_any_checked(route) &&
+        route->check_step_count == 0) {
+        return option_refuse(why,
+                             "check text needs check-send or check-expect");
+    }
+    for (size_t i = 0; i < route->target_count; i++) {
+        if (!is_target_right(route, &route->targets[i], why)) {
+            return false;
+        }
+    }
+    if ((route->check_ca || route->check_name || route->check_insecure) &&
+        !check_plan_needs_tls(route)) {
+        return option_refuse(why, "%s needs checks with TLS: check-tls on",
+                             route->check_ca     ? "check-ca"
+                             : route->check_name ? "check-name"
+                                                 : "check-insecure");
+    }
+    return true;
+}
