@@ -2,26 +2,11 @@
 
 import contextlib
 import socket
-import struct
 
 from harness import equal, run
 from proxy_wait import wait_until
-from proxying import Proxy
+from proxying import Proxy, v2
 from servers import Server, echo, read_exactly
-
-SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
-
-
-def v2(command, source=None, destination=None, tlvs=b""):
-    """A header of version 2; command 0 is LOCAL, 1 is PROXY."""
-    body = b""
-    if source:
-        body = (socket.inet_aton(source[0]) + socket.inet_aton(destination[0])
-                + struct.pack("!HH", source[1], destination[1]))
-    body += tlvs
-    return SIGNATURE + struct.pack("!BBH", 0x20 | command,
-                                   0x11 if source else 0, len(body)) + body
-
 
 V1 = b"PROXY TCP4 192.0.2.1 192.0.2.2 1111 2222\r\n"
 V2 = v2(1, ("192.0.2.1", 1111), ("192.0.2.2", 2222), b"\x04\x00\x02ab")

@@ -6,6 +6,7 @@ import contextlib
 import os
 import re
 import socket
+import struct
 import sys
 import tempfile
 import urllib.error
@@ -111,6 +112,22 @@ class Proxy(Program):
         return sum(value for key, value in self.metrics().items()
                    if key.split("{")[0] == f"weir_proxy_{name}"
                    and all(label in key for label in wanted))
+
+
+# ---- PROXY headers ----
+
+SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
+
+
+def v2(command, source=None, destination=None, tlvs=b""):
+    """A header of version 2; command 0 is LOCAL, 1 is PROXY."""
+    body = b""
+    if source:
+        body = (socket.inet_aton(source[0]) + socket.inet_aton(destination[0])
+                + struct.pack("!HH", source[1], destination[1]))
+    body += tlvs
+    return SIGNATURE + struct.pack("!BBH", 0x20 | command,
+                                   0x11 if source else 0, len(body)) + body
 
 
 # What a service manager does between its fork and its exec: listeners from 3 on.

@@ -403,6 +403,8 @@ static const struct {
     {"check", "0s", "a time such as 2s"},
     {"balance", "best", "roundrobin, leastconn, random, source, sni or first"},
     {"send-proxy", "v3", "off, v1 or v2"},
+    {"send-proxy-tlv", "cn", "'cn' is not of authority, alpn and ssl"},
+    {"send-proxy-tlv", "ssl,", "'ssl,' is not of authority, alpn and ssl"},
     {"backup-use", "some", "all or first"},
     {"when-down", "cut:", "a time such as cut:5s"},
     {"when-down", "cut:5", "a time such as cut:5s"},
@@ -641,6 +643,9 @@ UNIT_IN(proxy_words, a_configuration_that_is_no_whole_is_told_what_it_lacks,
                "tcp://127.0.0.1:2");
     INCOMPLETE("check-send or check-expect", "listen", "tcp://127.0.0.1:1",
                "check", "text", "to", "tcp://127.0.0.1:2");
+    INCOMPLETE("send-proxy-tlv needs send-proxy v2", "listen",
+               "tcp://127.0.0.1:1", "send-proxy", "v1", "send-proxy-tlv",
+               "authority,ssl", "to", "tcp://127.0.0.1:2");
     INCOMPLETE("trust needs accept-proxy", "listen", "tcp://127.0.0.1:1",
                "trust", "unix", "to", "tcp://127.0.0.1:2");
     INCOMPLETE("client-ca needs tls://", "listen", "tcp://127.0.0.1:1",

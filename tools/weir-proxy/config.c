@@ -334,6 +334,7 @@ bool config_begin_group(struct config *config, const char *group)
     route->alpn = before.alpn;
     route->passes_tls = before.passes_tls;
     route->send_header = before.send_header;
+    route->send_tlvs = before.send_tlvs;
     route->ends_waiting = before.ends_waiting;
     route->group = strdup(group);
     return route->group != NULL;

@@ -106,6 +106,13 @@ struct config_step {
     bool begins; /* the answer begins with it, or else it is anywhere */
 };
 
+/* What a PROXY header of version 2 says beside addresses. */
+enum config_tlv {
+    CONFIG_TLV_AUTHORITY = 1,
+    CONFIG_TLV_ALPN = 2,
+    CONFIG_TLV_SSL = 4,
+};
+
 /* A word that may be given several times. */
 struct config_texts {
     char **texts;
@@ -150,8 +157,9 @@ struct config_route {
     bool stays; /* with balance first: at the target that is used */
     enum config_backups backups;
     enum config_header send_header;
-    bool ends_waiting; /* of clients that end before they are relayed */
-    uint64_t tries;    /* 0: not said */
+    unsigned send_tlvs; /* bits of enum config_tlv */
+    bool ends_waiting;  /* of clients that end before they are relayed */
+    uint64_t tries;     /* 0: not said */
     uint64_t queue_limit;
     uint64_t queue_timeout_ns;
     uint64_t connect_timeout_ns;
@@ -329,6 +337,9 @@ uint32_t config_count_failures(const struct config_route *route);
 
 /* Threads, with auto as the processors that the program may use. */
 uint32_t config_count_threads(const struct config *config);
+
+/* May a PROXY header name the server that a client asks for? */
+bool config_takes_tlvs(const struct config_service *service);
 
 /* Are all addresses of the service for TLS alone; is one for TLS? */
 bool config_is_tls_alone(const struct config_service *service);

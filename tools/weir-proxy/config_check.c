@@ -79,13 +79,17 @@ static bool check_route(const struct config_service *service,
         }
     }
     *line = route->line;
-    if ((route->server_name || route->passes_tls ||
-         route->balance == BALANCE_SNI) &&
-        !config_has_tls(service)) {
+    if (!config_has_tls(service) &&
+        (route->passes_tls ||
+         (!config_takes_tlvs(service) &&
+          (route->server_name || route->balance == BALANCE_SNI)))) {
         return option_refuse(why, "%s needs a 'listen' with tls:// or any://",
-                             route->server_name  ? "route"
-                             : route->passes_tls ? "passthrough"
-                                                 : "balance sni");
+                             route->passes_tls    ? "passthrough"
+                             : route->server_name ? "route"
+                                                  : "balance sni");
+    }
+    if (route->send_tlvs && route->send_header != HEADER_V2) {
+        return option_refuse(why, "send-proxy-tlv needs send-proxy v2");
     }
     if (!check_plan_is_right(route, why) || !check_stay(route, why)) {
         return false;

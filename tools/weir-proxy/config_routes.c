@@ -14,6 +14,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+bool config_takes_tlvs(const struct config_service *service)
+{
+    return service->accept_header == HEADER_V2 ||
+           service->accept_header == HEADER_ANY;
+}
+
 bool config_has_tls(const struct config_service *service)
 {
     for (size_t i = 0; i < service->listen_count; i++) {
@@ -149,7 +155,9 @@ static bool has_text(const struct config_texts *texts, const char *text)
 static bool check_alpn(const struct config_service *service,
                        const struct config_route *route, char *why)
 {
-    for (size_t i = 0; i < route->alpn.count && !route->passes_tls; i++) {
+    const bool is_asked = !route->passes_tls && !config_takes_tlvs(service);
+
+    for (size_t i = 0; i < route->alpn.count && is_asked; i++) {
         if (!has_text(&service->alpn, route->alpn.texts[i])) {
             return option_refuse(why,
                                  "route-alpn: '%.60s' is not in the alpn of "
@@ -180,7 +188,8 @@ static bool check_kind(const struct config_service *service,
                                   "not tls:// alone, such as any://");
     }
     if (route->as == AS_PLAIN &&
-        (route->server_name || route->alpn.count > 0)) {
+        (route->server_name || route->alpn.count > 0) &&
+        !config_takes_tlvs(service)) {
         return option_refuse(why, "route-as plain is for clients without "
                                   "TLS: no name and no alpn");
     }
@@ -195,7 +204,8 @@ static bool check_kind(const struct config_service *service,
 static bool check_one(const struct config_service *service,
                       const struct config_route *route, char *why)
 {
-    if (route->alpn.count > 0 && !config_has_tls(service)) {
+    if (route->alpn.count > 0 && !config_has_tls(service) &&
+        !config_takes_tlvs(service)) {
         return option_refuse(why, "route-alpn needs a 'listen' with tls:// or "
                                   "any://");
     }

@@ -34,28 +34,19 @@ static size_t length_of(const char *name)
     return len > 1 && name[len - 1] == '.' ? len - 1 : len;
 }
 
-/* The name that the client has asked for; NULL: none. It is borrowed from the
- * session. */
-static const char *server_name_of(const struct session *session)
-{
-    const char *name = preface_server_name(session->preface);
-    struct weir_extra_info info = {.size = sizeof(info)};
-
-    if (!name && session->is_opened &&
-        weir_transport_get_extra_info(session->client, "server_name", &info) ==
-            0) {
-        return info.text;
-    }
-    return name;
-}
-
-/* The application protocol of a client whose TLS is open, or what it will be.
- */
+/* The application protocol of a client whose TLS is open, or what it will be;
+ * of one without TLS here, what its header says. */
 static struct weir_alpn_name agreed_of(const struct session *session,
                                        const struct weir_alpn_list *offered)
 {
     struct weir_extra_info info = {.size = sizeof(info)};
 
+    if (!session->is_opened && session->kind != MATCHING_TLS) {
+        struct weir_proxy_tlv tlv;
+        return preface_find_tlv(session->preface, WEIR_PROXY_ALPN, &tlv)
+                   ? (struct weir_alpn_name){tlv.value, tlv.len}
+                   : (struct weir_alpn_name){.len = 0};
+    }
     if (!session->is_opened) {
         return matching_agree(&session->door->service->config->alpn, offered);
     }
@@ -83,7 +74,7 @@ static struct matching_facts facts_of(const struct session *session)
         .kind = session->kind,
         .is_open = session->is_opened,
         .may_be_silent = may_be_silent(session),
-        .name = server_name_of(session),
+        .name = session_server_name(session),
         .begin = rest.data,
         .begin_len = rest.len,
     };
@@ -131,7 +122,7 @@ static struct key key_of(const struct session *session)
 {
     const enum config_balance balance = session->route->config->balance;
     const char *server_name =
-        balance == BALANCE_SNI ? server_name_of(session) : NULL;
+        balance == BALANCE_SNI ? session_server_name(session) : NULL;
     struct weir_address client;
 
     if (server_name) {
@@ -253,7 +244,12 @@ static void count_handshake(const struct session *session)
 static bool admit_by_certificate(struct session *session)
 {
     const struct config_service *config = session->door->service->config;
+    char cn[CERTIFICATE_CN_SIZE];
 
+    if (config->client_ca && certificate_get_cn(session->client, cn)) {
+        free(session->client_cn);
+        session->client_cn = strdup(cn);
+    }
     if (config->client_names.count == 0 ||
         certificate_has_name(&config->client_names, session->client)) {
         return true;
@@ -404,6 +400,9 @@ static bool read_header(struct session *session)
 
     if (err < 0 && (err != -EAGAIN || preface_is_too_long(session->preface))) {
         refuse_preface(session);
+    }
+    if (err == 0 && !session->client_cn) {
+        session->client_cn = preface_copy_cn(session->preface);
     }
     return err == 0;
 }

@@ -7,7 +7,6 @@
 #include "preface.h"
 
 #include "weir/client_hello.h"
-#include "weir/proxy_protocol.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -28,7 +27,10 @@ struct preface {
     size_t len;
     size_t room;
     bool has_header;
-    struct ends *ends;  /* NULL: no header, or one without addresses */
+    struct ends *ends; /* NULL: no header, or one without addresses */
+    uint8_t *tlvs;     /* of the header, those that are read here */
+    size_t tlvs_len;
+    char *authority;    /* the server's name in them; NULL: none */
     char *server_name;  /* NULL: no hello */
     char *odd_name;     /* NULL: none that is no host name */
     uint8_t *protocols; /* of the hello */
@@ -45,6 +47,8 @@ void preface_free(struct preface *preface)
     if (preface) {
         free(preface->data);
         free(preface->ends);
+        free(preface->tlvs);
+        free(preface->authority);
         free(preface->server_name);
         free(preface->odd_name);
         free(preface->protocols);
@@ -81,6 +85,49 @@ static void take_away(struct preface *preface, size_t len)
     memmove(preface->data, preface->data + len, preface->len);
 }
 
+/* The name in them is a text of a length that a name may have, or none. 0 or
+ * -ENOMEM. */
+static int keep_authority(struct preface *preface)
+{
+    struct weir_proxy_tlv name;
+
+    if (!preface_find_tlv(preface, WEIR_PROXY_AUTHORITY, &name) ||
+        name.len == 0 || name.len >= WEIR_SERVER_NAME_SIZE ||
+        memchr(name.value, '\0', name.len)) {
+        return 0;
+    }
+    preface->authority = strndup(name.value, name.len);
+    return preface->authority ? 0 : -ENOMEM;
+}
+
+/* Keeps the TLVs that are read here. 0 or a negative error. */
+static int keep_tlvs(struct preface *preface,
+                     const struct weir_proxy_header *header)
+{
+    static const unsigned types[] = {WEIR_PROXY_ALPN, WEIR_PROXY_AUTHORITY,
+                                     WEIR_PROXY_SSL};
+    struct weir_proxy_tlv found[3];
+    size_t count = 0;
+
+    for (size_t i = 0; i < 3 && !header->is_local; i++) {
+        count += weir_proxy_tlv_find(&header->tlvs, types[i], &found[count]);
+    }
+    if (count == 0) {
+        return 0;
+    }
+    preface->tlvs = malloc(header->tlvs.len);
+    if (!preface->tlvs) {
+        return -ENOMEM;
+    }
+    const int len =
+        weir_proxy_tlvs_write(found, count, preface->tlvs, header->tlvs.len);
+    if (len < 0) {
+        return len;
+    }
+    preface->tlvs_len = (size_t)len;
+    return keep_authority(preface);
+}
+
 int preface_read_header(struct preface *preface, unsigned versions)
 {
     const struct weir_proxy_options options = {.size = sizeof(options),
@@ -104,6 +151,10 @@ int preface_read_header(struct preface *preface, unsigned versions)
         }
         preface->ends->client = header.source;
         preface->ends->destination = header.destination;
+    }
+    const int err = keep_tlvs(preface, &header);
+    if (err < 0) {
+        return err;
     }
     preface->has_header = true;
     take_away(preface, (size_t)len);
@@ -187,7 +238,8 @@ struct weir_buf preface_rest(const struct preface *preface)
 
 struct preface *preface_drop_rest(struct preface *preface)
 {
-    if (!preface || (!preface->ends && !preface->server_name)) {
+    if (!preface ||
+        (!preface->ends && !preface->server_name && !preface->tlvs)) {
         preface_free(preface);
         return NULL;
     }
@@ -223,7 +275,34 @@ void preface_get_destination(const struct preface *preface,
 
 const char *preface_server_name(const struct preface *preface)
 {
-    return preface ? preface->server_name : NULL;
+    if (!preface) {
+        return NULL;
+    }
+    const bool is_named = preface->server_name && preface->server_name[0];
+    return is_named || !preface->authority ? preface->server_name
+                                           : preface->authority;
+}
+
+bool preface_find_tlv(const struct preface *preface, unsigned type,
+                      struct weir_proxy_tlv *ret)
+{
+    const struct weir_proxy_tlvs tlvs = {.data = preface ? preface->tlvs : NULL,
+                                         .len =
+                                             preface ? preface->tlvs_len : 0};
+
+    return weir_proxy_tlv_find(&tlvs, type, ret);
+}
+
+char *preface_copy_cn(const struct preface *preface)
+{
+    struct weir_proxy_tlv tlv;
+    struct weir_proxy_ssl ssl = {.size = sizeof(ssl)};
+
+    return preface_find_tlv(preface, WEIR_PROXY_SSL, &tlv) &&
+                   weir_proxy_ssl_parse(&tlv, &ssl) == 0 && ssl.verify == 0 &&
+                   weir_proxy_tlv_find(&ssl.tlvs, WEIR_PROXY_SSL_CN, &tlv)
+               ? strndup(tlv.value, tlv.len < 64 ? tlv.len : 64)
+               : NULL;
 }
 
 const char *preface_shown_name(const struct preface *preface)

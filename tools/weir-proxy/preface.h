@@ -11,6 +11,7 @@
 #include "weir/address.h"
 #include "weir/buffer.h"
 #include "weir/client_hello.h"
+#include "weir/proxy_protocol.h"
 #include "weir/transport.h"
 
 #include <stdbool.h>
@@ -54,7 +55,15 @@ void preface_get_client(const struct preface *preface, const weir_transport *t,
 /* The address that this client has connected to, likewise. */
 void preface_get_destination(const struct preface *preface,
                              const weir_transport *t, struct weir_address *ret);
-/* The host name of the hello; NULL: there was no hello, "": it had none. */
+/* Finds what the header says besides, of a type that is read here (enum
+ * weir_proxy_tlv_type): a protocol, a name, TLS. It is the preface's. */
+bool preface_find_tlv(const struct preface *preface, unsigned type,
+                      struct weir_proxy_tlv *ret);
+/* The common name of the client's certificate by the header, of at most 64
+ * bytes, to be freed; NULL: none. */
+char *preface_copy_cn(const struct preface *preface);
+/* The host name of the hello, or else of the header; NULL: there was no hello,
+ * "": it had none. */
 const char *preface_server_name(const struct preface *preface);
 /* The name for the log, of any bytes but NUL, likewise. */
 const char *preface_shown_name(const struct preface *preface);

@@ -290,6 +290,7 @@ static const struct field {
     {"left_out", FIELD_SMALL_IF_1, offsetof(struct record, left_out)},
     {"tried", FIELD_TRIED, offsetof(struct record, tried)},
     {"route", FIELD_NAME, offsetof(struct record, route)},
+    {"client_cn", FIELD_NAME, offsetof(struct record, client_cn)},
 };
 
 #define FIELD_COUNT_ALL (sizeof(fields) / sizeof(fields[0]))

@@ -84,7 +84,9 @@ struct record {
     const char *server_name; /* NULL: none */
     const char *alert;       /* of a side's TLS, by its name; NULL: none */
     const char *tried;       /* addresses that have failed, and why; NULL */
-    const char *route;       /* its label; NULL: none was chosen */
+    const char
+        *client_cn;    /* of its certificate, at most 64 bytes; NULL: none */
+    const char *route; /* its label; NULL: none was chosen */
 };
 
 /* The alert by which the TLS of a connection's peer has refused: its name,
@@ -93,7 +95,7 @@ const char *record_alert_of(const weir_transport *t);
 
 /* Writes a line with its newline: bytes written, without a NUL; at most
  * RECORD_TEXT_SIZE, which is enough for all fields. */
-#define RECORD_TEXT_SIZE 3872
+#define RECORD_TEXT_SIZE 3968
 size_t record_write_text(const struct record *record, char *buf);
 size_t record_write_json(const struct record *record, char *buf);
 /* By a format with names of fields in braces, which record_check_names() has

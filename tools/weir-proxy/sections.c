@@ -253,6 +253,7 @@ static bool is_of_clients(const struct option *word)
 {
     return names_clients(word) || strcmp(word->name, "passthrough") == 0 ||
            strcmp(word->name, "send-proxy") == 0 ||
+           strcmp(word->name, "send-proxy-tlv") == 0 ||
            strcmp(word->name, "abort-on-close") == 0;
 }
 

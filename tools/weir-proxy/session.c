@@ -13,6 +13,7 @@
 #include "clients.h"
 #include "preface.h"
 #include "targets.h"
+#include "tlvs.h"
 #include "tools/common/tried.h"
 
 #include "weir/proxy_protocol.h"
@@ -99,18 +100,27 @@ static void give_up(struct session *session, enum end_reason reason,
     }
 }
 
-/* Tells the target who the client is, where the route says so. */
+/* Says to the target who the client is, where the route says so. */
 static int send_header(const struct session *session)
 {
-    const enum config_header version = session->route->config->send_header;
+    const struct config_route *route = session->route->config;
     struct weir_proxy_header header = {
         .size = sizeof(header),
-        .version = version == HEADER_V1 ? WEIR_PROXY_V1 : WEIR_PROXY_V2,
+        .version =
+            route->send_header == HEADER_V1 ? WEIR_PROXY_V1 : WEIR_PROXY_V2,
     };
-    char text[512];
+    char tlvs[TLVS_SIZE_MAX];
+    char text[TLVS_SIZE_MAX + 256];
 
-    if (version == HEADER_NONE) {
+    if (route->send_header == HEADER_NONE) {
         return 0;
+    }
+    if (route->send_tlvs) {
+        const int tlvs_len = tlvs_write(session, tlvs, sizeof(tlvs));
+        if (tlvs_len < 0) {
+            return tlvs_len;
+        }
+        header.tlvs = (struct weir_proxy_tlvs){tlvs, (size_t)tlvs_len};
     }
     preface_get_client(session->preface, session->client, &header.source);
     preface_get_destination(session->preface, session->client,
@@ -311,12 +321,26 @@ static void sum_up(const struct session *session,
     }
 }
 
+const char *session_server_name(const struct session *session)
+{
+    const char *name = preface_server_name(session->preface);
+    struct weir_extra_info info = {.size = sizeof(info)};
+
+    if ((!name || name[0] == '\0') && session->is_opened &&
+        weir_transport_get_extra_info(session->client, "server_name", &info) ==
+            0) {
+        return info.text;
+    }
+    return name;
+}
+
 /* Writes what the client's TLS tells. */
 static void describe_tls(const struct session *session, struct record *record)
 {
     struct weir_extra_info info = {.size = sizeof(info)};
 
     record->server_name = preface_shown_name(session->preface);
+    record->client_cn = session->client_cn;
     if (weir_transport_get_extra_info(session->client, "tls_version", &info) ==
         0) {
         record->tls_version = info.text;
@@ -372,5 +396,6 @@ static void finish(struct session *session, const struct weir_relay_record *end)
     weir_transport_unref(session->client);
     weir_transport_unref(session->target);
     free(session->tried);
+    free(session->client_cn);
     free(session);
 }

@@ -52,6 +52,7 @@ struct session {
     uint64_t queue_ns;
     uint64_t connect_ns;
     const char *connect_alert; /* of the last target's TLS, static; or NULL */
+    char *client_cn; /* of its certificate, or by its header; or NULL */
     char *tried; /* addresses that were tried in vain, with errors; or NULL */
 };
 
@@ -78,6 +79,10 @@ enum end_reason session_reason_of_refusal(const struct session *session);
  * texts are the session's. */
 void session_describe(const struct session *session,
                       const struct weir_relay_record *end, struct record *ret);
+
+/* The name that the client has asked for; NULL or "": none. It is borrowed from
+ * the session. */
+const char *session_server_name(const struct session *session);
 
 static inline weir_loop *session_loop(const struct session *session)
 {

@@ -252,6 +252,11 @@ static const struct option rows[] = {
      .kind = OPTION_CHOICE, .choices = backup_uses, AT_ROUTE(backups)},
     {"send-proxy", 0, "VERSION", "begin with a PROXY header: v1 or v2 (off)",
      .kind = OPTION_CHOICE, .choices = headers_out, AT_ROUTE(send_header)},
+    {"send-proxy-tlv", 0, "LIST",
+     "what the header of version 2 says besides, of authority (the server's "
+     "name), alpn and ssl (version, suite, common name of a certificate) "
+     "(nothing)",
+     .scope = SCOPE_ROUTE, .repeats = true, .read = words_say_send_tlv},
     {"tries", 0, "N", "targets that are tried for a connection (3)", .least = 1,
      .most = 16, .kind = OPTION_COUNT, AT_ROUTE(tries)},
     {"queue", 0, "N[:TIME]",

@@ -370,6 +370,34 @@ bool words_say_route_alpn(void *options, const struct option *word,
            words_add_texts(options, word, value, why);
 }
 
+/* "authority,ssl" */
+bool words_say_send_tlv(void *options, const struct option *word,
+                        const char *value, char *why)
+{
+    static const char *const names[] = {"authority", "alpn", "ssl"};
+    struct config_route *route = words_owner(options, word, why);
+    const char *at = value;
+
+    while (route) {
+        const size_t len = strcspn(at, ",");
+        size_t i = 0;
+        while (i < 3 &&
+               (strlen(names[i]) != len || strncmp(names[i], at, len) != 0)) {
+            i++;
+        }
+        if (i == 3) {
+            return option_refuse(
+                why, "'%.100s' is not of authority, alpn and ssl", value);
+        }
+        route->send_tlvs |= 1u << i;
+        if (at[len] == '\0') {
+            return true;
+        }
+        at += len + 1;
+    }
+    return false;
+}
+
 bool words_say_to(void *options, const struct option *word, const char *value,
                   char *why)
 {

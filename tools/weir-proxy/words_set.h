@@ -28,6 +28,7 @@ option_read_fn words_say_route;
 option_read_fn words_say_route_as;
 option_read_fn words_say_route_begin;
 option_read_fn words_say_route_alpn;
+option_read_fn words_say_send_tlv;
 option_read_fn words_say_to;
 option_read_fn words_say_queue;
 option_read_fn words_say_check;

@@ -1,0 +1,259 @@
+"""Names in PROXY headers of version 2: weir-proxy says its clients' server name,
+protocol and certificate, to a server that reads all of it and to HAProxy; and
+reads them, of HAProxy and of a peer that writes what it likes.
+"""
+
+import contextlib
+import os
+import pathlib
+import socket
+import struct
+import tempfile
+
+from harness import Program, command, equal, run
+from proxy_certificates import certificates, client_context, secure
+from proxying import SIGNATURE, Proxy, expect_reset, target, v2
+from servers import Server, echo, free_port, read_exactly
+from tls_ends import need as find_program
+from tls_ends import wait_for_port
+
+ALPN, AUTHORITY, SSL, VERSION, CN, CIPHER = 1, 2, 0x20, 0x21, 0x22, 0x23
+LOGGED = ("--log-format", "{route} {server_name} {client_cn} {client}")
+HAPROXY = """
+global
+    maxconn 100
+defaults
+    mode {mode}
+    timeout connect 10s
+    timeout client 60s
+    timeout server 60s
+"""
+
+
+def tlv(kind, value):
+    return struct.pack("!BH", kind, len(value)) + value
+
+
+def read_tlvs(data):
+    """Values by type."""
+    found = {}
+    while data:
+        kind, size = struct.unpack("!BH", data[:3])
+        found[kind] = data[3:3 + size]
+        data = data[3 + size:]
+    return found
+
+
+class Reading(Server):
+    """Keeps what each header says besides, and is an echo then."""
+
+    def __init__(self):
+        self.told = []
+        super().__init__(self.read)
+
+    def read(self, connection, number):
+        head = read_exactly(connection, 16)
+        equal(head[:12], SIGNATURE, "the signature")
+        body = read_exactly(connection, struct.unpack("!H", head[14:])[0])
+        self.told.append(read_tlvs(body[12:]))
+        echo(connection, number)
+
+
+def logged(proxy):
+    """The fields of LOGGED, line by line, once it has ended."""
+    proxy.stop()
+    return pathlib.Path(proxy.log_path).read_text("utf-8").splitlines()
+
+
+def ask(sock):
+    sock.sendall(b"hello")
+    equal(read_exactly(sock, 5), b"hello", "the echo")
+
+
+def with_certificate():
+    context = client_context()
+    context.load_cert_chain(certificates()["client"])
+    context.set_alpn_protocols(["x", "h2"])
+    return context
+
+
+WORDS = ("--send-proxy", "v2", "--send-proxy-tlv", "authority,alpn,ssl")
+
+
+# ---- what is said ----
+
+def test_a_target_learns_name_protocol_and_certificate():
+    flags = ("--cert", certificates()["proxy"], "--alpn", "h2", "--client-ca",
+             certificates()["ca"])
+    # With and without a hello that is read before TLS is opened.
+    for more in ((), ("--client-conns", "9")):
+        with Reading() as server, Proxy("tls://127.0.0.1:0", target(server),
+                                        *flags, *WORDS, *more,
+                                        *LOGGED) as proxy:
+            with secure(proxy, context=with_certificate()) as client:
+                ask(client)
+            with secure(proxy) as client:
+                ask(client)
+            first, second = server.told
+            equal((first[AUTHORITY], first[ALPN]), (b"proxy.test", b"h2"),
+                  "name and protocol")
+            equal(struct.unpack("!BI", first[SSL][:5]), (7, 0), "bits, verify")
+            equal(read_tlvs(first[SSL][5:]),
+                  {VERSION: b"TLSv1.3", CN: b"client.test",
+                   CIPHER: b"TLS_AES_128_GCM_SHA256"}, "TLS")
+            equal(struct.unpack("!BI", second[SSL][:5]), (1, 1),
+                  "bits and verify without a certificate")
+            equal(CN in read_tlvs(second[SSL][5:]), False, "a name")
+            equal([line.split()[1:3] for line in logged(proxy)],
+                  [["proxy.test", "client.test"], ["proxy.test", "-"]],
+                  "the log")
+
+
+def test_only_what_is_asked_for_is_said_and_what_is_known():
+    with Reading() as server, Proxy(
+            "tls://127.0.0.1:0", target(server), "--cert",
+            certificates()["proxy"], "--send-proxy", "v2", "--send-proxy-tlv",
+            "authority") as proxy:
+        with secure(proxy) as client:
+            ask(client)
+        equal(server.told, [{AUTHORITY: b"proxy.test"}], "TLVs")
+    with Reading() as server, Proxy("tcp://127.0.0.1:0", target(server),
+                                    *WORDS) as proxy:
+        with proxy.connect() as client:
+            ask(client)
+        equal(server.told, [{}], "of a client without TLS")
+
+
+def test_what_a_header_said_passes_through():
+    ssl = tlv(SSL, struct.pack("!BI", 7, 0) + tlv(CN, b"app"))
+    told = tlv(ALPN, b"h2") + tlv(AUTHORITY, b"a.test") + ssl
+    header = v2(1, ("192.0.2.1", 1111), ("192.0.2.2", 2222),
+                told + tlv(4, b"padding"))
+    with Reading() as server, Proxy("tcp://127.0.0.1:0", target(server),
+                                    "--accept-proxy", "v2", *WORDS,
+                                    *LOGGED) as proxy:
+        for in_pieces in (False, True):
+            with proxy.connect() as client:
+                client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                for piece in ([bytes([byte]) for byte in header] if in_pieces
+                              else [header]):
+                    client.sendall(piece)
+                ask(client)
+        equal(server.told, [read_tlvs(told)] * 2, "TLVs")
+        equal(logged(proxy), ["* a.test app 192.0.2.1:1111"] * 2, "the log")
+
+
+# ---- what is read ----
+
+def test_names_and_protocols_of_a_header_choose_the_route():
+    def header(*tlvs, command=1):
+        return v2(command, ("192.0.2.1", 1), ("192.0.2.2", 2), b"".join(tlvs))
+
+    with Server(echo) as one, Server(echo) as two, Server(echo) as three, \
+            Server(echo) as rest, Proxy(
+                "--listen", "tcp://127.0.0.1:0", "--accept-proxy", "any",
+                *LOGGED, "--route", "a.test", "--to", target(one), "--route",
+                "*.b.test", "--to", target(two), "--route", "*",
+                "--route-alpn", "h2", "--to", target(three), "--route", "*",
+                "--to", target(rest)) as proxy:
+        cases = ((header(tlv(AUTHORITY, b"A.test")), "a.test A.test"),
+                 (header(tlv(AUTHORITY, b"x.b.test")), "*.b.test x.b.test"),
+                 (header(tlv(AUTHORITY, b"c"), tlv(ALPN, b"h2")), "*/h2 c"),
+                 (header(tlv(ALPN, b"x")), "* -"),
+                 (header(tlv(AUTHORITY, b"a.test"), command=0), "* -"),
+                 (header(tlv(AUTHORITY, b"a.test\0")), "* -"),
+                 (header(tlv(AUTHORITY, b"a" * 300)), "* -"),
+                 (header(tlv(AUTHORITY, b"a b\n\"")), '* a?b??'),
+                 (b"PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n", "* -"))
+        for data, _ in cases:
+            with proxy.connect() as client:
+                client.sendall(data)
+                ask(client)
+        equal([" ".join(line.split()[:2]) for line in logged(proxy)],
+              [words for _, words in cases], "route and name")
+
+
+def test_names_that_were_not_verified_are_not_told():
+    for value in (struct.pack("!BI", 1, 1) + tlv(CN, b"app"),
+                  struct.pack("!BI", 7, 0)):
+        with Server(echo) as server, Proxy("tcp://127.0.0.1:0", target(server),
+                                           "--accept-proxy", "v2",
+                                           *LOGGED) as proxy:
+            with proxy.connect() as client:
+                client.sendall(v2(1, ("192.0.2.1", 1), ("192.0.2.2", 2),
+                                  tlv(SSL, value)))
+                ask(client)
+            equal(logged(proxy), ["* - - 192.0.2.1:1"], "the log")
+
+
+def test_tlvs_that_are_none_are_refused():
+    with Server(echo) as server, Proxy("tcp://127.0.0.1:0", target(server),
+                                       "--accept-proxy", "v2") as proxy:
+        for wrong in (b"\x02", tlv(AUTHORITY, b"a")[:-1],
+                      tlv(SSL, b"\x01\0\0\0\0\x22"), tlv(SSL, b"\x01")):
+            expect_reset(proxy, v2(1, ("192.0.2.1", 1), ("192.0.2.2", 2),
+                                   wrong))
+        proxy.stop_by(["header"] * 4)
+
+
+# ---- HAProxy ----
+
+@contextlib.contextmanager
+def haproxy(mode, lines):
+    """HAProxy with these lines, in which {} is its port."""
+    program = find_program("haproxy")
+    port = free_port()
+    with tempfile.TemporaryDirectory(prefix="weir-haproxy-") as place:
+        path = os.path.join(place, "config")
+        pathlib.Path(path).write_text(
+            HAPROXY.format(mode=mode) + lines.replace("PORT", str(port)),
+            "ascii")
+        with Program(program, "-db", "-f", path) as server:
+            wait_for_port(port, server)
+            yield port
+            server.process.terminate()
+
+
+def test_haproxy_reads_the_name_of_the_server():
+    lines = """
+frontend f
+    bind 127.0.0.1:PORT accept-proxy
+    http-request return content-type text/plain lf-string "%[fc_pp_authority]"
+"""
+    find_program("curl")
+    with haproxy("http", lines) as port, Proxy(
+            "tls://127.0.0.1:0", f"tcp://127.0.0.1:{port}", "--cert",
+            certificates()["proxy"], *WORDS) as proxy:
+        outcome = command("curl", "-sS", "--noproxy", "*", "--cacert",
+                          certificates()["ca"], "--resolve",
+                          f"proxy.test:{proxy.port}:127.0.0.1",
+                          f"https://proxy.test:{proxy.port}/")
+        equal((outcome.status, outcome.out), (0, "proxy.test"), outcome.err)
+
+
+def test_names_that_haproxy_sends_choose_the_route_and_are_logged():
+    files = certificates()
+    with Server(echo) as named, Server(echo) as rest, Proxy(
+            "--listen", "tcp://127.0.0.1:0", "--accept-proxy", "v2", *LOGGED,
+            "--route", "proxy.test", "--to", target(named), "--route", "*",
+            "--to", target(rest)) as proxy:
+        lines = f"""
+listen l
+    bind 127.0.0.1:PORT ssl crt {files['proxy']} ca-file {files['ca']} verify optional
+    server s 127.0.0.1:{proxy.port} send-proxy-v2-ssl-cn proxy-v2-options authority,crc32c
+"""
+        with haproxy("tcp", lines) as port:
+            for context, name in ((with_certificate(), "proxy.test"),
+                                  (client_context(check_hostname=False),
+                                   "other.test")):
+                with socket.create_connection(("127.0.0.1", port)) as plain, \
+                        context.wrap_socket(plain,
+                                            server_hostname=name) as client:
+                    ask(client)
+        equal([line.split()[:3] for line in logged(proxy)],
+              [["proxy.test", "proxy.test", "client.test"],
+               ["*", "other.test", "-"]], "the log")
+        equal((named.accepted, rest.accepted), (1, 1), "connections")
+
+
+run(globals())
