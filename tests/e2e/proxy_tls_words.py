@@ -3,6 +3,7 @@ the lowest version, suites and groups, names that no certificate is for, clients
 by the names in their certificates, and lists of revocations.
 """
 
+import contextlib
 import os
 import subprocess
 import time
@@ -33,10 +34,12 @@ def s_client(proxy, *flags, name="proxy.test", data=b"hello\n"):
          "-CAfile", certificates()["ca"], "-brief", *name_flags, *flags],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     with process:
-        process.stdin.write(data)
-        process.stdin.flush()
+        with contextlib.suppress(BrokenPipeError):  # it has been refused
+            process.stdin.write(data)
+            process.stdin.flush()
         got = process.stdout.readline()
-        process.stdin.close()
+        with contextlib.suppress(BrokenPipeError):
+            process.stdin.close()
         err = process.stderr.read().decode()
         process.wait()
     return got, err
