@@ -146,6 +146,7 @@ static void use_service(const struct walk *walk,
     use_texts(walk, &service->certs);
     use_texts(walk, &service->keys);
     use_path(walk, service->client_ca, CONFINE_READ);
+    use_texts(walk, &service->client_crls);
     use_networks(walk, &service->client_allow);
     use_networks(walk, &service->client_deny);
     use_networks(walk, &service->client_free);
