@@ -137,12 +137,12 @@ def test_networks_are_read_again():
                   [True, False], "before")
             write("127.0.0.3\n")
             proxy.signal(signal.SIGHUP)
-            told(proxy, "networks of clients were read again")
+            told(proxy, "configuration was read again")
             equal([visits(proxy, "127.0.0.2"), visits(proxy, "127.0.0.3")],
                   [False, True], "after")
             write("127.0.0.3/8\n")
             proxy.signal(signal.SIGHUP)
-            told(proxy, "the networks of before stay in force")
+            told(proxy, "of before stays in force")
             equal(visits(proxy, "127.0.0.3"), True, "after an error")
 
 

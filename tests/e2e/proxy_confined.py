@@ -64,7 +64,7 @@ def test_it_serves_as_another_user():
         matches(proxy.get("/status")[1],
                 rf"(?m)^confined\tuser {NOBODY}\troot /\t")
         proxy.signal(signal.SIGHUP)
-        told(proxy, "networks of clients were read again")
+        told(proxy, "configuration was read again")
         serves(proxy)
 
 
@@ -98,7 +98,7 @@ def test_it_serves_in_a_sandbox_and_reads_its_files_again():
                 file.write("127.0.0.0/8\n")
             os.rename(f"{folder}/new", f"{folder}/denied")
             proxy.signal(signal.SIGHUP)
-            told(proxy, "networks of clients were read again")
+            told(proxy, "configuration was read again")
             with contextlib.suppress(ConnectionResetError):
                 with proxy.connect() as client:
                     equal(client.recv(1), "a reset", "who is denied now")

@@ -18,6 +18,7 @@ import threading
 from harness import (ENV, WAIT_S, WEIR_LOAD, Program, Serve, Skip, command,
                      equal, load, matches, read_line, run)
 from proxy_certificates import certificates
+from proxy_churn import Churn
 from proxy_wait import wait_until
 from proxying import PROXY, Proxy, handed_on
 from servers import Server, echo, echoes, free_port
@@ -25,48 +26,6 @@ from servers import Server, echo, echoes, free_port
 
 def plain(server):
     return f"tcp://127.0.0.1:{server.port}"
-
-
-class Churn:
-    """Clients that connect, talk and leave, one after the other."""
-
-    def __init__(self, port, count=4):
-        self.port = port
-        self.failed = []
-        self.done = 0
-        self.stop = threading.Event()
-        self.threads = [threading.Thread(target=self.work)
-                        for _ in range(count)]
-
-    def __enter__(self):
-        for thread in self.threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.stop.set()
-        for thread in self.threads:
-            thread.join()
-
-    def talk(self, client):
-        echoes(client)
-
-    def work(self):
-        while not self.stop.is_set():
-            try:
-                with socket.create_connection(("127.0.0.1", self.port),
-                                              timeout=WAIT_S) as client:
-                    self.talk(client)
-                    self.done += 1
-            except (OSError, AssertionError) as error:
-                self.failed.append(error)
-
-    def wait_for(self, more):
-        """Until so many more have been served."""
-        event = threading.Event()
-        wanted = self.done + more
-        while self.done < wanted and not self.failed:
-            event.wait(0.01)
 
 
 class Scrapers(Churn):

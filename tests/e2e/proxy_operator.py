@@ -237,7 +237,7 @@ def test_words_that_nobody_reads_stop_nothing_and_their_loss_is_told():
         os.set_blocking(reader, True)
         program.signal(signal.SIGHUP)
         matches(read_line(said), r"^weir-proxy: \d+ lines before this were")
-        matches(read_line(said), r"certificates were read again")
+        matches(read_line(said), r"configuration was read again")
         is_served()
 
 

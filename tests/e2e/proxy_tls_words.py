@@ -179,7 +179,7 @@ def test_certificates_that_were_revoked_are_refused_also_after_sighup():
         serves(proxy, *flags)
         os.replace(make_list("later", [at("revoked.pem")]), used)
         proxy.signal(1)
-        told(proxy, "certificates")
+        told(proxy, "configuration was read again")
         refuses(proxy, *flags, said="alert bad certificate")
         serves(proxy, *other)
 

@@ -20,6 +20,7 @@
 
 static struct config config;
 static struct config_service services[2];
+static char names[2][2] = {"a", "b"};
 static struct clients **clients;
 static char why[OPTION_WHY_SIZE];
 static uint64_t now_ns;
@@ -39,7 +40,8 @@ void console_write(const char *text, size_t len)
 static void with_clients(void (*body)(void))
 {
     for (size_t i = 0; i < 2; i++) {
-        services[i] = (struct config_service){.client_prefix4 = 32,
+        services[i] = (struct config_service){.name = names[i],
+                                              .client_prefix4 = 32,
                                               .client_prefix6 = 64,
                                               .client_rate_ns = 10 * SECOND};
     }
@@ -55,6 +57,18 @@ static void make(void)
 {
     clients = clients_make(&config, why);
     cr_assert_not_null(clients, "%s", why);
+}
+
+/* The configuration is read again. */
+static bool make_next(void)
+{
+    struct clients **made = clients_make_next(&config, clients, &config, why);
+
+    if (made) {
+        clients_free(clients, &config);
+        clients = made;
+    }
+    return made != NULL;
 }
 
 static struct weir_address address_of(const char *text)
@@ -353,7 +367,6 @@ UNIT(proxy_clients, files_have_a_network_in_each_line_and_are_read_again)
     char path[64];
     char word[80];
     char *words[] = {word};
-    size_t count = 0;
 
     snprintf(path, sizeof(path), "/tmp/weir-networks-%d", (int)getpid());
     snprintf(word, sizeof(word), "@%s", path);
@@ -364,23 +377,36 @@ UNIT(proxy_clients, files_have_a_network_in_each_line_and_are_read_again)
     cr_assert_not(comes("192.0.2.2"));
 
     write_file(path, "192.0.2.2\n");
-    cr_assert(clients_read_again(clients, &config, &count, why), "%s", why);
-    expect_eq(count, 1);
+    cr_assert(make_next(), "%s", why);
     cr_assert(comes("192.0.2.2"));
     cr_assert_not(comes("10.9.9.9"));
 
     write_file(path, "192.0.2.3\n10.0.0.1/8\n");
-    cr_assert_not(clients_read_again(clients, &config, &count, why));
+    cr_assert_not(make_next());
     cr_assert_not_null(strstr(why, ":2: '10.0.0.1/8' is not a network"), "%s",
                        why);
     cr_assert(comes("192.0.2.2"), "those of before stay");
 
     write_file(path, "");
-    cr_assert(clients_read_again(clients, &config, &count, why), "%s", why);
+    cr_assert(make_next(), "%s", why);
     cr_assert_not(comes("192.0.2.2"), "an empty list allows nobody");
     unlink(path);
-    cr_assert_not(clients_read_again(clients, &config, &count, why));
+    cr_assert_not(make_next());
     cr_assert_not_null(strstr(why, "No such file"), "%s", why);
+}
+
+UNIT(proxy_clients, clients_go_on_when_the_configuration_is_read_again)
+{
+    services[0].client_conns = 1;
+    make();
+    struct client *client = enter("192.0.2.1");
+    cr_assert_not_null(client);
+    cr_assert(make_next(), "%s", why);
+    cr_assert_null(enter("192.0.2.1"), "it has one from before");
+    clients_leave(clients[0], client);
+    client = enter("192.0.2.1");
+    cr_assert_not_null(client);
+    clients_leave(clients[0], client);
 }
 
 UNIT(proxy_clients, unix_clients_are_a_network_and_not_counted)

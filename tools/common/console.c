@@ -118,6 +118,16 @@ void console_clean(char *text)
     }
 }
 
+/* Where what this thread says goes; NULL: to standard error. */
+static _Thread_local char *diverted;
+static _Thread_local size_t diverted_size;
+
+void console_divert(char *line, size_t size)
+{
+    diverted = line;
+    diverted_size = size;
+}
+
 void say(const char *format, ...)
 {
     char text[512];
@@ -129,6 +139,10 @@ void say(const char *format, ...)
     va_end(args);
     if (len >= 0) {
         console_clean(text);
+    }
+    if (len >= 0 && diverted) {
+        snprintf(diverted, diverted_size, "%s", text);
+    } else if (len >= 0) {
         len = snprintf(line, sizeof(line), "%.80s: %s\n", console_name, text);
         console_write(line, (size_t)len);
     }

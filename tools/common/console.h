@@ -24,6 +24,10 @@ void console_clean(char *text);
 /* One line on standard error, the name and ": " before it, and cleaned. */
 void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/* What this thread says goes into @line from now on, a line in place of the one
+ * before; with NULL to standard error again. */
+void console_divert(char *line, size_t size);
+
 /* Lines of a text on standard error, which need not be one piece. */
 void console_write(const char *text, size_t len);
 

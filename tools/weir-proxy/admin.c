@@ -10,9 +10,11 @@
  */
 #include "admin.h"
 
+#include "setup.h"
 #include "status.h"
 #include "tools/common/console.h"
 #include "tools/common/http_head.h"
+#include "worker.h"
 
 #include "weir/error.h"
 #include "weir/stream.h"
@@ -87,7 +89,9 @@ static int gather(struct admin *admin, weir_thread_visit_fn *visit, void *arg)
     weir_loop *loop = admin->worker->loop;
     weir_threads *threads = weir_thread_get_threads(admin->worker->thread);
 
-    metrics_clear(&admin->metrics);
+    if (!metrics_clear(&admin->metrics)) {
+        return -ENOMEM;
+    }
     const int count = weir_threads_visit_wait(threads, loop, visit, arg);
     if (count < 0) {
         return count;
@@ -257,7 +261,7 @@ static int listen_at(struct admin *admin, const char *text)
             .size = sizeof(options.server),
             .connection_limit = ASKERS_MAX,
             /* A successor has the same; nobody else may. */
-            .reuse_port = admin->worker->proxy->config->handover_path != NULL,
+            .reuse_port = worker_config(admin->worker)->handover_path != NULL,
             .connection = {
                 .size = sizeof(options.server.connection),
                 .timeouts = {.size = sizeof(options.server.connection.timeouts),
@@ -282,8 +286,9 @@ bool admin_offer(struct proxy *proxy, int fd)
     struct weir_address bound = {.len = sizeof(bound.storage)};
     struct weir_address wanted;
 
-    if (!proxy->config->admin || proxy->admin_fd >= 0 ||
-        config_read_admin(proxy->config->admin, &wanted) < 0 ||
+    const char *text = proxy->setup->config->admin;
+
+    if (!text || proxy->admin_fd >= 0 || config_read_admin(text, &wanted) < 0 ||
         getsockname(fd, &bound.storage.any, &bound.len) < 0 ||
         !weir_address_is_equal(&bound, &wanted)) {
         return false;
@@ -295,7 +300,7 @@ bool admin_offer(struct proxy *proxy, int fd)
 /* A low port is the right of another user than the one that serves. */
 int admin_open(struct proxy *proxy)
 {
-    const struct config *config = proxy->config;
+    const struct config *config = proxy->setup->config;
     const int on = 1;
     struct weir_address address;
 
@@ -331,7 +336,7 @@ int admin_get_socket(const struct admin *admin)
 
 int admin_begin(struct worker *worker)
 {
-    const char *text = worker->proxy->config->admin;
+    const char *text = worker_config(worker)->admin;
     struct weir_address address;
     char bound[WEIR_ADDRESS_TEXT_SIZE];
 

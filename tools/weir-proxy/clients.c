@@ -13,6 +13,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -61,7 +62,7 @@ struct table {
     size_t bucket_count; /* of a part; a power of two */
     size_t limit;        /* clients of a part */
     uint64_t secret;
-    size_t users;
+    _Atomic size_t users;
 };
 
 struct lists {
@@ -73,7 +74,6 @@ struct lists {
 struct clients {
     const struct config_service *config;
     struct table *table;
-    pthread_rwlock_t lock; /* of the lists */
     struct lists lists;
     pthread_mutex_t denied_lock;
     struct telling denied;
@@ -112,15 +112,11 @@ static enum standing find_standing(struct clients *clients,
     /* A list whose file is empty allows nobody. */
     const bool has_allow = clients->config->client_allow.count > 0;
 
-    pthread_rwlock_rdlock(&clients->lock);
-    const enum standing standing =
-        networks_have(&lists->deny, address) ||
-                (has_allow && !networks_have(&lists->allow, address))
-            ? DENIED
-        : networks_have(&lists->free, address) ? FREE
-                                               : LIMITED;
-    pthread_rwlock_unlock(&clients->lock);
-    return standing;
+    return networks_have(&lists->deny, address) ||
+                   (has_allow && !networks_have(&lists->allow, address))
+               ? DENIED
+           : networks_have(&lists->free, address) ? FREE
+                                                  : LIMITED;
 }
 
 /* ---- the table ---- */
@@ -464,13 +460,56 @@ static struct table *find_shared(struct clients **clients,
     return NULL;
 }
 
-static struct clients *make_one(struct clients **all,
-                                const struct config *config, size_t index,
-                                char *why)
+/* Do both count the same as one client, in the same time, together with the
+ * same services? */
+static bool counts_alike(const struct config_service *one,
+                         const struct config_service *other)
 {
+    const bool is_shared = one->client_share && other->client_share;
+
+    return one->client_rate_ns == other->client_rate_ns &&
+           one->client_prefix4 == other->client_prefix4 &&
+           one->client_prefix6 == other->client_prefix6 &&
+           (is_shared ? strcmp(one->client_share, other->client_share) == 0
+                      : !one->client_share && !other->client_share &&
+                            strcmp(one->name, other->name) == 0);
+}
+
+/* What is made, and what was there before; @before is NULL: nothing. */
+struct making {
+    const struct config *config;
+    struct clients **before;
+    const struct config *before_config;
+    char *why;
+};
+
+/* The table that a service goes on with, or NULL. */
+static struct table *find_before(const struct making *making, size_t index)
+{
+    const struct config *config = making->before_config;
+    const bool has_room =
+        making->before && config->client_table == making->config->client_table;
+
+    for (size_t i = 0; has_room && i < config->service_count; i++) {
+        if (making->before[i] && counts_alike(&making->config->services[index],
+                                              &config->services[i])) {
+            return making->before[i]->table;
+        }
+    }
+    return NULL;
+}
+
+static struct clients *make_one(const struct making *making,
+                                struct clients **all, size_t index)
+{
+    const struct config *config = making->config;
+    char *why = making->why;
     struct clients *clients = calloc(1, sizeof(*clients));
     struct table *table = find_shared(all, config, index);
 
+    if (!table) {
+        table = find_before(making, index);
+    }
     if (!table) {
         table = make_table((size_t)config->client_table);
     }
@@ -480,8 +519,7 @@ static struct clients *make_one(struct clients **all,
     } else if (read_lists(&config->services[index], &clients->lists, why)) {
         clients->config = &config->services[index];
         clients->table = table;
-        table->users++;
-        pthread_rwlock_init(&clients->lock, NULL);
+        atomic_fetch_add(&table->users, 1);
         pthread_mutex_init(&clients->denied_lock, NULL);
         return clients;
     }
@@ -494,6 +532,15 @@ static struct clients *make_one(struct clients **all,
 
 struct clients **clients_make(const struct config *config, char *why)
 {
+    return clients_make_next(config, NULL, NULL, why);
+}
+
+struct clients **clients_make_next(const struct config *config,
+                                   struct clients **before,
+                                   const struct config *before_config,
+                                   char *why)
+{
+    const struct making making = {config, before, before_config, why};
     struct clients **clients =
         calloc(config->service_count + 1, sizeof(struct clients *));
 
@@ -505,7 +552,7 @@ struct clients **clients_make(const struct config *config, char *why)
         if (!has_rules(&config->services[i])) {
             continue;
         }
-        clients[i] = make_one(clients, config, i, why);
+        clients[i] = make_one(&making, clients, i);
         if (!clients[i]) {
             clients_free(clients, config);
             return NULL;
@@ -520,57 +567,12 @@ void clients_free(struct clients **clients, const struct config *config)
         if (!clients[i]) {
             continue;
         }
-        clients[i]->table->users--;
-        if (clients[i]->table->users == 0) {
+        if (atomic_fetch_sub(&clients[i]->table->users, 1) == 1) {
             free_table(clients[i]->table);
         }
         free_lists(&clients[i]->lists);
-        pthread_rwlock_destroy(&clients[i]->lock);
         pthread_mutex_destroy(&clients[i]->denied_lock);
         free(clients[i]);
     }
     free(clients);
-}
-
-static bool is_file_among(const struct config_texts *texts)
-{
-    size_t i = 0;
-
-    while (i < texts->count && texts->texts[i][0] != '@') {
-        i++;
-    }
-    return i < texts->count;
-}
-
-static bool has_file(const struct config_service *config)
-{
-    return is_file_among(&config->client_allow) ||
-           is_file_among(&config->client_deny) ||
-           is_file_among(&config->client_free);
-}
-
-bool clients_read_again(struct clients **clients, const struct config *config,
-                        size_t *ret_count, char *why)
-{
-    struct lists *lists = calloc(config->service_count + 1, sizeof(*lists));
-    bool is_good = lists || option_refuse(why, "no memory");
-
-    *ret_count = 0;
-    for (size_t i = 0; is_good && i < config->service_count; i++) {
-        is_good =
-            !clients[i] || read_lists(&config->services[i], &lists[i], why);
-    }
-    for (size_t i = 0; lists && i < config->service_count; i++) {
-        if (clients[i] && is_good) {
-            const struct lists before = clients[i]->lists;
-            pthread_rwlock_wrlock(&clients[i]->lock);
-            clients[i]->lists = lists[i];
-            pthread_rwlock_unlock(&clients[i]->lock);
-            lists[i] = before;
-            *ret_count += has_file(&config->services[i]);
-        }
-        free_lists(&lists[i]);
-    }
-    free(lists);
-    return is_good;
 }

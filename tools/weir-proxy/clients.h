@@ -24,12 +24,14 @@ struct client;
 /* An array with an element for each service, NULL for one that lets all in.
  * NULL with a line in @why. */
 struct clients **clients_make(const struct config *config, char *why);
+/* The same for a configuration that follows another one: services of the same
+ * name, or with the same client-share, go on with their clients, unless these
+ * count otherwise now. */
+struct clients **clients_make_next(const struct config *config,
+                                   struct clients **before,
+                                   const struct config *before_config,
+                                   char *why);
 void clients_free(struct clients **clients, const struct config *config);
-
-/* Reads the files of networks again. False, with a line in @why, and those of
- * before stay. *ret_count becomes how many services have files. */
-bool clients_read_again(struct clients **clients, const struct config *config,
-                        size_t *ret_count, char *why);
 
 struct clients_refusal {
     enum end_reason reason;

@@ -284,10 +284,8 @@ struct contexts *contexts_make(const struct config *config, char *why)
     return made;
 }
 
-void contexts_free(void *contexts)
+void contexts_free(struct contexts *all)
 {
-    struct contexts *all = contexts;
-
     for (size_t i = 0; all && i < all->service_count; i++) {
         struct service_contexts *service = &all->services[i];
         weir_tls_context_unref(service->clients);

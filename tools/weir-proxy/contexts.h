@@ -1,8 +1,7 @@
 /*
  * The TLS contexts of all services and routes, made from the files of the
- * configuration. They are made anew on SIGHUP and replace the old ones as a
- * whole (weir_threads_set_config()); connections keep the context that they
- * began with.
+ * configuration. They belong to its setup (setup.h), so that connections keep
+ * the context that they began with.
  */
 #ifndef WEIR_PROXY_CONTEXTS_H
 #define WEIR_PROXY_CONTEXTS_H
@@ -33,8 +32,7 @@ void contexts_load_keys(const struct contexts *contexts,
 /* Overwrites and frees them. */
 void contexts_forget_keys(struct contexts_keys *keys, size_t count);
 
-/* The release of a configuration of threads. */
-void contexts_free(void *contexts);
+void contexts_free(struct contexts *all);
 
 /* The context of a service for its clients; NULL: it has no TLS. */
 weir_tls_context *contexts_of_service(const struct contexts *contexts,

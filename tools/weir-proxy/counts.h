@@ -1,8 +1,11 @@
 /*
- * The counts of one service on one thread; the metrics are their sums.
+ * The counts of one service, and of one target, on one thread; the metrics are
+ * their sums.
  *
  * A thread writes its own counts alone. They are read by a visit of the
- * threads, so that nothing here is locked or atomic.
+ * threads, so that nothing here is locked or atomic. They outlive services:
+ * one of the same name, of a configuration that was read again, goes on with
+ * them.
  */
 #ifndef WEIR_PROXY_COUNTS_H
 #define WEIR_PROXY_COUNTS_H
@@ -32,6 +35,47 @@ struct counts {
     uint64_t queued;
     uint64_t queue_ns;
 };
+
+/* Of the sets of a target. */
+struct target_sum {
+    uint64_t is_up; /* 0 or 1: all threads know the same */
+    uint64_t active;
+    uint64_t chosen;
+    uint64_t connect_errors;
+    uint64_t reported_errors;
+    uint64_t ejections;
+    uint64_t checks;
+    uint64_t check_errors;
+    uint64_t checks_skipped;
+    uint64_t in_use;    /* 0 or 1, by balance first */
+    uint64_t in_use_ns; /* so long */
+};
+
+struct tally {
+    struct tally *next;
+    uint64_t key;
+    struct counts counts;
+};
+
+struct target_tally {
+    struct target_tally *next;
+    uint64_t key;
+    struct target_sum past; /* of sets that were freed */
+};
+
+/* Finds the counts of a service by its name, or makes them; NULL: no memory. */
+struct counts *counts_find(struct tally **tallies, const char *service);
+/* Likewise of a target. */
+struct target_tally *counts_find_target(struct target_tally **tallies,
+                                        const char *service, const char *route,
+                                        const char *target);
+void counts_free_all(struct tally *tallies,
+                     struct target_tally *target_tallies);
+
+/* Adds what a set has counted of a target. */
+void counts_add_target(struct target_sum *sum, const weir_upstream *upstream);
+/* Adds a sum of counters; states and gauges are those of one set. */
+void counts_add_past(struct target_sum *sum, const struct target_sum *past);
 
 /* Counts a failed accept, with a negative error. */
 void counts_accept_error(struct counts *counts, int err);

@@ -10,8 +10,11 @@
 
 #include "admin.h"
 #include "manager.h"
+#include "reload.h"
+#include "setup.h"
 #include "states.h"
 #include "tools/common/console.h"
+#include "worker.h"
 
 #include "weir/error.h"
 #include "weir/stream.h"
@@ -120,7 +123,7 @@ static char take_message(int peer, struct proxy *proxy)
             memcpy(&fd, CMSG_DATA(head) + i * sizeof(int), sizeof(fd));
             /* An address that is not served any more is closed. */
             if (!admin_offer(proxy, fd)) {
-                listeners_offer(proxy->listeners, fd, byte == OWN);
+                listeners_offer(&proxy->setup->listeners, fd, byte == OWN);
             }
         }
     }
@@ -166,8 +169,7 @@ static bool take_states(int peer, struct proxy *proxy)
     return true;
 }
 
-static bool take_keys(int peer, const struct proxy *proxy,
-                      const struct contexts *contexts)
+static bool take_keys(int peer, const struct setup *setup)
 {
     size_t count = 0;
     struct contexts_keys *keys = take_items(peer, sizeof(*keys), &count);
@@ -175,7 +177,7 @@ static bool take_keys(int peer, const struct proxy *proxy,
     if (!keys) {
         return false;
     }
-    contexts_load_keys(contexts, proxy->config, keys, count);
+    contexts_load_keys(setup->contexts, setup->config, keys, count);
     contexts_forget_keys(keys, count);
     return true;
 }
@@ -194,10 +196,10 @@ static bool take_watchdog(int peer, struct proxy *proxy)
     return is_taken;
 }
 
-void handover_take(struct proxy *proxy, const struct contexts *contexts)
+void handover_take(struct proxy *proxy)
 {
-    const char *path = proxy->config->handover_path;
-    const int peer = path ? connect_to(proxy->config) : -1;
+    const struct config *config = proxy->setup->config;
+    const int peer = config->handover_path ? connect_to(config) : -1;
     char byte;
 
     proxy->predecessor = peer;
@@ -208,7 +210,7 @@ void handover_take(struct proxy *proxy, const struct contexts *contexts)
         byte = take_message(peer, proxy);
     } while (byte == MORE || byte == OWN ||
              (byte == STATES && take_states(peer, proxy)) ||
-             (byte == KEYS && take_keys(peer, proxy, contexts)) ||
+             (byte == KEYS && take_keys(peer, proxy->setup)) ||
              (byte == WATCHDOG && take_watchdog(peer, proxy)));
     if (byte != LAST) {
         say("handover: the running proxy gave its sockets up half-way");
@@ -243,7 +245,7 @@ static bool may_succeed(const struct worker *worker, const weir_writer *writer)
     struct weir_extra_info info = {.size = sizeof(info)};
 
     if (weir_writer_get_extra_info(writer, "peercred", &info) < 0 ||
-        !is_trusted(info.peercred.uid, worker->proxy->config)) {
+        !is_trusted(info.peercred.uid, worker_config(worker))) {
         say("handover: a process of another user asked for the sockets");
         return false;
     }
@@ -281,9 +283,10 @@ static int give_states(const struct worker *worker, weir_writer *writer)
 
 static int give_keys(const struct worker *worker, weir_writer *writer)
 {
+    const struct setup *setup = worker->proxy->setup;
     size_t count;
-    struct contexts_keys *keys = contexts_save_keys(
-        weir_thread_get_config(worker->thread), worker->proxy->config, &count);
+    struct contexts_keys *keys =
+        contexts_save_keys(setup->contexts, setup->config, &count);
     const int err = give_items(writer, KEYS, keys, count, sizeof(*keys));
 
     contexts_forget_keys(keys, count);
@@ -294,7 +297,7 @@ static int give_keys(const struct worker *worker, weir_writer *writer)
 static int give_sockets(const struct worker *worker, weir_reader *reader,
                         weir_writer *writer)
 {
-    const struct listeners *listeners = worker->proxy->listeners;
+    const struct listeners *listeners = &worker->proxy->setup->listeners;
     const char last = LAST;
     char answer = 0;
     int err = 0;
@@ -328,14 +331,11 @@ static int give_sockets(const struct worker *worker, weir_reader *reader,
     return err;
 }
 
-/* Gives all sockets to a successor, and ends when it serves. */
-static int hand_over(void *arg, weir_reader *reader, weir_writer *writer)
+/* Gives all sockets to a successor, and ends when it serves. With the right to
+ * change the setup: those of one that is being made are not the proxy's yet. */
+static int give_way(struct worker *worker, weir_reader *reader,
+                    weir_writer *writer)
 {
-    struct worker *worker = arg;
-
-    if (!may_succeed(worker, writer)) {
-        return 0;
-    }
     worker->has_successor = true;
     if (give_sockets(worker, reader, writer) < 0) {
         worker->has_successor = false;
@@ -348,10 +348,23 @@ static int hand_over(void *arg, weir_reader *reader, weir_writer *writer)
         weir_server_close(worker->successors); /* its name is the other's now */
     }
     admin_stop_listening(worker->admin);
-    listeners_keep_paths(worker->proxy->listeners);
+    listeners_keep_paths(&worker->proxy->setup->listeners);
     weir_threads_stop(weir_thread_get_threads(worker->thread),
-                      worker->proxy->config->drain_ns);
+                      worker_config(worker)->drain_ns);
     return 0;
+}
+
+static int hand_over(void *arg, weir_reader *reader, weir_writer *writer)
+{
+    struct worker *worker = arg;
+
+    if (!may_succeed(worker, writer) || reload_begin(worker->proxy) < 0) {
+        return 0;
+    }
+    const int err =
+        worker->has_successor ? 0 : give_way(worker, reader, writer);
+    reload_end(worker->proxy);
+    return err;
 }
 
 /* The path of a predecessor, which has given its sockets, is free for this
@@ -389,7 +402,7 @@ static void tell_predecessor(struct proxy *proxy)
     if (send(proxy->predecessor, &byte, 1, MSG_NOSIGNAL) != 1) {
         say("handover: the old proxy did not hear that this one serves");
     }
-    listeners_own_paths(proxy->listeners);
+    listeners_own_paths(&proxy->setup->listeners);
     close(proxy->predecessor);
     proxy->predecessor = -1;
 }
@@ -399,7 +412,7 @@ static void tell_predecessor(struct proxy *proxy)
 static int wait_for_successor(struct worker *worker)
 {
     struct proxy *proxy = worker->proxy;
-    const char *path = proxy->config->handover_path;
+    const char *path = proxy->setup->config->handover_path;
 
     if (!path) {
         return 0;
@@ -426,10 +439,12 @@ static int wait_for_successor(struct worker *worker)
 
 static void say_addresses(const struct proxy *proxy)
 {
-    for (size_t i = 0; i < proxy->listeners->count; i++) {
-        const struct listener *one = &proxy->listeners->all[i];
+    const struct setup *setup = proxy->setup;
+
+    for (size_t i = 0; i < setup->listeners.count; i++) {
+        const struct listener *one = &setup->listeners.all[i];
         const struct config_service *service =
-            &proxy->config->services[one->service];
+            &setup->config->services[one->service];
         const struct target *at = &service->listens[one->listen];
         const bool is_unix =
             at->address.len > 0 && at->address.storage.any.sa_family == AF_UNIX;

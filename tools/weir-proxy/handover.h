@@ -10,14 +10,12 @@
 #ifndef WEIR_PROXY_HANDOVER_H
 #define WEIR_PROXY_HANDOVER_H
 
-#include "contexts.h"
-#include "listeners.h"
 #include "proxy.h"
 
 /* Asks a running proxy for its sockets, for what it has found out about its
- * targets and for the keys of its session tickets, which @contexts get, before
- * the threads start. Sets the predecessor, if there is one. */
-void handover_take(struct proxy *proxy, const struct contexts *contexts);
+ * targets and for the keys of its session tickets, for the setup of this one,
+ * before the threads start. Sets the predecessor, if there is one. */
+void handover_take(struct proxy *proxy);
 
 /* A worker listens. When all do, the program says so: on the console, to
  * systemd, to the predecessor; and the first worker waits for a successor. 0 or

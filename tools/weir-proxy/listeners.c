@@ -24,6 +24,8 @@
 /* The ring of a process that was killed keeps its sockets for a moment. */
 #define BIND_RETRY_NS 10000000
 #define BIND_TRIES    200
+/* ... where a loop stands still meanwhile */
+#define IMPATIENT_TRIES 2
 
 /* ---- addresses ---- */
 
@@ -233,6 +235,76 @@ bool listeners_offer(struct listeners *listeners, int fd, bool with_path)
     return add_fd(one, fd);
 }
 
+/* ---- from the configuration before ---- */
+
+static uint16_t *port_of(struct weir_address *address)
+{
+    return address->storage.any.sa_family == AF_INET6
+               ? &address->storage.inet6.sin6_port
+               : &address->storage.inet.sin_port;
+}
+
+/* A port that the kernel has chosen stays that of the same 'listen'. */
+static void keep_port(struct listener *one, const struct config *config,
+                      struct listeners *before,
+                      const struct config *before_config)
+{
+    const struct config_service *service = &config->services[one->service];
+
+    for (size_t i = 0; i < before->count; i++) {
+        struct listener *other = &before->all[i];
+        const struct config_service *its =
+            &before_config->services[other->service];
+        if (other->address.storage.any.sa_family ==
+                one->address.storage.any.sa_family &&
+            strcmp(its->listens[other->listen].text,
+                   service->listens[one->listen].text) == 0 &&
+            strcmp(its->name, service->name) == 0) {
+            *port_of(&one->address) = *port_of(&other->address);
+        }
+    }
+}
+
+static int hand(struct listeners *listeners, struct listener *other)
+{
+    for (uint32_t i = 0; i < other->fd_count; i++) {
+        const int fd = fcntl(other->fds[i], F_DUPFD_CLOEXEC, 3);
+        if (fd < 0) {
+            return -errno;
+        }
+        other->is_handed |= listeners_offer(listeners, fd, other->is_own_path);
+    }
+    return 0;
+}
+
+int listeners_inherit(struct listeners *listeners, const struct config *config,
+                      struct listeners *before,
+                      const struct config *before_config)
+{
+    int err = 0;
+
+    listeners->is_impatient = true;
+    for (size_t i = 0; i < listeners->count; i++) {
+        struct listener *one = &listeners->all[i];
+        if (!is_unix(&one->address) && *port_of(&one->address) == 0) {
+            keep_port(one, config, before, before_config);
+        }
+    }
+    for (size_t i = 0; i < before->count && err == 0; i++) {
+        before->all[i].is_handed = false;
+        err = hand(listeners, &before->all[i]);
+    }
+    return err;
+}
+
+void listeners_leave(struct listeners *before)
+{
+    for (size_t i = 0; i < before->count; i++) {
+        before->all[i].is_own_path &= !before->all[i].is_handed;
+    }
+    listeners_close(before);
+}
+
 /* ---- made here ---- */
 
 /* Whole seconds, rounded up. */
@@ -349,11 +421,11 @@ static void rest(void)
     nanosleep(&time, NULL);
 }
 
-static int open_unix(struct listener *one)
+static int open_unix(struct listener *one, int most_tries)
 {
     int err = add_socket(one, false);
 
-    for (int tries = BIND_TRIES; err == -EADDRINUSE && tries > 0; tries--) {
+    for (int tries = most_tries; err == -EADDRINUSE && tries > 0; tries--) {
         if (!is_stale(&one->address) ||
             unlink(one->address.storage.local.sun_path) < 0) {
             rest();
@@ -366,11 +438,11 @@ static int open_unix(struct listener *one)
 
 /* A socket for each thread, on the port of the first. A socket that others may
  * not share shows first whether another program has the port. */
-static int open_tcp(struct listener *one, uint32_t thread_count)
+static int open_tcp(struct listener *one, uint32_t thread_count, int most_tries)
 {
     int probe = bind_socket(one, false);
 
-    for (int tries = BIND_TRIES; probe == -EADDRINUSE && tries > 0; tries--) {
+    for (int tries = most_tries; probe == -EADDRINUSE && tries > 0; tries--) {
         rest();
         probe = bind_socket(one, false);
     }
@@ -385,13 +457,6 @@ static int open_tcp(struct listener *one, uint32_t thread_count)
         }
     }
     return 0;
-}
-
-static uint16_t *port_of(struct weir_address *address)
-{
-    return address->storage.any.sa_family == AF_INET6
-               ? &address->storage.inet6.sin6_port
-               : &address->storage.inet.sin_port;
 }
 
 /* A port that the kernel has chosen is that of all addresses of a name. */
@@ -427,14 +492,15 @@ static int open_listener(struct listeners *listeners, size_t index,
                          const struct target *target, uint32_t thread_count)
 {
     struct listener *one = &listeners->all[index];
+    const int tries = listeners->is_impatient ? IMPATIENT_TRIES : BIND_TRIES;
     char text[WEIR_ADDRESS_TEXT_SIZE];
     int err;
 
     if (is_unix(&one->address)) {
-        err = open_unix(one);
+        err = open_unix(one, tries);
     } else {
         share_port(listeners, index);
-        err = open_tcp(one, thread_count);
+        err = open_tcp(one, thread_count, tries);
     }
     /* A machine may lack a family that its names have. */
     if (err == 0 || ((err == -EAFNOSUPPORT || err == -EADDRNOTAVAIL) &&

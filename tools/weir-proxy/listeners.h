@@ -30,11 +30,13 @@ struct listener {
     uint32_t fd_count;
     bool is_own_path; /* a Unix socket whose file goes with this proxy */
     bool gets_path;   /* likewise, as soon as the old proxy has heard of it */
+    bool is_handed;   /* its sockets are another configuration's, too */
 };
 
 struct listeners {
     struct listener *all;
     size_t count;
+    bool is_impatient; /* an address in use is an error at once */
 };
 
 /* Finds all addresses; no socket is made. 0, or -1 after the reason was said.
@@ -45,6 +47,15 @@ int listeners_init(struct listeners *listeners, const struct config *config);
  * address. @with_path: a Unix socket's file comes with it. False: it is no
  * listening socket of any; it was closed. */
 bool listeners_offer(struct listeners *listeners, int fd, bool with_path);
+
+/* Gives listeners the sockets of those of another configuration, as far as they
+ * are at the same addresses; both have them then. 0 or a negative error. */
+int listeners_inherit(struct listeners *listeners, const struct config *config,
+                      struct listeners *before,
+                      const struct config *before_config);
+/* The others serve: what these have handed on, paths too, is theirs, and the
+ * rest is closed. */
+void listeners_leave(struct listeners *before);
 
 /* Opens the sockets of all listeners that have none. 0, or -1 after the reason
  * was said. */

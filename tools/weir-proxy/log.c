@@ -17,6 +17,8 @@
 
 #include "tools/common/console.h"
 
+#include "weir/error.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -362,6 +364,29 @@ void log_reopen(struct log *log)
         close(log->fd);
     }
     log->fd = fd;
+}
+
+static bool is_path(const char *one, const char *other)
+{
+    return one && other ? strcmp(one, other) == 0 : one == other;
+}
+
+void log_change(struct log *log, const struct log_options *options)
+{
+    struct log other;
+
+    if (is_path(log->options->path, options->path)) {
+        log->options = options;
+        return;
+    }
+    const int err = log_open(&other, log->loop, options);
+    if (err < 0) {
+        say("%s: %s; nothing is logged", options->path, weir_strerror(err));
+    }
+    other.lost_lines = log->lost_lines;
+    other.is_flush_armed = log->is_flush_armed; /* its timer goes on */
+    log_close(log);
+    *log = other;
 }
 
 void log_close(struct log *log)

@@ -62,6 +62,8 @@ void log_add(struct log *log, const struct record *record);
 void log_flush(struct log *log);
 /* Opens the file anew, which was moved away. */
 void log_reopen(struct log *log);
+/* Goes on as other options say, at another place if theirs is another one. */
+void log_change(struct log *log, const struct log_options *options);
 void log_close(struct log *log);
 
 #endif

@@ -5,15 +5,12 @@
  * certificates, the listening sockets.
  */
 #include "admin.h"
-#include "clients.h"
-#include "contexts.h"
 #include "handover.h"
-#include "listeners.h"
 #include "manager.h"
 #include "memory.h"
 #include "options.h"
+#include "setup.h"
 #include "signals.h"
-#include "targets.h"
 #include "tools/common/completion.h"
 #include "tools/common/console.h"
 #include "tools/common/engine.h"
@@ -48,9 +45,9 @@ enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
  * client's and its target's. */
 static void find_limit(struct proxy *proxy)
 {
-    const uint64_t own = OWN_FDS +
-                         (uint64_t)FDS_PER_WORKER * proxy->worker_count +
-                         2 * proxy->listeners->count * proxy->worker_count;
+    const uint64_t own =
+        OWN_FDS + (uint64_t)FDS_PER_WORKER * proxy->worker_count +
+        2 * proxy->setup->listeners.count * proxy->worker_count;
     struct rlimit limit;
 
     limits_raise_fds_to_hard();
@@ -90,10 +87,9 @@ static void ignore(int signum)
     signal(signum, SIG_IGN);
 }
 
-/* Returns the exit code. The contexts are taken. */
-static int run(struct proxy *proxy, struct contexts *contexts)
+/* Returns the exit code. */
+static int run(struct proxy *proxy)
 {
-    const struct config *config = proxy->config;
     /* Half of a thread's part for what is received, half for what is queued:
      * their sum is within the limit whatever TLS makes of the bytes. */
     const uint64_t half = proxy->memory_limit_bytes / proxy->worker_count / 2;
@@ -107,10 +103,7 @@ static int run(struct proxy *proxy, struct contexts *contexts)
         .thread_count = proxy->worker_count,
         .loop = &loop_options,
         .no_signals = true, /* signals.h */
-        .grace_ns = config->drain_ns,
-        .config = contexts,
-        .config_release = contexts_free,
-        .config_arg = contexts,
+        .grace_ns = proxy->setup->config->drain_ns,
     };
 
     signals_prepare();
@@ -136,107 +129,81 @@ static int run(struct proxy *proxy, struct contexts *contexts)
     }
 }
 
-/* Makes what belongs to the threads, and the places that they share. */
+/* Makes what belongs to the threads. */
 static int make_workers(struct proxy *proxy)
 {
-    const struct listeners *listeners = proxy->listeners;
-
     proxy->workers = calloc(proxy->worker_count, sizeof(*proxy->workers));
-    proxy->address_places =
-        calloc(listeners->count, sizeof(*proxy->address_places));
-    if (!proxy->workers || !proxy->address_places ||
-        targets_make_shared(proxy) < 0) {
+    if (!proxy->workers) {
         return -ENOMEM;
     }
     for (uint32_t i = 0; i < proxy->worker_count; i++) {
         proxy->workers[i].proxy = proxy;
         proxy->workers[i].log.fd = -1;
     }
-    proxy->places.limit = proxy->config->conn_limit;
-    for (size_t i = 0; i < listeners->count; i++) {
-        proxy->address_places[i].limit =
-            proxy->config->services[listeners->all[i].service].conn_limit;
-    }
     return 0;
 }
 
-static void free_workers(struct proxy *proxy)
+static void free_all(struct proxy *proxy)
 {
+    setup_unref(proxy->setup);
     free(proxy->workers);
-    free(proxy->address_places);
     free(proxy->states);
-    targets_free_shared(proxy);
+    setup_free_shared(proxy);
 }
 
-static struct log_options log_options_of(const struct config *config)
+static int open_log(struct setup *setup)
 {
-    struct log_options options = {.path = config->log_path,
-                                  .facility = config->log_facility,
-                                  .format = config->log_format,
-                                  .names = config->log_names,
-                                  .fd = -1};
-    char why[OPTION_WHY_SIZE];
+    const int err = setup_open_log(setup, NULL);
 
-    if (options.path) {
-        (void)!sink_read(options.path, &options.sink, why); /* it was read */
+    if (err < 0) {
+        say("%s: %s", setup->config->log_path, weir_strerror(err));
     }
-    return options;
+    return err;
 }
 
-/* All threads have duplicates of one descriptor. */
-static int open_log(struct log_options *options)
+/* Gets the sockets from wherever they are; then the exit code. */
+static int open_and_run(struct proxy *proxy)
 {
-    const int fd = options->path ? log_open_place(options) : -1;
+    struct setup *setup = proxy->setup;
+    const struct config *config = setup->config;
+    int code = EXIT_FAILED;
 
-    if (options->path && fd < 0 && options->sink.kind == SINK_NONE) {
-        say("%s: %s", options->path, weir_strerror(fd));
-        return fd;
+    find_limit(proxy);
+    proxy->memory_limit_bytes = config->memory_limit_bytes
+                                    ? config->memory_limit_bytes
+                                    : memory_default_limit(proxy->worker_count);
+    manager_begin(proxy);
+    handover_take(proxy);
+    if (take_passed(&setup->listeners) == 0 &&
+        listeners_open(&setup->listeners, config, proxy->worker_count) == 0 &&
+        open_log(setup) == 0 && setup_share(setup, proxy) == 0 &&
+        admin_open(proxy) == 0 &&
+        confine_begin(config, &proxy->confinement) == 0) {
+        setup_set_limits(setup, proxy);
+        code = run(proxy);
     }
-    options->fd = fd;
-    return 0;
+    if (proxy->admin_fd >= 0) {
+        close(proxy->admin_fd);
+    }
+    return code;
 }
 
-static int serve(const struct config *config, struct contexts *contexts,
-                 struct clients **clients)
+/* The setup is taken. */
+static int serve(struct setup *setup, int argc, char **argv)
 {
-    struct listeners listeners = {.all = NULL};
-    struct proxy proxy = {.config = config,
-                          .clients = clients,
-                          .listeners = &listeners,
-                          .worker_count = config_count_threads(config),
+    struct proxy proxy = {.argc = argc,
+                          .argv = argv,
+                          .setup = setup,
+                          .worker_count = config_count_threads(setup->config),
                           .predecessor = -1,
                           .admin_fd = -1};
     int code = EXIT_FAILED;
 
-    if (listeners_init(&listeners, config) < 0 || make_workers(&proxy) < 0) {
-        listeners_close(&listeners);
-        free_workers(&proxy);
-        contexts_free(contexts);
-        return EXIT_FAILED;
+    if (listeners_init(&setup->listeners, setup->config) == 0 &&
+        make_workers(&proxy) == 0) {
+        code = open_and_run(&proxy);
     }
-    find_limit(&proxy);
-    proxy.log = log_options_of(config);
-    proxy.memory_limit_bytes = config->memory_limit_bytes
-                                   ? config->memory_limit_bytes
-                                   : memory_default_limit(proxy.worker_count);
-    manager_begin(&proxy);
-    handover_take(&proxy, contexts);
-    if (take_passed(&listeners) == 0 &&
-        listeners_open(&listeners, config, proxy.worker_count) == 0 &&
-        open_log(&proxy.log) == 0 && admin_open(&proxy) == 0 &&
-        confine_begin(config, &proxy.confinement) == 0) {
-        code = run(&proxy, contexts);
-    } else {
-        contexts_free(contexts);
-    }
-    listeners_close(&listeners);
-    if (proxy.log.fd >= 0) {
-        close(proxy.log.fd);
-    }
-    if (proxy.admin_fd >= 0) {
-        close(proxy.admin_fd);
-    }
-    free_workers(&proxy);
+    free_all(&proxy);
     return code;
 }
 
@@ -251,54 +218,58 @@ static void ignore_signals(void)
     ignore(SIGPIPE);
 }
 
-/* Reads the files that the configuration names; then the exit code. */
-static int look_and_serve(const struct config *config)
+/* Reads the files that the configuration names, which is taken; then the exit
+ * code. */
+static int look_and_serve(struct config *config, int argc, char **argv)
 {
     char why[OPTION_WHY_SIZE];
-    int code = EXIT_USAGE;
-    struct clients **clients = clients_make(config, why);
-    struct contexts *contexts = clients && confine_check(config, why)
-                                    ? contexts_make(config, why)
-                                    : NULL;
+    char other[OPTION_WHY_SIZE]; /* a second reason, which is not said */
+    const bool tests_only = config->tests_only;
+    const bool is_good = confine_check(config, why);
+    struct setup *setup = setup_new(config, NULL, is_good ? why : other);
 
-    if (contexts) {
-        config_warn(config);
-        validity_warn(config);
-    }
-    if (!contexts) {
+    if (!setup || !is_good) {
+        setup_unref(setup);
         say("%s", why);
-    } else if (config->tests_only) {
+        return EXIT_USAGE;
+    }
+    config_warn(config);
+    validity_warn(config);
+    if (tests_only) {
         confine_look(config);
         say("the configuration is good");
-        contexts_free(contexts);
-        code = EXIT_DONE;
-    } else {
-        code = serve(config, contexts, clients);
+        setup_unref(setup);
+        return EXIT_DONE;
     }
-    clients_free(clients, config);
-    return code;
+    return serve(setup, argc, argv);
 }
 
 int main(int argc, char **argv)
 {
-    struct config config;
+    struct config *config = calloc(1, sizeof(*config));
     int code = EXIT_USAGE;
 
     console_begin();
+    console_check(config ? 0 : -ENOMEM, "the configuration");
     if (argc > 1 && strcmp(argv[1], "--completion") == 0) {
         const struct completion_command command = {.set = &words};
         code = completion_print(stdout, argv[2], "weir-proxy", &command, 1)
                    ? EXIT_DONE
                    : EXIT_USAGE;
+        free(config);
         return console_end(code);
     }
     ignore_signals();
-    const enum options_result result = options_parse(argc, argv, &config);
-    if (result == OPTIONS_READY && config.is_top) {
-        code = top_run(config.admin) ? EXIT_DONE : EXIT_FAILED;
+    const enum options_result result = options_parse(argc, argv, config);
+    if (result == OPTIONS_READY && config->is_top) {
+        code = top_run(config->admin) ? EXIT_DONE : EXIT_FAILED;
     } else if (result == OPTIONS_READY) {
-        code = look_and_serve(&config);
+        code = look_and_serve(config, argc, argv);
+        config = NULL;
     }
-    config_free(&config);
+    if (config) {
+        config_free(config);
+        free(config);
+    }
     return console_end(result == OPTIONS_DONE ? EXIT_DONE : code);
 }

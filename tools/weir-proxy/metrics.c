@@ -5,6 +5,8 @@
  */
 #include "metrics.h"
 
+#include "setup.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,86 +25,173 @@ static size_t count_targets(const struct config *config)
 
 bool metrics_init(struct metrics *metrics, const struct proxy *proxy)
 {
-    const size_t count = proxy->config->service_count;
+    const size_t count = proxy->setup->config->service_count;
 
     *metrics = (struct metrics){.proxy = proxy,
+                                .setup = setup_ref(proxy->setup),
                                 .loops = {.size = sizeof(metrics->loops)}};
     metrics->services = calloc(count, sizeof(*metrics->services));
     metrics->queued = calloc(count, sizeof(*metrics->queued));
     metrics->targets =
-        calloc(count_targets(proxy->config), sizeof(*metrics->targets));
+        calloc(count_targets(proxy->setup->config), sizeof(*metrics->targets));
     metrics->seen = calloc(proxy->worker_count, sizeof(*metrics->seen));
     return metrics->services && metrics->queued && metrics->targets &&
            metrics->seen;
 }
 
-void metrics_clear(struct metrics *metrics)
+bool metrics_clear(struct metrics *metrics)
 {
-    const struct config *config = metrics->proxy->config;
+    const struct proxy *proxy = metrics->proxy;
 
-    memset(metrics->services, 0,
-           config->service_count * sizeof(*metrics->services));
-    memset(metrics->queued, 0,
-           config->service_count * sizeof(*metrics->queued));
-    memset(metrics->targets, 0,
-           count_targets(config) * sizeof(*metrics->targets));
-    memset(metrics->seen, 0,
-           metrics->proxy->worker_count * sizeof(*metrics->seen));
-    metrics->lost_lines = 0;
+    metrics_free(metrics);
+    return metrics_init(metrics, proxy);
 }
 
 void metrics_free(struct metrics *metrics)
 {
+    setup_unref(metrics->setup);
     free(metrics->services);
     free(metrics->queued);
     free(metrics->targets);
     free(metrics->seen);
+    *metrics = (struct metrics){.proxy = NULL};
 }
 
-/* ---- gathering ---- */
+/* ---- gathering ----
+ *
+ * Services of another setup, whose connections have not ended or which have
+ * just begun, are those of the same names. */
 
-static void add_target(struct target_sum *sum, const weir_upstream *upstream)
+static const struct config_service *
+find_service(const struct config *config, const char *name, size_t *ret_index)
 {
-    struct weir_upstream_info info = {.size = sizeof(info)};
-
-    if (weir_upstream_get_info(upstream, &info) < 0) {
-        return;
+    for (size_t i = 0; i < config->service_count; i++) {
+        if (strcmp(config->services[i].name, name) == 0) {
+            *ret_index = i;
+            return &config->services[i];
+        }
     }
-    sum->is_up |= info.state == WEIR_UPSTREAM_UP;
-    sum->active += info.active_count;
-    sum->chosen += info.chosen_count;
-    sum->connect_errors += info.connect_error_count;
-    sum->reported_errors += info.reported_error_count;
-    sum->ejections += info.ejected_count;
-    sum->checks += info.check_count;
-    sum->check_errors += info.check_error_count;
-    sum->checks_skipped += info.check_skipped_count;
-    sum->in_use |= info.in_use_ns > 0;
-    sum->in_use_ns =
-        info.in_use_ns > sum->in_use_ns ? info.in_use_ns : sum->in_use_ns;
+    return NULL;
 }
 
-static size_t add_route(struct metrics *metrics, size_t service,
-                        const struct route *route, size_t target)
+/* Is the route of the metrics the same as that of another setup? */
+static bool is_same_route(const struct config_service *service, size_t index,
+                          const struct route *route)
+{
+    return strcmp(service->name, route->service->name) == 0 &&
+           strcmp(service->routes[index].label, route->config->label) == 0;
+}
+
+/* The sums of a target, or NULL; @sums are those of the route's. */
+static struct target_sum *find_in_route(const struct config_route *config,
+                                        struct target_sum *sums,
+                                        const char *text)
+{
+    size_t i = 0;
+
+    while (i < config->target_count &&
+           strcmp(config->targets[i].at.text, text) != 0) {
+        i++;
+    }
+    return i < config->target_count ? &sums[i] : NULL;
+}
+
+static struct target_sum *find_target(struct metrics *metrics,
+                                      const struct route *route,
+                                      const char *text)
+{
+    const struct config *config = metrics->setup->config;
+    struct target_sum *sums = metrics->targets;
+
+    for (size_t i = 0; i < config->service_count; i++) {
+        const struct config_service *service = &config->services[i];
+        for (size_t j = 0; j < service->route_count; j++) {
+            if (is_same_route(service, j, route)) {
+                return find_in_route(&service->routes[j], sums, text);
+            }
+            sums += service->routes[j].target_count;
+        }
+    }
+    return NULL;
+}
+
+/* @sums are those of its targets, NULL: they have to be found. */
+static void add_route(struct metrics *metrics, const struct route *route,
+                      struct target_sum *sums)
+{
+    const struct config_route *config = route->config;
+
+    for (size_t i = 0; i < config->target_count; i++) {
+        struct target_sum *sum =
+            sums ? &sums[i]
+                 : find_target(metrics, route, config->targets[i].at.text);
+        const weir_upstream *upstream =
+            weir_upstreams_get_upstream(route->upstreams, i);
+        if (!sum || !upstream) {
+            continue;
+        }
+        const struct target_sum before = *sum;
+        counts_add_target(sum, upstream);
+        if (route->services->is_old) {
+            sum->is_up = before.is_up; /* by checks of before */
+            sum->in_use = before.in_use;
+            sum->in_use_ns = before.in_use_ns;
+        } else {
+            counts_add_past(sum, &route->past[i]->past);
+        }
+    }
+}
+
+static uint32_t count_queued(const struct route *route)
 {
     struct weir_upstreams_info info = {.size = sizeof(info)};
-    const size_t count = weir_upstreams_get_count(route->upstreams);
 
-    if (weir_upstreams_get_info(route->upstreams, &info) == 0) {
-        metrics->queued[service] += info.queued_count;
-    }
-    for (size_t i = 0; i < count; i++) {
-        add_target(&metrics->targets[target + i],
-                   weir_upstreams_get_upstream(route->upstreams, i));
-    }
-    return target + count;
+    return route->upstreams &&
+                   weir_upstreams_get_info(route->upstreams, &info) == 0
+               ? info.queued_count
+               : 0;
 }
 
+static void add_services(struct metrics *metrics,
+                         const struct services *services)
+{
+    const bool is_same = services && services->setup == metrics->setup;
+    struct target_sum *sums = metrics->targets;
+    size_t index;
+
+    for (size_t i = 0; services && services->all &&
+                       i < services->setup->config->service_count;
+         i++) {
+        const struct service *service = &services->all[i];
+        if (!service->routes || !find_service(metrics->setup->config,
+                                              service->config->name, &index)) {
+            continue;
+        }
+        for (size_t j = 0; j < service->config->route_count; j++) {
+            const struct route *route = &service->routes[j];
+            metrics->queued[index] += count_queued(route);
+            if (route->upstreams) {
+                add_route(metrics, route, is_same ? sums : NULL);
+            }
+            sums += is_same ? service->config->routes[j].target_count : 0;
+        }
+    }
+}
+
+/* Services of one name have the same counts. */
 static void add_counts(struct metrics *metrics, const struct worker *worker)
 {
-    for (size_t i = 0;
-         worker->services && i < metrics->proxy->config->service_count; i++) {
-        counts_add(&metrics->services[i], &worker->services[i].counts);
+    const struct services *services = worker->services;
+    size_t index;
+
+    for (size_t i = 0; services && services->all &&
+                       i < services->setup->config->service_count;
+         i++) {
+        const struct service *service = &services->all[i];
+        if (service->counts && find_service(metrics->setup->config,
+                                            service->config->name, &index)) {
+            counts_add(&metrics->services[index], service->counts);
+        }
     }
     metrics->lost_lines += worker->log.lost_lines;
 }
@@ -110,22 +199,15 @@ static void add_counts(struct metrics *metrics, const struct worker *worker)
 void metrics_gather(void *arg, weir_thread *thread)
 {
     struct metrics *metrics = arg;
-    const struct proxy *proxy = metrics->proxy;
     const uint32_t index = weir_thread_get_index(thread);
-    const struct worker *worker = &proxy->workers[index];
-    size_t target = 0;
+    const struct worker *worker = &metrics->proxy->workers[index];
 
     metrics->seen[index] = true;
     add_counts(metrics, worker);
-    for (size_t i = 0; worker->services && i < proxy->config->service_count;
-         i++) {
-        const struct service *service = &worker->services[i];
-        for (size_t j = 0; service->routes && j < service->config->route_count;
-             j++) {
-            if (service->routes[j].upstreams) {
-                target = add_route(metrics, i, &service->routes[j], target);
-            }
-        }
+    add_services(metrics, worker->services);
+    for (const struct link *link = worker->old.oldest; link;
+         link = link->younger) {
+        add_services(metrics, (const struct services *)(const void *)link);
     }
 }
 
@@ -208,7 +290,7 @@ static void sample(FILE *out, const char *name, const char *service,
 
 static const char *name_of(const struct metrics *metrics, size_t service)
 {
-    return metrics->proxy->config->services[service].name;
+    return metrics->setup->config->services[service].name;
 }
 
 /* A counter of each service; @offset is its field in struct counts. */
@@ -217,7 +299,7 @@ static void write_plain(const struct metrics *metrics, FILE *out,
                         size_t offset)
 {
     family(out, name, type, help);
-    for (size_t i = 0; i < metrics->proxy->config->service_count; i++) {
+    for (size_t i = 0; i < metrics->setup->config->service_count; i++) {
         uint64_t number;
         memcpy(&number, (const char *)&metrics->services[i] + offset,
                sizeof(number));
@@ -234,7 +316,7 @@ static void write_connections(const struct metrics *metrics, FILE *out)
                 "Connections that have not ended.",
                 offsetof(struct counts, active));
     family(out, "close_total", "counter", "Connections that ended, by reason.");
-    for (size_t i = 0; i < metrics->proxy->config->service_count; i++) {
+    for (size_t i = 0; i < metrics->setup->config->service_count; i++) {
         for (int j = 0; j < END_REASONS; j++) {
             sample(out, "close_total", name_of(metrics, i), "reason",
                    end_reason_name((enum end_reason)j),
@@ -248,7 +330,7 @@ static void write_accept_errors(const struct metrics *metrics, FILE *out)
     family(out, "accept_errors_total", "counter",
            "Times that connections could not be accepted or set up, by error; "
            "a lack of descriptors or memory counts once until it is over.");
-    for (size_t i = 0; i < metrics->proxy->config->service_count; i++) {
+    for (size_t i = 0; i < metrics->setup->config->service_count; i++) {
         for (int j = 0; j < COUNTS_ERRORS; j++) {
             sample(out, "accept_errors_total", name_of(metrics, i), "errno",
                    counts_error_names[j],
@@ -261,7 +343,7 @@ static void write_bytes(const struct metrics *metrics, FILE *out)
 {
     family(out, "bytes_total", "counter",
            "Bytes of connections that ended, by direction.");
-    for (size_t i = 0; i < metrics->proxy->config->service_count; i++) {
+    for (size_t i = 0; i < metrics->setup->config->service_count; i++) {
         const struct counts *counts = &metrics->services[i];
         sample(out, "bytes_total", name_of(metrics, i), "dir", "in",
                counts->in_bytes);
@@ -274,7 +356,7 @@ static void write_handshakes(const struct metrics *metrics, FILE *out)
 {
     family(out, "tls_handshakes_total", "counter",
            "TLS handshakes with clients, by result.");
-    for (size_t i = 0; i < metrics->proxy->config->service_count; i++) {
+    for (size_t i = 0; i < metrics->setup->config->service_count; i++) {
         const struct counts *counts = &metrics->services[i];
         sample(out, "tls_handshakes_total", name_of(metrics, i), "result",
                "full", counts->full_handshakes);
@@ -289,7 +371,7 @@ static void write_connects(const struct metrics *metrics, FILE *out)
 {
     family(out, "connect_seconds", "histogram",
            "Time to connect to a target, of connections that ended.");
-    for (size_t i = 0; i < metrics->proxy->config->service_count; i++) {
+    for (size_t i = 0; i < metrics->setup->config->service_count; i++) {
         const struct counts *counts = &metrics->services[i];
         uint64_t sum = 0;
         for (int j = 0; j < COUNTS_BUCKETS; j++) {
@@ -313,7 +395,7 @@ static void write_connects(const struct metrics *metrics, FILE *out)
 static void write_queues(const struct metrics *metrics, FILE *out)
 {
     family(out, "queue_length", "gauge", "Connections that wait for a target.");
-    for (size_t i = 0; i < metrics->proxy->config->service_count; i++) {
+    for (size_t i = 0; i < metrics->setup->config->service_count; i++) {
         sample(out, "queue_length", name_of(metrics, i), NULL, NULL,
                metrics->queued[i]);
     }
@@ -322,7 +404,7 @@ static void write_queues(const struct metrics *metrics, FILE *out)
                 offsetof(struct counts, queued));
     family(out, "queue_seconds_total", "counter",
            "Time that connections which ended had waited for a target.");
-    for (size_t i = 0; i < metrics->proxy->config->service_count; i++) {
+    for (size_t i = 0; i < metrics->setup->config->service_count; i++) {
         fputs("weir_proxy_queue_seconds_total{", out);
         label(out, "service", name_of(metrics, i));
         fprintf(out, "} %.9f\n", (double)metrics->services[i].queue_ns / 1e9);
@@ -334,7 +416,7 @@ static void write_targets(const struct metrics *metrics, FILE *out,
                           const char *name, const char *type, const char *help,
                           size_t offset)
 {
-    const struct config *config = metrics->proxy->config;
+    const struct config *config = metrics->setup->config;
     size_t target = 0;
 
     family(out, name, type, help);

@@ -13,23 +13,9 @@
 
 #include <stdio.h>
 
-/* What is known of one target, over all threads. */
-struct target_sum {
-    uint64_t is_up; /* 0 or 1: all threads know the same */
-    uint64_t active;
-    uint64_t chosen;
-    uint64_t connect_errors;
-    uint64_t reported_errors;
-    uint64_t ejections;
-    uint64_t checks;
-    uint64_t check_errors;
-    uint64_t checks_skipped;
-    uint64_t in_use;    /* 0 or 1, by balance first */
-    uint64_t in_use_ns; /* so long */
-};
-
 struct metrics {
     const struct proxy *proxy;
+    struct setup *setup; /* a reference: whose services and targets it has */
     struct counts *services;    /* by service */
     uint64_t *queued;           /* by service: waiting now */
     struct target_sum *targets; /* of all routes of all services, in order */
@@ -38,11 +24,13 @@ struct metrics {
     struct weir_loop_statistics loops; /* of the first thread's view */
 };
 
-/* Makes empty metrics; false without memory. */
+/* Makes empty metrics of the setup that accepts; false without memory. On the
+ * first thread. */
 bool metrics_init(struct metrics *metrics, const struct proxy *proxy);
 void metrics_free(struct metrics *metrics);
-/* Sets all sums to 0. */
-void metrics_clear(struct metrics *metrics);
+/* Sets all sums to 0, and is about the setup that accepts now: false without
+ * memory. */
+bool metrics_clear(struct metrics *metrics);
 /* The visit of a thread; its argument is the metrics. */
 void metrics_gather(void *metrics, weir_thread *thread);
 /* Adds the counts of workers that have ended, after the visit. */

@@ -13,9 +13,10 @@
 
 #include "certificate.h"
 #include "clients.h"
-#include "contexts.h"
 #include "preface.h"
 #include "session.h"
+#include "setup.h"
+#include "worker.h"
 
 #include "weir/start_tls.h"
 #include "weir/tls_connection.h"
@@ -230,7 +231,7 @@ static void await_inside(struct session *session)
 /* Of a client whose handshake is done. */
 static void count_handshake(const struct session *session)
 {
-    struct counts *counts = &session->door->service->counts;
+    struct counts *counts = session->door->service->counts;
     struct weir_extra_info info = {.size = sizeof(info)};
 
     if (weir_transport_get_extra_info(session->client, "tls_resumed", &info) ==
@@ -270,7 +271,7 @@ static void secured(void *arg, int err, weir_transport *t)
             await_inside(session);
         }
     } else {
-        session->door->service->counts.failed_handshakes++;
+        session->door->service->counts->failed_handshakes++;
         session->reason = END_HANDSHAKE; /* its loss follows */
     }
 }
@@ -279,8 +280,7 @@ static void secured(void *arg, int err, weir_transport *t)
 static void open_tls(struct session *session)
 {
     const struct service *service = session->door->service;
-    const struct contexts *contexts =
-        weir_thread_get_config(service->worker->thread);
+    const struct contexts *contexts = service->services->setup->contexts;
     const struct weir_tls_settings settings = {
         .size = sizeof(settings),
         .context = contexts_of_service(contexts, service->index),
@@ -355,7 +355,7 @@ static void refuse_preface(struct session *session)
     const bool lacks_header =
         service->reads_header && !preface_has_header(session->preface);
 
-    service->counts.failed_handshakes += !lacks_header && service->clients;
+    service->counts->failed_handshakes += !lacks_header && service->clients;
     session_refuse(session, lacks_header ? END_HEADER : END_HELLO);
 }
 
@@ -626,8 +626,9 @@ int opening_create(void *arg, weir_transport *t,
     session->reason = END_CLIENT_GONE;
     session->time_ns = clock_wall_coarse_ns();
     session->start_ns = weir_loop_get_time(session_loop(session));
-    door->service->counts.accepted++;
-    door->service->counts.active++;
+    door->service->counts->accepted++;
+    door->service->counts->active++;
+    worker_enter(door->service->services);
     *ret = (struct weir_protocol_binding){&client_protocol, session};
     return 0;
 }

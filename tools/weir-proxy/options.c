@@ -35,3 +35,13 @@ enum options_result options_parse(int argc, char **argv,
 
     return result == OPTIONS_READY && !check(ret_config) ? OPTIONS_BAD : result;
 }
+
+bool options_read_again(int argc, char **argv, struct config *ret_config,
+                        char *why)
+{
+    option_refuse(why, "no memory");
+    console_divert(why, OPTION_WHY_SIZE);
+    const bool is_good = options_parse(argc, argv, ret_config) == OPTIONS_READY;
+    console_divert(NULL, 0);
+    return is_good;
+}

@@ -12,5 +12,9 @@
 /* Reads a configuration, and checks it unless only a proxy is looked at. */
 enum options_result options_parse(int argc, char **argv,
                                   struct config *ret_config);
+/* Reads it as a process that runs does. False, with a line in @why; the
+ * configuration is to be freed all the same. */
+bool options_read_again(int argc, char **argv, struct config *ret_config,
+                        char *why);
 
 #endif

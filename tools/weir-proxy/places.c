@@ -5,6 +5,7 @@
  */
 #include "places.h"
 
+#include "setup.h"
 #include "tools/common/console.h"
 
 #include <errno.h>
@@ -12,25 +13,28 @@
 /* Until a post that found no memory is tried again. */
 #define RETRY_NS UINT64_C(10000000)
 
-/* True if there was a place. */
-static bool take(struct places *places)
+/* True if there was a place. A limit may come or go while it is taken. */
+static bool take(struct places *places, bool *ret_is_counted)
 {
+    const uint64_t limit =
+        atomic_load_explicit(&places->limit, memory_order_relaxed);
     uint64_t taken = atomic_load(&places->taken);
 
-    if (places->limit == 0) {
+    *ret_is_counted = limit > 0;
+    if (limit == 0) {
         return true;
     }
     do {
-        if (taken >= places->limit) {
+        if (taken >= limit) {
             return false;
         }
     } while (!atomic_compare_exchange_weak(&places->taken, &taken, taken + 1));
     return true;
 }
 
-static void give(struct places *places)
+static void give(struct places *places, bool is_counted)
 {
-    if (places->limit > 0) {
+    if (is_counted) {
         atomic_fetch_sub(&places->taken, 1);
     }
 }
@@ -48,11 +52,34 @@ static void end_wait(struct place *place, struct door *door,
 /* Lets those in for whom there are places. */
 static void let_in(struct door *door)
 {
-    while (door->waiting.oldest && take(door->places)) {
+    bool is_counted;
+
+    while (door->waiting.oldest && take(door->places, &is_counted)) {
         struct place *place = (struct place *)door->waiting.oldest;
+        place->is_counted_here = is_counted;
         end_wait(place, door, PLACE_TAKEN);
         door->take_in(place);
     }
+}
+
+static void look_in(const struct services *services)
+{
+    for (size_t i = 0; services && services->all &&
+                       i < services->setup->config->service_count;
+         i++) {
+        const struct service *service = &services->all[i];
+        for (size_t j = 0; j < service->door_count; j++) {
+            let_in(&service->doors[j]);
+        }
+    }
+}
+
+void places_look(struct worker *worker)
+{
+    for (struct link *link = worker->old.oldest; link; link = link->younger) {
+        look_in((const struct services *)(void *)link);
+    }
+    look_in(worker->services);
 }
 
 static void look(void *arg)
@@ -60,13 +87,7 @@ static void look(void *arg)
     struct worker *worker = arg;
 
     atomic_store(&worker->is_called, false);
-    for (size_t i = 0;
-         worker->services && i < worker->proxy->config->service_count; i++) {
-        struct service *service = &worker->services[i];
-        for (size_t j = 0; j < service->door_count; j++) {
-            let_in(&service->doors[j]);
-        }
-    }
+    places_look(worker);
 }
 
 /* Calls the other threads, as there is a place and somebody waits. */
@@ -99,10 +120,10 @@ static void call_others(void *arg)
 
 bool places_enter(struct place *place, struct door *door)
 {
-    if (!take(&door->service->worker->proxy->places)) {
+    if (!take(&door->service->worker->proxy->places, &place->is_counted)) {
         return false;
     }
-    if (!door->waiting.oldest && take(door->places)) {
+    if (!door->waiting.oldest && take(door->places, &place->is_counted_here)) {
         place->state = PLACE_TAKEN;
         door->take_in(place);
         return true;
@@ -122,13 +143,13 @@ void places_leave(struct place *place, struct door *door)
     if (place->state == PLACE_WAITING) {
         end_wait(place, door, PLACE_COUNTED);
     } else if (place->state == PLACE_TAKEN) {
-        give(door->places);
+        give(door->places, place->is_counted_here);
         if (atomic_load(&door->places->waiting) > 0) {
             let_in(door);
             call_others(door->service->worker);
         }
     }
-    give(&door->service->worker->proxy->places);
+    give(&door->service->worker->proxy->places, place->is_counted);
 }
 
 struct place *places_turn_away(struct door *door)

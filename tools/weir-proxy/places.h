@@ -22,6 +22,8 @@ enum place_state {
 struct place {
     struct link link; /* the first field */
     enum place_state state;
+    bool is_counted;      /* there was a limit of all */
+    bool is_counted_here; /* ... of its address */
 };
 
 /* Takes the places of a connection that was accepted. False: there are too many
@@ -30,6 +32,8 @@ struct place {
 bool places_enter(struct place *place, struct door *door);
 /* Gives them back, or ends the wait; for the end of the connection. */
 void places_leave(struct place *place, struct door *door);
+/* Lets those in who wait for a place of this worker, if there is one. */
+void places_look(struct worker *worker);
 /* Ends the wait of the one that has waited longest; NULL: none waits. */
 struct place *places_turn_away(struct door *door);
 

@@ -1,16 +1,18 @@
 /*
  * The objects of the running proxy, and who may touch them.
  *
- *     proxy    the whole; constant once all workers listen
- *     worker   what one thread has: its own services, log and counts
- *     service  what one thread has of a service of the configuration
+ *     proxy    the whole; constant once all workers listen, but for its setup
+ *     setup    a configuration and what all threads have of it (setup.h); the
+ *              next one takes its place when it is read again (reload.h)
+ *     worker   what one thread has: services, log, counts and sessions
+ *     service  what one thread has of a service of a setup
  *     session  a connection of a client, from its acceptance to its line in
  *              the log
  *
- * Workers share nothing but the proxy, whose places and clients alone they
- * change while they run (places.h, clients.h), what sets of targets have in
- * common, and the TLS contexts, which are replaced as a whole (contexts.h).
- * Whatever concerns all workers is a visit of the threads.
+ * Workers share nothing but the proxy and its setups, whose places and clients
+ * alone they change while they run (places.h, clients.h), and what sets of
+ * targets have in common. Whatever concerns all workers is a visit of the
+ * threads.
  */
 #ifndef WEIR_PROXY_PROXY_H
 #define WEIR_PROXY_PROXY_H
@@ -31,9 +33,13 @@
 struct admin;
 struct client;
 struct clients;
-struct listeners;
 struct place;
+struct setup;
+struct shared_route;
+struct shared_address;
 struct states_one;
+struct tally;
+struct target_tally;
 
 /* A list by age: what is in it begins with its link. */
 struct link {
@@ -65,7 +71,7 @@ static inline void list_remove(struct list *list, struct link *link)
 struct places {
     _Atomic uint64_t taken;
     _Atomic uint64_t waiting; /* for one of these places */
-    uint64_t limit;           /* 0: none, and nothing is counted */
+    _Atomic uint64_t limit;   /* 0: none, and nothing is counted */
 };
 
 /* Connections that are to be ended (cuts.h). */
@@ -79,12 +85,14 @@ struct cuts {
 /* What a worker has of a route: its targets. */
 struct route {
     struct worker *worker;
+    const struct services *services;
     const struct config_service *service;
     const struct config_route *config;
     weir_upstreams *upstreams;
     bool *was_down; /* of each target, by its checks, since it was up last */
     const struct config_target *in_use; /* with balance first; NULL: none yet */
     struct cuts cuts;
+    struct target_tally **past; /* of each target: of sets before this one */
 };
 
 static inline const char *route_get_name(const struct route *route)
@@ -104,6 +112,7 @@ struct door {
 
 struct service {
     struct worker *worker;
+    struct services *services; /* among which it is */
     const struct config_service *config;
     size_t index; /* in the configuration */
     struct route *routes;
@@ -117,7 +126,18 @@ struct service {
     bool reads_hello;         /* the route is chosen before TLS is opened */
     bool has_alpn_route;      /* ... also by the protocols of the hello */
     bool has_silent_route;    /* a client that sends nothing has a route */
-    struct counts counts;
+    struct counts *counts;    /* of all services of its name, of this thread */
+};
+
+/* What a worker has of a setup. When another one has taken its place they are
+ * old: they accept no more, and are freed with their last connection. */
+struct services {
+    struct link link; /* among the old ones of its worker; the first field */
+    struct worker *worker;
+    struct setup *setup; /* a reference */
+    struct service *all;
+    size_t busy; /* servers and sessions that have not ended */
+    bool is_old;
 };
 
 /* Servers that are being opened or closed. A stop with a deadline ends the task
@@ -132,7 +152,11 @@ struct worker {
     struct proxy *proxy;
     weir_thread *thread;
     weir_loop *loop;
-    struct service *services;
+    struct services *services; /* that accept; NULL: before the first */
+    struct services *next;     /* that are to take their place; NULL: none */
+    struct list old;           /* struct services: with connections still */
+    struct tally *tallies;     /* of all services that there were */
+    struct target_tally *target_tallies;
     struct list sessions;   /* struct session */
     _Atomic bool is_called; /* to look whether there are places */
     struct log log;
@@ -140,23 +164,23 @@ struct worker {
     weir_server *successors; /* who asks for the sockets, likewise */
     bool has_successor;      /* one of them was given the sockets */
     bool is_replaced;        /* ... and serves */
-    struct waiting waiting;
+    struct waiting opening;  /* the services' servers */
+    struct waiting closing;
     bool is_draining;
     bool is_stopping; /* by a signal, of the first worker */
     bool has_ended;   /* told to the first worker, which sets it */
 };
 
 struct proxy {
-    const struct config *config;
-    struct log_options log;
+    int argc; /* the command line, which is read again */
+    char **argv;
+    struct setup *setup; /* the first worker's: the one that accepts */
     struct confinement confinement;
-    struct listeners *listeners;
     struct worker *workers; /* one for each thread */
     uint32_t worker_count;
-    struct clients **clients;      /* of each service (clients.h) */
-    struct places places;          /* of all services */
-    struct places *address_places; /* of each listener's address, in order */
-    weir_upstreams_shared **route_shared; /* by each route's sets, in order */
+    struct places places;             /* of all services */
+    struct shared_address *addresses; /* setup.h: all that there were */
+    struct shared_route *routes;      /* likewise */
     uint64_t fd_limit; /* connections that descriptors are enough for */
     uint64_t memory_limit_bytes; /* of all threads */
     uint32_t ready_count;        /* the first worker's, as the next two */
@@ -164,7 +188,10 @@ struct proxy {
     weir_event *all_ended; /* set with the last of the others; or NULL */
     int predecessor;       /* the proxy that this one replaces; -1: none */
     int admin_fd; /* the page's listening socket that came from it; -1: none */
-    struct states_one *states; /* what it has found out about targets */
+    weir_lock *change;   /* the first worker's: who reloads, or is replaced */
+    bool is_reloading;   /* by a task of the first worker */
+    bool is_asked_again; /* ... which is to do it once more */
+    struct states_one *states; /* what was found out about targets before */
     size_t state_count;
     uint64_t watchdog_ns; /* of the service manager; 0: there is none */
     _Atomic uint64_t told_skipped_ns; /* of a check, by any thread; 0: none */

@@ -15,6 +15,7 @@
 #include "targets.h"
 #include "tlvs.h"
 #include "tools/common/tried.h"
+#include "worker.h"
 
 #include "weir/proxy_protocol.h"
 #include "weir/start_tls.h"
@@ -386,7 +387,7 @@ static void finish(struct session *session, const struct weir_relay_record *end)
         sum_up(session, end, &record);
     }
     list_remove(&service->worker->sessions, &session->link);
-    counts_end(&service->counts, &record);
+    counts_end(service->counts, &record);
     if (session->counted) {
         clients_leave(service->clients, session->counted);
     }
@@ -398,4 +399,5 @@ static void finish(struct session *session, const struct weir_relay_record *end)
     free(session->tried);
     free(session->client_cn);
     free(session);
+    worker_leave(service->services); /* perhaps the last of old ones */
 }

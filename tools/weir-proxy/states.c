@@ -8,6 +8,7 @@
 #include "states.h"
 
 #include "check_plan.h"
+#include "setup.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -128,6 +129,7 @@ static uint64_t key_of(const struct route *route,
  * configuration. */
 struct gathering {
     const struct proxy *proxy;
+    const struct setup *setup;
     struct weir_upstream_known *known;
 };
 
@@ -161,13 +163,15 @@ static void note_route(struct weir_upstream_known *known,
 static void visit(void *arg, weir_thread *thread)
 {
     const struct gathering *gathering = arg;
-    const struct config *config = gathering->proxy->config;
+    const struct config *config = gathering->setup->config;
     const struct worker *worker =
         &gathering->proxy->workers[weir_thread_get_index(thread)];
     struct weir_upstream_known *known = gathering->known;
 
-    for (size_t i = 0; worker->services && i < config->service_count; i++) {
-        const struct route *routes = worker->services[i].routes;
+    const bool is_there =
+        worker->services && worker->services->setup == gathering->setup;
+    for (size_t i = 0; is_there && i < config->service_count; i++) {
+        const struct route *routes = worker->services->all[i].routes;
         for (size_t j = 0; j < config->services[i].route_count; j++) {
             if (routes && routes[j].upstreams) {
                 note_route(known, &routes[j]);
@@ -223,11 +227,11 @@ static size_t write_facts(struct states_one *states, const struct route *route,
 static size_t write_all(struct states_one *states, const struct worker *worker,
                         const struct weir_upstream_known *known)
 {
-    const struct config *config = worker->proxy->config;
+    const struct config *config = worker->services->setup->config;
     size_t count = 0;
 
     for (size_t i = 0; i < config->service_count; i++) {
-        const struct service *service = &worker->services[i];
+        const struct service *service = &worker->services->all[i];
         for (size_t j = 0; j < service->config->route_count; j++) {
             const struct route *route = &service->routes[j];
             for (size_t k = 0; k < route->config->target_count; k++) {
@@ -241,8 +245,9 @@ static size_t write_all(struct states_one *states, const struct worker *worker,
 
 int64_t states_gather(const struct worker *worker, struct states_one **ret)
 {
-    const size_t count = count_targets(worker->proxy->config);
-    struct gathering gathering = {worker->proxy,
+    const struct setup *setup = worker->services->setup;
+    const size_t count = count_targets(setup->config);
+    struct gathering gathering = {worker->proxy, setup,
                                   calloc(count + 1, sizeof(*gathering.known))};
     struct states_one *states = calloc(count * FACTS + 1, sizeof(*states));
     int64_t result = -ENOMEM;

@@ -8,6 +8,7 @@
 #include "status.h"
 
 #include "session.h"
+#include "setup.h"
 
 /* ---- gathering ---- */
 
@@ -120,7 +121,7 @@ static void write_confinement(const struct proxy *proxy, FILE *out)
 {
     if (proxy->confinement.is_confined) {
         fputs("confined\t", out);
-        confine_write(&proxy->confinement, proxy->config, '\t', out);
+        confine_write(&proxy->confinement, proxy->setup->config, '\t', out);
         fputc('\n', out);
     }
 }
@@ -135,7 +136,7 @@ static void write_service(const struct metrics *metrics, size_t index,
         errors += i == END_DONE ? 0 : counts->ended[i];
     }
     fputs("service", out);
-    word(out, metrics->proxy->config->services[index].name);
+    word(out, metrics->setup->config->services[index].name);
     number(out, counts->active);
     number(out, metrics->queued[index]);
     number(out, counts->accepted);
@@ -182,7 +183,7 @@ static void write_connection(const struct status_connection *connection,
 void status_write(const struct status *status, FILE *out)
 {
     const struct metrics *metrics = status->metrics;
-    const struct config *config = metrics->proxy->config;
+    const struct config *config = metrics->setup->config;
     const struct target_sum *sum = metrics->targets;
 
     write_proxy(metrics, out);

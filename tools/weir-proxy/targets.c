@@ -8,8 +8,8 @@
 #include "targets.h"
 
 #include "check_plan.h"
-#include "contexts.h"
 #include "cuts.h"
+#include "setup.h"
 #include "states.h"
 #include "tools/common/console.h"
 
@@ -22,67 +22,6 @@
 
 /* Between two lines about checks that could not be made. */
 #define SKIPPED_TOLD_NS UINT64_C(1000000000)
-
-/* ---- what sets share ---- */
-
-static size_t count_routes(const struct config *config)
-{
-    size_t count = 0;
-
-    for (size_t i = 0; i < config->service_count; i++) {
-        count += config->services[i].route_count;
-    }
-    return count;
-}
-
-/* That of a route; routes with one group of targets have one. */
-static weir_upstreams_shared *shared_of(const struct proxy *proxy,
-                                        const struct config_route *route)
-{
-    weir_upstreams_shared *const *shared = proxy->route_shared;
-
-    route = config_first_of_group(proxy->config, route);
-    for (size_t i = 0; i < proxy->config->service_count; i++) {
-        const struct config_service *service = &proxy->config->services[i];
-        for (size_t j = 0; j < service->route_count; j++) {
-            if (&service->routes[j] == route) {
-                return *shared;
-            }
-            shared++;
-        }
-    }
-    return NULL;
-}
-
-int targets_make_shared(struct proxy *proxy)
-{
-    const struct config *config = proxy->config;
-    int err = 0;
-
-    proxy->route_shared =
-        calloc(count_routes(config), sizeof(*proxy->route_shared));
-    if (!proxy->route_shared) {
-        return -ENOMEM;
-    }
-    weir_upstreams_shared **shared = proxy->route_shared;
-    for (size_t i = 0; i < config->service_count; i++) {
-        const struct config_service *service = &config->services[i];
-        for (size_t j = 0; j < service->route_count && err == 0; j++) {
-            err = weir_upstreams_shared_new(NULL, shared++);
-        }
-    }
-    return err;
-}
-
-void targets_free_shared(struct proxy *proxy)
-{
-    const size_t count = proxy->route_shared ? count_routes(proxy->config) : 0;
-
-    for (size_t i = 0; i < count; i++) {
-        weir_upstreams_shared_free(proxy->route_shared[i]);
-    }
-    free(proxy->route_shared);
-}
 
 /* ---- sets ---- */
 
@@ -240,8 +179,9 @@ static bool says_changes(const struct route *route)
     const struct worker *worker = route->worker;
 
     return weir_thread_get_index(worker->thread) == 0 && !worker->is_draining &&
-           config_first_of_group(worker->proxy->config, route->config) ==
-               route->config;
+           !route->services->is_old &&
+           config_first_of_group(route->services->setup->config,
+                                 route->config) == route->config;
 }
 
 static void tell_change(void *arg, weir_upstream *upstream,
@@ -355,17 +295,38 @@ static int add_target(struct route *route, const struct config_target *target,
 
     if (err < 0) {
         say("%s: %s", target->at.text, weir_strerror(err));
-    } else if (target->weight == 0) {
+        return err;
+    }
+    route->was_down[target - route->config->targets] =
+        state_of(added) == WEIR_UPSTREAM_DOWN;
+    if (target->weight == 0) {
         weir_upstream_set_draining(added, true);
     }
-    return err;
+    return 0;
 }
 
-int targets_make(struct worker *worker, struct route *route,
+/* Counts go on of targets that there were before. */
+static int find_past(struct worker *worker, struct route *route)
+{
+    const struct config_route *config = route->config;
+
+    for (size_t i = 0; i < config->target_count; i++) {
+        route->past[i] =
+            counts_find_target(&worker->target_tallies, route->service->name,
+                               config->label, config->targets[i].at.text);
+        if (!route->past[i]) {
+            return -ENOMEM;
+        }
+    }
+    return 0;
+}
+
+int targets_make(const struct services *services, struct route *route,
                  const struct config_service *service,
                  const struct config_route *config,
                  struct route_contexts contexts)
 {
+    struct worker *worker = services->worker;
     const struct weir_upstreams_options options = {
         .size = sizeof(options),
         .balance = balance_of(config),
@@ -382,18 +343,23 @@ int targets_make(struct worker *worker, struct route *route,
         .stay = config->stays,
         .one_backup = config->backups == BACKUPS_FIRST,
         .leave_down = config->when_down.is_cut,
-        .shared = shared_of(worker->proxy, config),
+        .shared = setup_shared_of(services->setup, config),
     };
 
     *route = (struct route){
         .worker = worker,
+        .services = services,
         .service = service,
         .config = config,
-        .was_down = calloc(config->target_count, sizeof(*route->was_down))};
-    if (!route->was_down) {
+        .was_down = calloc(config->target_count, sizeof(*route->was_down)),
+        .past = calloc(config->target_count, sizeof(*route->past))};
+    if (!route->was_down || !route->past) {
         return -ENOMEM;
     }
-    int err = weir_upstreams_new(worker->loop, &options, &route->upstreams);
+    int err = find_past(worker, route);
+    if (err == 0) {
+        err = weir_upstreams_new(worker->loop, &options, &route->upstreams);
+    }
     for (size_t i = 0; i < config->target_count && err == 0; i++) {
         err = add_target(route, &config->targets[i], contexts);
     }
@@ -403,47 +369,18 @@ int targets_make(struct worker *worker, struct route *route,
 bool targets_begin_tls(const struct route *route, const weir_upstream *upstream,
                        struct weir_tls_settings *ret)
 {
-    const struct worker *worker = route->worker;
+    const struct setup *setup = route->services->setup;
     const struct config_target *target = weir_upstream_get_user(upstream);
 
     if (!target->at.is_tls || has_tls_at_once(route->config, target)) {
         return false;
     }
-    *ret =
-        tls_of(route->config, target,
-               contexts_of_route(
-                   weir_thread_get_config(worker->thread),
-                   (size_t)(route->service - worker->proxy->config->services),
-                   (size_t)(route->config - route->service->routes))
-                   .targets);
+    *ret = tls_of(
+        route->config, target,
+        contexts_of_route(setup->contexts,
+                          (size_t)(route->service - setup->config->services),
+                          (size_t)(route->config - route->service->routes))
+            .targets);
     ret->handshake_timeout_ns = route->config->connect_timeout_ns;
     return true;
-}
-
-static bool renew_tls(const struct route *route,
-                      const struct config_target *target,
-                      struct route_contexts contexts, weir_upstream *upstream)
-{
-    const struct weir_tls_settings tls =
-        tls_of(route->config, target, contexts.targets);
-    const struct weir_tls_settings check_tls =
-        check_plan_tls(route->config, target, contexts.checks);
-
-    return (!has_tls_at_once(route->config, target) ||
-            weir_upstream_set_tls(upstream, &tls) == 0) &&
-           (!check_plan_has_tls(route->config, target) ||
-            weir_upstream_set_check_tls(upstream, &check_tls) == 0);
-}
-
-void targets_renew_tls(const struct route *route,
-                       struct route_contexts contexts)
-{
-    for (size_t i = 0; i < route->config->target_count; i++) {
-        const struct config_target *target = &route->config->targets[i];
-        weir_upstream *upstream =
-            weir_upstreams_get_upstream(route->upstreams, i);
-        if (!renew_tls(route, target, contexts, upstream)) {
-            say("%s: its certificates were not renewed", target->at.text);
-        }
-    }
 }

@@ -13,15 +13,9 @@
 #include "weir/tls.h"
 #include "weir/tls_connection.h"
 
-/* Makes what the threads' sets of each route have in common, before them: 0 or
- * -ENOMEM. */
-int targets_make_shared(struct proxy *proxy);
-/* After them. */
-void targets_free_shared(struct proxy *proxy);
-
 /* Makes the set of @route. 0, or a negative error after a line that names the
  * target. */
-int targets_make(struct worker *worker, struct route *route,
+int targets_make(const struct services *services, struct route *route,
                  const struct config_service *service,
                  const struct config_route *config,
                  struct route_contexts contexts);
@@ -32,8 +26,5 @@ bool targets_is_left(const struct route *route, const weir_upstream *upstream);
  * before it: with these settings. */
 bool targets_begin_tls(const struct route *route, const weir_upstream *upstream,
                        struct weir_tls_settings *ret);
-/* Connections and checks use other contexts from now on. */
-void targets_renew_tls(const struct route *route,
-                       struct route_contexts contexts);
 
 #endif

@@ -448,7 +448,7 @@ const struct option_set words = {
         "      --route '*' --passthrough --to tcp://10.0.0.9:443\n"
         "\n"
         "The same words are the keys of the file: 'balance = leastconn', with\n"
-        "[NAME] before each service. SIGHUP reads certificates again; SIGTERM "
+        "[NAME] before each service. SIGHUP reads all of it again; SIGTERM "
         "and\n"
         "SIGINT let connections end, within --drain; a second one ends at "
         "once;\n"

@@ -2,16 +2,21 @@
  * A worker makes everything that it needs on its own loop: sets of targets,
  * servers, the log. The first worker also has the signals, the metrics and the
  * door for a successor (admin.h, handover.h).
+ *
+ * The services of a setup that takes the place of another one are made and
+ * opened while the old ones accept still: both have duplicates of the same
+ * sockets, so that there is no moment without somebody who accepts.
  */
 #include "worker.h"
 
 #include "admin.h"
-#include "contexts.h"
 #include "cuts.h"
 #include "handover.h"
-#include "listeners.h"
 #include "manager.h"
 #include "opening.h"
+#include "places.h"
+#include "reload.h"
+#include "setup.h"
 #include "signals.h"
 #include "targets.h"
 #include "tools/common/clock.h"
@@ -35,6 +40,12 @@
 static struct worker *worker_of(void *proxy, weir_thread *thread)
 {
     return &((struct proxy *)proxy)->workers[weir_thread_get_index(thread)];
+}
+
+const struct config *worker_config(const struct worker *worker)
+{
+    return worker->services ? worker->services->setup->config
+                            : worker->proxy->setup->config;
 }
 
 /* ---- services ---- */
@@ -88,47 +99,57 @@ static void note_routes(struct service *service)
     }
 }
 
-static int make_service(struct worker *worker, struct service *service,
+static int make_service(struct services *services, struct service *service,
                         const struct config_service *config, size_t index)
 {
-    const struct contexts *contexts = weir_thread_get_config(worker->thread);
+    struct worker *worker = services->worker;
+    const struct setup *setup = services->setup;
 
     service->worker = worker;
+    service->services = services;
     service->config = config;
     service->index = index;
     service->reads_header = config->accept_header != HEADER_NONE;
     service->header_versions = versions_of(config->accept_header);
-    service->clients = worker->proxy->clients[index];
+    service->clients = setup->clients[index];
     /* A client is looked at before its TLS is opened. */
     service->reads_hello = passes_any_tls(config) || service->clients;
     note_routes(service);
+    service->counts = counts_find(&worker->tallies, config->name);
     service->routes = calloc(config->route_count, sizeof(*service->routes));
-    if (!service->routes) {
+    if (!service->routes || !service->counts) {
         return -ENOMEM;
     }
     int err = trust(service);
     for (size_t i = 0; i < config->route_count && err == 0; i++) {
-        err = targets_make(worker, &service->routes[i], config,
+        err = targets_make(services, &service->routes[i], config,
                            &config->routes[i],
-                           contexts_of_route(contexts, index, i));
+                           contexts_of_route(setup->contexts, index, i));
     }
     return err;
 }
 
-static int make_services(struct worker *worker)
+/* Makes the services of a setup: *ret, also after an error. */
+static int make_services(struct worker *worker, struct setup *setup,
+                         struct services **ret)
 {
-    const struct config *config = worker->proxy->config;
+    const struct config *config = setup->config;
+    struct services *services = calloc(1, sizeof(*services));
     int err = 0;
 
-    worker->services = calloc(config->service_count, sizeof(*worker->services));
-    if (!worker->services) {
+    *ret = services;
+    if (!services) {
         return -ENOMEM;
     }
-    for (size_t i = 0; i < config->service_count && err == 0; i++) {
+    services->worker = worker;
+    services->setup = setup_ref(setup);
+    services->all = calloc(config->service_count, sizeof(*services->all));
+    for (size_t i = 0; services->all && i < config->service_count && err == 0;
+         i++) {
         err =
-            make_service(worker, &worker->services[i], &config->services[i], i);
+            make_service(services, &services->all[i], &config->services[i], i);
     }
-    return err;
+    return services->all ? err : -ENOMEM;
 }
 
 /* ---- servers ---- */
@@ -152,8 +173,11 @@ static void listening(void *arg, int err, weir_server *server)
 
 static void closed(void *arg, weir_server *server)
 {
+    struct services *services = arg;
+
     (void)server;
-    one_less(arg, 0);
+    one_less(&services->worker->closing, 0);
+    worker_leave(services);
 }
 
 /* TLS is opened by the server where nothing is read before it. */
@@ -166,12 +190,11 @@ static bool opens_tls_first(const struct door *door)
 static struct weir_tls_settings tls_of(const struct door *door)
 {
     const struct service *service = door->service;
-    const struct contexts *contexts =
-        weir_thread_get_config(service->worker->thread);
+    const struct setup *setup = service->services->setup;
 
     return (struct weir_tls_settings){
         .size = sizeof(struct weir_tls_settings),
-        .context = contexts_of_service(contexts, service->index),
+        .context = contexts_of_service(setup->contexts, service->index),
         .handshake_timeout_ns = service->config->handshake_timeout_ns,
     };
 }
@@ -187,9 +210,10 @@ static uint64_t limit_of(const struct service *service)
     return limit > 0 && limit < by_fds ? limit : by_fds;
 }
 
-static int open_door(struct door *door, int fd, struct waiting *waiting)
+static int open_door(struct door *door, int fd)
 {
     const struct service *service = door->service;
+    struct waiting *waiting = &service->worker->opening;
     const struct weir_factory factory = {opening_create, door};
     const struct weir_tls_settings tls = tls_of(door);
     const struct weir_server_options options = {
@@ -204,6 +228,7 @@ static int open_door(struct door *door, int fd, struct waiting *waiting)
                                           weir_place_fd(fd), &options,
                                           listening, waiting, &door->server);
     waiting->count -= err < 0;
+    service->services->busy += err == 0;
     return err;
 }
 
@@ -211,11 +236,12 @@ static int open_door(struct door *door, int fd, struct waiting *waiting)
 static size_t count_doors(const struct service *service)
 {
     const struct proxy *proxy = service->worker->proxy;
+    const struct listeners *listeners = &service->services->setup->listeners;
     const uint32_t thread = weir_thread_get_index(service->worker->thread);
     size_t count = 0;
 
-    for (size_t i = 0; i < proxy->listeners->count; i++) {
-        const struct listener *one = &proxy->listeners->all[i];
+    for (size_t i = 0; i < listeners->count; i++) {
+        const struct listener *one = &listeners->all[i];
         if (one->service == service->index) {
             count += listeners_share(one, thread, proxy->worker_count);
         }
@@ -223,16 +249,10 @@ static size_t count_doors(const struct service *service)
     return count;
 }
 
-static struct places *places_of(const struct listener *at,
-                                const struct proxy *proxy)
-{
-    return &proxy->address_places[at - proxy->listeners->all];
-}
-
-static int open_doors_at(struct service *service, const struct listener *at,
-                         struct waiting *waiting)
+static int open_doors_at(struct service *service, const struct listener *at)
 {
     const struct proxy *proxy = service->worker->proxy;
+    const struct setup *setup = service->services->setup;
     const uint32_t thread = weir_thread_get_index(service->worker->thread);
     const uint32_t share = listeners_share(at, thread, proxy->worker_count);
     int err = 0;
@@ -240,19 +260,20 @@ static int open_doors_at(struct service *service, const struct listener *at,
     for (uint32_t i = 0; i < share && err == 0; i++) {
         struct door *door = &service->doors[service->door_count];
         const int fd = listeners_take(at, thread, proxy->worker_count, i);
-        *door = (struct door){.service = service,
-                              .at = &service->config->listens[at->listen],
-                              .places = places_of(at, proxy),
-                              .take_in = opening_take_in};
-        err = fd < 0 ? fd : open_door(door, fd, waiting);
+        *door =
+            (struct door){.service = service,
+                          .at = &service->config->listens[at->listen],
+                          .places = setup->places[at - setup->listeners.all],
+                          .take_in = opening_take_in};
+        err = fd < 0 ? fd : open_door(door, fd);
         service->door_count += err == 0;
     }
     return err;
 }
 
-static int open_doors_of(struct service *service, struct waiting *waiting)
+static int open_doors_of(struct service *service)
 {
-    const struct listeners *listeners = service->worker->proxy->listeners;
+    const struct listeners *listeners = &service->services->setup->listeners;
     int err = 0;
 
     service->doors = calloc(count_doors(service) + 1, sizeof(*service->doors));
@@ -261,22 +282,32 @@ static int open_doors_of(struct service *service, struct waiting *waiting)
     }
     for (size_t i = 0; i < listeners->count && err == 0; i++) {
         if (listeners->all[i].service == service->index) {
-            err = open_doors_at(service, &listeners->all[i], waiting);
+            err = open_doors_at(service, &listeners->all[i]);
         }
     }
     return err;
 }
 
-static int open_doors(struct worker *worker, struct waiting *waiting)
+/* Begins to open all; worker->opening has what is left to open. */
+static int begin_doors(struct services *services)
 {
-    const struct config *config = worker->proxy->config;
+    struct waiting *waiting = &services->worker->opening;
     int err = 0;
 
     waiting->err = 0;
     weir_event_clear(waiting->event);
-    for (size_t i = 0; i < config->service_count && err == 0; i++) {
-        err = open_doors_of(&worker->services[i], waiting);
+    for (size_t i = 0; i < services->setup->config->service_count && err == 0;
+         i++) {
+        err = open_doors_of(&services->all[i]);
     }
+    return err;
+}
+
+static int open_doors(struct worker *worker)
+{
+    struct waiting *waiting = &worker->opening;
+    int err = begin_doors(worker->services);
+
     if (waiting->count > 0) {
         const int waited = weir_event_wait(waiting->event);
         err = err < 0 ? err : waited;
@@ -284,23 +315,48 @@ static int open_doors(struct worker *worker, struct waiting *waiting)
     return err < 0 ? err : waiting->err;
 }
 
-/* Accepts no more, and waits until the last connection has ended. The threads'
- * stop bounds the time. */
-static void close_doors(struct worker *worker, struct waiting *waiting)
+/* Accepts no more. */
+static void stop_doors(struct services *services)
 {
-    const struct config *config = worker->proxy->config;
-
-    weir_event_clear(waiting->event);
-    for (size_t i = 0; i < config->service_count; i++) {
-        struct service *service = &worker->services[i];
+    for (size_t i = 0;
+         services->all && i < services->setup->config->service_count; i++) {
+        const struct service *service = &services->all[i];
         for (size_t j = 0; j < service->door_count; j++) {
-            if (service->doors[j].server &&
-                weir_server_stop(service->doors[j].server, UINT64_MAX, closed,
-                                 waiting) == 0) {
-                waiting->count++;
+            weir_server *server = service->doors[j].server;
+            if (server &&
+                weir_server_stop(server, UINT64_MAX, closed, services) == 0) {
+                services->worker->closing.count++;
+            } else if (server) {
+                weir_server_close(server); /* they stay until the end */
             }
+        }
+    }
+}
+
+static void refuse_waiting(const struct services *services)
+{
+    for (size_t i = 0; services && services->all &&
+                       i < services->setup->config->service_count;
+         i++) {
+        const struct service *service = &services->all[i];
+        for (size_t j = 0; j < service->door_count; j++) {
             opening_refuse_waiting(&service->doors[j]);
         }
+    }
+}
+
+/* Accepts no more, and waits until the last connection has ended, of old
+ * services too. The threads' stop bounds the time. */
+static void close_doors(struct worker *worker)
+{
+    struct waiting *waiting = &worker->closing;
+
+    weir_event_clear(waiting->event);
+    stop_doors(worker->services);
+    worker_drop_next(worker);
+    refuse_waiting(worker->services);
+    for (struct link *link = worker->old.oldest; link; link = link->younger) {
+        refuse_waiting((struct services *)(void *)link);
     }
     while (waiting->count > 0 && weir_event_wait(waiting->event) == 0) {
     }
@@ -329,10 +385,10 @@ static void note_failed(struct door *door, weir_transport *client)
         record.server_name = info.text;
     }
     record.alert = record_alert_of(client);
-    service->counts.accepted++;
-    service->counts.active++;
-    service->counts.failed_handshakes++;
-    counts_end(&service->counts, &record);
+    service->counts->accepted++;
+    service->counts->active++;
+    service->counts->failed_handshakes++;
+    counts_end(service->counts, &record);
     log_add(&service->worker->log, &record);
 }
 
@@ -353,6 +409,39 @@ static void print_exception(weir_loop *loop,
     }
 }
 
+/* The door of a server, or NULL. */
+static struct door *find_door_in(const struct services *services,
+                                 const weir_server *server)
+{
+    for (size_t i = 0; services && services->all &&
+                       i < services->setup->config->service_count;
+         i++) {
+        struct service *service = &services->all[i];
+        for (size_t j = 0; j < service->door_count; j++) {
+            if (service->doors[j].server == server) {
+                return &service->doors[j];
+            }
+        }
+    }
+    return NULL;
+}
+
+static struct door *find_door(const struct worker *worker,
+                              const weir_server *server)
+{
+    struct door *door = server ? find_door_in(worker->services, server) : NULL;
+    const struct link *link = server ? worker->old.oldest : NULL;
+
+    if (!door && server) {
+        door = find_door_in(worker->next, server);
+    }
+    for (; !door && link; link = link->younger) {
+        door =
+            find_door_in((const struct services *)(const void *)link, server);
+    }
+    return door;
+}
+
 static void report(void *arg, weir_loop *loop,
                    const struct weir_exception *exception)
 {
@@ -361,21 +450,13 @@ static void report(void *arg, weir_loop *loop,
     if (engine_tell(exception)) {
         return;
     }
-    for (size_t i = 0; i < worker->proxy->config->service_count; i++) {
-        struct service *service = &worker->services[i];
-        for (size_t j = 0; j < service->door_count; j++) {
-            if (!exception->server ||
-                exception->server != service->doors[j].server) {
-                continue;
-            }
-            if (exception->transport && exception->err != -ENOMEM) {
-                note_failed(&service->doors[j], exception->transport);
-                return;
-            }
-            if (!exception->transport) {
-                counts_accept_error(&service->counts, exception->err);
-            }
-        }
+    struct door *door = find_door(worker, exception->server);
+    if (door && exception->transport && exception->err != -ENOMEM) {
+        note_failed(door, exception->transport);
+        return;
+    }
+    if (door && !exception->transport) {
+        counts_accept_error(door->service->counts, exception->err);
     }
     print_exception(loop, exception);
 }
@@ -384,7 +465,7 @@ static void say_features(const struct worker *worker)
 {
     char text[4096];
 
-    if (worker->proxy->config->is_verbose) {
+    if (worker->services->setup->config->is_verbose) {
         weir_loop_get_features_text(worker->loop, text, sizeof(text));
         fputs(text, stderr);
     }
@@ -395,18 +476,21 @@ static void say_features(const struct worker *worker)
 static void stop_all(struct worker *worker)
 {
     weir_threads_stop(weir_thread_get_threads(worker->thread),
-                      worker->proxy->config->drain_ns);
+                      worker_config(worker)->drain_ns);
     while (weir_sleep(worker->loop, UINT64_MAX / 2) == 0) {
     }
 }
 
-static int serve(struct worker *worker, struct waiting *waiting)
+static int serve(struct worker *worker)
 {
     const bool is_first = weir_thread_get_index(worker->thread) == 0;
-    int err = open_doors(worker, waiting);
+    int err = open_doors(worker);
 
     if (err == 0 && is_first) {
         say_features(worker);
+        err = reload_prepare(worker->proxy);
+    }
+    if (err == 0 && is_first) {
         err = signals_begin(worker);
     }
     if (err == 0 && is_first) {
@@ -421,16 +505,29 @@ static int serve(struct worker *worker, struct waiting *waiting)
     return err;
 }
 
-/* Frees what belongs to the loop. Sessions that a stop has cut off end after
- * this, when the loop is freed. */
-static void free_objects(struct worker *worker)
+static void free_route(struct route *route)
 {
-    const struct config *config = worker->proxy->config;
+    const struct config_route *config = route->config;
 
-    admin_end(worker->admin);
-    weir_server_free(worker->successors);
-    for (size_t i = 0; worker->services && i < config->service_count; i++) {
-        struct service *service = &worker->services[i];
+    for (size_t i = 0; route->upstreams && i < config->target_count; i++) {
+        const weir_upstream *upstream =
+            weir_upstreams_get_upstream(route->upstreams, i);
+        if (upstream) {
+            struct target_sum sum = {.chosen = 0};
+            counts_add_target(&sum, upstream);
+            counts_add_past(&route->past[i]->past, &sum);
+        }
+    }
+    weir_upstreams_free(route->upstreams);
+    route->upstreams = NULL;
+}
+
+static void free_objects_of(const struct services *services)
+{
+    for (size_t i = 0; services && services->all &&
+                       i < services->setup->config->service_count;
+         i++) {
+        struct service *service = &services->all[i];
         for (size_t j = 0; service->doors && j < service->door_count; j++) {
             weir_server_free(service->doors[j].server);
             service->doors[j].server = NULL;
@@ -438,9 +535,85 @@ static void free_objects(struct worker *worker)
         for (size_t j = 0; service->routes && j < service->config->route_count;
              j++) {
             cuts_end(&service->routes[j]);
-            weir_upstreams_free(service->routes[j].upstreams);
-            service->routes[j].upstreams = NULL;
+            free_route(&service->routes[j]);
         }
+    }
+}
+
+/* The memory, which sessions have needed. */
+static void free_services(struct services *services)
+{
+    for (size_t i = 0; services && services->all &&
+                       i < services->setup->config->service_count;
+         i++) {
+        struct service *service = &services->all[i];
+        for (size_t j = 0; service->routes && j < service->config->route_count;
+             j++) {
+            free(service->routes[j].was_down);
+            free(service->routes[j].past);
+        }
+        free(service->routes);
+        free(service->doors);
+        free(service->trusted);
+    }
+    if (services) {
+        setup_unref(services->setup);
+        free(services->all);
+        free(services);
+    }
+}
+
+static void end_old(void *arg)
+{
+    struct services *services = arg;
+
+    list_remove(&services->worker->old, &services->link);
+    free_objects_of(services);
+    free_services(services);
+}
+
+/* Without memory, or when the loop ends, they are freed with the worker. */
+static void end_if_idle(struct services *services)
+{
+    if (services->is_old && services->busy == 0) {
+        (void)!weir_loop_call_soon(services->worker->loop, end_old, services,
+                                   NULL);
+    }
+}
+
+void worker_enter(struct services *services)
+{
+    services->busy++;
+}
+
+void worker_leave(struct services *services)
+{
+    services->busy--;
+    end_if_idle(services);
+}
+
+/* They accept no more, and end with their connections. */
+static void retire(struct services *services)
+{
+    services->is_old = true;
+    list_add(&services->worker->old, &services->link);
+    stop_doors(services);
+    end_if_idle(services);
+}
+
+/* Frees what belongs to the loop. Sessions that a stop has cut off end after
+ * this, when the loop is freed. */
+static void free_objects(struct worker *worker)
+{
+    admin_end(worker->admin);
+    weir_server_free(worker->successors);
+    if (weir_thread_get_index(worker->thread) == 0) {
+        reload_finish(worker->proxy);
+    }
+    free_objects_of(worker->services);
+    free_objects_of(worker->next);
+    for (struct link *link = worker->old.oldest; link; link = link->younger) {
+        free_objects_of((struct services *)(void *)link);
     }
 }
 
@@ -485,16 +658,20 @@ static void leave_in_order(struct worker *worker)
 /* What a worker needs before it serves. */
 static int prepare(struct worker *worker)
 {
-    int err = weir_event_new(worker->loop, &worker->waiting.event);
+    struct setup *setup = worker->proxy->setup;
+    int err = weir_event_new(worker->loop, &worker->opening.event);
 
     if (err == 0) {
-        err = make_services(worker);
+        err = weir_event_new(worker->loop, &worker->closing.event);
+    }
+    if (err == 0) {
+        err = make_services(worker, setup, &worker->services);
     }
     if (err == 0) {
         weir_loop_set_exception_handler(worker->loop, report, worker);
-        err = log_open(&worker->log, worker->loop, &worker->proxy->log);
+        err = log_open(&worker->log, worker->loop, &setup->log);
         if (err < 0) {
-            say("%s: %s", worker->proxy->log.path, weir_strerror(err));
+            say("%s: %s", setup->log.path, weir_strerror(err));
         }
     }
     return err;
@@ -511,7 +688,7 @@ int worker_main(weir_thread *thread, void *arg)
     int err = prepare(worker);
     const bool is_prepared = err == 0;
     if (is_prepared) {
-        err = serve(worker, &worker->waiting);
+        err = serve(worker);
     }
     if (err != -ECANCELED) {
         stop_all(worker);
@@ -523,17 +700,20 @@ int worker_main(weir_thread *thread, void *arg)
         }
         if (weir_thread_get_index(thread) == 0 &&
             proxy->ready_count == proxy->worker_count) {
-            listeners_stop(proxy->listeners); /* all have taken theirs */
+            /* All have taken theirs. */
+            listeners_stop(&proxy->setup->listeners);
         }
-        close_doors(worker, &worker->waiting);
+        close_doors(worker);
     }
     leave_in_order(worker);
     if (worker->is_replaced) {
         admin_wait(worker->admin);
     }
     free_objects(worker);
-    weir_event_free(worker->waiting.event);
-    worker->waiting.event = NULL;
+    weir_event_free(worker->opening.event);
+    worker->opening.event = NULL;
+    weir_event_free(worker->closing.event);
+    worker->closing.event = NULL;
     return err;
 }
 
@@ -541,22 +721,16 @@ int worker_main(weir_thread *thread, void *arg)
 
 void worker_free(struct worker *worker)
 {
-    const struct config *config = worker->proxy ? worker->proxy->config : NULL;
-
-    for (size_t i = 0; config && worker->services && i < config->service_count;
-         i++) {
-        struct service *service = &worker->services[i];
-        for (size_t j = 0;
-             service->routes && j < config->services[i].route_count; j++) {
-            free(service->routes[j].was_down);
-        }
-        free(service->routes);
-        free(service->doors);
-        free(service->trusted);
-    }
-    free(worker->services);
-    admin_free(worker->admin);
     log_close(&worker->log);
+    free_services(worker->services);
+    free_services(worker->next);
+    while (worker->old.oldest) {
+        struct link *link = worker->old.oldest;
+        list_remove(&worker->old, link);
+        free_services((struct services *)(void *)link);
+    }
+    counts_free_all(worker->tallies, worker->target_tallies);
+    admin_free(worker->admin);
 }
 
 /* ---- visits ---- */
@@ -581,29 +755,42 @@ void worker_dump(void *arg, weir_thread *thread)
     }
 }
 
-void worker_renew_tls(void *arg, weir_thread *thread)
-{
-    struct worker *worker = worker_of(arg, thread);
-    const struct config *config = worker->proxy->config;
-    const struct contexts *contexts = weir_thread_get_config(thread);
+/* ---- a setup that takes the place of another one ---- */
 
-    for (size_t i = 0; worker->services && i < config->service_count; i++) {
-        struct service *service = &worker->services[i];
-        for (size_t j = 0;
-             service->routes && j < config->services[i].route_count; j++) {
-            if (service->routes[j].upstreams) {
-                targets_renew_tls(&service->routes[j],
-                                  contexts_of_route(contexts, i, j));
-            }
-        }
-        for (size_t j = 0; j < service->door_count; j++) {
-            const struct door *door = &service->doors[j];
-            const struct weir_tls_settings tls = tls_of(door);
-            if (opens_tls_first(door) && door->server &&
-                weir_server_set_tls(door->server, &tls) < 0) {
-                say("%s: its certificates were not renewed",
-                    service->config->name);
-            }
-        }
+void worker_make_next(struct worker *worker, struct setup *setup)
+{
+    int err = make_services(worker, setup, &worker->next);
+
+    if (err == 0) {
+        err = begin_doors(worker->next);
+    }
+    worker->opening.err = err < 0 ? err : worker->opening.err;
+}
+
+int worker_ask_next(const struct worker *worker)
+{
+    return worker->opening.count > 0 ? -EAGAIN : worker->opening.err;
+}
+
+void worker_take_next(struct worker *worker)
+{
+    struct services *before = worker->services;
+
+    if (!worker->next || worker->is_draining) {
+        return; /* it closes both */
+    }
+    worker->services = worker->next;
+    worker->next = NULL;
+    retire(before);
+    places_look(worker); /* their limits may be others */
+}
+
+void worker_drop_next(struct worker *worker)
+{
+    struct services *next = worker->next;
+
+    worker->next = NULL;
+    if (next) {
+        retire(next);
     }
 }

@@ -1,0 +1,351 @@
+/*
+ * What a new process would do is done on the first worker's loop, by a task,
+ * and by visits of the threads. A setup serves when all threads have opened its
+ * servers beside those of the old one; until then nothing has changed that
+ * cannot be dropped again.
+ *
+ * What cannot change in a process that runs stays, and is said.
+ */
+#include "reload.h"
+
+#include "options.h"
+#include "setup.h"
+#include "states.h"
+#include "tools/common/console.h"
+#include "validity.h"
+#include "worker.h"
+
+#include "weir/error.h"
+#include "weir/task.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Between two looks whether all threads have opened their servers. */
+#define LOOK_NS UINT64_C(1000000)
+
+/* ---- the new setup ---- */
+
+static bool is_text(const char *one, const char *other)
+{
+    return one && other ? strcmp(one, other) == 0 : one == other;
+}
+
+/* What a process keeps until its end: "" or words with commas between them. */
+static void list_kept(const struct config *before, const struct config *after,
+                      char *ret, size_t size)
+{
+    const struct {
+        const char *word;
+        bool is_kept;
+    } words[] = {
+        {"threads", before->thread_count == after->thread_count},
+        {"memory-limit",
+         before->memory_limit_bytes == after->memory_limit_bytes},
+        {"admin", is_text(before->admin, after->admin)},
+        {"user", is_text(before->user, after->user)},
+        {"group", is_text(before->group, after->group)},
+        {"chroot", is_text(before->chroot, after->chroot)},
+        {"sandbox", before->has_sandbox == after->has_sandbox},
+        {"handover", is_text(before->handover_path, after->handover_path)},
+    };
+
+    ret[0] = '\0';
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+        if (!words[i].is_kept) {
+            const size_t len = strlen(ret);
+            snprintf(ret + len, size - len, "%s%s", len > 0 ? ", " : "",
+                     words[i].word);
+        }
+    }
+}
+
+/* NULL with a line in @why. */
+static struct setup *read_setup(const struct proxy *proxy, char *why)
+{
+    struct config *config = calloc(1, sizeof(*config));
+
+    if (!config) {
+        option_refuse(why, "no memory");
+        return NULL;
+    }
+    if (options_read_again(proxy->argc, proxy->argv, config, why)) {
+        return setup_new(config, proxy->setup, why);
+    }
+    config_free(config);
+    free(config);
+    return NULL;
+}
+
+/* Sessions of clients outlive the contexts that they were made by. */
+static void keep_sessions(const struct setup *before, const struct setup *after)
+{
+    size_t count;
+    struct contexts_keys *keys =
+        contexts_save_keys(before->contexts, before->config, &count);
+
+    contexts_load_keys(after->contexts, after->config, keys, count);
+    contexts_forget_keys(keys, count);
+}
+
+static bool open_listeners(struct setup *setup, struct setup *before,
+                           struct proxy *proxy, char *why)
+{
+    option_refuse(why, "no memory");
+    console_divert(why, OPTION_WHY_SIZE);
+    const bool is_good =
+        listeners_init(&setup->listeners, setup->config) == 0 &&
+        listeners_inherit(&setup->listeners, setup->config, &before->listeners,
+                          before->config) == 0 &&
+        listeners_open(&setup->listeners, setup->config, proxy->worker_count) ==
+            0;
+    console_divert(NULL, 0);
+    return is_good && setup_share(setup, proxy) == 0;
+}
+
+/* A setup whose sockets are open; NULL with a line in @why. */
+static struct setup *make_setup(struct proxy *proxy, char *why)
+{
+    struct setup *before = proxy->setup;
+    struct setup *setup = read_setup(proxy, why);
+
+    if (!setup) {
+        return NULL;
+    }
+    keep_sessions(before, setup);
+    const int err = setup_open_log(setup, before);
+    if (err < 0) {
+        option_refuse(why, "%s: %s", setup->config->log_path,
+                      weir_strerror(err));
+    } else if (open_listeners(setup, before, proxy, why)) {
+        return setup;
+    }
+    setup_unref(setup);
+    return NULL;
+}
+
+/* ---- the threads ---- */
+
+struct change {
+    struct proxy *proxy;
+    struct setup *setup;
+    int err; /* of all threads: -EAGAIN, while one has not opened its servers */
+};
+
+static struct worker *worker_of(const struct change *change,
+                                weir_thread *thread)
+{
+    return &change->proxy->workers[weir_thread_get_index(thread)];
+}
+
+static void make_next(void *arg, weir_thread *thread)
+{
+    const struct change *change = arg;
+    struct worker *worker = worker_of(change, thread);
+
+    if (!worker->is_draining) {
+        worker_make_next(worker, change->setup);
+    }
+}
+
+static void ask_next(void *arg, weir_thread *thread)
+{
+    struct change *change = arg;
+    const struct worker *worker = worker_of(change, thread);
+    const int err = worker->is_draining ? -ECANCELED : worker_ask_next(worker);
+
+    if (err < 0 && (change->err == 0 || change->err == -EAGAIN)) {
+        change->err = err;
+    }
+}
+
+static void take_next(void *arg, weir_thread *thread)
+{
+    const struct change *change = arg;
+    struct worker *worker = worker_of(arg, thread);
+
+    worker_take_next(worker);
+    if (worker->services->setup == change->setup) {
+        log_change(&worker->log, &change->setup->log);
+    }
+}
+
+static void drop_next(void *arg, weir_thread *thread)
+{
+    worker_drop_next(worker_of(arg, thread));
+}
+
+static int visit(struct change *change, weir_thread_visit_fn *call)
+{
+    const struct worker *first = &change->proxy->workers[0];
+    const int count = weir_threads_visit_wait(
+        weir_thread_get_threads(first->thread), first->loop, call, change);
+
+    return count < 0 ? count : 0;
+}
+
+/* 0 when all threads have opened the servers of the setup. */
+static int open_everywhere(struct change *change)
+{
+    int err = visit(change, make_next);
+
+    while (err == 0) {
+        change->err = 0;
+        err = visit(change, ask_next);
+        if (err < 0 || change->err != -EAGAIN) {
+            return err < 0 ? err : change->err;
+        }
+        err = weir_sleep(change->proxy->workers[0].loop, LOOK_NS);
+    }
+    return err;
+}
+
+/* The setup takes the place of the one before. */
+static void commit(struct change *change)
+{
+    struct proxy *proxy = change->proxy;
+    struct setup *before = proxy->setup;
+    char kept[128];
+
+    list_kept(before->config, change->setup->config, kept, sizeof(kept));
+    if (kept[0]) {
+        say("what the configuration says of %s holds for a new process alone "
+            "(--handover)",
+            kept);
+    }
+    proxy->setup = change->setup;
+    setup_set_limits(proxy->setup, proxy);
+    (void)!visit(change, take_next); /* a stop ends what it interrupts */
+    listeners_leave(&before->listeners);
+    listeners_own_paths(&proxy->setup->listeners);
+    setup_unref(before);
+    config_warn(proxy->setup->config);
+    validity_warn(proxy->setup->config);
+}
+
+/* What is known of targets is known to the new sets, where it holds for them
+ * too, as it is to a successor. */
+static void note_states(struct proxy *proxy)
+{
+    struct states_one *states;
+    const int64_t count = states_gather(&proxy->workers[0], &states);
+
+    if (count >= 0) {
+        free(proxy->states);
+        proxy->states = states;
+        proxy->state_count = (size_t)count;
+        states_sort(states, (size_t)count);
+    }
+}
+
+/* With the right to change it. */
+static bool change_setup(struct proxy *proxy, char *why)
+{
+    struct change change = {.proxy = proxy, .setup = make_setup(proxy, why)};
+
+    if (!change.setup) {
+        return false;
+    }
+    note_states(proxy);
+    const int err = open_everywhere(&change);
+    if (err == 0) {
+        commit(&change);
+        return true;
+    }
+    (void)!visit(&change, drop_next);
+    listeners_close(&change.setup->listeners);
+    setup_unref(change.setup);
+    return option_refuse(why, "%s", weir_strerror(err));
+}
+
+/* ---- the calls ---- */
+
+static bool may_change(const struct proxy *proxy)
+{
+    const struct worker *first = &proxy->workers[0];
+
+    return !first->is_draining && !first->is_stopping && !first->is_replaced;
+}
+
+/* The threads begin one after the other. */
+static bool wait_until_all_listen(const struct proxy *proxy)
+{
+    int err = 0;
+
+    while (err == 0 && proxy->ready_count < proxy->worker_count) {
+        err = weir_sleep(proxy->workers[0].loop, LOOK_NS);
+    }
+    return err == 0;
+}
+
+bool reload_run(struct proxy *proxy, char *why)
+{
+    const int err = reload_begin(proxy);
+    bool is_done = false;
+
+    if (err < 0) {
+        return option_refuse(why, "%s", weir_strerror(err));
+    }
+    if (!wait_until_all_listen(proxy) || !may_change(proxy)) {
+        option_refuse(why, "the proxy ends");
+    } else if (change_setup(proxy, why)) {
+        is_done = true;
+        say("the configuration was read again");
+    } else {
+        say("%s; the configuration of before stays in force", why);
+    }
+    reload_end(proxy);
+    return is_done;
+}
+
+static int run_asked(weir_loop *loop, void *arg)
+{
+    struct proxy *proxy = arg;
+    char why[OPTION_WHY_SIZE];
+
+    (void)loop;
+    while (proxy->is_asked_again) {
+        proxy->is_asked_again = false;
+        reload_run(proxy, why);
+    }
+    proxy->is_reloading = false;
+    return 0;
+}
+
+void reload_ask(struct proxy *proxy)
+{
+    proxy->is_asked_again = true;
+    if (proxy->is_reloading) {
+        return;
+    }
+    const int err =
+        weir_task_spawn(proxy->workers[0].loop, run_asked, proxy, NULL, NULL);
+    proxy->is_reloading = err == 0;
+    if (err < 0) {
+        say("the configuration cannot be read again: %s", weir_strerror(err));
+    }
+}
+
+int reload_prepare(struct proxy *proxy)
+{
+    return weir_lock_new(proxy->workers[0].loop, &proxy->change);
+}
+
+void reload_finish(struct proxy *proxy)
+{
+    weir_lock_free(proxy->change);
+    proxy->change = NULL;
+}
+
+int reload_begin(struct proxy *proxy)
+{
+    return proxy->change ? weir_lock_acquire(proxy->change) : -ESHUTDOWN;
+}
+
+void reload_end(struct proxy *proxy)
+{
+    if (proxy->change) {
+        weir_lock_release(proxy->change);
+    }
+}
