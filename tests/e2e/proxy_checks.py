@@ -505,7 +505,7 @@ FACTS = "rests", "reported", "error", "rest", "slow start", "in use"
 def key_of(service, to, name):
     """How a fact about a target is known, where nothing else is set."""
     key = 0xcbf29ce484222325
-    for text in (service, None, to, *[None] * 8, name):
+    for text in (service, "*", to, *[None] * 8, name):
         data = b"" if text is None else text.encode() + b"\0"
         for byte in (int(text is None), *data):
             key = ((key ^ byte) * 0x100000001b3) % (1 << 64)

@@ -8,11 +8,12 @@ import os
 import subprocess
 import time
 
-from harness import command, equal, matches, need, run
+from harness import Program, command, equal, matches, need, run
 from proxy_certificates import (CURVE, certificates, folder, make_certificate,
                                 plain)
-from proxying import PROXY, Proxy, told
-from servers import Server, echo
+from proxying import PROXY, Proxy, expect_reset, told
+from servers import Server, echo, free_port
+from tls_ends import wait_for_port
 
 
 def at(name):
@@ -207,6 +208,61 @@ def test_two_lists_of_two_authorities_are_both_used():
             "--client-crl", at("second.crl"), "--client-crl", first) as proxy:
         refuses(proxy, *flags, said="alert bad certificate")
         serves(proxy, *other)
+
+
+# ---- targets ----
+
+@contextlib.contextmanager
+def to_s_server(*flags, proxy_flags=()):
+    """A proxy before openssl's server, which sends back what comes turned
+    round."""
+    need("openssl")
+    port = free_port()
+    files = certificates()
+    with Program("openssl", "s_server", "-accept", f"127.0.0.1:{port}", "-cert",
+                 files["a"], "-key", files["a"], "-rev", "-quiet",
+                 *flags) as server:
+        wait_for_port(port, server)
+        with Proxy("tcp://127.0.0.1:0", f"tls://127.0.0.1:{port}", "--to-ca",
+                   files["ca"], "--to-name", "a.test", "--tries", "1",
+                   *proxy_flags) as proxy:
+            yield proxy
+        server.process.terminate()
+
+
+def test_targets_have_versions_suites_and_groups_too():
+    cases = ((("-tls1_2",), (), True), (("-tls1_2",), ("--to-tls-min", "1.3"),
+                                         False),
+             (("-ciphersuites", "TLS_AES_256_GCM_SHA384"),
+              ("--to-ciphers", "TLS_AES_256_GCM_SHA384"), True),
+             (("-ciphersuites", "TLS_AES_128_GCM_SHA256", "-tls1_3"),
+              ("--to-ciphers", "TLS_AES_256_GCM_SHA384"), False),
+             (("-groups", "P-384"), ("--to-groups", "P-384"), True),
+             (("-groups", "P-384"), ("--to-groups", "X25519"), False))
+    for flags, words, is_good in cases:
+        with to_s_server(*flags, proxy_flags=words) as proxy:
+            if is_good:
+                with proxy.connect() as client:
+                    client.sendall(b"ab\n")
+                    equal(client.recv(3), b"ba\n", f"the answer to {words}")
+            else:
+                expect_reset(proxy)
+            proxy.stop()
+            equal(proxy.reasons(), ["done" if is_good else "connect-tls"],
+                  f"the log of {words}")
+
+
+def test_a_target_whose_certificate_was_revoked_is_refused():
+    certificates()
+    for revoked in ((), (at("a.crt"),)):
+        path = make_list(f"targets-{len(revoked)}", revoked)
+        with to_s_server(proxy_flags=("--to-crl", path)) as proxy:
+            if revoked:
+                expect_reset(proxy)
+            else:
+                with proxy.connect() as client:
+                    client.sendall(b"ab\n")
+                    equal(client.recv(3), b"ba\n", "the answer")
 
 
 # ---- validity ----

@@ -468,6 +468,9 @@ static const struct {
     {"to-name", "", "needs a value"},
     {"to-cert", "", "needs a value"},
     {"to-key", "", "needs a value"},
+    {"to-crl", "", "needs a value"},
+    {"to-ciphers", "", "needs a value"},
+    {"to-groups", "", "needs a value"},
     {"wieght", "1", "did you mean 'weight'?"},
     {"nothing-like-it", "1", "there is no word 'nothing-like-it'"},
 };
@@ -621,6 +624,28 @@ UNIT_IN(proxy_words, checks_and_clients_that_are_no_whole_are_refused,
                "tcp://127.0.0.1:2");
 }
 
+UNIT_IN(proxy_words, words_of_tls_that_are_no_whole_are_refused, unit_alone,
+        void)
+{
+    INCOMPLETE("unknown-name needs a certificate", "listen",
+               "tcp://127.0.0.1:1", "unknown-name", "refuse", "to",
+               "tcp://127.0.0.1:2");
+    INCOMPLETE("client-crl needs client-ca", "listen", "tls://127.0.0.1:1",
+               "cert", "a", "client-crl", "b", "to", "tcp://127.0.0.1:2");
+    INCOMPLETE("client-name needs require-client-cert", "listen",
+               "tls://127.0.0.1:1", "cert", "a", "client-ca", "b",
+               "client-name", "cn:c", "to", "tcp://127.0.0.1:2");
+    INCOMPLETE("require-client-cert needs client-ca", "listen",
+               "tls://127.0.0.1:1", "cert", "a", "require-client-cert", "on",
+               "to", "tcp://127.0.0.1:2");
+    INCOMPLETE("to-crl: with to-insecure nothing is verified", "listen",
+               "tcp://127.0.0.1:1", "to-crl", "a", "to-insecure", "on", "to",
+               "tls://127.0.0.1:2");
+    INCOMPLETE("to-... needs a target with tls://", "listen",
+               "tcp://127.0.0.1:1", "to-tls-min", "1.3", "to",
+               "tcp://127.0.0.1:2");
+}
+
 UNIT_IN(proxy_words, a_configuration_that_is_no_whole_is_told_what_it_lacks,
         unit_alone, void)
 {
@@ -680,15 +705,4 @@ UNIT_IN(proxy_words, a_configuration_that_is_no_whole_is_told_what_it_lacks,
     INCOMPLETE("two services are named 'a'", "listen", "tcp://127.0.0.1:1",
                "name", "a", "to", "tcp://127.0.0.1:2", "listen",
                "tcp://127.0.0.1:3", "name", "a", "to", "tcp://127.0.0.1:2");
-    INCOMPLETE("unknown-name needs a certificate", "listen",
-               "tcp://127.0.0.1:1", "unknown-name", "refuse", "to",
-               "tcp://127.0.0.1:2");
-    INCOMPLETE("client-crl needs client-ca", "listen", "tls://127.0.0.1:1",
-               "cert", "a", "client-crl", "b", "to", "tcp://127.0.0.1:2");
-    INCOMPLETE("client-name needs require-client-cert", "listen",
-               "tls://127.0.0.1:1", "cert", "a", "client-ca", "b",
-               "client-name", "cn:c", "to", "tcp://127.0.0.1:2");
-    INCOMPLETE("require-client-cert needs client-ca", "listen",
-               "tls://127.0.0.1:1", "cert", "a", "require-client-cert", "on",
-               "to", "tcp://127.0.0.1:2");
 }

@@ -192,6 +192,9 @@ static void free_route(struct config_route *route)
     free(route->check_name);
     free(route->check_host);
     free(route->to_ca);
+    free(route->to_crl);
+    free(route->to_ciphers);
+    free(route->to_groups);
     free(route->to_name);
     free(route->to_cert);
     free(route->to_key);
@@ -218,6 +221,7 @@ static bool inherit(struct config_route *route, const struct config_route *from)
     char **texts[] = {
         &route->check_user, &route->check_path, &route->check_host,
         &route->check_ca,   &route->check_name, &route->to_ca,
+        &route->to_crl,     &route->to_ciphers, &route->to_groups,
         &route->to_name,    &route->to_cert,    &route->to_key};
     bool is_whole = true;
 

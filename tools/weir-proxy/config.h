@@ -196,6 +196,10 @@ struct config_route {
     char *to_cert;
     char *to_key;
     bool to_insecure;
+    char *to_crl;
+    enum config_tls_version to_min_tls;
+    char *to_ciphers;
+    char *to_groups;
     struct config_target *targets;
     size_t target_count;
 };

@@ -91,12 +91,17 @@ static bool check_route(const struct config_service *service,
     if (route->send_tlvs && route->send_header != HEADER_V2) {
         return option_refuse(why, "send-proxy-tlv needs send-proxy v2");
     }
+    if (route->to_crl && route->to_insecure) {
+        return option_refuse(why, "to-crl: with to-insecure nothing is "
+                                  "verified");
+    }
     if (!check_plan_is_right(route, why) || !check_stay(route, why)) {
         return false;
     }
     if (!has_tls_target(route) && !check_plan_needs_tls(route) &&
         (route->to_ca || route->to_name || route->to_cert || route->to_key ||
-         route->to_insecure || shakes)) {
+         route->to_insecure || route->to_crl || route->to_ciphers ||
+         route->to_groups || route->to_min_tls != CONFIG_TLS_1_2 || shakes)) {
         return option_refuse(why, "%s needs a target with tls://",
                              shakes ? "check tls" : "to-...");
     }

@@ -126,6 +126,7 @@ static void use_route(const struct walk *walk, const struct config_route *route)
 
     use_path(walk, route->to_ca, CONFINE_READ);
     use_path(walk, route->to_cert, CONFINE_READ);
+    use_path(walk, route->to_crl, CONFINE_READ);
     use_path(walk, route->to_key, CONFINE_READ);
     for (size_t i = 0; i < route->target_count; i++) {
         use_path(walk, path_of(&route->targets[i].at), CONFINE_CONNECT);

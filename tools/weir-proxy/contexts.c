@@ -213,6 +213,12 @@ static bool make_client(const struct making *making,
         .authorities.file = ca,
         .certificate.file = route->to_cert,
         .key.file = route->to_key,
+        .min_version = route->to_min_tls == CONFIG_TLS_1_3
+                           ? WEIR_TLS_1_3
+                           : WEIR_TLS_VERSION_DEFAULT,
+        .ciphers = route->to_ciphers,
+        .groups = route->to_groups,
+        .revocations.file = is_insecure ? NULL : route->to_crl,
     };
 
     const int err = weir_tls_context_new(&options, ret, text, sizeof(text));

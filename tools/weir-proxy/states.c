@@ -92,7 +92,7 @@ static uint64_t key_of(const struct route *route,
     const struct config_route *config = route->config;
     const bool is_of_checks = fact == FACT_STATE;
     const char *const texts[] = {route->service->name,
-                                 config->server_name,
+                                 config->label,
                                  target->at.text,
                                  is_of_checks ? config->check_user : NULL,
                                  NULL,
