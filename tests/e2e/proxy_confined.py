@@ -107,6 +107,28 @@ def test_it_serves_in_a_sandbox_and_reads_its_files_again():
             wait_until(lambda: os.path.exists(proxy.log_path))
 
 
+def test_its_configuration_is_read_again_in_a_sandbox():
+    """By another user, who may read it."""
+    need_root()
+    need_sandbox()
+    text = "[a]\nlisten = tcp://127.0.0.1:0\nto = {}\n"
+    with folder_of_nobody() as folder, Server(echo) as one, \
+            Server(echo) as other:
+        for name, server in (("a.ini", one), ("b.ini", other)):
+            with open(f"{folder}/{name}", "w", encoding="utf-8") as file:
+                file.write(text.format(target(server)))
+        with open(f"{folder}/proxy.ini", "w", encoding="utf-8") as file:
+            file.write("include = a.ini\n")
+        with Proxy("--config", f"{folder}/proxy.ini", "--user", "nobody",
+                   "--sandbox", threads=2) as proxy:
+            serves(proxy)
+            os.rename(f"{folder}/b.ini", f"{folder}/a.ini")
+            proxy.signal(signal.SIGHUP)
+            told(proxy, "the configuration was read again")
+            serves(proxy)
+            equal((one.accepted, other.accepted), (1, 1), "their clients")
+
+
 def test_it_is_replaced_as_another_user_in_another_root_and_a_sandbox():
     need_root()
     need_sandbox()
@@ -154,6 +176,13 @@ def test_what_will_be_out_of_reach_is_told():
             "tcp://127.0.0.1:1", "--client-deny", f"@{folder}/denied")
         matches(outcome.err, "chroot without user: root can leave it")
         matches(outcome.err, "denied' again: No such file")
+        path = f"{folder}/proxy.ini"
+        with open(path, "w", encoding="utf-8") as file:
+            file.write("[a]\nlisten = tcp://127.0.0.1:0\n"
+                       "to = tcp://127.0.0.1:1\n")
+        matches(command(PROXY, "-t", "--config", path, "--user", "nobody",
+                        "--chroot", f"{folder}/own").err,
+                "proxy.ini' again, and change nothing: Permission")
 
 
 def test_who_cannot_be_is_refused():

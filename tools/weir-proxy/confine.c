@@ -253,6 +253,8 @@ void confine_write(const struct confinement *confinement,
 static void try_path(void *arg, const char *path, enum confine_use use)
 {
     static const char *const later[] = {
+        [CONFINE_CONFIG] = "SIGHUP will not read '%s' again, and change "
+                           "nothing: %s",
         [CONFINE_READ] = "SIGHUP will not read '%s' again: %s",
         [CONFINE_APPEND] = "SIGUSR1 will not open '%s' anew: %s",
         [CONFINE_SOCKETS] = "no socket can be made or removed in '%s': %s",
@@ -261,10 +263,7 @@ static void try_path(void *arg, const char *path, enum confine_use use)
     bool is_good;
 
     (void)arg;
-    if (use == CONFINE_CONFIG) {
-        return; /* it was read */
-    }
-    if (use == CONFINE_READ || use == CONFINE_APPEND) {
+    if (use == CONFINE_CONFIG || use == CONFINE_READ || use == CONFINE_APPEND) {
         const int fd = open(path, flags | O_CLOEXEC | O_NONBLOCK);
         is_good = fd >= 0;
         if (is_good) {
