@@ -92,7 +92,7 @@ class Files:
 def configuration(spans, scope, files):
     """A whole configuration that has these words."""
     said = [(word, files.value(word, value)) for word, value in spans
-            if word != "client-crl"]  # of which there is no file here
+            if not word.endswith("-crl")]  # of which there is no file here
     words = {word for word, _ in said}
     for word in list(words):
         need = "check = http" if word.startswith("check-") else ""
