@@ -14,7 +14,7 @@ import tempfile
 from harness import Program, command, equal, matches, need, run
 from proxy_certificates import Secured, certificates, client_context, secure
 from proxy_wait import wait_until
-from proxying import PROXY, Proxy, expect_reset, target
+from proxying import PROXY, Proxy, expect_reset, target, told
 from servers import Server, free_port, reset
 from tls_ends import need as find_program
 from tls_ends import nginx, wait_for_port
@@ -348,6 +348,35 @@ def test_ssh_and_tls_and_http_and_mail_have_one_port():
 
 
 # ---- configurations ----
+
+def test_a_client_in_its_first_bytes_keeps_the_routes_that_it_began_with():
+    """And those behind a reload get others."""
+    port = free_port()
+
+    def text(begin, first, rest):
+        return (f"[a]\nlisten = any://127.0.0.1:{port}\nroute = *\n"
+                f"route-as = tls\npassthrough = on\nto = {target(rest)}\n"
+                f"route = *\nroute-begin = {begin}\nto = {target(first)}\n"
+                f"route = *\nto = {target(rest)}\n")
+
+    with Named("0") as one, Named("1") as two, \
+            tempfile.TemporaryDirectory() as folder:
+        path = pathlib.Path(folder, "config")
+        path.write_text(text("SSH-", one, two), "ascii")
+        with Proxy("--config", str(path), threads=2) as proxy:
+            with proxy.connect() as early, proxy.connect() as other:
+                for client in (early, other):
+                    client.sendall(b"SS")
+                wait_until(lambda: proxy.metric("connections_active") == 2)
+                path.write_text(text("SSX", two, one), "ascii")
+                proxy.signal(1)
+                told(proxy, "the configuration was read again")
+                equal(sent(early, b"H-"), b"0:SSH-", "what began before")
+                equal(sent(other, b"X"), b"1:SSX", "the rest of before")
+            gets(proxy, b"SSX", 1)
+            gets(proxy, b"SSH-", 0)
+
+
 
 def test_a_configuration_that_no_client_could_tell_apart_is_refused():
     to = "tcp://127.0.0.1:9"

@@ -335,6 +335,34 @@ UNIT_IN(proxy_matching, routes_that_no_client_gets_are_refused, unit_alone,
             "listen", "any://127.0.0.1:1");
 }
 
+UNIT(proxy_matching, each_route_of_a_service_has_a_label_of_its_own)
+{
+    ROUTES("listen", "tls://127.0.0.1:1", "cert", "a.pem", "alpn", "h2",
+           "route", "*", "route-as", "tls", "route-alpn", "h2", "route", "*",
+           "route-begin", "h2", "route", "a", "route-begin", "+/\\x00\\xff");
+    const struct config_route *routes = config_service(&config)->routes;
+    cr_assert_str_eq(routes[0].label, "*/tls/h2");
+    cr_assert_str_eq(routes[1].label, "*/tls/h2#2");
+    cr_assert_str_eq(routes[2].label, "a/tls/%2B/%00%FF");
+}
+
+UNIT(proxy_matching, a_label_of_many_begins_is_cut)
+{
+    char name[8];
+
+    cr_assert(words_say(&config, "listen", "tcp://127.0.0.1:1", why));
+    cr_assert(words_say(&config, "route", "*", why));
+    for (int i = 0; i < 100; i++) {
+        snprintf(name, sizeof(name), "ab%02d", i);
+        cr_assert(words_say(&config, "route-begin", name, why));
+    }
+    cr_assert(words_say(&config, "to", "tcp://127.0.0.1:2", why));
+    cr_assert(config_check(&config, why), "%s", why);
+    const char *label = config_service(&config)->routes[0].label;
+    expect_eq(strlen(label), 202);
+    cr_assert_str_eq(label + 200, "#1");
+}
+
 UNIT(proxy_matching, what_is_left_behind_all_of_tls_needs_no_certificate)
 {
     ROUTES("listen", "any://127.0.0.1:1", "route", "*", "route-as", "tls",

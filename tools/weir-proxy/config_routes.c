@@ -112,12 +112,23 @@ static char *make_label(const struct config_route *route)
     return label;
 }
 
-/* Labels tell routes apart in metrics. A long one is cut, and has its number.
- */
+enum { LABEL_MAX = 200 };
+
+/* Is the label another route's, or too long to be whole in the log? */
+static bool is_no_label(const struct config_service *service, size_t route)
+{
+    const char *label = service->routes[route].label;
+
+    for (size_t i = 0; i < route; i++) {
+        if (strcmp(service->routes[i].label, label) == 0) {
+            return true;
+        }
+    }
+    return strlen(label) > LABEL_MAX;
+}
+
 static bool make_labels(struct config_service *service, char *why)
 {
-    enum { LABEL_MAX = 200 };
-
     for (size_t i = 0; i < service->route_count; i++) {
         struct config_route *route = &service->routes[i];
         free(route->label);
@@ -125,8 +136,27 @@ static bool make_labels(struct config_service *service, char *why)
         if (!route->label) {
             return option_refuse(why, "no memory");
         }
-        if (strlen(route->label) > LABEL_MAX) {
-            snprintf(route->label + LABEL_MAX - 22, 22, "#%zu", i + 1);
+    }
+    return true;
+}
+
+/* By its label a route is known in metrics, and to the configuration that is
+ * read next. One that is not whole gets its number. */
+static bool number_labels(struct config_service *service, char *why)
+{
+    char numbered[LABEL_MAX + 32];
+
+    for (size_t i = 0; i < service->route_count; i++) {
+        struct config_route *route = &service->routes[i];
+        if (!is_no_label(service, i)) {
+            continue;
+        }
+        snprintf(numbered, sizeof(numbered), "%.*s#%zu", LABEL_MAX,
+                 route->label, i + 1);
+        free(route->label);
+        route->label = strdup(numbered);
+        if (!route->label) {
+            return option_refuse(why, "no memory");
         }
     }
     return true;
@@ -269,5 +299,5 @@ bool config_check_routes(struct config_service *service, unsigned *line,
             return false;
         }
     }
-    return true;
+    return number_labels(service, why);
 }
