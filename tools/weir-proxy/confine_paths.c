@@ -125,7 +125,7 @@ static void use_route(const struct walk *walk, const struct config_route *route)
     static const char *const names[] = {"/etc/resolv.conf", "/etc/hosts"};
 
     use_path(walk, route->to_ca, CONFINE_READ);
-    use_texts(walk, &route->to_crls);
+    use_path(walk, route->to_crl, CONFINE_READ);
     use_path(walk, route->to_cert, CONFINE_READ);
     use_path(walk, route->to_crl, CONFINE_READ);
     use_path(walk, route->to_key, CONFINE_READ);
