@@ -56,12 +56,12 @@ ROOMS = {
                       "proxy/preface",
     # libweir-tls
     "x509": "uring base",
-    "tls/backend": "base x509 tls/wolfssl",  # backend.c chooses its table
+    "tls/backend": "uring base x509 tls/wolfssl",  # backend.c chooses its table
     "tls/wolfssl": "uring base x509 tls/backend",
     "tls/context": "uring base x509 tls/backend",
     "tls/engine": "uring base x509 tls/backend tls/context",
-    "tls/filter": "uring base loop transport transport/sock tls/context "
-                  "tls/engine",
+    "tls/filter": "uring base loop transport transport/sock tls/backend "
+                  "tls/context tls/engine",
 }
 KNOWN = {room: {room, *names.split()} for room, names in ROOMS.items()}
 

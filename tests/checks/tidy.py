@@ -19,8 +19,8 @@ TOP = {"meson.build", "meson_options.txt", "README.md", "LICENSE",
 
 RING_FOLDERS = ("uring", "tests", "bench")
 RING_HEADERS = re.compile(r"liburing|linux/io_uring")
-TLS_FOLDERS = ("lib/tls/", "tests/")
-LIBCRYPTO_PLACES = ("lib/tls/context/rsa_key.c", "tests/", "bench/")
+WOLFSSL_FOLDERS = ("lib/tls/wolfssl/", "tests/")
+OPENSSL_FOLDERS = ("lib/tls/wolfssl/rsa_key.c", "tests/", "bench/")
 PUBLIC_BELOW = {"weir/base.h", "weir/buffer.h", "weir/error.h"}
 ATOMIC_FILES = {"uring/wake.c", "uring/wake.h", "lib/loop/notice.c",
                 "lib/loop/signal.c", "lib/task/shadow.c",
@@ -118,12 +118,12 @@ def check_includes(report, path, lines):
         if RING_HEADERS.match(name) and relative.parts[0] not in RING_FOLDERS:
             report.say(path, number, f"{name} belongs to uring/")
         if name.startswith("wolfssl/") and not str(relative).startswith(
-                TLS_FOLDERS):
-            report.say(path, number, f"{name} belongs to lib/tls/")
+                WOLFSSL_FOLDERS):
+            report.say(path, number, f"{name} belongs to lib/tls/wolfssl/")
         if name.startswith("openssl/") and not str(relative).startswith(
-                LIBCRYPTO_PLACES):
+                OPENSSL_FOLDERS):
             report.say(path, number,
-                       f"{name} belongs to lib/tls/context/rsa_key.c")
+                       f"{name} belongs to {' or '.join(OPENSSL_FOLDERS)}")
         target = resolve(source, path, kind, name)
         if target is None:
             if kind == '"':

@@ -53,8 +53,8 @@ static void storm_make_hello(int version)
 
     allocator_init(&allocator);
     wr_blocks_init(&blocks, &allocator.hooks);
-    wr_tls_memory_init(&memory, &blocks);
-    expect_eq(wr_tls_engine_init(&engine, context, &how, &memory), 0);
+    wr_tls_memory_init(&memory.account, &blocks);
+    expect_eq(wr_tls_engine_init(&engine, context, &how, &memory.account), 0);
     expect_eq(wr_tls_engine_handshake(&engine), -EAGAIN);
     struct wr_block *block = wr_tls_engine_take_output(&engine);
     cr_assert(block && !block->next && block->used <= sizeof(storm.hello));
@@ -62,7 +62,7 @@ static void storm_make_hello(int version)
     storm.hello_len = block->used;
     wr_block_give(&blocks, block);
     wr_tls_engine_fini(&engine);
-    wr_tls_memory_fini(&memory);
+    wr_tls_memory_fini(&memory.account);
     wr_blocks_fini(&blocks);
     weir_tls_context_unref(context);
 }

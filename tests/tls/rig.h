@@ -10,6 +10,7 @@
 #define WEIR_TESTS_TLS_RIG_H
 
 #include "lib/tls/engine/engine.h"
+#include "lib/tls/wolfssl/memory.h"
 #include "tests/walk.h"
 
 #include <weir/error.h>

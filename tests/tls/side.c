@@ -10,14 +10,14 @@ void tls_account_open(struct tls_account *account)
 {
     allocator_init(&account->allocator);
     wr_blocks_init(&account->blocks, &account->allocator.hooks);
-    wr_tls_memory_init(&account->memory, &account->blocks);
+    wr_tls_memory_init(&account->memory.account, &account->blocks);
 }
 
 void tls_account_close(struct tls_account *account)
 {
     expect_eq(account->memory.count, 0);
     expect_eq(account->memory.bytes, 0);
-    wr_tls_memory_fini(&account->memory);
+    wr_tls_memory_fini(&account->memory.account);
     wr_blocks_check_invariants(&account->blocks);
     wr_blocks_fini(&account->blocks);
     allocator_check(&account->allocator);
@@ -53,8 +53,8 @@ int tls_side_open(struct tls_side *side, weir_tls_context *context,
                   const struct wr_tls_peer_options *how,
                   struct tls_account *account)
 {
-    const int err =
-        wr_tls_engine_init(&side->engine, context, how, &account->memory);
+    const int err = wr_tls_engine_init(&side->engine, context, how,
+                                       &account->memory.account);
     if (err < 0) {
         return err;
     }
@@ -71,7 +71,7 @@ int tls_side_open(struct tls_side *side, weir_tls_context *context,
 
 void tls_side_close(struct tls_side *side)
 {
-    if (side->engine.ssl) {
+    if (side->engine.conn.ssl) {
         wr_tls_engine_fini(&side->engine);
     }
     free(side->plain);
@@ -91,7 +91,7 @@ void tls_side_flush(struct tls_side *side)
         struct wr_block *next = block->next;
         side->way->send(side->arg, wr_tls_engine_output_of(block), block->used);
         bytes += block->used;
-        wr_block_give(side->engine.memory->blocks, block);
+        wr_block_give(side->engine.conn.account->blocks, block);
         block = next;
     }
     expect_eq(bytes, expected);

@@ -177,13 +177,13 @@ UNIT(tls_context, a_client_without_a_name_is_refused)
     weir_tls_context *context = tls_context_of(false, 0);
     allocator_init(&pair.account.allocator);
     wr_blocks_init(&pair.account.blocks, &pair.account.allocator.hooks);
-    wr_tls_memory_init(&pair.account.memory, &pair.account.blocks);
+    wr_tls_memory_init(&pair.account.memory.account, &pair.account.blocks);
 
     expect_eq(wr_tls_engine_init(&pair.client.engine, context, &how,
-                                 &pair.account.memory),
+                                 &pair.account.memory.account),
               -EINVAL);
 
-    wr_tls_memory_fini(&pair.account.memory);
+    wr_tls_memory_fini(&pair.account.memory.account);
     wr_blocks_fini(&pair.account.blocks);
     allocator_check(&pair.account.allocator);
     weir_tls_context_unref(context);
@@ -334,7 +334,7 @@ UNIT(tls_context, a_server_without_a_protocol_in_common_sends_the_alert)
 /* ---- sessions ---- */
 
 static void context_resume(weir_tls_context *client, weir_tls_context *server,
-                           WOLFSSL_SESSION *session, bool is_resumed)
+                           struct wr_tls_known *session, bool is_resumed)
 {
     const struct wr_tls_peer_options how = {.server_hostname = "localhost",
                                             .session = session};
@@ -347,21 +347,18 @@ static void context_resume(weir_tls_context *client, weir_tls_context *server,
 
 /* A connection must not write to the session while others read it. */
 static void context_expect_copy(weir_tls_context *client,
-                                WOLFSSL_SESSION *session)
+                                struct wr_tls_known *session)
 {
     const struct wr_tls_peer_options how = {.server_hostname = "localhost",
                                             .session = session};
-    struct wr_tls_verdict verdict;
-    WOLFSSL *ssl = NULL;
-    allocator_init(&pair.account.allocator);
-    wr_tls_verdict_init(&verdict, &pair.account.allocator.hooks);
-    cr_assert_eq(wr_tls_context_open(client, &how, &verdict, &ssl), 0);
-    WOLFSSL_SESSION *own = wolfSSL_get1_session(ssl);
-    cr_assert_neq(own, session);
+    struct tls_side *side = &pair.client;
+    tls_account_open(&pair.account);
+    cr_assert_eq(tls_side_open(side, client, &how, &pair.account), 0);
+    WOLFSSL_SESSION *own = wolfSSL_get1_session(side->engine.conn.ssl);
+    cr_assert_neq((void *)own, (void *)session);
     wolfSSL_SESSION_free(own);
-    wolfSSL_free(ssl);
-    wr_tls_verdict_fini(&verdict);
-    allocator_check(&pair.account.allocator);
+    tls_side_close(side);
+    tls_account_close(&pair.account);
 }
 
 UNIT(tls_context, a_session_is_resumed_many_times_by_the_server_that_gave_it)
@@ -371,7 +368,7 @@ UNIT(tls_context, a_session_is_resumed_many_times_by_the_server_that_gave_it)
     weir_tls_context *client = tls_context_of(false, 0);
     weir_tls_context *server = tls_context(&server_options);
     weir_tls_context *other = tls_context(&server_options);
-    WOLFSSL_SESSION *session = NULL;
+    struct wr_tls_known *session = NULL;
     tls_pair_connect(&pair, client, server, &how);
     expect_eq(wr_tls_engine_get_session(&pair.client.engine, &session), 0);
     tls_pair_disconnect(&pair);
@@ -382,7 +379,7 @@ UNIT(tls_context, a_session_is_resumed_many_times_by_the_server_that_gave_it)
     context_resume(client, server, session, true);
     context_expect_copy(client, session);
 
-    wolfSSL_SESSION_free(session);
+    wr_tls_backend_get()->session_free(session);
     tls_contexts_unref(client, server);
     weir_tls_context_unref(other);
 }

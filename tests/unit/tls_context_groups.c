@@ -47,8 +47,8 @@ static void groups_join(const char *of_client, const char *of_server,
 static void groups_expect(const char *curve)
 {
     tls_pair_expect(&pair, 0, 0);
-    expect_str_eq(wolfSSL_get_curve_name(pair.client.engine.ssl), curve);
-    expect_str_eq(wolfSSL_get_curve_name(pair.server.engine.ssl), curve);
+    expect_str_eq(wolfSSL_get_curve_name(pair.client.engine.conn.ssl), curve);
+    expect_str_eq(wolfSSL_get_curve_name(pair.server.engine.conn.ssl), curve);
     tls_pair_disconnect(&pair);
 }
 

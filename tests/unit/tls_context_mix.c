@@ -98,7 +98,7 @@ static void mix_talk(const struct mix *mix)
 /* Connects, resuming *session where there is one; *session becomes the new one,
  * where there is one. Whether it was resumed. */
 static bool mix_connect(const struct mix *mix, weir_tls_context *client,
-                        weir_tls_context *server, WOLFSSL_SESSION **session)
+                        weir_tls_context *server, struct wr_tls_known **session)
 {
     const struct wr_tls_peer_options how = {.server_hostname = "localhost",
                                             .session = *session,
@@ -108,7 +108,8 @@ static bool mix_connect(const struct mix *mix, weir_tls_context *client,
     pair.piece = mix->piece;
     tls_pair_open(&pair, client, server, &how);
     if (mix->hello_again && !mix->is_old) {
-        expect_eq(wolfSSL_NoKeyShares(pair.client.engine.ssl), WOLFSSL_SUCCESS);
+        expect_eq(wolfSSL_NoKeyShares(pair.client.engine.conn.ssl),
+                  WOLFSSL_SUCCESS);
     }
     wr_ignore(wr_tls_engine_handshake(&pair.client.engine));
     tls_pair_exchange(&pair, pair.piece);
@@ -121,9 +122,9 @@ static bool mix_connect(const struct mix *mix, weir_tls_context *client,
     mix_talk(mix);
     const bool was_resumed = wr_tls_engine_was_resumed(&pair.client.engine);
     expect_eq(wr_tls_engine_was_resumed(&pair.server.engine), was_resumed);
-    WOLFSSL_SESSION *next = NULL;
+    struct wr_tls_known *next = NULL;
     if (wr_tls_engine_get_session(&pair.client.engine, &next) == 0) {
-        wolfSSL_SESSION_free(*session);
+        wr_tls_backend_get()->session_free(*session);
         *session = next;
     }
     expect_eq(*session == NULL, mix->has_auth, "%s", mix->label);
@@ -135,13 +136,13 @@ static void mix_run(const struct mix *mix)
 {
     weir_tls_context *client = mix_client(mix);
     weir_tls_context *server = mix_server(mix);
-    WOLFSSL_SESSION *session = NULL;
+    struct wr_tls_known *session = NULL;
 
     for (int i = 0; i < 3; i++) {
         expect_eq(mix_connect(mix, client, server, &session),
                   i > 0 && !mix->has_auth, "%s: %d", mix->label, i);
     }
-    wolfSSL_SESSION_free(session);
+    wr_tls_backend_get()->session_free(session);
     tls_contexts_unref(client, server);
 }
 

@@ -295,7 +295,7 @@ UNIT(tls_engine, there_are_no_facts_before_the_handshake_is_done)
     const struct tls_rig_options options = {.version = 13};
     size_t len = 0;
     char out[8];
-    WOLFSSL_SESSION *session = NULL;
+    struct wr_tls_known *session = NULL;
     tls_rig_init(&pair, &options);
     cr_assert_eq(tls_rig_open(&pair, &options), 0);
     struct wr_tls_engine *client = &pair.client.engine;
@@ -450,7 +450,7 @@ UNIT(tls_engine, keys_are_not_updated_under_tls_12)
 static void engine_resume(int version)
 {
     static struct tls_rig_options options;
-    WOLFSSL_SESSION *session = NULL;
+    struct wr_tls_known *session = NULL;
     options = (struct tls_rig_options){.version = version};
     tls_rig_connect(&pair, &options);
     expect_eq(wr_tls_engine_get_session(&pair.client.engine, &session), 0);
@@ -469,7 +469,7 @@ static void engine_resume(int version)
     tls_pair_exchange(&pair, TLS_BYTES);
     tls_rig_expect(&pair.server, "again", 5);
     tls_pair_disconnect(&pair);
-    wolfSSL_SESSION_free(session);
+    wr_tls_backend_get()->session_free(session);
 }
 
 UNIT(tls_engine, a_session_of_tls_12_is_resumed)

@@ -205,7 +205,7 @@ static void early_begin_again(void)
 {
     int group = WOLFSSL_ECC_SECP384R1;
     early_begin(&(struct tls_rig_options){.version = 13});
-    cr_assert_eq(wolfSSL_set_groups(pair.server.engine.ssl, &group, 1),
+    cr_assert_eq(wolfSSL_set_groups(pair.server.engine.conn.ssl, &group, 1),
                  WOLFSSL_SUCCESS);
 }
 

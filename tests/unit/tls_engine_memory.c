@@ -40,7 +40,7 @@ static void memory_measure(int version, bool is_server, bool rsa, bool talks,
     struct wr_tls_peer_options again = {.server_hostname = "localhost"};
     expect_ok(wr_tls_engine_init(
         engine, is_server ? pair.server.context : pair.client.context, &again,
-        &pair.account.memory));
+        &pair.account.memory.account));
     tls_pair_disconnect(&pair);
 }
 
@@ -267,7 +267,7 @@ UNIT(tls_memory, each_allocation_for_data_and_the_close_may_fail)
 UNIT(tls_memory, a_session_is_charged_to_no_loop)
 {
     const struct tls_rig_options options = {.version = 13};
-    WOLFSSL_SESSION *session = NULL;
+    struct wr_tls_known *session = NULL;
     tls_rig_connect(&pair, &options);
     const uint64_t bytes = pair.account.memory.bytes;
 
@@ -275,7 +275,8 @@ UNIT(tls_memory, a_session_is_charged_to_no_loop)
 
     expect_eq(pair.account.memory.bytes, bytes);
     tls_pair_disconnect(&pair);
-    wolfSSL_SESSION_free(session); /* the loop and its account are gone */
+    wr_tls_backend_get()->session_free(
+        session); /* the loop and its account are gone */
 }
 
 UNIT_ABORTS(tls_memory, an_account_does_not_end_before_what_it_holds,
@@ -284,5 +285,5 @@ UNIT_ABORTS(tls_memory, an_account_does_not_end_before_what_it_holds,
     const struct tls_rig_options options = {.version = 13};
     tls_rig_connect(&pair, &options);
 
-    wr_tls_memory_fini(&pair.account.memory);
+    wr_tls_memory_fini(&pair.account.memory.account);
 }

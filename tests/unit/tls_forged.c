@@ -7,6 +7,8 @@
  */
 #include "lib/tls/context/context_impl.h"
 #include "lib/tls/context/pem.h"
+#include "lib/tls/engine/engine_impl.h"
+#include "lib/tls/wolfssl/wolfssl.h"
 #include "lib/x509/certificate.h"
 #include "tests/tls/rig.h"
 #include "tests/unit/tls_forge.h"
@@ -288,19 +290,19 @@ UNIT(tls_forged, a_handshake_that_ends_without_a_verdict_is_refused)
 /* wolfSSL calls for a peer that has no certificate, too. */
 static void forged_show_none(bool is_client, bool is_needed, bool is_good)
 {
-    struct weir_tls_context context = {
-        .verify_mode = WOLFSSL_VERIFY_PEER |
-                       (is_needed ? WOLFSSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0)};
-    struct wr_tls_verdict verdict;
-    WOLFSSL_X509_STORE_CTX store = {.userCtx = &verdict, .error = is_good - 1};
-    wr_tls_verdict_init(&verdict, wr_default_allocator());
-    verdict.peer_is_client = is_client;
-    verdict.context = &context;
-    expect_eq(wr_tls_context_verify(is_good, &store), is_client && is_good);
-    expect_eq(verdict.has_none, is_client && is_good && !is_needed);
-    expect_eq(verdict.err, is_good && !is_client ? WEIR_ETLSBADCERT : 0);
-    cr_assert_not(verdict.is_accepted);
-    wr_tls_verdict_fini(&verdict);
+    struct weir_tls_context context = {.verifies = true, .demands = is_needed};
+    struct wr_tls_engine engine = {.conn.events = &wr_tls_engine_events};
+    struct wr_tls_verdict *verdict = &engine.verdict;
+    WOLFSSL_X509_STORE_CTX store = {.userCtx = &engine.conn,
+                                    .error = is_good - 1};
+    wr_tls_verdict_init(verdict, wr_default_allocator());
+    verdict->peer_is_client = is_client;
+    verdict->context = &context;
+    expect_eq(wr_wolfssl_on_certificate(is_good, &store), is_client && is_good);
+    expect_eq(verdict->has_none, is_client && is_good && !is_needed);
+    expect_eq(verdict->err, is_good && !is_client ? WEIR_ETLSBADCERT : 0);
+    cr_assert_not(verdict->is_accepted);
+    wr_tls_verdict_fini(verdict);
 }
 
 UNIT(tls_forged, only_a_client_may_have_no_certificate)

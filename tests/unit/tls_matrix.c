@@ -5,6 +5,7 @@
  * reason; each good one is accepted.
  */
 #include "lib/tls/context/context_impl.h"
+#include "lib/tls/wolfssl/wolfssl.h"
 #include "tests/tls/rig.h"
 
 enum {
@@ -196,8 +197,9 @@ static void matrix_use_rsa(weir_tls_context *context, const char *name)
     static uint8_t key[8 << 10];
     const size_t size =
         tls_file_read(tls_file("tls-matrix/%s.key", name), key, sizeof(key));
-    wr_tls_context_free_rsa(context->rsa_key);
-    expect_ok(wr_tls_context_read_rsa(key, (long)size, &context->rsa_key));
+    struct wr_tls_credential *credential = context->identities->credential;
+    wr_wolfssl_free_rsa(credential->rsa_key);
+    expect_ok(wr_wolfssl_read_rsa(key, (long)size, &credential->rsa_key));
 }
 
 /* A context of a side that shows a certificate, also one that weir would not
@@ -210,15 +212,13 @@ static weir_tls_context *matrix_show(const struct weir_tls_options *options,
     good.key.file = tls_file("tls-matrix/good.key");
     weir_tls_context *context = tls_context(&good);
     const char *path = tls_file("tls-matrix/%s.pem", name);
-    cr_assert_eq(wolfSSL_CTX_SetMinRsaKey_Sz(context->ctx, 1024),
-                 WOLFSSL_SUCCESS);
-    cr_assert_eq(wolfSSL_CTX_SetMinEccKey_Sz(context->ctx, 112),
-                 WOLFSSL_SUCCESS);
-    int ok = wolfSSL_CTX_use_certificate_chain_file(context->ctx, path);
+    WOLFSSL_CTX *ctx = (WOLFSSL_CTX *)context->shared;
+    cr_assert_eq(wolfSSL_CTX_SetMinRsaKey_Sz(ctx, 1024), WOLFSSL_SUCCESS);
+    cr_assert_eq(wolfSSL_CTX_SetMinEccKey_Sz(ctx, 112), WOLFSSL_SUCCESS);
+    int ok = wolfSSL_CTX_use_certificate_chain_file(ctx, path);
     cr_assert_eq(ok, WOLFSSL_SUCCESS, "%s: %d", path, ok);
-    ok = wolfSSL_CTX_use_PrivateKey_file(context->ctx,
-                                         tls_file("tls-matrix/%s.key", name),
-                                         WOLFSSL_FILETYPE_PEM);
+    ok = wolfSSL_CTX_use_PrivateKey_file(
+        ctx, tls_file("tls-matrix/%s.key", name), WOLFSSL_FILETYPE_PEM);
     cr_assert_eq(ok, WOLFSSL_SUCCESS, "%s: %d", path, ok);
     matrix_use_rsa(context, name);
     return context;
@@ -230,12 +230,12 @@ static bool matrix_compare(const struct matrix_row *row,
 {
     const int found = wr_tls_engine_get_error(judge);
     const char *text = wr_tls_engine_get_error_text(judge);
-    const bool is_right = found == err && (err == 0 || judge->is_server ||
+    const bool is_right = found == err && (err == 0 || judge->conn.is_server ||
                                            strstr(text, row->text));
     if (!is_right) {
         fprintf(stderr, "%s, shown to a %s: %s, not %s: %s\n", row->name,
-                judge->is_server ? "server" : "client", weir_err_name(found),
-                weir_err_name(err), text);
+                judge->conn.is_server ? "server" : "client",
+                weir_err_name(found), weir_err_name(err), text);
     }
     return is_right;
 }
@@ -263,7 +263,7 @@ static int matrix_alert_of(int err)
 static bool matrix_hears_nothing(const struct matrix_row *row,
                                  const struct wr_tls_engine *shown)
 {
-    return shown->is_server && strstr(row->name, "-rsa");
+    return shown->conn.is_server && strstr(row->name, "-rsa");
 }
 
 /* Whether the judge has sent the verdict's alert, and the other one has it. */
@@ -279,7 +279,7 @@ static bool matrix_compare_alert(const struct matrix_row *row,
         (received == expected || matrix_hears_nothing(row, shown));
     if (!is_right) {
         fprintf(stderr, "%s, shown to a %s: alert %d, which is %d there\n",
-                row->name, judge->is_server ? "server" : "client", sent,
+                row->name, judge->conn.is_server ? "server" : "client", sent,
                 received);
     }
     return is_right;
@@ -294,8 +294,8 @@ static bool matrix_is_told(const struct matrix_row *row,
                           matrix_hears_nothing(row, shown);
     if (!is_right) {
         fprintf(stderr, "%s, shown by a %s: it has %s: %s\n", row->name,
-                shown->is_server ? "server" : "client", weir_err_name(found),
-                wr_tls_engine_get_error_text(shown));
+                shown->conn.is_server ? "server" : "client",
+                weir_err_name(found), wr_tls_engine_get_error_text(shown));
     }
     return is_right;
 }

@@ -162,28 +162,27 @@ static int rig_set_up(weir_tls_context *context, WOLFSSL *ssl)
 
 int wr_tls_context_open(weir_tls_context *context,
                         const struct wr_tls_peer_options *options,
-                        struct wr_tls_verdict *verdict, struct WOLFSSL **ret)
+                        struct wr_tls_verdict *verdict,
+                        struct wr_tls_conn *conn)
 {
-    WOLFSSL *ssl = wolfSSL_new(context->ctx);
-    if (!ssl) {
-        return -ENOMEM;
-    }
-    int err = rig_set_up(context, ssl);
-    if (err == 0 && options->session &&
-        wolfSSL_set_session(ssl, options->session) != WOLFSSL_SUCCESS) {
-        err = -ENOMEM;
-    }
+    const struct wr_tls_peer peer = {
+        .shared = (struct wr_tls_shared *)context->ctx,
+        .session = options->session,
+    };
+    cr_assert_not_null(verdict);
+    conn->backend = wr_tls_backend_get();
+    int err = conn->backend->open(conn, &peer);
     if (err < 0) {
-        wolfSSL_free(ssl);
         return err;
     }
-    *ret = ssl;
-    return 0;
-}
-
-void wr_tls_context_close(struct WOLFSSL *ssl)
-{
-    wolfSSL_free(ssl);
+    struct wr_tls_memory_scope before = wr_tls_memory_enter(
+        wr_tls_memory_of(conn->account), WR_TLS_MEMORY_PLAIN);
+    err = rig_set_up(context, conn->ssl);
+    wr_tls_memory_leave(before);
+    if (err < 0) {
+        conn->backend->close(conn);
+    }
+    return err;
 }
 
 /* ---- the pair ---- */
@@ -350,7 +349,7 @@ void tls_rig_connect_sealing(struct tls_pair *rig,
                                         .ciphers = "TLS_AES_128_GCM_SHA256"};
     tls_rig_init(rig, options);
     cr_assert_eq(tls_rig_open(rig, options), 0);
-    cr_assert_eq(wolfSSL_set_tls13_secret_cb(rig->client.engine.ssl,
+    cr_assert_eq(wolfSSL_set_tls13_secret_cb(rig->client.engine.conn.ssl,
                                              rig_note_secret, NULL),
                  WOLFSSL_SUCCESS);
     tls_side_step(&rig->client);
@@ -365,10 +364,13 @@ bool wr_tls_context_verifies(const weir_tls_context *context)
     return false;
 }
 
-void wr_tls_context_log_secret(const weir_tls_context *context, WOLFSSL *ssl,
-                               int id, const uint8_t *secret, int size)
+void wr_tls_context_log_secret(const weir_tls_context *context,
+                               const struct wr_tls_conn *conn,
+                               enum wr_tls_secret_kind kind,
+                               struct wr_bytes secret)
 {
-    cr_assert(context->references > 0 && ssl && id > 0 && secret && size > 0);
+    cr_assert(context->references > 0 && conn->ssl);
+    cr_assert(kind <= WR_TLS_SECRET_EXPORTER && secret.size > 0);
 }
 
 bool wr_tls_context_must_choose(const weir_tls_context *context)
@@ -377,10 +379,10 @@ bool wr_tls_context_must_choose(const weir_tls_context *context)
 }
 
 int wr_tls_context_choose_protocol(const weir_tls_context *context,
-                                   WOLFSSL *ssl, const uint8_t *data,
-                                   size_t size)
+                                   struct wr_tls_conn *conn,
+                                   const uint8_t *data, size_t size)
 {
-    cr_assert(context->is_server && ssl);
+    cr_assert(context->is_server && conn->ssl);
     cr_assert(data || size == 0);
     return 0; /* it has its list from the beginning */
 }

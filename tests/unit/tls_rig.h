@@ -27,7 +27,7 @@ struct tls_rig_options {
     const char *server_alpn;
     const char *client_alpn;
     const char *ciphers; /* the client's; NULL: wolfSSL's own list */
-    WOLFSSL_SESSION *session;
+    struct wr_tls_known *session;
 };
 
 /* Contexts only; then the engines, with the error where one cannot be made. The

@@ -4,7 +4,7 @@
  * In this program libcrypto has a double that fails as it is told to: to take a
  * key, to sign by it, or to sign what it was given.
  */
-#include "lib/tls/context/rsa_key.h"
+#include "lib/tls/wolfssl/rsa_key.h"
 #include "tests/tls/rig.h"
 
 static struct tls_pair pair;

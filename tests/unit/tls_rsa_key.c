@@ -4,7 +4,7 @@
  * And the process that libcrypto works in: its configuration and errors stay
  * its own, and it can sign until its end.
  */
-#include "lib/tls/context/rsa_key.h"
+#include "lib/tls/wolfssl/rsa_key.h"
 
 #include "tests/tls/rig.h"
 

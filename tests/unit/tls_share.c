@@ -283,7 +283,7 @@ static void share_move(struct tls_side *from, struct tls_side *to,
 {
     size_t size = 0;
     uint8_t *message = NULL;
-    if (from->engine.is_server == share_is_to_client(row) &&
+    if (from->engine.conn.is_server == share_is_to_client(row) &&
         *seen <= row->skip) {
         message = share_find(from, row->type, &size);
     }

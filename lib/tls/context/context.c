@@ -1,17 +1,15 @@
 /*
  * A TLS context is made from options here.
  *
- * It wraps a WOLFSSL_CTX with the common settings of connections. wolfSSL's
- * memory in it is malloc()'s (memory.h), because several threads share it;
- * memory that wolfSSL would allocate in it for the first connection is
- * allocated here.
+ * It has the common settings of connections, and the backend's own struct that
+ * is made of them. All its memory is malloc()'s, because several threads share
+ * it.
  */
 #include "context.h"
 
 #include "context_impl.h"
 #include "lib/base/options.h"
 #include "lib/x509/hostname.h"
-#include "memory.h"
 #include "suites.h"
 #include "uring/check.h"
 
@@ -78,11 +76,13 @@ static int context_check_options(const struct weir_tls_options *options)
     wr_require(options->server || !options->refuse_unknown_names, -EINVAL);
     wr_require(options->server || !options->choose, -EINVAL);
     wr_require(options->identities || options->identity_count == 0, -EINVAL);
-    wr_require(wr_tls_context_check_keylog(options) == 0, -EOPNOTSUPP);
+    wr_require(!options->keylog ||
+                   (wr_tls_backend_get()->does & WR_TLS_DOES_SECRETS),
+               -EOPNOTSUPP);
     return wr_tls_context_check_tickets(options);
 }
 
-/* Disables a TLS version without a suite in the list: wolfSSL would agree on
+/* Disables a TLS version without a suite in the list: a library would agree on
  * the version, and then find no suite. */
 static int context_narrow_versions(struct weir_tls_options *options,
                                    struct wr_tls_context_text *text)
@@ -121,7 +121,8 @@ static int context_check_suites(struct weir_tls_options *options,
     return WEIR_ETLSCIPHERS;
 }
 
-/* With TLS 1.2 wolfSSL takes a client's group, whatever a server's list has. */
+/* With TLS 1.2 wolfSSL takes a client's group, whatever a server's list has. So
+ * a list is for TLS 1.3 alone, whatever library there is. */
 static int context_check_groups(const struct weir_tls_options *options,
                                 struct wr_tls_context_text *text)
 {
@@ -148,107 +149,62 @@ static int context_check_groups(const struct weir_tls_options *options,
     return 0;
 }
 
-static WOLFSSL_METHOD *context_method(const struct weir_tls_options *options)
+/* Describes to the backend what connections have in common. */
+static struct wr_tls_settings
+context_settings(const weir_tls_context *context,
+                 const struct weir_tls_options *options)
 {
-    if (options->min_version == WEIR_TLS_1_3) {
-        return options->server ? wolfTLSv1_3_server_method()
-                               : wolfTLSv1_3_client_method();
-    }
-    if (options->max_version == WEIR_TLS_1_2) {
-        return options->server ? wolfTLSv1_2_server_method()
-                               : wolfTLSv1_2_client_method();
-    }
-    return options->server ? wolfSSLv23_server_method()
-                           : wolfSSLv23_client_method();
+    wr_assert(options->size > 0);
+    return (struct wr_tls_settings){
+        .is_server = context->is_server,
+        .has_1_2 = options->min_version != WEIR_TLS_1_3,
+        .has_1_3 = options->max_version != WEIR_TLS_1_2,
+        .suites = options->ciphers ? options->ciphers : wr_tls_suites_get_all(),
+        .verifies = context->verifies,
+        .demands_certificate = context->demands,
+        .logs_keys = context->keylog != NULL,
+    };
 }
 
-static void context_set_verification(weir_tls_context *context,
-                                     const struct weir_tls_options *options)
+static int context_make_shared(weir_tls_context *context,
+                               const struct weir_tls_options *options,
+                               struct wr_tls_settings *settings)
 {
-    context->verify_mode =
-        context->verifies ? WOLFSSL_VERIFY_PEER : WOLFSSL_VERIFY_NONE;
-    if (options->client_auth == WEIR_TLS_CLIENT_AUTH_REQUIRED) {
-        context->verify_mode |= WOLFSSL_VERIFY_FAIL_IF_NO_PEER_CERT;
-    }
-    wolfSSL_CTX_set_verify(context->ctx, context->verify_mode,
-                           context->verifies ? wr_tls_context_verify : NULL);
-}
+    uint16_t groups[WR_TLS_GROUPS_MAX];
 
-/* Without a list wolfSSL would allocate one for the context during the first
- * connection. */
-static int context_set_suites(weir_tls_context *context,
-                              const struct weir_tls_options *options)
-{
-    const int err = wr_tls_suites_use(context->ctx, options->ciphers);
-    return err == 0 ? wr_tls_suites_use_groups(context->ctx, options->groups)
-                    : err;
-}
-
-static int context_set_rules(weir_tls_context *context,
-                             const struct weir_tls_options *options)
-{
-    WOLFSSL_CTX *ctx = context->ctx;
-
-#ifdef WOLFSSL_EARLY_DATA
-    if (wolfSSL_CTX_set_max_early_data(ctx, 0) != 0) {
-        return WEIR_ETLSENGINE;
-    }
-#endif
-    if (wolfSSL_CTX_SetMinVersion(ctx, WOLFSSL_TLSV1_2) != WOLFSSL_SUCCESS &&
-        options->min_version != WEIR_TLS_1_3) {
-        return WEIR_ETLSENGINE;
-    }
-    /* Sessions are resumed only with a new key exchange (psk_dhe_ke). */
-    if (wolfSSL_CTX_only_dhe_psk(ctx) != 0 &&
-        options->max_version != WEIR_TLS_1_2) {
-        return WEIR_ETLSENGINE;
-    }
-    int err = wr_tls_suites_set_strength(ctx);
-    if (err < 0) {
-        return err;
-    }
-    wr_ignore(wolfSSL_CTX_set_session_cache_mode(ctx, WOLFSSL_SESS_CACHE_OFF) !=
-              WOLFSSL_SUCCESS);
-    context_set_verification(context, options);
-    if (!context->is_server) {
-        return wolfSSL_CTX_UseSessionTicket(ctx) == WOLFSSL_SUCCESS ? 0
-                                                                    : -ENOMEM;
-    }
-    return wr_tls_context_use_tickets(context, options);
+    wr_assert(!context->shared && settings->suites);
+    settings->group_count =
+        wr_tls_suites_number_groups(options->groups, groups);
+    settings->groups = groups;
+    settings->credential =
+        context->identity_count > 0 ? context->identities->credential : NULL;
+    return context->backend->shared_new(settings, &context->shared);
 }
 
 static int context_fill(weir_tls_context *context,
                         const struct weir_tls_options *options,
                         struct wr_tls_context_text *text)
 {
-    context->ctx = wolfSSL_CTX_new(context_method(options));
-    if (!context->ctx) {
-        return -ENOMEM;
-    }
+    struct wr_tls_settings settings = context_settings(context, options);
+    int err = 0;
+
     if (options->alpn) {
         context->alpn = strdup(options->alpn);
-        if (!context->alpn) {
-            return -ENOMEM;
-        }
+        err = context->alpn ? 0 : -ENOMEM;
     }
-    int err = context_set_suites(context, options);
-    if (err == 0) {
-        err = context_set_rules(context, options);
-    }
-    if (err == 0) {
-        err = wr_tls_context_load(context, options, text);
-    }
-    if (err == 0 && context->verifies) {
-        err = wr_tls_context_load_trust(context, options, text);
+    if (err == 0 && context->is_server) {
+        err = wr_tls_context_use_tickets(context, options, &settings);
     }
     if (err == 0) {
         err = wr_tls_context_load_names(context, options, text);
     }
-    wr_tls_context_use_rsa(context);
-    return err;
+    if (err == 0 && context->verifies) {
+        err = wr_tls_context_load_trust(context, options, text);
+    }
+    return err < 0 ? err : context_make_shared(context, options, &settings);
 }
 
-/* wolfSSL decodes a private key, and compares it with its certificate, in
+/* A library decodes a private key, and compares it with its certificate, in
  * variables that it does not clear. This takes no more stack than they did. */
 __attribute__((noinline)) static void context_wipe_stack(void)
 {
@@ -266,22 +222,16 @@ static int context_make(const struct weir_tls_options *options,
         return -ENOMEM;
     }
     context->ops = ops;
+    context->backend = wr_tls_backend_get();
     context->is_server = options->server;
     context->keylog = options->keylog;
     context->keylog_user = options->keylog_user;
     context->verifies = context_verifies(options);
+    context->demands = options->client_auth == WEIR_TLS_CLIENT_AUTH_REQUIRED;
     wr_ignore(pthread_mutex_init(&context->mutex, NULL) != 0); /* never fails */
     wr_tls_revocation_init(&context->revocation);
-    struct wr_tls_memory_scope before =
-        wr_tls_memory_enter(NULL, WR_TLS_MEMORY_PLAIN);
-    wr_ignore(wr_tls_memory_take_failure());
-    int err = context_fill(context, options, text);
+    const int err = context_fill(context, options, text);
     context_wipe_stack();
-    if (wr_tls_memory_take_failure()) {
-        text->line[0] = '\0'; /* drop a misleading reason of wolfSSL */
-        err = -ENOMEM;
-    }
-    wr_tls_memory_leave(before);
     if (err < 0) {
         wr_tls_context_free(context);
         return err;
@@ -310,7 +260,7 @@ int wr_tls_context_new(const struct weir_tls_options *options,
         err = context_check_groups(&known, &text);
     }
     if (err == 0) {
-        err = wr_tls_memory_start_library();
+        err = wr_tls_backend_get()->start();
     }
     if (err == 0) {
         err = context_make(&known, ops, ret, &text);
@@ -330,11 +280,8 @@ int wr_tls_context_new(const struct weir_tls_options *options,
  * The application protocol that a server takes (ALPN, RFC 7301).
  *
  * It is the first protocol of the server's list that the client offers too; the
- * client's order does not count. wolfSSL itself uses the client's order. So a
- * server's connection has no list at first, and gets a list of a single name
- * once the client's list is known. This happens before wolfSSL reads the hello:
- * wolfSSL refuses to resume a session if an extension is added after it has
- * read the hello. */
+ * client's order does not count. It is chosen before the backend reads the
+ * hello. */
 
 /* True if the client's list has the name. In the list each name follows its
  * length. A malformed list ends at its first fault. */
@@ -355,7 +302,7 @@ static bool context_alpn_has(const uint8_t *list, size_t size, const char *name,
 }
 
 /* The first name of @own in the client's list; without one the whole of @own,
- * and wolfSSL then refuses the client. */
+ * and the backend then refuses the client. */
 static const char *context_alpn_find(const char *own, const uint8_t *list,
                                      size_t size, size_t *ret_len)
 {
@@ -376,18 +323,9 @@ static const char *context_alpn_find(const char *own, const uint8_t *list,
     }
 }
 
-int wr_tls_context_use_protocols(WOLFSSL *ssl, const char *list, size_t len)
-{
-    wr_assert(len > 0);
-    return wolfSSL_UseALPN(ssl, (char *)(uintptr_t)list, (unsigned)len,
-                           WOLFSSL_ALPN_FAILED_ON_MISMATCH) == WOLFSSL_SUCCESS
-               ? 0
-               : -ENOMEM;
-}
-
 int wr_tls_context_choose_protocol(const weir_tls_context *context,
-                                   WOLFSSL *ssl, const uint8_t *data,
-                                   size_t size)
+                                   struct wr_tls_conn *conn,
+                                   const uint8_t *data, size_t size)
 {
     size_t len = 0;
 
@@ -398,23 +336,23 @@ int wr_tls_context_choose_protocol(const weir_tls_context *context,
     }
     const char *name = context_alpn_find(context->alpn, data, size, &len);
     wr_assert(name && len > 0);
-    return wr_tls_context_use_protocols(ssl, name, len);
+    return conn->backend->choose_protocol(conn, name, len);
 }
 
-/* ---- the WOLFSSL of a connection ----
+/* ---- connections ----
  *
- * Makes the WOLFSSL of one connection: the context's settings, and a client's
- * server name, protocols and session. The connection's verdict is the argument
- * of the verify callback (verify.c). */
+ * Opens one connection: the context's settings, and a client's server name,
+ * protocols and session. */
 
-/* Sets the name that a client asks for (RFC 6066: no literal address, no dot at
- * the end). */
-static int context_open_name(const char *name, WOLFSSL *ssl)
+/* Finds the name that a client asks for (RFC 6066: no literal address, no dot
+ * at the end); *ret NULL: none. */
+static int context_open_name(const char *name, char text[UINT8_MAX + 1],
+                             const char **ret)
 {
-    char text[UINT8_MAX + 1];
     uint8_t ip[WR_X509_IP_SIZE];
     size_t len = name ? strlen(name) : 0;
 
+    wr_assert(!*ret);
     if (len > 0 && name[len - 1] == '.') {
         len--;
     }
@@ -423,88 +361,56 @@ static int context_open_name(const char *name, WOLFSSL *ssl)
     }
     memcpy(text, name ? name : "", len);
     text[len] = '\0';
-    if (len == 0 || wr_x509_hostname_read_ip(text, ip) > 0) {
-        return 0;
+    if (len > 0 && wr_x509_hostname_read_ip(text, ip) == 0) {
+        *ret = text;
     }
-    return wolfSSL_UseSNI(ssl, WOLFSSL_SNI_HOST_NAME, text,
-                          (unsigned short)len) == WOLFSSL_SUCCESS
-               ? 0
-               : -ENOMEM;
-}
-
-/* The connection gets a copy, because wolfSSL writes to a connection's session,
- * while connections on other threads read it. */
-static int context_open_session(WOLFSSL_SESSION *session, WOLFSSL *ssl)
-{
-    WOLFSSL_SESSION *copy = wolfSSL_SESSION_dup(session);
-
-    wr_assert(session != NULL);
-    if (!copy) {
-        return -ENOMEM;
-    }
-    /* wolfSSL refuses an expired session: a full handshake follows. */
-    wr_ignore(wolfSSL_set_session(ssl, copy) != WOLFSSL_SUCCESS);
-    wolfSSL_SESSION_free(copy);
     return 0;
 }
 
 static int context_open_client(const weir_tls_context *context,
                                const struct wr_tls_peer_options *options,
-                               struct wr_tls_verdict *verdict, WOLFSSL *ssl)
+                               struct wr_tls_verdict *verdict,
+                               struct wr_tls_peer *peer)
 {
     const char *name = options->server_hostname;
-    int err = context_open_name(name, ssl);
-    if (err < 0) {
-        return err;
-    }
-    if (context->alpn) {
-        err = wr_tls_context_use_protocols(ssl, context->alpn,
-                                           strlen(context->alpn));
-        wr_require(err >= 0, err);
-    }
-    if (context->verifies && !options->no_hostname_check) {
-        wr_require(name && name[0], -EINVAL);
-        err = wr_tls_verdict_set_hostname(verdict, name);
-    }
-    return err == 0 && options->session
-               ? context_open_session(options->session, ssl)
-               : err;
-}
 
-static int context_open_common(weir_tls_context *context,
-                               struct wr_tls_verdict *verdict, WOLFSSL *ssl)
-{
-    verdict->peer_is_client = context->is_server;
-    verdict->context = context;
-    verdict->ssl = ssl;
-    wolfSSL_SetCertCbCtx(ssl, verdict);
-    wr_tls_context_set_rsa(ssl, context->rsa_key);
-    return wr_tls_context_log_keys(context, ssl);
+    wr_assert(!context->is_server);
+    peer->protocols = context->alpn;
+    peer->session = options->session;
+    if (!context->verifies || options->no_hostname_check) {
+        return 0;
+    }
+    wr_require(name && name[0], -EINVAL);
+    return wr_tls_verdict_set_hostname(verdict, name);
 }
 
 int wr_tls_context_open(weir_tls_context *context,
                         const struct wr_tls_peer_options *options,
-                        struct wr_tls_verdict *verdict, struct WOLFSSL **ret)
+                        struct wr_tls_verdict *verdict,
+                        struct wr_tls_conn *conn)
 {
-    WOLFSSL *ssl = wolfSSL_new(context->ctx);
-    if (!ssl) {
-        return -ENOMEM;
-    }
-    int err = context_open_common(context, verdict, ssl);
-    if (err == 0 && !context->is_server) {
-        err = context_open_client(context, options, verdict, ssl);
-    }
-    if (err < 0) {
-        wr_tls_context_close(ssl);
-        return err;
-    }
-    wr_assert(!verdict->err);
-    *ret = ssl;
-    return 0;
-}
+    char name[UINT8_MAX + 1];
+    struct wr_tls_peer peer = {
+        .shared = context->shared,
+        .credential = context->identity_count > 0
+                          ? context->identities->credential
+                          : NULL,
+        .verifies = context->verifies,
+        .demands_certificate = context->demands,
+        .logs_keys = context->keylog != NULL,
+    };
+    int err = 0;
 
-void wr_tls_context_close(struct WOLFSSL *ssl)
-{
-    wr_tls_context_set_rsa(ssl, NULL);
-    wolfSSL_free(ssl);
+    wr_assert(conn->account && conn->events && !verdict->err);
+    verdict->peer_is_client = context->is_server;
+    verdict->context = context;
+    verdict->conn = conn;
+    conn->backend = context->backend;
+    if (!context->is_server) {
+        err = context_open_name(options->server_hostname, name, &peer.name);
+    }
+    if (err == 0 && !context->is_server) {
+        err = context_open_client(context, options, verdict, &peer);
+    }
+    return err < 0 ? err : conn->backend->open(conn, &peer);
 }

@@ -7,11 +7,11 @@
 #ifndef WEIR_LIB_TLS_CONTEXT_CONTEXT_H
 #define WEIR_LIB_TLS_CONTEXT_CONTEXT_H
 
+#include "lib/tls/backend/backend.h"
+
 #include <weir/base.h>
 #include <weir/tls.h>
 
-struct WOLFSSL;
-struct WOLFSSL_SESSION;
 struct wr_secure_ops;
 struct wr_tls_offer;
 struct wr_tls_verdict;
@@ -22,13 +22,13 @@ struct wr_tls_peer_options {
      * until the engine is made. */
     const char *server_hostname;
     bool no_hostname_check;
-    /* Keep the 2.4 KiB that wr_tls_engine_export() needs. */
+    /* Keep what wr_tls_engine_export() needs: with wolfSSL 2.4 KiB. */
     bool can_export;
     /* Between two records the transport's end of stream counts as a
      * close_notify. */
     bool ignores_eof;
     /* Client: a session to resume, borrowed; or NULL. */
-    struct WOLFSSL_SESSION *session;
+    const struct wr_tls_known *session;
 };
 
 /* weir_tls_context_new(); makers find @ops in the context. */
@@ -41,45 +41,69 @@ bool wr_tls_context_is_server(const weir_tls_context *context);
 /* True when the certificates of peers are verified. */
 bool wr_tls_context_verifies(const weir_tls_context *context);
 
-/* Makes the WOLFSSL of one connection by the context and @options:
- * verification, names, ALPN, tickets, the session to resume. The result of the
- * verification is written to @verdict, which lives as long as *ret. The caller
- * has entered the memory account, and sets the two I/O callbacks; their
- * argument begins with *verdict. 0, -ENOMEM, -EINVAL (an invalid name). */
+/* Opens @conn by the context and @options: verification, names, ALPN, tickets,
+ * the session to resume. The account and the events of @conn are set, and
+ * *verdict lives as long. 0, -ENOMEM, -EINVAL (an invalid name),
+ * WEIR_ETLSENGINE. The backend of @conn closes it. */
 WEIR_MUST_USE int wr_tls_context_open(weir_tls_context *context,
                                       const struct wr_tls_peer_options *options,
                                       struct wr_tls_verdict *verdict,
-                                      struct WOLFSSL **ret);
-
-/* Frees the WOLFSSL of wr_tls_context_open(). */
-void wr_tls_context_close(struct WOLFSSL *ssl);
+                                      struct wr_tls_conn *conn);
 
 /* Server: the connection takes the first protocol of the context that the
  * client offers too. The body of the client's ALPN extension is @size bytes at
- * @data; NULL: not known. Called before wolfSSL reads the hello. 0 or
+ * @data; NULL: not known. Called before the backend reads the hello. 0 or
  * -ENOMEM. */
 WEIR_MUST_USE int
 wr_tls_context_choose_protocol(const weir_tls_context *context,
-                               struct WOLFSSL *ssl, const uint8_t *data,
+                               struct wr_tls_conn *conn, const uint8_t *data,
                                size_t size);
 
 /* Server: the kinds of keys that a client with this hello cannot use. */
 uint8_t wr_tls_context_lacking_kinds(const weir_tls_context *context,
                                      const struct wr_tls_offer *offer);
 
-/* Logs the TLS 1.3 secret with wolfSSL's number @id, if the context has a key
- * log. Exists only with HAVE_SECRET_CALLBACK. */
+/* Logs a secret of a connection, if the context has a key log. */
 void wr_tls_context_log_secret(const weir_tls_context *context,
-                               struct WOLFSSL *ssl, int id,
-                               const uint8_t *secret, int size);
+                               const struct wr_tls_conn *conn,
+                               enum wr_tls_secret_kind kind,
+                               struct wr_bytes secret);
+
+/* Judges the certificates of a peer (backend.h, the event chain()). The cause
+ * of a refusal is in the verdict, and the alert, too. */
+bool wr_tls_context_judge(struct wr_tls_verdict *verdict,
+                          const struct wr_bytes *certs, size_t count);
+
+/* The backend cannot use the certificate that was accepted. */
+void wr_tls_context_refuse(struct wr_tls_verdict *verdict, int err,
+                           const char *text);
+
+/* Server: the events of tickets (backend.h). */
+WEIR_MUST_USE int
+wr_tls_context_seal_ticket(weir_tls_context *context,
+                           const struct wr_tls_verdict *verdict,
+                           const struct wr_tls_ticket *ticket);
+bool wr_tls_context_open_ticket(weir_tls_context *context,
+                                const struct wr_tls_verdict *verdict,
+                                const struct wr_tls_ticket *ticket);
+WEIR_MUST_USE int
+wr_tls_context_get_ticket_key(weir_tls_context *context,
+                              uint8_t name[WR_TLS_TICKET_NAME],
+                              uint8_t secret[WR_TLS_TICKET_SECRET]);
+bool wr_tls_context_find_ticket_key(weir_tls_context *context,
+                                    const uint8_t name[WR_TLS_TICKET_NAME],
+                                    uint8_t secret[WR_TLS_TICKET_SECRET]);
+WEIR_MUST_USE int
+wr_tls_context_digest_asked(const struct wr_tls_verdict *verdict, bool seals,
+                            uint8_t ret[WR_TLS_TICKET_DIGEST]);
 
 /* Server: true if no client may be served by a certificate that was not chosen
  * for it. */
 bool wr_tls_context_must_choose(const weir_tls_context *context);
 
 /* Server: chooses the certificate for a client that asks for @host; NULL: for
- * none; "": for a name that is too long. Once in a handshake, before wolfSSL
- * reads the hello. 0, or the error and alert with which the client is
+ * none; "": for a name that is too long. Once in a handshake, before the
+ * backend reads the hello. 0, or the error and alert with which the client is
  * refused. */
 WEIR_MUST_USE int wr_tls_context_choose(weir_tls_context *context,
                                         struct wr_tls_verdict *verdict,

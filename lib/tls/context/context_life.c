@@ -6,8 +6,6 @@
  * memory is malloc()'s.
  */
 #include "context_impl.h"
-#include "memory.h"
-
 #include "uring/check.h"
 
 #include <stdlib.h>
@@ -18,12 +16,7 @@ static void context_life_free_identities(weir_tls_context *context)
     wr_assert(context->identities || context->identity_count == 0);
     for (size_t i = 0; i < context->identity_count; i++) {
         struct wr_tls_identity *identity = &context->identities[i];
-        if (identity->key) {
-            explicit_bzero(identity->key, (size_t)identity->key_size);
-        }
-        free(identity->key);
-        wr_tls_context_free_rsa(identity->rsa_key);
-        free(identity->chain);
+        context->backend->credential_free(identity->credential);
         free(identity->leaf);
     }
     free(context->identities);
@@ -33,12 +26,8 @@ static void context_life_free_identities(weir_tls_context *context)
 
 void wr_tls_context_free(weir_tls_context *context)
 {
-    struct wr_tls_memory_scope before =
-        wr_tls_memory_enter(NULL, WR_TLS_MEMORY_PLAIN);
     wr_assert(context->references == 0);
-    wolfSSL_CTX_free(context->ctx);
-    wr_tls_context_free_rsa(context->rsa_key);
-    wr_tls_memory_leave(before);
+    context->backend->shared_free(context->shared);
     wr_tls_ticket_keys_fini(&context->ticket_keys);
     wr_x509_trust_fini(&context->trust);
     wr_tls_revocation_fini(&context->revocation);

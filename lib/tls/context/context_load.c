@@ -1,7 +1,7 @@
 /*
  * Texts are read into a context: certificates, the key, authorities, lists.
  *
- * A file is read as a whole, and wolfSSL always gets memory, so that an
+ * A file is read as a whole, and a backend always gets memory, so that an
  * unreadable file and an invalid text are different errors.
  */
 #include "context_impl.h"
@@ -19,7 +19,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <wolfssl/wolfcrypt/error-crypt.h>
 
 /* The most bytes of a text. */
 #define CONTEXT_LOAD_MAX (16u << 20)
@@ -197,27 +196,6 @@ int wr_tls_context_load_one(weir_tls_context *context,
     return err;
 }
 
-static int context_load_certificate(weir_tls_context *context,
-                                    const uint8_t *data, long size)
-{
-    return wolfSSL_CTX_use_certificate_chain_buffer(context->ctx, data, size) ==
-                   WOLFSSL_SUCCESS
-               ? 0
-               : WEIR_ETLSFILE;
-}
-
-static int context_load_key(weir_tls_context *context, const uint8_t *data,
-                            long size)
-{
-    if (wolfSSL_CTX_use_PrivateKey_buffer(context->ctx, data, size,
-                                          WOLFSSL_FILETYPE_PEM) ==
-        WOLFSSL_SUCCESS) {
-        return wr_tls_context_read_rsa(data, size, &context->rsa_key);
-    }
-    return memmem(data, (size_t)size, "ENCRYPTED", 9) ? WEIR_ETLSPASSWORD
-                                                      : WEIR_ETLSNOKEY;
-}
-
 /* Whether a certificate is valid now: 0 or a WEIR_ETLS code. */
 static int context_load_check_dates(struct wr_bytes der, int64_t now)
 {
@@ -255,52 +233,13 @@ int wr_tls_context_use_authorities(weir_tls_context *context,
     return ret < 0 ? ret : err;
 }
 
-static int context_load_identity(weir_tls_context *context,
-                                 const struct weir_tls_options *options,
-                                 struct wr_tls_context_text *text)
-{
-    const struct weir_tls_pem *key = wr_tls_context_has(&options->key)
-                                         ? &options->key
-                                         : &options->certificate;
-    int err =
-        wr_tls_context_load_one(context, &options->certificate, "certificate",
-                                context_load_certificate, text);
-    if (err == 0) {
-        err = wr_tls_context_load_one(context, key, "key", context_load_key,
-                                      text);
-    }
-    if (err == 0 &&
-        wolfSSL_CTX_check_private_key(context->ctx) != WOLFSSL_SUCCESS) {
-        err = WEIR_ETLSMISMATCH;
-        wr_tls_context_say(text, "key", context_load_name(key), err);
-    }
-    return err;
-}
-
-int wr_tls_context_load(weir_tls_context *context,
-                        const struct weir_tls_options *options,
-                        struct wr_tls_context_text *text)
-{
-    int err = 0;
-
-    wr_assert(context->ctx);
-    if (wr_tls_context_has(&options->certificate)) {
-        err = context_load_identity(context, options, text);
-    } else if (context->is_server || wr_tls_context_has(&options->key)) {
-        err = context->is_server ? -EINVAL : WEIR_ETLSNOKEY;
-        wr_tls_context_say(text, "certificate", "none is given", err);
-        return err;
-    }
-    return err;
-}
-
 /* ---- authorities in a folder ----
  *
  * Authorities in a folder of PEM files, either plain or with the links of
  * OpenSSL's rehash, as the system's folder.
  *
  * The files are read in the order of their names, so that every start is the
- * same. wolfSSL accepts an authority twice. Files without a certificate are
+ * same. An authority may come twice. Files without a certificate are
  * skipped, as are certificates that are not valid now: a server must still
  * start after one of many authorities has expired. A lack of descriptors or
  * memory is an error: with it any file could be missing. */
@@ -400,12 +339,16 @@ int wr_tls_context_load_folder(weir_tls_context *context, const char *folder,
 int wr_tls_context_load_system(weir_tls_context *context,
                                struct wr_tls_context_text *text)
 {
-    word32 count = 0;
-    const char **folders = wolfSSL_get_system_CA_dirs(&count);
+    static const char *const folders[] = {
+        "/etc/ssl/certs", /* Debian, Ubuntu, Gentoo and others */
+        "/etc/pki/ca-trust/source/anchors", /* Fedora, RHEL */
+        "/etc/pki/tls/certs",               /* older RHEL */
+    };
+    const size_t count = sizeof(folders) / sizeof(*folders);
     int taken = 0;
 
     wr_assert(!context->is_server);
-    for (word32 i = 0; folders && i < count && taken <= 0; i++) {
+    for (size_t i = 0; i < count && taken <= 0; i++) {
         taken = context_load_folder_all(context, folders[i], true, text);
         if (wr_sys_is_shortage(taken)) {
             wr_tls_context_say(text, "authorities", folders[i], taken);

@@ -5,52 +5,23 @@
  * (offer.h).
  *
  * Each certificate is read and tried when its context is made, so a handshake
- * only copies good ones into its connection. Names are compared by a client's
+ * only shows good ones. Names are compared by a client's
  * strict rules (lib/x509/hostname.h). A name longer than any DNS name matches
  * no certificate, and the program does not see it.
  */
 #include "context_impl.h"
 #include "lib/base/options.h"
 #include "lib/x509/certificate.h"
+#include "pem.h"
 #include "suites.h"
+#include "uring/check.h"
 
 #include <weir/error.h>
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
-
-#include <wolfssl/wolfcrypt/asn_public.h>
 
 /* ---- loading ---- */
-
-static int context_names_copy(const uint8_t *data, long size, uint8_t **ret)
-{
-    wr_assert(size > 0);
-    *ret = malloc((size_t)size);
-    if (!*ret) {
-        return -ENOMEM;
-    }
-    memcpy(*ret, data, (size_t)size);
-    return 0;
-}
-
-/* The first certificate of a PEM text. */
-static int context_names_read_leaf(const uint8_t *data, long size,
-                                   uint8_t **ret, size_t *ret_size)
-{
-    wr_assert(size > 0);
-    *ret = malloc((size_t)size);
-    if (!*ret) {
-        return -ENOMEM;
-    }
-    int len = wc_CertPemToDer(data, (int)size, *ret, (int)size, CERT_TYPE);
-    if (len <= 0) {
-        return WEIR_ETLSFILE;
-    }
-    *ret_size = (size_t)len;
-    return 0;
-}
 
 static struct wr_tls_identity *context_names_newest(weir_tls_context *context)
 {
@@ -80,73 +51,44 @@ static int context_names_look_at(weir_tls_context *context,
                                  identity->is_default);
 }
 
+/* Reads the first certificate of a server's text. */
+static int context_names_read_leaf(weir_tls_context *context,
+                                   struct wr_tls_identity *identity,
+                                   struct wr_bytes text)
+{
+    struct wr_bytes leaf = {.data = NULL};
+    const int ret = wr_tls_pem_next(&text, "CERTIFICATE", &leaf);
+
+    wr_assert(!identity->leaf && context->is_server);
+    if (ret <= 0 || !leaf.data) {
+        return ret < 0 ? ret : WEIR_ETLSFILE;
+    }
+    identity->leaf = (uint8_t *)(uintptr_t)leaf.data; /* it is given */
+    identity->leaf_size = leaf.size;
+    return context_names_look_at(context, identity);
+}
+
 static int context_names_use_chain(weir_tls_context *context,
                                    const uint8_t *data, long size)
 {
     struct wr_tls_identity *identity = context_names_newest(context);
-    int err = context_names_read_leaf(data, size, &identity->leaf,
-                                      &identity->leaf_size);
-    wr_assert(!identity->chain);
-    identity->chain_size = size;
-    if (err == 0) {
-        err = context_names_look_at(context, identity);
+    const struct wr_bytes text = {.data = data, .size = (size_t)size};
+    int err = context->backend->credential_use_chain(identity->credential, data,
+                                                     (size_t)size);
+    if (err == 0 && context->is_server) {
+        err = context_names_read_leaf(context, identity, text);
     }
-    return err < 0 ? err : context_names_copy(data, size, &identity->chain);
+    return err;
 }
 
 static int context_names_use_key(weir_tls_context *context, const uint8_t *data,
                                  long size)
 {
-    struct wr_tls_identity *identity = context_names_newest(context);
-    wr_assert(!identity->key);
-    identity->key_size = size;
-    return context_names_copy(data, size, &identity->key);
-}
+    const struct wr_tls_identity *identity = context_names_newest(context);
 
-/* Tries a certificate and its key in a context of their own. */
-static int context_names_try_in(const struct wr_tls_identity *identity,
-                                WOLFSSL_CTX *ctx)
-{
-    wr_assert(identity->chain && identity->key);
-    if (wolfSSL_CTX_use_certificate_chain_buffer(
-            ctx, identity->chain, identity->chain_size) != WOLFSSL_SUCCESS) {
-        return WEIR_ETLSFILE;
-    }
-    if (wolfSSL_CTX_use_PrivateKey_buffer(
-            ctx, identity->key, identity->key_size, WOLFSSL_FILETYPE_PEM) !=
-        WOLFSSL_SUCCESS) {
-        return WEIR_ETLSNOKEY;
-    }
-    return wolfSSL_CTX_check_private_key(ctx) == WOLFSSL_SUCCESS
-               ? 0
-               : WEIR_ETLSMISMATCH;
-}
-
-static int context_names_try(weir_tls_context *context)
-{
-    WOLFSSL_CTX *ctx = wolfSSL_CTX_new(wolfSSLv23_server_method());
-    if (!ctx) {
-        return -ENOMEM;
-    }
-    int err = wr_tls_suites_set_strength(ctx);
-    if (err == 0) {
-        err = context_names_try_in(context_names_newest(context), ctx);
-    }
-    wolfSSL_CTX_free(ctx);
-    return err;
-}
-
-/* Tries the newest certificate and its key, and loads an RSA key for
- * signing. */
-static int context_names_accept(weir_tls_context *context)
-{
-    struct wr_tls_identity *identity = context_names_newest(context);
-    int err = context_names_try(context);
-
-    wr_assert(!identity->rsa_key);
-    return err < 0 ? err
-                   : wr_tls_context_read_rsa(identity->key, identity->key_size,
-                                             &identity->rsa_key);
+    wr_assert(identity->credential && size > 0);
+    return context->backend->credential_use_key(identity->credential, data,
+                                                (size_t)size);
 }
 
 static int context_names_load_one(weir_tls_context *context,
@@ -157,17 +99,22 @@ static int context_names_load_one(weir_tls_context *context,
         wr_tls_context_has(&from->key) ? &from->key : &from->certificate;
     const char *file = key->file ? key->file : "the text in memory";
 
-    wr_assert(context->is_server);
+    wr_assert(context->identities);
     context->identity_count++;
-    int err =
-        wr_tls_context_load_one(context, &from->certificate, "certificate",
-                                context_names_use_chain, text);
+    int err = context->backend->credential_new(
+        &context_names_newest(context)->credential);
+    if (err == 0) {
+        err =
+            wr_tls_context_load_one(context, &from->certificate, "certificate",
+                                    context_names_use_chain, text);
+    }
     if (err == 0) {
         err = wr_tls_context_load_one(context, key, "key",
                                       context_names_use_key, text);
     }
     if (err == 0) {
-        err = context_names_accept(context);
+        err = context->backend->credential_check(
+            context_names_newest(context)->credential);
         if (err < 0) {
             wr_tls_context_say(text, "key", file, err);
         }
@@ -177,32 +124,22 @@ static int context_names_load_one(weir_tls_context *context,
 
 /* ---- choosing ---- */
 
-/* Puts a certificate and its key into a connection of @context. wolfSSL still
- * assumes a key of the first certificate's kind, and would choose a TLS 1.2
- * suite for that kind; so the list of suites is set too. */
+/* Shows a certificate in a connection of @context. The list of suites is for
+ * the kind of the context's first key; for another kind it is set, too. */
 static int context_names_install(const weir_tls_context *context,
                                  const struct wr_tls_identity *identity,
-                                 WOLFSSL *ssl)
+                                 struct wr_tls_conn *conn)
 {
-    wr_assert(identity->chain && identity->key);
-    if (wolfSSL_use_certificate_chain_buffer(
-            ssl, identity->chain, identity->chain_size) != WOLFSSL_SUCCESS ||
-        wolfSSL_use_PrivateKey_buffer(ssl, identity->key, identity->key_size,
-                                      WOLFSSL_FILETYPE_PEM) !=
-            WOLFSSL_SUCCESS) {
-        return -ENOMEM; /* they were tried before */
-    }
-    wr_tls_context_set_rsa(ssl, identity->rsa_key);
-    if (identity->is_rsa == context->identities[0].is_rsa) {
-        return 0;
-    }
-    if (!context->suites_of_others) {
+    const bool is_like_first =
+        identity->is_rsa == context->identities[0].is_rsa;
+
+    wr_assert(identity->credential);
+    if (!is_like_first && !context->suites_of_others) {
         return WEIR_ETLSCIPHER;
     }
-    return wolfSSL_set_cipher_list(ssl, context->suites_of_others) ==
-                   WOLFSSL_SUCCESS
-               ? 0
-               : -ENOMEM;
+    return conn->backend->show(conn, identity->credential,
+                               is_like_first ? NULL
+                                             : context->suites_of_others);
 }
 
 /* True if it is for @host; NULL: for a client without a name that is known. */
@@ -263,10 +200,9 @@ static int context_names_show(const weir_tls_context *context,
         identity = context_names_find(from, NULL, lacking);
     }
     wr_assert(identity != NULL); /* the first one is a default */
-    wr_assert(identity->chain && identity->key);
     return identity == &context->identities[0]
                ? 0
-               : context_names_install(context, identity, verdict->ssl);
+               : context_names_install(context, identity, verdict->conn);
 }
 
 /* Asks the program. Returns 0, and *ret is a reference or NULL, or the
@@ -292,10 +228,13 @@ static int context_names_ask(const weir_tls_context *context, const char *host,
     return 0;
 }
 
+/* A number of RFC 8446, 6. */
 static uint8_t context_names_alert(int err)
 {
+    enum { INTERNAL_ERROR = 80, UNRECOGNIZED_NAME = 112 };
+
     wr_assert(err < 0);
-    return err == WEIR_ETLSNONAME ? unrecognized_name : internal_error;
+    return err == WEIR_ETLSNONAME ? UNRECOGNIZED_NAME : INTERNAL_ERROR;
 }
 
 int wr_tls_context_choose(weir_tls_context *context,
@@ -320,15 +259,6 @@ int wr_tls_context_choose(weir_tls_context *context,
         *ret_alert = context_names_alert(err);
     }
     return err;
-}
-
-/* wolfSSL keeps the name that a client asks for where there is a callback. */
-static int context_names_callback(WOLFSSL *ssl, int *ret_alert, void *arg)
-{
-    (void)ret_alert;
-    (void)arg;
-    wr_assert(ssl);
-    return 0;
 }
 
 uint8_t wr_tls_context_lacking_kinds(const weir_tls_context *context,
@@ -365,6 +295,21 @@ static int context_names_select_suites(weir_tls_context *context,
     return 0;
 }
 
+/* Only a client may have no certificate, and then it has no key, either. */
+static int context_names_lack(const weir_tls_context *context,
+                              const struct weir_tls_options *options,
+                              struct wr_tls_context_text *text)
+{
+    const bool has_key = wr_tls_context_has(&options->key);
+    const int err = context->is_server ? -EINVAL : has_key ? WEIR_ETLSNOKEY : 0;
+
+    wr_assert(context->identity_count == 0);
+    if (err < 0) {
+        wr_tls_context_say(text, "certificate", "none is given", err);
+    }
+    return err;
+}
+
 int wr_tls_context_load_names(weir_tls_context *context,
                               const struct weir_tls_options *options,
                               struct wr_tls_context_text *text)
@@ -379,8 +324,8 @@ int wr_tls_context_load_names(weir_tls_context *context,
     context->has_newest = options->max_version != WEIR_TLS_1_2;
     context->choose = options->choose;
     context->choose_user = options->choose_user;
-    if (!context->is_server) {
-        return 0;
+    if (!wr_tls_context_has(&options->certificate)) {
+        return context_names_lack(context, options, text);
     }
     context->identities =
         calloc(options->identity_count + 1, sizeof(*context->identities));
@@ -398,10 +343,9 @@ int wr_tls_context_load_names(weir_tls_context *context,
             err = context_names_load_one(context, &known, text);
         }
     }
-    if (err == 0) {
-        wr_tls_name_index_sort(&context->index);
+    if (err < 0 || !context->is_server) {
+        return err;
     }
-    wolfSSL_CTX_set_servername_callback(context->ctx, context_names_callback);
-    return err < 0 ? err
-                   : context_names_select_suites(context, options->ciphers);
+    wr_tls_name_index_sort(&context->index);
+    return context_names_select_suites(context, options->ciphers);
 }

@@ -1,7 +1,7 @@
 /*
  * Verification of the signatures of certificates and revocation lists.
  *
- * wolfCrypt verifies without state between calls, so threads may verify at the
+ * A backend verifies without state between calls, so threads may verify at the
  * same time. lib/x509/signed.h reads the signed data.
  */
 #ifndef WEIR_LIB_TLS_CONTEXT_SIGNATURE_H

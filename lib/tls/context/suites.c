@@ -1,10 +1,11 @@
 /*
  * The lists of suites and groups. A name is compared as a whole and with its
- * case, so that wolfSSL never interprets a part of a name, an alias or a
- * keyword like ALL. wolfSSL accepts IANA's names as well as its own.
+ * case, so that no library ever interprets a part of a name, an alias or a
+ * keyword like ALL.
  */
 #include "suites.h"
 
+#include "lib/tls/backend/backend.h"
 #include "uring/check.h"
 
 #include <weir/error.h>
@@ -12,9 +13,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <wolfssl/options.h>
-
-#include <wolfssl/ssl.h>
 
 #define SUITES_AES                                                             \
     "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:"                           \
@@ -29,34 +27,38 @@
     "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256"
 
 /* AES with tables is slow and leaks its key by timing. */
-#if defined(WOLFSSL_AESNI) || defined(WOLFSSL_ARMASM)
-#define SUITES_ALL SUITES_AES ":" SUITES_CHACHA
-#else
-#define SUITES_ALL SUITES_CHACHA ":" SUITES_AES
-#endif
+#define SUITES_ALL      SUITES_AES ":" SUITES_CHACHA
+#define SUITES_ALL_SLOW SUITES_CHACHA ":" SUITES_AES
 
 /* The prefix of the names of TLS 1.2 suites, and of no others. */
 #define SUITES_OLD "TLS_ECDHE_"
 
-#define SUITES_RSA_BITS 2048
-#define SUITES_ECC_BITS 256
-
 struct suites_group {
     const char *name;
-    int number; /* wolfSSL's, which is IANA's */
+    uint16_t number; /* IANA's */
 };
 
 /* All groups, the preferred first. */
 static const struct suites_group suites_groups[] = {
-    {"X25519", WOLFSSL_ECC_X25519},
-    {"P-256", WOLFSSL_ECC_SECP256R1},
-    {"P-384", WOLFSSL_ECC_SECP384R1},
-#if defined(HAVE_ECC521) || defined(HAVE_ALL_CURVES)
-    {"P-521", WOLFSSL_ECC_SECP521R1},
-#endif
+    {"X25519", 29},
+    {"P-256", WR_X509_CURVE_P256},
+    {"P-384", WR_X509_CURVE_P384},
+    {"P-521", WR_X509_CURVE_P521},
 };
 
-#define SUITES_GROUP_COUNT (sizeof(suites_groups) / sizeof(*suites_groups))
+_Static_assert(sizeof(suites_groups) / sizeof(*suites_groups) ==
+                   WR_TLS_GROUPS_MAX,
+               "each group has its place in a list of numbers");
+
+/* How many groups the backend has; P-521 is the last one. */
+static size_t suites_group_count(void)
+{
+    const bool has_all = wr_tls_backend_get()->does & WR_TLS_DOES_P521;
+
+    wr_assert(suites_groups[WR_TLS_GROUPS_MAX - 1].number ==
+              WR_X509_CURVE_P521);
+    return has_all ? WR_TLS_GROUPS_MAX : WR_TLS_GROUPS_MAX - 1;
+}
 
 static bool suites_knows(const char *name, size_t len)
 {
@@ -77,7 +79,9 @@ static bool suites_knows(const char *name, size_t len)
 
 const char *wr_tls_suites_get_all(void)
 {
-    return SUITES_ALL;
+    const bool is_fast = wr_tls_backend_get()->does & WR_TLS_DOES_FAST_AES;
+
+    return is_fast ? SUITES_ALL : SUITES_ALL_SLOW;
 }
 
 int wr_tls_suites_check(const char *list, const char **ret_unknown,
@@ -118,15 +122,6 @@ bool wr_tls_suites_has(const char *list, enum weir_tls_version version)
     }
 }
 
-int wr_tls_suites_use(struct WOLFSSL_CTX *ctx, const char *list)
-{
-    wr_assert(ctx);
-    return wolfSSL_CTX_set_cipher_list(ctx, list ? list : SUITES_ALL) ==
-                   WOLFSSL_SUCCESS
-               ? 0
-               : WEIR_ETLSCIPHERS;
-}
-
 /* The name of a TLS 1.2 suite contains the kind of its key. */
 static bool suites_fit(const char *name, bool is_rsa)
 {
@@ -138,7 +133,7 @@ static bool suites_fit(const char *name, bool is_rsa)
 
 int wr_tls_suites_select(const char *list, bool is_rsa, char *ret, size_t size)
 {
-    const char *at = list ? list : SUITES_ALL;
+    const char *at = list ? list : wr_tls_suites_get_all();
     size_t used = 0;
 
     _Static_assert(sizeof(SUITES_ALL) <= WR_TLS_SUITES_SIZE, "it has room");
@@ -165,12 +160,18 @@ int wr_tls_suites_select(const char *list, bool is_rsa, char *ret, size_t size)
 
 /* ---- numbers ---- */
 
-struct suites_old {
+struct suites_row {
     const char *name;
     uint16_t number;
 };
 
-static const struct suites_old suites_old[] = {
+static const struct suites_row suites_new[] = {
+    {"TLS_AES_128_GCM_SHA256", 0x1301},
+    {"TLS_AES_256_GCM_SHA384", 0x1302},
+    {"TLS_CHACHA20_POLY1305_SHA256", 0x1303},
+};
+
+static const struct suites_row suites_old[] = {
     {SUITES_OLD "ECDSA_WITH_AES_128_GCM_SHA256", 0xc02b},
     {SUITES_OLD "ECDSA_WITH_AES_256_GCM_SHA384", 0xc02c},
     {SUITES_OLD "ECDSA_WITH_CHACHA20_POLY1305_SHA256", 0xcca9},
@@ -183,7 +184,7 @@ static const struct suites_old suites_old[] = {
 
 uint32_t wr_tls_suites_mask(const char *list)
 {
-    const char *at = list ? list : SUITES_ALL;
+    const char *at = list ? list : wr_tls_suites_get_all();
     uint32_t mask = 0;
 
     wr_assert(at[0] != '\0');
@@ -228,13 +229,28 @@ bool wr_tls_suites_has_kind(uint32_t mask, bool is_rsa)
     return false;
 }
 
+const char *wr_tls_suites_name_of(uint16_t number)
+{
+    for (size_t i = 0; i < sizeof(suites_new) / sizeof(*suites_new); i++) {
+        if (suites_new[i].number == number) {
+            return suites_new[i].name;
+        }
+    }
+    for (size_t i = 0; i < SUITES_OLD_COUNT; i++) {
+        if (suites_old[i].number == number) {
+            return suites_old[i].name;
+        }
+    }
+    return NULL;
+}
+
 /* ---- groups ---- */
 
 static const struct suites_group *suites_find_group(const char *name,
                                                     size_t len)
 {
     wr_assert(name != NULL);
-    for (size_t i = 0; i < SUITES_GROUP_COUNT; i++) {
+    for (size_t i = 0; i < suites_group_count(); i++) {
         if (strlen(suites_groups[i].name) == len &&
             memcmp(suites_groups[i].name, name, len) == 0) {
             return &suites_groups[i];
@@ -247,7 +263,7 @@ void wr_tls_suites_name_groups(char *ret, size_t size)
 {
     size_t used = 0;
 
-    for (size_t i = 0; i < SUITES_GROUP_COUNT && used < size; i++) {
+    for (size_t i = 0; i < suites_group_count() && used < size; i++) {
         used += (size_t)snprintf(ret + used, size - used, "%s%s",
                                  i == 0 ? "" : ":", suites_groups[i].name);
     }
@@ -274,12 +290,15 @@ int wr_tls_suites_check_groups(const char *list, const char **ret_unknown,
 }
 
 /* A list may name a group again, which changes nothing. */
-static int suites_number_groups(const char *list, int *ret)
+size_t wr_tls_suites_number_groups(const char *list,
+                                   uint16_t ret[WR_TLS_GROUPS_MAX])
 {
-    const char *at = list;
+    char all[WR_TLS_GROUPS_SIZE];
+    const char *at = list ? list : all;
     unsigned seen = 0;
-    int count = 0;
+    size_t count = 0;
 
+    wr_tls_suites_name_groups(all, sizeof(all));
     for (;;) {
         const size_t len = strcspn(at, ":");
         const struct suites_group *group = suites_find_group(at, len);
@@ -294,28 +313,4 @@ static int suites_number_groups(const char *list, int *ret)
         }
         at += len + 1;
     }
-}
-
-int wr_tls_suites_use_groups(struct WOLFSSL_CTX *ctx, const char *list)
-{
-    char all[WR_TLS_GROUPS_SIZE];
-    int numbers[SUITES_GROUP_COUNT];
-
-    wr_assert(ctx != NULL);
-    wr_tls_suites_name_groups(all, sizeof(all));
-    const int count = suites_number_groups(list ? list : all, numbers);
-    return wolfSSL_CTX_set_groups(ctx, numbers, count) == WOLFSSL_SUCCESS
-               ? 0
-               : WEIR_ETLSENGINE;
-}
-
-int wr_tls_suites_set_strength(struct WOLFSSL_CTX *ctx)
-{
-    wr_assert(ctx != NULL);
-    return wolfSSL_CTX_SetMinRsaKey_Sz(ctx, SUITES_RSA_BITS) ==
-                       WOLFSSL_SUCCESS &&
-                   wolfSSL_CTX_SetMinEccKey_Sz(ctx, SUITES_ECC_BITS) ==
-                       WOLFSSL_SUCCESS
-               ? 0
-               : WEIR_ETLSENGINE;
 }

@@ -2,15 +2,13 @@
  * The only cipher suites and groups that weir lets a connection use:
  * authenticated encryption with ephemeral keys.
  *
- * wolfSSL may have been built with more, even with suites that do not encrypt,
- * so its own lists are never used.
+ * A library may have been built with more, even with suites that do not
+ * encrypt, so its own lists are never used.
  */
 #ifndef WEIR_LIB_TLS_CONTEXT_SUITES_H
 #define WEIR_LIB_TLS_CONTEXT_SUITES_H
 
 #include <weir/tls.h>
-
-struct WOLFSSL_CTX;
 
 /* IANA's names of all suites, separated by colons: the default list. */
 const char *wr_tls_suites_get_all(void);
@@ -22,10 +20,6 @@ WEIR_MUST_USE int wr_tls_suites_check(const char *list,
 
 /* True if a checked list has a suite for @version. */
 bool wr_tls_suites_has(const char *list, enum weir_tls_version version);
-
-/* Sets a checked list; NULL: the default list. 0, or WEIR_ETLSCIPHERS if
- * wolfSSL has no suite of the list. */
-WEIR_MUST_USE int wr_tls_suites_use(struct WOLFSSL_CTX *ctx, const char *list);
 
 /* Writes the suites of @list (NULL: the default list) for the given kind of key
  * to @ret, of @size bytes. 0; WEIR_ETLSCIPHERS if there is none; -E2BIG. */
@@ -42,6 +36,12 @@ bool wr_tls_suites_has_kind(uint32_t mask, bool is_rsa);
 /* Bytes of the default list, and a NUL. */
 #define WR_TLS_SUITES_SIZE 384u
 
+/* IANA's name of the suite with this number; NULL: it is none of them. */
+const char *wr_tls_suites_name_of(uint16_t number);
+
+/* How many groups there are. */
+#define WR_TLS_GROUPS_MAX 4u
+
 /* Bytes of the names of all groups, and a NUL. */
 #define WR_TLS_GROUPS_SIZE 32u
 
@@ -54,12 +54,9 @@ WEIR_MUST_USE int wr_tls_suites_check_groups(const char *list,
                                              const char **ret_unknown,
                                              int *ret_len);
 
-/* Sets a checked list of key exchange groups; NULL: all of them. 0 or
- * WEIR_ETLSENGINE. */
-WEIR_MUST_USE int wr_tls_suites_use_groups(struct WOLFSSL_CTX *ctx,
-                                           const char *list);
-
-/* Sets the minimum key sizes, for own and peers' keys: 0 or WEIR_ETLSENGINE. */
-WEIR_MUST_USE int wr_tls_suites_set_strength(struct WOLFSSL_CTX *ctx);
+/* Writes IANA's numbers of a checked list of groups to @ret, each once, and
+ * returns how many; NULL: of all of them. */
+size_t wr_tls_suites_number_groups(const char *list,
+                                   uint16_t ret[WR_TLS_GROUPS_MAX]);
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * Session tickets: a ring of keys, AES-256-GCM over one ticket, and wolfSSL's
- * callback over both.
+ * Session tickets: a ring of keys, AES-256-GCM over one ticket, and the events
+ * of a backend over both.
  *
  * Keys that are made here rotate: a key seals for one lifetime, opens for
  * another, and is then overwritten, so that a thief of a server's memory cannot
@@ -11,8 +11,7 @@
  * program could not tell who the client is.
  *
  * Connections on all threads share the context's keys, so the keys are copied
- * under its mutex. wolfSSL's own tickets are not used: wolfSSL would allocate
- * the context's random generator in the memory of the first connection's loop.
+ * under its mutex.
  */
 #include "ticket.h"
 
@@ -267,13 +266,6 @@ bool wr_tls_ticket_open(const struct wr_tls_ticket *ticket,
 
 /* ---- of a context ---- */
 
-_Static_assert((int)WR_TLS_TICKET_NAME == WOLFSSL_TICKET_NAME_SZ,
-               "the name of a key has its place in a ticket");
-_Static_assert((int)WR_TLS_TICKET_IV == WOLFSSL_TICKET_IV_SZ,
-               "nonce and time have their place in a ticket");
-_Static_assert((int)WR_TLS_TICKET_TAG <= WOLFSSL_TICKET_MAC_SZ,
-               "a tag has its place in a ticket");
-
 #define TICKET_SECOND       UINT64_C(1000000000)
 #define TICKET_LIFETIME     (2 * 60 * 60)
 #define TICKET_LIFETIME_MAX (7 * 24 * 60 * 60) /* RFC 8446, 4.6.1 */
@@ -284,139 +276,129 @@ static uint64_t ticket_now(void)
     return (uint64_t)time(NULL);
 }
 
-static int ticket_seal(weir_tls_context *context,
-                       const struct wr_tls_ticket *ticket)
+static bool ticket_has_keys(const weir_tls_context *context)
 {
-    const uint64_t now = ticket_now();
-    struct wr_tls_ticket_key key;
-
     wr_assert(context->is_server);
-    pthread_mutex_lock(&context->mutex);
-    int err = wr_tls_ticket_keys_get(&context->ticket_keys, now, &key);
-    pthread_mutex_unlock(&context->mutex);
-    if (err == 0) {
-        err = wr_tls_ticket_seal(ticket, &key, now);
-        explicit_bzero(&key, sizeof(key));
-    }
-    return err == 0 ? WOLFSSL_TICKET_RET_OK : WOLFSSL_TICKET_RET_FATAL;
+    return context->ticket_keys.count > 0;
 }
 
-static int ticket_open(weir_tls_context *context,
-                       const struct wr_tls_ticket *ticket)
+/* The key that seals now. */
+static int ticket_get_key(weir_tls_context *context, uint64_t now,
+                          struct wr_tls_ticket_key *ret)
 {
-    struct wr_tls_ticket_key key;
-
-    wr_assert(context->is_server);
+    wr_assert(ticket_has_keys(context)); /* other servers issue none */
     pthread_mutex_lock(&context->mutex);
-    bool is_known =
-        wr_tls_ticket_keys_find(&context->ticket_keys, ticket->name, &key);
+    const int err = wr_tls_ticket_keys_get(&context->ticket_keys, now, ret);
     pthread_mutex_unlock(&context->mutex);
-    if (is_known) {
-        is_known = wr_tls_ticket_open(ticket, &key, ticket_now(),
-                                      context->ticket_keys.lifetime);
-        explicit_bzero(&key, sizeof(key));
-    }
-    return is_known ? WOLFSSL_TICKET_RET_OK : WOLFSSL_TICKET_RET_REJECT;
+    return err;
 }
 
-/* Digests the name that the client asks for. With TLS 1.2 wolfSSL opens a
- * ticket while it reads the hello, perhaps before the name; the engine has read
- * the name before. */
-static int ticket_digest_asked(WOLFSSL *ssl, bool seals,
-                               uint8_t ret[WR_TLS_TICKET_DIGEST])
+static bool ticket_find_key(weir_tls_context *context, const uint8_t *name,
+                            struct wr_tls_ticket_key *ret)
 {
-    const struct wr_tls_verdict *verdict = wr_tls_context_verdict_of(ssl);
-    void *name = NULL;
+    if (!ticket_has_keys(context)) {
+        return false;
+    }
+    pthread_mutex_lock(&context->mutex);
+    const bool is_known =
+        wr_tls_ticket_keys_find(&context->ticket_keys, name, ret);
+    pthread_mutex_unlock(&context->mutex);
+    return is_known;
+}
+
+/* With TLS 1.2 a library may open a ticket while it reads the hello, perhaps
+ * before the name; the engine has read the name before. */
+int wr_tls_context_digest_asked(const struct wr_tls_verdict *verdict,
+                                bool seals, uint8_t ret[WR_TLS_TICKET_DIGEST])
+{
+    const struct wr_tls_conn *conn = verdict->conn;
+    const struct wr_tls_backend *backend = conn->backend;
 
     wr_assert(verdict->peer_is_client);
     wr_assert(!seals || !verdict->err);
-    if (!seals && wolfSSL_GetVersion(ssl) == WOLFSSL_TLSV1_2) {
+    if (!seals && backend->get_version(conn) == WR_TLS_VERSION_1_2) {
         memcpy(ret, verdict->asked_name, WR_TLS_TICKET_DIGEST);
         return verdict->knows_asked_name ? 0 : -ENODATA;
     }
-    const size_t len =
-        wolfSSL_SNI_GetRequest(ssl, WOLFSSL_SNI_HOST_NAME, &name);
-    return wr_tls_ticket_digest_name(name, name ? len : 0, ret);
+    const char *name = backend->get_name(conn);
+    return wr_tls_ticket_digest_name(name, name ? strlen(name) : 0, ret);
 }
 
-/* wolfSSL's callback. A foreign ticket is refused, and a full handshake
- * follows. The size of a ticket to be opened comes from the client and may be
- * 0. */
-/* NOLINTNEXTLINE(readability-function-size): wolfSSL says what it is given */
-static int ticket_callback(WOLFSSL *ssl, unsigned char *name, unsigned char *iv,
-                           unsigned char *mac, int seals, unsigned char *data,
-                           int size, int *ret_size, void *arg)
+int wr_tls_context_seal_ticket(weir_tls_context *context,
+                               const struct wr_tls_verdict *verdict,
+                               const struct wr_tls_ticket *ticket)
 {
-    weir_tls_context *context = arg;
+    const uint64_t now = ticket_now();
     uint8_t host[WR_TLS_TICKET_DIGEST];
-    const struct wr_tls_ticket ticket = {
-        .name = name,
-        .iv = iv,
-        .tag = mac,
-        .data = data,
-        .size = (size_t)size,
-        .host = host,
-    };
+    struct wr_tls_ticket whole = *ticket;
+    struct wr_tls_ticket_key key;
 
-    wr_assert(size >= 0 && (size > 0 || !seals));
-    *ret_size = size;
-    if (context->ticket_keys.count == 0) {
-        wr_assert(!seals); /* such a server issues none */
-        return WOLFSSL_TICKET_RET_REJECT;
+    wr_assert(verdict->context == context);
+    whole.host = host;
+    int err = wr_tls_context_digest_asked(verdict, true, host);
+    if (err == 0) {
+        err = ticket_get_key(context, now, &key);
     }
-    if (size == 0 || ticket_digest_asked(ssl, seals, host) < 0) {
-        return seals ? WOLFSSL_TICKET_RET_FATAL : WOLFSSL_TICKET_RET_REJECT;
+    if (err == 0) {
+        err = wr_tls_ticket_seal(&whole, &key, now);
+        explicit_bzero(&key, sizeof(key));
     }
-    if (!seals) {
-        return ticket_open(context, &ticket);
+    return err;
+}
+
+bool wr_tls_context_open_ticket(weir_tls_context *context,
+                                const struct wr_tls_verdict *verdict,
+                                const struct wr_tls_ticket *ticket)
+{
+    uint8_t host[WR_TLS_TICKET_DIGEST];
+    struct wr_tls_ticket whole = *ticket;
+    struct wr_tls_ticket_key key;
+
+    wr_assert(verdict->context == context);
+    whole.host = host;
+    if (!ticket_has_keys(context) ||
+        wr_tls_context_digest_asked(verdict, false, host) < 0 ||
+        !ticket_find_key(context, ticket->name, &key)) {
+        return false;
     }
-    memset(mac, 0, WOLFSSL_TICKET_MAC_SZ);
-    return ticket_seal(context, &ticket);
+    const bool is_open = wr_tls_ticket_open(&whole, &key, ticket_now(),
+                                            context->ticket_keys.lifetime);
+    explicit_bzero(&key, sizeof(key));
+    return is_open;
+}
+
+int wr_tls_context_get_ticket_key(weir_tls_context *context,
+                                  uint8_t name[WR_TLS_TICKET_NAME],
+                                  uint8_t secret[WR_TLS_TICKET_SECRET])
+{
+    struct wr_tls_ticket_key key;
+    const int err = ticket_get_key(context, ticket_now(), &key);
+
+    wr_assert(err <= 0);
+    if (err == 0) {
+        memcpy(name, key.name, sizeof(key.name));
+        memcpy(secret, key.secret, sizeof(key.secret));
+        explicit_bzero(&key, sizeof(key));
+    }
+    return err;
+}
+
+bool wr_tls_context_find_ticket_key(weir_tls_context *context,
+                                    const uint8_t name[WR_TLS_TICKET_NAME],
+                                    uint8_t secret[WR_TLS_TICKET_SECRET])
+{
+    struct wr_tls_ticket_key key;
+    const bool is_known = ticket_find_key(context, name, &key);
+
+    wr_assert(!is_known || context->ticket_keys.lifetime > 0);
+    if (is_known) {
+        memcpy(secret, key.secret, sizeof(key.secret));
+        explicit_bzero(&key, sizeof(key));
+    }
+    return is_known;
 }
 
 /* ---- setting up ---- */
-
-/* If TLS 1.2 is the highest version, wolfSSL fails to refuse TLS 1.3
- * tickets. */
-static int ticket_refuse(weir_tls_context *context,
-                         const struct weir_tls_options *options)
-{
-    wr_assert(context->is_server);
-    wr_assert(context->ticket_keys.count == 0);
-    if (wolfSSL_CTX_no_ticket_TLSv13(context->ctx) != 0 &&
-        options->max_version != WEIR_TLS_1_2) {
-        return WEIR_ETLSENGINE;
-    }
-    return wolfSSL_CTX_NoTicketTLSv12(context->ctx) == WOLFSSL_SUCCESS
-               ? 0
-               : WEIR_ETLSENGINE;
-}
-
-static int ticket_announce(weir_tls_context *context, uint64_t lifetime)
-{
-    wr_assert(context->ticket_keys.count > 0);
-    wr_assert(lifetime <= TICKET_LIFETIME_MAX);
-    if (wolfSSL_CTX_set_TicketHint(context->ctx, (int)lifetime) !=
-        WOLFSSL_SUCCESS) {
-        return WEIR_ETLSENGINE;
-    }
-    /* Some builds return the previous time; none fails. */
-    wr_ignore(wolfSSL_CTX_set_timeout(context->ctx, (unsigned)lifetime) < 0);
-    return 0;
-}
-
-/* Servers without tickets need the callback, too: clients may offer tickets,
- * and without it wolfSSL would use its own. */
-static int ticket_set_callback(weir_tls_context *context)
-{
-    wr_assert(context->ctx != NULL);
-    return wolfSSL_CTX_set_TicketEncCb(context->ctx, ticket_callback) ==
-                       WOLFSSL_SUCCESS &&
-                   wolfSSL_CTX_set_TicketEncCtx(context->ctx, context) ==
-                       WOLFSSL_SUCCESS
-               ? 0
-               : WEIR_ETLSENGINE;
-}
 
 int wr_tls_context_check_tickets(const struct weir_tls_options *options)
 {
@@ -433,26 +415,25 @@ int wr_tls_context_check_tickets(const struct weir_tls_options *options)
 }
 
 int wr_tls_context_use_tickets(weir_tls_context *context,
-                               const struct weir_tls_options *options)
+                               const struct weir_tls_options *options,
+                               struct wr_tls_settings *settings)
 {
     uint64_t lifetime = options->ticket_lifetime_ns / TICKET_SECOND;
 
-    wr_assert(context->is_server);
-    int err = ticket_set_callback(context);
-    if (err < 0) {
-        return err;
-    }
+    wr_assert(context->is_server && !ticket_has_keys(context));
     if (options->no_tickets ||
         options->client_auth != WEIR_TLS_CLIENT_AUTH_NONE) {
-        return ticket_refuse(context, options);
+        return 0;
     }
     if (lifetime == 0) {
         lifetime = TICKET_LIFETIME;
     }
-    err = wr_tls_ticket_keys_init(&context->ticket_keys, options->ticket_keys,
-                                  options->ticket_keys_size, lifetime,
-                                  ticket_now());
-    return err < 0 ? err : ticket_announce(context, lifetime);
+    wr_assert(lifetime <= TICKET_LIFETIME_MAX);
+    settings->has_tickets = true;
+    settings->ticket_lifetime = (uint32_t)lifetime;
+    return wr_tls_ticket_keys_init(&context->ticket_keys, options->ticket_keys,
+                                   options->ticket_keys_size, lifetime,
+                                   ticket_now());
 }
 
 /* ---- handing keys over ---- */

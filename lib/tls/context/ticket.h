@@ -10,21 +10,9 @@
 #ifndef WEIR_LIB_TLS_CONTEXT_TICKET_H
 #define WEIR_LIB_TLS_CONTEXT_TICKET_H
 
-#include <weir/base.h>
+#include "lib/tls/backend/backend.h"
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-
-enum wr_tls_ticket_sizes {
-    WR_TLS_TICKET_NAME = 16,
-    WR_TLS_TICKET_SECRET = 32,
-    WR_TLS_TICKET_NONCE = 12,
-    WR_TLS_TICKET_IV = 16, /* the nonce and the time of sealing */
-    WR_TLS_TICKET_TAG = 16,
-    WR_TLS_TICKET_DIGEST = 32,
-    WR_TLS_TICKET_KEYS = 4, /* at most */
-};
+enum { WR_TLS_TICKET_KEYS = 4 }; /* at most */
 
 struct wr_tls_ticket_key {
     uint8_t name[WR_TLS_TICKET_NAME];
@@ -37,16 +25,6 @@ struct wr_tls_ticket_keys {
     bool rotates; /* keys made here; false: the user's keys */
     uint64_t lifetime;
     uint64_t since; /* when the first key was made, if it rotates */
-};
-
-/* The parts of a ticket as wolfSSL hands them out. */
-struct wr_tls_ticket {
-    uint8_t *name; /* WR_TLS_TICKET_NAME */
-    uint8_t *iv;   /* WR_TLS_TICKET_IV */
-    uint8_t *tag;  /* WR_TLS_TICKET_TAG */
-    uint8_t *data; /* sealed and opened in place */
-    size_t size;
-    const uint8_t *host; /* WR_TLS_TICKET_DIGEST, not in the ticket */
 };
 
 /* Digests the name that a client asks for, ignoring the case of letters; no

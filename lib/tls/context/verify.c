@@ -1,24 +1,17 @@
 /*
  * The verification of a peer's certificates by a context, and its verdict.
  *
- * weir alone decides. wolfSSL has no authorities; it reads the certificates as
- * they were sent, from the last one to the leaf, and calls back for each. With
- * the first call weir searches for a path and verifies each link
- * itself (signature.h), and that result stands. wolfSSL's own complaint, that
- * it knows no signer, is overruled.
+ * weir alone decides. A backend has no authorities; it hands the certificates
+ * up as they were sent. weir searches for a path and verifies each link itself
+ * (signature.h), and that result stands.
  *
- * While the calls for the other certificates of an accepted peer come, wolfSSL
- * verifies nothing: else it would add each issuer to the context, which threads
- * share, and verify signatures with those keys once more. With the call for the
- * leaf, the last one, the mode is the context's again.
- *
- * Texts and certificates are copied into the loop's memory, because wolfSSL's
- * copies live for one callback. An error text names the certificate at fault.
+ * Texts and certificates are copied into the loop's memory, because the
+ * backend's copies live for one call. An error text names the certificate at
+ * fault.
  */
 #include "verify.h"
 
 #include "context_impl.h"
-#include "error.h"
 #include "uring/check.h"
 
 #include <weir/error.h>
@@ -29,15 +22,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
-#include <wolfssl/error-ssl.h>
-#include <wolfssl/wolfcrypt/error-crypt.h>
-
-#if !defined(WOLFSSL_ALWAYS_VERIFY_CB) || !defined(WOLFSSL_VERIFY_CB_ALL_CERTS)
-#error "this wolfSSL does not show good certificates to the verify callback"
-#endif
-#ifdef KEEP_PEER_CERT
-#error "this wolfSSL accepts a leaf unseen if it has no memory for a copy"
-#endif
 
 /* ---- the verdict ---- */
 
@@ -259,54 +243,28 @@ bool wr_tls_verify_search(const struct wr_tls_policy *policy,
 
 /* Keeps all certificates that the peer sent. */
 static bool verify_keep_sent(struct wr_tls_verdict *verdict,
-                             const WOLFSSL_X509_STORE_CTX *store)
+                             const struct wr_bytes *certs, size_t count)
 {
-    if (store->totalCerts > (int)WR_X509_CHAIN_MAX) {
+    if (count > WR_X509_CHAIN_MAX) {
         wr_tls_verdict_fail(verdict, WEIR_ETLSPATHLEN,
                             "The peer sent more than %u certificates",
                             WR_X509_CHAIN_MAX);
         return false;
     }
-    for (int i = 0; i < store->totalCerts; i++) {
-        const WOLFSSL_BUFFER_INFO *from = &store->certs[i];
-        if (from->length == 0) {
+    for (size_t i = 0; i < count; i++) {
+        if (certs[i].size == 0) {
             wr_tls_verdict_fail(verdict, WEIR_ETLSBADCERT,
-                                "Certificate %d of the peer is empty", i);
+                                "Certificate %zu of the peer is empty", i);
             return false;
         }
-        if (wr_tls_verdict_keep(verdict, (uint32_t)i, from->buffer,
-                                from->length) < 0) {
+        if (wr_tls_verdict_keep(verdict, (uint32_t)i, certs[i].data,
+                                certs[i].size) < 0) {
             wr_tls_verdict_fail(verdict, -ENOMEM,
                                 "No memory for a certificate");
             return false;
         }
     }
     return true;
-}
-
-/* True if wolfSSL's error for the leaf is one that the path search has checked
- * again. Other errors are final, for example an unusable key. */
-static bool verify_is_usable(struct wr_tls_verdict *verdict, int error)
-{
-    static const int others[] = {
-        0,
-        ASN_NO_SIGNER_E,
-        ASN_SELF_SIGNED_E,
-        ASN_PATHLEN_SIZE_E,
-    };
-
-    wr_assert(error <= 0);
-    for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++) {
-        if (others[i] == error) {
-            return true;
-        }
-    }
-    const int err = wr_tls_error_code_of(error);
-    wr_tls_verdict_fail(
-        verdict, err == WEIR_ETLSPROTOCOL ? WEIR_ETLSBADCERT : err,
-        "The peer's certificate cannot be used: %s",
-        wolfSSL_ERR_reason_error_string((unsigned long)-(long)error));
-    return false;
 }
 
 static struct wr_x509_reason verify_link(void *user,
@@ -341,29 +299,37 @@ static struct wr_x509_reason verify_revoked(void *user,
                                  (int64_t)time(NULL));
 }
 
-/* The alert that tells the peer why its certificates are refused. */
+/* The alert that tells the peer why its certificates are refused: a number of
+ * RFC 8446, 6. */
 static uint8_t verify_alert(int err)
 {
+    enum {
+        BAD_CERTIFICATE = 42,
+        CERTIFICATE_EXPIRED = 45,
+        UNKNOWN_CA = 48,
+        INTERNAL_ERROR = 80,
+    };
+
     wr_assert(err < 0);
     switch (err) {
     case WEIR_ETLSEXPIRED:
     case WEIR_ETLSNOTYET:
-        return certificate_expired;
+        return CERTIFICATE_EXPIRED;
     case WEIR_ETLSISSUER:
     case WEIR_ETLSSELFSIGNED:
     case WEIR_ETLSPATHLEN:
-        return unknown_ca;
+        return UNKNOWN_CA;
     case -ENOMEM:
-        return internal_error;
+        return INTERNAL_ERROR;
     default:
-        return bad_certificate;
+        return BAD_CERTIFICATE;
     }
 }
 
 /* Decides about the peer once; the cause of a refusal is noted in the
  * verdict. */
 static bool verify_judge(struct wr_tls_verdict *verdict,
-                         const WOLFSSL_X509_STORE_CTX *store)
+                         const struct wr_bytes *certs, size_t count)
 {
     weir_tls_context *context = verdict->context;
     const struct wr_tls_policy policy = {
@@ -378,69 +344,59 @@ static bool verify_judge(struct wr_tls_verdict *verdict,
 
     wr_assert(!verdict->is_judged && !verdict->is_accepted);
     verdict->is_judged = true;
-    verdict->is_accepted = verify_keep_sent(verdict, store) &&
+    verdict->is_accepted = verify_keep_sent(verdict, certs, count) &&
                            wr_tls_verify_search(&policy, verdict);
     return verdict->is_accepted;
 }
 
-/* True if wolfSSL speaks of the leaf that was accepted. */
+/* True if the backend speaks of the leaf that was accepted. */
 static bool verify_is_judged(const struct wr_tls_verdict *verdict,
-                             const WOLFSSL_X509_STORE_CTX *store)
+                             const struct wr_bytes *leaf)
 {
-    const struct wr_tls_certificate *leaf = verdict->chain;
+    const struct wr_tls_certificate *known = verdict->chain;
 
-    return verdict->is_accepted && leaf->size == store->certs->length &&
-           memcmp(leaf->der, store->certs->buffer, leaf->size) == 0;
+    return verdict->is_accepted && known->size == leaf->size &&
+           memcmp(known->der, leaf->data, leaf->size) == 0;
 }
 
-/* The peer has sent no certificate. */
-static bool verify_none(struct wr_tls_verdict *verdict, bool is_good)
+/* The peer has sent no certificate. The backend refuses a client where one is
+ * demanded. */
+static bool verify_none(struct wr_tls_verdict *verdict)
 {
     wr_assert(!verdict->is_accepted);
-    if (is_good && !verdict->peer_is_client) {
+    if (!verdict->peer_is_client) {
         wr_tls_verdict_fail(verdict, WEIR_ETLSBADCERT,
                             "The server sent no certificate");
         return false;
     }
-    verdict->has_none = is_good && !(verdict->context->verify_mode &
-                                     WOLFSSL_VERIFY_FAIL_IF_NO_PEER_CERT);
-    return is_good; /* with TLS 1.2 wolfSSL refuses a missing one later */
+    verdict->has_none = !verdict->context->demands;
+    return true;
 }
 
-/* wolfSSL's @error is 0 where it finds the certificate good. */
-static bool verify_certificate(struct wr_tls_verdict *verdict,
-                               const WOLFSSL_X509_STORE_CTX *store, int error)
+bool wr_tls_context_judge(struct wr_tls_verdict *verdict,
+                          const struct wr_bytes *certs, size_t count)
 {
-    const weir_tls_context *context = verdict->context;
-
-    wr_assert(error <= 0 && store->totalCerts > 0);
-    if (!verdict->is_judged && !verify_judge(verdict, store)) {
-        return false;
+    wr_assert(verdict->context->verifies);
+    if (count == 0) {
+        return verify_none(verdict);
     }
-    if (!verify_is_judged(verdict, store)) {
+    bool is_good = verdict->is_judged || verify_judge(verdict, certs, count);
+    if (is_good && !verify_is_judged(verdict, certs)) {
         wr_tls_verdict_fail(verdict, WEIR_ETLSBADCERT,
                             "The peer sent certificates twice");
-        return false;
+        is_good = false;
     }
-    wr_assert(store->error_depth >= 0);
-    const bool is_last = store->error_depth == 0;
-    wolfSSL_set_verify(verdict->ssl,
-                       is_last ? context->verify_mode : WOLFSSL_VERIFY_NONE,
-                       wr_tls_context_verify);
-    return !is_last || verify_is_usable(verdict, error);
+    if (!is_good) {
+        verdict->alert = verify_alert(verdict->err);
+    }
+    return is_good;
 }
 
-int wr_tls_context_verify(int is_good, WOLFSSL_X509_STORE_CTX *store)
+void wr_tls_context_refuse(struct wr_tls_verdict *verdict, int err,
+                           const char *text)
 {
-    struct wr_tls_verdict *verdict = store->userCtx;
-
-    wr_assert(is_good || store->error != 0);
-    if (store->totalCerts == 0) {
-        return verify_none(verdict, is_good);
-    }
-    if (verify_certificate(verdict, store, is_good ? 0 : store->error)) {
-        return true;
-    }
+    wr_assert(err < 0 && text);
+    wr_tls_verdict_fail(verdict, err,
+                        "The peer's certificate cannot be used: %s", text);
     verdict->alert = verify_alert(verdict->err);
-    return false;
 }

@@ -4,8 +4,8 @@
  * (lib/x509/rules.h), and the strict comparison of the peer's name
  * (lib/x509/hostname.h).
  *
- * wolfSSL reports a failed verification with a single number. The context
- * writes the precise cause here while wolfSSL runs, and the engine makes it the
+ * A library reports a failed verification with a single number. The context
+ * writes the precise cause here while it runs, and the engine makes it the
  * sticky error. The first cause is kept, as are the peer's certificates. For a
  * server the struct also passes facts about the client between context and
  * engine during the handshake.
@@ -40,11 +40,11 @@ struct wr_tls_verdict {
     uint8_t lacking_kinds; /* of keys, which the client cannot use (offer.h) */
     bool knows_asked_name;
     /* Digest of the name that a client with a TLS 1.2 ticket asks for; the
-     * engine reads the name before wolfSSL reads the hello. */
+     * engine reads the name before the backend reads the hello. */
     uint8_t asked_name[WR_TLS_TICKET_DIGEST];
-    uint8_t alert;             /* tells the peer why; 0: wolfSSL chooses */
+    uint8_t alert;             /* tells the peer why; 0: the backend chooses */
     weir_tls_context *context; /* for the verification; borrowed */
-    struct WOLFSSL *ssl;       /* that verifies by it; borrowed */
+    struct wr_tls_conn *conn;  /* that verifies by it; borrowed */
     weir_tls_context *chosen;  /* by the program, a reference; or NULL */
 };
 

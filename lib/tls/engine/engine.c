@@ -1,17 +1,15 @@
 /*
  * The engine: its life, its steps, its state.
  *
- * Each step enters the loop's memory account, calls wolfSSL once, and turns the
- * result into a number of bytes, -EAGAIN or the sticky error. wolfSSL's receive
- * callback never reports an end; this file detects the transport's end when
- * wolfSSL wants bytes that will not come. So a truncation and a close_notify
- * are told apart, although wolfSSL_read() returns 0 for both.
+ * Each step calls the backend once, and turns the result into a number of
+ * bytes, -EAGAIN or the sticky error. The event take() never reports an end;
+ * this file detects the transport's end when the backend wants bytes that will
+ * not come. So a truncation and a close_notify are told apart.
  */
 #include "engine.h"
 
 #include "engine_impl.h"
 #include "lib/tls/context/context.h"
-#include "lib/tls/context/error.h"
 
 #include <weir/error.h>
 
@@ -57,7 +55,7 @@ static bool engine_is_closed(const struct wr_tls_engine *engine)
 
 void wr_tls_engine_check_invariants(const struct wr_tls_engine *engine)
 {
-    wr_assert(engine->ssl);
+    wr_assert(engine->conn.ssl);
     wr_assert((engine->err < 0) == (engine->state == WR_TLS_ENGINE_FAILED));
     wr_assert(!engine->output_first == !engine->output_last);
     wr_assert(!engine->output_first == (engine->output_bytes == 0));
@@ -82,21 +80,21 @@ static int engine_fail(struct wr_tls_engine *engine, int err)
 /* Notes the newest fatal alert received and the first one sent. */
 static void engine_note_alerts(struct wr_tls_engine *engine)
 {
-    WOLFSSL_ALERT_HISTORY history;
+    int received;
+    int sent;
 
-    if (wolfSSL_get_alert_history(engine->ssl, &history) != WOLFSSL_SUCCESS) {
-        return;
+    wr_assert(engine->conn.ssl);
+    engine->conn.backend->get_alerts(&engine->conn, &received, &sent);
+    if (received >= 0) {
+        engine->alert_received = (int16_t)received;
     }
-    if (history.last_rx.level == alert_fatal) {
-        engine->alert_received = (int16_t)history.last_rx.code;
-    }
-    if (history.last_tx.level == alert_fatal && engine->alert_sent < 0) {
-        engine->alert_sent = (int16_t)history.last_tx.code;
+    if (sent >= 0 && engine->alert_sent < 0) {
+        engine->alert_sent = (int16_t)sent;
     }
 }
 
 /* A client of TLS 1.3 that refuses the server's messages has perhaps no keys
- * yet to seal its alert, as OpenSSL's; wolfSSL refuses the header of such a
+ * yet to seal its alert, as OpenSSL's; a backend refuses the header of such a
  * record, and the alert is left. An alert ends the handshake as any error does.
  */
 static void engine_note_plain_alert(struct wr_tls_engine *engine)
@@ -107,48 +105,39 @@ static void engine_note_plain_alert(struct wr_tls_engine *engine)
     if (engine->state == WR_TLS_ENGINE_HANDSHAKE &&
         engine->header[0] == alert && engine->header_fill == 0 &&
         engine->record_left == 2 && engine->input_left >= 2 &&
-        engine->input[0] == alert_fatal) {
+        engine->input[0] == WR_TLS_ALERT_FATAL) {
         engine->alert_received = engine->input[1];
     }
 }
 
-/* Fails with the error for wolfSSL's @number. */
-static int engine_fail_by(struct wr_tls_engine *engine, int number)
+/* Fails with the error for a failed step. */
+static int engine_fail_by_step(struct wr_tls_engine *engine)
 {
+    const struct wr_tls_conn *conn = &engine->conn;
+
     engine_note_alerts(engine);
     engine_note_plain_alert(engine);
-    engine->number = number;
-    if (engine->no_memory || engine->memory->failed) {
+    if (engine->no_memory || conn->lacks_memory) {
         return engine_fail(engine, -ENOMEM);
     }
     if (engine->flooded) {
         return engine_fail(engine, WEIR_ETLSFLOOD);
     }
     if (engine->oversized) {
-        engine->number = LENGTH_ERROR;
         return engine_fail(engine, WEIR_ETLSPROTOCOL);
     }
     if (engine->verdict.err &&
-        (number != FATAL_ERROR || engine->alert_received < 0)) {
+        (conn->code != WEIR_ETLSALERT || engine->alert_received < 0)) {
         return engine_fail(engine, engine->verdict.err);
     }
     if (engine->alert_received >= 0) {
         return engine_fail(engine, WEIR_ETLSALERT);
     }
-    if (engine->is_server && number == BAD_KEY_SHARE_DATA) {
-        engine->number =
-            0; /* no common group; wolfSSL's text fits clients only */
-        return engine_fail(engine, WEIR_ETLSGROUP);
-    }
-    if (engine->idle_records > 0 && !wr_tls_engine_has_tls_header(engine)) {
+    if (conn->code != WEIR_ETLSGROUP && engine->idle_records > 0 &&
+        !wr_tls_engine_has_tls_header(engine)) {
         return engine_fail(engine, WEIR_ETLSPROTOCOL);
     }
-    const int err = wr_tls_error_code_of(number);
-    /* wolfSSL reports an engine error for certificates that it cannot read. */
-    return engine_fail(engine, err == WEIR_ETLSENGINE &&
-                                       engine->alert_sent == bad_certificate
-                                   ? WEIR_ETLSBADCERT
-                                   : err);
+    return engine_fail(engine, conn->code);
 }
 
 /* Handles the peer's close_notify in a call without another error. */
@@ -164,18 +153,15 @@ static int engine_end(struct wr_tls_engine *engine)
     return 0;
 }
 
-/* Translates the failure @ret of a wolfSSL call: 0 for the peer's close_notify,
- * -EAGAIN if it wants input, else the sticky error. */
+/* Translates the result @ret of a step: 0 for the peer's close_notify, -EAGAIN
+ * if it wants input, else the sticky error. */
 static int engine_translate(struct wr_tls_engine *engine, int ret)
 {
-    const int number = wolfSSL_get_error(engine->ssl, ret);
-
-    if (number == WOLFSSL_ERROR_ZERO_RETURN) {
+    if (ret == WR_TLS_STEP_ENDED) {
         return engine_end(engine);
     }
-    if (number != WOLFSSL_ERROR_WANT_READ) {
-        return engine_fail_by(engine,
-                              number < 0 ? number : WOLFSSL_FATAL_ERROR);
+    if (ret != WR_TLS_STEP_WANTS) {
+        return engine_fail_by_step(engine);
     }
     wr_assert(engine->input_left == 0);
     if (!engine->input_ended) {
@@ -188,90 +174,43 @@ static int engine_translate(struct wr_tls_engine *engine, int ret)
     return engine_fail(engine, WEIR_ETLSTRUNCATED);
 }
 
-/* ---- calls into wolfSSL ---- */
-
-/* Allocations of an open connection live for one call; allocations of a
- * handshake live longer. */
-static struct wr_tls_memory_scope engine_enter(struct wr_tls_engine *engine)
-{
-    wr_tls_engine_check_invariants(engine);
-    return wr_tls_memory_enter(engine->memory,
-                               engine->state == WR_TLS_ENGINE_HANDSHAKE
-                                   ? WR_TLS_MEMORY_PLAIN
-                                   : WR_TLS_MEMORY_BLOCKS);
-}
-
-static void engine_leave(struct wr_tls_engine *engine,
-                         struct wr_tls_memory_scope before)
-{
-    wr_tls_memory_leave(before);
-    wr_tls_engine_collect(engine);
-}
-
 /* ---- life ---- */
-
-static int engine_note_session(WOLFSSL *ssl, const unsigned char *ticket,
-                               int size, void *arg)
-{
-    struct wr_tls_engine *engine = arg;
-
-    (void)ticket;
-    wr_assert(ssl == engine->ssl);
-    engine->has_session = size > 0;
-    return 0;
-}
-
-_Static_assert(offsetof(struct wr_tls_engine, verdict) == 0,
-               "the context finds it by the argument of the I/O");
 
 static void engine_attach(struct wr_tls_engine *engine)
 {
-    wolfSSL_SSLSetIORecv(engine->ssl, wr_tls_engine_recv);
-    wolfSSL_SSLSetIOSend(engine->ssl, wr_tls_engine_send_handshake);
-    wolfSSL_SetIOReadCtx(engine->ssl, engine);
-    wolfSSL_SetIOWriteCtx(engine->ssl, engine);
-    if (engine->can_export || !engine->is_server) {
-        /* The arrays hold the exporter's secret and the parts of a ticket. */
-        wolfSSL_KeepArrays(engine->ssl);
-    }
-    if (wr_tls_context_verifies(engine->context)) {
-        wr_tls_engine_hear_secrets(engine);
-    }
-    if (!engine->is_server) {
-        wr_ignore(wolfSSL_set_SessionTicket_cb(engine->ssl, engine_note_session,
-                                               engine) !=
-                  WOLFSSL_SUCCESS); /* fails only for NULL */
+    struct wr_tls_conn *conn = &engine->conn;
+
+    wr_assert(conn->ssl);
+    engine->facts.best = conn->backend->get_version(conn);
+    if (wr_tls_engine_wants_secrets(engine)) {
+        conn->backend->hear_secrets(conn);
     }
 }
 
 int wr_tls_engine_init(struct wr_tls_engine *engine, weir_tls_context *context,
                        const struct wr_tls_peer_options *options,
-                       struct wr_tls_memory *memory)
+                       struct wr_tls_account *account)
 {
     *engine = (struct wr_tls_engine){
-        .memory = memory,
+        .conn = {.events = &wr_tls_engine_events,
+                 .account = account,
+                 .is_server = wr_tls_context_is_server(context),
+                 .can_export = options->can_export},
         .alert_received = -1,
         .alert_sent = -1,
-        .is_server = wr_tls_context_is_server(context),
-        .can_export = options->can_export,
         .awaits_hello =
             wr_tls_context_is_server(context) || options->can_export,
         .ignores_eof = options->ignores_eof,
         .facts = {.is_server = wr_tls_context_is_server(context)},
     };
-    wr_tls_verdict_init(&engine->verdict, memory->allocator);
-    struct wr_tls_memory_scope before =
-        wr_tls_memory_enter(memory, WR_TLS_MEMORY_PLAIN);
-    int err =
-        wr_tls_context_open(context, options, &engine->verdict, &engine->ssl);
-    wr_tls_memory_leave(before);
+    wr_tls_verdict_init(&engine->verdict, account->allocator);
+    const int err =
+        wr_tls_context_open(context, options, &engine->verdict, &engine->conn);
     if (err < 0) {
         wr_tls_verdict_fini(&engine->verdict);
         return err;
     }
     engine->context = weir_tls_context_ref(context);
-    engine->facts.best =
-        wolfSSL_GetVersion(engine->ssl) == WOLFSSL_TLSV1_3 ? 0x0304 : 0x0303;
     engine_attach(engine);
     wr_tls_engine_check_invariants(engine);
     return 0;
@@ -280,11 +219,8 @@ int wr_tls_engine_init(struct wr_tls_engine *engine, weir_tls_context *context,
 void wr_tls_engine_fini(struct wr_tls_engine *engine)
 {
     wr_tls_engine_check_invariants(engine);
-    struct wr_tls_memory_scope before =
-        wr_tls_memory_enter(engine->memory, WR_TLS_MEMORY_PLAIN);
-    wr_tls_context_close(engine->ssl);
-    wr_tls_memory_leave(before);
-    engine->ssl = NULL;
+    engine->conn.backend->close(&engine->conn);
+    wr_assert(!engine->conn.ssl);
     wr_tls_engine_drop_output(engine);
     wr_tls_engine_drop_hello(engine);
     wr_tls_engine_drop_early(engine);
@@ -340,16 +276,16 @@ void wr_tls_engine_feed_eof(struct wr_tls_engine *engine)
 
 /* ---- steps ---- */
 
-/* False if wolfSSL has taken a hello that engine_hello.c could not read, so
+/* False if the backend has taken a hello that engine_hello.c could not read, so
  * that no certificate was chosen where one must be. */
 static bool engine_has_chosen(const struct wr_tls_engine *engine)
 {
     wr_assert(engine->state == WR_TLS_ENGINE_HANDSHAKE);
-    return engine->verdict.has_chosen || !engine->is_server ||
+    return engine->verdict.has_chosen || !engine->conn.is_server ||
            !wr_tls_context_must_choose(engine->context);
 }
 
-/* False if wolfSSL ended a handshake well without weir's verdict. */
+/* False if the backend ended a handshake well without weir's verdict. */
 static bool engine_has_judged(const struct wr_tls_engine *engine)
 {
     const struct wr_tls_verdict *verdict = &engine->verdict;
@@ -357,7 +293,7 @@ static bool engine_has_judged(const struct wr_tls_engine *engine)
     wr_assert(engine->state == WR_TLS_ENGINE_HANDSHAKE);
     return verdict->is_accepted || verdict->has_none ||
            !wr_tls_context_verifies(engine->context) ||
-           wolfSSL_session_reused(engine->ssl) != 0;
+           engine->conn.backend->was_resumed(&engine->conn);
 }
 
 int wr_tls_engine_handshake(struct wr_tls_engine *engine)
@@ -366,25 +302,23 @@ int wr_tls_engine_handshake(struct wr_tls_engine *engine)
         return engine->err;
     }
     wr_assert(engine->state == WR_TLS_ENGINE_HANDSHAKE);
-    struct wr_tls_memory_scope before = engine_enter(engine);
-    int ret = engine->is_server ? wolfSSL_accept(engine->ssl)
-                                : wolfSSL_connect(engine->ssl);
-    if (ret == WOLFSSL_SUCCESS && !engine_has_chosen(engine)) {
+    wr_tls_engine_check_invariants(engine);
+    int ret = engine->conn.backend->handshake(&engine->conn);
+    if (ret == 0 && !engine_has_chosen(engine)) {
         ret = engine_fail(engine, WEIR_ETLSNONAME);
-    } else if (ret == WOLFSSL_SUCCESS && !engine_has_judged(engine)) {
+    } else if (ret == 0 && !engine_has_judged(engine)) {
         ret = engine_fail(engine, WEIR_ETLSBADCERT);
-    } else if (ret == WOLFSSL_SUCCESS) {
+    } else if (ret == 0) {
         engine_set_state(engine, WR_TLS_ENGINE_OPEN);
         wr_tls_engine_begin_data(engine);
-        ret = 0;
     } else {
         ret = engine_translate(engine, ret);
     }
-    engine_leave(engine, before);
+    wr_tls_engine_collect(engine);
     return ret;
 }
 
-/* True if wolfSSL could only want input: it reads one record at a time and
+/* True if the backend could only want input: it reads one record at a time and
  * buffers nothing of the next. */
 static bool engine_is_drained(const struct wr_tls_engine *engine)
 {
@@ -405,20 +339,21 @@ ssize_t wr_tls_engine_read(struct wr_tls_engine *engine, void *buf, size_t size)
     if (engine_is_drained(engine)) {
         return -EAGAIN;
     }
-    struct wr_tls_memory_scope before = engine_enter(engine);
-    int ret = wolfSSL_read(engine->ssl, buf, (int)wr_min_u64(size, INT_MAX));
+    wr_tls_engine_check_invariants(engine);
+    int ret = engine->conn.backend->read(&engine->conn, buf,
+                                         wr_min_u64(size, INT_MAX));
     if (ret > 0) {
         wr_tls_engine_count_data(engine, (unsigned)ret);
     } else {
         ret = engine_translate(engine, ret);
     }
-    engine_leave(engine, before);
+    wr_tls_engine_collect(engine);
     return ret;
 }
 
 size_t wr_tls_engine_get_plaintext_left(const struct wr_tls_engine *engine)
 {
-    return (unsigned)wolfSSL_pending(engine->ssl);
+    return engine->conn.backend->pending(&engine->conn);
 }
 
 /* Returns 0 if data may be sent now, else the error of a sending call. */
@@ -442,14 +377,11 @@ int wr_tls_engine_write(struct wr_tls_engine *engine, const void *data,
     if (err < 0) {
         return err;
     }
-    struct wr_tls_memory_scope before = engine_enter(engine);
-    const int ret = wolfSSL_write(engine->ssl, data, (int)len);
-    if (ret <= 0) {
-        err = engine_fail_by(engine, wolfSSL_get_error(engine->ssl, ret));
-    } else {
-        wr_assert((size_t)ret == len); /* the send callback takes all */
+    wr_tls_engine_check_invariants(engine);
+    if (engine->conn.backend->write(&engine->conn, data, len) != 0) {
+        err = engine_fail_by_step(engine);
     }
-    engine_leave(engine, before);
+    wr_tls_engine_collect(engine);
     return err;
 }
 
@@ -459,12 +391,11 @@ int wr_tls_engine_close(struct wr_tls_engine *engine)
     if (err < 0) {
         return err == -ESHUTDOWN ? 0 : err;
     }
-    struct wr_tls_memory_scope before = engine_enter(engine);
-    const int ret = wolfSSL_shutdown(engine->ssl);
-    if (ret < 0) {
-        err = engine_fail_by(engine, wolfSSL_get_error(engine->ssl, ret));
+    wr_tls_engine_check_invariants(engine);
+    if (engine->conn.backend->shutdown(&engine->conn) != 0) {
+        err = engine_fail_by_step(engine);
     }
-    engine_leave(engine, before); /* the close_notify is in the output */
+    wr_tls_engine_collect(engine); /* the close_notify is in the output */
     if (err == 0) {
         engine_set_state(engine, engine_is_ended(engine)
                                      ? WR_TLS_ENGINE_CLOSED
@@ -479,13 +410,11 @@ int wr_tls_engine_update_keys(struct wr_tls_engine *engine)
     if (err < 0) {
         return err;
     }
-    struct wr_tls_memory_scope before = engine_enter(engine);
-    const int ret = wolfSSL_update_keys(engine->ssl);
-    if (ret == BAD_FUNC_ARG) {
-        err = -EOPNOTSUPP; /* TLS 1.2 */
-    } else if (ret != WOLFSSL_SUCCESS) {
-        err = engine_fail_by(engine, ret < 0 ? ret : WOLFSSL_FATAL_ERROR);
+    wr_tls_engine_check_invariants(engine);
+    err = engine->conn.backend->update_keys(&engine->conn);
+    if (err == WR_TLS_STEP_FAILED) {
+        err = engine_fail_by_step(engine);
     }
-    engine_leave(engine, before);
+    wr_tls_engine_collect(engine);
     return err;
 }

@@ -1,8 +1,9 @@
 /*
  * The TLS engine of one connection: ciphertext in, plaintext out, and back.
  *
- * It does no I/O and knows neither clock nor loop. wolfSSL does the work; two
- * callbacks move bytes from and to memory. The user feeds received bytes, calls
+ * It does no I/O and knows neither clock nor loop. A backend
+ * (lib/tls/backend/backend.h) does the work; two of its events move bytes from
+ * and to memory. The user feeds received bytes, calls
  * handshake() until it is done, then read() and write(). After each of these
  * calls the user takes the output and sends it, also after an error (an alert).
  *
@@ -15,14 +16,14 @@
  * returns it. The transport's end without the peer's close_notify is
  * WEIR_ETLSTRUNCATED, unless ignores_eof is set.
  *
- * wolfSSL needs some 50 KiB of stack in a handshake: the calls here are made on
- * the loop's stack, never on a task's.
+ * A library needs some 50 KiB of stack in a handshake: the calls here are made
+ * on the loop's stack, never on a task's.
  */
 #ifndef WEIR_LIB_TLS_ENGINE_ENGINE_H
 #define WEIR_LIB_TLS_ENGINE_ENGINE_H
 
+#include "lib/tls/backend/backend.h"
 #include "lib/tls/context/context.h"
-#include "lib/tls/context/memory.h"
 #include "lib/tls/context/verify.h"
 #include "message.h"
 #include "uring/block.h"
@@ -30,10 +31,6 @@
 #include <weir/base.h>
 
 #include <sys/types.h>
-
-/* The most plaintext bytes of a sent record. The record, its buffer's header
- * and wolfSSL's overhead fit a block of 16 KiB. */
-#define WR_TLS_RECORD_MAX ((16u << 10) - 128u)
 
 enum wr_tls_engine_state {
     WR_TLS_ENGINE_HANDSHAKE,
@@ -45,13 +42,11 @@ enum wr_tls_engine_state {
 };
 
 struct wr_tls_engine {
-    struct wr_tls_verdict verdict; /* first: see wr_tls_context_open() */
-    struct WOLFSSL *ssl;
+    struct wr_tls_conn conn; /* first: see wr_tls_engine_of() */
+    struct wr_tls_verdict verdict;
     weir_tls_context *context; /* a reference */
-    struct wr_tls_memory *memory;
     enum wr_tls_engine_state state;
     int err;                /* the first error, sticky */
-    int number;             /* wolfSSL's number for err; 0: none */
     int16_t alert_received; /* newest fatal alert, or -1 */
     int16_t alert_sent;
     const uint8_t *input; /* fed, not taken yet; borrowed */
@@ -68,7 +63,7 @@ struct wr_tls_engine {
     /* The peer's first message if it comes in parts; see engine_hello.c. */
     struct wr_block *hello;
     uint32_t hello_size;  /* its bytes in whole records */
-    uint32_t hello_given; /* bytes of the block given to wolfSSL */
+    uint32_t hello_given; /* bytes of the block given to the backend */
     /* Server: while early data may come; see engine_early.c. */
     struct wr_block *early;
     struct wr_block *secret; /* for an alert; see engine_secret.c */
@@ -77,8 +72,6 @@ struct wr_tls_engine {
     uint32_t message_skip;    /* bytes of one that is not checked */
     uint8_t message_alert;    /* why one is refused; 0: none is */
     struct wr_tls_message_facts facts;
-    bool is_server : 1;
-    bool can_export : 1;
     bool
         ignores_eof : 1; /* from the options; cleared if bytes may be missing */
     bool input_ended : 1;         /* set by wr_tls_engine_feed_eof() */
@@ -89,21 +82,22 @@ struct wr_tls_engine {
     bool flooded : 1;             /* there were too many idle records */
     bool oversized : 1;           /* a header gave a length that is too long */
     bool awaits_hello : 1;        /* the first message is not read yet */
-    bool keeps_arrays : 1;        /* client: see wr_tls_engine_begin_data() */
+    bool is_mute : 1;             /* sends nothing; see engine_record.c */
     bool owes_change : 1;         /* owes a change_cipher_spec */
     bool offers_early : 1;        /* server: the hello announces early data */
     bool has_extended_secret : 1; /* by the hello (RFC 7627) */
     bool is_sealed : 1;           /* the peer's messages are sealed (TLS 1.2) */
 };
 
-/* Makes the engine of a connection, with a reference to @context. wolfSSL's
- * memory is charged to @memory, and the output comes from its blocks. 0,
+/* Makes the engine of a connection, with a reference to @context. What the
+ * backend can count of its memory is charged to @account, and the output comes
+ * from its blocks. 0,
  * -ENOMEM, -EINVAL (an invalid name) or the error of wr_tls_context_open();
  * after an error there is nothing to fini. */
 WEIR_MUST_USE int wr_tls_engine_init(struct wr_tls_engine *engine,
                                      weir_tls_context *context,
                                      const struct wr_tls_peer_options *options,
-                                     struct wr_tls_memory *memory);
+                                     struct wr_tls_account *account);
 
 /* Frees everything, also output that was not taken. */
 void wr_tls_engine_fini(struct wr_tls_engine *engine);
@@ -173,7 +167,7 @@ struct wr_block *wr_tls_engine_take_output(struct wr_tls_engine *engine);
 static inline const uint8_t *
 wr_tls_engine_output_of(const struct wr_block *block)
 {
-    return block->data + WR_TLS_MEMORY_RECORD_OFFSET;
+    return block->data + WR_TLS_OUTPUT_OFFSET;
 }
 
 size_t wr_tls_engine_get_output_bytes(const struct wr_tls_engine *engine);
@@ -226,11 +220,11 @@ WEIR_MUST_USE int wr_tls_engine_export(struct wr_tls_engine *engine,
                                        size_t context_len, void *out,
                                        size_t out_len);
 
-/* Client: a session that a later connection may resume, given; free it with
- * wolfSSL_SESSION_free() without an account (memory.h), on any thread. 0,
+/* Client: a session that a later connection may resume, given; the backend's
+ * session_free() frees it, on any thread. 0,
  * -EAGAIN while the server has sent none (with TLS 1.3 it comes after the
  * handshake, with the first data), -EOPNOTSUPP for a server, or -ENOMEM. */
 WEIR_MUST_USE int wr_tls_engine_get_session(struct wr_tls_engine *engine,
-                                            struct WOLFSSL_SESSION **ret);
+                                            struct wr_tls_known **ret);
 
 #endif

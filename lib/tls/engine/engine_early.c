@@ -5,8 +5,8 @@
  * hello, sealed with keys derived from the ticket. A server without these keys
  * skips the data and makes a full handshake. The first record that the
  * handshake keys open is the first record behind the early data. wolfSSL ends
- * the connection at a record that does not open, so each record is tried here
- * before wolfSSL gets it. After a HelloRetryRequest there are no keys yet:
+ * the connection at a record that does not open, so for it each record is tried
+ * here before it gets it. After a HelloRetryRequest there are no keys yet:
  * records of data are skipped until the second hello comes.
  *
  * A record is collected in the block that held the first message.
@@ -16,8 +16,6 @@
 
 #include <errno.h>
 #include <string.h>
-
-#ifdef HAVE_SECRET_CALLBACK
 
 /* The most bytes of data that are skipped, as in OpenSSL by default. A record
  * counts as at least ENGINE_EARLY_LEAST, because each one costs an attempt to
@@ -44,16 +42,22 @@ void wr_tls_engine_drop_early(struct wr_tls_engine *engine)
 {
     if (engine->early) {
         explicit_bzero(engine->early->data, sizeof(struct wr_tls_engine_early));
-        wr_block_give(engine->memory->blocks, engine->early);
+        wr_block_give(engine->conn.account->blocks, engine->early);
         engine->early = NULL;
     }
 }
 
 bool wr_tls_engine_expect_early(struct wr_tls_engine *engine)
 {
-    wr_assert(engine->is_server && !engine->early);
+    const struct wr_tls_backend *backend = engine->conn.backend;
+
+    wr_assert(engine->conn.is_server && !engine->early);
     engine->offers_early = false;
-    engine->early = wr_block_take(engine->memory->blocks,
+    if ((backend->does & WR_TLS_DOES_SKIP_EARLY) ||
+        !(backend->does & WR_TLS_DOES_SECRETS)) {
+        return true;
+    }
+    engine->early = wr_block_take(engine->conn.account->blocks,
                                   sizeof(struct wr_tls_engine_early));
     if (!engine->early) {
         engine->no_memory = true;
@@ -61,15 +65,15 @@ bool wr_tls_engine_expect_early(struct wr_tls_engine *engine)
     }
     *engine_early_of(engine) =
         (struct wr_tls_engine_early){.left = ENGINE_EARLY_MAX};
-    wr_tls_engine_hear_secrets(engine);
+    backend->hear_secrets(&engine->conn);
     return true;
 }
 
 /* ---- a record ---- */
 
-/* True if wolfSSL shall get the record: it waits for the record, or refuses it
- * itself. An error other than a wrong tag does not tell whether the keys fit;
- * wolfSSL decides then. */
+/* True if the backend shall get the record: it waits for the record, or refuses
+ * it itself. An error other than a wrong tag does not tell whether the keys
+ * fit; the backend decides then. */
 static bool engine_early_is_over(struct wr_tls_engine *engine, uint8_t *record)
 {
     const struct wr_tls_engine_early *early = engine_early_of(engine);
@@ -81,7 +85,7 @@ static bool engine_early_is_over(struct wr_tls_engine *engine, uint8_t *record)
     if (early->keys.suite == 0 || size < ENGINE_EARLY_EXTRA) {
         return false;
     }
-    struct wr_block *block = wr_block_take(engine->memory->blocks, size);
+    struct wr_block *block = wr_block_take(engine->conn.account->blocks, size);
     if (!block) {
         engine->no_memory = true;
         return false;
@@ -91,11 +95,11 @@ static bool engine_early_is_over(struct wr_tls_engine *engine, uint8_t *record)
     if (!is_foreign) {
         explicit_bzero(block->data, size); /* it has plaintext */
     }
-    wr_block_give(engine->memory->blocks, block);
+    wr_block_give(engine->conn.account->blocks, block);
     return !is_foreign;
 }
 
-/* wolfSSL gets the collected record and all that follow. */
+/* The backend gets the collected record and all that follow. */
 static enum wr_tls_engine_first engine_early_end(struct wr_tls_engine *engine)
 {
     wr_tls_engine_drop_early(engine);
@@ -104,8 +108,8 @@ static enum wr_tls_engine_first engine_early_end(struct wr_tls_engine *engine)
 }
 
 /* Skips the collected record, or ends early data. After too much early data
- * wolfSSL gets a record that it answers with unexpected_message: with keys an
- * unsealed record, without keys this one. */
+ * the backend gets a record that it answers with unexpected_message: with keys
+ * an unsealed record, without keys this one. */
 static enum wr_tls_engine_first
 engine_early_decide(struct wr_tls_engine *engine)
 {
@@ -136,7 +140,7 @@ engine_early_decide(struct wr_tls_engine *engine)
 /* ---- skipping ---- */
 
 /* True if the record that begins has the type of data. All other records go to
- * wolfSSL, and all except a change_cipher_spec end early data. */
+ * the backend, and all except a change_cipher_spec end early data. */
 static bool engine_early_comes(struct wr_tls_engine *engine)
 {
     wr_assert(!engine->hello);
@@ -145,7 +149,8 @@ static bool engine_early_comes(struct wr_tls_engine *engine)
     }
     const uint8_t type = engine->input[0];
     if ((type != ENGINE_EARLY_DATA && type != ENGINE_EARLY_CHANGE) ||
-        wolfSSL_GetVersion(engine->ssl) != WOLFSSL_TLSV1_3) {
+        engine->conn.backend->get_version(&engine->conn) !=
+            WR_TLS_VERSION_1_3) {
         wr_tls_engine_drop_early(engine);
         return false;
     }
@@ -190,25 +195,3 @@ enum wr_tls_engine_first wr_tls_engine_skip_early(struct wr_tls_engine *engine)
     }
     return first;
 }
-
-#else
-
-void wr_tls_engine_drop_early(struct wr_tls_engine *engine)
-{
-    wr_assert(!engine->early);
-}
-
-bool wr_tls_engine_expect_early(struct wr_tls_engine *engine)
-{
-    wr_assert(!engine->early);
-    engine->offers_early = false;
-    return true;
-}
-
-enum wr_tls_engine_first wr_tls_engine_skip_early(struct wr_tls_engine *engine)
-{
-    wr_assert(!engine->early);
-    return WR_TLS_ENGINE_FIRST_PASSES;
-}
-
-#endif

@@ -1,11 +1,12 @@
 /*
  * The engine's getters: the result of the handshake, and the error.
  *
- * They change nothing except wolfSSL's own buffers (the exporter), and answer
+ * They change nothing except a library's own buffers (the exporter), and answer
  * the same after the end.
  */
 #include "engine_impl.h"
 #include "lib/tls/context/error.h"
+#include "lib/tls/context/suites.h"
 
 #include <weir/error.h>
 
@@ -23,8 +24,15 @@ int wr_tls_engine_get_error(const struct wr_tls_engine *engine)
 const char *wr_tls_engine_get_error_text(const struct wr_tls_engine *engine)
 {
     wr_assert(engine->err <= 0);
+    const struct wr_tls_conn *conn = &engine->conn;
     if (engine->err == 0 || engine->err == -ENOMEM ||
-        engine->err == WEIR_ETLSFLOOD || engine->number == 0) {
+        engine->err == WEIR_ETLSFLOOD) {
+        return weir_strerror(engine->err);
+    }
+    if (engine->oversized) {
+        return "record layer length error";
+    }
+    if (conn->number == 0) {
         return weir_strerror(engine->err);
     }
     if (engine->err == engine->verdict.err && engine->verdict.text) {
@@ -33,7 +41,7 @@ const char *wr_tls_engine_get_error_text(const struct wr_tls_engine *engine)
     if (engine->err == WEIR_ETLSALERT && engine->alert_received >= 0) {
         return wr_tls_error_alert_text(engine->alert_received);
     }
-    return wolfSSL_ERR_reason_error_string((unsigned long)-engine->number);
+    return conn->backend->text_of(conn->number);
 }
 
 int wr_tls_engine_get_alert_received(const struct wr_tls_engine *engine)
@@ -67,25 +75,28 @@ weir_tls_context *wr_tls_engine_get_context(const struct wr_tls_engine *engine)
 /* True once the handshake was completed; before that there are no facts. */
 static bool engine_facts_are_there(const struct wr_tls_engine *engine)
 {
-    wr_assert(!engine->was_open || engine->ssl != NULL);
+    wr_assert(!engine->was_open || engine->conn.ssl);
     return engine->was_open;
 }
 
 const char *wr_tls_engine_get_version(const struct wr_tls_engine *engine)
 {
-    return engine_facts_are_there(engine) ? wolfSSL_get_version(engine->ssl)
-                                          : NULL;
+    const struct wr_tls_conn *conn = &engine->conn;
+
+    if (!engine_facts_are_there(engine)) {
+        return NULL;
+    }
+    return conn->backend->get_version(conn) == WR_TLS_VERSION_1_3 ? "TLSv1.3"
+                                                                  : "TLSv1.2";
 }
 
 const char *wr_tls_engine_get_cipher(const struct wr_tls_engine *engine)
 {
-    if (!engine_facts_are_there(engine)) {
-        return NULL;
-    }
-    const int suite = wolfSSL_get_current_cipher_suite(engine->ssl);
-    wr_assert(suite > 0);
-    return wolfSSL_get_cipher_name_iana_from_suite((unsigned char)(suite >> 8),
-                                                   (unsigned char)suite);
+    const struct wr_tls_conn *conn = &engine->conn;
+
+    return engine_facts_are_there(engine)
+               ? wr_tls_suites_name_of(conn->backend->get_suite(conn))
+               : NULL;
 }
 
 int wr_tls_engine_get_cipher_bits(const struct wr_tls_engine *engine)
@@ -100,35 +111,25 @@ int wr_tls_engine_get_cipher_bits(const struct wr_tls_engine *engine)
 const char *wr_tls_engine_get_alpn(const struct wr_tls_engine *engine,
                                    size_t *ret_len)
 {
-    char *name = NULL;
-    unsigned short len = 0;
+    const struct wr_tls_conn *conn = &engine->conn;
 
-    if (!engine_facts_are_there(engine) ||
-        wolfSSL_ALPN_GetProtocol(engine->ssl, &name, &len) != WOLFSSL_SUCCESS) {
-        return NULL;
-    }
-    wr_assert(name && len > 0);
-    *ret_len = len;
-    return name;
+    return engine_facts_are_there(engine)
+               ? conn->backend->get_protocol(conn, ret_len)
+               : NULL;
 }
 
 const char *wr_tls_engine_get_sni(const struct wr_tls_engine *engine)
 {
-    void *name = NULL;
+    const struct wr_tls_conn *conn = &engine->conn;
 
-    wr_assert(engine->ssl != NULL);
-    if (!engine->is_server ||
-        wolfSSL_SNI_GetRequest(engine->ssl, WOLFSSL_SNI_HOST_NAME, &name) ==
-            0) {
-        return NULL;
-    }
-    return name;
+    wr_assert(conn->ssl);
+    return conn->is_server ? conn->backend->get_name(conn) : NULL;
 }
 
 bool wr_tls_engine_was_resumed(const struct wr_tls_engine *engine)
 {
     return engine_facts_are_there(engine) &&
-           wolfSSL_session_reused(engine->ssl) != 0;
+           engine->conn.backend->was_resumed(&engine->conn);
 }
 
 const uint8_t *
@@ -151,9 +152,11 @@ wr_tls_engine_get_peer_certificate(const struct wr_tls_engine *engine,
  * connection's keys. */
 static bool engine_facts_has_own_secret(const struct wr_tls_engine *engine)
 {
-    wr_assert(engine->ssl != NULL);
+    const struct wr_tls_conn *conn = &engine->conn;
+
+    wr_assert(conn->ssl);
     return engine->has_extended_secret ||
-           wolfSSL_GetVersion(engine->ssl) == WOLFSSL_TLSV1_3;
+           conn->backend->get_version(conn) == WR_TLS_VERSION_1_3;
 }
 
 int wr_tls_engine_export(struct wr_tls_engine *engine, const char *label,
@@ -161,40 +164,27 @@ int wr_tls_engine_export(struct wr_tls_engine *engine, const char *label,
                          size_t out_len)
 {
     wr_require(engine_facts_are_there(engine), -ENOTCONN);
-    wr_require(engine->can_export, -EOPNOTSUPP);
+    wr_require(engine->conn.can_export, -EOPNOTSUPP);
     wr_require(engine_facts_has_own_secret(engine), -EOPNOTSUPP);
     wr_require(label && label[0] && out && out_len > 0, -EINVAL);
     wr_require(context_len <= UINT16_MAX && out_len <= UINT16_MAX, -EINVAL);
-    wr_assert(engine->ssl && engine->memory);
-    struct wr_tls_memory_scope before =
-        wr_tls_memory_enter(engine->memory, WR_TLS_MEMORY_PLAIN);
-    const int ret = wolfSSL_export_keying_material(
-        engine->ssl, out, out_len, label, strlen(label), context, context_len,
-        context != NULL);
-    wr_tls_memory_leave(before);
-    if (ret != WOLFSSL_SUCCESS) {
-        return engine->memory->failed ? -ENOMEM : -EINVAL;
-    }
-    return 0;
+    const struct wr_tls_export job = {
+        .label = label,
+        .context = context,
+        .context_size = context_len,
+        .out = out,
+        .size = out_len,
+    };
+    return engine->conn.backend->export_keys(&engine->conn, &job);
 }
 
 int wr_tls_engine_get_session(struct wr_tls_engine *engine,
-                              struct WOLFSSL_SESSION **ret)
+                              struct wr_tls_known **ret)
 {
-    wr_require(!engine->is_server, -EOPNOTSUPP);
-    wr_assert(engine->ssl != NULL);
+    wr_require(!engine->conn.is_server, -EOPNOTSUPP);
+    wr_assert(engine->conn.ssl);
     if (!engine->has_session || !engine_facts_are_there(engine)) {
         return -EAGAIN;
     }
-    struct wr_tls_memory_scope before =
-        wr_tls_memory_enter(NULL, WR_TLS_MEMORY_PLAIN);
-    WOLFSSL_SESSION *session = wolfSSL_get1_session(engine->ssl);
-    WOLFSSL_SESSION *copy = session ? wolfSSL_SESSION_dup(session) : NULL;
-    wolfSSL_SESSION_free(session);
-    wr_tls_memory_leave(before);
-    if (!copy) {
-        return -ENOMEM;
-    }
-    *ret = copy;
-    return 0;
+    return engine->conn.backend->session_take(&engine->conn, ret);
 }

@@ -1,14 +1,14 @@
 /*
- * The first message of a peer, read as a whole before wolfSSL gets it.
+ * The first message of a peer, read as a whole before the backend gets it.
  *
  * A server sets its connection up by the ClientHello (hello.h); a client that
  * can export looks for the extended master secret in the ServerHello. Nearly
  * always a hello is one record that has come in one piece: it is read in place.
- * Otherwise its parts are collected in a block as one record, which wolfSSL
+ * Otherwise its parts are collected in a block as one record, which the backend
  * gets then. Records of other types before it pass. An invalid hello goes to
- * wolfSSL, which refuses it; this file concludes nothing from it. The same
- * holds for a hello that is too long, except that a server makes wolfSSL refuse
- * it at once.
+ * the backend, which refuses it; this file concludes nothing from it. The same
+ * holds for a hello that is too long, except that a server makes the backend
+ * refuse it at once.
  */
 #include "engine_impl.h"
 #include "lib/base/hello.h"
@@ -29,7 +29,7 @@ static const uint32_t engine_hello_message = 4; /* size of a message's header */
 void wr_tls_engine_drop_hello(struct wr_tls_engine *engine)
 {
     if (engine->hello) {
-        wr_block_give(engine->memory->blocks, engine->hello);
+        wr_block_give(engine->conn.account->blocks, engine->hello);
         engine->hello = NULL;
     }
 }
@@ -62,7 +62,7 @@ engine_hello_choose(struct wr_tls_engine *engine,
     char memory[ENGINE_HELLO_HOST_SIZE];
     const char *host = engine_hello_read_host(hello, memory);
 
-    wr_assert(engine->is_server && !engine->awaits_hello);
+    wr_assert(engine->conn.is_server && !engine->awaits_hello);
     return wr_tls_context_choose(engine->context, &engine->verdict, host,
                                  &engine->message_alert) == 0
                ? WR_TLS_ENGINE_FIRST_PASSES
@@ -81,8 +81,9 @@ engine_hello_set_up(struct wr_tls_engine *engine,
         .versions = hello->versions,
     };
 
-    wr_assert(engine->is_server && !engine->verdict.has_chosen);
-    engine->owes_change = hello->has_session;
+    wr_assert(engine->conn.is_server && !engine->verdict.has_chosen);
+    engine->owes_change = hello->has_session &&
+                          !(engine->conn.backend->does & WR_TLS_DOES_CHANGE);
     engine->offers_early = hello->has_early_data;
     engine->verdict.lacking_kinds =
         wr_tls_context_lacking_kinds(engine->context, &offer);
@@ -91,7 +92,7 @@ engine_hello_set_up(struct wr_tls_engine *engine,
             wr_tls_ticket_digest_name(hello->name.data, hello->name.size,
                                       engine->verdict.asked_name) == 0;
     }
-    if (wr_tls_context_choose_protocol(engine->context, engine->ssl,
+    if (wr_tls_context_choose_protocol(engine->context, &engine->conn,
                                        hello->protocols.data,
                                        hello->protocols.size) < 0) {
         engine->no_memory = true;
@@ -110,13 +111,13 @@ static enum wr_tls_engine_first engine_hello_read(struct wr_tls_engine *engine,
     wr_assert(engine->awaits_hello);
     engine->awaits_hello = false;
     bool is_read =
-        data && wr_tls_hello_read(data, size, engine->is_server, &hello);
+        data && wr_tls_hello_read(data, size, engine->conn.is_server, &hello);
     if (is_read && hello.is_odd) {
         is_read = hello.odd_name.size > 0;
         hello = (struct wr_tls_hello){.odd_name = hello.odd_name};
     }
     engine->has_extended_secret = hello.has_extended_secret;
-    if (!engine->is_server) {
+    if (!engine->conn.is_server) {
         return WR_TLS_ENGINE_FIRST_PASSES;
     }
     const enum wr_tls_engine_first first = engine_hello_set_up(engine, &hello);
@@ -151,7 +152,7 @@ static bool engine_hello_reserve(struct wr_tls_engine *engine, size_t size)
     if (old && size <= old->capacity) {
         return true;
     }
-    struct wr_block *block = wr_block_take(engine->memory->blocks, size);
+    struct wr_block *block = wr_block_take(engine->conn.account->blocks, size);
     if (!block) {
         engine->no_memory = true;
         return false;
@@ -209,7 +210,7 @@ static bool engine_hello_join(struct wr_tls_engine *engine)
     data[3] = (uint8_t)(engine->hello_size >> 8);
     data[4] = (uint8_t)engine->hello_size;
     return wr_tls_hello_may_come(data + engine_hello_header, engine->hello_size,
-                                 engine->is_server, ENGINE_HELLO_MAX);
+                                 engine->conn.is_server, ENGINE_HELLO_MAX);
 }
 
 /* Sets the length of a message that is longer than any hello to the maximum,
@@ -220,7 +221,7 @@ static bool engine_hello_limit(struct wr_tls_engine *engine)
     uint8_t *data = engine->hello->data + engine_hello_header;
 
     wr_assert(engine->hello->used >= engine_hello_header + engine->hello_size);
-    if (engine->is_server && engine->hello_size >= engine_hello_message &&
+    if (engine->conn.is_server && engine->hello_size >= engine_hello_message &&
         ((size_t)data[1] << 16 | (size_t)data[2] << 8 | data[3]) >
             ENGINE_HELLO_MAX) {
         memset(data + 1, UINT8_MAX, engine_hello_message - 1);
@@ -229,7 +230,7 @@ static bool engine_hello_limit(struct wr_tls_engine *engine)
     return false;
 }
 
-/* Ends collecting; wolfSSL gets the collected bytes. */
+/* Ends collecting; the backend gets the collected bytes. */
 static enum wr_tls_engine_first engine_hello_end(struct wr_tls_engine *engine,
                                                  bool is_whole)
 {

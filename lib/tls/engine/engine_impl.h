@@ -1,9 +1,10 @@
 /*
  * Declarations shared by the engine's files. engine.c has the life and the
- * steps, engine_record.c wolfSSL's two I/O callbacks, engine_hello.c reads the
- * peer's first message, engine_early.c skips early data behind it,
- * engine_message.c checks the unsealed messages, engine_secret.c opens and
- * seals records by TLS 1.3's secrets, engine_facts.c has the getters.
+ * steps, engine_event.c the events of the backend, engine_record.c those that
+ * move bytes, engine_hello.c reads the peer's first message, engine_early.c
+ * skips early data behind it, engine_message.c checks the unsealed messages,
+ * engine_secret.c opens and seals records by TLS 1.3's secrets, engine_facts.c
+ * has the getters.
  *
  * Calls go one way: engine.c calls the others, engine_record.c calls
  * engine_hello.c, engine_early.c, engine_message.c and engine_secret.c, and
@@ -14,11 +15,12 @@
 
 #include "engine.h"
 
-#include <wolfssl/options.h>
-
-#include <wolfssl/error-ssl.h>
-#include <wolfssl/ssl.h>
-#include <wolfssl/wolfcrypt/error-crypt.h>
+/* Levels and numbers of alerts (RFC 8446, 6) that weir itself sends or sees. */
+enum {
+    WR_TLS_ALERT_FATAL = 2,
+    WR_TLS_ALERT_ILLEGAL_PARAMETER = 47,
+    WR_TLS_ALERT_DECODE_ERROR = 50,
+};
 
 /* The largest body of a record in TLS 1.3 (RFC 8446, 5.2). TLS 1.2 allows more
  * for suites that weir does not have, and wolfSSL allows as much for both. */
@@ -47,24 +49,29 @@ struct wr_tls_engine_early {
     struct wr_tls_engine_keys keys; /* the client's, of the handshake */
 };
 
+static inline struct wr_tls_engine *wr_tls_engine_of(struct wr_tls_conn *conn)
+{
+    return wr_container_of(conn, struct wr_tls_engine, conn);
+}
+
+/* ---- engine_event.c ---- */
+
+extern const struct wr_tls_events wr_tls_engine_events;
+
 /* ---- engine_record.c ---- */
 
-/* wolfSSL's I/O callbacks; @arg is the engine. */
-int wr_tls_engine_recv(WOLFSSL *ssl, char *buf, int size, void *arg);
-int wr_tls_engine_send(WOLFSSL *ssl, char *buf, int size, void *arg);
-/* The one for sending until the handshake is done: the alert about a refused
- * certificate is the verdict's. */
-int wr_tls_engine_send_handshake(WOLFSSL *ssl, char *buf, int size, void *arg);
+/* The events of the wire. */
+int wr_tls_engine_take(struct wr_tls_conn *conn, uint8_t *buf, size_t size);
+int wr_tls_engine_put(struct wr_tls_conn *conn, uint8_t *data, size_t size);
 
 /* Appends a record that is sent in its own buffer to the output, if there is
  * one. */
 void wr_tls_engine_collect(struct wr_tls_engine *engine);
 
-/* The handshake is done: records are counted against another limit, and a
- * client keeps the memory for tickets until data comes. */
+/* The handshake is done: records are counted against another limit. */
 void wr_tls_engine_begin_data(struct wr_tls_engine *engine);
 
-/* wolfSSL has returned @size bytes of application data. */
+/* The backend has returned @size bytes of application data. */
 void wr_tls_engine_count_data(struct wr_tls_engine *engine, size_t size);
 
 /* True if the newest record has a valid TLS header. */
@@ -77,7 +84,7 @@ void wr_tls_engine_drop_output(struct wr_tls_engine *engine);
 
 enum wr_tls_engine_first {
     WR_TLS_ENGINE_FIRST_WAITS,   /* wants input */
-    WR_TLS_ENGINE_FIRST_PASSES,  /* wolfSSL may get the record */
+    WR_TLS_ENGINE_FIRST_PASSES,  /* the backend may get it */
     WR_TLS_ENGINE_FIRST_REFUSED, /* ->message_alert is sent */
     WR_TLS_ENGINE_FIRST_LONG,    /* it may, and sends no alert */
     WR_TLS_ENGINE_FIRST_FAILED,  /* no memory */
@@ -85,8 +92,8 @@ enum wr_tls_engine_first {
 };
 
 /* Reads a record that begins while the first message is awaited. The waiting
- * ends once the message was read or cannot be read; wolfSSL then gets the bytes
- * in @hello before any input. */
+ * ends once the message was read or cannot be read; the backend then gets the
+ * bytes in @hello before any input. */
 enum wr_tls_engine_first wr_tls_engine_take_hello(struct wr_tls_engine *engine);
 
 /* Frees the collected bytes of the first message. */
@@ -99,8 +106,8 @@ bool wr_tls_engine_fill_hello(struct wr_tls_engine *engine, size_t fill,
 
 /* ---- engine_early.c ---- */
 
-/* Prepares for early data behind the ClientHello, before wolfSSL has read the
- * hello. False: no memory. */
+/* Prepares for early data behind the ClientHello, before the backend has read
+ * the hello. False: no memory. */
 bool wr_tls_engine_expect_early(struct wr_tls_engine *engine);
 
 /* Skips early data at the beginning of a record. This ends with the first other
@@ -112,13 +119,14 @@ void wr_tls_engine_drop_early(struct wr_tls_engine *engine);
 
 /* ---- engine_message.c ---- */
 
-/* Checks bytes of a record's body that wolfSSL is about to get. False: they are
- * refused, for which the caller sends ->message_alert, and the verdict says
+/* Checks bytes of a record's body that the backend is about to get. False: they
+ * are refused, for which the caller sends ->message_alert, and the verdict says
  * why; or there is no memory. */
 bool wr_tls_engine_check_body(struct wr_tls_engine *engine, const uint8_t *data,
                               size_t size);
 
-/* wolfSSL sends a record in the handshake; the server's group may be new. */
+/* The backend sends a record in the handshake; the server's group may be new.
+ */
 void wr_tls_engine_note_sent(struct wr_tls_engine *engine);
 
 /* Frees the message that comes in parts. */
@@ -126,9 +134,14 @@ void wr_tls_engine_drop_message(struct wr_tls_engine *engine);
 
 /* ---- engine_secret.c ---- */
 
-/* The engine hears of secrets from now on: for early data, and, where its
- * context verifies, for the alert about the peer's certificates. */
-void wr_tls_engine_hear_secrets(struct wr_tls_engine *engine);
+/* The event of secrets. */
+int wr_tls_engine_note_secret(struct wr_tls_conn *conn,
+                              enum wr_tls_secret_kind kind,
+                              const uint8_t *secret, size_t size);
+
+/* True if the engine must hear of secrets for the alert about the peer's
+ * certificates. */
+bool wr_tls_engine_wants_secrets(const struct wr_tls_engine *engine);
 
 /* Frees the secret for an alert, if there is one. */
 void wr_tls_engine_drop_secret(struct wr_tls_engine *engine);
@@ -138,8 +151,8 @@ void wr_tls_engine_drop_secret(struct wr_tls_engine *engine);
 int wr_tls_engine_open_first(const struct wr_tls_engine_keys *keys,
                              uint8_t *record, uint8_t *ret);
 
-/* wolfSSL sends this record after the peer's certificates were refused. If it
- * is an alert it becomes the verdict's. */
+/* The backend sends this record after the peer's certificates were refused. If
+ * it is an alert it becomes the verdict's. */
 void wr_tls_engine_replace_alert(struct wr_tls_engine *engine, uint8_t *record,
                                  size_t size);
 

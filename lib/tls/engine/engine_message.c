@@ -1,15 +1,16 @@
 /*
- * The peer's unsealed messages of the handshake, on their way to wolfSSL.
+ * The peer's unsealed messages of the handshake, on their way to the backend.
  *
- * Bytes of bodies of records come here before wolfSSL gets them. A message that
- * is checked (message.h) and that a record has as a whole, as nearly always, is
- * checked in place; the parts of another one are collected in a block. Of a
- * message that is refused wolfSSL gets nothing more.
+ * Bytes of bodies of records come here before the backend gets them. A message
+ * that is checked (message.h) and that a record has as a whole, as nearly
+ * always, is checked in place; the parts of another one are collected in a
+ * block. Of a message that is refused the backend gets nothing more.
  *
  * With TLS 1.2 a change_cipher_spec ends this: what follows is sealed. Then the
- * client's signature, which wolfSSL has verified, must have been by an
+ * client's signature, which the backend has verified, must have been by an
  * algorithm for the key of its certificate. With TLS 1.3 sealed records have
- * another type; any other record behind the keys wolfSSL refuses by its header.
+ * another type; any other record behind the keys the backend refuses by its
+ * header.
  */
 #include "engine_impl.h"
 #include "message.h"
@@ -30,7 +31,7 @@ enum {
 void wr_tls_engine_drop_message(struct wr_tls_engine *engine)
 {
     if (engine->message) {
-        wr_block_give(engine->memory->blocks, engine->message);
+        wr_block_give(engine->conn.account->blocks, engine->message);
         engine->message = NULL;
     }
 }
@@ -67,7 +68,7 @@ static bool engine_message_check_scheme(struct wr_tls_engine *engine)
               wr_tls_message_key_of(scheme) != WR_X509_KEY_OTHER);
     return scheme == 0 ||
            engine->verdict.key_kind == wr_tls_message_key_of(scheme) ||
-           engine_message_refuse(engine, illegal_parameter,
+           engine_message_refuse(engine, WR_TLS_ALERT_ILLEGAL_PARAMETER,
                                  "The client signed by an algorithm for "
                                  "another kind of key than its own");
 }
@@ -83,7 +84,7 @@ static bool engine_message_reserve(struct wr_tls_engine *engine, size_t size)
         return true;
     }
     struct wr_block *block =
-        wr_block_take(engine->memory->blocks,
+        wr_block_take(engine->conn.account->blocks,
                       old ? wr_max_u64(size, 2 * (size_t)old->capacity) : size);
     if (!block) {
         engine->no_memory = true;
@@ -131,7 +132,7 @@ static size_t engine_message_collect(struct wr_tls_engine *engine,
         engine->message_skip = (uint32_t)(whole - WR_TLS_MESSAGE_HEADER);
         wr_tls_engine_drop_message(engine);
     } else if (whole > ENGINE_MESSAGE_MAX) {
-        return engine_message_refuse(engine, decode_error,
+        return engine_message_refuse(engine, WR_TLS_ALERT_DECODE_ERROR,
                                      "A message of the peer is too long");
     } else if (engine->message->used == whole) {
         const bool is_good = engine_message_check(engine, message, whole);
@@ -164,33 +165,12 @@ static size_t engine_message_take(struct wr_tls_engine *engine,
 
 /* ---- the server's own messages ---- */
 
-/* The group of the server's key; 0: wolfSSL names none that is known. */
-static uint8_t engine_message_group_of(const char *name)
-{
-    static const struct {
-        const char *name;
-        uint8_t group;
-    } groups[] = {
-        {"X25519", WR_TLS_GROUP_X25519},
-        {"SECP256R1", WR_TLS_GROUP_P256},
-        {"SECP384R1", WR_TLS_GROUP_P384},
-        {"SECP521R1", WR_TLS_GROUP_P521},
-    };
-
-    for (size_t i = 0; name && i < sizeof(groups) / sizeof(*groups); i++) {
-        if (strcmp(groups[i].name, name) == 0) {
-            return groups[i].group;
-        }
-    }
-    return 0;
-}
-
 void wr_tls_engine_note_sent(struct wr_tls_engine *engine)
 {
     wr_assert(engine->state == WR_TLS_ENGINE_HANDSHAKE);
-    if (engine->is_server) {
+    if (engine->conn.is_server) {
         engine->facts.group =
-            engine_message_group_of(wolfSSL_get_curve_name(engine->ssl));
+            (uint8_t)engine->conn.backend->get_group(&engine->conn);
     }
 }
 
@@ -203,7 +183,8 @@ bool wr_tls_engine_check_body(struct wr_tls_engine *engine, const uint8_t *data,
         return true;
     }
     if (engine->header[0] == ENGINE_MESSAGE_CHANGE &&
-        wolfSSL_GetVersion(engine->ssl) != WOLFSSL_TLSV1_3) {
+        engine->conn.backend->get_version(&engine->conn) !=
+            WR_TLS_VERSION_1_3) {
         engine->is_sealed = true;
         return engine_message_check_scheme(engine);
     }

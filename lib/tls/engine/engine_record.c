@@ -1,18 +1,19 @@
 /*
- * Records in and out: the two callbacks through which wolfSSL moves bytes.
+ * Records in and out: the two events by which a backend moves bytes.
  *
- * wolfSSL asks for a record's header of 5 bytes, then for its body. So this
+ * A backend asks for a record's header of 5 bytes, then for its body. So this
  * file sees where records begin, and limits "idle" records, those without data:
- * key updates, warnings, tickets, empty records. Each costs work, and wolfSSL
+ * key updates, warnings, tickets, empty records. Each costs work, and a backend
  * reads on as long as they come. A connection may have ENGINE_RECORD_IDLE_MAX
  * of them in advance; data earns more.
  *
- * A large record is sent in the buffer in which wolfSSL sealed it (memory.h);
- * small records are packed into one block.
+ * A large record is sent in the block in which it was sealed, where the backend
+ * can claim it; small records are packed into one block.
  */
 #include "engine_impl.h"
 #include "lib/tls/context/context.h"
 
+#include <errno.h>
 #include <string.h>
 
 /* The most records without data on an open connection before data earns
@@ -26,9 +27,190 @@
 /* A sealed record below this size is copied into a block with others. */
 #define ENGINE_RECORD_COPY_BELOW 2048u
 /* Bytes behind the record offset in a small block. */
-#define ENGINE_RECORD_ROOM (WR_BLOCK_SMALL - WR_TLS_MEMORY_RECORD_OFFSET)
+#define ENGINE_RECORD_ROOM (WR_BLOCK_SMALL - WR_TLS_OUTPUT_OFFSET)
 
 static const uint32_t engine_record_header_size = 5;
+
+/* ---- out ---- */
+
+static void engine_record_append(struct wr_tls_engine *engine,
+                                 struct wr_block *block)
+{
+    wr_assert(!block->next);
+    if (engine->output_last) {
+        engine->output_last->next = block;
+    } else {
+        engine->output_first = block;
+    }
+    engine->output_last = block;
+}
+
+void wr_tls_engine_collect(struct wr_tls_engine *engine)
+{
+    if (engine->claimed_size == 0) {
+        return;
+    }
+    struct wr_block *block =
+        engine->conn.backend->take_claimed(engine->conn.account);
+    wr_assert(block); /* the library frees a buffer that was sent */
+    block->used = engine->claimed_size;
+    block->next = NULL;
+    engine->claimed_size = 0;
+    engine_record_append(engine, block);
+}
+
+/* The free bytes in the last block. */
+static size_t engine_record_room(const struct wr_tls_engine *engine)
+{
+    const struct wr_block *last = engine->output_last;
+    return last ? last->capacity - WR_TLS_OUTPUT_OFFSET - last->used : 0;
+}
+
+static void engine_record_fill(struct wr_block *block, const uint8_t *data,
+                               size_t size)
+{
+    memcpy(block->data + WR_TLS_OUTPUT_OFFSET + block->used, data, size);
+    block->used += (uint32_t)size;
+}
+
+/* Appends a copy of @size bytes to the output, all or nothing: a peer cannot
+ * use a part. */
+static bool engine_record_copy(struct wr_tls_engine *engine,
+                               const uint8_t *data, size_t size)
+{
+    const size_t first = wr_min_u64(size, engine_record_room(engine));
+    const size_t rest = size - first;
+    struct wr_block *block = NULL;
+
+    if (rest > 0) {
+        block = wr_block_take(engine->conn.account->blocks,
+                              wr_max_u64(rest, ENGINE_RECORD_ROOM) +
+                                  WR_TLS_OUTPUT_OFFSET);
+        if (!block) {
+            return false;
+        }
+    }
+    if (first > 0) {
+        engine_record_fill(engine->output_last, data, first);
+    }
+    if (rest > 0) {
+        engine_record_fill(block, data + first, rest);
+        engine_record_append(engine, block);
+    }
+    return true;
+}
+
+static bool engine_record_claim(struct wr_tls_engine *engine,
+                                const uint8_t *data)
+{
+    const struct wr_tls_backend *backend = engine->conn.backend;
+
+    wr_assert(engine->claimed_size == 0);
+    return backend->claim && backend->claim(engine->conn.account, data);
+}
+
+static int engine_record_send(struct wr_tls_engine *engine, const uint8_t *data,
+                              size_t size)
+{
+    wr_assert(size > 0);
+    wr_tls_engine_collect(engine);
+    if (engine->state == WR_TLS_ENGINE_SENT_CLOSE ||
+        engine->state == WR_TLS_ENGINE_CLOSED) {
+        return 0; /* nothing is sent after the close_notify */
+    }
+    if (engine->no_memory) {
+        return -ENOMEM; /* an earlier record is missing */
+    }
+    if (size >= ENGINE_RECORD_COPY_BELOW && engine_record_claim(engine, data)) {
+        engine->claimed_size = (uint32_t)size;
+    } else if (!engine_record_copy(engine, data, size)) {
+        engine->no_memory = true;
+        return -ENOMEM;
+    }
+    engine->output_bytes += size;
+    return 0;
+}
+
+/* Sends a record of the handshake. The alert about a refused certificate is the
+ * verdict's. With TLS 1.3, if the client sent a session identifier, a
+ * change_cipher_spec follows the server's first message: old middleboxes then
+ * take the connection for TLS 1.2 (RFC 8446, D.4). */
+__attribute__((noinline, cold)) static int
+engine_record_send_first(struct wr_tls_engine *engine, uint8_t *data,
+                         size_t size)
+{
+    static const uint8_t change[] = {20, 3, 3, 0, 1, 1};
+    const struct wr_tls_conn *conn = &engine->conn;
+    const uint8_t handshake = 22;
+
+    wr_assert(engine->state == WR_TLS_ENGINE_HANDSHAKE);
+    if (engine->is_mute) {
+        return 0;
+    }
+    wr_tls_engine_note_sent(engine);
+    if (engine->verdict.alert > 0) {
+        wr_tls_engine_replace_alert(engine, data, size);
+    }
+    const bool is_first = engine->owes_change && data[0] == handshake;
+    const int err = engine_record_send(engine, data, size);
+    if (err < 0 || !is_first) {
+        return err;
+    }
+    engine->owes_change = false;
+    return conn->backend->get_version(conn) == WR_TLS_VERSION_1_3
+               ? engine_record_send(engine, change, sizeof(change))
+               : 0;
+}
+
+int wr_tls_engine_put(struct wr_tls_conn *conn, uint8_t *data, size_t size)
+{
+    struct wr_tls_engine *engine = wr_tls_engine_of(conn);
+
+    wr_assert(size > 0);
+    return engine->state == WR_TLS_ENGINE_HANDSHAKE
+               ? engine_record_send_first(engine, data, size)
+               : engine_record_send(engine, data, size);
+}
+
+void wr_tls_engine_drop_output(struct wr_tls_engine *engine)
+{
+    struct wr_block *block = wr_tls_engine_take_output(engine);
+    while (block) {
+        struct wr_block *next = block->next;
+        wr_block_give(engine->conn.account->blocks, block);
+        block = next;
+    }
+    wr_assert(engine->output_bytes == 0);
+}
+
+struct wr_block *wr_tls_engine_take_output(struct wr_tls_engine *engine)
+{
+    struct wr_block *first = engine->output_first;
+    wr_assert(!first == (engine->output_bytes == 0));
+    engine->output_first = NULL;
+    engine->output_last = NULL;
+    engine->output_bytes = 0;
+    return first;
+}
+
+size_t wr_tls_engine_get_output_bytes(const struct wr_tls_engine *engine)
+{
+    return engine->output_bytes;
+}
+
+/* The most bytes that a record adds in TLS 1.2 and 1.3: header 5, explicit
+ * nonce 8, type 1, tag 16. */
+#define ENGINE_RECORD_EXTRA 30u
+_Static_assert(WR_TLS_RECORD_MAX + ENGINE_RECORD_EXTRA + WR_TLS_OUTPUT_OFFSET +
+                       sizeof(struct wr_block) <=
+                   16u << 10,
+               "a whole record fits a block of 16 KiB");
+
+size_t wr_tls_engine_sealed_size(size_t len)
+{
+    const size_t records = (len + WR_TLS_RECORD_MAX - 1) / WR_TLS_RECORD_MAX;
+    return len + records * ENGINE_RECORD_EXTRA;
+}
 
 /* ---- in ---- */
 
@@ -43,8 +225,8 @@ static bool engine_record_is_flood(const struct wr_tls_engine *engine)
 
 /* The record's header gives a length that is too long. The last @size bytes of
  * the header are at @data; they are changed so that the length is too long by
- * one byte. wolfSSL answers this with the alert record_overflow, a larger
- * length with no alert. */
+ * one byte. Each library answers this with the alert record_overflow, wolfSSL a
+ * larger length with no alert. */
 __attribute__((noinline, cold)) static void
 engine_record_overflow(struct wr_tls_engine *engine, uint8_t *data, size_t size)
 {
@@ -73,22 +255,22 @@ engine_record_flood(struct wr_tls_engine *engine, uint8_t *data, size_t size)
     }
 }
 
-/* Gives wolfSSL a meaningless body for a refused record. */
+/* Gives the backend a meaningless body for a refused record. */
 __attribute__((noinline, cold)) static int
-engine_record_give_body(struct wr_tls_engine *engine, char *buf, int size)
+engine_record_give_body(struct wr_tls_engine *engine, uint8_t *buf, size_t size)
 {
-    const size_t count = wr_min_u64((unsigned)size, engine->record_left);
+    const size_t count = wr_min_u64(size, engine->record_left);
 
     wr_assert(engine->oversized || engine->flooded);
     if (count == 0 || engine->flooded) {
-        return WOLFSSL_CBIO_ERR_GENERAL;
+        return WR_TLS_TAKE_REFUSED;
     }
     memset(buf, UINT8_MAX, count);
     engine->record_left -= (uint32_t)count;
     return (int)count;
 }
 
-/* wolfSSL takes @size bytes at @data, either of a header or of a body. */
+/* The backend takes @size bytes at @data, either of a header or of a body. */
 static void engine_record_count(struct wr_tls_engine *engine, uint8_t *data,
                                 size_t size)
 {
@@ -113,66 +295,22 @@ static void engine_record_count(struct wr_tls_engine *engine, uint8_t *data,
     }
 }
 
-/* Sends nothing: wolfSSL does not see a refused hello and would send an alert
- * for a bad record. */
-static int engine_record_drop(WOLFSSL *ssl, char *buf, int size, void *arg)
-{
-    (void)ssl;
-    (void)buf;
-    (void)arg;
-    wr_assert(size > 0);
-    return size;
-}
-
-/* Sends the alert of a refusal for which wolfSSL sends none, and nothing after
- * it. */
+/* Sends the alert of a refusal of which the backend knows nothing, and nothing
+ * after it: it does not see a refused hello and would send an alert for a bad
+ * record. */
 static void engine_record_alert(struct wr_tls_engine *engine, uint8_t code)
 {
-    char alert[] = {21, 3, 3, 0, 2, alert_fatal, (char)code};
+    const uint8_t alert[] = {21, 3, 3, 0, 2, WR_TLS_ALERT_FATAL, code};
 
     wr_assert(!engine->was_open && engine->alert_sent < 0);
-    wr_ignore(wr_tls_engine_send(engine->ssl, alert, sizeof(alert), engine) <
+    wr_ignore(engine_record_send(engine, alert, sizeof(alert)) <
               0); /* without memory no alert is sent */
     engine->alert_sent = code;
-    wolfSSL_SSLSetIOSend(engine->ssl, engine_record_drop);
-}
-
-int wr_tls_engine_send_handshake(WOLFSSL *ssl, char *buf, int size, void *arg)
-{
-    struct wr_tls_engine *engine = arg;
-
-    wr_tls_engine_note_sent(engine);
-    if (engine->verdict.alert > 0) {
-        wr_tls_engine_replace_alert(engine, (uint8_t *)buf, (unsigned)size);
-    }
-    return wr_tls_engine_send(ssl, buf, size, arg);
-}
-
-/* The send callback before the server's first handshake message. With TLS 1.3,
- * if the client sent a session identifier, a change_cipher_spec follows that
- * message: old middleboxes then take the connection for TLS 1.2 (RFC 8446,
- * D.4). */
-static int engine_record_send_first(WOLFSSL *ssl, char *buf, int size,
-                                    void *arg)
-{
-    const char handshake = 22;
-    char change[] = {20, 3, 3, 0, 1, 1};
-    const int ret = wr_tls_engine_send_handshake(ssl, buf, size, arg);
-
-    if (ret < 0 || buf[0] != handshake) {
-        return ret;
-    }
-    wr_assert(ret == size);
-    wolfSSL_SSLSetIOSend(ssl, wr_tls_engine_send_handshake);
-    if (wolfSSL_GetVersion(ssl) != WOLFSSL_TLSV1_3) {
-        return ret;
-    }
-    const int err = wr_tls_engine_send(ssl, change, sizeof(change), arg);
-    return err < 0 ? err : ret;
+    engine->is_mute = true;
 }
 
 /* Reads the first message, or skips early data, at the beginning of a record.
- * Returns 0 if wolfSSL may get input, else the callback's result. */
+ * Returns 0 if the backend may get input, else the event's result. */
 static int engine_record_look(struct wr_tls_engine *engine)
 {
     const enum wr_tls_engine_first first =
@@ -180,32 +318,28 @@ static int engine_record_look(struct wr_tls_engine *engine)
                              : wr_tls_engine_skip_early(engine);
 
     wr_assert(engine->record_left == 0 && engine->header_fill == 0);
-    if (engine->owes_change) {
-        engine->owes_change = false;
-        wolfSSL_SSLSetIOSend(engine->ssl, engine_record_send_first);
-    }
     if (engine->offers_early && !wr_tls_engine_expect_early(engine)) {
-        return WOLFSSL_CBIO_ERR_GENERAL;
+        return WR_TLS_TAKE_REFUSED;
     }
     switch (first) {
     case WR_TLS_ENGINE_FIRST_WAITS:
-        return WOLFSSL_CBIO_ERR_WANT_READ;
+        return WR_TLS_TAKE_WAITS;
     case WR_TLS_ENGINE_FIRST_FAILED:
-        return WOLFSSL_CBIO_ERR_GENERAL;
+        return WR_TLS_TAKE_REFUSED;
     case WR_TLS_ENGINE_FIRST_REFUSED:
         engine_record_alert(engine, engine->message_alert);
-        return WOLFSSL_CBIO_ERR_GENERAL;
+        return WR_TLS_TAKE_REFUSED;
     case WR_TLS_ENGINE_FIRST_LONG:
-        engine_record_alert(engine, decode_error);
+        engine_record_alert(engine, WR_TLS_ALERT_DECODE_ERROR);
         return 0;
     default:
         /* The program's `choose` may have aborted the connection. */
-        return engine->input ? 0 : WOLFSSL_CBIO_ERR_GENERAL;
+        return engine->input ? 0 : WR_TLS_TAKE_REFUSED;
     }
 }
 
-/* Checks bytes that wolfSSL is about to get, if they are of a body. False: they
- * are refused, and the peer is told. */
+/* Checks bytes that the backend is about to get, if they are of a body. False:
+ * they are refused, and the peer is told. */
 static bool engine_record_check(struct wr_tls_engine *engine,
                                 const uint8_t *data, size_t size)
 {
@@ -219,21 +353,20 @@ static bool engine_record_check(struct wr_tls_engine *engine,
     return false;
 }
 
-/* Gives wolfSSL collected bytes. */
-static int engine_record_give_hello(struct wr_tls_engine *engine, char *buf,
-                                    int size)
+/* Gives the backend collected bytes. */
+static int engine_record_give_hello(struct wr_tls_engine *engine, uint8_t *buf,
+                                    size_t size)
 {
     const struct wr_block *block = engine->hello;
     const uint8_t *data = block->data + engine->hello_given;
-    const size_t count =
-        wr_min_u64((unsigned)size, block->used - engine->hello_given);
+    const size_t count = wr_min_u64(size, block->used - engine->hello_given);
 
     wr_assert(count > 0);
     if (!engine_record_check(engine, data, count)) {
-        return WOLFSSL_CBIO_ERR_GENERAL;
+        return WR_TLS_TAKE_REFUSED;
     }
     memcpy(buf, data, count);
-    engine_record_count(engine, (uint8_t *)buf, count);
+    engine_record_count(engine, buf, count);
     engine->hello_given += (uint32_t)count;
     if (engine->hello_given == block->used) {
         wr_tls_engine_drop_hello(engine);
@@ -241,10 +374,11 @@ static int engine_record_give_hello(struct wr_tls_engine *engine, char *buf,
     return (int)count;
 }
 
-/* The receive callback before the handshake is done; 0: wolfSSL gets the input.
+/* The event before the handshake is done; 0: the backend gets the input.
  * Cold, to keep it off the path of data. */
 __attribute__((noinline, cold)) static int
-engine_record_recv_first(struct wr_tls_engine *engine, char *buf, int size)
+engine_record_take_first(struct wr_tls_engine *engine, uint8_t *buf,
+                         size_t size)
 {
     wr_assert(!engine->was_open);
     if ((engine->awaits_hello || engine->early) && engine->record_left == 0 &&
@@ -257,33 +391,32 @@ engine_record_recv_first(struct wr_tls_engine *engine, char *buf, int size)
     if (engine->hello) {
         return engine_record_give_hello(engine, buf, size);
     }
-    const size_t count = wr_min_u64((unsigned)size, engine->input_left);
+    const size_t count = wr_min_u64(size, engine->input_left);
     return engine_record_check(engine, engine->input, count)
                ? 0
-               : WOLFSSL_CBIO_ERR_GENERAL;
+               : WR_TLS_TAKE_REFUSED;
 }
 
-int wr_tls_engine_recv(WOLFSSL *ssl, char *buf, int size, void *arg)
+int wr_tls_engine_take(struct wr_tls_conn *conn, uint8_t *buf, size_t size)
 {
-    struct wr_tls_engine *engine = arg;
+    struct wr_tls_engine *engine = wr_tls_engine_of(conn);
 
-    wr_assert(ssl == engine->ssl);
     wr_assert(size > 0);
     if (WR_UNLIKELY(engine->oversized || engine->flooded)) {
         return engine_record_give_body(engine, buf, size);
     }
     if (engine->state == WR_TLS_ENGINE_HANDSHAKE) {
-        const int ret = engine_record_recv_first(engine, buf, size);
+        const int ret = engine_record_take_first(engine, buf, size);
         if (ret != 0) {
             return ret;
         }
     }
-    const size_t count = wr_min_u64((unsigned)size, engine->input_left);
+    const size_t count = wr_min_u64(size, engine->input_left);
     if (count == 0) {
-        return WOLFSSL_CBIO_ERR_WANT_READ;
+        return WR_TLS_TAKE_WAITS;
     }
     memcpy(buf, engine->input, count);
-    engine_record_count(engine, (uint8_t *)buf, count);
+    engine_record_count(engine, buf, count);
     engine->input += count;
     engine->input_left -= count;
     return (int)count;
@@ -297,32 +430,16 @@ bool wr_tls_engine_has_tls_header(const struct wr_tls_engine *engine)
            engine->header[1] == 3;
 }
 
-__attribute__((noinline, cold)) static void
-engine_record_drop_arrays(struct wr_tls_engine *engine)
-{
-    wr_assert(engine->was_open && !engine->can_export);
-    engine->keeps_arrays = false;
-    wolfSSL_FreeArrays(engine->ssl);
-}
-
-/* A server's ticket may come in several records. wolfSSL joins them in memory
- * that it frees after the handshake unless it is told to keep it. With TLS 1.3
- * tickets come before the data, with TLS 1.2 during the handshake. */
 void wr_tls_engine_begin_data(struct wr_tls_engine *engine)
 {
-    wr_assert(engine->state == WR_TLS_ENGINE_OPEN);
+    wr_assert(engine->state == WR_TLS_ENGINE_OPEN && !engine->is_mute);
     wr_tls_engine_drop_early(engine); /* its keys are not needed any more */
     wr_tls_engine_drop_secret(engine);
     wr_tls_engine_drop_message(engine);
-    wolfSSL_SSLSetIOSend(engine->ssl, wr_tls_engine_send);
     engine->was_open = true;
+    engine->owes_change = false;
     engine->idle_records = 0;
     engine->plain_bytes = 0;
-    engine->keeps_arrays = !engine->is_server && !engine->can_export;
-    if (engine->keeps_arrays &&
-        wolfSSL_GetVersion(engine->ssl) != WOLFSSL_TLSV1_3) {
-        engine_record_drop_arrays(engine);
-    }
 }
 
 void wr_tls_engine_count_data(struct wr_tls_engine *engine, size_t size)
@@ -337,142 +454,4 @@ void wr_tls_engine_count_data(struct wr_tls_engine *engine, size_t size)
     const uint64_t earned = bytes / ENGINE_RECORD_EARN_BYTES;
     engine->plain_bytes = (uint32_t)(bytes % ENGINE_RECORD_EARN_BYTES);
     engine->idle_records -= (uint32_t)wr_min_u64(engine->idle_records, earned);
-    if (WR_UNLIKELY(engine->keeps_arrays)) {
-        engine_record_drop_arrays(engine);
-    }
-}
-
-/* ---- out ---- */
-
-static void engine_record_append(struct wr_tls_engine *engine,
-                                 struct wr_block *block)
-{
-    wr_assert(!block->next);
-    if (engine->output_last) {
-        engine->output_last->next = block;
-    } else {
-        engine->output_first = block;
-    }
-    engine->output_last = block;
-}
-
-void wr_tls_engine_collect(struct wr_tls_engine *engine)
-{
-    struct wr_block *block = wr_tls_memory_take_claimed(engine->memory);
-    if (!block) {
-        wr_assert(engine->claimed_size == 0);
-        return;
-    }
-    wr_assert(engine->claimed_size > 0);
-    block->used = engine->claimed_size;
-    block->next = NULL;
-    engine->claimed_size = 0;
-    engine_record_append(engine, block);
-}
-
-/* The free bytes in the last block. */
-static size_t engine_record_room(const struct wr_tls_engine *engine)
-{
-    const struct wr_block *last = engine->output_last;
-    return last ? last->capacity - WR_TLS_MEMORY_RECORD_OFFSET - last->used : 0;
-}
-
-static void engine_record_fill(struct wr_block *block, const uint8_t *data,
-                               size_t size)
-{
-    memcpy(block->data + WR_TLS_MEMORY_RECORD_OFFSET + block->used, data, size);
-    block->used += (uint32_t)size;
-}
-
-/* Appends a copy of @size bytes to the output, all or nothing: a peer cannot
- * use a part. */
-static bool engine_record_copy(struct wr_tls_engine *engine,
-                               const uint8_t *data, size_t size)
-{
-    const size_t first = wr_min_u64(size, engine_record_room(engine));
-    const size_t rest = size - first;
-    struct wr_block *block = NULL;
-
-    if (rest > 0) {
-        block = wr_block_take(engine->memory->blocks,
-                              wr_max_u64(rest, ENGINE_RECORD_ROOM) +
-                                  WR_TLS_MEMORY_RECORD_OFFSET);
-        if (!block) {
-            return false;
-        }
-    }
-    if (first > 0) {
-        engine_record_fill(engine->output_last, data, first);
-    }
-    if (rest > 0) {
-        engine_record_fill(block, data + first, rest);
-        engine_record_append(engine, block);
-    }
-    return true;
-}
-
-int wr_tls_engine_send(WOLFSSL *ssl, char *buf, int size, void *arg)
-{
-    struct wr_tls_engine *engine = arg;
-    const size_t count = (unsigned)size;
-
-    wr_assert(ssl == engine->ssl);
-    wr_assert(size > 0);
-    wr_tls_engine_collect(engine);
-    if (engine->state == WR_TLS_ENGINE_SENT_CLOSE ||
-        engine->state == WR_TLS_ENGINE_CLOSED) {
-        return size; /* nothing is sent after the close_notify */
-    }
-    if (engine->no_memory) {
-        return WOLFSSL_CBIO_ERR_GENERAL; /* an earlier record is missing */
-    }
-    if (count >= ENGINE_RECORD_COPY_BELOW &&
-        wr_tls_memory_claim(engine->memory, buf)) {
-        engine->claimed_size = (uint32_t)count;
-    } else if (!engine_record_copy(engine, (const uint8_t *)buf, count)) {
-        engine->no_memory = true;
-        return WOLFSSL_CBIO_ERR_GENERAL;
-    }
-    engine->output_bytes += count;
-    return size;
-}
-
-void wr_tls_engine_drop_output(struct wr_tls_engine *engine)
-{
-    struct wr_block *block = wr_tls_engine_take_output(engine);
-    while (block) {
-        struct wr_block *next = block->next;
-        wr_block_give(engine->memory->blocks, block);
-        block = next;
-    }
-    wr_assert(engine->output_bytes == 0);
-}
-
-struct wr_block *wr_tls_engine_take_output(struct wr_tls_engine *engine)
-{
-    struct wr_block *first = engine->output_first;
-    wr_assert(!first == (engine->output_bytes == 0));
-    engine->output_first = NULL;
-    engine->output_last = NULL;
-    engine->output_bytes = 0;
-    return first;
-}
-
-size_t wr_tls_engine_get_output_bytes(const struct wr_tls_engine *engine)
-{
-    return engine->output_bytes;
-}
-
-/* The most bytes that a record adds in TLS 1.2 and 1.3: header 5, explicit
- * nonce 8, type 1, tag 16. */
-#define ENGINE_RECORD_EXTRA 30u
-_Static_assert(WR_TLS_RECORD_MAX + ENGINE_RECORD_EXTRA +
-                       WR_TLS_MEMORY_RECORD_OFFSET + sizeof(struct wr_block) <=
-                   16u << 10,
-               "a whole record fits a block of 16 KiB");
-
-size_t wr_tls_engine_sealed_size(size_t len)
-{
-    const size_t records = (len + WR_TLS_RECORD_MAX - 1) / WR_TLS_RECORD_MAX;
-    return len + records * ENGINE_RECORD_EXTRA;
 }

@@ -3,13 +3,14 @@
  * keys that tell early data from the handshake (engine_early.c), and seals the
  * alert that tells a peer why its certificates are refused.
  *
- * wolfSSL chooses that alert by its own error, which is always that it knows no
- * signer: weir alone verifies. So the record that wolfSSL seals is replaced.
- * With TLS 1.2 this alert is not sealed. With TLS 1.3 it is the first record
- * under its key, since neither side has sent anything else under that key when
- * it judges the other: a client's key is the one of the handshake, a server's
- * the one of its data. Where the secret is not known (a wolfSSL that tells
- * none, or no memory) wolfSSL's alert is sent.
+ * A backend without WR_TLS_DOES_ALERT, as wolfSSL, chooses that alert by its
+ * own error, which is always that it knows no signer: weir alone verifies. So
+ * the record that it seals is replaced. With TLS 1.2 this alert is not sealed.
+ * With TLS 1.3 it is the first record under its key, since neither side has
+ * sent anything else under that key when it judges the other: a client's key is
+ * the one of the handshake, a server's the one of its data. Where the secret is
+ * not known (a backend that tells none, or no memory) the backend's alert is
+ * sent.
  */
 #include "engine_impl.h"
 #include "lib/tls/backend/backend.h"
@@ -28,8 +29,6 @@ enum {
     ENGINE_SECRET_SEALED =
         ENGINE_SECRET_HEADER + ENGINE_SECRET_INNER + WR_TLS_ENGINE_TAG,
 };
-
-#ifdef HAVE_SECRET_CALLBACK
 
 enum {
     ENGINE_SECRET_AES_128 = 0x1301, /* suites */
@@ -135,58 +134,60 @@ void wr_tls_engine_drop_secret(struct wr_tls_engine *engine)
 {
     if (engine->secret) {
         explicit_bzero(engine->secret->data, sizeof(struct engine_secret));
-        wr_block_give(engine->memory->blocks, engine->secret);
+        wr_block_give(engine->conn.account->blocks, engine->secret);
         engine->secret = NULL;
     }
 }
 
 static void engine_secret_keep(struct wr_tls_engine *engine,
-                               const uint8_t *data, int size)
+                               struct wr_bytes from)
 {
     wr_assert(engine->state == WR_TLS_ENGINE_HANDSHAKE);
     wr_tls_engine_drop_secret(engine);
-    if (size < 0 || size > ENGINE_SECRET_SHA384) {
+    if (from.size > ENGINE_SECRET_SHA384) {
         return;
     }
-    engine->secret =
-        wr_block_take(engine->memory->blocks, sizeof(struct engine_secret));
+    engine->secret = wr_block_take(engine->conn.account->blocks,
+                                   sizeof(struct engine_secret));
     if (engine->secret) {
         struct engine_secret *secret = (void *)engine->secret->data;
-        secret->size = (uint32_t)size;
-        memcpy(secret->data, data, (size_t)size);
+        secret->size = (uint32_t)from.size;
+        memcpy(secret->data, from.data, from.size);
     }
 }
 
-/* wolfSSL calls this for each secret. */
-static int engine_secret_note(WOLFSSL *ssl, int id, const unsigned char *secret,
-                              int size, void *arg)
+bool wr_tls_engine_wants_secrets(const struct wr_tls_engine *engine)
 {
-    struct wr_tls_engine *engine = arg;
+    const uint32_t does = engine->conn.backend->does;
+
+    wr_assert(engine->context);
+    return !(does & WR_TLS_DOES_ALERT) && (does & WR_TLS_DOES_SECRETS) &&
+           wr_tls_context_verifies(engine->context);
+}
+
+int wr_tls_engine_note_secret(struct wr_tls_conn *conn,
+                              enum wr_tls_secret_kind kind,
+                              const uint8_t *secret, size_t size)
+{
+    struct wr_tls_engine *engine = wr_tls_engine_of(conn);
     struct wr_tls_engine_early *early =
         engine->early ? (void *)engine->early->data : NULL;
-    const int own = engine->is_server ? SERVER_TRAFFIC_SECRET
-                                      : CLIENT_HANDSHAKE_TRAFFIC_SECRET;
+    const struct wr_bytes bytes = {.data = secret, .size = size};
+    const enum wr_tls_secret_kind own = conn->is_server
+                                            ? WR_TLS_SECRET_SERVER_DATA
+                                            : WR_TLS_SECRET_CLIENT_HANDSHAKE;
     int err = 0;
 
-    wr_assert(ssl == engine->ssl);
-    if (id == CLIENT_HANDSHAKE_TRAFFIC_SECRET && early) {
-        err = engine_secret_derive(
-            &early->keys, wolfSSL_get_current_cipher_suite(ssl),
-            (struct wr_bytes){.data = secret, .size = (size_t)size});
+    wr_assert(secret && size > 0);
+    if (kind == WR_TLS_SECRET_CLIENT_HANDSHAKE && early) {
+        err = engine_secret_derive(&early->keys, conn->backend->get_suite(conn),
+                                   bytes);
     }
-    if (id == own && wr_tls_context_verifies(engine->context)) {
-        engine_secret_keep(engine, secret, size);
+    if (kind == own && wr_tls_engine_wants_secrets(engine)) {
+        engine_secret_keep(engine, bytes);
     }
-    wr_tls_context_log_secret(engine->context, ssl, id, secret, size);
+    wr_tls_context_log_secret(engine->context, conn, kind, bytes);
     return err;
-}
-
-void wr_tls_engine_hear_secrets(struct wr_tls_engine *engine)
-{
-    wr_assert(engine->state == WR_TLS_ENGINE_HANDSHAKE);
-    wr_ignore(
-        wolfSSL_set_tls13_secret_cb(engine->ssl, engine_secret_note, engine) !=
-        WOLFSSL_SUCCESS); /* fails only for NULL */
 }
 
 /* ---- the alert ---- */
@@ -195,7 +196,7 @@ void wr_tls_engine_hear_secrets(struct wr_tls_engine *engine)
 static bool engine_secret_seal_alert(struct wr_tls_engine *engine, uint8_t code,
                                      uint8_t *record)
 {
-    const uint8_t plain[ENGINE_SECRET_INNER] = {alert_fatal, code,
+    const uint8_t plain[ENGINE_SECRET_INNER] = {WR_TLS_ALERT_FATAL, code,
                                                 ENGINE_SECRET_ALERT};
     struct wr_tls_engine_keys keys = {.suite = 0};
 
@@ -204,7 +205,7 @@ static bool engine_secret_seal_alert(struct wr_tls_engine *engine, uint8_t code,
     }
     const struct engine_secret *secret = (void *)engine->secret->data;
     int err = engine_secret_derive(
-        &keys, wolfSSL_get_current_cipher_suite(engine->ssl),
+        &keys, engine->conn.backend->get_suite(&engine->conn),
         (struct wr_bytes){.data = secret->data, .size = secret->size});
     if (err == 0) {
         err = engine_secret_seal(
@@ -216,33 +217,15 @@ static bool engine_secret_seal_alert(struct wr_tls_engine *engine, uint8_t code,
     return err == 0;
 }
 
-#else
-
-void wr_tls_engine_drop_secret(struct wr_tls_engine *engine)
-{
-    wr_assert(!engine->secret);
-}
-
-void wr_tls_engine_hear_secrets(struct wr_tls_engine *engine)
-{
-    wr_assert(!engine->secret);
-}
-
-static bool engine_secret_seal_alert(struct wr_tls_engine *engine, uint8_t code,
-                                     uint8_t *record)
-{
-    wr_assert(!engine->secret && code > 0 && record);
-    return false;
-}
-
-#endif
-
 void wr_tls_engine_replace_alert(struct wr_tls_engine *engine, uint8_t *record,
                                  size_t size)
 {
     const uint8_t code = engine->verdict.alert;
 
     wr_assert(code > 0 && engine->verdict.err < 0);
+    if (engine->conn.backend->does & WR_TLS_DOES_ALERT) {
+        return;
+    }
     if (size == ENGINE_SECRET_PLAIN && record[0] == ENGINE_SECRET_ALERT) {
         record[ENGINE_SECRET_PLAIN - 1] = code;
     } else if (size != ENGINE_SECRET_SEALED ||

@@ -22,16 +22,13 @@ struct weir_tls_session {
     pthread_mutex_t mutex; /* guards references */
     uint32_t references;
     weir_tls_context *context; /* a reference */
-    WOLFSSL_SESSION *session;  /* made without an account */
-    char *hostname;            /* the verified name; NULL: none */
+    struct wr_tls_known *session;
+    char *hostname; /* the verified name; NULL: none */
 };
 
 static void session_free(weir_tls_session *session)
 {
-    struct wr_tls_memory_scope before =
-        wr_tls_memory_enter(NULL, WR_TLS_MEMORY_PLAIN);
-    wolfSSL_SESSION_free(session->session);
-    wr_tls_memory_leave(before);
+    session->context->backend->session_free(session->session);
     weir_tls_context_unref(session->context);
     const int err = pthread_mutex_destroy(&session->mutex);
     wr_assert(err == 0);
@@ -41,7 +38,7 @@ static void session_free(weir_tls_session *session)
 
 /* Takes @known on success. */
 static int session_make(const struct wr_tls_engine *engine,
-                        WOLFSSL_SESSION *known, weir_tls_session **ret)
+                        struct wr_tls_known *known, weir_tls_session **ret)
 {
     const char *hostname = engine->verdict.hostname;
     weir_tls_session *session = malloc(sizeof(*session));
@@ -64,27 +61,24 @@ static int session_make(const struct wr_tls_engine *engine,
 
 int wr_tls_session_get(struct wr_tls_engine *engine, weir_tls_session **ret)
 {
-    WOLFSSL_SESSION *known = NULL;
+    struct wr_tls_known *known = NULL;
     const char *version = wr_tls_engine_get_version(engine);
 
-    wr_require(!engine->is_server, -EOPNOTSUPP);
+    wr_require(!engine->conn.is_server, -EOPNOTSUPP);
     wr_require(!version || strcmp(version, "TLSv1.3") == 0, -EOPNOTSUPP);
     int err = wr_tls_engine_get_session(engine, &known);
     wr_require(err >= 0, err);
     wr_assert(known);
     err = session_make(engine, known, ret);
     if (err < 0) {
-        struct wr_tls_memory_scope before =
-            wr_tls_memory_enter(NULL, WR_TLS_MEMORY_PLAIN);
-        wolfSSL_SESSION_free(known);
-        wr_tls_memory_leave(before);
+        engine->conn.backend->session_free(known);
     }
     return err;
 }
 
-struct WOLFSSL_SESSION *wr_tls_session_use(const weir_tls_session *session,
-                                           const weir_tls_context *context,
-                                           const char *hostname)
+const struct wr_tls_known *wr_tls_session_use(const weir_tls_session *session,
+                                              const weir_tls_context *context,
+                                              const char *hostname)
 {
     /* A resumed handshake shows no certificate that a list could revoke. */
     if (!session || session->context != context ||

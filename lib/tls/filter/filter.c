@@ -372,7 +372,7 @@ static bool filter_linger(struct wr_connection *c)
 /* ---- the beginning ---- */
 
 /* The session that the connection may resume, or NULL. */
-static struct WOLFSSL_SESSION *
+static const struct wr_tls_known *
 filter_find_session(const struct wr_secure_settings *settings)
 {
     const bool is_verified = wr_tls_context_verifies(settings->context) &&
@@ -401,7 +401,7 @@ static bool filter_arm(struct wr_filter *f)
         .ignores_eof = settings->ignore_unexpected_eof,
     };
     const int err = wr_tls_engine_init(&f->engine, settings->context, &options,
-                                       &f->shared->memory);
+                                       f->shared->account);
     if (err < 0) {
         wr_transport_set_error(&f->c.t, err, "TLS");
         return false;

@@ -24,9 +24,9 @@
  * A filter whose transport below is lost stays OPEN while it has bytes from
  * before the loss for a protocol that has paused.
  *
- * wolfSSL runs on the loop's stack alone: calls of the program note what they
- * want and push the step or `seal`. `seal` runs before the end of the turn, so
- * that its records are sent in the same turn.
+ * The engine runs on the loop's stack alone: calls of the program note what
+ * they want and push the step or `seal`. `seal` runs before the end of the
+ * turn, so that its records are sent in the same turn.
  */
 #ifndef WEIR_LIB_TLS_FILTER_FILTER_IMPL_H
 #define WEIR_LIB_TLS_FILTER_FILTER_IMPL_H
@@ -42,12 +42,12 @@
 struct wr_filter_shared {
     struct wr_module module;
     weir_loop *loop;
-    struct wr_tls_memory memory;
-    struct wr_block *scratch; /* plaintext of one call; NULL: none now */
-    struct wr_list waiting;   /* filters whose handshake waits for its turn */
-    struct wr_ready ready;    /* lets some of the waiting filters continue */
-    uint64_t turn;            /* turn of the loop that `steps` counts */
-    uint32_t steps;           /* handshake steps in that turn */
+    struct wr_tls_account *account; /* behind this struct */
+    struct wr_block *scratch;       /* plaintext of one call; NULL: none now */
+    struct wr_list waiting; /* filters whose handshake waits for its turn */
+    struct wr_ready ready;  /* lets some of the waiting filters continue */
+    uint64_t turn;          /* turn of the loop that `steps` counts */
+    uint32_t steps;         /* handshake steps in that turn */
 };
 
 struct wr_filter {

@@ -139,7 +139,7 @@ static void filter_read_handshake(struct wr_filter *f)
     if (f->engine.state != WR_TLS_ENGINE_HANDSHAKE || !wr_filter_may_open(f)) {
         return; /* done or failed */
     }
-    if (f->engine.is_server && !filter_read_has_input(f)) {
+    if (f->engine.conn.is_server && !filter_read_has_input(f)) {
         return;
     }
     if (!wr_filter_may_handshake(f)) {

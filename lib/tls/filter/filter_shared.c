@@ -1,8 +1,8 @@
 /*
  * The common part of the filters of a loop.
  *
- * It has one account of wolfSSL's memory, one block for plaintext on its way to
- * a protocol or into a record, and the queue of handshakes. A step of a
+ * It has one account of a backend's memory, one block for plaintext on its way
+ * to a protocol or into a record, and the queue of handshakes. A step of a
  * handshake costs up to a millisecond, so that only a few steps are made in a
  * turn of the loop; the other handshakes wait, first come, first served.
  */
@@ -31,6 +31,16 @@ static uint64_t filter_shared_trim(struct wr_module *module)
     return 0; /* the blocks are trimmed by the loop */
 }
 
+_Static_assert(sizeof(struct wr_filter_shared) %
+                       _Alignof(struct wr_tls_account) ==
+                   0,
+               "an account can lie behind it");
+
+static size_t filter_shared_size(void)
+{
+    return sizeof(struct wr_filter_shared) + wr_tls_backend_get()->account_size;
+}
+
 static void filter_shared_close(struct wr_module *module)
 {
     struct wr_filter_shared *shared =
@@ -40,8 +50,8 @@ static void filter_shared_close(struct wr_module *module)
     wr_assert(wr_list_is_empty(&shared->waiting));
     wr_ready_cancel(&shared->ready);
     filter_shared_give_scratch(shared);
-    wr_tls_memory_fini(&shared->memory);
-    wr_free(&loop->counting, shared, sizeof(*shared));
+    wr_tls_backend_get()->account_fini(shared->account);
+    wr_free(&loop->counting, shared, filter_shared_size());
 }
 
 static void filter_shared_check(const struct wr_module *module)
@@ -51,7 +61,7 @@ static void filter_shared_check(const struct wr_module *module)
 
     wr_assert(wr_list_is_empty(&shared->waiting) ||
               wr_ready_is_pending(&shared->ready));
-    wr_tls_memory_check_invariants(&shared->memory);
+    wr_tls_backend_get()->account_check(shared->account);
 }
 
 static const struct wr_module_ops filter_shared_ops = {
@@ -98,13 +108,14 @@ struct wr_filter_shared *wr_filter_share(weir_loop *loop)
         return wr_container_of(module, struct wr_filter_shared, module);
     }
     struct wr_filter_shared *shared =
-        wr_alloc(&loop->counting, sizeof(*shared));
+        wr_alloc(&loop->counting, filter_shared_size());
     if (!shared) {
         return NULL;
     }
-    memset(shared, 0, sizeof(*shared));
+    memset(shared, 0, filter_shared_size());
     shared->loop = loop;
-    wr_tls_memory_init(&shared->memory, &loop->blocks);
+    shared->account = (void *)(shared + 1);
+    wr_tls_backend_get()->account_init(shared->account, &loop->blocks);
     wr_list_init(&shared->waiting);
     wr_ready_init(&shared->ready, filter_shared_ready);
     wr_loop_add_module(loop, &shared->module, &filter_shared_ops);

@@ -124,7 +124,7 @@ static inline void filter_write_send(struct wr_filter *f,
     const struct filter_record record = {
         .filter = f, .plain_bytes = f->is_upper ? 0 : plain_bytes};
 
-    _Static_assert(sizeof(record) <= WR_TLS_MEMORY_RECORD_OFFSET,
+    _Static_assert(sizeof(record) <= WR_TLS_OUTPUT_OFFSET,
                    "there is room before a record");
     memcpy(block->data, &record, sizeof(record));
     f->unsent_bytes -= plain_bytes;

@@ -18,22 +18,19 @@
  * The system's wolfSSL is shared with other code of the program. Its allocator
  * is left alone, nothing is counted, and no record can be claimed.
  */
-#ifndef WEIR_LIB_TLS_CONTEXT_MEMORY_H
-#define WEIR_LIB_TLS_CONTEXT_MEMORY_H
+#ifndef WEIR_LIB_TLS_WOLFSSL_MEMORY_H
+#define WEIR_LIB_TLS_WOLFSSL_MEMORY_H
 
-#include "uring/block.h"
-
-#include <weir/base.h>
+#include "lib/tls/backend/backend.h"
 
 struct wr_tls_memory {
-    const struct weir_allocator *allocator;
-    struct wr_blocks *blocks;
-    uint64_t bytes; /* live bytes, as requested */
-    uint64_t count; /* live allocations */
-    void *spare;    /* a freed buffer of WR_TLS_MEMORY_SPARE bytes */
-    void *newest;   /* newest live allocation in a block */
-    void *claimed;  /* becomes ready when wolfSSL frees it */
-    bool failed;    /* an allocation failed since wr_tls_memory_enter() */
+    struct wr_tls_account account; /* first */
+    uint64_t bytes;                /* live bytes, as requested */
+    uint64_t count;                /* live allocations */
+    void *spare;   /* a freed buffer of WR_TLS_MEMORY_SPARE bytes */
+    void *newest;  /* newest live allocation in a block */
+    void *claimed; /* becomes ready when wolfSSL frees it */
+    bool failed;   /* an allocation failed since wr_tls_memory_enter() */
     struct wr_block *ready; /* for wr_tls_memory_take_claimed() */
 };
 
@@ -42,20 +39,23 @@ enum wr_tls_memory_mode {
     WR_TLS_MEMORY_BLOCKS, /* memory for one call: from the blocks */
 };
 
-/* The offset of a claimed record in its block: behind the header of memory.c
- * and the gap with which wolfSSL aligns a record's body. */
-#define WR_TLS_MEMORY_RECORD_OFFSET 27u
-
 /* The size of a spare buffer for received records, which are up to this size,
  * between two classes of blocks; one is kept. */
 #define WR_TLS_MEMORY_SPARE ((16u << 10) + 512u)
 
-void wr_tls_memory_init(struct wr_tls_memory *memory, struct wr_blocks *blocks);
+static inline struct wr_tls_memory *
+wr_tls_memory_of(const struct wr_tls_account *account)
+{
+    return (struct wr_tls_memory *)(uintptr_t)account;
+}
+
+void wr_tls_memory_init(struct wr_tls_account *account,
+                        struct wr_blocks *blocks);
 
 /* All memory of the account must be freed before. */
-void wr_tls_memory_fini(struct wr_tls_memory *memory);
+void wr_tls_memory_fini(struct wr_tls_account *account);
 
-void wr_tls_memory_check_invariants(const struct wr_tls_memory *memory);
+void wr_tls_memory_check_invariants(const struct wr_tls_account *account);
 
 /* Sets up wolfSSL for the process, once; any thread. 0 or WEIR_ETLSENGINE. Must
  * precede all other calls into wolfSSL; afterwards no first use writes to
@@ -80,10 +80,10 @@ bool wr_tls_memory_take_failure(void);
 
 /* True if @data was sealed in wolfSSL's newest block; then the block becomes
  * ready, not free, when wolfSSL frees it. */
-WEIR_MUST_USE bool wr_tls_memory_claim(struct wr_tls_memory *memory,
+WEIR_MUST_USE bool wr_tls_memory_claim(struct wr_tls_account *account,
                                        const void *data);
 
 /* The claimed block, given, once wolfSSL has freed it; ->used is 0. */
-struct wr_block *wr_tls_memory_take_claimed(struct wr_tls_memory *memory);
+struct wr_block *wr_tls_memory_take_claimed(struct wr_tls_account *account);
 
 #endif

@@ -32,8 +32,7 @@ struct memory_header {
 };
 
 /* wolfSSL puts the header of a record, 5 bytes, before a multiple of 16. */
-_Static_assert(WR_TLS_MEMORY_RECORD_OFFSET ==
-                   sizeof(struct memory_header) + 16 - 5,
+_Static_assert(WR_TLS_OUTPUT_OFFSET == sizeof(struct memory_header) + 16 - 5,
                "a record that was sealed in a block begins here");
 _Static_assert(sizeof(struct memory_header) % _Alignof(max_align_t) == 0,
                "what follows a header is aligned as malloc()'s memory is");
@@ -66,7 +65,7 @@ static struct wr_block *memory_block_of(struct memory_header *header)
 static struct memory_header *memory_take_block(struct wr_tls_memory *memory,
                                                size_t total)
 {
-    struct wr_block *block = wr_block_take(memory->blocks, total);
+    struct wr_block *block = wr_block_take(memory->account.blocks, total);
     if (!block) {
         return NULL;
     }
@@ -81,7 +80,7 @@ static struct memory_header *memory_take_spare(struct wr_tls_memory *memory)
     struct memory_header *header = memory->spare;
     memory->spare = NULL;
     if (!header) {
-        header = wr_alloc(memory->allocator, WR_TLS_MEMORY_SPARE);
+        header = wr_alloc(memory->account.allocator, WR_TLS_MEMORY_SPARE);
     }
     if (header) {
         header->kind = MEMORY_SPARE;
@@ -92,7 +91,7 @@ static struct memory_header *memory_take_spare(struct wr_tls_memory *memory)
 static struct memory_header *memory_take_plain(struct wr_tls_memory *memory,
                                                size_t total)
 {
-    struct memory_header *header = wr_alloc(memory->allocator, total);
+    struct memory_header *header = wr_alloc(memory->account.allocator, total);
     if (header) {
         header->kind = MEMORY_PLAIN;
     }
@@ -161,7 +160,7 @@ static void memory_give_block(struct wr_tls_memory *memory,
         memory->newest = NULL;
     }
     if (memory->claimed != header + 1) {
-        wr_block_give(memory->blocks, block);
+        wr_block_give(memory->account.blocks, block);
         return;
     }
     wr_assert(!memory->ready);
@@ -180,9 +179,9 @@ static void memory_give(struct wr_tls_memory *memory,
     if (header->kind == MEMORY_BLOCK) {
         memory_give_block(memory, header);
     } else if (header->kind == MEMORY_PLAIN) {
-        wr_free(memory->allocator, header, total);
+        wr_free(memory->account.allocator, header, total);
     } else if (memory->spare) {
-        wr_free(memory->allocator, header, WR_TLS_MEMORY_SPARE);
+        wr_free(memory->account.allocator, header, WR_TLS_MEMORY_SPARE);
     } else {
         memory->spare = header;
     }
@@ -286,30 +285,37 @@ int wr_tls_memory_start_library(void)
 
 /* ---- accounts ---- */
 
-void wr_tls_memory_check_invariants(const struct wr_tls_memory *memory)
+void wr_tls_memory_check_invariants(const struct wr_tls_account *account)
 {
+    const struct wr_tls_memory *memory = wr_tls_memory_of(account);
+
     wr_assert(memory->bytes >= memory->count || memory->bytes == 0);
     wr_assert(!memory->claimed || !memory->ready);
     wr_assert(memory->count > 0 || !memory->newest);
     wr_assert(memory->count > 0 || !memory->claimed);
 }
 
-void wr_tls_memory_init(struct wr_tls_memory *memory, struct wr_blocks *blocks)
+void wr_tls_memory_init(struct wr_tls_account *account,
+                        struct wr_blocks *blocks)
 {
+    struct wr_tls_memory *memory = wr_tls_memory_of(account);
+
+    wr_assert(blocks->allocator);
     *memory = (struct wr_tls_memory){
-        .allocator = blocks->allocator,
-        .blocks = blocks,
+        .account = {.allocator = blocks->allocator, .blocks = blocks},
     };
 }
 
-void wr_tls_memory_fini(struct wr_tls_memory *memory)
+void wr_tls_memory_fini(struct wr_tls_account *account)
 {
-    wr_tls_memory_check_invariants(memory);
+    struct wr_tls_memory *memory = wr_tls_memory_of(account);
+
+    wr_tls_memory_check_invariants(account);
     wr_assert(memory->count == 0);
     wr_assert(memory->bytes == 0);
     wr_assert(!memory->ready);
     wr_assert(memory_scope.memory != memory);
-    wr_free(memory->allocator, memory->spare, WR_TLS_MEMORY_SPARE);
+    wr_free(memory->account.allocator, memory->spare, WR_TLS_MEMORY_SPARE);
     memory->spare = NULL;
 }
 
@@ -329,10 +335,10 @@ void wr_tls_memory_leave(struct wr_tls_memory_scope before)
     memory_scope = before;
 }
 
-bool wr_tls_memory_claim(struct wr_tls_memory *memory, const void *data)
+bool wr_tls_memory_claim(struct wr_tls_account *account, const void *data)
 {
-    const size_t gap =
-        WR_TLS_MEMORY_RECORD_OFFSET - sizeof(struct memory_header);
+    struct wr_tls_memory *memory = wr_tls_memory_of(account);
+    const size_t gap = WR_TLS_OUTPUT_OFFSET - sizeof(struct memory_header);
     if (!memory->newest || (const uint8_t *)data - gap != memory->newest) {
         return false;
     }
@@ -342,8 +348,9 @@ bool wr_tls_memory_claim(struct wr_tls_memory *memory, const void *data)
     return true;
 }
 
-struct wr_block *wr_tls_memory_take_claimed(struct wr_tls_memory *memory)
+struct wr_block *wr_tls_memory_take_claimed(struct wr_tls_account *account)
 {
+    struct wr_tls_memory *memory = wr_tls_memory_of(account);
     struct wr_block *block = memory->ready;
     wr_assert(!memory->claimed); /* wolfSSL frees a buffer that was sent */
     memory->ready = NULL;

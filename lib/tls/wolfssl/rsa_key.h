@@ -8,8 +8,8 @@
  * wipes a key's numbers when it is freed. Its memory is malloc()'s, some 5 KiB
  * for a key and once per process 330 KiB, and no loop counts it.
  */
-#ifndef WEIR_LIB_TLS_CONTEXT_RSA_KEY_H
-#define WEIR_LIB_TLS_CONTEXT_RSA_KEY_H
+#ifndef WEIR_LIB_TLS_WOLFSSL_RSA_KEY_H
+#define WEIR_LIB_TLS_WOLFSSL_RSA_KEY_H
 
 #include <weir/base.h>
 

@@ -1,5 +1,5 @@
 /*
- * The RSA keys of a context, for signing with libcrypto (rsa_key.h).
+ * The RSA keys of certificates, for signing with libcrypto (rsa_key.h).
  *
  * wolfSSL still reads and checks each key, decodes it and verifies the
  * signatures; only the signing itself is left to these callbacks. They are set
@@ -7,9 +7,8 @@
  * a public key as a private one. A connection holds a reference to its signing
  * key, which may be another context's (SNI).
  */
-#include "context_impl.h"
 #include "rsa_key.h"
-#include "uring/check.h"
+#include "wolfssl.h"
 
 #include <weir/error.h>
 
@@ -26,7 +25,7 @@
 
 /* ---- reading ---- */
 
-static int context_rsa_copy_number(mp_int *number, struct wr_tls_rsa_bytes *ret)
+static int rsa_copy_number(mp_int *number, struct wr_tls_rsa_bytes *ret)
 {
     const int size = mp_unsigned_bin_size(number);
 
@@ -38,7 +37,7 @@ static int context_rsa_copy_number(mp_int *number, struct wr_tls_rsa_bytes *ret)
                                                             : WEIR_ETLSENGINE;
 }
 
-static int context_rsa_give(RsaKey *rsa, struct wr_tls_rsa_key **ret)
+static int rsa_give(RsaKey *rsa, struct wr_tls_rsa_key **ret)
 {
     struct wr_tls_rsa_bytes numbers[WR_TLS_RSA_NUMBERS];
     mp_int *const from[WR_TLS_RSA_NUMBERS] = {
@@ -51,7 +50,7 @@ static int context_rsa_give(RsaKey *rsa, struct wr_tls_rsa_key **ret)
 
     wr_assert(rsa->type == RSA_PRIVATE);
     for (int i = 0; err == 0 && i < WR_TLS_RSA_NUMBERS; i++) {
-        err = context_rsa_copy_number(from[i], &numbers[i]);
+        err = rsa_copy_number(from[i], &numbers[i]);
     }
     if (err == 0) {
         err = wr_tls_rsa_key_new(numbers, ret);
@@ -62,8 +61,7 @@ static int context_rsa_give(RsaKey *rsa, struct wr_tls_rsa_key **ret)
 
 /* Decodes a key of any kind that wolfSSL accepted; if it is not RSA, *ret stays
  * NULL. */
-static int context_rsa_decode(const uint8_t *der, int size,
-                              struct wr_tls_rsa_key **ret)
+static int rsa_decode(const uint8_t *der, int size, struct wr_tls_rsa_key **ret)
 {
     RsaKey rsa;
     word32 used = 0;
@@ -75,7 +73,7 @@ static int context_rsa_decode(const uint8_t *der, int size,
     }
     const int number = wc_RsaPrivateKeyDecode(der, &used, &rsa, (word32)size);
     if (number == 0) {
-        err = context_rsa_give(&rsa, ret);
+        err = rsa_give(&rsa, ret);
     } else if (number == MEMORY_E) {
         err = -ENOMEM;
     }
@@ -83,8 +81,8 @@ static int context_rsa_decode(const uint8_t *der, int size,
     return err;
 }
 
-int wr_tls_context_read_rsa(const uint8_t *pem, long size,
-                            struct wr_tls_rsa_key **ret)
+int wr_wolfssl_read_rsa(const uint8_t *pem, long size,
+                        struct wr_tls_rsa_key **ret)
 {
     uint8_t *der = malloc((size_t)size);
 
@@ -94,23 +92,22 @@ int wr_tls_context_read_rsa(const uint8_t *pem, long size,
         return -ENOMEM;
     }
     const int der_size = wc_KeyPemToDer(pem, (int)size, der, (int)size, NULL);
-    int err =
-        der_size > 0 ? context_rsa_decode(der, der_size, ret) : WEIR_ETLSNOKEY;
+    int err = der_size > 0 ? rsa_decode(der, der_size, ret) : WEIR_ETLSNOKEY;
     explicit_bzero(der, (size_t)size);
     free(der);
     return err;
 }
 
-void wr_tls_context_free_rsa(struct wr_tls_rsa_key *key)
+void wr_wolfssl_free_rsa(struct wr_tls_rsa_key *key)
 {
     wr_tls_rsa_key_unref(key);
 }
 
 /* ---- signing ---- */
 
-static int context_rsa_sign(struct wr_tls_rsa_key *key,
-                            const struct wr_tls_rsa_digest *digest,
-                            uint8_t *out, word32 *out_size)
+static int rsa_sign(struct wr_tls_rsa_key *key,
+                    const struct wr_tls_rsa_digest *digest, uint8_t *out,
+                    word32 *out_size)
 {
     size_t size = *out_size;
 
@@ -124,10 +121,10 @@ static int context_rsa_sign(struct wr_tls_rsa_key *key,
 }
 
 /* NOLINTNEXTLINE(readability-function-size): wolfSSL says what it is given */
-static int context_rsa_sign_pkcs1(WOLFSSL *ssl, const unsigned char *in,
-                                  unsigned in_size, unsigned char *out,
-                                  word32 *out_size, const unsigned char *der,
-                                  unsigned der_size, void *arg)
+static int rsa_sign_pkcs1(WOLFSSL *ssl, const unsigned char *in,
+                          unsigned in_size, unsigned char *out,
+                          word32 *out_size, const unsigned char *der,
+                          unsigned der_size, void *arg)
 {
     const struct wr_tls_rsa_digest digest = {
         .scheme = WR_TLS_RSA_PKCS1,
@@ -138,10 +135,10 @@ static int context_rsa_sign_pkcs1(WOLFSSL *ssl, const unsigned char *in,
     (void)ssl;
     (void)der;
     (void)der_size;
-    return context_rsa_sign(arg, &digest, out, out_size);
+    return rsa_sign(arg, &digest, out, out_size);
 }
 
-static enum wr_tls_rsa_scheme context_rsa_scheme_of(int mgf)
+static enum wr_tls_rsa_scheme rsa_scheme_of(int mgf)
 {
     switch (mgf) {
     case WC_MGF1SHA512:
@@ -155,14 +152,13 @@ static enum wr_tls_rsa_scheme context_rsa_scheme_of(int mgf)
 }
 
 /* NOLINTNEXTLINE(readability-function-size): wolfSSL says what it is given */
-static int context_rsa_sign_pss(WOLFSSL *ssl, const unsigned char *in,
-                                unsigned in_size, unsigned char *out,
-                                unsigned *out_size, int hash, int mgf,
-                                const unsigned char *der, unsigned der_size,
-                                void *arg)
+static int rsa_sign_pss(WOLFSSL *ssl, const unsigned char *in, unsigned in_size,
+                        unsigned char *out, unsigned *out_size, int hash,
+                        int mgf, const unsigned char *der, unsigned der_size,
+                        void *arg)
 {
     const struct wr_tls_rsa_digest digest = {
-        .scheme = context_rsa_scheme_of(mgf),
+        .scheme = rsa_scheme_of(mgf),
         .data = in,
         .size = in_size,
     };
@@ -171,17 +167,17 @@ static int context_rsa_sign_pss(WOLFSSL *ssl, const unsigned char *in,
     (void)hash; /* the same as the mask's */
     (void)der;
     (void)der_size;
-    return context_rsa_sign(arg, &digest, out, out_size);
+    return rsa_sign(arg, &digest, out, out_size);
 }
 
-void wr_tls_context_use_rsa(weir_tls_context *context)
+void wr_wolfssl_use_rsa(WOLFSSL_CTX *ctx)
 {
-    wr_assert(context->ctx);
-    wolfSSL_CTX_SetRsaSignCb(context->ctx, context_rsa_sign_pkcs1);
-    wolfSSL_CTX_SetRsaPssSignCb(context->ctx, context_rsa_sign_pss);
+    wr_assert(ctx);
+    wolfSSL_CTX_SetRsaSignCb(ctx, rsa_sign_pkcs1);
+    wolfSSL_CTX_SetRsaPssSignCb(ctx, rsa_sign_pss);
 }
 
-void wr_tls_context_set_rsa(WOLFSSL *ssl, struct wr_tls_rsa_key *key)
+void wr_wolfssl_set_rsa(WOLFSSL *ssl, struct wr_tls_rsa_key *key)
 {
     struct wr_tls_rsa_key *before = wolfSSL_GetRsaSignCtx(ssl);
 

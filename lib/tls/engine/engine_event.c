@@ -1,0 +1,95 @@
+/*
+ * The events of the backend, by which it calls the engine of its connection.
+ *
+ * The engine answers those about bytes and secrets itself; its context answers
+ * those about certificates and tickets.
+ */
+#include "engine_impl.h"
+
+static bool engine_event_chain(struct wr_tls_conn *conn,
+                               const struct wr_bytes *certs, size_t count,
+                               uint8_t *ret_alert)
+{
+    struct wr_tls_engine *engine = wr_tls_engine_of(conn);
+    const bool is_good = wr_tls_context_judge(&engine->verdict, certs, count);
+
+    wr_assert(is_good || engine->verdict.err < 0);
+    *ret_alert = engine->verdict.alert;
+    return is_good;
+}
+
+static uint8_t engine_event_refused(struct wr_tls_conn *conn, int code,
+                                    const char *text)
+{
+    struct wr_tls_engine *engine = wr_tls_engine_of(conn);
+
+    wr_assert(engine->verdict.is_accepted);
+    wr_tls_context_refuse(&engine->verdict, code, text);
+    return engine->verdict.alert;
+}
+
+static int engine_event_seal_ticket(struct wr_tls_conn *conn,
+                                    const struct wr_tls_ticket *ticket)
+{
+    const struct wr_tls_engine *engine = wr_tls_engine_of(conn);
+
+    wr_assert(conn->is_server);
+    return wr_tls_context_seal_ticket(engine->context, &engine->verdict,
+                                      ticket);
+}
+
+static bool engine_event_open_ticket(struct wr_tls_conn *conn,
+                                     const struct wr_tls_ticket *ticket)
+{
+    const struct wr_tls_engine *engine = wr_tls_engine_of(conn);
+
+    wr_assert(conn->is_server);
+    return wr_tls_context_open_ticket(engine->context, &engine->verdict,
+                                      ticket);
+}
+
+static int engine_event_ticket_key(struct wr_tls_conn *conn,
+                                   uint8_t name[WR_TLS_TICKET_NAME],
+                                   uint8_t secret[WR_TLS_TICKET_SECRET])
+{
+    wr_assert(conn->is_server);
+    return wr_tls_context_get_ticket_key(wr_tls_engine_of(conn)->context, name,
+                                         secret);
+}
+
+static bool engine_event_find_key(struct wr_tls_conn *conn,
+                                  const uint8_t name[WR_TLS_TICKET_NAME],
+                                  uint8_t secret[WR_TLS_TICKET_SECRET])
+{
+    wr_assert(conn->is_server);
+    return wr_tls_context_find_ticket_key(wr_tls_engine_of(conn)->context, name,
+                                          secret);
+}
+
+static int engine_event_ticket_host(struct wr_tls_conn *conn, bool seals,
+                                    uint8_t ret[WR_TLS_TICKET_DIGEST])
+{
+    wr_assert(conn->is_server);
+    return wr_tls_context_digest_asked(&wr_tls_engine_of(conn)->verdict, seals,
+                                       ret);
+}
+
+static void engine_event_ticket_came(struct wr_tls_conn *conn, size_t size)
+{
+    wr_assert(!conn->is_server);
+    wr_tls_engine_of(conn)->has_session = size > 0;
+}
+
+const struct wr_tls_events wr_tls_engine_events = {
+    .take = wr_tls_engine_take,
+    .put = wr_tls_engine_put,
+    .chain = engine_event_chain,
+    .refused = engine_event_refused,
+    .ticket_seal = engine_event_seal_ticket,
+    .ticket_open = engine_event_open_ticket,
+    .ticket_key = engine_event_ticket_key,
+    .ticket_find = engine_event_find_key,
+    .ticket_host = engine_event_ticket_host,
+    .ticket_came = engine_event_ticket_came,
+    .secret = wr_tls_engine_note_secret,
+};

@@ -1,0 +1,258 @@
+/*
+ * wolfSSL's calls up, as events of the seam: bytes in and out, certificates,
+ * tickets, secrets.
+ *
+ * weir alone decides about certificates. wolfSSL has no authorities; it reads
+ * the certificates as they were sent, from the last one to the leaf, and calls
+ * back for each; weir's answer is asked for each time. wolfSSL's own complaint,
+ * that it knows no signer, is overruled.
+ *
+ * While the calls for the other certificates of an accepted peer come, wolfSSL
+ * verifies nothing: else it would add each issuer to the context, which threads
+ * share, and verify signatures with those keys once more. With the call for the
+ * leaf, the last one, the mode is the context's again.
+ */
+#include "lib/x509/path.h"
+#include "wolfssl.h"
+
+#include <weir/error.h>
+
+#include <string.h>
+
+#if !defined(WOLFSSL_ALWAYS_VERIFY_CB) || !defined(WOLFSSL_VERIFY_CB_ALL_CERTS)
+#error "this wolfSSL does not show good certificates to the verify callback"
+#endif
+#ifdef KEEP_PEER_CERT
+#error "this wolfSSL accepts a leaf unseen if it has no memory for a copy"
+#endif
+
+/* The connection of a callback without an argument. */
+static struct wr_tls_conn *callback_conn(WOLFSSL *ssl)
+{
+    struct wr_tls_conn *conn = wolfSSL_GetIOReadCtx(ssl);
+
+    wr_debug_assert(conn && conn->ssl == ssl);
+    return conn;
+}
+
+/* ---- bytes ---- */
+
+int wr_wolfssl_on_recv(WOLFSSL *ssl, char *buf, int size, void *arg)
+{
+    struct wr_tls_conn *conn = arg;
+
+    (void)ssl;
+    wr_debug_assert(ssl == conn->ssl && size > 0);
+    const int ret = conn->events->take(conn, (uint8_t *)buf, (size_t)size);
+    return ret > 0                    ? ret
+           : ret == WR_TLS_TAKE_WAITS ? WOLFSSL_CBIO_ERR_WANT_READ
+                                      : WOLFSSL_CBIO_ERR_GENERAL;
+}
+
+int wr_wolfssl_on_send(WOLFSSL *ssl, char *buf, int size, void *arg)
+{
+    struct wr_tls_conn *conn = arg;
+
+    (void)ssl;
+    wr_debug_assert(ssl == conn->ssl && size > 0);
+    return conn->events->put(conn, (uint8_t *)buf, (size_t)size) == 0
+               ? size
+               : WOLFSSL_CBIO_ERR_GENERAL;
+}
+
+/* ---- certificates ---- */
+
+/* True if wolfSSL's error for the leaf is one that weir has checked again.
+ * Other errors are final, for example an unusable key. */
+static bool callback_overrules(struct wr_tls_conn *conn, int error)
+{
+    static const int others[] = {
+        0,
+        ASN_NO_SIGNER_E,
+        ASN_SELF_SIGNED_E,
+        ASN_PATHLEN_SIZE_E,
+    };
+
+    wr_assert(error <= 0);
+    for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++) {
+        if (others[i] == error) {
+            return true;
+        }
+    }
+    const int err = wr_wolfssl_code_of(error);
+    conn->events->refused(conn,
+                          err == WEIR_ETLSPROTOCOL ? WEIR_ETLSBADCERT : err,
+                          wr_wolfssl_text_of(error));
+    return false;
+}
+
+/* wolfSSL's @error is 0 where it finds the certificate good. */
+static bool callback_judge(struct wr_tls_conn *conn,
+                           const WOLFSSL_X509_STORE_CTX *store, int error)
+{
+    struct wr_bytes certs[WR_X509_CHAIN_MAX + 1];
+    const size_t count =
+        wr_min_u64((unsigned)store->totalCerts, WR_X509_CHAIN_MAX + 1);
+    uint8_t alert = 0; /* the engine replaces wolfSSL's */
+
+    for (size_t i = 0; i < count; i++) {
+        certs[i] = (struct wr_bytes){.data = store->certs[i].buffer,
+                                     .size = store->certs[i].length};
+    }
+    if (!conn->events->chain(conn, certs, count, &alert)) {
+        return false;
+    }
+    wr_assert(store->error_depth >= 0);
+    const bool is_last = store->error_depth == 0;
+    const bool verifies = conn->flags & WR_WOLFSSL_VERIFIES;
+    const bool demands = conn->flags & WR_WOLFSSL_DEMANDS;
+    wolfSSL_set_verify(wr_wolfssl_of(conn),
+                       is_last ? wr_wolfssl_mode(verifies, demands)
+                               : WOLFSSL_VERIFY_NONE,
+                       wr_wolfssl_on_certificate);
+    return !is_last || callback_overrules(conn, error);
+}
+
+int wr_wolfssl_on_certificate(int is_good, WOLFSSL_X509_STORE_CTX *store)
+{
+    struct wr_tls_conn *conn = store->userCtx;
+    uint8_t alert = 0;
+
+    wr_assert(is_good || store->error != 0);
+    if (store->totalCerts > 0) {
+        return callback_judge(conn, store, is_good ? 0 : store->error);
+    }
+    /* With TLS 1.2 wolfSSL refuses a missing one later. */
+    return is_good && conn->events->chain(conn, NULL, 0, &alert);
+}
+
+/* wolfSSL keeps the name that a client asks for where there is a callback. */
+int wr_wolfssl_on_name(WOLFSSL *ssl, int *ret_alert, void *arg)
+{
+    (void)ret_alert;
+    (void)arg;
+    wr_assert(ssl);
+    return 0;
+}
+
+/* ---- tickets ---- */
+
+_Static_assert((int)WR_TLS_TICKET_NAME == WOLFSSL_TICKET_NAME_SZ,
+               "the name of a key has its place in a ticket");
+_Static_assert((int)WR_TLS_TICKET_IV == WOLFSSL_TICKET_IV_SZ,
+               "nonce and time have their place in a ticket");
+_Static_assert((int)WR_TLS_TICKET_TAG <= WOLFSSL_TICKET_MAC_SZ,
+               "a tag has its place in a ticket");
+
+/* A foreign ticket is refused, and a full handshake follows. The size of a
+ * ticket to be opened comes from the client and may be 0. */
+/* NOLINTNEXTLINE(readability-function-size): wolfSSL says what it is given */
+int wr_wolfssl_on_ticket(WOLFSSL *ssl, unsigned char *name, unsigned char *iv,
+                         unsigned char *mac, int seals, unsigned char *data,
+                         int size, int *ret_size, void *arg)
+{
+    struct wr_tls_conn *conn = callback_conn(ssl);
+    const struct wr_tls_ticket ticket = {
+        .name = name,
+        .iv = iv,
+        .tag = mac,
+        .data = data,
+        .size = (size_t)size,
+    };
+
+    (void)arg;
+    wr_assert(size >= 0 && (size > 0 || !seals));
+    *ret_size = size;
+    if (!seals) {
+        return size > 0 && conn->events->ticket_open(conn, &ticket)
+                   ? WOLFSSL_TICKET_RET_OK
+                   : WOLFSSL_TICKET_RET_REJECT;
+    }
+    memset(mac, 0, WOLFSSL_TICKET_MAC_SZ);
+    return conn->events->ticket_seal(conn, &ticket) == 0
+               ? WOLFSSL_TICKET_RET_OK
+               : WOLFSSL_TICKET_RET_FATAL;
+}
+
+int wr_wolfssl_on_session(WOLFSSL *ssl, const unsigned char *ticket, int size,
+                          void *arg)
+{
+    struct wr_tls_conn *conn = arg;
+
+    (void)ticket;
+    wr_assert(ssl == conn->ssl && size >= 0);
+    conn->events->ticket_came(conn, (size_t)size);
+    return 0;
+}
+
+/* ---- secrets ---- */
+
+#ifdef HAVE_SECRET_CALLBACK
+
+/* With TLS 1.3. Secrets of early data, which weir does not send, are left
+ * out. */
+static int callback_secret(WOLFSSL *ssl, int id, const unsigned char *secret,
+                           int size, void *arg)
+{
+    static const struct {
+        int id;
+        enum wr_tls_secret_kind kind;
+    } kinds[] = {
+        {CLIENT_HANDSHAKE_TRAFFIC_SECRET, WR_TLS_SECRET_CLIENT_HANDSHAKE},
+        {SERVER_HANDSHAKE_TRAFFIC_SECRET, WR_TLS_SECRET_SERVER_HANDSHAKE},
+        {CLIENT_TRAFFIC_SECRET, WR_TLS_SECRET_CLIENT_DATA},
+        {SERVER_TRAFFIC_SECRET, WR_TLS_SECRET_SERVER_DATA},
+        {EXPORTER_SECRET, WR_TLS_SECRET_EXPORTER},
+    };
+    struct wr_tls_conn *conn = arg;
+
+    wr_assert(ssl == conn->ssl && size >= 0);
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {
+        if (kinds[i].id == id) {
+            return conn->events->secret(conn, kinds[i].kind, secret,
+                                        (size_t)size);
+        }
+    }
+    return 0;
+}
+
+/* With TLS 1.2. */
+static int callback_master(WOLFSSL *ssl, void *secret, int size, void *arg)
+{
+    struct wr_tls_conn *conn = arg;
+
+    wr_assert(ssl == conn->ssl && size >= 0);
+    return conn->events->secret(conn, WR_TLS_SECRET_MASTER, secret,
+                                (size_t)size);
+}
+
+void wr_wolfssl_hear_secrets(struct wr_tls_conn *conn)
+{
+    wr_ignore(wolfSSL_set_tls13_secret_cb(wr_wolfssl_of(conn), callback_secret,
+                                          conn) !=
+              WOLFSSL_SUCCESS); /* fails only for NULL */
+}
+
+int wr_wolfssl_log_keys(struct wr_tls_conn *conn)
+{
+    wr_wolfssl_hear_secrets(conn);
+    return wolfSSL_set_secret_cb(wr_wolfssl_of(conn), callback_master, conn) ==
+                   WOLFSSL_SUCCESS
+               ? 0
+               : WEIR_ETLSENGINE;
+}
+
+#else
+
+void wr_wolfssl_hear_secrets(struct wr_tls_conn *conn)
+{
+    wr_assert(conn->ssl);
+}
+
+int wr_wolfssl_log_keys(struct wr_tls_conn *conn)
+{
+    wr_assert(conn->ssl);
+    return WEIR_ETLSENGINE;
+}
+
+#endif

@@ -1,0 +1,163 @@
+/*
+ * Declarations shared by the files of wolfSSL's backend. The contracts are
+ * those of the table (lib/tls/backend/backend.h).
+ *
+ *     table.c       the table
+ *     primitive.c   hashes, signatures, sealing, secrets
+ *     credential.c  own certificates and keys; rsa.c signs with libcrypto
+ *     shared.c      the WOLFSSL_CTX of a context
+ *     conn.c        the WOLFSSL of a connection: its life and its steps
+ *     facts.c       what was agreed on, sessions, exported keys
+ *     callback.c    wolfSSL's calls up: bytes, certificates, tickets, secrets
+ *     error.c       wolfSSL's numbers as weir's codes
+ *     memory.c      wolfSSL's memory, counted
+ *
+ * The files of a connection find it by the argument of the I/O callbacks.
+ */
+#ifndef WEIR_LIB_TLS_WOLFSSL_WOLFSSL_H
+#define WEIR_LIB_TLS_WOLFSSL_WOLFSSL_H
+
+#include "lib/tls/backend/backend.h"
+#include "memory.h"
+#include "uring/check.h"
+
+#include <wolfssl/options.h>
+
+#include <wolfssl/error-ssl.h>
+#include <wolfssl/ssl.h>
+#include <wolfssl/wolfcrypt/error-crypt.h>
+
+struct wr_tls_rsa_key;
+
+/* Certificates and their key, which each connection that shows them reads
+ * again. */
+struct wr_tls_credential {
+    uint8_t *chain; /* PEM */
+    long chain_size;
+    uint8_t *key; /* PEM */
+    long key_size;
+    WOLFSSL_CTX *trial;             /* NULL once check() is done */
+    struct wr_tls_rsa_key *rsa_key; /* NULL: wolfSSL signs */
+};
+
+/* Flags of a connection. */
+enum {
+    WR_WOLFSSL_VERIFIES = 1 << 0,
+    WR_WOLFSSL_DEMANDS = 1 << 1, /* a client's certificate */
+    /* Client, TLS 1.3: the arrays of the handshake, which hold the parts of a
+     * ticket, are kept until the first data. */
+    WR_WOLFSSL_KEEPS_ARRAYS = 1 << 2,
+};
+
+static inline WOLFSSL *wr_wolfssl_of(const struct wr_tls_conn *conn)
+{
+    wr_debug_assert(conn->ssl);
+    return conn->ssl;
+}
+
+static inline struct wr_tls_memory *
+wr_wolfssl_memory_of(const struct wr_tls_conn *conn)
+{
+    return wr_tls_memory_of(conn->account);
+}
+
+/* wolfSSL's mode of verification. */
+static inline int wr_wolfssl_mode(bool verifies, bool demands_certificate)
+{
+    wr_assert(verifies || !demands_certificate);
+    return demands_certificate
+               ? WOLFSSL_VERIFY_PEER | WOLFSSL_VERIFY_FAIL_IF_NO_PEER_CERT
+           : verifies ? WOLFSSL_VERIFY_PEER
+                      : WOLFSSL_VERIFY_NONE;
+}
+
+/* ---- credential.c ---- */
+
+int wr_wolfssl_credential_new(struct wr_tls_credential **ret);
+int wr_wolfssl_credential_use_chain(struct wr_tls_credential *credential,
+                                    const uint8_t *pem, size_t size);
+int wr_wolfssl_credential_use_key(struct wr_tls_credential *credential,
+                                  const uint8_t *pem, size_t size);
+int wr_wolfssl_credential_check(struct wr_tls_credential *credential);
+void wr_wolfssl_credential_free(struct wr_tls_credential *credential);
+
+/* ---- rsa.c; no_rsa.c where wolfSSL signs ---- */
+
+/* Loads a private key, which wolfSSL has accepted, into libcrypto if it is an
+ * RSA key; else *ret is NULL. 0, -ENOMEM, or a WEIR_ETLS code. */
+WEIR_MUST_USE int wr_wolfssl_read_rsa(const uint8_t *pem, long size,
+                                      struct wr_tls_rsa_key **ret);
+void wr_wolfssl_free_rsa(struct wr_tls_rsa_key *key);
+
+/* Sets the signing callbacks, once the context has read its key. */
+void wr_wolfssl_use_rsa(WOLFSSL_CTX *ctx);
+
+/* The connection signs with @key from now on, and holds a reference until the
+ * next call; NULL: no RSA key. */
+void wr_wolfssl_set_rsa(WOLFSSL *ssl, struct wr_tls_rsa_key *key);
+
+/* ---- shared.c; the struct of the seam is the WOLFSSL_CTX itself ---- */
+
+int wr_wolfssl_shared_new(const struct wr_tls_settings *settings,
+                          struct wr_tls_shared **ret);
+void wr_wolfssl_shared_free(struct wr_tls_shared *shared);
+
+/* Sets the minimum key sizes, for own and peers' keys: 0 or WEIR_ETLSENGINE. */
+WEIR_MUST_USE int wr_wolfssl_set_strength(WOLFSSL_CTX *ctx);
+
+/* ---- conn.c ---- */
+
+int wr_wolfssl_open(struct wr_tls_conn *conn, const struct wr_tls_peer *peer);
+void wr_wolfssl_close(struct wr_tls_conn *conn);
+int wr_wolfssl_handshake(struct wr_tls_conn *conn);
+int wr_wolfssl_read(struct wr_tls_conn *conn, void *buf, size_t size);
+size_t wr_wolfssl_pending(const struct wr_tls_conn *conn);
+int wr_wolfssl_write(struct wr_tls_conn *conn, const void *data, size_t len);
+int wr_wolfssl_shutdown(struct wr_tls_conn *conn);
+int wr_wolfssl_update_keys(struct wr_tls_conn *conn);
+int wr_wolfssl_show(struct wr_tls_conn *conn,
+                    struct wr_tls_credential *credential, const char *suites);
+int wr_wolfssl_choose_protocol(struct wr_tls_conn *conn, const char *name,
+                               size_t len);
+
+/* ---- callback.c ---- */
+
+int wr_wolfssl_on_recv(WOLFSSL *ssl, char *buf, int size, void *arg);
+int wr_wolfssl_on_send(WOLFSSL *ssl, char *buf, int size, void *arg);
+int wr_wolfssl_on_certificate(int is_good, WOLFSSL_X509_STORE_CTX *store);
+int wr_wolfssl_on_name(WOLFSSL *ssl, int *ret_alert, void *arg);
+int wr_wolfssl_on_ticket(WOLFSSL *ssl, unsigned char *name, unsigned char *iv,
+                         unsigned char *mac, int seals, unsigned char *data,
+                         int size, int *ret_size, void *arg);
+int wr_wolfssl_on_session(WOLFSSL *ssl, const unsigned char *ticket, int size,
+                          void *arg);
+/* Both do nothing where wolfSSL reports no secrets. */
+void wr_wolfssl_hear_secrets(struct wr_tls_conn *conn);
+WEIR_MUST_USE int wr_wolfssl_log_keys(struct wr_tls_conn *conn);
+
+/* ---- facts.c ---- */
+
+uint16_t wr_wolfssl_get_version(const struct wr_tls_conn *conn);
+uint16_t wr_wolfssl_get_suite(const struct wr_tls_conn *conn);
+uint16_t wr_wolfssl_get_group(const struct wr_tls_conn *conn);
+bool wr_wolfssl_was_resumed(const struct wr_tls_conn *conn);
+const char *wr_wolfssl_get_protocol(const struct wr_tls_conn *conn,
+                                    size_t *ret_len);
+const char *wr_wolfssl_get_name(const struct wr_tls_conn *conn);
+void wr_wolfssl_get_alerts(const struct wr_tls_conn *conn, int *ret_received,
+                           int *ret_sent);
+bool wr_wolfssl_get_client_random(const struct wr_tls_conn *conn,
+                                  uint8_t ret[32]);
+int wr_wolfssl_export_keys(struct wr_tls_conn *conn,
+                           const struct wr_tls_export *job);
+int wr_wolfssl_session_take(struct wr_tls_conn *conn,
+                            struct wr_tls_known **ret);
+void wr_wolfssl_session_free(struct wr_tls_known *session);
+
+/* ---- error.c ---- */
+
+/* The code of wolfSSL's error number @number. */
+int wr_wolfssl_code_of(int number);
+const char *wr_wolfssl_text_of(int number);
+
+#endif
