@@ -99,7 +99,7 @@ static const struct option *find_letter(const struct option_set *set,
 }
 
 /* Insertions, deletions and replacements between two short words. */
-static size_t distance(const char *a, const char *b)
+size_t option_distance(const char *a, const char *b)
 {
     size_t row[64];
     const size_t len = strlen(b);
@@ -133,7 +133,7 @@ static size_t measure(const struct option *option, const char *name)
     }
     return strncmp(option->name, name, strlen(name)) == 0
                ? 1
-               : distance(name, option->name);
+               : option_distance(name, option->name);
 }
 
 static const char *suggest(const struct option_set *set, const char *name,

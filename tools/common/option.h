@@ -176,6 +176,9 @@ const struct option *option_find(const struct option_set *set, const char *name,
 /* The name that is most like an unknown one, or NULL. */
 const char *option_suggest(const struct option_set *set, const char *name);
 
+/* Letters by which one differs from another that has less than 64. */
+size_t option_distance(const char *a, const char *b);
+
 /* Reads one value. False, with the reason in @why. */
 bool option_read(const struct option_set *set, void *options,
                  const struct option *option, const char *value, char *why);

@@ -3,13 +3,13 @@
  * one answer, and the end.
  *
  * A request that is late is not answered, and who is slow to take an answer is
- * cut off, so that nobody holds a connection for longer than two
- * times REQUEST_NS; before its request no longer than until there are IDLE_MAX
- * younger ones. One scrape is answered after the other: the visit of the
- * threads writes to metrics that are kept for it.
+ * cut off, so that nobody holds a connection for longer than two times
+ * REQUEST_NS (askers.h). One scrape is answered after the other: the visit of
+ * the threads writes to metrics that are kept for it.
  */
 #include "admin.h"
 
+#include "askers.h"
 #include "setup.h"
 #include "status.h"
 #include "tools/common/console.h"
@@ -27,13 +27,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* Connections at once, and those of them whose request has not come: one more
- * ends the oldest. So those that say nothing keep nobody else out. */
-#define ASKERS_MAX 64
-#define IDLE_MAX   32
-
 #define REQUEST_MAX  8192
-#define REQUEST_NS   UINT64_C(5000000000)
 #define PROTOCOL_END "\r\n\r\n"
 
 /* Who has asked. A HEAD gets the head of the answer alone. */
@@ -65,18 +59,11 @@ static int answer_text(const struct asker *asker, const char *status,
                   strlen(text));
 }
 
-/* A connection whose request has not come, on the stack of its task. */
-struct idle {
-    struct link link;    /* the first field */
-    weir_writer *writer; /* NULL: it was ended, and is in no list */
-};
-
 /* ---- /metrics and /status ---- */
 
 struct admin {
     struct worker *worker;
-    struct list idle; /* struct idle: those whose request has not come */
-    size_t idle_count;
+    struct askers askers;
     weir_server *server;
     weir_lock *lock; /* who has it may visit; NULL: at the end */
     struct metrics metrics;
@@ -176,44 +163,6 @@ static int answer_path(struct admin *admin, const struct asker *asker,
                        "there are /metrics, /status, /healthz and /readyz\n");
 }
 
-static void idle_leave(struct admin *admin, struct idle *idle)
-{
-    if (!idle->writer) {
-        return;
-    }
-    list_remove(&admin->idle, &idle->link);
-    idle->writer = NULL;
-    admin->idle_count--;
-}
-
-static void idle_enter(struct admin *admin, struct idle *idle)
-{
-    list_add(&admin->idle, &idle->link);
-    admin->idle_count++;
-    if (admin->idle_count > IDLE_MAX) {
-        struct idle *oldest = (struct idle *)admin->idle.oldest;
-        weir_writer_abort(oldest->writer);
-        idle_leave(admin, oldest);
-    }
-}
-
-/* Reads what a connection asks; its length, or a negative error. */
-static ssize_t read_request(struct admin *admin, weir_reader *reader,
-                            weir_writer *writer, char *request)
-{
-    static const struct weir_separator end = {PROTOCOL_END,
-                                              sizeof(PROTOCOL_END) - 1};
-    struct idle idle = {.writer = writer};
-    struct weir_timeout limit;
-
-    idle_enter(admin, &idle);
-    weir_timeout_begin(admin->worker->loop, &limit, REQUEST_NS);
-    const ssize_t len = weir_timeout_end(
-        &limit, weir_reader_readuntil(reader, &end, 1, request, REQUEST_MAX));
-    idle_leave(admin, &idle);
-    return len;
-}
-
 /* Who sends what is no request gets its status. */
 static int refuse(const struct asker *asker, int status)
 {
@@ -226,6 +175,8 @@ static int refuse(const struct asker *asker, int status)
 /* Serves one request; runs as a task. */
 static int serve(void *arg, weir_reader *reader, weir_writer *writer)
 {
+    static const struct weir_separator end = {PROTOCOL_END,
+                                              sizeof(PROTOCOL_END) - 1};
     struct admin *admin = arg;
     char request[REQUEST_MAX];
     struct http_request_line line;
@@ -233,7 +184,8 @@ static int serve(void *arg, weir_reader *reader, weir_writer *writer)
 
     /* A request that is under way is answered after a stop as well. */
     weir_transport_set_busy(weir_writer_get_transport(writer), true);
-    const ssize_t len = read_request(admin, reader, writer, request);
+    const ssize_t len =
+        askers_read(&admin->askers, reader, writer, &end, request, REQUEST_MAX);
     if (len < 0 && len != WEIR_ELIMIT) {
         return 0; /* no request, or none that can be answered */
     }

@@ -280,7 +280,8 @@ struct config {
     uint64_t drain_ns;
     uint64_t drain_delay_ns; /* before that; it is not ready, and accepts */
     char *handover_path;
-    char *user; /* that it becomes; NULL: none */
+    char *control_path; /* where operators command; NULL: nowhere */
+    char *user;         /* that it becomes; NULL: none */
     char *group;
     char *chroot;
     bool has_sandbox;

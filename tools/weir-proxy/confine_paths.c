@@ -175,6 +175,7 @@ void confine_each_path(const struct config *config, confine_path_fn *call,
         use_path(&walk, config->log_path, CONFINE_APPEND);
     }
     use_socket(&walk, config->handover_path);
+    use_socket(&walk, config->control_path);
     for (size_t i = 0; i < config->service_count; i++) {
         use_service(&walk, &config->services[i]);
     }

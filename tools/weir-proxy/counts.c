@@ -83,8 +83,7 @@ static uint64_t add_text(uint64_t key, const char *text)
     return key;
 }
 
-static uint64_t key_of(const char *service, const char *route,
-                       const char *target)
+uint64_t counts_key(const char *service, const char *route, const char *target)
 {
     const uint64_t key = add_text(UINT64_C(0xcbf29ce484222325), service);
 
@@ -93,7 +92,7 @@ static uint64_t key_of(const char *service, const char *route,
 
 struct counts *counts_find(struct tally **tallies, const char *service)
 {
-    const uint64_t key = key_of(service, NULL, NULL);
+    const uint64_t key = counts_key(service, NULL, NULL);
     struct tally *one = *tallies;
 
     while (one && one->key != key) {
@@ -115,7 +114,7 @@ struct target_tally *counts_find_target(struct target_tally **tallies,
                                         const char *service, const char *route,
                                         const char *target)
 {
-    const uint64_t key = key_of(service, route, target);
+    const uint64_t key = counts_key(service, route, target);
     struct target_tally *one = *tallies;
 
     while (one && one->key != key) {

@@ -63,6 +63,9 @@ struct target_tally {
     struct target_sum past; /* of sets that were freed */
 };
 
+/* A number made of names; NULL is no name. */
+uint64_t counts_key(const char *service, const char *route, const char *target);
+
 /* Finds the counts of a service by its name, or makes them; NULL: no memory. */
 struct counts *counts_find(struct tally **tallies, const char *service);
 /* Likewise of a target. */

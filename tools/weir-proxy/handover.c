@@ -9,6 +9,7 @@
 #include "handover.h"
 
 #include "admin.h"
+#include "control.h"
 #include "manager.h"
 #include "reload.h"
 #include "setup.h"
@@ -347,6 +348,7 @@ static int give_way(struct worker *worker, weir_reader *reader,
     if (worker->successors) {
         weir_server_close(worker->successors); /* its name is the other's now */
     }
+    control_stop_listening(worker->control);
     admin_stop_listening(worker->admin);
     listeners_keep_paths(&worker->proxy->setup->listeners);
     weir_threads_stop(weir_thread_get_threads(worker->thread),
@@ -466,6 +468,7 @@ static int finish_start(weir_loop *loop, void *arg)
 
     (void)loop;
     manager_tell_ready(proxy);
+    control_begin(&proxy->workers[0]);
     const int waited = wait_for_successor(&proxy->workers[0]);
     say_addresses(proxy);
     tell_predecessor(proxy);

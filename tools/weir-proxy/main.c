@@ -5,6 +5,7 @@
  * certificates, the listening sockets.
  */
 #include "admin.h"
+#include "control.h"
 #include "handover.h"
 #include "manager.h"
 #include "memory.h"
@@ -15,6 +16,7 @@
 #include "tools/common/console.h"
 #include "tools/common/engine.h"
 #include "tools/common/limits.h"
+#include "tools/common/target.h"
 #include "top.h"
 #include "validity.h"
 #include "words.h"
@@ -244,6 +246,12 @@ static int look_and_serve(struct config *config, int argc, char **argv)
     return serve(setup, argc, argv);
 }
 
+/* A proxy by flags has an address, or another flag, behind its --ctl. */
+static bool is_command(const char *word)
+{
+    return word[0] != '-' && !target_has_scheme(word);
+}
+
 int main(int argc, char **argv)
 {
     struct config *config = calloc(1, sizeof(*config));
@@ -256,6 +264,11 @@ int main(int argc, char **argv)
         code = completion_print(stdout, argv[2], "weir-proxy", &command, 1)
                    ? EXIT_DONE
                    : EXIT_USAGE;
+        free(config);
+        return console_end(code);
+    }
+    if (argc > 3 && strcmp(argv[1], "--ctl") == 0 && is_command(argv[3])) {
+        code = control_send(argv[2], argc - 3, argv + 3);
         free(config);
         return console_end(code);
     }

@@ -32,7 +32,9 @@
 
 struct admin;
 struct client;
+struct control;
 struct clients;
+struct order;
 struct place;
 struct setup;
 struct shared_route;
@@ -93,6 +95,7 @@ struct route {
     const struct config_target *in_use; /* with balance first; NULL: none yet */
     struct cuts cuts;
     struct target_tally **past; /* of each target: of sets before this one */
+    struct order **orders;      /* about each target, by operators */
 };
 
 static inline const char *route_get_name(const struct route *route)
@@ -162,6 +165,7 @@ struct worker {
     struct log log;
     struct admin *admin;     /* the first worker's; NULL: none */
     weir_server *successors; /* who asks for the sockets, likewise */
+    struct control *control; /* who commands, likewise; NULL: nobody may */
     bool has_successor;      /* one of them was given the sockets */
     bool is_replaced;        /* ... and serves */
     struct waiting opening;  /* the services' servers */
@@ -181,6 +185,7 @@ struct proxy {
     struct places places;             /* of all services */
     struct shared_address *addresses; /* setup.h: all that there were */
     struct shared_route *routes;      /* likewise */
+    struct order *orders;             /* likewise, of all targets */
     uint64_t fd_limit; /* connections that descriptors are enough for */
     uint64_t memory_limit_bytes; /* of all threads */
     uint32_t ready_count;        /* the first worker's, as the next two */

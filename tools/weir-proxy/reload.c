@@ -48,6 +48,7 @@ static void list_kept(const struct config *before, const struct config *after,
         {"group", is_text(before->group, after->group)},
         {"chroot", is_text(before->chroot, after->chroot)},
         {"sandbox", before->has_sandbox == after->has_sandbox},
+        {"ctl", is_text(before->control_path, after->control_path)},
         {"handover", is_text(before->handover_path, after->handover_path)},
     };
 
@@ -231,23 +232,21 @@ static void note_states(struct proxy *proxy)
     struct states_one *states;
     const int64_t count = states_gather(&proxy->workers[0], &states);
 
-    if (count >= 0) {
-        free(proxy->states);
-        proxy->states = states;
-        proxy->state_count = (size_t)count;
-        states_sort(states, (size_t)count);
-    }
+    free(proxy->states);
+    proxy->states = states;
+    proxy->state_count = count > 0 ? (size_t)count : 0;
+    states_sort(states, proxy->state_count);
 }
 
 /* With the right to change it. */
 static bool change_setup(struct proxy *proxy, char *why)
 {
+    note_states(proxy); /* a new setup is made by them */
     struct change change = {.proxy = proxy, .setup = make_setup(proxy, why)};
 
     if (!change.setup) {
         return false;
     }
-    note_states(proxy);
     const int err = open_everywhere(&change);
     if (err == 0) {
         commit(&change);

@@ -7,6 +7,7 @@
 #include "setup.h"
 
 #include "clients.h"
+#include "states.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -80,6 +81,7 @@ void setup_unref(struct setup *setup)
     free(setup->config);
     free(setup->places);
     free(setup->route_shared);
+    free(setup->orders);
     free(setup);
 }
 
@@ -200,6 +202,72 @@ static int share_routes(struct setup *setup, struct proxy *proxy)
     return shared ? 0 : -ENOMEM;
 }
 
+static size_t count_targets(const struct config *config)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < config->service_count; i++) {
+        for (size_t j = 0; j < config->services[i].route_count; j++) {
+            count += config->services[i].routes[j].target_count;
+        }
+    }
+    return count;
+}
+
+/* Those that a predecessor has told are taken over. */
+static int find_orders_of(const struct config_service *service,
+                          const struct config_route *config,
+                          struct proxy *proxy, struct order **orders)
+{
+    const struct route route = {.service = service, .config = config};
+
+    for (size_t i = 0; i < config->target_count; i++) {
+        const struct config_target *target = &config->targets[i];
+        orders[i] = orders_find(&proxy->orders, service->name, config->label,
+                                target->at.text);
+        if (!orders[i]) {
+            return -ENOMEM;
+        }
+        states_find_order(proxy->states, proxy->state_count, &route, target,
+                          orders[i]);
+    }
+    return 0;
+}
+
+static int find_orders(struct setup *setup, struct proxy *proxy)
+{
+    const struct config *config = setup->config;
+    struct order **orders = calloc(count_targets(config) + 1, sizeof(*orders));
+    int err = orders ? 0 : -ENOMEM;
+
+    setup->orders = orders;
+    for (size_t i = 0; i < config->service_count && err == 0; i++) {
+        const struct config_service *service = &config->services[i];
+        for (size_t j = 0; j < service->route_count && err == 0; j++) {
+            err = find_orders_of(service, &service->routes[j], proxy, orders);
+            orders += service->routes[j].target_count;
+        }
+    }
+    return err;
+}
+
+struct order **setup_orders_of(const struct setup *setup,
+                               const struct config_route *route)
+{
+    struct order **orders = setup->orders;
+
+    for (size_t i = 0; i < setup->config->service_count; i++) {
+        const struct config_service *service = &setup->config->services[i];
+        for (size_t j = 0; j < service->route_count; j++) {
+            if (&service->routes[j] == route) {
+                return orders;
+            }
+            orders += service->routes[j].target_count;
+        }
+    }
+    return NULL;
+}
+
 int setup_share(struct setup *setup, struct proxy *proxy)
 {
     const struct listeners *listeners = &setup->listeners;
@@ -214,7 +282,8 @@ int setup_share(struct setup *setup, struct proxy *proxy)
             return -ENOMEM;
         }
     }
-    return share_routes(setup, proxy);
+    const int err = share_routes(setup, proxy);
+    return err < 0 ? err : find_orders(setup, proxy);
 }
 
 void setup_set_limits(const struct setup *setup, struct proxy *proxy)
@@ -250,6 +319,8 @@ void setup_free_shared(struct proxy *proxy)
         proxy->addresses = one->next;
         free(one);
     }
+    orders_free(proxy->orders);
+    proxy->orders = NULL;
     while (proxy->routes) {
         struct shared_route *one = proxy->routes;
         proxy->routes = one->next;

@@ -16,6 +16,7 @@
 
 #include "contexts.h"
 #include "listeners.h"
+#include "orders.h"
 #include "proxy.h"
 
 struct setup {
@@ -27,6 +28,7 @@ struct setup {
     struct log_options log;
     struct places **places;               /* of each listener's address */
     weir_upstreams_shared **route_shared; /* by each route's sets, in order */
+    struct order **orders;                /* of each target, in order */
 };
 
 /* Takes a configuration, which belongs to the setup, and reads the files that
@@ -48,6 +50,9 @@ int setup_share(struct setup *setup, struct proxy *proxy);
 /* Its limits of all connections and of addresses are in force. */
 void setup_set_limits(const struct setup *setup, struct proxy *proxy);
 
+/* The orders about a route's targets. */
+struct order **setup_orders_of(const struct setup *setup,
+                               const struct config_route *route);
 /* What the sets of a route have in common. */
 weir_upstreams_shared *setup_shared_of(const struct setup *setup,
                                        const struct config_route *route);

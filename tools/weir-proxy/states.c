@@ -8,6 +8,7 @@
 #include "states.h"
 
 #include "check_plan.h"
+#include "command.h"
 #include "setup.h"
 
 #include <errno.h>
@@ -24,6 +25,8 @@ enum fact {
     FACT_ERROR,      /* the last one, as a positive number */
     FACT_REST_NS,    /* that is left */
     FACT_SLOW_START, /* likewise */
+    FACT_ORDER,      /* enum order_mode */
+    FACT_WEIGHT,     /* by an order, and 1 */
     FACT_IN_USE,     /* so long, by balance first */
     FACTS,
 };
@@ -88,7 +91,8 @@ static uint64_t key_of(const struct route *route,
     static const char *const names[FACTS] = {
         [FACT_RESTS] = "rests",           [FACT_REPORTED] = "reported",
         [FACT_ERROR] = "error",           [FACT_REST_NS] = "rest",
-        [FACT_SLOW_START] = "slow start", [FACT_IN_USE] = "in use"};
+        [FACT_SLOW_START] = "slow start", [FACT_IN_USE] = "in use",
+        [FACT_ORDER] = "order",           [FACT_WEIGHT] = "weight"};
     const struct config_route *config = route->config;
     const bool is_of_checks = fact == FACT_STATE;
     const char *const texts[] = {route->service->name,
@@ -201,10 +205,22 @@ static uint64_t value_of(const struct weir_upstream_known *known,
         return known->slow_start_ns;
     case FACT_IN_USE:
         return known->in_use_ns;
+    case FACT_ORDER:
+    case FACT_WEIGHT:
     case FACTS:
     default:
         return 0;
     }
+}
+
+static uint64_t value_of_order(const struct order *order, enum fact fact)
+{
+    const uint32_t weight = atomic_load(&order->weight);
+
+    return fact == FACT_ORDER ? (uint64_t)atomic_load(&order->mode)
+           : fact == FACT_WEIGHT && weight != ORDER_NO_WEIGHT
+               ? (uint64_t)weight + 1
+               : 0;
 }
 
 /* Writes the facts of a target that are not 0, and returns their number. */
@@ -215,7 +231,10 @@ static size_t write_facts(struct states_one *states, const struct route *route,
     size_t count = 0;
 
     for (enum fact fact = 0; fact < FACTS; fact++) {
-        const uint64_t value = value_of(known, fact);
+        const uint64_t value =
+            value_of(known, fact) +
+            value_of_order(route->orders[target - route->config->targets],
+                           fact);
         if (value > 0) {
             states[count++] =
                 (struct states_one){key_of(route, target, fact), value};
@@ -297,6 +316,21 @@ static uint64_t find(const struct states_one *states, size_t count,
 static uint64_t at_most(uint64_t value, uint64_t most)
 {
     return value < most ? value : most;
+}
+
+void states_find_order(const struct states_one *states, size_t count,
+                       const struct route *route,
+                       const struct config_target *target, struct order *order)
+{
+    const uint64_t mode = find(states, count, route, target, FACT_ORDER);
+    const uint64_t weight = find(states, count, route, target, FACT_WEIGHT);
+
+    if (mode == ORDER_DRAIN || mode == ORDER_DISABLE) {
+        atomic_store(&order->mode, (int)mode);
+    }
+    if (weight > 0 && weight <= COMMAND_WEIGHT_MAX + 1) {
+        atomic_store(&order->weight, (uint32_t)(weight - 1));
+    }
 }
 
 struct weir_upstream_known states_find(const struct states_one *states,

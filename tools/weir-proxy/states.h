@@ -26,6 +26,12 @@ int64_t states_gather(const struct worker *worker, struct states_one **ret);
 /* Puts facts that have come in the order in which they are found. */
 void states_sort(struct states_one *states, size_t count);
 
+/* What they tell that operators have ordered of a target: *order has it then.
+ */
+void states_find_order(const struct states_one *states, size_t count,
+                       const struct route *route,
+                       const struct config_target *target, struct order *order);
+
 /* What facts tell of a target. */
 struct weir_upstream_known states_find(const struct states_one *states,
                                        size_t count, const struct route *route,

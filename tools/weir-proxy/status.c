@@ -144,8 +144,18 @@ static void write_service(const struct metrics *metrics, size_t index,
     fputc('\n', out);
 }
 
+const char *status_word_of(const struct order *order,
+                           const struct config_target *target,
+                           const struct target_sum *sum)
+{
+    const char *ordered = orders_word(order, target);
+
+    return ordered ? ordered : sum->is_up ? "up" : "down";
+}
+
 static void write_target(const struct config_service *service,
                          const struct config_route *route, size_t index,
+                         const struct order *order,
                          const struct target_sum *sum, FILE *out)
 {
     fputs("target", out);
@@ -161,6 +171,7 @@ static void write_target(const struct config_service *service,
     } else {
         word(out, "-");
     }
+    word(out, status_word_of(order, &route->targets[index], sum));
     fputc('\n', out);
 }
 
@@ -185,6 +196,7 @@ void status_write(const struct status *status, FILE *out)
     const struct metrics *metrics = status->metrics;
     const struct config *config = metrics->setup->config;
     const struct target_sum *sum = metrics->targets;
+    struct order *const *orders = metrics->setup->orders;
 
     write_proxy(metrics, out);
     write_confinement(metrics->proxy, out);
@@ -196,7 +208,7 @@ void status_write(const struct status *status, FILE *out)
         for (size_t j = 0; j < service->route_count; j++) {
             const struct config_route *route = &service->routes[j];
             for (size_t k = 0; k < route->target_count; k++) {
-                write_target(service, route, k, sum++, out);
+                write_target(service, route, k, *orders++, sum++, out);
             }
         }
     }

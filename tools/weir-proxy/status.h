@@ -10,6 +10,7 @@
 #define WEIR_PROXY_STATUS_H
 
 #include "metrics.h"
+#include "orders.h"
 
 /* Connections of a thread that are looked at, the oldest first, so that a
  * thread with very many is not held up. */
@@ -17,7 +18,7 @@
 /* Connections that are told, of all threads. */
 #define STATUS_LISTED 50u
 
-#define STATUS_WORDS 9
+#define STATUS_WORDS 10
 
 /* Words of a line, from the second on: the first is its kind. */
 enum status_word {
@@ -43,6 +44,7 @@ enum status_word {
     TARGET_TOTAL,
     TARGET_ERRORS,    /* connects that failed, and connections that broke */
     TARGET_IN_USE_MS, /* by balance first, so long; -: it is not */
+    TARGET_STATE,     /* up, down, draining or disabled */
 
     CONNECTION_CLIENT = 1, /* "connection" */
     CONNECTION_SERVICE,
@@ -67,6 +69,10 @@ struct status {
 /* The visit of a thread, which gathers the metrics too; its argument is the
  * status. */
 void status_gather(void *status, weir_thread *thread);
+/* up, down, draining or disabled. */
+const char *status_word_of(const struct order *order,
+                           const struct config_target *target,
+                           const struct target_sum *sum);
 /* Writes what was gathered. */
 void status_write(const struct status *status, FILE *out);
 

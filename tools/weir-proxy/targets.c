@@ -263,6 +263,21 @@ static bool has_tls_at_once(const struct config_route *config,
     return target->at.is_tls && config->send_header == HEADER_NONE;
 }
 
+void targets_obey(const struct route *route, size_t index)
+{
+    const struct config_target *target = &route->config->targets[index];
+    const struct order *order = route->orders[index];
+    const uint32_t weight = orders_weight(order, target);
+    weir_upstream *upstream =
+        weir_upstreams_get_upstream(route->upstreams, index);
+
+    if (upstream) {
+        weir_upstream_set_weight(upstream, weight > 0 ? weight : 1);
+        weir_upstream_set_draining(upstream,
+                                   orders_word(order, target) != NULL);
+    }
+}
+
 static int add_target(struct route *route, const struct config_target *target,
                       struct route_contexts contexts)
 {
@@ -299,9 +314,7 @@ static int add_target(struct route *route, const struct config_target *target,
     }
     route->was_down[target - route->config->targets] =
         state_of(added) == WEIR_UPSTREAM_DOWN;
-    if (target->weight == 0) {
-        weir_upstream_set_draining(added, true);
-    }
+    targets_obey(route, (size_t)(target - route->config->targets));
     return 0;
 }
 
@@ -352,7 +365,8 @@ int targets_make(const struct services *services, struct route *route,
         .service = service,
         .config = config,
         .was_down = calloc(config->target_count, sizeof(*route->was_down)),
-        .past = calloc(config->target_count, sizeof(*route->past))};
+        .past = calloc(config->target_count, sizeof(*route->past)),
+        .orders = setup_orders_of(services->setup, config)};
     if (!route->was_down || !route->past) {
         return -ENOMEM;
     }

@@ -19,6 +19,8 @@ int targets_make(const struct services *services, struct route *route,
                  const struct config_service *service,
                  const struct config_route *config,
                  struct route_contexts contexts);
+/* Does as operators have ordered of a target, and the configuration. */
+void targets_obey(const struct route *route, size_t index);
 /* Is a target one that connections are cut from: down, where that is so, or a
  * backup while another one is up? */
 bool targets_is_left(const struct route *route, const weir_upstream *upstream);

@@ -246,8 +246,7 @@ static void draw_target(struct top *top, const char *const *words)
     const bool is_in_use = words[TARGET_IN_USE_MS][0] != '-';
 
     row(top, "%-32.32s %8s %8s %10s %12s %10s  %s%s%s", words[TARGET_NAME],
-        words[TARGET_ACTIVE],
-        strcmp(words[TARGET_UP], "0") == 0 ? "down" : "up",
+        words[TARGET_ACTIVE], words[TARGET_STATE],
         rate(top, words, TARGET_NAME + 1, TARGET_TOTAL, text),
         words[TARGET_TOTAL], words[TARGET_ERRORS], words[TARGET_SERVICE],
         is_in_use ? ", in use for " : "",

@@ -83,6 +83,10 @@ static const struct option rows[] = {
      "from SIGTERM, with which /readyz becomes 503, until no more connections "
      "are accepted (0)",
      .kind = OPTION_TIME, AT_PROGRAM(drain_delay_ns)},
+    {"ctl", 0, "PATH",
+     "serve this Unix socket to operators; with a command behind it, the first "
+     "of all flags: send it there",
+     .read = words_say_control, AT_PROGRAM(control_path)},
     {"handover", 0, "PATH",
      "take the listening sockets of the proxy that serves this Unix socket, "
      "and serve it for the next one",
@@ -443,6 +447,7 @@ const struct option_set words = {
         "Usage: weir-proxy [FLAGS] LISTEN TARGET...\n"
         "       weir-proxy [-t] --config FILE\n"
         "       weir-proxy --top [HOST:]PORT\n"
+        "       weir-proxy --ctl PATH COMMAND\n"
         "       weir-proxy --completion bash|zsh|fish\n"
         "\n"
         "Relays connections that arrive at LISTEN to one of the targets.\n"

@@ -793,6 +793,22 @@ bool words_say_admin(void *options, const struct option *word,
     return words_set_text(config, word, value, why);
 }
 
+/* The file's mode keeps others out: a name without a file would not. */
+bool words_say_control(void *options, const struct option *word,
+                       const char *value, char *why)
+{
+    struct config *config = options;
+    struct weir_address address;
+
+    if (value[0] == '@' || weir_address_parse_unix(value, &address) < 0) {
+        return option_refuse(why,
+                             "'%.40s' is no path of a file for a Unix "
+                             "socket, of 107 bytes at most",
+                             value);
+    }
+    return words_set_text(config, word, value, why);
+}
+
 bool words_say_handover(void *options, const struct option *word,
                         const char *value, char *why)
 {

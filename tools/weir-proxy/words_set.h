@@ -44,6 +44,7 @@ option_read_fn words_say_log;
 option_read_fn words_say_log_format;
 option_read_fn words_say_admin;
 option_read_fn words_say_handover;
+option_read_fn words_say_control;
 option_read_fn words_say_cert;
 option_read_fn words_say_key;
 option_read_fn words_say_trust;

@@ -10,6 +10,7 @@
 #include "worker.h"
 
 #include "admin.h"
+#include "control.h"
 #include "cuts.h"
 #include "handover.h"
 #include "manager.h"
@@ -606,6 +607,7 @@ static void retire(struct services *services)
 static void free_objects(struct worker *worker)
 {
     admin_end(worker->admin);
+    control_end(worker->control);
     weir_server_free(worker->successors);
     if (weir_thread_get_index(worker->thread) == 0) {
         reload_finish(worker->proxy);
@@ -731,6 +733,7 @@ void worker_free(struct worker *worker)
     }
     counts_free_all(worker->tallies, worker->target_tallies);
     admin_free(worker->admin);
+    control_free(worker->control);
 }
 
 /* ---- visits ---- */

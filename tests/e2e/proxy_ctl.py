@@ -1,0 +1,261 @@
+"""An operator commands a running weir-proxy by its Unix socket."""
+
+import contextlib
+import os
+import signal
+import socket
+import stat
+import sys
+import tempfile
+import threading
+
+from harness import (WAIT_S, Skip, command, equal, matches, read_line, run)
+from proxy_wait import wait_until
+from proxying import PROXY, Proxy, told
+from servers import Server, echo, echoes, free_port
+
+
+def named(name):
+    """A server that answers each byte with its name."""
+    def serve(connection, _number):
+        while connection.recv(1):
+            connection.sendall(name)
+    return Server(serve)
+
+
+def ask(client):
+    client.sendall(b"x")
+    return client.recv(1)
+
+
+class Pair:
+    """A proxy by a file with two targets, a and b, and its socket."""
+
+    def __init__(self, stack, *words, threads=2):
+        self.folder = stack.enter_context(tempfile.TemporaryDirectory())
+        self.port = free_port()
+        self.a, self.b = (stack.enter_context(named(name))
+                          for name in (b"a", b"b"))
+        self.ctl = os.path.join(self.folder, "ctl")
+        self.path = os.path.join(self.folder, "proxy.conf")
+        with open(self.path, "w", encoding="ascii") as file:
+            file.write("\n".join([
+                f"ctl = {self.ctl}", f"handover = {self.folder}/handover",
+                "[db]", f"listen = tcp://127.0.0.1:{self.port}", *words,
+                f"to = tcp://127.0.0.1:{self.a.port}",
+                f"to = tcp://127.0.0.1:{self.b.port}", ""]))
+        self.proxy = stack.enter_context(self.start(threads=threads))
+
+    def start(self, **options):
+        return Proxy("--config", self.path, **options)
+
+    def connect(self):
+        return socket.create_connection(("127.0.0.1", self.port),
+                                        timeout=WAIT_S)
+
+    def names(self, count=8):
+        """The targets that so many new connections get."""
+        found = set()
+        for _ in range(count):
+            with self.connect() as client:
+                found.add(ask(client).decode())
+        return "".join(sorted(found))
+
+    def order(self, *words, status=0):
+        """Sends a command; what was printed."""
+        outcome = command(PROXY, "--ctl", self.ctl, *words)
+        equal(outcome.status, status,
+              f"exit code, with the words {outcome.out!r} {outcome.err!r}")
+        equal(outcome.err if status == 0 else outcome.out, "", "the other")
+        return outcome.out + outcome.err
+
+
+def test_a_target_is_drained_and_ready_again():
+    with contextlib.ExitStack() as stack:
+        pair = Pair(stack)
+        name = f"127.0.0.1:{pair.a.port}"
+        with pair.connect() as one, pair.connect() as other:
+            equal({ask(one), ask(other)}, {b"a", b"b"}, "in turn")
+            for word, shown in (("drain", "draining"),
+                                ("disable", "disabled")):
+                equal(pair.order(word, f"db/{name}"),
+                      f"db/{name}: {shown}, weight 1\n", "the answer")
+                matches(told(pair.proxy, "operator"),
+                        rf"by an operator \(uid {os.getuid()}\): {word} "
+                        rf"db/{name}$")
+                equal(pair.names(), "b", "new connections")
+                matches(pair.proxy.get("/status")[1],
+                        rf"(?m)^target\tdb\t\*\ttcp://{name}\t0\t.*\t{shown}$")
+                matches(pair.order("status"),
+                        rf"(?m)^db/{name} {shown}, weight 1, route \*, 1 ")
+            equal({ask(one), ask(other)}, {b"a", b"b"}, "old connections")
+        equal(pair.order("ready", f"*/tcp://{name}"),
+              f"db/{name}: ready, weight 1\n", "the answer")
+        equal(pair.names(), "ab", "new connections")
+
+
+def test_a_weight_holds_for_all_threads_until_ready():
+    with contextlib.ExitStack() as stack:
+        pair = Pair(stack, threads=4)
+        name = f"db/127.0.0.1:{pair.a.port}"
+        pair.order("weight", name, "3")
+        told_ = [pair.names(1) for _ in range(40)]
+        equal((told_.count("a"), told_.count("b")), (30, 10), "shares")
+        pair.order("weight", name, "0")
+        equal(pair.names(), "b", "without weight")
+        pair.order("ready", name)
+        told_ = [pair.names(1) for _ in range(40)]
+        equal((told_.count("a"), told_.count("b")), (20, 20), "shares")
+
+
+def test_connections_are_cut():
+    with contextlib.ExitStack() as stack:
+        pair = Pair(stack)
+        clients = [stack.enter_context(pair.connect()) for _ in range(8)]
+        names = [ask(client) for client in clients]
+        equal(pair.order("cut", f"db/127.0.0.1:{pair.a.port}"),
+              "4 connections were reset\n", "the answer")
+        for client, name in zip(clients, names):
+            if name == b"b":
+                equal(ask(client), b"b", "of the other target")
+                continue
+            with contextlib.suppress(ConnectionResetError):
+                equal(client.recv(1), "a reset", "of the target")
+        equal(pair.names(), "ab", "new connections")
+        wait_until(lambda: pair.proxy.metric("connections_active") == 4)
+        equal(pair.proxy.metric("close_total", reason="target-down"), 4,
+              "reasons")
+
+
+def test_orders_outlive_reloads_and_replacements():
+    with contextlib.ExitStack() as stack:
+        pair = Pair(stack)
+        a = f"db/127.0.0.1:{pair.a.port}"
+        pair.order("drain", a)
+        pair.order("weight", f"db/127.0.0.1:{pair.b.port}", "7")
+        with pair.connect() as old:  # of the first setup
+            equal(ask(old), b"b", "the target")
+            equal(pair.order("reload"), "", "the answer")
+            told(pair.proxy, "the configuration was read again")
+            equal(pair.names(), "b", "after a reload")
+        for _ in range(2):
+            proxy = stack.enter_context(pair.start(admin=False, threads=3))
+            equal(pair.names(), "b", "after a replacement")
+            matches(pair.order("status"), rf"(?m)^{a} draining, weight 1, .*\n"
+                    rf"db/127.0.0.1:{pair.b.port} up, weight 7,")
+            proxy.signal(signal.SIGHUP)
+            told(proxy, "the configuration was read again")
+            equal(pair.names(), "b", "after a reload of it")
+        equal(pair.proxy.finish(2 * WAIT_S)[0], 0, "exit status of the first")
+        pair.order("ready", a)
+        equal(pair.names(16), "ab", "when it is ready")
+
+
+def test_mistakes_are_told_and_change_nothing():
+    with contextlib.ExitStack() as stack:
+        pair = Pair(stack)
+        name = f"db/127.0.0.1:{pair.a.port}"
+        for words, status, why in (
+                (["drian", name], 2, "no command 'drian'; did you mean 'drain'"),
+                (["drain"], 2, "it is 'drain TARGET'"),
+                (["weight", name], 2, "it is 'weight TARGET N'"),
+                (["weight", name, "257"], 2, "'257' is no weight from 0 to 25"),
+                (["weight", name, "-1"], 2, "is no weight"),
+                (["drain", "db/127.0.0.1:1"], 1, "there is no target 'db/127"),
+                (["drain", "bd" + name[2:]], 1, f"did you mean '{name}'"),
+                (["drain", "*"], 1, "there is no target"),
+                (["status", "now"], 2, "it is 'status'"),
+                (["x" * 2000], 2, "--ctl PATH COMMAND")):
+            matches(pair.order(*words, status=status), why)
+        matches(pair.order("help"), r"(?m)^drain +TARGET +no new connections")
+        equal(pair.names(), "ab", "new connections")
+        with open(pair.path, "a", encoding="ascii") as file:
+            file.write("wieght = 1\n")
+        matches(pair.order("reload", status=1), "did you mean 'weight'")
+        outcome = command(PROXY, "--ctl", "/nowhere/ctl", "status")
+        equal(outcome.status, 1, "exit code without a proxy")
+        matches(outcome.err, "/nowhere/ctl: No such file")
+
+
+def test_its_owner_alone_may_command():
+    if os.geteuid() != 0:
+        raise Skip("only root can be somebody else")
+    with contextlib.ExitStack() as stack:
+        pair = Pair(stack)
+        equal(stat.S_IMODE(os.stat(pair.ctl).st_mode), 0o600, "its mode")
+        os.chmod(pair.folder, 0o755)
+        os.chmod(pair.ctl, 0o666)  # whoever may connect
+        outcome = command(sys.executable, "-c", f"""
+import os, socket
+os.setuid(65534)
+sock = socket.socket(socket.AF_UNIX)
+sock.connect({pair.ctl!r})
+try:
+    sock.sendall(b"drain db/127.0.0.1:{pair.a.port}\\n")
+    print(sock.recv(100))
+except ConnectionError:
+    print("refused")
+""")
+        equal(outcome.out in ("refused\n", "b''\n"), True, outcome.out)
+        told(pair.proxy, "ctl: a process of another user was refused")
+        equal(pair.names(), "ab", "new connections")
+
+
+def raw(pair, data):
+    """What comes back for these bytes."""
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(WAIT_S)
+        client.connect(pair.ctl)
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            client.sendall(data)
+            answer = b""
+            while part := client.recv(4096):
+                answer += part
+            return answer
+        return b""
+
+
+def test_who_says_nothing_or_nonsense_keeps_nobody_out():
+    with contextlib.ExitStack() as stack:
+        pair = Pair(stack)
+        idle = []
+        for _ in range(1000):
+            client = stack.enter_context(socket.socket(socket.AF_UNIX))
+            client.setblocking(False)
+            with contextlib.suppress(BlockingIOError):
+                client.connect(pair.ctl)
+            idle.append(client)
+        matches(pair.order("status"), "up, weight 1")
+        for data, wanted in ((b"\n", b"2\nit is no command"),
+                             (b"status\x00\n", b"2\nit has bytes that are no"),
+                             (b"a" * 5000 + b"\n", b"2\na command has 1024"),
+                             (b"a b c d e f\n", b"2\nit is no command"),
+                             (b"status\nstatus\n", b"0\ndb/")):
+            equal(raw(pair, data)[:len(wanted)], wanted, f"{data[:20]}")
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(pair.ctl)
+            client.sendall(b"stat")  # and the end
+        matches(pair.order("status"), "up, weight 1")
+
+
+def test_commands_at_the_same_time_all_hold():
+    with contextlib.ExitStack() as stack:
+        pair = Pair(stack)
+        outcomes = []
+
+        def work(number):
+            target = pair.a if number % 2 else pair.b
+            words = (["reload"] if number % 5 == 0 else
+                     ["weight", f"db/127.0.0.1:{target.port}", str(number)])
+            outcomes.append(command(PROXY, "--ctl", pair.ctl, *words).status)
+
+        threads = [threading.Thread(target=work, args=(number,))
+                   for number in range(1, 21)]
+        for thread in threads:
+            thread.start()
+        while any(thread.is_alive() for thread in threads):
+            pair.names(2)
+        equal(outcomes, [0] * 20, "exit codes")
+
+
+run(globals())

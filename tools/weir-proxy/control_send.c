@@ -1,0 +1,110 @@
+/*
+ * The operator's side of the socket: a line is sent, and what comes back is
+ * printed, what did not work on standard error. Nothing but plain system calls
+ * is needed for it.
+ */
+#include "control.h"
+
+#include "command.h"
+#include "tools/common/console.h"
+
+#include "weir/address.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#define ANSWER_S 60
+
+enum { EXIT_FAILED = 1, EXIT_WRONG = 2 };
+
+/* A socket, or -1 after a line. */
+static int connect_to(const char *path)
+{
+    const struct timeval limit = {.tv_sec = ANSWER_S};
+    struct weir_address address;
+
+    if (weir_address_parse_unix(path, &address) < 0) {
+        say("'%.60s' is no path of a Unix socket", path);
+        return -1;
+    }
+    const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd >= 0 && connect(fd, &address.storage.any, address.len) == 0 &&
+        setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)) == 0) {
+        return fd;
+    }
+    say("%s: %s", path, strerror(errno));
+    if (fd >= 0) {
+        close(fd);
+    }
+    return -1;
+}
+
+/* False: they are too long, or have a tab or a line's end. */
+static bool join(int word_count, char **words, char *ret, size_t size)
+{
+    size_t len = 0;
+
+    for (int i = 0; i < word_count; i++) {
+        const size_t word_len = strlen(words[i]);
+        if (strpbrk(words[i], "\t\n") || len + word_len + 2 > size) {
+            return false;
+        }
+        memcpy(ret + len, words[i], word_len);
+        len += word_len;
+        ret[len++] = i + 1 < word_count ? '\t' : '\n';
+    }
+    ret[len] = '\0';
+    return true;
+}
+
+/* Prints what comes back; the exit code. */
+static int print_answer(int fd)
+{
+    char text[4096];
+    char code = '\0';
+    size_t skipped = 0; /* of the first line */
+    ssize_t n;
+
+    while ((n = recv(fd, text, sizeof(text), 0)) > 0) {
+        const char *from = text;
+        for (; skipped < 2 && from < text + n; from++, skipped++) {
+            code = skipped == 0 ? *from : code;
+        }
+        fwrite(from, 1, (size_t)(text + n - from),
+               code == CONTROL_DONE ? stdout : stderr);
+    }
+    if (n < 0 || skipped < 2 || code < CONTROL_DONE || code > CONTROL_WRONG) {
+        say("no answer: %s", n < 0 ? strerror(errno)
+                                   : "the proxy has ended the connection, as "
+                                     "it does with those of other users");
+        return EXIT_FAILED;
+    }
+    return code - CONTROL_DONE;
+}
+
+int control_send(const char *path, int word_count, char **words)
+{
+    char line[COMMAND_LINE_MAX + 2];
+
+    if (word_count == 0 || !join(word_count, words, line, sizeof(line))) {
+        say("write: weir-proxy --ctl PATH COMMAND; the command 'help' lists "
+            "them");
+        return EXIT_WRONG;
+    }
+    const int fd = connect_to(path);
+    if (fd < 0) {
+        return EXIT_FAILED;
+    }
+    int code = EXIT_FAILED;
+    if (send(fd, line, strlen(line), MSG_NOSIGNAL) < 0) {
+        say("%s: %s", path, strerror(errno));
+    } else {
+        code = print_answer(fd);
+    }
+    close(fd);
+    return code;
+}
