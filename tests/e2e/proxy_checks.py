@@ -584,6 +584,18 @@ def test_a_check_speaks_http_1_1_and_its_status_is_told():
         proxy.stop_by(["no-target"])
 
 
+def test_the_last_error_of_a_target_is_a_metric():
+    with Checked(BAD) as bad, Checked(GOOD) as good, Proxy(
+            *checked(bad, good, check=("http", "20ms"))) as proxy:
+        wait_until(lambda: proxy.metric("upstream_checks_failed_total") > 0)
+        use(proxy, 1)
+        found = [name for name in proxy.metrics()
+                 if name.startswith("weir_proxy_upstream_last_error{")]
+        equal(len(found), 1, f"targets with an error in {found}")
+        matches(found[0],
+                f'target="{target(bad)}",error="EPROTO",status="503"}}$')
+
+
 def test_the_host_of_a_check_may_be_told():
     with Checked(GOOD) as server, Proxy(*checked(
             server, flags=("--check-host", "app.example"))) as proxy:

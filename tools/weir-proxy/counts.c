@@ -165,6 +165,8 @@ void counts_add_target(struct target_sum *sum, const weir_upstream *upstream)
     sum->in_use |= info.in_use_ns > 0;
     sum->in_use_ns =
         info.in_use_ns > sum->in_use_ns ? info.in_use_ns : sum->in_use_ns;
+    sum->last_err = (uint64_t)(-(int64_t)info.last_err);
+    sum->status = info.check_status;
 }
 
 void counts_add_past(struct target_sum *sum, const struct target_sum *past)

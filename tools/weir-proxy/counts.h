@@ -49,6 +49,8 @@ struct target_sum {
     uint64_t checks_skipped;
     uint64_t in_use;    /* 0 or 1, by balance first */
     uint64_t in_use_ns; /* so long */
+    uint64_t last_err;  /* as a positive number; 0: none yet */
+    uint64_t status;    /* of the last check, by HTTP or MySQL; 0: none */
 };
 
 struct tally {

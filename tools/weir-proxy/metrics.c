@@ -7,6 +7,8 @@
 
 #include "setup.h"
 
+#include "weir/error.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -411,6 +413,19 @@ static void write_queues(const struct metrics *metrics, FILE *out)
     }
 }
 
+/* Begins the sample of a target: its name, and labels. */
+static void label_target(FILE *out, const char *name,
+                         const struct config_service *service,
+                         const struct config_route *route, size_t target)
+{
+    fprintf(out, "weir_proxy_%s{", name);
+    label(out, "service", service->name);
+    fputc(',', out);
+    label(out, "route", route->label);
+    fputc(',', out);
+    label(out, "target", route->targets[target].at.text);
+}
+
 /* One family of all targets; @offset is its field in struct target_sum. */
 static void write_targets(const struct metrics *metrics, FILE *out,
                           const char *name, const char *type, const char *help,
@@ -429,13 +444,40 @@ static void write_targets(const struct metrics *metrics, FILE *out,
                 memcpy(&number,
                        (const char *)&metrics->targets[target] + offset,
                        sizeof(number));
-                fprintf(out, "weir_proxy_%s{", name);
-                label(out, "service", service->name);
-                fputc(',', out);
-                label(out, "route", route->label);
-                fputc(',', out);
-                label(out, "target", route->targets[k].at.text);
+                label_target(out, name, service, route, k);
                 fprintf(out, "} %llu\n", (unsigned long long)number);
+            }
+        }
+    }
+}
+
+static void write_last_error(FILE *out, const struct config_service *service,
+                             const struct config_route *route, size_t target,
+                             const struct target_sum *sum)
+{
+    if (sum->last_err > 0) {
+        label_target(out, "upstream_last_error", service, route, target);
+        fputc(',', out);
+        label(out, "error", weir_err_name(-(int)sum->last_err));
+        fprintf(out, ",status=\"%llu\"} 1\n", (unsigned long long)sum->status);
+    }
+}
+
+/* The last error of each target that had one, as a label. */
+static void write_last_errors(const struct metrics *metrics, FILE *out)
+{
+    const struct config *config = metrics->setup->config;
+    const struct target_sum *sum = metrics->targets;
+
+    family(out, "upstream_last_error", "gauge",
+           "1: the last error of the target, and the status of its last "
+           "check.");
+    for (size_t i = 0; i < config->service_count; i++) {
+        const struct config_service *service = &config->services[i];
+        for (size_t j = 0; j < service->route_count; j++) {
+            const struct config_route *route = &service->routes[j];
+            for (size_t k = 0; k < route->target_count; k++) {
+                write_last_error(out, service, route, k, sum++);
             }
         }
     }
@@ -480,6 +522,7 @@ static void write_all_targets(const struct metrics *metrics, FILE *out)
         write_targets(metrics, out, families[i].name, families[i].type,
                       families[i].help, families[i].offset);
     }
+    write_last_errors(metrics, out);
 }
 
 /* A relay's bytes are held by the side that has received them until they are
