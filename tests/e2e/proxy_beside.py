@@ -1,5 +1,5 @@
-"""weir-proxy beside HAProxy and nginx, with the same job in the words of each, on
-the same targets and the same traffic: the same clients are served, the same ones
+"""weir-proxy beside HAProxy, nginx and stunnel, with the same job in the words of
+each, on the same targets and the same traffic: the same clients are served, the same ones
 refused, and by the same targets.
 
 The jobs are those of configurations that people run, with names and addresses of
@@ -72,6 +72,24 @@ def hello(name=None, alpn=()):
     return sent.read()
 
 
+def certificate(name):
+    """A file of the test's authority."""
+    folder = os.environ.get("WEIR_TLS_CERTIFICATES")
+    if not folder:
+        raise Skip("there are no certificates")
+    return os.path.join(folder, name)
+
+
+class Secured(Target):
+    """The same behind TLS, with a certificate for localhost."""
+
+    def talk(self, connection, number):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate("rsa.pem"), certificate("rsa.key"))
+        with context.wrap_socket(connection, server_side=True) as secured:
+            super().talk(secured, number)
+
+
 class Clients:
     """Clients of one proxy."""
 
@@ -97,6 +115,22 @@ class Clients:
         if client:
             client.close()
         return name
+
+    def ask_by_tls(self, name="localhost", shows=None):
+        """The same by TLS, perhaps with a certificate of its own."""
+        context = ssl.create_default_context(cafile=certificate("ca.pem"))
+        if shows:
+            context.load_cert_chain(certificate(f"{shows}.pem"),
+                                    certificate(f"{shows}.key"))
+        try:
+            with socket.create_connection(("127.0.0.1", self.port),
+                                          WAIT_S) as client, \
+                    context.wrap_socket(client,
+                                        server_hostname=name) as secured:
+                secured.sendall(b"x")
+                return secured.recv(100).split(b":")[0].decode() or "refused"
+        except OSError:
+            return "refused"
 
     def hold(self, data=b"x", source="127.0.0.1"):
         """The same for one that stays."""
@@ -170,15 +204,23 @@ def words_of(program, text, folder):
                 f"events {{}} stream {{ {text} }}")
     elif program == "haproxy":
         text = HAPROXY + text
+    elif program == "stunnel":
+        text = f"foreground = yes\npid =\n{text}"
+    if program in ("stunnel", "weir-proxy"):
+        for name in ("CA", "CERT", "KEY"):
+            if f"<{name}>" in text:
+                file = {"CA": "ca.pem", "CERT": "rsa.pem", "KEY": "rsa.key"}
+                text = text.replace(f"<{name}>", certificate(file[name]))
     with open(path, "w", encoding="utf-8") as file:
         file.write(text)
     place = shutil.which(program, path=os.environ["PATH"] + ":/usr/sbin")
     return {"haproxy": [place, "-db", "-f", path],
             "nginx": [place, "-c", path, "-p", folder],
+            "stunnel": [place, path],
             "weir-proxy": [PROXY, "--threads", "1", "--config", path]}[program]
 
 
-def compare(program, theirs, ours, use, targets=3):
+def compare(program, theirs, ours, use, targets=3, kind=Target):
     """Both do the same: what @use sees of one it sees of the other."""
     if not shutil.which(program, path=os.environ["PATH"] + ":/usr/sbin"):
         raise Skip(f"there is no {program}")
@@ -186,7 +228,7 @@ def compare(program, theirs, ours, use, targets=3):
     for name, text in ((program, theirs), ("weir-proxy", ours)):
         with contextlib.ExitStack() as stack:
             folder = stack.enter_context(tempfile.TemporaryDirectory())
-            servers = [stack.enter_context(Target(letter))
+            servers = [stack.enter_context(kind(letter))
                        for letter in "abcde"[:targets]]
             port = free_port()
             values = {server.name: server.port for server in servers}
@@ -565,6 +607,48 @@ def test_two_ports_and_one_upstream():
             "server { listen unix:<folder>/sock; proxy_pass u; }",
             OURS + "listen = unix:<folder>/sock\nto = @u\n"
             "[targets u]\nconnect-timeout = 1s\n" + TO, use)
+
+
+# ---- stunnel ----
+
+def test_a_server_with_clients_that_show_a_certificate():
+    def use(clients, _):
+        return [clients.ask_by_tls(), clients.ask_by_tls(shows="rsa")]
+    equal(compare("stunnel", "[r]\naccept = 127.0.0.1:<port>\n"
+                  "connect = 127.0.0.1:<a>\ncert = <CERT>\nkey = <KEY>\n"
+                  "CAfile = <CA>\nverifyChain = yes\n",
+                  "[r]\nlisten = tls://127.0.0.1:<port>\ncert = <CERT>\n"
+                  "key = <KEY>\nclient-ca = <CA>\nrequire-client-cert = on\n"
+                  "to = tcp://127.0.0.1:<a>\n", use), ["refused", "a"],
+          "who is served")
+
+
+def test_two_targets_in_turn_or_the_first_that_answers():
+    """Or one after the other as they fail, which stunnel does by default."""
+    def use(clients, servers):
+        seen = [sorted(clients.ask_by_tls() for _ in range(4))]
+        servers[0].stop_listening()
+        return seen + [clients.ask_by_tls() for _ in range(2)]
+    for theirs, ours in (("failover = rr\n", "balance = roundrobin\n"),
+                         ("", "balance = first\ntries = 2\n")):
+        compare("stunnel", "[r]\naccept = 127.0.0.1:<port>\n"
+                "connect = 127.0.0.1:<a>\nconnect = 127.0.0.1:<b>\n"
+                f"{theirs}cert = <CERT>\nkey = <KEY>\n",
+                "[r]\nlisten = tls://127.0.0.1:<port>\ncert = <CERT>\n"
+                f"key = <KEY>\n{ours}"
+                "to = tcp://127.0.0.1:<a>,tcp://127.0.0.1:<b>\n", use)
+
+
+def test_a_client_of_a_server_whose_name_is_right_or_wrong():
+    for name, wanted in (("localhost", "a"), ("other.example", "refused")):
+        seen = compare("stunnel", "[r]\nclient = yes\n"
+                       "accept = 127.0.0.1:<port>\nconnect = 127.0.0.1:<a>\n"
+                       f"CAfile = <CA>\nverifyChain = yes\ncheckHost = {name}\n",
+                       "[r]\nlisten = tcp://127.0.0.1:<port>\n"
+                       f"to = tls://127.0.0.1:<a>\nto-ca = <CA>\n"
+                       f"to-name = {name}\n",
+                       lambda clients, _: clients.ask(), 1, Secured)
+        equal(seen, wanted, name)
 
 
 run(globals())
