@@ -163,12 +163,16 @@ static void take_route(struct session *session, int err, size_t route)
 /* Chooses by what is known; true if more bytes are needed. */
 static bool choose(struct session *session, bool is_over)
 {
-    struct matching_facts facts = facts_of(session);
+    const struct service *service = session->door->service;
     size_t route = 0;
 
+    if (service->has_route_for_all && session->kind != MATCHING_UNKNOWN) {
+        take_route(session, 0, route);
+        return false;
+    }
+    struct matching_facts facts = facts_of(session);
     facts.is_over = is_over;
-    const int err =
-        matching_choose(session->door->service->config, &facts, &route);
+    const int err = matching_choose(service->config, &facts, &route);
     if (err == -EAGAIN) {
         return true;
     }

@@ -127,6 +127,7 @@ struct service {
     bool reads_header;        /* connections begin with a PROXY header ... */
     unsigned header_versions; /* ... of enum weir_proxy_version */
     bool reads_hello;         /* the route is chosen before TLS is opened */
+    bool has_route_for_all;   /* ... and no other one */
     bool has_alpn_route;      /* ... also by the protocols of the hello */
     bool has_silent_route;    /* a client that sends nothing has a route */
     struct counts *counts;    /* of all services of its name, of this thread */

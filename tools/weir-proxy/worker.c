@@ -90,9 +90,17 @@ static bool passes_any_tls(const struct config_service *config)
     return false;
 }
 
+static bool is_for_all(const struct config_route *route)
+{
+    return route->as == AS_ANY && !route->server_name &&
+           route->alpn.count == 0 && route->begin_count == 0;
+}
+
 /* What is looked at in clients. */
 static void note_routes(struct service *service)
 {
+    service->has_route_for_all = service->config->route_count == 1 &&
+                                 is_for_all(&service->config->routes[0]);
     for (size_t i = 0; i < service->config->route_count; i++) {
         const struct config_route *route = &service->config->routes[i];
         service->has_alpn_route |= route->alpn.count > 0;
