@@ -11,10 +11,10 @@ import socket
 import tempfile
 import threading
 
-from harness import equal, matches, run
+from harness import equal, is_sanitized, matches, run
 from proxy_certificates import Secured, certificates, make_certificate
 from proxy_wait import wait_until
-from proxying import Proxy, expect_reset, target, told
+from proxying import PROXY, Proxy, expect_reset, target, told
 from servers import Server, echo, echoes
 
 GOOD = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
@@ -113,18 +113,24 @@ def test_a_target_with_tls_may_be_checked_by_other_authorities():
 
 
 def test_the_authorities_of_checks_are_read_again():
+    """In a sandbox, too, whose files are other ones then."""
     rest = Rest()
     folder = os.path.dirname(certificates()["ca"])
     path = os.path.join(folder, "checked.crt")
-    shutil.copy(os.path.join(folder, "b.crt"), path)
-    with Server(echo) as server, Secured(rest, "a") as checked, Proxy(
-            *checks("--check-port", str(checked.port), "--check-tls", "on",
-                    "--check-ca", path), target(server)) as proxy:
-        told(proxy, " is down")
-        shutil.copy(os.path.join(folder, "ca.crt"), path)
-        proxy.signal(signal.SIGHUP)
-        wait_until(lambda: proxy.metric("upstream_up") == 1)
-        use(proxy)
+    for flags in ((), ("--sandbox",)):
+        if flags and is_sanitized(PROXY):
+            break
+        shutil.copy(os.path.join(folder, "b.crt"), path)
+        with Server(echo) as server, Secured(rest, "a") as checked, Proxy(
+                *checks("--check-port", str(checked.port), "--check-tls", "on",
+                        "--check-ca", path, *flags),
+                target(server)) as proxy:
+            told(proxy, " is down")
+            shutil.copy(os.path.join(folder, "ca.crt"), path + ".new")
+            os.rename(path + ".new", path)
+            proxy.signal(signal.SIGHUP)
+            wait_until(lambda: proxy.metric("upstream_up") == 1)
+            use(proxy)
 
 
 # ---- places ----

@@ -99,10 +99,11 @@ static void use_socket(const struct walk *walk, const char *path)
 
 static bool has_system_roots(const struct config_route *route)
 {
-    bool has_tls = false;
+    bool has_tls = route->check_tls == CHECK_TLS_ON;
 
     for (size_t i = 0; i < route->target_count; i++) {
-        has_tls |= route->targets[i].at.is_tls;
+        const struct config_target *target = &route->targets[i];
+        has_tls |= target->at.is_tls || target->check.at.is_tls;
     }
     return has_tls && !route->to_ca && !route->to_insecure;
 }
@@ -110,7 +111,9 @@ static bool has_system_roots(const struct config_route *route)
 static bool has_names(const struct config_route *route)
 {
     for (size_t i = 0; i < route->target_count; i++) {
-        if (route->targets[i].at.address.len == 0) {
+        const struct config_target *target = &route->targets[i];
+        if (target->at.address.len == 0 ||
+            (target->check.at.host[0] && target->check.at.address.len == 0)) {
             return true;
         }
     }
@@ -127,10 +130,11 @@ static void use_route(const struct walk *walk, const struct config_route *route)
     use_path(walk, route->to_ca, CONFINE_READ);
     use_path(walk, route->to_crl, CONFINE_READ);
     use_path(walk, route->to_cert, CONFINE_READ);
-    use_path(walk, route->to_crl, CONFINE_READ);
     use_path(walk, route->to_key, CONFINE_READ);
+    use_path(walk, route->check_ca, CONFINE_READ);
     for (size_t i = 0; i < route->target_count; i++) {
         use_path(walk, path_of(&route->targets[i].at), CONFINE_CONNECT);
+        use_path(walk, path_of(&route->targets[i].check.at), CONFINE_CONNECT);
     }
     for (size_t i = 0; i < 4 && has_system_roots(route); i++) {
         if (access(roots[i], F_OK) == 0) {

@@ -218,7 +218,9 @@ static bool make_client(const struct making *making,
                            : WEIR_TLS_VERSION_DEFAULT,
         .ciphers = route->to_ciphers,
         .groups = route->to_groups,
-        .revocations.file = is_insecure ? NULL : route->to_crl,
+        /* The lists are of the authorities of the targets. */
+        .revocations.file =
+            is_insecure || ca != route->to_ca ? NULL : route->to_crl,
     };
 
     const int err = weir_tls_context_new(&options, ret, text, sizeof(text));
