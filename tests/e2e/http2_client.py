@@ -168,12 +168,15 @@ def test_several_targets_mixes_and_large_bodies():
 # ---- nghttpd ----
 
 def test_a_smaller_window_changes_no_byte():
-    with nghttpd("--no-tls") as port:
-        result = judged("-c", "2", "-p", "3", "-n", "12", "--window", "65535",
-                        "--conn-window", "100000", "--expect", "200",
-                        "--expect", "len:3000000",
-                        f"http://127.0.0.1:{port}/large")
-        equal(result["requests"]["ok"], 12, "ok")
+    for flags, is_stopped in ((("--window", "65535", "--conn-window",
+                                "100000"), True), ((), False)):
+        with nghttpd("--no-tls") as port:
+            result = judged("-c", "2", "-p", "3", "-n", "12", *flags,
+                            "--expect", "200", "--expect", "len:3000000",
+                            f"http://127.0.0.1:{port}/large")
+            equal(result["requests"]["ok"], 12, "ok")
+            equal(result["http2"]["window_stopped_ns"] > 0, is_stopped,
+                  f"stopped with {flags}")
 
 
 def test_the_tables_of_headers_have_the_size_that_is_asked_for():

@@ -891,4 +891,96 @@ def test_a_stalled_connection_delays_its_own_streams_and_they_show_it():
         equal(response["max"] >= stall_s * 1e9, True, f"{response['max']} ns")
 
 
+# ---- a server that is stopped by the client's windows ----
+
+def answer_in_parts(end, stream, sizes):
+    """A body in frames of these sizes, the next one when what is asked for in
+    place of a size has come; without its end."""
+    end.send(HEADERS, END_HEADERS, stream, status(200))
+    for size in sizes:
+        if size == "raise":
+            end.wait(WINDOW_UPDATE)
+            # It stays stopped for longer than the client needs to see it.
+            time.sleep(0.1)
+        else:
+            end.send(DATA, 0, stream, size * b"x")
+
+
+WINDOW = (16384, 16384, 16384, 16383)  # 65535 bytes
+
+
+def test_a_server_that_fills_the_window_is_stopped_by_it():
+    def serve(end):
+        end.begin()
+        stream = end.requests(1)[0]
+        answer_in_parts(end, stream, WINDOW + ("raise",))
+        end.send(DATA, END_STREAM, stream, b"y")
+        end.read()
+
+    for window in ("65535", "65536"):  # of this one byte less is asked for
+        with peer(serve) as server:
+            result = loaded(server.http, "-c", "1", "-n", "1", "-w", "0",
+                            "--window", window, "--expect", "200", "--expect",
+                            "len:65536")
+        http2 = result["http2"]
+        equal(http2["window_stops"], 1, f"stops of {window}")
+        equal(http2["window_stopped_ns"] > 0, True, "time")
+        matches(" ".join(result["warnings"]), r"windows have stopped the "
+                r"server 1 times, for .*s together.* larger --window")
+
+
+def test_all_streams_are_stopped_by_the_window_of_the_connection():
+    def serve(end):
+        end.begin()
+        streams = end.requests(2)
+        answer_in_parts(end, streams[0], WINDOW[:2])
+        answer_in_parts(end, streams[1], WINDOW[2:] + ("raise",))
+        for stream in streams:
+            end.send(DATA, END_STREAM, stream, b"y")
+        end.read()
+
+    with peer(serve) as server:
+        result = loaded(server.http, "-c", "1", "-p", "2", "-n", "2", "-w", "0",
+                        "--conn-window", "65535", "--expect", "200")
+        http2 = result["http2"]
+        equal((http2["window_stops"], http2["window_stopped_ns"] > 0),
+              (1, True), "stops, time")
+
+
+def test_a_server_that_leaves_room_in_the_windows_is_not_stopped():
+    def serve(end):
+        end.begin()
+        stream = end.requests(1)[0]
+        # One byte less than the window, and a window of which each end is
+        # passed in the middle of a frame.
+        answer_in_parts(end, stream, (16384, 16384, 16384, 16382, "raise"))
+        for size in 8 * (16384,):
+            end.send(DATA, 0, stream, size * b"x")
+            end.count_round()
+        end.send(DATA, END_STREAM, stream, b"")
+        end.read()
+
+    with peer(serve) as server:
+        result = loaded(server.http, "-c", "1", "-n", "1", "-w", "0",
+                        "--window", "65535", "--expect", "200")
+        equal((result["http2"]["window_stops"],
+               result["http2"]["window_stopped_ns"]), (0, 0), "stops, time")
+        equal("windows have stopped" in " ".join(result["warnings"]), False,
+              "a warning")
+
+
+def test_an_answer_that_ends_with_the_window_has_not_stopped():
+    def serve(end):
+        end.begin()
+        stream = end.requests(1)[0]
+        answer_in_parts(end, stream, WINDOW[:3])
+        end.send(DATA, END_STREAM, stream, WINDOW[3] * b"x")
+        end.answer_all()
+
+    with peer(serve) as server:
+        result = loaded(server.http, "-c", "1", "-n", "3", "-w", "0",
+                        "--window", "65535", "--expect", "200")
+        equal(result["http2"]["window_stops"], 0, "stops")
+
+
 run(globals())

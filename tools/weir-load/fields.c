@@ -158,6 +158,14 @@ const struct field fields_http2[] = {
                 "REFUSED_STREAM or GOAWAY")),
     HTTP2(resets, TEXT("HTTP/2", "reset"), .is_shown = is_http2),
     HTTP2(goaways, TEXT("HTTP/2", "GOAWAY"), .is_shown = is_http2),
+    /* A warning has them. */
+    HTTP2(window_stops, .line = NULL, .is_optional = true,
+          ABOUT("how often the server was stopped by --window or "
+                "--conn-window")),
+    HTTP2(window_stopped_ns, .unit = FIELD_TIME, .line = NULL,
+          .is_optional = true,
+          ABOUT("for how long, from the last byte that it was allowed to the "
+                "next one, added up")),
     HEADER(header_bytes_out, "out"),
     HEADER(packed_bytes_out, "packed"),
     HEADER(header_bytes_in, "in"),

@@ -61,6 +61,7 @@ static void forget(struct h2_conn *self, const struct h2_stream *stream)
 void h2_answers_release(struct h2_conn *self, struct h2_stream *stream)
 {
     forget(self, stream);
+    h2_window_go_on(&stream->window, counts_of(self), self->received_ns);
     stream->id = 0;
     self->warmup_count -= stream->is_warmup;
     self->has_ended = true;
@@ -347,9 +348,11 @@ static int on_data(nghttp2_session *session, uint8_t flags, int32_t id,
 
     (void)session;
     (void)flags;
+    h2_window_go_on(&self->window, counts_of(self), self->received_ns);
     if (!stream) {
         return 0;
     }
+    h2_window_go_on(&stream->window, counts_of(self), self->received_ns);
     stream->body_bytes += len;
     const char *why =
         h2_message_body(&stream->message, stream->body_bytes, false);
@@ -463,6 +466,23 @@ static void take_goaway(struct h2_conn *self, const nghttp2_goaway *goaway)
     traffic->events->failed(traffic->events_arg, conn, first);
 }
 
+/* A frame of DATA is whole. Those of requests that were given up are not seen
+ * here, and after such the window of the connection ends where nothing is
+ * noticed. */
+static void take_data(struct h2_conn *self, const nghttp2_frame_hd *head)
+{
+    struct h2_stream *stream = find(self, head->stream_id);
+    const bool is_last = head->flags & NGHTTP2_FLAG_END_STREAM;
+
+    h2_window_receive(&self->window, head->length, is_last, self->received_ns);
+    if (stream && is_last) {
+        take_end(self, stream);
+    } else if (stream) {
+        h2_window_receive(&stream->window, head->length, false,
+                          self->received_ns);
+    }
+}
+
 static int on_frame_recv(nghttp2_session *session, const nghttp2_frame *frame,
                          void *arg)
 {
@@ -476,12 +496,7 @@ static int on_frame_recv(nghttp2_session *session, const nghttp2_frame *frame,
         take_block(self, &frame->hd);
         return 0;
     case NGHTTP2_DATA:
-        stream = frame->hd.flags & NGHTTP2_FLAG_END_STREAM
-                     ? find(self, frame->hd.stream_id)
-                     : NULL;
-        if (stream) {
-            take_end(self, stream);
-        }
+        take_data(self, &frame->hd);
         return 0;
     case NGHTTP2_RST_STREAM:
         stream = find(self, frame->hd.stream_id);
@@ -669,6 +684,21 @@ nghttp2_data_provider h2_answers_body(struct h2_stream *stream)
                                    .read_callback = read_body};
 }
 
+/* The client lets the server send more. */
+static void note_raise(struct h2_conn *self, const nghttp2_frame *frame)
+{
+    const int32_t id = frame->hd.stream_id;
+    struct h2_stream *stream = id == 0 ? NULL : find(self, id);
+
+    if (id == 0) {
+        h2_window_raise(&self->window,
+                        (uint64_t)frame->window_update.window_size_increment);
+    } else if (stream) {
+        h2_window_raise(&stream->window,
+                        (uint64_t)frame->window_update.window_size_increment);
+    }
+}
+
 static int on_frame_send(nghttp2_session *session, const nghttp2_frame *frame,
                          void *arg)
 {
@@ -677,6 +707,8 @@ static int on_frame_send(nghttp2_session *session, const nghttp2_frame *frame,
     (void)session;
     if (frame->hd.type == NGHTTP2_HEADERS) {
         counts_of(self)->packed_bytes_out += frame->hd.length;
+    } else if (frame->hd.type == NGHTTP2_WINDOW_UPDATE) {
+        note_raise(self, frame);
     } else if (frame->hd.type == NGHTTP2_GOAWAY &&
                frame->goaway.error_code != NGHTTP2_NO_ERROR) {
         self->own_error = frame->goaway.error_code;

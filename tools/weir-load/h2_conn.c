@@ -160,6 +160,9 @@ static int submit(struct h2_conn *self, struct h2_stream *stream)
     stream->was_reset = false;
     stream->is_grpc = false;
     stream->grpc_status = H2_NO_STATUS;
+    h2_window_begin(
+        &stream->window,
+        h2_window_size(self->shared->load.options->http.window_bytes));
     wanted_begin(&stream->reader);
     h2_message_begin(&stream->message);
     if (fill_body(self->shared, stream, &values) < 0) {
@@ -531,11 +534,13 @@ static int begin_session(struct h2_conn *self)
     const struct http_options *http = &self->shared->load.options->http;
     const nghttp2_settings_entry settings[] = {
         {NGHTTP2_SETTINGS_ENABLE_PUSH, 0},
-        {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, (uint32_t)http->window_bytes},
+        {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE,
+         h2_window_size(http->window_bytes)},
         {NGHTTP2_SETTINGS_MAX_FRAME_SIZE, (uint32_t)http->frame_bytes},
         {NGHTTP2_SETTINGS_HEADER_TABLE_SIZE, (uint32_t)http->table_bytes},
     };
 
+    h2_window_begin(&self->window, NGHTTP2_INITIAL_CONNECTION_WINDOW_SIZE);
     int err = nghttp2_session_client_new3(
         &self->session, self->shared->callbacks, self, self->shared->option,
         h2_memory_of(&self->shared->memory));
@@ -547,7 +552,7 @@ static int begin_session(struct h2_conn *self)
     if (err == 0) {
         err = nghttp2_session_set_local_window_size(
             self->session, NGHTTP2_FLAG_NONE, 0,
-            (int32_t)http->conn_window_bytes);
+            (int32_t)h2_window_size(http->conn_window_bytes));
     }
     return err;
 }

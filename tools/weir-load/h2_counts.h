@@ -24,6 +24,10 @@ struct h2_counts {
     uint64_t refused;
     /* Streams that the server has reset otherwise. */
     uint64_t resets;
+    /* How often a server was stopped by a window of ours, and for how long: the
+     * sum over streams, and over connections. */
+    uint64_t window_stops;
+    uint64_t window_stopped_ns;
     /* Bytes of header fields, and of the frames that carried them. */
     uint64_t header_bytes_out;
     uint64_t header_bytes_in;

@@ -97,6 +97,8 @@ struct h2_conn {
     int write_err;
     /* The connection broke the rules, as GOAWAY of ours said; 0: it did not. */
     uint32_t own_error;
+    /* That of the connection. */
+    struct h2_window window;
     /* Where the last answer with such a field leads to, and its stream. */
     char location[TRAFFIC_LOCATION_SIZE];
     int32_t location_id;

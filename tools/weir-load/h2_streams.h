@@ -9,6 +9,7 @@
 #define WEIR_LOAD_H2_STREAMS_H
 
 #include "h2_message.h"
+#include "h2_window.h"
 #include "http_request.h"
 #include "traffic.h"
 #include "wanted.h"
@@ -59,6 +60,7 @@ struct h2_stream {
     bool is_grpc;
     uint32_t grpc_status;
     struct wanted_reader reader;
+    struct h2_window window;
 };
 
 struct h2_list {

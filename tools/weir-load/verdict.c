@@ -675,6 +675,22 @@ static void find_limit(struct result *result)
     }
 }
 
+/* What it could have sent waited for the client to say that it may. */
+static void find_stops(struct result *result)
+{
+    const struct h2_counts *http2 = &result->http2;
+    char text[UNITS_TEXT_SIZE];
+
+    if (http2->window_stopped_ns > 0) {
+        add(&result->warnings,
+            "the client's windows have stopped the server %llu times, for %s "
+            "together, which is in the latencies; a larger --window and "
+            "--conn-window do not",
+            (unsigned long long)http2->window_stops,
+            units_format_time(http2->window_stopped_ns, text));
+    }
+}
+
 static void find_warnings(struct result *result)
 {
     struct remarks *warnings = &result->warnings;
@@ -687,6 +703,7 @@ static void find_warnings(struct result *result)
     find_stall(result);
     find_redirects(result);
     find_limit(result);
+    find_stops(result);
     if (result->options->shares_cpus) {
         add(warnings, "client and server shared CPUs, as --force allows");
     }
