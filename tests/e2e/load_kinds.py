@@ -5,6 +5,7 @@ The server notes the heads and bodies of what arrives.
 """
 
 import contextlib
+import csv
 import json
 import os
 import re
@@ -638,6 +639,70 @@ def test_without_lines_there_are_no_kinds():
     with Noting() as server:
         result = done("-c", "1", "-n", "3", server.url)
     equal(result["kinds"], None, "kinds")
+
+
+# ---- tables by kinds ----
+
+def read_table(path):
+    with open(path, encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_the_log_has_the_kind_of_each_request():
+    text = '3 [a, "b"] /a\n1 [b] /b/status404\n'
+    with Noting() as server, files(mix=text) as folder:
+        result = done("-c", "2", "-n", "200", "-p", "3", "--expect", "200",
+                      "--log", f"{folder}/log", "--mix", f"{folder}/mix",
+                      "--max-errors", "100%", server.url)
+        rows = read_table(f"{folder}/log")
+    kinds = {kind["name"]: kind for kind in result["kinds"]}
+    equal(list(rows[0]), ["number", "conn", "meant_ns", "sent_ns", "end_ns",
+                          "status", "end", "kind"], "columns")
+    equal(Counter((row["kind"], row["status"], row["end"]) for row in rows),
+          Counter({('a, "b"', "200", "ok"): kinds['a, "b"']["ok"],
+                   ("b", "404", "failed"): kinds["b"]["failed"]}),
+          "kinds, statuses, ends")
+
+
+def test_intervals_have_rows_of_each_kind_behind_their_own():
+    text = "3 [a] /a\n1 [b] /b/status404\n"
+    with Noting() as server, files(mix=text) as folder:
+        result = done("-c", "4", "-d", "600ms", "--interval", "200ms", "-t",
+                      "2", "--expect", "200", "--max-errors", "100%", "--csv",
+                      f"{folder}/csv", "--mix", f"{folder}/mix", "--force",
+                      server.url)
+        rows = read_table(f"{folder}/csv")
+    kinds = {kind["name"]: kind for kind in result["kinds"]}
+    equal(list(rows[0])[-1], "kind", "the last column")
+    equal([row["kind"] for row in rows],
+          ["", "a", "b"] * (len(rows) // 3), "kinds of the rows")
+    for whole, *parts in zip(rows[::3], rows[1::3], rows[2::3]):
+        for name in ("ok", "failed", "timeout"):
+            equal(sum(int(part[name]) for part in parts), int(whole[name]),
+                  f"{name} of {parts} and of the whole interval")
+        for part in parts:
+            equal((part["begin_ns"], part["end_ns"], part["open"],
+                   part["offered"]),
+                  (whole["begin_ns"], whole["end_ns"], "", ""), "the interval")
+        equal((int(parts[0]["ok"]) > 0, parts[0]["p99_ns"] != "",
+               parts[1]["ok"], parts[1]["p99_ns"]), (True, True, "0", ""),
+              "times of answers as expected")
+    names = ("ok", "failed", "timeout")
+    for kind in ("a", "b"):
+        got = [sum(int(row[name]) for row in rows if row["kind"] == kind)
+               for name in names[1:]]
+        equal(got[0] <= kinds[kind]["failed"] <= got[0] + 4, True,
+              f"{got} of the intervals, {kinds[kind]} of the run")
+
+
+def test_without_kinds_the_column_is_empty():
+    with Noting() as server, files() as folder:
+        done("-c", "1", "-n", "5", "--csv", f"{folder}/csv", "--log",
+             f"{folder}/log", server.url)
+        equal([row["kind"] for row in read_table(f"{folder}/log")], 5 * [""],
+              "kinds of requests")
+        equal({row["kind"] for row in read_table(f"{folder}/csv")}, {""},
+              "kinds of intervals")
 
 
 if __name__ == "__main__":

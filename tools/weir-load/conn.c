@@ -70,7 +70,8 @@ static void note_end(const struct conn *conn, const struct flight *flight,
                                                  .end_ns = now_ns,
                                                  .conn = conn->index,
                                                  .status = status,
-                                                 .end = (uint16_t)end,
+                                                 .end = (uint8_t)end,
+                                                 .kind = flight->kind,
                                              });
     }
 }

@@ -177,15 +177,17 @@ const struct field fields_http2[] = {
     FIELD(interval, member, .name = name_, __VA_ARGS__)
 #define LATENCY(name_, member)                                                 \
     FIELD(interval, member, .name = name_, .column = #member,                  \
-          .unit = FIELD_LATENCY, .merge = FIELD_GREATEST)
+          .unit = FIELD_LATENCY, .merge = FIELD_GREATEST, .has_kinds = true)
 
 const struct field fields_interval[] = {
-    INTERVAL("begin_ns", begin_ns, .unit = FIELD_TIME, .merge = FIELD_FIRST),
-    INTERVAL("end_ns", end_ns, .unit = FIELD_TIME, .merge = FIELD_GREATEST),
+    INTERVAL("begin_ns", begin_ns, .unit = FIELD_TIME, .merge = FIELD_FIRST,
+             .has_kinds = true),
+    INTERVAL("end_ns", end_ns, .unit = FIELD_TIME, .merge = FIELD_GREATEST,
+             .has_kinds = true),
     INTERVAL("offered", offered, .unit = FIELD_COUNT),
-    INTERVAL("ok", ok, .unit = FIELD_COUNT),
-    INTERVAL("failed", failed, .unit = FIELD_COUNT),
-    INTERVAL("timeout", timeout, .unit = FIELD_COUNT),
+    INTERVAL("ok", ok, .unit = FIELD_COUNT, .has_kinds = true),
+    INTERVAL("failed", failed, .unit = FIELD_COUNT, .has_kinds = true),
+    INTERVAL("timeout", timeout, .unit = FIELD_COUNT, .has_kinds = true),
     INTERVAL("dropped", dropped, .unit = FIELD_COUNT),
     LATENCY("p50", p50_ns),
     LATENCY("p99", p99_ns),

@@ -54,6 +54,7 @@ struct field {
     bool (*is_shown)(const struct result *result);
     bool hides_zero;  /* the text report has it where it is not 0 */
     bool is_optional; /* a saved result may lack it */
+    bool has_kinds;   /* of an interval: it is counted by kinds, too */
     /* What the schema says of it, see schema.py; NULL: the manual does. */
     const char *about;
 };

@@ -10,11 +10,15 @@
 
 #include <string.h>
 
-void gather_row(struct worker_row *sum, const struct worker_row *from)
+void gather_row(const struct kinds *kinds, struct worker_row *sum,
+                const struct worker_row *from)
 {
     fields_merge(fields_interval, &sum->row.counts, &from->row.counts);
     errors_add_counts(&sum->row.errors, &from->row.errors);
     record_merge(&sum->record, &from->record);
+    if (sum->kinds) {
+        kinds_add(kinds, sum->kinds, from->kinds);
+    }
 }
 
 static const struct histogram *times_of(const struct worker_row *row)
@@ -42,14 +46,19 @@ void gather_histogram(struct worker_row *sum)
     }
 }
 
-void gather_times(struct result *result, const struct record *record)
+void gather_times(struct result *result, const struct worker_row *row)
 {
+    const struct record *record = &row->record;
+
     histogram_merge(&result->response, &record->response);
     histogram_merge(&result->lateness, &record->lateness);
     histogram_merge(&result->own_lateness, &record->own_lateness);
     histogram_merge(&result->blocked, &record->blocked);
     histogram_merge(&result->service, &record->service);
     histogram_merge(&result->ttfb, &record->ttfb);
+    if (result->kinds) {
+        kinds_add(result->options->groups, result->kinds, row->kinds);
+    }
 }
 
 static void add_traffic(struct result *result, const struct worker *worker)
@@ -138,10 +147,7 @@ void gather_worker(struct result *result, const struct worker *worker)
     add_traffic(result, worker);
     add_connections(result, &worker->client);
     add_window(result, worker);
-    gather_times(result, &worker->row->record);
-    if (result->kinds) {
-        kinds_add(result->options->groups, result->kinds, worker->client.kinds);
-    }
+    gather_times(result, worker->row);
     result->threads[result->thread_count++] = (struct result_thread){
         .cpu = worker->cpu,
         .conn_count = worker->client.conn_count,

@@ -8,6 +8,8 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <string.h>
 
 /* What a line says of other names. */
 #define KIND_NAME_RULE "the name of a kind is UTF-8 without control characters"
@@ -37,6 +39,19 @@ static inline size_t kind_name_character(const char *text, size_t len)
                    (code < 0xd800 || code > 0xdfff)
                ? size
                : 0;
+}
+
+/* Write a name as a cell of a table, in quotes where it has a comma or some. */
+static inline void kind_name_write_cell(const char *name, FILE *out)
+{
+    const char *quote = strpbrk(name, ",\"") ? "\"" : "";
+
+    fputs(quote, out);
+    for (; *name; name++) {
+        fputs(*name == '"' ? "\"" : "", out);
+        fputc(*name, out);
+    }
+    fputs(quote, out);
 }
 
 /* How many bytes from the begin of a text on are such characters. */

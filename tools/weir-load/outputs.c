@@ -16,6 +16,7 @@
 #include "hgrm.h"
 #include "hlog.h"
 #include "json.h"
+#include "kind_name.h"
 #include "live.h"
 #include "report.h"
 #include "tools/common/console.h"
@@ -281,7 +282,7 @@ static void write_csv_header(FILE *out)
         fprintf(out, "%s%s", field == fields_interval ? "" : ",",
                 field->column ? field->column : field->name);
     }
-    fputc('\n', out);
+    fputs(",kind\n", out);
 }
 
 static void write_csv_row(const struct interval *interval, FILE *out)
@@ -293,7 +294,44 @@ static void write_csv_row(const struct interval *interval, FILE *out)
             fprintf(out, "%llu", (unsigned long long)value);
         }
     }
+    fputs(",\n", out); /* of all kinds */
+}
+
+/* What is not counted by kinds is empty. */
+static void write_kind_row(const struct interval *whole, const char *name,
+                           const struct kind_record *kind, FILE *out)
+{
+    const struct histogram *times = &kind->latency;
+    const struct interval counts = {
+        .begin_ns = whole->begin_ns,
+        .end_ns = whole->end_ns,
+        .ok = kind->counts.completed,
+        .failed = kind->counts.failed,
+        .timeout = kind->counts.timeout,
+        .p50_ns = histogram_quantile(times, HISTOGRAM_WHOLE / 2),
+        .p99_ns = histogram_quantile(times, 99 * HISTOGRAM_WHOLE / 100),
+        .max_ns = times->max,
+    };
+
+    for (const struct field *field = fields_interval; field->name; field++) {
+        const uint64_t value = fields_get(field, &counts);
+        fputs(field == fields_interval ? "" : ",", out);
+        if (field->has_kinds && (field->unit != FIELD_LATENCY || value > 0)) {
+            fprintf(out, "%llu", (unsigned long long)value);
+        }
+    }
+    fputc(',', out);
+    kind_name_write_cell(name, out);
     fputc('\n', out);
+}
+
+static void write_kind_rows(const struct kinds *kinds,
+                            const struct interval *whole,
+                            const struct kind_record *records, FILE *out)
+{
+    for (size_t i = 0; records && i < kinds->count; i++) {
+        write_kind_row(whole, kinds->names[i], &records[i], out);
+    }
 }
 
 static void write_log_row(const struct interval *interval,
@@ -331,7 +369,7 @@ static void add_to_log(struct outputs *outputs, const struct result *result,
 }
 
 static void add_to_csv(struct outputs *outputs, const struct result_row *row,
-                       bool is_first)
+                       const struct kind_record *kinds, bool is_first)
 {
     FILE *out = outputs->csv.file ? line_file_begin(&outputs->csv) : NULL;
 
@@ -342,6 +380,7 @@ static void add_to_csv(struct outputs *outputs, const struct result_row *row,
         write_csv_header(out);
     }
     write_csv_row(&row->counts, out);
+    write_kind_rows(outputs->options->groups, &row->counts, kinds, out);
     line_file_end(&outputs->csv);
 }
 
@@ -359,7 +398,7 @@ void outputs_add_row(struct outputs *outputs, const struct result *result,
     }
     outputs->row_count++;
     add_to_log(outputs, result, row, times, is_first);
-    add_to_csv(outputs, row, is_first);
+    add_to_csv(outputs, row, times->kinds, is_first);
     if (outputs->options->files.streams) {
         if (is_first) {
             json_write_event("start", json_begin(result), stdout);

@@ -32,10 +32,12 @@ struct outputs {
     uint64_t row_count;
 };
 
-/* Times of one interval; response is empty in a closed loop. */
+/* Times of one interval; response is empty in a closed loop. And what became of
+ * its requests by their kinds; NULL: none is counted. */
 struct outputs_times {
     const struct histogram *response;
     const struct histogram *service;
+    const struct kind_record *kinds;
 };
 
 /* Is standard output asked for by one flag at most? False after a line. */

@@ -7,6 +7,8 @@
  */
 #include "request_log.h"
 
+#include "kind_name.h"
+
 #include <stdlib.h>
 
 #define LLU(value) ((unsigned long long)(value))
@@ -42,8 +44,8 @@ static long long since(uint64_t time_ns, uint64_t begin_ns)
     return (long long)(time_ns - begin_ns);
 }
 
-static void write_note(const struct request_note *note, uint64_t begin_ns,
-                       FILE *out)
+static void write_note(const struct request_note *note,
+                       const struct request_log_end *end)
 {
     static const char *const words[] = {
         [REQUEST_OK] = "ok",
@@ -52,25 +54,40 @@ static void write_note(const struct request_note *note, uint64_t begin_ns,
         [REQUEST_LOST] = "lost",
     };
 
+    FILE *out = end->out;
+    const uint64_t begin_ns = end->begin_ns;
+
     fprintf(out, "%llu,%u,%lld,%lld,%lld,", LLU(note->number), note->conn,
             since(note->meant_ns, begin_ns), since(note->sent_ns, begin_ns),
             since(note->end_ns, begin_ns));
     if (note->status > 0) {
         fprintf(out, "%u", note->status);
     }
-    fprintf(out, ",%s\n", words[note->end]);
+    fprintf(out, ",%s,", words[note->end]);
+    if (end->kinds) {
+        kind_name_write_cell(end->kinds->names[note->kind], out);
+    }
+    fputc('\n', out);
 }
 
-uint64_t request_log_write(struct request_log *log, uint64_t begin_ns,
-                           uint64_t most, FILE *out)
+uint64_t request_log_piece(const struct kinds *kinds)
+{
+    const uint64_t cell = 2 * KINDS_NAME_SIZE + 2; /* all of it quotes */
+    const uint64_t line = REQUEST_LOG_LINE + (kinds ? cell : 0);
+
+    return (REQUEST_LOG_PIPE - REQUEST_LOG_LINE) / line;
+}
+
+uint64_t request_log_write(struct request_log *log,
+                           const struct request_log_end *end, uint64_t most)
 {
     const uint64_t noted = __atomic_load_n(&log->noted, __ATOMIC_ACQUIRE);
     const uint64_t there = noted - log->taken;
     const uint64_t count = there < most ? there : most;
-    const uint64_t end = log->taken + count;
+    const uint64_t last = log->taken + count;
 
-    for (uint64_t i = log->taken; i < end; i++) {
-        write_note(&log->notes[i % REQUEST_LOG_SIZE], begin_ns, out);
+    for (uint64_t i = log->taken; i < last; i++) {
+        write_note(&log->notes[i % REQUEST_LOG_SIZE], end);
         __atomic_store_n(&log->taken, i + 1, __ATOMIC_RELEASE);
     }
     return count;
@@ -78,5 +95,5 @@ uint64_t request_log_write(struct request_log *log, uint64_t begin_ns,
 
 void request_log_write_header(FILE *out)
 {
-    fputs("number,conn,meant_ns,sent_ns,end_ns,status,end\n", out);
+    fputs("number,conn,meant_ns,sent_ns,end_ns,status,end,kind\n", out);
 }

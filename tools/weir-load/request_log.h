@@ -10,6 +10,8 @@
 #ifndef WEIR_LOAD_REQUEST_LOG_H
 #define WEIR_LOAD_REQUEST_LOG_H
 
+#include "kinds.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -17,9 +19,11 @@
 /* A power of 2. */
 #define REQUEST_LOG_SIZE (1U << 16)
 
-/* Lines that a pipe which is ready takes at once, behind the header: they are
- * no longer than 112 bytes each, and 4096 (PIPE_BUF) together. */
-#define REQUEST_LOG_PIECE 32U
+/* A line without its kind, at most. */
+#define REQUEST_LOG_LINE 112U
+
+/* What a pipe which is ready takes at once (PIPE_BUF). */
+#define REQUEST_LOG_PIPE 4096U
 
 enum request_end {
     REQUEST_OK,
@@ -35,7 +39,17 @@ struct request_note {
     uint64_t end_ns;
     uint32_t conn;
     uint16_t status; /* 0: there is none */
-    uint16_t end;
+    uint8_t end;
+    uint8_t kind; /* its place, where there are kinds */
+};
+
+/* Where lines are written to. */
+struct request_log_end {
+    FILE *out;
+    /* Times are from here on. */
+    uint64_t begin_ns;
+    /* NULL: none is counted. */
+    const struct kinds *kinds;
 };
 
 struct request_log {
@@ -59,10 +73,13 @@ static inline void request_log_drop(struct request_log *log, uint64_t count)
     log->dropped += count;
 }
 
-/* Write what was noted until now, so many lines at most, on one thread, with
- * times from begin_ns on. Returns how many lines there were. */
-uint64_t request_log_write(struct request_log *log, uint64_t begin_ns,
-                           uint64_t most, FILE *out);
+/* Write what was noted until now, so many lines at most, on one thread. Returns
+ * how many lines there were. */
+uint64_t request_log_write(struct request_log *log,
+                           const struct request_log_end *end, uint64_t most);
+
+/* So many lines a pipe which is ready takes at once, behind the header. */
+uint64_t request_log_piece(const struct kinds *kinds);
 
 void request_log_write_header(FILE *out);
 

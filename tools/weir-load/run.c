@@ -134,8 +134,9 @@ static bool write_log_of(struct run *run, struct request_log *log,
                          int patience_ms)
 {
     struct output *output = &run->outputs.log;
-    const uint64_t size =
-        run->is_log_regular ? REQUEST_LOG_SIZE : REQUEST_LOG_PIECE;
+    const uint64_t size = run->is_log_regular
+                              ? REQUEST_LOG_SIZE
+                              : request_log_piece(run->options->groups);
     uint64_t count = size;
 
     for (uint64_t done = 0; done < REQUEST_LOG_SIZE && count == size;
@@ -143,7 +144,13 @@ static bool write_log_of(struct run *run, struct request_log *log,
         if (!run->is_log_regular && !is_log_ready(output->file, patience_ms)) {
             return false;
         }
-        count = request_log_write(log, run->plan.window_ns, size, output->file);
+        count = request_log_write(log,
+                                  &(struct request_log_end){
+                                      .out = output->file,
+                                      .begin_ns = run->plan.window_ns,
+                                      .kinds = run->options->groups,
+                                  },
+                                  size);
         run->result->log_lines += count;
         if (!run->is_log_regular && fflush(output->file) != 0 &&
             output->err == 0) {
@@ -256,7 +263,7 @@ static void take_row(struct run *run, struct worker_row *sum)
 
     counts->begin_ns = run->row_end_ns;
     if (counts->end_ns <= counts->begin_ns) {
-        gather_times(result, &sum->record);
+        gather_times(result, sum);
         return;
     }
     gather_quantiles(sum);
@@ -266,7 +273,8 @@ static void take_row(struct run *run, struct worker_row *sum)
     run->row_end_ns = counts->end_ns;
     outputs_add_row(&run->outputs, result, row,
                     &(struct outputs_times){.response = &sum->record.response,
-                                            .service = &sum->record.service});
+                                            .service = &sum->record.service,
+                                            .kinds = sum->kinds});
     if (counts->ok > 0) {
         run->progress_ns = counts->end_ns;
     }
@@ -276,7 +284,7 @@ static void take_row(struct run *run, struct worker_row *sum)
         result->rows_dropped++;
         free(row->hdr);
     }
-    gather_times(result, &sum->record);
+    gather_times(result, sum);
 }
 
 /* Is there a row of each thread that goes on? */
@@ -306,14 +314,14 @@ static void take_rows(struct run *run)
             }
             worker->first_row = row->next;
             if (sum) {
-                gather_row(sum, row);
-                free(row);
+                gather_row(run->options->groups, sum, row);
+                worker_row_free(row);
             } else {
                 sum = row;
             }
         }
         take_row(run, sum);
-        free(sum);
+        worker_row_free(sum);
     }
 }
 

@@ -139,7 +139,8 @@ struct traffic {
     struct record *record;
     /* --log; NULL: there is none. */
     struct request_log *log;
-    /* By the places of options->groups; NULL: no kind is counted. */
+    /* By the places of options->groups; NULL: no kind is counted. The run takes
+     * it over with the record. */
     struct kind_record *kinds;
     /* There is one of both. */
     bool notes_ends;

@@ -77,16 +77,39 @@ static struct weir_loop_statistics read_statistics(const struct worker *worker)
 
 /* ---- intervals ---- */
 
+void worker_row_free(struct worker_row *row)
+{
+    if (row) {
+        free(row->kinds);
+        free(row);
+    }
+}
+
 static struct worker_row *make_row(struct worker *worker)
 {
+    const struct kinds *groups = worker->options->groups;
     struct worker_row *row = malloc(sizeof(*row));
 
-    if (row) {
-        row->next = NULL;
-        row->worker = worker;
-        record_init(&row->record);
+    if (!row) {
+        return NULL;
+    }
+    row->next = NULL;
+    row->worker = worker;
+    row->kinds = groups ? kinds_new_records(groups) : NULL;
+    record_init(&row->record);
+    if (groups && !row->kinds) {
+        worker_row_free(row);
+        return NULL;
     }
     return row;
+}
+
+/* What requests are counted in from now on. */
+static void set_row(struct worker *worker, struct worker_row *row)
+{
+    worker->row = row;
+    worker->client.traffic.record = &row->record;
+    worker->client.traffic.kinds = row->kinds;
 }
 
 static void fill_row(struct worker *worker, uint64_t now_ns,
@@ -130,8 +153,7 @@ static void close_interval(struct worker *worker, uint64_t now_ns)
     }
     record_settle(&row->record);
     fill_row(worker, now_ns, &row->row);
-    worker->row = next;
-    worker->client.traffic.record = &next->record;
+    set_row(worker, next);
     worker->interval_count++;
     tell(worker, worker->ops->row, row);
 }
@@ -388,7 +410,7 @@ int worker_init(struct worker *worker, const struct client_share *share)
     }
     int err = client_init(&worker->client, share);
     if (err >= 0) {
-        worker->client.traffic.record = &worker->row->record;
+        set_row(worker, worker->row);
     }
     if (err >= 0 && share->options->files.log) {
         worker->client.traffic.log = request_log_new();
@@ -422,12 +444,12 @@ int worker_run(weir_thread *thread, void *arg)
 
 void worker_fini(struct worker *worker)
 {
-    free(worker->row);
+    worker_row_free(worker->row);
     free(worker->client.traffic.log);
     while (worker->first_row) {
         struct worker_row *row = worker->first_row;
         worker->first_row = row->next;
-        free(row);
+        worker_row_free(row);
     }
     client_fini(&worker->client);
     weir_remote_unref(worker->home);

@@ -45,7 +45,12 @@ struct worker_row {
     struct worker *worker;
     struct result_row row;
     struct record record;
+    /* What became of requests by their kinds; NULL: none is counted. */
+    struct kind_record *kinds;
 };
+
+/* Free one; or NULL. */
+void worker_row_free(struct worker_row *row);
 
 /* Called on the main thread with the worker, or with the row, which is taken.
  */
