@@ -37,7 +37,7 @@ static struct run_options options = {
     .depth = DEPTH,
     .target_count = 1,
     .targets = {{.text = "http://x/", .host = "x", .port = 80, .path = "/"}},
-    .http = {.is_v2 = true,
+    .http = {.version = HTTP_VERSION_2,
              .window_bytes = 1 << 20,
              .conn_window_bytes = 1 << 24,
              .frame_bytes = 16 << 10,
@@ -126,9 +126,8 @@ static void begin(uint8_t how)
     memset(&conn, 0, sizeof(conn));
     memset(&record, 0, sizeof(record));
     traffic = (struct traffic){
-        .kind = &conn_h2,
+        .ways = {{.kind = &conn_h2, .codec = &codec_h2}},
         .options = &options,
-        .codec = &codec_h2,
         .ready = conn_think,
         .depth = DEPTH,
         .requests_per_conn = UINT32_MAX,
@@ -141,8 +140,9 @@ static void begin(uint8_t how)
         .record = &record,
         .events = &events,
     };
-    check(codec_h2.open(&thread, &traffic.codec_shared) == 0);
+    check(codec_h2.open(&thread, &traffic.ways[0].shared) == 0);
     conn.traffic = &traffic;
+    conn.way = &traffic.ways[0];
     conn.codec_state =
         calloc(1, codec_h2.state_size + codec_h2.more_size(&options));
     check(conn.codec_state != NULL);
@@ -170,6 +170,7 @@ static void converse(const uint8_t *data, size_t size, uint8_t how)
     const size_t piece = how & IN_PIECES ? 1 + how % 64 : SIZE_MAX;
     size_t used = 0;
 
+    conn_reset(&conn);
     conn_h2.prepare(&conn, &options.targets[0]);
     protocol->connection_made(&conn, fake_begin(protocol, &conn));
     while (used < size && !fake.is_closing) {
@@ -202,7 +203,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     fake_forget_memory();
     begin(data[0]);
     converse(data + 1, size - 1, data[0]);
-    codec_h2.close(traffic.codec_shared);
+    codec_h2.close(traffic.ways[0].shared);
     free(conn.codec_state);
     return 0;
 }

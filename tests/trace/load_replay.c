@@ -187,7 +187,7 @@ static void with_machine(void (*body)(void))
     weir_loop_free(loop);
     for (size_t i = share_count; i > 0; i--) {
         struct share *share = &shares[i - 1];
-        share->traffic.codec->close(share->traffic.codec_shared);
+        codec_script.close(share->traffic.ways[0].shared);
         for (size_t j = 0; j < share->end_count; j++) {
             free(share->ends[j].conn.codec_state);
             if (share->ends[j].peer) {
@@ -202,6 +202,7 @@ static void with_machine(void (*body)(void))
 
 static void open_end(struct end *end)
 {
+    conn_reset(&end->conn);
     conn_stream.prepare(&end->conn, NULL);
     adopt(loop, conn_stream.protocol, &end->conn, NULL, &end->peer);
 }
@@ -212,13 +213,12 @@ static void add_share(uint32_t index, uint32_t count, size_t end_count)
     struct traffic *traffic = &share->traffic;
     const struct codec_thread thread = {
         .options = &options,
-        .first = index > 0 ? shares[0].traffic.codec_shared : NULL,
+        .first = index > 0 ? shares[0].traffic.ways[0].shared : NULL,
     };
 
     *traffic = (struct traffic){
-        .kind = &conn_stream,
+        .ways = {{.kind = &conn_stream, .codec = &codec_script}},
         .options = &options,
-        .codec = &codec_script,
         .ready = pacing_offer,
         .pacing = &share->pacing,
         .loop = loop,
@@ -234,13 +234,14 @@ static void add_share(uint32_t index, uint32_t count, size_t end_count)
         .record = &record,
         .events = &events,
     };
-    expect_eq(codec_script.open(&thread, &traffic->codec_shared), 0);
+    expect_eq(codec_script.open(&thread, &traffic->ways[0].shared), 0);
     pacing_init(&share->pacing, traffic, &options.schedule, index, count);
     share->end_count = end_count;
     for (size_t i = 0; i < end_count; i++) {
         struct end *end = &share->ends[i];
         *end = (struct end){
             .conn = {.traffic = traffic,
+                     .way = &traffic->ways[0],
                      .index = (uint32_t)(index * CONNS_MAX + i),
                      .flights = end->flights,
                      .codec_state =

@@ -6,6 +6,8 @@
  */
 #include "attempts.h"
 
+#include "agreed.h"
+
 #include "tools/common/tried.h"
 
 #include "weir/connect.h"
@@ -56,10 +58,12 @@ static void made(void *arg, int err, weir_transport *t)
 static int create_protocol(void *arg, weir_transport *t,
                            struct weir_protocol_binding *ret)
 {
-    const struct conn *conn = arg;
+    struct conn *conn = arg;
 
-    (void)t;
-    *ret = (struct weir_protocol_binding){conn->traffic->kind->protocol, arg};
+    if (conn->traffic->ways[1].kind) {
+        agreed_choose(conn, t);
+    }
+    *ret = (struct weir_protocol_binding){conn->way->kind->protocol, conn};
     return 0;
 }
 

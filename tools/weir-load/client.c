@@ -162,7 +162,7 @@ static void go_on(struct conn *conn, uint64_t now_ns)
     const struct traffic *traffic = conn->traffic;
 
     if (conn->repeats) {
-        traffic->kind->repeat(conn);
+        conn->way->kind->repeat(conn);
     }
     if (conn->state != CONN_OPEN) {
         return; /* it cannot be written to */
@@ -361,7 +361,8 @@ static void make_connection(struct client *client, struct conn *conn)
 {
     const struct target *target = find_target(client, conn);
 
-    client->traffic.kind->prepare(conn, target);
+    conn_reset(conn);
+    conn->way->kind->prepare(conn, target);
     client->connecting++;
     int err = attempts_start(&client->attempts, conn, target);
     if (err < 0) {
@@ -535,7 +536,7 @@ static void watch_cb(void *arg)
     for (uint64_t i = 0; i < client->conn_count; i++) {
         struct conn *conn = &client->conns[i];
         if (conn->state == CONN_OPEN) {
-            client->traffic.kind->expire(conn, now_ns, timeout_ns);
+            conn->way->kind->expire(conn, now_ns, timeout_ns);
         } else if (conn->state == CONN_PREAMBLE) {
             conn_preamble_expire(conn, now_ns, timeout_ns);
         }
@@ -562,11 +563,27 @@ static uint32_t round_up_to_power(uint64_t value)
     return power;
 }
 
+/* 0, or a negative error that has been told. */
+static int open_codecs(struct client *client)
+{
+    const struct run_options *options = client->options;
+    void *const *first = client->share.first_shared;
+    int err = 0;
+
+    for (size_t i = 0; i < CODEC_WAYS && err == 0; i++) {
+        const struct codec *codec = codec_find(options, i);
+        const struct codec_thread thread = {.options = options,
+                                            .first = first ? first[i] : NULL};
+        if (codec && !options->targets[0].is_datagram) {
+            err = codec->open(&thread, &client->codec_shared[i]);
+        }
+    }
+    return err;
+}
+
 int client_init(struct client *client, const struct client_share *share)
 {
     const struct run_options *options = share->options;
-    const struct codec_thread thread = {.options = options,
-                                        .first = share->first_shared};
     uint32_t ring_size = round_up_to_power(options->depth);
 
     *client = (struct client){.options = options,
@@ -579,13 +596,11 @@ int client_init(struct client *client, const struct client_share *share)
         return -ENOMEM;
     }
     attempts_init(&client->attempts, options, share->tls, attempt_done, client);
-    if (!options->targets[0].is_datagram && codec_find(options)) {
-        int err = codec_find(options)->open(&thread, &client->codec_shared);
-        if (err < 0) {
-            return err;
-        }
+    int err = open_codecs(client);
+    if (err < 0) {
+        return err;
     }
-    int err = preamble_requests_new(options, &client->preamble);
+    err = preamble_requests_new(options, &client->preamble);
     if (err < 0) {
         return err;
     }
@@ -723,8 +738,8 @@ void client_stop(struct client *client)
     /* What they bring from now on is not counted. */
     for (uint64_t i = 0; i < client->conn_count; i++) {
         struct conn *conn = &client->conns[i];
-        if (conn->state == CONN_OPEN && client->traffic.kind->leave) {
-            client->traffic.kind->leave(conn);
+        if (conn->state == CONN_OPEN && conn->way->kind->leave) {
+            conn->way->kind->leave(conn);
         }
         if (conn->state == CONN_OPEN || conn->state == CONN_PREAMBLE) {
             conn->state = CONN_LEAVING;

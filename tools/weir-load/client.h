@@ -39,8 +39,8 @@ struct client_share {
     uint64_t conn_count;
     /* Borrowed; NULL where no target has TLS. */
     weir_tls_context *tls;
-    /* What the codec of the first thread shares; NULL for that one itself. */
-    const void *first_shared;
+    /* What the codecs of the first thread share; NULL for that one itself. */
+    void *const *first_shared;
 };
 
 struct client {
@@ -59,10 +59,8 @@ struct client {
     /* Of all connections: what is under way and the codec's, or with UDP
      * slots. */
     struct flight *flights;
-    /* What became of requests by their kinds; NULL: none is counted. */
-    struct kind_record *kinds;
     uint8_t *codec_states;
-    void *codec_shared;
+    void *codec_shared[CODEC_WAYS];
     struct preamble_requests *preamble;
     /* Of all connections, by their names; NULL: no name was added. */
     struct template_value *named;

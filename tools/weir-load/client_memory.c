@@ -14,7 +14,7 @@
 bool client_get_memory(struct client *client, uint32_t ring_size)
 {
     const struct run_options *options = client->options;
-    const struct codec *codec = codec_find(options);
+    const size_t state_size = codec_state_size(options, CODEC_WAYS);
     size_t conn_count = (size_t)client->conn_count;
     size_t depth = (size_t)options->depth;
 
@@ -23,10 +23,8 @@ bool client_get_memory(struct client *client, uint32_t ring_size)
     client->pacing = malloc(sizeof(*client->pacing));
     client->connect_latency = malloc(sizeof(*client->connect_latency));
     client->handshake_latency = malloc(sizeof(*client->handshake_latency));
-    client->kinds = options->groups ? kinds_new_records(options->groups) : NULL;
-    if ((options->groups && !client->kinds) || !client->conns ||
-        !client->waiting || !client->pacing || !client->connect_latency ||
-        !client->handshake_latency) {
+    if (!client->conns || !client->waiting || !client->pacing ||
+        !client->connect_latency || !client->handshake_latency) {
         return false;
     }
     if (options->targets[0].is_datagram || options->mode == RUN_MODE_STREAM) {
@@ -48,10 +46,10 @@ bool client_get_memory(struct client *client, uint32_t ring_size)
             return false;
         }
     }
-    if (!client->flights || !codec) {
+    if (!client->flights || state_size == 0) {
         return client->flights != NULL;
     }
-    client->codec_states = calloc(conn_count, codec_state_size(codec, options));
+    client->codec_states = calloc(conn_count, state_size);
     return client->codec_states != NULL;
 }
 
@@ -65,9 +63,10 @@ void client_fini(struct client *client)
     free(client->named);
     preamble_requests_free(client->preamble);
     free(client->flights);
-    free(client->kinds);
-    if (client->codec_shared) {
-        codec_find(client->options)->close(client->codec_shared);
+    for (size_t i = 0; i < CODEC_WAYS; i++) {
+        if (client->codec_shared[i]) {
+            codec_find(client->options, i)->close(client->codec_shared[i]);
+        }
     }
     free(client->codec_states);
     free(client->slots);

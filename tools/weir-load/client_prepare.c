@@ -33,7 +33,8 @@ static uint32_t find_quota(const struct run_options *options, uint32_t count)
     return count > 0 ? count : UINT32_MAX;
 }
 
-static const struct conn_kind *find_kind(const struct run_options *options)
+static const struct conn_kind *find_kind(const struct run_options *options,
+                                         const struct codec *codec)
 {
     switch (options->mode) {
     case RUN_MODE_STREAM:
@@ -43,19 +44,32 @@ static const struct conn_kind *find_kind(const struct run_options *options)
     case RUN_MODE_IDLE:
         return &conn_hold;
     case RUN_MODE_HTTP:
-        return options->http.is_v2 ? &conn_h2 : &conn_stream;
+        return codec == &codec_h2 ? &conn_h2 : &conn_stream;
     default:
-        return options->targets[0].is_datagram      ? &exchange_kind
-               : codec_find(options)->greet != NULL ? &conn_greeted
-                                                    : &conn_stream;
+        return options->targets[0].is_datagram ? &exchange_kind
+               : codec->greet != NULL          ? &conn_greeted
+                                               : &conn_stream;
     }
 }
 
-static bool announces_end(const struct run_options *options)
+static void prepare_ways(struct client *client)
 {
-    const struct codec *codec = codec_find(options);
+    const struct run_options *options = client->options;
 
-    return codec && codec->announces_end && codec->announces_end(options);
+    for (size_t i = 0; i < CODEC_WAYS; i++) {
+        const struct codec *codec = codec_find(options, i);
+        if (i > 0 && !codec) {
+            return;
+        }
+        client->traffic.ways[i] = (struct traffic_way){
+            .kind = find_kind(options, codec),
+            .codec = codec,
+            .shared = client->codec_shared[i],
+            .state_offset = codec_state_size(options, i),
+            .announces_end =
+                codec && codec->announces_end && codec->announces_end(options),
+        };
+    }
 }
 
 static void prepare_traffic(struct client *client, uint32_t ring_size,
@@ -65,10 +79,7 @@ static void prepare_traffic(struct client *client, uint32_t ring_size,
     const bool is_open = options->model != RUN_MODEL_CLOSED;
 
     client->traffic = (struct traffic){
-        .kind = find_kind(options),
         .options = options,
-        .codec = codec_find(options),
-        .codec_shared = client->codec_shared,
         .preamble = client->preamble,
         .next_number = client->share.thread_index,
         .number_stride = client->share.thread_count,
@@ -82,15 +93,14 @@ static void prepare_traffic(struct client *client, uint32_t ring_size,
         .requests_per_conn = find_quota(options, options->requests_per_conn),
         .requests_per_conn_max =
             find_quota(options, options->requests_per_conn_max),
-        .announces_end = announces_end(options),
         .judging = true,
-        .kinds = client->kinds,
-        .notes_ends = client->kinds != NULL,
+        .notes_ends = options->groups != NULL,
         .remaining = UINT64_MAX,
         .payload = client->payload,
         .events = events,
         .events_arg = client,
     };
+    prepare_ways(client);
     if (is_open) {
         pacing_init(client->pacing, &client->traffic, &options->schedule,
                     client->share.thread_index, client->share.thread_count);
@@ -100,12 +110,12 @@ static void prepare_traffic(struct client *client, uint32_t ring_size,
 static void prepare_conns(struct client *client, uint32_t ring_size)
 {
     const struct run_options *options = client->options;
-    const struct codec *codec = client->traffic.codec;
-    const size_t state_size = codec ? codec_state_size(codec, options) : 0;
+    const size_t state_size = codec_state_size(options, CODEC_WAYS);
 
     for (uint32_t i = 0; i < client->conn_count; i++) {
         struct conn *conn = &client->conns[i];
         *conn = (struct conn){.traffic = &client->traffic,
+                              .way = &client->traffic.ways[0],
                               .index = (uint32_t)client->first_conn + i};
         if (client->named) {
             conn->named = client->named + i * template_count_names();
@@ -115,7 +125,8 @@ static void prepare_conns(struct client *client, uint32_t ring_size)
         } else {
             conn->flights = client->flights + (size_t)i * ring_size;
             conn->codec_state =
-                codec ? client->codec_states + (size_t)i * state_size : NULL;
+                state_size > 0 ? client->codec_states + (size_t)i * state_size
+                               : NULL;
         }
         client->waiting[i] = i;
         conn->is_parked = i >= client->wanted;

@@ -179,11 +179,14 @@ extern const struct codec codec_redis;
 /* Messages of WebSocket; the answer is the same one. */
 extern const struct codec codec_ws;
 
-/* The codec of a run; NULL: its mode has none. */
-const struct codec *codec_find(const struct run_options *options);
+/* With --http auto a connection may speak one of two protocols. */
+#define CODEC_WAYS 2U
 
-/* Bytes of a connection's state in a run. */
-size_t codec_state_size(const struct codec *codec,
-                        const struct run_options *options);
+/* A codec of a run: the first, which has it alone or speaks where nothing is
+ * agreed on, or the second. NULL: there is none, or its mode has none. */
+const struct codec *codec_find(const struct run_options *options, size_t way);
+
+/* Bytes of a connection's state in a run, for its codecs before one. */
+size_t codec_state_size(const struct run_options *options, size_t way);
 
 #endif

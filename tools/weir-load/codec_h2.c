@@ -111,7 +111,7 @@ static int open_shared(const struct codec_thread *thread, void **ret_shared)
         say("no memory for requests");
         return -ENOMEM;
     }
-    int err = http_load_init(&shared->load, thread->options,
+    int err = http_load_init(&shared->load, thread->options, true,
                              first ? &first->load : NULL);
     if (err == 0) {
         err = fix_heads(shared, first);

@@ -106,7 +106,7 @@ static int codec_http_open(const struct codec_thread *thread, void **ret_shared)
         return -ENOMEM;
     }
     http_kept_init(&shared->kept);
-    int err = http_load_init(&shared->load, thread->options,
+    int err = http_load_init(&shared->load, thread->options, false,
                              first ? &first->load : NULL);
     shared->keeps_numbers =
         thread->options->lines || shared->load.wanted.kind == WANTED_ECHO;

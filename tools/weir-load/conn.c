@@ -92,11 +92,11 @@ static void note_lost(const struct conn *conn)
         return;
     }
     const uint64_t now_ns = clock_now_ns();
-    if (traffic->kind->note_lost) {
-        traffic->kind->note_lost(conn, now_ns);
+    if (conn->way->kind->note_lost) {
+        conn->way->kind->note_lost(conn, now_ns);
         return;
     }
-    if (!traffic->kind->has_ring) {
+    if (!conn->way->kind->has_ring) {
         assert(traffic->log && !traffic->kinds);
         request_log_drop(traffic->log,
                          conn->outstanding - conn->outstanding_warmup);
@@ -194,10 +194,10 @@ static struct flight *flight_of(const struct conn *conn, uint32_t place)
 
 bool conn_may_repeat(const struct conn *conn)
 {
-    const struct traffic *traffic = conn->traffic;
+    const struct traffic_way *way = conn->way;
 
-    if (!conn->was_used || conn->outstanding == 0 || !traffic->codec ||
-        !traffic->codec->may_repeat) {
+    if (!conn->was_used || conn->outstanding == 0 || !way->codec ||
+        !way->codec->may_repeat) {
         return false;
     }
     for (uint32_t i = 0; i < conn->outstanding; i++) {
@@ -205,8 +205,8 @@ bool conn_may_repeat(const struct conn *conn)
             return false;
         }
     }
-    return traffic->codec->may_repeat(traffic->codec_shared, conn->codec_state,
-                                      conn->outstanding);
+    return way->codec->may_repeat(way->shared, conn->codec_state,
+                                  conn->outstanding);
 }
 
 void conn_keep_requests(struct conn *conn)
@@ -240,7 +240,7 @@ static bool keep_all(struct conn *conn)
  * again after a while. */
 static bool take_end(struct conn *conn, int err)
 {
-    const struct conn_kind *kind = conn->traffic->kind;
+    const struct conn_kind *kind = conn->way->kind;
     const bool is_idle = conn->outstanding == 0;
 
     if (!is_end_of_server(err)) {
@@ -333,7 +333,7 @@ void conn_fill(struct conn *conn, uint64_t now_ns)
     uint32_t count = begin_requests(conn, now_ns);
 
     if (count > 0) {
-        conn->traffic->kind->send(conn, count, now_ns, now_ns);
+        conn->way->kind->send(conn, count, now_ns, now_ns);
     }
 }
 
@@ -351,7 +351,7 @@ void conn_send_meant(struct conn *conn, uint64_t meant_ns, uint64_t now_ns,
     if (is_measured && conn->measured_from == UINT64_MAX) {
         conn->measured_from = conn->track.next_number;
     }
-    conn->traffic->kind->send(conn, 1, meant_ns, now_ns);
+    conn->way->kind->send(conn, 1, meant_ns, now_ns);
 }
 
 static void thought_cb(void *arg)
@@ -538,7 +538,7 @@ void conn_retire(struct conn *conn)
     conn->is_retired = true;
     conn->quota = conn->outstanding;
     if (conn->outstanding == 0) {
-        conn->traffic->kind->end(conn);
+        conn->way->kind->end(conn);
     }
 }
 

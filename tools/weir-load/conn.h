@@ -58,7 +58,8 @@ struct conn_kind {
     const struct weir_protocol *protocol;
     /* What is under way is in the ring of flights. */
     bool has_ring;
-    /* Begin a connection: a fresh place in the payload stream. */
+    /* Begin a connection, which conn_reset() has begun: a fresh place in the
+     * payload stream. */
     void (*prepare)(struct conn *conn, const struct target *target);
     /* Send requests, which are counted as under way. */
     void (*send)(struct conn *conn, uint32_t count, uint64_t meant_ns,
@@ -80,6 +81,11 @@ struct conn_kind {
     /* It is of use no more, and nothing is under way: end it as after its last
      * answer. NULL: it always stays. */
     void (*end)(struct conn *conn);
+    /* The next connection agreed on another protocol: put what is to be sent
+     * again into the ring of flights, as it is where answers come in order,
+     * those of the warm-up first; or take it from there. NULL: it is there. */
+    void (*hand_over)(struct conn *conn);
+    void (*take_over)(struct conn *conn);
     /* --log: note all measured ones under way as lost. NULL: they are in the
      * ring of flights, or cannot be noted. */
     void (*note_lost)(const struct conn *conn, uint64_t now_ns);
@@ -89,6 +95,8 @@ struct preamble_state;
 
 struct conn {
     struct traffic *traffic;
+    /* How it speaks. */
+    const struct traffic_way *way;
     weir_transport *transport;
     /* The codec's, and with codec.greet what it writes to meanwhile. */
     void *codec_state;
@@ -291,7 +299,8 @@ struct error_kind *conn_count_error(struct conn *conn, enum error_phase phase,
 void conn_record_times(const struct conn *conn, const struct flight *flight,
                        uint64_t now_ns, struct histogram *service);
 
-/* Begin a connection as far as both kinds are alike. */
+/* Begin a connection as far as all kinds are alike; conn_kind.prepare follows.
+ */
 void conn_reset(struct conn *conn);
 
 /* connection_made and connection_lost of all protocols. */

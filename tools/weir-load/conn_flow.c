@@ -138,7 +138,6 @@ static void made(void *user, weir_transport *t)
 static void prepare(struct conn *conn, const struct target *target)
 {
     (void)target;
-    conn_reset(conn);
     conn->send_at = payload_start(conn->traffic->options->seed, conn->index,
                                   conn->generation);
 }

@@ -23,8 +23,8 @@ static int data_received(void *user, weir_transport *t,
 
 static void prepare(struct conn *conn, const struct target *target)
 {
+    (void)conn;
     (void)target;
-    conn_reset(conn);
 }
 
 static struct flight *oldest_of(const struct conn *conn)

@@ -47,6 +47,7 @@ static void send_requests(struct conn *conn, uint32_t count, uint64_t meant_ns,
                           uint64_t now_ns)
 {
     struct traffic *traffic = conn->traffic;
+    const struct traffic_way *way = conn->way;
     uint32_t first = conn->head + conn->outstanding - count;
     struct codec_out out = {conn->transport, conn, first};
     const struct codec_batch batch = {
@@ -64,8 +65,7 @@ static void send_requests(struct conn *conn, uint32_t count, uint64_t meant_ns,
         };
     }
     traffic->next_number += count * traffic->number_stride;
-    int err = traffic->codec->append(traffic->codec_shared, conn->codec_state,
-                                     &batch, &out);
+    int err = way->codec->append(way->shared, conn->codec_state, &batch, &out);
     if (err < 0) {
         conn_write_refused(conn, err);
     }
@@ -74,6 +74,7 @@ static void send_requests(struct conn *conn, uint32_t count, uint64_t meant_ns,
 static void repeat_requests(struct conn *conn)
 {
     const struct traffic *traffic = conn->traffic;
+    const struct traffic_way *way = conn->way;
     const uint32_t count = conn->outstanding;
     struct codec_out out = {conn->transport, conn, conn->head};
     int err = 0;
@@ -87,8 +88,7 @@ static void repeat_requests(struct conn *conn)
             .stride = traffic->number_stride,
             .has_last = i + 1 == count && count == conn->quota,
         };
-        err = traffic->codec->append(traffic->codec_shared, conn->codec_state,
-                                     &batch, &out);
+        err = way->codec->append(way->shared, conn->codec_state, &batch, &out);
         out.first++;
     }
     if (err < 0) {
@@ -114,14 +114,14 @@ static void report_surplus(struct conn *conn, size_t len)
 static bool read_stray(struct conn *conn, const uint8_t *bytes, size_t len,
                        bool *ret_is_end)
 {
-    const struct traffic *traffic = conn->traffic;
+    const struct traffic_way *way = conn->way;
     char detail[ERRORS_DETAIL_SIZE];
     struct codec_answer answer = {.detail = detail};
     ssize_t used = ERROR_SURPLUS;
 
-    if (traffic->codec->stray) {
-        used = traffic->codec->stray(traffic->codec_shared, conn->codec_state,
-                                     bytes, len, &answer);
+    if (way->codec->stray) {
+        used = way->codec->stray(way->shared, conn->codec_state, bytes, len,
+                                 &answer);
     }
     if (used < 0) {
         report_surplus(conn, len);
@@ -162,13 +162,13 @@ static inline __attribute__((always_inline)) bool
 read_answers(struct conn *conn, const uint8_t *bytes, size_t len, char *detail,
              uint64_t now_ns)
 {
-    const struct traffic *traffic = conn->traffic;
+    const struct traffic_way *way = conn->way;
 
     while (len > 0 && conn->outstanding > 0) {
         struct codec_answer answer = {.detail = detail};
         bool is_end = false;
-        ssize_t used = traffic->codec->consume(
-            traffic->codec_shared, conn->codec_state, bytes, len, &answer);
+        ssize_t used = way->codec->consume(way->shared, conn->codec_state,
+                                           bytes, len, &answer);
         if (used < 0) {
             conn_give_up(conn, PHASE_VALIDATE, (int)used, detail);
             return false;
@@ -221,7 +221,7 @@ static int data_received(void *user, weir_transport *t,
     }
     if (conn->quota > 0) {
         conn->traffic->ready(conn, now_ns);
-    } else if (conn->traffic->announces_end && !conn->is_retired) {
+    } else if (conn->way->announces_end && !conn->is_retired) {
         conn_part(conn);
     } else {
         conn_finish(conn);
@@ -232,13 +232,12 @@ static int data_received(void *user, weir_transport *t,
 /* Was the end of the stream the end of an answer? */
 static bool ends_answer(struct conn *conn)
 {
-    const struct traffic *traffic = conn->traffic;
+    const struct traffic_way *way = conn->way;
     char detail[ERRORS_DETAIL_SIZE];
     struct codec_answer answer = {.detail = detail};
 
-    if (conn->outstanding == 0 || !traffic->codec->end ||
-        !traffic->codec->end(traffic->codec_shared, conn->codec_state,
-                             &answer)) {
+    if (conn->outstanding == 0 || !way->codec->end ||
+        !way->codec->end(way->shared, conn->codec_state, &answer)) {
         return false;
     }
     conn_take_answer(conn, &answer, clock_now_ns());
@@ -259,7 +258,7 @@ static int eof_received(void *user, weir_transport *t)
 
 static void prepare(struct conn *conn, const struct target *target)
 {
-    const struct traffic *traffic = conn->traffic;
+    const struct traffic_way *way = conn->way;
     const struct codec_start start = {
         .target = target,
         .conn_index = conn->index,
@@ -268,8 +267,7 @@ static void prepare(struct conn *conn, const struct target *target)
         .repeat_count = conn->repeats ? conn->outstanding : 0,
     };
 
-    conn_reset(conn);
-    traffic->codec->begin(traffic->codec_shared, conn->codec_state, &start);
+    way->codec->begin(way->shared, conn->codec_state, &start);
 }
 
 static const struct weir_protocol protocol = {
@@ -317,15 +315,15 @@ static void end_greeting(struct conn *conn, uint64_t now_ns)
 static void greeted_made(void *user, weir_transport *t)
 {
     struct conn *conn = user;
-    const struct traffic *traffic = conn->traffic;
+    const struct traffic_way *way = conn->way;
 
     conn->out = (struct codec_out){t, conn, 0};
     conn_made(conn, t); /* there is no room for a request yet */
     if (conn->state != CONN_OPEN) {
         return;
     }
-    const int waits = traffic->codec->greet(traffic->codec_shared,
-                                            conn->codec_state, &conn->out);
+    const int waits =
+        way->codec->greet(way->shared, conn->codec_state, &conn->out);
     if (waits < 0) {
         conn_write_refused(conn, waits);
     } else if (waits == 0) {
@@ -337,12 +335,12 @@ static void greeted_made(void *user, weir_transport *t)
 static void read_welcome(struct conn *conn, const uint8_t *bytes, size_t len,
                          uint64_t now_ns)
 {
-    const struct traffic *traffic = conn->traffic;
+    const struct traffic_way *way = conn->way;
     char detail[ERRORS_DETAIL_SIZE];
     struct codec_answer answer = {.detail = detail};
 
-    const ssize_t used = traffic->codec->welcome(
-        traffic->codec_shared, conn->codec_state, bytes, len, &answer);
+    const ssize_t used = way->codec->welcome(way->shared, conn->codec_state,
+                                             bytes, len, &answer);
     if (used < 0) {
         conn_give_up(conn, PHASE_VALIDATE, (int)used, detail);
         return;
@@ -358,14 +356,14 @@ static void read_welcome(struct conn *conn, const uint8_t *bytes, size_t len,
 /* It has had its last answer. */
 static void end_greeted(struct conn *conn)
 {
-    const struct traffic *traffic = conn->traffic;
+    const struct traffic_way *way = conn->way;
 
-    if (!traffic->codec->farewell) {
+    if (!way->codec->farewell) {
         conn_finish(conn);
         return;
     }
-    const int err = traffic->codec->farewell(traffic->codec_shared,
-                                             conn->codec_state, &conn->out);
+    const int err =
+        way->codec->farewell(way->shared, conn->codec_state, &conn->out);
     if (err < 0) {
         conn_write_refused(conn, err);
     } else {
@@ -437,12 +435,11 @@ static void greeted_expire(struct conn *conn, uint64_t now_ns,
 
 static void greeted_leave(struct conn *conn)
 {
-    const struct traffic *traffic = conn->traffic;
+    const struct traffic_way *way = conn->way;
 
-    if (!is_greeting(conn) && traffic->codec->farewell) {
+    if (!is_greeting(conn) && way->codec->farewell) {
         /* One that cannot be written to has ended. */
-        (void)traffic->codec->farewell(traffic->codec_shared, conn->codec_state,
-                                       &conn->out);
+        (void)way->codec->farewell(way->shared, conn->codec_state, &conn->out);
     }
 }
 

@@ -287,9 +287,8 @@ static void prepare(struct conn *conn, const struct target *target)
     const struct traffic *traffic = conn->traffic;
 
     (void)target;
-    conn->send_at =
-        payload_start(traffic->options->seed, conn->index, conn->generation);
-    conn_reset(conn);
+    conn->send_at = payload_start(traffic->options->seed, conn->index,
+                                  conn->generation - 1);
     conn->nonce = payload_mix(traffic->nonce ^ payload_mix(conn->index)) +
                   conn->generation;
     track_init(&conn->track, conn->track.slots, traffic->depth);

@@ -38,7 +38,13 @@ static bool has_preamble(const struct result *result)
 
 static bool is_http2(const struct result *result)
 {
-    return is_http(result) && result->options->http.is_v2;
+    return options_may_speak_http2(result->options);
+}
+
+static bool is_auto(const struct result *result)
+{
+    return is_http(result) &&
+           result->options->http.version == HTTP_VERSION_AUTO;
 }
 
 /* ---- the tables ---- */
@@ -133,6 +139,12 @@ const struct field fields_connections[] = {
                 "after their last answer")),
     CONNS("pings", pings, TEXT("Connections", "pings answered"),
           .hides_zero = true, ABOUT("pings of WebSocket that were answered")),
+    CONNS("http1", http1, TEXT("Agreed", "on HTTP/1.1"), .is_shown = is_auto,
+          .is_optional = true,
+          ABOUT("connections that spoke HTTP/1.1 with --http auto; else 0")),
+    CONNS("http2", http2, TEXT("Agreed", "on HTTP/2"), .is_shown = is_auto,
+          .is_optional = true,
+          ABOUT("connections that spoke HTTP/2 with --http auto; else 0")),
     END,
 };
 

@@ -178,32 +178,43 @@ static int submit(struct h2_conn *self, struct h2_stream *stream)
     return stream->id < 0 ? stream->id : 0;
 }
 
+/* A place for a request under way, of which the kind is chosen here. */
 static struct h2_stream *take_place(struct h2_conn *self, bool is_warmup,
-                                    uint64_t meant_ns, uint64_t now_ns)
+                                    const struct flight *flight,
+                                    enum h2_stream_state state)
 {
-    struct traffic *traffic = self->conn->traffic;
+    const struct traffic *traffic = self->conn->traffic;
     struct h2_stream *stream = h2_streams_first(&self->streams, H2_FREE);
 
     assert(stream);
-    stream->flight = (struct flight){
-        .meant_ns = meant_ns,
-        .sent_ns = now_ns,
-        .number = traffic->next_number,
-    };
+    stream->flight = *flight;
     stream->is_warmup = is_warmup;
     stream->refusals = 0;
     stream->request = http_load_choose(
         &self->shared->load, self->request,
-        payload_mix(self->random + self->sent_count), traffic->next_number);
+        payload_mix(self->random + self->sent_count), flight->number);
     if (traffic->kinds) {
         stream->flight.kind =
             traffic->options->groups->places[stream->request - self->request];
     }
-    traffic->next_number += traffic->number_stride;
     self->sent_count++;
     self->warmup_count += is_warmup;
-    h2_streams_move(&self->streams, stream, H2_LIVE, false);
+    h2_streams_move(&self->streams, stream, state, false);
     return stream;
+}
+
+static struct h2_stream *take_new(struct h2_conn *self, bool is_warmup,
+                                  uint64_t meant_ns, uint64_t now_ns)
+{
+    struct traffic *traffic = self->conn->traffic;
+    const struct flight flight = {
+        .meant_ns = meant_ns,
+        .sent_ns = now_ns,
+        .number = traffic->next_number,
+    };
+
+    traffic->next_number += traffic->number_stride;
+    return take_place(self, is_warmup, &flight, H2_LIVE);
 }
 
 /* The memory that ran out is the library's. */
@@ -228,7 +239,7 @@ static void send_requests(struct conn *conn, uint32_t count, uint64_t meant_ns,
     int err = 0;
 
     for (uint32_t i = 0; i < count && err == 0; i++) {
-        err = submit(self, take_place(self, is_warmup, meant_ns, now_ns));
+        err = submit(self, take_new(self, is_warmup, meant_ns, now_ns));
     }
     if (err < 0) {
         submit_failed(self, err);
@@ -491,6 +502,47 @@ static bool keep(struct conn *conn, int err)
     return true;
 }
 
+/* ---- the next connection speaks another protocol ---- */
+
+/* Those of one part of the run, warm-up or not, behind what is in the ring. */
+static uint32_t hand_over_part(struct h2_conn *self, bool is_warmup,
+                               uint32_t count)
+{
+    struct conn *conn = self->conn;
+    struct h2_stream *stream = h2_streams_first(&self->streams, H2_WAITING);
+
+    for (; stream; stream = h2_streams_next(&self->streams, stream)) {
+        if (stream->is_warmup == is_warmup) {
+            conn->flights[count & conn->traffic->ring_mask] = stream->flight;
+            count++;
+        }
+    }
+    return count;
+}
+
+static void hand_over(struct conn *conn)
+{
+    struct h2_conn *self = self_of(conn);
+    uint32_t count = hand_over_part(self, true, 0);
+
+    assert(count == conn->outstanding_warmup);
+    count = hand_over_part(self, false, count);
+    assert(count == conn->outstanding);
+    conn->head = 0;
+}
+
+/* With --mix the kinds are drawn anew. */
+static void take_over(struct conn *conn)
+{
+    struct h2_conn *self = self_of(conn);
+
+    for (uint32_t i = 0; i < conn->outstanding; i++) {
+        const uint32_t place = (conn->head + i) & conn->traffic->ring_mask;
+        take_place(self, i < conn->outstanding_warmup, &conn->flights[place],
+                   H2_WAITING);
+    }
+}
+
 static void note_lost(const struct conn *conn, uint64_t now_ns)
 {
     static const enum h2_stream_state states[] = {H2_LIVE, H2_WAITING};
@@ -613,7 +665,7 @@ static void resume_writing(void *user, weir_transport *t)
 
 static void prepare(struct conn *conn, const struct target *target)
 {
-    const struct traffic *traffic = conn->traffic;
+    const struct traffic_way *way = conn->way;
     const struct codec_start start = {
         .target = target,
         .conn_index = conn->index,
@@ -622,10 +674,9 @@ static void prepare(struct conn *conn, const struct target *target)
     };
 
     self_of(conn)->conn = conn;
-    conn_reset(conn);
     conn->quota = conn->quota < STREAMS_MAX ? conn->quota : STREAMS_MAX;
     conn->depth = 0;
-    traffic->codec->begin(traffic->codec_shared, conn->codec_state, &start);
+    way->codec->begin(way->shared, conn->codec_state, &start);
 }
 
 static const struct weir_protocol protocol = {
@@ -647,5 +698,7 @@ const struct conn_kind conn_h2 = {
     .repeat = repeat_requests,
     .keep = keep,
     .end = end,
+    .hand_over = hand_over,
+    .take_over = take_over,
     .note_lost = note_lost,
 };

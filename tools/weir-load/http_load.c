@@ -98,7 +98,7 @@ static int add_request(struct http_load *self, const struct target *target,
         say("%s: %s", target->text, why);
         return err;
     }
-    if (request->bytes && !self->options->http.is_v2) {
+    if (request->bytes && !self->is_v2) {
         template_fini(&request->head); /* the copies have it */
     }
     self->request_count++;
@@ -118,8 +118,7 @@ static int make_requests(struct http_load *self)
     const struct run_options *options = self->options;
     const size_t kind_count = options->kinds ? options->kind_count : 1;
     const size_t count = options->target_count * kind_count;
-    const bool has_end =
-        !options->http.is_v2 && http_load_announces_end(options);
+    const bool has_end = !self->is_v2 && http_load_announces_end(options);
     const bool is_last = has_end && options->requests_per_conn_max == 1;
     const bool has_both = has_end && !is_last;
 
@@ -184,10 +183,11 @@ static int add_wanted(struct http_load *self)
 }
 
 int http_load_init(struct http_load *self, const struct run_options *options,
-                   const struct http_load *first)
+                   bool is_v2, const struct http_load *first)
 {
     *self = (struct http_load){
         .options = options,
+        .is_v2 = is_v2,
         .is_varied = options->kinds != NULL,
     };
     const int err = add_wanted(self);

@@ -24,6 +24,8 @@
 
 struct http_load {
     const struct run_options *options;
+    /* Over HTTP/2. */
+    bool is_v2;
     struct wanted wanted;
     /* One that is not always the same is put together here; of the largest
      * request. */
@@ -45,10 +47,11 @@ struct http_load {
  * 6874). HTTP_HOST_SIZE is enough room. */
 void http_load_print_host(const struct target *target, char *text, size_t size);
 
-/* With requests of its own, or those of the first thread's. 0, or a negative
- * error that has been told; http_load_fini() is called as well. */
+/* Over HTTP/2 or not, with requests of its own, or those of the first thread's.
+ * 0, or a negative error that has been told; http_load_fini() is called as
+ * well. */
 int http_load_init(struct http_load *self, const struct run_options *options,
-                   const struct http_load *first);
+                   bool is_v2, const struct http_load *first);
 
 void http_load_fini(struct http_load *self);
 

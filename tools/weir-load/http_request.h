@@ -19,10 +19,15 @@
 /* Statuses are below. */
 #define HTTP_STATUS_END 1000U
 
+enum http_version {
+    HTTP_VERSION_1_1,
+    HTTP_VERSION_2,
+    HTTP_VERSION_AUTO, /* each connection what its handshake agrees on */
+};
+
 /* What the flags say. */
 struct http_options {
-    /* HTTP/2 instead of HTTP/1.1. */
-    bool is_v2;
+    enum http_version version;
     /* HTTP/2: how many bytes a server may send on a stream, and on a
      * connection, before it is told that they were taken. */
     uint64_t window_bytes;

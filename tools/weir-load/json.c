@@ -417,12 +417,6 @@ static json_t *verdict_part(const struct result *result)
                      remarks_part(&result->warnings), "slo", slo_part(result));
 }
 
-static bool has_http2(const struct result *result)
-{
-    return result->options->mode == RUN_MODE_HTTP &&
-           result->options->http.is_v2;
-}
-
 /* What became of the requests. The places of parts stand here, in the order in
  * which people read. */
 static json_t *counts_part(const struct result *result)
@@ -431,8 +425,9 @@ static json_t *counts_part(const struct result *result)
         "{s:{}, s:{}, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:{}, s:{}}",
         "requests", "warmup", "datagrams",
         result->options->targets[0].is_datagram ? json_object() : json_null(),
-        "http2", has_http2(result) ? json_object() : json_null(), "tls",
-        tls_part(result), "rate", rate_part(result), "latency",
+        "http2",
+        options_may_speak_http2(result->options) ? json_object() : json_null(),
+        "tls", tls_part(result), "rate", rate_part(result), "latency",
         latency_part(result), "status", status_part(result->status), "kinds",
         kinds_part(result), "errors", errors_part(&result->errors),
         "connections", "bytes");

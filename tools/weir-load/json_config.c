@@ -287,7 +287,7 @@ json_t *json_config(const struct run_options *options)
         json_integer_of(options->lateness_limit_share));
 
     json_object_set_new(config, "preamble", preamble_part(options->preamble));
-    if (options->mode == RUN_MODE_HTTP && options->http.is_v2) {
+    if (options_may_speak_http2(options)) {
         json_object_set_new(config, "http2", json_object());
     }
     json_object_set_new(config, "redis", redis_config_part(options));

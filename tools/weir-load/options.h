@@ -275,6 +275,13 @@ options_target(const struct run_options *options, uint64_t conn_index)
     return &options->targets[turns_target(&options->turns, conn_index)];
 }
 
+/* May a connection of HTTP speak HTTP/2? */
+static inline bool options_may_speak_http2(const struct run_options *options)
+{
+    return options->mode == RUN_MODE_HTTP &&
+           options->http.version != HTTP_VERSION_1_1;
+}
+
 /* As --mode has it. */
 const char *options_mode_name(enum run_mode mode);
 

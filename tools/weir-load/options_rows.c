@@ -267,7 +267,8 @@ static bool read_version(void *options, const struct option *option,
 {
     (void)value;
     (void)why;
-    run_of(options)->http.is_v2 = strcmp(option->name, "http2") == 0;
+    run_of(options)->http.version =
+        strcmp(option->name, "http2") == 0 ? HTTP_VERSION_2 : HTTP_VERSION_1_1;
     return true;
 }
 
@@ -487,7 +488,7 @@ static bool read_http_version(void *options, const struct option *option,
     const bool is_v2 = strcmp(value, "2") == 0;
 
     (void)option;
-    run_of(options)->http.is_v2 = is_v2;
+    run_of(options)->http.version = is_v2 ? HTTP_VERSION_2 : HTTP_VERSION_1_1;
     return is_v2 || strcmp(value, "1.1") == 0 ||
            option_refuse(why, "'%.200s' is neither 1.1 nor 2", value);
 }
@@ -599,7 +600,10 @@ static const char *const directions[] = {
     [RUN_UP] = "up", [RUN_DOWN] = "down", [RUN_BOTH] = "both", NULL};
 static const char *const arrivals[] = {"const", "poisson", NULL};
 static const char *const lates[] = {"queue", "skip", NULL};
-static const char *const http_versions[] = {"1.1", "2", NULL};
+static const char *const http_versions[] = {[HTTP_VERSION_1_1] = "1.1",
+                                            [HTTP_VERSION_2] = "2",
+                                            [HTTP_VERSION_AUTO] = "auto",
+                                            NULL};
 static const char *const on_off[] = {"on", "off", NULL};
 static const char *const proxy_versions[] = {"off", "v1", "v2", NULL};
 
@@ -736,9 +740,10 @@ static const struct option rows[] = {
      "prefix:2le@OFFSET+MORE",
      .read = read_expect, .repeats = true},
     {"http", 0, "VERSION",
-     "1.1, or 2: with https:// by ALPN, else by prior knowledge; -p is the "
-     "number of streams then",
-     EITHER(http_versions, http.is_v2), .initial = "1.1", MARK(http)},
+     "1.1; 2: with https:// by ALPN, else by prior knowledge, -p is the number "
+     "of streams then; auto: with https:// each connection what ALPN agrees on",
+     CHOICE(http_versions, http.version), .initial = "1.1", MARK(http),
+     .json = "http2.version"},
     {"http2", 0, NULL, "the same as --http 2", .aliases = "h2",
      .read = read_version, MARK(http)},
     {"http1.1", 0, NULL, "the same as --http 1.1", .aliases = "h1 http1",

@@ -481,7 +481,8 @@ static void settle_connection(struct run_options *options)
     bool closes = false;
 
     http_has_connection(&options->http, &closes);
-    if (closes && !options->http.is_v2 && options->requests_per_conn == 0) {
+    if (closes && options->http.version != HTTP_VERSION_2 &&
+        options->requests_per_conn == 0) {
         options_set_one_request(options);
     }
 }
@@ -501,10 +502,12 @@ static bool has_h2(const char *list)
 
 static void tell_dropped_fields(const struct http_options *http)
 {
+    const bool is_auto = http->version == HTTP_VERSION_AUTO;
+
     for (size_t i = 0; i < http->field_count; i++) {
         if (h2_field_line_is_dropped(http->fields[i])) {
-            say("--header: '%.100s' is not sent, HTTP/2 has no such field",
-                http->fields[i]);
+            say("--header: '%.100s' is not sent%s, HTTP/2 has no such field",
+                http->fields[i], is_auto ? " over HTTP/2" : "");
         }
     }
 }
@@ -522,33 +525,50 @@ static bool asks_for_tunnel(const struct run_options *options)
     return is_found;
 }
 
-/* HTTP/2 alone is offered, so that no server chooses another. */
+/* HTTP/2 alone is offered, so that no server chooses another, unless each
+ * connection is to agree on what it speaks. */
+static void settle_offer(struct run_options *options)
+{
+    const bool is_auto = options->http.version == HTTP_VERSION_AUTO;
+    const bool has_tls = tls_is_meant(options->targets, options->target_count);
+    const char **alpn = &options->tls.options.alpn;
+
+    if (has_tls && !*alpn) {
+        *alpn = is_auto ? "h2,http/1.1" : "h2";
+    }
+    if (is_auto && !has_tls) {
+        say("--http auto: nothing is agreed on without TLS, and HTTP/1.1 is "
+            "spoken; HTTP/2 by prior knowledge is --http 2");
+    }
+}
+
 static bool settle_http2(struct run_options *options,
                          const struct options_given *given)
 {
     struct http_options *http = &options->http;
-    const char **alpn = &options->tls.options.alpn;
+    const char *alpn = options->tls.options.alpn;
+    const char *flag =
+        http->version == HTTP_VERSION_AUTO ? "--http auto" : "--http2";
 
-    if (options->mode != RUN_MODE_HTTP || !http->is_v2) {
+    if (!options_may_speak_http2(options)) {
         return !given->http2 ||
                option_say(given->http2, "it is for HTTP/2; see --http2");
     }
     if (!h2_is_built()) {
-        say("--http2: this weir-load was built without libnghttp2 "
-            "(-Dhttp2=enabled)");
+        say("%s: this weir-load was built without libnghttp2 "
+            "(-Dhttp2=enabled)",
+            flag);
         return false;
     }
     if (asks_for_tunnel(options)) {
-        say("--http2: CONNECT opens a tunnel, which weir-load does not do");
+        say("%s: CONNECT opens a tunnel, which weir-load does not do", flag);
         return false;
     }
-    if (*alpn && !has_h2(*alpn)) {
+    if (alpn && !has_h2(alpn)) {
         say("--alpn: HTTP/2 is h2, which it does not name");
         return false;
     }
-    if (!*alpn && tls_is_meant(options->targets, options->target_count)) {
-        *alpn = "h2";
-    }
+    settle_offer(options);
     tell_dropped_fields(http);
     return true;
 }

@@ -164,7 +164,8 @@ bool options_settle_ws(struct run_options *options,
     if (given->file) {
         return option_say(given->file, "it is not for WebSocket");
     }
-    if (http->method || http->path || http->is_v2 || given->chunked) {
+    if (http->method || http->path || http->version != HTTP_VERSION_1_1 ||
+        given->chunked) {
         say("-X, --path, --http2, --chunked: the handshake of WebSocket is a "
             "GET of HTTP/1.1");
         return false;

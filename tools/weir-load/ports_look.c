@@ -172,13 +172,17 @@ uint64_t ports_count_kept(const struct run_options *options)
 
 bool ports_are_kept(const struct run_options *options)
 {
-    const struct codec *codec = codec_find(options);
-
     if (options->targets[0].is_datagram ||
         !(options_is_churn(options) || options->requests_per_conn > 0)) {
         return false;
     }
-    return !(codec && codec->announces_end && codec->announces_end(options));
+    for (size_t i = 0; i == 0 || codec_find(options, i); i++) {
+        const struct codec *codec = codec_find(options, i);
+        if (!codec || !codec->announces_end || !codec->announces_end(options)) {
+            return true;
+        }
+    }
+    return false;
 }
 
 void ports_warn(const struct run_options *options)

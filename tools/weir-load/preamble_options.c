@@ -53,7 +53,7 @@ static const char *find_hindrance(const struct run_options *options)
     }
     switch (options->mode) {
     case RUN_MODE_HTTP:
-        return options->http.is_v2
+        return options->http.version != HTTP_VERSION_1_1
                    ? "over HTTP/2 there is none; write --http 1.1"
                    : NULL;
     case RUN_MODE_REDIS:

@@ -400,9 +400,7 @@ static void print_open(const struct result *result, FILE *out)
 
 static void print_http2(const struct result *result, FILE *out)
 {
-    const struct run_options *options = result->options;
-
-    if (options->mode == RUN_MODE_HTTP && options->http.is_v2) {
+    if (options_may_speak_http2(result->options)) {
         print_fields(fields_http2, &result->http2, result, NULL, out);
         fputc('\n', out);
     }

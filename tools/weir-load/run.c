@@ -499,7 +499,7 @@ static struct client_share find_share(const struct run *run, uint32_t index)
             options->first_conn + part_begin(&thread, options->conn_count),
         .conn_count = part_size(&thread, options->conn_count),
         .tls = run->tls,
-        .first_shared = run->workers[0].client.codec_shared,
+        .first_shared = index > 0 ? run->workers[0].client.codec_shared : NULL,
     };
 }
 

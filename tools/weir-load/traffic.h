@@ -91,14 +91,27 @@ struct connection_counts {
     uint64_t not_closed;
     /* Pings of WebSocket that were answered. */
     uint64_t pings;
+    /* --http auto: those that spoke HTTP/1.1, and HTTP/2. */
+    uint64_t http1;
+    uint64_t http2;
+};
+
+/* How connections speak: one way, or with --http auto one for each protocol
+ * that a connection may agree on (agreed.h). */
+struct traffic_way {
+    const struct conn_kind *kind;
+    /* Streams: how requests are written and answers read. */
+    const struct codec *codec;
+    void *shared;
+    /* Where the codec's state is in that of a connection. */
+    size_t state_offset;
+    /* The last request of a connection says that it is. */
+    bool announces_end;
 };
 
 struct traffic {
-    const struct conn_kind *kind;
+    struct traffic_way ways[CODEC_WAYS];
     const struct run_options *options;
-    /* Streams: how requests are written and answers read. */
-    const struct codec *codec;
-    void *codec_shared;
     /* What connections ask for once; NULL: nothing. */
     struct preamble_requests *preamble;
     /* A connection may have room for a request, or none is to follow: the load
@@ -115,8 +128,6 @@ struct traffic {
      * UINT32_MAX: it does not. */
     uint32_t requests_per_conn;
     uint32_t requests_per_conn_max;
-    /* The last request of a connection says that it is. */
-    bool announces_end;
     /* May requests be sent; set and cleared by the run. */
     bool sending;
     /* Do new requests count, or are they warm-up; set by the run. */

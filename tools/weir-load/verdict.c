@@ -732,7 +732,7 @@ static void find_warnings(struct result *result)
             "%llu requests were sent again: the server had %sended their "
             "connections before it began to answer",
             (unsigned long long)result->connections.repeated,
-            result->options->http.is_v2 ? "refused them or " : "");
+            options_may_speak_http2(result->options) ? "refused them or " : "");
     }
     if (result->connections.not_closed > 0) {
         add(warnings,
