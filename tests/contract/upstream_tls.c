@@ -293,6 +293,62 @@ UNIT(upstream_tls, an_upstream_without_tls_cannot_be_checked_by_it)
     finish();
 }
 
+/* ---- TLS of checks alone ---- */
+
+static int add_checked(const struct weir_tls_settings *settings,
+                       weir_upstream **ret)
+{
+    const struct weir_upstream_options options = {
+        .size = sizeof(options),
+        .place = weir_place_host("127.0.0.1", server_port(m.server)),
+        .check_tls = settings};
+    return weir_upstreams_add(set, &options, ret);
+}
+
+UNIT(upstream_tls, checks_may_have_tls_that_connections_lack)
+{
+    struct weir_tls_settings settings = {.size = sizeof(settings),
+                                         .server_hostname = "other.example"};
+    weir_upstream *upstream;
+
+    start(WEIR_CHECK_TLS, true);
+    settings.context = client_context;
+    expect_eq(add_checked(&settings, &upstream), 0);
+    RUN_UNTIL(m.loop, state != 0);
+    expect_eq(state, WEIR_UPSTREAM_DOWN);
+    expect_eq(state_err, WEIR_ETLSHOSTNAME);
+    settings.server_hostname = "localhost";
+    expect_eq(weir_upstream_set_check_tls(upstream, &settings), 0);
+    RUN_UNTIL(m.loop, state == WEIR_UPSTREAM_UP);
+    expect_eq(weir_upstream_set_tls(upstream, &settings), -EINVAL);
+    connect_now();
+    expect_eq(end_err, 0, "without TLS");
+    finish();
+}
+
+UNIT(upstream_tls, settings_of_checks_are_refused_as_those_of_connections)
+{
+    struct weir_tls_settings settings = {.size = sizeof(settings),
+                                         .server_hostname = "localhost"};
+    weir_upstream *upstream;
+
+    start(WEIR_CHECK_TLS, true);
+    settings.context = server_context;
+    expect_eq(add_checked(&settings, &upstream), -EINVAL);
+    settings.context = client_context;
+    expect_eq(add_checked(&settings, &upstream), 0);
+    expect_eq(weir_upstream_set_check_tls(upstream, NULL), -EINVAL);
+    settings.context = server_context;
+    expect_eq(weir_upstream_set_check_tls(upstream, &settings), -EINVAL);
+    settings.context = client_context;
+    expect_eq(add("localhost"), 0);
+    upstream = weir_upstreams_get_upstream(set, 1);
+    expect_eq(weir_upstream_set_check_tls(upstream, &settings), -EINVAL,
+              "it has none of its own");
+    RUN_UNTIL(m.loop, state == WEIR_UPSTREAM_UP);
+    finish();
+}
+
 /* ---- alerts ---- */
 
 /* A server of TLS 1.3 with clients of TLS 1.2, or one that wants certificates
