@@ -96,6 +96,9 @@ enum weir_upstream_state {
     WEIR_UPSTREAM_DRAINING,
     /** It was removed, and has connections still. */
     WEIR_UPSTREAM_REMOVED,
+    /** It is never chosen, but stands for the addresses of its name, each of
+     * which is an upstream: weir_upstream_options.each_address. */
+    WEIR_UPSTREAM_NAME,
 };
 
 /**
@@ -312,6 +315,17 @@ struct weir_upstream_options {
     /** TLS of its checks, copied, also where connections have none; NULL: that
      * of connections. */
     const struct weir_tls_settings *check_tls;
+    /** Each address of the host is an upstream of its own, in this set, beside
+     * the one that is added: with its name and the address as name, "NAME at
+     * ADDRESS", and all other options of this one. It comes and goes with the
+     * answers, which have WEIR_ADDRESSES_MAX addresses of a family at most, and
+     * keeps its health and counts while its address stays. One whose address
+     * is in the answer no more is removed, as by weir_upstream_remove(); an
+     * answer that is an error changes nothing. Weight, drain, TLS settings and
+     * removal of the one that was added are those of all. Requests wait for
+     * the first answer. A literal address is one upstream, and @c known is
+     * that of no address. */
+    bool each_address;
 };
 
 /**
@@ -430,8 +444,10 @@ WEIR_API const char *weir_upstream_get_name(const weir_upstream *upstream);
 WEIR_API void *weir_upstream_get_user(const weir_upstream *upstream);
 
 /** Facts about an upstream, for metrics. Counts are this set's: add those of
- * all sets up. State, errors, status and alerts are those of all sets with the
- * same weir_upstreams_shared, and so is whether it is being checked. */
+ * all sets up. With each_address they are those of all addresses together, and
+ * of those that were removed. State, errors, status and alerts are those of all
+ * sets with the same weir_upstreams_shared, and so is whether it is being
+ * checked. */
 struct weir_upstream_info {
     size_t size;
     /** Its state. */
@@ -484,6 +500,8 @@ struct weir_upstream_info {
     /** WEIR_BALANCE_FIRST: how long it has been in use, in nanoseconds, or 0
      * where it is not. */
     uint64_t in_use_ns;
+    /** With each_address: addresses that are up. */
+    uint32_t up_count;
 };
 
 /** Get the facts about an upstream. */

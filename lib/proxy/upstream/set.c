@@ -28,25 +28,6 @@ static void set_check_invariants(const weir_upstreams *set)
 
 /* ---- upstreams ---- */
 
-/* Removes an upstream from the arrays, and drops the reference of the set. */
-static void set_drop(weir_upstreams *set, size_t index)
-{
-    const size_t left = set->count - index - 1;
-    weir_upstream *upstream = set->upstreams[index];
-
-    wr_assert(index < set->count);
-    wr_assert(!upstream->is_removed);
-    memmove(set->upstreams + index, set->upstreams + index + 1,
-            left * sizeof(*set->upstreams));
-    memmove(set->candidates + index, set->candidates + index + 1,
-            left * sizeof(*set->candidates));
-    set->count--;
-    wr_upstream_stop(upstream);
-    upstream->is_removed = true;
-    wr_upstreams_wake(set); /* its requests may have none left */
-    wr_upstream_unref(upstream);
-}
-
 void weir_upstream_remove(weir_upstream *upstream)
 {
     weir_upstreams *set = upstream->set;
@@ -57,23 +38,14 @@ void weir_upstream_remove(weir_upstream *upstream)
     set_check_invariants(set);
     for (size_t i = 0; i < set->count; i++) {
         if (set->upstreams[i] == upstream) {
-            set_drop(set, i);
+            wr_upstream_ref(upstream);
+            wr_members_drop(set, i);
+            wr_members_drop_of(set, upstream);
+            wr_upstream_unref(upstream);
             return;
         }
     }
     wr_assert(false); /* one that was not removed is there */
-}
-
-/* Adds an upstream that has begun. */
-static void set_append(weir_upstreams *set, weir_upstream *upstream)
-{
-    wr_assert(set->count < set->capacity);
-    set->upstreams[set->count] = upstream;
-    set->candidates[set->count] = (struct wr_candidate_upstream){
-        .hash = wr_hash_bytes(upstream->name, strlen(upstream->name))};
-    set->count++;
-    wr_upstreams_wake(set);
-    set_check_invariants(set);
 }
 
 static int set_check_add(const weir_upstreams *set,
@@ -134,7 +106,7 @@ static int set_add(weir_upstreams *set, struct weir_upstream_options *known,
         return err;
     }
     wr_upstream_follow(upstream);
-    set_append(set, upstream);
+    wr_members_append(set, upstream);
     if (ret) {
         *ret = upstream;
     }
@@ -245,6 +217,7 @@ static void set_run(struct wr_ready *ready)
     weir_upstream *upstream;
 
     wr_upstreams_ref(set);
+    wr_members_spread(set);
     for (size_t i = 0; i < set->count && set->is_behind; i++) {
         wr_upstream_follow(set->upstreams[i]);
     }
@@ -317,7 +290,7 @@ void weir_upstreams_free(weir_upstreams *set)
     set_check_invariants(set);
     set_close(set);
     while (set->count > 0) {
-        set_drop(set, set->count - 1);
+        wr_members_drop(set, set->count - 1);
     }
     set->is_freed = true;
     wr_upstreams_unref(set);

@@ -81,6 +81,9 @@ static void target_changed(weir_lookup *lookup)
     wr_lookup_fini(lookup);
     target->is_asking = false;
     target_arm(target, ttl_ns);
+    if (target->resolved) {
+        target->resolved(target);
+    }
 }
 
 static int target_ask(struct wr_target *target)

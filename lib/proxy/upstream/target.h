@@ -24,6 +24,8 @@ struct wr_target {
     size_t address_count; /* 0: the name has none yet */
     struct wr_secure_settings tls;
     bool is_name; /* the host has to be looked up */
+    /* A lookup has ended; NULL: nobody is told. */
+    void (*resolved)(struct wr_target *target);
     bool is_asking;
     weir_lookup lookup;    /* while is_asking */
     struct wr_timer timer; /* the next lookup */

@@ -49,6 +49,10 @@ enum weir_upstream_state wr_upstream_get_state(const weir_upstream *upstream)
     if (upstream->is_draining) {
         return WEIR_UPSTREAM_DRAINING;
     }
+    if (upstream->is_spread) {
+        return upstream->is_settled ? WEIR_UPSTREAM_NAME
+                                    : WEIR_UPSTREAM_CHECKING;
+    }
     const enum wr_health_state health =
         wr_shared_part_get_health(&upstream->part);
     if (health == WR_HEALTH_UNKNOWN) {
@@ -313,6 +317,13 @@ static void upstream_check_expired(struct wr_timer *timer)
 
 /* ---- life ---- */
 
+/* What an upstream is called by, and where it is, as text. */
+struct upstream_texts {
+    const char *name;
+    const char *place;
+    const char *host; /* NULL: it has none */
+};
+
 /* Its host and port, or its address, as text. */
 static const char *upstream_write_place(const struct weir_place *given,
                                         const struct wr_place *place,
@@ -340,16 +351,28 @@ static char *upstream_append(char **ret_end, const char *text)
     return copy;
 }
 
+/* A lookup of a name has ended whose addresses are upstreams. */
+static void upstream_resolved(struct wr_target *target)
+{
+    weir_upstream *upstream = wr_container_of(target, weir_upstream, target);
+
+    upstream_check_invariants(upstream);
+    wr_assert(upstream->is_spread);
+    upstream->has_answer = true;
+    wr_upstreams_wake(upstream->set);
+}
+
 /* Fills an upstream that is all zero. */
 static int upstream_init(weir_upstream *upstream, weir_upstreams *set,
                          const struct weir_upstream_options *options,
-                         const struct wr_place *place, const char *name)
+                         const struct wr_place *place,
+                         const struct upstream_texts *texts)
 {
+    const char *host = texts->host;
     char *end = upstream->text;
 
     wr_assert(upstream->size > sizeof(*upstream));
-    upstream->name = upstream_append(&end, name);
-    const char *host = wr_place_get_host(&options->place);
+    upstream->name = upstream_append(&end, texts->name);
     if (host) {
         host = upstream_append(&end, host);
     }
@@ -362,11 +385,15 @@ static int upstream_init(weir_upstream *upstream, weir_upstreams *set,
     wr_timer_init(&upstream->check_timer, upstream_check_expired);
     wr_probe_init(&upstream->probe, set->loop, upstream->check, (uint8_t *)end,
                   upstream_check_ended);
-    const int err = wr_secure_settings_read(
-        &upstream->check_tls, options->check_tls, WR_SECURE_CLIENT, host);
-    return err < 0 ? err
-                   : wr_target_init(&upstream->target, set->loop, place, host,
-                                    options->tls, set->options.resolve_ns);
+    int err = wr_secure_settings_read(&upstream->check_tls, options->check_tls,
+                                      WR_SECURE_CLIENT, host);
+    wr_require(err >= 0, err);
+    err = wr_target_init(&upstream->target, set->loop, place, host,
+                         options->tls, set->options.resolve_ns);
+    if (upstream->is_spread) {
+        upstream->target.resolved = upstream_resolved;
+    }
+    return err;
 }
 
 static size_t upstream_get_room(const struct wr_check *check)
@@ -388,18 +415,20 @@ static void upstream_leave_target(weir_upstream *upstream,
 /* Joins what sets share. */
 static int upstream_join(weir_upstream *upstream, weir_upstreams *set,
                          const struct weir_upstream_options *options,
-                         const char *name, const char *place)
+                         const struct upstream_texts *texts)
 {
-    struct wr_shared_key key = {
-        .name = name,
-        .place = place,
-        .check = wr_check_is_active(upstream->check) ? upstream->check : NULL};
+    struct wr_shared_key key = {.name = texts->name,
+                                .place = texts->place,
+                                .check = wr_check_is_active(upstream->check) &&
+                                                 !upstream->is_spread
+                                             ? upstream->check
+                                             : NULL};
     wr_known_begin(set, upstream->check, options->known, &key);
     int err = wr_shared_part_open(&upstream->part, set->call, &key,
                                   weir_loop_get_time(set->loop));
 
     wr_require(err >= 0, err);
-    err = wr_limits_share_open(&upstream->share, set->call, name,
+    err = wr_limits_share_open(&upstream->share, set->call, texts->name,
                                options->connection_limit);
     if (err < 0) {
         upstream_leave_target(upstream, set);
@@ -435,6 +464,56 @@ static weir_upstream *upstream_alloc(weir_upstreams *set, size_t text_size,
     return upstream;
 }
 
+/* How long requests wait for the first word of it. */
+static void upstream_note_wait(const weir_upstream *upstream)
+{
+    weir_upstreams *set = upstream->set;
+    const uint64_t check_ns = wr_check_is_active(upstream->check)
+                                  ? upstream->check->plan.timeout_ns
+                                  : 0;
+    const uint64_t wait_ns = upstream->is_spread
+                                 ? wr_add_sat(check_ns, WR_LOOKUP_TIMEOUT_NS)
+                                 : check_ns;
+
+    wr_assert(set != NULL);
+    if (set->first_check_ns < wait_ns) {
+        set->first_check_ns = wait_ns;
+    }
+}
+
+/* Makes one of a place that was read. */
+static int upstream_make(weir_upstreams *set,
+                         const struct weir_upstream_options *options,
+                         const struct wr_place *place,
+                         const struct upstream_texts *texts,
+                         const struct wr_check *own_check, weir_upstream **ret)
+{
+    const size_t host_size = texts->host ? strlen(texts->host) + 1 : 0;
+    weir_upstream *upstream =
+        upstream_alloc(set, strlen(texts->name) + 1 + host_size, own_check);
+
+    wr_require(upstream, -ENOMEM);
+    upstream->is_spread = options->each_address && place->name;
+    int err = upstream_join(upstream, set, options, texts);
+    if (err < 0) {
+        wr_free(&set->loop->counting, upstream, upstream->size);
+        return err;
+    }
+    err = upstream_init(upstream, set, options, place, texts);
+    if (err < 0) {
+        wr_secure_settings_drop(&upstream->check_tls);
+        upstream_leave(upstream, set);
+        wr_free(&set->loop->counting, upstream, upstream->size);
+        return err;
+    }
+    upstream_note_wait(upstream);
+    upstream->id = ++set->last_id;
+    upstream->told = wr_upstream_get_state(upstream);
+    wr_upstreams_ref(set);
+    *ret = upstream;
+    return 0;
+}
+
 int wr_upstream_make(weir_upstreams *set,
                      const struct weir_upstream_options *options,
                      const struct wr_check *own_check, weir_upstream **ret)
@@ -443,43 +522,101 @@ int wr_upstream_make(weir_upstreams *set,
     struct wr_place place;
     char buf[WR_PLACE_SIZE];
 
-    int err = wr_target_read_place(set->loop, &options->place, &place);
+    const int err = wr_target_read_place(set->loop, &options->place, &place);
     wr_require(err >= 0, err);
     wr_require(check->plan.port == 0 || place.name ||
                    place.addresses[0].storage.any.sa_family != AF_UNIX,
                -EINVAL);
-    const char *host = wr_place_get_host(&options->place);
     const char *text = upstream_write_place(&options->place, &place, buf);
-    const char *name = options->name ? options->name : text;
-    weir_upstream *upstream = upstream_alloc(
-        set, strlen(name) + 1 + (host ? strlen(host) + 1 : 0), own_check);
-    wr_require(upstream, -ENOMEM);
-    err = upstream_join(upstream, set, options, name, text);
-    if (err < 0) {
-        wr_free(&set->loop->counting, upstream, upstream->size);
-        return err;
+    const struct upstream_texts texts = {
+        .name = options->name ? options->name : text,
+        .place = text,
+        .host = wr_place_get_host(&options->place)};
+    return upstream_make(set, options, &place, &texts, own_check, ret);
+}
+
+struct wr_upstream_made wr_upstream_copy(const weir_upstream *upstream)
+{
+    struct wr_upstream_made made = {
+        .options = {.size = sizeof(made.options),
+                    .connection_limit = upstream->share.limit,
+                    .weight = upstream->weight,
+                    .is_backup = upstream->is_backup,
+                    .user = upstream->user},
+        .has_tls = wr_secure_settings_are_set(&upstream->target.tls),
+        .has_check_tls = wr_secure_settings_are_set(&upstream->check_tls)};
+
+    upstream_check_invariants(upstream);
+    if (made.has_tls) {
+        made.tls = wr_target_get_tls(&upstream->target.tls);
     }
-    err = upstream_init(upstream, set, options, &place, name);
-    if (err < 0) {
-        wr_secure_settings_drop(&upstream->check_tls);
-        upstream_leave(upstream, set);
-        wr_free(&set->loop->counting, upstream, upstream->size);
-        return err;
+    if (made.has_check_tls) {
+        made.check_tls = wr_target_get_tls(&upstream->check_tls);
     }
-    if (wr_check_is_active(check) &&
-        set->first_check_ns < check->plan.timeout_ns) {
-        set->first_check_ns = check->plan.timeout_ns;
+    return made;
+}
+
+int wr_upstream_make_member(weir_upstream *source,
+                            const struct weir_upstream_options *options,
+                            weir_upstream **ret)
+{
+    weir_upstreams *set = source->set;
+    const bool has_own = source->check != &set->check;
+    static const struct weir_upstream_known nothing = {.size = sizeof(nothing)};
+    struct weir_upstream_options known = *options;
+    struct wr_check own_check;
+    struct wr_place place;
+    char buf[WR_PLACE_SIZE];
+
+    int err = wr_target_read_place(set->loop, &known.place, &place);
+    wr_require(err >= 0, err);
+    if (has_own) {
+        err = wr_check_init(&own_check, &set->loop->counting,
+                            &source->own_check.plan);
+        wr_require(err >= 0, err);
     }
-    upstream->id = ++set->last_id;
-    upstream->told = wr_upstream_get_state(upstream);
-    wr_upstreams_ref(set);
-    *ret = upstream;
+    known.known = &nothing;
+    const struct upstream_texts texts = {
+        .name = known.name,
+        .place = weir_address_format(place.addresses, buf, sizeof(buf)),
+        .host = source->target.host};
+    err = upstream_make(set, &known, &place, &texts,
+                        has_own ? &own_check : NULL, ret);
+    if (err < 0 && has_own) {
+        wr_check_fini(&own_check, &set->loop->counting);
+    }
+    wr_require(err >= 0, err);
+    (*ret)->weight = source->weight;
+    (*ret)->is_draining = source->is_draining;
+    (*ret)->told = wr_upstream_get_state(*ret);
+    (*ret)->source = source;
+    wr_upstream_ref(source);
     return 0;
+}
+
+void wr_upstream_fold(weir_upstream *member)
+{
+    struct wr_upstream_counts *own = &member->counts;
+
+    wr_assert(!member->source || member->source->is_spread);
+    if (member->source) {
+        struct wr_upstream_counts *all = &member->source->counts;
+        all->chosen += own->chosen;
+        all->connected += own->connected;
+        all->connect_errors += own->connect_errors;
+        all->reported_errors += own->reported_errors;
+        all->ejected += own->ejected;
+        all->checks += own->checks;
+        all->check_errors += own->check_errors;
+        all->checks_skipped += own->checks_skipped;
+        *own = (struct wr_upstream_counts){.chosen = 0};
+    }
 }
 
 void wr_upstream_unref(weir_upstream *upstream)
 {
     weir_upstreams *set = upstream->set;
+    weir_upstream *source = upstream->source;
 
     upstream_check_invariants(upstream);
     upstream->ref_count--;
@@ -489,11 +626,15 @@ void wr_upstream_unref(weir_upstream *upstream)
     wr_assert(upstream->active_count == 0);
     wr_assert(wr_probe_is_idle(&upstream->probe));
     wr_assert(!wr_timer_is_armed(&upstream->eject_timer));
+    wr_upstream_fold(upstream);
     wr_target_fini(&upstream->target);
     wr_secure_settings_drop(&upstream->check_tls);
     upstream_leave(upstream, set);
     wr_check_fini(&upstream->own_check, &set->loop->counting);
     wr_free(&set->loop->counting, upstream, upstream->size);
+    if (source) {
+        wr_upstream_unref(source);
+    }
     wr_upstreams_unref(set);
 }
 
@@ -618,30 +759,57 @@ static void upstream_end_call(weir_upstream *upstream)
     wr_upstreams_wake(upstream->set);
 }
 
+/* The next upstream that is one of its addresses, behind the one at *index - 1;
+ * NULL: there is no more. */
+static weir_upstream *upstream_next_member(const weir_upstream *upstream,
+                                           size_t *index)
+{
+    const weir_upstreams *set = upstream->set;
+
+    wr_assert(*index <= set->count);
+    while (*index < set->count) {
+        weir_upstream *one = set->upstreams[(*index)++];
+        if (one->source == upstream) {
+            return one;
+        }
+    }
+    return NULL;
+}
+
 int weir_upstream_set_weight(weir_upstream *upstream, uint32_t weight)
 {
+    weir_upstream *member = upstream;
+    size_t next = 0;
+
     wr_require_loop(upstream->set->loop);
     wr_require(weight <= WR_WEIGHT_MAX, -EINVAL);
-    upstream->weight = weight;
-    upstream_end_call(upstream);
+    do {
+        member->weight = weight;
+        upstream_end_call(member);
+    } while ((member = upstream_next_member(upstream, &next)));
     return 0;
 }
 
 int weir_upstream_set_tls(weir_upstream *upstream,
                           const struct weir_tls_settings *settings)
 {
+    weir_upstream *member = upstream;
+    size_t next = 0;
+    int err = 0;
+
     wr_require_loop(upstream->set->loop);
     wr_require(settings, -EINVAL);
-    return wr_target_set_tls(&upstream->target, settings);
+    do { /* what one takes all take */
+        err = wr_target_set_tls(&member->target, settings);
+    } while (err == 0 && (member = upstream_next_member(upstream, &next)));
+    return err;
 }
 
-int weir_upstream_set_check_tls(weir_upstream *upstream,
-                                const struct weir_tls_settings *settings)
+static int upstream_set_check_tls(weir_upstream *upstream,
+                                  const struct weir_tls_settings *settings)
 {
     struct wr_secure_settings known = {.context = NULL};
 
-    wr_require_loop(upstream->set->loop);
-    wr_require(settings, -EINVAL);
     wr_require(wr_secure_settings_are_set(&upstream->check_tls), -EINVAL);
     const int err = wr_secure_settings_read(&known, settings, WR_SECURE_CLIENT,
                                             upstream->target.host);
@@ -651,13 +819,33 @@ int weir_upstream_set_check_tls(weir_upstream *upstream,
     return 0;
 }
 
+int weir_upstream_set_check_tls(weir_upstream *upstream,
+                                const struct weir_tls_settings *settings)
+{
+    weir_upstream *member = upstream;
+    size_t next = 0;
+    int err = 0;
+
+    wr_require_loop(upstream->set->loop);
+    wr_require(settings, -EINVAL);
+    do {
+        err = upstream_set_check_tls(member, settings);
+    } while (err == 0 && (member = upstream_next_member(upstream, &next)));
+    return err;
+}
+
 void weir_upstream_set_draining(weir_upstream *upstream, bool is_draining)
 {
+    weir_upstream *member = upstream;
+    size_t next = 0;
+
     if (!wr_loop_admits(upstream->set->loop)) {
         return;
     }
-    upstream->is_draining = is_draining;
-    upstream_end_call(upstream);
+    do {
+        member->is_draining = is_draining;
+        upstream_end_call(member);
+    } while ((member = upstream_next_member(upstream, &next)));
 }
 
 const char *weir_upstream_get_name(const weir_upstream *upstream)
@@ -721,13 +909,40 @@ upstream_make_info(const weir_upstream *upstream, size_t size)
     };
 }
 
+/* Adds those of one of its addresses. */
+static void upstream_add_info(struct weir_upstream_info *info,
+                              const weir_upstream *member)
+{
+    const struct weir_upstream_info its =
+        upstream_make_info(member, sizeof(its));
+
+    wr_assert(!member->is_removed);
+    info->up_count += its.state == WEIR_UPSTREAM_UP;
+    info->active_count += its.active_count;
+    info->is_being_checked |= its.is_being_checked;
+    info->chosen_count += its.chosen_count;
+    info->connected_count += its.connected_count;
+    info->connect_error_count += its.connect_error_count;
+    info->reported_error_count += its.reported_error_count;
+    info->ejected_count += its.ejected_count;
+    info->check_count += its.check_count;
+    info->check_error_count += its.check_error_count;
+    info->check_skipped_count += its.check_skipped_count;
+    info->in_use_ns =
+        its.in_use_ns > info->in_use_ns ? its.in_use_ns : info->in_use_ns;
+}
+
 int weir_upstream_get_info(const weir_upstream *upstream,
                            struct weir_upstream_info *ret)
 {
     const int err = wr_answer_check(ret);
     wr_require(err >= 0, err);
-    const struct weir_upstream_info known =
-        upstream_make_info(upstream, ret->size);
+    struct weir_upstream_info known = upstream_make_info(upstream, ret->size);
+    const weir_upstream *member;
+    size_t next = 0;
+    while ((member = upstream_next_member(upstream, &next))) {
+        upstream_add_info(&known, member);
+    }
     wr_answer_write(ret, &known, sizeof(known));
     return 0;
 }

@@ -3,6 +3,7 @@
  * files below it:
  *
  *     set.c           sets: making, adding, the ready item, the end
+ *     members.c       the upstreams of a set, and those of a name's addresses
  *     request.c       a connection that is asked for: queue, tries, done
  *     survey.c        the choice of an upstream for it
  *     upstream.c      one upstream: state, failures, checks, slots; its calls
@@ -114,9 +115,13 @@ struct weir_upstream {
     uint32_t skipped_count;        /* checks in a row that could not be made */
     int skipped_err;               /* of these, to be told; 0: it was */
     struct wr_upstream_counts counts;
-    const char *name; /* in text */
-    size_t size;      /* of all this */
-    char text[];      /* the name, the host, room for an answer */
+    bool is_spread;  /* its addresses are upstreams (members.c) */
+    bool is_settled; /* ... and follow its first lookup */
+    bool has_answer; /* of a lookup, which its members do not follow yet */
+    weir_upstream *source; /* whose address it is, a reference; or NULL */
+    const char *name;      /* in text */
+    size_t size;           /* of all this */
+    char text[];           /* the name, the host, room for an answer */
 };
 
 /* ---- set_life.c ---- */
@@ -155,11 +160,32 @@ WEIR_MUST_USE int wr_upstream_make(weir_upstreams *set,
                                    const struct weir_upstream_options *options,
                                    const struct wr_check *own_check,
                                    weir_upstream **ret);
+/* What the program has said of an upstream. */
+struct wr_upstream_made {
+    struct weir_upstream_options options; /* without place, name and TLS */
+    struct weir_tls_settings tls;
+    struct weir_tls_settings check_tls;
+    bool has_tls;
+    bool has_check_tls;
+};
+
+struct wr_upstream_made wr_upstream_copy(const weir_upstream *upstream);
+
+/* Makes one for an address of @source, with these options and its checks. */
+WEIR_MUST_USE int
+wr_upstream_make_member(weir_upstream *source,
+                        const struct weir_upstream_options *options,
+                        weir_upstream **ret);
+
 static inline void wr_upstream_ref(weir_upstream *upstream)
 {
     wr_assert(upstream->ref_count > 0);
     upstream->ref_count++;
 }
+/* The counts of an address that is removed are those of its name from now on.
+ */
+void wr_upstream_fold(weir_upstream *member);
+
 /* Gives a reference back; the last one frees the upstream, and with it perhaps
  * the set. */
 void wr_upstream_unref(weir_upstream *upstream);
@@ -258,6 +284,17 @@ void wr_survey_wait(weir_upstreams *set, const struct wr_queued *queued);
 
 /* True if a request has to wait for first checks. */
 bool wr_survey_is_unchecked(weir_upstreams *set, struct wr_queued *queued);
+
+/* ---- members.c ---- */
+
+/* Adds an upstream that has begun; there is room. */
+void wr_members_append(weir_upstreams *set, weir_upstream *upstream);
+/* Removes one from the arrays, and drops the reference of the set. */
+void wr_members_drop(weir_upstreams *set, size_t index);
+/* Removes those of its addresses. */
+void wr_members_drop_of(weir_upstreams *set, const weir_upstream *source);
+/* Lets members follow what lookups have found. */
+void wr_members_spread(weir_upstreams *set);
 
 /* ---- request.c ---- */
 

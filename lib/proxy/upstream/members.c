@@ -1,0 +1,166 @@
+/*
+ * The upstreams that a set has: entering, leaving, and those that stand for the
+ * addresses of a name.
+ *
+ * An upstream that is spread is never chosen. It looks its name up, and each
+ * address of the answer is an upstream of its own, a member, with all that the
+ * program has said of the name. A member stays as long as its address is in the
+ * answers, with its health and counts; one whose address is in the answer no
+ * more is removed, and its connections go on.
+ */
+#include "upstream.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* "NAME at ADDRESS" */
+#define MEMBERS_NAME_SIZE 512u
+
+/* ---- the arrays ---- */
+
+void wr_members_append(weir_upstreams *set, weir_upstream *upstream)
+{
+    wr_assert(set->count < set->capacity);
+    set->upstreams[set->count] = upstream;
+    set->candidates[set->count] = (struct wr_candidate_upstream){
+        .hash = wr_hash_bytes(upstream->name, strlen(upstream->name))};
+    set->count++;
+    wr_upstreams_wake(set);
+}
+
+void wr_members_drop(weir_upstreams *set, size_t index)
+{
+    const size_t left = set->count - index - 1;
+    weir_upstream *upstream = set->upstreams[index];
+
+    wr_assert(index < set->count);
+    wr_assert(!upstream->is_removed);
+    memmove(set->upstreams + index, set->upstreams + index + 1,
+            left * sizeof(*set->upstreams));
+    memmove(set->candidates + index, set->candidates + index + 1,
+            left * sizeof(*set->candidates));
+    set->count--;
+    wr_upstream_stop(upstream);
+    upstream->is_removed = true;
+    wr_upstream_fold(upstream);
+    wr_upstreams_wake(set); /* its requests may have none left */
+    wr_upstream_unref(upstream);
+}
+
+void wr_members_drop_of(weir_upstreams *set, const weir_upstream *source)
+{
+    for (size_t i = set->count; i-- > 0;) {
+        if (set->upstreams[i]->source == source) {
+            wr_members_drop(set, i);
+        }
+    }
+    wr_assert(source != NULL);
+}
+
+/* ---- addresses of a name ---- */
+
+static bool members_have(const weir_upstreams *set, const weir_upstream *source,
+                         const struct weir_address *address)
+{
+    for (size_t i = 0; i < set->count; i++) {
+        const weir_upstream *member = set->upstreams[i];
+        if (member->source == source &&
+            weir_address_is_equal(&member->target.single, address)) {
+            return true;
+        }
+    }
+    wr_assert(source->is_spread);
+    return false;
+}
+
+static bool members_is_wanted(const struct wr_target *target,
+                              const struct weir_address *address)
+{
+    wr_assert(target->is_name);
+    for (size_t i = 0; i < target->address_count; i++) {
+        if (weir_address_is_equal(&target->addresses[i], address)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The lowest address of the answer that is no upstream yet, so that all sets
+ * have them in one order, however servers turn theirs. NULL: all are. */
+static const struct weir_address *members_find_new(const weir_upstreams *set,
+                                                   const weir_upstream *source)
+{
+    const struct wr_target *target = &source->target;
+    const struct weir_address *found = NULL;
+
+    wr_assert(target->is_name);
+    for (size_t i = 0; i < target->address_count; i++) {
+        const struct weir_address *address = &target->addresses[i];
+        if ((!found || memcmp(&address->storage, &found->storage,
+                              sizeof(address->storage)) < 0) &&
+            !members_have(set, source, address)) {
+            found = address;
+        }
+    }
+    return found;
+}
+
+/* Adds an upstream of an address: 0, or an error, which is that of memory. */
+static int members_add(weir_upstreams *set, weir_upstream *source,
+                       const struct weir_address *address)
+{
+    char name[MEMBERS_NAME_SIZE];
+    char text[WEIR_ADDRESS_TEXT_SIZE];
+    const struct wr_upstream_made made = wr_upstream_copy(source);
+    struct weir_upstream_options options = made.options;
+    weir_upstream *member;
+
+    wr_assert(source->is_spread);
+    snprintf(name, sizeof(name), "%s at %s", source->name,
+             weir_address_format(address, text, sizeof(text)));
+    options.place = weir_place_addresses(address, 1);
+    options.name = name;
+    options.tls = made.has_tls ? &made.tls : NULL;
+    options.check_tls = made.has_check_tls ? &made.check_tls : NULL;
+    int err = wr_upstreams_make_room(set);
+    wr_require(err >= 0, err);
+    err = wr_upstream_make_member(source, &options, &member);
+    wr_require(err >= 0, err);
+    wr_upstream_follow(member);
+    wr_members_append(set, member);
+    return 0;
+}
+
+/* Lets the upstreams of a name follow its last answer. */
+static void members_follow(weir_upstreams *set, weir_upstream *source)
+{
+    const struct weir_address *address;
+    int err = 0;
+
+    wr_assert(source->has_answer);
+    source->has_answer = false;
+    for (size_t i = set->count; i-- > 0;) {
+        const weir_upstream *member = set->upstreams[i];
+        if (member->source == source &&
+            !members_is_wanted(&source->target, &member->target.single)) {
+            wr_members_drop(set, i);
+        }
+    }
+    while (err == 0 && (address = members_find_new(set, source))) {
+        err = members_add(set, source, address);
+    }
+    source->target.error_count += err < 0; /* again with the next answer */
+    source->is_settled = true;
+    source->told = wr_upstream_get_state(source);
+}
+
+void wr_members_spread(weir_upstreams *set)
+{
+    wr_assert(!set->is_closed);
+    for (size_t i = 0; i < set->count; i++) {
+        if (set->upstreams[i]->has_answer) {
+            members_follow(set, set->upstreams[i]);
+            i = SIZE_MAX; /* they have moved: from the first one again */
+        }
+    }
+}

@@ -1,0 +1,298 @@
+/*
+ * Upstreams of which each address of a name is one, on the fake machine: they
+ * come and go with the answers of a resolver of the test's own, and those that
+ * stay are the same.
+ */
+#define UNIT_RUN ups_test
+#include "tests/trace/upstream_rig.h"
+
+#include <weir/error.h>
+#include <weir/resolver.h>
+
+static weir_lookup *asked;
+static int asked_count;
+
+static int remember(void *user, weir_lookup *lookup, const char *host,
+                    int family, void **ret_data)
+{
+    (void)user;
+    (void)family;
+    (void)ret_data;
+    expect_str_eq(host, "pods.example");
+    asked = lookup;
+    asked_count++;
+    return 0;
+}
+
+static void forget(void *user, weir_lookup *lookup, void *data)
+{
+    (void)user;
+    (void)data;
+    expect_eq(lookup, asked);
+    asked = NULL;
+}
+
+static const struct weir_resolver resolver = {
+    .size = sizeof(resolver), .start = remember, .cancel = forget};
+
+/* Addresses of one digit each, which are good for five seconds; none: an
+ * error. */
+static void answer(const char *digits)
+{
+    struct weir_address addresses[8];
+    size_t count = 0;
+
+    cr_assert_not_null(asked);
+    for (; digits[count]; count++) {
+        char host[32];
+        snprintf(host, sizeof(host), "192.0.2.%c", digits[count]);
+        addresses[count] = peer_address(host, 80);
+    }
+    weir_lookup *lookup = asked;
+    asked = NULL;
+    expect_eq(weir_lookup_set_ttl(lookup, 5000 * MS), 0);
+    expect_eq(weir_lookup_answer(lookup, 0, count > 0 ? 0 : WEIR_EDNSNOTFOUND,
+                                 addresses, count),
+              0);
+    maker_run_for(&ups.m, 1 * MS);
+}
+
+/* The answers of before are not good any more, and there is this one. */
+static void then_answer(const char *digits)
+{
+    maker_run_for(&ups.m, 5000 * MS);
+    answer(digits);
+}
+
+/* A set of one name; upstreams at 192.0.2.1 to .3 can be connected to. */
+static void open_spread(struct weir_upstreams_options options,
+                        struct weir_upstream_options upstream)
+{
+    asked = NULL;
+    asked_count = 0;
+    ups_open(&options, 3);
+    for (size_t i = 0; i < 3; i++) {
+        weir_upstream_remove(ups.all[i]);
+    }
+    expect_eq(weir_loop_set_resolver(ups.m.loop, &resolver, NULL), 0);
+    upstream.size = sizeof(upstream);
+    upstream.name = "pods";
+    upstream.place = weir_place_host("pods.example", 80);
+    upstream.each_address = true;
+    expect_eq(weir_upstreams_add(ups.set, &upstream, &ups.all[3]), 0);
+    maker_run_for(&ups.m, 1 * MS);
+}
+
+static void open_plain(void)
+{
+    open_spread(ups_options(), (struct weir_upstream_options){.size = 0});
+}
+
+/* The upstream at an address; NULL: there is none. */
+static weir_upstream *find(char digit)
+{
+    char name[64];
+    snprintf(name, sizeof(name), "pods at 192.0.2.%c:80", digit);
+    for (size_t i = 0; i < weir_upstreams_get_count(ups.set); i++) {
+        weir_upstream *one = weir_upstreams_get_upstream(ups.set, i);
+        if (strcmp(weir_upstream_get_name(one), name) == 0) {
+            return one;
+        }
+    }
+    return NULL;
+}
+
+/* The last digits of the upstreams, in their order. */
+static const char *members(void)
+{
+    static char digits[16];
+    size_t count = 0;
+    for (size_t i = 0; i < weir_upstreams_get_count(ups.set); i++) {
+        const weir_upstream *one = weir_upstreams_get_upstream(ups.set, i);
+        const char *name = weir_upstream_get_name(one);
+        if (strncmp(name, "pods at 192.0.2.", 16) == 0) {
+            digits[count++] = name[16];
+        }
+    }
+    digits[count] = '\0';
+    return digits;
+}
+
+static uint32_t active_of(const weir_upstream *upstream)
+{
+    struct weir_upstream_info info = {.size = sizeof(info)};
+    expect_eq(weir_upstream_get_info(upstream, &info), 0);
+    return info.active_count;
+}
+
+/* ---- answers ---- */
+
+UNIT(upstream_spread, each_address_is_an_upstream)
+{
+    open_plain();
+    expect_str_eq(members(), "");
+    answer("312");
+    expect_str_eq(members(), "123", "in one order");
+    expect_eq(ups_info(3).state, WEIR_UPSTREAM_NAME);
+    expect_eq(ups_info(3).address_count, 3);
+    expect_eq(ups_set_info().up_count, 3);
+    expect_eq(ups_info(3).up_count, 3);
+    struct ups_end *ends[6];
+    for (int i = 0; i < 6; i++) {
+        ends[i] = ups_connect();
+        expect_eq(ends[i]->err, 0);
+    }
+    for (char digit = '1'; digit <= '3'; digit++) {
+        expect_eq(active_of(find(digit)), 2);
+    }
+    for (int i = 0; i < 6; i++) {
+        ups_leave(ends[i], 0);
+    }
+}
+
+UNIT(upstream_spread, they_come_and_go_and_who_stays_is_the_same)
+{
+    open_plain();
+    answer("12");
+    weir_upstream *first = find('1');
+    weir_upstream *second = find('2');
+    struct ups_end *kept = ups_connect();
+    expect_eq(weir_upstream_slot_get_upstream(kept->slot), first);
+    then_answer("23");
+    expect_str_eq(members(), "23");
+    expect_eq(find('2'), second);
+    struct weir_upstream_info info = {.size = sizeof(info)};
+    expect_eq(weir_upstream_get_info(first, &info), 0);
+    expect_eq(info.state, WEIR_UPSTREAM_REMOVED);
+    expect_eq(info.active_count, 1, "its connections go on");
+    expect_eq(weir_transport_is_closing(kept->t), false);
+    ups_leave(kept, 0);
+    expect_eq(ups_info(3).chosen_count, 1, "of one that has gone, too");
+    expect_eq(ups_info(3).up_count, 2);
+    then_answer("321");
+    expect_str_eq(members(), "231");
+    expect_eq(asked_count, 3, "as often as answers are not good any more");
+}
+
+UNIT(upstream_spread, an_answer_that_is_an_error_changes_nothing)
+{
+    open_plain();
+    answer("12");
+    then_answer("");
+    expect_str_eq(members(), "12");
+    expect_eq(ups_info(3).lookup_error_count, 1);
+}
+
+UNIT(upstream_spread, requests_wait_for_the_first_answer)
+{
+    open_plain();
+    ups_ask(NULL);
+    maker_run_for(&ups.m, 500 * MS);
+    expect_eq(ups.end_count, 0);
+    answer("2");
+    ups_run_until(1);
+    expect_eq(ups.ends[0].err, 0);
+    ups_leave(&ups.ends[0], 0);
+}
+
+UNIT(upstream_spread, where_the_first_answer_is_an_error_there_is_none)
+{
+    open_plain();
+    ups_ask(NULL);
+    maker_run_for(&ups.m, 500 * MS);
+    answer("");
+    ups_run_until(1);
+    expect_eq(ups.ends[0].err, -EHOSTDOWN);
+    then_answer("1");
+    ups_leave(ups_connect(), 0);
+    expect_eq(ups.ends[1].err, 0, "later");
+}
+
+/* ---- what all of them have ---- */
+
+UNIT(upstream_spread, weight_drain_and_limit_are_those_of_all)
+{
+    open_spread(ups_options(),
+                (struct weir_upstream_options){
+                    .connection_limit = 7, .weight = 5, .is_backup = true});
+    answer("1");
+    struct weir_upstream_info info = {.size = sizeof(info)};
+    expect_eq(weir_upstream_get_info(find('1'), &info), 0);
+    expect_eq(info.weight, 5);
+    expect_eq(info.connection_limit, 7);
+    expect_eq(info.is_backup, true);
+    expect_eq(weir_upstream_set_weight(ups.all[3], 0), 0);
+    weir_upstream_set_draining(ups.all[3], true);
+    then_answer("12");
+    for (char digit = '1'; digit <= '2'; digit++) {
+        expect_eq(weir_upstream_get_info(find(digit), &info), 0);
+        expect_eq(info.weight, 0);
+        expect_eq(info.state, WEIR_UPSTREAM_DRAINING);
+    }
+    expect_eq(ups_connect()->err, -EHOSTDOWN);
+    expect_eq(weir_upstream_set_weight(ups.all[3], 1), 0);
+    weir_upstream_set_draining(ups.all[3], false);
+    ups_leave(ups_connect(), 0);
+    expect_eq(ups.ends[1].err, 0);
+}
+
+UNIT(upstream_spread, a_removal_is_that_of_all)
+{
+    open_plain();
+    answer("12");
+    struct ups_end *kept = ups_connect();
+    weir_upstream_remove(ups.all[3]);
+    expect_eq(weir_upstreams_get_count(ups.set), 0);
+    ups_leave(kept, 0);
+}
+
+UNIT(upstream_spread, the_set_may_be_freed_with_a_lookup_under_way)
+{
+    open_plain();
+    answer("12");
+    struct ups_end *kept = ups_connect();
+    maker_run_for(&ups.m, 5000 * MS);
+    weir_upstreams_free(ups.set);
+    ups.set = NULL;
+    expect_eq(asked, NULL, "the lookup was cancelled");
+    ups_leave(kept, 0);
+}
+
+UNIT(upstream_spread, each_is_checked)
+{
+    static const struct weir_upstream_check plan = {.size = sizeof(plan),
+                                                    .interval_ns = 1000 * MS,
+                                                    .timeout_ns = 100 * MS,
+                                                    .fall = 1,
+                                                    .starts_down = true};
+    struct weir_upstreams_options options = ups_options();
+    options.check = &plan;
+    open_spread(options, (struct weir_upstream_options){.size = 0});
+    ups.changes[0] = '\0';
+    ups_answer(1, FAKE_REFUSE);
+    answer("12");
+    maker_run_for(&ups.m, 10 * MS);
+    expect_str_eq(ups.changes, "pods at 192.0.2.1:80:up "
+                               "pods at 192.0.2.2:80:down ");
+    weir_upstream *second = find('2');
+    then_answer("2");
+    expect_eq(find('2'), second);
+    struct weir_upstream_info info = {.size = sizeof(info)};
+    expect_eq(weir_upstream_get_info(second, &info), 0);
+    expect_eq(info.state, WEIR_UPSTREAM_DOWN);
+    expect_gt(info.check_error_count, 3, "its counts are kept");
+}
+
+UNIT(upstream_spread, a_literal_address_is_one)
+{
+    const struct weir_upstream_options upstream = {
+        .size = sizeof(upstream),
+        .place = weir_place_host("192.0.2.1", 80),
+        .each_address = true};
+    ups_open(NULL, 1);
+    weir_upstream_remove(ups.all[0]);
+    expect_eq(weir_upstreams_add(ups.set, &upstream, NULL), 0);
+    ups_leave(ups_connect(), 0);
+    expect_eq(ups.ends[0].err, 0);
+    expect_eq(weir_upstreams_get_count(ups.set), 1);
+}
