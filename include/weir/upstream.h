@@ -326,6 +326,9 @@ struct weir_upstream_options {
      * the first answer. A literal address is one upstream, and @c known is
      * that of no address. */
     bool each_address;
+    /** Own address of connections and checks, copied; NULL: that of the options
+     * of connect, and any for checks. */
+    const struct weir_address *local_address;
 };
 
 /**
@@ -339,7 +342,8 @@ struct weir_upstream_options {
  * @param ret      the upstream, borrowed: it may be used until it is removed,
  *                 the set is freed, or its last slot has ended; may be NULL
  * @retval -EINVAL  no place, one of several addresses, an unnamed or invalid
- *                  one, a socket or a pipe, which is closed; a weight above
+ *                  one, a socket or a pipe, which is closed; an unnamed or
+ *                  invalid local_address; a weight above
  *                  256; TLS settings for a server, or without a name to verify;
  *                  no TLS settings although checks make a handshake; checks
  *                  that are refused; another known state than the two, or one

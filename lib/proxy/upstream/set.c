@@ -5,6 +5,7 @@
  * and tells the program of states that have changed. It is pushed by whatever
  * frees a place, here or on another loop, or changes a state.
  */
+#include "lib/base/address.h"
 #include "lib/base/options.h"
 #include "lib/transport/socket.h"
 #include "upstream.h"
@@ -55,7 +56,12 @@ static int set_check_add(const weir_upstreams *set,
     const bool shakes =
         wr_check_is_active(check) && wr_check_has_handshake(check);
 
+    const struct weir_address *local = options->local_address;
+
     wr_require(!set->is_closed, -ESHUTDOWN);
+    wr_require(
+        !local || (wr_address_is_valid(local) && !wr_address_is_unnamed(local)),
+        -EINVAL);
     wr_require(options->weight <= WR_WEIGHT_MAX, -EINVAL);
     wr_require(options->tls || options->check_tls || !shakes, -EINVAL);
     return 0;

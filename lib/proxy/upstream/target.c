@@ -327,6 +327,9 @@ int wr_target_connect(struct wr_target *target,
         tls = wr_target_get_tls(&target->tls);
         known.tls = &tls;
     }
+    if (target->local.len > 0) {
+        known.local_address = &target->local;
+    }
     return weir_create_connection_at(target->loop, factory,
                                      target_get_place(target), &known, done,
                                      done_arg, ret);
@@ -365,6 +368,9 @@ int wr_target_open(const struct wr_target *target, const struct wr_check *check,
     if (tls) {
         settings = wr_target_get_tls(tls);
         options.connect.tls = &settings;
+    }
+    if (target->local.len > 0) {
+        options.connect.local_address = &target->local;
     }
     return weir_open_connection_at(
         target->loop,

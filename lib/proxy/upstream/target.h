@@ -21,10 +21,11 @@ struct wr_target {
     uint16_t port;    /* of the addresses of a name */
     struct weir_address single; /* the address, where there is no name */
     struct weir_address *addresses;
-    size_t address_count; /* 0: the name has none yet */
+    size_t address_count;      /* 0: the name has none yet */
+    struct weir_address local; /* of connections; len 0: any */
     struct wr_secure_settings tls;
     bool is_name; /* the host has to be looked up */
-    /* A lookup has ended; NULL: nobody is told. */
+    /* Called when a lookup has ended; may be NULL. */
     void (*resolved)(struct wr_target *target);
     bool is_asking;
     weir_lookup lookup;    /* while is_asking */

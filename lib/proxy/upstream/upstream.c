@@ -317,7 +317,7 @@ static void upstream_check_expired(struct wr_timer *timer)
 
 /* ---- life ---- */
 
-/* What an upstream is called by, and where it is, as text. */
+/* The texts of an upstream: its name, its place, its host. */
 struct upstream_texts {
     const char *name;
     const char *place;
@@ -392,6 +392,9 @@ static int upstream_init(weir_upstream *upstream, weir_upstreams *set,
                          options->tls, set->options.resolve_ns);
     if (upstream->is_spread) {
         upstream->target.resolved = upstream_resolved;
+    }
+    if (options->local_address) {
+        upstream->target.local = *options->local_address;
     }
     return err;
 }
@@ -542,7 +545,10 @@ struct wr_upstream_made wr_upstream_copy(const weir_upstream *upstream)
                     .connection_limit = upstream->share.limit,
                     .weight = upstream->weight,
                     .is_backup = upstream->is_backup,
-                    .user = upstream->user},
+                    .user = upstream->user,
+                    .local_address = upstream->target.local.len > 0
+                                         ? &upstream->target.local
+                                         : NULL},
         .has_tls = wr_secure_settings_are_set(&upstream->target.tls),
         .has_check_tls = wr_secure_settings_are_set(&upstream->check_tls)};
 

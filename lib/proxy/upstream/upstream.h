@@ -160,7 +160,7 @@ WEIR_MUST_USE int wr_upstream_make(weir_upstreams *set,
                                    const struct weir_upstream_options *options,
                                    const struct wr_check *own_check,
                                    weir_upstream **ret);
-/* What the program has said of an upstream. */
+/* A copy of the options of an upstream. */
 struct wr_upstream_made {
     struct weir_upstream_options options; /* without place, name and TLS */
     struct weir_tls_settings tls;
