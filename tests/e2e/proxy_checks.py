@@ -14,42 +14,12 @@ import threading
 
 from harness import WAIT_S, command, equal, matches, run
 from proxy_certificates import Secured, certificates
+from proxy_checks_peers import BAD, GOOD, Checked
 from proxy_wait import wait_until
 from proxying import PROXY, Proxy, expect_reset, target, told
 from servers import Server, drain, echo, echoes, free_port, reset
 
-GOOD = b"HTTP/1.1 200 OK\r\n\r\n"
-BAD = b"HTTP/1.1 503 Busy\r\n\r\n"
 LONG = f"{WAIT_S}s"
-
-
-class Checked(Server):
-    """Answers requests of checks, by their path or in one way, when it is told
-    to; echoes what its clients send, and counts these."""
-
-    def __init__(self, answer, answers=None, at_once=True):
-        super().__init__(self.talk)
-        self.answer = answer
-        self.answers = answers or {}
-        self.may_answer = threading.Event()
-        if at_once:
-            self.may_answer.set()
-        self.requests = []
-        self.clients = 0
-
-    def talk(self, connection, _number):
-        data = connection.recv(65536)
-        if data.startswith(b"GET "):
-            self.requests.append(data)
-            self.may_answer.wait()
-            path = data.split()[1]
-            connection.sendall(self.answers.get(path, self.answer))
-            connection.recv(1)
-            return
-        self.clients += bool(data)
-        while data:
-            connection.sendall(data)
-            data = connection.recv(65536)
 
 
 def checked(*servers, check=("http", LONG), flags=()):

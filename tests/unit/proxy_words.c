@@ -407,6 +407,11 @@ static const struct {
     {"send-proxy-tlv", "cn", "'cn' is not of authority, alpn and ssl"},
     {"send-proxy-tlv", "ssl,", "'ssl,' is not of authority, alpn and ssl"},
     {"backup-use", "some", "all or first"},
+    {"to-addresses", "two", "one or all"},
+    {"from", "here", "an address such as 192.0.2.1"},
+    {"resolver", "dns.example", "an address such as 10.0.0.53"},
+
+    {"resolver", "", "an address such as 10.0.0.53"},
     {"when-down", "cut:", "a time such as cut:5s"},
     {"when-down", "cut:5", "a time such as cut:5s"},
     {"when-back", "cuts", "neither keep nor cut"},

@@ -544,6 +544,7 @@ void config_free(struct config *config)
     free(config->log_names);
     free(config->handover_path);
     free(config->control_path);
+    free(config->resolver);
     free(config->user);
     free(config->group);
     free(config->chroot);

@@ -34,6 +34,12 @@ enum config_balance {
     BALANCE_FIRST,
 };
 
+/* What the addresses of a target's name are. */
+enum config_addresses {
+    ADDRESSES_ONE, /* one target, whose addresses are tried in turn */
+    ADDRESSES_ALL, /* a target each */
+};
+
 /* How many of the backups that are up are used. */
 enum config_backups {
     BACKUPS_ALL,
@@ -137,6 +143,7 @@ struct config_target {
     uint64_t limit; /* connections at once; 0: no limit */
     bool is_backup;
     struct config_target_check check;
+    struct weir_address from; /* its own side; len 0: any */
     size_t list_count; /* targets of one 'to', of which this is the last; or 0
                         */
 };
@@ -167,6 +174,7 @@ struct config_route {
     uint64_t eject_ns;
     uint64_t slow_start_ns;
     uint64_t resolve_ns;
+    enum config_addresses addresses;
     bool is_checked;
     enum weir_check_kind check;
     uint64_t check_interval_ns;
@@ -281,7 +289,8 @@ struct config {
     uint64_t drain_delay_ns; /* before that; it is not ready, and accepts */
     char *handover_path;
     char *control_path; /* where operators command; NULL: nowhere */
-    char *user;         /* that it becomes; NULL: none */
+    char *resolver; /* name servers for targets; NULL: those of the system */
+    char *user;     /* that it becomes; NULL: none */
     char *group;
     char *chroot;
     bool has_sandbox;

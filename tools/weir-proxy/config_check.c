@@ -31,6 +31,12 @@ static bool check_target(const struct config_target *target,
         return option_refuse(why, "weight: %llu is more than 256",
                              (unsigned long long)target->weight);
     }
+    const sa_family_t family = target->at.address.storage.any.sa_family;
+    if (target->from.len > 0 && target->at.address.len > 0 &&
+        target->from.storage.any.sa_family != family) {
+        return option_refuse(why, "'%s': from is an address of another family",
+                             target->at.text);
+    }
     if (route->passes_tls && target->at.is_tls) {
         return option_refuse(why,
                              "'%s': a route with passthrough goes to tcp:// or "
@@ -387,6 +393,7 @@ static void spread_list(struct config_route *route, size_t last)
         target->limit = said->limit;
         target->is_backup = said->is_backup;
         target->check = said->check;
+        target->from = said->from;
     }
 }
 

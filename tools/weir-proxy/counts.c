@@ -153,7 +153,7 @@ void counts_add_target(struct target_sum *sum, const weir_upstream *upstream)
     if (weir_upstream_get_info(upstream, &info) < 0) {
         return;
     }
-    sum->is_up |= info.state == WEIR_UPSTREAM_UP;
+    sum->is_up |= info.state == WEIR_UPSTREAM_UP || info.up_count > 0;
     sum->active += info.active_count;
     sum->chosen += info.chosen_count;
     sum->connect_errors += info.connect_error_count;

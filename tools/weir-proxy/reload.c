@@ -49,6 +49,7 @@ static void list_kept(const struct config *before, const struct config *after,
         {"chroot", is_text(before->chroot, after->chroot)},
         {"sandbox", before->has_sandbox == after->has_sandbox},
         {"ctl", is_text(before->control_path, after->control_path)},
+        {"resolver", is_text(before->resolver, after->resolver)},
         {"handover", is_text(before->handover_path, after->handover_path)},
     };
 

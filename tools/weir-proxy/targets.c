@@ -120,7 +120,9 @@ static enum weir_upstream_state state_of(const weir_upstream *upstream)
 
 static bool has_first_choice(const struct route *route)
 {
-    for (size_t i = 0; i < route->config->target_count; i++) {
+    const size_t count = weir_upstreams_get_count(route->upstreams);
+
+    for (size_t i = 0; i < count; i++) {
         const weir_upstream *one =
             weir_upstreams_get_upstream(route->upstreams, i);
         if (one && !is_backup(one) && state_of(one) == WEIR_UPSTREAM_UP) {
@@ -302,6 +304,8 @@ static int add_target(struct route *route, const struct config_target *target,
         .check = &plan.check,
         .check_tls =
             check_plan_has_tls(route->config, target) ? &check_tls : NULL,
+        .each_address = route->config->addresses == ADDRESSES_ALL,
+        .local_address = target->from.len > 0 ? &target->from : NULL,
     };
     weir_upstream *added;
 

@@ -20,6 +20,7 @@ static const char *const balances[] = {
 static const char *const kinds_of_clients[] = {"any", "tls", "plain", "silent",
                                                NULL};
 static const char *const backup_uses[] = {"all", "first", NULL};
+static const char *const address_uses[] = {"one", "all", NULL};
 static const char *const tls_versions[] = {"1.2", "1.3", NULL};
 static const char *const unknown_names[] = {"default", "refuse", NULL};
 static const char *const check_headers[] = {"auto", "off", "v1", "v2", NULL};
@@ -102,6 +103,10 @@ static const struct option rows[] = {
      "but "
      "those that are needed",
      .kind = OPTION_SWITCH, AT_PROGRAM(has_sandbox)},
+    {"resolver", 0, "ADDRESS[,ADDRESS]",
+     "name servers that are asked for the names of targets, in place of "
+     "/etc/hosts and those of /etc/resolv.conf",
+     .read = words_say_resolver, AT_PROGRAM(resolver)},
     {"engine", 0, "ENGINE",
      "uring, poll (epoll), or auto: uring if it is allowed",
      .read = engine_read, .choices = engine_names, .scope = SCOPE_PROGRAM},
@@ -283,6 +288,12 @@ static const struct option rows[] = {
      AT_ROUTE(slow_start_ns)},
     {"resolve", 0, "TIME", "between two lookups of a target's name (30s)",
      .kind = OPTION_TIME, AT_ROUTE(resolve_ns)},
+    {"to-addresses", 0, "HOW",
+     "of the addresses of a target's name: one, the target, whose addresses "
+     "are "
+     "tried in turn, or all: each is a target, as long as answers have it "
+     "(one)",
+     .kind = OPTION_CHOICE, .choices = address_uses, AT_ROUTE(addresses)},
     {"check", 0, "KIND|TIME",
      "look at targets: {}, and how often (off, 2s); logins have a user, as "
      "mysql:weir",
@@ -368,6 +379,9 @@ static const struct option rows[] = {
      .repeats = true, .scope = SCOPE_TARGET, .read = words_say_to},
     {"weight", 0, "N", "share of the connections, 0 to 256 (1)", .most = 256,
      .kind = OPTION_COUNT, AT_TARGET(weight)},
+    {"from", 0, "ADDRESS",
+     "own address of connections to the target, and of its checks (any)",
+     .scope = SCOPE_TARGET, .read = words_say_from},
     {"limit", 0, "N",
      "connections to the target at once, of all threads together",
      .most = UINT32_MAX, .kind = OPTION_COUNT, AT_TARGET(limit)},

@@ -26,6 +26,7 @@
 
 #include "weir/error.h"
 #include "weir/proxy_protocol.h"
+#include "weir/resolver.h"
 #include "weir/sync.h"
 #include "weir/task.h"
 #include "weir/tls_connection.h"
@@ -665,6 +666,23 @@ static void leave_in_order(struct worker *worker)
     proxy->all_ended = NULL;
 }
 
+/* Names of targets are asked elsewhere, where that is said. */
+static int set_resolver(const struct worker *worker)
+{
+    const char *servers = worker->proxy->setup->config->resolver;
+    const struct weir_dns_options options = {.size = sizeof(options),
+                                             .servers = servers,
+                                             .search = "",
+                                             .hosts = "/dev/null"};
+    const int err =
+        servers ? weir_loop_set_dns_options(worker->loop, &options) : 0;
+
+    if (err < 0) {
+        say("resolver: %s", weir_strerror(err));
+    }
+    return err;
+}
+
 /* What a worker needs before it serves. */
 static int prepare(struct worker *worker)
 {
@@ -673,6 +691,9 @@ static int prepare(struct worker *worker)
 
     if (err == 0) {
         err = weir_event_new(worker->loop, &worker->closing.event);
+    }
+    if (err == 0) {
+        err = set_resolver(worker);
     }
     if (err == 0) {
         err = make_services(worker, setup, &worker->services);

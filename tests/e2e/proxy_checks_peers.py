@@ -1,0 +1,37 @@
+"""A server whose checks are answered as a test says, for tests of weir-proxy."""
+
+import threading
+
+from servers import Server
+
+GOOD = b"HTTP/1.1 200 OK\r\n\r\n"
+BAD = b"HTTP/1.1 503 Busy\r\n\r\n"
+
+
+class Checked(Server):
+    """Answers requests of checks, by their path or in one way, when it is told
+    to; echoes what its clients send, and counts these."""
+
+    def __init__(self, answer, answers=None, at_once=True):
+        super().__init__(self.talk)
+        self.answer = answer
+        self.answers = answers or {}
+        self.may_answer = threading.Event()
+        if at_once:
+            self.may_answer.set()
+        self.requests = []
+        self.clients = 0
+
+    def talk(self, connection, _number):
+        data = connection.recv(65536)
+        if data.startswith(b"GET "):
+            self.requests.append(data)
+            self.may_answer.wait()
+            path = data.split()[1]
+            connection.sendall(self.answers.get(path, self.answer))
+            connection.recv(1)
+            return
+        self.clients += bool(data)
+        while data:
+            connection.sendall(data)
+            data = connection.recv(65536)

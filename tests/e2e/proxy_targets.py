@@ -1,0 +1,292 @@
+"""Where weir-proxy's targets are: names with several addresses, which come and
+go with the answers of a name server of this test's, as those of Kubernetes'
+headless services; whose name servers are asked; and the own side of connections.
+"""
+
+import contextlib
+import os
+import socket
+import struct
+import tempfile
+import threading
+
+from harness import WAIT_S, command, equal, fails, matches, run
+from proxy_checks_peers import BAD, GOOD, Checked
+from proxy_wait import wait_until
+from proxying import PROXY, Proxy, told
+from scripted_dns import A, read_question, record
+from servers import Server, echo, echoes, free_port
+
+NAME = "pods.weir-test.example"
+NXDOMAIN = 3
+
+
+class NameServer:
+    """Answers for one name by the addresses that it has at the time, each for a
+    time; there is no other name."""
+
+    def __init__(self, addresses, ttl_s=1):
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.bind(("127.0.0.1", 0))
+        self.address = f"127.0.0.1:{self.socket.getsockname()[1]}"
+        self.addresses = list(addresses)
+        self.ttl_s = ttl_s
+        self.asked = 0
+        self.thread = threading.Thread(target=self.serve)
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.socket.sendto(b"", self.socket.getsockname())
+        self.thread.join()
+        self.socket.close()
+
+    def answer(self, query):
+        name, kind, question = read_question(query)
+        found = self.addresses if name == NAME else []
+        records = [
+            record(b"\xc0\x0c", A, socket.inet_aton(address)).replace(
+                struct.pack(">I", 60), struct.pack(">I", self.ttl_s), 1)
+            for address in found if kind == A]
+        self.asked += kind == A
+        code = 0 if found else NXDOMAIN
+        return query[:2] + struct.pack(">HHHHH", 0x8580 | code, 1,
+                                       len(records), 0, 0) + question + \
+            b"".join(records)
+
+    def serve(self):
+        while True:
+            query, peer = self.socket.recvfrom(4096)
+            if not query:
+                return
+            self.socket.sendto(self.answer(query), peer)
+
+
+class Pods:
+    """Servers at addresses of their own, at one port."""
+
+    def __init__(self, stack, make):
+        self.stack = stack
+        self.make = make
+        self.port = free_port()
+        self.all = {}
+
+    def start(self, host):
+        server = self.make()
+        server.listener.close()
+        server.listener = socket.create_server((host, self.port), backlog=512)
+        self.all[host] = self.stack.enter_context(server)
+        return server
+
+    @property
+    def url(self):
+        return f"tcp://{NAME}:{self.port}"
+
+
+@contextlib.contextmanager
+def pods(addresses, *flags, make=lambda: Server(echo), threads=2, ttl_s=1):
+    """Pods at these addresses behind a proxy, and their name server."""
+    with contextlib.ExitStack() as stack:
+        these = Pods(stack, make)
+        for address in addresses:
+            these.start(address)
+        dns = stack.enter_context(NameServer(addresses, ttl_s))
+        proxy = stack.enter_context(Proxy(
+            "--listen", "tcp://127.0.0.1:0", "--name", "web", "--resolver",
+            dns.address, "--to-addresses", "all", *flags, "--to", these.url,
+            threads=threads))
+        yield proxy, these, dns
+
+
+def use(proxy, count):
+    for _ in range(count):
+        with proxy.connect() as client:
+            echoes(client)
+
+
+def counts(these):
+    return {host: server.accepted for host, server in these.all.items()}
+
+
+# ---- several addresses ----
+
+def test_all_addresses_of_a_name_are_targets():
+    """All threads choose as one: each gets the same number."""
+    hosts = "127.0.0.11", "127.0.0.12", "127.0.0.13"
+    for threads in (1, 3):
+        with pods(hosts, threads=threads) as (proxy, these, _):
+            use(proxy, 30)
+            equal(counts(these), dict.fromkeys(hosts, 10), "connections")
+            equal(proxy.metric("upstream_chosen_total"), 30, "chosen")
+            equal(proxy.metric("upstream_up"), 1, "the name")
+
+
+def test_addresses_come_and_go_with_the_answers():
+    """One that has gone keeps its connections, and gets no new ones."""
+    with pods(["127.0.0.11", "127.0.0.12"]) as (proxy, these, dns):
+        clients = [proxy.connect() for _ in range(4)]
+        for client in clients:
+            echoes(client)
+        dns.addresses = ["127.0.0.12", "127.0.0.13"]
+        these.start("127.0.0.13")
+        wait_until(lambda: use(proxy, 1) or
+                   these.all["127.0.0.13"].accepted > 0)
+        asked = dns.asked  # all threads have asked since, when they do twice
+        wait_until(lambda: dns.asked > asked + 4)
+        before = counts(these)
+        use(proxy, 20)
+        after = counts(these)
+        equal({host: after[host] - before[host] for host in after},
+              {"127.0.0.11": 0, "127.0.0.12": 10, "127.0.0.13": 10}, "new ones")
+        for client in clients:
+            echoes(client)
+            client.close()
+
+
+def test_an_answer_without_addresses_changes_nothing():
+    with pods(["127.0.0.11"]) as (proxy, these, dns):
+        use(proxy, 2)
+        dns.addresses = []
+        asked = dns.asked
+        wait_until(lambda: dns.asked > asked + 1)
+        use(proxy, 4)
+        equal(counts(these), {"127.0.0.11": 6}, "connections")
+
+
+def test_clients_wait_for_the_first_answer():
+    with contextlib.ExitStack() as stack:
+        these = Pods(stack, lambda: Server(echo))
+        these.start("127.0.0.11")
+        silent = stack.enter_context(socket.socket(socket.AF_INET,
+                                                   socket.SOCK_DGRAM))
+        silent.bind(("127.0.0.1", 0))
+        proxy = stack.enter_context(Proxy(
+            "tcp://127.0.0.1:0", these.url, "--resolver",
+            f"127.0.0.1:{silent.getsockname()[1]}", "--to-addresses", "all"))
+        client = proxy.connect()
+        client.sendall(b"x")
+        wait_until(lambda: proxy.metric("connections_active") == 1)
+        dns = NameServer(["127.0.0.11"])
+        dns.socket.close()
+        dns.socket = silent
+        with dns:
+            equal(client.recv(1), b"x", "the answer")
+        client.close()
+
+
+def test_each_address_is_checked_and_keeps_its_state():
+    def make():
+        return Checked(GOOD)
+    hosts = ["127.0.0.11", "127.0.0.12"]
+    with pods(hosts, "--check", "http", "--check", "50ms", "--check-rise", "1",
+              "--check-fall", "1", "--when-down", "cut",
+              make=make) as (proxy, these, dns):
+        wait_until(lambda: use(proxy, 1) or
+                   all(server.clients for server in these.all.values()))
+        clients = [proxy.connect() for _ in range(2)]
+        for client in clients:
+            echoes(client)
+        these.all["127.0.0.12"].answer = BAD
+        matches(told(proxy, "is down"),
+                rf"web, route \*: target tcp://{NAME}:{these.port} at "
+                rf"127\.0\.0\.12:{these.port} is down: HTTP 503")
+        wait_until(lambda: proxy.metric("close_total",
+                                        reason="target-down") == 1)
+        left = 0
+        for client in clients:
+            with contextlib.suppress(OSError), client:
+                echoes(client)
+                left += 1
+        equal(left, 1, "connections that were not cut")
+        before = these.all["127.0.0.12"].clients
+        asked = dns.asked
+        dns.addresses = ["127.0.0.12", "127.0.0.11", "127.0.0.99"]
+        wait_until(lambda: dns.asked > asked + 3)
+        use(proxy, 10)
+        equal(these.all["127.0.0.12"].clients - before, 0, "of the one down")
+        equal(proxy.metric("upstream_up"), 1, "the name")
+
+
+def test_limits_are_those_of_each_address():
+    with pods(["127.0.0.11", "127.0.0.12"], "--queue", "5:60s") as (
+            proxy, these, _):
+        del proxy
+        with Proxy("--listen", "tcp://127.0.0.1:0", "--resolver",
+                   these_dns(these), "--to-addresses", "all", "--to",
+                   these.url, "--limit", "1", threads=2) as limited:
+            clients = [limited.connect() for _ in range(2)]
+            for client in clients:
+                echoes(client)
+            third = limited.connect()
+            with contextlib.suppress(ConnectionResetError):
+                equal(third.recv(1), "a reset", "the third")
+            for client in clients:
+                client.close()
+            limited.stop()
+            equal(sorted(limited.reasons()), ["done", "done", "queue-full"],
+                  "the log")
+
+
+def these_dns(these):
+    """The address of a name server for these pods, which ends with them."""
+    return these.stack.enter_context(NameServer(these.all)).address
+
+
+# ---- whose name servers ----
+
+def test_a_resolver_is_asked_in_place_of_the_hosts_file():
+    """A name that means this proxy there."""
+    with contextlib.ExitStack() as stack:
+        server = stack.enter_context(Server(echo))
+        dns = stack.enter_context(NameServer(["127.0.0.1"]))
+        with open("/etc/hosts", encoding="utf-8") as file:
+            hosts = [line.split()[1] for line in file
+                     if len(line.split()) > 1 and "#" not in line and
+                     not line.split()[1].startswith("localhost")]
+        proxy = stack.enter_context(Proxy(
+            "tcp://127.0.0.1:0", f"tcp://{NAME}:{server.port}", "--resolver",
+            dns.address, threads=2))
+        use(proxy, 4)
+        for host in hosts[:1]:  # it is none of the server's
+            other = stack.enter_context(Proxy(
+                "tcp://127.0.0.1:0", f"tcp://{host}:{server.port}",
+                "--resolver", dns.address))
+            with contextlib.suppress(ConnectionResetError), \
+                    other.connect() as client:
+                equal(client.recv(1), "a reset", "what the client sees")
+            other.stop_by(["connect-lookup"])
+
+
+def test_a_resolver_is_an_address():
+    fails(command(PROXY, "-t", "tcp://127.0.0.1:0", "tcp://127.0.0.1:1",
+                  "--resolver", "dns.example"),
+          r"'dns\.example' is not an address such as 10\.0\.0\.53", 2)
+
+
+# ---- the own side ----
+
+def test_connections_and_checks_of_a_target_come_from_its_own_address():
+    seen = []
+
+    def note(connection, _number):
+        seen.append((connection.getpeername()[0], connection.recv(4)))
+        connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+
+    with Server(note) as one, Server(echo) as other, Proxy(
+            "--listen", "tcp://127.0.0.1:0", "--check", "http", "--check",
+            "50ms", "--unchecked", "use", "--to", one.url, "--from",
+            "127.0.0.77", "--to", other.url, "--backup") as proxy:
+        with proxy.connect() as client:
+            client.sendall(b"mine")
+            equal(client.recv(4), b"HTTP", "the answer")
+        wait_until(lambda: (("127.0.0.77", b"GET ") in seen))
+        equal({host for host, _ in seen}, {"127.0.0.77"}, "own addresses")
+        equal(("127.0.0.77", b"mine") in seen, True, "the connection")
+    fails(command(PROXY, "-t", "--listen", "tcp://127.0.0.1:0", "--to",
+                  "tcp://127.0.0.1:1", "--from", "::1"),
+          r"from is an address of another family", 2)
+
+
+run(globals())

@@ -1,0 +1,51 @@
+/*
+ * Reading the words of where targets are.
+ *
+ * By which name servers their names are found, and from which address they are
+ * connected to.
+ */
+#include "words_set.h"
+
+#include "weir/address.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* The own side of connections to a target. */
+bool words_say_from(void *options, const struct option *word, const char *value,
+                    char *why)
+{
+    struct config *config = options;
+    struct config_target *target = words_owner(config, word, why);
+
+    return target && (weir_address_parse(value, 0, &target->from) == 0 ||
+                      option_refuse(why,
+                                    "'%.100s' is not an address such as "
+                                    "192.0.2.1 or ::1",
+                                    value));
+}
+
+/* Name servers, with a port or without. */
+bool words_say_resolver(void *options, const struct option *word,
+                        const char *value, char *why)
+{
+    struct config *config = options;
+    struct weir_address address;
+    const char *at = value;
+    char item[128];
+
+    do {
+        const size_t len = strcspn(at, ",");
+        snprintf(item, sizeof(item), "%.*s", (int)len, at);
+        if (len >= sizeof(item) ||
+            (weir_address_parse(item, 53, &address) < 0 &&
+             weir_address_parse_with_port(item, &address) < 0)) {
+            return option_refuse(why,
+                                 "'%.100s' is not an address such as 10.0.0.53 "
+                                 "or [::1]:5353, or several of them",
+                                 item);
+        }
+        at += len + (at[len] == ',');
+    } while (*at);
+    return words_set_text(config, word, value, why);
+}
