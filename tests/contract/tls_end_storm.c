@@ -44,26 +44,21 @@ static struct {
 /* The first message of a client, which any number of them may send. */
 static void storm_make_hello(int version)
 {
-    struct test_allocator allocator;
-    struct wr_blocks blocks;
-    struct wr_tls_memory memory;
+    struct tls_account account;
     struct wr_tls_engine engine;
     const struct wr_tls_peer_options how = {.server_hostname = "localhost"};
     weir_tls_context *context = tls_context_of(false, version);
 
-    allocator_init(&allocator);
-    wr_blocks_init(&blocks, &allocator.hooks);
-    wr_tls_memory_init(&memory.account, &blocks);
-    expect_eq(wr_tls_engine_init(&engine, context, &how, &memory.account), 0);
+    tls_account_open(&account);
+    expect_eq(wr_tls_engine_init(&engine, context, &how, account.known), 0);
     expect_eq(wr_tls_engine_handshake(&engine), -EAGAIN);
     struct wr_block *block = wr_tls_engine_take_output(&engine);
     cr_assert(block && !block->next && block->used <= sizeof(storm.hello));
     memcpy(storm.hello, wr_tls_engine_output_of(block), block->used);
     storm.hello_len = block->used;
-    wr_block_give(&blocks, block);
+    wr_block_give(&account.blocks, block);
     wr_tls_engine_fini(&engine);
-    wr_tls_memory_fini(&memory.account);
-    wr_blocks_fini(&blocks);
+    tls_account_close(&account);
     weir_tls_context_unref(context);
 }
 

@@ -48,7 +48,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     wr_tls_engine_feed_eof(&side->engine);
     tls_side_step(side);
     if (side->plain_len > 0 || side->engine.state == WR_TLS_ENGINE_CLOSED ||
-        pair->account.memory.bytes > 200u << 10) {
+        pair->account.allocator.live_bytes > 200u << 10) {
         abort();
     }
     tls_rig_close(pair);

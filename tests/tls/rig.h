@@ -10,7 +10,6 @@
 #define WEIR_TESTS_TLS_RIG_H
 
 #include "lib/tls/engine/engine.h"
-#include "lib/tls/wolfssl/memory.h"
 #include "tests/walk.h"
 
 #include <weir/error.h>
@@ -46,7 +45,7 @@ void tls_contexts_unref(weir_tls_context *a, weir_tls_context *b);
 struct tls_account {
     struct test_allocator allocator;
     struct wr_blocks blocks;
-    struct wr_tls_memory memory;
+    struct wr_tls_account *known; /* the backend's, of malloc() */
 };
 
 void tls_account_open(struct tls_account *account);

@@ -10,14 +10,16 @@ void tls_account_open(struct tls_account *account)
 {
     allocator_init(&account->allocator);
     wr_blocks_init(&account->blocks, &account->allocator.hooks);
-    wr_tls_memory_init(&account->memory.account, &account->blocks);
+    account->known = malloc(wr_tls_backend_get()->account_size);
+    cr_assert_not_null(account->known);
+    wr_tls_backend_get()->account_init(account->known, &account->blocks);
 }
 
 void tls_account_close(struct tls_account *account)
 {
-    expect_eq(account->memory.count, 0);
-    expect_eq(account->memory.bytes, 0);
-    wr_tls_memory_fini(&account->memory.account);
+    wr_tls_backend_get()->account_fini(
+        account->known); /* asserts it is empty */
+    free(account->known);
     wr_blocks_check_invariants(&account->blocks);
     wr_blocks_fini(&account->blocks);
     allocator_check(&account->allocator);
@@ -53,8 +55,8 @@ int tls_side_open(struct tls_side *side, weir_tls_context *context,
                   const struct wr_tls_peer_options *how,
                   struct tls_account *account)
 {
-    const int err = wr_tls_engine_init(&side->engine, context, how,
-                                       &account->memory.account);
+    const int err =
+        wr_tls_engine_init(&side->engine, context, how, account->known);
     if (err < 0) {
         return err;
     }

@@ -175,17 +175,13 @@ UNIT(tls_context, a_client_without_a_name_is_refused)
 {
     const struct wr_tls_peer_options how = {.server_hostname = ""};
     weir_tls_context *context = tls_context_of(false, 0);
-    allocator_init(&pair.account.allocator);
-    wr_blocks_init(&pair.account.blocks, &pair.account.allocator.hooks);
-    wr_tls_memory_init(&pair.account.memory.account, &pair.account.blocks);
+    tls_account_open(&pair.account);
 
     expect_eq(wr_tls_engine_init(&pair.client.engine, context, &how,
-                                 &pair.account.memory.account),
+                                 pair.account.known),
               -EINVAL);
 
-    wr_tls_memory_fini(&pair.account.memory.account);
-    wr_blocks_fini(&pair.account.blocks);
-    allocator_check(&pair.account.allocator);
+    tls_account_close(&pair.account);
     weir_tls_context_unref(context);
 }
 

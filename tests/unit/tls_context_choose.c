@@ -4,6 +4,7 @@
  *
  * Which certificate was shown is seen by its size: one has an RSA key.
  */
+#include "lib/tls/wolfssl/memory.h"
 #include "tests/tls/rig.h"
 
 #include <errno.h>
@@ -224,8 +225,8 @@ UNIT(tls_choose, a_name_that_is_too_long_is_refused_unseen)
 
     program.count = 0;
     tls_pair_open(&pair, client, server, &how);
-    struct wr_tls_memory_scope before =
-        wr_tls_memory_enter(&pair.account.memory, WR_TLS_MEMORY_PLAIN);
+    struct wr_tls_memory_scope before = wr_tls_memory_enter(
+        wr_tls_memory_of(pair.account.known), WR_TLS_MEMORY_PLAIN);
     expect_eq(wolfSSL_UseSNI(pair.client.engine.conn.ssl, WOLFSSL_SNI_HOST_NAME,
                              longest, 256),
               WOLFSSL_SUCCESS);

@@ -12,6 +12,10 @@
 #include "lib/tls/engine/engine_impl.h"
 
 #include <errno.h>
+#include <wolfssl/options.h>
+
+#include <wolfssl/error-ssl.h>
+#include <wolfssl/ssl.h>
 #include <wolfssl/wolfcrypt/aes.h>
 
 enum {

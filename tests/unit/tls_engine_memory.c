@@ -40,7 +40,7 @@ static void memory_measure(int version, bool is_server, bool rsa, bool talks,
     struct wr_tls_peer_options again = {.server_hostname = "localhost"};
     expect_ok(wr_tls_engine_init(
         engine, is_server ? pair.server.context : pair.client.context, &again,
-        &pair.account.memory.account));
+        pair.account.known));
     tls_pair_disconnect(&pair);
 }
 
@@ -269,11 +269,11 @@ UNIT(tls_memory, a_session_is_charged_to_no_loop)
     const struct tls_rig_options options = {.version = 13};
     struct wr_tls_known *session = NULL;
     tls_rig_connect(&pair, &options);
-    const uint64_t bytes = pair.account.memory.bytes;
+    const uint64_t bytes = pair.account.allocator.live_bytes;
 
     expect_eq(wr_tls_engine_get_session(&pair.client.engine, &session), 0);
 
-    expect_eq(pair.account.memory.bytes, bytes);
+    expect_eq(pair.account.allocator.live_bytes, bytes);
     tls_pair_disconnect(&pair);
     wr_tls_backend_get()->session_free(
         session); /* the loop and its account are gone */
@@ -285,5 +285,5 @@ UNIT_ABORTS(tls_memory, an_account_does_not_end_before_what_it_holds,
     const struct tls_rig_options options = {.version = 13};
     tls_rig_connect(&pair, &options);
 
-    wr_tls_memory_fini(&pair.account.memory.account);
+    wr_tls_backend_get()->account_fini(pair.account.known);
 }

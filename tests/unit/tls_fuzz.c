@@ -65,7 +65,7 @@ static void fuzz_check(const struct tls_side *side)
     cr_assert(side->result != 0 ||
               side->engine.state == WR_TLS_ENGINE_RECEIVED_CLOSE ||
               side->engine.state == WR_TLS_ENGINE_CLOSED);
-    cr_assert_lt(pair.account.memory.bytes, 200u << 10);
+    cr_assert_lt(pair.account.allocator.live_bytes, 200u << 10);
 }
 
 /* Writes what is there to be written, once a side is open. */

@@ -1,32 +1,28 @@
 /*
- * Two TLS engines in memory (tests/tls/rig.h) whose contexts are doubles.
+ * Two TLS engines in memory (tests/tls/rig.h), whose contexts are made by a few
+ * options of a test.
  *
- * A double sets wolfSSL up as a test asks, so that the engine is tested without
- * the files of lib/tls/context/. There are records of the test's own, too,
- * which are sealed as the client would seal them.
+ * There are records of the test's own, too, which are sealed as the client
+ * would seal them. Nothing here is of a certain library.
  */
 #ifndef WEIR_TESTS_UNIT_TLS_RIG_H
 #define WEIR_TESTS_UNIT_TLS_RIG_H
 
 #include "tests/tls/rig.h"
 
-#include <wolfssl/options.h>
-
-#include <wolfssl/ssl.h>
-
 struct tls_rig_options {
     int version; /* 12 or 13 */
     bool rsa;    /* the server's key; else ECDSA */
     bool can_export;
-    bool client_is_old; /* it lacks the extended master secret */
-    bool no_trust;      /* the client knows no authority */
+    bool no_trust; /* the client knows no authority */
     bool client_certificate;
     bool wants_certificate; /* the server does */
     bool asks;              /* the server's program chooses in handshakes */
+    bool seals;             /* the client's secret is noted for records */
     int client_version;     /* another one than the server's */
     const char *server_alpn;
     const char *client_alpn;
-    const char *ciphers; /* the client's; NULL: wolfSSL's own list */
+    const char *ciphers; /* the client's; NULL: all of them */
     struct wr_tls_known *session;
 };
 
