@@ -601,6 +601,8 @@ UNIT_IN(proxy_words, checks_and_clients_that_are_no_whole_are_refused,
                "tcp", "when-back", "cut", "to", "tcp://127.0.0.1:2");
     INCOMPLETE("check-tls needs a check", "listen", "tcp://127.0.0.1:1",
                "check-tls", "on", "to", "tcp://127.0.0.1:2");
+    INCOMPLETE("check-at needs a check", "listen", "tcp://127.0.0.1:1", "to",
+               "tcp://127.0.0.1:2", "check-at", "tcp://:3");
     INCOMPLETE("check-fast needs a check", "listen", "tcp://127.0.0.1:1",
                "check-fast", "1s", "to", "tcp://127.0.0.1:2");
     INCOMPLETE("check-ca needs checks with TLS", "listen", "tcp://127.0.0.1:1",

@@ -224,6 +224,9 @@ static bool is_target_right(const struct config_route *route,
     const bool is_at_port =
         own->has_at ? is_port_alone(&own->at) : route->check_port > 0;
 
+    if (own->has_at && !route->is_checked && own->interval_ns == 0) {
+        return option_refuse(why, "check-at needs a check");
+    }
     if (is_at_port && is_unix(&target->at)) {
         return option_refuse(why, "'%s' has no other port to check",
                              target->at.text);
