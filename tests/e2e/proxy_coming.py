@@ -197,7 +197,7 @@ OF_MAIN = re.compile(r"worker_|user |env |error_log")
 IN_STREAM = re.compile(r"limit_conn_zone|map |geo|log_format|resolver ")
 # Not of a free nginx, no whole directive, or of its command line.
 NO_DIRECTIVE = re.compile(
-    r"slow_start|queue|upstream |nginx |kill |stub_status|include |so_keepalive|"
+    r"slow_start|queue|upstream | resolve$|nginx |kill |stub_status|include |so_keepalive|"
     r"access_log|env |worker_connections|ssl_crl|limit_conn_dry_run|default |map |geo$|down|b$|"
     r"ssl_reject_handshake|ssl_alpn|deny all|limit_conn addr|log_format|a\.example|"
     r"\"\"|user |udp_|proxy_ssl_certificate|set_real_ip_from$|error_log$")
