@@ -238,6 +238,37 @@ def test_who_says_nothing_or_nonsense_keeps_nobody_out():
         matches(pair.order("status"), "up, weight 1")
 
 
+def test_what_would_change_is_said_before():
+    with contextlib.ExitStack() as stack:
+        pair = Pair(stack)
+
+        def look():
+            outcome = command(PROXY, "-t", "--config", pair.path)
+            equal(outcome.status, 0, f"exit code, with {outcome.err!r}")
+            return [line.removeprefix("weir-proxy: ") for line in
+                    outcome.err.splitlines()]
+
+        equal(look(), [f"the proxy that serves {pair.ctl} has the same",
+                       "the configuration is good"], "without a change")
+        with open(pair.path, encoding="ascii") as file:
+            text = file.read()
+        with open(pair.path, "w", encoding="ascii") as file:
+            file.write(text.replace(
+                "[db]", "drain = 5s\n[db]\nidle-timeout = 1m").replace(
+                f"to = tcp://127.0.0.1:{pair.b.port}\n",
+                "to = tcp://127.0.0.1:9\nweight = 2\n"))
+        a, b = "reading it again would ", "[db] route *: to = tcp://127.0.0.1:"
+        equal(sorted(look()), sorted([
+            f"{a}bring: [db] idle-timeout = 1m", f"{a}bring: drain = 5s",
+            f"{a}bring: {b}9, weight 2",
+            f"{a}take away: {b}{pair.b.port}, weight 1",
+            "the configuration is good"]), "with a change")
+        pair.order("reload")
+        equal(len(look()), 2, "lines after it was read")
+        pair.proxy.stop()
+        equal(look(), ["the configuration is good"], "without a proxy")
+
+
 def test_commands_at_the_same_time_all_hold():
     with contextlib.ExitStack() as stack:
         pair = Pair(stack)

@@ -20,6 +20,7 @@ static const struct row {
 } rows[COMMANDS] = {
     [COMMAND_HELP] = {"help", "", "these lines"},
     [COMMAND_STATUS] = {"status", "", "all targets, a line for each"},
+    [COMMAND_FACTS] = {"facts", "", "what the configuration in force says"},
     [COMMAND_RELOAD] = {"reload", "", "read the configuration again"},
     [COMMAND_WEIGHT] = {"weight", "TARGET N",
                         "its share of new connections, 0 to 256"},

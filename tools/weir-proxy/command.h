@@ -20,6 +20,7 @@
 enum command_kind {
     COMMAND_HELP,
     COMMAND_STATUS,
+    COMMAND_FACTS,
     COMMAND_RELOAD,
     COMMAND_WEIGHT,
     COMMAND_DRAIN,

@@ -545,6 +545,7 @@ void config_free(struct config *config)
     free(config->handover_path);
     free(config->control_path);
     free(config->resolver);
+    config_free_texts(&config->said);
     free(config->user);
     free(config->group);
     free(config->chroot);

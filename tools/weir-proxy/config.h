@@ -295,8 +295,9 @@ struct config {
     char *chroot;
     bool has_sandbox;
     bool is_verbose;
-    bool tests_only; /* -t: look at the configuration, and end */
-    bool is_top;     /* --top: show what the proxy at admin does */
+    bool tests_only;          /* -t: look at the configuration, and end */
+    bool is_top;              /* --top: show what the proxy at admin does */
+    struct config_texts said; /* words of files, in lines (facts.h) */
     struct config_service *services;
     size_t service_count;
 };

@@ -159,9 +159,23 @@ static void obey(struct doing *doing, struct route *route, size_t target)
     }
 }
 
+/* Those of its name, too, where each address is an upstream. */
+static void cut_target(struct route *route, const struct config_target *target)
+{
+    const size_t count = weir_upstreams_get_count(route->upstreams);
+
+    for (size_t i = 0; i < count; i++) {
+        const weir_upstream *one =
+            weir_upstreams_get_upstream(route->upstreams, i);
+        if (weir_upstream_get_user(one) == target) {
+            cuts_begin(route, one, 0);
+        }
+    }
+}
+
 static void cut(struct doing *doing, struct route *route, size_t target)
 {
-    weir_upstream *upstream =
+    const weir_upstream *upstream =
         weir_upstreams_get_upstream(route->upstreams, target);
     struct weir_upstream_info info = {.size = sizeof(info)};
 
@@ -170,7 +184,7 @@ static void cut(struct doing *doing, struct route *route, size_t target)
                          route->config->targets[target].at.text) &&
         weir_upstream_get_info(upstream, &info) == 0) {
         doing->cut_count += info.active_count;
-        cuts_begin(route, upstream, 0);
+        cut_target(route, &route->config->targets[target]);
     }
 }
 
@@ -306,11 +320,16 @@ static char do_reload(struct doing *doing)
 
 static char do_command(struct doing *doing)
 {
+    const struct setup *setup = doing->worker->proxy->setup;
+
     switch (doing->command.kind) {
     case COMMAND_HELP:
         return do_help(doing);
     case COMMAND_STATUS:
         return do_status(doing);
+    case COMMAND_FACTS:
+        fputs(setup->facts ? setup->facts : "", doing->out);
+        return CONTROL_DONE;
     case COMMAND_RELOAD:
         return do_reload(doing);
     default:

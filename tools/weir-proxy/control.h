@@ -26,5 +26,8 @@ void control_free(struct control *control);
 
 /* weir-proxy --ctl PATH COMMAND...: returns the exit code. */
 int control_send(const char *path, int word_count, char **words);
+/* The facts of the proxy that serves this socket, to be freed; NULL: there is
+ * none. */
+char *control_get_facts(const char *path);
 
 #endif

@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -21,26 +22,25 @@
 
 enum { EXIT_FAILED = 1, EXIT_WRONG = 2 };
 
-/* A socket, or -1 after a line. */
+/* A socket, or a negative errno. */
 static int connect_to(const char *path)
 {
     const struct timeval limit = {.tv_sec = ANSWER_S};
     struct weir_address address;
 
     if (weir_address_parse_unix(path, &address) < 0) {
-        say("'%.60s' is no path of a Unix socket", path);
-        return -1;
+        return -ENAMETOOLONG;
     }
     const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd >= 0 && connect(fd, &address.storage.any, address.len) == 0 &&
         setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)) == 0) {
         return fd;
     }
-    say("%s: %s", path, strerror(errno));
+    const int err = -errno;
     if (fd >= 0) {
         close(fd);
     }
-    return -1;
+    return err;
 }
 
 /* False: they are too long, or have a tab or a line's end. */
@@ -97,6 +97,7 @@ int control_send(const char *path, int word_count, char **words)
     }
     const int fd = connect_to(path);
     if (fd < 0) {
+        say("%s: %s", path, strerror(-fd));
         return EXIT_FAILED;
     }
     int code = EXIT_FAILED;
@@ -107,4 +108,31 @@ int control_send(const char *path, int word_count, char **words)
     }
     close(fd);
     return code;
+}
+
+char *control_get_facts(const char *path)
+{
+    static const char line[] = "facts\n";
+    const int fd = connect_to(path);
+    FILE *in = fd >= 0 ? fdopen(fd, "r") : NULL;
+    char *text = NULL;
+    size_t room = 0;
+    ssize_t len = -1;
+
+    if (!in) {
+        if (fd >= 0) {
+            close(fd);
+        }
+        return NULL;
+    }
+    if (send(fd, line, sizeof(line) - 1, MSG_NOSIGNAL) > 0) {
+        len = getdelim(&text, &room, '\0', in); /* all of it */
+    }
+    fclose(in);
+    if (len < 2 || text[0] != CONTROL_DONE) {
+        free(text);
+        return NULL;
+    }
+    memmove(text, text + 2, (size_t)len - 1);
+    return text;
 }

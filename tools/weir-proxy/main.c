@@ -6,6 +6,7 @@
  */
 #include "admin.h"
 #include "control.h"
+#include "facts.h"
 #include "handover.h"
 #include "manager.h"
 #include "memory.h"
@@ -220,6 +221,18 @@ static void ignore_signals(void)
     ignore(SIGPIPE);
 }
 
+/* Says what a proxy that serves its socket would change. */
+static void compare_with_running(const struct setup *setup)
+{
+    const char *path = setup->config->control_path;
+    char *facts = path ? control_get_facts(path) : NULL;
+
+    if (facts && setup->facts && facts_compare(facts, setup->facts) == 0) {
+        say("the proxy that serves %s has the same", path);
+    }
+    free(facts);
+}
+
 /* Reads the files that the configuration names, which is taken; then the exit
  * code. */
 static int look_and_serve(struct config *config, int argc, char **argv)
@@ -239,6 +252,7 @@ static int look_and_serve(struct config *config, int argc, char **argv)
     validity_warn(config);
     if (tests_only) {
         confine_look(config);
+        compare_with_running(setup);
         say("the configuration is good");
         setup_unref(setup);
         return EXIT_DONE;

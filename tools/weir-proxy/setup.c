@@ -7,6 +7,7 @@
 #include "setup.h"
 
 #include "clients.h"
+#include "facts.h"
 #include "states.h"
 
 #include <errno.h>
@@ -48,6 +49,7 @@ struct setup *setup_new(struct config *config, const struct setup *before,
     atomic_init(&setup->users, 1);
     setup->config = config;
     setup->log.fd = -1;
+    setup->facts = facts_make(config);
     setup->clients = clients_make_next(config, before ? before->clients : NULL,
                                        before ? before->config : NULL, why);
     if (setup->clients) {
@@ -82,6 +84,7 @@ void setup_unref(struct setup *setup)
     free(setup->places);
     free(setup->route_shared);
     free(setup->orders);
+    free(setup->facts);
     free(setup);
 }
 

@@ -6,6 +6,7 @@
  */
 #include "words.h"
 
+#include "facts.h"
 #include "tools/common/engine.h"
 #include "tools/common/units.h"
 #include "tools/common/version.h"
@@ -506,7 +507,9 @@ bool words_say(struct config *config, const char *name, const char *value,
 
     if (word) {
         return (has_unit(word, value, reason) &&
-                option_read(&words, config, word, value, reason)) ||
+                option_read(&words, config, word, value, reason) &&
+                (facts_note(config, word->name, value) ||
+                 option_refuse(reason, "no memory"))) ||
                option_refuse(why, "%s: %.400s", word->name, reason);
     }
     const char *like = option_suggest(&words, name);
