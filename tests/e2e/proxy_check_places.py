@@ -5,6 +5,7 @@ targets that are checked otherwise than their route, or not at all.
 
 import contextlib
 import os
+import random
 import shutil
 import signal
 import socket
@@ -15,7 +16,10 @@ from harness import equal, is_sanitized, matches, run
 from proxy_certificates import Secured, certificates, make_certificate
 from proxy_wait import wait_until
 from proxying import PROXY, Proxy, expect_reset, target, told
-from servers import Server, echo, echoes
+from servers import Server, echo, echoes, reset
+
+SEED = int(os.environ.get("WEIR_TEST_SEED") or random.randrange(1 << 32))
+print(f"# WEIR_TEST_SEED={SEED}")
 
 GOOD = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 BAD = b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n"
@@ -158,38 +162,36 @@ def test_a_check_may_go_to_another_place():
 
 # ---- headers ----
 
+def first_check(*flags, elsewhere=False):
+    """What a check says to the target, or to another port, and its port."""
+    rest = Rest()
+    with Server(echo if elsewhere else rest) as server, \
+            Server(rest) as checked:
+        if elsewhere:
+            flags = ("--check-port", str(checked.port), *flags)
+        with Proxy(*checks(*flags), target(server)) as proxy:
+            wait_until(lambda: proxy.metric("upstream_checks_total") > 0)
+            equal(proxy.metric("upstream_up"), 1, "targets that are up")
+    return rest.said[0], server.port
+
+
 def test_a_check_begins_with_the_header_of_connections():
     """LOCAL, as no client is behind it."""
-    rest = Rest()
-    with Server(rest) as server:
-        with Proxy(*checks("--send-proxy", "v2"), target(server)) as proxy:
-            wait_until(lambda: rest.said)
-            equal(rest.said[0][:20], LOCAL + b"GET ", "the check")
-            equal(proxy.metric("upstream_up"), 1, "targets that are up")
-        rest.said.clear()
-        with Proxy(*checks("--send-proxy", "v1"), target(server)):
-            wait_until(lambda: rest.said)
-            matches(rest.said[0].decode(),
-                    r"PROXY TCP4 127\.0\.0\.1 127\.0\.0\.1 \d+ "
-                    f"{server.port}\r\nGET /")
-        rest.said.clear()
-        with Proxy(*checks("--send-proxy", "v1", "--check-proxy", "off"),
-                   target(server)):
-            wait_until(lambda: rest.said)
-            equal(rest.said[0][:5], b"GET /", "the check")
+    said, _ = first_check("--send-proxy", "v2")
+    equal(said[:20], LOCAL + b"GET ", "the check")
+    said, port = first_check("--send-proxy", "v1")
+    matches(said.decode(), r"PROXY TCP4 127\.0\.0\.1 127\.0\.0\.1 \d+ "
+                           f"{port}\r\nGET /")
+    said, _ = first_check("--send-proxy", "v1", "--check-proxy", "off")
+    equal(said[:5], b"GET /", "the check")
 
 
 def test_another_port_gets_no_header_unless_that_is_said():
-    rest = Rest()
-    with Server(echo) as server, Server(rest) as checked:
-        flags = ("--send-proxy", "v2", "--check-port", str(checked.port))
-        with Proxy(*checks(*flags), target(server)):
-            wait_until(lambda: rest.said)
-            equal(rest.said[0][:5], b"GET /", "the check")
-        rest.said.clear()
-        with Proxy(*checks(*flags, "--check-proxy", "v2"), target(server)):
-            wait_until(lambda: rest.said)
-            equal(rest.said[0][:20], LOCAL + b"GET ", "the check")
+    said, _ = first_check("--send-proxy", "v2", elsewhere=True)
+    equal(said[:5], b"GET /", "the check")
+    said, _ = first_check("--send-proxy", "v2", "--check-proxy", "v2",
+                          elsewhere=True)
+    equal(said[:20], LOCAL + b"GET ", "the check")
 
 
 def test_a_header_goes_before_the_tls_of_a_check():
@@ -274,6 +276,40 @@ def test_a_check_with_an_answer_ends_without_a_reset():
         known.wait(60)
         equal(set(ends), {b"QUIT\r\n\x00"}, "ends of checks")
         equal(proxy.metric("upstream_checks_failed_total"), 0, "bad checks")
+
+
+BEGINNINGS = (b"", b"HTTP/1.1 ", b"HTTP/1.1 100\r\n\r\n", b"220 a\n",
+              b"R\0\0\0\x08\0\0\0\0", b"S\0\0\0\x05a",
+              b"\2\0\0\0\x0ax\1\0\0\2\xfe", b"\xff\xff\xff\0")
+
+
+def test_a_server_may_answer_any_bytes():
+    """In pieces, too many, followed by a reset or by nothing."""
+    chance = random.Random(SEED)
+
+    def serve(connection, _number):
+        connection.sendall(chance.choice(BEGINNINGS))
+        for _ in range(chance.randrange(3)):
+            connection.sendall(chance.randbytes(chance.randrange(9000)))
+        if chance.randrange(4) == 0:
+            reset(connection)
+        elif chance.randrange(2):
+            connection.recv(1024)
+
+    flags = []
+    with Server(serve) as server:
+        for kind in "http", "postgres:u", "mysql:u", "tls", "text":
+            flags += ["--listen", "tcp://127.0.0.1:0", "--name", kind,
+                      "--check", kind, "--check", "5ms", "--check-timeout",
+                      "50ms", "--to"]
+            flags += ([f"tls://127.0.0.1:{server.port}", "--to-insecure"]
+                      if kind == "tls" else [target(server)])
+        flags += ["--check-expect", "220", "--check-expect", r"\n",
+                  "--check-send", r"\x00a", "--check-expect", "^b"]
+        with Proxy(*flags, threads=2) as proxy:
+            wait_until(lambda: proxy.metric("upstream_checks_total") +
+                       proxy.metric("upstream_checks_failed_total") > 500)
+            equal(proxy.get("/healthz")[0], 200, "it goes on")
 
 
 def test_a_wrong_answer_counts_at_once():
