@@ -289,4 +289,31 @@ def test_connections_and_checks_of_a_target_come_from_its_own_address():
           r"from is an address of another family", 2)
 
 
+# ---- headers ----
+
+def test_each_target_has_the_header_that_it_wants():
+    def tell(connection, _number):
+        data = connection.recv(1000)
+        kind = (b"1" if data.startswith(b"PROXY TCP4 ") else
+                b"2" if data.startswith(b"\r\n\r\n\0\r\nQUIT") else b"-")
+        connection.sendall(kind)
+
+    wanted = (), ("off",), ("v1",), ("v2",)
+    for of_route, kinds in ((), "--12"), (("--send-proxy", "v2"), "2-12"):
+        with contextlib.ExitStack() as stack:
+            flags = []
+            for one in wanted:
+                server = stack.enter_context(Server(tell))
+                flags += ["--to", server.url]
+                flags += ["--target-proxy", *one] if one else []
+            proxy = stack.enter_context(Proxy(
+                "--listen", "tcp://127.0.0.1:0", *of_route, *flags))
+            seen = []
+            for _ in wanted:
+                with proxy.connect() as client:
+                    client.sendall(b"hello")
+                    seen.append(client.recv(1).decode())
+            equal("".join(seen), kinds, f"headers with {of_route}")
+
+
 run(globals())

@@ -409,6 +409,7 @@ static const struct {
     {"backup-use", "some", "all or first"},
     {"to-addresses", "two", "one or all"},
     {"from", "here", "an address such as 192.0.2.1"},
+    {"target-proxy", "v3", "as-route, off, v1 or v2"},
     {"resolver", "dns.example", "an address such as 10.0.0.53"},
 
     {"resolver", "", "an address such as 10.0.0.53"},

@@ -70,7 +70,7 @@ static enum weir_proxy_version header_of(const struct config_route *route,
     default:
         return is_elsewhere || check_plan_port(route, target) != target->at.port
                    ? version_of(HEADER_NONE)
-                   : version_of(route->send_header);
+                   : version_of(config_header_of(route, target));
     }
 }
 

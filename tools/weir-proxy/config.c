@@ -463,6 +463,22 @@ bool config_logs_in(enum weir_check_kind kind)
 
 /* ---- threads ---- */
 
+enum config_header config_header_of(const struct config_route *route,
+                                    const struct config_target *target)
+{
+    switch (target->send_header) {
+    case TARGET_HEADER_NONE:
+        return HEADER_NONE;
+    case TARGET_HEADER_V1:
+        return HEADER_V1;
+    case TARGET_HEADER_V2:
+        return HEADER_V2;
+    case TARGET_HEADER_OF_ROUTE:
+    default:
+        return route->send_header;
+    }
+}
+
 uint32_t config_count_tries(const struct config_route *route)
 {
     return route->tries > 0                  ? (uint32_t)route->tries

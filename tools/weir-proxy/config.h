@@ -119,6 +119,14 @@ enum config_tlv {
     CONFIG_TLV_SSL = 4,
 };
 
+/* That of one target. */
+enum config_target_header {
+    TARGET_HEADER_OF_ROUTE,
+    TARGET_HEADER_NONE,
+    TARGET_HEADER_V1,
+    TARGET_HEADER_V2,
+};
+
 /* A word that may be given several times. */
 struct config_texts {
     char **texts;
@@ -144,6 +152,7 @@ struct config_target {
     bool is_backup;
     struct config_target_check check;
     struct weir_address from; /* its own side; len 0: any */
+    enum config_target_header send_header;
     size_t list_count; /* targets of one 'to', of which this is the last; or 0
                         */
 };
@@ -343,6 +352,10 @@ struct config_target *config_target(struct config *config);
 
 /* True for checks that log in as a user. */
 bool config_logs_in(enum weir_check_kind kind);
+
+/* The header that connections to a target begin with. */
+enum config_header config_header_of(const struct config_route *route,
+                                    const struct config_target *target);
 
 /* Targets that are tried for a connection, and failures in a row after which a
  * target rests; where the first target is to be used alone a connection does

@@ -394,6 +394,7 @@ static void spread_list(struct config_route *route, size_t last)
         target->is_backup = said->is_backup;
         target->check = said->check;
         target->from = said->from;
+        target->send_header = said->send_header;
     }
 }
 

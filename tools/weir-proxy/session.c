@@ -101,22 +101,24 @@ static void give_up(struct session *session, enum end_reason reason,
     }
 }
 
-/* Says to the target who the client is, where the route says so. */
+/* Says to the target who the client is, where that is wanted. */
 static int send_header(const struct session *session)
 {
     const struct config_route *route = session->route->config;
+    const enum config_header version = config_header_of(
+        route,
+        weir_upstream_get_user(weir_upstream_slot_get_upstream(session->slot)));
     struct weir_proxy_header header = {
         .size = sizeof(header),
-        .version =
-            route->send_header == HEADER_V1 ? WEIR_PROXY_V1 : WEIR_PROXY_V2,
+        .version = version == HEADER_V1 ? WEIR_PROXY_V1 : WEIR_PROXY_V2,
     };
     char tlvs[TLVS_SIZE_MAX];
     char text[TLVS_SIZE_MAX + 256];
 
-    if (route->send_header == HEADER_NONE) {
+    if (version == HEADER_NONE) {
         return 0;
     }
-    if (route->send_tlvs) {
+    if (route->send_tlvs && version == HEADER_V2) {
         const int tlvs_len = tlvs_write(session, tlvs, sizeof(tlvs));
         if (tlvs_len < 0) {
             return tlvs_len;

@@ -262,7 +262,7 @@ static struct weir_tls_settings tls_of(const struct config_route *config,
 static bool has_tls_at_once(const struct config_route *config,
                             const struct config_target *target)
 {
-    return target->at.is_tls && config->send_header == HEADER_NONE;
+    return target->at.is_tls && config_header_of(config, target) == HEADER_NONE;
 }
 
 void targets_obey(const struct route *route, size_t index)

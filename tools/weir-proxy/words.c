@@ -27,6 +27,8 @@ static const char *const unknown_names[] = {"default", "refuse", NULL};
 static const char *const check_headers[] = {"auto", "off", "v1", "v2", NULL};
 static const char *const unchecked_ways[] = {"wait", "use", NULL};
 static const char *const headers_out[] = {"off", "v1", "v2", NULL};
+static const char *const target_headers[] = {"as-route", "off", "v1", "v2",
+                                             NULL};
 static const char *const headers_in[] = {"off", "v1", "v2", "any", NULL};
 
 /* The library's kinds of checks, behind "off". */
@@ -380,6 +382,9 @@ static const struct option rows[] = {
      .repeats = true, .scope = SCOPE_TARGET, .read = words_say_to},
     {"weight", 0, "N", "share of the connections, 0 to 256 (1)", .most = 256,
      .kind = OPTION_COUNT, AT_TARGET(weight)},
+    {"target-proxy", 0, "VERSION",
+     "the PROXY header of this target: v1, v2, off or as-route (send-proxy)",
+     .kind = OPTION_CHOICE, .choices = target_headers, AT_TARGET(send_header)},
     {"from", 0, "ADDRESS",
      "own address of connections to the target, and of its checks (any)",
      .scope = SCOPE_TARGET, .read = words_say_from},
