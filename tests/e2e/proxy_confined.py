@@ -14,6 +14,7 @@ from harness import (WAIT_S, Skip, command, equal, fails, is_sanitized, matches,
 from proxy_wait import wait_until
 from proxying import PROXY, Proxy, target, told
 from servers import Server, echo, echoes, free_port
+import manual
 
 NOBODY = 65534
 ENGINES = ("uring", "poll")
@@ -191,6 +192,23 @@ def test_who_cannot_be_is_refused():
                           (("--chroot", "/none"), "chroot")):
         fails(command(PROXY, "-t", "tcp://127.0.0.1:0", "tcp://127.0.0.1:1",
                       *flags), wanted, 2)
+
+
+def test_the_sandbox_knows_each_word_that_names_a_file():
+    folder = os.path.join(manual.TOOLS, "weir-proxy")
+    text = {}
+    for name in ("words.c", "confine_paths.c"):
+        with open(os.path.join(folder, name), encoding="utf-8") as file:
+            text[name] = file.read()
+    rows = re.findall(r'^    \{"([\w-]+)", 0, "[^"]*FILE"(.*?)\},$',
+                      text["words.c"], re.M | re.S)
+    equal(len(rows) > 10, True, f"{rows}")
+    for word, rest in rows:
+        field = re.search(r"AT_[A-Z]+\((\w+)\)", rest)
+        if field or word == "key":
+            name = field[1] if field else "keys"
+            matches(text["confine_paths.c"], rf"->{name}\b",
+                    f"a use of the file of {word}")
 
 
 def test_the_unit_of_systemd_is_exposed_little():

@@ -105,7 +105,8 @@ static bool has_system_roots(const struct config_route *route)
         const struct config_target *target = &route->targets[i];
         has_tls |= target->at.is_tls || target->check.at.is_tls;
     }
-    return has_tls && !route->to_ca && !route->to_insecure;
+    return (has_tls && !route->to_ca && !route->to_insecure) ||
+           route->check_tls == CHECK_TLS_ON;
 }
 
 static bool has_names(const struct config_route *route)
@@ -127,6 +128,7 @@ static void use_route(const struct walk *walk, const struct config_route *route)
                                         "/usr/local/share/ca-certificates"};
     static const char *const names[] = {"/etc/resolv.conf", "/etc/hosts"};
 
+    use_path(walk, route->check_ca, CONFINE_READ);
     use_path(walk, route->to_ca, CONFINE_READ);
     use_path(walk, route->to_crl, CONFINE_READ);
     use_path(walk, route->to_cert, CONFINE_READ);
