@@ -251,6 +251,33 @@ def test_checks_come_sooner_where_the_state_is_in_doubt():
         wait_until(lambda: proxy.metric("upstream_up") == 1)
 
 
+def test_the_number_of_checks_does_not_grow_with_threads():
+    """A check is answered late, and the next one comes when it is over."""
+    lock = threading.Lock()
+    under_way = []
+
+    def serve(connection, number):
+        if not connection.recv(4096):
+            return
+        with lock:
+            under_way.append(len(under_way) - len(answered))
+        threading.Event().wait(0.03)
+        with lock:
+            answered.append(number)
+        connection.sendall(GOOD)
+
+    answered = []
+    with Server(serve) as server, Proxy(
+            *checks("--check-port", str(server.port), "--check-timeout", "60s",
+                    every="10ms"),
+            target(server), threads=8) as proxy:
+        wait_until(lambda: len(answered) >= 30)
+        equal(max(under_way), 0, "others under way when a check begins")
+        with lock:
+            seen = len(answered)
+        wait_until(lambda: proxy.metric("upstream_checks_total") >= seen)
+
+
 # ---- what a check leaves behind ----
 
 def test_a_check_with_an_answer_ends_without_a_reset():
