@@ -237,6 +237,22 @@ def test_tls_is_opened_beside_plain_clients():
               "the log")
 
 
+def test_clients_of_tls_show_certificates_beside_plain_ones():
+    files = certificates()
+    flags = ("--cert", files["proxy"], "--client-ca", files["ca"],
+             "--require-client-cert")
+    with routed(ANY, PLAIN, ("*", "--route-as", "tls"), flags=flags) as proxy:
+        gets(proxy, b"x", 0)
+        context = client_context()
+        context.load_cert_chain(files["client"])
+        with secure(proxy, context=context) as client:
+            equal(client.recv(100), b"1:", "with a certificate")
+        with contextlib.suppress(OSError):
+            equal(opened(proxy), b"", "without one")
+        equal(logged(proxy, "route", "reason")[::2],
+              [("*/plain", "done"), ("-", "handshake")], "the log")
+
+
 def test_the_protocol_that_was_agreed_chooses_and_then_what_is_inside():
     flags = ("--cert", certificates()["proxy"], "--alpn", "h2,x-turn")
     routes = (("*", "--route-alpn", "h2"), ("*", "--route-begin", "Q"),

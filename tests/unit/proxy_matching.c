@@ -370,6 +370,26 @@ UNIT(proxy_matching, what_is_left_behind_all_of_tls_needs_no_certificate)
            "*");
 }
 
+UNIT(proxy_matching, a_route_beside_certificates_of_clients_says_if_it_is_plain)
+{
+    ROUTES("listen", "any://127.0.0.1:1", "cert", "a", "client-ca", "b",
+           "require-client-cert", "on", "route", "*", "route-as", "plain",
+           "route", "a.test", "route", "*", "route-as", "tls");
+}
+
+UNIT_IN(proxy_matching, no_client_gets_past_a_certificate_by_having_no_tls,
+        unit_alone, void)
+{
+    REFUSED("client-ca needs tls:// at every 'listen', or route-as", "listen",
+            "any://127.0.0.1:1", "cert", "a", "client-ca", "b", "route", "*");
+    REFUSED("client-ca needs tls:// at every 'listen', or route-as", "listen",
+            "any://127.0.0.1:1", "cert", "a", "client-ca", "b", "accept-proxy",
+            "v2", "route", "a.test");
+    REFUSED("client-ca needs tls:// at every 'listen', or route-as", "listen",
+            "tls://127.0.0.1:1", "listen", "tcp://127.0.0.1:2", "cert", "a",
+            "client-ca", "b", "route", "*");
+}
+
 UNIT(proxy_matching, words_that_narrow_come_after_their_route)
 {
     static const char *const named[] = {"route-as", "route-begin",

@@ -366,6 +366,9 @@ uint32_t config_count_failures(const struct config_route *route);
 /* Threads, with auto as the processors that the program may use. */
 uint32_t config_count_threads(const struct config *config);
 
+/* Does each route say whether clients without TLS get to it, if there may be
+ * some? */
+bool config_says_plain(const struct config_service *service);
 /* May a PROXY header name the server that a client asks for? */
 bool config_takes_tlvs(const struct config_service *service);
 

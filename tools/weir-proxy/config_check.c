@@ -212,10 +212,10 @@ static bool check_tls(const struct config_service *service, char *why)
         return false;
     }
     if (service->client_ca &&
-        (!config_is_tls_alone(service) || service->certs.count == 0)) {
+        (service->certs.count == 0 || !config_says_plain(service))) {
         return option_refuse(why,
-                             "client-ca needs tls:// at every 'listen', and a "
-                             "certificate");
+                             "client-ca needs tls:// at every 'listen', or "
+                             "route-as for each route, and a certificate");
     }
     if (service->alpn.count > 0 && service->certs.count == 0) {
         return option_refuse(why, "alpn needs a certificate");

@@ -40,6 +40,21 @@ bool config_is_tls_alone(const struct config_service *service)
     return true;
 }
 
+bool config_says_plain(const struct config_service *service)
+{
+    const bool is_alone = config_is_tls_alone(service);
+
+    for (size_t i = 0; i < service->route_count && !is_alone; i++) {
+        const struct config_route *route = &service->routes[i];
+        const bool is_of_tls = (route->server_name || route->alpn.count > 0) &&
+                               !config_takes_tlvs(service);
+        if (route->as == AS_ANY && !is_of_tls) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* ---- whose TLS is opened ---- */
 
 /* Is the route for all clients of TLS? */
