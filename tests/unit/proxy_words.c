@@ -389,6 +389,7 @@ static const struct {
      "/a/path/that/is/longer/than/the/107/bytes/that/the/address/of/a/"
      "Unix/socket/has/room/for/whatever/it/may/be/called",
      "is too long for the path of a Unix socket"},
+    {"admin-token", "", "it needs a value"},
     {"ctl", "@abstract", "is no path of a file for a Unix socket"},
     {"check-path", "health", "a path such as /health"},
     {"check-path", "/a b", "without spaces"},

@@ -182,6 +182,7 @@ void confine_each_path(const struct config *config, confine_path_fn *call,
     }
     use_socket(&walk, config->handover_path);
     use_socket(&walk, config->control_path);
+    use_path(&walk, config->admin_token, CONFINE_READ);
     for (size_t i = 0; i < config->service_count; i++) {
         use_service(&walk, &config->services[i]);
     }

@@ -35,7 +35,7 @@ struct control {
 struct doing {
     struct worker *worker; /* the first */
     struct command command;
-    uid_t uid;
+    const char *who;
     FILE *out;
     size_t match_count; /* targets that it is about */
     size_t cut_count;   /* connections */
@@ -243,10 +243,10 @@ static char do_to_target(struct doing *doing)
         fprintf(doing->out, "%zu connections were reset\n", doing->cut_count);
     }
     if (doing->command.kind == COMMAND_WEIGHT) {
-        say("by an operator (uid %u): weight %s %u", (unsigned)doing->uid,
+        say("by an operator (%s): weight %s %u", doing->who,
             doing->command.target, (unsigned)doing->command.weight);
     } else {
-        say("by an operator (uid %u): %s %s", (unsigned)doing->uid,
+        say("by an operator (%s): %s %s", doing->who,
             command_name(doing->command.kind), doing->command.target);
     }
     return CONTROL_DONE;
@@ -309,7 +309,7 @@ static char do_reload(struct doing *doing)
 {
     char why[OPTION_WHY_SIZE];
 
-    say("by an operator (uid %u): reload", (unsigned)doing->uid);
+    say("by an operator (%s): reload", doing->who);
     if (reload_run(doing->worker->proxy, why)) {
         return CONTROL_DONE;
     }
@@ -376,25 +376,33 @@ static int answer(weir_writer *writer, char code, const char *text, size_t len)
     return err < 0 ? err : weir_writer_write(writer, text, len);
 }
 
+char control_do(struct worker *worker, const char *who, const char *line,
+                size_t len, FILE *out)
+{
+    struct doing doing = {.worker = worker, .who = who, .out = out};
+    char why[OPTION_WHY_SIZE];
+
+    if (!command_read(line, len, &doing.command, why)) {
+        fprintf(out, "%s\n", why);
+        return CONTROL_WRONG;
+    }
+    return do_command(&doing);
+}
+
 static int carry_out(const struct control *control, uid_t uid, const char *line,
                      size_t len, weir_writer *writer)
 {
-    struct doing doing = {.worker = control->worker, .uid = uid};
-    char why[OPTION_WHY_SIZE];
+    char who[32];
     char *text = NULL;
     size_t text_len = 0;
-    char code = CONTROL_WRONG;
+    FILE *out = open_memstream(&text, &text_len);
 
-    doing.out = open_memstream(&text, &text_len);
-    if (!doing.out) {
+    if (!out) {
         return -ENOMEM;
     }
-    if (command_read(line, len, &doing.command, why)) {
-        code = do_command(&doing);
-    } else {
-        fprintf(doing.out, "%s\n", why);
-    }
-    int err = fclose(doing.out) == 0 ? 0 : -ENOMEM;
+    snprintf(who, sizeof(who), "uid %u", (unsigned)uid);
+    const char code = control_do(control->worker, who, line, len, out);
+    int err = fclose(out) == 0 ? 0 : -ENOMEM;
     if (err == 0) {
         err = answer(writer, code, text, text_len);
     }

@@ -11,6 +11,8 @@
 
 #include "proxy.h"
 
+#include <stdio.h>
+
 #define CONTROL_DONE   '0'
 #define CONTROL_FAILED '1'
 #define CONTROL_WRONG  '2'
@@ -20,6 +22,10 @@
 void control_begin(struct worker *worker);
 /* A successor has the path now. */
 void control_stop_listening(struct control *control);
+/* Carries out the line of a command, in a task of the first worker, and writes
+ * its answer; one of the codes. */
+char control_do(struct worker *worker, const char *who, const char *line,
+                size_t len, FILE *out);
 /* Before the loop ends, and after it. */
 void control_end(struct control *control);
 void control_free(struct control *control);

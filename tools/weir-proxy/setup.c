@@ -8,6 +8,7 @@
 
 #include "clients.h"
 #include "facts.h"
+#include "posting.h"
 #include "states.h"
 
 #include <errno.h>
@@ -55,7 +56,10 @@ struct setup *setup_new(struct config *config, const struct setup *before,
     if (setup->clients) {
         setup->contexts = contexts_make(config, why);
     }
-    if (!setup->contexts) {
+    if (setup->contexts && config->admin_token) {
+        setup->token = posting_read_token(config->admin_token, why);
+    }
+    if (!setup->contexts || (config->admin_token && !setup->token)) {
         setup_unref(setup);
         return NULL;
     }
@@ -85,6 +89,10 @@ void setup_unref(struct setup *setup)
     free(setup->route_shared);
     free(setup->orders);
     free(setup->facts);
+    if (setup->token) {
+        explicit_bzero(setup->token, strlen(setup->token));
+        free(setup->token);
+    }
     free(setup);
 }
 

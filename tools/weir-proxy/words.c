@@ -72,6 +72,9 @@ static const struct option rows[] = {
      "read these files in its place; in a file they are those of its folder",
      .repeats = true, .says_where = true, .scope = SCOPE_PROGRAM,
      .read = words_read_include},
+    {"admin-token", 0, "FILE",
+     "take commands there, too, from who has the token of this file",
+     .read = words_set_text, AT_PROGRAM(admin_token)},
     {"log", 0, "FILE",
      "a line for each connection; - is standard output, syslog, syslog:PATH, "
      "syslog:udp://HOST:PORT and journal are no files",
