@@ -210,6 +210,62 @@ def test_no_command_shows_a_password_wherever_it_writes():
             equal(place in text, True, f"{words}: the target in {text}")
 
 
+def shown_words():
+    """The words of each process of weir-load, as everybody may read them."""
+    found = []
+    for entry in os.listdir("/proc"):
+        with contextlib.suppress(OSError):
+            if entry.isdigit():
+                with open(f"/proc/{entry}/cmdline", "rb") as file:
+                    words = file.read().decode(errors="replace").split("\0")
+                if "weir-load" in words[0]:
+                    found.append(words)
+    return found
+
+
+def test_no_process_shows_a_password_in_its_words():
+    """The server looks at all of them while it is asked: the command's own and
+    its children's, with the login in the target or in the value of an option."""
+    seen = []
+
+    def talk(connection, _):
+        while connection.recv(65536):
+            if len(seen) < 50:
+                seen.extend(words for words in shown_words()
+                            if any(str(server.port) in word for word in words))
+            connection.sendall(replies[0])
+
+    replies = [b"+OK\r\n"]
+    with Server(talk) as server, tempfile.TemporaryDirectory() as folder:
+        place = f"127.0.0.1:{server.port}"
+        url = f"redis://:{SECRET}@{place}"
+        http = f"note=http://user:{SECRET}@{place}/x"
+        few = ("-c", "1", "-w", "0", "--force")
+        login = ("--request", r"PING\r\n", "--expect", r"delim:\r\n",
+                 "--preamble", rf"delim:\r\n AUTH {SECRET}\r\n")
+        for words in (
+                ("run", "-n", "20", *few, "--label", http, url),
+                ("run", "-n", "20", *few, f"--label={http}", url),
+                ("ab", "--runs", "6", "-n", "5", *few, "--a-flags",
+                 f"--label {http}", url, url),
+                ("sweep", "--rates", "5,10", "-d", "100ms", *few, url),
+                ("sweep", "--rates", "5,10", "-d", "100ms", *few, *login,
+                 f"tcp://{place}"),
+                ("search", "--slo", "p99<9s", *few, "--label", http, url)):
+            seen.clear()
+            if words[0] == "search": # which ends with its first run then
+                replies[0] = b"-WRONGPASS x\r\n"
+            status, text = written_by(folder, *words)
+            parents = [line for line in seen if words[0] in line[1:2]]
+            children = [line for line in seen if "--quiet" in line]
+            equal((len(parents) > 0, words[0] == "run" or len(children) > 0),
+                  (True, True), f"{words}: {status}, {text}, {seen}")
+            equal([line for line in seen if any(SECRET in word for word in line)],
+                  [], f"{words}: words with the password")
+            equal(any("********" in word for line in seen for word in line),
+                  True, f"{words}: {seen}")
+
+
 def test_a_login_that_is_refused_is_not_shown():
     for url, pattern in (
             ("redis://:s3cr/tPW@H/0", r"'redis://H/0': in a .* write %2F for /, %23 for"),

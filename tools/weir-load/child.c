@@ -6,6 +6,8 @@
  */
 #include "child.h"
 
+#include "secret_words.h"
+
 #include "weir/error.h"
 #include "weir/process.h"
 
@@ -45,7 +47,7 @@ static void quote(const char *text, char *why)
 
 static int start(weir_loop *loop, const struct words *words, weir_process **ret)
 {
-    const struct weir_process_options options = {
+    struct weir_process_options options = {
         .size = sizeof(options),
         .spawn = {.executable = "/proc/self/exe",
                   .in = {.kind = WEIR_STDIO_DEVNULL},
@@ -63,7 +65,14 @@ static int start(weir_loop *loop, const struct words *words, weir_process **ret)
         argv[count++] = words->list[i];
     }
     argv[count] = NULL;
-    return weir_create_subprocess_exec(loop, argv, &options, ret);
+    struct secret_words hidden;
+    int err = secret_words_hide(argv, count, &hidden);
+    options.spawn.env = hidden.env;
+    if (err == 0) {
+        err = weir_create_subprocess_exec(loop, hidden.argv, &options, ret);
+    }
+    secret_words_drop(&hidden);
+    return err;
 }
 
 int child_measure(weir_loop *loop, const struct words *words, struct saved *ret,

@@ -7,6 +7,7 @@
 
 #include "json_part.h"
 #include "options_rows.h"
+#include "secret_words.h"
 #include "weir/base.h"
 
 #include <assert.h>
@@ -336,11 +337,11 @@ static json_t *command_word(char **argv, int i)
     const char *word = argv[i];
     const char *secret = preamble_find_secret(argv, i);
     size_t at = 0;
-    const size_t login = redis_url_hidden_size(word, &at);
 
     if (secret) {
         return json_sprintf("%.*s...", (int)(secret - word), word);
     }
+    const size_t login = secret_words_find(argv, i, &at);
     return login > 0 ? json_sprintf("%.*s%s", (int)at, word, word + at + login)
                      : json_text(word, strlen(word));
 }

@@ -11,6 +11,7 @@
 #include "options_rows.h"
 #include "run.h"
 #include "search.h"
+#include "secret_words.h"
 #include "serve.h"
 #include "serve_options.h"
 #include "sweep.h"
@@ -146,5 +147,5 @@ static int do_as_told(int argc, char **argv)
 int main(int argc, char **argv)
 {
     console_begin();
-    return console_end(do_as_told(argc, argv));
+    return console_end(do_as_told(argc, secret_words_take(argc, argv)));
 }
