@@ -54,6 +54,11 @@ def routed(listen, *routes, flags=()):
                                         *words))
 
 
+def over(proxy):
+    """All connections have ended, so that lines of the log have an order."""
+    wait_until(lambda: proxy.metric("connections_active") == 0)
+
+
 def logged(proxy, *fields):
     """These fields of the lines of its log, once it has ended."""
     proxy.stop()
@@ -86,6 +91,7 @@ def gets(proxy, data, number, *, in_pieces=False):
         client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         equal(sent(client, data, in_pieces=in_pieces),
               b"%d:" % number + data, f"what {data!r} gets")
+    over(proxy)
 
 
 def begins_with(proxy, number, data=b""):
@@ -95,6 +101,7 @@ def begins_with(proxy, number, data=b""):
         equal(client.recv(100), b"%d:" % number, f"what {data!r} gets")
         client.shutdown(socket.SHUT_WR)
         equal(read_all(client), data, "the bytes that were kept")
+    over(proxy)
 
 
 SSH = ("*", "--route-begin", "SSH-")
@@ -223,7 +230,9 @@ def opened(proxy, data=b"", alpn=(), name="proxy.test"):
         context.set_alpn_protocols(list(alpn))
     with secure(proxy, name, context) as client:
         client.sendall(data)
-        return client.recv(100)
+        got = client.recv(100)
+    over(proxy)
+    return got
 
 
 def test_tls_is_opened_beside_plain_clients():
@@ -247,6 +256,7 @@ def test_clients_of_tls_show_certificates_beside_plain_ones():
         context.load_cert_chain(files["client"])
         with secure(proxy, context=context) as client:
             equal(client.recv(100), b"1:", "with a certificate")
+        over(proxy)
         with contextlib.suppress(OSError):
             equal(opened(proxy), b"", "without one")
         equal(logged(proxy, "route", "reason")[::2],

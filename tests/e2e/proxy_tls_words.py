@@ -11,6 +11,7 @@ import time
 from harness import Program, command, equal, matches, need, run
 from proxy_certificates import (CURVE, certificates, folder, make_certificate,
                                 plain)
+from proxy_wait import wait_until
 from proxying import PROXY, Proxy, expect_reset, told
 from servers import Server, echo, free_port
 from tls_ends import wait_for_port
@@ -43,6 +44,7 @@ def s_client(proxy, *flags, name="proxy.test", data=b"hello\n"):
             process.stdin.close()
         err = process.stderr.read().decode()
         process.wait()
+    wait_until(lambda: proxy.metric("connections_active") == 0)
     return got, err
 
 

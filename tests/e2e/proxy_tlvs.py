@@ -12,6 +12,7 @@ import tempfile
 
 from harness import Program, command, equal, run
 from proxy_certificates import certificates, client_context, secure
+from proxy_wait import wait_until
 from proxying import SIGNATURE, Proxy, expect_reset, target, v2
 from servers import Server, echo, free_port, read_exactly
 from tls_ends import need as find_program
@@ -65,6 +66,11 @@ def logged(proxy):
     return pathlib.Path(proxy.log_path).read_text("utf-8").splitlines()
 
 
+def over(proxy):
+    """All connections have ended, so that lines of the log have an order."""
+    wait_until(lambda: proxy.metric("connections_active") == 0)
+
+
 def ask(sock):
     sock.sendall(b"hello")
     equal(read_exactly(sock, 5), b"hello", "the echo")
@@ -92,6 +98,7 @@ def test_a_target_learns_name_protocol_and_certificate():
                                         *LOGGED) as proxy:
             with secure(proxy, context=with_certificate()) as client:
                 ask(client)
+            over(proxy)
             with secure(proxy) as client:
                 ask(client)
             first, second = server.told
@@ -169,6 +176,7 @@ def test_names_and_protocols_of_a_header_choose_the_route():
             with proxy.connect() as client:
                 client.sendall(data)
                 ask(client)
+            over(proxy)
         equal([" ".join(line.split()[:2]) for line in logged(proxy)],
               [words for _, words in cases], "route and name")
 
@@ -250,6 +258,7 @@ listen l
                         context.wrap_socket(plain,
                                             server_hostname=name) as client:
                     ask(client)
+                over(proxy)
         equal([line.split()[:3] for line in logged(proxy)],
               [["proxy.test", "proxy.test", "client.test"],
                ["*", "other.test", "-"]], "the log")
