@@ -322,6 +322,21 @@ bool wr_x509_strength_find_rsa(struct wr_bytes info,
     return strength_read_rsa(key, &ret->modulus, &ret->exponent);
 }
 
+bool wr_x509_strength_find_point(struct wr_bytes info, struct wr_bytes *ret)
+{
+    struct wr_bytes oid;
+    struct wr_bytes params;
+    struct wr_bytes key;
+
+    wr_assert(info.data != NULL);
+    if (!strength_read_key(info, &oid, &params, &key) || key.size < 2 ||
+        key.data[0] != 0) {
+        return false;
+    }
+    *ret = (struct wr_bytes){.data = key.data + 1, .size = key.size - 1};
+    return true;
+}
+
 bool wr_x509_strength_of_key(struct wr_bytes info,
                              struct wr_x509_key_strength *ret)
 {

@@ -85,4 +85,9 @@ WEIR_MUST_USE bool wr_x509_strength_of_key(struct wr_bytes info,
 WEIR_MUST_USE bool wr_x509_strength_find_rsa(struct wr_bytes info,
                                              struct wr_x509_rsa_numbers *ret);
 
+/* The point of a key on a curve, or the bytes of an Ed25519 key, as they stand.
+ * @info: a SubjectPublicKeyInfo with its header. False: malformed. */
+WEIR_MUST_USE bool wr_x509_strength_find_point(struct wr_bytes info,
+                                               struct wr_bytes *ret);
+
 #endif
