@@ -32,14 +32,14 @@ const char *wr_tls_engine_get_error_text(const struct wr_tls_engine *engine)
     if (engine->oversized) {
         return "record layer length error";
     }
-    if (conn->number == 0) {
-        return weir_strerror(engine->err);
-    }
     if (engine->err == engine->verdict.err && engine->verdict.text) {
         return engine->verdict.text;
     }
     if (engine->err == WEIR_ETLSALERT && engine->alert_received >= 0) {
         return wr_tls_error_alert_text(engine->alert_received);
+    }
+    if (conn->number == 0) {
+        return weir_strerror(engine->err);
     }
     return conn->backend->text_of(conn->number);
 }
