@@ -82,7 +82,7 @@ enum weir_error {
     WEIR_ETLSPASSWORD = -4404,
     /** A cipher suite's name is unknown, or no suite can be used. */
     WEIR_ETLSCIPHERS = -4405,
-    /** wolfSSL failed with another error; see the error text. */
+    /** The TLS library failed with another error; see the error text. */
     WEIR_ETLSENGINE = -4406,
     /** The name of a group of the key exchange is unknown, or groups cannot be
      * chosen. */

@@ -23,9 +23,9 @@
  * refused) and the length of the path. At most 10 certificates of a peer are
  * read (9 if wolfSSL was built with its default limit).
  *
- * TLS is a separate library, libweir-tls (`pkg-config weir-tls`), which is
- * built if wolfSSL is installed. libweir calls it through functions in the
- * context.
+ * TLS is a separate library, libweir-tls (`pkg-config weir-tls`), by wolfSSL or
+ * by OpenSSL 3, as it was built; include/guide/tls.md has the differences.
+ * libweir calls it through functions in the context.
  *
  * Rules of all headers: include/guide/rules.md.
  * @thread any
@@ -342,7 +342,7 @@ weir_tls_context_set_ticket_keys(weir_tls_context *context,
 /** The TLS library that libweir-tls uses. */
 struct weir_tls_library {
     size_t size;
-    /** Its name: "wolfSSL". */
+    /** Its name: "wolfSSL", "OpenSSL". */
     const char *name;
     /** The version that runs, as the library itself tells it: "5.7.2". */
     const char *version;

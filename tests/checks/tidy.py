@@ -20,7 +20,8 @@ TOP = {"meson.build", "meson_options.txt", "README.md", "LICENSE",
 RING_FOLDERS = ("uring", "tests", "bench")
 RING_HEADERS = re.compile(r"liburing|linux/io_uring")
 WOLFSSL_FOLDERS = ("lib/tls/wolfssl/", "tests/")
-OPENSSL_FOLDERS = ("lib/tls/wolfssl/rsa_key.c", "tests/", "bench/")
+OPENSSL_FOLDERS = ("lib/tls/openssl/", "lib/tls/wolfssl/rsa_key.c", "tests/",
+                   "bench/")
 PUBLIC_BELOW = {"weir/base.h", "weir/buffer.h", "weir/error.h"}
 ATOMIC_FILES = {"uring/wake.c", "uring/wake.h", "lib/loop/notice.c",
                 "lib/loop/signal.c", "lib/task/shadow.c",

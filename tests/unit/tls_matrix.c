@@ -5,8 +5,8 @@
  * reason; each good one is accepted.
  */
 #include "lib/tls/context/context_impl.h"
-#include "lib/tls/wolfssl/wolfssl.h"
 #include "tests/tls/rig.h"
+#include "tests/unit/tls_show.h"
 
 enum {
     MATRIX_GOOD_OF_CLIENT = 1 << 0, /* a server accepts it */
@@ -14,13 +14,6 @@ enum {
     MATRIX_NOT_IN_1_3 = 1 << 2,     /* TLS 1.3 has no signature for it */
     MATRIX_OF_RECIPE = 1 << 3,      /* a wolfSSL of tools/deps alone reads it */
 };
-
-#if defined(WOLFSSL_PYTHON) && defined(WOLFSSL_CERT_EXT) &&                    \
-    defined(MAX_CERTIFICATE_SZ) && defined(MAX_CHAIN_DEPTH)
-#define MATRIX_HAS_RECIPE true
-#else
-#define MATRIX_HAS_RECIPE false
-#endif
 
 struct matrix_row {
     const char *name; /* of the files */
@@ -191,17 +184,6 @@ static struct weir_tls_options matrix_verifier(const char *name)
     return options;
 }
 
-/* libcrypto signs for a context, so that it must know the key too. */
-static void matrix_use_rsa(weir_tls_context *context, const char *name)
-{
-    static uint8_t key[8 << 10];
-    const size_t size =
-        tls_file_read(tls_file("tls-matrix/%s.key", name), key, sizeof(key));
-    struct wr_tls_credential *credential = context->identities->credential;
-    wr_wolfssl_free_rsa(credential->rsa_key);
-    expect_ok(wr_wolfssl_read_rsa(key, (long)size, &credential->rsa_key));
-}
-
 /* A context of a side that shows a certificate, also one that weir would not
  * let its owner use. */
 static weir_tls_context *matrix_show(const struct weir_tls_options *options,
@@ -211,16 +193,7 @@ static weir_tls_context *matrix_show(const struct weir_tls_options *options,
     good.certificate.file = tls_file("tls-matrix/good.pem");
     good.key.file = tls_file("tls-matrix/good.key");
     weir_tls_context *context = tls_context(&good);
-    const char *path = tls_file("tls-matrix/%s.pem", name);
-    WOLFSSL_CTX *ctx = (WOLFSSL_CTX *)context->shared;
-    cr_assert_eq(wolfSSL_CTX_SetMinRsaKey_Sz(ctx, 1024), WOLFSSL_SUCCESS);
-    cr_assert_eq(wolfSSL_CTX_SetMinEccKey_Sz(ctx, 112), WOLFSSL_SUCCESS);
-    int ok = wolfSSL_CTX_use_certificate_chain_file(ctx, path);
-    cr_assert_eq(ok, WOLFSSL_SUCCESS, "%s: %d", path, ok);
-    ok = wolfSSL_CTX_use_PrivateKey_file(
-        ctx, tls_file("tls-matrix/%s.key", name), WOLFSSL_FILETYPE_PEM);
-    cr_assert_eq(ok, WOLFSSL_SUCCESS, "%s: %d", path, ok);
-    matrix_use_rsa(context, name);
+    tls_show(context, name);
     return context;
 }
 
@@ -343,7 +316,7 @@ static void matrix_judge_all(bool to_client, enum weir_tls_version version)
     unsigned wrong = 0;
     for (size_t i = 0; i < MATRIX_COUNT; i++) {
         const unsigned flags = matrix_rows[i].flags;
-        if (!MATRIX_HAS_RECIPE && (flags & MATRIX_OF_RECIPE)) {
+        if (!tls_show_reads_all() && (flags & MATRIX_OF_RECIPE)) {
             fprintf(stderr,
                     "%s is left out: this wolfSSL was not built by the "
                     "recipe of tools/deps\n",
@@ -351,7 +324,9 @@ static void matrix_judge_all(bool to_client, enum weir_tls_version version)
             continue;
         }
         if ((!to_client && (flags & MATRIX_NOT_OF_CLIENT)) ||
-            (version == WEIR_TLS_1_3 && (flags & MATRIX_NOT_IN_1_3))) {
+            (version == WEIR_TLS_1_3 && (flags & MATRIX_NOT_IN_1_3)) ||
+            !tls_show_can(matrix_rows[i].name, to_client,
+                          version == WEIR_TLS_1_2)) {
             continue;
         }
         wrong += !matrix_judge(&matrix_rows[i], to_client, version);

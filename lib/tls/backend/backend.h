@@ -486,6 +486,7 @@ struct wr_tls_backend {
 /* ---- the backend of this library ---- */
 
 extern const struct wr_tls_backend wr_tls_wolfssl; /* lib/tls/wolfssl */
+extern const struct wr_tls_backend wr_tls_openssl; /* lib/tls/openssl */
 
 /* The table that contexts, accounts and primitives take, the same one for the
  * whole life of the process. A test's own file may stand for backend.c, so that

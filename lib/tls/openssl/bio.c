@@ -1,0 +1,109 @@
+/*
+ * The BIO of a connection: OpenSSL reads and writes through the wire.
+ *
+ * OpenSSL asks for a record's header of 5 bytes, then for exactly its body,
+ * because it does not read ahead. So the wire sees where records begin, and
+ * nothing of the next record is taken. Whether a failed call only wanted bytes
+ * is noted here, in the connection.
+ *
+ * The BIO never reports the end of the transport. Whoever feeds the wire sees
+ * it, and tells a truncation and a close_notify apart.
+ */
+#include "openssl.h"
+
+#include "uring/check.h"
+
+#include <weir/error.h>
+
+#include <openssl/bio.h>
+
+#include <string.h>
+
+static BIO_METHOD *bio_method;
+
+/* Looks at the first bytes of all. A hello in the form of SSL 2 has no record,
+ * and its length in another place, so that libssl would read over a record's
+ * end; it is none of TLS 1.2. An alert there is not named by libssl, so that it
+ * is kept. */
+static void bio_look(struct wr_openssl_own *own, uint8_t *data, size_t size)
+{
+    const size_t count = wr_min_u64(size, sizeof(own->first) - own->first_len);
+
+    if (WR_LIKELY(count == 0)) {
+        return;
+    }
+    wr_assert(own->first_len < sizeof(own->first));
+    if (own->first_len == 0) {
+        data[0] &= 0x7f;
+    }
+    memcpy(own->first + own->first_len, data, count);
+    own->first_len = (uint8_t)(own->first_len + count);
+}
+
+static int bio_read(BIO *bio, char *buf, size_t size, size_t *ret)
+{
+    struct wr_tls_conn *conn = BIO_get_data(bio);
+    const int count = conn->events->take(conn, (uint8_t *)buf, size);
+
+    wr_assert(conn->ssl && size > 0);
+    BIO_clear_retry_flags(bio);
+    if (count > 0) {
+        wr_assert((size_t)count <= size);
+        bio_look(wr_openssl_own_of(conn), (uint8_t *)buf, (size_t)count);
+        *ret = (size_t)count;
+        return 1;
+    }
+    if (count == WR_TLS_TAKE_WAITS) {
+        wr_openssl_own_of(conn)->wants_bytes = true;
+        BIO_set_retry_read(bio);
+    }
+    return 0;
+}
+
+static int bio_write(BIO *bio, const char *data, size_t size, size_t *ret)
+{
+    struct wr_tls_conn *conn = BIO_get_data(bio);
+
+    wr_assert(data && size > 0);
+    BIO_clear_retry_flags(bio);
+    /* It is in a buffer of libssl's, and may be changed there. */
+    if (conn->events->put(conn, (uint8_t *)(uintptr_t)data, size) < 0) {
+        conn->lacks_memory = true;
+        return 0;
+    }
+    *ret = size;
+    return 1;
+}
+
+static long bio_control(BIO *bio, int command, long number, void *pointer)
+{
+    (void)bio;
+    (void)number;
+    (void)pointer;
+    return command == BIO_CTRL_FLUSH; /* nothing is held back */
+}
+
+int wr_openssl_start_bio(void)
+{
+    wr_assert(!bio_method);
+    const int type = BIO_get_new_index();
+    bio_method =
+        type > 0 ? BIO_meth_new(type | BIO_TYPE_SOURCE_SINK, "weir") : NULL;
+    return bio_method && BIO_meth_set_read_ex(bio_method, bio_read) == 1 &&
+                   BIO_meth_set_write_ex(bio_method, bio_write) == 1 &&
+                   BIO_meth_set_ctrl(bio_method, bio_control) == 1
+               ? 0
+               : WEIR_ETLSENGINE;
+}
+
+BIO *wr_openssl_new_bio(struct wr_tls_conn *conn)
+{
+    BIO *bio = BIO_new(bio_method);
+
+    wr_assert(bio_method);
+    if (bio) {
+        BIO_set_data(bio, conn);
+        BIO_set_init(bio, 1);
+    }
+    return bio;
+}

@@ -1,0 +1,154 @@
+/*
+ * The errors of OpenSSL: the queue of a thread, which a program may use too,
+ * and one of our codes for each reason.
+ *
+ * Each call is made between wr_openssl_enter() and wr_openssl_leave(), which
+ * takes the newest error of the call and leaves the program's own ones alone.
+ * SSL_get_error() is not used, as it looks at the oldest error of the queue,
+ * which may be the program's. A step of a handshake empties the queue: OpenSSL
+ * does so itself, and no mark survives it.
+ *
+ * A reason that is not in the table counts as the peer's breach of the
+ * protocol, because OpenSSL nearly always fails while it reads.
+ */
+#include "openssl.h"
+
+#include "uring/check.h"
+
+#include <weir/error.h>
+
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+
+#include <errno.h>
+#include <limits.h>
+
+/* The reason of an error that separates the program's errors from ours. */
+#define ERROR_MARK 100
+
+struct error_reason {
+    int reason; /* of ERR_LIB_SSL, or one that all libraries have */
+    int code;   /* ours */
+};
+
+static const struct error_reason error_reasons[] = {
+    {SSL_R_UNSUPPORTED_PROTOCOL, WEIR_ETLSVERSION},
+    {SSL_R_WRONG_VERSION_NUMBER, WEIR_ETLSVERSION},
+    {SSL_R_WRONG_SSL_VERSION, WEIR_ETLSVERSION},
+    {SSL_R_UNKNOWN_PROTOCOL, WEIR_ETLSVERSION},
+    {SSL_R_VERSION_TOO_LOW, WEIR_ETLSVERSION},
+    {SSL_R_VERSION_TOO_HIGH, WEIR_ETLSVERSION},
+    {SSL_R_NO_PROTOCOLS_AVAILABLE, WEIR_ETLSVERSION},
+
+    {SSL_R_NO_SHARED_CIPHER, WEIR_ETLSCIPHER},
+    {SSL_R_NO_CIPHERS_AVAILABLE, WEIR_ETLSCIPHER},
+    {SSL_R_WRONG_CIPHER_RETURNED, WEIR_ETLSCIPHER},
+    {SSL_R_UNKNOWN_CIPHER_RETURNED, WEIR_ETLSCIPHER},
+    {SSL_R_NO_SUITABLE_SIGNATURE_ALGORITHM, WEIR_ETLSCIPHER},
+    {SSL_R_NO_SHARED_SIGNATURE_ALGORITHMS, WEIR_ETLSCIPHER},
+    {SSL_R_INCONSISTENT_EXTMS, WEIR_ETLSCIPHER},
+
+    {SSL_R_NO_SUITABLE_KEY_SHARE, WEIR_ETLSGROUP},
+    {SSL_R_NO_SHARED_GROUPS, WEIR_ETLSGROUP},
+    {SSL_R_NO_SUITABLE_GROUPS, WEIR_ETLSGROUP},
+
+    {SSL_R_DECRYPTION_FAILED, WEIR_ETLSRECORD},
+    {SSL_R_DECRYPTION_FAILED_OR_BAD_RECORD_MAC, WEIR_ETLSRECORD},
+    {SSL_R_BLOCK_CIPHER_PAD_IS_WRONG, WEIR_ETLSRECORD},
+
+    {SSL_R_NO_APPLICATION_PROTOCOL, WEIR_ETLSALPN},
+    {SSL_R_TOO_MANY_WARN_ALERTS, WEIR_ETLSFLOOD},
+    {SSL_R_TOO_MANY_KEY_UPDATES, WEIR_ETLSFLOOD},
+    {SSL_R_RECORD_TOO_SMALL, WEIR_ETLSFLOOD},
+
+    {SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE, WEIR_ETLSNOCERT},
+    {SSL_R_NO_CERTIFICATES_RETURNED, WEIR_ETLSNOCERT},
+    {SSL_R_CERTIFICATE_VERIFY_FAILED, WEIR_ETLSBADCERT},
+    {SSL_R_BAD_ECC_CERT, WEIR_ETLSBADCERT},
+    {SSL_R_UNKNOWN_CERTIFICATE_TYPE, WEIR_ETLSBADCERT},
+    {SSL_R_WRONG_CERTIFICATE_TYPE, WEIR_ETLSBADCERT},
+    {SSL_R_UNABLE_TO_FIND_PUBLIC_KEY_PARAMETERS, WEIR_ETLSBADCERT},
+    {SSL_R_SIGNATURE_FOR_NON_SIGNING_CERTIFICATE, WEIR_ETLSBADCERT},
+    {SSL_R_EE_KEY_TOO_SMALL, WEIR_ETLSWEAK},
+    {SSL_R_CA_KEY_TOO_SMALL, WEIR_ETLSWEAK},
+    {SSL_R_CA_MD_TOO_WEAK, WEIR_ETLSWEAK},
+    {SSL_R_DH_KEY_TOO_SMALL, WEIR_ETLSWEAK},
+
+    {SSL_R_CALLBACK_FAILED, WEIR_ETLSENGINE},
+    {SSL_R_LIBRARY_BUG, WEIR_ETLSENGINE},
+    {SSL_R_NO_PRIVATE_KEY_ASSIGNED, WEIR_ETLSENGINE},
+    {SSL_R_NO_CERTIFICATE_SET, WEIR_ETLSENGINE},
+
+    {ERR_R_MALLOC_FAILURE, -ENOMEM},
+    {ERR_R_ASN1_LIB, WEIR_ETLSBADCERT}, /* of a peer's certificate */
+    {ERR_R_INTERNAL_ERROR, WEIR_ETLSENGINE},
+    {ERR_R_EVP_LIB, WEIR_ETLSENGINE},
+    {ERR_R_RAND_LIB, WEIR_ETLSENGINE},
+    {ERR_R_CRYPTO_LIB, WEIR_ETLSENGINE},
+};
+
+static bool error_is_memory(unsigned long number)
+{
+    wr_assert(number <= INT_MAX); /* it has a place in a connection */
+    return number != 0 && ERR_GET_REASON(number) == ERR_R_MALLOC_FAILURE;
+}
+
+void wr_openssl_enter(struct wr_openssl_errors *errors)
+{
+    *errors = (struct wr_openssl_errors){.has_mark = ERR_peek_error() != 0};
+    if (WR_UNLIKELY(errors->has_mark)) {
+        wr_ignore(ERR_set_mark() != 1);
+        ERR_raise(ERR_LIB_USER, ERROR_MARK);
+    }
+}
+
+void wr_openssl_leave(struct wr_openssl_errors *errors)
+{
+    const unsigned long newest = ERR_peek_last_error();
+
+    wr_assert(errors->newest == 0);
+    if (WR_LIKELY(newest == 0)) {
+        return;
+    }
+    if (WR_UNLIKELY(errors->has_mark)) {
+        wr_ignore(ERR_pop_to_mark() != 1); /* a handshake drops the mark */
+        if (ERR_GET_LIB(newest) == ERR_LIB_USER &&
+            ERR_GET_REASON(newest) == ERROR_MARK) {
+            return;
+        }
+    }
+    errors->newest = newest;
+    errors->lacks_memory = error_is_memory(newest);
+    if (!errors->has_mark) {
+        unsigned long next;
+        while ((next = ERR_get_error()) != 0) {
+            errors->lacks_memory |= error_is_memory(next);
+        }
+    }
+}
+
+int wr_openssl_code_of(unsigned long number)
+{
+    const size_t count = sizeof(error_reasons) / sizeof(*error_reasons);
+    const int reason = number != 0 ? ERR_GET_REASON(number) : 0;
+
+    wr_assert(reason >= 0);
+    if (reason >= SSL_AD_REASON_OFFSET && ERR_GET_LIB(number) == ERR_LIB_SSL &&
+        reason < SSL_AD_REASON_OFFSET + UINT8_MAX) {
+        return WEIR_ETLSALERT;
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (error_reasons[i].reason == reason) {
+            return error_reasons[i].code;
+        }
+    }
+    return number == 0 ? WEIR_ETLSENGINE : WEIR_ETLSPROTOCOL;
+}
+
+const char *wr_openssl_text_of(int number)
+{
+    const char *text =
+        number != 0 ? ERR_reason_error_string((unsigned)number) : NULL;
+
+    return text ? text : "OpenSSL gives no reason";
+}

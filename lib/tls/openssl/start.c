@@ -1,0 +1,102 @@
+/*
+ * OpenSSL is started here, once for the process, and what it is is told.
+ *
+ * The default library context is used, with the system's configuration, so that
+ * its providers and its FIPS mode count. Unless the program has started
+ * libcrypto before, it is not torn down at exit(), because threads whose loops
+ * still run would use freed memory. Hashes are fetched once: a name is sought
+ * anew each time otherwise.
+ */
+#include "openssl.h"
+
+#include "uring/check.h"
+
+#include <weir/error.h>
+
+#include <openssl/evp.h>
+#include <openssl/ssl.h>
+
+#include <pthread.h>
+
+#if OPENSSL_VERSION_NUMBER < 0x30000000L || defined(LIBRESSL_VERSION_NUMBER)
+#error "weir needs OpenSSL 3"
+#endif
+
+static pthread_once_t start_once = PTHREAD_ONCE_INIT;
+static int start_error; /* 0: OpenSSL can be used */
+
+static EVP_MD *start_hashes[WR_X509_HASH_SHA512 + 1];
+static EVP_CIPHER *start_aeads[WR_TLS_AEAD_CHACHA20 + 1];
+static EVP_CIPHER *start_cbc;
+
+static const char *const start_hash_names[WR_X509_HASH_SHA512 + 1] = {
+    [WR_X509_HASH_NONE] = "SHA1", /* of the mask of PSS */
+    [WR_X509_HASH_SHA256] = "SHA2-256",
+    [WR_X509_HASH_SHA384] = "SHA2-384",
+    [WR_X509_HASH_SHA512] = "SHA2-512",
+};
+
+static const char *const start_aead_names[WR_TLS_AEAD_CHACHA20 + 1] = {
+    [WR_TLS_AEAD_AES_128_GCM] = "AES-128-GCM",
+    [WR_TLS_AEAD_AES_256_GCM] = "AES-256-GCM",
+    [WR_TLS_AEAD_CHACHA20] = "ChaCha20-Poly1305",
+};
+
+static void start_library(void)
+{
+    wr_assert(start_error == 0);
+    if (OPENSSL_init_ssl(OPENSSL_INIT_NO_ATEXIT, NULL) != 1) {
+        start_error = WEIR_ETLSENGINE;
+        return;
+    }
+    for (int i = 0; i <= WR_X509_HASH_SHA512; i++) {
+        start_hashes[i] = EVP_MD_fetch(NULL, start_hash_names[i], NULL);
+        if (!start_hashes[i] && i != WR_X509_HASH_NONE) {
+            start_error = WEIR_ETLSENGINE;
+        }
+    }
+    for (int i = 0; i <= WR_TLS_AEAD_CHACHA20; i++) {
+        start_aeads[i] = EVP_CIPHER_fetch(NULL, start_aead_names[i], NULL);
+    }
+    start_cbc = EVP_CIPHER_fetch(NULL, "AES-256-CBC", NULL);
+    if (!start_aeads[WR_TLS_AEAD_AES_128_GCM] || !start_cbc) {
+        start_error = WEIR_ETLSENGINE;
+    }
+    if (start_error == 0) {
+        start_error = wr_openssl_start_bio();
+    }
+}
+
+int wr_openssl_start(void)
+{
+    struct wr_openssl_errors errors;
+
+    wr_openssl_enter(&errors);
+    const int err = pthread_once(&start_once, start_library);
+    wr_openssl_leave(&errors); /* start_error says it */
+    wr_assert(err == 0);
+    return start_error;
+}
+
+const EVP_MD *wr_openssl_hash(enum wr_x509_hash hash)
+{
+    wr_assert(hash <= WR_X509_HASH_SHA512);
+    return start_hashes[hash];
+}
+
+const EVP_CIPHER *wr_openssl_aead(enum wr_tls_aead_kind kind)
+{
+    wr_assert(kind <= WR_TLS_AEAD_CHACHA20);
+    return start_aeads[kind];
+}
+
+const EVP_CIPHER *wr_openssl_cbc(void)
+{
+    wr_assert(start_cbc);
+    return start_cbc;
+}
+
+const char *wr_openssl_version(void)
+{
+    return OpenSSL_version(OPENSSL_VERSION_STRING);
+}

@@ -1,0 +1,171 @@
+/*
+ * Session tickets: weir's ring of keys for OpenSSL's own format of a ticket.
+ *
+ * OpenSSL encrypts a session by AES-256-CBC and authenticates it by HMAC with
+ * SHA-256. Both keys are derived from the 32 secret bytes of one of weir's
+ * keys (HKDF-Expand, RFC 5869, one block each). A ticket is good only for the
+ * name that the client asked for: OpenSSL does not bind it with TLS 1.3, so a
+ * digest of the name is in the session, and another one is refused softly: a
+ * full handshake follows.
+ */
+#include "openssl.h"
+
+#include "uring/check.h"
+
+#include <openssl/core_names.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+#include <openssl/rand.h>
+#include <openssl/ssl.h>
+
+#include <string.h>
+
+enum { TICKET_KEY = 32, TICKET_IV = 16 };
+
+_Static_assert((int)TICKET_KEY == (int)WR_TLS_TICKET_SECRET,
+               "a secret is a key of HMAC");
+
+/* Derives a key for one use from a ticket key's secret. */
+static bool ticket_derive(const uint8_t *secret, const char *use,
+                          uint8_t ret[TICKET_KEY])
+{
+    uint8_t info[32];
+    const size_t len = strlen(use);
+    unsigned size = 0;
+
+    wr_assert(len < sizeof(info));
+    memcpy(info, use, len);
+    info[len] = 1; /* the first block */
+    return HMAC(wr_openssl_hash(WR_X509_HASH_SHA256), secret, TICKET_KEY, info,
+                len + 1, ret, &size) &&
+           size == TICKET_KEY;
+}
+
+static bool ticket_set_mac(EVP_MAC_CTX *mac, const uint8_t *secret)
+{
+    uint8_t key[TICKET_KEY];
+    static const char hash[] = "SHA2-256";
+
+    wr_assert(mac && secret);
+    if (!ticket_derive(secret, "weir ticket mac", key)) {
+        return false;
+    }
+    OSSL_PARAM params[] = {
+        OSSL_PARAM_construct_octet_string(OSSL_MAC_PARAM_KEY, key, sizeof(key)),
+        OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST,
+                                         (char *)(uintptr_t)hash, 0),
+        OSSL_PARAM_construct_end(),
+    };
+    const bool is_set = EVP_MAC_CTX_set_params(mac, params) == 1;
+    explicit_bzero(key, sizeof(key));
+    return is_set;
+}
+
+static bool ticket_set_cipher(EVP_CIPHER_CTX *cipher, const uint8_t *secret,
+                              const uint8_t *iv, bool seals)
+{
+    uint8_t key[TICKET_KEY];
+
+    wr_assert(cipher && iv);
+    if (!ticket_derive(secret, "weir ticket cipher", key)) {
+        return false;
+    }
+    const bool is_set =
+        EVP_CipherInit_ex2(cipher, wr_openssl_cbc(), key, iv, seals, NULL) == 1;
+    explicit_bzero(key, sizeof(key));
+    return is_set;
+}
+
+/* ---- sealing and opening ---- */
+
+/* The results of OpenSSL's callback. */
+enum { TICKET_FAILS = -1, TICKET_FOREIGN = 0, TICKET_IS_OPEN = 1 };
+
+static int ticket_choose_key(struct wr_tls_conn *conn, uint8_t *name,
+                             uint8_t *iv, uint8_t *secret)
+{
+    wr_assert(conn->is_server && name);
+    if (conn->events->ticket_key(conn, name, secret) < 0 ||
+        RAND_bytes(iv, TICKET_IV) != 1) {
+        return TICKET_FAILS;
+    }
+    return TICKET_IS_OPEN;
+}
+
+/* NOLINTNEXTLINE(readability-function-size): OpenSSL says what it is given */
+static int ticket_prepare(SSL *ssl, unsigned char *name, unsigned char *iv,
+                          EVP_CIPHER_CTX *cipher, EVP_MAC_CTX *mac, int seals)
+{
+    struct wr_tls_conn *conn = wr_openssl_conn_of(ssl);
+    uint8_t secret[WR_TLS_TICKET_SECRET];
+    int ret = TICKET_FOREIGN;
+
+    wr_assert(conn->ssl == ssl);
+    if (seals) {
+        ret = ticket_choose_key(conn, name, iv, secret);
+    } else if (conn->events->ticket_find(conn, name, secret)) {
+        ret = TICKET_IS_OPEN;
+    }
+    if (ret == TICKET_IS_OPEN &&
+        !(ticket_set_mac(mac, secret) &&
+          ticket_set_cipher(cipher, secret, iv, seals))) {
+        ret = TICKET_FAILS;
+    }
+    explicit_bzero(secret, sizeof(secret));
+    return ret;
+}
+
+/* ---- names ---- */
+
+/* Puts the digest of the name into a session that is about to be sealed. */
+static int ticket_note_name(SSL *ssl, void *arg)
+{
+    struct wr_tls_conn *conn = wr_openssl_conn_of(ssl);
+    uint8_t digest[WR_TLS_TICKET_DIGEST];
+
+    (void)arg;
+    wr_assert(conn->ssl == ssl);
+    return conn->events->ticket_host(conn, true, digest) == 0 &&
+           SSL_SESSION_set1_ticket_appdata(SSL_get_session(ssl), digest,
+                                           sizeof(digest)) == 1;
+}
+
+static bool ticket_is_for(struct wr_tls_conn *conn, SSL_SESSION *session)
+{
+    uint8_t digest[WR_TLS_TICKET_DIGEST];
+    void *known = NULL;
+    size_t size = 0;
+
+    wr_assert(session != NULL);
+    return SSL_SESSION_get0_ticket_appdata(session, &known, &size) == 1 &&
+           size == sizeof(digest) &&
+           conn->events->ticket_host(conn, false, digest) == 0 &&
+           memcmp(known, digest, sizeof(digest)) == 0;
+}
+
+/* With TLS 1.3 each connection gets a new ticket, so that a client need not
+ * show one twice (RFC 8446, C.4). */
+/* NOLINTNEXTLINE(readability-function-size): OpenSSL says what it is given */
+static SSL_TICKET_RETURN ticket_decide(SSL *ssl, SSL_SESSION *session,
+                                       const unsigned char *name,
+                                       size_t name_size,
+                                       SSL_TICKET_STATUS status, void *arg)
+{
+    (void)name;
+    (void)name_size;
+    (void)arg;
+    if ((status != SSL_TICKET_SUCCESS && status != SSL_TICKET_SUCCESS_RENEW) ||
+        !ticket_is_for(wr_openssl_conn_of(ssl), session)) {
+        return SSL_TICKET_RETURN_IGNORE_RENEW;
+    }
+    return SSL_version(ssl) == TLS1_3_VERSION ? SSL_TICKET_RETURN_USE_RENEW
+                                              : SSL_TICKET_RETURN_USE;
+}
+
+bool wr_openssl_use_tickets(SSL_CTX *ctx)
+{
+    wr_assert(ctx != NULL);
+    return SSL_CTX_set_tlsext_ticket_key_evp_cb(ctx, ticket_prepare) == 1 &&
+           SSL_CTX_set_session_ticket_cb(ctx, ticket_note_name, ticket_decide,
+                                         NULL) == 1;
+}

@@ -1,0 +1,185 @@
+/*
+ * OpenSSL's memory: each allocation of a connection fails once, and nothing is
+ * left behind; and the bytes of a connection at rest.
+ *
+ * libcrypto takes functions of another's for its memory only before it has
+ * allocated anything, for the whole process, which this program owns. Memory
+ * that the library keeps for itself is not counted: a first connection makes
+ * it.
+ */
+#include "tests/unit/tls_backend_rig.h"
+
+#include <weir/error.h>
+
+#include <openssl/crypto.h>
+
+/* The most bytes of a connection at rest, of a server without certificates of
+ * clients. OpenSSL 3.0 has tables of 32 pipelines in it, later ones have larger
+ * ones. */
+enum { MEMORY_REST_MAX = 20 << 10 };
+
+struct memory_block {
+    size_t size;
+    size_t unused;
+};
+
+static size_t memory_live;  /* bytes */
+static size_t memory_calls; /* allocations */
+static size_t memory_fails; /* the number of the one that fails; 0: none */
+static size_t memory_failed;
+
+static void *memory_take(void *old, size_t size)
+{
+    struct memory_block *block = old ? (struct memory_block *)old - 1 : NULL;
+    const size_t before = block ? block->size : 0;
+    if (++memory_calls == memory_fails) {
+        memory_failed++;
+        return NULL;
+    }
+    block = realloc(block, sizeof(*block) + size);
+    if (!block) {
+        return NULL;
+    }
+    block->size = size;
+    memory_live += size - before;
+    return block + 1;
+}
+
+static void *memory_malloc(size_t size, const char *file, int line)
+{
+    return memory_take(NULL, size);
+}
+
+static void memory_free(void *old, const char *file, int line)
+{
+    struct memory_block *block = old ? (struct memory_block *)old - 1 : NULL;
+    memory_live -= block ? block->size : 0;
+    free(block);
+}
+
+static void *memory_realloc(void *old, size_t size, const char *file, int line)
+{
+    if (size == 0) {
+        memory_free(old, file, line);
+        return NULL;
+    }
+    return memory_take(old, size);
+}
+
+__attribute__((constructor)) static void memory_set_functions(void)
+{
+    if (CRYPTO_set_mem_functions(memory_malloc, memory_realloc, memory_free) !=
+        1) {
+        abort();
+    }
+}
+
+static struct backend_pair pair;
+
+/* Failed steps say that there is no memory. */
+static void memory_expect(const struct backend_side *side)
+{
+    if (side->result == WR_TLS_STEP_FAILED && memory_failed > 0 &&
+        side->conn.code != WEIR_ETLSALERT) {
+        expect_lt(side->conn.code, 0);
+    }
+}
+
+static void memory_run(int version)
+{
+    backend_step(&pair.client);
+    backend_exchange(&pair);
+    if (pair.client.is_open && pair.server.is_open &&
+        pair.client.result != WR_TLS_STEP_FAILED &&
+        pair.server.result != WR_TLS_STEP_FAILED) {
+        struct wr_tls_conn *from = &pair.server.conn;
+        int err = from->backend->write(from, "data", 4);
+        if (err == 0 && version == 13) {
+            err = from->backend->update_keys(from);
+        }
+        if (err == 0) {
+            err = from->backend->shutdown(from);
+        }
+        backend_exchange(&pair);
+    }
+    memory_expect(&pair.client);
+    memory_expect(&pair.server);
+}
+
+/* The last allocation that a run makes does not fail any more. */
+static size_t memory_sweep(int version)
+{
+    const struct backend_options client = {
+        .version = version, .verifies = true, .name = "localhost"};
+    const struct backend_options server = {
+        .version = version, .certificate = "ecdsa", .has_tickets = true};
+    size_t at = 0;
+    size_t lacking = 0;
+
+    do {
+        memory_fails = 0;
+        backend_pair_open(&pair, &client, &server);
+        memory_calls = 0;
+        memory_failed = 0;
+        memory_fails = ++at;
+        memory_run(version);
+        memory_fails = 0;
+        lacking +=
+            pair.client.conn.lacks_memory || pair.server.conn.lacks_memory;
+        backend_pair_close(&pair);
+    } while (memory_failed > 0);
+    expect_gt(at, 100);
+    return lacking * 100 / at;
+}
+
+UNIT(tls_backend_memory, each_allocation_of_a_connection_fails_once)
+{
+    for (int version = 12; version <= 13; version++) {
+        const size_t percent = memory_sweep(version);
+        printf("# TLS 1.%d: %zu %% of the failures are told as memory\n",
+               version - 10, percent);
+    }
+}
+
+UNIT(tls_backend_memory, a_connection_at_rest_is_small_and_leaves_nothing)
+{
+    enum { COUNT = 16 };
+    static struct backend_pair pairs[COUNT];
+    const struct backend_options client = {
+        .version = 13, .verifies = true, .name = "localhost"};
+    const struct backend_options server = {.version = 13,
+                                           .certificate = "ecdsa"};
+
+    backend_pair_open(&pair, &client, &server);
+    backend_connect(&pair);
+    backend_pair_close(&pair);
+    const size_t before = memory_live;
+    for (int i = 0; i < COUNT; i++) {
+        backend_pair_open(&pairs[i], &client, &server);
+        backend_connect(&pairs[i]);
+        backend_pass(&pairs[i], false, "ping", 4);
+        backend_pass(&pairs[i], true, "pong", 4);
+    }
+    size_t bytes = memory_live;
+    for (int i = 0; i < COUNT; i++) {
+        pairs[i].server.conn.backend->rest(&pairs[i].server.conn);
+    }
+    printf("# buffers of a connection: %zu bytes\n",
+           (bytes - memory_live) / COUNT);
+    bytes = memory_live;
+    for (int i = 0; i < COUNT; i++) {
+        struct wr_tls_conn *conn = &pairs[i].server.conn;
+        conn->backend->close(conn);
+    }
+    const size_t each = (bytes - memory_live) / COUNT;
+    printf("# a connection at rest: %zu bytes\n", each);
+    expect_lt(each, (size_t)MEMORY_REST_MAX);
+    for (int i = 0; i < COUNT; i++) {
+        const struct wr_tls_peer peer = {.shared = pairs[i].server.shared};
+        cr_assert_eq(
+            pairs[i].server.conn.backend->open(&pairs[i].server.conn, &peer),
+            0);
+        backend_pair_close(&pairs[i]);
+    }
+    expect_eq(memory_live, before);
+}

@@ -1,0 +1,219 @@
+/*
+ * The parts of a backend of TLS that stand by themselves: own certificates,
+ * signatures of certificates, hashes and authenticated encryption.
+ *
+ * Certificates are those of tests/unit/tls_certificates.sh.
+ */
+#include "lib/tls/context/pem.h"
+#include "lib/x509/certificate.h"
+#include "lib/x509/signed.h"
+#include "tests/unit/tls_backend_rig.h"
+
+#include <errno.h>
+#include <weir/error.h>
+
+static const struct wr_tls_backend *const backend = &wr_tls_openssl;
+
+/* ---- own certificates ---- */
+
+static uint8_t text[64 << 10];
+
+static size_t read_text(const char *name, const char *end)
+{
+    char path[4096];
+    backend_file(name, end, path, sizeof(path));
+    FILE *file = fopen(path, "re");
+    cr_assert_not_null(file, "%s", path);
+    const size_t len = fread(text, 1, sizeof(text), file);
+    fclose(file);
+    return len;
+}
+
+/* Makes one of a chain and a key: 0, or the error. */
+static int credential_of(const char *chain, const char *key)
+{
+    struct wr_tls_credential *credential = NULL;
+    cr_assert_eq(backend->start(), 0);
+    cr_assert_eq(backend->credential_new(&credential), 0);
+    int err = backend->credential_use_chain(credential, text,
+                                            read_text(chain, "pem"));
+    if (err == 0) {
+        err = backend->credential_use_key(credential, text,
+                                          read_text(key, "key"));
+    }
+    if (err == 0) {
+        err = backend->credential_check(credential);
+    }
+    backend->credential_free(credential);
+    return err;
+}
+
+UNIT(tls_backend_parts, a_certificate_has_its_key)
+{
+    static const char *const names[] = {"ecdsa", "rsa", "rsa3072", "rsa4096",
+                                        "rsapss"};
+    for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+        expect_eq(credential_of(names[i], names[i]), 0, "%s", names[i]);
+    }
+    expect_eq(credential_of("ecdsa", "rsa"), WEIR_ETLSMISMATCH);
+    expect_eq(credential_of("rsa", "rsa3072"), WEIR_ETLSMISMATCH);
+}
+
+static int use_key(const char *pem)
+{
+    struct wr_tls_credential *credential = NULL;
+    cr_assert_eq(backend->start(), 0);
+    cr_assert_eq(backend->credential_new(&credential), 0);
+    const int err = backend->credential_use_key(
+        credential, (const uint8_t *)pem, strlen(pem));
+    backend->credential_free(credential);
+    return err;
+}
+
+/* Nobody is asked for a password, neither at a terminal. */
+UNIT(tls_backend_parts, an_encrypted_key_is_told_from_none)
+{
+    expect_eq(use_key(""), WEIR_ETLSNOKEY);
+    expect_eq(use_key("no key"), WEIR_ETLSNOKEY);
+    expect_eq(use_key("-----BEGIN PRIVATE KEY-----\nAAAA\n"
+                      "-----END PRIVATE KEY-----\n"),
+              WEIR_ETLSNOKEY);
+    expect_eq(
+        use_key(
+            "-----BEGIN RSA PRIVATE KEY-----\n"
+            "Proc-Type: 4,ENCRYPTED\n"
+            "DEK-Info: AES-256-CBC,00112233445566778899AABBCCDDEEFF\n"
+            "\n"
+            "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\n"
+            "-----END RSA PRIVATE KEY-----\n"),
+        WEIR_ETLSPASSWORD);
+}
+
+UNIT(tls_backend_parts, a_chain_that_is_none_is_refused)
+{
+    static const char *const texts[] = {
+        "", "no certificate",
+        "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"};
+    cr_assert_eq(backend->start(), 0);
+    for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++) {
+        struct wr_tls_credential *credential = NULL;
+        cr_assert_eq(backend->credential_new(&credential), 0);
+        expect_eq(backend->credential_use_chain(
+                      credential, (const uint8_t *)texts[i], strlen(texts[i])),
+                  WEIR_ETLSFILE);
+        backend->credential_free(credential);
+    }
+}
+
+/* ---- signatures ---- */
+
+static struct wr_bytes load(const char *name, struct wr_x509 *ret)
+{
+    struct wr_bytes der;
+    struct wr_bytes rest = {.data = text, .size = read_text(name, "pem")};
+    cr_assert_eq(wr_tls_pem_next(&rest, "CERTIFICATE", &der), 1);
+    cr_assert_eq(wr_x509_read(ret, der.data, der.size), 0);
+    return der;
+}
+
+/* Verifies that @issuer has signed @child, whose bit @bit is another one. */
+static int verify(const char *child_name, const char *issuer_name, size_t bit)
+{
+    struct wr_x509 child;
+    struct wr_x509 issuer;
+    struct wr_x509_signed sign;
+    struct wr_x509_signature_kind kind;
+    struct wr_bytes body;
+    uint8_t hash[WR_TLS_HASH_MAX];
+    const struct wr_bytes child_der = load(child_name, &child);
+    const struct wr_bytes issuer_der = load(issuer_name, &issuer);
+    cr_assert(wr_x509_signed_read(&sign, child_der, &body));
+    cr_assert(wr_x509_strength_find_signature(sign.algorithm, &kind));
+    struct wr_tls_signed job = {.kind = &kind,
+                                .key_info = issuer.key_info,
+                                .message = sign.body,
+                                .bits = sign.bits};
+    if (kind.key == WR_X509_KEY_RSA) {
+        cr_assert(wr_x509_strength_find_rsa(issuer.key_info, &job.rsa));
+    }
+    if (kind.hash != WR_X509_HASH_NONE) {
+        const int size = backend->hash(kind.hash, sign.body, hash);
+        cr_assert_gt(size, 0);
+        job.message = (struct wr_bytes){.data = hash, .size = (size_t)size};
+    }
+    if (bit > 0) {
+        ((uint8_t *)(uintptr_t)job.message.data)[bit % job.message.size] ^= 4;
+    }
+    const int err = backend->verify(&job);
+    free((void *)(uintptr_t)child_der.data);
+    free((void *)(uintptr_t)issuer_der.data);
+    return err;
+}
+
+UNIT(tls_backend_parts, an_authority_has_signed_its_certificates)
+{
+    static const char *const names[] = {"ecdsa", "rsa", "rsapss", "ca"};
+    cr_assert_eq(backend->start(), 0);
+    for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+        expect_eq(verify(names[i], "ca", 0), 0, "%s", names[i]);
+        expect_eq(verify(names[i], "ca", 1 + i), -EBADMSG, "%s", names[i]);
+        if (strcmp(names[i], "ecdsa") != 0) {
+            expect_eq(verify(names[i], "ecdsa", 0), -EBADMSG, "%s", names[i]);
+        }
+    }
+}
+
+/* ---- hashes and encryption ---- */
+
+UNIT(tls_backend_parts, hashes_are_those_of_fips_180)
+{
+    static const uint8_t begin[][4] = {
+        [WR_X509_HASH_SHA256] = {0xba, 0x78, 0x16, 0xbf},
+        [WR_X509_HASH_SHA384] = {0xcb, 0x00, 0x75, 0x3f},
+        [WR_X509_HASH_SHA512] = {0xdd, 0xaf, 0x35, 0xa1},
+    };
+    const struct wr_bytes abc = {.data = (const uint8_t *)"abc", .size = 3};
+    uint8_t hash[WR_TLS_HASH_MAX];
+    cr_assert_eq(backend->start(), 0);
+    for (int i = WR_X509_HASH_SHA256; i <= WR_X509_HASH_SHA512; i++) {
+        expect_eq(backend->hash((enum wr_x509_hash)i, abc, hash), 16 + 16 * i);
+        expect_eq(memcmp(hash, begin[i], sizeof(begin[i])), 0, "%d", i);
+    }
+}
+
+UNIT(tls_backend_parts, a_sealed_message_opens_unless_it_is_changed)
+{
+    const uint8_t key[32] = {1, 2, 3};
+    const uint8_t nonce[WR_TLS_AEAD_NONCE] = {4, 5};
+    uint8_t tag[WR_TLS_AEAD_TAG];
+    cr_assert_eq(backend->start(), 0);
+    for (int kind = WR_TLS_AEAD_AES_128_GCM; kind <= WR_TLS_AEAD_CHACHA20;
+         kind++) {
+        uint8_t data[100];
+        uint8_t other[100];
+        memset(data, kind, sizeof(data));
+        struct wr_tls_aead job = {.kind = (enum wr_tls_aead_kind)kind,
+                                  .key = key,
+                                  .nonce = nonce,
+                                  .beside = {(const uint8_t *)"beside", 6},
+                                  .in = data,
+                                  .out = data,
+                                  .size = sizeof(data),
+                                  .tag = tag};
+        expect_eq(backend->seal(&job), 0);
+        expect_neq(data[0], kind);
+        job.out = other;
+        expect_eq(backend->open_sealed(&job), 0);
+        for (size_t i = 0; i < sizeof(other); i++) {
+            cr_assert_eq(other[i], kind);
+        }
+        data[99] ^= 1;
+        expect_eq(backend->open_sealed(&job), -EBADMSG);
+        data[99] ^= 1;
+        job.beside.size--;
+        expect_eq(backend->open_sealed(&job), -EBADMSG);
+        job.beside.size++;
+        tag[15] ^= 1;
+        expect_eq(backend->open_sealed(&job), -EBADMSG);
+    }
+}
