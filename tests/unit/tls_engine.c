@@ -553,3 +553,26 @@ UNIT(tls_engine, nothing_is_sent_behind_the_close_notify)
     expect_eq(pair.client.wire_len, 0); /* the key update is not answered */
     tls_pair_disconnect(&pair);
 }
+
+static int engine_rests;
+
+static void engine_count_rest(struct wr_tls_conn *conn)
+{
+    cr_assert_not_null(conn->ssl);
+    engine_rests++;
+}
+
+UNIT(tls_engine, the_library_is_told_when_no_step_follows)
+{
+    struct wr_tls_backend counting = *wr_tls_backend_get();
+    const struct tls_rig_options options = {.version = 13};
+    tls_rig_connect(&pair, &options);
+    counting.rest = engine_count_rest;
+
+    wr_tls_engine_rest(&pair.client.engine); /* or it keeps nothing */
+    pair.client.engine.conn.backend = &counting;
+    wr_tls_engine_rest(&pair.client.engine);
+
+    expect_eq(engine_rests, 1);
+    tls_pair_disconnect(&pair);
+}

@@ -418,7 +418,9 @@ struct wr_tls_backend {
     /* TLS 1.3: new keys for sending at once, and asks the peer for its own. 0,
      * -EOPNOTSUPP with TLS 1.2, WR_TLS_STEP_FAILED. */
     int (*update_keys)(struct wr_tls_conn *conn);
-    /* Nothing is under way: gives buffers back. NULL: it keeps none. */
+    /* No step follows at once: gives buffers back that hold no bytes of a
+     * record. NULL: there are none. Called at the end of each turn in which the
+     * connection was stepped, also in the handshake and after a failure. */
     void (*rest)(struct wr_tls_conn *conn);
 
     /* ---- server: by the client's first message. Both are called within

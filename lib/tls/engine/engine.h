@@ -158,6 +158,14 @@ WEIR_MUST_USE int wr_tls_engine_close(struct wr_tls_engine *engine);
  * -EOPNOTSUPP with TLS 1.2; -ENOTCONN, -ESHUTDOWN or the sticky error. */
 WEIR_MUST_USE int wr_tls_engine_update_keys(struct wr_tls_engine *engine);
 
+/* No step follows at once: buffers that hold nothing are given back. */
+static inline void wr_tls_engine_rest(struct wr_tls_engine *engine)
+{
+    if (engine->conn.backend->rest) {
+        engine->conn.backend->rest(&engine->conn);
+    }
+}
+
 /* ---- ciphertext out ---- */
 
 /* Takes all output: blocks of wr_blocks, given, chained by ->next; NULL: none.

@@ -345,6 +345,7 @@ void wr_filter_pump(struct wr_filter *f)
             filter_read_tell_upper(f);
         }
     }
+    wr_tls_engine_rest(&f->engine);
     if (f->head_is_fed && wr_tls_engine_get_input_left(&f->engine) == 0) {
         filter_read_pop(f);
     }

@@ -290,6 +290,7 @@ void wr_filter_seal(struct wr_filter *f)
         filter_write_seal_record(f);
     }
     if (f->has_engine && !wr_life_is_over(&f->c.t)) {
+        wr_tls_engine_rest(&f->engine);
         wr_filter_send_output(f);
     }
     if (filter_write_may_seal(f)) {
