@@ -21,6 +21,8 @@ from tls_ends import nginx, wait_for_port
 
 ANY = "any://127.0.0.1:0"
 LATE = ("--hello-timeout", "500ms")
+# Longer than a client takes from its connect to its first byte here.
+PATIENT = ("--silent-after", "2s")
 LOGGED = ("--log-format", "{route} {reason} {tls} {client}")
 
 
@@ -179,18 +181,20 @@ def test_who_resets_before_its_route_leaves_nothing():
 def test_half_a_record_of_tls_is_no_hello():
     with routed(ANY, REST, TLS, flags=LATE) as proxy:
         expect_reset(proxy, b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03")
+        equal(logged(proxy, "reason"), ["hello"], "the log")
+    with routed(ANY, REST, TLS) as proxy:
         with proxy.connect() as client:
             client.sendall(b"\x16\x03\x01\x02\0\x01\0")
             client.shutdown(socket.SHUT_WR)
             with contextlib.suppress(ConnectionResetError):
                 equal(client.recv(1), b"", "what comes")
-        equal(logged(proxy, "reason"), ["hello", "client-gone"], "the log")
+        equal(logged(proxy, "reason"), ["client-gone"], "the log")
 
 
 # ---- who speaks first ----
 
 def test_a_silent_client_gets_the_server_that_speaks_first():
-    with routed(ANY, SILENT, SSH, REST, TLS) as proxy:
+    with routed(ANY, SILENT, SSH, REST, TLS, flags=PATIENT) as proxy:
         begins_with(proxy, 0)
         begins_with(proxy, 1, b"SSH-")
         gets(proxy, b"x", 2)
@@ -210,7 +214,7 @@ def test_nothing_is_waited_for_where_one_route_is_possible():
 def test_a_header_comes_before_all_of_it():
     header = b"PROXY TCP4 192.0.2.1 192.0.2.2 1111 2222\r\n"
     with routed(ANY, SSH, SILENT, REST, TLS,
-                flags=("--accept-proxy", "any")) as proxy:
+                flags=("--accept-proxy", "any", *PATIENT)) as proxy:
         for rest, number in ((b"SSH-", 0), (b"", 1)):
             with proxy.connect() as client:
                 client.sendall(header + rest)
@@ -264,7 +268,8 @@ def test_clients_of_tls_show_certificates_beside_plain_ones():
 
 
 def test_the_protocol_that_was_agreed_chooses_and_then_what_is_inside():
-    flags = ("--cert", certificates()["proxy"], "--alpn", "h2,x-turn")
+    flags = ("--cert", certificates()["proxy"], "--alpn", "h2,x-turn",
+             *PATIENT)
     routes = (("*", "--route-alpn", "h2"), ("*", "--route-begin", "Q"),
               SILENT, REST)
     with routed("tls://127.0.0.1:0", *routes, flags=flags) as proxy:
@@ -362,7 +367,8 @@ def test_ssh_and_tls_and_http_and_mail_have_one_port():
         pathlib.Path(root, "root", "file").write_text("a file", "ascii")
         at = [f"tcp://127.0.0.1:{port}" for port in
               (ssh_port, mail.port, web_port)]
-        with Proxy("--listen", ANY, *LOGGED, "--cert", certificates()["proxy"],
+        with Proxy("--listen", ANY, *LOGGED, *PATIENT, "--cert",
+                   certificates()["proxy"],
                    "--alpn", "http/1.1", "--route", "*", "--route-begin",
                    "SSH-", "--to", at[0], "--route", "*", "--route-as",
                    "silent", "--to", at[1], "--route", "*", "--to",
