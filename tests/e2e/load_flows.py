@@ -231,7 +231,7 @@ def test_preambles_take_rows_in_turn_whatever_the_order():
                        server.url)
         equal(outcome.status, USAGE, outcome.err)
         matches(outcome.err, "--data-order: the preambles of 9 connections need "
-                "as many rows; there are 8$")
+                "as many rows; there are 8; -c 8 uses each once$")
 
 
 def test_values_fill_the_lines_of_a_mix_and_of_a_list():

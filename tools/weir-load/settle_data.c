@@ -224,12 +224,33 @@ static bool check_connections(const struct run_options *options,
         return option_say(
             given->data_order,
             "the preambles of %llu connections need as many rows; "
-            "there are %zu",
-            (unsigned long long)conn_count, row_count);
+            "there are %zu; -c %zu uses each once",
+            (unsigned long long)conn_count, row_count, row_count);
     }
     say("warning: the preambles of %llu connections share %zu rows of --data",
         (unsigned long long)conn_count, row_count);
     return true;
+}
+
+/* A replay has as many requests as lines, and others can be fewer. */
+static bool refuse_rows(const struct run_options *options,
+                        const struct options_given *given)
+{
+    const unsigned long long requests =
+        (unsigned long long)options->request_count;
+    const size_t rows = options->data->row_count;
+
+    if (options->replay) {
+        return option_say(given->data_order,
+                          "the %llu requests of --replay need as many rows; "
+                          "there are %zu; --data-order turn begins again with "
+                          "the first row",
+                          requests, rows);
+    }
+    return option_say(given->data_order,
+                      "%llu requests need as many rows; there are %zu; -n %zu "
+                      "uses each once",
+                      requests, rows, rows);
 }
 
 bool settle_fields(const struct run_options *options,
@@ -260,10 +281,7 @@ bool settle_fields(const struct run_options *options,
     if (count > 0 && options->data_order == DATA_ONCE &&
         (options->request_count == 0 ||
          options->request_count > options->data->row_count)) {
-        return option_say(given->data_order,
-                          "%llu requests need as many rows; there are %zu",
-                          (unsigned long long)options->request_count,
-                          options->data->row_count);
+        return refuse_rows(options, given);
     }
     return true;
 }
