@@ -81,7 +81,7 @@ static int try_calls(void)
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || filter_install() < 0) {
         return SKIPPED;
     }
-    NEED(ERROR_OF(execve("/bin/true", none, none)) == EPERM);
+    NEED(ERROR_OF(execve("/bin/false", none, none)) == EPERM);
     NEED(ERROR_OF(syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0)) == EPERM);
     NEED(ERROR_OF(syscall(SYS_ptrace, 0, 0, 0, 0)) == EPERM);
     NEED(ERROR_OF(syscall(SYS_setuid, 0)) == EPERM);
