@@ -4,12 +4,13 @@ and files that are included.
 
 import contextlib
 import os
+import socket
 import tempfile
 
 from harness import command, equal, fails, matches, run
 from proxy_wait import wait_until
-from proxying import PROXY, Proxy, target
-from servers import Server, echo, echoes
+from proxying import PROXY, Proxy, target, told
+from servers import Server, echo, echoes, free_port
 
 
 class Checked(Server):
@@ -157,6 +158,37 @@ def test_services_with_one_group_have_one_balance_and_one_set_of_checks():
             said = proxy.stop()
             equal(said.count("is down"), 1, f"lines about it in {said!r}")
             matches(said, rf"targets both: target {target(one)} is down: HTTP")
+
+
+def test_a_group_is_read_again_with_the_services_that_have_it():
+    text = ("[{}]\nlisten = tcp://127.0.0.1:{}\nto = @both\n"
+            "[{}]\nlisten = tcp://127.0.0.1:{}\nto = @both\n"
+            "[targets both]\ncheck = http\ncheck = 20ms\nto = {}\n")
+    ports = free_port(), free_port(), free_port()
+    with Checked() as one, Checked() as other, files() as folder:
+        path = os.path.join(folder, "main.ini")
+
+        def write(*values):
+            with open(path, "w", encoding="utf-8") as file:
+                file.write(text.format(*values))
+
+        write("a", ports[0], "b", ports[1], target(one))
+        with Proxy("--config", path, threads=2) as proxy:
+            while len(proxy.ports) < 2:
+                proxy.read_start()
+            wait_until(lambda: proxy.metric("upstream_up") == 2)
+            with socket.create_connection(("127.0.0.1", ports[0])) as held:
+                echoes(held)
+                write("a", ports[0], "c", ports[2], target(other))
+                proxy.signal(1)
+                told(proxy, "the configuration was read again")
+                wait_until(lambda: proxy.metric("upstream_up") == 2)
+                for port in ports[0], ports[2]:
+                    with socket.create_connection(("127.0.0.1",
+                                                   port)) as client:
+                        echoes(client)
+                echoes(held)
+            equal((one.clients, other.clients), (1, 2), "clients")
 
 
 def test_what_is_of_a_group_is_said_there():
