@@ -288,12 +288,20 @@ static int use_set(weir_loop *loop, weir_upstreams_shared *limits,
                                              .send_size = 1};
     const struct weir_upstreams_options options = {
         .size = sizeof(options), .seed = 1, .check = &plan, .shared = limits};
+    const struct weir_check_step steps[] = {{.send = "a", .send_size = 1},
+                                            {.expect = "b", .expect_size = 1}};
+    const struct weir_upstream_check own = {.size = sizeof(own),
+                                            .kind = WEIR_CHECK_TEXT,
+                                            .interval_ns = 10 * MS,
+                                            .steps = steps,
+                                            .step_count = 2};
     int err = weir_upstreams_new(loop, &options, ret);
     for (uint16_t i = 0; i < 9 && err == 0; i++) {
         const struct weir_upstream_options upstream = {
             .size = sizeof(upstream),
             .place = weir_place_host(i == 8 ? "localhost" : "192.0.2.1", 80),
-            .connection_limit = i % 2};
+            .connection_limit = i % 2,
+            .check = i % 4 == 3 ? &own : NULL};
         err = weir_upstreams_add(*ret, &upstream, NULL);
     }
     if (err == 0) {
