@@ -113,6 +113,12 @@ static bool is_nothing(const char *value, char *const *words)
     return !value || is_url(value, words);
 }
 
+/* Behind a flag that has no value in another tool. */
+static bool is_no_time(const char *value, char *const *words)
+{
+    return is_nothing(value, words) || value[0] == '-';
+}
+
 static bool is_pair(const char *value, char *const *words)
 {
     return value && strchr(value, ':') && !is_url(value, words);
@@ -651,6 +657,8 @@ const struct option_foreign foreign_words[] = {
     FILLED("slo", foreign_is_threshold, foreign_fill_threshold,
            "objectives are written as p95<500ms"),
     VALUE("w", is_window, "", WINDOW),
+    ALONE("w", is_no_time, "",
+          "-w is a warm-up here; what is under way at the end is waited for"),
     TOOL("t", foreign_is_redis_test, foreign_fill_redis,
          "-t is threads here; " REDIS),
     VALUE("t", is_siege_time, "-d|%l", "-t is threads here; " DURATION),
@@ -803,6 +811,7 @@ const struct option_foreign foreign_words[] = {
     ALONE("location", NULL, "", NO_REDIRECT),
     ALONE("no-follow", NULL, "", NO_REDIRECT),
     ALONE("follow", NULL, "", NO_REDIRECT),
+    ALONE("no-parser", NULL, "", "pages are not read for more URLs"),
     VALUE("proxy", NULL, NULL, NO_PROXY),
     /* Names: how much, and when. */
     VALUE("vus", has_user_stages, "", FIRST_USERS),

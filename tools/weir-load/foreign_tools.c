@@ -330,8 +330,7 @@ static const char *find_place(char *const *words)
 bool foreign_is_tcpkali(const char *value, char *const *words)
 {
     (void)value;
-    return find_place(words) &&
-           (has_flag(words, "T") || has_flag(words, "connect-rate")) &&
+    return find_place(words) && has_flag(words, "T connect-rate em") &&
            has_flag(words, "m em message e1 1 connect-rate") &&
            !has_flag(words, "n d z");
 }
@@ -392,7 +391,7 @@ static bool write_message(const char *bytes, size_t count, bool is_body,
 static bool keep_message(struct reword *line, char *const *words,
                          const char *message, bool is_ws)
 {
-    const bool is_escaped = has_flag(words, "e unescape-message-args");
+    const bool is_escaped = has_flag(words, "e em unescape-message-args");
     char bytes[WORD_SIZE];
     char text[WORD_SIZE];
     char expect[32];
@@ -619,19 +618,74 @@ static bool is_mostly_read(const char *ratio)
     return colon && strtoull(ratio, NULL, 10) < strtoull(colon + 1, NULL, 10);
 }
 
+/* A command of memtier as keep_command() has it. False: there is more in it
+ * than is known. */
+static bool read_memtier(const char *text, char ret[WORD_SIZE])
+{
+    static const char *const marks[][2] = {{"__key__", "key%r"},
+                                           {"__data__", "%v"}};
+    size_t len = 0;
+
+    while (*text && len + 16 < WORD_SIZE) {
+        size_t used = 0;
+        for (size_t i = 0; i < sizeof(marks) / sizeof(marks[0]); i++) {
+            if (strncmp(text, marks[i][0], strlen(marks[i][0])) == 0) {
+                used = strlen(marks[i][0]);
+                len += (size_t)snprintf(ret + len, WORD_SIZE - len, "%s",
+                                        marks[i][1]);
+            }
+        }
+        if (used == 0 && strchr("%{\\", *text)) {
+            return false;
+        }
+        if (used == 0) {
+            ret[len++] = *text;
+            used = 1;
+        }
+        text += used;
+    }
+    ret[len] = '\0';
+    return !*text && len > 0;
+}
+
+/* Its command, which --ratio says, or the line itself. */
+static bool keep_memtier(struct reword *line, char *const *words)
+{
+    const bool reads = is_mostly_read(find_value(words, "ratio", "1:10"));
+    const char *given = find_value(words, "command", NULL);
+    char command[WORD_SIZE];
+
+    if (given && !read_memtier(given, command)) {
+        return false;
+    }
+    return keep_command(line,
+                        given   ? command
+                        : reads ? "GET key%r"
+                                : "SET key%r %v",
+                        find_number(line, words, "key-maximum", 10000000),
+                        find_number(line, words, "d data-size", 32));
+}
+
 bool foreign_fill_memtier(struct reword *line, const char *value,
                           char *const *words)
 {
     const uint64_t conns = find_number(line, words, "c clients", 50) *
                            find_number(line, words, "t threads", 4);
     const char *time = find_value(words, "test-time", NULL);
-    const bool reads = is_mostly_read(find_value(words, "ratio", "1:10"));
+    const char *protocol = find_value(words, "P protocol", "redis");
+    const bool is_resp3 = strcmp(protocol, "resp3") == 0;
+    const char *number = find_value(words, "select-db", "");
+    char database[64];
 
     (void)value;
-    if (strncmp(find_value(words, "P protocol", "redis"), "redis", 5) != 0 ||
+    if ((strncmp(protocol, "redis", 5) != 0 && strcmp(protocol, "resp2") != 0 &&
+         !is_resp3) ||
+        find_number(line, words, "key-minimum", 1) > 1 ||
+        strchr("GR", find_value(words, "key-pattern", "R:R")[0]) == NULL ||
         !knows_all(words, "s server h host p port P protocol a authenticate "
                           "tls tls-skip-verify select-db c clients t threads "
                           "n requests test-time ratio pipeline key-maximum d "
+                          "key-minimum key-pattern command "
                           "data-size hide-histogram distinct-client-seed "
                           "print-percentiles")) {
         return false; /* memcached, or more than is known */
@@ -644,8 +698,10 @@ bool foreign_fill_memtier(struct reword *line, const char *value,
         .user = login,
         .user_len = colon ? (size_t)(colon - login) : 0,
         .password = colon ? colon + 1 : login,
-        .database = find_value(words, "select-db", NULL),
+        .database = *number || is_resp3 ? database : NULL,
     };
+    snprintf(database, sizeof(database), "%.16s%s", number,
+             is_resp3 ? "?protocol=3" : "");
     keep_number(line, "-c", conns);
     keep_pair(line, "-t", find_value(words, "t threads", "4"));
     keep_pair(line, "-d", time);
@@ -657,8 +713,5 @@ bool foreign_fill_memtier(struct reword *line, const char *value,
     if (has_flag(words, "tls-skip-verify")) {
         reword_keep(line, "--insecure");
     }
-    return keep_command(line, reads ? "GET key%r" : "SET key%r %v",
-                        find_number(line, words, "key-maximum", 10000000),
-                        find_number(line, words, "d data-size", 32)) &&
-           keep_redis(line, words, &place);
+    return keep_memtier(line, words) && keep_redis(line, words, &place);
 }
