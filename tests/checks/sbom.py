@@ -18,7 +18,7 @@ import sys
 SYSTEM = re.compile(r"^(libc|libm|libpthread|librt|libgcc_s|libasan|libubsan|"
                     r"libtsan|ld-linux.*)\.so")
 OWN = re.compile(r"^libweir(-tls)?\.so")
-NAMES = {"libcares": "c-ares", "libcrypto": "libcrypto", "libz": "zlib",
+NAMES = {"libcares": "c-ares", "libcrypto": "libcrypto", "libssl": "libssl", "libz": "zlib",
          "libjansson": "jansson", "libnghttp2": "libnghttp2", "liburing": "liburing",
          "libwolfssl": "wolfssl"}
 # A text that is in the code of each archive.

@@ -21,6 +21,7 @@ COMPONENTS = {
     "jansson": ("MIT", "Petri Lehtinen and others"),
     "libcrypto": ("Apache-2.0", "The OpenSSL Project"),
     "libnghttp2": ("MIT", "Tatsuhiro Tsujikawa and contributors"),
+    "libssl": ("Apache-2.0", "The OpenSSL Project"),
     "liburing": ("LGPL-2.1-or-later OR MIT", "Jens Axboe and others"),
     "wolfssl": ("GPL-2.0-or-later OR LicenseRef-wolfSSL-commercial",
                 "wolfSSL Inc."),
