@@ -14,7 +14,7 @@ import threading
 from harness import (WAIT_S, WEIR_LOAD, Program, Serve, Service, Skip,
                      command_apart, equal, load, load_json, matches, one_line,
                      place, read_line, run)
-from servers import Refusing, Server, read_exactly
+from servers import Noting, Refusing, Server, read_exactly
 
 OK, USAGE, NOTHING = 0, 2, 3
 
@@ -25,28 +25,21 @@ def judged(*args):
     return result
 
 
-class Remembering:
+class Remembering(Noting):
     """An echo server that keeps the address of each client, and what each has
     sent before the first payload."""
 
     def __init__(self, head_of=lambda connection: b""):
+        super().__init__()
         self.peers = []
         self.heads = []
         self.head_of = head_of
-        self.server = Server(self.serve)
 
     def serve(self, connection, _number):
         self.peers.append(connection.getpeername())
         self.heads.append(self.head_of(connection))
         while data := connection.recv(65536):
             connection.sendall(data)
-
-    def __enter__(self):
-        self.server.__enter__()
-        return self
-
-    def __exit__(self, *args):
-        self.server.__exit__(*args)
 
     @property
     def url(self):

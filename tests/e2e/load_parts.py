@@ -10,13 +10,12 @@ import json
 import statistics
 import subprocess
 import tempfile
-import threading
 import time
 
 import schema
 from harness import (WAIT_S, WEIR_LOAD, Program, Serve, command, equal, matches,
                      one_line, run)
-from servers import Server
+from servers import Noting
 
 OK, USAGE, INVALID, SLO = 0, 2, 5, 99
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -26,14 +25,13 @@ ANYHOW = ("--timeout", "60s", "--force")
 LATE = ("--lateness-limit", "1h")
 
 
-class Asked:
+class Asked(Noting):
     """A server of HTTP that remembers the number in each path, and when it was
     asked."""
 
     def __init__(self):
-        self.lock = threading.Lock()
+        super().__init__()
         self.times = []
-        self.server = Server(self.serve)
 
     def serve(self, connection, _number):
         with connection.makefile("rb") as file:
@@ -45,16 +43,9 @@ class Asked:
                 if line == b"\r\n":
                     connection.sendall(ANSWER)
 
-    def __enter__(self):
-        self.server.__enter__()
-        return self
-
-    def __exit__(self, *args):
-        self.server.__exit__(*args)
-
     @property
     def url(self):
-        return f"http://127.0.0.1:{self.server.port}/{{seq}}"
+        return f"http://{self.place}/{{seq}}"
 
 
 def read(path):

@@ -16,7 +16,7 @@ import time
 import schema
 from harness import (PATIENT, WEIR_LOAD, Program, Serve, command, equal, fails,
                      load, load_json, matches, one_line, run)
-from servers import Server, free_port
+from servers import Noting, free_port
 
 OK, USAGE, NOTHING, INVALID = 0, 2, 3, 5
 STEPS = "1s@4,1s@12,1s@4"
@@ -29,16 +29,15 @@ LINES = ("--request", "a\\r\\n", "--expect", "delim:\\r\\n")
 LATE = ("--lateness-limit", "1h", "--force")
 
 
-class Relay:
+class Relay(Noting):
     """Before a server: counts connections, and notes how many are open."""
 
     def __init__(self, port):
+        super().__init__()
         self.port = port
-        self.lock = threading.Lock()
         self.open = 0
         self.most = 0
         self.seen = []
-        self.server = Server(self.serve)
 
     def change(self, by):
         with self.lock:
@@ -68,17 +67,6 @@ class Relay:
                     server.sendall(data)
         finally:
             self.change(-1)
-
-    def __enter__(self):
-        self.server.__enter__()
-        return self
-
-    def __exit__(self, *args):
-        self.server.__exit__(*args)
-
-    @property
-    def place(self):
-        return f"127.0.0.1:{self.server.port}"
 
 
 @contextlib.contextmanager
