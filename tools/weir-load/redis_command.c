@@ -7,6 +7,7 @@
  */
 #include "redis_command.h"
 
+#include "hex.h"
 #include "tools/load/payload.h"
 
 #include <errno.h>
@@ -32,15 +33,6 @@ static int refuse(const char *text, size_t at, const char *reason, char *why)
 }
 
 /* ---- words ---- */
-
-static int hex_value(char digit)
-{
-    if (digit >= '0' && digit <= '9') {
-        return digit - '0';
-    }
-    digit = (char)(digit | 0x20);
-    return digit >= 'a' && digit <= 'f' ? digit - 'a' + 10 : -1;
-}
 
 /* What stands behind a backslash in "..."; returns how many characters. */
 static size_t read_escape(const char *text, char *ret)

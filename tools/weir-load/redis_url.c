@@ -7,6 +7,7 @@
  */
 #include "redis_url.h"
 
+#include "hex.h"
 #include "tools/common/option.h"
 
 #include <stdarg.h>
@@ -73,15 +74,6 @@ const char *redis_url_show(const char *text, char *out, size_t size)
 
     snprintf(out, size, "%.*s%s", (int)at, text, text + at + hidden);
     return out;
-}
-
-static int hex_value(char digit)
-{
-    if (digit >= '0' && digit <= '9') {
-        return digit - '0';
-    }
-    digit = (char)(digit | 0x20);
-    return digit >= 'a' && digit <= 'f' ? digit - 'a' + 10 : -1;
 }
 
 /* Without %XX. False: it is too long, or has a wrong one. */

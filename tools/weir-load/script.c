@@ -7,6 +7,7 @@
  */
 #include "script.h"
 
+#include "hex.h"
 #include "tools/common/units.h"
 
 #include <errno.h>
@@ -17,15 +18,6 @@
 #define NUMBER_SIZE 32U
 
 /* ---- escapes ---- */
-
-static int hex_value(char digit)
-{
-    if (digit >= '0' && digit <= '9') {
-        return digit - '0';
-    }
-    digit = (char)(digit | 0x20);
-    return digit >= 'a' && digit <= 'f' ? digit - 'a' + 10 : -1;
-}
 
 /* The byte behind a backslash; returns how many characters it took, or 0. */
 static size_t read_escape(const char *text, char *ret)
