@@ -5,11 +5,13 @@ serves and that it ends, and by a watchdog that all of its threads make turns.
 import contextlib
 import ctypes
 import os
+import signal
 import socket
 import struct
 import tempfile
+import time
 
-from harness import ENV, WAIT_S, Skip, equal, run
+from harness import ENV, WAIT_S, Skip, equal, matches, run
 from proxy_wait import wait_until
 from proxying import Proxy, target, told
 from servers import Server, echo, echoes, free_port
@@ -202,6 +204,22 @@ def test_the_watchdog_is_not_fed_while_one_of_the_threads_hangs():
             manager.socket.settimeout(WAIT_S)
         manager.hear_beats(pid, 3)
         wait_until(lambda: proxy.metric("connections_active") == 0)
+
+
+def test_it_is_told_that_the_configuration_is_read_again():
+    with Manager() as manager, Server(echo) as server, Proxy(
+            *flags(server), env=manager.env(), threads=2) as proxy:
+        equal(manager.hear(), (b"READY=1", proxy.process.pid), "the start")
+        for _ in range(2):
+            before = time.monotonic_ns() // 1000
+            proxy.signal(signal.SIGHUP)
+            told(proxy, "the configuration was read again")
+            proxy.said.clear()
+            words = manager.hear()[0].decode()
+            matches(words, r"^RELOADING=1\nMONOTONIC_USEC=\d+$")
+            equal(before <= int(words.rpartition("=")[2]) <=
+                  time.monotonic_ns() // 1000, True, "the time")
+            equal(manager.hear(), (b"READY=1", proxy.process.pid), "its end")
 
 
 run(globals())

@@ -13,6 +13,7 @@
 #include "weir/systemd.h"
 
 #include <stdio.h>
+#include <time.h>
 #include <unistd.h>
 
 static void tell(const char *state)
@@ -90,6 +91,23 @@ void manager_tell_ready(struct proxy *proxy)
     if (proxy->watchdog_ns > 0) {
         look_after_threads(proxy);
     }
+}
+
+void manager_tell_reloading(void)
+{
+    struct timespec now;
+    char text[80];
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    snprintf(text, sizeof(text), "RELOADING=1\nMONOTONIC_USEC=%llu",
+             (unsigned long long)now.tv_sec * 1000000u +
+                 (unsigned long long)now.tv_nsec / 1000u);
+    tell(text);
+}
+
+void manager_tell_reloaded(void)
+{
+    tell("READY=1");
 }
 
 void manager_tell_stopping(void)

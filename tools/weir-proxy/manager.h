@@ -19,6 +19,10 @@ void manager_begin(struct proxy *proxy);
  * worker's loop, as the next one. */
 void manager_tell_ready(struct proxy *proxy);
 
+/* The configuration is read again, and has been, whatever came of it. */
+void manager_tell_reloading(void);
+void manager_tell_reloaded(void);
+
 /* The proxy ends, and no other one takes its place. */
 void manager_tell_stopping(void);
 

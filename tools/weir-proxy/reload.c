@@ -8,6 +8,7 @@
  */
 #include "reload.h"
 
+#include "manager.h"
 #include "options.h"
 #include "setup.h"
 #include "states.h"
@@ -279,6 +280,21 @@ static bool wait_until_all_listen(const struct proxy *proxy)
     return err == 0;
 }
 
+static bool read_again(struct proxy *proxy, char *why)
+{
+    manager_tell_reloading();
+    const bool is_done = change_setup(proxy, why);
+    if (is_done) {
+        say("the configuration was read again");
+    } else {
+        say("%s; the configuration of before stays in force", why);
+    }
+    if (may_change(proxy)) { /* it does not end meanwhile */
+        manager_tell_reloaded();
+    }
+    return is_done;
+}
+
 bool reload_run(struct proxy *proxy, char *why)
 {
     const int err = reload_begin(proxy);
@@ -287,13 +303,11 @@ bool reload_run(struct proxy *proxy, char *why)
     if (err < 0) {
         return option_refuse(why, "%s", weir_strerror(err));
     }
-    if (!wait_until_all_listen(proxy) || !may_change(proxy)) {
-        option_refuse(why, "the proxy ends");
-    } else if (change_setup(proxy, why)) {
-        is_done = true;
-        say("the configuration was read again");
+    if (wait_until_all_listen(proxy) && may_change(proxy)) {
+        is_done = read_again(proxy, why);
     } else {
-        say("%s; the configuration of before stays in force", why);
+        option_refuse(why, "the proxy ends");
+        say("%s; its configuration is not read again", why);
     }
     reload_end(proxy);
     return is_done;
