@@ -66,8 +66,8 @@ def fails(*args, phase, code, says=""):
     """Nothing succeeds, and for this reason."""
     result, err = loaded("-c", "2", "-n", "10", *args, status=NOTHING)
     one_line(err, rf"not one request succeeded; {phase}: .*\({code}\).*{says}")
-    kinds = [(error["phase"], error["code"]) for error in result["errors"]]
-    equal(kinds, [(phase, code)], "the errors")
+    equal([error["phase"] for error in result["errors"]], [phase], "the phases")
+    matches(result["errors"][0]["code"], rf"^{code}\Z", "the code")
     matches(result["errors"][0]["first"], says)
     equal(result["requests"]["ok"], 0, "ok")
     return result
@@ -390,10 +390,11 @@ def test_the_alert_of_a_server_is_named():
 
 
 def test_versions_without_one_in_common():
-    # The server cannot know that the client would not have 1.2.
+    # wolfSSL's server does not see that the client would not have 1.2; OpenSSL's
+    # does, and refuses.
     with Serving(*ECDSA, "--tls-max", "1.2") as server:
         fails(*TRUST, "--tls-min", "1.3", server.url, phase="tls",
-              code="WEIR_ETLSVERSION")
+              code="(WEIR_ETLSVERSION|WEIR_ETLSALERT)")
     with Serving(*ECDSA, "--tls-min", "1.3") as server:
         fails(*TRUST, "--tls-max", "1.2", server.url, phase="tls",
               code="WEIR_ETLSALERT", says="protocol_version")
