@@ -146,7 +146,7 @@ def test_addresses_come_and_go_with_the_answers():
 
 
 def test_an_answer_without_addresses_changes_nothing():
-    with pods(["127.0.0.11"]) as (proxy, these, dns):
+    with pods(["127.0.0.11"], threads=1) as (proxy, these, dns):
         use(proxy, 2)
         dns.addresses = []
         asked = dns.asked

@@ -42,6 +42,7 @@ void wr_members_drop(weir_upstreams *set, size_t index)
     set->count--;
     wr_upstream_stop(upstream);
     upstream->is_removed = true;
+    wr_upstream_note_apart(upstream);
     wr_upstream_fold(upstream);
     wr_upstreams_wake(set); /* its requests may have none left */
     wr_upstream_unref(upstream);
@@ -157,10 +158,11 @@ static void members_follow(weir_upstreams *set, weir_upstream *source)
 void wr_members_spread(weir_upstreams *set)
 {
     wr_assert(!set->is_closed);
-    for (size_t i = 0; i < set->count; i++) {
+    for (size_t i = 0; i < set->count && set->has_answers; i++) {
         if (set->upstreams[i]->has_answer) {
             members_follow(set, set->upstreams[i]);
             i = SIZE_MAX; /* they have moved: from the first one again */
         }
     }
+    set->has_answers = false;
 }

@@ -223,7 +223,9 @@ static void set_run(struct wr_ready *ready)
     weir_upstream *upstream;
 
     wr_upstreams_ref(set);
-    wr_members_spread(set);
+    if (set->has_answers) {
+        wr_members_spread(set);
+    }
     for (size_t i = 0; i < set->count && set->is_behind; i++) {
         wr_upstream_follow(set->upstreams[i]);
     }
@@ -232,7 +234,9 @@ static void set_run(struct wr_ready *ready)
     while ((upstream = set_find_news(set))) {
         set_tell(set, upstream);
     }
-    set_tell_use(set);
+    if (set->options.balance == WEIR_BALANCE_FIRST) {
+        set_tell_use(set);
+    }
     while ((upstream = set_find_skipped(set))) {
         set_tell_skipped(set, upstream);
     }

@@ -21,12 +21,23 @@ static bool survey_keeps(const weir_upstream *upstream)
     return options->stay && wr_shared_part_is_in_use(&upstream->part);
 }
 
-static void survey_await(const weir_upstreams *set)
+static void survey_forget_exclusions(weir_upstreams *set)
 {
     wr_assert(set->count <= set->capacity);
-    if (set->options.balance == WEIR_BALANCE_FIRST) {
-        wr_choose_await(set->candidates, set->count);
+    for (size_t i = 0; i < set->count; i++) {
+        set->candidates[i].is_excluded = false;
     }
+}
+
+/* Under the mutex, where tiers and exclusions are written: what
+ * WEIR_BALANCE_FIRST has to know besides. */
+static void survey_order(weir_upstreams *set)
+{
+    wr_assert(set->options.balance == WEIR_BALANCE_FIRST);
+    for (size_t i = 0; i < set->count && set->options.stay; i++) {
+        set->candidates[i].is_kept = survey_keeps(set->upstreams[i]);
+    }
+    wr_choose_await(set->candidates, set->count);
 }
 
 /* Under the mutex of what sets share: writes down what the request may take. */
@@ -43,9 +54,10 @@ static void survey_describe(weir_upstreams *set, struct wr_queued *queued)
         candidate->is_excluded =
             wr_exclusions_have(excluded, upstream->id) ||
             (excluded->with_unchecked && wr_tier_is_unchecked(candidate->tier));
-        candidate->is_kept = survey_keeps(upstream);
     }
-    survey_await(set);
+    if (set->options.balance == WEIR_BALANCE_FIRST) {
+        survey_order(set);
+    }
 }
 
 /* Under the mutex of what sets share: notes which upstream WEIR_BALANCE_FIRST
@@ -59,12 +71,13 @@ static weir_upstream *survey_note_use(weir_upstreams *set)
     wr_assert(set->options.balance == WEIR_BALANCE_FIRST);
     for (size_t i = 0; i < set->count; i++) {
         wr_upstream_describe(set->upstreams[i], UINT64_MAX, &candidates[i]);
-        candidates[i].is_excluded = false;
-        candidates[i].is_kept = survey_keeps(set->upstreams[i]);
+    }
+    survey_forget_exclusions(set);
+    survey_order(set);
+    for (size_t i = 0; i < set->count; i++) {
         is_awaited |=
             candidates[i].is_kept && wr_tier_is_unchecked(candidates[i].tier);
     }
-    survey_await(set);
     const size_t first = wr_choose_find_first(candidates, set->count);
     weir_upstream *found = first < set->count ? set->upstreams[first] : NULL;
     if (!is_awaited) {
@@ -180,12 +193,15 @@ void wr_survey_make(weir_upstreams *set)
         (struct wr_survey){.tier = WR_TIER_NONE, .firsts = survey->firsts};
     wr_shared_lock(set->call->shared);
     for (size_t i = 0; i < set->count; i++) {
-        set->candidates[i].tier = wr_upstream_get_tier(set->upstreams[i]);
-        set->candidates[i].is_excluded = false;
-        set->candidates[i].is_kept = survey_keeps(set->upstreams[i]);
+        const enum wr_tier tier = wr_upstream_get_tier(set->upstreams[i]);
+        set->candidates[i].tier = tier;
+        survey->tier = tier < survey->tier ? tier : survey->tier;
     }
-    survey_await(set);
-    survey->tier = survey_find_tier(set);
+    if (set->options.balance == WEIR_BALANCE_FIRST) {
+        survey_forget_exclusions(set);
+        survey_order(set);
+        survey->tier = survey_find_tier(set);
+    }
     for (size_t i = 0; i < set->count && survey->tier != WR_TIER_NONE; i++) {
         if (set->candidates[i].tier == survey->tier) {
             survey_list(set, set->upstreams[i]);

@@ -80,7 +80,10 @@ static void target_changed(weir_lookup *lookup)
     }
     wr_lookup_fini(lookup);
     target->is_asking = false;
-    target_arm(target, ttl_ns);
+    /* Where there is none yet nobody else looks the name up. */
+    target_arm(target, target->resolved && target->address_count == 0
+                           ? TTL_MIN_NS
+                           : ttl_ns);
     if (target->resolved) {
         target->resolved(target);
     }

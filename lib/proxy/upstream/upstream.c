@@ -40,18 +40,26 @@ static bool upstream_is_ejected(const weir_upstream *upstream)
            upstream->set->options.fail_limit < UINT32_MAX;
 }
 
-enum weir_upstream_state wr_upstream_get_state(const weir_upstream *upstream)
+/* One that checks and failures say nothing of. */
+static enum weir_upstream_state
+upstream_get_state_apart(const weir_upstream *upstream)
 {
-    upstream_check_invariants(upstream);
+    wr_assert(upstream->is_removed || upstream->is_draining ||
+              upstream->is_spread);
     if (upstream->is_removed) {
         return WEIR_UPSTREAM_REMOVED;
     }
     if (upstream->is_draining) {
         return WEIR_UPSTREAM_DRAINING;
     }
-    if (upstream->is_spread) {
-        return upstream->is_settled ? WEIR_UPSTREAM_NAME
-                                    : WEIR_UPSTREAM_CHECKING;
+    return upstream->is_settled ? WEIR_UPSTREAM_NAME : WEIR_UPSTREAM_CHECKING;
+}
+
+enum weir_upstream_state wr_upstream_get_state(const weir_upstream *upstream)
+{
+    upstream_check_invariants(upstream);
+    if (upstream->is_apart) {
+        return upstream_get_state_apart(upstream);
     }
     const enum wr_health_state health =
         wr_shared_part_get_health(&upstream->part);
@@ -359,6 +367,7 @@ static void upstream_resolved(struct wr_target *target)
     upstream_check_invariants(upstream);
     wr_assert(upstream->is_spread);
     upstream->has_answer = true;
+    upstream->set->has_answers = true;
     wr_upstreams_wake(upstream->set);
 }
 
@@ -497,6 +506,7 @@ static int upstream_make(weir_upstreams *set,
 
     wr_require(upstream, -ENOMEM);
     upstream->is_spread = options->each_address && place->name;
+    wr_upstream_note_apart(upstream);
     int err = upstream_join(upstream, set, options, texts);
     if (err < 0) {
         wr_free(&set->loop->counting, upstream, upstream->size);
@@ -594,6 +604,7 @@ int wr_upstream_make_member(weir_upstream *source,
     wr_require(err >= 0, err);
     (*ret)->weight = source->weight;
     (*ret)->is_draining = source->is_draining;
+    wr_upstream_note_apart(*ret);
     (*ret)->told = wr_upstream_get_state(*ret);
     (*ret)->source = source;
     wr_upstream_ref(source);
@@ -850,6 +861,7 @@ void weir_upstream_set_draining(weir_upstream *upstream, bool is_draining)
     }
     do {
         member->is_draining = is_draining;
+        wr_upstream_note_apart(member);
         upstream_end_call(member);
     } while ((member = upstream_next_member(upstream, &next)));
 }

@@ -65,6 +65,7 @@ struct weir_upstreams {
     uint64_t round; /* from 1 on: how often all of the queue was looked at */
     uint64_t last_id;
     uint64_t told_use_id; /* of the upstream that is in use; 0: none was told */
+    bool has_answers;     /* of lookups, which members do not follow yet */
 
     /* Upstreams that were not removed; two arrays with the same indices. */
     weir_upstream **upstreams;
@@ -95,7 +96,8 @@ struct wr_upstream_counts {
 struct weir_upstream {
     weir_upstreams *set;
     uint64_t ref_count;
-    uint64_t id; /* not used again in the set */
+    uint64_t id;   /* not used again in the set */
+    bool is_apart; /* removed, draining or spread: asked for often */
     bool is_removed;
     bool is_draining;
     bool is_backup;
@@ -176,6 +178,14 @@ WEIR_MUST_USE int
 wr_upstream_make_member(weir_upstream *source,
                         const struct weir_upstream_options *options,
                         weir_upstream **ret);
+
+/* After each change of one of these. */
+static inline void wr_upstream_note_apart(weir_upstream *upstream)
+{
+    wr_assert(upstream->set || !upstream->is_removed);
+    upstream->is_apart =
+        upstream->is_removed || upstream->is_draining || upstream->is_spread;
+}
 
 static inline void wr_upstream_ref(weir_upstream *upstream)
 {
