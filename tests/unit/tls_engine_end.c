@@ -243,6 +243,12 @@ UNIT(tls_end, a_server_refuses_first_bytes_that_are_no_client_hello)
     end_first_bytes(old_hello, sizeof(old_hello), WEIR_ETLSPROTOCOL);
 }
 
+/* OpenSSL bears 32 empty records, and no warning in the place of a hello. */
+static bool end_is_by_openssl(void)
+{
+    return strcmp(wr_tls_backend_get()->name, "OpenSSL") == 0;
+}
+
 UNIT(tls_end, warnings_without_end_within_the_handshake_end_it)
 {
     static uint8_t warnings[7 * 20];
@@ -250,7 +256,8 @@ UNIT(tls_end, warnings_without_end_within_the_handshake_end_it)
         memcpy(&warnings[i], (uint8_t[]){21, 3, 3, 0, 2, 1, 90}, 7);
     }
 
-    end_first_bytes(warnings, sizeof(warnings), WEIR_ETLSFLOOD);
+    end_first_bytes(warnings, sizeof(warnings),
+                    end_is_by_openssl() ? WEIR_ETLSPROTOCOL : WEIR_ETLSFLOOD);
 }
 
 /* A handshake that one side refuses; the other learns it by an alert. */
@@ -316,7 +323,7 @@ UNIT(tls_end, a_server_that_wants_a_certificate_and_gets_none_says_so)
 UNIT(tls_end, empty_records_are_few_or_the_connection_ends)
 {
     tls_rig_connect_sealing(&pair, &choice);
-    for (int i = 0; i < 60; i++) {
+    for (int i = 0; i < (end_is_by_openssl() ? 30 : 60); i++) {
         tls_rig_seal(&pair, TLS_RIG_DATA, "", 0);
     }
     tls_rig_seal(&pair, TLS_RIG_DATA, "data", 4);

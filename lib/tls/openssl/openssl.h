@@ -163,6 +163,8 @@ void wr_openssl_session_free(struct wr_tls_known *session);
 
 int wr_openssl_hash_data(enum wr_x509_hash kind, struct wr_bytes data,
                          uint8_t ret[WR_TLS_HASH_MAX]);
+int wr_openssl_expand(enum wr_x509_hash kind, struct wr_bytes secret,
+                      const char *label, uint8_t *ret, size_t size);
 int wr_openssl_verify(const struct wr_tls_signed *job);
 int wr_openssl_seal(const struct wr_tls_aead *job);
 int wr_openssl_open_sealed(const struct wr_tls_aead *job);

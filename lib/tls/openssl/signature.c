@@ -1,6 +1,7 @@
 /*
  * The verification of signatures by libcrypto: RSA with PKCS #1 1.5 and PSS,
- * ECDSA, Ed25519, with SHA-256, SHA-384 and SHA-512; and the hashes.
+ * ECDSA, Ed25519, with SHA-256, SHA-384 and SHA-512; and the hashes, with what
+ * is derived by them.
  *
  * Keys are made of the numbers that weir has read: libcrypto's own reader of a
  * SubjectPublicKeyInfo tries each of its decoders, which takes longer than the
@@ -13,10 +14,12 @@
 
 #include <openssl/core_names.h>
 #include <openssl/evp.h>
+#include <openssl/hmac.h>
 #include <openssl/rsa.h>
 #include <openssl/x509.h>
 
 #include <errno.h>
+#include <string.h>
 
 /* Bytes of the longest signature (RSA, 4096 bits), and of a number of its
  * key. */
@@ -225,6 +228,50 @@ int wr_openssl_verify(const struct wr_tls_signed *job)
     const int is_signed = signature_run(job);
     wr_openssl_leave(&errors);
     return is_signed == 1 ? 0 : errors.lacks_memory ? -ENOMEM : -EBADMSG;
+}
+
+/* Writes the HkdfLabel of TLS 1.3 and the number of the first block (RFC 8446,
+ * 7.1; RFC 5869, 2.3). Returns its size. */
+static size_t signature_label(const char *label, size_t size, uint8_t ret[64])
+{
+    static const char protocol[] = "tls13 ";
+    const size_t front = sizeof(protocol) - 1;
+    const size_t len = strlen(label);
+
+    wr_assert(size <= EVP_MAX_MD_SIZE);
+    wr_assert(front + len + 5 <= 64);
+    ret[0] = 0;
+    ret[1] = (uint8_t)size;
+    ret[2] = (uint8_t)(front + len);
+    memcpy(ret + 3, protocol, front);
+    memcpy(ret + 3 + front, label, len);
+    ret[3 + front + len] = 0; /* no context */
+    ret[4 + front + len] = 1;
+    return 5 + front + len;
+}
+
+int wr_openssl_expand(enum wr_x509_hash kind, struct wr_bytes secret,
+                      const char *label, uint8_t *ret, size_t size)
+{
+    struct wr_openssl_errors errors;
+    uint8_t info[64];
+    uint8_t block[EVP_MAX_MD_SIZE];
+    unsigned len = 0;
+    const EVP_MD *hash = wr_openssl_start() == 0 ? wr_openssl_hash(kind) : NULL;
+    const size_t info_size = signature_label(label, size, info);
+
+    wr_assert(secret.size <= EVP_MAX_MD_SIZE);
+    if (!hash) {
+        return -EOPNOTSUPP;
+    }
+    wr_openssl_enter(&errors);
+    const bool is_done = HMAC(hash, secret.data, (int)secret.size, info,
+                              info_size, block, &len) != NULL;
+    wr_openssl_leave(&errors);
+    wr_assert(!is_done || size <= len);
+    memcpy(ret, block, is_done ? size : 0);
+    explicit_bzero(block, sizeof(block));
+    return is_done ? 0 : -ENOMEM;
 }
 
 int wr_openssl_hash_data(enum wr_x509_hash kind, struct wr_bytes data,

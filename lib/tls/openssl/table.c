@@ -44,6 +44,7 @@ const struct wr_tls_backend wr_tls_openssl = {
     .verify = wr_openssl_verify,
     .seal = wr_openssl_seal,
     .open_sealed = wr_openssl_open_sealed,
+    .expand = wr_openssl_expand,
     .credential_new = wr_openssl_credential_new,
     .credential_use_chain = wr_openssl_credential_use_chain,
     .credential_use_key = wr_openssl_credential_use_key,
