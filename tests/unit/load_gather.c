@@ -240,9 +240,9 @@ UNIT(load_gather, each_of_the_times_is_added_to_its_like)
 
     record_each(&rows[0].record, 10);
     record_each(&rows[1].record, 100);
-    gather_row(&rows[0], &rows[1]);
+    gather_row(NULL, &rows[0], &rows[1]);
     expect_each(of_row, 2, 100);
-    gather_times(&result, record);
+    gather_times(&result, &rows[0]);
     expect_each(of_run, 2, 100);
 
     record_clear(&rows[0].record);
@@ -274,7 +274,7 @@ UNIT(load_gather, a_row_is_the_sum_of_those_of_its_threads)
     *sum = (struct interval){0, 5, 1, 2, 3, 4, 5, 0, 0, 0, 6, 7, 8, 9};
     rows[1].row.counts =
         (struct interval){0, 6, 10, 20, 30, 40, 50, 0, 0, 0, 60, 70, 80, 90};
-    gather_row(&rows[0], &rows[1]);
+    gather_row(NULL, &rows[0], &rows[1]);
 
     expect_eq(sum->end_ns, 6);
     expect_eq(sum->offered, 11);
@@ -286,7 +286,7 @@ UNIT(load_gather, a_row_is_the_sum_of_those_of_its_threads)
     expect_eq(sum->open, 77);
     expect_eq(sum->received_bytes, 88);
     expect_eq(sum->sent_bytes, 99);
-    gather_row(&rows[1], &rows[0]);
+    gather_row(NULL, &rows[1], &rows[0]);
     expect_eq(rows[1].row.counts.end_ns, 6);
 }
 

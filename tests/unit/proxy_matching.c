@@ -348,7 +348,7 @@ UNIT(proxy_matching, each_route_of_a_service_has_a_label_of_its_own)
 
 UNIT(proxy_matching, a_label_of_many_begins_is_cut)
 {
-    char name[8];
+    char name[16];
 
     cr_assert(words_say(&config, "listen", "tcp://127.0.0.1:1", why));
     cr_assert(words_say(&config, "route", "*", why));
