@@ -33,14 +33,16 @@ static void add_text(struct list_of_tlvs *list, unsigned type, const char *text)
     add(list, type, text, text ? strlen(text) : 0);
 }
 
-/* What is known of the client by this name; NULL: nothing. */
-static const char *ask(const struct session *session, const char *name)
+/* Adds a text that is known of the client's TLS by this name; it need not be
+ * terminated. */
+static void add_known(struct list_of_tlvs *list, unsigned type,
+                      const struct session *session, const char *name)
 {
     struct weir_extra_info info = {.size = sizeof(info)};
 
-    return weir_transport_get_extra_info(session->client, name, &info) == 0
-               ? info.text
-               : NULL;
+    if (weir_transport_get_extra_info(session->client, name, &info) == 0) {
+        add(list, type, info.text, info.len);
+    }
 }
 
 /* Writes the TLS that was opened here: bytes, or a negative error. */
@@ -60,8 +62,8 @@ static int write_ssl(const struct session *session, uint8_t *buf)
         .verify = !has_certificate,
     };
 
-    add_text(&list, WEIR_PROXY_SSL_VERSION, ask(session, "tls_version"));
-    add_text(&list, WEIR_PROXY_SSL_CIPHER, ask(session, "cipher"));
+    add_known(&list, WEIR_PROXY_SSL_VERSION, session, "tls_version");
+    add_known(&list, WEIR_PROXY_SSL_CIPHER, session, "cipher");
     add_text(&list, WEIR_PROXY_SSL_CN, session->client_cn);
     const int len =
         weir_proxy_tlvs_write(list.all, list.count, inner, sizeof(inner));
@@ -90,7 +92,7 @@ int tlvs_write(const struct session *session, void *buf, size_t size)
 
     if (wanted & CONFIG_TLV_ALPN) {
         if (session->is_opened) {
-            add_text(&list, WEIR_PROXY_ALPN, ask(session, "alpn"));
+            add_known(&list, WEIR_PROXY_ALPN, session, "alpn");
         } else {
             add_told(&list, session, WEIR_PROXY_ALPN);
         }
