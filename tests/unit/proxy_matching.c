@@ -307,6 +307,10 @@ UNIT_IN(proxy_matching, routes_that_cannot_be_told_apart_are_refused,
     REFUSED("'*' and '*/silent' cannot be told apart", "listen",
             "tls://127.0.0.1:1", "cert", "a.pem", "route", "*", "route-as",
             "silent", "route", "*", "passthrough", "on");
+    REFUSED("'*' and '*/silent' cannot be told apart", "listen",
+            "tcp://127.0.0.1:1", "listen", "tls://127.0.0.1:2", "cert", "a.pem",
+            "route", "*", "route-as", "silent", "route", "*", "passthrough",
+            "on");
 }
 
 UNIT_IN(proxy_matching, routes_that_no_client_gets_are_refused, unit_alone,
@@ -333,6 +337,10 @@ UNIT_IN(proxy_matching, routes_that_no_client_gets_are_refused, unit_alone,
             "passthrough", "on", "route", "*", "route-begin", "a");
     REFUSED("needs a certificate: 'cert'; or 'passthrough' for its routes",
             "listen", "any://127.0.0.1:1");
+    REFUSED("needs a certificate: 'cert'; or 'passthrough' for its routes",
+            "listen", "tcp://127.0.0.1:1", "listen", "tls://127.0.0.1:2",
+            "route", "*", "route-as", "silent", "route", "a", "passthrough",
+            "on", "route", "*", "route-as", "plain");
 }
 
 UNIT(proxy_matching, each_route_of_a_service_has_a_label_of_its_own)

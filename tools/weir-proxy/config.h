@@ -373,8 +373,9 @@ bool config_says_plain(const struct config_service *service);
 /* May a PROXY header name the server that a client asks for? */
 bool config_takes_tlvs(const struct config_service *service);
 
-/* Are all addresses of the service for TLS alone; is one for TLS? */
+/* Are all addresses of the service for TLS alone; is one; is one for TLS? */
 bool config_is_tls_alone(const struct config_service *service);
+bool config_has_tls_alone(const struct config_service *service);
 bool config_has_tls(const struct config_service *service);
 
 /* Looks at what the routes of a service are for, and settles what was left

@@ -40,6 +40,16 @@ bool config_is_tls_alone(const struct config_service *service)
     return true;
 }
 
+bool config_has_tls_alone(const struct config_service *service)
+{
+    for (size_t i = 0; i < service->listen_count; i++) {
+        if (service->listens[i].is_tls && !service->listens[i].is_any) {
+            return true;
+        }
+    }
+    return false;
+}
+
 bool config_says_plain(const struct config_service *service)
 {
     const bool is_alone = config_is_tls_alone(service);
@@ -69,7 +79,7 @@ bool config_route_opens_tls(const struct config_service *service,
 {
     const bool may_have_tls =
         route->as == AS_TLS || route->as == AS_ANY ||
-        (route->as == AS_SILENT && config_is_tls_alone(service));
+        (route->as == AS_SILENT && config_has_tls_alone(service));
 
     if (!may_have_tls || route->passes_tls || !config_has_tls(service)) {
         return false;
@@ -270,7 +280,7 @@ static bool needs_both(const struct config_service *service,
 {
     const bool looks_inside =
         (a->as == AS_TLS && a->begin_count > 0) ||
-        (a->as == AS_SILENT && config_is_tls_alone(service));
+        (a->as == AS_SILENT && config_has_tls_alone(service));
 
     return looks_inside && b->passes_tls && b->as != AS_PLAIN &&
            b->as != AS_SILENT && matching_is_same_hello(a, b);
