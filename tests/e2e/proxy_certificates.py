@@ -17,7 +17,7 @@ folder = tempfile.TemporaryDirectory()
 CURVE = ("ec", "-pkeyopt", "ec_paramgen_curve:P-256")
 
 
-def make_certificate(name, cn, issuer=None, kind=CURVE):
+def make_certificate(name, cn, issuer=None, kind=CURVE, subject=None):
     """A key and a certificate for a name, in one file; by an authority of the
     folder, or signed by itself."""
     need("openssl")
@@ -30,7 +30,8 @@ def make_certificate(name, cn, issuer=None, kind=CURVE):
                  "-addext", "keyUsage=digitalSignature",
                  "-addext", "extendedKeyUsage=serverAuth,clientAuth"]
     outcome = command("openssl", "req", "-x509", "-newkey", *kind, "-nodes",
-                      "-days", "30", "-subj", f"/CN={cn}", "-addext",
+                      "-days", "30", "-utf8", "-subj",
+                      subject or f"/CN={cn}", "-addext",
                       f"subjectAltName=DNS:{cn},IP:127.0.0.1", "-keyout",
                       f"{base}.key", "-out", f"{base}.crt", *usage, *flags)
     equal(outcome.status, 0, f"openssl, which said {outcome.err!r}")

@@ -11,7 +11,8 @@ import struct
 import tempfile
 
 from harness import Program, command, equal, run
-from proxy_certificates import certificates, client_context, secure
+from proxy_certificates import (certificates, client_context, make_certificate,
+                                secure)
 from proxy_wait import wait_until
 from proxying import SIGNATURE, Proxy, expect_reset, target, v2
 from servers import Server, echo, free_port, read_exactly
@@ -114,6 +115,63 @@ def test_a_target_learns_name_protocol_and_certificate():
             equal([line.split()[1:3] for line in logged(proxy)],
                   [["proxy.test", "client.test"], ["proxy.test", "-"]],
                   "the log")
+
+
+def test_a_name_of_a_header_is_none_of_tls_that_is_opened_here():
+    """The peer that sends the header is trusted, and so is what it says of a
+    client without TLS; a target would take the name for one that was verified
+    here."""
+    unnamed = client_context()
+    unnamed.load_cert_chain(make_certificate("unnamed", "unnamed.test", "ca",
+                                             subject="/O=weir"))
+    header = v2(1, ("192.0.2.1", 1111), ("192.0.2.2", 2222),
+                tlv(SSL, struct.pack("!BI", 7, 0) + tlv(CN, b"boss")))
+    with Reading() as server, Proxy(
+            "tls://127.0.0.1:0", target(server), "--cert",
+            certificates()["proxy"], "--client-ca", certificates()["ca"],
+            "--accept-proxy", "v2", *WORDS, *LOGGED) as proxy:
+        for context, told in ((unnamed, (7, 0)), (client_context(), (1, 1))):
+            with proxy.connect() as plain:
+                plain.sendall(header)
+                with context.wrap_socket(
+                        plain, server_hostname="proxy.test") as client:
+                    ask(client)
+            over(proxy)
+            equal(struct.unpack("!BI", server.told[-1][SSL][:5]), told,
+                  "bits and verify")
+            equal(read_tlvs(server.told[-1][SSL][5:]).get(CN), None, "a name")
+        equal([line.split()[2] for line in logged(proxy)], ["-", "-"],
+              "the log")
+
+
+def test_a_name_is_told_whole_or_not_at_all():
+    """A certificate has up to 64 characters of one byte or more, and a header
+    whatever a peer writes."""
+    name = "\N{LATIN SMALL LETTER E WITH ACUTE}" * 40
+    context = client_context()
+    context.load_cert_chain(make_certificate("long", "long.test", "ca",
+                                             subject=f"/CN={name}"))
+    with Reading() as server, Proxy(
+            "tls://127.0.0.1:0", target(server), "--cert",
+            certificates()["proxy"], "--client-ca", certificates()["ca"],
+            *WORDS, *LOGGED) as proxy:
+        with secure(proxy, context=context) as client:
+            ask(client)
+        equal(read_tlvs(server.told[0][SSL][5:])[CN], name.encode(), "a name")
+        equal([line.split()[2] for line in logged(proxy)], ["?" * 80],
+              "the log")
+    with Server(echo) as server, Proxy("tcp://127.0.0.1:0", target(server),
+                                       "--accept-proxy", "v2",
+                                       *LOGGED) as proxy:
+        for told in (b"a" * 65, b"admin\0evil", b"a" * 257):
+            with proxy.connect() as client:
+                client.sendall(v2(1, ("192.0.2.1", 1), ("192.0.2.2", 2),
+                                  tlv(SSL, struct.pack("!BI", 7, 0)
+                                      + tlv(CN, told))))
+                ask(client)
+            over(proxy)
+        equal([line.split()[2] for line in logged(proxy)],
+              ["a" * 65, "-", "-"], "the log")
 
 
 def test_only_what_is_asked_for_is_said_and_what_is_known():

@@ -123,12 +123,11 @@ const char *certificate_get_cn(const weir_transport *t, char *ret)
         return NULL;
     }
     const struct weir_tls_part cn = find_cn(&certificate);
-    const size_t len =
-        cn.size < CERTIFICATE_CN_SIZE ? cn.size : CERTIFICATE_CN_SIZE - 1;
-    if (len == 0 || memchr(cn.data, '\0', len)) {
+    if (cn.size == 0 || cn.size >= CERTIFICATE_CN_SIZE ||
+        memchr(cn.data, '\0', cn.size)) {
         return NULL;
     }
-    memcpy(ret, cn.data, len);
-    ret[len] = '\0';
+    memcpy(ret, cn.data, cn.size);
+    ret[cn.size] = '\0';
     return ret;
 }

@@ -11,8 +11,9 @@
 
 #include "weir/transport.h"
 
-/* Room for a common name with its NUL; a longer one is cut. */
-#define CERTIFICATE_CN_SIZE 65
+/* Room for a common name with its NUL, whose 64 characters have 256 bytes at
+ * most; a longer one is none. */
+#define CERTIFICATE_CN_SIZE 257
 
 /* Is it a kind of name and a name, such as "dns:a.example"? */
 bool certificate_is_name(const char *text);

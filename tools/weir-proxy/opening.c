@@ -245,16 +245,26 @@ static void count_handshake(const struct session *session)
     }
 }
 
+/* The name in the certificate takes the place of what the header has said: it
+ * is the one that was verified here. */
+static void note_name(struct session *session)
+{
+    char cn[CERTIFICATE_CN_SIZE];
+
+    free(session->client_cn);
+    session->client_cn = NULL;
+    if (session->door->service->config->client_ca &&
+        certificate_get_cn(session->client, cn)) {
+        session->client_cn = strdup(cn);
+    }
+}
+
 /* Is the client's certificate of those that may come? If not it is refused. */
 static bool admit_by_certificate(struct session *session)
 {
     const struct config_service *config = session->door->service->config;
-    char cn[CERTIFICATE_CN_SIZE];
 
-    if (config->client_ca && certificate_get_cn(session->client, cn)) {
-        free(session->client_cn);
-        session->client_cn = strdup(cn);
-    }
+    note_name(session);
     if (config->client_names.count == 0 ||
         certificate_has_name(&config->client_names, session->client)) {
         return true;

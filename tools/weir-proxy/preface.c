@@ -6,6 +6,8 @@
  */
 #include "preface.h"
 
+#include "certificate.h"
+
 #include "weir/client_hello.h"
 
 #include <errno.h>
@@ -297,11 +299,14 @@ char *preface_copy_cn(const struct preface *preface)
 {
     struct weir_proxy_tlv tlv;
     struct weir_proxy_ssl ssl = {.size = sizeof(ssl)};
+    const bool is_named =
+        preface_find_tlv(preface, WEIR_PROXY_SSL, &tlv) &&
+        weir_proxy_ssl_parse(&tlv, &ssl) == 0 && ssl.verify == 0 &&
+        weir_proxy_tlv_find(&ssl.tlvs, WEIR_PROXY_SSL_CN, &tlv);
 
-    return preface_find_tlv(preface, WEIR_PROXY_SSL, &tlv) &&
-                   weir_proxy_ssl_parse(&tlv, &ssl) == 0 && ssl.verify == 0 &&
-                   weir_proxy_tlv_find(&ssl.tlvs, WEIR_PROXY_SSL_CN, &tlv)
-               ? strndup(tlv.value, tlv.len < 64 ? tlv.len : 64)
+    return is_named && tlv.len < CERTIFICATE_CN_SIZE &&
+                   !memchr(tlv.value, '\0', tlv.len)
+               ? strndup(tlv.value, tlv.len)
                : NULL;
 }
 

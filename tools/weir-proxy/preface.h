@@ -59,8 +59,8 @@ void preface_get_destination(const struct preface *preface,
  * weir_proxy_tlv_type): a protocol, a name, TLS. It is the preface's. */
 bool preface_find_tlv(const struct preface *preface, unsigned type,
                       struct weir_proxy_tlv *ret);
-/* The common name of the client's certificate by the header, of at most 64
- * bytes, to be freed; NULL: none. */
+/* The common name of the client's certificate by the header, to be freed; NULL:
+ * none, or one that no certificate has. */
 char *preface_copy_cn(const struct preface *preface);
 /* The host name of the hello, or else of the header; NULL: there was no hello,
  * "": it had none. */

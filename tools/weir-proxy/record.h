@@ -84,9 +84,8 @@ struct record {
     const char *server_name; /* NULL: none */
     const char *alert;       /* of a side's TLS, by its name; NULL: none */
     const char *tried;       /* addresses that have failed, and why; NULL */
-    const char
-        *client_cn;    /* of its certificate, at most 64 bytes; NULL: none */
-    const char *route; /* its label; NULL: none was chosen */
+    const char *client_cn;   /* of its certificate, as a text; NULL: none */
+    const char *route;       /* its label; NULL: none was chosen */
 };
 
 /* The alert by which the TLS of a connection's peer has refused: its name,
