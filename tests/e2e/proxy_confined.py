@@ -11,6 +11,7 @@ import tempfile
 
 from harness import (WAIT_S, Skip, command, equal, fails, is_sanitized, matches,
                      need, run)
+from proxy_certificates import certificates, secure, subject
 from proxy_wait import wait_until
 from proxying import PROXY, Proxy, target, told
 from servers import Server, echo, echoes, free_port
@@ -186,6 +187,87 @@ def test_what_will_be_out_of_reach_is_told():
                 "proxy.ini' again, and change nothing: Permission")
 
 
+def looked(*flags):
+    """What -t says of a proxy with these flags."""
+    outcome = command(PROXY, "-t", "--listen", "tcp://127.0.0.1:0", "--to",
+                      "tcp://127.0.0.1:1", *flags)
+    equal(outcome.status, 0, outcome.err)
+    return outcome.err
+
+
+def test_a_log_that_can_be_opened_anew_is_known():
+    """One that was moved away is made again, in a folder that lets its user."""
+    need_root()
+    with folder_of_nobody() as folder:
+        good = looked("--user", "nobody", "--log", f"{folder}/run/log")
+        equal("SIGUSR1" in good, False, f"a warning in {good}")
+        path = f"{folder}/log"
+        with open(path, "w", encoding="utf-8"):
+            os.chown(path, NOBODY, -1)
+        matches(looked("--user", "nobody", "--log", path),
+                rf"SIGUSR1 will not open '{path}' anew: Permission denied")
+        for device in ("/dev/stderr", "/dev/null"):
+            said = looked("--user", "nobody", "--sandbox", "--log", device)
+            equal("all files in" in said, False, f"a warning in {said}")
+
+
+def test_what_a_sandbox_leaves_within_reach_is_told():
+    need_sandbox()
+    with folder_of_nobody() as folder:
+        denied = ("--sandbox", "--client-deny", f"@{folder}/denied", "--log")
+        matches(looked(*denied, f"{folder}/log"),
+                rf"write '{folder}/denied', as its log is in the same folder")
+        said = looked(*denied, f"{folder}/run/log")
+        equal("warning" in said, False, f"a warning in {said}")
+        for log, wanted in (("/log", "/"), ("/etc/log", "/etc")):
+            matches(looked("--sandbox", "--log", log),
+                    f"write all files in '{wanted}', as its log is there")
+        said = looked(*denied[1:], f"{folder}/log")
+        equal("warning" in said, False, f"a warning in {said}")
+
+
+def test_certificates_behind_links_are_read_again_in_a_sandbox():
+    """A folder of links, as certbot's files have, and a link that leads to
+    another folder with each release."""
+    need_sandbox()
+    files = certificates()
+    with folder_of_nobody() as folder, Server(echo) as server:
+        for name in ("live", "site", "releases", "releases/1", "releases/2"):
+            os.mkdir(f"{folder}/{name}")
+        shutil.copy(files["proxy"], f"{folder}/live/1.pem")
+        os.symlink("../live/1.pem", f"{folder}/site/a.pem")
+        shutil.copy(files["ca"], f"{folder}/releases/1/ca.pem")
+        shutil.copy(files["ca"], f"{folder}/releases/2/ca.pem")
+        os.symlink("releases/1", f"{folder}/current")
+        with Proxy("tls://127.0.0.1:0", target(server), "--cert",
+                   f"{folder}/site", "--client-ca", f"{folder}/current/ca.pem",
+                   "--sandbox") as proxy:
+            with secure(proxy) as client:
+                equal(subject(client), "proxy.test", "whose certificate")
+            shutil.copy(files["a"], f"{folder}/live/new")
+            os.rename(f"{folder}/live/new", f"{folder}/live/1.pem")
+            os.symlink("releases/2", f"{folder}/new")
+            os.rename(f"{folder}/new", f"{folder}/current")
+            shutil.rmtree(f"{folder}/releases/1")
+            proxy.signal(signal.SIGHUP)
+            told(proxy, "the configuration was read again")
+            with secure(proxy, "a.test") as client:
+                equal(subject(client), "a.test", "whose certificate is new")
+
+
+def test_a_proxy_in_another_root_is_compared_with():
+    need_root()
+    with folder_of_nobody() as folder, Server(echo) as server:
+        path = f"{folder}/proxy.ini"
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(f"chroot = {folder}\nuser = nobody\nctl = /run/ctl\n"
+                       f"[a]\nlisten = tcp://127.0.0.1:{free_port()}\n"
+                       f"to = {target(server)}\n")
+        with Proxy("--config", path, admin=False, log=False):
+            matches(command(PROXY, "-t", "--config", path).err,
+                    rf"the proxy that serves {folder}/run/ctl has ")
+
+
 def test_who_cannot_be_is_refused():
     for flags, wanted in ((("--user", "no-such-user"), "user: there is no"),
                           (("--group", "no-such-group"), "group: there is no"),
@@ -226,7 +308,7 @@ def test_the_unit_of_systemd_is_exposed_little():
         with open(path, "w", encoding="utf-8") as file:
             file.write("[a]\nlisten = tcp://127.0.0.1:0\n"
                        "to = tcp://127.0.0.1:1\n")
-        words = start.replace("/etc/weir-proxy.ini", path).split()[1:]
+        words = start.replace("/etc/weir-proxy/weir-proxy.ini", path).split()[1:]
         equal(command(PROXY, "-t", *words).status, 0, "its command")
 
 

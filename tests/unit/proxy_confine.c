@@ -11,7 +11,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <pthread.h>
+#include <pwd.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -160,6 +162,54 @@ static int try_files(void)
     return 0;
 }
 
+/* The files of a folder of certificates are links, and so is a folder that is
+ * another one after the next release. */
+static int try_links(void)
+{
+    char certs[128];
+    char ca[128];
+    char *texts[] = {certs};
+    struct config_service service = {.certs = {texts, 1}, .client_ca = ca};
+    const struct config config = {.services = &service, .service_count = 1};
+
+    snprintf(certs, sizeof(certs), "%s/links", folder);
+    snprintf(ca, sizeof(ca), "%s/current/a.pem", folder);
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
+        confine_paths(&config) < 0) {
+        return SKIPPED;
+    }
+    NEED(open_in("links/a.pem", O_RDONLY) >= 0);
+    NEED(open_in("releases/1/a.pem", O_RDONLY) >= 0);
+    NEED(open_in("releases/2/a.pem", O_RDONLY) >= 0);
+    NEED(ERROR_OF(open_in("other", O_RDONLY)) == EACCES);
+    return 0;
+}
+
+/* A log that is no file is not made anew in its folder. */
+static int try_device(void)
+{
+    static char log[] = "/dev/full";
+    const struct config config = {.log_path = log};
+
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
+        confine_paths(&config) < 0) {
+        return SKIPPED;
+    }
+    NEED(open(log, O_WRONLY | O_APPEND | O_CLOEXEC) >= 0);
+    NEED(ERROR_OF(open("/dev/zero", O_WRONLY | O_CLOEXEC)) == EACCES);
+    return 0;
+}
+
+static void make_link(const char *to, const char *name)
+{
+    expect_eq(symlink(to, in_folder(name)), 0);
+}
+
+static void make_folder(const char *name)
+{
+    expect_eq(mkdir(in_folder(name), 0755), 0);
+}
+
 static void with_folder(void (*body)(void))
 {
     char command[128];
@@ -167,8 +217,16 @@ static void with_folder(void (*body)(void))
     said[0] = '\0';
     snprintf(folder, sizeof(folder), "/tmp/proxy-confine-%ld", (long)getpid());
     expect_eq(mkdir(folder, 0755), 0);
-    expect_eq(mkdir(in_folder("certs"), 0755), 0);
-    expect_eq(mkdir(in_folder("log"), 0755), 0);
+    make_folder("certs");
+    make_folder("log");
+    make_folder("links");
+    make_folder("releases");
+    make_folder("releases/1");
+    make_folder("releases/2");
+    make_link("../certs/a.pem", "links/a.pem");
+    make_link("releases/1", "current");
+    write_file("releases/1/a.pem");
+    write_file("releases/2/a.pem");
     write_file("certs/a.pem");
     write_file("certs/b.pem");
     write_file("log/proxy.log");
@@ -182,6 +240,19 @@ UNIT_IN(proxy_confine, files_that_are_not_named_are_out_of_reach, with_folder,
         void)
 {
     const int line = run_apart(try_files);
+    cr_assert(line == 0 || line == SKIPPED, "line %d", line);
+}
+
+UNIT_IN(proxy_confine, what_links_lead_to_is_within_reach, with_folder, void)
+{
+    const int line = run_apart(try_links);
+    cr_assert(line == 0 || line == SKIPPED, "line %d", line);
+}
+
+UNIT_IN(proxy_confine, a_log_that_is_a_device_is_the_only_one_that_is_written,
+        with_folder, void)
+{
+    const int line = run_apart(try_device);
     cr_assert(line == 0 || line == SKIPPED, "line %d", line);
 }
 
@@ -239,5 +310,47 @@ UNIT_IN(proxy_confine, root_becomes_another_user_in_another_root, with_folder,
     if (geteuid() == 0) {
         const int line = run_apart(become_nobody);
         cr_assert(line == 0, "line %d", line);
+    }
+}
+
+/* Some user that is a member of another group than its own; NULL: none is. */
+static const struct passwd *find_member(void)
+{
+    const struct group *group;
+    const struct passwd *found = NULL;
+
+    setgrent();
+    while (!found && (group = getgrent())) {
+        if (group->gr_mem[0]) {
+            found = getpwnam(group->gr_mem[0]);
+        }
+    }
+    endgrent();
+    return found;
+}
+
+/* By its number it has the groups that it has by its name. */
+static int become_member(void)
+{
+    char user[16];
+    const struct config config = {.user = user};
+    struct confinement confinement;
+    const struct passwd *member = find_member();
+
+    if (!member) {
+        return SKIPPED;
+    }
+    snprintf(user, sizeof(user), "%u", member->pw_uid);
+    NEED(confine_begin(&config, &confinement) == 0);
+    NEED(geteuid() == member->pw_uid);
+    NEED(getgroups(0, NULL) > 0);
+    return 0;
+}
+
+UNIT_IN(proxy_confine, a_user_by_its_number_has_its_groups, with_folder, void)
+{
+    if (geteuid() == 0) {
+        const int line = run_apart(become_member);
+        cr_assert(line == 0 || line == SKIPPED, "line %d", line);
     }
 }

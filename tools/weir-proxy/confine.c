@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <limits.h>
 #include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +26,7 @@
 #define GROUPS_MAX 64
 
 struct identity {
+    char name[LOGIN_NAME_MAX]; /* "": it becomes no other user */
     uid_t uid;
     gid_t gid;
     gid_t groups[GROUPS_MAX];
@@ -57,6 +59,7 @@ static bool find_user(const char *name, struct identity *ret)
         is_found = strcmp(entry->pw_name, name) == 0 ||
                    (is_number && entry->pw_uid == id);
         if (is_found) {
+            snprintf(ret->name, sizeof(ret->name), "%s", entry->pw_name);
             ret->uid = entry->pw_uid;
             ret->gid = entry->pw_gid;
         }
@@ -77,10 +80,9 @@ static bool has_member(const struct group *group, const char *user)
     return false;
 }
 
-/* Reads the groups that a user is a member of, and, by its name, another one.
+/* Reads the groups that the user is a member of, and, by its name, another one.
  * False: there is none of that name. */
-static bool find_groups(const char *user, const char *name,
-                        struct identity *ret)
+static bool find_groups(const char *name, struct identity *ret)
 {
     FILE *file = fopen("/etc/group", "re");
     const struct group *entry;
@@ -95,7 +97,8 @@ static bool find_groups(const char *user, const char *name,
             ret->gid = entry->gr_gid;
             is_found = true;
         }
-        if (user && has_member(entry, user) && ret->group_count < GROUPS_MAX) {
+        if (ret->name[0] && has_member(entry, ret->name) &&
+            ret->group_count < GROUPS_MAX) {
             ret->groups[ret->group_count++] = entry->gr_gid;
         }
     }
@@ -114,7 +117,7 @@ static bool find_identity(const struct config *config, struct identity *ret,
         return option_refuse(why, "user: there is no '%.100s' in /etc/passwd",
                              config->user);
     }
-    return find_groups(config->user, config->group, ret) ||
+    return find_groups(config->group, ret) ||
            option_refuse(why, "group: there is no '%.100s' in /etc/group",
                          config->group);
 }
@@ -211,8 +214,16 @@ static void enter_sandbox(const struct config *config, bool with_filter,
     ret->has_filter = with_filter && err == 0;
 }
 
+static void warn_of_root(const struct config *config)
+{
+    if (config->chroot && !config->user) {
+        say("warning: chroot without user: root can leave it");
+    }
+}
+
 int confine_begin(const struct config *config, struct confinement *ret)
 {
+    warn_of_root(config);
     *ret = (struct confinement){.is_confined = config->user || config->group ||
                                                config->chroot ||
                                                config->has_sandbox};
@@ -247,7 +258,33 @@ void confine_write(const struct confinement *confinement,
             confinement->has_filter ? "filtered" : "all");
 }
 
+const char *confine_path_outside(const struct config *config, const char *path,
+                                 char *ret)
+{
+    const char *root = config->chroot && path[0] != '@' ? config->chroot : "";
+
+    snprintf(ret, PATH_MAX, "%s%s%s", root,
+             root[0] && path[0] != '/' ? "/" : "", path);
+    return ret;
+}
+
 /* ---- what is out of reach ---- */
+
+/* Can a log be opened that has the place of one that was moved away? A file
+ * that is there may have been made by another. */
+static bool try_log(const char *path)
+{
+    char folder[PATH_MAX];
+
+    if (access(path, F_OK) == 0) {
+        const int fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC | O_NONBLOCK);
+        if (fd < 0 || close(fd) < 0) {
+            return false;
+        }
+    }
+    return confine_is_special(path) ||
+           access(confine_folder_of(path, folder), W_OK | X_OK) == 0;
+}
 
 /* Tries a file as it will be used. */
 static void try_path(void *arg, const char *path, enum confine_use use)
@@ -259,12 +296,13 @@ static void try_path(void *arg, const char *path, enum confine_use use)
         [CONFINE_APPEND] = "SIGUSR1 will not open '%s' anew: %s",
         [CONFINE_SOCKETS] = "no socket can be made or removed in '%s': %s",
         [CONFINE_CONNECT] = "'%s' is not reached: %s"};
-    const int flags = use == CONFINE_APPEND ? O_WRONLY | O_APPEND : O_RDONLY;
     bool is_good;
 
     (void)arg;
-    if (use == CONFINE_CONFIG || use == CONFINE_READ || use == CONFINE_APPEND) {
-        const int fd = open(path, flags | O_CLOEXEC | O_NONBLOCK);
+    if (use == CONFINE_APPEND) {
+        is_good = try_log(path);
+    } else if (use == CONFINE_CONFIG || use == CONFINE_READ) {
+        const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
         is_good = fd >= 0;
         if (is_good) {
             close(fd);
@@ -281,6 +319,58 @@ static void try_path(void *arg, const char *path, enum confine_use use)
     }
 }
 
+/* What the sandbox leaves within reach besides is found in two folders. */
+struct breadth {
+    char log[PATH_MAX]; /* the folder of the log; "": it is no file */
+    bool is_writable;   /* something else that is read is there: told */
+};
+
+static void warn_of_folder(void *arg, const char *path, enum confine_use use)
+{
+    struct breadth *breadth = arg;
+    const size_t len = strlen(breadth->log);
+    char folder[PATH_MAX];
+
+    confine_folder_of(path, folder);
+    const bool is_beside =
+        len > 0 &&
+        (strcmp(folder, breadth->log) == 0 ||
+         (strncmp(path, breadth->log, len) == 0 && path[len] == '/'));
+    if (use == CONFINE_APPEND && len > 0 && confine_is_broad(folder)) {
+        say("warning: the sandbox lets the proxy write all files in '%s', as "
+            "its log is there",
+            folder);
+    } else if (use != CONFINE_CONFIG && use != CONFINE_READ) {
+        return;
+    } else if (is_beside && !breadth->is_writable) {
+        say("warning: the sandbox lets the proxy write '%s', as its log is in "
+            "the same folder",
+            path);
+        breadth->is_writable = true;
+    } else if (use == CONFINE_CONFIG && confine_is_broad(folder)) {
+        say("warning: the sandbox lets the proxy read all files in '%s', as "
+            "'%s' is there",
+            folder, path);
+    }
+}
+
+static void note_log(void *arg, const char *path, enum confine_use use)
+{
+    struct breadth *breadth = arg;
+
+    if (use == CONFINE_APPEND && !confine_is_special(path)) {
+        confine_folder_of(path, breadth->log);
+    }
+}
+
+static void warn_of_folders(const struct config *config)
+{
+    struct breadth breadth = {.log = ""};
+
+    confine_each_path(config, note_log, &breadth);
+    confine_each_path(config, warn_of_folder, &breadth);
+}
+
 void confine_look(const struct config *config)
 {
     struct confinement confinement = {.is_confined = true};
@@ -289,8 +379,9 @@ void confine_look(const struct config *config)
         !config->has_sandbox) {
         return;
     }
-    if (config->chroot && !config->user) {
-        say("warning: chroot without user: root can leave it");
+    warn_of_root(config);
+    if (config->has_sandbox) {
+        warn_of_folders(config);
     }
     const pid_t child = fork();
     if (child == 0) {

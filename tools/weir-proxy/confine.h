@@ -36,6 +36,11 @@ int confine_begin(const struct config *config, struct confinement *ret);
  * that has given the rights up; for -t. */
 void confine_look(const struct config *config);
 
+/* A path of the proxy as others have it who are not in its root, in PATH_MAX
+ * bytes. */
+const char *confine_path_outside(const struct config *config, const char *path,
+                                 char *ret);
+
 /* The words of /status, and of the line at the start: user, root, Landlock and
  * calls, with a character between them. */
 void confine_write(const struct confinement *confinement,

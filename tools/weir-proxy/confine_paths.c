@@ -7,6 +7,7 @@
  */
 #include "confine_paths.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -35,8 +36,7 @@
 
 /* ---- paths ---- */
 
-/* The folder of a path, in PATH_MAX bytes. */
-static const char *folder_of(const char *path, char *ret)
+const char *confine_folder_of(const char *path, char *ret)
 {
     const char *slash = strrchr(path, '/');
     const size_t len = !slash ? 0 : slash == path ? 1 : (size_t)(slash - path);
@@ -44,6 +44,25 @@ static const char *folder_of(const char *path, char *ret)
     snprintf(ret, PATH_MAX, "%.*s", len > 0 ? (int)len : 1,
              len > 0 ? path : ".");
     return ret;
+}
+
+bool confine_is_special(const char *path)
+{
+    struct stat status;
+
+    return stat(path, &status) == 0 && !S_ISREG(status.st_mode);
+}
+
+bool confine_is_broad(const char *folder)
+{
+    static const char *const broad[] = {"/", "/dev", "/etc"};
+
+    for (size_t i = 0; i < sizeof(broad) / sizeof(broad[0]); i++) {
+        if (strcmp(folder, broad[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
 }
 
 struct walk {
@@ -63,6 +82,36 @@ static void use_texts(const struct walk *walk, const struct config_texts *texts)
 {
     for (size_t i = 0; i < texts->count; i++) {
         use_path(walk, texts->texts[i], CONFINE_READ);
+    }
+}
+
+/* Is it a file of a folder of certificates? */
+static bool is_of_tls(const char *name)
+{
+    const size_t len = strlen(name);
+    const char *end = len > 4 ? name + len - 4 : "";
+
+    return name[0] != '.' &&
+           (strcmp(end, ".pem") == 0 || strcmp(end, ".crt") == 0 ||
+            strcmp(end, ".key") == 0);
+}
+
+/* The files of a folder may be links to others. */
+static void use_folder(const struct walk *walk, const char *folder)
+{
+    DIR *dir = opendir(folder);
+    const struct dirent *entry;
+    char path[PATH_MAX];
+
+    while (dir && (entry = readdir(dir))) {
+        const int len =
+            snprintf(path, sizeof(path), "%s/%s", folder, entry->d_name);
+        if (is_of_tls(entry->d_name) && (size_t)len < sizeof(path)) {
+            use_path(walk, path, CONFINE_READ);
+        }
+    }
+    if (dir) {
+        closedir(dir);
     }
 }
 
@@ -93,7 +142,7 @@ static void use_socket(const struct walk *walk, const char *path)
     char folder[PATH_MAX];
 
     if (path && path[0] != '@') {
-        use_path(walk, folder_of(path, folder), CONFINE_SOCKETS);
+        use_path(walk, confine_folder_of(path, folder), CONFINE_SOCKETS);
     }
 }
 
@@ -128,7 +177,6 @@ static void use_route(const struct walk *walk, const struct config_route *route)
                                         "/usr/local/share/ca-certificates"};
     static const char *const names[] = {"/etc/resolv.conf", "/etc/hosts"};
 
-    use_path(walk, route->check_ca, CONFINE_READ);
     use_path(walk, route->to_ca, CONFINE_READ);
     use_path(walk, route->to_crl, CONFINE_READ);
     use_path(walk, route->to_cert, CONFINE_READ);
@@ -153,6 +201,9 @@ static void use_service(const struct walk *walk,
 {
     use_texts(walk, &service->certs);
     use_texts(walk, &service->keys);
+    for (size_t i = 0; i < service->certs.count; i++) {
+        use_folder(walk, service->certs.texts[i]);
+    }
     use_path(walk, service->client_ca, CONFINE_READ);
     use_texts(walk, &service->client_crls);
     use_networks(walk, &service->client_allow);
@@ -213,6 +264,28 @@ static void allow(const struct rules *rules, const char *path, uint64_t access)
     close(rule.parent_fd);
 }
 
+/* A link may lead to another folder tomorrow: those beside its folder of today
+ * are read, if it stands above them. */
+static void allow_beside(const struct rules *rules, const char *link)
+{
+    char found[PATH_MAX];
+    char own[PATH_MAX];
+    char folder[PATH_MAX];
+    struct stat status;
+
+    if (lstat(link, &status) < 0 || !S_ISLNK(status.st_mode) ||
+        !realpath(link, found) ||
+        !realpath(confine_folder_of(link, folder), own)) {
+        return;
+    }
+    const size_t len = strlen(own);
+    confine_folder_of(found, folder);
+    if (strncmp(found, own, len) == 0 && found[len] == '/' &&
+        !confine_is_broad(folder)) {
+        allow(rules, folder, ACCESS_READ);
+    }
+}
+
 /* A folder is read as a whole; of a file its folder is. */
 static void allow_reading(const struct rules *rules, const char *path)
 {
@@ -220,20 +293,39 @@ static void allow_reading(const struct rules *rules, const char *path)
     char folder[PATH_MAX];
     struct stat status;
 
+    for (const char *end = strchr(path, '/'); end; end = strchr(end + 1, '/')) {
+        snprintf(folder, sizeof(folder), "%.*s", (int)(end - path), path);
+        allow_beside(rules, folder);
+    }
+    allow_beside(rules, path);
     if (stat(path, &status) == 0 && S_ISDIR(status.st_mode)) {
         allow(rules, path, ACCESS_READ);
         return;
     }
-    allow(rules, folder_of(path, folder), ACCESS_READ);
+    allow(rules, confine_folder_of(path, folder), ACCESS_READ);
     if (realpath(path, found)) {
-        allow(rules, folder_of(found, folder), ACCESS_READ);
+        allow(rules, confine_folder_of(found, folder), ACCESS_READ);
     }
+}
+
+/* A file that was moved away is made anew in its folder. What is no file, such
+ * as a terminal, stays. */
+static void allow_appending(const struct rules *rules, const char *path)
+{
+    char folder[PATH_MAX];
+
+    if (confine_is_special(path)) {
+        allow(rules, path, LANDLOCK_ACCESS_FS_WRITE_FILE);
+        return;
+    }
+    allow(rules, confine_folder_of(path, folder),
+          LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_MAKE_REG |
+              LANDLOCK_ACCESS_FS_TRUNCATE);
 }
 
 static void allow_path(void *arg, const char *path, enum confine_use use)
 {
     const struct rules *rules = arg;
-    char folder[PATH_MAX];
 
     switch (use) {
     case CONFINE_CONFIG:
@@ -241,9 +333,7 @@ static void allow_path(void *arg, const char *path, enum confine_use use)
         allow_reading(rules, path);
         break;
     case CONFINE_APPEND:
-        allow(rules, folder_of(path, folder),
-              LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_MAKE_REG |
-                  LANDLOCK_ACCESS_FS_TRUNCATE);
+        allow_appending(rules, path);
         break;
     case CONFINE_SOCKETS:
         allow(rules, path,

@@ -3,7 +3,8 @@
  * be reached (Landlock).
  *
  * A file that is replaced is another one to the kernel: what is allowed is its
- * folder, as it is named and as it is found behind links.
+ * folder, as it is named and as it is found behind links. So all else in it can
+ * be reached, too.
  */
 #ifndef WEIR_PROXY_CONFINE_PATHS_H
 #define WEIR_PROXY_CONFINE_PATHS_H
@@ -23,6 +24,16 @@ typedef void confine_path_fn(void *arg, const char *path, enum confine_use use);
 /* Calls for each path. */
 void confine_each_path(const struct config *config, confine_path_fn *call,
                        void *arg);
+
+/* The folder of a path, in PATH_MAX bytes. */
+const char *confine_folder_of(const char *path, char *ret);
+
+/* Is it there, and no file that could be moved away, but a terminal, a pipe or
+ * the like? */
+bool confine_is_special(const char *path);
+
+/* Has the folder what a proxy has nothing to do with? */
+bool confine_is_broad(const char *folder);
 
 /* Lets this thread, and those that it will make, reach these alone: the
  * version of Landlock, or a negative errno. */

@@ -9,6 +9,7 @@
 #include "handover.h"
 
 #include "admin.h"
+#include "confine.h"
 #include "control.h"
 #include "manager.h"
 #include "reload.h"
@@ -72,14 +73,11 @@ static bool is_ours(int fd, const struct config *config)
 /* The running proxy may have another root, in which its path is. */
 static int connect_to(const struct config *config)
 {
-    const char *path = config->handover_path;
-    const char *root = config->chroot && path[0] != '@' ? config->chroot : "";
     const struct timeval limit = {.tv_sec = ANSWER_S};
     struct weir_address address;
     char whole[PATH_MAX];
 
-    snprintf(whole, sizeof(whole), "%s%s%s", root,
-             root[0] && path[0] != '/' ? "/" : "", path);
+    confine_path_outside(config, config->handover_path, whole);
     if (weir_address_parse_unix(whole, &address) < 0) {
         say("handover: '%s' is too long for a path", whole);
         return -1;

@@ -27,6 +27,7 @@
 #include "weir/systemd.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -225,10 +226,13 @@ static void ignore_signals(void)
 static void compare_with_running(const struct setup *setup)
 {
     const char *path = setup->config->control_path;
-    char *facts = path ? control_get_facts(path) : NULL;
+    char whole[PATH_MAX];
+    char *facts = path ? control_get_facts(
+                             confine_path_outside(setup->config, path, whole))
+                       : NULL;
 
     if (facts && setup->facts && facts_compare(facts, setup->facts) == 0) {
-        say("the proxy that serves %s has the same", path);
+        say("the proxy that serves %s has the same", whole);
     }
     free(facts);
 }
