@@ -93,6 +93,26 @@ def test_a_stop_is_told_when_it_begins():
         equal(manager.hear_all(), [], "what it is told besides")
 
 
+def test_it_is_told_out_of_another_root():
+    """Which has no path of the manager, by another user, who may not go there."""
+    if os.geteuid() != 0:
+        raise Skip("it is not root")
+    with Manager() as manager, Server(echo) as server, \
+            tempfile.TemporaryDirectory() as root, Proxy(
+                *flags(server, "--chroot", root, "--user", "nobody"), threads=2,
+                env=manager.env(**watched(40_000))) as proxy:
+        pid = proxy.process.pid
+        equal(manager.hear(), (b"READY=1", pid), "the beginning")
+        manager.hear_beats(pid, 3)
+        proxy.signal(signal.SIGHUP)
+        told(proxy, "the configuration was read again")
+        equal(manager.hear_besides_beats()[0][:12], b"RELOADING=1\n",
+              "what is told of SIGHUP")
+        equal(manager.hear_besides_beats(), (b"READY=1", pid), "its end")
+        proxy.stop()
+        equal(manager.hear_besides_beats(), (b"STOPPING=1", pid), "the end")
+
+
 def test_the_watchdog_is_fed_and_during_a_drain_too():
     with Manager() as manager, Server(echo) as server, Proxy(
             *flags(server), threads=3,

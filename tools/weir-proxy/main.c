@@ -189,6 +189,7 @@ static int open_and_run(struct proxy *proxy)
     if (proxy->admin_fd >= 0) {
         close(proxy->admin_fd);
     }
+    manager_end(proxy);
     return code;
 }
 
@@ -200,7 +201,8 @@ static int serve(struct setup *setup, int argc, char **argv)
                           .setup = setup,
                           .worker_count = config_count_threads(setup->config),
                           .predecessor = -1,
-                          .admin_fd = -1};
+                          .admin_fd = -1,
+                          .notify_fd = -1};
     int code = EXIT_FAILED;
 
     if (listeners_init(&setup->listeners, setup->config) == 0 &&

@@ -4,21 +4,56 @@
  * It is fed during a drain, too: connections may last longer than its time. But
  * a proxy whose successor serves leaves that to it, as it would hide that the
  * successor hangs.
+ *
+ * The manager's socket may be a path, which another root does not have: there
+ * it is connected to before.
  */
 #include "manager.h"
 
+#include "setup.h"
+#include "sink.h"
 #include "tools/common/console.h"
 
 #include "weir/error.h"
 #include "weir/systemd.h"
 
+#include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
-static void tell(const char *state)
+/* Connects to the path of NOTIFY_SOCKET; -1: it is none, or nobody is there. */
+static int connect_to_path(void)
 {
-    const int err = weir_systemd_notify(false, state);
+    const char *path = getenv("NOTIFY_SOCKET");
+    struct sink sink = {.kind = SINK_NONE};
+
+    if (!path || path[0] != '/' ||
+        weir_address_parse_unix(path, &sink.address) < 0) {
+        return -1;
+    }
+    const int fd = sink_connect(&sink);
+    return fd < 0 ? -1 : fd;
+}
+
+/* As weir_systemd_notify(). */
+static int notify(const struct proxy *proxy, const char *state)
+{
+    if (proxy->notify_fd < 0) {
+        return weir_systemd_notify(false, state);
+    }
+    return send(proxy->notify_fd, state, strlen(state),
+                MSG_DONTWAIT | MSG_NOSIGNAL) < 0
+               ? -errno
+               : 1;
+}
+
+static void tell(const struct proxy *proxy, const char *state)
+{
+    const int err = notify(proxy, state);
 
     if (err < 0) {
         say("systemd was not told: %s", weir_strerror(err));
@@ -31,6 +66,17 @@ void manager_begin(struct proxy *proxy)
 
     if (err < 0) {
         say("WATCHDOG_USEC, WATCHDOG_PID: %s", weir_strerror(err));
+    }
+    if (proxy->setup->config->chroot) {
+        proxy->notify_fd = connect_to_path();
+    }
+}
+
+void manager_end(struct proxy *proxy)
+{
+    if (proxy->notify_fd >= 0) {
+        close(proxy->notify_fd);
+        proxy->notify_fd = -1;
     }
 }
 
@@ -63,7 +109,7 @@ static void all_are_alive(void *arg, int result)
         return; /* the loop has ended, or it is the successor's now */
     }
     /* What a slow manager does not take is told it again soon. */
-    (void)!weir_systemd_notify(false, "WATCHDOG=1");
+    (void)notify(proxy, "WATCHDOG=1");
     look_later(proxy);
 }
 
@@ -87,13 +133,13 @@ void manager_tell_ready(struct proxy *proxy)
     char text[64];
 
     snprintf(text, sizeof(text), "MAINPID=%ld\nREADY=1", (long)getpid());
-    tell(proxy->predecessor >= 0 ? text : "READY=1");
+    tell(proxy, proxy->predecessor >= 0 ? text : "READY=1");
     if (proxy->watchdog_ns > 0) {
         look_after_threads(proxy);
     }
 }
 
-void manager_tell_reloading(void)
+void manager_tell_reloading(const struct proxy *proxy)
 {
     struct timespec now;
     char text[80];
@@ -102,15 +148,15 @@ void manager_tell_reloading(void)
     snprintf(text, sizeof(text), "RELOADING=1\nMONOTONIC_USEC=%llu",
              (unsigned long long)now.tv_sec * 1000000u +
                  (unsigned long long)now.tv_nsec / 1000u);
-    tell(text);
+    tell(proxy, text);
 }
 
-void manager_tell_reloaded(void)
+void manager_tell_reloaded(const struct proxy *proxy)
 {
-    tell("READY=1");
+    tell(proxy, "READY=1");
 }
 
-void manager_tell_stopping(void)
+void manager_tell_stopping(const struct proxy *proxy)
 {
-    tell("STOPPING=1");
+    tell(proxy, "STOPPING=1");
 }

@@ -9,10 +9,12 @@
 
 #include "proxy.h"
 
-/* Before the threads start: the time of the watchdog, which the manager says to
- * a process that it started itself. One that replaces another is told by that
- * (handover.h). */
+/* Before the threads start and the root changes: the time of the watchdog,
+ * which the manager says to a process that it started itself. One that replaces
+ * another is told by that (handover.h). */
 void manager_begin(struct proxy *proxy);
+/* When the threads have ended. */
+void manager_end(struct proxy *proxy);
 
 /* All workers listen. Called before a predecessor is told: a manager that sees
  * it end without knowing this one takes the service for ended. On the first
@@ -20,10 +22,10 @@ void manager_begin(struct proxy *proxy);
 void manager_tell_ready(struct proxy *proxy);
 
 /* The configuration is read again, and has been, whatever came of it. */
-void manager_tell_reloading(void);
-void manager_tell_reloaded(void);
+void manager_tell_reloading(const struct proxy *proxy);
+void manager_tell_reloaded(const struct proxy *proxy);
 
 /* The proxy ends, and no other one takes its place. */
-void manager_tell_stopping(void);
+void manager_tell_stopping(const struct proxy *proxy);
 
 #endif

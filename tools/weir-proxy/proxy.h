@@ -199,6 +199,7 @@ struct proxy {
     bool is_asked_again; /* ... which is to do it once more */
     struct states_one *states; /* what was found out about targets before */
     size_t state_count;
+    int notify_fd;        /* manager.h; -1: its manager is reached by name */
     uint64_t watchdog_ns; /* of the service manager; 0: there is none */
     _Atomic uint64_t told_skipped_ns; /* of a check, by any thread; 0: none */
 };

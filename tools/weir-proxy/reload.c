@@ -282,7 +282,7 @@ static bool wait_until_all_listen(const struct proxy *proxy)
 
 static bool read_again(struct proxy *proxy, char *why)
 {
-    manager_tell_reloading();
+    manager_tell_reloading(proxy);
     const bool is_done = change_setup(proxy, why);
     if (is_done) {
         say("the configuration was read again");
@@ -290,7 +290,7 @@ static bool read_again(struct proxy *proxy, char *why)
         say("%s; the configuration of before stays in force", why);
     }
     if (may_change(proxy)) { /* it does not end meanwhile */
-        manager_tell_reloaded();
+        manager_tell_reloaded(proxy);
     }
     return is_done;
 }

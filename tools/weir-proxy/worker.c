@@ -727,7 +727,7 @@ int worker_main(weir_thread *thread, void *arg)
     if (is_prepared) {
         worker->is_draining = true;
         if (weir_thread_get_index(thread) == 0 && !worker->is_replaced) {
-            manager_tell_stopping();
+            manager_tell_stopping(proxy);
         }
         if (weir_thread_get_index(thread) == 0 &&
             proxy->ready_count == proxy->worker_count) {
