@@ -64,6 +64,16 @@ static void then_answer(const char *digits)
     answer(digits);
 }
 
+static void add_spread(struct weir_upstream_options upstream)
+{
+    upstream.size = sizeof(upstream);
+    upstream.name = upstream.name ? upstream.name : "pods";
+    upstream.place = weir_place_host("pods.example", 80);
+    upstream.each_address = true;
+    expect_eq(weir_upstreams_add(ups.set, &upstream, &ups.all[3]), 0);
+    maker_run_for(&ups.m, 1 * MS);
+}
+
 /* A set of one name; upstreams at 192.0.2.1 to .3 can be connected to. */
 static void open_spread(struct weir_upstreams_options options,
                         struct weir_upstream_options upstream)
@@ -75,12 +85,7 @@ static void open_spread(struct weir_upstreams_options options,
         weir_upstream_remove(ups.all[i]);
     }
     expect_eq(weir_loop_set_resolver(ups.m.loop, &resolver, NULL), 0);
-    upstream.size = sizeof(upstream);
-    upstream.name = "pods";
-    upstream.place = weir_place_host("pods.example", 80);
-    upstream.each_address = true;
-    expect_eq(weir_upstreams_add(ups.set, &upstream, &ups.all[3]), 0);
-    maker_run_for(&ups.m, 1 * MS);
+    add_spread(upstream);
 }
 
 static void open_plain(void)
@@ -282,6 +287,57 @@ UNIT(upstream_spread, each_is_checked)
     expect_eq(weir_upstream_get_info(second, &info), 0);
     expect_eq(info.state, WEIR_UPSTREAM_DOWN);
     expect_gt(info.check_error_count, 3, "its counts are kept");
+}
+
+/* Steps of a dialogue, a place of its own, and a user: what a plan points to is
+ * the same for each. */
+UNIT(upstream_spread, each_is_checked_by_the_plan_of_its_name)
+{
+    static const struct weir_check_step steps[] = {
+        {.send = "PING", .send_size = 4, .expect = "OK", .expect_size = 2}};
+    const struct weir_address at = peer_address("192.0.2.9", 99);
+    const struct weir_upstream_check plans[] = {
+        {.kind = WEIR_CHECK_TCP},
+        {.kind = WEIR_CHECK_TCP, .port = 99},
+        {.kind = WEIR_CHECK_TCP, .place = weir_place_addresses(&at, 1)},
+        {.kind = WEIR_CHECK_TCP, .place = weir_place_host("192.0.2.9", 99)},
+        {.kind = WEIR_CHECK_TCP, .place = weir_place_unix("/checks")},
+        {.kind = WEIR_CHECK_HTTP, .host = "host", .path = "/health"},
+        {.kind = WEIR_CHECK_TEXT, .send = "PING", .send_size = 4},
+        {.kind = WEIR_CHECK_TEXT, .steps = steps, .step_count = 1},
+        {.kind = WEIR_CHECK_POSTGRES, .user = "user"},
+        {.kind = WEIR_CHECK_MYSQL, .user = "user"},
+    };
+    open_plain();
+    for (size_t i = 0; i < sizeof(plans) / sizeof(plans[0]); i++) {
+        struct weir_upstream_check plan = plans[i];
+        plan.size = sizeof(plan);
+        plan.interval_ns = 1000 * MS;
+        weir_upstream_remove(ups.all[3]);
+        add_spread((struct weir_upstream_options){.check = &plan});
+        answer("12");
+        expect_str_eq(members(), "12", "plan %zu", i);
+        maker_run_for(&ups.m, 10 * MS);
+        then_answer("2");
+        expect_str_eq(members(), "2", "plan %zu", i);
+    }
+}
+
+UNIT(upstream_spread, the_address_is_in_the_name_of_each_however_long_it_is)
+{
+    char name[700];
+    memset(name, 'n', sizeof(name) - 1);
+    name[sizeof(name) - 1] = '\0';
+    open_plain();
+    weir_upstream_remove(ups.all[3]);
+    add_spread((struct weir_upstream_options){.name = name});
+    answer("12");
+    for (size_t i = 1; i <= 2; i++) {
+        const char *its =
+            weir_upstream_get_name(weir_upstreams_get_upstream(ups.set, i));
+        expect_str_eq(strrchr(its, ' '),
+                      i == 1 ? " 192.0.2.1:80" : " 192.0.2.2:80");
+    }
 }
 
 UNIT(upstream_spread, a_literal_address_is_one)

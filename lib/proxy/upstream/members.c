@@ -15,6 +15,8 @@
 
 /* "NAME at ADDRESS" */
 #define MEMBERS_NAME_SIZE 512u
+#define MEMBERS_SOURCE_MAX                                                     \
+    ((int)(MEMBERS_NAME_SIZE - WEIR_ADDRESS_TEXT_SIZE - 5))
 
 /* ---- the arrays ---- */
 
@@ -117,7 +119,7 @@ static int members_add(weir_upstreams *set, weir_upstream *source,
     weir_upstream *member;
 
     wr_assert(source->is_spread);
-    snprintf(name, sizeof(name), "%s at %s", source->name,
+    snprintf(name, sizeof(name), "%.*s at %s", MEMBERS_SOURCE_MAX, source->name,
              weir_address_format(address, text, sizeof(text)));
     options.place = weir_place_addresses(address, 1);
     options.name = name;

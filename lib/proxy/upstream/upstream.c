@@ -325,11 +325,13 @@ static void upstream_check_expired(struct wr_timer *timer)
 
 /* ---- life ---- */
 
-/* The texts of an upstream: its name, its place, its host. */
-struct upstream_texts {
+/* What an upstream is made of, besides its options and its address. */
+struct upstream_parts {
     const char *name;
     const char *place;
     const char *host; /* NULL: it has none */
+    const struct wr_check *check;
+    bool is_own_check; /* it is taken; else it outlives the upstream */
 };
 
 /* Its host and port, or its address, as text. */
@@ -375,13 +377,13 @@ static void upstream_resolved(struct wr_target *target)
 static int upstream_init(weir_upstream *upstream, weir_upstreams *set,
                          const struct weir_upstream_options *options,
                          const struct wr_place *place,
-                         const struct upstream_texts *texts)
+                         const struct upstream_parts *parts)
 {
-    const char *host = texts->host;
+    const char *host = parts->host;
     char *end = upstream->text;
 
     wr_assert(upstream->size > sizeof(*upstream));
-    upstream->name = upstream_append(&end, texts->name);
+    upstream->name = upstream_append(&end, parts->name);
     if (host) {
         host = upstream_append(&end, host);
     }
@@ -427,10 +429,10 @@ static void upstream_leave_target(weir_upstream *upstream,
 /* Joins what sets share. */
 static int upstream_join(weir_upstream *upstream, weir_upstreams *set,
                          const struct weir_upstream_options *options,
-                         const struct upstream_texts *texts)
+                         const struct upstream_parts *parts)
 {
-    struct wr_shared_key key = {.name = texts->name,
-                                .place = texts->place,
+    struct wr_shared_key key = {.name = parts->name,
+                                .place = parts->place,
                                 .check = wr_check_is_active(upstream->check) &&
                                                  !upstream->is_spread
                                              ? upstream->check
@@ -440,7 +442,7 @@ static int upstream_join(weir_upstream *upstream, weir_upstreams *set,
                                   weir_loop_get_time(set->loop));
 
     wr_require(err >= 0, err);
-    err = wr_limits_share_open(&upstream->share, set->call, texts->name,
+    err = wr_limits_share_open(&upstream->share, set->call, parts->name,
                                options->connection_limit);
     if (err < 0) {
         upstream_leave_target(upstream, set);
@@ -457,21 +459,24 @@ static void upstream_leave(weir_upstream *upstream, const weir_upstreams *set)
 }
 
 /* Memory for an upstream, all zero but for its size, and its plan. */
-static weir_upstream *upstream_alloc(weir_upstreams *set, size_t text_size,
-                                     const struct wr_check *own_check)
+static weir_upstream *upstream_alloc(weir_upstreams *set,
+                                     const struct upstream_parts *parts)
 {
-    const struct wr_check *check = own_check ? own_check : &set->check;
+    const size_t host_size = parts->host ? strlen(parts->host) + 1 : 0;
+    const size_t text_size = strlen(parts->name) + 1 + host_size;
     const size_t size =
-        sizeof(weir_upstream) + text_size + upstream_get_room(check);
+        sizeof(weir_upstream) + text_size + upstream_get_room(parts->check);
     weir_upstream *upstream = wr_alloc(&set->loop->counting, size);
 
     wr_assert(text_size > 0);
     if (upstream) {
         memset(upstream, 0, size);
         upstream->size = size;
-        upstream->own_check =
-            own_check ? *own_check : (struct wr_check){.text = NULL};
-        upstream->check = own_check ? &upstream->own_check : &set->check;
+        upstream->check = parts->check;
+    }
+    if (upstream && parts->is_own_check) {
+        upstream->own_check = *parts->check;
+        upstream->check = &upstream->own_check;
     }
     return upstream;
 }
@@ -497,22 +502,20 @@ static void upstream_note_wait(const weir_upstream *upstream)
 static int upstream_make(weir_upstreams *set,
                          const struct weir_upstream_options *options,
                          const struct wr_place *place,
-                         const struct upstream_texts *texts,
-                         const struct wr_check *own_check, weir_upstream **ret)
+                         const struct upstream_parts *parts,
+                         weir_upstream **ret)
 {
-    const size_t host_size = texts->host ? strlen(texts->host) + 1 : 0;
-    weir_upstream *upstream =
-        upstream_alloc(set, strlen(texts->name) + 1 + host_size, own_check);
+    weir_upstream *upstream = upstream_alloc(set, parts);
 
     wr_require(upstream, -ENOMEM);
     upstream->is_spread = options->each_address && place->name;
     wr_upstream_note_apart(upstream);
-    int err = upstream_join(upstream, set, options, texts);
+    int err = upstream_join(upstream, set, options, parts);
     if (err < 0) {
         wr_free(&set->loop->counting, upstream, upstream->size);
         return err;
     }
-    err = upstream_init(upstream, set, options, place, texts);
+    err = upstream_init(upstream, set, options, place, parts);
     if (err < 0) {
         wr_secure_settings_drop(&upstream->check_tls);
         upstream_leave(upstream, set);
@@ -541,11 +544,13 @@ int wr_upstream_make(weir_upstreams *set,
                    place.addresses[0].storage.any.sa_family != AF_UNIX,
                -EINVAL);
     const char *text = upstream_write_place(&options->place, &place, buf);
-    const struct upstream_texts texts = {
+    const struct upstream_parts parts = {
         .name = options->name ? options->name : text,
         .place = text,
-        .host = wr_place_get_host(&options->place)};
-    return upstream_make(set, options, &place, &texts, own_check, ret);
+        .host = wr_place_get_host(&options->place),
+        .check = check,
+        .is_own_check = own_check != NULL};
+    return upstream_make(set, options, &place, &parts, ret);
 }
 
 struct wr_upstream_made wr_upstream_copy(const weir_upstream *upstream)
@@ -577,30 +582,20 @@ int wr_upstream_make_member(weir_upstream *source,
                             weir_upstream **ret)
 {
     weir_upstreams *set = source->set;
-    const bool has_own = source->check != &set->check;
     static const struct weir_upstream_known nothing = {.size = sizeof(nothing)};
     struct weir_upstream_options known = *options;
-    struct wr_check own_check;
     struct wr_place place;
     char buf[WR_PLACE_SIZE];
 
     int err = wr_target_read_place(set->loop, &known.place, &place);
     wr_require(err >= 0, err);
-    if (has_own) {
-        err = wr_check_init(&own_check, &set->loop->counting,
-                            &source->own_check.plan);
-        wr_require(err >= 0, err);
-    }
     known.known = &nothing;
-    const struct upstream_texts texts = {
+    const struct upstream_parts parts = {
         .name = known.name,
         .place = weir_address_format(place.addresses, buf, sizeof(buf)),
-        .host = source->target.host};
-    err = upstream_make(set, &known, &place, &texts,
-                        has_own ? &own_check : NULL, ret);
-    if (err < 0 && has_own) {
-        wr_check_fini(&own_check, &set->loop->counting);
-    }
+        .host = source->target.host,
+        .check = source->check}; /* the member keeps the source */
+    err = upstream_make(set, &known, &place, &parts, ret);
     wr_require(err >= 0, err);
     (*ret)->weight = source->weight;
     (*ret)->is_draining = source->is_draining;

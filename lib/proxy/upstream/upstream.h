@@ -108,7 +108,8 @@ struct weir_upstream {
     void *user;
     struct wr_target target;
     struct wr_timer eject_timer;         /* armed while the target is ejected */
-    const struct wr_check *check;        /* the set's, or the own one */
+    const struct wr_check *check;        /* the set's, the own one, or that of
+                                            the source */
     struct wr_check own_check;           /* text_size 0: there is none */
     struct wr_secure_settings check_tls; /* without a context: the target's */
     struct wr_probe probe;
