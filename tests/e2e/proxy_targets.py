@@ -209,6 +209,27 @@ def test_each_address_is_checked_and_keeps_its_state():
         equal(proxy.metric("upstream_up"), 1, "the name")
 
 
+def test_each_address_is_checked_by_whatever_its_name_is():
+    def answer(connection, _number):
+        while connection.recv(100):
+            connection.sendall(b"OK")
+
+    text = "text", ("--check-send", "PING", "--check-expect", "OK"), ()
+    with Server(answer) as beside:
+        for kind, words, behind in (text, (
+                "tcp", (), ("--check-at", beside.url))):
+            with contextlib.ExitStack() as stack:
+                these = Pods(stack, lambda: Server(answer))
+                these.start("127.0.0.11")
+                proxy = stack.enter_context(Proxy(
+                    "--listen", "tcp://127.0.0.1:0", "--resolver",
+                    these_dns(these), "--to-addresses", "all", "--check", kind,
+                    "--check", "50ms", *words, "--to", these.url, *behind))
+                with proxy.connect() as client:
+                    client.sendall(b"x")
+                    equal(client.recv(2), b"OK", f"the answer with {kind}")
+
+
 def test_limits_are_those_of_each_address():
     with pods(["127.0.0.11", "127.0.0.12"], "--queue", "5:60s") as (
             proxy, these, _):
