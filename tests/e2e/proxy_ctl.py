@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import signal
 import socket
 import stat
@@ -10,6 +11,7 @@ import tempfile
 import threading
 
 from harness import (WAIT_S, Skip, command, equal, matches, read_line, run)
+from proxy_certificates import certificates
 from proxy_wait import wait_until
 from proxying import PROXY, Proxy, told
 from servers import Server, echo, echoes, free_port
@@ -149,6 +151,29 @@ def test_orders_outlive_reloads_and_replacements():
         equal(pair.proxy.finish(2 * WAIT_S)[0], 0, "exit status of the first")
         pair.order("ready", a)
         equal(pair.names(16), "ab", "when it is ready")
+
+
+def test_orders_hold_whatever_the_tls_of_the_target_is():
+    with contextlib.ExitStack() as stack:
+        pair = Pair(stack)
+
+        def write(authority):
+            with open(pair.path, "w", encoding="ascii") as file:
+                file.write("\n".join([
+                    f"ctl = {pair.ctl}", f"handover = {pair.folder}/handover",
+                    "[db]", f"listen = tcp://127.0.0.1:{pair.port}",
+                    f"to-ca = {authority}", "to-name = db.test",
+                    "to = tls://127.0.0.1:9", ""]))
+
+        one = certificates()["ca"]
+        other = shutil.copy(one, os.path.join(pair.folder, "other.pem"))
+        write(one)
+        pair.order("reload")
+        pair.order("drain", "db/127.0.0.1:9")
+        write(other)
+        stack.enter_context(pair.start(admin=False))
+        pair.proxy.finish(2 * WAIT_S)
+        matches(pair.order("status"), r"(?m)^db/127.0.0.1:9 draining,")
 
 
 def test_mistakes_are_told_and_change_nothing():

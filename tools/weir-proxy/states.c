@@ -83,6 +83,13 @@ static uint64_t add_place(uint64_t key, const struct config_route *config,
     return add_text(key, text);
 }
 
+/* What an operator has said, and which target is in use, hold whatever the
+ * target's TLS is. */
+static bool is_of_target(enum fact fact)
+{
+    return fact == FACT_ORDER || fact == FACT_WEIGHT || fact == FACT_IN_USE;
+}
+
 /* How a fact is known. The state alone holds for the same checks alone, and has
  * no name. */
 static uint64_t key_of(const struct route *route,
@@ -95,6 +102,7 @@ static uint64_t key_of(const struct route *route,
         [FACT_ORDER] = "order",           [FACT_WEIGHT] = "weight"};
     const struct config_route *config = route->config;
     const bool is_of_checks = fact == FACT_STATE;
+    const bool has_tls = !is_of_target(fact);
     const char *const texts[] = {route->service->name,
                                  config->label,
                                  target->at.text,
@@ -102,10 +110,10 @@ static uint64_t key_of(const struct route *route,
                                  NULL,
                                  is_of_checks ? config->check_path : NULL,
                                  is_of_checks ? config->check_host : NULL,
-                                 config->to_ca,
-                                 config->to_name,
-                                 config->to_cert,
-                                 config->to_insecure ? "" : NULL};
+                                 has_tls ? config->to_ca : NULL,
+                                 has_tls ? config->to_name : NULL,
+                                 has_tls ? config->to_cert : NULL,
+                                 has_tls && config->to_insecure ? "" : NULL};
     uint64_t key = UINT64_C(0xcbf29ce484222325);
     char plan[96];
 
