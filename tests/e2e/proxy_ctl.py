@@ -282,7 +282,7 @@ def test_what_would_change_is_said_before():
                 "[db]", "drain = 5s\n[db]\nidle-timeout = 1m").replace(
                 f"to = tcp://127.0.0.1:{pair.b.port}\n",
                 "to = tcp://127.0.0.1:9\nweight = 2\n"))
-        a, b = "reading it again would ", "[db] route *: to = tcp://127.0.0.1:"
+        a, b = "reading it again would ", "[db] route *: to 2 = tcp://127.0.0.1:"
         equal(sorted(look()), sorted([
             f"{a}bring: [db] idle-timeout = 1m", f"{a}bring: drain = 5s",
             f"{a}bring: {b}9, weight 2",
@@ -292,6 +292,59 @@ def test_what_would_change_is_said_before():
         equal(len(look()), 2, "lines after it was read")
         pair.proxy.stop()
         equal(look(), ["the configuration is good"], "without a proxy")
+
+
+def test_the_order_of_targets_and_bytes_of_files_are_what_would_change():
+    with contextlib.ExitStack() as stack:
+        pair = Pair(stack)
+        certs = os.path.join(pair.folder, "certs")
+        os.mkdir(certs)
+        names = shutil.copy(certificates()["proxy"], f"{certs}/one.pem")
+        networks = os.path.join(pair.folder, "networks")
+        token = os.path.join(pair.folder, "token")
+
+        def write(words=(), first="127.0.0.1:1", second="127.0.0.1:2",
+                  secret="secret"):
+            with open(pair.path, "w", encoding="ascii") as file:
+                file.write("\n".join([
+                    f"ctl = {pair.ctl}", f"handover = {pair.folder}/handover",
+                    f"admin-token = {token}", "[db]",
+                    f"listen = tls://127.0.0.1:{pair.port}",
+                    f"cert = {certs}", f"client-deny = @{networks}",
+                    "check = text", "check = 60s",
+                    f"check-send = AUTH {secret}", "check-expect = OK",
+                    f"to = tcp://{first}", f"to = tcp://{second}", *words,
+                    "route = a.test", "to = tcp://127.0.0.1:3", ""]))
+
+        def change(path, text):
+            with open(path, "w", encoding="ascii") as file:
+                file.write(text)
+
+        def look():
+            outcome = command(PROXY, "-t", "--config", pair.path)
+            equal(outcome.status, 0, f"exit code, with {outcome.err!r}")
+            equal("secret" in outcome.err, False, "a secret")
+            return sum("reading it again would " in line
+                       for line in outcome.err.splitlines())
+
+        change(networks, "192.0.2.0/24\n")
+        change(token, "0123456789abcdef\n")
+        write()
+        stack.enter_context(pair.start(admin=False))
+        pair.proxy.finish(2 * WAIT_S)
+        equal(look(), 0, "lines without a change")
+        equal("secret" in pair.order("facts"), False, "a secret")
+        write(first="127.0.0.1:2", second="127.0.0.1:1")
+        equal(look(), 4, "lines with another order")
+        write(secret="secret2")
+        equal(look(), 2, "lines with another secret")
+        write()
+        for change_it in (lambda: change(networks, "192.0.2.1\n"),
+                          lambda: change(token, "0123456789abcdeg\n"),
+                          lambda: shutil.copy(certificates()["a"], names)):
+            before = look()
+            change_it()
+            equal(look() > before, True, "a file with other bytes")
 
 
 def post(proxy, body, *fields, path="/command", method="POST"):

@@ -122,6 +122,8 @@ char *control_get_facts(const char *path)
     if (!in) {
         if (fd >= 0) {
             close(fd);
+        } else if (fd != -ENOENT && fd != -ECONNREFUSED) {
+            say("%s: %s; what would change is not known", path, strerror(-fd));
         }
         return NULL;
     }
@@ -130,6 +132,7 @@ char *control_get_facts(const char *path)
     }
     fclose(in);
     if (len < 2 || text[0] != CONTROL_DONE) {
+        say("%s: no answer; what would change is not known", path);
         free(text);
         return NULL;
     }

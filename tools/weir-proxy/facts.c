@@ -8,11 +8,25 @@
 
 #include "tools/common/console.h"
 
+#include <dirent.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#define SUM_FIRST UINT64_C(0xcbf29ce484222325)
+
+/* FNV-1a. */
+static uint64_t add_bytes(uint64_t sum, const void *bytes, size_t size)
+{
+    for (size_t i = 0; i < size; i++) {
+        sum = (sum ^ ((const uint8_t *)bytes)[i]) * UINT64_C(0x100000001b3);
+    }
+    return sum;
+}
 
 /* ---- words ---- */
 
@@ -30,42 +44,80 @@ static bool is_listed(const char *word)
     return false;
 }
 
-bool facts_note(struct config *config, const char *word, const char *value)
+/* Words of one target. */
+static bool is_of_target(const char *word)
+{
+    return strcmp(word, "check-at") == 0 || strcmp(word, "from") == 0 ||
+           strcmp(word, "target-proxy") == 0;
+}
+
+/* What is sent to log in is shown to nobody: a number of its bytes. */
+static bool is_secret(const char *word)
+{
+    return strcmp(word, "check-send") == 0;
+}
+
+/* Whose word it is: "", or a section, and its route and target. The first route
+ * has no number, as most are alone. */
+static void write_whose(struct config *config, const char *word, char *ret,
+                        size_t size)
 {
     const struct config_service *service = config_service(config);
     const struct config_route *route = config_route(config);
+    const size_t number = service ? (size_t)(route - service->routes) + 1 : 0;
+    const char *name = service && service->name ? service->name : "";
+    size_t len = 0;
+
+    ret[0] = '\0';
+    if (service) {
+        len = (size_t)snprintf(ret, size, "[%s] ", name);
+    }
+    if (service && route->is_begun && len < size) {
+        const char *at = route->server_name ? route->server_name : "*";
+        char text[32] = "";
+        if (number > 1) {
+            snprintf(text, sizeof(text), "%zu, ", number);
+        }
+        len +=
+            (size_t)snprintf(ret + len, size - len, "route %s%s: ", text, at);
+    }
+    if (service && is_of_target(word) && len < size) {
+        snprintf(ret + len, size - len, "target %zu: ", route->target_count);
+    }
+}
+
+bool facts_note(struct config *config, const char *word, const char *value)
+{
+    char whose[512];
     char line[1024];
 
     if (is_listed(word)) {
         return true;
     }
-    if (!service) {
-        snprintf(line, sizeof(line), "%s = %s", word, value);
-    } else if (!route->is_begun) {
-        snprintf(line, sizeof(line), "[%s] %s = %s",
-                 service->name ? service->name : "", word, value);
+    write_whose(config, word, whose, sizeof(whose));
+    if (is_secret(word)) {
+        snprintf(
+            line, sizeof(line), "%s%s = of the bytes %08llx", whose, word,
+            (unsigned long long)(add_bytes(SUM_FIRST, value, strlen(value)) &
+                                 UINT32_MAX));
     } else {
-        snprintf(line, sizeof(line), "[%s] route %s: %s = %s",
-                 service->name ? service->name : "",
-                 route->server_name ? route->server_name : "*", word, value);
+        snprintf(line, sizeof(line), "%s%s = %s", whose, word, value);
     }
     return config_add_text(&config->said, line);
 }
 
 /* ---- lines ---- */
 
-/* FNV-1a of a file's bytes; 0: it cannot be read. */
+/* A number of a file's bytes; 0: it cannot be read. */
 static uint64_t sum_file(const char *path)
 {
     const int fd = open(path, O_RDONLY | O_CLOEXEC);
-    uint64_t sum = fd >= 0 ? UINT64_C(0xcbf29ce484222325) : 0;
+    uint64_t sum = fd >= 0 ? SUM_FIRST : 0;
     unsigned char bytes[4096];
     ssize_t n = 0;
 
     while (fd >= 0 && (n = read(fd, bytes, sizeof(bytes))) > 0) {
-        for (ssize_t i = 0; i < n; i++) {
-            sum = (sum ^ bytes[i]) * UINT64_C(0x100000001b3);
-        }
+        sum = add_bytes(sum, bytes, (size_t)n);
     }
     if (fd >= 0) {
         close(fd);
@@ -73,12 +125,40 @@ static uint64_t sum_file(const char *path)
     return n < 0 ? 0 : sum;
 }
 
+/* The files of a folder, in whatever order, with their names; 0: it is none. */
+static uint64_t sum_folder(const char *path)
+{
+    DIR *folder = opendir(path);
+    const struct dirent *entry;
+    uint64_t sum = 0;
+
+    while (folder && (entry = readdir(folder)) != NULL) {
+        char whole[PATH_MAX];
+        const int len =
+            snprintf(whole, sizeof(whole), "%s/%s", path, entry->d_name);
+        if (entry->d_name[0] != '.' && len > 0 && (size_t)len < sizeof(whole)) {
+            const uint64_t its = sum_file(whole);
+            sum += add_bytes(add_bytes(SUM_FIRST, whole, (size_t)len), &its,
+                             sizeof(its));
+        }
+    }
+    if (folder) {
+        closedir(folder);
+    }
+    return sum;
+}
+
 static void write_file(FILE *out, const char *service, const char *word,
                        const char *path)
 {
+    uint64_t sum = path ? sum_file(path) : 0;
+
+    if (path && sum == 0) {
+        sum = sum_folder(path);
+    }
     if (path) {
         fprintf(out, "[%s] %s = %s, of the bytes %08llx\n", service, word, path,
-                (unsigned long long)(sum_file(path) & UINT32_MAX));
+                (unsigned long long)(sum & UINT32_MAX));
     }
 }
 
@@ -87,10 +167,13 @@ static void write_route(FILE *out, const struct config_service *service,
 {
     write_file(out, service->name, "authorities of targets", route->to_ca);
     write_file(out, service->name, "certificate for targets", route->to_cert);
+    write_file(out, service->name, "key for targets", route->to_key);
+    write_file(out, service->name, "revoked targets", route->to_crl);
+    write_file(out, service->name, "authorities of checks", route->check_ca);
     for (size_t i = 0; i < route->target_count; i++) {
         const struct config_target *target = &route->targets[i];
-        fprintf(out, "[%s] route %s: to = %s, weight %llu", service->name,
-                route->label, target->at.text,
+        fprintf(out, "[%s] route %s: to %zu = %s, weight %llu", service->name,
+                route->label, i + 1, target->at.text,
                 (unsigned long long)target->weight);
         if (target->limit > 0) {
             fprintf(out, ", limit %llu", (unsigned long long)target->limit);
@@ -99,8 +182,41 @@ static void write_route(FILE *out, const struct config_service *service,
     }
 }
 
+static void write_files(FILE *out, const char *service, const char *word,
+                        const struct config_texts *paths)
+{
+    for (size_t i = 0; i < paths->count; i++) {
+        write_file(out, service, word, paths->texts[i]);
+    }
+}
+
+/* Of networks some are in files, whose paths begin with '@'. */
+static void write_networks(FILE *out, const char *service, const char *word,
+                           const struct config_texts *networks)
+{
+    for (size_t i = 0; i < networks->count; i++) {
+        if (networks->texts[i][0] == '@') {
+            write_file(out, service, word, networks->texts[i] + 1);
+        }
+    }
+}
+
+static void write_files_of(FILE *out, const struct config_service *service)
+{
+    const char *name = service->name;
+
+    write_files(out, name, "cert", &service->certs);
+    write_files(out, name, "key", &service->keys);
+    write_file(out, name, "authorities of clients", service->client_ca);
+    write_files(out, name, "revoked clients", &service->client_crls);
+    write_networks(out, name, "client-allow", &service->client_allow);
+    write_networks(out, name, "client-deny", &service->client_deny);
+    write_networks(out, name, "client-free", &service->client_free);
+}
+
 static void write_all(FILE *out, const struct config *config)
 {
+    write_file(out, "", "admin-token", config->admin_token);
     for (size_t i = 0; i < config->said.count; i++) {
         fprintf(out, "%s\n", config->said.texts[i]);
     }
@@ -110,11 +226,7 @@ static void write_all(FILE *out, const struct config *config)
             fprintf(out, "[%s] listen = %s\n", service->name,
                     service->listens[j].text);
         }
-        for (size_t j = 0; j < service->certs.count; j++) {
-            write_file(out, service->name, "cert", service->certs.texts[j]);
-        }
-        write_file(out, service->name, "authorities of clients",
-                   service->client_ca);
+        write_files_of(out, service);
         for (size_t j = 0; j < service->route_count; j++) {
             write_route(out, service, &service->routes[j]);
         }
