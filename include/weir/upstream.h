@@ -202,7 +202,8 @@ struct weir_upstreams_options {
  * all sets' too, but for those that never eject. Of the sets with equal checks
  * one makes each check, with its own TLS settings. Its result holds in all
  * before their next choice, and each is told of a change. When that set is
- * freed, or the upstream is removed from it, another one goes on at once; when
+ * freed or retired, or the upstream is removed from it, another one goes on at
+ * once; when
  * its loop does not run, one that chooses does, if a check is late by more than
  * the interval, its time-out and a second. Upstreams that are added later begin
  * with what is known. Sets with other checks, or none, share all but their
@@ -257,6 +258,20 @@ weir_upstreams_new(weir_loop *loop,
  * be ended later. A set may be freed after its loop.
  */
 WEIR_API void weir_upstreams_free(weir_upstreams *set);
+
+/**
+ * Retire a set: other sets with the same @c shared follow it.
+ *
+ * It stays as it is for its connections and for the requests that it has, but
+ * leaves the rest to the others: no lookup of a name begins any more, checks
+ * are made by the youngest set with equal checks that is not retired, at once
+ * and with its TLS settings, if there is one, and by WEIR_BALANCE_FIRST this
+ * set's choices do not count as what is in use. changed and
+ * in_use are called as before.
+ *
+ * @param set  retired already: nothing happens
+ */
+WEIR_API void weir_upstreams_retire(weir_upstreams *set);
 
 /** Findings of a set about an upstream, for another set to go on from, in
  * another process for instance. Zero is one of which nothing is known. */

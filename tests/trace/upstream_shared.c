@@ -614,6 +614,60 @@ UNIT(upstream_findings, checks_go_on_when_the_upstream_is_removed_elsewhere)
     expect_geq(count_checks(1), 5);
 }
 
+/* A set that is added then begins at once, and so does the youngest of several;
+ * without another one the set goes on. */
+UNIT(upstream_findings, a_set_that_is_retired_leaves_the_checks_to_others)
+{
+    open_checking_sets(3);
+    maker_run_for(&m, 50 * MS);
+    weir_upstreams_retire(sets[0]);
+    maker_run_for(&m, 5 * MS);
+    expect_eq(count_checks(0), 1);
+    expect_eq(count_checks(1), 0);
+    expect_eq(count_checks(2), 1, "of the youngest");
+    weir_upstreams_retire(sets[1]);
+    weir_upstreams_retire(sets[2]);
+    maker_run_for(&m, 320 * MS);
+    expect_geq(count_checks(2), 3, "where all are retired");
+    const uint64_t count = count_checks(2);
+    open_small_set(3);
+    maker_run_for(&m, 320 * MS);
+    expect_leq(count_checks(2), count);
+    expect_geq(count_checks(3), 3);
+    free_set(3);
+    fake_listener_set(listeners[0], FAKE_REFUSE, 1 * MS);
+    maker_run_for(&m, 110 * MS);
+    expect_str_eq(changes[0], "a:down ", "one of those that are retired");
+}
+
+/* Both begin with the first; each has another order. */
+UNIT(upstream_findings, a_set_that_is_retired_does_not_say_what_is_in_use)
+{
+    set_options.balance = WEIR_BALANCE_FIRST;
+    set_options.stay = true;
+    plan.interval_ns = 10 * MS;
+    make_set(0, shared);
+    upstreams[0][0] = add(0, "a", 0);
+    upstreams[0][1] = add(0, "b", 1);
+    maker_run_for(&m, 15 * MS);
+    make_set(1, shared);
+    add(1, "c", 2);
+    upstreams[1][0] = add(1, "a", 0);
+    weir_upstreams_retire(sets[0]);
+    expect_gt(info_of(1, 0).in_use_ns, 0);
+    fake_listener_set(listeners[0], FAKE_REFUSE, 1 * MS);
+    maker_run_for(&m, 30 * MS);
+    ask(1, 0);
+    maker_run_for(&m, 5 * MS);
+    expect_eq(chosen[0], 'c');
+    fake_listener_set(listeners[0], FAKE_ACCEPT, 1 * MS);
+    maker_run_for(&m, 30 * MS);
+    expect_eq(info_of(1, 0).state, WEIR_UPSTREAM_UP);
+    ask(1, 0);
+    maker_run_for(&m, 5 * MS);
+    expect_eq(chosen[1], 'c', "it stays");
+}
+
 UNIT(upstream_findings, a_request_waits_for_the_check_of_another_set)
 {
     plan.starts_down = true;

@@ -214,6 +214,20 @@ UNIT(upstream_spread, where_the_first_answer_is_an_error_there_is_none)
     expect_eq(ups.ends[1].err, 0, "later");
 }
 
+UNIT(upstream_spread, a_set_that_is_retired_asks_no_more)
+{
+    open_plain();
+    weir_upstreams_retire(ups.set);
+    ups_ask(NULL);
+    answer("12");
+    ups_run_until(1);
+    expect_eq(ups.ends[0].err, 0, "a lookup that was under way");
+    ups_leave(&ups.ends[0], 0);
+    maker_run_for(&ups.m, 60000 * MS);
+    expect_eq(asked_count, 1);
+    expect_str_eq(members(), "12");
+}
+
 /* ---- what all of them have ---- */
 
 UNIT(upstream_spread, weight_drain_and_limit_are_those_of_all)

@@ -602,9 +602,25 @@ void worker_leave(struct services *services)
     end_if_idle(services);
 }
 
+/* Targets are looked up and checked by those that follow. */
+static void retire_targets(const struct services *services)
+{
+    for (size_t i = 0;
+         services->all && i < services->setup->config->service_count; i++) {
+        const struct service *service = &services->all[i];
+        for (size_t j = 0; service->routes && j < service->config->route_count;
+             j++) {
+            if (service->routes[j].upstreams) {
+                weir_upstreams_retire(service->routes[j].upstreams);
+            }
+        }
+    }
+}
+
 /* They accept no more, and end with their connections. */
 static void retire(struct services *services)
 {
+    retire_targets(services);
     services->is_old = true;
     list_add(&services->worker->old, &services->link);
     stop_doors(services);

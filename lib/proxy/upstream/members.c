@@ -129,6 +129,9 @@ static int members_add(weir_upstreams *set, weir_upstream *source,
     wr_require(err >= 0, err);
     err = wr_upstream_make_member(source, &options, &member);
     wr_require(err >= 0, err);
+    if (set->is_retired) {
+        wr_upstream_retire(member);
+    }
     wr_upstream_follow(member);
     wr_members_append(set, member);
     return 0;

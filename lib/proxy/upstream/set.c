@@ -112,6 +112,9 @@ static int set_add(weir_upstreams *set, struct weir_upstream_options *known,
         return err;
     }
     wr_upstream_follow(upstream);
+    if (set->is_retired) {
+        wr_upstream_retire(upstream);
+    }
     wr_members_append(set, upstream);
     if (ret) {
         *ret = upstream;
@@ -304,6 +307,18 @@ void weir_upstreams_free(weir_upstreams *set)
     }
     set->is_freed = true;
     wr_upstreams_unref(set);
+}
+
+void weir_upstreams_retire(weir_upstreams *set)
+{
+    if (!wr_loop_admits(set->loop) || set->is_retired) {
+        return;
+    }
+    set_check_invariants(set);
+    set->is_retired = true;
+    for (size_t i = 0; i < set->count; i++) {
+        wr_upstream_retire(set->upstreams[i]);
+    }
 }
 
 /* ---- making ---- */

@@ -294,17 +294,31 @@ static void shared_set_checker(struct wr_shared_health *health,
     }
 }
 
-/* Under the mutex: the health has a checker, unless all parts have left. */
-static void shared_find_checker(struct wr_shared_part *own, uint64_t now_ns)
+/* Under the mutex: who makes the checks where @own does not; NULL: there is
+ * nobody. Of sets that are not retired it is the oldest or the youngest. */
+static struct wr_shared_part *
+shared_pick_checker(const struct wr_shared_part *own, bool is_youngest)
 {
-    struct wr_shared_health *health = own->health;
     struct wr_shared_part *part = NULL;
+    struct wr_shared_part *found = NULL;
 
-    wr_assert(health->checker == own);
-    do {
-        part = shared_next_part(own->target, part);
-    } while (part && (part->is_left || part->health != health));
-    shared_set_checker(health, part, now_ns);
+    wr_assert(own->health != NULL);
+    while ((part = shared_next_part(own->target, part))) {
+        if (part->health == own->health && !part->is_left &&
+            (!found ||
+             (!part->is_retired && (is_youngest || found->is_retired)))) {
+            found = part;
+        }
+    }
+    return found;
+}
+
+/* Under the mutex: the checker is another part; NULL: all have left. */
+static void shared_pass_on(struct wr_shared_part *own,
+                           struct wr_shared_part *part, uint64_t now_ns)
+{
+    wr_assert(own->health->checker == own);
+    shared_set_checker(own->health, part, now_ns);
     if (part) {
         shared_tell(part->call);
     }
@@ -374,7 +388,8 @@ int wr_shared_part_open(struct wr_shared_part *part,
     if (part->health) {
         part->health->part_count++;
     }
-    if (part->health && !part->health->checker) {
+    if (part->health &&
+        (!part->health->checker || part->health->checker->is_retired)) {
         shared_set_checker(part->health, part, now_ns);
     }
     wr_shared_unlock(shared);
@@ -383,13 +398,29 @@ int wr_shared_part_open(struct wr_shared_part *part,
     return 0;
 }
 
+void wr_shared_part_retire(struct wr_shared_part *part, uint64_t now_ns)
+{
+    struct wr_shared_part *other = NULL;
+
+    wr_shared_lock(part->call->shared);
+    wr_assert(!part->is_left);
+    part->is_retired = true;
+    if (part->health && part->health->checker == part) {
+        other = shared_pick_checker(part, true);
+    }
+    if (other && !other->is_retired) {
+        shared_pass_on(part, other, now_ns);
+    }
+    wr_shared_unlock(part->call->shared);
+}
+
 void wr_shared_part_leave(struct wr_shared_part *part, uint64_t now_ns)
 {
     wr_shared_lock(part->call->shared);
     wr_assert(wr_list_is_linked(&part->link));
     part->is_left = true;
     if (part->health && part->health->checker == part) {
-        shared_find_checker(part, now_ns);
+        shared_pass_on(part, shared_pick_checker(part, false), now_ns);
     }
     wr_shared_unlock(part->call->shared);
 }

@@ -11,9 +11,11 @@
  * its connections count; but no other upstream of the set is it.
  *
  * One part of each health is the checker: its set makes the checks. When that
- * part leaves, the oldest other one is the checker and is called. A checker
- * whose next check is late, as its loop does not run, is followed by the first
- * set that chooses; what it still finds is dropped.
+ * part leaves, the oldest other one is the checker and is called; when its set
+ * is retired, the youngest, which knows best how to check. One of a retired set
+ * is the checker only where all are retired. A checker whose
+ * next check is late, as its loop does not run, is followed by the first set
+ * that chooses; what it still finds is dropped.
  *
  * Who writes what:
  *
@@ -132,7 +134,8 @@ struct wr_shared_part {
     struct wr_shared_target *target;
     const struct wr_check *check;    /* the set's plan; NULL: no checks */
     struct wr_shared_health *health; /* NULL: likewise */
-    bool is_left; /* its upstream is none of the set's any more */
+    bool is_left;    /* its upstream is none of the set's any more */
+    bool is_retired; /* its set is: others check, if there are any */
 };
 
 /* ---- the object ---- */
@@ -203,6 +206,8 @@ WEIR_MUST_USE int wr_shared_part_open(struct wr_shared_part *part,
                                       const struct wr_shared_key *key,
                                       uint64_t now_ns);
 
+/* Its set is retired: another one makes the checks. */
+void wr_shared_part_retire(struct wr_shared_part *part, uint64_t now_ns);
 /* The upstream is none of the set's any more. */
 void wr_shared_part_leave(struct wr_shared_part *part, uint64_t now_ns);
 void wr_shared_part_close(struct wr_shared_part *part);

@@ -60,13 +60,27 @@ static void survey_describe(weir_upstreams *set, struct wr_queued *queued)
     }
 }
 
+/* True while a name may bring the one that is in use. */
+static bool survey_awaits_names(const weir_upstreams *set)
+{
+    bool awaits = false;
+
+    for (size_t i = 0; i < set->count && !awaits; i++) {
+        const weir_upstream *upstream = set->upstreams[i];
+        awaits = upstream->is_spread && !upstream->is_settled;
+    }
+    wr_assert(!awaits || set->count > 0);
+    return awaits;
+}
+
 /* Under the mutex of what sets share: notes which upstream WEIR_BALANCE_FIRST
  * uses, whatever a single request excludes. While the one that is kept waits
- * for its first check it stays noted. */
+ * for its first check it stays noted, and so it does for the first answer of a
+ * name. A set that is retired has others that note it. */
 static weir_upstream *survey_note_use(weir_upstreams *set)
 {
     struct wr_candidate_upstream *candidates = set->candidates;
-    bool is_awaited = false;
+    bool is_awaited = set->is_retired || survey_awaits_names(set);
 
     wr_assert(set->options.balance == WEIR_BALANCE_FIRST);
     for (size_t i = 0; i < set->count; i++) {

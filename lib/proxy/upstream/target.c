@@ -29,6 +29,9 @@ static void target_arm(struct wr_target *target, uint64_t ttl_ns)
 
     wr_assert(target->is_name);
     wr_assert(!target->is_asking);
+    if (target->is_retired) {
+        return;
+    }
     wr_timer_arm(&target->loop->wheel, &target->timer,
                  wr_add_sat(weir_loop_get_time(target->loop), delay_ns));
 }
@@ -180,6 +183,13 @@ int wr_target_start(struct wr_target *target)
 {
     wr_assert(!wr_timer_is_armed(&target->timer));
     return target->is_name ? target_ask(target) : 0;
+}
+
+void wr_target_retire(struct wr_target *target)
+{
+    target->is_retired = true;
+    wr_timer_cancel(&target->loop->wheel, &target->timer);
+    wr_assert(!wr_timer_is_armed(&target->timer));
 }
 
 void wr_target_stop(struct wr_target *target)

@@ -28,6 +28,7 @@ struct wr_target {
     /* Called when a lookup has ended; may be NULL. */
     void (*resolved)(struct wr_target *target);
     bool is_asking;
+    bool is_retired;       /* no lookup begins any more */
     weir_lookup lookup;    /* while is_asking */
     struct wr_timer timer; /* the next lookup */
     uint64_t resolve_ns;
@@ -56,6 +57,9 @@ void wr_target_fini(struct wr_target *target);
 
 /* Begins to look the name up, if there is one: 0, or an error of the name. */
 WEIR_MUST_USE int wr_target_start(struct wr_target *target);
+
+/* No lookup follows the one that is under way, if one is. */
+void wr_target_retire(struct wr_target *target);
 
 /* Ends the lookups. */
 void wr_target_stop(struct wr_target *target);

@@ -676,6 +676,15 @@ void wr_upstream_follow(weir_upstream *upstream)
     }
 }
 
+void wr_upstream_retire(weir_upstream *upstream)
+{
+    upstream_check_invariants(upstream);
+    wr_assert(upstream->set->is_retired);
+    wr_target_retire(&upstream->target);
+    wr_shared_part_retire(&upstream->part,
+                          weir_loop_get_time(upstream->set->loop));
+}
+
 void wr_upstream_stop(weir_upstream *upstream)
 {
     weir_loop *loop = upstream->set->loop;

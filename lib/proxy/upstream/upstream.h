@@ -58,9 +58,10 @@ struct weir_upstreams {
                                               used */
     struct wr_check check;
     uint64_t first_check_ns; /* the longest time-out of checks; 0: none */
-    bool is_closed; /* by the program or the loop: nothing new begins */
-    bool is_freed;  /* by the program: nothing is told */
-    bool is_behind; /* timers do not follow what sets share */
+    bool is_closed;  /* by the program or the loop: nothing new begins */
+    bool is_freed;   /* by the program: nothing is told */
+    bool is_retired; /* others go on with lookups, checks and what is in use */
+    bool is_behind;  /* timers do not follow what sets share */
     struct wr_shared_call *call; /* how others call it; knows what sets share */
     uint64_t round; /* from 1 on: how often all of the queue was looked at */
     uint64_t last_id;
@@ -206,6 +207,9 @@ WEIR_MUST_USE int wr_upstream_start(weir_upstream *upstream);
 
 /* Arms timers for what is known of the target and has to be done here. */
 void wr_upstream_follow(weir_upstream *upstream);
+
+/* Leaves lookups and checks to other sets. */
+void wr_upstream_retire(weir_upstream *upstream);
 
 /* Ends all that is under way, for a removal or the end of the set. */
 void wr_upstream_stop(weir_upstream *upstream);
