@@ -83,7 +83,7 @@ static void target_changed(weir_lookup *lookup)
     }
     wr_lookup_fini(lookup);
     target->is_asking = false;
-    /* Where there is none yet nobody else looks the name up. */
+    /* Nothing else looks up a name that has no address yet. */
     target_arm(target, target->resolved && target->address_count == 0
                            ? TTL_MIN_NS
                            : ttl_ns);
