@@ -333,4 +333,31 @@ def test_bytes_behind_a_header_keep_their_order():
                   "what came")
 
 
+def test_an_end_behind_bytes_that_waited_for_a_place_decides():
+    """What has come is the begin of a begin: without more bytes it is for the
+    other route, and not when the time is over. One client waits in the thread
+    that has no place, and the rest in the kernel."""
+    count = 16
+    with contextlib.ExitStack() as stack:
+        server = stack.enter_context(Keeping())
+        proxy = stack.enter_context(Proxy(
+            "--listen", "tcp://127.0.0.1:0", "--max-conns", "1",
+            "--hello-timeout", "1h", "--route", "*", "--route-begin", "begin",
+            "--to", "tcp://127.0.0.1:1", "--route", "*", "--to",
+            target(server), threads=2))
+        first = stack.enter_context(Plain(proxy))
+        first.send(b"1")
+        equal(server.has_begun.wait(WAIT_S), True, "the first is served")
+        others = [stack.enter_context(Plain(proxy)) for _ in range(count)]
+        for client in others:
+            client.send(b"beg")
+            client.end()
+        wait_until(lambda: any(has_read(proxy, client.sock)
+                               for client in others))
+        first.end()
+        for client in (first, *others):
+            equal(client.read(), ANSWER, "the answer")
+        equal(sorted(server.came), [b"1"] + [b"beg"] * count, "what came")
+
+
 run(globals())

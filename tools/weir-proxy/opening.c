@@ -450,6 +450,22 @@ static void read_preface(struct session *session)
     }
 }
 
+/* The client has ended while it waited: nothing comes behind what was read. */
+static void end_preface(struct session *session, const weir_transport *t)
+{
+    const bool is_open_now = session->client != t;
+
+    if (session->route || is_open_now || weir_transport_is_closing(t)) {
+        return; /* there is a route, or its TLS knows the end, or it is refused
+                 */
+    }
+    if (may_decide(session)) {
+        decide(session);
+    } else {
+        session_refuse(session, END_CLIENT_GONE);
+    }
+}
+
 static bool is_trusted(const struct session *session)
 {
     const struct service *service = session->door->service;
@@ -478,10 +494,14 @@ static void begin_preface(struct session *session)
     if (!arm(session, service->config->hello_timeout_ns, be_late)) {
         return;
     }
+    const weir_transport *t = session->client;
     if (preface_rest(session->preface).len > 0) {
         read_preface(session); /* they came while it waited for its place */
-    } else if (!service->reads_header) {
+    } else if (!service->reads_header && !session->has_ended) {
         await_silence(session);
+    }
+    if (session->has_ended) {
+        end_preface(session, t);
     }
 }
 
@@ -594,6 +614,7 @@ static int client_eof(void *user, weir_transport *t)
 {
     struct session *session = user;
 
+    session->has_ended = session->place.state == PLACE_WAITING;
     if (session->route && session->route->config->ends_waiting) {
         session_refuse(session, END_CLIENT_GONE);
     } else if (!is_waiting(session) && !weir_transport_is_closing(t) &&

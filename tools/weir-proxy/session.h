@@ -42,6 +42,7 @@ struct session {
     bool is_client_lost : 1;
     bool is_cut : 1;            /* by session_cut() */
     bool is_to_cut : 1;         /* soon (cuts.h) */
+    bool has_ended : 1;         /* its client, while it waited for a place */
     bool is_admitted : 1;       /* its client may come */
     bool is_unlogged : 1;       /* a refusal like others of this second */
     enum end_reason reason : 8; /* of an end before the relay's */
