@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import tempfile
 
 from harness import (WAIT_S, Skip, command, equal, fails, is_sanitized, matches,
@@ -129,6 +130,25 @@ def test_its_configuration_is_read_again_in_a_sandbox():
             told(proxy, "the configuration was read again")
             serves(proxy)
             equal((one.accepted, other.accepted), (1, 1), "their clients")
+
+
+def test_a_folder_of_a_pattern_without_a_file_is_read_in_a_sandbox():
+    need_sandbox()
+    text = "[{}]\nlisten = tcp://127.0.0.1:{}\nto = {}\n"
+    with folder_of_nobody() as folder, tempfile.TemporaryDirectory() as more, \
+            Server(echo) as server:
+        port = free_port()
+        with open(f"{folder}/proxy.ini", "w", encoding="utf-8") as file:
+            file.write(f"include = {more}/*.ini\n"
+                       + text.format("a", 0, target(server)))
+        with Proxy("--config", f"{folder}/proxy.ini", "--sandbox") as proxy:
+            with open(f"{more}/b.ini", "w", encoding="utf-8") as file:
+                file.write(text.format("b", port, target(server)))
+            proxy.signal(signal.SIGHUP)
+            told(proxy, "the configuration was read again")
+            with socket.create_connection(("127.0.0.1", port),
+                                          timeout=WAIT_S) as client:
+                echoes(client)
 
 
 def test_it_is_replaced_as_another_user_in_another_root_and_a_sandbox():

@@ -4,10 +4,11 @@ and files that are included.
 
 import contextlib
 import os
+import pathlib
 import socket
 import tempfile
 
-from harness import command, equal, fails, matches, run
+from harness import Skip, command, equal, fails, is_sanitized, matches, need, run
 from proxy_wait import wait_until
 from proxying import PROXY, Proxy, target, told
 from servers import Server, echo, echoes, free_port
@@ -255,6 +256,28 @@ def test_files_are_included_and_errors_name_them():
             d__a="")
     is_wrong(r"main\.ini:2: 'drain' was said already, in \S*d\S*:1",
              f"include = d.ini\ndrain = 1s\n{A}{TO}", d="drain = 2s\n")
+
+
+def test_a_pattern_is_one_of_a_folder_of_any_name():
+    with tempfile.TemporaryDirectory(prefix="weir-[a]*?-") as folder:
+        path = os.path.join(folder, "main.ini")
+        for name, text in (("main", f"include = b*.ini\n{A}{TO}"),
+                           ("b1", "no-such-word = 1\n")):
+            pathlib.Path(folder, f"{name}.ini").write_text(text, "utf-8")
+        fails(command(PROXY, "-t", "--config", path), r"b1\.ini:1: ", 2)
+
+
+def test_a_line_that_no_memory_is_there_for_ends_the_file_with_an_error():
+    need("prlimit")
+    if is_sanitized(PROXY):
+        raise Skip("a sanitizer has memory of its own")
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "main.ini")
+        with open(path, "w", encoding="ascii") as file:
+            file.write(f"{A}{TO}# ")
+            file.truncate(1 << 30)  # a line of zeros without a place
+        fails(command("prlimit", f"--as={256 << 20}", PROXY, "-t", "--config",
+                      path), "Cannot allocate memory", 2)
 
 
 def test_a_flag_includes_as_a_line_does():

@@ -554,6 +554,7 @@ void config_free(struct config *config)
         free(config->parts[i].path);
     }
     free(config->parts);
+    config_free_texts(&config->folders);
     free(config->services);
     free(config->admin);
     free(config->log_path);

@@ -284,9 +284,10 @@ struct config {
     unsigned line_count; /* that were read */
     struct config_part *parts;
     size_t part_count;
-    uint64_t thread_count; /* 0: one for each processor */
-    char *admin;           /* where /metrics is served; NULL: nowhere */
-    char *log_path;        /* "-": standard output; NULL: no log */
+    struct config_texts folders; /* where patterns look for files */
+    uint64_t thread_count;       /* 0: one for each processor */
+    char *admin;                 /* where /metrics is served; NULL: nowhere */
+    char *log_path;              /* "-": standard output; NULL: no log */
     enum log_format log_format;
     char *log_names; /* of LOG_NAMES */
     int log_facility;

@@ -331,7 +331,11 @@ static void warn_of_folder(void *arg, const char *path, enum confine_use use)
     const size_t len = strlen(breadth->log);
     char folder[PATH_MAX];
 
-    confine_folder_of(path, folder);
+    if (confine_is_folder(path)) {
+        snprintf(folder, sizeof(folder), "%s", path);
+    } else {
+        confine_folder_of(path, folder);
+    }
     const bool is_beside =
         len > 0 &&
         (strcmp(folder, breadth->log) == 0 ||

@@ -46,6 +46,13 @@ const char *confine_folder_of(const char *path, char *ret)
     return ret;
 }
 
+bool confine_is_folder(const char *path)
+{
+    struct stat status;
+
+    return stat(path, &status) == 0 && S_ISDIR(status.st_mode);
+}
+
 bool confine_is_special(const char *path)
 {
     struct stat status;
@@ -227,6 +234,9 @@ void confine_each_path(const struct config *config, confine_path_fn *call,
     for (size_t i = 0; i < config->part_count; i++) {
         use_path(&walk, config->parts[i].path, CONFINE_CONFIG);
     }
+    for (size_t i = 0; i < config->folders.count; i++) {
+        use_path(&walk, config->folders.texts[i], CONFINE_CONFIG);
+    }
     if (config->log_path && strcmp(config->log_path, "-") != 0 &&
         sink_read(config->log_path, &sink, why) && sink.kind == SINK_NONE) {
         use_path(&walk, config->log_path, CONFINE_APPEND);
@@ -291,14 +301,13 @@ static void allow_reading(const struct rules *rules, const char *path)
 {
     char found[PATH_MAX];
     char folder[PATH_MAX];
-    struct stat status;
 
     for (const char *end = strchr(path, '/'); end; end = strchr(end + 1, '/')) {
         snprintf(folder, sizeof(folder), "%.*s", (int)(end - path), path);
         allow_beside(rules, folder);
     }
     allow_beside(rules, path);
-    if (stat(path, &status) == 0 && S_ISDIR(status.st_mode)) {
+    if (confine_is_folder(path)) {
         allow(rules, path, ACCESS_READ);
         return;
     }

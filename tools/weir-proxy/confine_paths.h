@@ -28,6 +28,8 @@ void confine_each_path(const struct config *config, confine_path_fn *call,
 /* The folder of a path, in PATH_MAX bytes. */
 const char *confine_folder_of(const char *path, char *ret);
 
+bool confine_is_folder(const char *path);
+
 /* Is it there, and no file that could be moved away, but a terminal, a pipe or
  * the like? */
 bool confine_is_special(const char *path);

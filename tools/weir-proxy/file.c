@@ -32,6 +32,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define BLANK " \t\r\n"
 
@@ -273,7 +274,7 @@ static bool read_lines(struct reading *reading, const char *path, FILE *file)
             is_good = begin_part(reading, path, i + 1);
         }
     }
-    if (is_good && ferror(file)) {
+    if (is_good && !feof(file)) { /* also without memory for a line */
         is_good = fail_of(reading, path, strerror(errno));
     }
     free(text);
@@ -304,22 +305,70 @@ static bool read_file(struct reading *reading, const char *path)
     return is_good;
 }
 
-/* A pattern of which there is no file is none of a mistake, a name is. */
-static bool read_all(struct reading *reading, const char *pattern)
-{
-    glob_t found = {.gl_pathc = 0};
-    const int err = glob(pattern, GLOB_ERR, NULL, &found);
-    bool is_good = err == 0 || err == GLOB_NOMATCH;
+/* The path of a folder, with its slash, or "", and a pattern of files there. */
+struct pattern {
+    const char *folder;
+    size_t folder_len;
+    const char *names;
+};
 
+#define PATTERN_SIZE 1024
+
+/* Writes a pattern as glob() has it, in which the folder's bytes are plain. */
+static void escape(const struct pattern *pattern, char *ret)
+{
+    for (size_t i = 0; i < pattern->folder_len; i++) {
+        if (strchr("*?[\\", pattern->folder[i])) {
+            *ret++ = '\\';
+        }
+        *ret++ = pattern->folder[i];
+    }
+    strcpy(ret, pattern->names);
+}
+
+/* A file may be made in the folder later, where the pattern has one name. */
+static bool note_folder(const struct reading *reading, const char *path,
+                        const char *names)
+{
+    char folder[PATTERN_SIZE];
+    const size_t len = strlen(path) - strlen(names) + strcspn(names, "*?[");
+    const char *slash = memrchr(path, '/', len);
+
+    snprintf(folder, sizeof(folder), "%.*s",
+             slash ? (int)(slash - path) + (slash == path) : 1,
+             slash ? path : ".");
+    return access(folder, F_OK) < 0 ||
+           config_add_text(&reading->config->folders, folder) ||
+           fail(reading, "no memory");
+}
+
+/* A pattern of which there is no file is none of a mistake, a name is. */
+static bool read_all(struct reading *reading, const struct pattern *pattern)
+{
+    char path[PATTERN_SIZE];
+    char escaped[2 * PATTERN_SIZE];
+    glob_t found = {.gl_pathc = 0};
+    const int len =
+        snprintf(path, sizeof(path), "%.*s%s", (int)pattern->folder_len,
+                 pattern->folder, pattern->names);
+
+    if ((size_t)len >= sizeof(path)) {
+        return fail(reading, "include: too long");
+    }
+    if (!strpbrk(pattern->names, "*?[")) {
+        return read_file(reading, path);
+    }
+    escape(pattern, escaped);
+    const int err = glob(escaped, GLOB_ERR, NULL, &found);
+    bool is_good = err == 0 || err == GLOB_NOMATCH;
     if (!is_good) {
-        fail_of(reading, pattern,
+        fail_of(reading, path,
                 err == GLOB_NOSPACE ? "no memory"
                                     : "the folder cannot be read");
-    } else if (err == GLOB_NOMATCH && !strpbrk(pattern, "*?[")) {
-        is_good = read_file(reading, pattern);
     } else if (err == GLOB_NOMATCH) {
-        say("warning: there is no file '%.200s'", pattern);
+        say("warning: there is no file '%.200s'", path);
     }
+    is_good = is_good && note_folder(reading, path, pattern->names);
     for (size_t i = 0; is_good && i < found.gl_pathc; i++) {
         is_good = read_file(reading, found.gl_pathv[i]);
     }
@@ -333,7 +382,8 @@ static bool include(struct reading *reading, const char *value, bool in_section)
     const struct config *config = reading->config;
     const char *own = config->parts[config->part_count - 1].path;
     const char *slash = value[0] == '/' ? NULL : strrchr(own, '/');
-    char pattern[1024];
+    const struct pattern pattern = {own, slash ? (size_t)(slash - own) + 1 : 0,
+                                    value};
 
     if (in_section) {
         return fail(reading,
@@ -342,10 +392,14 @@ static bool include(struct reading *reading, const char *value, bool in_section)
     if (value[0] == '\0') {
         return fail(reading, "include: it needs a value");
     }
-    const int len = snprintf(pattern, sizeof(pattern), "%.*s%s",
-                             slash ? (int)(slash - own) + 1 : 0, own, value);
-    return (size_t)len < sizeof(pattern) ? read_all(reading, pattern)
-                                         : fail(reading, "include: too long");
+    return read_all(reading, &pattern);
+}
+
+static bool read_names(struct reading *reading, const char *names)
+{
+    const struct pattern pattern = {"", 0, names};
+
+    return read_all(reading, &pattern);
 }
 
 static bool
@@ -371,5 +425,5 @@ bool file_read(struct config *config, const char *path, char *why)
 
 bool file_read_all(struct config *config, const char *pattern, char *why)
 {
-    return read_and_say(config, pattern, read_all, why);
+    return read_and_say(config, pattern, read_names, why);
 }
