@@ -97,10 +97,6 @@ WEIR_MUST_USE int
 wr_tls_context_digest_asked(const struct wr_tls_verdict *verdict, bool seals,
                             uint8_t ret[WR_TLS_TICKET_DIGEST]);
 
-/* Server: true if no client may be served by a certificate that was not chosen
- * for it. */
-bool wr_tls_context_must_choose(const weir_tls_context *context);
-
 /* Server: chooses the certificate for a client that asks for @host; NULL: for
  * none; "": for a name that is too long. Once in a handshake, before the
  * backend reads the hello. 0, or the error and alert with which the client is

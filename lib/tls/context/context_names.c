@@ -268,12 +268,6 @@ uint8_t wr_tls_context_lacking_kinds(const weir_tls_context *context,
     return wr_tls_offer_lacks(offer, context->has_newest, context->old_suites);
 }
 
-bool wr_tls_context_must_choose(const weir_tls_context *context)
-{
-    wr_assert(context->is_server);
-    return context->choose || context->refuses_unknown_names;
-}
-
 /* ---- with the context ---- */
 
 static int context_names_select_suites(weir_tls_context *context,

@@ -276,13 +276,12 @@ void wr_tls_engine_feed_eof(struct wr_tls_engine *engine)
 
 /* ---- steps ---- */
 
-/* False if the backend has taken a hello that engine_hello.c could not read, so
- * that no certificate was chosen where one must be. */
+/* False if the backend has taken a hello that engine_hello.c has not read, so
+ * that no certificate was chosen. */
 static bool engine_has_chosen(const struct wr_tls_engine *engine)
 {
     wr_assert(engine->state == WR_TLS_ENGINE_HANDSHAKE);
-    return engine->verdict.has_chosen || !engine->conn.is_server ||
-           !wr_tls_context_must_choose(engine->context);
+    return engine->verdict.has_chosen || !engine->conn.is_server;
 }
 
 /* False if the backend ended a handshake well without weir's verdict. */

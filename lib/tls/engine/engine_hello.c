@@ -5,15 +5,18 @@
  * can export looks for the extended master secret in the ServerHello. Nearly
  * always a hello is one record that has come in one piece: it is read in place.
  * Otherwise its parts are collected in a block as one record, which the backend
- * gets then. Records of other types before it pass. An invalid hello goes to
- * the backend, which refuses it; this file concludes nothing from it. The same
- * holds for a hello that is too long, except that a server makes the backend
- * refuse it at once.
+ * gets then. Records of other types before it pass.
+ *
+ * A server refuses a hello that cannot be read here, whatever the backend would
+ * do with it: else a client could have the certificate of a name for which it
+ * did not ask. A client passes such a hello on, and concludes nothing from it.
  */
 #include "engine_impl.h"
 #include "lib/base/hello.h"
 #include "lib/tls/context/context.h"
 #include "lib/tls/context/offer.h"
+
+#include <weir/error.h>
 
 #include <string.h>
 
@@ -22,9 +25,8 @@
 /* Bytes of the longest DNS name, and a NUL. */
 #define ENGINE_HELLO_HOST_SIZE 256u
 
-static const uint32_t engine_hello_header = 5;  /* size of a record's header */
-static const uint8_t engine_hello_type = 22;    /* handshake */
-static const uint32_t engine_hello_message = 4; /* size of a message's header */
+static const uint32_t engine_hello_header = 5; /* size of a record's header */
+static const uint8_t engine_hello_type = 22;   /* handshake */
 
 void wr_tls_engine_drop_hello(struct wr_tls_engine *engine)
 {
@@ -101,6 +103,31 @@ engine_hello_set_up(struct wr_tls_engine *engine,
     return WR_TLS_ENGINE_FIRST_PASSES;
 }
 
+/* The alert for a first message that is refused: of the collected bytes the
+ * last ones may be the header of a record that is too long. */
+static uint8_t engine_hello_alert(const struct wr_tls_engine *engine)
+{
+    const struct wr_block *block = engine->hello;
+    const uint32_t front = engine_hello_header + engine->hello_size;
+
+    wr_assert(!block || block->used >= front);
+    return block && block->used - front >= engine_hello_header &&
+                   wr_tls_engine_body_size(block->data + front) >
+                       WR_TLS_ENGINE_BODY_MAX
+               ? WR_TLS_ALERT_RECORD_OVERFLOW
+               : WR_TLS_ALERT_DECODE_ERROR;
+}
+
+static enum wr_tls_engine_first
+engine_hello_refuse(struct wr_tls_engine *engine)
+{
+    wr_assert(engine->conn.is_server && !engine->verdict.has_chosen);
+    wr_tls_verdict_fail(&engine->verdict, WEIR_ETLSPROTOCOL,
+                        "The first message of the client cannot be read");
+    engine->message_alert = engine_hello_alert(engine);
+    return WR_TLS_ENGINE_FIRST_REFUSED;
+}
+
 /* The first message is at @data; NULL: it cannot be read. */
 static enum wr_tls_engine_first engine_hello_read(struct wr_tls_engine *engine,
                                                   const uint8_t *data,
@@ -120,8 +147,11 @@ static enum wr_tls_engine_first engine_hello_read(struct wr_tls_engine *engine,
     if (!engine->conn.is_server) {
         return WR_TLS_ENGINE_FIRST_PASSES;
     }
+    if (!is_read) {
+        return engine_hello_refuse(engine);
+    }
     const enum wr_tls_engine_first first = engine_hello_set_up(engine, &hello);
-    return is_read && first == WR_TLS_ENGINE_FIRST_PASSES
+    return first == WR_TLS_ENGINE_FIRST_PASSES
                ? engine_hello_choose(engine, &hello)
                : first;
 }
@@ -213,36 +243,15 @@ static bool engine_hello_join(struct wr_tls_engine *engine)
                                  engine->conn.is_server, ENGINE_HELLO_MAX);
 }
 
-/* Sets the length of a message that is longer than any hello to the maximum,
- * which wolfSSL refuses without an alert. For a smaller length wolfSSL would
- * reserve up to 64 KiB for the few bytes of an unknown peer. */
-static bool engine_hello_limit(struct wr_tls_engine *engine)
-{
-    uint8_t *data = engine->hello->data + engine_hello_header;
-
-    wr_assert(engine->hello->used >= engine_hello_header + engine->hello_size);
-    if (engine->conn.is_server && engine->hello_size >= engine_hello_message &&
-        ((size_t)data[1] << 16 | (size_t)data[2] << 8 | data[3]) >
-            ENGINE_HELLO_MAX) {
-        memset(data + 1, UINT8_MAX, engine_hello_message - 1);
-        return true;
-    }
-    return false;
-}
-
-/* Ends collecting; the backend gets the collected bytes. */
+/* Ends collecting; the backend gets the collected bytes, unless a server
+ * refuses them. */
 static enum wr_tls_engine_first engine_hello_end(struct wr_tls_engine *engine,
                                                  bool is_whole)
 {
-    const bool is_long = engine_hello_limit(engine);
-
     engine->hello_given = engine->hello_size > 0 ? 0 : engine_hello_header;
-    const enum wr_tls_engine_first first = engine_hello_read(
+    return engine_hello_read(
         engine, is_whole ? engine->hello->data + engine_hello_header : NULL,
         engine->hello_size);
-    return is_long && first == WR_TLS_ENGINE_FIRST_PASSES
-               ? WR_TLS_ENGINE_FIRST_LONG
-               : first;
 }
 
 /* How many bytes of the present record are there, and how many are wanted:

@@ -18,6 +18,7 @@
 /* Levels and numbers of alerts (RFC 8446, 6) that weir itself sends or sees. */
 enum {
     WR_TLS_ALERT_FATAL = 2,
+    WR_TLS_ALERT_RECORD_OVERFLOW = 22,
     WR_TLS_ALERT_ILLEGAL_PARAMETER = 47,
     WR_TLS_ALERT_DECODE_ERROR = 50,
 };
@@ -86,7 +87,6 @@ enum wr_tls_engine_first {
     WR_TLS_ENGINE_FIRST_WAITS,   /* wants input */
     WR_TLS_ENGINE_FIRST_PASSES,  /* the backend may get it */
     WR_TLS_ENGINE_FIRST_REFUSED, /* ->message_alert is sent */
-    WR_TLS_ENGINE_FIRST_LONG,    /* it may, and sends no alert */
     WR_TLS_ENGINE_FIRST_FAILED,  /* no memory */
     WR_TLS_ENGINE_FIRST_SKIPPED, /* skipped: take the next record */
 };

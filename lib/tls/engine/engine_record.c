@@ -329,9 +329,6 @@ static int engine_record_look(struct wr_tls_engine *engine)
     case WR_TLS_ENGINE_FIRST_REFUSED:
         engine_record_alert(engine, engine->message_alert);
         return WR_TLS_TAKE_REFUSED;
-    case WR_TLS_ENGINE_FIRST_LONG:
-        engine_record_alert(engine, WR_TLS_ALERT_DECODE_ERROR);
-        return 0;
     default:
         /* The program's `choose` may have aborted the connection. */
         return engine->input ? 0 : WR_TLS_TAKE_REFUSED;

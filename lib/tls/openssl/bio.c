@@ -23,8 +23,9 @@ static BIO_METHOD *bio_method;
 
 /* Looks at the first bytes of all. A hello in the form of SSL 2 has no record,
  * and its length in another place, so that libssl would read over a record's
- * end; it is none of TLS 1.2. An alert there is not named by libssl, so that it
- * is kept. */
+ * end; it is none of TLS 1.2. libssl gets a type of record that it refuses, not
+ * that of a handshake: weir would not have read the hello. An alert there is
+ * not named by libssl, so that it is kept. */
 static void bio_look(struct wr_openssl_own *own, uint8_t *data, size_t size)
 {
     const size_t count = wr_min_u64(size, sizeof(own->first) - own->first_len);
@@ -33,8 +34,8 @@ static void bio_look(struct wr_openssl_own *own, uint8_t *data, size_t size)
         return;
     }
     wr_assert(own->first_len < sizeof(own->first));
-    if (own->first_len == 0) {
-        data[0] &= 0x7f;
+    if (own->first_len == 0 && data[0] >= 0x80) {
+        data[0] = 0x7f;
     }
     memcpy(own->first + own->first_len, data, count);
     own->first_len = (uint8_t)(own->first_len + count);
@@ -43,9 +44,9 @@ static void bio_look(struct wr_openssl_own *own, uint8_t *data, size_t size)
 static int bio_read(BIO *bio, char *buf, size_t size, size_t *ret)
 {
     struct wr_tls_conn *conn = BIO_get_data(bio);
-    const int count = conn->events->take(conn, (uint8_t *)buf, size);
 
     wr_assert(conn->ssl && size > 0);
+    const int count = conn->events->take(conn, (uint8_t *)buf, size);
     BIO_clear_retry_flags(bio);
     if (count > 0) {
         wr_assert((size_t)count <= size);
