@@ -3,12 +3,10 @@
  * on, keys, sessions and the close in either order.
  * Two engines face each other in memory (tls_rig.h).
  */
+#include "tests/unit/tls_mute.h"
 #include "tests/unit/tls_rig.h"
 
 #include <errno.h>
-#include <wolfssl/options.h>
-
-#include <wolfssl/ssl.h>
 
 static struct tls_pair pair;
 
@@ -377,9 +375,7 @@ UNIT(tls_engine, tls_12_exports_nothing_without_the_extended_master_secret)
         uint8_t out[8];
         tls_rig_init(&pair, &options);
         cr_assert_eq(tls_rig_open(&pair, &options), 0);
-        cr_assert_eq(
-            wolfSSL_DisableExtendedMasterSecret(pair.client.engine.conn.ssl),
-            WOLFSSL_SUCCESS);
+        tls_mute_extended_secret(&pair.client.engine.conn);
         tls_side_step(&pair.client);
         tls_pair_exchange(&pair, TLS_BYTES);
         expect_eq(wr_tls_engine_export(&pair.server.engine, "EXPORTER-weir",
@@ -574,5 +570,37 @@ UNIT(tls_engine, the_library_is_told_when_no_step_follows)
     wr_tls_engine_rest(&pair.client.engine);
 
     expect_eq(engine_rests, 1);
+    tls_pair_disconnect(&pair);
+}
+
+/* Within a record the library keeps what it has of it, and plaintext. */
+UNIT(tls_engine, nothing_is_given_back_while_a_record_is_there)
+{
+    struct wr_tls_backend counting = *wr_tls_backend_get();
+    const struct tls_rig_options options = {.version = 13};
+    char byte;
+    tls_rig_connect(&pair, &options);
+    struct wr_tls_engine *client = &pair.client.engine;
+    counting.rest = engine_count_rest;
+    client->conn.backend = &counting;
+    cr_assert_eq(wr_tls_engine_write(&pair.server.engine, "data", 4), 0);
+    tls_side_flush(&pair.server);
+
+    engine_rests = 0;
+    for (size_t i = 0; i < pair.server.wire_len; i++) {
+        wr_tls_engine_feed(client, pair.server.wire + i, 1);
+        const ssize_t len = wr_tls_engine_read(client, &byte, 1);
+        expect_eq(len, i + 1 < pair.server.wire_len ? -EAGAIN : 1);
+        wr_tls_engine_rest(client);
+        expect_eq(engine_rests, 0, "%zu", i);
+    }
+    while (wr_tls_engine_get_plaintext_left(client) > 0) {
+        wr_tls_engine_rest(client);
+        expect_eq(engine_rests, 0);
+        expect_eq(wr_tls_engine_read(client, &byte, 1), 1);
+    }
+    wr_tls_engine_rest(client);
+    expect_eq(engine_rests, 1);
+    pair.server.wire_len = 0;
     tls_pair_disconnect(&pair);
 }

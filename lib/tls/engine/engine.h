@@ -161,8 +161,11 @@ WEIR_MUST_USE int wr_tls_engine_update_keys(struct wr_tls_engine *engine);
 /* No step follows at once: buffers that hold nothing are given back. */
 static inline void wr_tls_engine_rest(struct wr_tls_engine *engine)
 {
-    if (engine->conn.backend->rest) {
-        engine->conn.backend->rest(&engine->conn);
+    struct wr_tls_conn *conn = &engine->conn;
+
+    if (conn->backend->rest && engine->record_left == 0 &&
+        engine->header_fill == 0 && conn->backend->pending(conn) == 0) {
+        conn->backend->rest(conn);
     }
 }
 

@@ -96,12 +96,32 @@ bool wr_openssl_get_client_random(const struct wr_tls_conn *conn,
     return SSL_get_client_random(conn->ssl, ret, 32) == 32;
 }
 
+/* True for the labels of TLS itself (RFC 5705, 4), which libssl refuses with
+ * TLS 1.2 alone. */
+static bool facts_is_reserved(const char *label)
+{
+    static const char *const labels[] = {
+        "client finished", "server finished", "master secret",
+        "extended master secret", "key expansion"};
+
+    wr_assert(label != NULL);
+    for (size_t i = 0; i < sizeof(labels) / sizeof(*labels); i++) {
+        if (strcmp(label, labels[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 int wr_openssl_export_keys(struct wr_tls_conn *conn,
                            const struct wr_tls_export *job)
 {
     struct wr_openssl_errors errors;
 
     wr_assert(job->label && job->out && job->size > 0);
+    if (facts_is_reserved(job->label)) {
+        return -EINVAL;
+    }
     wr_openssl_enter(&errors);
     const bool is_done =
         SSL_export_keying_material(
