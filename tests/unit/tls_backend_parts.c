@@ -5,12 +5,17 @@
  * Certificates are those of tests/unit/tls_certificates.sh.
  */
 #include "lib/tls/context/pem.h"
+#include "lib/tls/openssl/openssl.h"
 #include "lib/x509/certificate.h"
 #include "lib/x509/signed.h"
 #include "tests/unit/tls_backend_rig.h"
 
 #include <errno.h>
 #include <weir/error.h>
+
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/x509.h>
 
 static const struct wr_tls_backend *const backend = &wr_tls_openssl;
 
@@ -102,6 +107,91 @@ UNIT(tls_backend_parts, a_chain_that_is_none_is_refused)
                       credential, (const uint8_t *)texts[i], strlen(texts[i])),
                   WEIR_ETLSFILE);
         backend->credential_free(credential);
+    }
+}
+
+/* A certificate of its own key, signed by another one, as a backend gets it:
+ * 0, or the error of the first call that refuses it. */
+static int credential_made(EVP_PKEY *key, const EVP_MD *hash)
+{
+    X509 *leaf = X509_new();
+    EVP_PKEY *issuer = EVP_PKEY_Q_keygen(NULL, NULL, "EC", "P-256");
+    BIO *texts[] = {BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem())};
+    struct wr_tls_credential *credential = NULL;
+    char *at = NULL;
+
+    cr_assert(leaf && issuer && texts[0] && texts[1]);
+    X509_gmtime_adj(X509_getm_notBefore(leaf), 0);
+    X509_gmtime_adj(X509_getm_notAfter(leaf), 3600);
+    X509_NAME_add_entry_by_txt(X509_get_issuer_name(leaf), "CN", MBSTRING_ASC,
+                               (const unsigned char *)"other", -1, -1, 0);
+    cr_assert_eq(X509_set_pubkey(leaf, key), 1);
+    cr_assert_gt(X509_sign(leaf, issuer, hash), 0);
+    cr_assert_eq(PEM_write_bio_X509(texts[0], leaf), 1);
+    cr_assert_eq(
+        PEM_write_bio_PrivateKey(texts[1], key, NULL, NULL, 0, NULL, NULL), 1);
+    cr_assert_eq(backend->credential_new(&credential), 0);
+    long size = BIO_get_mem_data(texts[0], &at);
+    int err = backend->credential_use_chain(credential, (const uint8_t *)at,
+                                            (size_t)size);
+    if (err == 0) {
+        size = BIO_get_mem_data(texts[1], &at);
+        err = backend->credential_use_key(credential, (const uint8_t *)at,
+                                          (size_t)size);
+    }
+    err = err == 0 ? backend->credential_check(credential) : err;
+    backend->credential_free(credential);
+    BIO_free(texts[0]);
+    BIO_free(texts[1]);
+    X509_free(leaf);
+    EVP_PKEY_free(issuer);
+    EVP_PKEY_free(key);
+    return err;
+}
+
+/* No handshake could show these. */
+UNIT(tls_backend_parts, a_certificate_of_no_use_is_refused_at_once)
+{
+    cr_assert_eq(backend->start(), 0);
+    expect_eq(credential_made(EVP_PKEY_Q_keygen(NULL, NULL, "EC", "P-384"),
+                              EVP_sha256()),
+              0);
+    expect_eq(
+        credential_made(EVP_PKEY_Q_keygen(NULL, NULL, "ED25519"), EVP_sha256()),
+        0);
+    expect_eq(credential_made(EVP_PKEY_Q_keygen(NULL, NULL, "EC", "secp256k1"),
+                              EVP_sha256()),
+              WEIR_ETLSFILE);
+    expect_eq(
+        credential_made(EVP_PKEY_Q_keygen(NULL, NULL, "EC", "brainpoolP256r1"),
+                        EVP_sha256()),
+        WEIR_ETLSFILE);
+    expect_eq(
+        credential_made(EVP_PKEY_Q_keygen(NULL, NULL, "ED448"), EVP_sha256()),
+        WEIR_ETLSFILE);
+    expect_eq(credential_made(EVP_PKEY_Q_keygen(NULL, NULL, "EC", "P-256"),
+                              EVP_sha1()),
+              WEIR_ETLSWEAK);
+}
+
+/* ---- errors ---- */
+
+/* Errors of the system have numbers beyond INT_MAX. */
+UNIT(tls_backend_parts, an_error_of_the_system_has_a_code)
+{
+    static const struct {
+        int number;
+        int code;
+    } rows[] = {{EACCES, WEIR_ETLSENGINE}, {ENOMEM, -ENOMEM}};
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        struct wr_openssl_errors errors;
+        wr_openssl_enter(&errors);
+        ERR_raise(ERR_LIB_SYS, rows[i].number);
+        wr_openssl_leave(&errors);
+        expect_neq(errors.newest, 0);
+        expect_eq(errors.lacks_memory, rows[i].code == -ENOMEM);
+        expect_eq(wr_openssl_code_of(errors.newest), rows[i].code);
+        cr_assert_not_null(wr_openssl_text_of((int)(unsigned)errors.newest));
     }
 }
 

@@ -294,7 +294,8 @@ struct wr_tls_events {
                         const uint8_t name[WR_TLS_TICKET_NAME],
                         uint8_t secret[WR_TLS_TICKET_SECRET]);
     /* The digest of the name that this client asks for; zeros: none. 0, or an
-     * error, with which no ticket is issued and none is taken. */
+     * error, with which no ticket is taken, and none is issued that ever
+     * would be. */
     int (*ticket_host)(struct wr_tls_conn *conn, bool seals,
                        uint8_t ret[WR_TLS_TICKET_DIGEST]);
 
@@ -353,15 +354,16 @@ struct wr_tls_backend {
     int (*hash)(enum wr_x509_hash kind, struct wr_bytes data,
                 uint8_t ret[WR_TLS_HASH_MAX]);
     /* 0; -ENOMEM; -EOPNOTSUPP: the library lacks the algorithm; -EBADMSG: the
-     * key has not signed this, or is none. */
+     * key has not signed this, or is none, or the library cannot tell which of
+     * these. */
     int (*verify)(const struct wr_tls_signed *job);
     /* 0 or an error; open_sealed(): -EBADMSG if the message was not sealed so;
      * another error tells nothing about that. */
     int (*seal)(const struct wr_tls_aead *job);
     int (*open_sealed)(const struct wr_tls_aead *job);
     /* HKDF-Expand-Label of TLS 1.3, with "tls13 " before the label and no
-     * context (RFC 8446, 7.1): SHA-256 or SHA-384. 0 or an error. NULL with
-     * WR_TLS_DOES_SKIP_EARLY and WR_TLS_DOES_ALERT. */
+     * context (RFC 8446, 7.1): SHA-256 or SHA-384. 0 or an error. With
+     * WR_TLS_DOES_SKIP_EARLY and WR_TLS_DOES_ALERT only tests call it. */
     int (*expand)(enum wr_x509_hash kind, struct wr_bytes secret,
                   const char *label, uint8_t *ret, size_t size);
 
@@ -370,8 +372,9 @@ struct wr_tls_backend {
     /* Makes one of PEM texts, in this order: credential_new(), use_chain(),
      * use_key(), and check(). After an error of any of them it is freed. RSA of
      * less than 2048 bits and curves of less than 256 bits are refused
-     * (WEIR_ETLSFILE). The texts are borrowed during the call. All copies of
-     * the key are wiped when they are freed. */
+     * (WEIR_ETLSFILE). The texts are borrowed during the call. A key that is
+     * kept is wiped when it is freed; a library may leave copies of it in freed
+     * memory where it decodes the text. */
     int (*credential_new)(struct wr_tls_credential **ret); /* 0, -ENOMEM */
     /* The leaf first, then its issuers, which are sent as they stand. 0,
      * -ENOMEM or WEIR_ETLSFILE. */
@@ -382,7 +385,8 @@ struct wr_tls_backend {
     int (*credential_use_key)(struct wr_tls_credential *credential,
                               const uint8_t *pem, size_t size);
     /* 0; -ENOMEM; WEIR_ETLSMISMATCH: the key is not the leaf's; WEIR_ETLSENGINE
-     * or WEIR_ETLSSIGN: it cannot sign. */
+     * or WEIR_ETLSSIGN: it cannot sign; WEIR_ETLSWEAK: the library's own level
+     * of security forbids it. What passes can be shown. */
     int (*credential_check)(struct wr_tls_credential *credential);
     void (*credential_free)(struct wr_tls_credential *credential); /* or NULL */
 
@@ -410,7 +414,8 @@ struct wr_tls_backend {
     /* Bytes of plaintext that read() gives without take(). */
     size_t (*pending)(const struct wr_tls_conn *conn);
     /* Seals one record, and puts it: 0 or WR_TLS_STEP_FAILED. @len is 1 to
-     * WR_TLS_RECORD_MAX. */
+     * WR_TLS_RECORD_MAX. To a client that asked for shorter records, of 512
+     * bytes at least (max_fragment_length, RFC 6066, 4), it may be several. */
     int (*write)(struct wr_tls_conn *conn, const void *data, size_t len);
     /* Puts a close_notify, and does not wait for the peer's; reads go on. 0 or
      * WR_TLS_STEP_FAILED. Called once. */
@@ -418,9 +423,10 @@ struct wr_tls_backend {
     /* TLS 1.3: new keys for sending at once, and asks the peer for its own. 0,
      * -EOPNOTSUPP with TLS 1.2, WR_TLS_STEP_FAILED. */
     int (*update_keys)(struct wr_tls_conn *conn);
-    /* No step follows at once: gives buffers back that hold no bytes of a
-     * record. NULL: there are none. Called at the end of each turn in which the
-     * connection was stepped, also in the handshake and after a failure. */
+    /* No step follows at once: gives buffers back. NULL: there are none. Called
+     * at the end of each turn in which the connection was stepped, also in the
+     * handshake and after a failure, but neither within a record nor while
+     * plaintext is pending. */
     void (*rest)(struct wr_tls_conn *conn);
 
     /* ---- server: by the client's first message. Both are called within
@@ -491,8 +497,8 @@ extern const struct wr_tls_backend wr_tls_wolfssl; /* lib/tls/wolfssl */
 extern const struct wr_tls_backend wr_tls_openssl; /* lib/tls/openssl */
 
 /* The table that contexts, accounts and primitives take, the same one for the
- * whole life of the process. A test's own file may stand for backend.c, so that
- * a program has several. */
+ * whole life of the process: by_wolfssl.c or by_openssl.c, for which a test's
+ * own file may stand. */
 const struct wr_tls_backend *wr_tls_backend_get(void);
 
 #endif

@@ -115,6 +115,11 @@ static int context_names_load_one(weir_tls_context *context,
     if (err == 0) {
         err = context->backend->credential_check(
             context_names_newest(context)->credential);
+        if (err == WEIR_ETLSWEAK) {
+            err = WEIR_ETLSFILE;
+            text->why = "the security level of the TLS library forbids this "
+                        "key, or how its certificates are signed";
+        }
         if (err < 0) {
             wr_tls_context_say(text, "key", file, err);
         }

@@ -1,9 +1,12 @@
 /*
  * Own certificates and their key, from PEM texts.
  *
- * A key is made by the providers of the system's configuration, and signs once
- * here, so that a key that cannot sign is an error of the context, not of each
- * handshake.
+ * A key is made by the providers of the system's configuration. It signs once
+ * here, and is shown once, so that one that cannot be used is an error of the
+ * context, not of each handshake.
+ *
+ * The key itself is wiped when it is freed. OpenSSL's decoder of PEM texts does
+ * not wipe the memory in which it decodes.
  */
 #include "openssl.h"
 
@@ -12,6 +15,7 @@
 #include <weir/error.h>
 
 #include <openssl/err.h>
+#include <openssl/obj_mac.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
 
@@ -20,9 +24,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The least bits of keys. */
-#define CREDENTIAL_RSA_BITS   2048
-#define CREDENTIAL_CURVE_BITS 256
+/* The least bits of RSA keys. */
+#define CREDENTIAL_RSA_BITS 2048
 /* The most bytes of a signature. */
 #define CREDENTIAL_SIGNATURE 1024
 
@@ -45,6 +48,27 @@ void wr_openssl_credential_free(struct wr_tls_credential *credential)
 
 /* ---- the chain ---- */
 
+/* True if TLS 1.3 has a signature for the key's curve. */
+static bool credential_has_curve(EVP_PKEY *key)
+{
+    static const char *const curves[] = {SN_X9_62_prime256v1, SN_secp384r1,
+                                         SN_secp521r1};
+    char name[32];
+    size_t len = 0;
+
+    wr_assert(key != NULL);
+    if (EVP_PKEY_get_group_name(key, name, sizeof(name), &len) != 1) {
+        return false;
+    }
+    for (size_t i = 0; i < sizeof(curves) / sizeof(*curves); i++) {
+        if (strcmp(name, curves[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* True if the key is of a kind and size that a handshake can use. */
 static bool credential_is_strong(X509 *leaf)
 {
     EVP_PKEY *key = X509_get0_pubkey(leaf);
@@ -56,8 +80,8 @@ static bool credential_is_strong(X509 *leaf)
     if (EVP_PKEY_is_a(key, "RSA") || EVP_PKEY_is_a(key, "RSA-PSS")) {
         return EVP_PKEY_get_bits(key) >= CREDENTIAL_RSA_BITS;
     }
-    return !EVP_PKEY_is_a(key, "EC") ||
-           EVP_PKEY_get_bits(key) >= CREDENTIAL_CURVE_BITS;
+    return EVP_PKEY_is_a(key, "ED25519") ||
+           (EVP_PKEY_is_a(key, "EC") && credential_has_curve(key));
 }
 
 static int credential_read_chain(struct wr_tls_credential *credential,
@@ -176,6 +200,29 @@ static bool credential_signs(EVP_PKEY *key)
     return is_signed;
 }
 
+/* Shows it as each connection will: the security level of the system may forbid
+ * the key or a signature of the chain. 0 or an error. */
+static int credential_try(const struct wr_tls_credential *credential)
+{
+    SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
+
+    wr_assert(credential->leaf && credential->key);
+    if (!ctx) {
+        return -ENOMEM;
+    }
+    wr_openssl_raise_level(ctx);
+    const bool is_shown =
+        SSL_CTX_use_cert_and_key(ctx, credential->leaf, credential->key,
+                                 credential->issuers, 1) == 1;
+    SSL_CTX_free(ctx);
+    if (is_shown) {
+        return 0;
+    }
+    return wr_openssl_code_of(ERR_peek_last_error()) == WEIR_ETLSWEAK
+               ? WEIR_ETLSWEAK
+               : WEIR_ETLSSIGN;
+}
+
 int wr_openssl_credential_check(struct wr_tls_credential *credential)
 {
     struct wr_openssl_errors errors;
@@ -187,6 +234,8 @@ int wr_openssl_credential_check(struct wr_tls_credential *credential)
         err = WEIR_ETLSMISMATCH;
     } else if (!credential_signs(credential->key)) {
         err = WEIR_ETLSSIGN;
+    } else {
+        err = credential_try(credential);
     }
     wr_openssl_leave(&errors);
     return err < 0 && errors.lacks_memory ? -ENOMEM : err;

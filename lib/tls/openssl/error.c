@@ -89,7 +89,10 @@ static const struct error_reason error_reasons[] = {
 
 static bool error_is_memory(unsigned long number)
 {
-    wr_assert(number <= INT_MAX); /* it has a place in a connection */
+    wr_assert(number <= UINT_MAX); /* it has a place in a connection */
+    if (ERR_SYSTEM_ERROR(number)) {
+        return ERR_GET_REASON(number) == ENOMEM;
+    }
     return number != 0 && ERR_GET_REASON(number) == ERR_R_MALLOC_FAILURE;
 }
 
@@ -133,6 +136,9 @@ int wr_openssl_code_of(unsigned long number)
     const int reason = number != 0 ? ERR_GET_REASON(number) : 0;
 
     wr_assert(reason >= 0);
+    if (ERR_SYSTEM_ERROR(number)) { /* the reason is a number of errno.h */
+        return reason == ENOMEM ? -ENOMEM : WEIR_ETLSENGINE;
+    }
     if (reason >= SSL_AD_REASON_OFFSET && ERR_GET_LIB(number) == ERR_LIB_SSL &&
         reason < SSL_AD_REASON_OFFSET + UINT8_MAX) {
         return WEIR_ETLSALERT;

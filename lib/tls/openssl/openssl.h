@@ -104,6 +104,8 @@ void wr_openssl_credential_free(struct wr_tls_credential *credential);
 int wr_openssl_shared_new(const struct wr_tls_settings *settings,
                           struct wr_tls_shared **ret);
 void wr_openssl_shared_free(struct wr_tls_shared *shared);
+/* The least security level of weir's, unless the system's is higher. */
+void wr_openssl_raise_level(SSL_CTX *ctx);
 
 /* ---- chain.c ---- */
 

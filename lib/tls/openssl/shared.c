@@ -183,6 +183,14 @@ static int shared_use_signatures(SSL_CTX *ctx)
 
 /* ---- rules ---- */
 
+void wr_openssl_raise_level(SSL_CTX *ctx)
+{
+    wr_assert(ctx != NULL);
+    if (SSL_CTX_get_security_level(ctx) < SHARED_SECURITY_LEVEL) {
+        SSL_CTX_set_security_level(ctx, SHARED_SECURITY_LEVEL);
+    }
+}
+
 static int shared_use_versions(SSL_CTX *ctx,
                                const struct wr_tls_settings *settings)
 {
@@ -214,9 +222,12 @@ static void shared_use_options(SSL_CTX *ctx)
                                 SSL_MODE_ENABLE_PARTIAL_WRITE);
     SSL_CTX_set_mode(ctx, SSL_MODE_AUTO_RETRY | SSL_MODE_NO_AUTO_CHAIN);
     SSL_CTX_set_read_ahead(ctx, 0);
-    if (SSL_CTX_get_security_level(ctx) < SHARED_SECURITY_LEVEL) {
-        SSL_CTX_set_security_level(ctx, SHARED_SECURITY_LEVEL);
-    }
+#ifdef SSL_OP_NO_RX_CERTIFICATE_COMPRESSION
+    /* A few bytes of a peer could become many. */
+    SSL_CTX_set_options(ctx, SSL_OP_NO_RX_CERTIFICATE_COMPRESSION |
+                                 SSL_OP_NO_TX_CERTIFICATE_COMPRESSION);
+#endif
+    wr_openssl_raise_level(ctx);
 }
 
 static void shared_use_verification(SSL_CTX *ctx,

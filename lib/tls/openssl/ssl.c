@@ -49,7 +49,7 @@ static int ssl_fail(struct wr_tls_conn *conn,
         ssl_note_first(own);
     }
     conn->lacks_memory |= errors->lacks_memory;
-    conn->number = (int)errors->newest;
+    conn->number = (int)(unsigned)errors->newest;
     conn->code = wr_openssl_code_of(errors->newest);
     if (conn->lacks_memory) {
         conn->code = -ENOMEM;
@@ -87,6 +87,15 @@ static void ssl_enter(struct wr_tls_conn *conn,
 
 /* ---- callbacks ---- */
 
+/* True once TLS 1.3 is agreed on; before, SSL_version() says so, too, and
+ * libssl passes over warnings. */
+static bool ssl_is_newest(const SSL *ssl)
+{
+    return SSL_version(ssl) == TLS1_3_VERSION &&
+           SSL_get_ssl_method(ssl) !=
+               SSL_CTX_get_ssl_method(SSL_get_SSL_CTX(ssl));
+}
+
 /* libssl calls this for alerts, and for each state of a handshake. A number has
  * the level and the alert. TLS 1.3 knows two alerts that end nothing. */
 static void ssl_note(const SSL *ssl, int where, int number)
@@ -95,8 +104,8 @@ static void ssl_note(const SSL *ssl, int where, int number)
     const int16_t alert = (int16_t)(number & UINT8_MAX);
     const bool is_close =
         alert == SSL_AD_CLOSE_NOTIFY || alert == SSL_AD_USER_CANCELLED;
-    const bool is_fatal = number >> 8 == SSL3_AL_FATAL ||
-                          (SSL_version(ssl) == TLS1_3_VERSION && !is_close);
+    const bool is_fatal =
+        number >> 8 == SSL3_AL_FATAL || (!is_close && ssl_is_newest(ssl));
 
     if (!(where & SSL_CB_ALERT) || !is_fatal) {
         return;
@@ -142,7 +151,8 @@ static int ssl_take_protocol(SSL *ssl, const unsigned char **ret,
     if (!name) {
         return SSL_TLSEXT_ERR_NOACK;
     }
-    if (own->protocol_len > UINT8_MAX ||
+    if (memchr(name, ',', own->protocol_len) || /* it is the whole list */
+        own->protocol_len > UINT8_MAX ||
         !ssl_has_protocol(list, size, name, own->protocol_len)) {
         return SSL_TLSEXT_ERR_ALERT_FATAL;
     }
@@ -482,8 +492,9 @@ int wr_openssl_update_keys(struct wr_tls_conn *conn)
     return is_done ? 0 : ssl_fail(conn, &errors);
 }
 
-/* libssl keeps 16 KiB for each direction otherwise. It refuses while bytes of a
- * record are there. */
+/* libssl keeps 16 KiB for each direction otherwise. Before 3.0.14, 3.1.6, 3.2.2
+ * and 3.3.1 it freed them too early behind a record's header, or with plaintext
+ * left (CVE-2024-4741), where this is not called. */
 void wr_openssl_rest(struct wr_tls_conn *conn)
 {
     wr_assert(conn->ssl);

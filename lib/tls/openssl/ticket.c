@@ -117,7 +117,8 @@ static int ticket_prepare(SSL *ssl, unsigned char *name, unsigned char *iv,
 
 /* ---- names ---- */
 
-/* Puts the digest of the name into a session that is about to be sealed. */
+/* Puts the digest of the name into a session that is about to be sealed. A
+ * ticket without one is good for nothing. */
 static int ticket_note_name(SSL *ssl, void *arg)
 {
     struct wr_tls_conn *conn = wr_openssl_conn_of(ssl);
@@ -125,9 +126,9 @@ static int ticket_note_name(SSL *ssl, void *arg)
 
     (void)arg;
     wr_assert(conn->ssl == ssl);
-    return conn->events->ticket_host(conn, true, digest) == 0 &&
-           SSL_SESSION_set1_ticket_appdata(SSL_get_session(ssl), digest,
-                                           sizeof(digest)) == 1;
+    const bool has_digest = conn->events->ticket_host(conn, true, digest) == 0;
+    return SSL_SESSION_set1_ticket_appdata(SSL_get_session(ssl), digest,
+                                           has_digest ? sizeof(digest) : 0);
 }
 
 static bool ticket_is_for(struct wr_tls_conn *conn, SSL_SESSION *session)
