@@ -15,6 +15,7 @@
  */
 #include "log.h"
 
+#include "tools/common/clock.h"
 #include "tools/common/console.h"
 
 #include "weir/error.h"
@@ -32,7 +33,6 @@
 
 #define FLUSH_NS UINT64_C(1000000000)
 #define RETRY_NS UINT64_C(20000000) /* of a full socket */
-#define LAST_MS  1000               /* for what waits at the end */
 
 _Static_assert(RECORD_TEXT_SIZE <= PIPE_BUF, "a line is a piece");
 
@@ -238,13 +238,15 @@ static void send_datagrams(struct log *log)
     log->len -= done;
 }
 
-/* The last ones are given a second. */
-static void send_last(struct log *log)
+/* The last ones are given until then. */
+static void send_last(struct log *log, uint64_t end_ns)
 {
     struct pollfd ready = {.fd = log->fd, .events = POLLOUT};
 
     send_datagrams(log);
-    if (log->len > 0 && poll(&ready, 1, LAST_MS) > 0) {
+    const uint64_t now_ns = clock_now_ns();
+    const uint64_t left_ns = end_ns > now_ns ? end_ns - now_ns : 0;
+    if (log->len > 0 && poll(&ready, 1, (int)(left_ns / 1000000u)) > 0) {
         send_datagrams(log);
     }
     if (log->len > 0) {
@@ -385,14 +387,14 @@ void log_change(struct log *log, const struct log_options *options)
     }
     other.lost_lines = log->lost_lines;
     other.is_flush_armed = log->is_flush_armed; /* its timer goes on */
-    log_close(log);
+    log_close(log, clock_now_ns() + LOG_LAST_NS);
     *log = other;
 }
 
-void log_close(struct log *log)
+void log_close(struct log *log, uint64_t end_ns)
 {
     if (log->is_open && is_socket(log)) {
-        send_last(log);
+        send_last(log, end_ns);
     } else if (log->is_open) {
         log_flush(log);
     }

@@ -16,6 +16,7 @@
 #include "weir/loop.h"
 
 #define LOG_BUFFER_SIZE (64u << 10)
+#define LOG_LAST_NS     UINT64_C(1000000000) /* for what waits at the end */
 
 enum log_format {
     LOG_TEXT,
@@ -64,6 +65,7 @@ void log_flush(struct log *log);
 void log_reopen(struct log *log);
 /* Goes on as other options say, at another place if theirs is another one. */
 void log_change(struct log *log, const struct log_options *options);
-void log_close(struct log *log);
+/* A socket that is full is waited for until then, by clock_now_ns(). */
+void log_close(struct log *log, uint64_t end_ns);
 
 #endif

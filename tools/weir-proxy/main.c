@@ -13,6 +13,7 @@
 #include "options.h"
 #include "setup.h"
 #include "signals.h"
+#include "tools/common/clock.h"
 #include "tools/common/completion.h"
 #include "tools/common/console.h"
 #include "tools/common/engine.h"
@@ -115,8 +116,9 @@ static int run(struct proxy *proxy)
     const int err = weir_threads_run(&options, worker_main, proxy);
     console_set_patient(true);
 
+    const uint64_t end_ns = clock_now_ns() + LOG_LAST_NS;
     for (uint32_t i = 0; i < proxy->worker_count; i++) {
-        worker_free(&proxy->workers[i]);
+        worker_free(&proxy->workers[i], end_ns);
     }
     switch (err) {
     case 0:

@@ -766,9 +766,9 @@ int worker_main(weir_thread *thread, void *arg)
 
 /* ---- after the thread ---- */
 
-void worker_free(struct worker *worker)
+void worker_free(struct worker *worker, uint64_t end_ns)
 {
-    log_close(&worker->log);
+    log_close(&worker->log, end_ns);
     free_services(worker->services);
     free_services(worker->next);
     while (worker->old.oldest) {

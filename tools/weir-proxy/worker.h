@@ -12,8 +12,9 @@
 /* The main task; its argument is the proxy. */
 int worker_main(weir_thread *thread, void *arg);
 
-/* Frees what a worker has left when its thread has ended. */
-void worker_free(struct worker *worker);
+/* Frees what a worker has left when its thread has ended. Its log is waited for
+ * until then (log_close()). */
+void worker_free(struct worker *worker, uint64_t end_ns);
 
 /* For visits of all threads; their argument is the proxy. */
 void worker_reopen_log(void *arg, weir_thread *thread);
