@@ -54,6 +54,30 @@ def certificates():
 made = {}
 
 
+def at(name):
+    return os.path.join(folder.name, name)
+
+
+def make_list(name, revoked=()):
+    """A list of revocations of the authority."""
+    index = at(f"{name}.index")
+    with open(index, "w", encoding="ascii"):
+        pass
+    with open(at(f"{name}.cnf"), "w", encoding="ascii") as file:
+        file.write(f"[ca]\ndefault_ca = it\n[it]\ndatabase = {index}\n"
+                   f"certificate = {at('ca.pem')}\n"
+                   f"private_key = {at('ca.key')}\n"
+                   "default_md = sha256\ndefault_crl_days = 30\n")
+    for certificate in revoked:
+        outcome = command("openssl", "ca", "-config", at(f"{name}.cnf"),
+                          "-revoke", certificate)
+        equal(outcome.status, 0, outcome.err)
+    outcome = command("openssl", "ca", "-config", at(f"{name}.cnf"), "-gencrl",
+                      "-out", at(f"{name}.crl"))
+    equal(outcome.status, 0, outcome.err)
+    return at(f"{name}.crl")
+
+
 def client_context(**options):
     context = ssl.create_default_context(cafile=certificates()["ca"])
     context.check_hostname = True

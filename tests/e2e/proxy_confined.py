@@ -12,7 +12,8 @@ import tempfile
 
 from harness import (WAIT_S, Skip, command, equal, fails, is_sanitized, matches,
                      need, run)
-from proxy_certificates import certificates, secure, subject
+from proxy_certificates import (certificates, client_context, make_list, secure,
+                                subject)
 from proxy_wait import wait_until
 from proxying import PROXY, Proxy, target, told
 from servers import Server, echo, echoes, free_port
@@ -149,6 +150,64 @@ def test_a_folder_of_a_pattern_without_a_file_is_read_in_a_sandbox():
             with socket.create_connection(("127.0.0.1", port),
                                           timeout=WAIT_S) as client:
                 echoes(client)
+
+
+def test_a_unix_socket_is_served_and_removed_in_a_sandbox():
+    """By the same path again after SIGHUP, too."""
+    need_sandbox()
+    with folder_of_nobody() as folder, Server(echo) as server:
+        path = f"{folder}/run/front"
+        with open(f"{folder}/proxy.ini", "w", encoding="utf-8") as file:
+            file.write(f"[a]\nlisten = unix:{path}\nto = {target(server)}\n")
+        with Proxy("--config", f"{folder}/proxy.ini", "--sandbox") as proxy:
+            for again in (False, True):
+                if again:
+                    proxy.signal(signal.SIGHUP)
+                    told(proxy, "the configuration was read again")
+                with socket.socket(socket.AF_UNIX) as client:
+                    client.settimeout(WAIT_S)
+                    client.connect(path)
+                    echoes(client)
+            proxy.stop()
+        equal(os.listdir(f"{folder}/run"), [], "what is left")
+
+
+def test_a_syslog_server_that_is_started_anew_gets_lines_of_a_sandbox():
+    need_sandbox()
+    with folder_of_nobody() as folder, Server(echo) as server:
+        path = f"{folder}/run/log"
+        with Proxy("tcp://127.0.0.1:0", target(server), "--log",
+                   f"syslog:{path}", "--sandbox", log=False) as proxy:
+            for _ in range(2):
+                with socket.socket(socket.AF_UNIX,
+                                   socket.SOCK_DGRAM) as syslog:
+                    syslog.bind(path)
+                    syslog.settimeout(WAIT_S)
+                    serves(proxy)
+                    matches(syslog.recv(10000).decode(), " weir-proxy ")
+                os.unlink(path)
+
+
+def test_revocations_are_read_again_in_a_sandbox():
+    need_sandbox()
+    files = certificates()
+    context = client_context()
+    context.load_cert_chain(files["client"])
+    with folder_of_nobody() as place, Server(echo) as server, Proxy(
+            "tls://127.0.0.1:0", target(server), "--cert", files["proxy"],
+            "--client-ca", files["ca"], "--client-crl",
+            shutil.copy(make_list("confined"), f"{place}/crl.pem"),
+            "--sandbox") as proxy:
+        with secure(proxy, context=context) as client:
+            echoes(client)
+        shutil.copy(make_list("confined-later", [files["client"]]),
+                    f"{place}/new.pem")
+        os.rename(f"{place}/new.pem", f"{place}/crl.pem")
+        proxy.signal(signal.SIGHUP)
+        told(proxy, "the configuration was read again")
+        with contextlib.suppress(OSError):  # an alert, or a reset behind it
+            with secure(proxy, context=context) as client:
+                equal(client.recv(1), "an alert", "who was revoked")
 
 
 def test_it_is_replaced_as_another_user_in_another_root_and_a_sandbox():

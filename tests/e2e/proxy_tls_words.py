@@ -9,16 +9,12 @@ import subprocess
 import time
 
 from harness import Program, command, equal, matches, need, run
-from proxy_certificates import (CURVE, certificates, folder, make_certificate,
-                                plain)
+from proxy_certificates import (CURVE, at, certificates, folder,
+                                make_certificate, make_list, plain)
 from proxy_wait import wait_until
 from proxying import PROXY, Proxy, expect_reset, told
 from servers import Server, echo, free_port
 from tls_ends import wait_for_port
-
-
-def at(name):
-    return os.path.join(folder.name, name)
 
 
 def tls(server, *flags):
@@ -150,26 +146,6 @@ def test_clients_come_by_the_names_in_their_certificates():
 
 
 # ---- revocations ----
-
-def make_list(name, revoked=()):
-    """A list of revocations of the authority."""
-    index = at(f"{name}.index")
-    with open(index, "w", encoding="ascii"):
-        pass
-    with open(at(f"{name}.cnf"), "w", encoding="ascii") as file:
-        file.write(f"[ca]\ndefault_ca = it\n[it]\ndatabase = {index}\n"
-                   f"certificate = {at('ca.pem')}\n"
-                   f"private_key = {at('ca.key')}\n"
-                   "default_md = sha256\ndefault_crl_days = 30\n")
-    for certificate in revoked:
-        outcome = command("openssl", "ca", "-config", at(f"{name}.cnf"),
-                          "-revoke", certificate)
-        equal(outcome.status, 0, outcome.err)
-    outcome = command("openssl", "ca", "-config", at(f"{name}.cnf"), "-gencrl",
-                      "-out", at(f"{name}.crl"))
-    equal(outcome.status, 0, outcome.err)
-    return at(f"{name}.crl")
-
 
 def test_certificates_that_were_revoked_are_refused_also_after_sighup():
     ca = certificates()["ca"]

@@ -200,6 +200,24 @@ static int try_device(void)
     return 0;
 }
 
+/* The name of a target is looked up there. */
+static int try_names(void)
+{
+    struct config_target target = {.at = {.host = "a.test"}};
+    struct config_route route = {.targets = &target, .target_count = 1};
+    struct config_service service = {.routes = &route, .route_count = 1};
+    const struct config config = {.services = &service, .service_count = 1};
+
+    if (access("/etc/hosts", R_OK) < 0 ||
+        prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
+        confine_paths(&config) < 0) {
+        return SKIPPED;
+    }
+    NEED(open("/etc/hosts", O_RDONLY | O_CLOEXEC) >= 0);
+    NEED(ERROR_OF(open_in("other", O_RDONLY)) == EACCES);
+    return 0;
+}
+
 static void make_link(const char *to, const char *name)
 {
     expect_eq(symlink(to, in_folder(name)), 0);
@@ -246,6 +264,12 @@ UNIT_IN(proxy_confine, files_that_are_not_named_are_out_of_reach, with_folder,
 UNIT_IN(proxy_confine, what_links_lead_to_is_within_reach, with_folder, void)
 {
     const int line = run_apart(try_links);
+    cr_assert(line == 0 || line == SKIPPED, "line %d", line);
+}
+
+UNIT_IN(proxy_confine, names_of_targets_can_be_looked_up, with_folder, void)
+{
+    const int line = run_apart(try_names);
     cr_assert(line == 0 || line == SKIPPED, "line %d", line);
 }
 
