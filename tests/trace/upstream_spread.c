@@ -175,7 +175,7 @@ UNIT(upstream_spread, they_come_and_go_and_who_stays_is_the_same)
     expect_eq(ups_info(3).chosen_count, 1, "of one that has gone, too");
     expect_eq(ups_info(3).up_count, 2);
     then_answer("321");
-    expect_str_eq(members(), "231");
+    expect_str_eq(members(), "123", "in one order");
     expect_eq(asked_count, 3, "as often as answers are not good any more");
 }
 
@@ -305,6 +305,33 @@ UNIT(upstream_spread, each_is_checked)
 
 /* Steps of a dialogue, a place of its own, and a user: what a plan points to is
  * the same for each. */
+/* Its connection keeps what checks have found of it. */
+UNIT(upstream_spread, one_that_comes_back_is_checked_before_it_is_used)
+{
+    static const struct weir_upstream_check plan = {.size = sizeof(plan),
+                                                    .interval_ns = 1000 * MS,
+                                                    .timeout_ns = 100 * MS,
+                                                    .rise = 1,
+                                                    .fall = 1,
+                                                    .starts_down = true};
+    struct weir_upstreams_options options = ups_options();
+    options.check = &plan;
+    open_spread(options, (struct weir_upstream_options){.size = 0});
+    answer("1");
+    struct ups_end *kept = ups_connect();
+    expect_eq(kept->err, 0);
+    then_answer("2");
+    ups_answer(0, FAKE_SILENT);
+    then_answer("12");
+    struct weir_upstream_info info = {.size = sizeof(info)};
+    expect_eq(weir_upstream_get_info(find('1'), &info), 0);
+    expect_eq(info.state, WEIR_UPSTREAM_CHECKING);
+    maker_run_for(&ups.m, 100 * MS);
+    expect_eq(weir_upstream_get_info(find('1'), &info), 0);
+    expect_eq(info.state, WEIR_UPSTREAM_DOWN);
+    ups_leave(kept, 0);
+}
+
 UNIT(upstream_spread, each_is_checked_by_the_plan_of_its_name)
 {
     static const struct weir_check_step steps[] = {

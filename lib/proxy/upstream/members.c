@@ -20,14 +20,27 @@
 
 /* ---- the arrays ---- */
 
-void wr_members_append(weir_upstreams *set, weir_upstream *upstream)
+static void members_insert(weir_upstreams *set, size_t index,
+                           weir_upstream *upstream)
 {
+    const size_t behind = set->count - index;
+
     wr_assert(set->count < set->capacity);
-    set->upstreams[set->count] = upstream;
-    set->candidates[set->count] = (struct wr_candidate_upstream){
+    wr_assert(index <= set->count);
+    memmove(set->upstreams + index + 1, set->upstreams + index,
+            behind * sizeof(*set->upstreams));
+    memmove(set->candidates + index + 1, set->candidates + index,
+            behind * sizeof(*set->candidates));
+    set->upstreams[index] = upstream;
+    set->candidates[index] = (struct wr_candidate_upstream){
         .hash = wr_hash_bytes(upstream->name, strlen(upstream->name))};
     set->count++;
     wr_upstreams_wake(set);
+}
+
+void wr_members_append(weir_upstreams *set, weir_upstream *upstream)
+{
+    members_insert(set, set->count, upstream);
 }
 
 void wr_members_drop(weir_upstreams *set, size_t index)
@@ -88,24 +101,49 @@ static bool members_is_wanted(const struct wr_target *target,
     return false;
 }
 
-/* The lowest address of the answer that is no upstream yet, so that all sets
- * have them in one order, however servers turn theirs. NULL: all are. */
+/* An address of the answer that is no upstream yet; NULL: all are. */
 static const struct weir_address *members_find_new(const weir_upstreams *set,
                                                    const weir_upstream *source)
 {
     const struct wr_target *target = &source->target;
-    const struct weir_address *found = NULL;
 
     wr_assert(target->is_name);
     for (size_t i = 0; i < target->address_count; i++) {
-        const struct weir_address *address = &target->addresses[i];
-        if ((!found || memcmp(&address->storage, &found->storage,
-                              sizeof(address->storage)) < 0) &&
-            !members_have(set, source, address)) {
-            found = address;
+        if (!members_have(set, source, &target->addresses[i])) {
+            return &target->addresses[i];
         }
     }
-    return found;
+    return NULL;
+}
+
+/* True if the member comes before the other one: in the order of their names,
+ * and of their addresses as bytes. All sets have one order, whatever answers
+ * each has got. */
+static bool members_is_before(const weir_upstream *member,
+                              const weir_upstream *other)
+{
+    const struct weir_address *address = &member->target.single;
+
+    wr_assert(member->source && other->source);
+    return member->source == other->source
+               ? memcmp(&address->storage, &other->target.single.storage,
+                        sizeof(address->storage)) < 0
+               : member->source->id < other->source->id;
+}
+
+/* Where a member is in the set. */
+static size_t members_find_index(const weir_upstreams *set,
+                                 const weir_upstream *member)
+{
+    size_t index = 0;
+
+    while (index < set->count &&
+           (!set->upstreams[index]->source ||
+            !members_is_before(member, set->upstreams[index]))) {
+        index++;
+    }
+    wr_assert(index <= set->count);
+    return index;
 }
 
 /* Adds an upstream of an address: 0, or an error, which is that of memory. */
@@ -133,7 +171,7 @@ static int members_add(weir_upstreams *set, weir_upstream *source,
         wr_upstream_retire(member);
     }
     wr_upstream_follow(member);
-    wr_members_append(set, member);
+    members_insert(set, members_find_index(set, member), member);
     return 0;
 }
 

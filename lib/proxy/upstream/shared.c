@@ -252,6 +252,17 @@ shared_make_health(weir_upstreams_shared *shared,
     return health;
 }
 
+/* Under the mutex: nobody has checked for a while, so it begins anew. */
+static void shared_renew_health(struct wr_shared_health *health,
+                                const struct wr_shared_health *made)
+{
+    wr_assert(!health->checker);
+    health->health = made->health;
+    health->back_ns = 0;
+    atomic_store_explicit(&health->state, health->health.state,
+                          memory_order_relaxed);
+}
+
 /* Under the mutex: that of the sets of the target with the same plan; NULL:
  * there is none. */
 static struct wr_shared_health *
@@ -341,6 +352,9 @@ static void shared_join(struct wr_shared_part *part,
     }
     if (part->check) {
         part->health = shared_find_health(part->target, part->check);
+    }
+    if (part->health && !part->health->checker) {
+        shared_renew_health(part->health, *made_health);
     }
     if (part->check && !part->health) {
         part->health = *made_health;

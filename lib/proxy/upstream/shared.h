@@ -13,9 +13,10 @@
  * One part of each health is the checker: its set makes the checks. When that
  * part leaves, the oldest other one is the checker and is called; when its set
  * is retired, the youngest, which knows best how to check. One of a retired set
- * is the checker only where all are retired. A checker whose
- * next check is late, as its loop does not run, is followed by the first set
- * that chooses; what it still finds is dropped.
+ * is the checker only where all are retired. A health that all have left begins
+ * anew with the next part. A checker whose next check is late, as its loop does
+ * not run, is followed by the first set that chooses; what it still finds is
+ * dropped.
  *
  * Who writes what:
  *
