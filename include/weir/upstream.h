@@ -206,8 +206,8 @@ struct weir_upstreams_options {
  * once; when
  * its loop does not run, one that chooses does, if a check is late by more than
  * the interval, its time-out and a second. Upstreams that are added later begin
- * with what is known. Sets with other checks, or none, share all but their
- * results.
+ * with what is known, a host with the addresses of the last good lookup. Sets
+ * with other checks, or none, share all but their results.
  *
  * Limits: upstreams of one name, in all sets that were made with it, count as
  * one for their connection_limit. Requests that wait are counted together for

@@ -214,6 +214,36 @@ UNIT(upstream_spread, where_the_first_answer_is_an_error_there_is_none)
     expect_eq(ups.ends[1].err, 0, "later");
 }
 
+UNIT(upstream_spread, another_set_begins_with_the_last_good_answer)
+{
+    struct weir_upstreams_options options = ups_options();
+    weir_upstreams *first = NULL;
+    weir_upstreams_shared *shared;
+    expect_eq(weir_upstreams_shared_new(NULL, &shared), 0);
+    options.shared = shared;
+    options.balance = WEIR_BALANCE_FIRST;
+    options.stay = true;
+    open_spread(options, (struct weir_upstream_options){.size = 0});
+    answer("12");
+    ups_answer(0, FAKE_REFUSE);
+    struct ups_end *kept = ups_connect();
+    expect_eq(weir_upstream_slot_get_upstream(kept->slot), find('2'));
+    then_answer("");
+    first = ups.set;
+    expect_eq(weir_upstreams_new(ups.m.loop, &options, &ups.set), 0);
+    add_spread((struct weir_upstream_options){.size = 0});
+    weir_upstreams_retire(first);
+    weir_upstreams_free(first);
+    expect_str_eq(members(), "12", "while it is asked for");
+    expect_gt(ups_info(3).address_count, 0);
+    answer("");
+    expect_str_eq(members(), "12", "after an error");
+    ups_leave(ups_connect(), 0);
+    expect_eq(ups.ends[1].err, 0);
+    weir_upstreams_shared_free(shared);
+    ups_leave(kept, 0);
+}
+
 UNIT(upstream_spread, a_set_that_is_retired_asks_no_more)
 {
     open_plain();

@@ -461,8 +461,81 @@ void wr_shared_part_close(struct wr_shared_part *part)
         wr_free(&shared->allocator, health, sizeof(*health));
     }
     if (is_last) {
+        wr_free(&shared->allocator, target->addresses,
+                target->address_count * sizeof(*target->addresses));
         wr_free(&shared->allocator, target, target->size);
     }
+}
+
+/* ---- addresses ---- */
+
+void wr_shared_part_keep_addresses(struct wr_shared_part *part,
+                                   const struct weir_address *addresses,
+                                   size_t count)
+{
+    weir_upstreams_shared *shared = part->call->shared;
+    struct wr_shared_target *target = part->target;
+    struct weir_address *copy =
+        wr_alloc(&shared->allocator, count * sizeof(*copy));
+
+    wr_assert(count > 0);
+    if (!copy) {
+        return;
+    }
+    memcpy(copy, addresses, count * sizeof(*copy));
+    wr_shared_lock(shared);
+    struct weir_address *before = target->addresses;
+    const size_t before_count = target->address_count;
+    target->addresses = copy;
+    target->address_count = count;
+    wr_shared_unlock(shared);
+    wr_free(&shared->allocator, before, before_count * sizeof(*before));
+}
+
+static size_t shared_count_addresses(const struct wr_shared_part *part)
+{
+    wr_shared_lock(part->call->shared);
+    const size_t count = part->target->address_count;
+    wr_shared_unlock(part->call->shared);
+    wr_assert(count == 0 || part->target != NULL);
+    return count;
+}
+
+/* False: their number is another one meanwhile. */
+static bool shared_read_addresses(const struct wr_shared_part *part,
+                                  struct weir_address *ret, size_t count)
+{
+    const struct wr_shared_target *target = part->target;
+
+    wr_assert(ret != NULL);
+    wr_shared_lock(part->call->shared);
+    const bool is_same = target->address_count == count;
+    if (is_same) {
+        memcpy(ret, target->addresses, count * sizeof(*ret));
+    }
+    wr_shared_unlock(part->call->shared);
+    return is_same;
+}
+
+int wr_shared_part_copy_addresses(const struct wr_shared_part *part,
+                                  const struct weir_allocator *allocator,
+                                  struct weir_address **ret, size_t *ret_count)
+{
+    struct weir_address *copy = NULL;
+    size_t count = 0;
+    bool is_read = false;
+
+    wr_assert(ret != NULL);
+    while (!is_read) {
+        wr_free(allocator, copy, count * sizeof(*copy));
+        count = shared_count_addresses(part);
+        copy = count > 0 ? wr_alloc(allocator, count * sizeof(*copy)) : NULL;
+        wr_require(copy || count == 0, -ENOMEM);
+        is_read = count == 0 || shared_read_addresses(part, copy, count);
+    }
+    *ret = copy;
+    *ret_count = count;
+    return 0;
 }
 
 /* Under the mutex, but in a forked child, whose parent's threads may hold it

@@ -105,6 +105,8 @@ struct wr_shared_target {
     int last_err;              /* of connections and checks */
     int failure_err;           /* of the last failure of a connection */
     const char *failure_alert; /* NULL: it had none */
+    struct weir_address *addresses; /* by the last good lookup of any set */
+    size_t address_count;
     _Atomic bool is_ejected;
     _Atomic bool has_row[WR_FAILURES]; /* that a success breaks */
     char before[WR_CACHE_LINE];
@@ -206,6 +208,17 @@ WEIR_MUST_USE int wr_shared_part_open(struct wr_shared_part *part,
                                       struct wr_shared_call *call,
                                       const struct wr_shared_key *key,
                                       uint64_t now_ns);
+
+/* Keeps the addresses that a lookup has found, for sets that follow; without
+ * memory those of before. */
+void wr_shared_part_keep_addresses(struct wr_shared_part *part,
+                                   const struct weir_address *addresses,
+                                   size_t count);
+/* Copies them, to be freed: 0 or -ENOMEM. *ret_count is 0 if there are none. */
+WEIR_MUST_USE int
+wr_shared_part_copy_addresses(const struct wr_shared_part *part,
+                              const struct weir_allocator *allocator,
+                              struct weir_address **ret, size_t *ret_count);
 
 /* Its set is retired: another one makes the checks. */
 void wr_shared_part_retire(struct wr_shared_part *part, uint64_t now_ns);

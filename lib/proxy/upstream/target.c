@@ -47,8 +47,8 @@ static void target_drop_addresses(struct wr_target *target)
     target->address_count = 0;
 }
 
-/* Replaces the addresses; without memory the old ones stay. */
-static void target_take_addresses(struct wr_target *target,
+/* Replaces the addresses; without memory the old ones stay, and it is false. */
+static bool target_take_addresses(struct wr_target *target,
                                   const struct weir_address *addresses,
                                   size_t count)
 {
@@ -58,12 +58,13 @@ static void target_take_addresses(struct wr_target *target,
     wr_assert(count > 0);
     if (!copy) {
         target->error_count++;
-        return;
+        return false;
     }
     memcpy(copy, addresses, count * sizeof(*copy));
     target_drop_addresses(target);
     target->addresses = copy;
     target->address_count = count;
+    return true;
 }
 
 static void target_changed(weir_lookup *lookup)
@@ -76,19 +77,21 @@ static void target_changed(weir_lookup *lookup)
         return;
     }
     const uint64_t ttl_ns = lookup->ttl_ns;
-    if (wr_lookup_get_result(lookup) < 0) {
-        target->error_count++;
+    bool is_good = wr_lookup_get_result(lookup) >= 0;
+    if (is_good) {
+        is_good =
+            target_take_addresses(target, lookup->addresses, lookup->count);
     } else {
-        target_take_addresses(target, lookup->addresses, lookup->count);
+        target->error_count++;
     }
     wr_lookup_fini(lookup);
     target->is_asking = false;
     /* Nothing else looks up a name that has no address yet. */
-    target_arm(target, target->resolved && target->address_count == 0
+    target_arm(target, target->is_waited_for && target->address_count == 0
                            ? TTL_MIN_NS
                            : ttl_ns);
     if (target->resolved) {
-        target->resolved(target);
+        target->resolved(target, is_good);
     }
 }
 
@@ -169,6 +172,15 @@ int wr_target_set_tls(struct wr_target *target,
     target->tls = known;
     wr_assert(wr_secure_settings_are_set(&target->tls));
     return 0;
+}
+
+void wr_target_begin(struct wr_target *target, struct weir_address *addresses,
+                     size_t count)
+{
+    wr_assert(target->is_name);
+    wr_assert(target->address_count == 0);
+    target->addresses = addresses;
+    target->address_count = count;
 }
 
 void wr_target_fini(struct wr_target *target)

@@ -25,8 +25,9 @@ struct wr_target {
     struct weir_address local; /* of connections; len 0: any */
     struct wr_secure_settings tls;
     bool is_name; /* the host has to be looked up */
-    /* Called when a lookup has ended; may be NULL. */
-    void (*resolved)(struct wr_target *target);
+    /* Called when a lookup has ended, well or not; may be NULL. */
+    void (*resolved)(struct wr_target *target, bool is_good);
+    bool is_waited_for; /* nobody else looks the name up */
     bool is_asking;
     bool is_retired;       /* no lookup begins any more */
     weir_lookup lookup;    /* while is_asking */
@@ -51,6 +52,10 @@ WEIR_MUST_USE int wr_target_init(struct wr_target *target, weir_loop *loop,
 /* Replaces the TLS settings that there are: 0 or -EINVAL. */
 WEIR_MUST_USE int wr_target_set_tls(struct wr_target *target,
                                     const struct weir_tls_settings *settings);
+
+/* Has the addresses of an earlier lookup, taken, memory of the loop's. */
+void wr_target_begin(struct wr_target *target, struct weir_address *addresses,
+                     size_t count);
 
 /* Frees the parts of a target that was stopped. */
 void wr_target_fini(struct wr_target *target);

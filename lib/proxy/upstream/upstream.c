@@ -361,16 +361,50 @@ static char *upstream_append(char **ret_end, const char *text)
     return copy;
 }
 
-/* A lookup of a name has ended whose addresses are upstreams. */
-static void upstream_resolved(struct wr_target *target)
+/* Members are to follow the last answer. */
+static void upstream_note_answer(weir_upstream *upstream)
 {
-    weir_upstream *upstream = wr_container_of(target, weir_upstream, target);
-
-    upstream_check_invariants(upstream);
     wr_assert(upstream->is_spread);
     upstream->has_answer = true;
     upstream->set->has_answers = true;
     wr_upstreams_wake(upstream->set);
+}
+
+/* A lookup of a name has ended. */
+static void upstream_resolved(struct wr_target *target, bool is_good)
+{
+    weir_upstream *upstream = wr_container_of(target, weir_upstream, target);
+
+    upstream_check_invariants(upstream);
+    if (is_good) {
+        wr_shared_part_keep_addresses(&upstream->part, target->addresses,
+                                      target->address_count);
+    }
+    if (upstream->is_spread) {
+        upstream_note_answer(upstream);
+    }
+}
+
+/* A name begins with what another set has found last: 0 or -ENOMEM. */
+static int upstream_begin_name(weir_upstream *upstream)
+{
+    struct wr_target *target = &upstream->target;
+    struct weir_address *addresses;
+    size_t count;
+
+    wr_assert(target->is_name);
+    target->resolved = upstream_resolved;
+    target->is_waited_for = upstream->is_spread;
+    const int err = wr_shared_part_copy_addresses(
+        &upstream->part, &target->loop->counting, &addresses, &count);
+    wr_require(err >= 0, err);
+    if (count > 0) {
+        wr_target_begin(target, addresses, count);
+    }
+    if (count > 0 && upstream->is_spread) {
+        upstream_note_answer(upstream);
+    }
+    return 0;
 }
 
 /* Fills an upstream that is all zero. */
@@ -401,11 +435,15 @@ static int upstream_init(weir_upstream *upstream, weir_upstreams *set,
     wr_require(err >= 0, err);
     err = wr_target_init(&upstream->target, set->loop, place, host,
                          options->tls, set->options.resolve_ns);
-    if (upstream->is_spread) {
-        upstream->target.resolved = upstream_resolved;
-    }
+    wr_require(err >= 0, err);
     if (options->local_address) {
         upstream->target.local = *options->local_address;
+    }
+    if (upstream->target.is_name) {
+        err = upstream_begin_name(upstream);
+    }
+    if (err < 0) {
+        wr_target_fini(&upstream->target);
     }
     return err;
 }
