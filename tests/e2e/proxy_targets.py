@@ -5,6 +5,7 @@ headless services; whose name servers are asked; and the own side of connections
 
 import contextlib
 import os
+import signal
 import socket
 import struct
 import tempfile
@@ -153,6 +154,39 @@ def test_an_answer_without_addresses_changes_nothing():
         wait_until(lambda: dns.asked > asked + 1)
         use(proxy, 4)
         equal(counts(these), {"127.0.0.11": 6}, "connections")
+
+
+def test_connections_to_an_address_that_has_left_are_counted_and_cut():
+    with tempfile.TemporaryDirectory() as folder:
+        ctl = os.path.join(folder, "ctl")
+        with pods(["127.0.0.11", "127.0.0.12"], "--ctl", ctl) as (
+                proxy, these, dns):
+            clients = [proxy.connect() for _ in range(4)]
+            for client in clients:
+                echoes(client)
+            dns.addresses = ["127.0.0.12"]
+            asked = dns.asked
+            wait_until(lambda: dns.asked > asked + 4)
+            equal(proxy.metric("upstream_active"), 4, "connections")
+            outcome = command(PROXY, "--ctl", ctl, "cut",
+                              f"web/{NAME}:{these.port}")
+            equal(outcome.out, "4 connections were reset\n", "the answer")
+            wait_until(lambda: proxy.metric("upstream_active") == 0)
+            for client in clients:
+                client.close()
+
+
+def test_a_name_keeps_its_addresses_when_the_configuration_is_read_again():
+    with pods(["127.0.0.11"]) as (proxy, these, dns):
+        use(proxy, 2)
+        dns.addresses = []
+        proxy.signal(signal.SIGHUP)
+        told(proxy, "the configuration was read again")
+        asked = dns.asked
+        use(proxy, 4)
+        wait_until(lambda: dns.asked > asked + 2)
+        use(proxy, 4)
+        equal(counts(these), {"127.0.0.11": 10}, "connections")
 
 
 def test_clients_wait_for_the_first_answer():

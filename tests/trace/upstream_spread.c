@@ -171,7 +171,9 @@ UNIT(upstream_spread, they_come_and_go_and_who_stays_is_the_same)
     expect_eq(info.state, WEIR_UPSTREAM_REMOVED);
     expect_eq(info.active_count, 1, "its connections go on");
     expect_eq(weir_transport_is_closing(kept->t), false);
+    expect_eq(ups_info(3).active_count, 1, "of one that has gone");
     ups_leave(kept, 0);
+    expect_eq(ups_info(3).active_count, 0);
     expect_eq(ups_info(3).chosen_count, 1, "of one that has gone, too");
     expect_eq(ups_info(3).up_count, 2);
     then_answer("321");

@@ -159,32 +159,12 @@ static void obey(struct doing *doing, struct route *route, size_t target)
     }
 }
 
-/* Those of its name, too, where each address is an upstream. */
-static void cut_target(struct route *route, const struct config_target *target)
-{
-    const size_t count = weir_upstreams_get_count(route->upstreams);
-
-    for (size_t i = 0; i < count; i++) {
-        const weir_upstream *one =
-            weir_upstreams_get_upstream(route->upstreams, i);
-        if (weir_upstream_get_user(one) == target) {
-            cuts_begin(route, one, 0);
-        }
-    }
-}
-
 static void cut(struct doing *doing, struct route *route, size_t target)
 {
-    const weir_upstream *upstream =
-        weir_upstreams_get_upstream(route->upstreams, target);
-    struct weir_upstream_info info = {.size = sizeof(info)};
+    const struct config_target *its = &route->config->targets[target];
 
-    if (upstream &&
-        command_is_about(&doing->command, route->service->name,
-                         route->config->targets[target].at.text) &&
-        weir_upstream_get_info(upstream, &info) == 0) {
-        doing->cut_count += info.active_count;
-        cut_target(route, &route->config->targets[target]);
+    if (command_is_about(&doing->command, route->service->name, its->at.text)) {
+        doing->cut_count += cuts_do(route, its);
     }
 }
 

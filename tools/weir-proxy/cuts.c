@@ -90,6 +90,25 @@ void cuts_begin(struct route *route, const weir_upstream *upstream,
     step(route);
 }
 
+size_t cuts_do(const struct route *route, const struct config_target *target)
+{
+    struct link *next = NULL;
+    size_t count = 0;
+
+    for (struct link *link = route->worker->sessions.oldest; link;
+         link = next) {
+        struct session *session = (struct session *)(void *)link;
+        next = link->younger;
+        if (session->route == route && session->slot && !session->is_cut &&
+            weir_upstream_get_user(
+                weir_upstream_slot_get_upstream(session->slot)) == target) {
+            session_cut(session);
+            count++;
+        }
+    }
+    return count;
+}
+
 void cuts_end(struct route *route)
 {
     weir_loop_cancel(route->worker->loop, route->cuts.timer);

@@ -16,6 +16,10 @@
  * its backups, within a time. */
 void cuts_begin(struct route *route, const weir_upstream *upstream,
                 uint64_t within_ns);
+/* Ends this thread's connections of a route to a target at once, to all
+ * addresses of its name, those that have left the answers among them, and
+ * returns their number. */
+size_t cuts_do(const struct route *route, const struct config_target *target);
 /* The route is freed. */
 void cuts_end(struct route *route);
 

@@ -57,6 +57,9 @@ void wr_members_drop(weir_upstreams *set, size_t index)
     set->count--;
     wr_upstream_stop(upstream);
     upstream->is_removed = true;
+    if (upstream->source) {
+        wr_list_push_back(&upstream->source->gone, &upstream->gone_link);
+    }
     wr_upstream_note_apart(upstream);
     wr_upstream_fold(upstream);
     wr_upstreams_wake(set); /* its requests may have none left */

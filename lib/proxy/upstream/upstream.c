@@ -426,6 +426,8 @@ static int upstream_init(weir_upstream *upstream, weir_upstreams *set,
     upstream->weight = options->weight > 0 ? options->weight : 1;
     upstream->is_backup = options->is_backup;
     upstream->user = options->user;
+    wr_list_init(&upstream->gone);
+    wr_list_init(&upstream->gone_link);
     wr_timer_init(&upstream->eject_timer, upstream_eject_expired);
     wr_timer_init(&upstream->check_timer, upstream_check_expired);
     wr_probe_init(&upstream->probe, set->loop, upstream->check, (uint8_t *)end,
@@ -676,7 +678,11 @@ void wr_upstream_unref(weir_upstream *upstream)
     wr_assert(upstream->active_count == 0);
     wr_assert(wr_probe_is_idle(&upstream->probe));
     wr_assert(!wr_timer_is_armed(&upstream->eject_timer));
+    wr_assert(wr_list_is_empty(&upstream->gone));
     wr_upstream_fold(upstream);
+    if (source && wr_list_is_linked(&upstream->gone_link)) {
+        wr_list_remove(&upstream->gone_link);
+    }
     wr_target_fini(&upstream->target);
     wr_secure_settings_drop(&upstream->check_tls);
     upstream_leave(upstream, set);
@@ -992,6 +998,21 @@ static void upstream_add_info(struct weir_upstream_info *info,
         its.in_use_ns > info->in_use_ns ? its.in_use_ns : info->in_use_ns;
 }
 
+/* Connections to addresses that were removed. */
+static uint32_t upstream_count_gone(const weir_upstream *upstream)
+{
+    uint32_t count = 0;
+
+    for (const struct wr_list *link = upstream->gone.next;
+         link != &upstream->gone; link = link->next) {
+        const weir_upstream *one =
+            wr_container_of(link, weir_upstream, gone_link);
+        wr_assert(one->source == upstream);
+        count += one->active_count;
+    }
+    return count;
+}
+
 int weir_upstream_get_info(const weir_upstream *upstream,
                            struct weir_upstream_info *ret)
 {
@@ -1003,6 +1024,7 @@ int weir_upstream_get_info(const weir_upstream *upstream,
     while ((member = upstream_next_member(upstream, &next))) {
         upstream_add_info(&known, member);
     }
+    known.active_count += upstream_count_gone(upstream);
     wr_answer_write(ret, &known, sizeof(known));
     return 0;
 }

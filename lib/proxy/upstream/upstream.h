@@ -123,9 +123,11 @@ struct weir_upstream {
     bool is_settled; /* ... and follow its first lookup */
     bool has_answer; /* of a lookup, which its members do not follow yet */
     weir_upstream *source; /* whose address it is, a reference; or NULL */
-    const char *name;      /* in text */
-    size_t size;           /* of all this */
-    char text[];           /* the name, the host, room for an answer */
+    struct wr_list gone;   /* weir_upstream: its addresses that were removed */
+    struct wr_list gone_link; /* in the source's */
+    const char *name;         /* in text */
+    size_t size;              /* of all this */
+    char text[];              /* the name, the host, room for an answer */
 };
 
 /* ---- set_life.c ---- */
