@@ -252,7 +252,7 @@ shared_make_health(weir_upstreams_shared *shared,
     return health;
 }
 
-/* Under the mutex: nobody has checked for a while, so it begins anew. */
+/* Under the mutex: it begins anew, as there were no checks for a while. */
 static void shared_renew_health(struct wr_shared_health *health,
                                 const struct wr_shared_health *made)
 {
@@ -305,8 +305,9 @@ static void shared_set_checker(struct wr_shared_health *health,
     }
 }
 
-/* Under the mutex: who makes the checks where @own does not; NULL: there is
- * nobody. Of sets that are not retired it is the oldest or the youngest. */
+/* Under the mutex: the part that makes the checks where @own does not; NULL:
+ * there is none. Of sets that are not retired it is the oldest or the youngest.
+ */
 static struct wr_shared_part *
 shared_pick_checker(const struct wr_shared_part *own, bool is_youngest)
 {

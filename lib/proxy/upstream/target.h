@@ -27,7 +27,7 @@ struct wr_target {
     bool is_name; /* the host has to be looked up */
     /* Called when a lookup has ended, well or not; may be NULL. */
     void (*resolved)(struct wr_target *target, bool is_good);
-    bool is_waited_for; /* nobody else looks the name up */
+    bool is_waited_for; /* nothing else looks the name up */
     bool is_asking;
     bool is_retired;       /* no lookup begins any more */
     weir_lookup lookup;    /* while is_asking */
@@ -53,7 +53,7 @@ WEIR_MUST_USE int wr_target_init(struct wr_target *target, weir_loop *loop,
 WEIR_MUST_USE int wr_target_set_tls(struct wr_target *target,
                                     const struct weir_tls_settings *settings);
 
-/* Has the addresses of an earlier lookup, taken, memory of the loop's. */
+/* Takes the addresses of an earlier lookup, memory of the loop. */
 void wr_target_begin(struct wr_target *target, struct weir_address *addresses,
                      size_t count);
 

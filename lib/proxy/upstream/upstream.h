@@ -3,10 +3,11 @@
  * files below it:
  *
  *     set.c           sets: making, adding, the ready item, the end
+ *     calls.c         the calls of the program about one upstream
  *     members.c       the upstreams of a set, and those of a name's addresses
  *     request.c       a connection that is asked for: queue, tries, done
  *     survey.c        the choice of an upstream for it
- *     upstream.c      one upstream: state, failures, checks, slots; its calls
+ *     upstream.c      one upstream: state, failures, checks, slots
  *     set_life.c      the memory of a set, and when it is over
  *     known.c         what is known of an upstream, from one set to another
  *     limits.c        places at upstreams of one name, over sets

@@ -1,0 +1,224 @@
+/*
+ * The calls of the program about one upstream.
+ *
+ * A call about an upstream that stands for a name is about the addresses of the
+ * name, too. A state that the program has made is not told to it.
+ */
+#include "lib/base/options.h"
+#include "upstream.h"
+
+/* ---- what it changes ---- */
+
+/* The state has changed, perhaps, by a call of the program. */
+static void calls_end(weir_upstream *upstream)
+{
+    wr_assert(upstream->ref_count > 0);
+    upstream->told = wr_upstream_get_state(upstream);
+    wr_upstreams_wake(upstream->set);
+}
+
+/* The next upstream of the set that is one of its addresses, behind the one at
+ * *index - 1; NULL: there is no more. */
+static weir_upstream *calls_next_member(const weir_upstream *source,
+                                        size_t *index)
+{
+    const weir_upstreams *set = source->set;
+
+    wr_assert(*index <= set->count);
+    while (*index < set->count) {
+        weir_upstream *one = set->upstreams[(*index)++];
+        if (one->source == source) {
+            return one;
+        }
+    }
+    return NULL;
+}
+
+int weir_upstream_set_weight(weir_upstream *upstream, uint32_t weight)
+{
+    weir_upstream *member = upstream;
+    size_t next = 0;
+
+    wr_require_loop(upstream->set->loop);
+    wr_require(weight <= WR_WEIGHT_MAX, -EINVAL);
+    do {
+        member->weight = weight;
+        calls_end(member);
+    } while ((member = calls_next_member(upstream, &next)));
+    return 0;
+}
+
+int weir_upstream_set_tls(weir_upstream *upstream,
+                          const struct weir_tls_settings *settings)
+{
+    weir_upstream *member = upstream;
+    size_t next = 0;
+    int err = 0;
+
+    wr_require_loop(upstream->set->loop);
+    wr_require(settings, -EINVAL);
+    do { /* what one takes all take */
+        err = wr_target_set_tls(&member->target, settings);
+    } while (err == 0 && (member = calls_next_member(upstream, &next)));
+    return err;
+}
+
+static int calls_set_check_tls(weir_upstream *upstream,
+                               const struct weir_tls_settings *settings)
+{
+    struct wr_secure_settings known = {.context = NULL};
+
+    wr_require(wr_secure_settings_are_set(&upstream->check_tls), -EINVAL);
+    const int err = wr_secure_settings_read(&known, settings, WR_SECURE_CLIENT,
+                                            upstream->target.host);
+    wr_require(err >= 0, err);
+    wr_secure_settings_drop(&upstream->check_tls);
+    upstream->check_tls = known;
+    return 0;
+}
+
+int weir_upstream_set_check_tls(weir_upstream *upstream,
+                                const struct weir_tls_settings *settings)
+{
+    weir_upstream *member = upstream;
+    size_t next = 0;
+    int err = 0;
+
+    wr_require_loop(upstream->set->loop);
+    wr_require(settings, -EINVAL);
+    do {
+        err = calls_set_check_tls(member, settings);
+    } while (err == 0 && (member = calls_next_member(upstream, &next)));
+    return err;
+}
+
+void weir_upstream_set_draining(weir_upstream *upstream, bool is_draining)
+{
+    weir_upstream *member = upstream;
+    size_t next = 0;
+
+    if (!wr_loop_admits(upstream->set->loop)) {
+        return;
+    }
+    do {
+        member->is_draining = is_draining;
+        wr_upstream_note_apart(member);
+        calls_end(member);
+    } while ((member = calls_next_member(upstream, &next)));
+}
+
+const char *weir_upstream_get_name(const weir_upstream *upstream)
+{
+    return upstream->name;
+}
+
+void *weir_upstream_get_user(const weir_upstream *upstream)
+{
+    return upstream->user;
+}
+
+/* ---- what it asks ---- */
+
+/* The share of its weight that an upstream has in its slow start. */
+static uint32_t calls_get_warmth(const weir_upstreams *set, uint64_t back_ns)
+{
+    if (back_ns == 0) {
+        return 1000;
+    }
+    const uint64_t elapsed_ns =
+        wr_since(weir_loop_get_time(set->loop), back_ns);
+    const uint32_t weight =
+        wr_weight_warm(WR_WEIGHT_MAX, elapsed_ns, set->options.slow_start_ns);
+    wr_assert(weight <= WR_WEIGHT_MAX * WR_WEIGHT_UNIT);
+    return (uint32_t)((uint64_t)weight * 1000 /
+                      ((uint64_t)WR_WEIGHT_MAX * WR_WEIGHT_UNIT));
+}
+
+static struct weir_upstream_info calls_make_info(const weir_upstream *upstream,
+                                                 size_t size)
+{
+    const struct wr_upstream_counts *counts = &upstream->counts;
+    struct wr_shared_facts facts;
+
+    wr_assert(size > 0);
+    wr_shared_part_read(&upstream->part, &facts);
+    return (struct weir_upstream_info){
+        .size = size,
+        .state = wr_upstream_get_state(upstream),
+        .weight = upstream->weight,
+        .warm_permille = calls_get_warmth(upstream->set, facts.back_ns),
+        .active_count = upstream->active_count,
+        .connection_limit = upstream->share.limit,
+        .address_count = (uint32_t)upstream->target.address_count,
+        .is_backup = upstream->is_backup,
+        .is_being_checked = facts.is_being_checked,
+        .last_err = facts.last_err,
+        .chosen_count = counts->chosen,
+        .connected_count = counts->connected,
+        .connect_error_count = counts->connect_errors,
+        .reported_error_count = counts->reported_errors,
+        .ejected_count = counts->ejected,
+        .check_count = counts->checks,
+        .check_error_count = counts->check_errors,
+        .lookup_error_count = upstream->target.error_count,
+        .check_skipped_count = counts->checks_skipped,
+        .check_status = facts.check_status,
+        .check_alert = facts.check_alert,
+        .connect_alert = facts.failure_alert,
+        .in_use_ns =
+            wr_shared_get_use(&facts, weir_loop_get_time(upstream->set->loop)),
+    };
+}
+
+/* Adds those of one of its addresses. */
+static void calls_add_info(struct weir_upstream_info *info,
+                           const weir_upstream *member)
+{
+    const struct weir_upstream_info its = calls_make_info(member, sizeof(its));
+
+    wr_assert(!member->is_removed);
+    info->up_count += its.state == WEIR_UPSTREAM_UP;
+    info->active_count += its.active_count;
+    info->is_being_checked |= its.is_being_checked;
+    info->chosen_count += its.chosen_count;
+    info->connected_count += its.connected_count;
+    info->connect_error_count += its.connect_error_count;
+    info->reported_error_count += its.reported_error_count;
+    info->ejected_count += its.ejected_count;
+    info->check_count += its.check_count;
+    info->check_error_count += its.check_error_count;
+    info->check_skipped_count += its.check_skipped_count;
+    info->in_use_ns =
+        its.in_use_ns > info->in_use_ns ? its.in_use_ns : info->in_use_ns;
+}
+
+/* Connections to addresses that were removed. */
+static uint32_t calls_count_gone(const weir_upstream *upstream)
+{
+    uint32_t count = 0;
+
+    for (const struct wr_list *link = upstream->gone.next;
+         link != &upstream->gone; link = link->next) {
+        const weir_upstream *one =
+            wr_container_of(link, weir_upstream, gone_link);
+        wr_assert(one->source == upstream);
+        count += one->active_count;
+    }
+    return count;
+}
+
+int weir_upstream_get_info(const weir_upstream *upstream,
+                           struct weir_upstream_info *ret)
+{
+    const int err = wr_answer_check(ret);
+    wr_require(err >= 0, err);
+    struct weir_upstream_info known = calls_make_info(upstream, ret->size);
+    const weir_upstream *member;
+    size_t next = 0;
+    while ((member = calls_next_member(upstream, &next))) {
+        calls_add_info(&known, member);
+    }
+    known.active_count += calls_count_gone(upstream);
+    wr_answer_write(ret, &known, sizeof(known));
+    return 0;
+}
