@@ -105,9 +105,26 @@ void wr_openssl_enter(struct wr_openssl_errors *errors)
     }
 }
 
-void wr_openssl_leave(struct wr_openssl_errors *errors)
+/* The newest error. OpenSSL 3.2 and later put one of no meaning on top of the
+ * reason for which a record was refused. */
+static unsigned long error_peek_newest(void)
 {
     const unsigned long newest = ERR_peek_last_error();
+#if OPENSSL_VERSION_NUMBER >= 0x30300000L /* ERR_pop() */
+    if (ERR_GET_LIB(newest) == ERR_LIB_SSL &&
+        ERR_GET_REASON(newest) == SSL_R_RECORD_LAYER_FAILURE) {
+        wr_ignore(ERR_pop() != 1);
+        const unsigned long behind = ERR_peek_last_error();
+        wr_assert(newest != 0);
+        return behind != 0 ? behind : newest;
+    }
+#endif
+    return newest;
+}
+
+void wr_openssl_leave(struct wr_openssl_errors *errors)
+{
+    const unsigned long newest = error_peek_newest();
 
     wr_assert(errors->newest == 0);
     if (WR_LIKELY(newest == 0)) {
