@@ -333,6 +333,9 @@ struct wr_tls_backend {
      * library that threads share. Nothing runs at exit(): threads may still
      * run. */
     int (*start)(void);
+    /* Why start() has failed, static; NULL, or a result of NULL: nothing is
+     * known. */
+    const char *(*start_text)(void);
     const char *(*version)(void); /* of the library that runs: "5.7.2" */
 
     /* ---- accounts: no allocation of their own ---- */

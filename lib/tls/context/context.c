@@ -241,6 +241,22 @@ static int context_make(const struct weir_tls_options *options,
     return 0;
 }
 
+/* Starts the library. */
+static int context_start(struct wr_tls_context_text *text)
+{
+    const struct wr_tls_backend *backend = wr_tls_backend_get();
+    const int err = backend->start();
+    const char *why =
+        err < 0 && backend->start_text ? backend->start_text() : NULL;
+
+    wr_assert(text->line[0] == '\0');
+    if (why) {
+        wr_ignore(snprintf(text->line, sizeof(text->line), "%s: %s",
+                           weir_strerror(err), why) < 0);
+    }
+    return err;
+}
+
 int wr_tls_context_new(const struct weir_tls_options *options,
                        const struct wr_secure_ops *ops, weir_tls_context **ret,
                        char *error_text, size_t error_size)
@@ -260,7 +276,7 @@ int wr_tls_context_new(const struct weir_tls_options *options,
         err = context_check_groups(&known, &text);
     }
     if (err == 0) {
-        err = wr_tls_backend_get()->start();
+        err = context_start(&text);
     }
     if (err == 0) {
         err = context_make(&known, ops, ret, &text);

@@ -58,6 +58,7 @@ static inline struct wr_tls_conn *wr_openssl_conn_of(const SSL *ssl)
 /* ---- start.c ---- */
 
 int wr_openssl_start(void);
+const char *wr_openssl_start_text(void);
 const char *wr_openssl_version(void);
 
 /* Fetched once; NULL: the library has none. WR_X509_HASH_NONE is SHA-1, for the

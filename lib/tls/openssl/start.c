@@ -13,10 +13,12 @@
 
 #include <weir/error.h>
 
+#include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/ssl.h>
 
 #include <pthread.h>
+#include <stdio.h>
 
 #if OPENSSL_VERSION_NUMBER < 0x30000000L || defined(LIBRESSL_VERSION_NUMBER)
 #error "weir needs OpenSSL 3"
@@ -24,6 +26,7 @@
 
 static pthread_once_t start_once = PTHREAD_ONCE_INIT;
 static int start_error; /* 0: OpenSSL can be used */
+static char start_text[256];
 
 static EVP_MD *start_hashes[WR_X509_HASH_SHA512 + 1];
 static EVP_CIPHER *start_aeads[WR_TLS_AEAD_CHACHA20 + 1];
@@ -42,11 +45,24 @@ static const char *const start_aead_names[WR_TLS_AEAD_CHACHA20 + 1] = {
     [WR_TLS_AEAD_CHACHA20] = "ChaCha20-Poly1305",
 };
 
+/* Most often the configuration of the system is what fails. */
+static void start_explain(void)
+{
+    const char *reason = ERR_reason_error_string(ERR_peek_last_error());
+
+    wr_assert(start_error < 0);
+    wr_ignore(snprintf(start_text, sizeof(start_text),
+                       "OpenSSL does not start (%s): see openssl.cnf, or the "
+                       "file that OPENSSL_CONF names",
+                       reason ? reason : "it gives no reason") < 0);
+}
+
 static void start_library(void)
 {
     wr_assert(start_error == 0);
     if (OPENSSL_init_ssl(OPENSSL_INIT_NO_ATEXIT, NULL) != 1) {
         start_error = WEIR_ETLSENGINE;
+        start_explain();
         return;
     }
     for (int i = 0; i <= WR_X509_HASH_SHA512; i++) {
@@ -65,6 +81,9 @@ static void start_library(void)
     if (start_error == 0) {
         start_error = wr_openssl_start_bio();
     }
+    if (start_error < 0) {
+        start_explain();
+    }
 }
 
 int wr_openssl_start(void)
@@ -76,6 +95,12 @@ int wr_openssl_start(void)
     wr_openssl_leave(&errors); /* start_error says it */
     wr_assert(err == 0);
     return start_error;
+}
+
+const char *wr_openssl_start_text(void)
+{
+    wr_assert(start_error == 0 || start_text[0] != '\0');
+    return start_error < 0 ? start_text : NULL;
 }
 
 const EVP_MD *wr_openssl_hash(enum wr_x509_hash hash)

@@ -36,6 +36,7 @@ const struct wr_tls_backend wr_tls_openssl = {
             WR_TLS_DOES_SECRETS | WR_TLS_DOES_P521 | WR_TLS_DOES_FAST_AES,
     .account_size = sizeof(struct wr_tls_account),
     .start = wr_openssl_start,
+    .start_text = wr_openssl_start_text,
     .version = wr_openssl_version,
     .account_init = table_account_init,
     .account_fini = table_account_fini,
