@@ -197,27 +197,18 @@ static void settle(const struct config_service *service,
     }
 }
 
-static bool has_text(const struct config_texts *texts, const char *text)
-{
-    for (size_t i = 0; i < texts->count; i++) {
-        if (strcmp(texts->texts[i], text) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static bool check_alpn(const struct config_service *service,
                        const struct config_route *route, char *why)
 {
     const bool is_asked = !route->passes_tls && !config_takes_tlvs(service);
 
     for (size_t i = 0; i < route->alpn.count && is_asked; i++) {
-        if (!has_text(&service->alpn, route->alpn.texts[i])) {
+        const char *name = route->alpn.texts[i];
+        if (!matching_has_text(&service->alpn, name, strlen(name))) {
             return option_refuse(why,
                                  "route-alpn: '%.60s' is not in the alpn of "
                                  "the service, so that no client gets it",
-                                 route->alpn.texts[i]);
+                                 name);
         }
     }
     return true;

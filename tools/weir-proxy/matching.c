@@ -43,8 +43,7 @@ enum matching_kind matching_guess(const uint8_t *data, size_t len)
 
 /* ---- what a route says ---- */
 
-/* The length of a name without the dot of the root. */
-static size_t length_of(const char *name)
+size_t matching_length_of(const char *name)
 {
     const size_t len = strlen(name);
 
@@ -55,8 +54,8 @@ static size_t length_of(const char *name)
 static bool is_for(const char *pattern, const char *name)
 {
     const bool is_below = strncmp(pattern, "*.", 2) == 0;
-    const size_t len = length_of(name);
-    const size_t tail = length_of(pattern) - is_below;
+    const size_t len = matching_length_of(name);
+    const size_t tail = matching_length_of(pattern) - is_below;
 
     return (is_below ? len > tail : len == tail) &&
            strncasecmp(name + len - tail, pattern + is_below, tail) == 0;
@@ -74,7 +73,8 @@ static enum verdict judge_name(const struct config_route *route,
     return facts->kind == MATCHING_UNKNOWN ? MAYBE : NO;
 }
 
-static bool has(const struct config_texts *texts, const char *text, size_t len)
+bool matching_has_text(const struct config_texts *texts, const char *text,
+                       size_t len)
 {
     for (size_t i = 0; i < texts->count; i++) {
         if (strlen(texts->texts[i]) == len &&
@@ -95,11 +95,13 @@ static enum verdict judge_alpn(const struct config_route *route,
         return YES;
     }
     if (facts->agreed.len > 0 && !route->passes_tls) {
-        return has(&route->alpn, facts->agreed.data, facts->agreed.len) ? YES
-                                                                        : NO;
+        return matching_has_text(&route->alpn, facts->agreed.data,
+                                 facts->agreed.len)
+                   ? YES
+                   : NO;
     }
     while (route->passes_tls && weir_alpn_next(&left, &name)) {
-        if (has(&route->alpn, name.data, name.len)) {
+        if (matching_has_text(&route->alpn, name.data, name.len)) {
             return YES;
         }
     }
@@ -279,14 +281,16 @@ static bool is_same_name(const char *a, const char *b)
     if (!a || !b) {
         return a == b;
     }
-    return length_of(a) == length_of(b) && strncasecmp(a, b, length_of(a)) == 0;
+    return matching_length_of(a) == matching_length_of(b) &&
+           strncasecmp(a, b, matching_length_of(a)) == 0;
 }
 
 static bool shares_alpn(const struct config_route *a,
                         const struct config_route *b)
 {
     for (size_t i = 0; i < a->alpn.count; i++) {
-        if (has(&b->alpn, a->alpn.texts[i], strlen(a->alpn.texts[i]))) {
+        if (matching_has_text(&b->alpn, a->alpn.texts[i],
+                              strlen(a->alpn.texts[i]))) {
             return true;
         }
     }

@@ -50,6 +50,13 @@ int matching_choose_by_hello(const struct config_service *service,
                              const struct matching_facts *facts,
                              size_t *ret_route);
 
+/* The length of a server's name without the dot of the root. */
+size_t matching_length_of(const char *name);
+
+/* Is a text of @len bytes one of them? */
+bool matching_has_text(const struct config_texts *texts, const char *text,
+                       size_t len);
+
 /* The protocol on which a server that knows @own agrees with a client; of len
  * 0: none. It points into @own. */
 struct weir_alpn_name matching_agree(const struct config_texts *own,

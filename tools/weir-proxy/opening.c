@@ -27,14 +27,6 @@
 
 /* ---- what is known of a client ---- */
 
-/* The length of a name without the dot of the root. */
-static size_t length_of(const char *name)
-{
-    const size_t len = strlen(name);
-
-    return len > 1 && name[len - 1] == '.' ? len - 1 : len;
-}
-
 /* The application protocol of a client whose TLS is open, or what it will be;
  * of one without TLS here, what its header says. */
 static struct weir_alpn_name agreed_of(const struct session *session,
@@ -109,7 +101,7 @@ static struct key copy(const void *bytes, size_t size)
 /* All spellings of a name are one key. */
 static struct key copy_name(const char *server_name)
 {
-    struct key key = copy(server_name, length_of(server_name));
+    struct key key = copy(server_name, matching_length_of(server_name));
 
     for (size_t i = 0; i < key.size; i++) {
         if (key.bytes[i] >= 'A' && key.bytes[i] <= 'Z') {
