@@ -290,8 +290,8 @@ static bool try_log(const char *path)
 static void try_path(void *arg, const char *path, enum confine_use use)
 {
     static const char *const later[] = {
-        [CONFINE_CONFIG] = "SIGHUP will not read '%s' again, and change "
-                           "nothing: %s",
+        [CONFINE_CONFIG] = ("SIGHUP will not read '%s' again, and change "
+                            "nothing: %s"),
         [CONFINE_READ] = "SIGHUP will not read '%s' again: %s",
         [CONFINE_APPEND] = "SIGUSR1 will not open '%s' anew: %s",
         [CONFINE_SOCKETS] = "no socket can be made or removed in '%s': %s",
