@@ -9,13 +9,10 @@
 #include "lib/tls/context/suites.h"
 #include "tests/tls/rig.h"
 
-#include <wolfssl/options.h>
-
-#include <wolfssl/ssl.h>
-
 static const char *const groups[] = {"X25519", "P-256", "P-384"};
-/* As wolfSSL names them. */
-static const char *const curves[] = {"X25519", "SECP256R1", "SECP384R1"};
+/* Their numbers at IANA. */
+enum { X25519 = 29, P256 = 23, P384 = 24 };
+static const uint16_t numbers[] = {X25519, P256, P384};
 enum { GROUPS = sizeof(groups) / sizeof(*groups) };
 
 static struct tls_pair pair;
@@ -43,12 +40,18 @@ static void groups_join(const char *of_client, const char *of_server,
     tls_pair_join(&pair, &client, &server, NULL);
 }
 
-/* Both sides have agreed on @curve. */
-static void groups_expect(const char *curve)
+static uint16_t groups_of(const struct tls_side *side)
+{
+    const struct wr_tls_conn *conn = &side->engine.conn;
+    return conn->backend->get_group(conn);
+}
+
+/* Both sides have agreed on the group of this number. */
+static void groups_expect(uint16_t number)
 {
     tls_pair_expect(&pair, 0, 0);
-    expect_str_eq(wolfSSL_get_curve_name(pair.client.engine.conn.ssl), curve);
-    expect_str_eq(wolfSSL_get_curve_name(pair.server.engine.conn.ssl), curve);
+    expect_eq(groups_of(&pair.client), number);
+    expect_eq(groups_of(&pair.server), number);
     tls_pair_disconnect(&pair);
 }
 
@@ -56,13 +59,13 @@ UNIT(tls_context_groups, either_side_chooses_one_by_its_name)
 {
     for (int i = 0; i < GROUPS; i++) {
         groups_join(groups[i], NULL, WEIR_TLS_1_2);
-        groups_expect(curves[i]);
+        groups_expect(numbers[i]);
 
         groups_join(groups[i], NULL, WEIR_TLS_1_3);
-        groups_expect(curves[i]);
+        groups_expect(numbers[i]);
 
         groups_join(NULL, groups[i], WEIR_TLS_1_3);
-        groups_expect(curves[i]);
+        groups_expect(numbers[i]);
     }
 }
 
@@ -70,21 +73,21 @@ UNIT(tls_context_groups, a_clients_first_one_is_the_one_of_its_share)
 {
     groups_join("P-384:X25519", NULL, WEIR_TLS_1_3);
 
-    groups_expect("SECP384R1");
+    groups_expect(P384);
 }
 
 UNIT(tls_context_groups, what_only_a_later_name_has_in_common_is_found)
 {
     groups_join("X25519:P-384", "P-256:P-384", WEIR_TLS_1_3);
 
-    groups_expect("SECP384R1");
+    groups_expect(P384);
 }
 
 UNIT(tls_context_groups, a_name_that_stands_there_twice_counts_once)
 {
     groups_join("P-256:P-256:P-256:P-256:P-384:P-256", "P-384", WEIR_TLS_1_3);
 
-    groups_expect("SECP384R1");
+    groups_expect(P384);
 }
 
 UNIT(tls_context_groups, without_one_in_common_the_server_says_so)
@@ -92,8 +95,10 @@ UNIT(tls_context_groups, without_one_in_common_the_server_says_so)
     groups_join("X25519:P-256", "P-384", WEIR_TLS_1_3);
 
     tls_pair_expect(&pair, WEIR_ETLSALERT, WEIR_ETLSGROUP);
-    expect_str_eq(wr_tls_engine_get_error_text(&pair.server.engine),
-                  "No group of the key exchange in common");
+    if (strcmp(wr_tls_backend_get()->name, "wolfSSL") == 0) {
+        expect_str_eq(wr_tls_engine_get_error_text(&pair.server.engine),
+                      "No group of the key exchange in common");
+    }
     tls_pair_disconnect(&pair);
 }
 

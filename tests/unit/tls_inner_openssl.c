@@ -1,0 +1,23 @@
+/*
+ * What OpenSSL alone does or says; see the header.
+ *
+ * Each is a call on the connection's own object, and changes no other
+ * connection.
+ */
+#include "tests/unit/tls_inner.h"
+
+#include "tests/unit.h"
+
+#include <openssl/ssl.h>
+
+void tls_inner_drop_extended_secret(struct wr_tls_conn *client)
+{
+    cr_assert_not_null(client->ssl);
+    SSL_set_options(client->ssl, SSL_OP_NO_EXTENDED_MASTER_SECRET);
+}
+
+const void *tls_inner_session_of(struct wr_tls_conn *client)
+{
+    cr_assert_not_null(client->ssl);
+    return SSL_get0_session(client->ssl);
+}

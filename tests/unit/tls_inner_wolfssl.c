@@ -1,0 +1,27 @@
+/*
+ * What wolfSSL alone does or says; see the header.
+ *
+ * Each is a call on the connection's own object, and changes no other
+ * connection.
+ */
+#include "tests/unit/tls_inner.h"
+
+#include "tests/unit.h"
+
+#include <wolfssl/options.h>
+
+#include <wolfssl/ssl.h>
+
+void tls_inner_drop_extended_secret(struct wr_tls_conn *client)
+{
+    cr_assert_eq(wolfSSL_DisableExtendedMasterSecret(client->ssl),
+                 WOLFSSL_SUCCESS);
+}
+
+const void *tls_inner_session_of(struct wr_tls_conn *client)
+{
+    WOLFSSL_SESSION *session = wolfSSL_get1_session(client->ssl);
+
+    wolfSSL_SESSION_free(session); /* the connection has it, too */
+    return session;
+}
