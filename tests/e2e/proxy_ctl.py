@@ -176,6 +176,42 @@ def test_orders_hold_whatever_the_tls_of_the_target_is():
         matches(pair.order("status"), r"(?m)^db/127.0.0.1:9 draining,")
 
 
+def test_a_socket_of_another_program_stays():
+    """The predecessor has none, or one elsewhere."""
+    with contextlib.ExitStack() as stack:
+        pair = Pair(stack)
+        other = os.path.join(pair.folder, "other")
+        with open(pair.path, encoding="ascii") as file:
+            text = file.read()
+        with open(pair.path, "w", encoding="ascii") as file:
+            file.write(text.replace(f"ctl = {pair.ctl}", f"ctl = {other}"))
+        with socket.socket(socket.AF_UNIX) as program:
+            program.bind(other)
+            program.listen()
+            before = os.stat(other).st_ino
+            stack.enter_context(pair.start(admin=False))
+            pair.proxy.finish(2 * WAIT_S)
+            equal(os.stat(other).st_ino, before, "the file")
+
+
+def test_a_command_whose_sender_has_gone_is_dropped():
+    """It had to wait for a successor that said nothing."""
+    with contextlib.ExitStack() as stack:
+        pair = Pair(stack)
+        name = f"db/127.0.0.1:{pair.a.port}"
+        with socket.socket(socket.AF_UNIX) as successor:
+            successor.connect(os.path.join(pair.folder, "handover"))
+            successor.recv(1)
+            with socket.socket(socket.AF_UNIX) as sender:
+                sender.connect(pair.ctl)
+                sender.sendall(f"drain {name}\n".encode())
+                # It is read before the one that is answered.
+                pair.order("status")
+        told(pair.proxy, "a successor has gone again; this proxy serves on")
+        told(pair.proxy, f"has gone: drain {name} is dropped")
+        matches(pair.order("status"), rf"(?m)^{name} up,")
+
+
 def test_mistakes_are_told_and_change_nothing():
     with contextlib.ExitStack() as stack:
         pair = Pair(stack)
@@ -386,8 +422,8 @@ def test_commands_are_posted_by_who_has_the_token():
                 ([length, right + "x"], 401), ([length, right[:-1] + "x"], 401),
                 ([length, "Authorization: " + token], 401),
                 ([length, "X-Authorization: Bearer " + token], 401),
-                ([right], 413), ([right, "Content-Length: 2000"], 413),
-                ([right, "Transfer-Encoding: chunked"], 413)):
+                ([right], 411), ([right, "Content-Length: 2000"], 413),
+                ([right, "Transfer-Encoding: chunked"], 411)):
             equal(post(proxy, body, *fields)[0], status, f"{fields}")
         for method, status in (("GET", 404), ("PUT", 405), ("HEAD", 404)):
             equal(post(proxy, body, right, length, method=method)[0], status,
@@ -397,7 +433,8 @@ def test_commands_are_posted_by_who_has_the_token():
             echoes(client)
         equal(post(proxy, body, right, length),
               (200, f"{name}: draining, weight 1\n"), "the answer")
-        matches(told(proxy, "operator"), rf"operator \(HTTP\): drain {name}$")
+        matches(told(proxy, "operator"),
+                rf"operator \(HTTP, 127\.0\.0\.1:\d+\): drain {name}$")
         matches(proxy.get("/status")[1], r"(?m)^target\t.*\tdraining$")
         equal(post(proxy, b"drain db/a\n", right, "Content-Length: 11")[0],
               409, "another target")

@@ -16,11 +16,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 const char console_name[] = "fuzz-posting";
 
-char control_do(struct worker *worker, const char *who, const char *line,
-                size_t len, FILE *out)
+char control_do(struct worker *worker, const struct control_sender *sender,
+                const char *line, size_t len, FILE *out)
 {
     (void)worker;
-    (void)who;
+    (void)sender;
     (void)line;
     (void)len;
     (void)out;

@@ -201,8 +201,11 @@ static int answer_post(struct admin *admin, const struct asker *asker,
     if (!out) {
         return -ENOMEM;
     }
-    const char *status =
-        posting_do(admin->worker, reader, request->head, request->len, out);
+    const char *status = posting_do(
+        admin->worker,
+        &(struct posting){reader, weir_writer_get_transport(asker->writer),
+                          request->head, request->len},
+        out);
     int err = fclose(out) == 0 ? 0 : -ENOMEM;
     if (err == 0) {
         err = answer(asker, status, "text/plain; charset=utf-8", text, len);

@@ -18,10 +18,11 @@
 #include "weir/unix.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 struct control {
@@ -35,7 +36,7 @@ struct control {
 struct doing {
     struct worker *worker; /* the first */
     struct command command;
-    const char *who;
+    const struct control_sender *sender;
     FILE *out;
     size_t match_count; /* targets that it is about */
     size_t cut_count;   /* connections */
@@ -223,10 +224,10 @@ static char do_to_target(struct doing *doing)
         fprintf(doing->out, "%zu connections were reset\n", doing->cut_count);
     }
     if (doing->command.kind == COMMAND_WEIGHT) {
-        say("by an operator (%s): weight %s %u", doing->who,
+        say("by an operator (%s): weight %s %u", doing->sender->who,
             doing->command.target, (unsigned)doing->command.weight);
     } else {
-        say("by an operator (%s): %s %s", doing->who,
+        say("by an operator (%s): %s %s", doing->sender->who,
             command_name(doing->command.kind), doing->command.target);
     }
     return CONTROL_DONE;
@@ -289,13 +290,38 @@ static char do_reload(struct doing *doing)
 {
     char why[OPTION_WHY_SIZE];
 
-    say("by an operator (%s): reload", doing->who);
+    say("by an operator (%s): reload", doing->sender->who);
     if (reload_run(doing->worker->proxy, why)) {
         return CONTROL_DONE;
     }
     fprintf(doing->out, "%s; the configuration of before stays in force\n",
             why);
     return CONTROL_FAILED;
+}
+
+/* Has the sender closed its connection, both ways? */
+static bool has_gone(const struct control_sender *sender)
+{
+    struct weir_extra_info info = {.size = sizeof(info)};
+    struct pollfd look = {.fd = -1};
+
+    if (weir_transport_get_extra_info(sender->transport, "socket", &info) < 0) {
+        return true;
+    }
+    look.fd = info.fd;
+    return poll(&look, 1, 0) > 0 && (look.revents & (POLLHUP | POLLERR)) != 0;
+}
+
+/* With the right to change the setup, which another one may have had for a
+ * while. */
+static char do_in_turn(struct doing *doing)
+{
+    if (has_gone(doing->sender)) {
+        say("an operator (%s) has gone: %s %s is dropped", doing->sender->who,
+            command_name(doing->command.kind), doing->command.target);
+        return CONTROL_FAILED;
+    }
+    return do_to_target(doing);
 }
 
 static char do_command(struct doing *doing)
@@ -319,7 +345,7 @@ static char do_command(struct doing *doing)
     if (err < 0) {
         return fail(doing, err);
     }
-    const char result = do_to_target(doing);
+    const char result = do_in_turn(doing);
     reload_end(doing->worker->proxy);
     return result;
 }
@@ -356,10 +382,10 @@ static int answer(weir_writer *writer, char code, const char *text, size_t len)
     return err < 0 ? err : weir_writer_write(writer, text, len);
 }
 
-char control_do(struct worker *worker, const char *who, const char *line,
-                size_t len, FILE *out)
+char control_do(struct worker *worker, const struct control_sender *sender,
+                const char *line, size_t len, FILE *out)
 {
-    struct doing doing = {.worker = worker, .who = who, .out = out};
+    struct doing doing = {.worker = worker, .sender = sender, .out = out};
     char why[OPTION_WHY_SIZE];
 
     if (!command_read(line, len, &doing.command, why)) {
@@ -381,7 +407,9 @@ static int carry_out(const struct control *control, uid_t uid, const char *line,
         return -ENOMEM;
     }
     snprintf(who, sizeof(who), "uid %u", (unsigned)uid);
-    const char code = control_do(control->worker, who, line, len, out);
+    const struct control_sender sender = {who,
+                                          weir_writer_get_transport(writer)};
+    const char code = control_do(control->worker, &sender, line, len, out);
     int err = fclose(out) == 0 ? 0 : -ENOMEM;
     if (err == 0) {
         err = answer(writer, code, text, text_len);
@@ -412,13 +440,46 @@ static int serve(void *arg, weir_reader *reader, weir_writer *writer)
                     : carry_out(control, uid, line, (size_t)len - 1, writer);
 }
 
-/* The path of a predecessor is free for this proxy. */
+/* The process at the other end of a socket, which has begun to listen there. */
+static bool read_process(int fd, pid_t *ret)
+{
+    struct ucred peer;
+    socklen_t len = sizeof(peer);
+    const bool is_known =
+        getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0;
+
+    if (is_known) {
+        *ret = peer.pid;
+    }
+    return is_known;
+}
+
+/* Does the predecessor listen there? Without waiting for an answer. */
+static bool is_of_predecessor(const struct proxy *proxy, const char *path)
+{
+    struct weir_address address;
+    pid_t predecessor;
+    pid_t process;
+    const int fd =
+        socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    const bool is_same = fd >= 0 &&
+                         weir_address_parse_unix(path, &address) == 0 &&
+                         connect(fd, &address.storage.any, address.len) == 0 &&
+                         read_process(fd, &process) &&
+                         read_process(proxy->predecessor, &predecessor) &&
+                         process == predecessor;
+
+    if (fd >= 0) {
+        close(fd);
+    }
+    return is_same;
+}
+
+/* The path of a predecessor is free for this proxy; that of another program is
+ * not. */
 static void free_path(const struct proxy *proxy, const char *path)
 {
-    struct stat status;
-
-    if (proxy->predecessor >= 0 && lstat(path, &status) == 0 &&
-        S_ISSOCK(status.st_mode)) {
+    if (proxy->predecessor >= 0 && is_of_predecessor(proxy, path)) {
         unlink(path);
     }
 }

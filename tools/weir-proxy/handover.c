@@ -41,6 +41,7 @@
 #define LAST        '.'
 #define READY       'R'
 #define ANSWER_S    10 /* for the answer of the running proxy */
+#define READY_S     30 /* for a successor, until it serves */
 #define ITEMS_MAX   (UINT64_C(1) << 20)
 #define ITEM_MAX    4096
 
@@ -335,10 +336,16 @@ static int give_sockets(const struct worker *worker, weir_reader *reader,
 static int give_way(struct worker *worker, weir_reader *reader,
                     weir_writer *writer)
 {
+    struct weir_timeout limit;
+
     worker->has_successor = true;
-    if (give_sockets(worker, reader, writer) < 0) {
+    weir_timeout_begin(worker->loop, &limit, READY_S * UINT64_C(1000000000));
+    const ssize_t err =
+        weir_timeout_end(&limit, give_sockets(worker, reader, writer));
+    if (err < 0) {
         worker->has_successor = false;
-        say("a successor has gone again; this proxy serves on");
+        say("a successor %s; this proxy serves on",
+            err == -ETIMEDOUT ? "was not ready in 30 s" : "has gone again");
         return 0;
     }
     say("another proxy serves; this one ends with its connections");

@@ -97,52 +97,44 @@ bool posting_has_token(const char *head, size_t len, const char *token)
     return differs == 0;
 }
 
-/* Bytes of the body; SIZE_MAX: they are not known, or too many. */
-static size_t length_of(const char *head, size_t len)
+#define NO_LENGTH UINT64_MAX
+
+/* Bytes of the body; NO_LENGTH: the head does not say them. */
+static uint64_t length_of(const char *head, size_t len)
 {
     const char *fields = memchr(head, '\n', len);
     struct http_head_reader reader;
     size_t at = 0;
 
     if (!fields) {
-        return SIZE_MAX;
+        return NO_LENGTH;
     }
     fields++;
     http_head_begin_fields(&reader, 1);
     const int used = http_head_read(&reader, (const uint8_t *)fields,
                                     len - (size_t)(fields - head), &at);
     return used >= 0 && reader.state == HTTP_HEAD_DONE &&
-                   reader.head.has_length && !reader.head.has_coding &&
-                   reader.head.length <= COMMAND_LINE_MAX
-               ? (size_t)reader.head.length
-               : SIZE_MAX;
+                   reader.head.has_length && !reader.head.has_coding
+               ? reader.head.length
+               : NO_LENGTH;
 }
 
 /* ---- the command ---- */
 
-const char *posting_do(struct worker *worker, weir_reader *reader,
-                       const char *head, size_t len, FILE *out)
+/* Carries out a line, and returns the line of the status. */
+static const char *carry_out(struct worker *worker,
+                             const struct posting *posting, const char *line,
+                             size_t size, FILE *out)
 {
-    char line[COMMAND_LINE_MAX];
-    struct weir_timeout limit;
-    size_t size = length_of(head, len);
+    struct weir_address peer = {.len = 0};
+    char text[WEIR_ADDRESS_TEXT_SIZE] = "";
+    char who[WEIR_ADDRESS_TEXT_SIZE + 16];
 
-    if (size == SIZE_MAX) {
-        fprintf(out, "a command is a body with a length of %u at most\n",
-                COMMAND_LINE_MAX);
-        return "413 Content Too Large";
-    }
-    weir_timeout_begin(worker->loop, &limit, REQUEST_NS);
-    const ssize_t n =
-        weir_timeout_end(&limit, weir_reader_readexactly(reader, line, size));
-    if (n < 0 || (size_t)n != size) {
-        fputs("the body has not come\n", out);
-        return "408 Request Timeout";
-    }
-    while (size > 0 && (line[size - 1] == '\n' || line[size - 1] == '\r')) {
-        size--;
-    }
-    switch (control_do(worker, "HTTP", line, size, out)) {
+    weir_transport_get_peername(posting->transport, &peer);
+    snprintf(who, sizeof(who), "HTTP, %s",
+             weir_address_format(&peer, text, sizeof(text)));
+    const struct control_sender sender = {who, posting->transport};
+    switch (control_do(worker, &sender, line, size, out)) {
     case CONTROL_DONE:
         return "200 OK";
     case CONTROL_WRONG:
@@ -150,4 +142,31 @@ const char *posting_do(struct worker *worker, weir_reader *reader,
     default:
         return "409 Conflict";
     }
+}
+
+const char *posting_do(struct worker *worker, const struct posting *posting,
+                       FILE *out)
+{
+    char line[COMMAND_LINE_MAX];
+    struct weir_timeout limit;
+    const uint64_t length = length_of(posting->head, posting->len);
+    size_t size = (size_t)length;
+
+    if (length > COMMAND_LINE_MAX) {
+        fprintf(out, "a command is a body with a length of %u at most\n",
+                COMMAND_LINE_MAX);
+        return length == NO_LENGTH ? "411 Length Required"
+                                   : "413 Content Too Large";
+    }
+    weir_timeout_begin(worker->loop, &limit, REQUEST_NS);
+    const ssize_t n = weir_timeout_end(
+        &limit, weir_reader_readexactly(posting->reader, line, size));
+    if (n < 0 || (size_t)n != size) {
+        fputs("the body has not come\n", out);
+        return "408 Request Timeout";
+    }
+    while (size > 0 && (line[size - 1] == '\n' || line[size - 1] == '\r')) {
+        size--;
+    }
+    return carry_out(worker, posting, line, size, out);
 }

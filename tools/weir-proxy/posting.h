@@ -21,9 +21,17 @@ char *posting_read_token(const char *path, char *why);
 /* Has the head of a request this token? */
 bool posting_has_token(const char *head, size_t len, const char *token);
 
+/* A request, and its connection. */
+struct posting {
+    weir_reader *reader;
+    weir_transport *transport;
+    const char *head;
+    size_t len;
+};
+
 /* Carries out the command that follows the head, in a task, and writes the
  * answer to @out; the line of its status. */
-const char *posting_do(struct worker *worker, weir_reader *reader,
-                       const char *head, size_t len, FILE *out);
+const char *posting_do(struct worker *worker, const struct posting *posting,
+                       FILE *out);
 
 #endif
