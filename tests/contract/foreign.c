@@ -104,6 +104,7 @@ static struct {
     X(weir_upstream_remove, world.upstream)                                    \
     X(weir_upstream_set_draining, world.upstream, true)                        \
     X(weir_upstream_slot_end, world.slot, 0)                                   \
+    X(weir_upstreams_retire, world.upstreams)                                  \
     X(weir_upstreams_free, world.upstreams)
 #else
 #define FOREIGN_PROXY_CALLS(X)
