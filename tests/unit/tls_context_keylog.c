@@ -90,8 +90,9 @@ static void keylog_expect_13(bool early)
     keylog_expect("SERVER_HANDSHAKE_TRAFFIC_SECRET", 32);
     keylog_expect("CLIENT_TRAFFIC_SECRET_0", 32);
     keylog_expect("SERVER_TRAFFIC_SECRET_0", 32);
-    expect_eq(server_log.count, 4);
-    /* A client's wolfSSL makes it at once, for it keeps what tickets need. */
+    /* A server's wolfSSL makes no secret for exports unless it is asked. */
+    const bool is_lazy = strcmp(wr_tls_backend_get()->name, "wolfSSL") == 0;
+    expect_eq(server_log.count, is_lazy ? 4 : 5);
     cr_assert_not_null(keylog_find(&client_log, "EXPORTER_SECRET"));
     expect_eq(client_log.count, 5);
 }
