@@ -283,6 +283,62 @@ BOTH(a_server_shows_another_certificate)
     backend_pair_end(&pair);
 }
 
+/* A text of the server's certificate @count times, and its key. */
+static struct wr_tls_credential *long_chain(size_t count)
+{
+    static char text[8 << 10];
+    struct wr_tls_credential *credential = NULL;
+    char path[4096];
+    backend_file("ecdsa", "pem", path, sizeof(path));
+    FILE *file = fopen(path, "re");
+    cr_assert_not_null(file, "%s", path);
+    const size_t len = fread(text, 1, sizeof(text), file);
+    fclose(file);
+    uint8_t *all = malloc(count * len);
+    cr_assert_not_null(all);
+    for (size_t i = 0; i < count; i++) {
+        memcpy(all + i * len, text, len);
+    }
+    cr_assert_eq(wr_tls_openssl.credential_new(&credential), 0);
+    cr_assert_eq(
+        wr_tls_openssl.credential_use_chain(credential, all, count * len), 0);
+    free(all);
+    backend_file("ecdsa", "key", path, sizeof(path));
+    file = fopen(path, "re");
+    cr_assert_not_null(file, "%s", path);
+    const size_t size = fread(text, 1, sizeof(text), file);
+    fclose(file);
+    cr_assert_eq(wr_tls_openssl.credential_use_key(credential,
+                                                   (const uint8_t *)text, size),
+                 0);
+    cr_assert_eq(wr_tls_openssl.credential_check(credential), 0);
+    return credential;
+}
+
+BOTH(certificates_of_a_peer_have_64_kib_at_most)
+{
+    options_reset(version);
+    pair_open();
+    backend_connect(&pair);
+    const size_t leaf = pair.client.leaf_size + 3; /* and its length */
+    backend_pair_close(&pair);
+
+    for (int i = 0; i < 2; i++) {
+        const size_t count = (i == 0 ? 60u : 66u) * 1024 / leaf;
+        struct wr_tls_credential *credential = long_chain(count);
+        pair_open();
+        cr_assert_eq(wr_tls_openssl.show(&pair.server.conn, credential, NULL),
+                     0);
+        backend_step(&pair.client);
+        backend_exchange(&pair);
+        expect_eq(pair.client.judged, i == 0, "%zu certificates", count);
+        expect_eq(pair.client.result,
+                  i == 0 ? WR_TLS_STEP_WANTS : WR_TLS_STEP_FAILED);
+        backend_pair_close(&pair);
+        wr_tls_openssl.credential_free(credential);
+    }
+}
+
 /* ---- refusals ---- */
 
 BOTH(a_server_without_a_common_protocol_says_so)

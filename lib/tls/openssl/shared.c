@@ -25,6 +25,8 @@
 #define SHARED_GROUPS_MAX 8
 /* RSA of 2048 bits, curves of 224, no SHA-1. */
 #define SHARED_SECURITY_LEVEL 2
+/* The most bytes of a message of certificates, as with wolfSSL. */
+#define SHARED_CHAIN_BYTES (64 << 10)
 
 /* The algorithms of a peer's signatures: those of weir's rules for certificates
  * (lib/x509/strength.h). */
@@ -222,6 +224,7 @@ static void shared_use_options(SSL_CTX *ctx)
                                 SSL_MODE_ENABLE_PARTIAL_WRITE);
     SSL_CTX_set_mode(ctx, SSL_MODE_AUTO_RETRY | SSL_MODE_NO_AUTO_CHAIN);
     SSL_CTX_set_read_ahead(ctx, 0);
+    SSL_CTX_set_max_cert_list(ctx, SHARED_CHAIN_BYTES);
 #ifdef SSL_OP_NO_RX_CERTIFICATE_COMPRESSION
     /* A few bytes of a peer could become many. */
     SSL_CTX_set_options(ctx, SSL_OP_NO_RX_CERTIFICATE_COMPRESSION |
