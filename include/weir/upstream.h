@@ -464,9 +464,10 @@ WEIR_API void *weir_upstream_get_user(const weir_upstream *upstream);
 
 /** Facts about an upstream, for metrics. Counts are this set's: add those of
  * all sets up. With each_address they are those of all addresses together, and
- * of those that were removed. State, errors, status and alerts are those of all
- * sets with the same weir_upstreams_shared, and so is whether it is being
- * checked. */
+ * of those that were removed; the error, the status and the alerts are those of
+ * one that has failed. State, errors, status and alerts are those of all sets
+ * with the same weir_upstreams_shared, and so is whether it is being checked.
+ */
 struct weir_upstream_info {
     size_t size;
     /** Its state. */

@@ -189,6 +189,20 @@ def test_a_name_keeps_its_addresses_when_the_configuration_is_read_again():
         equal(counts(these), {"127.0.0.11": 10}, "connections")
 
 
+def test_the_address_that_is_in_use_is_said():
+    def make():
+        return Checked(GOOD)
+    with pods(["127.0.0.11", "127.0.0.12"], "--balance", "first", "--check",
+              "http", "--check", "50ms", "--check-rise", "1", "--check-fall",
+              "1", make=make) as (proxy, these, _):
+        use(proxy, 2)
+        these.all["127.0.0.11"].answer = BAD
+        at = rf"target tcp://{NAME}:{these.port} at "
+        matches(told(proxy, "is in use"),
+                rf"{at}127\.0\.0\.12:\d+ is in use instead of "
+                rf"{at[7:]}127\.0\.0\.11:\d+")
+
+
 def test_clients_wait_for_the_first_answer():
     with contextlib.ExitStack() as stack:
         these = Pods(stack, lambda: Server(echo))

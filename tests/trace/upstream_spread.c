@@ -333,6 +333,7 @@ UNIT(upstream_spread, each_is_checked)
     expect_eq(weir_upstream_get_info(second, &info), 0);
     expect_eq(info.state, WEIR_UPSTREAM_DOWN);
     expect_gt(info.check_error_count, 3, "its counts are kept");
+    expect_eq(ups_info(3).last_err, -ECONNREFUSED, "of the name, too");
 }
 
 /* Steps of a dialogue, a place of its own, and a user: what a plan points to is

@@ -92,7 +92,7 @@ struct route {
     const struct config_route *config;
     weir_upstreams *upstreams;
     bool *was_down; /* of each target, by its checks, since it was up last */
-    const struct config_target *in_use; /* with balance first; NULL: none yet */
+    char *in_use; /* the name of the upstream, with balance first; NULL: none */
     struct cuts cuts;
     struct target_tally **past; /* of each target: of sets before this one */
     struct order **orders;      /* about each target, by operators */

@@ -205,21 +205,21 @@ static void tell_change(void *arg, weir_upstream *upstream,
         weir_upstream_get_name(upstream), word_of(state), why);
 }
 
-/* Another target is the one that balance first uses: the first thread says it,
- * but for the first one, which is no change. */
+/* Another target, or another address of one, is what balance first uses: the
+ * first thread says it, but for the first one, which is no change. */
 static void tell_in_use(void *arg, weir_upstream *upstream)
 {
     struct route *route = arg;
-    const struct config_target *target = weir_upstream_get_user(upstream);
-    const struct config_target *before = route->in_use;
+    const char *name = weir_upstream_get_name(upstream);
+    char *before = route->in_use;
     char whose[256];
 
-    route->in_use = target;
-    if (before && before != target && says_changes(route)) {
+    route->in_use = strdup(name);
+    if (before && strcmp(before, name) != 0 && says_changes(route)) {
         say("%s: target %s is in use instead of %s",
-            describe(route, whose, sizeof(whose)), target->at.text,
-            before->at.text);
+            describe(route, whose, sizeof(whose)), name, before);
     }
+    free(before);
 }
 
 /* A check could not be made. All targets lack the same as a rule: one line a

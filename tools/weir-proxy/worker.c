@@ -560,6 +560,7 @@ static void free_services(struct services *services)
         for (size_t j = 0; service->routes && j < service->config->route_count;
              j++) {
             free(service->routes[j].was_down);
+            free(service->routes[j].in_use);
             free(service->routes[j].past);
         }
         free(service->routes);

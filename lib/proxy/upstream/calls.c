@@ -178,6 +178,12 @@ static void calls_add_info(struct weir_upstream_info *info,
 
     wr_assert(!member->is_removed);
     info->up_count += its.state == WEIR_UPSTREAM_UP;
+    if (info->last_err == 0) { /* that of the first that has failed */
+        info->last_err = its.last_err;
+        info->check_status = its.check_status;
+        info->check_alert = its.check_alert;
+        info->connect_alert = its.connect_alert;
+    }
     info->active_count += its.active_count;
     info->is_being_checked |= its.is_being_checked;
     info->chosen_count += its.chosen_count;
