@@ -104,26 +104,24 @@ static bool constraint_has_mail(struct wr_bytes base, struct wr_bytes name,
 static bool constraint_has(uint8_t tag, struct wr_bytes base,
                            struct wr_bytes name, bool is_permitted)
 {
-    enum wr_x509_directory_match match = WR_X509_DIRECTORY_OTHER;
-
     switch (tag) {
     case WR_X509_NAME_TAG_DNS:
         return constraint_has_dns(base, name, is_permitted);
     case WR_X509_NAME_TAG_IP:
         return constraint_has_ip(base, name);
-    case WR_X509_NAME_TAG_EMAIL:
-        return constraint_has_mail(base, name, is_permitted);
     default:
-        wr_assert(tag == WR_X509_NAME_TAG_DIRECTORY);
-        if (wr_x509_directory_is_good(base) &&
-            wr_x509_directory_is_good(name)) {
-            match = wr_x509_directory_compare(base, name);
-        } else {
-            match = WR_X509_DIRECTORY_UNSURE;
-        }
-        return is_permitted ? match == WR_X509_DIRECTORY_WITHIN
-                            : match != WR_X509_DIRECTORY_OTHER;
+        wr_assert(tag == WR_X509_NAME_TAG_EMAIL);
+        return constraint_has_mail(base, name, is_permitted);
     }
+}
+
+static enum wr_x509_directory_match
+constraint_match(struct wr_bytes base, struct wr_bytes name, size_t *budget)
+{
+    wr_assert(base.data && name.data);
+    return wr_x509_directory_is_good(base) && wr_x509_directory_is_good(name)
+               ? wr_x509_directory_compare(base, name, budget)
+               : WR_X509_DIRECTORY_UNSURE;
 }
 
 static bool constraint_knows(uint8_t tag)
@@ -138,16 +136,6 @@ struct constraint_lists {
     size_t *budget;
 };
 
-/* False: the budget is used up. */
-static bool constraint_pay(size_t *budget, size_t cost)
-{
-    const bool is_enough = cost <= *budget;
-
-    wr_assert(cost > 0);
-    *budget = is_enough ? *budget - cost : 0;
-    return is_enough;
-}
-
 /* Whether there are trees of the tag, and whether the name is in one of
  * them. */
 struct constraint_found {
@@ -155,6 +143,24 @@ struct constraint_found {
     bool is_within;
     bool is_broke; /* the budget is used up: neither is known */
 };
+
+/* A name is compared with one tree more, of its tag. */
+static void constraint_compare(struct constraint_found *found, uint8_t tag,
+                               struct wr_bytes base, struct wr_bytes name,
+                               bool is_permitted, size_t *budget)
+{
+    wr_assert(!found->is_broke);
+    found->has_trees = true;
+    if (tag == WR_X509_NAME_TAG_DIRECTORY) {
+        const enum wr_x509_directory_match match =
+            constraint_match(base, name, budget);
+        found->is_broke = match == WR_X509_DIRECTORY_MANY;
+        found->is_within |= is_permitted ? match == WR_X509_DIRECTORY_WITHIN
+                                         : match != WR_X509_DIRECTORY_OTHER;
+    } else if (constraint_knows(tag)) {
+        found->is_within |= constraint_has(tag, base, name, is_permitted);
+    }
+}
 
 static struct constraint_found
 constraint_find(struct wr_bytes trees, uint8_t tag, struct wr_bytes name,
@@ -170,13 +176,10 @@ constraint_find(struct wr_bytes trees, uint8_t tag, struct wr_bytes name,
         const bool is_one =
             wr_der_take_any(&tree, &base_tag, &base) && base_tag == tag;
         const size_t bytes = is_one ? name.size + base.size : 0;
-        found.is_broke = !constraint_pay(budget, 1 + bytes / 64);
-        if (!is_one || found.is_broke) {
-            continue;
+        found.is_broke = !wr_x509_budget_pay(budget, 1 + bytes / 64);
+        if (is_one && !found.is_broke) {
+            constraint_compare(&found, tag, base, name, is_permitted, budget);
         }
-        found.has_trees = true;
-        found.is_within |= constraint_knows(tag) &&
-                           constraint_has(tag, base, name, is_permitted);
     }
     return found;
 }

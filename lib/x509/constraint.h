@@ -22,8 +22,8 @@ enum wr_x509_constraint {
 
 /* Applies the constraints of @authority (it must have some) to all names of
  * @x509. A peer chooses the number of both, so each tree that a name meets
- * takes 1 from *budget, and names that are compared 1 more for each 64 bytes.
- */
+ * takes 1 from *budget, and names that are compared 1 more for each 64 bytes;
+ * directory names take what their attributes cost (directory.h) besides. */
 enum wr_x509_constraint
 wr_x509_constraint_check(const struct wr_x509 *authority,
                          const struct wr_x509 *x509, size_t *budget);

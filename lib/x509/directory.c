@@ -175,17 +175,35 @@ directory_compare_attributes(const struct wr_x509_attribute *a,
                                                       : WR_X509_DIRECTORY_OTHER;
 }
 
+bool wr_x509_budget_pay(size_t *budget, size_t cost)
+{
+    const bool is_enough = cost <= *budget;
+
+    wr_assert(cost > 0);
+    *budget = is_enough ? *budget - cost : 0;
+    return is_enough;
+}
+
+static bool directory_pay(const struct wr_x509_attribute *a,
+                          const struct wr_x509_attribute *b, size_t *budget)
+{
+    return wr_x509_budget_pay(budget, 1 + (a->value.size + b->value.size) / 64);
+}
+
 /* The best match of @a in a set of @name; @first is the set's first
  * attribute. */
 static enum wr_x509_directory_match
 directory_find(const struct wr_x509_attribute *a, struct wr_x509_directory name,
-               const struct wr_x509_attribute *first)
+               const struct wr_x509_attribute *first, size_t *budget)
 {
     struct wr_x509_attribute b = *first;
     enum wr_x509_directory_match best = WR_X509_DIRECTORY_OTHER;
 
     wr_assert(first->is_next_set);
     for (;;) {
+        if (!directory_pay(a, &b, budget)) {
+            return WR_X509_DIRECTORY_MANY;
+        }
         const enum wr_x509_directory_match match =
             directory_compare_attributes(a, &b);
         best = match > best ? match : best;
@@ -196,7 +214,8 @@ directory_find(const struct wr_x509_attribute *a, struct wr_x509_directory name,
 }
 
 enum wr_x509_directory_match wr_x509_directory_compare(struct wr_bytes base,
-                                                       struct wr_bytes name)
+                                                       struct wr_bytes name,
+                                                       size_t *budget)
 {
     struct wr_x509_directory bases;
     struct wr_x509_directory names;
@@ -206,7 +225,8 @@ enum wr_x509_directory_match wr_x509_directory_compare(struct wr_bytes base,
 
     wr_x509_directory_open(&bases, base);
     wr_x509_directory_open(&names, name);
-    while (wr_x509_directory_next(&bases, &a)) {
+    while (worst != WR_X509_DIRECTORY_OTHER &&
+           wr_x509_directory_next(&bases, &a)) {
         if (a.is_next_set) {
             names.set.size = 0; /* skip the rest of the last set */
             if (!wr_x509_directory_next(&names, &b)) {
@@ -214,7 +234,10 @@ enum wr_x509_directory_match wr_x509_directory_compare(struct wr_bytes base,
             }
         }
         const enum wr_x509_directory_match match =
-            directory_find(&a, names, &b);
+            directory_find(&a, names, &b, budget);
+        if (match == WR_X509_DIRECTORY_MANY) {
+            return match;
+        }
         worst = match < worst ? match : worst;
     }
     return worst;

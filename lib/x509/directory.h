@@ -46,12 +46,21 @@ enum wr_x509_directory_match {
     WR_X509_DIRECTORY_OTHER,
     WR_X509_DIRECTORY_UNSURE, /* the spelling cannot be compared */
     WR_X509_DIRECTORY_WITHIN,
+    WR_X509_DIRECTORY_MANY, /* more comparisons than the budget allows */
 };
 
 /* Whether @name is @base or below it, i.e. begins with the sets of @base; both
  * are well-formed. ASCII is compared without regard to case and to the number
- * of blanks. */
+ * of blanks.
+ *
+ * Each attribute of a set is compared with each of the other set, so a peer can
+ * make this take long: two attributes that are compared take 1 from *budget,
+ * and 1 more for each 64 bytes of their values. */
 enum wr_x509_directory_match wr_x509_directory_compare(struct wr_bytes base,
-                                                       struct wr_bytes name);
+                                                       struct wr_bytes name,
+                                                       size_t *budget);
+
+/* Takes the cost of a comparison from a budget. False: it is used up. */
+WEIR_MUST_USE bool wr_x509_budget_pay(size_t *budget, size_t cost);
 
 #endif

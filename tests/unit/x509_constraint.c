@@ -204,6 +204,68 @@ UNIT(x509_constraint, a_comparison_takes_from_the_budget)
     }
 }
 
+/* A name of one set with @count attributes, of which none is in a set of
+ * another @letter. */
+static struct wr_bytes set_write(uint8_t *to, size_t count, char letter)
+{
+    const size_t one = 13;
+    const size_t size = count * one;
+    const uint8_t head[] = {
+        0x30, 0x82, (uint8_t)((size + 4) >> 8), (uint8_t)(size + 4),
+        0x31, 0x82, (uint8_t)(size >> 8),       (uint8_t)size};
+    memcpy(to, head, sizeof(head));
+    for (size_t i = 0; i < count; i++) {
+        const uint8_t pair[] = {0x30, 11, 6, 3, 0x55, 4, 0x0a, 0x0c, 4};
+        uint8_t *at = to + sizeof(head) + i * one;
+        memcpy(at, pair, sizeof(pair));
+        memset(at + sizeof(pair), letter, 4);
+    }
+    return (struct wr_bytes){to, sizeof(head) + size};
+}
+
+/* Each attribute of a set is compared with each of the other one: a tenth of a
+ * million times where both have 320 of them, which 4 KiB hold. */
+UNIT(x509_constraint, attributes_of_a_set_take_from_the_budget)
+{
+    enum { COUNT = 320, SIZE = 8 + COUNT * 13 };
+    static uint8_t subject[SIZE];
+    static uint8_t trees[12 + SIZE];
+    struct wr_bytes base = set_write(trees + 12, COUNT, 'a');
+    const size_t sizes[] = {base.size, base.size + 4, base.size + 8};
+    const uint8_t tags[] = {DIRECTORY, 0x30, 0xa1};
+    for (size_t i = 0; i < 3; i++) {
+        uint8_t *head = trees + 8 - 4 * i;
+        head[0] = tags[i];
+        head[1] = 0x82;
+        head[2] = (uint8_t)(sizes[i] >> 8);
+        head[3] = (uint8_t)sizes[i];
+    }
+    const struct wr_x509 authority = {.constraints = {trees, sizeof(trees)}};
+    const struct wr_x509 x509 = {.subject = set_write(subject, COUNT, 'b')};
+    /* The first attribute of the set decides that the name is outside. */
+    const size_t cost = 1 + 2 * base.size / 64 + COUNT;
+    size_t budget = cost;
+    expect_eq(wr_x509_constraint_check(&authority, &x509, &budget),
+              WR_X509_CONSTRAINT_KEPT);
+    expect_eq(budget, 0);
+    for (size_t less = 1; less < COUNT; less += 7) {
+        budget = cost - less;
+        expect_eq(wr_x509_constraint_check(&authority, &x509, &budget),
+                  WR_X509_CONSTRAINT_MANY);
+        expect_eq(budget, 0);
+    }
+
+    /* The last one of the name is in each of them: all are compared. */
+    memset(subject + SIZE - 4, 'a', 4);
+    budget = SIZE_MAX;
+    expect_eq(wr_x509_constraint_check(&authority, &x509, &budget),
+              WR_X509_CONSTRAINT_BROKEN);
+    expect_eq(SIZE_MAX - budget, 1 + 2 * base.size / 64 + COUNT * COUNT);
+    budget = COUNT * COUNT;
+    expect_eq(wr_x509_constraint_check(&authority, &x509, &budget),
+              WR_X509_CONSTRAINT_MANY);
+}
+
 /* Makes the Turkish locale in a folder, for this process alone. */
 static bool speak_turkish(void)
 {
