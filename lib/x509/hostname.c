@@ -63,33 +63,47 @@ static bool hostname_is_wildcard(const char *name, size_t len)
     return len > 2 && name[0] == '*' && name[1] == '.';
 }
 
-bool wr_x509_hostname_matches(const char *host, const char *name, size_t len)
+/* True if @host has a form in which it can be compared: a name, and no literal
+ * address. */
+static bool hostname_is_name(const char *host, size_t len)
 {
     uint8_t ip[WR_X509_IP_SIZE];
+
+    wr_assert(len > 0);
+    return hostname_count_labels(host, len) > 0 &&
+           wr_x509_hostname_read_ip(host, ip) == 0;
+}
+
+/* A peer chooses how many names there are: bytes are compared first, and forms
+ * only where they are the same. */
+bool wr_x509_hostname_matches(const char *host, const char *name, size_t len)
+{
+    const char *compared = host;
     size_t host_len = strlen(host);
 
     wr_assert(name || len == 0);
     if (host_len > 0 && host[host_len - 1] == '.') {
         host_len--;
     }
-    if (hostname_count_labels(host, host_len) == 0 ||
-        wr_x509_hostname_read_ip(host, ip) > 0) {
-        return false;
-    }
-    if (hostname_is_wildcard(name, len)) {
-        const char *rest = memchr(host, '.', host_len);
-        name += 1; /* its dot */
-        len -= 1;
-        if (!rest ||
-            hostname_count_labels(name + 1, len - 1) < HOSTNAME_LABELS_LEAST) {
+    const size_t whole = host_len;
+    const bool is_wildcard = hostname_is_wildcard(name, len);
+    if (is_wildcard) {
+        compared = memchr(host, '.', host_len);
+        if (!compared) {
             return false;
         }
-        host_len -= (size_t)(rest - host);
-        host = rest;
-    } else if (hostname_count_labels(name, len) == 0) {
+        host_len -= (size_t)(compared - host);
+        name += 1; /* from its dot on */
+        len -= 1;
+    }
+    if (len == 0 || host_len != len ||
+        !wr_x509_hostname_is_same(compared, name, len)) {
         return false;
     }
-    return host_len == len && wr_x509_hostname_is_same(host, name, len);
+    const size_t labels =
+        hostname_count_labels(name + is_wildcard, len - is_wildcard);
+    return labels >= (is_wildcard ? HOSTNAME_LABELS_LEAST : 1) &&
+           hostname_is_name(host, whole);
 }
 
 size_t wr_x509_hostname_read_ip(const char *host, uint8_t ret[WR_X509_IP_SIZE])

@@ -278,12 +278,24 @@ static bool path_find_anchor(struct wr_x509_path *path)
     return false;
 }
 
-static bool path_has(const struct wr_x509_path *path,
-                     const struct wr_x509 *x509)
+/* Finds those that were sent twice, once for the search. */
+static void path_find_copies(struct wr_x509_path *path)
+{
+    wr_assert(path->sent_count <= WR_X509_CHAIN_MAX);
+    for (uint32_t i = 0; i < path->sent_count; i++) {
+        uint32_t first = 0;
+        while (!wr_der_is_equal(&path->sent[first].der, &path->sent[i].der)) {
+            first++;
+        }
+        path->firsts[i] = first;
+    }
+}
+
+static bool path_has(const struct wr_x509_path *path, uint32_t place)
 {
     wr_assert(path->length > 0);
     for (uint32_t i = 0; i < path->length; i++) {
-        if (wr_der_is_equal(&path_at(path, i)->der, &x509->der)) {
+        if (path->firsts[path->steps[i]] == path->firsts[place]) {
             return true;
         }
     }
@@ -300,9 +312,9 @@ static uint32_t path_next_issuer(struct wr_x509_path *path, uint32_t place)
     wr_assert(place <= path->sent_count);
     for (; place < path->sent_count; place++) {
         const struct wr_x509 *issuer = &path->sent[place];
-        if (!issuer->der.data ||
-            !wr_der_is_equal(&issuer->subject, &child->issuer) ||
-            path_has(path, issuer)) {
+        path->looks++;
+        if (!issuer->der.data || path_has(path, place) ||
+            !wr_der_is_equal(&issuer->subject, &child->issuer)) {
             continue;
         }
         if (wr_x509_rules_check(&path->rules, issuer, false, &reason)) {
@@ -359,9 +371,11 @@ bool wr_x509_path_find(struct wr_x509_path *path)
     path->rank = PATH_NOTHING;
     path->links = 0;
     path->cost = 0;
+    path->looks = 0;
     path->names_left = PATH_NAMES_MAX;
     path->length = 1;
     path->steps[0] = 0;
+    path_find_copies(path);
     if (!wr_x509_rules_check(&path->rules, path->sent, true, &path->reason)) {
         path->wrong = path->sent;
         return false;

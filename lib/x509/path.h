@@ -34,13 +34,15 @@ struct wr_x509_path {
     void *user;
 
     /* Written here. */
-    uint32_t steps[WR_X509_CHAIN_MAX]; /* indexes in @sent, the leaf first */
+    uint32_t firsts[WR_X509_CHAIN_MAX]; /* the first one with the same bytes */
+    uint32_t steps[WR_X509_CHAIN_MAX];  /* indexes in @sent, the leaf first */
     uint32_t length;
     struct wr_x509_reason reason; /* why no path was found */
     const struct wr_x509 *wrong;  /* the certificate of the reason */
     uint32_t rank;                /* how far the best failed path got */
     uint32_t links;               /* number of verified links */
     uint32_t cost;                /* what they cost; see path.c */
+    uint32_t looks;               /* how often one was looked at as an issuer */
     size_t names_left;            /* comparisons of names; see constraint.h */
 };
 

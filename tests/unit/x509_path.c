@@ -206,6 +206,62 @@ UNIT(x509_path, verifies_fewer_links_by_keys_that_take_longer)
     expect_path("01234");
 }
 
+/* A number below @limit that follows from the one before. */
+static uint32_t path_draw(uint32_t *state, uint32_t limit)
+{
+    *state = *state * 1664525u + 1013904223u;
+    return (*state >> 16) % limit;
+}
+
+/* Certificates that issued each other in all ways, by chance, under two anchors
+ * with a name of theirs: whatever a stranger sends, a certificate is looked at
+ * once for each of 17 verified ones. */
+UNIT(x509_path, looks_at_a_limited_number_of_issuers)
+{
+    uint32_t state = 1;
+    uint32_t most = 0;
+    for (uint32_t round = 0; round < 20000; round++) {
+        char list[3 * SENT_MAX + 1] = "";
+        const uint32_t letters = 1 + path_draw(&state, 4);
+        for (uint32_t i = 0; i < SENT_MAX; i++) {
+            list[3 * i] = (char)('a' + path_draw(&state, letters));
+            list[3 * i + 1] = (char)('a' + path_draw(&state, letters));
+            list[3 * i + 2] = i + 1 < SENT_MAX ? ' ' : '\0';
+        }
+        path_open(list, "aa ba");
+        const uint32_t bad = path_draw(&state, 4);
+        for (uint32_t i = 0; i < SENT_MAX * (SENT_MAX + 2u); i++) {
+            answers[i / (SENT_MAX + 2)][i % (SENT_MAX + 2)] =
+                i % (SENT_MAX + 2) >= SENT_MAX || path_draw(&state, 4) < bad
+                    ? WEIR_ETLSBADCERT
+                    : 0;
+        }
+        cr_assert_not(wr_x509_path_find(&path));
+        expect_leq(path.links, 16);
+        expect_leq(path.looks, 17 * SENT_MAX);
+        most = path.looks > most ? path.looks : most;
+    }
+    expect_gt(most, 8 * SENT_MAX, "the worst is not tried: %u", most);
+
+    path_open("aa aa aa aa aa aa aa aa aa aa", "");
+    cr_assert_not(wr_x509_path_find(&path));
+    expect_eq(path.looks, 137);
+}
+
+UNIT(x509_path, one_that_was_sent_twice_stands_once_in_a_path)
+{
+    path_open("ab bb bb br", "rr");
+    bytes[2] = bytes[1];
+    for (uint32_t i = 1; i < 3; i++) {
+        answers[i][3] = WEIR_ETLSBADCERT;
+    }
+    expect_path("03");
+    answers[0][3] = WEIR_ETLSBADCERT;
+    cr_assert_not(wr_x509_path_find(&path));
+    /* The leaf by each copy and by the last one, then that by both copies. */
+    expect_eq(path.links, 5);
+}
+
 UNIT(x509_path, says_how_far_it_came)
 {
     path_open("ab bc", "rr");
