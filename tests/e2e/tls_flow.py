@@ -74,6 +74,53 @@ def test_gnutls_changes_its_keys_and_asks_for_ours_while_data_flows():
             end_well(client, weir)
 
 
+def changes_of(path):
+    """How often the peer and openssl, whose messages these are, have changed
+    their keys."""
+    with open(path, encoding="ascii") as file:
+        messages = file.read()
+    return tuple(messages.count(way + KEY_UPDATE) for way in ("<<<", ">>>"))
+
+
+def test_weir_changes_its_keys_after_many_records_and_openssl_reads_on():
+    # The number is 2^24 where no test has set a smaller one.
+    with WeirServer("take", "good", "records=100",
+                    stdin=subprocess.PIPE) as weir, scratch() as place:
+        with s_client(weir.port, "-msg", "-msgfile",
+                      f"{place}/messages") as client:
+            weir.hear_open()
+            pass_on(weir, client, text_of(FLOW))
+            sent, _ = changes_of(f"{place}/messages")
+            assert sent >= 10, f"{sent} changes of weir's keys while it sends"
+            pass_on(client, weir, text_of(FLOW))
+            pass_on(weir, client, SMALL)
+            end_well(client, weir)
+        ours, theirs = changes_of(f"{place}/messages")
+        assert ours >= sent + 10, f"{ours} changes of weir's keys while it reads"
+        assert theirs >= 10, f"{theirs} changes of openssl's keys, for which weir asked"
+
+
+def test_weir_changes_its_keys_after_many_records_and_gnutls_reads_on():
+    with WeirServer("take", "good", "records=100",
+                    stdin=subprocess.PIPE) as weir:
+        with gnutls_cli(weir.port) as client:
+            weir.hear_open()
+            pass_on(weir, client, text_of(FLOW_GNUTLS))
+            pass_on(client, weir, text_of(2 << 20))
+            pass_on(weir, client, SMALL)
+            end_well(client, weir)
+
+
+def test_the_keys_of_tls_12_serve_for_any_number_of_records():
+    with WeirServer("take", "good", "records=100",
+                    stdin=subprocess.PIPE) as weir:
+        with s_client(weir.port, openssl_version("1.2")) as client:
+            weir.hear_open("1.2")
+            pass_on(weir, client, text_of(FLOW))
+            pass_on(client, weir, text_of(FLOW))
+            end_well(client, weir)
+
+
 # ---- ends ----
 
 def test_the_rest_arrives_after_our_half_close():

@@ -17,8 +17,11 @@
  * Settings: cert, key, ca (files), alpn, name, host, auth (optional, required),
  * id (CHAIN:KEY, another certificate), min and max (2, 3), strict=1, tickets (a
  * file of keys or "none"), first (a text: ask this before, and resume),
- * export=1 (tell the keys of the label EXPORTER-weir).
+ * export=1 (tell the keys of the label EXPORTER-weir), records (change keys
+ * after as many).
  */
+#include "lib/tls/context/context_impl.h"
+
 #include <weir/error.h>
 #include <weir/stream.h>
 #include <weir/task.h>
@@ -45,6 +48,7 @@ struct peer {
     const char *host;
     const char *first; /* asked by the connection before this one; or NULL */
     uint16_t port;
+    uint32_t records; /* by the same keys; 0: as always */
     struct weir_tls_options options;
     struct weir_tls_settings tls;
     struct weir_tls_identity identities[IDENTITIES_MAX];
@@ -506,6 +510,8 @@ static void set(struct peer *peer, char *word)
         peer->options.max_version = version_of(value);
     } else if (strcmp(word, "strict") == 0) {
         peer->options.refuse_unknown_names = true;
+    } else if (strcmp(word, "records") == 0) {
+        peer->records = (uint32_t)strtoul(value, NULL, 10);
     } else if (strcmp(word, "export") == 0) {
         peer->tls.can_export = true;
     } else if (strcmp(word, "auth") == 0) {
@@ -537,6 +543,9 @@ int main(int argc, char **argv)
                                      sizeof(text));
     if (error < 0) {
         errx(1, "%s: %s", weir_err_name(error), text);
+    }
+    if (peer.records > 0) {
+        peer.tls.context->key_records = peer.records;
     }
     error = weir_run(NULL, puts ? put : is_client ? talk : serve, &peer);
     weir_tls_context_unref(peer.tls.context);

@@ -3,6 +3,7 @@
  * on, keys, sessions and the close in either order.
  * Two engines face each other in memory (tls_rig.h).
  */
+#include "lib/tls/context/context_impl.h"
 #include "tests/unit/tls_inner.h"
 #include "tests/unit/tls_rig.h"
 
@@ -449,6 +450,149 @@ UNIT(tls_engine, keys_are_not_updated_under_tls_12)
     tls_rig_write(&pair.client, "still", 5);
     tls_pair_exchange(&pair, TLS_BYTES);
     tls_rig_expect(&pair.server, "still", 5);
+    tls_pair_disconnect(&pair);
+}
+
+static int engine_changes;
+
+static int engine_count_change(struct wr_tls_conn *conn)
+{
+    engine_changes++;
+    return wr_tls_backend_get()->update_keys(conn);
+}
+
+/* A pair whose client changes its keys after @records of them; the changes are
+ * counted. */
+static void engine_connect_changing(int version, uint32_t records,
+                                    struct wr_tls_backend *counting)
+{
+    static struct tls_rig_options options;
+    options = (struct tls_rig_options){.version = version};
+
+    *counting = *wr_tls_backend_get();
+    counting->update_keys = engine_count_change;
+    engine_changes = 0;
+    tls_rig_init(&pair, &options);
+    pair.client.context->key_records = records;
+    cr_assert_eq(tls_rig_open(&pair, &options), 0);
+    pair.client.engine.conn.backend = counting;
+    tls_side_step(&pair.client);
+    tls_pair_exchange(&pair, TLS_BYTES);
+    cr_assert_eq(pair.client.engine.state, WR_TLS_ENGINE_OPEN);
+}
+
+/* @count records of @len bytes to the other side, which takes them at once. */
+static void engine_send_records(struct tls_side *side, struct tls_side *other,
+                                int count, size_t len)
+{
+    static uint8_t data[1024];
+
+    cr_assert_leq(len, sizeof(data));
+    for (int i = 0; i < count; i++) {
+        tls_rig_fill(data, len, (unsigned)i);
+        tls_rig_write(side, data, len);
+        tls_pair_exchange(&pair, TLS_BYTES);
+        tls_rig_expect(other, data, len);
+    }
+}
+
+UNIT(tls_engine, own_keys_are_changed_after_a_number_of_sealed_records)
+{
+    struct wr_tls_backend counting;
+    engine_connect_changing(13, 3, &counting);
+
+    engine_send_records(&pair.client, &pair.server, 3, 1);
+    expect_eq(engine_changes, 0);
+    engine_send_records(&pair.client, &pair.server, 1, 1);
+    expect_eq(engine_changes, 1);
+    engine_send_records(&pair.client, &pair.server, 6, 1);
+
+    expect_eq(engine_changes, 3);
+    engine_send_records(&pair.server, &pair.client, 2, 1);
+    expect_eq(engine_changes, 3);
+    tls_pair_disconnect(&pair);
+}
+
+UNIT(tls_engine, the_peer_is_asked_for_new_keys_after_a_number_of_records)
+{
+    struct wr_tls_backend counting;
+    engine_connect_changing(13, 3, &counting);
+
+    engine_send_records(&pair.server, &pair.client, 2, 1);
+    expect_eq(engine_changes, 0);
+    engine_send_records(&pair.server, &pair.client, 8, 1);
+
+    expect_eq(engine_changes, 3);
+    engine_send_records(&pair.client, &pair.server, 3, 1);
+    expect_eq(engine_changes, 3);
+    tls_pair_disconnect(&pair);
+}
+
+/* The peer sends no data, but an answer to each change, which is no flood. */
+UNIT(tls_engine, answers_to_own_changes_of_keys_are_no_flood)
+{
+    struct wr_tls_backend counting;
+    engine_connect_changing(13, 1, &counting);
+
+    engine_send_records(&pair.client, &pair.server, 500, 1024);
+
+    expect_eq(engine_changes, 499);
+    expect_eq(wr_tls_engine_get_error(&pair.client.engine), 0);
+    tls_pair_disconnect(&pair);
+}
+
+/* All of it is sealed before the peer takes a byte. */
+UNIT(tls_engine, keys_change_within_the_records_of_one_write)
+{
+    static uint8_t data[40 * WR_TLS_RECORD_MAX];
+    struct wr_tls_backend counting;
+    engine_connect_changing(13, 4, &counting);
+
+    tls_rig_fill(data, sizeof(data), 7);
+    tls_rig_write(&pair.client, data, sizeof(data));
+    expect_eq(engine_changes, 9);
+    tls_pair_exchange(&pair, 1000);
+
+    tls_rig_expect(&pair.server, data, sizeof(data));
+    engine_send_records(&pair.server, &pair.client, 1, 100);
+    tls_pair_disconnect(&pair);
+}
+
+UNIT(tls_engine, keys_are_not_changed_behind_the_close_notify)
+{
+    struct wr_tls_backend counting;
+    engine_connect_changing(13, 3, &counting);
+    expect_eq(wr_tls_engine_close(&pair.client.engine), 0);
+    tls_side_flush(&pair.client);
+    pair.client.wire_len = 0;
+
+    engine_send_records(&pair.server, &pair.client, 10, 1);
+
+    expect_eq(engine_changes, 0);
+    expect_eq(wr_tls_engine_get_error(&pair.client.engine), 0);
+    tls_pair_disconnect(&pair);
+}
+
+UNIT(tls_engine, keys_last_as_long_as_the_connection_with_tls_12)
+{
+    struct wr_tls_backend counting;
+    engine_connect_changing(12, 3, &counting);
+
+    engine_send_records(&pair.client, &pair.server, 10, 1);
+    engine_send_records(&pair.server, &pair.client, 10, 1);
+
+    expect_eq(wr_tls_engine_get_error(&pair.client.engine), 0);
+    expect_gt(engine_changes, 0); /* asked for, and not done */
+    tls_pair_disconnect(&pair);
+}
+
+UNIT(tls_engine, keys_serve_for_2_to_the_24_records)
+{
+    struct tls_rig_options options = {.version = 13};
+    tls_rig_connect(&pair, &options);
+
+    expect_eq(wr_tls_context_get_key_records(pair.client.context), 1u << 24);
+    expect_eq(pair.client.engine.sealed_left, 1u << 24);
     tls_pair_disconnect(&pair);
 }
 

@@ -228,6 +228,7 @@ static int context_make(const struct weir_tls_options *options,
     context->keylog_user = options->keylog_user;
     context->verifies = context_verifies(options);
     context->demands = options->client_auth == WEIR_TLS_CLIENT_AUTH_REQUIRED;
+    context->key_records = WR_TLS_KEY_RECORDS;
     wr_ignore(pthread_mutex_init(&context->mutex, NULL) != 0); /* never fails */
     wr_tls_revocation_init(&context->revocation);
     const int err = context_fill(context, options, text);

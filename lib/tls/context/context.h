@@ -12,6 +12,9 @@
 #include <weir/base.h>
 #include <weir/tls.h>
 
+/* RFC 8446, 5.5, allows 2^24.5 full records of AES-GCM. */
+#define WR_TLS_KEY_RECORDS (UINT32_C(1) << 24)
+
 struct wr_secure_ops;
 struct wr_tls_offer;
 struct wr_tls_verdict;
@@ -38,6 +41,9 @@ WEIR_MUST_USE int wr_tls_context_new(const struct weir_tls_options *options,
                                      size_t error_size);
 
 bool wr_tls_context_is_server(const weir_tls_context *context);
+/* The most records of one direction that a connection seals by the same keys
+ * with TLS 1.3. */
+uint32_t wr_tls_context_get_key_records(const weir_tls_context *context);
 /* True when the certificates of peers are verified. */
 bool wr_tls_context_verifies(const weir_tls_context *context);
 

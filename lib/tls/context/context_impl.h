@@ -61,6 +61,9 @@ struct weir_tls_context {
     weir_tls_choose_fn *choose; /* or NULL */
     void *choose_user;
     struct wr_tls_ticket_keys ticket_keys; /* under the mutex */
+    /* WR_TLS_KEY_RECORDS; a test may set a smaller number before the first
+     * connection. */
+    uint32_t key_records;
 };
 
 /* The error line for the caller of weir_tls_context_new(). */

@@ -49,6 +49,12 @@ bool wr_tls_context_verifies(const weir_tls_context *context)
     return context->verifies;
 }
 
+uint32_t wr_tls_context_get_key_records(const weir_tls_context *context)
+{
+    wr_assert(context->key_records > 0);
+    return context->key_records;
+}
+
 /* ---- public ---- */
 
 weir_tls_context *weir_tls_context_ref(weir_tls_context *context)

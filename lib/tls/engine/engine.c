@@ -182,6 +182,8 @@ static void engine_attach(struct wr_tls_engine *engine)
 
     wr_assert(conn->ssl);
     engine->facts.best = conn->backend->get_version(conn);
+    engine->sealed_left = wr_tls_context_get_key_records(engine->context);
+    engine->opened_left = engine->sealed_left;
     if (wr_tls_engine_wants_secrets(engine)) {
         conn->backend->hear_secrets(conn);
     }
@@ -325,6 +327,38 @@ static bool engine_is_drained(const struct wr_tls_engine *engine)
            wr_tls_engine_get_plaintext_left(engine) == 0;
 }
 
+/* Returns 0 if data may be sent now, else the error of a sending call. */
+static int engine_check_sending(const struct wr_tls_engine *engine)
+{
+    if (engine->state == WR_TLS_ENGINE_FAILED) {
+        return engine->err;
+    }
+    if (engine->state == WR_TLS_ENGINE_HANDSHAKE) {
+        return -ENOTCONN;
+    }
+    return engine_is_closed(engine) ? -ESHUTDOWN : 0;
+}
+
+/* New keys for sending, which may be sent now; the peer is asked for its own.
+ * 0, -EOPNOTSUPP with TLS 1.2, where keys last as long as the connection, or
+ * the sticky error. */
+__attribute__((noinline, cold)) static int
+engine_change_keys(struct wr_tls_engine *engine)
+{
+    const int err = engine->conn.backend->update_keys(&engine->conn);
+
+    wr_assert(engine->was_open && !engine_is_closed(engine));
+    engine->sealed_left = wr_tls_context_get_key_records(engine->context);
+    engine->opened_left = engine->sealed_left;
+    if (err == WR_TLS_STEP_FAILED) {
+        return engine_fail_by_step(engine);
+    }
+    if (err == 0) {
+        wr_tls_engine_expect_answer(engine);
+    }
+    return err;
+}
+
 ssize_t wr_tls_engine_read(struct wr_tls_engine *engine, void *buf, size_t size)
 {
     wr_assert(size > 0);
@@ -343,6 +377,11 @@ ssize_t wr_tls_engine_read(struct wr_tls_engine *engine, void *buf, size_t size)
                                          wr_min_u64(size, INT_MAX));
     if (ret > 0) {
         wr_tls_engine_count_data(engine, (unsigned)ret);
+        if (WR_UNLIKELY(engine->opened_left == 0) &&
+            !engine_is_closed(engine)) {
+            wr_ignore(engine_change_keys(engine) <
+                      0); /* an error is the next call's */
+        }
     } else {
         ret = engine_translate(engine, ret);
     }
@@ -355,18 +394,6 @@ size_t wr_tls_engine_get_plaintext_left(const struct wr_tls_engine *engine)
     return engine->conn.backend->pending(&engine->conn);
 }
 
-/* Returns 0 if data may be sent now, else the error of a sending call. */
-static int engine_check_sending(const struct wr_tls_engine *engine)
-{
-    if (engine->state == WR_TLS_ENGINE_FAILED) {
-        return engine->err;
-    }
-    if (engine->state == WR_TLS_ENGINE_HANDSHAKE) {
-        return -ENOTCONN;
-    }
-    return engine_is_closed(engine) ? -ESHUTDOWN : 0;
-}
-
 int wr_tls_engine_write(struct wr_tls_engine *engine, const void *data,
                         size_t len)
 {
@@ -377,7 +404,13 @@ int wr_tls_engine_write(struct wr_tls_engine *engine, const void *data,
         return err;
     }
     wr_tls_engine_check_invariants(engine);
-    if (engine->conn.backend->write(&engine->conn, data, len) != 0) {
+    if (WR_UNLIKELY(engine->sealed_left == 0)) {
+        err = engine_change_keys(engine);
+        err = err == -EOPNOTSUPP ? 0 : err;
+    }
+    engine->sealed_left -= err == 0;
+    if (err == 0 &&
+        engine->conn.backend->write(&engine->conn, data, len) != 0) {
         err = engine_fail_by_step(engine);
     }
     wr_tls_engine_collect(engine);
@@ -410,10 +443,7 @@ int wr_tls_engine_update_keys(struct wr_tls_engine *engine)
         return err;
     }
     wr_tls_engine_check_invariants(engine);
-    err = engine->conn.backend->update_keys(&engine->conn);
-    if (err == WR_TLS_STEP_FAILED) {
-        err = engine_fail_by_step(engine);
-    }
+    err = engine_change_keys(engine);
     wr_tls_engine_collect(engine);
     return err;
 }

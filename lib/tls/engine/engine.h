@@ -58,7 +58,11 @@ struct wr_tls_engine {
     uint32_t record_left;  /* missing bytes of the present record */
     uint32_t idle_records; /* records without data; see engine_record.c */
     uint32_t plain_bytes;  /* data that has not earned a record yet */
-    uint8_t header[5];     /* of the present record */
+    /* Records of data in each direction until own keys are changed, and the
+     * peer is asked for new ones. */
+    uint32_t sealed_left;
+    uint32_t opened_left;
+    uint8_t header[5]; /* of the present record */
     uint8_t header_fill;
     /* The peer's first message if it comes in parts; see engine_hello.c. */
     struct wr_block *hello;
@@ -154,7 +158,8 @@ WEIR_MUST_USE int wr_tls_engine_write(struct wr_tls_engine *engine,
  * nothing. Reads continue. -ENOTCONN before the handshake is done. */
 WEIR_MUST_USE int wr_tls_engine_close(struct wr_tls_engine *engine);
 
-/* TLS 1.3: changes the sending keys and asks the peer to change its own;
+/* Writes and reads change keys by themselves after WR_TLS_KEY_RECORDS records.
+ * TLS 1.3: changes the sending keys and asks the peer to change its own;
  * -EOPNOTSUPP with TLS 1.2; -ENOTCONN, -ESHUTDOWN or the sticky error. */
 WEIR_MUST_USE int wr_tls_engine_update_keys(struct wr_tls_engine *engine);
 

@@ -75,6 +75,9 @@ void wr_tls_engine_begin_data(struct wr_tls_engine *engine);
 /* The backend has returned @size bytes of application data. */
 void wr_tls_engine_count_data(struct wr_tls_engine *engine, size_t size);
 
+/* The peer was asked for new keys: one record without data is its answer. */
+void wr_tls_engine_expect_answer(struct wr_tls_engine *engine);
+
 /* True if the newest record has a valid TLS header. */
 bool wr_tls_engine_has_tls_header(const struct wr_tls_engine *engine);
 

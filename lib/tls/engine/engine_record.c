@@ -439,6 +439,12 @@ void wr_tls_engine_begin_data(struct wr_tls_engine *engine)
     engine->plain_bytes = 0;
 }
 
+void wr_tls_engine_expect_answer(struct wr_tls_engine *engine)
+{
+    wr_assert(engine->was_open);
+    engine->idle_records -= engine->idle_records > 0;
+}
+
 void wr_tls_engine_count_data(struct wr_tls_engine *engine, size_t size)
 {
     wr_assert(size > 0);
@@ -446,6 +452,7 @@ void wr_tls_engine_count_data(struct wr_tls_engine *engine, size_t size)
         wr_assert(engine->idle_records > 0);
         engine->is_counted = false;
         engine->idle_records--;
+        engine->opened_left -= engine->opened_left > 0;
     }
     const uint64_t bytes = engine->plain_bytes + size;
     const uint64_t earned = bytes / ENGINE_RECORD_EARN_BYTES;
