@@ -249,6 +249,15 @@ struct weir_tls_options {
      * the curves of the server's certificate, too. A server with a list needs
      * TLS 1.3 as its lowest version, else: WEIR_ETLSGROUPS. */
     const char *groups;
+    /** The library that must do TLS, "openssl" or "wolfssl", in letters of any
+     * case, for programs that may be used with one of them only; NULL: the one
+     * of libweir-tls, whichever it is. With another one the context is not
+     * made: -EOPNOTSUPP, and the error text names the one that is there. */
+    const char *library;
+    /** True: make the context only if OpenSSL is in FIPS mode (`fips=yes` among
+     * the default properties of openssl.cnf, and a module that is loaded);
+     * else: -EOPNOTSUPP. wolfSSL never is. */
+    bool fips;
 };
 
 /**
@@ -267,8 +276,8 @@ struct weir_tls_options {
  * @return            0, or a negative error; -errno of a file is passed through
  * @retval -EINVAL         an option is out of range, or a server without a
  *                         certificate
- * @retval -EOPNOTSUPP     a keylog, and wolfSSL was built without secret
- *                         callbacks
+ * @retval -EOPNOTSUPP     a library or a FIPS mode that is not there; a keylog,
+ *                         and wolfSSL was built without secret callbacks
  * @retval -ENOENT         no such file or folder
  * @retval -EMFILE         no descriptor for a file or a folder, the system's
  *                         authorities among them; -ENFILE, -ENOMEM likewise
@@ -351,6 +360,9 @@ struct weir_tls_library {
      * fixes apart that the version does not show: "5.7.2-0.1+deb13u2". NULL:
      * the library is the system's, and the system's packages know it. */
     const char *source;
+    /** True if it is in FIPS mode, as its configuration says. For this answer
+     * the library is started, which reads that configuration. */
+    bool fips;
 };
 
 /**

@@ -355,6 +355,8 @@ BAD_RUN = (
     (["--resume", "ticket", "--mode", "crr", "--tls-max", "1.2", TLS],
      r"--resume: sessions of TLS 1\.2"),
     (["--engine", "fast", TARGET], r"--engine: 'fast' is not auto, uring or"),
+    (["--tls-library", "gnutls", TARGET],
+     r"--tls-library: ('gnutls' is not openssl, wolfssl|there is no TLS)"),
     (["--mix", "/nonexistent/x", TARGET], r"--mix: /nonexistent/x: No such"),
     (["--replay=", TARGET], r"--replay: it is empty"),
     (["--max-inflight", "0", TARGET], r"--max-inflight: 0 is out of range, 1"),
@@ -419,6 +421,8 @@ BAD_SERVE = (
      r"TLS: groups: .*TLS 1\.3.*\(WEIR_ETLSGROUPS\)"),
     (["--sni", "x", TLS], r"unknown flag --sni"),
     (["--engine", "fast", TARGET], r"--engine: 'fast' is not auto, uring or"),
+    (["--tls-library", "gnutls", TARGET],
+     r"--tls-library: ('gnutls' is not openssl, wolfssl|there is no TLS)"),
     (["--ca", "", TLS], r"--ca: it is empty"),
     (["--client-auth", "no", TLS], r"--client-auth: 'no' is not optional or"),
     (["--alpn", "", TLS], r"--alpn: it is empty"),
@@ -599,7 +603,7 @@ TRIED = {
 }
 # They say where and when a run is made, or what is shown of it: nothing of the
 # load, so that results with and without them can be compared.
-NO_LOAD = {"engine", "start-at", "wait", "part", "cpu", "server-cpu", "force",
+NO_LOAD = {"engine", "tls-library", "start-at", "wait", "part", "cpu", "server-cpu", "force",
            "json", "json-stream", "hgrm", "hdr-log", "csv", "log", "markdown", "junit",
            "prometheus", "slo", "percentiles", "label", "dry-run", "quiet",
            "verbose", "help"} | {"http1.1"}  # which is spoken anyway
@@ -756,7 +760,7 @@ def test_version_is_one_line_and_names_the_tls_library():
     equal(outcome.status, 0, "exit status")
     matches(outcome.out, r"\Aweir-load \d+\.\d+\.\d+, "
             r"(without TLS|TLS by \w+ \d[\w.]* "
-            r"\(([\w.+~:-]+|of the system)\))\n\Z")
+            r"\(([\w.+~:-]+|of the system)\)(, in FIPS mode)?)\n\Z")
 
 
 def test_version_with_v_says_what_the_kernel_offers():

@@ -12,8 +12,9 @@ import ssl
 import subprocess
 import tempfile
 
-from harness import (PATIENT, WEIR_LOAD, Program, Service, command_apart, equal,
-                     load, load_json, matches, one_line, read_line, run)
+from harness import (PATIENT, WEIR_LOAD, Program, Service, command,
+                     command_apart, equal, load, load_json,
+                     matches, one_line, read_line, run)
 from servers import (Refusing, Server, drain, echo, free_port, read_exactly,
                      reset)
 from tls_ends import wait_for_port
@@ -579,6 +580,35 @@ def test_a_server_that_ends_the_stream():
     matches(err, r"eof: .*\(EOF\)")
     kinds = {(error["phase"], error["code"]) for error in result["errors"]}
     equal(kinds, {("eof", "EOF")}, "the errors")
+
+
+def test_a_tls_library_that_is_demanded_must_be_there():
+    own = re.search(r"TLS by (\w+)", command(WEIR_LOAD, "--version").out)
+    own = own and own[1].lower()
+    for name in ("openssl", "wolfssl"):
+        outcome = command(WEIR_LOAD, "run", "--tls-library", name, "--dry-run",
+                          "tcp://127.0.0.1:9")
+        if name == own:
+            equal((outcome.status, outcome.err), (0, ""), name)
+        else:
+            equal((outcome.status, outcome.out), (2, ""), name)
+            matches(outcome.err, r"\Aweir-load: --tls-library: (TLS is by "
+                    rf"(?i:{own}) \d\S* here; install libweir-tls0-{name}, or a weir "
+                    rf"that was built by -Dtls_engine={name}|there is no TLS .*)"
+                    r"\n\Z")
+
+
+def test_fips_mode_that_is_demanded_must_be_on():
+    version = command(WEIR_LOAD, "--version").out
+    outcome = command(WEIR_LOAD, "run", "--tls-library", "fips", "--dry-run",
+                      "tcp://127.0.0.1:9")
+    if "in FIPS mode" in version:
+        equal(outcome.status, 0, outcome.err)
+    else:
+        equal((outcome.status, outcome.out), (2, ""), "the outcome")
+        matches(outcome.err, r"\Aweir-load: --tls-library: "
+                r"(OpenSSL \S+ is not in FIPS mode here; .*|"
+                r"TLS is by wolfSSL \S+ here; .*|there is no TLS .*)\n\Z")
 
 
 run(globals())

@@ -6,7 +6,6 @@
 #define UNIT_RUN with_service
 #include "tests/unit.h"
 #include "tools/common/console.h"
-#include "tools/common/version.h"
 #include "tools/weir-proxy/matching.h"
 #include "tools/weir-proxy/words.h"
 
@@ -24,11 +23,6 @@ void console_write(const char *text, size_t len)
 {
     (void)text;
     (void)len;
-}
-
-void print_version(const char *program)
-{
-    (void)program;
 }
 
 static void with_service(void (*body)(void))

@@ -6,7 +6,6 @@
 #define UNIT_RUN with_config
 #include "tests/unit.h"
 #include "tools/common/console.h"
-#include "tools/common/version.h"
 #include "tools/weir-proxy/check_plan.h"
 #include "tools/weir-proxy/words.h"
 
@@ -22,11 +21,6 @@ void console_write(const char *text, size_t len)
 {
     (void)text;
     (void)len;
-}
-
-void print_version(const char *program)
-{
-    (void)program;
 }
 
 static void says(const char *name, const char *value)
@@ -382,6 +376,7 @@ static const struct {
     {"limit", "4294967296", "4294967296 is out of range, 0 to 4294967295"},
     {"hello-timeout", "0", "0 is out of range, at least 1ns"},
     {"engine", "fast", "is not auto, uring or poll"},
+    {"tls-library", "gnutls", "is not openssl, wolfssl or fips"},
     {"admin", "localhost:9100", "an address such as 127.0.0.1:9100"},
     {"admin", "99999", "or a port"},
     {"admin", "", "or a port"},

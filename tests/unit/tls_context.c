@@ -64,6 +64,44 @@ UNIT(tls_context, the_library_inside_is_named_with_its_source)
 #endif
 }
 
+UNIT(tls_context, a_library_that_is_not_there_is_refused_by_name)
+{
+    struct weir_tls_options options = tls_options(false);
+    const char *own = wr_tls_backend_get()->name;
+    const bool is_openssl = strcmp(own, "OpenSSL") == 0;
+
+    options.library = is_openssl ? "wolfssl" : "openssl";
+    context_refuse(&options, -EOPNOTSUPP, "library: libweir-tls here is by ");
+    cr_assert_not_null(strstr(error_text, own), "%s", error_text);
+    cr_assert_not_null(strstr(error_text, options.library), "%s", error_text);
+    options.library = "";
+    context_refuse(&options, -EOPNOTSUPP, "not by \"\"");
+    options.library = "OpenSSL 3";
+    context_refuse(&options, -EOPNOTSUPP, "not by \"OpenSSL 3\"");
+
+    weir_tls_context *context = NULL;
+    options.library = is_openssl ? "openssl" : "wolfssl";
+    expect_eq(weir_tls_context_new(&options, &context, NULL, 0), 0);
+    weir_tls_context_unref(context);
+}
+
+UNIT(tls_context, fips_mode_is_refused_where_the_library_is_not_in_it)
+{
+    struct weir_tls_options options = tls_options(false);
+    struct weir_tls_library library = {.size = sizeof(library)};
+    weir_tls_context *context = NULL;
+
+    expect_eq(weir_tls_get_library(&library), 0);
+    options.fips = true;
+    if (!library.fips) {
+        context_refuse(&options, -EOPNOTSUPP, "fips: ");
+        cr_assert_not_null(strstr(error_text, library.name), "%s", error_text);
+    } else {
+        expect_eq(weir_tls_context_new(&options, &context, NULL, 0), 0);
+        weir_tls_context_unref(context);
+    }
+}
+
 UNIT(tls_context, options_out_of_range_are_refused)
 {
     struct weir_tls_options options = tls_options(false);

@@ -1,5 +1,6 @@
 /*
- * The line that --version prints, of a program without libweir-tls.
+ * The line that --version prints, and the TLS library that a user demands, of a
+ * program without libweir-tls.
  *
  * An operator who looks for a fix of a TLS library sees that there is none
  * inside.
@@ -9,7 +10,20 @@
 #include <stdio.h>
 #include <weir/base.h>
 
+const char *const tls_library_names[] = {"openssl", "wolfssl", "fips", NULL};
+
 void print_version(const char *program)
 {
     printf("%s %s, without TLS\n", program, weir_version());
+}
+
+bool tls_library_read(void *options, const struct option *option,
+                      const char *value, char *why)
+{
+    (void)options;
+    (void)option;
+    return option_refuse(why,
+                         "there is no TLS in this program, so '%.200s' cannot "
+                         "be had; build it with -Dtls=enabled",
+                         value);
 }

@@ -17,6 +17,7 @@
 #include "tools/common/console.h"
 #include "tools/common/engine.h"
 #include "tools/common/units.h"
+#include "tools/common/version.h"
 #include "wanted.h"
 
 #include "weir/error.h"
@@ -695,6 +696,7 @@ static const struct option rows[] = {
      "uring, poll (epoll), or auto: uring if it is "
      "allowed",
      .read = engine_read, .choices = engine_names},
+    OPTION_ROW_TLS_LIBRARY(0),
     {"weights", 0, "LIST", "shares of the targets in the connections, as 9,1",
      TEXT(weights), .json = "weights"},
     {"ipv4", '4', NULL, "IPv4 addresses of names alone", .read = read_family},

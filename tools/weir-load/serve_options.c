@@ -15,6 +15,7 @@
 #include "tools/common/console.h"
 #include "tools/common/engine.h"
 #include "tools/common/units.h"
+#include "tools/common/version.h"
 #include "url.h"
 
 #include <errno.h>
@@ -169,6 +170,7 @@ static const struct option rows[] = {
     {"engine", 0, "ENGINE",
      "uring, poll (epoll), or auto: uring if it is allowed",
      .read = engine_read, .choices = engine_names},
+    OPTION_ROW_TLS_LIBRARY(0),
     {"stats", 0, NULL, "print statistics to standard error at the end",
      SWITCH(stats)},
     {"send", 0, "SIZE", "bytes of a request in mode rr (128)",

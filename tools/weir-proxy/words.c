@@ -116,6 +116,7 @@ static const struct option rows[] = {
     {"engine", 0, "ENGINE",
      "uring, poll (epoll), or auto: uring if it is allowed",
      .read = engine_read, .choices = engine_names, .scope = SCOPE_PROGRAM},
+    OPTION_ROW_TLS_LIBRARY(SCOPE_PROGRAM),
     {"verbose", 0, NULL, "what the library and the kernel do",
      .kind = OPTION_SWITCH, AT_PROGRAM(is_verbose)},
 

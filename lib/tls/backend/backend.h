@@ -337,6 +337,9 @@ struct wr_tls_backend {
      * known. */
     const char *(*start_text)(void);
     const char *(*version)(void); /* of the library that runs: "5.7.2" */
+    /* After start(): true if the configuration makes the library use a FIPS
+     * module for all that it does. NULL: it has no such mode. */
+    bool (*is_fips)(void);
 
     /* ---- accounts: no allocation of their own ---- */
 

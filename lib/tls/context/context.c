@@ -21,6 +21,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 /* The most names in a list of application protocols. */
 #define CONTEXT_ALPN_MAX 32
@@ -258,6 +259,42 @@ static int context_start(struct wr_tls_context_text *text)
     return err;
 }
 
+/* The name of a library that the program demands is compared as a whole. */
+static int context_check_library(const struct weir_tls_options *options,
+                                 struct wr_tls_context_text *text)
+{
+    const struct wr_tls_backend *backend = wr_tls_backend_get();
+
+    wr_assert(backend->name != NULL);
+    if (!options->library || strcasecmp(options->library, backend->name) == 0) {
+        return 0;
+    }
+    wr_ignore(snprintf(text->line, sizeof(text->line),
+                       "library: libweir-tls here is by %s %s, not by "
+                       "\"%.64s\"",
+                       backend->name, backend->version(),
+                       options->library) < 0);
+    return -EOPNOTSUPP;
+}
+
+/* Of a library that was started. */
+static int context_check_fips(const struct weir_tls_options *options,
+                              struct wr_tls_context_text *text)
+{
+    const struct wr_tls_backend *backend = wr_tls_backend_get();
+
+    wr_assert(text->line[0] == '\0');
+    if (!options->fips || (backend->is_fips && backend->is_fips())) {
+        return 0;
+    }
+    wr_ignore(snprintf(text->line, sizeof(text->line), "fips: %s %s %s",
+                       backend->name, backend->version(),
+                       backend->is_fips
+                           ? "is not in FIPS mode, which openssl.cnf chooses"
+                           : "has no FIPS mode; OpenSSL has") < 0);
+    return -EOPNOTSUPP;
+}
+
 int wr_tls_context_new(const struct weir_tls_options *options,
                        const struct wr_secure_ops *ops, weir_tls_context **ret,
                        char *error_text, size_t error_size)
@@ -271,6 +308,9 @@ int wr_tls_context_new(const struct weir_tls_options *options,
         err = context_check_options(&known);
     }
     if (err == 0) {
+        err = context_check_library(&known, &text);
+    }
+    if (err == 0) {
         err = context_check_suites(&known, &text);
     }
     if (err == 0) {
@@ -278,6 +318,9 @@ int wr_tls_context_new(const struct weir_tls_options *options,
     }
     if (err == 0) {
         err = context_start(&text);
+    }
+    if (err == 0) {
+        err = context_check_fips(&known, &text);
     }
     if (err == 0) {
         err = context_make(&known, ops, ret, &text);

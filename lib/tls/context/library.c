@@ -15,6 +15,8 @@
 
 #include <weir/tls.h>
 
+#include <stddef.h>
+
 #ifndef WR_TLS_SOURCE
 #define WR_TLS_SOURCE NULL
 #endif
@@ -24,11 +26,14 @@ int weir_tls_get_library(struct weir_tls_library *ret)
     const struct wr_tls_backend *backend = wr_tls_backend_get();
     const int err = wr_answer_check(ret);
     wr_require(err >= 0, err);
+    const bool asks = ret->size > offsetof(struct weir_tls_library, fips);
     const struct weir_tls_library known = {
         .size = ret->size,
         .name = backend->name,
         .version = backend->version(),
         .source = WR_TLS_SOURCE,
+        .fips = asks && backend->is_fips && backend->start() == 0 &&
+                backend->is_fips(),
     };
     wr_assert(known.version);
     wr_answer_write(ret, &known, sizeof(known));

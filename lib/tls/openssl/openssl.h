@@ -60,6 +60,7 @@ static inline struct wr_tls_conn *wr_openssl_conn_of(const SSL *ssl)
 int wr_openssl_start(void);
 const char *wr_openssl_start_text(void);
 const char *wr_openssl_version(void);
+bool wr_openssl_is_fips(void);
 
 /* Fetched once; NULL: the library has none. WR_X509_HASH_NONE is SHA-1, for the
  * mask of PSS alone. */

@@ -121,6 +121,15 @@ const EVP_CIPHER *wr_openssl_cbc(void)
     return start_cbc;
 }
 
+/* Without a module that is loaded the library does not even start in this mode,
+ * because no hash is found. */
+bool wr_openssl_is_fips(void)
+{
+    wr_assert(start_cbc || start_error < 0);
+    return start_error == 0 &&
+           EVP_default_properties_is_fips_enabled(NULL) == 1;
+}
+
 const char *wr_openssl_version(void)
 {
     return OpenSSL_version(OPENSSL_VERSION_STRING);

@@ -38,6 +38,7 @@ const struct wr_tls_backend wr_tls_openssl = {
     .start = wr_openssl_start,
     .start_text = wr_openssl_start_text,
     .version = wr_openssl_version,
+    .is_fips = wr_openssl_is_fips,
     .account_init = table_account_init,
     .account_fini = table_account_fini,
     .account_check = table_account_check,
