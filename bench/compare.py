@@ -1,7 +1,7 @@
 """Measuring contenders in turn, and what comes of it: the lines of the table."""
 import statistics
 
-from harness import BEFORE, Failure, exists, median_ratio
+from harness import BEFORE, Failure, exists, median_ratio, why_absent
 
 
 class Result:
@@ -18,6 +18,8 @@ class Result:
         self.ratio = values[2]
         self.target = rest.get("target")
         self.spread = rest.get("spread", "")
+        self.ratios = rest.get("ratios", [])  # one for each round
+        self.x = rest.get("x")  # of a curve: how many there are
 
     @property
     def met(self):
@@ -52,12 +54,13 @@ def compare(row, case, reports, targets, key="cpu_ns", figure="ns CPU/msg",
         if name == subject_name:
             continue
         peer = [r[key] / scale for r in values]
-        ratios = sorted(a / b for a, b in zip(subject, peer))
+        ratios = [a / b for a, b in zip(subject, peer)]
         yield Result(row, case, figure,
                      (statistics.median(subject), statistics.median(peer),
                       median_ratio(subject, peer)),
                      peer=name, target=targets.get(name),
-                     spread=f"{ratios[0]:.3g}..{ratios[-1]:.3g}")
+                     spread=f"{min(ratios):.3g}..{max(ratios):.3g}",
+                     ratios=[round(ratio, 4) for ratio in ratios])
 
 
 def contenders(settings, mode, names, subject=None):
@@ -70,9 +73,13 @@ def contenders(settings, mode, names, subject=None):
         raise Failure(f"{subject} has no server for mode {mode}")
     there = [subject]
     for name in names:
-        if name != subject:
-            built = exists(settings, name, mode)
-            (there if built else settings.left_out).append(name)
+        if name == subject:
+            continue
+        why = why_absent(settings, name, mode)
+        if why is None:
+            there.append(name)
+        else:
+            settings.left_out.setdefault(name, why)
     return there
 
 

@@ -8,8 +8,10 @@ import copy
 import functools
 import json
 import os
+import re
 import resource
 import select
+import shlex
 import shutil
 import signal
 import socket
@@ -38,6 +40,9 @@ VARIANTS = {
 ENGINES = {"weir_poll": "poll", "weir_uring": "uring"}
 
 
+# As many are noted of a row as a page shows.
+COMMANDS_MAX = 60
+
 # Of modes that rows add: the command of a contender, by settings, name, port
 # and what else its row gives.
 COMMANDS = {}
@@ -64,7 +69,9 @@ class Settings:
         self.time_ms = options.time
         self.subject = options.subject
         self.case = options.case
-        self.left_out = []  # peers that were not built
+        self.left_out = {}  # peers that are not there: why
+        self.row = ""
+        self.commands = {}  # of each row: what was started
         self.next_port = FIRST_PORT + os.getpid() % 1000 * 10
 
     def use_build(self, folder):
@@ -72,6 +79,19 @@ class Settings:
         self.weir_load = os.path.join(folder, "tools", "weir-load")
         self.weir_proxy = os.path.join(folder, "tools", "weir-proxy")
         self.examples = os.path.join(folder, "tools", "example-")
+
+    def note_command(self, command, port):
+        """Remember once what is started for a row, as another run would start
+        it: with whatever port and folder of its own."""
+        text = shlex.join(command).replace(str(port), "PORT")
+        text = re.sub(r"--server-pid \d+", "--server-pid PID", text)
+        text = re.sub(r"(/\S*)?/weir-bench-\w+", "FOLDER", text)
+        text = re.sub(r"--to \d+", "--to PORT", text)
+        text = text.replace(f"{os.path.dirname(self.programs)}/", "build/")
+        text = text.replace(f"{HERE}/", "bench/")
+        noted = self.commands.setdefault(self.row, [])
+        if text not in noted and len(noted) < COMMANDS_MAX:
+            noted.append(text)
 
     def of_before(self):
         """These, for the servers of the other build."""
@@ -134,6 +154,7 @@ class Server:
             self.command = [*under, *self.command]
         self.is_under_tool = bool(under)
         self.clients = []
+        settings.note_command(self.command, self.port)
 
     def __enter__(self):
         self.process = subprocess.Popen(
@@ -321,13 +342,19 @@ def program_path(settings, name):
     return path
 
 
-def exists(settings, name, mode="echo"):
-    """Whether a contender was built."""
+def why_absent(settings, name, mode="echo"):
+    """Why a contender cannot run here; None if it can."""
     try:
         command = server_command(settings, name, mode, 1)
-    except Failure:
-        return False
-    return os.access(command[0], os.X_OK)
+    except Failure as failure:
+        return str(failure)
+    return (None if os.access(command[0], os.X_OK)
+            else f"{command[0]} is not there")
+
+
+def exists(settings, name, mode="echo"):
+    """Whether a contender was built."""
+    return why_absent(settings, name, mode) is None
 
 
 class Client:
@@ -344,6 +371,7 @@ class Client:
                    "--server-pid", str(server.pid),
                    "--warm", str(warm_ms), "--time", str(time_ms),
                    *[str(a) for a in arguments], str(server.port)]
+        settings.note_command(command, server.port)
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             stderr=subprocess.PIPE, start_new_session=True,

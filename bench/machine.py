@@ -10,8 +10,10 @@ import ctypes
 import fcntl
 import glob
 import os
+import re
 import socket
 import struct
+import time
 
 CLONE_NEWUSER = 0x10000000
 CLONE_NEWNET = 0x40000000
@@ -86,6 +88,50 @@ def _are_siblings(cpu, other):
     return mask >> other & 1 == 1
 
 
+def _call_ns():
+    """What a system call takes here, less what Python adds: calls are dear on
+    some machines, and who makes few of them gains there."""
+    def least(function, *arguments):
+        best = float("inf")
+        for _ in range(20):
+            start = time.perf_counter_ns()
+            for _ in range(500):
+                function(*arguments)
+            best = min(best, time.perf_counter_ns() - start)
+        return best / 500
+
+    return round(max(0.0, least(os.getppid) - least(abs, 1)))
+
+
+def _mitigations():
+    """The faults of the processor that the kernel works around."""
+    ret = []
+    for path in sorted(glob.glob(
+            "/sys/devices/system/cpu/vulnerabilities/*")):
+        if "itigation" in _read(path):
+            ret.append(os.path.basename(path))
+    return ret
+
+
+def _system():
+    try:
+        for line in _read("/etc/os-release").splitlines():
+            if line.startswith("PRETTY_NAME="):
+                return line.split("=", 1)[1].strip('"')
+    except OSError:
+        pass
+    return "unknown system"
+
+
+def _is_guest():
+    return " hypervisor" in _read("/proc/cpuinfo")
+
+
+def _memory_mib():
+    first = _read("/proc/meminfo").splitlines()[0]
+    return int(first.split()[1]) // 1024
+
+
 def describe(options, has_own_network):
     """Without it a table of another day means little."""
     return {
@@ -98,7 +144,40 @@ def describe(options, has_own_network):
         "own_network": has_own_network,
         "congestion_control": _read(CONTROL),
         "load": os.getloadavg()[0],
+        "system": _system(),
+        "cpus": os.cpu_count(),
+        "memory_mib": _memory_mib(),
+        "is_guest": _is_guest(),
+        "call_ns": _call_ns(),
+        "mitigations": _mitigations(),
+        # What of the kernel weir was told not to use.
+        "masked": os.environ.get("WEIR_FEATURES_MASK", ""),
+        "engine": os.environ.get("WEIR_ENGINE", ""),
     }
+
+
+def _size(text):
+    """A cache's size as people write it, of the kernel's 2048K."""
+    kib = int(text[:-1]) if text[:-1].isdigit() and text[-1] == "K" else 0
+    if kib == 0:
+        return text
+    return f"{kib // 1024} MiB" if kib % 1024 == 0 else f"{kib} KiB"
+
+
+def kind_of(machine):
+    """What kind of machine it is, in a few words: figures of another kind are
+    other figures."""
+    name = re.sub(r"\((?:R|TM)\)|CPU|Processor|@.*", "",
+                  machine["processor"])
+    caches = " and ".join(
+        f"{_size(machine['caches'][level])} of {level}"
+        for level in ("L2", "L3") if level in machine["caches"])
+    parts = [" ".join(name.split()) + (" guest" if machine["is_guest"] else "")]
+    if caches:
+        parts.append(caches)
+    if machine["call_ns"] is not None:
+        parts.append(f"system calls of {machine['call_ns'] / 1000:.2f} us")
+    return ", ".join(parts)
 
 
 def as_text(machine):

@@ -1,0 +1,110 @@
+"""Those that weir is compared with: what they are called, and their versions.
+
+Versions are those of the libraries that the build found, and of the programs that
+are installed here: what was measured, as far as it can be asked.
+"""
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+NAMES = {
+    "uring": "bare liburing", "epoll": "bare epoll",
+    "epoll_256k": "bare epoll", "uv": "libuv", "uv_tuned": "libuv, tuned",
+    "event": "libevent", "uvloop": "uvloop", "weir": "weir, protocol",
+    "weir_uring": "weir on io_uring", "mmsg": "bare recvmmsg",
+    "mmsg_block": "blocking recvmmsg", "mmsg_trains": "bare recvmmsg, trains",
+    "uv_udp": "libuv, recvmmsg", "weir_take": "weir, take",
+    "weir_copy": "weir, copy", "eventfd": "eventfd writes", "nginx": "nginx",
+    "haproxy": "HAProxy", "haproxy_tuned": "HAProxy, tuned",
+    "weir_copying": "weir, --no-splice", "openssl": "epoll, OpenSSL",
+    "thread": "threads", "redis": "redis-server"}
+
+# Of a program: the command that says its version, and where it stands there.
+PROGRAMS = {
+    "nginx": ("nginx", "-v", r"nginx/(\S+)"),
+    "HAProxy": ("haproxy", "-v", r"version (\S+)"),
+    "redis-server": ("redis-server", "--version", r"v=(\S+)"),
+    "wrk": ("wrk", "-v", r"wrk (\S+)"),
+    "h2load": ("h2load", "--version", r"nghttp2/(\S+)"),
+    "dnsmasq": ("dnsmasq", "--version", r"[Vv]ersion (\S+)"),
+    "microsocks": ("dpkg-query", "-Wf${Version} microsocks", r"(\S+)"),
+    "Go": ("go", "version", r"go version go(\S+)"),
+    "gcc": ("gcc", "--version", r"(\S+)\n"),
+}
+# Of the libraries that a build may have found.
+LIBRARIES = {"libuv": "libuv", "libevent": "libevent",
+             "openssl": "OpenSSL", "libcrypto": "OpenSSL"}
+PATHS = os.environ.get("PATH", os.defpath) + ":/usr/sbin:/usr/local/sbin"
+
+
+def _ask(program, argument, pattern):
+    path = shutil.which(program, path=PATHS)
+    if path is None:
+        return None
+    try:
+        done = subprocess.run([path, *argument.split()], capture_output=True,
+                              text=True, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    found = re.search(pattern, done.stdout + done.stderr)
+    return found[1] if found else None
+
+
+def _of_build(build):
+    """Of the libraries, by what meson wrote about its dependencies."""
+    path = os.path.join(build, "meson-info", "intro-dependencies.json")
+    try:
+        with open(path, encoding="utf-8") as file:
+            found = json.load(file)
+    except (OSError, ValueError):
+        return {}
+    return {LIBRARIES[item["name"]]: item["version"] for item in found
+            if item.get("name") in LIBRARIES and item.get("version")}
+
+
+def _of_liburing():
+    """The one of tools/deps, which the build takes, or the system's."""
+    own = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..",
+                       ".deps", "lib", "pkgconfig", "liburing.pc")
+    try:
+        with open(own, encoding="utf-8") as file:
+            found = re.search(r"^Version: *(\S+)", file.read(), re.M)
+            return found and found[1]
+    except OSError:
+        return _ask("pkg-config", "--modversion liburing", r"(\S+)")
+
+
+def _of_uvloop():
+    for python in (sys.executable, "/usr/bin/python3"):
+        found = subprocess.run(
+            [python, "-c", "import uvloop; print(uvloop.__version__)"],
+            capture_output=True, text=True, check=False).stdout.strip()
+        if found:
+            return found
+    return None
+
+
+def versions(build):
+    """What is there, by its name; the versions of weir's tools first."""
+    ret = {}
+    for tool in ("weir-proxy", "weir-load"):
+        found = _ask(os.path.join(build, "tools", tool), "--version", r"(.+)")
+        if found:
+            ret["weir"] = found.replace(f"{tool} ", "")
+    ret |= _of_build(build)
+    ret["liburing"] = _of_liburing()
+    ret["Python"] = ".".join(str(part) for part in sys.version_info[:3])
+    ret["uvloop"] = _of_uvloop()
+    for name, command in PROGRAMS.items():
+        ret[name] = _ask(*command)
+    return {name: text for name, text in ret.items() if text}
+
+
+def name_of(peer):
+    """A peer of a result as people call it."""
+    if peer.startswith("before_"):
+        return "before"
+    return NAMES.get(peer, peer)

@@ -1,0 +1,55 @@
+#!/usr/bin/env python3
+"""Draw kept results of bench/run: a page of HTML, or the figures of README.
+
+    bench/report.py RESULTS.json... > PAGE.html    one page of one run or more
+    bench/report.py --readme RESULTS.json          README's section of figures
+    bench/report.py --readme RESULTS.json --write README.md
+"""
+import argparse
+import os
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, HERE)
+sys.dont_write_bytecode = True
+
+import figures  # noqa: E402
+import page  # noqa: E402
+import results  # noqa: E402
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("files", nargs="+", metavar="RESULTS.json")
+    parser.add_argument("-o", "--output", metavar="PAGE.html",
+                        help="write the page there (standard output)")
+    parser.add_argument("--readme", action="store_true",
+                        help="write README's section of figures instead")
+    parser.add_argument("--write", metavar="README.md",
+                        help="with --readme: put it in its place there")
+    options = parser.parse_args()
+    if options.write and not options.readme:
+        parser.error("--write belongs to --readme")
+    try:
+        document = results.join([results.read(path) for path in options.files])
+        text = (figures.section(document) if options.readme
+                else page.write(document))
+        if options.write:
+            with open(options.write, encoding="utf-8") as file:
+                text = figures.replace(file.read(), text)
+    except (results.BadDocument, OSError) as error:
+        print(f"report: {error}", file=sys.stderr)
+        return 2
+    where = options.write or options.output
+    if where is None:
+        sys.stdout.write(text)
+        return 0
+    with open(where, "w", encoding="utf-8") as file:
+        file.write(text)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

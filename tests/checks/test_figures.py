@@ -1,0 +1,256 @@
+"""bench/report.py draws what a file of results says, and refuses what is none.
+
+README's section of figures is the one that the kept results give, where results
+are kept: bench/results.json. No figure in it is written by hand.
+
+Usage: test_figures.py SOURCE
+"""
+
+import html.parser
+import json
+import os
+import pathlib
+import random
+import subprocess
+import sys
+import tempfile
+import unittest
+
+SOURCE = pathlib.Path(sys.argv.pop(1)).resolve()
+REPORT = SOURCE / "bench" / "report.py"
+KEPT = SOURCE / "bench" / "results.json"
+sys.path.insert(0, str(SOURCE / "bench"))
+sys.dont_write_bytecode = True
+
+import figures  # noqa: E402
+import page  # noqa: E402
+import results  # noqa: E402
+
+
+def result(**fields):
+    return {"row": "T1", "case": "128 B, 50 connections",
+            "figure": "ns CPU/msg", "subject": 4000, "peer": "uv", "note": "",
+            "peer_value": 8000, "ratio": 0.5, "target": 0.62,
+            "spread": "0.45..0.7", "ratios": [0.5, 0.45, 0.7]} | fields
+
+
+def document(*lines, **fields):
+    return {"format": results.FORMAT, "subject": "weir", "rounds": 3,
+            "window_ms": 1000, "warm_ms": 100, "date": "2026-01-02 03:04 UTC",
+            "command": "bench/run --rows T1", "failures": [],
+            "rows": {"T1": "an echo"}, "versions": {"libuv": "1.44.2"},
+            "machine": {
+                "kernel": "6.18", "processor": "AMD EPYC 7R13 Processor",
+                "caches": {"L2": "1024K", "L3": "32768K"}, "server_cpu": 0,
+                "client_cpu": 1, "one_core": False, "own_network": True,
+                "congestion_control": "reno", "load": 0.5, "call_ns": 200,
+                "is_guest": True},
+            "results": list(lines) or [result()]} | fields
+
+
+def parsed(*lines, **fields):
+    return results.parse(json.dumps(document(*lines, **fields)))
+
+
+class Page(html.parser.HTMLParser):
+    """The text of a page, and the names of its elements."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.text, self.names, self.open = "", [], []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        self.names.append(tag)
+        for name, value in attrs:
+            assert not name.startswith("on"), f"{tag} has {name}"
+            assert name not in ("src", "srcset"), f"{tag} takes {value}"
+            if name == "href":
+                assert value.startswith("#"), f"{tag} goes to {value}"
+        if tag not in ("meta", "circle", "line", "path", "br"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        if self.open and tag == self.open[-1]:
+            self.open.pop()
+
+    def handle_data(self, data):
+        self.text += data
+
+
+def shown(*lines, **fields):
+    ret = Page(page.write(parsed(*lines, **fields)))
+    assert ret.open == [], f"not closed: {ret.open}"
+    return ret
+
+
+class Parser(unittest.TestCase):
+    def refused(self, text, *words):
+        with self.assertRaises(results.BadDocument) as caught:
+            results.parse(text)
+        for word in words:
+            self.assertIn(word, str(caught.exception))
+
+    def test_what_was_written_is_read(self):
+        text = results.as_text(document())
+        self.assertEqual(results.parse(text)["results"][0]["ratio"], 0.5)
+        self.assertEqual(results.parse(text)["results"][0]["met"], True)
+
+    def test_no_json_is_refused(self):
+        for text in ("", "{", "[1", "\0", "[" * 100000):
+            self.refused(text, "no JSON")
+
+    def test_other_json_is_refused(self):
+        for text in ("[]", "1", "{}", "null", '{"runs": []}'):
+            self.refused(text, "no results")
+
+    def test_a_later_format_is_refused(self):
+        self.refused(json.dumps(document(format="weir-bench 9")),
+                     "weir-bench 9")
+
+    def test_a_field_of_another_kind_is_told_with_its_place(self):
+        for field, value in (("row", 1), ("ratio", "1"), ("subject", True),
+                             ("ratios", ["x"]), ("ratios", 3), ("case", None),
+                             ("target", [])):
+            self.refused(json.dumps(document(result(), result(**{field: value}))),
+                         f"results[1].{field}")
+
+    def test_a_missing_field_is_told(self):
+        broken = document()
+        del broken["results"][0]["ratio"]
+        self.refused(json.dumps(broken), "results[0].ratio is missing")
+        broken = document()
+        del broken["machine"]
+        self.refused(json.dumps(broken), "machine is no object")
+
+    def test_numbers_that_are_none_are_refused(self):
+        for value in ("NaN", "Infinity", "1e999"):
+            self.refused(json.dumps(document()).replace("8000", value), "")
+
+    def test_results_that_are_no_list_are_refused(self):
+        self.refused(json.dumps(document(results={})), "results is no list")
+        self.refused(json.dumps(document() | {"results": [1]}), "results[0]")
+
+    def test_whatever_a_file_says_is_drawn_or_refused(self):
+        seed = os.environ.get("WEIR_TEST_SEED") or str(random.randrange(2**32))
+        print(f"# WEIR_TEST_SEED={seed}", flush=True)
+        chance = random.Random(seed)
+        odd = [None, True, "", "x", -1, 0, 1e-300, 10**400, 1e300, [], {}, [{}],
+               [1], {"a": "b"}, "<b>", 0.5]
+        drawn = 0
+        for _ in range(2000):
+            value = document(result(x=10), result(x=1000, peer=""))
+            holders = [value, value["machine"], *value["results"]]
+            for _ in range(chance.randrange(1, 4)):
+                holder = chance.choice(holders)
+                name = chance.choice(list(holder))
+                if name not in ("machine", "results"):
+                    holder[name] = chance.choice(odd)
+            try:
+                read = results.parse(json.dumps(value))
+            except results.BadDocument:
+                continue
+            page.write(read)
+            figures.section(read)
+            drawn += 1
+        self.assertGreater(drawn, 100)
+
+    def test_a_verdict_of_a_file_is_not_believed(self):
+        read = parsed(result(ratio=0.9) | {"met": True})
+        self.assertEqual(read["results"][0]["met"], False)
+
+    def test_runs_of_two_machines_are_not_one(self):
+        other = parsed()
+        other["machine"]["processor"] = "another"
+        with self.assertRaises(results.BadDocument):
+            results.join([parsed(), other])
+
+    def test_a_later_run_takes_the_place_of_a_row(self):
+        joined = results.join([parsed(result(), result(row="T7")),
+                               parsed(result(ratio=0.6), result(ratio=0.7))])
+        self.assertEqual([r["ratio"] for r in joined["results"]],
+                         [0.5, 0.6, 0.7])
+
+
+class Report(unittest.TestCase):
+    def test_a_page_stands_alone(self):
+        seen = shown()
+        self.assertNotIn("script", seen.names)
+        self.assertNotIn("link", seen.names)
+        for text in ("an echo", "libuv", "1.44.2", "✓ met", "AMD EPYC",
+                     "bench/run --rows T1", "1 of 3 rounds above"):
+            self.assertIn(text, seen.text)
+        self.assertEqual(seen.names.count("circle"), 3)
+
+    def test_a_miss_is_said_at_the_top(self):
+        seen = shown(result(ratio=0.93), result(peer="uring", ratio=1.0,
+                                                target=1.03))
+        self.assertIn("1 of 2 targets are met", seen.text)
+        self.assertIn("✗ missed by 50 %", seen.text)
+
+    def test_what_was_not_run_has_its_reason(self):
+        seen = shown(not_run={"T9": "no time"}, failures=["T22: <no> h2load"],
+                     left_out={"uvloop": "no Python here has uvloop"})
+        for text in ("no time", "T22: <no> h2load", "no Python here"):
+            self.assertIn(text, seen.text)
+
+    def test_texts_are_texts(self):
+        seen = shown(result(case="<script>alert(1)</script>", note="<b>",
+                            peer="<i>", row='"><img src=x>', figure="<p>"),
+                     date="</style><script>", rows={'"><img src=x>': "<u>"})
+        self.assertNotIn("script", seen.names)
+        self.assertNotIn("img", seen.names)
+        self.assertIn("<script>alert(1)</script>", seen.text)
+
+    def test_figures_that_are_missing_are_not_drawn(self):
+        seen = shown(result(ratio=None, subject=None, peer_value=None,
+                            ratios=[]), result(ratio=0, ratios=[0, 0]),
+                     result(target=0))
+        self.assertIn("not measured", seen.text)
+
+    def test_a_curve_has_a_line_for_each_case(self):
+        points = [result(case=case, peer="", ratio=None, ratios=[], x=x)
+                  for case in ("one", "two") for x in (100, 1000)]
+        self.assertIn("1,000", shown(*points).text)
+
+    def test_bad_files_are_told(self):
+        with tempfile.TemporaryDirectory() as folder:
+            bad = pathlib.Path(folder) / "bad.json"
+            bad.write_bytes(b"\xff\xfe")
+            for path in (bad, bad.with_name("none.json"), folder):
+                done = subprocess.run(
+                    [sys.executable, REPORT, path], text=True,
+                    capture_output=True, check=False)
+                self.assertEqual((done.returncode, done.stdout), (2, ""))
+                self.assertRegex(done.stderr, f"^report: {path}: .+\n$")
+
+
+class Readme(unittest.TestCase):
+    def test_the_kind_of_machine_and_the_figures_are_the_run_s(self):
+        text = figures.section(parsed())
+        self.assertIn("an AMD EPYC 7R13 guest, 1 MiB of L2 and 32 MiB of L3",
+                      " ".join(text.split()))
+        self.assertIn("| libuv; libevent; the ring by hand | 0.50; not run; "
+                      "not run |", text)
+
+    def test_a_section_takes_the_place_of_the_other(self):
+        readme = "# x\n\n## Figures\n\nold\n\n## More\n\ntext\n"
+        changed = figures.replace(readme, figures.section(parsed()))
+        self.assertNotIn("old", changed)
+        self.assertTrue(changed.endswith("\n\n## More\n\ntext\n"))
+        self.assertEqual(figures.of_readme(changed), figures.section(parsed()))
+        with self.assertRaises(results.BadDocument):
+            figures.replace("# x\n", "")
+
+    def test_readme_has_the_figures_of_the_kept_run(self):
+        if not KEPT.exists():
+            self.skipTest("no results are kept in bench/results.json")
+        readme = (SOURCE / "README.md").read_text(encoding="utf-8")
+        self.assertEqual(
+            figures.of_readme(readme), figures.section(results.read(KEPT)),
+            "bench/report.py --readme bench/results.json --write README.md")
+
+
+if __name__ == "__main__":
+    unittest.main()
