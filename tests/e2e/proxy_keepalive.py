@@ -7,6 +7,7 @@ import ctypes
 import os
 import socket
 import tempfile
+import time
 
 from harness import WAIT_S, Program, Skip, equal, matches, read_line, run
 from proxy_certificates import certificates, client_context
@@ -56,6 +57,16 @@ def both_sides(pid, port, server):
     return found.get("client", "none"), found.get("target", "none")
 
 
+def wait_for(pid, port, server, wanted, what):
+    """The target's socket has it some time after the connection has begun."""
+    deadline = time.monotonic() + WAIT_S
+    found = both_sides(pid, port, server)
+    while found != (wanted, wanted) and time.monotonic() < deadline:
+        time.sleep(0.05)
+        found = both_sides(pid, port, server)
+    equal(found, (wanted, wanted), what)
+
+
 def expect(flags, wanted, listen="tcp://127.0.0.1:0", secure=False):
     with Server(echo) as server, Proxy(
             "--listen", listen, *flags, "--to", target(server)) as proxy:
@@ -64,8 +75,8 @@ def expect(flags, wanted, listen="tcp://127.0.0.1:0", secure=False):
                 client = client_context().wrap_socket(
                     client, server_hostname="proxy.test")
             echoes(client)
-            equal(both_sides(proxy.process.pid, proxy.port, server),
-                  (wanted, wanted), f"both sides with {flags}")
+            wait_for(proxy.process.pid, proxy.port, server, wanted,
+                     f"both sides with {flags}")
             client.close()
 
 
@@ -101,8 +112,8 @@ def test_clients_of_a_passed_socket_are_asked_as_well():
                     ("127.0.0.1", port), timeout=WAIT_S)):
                 with client:
                     echoes(client)
-                    equal(both_sides(program.process.pid, port, server),
-                          ((9, 2, 5), (9, 2, 5)), "both sides")
+                    wait_for(program.process.pid, port, server, (9, 2, 5),
+                             "both sides")
             program.signal(15)
             equal(program.finish(2 * WAIT_S)[0], 0, "exit status")
 
@@ -118,8 +129,7 @@ def test_a_successor_asks_as_it_is_told():
             first.__exit__(None)
             with second.connect() as client:
                 echoes(client)
-                equal(both_sides(second.process.pid, second.port, server),
-                      (wanted, wanted), told)
+                wait_for(second.process.pid, second.port, server, wanted, told)
             first = second
         first.__exit__(None)
 

@@ -5,6 +5,7 @@
  */
 #include "listeners.h"
 
+#include "keepalive.h"
 #include "tools/common/console.h"
 
 #include <errno.h>
@@ -307,33 +308,6 @@ void listeners_leave(struct listeners *before)
 
 /* ---- made here ---- */
 
-/* Whole seconds, rounded up. */
-static int seconds_of(uint64_t time_ns)
-{
-    return (int)((time_ns + 999999999u) / 1000000000u);
-}
-
-static bool set_keepalive(int fd, const struct config_service *config)
-{
-    const struct {
-        int level;
-        int name;
-        int value;
-    } options[] = {
-        {SOL_SOCKET, SO_KEEPALIVE, 1},
-        {IPPROTO_TCP, TCP_KEEPIDLE, seconds_of(config->keepalive_idle_ns)},
-        {IPPROTO_TCP, TCP_KEEPINTVL, seconds_of(config->keepalive_interval_ns)},
-        {IPPROTO_TCP, TCP_KEEPCNT, (int)config->keepalive_count},
-    };
-    bool is_set = true;
-
-    for (size_t i = 0; i < 4 && is_set && config->keepalive_idle_ns > 0; i++) {
-        is_set = setsockopt(fd, options[i].level, options[i].name,
-                            &options[i].value, sizeof(int)) == 0;
-    }
-    return is_set;
-}
-
 /* Accepted sockets inherit TCP_NODELAY and the keepalive: they are set once. */
 static int set_options(int fd, const struct listener *one, int family,
                        bool is_shared)
@@ -342,7 +316,7 @@ static int set_options(int fd, const struct listener *one, int family,
 
     if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) < 0 ||
-        !set_keepalive(fd, one->config) ||
+        !keepalive_set(fd, one->config) ||
         (is_shared &&
          setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) < 0)) {
         return -errno;

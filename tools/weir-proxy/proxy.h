@@ -36,6 +36,7 @@ struct control;
 struct clients;
 struct order;
 struct place;
+struct session;
 struct setup;
 struct shared_route;
 struct shared_address;
@@ -74,6 +75,12 @@ struct places {
     _Atomic uint64_t taken;
     _Atomic uint64_t waiting; /* for one of these places */
     _Atomic uint64_t limit;   /* 0: none, and nothing is counted */
+};
+
+/* A session whose target has no keepalive yet (keepalive.h). */
+struct unasked {
+    struct link link;        /* of its worker's; the first field */
+    struct session *session; /* NULL: it is not in the list */
 };
 
 /* Connections that are to be ended (cuts.h). */
@@ -162,6 +169,8 @@ struct worker {
     struct tally *tallies;     /* of all services that there were */
     struct target_tally *target_tallies;
     struct list sessions;   /* struct session */
+    struct list unasked;    /* struct unasked; see keepalive.h */
+    bool will_ask;          /* a timer that empties it runs */
     _Atomic bool is_called; /* to look whether there are places */
     struct log log;
     struct admin *admin;     /* the first worker's; NULL: none */
@@ -204,16 +213,17 @@ struct proxy {
     _Atomic uint64_t told_skipped_ns; /* of a check, by any thread; 0: none */
 };
 
-/* How connections of a service begin, on both of its sides. */
+/* How connections of a service begin. Those to its targets get the keepalive
+ * later (keepalive.h). */
 static inline struct weir_connection_options
-connection_of(const struct config_service *config)
+connection_of(const struct config_service *config, bool is_to_target)
 {
-    const bool asks = config->keepalive_idle_ns > 0;
+    const bool asks = config->keepalive_idle_ns > 0 && !is_to_target;
 
     return (struct weir_connection_options){
         .size = sizeof(struct weir_connection_options),
         .keep_alive = asks,
-        .keep_alive_idle_ns = config->keepalive_idle_ns,
+        .keep_alive_idle_ns = asks ? config->keepalive_idle_ns : 0,
         .keep_alive_interval_ns = asks ? config->keepalive_interval_ns : 0,
         .keep_alive_count = asks ? (uint32_t)config->keepalive_count : 0,
         .read_limit_bytes = config->buffer_bytes,

@@ -11,6 +11,7 @@
 #include "session.h"
 
 #include "clients.h"
+#include "keepalive.h"
 #include "preface.h"
 #include "targets.h"
 #include "tlvs.h"
@@ -78,6 +79,9 @@ static int relay(struct session *session)
     weir_lease_unref(session->kept.lease);
     session->kept = (struct weir_buf){.len = 0};
     session->preface = preface_drop_rest(session->preface);
+    if (err == 0) {
+        keepalive_begin(session);
+    }
     return err;
 }
 
@@ -244,7 +248,7 @@ void session_connect(struct session *session, const void *key, size_t key_size)
         .shortage_timeout_ns = route->connect_timeout_ns,
         .connect = {.size = sizeof(options.connect),
                     .timeout_ns = route->connect_timeout_ns,
-                    .connection = connection_of(config)}};
+                    .connection = connection_of(config, true)}};
 
     if (weir_upstreams_connect(session->route->upstreams, &factory, &options,
                                connected, session, &session->pending) < 0) {
@@ -389,6 +393,7 @@ static void finish(struct session *session, const struct weir_relay_record *end)
         sum_up(session, end, &record);
     }
     list_remove(&service->worker->sessions, &session->link);
+    keepalive_end(session);
     counts_end(service->counts, &record);
     if (session->counted) {
         clients_leave(service->clients, session->counted);

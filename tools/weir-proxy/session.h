@@ -27,6 +27,7 @@
 struct session {
     struct link link; /* of its worker's sessions; the first field */
     struct place place;
+    struct unasked unasked; /* while its target has no keepalive yet */
     struct door *door;
     struct route *route;      /* NULL: not chosen yet */
     weir_transport *client;   /* one reference */

@@ -231,7 +231,7 @@ static int open_door(struct door *door, int fd)
         .connection_limit = limit_of(service),
         .tls = opens_tls_first(door) ? &tls : NULL,
         .no_cleanup_socket = true,
-        .connection = connection_of(service->config)};
+        .connection = connection_of(service->config, false)};
 
     waiting->count++;
     const int err = weir_create_server_at(service->worker->loop, &factory,
