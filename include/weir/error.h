@@ -165,6 +165,9 @@ enum weir_error {
     /** A host name was given, but weir was built without a resolver
      * (c-ares). */
     WEIR_ENONAMES = -4509,
+    /** The domain says that it does not have this service (an SRV record whose
+     * host is "."). */
+    WEIR_EDNSNOSERVICE = -4510,
     /** The exit status of a child process is unknown: other code has reaped it,
      * or it could not be waited for. */
     WEIR_ENOSTATUS = -4600,

@@ -1,6 +1,7 @@
 /**
  * @file resolver.h
- * Names to addresses and back: getaddrinfo, getnameinfo, and who answers them.
+ * Names to addresses and back, and services to hosts: getaddrinfo, getnameinfo,
+ * SRV records, and who answers them.
  *
  * Lookups run on the loop, without threads: a built-in resolver reads
  * /etc/hosts, the search domains and name servers of /etc/resolv.conf, and asks
@@ -256,6 +257,64 @@ weir_getnameinfo(weir_loop *loop, const struct weir_address *address,
                  const struct weir_getnameinfo_options *options,
                  struct weir_nameinfo *ret);
 
+/* ---- services ---- */
+
+/** The most records of a service that a lookup keeps. */
+#define WEIR_SRV_MAX 64
+
+/** A record of a service (SRV, RFC 2782): a host that has it. */
+struct weir_srv {
+    /** Hosts of the lowest number are used while one of them can be reached. */
+    uint16_t priority;
+    /** The share of the host among those of its priority; one of 0 is small. */
+    uint16_t weight;
+    /** Where it is, in host byte order. */
+    uint16_t port;
+    /** The name of the host, without a dot at its end. */
+    char host[WEIR_HOST_SIZE];
+};
+
+/** Options of weir_lookup_srv(). */
+struct weir_lookup_srv_options {
+    size_t size;
+    /** Give up after this time, in nanoseconds; default 10 s, UINT64_MAX: when
+     * the resolver does. */
+    uint64_t timeout_ns;
+};
+
+/**
+ * Look up the hosts that have a service, in a task.
+ *
+ * They come in the order of their priorities, of each priority the heaviest
+ * first. The addresses of a host are those that weir_getaddrinfo() finds. No
+ * search domain is added to the name, no answer is kept, and the hosts file is
+ * not asked. A record that names no host, or the port 0, is left out; of more
+ * than WEIR_SRV_MAX the last ones are.
+ *
+ * @param name      as "_postgres._tcp.db.example"
+ * @param ret       room for @p capacity records
+ * @param capacity  room in @p ret; WEIR_SRV_MAX is enough
+ * @return          number of records, at least 1; records beyond @p capacity
+ *                  are not written
+ * @retval WEIR_EDNSNOTFOUND     there is no such name
+ * @retval WEIR_EDNSNODATA       the name has no record of a service
+ * @retval WEIR_EDNSNOSERVICE    the domain says that it has no such service
+ * @retval WEIR_EDNSSERVFAIL     the servers cannot answer now: try again
+ * @retval WEIR_EDNSTIMEOUT      no answer in time: try again
+ * @retval WEIR_EDNSREFUSED      the servers refuse to answer
+ * @retval WEIR_EDNSUNREACHABLE  no server could be reached
+ * @retval WEIR_EDNSBADANSWER    the answer is not understood
+ * @retval WEIR_EDNSBADNAME      @p name can be no name
+ * @retval WEIR_ENONAMES         weir was built without a resolver
+ * @retval -EINVAL     no @p name, or no @p ret
+ * @retval -ENOMEM     no memory
+ * @suspends yes
+ */
+WEIR_API WEIR_MUST_USE int
+weir_lookup_srv(weir_loop *loop, const char *name,
+                const struct weir_lookup_srv_options *options,
+                struct weir_srv *ret, size_t capacity);
+
 /* ---- the built-in resolver ---- */
 
 /** Settings of the built-in resolver of one loop. */
@@ -340,6 +399,12 @@ struct weir_resolver {
      * weir_lookup_set_ttl() tells, and asks once for a name that several
      * lookups want. Without it each lookup is a question. */
     bool is_shared;
+    /**
+     * Begin to look up the records of a service, which weir_lookup_answer_srv()
+     * answers; NULL: there is no service.
+     */
+    int (*start_srv)(void *user, weir_lookup *lookup, const char *name,
+                     void **ret_data);
 };
 
 /**
@@ -413,6 +478,20 @@ WEIR_API WEIR_MUST_USE int weir_lookup_set_ttl(weir_lookup *lookup,
  */
 WEIR_API WEIR_MUST_USE int weir_lookup_answer_name(weir_lookup *lookup, int err,
                                                    const char *host);
+
+/**
+ * Answer a lookup of a service, as a resolver.
+ *
+ * @param err      0, or why there are no records, negative
+ * @param records  the records in any order, copied; those that name no host or
+ *                 the port 0 are left out; may be NULL when there are none
+ * @param count    how many
+ * @retval -EINVAL   not a lookup of a service, @p err is positive, or no record
+ * @retval -ESTALE   it has an answer
+ */
+WEIR_API WEIR_MUST_USE int
+weir_lookup_answer_srv(weir_lookup *lookup, int err,
+                       const struct weir_srv *records, size_t count);
 
 WEIR_END_DECLS
 

@@ -122,6 +122,7 @@ static const struct entry error_own_errors[] = {
     ENTRY(WEIR_ESERVICE, "No such service"),
     ENTRY(WEIR_ENONAMES,
           "A host name, and weir was built without c-ares: give an address"),
+    ENTRY(WEIR_EDNSNOSERVICE, "The domain does not have this service"),
     ENTRY(WEIR_ENOSTATUS, "The exit status of the child is not known"),
 };
 

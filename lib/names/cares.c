@@ -325,6 +325,17 @@ static int cares_start_reverse(void *user, weir_lookup *lookup,
     return cares_add_record(cares, lookup, "", ret_data);
 }
 
+static int cares_start_srv(void *user, weir_lookup *lookup, const char *name,
+                           void **ret_data)
+{
+    struct cares *cares = cares_get(user);
+
+    wr_require(cares, -ENOMEM);
+    wr_assert(!cares->is_stopping);
+    cares_refresh(cares);
+    return cares_add_record(cares, lookup, name, ret_data);
+}
+
 static void cares_cancel(void *user, weir_lookup *lookup, void *data)
 {
     struct cares_record *record = data;
@@ -340,4 +351,5 @@ const struct weir_resolver wr_resolver_builtin = {
     .start = cares_start,
     .start_reverse = cares_start_reverse,
     .cancel = cares_cancel,
+    .start_srv = cares_start_srv,
 };

@@ -19,6 +19,7 @@
 #include "cares.h"
 
 #include "lib/base/shortage.h"
+#include "srv_answer.h"
 
 #include <string.h>
 #include <weir/error.h>
@@ -126,6 +127,7 @@ static bool cares_record_is_to_go_on(struct cares_record *record)
         return true; /* with the other family of the same step */
     }
     if (!record->was_found && !wr_lookup_is_open(lookup, WR_LOOKUP_NAME) &&
+        !wr_lookup_is_open(lookup, WR_LOOKUP_SRV) &&
         wr_cares_search_has_next(record)) {
         return true;
     }
@@ -291,6 +293,60 @@ static void cares_record_named(void *arg, int status, int timeouts, char *node,
     cares_record_go_on(record);
 }
 
+/* Takes the records of a service. */
+static void cares_record_take_srv(struct cares_record *record,
+                                  const uint8_t *bytes, size_t len)
+{
+    weir_lookup *lookup = record->lookup;
+    struct wr_srv_answer answer;
+    const int err = wr_srv_read(bytes, len, record->name, &answer);
+
+    record->errs[WR_LOOKUP_SRV] = err;
+    if (err == 0) {
+        wr_assert(answer.count > 0);
+        record->was_found = true;
+        wr_lookup_note_ttl(lookup, answer.ttl_s * NS_PER_S);
+        wr_lookup_close_with_srv(lookup, answer.records, answer.count);
+    }
+}
+
+static void cares_record_served(void *arg, int status, int timeouts,
+                                unsigned char *bytes, int len)
+{
+    const struct cares_question *question = arg;
+    struct cares_record *record = question->record;
+    (void)timeouts;
+
+    wr_assert(record->holds > 0);
+    wr_assert(question->part == WR_LOOKUP_SRV);
+    record->holds--;
+    if (cares_record_ask_by_tcp(record, WR_LOOKUP_SRV)) {
+        return;
+    }
+    if (record->lookup && status == ARES_SUCCESS && bytes && len > 0) {
+        cares_record_take_srv(record, bytes, (size_t)len);
+    } else if (record->lookup) {
+        record->errs[WR_LOOKUP_SRV] =
+            status == ARES_SUCCESS
+                ? WEIR_EDNSBADANSWER
+                : cares_record_get_error(record->cares, status);
+    }
+    cares_record_go_on(record);
+}
+
+/* Asks one channel for the records of a service. */
+static void cares_record_ask_srv(struct cares_record *record,
+                                 ares_channel channel)
+{
+    record->holds++;
+    /* Newer versions of c-ares have another call, but still have this one. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+    ares_query(channel, record->name, 1, WR_SRV_TYPE, cares_record_served,
+               &record->questions[WR_LOOKUP_SRV]);
+#pragma GCC diagnostic pop
+}
+
 /* Asks one channel for the name of the address. */
 static void cares_record_ask_name(struct cares_record *record,
                                   ares_channel channel)
@@ -370,6 +426,10 @@ static bool cares_record_ask_by_tcp(struct cares_record *record,
         cares_record_ask_name(record, cares->tcp);
         return true;
     }
+    if (part == WR_LOOKUP_SRV) {
+        cares_record_ask_srv(record, cares->tcp);
+        return true;
+    }
     record->holds++;
     cares_record_ask_family(record, cares->tcp, record->asked,
                             part == WR_LOOKUP_INET6 ? AF_INET6 : AF_INET, part);
@@ -439,6 +499,8 @@ void wr_cares_begin(struct cares_record *record)
     record->holds++;
     if (record->lookup->asked & (1u << WR_LOOKUP_NAME)) {
         cares_record_ask_name(record, cares_record_get_channel(cares));
+    } else if (record->lookup->asked & (1u << WR_LOOKUP_SRV)) {
+        cares_record_ask_srv(record, cares_record_get_channel(cares));
     } else if (cares_record_leave_out_inet6(record)) {
         cares_record_ask_next(record);
     }

@@ -57,10 +57,37 @@ static const struct weir_resolver *lookup_choose_resolver(weir_lookup *lookup)
     return wr_resolver_get(lookup->loop, &lookup->user);
 }
 
+/* Lets the resolver begin: 0, or its error. */
+static int lookup_begin(weir_lookup *lookup)
+{
+    const struct weir_resolver *resolver = lookup->resolver;
+    void *user = lookup->user;
+    int family = AF_UNSPEC;
+
+    wr_assert(lookup->state == WR_LOOKUP_ASKING);
+    if (lookup->asked & (1u << WR_LOOKUP_NAME)) {
+        return resolver->start_reverse
+                   ? resolver->start_reverse(user, lookup, &lookup->address,
+                                             &lookup->data)
+                   : WEIR_EDNSNOTFOUND;
+    }
+    if (lookup->asked & (1u << WR_LOOKUP_SRV)) {
+        return wr_resolver_has_srv(resolver)
+                   ? resolver->start_srv(user, lookup, lookup->host,
+                                         &lookup->data)
+                   : WEIR_EDNSNOTFOUND;
+    }
+    if (!wr_lookup_is_open(lookup, WR_LOOKUP_INET)) {
+        family = AF_INET6;
+    } else if (!wr_lookup_is_open(lookup, WR_LOOKUP_INET6)) {
+        family = AF_INET;
+    }
+    return resolver->start(user, lookup, lookup->host, family, &lookup->data);
+}
+
 static void lookup_ask(weir_lookup *lookup)
 {
     weir_loop *loop = lookup->loop;
-    int family = AF_UNSPEC;
     int err;
 
     wr_assert(lookup->open == lookup->asked);
@@ -78,20 +105,7 @@ static void lookup_ask(weir_lookup *lookup)
         wr_timer_arm(&loop->wheel, &lookup->timer,
                      wr_add_sat(loop->now_ns, lookup->timeout_ns));
     }
-    if (lookup->asked & (1u << WR_LOOKUP_NAME)) {
-        err = lookup->resolver->start_reverse
-                  ? lookup->resolver->start_reverse(
-                        lookup->user, lookup, &lookup->address, &lookup->data)
-                  : WEIR_EDNSNOTFOUND;
-    } else {
-        if (!wr_lookup_is_open(lookup, WR_LOOKUP_INET)) {
-            family = AF_INET6;
-        } else if (!wr_lookup_is_open(lookup, WR_LOOKUP_INET6)) {
-            family = AF_INET;
-        }
-        err = lookup->resolver->start(lookup->user, lookup, lookup->host,
-                                      family, &lookup->data);
-    }
+    err = lookup_begin(lookup);
     wr_loop_end_if_forked(loop);
     if (err < 0 && lookup->state == WR_LOOKUP_ASKING) {
         wr_lookup_close_all(lookup, err);
@@ -177,6 +191,8 @@ void wr_lookup_fini(weir_lookup *lookup)
               lookup->state == WR_LOOKUP_ENDED);
     wr_free(&lookup->loop->counting, lookup->addresses,
             lookup->capacity * sizeof(*lookup->addresses));
+    wr_free(&lookup->loop->counting, lookup->srv,
+            lookup->srv_count * sizeof(*lookup->srv));
 }
 
 void wr_lookup_ask_for(weir_lookup *own, const weir_lookup *lookup,

@@ -1,5 +1,6 @@
 /*
- * Lookups: one host's addresses, or one address's name.
+ * Lookups: one host's addresses, one address's name, or the records of one
+ * service.
  *
  * A struct weir_lookup is embedded in its owner: a maker, a request of the
  * program, or a call on a task's stack. It asks the loop's resolver
@@ -31,6 +32,7 @@ enum wr_lookup_part {
     WR_LOOKUP_INET6,
     WR_LOOKUP_INET,
     WR_LOOKUP_NAME,
+    WR_LOOKUP_SRV,
     WR_LOOKUP_PARTS,
 };
 
@@ -82,6 +84,8 @@ struct weir_lookup {
     size_t inet6_count; /* number of IPv6 addresses */
     uint64_t ttl_ns;    /* how long the answer is good; UINT64_MAX: not told */
     uint16_t port;
+    struct weir_srv *srv; /* records of a service */
+    size_t srv_count;
     struct weir_address address; /* the question of a reverse lookup */
     char host[WR_NAME_SIZE];     /* the question, or the name in the answer */
 };
@@ -124,6 +128,10 @@ WEIR_MUST_USE int wr_lookup_start(weir_lookup *lookup,
 WEIR_MUST_USE int wr_lookup_start_reverse(weir_lookup *lookup,
                                           const struct weir_address *address,
                                           uint64_t timeout_ns);
+
+/* Starts an idle lookup of the records of a service, whose name is valid. */
+void wr_lookup_start_srv(weir_lookup *lookup, const char *name,
+                         uint64_t timeout_ns);
 
 /* ---- lookup_answer.c ---- */
 
@@ -168,6 +176,11 @@ void wr_lookup_close(weir_lookup *lookup, enum wr_lookup_part part, int err);
 
 /* Answers a lookup of a name, which has up to 254 bytes. */
 void wr_lookup_close_with_name(weir_lookup *lookup, const char *name);
+
+/* Answers a lookup of a service, with at most WEIR_SRV_MAX records in their
+ * order; without memory by that error. */
+void wr_lookup_close_with_srv(weir_lookup *lookup,
+                              const struct weir_srv *records, size_t count);
 
 /* Closes the open parts with one error, or without one. */
 void wr_lookup_close_all(weir_lookup *lookup, int err);

@@ -1,7 +1,8 @@
 /*
  * The answer of a lookup, which a resolver adds part by part.
  *
- * The parts are the two families of addresses, or the name. Addresses are in
+ * The parts are the two families of addresses, or the name, or the records of a
+ * service. Addresses are in
  * one array, IPv6 first, without duplicates and with the lookup's port; each
  * family has a limit. Closing a part makes the lookup's ready item run, which
  * calls the owner.
@@ -88,7 +89,8 @@ int wr_lookup_get_result(const weir_lookup *lookup)
             err = lookup_answer_choose_error(err, lookup->errs[part]);
         }
     }
-    wr_assert(err < 0 || (lookup->asked & (1u << WR_LOOKUP_NAME)));
+    wr_assert(err < 0 || (lookup->asked & (1u << WR_LOOKUP_NAME)) ||
+              lookup->srv_count > 0);
     return err;
 }
 
@@ -161,7 +163,7 @@ int wr_lookup_add(weir_lookup *lookup, enum wr_lookup_part part,
         is_inet6 ? lookup->inet6_count : lookup->count - lookup->inet6_count;
 
     wr_assert(wr_lookup_is_open(lookup, part));
-    wr_assert(part != WR_LOOKUP_NAME);
+    wr_assert(part < WR_LOOKUP_NAME);
     wr_assert(address->storage.any.sa_family == lookup_answer_get_family(part));
     const struct weir_address clean = lookup_answer_clean(lookup, address);
     if (family_count >= WEIR_ADDRESSES_MAX ||
@@ -203,6 +205,23 @@ void wr_lookup_close_with_name(weir_lookup *lookup, const char *name)
     wr_assert(strlen(name) < sizeof(lookup->host));
     memcpy(lookup->host, name, strlen(name) + 1);
     wr_lookup_close(lookup, WR_LOOKUP_NAME, 0);
+}
+
+void wr_lookup_close_with_srv(weir_lookup *lookup,
+                              const struct weir_srv *records, size_t count)
+{
+    struct weir_srv *copy =
+        wr_alloc(&lookup->loop->counting, count * sizeof(*copy));
+
+    wr_assert(count > 0 && count <= WEIR_SRV_MAX);
+    if (!copy) {
+        wr_lookup_close(lookup, WR_LOOKUP_SRV, -ENOMEM);
+        return;
+    }
+    memcpy(copy, records, count * sizeof(*copy));
+    lookup->srv = copy;
+    lookup->srv_count = count;
+    wr_lookup_close(lookup, WR_LOOKUP_SRV, 0);
 }
 
 void wr_lookup_close_all(weir_lookup *lookup, int err)
@@ -274,7 +293,7 @@ int weir_lookup_set_canonical_name(weir_lookup *lookup, const char *name)
 {
     wr_require_loop(lookup->loop);
     wr_require(name, -EINVAL);
-    wr_require(!(lookup->asked & (1u << WR_LOOKUP_NAME)), -EINVAL);
+    wr_require(lookup->asked < 1u << WR_LOOKUP_NAME, -EINVAL);
     wr_require(lookup->state == WR_LOOKUP_ASKING, -ESTALE);
     return wr_lookup_set_canonical(lookup, name);
 }

@@ -132,6 +132,19 @@ int wr_lookup_start(weir_lookup *lookup,
     return 0;
 }
 
+void wr_lookup_start_srv(weir_lookup *lookup, const char *name,
+                         uint64_t timeout_ns)
+{
+    wr_assert(lookup->state == WR_LOOKUP_IDLE);
+    wr_assert(strlen(name) < sizeof(lookup->host));
+    memcpy(lookup->host, name, strlen(name) + 1);
+    lookup->timeout_ns = timeout_ns;
+    lookup->asked = 1u << WR_LOOKUP_SRV;
+    lookup->open = lookup->asked;
+    wr_lookup_set_state(lookup, WR_LOOKUP_WAITING);
+    wr_ready_push(&lookup->loop->ready, &lookup->ready);
+}
+
 int wr_lookup_start_reverse(weir_lookup *lookup,
                             const struct weir_address *address,
                             uint64_t timeout_ns)

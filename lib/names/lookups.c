@@ -91,6 +91,16 @@ int wr_lookups_ask_reverse(struct wr_lookups *lookups,
         wr_lookup_start_reverse(&name->lookup, address, timeout_ns), ret);
 }
 
+int wr_lookups_ask_srv(struct wr_lookups *lookups, const char *name,
+                       uint64_t timeout_ns, const weir_lookup **ret)
+{
+    struct lookups_name *one = lookups_make(lookups);
+
+    wr_require(one, -ENOMEM);
+    wr_lookup_start_srv(&one->lookup, name, timeout_ns);
+    return lookups_keep(lookups, one, 0, ret);
+}
+
 int wr_lookups_add(struct wr_lookups *lookups, const char *host, uint16_t port,
                    int family, const weir_lookup **ret)
 {

@@ -28,6 +28,10 @@ WEIR_MUST_USE int wr_lookups_ask_reverse(struct wr_lookups *lookups,
                                          uint64_t timeout_ns,
                                          const weir_lookup **ret);
 
+WEIR_MUST_USE int wr_lookups_ask_srv(struct wr_lookups *lookups,
+                                     const char *name, uint64_t timeout_ns,
+                                     const weir_lookup **ret);
+
 /* Starts the lookup of a maker's name, and gives it: 0, or its error. */
 WEIR_MUST_USE int wr_lookups_add(struct wr_lookups *lookups, const char *host,
                                  uint16_t port, int family,

@@ -119,7 +119,8 @@ int weir_loop_set_resolver(weir_loop *loop, const struct weir_resolver *table,
 {
     wr_require_loop(loop);
     if (table) {
-        wr_require(table->size >= sizeof(*table), -EINVAL);
+        wr_require(table->size >= offsetof(struct weir_resolver, start_srv),
+                   -EINVAL);
         wr_require(table->start && table->cancel, -EINVAL);
     }
     wr_require(!wr_loop_is_closing(loop), -ESHUTDOWN);

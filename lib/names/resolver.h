@@ -16,6 +16,15 @@ const struct weir_resolver *wr_resolver_get(weir_loop *loop, void **ret_user);
 /* True if the resolver for new lookups is the built-in one. */
 bool wr_resolver_is_builtin(const weir_loop *loop);
 
+/* True if the resolver can be asked for the records of a service, of which the
+ * table of an older program says nothing. */
+static inline bool wr_resolver_has_srv(const struct weir_resolver *resolver)
+{
+    return resolver->size >= offsetof(struct weir_resolver, start_srv) +
+                                 sizeof(resolver->start_srv) &&
+           resolver->start_srv;
+}
+
 /* True if answers of the resolver for new lookups may be kept and shared. */
 bool wr_resolver_is_shared(const weir_loop *loop);
 

@@ -23,6 +23,7 @@ enum {
     TYPE_CNAME = 5,
     TYPE_PTR = 12,
     TYPE_AAAA = 28,
+    TYPE_SRV = 33,
     RCODE_SERVFAIL = 2,
     RCODE_NXDOMAIN = 3,
     RCODE_NOTIMP = 4,
@@ -117,7 +118,8 @@ static bool has_for(const struct question *question, const char *word)
 static bool is_known(const struct question *question)
 {
     static const char *const words[] = {"a4",   "a6",   "n200",    "none",
-                                        "loop", "self", "foreign", "cut"};
+                                        "loop", "self", "foreign", "cut",
+                                        "s3",   "s99",  "sdot",    "sodd"};
     for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
         if (has(question, words[i])) {
             return true;
@@ -185,6 +187,56 @@ static uint16_t put_addresses(struct message *message, size_t owner,
     return (uint16_t)count;
 }
 
+/* A host of the question's service, below example; "": the root. */
+static void put_host(struct message *message, const uint16_t numbers[3],
+                     const char *label)
+{
+    uint8_t data[64];
+    size_t used = 0;
+    const size_t size = strlen(label);
+    for (int i = 0; i < 3; i++) {
+        data[used++] = (uint8_t)(numbers[i] >> 8);
+        data[used++] = (uint8_t)numbers[i];
+    }
+    if (size > 0) {
+        data[used++] = (uint8_t)size;
+        memcpy(data + used, label, size);
+        used += size;
+        memcpy(data + used,
+               "\x07"
+               "example",
+               8);
+        used += 8;
+    }
+    data[used++] = 0;
+    put_record(message, TYPE_SRV, data, (uint16_t)used);
+}
+
+static uint16_t put_hosts(struct message *message,
+                          const struct question *question)
+{
+    if (has(question, "s3")) {
+        put_host(message, (uint16_t[]){20, 0, 1}, "a4");
+        put_host(message, (uint16_t[]){10, 1, 2}, "a4-a6");
+        put_host(message, (uint16_t[]){10, 5, 3}, "self");
+        return 3;
+    }
+    if (has(question, "sdot")) {
+        put_host(message, (uint16_t[]){0, 0, 0}, "");
+        return 1;
+    }
+    if (has(question, "sodd")) {
+        put_record(message, TYPE_SRV, "\0\1\0\1\0\1\x3fx", 8);
+        return 1;
+    }
+    for (uint16_t i = 1; i <= 99 && has(question, "s99"); i++) {
+        char label[8];
+        snprintf(label, sizeof(label), "h%u", i);
+        put_host(message, (uint16_t[]){i, 1, 1}, label);
+    }
+    return has(question, "s99") ? 99 : 0;
+}
+
 static uint16_t put_answers(struct message *message,
                             const struct question *question)
 {
@@ -202,6 +254,9 @@ static uint16_t put_answers(struct message *message,
     static const uint8_t odd[] = "\x05h\0st\x0a"
                                  "\x07"
                                  "example";
+    if (question->type == TYPE_SRV) {
+        return put_hosts(message, question);
+    }
     if (question->type == TYPE_PTR) {
         if (strncmp(question->name, "1.2.0.192.", 10) == 0) {
             put_record(message, TYPE_PTR, host, sizeof(host));
@@ -263,9 +318,10 @@ static void note(struct dns_server *server, const struct question *question,
     const size_t len = strlen(server->log);
     pthread_mutex_lock(&server->lock);
     snprintf(server->log + len, sizeof(server->log) - len, "%s %s ",
-             question->type == TYPE_AAAA ? "AAAA"
-             : question->type == TYPE_A  ? "A"
-                                         : "PTR",
+             question->type == TYPE_AAAA  ? "AAAA"
+             : question->type == TYPE_A   ? "A"
+             : question->type == TYPE_SRV ? "SRV"
+                                          : "PTR",
              question->name);
     *(is_udp ? &server->udp_count : &server->tcp_count) += 1;
     pthread_mutex_unlock(&server->lock);

@@ -19,6 +19,8 @@
  *                 which has the addresses; aliasodd: for what is no host name
  *   brief         its answer is good for a second, and not for an hour; an
  *                 alias is, and what it stands for is good for an hour
+ *   s3            is a service with three hosts, s99 with 99; sdot is none, and
+ *                 sodd is answered by a record that is malformed
  *   self          has the address of the loopback, 127.0.0.1 and ::1
  *
  * A name that has none of these labels does not exist, and what exists and has

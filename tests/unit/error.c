@@ -42,7 +42,7 @@ UNIT(error, weirs_codes_have_their_names_and_one_line_each)
         WEIR_ETLSRECORD,      WEIR_ETLSTRUNCATED, WEIR_ETLSTIMEOUT,
         WEIR_ETLSVERSION,     WEIR_ETLSCIPHER,    WEIR_ETLSALPN,
         WEIR_ETLSFLOOD,       WEIR_EOPTIONSIZE,   WEIR_ETLSGROUPS,
-        WEIR_ETLSGROUP,
+        WEIR_ETLSGROUP,       WEIR_EDNSNOSERVICE,
     };
     for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {
         const char *text = weir_strerror(codes[i]);
