@@ -193,8 +193,8 @@ int64_t wr_sys_sendfile(int fd, int file, uint64_t offset, size_t len);
 int wr_sys_statx(int fd, const char *path, int flags, uint32_t what,
                  struct statx *ret);
 
-/* Type, mode, size and link count of a file from the cache: the server of a
- * network file system, which may not answer, is not asked. */
+/* Type, mode, size, link count and number of a file from the cache: the server
+ * of a network file system, which may not answer, is not asked. */
 int wr_sys_stat_known(int fd, struct statx *ret);
 
 /* True for a regular file whose operations must run in a kernel worker thread:
@@ -213,6 +213,12 @@ WEIR_MUST_USE bool wr_sys_needs_worker(int fd);
  * it, and saves a check the next time. */
 int64_t wr_sys_cached_bytes(int file, uint64_t offset, size_t len,
                             uint64_t size, bool *is_told);
+
+/* 1 if the cache has all pages of these bytes of a file, ready or on their way
+ * from the device; 0 if one is missing. An error if the kernel does not report
+ * it: -EPERM as above, -ENOSYS before Linux 6.5, -EOPNOTSUPP for some file
+ * systems. */
+int wr_sys_is_cached(int file, uint64_t offset, size_t len);
 
 /* Reads bytes of a file from the page cache. Returns the bytes, 0 at the end,
  * -EAGAIN if they are not cached, -EOPNOTSUPP if that cannot be told, or an

@@ -1,7 +1,8 @@
 /*
  * Sending a part of a file to a descriptor: the common rules.
  *
- * A piece in the page cache is sent by one system call, without a copy. Any
+ * A piece in the page cache is sent by one system call, without a copy; whether
+ * it is there is looked up before each piece, see cached.h. Any
  * other piece is read by the ring into a block and sent from there, so that
  * nothing waits for the file's device. The block is freed when its send has
  * ended, and unsent bytes are looked up in the cache again: a slow peer pins no
@@ -12,6 +13,7 @@
 #ifndef WEIR_LIB_TRANSPORT_SENDFILE_H
 #define WEIR_LIB_TRANSPORT_SENDFILE_H
 
+#include "cached.h"
 #include "lib/base/sendq.h"
 #include "lib/loop/loop.h"
 #include "weir/sendfile.h"
@@ -26,15 +28,17 @@
 
 struct wr_sendfile {
     int fd;
+    struct wr_file_id id;
     uint64_t offset;
-    uint64_t left;   /* bytes to send, if the file has as many */
-    uint64_t size;   /* of the file, when it was checked */
-    uint64_t burst;  /* bytes taken since the socket last lacked room */
-    size_t look;     /* bytes to look up in the cache at once */
-    bool is_full;    /* set when the descriptor took less than offered */
-    bool is_told;    /* set when the kernel can report the cache */
-    bool only_reads; /* set when the kernel cannot report the cache, or
-                      * sendfile() refuses the file */
+    uint64_t left;     /* bytes to send, if the file has as many */
+    uint64_t size;     /* of the file, when it was checked */
+    uint64_t burst;    /* bytes taken since the socket last lacked room */
+    size_t look;       /* bytes to look up in the cache at once */
+    bool is_full;      /* set when the descriptor took less than offered */
+    bool is_told;      /* set when the kernel can report the cache */
+    bool never_counts; /* set when it does not count cached pages */
+    bool only_reads;   /* set when the kernel cannot report the cache, or
+                        * sendfile() refuses the file */
     weir_sendfile_done_fn *done;
     void *arg;
 };
@@ -48,7 +52,7 @@ WEIR_MUST_USE int wr_sendfile_init(struct wr_sendfile *part, int fd,
  * number of bytes taken; 0: the next bytes must be read, which also finds the
  * file's end; or an error of the socket. */
 WEIR_MUST_USE int64_t wr_sendfile_splice(struct wr_sendfile *part,
-                                         struct wr_budget *budget, int fd);
+                                         weir_loop *loop, int fd);
 
 /* The number of bytes left, if they are few; 0: many, or none. */
 size_t wr_sendfile_small_bytes(const struct wr_sendfile *part);

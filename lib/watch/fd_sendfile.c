@@ -42,7 +42,7 @@ WEIR_MUST_USE static int64_t fd_sendfile_copy(struct wr_fd_call *call,
 WEIR_MUST_USE static int64_t fd_sendfile_move(struct wr_fd_call *call,
                                               struct wr_sendfile *part)
 {
-    const int64_t res = wr_sendfile_splice(part, &call->loop->budget, call->fd);
+    const int64_t res = wr_sendfile_splice(part, call->loop, call->fd);
 
     return res != 0 ? res : fd_sendfile_copy(call, part);
 }

@@ -55,6 +55,7 @@ int wr_sys_stat_known(int fd, struct statx *ret)
     ret->stx_mode = file->kind == FAKE_DISK ? S_IFREG | 0600 : S_IFSOCK | 0600;
     ret->stx_size = file->disk_size;
     ret->stx_nlink = 1;
+    ret->stx_ino = (unsigned int)fd;
     return 0;
 }
 
@@ -82,6 +83,17 @@ int64_t wr_sys_cached_bytes(int fd, uint64_t offset, size_t len, uint64_t size,
     return fake_chance(fake.options.permille[FAKE_COLD])
                ? (int64_t)fake_random(most)
                : (int64_t)most;
+}
+
+/* Old kernels do not count. */
+int wr_sys_is_cached(int fd, uint64_t offset, size_t len)
+{
+    const struct fake_file *file = fake_file_get(fd, "cachestat");
+    if (fake_chance(fake.options.permille[FAKE_COLD])) {
+        return fake_chance(500) ? -ENOSYS : 0;
+    }
+    fake.stats.counted_bytes += len;
+    return offset < file->disk_size && len <= file->disk_size - offset;
 }
 
 int64_t wr_sys_read_cached(int fd, void *buf, size_t len, uint64_t offset)

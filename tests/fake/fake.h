@@ -110,7 +110,8 @@ struct fake_stats {
     uint64_t sendfiles_full;
     uint64_t disk_reads; /* by the ring, with bytes */
     /* Of files, in what the cache was asked of. */
-    uint64_t looked_up_bytes;
+    uint64_t looked_up_bytes; /* by mincore() */
+    uint64_t counted_bytes;   /* by cachestat() */
     /* Of pipes: reads with bytes, writes, those without room, and those
      * without a reader. */
     uint64_t fifo_reads;

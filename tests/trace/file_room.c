@@ -3,7 +3,8 @@
  * asked about the cache.
  *
  * Each answer costs by the page, so that a peer that takes little at a time
- * must not make the loop look up much.
+ * must not make the loop look up much, and what one transfer has found another
+ * need not look up.
  */
 #include "subject.h"
 #include "tests/bind.h"
@@ -17,26 +18,44 @@ static int file;
 
 static void made(void *user, weir_transport *t)
 {
+    transport = t;
     expect_ok(
         weir_transport_sendfile(t, file, 0, WEIR_TO_END, note_told, NULL));
 }
 
 static CALLBACKS(protocol, STREAM, .connection_made = made);
 
-/* The peer reads @step bytes at a time, until there are no more. */
-static void read_all(size_t step)
+/* The peer reads @step bytes at a time, until it has @len more. */
+static void read_part(uint64_t len, size_t step)
 {
     static char buf[1u << 20];
     uint64_t all = 0;
 
     expect_leq(step, sizeof(buf));
-    for (uint32_t i = 0; i < 4 * FILE_BYTES / step && all < FILE_BYTES; i++) {
+    for (uint32_t i = 0; i < 4 * len / step && all < len; i++) {
         clock_run_for(loop, MS);
-        const ssize_t got = fake_peer_read(peer, buf, step);
+        const size_t want = len - all < step ? (size_t)(len - all) : step;
+        const ssize_t got = fake_peer_read(peer, buf, want);
         all += got > 0 ? (uint64_t)got : 0;
     }
     clock_run_for(loop, MS);
-    expect_eq(all, FILE_BYTES);
+    expect_eq(all, len);
+}
+
+static void read_all(size_t step)
+{
+    read_part(FILE_BYTES, step);
+}
+
+/* Opens the connection, over which the whole file was sent once. */
+static void start_with_a_known_file(void)
+{
+    subject_open(&(struct fake_options){.seed = 1}, NULL, &protocol, NULL);
+    file = fake_disk_open(FILE_BYTES, fill_file, NULL);
+    read_all(40000);
+    expect_geq(fake_stats()->looked_up_bytes, FILE_BYTES);
+    expect_told(0, FILE_BYTES);
+    told_count = 0;
 }
 
 UNIT(file_room, a_peer_that_takes_little_makes_the_loop_look_up_little)
@@ -47,6 +66,50 @@ UNIT(file_room, a_peer_that_takes_little_makes_the_loop_look_up_little)
     read_all(40000);
 
     expect_leq(fake_stats()->looked_up_bytes, 4 * FILE_BYTES);
+    expect_told(0, FILE_BYTES);
+    wr_sys_close(file);
+    subject_stop(1);
+}
+
+UNIT(file_room, pages_that_were_found_ready_are_counted_for_a_second)
+{
+    start_with_a_known_file();
+    const uint64_t looked_up = fake_stats()->looked_up_bytes;
+    const uint64_t counted = fake_stats()->counted_bytes;
+
+    made(NULL, transport);
+    read_all(40000);
+    expect_told(0, FILE_BYTES);
+    expect_eq(fake_stats()->looked_up_bytes, looked_up);
+    expect_geq(fake_stats()->counted_bytes, counted + FILE_BYTES);
+
+    told_count = 0;
+    clock_run_for(loop, 1000 * MS);
+    made(NULL, transport);
+    read_all(40000);
+    expect_told(0, FILE_BYTES);
+    expect_geq(fake_stats()->looked_up_bytes, looked_up + FILE_BYTES);
+    wr_sys_close(file);
+    subject_stop(1);
+}
+
+UNIT(file_room, pages_dropped_in_the_middle_of_a_file_are_read_by_the_ring)
+{
+    start_with_a_known_file();
+    made(NULL, transport);
+    read_part(FILE_BYTES / 4, 40000);
+    expect_eq(fake_stats()->disk_reads, 0);
+
+    fake_set_fault(FAKE_COLD, 1000);
+    read_part(FILE_BYTES / 8, 40000); /* with what is on its way to the peer */
+    const uint64_t sendfiles = fake_stats()->sendfiles;
+    read_part(FILE_BYTES / 4, 40000);
+    expect_eq(fake_stats()->sendfiles, sendfiles);
+    expect_gt(fake_stats()->disk_reads, 0);
+
+    fake_set_fault(FAKE_COLD, 0);
+    read_part(FILE_BYTES / 8 * 3, 40000);
+    expect_gt(fake_stats()->sendfiles, sendfiles);
     expect_told(0, FILE_BYTES);
     wr_sys_close(file);
     subject_stop(1);

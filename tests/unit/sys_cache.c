@@ -62,6 +62,33 @@ UNIT(sys_cache, tells_how_many_bytes_are_ready)
     close(fd);
 }
 
+UNIT(sys_cache, tells_whether_a_page_is_missing)
+{
+    const off_t page = sysconf(_SC_PAGESIZE);
+    const uint64_t first = (uint64_t)page;
+    const uint64_t size = 3 * first;
+    const int fd = file_of(size);
+    expect_eq(fsync(fd), 0);
+    if (wr_sys_is_cached(fd, 0, size) != 1) {
+        close(fd);
+        cr_skip_test("the kernel does not count cached pages");
+    }
+
+    expect_eq(wr_sys_is_cached(-1, 0, 1), -EBADF);
+    expect_eq(wr_sys_is_cached(fd, first - 1, 2), 1);
+    expect_eq(wr_sys_is_cached(fd, size - 1, 1), 1);
+    expect_eq(wr_sys_is_cached(fd, size - 1, 2), 0);
+    expect_eq(posix_fadvise(fd, page, page, POSIX_FADV_DONTNEED), 0);
+    const bool is_missing = wr_sys_is_cached(fd, first, 1) == 0;
+    if (is_missing) { /* a file system on a disk, a page at a time */
+        expect_eq(wr_sys_is_cached(fd, first - 1, 2), 0);
+    }
+    expect_eq(wr_sys_is_cached(fd, 0, size), !is_missing);
+    expect_eq(ftruncate(fd, 2 * page), 0);
+    expect_eq(wr_sys_is_cached(fd, 2 * first - 1, 2), 0);
+    close(fd);
+}
+
 UNIT(sys_cache, reads_what_is_there_and_waits_for_nothing)
 {
     char bytes[8] = "";
@@ -81,8 +108,12 @@ UNIT(sys_cache, knows_the_type_and_the_size_of_a_file)
     const int fd = file_of(1000);
 
     expect_eq(wr_sys_stat_known(fd, &stat), 0);
+    struct stat known;
+    expect_eq(fstat(fd, &known), 0);
     cr_assert(S_ISREG(stat.stx_mode));
     expect_eq(stat.stx_size, 1000);
+    expect_eq(stat.stx_ino, known.st_ino);
+    expect_eq(makedev(stat.stx_dev_major, stat.stx_dev_minor), known.st_dev);
     expect_eq(wr_sys_stat_known(-1, &stat), -EBADF);
     close(fd);
 }
@@ -156,6 +187,7 @@ UNIT(sys_cache, bytes_that_are_on_their_way_are_not_ready)
     bool told = false;
     const int64_t ready = wr_sys_cached_bytes(fd, 0, SIZE, SIZE, &told);
     const int64_t again = wr_sys_cached_bytes(fd, 0, SIZE, SIZE, &told);
+    const int counted = wr_sys_is_cached(fd, 0, SIZE);
     if (is_slow) {
         cr_assert(group_limit(fd, 0));
     }
@@ -169,4 +201,5 @@ UNIT(sys_cache, bytes_that_are_on_their_way_are_not_ready)
     expect_gt(ready, 0);
     expect_lt(ready, SIZE);
     expect_lt(again, SIZE);
+    expect_eq(counted, 1, "a count has them, too");
 }

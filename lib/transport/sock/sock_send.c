@@ -500,7 +500,7 @@ int64_t wr_sock_splice_file(weir_transport *t, struct wr_sendfile *file)
         wr_sock_note_sent(s); /* the peer's time-out begins with the send */
         return -EINTR;
     }
-    const int64_t res = wr_sendfile_splice(file, &loop->budget, s->c.fd);
+    const int64_t res = wr_sendfile_splice(file, loop, s->c.fd);
     if (res > 0) {
         wr_transport_count_sent(t, (uint64_t)res);
         wr_sock_note_sent(s);
