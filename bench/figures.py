@@ -20,7 +20,6 @@ LINES = [
     ("echo of 128 B, 50 connections", [("T1", ECHO, ["uv", "event", "uring"])]),
     ("the same by tasks and streams",
      [("T3", f"128 B by streams, {ECHO[7:]}", ["uvloop", "uring"])]),
-    ("the same on epoll, as in containers", [("T20", ECHO, ["uv", "epoll"])]),
     ("TLS 1.3: handshakes; 1 MiB answers",
      [("T11", "full handshake, ECDSA P-256", ["nginx"]),
       ("T11d", "1 MiB answers, 4 connections", ["nginx"])]),
@@ -93,12 +92,13 @@ def _first(document):
 def section(document):
     """The section, from its heading to the empty line after its last table."""
     rounds = document["rounds"]
+    date = document["date"].split()[:1]
     text = (f"Server CPU for each message, as a ratio to others that take turns "
-            f"with weir on the same two CPUs: medians of {rounds:.0f} rounds on "
+            f"with weir: medians of {rounds:.0f} rounds on "
             f"{_an(machine.kind_of(document['machine']))}"
-            + (f", {document['date'].split()[0]}" if document["date"] else "")
-            + ". `bench/run --report` draws all rows on your machine; "
-            "`bench/README.md` says what is missed, and why.")
+            + "".join(f" ({day})" for day in date)
+            + ". `bench/run --report` draws all rows on yours; "
+            "`bench/README.md` says what is missed.")
     lines = [HEADING, "", *textwrap.wrap(text, COLUMNS,
                                          break_on_hyphens=False),
              "", "| | beside | weir |", "|---|---|---|"]

@@ -20,7 +20,9 @@ NAMES = {
     "weir_copy": "weir, copy", "eventfd": "eventfd writes", "nginx": "nginx",
     "haproxy": "HAProxy", "haproxy_tuned": "HAProxy, tuned",
     "weir_copying": "weir, --no-splice", "openssl": "epoll, OpenSSL",
-    "thread": "threads", "redis": "redis-server"}
+    "thread": "threads", "redis": "redis-server",
+    "first_weir": "weir, README's program", "first_go": "Go",
+    "first_asyncio": "asyncio's streams"}
 
 # Of a program: the command that says its version, and where it stands there.
 PROGRAMS = {

@@ -15,6 +15,7 @@ from compare import (Result, better_of, compare, contenders, is_chosen,
 from harness import Client, Failure, Server, run_alone, run_pair
 from rows_engine import row_t20, row_t20_bulk, row_t20_close, row_t20_framed
 from rows_examples import row_files, row_names, row_redis, row_socks
+from rows_first import row_first
 from rows_h2 import row_t22
 from rows_load import row_t18
 from rows_proxy import row_t16, row_t16_bulk, row_t16_close, row_t16_tls
@@ -544,6 +545,7 @@ ROWS = {
     "T20b": (row_t20_bulk, "weir on epoll: bulk echo", 24, 0),
     "T20c": (row_t20_close, "weir on epoll: connect, one request, close", 10, 0),
     "T22": (row_t22, "weir-load over HTTP/2 beside h2load", 30, 1),
+    "first": (row_first, "first programs, as a user writes them", 6, 15),
     "files": (row_files, "an example beside nginx", 4, 0),
     "names": (row_names, "an example beside dnsmasq", 2, 0),
     "redis": (row_redis, "an example beside redis", 8, 0),

@@ -57,9 +57,6 @@ RUNS = (
     ("weir-load serve --mode http http://127.0.0.1:8080 &",
      ["serving http on http://127.0.0.1:8080"], None),
     ("weir-load -c 50 -d 10s http://127.0.0.1:8080/", ["..."], "kill $!"),
-    ("weir-load serve tcp://127.0.0.1:7000 &",
-     ["serving echo on tcp://127.0.0.1:7000"], None),
-    ("weir-load -c 50 -d 10s tcp://127.0.0.1:7000", ["..."], "kill $!"),
     ("weir-proxy tls://:443 --cert site.pem "
      "tcp://10.0.0.1:80,tcp://10.0.0.2:80",
      ["...", "... serves tls://0.0.0.0:443", "... serves tls://[::]:443"],
@@ -103,6 +100,12 @@ REASONS = {
     "tests/platforms/platforms.py --suites unit tasks -- musl":
         "needs cross compilers",
     "bench/run --rows T1,T5": "wants the machine for itself",
+    "bench/run --report PAGE.html --json RESULTS.json":
+        "wants the machine for itself",
+    "bench/report.py -o PAGE.html RESULTS.json OTHERS.json":
+        "tests/checks/test_figures.py runs it on other files",
+    "bench/report.py --readme RESULTS.json --write README.md":
+        "tests/checks/test_figures.py runs it on other files",
     "bench/counts": LONG,
     "bench/counts --cases life --calls": LONG,
 }
