@@ -119,12 +119,16 @@ struct weir_tls_options {
     /** Client: do not trust the system's authorities. They are not trusted
      * either if authorities or an authority_folder is given. */
     bool no_system_authorities;
-    /** Server: no session tickets, so that no session is resumed. With
-     * client_auth there are never any. */
+    /** Server: no session tickets, so that no session is resumed. */
     bool no_tickets;
-    /** Server: the policy for client certificates. A server that asks for them
-     * issues no session tickets and resumes no sessions, because a resumed
-     * session has no certificate for "peercert". */
+    /** Server: the policy for client certificates. A resumed session has those
+     * that its client showed in the full handshake; they are verified again, by
+     * the time, the authorities and the lists of now. One that would be refused
+     * is not resumed: the client shows its certificate in a full handshake, as
+     * it does at least once in each ticket_lifetime_ns. The context remembers
+     * 1024 clients, of 16 KiB of certificates at most; one that it has
+     * forgotten makes a full handshake, too, and so does one of another
+     * context, whatever ticket_keys are. */
     enum weir_tls_client_auth client_auth;
     /** The lowest accepted version. */
     enum weir_tls_version min_version;
@@ -209,8 +213,8 @@ struct weir_tls_options {
      * a name, 32 for a secret), copied. The first key encrypts, all decrypt.
      * With the keys an attacker can read the TLS 1.2 connections that they
      * resume; change them often, with a new context. A ticket is good only for
-     * the name that the client asked for when it got the ticket. Not used with
-     * client_auth. NULL: a key of the context, a new one every lifetime. */
+     * the name that the client asked for when it got the ticket. NULL: a key of
+     * the context, a new one every lifetime. */
     const void *ticket_keys;
     /** Bytes at ticket_keys. */
     size_t ticket_keys_size;
@@ -322,8 +326,8 @@ struct weir_tls_ticket_keys {
  *
  * @param context  a context for servers; borrowed
  * @param ret      the keys; overwrite them after use (explicit_bzero())
- * @retval -ENOENT  the context issues no tickets: it is for clients, it has
- *                  no_tickets, or asks clients for certificates
+ * @retval -ENOENT  the context issues no tickets: it is for clients, or has
+ *                  no_tickets
  * @retval -EINVAL  @p context or @p ret is NULL
  */
 WEIR_API WEIR_MUST_USE int

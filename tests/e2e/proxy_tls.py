@@ -212,6 +212,26 @@ def contexts_of_versions():
             for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3)]
 
 
+def test_a_client_with_a_certificate_resumes_its_session():
+    with Server(echo) as server, tls_proxy(
+            server, "--client-ca", certificates()["ca"],
+            "--require-client-cert",
+            threads=2) as proxy:
+        for context in contexts_of_versions():
+            context.load_cert_chain(certificates()["client"])
+            session = session_of(proxy, context)
+            for _ in range(4):
+                equal(is_resumed(proxy, context, session), True, "resumed")
+            proxy.signal(signal.SIGHUP)
+            matches(read_line(proxy.process.stderr), "read again")
+            equal(is_resumed(proxy, context, session), False,
+                  "by a context that does not know the client")
+        wait_until(lambda: proxy.metric("tls_handshakes_total",
+                                        result="resumed") == 8)
+        equal(proxy.metric("tls_handshakes_total", result="full"), 4, "full")
+        proxy.stop()
+
+
 def test_sessions_outlive_a_renewal():
     with Server(echo) as server, tls_proxy(server, threads=2) as proxy:
         contexts = contexts_of_versions()

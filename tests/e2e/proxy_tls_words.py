@@ -163,6 +163,27 @@ def test_certificates_that_were_revoked_are_refused_also_after_sighup():
         serves(proxy, *other)
 
 
+def test_a_session_does_not_outlive_the_certificate_of_its_client():
+    ca = certificates()["ca"]
+    flags = make_named("session", "DNS:app.test", "x")
+    used = make_list("used-by-sessions")
+    with Server(echo) as server, tls(
+            server, "--client-ca", ca, *CLIENTS, "--client-crl",
+            used) as proxy:
+        for version in ("-tls1_2", "-tls1_3"):
+            kept = at(f"kept{version}")
+            serves(proxy, *flags, version, "-sess_out", kept)
+            serves(proxy, *flags, version, "-sess_in", kept)
+        equal(proxy.metric("tls_handshakes_total", result="resumed"), 2,
+              "resumed")
+        os.replace(make_list("later", [at("session.pem")]), used)
+        proxy.signal(1)
+        told(proxy, "configuration was read again")
+        for version in ("-tls1_2", "-tls1_3"):
+            refuses(proxy, *flags, version, "-sess_in", at(f"kept{version}"),
+                    said="alert bad certificate")
+
+
 def test_two_lists_of_two_authorities_are_both_used():
     second = make_certificate("second", "Another Authority")
     both = at("both.pem")

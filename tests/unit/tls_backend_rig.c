@@ -169,6 +169,17 @@ static int rig_ticket_host(struct wr_tls_conn *conn, bool seals, uint8_t *ret)
     return 0;
 }
 
+static int rig_ticket_client(struct wr_tls_conn *conn, uint8_t *ret)
+{
+    memset(ret, rig_side_of(conn)->host[31], WR_TLS_TICKET_CLIENT);
+    return 0;
+}
+
+static bool rig_ticket_known(struct wr_tls_conn *conn, const uint8_t *client)
+{
+    return client[WR_TLS_TICKET_CLIENT - 1] == rig_side_of(conn)->host[31];
+}
+
 static void rig_ticket_came(struct wr_tls_conn *conn, size_t size)
 {
     rig_side_of(conn)->tickets += size > 0;
@@ -194,6 +205,8 @@ static const struct wr_tls_events rig_events = {
     .ticket_key = rig_ticket_key,
     .ticket_find = rig_ticket_find,
     .ticket_host = rig_ticket_host,
+    .ticket_client = rig_ticket_client,
+    .ticket_known = rig_ticket_known,
     .ticket_came = rig_ticket_came,
     .secret = rig_secret,
 };

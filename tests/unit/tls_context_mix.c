@@ -3,7 +3,7 @@
  * certificate, a server that is chosen by name, a second hello, and a hello
  * that comes in pieces. Each pair connects and resumes its session twice, and
  * each connection agrees on all that its mix says. A server that asks clients
- * for certificates resumes none, and knows each of them by its certificate.
+ * for certificates knows each of them by its certificate, resumed or not.
  */
 #include "tests/tls/rig.h"
 
@@ -127,7 +127,7 @@ static bool mix_connect(const struct mix *mix, weir_tls_context *client,
         wr_tls_backend_get()->session_free(*session);
         *session = next;
     }
-    expect_eq(*session == NULL, mix->has_auth, "%s", mix->label);
+    cr_assert_not_null(*session, "%s", mix->label);
     tls_pair_disconnect(&pair);
     return was_resumed;
 }
@@ -139,8 +139,8 @@ static void mix_run(const struct mix *mix)
     struct wr_tls_known *session = NULL;
 
     for (int i = 0; i < 3; i++) {
-        expect_eq(mix_connect(mix, client, server, &session),
-                  i > 0 && !mix->has_auth, "%s: %d", mix->label, i);
+        expect_eq(mix_connect(mix, client, server, &session), i > 0, "%s: %d",
+                  mix->label, i);
     }
     wr_tls_backend_get()->session_free(session);
     tls_contexts_unref(client, server);

@@ -291,15 +291,16 @@ UNIT(tls_context_ticket, tickets_are_given_where_they_are_not_switched_off)
     }
 }
 
-/* A resumed session has no certificate that would tell who the client is. */
-UNIT(tls_context_ticket, a_server_that_asks_clients_gives_no_ticket)
+UNIT(tls_context_ticket, a_server_that_asks_clients_gives_tickets)
 {
     for (int i = WEIR_TLS_1_2; i <= WEIR_TLS_1_3; i++) {
         const enum weir_tls_version version = (enum weir_tls_version)i;
         cr_assert(
-            !ticket_arrives(version, false, WEIR_TLS_CLIENT_AUTH_OPTIONAL));
+            ticket_arrives(version, false, WEIR_TLS_CLIENT_AUTH_OPTIONAL));
         cr_assert(
-            !ticket_arrives(version, false, WEIR_TLS_CLIENT_AUTH_REQUIRED));
+            ticket_arrives(version, false, WEIR_TLS_CLIENT_AUTH_REQUIRED));
+        cr_assert(
+            !ticket_arrives(version, true, WEIR_TLS_CLIENT_AUTH_REQUIRED));
     }
 }
 

@@ -222,6 +222,7 @@ enum {
     WR_TLS_TICKET_IV = 16, /* the nonce and the time of sealing */
     WR_TLS_TICKET_TAG = 16,
     WR_TLS_TICKET_DIGEST = 32, /* of the name that a client asks for */
+    WR_TLS_TICKET_CLIENT = 32, /* who the client is */
 };
 
 /* A ticket whose parts weir fills, or opens. */
@@ -232,6 +233,7 @@ struct wr_tls_ticket {
     uint8_t *data; /* sealed and opened in place */
     size_t size;
     const uint8_t *host; /* WR_TLS_TICKET_DIGEST, not in the ticket; weir's */
+    bool has_client;     /* not in the ticket; weir's */
 };
 
 /* A backend's calls up, all of them from within a function of the connection,
@@ -298,6 +300,15 @@ struct wr_tls_events {
      * would be. */
     int (*ticket_host)(struct wr_tls_conn *conn, bool seals,
                        uint8_t ret[WR_TLS_TICKET_DIGEST]);
+
+    /* If the settings verify: the bytes that a backend seals with a ticket, and
+     * hands back when it has opened one. 0, or an error, with which no ticket
+     * is issued; false: the ticket is not taken. The newest ticket that was
+     * taken is the one that is resumed, if any is. */
+    int (*ticket_client)(struct wr_tls_conn *conn,
+                         uint8_t ret[WR_TLS_TICKET_CLIENT]);
+    bool (*ticket_known)(struct wr_tls_conn *conn,
+                         const uint8_t client[WR_TLS_TICKET_CLIENT]);
 
     /* ---- the rest ---- */
 

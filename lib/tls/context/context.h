@@ -103,6 +103,14 @@ WEIR_MUST_USE int
 wr_tls_context_digest_asked(const struct wr_tls_verdict *verdict, bool seals,
                             uint8_t ret[WR_TLS_TICKET_DIGEST]);
 
+/* Server that verifies: the client of a ticket that is sealed, and of one that
+ * was opened (backend.h). */
+WEIR_MUST_USE int
+wr_tls_context_note_client(const struct wr_tls_verdict *verdict,
+                           uint8_t ret[WR_TLS_TICKET_CLIENT]);
+bool wr_tls_context_know_client(struct wr_tls_verdict *verdict,
+                                const uint8_t id[WR_TLS_TICKET_CLIENT]);
+
 /* Server: chooses the certificate for a client that asks for @host; NULL: for
  * none; "": for a name that is too long. Once in a handshake, before the
  * backend reads the hello. 0, or the error and alert with which the client is

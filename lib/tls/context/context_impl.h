@@ -6,6 +6,7 @@
 #ifndef WEIR_LIB_TLS_CONTEXT_CONTEXT_IMPL_H
 #define WEIR_LIB_TLS_CONTEXT_CONTEXT_IMPL_H
 
+#include "client.h"
 #include "context.h"
 #include "lib/x509/trust.h"
 #include "name_index.h"
@@ -35,7 +36,8 @@ struct weir_tls_context {
     const struct wr_secure_ops *ops; /* first: see lib/transport/secure.h */
     const struct wr_tls_backend *backend;
     struct wr_tls_shared *shared;
-    /* Guards the references and the ticket keys; the rest is constant. */
+    /* Guards the references, the ticket keys and the clients; the rest is
+     * constant. */
     pthread_mutex_t mutex;
     uint32_t references;
     struct wr_x509_trust trust; /* the authorities */
@@ -61,6 +63,7 @@ struct weir_tls_context {
     weir_tls_choose_fn *choose; /* or NULL */
     void *choose_user;
     struct wr_tls_ticket_keys ticket_keys; /* under the mutex */
+    struct wr_tls_clients clients;         /* under the mutex */
     /* WR_TLS_KEY_RECORDS; a test may set a smaller number before the first
      * connection. */
     uint32_t key_records;
@@ -135,5 +138,13 @@ WEIR_MUST_USE int
 wr_tls_context_use_tickets(weir_tls_context *context,
                            const struct weir_tls_options *options,
                            struct wr_tls_settings *settings);
+
+/* True if a full handshake at @since, in seconds, may still be resumed. */
+bool wr_tls_context_is_lasting(const weir_tls_context *context, uint32_t since);
+
+/* ---- verify.c ---- */
+
+/* Judges the chain of a verdict that a client has shown before. */
+bool wr_tls_context_judge_again(struct wr_tls_verdict *verdict);
 
 #endif

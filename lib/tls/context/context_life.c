@@ -29,6 +29,7 @@ void wr_tls_context_free(weir_tls_context *context)
     wr_assert(context->references == 0);
     context->backend->shared_free(context->shared);
     wr_tls_ticket_keys_fini(&context->ticket_keys);
+    wr_tls_clients_fini(&context->clients);
     wr_x509_trust_fini(&context->trust);
     wr_tls_revocation_fini(&context->revocation);
     wr_ignore(pthread_mutex_destroy(&context->mutex) != 0);

@@ -7,8 +7,8 @@
  * open much older sessions. The user's keys do not rotate.
  *
  * A session has no room for a client's certificate, and a resumed handshake
- * shows none. So servers that ask for certificates issue no tickets; else their
- * program could not tell who the client is.
+ * shows none: a ticket of a server that asks for certificates has the digest of
+ * them (client.h).
  *
  * Connections on all threads share the context's keys, so the keys are copied
  * under its mutex.
@@ -192,9 +192,10 @@ struct ticket_beside {
     uint8_t name[WR_TLS_TICKET_NAME];
     uint8_t iv[WR_TLS_TICKET_IV];
     uint8_t host[WR_TLS_TICKET_DIGEST];
+    uint8_t has_client[16]; /* 1 or 0; the rest are zeros */
 };
 
-_Static_assert(sizeof(struct ticket_beside) == 64, "it has no padding");
+_Static_assert(sizeof(struct ticket_beside) == 80, "it has no padding");
 _Static_assert(WR_TLS_TICKET_IV == WR_TLS_TICKET_NONCE + sizeof(uint32_t),
                "the time of sealing follows the nonce");
 _Static_assert((int)WR_TLS_TICKET_NONCE == (int)WR_TLS_AEAD_NONCE &&
@@ -208,6 +209,8 @@ static void ticket_fill_beside(const struct wr_tls_ticket *ticket,
     memcpy(ret->name, ticket->name, sizeof(ret->name));
     memcpy(ret->iv, ticket->iv, sizeof(ret->iv));
     memcpy(ret->host, ticket->host, sizeof(ret->host));
+    memset(ret->has_client, 0, sizeof(ret->has_client));
+    ret->has_client[0] = ticket->has_client;
 }
 
 /* Describes a ticket to the backend; @beside is filled, and must live on. */
@@ -247,6 +250,14 @@ int wr_tls_ticket_seal(const struct wr_tls_ticket *ticket,
 }
 
 /* The low 32 bits of the time are enough: a lifetime is days at most. */
+static bool ticket_is_lasting(uint32_t since, uint64_t now, uint64_t lifetime)
+{
+    const uint32_t age = (uint32_t)now - since + TICKET_SKEW;
+
+    wr_assert(lifetime > 0 && lifetime < UINT32_MAX / 2);
+    return age < lifetime + TICKET_SKEW;
+}
+
 bool wr_tls_ticket_open(const struct wr_tls_ticket *ticket,
                         const struct wr_tls_ticket_key *key, uint64_t now,
                         uint64_t lifetime)
@@ -254,10 +265,8 @@ bool wr_tls_ticket_open(const struct wr_tls_ticket *ticket,
     struct ticket_beside beside;
     uint32_t time;
 
-    wr_assert(lifetime > 0 && lifetime < UINT32_MAX / 2);
     memcpy(&time, ticket->iv + WR_TLS_TICKET_NONCE, sizeof(time));
-    const uint32_t age = (uint32_t)now - time + TICKET_SKEW;
-    if (age >= lifetime + TICKET_SKEW) {
+    if (!ticket_is_lasting(time, now, lifetime)) {
         return false;
     }
     const struct wr_tls_aead job = ticket_describe(ticket, key, &beside);
@@ -306,6 +315,14 @@ static bool ticket_find_key(weir_tls_context *context, const uint8_t *name,
     return is_known;
 }
 
+bool wr_tls_context_is_lasting(const weir_tls_context *context, uint32_t since)
+{
+    wr_assert(context->is_server);
+    return ticket_has_keys(context) &&
+           ticket_is_lasting(since, ticket_now(),
+                             context->ticket_keys.lifetime);
+}
+
 /* With TLS 1.2 a library may open a ticket while it reads the hello, perhaps
  * before the name; the engine has read the name before. */
 int wr_tls_context_digest_asked(const struct wr_tls_verdict *verdict,
@@ -335,6 +352,7 @@ int wr_tls_context_seal_ticket(weir_tls_context *context,
 
     wr_assert(verdict->context == context);
     whole.host = host;
+    whole.has_client = context->verifies;
     int err = wr_tls_context_digest_asked(verdict, true, host);
     if (err == 0) {
         err = ticket_get_key(context, now, &key);
@@ -356,6 +374,7 @@ bool wr_tls_context_open_ticket(weir_tls_context *context,
 
     wr_assert(verdict->context == context);
     whole.host = host;
+    whole.has_client = context->verifies;
     if (!ticket_has_keys(context) ||
         wr_tls_context_digest_asked(verdict, false, host) < 0 ||
         !ticket_find_key(context, ticket->name, &key)) {
@@ -421,8 +440,7 @@ int wr_tls_context_use_tickets(weir_tls_context *context,
     uint64_t lifetime = options->ticket_lifetime_ns / TICKET_SECOND;
 
     wr_assert(context->is_server && !ticket_has_keys(context));
-    if (options->no_tickets ||
-        options->client_auth != WEIR_TLS_CLIENT_AUTH_NONE) {
+    if (options->no_tickets) {
         return 0;
     }
     if (lifetime == 0) {

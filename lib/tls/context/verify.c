@@ -35,18 +35,21 @@ void wr_tls_verdict_init(struct wr_tls_verdict *verdict,
                                        .key_kind = WR_X509_KEY_OTHER};
 }
 
+static void verify_free_chain(const struct weir_allocator *allocator,
+                              struct wr_tls_certificate *chain, uint32_t count)
+{
+    wr_assert(count <= WR_X509_CHAIN_MAX);
+    for (uint32_t i = 0; i < count; i++) {
+        wr_free(allocator, chain[i].der, chain[i].size);
+    }
+    wr_free(allocator, chain, WR_X509_CHAIN_MAX * sizeof(*chain));
+}
+
 void wr_tls_verdict_fini(struct wr_tls_verdict *verdict)
 {
-    const size_t count = WR_X509_CHAIN_MAX;
-
-    wr_assert(verdict->chain_count <= count);
     weir_tls_context_unref(verdict->chosen);
-    for (uint32_t i = 0; i < verdict->chain_count; i++) {
-        wr_free(verdict->allocator, verdict->chain[i].der,
-                verdict->chain[i].size);
-    }
-    wr_free(verdict->allocator, verdict->chain,
-            count * sizeof(*verdict->chain));
+    wr_tls_verdict_forget(verdict);
+    verify_free_chain(verdict->allocator, verdict->chain, verdict->chain_count);
     wr_free(verdict->allocator, verdict->text, VERIFY_TEXT_MAX);
     if (verdict->hostname) {
         wr_free(verdict->allocator, verdict->hostname,
@@ -142,6 +145,65 @@ void wr_tls_verdict_select(struct wr_tls_verdict *verdict,
     }
     memcpy(verdict->chain, chain, sizeof(chain));
     verdict->chain_count = count;
+}
+
+/* ---- the client of a ticket ---- */
+
+int wr_tls_verdict_expect(struct wr_tls_verdict *verdict,
+                          const uint8_t id[WR_TLS_TICKET_CLIENT],
+                          struct wr_tls_verdict *again)
+{
+    struct wr_tls_returning *returning =
+        wr_alloc(verdict->allocator, sizeof(*returning));
+
+    wr_assert(!verdict->returning && again->allocator == verdict->allocator);
+    if (!returning) {
+        return -ENOMEM;
+    }
+    *returning = (struct wr_tls_returning){
+        .chain = again->chain,
+        .chain_count = again->chain_count,
+        .key_kind = again->key_kind,
+    };
+    memcpy(returning->id, id, WR_TLS_TICKET_CLIENT);
+    again->chain = NULL;
+    again->chain_count = 0;
+    verdict->returning = returning;
+    return 0;
+}
+
+void wr_tls_verdict_forget(struct wr_tls_verdict *verdict)
+{
+    struct wr_tls_returning *returning = verdict->returning;
+
+    if (!returning) {
+        return;
+    }
+    wr_assert(verdict->allocator != NULL);
+    verify_free_chain(verdict->allocator, returning->chain,
+                      returning->chain_count);
+    wr_free(verdict->allocator, returning, sizeof(*returning));
+    verdict->returning = NULL;
+}
+
+bool wr_tls_verdict_welcome(struct wr_tls_verdict *verdict)
+{
+    struct wr_tls_returning *returning = verdict->returning;
+
+    wr_assert(!verdict->is_accepted && verdict->chain_count == 0);
+    if (!returning) {
+        return false;
+    }
+    verdict->is_judged = true;
+    verdict->is_accepted = returning->chain_count > 0;
+    verdict->has_none = returning->chain_count == 0;
+    verdict->key_kind = returning->key_kind;
+    verdict->chain = returning->chain;
+    verdict->chain_count = returning->chain_count;
+    returning->chain = NULL;
+    returning->chain_count = 0;
+    wr_tls_verdict_forget(verdict);
+    return true;
 }
 
 /* ---- errors ---- */
@@ -326,13 +388,12 @@ static uint8_t verify_alert(int err)
     }
 }
 
-/* Decides about the peer once; the cause of a refusal is noted in the
- * verdict. */
-static bool verify_judge(struct wr_tls_verdict *verdict,
-                         const struct wr_bytes *certs, size_t count)
+static struct wr_tls_policy verify_policy(const struct wr_tls_verdict *verdict)
 {
     weir_tls_context *context = verdict->context;
-    const struct wr_tls_policy policy = {
+
+    wr_assert(context->verifies);
+    return (struct wr_tls_policy){
         .rules = {.peer_is_client = verdict->peer_is_client,
                   .now = (int64_t)time(NULL)},
         .hostname = verdict->hostname,
@@ -341,12 +402,28 @@ static bool verify_judge(struct wr_tls_verdict *verdict,
         .revoked = context->revocation.count > 0 ? verify_revoked : NULL,
         .user = context,
     };
+}
+
+/* Decides about the peer once; the cause of a refusal is noted in the
+ * verdict. */
+static bool verify_judge(struct wr_tls_verdict *verdict,
+                         const struct wr_bytes *certs, size_t count)
+{
+    const struct wr_tls_policy policy = verify_policy(verdict);
 
     wr_assert(!verdict->is_judged && !verdict->is_accepted);
     verdict->is_judged = true;
     verdict->is_accepted = verify_keep_sent(verdict, certs, count) &&
                            wr_tls_verify_search(&policy, verdict);
     return verdict->is_accepted;
+}
+
+bool wr_tls_context_judge_again(struct wr_tls_verdict *verdict)
+{
+    const struct wr_tls_policy policy = verify_policy(verdict);
+
+    wr_assert(verdict->chain_count > 0 && !verdict->is_judged);
+    return wr_tls_verify_search(&policy, verdict);
 }
 
 /* True if the backend speaks of the leaf that was accepted. */

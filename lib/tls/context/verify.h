@@ -24,6 +24,14 @@ struct wr_tls_certificate {
     size_t size;
 };
 
+/* The client of the newest ticket that was opened. */
+struct wr_tls_returning {
+    uint8_t id[WR_TLS_TICKET_CLIENT]; /* as in the ticket */
+    struct wr_tls_certificate *chain; /* as in the verdict; NULL: none shown */
+    uint32_t chain_count;
+    enum wr_x509_key_kind key_kind;
+};
+
 struct wr_tls_verdict {
     const struct weir_allocator *allocator;
     int err;                          /* 0: no fault was found */
@@ -43,9 +51,11 @@ struct wr_tls_verdict {
      * engine reads the name before the backend reads the hello. */
     uint8_t asked_name[WR_TLS_TICKET_DIGEST];
     uint8_t alert;             /* tells the peer why; 0: the backend chooses */
+    uint8_t tickets_judged;    /* of this handshake */
     weir_tls_context *context; /* for the verification; borrowed */
     struct wr_tls_conn *conn;  /* that verifies by it; borrowed */
     weir_tls_context *chosen;  /* by the program, a reference; or NULL */
+    struct wr_tls_returning *returning; /* or NULL */
 };
 
 void wr_tls_verdict_init(struct wr_tls_verdict *verdict,
@@ -69,6 +79,19 @@ WEIR_MUST_USE int wr_tls_verdict_keep(struct wr_tls_verdict *verdict,
 /* Reduces the chain to these places, in this order. */
 void wr_tls_verdict_select(struct wr_tls_verdict *verdict,
                            const uint32_t *places, uint32_t count);
+
+/* Keeps the client of a ticket, whose chain is taken from @again. 0 or
+ * -ENOMEM. */
+WEIR_MUST_USE int wr_tls_verdict_expect(struct wr_tls_verdict *verdict,
+                                        const uint8_t id[WR_TLS_TICKET_CLIENT],
+                                        struct wr_tls_verdict *again);
+
+/* Frees that client. */
+void wr_tls_verdict_forget(struct wr_tls_verdict *verdict);
+
+/* The session of that ticket was resumed: the peer is its client. False: there
+ * is none. */
+bool wr_tls_verdict_welcome(struct wr_tls_verdict *verdict);
 
 /* ---- the verification ---- */
 

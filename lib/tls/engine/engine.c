@@ -286,15 +286,21 @@ static bool engine_has_chosen(const struct wr_tls_engine *engine)
     return engine->verdict.has_chosen || !engine->conn.is_server;
 }
 
-/* False if the backend ended a handshake well without weir's verdict. */
-static bool engine_has_judged(const struct wr_tls_engine *engine)
+/* False if the backend ended a handshake well without weir's verdict. A client
+ * whose session is resumed was judged by its ticket. */
+static bool engine_has_judged(struct wr_tls_engine *engine)
 {
-    const struct wr_tls_verdict *verdict = &engine->verdict;
+    struct wr_tls_verdict *verdict = &engine->verdict;
 
     wr_assert(engine->state == WR_TLS_ENGINE_HANDSHAKE);
-    return verdict->is_accepted || verdict->has_none ||
-           !wr_tls_context_verifies(engine->context) ||
-           engine->conn.backend->was_resumed(&engine->conn);
+    if (verdict->is_accepted || verdict->has_none ||
+        !wr_tls_context_verifies(engine->context)) {
+        return true;
+    }
+    if (!engine->conn.backend->was_resumed(&engine->conn)) {
+        return false;
+    }
+    return !engine->conn.is_server || wr_tls_verdict_welcome(verdict);
 }
 
 int wr_tls_engine_handshake(struct wr_tls_engine *engine)

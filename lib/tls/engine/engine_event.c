@@ -74,6 +74,21 @@ static int engine_event_ticket_host(struct wr_tls_conn *conn, bool seals,
                                        ret);
 }
 
+static int engine_event_ticket_client(struct wr_tls_conn *conn,
+                                      uint8_t ret[WR_TLS_TICKET_CLIENT])
+{
+    wr_assert(conn->is_server);
+    return wr_tls_context_note_client(&wr_tls_engine_of(conn)->verdict, ret);
+}
+
+static bool
+engine_event_ticket_known(struct wr_tls_conn *conn,
+                          const uint8_t client[WR_TLS_TICKET_CLIENT])
+{
+    wr_assert(conn->is_server);
+    return wr_tls_context_know_client(&wr_tls_engine_of(conn)->verdict, client);
+}
+
 static void engine_event_ticket_came(struct wr_tls_conn *conn, size_t size)
 {
     wr_assert(!conn->is_server);
@@ -90,6 +105,8 @@ const struct wr_tls_events wr_tls_engine_events = {
     .ticket_key = engine_event_ticket_key,
     .ticket_find = engine_event_find_key,
     .ticket_host = engine_event_ticket_host,
+    .ticket_client = engine_event_ticket_client,
+    .ticket_known = engine_event_ticket_known,
     .ticket_came = engine_event_ticket_came,
     .secret = wr_tls_engine_note_secret,
 };

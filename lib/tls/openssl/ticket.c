@@ -115,20 +115,35 @@ static int ticket_prepare(SSL *ssl, unsigned char *name, unsigned char *iv,
     return ret;
 }
 
-/* ---- names ---- */
+/* ---- names and clients ---- */
 
-/* Puts the digest of the name into a session that is about to be sealed. A
- * ticket without one is good for nothing. */
+/* The digest of the name is in a session, and who the client is where clients
+ * have certificates. */
+enum { TICKET_NOTE = WR_TLS_TICKET_DIGEST + WR_TLS_TICKET_CLIENT };
+
+static size_t ticket_note_size(const struct wr_tls_conn *conn)
+{
+    wr_assert(conn->is_server);
+    return wr_openssl_own_of(conn)->verifies ? TICKET_NOTE
+                                             : WR_TLS_TICKET_DIGEST;
+}
+
+/* Puts them into a session that is about to be sealed. A ticket without them is
+ * good for nothing. */
 static int ticket_note_name(SSL *ssl, void *arg)
 {
     struct wr_tls_conn *conn = wr_openssl_conn_of(ssl);
-    uint8_t digest[WR_TLS_TICKET_DIGEST];
+    const size_t size = ticket_note_size(conn);
+    uint8_t note[TICKET_NOTE];
 
     (void)arg;
     wr_assert(conn->ssl == ssl);
-    const bool has_digest = conn->events->ticket_host(conn, true, digest) == 0;
-    return SSL_SESSION_set1_ticket_appdata(SSL_get_session(ssl), digest,
-                                           has_digest ? sizeof(digest) : 0);
+    const bool is_noted =
+        conn->events->ticket_host(conn, true, note) == 0 &&
+        (size == WR_TLS_TICKET_DIGEST ||
+         conn->events->ticket_client(conn, note + WR_TLS_TICKET_DIGEST) == 0);
+    return SSL_SESSION_set1_ticket_appdata(SSL_get_session(ssl), note,
+                                           is_noted ? size : 0);
 }
 
 static bool ticket_is_for(struct wr_tls_conn *conn, SSL_SESSION *session)
@@ -139,9 +154,12 @@ static bool ticket_is_for(struct wr_tls_conn *conn, SSL_SESSION *session)
 
     wr_assert(session != NULL);
     return SSL_SESSION_get0_ticket_appdata(session, &known, &size) == 1 &&
-           size == sizeof(digest) &&
+           size == ticket_note_size(conn) &&
            conn->events->ticket_host(conn, false, digest) == 0 &&
-           memcmp(known, digest, sizeof(digest)) == 0;
+           memcmp(known, digest, sizeof(digest)) == 0 &&
+           (size == sizeof(digest) ||
+            conn->events->ticket_known(conn,
+                                       (uint8_t *)known + sizeof(digest)));
 }
 
 /* With TLS 1.3 each connection gets a new ticket, so that a client need not
@@ -166,7 +184,10 @@ static SSL_TICKET_RETURN ticket_decide(SSL *ssl, SSL_SESSION *session,
 bool wr_openssl_use_tickets(SSL_CTX *ctx)
 {
     wr_assert(ctx != NULL);
-    return SSL_CTX_set_tlsext_ticket_key_evp_cb(ctx, ticket_prepare) == 1 &&
+    static const uint8_t name[] = "weir"; /* or clients with certificates are
+                                           * refused when they return */
+    return SSL_CTX_set_session_id_context(ctx, name, sizeof(name) - 1) == 1 &&
+           SSL_CTX_set_tlsext_ticket_key_evp_cb(ctx, ticket_prepare) == 1 &&
            SSL_CTX_set_session_ticket_cb(ctx, ticket_note_name, ticket_decide,
                                          NULL) == 1;
 }

@@ -144,6 +144,51 @@ _Static_assert((int)WR_TLS_TICKET_IV == WOLFSSL_TICKET_IV_SZ,
 _Static_assert((int)WR_TLS_TICKET_TAG <= WOLFSSL_TICKET_MAC_SZ,
                "a tag has its place in a ticket");
 
+/* Whether the client of a ticket is sealed with it, behind wolfSSL's part. */
+static bool callback_knows_clients(const struct wr_tls_conn *conn)
+{
+    wr_assert(conn->is_server);
+    return conn->flags & WR_WOLFSSL_VERIFIES;
+}
+
+static bool callback_open_ticket(struct wr_tls_conn *conn,
+                                 const struct wr_tls_ticket *ticket,
+                                 int *ret_size)
+{
+    if (ticket->size == 0 || !conn->events->ticket_open(conn, ticket)) {
+        return false;
+    }
+    if (!callback_knows_clients(conn)) {
+        return true;
+    }
+    if (ticket->size <= WR_TLS_TICKET_CLIENT) {
+        return false;
+    }
+    const size_t size = ticket->size - WR_TLS_TICKET_CLIENT;
+    *ret_size = (int)size;
+    return conn->events->ticket_known(conn, ticket->data + size);
+}
+
+static int callback_seal_ticket(struct wr_tls_conn *conn,
+                                const struct wr_tls_ticket *ticket, int room,
+                                int *ret_size)
+{
+    struct wr_tls_ticket whole = *ticket;
+
+    wr_assert(ticket->size > 0);
+    if (callback_knows_clients(conn)) {
+        wr_assert(room >= (int)WR_TLS_TICKET_CLIENT);
+        const int err =
+            conn->events->ticket_client(conn, ticket->data + ticket->size);
+        if (err < 0) {
+            return err;
+        }
+        whole.size += WR_TLS_TICKET_CLIENT;
+        *ret_size = (int)whole.size;
+    }
+    return conn->events->ticket_seal(conn, &whole);
+}
+
 /* A foreign ticket is refused, and a full handshake follows. The size of a
  * ticket to be opened comes from the client and may be 0. */
 /* NOLINTNEXTLINE(readability-function-size): wolfSSL says what it is given */
@@ -162,14 +207,15 @@ int wr_wolfssl_on_ticket(WOLFSSL *ssl, unsigned char *name, unsigned char *iv,
 
     (void)arg;
     wr_assert(size >= 0 && (size > 0 || !seals));
+    const int room = *ret_size - size; /* behind a ticket that is sealed */
     *ret_size = size;
     if (!seals) {
-        return size > 0 && conn->events->ticket_open(conn, &ticket)
+        return callback_open_ticket(conn, &ticket, ret_size)
                    ? WOLFSSL_TICKET_RET_OK
                    : WOLFSSL_TICKET_RET_REJECT;
     }
     memset(mac, 0, WOLFSSL_TICKET_MAC_SZ);
-    return conn->events->ticket_seal(conn, &ticket) == 0
+    return callback_seal_ticket(conn, &ticket, room, ret_size) == 0
                ? WOLFSSL_TICKET_RET_OK
                : WOLFSSL_TICKET_RET_FATAL;
 }
