@@ -49,12 +49,32 @@ int wr_wolfssl_on_recv(WOLFSSL *ssl, char *buf, int size, void *arg)
                                       : WOLFSSL_CBIO_ERR_GENERAL;
 }
 
+/* Notes the first fatal alert; wolfSSL, which knows its last one, sometimes
+ * sends a second one of another number. */
+static void callback_note_alert(struct wr_tls_conn *conn)
+{
+    WOLFSSL_ALERT_HISTORY history;
+
+    wr_assert(conn->ssl != NULL);
+    if (!(conn->flags & WR_WOLFSSL_SENT_ALERT) &&
+        wolfSSL_get_alert_history(conn->ssl, &history) == WOLFSSL_SUCCESS &&
+        history.last_tx.level == alert_fatal) {
+        conn->flags |=
+            WR_WOLFSSL_SENT_ALERT | (uint32_t)(uint8_t)history.last_tx.code
+                                        << WR_WOLFSSL_ALERT_SHIFT;
+    }
+}
+
 int wr_wolfssl_on_send(WOLFSSL *ssl, char *buf, int size, void *arg)
 {
+    const int longest_alert = 64; /* sealed, with its header */
     struct wr_tls_conn *conn = arg;
 
     (void)ssl;
     wr_debug_assert(ssl == conn->ssl && size > 0);
+    if (size <= longest_alert) {
+        callback_note_alert(conn);
+    }
     return conn->events->put(conn, (uint8_t *)buf, (size_t)size) == 0
                ? size
                : WOLFSSL_CBIO_ERR_GENERAL;

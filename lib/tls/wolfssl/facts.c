@@ -88,8 +88,10 @@ void wr_wolfssl_get_alerts(const struct wr_tls_conn *conn, int *ret_received,
     if (history.last_rx.level == alert_fatal) {
         *ret_received = history.last_rx.code;
     }
-    if (history.last_tx.level == alert_fatal) {
-        *ret_sent = history.last_tx.code;
+    if (conn->flags & WR_WOLFSSL_SENT_ALERT) {
+        *ret_sent = (int)(conn->flags >> WR_WOLFSSL_ALERT_SHIFT);
+    } else if (history.last_tx.level == alert_fatal) {
+        *ret_sent = history.last_tx.code; /* there was no memory to send it */
     }
 }
 

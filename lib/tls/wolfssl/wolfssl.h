@@ -47,6 +47,9 @@ enum {
     /* Client, TLS 1.3: the arrays of the handshake, which hold the parts of a
      * ticket, are kept until the first data. */
     WR_WOLFSSL_KEEPS_ARRAYS = 1 << 2,
+    /* The first fatal alert was sent; its number stands in the highest byte. */
+    WR_WOLFSSL_SENT_ALERT = 1 << 3,
+    WR_WOLFSSL_ALERT_SHIFT = 24,
 };
 
 static inline WOLFSSL *wr_wolfssl_of(const struct wr_tls_conn *conn)
