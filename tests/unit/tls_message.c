@@ -11,12 +11,19 @@ enum {
     ALERT_UNEXPECTED = 10,
     ALERT_ILLEGAL = 47,
     ALERT_MALFORMED = 50,
+    ALERT_VERSION = 70,
     ALERT_FALLBACK = 86,
     ALERT_MISSING = 109,
+    ALERT_UNSUPPORTED = 110,
 
+    TYPE_GROUPS = 10,
+    TYPE_POINTS = 11,
+    TYPE_SCHEMES = 13,
     TYPE_ALPN = 16,
     TYPE_PSK = 41,
     TYPE_VERSION = 43,
+    TYPE_COOKIE = 44,
+    TYPE_MODES = 45,
     TYPE_SHARES = 51,
     TYPE_UNKNOWN = 0x1234,
     TYPE_RENEGOTIATION = 0xff01,
@@ -112,7 +119,7 @@ static uint8_t check(struct wr_tls_message_facts *facts,
 /* The alert for a client's hello with this extension. */
 static uint8_t check_extension(size_t type, const void *body, size_t size)
 {
-    struct wr_tls_message_facts facts = {.is_server = true};
+    struct wr_tls_message_facts facts = {.is_server = true, .best = 0x0303};
     struct message hello;
     hello_begin(&hello, true, false);
     put_extension(&hello, type, body, size);
@@ -160,14 +167,27 @@ UNIT(tls_message, a_binder_of_a_session_has_32_bytes_or_more)
     }
 }
 
+/* An extension of a client that may not be empty. */
+static bool has_form(size_t type)
+{
+    static const size_t types[] = {TYPE_GROUPS, TYPE_POINTS, TYPE_SCHEMES,
+                                   TYPE_ALPN,   TYPE_PSK,    TYPE_VERSION,
+                                   TYPE_COOKIE, TYPE_MODES,  TYPE_SHARES};
+    for (size_t i = 0; i < sizeof(types) / sizeof(*types); i++) {
+        if (types[i] == type) {
+            return true;
+        }
+    }
+    return false;
+}
+
 UNIT(tls_message, an_extension_that_comes_twice_is_refused)
 {
     struct wr_tls_message_facts facts = {.is_server = true};
     struct message hello;
     for (size_t type = 0; type < 63; type++) {
-        if (type == TYPE_ALPN || type == TYPE_PSK || type == TYPE_VERSION ||
-            type == TYPE_SHARES) {
-            continue; /* their bodies have a form */
+        if (has_form(type)) {
+            continue;
         }
         hello_begin(&hello, true, false);
         put_extension(&hello, type, "", 0);
@@ -205,8 +225,8 @@ UNIT(tls_message, a_list_of_versions_is_whole)
         uint8_t size;
         uint8_t body[6];
     } rows[] = {
-        {0, 3, {2, 3, 4}},
-        {0, 5, {4, 0x3a, 0x3a, 3, 4}},
+        {0, 3, {2, 3, 3}},
+        {0, 5, {4, 0x3a, 0x3a, 3, 3}},
         {ALERT_MALFORMED, 0, {0}},
         {ALERT_MALFORMED, 1, {0}},
         {ALERT_MALFORMED, 2, {1, 3}},
@@ -241,6 +261,7 @@ static uint8_t check_fallback(uint16_t best, uint16_t version,
     return check(&facts, &hello);
 }
 
+/* A hello that names TLS 1.3 lacks its extensions here. */
 UNIT(tls_message, a_fallback_to_a_lower_version_is_refused)
 {
     static const struct {
@@ -248,26 +269,63 @@ UNIT(tls_message, a_fallback_to_a_lower_version_is_refused)
         uint16_t version;
         uint8_t size; /* 0: the client names no versions but @version */
         uint8_t versions[7];
-        bool is_refused;
+        uint8_t alerts[2]; /* if it says nothing; if it says that it fell */
     } rows[] = {
-        {0x0304, 0x0303, 0, {0}, true},
-        {0x0304, 0x0302, 0, {0}, true},
-        {0x0304, 0x0303, 3, {2, 3, 3}, true},
-        {0x0304, 0x0303, 7, {6, 0xda, 0xda, 3, 3, 3, 2}, true},
-        {0x0304, 0x0303, 5, {4, 3, 3, 3, 4}, false},
-        {0x0304, 0x0303, 5, {4, 3, 5, 3, 3}, false},
-        {0x0303, 0x0303, 0, {0}, false},
-        {0x0303, 0x0303, 5, {4, 0xda, 0xda, 3, 3}, false},
-        {0x0303, 0x0302, 0, {0}, true},
+        {0x0304, 0x0303, 0, {0}, {0, ALERT_FALLBACK}},
+        {0x0304, 0x0302, 0, {0}, {ALERT_VERSION, ALERT_FALLBACK}},
+        {0x0304, 0x0303, 3, {2, 3, 3}, {0, ALERT_FALLBACK}},
+        {0x0304, 0x0303, 3, {2, 3, 2}, {ALERT_VERSION, ALERT_FALLBACK}},
+        {0x0304, 0x0303, 7, {6, 0xda, 0xda, 3, 3, 3, 2}, {0, ALERT_FALLBACK}},
+        {0x0304, 0x0303, 5, {4, 3, 3, 3, 4}, {ALERT_MISSING, ALERT_MISSING}},
+        {0x0304, 0x0303, 5, {4, 3, 5, 3, 3}, {0, 0}},
+        {0x0304, 0x0303, 5, {4, 3, 5, 3, 6}, {ALERT_VERSION, ALERT_VERSION}},
+        {0x0303, 0x0303, 3, {2, 3, 4}, {ALERT_VERSION, ALERT_VERSION}},
+        {0x0303, 0x0303, 0, {0}, {0, 0}},
+        {0x0303, 0x0303, 5, {4, 3, 3, 3, 4}, {0, 0}},
+        {0x0303, 0x0303, 5, {4, 0xda, 0xda, 3, 3}, {0, 0}},
+        {0x0303, 0x0302, 0, {0}, {ALERT_VERSION, ALERT_FALLBACK}},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
         for (int says = 0; says < 2; says++) {
             expect_eq(check_fallback(rows[i].best, rows[i].version,
                                      rows[i].versions, rows[i].size, says),
-                      says && rows[i].is_refused ? ALERT_FALLBACK : 0,
-                      "%zu, %d", i, says);
+                      rows[i].alerts[says], "%zu, %d", i, says);
         }
     }
+}
+
+/* A record with a client's own hello, whose suite is the first of TLS 1.3. */
+UNIT(tls_message, a_client_knows_what_it_has_offered)
+{
+    struct wr_tls_message_facts facts = {.is_server = false};
+    struct message hello;
+    uint8_t record[5 + MESSAGE_MAX] = {22, 3, 1};
+    hello_begin(&hello, true, false);
+    put_extension(&hello, TYPE_MODES, "\1\1", 2);
+    put_extension(&hello, TYPE_VERSION, "\2\3\4", 3);
+    const size_t size = 5 + hello.size;
+    memcpy(record + 5, hello.data, hello.size);
+    wr_tls_message_note_own(&facts, record, size);
+    expect_eq(facts.types, 1ull << TYPE_MODES | 1ull << TYPE_VERSION);
+    expect_eq(facts.suites, 1);
+
+    hello_begin(&hello, false, false);
+    put_extension(&hello, TYPE_VERSION, "\3\4", 2);
+    put_extension(&hello, TYPE_UNKNOWN, "", 0);
+    expect_eq(check(&facts, &hello), ALERT_UNSUPPORTED);
+    hello_begin(&hello, false, false);
+    put_extension(&hello, TYPE_VERSION, "\3\4", 2);
+    put_extension(&hello, TYPE_PSK, "", 0);
+    expect_eq(check(&facts, &hello), ALERT_UNSUPPORTED);
+    /* In one that comes in two parts nothing is looked for. */
+    wr_tls_message_note_own(&facts, record, size - 1);
+    expect_eq(facts.types, 0);
+    expect_eq(check(&facts, &hello), ALERT_MISSING); /* a share */
+    /* Other messages say nothing. */
+    facts.types = 2;
+    record[0] = 20;
+    wr_tls_message_note_own(&facts, record, 6);
+    expect_eq(facts.types, 2);
 }
 
 UNIT(tls_message, a_group_has_one_share_in_a_hello)

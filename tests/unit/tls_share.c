@@ -182,10 +182,29 @@ static void share_rename(uint8_t *message, size_t size, size_t from,
     body[-3] = second;
 }
 
-/* The share becomes an extension that nobody knows. */
+/* Takes @size from the number of two bytes at @at. */
+static void share_lessen(uint8_t *at, size_t size)
+{
+    const size_t left = share_number(at) - size;
+    at[0] = (uint8_t)(left >> 8);
+    at[1] = (uint8_t)left;
+}
+
+/* The share goes out of a server's hello, of whose record nothing follows. */
 static void share_leave_out(uint8_t *message, size_t size)
 {
-    share_rename(message, size, SHARE_KEYS, 0x7a, 0x7a);
+    struct tls_side *from = &pair.server;
+    size_t left;
+    uint8_t *body = share_extension(message, size, SHARE_KEYS, &left);
+    cr_assert_not_null(body);
+    expect_eq(share_number(message - 2), size);
+    share_lessen(message - 2, left + 4);
+    share_lessen(message + 2, left + 4);
+    share_lessen(message + SHARE_HELLO + 1 + message[SHARE_HELLO] + 3,
+                 left + 4);
+    memmove(body - 4, body + left,
+            (size_t)(from->wire + from->wire_len - body) - left);
+    from->wire_len -= left + 4;
 }
 
 static void share_repeat(uint8_t *message, size_t size)

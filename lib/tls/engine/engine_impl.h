@@ -128,9 +128,10 @@ void wr_tls_engine_drop_early(struct wr_tls_engine *engine);
 bool wr_tls_engine_check_body(struct wr_tls_engine *engine, const uint8_t *data,
                               size_t size);
 
-/* The backend sends a record in the handshake; the server's group may be new.
- */
-void wr_tls_engine_note_sent(struct wr_tls_engine *engine);
+/* The backend sends these bytes in the handshake: the server's group may be
+ * new, or they are the client's hello. */
+void wr_tls_engine_note_sent(struct wr_tls_engine *engine, const uint8_t *data,
+                             size_t size);
 
 /* Frees the message that comes in parts. */
 void wr_tls_engine_drop_message(struct wr_tls_engine *engine);

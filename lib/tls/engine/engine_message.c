@@ -38,14 +38,26 @@ void wr_tls_engine_drop_message(struct wr_tls_engine *engine)
 
 /* ---- refusals ---- */
 
+static bool engine_message_fail(struct wr_tls_engine *engine,
+                                const struct wr_tls_message_fault *fault)
+{
+    wr_assert(fault->alert > 0);
+    wr_tls_engine_drop_message(engine);
+    wr_tls_verdict_fail(&engine->verdict,
+                        fault->is_version ? WEIR_ETLSVERSION
+                                          : WEIR_ETLSPROTOCOL,
+                        "%s", fault->text);
+    engine->message_alert = fault->alert;
+    return false;
+}
+
 static bool engine_message_refuse(struct wr_tls_engine *engine, uint8_t alert,
                                   const char *text)
 {
-    wr_assert(alert > 0);
-    wr_tls_engine_drop_message(engine);
-    wr_tls_verdict_fail(&engine->verdict, WEIR_ETLSPROTOCOL, "%s", text);
-    engine->message_alert = alert;
-    return false;
+    const struct wr_tls_message_fault fault = {.alert = alert, .text = text};
+
+    wr_assert(text != NULL);
+    return engine_message_fail(engine, &fault);
 }
 
 static bool engine_message_check(struct wr_tls_engine *engine,
@@ -54,8 +66,7 @@ static bool engine_message_check(struct wr_tls_engine *engine,
     const struct wr_tls_message_fault fault =
         wr_tls_message_check(&engine->facts, data, size);
 
-    return fault.alert == 0 ||
-           engine_message_refuse(engine, fault.alert, fault.text);
+    return fault.alert == 0 || engine_message_fail(engine, &fault);
 }
 
 /* True unless the client has signed by an algorithm for another kind of key
@@ -163,14 +174,17 @@ static size_t engine_message_take(struct wr_tls_engine *engine,
     return engine_message_collect(engine, data, size);
 }
 
-/* ---- the server's own messages ---- */
+/* ---- own messages ---- */
 
-void wr_tls_engine_note_sent(struct wr_tls_engine *engine)
+void wr_tls_engine_note_sent(struct wr_tls_engine *engine, const uint8_t *data,
+                             size_t size)
 {
     wr_assert(engine->state == WR_TLS_ENGINE_HANDSHAKE);
     if (engine->conn.is_server) {
         engine->facts.group =
             (uint8_t)engine->conn.backend->get_group(&engine->conn);
+    } else {
+        wr_tls_message_note_own(&engine->facts, data, size);
     }
 }
 

@@ -147,7 +147,7 @@ engine_record_send_first(struct wr_tls_engine *engine, uint8_t *data,
     if (engine->is_mute) {
         return 0;
     }
-    wr_tls_engine_note_sent(engine);
+    wr_tls_engine_note_sent(engine, data, size);
     if (engine->verdict.alert > 0) {
         wr_tls_engine_replace_alert(engine, data, size);
     }

@@ -15,49 +15,72 @@
 
 enum {
     MESSAGE_UNEXPECTED = 10, /* alerts */
+    MESSAGE_HANDSHAKE = 40,
     MESSAGE_ILLEGAL = 47,
     MESSAGE_MALFORMED = 50,
+    MESSAGE_NO_VERSION = 70,
     MESSAGE_FALLBACK = 86,
     MESSAGE_MISSING = 109,
+    MESSAGE_UNSUPPORTED = 110,
 
     MESSAGE_RANDOM = 32,       /* bytes */
     MESSAGE_BINDER_LEAST = 32, /* of a pre-shared key; RFC 8446, 4.2.11 */
+    MESSAGE_AGE = 4,
 
-    MESSAGE_PROTOCOLS = 16, /* extensions */
+    MESSAGE_GROUPS = 10, /* extensions */
+    MESSAGE_POINTS = 11,
+    MESSAGE_SCHEMES = 13,
+    MESSAGE_PROTOCOLS = 16,
+    MESSAGE_MASTER = 23, /* extended master secret */
     MESSAGE_SHARED_KEY = 41,
     MESSAGE_VERSION = 43,
+    MESSAGE_COOKIE = 44,
+    MESSAGE_MODES = 45, /* of a pre-shared key */
     MESSAGE_SHARES = 51,
     MESSAGE_RENEGOTIATION = 0xff01,
     MESSAGE_KNOWN = 63, /* those below it may be known, and the one above */
 
-    MESSAGE_FALLBACK_SUITE = 0x5600, /* TLS_FALLBACK_SCSV */
+    MESSAGE_FALLBACK_SUITE = 0x5600,    /* TLS_FALLBACK_SCSV */
+    MESSAGE_SUITES_13 = 0x13,           /* first byte of those of TLS 1.3 */
+    MESSAGE_RENEGOTIATION_SUITE = 0xff, /* stands for the extension */
 
     MESSAGE_NAMED_CURVE = 3, /* a type of curves */
 };
 
+static const uint16_t message_tls12 = 0x0303;
 static const uint16_t message_tls13 = 0x0304;
 
 /* A hello, before its extensions. */
 struct message_hello {
     uint16_t version;
     struct wr_bytes random;
-    struct wr_bytes suites; /* of a client */
+    struct wr_bytes suites;  /* of a server one */
+    struct wr_bytes methods; /* of compression; of a server one */
     struct wr_bytes extensions;
 };
 
 /* The extensions of a hello. */
 struct message_extensions {
-    uint64_t seen; /* a bit for each of a known type */
+    uint64_t seen;        /* a bit for each of a known type */
+    bool has_unknown;     /* one without a bit */
+    bool lacks_points;    /* the form of points that all must have */
+    bool is_renegotiated; /* it says that it follows another handshake */
     struct wr_bytes shares;
     struct wr_bytes versions; /* of a client's hello */
     uint16_t version;         /* of a server's hello; 0: none is named */
 };
 
-static const struct wr_tls_message_fault message_good = {0, NULL};
+static const struct wr_tls_message_fault message_good = {0, NULL, false};
 static const struct wr_tls_message_fault message_malformed = {
-    MESSAGE_MALFORMED, "A message of the peer is malformed"};
+    MESSAGE_MALFORMED, "A message of the peer is malformed", false};
 static const struct wr_tls_message_fault message_no_point = {
-    MESSAGE_ILLEGAL, "The peer's key share is not one of its group"};
+    MESSAGE_ILLEGAL, "The peer's key share is not one of its group", false};
+
+static struct wr_tls_message_fault message_illegal(const char *text)
+{
+    wr_assert(text != NULL);
+    return (struct wr_tls_message_fault){MESSAGE_ILLEGAL, text, false};
+}
 
 /* True if these are vectors with a length of one byte, each of @least bytes or
  * more, and at least one. */
@@ -87,14 +110,72 @@ static bool message_is_protocols(struct wr_bytes body)
            message_is_list(list, 1);
 }
 
-static bool message_is_shared_key(struct wr_bytes body)
+/* True if the session tickets and their binders have their forms, and are as
+ * many. */
+static bool message_is_shared_key(struct wr_bytes body, bool *ret_is_even)
 {
     struct wr_bytes identities;
     struct wr_bytes binders;
+    struct wr_bytes one;
+    size_t count = 0;
 
-    return wr_bytes_take_vector(&body, 2, &identities) &&
-           wr_bytes_take_vector(&body, 2, &binders) && body.size == 0 &&
-           message_is_list(binders, MESSAGE_BINDER_LEAST);
+    if (!wr_bytes_take_vector(&body, 2, &identities) ||
+        !wr_bytes_take_vector(&body, 2, &binders) || body.size > 0 ||
+        !message_is_list(binders, MESSAGE_BINDER_LEAST)) {
+        return false;
+    }
+    for (; identities.size > 0; count++) {
+        if (!wr_bytes_take_vector(&identities, 2, &one) || one.size == 0 ||
+            !wr_bytes_take(&identities, MESSAGE_AGE, &one)) {
+            return false;
+        }
+    }
+    while (wr_bytes_take_vector(&binders, 1, &one)) {
+        count--;
+    }
+    *ret_is_even = count == 0;
+    return true;
+}
+
+/* A list of numbers of two bytes each. */
+static bool message_is_numbers(struct wr_bytes body)
+{
+    struct wr_bytes list;
+
+    return wr_bytes_take_vector(&body, 2, &list) && body.size == 0 &&
+           list.size > 0 && list.size % 2 == 0;
+}
+
+/* A list of bytes, whose length has @size bytes. */
+static bool message_take_list(struct wr_bytes body, size_t size,
+                              struct wr_bytes *ret)
+{
+    return wr_bytes_take_vector(&body, size, ret) && body.size == 0 &&
+           ret->size > 0;
+}
+
+static bool message_read_points(struct wr_bytes body, bool *ret_lacks)
+{
+    const int uncompressed = 0;
+    struct wr_bytes forms;
+
+    if (!message_take_list(body, 1, &forms)) {
+        return false;
+    }
+    *ret_lacks = !memchr(forms.data, uncompressed, forms.size);
+    return true;
+}
+
+/* The messages of another handshake before this one, of which there is none. */
+static bool message_read_renegotiation(struct wr_bytes body, bool *ret_has)
+{
+    struct wr_bytes messages;
+
+    if (!wr_bytes_take_vector(&body, 1, &messages) || body.size > 0) {
+        return false;
+    }
+    *ret_has = messages.size > 0;
+    return true;
 }
 
 /* A list of versions, as a client sends it. */
@@ -114,39 +195,88 @@ static uint64_t message_bit_of(uint16_t type)
     return type < MESSAGE_KNOWN ? (uint64_t)1 << type : 0;
 }
 
+/* Reads an extension that has the same form on both sides, or whose form is not
+ * looked at. */
+static bool message_read_common(uint16_t type, struct wr_bytes body,
+                                struct message_extensions *ret)
+{
+    struct wr_bytes list;
+
+    wr_assert(body.data != NULL);
+    switch (type) {
+    case MESSAGE_PROTOCOLS:
+        return message_is_protocols(body);
+    case MESSAGE_MASTER:
+        return body.size == 0;
+    case MESSAGE_COOKIE:
+        return message_take_list(body, 2, &list);
+    case MESSAGE_RENEGOTIATION:
+        return message_read_renegotiation(body, &ret->is_renegotiated);
+    case MESSAGE_SHARES:
+        ret->shares = body;
+        return true;
+    default:
+        return true;
+    }
+}
+
+/* Reads an extension of a client's hello; *ret_is_even: as above. */
+static bool message_read_client(uint16_t type, struct wr_bytes body,
+                                struct message_extensions *ret,
+                                bool *ret_is_even)
+{
+    struct wr_bytes list;
+
+    wr_assert(body.data != NULL);
+    switch (type) {
+    case MESSAGE_GROUPS:
+    case MESSAGE_SCHEMES:
+        return message_is_numbers(body);
+    case MESSAGE_POINTS:
+        return message_read_points(body, &ret->lacks_points);
+    case MESSAGE_SHARED_KEY:
+        return message_is_shared_key(body, ret_is_even);
+    case MESSAGE_VERSION:
+        return message_take_versions(body, &ret->versions);
+    case MESSAGE_MODES:
+        return message_take_list(body, 1, &list);
+    default:
+        return message_read_common(type, body, ret);
+    }
+}
+
+/* Reads an extension of a server's hello. */
+static bool message_read_server(uint16_t type, struct wr_bytes body,
+                                struct message_extensions *ret)
+{
+    wr_assert(body.data != NULL);
+    return type == MESSAGE_VERSION
+               ? wr_bytes_take_u16(&body, &ret->version) && body.size == 0
+               : message_read_common(type, body, ret);
+}
+
 /* Reads one extension. */
 static struct wr_tls_message_fault
 message_read_extension(uint16_t type, struct wr_bytes body, bool is_server,
                        struct message_extensions *ret)
 {
     const uint64_t bit = message_bit_of(type);
+    bool is_even = true;
 
     wr_assert(body.data != NULL);
     if (ret->seen & bit) {
-        return (struct wr_tls_message_fault){
-            MESSAGE_ILLEGAL, "The peer sent an extension twice"};
+        return message_illegal("The peer sent an extension twice");
     }
     ret->seen |= bit;
-    bool is_good = true;
-    switch (type) {
-    case MESSAGE_PROTOCOLS:
-        is_good = message_is_protocols(body);
-        break;
-    case MESSAGE_SHARED_KEY:
-        is_good = !is_server || message_is_shared_key(body);
-        break;
-    case MESSAGE_VERSION:
-        is_good = is_server ? message_take_versions(body, &ret->versions)
-                            : wr_bytes_take_u16(&body, &ret->version) &&
-                                  body.size == 0;
-        break;
-    case MESSAGE_SHARES:
-        ret->shares = body;
-        break;
-    default:
-        break;
-    }
-    return is_good ? message_good : message_malformed;
+    ret->has_unknown |= bit == 0;
+    const bool is_good = is_server
+                             ? message_read_client(type, body, ret, &is_even)
+                             : message_read_server(type, body, ret);
+    return !is_good ? message_malformed
+           : is_even
+               ? message_good
+               : message_illegal("The client sent more, or fewer, tickets than "
+                                 "proofs that they are its own");
 }
 
 static struct wr_tls_message_fault
@@ -164,7 +294,19 @@ message_read_extensions(struct wr_bytes from, bool is_server,
         }
         fault = message_read_extension(type, body, is_server, ret);
     }
-    return fault;
+    return fault.alert == 0 && ret->is_renegotiated
+               ? (struct wr_tls_message_fault){MESSAGE_HANDSHAKE,
+                                               "The peer's first hello follows "
+                                               "another handshake",
+                                               false}
+               : fault;
+}
+
+static bool message_has(const struct message_extensions *extensions,
+                        uint16_t type)
+{
+    wr_assert(message_bit_of(type) != 0);
+    return extensions->seen & message_bit_of(type);
 }
 
 /* ---- shares ---- */
@@ -224,18 +366,19 @@ static struct wr_tls_message_fault message_check_share(struct wr_bytes body)
 static bool message_take_hello(struct wr_bytes body, bool is_server,
                                struct message_hello *ret)
 {
-    struct wr_bytes part;
+    struct wr_bytes session;
 
     ret->extensions = (struct wr_bytes){.data = body.data, .size = 0};
     if (!wr_bytes_take_u16(&body, &ret->version) ||
         !wr_bytes_take(&body, MESSAGE_RANDOM, &ret->random) ||
-        !wr_bytes_take_vector(&body, 1, &part)) {
+        !wr_bytes_take_vector(&body, 1, &session)) {
         return false;
     }
-    const bool is_taken = is_server
-                              ? wr_bytes_take_vector(&body, 2, &ret->suites) &&
-                                    wr_bytes_take_vector(&body, 1, &part)
-                              : wr_bytes_take(&body, 2 + 1, &part);
+    const bool is_taken =
+        is_server ? wr_bytes_take_vector(&body, 2, &ret->suites) &&
+                        wr_bytes_take_vector(&body, 1, &ret->methods)
+                  : wr_bytes_take(&body, 2, &ret->suites) &&
+                        wr_bytes_take(&body, 1, &ret->methods);
     return is_taken && (body.size == 0 ||
                         (wr_bytes_take_vector(&body, 2, &ret->extensions) &&
                          body.size == 0));
@@ -271,6 +414,83 @@ static uint16_t message_best_of(const struct message_hello *hello,
     return best;
 }
 
+/* The parts without which no key of TLS 1.3 can be agreed on (RFC 8446, 9.2 and
+ * 4.2.9). */
+static bool message_is_complete(const struct message_extensions *extensions)
+{
+    const bool has_groups = message_has(extensions, MESSAGE_GROUPS);
+
+    wr_assert(extensions->versions.data != NULL);
+    if (has_groups != message_has(extensions, MESSAGE_SHARES)) {
+        return false;
+    }
+    return message_has(extensions, MESSAGE_SHARED_KEY)
+               ? message_has(extensions, MESSAGE_MODES)
+               : has_groups && message_has(extensions, MESSAGE_SCHEMES);
+}
+
+/* The fields before the extensions, and what must be among these. */
+static struct wr_tls_message_fault
+message_check_fields(const struct message_hello *hello,
+                     const struct message_extensions *extensions, bool is_13)
+{
+    wr_assert(hello->suites.data != NULL);
+    if (hello->methods.size == 0) {
+        return message_malformed;
+    }
+    if (!memchr(hello->methods.data, 0, hello->methods.size) ||
+        (is_13 && hello->methods.size > 1)) {
+        return message_illegal("The client wants compression");
+    }
+    if (!is_13) {
+        return extensions->lacks_points
+                   ? message_illegal("The client takes no uncompressed points")
+                   : message_good;
+    }
+    return message_is_complete(extensions)
+               ? message_good
+               : (struct wr_tls_message_fault){MESSAGE_MISSING,
+                                               "The client's hello lacks an "
+                                               "extension of TLS 1.3",
+                                               false};
+}
+
+/* True if one of the versions that a client names is the server's. */
+static bool message_has_common(const struct wr_tls_message_facts *facts,
+                               struct wr_bytes versions)
+{
+    uint16_t one;
+
+    while (wr_bytes_take_u16(&versions, &one)) {
+        if (one >= message_tls12 && one <= facts->best) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static struct wr_tls_message_fault
+message_check_versions(const struct wr_tls_message_facts *facts,
+                       const struct message_hello *hello,
+                       struct wr_bytes versions)
+{
+    const uint16_t best = message_best_of(hello, versions);
+
+    if (message_has_number(hello->suites, MESSAGE_FALLBACK_SUITE) &&
+        best < facts->best) {
+        return (struct wr_tls_message_fault){
+            MESSAGE_FALLBACK,
+            "The client fell back to a lower version than the server's", false};
+    }
+    return best < message_tls12 ||
+                   (versions.data && !message_has_common(facts, versions))
+               ? (struct wr_tls_message_fault){MESSAGE_NO_VERSION,
+                                               "The client offers no version "
+                                               "of TLS that is accepted",
+                                               true}
+               : message_good;
+}
+
 /* After a hello the server chooses its group anew. */
 static struct wr_tls_message_fault
 message_check_client(struct wr_tls_message_facts *facts, struct wr_bytes body)
@@ -283,19 +503,20 @@ message_check_client(struct wr_tls_message_facts *facts, struct wr_bytes body)
     if (!message_take_hello(body, true, &hello)) {
         return message_malformed;
     }
-    const struct wr_tls_message_fault fault =
+    struct wr_tls_message_fault fault =
         message_read_extensions(hello.extensions, true, &extensions);
-    if (fault.alert) {
-        return fault;
+    if (fault.alert == 0) {
+        fault = message_check_versions(facts, &hello, extensions.versions);
     }
-    if (message_has_number(hello.suites, MESSAGE_FALLBACK_SUITE) &&
-        message_best_of(&hello, extensions.versions) < facts->best) {
-        return (struct wr_tls_message_fault){
-            MESSAGE_FALLBACK,
-            "The client fell back to a lower version than the server's"};
+    if (fault.alert == 0) {
+        fault = message_check_fields(
+            &hello, &extensions,
+            facts->best >= message_tls13 && extensions.versions.data &&
+                message_has_number(extensions.versions, message_tls13));
     }
-    return extensions.shares.data ? message_check_shares(extensions.shares)
-                                  : message_good;
+    return fault.alert == 0 && extensions.shares.data
+               ? message_check_shares(extensions.shares)
+               : fault;
 }
 
 /* A HelloRetryRequest is a hello with this number (RFC 8446, 4.1.3). */
@@ -310,6 +531,109 @@ static bool message_asks_again(struct wr_bytes random)
     return memcmp(random.data, number, sizeof(number)) == 0;
 }
 
+/* ---- what a client has offered ---- */
+
+/* A bit for each suite that weir's clients offer, whatever their library. */
+static uint16_t message_suite_bit(uint16_t suite)
+{
+    static const uint16_t suites[] = {
+        0x1301, 0x1302, 0x1303, 0xc02b, 0xc02c, 0xc02f, 0xc030, 0xcca8, 0xcca9,
+    };
+
+    for (size_t i = 0; i < sizeof(suites) / sizeof(*suites); i++) {
+        if (suites[i] == suite) {
+            return (uint16_t)(1u << i);
+        }
+    }
+    return 0;
+}
+
+void wr_tls_message_note_own(struct wr_tls_message_facts *facts,
+                             const uint8_t *data, size_t size)
+{
+    const uint8_t handshake = 22;
+    const size_t header = 5; /* of a record */
+    struct message_extensions extensions = {.seen = 0};
+    struct message_hello hello;
+    uint16_t suite;
+
+    wr_assert(!facts->is_server);
+    if (size < header + WR_TLS_MESSAGE_HEADER || data[0] != handshake ||
+        data[header] != WR_TLS_MESSAGE_CLIENT_HELLO) {
+        return;
+    }
+    facts->suites = 0;
+    facts->types = 0;
+    const struct wr_bytes body = {.data = data + header + WR_TLS_MESSAGE_HEADER,
+                                  .size =
+                                      size - header - WR_TLS_MESSAGE_HEADER};
+    if (wr_tls_message_size(data + header) != size - header ||
+        !message_take_hello(body, true, &hello) ||
+        message_read_extensions(hello.extensions, true, &extensions).alert) {
+        return;
+    }
+    facts->types = extensions.seen;
+    while (wr_bytes_take_u16(&hello.suites, &suite)) {
+        facts->suites |= message_suite_bit(suite);
+        if (suite == MESSAGE_RENEGOTIATION_SUITE) {
+            facts->types |= message_bit_of(MESSAGE_RENEGOTIATION);
+        }
+    }
+}
+
+/* The extensions that a server's hello may have: of those that the client
+ * offers, in TLS 1.3 these alone (RFC 8446, 4.2). */
+static struct wr_tls_message_fault
+message_check_answers(const struct wr_tls_message_facts *facts,
+                      const struct message_extensions *extensions,
+                      bool asks_again)
+{
+    const uint64_t cookie = message_bit_of(MESSAGE_COOKIE);
+    const uint64_t of_13 =
+        message_bit_of(MESSAGE_VERSION) | message_bit_of(MESSAGE_SHARES) |
+        (asks_again ? cookie : message_bit_of(MESSAGE_SHARED_KEY));
+    const uint64_t asked = facts->types | (asks_again ? cookie : 0);
+
+    wr_assert(facts->types != 0);
+    if (extensions->has_unknown || (extensions->seen & ~asked)) {
+        return (struct wr_tls_message_fault){
+            MESSAGE_UNSUPPORTED,
+            "The server sent an extension that was not asked for", false};
+    }
+    return extensions->version == message_tls13 && (extensions->seen & ~of_13)
+               ? message_illegal("The server sent an extension in a message in "
+                                 "which it may not be")
+               : message_good;
+}
+
+/* A server's hello beside the client's. */
+static struct wr_tls_message_fault message_check_choice(
+    const struct wr_tls_message_facts *facts, const struct message_hello *hello,
+    const struct message_extensions *extensions, bool asks_again)
+{
+    const bool is_13 = extensions->version == message_tls13;
+    struct wr_bytes suites = hello->suites;
+    uint16_t suite = 0;
+
+    wr_assert(hello->methods.size == 1);
+    if (hello->methods.data[0] != 0) {
+        return message_illegal("The server chose a compression");
+    }
+    if (message_has(extensions, MESSAGE_VERSION) && !is_13) {
+        return message_illegal("The server chose a version that was not "
+                               "offered");
+    }
+    if (facts->types == 0) {
+        return message_good;
+    }
+    if (!wr_bytes_take_u16(&suites, &suite) ||
+        !(facts->suites & message_suite_bit(suite)) ||
+        (suite >> 8 == MESSAGE_SUITES_13) != is_13) {
+        return message_illegal("The server chose a suite that was not offered");
+    }
+    return message_check_answers(facts, extensions, asks_again);
+}
+
 /* weir's clients resume sessions with a new exchange of keys alone, so that the
  * hello of TLS 1.3 has a share. */
 static struct wr_tls_message_fault
@@ -322,18 +646,23 @@ message_check_server(struct wr_tls_message_facts *facts, struct wr_bytes body)
     if (!message_take_hello(body, false, &hello)) {
         return message_malformed;
     }
-    const struct wr_tls_message_fault fault =
+    const bool asks_again = message_asks_again(hello.random);
+    struct wr_tls_message_fault fault =
         message_read_extensions(hello.extensions, false, &extensions);
+    if (fault.alert == 0) {
+        fault = message_check_choice(facts, &hello, &extensions, asks_again);
+    }
     if (fault.alert) {
         return fault;
     }
-    if (message_asks_again(hello.random)) {
+    if (asks_again) {
         const bool is_second = facts->was_asked_again;
         facts->was_asked_again = true;
         return is_second ? (struct wr_tls_message_fault){MESSAGE_UNEXPECTED,
                                                          "The server asked "
                                                          "for another hello "
-                                                         "twice"}
+                                                         "twice",
+                                                         false}
                          : message_good;
     }
     if (extensions.version != message_tls13) {
@@ -341,8 +670,8 @@ message_check_server(struct wr_tls_message_facts *facts, struct wr_bytes body)
     }
     return extensions.shares.data
                ? message_check_share(extensions.shares)
-               : (struct wr_tls_message_fault){MESSAGE_MISSING,
-                                               "The server sent no key share"};
+               : (struct wr_tls_message_fault){
+                     MESSAGE_MISSING, "The server sent no key share", false};
 }
 
 static struct wr_tls_message_fault
@@ -372,8 +701,8 @@ message_check_client_key(const struct wr_tls_message_facts *facts,
 
     if (facts->group == 0) {
         return (struct wr_tls_message_fault){
-            MESSAGE_UNEXPECTED,
-            "The client sent a key share before the server"};
+            MESSAGE_UNEXPECTED, "The client sent a key share before the server",
+            false};
     }
     if (!wr_bytes_take_vector(&body, 1, &point) || body.size > 0) {
         return message_malformed;
@@ -392,9 +721,9 @@ message_check_verify(struct wr_tls_message_facts *facts, struct wr_bytes body)
     }
     return wr_tls_message_key_of(facts->scheme) != WR_X509_KEY_OTHER
                ? message_good
-               : (struct wr_tls_message_fault){
-                     MESSAGE_ILLEGAL, "The client signed by an algorithm that "
-                                      "is not accepted"};
+               : message_illegal(
+                     "The client signed by an algorithm that is not "
+                     "accepted");
 }
 
 enum wr_x509_key_kind wr_tls_message_key_of(uint16_t scheme)

@@ -23,7 +23,7 @@ enum {
     WR_TLS_MESSAGE_HEADER = 4, /* bytes: the type, and a length of 3 */
 };
 
-/* Facts from earlier messages of the peer. */
+/* Facts from earlier messages. */
 struct wr_tls_message_facts {
     bool is_server : 1;       /* the reader is; set by the user */
     bool was_asked_again : 1; /* client: a HelloRetryRequest came */
@@ -31,12 +31,15 @@ struct wr_tls_message_facts {
     uint8_t group;
     uint16_t best;   /* server: its highest version; set by the user */
     uint16_t scheme; /* server: of a CertificateVerify; 0: none came */
+    uint16_t suites; /* client: a bit for each that its hello offers */
+    uint64_t types;  /* client: of its hello's extensions; 0: not known */
 };
 
 /* Why a message is refused. */
 struct wr_tls_message_fault {
     uint8_t alert;    /* for the peer; 0: it is not refused */
     const char *text; /* a sentence */
+    bool is_version;  /* there is no version in common; else a breach */
 };
 
 /* True if messages of this type are checked. */
@@ -50,6 +53,12 @@ size_t wr_tls_message_size(const uint8_t *header);
 WEIR_MUST_USE struct wr_tls_message_fault
 wr_tls_message_check(struct wr_tls_message_facts *facts, const uint8_t *data,
                      size_t size);
+
+/* Notes what the client's own hello offers, from @size bytes that it sends. One
+ * that comes in several parts is passed over: then its peer's hello is not held
+ * against it. */
+void wr_tls_message_note_own(struct wr_tls_message_facts *facts,
+                             const uint8_t *data, size_t size);
 
 /* The kind of key that signs by a scheme (SignatureScheme of RFC 8446, and
  * SignatureAndHashAlgorithm of RFC 5246) over SHA-256 or a longer hash;

@@ -1,0 +1,448 @@
+/*
+ * First messages of hostile peers, each of which RFC 8446, 5246 or an RFC of an
+ * extension forbids: the side that gets one ends the connection by the alert
+ * that the RFC asks for, which is read from its wire.
+ *
+ * A hello of a good peer is taken apart, changed, and put together again. A row
+ * has two alerts where the libraries differ, or where an RFC leaves it open.
+ */
+#include "lib/tls/engine/message.h"
+#include "tests/tls/rig.h"
+
+enum {
+    UNEXPECTED = 10, /* alerts */
+    HANDSHAKE = 40,
+    ILLEGAL = 47,
+    DECODE = 50,
+    VERSION = 70,
+    MISSING = 109,
+    UNSUPPORTED = 110,
+
+    RECORD = 5, /* bytes of a header */
+    PARTS_MAX = 32,
+    PART_SIZE = 2048,
+};
+
+static struct tls_pair pair;
+
+/* ---- hellos ---- */
+
+struct part {
+    uint16_t type;
+    uint16_t size;
+    uint8_t body[PART_SIZE];
+};
+
+/* A hello, taken apart. What is before its extensions stays as it was written:
+ * lengths and all. */
+struct hello {
+    uint8_t type; /* of the message */
+    uint8_t version[2];
+    uint8_t random[32];
+    struct part session;
+    struct part suites;  /* one of a server */
+    struct part methods; /* of compression, one of a server */
+    struct part parts[PARTS_MAX];
+    uint32_t count;
+    uint32_t extra; /* bytes behind the message's end */
+    bool has_none;  /* no extensions, not even their length */
+};
+
+static size_t number_of(const uint8_t *at)
+{
+    return (size_t)at[0] << 8 | at[1];
+}
+
+static const uint8_t *take(struct part *to, const uint8_t *from, size_t size)
+{
+    cr_assert_leq(size, sizeof(to->body));
+    to->size = (uint16_t)size;
+    memcpy(to->body, from, size);
+    return from + size;
+}
+
+/* Reads the hello at the beginning of a wire; returns the bytes behind it. */
+static const uint8_t *hello_read(struct hello *hello, const uint8_t *wire)
+{
+    const uint8_t *at = wire + RECORD;
+    const uint8_t *end = at + 4 + number_of(at + 2);
+    memset(hello, 0, sizeof(*hello));
+    hello->type = at[0];
+    memcpy(hello->version, at + 4, 2);
+    memcpy(hello->random, at + 6, 32);
+    at += 38;
+    at = take(&hello->session, at + 1, at[0]);
+    if (hello->type == WR_TLS_MESSAGE_CLIENT_HELLO) {
+        at = take(&hello->suites, at + 2, number_of(at));
+        at = take(&hello->methods, at + 1, at[0]);
+    } else {
+        at = take(&hello->suites, at, 2);
+        at = take(&hello->methods, at, 1);
+    }
+    for (at += 2; at < end;) {
+        struct part *part = &hello->parts[hello->count++];
+        cr_assert_lt(hello->count, PARTS_MAX);
+        part->type = (uint16_t)number_of(at);
+        at = take(part, at + 4, number_of(at + 2));
+    }
+    return wire + RECORD + number_of(wire + 3);
+}
+
+static uint8_t *put(uint8_t *to, size_t number, size_t bytes)
+{
+    for (size_t i = bytes; i-- > 0; number >>= 8) {
+        to[i] = (uint8_t)number;
+    }
+    return to + bytes;
+}
+
+static uint8_t *put_part(uint8_t *to, const struct part *part, size_t bytes)
+{
+    to = put(to, part->size, bytes);
+    memcpy(to, part->body, part->size);
+    return to + part->size;
+}
+
+/* Writes a record with the hello; returns its size. */
+static size_t hello_write(const struct hello *hello, uint8_t *wire)
+{
+    const bool is_client = hello->type == WR_TLS_MESSAGE_CLIENT_HELLO;
+    uint8_t *at = wire + RECORD + 4;
+    memcpy(at, hello->version, 2);
+    memcpy(at + 2, hello->random, 32);
+    at = put_part(at + 34, &hello->session, 1);
+    at = put_part(at, &hello->suites, is_client ? 2 : 0);
+    at = put_part(at, &hello->methods, is_client ? 1 : 0);
+    uint8_t *extensions = at;
+    at += hello->has_none ? 0 : 2;
+    for (uint32_t i = 0; i < hello->count && !hello->has_none; i++) {
+        at = put_part(put(at, hello->parts[i].type, 2), &hello->parts[i], 2);
+    }
+    if (!hello->has_none) {
+        put(extensions, (size_t)(at - extensions) - 2, 2);
+    }
+    memset(at, 0, hello->extra);
+    at += hello->extra;
+    put(wire + RECORD + 1, (size_t)(at - wire) - RECORD - 4, 3);
+    wire[RECORD] = hello->type;
+    wire[0] = 22;
+    wire[1] = 3;
+    wire[2] = 3;
+    put(wire + 3, (size_t)(at - wire) - RECORD, 2);
+    return (size_t)(at - wire);
+}
+
+/* ---- changes ---- */
+
+enum type {
+    NAME = 0,
+    LENGTH = 1,
+    GROUPS = 10,
+    POINTS = 11,
+    SCHEMES = 13,
+    PROTOCOLS = 16,
+    ETM = 22,
+    MASTER = 23,
+    TICKET = 35,
+    PSK = 41,
+    EARLY = 42,
+    VERSIONS = 43,
+    COOKIE = 44,
+    MODES = 45,
+    SHARES = 51,
+    UNKNOWN = 0x7a7a,
+    RENEGOTIATION = 0xff01,
+};
+
+enum change {
+    REMOVE, /* an extension */
+    SET,    /* its body, and appends one that is not there */
+    SUITES, /* and the fields before the extensions */
+    METHODS,
+    LEGACY,
+    SESSION,
+    RANDOM_END, /* the last 8 bytes */
+    EXTRA,
+    NONE, /* no extensions */
+};
+
+struct row {
+    const char *name;
+    int version; /* of the other side, 12 or 13; 0: any */
+    uint8_t alert[2];
+    struct {
+        enum change change;
+        uint16_t type;
+        uint16_t size;
+        const char *body;
+    } changes[3];
+};
+
+#define BYTES(text) sizeof(text) - 1, text
+#define X25519_SHARE                                                           \
+    "\x00\x1d\x00\x20"                                                         \
+    "0123456789abcdef0123456789abcdef"
+
+static struct part *hello_part(struct hello *hello, uint16_t type)
+{
+    for (uint32_t i = 0; i < hello->count; i++) {
+        if (hello->parts[i].type == type) {
+            return &hello->parts[i];
+        }
+    }
+    return NULL;
+}
+
+static void hello_change(struct hello *hello, const struct row *row, size_t i)
+{
+    const uint16_t type = row->changes[i].type;
+    const uint16_t size = row->changes[i].size;
+    const uint8_t *body = (const uint8_t *)row->changes[i].body;
+    struct part *part = hello_part(hello, type);
+    if (!body) {
+        body = (const uint8_t *)"";
+    }
+    switch (row->changes[i].change) {
+    case REMOVE:
+        cr_assert_not_null(part, "%s", row->name);
+        memmove(part, part + 1,
+                (size_t)(&hello->parts[--hello->count] - part) * sizeof(*part));
+        break;
+    case SET:
+        if (!part) {
+            part = &hello->parts[hello->count++];
+            part->type = type;
+        }
+        take(part, body, size);
+        break;
+    case SUITES:
+        take(&hello->suites, body, size);
+        break;
+    case METHODS:
+        take(&hello->methods, body, size);
+        break;
+    case LEGACY:
+        memcpy(hello->version, body, 2);
+        break;
+    case SESSION:
+        take(&hello->session, body, size);
+        break;
+    case RANDOM_END:
+        memcpy(hello->random + 24, body, 8);
+        break;
+    case EXTRA:
+        hello->extra = size;
+        break;
+    case NONE:
+        hello->has_none = true;
+        break;
+    }
+}
+
+static const struct row to_server[] = {
+#define ROW(name, version, a, b, ...)                                          \
+    {                                                                          \
+        name, version, {a, b},                                                 \
+        {                                                                      \
+            __VA_ARGS__                                                        \
+        }                                                                      \
+    }
+    ROW("no suite in common", 0, HANDSHAKE, 0, {SUITES, 0, BYTES("\x13\x77")}),
+    ROW("no suite", 0, DECODE, ILLEGAL, {SUITES, 0, 0, ""}),
+    ROW("half a suite", 0, DECODE, 0, {SUITES, 0, BYTES("\x13\x01\x13")}),
+    ROW("no method", 0, DECODE, ILLEGAL, {METHODS, 0, 0, ""}),
+    ROW("method 1 alone", 0, ILLEGAL, 0, {METHODS, 0, BYTES("\1")}),
+    ROW("two methods", 13, ILLEGAL, 0, {METHODS, 0, BYTES("\0\1")}),
+    ROW("session of 33", 0, DECODE, ILLEGAL,
+        {SESSION, 0, BYTES("0123456789abcdef0123456789abcdefx")}),
+    ROW("bytes behind the message", 0, DECODE, 0, {EXTRA, 0, 3, ""}),
+    ROW("only SSL 3", 0, VERSION, 0, {SET, VERSIONS, BYTES("\2\3\0")}),
+    ROW("only TLS 1.1", 0, VERSION, 0, {SET, VERSIONS, BYTES("\2\3\2")}),
+    ROW("only TLS 1.3", 12, VERSION, 0, {SET, VERSIONS, BYTES("\2\3\4")}),
+    ROW("TLS 1.1 of old", 0, VERSION, 0, {REMOVE, VERSIONS, 0, ""},
+        {LEGACY, 0, BYTES("\3\2")}),
+    ROW("version 2.0", 0, VERSION, 0, {REMOVE, VERSIONS, 0, ""},
+        {LEGACY, 0, BYTES("\2\0")}),
+    ROW("no schemes", 13, MISSING, 0, {REMOVE, SCHEMES, 0, ""}),
+    ROW("empty schemes", 0, DECODE, 0, {SET, SCHEMES, BYTES("\0\0")}),
+    ROW("schemes of an odd length", 0, DECODE, 0,
+        {SET, SCHEMES, BYTES("\0\3\4\3\4")}),
+    ROW("no scheme in common", 13, HANDSHAKE, 0,
+        {SET, SCHEMES, BYTES("\0\2\2\3")}),
+    ROW("no groups beside shares", 13, MISSING, 0, {REMOVE, GROUPS, 0, ""}),
+    ROW("no shares beside groups", 13, MISSING, 0, {REMOVE, SHARES, 0, ""}),
+    ROW("neither groups nor shares", 13, MISSING, 0, {REMOVE, SHARES, 0, ""},
+        {REMOVE, GROUPS, 0, ""}),
+    ROW("empty groups", 0, DECODE, 0, {SET, GROUPS, BYTES("\0\0")}),
+    ROW("groups of an odd length", 0, DECODE, 0,
+        {SET, GROUPS, BYTES("\0\3\0\x17\0")}),
+    ROW("no group in common", 13, HANDSHAKE, ILLEGAL,
+        {SET, GROUPS, BYTES("\0\2\0\x16")}, {SET, SHARES, BYTES("\0\0")}),
+    ROW("points, not uncompressed", 12, ILLEGAL, 0,
+        {SET, POINTS, BYTES("\1\1")}),
+    ROW("empty points", 12, DECODE, ILLEGAL, {SET, POINTS, BYTES("\0")}),
+    ROW("PSK without modes", 13, MISSING, 0, {REMOVE, MODES, 0, ""},
+        {SET, PSK,
+         BYTES("\0\x07\0\1x\0\0\0\0\0\x21\x20"
+               "0123456789abcdef0123456789abcdef")}),
+    ROW("PSK not last", 13, ILLEGAL, 0,
+        {SET, PSK,
+         BYTES("\0\x07\0\1x\0\0\0\0\0\x21\x20"
+               "0123456789abcdef0123456789abcdef")},
+        {SET, UNKNOWN, 0, ""}),
+    ROW("PSK with a binder too few", 13, ILLEGAL, 0, {SET, MODES, 2, "\1\1"},
+        {SET, PSK,
+         BYTES("\0\x0e\0\1x\0\0\0\0\0\1y\0\0\0\0\0\x21\x20"
+               "0123456789abcdef0123456789abcdef")}),
+    ROW("empty modes", 13, DECODE, ILLEGAL, {SET, MODES, BYTES("\0")}),
+    ROW("renegotiation in the first hello", 12, HANDSHAKE, 0,
+        {SET, RENEGOTIATION, BYTES("\1x")}),
+    ROW("renegotiation that is cut", 12, DECODE, HANDSHAKE,
+        {SET, RENEGOTIATION, BYTES("\2x")}),
+    ROW("a name without a type", 0, DECODE, 0, {SET, NAME, BYTES("\0\1\0")}),
+    ROW("an empty name", 0, DECODE, 0, {SET, NAME, BYTES("\0\3\0\0\0")}),
+    ROW("two names", 0, DECODE, ILLEGAL,
+        {SET, NAME, BYTES("\0\x08\0\0\1a\0\0\1b")}),
+    ROW("extended master secret with a body", 12, DECODE, 0,
+        {SET, MASTER, BYTES("x")}),
+    ROW("early data with a body", 13, DECODE, 0, {SET, EARLY, BYTES("xy")}),
+    ROW("an empty cookie", 13, DECODE, ILLEGAL, {SET, COOKIE, BYTES("\0\0")}),
+    ROW("protocols, the last one cut", 0, DECODE, 0,
+        {SET, PROTOCOLS, BYTES("\0\4\2h2\3")}),
+    ROW("no extensions, of TLS 1.3", 13, VERSION, 0, {NONE, 0, 0, ""}),
+};
+
+static const struct row to_client[] = {
+    ROW("a suite that was not offered", 13, ILLEGAL, 0,
+        {SUITES, 0, BYTES("\x13\x77")}),
+    ROW("a suite that was not offered", 12, ILLEGAL, 0,
+        {SUITES, 0, BYTES("\xc0\x77")}),
+    ROW("a suite of TLS 1.2", 13, ILLEGAL, 0, {SUITES, 0, BYTES("\xc0\x2b")}),
+    ROW("a suite of TLS 1.3", 12, ILLEGAL, 0, {SUITES, 0, BYTES("\x13\x01")}),
+    ROW("another session", 13, ILLEGAL, 0, {SESSION, 0, BYTES("another")}),
+    ROW("a session of 33", 0, DECODE, ILLEGAL,
+        {SESSION, 0, BYTES("0123456789abcdef0123456789abcdefx")}),
+    ROW("method 1", 0, ILLEGAL, 0, {METHODS, 0, BYTES("\1")}),
+    ROW("TLS 1.1", 12, VERSION, 0, {LEGACY, 0, BYTES("\3\2")}),
+    ROW("SSL 3", 12, VERSION, 0, {LEGACY, 0, BYTES("\3\0")}),
+    ROW("selected version 3.3", 13, ILLEGAL, 0, {SET, VERSIONS, BYTES("\3\3")}),
+    ROW("selected version 3.5", 13, ILLEGAL, 0, {SET, VERSIONS, BYTES("\3\5")}),
+    ROW("no share", 13, MISSING, 0, {REMOVE, SHARES, 0, ""}),
+    ROW("an extension that was not asked for", 13, UNSUPPORTED, 0,
+        {SET, UNKNOWN, 0, ""}),
+    ROW("an extension that was not asked for", 12, UNSUPPORTED, 0,
+        {SET, UNKNOWN, 0, ""}),
+    ROW("a cookie in a hello", 13, UNSUPPORTED, ILLEGAL,
+        {SET, COOKIE, BYTES("\0\1x")}),
+    ROW("protocols in the hello of 1.3", 13, UNSUPPORTED, ILLEGAL,
+        {SET, PROTOCOLS, BYTES("\0\3\2h2")}),
+    ROW("protocols that were not asked for", 12, UNSUPPORTED, 0,
+        {SET, PROTOCOLS, BYTES("\0\3\2h2")}),
+    ROW("a session that was not offered", 13, UNSUPPORTED, ILLEGAL,
+        {SET, PSK, BYTES("\0\0")}),
+    ROW("downgrade to 1.2, as its random says", 12, ILLEGAL, 0,
+        {RANDOM_END, 0, BYTES("DOWNGRD\1")}),
+    ROW("downgrade to 1.1, as its random says", 12, ILLEGAL, 0,
+        {RANDOM_END, 0, BYTES("DOWNGRD\0")}),
+    ROW("bytes behind the message", 0, DECODE, 0, {EXTRA, 0, 3, ""}),
+    ROW("a share of another group", 13, ILLEGAL, 0,
+        {SET, SHARES,
+         BYTES("\x01\x00\x00\x20"
+               "0123456789abcdef0123456789abcdef")}),
+    ROW("a share cut", 13, DECODE, 0, {SET, SHARES, BYTES("\0\x1d\0\x20x")}),
+    ROW("renegotiation with a body", 12, HANDSHAKE, 0,
+        {SET, RENEGOTIATION, BYTES("\1x")}),
+    ROW("extended master secret with a body", 12, DECODE, 0,
+        {SET, MASTER, BYTES("x")}),
+};
+
+/* ---- running ---- */
+
+/* The first fatal alert in the unsealed records of a wire; -1: none. */
+static int alert_on(const struct tls_side *side)
+{
+    size_t at = 0;
+    while (at + RECORD + 2 <= side->wire_len) {
+        const uint8_t *record = side->wire + at;
+        if (record[0] == 21 && number_of(record + 3) == 2 && record[5] == 2) {
+            return record[6];
+        }
+        at += RECORD + number_of(record + 3);
+    }
+    return -1;
+}
+
+static void expect_refused(struct tls_side *reader, const char *name,
+                           int version, const uint8_t alert[2])
+{
+    const int sent = wr_tls_engine_get_alert_sent(&reader->engine);
+    const int seen = alert_on(reader);
+    expect_lt(wr_tls_engine_get_error(&reader->engine), 0, "%s, %d", name,
+              version);
+    expect_eq(sent, seen, "%s, %d", name, version);
+    cr_assert(seen == alert[0] || (alert[1] > 0 && seen == alert[1]),
+              "%s, %d: alert %d (%s)", name, version, seen,
+              wr_tls_engine_get_error_text(&reader->engine));
+}
+
+static void run(const struct row *row, bool is_to_server, int version)
+{
+    static struct hello hello;
+    static uint8_t wire[1 << 16];
+    const struct wr_tls_peer_options how = {.server_hostname = "localhost"};
+    struct weir_tls_options options[2] = {tls_options(false),
+                                          tls_options(true)};
+    const bool is_down = row->changes[0].change == RANDOM_END;
+    options[1].min_version = options[1].max_version =
+        version == 12 ? WEIR_TLS_1_2 : WEIR_TLS_1_3;
+    if (is_to_server ? version == 13 : version == 12 && !is_down) {
+        options[0].min_version = options[0].max_version =
+            options[1].max_version;
+    }
+    weir_tls_context *client = tls_context(&options[0]);
+    weir_tls_context *server = tls_context(&options[1]);
+    tls_pair_open(&pair, client, server, &how);
+    tls_side_step(&pair.client);
+    struct tls_side *from = &pair.client;
+    struct tls_side *to = &pair.server;
+    if (!is_to_server) {
+        tls_pair_move(&pair.client, &pair.server, 0);
+        from = &pair.server;
+        to = &pair.client;
+    }
+    const uint8_t *rest = hello_read(&hello, from->wire);
+    const size_t left = from->wire_len - (size_t)(rest - from->wire);
+    for (size_t i = 0; i < 3; i++) {
+        if (row->changes[i].body) {
+            hello_change(&hello, row, i);
+        }
+    }
+    const size_t size = hello_write(&hello, wire);
+    memcpy(wire + size, rest, left);
+    from->wire_len = 0;
+    tls_side_feed(to, wire, size + left, size + left);
+    expect_refused(to, row->name, version, row->alert);
+    tls_pair_disconnect(&pair);
+    tls_contexts_unref(client, server);
+}
+
+static void run_all(const struct row *rows, size_t count, bool is_to_server)
+{
+    for (size_t i = 0; i < count; i++) {
+        for (int version = 12; version <= 13; version++) {
+            if (rows[i].version == 0 || rows[i].version == version) {
+                run(&rows[i], is_to_server, version);
+            }
+        }
+    }
+}
+
+UNIT(tls_hostile, a_server_refuses_a_hello)
+{
+    run_all(to_server, sizeof(to_server) / sizeof(*to_server), true);
+}
+
+UNIT(tls_hostile, a_client_refuses_a_hello)
+{
+    run_all(to_client, sizeof(to_client) / sizeof(*to_client), false);
+}
