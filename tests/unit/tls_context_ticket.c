@@ -2,30 +2,16 @@
  * Session tickets of real contexts: which servers resume a session.
  *
  * The certificates are those of tls_certificates.sh. The session of a
- * connection is offered in the next one, to the same server or to another. The
- * program is linked so that the function that wolfSSL is given is noted here.
+ * connection is offered in the next one, to the same server or to another.
  */
 #include "tests/tls/rig.h"
+#include "tests/unit/tls_inner.h"
 
 #include <errno.h>
-#include <wolfssl/options.h>
-
-#include <wolfssl/ssl.h>
 
 #define TICKET_SECOND UINT64_C(1000000000)
 
 static struct tls_pair pair;
-static SessionTicketEncCb ticket_callback; /* of the newest context */
-
-int __real_wolfSSL_CTX_set_TicketEncCb(WOLFSSL_CTX *ctx, SessionTicketEncCb cb);
-int __wrap_wolfSSL_CTX_set_TicketEncCb(WOLFSSL_CTX *ctx, SessionTicketEncCb cb);
-
-int __wrap_wolfSSL_CTX_set_TicketEncCb(WOLFSSL_CTX *ctx, SessionTicketEncCb cb)
-{
-    ticket_callback = cb;
-    return __real_wolfSSL_CTX_set_TicketEncCb(ctx, cb);
-}
-
 static weir_tls_context *ticket_client(enum weir_tls_version version)
 {
     return tls_context(&(struct weir_tls_options){
@@ -235,7 +221,8 @@ static bool ticket_passes(enum weir_tls_version version, const char *first,
                                             .session = session};
     tls_pair_connect(&pair, client, server, &how);
     const bool passes = wr_tls_engine_was_resumed(&pair.server.engine);
-    if (passes || version == WEIR_TLS_1_3) {
+    if (passes || version == WEIR_TLS_1_3 ||
+        strcmp(wr_tls_backend_get()->name, "wolfSSL") != 0) {
         tls_pair_expect(&pair, 0, 0);
     } else {
         tls_pair_expect(&pair, WEIR_ETLSPROTOCOL, WEIR_ETLSALERT);
@@ -336,22 +323,6 @@ UNIT(tls_context_ticket, options_out_of_range_are_refused)
     ticket_refuse(&options); /* a client */
 }
 
-UNIT(tls_context_ticket, one_without_a_byte_is_not_opened)
-{
-    uint8_t name[WOLFSSL_TICKET_NAME_SZ] = {0};
-    uint8_t iv[WOLFSSL_TICKET_IV_SZ] = {0};
-    uint8_t mac[WOLFSSL_TICKET_MAC_SZ] = {0};
-    uint8_t data[1] = {0};
-    int size = -1;
-    tls_pair_join(&pair, NULL, NULL, NULL);
-
-    expect_eq(ticket_callback(pair.server.engine.conn.ssl, name, iv, mac, 0,
-                              data, 0, &size, NULL),
-              WOLFSSL_TICKET_RET_REJECT);
-    expect_eq(size, 0);
-    tls_pair_disconnect(&pair);
-}
-
 /* ---- a hello in pieces ---- */
 
 enum {
@@ -423,8 +394,8 @@ static bool ticket_shows(weir_tls_context *client, weir_tls_context *server,
     expect_eq(wr_tls_engine_handshake(&pair.server.engine), -EAGAIN);
     wr_tls_engine_feed(&pair.server.engine, hello + cut, size - cut);
     expect_eq(wr_tls_engine_handshake(&pair.server.engine), -EAGAIN);
-    const bool is_resumed =
-        wolfSSL_session_reused(pair.server.engine.conn.ssl) != 0;
+    const struct wr_tls_conn *conn = &pair.server.engine.conn;
+    const bool is_resumed = conn->backend->was_resumed(conn);
     tls_pair_disconnect(&pair);
     return is_resumed;
 }
@@ -467,7 +438,9 @@ UNIT(tls_context_ticket, a_session_is_not_resumed_without_a_new_secret)
                                             .no_hostname_check = true,
                                             .session = session};
     tls_pair_open(&pair, client, server, &how);
-    expect_eq(wolfSSL_no_dhe_psk(pair.client.engine.conn.ssl), 0);
+    if (!tls_inner_drop_new_secret(&pair.client.engine.conn)) {
+        cr_skip_test("clients of this library offer no other way");
+    }
     wr_ignore(wr_tls_engine_handshake(&pair.client.engine));
     tls_pair_exchange(&pair, 0);
     cr_assert(!wr_tls_engine_was_resumed(&pair.server.engine));

@@ -1,55 +1,18 @@
 /*
  * Forged certificates and lists (tls_forge.h) are refused by weir itself.
  *
- * Here wolfSSL finds every certificate good: the verify callback that weir sets
- * is called with no error, whatever wolfSSL says. So nothing that a fixed
- * wolfSSL refuses by itself helps. Or it does not call back at all.
+ * Here the library finds every certificate good (tls_unasked.h). So nothing
+ * that a library refuses by itself helps. Or it does not ask weir at all.
  */
-#include "lib/tls/context/context_impl.h"
 #include "lib/tls/context/pem.h"
-#include "lib/tls/engine/engine_impl.h"
-#include "lib/tls/wolfssl/wolfssl.h"
 #include "lib/x509/certificate.h"
 #include "tests/tls/rig.h"
 #include "tests/unit/tls_forge.h"
+#include "tests/unit/tls_unasked.h"
 
 #define FORGED_TEXT_MAX (16u << 10)
 
 static struct tls_pair pair;
-
-/* ---- a wolfSSL that finds all certificates good ---- */
-
-static VerifyCallback forged_callback;
-static bool forged_is_silent; /* weir's callback is not called */
-
-void __real_wolfSSL_CTX_set_verify(WOLFSSL_CTX *ctx, int mode,
-                                   VerifyCallback callback);
-void __wrap_wolfSSL_CTX_set_verify(WOLFSSL_CTX *ctx, int mode,
-                                   VerifyCallback callback);
-void __real_wolfSSL_set_verify(WOLFSSL *ssl, int mode, VerifyCallback callback);
-void __wrap_wolfSSL_set_verify(WOLFSSL *ssl, int mode, VerifyCallback callback);
-
-static int forged_find_good(int is_good, WOLFSSL_X509_STORE_CTX *store)
-{
-    store->error = 0;
-    return forged_is_silent || forged_callback(1, store);
-}
-
-void __wrap_wolfSSL_CTX_set_verify(WOLFSSL_CTX *ctx, int mode,
-                                   VerifyCallback callback)
-{
-    if (callback) {
-        forged_callback = callback;
-    }
-    __real_wolfSSL_CTX_set_verify(ctx, mode,
-                                  callback ? forged_find_good : NULL);
-}
-
-void __wrap_wolfSSL_set_verify(WOLFSSL *ssl, int mode, VerifyCallback callback)
-{
-    cr_assert(callback == forged_callback);
-    __real_wolfSSL_set_verify(ssl, mode, forged_find_good);
-}
 
 /* ---- files ---- */
 
@@ -273,42 +236,19 @@ UNIT(tls_forged, a_handshake_that_ends_without_a_verdict_is_refused)
                 /* A server of TLS 1.2 needs the verdict's key before. */
                 const bool signs =
                     rows[i].has_certificate && version == WEIR_TLS_1_2;
-                forged_is_silent = silent;
+                const bool is_good = i + 1 == sizeof(rows) / sizeof(*rows) &&
+                                     !tls_asks_about_none;
+                tls_is_unasked = silent;
                 expect_eq(forged_connect_unasked((enum weir_tls_version)version,
                                                  rows[i].auth,
                                                  rows[i].has_certificate),
-                          !silent ? 0
-                          : signs ? WEIR_ETLSPROTOCOL
-                                  : WEIR_ETLSBADCERT,
+                          !silent || is_good ? 0
+                          : signs            ? WEIR_ETLSPROTOCOL
+                                             : WEIR_ETLSBADCERT,
                           "row %zu, %d", i, version);
             }
-            forged_is_silent = false;
+            tls_is_unasked = false;
         }
-    }
-}
-
-/* wolfSSL calls for a peer that has no certificate, too. */
-static void forged_show_none(bool is_client, bool is_needed, bool is_good)
-{
-    struct weir_tls_context context = {.verifies = true, .demands = is_needed};
-    struct wr_tls_engine engine = {.conn.events = &wr_tls_engine_events};
-    struct wr_tls_verdict *verdict = &engine.verdict;
-    WOLFSSL_X509_STORE_CTX store = {.userCtx = &engine.conn,
-                                    .error = is_good - 1};
-    wr_tls_verdict_init(verdict, wr_default_allocator());
-    verdict->peer_is_client = is_client;
-    verdict->context = &context;
-    expect_eq(wr_wolfssl_on_certificate(is_good, &store), is_client && is_good);
-    expect_eq(verdict->has_none, is_client && is_good && !is_needed);
-    expect_eq(verdict->err, is_good && !is_client ? WEIR_ETLSBADCERT : 0);
-    cr_assert_not(verdict->is_accepted);
-    wr_tls_verdict_fini(verdict);
-}
-
-UNIT(tls_forged, only_a_client_may_have_no_certificate)
-{
-    for (unsigned i = 0; i < 8; i++) {
-        forged_show_none(i & 1, i & 2, i & 4);
     }
 }
 

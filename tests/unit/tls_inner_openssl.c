@@ -16,6 +16,12 @@ void tls_inner_drop_extended_secret(struct wr_tls_conn *client)
     SSL_set_options(client->ssl, SSL_OP_NO_EXTENDED_MASTER_SECRET);
 }
 
+bool tls_inner_drop_new_secret(struct wr_tls_conn *client)
+{
+    cr_assert_not_null(client->ssl);
+    return false;
+}
+
 const void *tls_inner_session_of(struct wr_tls_conn *client)
 {
     cr_assert_not_null(client->ssl);

@@ -18,6 +18,11 @@ void tls_inner_drop_extended_secret(struct wr_tls_conn *client)
                  WOLFSSL_SUCCESS);
 }
 
+bool tls_inner_drop_new_secret(struct wr_tls_conn *client)
+{
+    return wolfSSL_no_dhe_psk(client->ssl) == 0;
+}
+
 const void *tls_inner_session_of(struct wr_tls_conn *client)
 {
     WOLFSSL_SESSION *session = wolfSSL_get1_session(client->ssl);

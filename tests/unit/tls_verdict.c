@@ -1,11 +1,11 @@
 /*
  * The verdict on a TLS peer: its first cause is kept with its text, and so are
- * certificates; memory may be missing for either. And the codes that wolfSSL's
- * errors become.
+ * certificates; memory may be missing for either.
+ *
+ * The names of alerts stand here, too.
  */
 #include "lib/tls/context/error.h"
 #include "lib/tls/engine/engine_impl.h"
-#include "lib/tls/wolfssl/wolfssl.h"
 #include "tests/walk.h"
 
 #include <errno.h>
@@ -97,23 +97,6 @@ static void keep_without(void *arg)
 UNIT(tls_verdict, without_memory_no_certificate_is_kept)
 {
     expect_eq(walk_allocations(&allocator, keep_without, NULL), 2);
-}
-
-UNIT(tls_verdict, errors_of_wolfssl_become_ours)
-{
-    expect_eq(wr_wolfssl_code_of(MEMORY_E), -ENOMEM);
-    expect_eq(wr_wolfssl_code_of(ASN_AFTER_DATE_E), WEIR_ETLSEXPIRED);
-    expect_eq(wr_wolfssl_code_of(ASN_BEFORE_DATE_E), WEIR_ETLSNOTYET);
-    expect_eq(wr_wolfssl_code_of(ASN_NO_SIGNER_E), WEIR_ETLSISSUER);
-    expect_eq(wr_wolfssl_code_of(ASN_SELF_SIGNED_E), WEIR_ETLSSELFSIGNED);
-    expect_eq(wr_wolfssl_code_of(DOMAIN_NAME_MISMATCH), WEIR_ETLSHOSTNAME);
-    expect_eq(wr_wolfssl_code_of(EXTKEYUSE_AUTH_E), WEIR_ETLSPURPOSE);
-    expect_eq(wr_wolfssl_code_of(ASN_NAME_INVALID_E), WEIR_ETLSCONSTRAINT);
-    expect_eq(wr_wolfssl_code_of(ASN_PATHLEN_INV_E), WEIR_ETLSPATHLEN);
-    expect_eq(wr_wolfssl_code_of(ASN_CRIT_EXT_E), WEIR_ETLSCRITICAL);
-    expect_eq(wr_wolfssl_code_of(RSA_KEY_SIZE_E), WEIR_ETLSWEAK);
-    expect_eq(wr_wolfssl_code_of(BAD_HELLO), WEIR_ETLSPROTOCOL);
-    expect_eq(wr_wolfssl_code_of(-9999), WEIR_ETLSPROTOCOL);
 }
 
 UNIT(tls_verdict, alerts_have_names)

@@ -378,7 +378,7 @@ static bool ssl_fits_protocol(const struct wr_tls_conn *conn)
 }
 
 /* The end of a handshake that is good for libssl. A client that need not show a
- * certificate has none if libssl did not ask about it. */
+ * certificate has none if libssl has none. */
 static int ssl_finish(struct wr_tls_conn *conn)
 {
     struct wr_openssl_own *own = wr_openssl_own_of(conn);
@@ -391,6 +391,7 @@ static int ssl_finish(struct wr_tls_conn *conn)
     } else if (!ssl_fits_protocol(conn)) {
         conn->code = WEIR_ETLSALPN;
     } else if (own->verifies && conn->is_server && !own->is_judged &&
+               !SSL_get0_peer_certificate(conn->ssl) &&
                SSL_session_reused(conn->ssl) != 1) {
         own->is_judged = true;
         conn->code =
