@@ -46,6 +46,7 @@ struct wr_listener {
     uint32_t armed_count;        /* accepts in the kernel */
     struct wr_accept *multishot; /* the one that goes on; NULL: none does */
     uint64_t nofile;             /* RLIMIT_NOFILE that it was armed with */
+    uint64_t looked_turn;        /* the turn of the last look at that limit */
     bool is_closing;             /* the last accept closes it */
     bool was_bare;               /* adopted with a queue that may lack the
                                   * options */

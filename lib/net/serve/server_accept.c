@@ -243,6 +243,20 @@ static void server_accept_give(weir_server *server, int fd)
     server->pins--;
 }
 
+/* True if the process has another limit of descriptors than the multishot
+ * accept was armed with, by a look in each turn. */
+static bool server_accept_has_other_limit(struct wr_listener *listener)
+{
+    const uint64_t turn = listener->loop->counts.turns;
+
+    wr_assert(listener->multishot);
+    if (listener->looked_turn == turn) {
+        return false;
+    }
+    listener->looked_turn = turn;
+    return wr_sys_get_nofile() != listener->nofile;
+}
+
 /* After a connection to a server with a limit, while its multishot accept goes
  * on. One that was armed with another limit of descriptors ends, and its end
  * arms a new one. */
@@ -251,7 +265,7 @@ static void server_accept_follow_limits(weir_server *server,
 {
     if (server_accept_is_near_limit(server)) {
         wr_server_arm(server);
-    } else if (wr_sys_get_nofile() != listener->nofile) {
+    } else if (server_accept_has_other_limit(listener)) {
         wr_listener_end_multishot(listener);
     }
 }
