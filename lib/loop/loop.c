@@ -209,7 +209,7 @@ static void loop_run_before_ends(weir_loop *loop)
 }
 
 /* An end of the turn that adds itself again runs in the next turn. */
-static inline void loop_run_turn_ends(weir_loop *loop)
+void wr_loop_run_turn_ends(weir_loop *loop)
 {
     struct wr_list batch;
     struct wr_list *link;
@@ -314,7 +314,7 @@ int wr_loop_turn(weir_loop *loop)
     if (WR_UNLIKELY(wr_budget_has_waiting(&loop->budget))) {
         loop_feed(loop);
     }
-    loop_run_turn_ends(loop);
+    wr_loop_run_turn_ends(loop);
 #ifdef WR_INVARIANTS
     wr_loop_check_invariants(loop);
 #endif
@@ -342,7 +342,7 @@ loop_send_all(weir_loop *loop)
     wr_assert(loop->state == WR_LOOP_RUNNING);
     do {
         wr_budget_begin_turn(&loop->budget);
-        loop_run_turn_ends(loop);
+        wr_loop_run_turn_ends(loop);
         err = wr_loop_submit_all(loop);
     } while (err == 0 && !wr_list_is_empty(&loop->turn_ends));
     return err;

@@ -72,15 +72,18 @@ static void loop_end_abandon_everything(weir_loop *loop)
         loop_end_circles(loop);
         wr_loop_run_ready(loop);
     }
+    wr_loop_run_turn_ends(loop);
     wr_loop_end_modules(loop, WR_END_ABANDON);
     wr_assert(loop->uring.ops_in_flight == 0);
 }
 
-/* Makes turns until all members have left and no operation is in flight. */
+/* Makes turns until all members have left, also those that close late, and no
+ * operation is in flight. */
 static void loop_end_reap_everything(weir_loop *loop)
 {
     int err = 0;
-    while (loop_end_has_members(loop) && err == 0) {
+    while (err == 0 && (loop_end_has_members(loop) ||
+                        !wr_list_is_empty(&loop->turn_ends))) {
         loop_end_circles(loop);
         err = wr_loop_turn(loop);
     }

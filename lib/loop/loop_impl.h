@@ -23,6 +23,8 @@ WEIR_MUST_USE int wr_loop_turn(weir_loop *loop);
 /* Runs the items that are in the ready queue now, at most as many as a turn may
  * run. */
 void wr_loop_run_ready(weir_loop *loop);
+/* Runs the ends of the turn; one that adds itself again runs in the next. */
+void wr_loop_run_turn_ends(weir_loop *loop);
 
 /* Sets the calls of tasks that are entered from now on. @is_crowded: the last
  * turn was long and left work. */

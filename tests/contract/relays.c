@@ -67,6 +67,45 @@ UNIT(relays, after_the_end_of_one_direction_the_other_goes_on)
     relay_rig_pairings(RIG_IS_TLS, RIG_IS_MEMORY, false, end_and_download);
 }
 
+/* What a side that the program refers to tells after its loss. */
+static void expect_addresses(const struct rig *side,
+                             const struct weir_address before[2])
+{
+    struct weir_address now;
+
+    weir_transport_get_peername(side->t, &now);
+    expect_eq(weir_address_is_equal(&now, &before[0]), 1);
+    weir_transport_get_sockname(side->t, &now);
+    expect_eq(weir_address_is_equal(&now, &before[1]), 1);
+    expect_eq(weir_transport_get_socket(side->t), -EBADF);
+}
+
+static void ask_after_end(struct relayed *r)
+{
+    struct rig *const sides[2] = {r->a, &r->b};
+    struct weir_address before[2][2];
+
+    relay_rig_begin(r, NULL);
+    for (int i = 0; i < 2; i++) {
+        weir_transport_get_peername(sides[i]->t, &before[i][0]);
+        weir_transport_get_sockname(sides[i]->t, &before[i][1]);
+        expect_gt(before[i][0].len, 0);
+    }
+    rig_peer_shutdown(r->a);
+    expect_eq(relay_rig_end_of(&r->b), 0);
+    rig_peer_shutdown(&r->b);
+    expect_eq(relay_rig_end_of(r->a), 0);
+    expect_eq(relay_rig_end(r), 0);
+    expect_addresses(r->a, before[0]);
+    expect_addresses(&r->b, before[1]);
+}
+
+UNIT(relays, sides_that_the_program_refers_to_tell_their_addresses_at_last)
+{
+    relay_rig_pairings(RIG_IS_PLAIN | RIG_HAS_ADDRESSES, RIG_HAS_ADDRESSES,
+                       false, ask_after_end);
+}
+
 /* A TLS record is larger than the buffer. */
 static void move_through_little(struct relayed *r)
 {

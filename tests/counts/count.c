@@ -28,7 +28,7 @@ static const struct count_case *const cases[] = {
     &count_starved_few, &count_starved_many,
 #ifdef WR_TESTS_PROXY
     &count_relay,       &count_queue_few,    &count_queue_many,
-    &count_queue_kinds, &count_queue_none,
+    &count_queue_kinds, &count_queue_none,   &count_relay_life,
 #endif
 #ifdef COUNT_HAS_TLS
     &count_tls,
@@ -54,6 +54,36 @@ int __wrap_madvise(void *start, size_t size, int advice)
 {
     page_calls++;
     return __real_madvise(start, size, advice);
+}
+
+/* System calls that ask about a socket, of a life. */
+static uint64_t asks;
+
+int __real_wr_sys_getsockname(int fd, struct sockaddr *ret, socklen_t *len);
+int __wrap_wr_sys_getsockname(int fd, struct sockaddr *ret, socklen_t *len);
+int __real_wr_sys_getpeername_ever(int fd, struct sockaddr *ret,
+                                   socklen_t *len);
+int __wrap_wr_sys_getpeername_ever(int fd, struct sockaddr *ret,
+                                   socklen_t *len);
+int __real_wr_sys_outq(int fd);
+int __wrap_wr_sys_outq(int fd);
+
+int __wrap_wr_sys_getsockname(int fd, struct sockaddr *ret, socklen_t *len)
+{
+    asks++;
+    return __real_wr_sys_getsockname(fd, ret, len);
+}
+
+int __wrap_wr_sys_getpeername_ever(int fd, struct sockaddr *ret, socklen_t *len)
+{
+    asks++;
+    return __real_wr_sys_getpeername_ever(fd, ret, len);
+}
+
+int __wrap_wr_sys_outq(int fd)
+{
+    asks++;
+    return __real_wr_sys_outq(fd);
 }
 
 void count_require(bool holds, const char *what)
@@ -126,6 +156,7 @@ static void report(const struct count *c, const struct test_allocator *alloc)
     print("turns", now.turns);
     print("switches", now.task_switches);
     print("page_calls", page_calls);
+    print("asks", asks);
     printf("\"messages\": %" PRIu64 "}\n", c->done);
 }
 

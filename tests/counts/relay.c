@@ -1,8 +1,10 @@
 /*
- * Counted: messages that a relay passes on.
+ * Counted: messages that a relay passes on, and the whole life of a relayed
+ * connection.
  *
  * The connections of a server are relayed two by two, so a message of each
- * peer is the answer to the other one's.
+ * peer is the answer to the other one's. In a life each has one message; then
+ * both peers end.
  */
 #include "tests/counts/count.h"
 
@@ -10,14 +12,29 @@
 
 static weir_transport *waiting; /* for the second of two */
 
+/* Both connections of a relay are lost. */
+static void relayed(void *arg, int err, const struct weir_relay_record *record)
+{
+    struct count *c = arg;
+
+    (void)record;
+    count_require(err == 0, "a relay broke");
+    c->alive -= 2;
+    c->done += 2;
+}
+
 static void connection_made(void *user, weir_transport *t)
 {
-    (void)user;
+    struct count *c = user;
+    const bool has_end = c->what == &count_relay_life;
+
+    c->alive++;
     if (!waiting) {
         waiting = t;
         return;
     }
-    count_require(weir_relay(waiting, t, NULL, NULL, NULL, NULL) == 0,
+    count_require(weir_relay(waiting, t, NULL, has_end ? relayed : NULL,
+                             has_end ? c : NULL, NULL) == 0,
                   "no relay");
     waiting = NULL;
 }
@@ -54,3 +71,58 @@ const struct count_case count_relay = {.name = "relay",
                                        .next_turn = count_next_turn,
                                        .is_over = count_is_answered,
                                        .traffic = &traffic};
+
+/* ---- lives ---- */
+
+static void send_one_message(struct count *c)
+{
+    static const uint8_t message[COUNT_MESSAGE];
+
+    for (uint32_t i = 0; i < c->conns; i++) {
+        count_require(fake_peer_write(c->peers[i], message, sizeof(message)) ==
+                          (ssize_t)sizeof(message),
+                      "a message was not taken");
+    }
+}
+
+static void end_peers(struct count *c)
+{
+    uint8_t in[COUNT_MESSAGE + 1];
+
+    for (uint32_t i = 0; i < c->conns; i++) {
+        count_require(fake_peer_read(c->peers[i], in, sizeof(in)) ==
+                          (ssize_t)COUNT_MESSAGE,
+                      "no whole message");
+        fake_peer_close(c->peers[i]);
+        c->peers[i] = NULL;
+    }
+}
+
+/* One step for all connections: connect, message, end. */
+static bool next_step(struct count *c)
+{
+    if (c->port == 0 || (!c->peers[0] && c->turns_left == 0)) {
+        return false;
+    }
+    if (!c->peers[0]) {
+        c->turns_left--;
+        c->has_asked = false;
+        count_connect(c);
+    } else if (!c->has_asked) {
+        c->has_asked = true;
+        send_one_message(c);
+    } else {
+        end_peers(c);
+    }
+    return true;
+}
+
+static bool is_over(const struct count *c)
+{
+    return c->turns_left == 0 && !c->peers[0] && c->alive == 0;
+}
+
+const struct count_case count_relay_life = {.name = "relay_life",
+                                            .start = start,
+                                            .next_turn = next_step,
+                                            .is_over = is_over};

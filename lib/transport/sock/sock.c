@@ -317,9 +317,12 @@ static void sock_forget_names(struct wr_sock *s)
 static int sock_get_socket(const weir_transport *t)
 {
     const struct wr_sock *s = wr_sock_of(t);
+    /* Set behind connection_lost by sock_close(). */
+    const bool is_closing =
+        t->state == WR_LIFE_LOST && wr_list_is_linked(&s->turn_end.link);
 
     wr_assert(!s->c.leaving || t->state == WR_LIFE_MOVING);
-    return s->c.fd >= 0 && !s->c.leaving ? s->c.fd : -EBADF;
+    return s->c.fd >= 0 && !s->c.leaving && !is_closing ? s->c.fd : -EBADF;
 }
 
 int weir_transport_get_peercred(const weir_transport *t,
@@ -441,15 +444,12 @@ static void sock_drop(struct wr_connection *c)
     }
 }
 
-static void sock_close(struct wr_connection *c)
+/* Closes the descriptor of a lost socket. */
+static void sock_close_fd(struct wr_sock *s)
 {
-    struct wr_sock *s = wr_sock_of(&c->t);
-    weir_loop *loop = c->t.loop;
+    weir_loop *loop = s->c.t.loop;
 
-    wr_debug_assert(c->t.state == WR_LIFE_LOST && s->c.fd >= 0);
-    if (c->t.refs > 1) {
-        wr_sock_remember_names(s); /* the getters must work after the loss */
-    }
+    wr_debug_assert(s->c.t.state == WR_LIFE_LOST && s->c.fd >= 0);
     wr_owned_remove(&loop->owned, s->c.fd);
     if (WR_UNLIKELY(s->takes_fds)) {
         wr_sock_fds_close_own(s);
@@ -459,6 +459,45 @@ static void sock_close(struct wr_connection *c)
     s->c.fd = -1;
     if (WR_UNLIKELY(s->fds != NULL)) {
         wr_sock_fds_free(s);
+    }
+}
+
+/* The end of the turn in which the socket was lost, and of the next one. */
+static void sock_close_late(struct wr_turn_end *turn_end)
+{
+    struct wr_sock *s = wr_container_of(turn_end, struct wr_sock, turn_end);
+    weir_loop *loop = s->c.t.loop;
+
+    if (s->c.t.refs > 1 && !s->closes_late && !wr_loop_is_closing(loop)) {
+        s->closes_late = true;
+        wr_loop_at_turn_end(loop, turn_end);
+        return;
+    }
+    if (s->c.t.refs > 1) {
+        wr_sock_remember_names(s);
+    }
+    sock_close_fd(s);
+    wr_transport_unref(&s->c.t);
+}
+
+/* A socket with other references is asked for its names, because the getters
+ * must work after the loss. A side of a relay, and one below TLS, mostly loses
+ * them in the next turn: then nobody can call a getter any more. */
+static void sock_close(struct wr_connection *c)
+{
+    struct wr_sock *s = wr_sock_of(&c->t);
+    weir_loop *loop = c->t.loop;
+
+    wr_debug_assert(!wr_list_is_linked(&s->turn_end.link));
+    if (c->t.refs == 1) {
+        sock_close_fd(s);
+    } else if ((c->t.is_part || c->t.is_below) && !wr_loop_is_closing(loop)) {
+        weir_transport_ref(&c->t);
+        s->turn_end.run = sock_close_late;
+        wr_loop_at_turn_end(loop, &s->turn_end);
+    } else {
+        wr_sock_remember_names(s);
+        sock_close_fd(s);
     }
 }
 

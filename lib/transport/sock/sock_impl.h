@@ -88,6 +88,7 @@ struct wr_sock {
     bool resets : 1;        /* set when the peer shall see a reset */
     bool takes_fds : 1;     /* set by the maker: descriptors may arrive */
     bool rests : 1;         /* set while descriptors are being closed */
+    bool closes_late : 1;   /* set a turn after its loss; see sock_close() */
 
     struct wr_op send_op; /* the send; the poll for room while it is stalled */
     struct wr_turn_end turn_end;
