@@ -57,6 +57,30 @@ static const struct matrix_row matrix_rows[] = {
     {.name = "good-odd-first"},
     {.name = "good-weak-beside"},
     {.name = "good-leaf-beside"},
+    {.name = "good-beside-ed25519"},
+    {.name = "good-beside-ed448"},
+    {.name = "good-beside-secp224r1"},
+    {.name = "good-beside-secp256k1"},
+    {.name = "good-beside-brainpool"},
+    {.name = "good-beside-explicit"},
+    {.name = "good-beside-rsa-1024"},
+    {.name = "good-beside-rsa-4160"},
+    {.name = "good-beside-rsa-pss"},
+    {.name = "good-beside-sha1"},
+    {.name = "good-beside-sha512"},
+    {.name = "good-beside-negative"},
+    {.name = "good-beside-long-serial"},
+    {.name = "good-beside-two-in-a-set"},
+    {.name = "good-beside-nameless"},
+    {.name = "good-beside-no-authority"},
+    {.name = "good-beside-policies"},
+    {.name = "good-beside-no-policy"},
+    {.name = "good-beside-limits"},
+    {.name = "good-beside-odd-limits"},
+    {.name = "good-beside-odd-names"},
+    {.name = "good-beside-bad-usage"},
+    {.name = "good-beside-bad-names"},
+    {.name = "good-beside-bad-key-id"},
     {.name = "long-8"},
     {.name = "long-9", .flags = MATRIX_OF_RECIPE},
     {"long-10", NULL, WEIR_ETLSPATHLEN, "more than 10", MATRIX_OF_RECIPE},
@@ -203,8 +227,9 @@ static bool matrix_compare(const struct matrix_row *row,
 {
     const int found = wr_tls_engine_get_error(judge);
     const char *text = wr_tls_engine_get_error_text(judge);
-    const bool is_right = found == err && (err == 0 || judge->conn.is_server ||
-                                           strstr(text, row->text));
+    const bool is_right =
+        found == err && (err == 0 || judge->conn.is_server ||
+                         strstr(text, row->text ? row->text : ""));
     if (!is_right) {
         fprintf(stderr, "%s, shown to a %s: %s, not %s: %s\n", row->name,
                 judge->conn.is_server ? "server" : "client",
@@ -281,8 +306,10 @@ static bool matrix_judge(const struct matrix_row *row, bool to_client,
     struct weir_tls_options server_options = client_options;
     const char *host = row->host && to_client ? row->host : "localhost";
     const struct wr_tls_peer_options how = {.server_hostname = host};
-    const int err =
-        to_client || !(row->flags & MATRIX_GOOD_OF_CLIENT) ? row->err : 0;
+    const int err = !tls_show_reads(row->name) ? WEIR_ETLSBADCERT
+                    : to_client || !(row->flags & MATRIX_GOOD_OF_CLIENT)
+                        ? row->err
+                        : 0;
     client_options.max_version = version;
     server_options.server = true;
     if (to_client) {
@@ -303,9 +330,11 @@ static bool matrix_judge(const struct matrix_row *row, bool to_client,
         to_client ? &pair.client.engine : &pair.server.engine;
     const struct wr_tls_engine *shown =
         to_client ? &pair.server.engine : &pair.client.engine;
+    /* wolfSSL's alert for what it cannot read is decode_error, or none. */
     const bool is_right = matrix_compare(row, judge, err) &&
-                          matrix_compare_alert(row, judge, shown, err) &&
-                          matrix_is_told(row, shown, err);
+                          (!tls_show_reads(row->name) ||
+                           (matrix_compare_alert(row, judge, shown, err) &&
+                            matrix_is_told(row, shown, err)));
     tls_pair_disconnect(&pair);
     tls_contexts_unref(client, server);
     return is_right;

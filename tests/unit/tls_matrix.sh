@@ -479,6 +479,53 @@ send good-weak-beside good-chain.crt issuer-weak.middle.crt \
 send good-leaf-beside good-chain.crt issuer-without-usage.middle.crt \
     good-chain.middle.crt
 
+# ---- certificates beside a path, which are part of none ----
+
+# beside NAME OPTIONS...: good-beside-NAME is a good chain, and behind it one
+# that is signed by itself
+beside() {
+    of=beside-$1
+    shift
+    openssl req -x509 -nodes -keyout "$of.key" -out "$of.crt" -days 36500 \
+        -subj "/CN=$of" "$@"
+    send "good-$of" good-chain.crt good-chain.middle.crt "$of.crt"
+}
+
+beside ed25519 -newkey ed25519
+beside ed448 -newkey ed448
+beside secp224r1 -newkey ec -pkeyopt ec_paramgen_curve:secp224r1
+beside secp256k1 -newkey ec -pkeyopt ec_paramgen_curve:secp256k1
+beside brainpool -newkey ec -pkeyopt ec_paramgen_curve:brainpoolP256r1
+beside explicit -newkey ec -pkeyopt ec_paramgen_curve:P-256 \
+    -pkeyopt ec_param_enc:explicit
+beside rsa-1024 -newkey rsa:1024
+beside rsa-4160 -newkey rsa:4160
+beside rsa-pss -newkey rsa-pss -pkeyopt rsa_keygen_bits:2048
+# shellcheck disable=SC2086
+{
+    beside sha1 -sha1 -newkey $p256
+    beside sha512 -sha512 -newkey $p256
+    beside negative -set_serial -5 -newkey $p256
+    beside long-serial -newkey $p256 \
+        -set_serial 0x0123456789abcdef0123456789abcdef0123456789abcdef
+    beside two-in-a-set -newkey $p256 -multivalue-rdn \
+        -subj "/O=Acme+OU=Dept/CN=beside-two-in-a-set"
+    beside nameless -newkey $p256 -subj "/"
+    beside no-authority -newkey $p256 -addext "basicConstraints=CA:false"
+    beside policies -newkey $p256 \
+        -addext "policyConstraints=critical,requireExplicitPolicy:0"
+    beside no-policy -newkey $p256 -addext "inhibitAnyPolicy=critical,0"
+    beside limits -newkey $p256 \
+        -addext "nameConstraints=critical,excluded;DNS:localhost"
+    beside odd-limits -newkey $p256 \
+        -addext "nameConstraints=critical,permitted;RID:1.2.3"
+    beside odd-names -newkey $p256 \
+        -addext "subjectAltName=otherName:1.2.3;UTF8:x,RID:1.2.3,URI:x:y"
+    beside bad-usage -newkey $p256 -addext "keyUsage=critical,DER:0500"
+    beside bad-names -newkey $p256 -addext "subjectAltName=DER:0500"
+    beside bad-key-id -newkey $p256 -addext "2.5.29.35=DER:0500"
+}
+
 # ---- an authority of each kind of key, for tls_forged.c ----
 
 # kind NAME KEY-OPTIONS...: an authority, a leaf of it, an issuer and its leaf,

@@ -18,6 +18,10 @@ void tls_show(weir_tls_context *context, const char *name);
  * its hello for others. */
 bool tls_show_can(const char *name, bool is_server, bool is_1_2);
 
+/* False: the library cannot read one of the certificates, and ends the
+ * handshake whether that one is needed or not. */
+bool tls_show_reads(const char *name);
+
 /* False: a wolfSSL that was not built by the recipe of tools/deps, which does
  * not read some certificates that others do. */
 bool tls_show_reads_all(void);

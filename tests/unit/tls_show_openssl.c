@@ -39,6 +39,11 @@ bool tls_show_can(const char *name, bool is_server, bool is_1_2)
                                        strcmp(name, "no-signature") != 0)));
 }
 
+bool tls_show_reads(const char *name)
+{
+    return name != NULL;
+}
+
 bool tls_show_reads_all(void)
 {
     return true;

@@ -39,6 +39,20 @@ bool tls_show_can(const char *name, bool is_server, bool is_1_2)
     return name != NULL;
 }
 
+bool tls_show_reads(const char *name)
+{
+    static const char *const names[] = {
+        "good-beside-explicit", "good-beside-two-in-a-set",
+        "good-beside-bad-usage", "good-beside-bad-names"};
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+        if (strcmp(name, names[i]) == 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
 bool tls_show_reads_all(void)
 {
 #if defined(WOLFSSL_PYTHON) && defined(WOLFSSL_CERT_EXT) &&                    \
