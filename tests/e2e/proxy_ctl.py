@@ -6,6 +6,7 @@ import shutil
 import signal
 import socket
 import stat
+import struct
 import sys
 import tempfile
 import threading
@@ -14,7 +15,7 @@ from harness import (WAIT_S, Skip, command, equal, matches, read_line, run)
 from proxy_certificates import certificates
 from proxy_wait import wait_until
 from proxying import PROXY, Proxy, told
-from servers import Server, echo, echoes, free_port
+from servers import Server, echo, echoes, free_port, read_exactly
 
 
 def named(name):
@@ -210,6 +211,35 @@ def test_a_command_whose_sender_has_gone_is_dropped():
         told(pair.proxy, "a successor has gone again; this proxy serves on")
         told(pair.proxy, f"has gone: drain {name} is dropped")
         matches(pair.order("status"), rf"(?m)^{name} up,")
+
+
+def take_all(successor):
+    """What a proxy gives to its successor, to the last byte."""
+    while (kind := read_exactly(successor, 1)) != b".":
+        if kind in b"SKW":
+            count, size = struct.unpack("=QQ", read_exactly(successor, 16))
+            read_exactly(successor, count * size)
+
+
+def test_a_command_that_waited_while_a_successor_started_is_refused():
+    """The proxy that it was sent to serves no new connection any more."""
+    with contextlib.ExitStack() as stack:
+        pair = Pair(stack)
+        sockets = [stack.enter_context(socket.socket(socket.AF_UNIX))
+                   for _ in range(2)]
+        for sock, name in zip(sockets, ("handover", "ctl")):
+            sock.settimeout(WAIT_S)
+            sock.connect(os.path.join(pair.folder, name))
+        successor, operator = sockets
+        take_all(successor)
+        operator.sendall(f"drain db/127.0.0.1:{pair.a.port}\n".encode())
+        pair.order("status") # the other one is read before it
+        successor.sendall(b"R")
+        answer = b""
+        while part := operator.recv(200):
+            answer += part
+        matches(answer.decode(), r"^1\nanother proxy serves now")
+        equal(pair.proxy.finish(2 * WAIT_S)[0], 0, "exit status")
 
 
 def test_mistakes_are_told_and_change_nothing():

@@ -313,9 +313,14 @@ static bool has_gone(const struct control_sender *sender)
 }
 
 /* With the right to change the setup, which another one may have had for a
- * while. */
+ * while. A successor that serves since has not heard of the command. */
 static char do_in_turn(struct doing *doing)
 {
+    if (doing->worker->is_replaced) {
+        fputs("another proxy serves now, which has to be sent the command\n",
+              doing->out);
+        return CONTROL_FAILED;
+    }
     if (has_gone(doing->sender)) {
         say("an operator (%s) has gone: %s %s is dropped", doing->sender->who,
             command_name(doing->command.kind), doing->command.target);
