@@ -88,6 +88,8 @@ REASONS = {
     "tests/e2e/attack.py --seconds 60 build-asan/tools/weir-load \\\n"
     "    build-asan/tools/weir-proxy build-asan/tools/example-*": LONG,
     "tests/e2e/proxy_soak.py build/tools/weir-proxy": LONG,
+    "WEIR_PROXY=build/tools/weir-proxy tests/e2e/proxy_day.py --minutes 60":
+        LONG,
     "tests/refuse/refuse.py --all build/tests/refuse/refuse-scenario": LONG,
     "tests/guide/newcomer.py": LONG,
     "tools/package --root bookworm": LONG,
