@@ -341,6 +341,17 @@ struct weir_upstream_options {
      * the first answer. A literal address is one upstream, and @c known is
      * that of no address. */
     bool each_address;
+    /** The host is the name of a service, as "_postgres._tcp.db.example": each
+     * address of the hosts of its records (SRV, RFC 2782) is an upstream, with
+     * the record's port, as by each_address; the port of the place is not used.
+     * Those of the lowest priority are chosen from while one of them is up; of
+     * a set with several names, those that have the lowest one of their own.
+     * The heaviest of a priority has the weight of these options, and others
+     * less by their weights, which follow the answers. A host whose lookup
+     * fails keeps its addresses; a domain that says that it does not have the
+     * service has none. TLS is for the domain, the name without its labels that
+     * begin with '_', unless the settings name another. */
+    bool is_service;
     /** Own address of connections and checks, copied; NULL: that of the options
      * of connect, and any for checks. */
     const struct weir_address *local_address;
@@ -522,6 +533,10 @@ struct weir_upstream_info {
     uint64_t in_use_ns;
     /** With each_address: addresses that are up. */
     uint32_t up_count;
+    /** Of an address of a service: the priority and the weight of its record.
+     */
+    uint16_t service_priority;
+    uint16_t service_weight;
 };
 
 /** Get the facts about an upstream. */

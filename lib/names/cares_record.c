@@ -302,10 +302,12 @@ static void cares_record_take_srv(struct cares_record *record,
     const int err = wr_srv_read(bytes, len, record->name, &answer);
 
     record->errs[WR_LOOKUP_SRV] = err;
+    if (err == 0 || err == WEIR_EDNSNOSERVICE) {
+        wr_lookup_note_ttl(lookup, answer.ttl_s * NS_PER_S);
+    }
     if (err == 0) {
         wr_assert(answer.count > 0);
         record->was_found = true;
-        wr_lookup_note_ttl(lookup, answer.ttl_s * NS_PER_S);
         wr_lookup_close_with_srv(lookup, answer.records, answer.count);
     }
 }

@@ -196,11 +196,15 @@ static bool srv_answer_take(struct reading *reading,
     srv.priority = (uint16_t)srv_answer_read16(reading, record->data);
     srv.weight = (uint16_t)srv_answer_read16(reading, record->data + 2);
     srv.port = (uint16_t)srv_answer_read16(reading, record->data + 4);
-    reading->is_none |= srv.host[0] == '\0';
-    if (wr_srv_is_usable(&srv)) {
+    const bool is_none = srv.host[0] == '\0';
+    const bool is_usable = !is_none && wr_srv_is_usable(&srv);
+    if (is_none || is_usable) {
         srv_answer_note_ttl(reading, record->ttl_s);
+    }
+    if (is_usable) {
         wr_srv_insert(reading->ret, &srv);
     }
+    reading->is_none |= is_none;
     return true;
 }
 

@@ -165,6 +165,8 @@ static struct weir_upstream_info calls_make_info(const weir_upstream *upstream,
         .check_status = facts.check_status,
         .check_alert = facts.check_alert,
         .connect_alert = facts.failure_alert,
+        .service_priority = upstream->priority,
+        .service_weight = upstream->record_weight,
         .in_use_ns =
             wr_shared_get_use(&facts, weir_loop_get_time(upstream->set->loop)),
     };

@@ -260,6 +260,48 @@ void wr_choose_await(struct wr_candidate_upstream *candidates, size_t count)
                  WR_TIER_AWAITED_BACKUP);
 }
 
+/* Which tiers have ranks in common. */
+static unsigned choose_get_class(enum wr_tier tier)
+{
+    switch (tier) {
+    case WR_TIER_PRIMARY:
+    case WR_TIER_UNCHECKED:
+    case WR_TIER_AWAITED:
+        return 0;
+    case WR_TIER_BACKUP:
+    case WR_TIER_UNCHECKED_BACKUP:
+    case WR_TIER_AWAITED_BACKUP:
+        return 1;
+    case WR_TIER_EJECTED:
+        return 2;
+    case WR_TIER_EJECTED_BACKUP:
+        return 3;
+    case WR_TIER_NONE:
+        break;
+    }
+    return 4;
+}
+
+void wr_choose_by_rank(struct wr_candidate_upstream *candidates, size_t count)
+{
+    uint16_t least[5] = {UINT16_MAX, UINT16_MAX, UINT16_MAX, UINT16_MAX,
+                         UINT16_MAX};
+
+    wr_assert(candidates || count == 0);
+    for (size_t i = 0; i < count; i++) {
+        const unsigned class = choose_get_class(candidates[i].tier);
+        if (!candidates[i].is_excluded && candidates[i].rank < least[class]) {
+            least[class] = candidates[i].rank;
+        }
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (candidates[i].rank > least[choose_get_class(candidates[i].tier)] &&
+            !candidates[i].is_kept) {
+            candidates[i].tier = WR_TIER_NONE;
+        }
+    }
+}
+
 /* The one that is kept, or else the first. */
 static size_t choose_find_first(const struct wr_candidate_upstream *candidates,
                                 size_t count, enum wr_tier tier)

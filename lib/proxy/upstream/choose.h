@@ -37,6 +37,7 @@ struct wr_candidate_upstream {
     enum wr_tier tier;
     uint32_t weight; /* in WR_WEIGHT_UNIT; not 0, unless the tier is NONE */
     uint32_t active; /* connections */
+    uint16_t rank;   /* in its tier: those of the least one alone are chosen */
     bool is_full;
     bool is_excluded; /* from this choice */
     bool is_kept;     /* it is in use, and chosen while it is up */
@@ -69,6 +70,11 @@ static inline bool wr_tier_is_unchecked(enum wr_tier tier)
  * that are up, among the primary ones and among the backups, its tier says so:
  * else a later one would be used for a moment. */
 void wr_choose_await(struct wr_candidate_upstream *candidates, size_t count);
+
+/* Those that are not of the least rank cannot be used: of all that are up or
+ * wait for their first check, of the backups among these, and of those that are
+ * ejected. One that is kept stays as it is. */
+void wr_choose_by_rank(struct wr_candidate_upstream *candidates, size_t count);
 
 /* The tier that is chosen from: that of the one that is kept, if it is up or
  * waits for its first check. WR_TIER_NONE: no candidate can be used. */

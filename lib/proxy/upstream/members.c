@@ -7,6 +7,9 @@
  * program has said of the name. A member stays as long as its address is in the
  * answers, with its health and counts; one whose address is in the answer no
  * more is removed, and its connections go on.
+ *
+ * Those of a service have a rank by the priority of their record, and a share
+ * of the weight by its weight; both follow the answers.
  */
 #include "upstream.h"
 
@@ -90,6 +93,34 @@ static bool members_have(const weir_upstreams *set, const weir_upstream *source,
     }
     wr_assert(source->is_spread);
     return false;
+}
+
+/* Gives an upstream the numbers of the record that has named its host. */
+static void members_rank(weir_upstream *member, const struct wr_target *target,
+                         size_t index)
+{
+    const struct wr_srv_rank *ranks =
+        wr_srv_get_ranks(target->addresses, target->address_count);
+    const struct wr_srv_rank *own = &ranks[index];
+    uint32_t heaviest = 1;
+    uint16_t rank = 0;
+
+    wr_assert(target->service && index < target->address_count);
+    for (size_t i = 0; i < target->address_count; i++) {
+        /* They are in the order of priorities. */
+        if (i > 0 && i <= index && ranks[i].priority > ranks[i - 1].priority) {
+            rank++;
+        }
+        if (ranks[i].priority == own->priority && ranks[i].weight > heaviest) {
+            heaviest = ranks[i].weight;
+        }
+    }
+    const uint32_t share = own->weight * WR_WEIGHT_UNIT / heaviest;
+    member->priority = own->priority;
+    member->record_weight = own->weight;
+    member->rank = rank;
+    member->weight_share = share > 0 ? (uint16_t)share : 1;
+    member->set->has_ranks |= rank > 0;
 }
 
 static bool members_is_wanted(const struct wr_target *target,
@@ -178,6 +209,24 @@ static int members_add(weir_upstreams *set, weir_upstream *source,
     return 0;
 }
 
+/* Gives the addresses of a service what the last answer says of them. */
+static void members_rank_all(weir_upstreams *set, const weir_upstream *source)
+{
+    const struct wr_target *target = &source->target;
+
+    wr_assert(source->is_spread);
+    for (size_t i = 0; i < set->count; i++) {
+        weir_upstream *member = set->upstreams[i];
+        for (size_t j = 0;
+             member->source == source && j < target->address_count; j++) {
+            if (weir_address_is_equal(&target->addresses[j],
+                                      &member->target.single)) {
+                members_rank(member, target, j);
+            }
+        }
+    }
+}
+
 /* Lets the upstreams of a name follow its last answer. */
 static void members_follow(weir_upstreams *set, weir_upstream *source)
 {
@@ -195,6 +244,9 @@ static void members_follow(weir_upstreams *set, weir_upstream *source)
     }
     while (err == 0 && (address = members_find_new(set, source))) {
         err = members_add(set, source, address);
+    }
+    if (source->target.service) {
+        members_rank_all(set, source);
     }
     source->target.error_count += err < 0; /* again with the next answer */
     source->is_settled = true;

@@ -462,8 +462,7 @@ void wr_shared_part_close(struct wr_shared_part *part)
         wr_free(&shared->allocator, health, sizeof(*health));
     }
     if (is_last) {
-        wr_free(&shared->allocator, target->addresses,
-                target->address_count * sizeof(*target->addresses));
+        wr_free(&shared->allocator, target->addresses, target->address_size);
         wr_free(&shared->allocator, target, target->size);
     }
 }
@@ -472,47 +471,52 @@ void wr_shared_part_close(struct wr_shared_part *part)
 
 void wr_shared_part_keep_addresses(struct wr_shared_part *part,
                                    const struct weir_address *addresses,
-                                   size_t count)
+                                   size_t count, size_t size)
 {
     weir_upstreams_shared *shared = part->call->shared;
     struct wr_shared_target *target = part->target;
     struct weir_address *copy =
-        wr_alloc(&shared->allocator, count * sizeof(*copy));
+        count > 0 ? wr_alloc(&shared->allocator, size) : NULL;
 
-    wr_assert(count > 0);
-    if (!copy) {
+    wr_assert(count > 0 || size == 0);
+    if (!copy && count > 0) {
         return;
     }
-    memcpy(copy, addresses, count * sizeof(*copy));
+    if (copy) {
+        memcpy(copy, addresses, size);
+    }
     wr_shared_lock(shared);
     struct weir_address *before = target->addresses;
-    const size_t before_count = target->address_count;
+    const size_t before_size = target->address_size;
     target->addresses = copy;
     target->address_count = count;
+    target->address_size = size;
     wr_shared_unlock(shared);
-    wr_free(&shared->allocator, before, before_count * sizeof(*before));
+    wr_free(&shared->allocator, before, before_size);
 }
 
-static size_t shared_count_addresses(const struct wr_shared_part *part)
+static size_t shared_get_address_size(const struct wr_shared_part *part)
 {
     wr_shared_lock(part->call->shared);
-    const size_t count = part->target->address_count;
+    const size_t size = part->target->address_size;
     wr_shared_unlock(part->call->shared);
-    wr_assert(count == 0 || part->target != NULL);
-    return count;
+    wr_assert(size == 0 || part->target->addresses);
+    return size;
 }
 
-/* False: their number is another one meanwhile. */
+/* False: their size is another one meanwhile. */
 static bool shared_read_addresses(const struct wr_shared_part *part,
-                                  struct weir_address *ret, size_t count)
+                                  struct weir_address *ret, size_t size,
+                                  size_t *ret_count)
 {
     const struct wr_shared_target *target = part->target;
 
     wr_assert(ret != NULL);
     wr_shared_lock(part->call->shared);
-    const bool is_same = target->address_count == count;
+    const bool is_same = target->address_size == size;
     if (is_same) {
-        memcpy(ret, target->addresses, count * sizeof(*ret));
+        memcpy(ret, target->addresses, size);
+        *ret_count = target->address_count;
     }
     wr_shared_unlock(part->call->shared);
     return is_same;
@@ -524,15 +528,16 @@ int wr_shared_part_copy_addresses(const struct wr_shared_part *part,
 {
     struct weir_address *copy = NULL;
     size_t count = 0;
+    size_t size = 0;
     bool is_read = false;
 
     wr_assert(ret != NULL);
     while (!is_read) {
-        wr_free(allocator, copy, count * sizeof(*copy));
-        count = shared_count_addresses(part);
-        copy = count > 0 ? wr_alloc(allocator, count * sizeof(*copy)) : NULL;
-        wr_require(copy || count == 0, -ENOMEM);
-        is_read = count == 0 || shared_read_addresses(part, copy, count);
+        wr_free(allocator, copy, size);
+        size = shared_get_address_size(part);
+        copy = size > 0 ? wr_alloc(allocator, size) : NULL;
+        wr_require(copy || size == 0, -ENOMEM);
+        is_read = size == 0 || shared_read_addresses(part, copy, size, &count);
     }
     *ret = copy;
     *ret_count = count;

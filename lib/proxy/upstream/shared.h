@@ -107,6 +107,7 @@ struct wr_shared_target {
     const char *failure_alert; /* NULL: it had none */
     struct weir_address *addresses; /* by the last good lookup of any set */
     size_t address_count;
+    size_t address_size; /* bytes, with what is behind them */
     _Atomic bool is_ejected;
     _Atomic bool has_row[WR_FAILURES]; /* that a success breaks */
     char before[WR_CACHE_LINE];
@@ -209,12 +210,14 @@ WEIR_MUST_USE int wr_shared_part_open(struct wr_shared_part *part,
                                       const struct wr_shared_key *key,
                                       uint64_t now_ns);
 
-/* Keeps the addresses that a lookup has found, for sets that follow; without
- * memory those of before. */
+/* A lookup has found these addresses, which are @size bytes with what is behind
+ * them: they are kept for sets that follow; without memory those of before are.
+ */
 void wr_shared_part_keep_addresses(struct wr_shared_part *part,
                                    const struct weir_address *addresses,
-                                   size_t count);
-/* Copies them, to be freed: 0 or -ENOMEM. *ret_count is 0 if there are none. */
+                                   size_t count, size_t size);
+/* Copies all of it, to be freed: 0 or -ENOMEM. *ret_count is 0 if there are
+ * none. */
 WEIR_MUST_USE int
 wr_shared_part_copy_addresses(const struct wr_shared_part *part,
                               const struct weir_allocator *allocator,

@@ -37,6 +37,9 @@ static void survey_order(weir_upstreams *set)
     for (size_t i = 0; i < set->count && set->options.stay; i++) {
         set->candidates[i].is_kept = survey_keeps(set->upstreams[i]);
     }
+    if (set->has_ranks) {
+        wr_choose_by_rank(set->candidates, set->count);
+    }
     wr_choose_await(set->candidates, set->count);
 }
 
@@ -57,6 +60,8 @@ static void survey_describe(weir_upstreams *set, struct wr_queued *queued)
     }
     if (set->options.balance == WEIR_BALANCE_FIRST) {
         survey_order(set);
+    } else if (set->has_ranks) {
+        wr_choose_by_rank(set->candidates, set->count);
     }
 }
 
@@ -209,12 +214,16 @@ void wr_survey_make(weir_upstreams *set)
     for (size_t i = 0; i < set->count; i++) {
         const enum wr_tier tier = wr_upstream_get_tier(set->upstreams[i]);
         set->candidates[i].tier = tier;
+        set->candidates[i].rank = set->upstreams[i]->rank;
         survey->tier = tier < survey->tier ? tier : survey->tier;
     }
     if (set->options.balance == WEIR_BALANCE_FIRST) {
         survey_forget_exclusions(set);
         survey_order(set);
         survey->tier = survey_find_tier(set);
+    } else if (set->has_ranks) {
+        survey_forget_exclusions(set);
+        wr_choose_by_rank(set->candidates, set->count);
     }
     for (size_t i = 0; i < set->count && survey->tier != WR_TIER_NONE; i++) {
         if (set->candidates[i].tier == survey->tier) {

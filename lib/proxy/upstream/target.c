@@ -8,6 +8,7 @@
 
 #include "uring/alloc.h"
 #include "weir/connect.h"
+#include "weir/error.h"
 #include "weir/stream.h"
 
 #include <stdio.h>
@@ -39,9 +40,9 @@ static void target_arm(struct wr_target *target, uint64_t ttl_ns)
 static void target_drop_addresses(struct wr_target *target)
 {
     wr_assert(target->address_count > 0 || !target->addresses);
-    if (target->addresses != &target->single) {
+    if (target->addresses && target->addresses != &target->single) {
         wr_free(&target->loop->counting, target->addresses,
-                target->address_count * sizeof(*target->addresses));
+                wr_target_get_size(target, target->address_count));
     }
     target->addresses = NULL;
     target->address_count = 0;
@@ -57,7 +58,6 @@ static bool target_take_addresses(struct wr_target *target,
 
     wr_assert(count > 0);
     if (!copy) {
-        target->error_count++;
         return false;
     }
     memcpy(copy, addresses, count * sizeof(*copy));
@@ -65,6 +65,68 @@ static bool target_take_addresses(struct wr_target *target,
     target->addresses = copy;
     target->address_count = count;
     return true;
+}
+
+/* A lookup has ended, of an answer that is good for @ttl_ns. */
+static void target_end(struct wr_target *target, bool is_good, uint64_t ttl_ns)
+{
+    wr_assert(target->is_asking);
+    target->is_asking = false;
+    target->error_count += !is_good;
+    /* Nothing else looks up a name that has no address yet. */
+    target_arm(target,
+               !is_good && target->is_waited_for && target->address_count == 0
+                   ? TTL_MIN_NS
+                   : ttl_ns);
+    if (target->resolved) {
+        target->resolved(target, is_good);
+    }
+}
+
+/* Replaces the addresses of a service by those that were found, which may be
+ * none; false: the old ones stay. */
+static bool target_take_service(struct wr_target *target)
+{
+    const struct weir_allocator *allocator = &target->loop->counting;
+    const size_t room = wr_srv_get_size(WR_SRV_ADDRESSES_MAX);
+    struct weir_address *found = wr_alloc(allocator, room);
+    const struct wr_srv_rank *old =
+        target->addresses
+            ? wr_srv_get_ranks(target->addresses, target->address_count)
+            : NULL;
+
+    wr_assert(target->service != NULL);
+    if (!found) {
+        return false;
+    }
+    struct wr_srv_rank *ranks = wr_srv_get_ranks(found, WR_SRV_ADDRESSES_MAX);
+    const int count = wr_srv_collect(&target->srv, target->addresses, old,
+                                     target->address_count, found, ranks);
+    const size_t size = count > 0 ? wr_srv_get_size((size_t)count) : 0;
+    struct weir_address *copy = count > 0 ? wr_alloc(allocator, size) : NULL;
+    const bool is_good = copy || count == WEIR_EDNSNOSERVICE;
+    if (copy) {
+        memcpy(copy, found, (size_t)count * sizeof(*copy));
+        memcpy(wr_srv_get_ranks(copy, (size_t)count), ranks,
+               (size_t)count * sizeof(*ranks));
+    }
+    if (is_good) {
+        target_drop_addresses(target);
+        target->addresses = copy;
+        target->address_count = copy ? (size_t)count : 0;
+    }
+    wr_free(allocator, found, room);
+    return is_good;
+}
+
+static void target_served(struct wr_srv *srv)
+{
+    struct wr_target *target = wr_container_of(srv, struct wr_target, srv);
+    const uint64_t ttl_ns = srv->ttl_ns;
+    const bool is_good = target_take_service(target);
+
+    wr_srv_end(srv);
+    target_end(target, is_good, ttl_ns);
 }
 
 static void target_changed(weir_lookup *lookup)
@@ -81,18 +143,9 @@ static void target_changed(weir_lookup *lookup)
     if (is_good) {
         is_good =
             target_take_addresses(target, lookup->addresses, lookup->count);
-    } else {
-        target->error_count++;
     }
     wr_lookup_fini(lookup);
-    target->is_asking = false;
-    /* Nothing else looks up a name that has no address yet. */
-    target_arm(target, target->is_waited_for && target->address_count == 0
-                           ? TTL_MIN_NS
-                           : ttl_ns);
-    if (target->resolved) {
-        target->resolved(target, is_good);
-    }
+    target_end(target, is_good, ttl_ns);
 }
 
 static int target_ask(struct wr_target *target)
@@ -104,6 +157,12 @@ static int target_ask(struct wr_target *target)
         .timeout_ns = WR_LOOKUP_TIMEOUT_NS};
 
     wr_assert(!target->is_asking);
+    if (target->service) {
+        target->is_asking = true;
+        wr_srv_start(&target->srv, target->loop, target->service,
+                     target_served);
+        return 0;
+    }
     wr_lookup_init(&target->lookup, target->loop, target_changed);
     const int err = wr_lookup_start(&target->lookup, &question);
     if (err < 0) {
@@ -174,6 +233,24 @@ int wr_target_set_tls(struct wr_target *target,
     return 0;
 }
 
+const char *wr_target_skip_labels(const char *service)
+{
+    const char *domain = service;
+
+    while (domain[0] == '_' && strchr(domain, '.') && strchr(domain, '.')[1]) {
+        domain = strchr(domain, '.') + 1;
+    }
+    wr_assert(domain[0] != '\0');
+    return domain;
+}
+
+void wr_target_set_service(struct wr_target *target, const char *service)
+{
+    wr_assert(target->is_name);
+    wr_assert(!target->addresses);
+    target->service = service;
+}
+
 void wr_target_begin(struct wr_target *target, struct weir_address *addresses,
                      size_t count)
 {
@@ -206,11 +283,13 @@ void wr_target_retire(struct wr_target *target)
 
 void wr_target_stop(struct wr_target *target)
 {
-    if (target->is_asking) {
+    if (target->is_asking && target->service) {
+        wr_srv_end(&target->srv);
+    } else if (target->is_asking) {
         wr_lookup_cancel(&target->lookup);
         wr_lookup_fini(&target->lookup);
-        target->is_asking = false;
     }
+    target->is_asking = false;
     wr_timer_cancel(&target->loop->wheel, &target->timer);
     wr_assert(!wr_timer_is_armed(&target->timer));
 }

@@ -4,6 +4,9 @@
  * The addresses of a name are looked up from time to time, beside connections.
  * A lookup that fails keeps the addresses of the last good one. Until there is
  * one, a connection looks the name up itself.
+ *
+ * The name of a service stands for the hosts of its records: their addresses
+ * have ports and ranks of their own, and no connection is made by the name.
  */
 #ifndef WEIR_LIB_PROXY_UPSTREAM_TARGET_H
 #define WEIR_LIB_PROXY_UPSTREAM_TARGET_H
@@ -11,6 +14,7 @@
 #include "check.h"
 #include "lib/names/lookup.h"
 #include "lib/names/place.h"
+#include "lib/names/srv.h"
 #include "lib/transport/secure.h"
 #include "weir/connect_options.h"
 #include "weir/upstream.h"
@@ -24,13 +28,18 @@ struct wr_target {
     size_t address_count;      /* 0: the name has none yet */
     struct weir_address local; /* of connections; len 0: any */
     struct wr_secure_settings tls;
-    bool is_name; /* the host has to be looked up */
+    bool is_name;        /* the host has to be looked up */
+    const char *service; /* the name of a service; NULL: it is none. The host is
+                            its domain, and ranks are behind the addresses. */
     /* Called when a lookup has ended, well or not; may be NULL. */
     void (*resolved)(struct wr_target *target, bool is_good);
     bool is_waited_for; /* nothing else looks the name up */
     bool is_asking;
-    bool is_retired;       /* no lookup begins any more */
-    weir_lookup lookup;    /* while is_asking */
+    bool is_retired; /* no lookup begins any more */
+    union {          /* while is_asking */
+        weir_lookup lookup;
+        struct wr_srv srv; /* of a service */
+    };
     struct wr_timer timer; /* the next lookup */
     uint64_t resolve_ns;
     uint64_t error_count; /* lookups that have failed */
@@ -52,6 +61,21 @@ WEIR_MUST_USE int wr_target_init(struct wr_target *target, weir_loop *loop,
 /* Replaces the TLS settings that there are: 0 or -EINVAL. */
 WEIR_MUST_USE int wr_target_set_tls(struct wr_target *target,
                                     const struct weir_tls_settings *settings);
+
+/* It is the name of a service, which ends with the host. */
+void wr_target_set_service(struct wr_target *target, const char *service);
+
+/* The domain of a service: without the labels that begin with '_'. */
+const char *wr_target_skip_labels(const char *service);
+
+/* How many bytes @count addresses take, with ranks if it is a service. */
+static inline size_t wr_target_get_size(const struct wr_target *target,
+                                        size_t count)
+{
+    wr_assert(target->is_name);
+    return target->service ? wr_srv_get_size(count)
+                           : count * sizeof(struct weir_address);
+}
 
 /* Takes the addresses of an earlier lookup, memory of the loop. */
 void wr_target_begin(struct wr_target *target, struct weir_address *addresses,

@@ -10,6 +10,7 @@
 #include "lib/base/shortage.h"
 #include "uring/alloc.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* Until a check that could not be made is tried again: at first, and at most,
@@ -90,8 +91,9 @@ enum wr_tier wr_upstream_get_tier(const weir_upstream *upstream)
     }
 }
 
-/* Under the mutex of what sets share: the weight, with its slow start. */
-static uint32_t upstream_get_weight(const weir_upstream *upstream)
+/* Under the mutex of what sets share: the weight of one that has all of its
+ * own, with its slow start. */
+static uint32_t upstream_get_whole_weight(const weir_upstream *upstream)
 {
     const weir_upstreams *set = upstream->set;
     const uint64_t slow_ns = set->options.slow_start_ns;
@@ -107,6 +109,18 @@ static uint32_t upstream_get_weight(const weir_upstream *upstream)
     const uint64_t elapsed_ns =
         wr_since(weir_loop_get_time(set->loop), back_ns);
     return wr_weight_warm(upstream->weight, elapsed_ns, slow_ns);
+}
+
+static uint32_t upstream_get_weight(const weir_upstream *upstream)
+{
+    const uint32_t whole = upstream_get_whole_weight(upstream);
+
+    wr_assert(upstream->weight_share > 0);
+    if (upstream->weight_share == WR_WEIGHT_UNIT) {
+        return whole;
+    }
+    const uint32_t weight = whole * upstream->weight_share / WR_WEIGHT_UNIT;
+    return weight > 0 ? weight : 1;
 }
 
 /* Under the mutex: follows a checker whose loop does not run. */
@@ -126,6 +140,7 @@ void wr_upstream_describe(weir_upstream *upstream, uint64_t ticket,
 {
     candidate->tier = wr_upstream_get_tier(upstream);
     candidate->active = wr_shared_part_get_active(&upstream->part);
+    candidate->rank = upstream->rank;
     candidate->turn = &upstream->part.target->turn;
     candidate->is_full = wr_limits_share_is_full(&upstream->share, ticket);
     candidate->weight =
@@ -331,16 +346,22 @@ struct upstream_parts {
     const char *host; /* NULL: it has none */
     const struct wr_check *check;
     bool is_own_check; /* it is taken; else it outlives the upstream */
+    bool is_service;   /* the host is one */
 };
 
 /* Its host and port, or its address, as text. */
 static const char *upstream_write_place(const struct weir_place *given,
                                         const struct wr_place *place,
+                                        bool is_service,
                                         char buf[WR_PLACE_SIZE])
 {
     const char *host = wr_place_get_host(given);
 
     wr_assert(place->count == 1 || place->name);
+    if (is_service) {
+        snprintf(buf, WR_PLACE_SIZE, "srv://%s", host);
+        return buf;
+    }
     if (!host) {
         return weir_address_format(place->addresses, buf, WR_PLACE_SIZE);
     }
@@ -376,8 +397,9 @@ static void upstream_resolved(struct wr_target *target, bool is_good)
 
     upstream_check_invariants(upstream);
     if (is_good) {
-        wr_shared_part_keep_addresses(&upstream->part, target->addresses,
-                                      target->address_count);
+        wr_shared_part_keep_addresses(
+            &upstream->part, target->addresses, target->address_count,
+            wr_target_get_size(target, target->address_count));
     }
     if (upstream->is_spread) {
         upstream_note_answer(upstream);
@@ -406,6 +428,23 @@ static int upstream_begin_name(weir_upstream *upstream)
     return 0;
 }
 
+/* Sets what needs no memory and cannot fail. */
+static void upstream_set_options(weir_upstream *upstream, weir_upstreams *set,
+                                 const struct weir_upstream_options *options)
+{
+    wr_assert(upstream->ref_count == 0);
+    upstream->set = set;
+    upstream->ref_count = 1;
+    upstream->weight = options->weight > 0 ? options->weight : 1;
+    upstream->weight_share = WR_WEIGHT_UNIT;
+    upstream->is_backup = options->is_backup;
+    upstream->user = options->user;
+    wr_list_init(&upstream->gone);
+    wr_list_init(&upstream->gone_link);
+    wr_timer_init(&upstream->eject_timer, upstream_eject_expired);
+    wr_timer_init(&upstream->check_timer, upstream_check_expired);
+}
+
 /* Fills an upstream that is all zero. */
 static int upstream_init(weir_upstream *upstream, weir_upstreams *set,
                          const struct weir_upstream_options *options,
@@ -413,6 +452,7 @@ static int upstream_init(weir_upstream *upstream, weir_upstreams *set,
                          const struct upstream_parts *parts)
 {
     const char *host = parts->host;
+    const char *service = NULL;
     char *end = upstream->text;
 
     wr_assert(upstream->size > sizeof(*upstream));
@@ -420,15 +460,11 @@ static int upstream_init(weir_upstream *upstream, weir_upstreams *set,
     if (host) {
         host = upstream_append(&end, host);
     }
-    upstream->set = set;
-    upstream->ref_count = 1;
-    upstream->weight = options->weight > 0 ? options->weight : 1;
-    upstream->is_backup = options->is_backup;
-    upstream->user = options->user;
-    wr_list_init(&upstream->gone);
-    wr_list_init(&upstream->gone_link);
-    wr_timer_init(&upstream->eject_timer, upstream_eject_expired);
-    wr_timer_init(&upstream->check_timer, upstream_check_expired);
+    if (parts->is_service) {
+        service = host;
+        host = wr_target_skip_labels(service);
+    }
+    upstream_set_options(upstream, set, options);
     wr_probe_init(&upstream->probe, set->loop, upstream->check, (uint8_t *)end,
                   upstream_check_ended);
     int err = wr_secure_settings_read(&upstream->check_tls, options->check_tls,
@@ -437,6 +473,9 @@ static int upstream_init(weir_upstream *upstream, weir_upstreams *set,
     err = wr_target_init(&upstream->target, set->loop, place, host,
                          options->tls, set->options.resolve_ns);
     wr_require(err >= 0, err);
+    if (service) {
+        wr_target_set_service(&upstream->target, service);
+    }
     if (options->local_address) {
         upstream->target.local = *options->local_address;
     }
@@ -547,7 +586,8 @@ static int upstream_make(weir_upstreams *set,
     weir_upstream *upstream = upstream_alloc(set, parts);
 
     wr_require(upstream, -ENOMEM);
-    upstream->is_spread = options->each_address && place->name;
+    upstream->is_spread =
+        (options->each_address || options->is_service) && place->name;
     wr_upstream_note_apart(upstream);
     int err = upstream_join(upstream, set, options, parts);
     if (err < 0) {
@@ -582,13 +622,16 @@ int wr_upstream_make(weir_upstreams *set,
     wr_require(check->plan.port == 0 || place.name ||
                    place.addresses[0].storage.any.sa_family != AF_UNIX,
                -EINVAL);
-    const char *text = upstream_write_place(&options->place, &place, buf);
+    wr_require(!options->is_service || place.name, -EINVAL);
+    const char *text =
+        upstream_write_place(&options->place, &place, options->is_service, buf);
     const struct upstream_parts parts = {
         .name = options->name ? options->name : text,
         .place = text,
         .host = wr_place_get_host(&options->place),
         .check = check,
-        .is_own_check = own_check != NULL};
+        .is_own_check = own_check != NULL,
+        .is_service = options->is_service};
     return upstream_make(set, options, &place, &parts, ret);
 }
 

@@ -63,6 +63,7 @@ struct weir_upstreams {
     bool is_freed;   /* by the program: nothing is told */
     bool is_retired; /* others go on with lookups, checks and what is in use */
     bool is_behind;  /* timers do not follow what sets share */
+    bool has_ranks;  /* some addresses are used if others cannot be */
     struct wr_shared_call *call; /* how others call it; knows what sets share */
     uint64_t round; /* from 1 on: how often all of the queue was looked at */
     uint64_t last_id;
@@ -126,9 +127,13 @@ struct weir_upstream {
     weir_upstream *source; /* whose address it is, a reference; or NULL */
     struct wr_list gone;   /* weir_upstream: its addresses that were removed */
     struct wr_list gone_link; /* in the source's */
-    const char *name;         /* in text */
-    size_t size;              /* of all this */
-    char text[];              /* the name, the host, room for an answer */
+    uint16_t priority; /* of its record, if it is an address of a service */
+    uint16_t record_weight;
+    uint16_t rank;         /* by the priority: those of the least are used */
+    uint16_t weight_share; /* of the weight, of WR_WEIGHT_UNIT */
+    const char *name;      /* in text */
+    size_t size;           /* of all this */
+    char text[];           /* the name, the host, room for an answer */
 };
 
 /* ---- set_life.c ---- */
