@@ -7,63 +7,14 @@ import contextlib
 import os
 import signal
 import socket
-import struct
 import tempfile
-import threading
 
 from harness import WAIT_S, command, equal, fails, matches, run
 from proxy_checks_peers import BAD, GOOD, Checked
+from proxy_dns import NAME, NameServer, use
 from proxy_wait import wait_until
 from proxying import PROXY, Proxy, expect_reset, told
-from scripted_dns import A, read_question, record
 from servers import Server, echo, echoes, free_port
-
-NAME = "pods.weir-test.example"
-NXDOMAIN = 3
-
-
-class NameServer:
-    """Answers for one name by the addresses that it has at the time, each for a
-    time; there is no other name."""
-
-    def __init__(self, addresses, ttl_s=1):
-        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.socket.bind(("127.0.0.1", 0))
-        self.address = f"127.0.0.1:{self.socket.getsockname()[1]}"
-        self.addresses = list(addresses)
-        self.ttl_s = ttl_s
-        self.asked = 0
-        self.thread = threading.Thread(target=self.serve)
-
-    def __enter__(self):
-        self.thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.socket.sendto(b"", self.socket.getsockname())
-        self.thread.join()
-        self.socket.close()
-
-    def answer(self, query):
-        name, kind, question = read_question(query)
-        found = self.addresses if name == NAME else []
-        records = [
-            record(b"\xc0\x0c", A, socket.inet_aton(address)).replace(
-                struct.pack(">I", 60), struct.pack(">I", self.ttl_s), 1)
-            for address in found if kind == A]
-        self.asked += kind == A
-        code = 0 if found else NXDOMAIN
-        return query[:2] + struct.pack(">HHHHH", 0x8580 | code, 1,
-                                       len(records), 0, 0) + question + \
-            b"".join(records)
-
-    def serve(self):
-        while True:
-            query, peer = self.socket.recvfrom(4096)
-            if not query:
-                return
-            self.socket.sendto(self.answer(query), peer)
-
 
 class Pods:
     """Servers at addresses of their own, at one port."""
@@ -99,12 +50,6 @@ def pods(addresses, *flags, make=lambda: Server(echo), threads=2, ttl_s=1):
             dns.address, "--to-addresses", "all", *flags, "--to", these.url,
             threads=threads))
         yield proxy, these, dns
-
-
-def use(proxy, count):
-    for _ in range(count):
-        with proxy.connect() as client:
-            echoes(client)
 
 
 def counts(these):

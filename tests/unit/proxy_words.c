@@ -445,7 +445,7 @@ static const struct {
     {"to", "@a", "'@a' is a group of targets, which a file has: [targets a]"},
     {"to", "udp://127.0.0.1:1",
      "is not a target; write tcp://HOST:PORT, "
-     "tls://HOST:PORT, unix:PATH"},
+     "tls://HOST:PORT, srv://NAME, tls+srv://NAME, unix:PATH"},
     {"listen", "udp://127.0.0.1:1", "is not an address to listen at"},
     {"listen", "127.0.0.1:1",
      "at; write tcp://HOST:PORT, tls://HOST:PORT, "

@@ -44,6 +44,9 @@ struct target {
     /* The same of ws:// and wss://. */
     bool is_ws;
     const char *path;
+    /* weir-proxy's srv:// and tls+srv://: the name of a service, whose host is
+     * its domain; or NULL. Points into the text. */
+    const char *service;
     /* The same as a socket address; no length when the host is a name, or
      * empty. */
     struct weir_address address;

@@ -373,27 +373,72 @@ static int read_any(const char *text, struct target *ret, char *why)
     return err;
 }
 
+/* Is it "srv://NAME" or "tls+srv://NAME"? */
+static bool is_service(const char *text)
+{
+    return strncmp(text, "srv://", 6) == 0 ||
+           strncmp(text, "tls+srv://", 10) == 0;
+}
+
+/* The name of a service is read as that of a host, with some port; the host is
+ * its domain, without the labels that begin with '_'. */
+static int read_service(const char *text, struct target *ret, char *why)
+{
+    const char *name = strstr(text, "://") + 3;
+    char host[TARGET_HOST_SIZE + 32];
+
+    if (strpbrk(name, ":/[]")) {
+        option_refuse(why,
+                      "'%.100s': a service has a name alone, as "
+                      "srv://_postgres._tcp.db.example; ports are in its "
+                      "records",
+                      text);
+        return -1;
+    }
+    snprintf(host, sizeof(host), "%s://%.*s:1", text[0] == 't' ? "tls" : "tcp",
+             TARGET_HOST_SIZE, name);
+    const int err = target_parse_rewritten(host, text, false, ret, why);
+    if (err >= 0 && ret->address.len > 0) {
+        option_refuse(why, "'%.100s': an address is no service", text);
+        return -1;
+    }
+    if (err >= 0) {
+        const char *domain = ret->host;
+        while (domain[0] == '_' && strchr(domain, '.') &&
+               strchr(domain, '.')[1]) {
+            domain = strchr(domain, '.') + 1;
+        }
+        memmove(ret->host, domain, strlen(domain) + 1);
+        ret->service = name;
+        ret->port = 0;
+    }
+    return err;
+}
+
 /* Reads an address; its text is the configuration's. */
 static bool read_target(const char *text, bool listening, struct target *ret,
                         char *why)
 {
     const bool is_any = listening && strncmp(text, "any://", 6) == 0;
 
-    if (!is_any &&
+    const bool names_service = !listening && is_service(text);
+
+    if (!is_any && !names_service &&
         (!target_has_scheme(text) || strncmp(text, "udp:", 4) == 0)) {
-        return option_refuse(why,
-                             "'%.100s' is not %s; write tcp://HOST:PORT, "
-                             "tls://HOST:PORT, %sunix:PATH or tls+unix:PATH",
-                             text,
-                             listening ? "an address to listen at" : "a target",
-                             listening ? "any://HOST:PORT, " : "");
+        return option_refuse(
+            why,
+            "'%.100s' is not %s; write tcp://HOST:PORT, "
+            "tls://HOST:PORT, %sunix:PATH or tls+unix:PATH",
+            text, listening ? "an address to listen at" : "a target",
+            listening ? "any://HOST:PORT, " : "srv://NAME, tls+srv://NAME, ");
     }
     char *copy = strdup(text);
     if (!copy) {
         return option_refuse(why, "no memory");
     }
-    if ((is_any ? read_any(copy, ret, why)
-                : target_parse(copy, listening, ret, why)) < 0) {
+    if ((is_any          ? read_any(copy, ret, why)
+         : names_service ? read_service(copy, ret, why)
+                         : target_parse(copy, listening, ret, why)) < 0) {
         free(copy);
         return false;
     }

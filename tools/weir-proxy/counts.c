@@ -154,6 +154,9 @@ void counts_add_target(struct target_sum *sum, const weir_upstream *upstream)
         return;
     }
     sum->is_up |= info.state == WEIR_UPSTREAM_UP || info.up_count > 0;
+    if (info.address_count > sum->addresses) {
+        sum->addresses = info.address_count;
+    }
     sum->active += info.active_count;
     sum->chosen += info.chosen_count;
     sum->connect_errors += info.connect_error_count;

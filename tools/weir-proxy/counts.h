@@ -38,7 +38,8 @@ struct counts {
 
 /* Of the sets of a target. */
 struct target_sum {
-    uint64_t is_up; /* 0 or 1: all threads know the same */
+    uint64_t is_up;     /* 0 or 1: all threads know the same */
+    uint64_t addresses; /* of the name, as one thread knows them */
     uint64_t active;
     uint64_t chosen;
     uint64_t connect_errors;

@@ -127,8 +127,7 @@ static void add_route(struct metrics *metrics, const struct route *route,
         struct target_sum *sum =
             sums ? &sums[i]
                  : find_target(metrics, route, config->targets[i].at.text);
-        const weir_upstream *upstream =
-            weir_upstreams_get_upstream(route->upstreams, i);
+        const weir_upstream *upstream = route->added[i];
         if (!sum || !upstream) {
             continue;
         }
@@ -136,6 +135,7 @@ static void add_route(struct metrics *metrics, const struct route *route,
         counts_add_target(sum, upstream);
         if (route->services->is_old) {
             sum->is_up = before.is_up; /* by checks of before */
+            sum->addresses = before.addresses;
             sum->in_use = before.in_use;
             sum->in_use_ns = before.in_use_ns;
         } else {
@@ -493,6 +493,8 @@ static void write_all_targets(const struct metrics *metrics, FILE *out)
     } families[] = {
         {"upstream_up", "gauge", "1: the target is up, 0: it is not.",
          offsetof(struct target_sum, is_up)},
+        {"upstream_addresses", "gauge", "Addresses of the target.",
+         offsetof(struct target_sum, addresses)},
         {"upstream_active", "gauge", "Connections to the target.",
          offsetof(struct target_sum, active)},
         {"upstream_chosen_total", "counter", "Times the target was chosen.",

@@ -98,6 +98,7 @@ struct route {
     const struct config_service *service;
     const struct config_route *config;
     weir_upstreams *upstreams;
+    weir_upstream **added; /* of each target, borrowed; NULL: not yet */
     bool *was_down; /* of each target, by its checks, since it was up last */
     char *in_use; /* the name of the upstream, with balance first; NULL: none */
     struct cuts cuts;

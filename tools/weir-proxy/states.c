@@ -165,8 +165,7 @@ static void note_route(struct weir_upstream_known *known,
     for (size_t i = 0; i < route->config->target_count; i++) {
         struct weir_upstream_known one = {.size = sizeof(one)};
         if (known[i].size == 0 &&
-            weir_upstream_get_known(
-                weir_upstreams_get_upstream(route->upstreams, i), &one) == 0) {
+            weir_upstream_get_known(route->added[i], &one) == 0) {
             known[i] = one;
         }
     }

@@ -17,6 +17,7 @@
 #include "weir/tls_connection.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -270,8 +271,7 @@ void targets_obey(const struct route *route, size_t index)
     const struct config_target *target = &route->config->targets[index];
     const struct order *order = route->orders[index];
     const uint32_t weight = orders_weight(order, target);
-    weir_upstream *upstream =
-        weir_upstreams_get_upstream(route->upstreams, index);
+    weir_upstream *upstream = route->added[index];
 
     if (upstream) {
         weir_upstream_set_weight(upstream, weight > 0 ? weight : 1);
@@ -293,6 +293,8 @@ static int add_target(struct route *route, const struct config_target *target,
         .size = sizeof(options),
         .place = target->at.address.len > 0
                      ? weir_place_addresses(&target->at.address, 1)
+                 : target->at.service
+                     ? weir_place_host(target->at.service, 0)
                      : weir_place_host(target->at.host, target->at.port),
         .name = target->at.text,
         .tls = has_tls_at_once(route->config, target) ? &tls : NULL,
@@ -305,6 +307,7 @@ static int add_target(struct route *route, const struct config_target *target,
         .check_tls =
             check_plan_has_tls(route->config, target) ? &check_tls : NULL,
         .each_address = route->config->addresses == ADDRESSES_ALL,
+        .is_service = target->at.service != NULL,
         .local_address = target->from.len > 0 ? &target->from : NULL,
     };
     weir_upstream *added;
@@ -316,6 +319,7 @@ static int add_target(struct route *route, const struct config_target *target,
         say("%s: %s", target->at.text, weir_strerror(err));
         return err;
     }
+    route->added[target - route->config->targets] = added;
     route->was_down[target - route->config->targets] =
         state_of(added) == WEIR_UPSTREAM_DOWN;
     targets_obey(route, (size_t)(target - route->config->targets));
@@ -368,10 +372,11 @@ int targets_make(const struct services *services, struct route *route,
         .services = services,
         .service = service,
         .config = config,
+        .added = calloc(config->target_count, sizeof(*route->added)),
         .was_down = calloc(config->target_count, sizeof(*route->was_down)),
         .past = calloc(config->target_count, sizeof(*route->past)),
         .orders = setup_orders_of(services->setup, config)};
-    if (!route->was_down || !route->past) {
+    if (!route->added || !route->was_down || !route->past) {
         return -ENOMEM;
     }
     int err = find_past(worker, route);
@@ -382,6 +387,41 @@ int targets_make(const struct services *services, struct route *route,
         err = add_target(route, &config->targets[i], contexts);
     }
     return err;
+}
+
+static void write_address(const weir_upstream *upstream, bool is_service,
+                          FILE *out)
+{
+    struct weir_upstream_info info = {.size = sizeof(info)};
+    const char *name = weir_upstream_get_name(upstream);
+    const char *at = strstr(name, " at ");
+
+    if (weir_upstream_get_info(upstream, &info) < 0) {
+        return;
+    }
+    fprintf(out, "  %s %s", at ? at + 4 : name, word_of(info.state));
+    if (is_service) {
+        fprintf(out, ", priority %u, weight %u",
+                (unsigned)info.service_priority, (unsigned)info.service_weight);
+    }
+    fputc('\n', out);
+}
+
+void targets_write_addresses(const struct route *route, size_t index, FILE *out)
+{
+    const size_t count = route && route->upstreams
+                             ? weir_upstreams_get_count(route->upstreams)
+                             : 0;
+
+    for (size_t i = 0; i < count; i++) {
+        const struct config_target *target = &route->config->targets[index];
+        const weir_upstream *one =
+            weir_upstreams_get_upstream(route->upstreams, i);
+        if (one != route->added[index] &&
+            weir_upstream_get_user(one) == target) {
+            write_address(one, target->at.service != NULL, out);
+        }
+    }
 }
 
 bool targets_begin_tls(const struct route *route, const weir_upstream *upstream,

@@ -13,6 +13,8 @@
 #include "weir/tls.h"
 #include "weir/tls_connection.h"
 
+#include <stdio.h>
+
 /* Makes the set of @route. 0, or a negative error after a line that names the
  * target. */
 int targets_make(const struct services *services, struct route *route,
@@ -21,6 +23,10 @@ int targets_make(const struct services *services, struct route *route,
                  struct route_contexts contexts);
 /* Does as operators have ordered of a target, and the configuration. */
 void targets_obey(const struct route *route, size_t index);
+/* Writes a line for each address of a name that is a target of its own; route
+ * NULL: none is known. */
+void targets_write_addresses(const struct route *route, size_t index,
+                             FILE *out);
 /* Is a target one that connections are cut from: down, where that is so, or a
  * backup while another one is up? */
 bool targets_is_left(const struct route *route, const weir_upstream *upstream);

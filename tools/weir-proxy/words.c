@@ -381,8 +381,9 @@ static const struct option rows[] = {
 
     {.kind = OPTION_TITLE, .help = "A target"},
     {"to", 0, "TARGET[,TARGET]",
-     "connect there: tcp://HOST:PORT, tls://HOST:PORT, unix:PATH or "
-     "tls+unix:PATH; in a file also @NAME, the targets of [targets NAME]",
+     "connect there: tcp://HOST:PORT, tls://HOST:PORT, unix:PATH, "
+     "tls+unix:PATH, srv://NAME or tls+srv://NAME (the hosts of a service, by "
+     "DNS); in a file also @NAME, the targets of [targets NAME]",
      .repeats = true, .scope = SCOPE_TARGET, .read = words_say_to},
     {"weight", 0, "N", "share of the connections, 0 to 256 (1)", .most = 256,
      .kind = OPTION_COUNT, AT_TARGET(weight)},

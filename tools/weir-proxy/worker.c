@@ -520,8 +520,7 @@ static void free_route(struct route *route)
     const struct config_route *config = route->config;
 
     for (size_t i = 0; route->upstreams && i < config->target_count; i++) {
-        const weir_upstream *upstream =
-            weir_upstreams_get_upstream(route->upstreams, i);
+        const weir_upstream *upstream = route->added[i];
         if (upstream) {
             struct target_sum sum = {.chosen = 0};
             counts_add_target(&sum, upstream);
@@ -559,6 +558,7 @@ static void free_services(struct services *services)
         struct service *service = &services->all[i];
         for (size_t j = 0; service->routes && j < service->config->route_count;
              j++) {
+            free(service->routes[j].added);
             free(service->routes[j].was_down);
             free(service->routes[j].in_use);
             free(service->routes[j].past);
