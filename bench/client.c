@@ -27,6 +27,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#define CONNECT_MS 30000 /* a SYN that was dropped is sent again, and again */
+
 static const struct {
     const char *name;
     void (*run)(struct client *k);
@@ -163,7 +165,7 @@ void client_wait_connected(struct client *k, int fd)
 {
     struct pollfd poller = {.fd = fd, .events = POLLOUT};
 
-    if (fd < 0 || poll(&poller, 1, 5000) != 1 ||
+    if (fd < 0 || poll(&poller, 1, CONNECT_MS) != 1 ||
         (poller.revents & (POLLERR | POLLHUP)) != 0) {
         k->errors[CLIENT_CONNECT]++;
     }

@@ -193,6 +193,11 @@ static void start(struct echo *e, struct client *k, uint32_t stamp_count)
         client_watch(k, EPOLL_CTL_ADD, c->fd, EPOLLIN, c);
         e->alive++;
     }
+    for (uint32_t i = 0; i < k->options.conn_count; i++) {
+        if (e->conns[i].fd >= 0) {
+            client_wait_connected(k, e->conns[i].fd);
+        }
+    }
 }
 
 static void measure_fairness(struct echo *e)

@@ -25,6 +25,7 @@ FIRST_PORT = 10000
 LAST_PORT = 19999
 START_TIMEOUT_S = 10
 HERE = os.path.dirname(os.path.abspath(__file__))
+TESTS = os.path.join(HERE, "..", "tests", "e2e")
 
 # Contenders that are a program of another name with options of its own.
 VARIANTS = {
@@ -52,8 +53,21 @@ class Failure(Exception):
     """A run that cannot be used: its text says why."""
 
 
-# How a contender's name begins that is the subject of another build.
+# What tests/e2e/seccomp.py raises where it knows no numbers of system calls.
+Skip = Failure
+
+# How a contender's name begins that is the subject of another build, and that of
+# one which may make the system calls alone that Docker's default profile allows.
 BEFORE = "before_"
+DOCKER = "docker_"
+
+
+def _confine():
+    """For a child: no call on rings, as in a container of Docker."""
+    if TESTS not in sys.path:
+        sys.path.append(TESTS)
+    import seccomp
+    return seccomp.refuse(seccomp.DOCKER)
 
 
 class Settings:
@@ -100,7 +114,7 @@ class Settings:
         return settings
 
 
-def _find_port(settings):
+def find_port(settings):
     """A free port; in TIME_WAIT is free enough, as the servers reuse it."""
     for _ in range(1000):
         port = settings.next_port
@@ -120,8 +134,10 @@ def _find_port(settings):
 FIRST_PRIORITY = 10
 
 
-def _prepare(cpus, goes_first=False):
-    """A function for the child: pin it and let it open many files."""
+def prepare(cpus, goes_first=False, is_confined=False):
+    """A function for the child: pin it, let it open many files, and take the calls
+    from it that a container has not."""
+    confine = _confine() if is_confined else None
 
     def run():
         os.sched_setaffinity(0, cpus)
@@ -130,6 +146,8 @@ def _prepare(cpus, goes_first=False):
                                   os.sched_param(FIRST_PRIORITY))
         _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        if confine is not None:
+            confine()
 
     return run
 
@@ -141,8 +159,9 @@ class Server:
                  under=(), cpus=None):
         self.settings = settings
         self.cpus = {settings.server_cpu} if cpus is None else cpus
-        self.name = name
-        self.port = _find_port(settings)
+        self.name = name.removeprefix(BEFORE).removeprefix(DOCKER)
+        self.is_confined = name.removeprefix(BEFORE).startswith(DOCKER)
+        self.port = find_port(settings)
         self.command = server_command(settings, name, mode, self.port, extra,
                                       own)
         if under and self.command[0] == sys.executable:
@@ -160,7 +179,7 @@ class Server:
         self.process = subprocess.Popen(
             self.command, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             stdin=subprocess.DEVNULL, start_new_session=True,
-            preexec_fn=_prepare(self.cpus))
+            preexec_fn=prepare(self.cpus, is_confined=self.is_confined))
         ready, _, _ = select.select([self.process.stdout], [], [],
                                     START_TIMEOUT_S)
         line = self.process.stdout.readline().decode() if ready else ""
@@ -228,6 +247,9 @@ def server_command(settings, name, mode, port, extra=(), own=False):
     if name.startswith(BEFORE):
         return server_command(settings.of_before(), name.removeprefix(BEFORE),
                               mode, port, extra, own)
+    if name.startswith(DOCKER):
+        return server_command(settings, name.removeprefix(DOCKER), mode, port,
+                              extra, own)
     if name in ENGINES:
         return [find_service("env"), f"WEIR_ENGINE={ENGINES[name]}",
                 *server_command(settings, "weir", mode, port, extra, own)]
@@ -375,7 +397,7 @@ class Client:
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             stderr=subprocess.PIPE, start_new_session=True,
-            preexec_fn=_prepare({settings.client_cpu}, goes_first))
+            preexec_fn=prepare({settings.client_cpu}, goes_first))
         server.clients.append(self)
 
     def stop(self):
@@ -423,7 +445,7 @@ def run_alone(settings, program):
     cpus = {settings.server_cpu, settings.client_cpu}
     result = subprocess.run(
         [program_path(settings, program)], capture_output=True, timeout=120,
-        check=False, preexec_fn=_prepare(cpus))
+        check=False, preexec_fn=prepare(cpus))
     if result.returncode != 0:
         raise Failure(f"{program}: {result.stderr.decode().strip()}")
     return json.loads(result.stdout)

@@ -12,14 +12,17 @@ import time
 from bulk import EPOLL_NOTES, BULK_CASES, bulk_reports
 from compare import (Result, better_of, compare, contenders, is_chosen,
                      rounds)
-from harness import Client, Failure, Server, run_alone, run_pair
+from harness import (BEFORE, DOCKER, Client, Failure, Server, run_alone,
+                     run_pair)
 from rows_engine import row_t20, row_t20_bulk, row_t20_close, row_t20_framed
 from rows_examples import row_files, row_names, row_redis, row_socks
 from rows_first import row_first
+from rows_growth import row_growth, row_growth_loop, row_growth_proxy
 from rows_h2 import row_t22
 from rows_load import row_t18
-from rows_proxy import row_t16, row_t16_bulk, row_t16_close, row_t16_tls
-from rows_tls import row_t11, row_t11_data, row_t11_resumed
+from rows_proxy import (row_t16, row_t16_bulk, row_t16_close, row_t16_tls,
+                        row_t20_proxy, row_t20_proxy_close)
+from rows_tls import row_t11, row_t11_data, row_t11_resumed, row_t20_tls
 
 
 def _echo_row(settings, progress, row, cases, mode="echo"):
@@ -227,6 +230,29 @@ def row_t8(settings, progress):
                      (memory["kernel"], None, None))
     yield from _active_beside_idle(settings, progress, "T8", settings.subject,
                                    count)
+
+
+def row_t20_memory(settings, progress):
+    """Idle connections where io_uring is refused: the library's memory, and what
+    the process takes beside others on epoll."""
+    if settings.subject != "weir":
+        raise Failure("only weir has another engine")
+    count = 10000
+    for name in contenders(settings, "echo", ["epoll", "uv", "event"],
+                           f"{DOCKER}weir"):
+        progress(f"T20m {name}: {count} idle connections")
+        memory = _idle_memory(settings, name, count)
+        called = name.removeprefix(BEFORE).removeprefix(DOCKER)
+        if called == "weir":
+            yield Result("T20m", f"{name}: memory of the library",
+                         "B/connection", (memory["bytes"], None, None),
+                         target=512)
+        yield Result("T20m", f"{name}: of the process", "B/connection",
+                     (memory["resident"], None, None))
+
+
+def row_t20_load(settings, progress):
+    yield from row_t18(settings, progress, "T20l", f"{DOCKER}weir")
 
 
 def row_t8_tasks(settings, progress):
@@ -450,11 +476,12 @@ def make_small_files(folder):
             file.write(name.encode() + os.urandom(SMALL_BYTES - len(name)))
 
 
-def _file_row(settings, progress, row, make_files, client):
+def _file_row(settings, progress, row, files, subject="weir_file"):
     """The reports of the servers of a folder, which are beside each other."""
     if settings.subject != "weir":
         raise Failure("only weir stands in its place here")
-    names = contenders(settings, "echo", ["nginx"], "weir_file")
+    make_files, client = files
+    names = contenders(settings, "echo", ["nginx"], subject)
     with tempfile.TemporaryDirectory(prefix="weir-bench-") as beside:
         folder = os.path.join(beside, "files")
         os.mkdir(folder)
@@ -467,16 +494,26 @@ def _file_row(settings, progress, row, make_files, client):
 
 def row_t19(settings, progress):
     """A file in the page cache, by sendfile, beside a web server's."""
-    reports = _file_row(settings, progress, "T19", make_large_file,
-                        ["--conns", 4])
-    yield from compare("T19", "64 MiB to 4 clients", reports,
+    yield from _large_file(settings, progress, "T19", "weir_file")
+
+
+def row_t20_file(settings, progress):
+    """The same where io_uring is refused."""
+    yield from _large_file(settings, progress, "T20s", f"{DOCKER}weir_file")
+
+
+def _large_file(settings, progress, row, subject):
+    reports = _file_row(settings, progress, row,
+                        (make_large_file, ["--conns", 4]), subject)
+    yield from compare(row, "64 MiB to 4 clients", reports,
                        {"nginx": 1.05}, figure="us CPU/MiB", scale=1000)
 
 
 def row_t19_small(settings, progress):
     """Many small files, each opened for its request."""
-    reports = _file_row(settings, progress, "T19s", make_small_files,
-                        ["--conns", 50, "--files", SMALL_COUNT])
+    reports = _file_row(settings, progress, "T19s",
+                        (make_small_files, ["--conns", 50, "--files",
+                                            SMALL_COUNT]))
     yield from compare("T19s", f"{SMALL_COUNT} files of 4 KiB, 50 connections",
                        reports, {"nginx": 0.80}, figure="us CPU/file",
                        scale=1000)
@@ -544,6 +581,13 @@ ROWS = {
     "T20p": (row_t20_framed, "weir on epoll: many small writes in a turn", 10, 0),
     "T20b": (row_t20_bulk, "weir on epoll: bulk echo", 24, 0),
     "T20c": (row_t20_close, "weir on epoll: connect, one request, close", 10, 0),
+    "T20t": (row_t20_tls, "weir on epoll: TLS 1.3", 16, 1),
+    "T20x": (row_t20_proxy, "weir on epoll: a proxy, request and response", 10, 0),
+    "T20y": (row_t20_proxy_close, "weir on epoll: a proxy, connect, one request, "
+             "close", 10, 0),
+    "T20l": (row_t20_load, "weir-load on epoll beside wrk", 2, 0),
+    "T20s": (row_t20_file, "weir on epoll: a file by sendfile", 2, 0),
+    "T20m": (row_t20_memory, "weir on epoll: memory of idle connections", 0, 20),
     "T22": (row_t22, "weir-load over HTTP/2 beside h2load", 30, 1),
     "first": (row_first, "first programs, as a user writes them", 6, 15),
     "files": (row_files, "an example beside nginx", 4, 0),
@@ -552,4 +596,13 @@ ROWS = {
     "socks": (row_socks, "an example beside microsocks", 4, 0),
     "burst": (row_burst, "5,000 tasks that end together", 1, 0),
     "tasks": (row_tasks, "switching and spawning tasks", 4, 0),
+    "growth": (row_growth, "counts of a message, of 100 to 18,000 connections",
+               0, 400),
+    "growth-loop": (row_growth_loop, "counts of 100,000 timers, 10,000 tasks",
+                    0, 30),
+    "growth-proxy": (row_growth_proxy, "counts of a proxy with 1,000 targets, "
+                     "10,000 routes, 1,000 certificates", 0, 300),
 }
+
+# Counts, which run for minutes and need no quiet machine.
+WHEN_ASKED = ("growth", "growth-loop", "growth-proxy")

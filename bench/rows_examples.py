@@ -15,7 +15,7 @@ import tempfile
 import time
 
 from compare import compare, contenders, is_chosen, rounds
-from harness import COMMANDS, HERE, Failure, Server, _prepare, find_service
+from harness import COMMANDS, HERE, Failure, Server, find_service, prepare
 
 LIMIT_S = 60
 
@@ -43,7 +43,7 @@ def _measure(settings, server, client, count_of):
     before = _cpu_ns(server.pid)
     done = subprocess.run(client, capture_output=True, text=True, check=False,
                           timeout=LIMIT_S,
-                          preexec_fn=_prepare({settings.client_cpu}))
+                          preexec_fn=prepare({settings.client_cpu}))
     cpu_ns = _cpu_ns(server.pid) - before
     if done.returncode != 0:
         raise Failure(f"{client[0]} ended with {done.returncode}: "

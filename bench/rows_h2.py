@@ -13,7 +13,7 @@ import subprocess
 import tempfile
 
 from compare import compare, is_chosen, rounds
-from harness import Failure, Server, _prepare, find_service
+from harness import Failure, Server, find_service, prepare
 from rows_tls import make_identity
 
 BODY_BYTES = 13
@@ -74,7 +74,7 @@ def _measure(settings, name, extra, shape):
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True,
                               stderr=subprocess.STDOUT if name == "h2load"
                               else None,
-                              preexec_fn=_prepare({settings.client_cpu})) \
+                              preexec_fn=prepare({settings.client_cpu})) \
                 as client:
             output = client.stdout.read()
             _, status, usage = os.wait4(client.pid, 0)

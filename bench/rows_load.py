@@ -13,7 +13,7 @@ import subprocess
 import tempfile
 
 from compare import compare, is_chosen, rounds
-from harness import Failure, Server, _prepare
+from harness import DOCKER, Failure, Server, prepare
 
 BODY_BYTES = 612
 SECONDS = 4
@@ -45,12 +45,14 @@ CLIENTS = {"weir": (_weir, _count_weir), "wrk": (_wrk, _count_wrk)}
 
 
 def _measure(settings, name, folder, conns):
-    command, count = CLIENTS[name]
+    command, count = CLIENTS[name.removeprefix(DOCKER)]
+    is_confined = name.startswith(DOCKER)
     with Server(settings, "nginx", "echo", ["--folder", folder]) as server:
         url = f"http://127.0.0.1:{server.port}/small"
         with subprocess.Popen(command(settings, url, conns),
                               stdout=subprocess.PIPE, text=True,
-                              preexec_fn=_prepare({settings.client_cpu})) \
+                              preexec_fn=prepare({settings.client_cpu},
+                                                 is_confined=is_confined)) \
                 as client:
             output = client.stdout.read()
             _, status, usage = os.wait4(client.pid, 0)
@@ -61,7 +63,7 @@ def _measure(settings, name, folder, conns):
     return {"cpu_ns": cpu_ns / count(output)}
 
 
-def row_t18(settings, progress):
+def row_t18(settings, progress, row="T18", subject="weir"):
     """weir-load beside wrk, against nginx."""
     if settings.subject != "weir":
         raise Failure("only weir has a load tool")
@@ -75,7 +77,7 @@ def row_t18(settings, progress):
         for conns in (50,):
             case = f"{BODY_BYTES} B, {conns} connections"
             if is_chosen(settings, case):
-                yield from compare("T18", case, rounds(
-                    settings, progress, f"T18 {case}", list(CLIENTS),
+                yield from compare(row, case, rounds(
+                    settings, progress, f"{row} {case}", [subject, "wrk"],
                     lambda name, c=conns: _measure(settings, name, folder, c)),
                     {"wrk": 0.83}, figure="us CPU/request", scale=1000)

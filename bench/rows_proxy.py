@@ -8,7 +8,7 @@ HAProxy with larger buffers. The bare loops have no target: they are the floor.
 import tempfile
 
 from compare import better_of, compare, contenders, is_chosen, rounds
-from harness import Client, Failure, Server
+from harness import DOCKER, Client, Failure, Server
 from rows_tls import make_body, make_identity
 
 SERVICES = ["haproxy", "nginx"]
@@ -27,6 +27,7 @@ class Case:
         self.name = name
         self.client = client
         self.target = target
+        self.floor = rest.get("floor", {})  # targets of bare loops
         self.beside = rest.get("beside", SERVICES)  # what the target is of
         self.mode = rest.get("mode", "echo")  # of the backend
         self.size = rest.get("size")  # of the backend's file, if it has one
@@ -63,10 +64,10 @@ def _measure(settings, name, case, prepared):
     return report
 
 
-def _run_case(settings, progress, row, case):
+def _run_case(settings, progress, row, case, subject):
     peers = list(dict.fromkeys([*SERVICES, *case.beside]))
     names = contenders(settings, "proxy",
-                       peers if case.is_tls else [*peers, *FLOOR])
+                       peers if case.is_tls else [*peers, *FLOOR], subject)
     if case.is_bulk:
         names.append(COPYING)
     with tempfile.TemporaryDirectory(prefix="weir-bench-") as folder:
@@ -75,15 +76,16 @@ def _run_case(settings, progress, row, case):
                       lambda name: _measure(settings, name, case, prepared))
 
 
-def _row(settings, progress, row, cases):
+def _row(settings, progress, row, cases, subject="weir"):
     if settings.subject != "weir":
         raise Failure("only weir-proxy stands in its place here")
     for case in cases:
         if not is_chosen(settings, case.name):
             continue
-        reports = _run_case(settings, progress, row, case)
+        reports = _run_case(settings, progress, row, case, subject)
         better = better_of(reports, case.beside)
-        for result in compare(row, case.name, reports, {better: case.target},
+        for result in compare(row, case.name, reports,
+                              {better: case.target, **case.floor},
                               figure=case.figure, scale=1000):
             if result.peer == better and len(case.beside) > 1:
                 result.note = "the better"
@@ -126,3 +128,21 @@ def row_t16_tls(settings, progress):
         Case("full handshake, ECDSA P-256", SHAKE, 0.60, is_tls=True),
         Case("resumed handshake, TLS 1.3", [*SHAKE, "--resume"], 0.60,
              is_tls=True)])
+
+
+def row_t20_proxy(settings, progress):
+    """T16 where io_uring is refused: the floor is a bare epoll loop."""
+    yield from _row(settings, progress, "T20x", [
+        Case(f"1 KiB, {conns} connections", ["--size", 1024, "--conns", conns],
+             1.00, floor={"epoll": 1.05}) for conns in (50, 1000)],
+        f"{DOCKER}weir")
+
+
+def row_t20_proxy_close(settings, progress):
+    """T16c, as well."""
+    yield from _row(settings, progress, "T20y", [
+        Case("connect-request-close, client first", CHURN, 1.00,
+             floor={"epoll": 1.05}),
+        Case("connect-request-close, backend first",
+             [*CHURN, "--server-closes"], 1.00, mode="close",
+             floor={"epoll": 1.05})], f"{DOCKER}weir")

@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 
 from compare import better_of, compare, contenders, is_chosen, rounds
-from harness import Failure, run_pair
+from harness import DOCKER, Failure, run_pair
 
 SERVICES = ["nginx", "haproxy"]
 SMALL = 1 << 10
@@ -82,10 +82,10 @@ def _run_case(settings, progress, names, row, case):
             lambda name: _measure(settings, name, case, extra, client))
 
 
-def _row(settings, progress, row, cases):
+def _row(settings, progress, row, cases, subject="weir_tls"):
     if settings.subject != "weir":
         raise Failure("only weir stands in its place here")
-    names = contenders(settings, "echo", [*SERVICES, "openssl"], "weir_tls")
+    names = contenders(settings, "echo", [*SERVICES, "openssl"], subject)
     for case in cases:
         if not is_chosen(settings, case.name):
             continue
@@ -115,3 +115,13 @@ def row_t11_data(settings, progress):
         Case("1 KiB answers, 50 connections", REQUEST + ["--conns", 50]),
         Case("1 MiB answers, 4 connections", REQUEST + ["--conns", 4],
              size=BULK)])
+
+
+def row_t20_tls(settings, progress):
+    """The rows of TLS 1.3 where io_uring is refused."""
+    yield from _row(settings, progress, "T20t", [
+        Case("full handshake, ECDSA P-256", SHAKE),
+        Case("resumed handshake, TLS 1.3", RESUME),
+        Case("1 KiB answers, 50 connections", REQUEST + ["--conns", 50]),
+        Case("1 MiB answers, 4 connections", REQUEST + ["--conns", 4],
+             size=BULK)], f"{DOCKER}weir_tls")
