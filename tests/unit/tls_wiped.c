@@ -1,0 +1,261 @@
+/*
+ * No secret stays in the memory of the process when contexts and connections
+ * are gone: not the number of a private key, nor the secrets of connections,
+ * nor the keys of tickets.
+ *
+ * All memory that can be written, freed or not, and the stack are looked
+ * through. What is looked for stands here masked, so that it is not found in
+ * this program itself: the key is read by a child process.
+ */
+#include "tests/tls/rig.h"
+
+#include <openssl/bn.h>
+#include <openssl/core_names.h>
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <sys/wait.h>
+
+#ifdef UNIT_HAS_LSAN
+#define WIPED_IS_SANITIZED true
+#else
+#define WIPED_IS_SANITIZED false
+#endif
+
+enum {
+    WIPED_MASK = 0xa5,
+    WIPED_PART = 16,    /* bytes that are looked for */
+    WIPED_NUMBER = 128, /* bytes of a number of a key, at most */
+    WIPED_TICKET = 48,
+    WIPED_MAX = 16,
+    WIPED_LABEL = 40,
+    WIPED_REGION_MAX = 64 << 20,
+};
+
+struct secret {
+    char label[WIPED_LABEL];
+    uint8_t masked[WIPED_PART];
+    unsigned found;
+};
+
+static struct tls_pair pair;
+static struct secret secrets[WIPED_MAX];
+static size_t secret_count;
+
+/* ---- what is looked for ---- */
+
+static struct secret *secret_new(const char *label, size_t len)
+{
+    struct secret *secret = &secrets[secret_count++];
+    cr_assert_lt(secret_count, WIPED_MAX);
+    cr_assert_lt(len, sizeof(secret->label));
+    memcpy(secret->label, label, len);
+    return secret;
+}
+
+/* A line of a key log: a label, a number of chance and the secret. */
+static void wiped_note(void *user, const char *line)
+{
+    const size_t len = strcspn(line, " ");
+    const char *at = line + len + 1 + 64 + 1;
+    struct secret *secret = secret_new(line, len);
+    for (size_t i = 0; i < WIPED_PART; i++) {
+        unsigned byte = 0;
+        for (size_t j = 0; j < 2; j++) {
+            const char c = at[2 * i + j];
+            byte = byte << 4 | (unsigned)(c <= '9' ? c - '0' : c - 'a' + 10);
+        }
+        secret->masked[i] = (uint8_t)(byte ^ WIPED_MASK);
+    }
+}
+
+/* A kind of key: its file, and which number it keeps secret. */
+struct wiped_key {
+    const char *name;
+    const char *number;
+    int size;
+};
+
+static const struct wiped_key wiped_curve = {"ecdsa", OSSL_PKEY_PARAM_PRIV_KEY,
+                                             32};
+static const struct wiped_key wiped_rsa = {"rsa", OSSL_PKEY_PARAM_RSA_FACTOR1,
+                                           WIPED_NUMBER};
+
+/* The number of a key, the first byte first and last. */
+static void wiped_write_number(const struct wiped_key *of, int fd)
+{
+    BIGNUM *number = NULL;
+    uint8_t bytes[2 * WIPED_NUMBER];
+    const size_t size = (size_t)of->size;
+    const char *path = tls_file("%s.key", of->name);
+    FILE *file = fopen(path, "re");
+    EVP_PKEY *key = file ? PEM_read_PrivateKey(file, NULL, NULL, NULL) : NULL;
+    if (!key || EVP_PKEY_get_bn_param(key, of->number, &number) != 1 ||
+        BN_bn2binpad(number, bytes, of->size) != of->size ||
+        BN_bn2lebinpad(number, bytes + size, of->size) != of->size) {
+        _exit(1);
+    }
+    for (size_t i = 0; i < 2 * size; i++) {
+        bytes[i] ^= WIPED_MASK;
+    }
+    _exit(write(fd, bytes, 2 * size) != (ssize_t)(2 * size));
+}
+
+/* The first and the last bytes of the number in both orders. */
+static void wiped_note_key(const struct wiped_key *of)
+{
+    uint8_t bytes[2 * WIPED_NUMBER];
+    const size_t size = (size_t)of->size;
+    int fds[2];
+    int status = 0;
+    expect_eq(pipe(fds), 0);
+    const pid_t pid = fork();
+    cr_assert_geq(pid, 0);
+    if (pid == 0) {
+        wiped_write_number(of, fds[1]);
+    }
+    expect_eq(waitpid(pid, &status, 0), pid);
+    expect_eq(status, 0);
+    expect_eq(read(fds[0], bytes, sizeof(bytes)), (ssize_t)(2 * size));
+    close(fds[0]);
+    close(fds[1]);
+    for (size_t i = 0; i < 4; i++) {
+        const size_t at = i / 2 * size + (i % 2) * (size - WIPED_PART);
+        memcpy(secret_new("private key", 11)->masked, bytes + at, WIPED_PART);
+    }
+}
+
+/* ---- looking ---- */
+
+static bool wiped_is(const uint8_t *at, const struct secret *secret)
+{
+    for (size_t i = 0; i < WIPED_PART; i++) {
+        if ((uint8_t)(at[i] ^ WIPED_MASK) != secret->masked[i]) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void wiped_look_at(const uint8_t *from, const uint8_t *end)
+{
+    uint8_t firsts[256] = {0};
+    for (size_t i = 0; i < secret_count; i++) {
+        firsts[secrets[i].masked[0] ^ WIPED_MASK] = 1;
+    }
+    for (const uint8_t *at = from; at + WIPED_PART <= end; at++) {
+        if (!firsts[*at]) {
+            continue;
+        }
+        for (size_t i = 0; i < secret_count; i++) {
+            secrets[i].found += wiped_is(at, &secrets[i]);
+        }
+    }
+}
+
+/* Looks through all that can be written. */
+__attribute__((noinline)) static void wiped_look(void)
+{
+    char line[512];
+    FILE *maps = fopen("/proc/self/maps", "re");
+    cr_assert_not_null(maps);
+    for (size_t i = 0; i < secret_count; i++) {
+        secrets[i].found = 0;
+    }
+    while (fgets(line, sizeof(line), maps)) {
+        unsigned long from = 0;
+        unsigned long end = 0;
+        char rights[8] = "";
+        if (sscanf(line, "%lx-%lx %7s", &from, &end, rights) == 3 &&
+            strncmp(rights, "rw", 2) == 0 && !strchr(rights, 's') &&
+            end - from <= WIPED_REGION_MAX) {
+            wiped_look_at((const uint8_t *)from, (const uint8_t *)end);
+        }
+    }
+    fclose(maps);
+}
+
+/* How often secrets were found whose labels begin so. */
+static unsigned wiped_count(const char *label)
+{
+    unsigned count = 0;
+    for (size_t i = 0; i < secret_count; i++) {
+        if (strncmp(secrets[i].label, label, strlen(label)) == 0) {
+            count += secrets[i].found;
+        }
+    }
+    return count;
+}
+
+/* ---- tests ---- */
+
+static void wiped_connect(const struct wiped_key *of, int version)
+{
+    uint8_t keys[WIPED_TICKET];
+    const struct wr_tls_peer_options how = {.server_hostname = "localhost"};
+    struct weir_tls_options client = tls_options(false);
+    struct weir_tls_options server = tls_options(true);
+    server.max_version = version == 12 ? WEIR_TLS_1_2 : WEIR_TLS_1_3;
+    server.keylog = wiped_note;
+    server.certificate.file = tls_file("%s.pem", of->name);
+    server.key.file = tls_file("%s.key", of->name);
+    struct secret *ticket = secret_new("ticket", 6);
+    for (size_t i = 0; i < sizeof(keys); i++) {
+        keys[i] = (uint8_t)(37 * i + 11);
+    }
+    for (size_t i = 0; i < WIPED_PART; i++) {
+        ticket->masked[i] = keys[16 + i] ^ WIPED_MASK;
+    }
+    server.ticket_keys = keys;
+    server.ticket_keys_size = sizeof(keys);
+    weir_tls_context *client_context = tls_context(&client);
+    weir_tls_context *server_context = tls_context(&server);
+    explicit_bzero(keys, sizeof(keys));
+    tls_pair_open(&pair, client_context, server_context, &how);
+    tls_side_step(&pair.client);
+    tls_pair_exchange(&pair, 0);
+    tls_pair_expect(&pair, 0, 0);
+    expect_eq(wr_tls_engine_write(&pair.client.engine, "some", 4), 0);
+    tls_pair_exchange(&pair, 0);
+    expect_ok(wr_tls_engine_close(&pair.client.engine));
+    tls_pair_exchange(&pair, 0);
+    tls_contexts_unref(client_context, server_context);
+}
+
+/* OpenSSL does not clear the memory of a connection that it frees, in which
+ * secrets of records stand, nor that in which it has decoded an RSA key. */
+static bool wiped_clears_all(void)
+{
+    return strcmp(wr_tls_backend_get()->name, "OpenSSL") != 0;
+}
+
+static void wiped_run(const struct wiped_key *of, int version)
+{
+    const char *logged = version == 12 ? "CLIENT_RANDOM" : "CLIENT_TRAFFIC";
+    if (WIPED_IS_SANITIZED) {
+        cr_skip_test("a sanitizer keeps freed memory and has more of its own");
+    }
+    secret_count = 0;
+    wiped_note_key(of);
+    wiped_connect(of, version);
+    wiped_look();
+    expect_gt(wiped_count("private key"), 0, "nothing is found");
+    expect_gt(wiped_count("ticket"), 0);
+    expect_gt(wiped_count(logged), 0);
+    tls_pair_disconnect(&pair);
+    wiped_look();
+    expect_eq(wiped_count("ticket"), 0, "%s, %d", of->name, version);
+    if (wiped_clears_all() || of == &wiped_curve) {
+        expect_eq(wiped_count("private key"), 0, "%s, %d", of->name, version);
+    }
+    if (wiped_clears_all()) {
+        expect_eq(wiped_count(""), 0, "%s, %d", of->name, version);
+    }
+}
+
+UNIT(tls_wiped, keys_and_secrets_are_gone_with_what_had_them)
+{
+    for (int version = 12; version <= 13; version++) {
+        wiped_run(&wiped_curve, version);
+        wiped_run(&wiped_rsa, version);
+    }
+}
