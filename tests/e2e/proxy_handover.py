@@ -7,6 +7,7 @@ import contextlib
 import ctypes
 import os
 import re
+import resource
 import select
 import signal
 import socket
@@ -401,6 +402,35 @@ def test_a_successor_that_goes_again_leaves_the_proxy_serving():
             equal("serves on" in line, True, line)
             with proxy.connect() as client:
                 echoes(client)
+
+
+def test_a_proxy_without_descriptors_is_replaced_when_it_has_some():
+    """The successor waits for the sockets meanwhile."""
+    with tempfile.TemporaryDirectory() as folder, Server(echo) as server:
+        flags = (f"tcp://127.0.0.1:{free_port()}", plain(server),
+                 "--handover", f"{folder}/handover")
+        with Proxy(*flags, admin=False) as old:
+            before = resource.prlimit(old.process.pid, resource.RLIMIT_NOFILE)
+            resource.prlimit(old.process.pid, resource.RLIMIT_NOFILE,
+                             (8, before[1]))
+            with Program(PROXY, *flags) as new:
+                wait_until(lambda: new.process.poll() is not None
+                           or receives(new.process.pid))
+                resource.prlimit(old.process.pid, resource.RLIMIT_NOFILE,
+                                 before)
+                serves(new)
+            equal(old.finish(2 * WAIT_S)[0], 0, "exit status")
+
+
+def receives(pid):
+    """Whether the process waits in recvmsg(2)."""
+    try:
+        with open(f"/proc/{pid}/syscall", encoding="ascii") as file:
+            return file.read().split()[0] in ("47", "212")
+    except PermissionError as error:
+        raise Skip("nobody may see in which call it waits") from error
+    except OSError:
+        return False
 
 
 def test_a_proxy_is_replaced_again_and_again_by_an_abstract_name():

@@ -42,6 +42,7 @@
 #define READY       'R'
 #define ANSWER_S    10 /* for the answer of the running proxy */
 #define READY_S     30 /* for a successor, until it serves */
+#define AGAIN_NS    UINT64_C(100000000) /* without descriptors */
 #define ITEMS_MAX   (UINT64_C(1) << 20)
 #define ITEM_MAX    4096
 
@@ -221,12 +222,30 @@ void handover_take(struct proxy *proxy)
 
 /* ---- the old one ---- */
 
+/* Sockets are duplicated on their way. A proxy that has no descriptors left is
+ * replaced for that perhaps: it waits for some as long as the successor does.
+ */
+static int send_when_there_is_room(weir_writer *writer, char byte,
+                                   const int *fds, size_t count)
+{
+    weir_loop *loop =
+        weir_transport_get_loop(weir_writer_get_transport(writer));
+    int tries = (int)(ANSWER_S * UINT64_C(1000000000) / AGAIN_NS);
+    int err = weir_writer_send_fds(writer, &byte, 1, fds, count);
+
+    while ((err == -EMFILE || err == -ENFILE) && --tries > 0 &&
+           weir_sleep(loop, AGAIN_NS) == 0) {
+        err = weir_writer_send_fds(writer, &byte, 1, fds, count);
+    }
+    return err;
+}
+
 static int send_some(weir_writer *writer, char byte, const int *fds,
                      size_t count)
 {
     while (count > 0) {
         const size_t some = count < FDS_AT_ONCE ? count : FDS_AT_ONCE;
-        int err = weir_writer_send_fds(writer, &byte, 1, fds, some);
+        int err = send_when_there_is_room(writer, byte, fds, some);
         if (err == 0) {
             err = weir_writer_flush(writer);
         }
@@ -331,6 +350,17 @@ static int give_sockets(const struct worker *worker, weir_reader *reader,
     return err;
 }
 
+static void say_failure(int err)
+{
+    if (err == -EMFILE || err == -ENFILE) {
+        say("a successor cannot be given the sockets: %s; this proxy serves on",
+            weir_strerror(err));
+    } else {
+        say("a successor %s; this proxy serves on",
+            err == -ETIMEDOUT ? "was not ready in 30 s" : "has gone again");
+    }
+}
+
 /* Gives all sockets to a successor, and ends when it serves. With the right to
  * change the setup: those of one that is being made are not the proxy's yet. */
 static int give_way(struct worker *worker, weir_reader *reader,
@@ -344,8 +374,7 @@ static int give_way(struct worker *worker, weir_reader *reader,
         weir_timeout_end(&limit, give_sockets(worker, reader, writer));
     if (err < 0) {
         worker->has_successor = false;
-        say("a successor %s; this proxy serves on",
-            err == -ETIMEDOUT ? "was not ready in 30 s" : "has gone again");
+        say_failure((int)err);
         return 0;
     }
     say("another proxy serves; this one ends with its connections");
