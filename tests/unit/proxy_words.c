@@ -451,6 +451,8 @@ static const struct {
      "at; write tcp://HOST:PORT, tls://HOST:PORT, "
      "any://HOST:PORT, unix:PATH or tls+unix:PATH"},
     {"to", "http://127.0.0.1:1", "is not a target"},
+    {"target-tls-name", "a b", "it is a name such as db.example"},
+    {"target-tls-ca", "", "needs a value"},
     {"to", "127.0.0.1:1", "is not a target"},
     {"listen", "tcp://127.0.0.1", "has no port"},
     {"alpn", "h2,,x", "a list such as a,b"},

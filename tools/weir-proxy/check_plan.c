@@ -113,17 +113,20 @@ bool check_plan_has_own_authorities(const struct config_route *route)
 static const char *name_of(const struct config_route *route,
                            const struct config_target *target)
 {
-    return route->check_name ? route->check_name
-           : route->to_name  ? route->to_name
+    return route->check_name  ? route->check_name
+           : target->tls_name ? target->tls_name
+           : route->to_name   ? route->to_name
            : target->check.has_at && target->check.at.host[0]
                ? target->check.at.host
            : target->at.host[0] ? target->at.host
                                 : NULL;
 }
 
-static bool is_insecure(const struct config_route *route)
+static bool is_insecure(const struct config_route *route,
+                        const struct config_target *target)
 {
-    return route->check_insecure || (route->to_insecure && !route->check_ca);
+    return route->check_insecure ||
+           (config_is_insecure(route, target) && !route->check_ca);
 }
 
 struct weir_tls_settings check_plan_tls(const struct config_route *route,
@@ -134,7 +137,7 @@ struct weir_tls_settings check_plan_tls(const struct config_route *route,
         .size = sizeof(struct weir_tls_settings),
         .context = context,
         .server_hostname = name_of(route, target),
-        .no_hostname_check = is_insecure(route),
+        .no_hostname_check = is_insecure(route, target),
         .handshake_timeout_ns = UINT64_MAX, /* check-timeout is its limit */
     };
 }
@@ -241,7 +244,7 @@ static bool is_target_right(const struct config_route *route,
         return option_refuse(why, "check tls needs a check-at with tls://");
     }
     if (check_plan_has_tls(route, target) && !name_of(route, target) &&
-        !is_insecure(route)) {
+        !is_insecure(route, target)) {
         return option_refuse(
             why, "'%s': say by check-name whose certificate its checks see",
             target->at.text);

@@ -178,6 +178,8 @@ static void free_route(struct config_route *route)
 {
     for (size_t i = 0; i < route->target_count; i++) {
         free((char *)route->targets[i].at.text);
+        free(route->targets[i].tls_name);
+        free(route->targets[i].tls_ca);
     }
     free(route->targets);
     free(route->server_name);
@@ -522,6 +524,27 @@ enum config_header config_header_of(const struct config_route *route,
     default:
         return route->send_header;
     }
+}
+
+const char *config_tls_name_of(const struct config_route *route,
+                               const struct config_target *target)
+{
+    return target->tls_name     ? target->tls_name
+           : route->to_name     ? route->to_name
+           : target->at.host[0] ? target->at.host
+                                : NULL;
+}
+
+const char *config_tls_ca_of(const struct config_route *route,
+                             const struct config_target *target)
+{
+    return target->tls_ca ? target->tls_ca : route->to_ca;
+}
+
+bool config_is_insecure(const struct config_route *route,
+                        const struct config_target *target)
+{
+    return route->to_insecure && !target->tls_ca;
 }
 
 uint32_t config_count_tries(const struct config_route *route)

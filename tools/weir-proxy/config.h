@@ -153,6 +153,8 @@ struct config_target {
     struct config_target_check check;
     struct weir_address from; /* its own side; len 0: any */
     enum config_target_header send_header;
+    char *tls_name;    /* of its certificate, and */
+    char *tls_ca;      /* its authorities; NULL: as the route says */
     size_t list_count; /* targets of one 'to', of which this is the last; or 0
                         */
 };
@@ -358,6 +360,16 @@ bool config_logs_in(enum weir_check_kind kind);
 /* The header that connections to a target begin with. */
 enum config_header config_header_of(const struct config_route *route,
                                     const struct config_target *target);
+
+/* The name of a target's certificate; NULL: none is known. */
+const char *config_tls_name_of(const struct config_route *route,
+                               const struct config_target *target);
+/* The file of its authorities; NULL: those of the system. */
+const char *config_tls_ca_of(const struct config_route *route,
+                             const struct config_target *target);
+/* It is not verified, as it has no authorities of its own. */
+bool config_is_insecure(const struct config_route *route,
+                        const struct config_target *target);
 
 /* Targets that are tried for a connection, and failures in a row after which a
  * target rests; where the first target is to be used alone a connection does

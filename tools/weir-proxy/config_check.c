@@ -43,8 +43,14 @@ static bool check_target(const struct config_target *target,
                              "unix:, as the client's TLS is not opened",
                              target->at.text);
     }
-    if (target->at.is_tls && target->at.host[0] == '\0' && !route->to_name &&
-        !route->to_insecure) {
+    if ((target->tls_name || target->tls_ca) && !target->at.is_tls &&
+        !check_plan_has_tls(route, target)) {
+        return option_refuse(
+            why, "'%s': %s needs a target with tls://", target->at.text,
+            target->tls_name ? "target-tls-name" : "target-tls-ca");
+    }
+    if (target->at.is_tls && !config_tls_name_of(route, target) &&
+        !config_is_insecure(route, target)) {
         return option_refuse(why,
                              "'%s': say by to-name whose certificate it has",
                              target->at.text);
@@ -382,8 +388,8 @@ static bool check_memory(const struct config *config, char *why)
 
 /* ---- lists of targets ---- */
 
-/* What is said behind a list is about each of it. */
-static void spread_list(struct config_route *route, size_t last)
+/* What is said behind a list is about each of it; false without memory. */
+static bool spread_list(struct config_route *route, size_t last)
 {
     const struct config_target *said = &route->targets[last];
 
@@ -395,19 +401,29 @@ static void spread_list(struct config_route *route, size_t last)
         target->check = said->check;
         target->from = said->from;
         target->send_header = said->send_header;
+        target->tls_name = said->tls_name ? strdup(said->tls_name) : NULL;
+        target->tls_ca = said->tls_ca ? strdup(said->tls_ca) : NULL;
+        if (!target->tls_name != !said->tls_name ||
+            !target->tls_ca != !said->tls_ca) {
+            return false;
+        }
     }
+    return true;
 }
 
-static void spread_lists(const struct config *config)
+static bool spread_lists(const struct config *config)
 {
+    bool is_whole = true;
+
     for (size_t i = 0; i < config->service_count; i++) {
         const struct config_service *service = &config->services[i];
         for (size_t j = 0; j < service->route_count; j++) {
             for (size_t k = 0; k < service->routes[j].target_count; k++) {
-                spread_list(&service->routes[j], k);
+                is_whole = spread_list(&service->routes[j], k) && is_whole;
             }
         }
     }
+    return is_whole;
 }
 
 /* ---- what is seldom meant ---- */
@@ -475,7 +491,9 @@ bool config_check(struct config *config, char *why)
         return option_refuse(why,
                              "there is nothing to do; say 'listen' and 'to'");
     }
-    spread_lists(config);
+    if (!spread_lists(config)) {
+        return option_refuse(why, "no memory");
+    }
     config->line = config->memory_limit_line;
     if (!check_memory(config, why)) {
         return false;

@@ -190,6 +190,7 @@ static void use_route(const struct walk *walk, const struct config_route *route)
     use_path(walk, route->to_key, CONFINE_READ);
     use_path(walk, route->check_ca, CONFINE_READ);
     for (size_t i = 0; i < route->target_count; i++) {
+        use_path(walk, route->targets[i].tls_ca, CONFINE_READ);
         use_path(walk, path_of(&route->targets[i].at), CONFINE_CONNECT);
         use_path(walk, path_of(&route->targets[i].check.at), CONFINE_CONNECT);
     }

@@ -19,6 +19,9 @@ struct service_contexts {
     weir_tls_context *clients;
     weir_tls_context **routes;
     weir_tls_context **checks; /* NULL: those of the routes */
+    weir_tls_context ***own;   /* of each route's targets, with a NULL for each
+                                  that has none of its own */
+    size_t *own_counts;
     size_t route_count;
 };
 
@@ -243,6 +246,40 @@ static bool make_route(const struct making *making,
                        route->check_insecure, ret_checks);
 }
 
+/* For the targets of a route that have authorities of their own. */
+static bool make_own(const struct making *making,
+                     const struct config_route *route, weir_tls_context **ret)
+{
+    for (size_t i = 0; i < route->target_count; i++) {
+        const struct config_target *target = &route->targets[i];
+        if (target->tls_ca &&
+            !make_client(making, route, target->tls_ca, false, &ret[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool make_routes(const struct making *making,
+                        struct service_contexts *ret)
+{
+    const struct config_service *service = making->service;
+
+    for (size_t i = 0; i < service->route_count; i++) {
+        const struct config_route *route = &service->routes[i];
+        ret->own[i] = calloc(route->target_count, sizeof(*ret->own[i]));
+        if (!ret->own[i]) {
+            return fail(making, service->line, "", -ENOMEM);
+        }
+        ret->own_counts[i] = route->target_count;
+        if (!make_route(making, route, &ret->routes[i], &ret->checks[i]) ||
+            !make_own(making, route, ret->own[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* Does anything of the service need certificates of its own? */
 static bool opens_tls(const struct config_service *service)
 {
@@ -259,17 +296,13 @@ static bool make_service(const struct making *making,
     }
     ret->routes = calloc(service->route_count, sizeof(*ret->routes));
     ret->checks = calloc(service->route_count, sizeof(*ret->checks));
-    if (!ret->routes || !ret->checks) {
+    ret->own = calloc(service->route_count, sizeof(*ret->own));
+    ret->own_counts = calloc(service->route_count, sizeof(*ret->own_counts));
+    if (!ret->routes || !ret->checks || !ret->own || !ret->own_counts) {
         return fail(making, service->line, "", -ENOMEM);
     }
     ret->route_count = service->route_count;
-    for (size_t i = 0; i < service->route_count; i++) {
-        if (!make_route(making, &service->routes[i], &ret->routes[i],
-                        &ret->checks[i])) {
-            return false;
-        }
-    }
-    return true;
+    return make_routes(making, ret);
 }
 
 struct contexts *contexts_make(const struct config *config, char *why)
@@ -300,7 +333,13 @@ void contexts_free(struct contexts *all)
         for (size_t j = 0; j < service->route_count; j++) {
             weir_tls_context_unref(service->routes[j]);
             weir_tls_context_unref(service->checks[j]);
+            for (size_t k = 0; k < service->own_counts[j]; k++) {
+                weir_tls_context_unref(service->own[j][k]);
+            }
+            free(service->own[j]);
         }
+        free(service->own);
+        free(service->own_counts);
         free(service->routes);
         free(service->checks);
     }
@@ -380,5 +419,24 @@ struct route_contexts contexts_of_route(const struct contexts *contexts,
 
     return (struct route_contexts){its->routes[route],
                                    its->checks[route] ? its->checks[route]
-                                                      : its->routes[route]};
+                                                      : its->routes[route],
+                                   its->own[route]};
+}
+
+weir_tls_context *contexts_for_target(const struct route_contexts *contexts,
+                                      const struct config_route *route,
+                                      const struct config_target *target)
+{
+    weir_tls_context *own = contexts->own[target - route->targets];
+
+    return own ? own : contexts->targets;
+}
+
+weir_tls_context *contexts_for_check(const struct route_contexts *contexts,
+                                     const struct config_route *route,
+                                     const struct config_target *target)
+{
+    return check_plan_has_own_authorities(route)
+               ? contexts->checks
+               : contexts_for_target(contexts, route, target);
 }

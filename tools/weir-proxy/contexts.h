@@ -42,8 +42,16 @@ weir_tls_context *contexts_of_service(const struct contexts *contexts,
 struct route_contexts {
     weir_tls_context *targets;
     weir_tls_context *checks;
+    weir_tls_context *const *own; /* of each target, or NULL: it has none */
 };
 struct route_contexts contexts_of_route(const struct contexts *contexts,
                                         size_t service, size_t route);
+/* That of a target of the route, and that of its checks. */
+weir_tls_context *contexts_for_target(const struct route_contexts *contexts,
+                                      const struct config_route *route,
+                                      const struct config_target *target);
+weir_tls_context *contexts_for_check(const struct route_contexts *contexts,
+                                     const struct config_route *route,
+                                     const struct config_target *target);
 
 #endif

@@ -178,7 +178,12 @@ static void write_route(FILE *out, const struct config_service *service,
         if (target->limit > 0) {
             fprintf(out, ", limit %llu", (unsigned long long)target->limit);
         }
+        if (target->tls_name) {
+            fprintf(out, ", as %s", target->tls_name);
+        }
         fprintf(out, "%s\n", target->is_backup ? ", backup" : "");
+        write_file(out, service->name, "authorities of a target",
+                   target->tls_ca);
     }
 }
 

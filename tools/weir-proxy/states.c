@@ -103,17 +103,20 @@ static uint64_t key_of(const struct route *route,
     const struct config_route *config = route->config;
     const bool is_of_checks = fact == FACT_STATE;
     const bool has_tls = !is_of_target(fact);
-    const char *const texts[] = {route->service->name,
-                                 config->label,
-                                 target->at.text,
-                                 is_of_checks ? config->check_user : NULL,
-                                 NULL,
-                                 is_of_checks ? config->check_path : NULL,
-                                 is_of_checks ? config->check_host : NULL,
-                                 has_tls ? config->to_ca : NULL,
-                                 has_tls ? config->to_name : NULL,
-                                 has_tls ? config->to_cert : NULL,
-                                 has_tls && config->to_insecure ? "" : NULL};
+    const char *const texts[] = {
+        route->service->name,
+        config->label,
+        target->at.text,
+        is_of_checks ? config->check_user : NULL,
+        NULL,
+        is_of_checks ? config->check_path : NULL,
+        is_of_checks ? config->check_host : NULL,
+        has_tls ? config_tls_ca_of(config, target) : NULL,
+        has_tls && target->tls_name ? target->tls_name
+        : has_tls                   ? config->to_name
+                                    : NULL,
+        has_tls ? config->to_cert : NULL,
+        has_tls && config_is_insecure(config, target) ? "" : NULL};
     uint64_t key = UINT64_C(0xcbf29ce484222325);
     char plan[96];
 

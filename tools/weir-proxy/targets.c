@@ -249,10 +249,8 @@ static struct weir_tls_settings tls_of(const struct config_route *config,
     return (struct weir_tls_settings){
         .size = sizeof(struct weir_tls_settings),
         .context = context,
-        .server_hostname = config->to_name      ? config->to_name
-                           : target->at.host[0] ? target->at.host
-                                                : NULL,
-        .no_hostname_check = config->to_insecure,
+        .server_hostname = config_tls_name_of(config, target),
+        .no_hostname_check = config_is_insecure(config, target),
         /* The limits of a try and of a check are the handshake's, too. */
         .handshake_timeout_ns = UINT64_MAX,
     };
@@ -284,9 +282,11 @@ static int add_target(struct route *route, const struct config_target *target,
                       struct route_contexts contexts)
 {
     const struct weir_tls_settings tls =
-        tls_of(route->config, target, contexts.targets);
+        tls_of(route->config, target,
+               contexts_for_target(&contexts, route->config, target));
     const struct weir_tls_settings check_tls =
-        check_plan_tls(route->config, target, contexts.checks);
+        check_plan_tls(route->config, target,
+                       contexts_for_check(&contexts, route->config, target));
     const struct weir_upstream_known known = known_of(route, target);
     struct check_plan plan;
     const struct weir_upstream_options options = {
@@ -433,12 +433,11 @@ bool targets_begin_tls(const struct route *route, const weir_upstream *upstream,
     if (!target->at.is_tls || has_tls_at_once(route->config, target)) {
         return false;
     }
-    *ret = tls_of(
-        route->config, target,
-        contexts_of_route(setup->contexts,
-                          (size_t)(route->service - setup->config->services),
-                          (size_t)(route->config - route->service->routes))
-            .targets);
+    const struct route_contexts contexts = contexts_of_route(
+        setup->contexts, (size_t)(route->service - setup->config->services),
+        (size_t)(route->config - route->service->routes));
+    *ret = tls_of(route->config, target,
+                  contexts_for_target(&contexts, route->config, target));
     ret->handshake_timeout_ns = route->config->connect_timeout_ns;
     return true;
 }

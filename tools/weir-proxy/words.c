@@ -390,6 +390,13 @@ static const struct option rows[] = {
     {"target-proxy", 0, "VERSION",
      "the PROXY header of this target: v1, v2, off or as-route (send-proxy)",
      .kind = OPTION_CHOICE, .choices = target_headers, AT_TARGET(send_header)},
+    {"target-tls-name", 0, "NAME",
+     "that this target's certificate is for, and that it is asked for "
+     "(to-name)",
+     .read = words_set_host, AT_TARGET(tls_name)},
+    {"target-tls-ca", 0, "FILE",
+     "authorities of this target's certificate (to-ca)", .read = words_set_text,
+     AT_TARGET(tls_ca)},
     {"from", 0, "ADDRESS",
      "own address of connections to the target, and of its checks (any)",
      .scope = SCOPE_TARGET, .read = words_say_from},

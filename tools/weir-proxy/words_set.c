@@ -63,13 +63,14 @@ bool words_set_text(void *options, const struct option *word, const char *value,
                     char *why)
 {
     struct config *config = options;
-    char **field = field_of(config, word, why);
+    char **field = NULL;
 
-    if (!field) {
-        return false;
-    }
     if (value[0] == '\0') {
         return option_refuse(why, "it needs a value");
+    }
+    field = field_of(config, word, why);
+    if (!field) {
+        return false;
     }
     char *copy = strdup(value);
     if (!copy) {
