@@ -11,6 +11,7 @@
 
 enum {
     UNEXPECTED = 10, /* alerts */
+    BAD_MAC = 20,
     HANDSHAKE = 40,
     ILLEGAL = 47,
     DECODE = 50,
@@ -445,4 +446,59 @@ UNIT(tls_hostile, a_server_refuses_a_hello)
 UNIT(tls_hostile, a_client_refuses_a_hello)
 {
     run_all(to_client, sizeof(to_client) / sizeof(*to_client), false);
+}
+
+/* ---- early data ---- */
+
+enum { EARLY_MAX = 16 << 10, EARLY_SEAL = 17, EARLY_SHORT = 100 };
+
+/* Puts @count records of data that nobody can open on a wire. */
+static size_t early_put(uint8_t *wire, size_t count, size_t size)
+{
+    uint8_t *at = wire;
+    for (size_t i = 0; i < count; i++) {
+        const uint8_t header[] = {23, 3, 3, (uint8_t)(size >> 8),
+                                  (uint8_t)size};
+        memcpy(at, header, sizeof(header));
+        memset(at + sizeof(header), (int)(i + 1), size);
+        at += sizeof(header) + size;
+    }
+    return (size_t)(at - wire);
+}
+
+/* A hello, with the offer of early data or without, and records behind it. */
+static int early_feed(bool is_offered, size_t count, size_t size)
+{
+    static const struct row offer = {
+        "early data", 13, {0}, {{SET, EARLY, BYTES("")}}};
+    static struct hello hello;
+    static uint8_t wire[1 << 16];
+    const struct wr_tls_peer_options how = {.server_hostname = "localhost"};
+    weir_tls_context *client = tls_context_of(false, 13);
+    weir_tls_context *server = tls_context_of(true, 13);
+    tls_pair_open(&pair, client, server, &how);
+    tls_side_step(&pair.client);
+    wr_ignore(hello_read(&hello, pair.client.wire) == NULL);
+    if (is_offered) {
+        hello_change(&hello, &offer, 0);
+    }
+    size_t len = hello_write(&hello, wire);
+    len += early_put(wire + len, count, size);
+    tls_side_feed(&pair.server, wire, len, len);
+    const int err = wr_tls_engine_get_error(&pair.server.engine);
+    const int alert = wr_tls_engine_get_alert_sent(&pair.server.engine);
+    cr_assert(err == 0 || alert == UNEXPECTED || alert == BAD_MAC, "%d", alert);
+    tls_pair_disconnect(&pair);
+    tls_contexts_unref(client, server);
+    return err;
+}
+
+UNIT(tls_hostile, early_data_is_skipped_up_to_16_kib_if_it_was_offered)
+{
+    expect_eq(early_feed(true, 0, 0), 0);
+    expect_eq(early_feed(true, 1, EARLY_MAX + EARLY_SEAL), 0);
+    expect_eq(early_feed(true, 100, EARLY_SHORT + EARLY_SEAL), 0);
+    expect_lt(early_feed(true, 2, EARLY_MAX + EARLY_SEAL), 0);
+    expect_lt(early_feed(true, 200, EARLY_SHORT + EARLY_SEAL), 0);
+    expect_lt(early_feed(false, 1, EARLY_SHORT + EARLY_SEAL), 0);
 }

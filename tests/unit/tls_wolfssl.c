@@ -1,10 +1,11 @@
 /*
  * The side of wolfSSL that no other library has.
  *
- * These are the codes of weir that its errors become, and its call for a
- * ticket, which may have no byte.
+ * These are the codes of weir that its errors become, its call for a ticket,
+ * which may have no byte, and the account of its memory.
  */
 #include "lib/tls/wolfssl/wolfssl.h"
+#include "tests/death.h"
 #include "tests/tls/rig.h"
 
 #include <errno.h>
@@ -42,4 +43,13 @@ UNIT(tls_wolfssl, a_ticket_without_a_byte_is_not_opened)
               WOLFSSL_TICKET_RET_REJECT);
     expect_eq(size, 0);
     tls_pair_disconnect(&pair);
+}
+
+UNIT_ABORTS(tls_wolfssl, an_account_does_not_end_before_what_it_holds,
+            "memory->count == 0")
+{
+    static struct tls_pair pair;
+    tls_pair_join(&pair, NULL, NULL, NULL);
+
+    wr_tls_backend_get()->account_fini(pair.account.known);
 }
