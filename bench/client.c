@@ -38,7 +38,7 @@ static const struct {
     {"idle", client_run_idle},         {"flood", client_run_flood},
     {"lines", client_run_lines},       {"udp", client_run_udp},
     {"file", client_run_file},         {"handshakes", client_run_handshakes},
-    {"requests", client_run_requests},
+    {"requests", client_run_requests}, {"tls-idle", client_run_tls_idle},
 };
 
 static uint64_t read_server_cpu(const struct client *k)

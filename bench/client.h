@@ -106,5 +106,6 @@ void client_run_udp(struct client *k);
 void client_run_file(struct client *k);
 void client_run_handshakes(struct client *k);
 void client_run_requests(struct client *k);
+void client_run_tls_idle(struct client *k);
 
 #endif

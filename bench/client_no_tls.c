@@ -26,3 +26,9 @@ void client_run_requests(struct client *k)
     (void)k;
     refuse();
 }
+
+void client_run_tls_idle(struct client *k)
+{
+    (void)k;
+    refuse();
+}

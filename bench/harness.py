@@ -364,6 +364,17 @@ def program_path(settings, name):
     return path
 
 
+def tls_engine(settings):
+    """The library behind TLS in a build: wolfSSL, OpenSSL, or nothing."""
+    try:
+        told = subprocess.run([settings.weir_load, "--version"],
+                              capture_output=True, text=True, check=False)
+    except OSError:
+        return ""
+    found = re.search(r"TLS by (\w+)", told.stdout)
+    return found[1] if found else ""
+
+
 def why_absent(settings, name, mode="echo"):
     """Why a contender cannot run here; None if it can."""
     try:

@@ -22,7 +22,8 @@ from rows_h2 import row_t22
 from rows_load import row_t18
 from rows_proxy import (row_t16, row_t16_bulk, row_t16_close, row_t16_tls,
                         row_t20_proxy, row_t20_proxy_close)
-from rows_tls import row_t11, row_t11_data, row_t11_resumed, row_t20_tls
+from rows_tls import (row_t8_tls, row_t11, row_t11_data, row_t11_resumed,
+                      row_t17_tls, row_t20_tls)
 
 
 def _echo_row(settings, progress, row, cases, mode="echo"):
@@ -560,6 +561,7 @@ ROWS = {
     "T8": (row_t8, "idle connections: memory, and what they cost others", 2,
            20),
     "T8s": (row_t8_tasks, "the same for streams with a task each", 2, 8),
+    "T8t": (row_t8_tls, "memory of idle connections over TLS", 0, 15),
     "T9": (row_t9, "readers that stop, floods, storms", 4, 16),
     "T10": (row_t10, "fan-out of one message", 6, 0),
     "T11": (row_t11, "TLS 1.3: full handshakes", 8, 1),
@@ -574,6 +576,7 @@ ROWS = {
     "T16c": (row_t16_close, "a proxy: connect, one request, close", 10, 0),
     "T16t": (row_t16_tls, "a proxy that ends TLS", 12, 1),
     "T17": (row_t17, "two loops on two threads", 8, 0),
+    "T17t": (row_t17_tls, "two loops on two threads, TLS", 2, 1),
     "T18": (row_t18, "weir-load beside wrk", 2, 0),
     "T19": (row_t19, "a file by sendfile", 2, 0),
     "T19s": (row_t19_small, "small files by keep-alive", 2, 1),

@@ -1,17 +1,20 @@
 """The rows of TLS: handshakes, small answers and bulk, beside two services of
 the distribution, and beside OpenSSL on bare epoll.
 
-The target is compared with the better of the services. The bare loop has no
-target: it shows what their library costs without them.
+The target is compared with the better of the services. The bare loop shows what
+OpenSSL costs without them, and has a target where weir is built on it as well.
 """
 import os
 import random
 import string
 import subprocess
 import tempfile
+import time
 
-from compare import better_of, compare, contenders, is_chosen, rounds
-from harness import DOCKER, Failure, run_pair
+from compare import (Result, better_of, compare, contenders, is_chosen,
+                     rounds)
+from harness import (COMMANDS, DOCKER, Client, Failure, Server, run_pair,
+                     tls_engine)
 
 SERVICES = ["nginx", "haproxy"]
 SMALL = 1 << 10
@@ -24,11 +27,12 @@ REQUEST = ["--mode", "requests"]
 class Case:
     """What one line of the table measures."""
 
-    def __init__(self, name, client, kind="ecdsa", size=SMALL):
+    def __init__(self, name, client, kind="ecdsa", size=SMALL, bare=1.05):
         self.name = name
         self.client = client
         self.kind = kind  # of the server's key
         self.size = size  # of an answer
+        self.bare = bare  # target beside the bare loop, of weir on OpenSSL
         self.has_tickets = "--resume" in client
         self.figure = "us CPU/MiB" if size == BULK else "us CPU/msg"
 
@@ -91,7 +95,10 @@ def _row(settings, progress, row, cases, subject="weir_tls"):
             continue
         reports = _run_case(settings, progress, names, row, case)
         better = better_of(reports, SERVICES)
-        for result in compare(row, case.name, reports, {better: 1.00},
+        targets = {better: 1.00}
+        if tls_engine(settings) == "OpenSSL":
+            targets["openssl"] = case.bare
+        for result in compare(row, case.name, reports, targets,
                               figure=case.figure, scale=1000):
             if result.peer == better:
                 result.note = "the better"
@@ -112,9 +119,10 @@ def row_t11_resumed(settings, progress):
 
 def row_t11_data(settings, progress):
     yield from _row(settings, progress, "T11d", [
-        Case("1 KiB answers, 50 connections", REQUEST + ["--conns", 50]),
+        Case("1 KiB answers, 50 connections", REQUEST + ["--conns", 50],
+             bare=1.08),
         Case("1 MiB answers, 4 connections", REQUEST + ["--conns", 4],
-             size=BULK)])
+             size=BULK, bare=1.10)])
 
 
 def row_t20_tls(settings, progress):
@@ -122,6 +130,85 @@ def row_t20_tls(settings, progress):
     yield from _row(settings, progress, "T20t", [
         Case("full handshake, ECDSA P-256", SHAKE),
         Case("resumed handshake, TLS 1.3", RESUME),
-        Case("1 KiB answers, 50 connections", REQUEST + ["--conns", 50]),
+        Case("1 KiB answers, 50 connections", REQUEST + ["--conns", 50],
+             bare=1.08),
         Case("1 MiB answers, 4 connections", REQUEST + ["--conns", 4],
-             size=BULK)], f"{DOCKER}weir_tls")
+             size=BULK, bare=1.10)], f"{DOCKER}weir_tls")
+
+
+IDLE_COUNT = 1000
+IDLE_WARM = 100
+IDLE_TARGET = 12 * 1024
+
+
+def _idle_bytes(settings, name, extra, client):
+    """The memory of the process for a connection that has had an answer."""
+    with Server(settings, name, "echo", extra) as server:
+        opened = []
+        before = 0
+        for count in (IDLE_WARM, IDLE_COUNT):
+            before = server.resident_bytes()
+            opened.append(Client(server, ["--mode", "tls-idle", "--conns", count,
+                                          *client], 0, 600000))
+            opened[-1].wait_ready()
+        time.sleep(0.5)
+        taken = server.resident_bytes() - before
+        for holder in opened:
+            holder.finish()
+    return {"bytes": max(taken, 1) / IDLE_COUNT}
+
+
+def row_t8_tls(settings, progress):
+    """Idle connections over TLS, by the engine of this build."""
+    if settings.subject != "weir":
+        raise Failure("only weir stands in its place here")
+    names = contenders(settings, "echo", ["openssl", *SERVICES], "weir_tls")
+    with tempfile.TemporaryDirectory(prefix="weir-bench-") as folder:
+        identity, trusted = make_identity(folder, "ecdsa")
+        body = make_body(folder, SMALL)
+        memory = {}
+        for name in names:
+            progress(f"T8t {IDLE_COUNT} idle connections of {name}")
+            memory[name] = [_idle_bytes(
+                settings, name, ["--file", body, "--identity", identity],
+                ["--trusted", trusted, "--file", body, "--size", SMALL])]
+    case = f"{IDLE_COUNT} idle connections, TLS 1.3"
+    yield Result("T8t", f"{case}, {tls_engine(settings)}", "B/connection",
+                 (memory[names[0]][0]["bytes"], None, None),
+                 target=IDLE_TARGET)
+    yield from compare("T8t", case, memory, {}, key="bytes",
+                       figure="B/connection")
+
+
+def row_t17_tls(settings, progress):
+    """Full handshakes on two loops, beside one."""
+    if settings.subject != "weir":
+        raise Failure("only weir-load has loops on threads here")
+
+    def measure(loops, identity, trusted):
+        cpus = {settings.server_cpu, settings.client_cpu}
+        with Server(settings, "weir_https", "https",
+                    ["--threads", str(loops), "--cert", identity],
+                    cpus=cpus if loops == 2 else None) as server:
+            report = Client(server, [*SHAKE, "--trusted", trusted]).finish()
+        if report["messages"] == 0:
+            raise Failure(f"{loops} loops: no handshake in the window")
+        report["cpu_ns"] = report["server_cpu_ns"] / report["messages"]
+        return report
+
+    loops = {"weir": 2, "one loop": 1}
+    with tempfile.TemporaryDirectory(prefix="weir-bench-") as folder:
+        identity, trusted = make_identity(folder, "ecdsa")
+        reports = rounds(
+            settings, progress, "T17t", list(loops),
+            lambda name: measure(loops[name], identity, trusted))
+    yield from compare("T17t", "full handshake, ECDSA P-256", reports,
+                       {"one loop": 1.15}, figure="us CPU/msg", scale=1000)
+
+
+def _serve_https(settings, _name, port, extra):
+    return [settings.weir_load, "serve", "--tickets", "off", *extra,
+            f"https://127.0.0.1:{port}"]
+
+
+COMMANDS["https"] = _serve_https
