@@ -258,33 +258,29 @@ static int client_add(struct wr_tls_clients *clients, uint8_t number,
 {
     static uint8_t der[WR_TLS_CLIENTS_BYTES_MAX + 1];
     uint8_t digest[WR_TLS_CLIENT_DIGEST] = {0};
-    struct wr_tls_certificate one = {.der = der, .size = size};
-    const struct wr_tls_verdict verdict = {.chain = &one, .chain_count = 1};
+    const struct wr_bytes one = {.data = der, .size = size};
 
     digest[WR_TLS_CLIENT_DIGEST - 1] = number;
     der[0] = number;
-    return wr_tls_clients_add(clients, digest, &verdict);
+    return wr_tls_clients_add(clients, digest, &one, 1);
 }
 
 static int client_find(struct wr_tls_clients *clients, uint8_t number,
                        size_t *ret_size)
 {
     uint8_t digest[WR_TLS_CLIENT_DIGEST] = {0};
-    struct test_allocator allocator;
-    struct wr_tls_verdict verdict;
+    struct wr_bytes one;
 
     digest[WR_TLS_CLIENT_DIGEST - 1] = number;
-    allocator_init(&allocator);
-    wr_tls_verdict_init(&verdict, &allocator.hooks);
-    const int err = wr_tls_clients_find(clients, digest, &verdict);
-    if (err == 0) {
-        expect_eq(verdict.chain_count, 1);
-        expect_eq(verdict.chain[0].der[0], number);
-        *ret_size = verdict.chain[0].size;
+    struct wr_bytes chain = wr_tls_clients_find(clients, digest);
+    if (!chain.data) {
+        return -ENOENT;
     }
-    wr_tls_verdict_fini(&verdict);
-    allocator_check(&allocator);
-    return err;
+    cr_assert(wr_tls_clients_take(&chain, &one));
+    cr_assert(!wr_tls_clients_take(&chain, &one));
+    expect_eq(one.data[0], number);
+    *ret_size = one.size;
+    return 0;
 }
 
 UNIT(tls_context_client, a_new_client_takes_the_place_of_the_oldest)

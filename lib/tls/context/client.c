@@ -1,34 +1,21 @@
 /*
- * Clients and their tickets: the store of certificates, the digest that a
- * ticket has, and the judgement of a client that returns with one.
+ * The store of clients' certificates; see client.h.
  *
- * What a ticket has of its client is the time of the full handshake and the
- * digest of the path that was accepted; a digest of zeros is a client without a
- * certificate. A new ticket of a resumed connection has both of the old one, so
- * that a client proves at least once in each lifetime that it has its key.
+ * A digest has four places, one beside the other; the newest client of these
+ * stands first, and the last one is forgotten.
  */
 #include "client.h"
 
-#include "context_impl.h"
 #include "uring/check.h"
-
-#include <weir/error.h>
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 /* Places that a digest may have, one beside the other. */
 #define CLIENT_PLACES 4u
 
-/* The most tickets of a handshake whose clients are judged. */
-#define CLIENT_TICKETS_MAX 4u
-
 _Static_assert(WR_TLS_CLIENTS_MAX % CLIENT_PLACES == 0, "groups of places");
-_Static_assert((int)WR_TLS_CLIENT_DIGEST + (int)sizeof(uint32_t) ==
-                   (int)WR_TLS_TICKET_CLIENT,
-               "the time is before the digest");
 
 struct wr_tls_client_place {
     uint8_t digest[WR_TLS_CLIENT_DIGEST];
@@ -74,23 +61,23 @@ client_find(const struct wr_tls_clients *clients, const uint8_t *digest)
     return NULL;
 }
 
-static int client_pack(const struct wr_tls_verdict *verdict, uint8_t **ret,
-                       uint32_t *ret_size)
+static int client_pack(const struct wr_bytes *chain, uint32_t count,
+                       uint8_t **ret, uint32_t *ret_size)
 {
     size_t size = 0;
     size_t at = 0;
 
-    wr_assert(verdict->chain_count > 0);
-    for (uint32_t i = 0; i < verdict->chain_count; i++) {
-        size += sizeof(uint32_t) + verdict->chain[i].size;
+    wr_assert(count > 0);
+    for (uint32_t i = 0; i < count; i++) {
+        size += sizeof(uint32_t) + chain[i].size;
     }
     wr_require(size <= WR_TLS_CLIENTS_BYTES_MAX, -E2BIG);
     uint8_t *bytes = malloc(size);
     wr_require(bytes, -ENOMEM);
-    for (uint32_t i = 0; i < verdict->chain_count; i++) {
-        const uint32_t one = (uint32_t)verdict->chain[i].size;
+    for (uint32_t i = 0; i < count; i++) {
+        const uint32_t one = (uint32_t)chain[i].size;
         memcpy(bytes + at, &one, sizeof(one));
-        memcpy(bytes + at + sizeof(one), verdict->chain[i].der, one);
+        memcpy(bytes + at + sizeof(one), chain[i].data, one);
         at += sizeof(one) + one;
     }
     wr_assert(at == size);
@@ -101,7 +88,7 @@ static int client_pack(const struct wr_tls_verdict *verdict, uint8_t **ret,
 
 int wr_tls_clients_add(struct wr_tls_clients *clients,
                        const uint8_t digest[WR_TLS_CLIENT_DIGEST],
-                       const struct wr_tls_verdict *verdict)
+                       const struct wr_bytes *chain, uint32_t count)
 {
     uint8_t *bytes = NULL;
     uint32_t size = 0;
@@ -113,7 +100,7 @@ int wr_tls_clients_add(struct wr_tls_clients *clients,
         clients->places = calloc(WR_TLS_CLIENTS_MAX, sizeof(*clients->places));
         wr_require(clients->places, -ENOMEM);
     }
-    const int err = client_pack(verdict, &bytes, &size);
+    const int err = client_pack(chain, count, &bytes, &size);
     wr_require(err == 0, err);
     struct wr_tls_client_place *first = client_places_of(clients, digest);
     free(first[CLIENT_PLACES - 1].bytes); /* the oldest one */
@@ -123,128 +110,28 @@ int wr_tls_clients_add(struct wr_tls_clients *clients,
     return 0;
 }
 
-int wr_tls_clients_find(const struct wr_tls_clients *clients,
-                        const uint8_t digest[WR_TLS_CLIENT_DIGEST],
-                        struct wr_tls_verdict *verdict)
+struct wr_bytes wr_tls_clients_find(const struct wr_tls_clients *clients,
+                                    const uint8_t digest[WR_TLS_CLIENT_DIGEST])
 {
     const struct wr_tls_client_place *place = client_find(clients, digest);
-    uint32_t at = 0;
-    uint32_t one = 0;
-    int err = 0;
 
-    wr_assert(verdict->chain_count == 0);
-    if (!place) {
-        return -ENOENT;
-    }
-    for (uint32_t i = 0; at < place->size && err == 0; i++) {
-        memcpy(&one, place->bytes + at, sizeof(one));
-        err = wr_tls_verdict_keep(verdict, i, place->bytes + at + sizeof(one),
-                                  one);
-        at += (uint32_t)sizeof(one) + one;
-    }
-    wr_assert(at <= place->size);
-    return err;
+    wr_assert(!place || place->size > 0);
+    return place ? (struct wr_bytes){.data = place->bytes, .size = place->size}
+                 : (struct wr_bytes){.data = NULL};
 }
 
-/* ---- a ticket's client ---- */
-
-/* The digest of a chain: each certificate by its own, so that sizes count. */
-static int client_digest(const struct wr_tls_verdict *verdict,
-                         uint8_t ret[WR_TLS_CLIENT_DIGEST])
+bool wr_tls_clients_take(struct wr_bytes *chain, struct wr_bytes *ret)
 {
-    const struct wr_tls_backend *backend = verdict->context->backend;
-    uint8_t hashes[WR_X509_CHAIN_MAX * WR_TLS_TICKET_DIGEST];
-    uint8_t hash[WR_TLS_HASH_MAX];
+    uint32_t one;
 
-    wr_assert(verdict->chain_count <= WR_X509_CHAIN_MAX);
-    for (uint32_t i = 0; i <= verdict->chain_count; i++) {
-        const bool is_last = i == verdict->chain_count;
-        const struct wr_bytes from = {
-            .data = is_last ? hashes : verdict->chain[i].der,
-            .size = is_last ? i * (size_t)WR_TLS_TICKET_DIGEST
-                            : verdict->chain[i].size};
-        if (backend->hash(WR_X509_HASH_SHA256, from, hash) !=
-            WR_TLS_TICKET_DIGEST) {
-            return WEIR_ETLSENGINE;
-        }
-        memcpy(is_last ? ret : hashes + i * (size_t)WR_TLS_TICKET_DIGEST, hash,
-               is_last ? WR_TLS_CLIENT_DIGEST : WR_TLS_TICKET_DIGEST);
-    }
-    return 0;
-}
-
-/* A client that cannot be remembered gets a ticket, too, which is good for
- * nothing. */
-int wr_tls_context_note_client(const struct wr_tls_verdict *verdict,
-                               uint8_t ret[WR_TLS_TICKET_CLIENT])
-{
-    weir_tls_context *context = verdict->context;
-    const struct wr_tls_conn *conn = verdict->conn;
-    const uint32_t now = (uint32_t)time(NULL);
-    int err = 0;
-
-    wr_assert(context->is_server && context->verifies);
-    if (verdict->returning && conn->backend->was_resumed(conn)) {
-        memcpy(ret, verdict->returning->id, WR_TLS_TICKET_CLIENT);
-        return 0;
-    }
-    memset(ret, 0, WR_TLS_TICKET_CLIENT);
-    memcpy(ret, &now, sizeof(now));
-    if (verdict->is_accepted) {
-        err = client_digest(verdict, ret + sizeof(now));
-    }
-    if (err == 0 && verdict->is_accepted) {
-        pthread_mutex_lock(&context->mutex);
-        wr_ignore(wr_tls_clients_add(&context->clients, ret + sizeof(now),
-                                     verdict) < 0);
-        pthread_mutex_unlock(&context->mutex);
-    }
-    return err;
-}
-
-/* Judges the certificates that a client has shown before, into @again. */
-static bool client_is_good(weir_tls_context *context, const uint8_t *digest,
-                           struct wr_tls_verdict *again)
-{
-    wr_assert(again->chain_count == 0 && again->peer_is_client);
-    pthread_mutex_lock(&context->mutex);
-    const int err = wr_tls_clients_find(&context->clients, digest, again);
-    pthread_mutex_unlock(&context->mutex);
-    return err == 0 && wr_tls_context_judge_again(again);
-}
-
-static bool client_is_none(const uint8_t *digest)
-{
-    static const uint8_t none[WR_TLS_CLIENT_DIGEST];
-
-    wr_assert(digest != NULL);
-    return memcmp(digest, none, sizeof(none)) == 0;
-}
-
-bool wr_tls_context_know_client(struct wr_tls_verdict *verdict,
-                                const uint8_t id[WR_TLS_TICKET_CLIENT])
-{
-    weir_tls_context *context = verdict->context;
-    const uint8_t *digest = id + sizeof(uint32_t);
-    struct wr_tls_verdict again;
-    uint32_t since;
-    bool is_good = false;
-
-    wr_assert(context->is_server && context->verifies);
-    wr_tls_verdict_forget(verdict); /* of another ticket of this hello */
-    memcpy(&since, id, sizeof(since));
-    if (!wr_tls_context_is_lasting(context, since) ||
-        verdict->tickets_judged == CLIENT_TICKETS_MAX) {
+    if (chain->size == 0) {
         return false;
     }
-    verdict->tickets_judged++;
-    wr_tls_verdict_init(&again, verdict->allocator);
-    again.peer_is_client = true;
-    again.context = context;
-    again.conn = verdict->conn;
-    is_good = client_is_none(digest) ? !context->demands
-                                     : client_is_good(context, digest, &again);
-    is_good = is_good && wr_tls_verdict_expect(verdict, id, &again) == 0;
-    wr_tls_verdict_fini(&again);
-    return is_good;
+    wr_assert(chain->size > sizeof(one));
+    memcpy(&one, chain->data, sizeof(one));
+    *ret = (struct wr_bytes){.data = chain->data + sizeof(one), .size = one};
+    wr_assert(chain->size - sizeof(one) >= one);
+    chain->data += sizeof(one) + one;
+    chain->size -= sizeof(one) + one;
+    return true;
 }

@@ -18,8 +18,6 @@
 
 #include <weir/base.h>
 
-struct wr_tls_verdict;
-
 /* Clients that are remembered, and the most bytes of one's certificates. */
 #define WR_TLS_CLIENTS_MAX       1024u
 #define WR_TLS_CLIENTS_BYTES_MAX (16u << 10)
@@ -32,15 +30,18 @@ struct wr_tls_clients {
 
 void wr_tls_clients_fini(struct wr_tls_clients *clients);
 
-/* Remembers the verdict's chain under its digest. -ENOMEM, or -E2BIG. */
+/* Remembers a client's path under its digest. -ENOMEM, or -E2BIG. */
 WEIR_MUST_USE int wr_tls_clients_add(struct wr_tls_clients *clients,
                                      const uint8_t digest[WR_TLS_CLIENT_DIGEST],
-                                     const struct wr_tls_verdict *verdict);
+                                     const struct wr_bytes *chain,
+                                     uint32_t count);
 
-/* Copies a client's chain into a verdict without one. -ENOENT, or -ENOMEM. */
-WEIR_MUST_USE int
-wr_tls_clients_find(const struct wr_tls_clients *clients,
-                    const uint8_t digest[WR_TLS_CLIENT_DIGEST],
-                    struct wr_tls_verdict *verdict);
+/* A client's path; data NULL: not known. It is borrowed until the mutex is
+ * given back. */
+struct wr_bytes wr_tls_clients_find(const struct wr_tls_clients *clients,
+                                    const uint8_t digest[WR_TLS_CLIENT_DIGEST]);
+
+/* Takes the next certificate off a path; false: there is none. */
+bool wr_tls_clients_take(struct wr_bytes *chain, struct wr_bytes *ret);
 
 #endif
