@@ -75,8 +75,8 @@ struct weir_tls_identity {
     size_t size;
     /** The chain of certificates, beginning with the own one. */
     struct weir_tls_pem certificate;
-    /** Its private key, not encrypted; default: in the text of the certificate.
-     */
+    /** Its private key; default: in the text of the certificate. One that is
+     * encrypted is opened by the passphrase of the options. */
     struct weir_tls_pem key;
 };
 
@@ -109,6 +109,22 @@ struct weir_tls_identity {
 typedef int weir_tls_choose_fn(void *user, const char *name,
                                weir_tls_context **ret);
 
+/**
+ * Give the passphrase of an encrypted key.
+ *
+ * Called by weir_tls_context_new(), on its thread, for each encrypted key. It
+ * may block. weir wipes the passphrase before weir_tls_context_new() returns.
+ *
+ * @param user  passphrase_user of the options; borrowed
+ * @param file  path of the key's file; NULL: its text is in memory; borrowed
+ * @param buf   receives the passphrase
+ * @param size  bytes of @p buf: 1024
+ * @return      bytes of the passphrase, not 0, or a negative error, which
+ *              weir_tls_context_new() returns
+ */
+typedef int weir_tls_passphrase_fn(void *user, const char *file, char *buf,
+                                   size_t size);
+
 /** The parts of a context. */
 struct weir_tls_options {
     size_t size;
@@ -137,8 +153,11 @@ struct weir_tls_options {
     /** The chain of certificates, beginning with the own one; a server needs
      * it. */
     struct weir_tls_pem certificate;
-    /** Its private key, not encrypted; default: in the text of the certificate.
-     */
+    /** Its private key; default: in the text of the certificate. It may be
+     * encrypted, then it needs a passphrase: PKCS #8 with PBES2 (PBKDF2 of at
+     * most 10,000,000 rounds with SHA-1, SHA-256, SHA-384 or SHA-512; AES-CBC),
+     * or the older form of OpenSSL with AES-CBC (DEK-Info). A key that is
+     * encrypted otherwise is WEIR_ETLSFILE. */
     struct weir_tls_pem key;
     /** Authorities that are trusted to issue the peers' certificates. At most
      * 10 certificates of a peer are read, and at most 16 signatures are
@@ -262,6 +281,14 @@ struct weir_tls_options {
      * the default properties of openssl.cnf, and a module that is loaded);
      * else: -EOPNOTSUPP. wolfSSL never is. */
     bool fips;
+    /** The passphrase of encrypted keys, also of the identities: the first line
+     * of this text, of 1 to 1024 bytes, without its end. */
+    struct weir_tls_pem passphrase;
+    /** Gives the passphrase of each encrypted key, if there is none above;
+     * NULL: an encrypted key is WEIR_ETLSPASSWORD. */
+    weir_tls_passphrase_fn *passphrase_callback;
+    /** The first argument of passphrase_callback; borrowed. */
+    void *passphrase_user;
 };
 
 /**
@@ -288,7 +315,8 @@ struct weir_tls_options {
  * @retval WEIR_ETLSFILE   a text is invalid, or a folder has no authority
  * @retval WEIR_ETLSEXPIRED  the authorities, or a revocation list, have expired
  * @retval WEIR_ETLSNOTYET   they are not valid yet
- * @retval WEIR_ETLSPASSWORD  the key is encrypted
+ * @retval WEIR_ETLSPASSWORD  the key is encrypted, and no passphrase or another
+ *                            one is given
  * @retval WEIR_ETLSNOKEY  a certificate without a key
  * @retval WEIR_ETLSMISMATCH  the key does not match the certificate
  * @retval WEIR_ETLSCIPHERS  a name in ciphers is unknown, or no suite there is

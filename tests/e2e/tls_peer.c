@@ -14,11 +14,11 @@
  *
  * Usage: tls_peer echo|http|take PORT [SETTING=VALUE...]
  *        tls_peer talk|put PORT [SETTING=VALUE...]
- * Settings: cert, key, ca (files), alpn, name, host, auth (optional, required),
- * id (CHAIN:KEY, another certificate), min and max (2, 3), strict=1, tickets (a
- * file of keys or "none"), first (a text: ask this before, and resume),
- * export=1 (tell the keys of the label EXPORTER-weir), records (change keys
- * after as many).
+ * Settings: cert, key, pass (the passphrase of the key), ca (files), alpn,
+ * name, host, auth (optional, required), id (CHAIN:KEY, another certificate),
+ * min and max (2, 3), strict=1, tickets (a file of keys or "none"), first (a
+ * text: ask this before, and resume), export=1 (tell the keys of the label
+ * EXPORTER-weir), records (change keys after as many).
  */
 #include "lib/tls/context/context_impl.h"
 
@@ -469,6 +469,7 @@ static bool set_text(struct peer *peer, const char *name, const char *value)
         const char **at;
     } texts[] = {{"cert", &peer->options.certificate.file},
                  {"key", &peer->options.key.file},
+                 {"pass", &peer->options.passphrase.file},
                  {"ca", &peer->options.authorities.file},
                  {"alpn", &peer->options.alpn},
                  {"name", &peer->tls.server_hostname},

@@ -105,6 +105,26 @@ struct wr_tls_aead {
     uint8_t *tag; /* written by seal(), read by open_sealed() */
 };
 
+/* Ways from a password to a key. */
+enum wr_tls_derive_kind {
+    WR_TLS_DERIVE_MD5,         /* EVP_BytesToKey() of OpenSSL, of one round */
+    WR_TLS_DERIVE_PBKDF2_SHA1, /* RFC 8018, 5.2 */
+    WR_TLS_DERIVE_PBKDF2_SHA256,
+    WR_TLS_DERIVE_PBKDF2_SHA384,
+    WR_TLS_DERIVE_PBKDF2_SHA512,
+};
+
+enum { WR_TLS_DERIVED_MAX = 32, WR_TLS_CBC_BLOCK = 16 };
+
+struct wr_tls_derive {
+    enum wr_tls_derive_kind kind;
+    struct wr_bytes password;
+    struct wr_bytes salt;
+    uint32_t rounds;
+    uint8_t *out;
+    size_t size; /* at most WR_TLS_DERIVED_MAX */
+};
+
 /* A signature that is verified. The key is of the signature's kind, which was
  * compared before. */
 struct wr_tls_signed {
@@ -383,6 +403,13 @@ struct wr_tls_backend {
      * WR_TLS_DOES_SKIP_EARLY and WR_TLS_DOES_ALERT only tests call it. */
     int (*expand)(enum wr_x509_hash kind, struct wr_bytes secret,
                   const char *label, uint8_t *ret, size_t size);
+
+    /* For encrypted keys: 0, -ENOMEM, or -EOPNOTSUPP. */
+    int (*derive)(const struct wr_tls_derive *job);
+    /* Opens whole blocks in place by AES of 16, 24 or 32 bytes; padding stays.
+     * 0, -ENOMEM, or -EOPNOTSUPP. */
+    int (*open_cbc)(struct wr_bytes key, const uint8_t iv[WR_TLS_CBC_BLOCK],
+                    uint8_t *data, size_t size);
 
     /* ---- own certificates ---- */
 

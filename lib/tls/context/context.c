@@ -197,7 +197,11 @@ static int context_fill(weir_tls_context *context,
         err = wr_tls_context_use_tickets(context, options, &settings);
     }
     if (err == 0) {
-        err = wr_tls_context_load_names(context, options, text);
+        err = wr_tls_context_begin_keys(context, options, text);
+        if (err == 0) {
+            err = wr_tls_context_load_names(context, options, text);
+        }
+        wr_tls_context_end_keys(context);
     }
     if (err == 0 && context->verifies) {
         err = wr_tls_context_load_trust(context, options, text);

@@ -43,6 +43,7 @@ struct weir_tls_context {
     struct wr_x509_trust trust; /* the authorities */
     struct wr_tls_revocation revocation;
     const char *why; /* reason why the text being read is refused, or NULL */
+    struct wr_tls_asking *asking; /* while keys are read, or NULL */
     bool is_server;
     bool verifies; /* the peer's certificates, if it has any */
     bool demands;  /* a client without a certificate is refused */
@@ -117,6 +118,24 @@ WEIR_MUST_USE int wr_tls_context_load_folder(weir_tls_context *context,
 /* Trusts the authorities of the system. */
 WEIR_MUST_USE int wr_tls_context_load_system(weir_tls_context *context,
                                              struct wr_tls_context_text *text);
+
+/* ---- context_key.c ---- */
+
+/* Keys are read after begin_keys(), which takes the passphrase of the options,
+ * and until end_keys(), which is called after an error, too. */
+WEIR_MUST_USE int
+wr_tls_context_begin_keys(weir_tls_context *context,
+                          const struct weir_tls_options *options,
+                          struct wr_tls_context_text *text);
+void wr_tls_context_end_keys(weir_tls_context *context);
+
+/* Says which file the next key is in; NULL: none. */
+void wr_tls_context_set_key_file(weir_tls_context *context, const char *file);
+
+/* Gives a certificate the key in a text. */
+WEIR_MUST_USE int wr_tls_context_use_key(weir_tls_context *context,
+                                         struct wr_tls_credential *credential,
+                                         struct wr_bytes text);
 
 /* ---- context_names.c ---- */
 

@@ -87,8 +87,9 @@ static int context_names_use_key(weir_tls_context *context, const uint8_t *data,
     const struct wr_tls_identity *identity = context_names_newest(context);
 
     wr_assert(identity->credential && size > 0);
-    return context->backend->credential_use_key(identity->credential, data,
-                                                (size_t)size);
+    return wr_tls_context_use_key(
+        context, identity->credential,
+        (struct wr_bytes){.data = data, .size = (size_t)size});
 }
 
 static int context_names_load_one(weir_tls_context *context,
@@ -108,6 +109,7 @@ static int context_names_load_one(weir_tls_context *context,
             wr_tls_context_load_one(context, &from->certificate, "certificate",
                                     context_names_use_chain, text);
     }
+    wr_tls_context_set_key_file(context, key->file);
     if (err == 0) {
         err = wr_tls_context_load_one(context, key, "key",
                                       context_names_use_key, text);

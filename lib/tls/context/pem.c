@@ -32,11 +32,10 @@ static bool pem_is_space(uint8_t letter)
     return letter == '\n' || letter == '\r' || letter == ' ' || letter == '\t';
 }
 
-/* Writes the bytes of a text to @ret, which has room for as many as the text
- * has. Between letters there may be white space. Returns how many bytes; 0: it
- * is no base64, or an empty one. */
-static size_t pem_decode(const uint8_t *text, size_t size, uint8_t *ret)
+size_t wr_tls_pem_decode(struct wr_bytes from, uint8_t *ret)
 {
+    const uint8_t *text = from.data;
+    const size_t size = from.size;
     uint32_t bits = 0;
     size_t letters = 0;
     size_t pads = 0;
@@ -97,7 +96,9 @@ int wr_tls_pem_next(struct wr_bytes *text, const char *label,
     if (!data) {
         return -ENOMEM;
     }
-    const size_t size = pem_decode(begin, (size_t)(after - begin), data);
+    const struct wr_bytes body = {.data = begin,
+                                  .size = (size_t)(after - begin)};
+    const size_t size = wr_tls_pem_decode(body, data);
     if (size == 0) {
         free(data);
         data = NULL;

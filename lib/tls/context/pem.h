@@ -15,4 +15,9 @@
 WEIR_MUST_USE int wr_tls_pem_next(struct wr_bytes *text, const char *label,
                                   struct wr_bytes *ret);
 
+/* Writes the bytes of base64 to @ret, which has room for as many as the text
+ * has. Between letters there may be white space. Returns how many bytes; 0: it
+ * is no base64, or an empty one. */
+size_t wr_tls_pem_decode(struct wr_bytes text, uint8_t *ret);
+
 #endif

@@ -163,6 +163,12 @@ int wr_openssl_session_take(struct wr_tls_conn *conn,
                             struct wr_tls_known **ret);
 void wr_openssl_session_free(struct wr_tls_known *session);
 
+/* ---- unlock.c ---- */
+
+int wr_openssl_derive(const struct wr_tls_derive *job);
+int wr_openssl_open_cbc(struct wr_bytes key, const uint8_t iv[WR_TLS_CBC_BLOCK],
+                        uint8_t *data, size_t size);
+
 /* ---- signature.c, aead.c ---- */
 
 int wr_openssl_hash_data(enum wr_x509_hash kind, struct wr_bytes data,

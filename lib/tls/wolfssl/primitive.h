@@ -17,4 +17,10 @@ WEIR_MUST_USE int wr_wolfssl_expand(enum wr_x509_hash kind,
                                     struct wr_bytes secret, const char *label,
                                     uint8_t *ret, size_t size);
 
+/* unlock.c */
+WEIR_MUST_USE int wr_wolfssl_derive(const struct wr_tls_derive *job);
+WEIR_MUST_USE int wr_wolfssl_open_cbc(struct wr_bytes key,
+                                      const uint8_t iv[WR_TLS_CBC_BLOCK],
+                                      uint8_t *data, size_t size);
+
 #endif
