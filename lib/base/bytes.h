@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 /* data NULL: there are none. */
 struct wr_bytes {
@@ -73,6 +74,23 @@ static inline bool wr_bytes_take_vector(struct wr_bytes *from, size_t size,
 
     return wr_bytes_take_number(from, size, &len) &&
            wr_bytes_take(from, len, ret);
+}
+
+/* True if one of the vectors of a list, each behind its length of one byte, has
+ * these bytes. A malformed list ends at its first fault. */
+static inline bool wr_bytes_list_has(struct wr_bytes list,
+                                     struct wr_bytes wanted)
+{
+    struct wr_bytes one;
+
+    wr_assert(wanted.data && wanted.size > 0);
+    while (wr_bytes_take_vector(&list, 1, &one)) {
+        if (one.size == wanted.size &&
+            memcmp(one.data, wanted.data, one.size) == 0) {
+            return true;
+        }
+    }
+    return false;
 }
 
 #endif

@@ -347,35 +347,18 @@ int wr_tls_context_new(const struct weir_tls_options *options,
  * client's order does not count. It is chosen before the backend reads the
  * hello. */
 
-/* True if the client's list has the name. In the list each name follows its
- * length. A malformed list ends at its first fault. */
-static bool context_alpn_has(const uint8_t *list, size_t size, const char *name,
-                             size_t len)
-{
-    size_t at = 2; /* behind the length of the list */
-
-    wr_assert(len > 0);
-    while (at < size && list[at] < size - at) {
-        const size_t next = list[at];
-        if (next == len && memcmp(&list[at + 1], name, len) == 0) {
-            return true;
-        }
-        at += 1 + next;
-    }
-    return false;
-}
-
 /* The first name of @own in the client's list; without one the whole of @own,
  * and the backend then refuses the client. */
-static const char *context_alpn_find(const char *own, const uint8_t *list,
-                                     size_t size, size_t *ret_len)
+static const char *context_alpn_find(const char *own, struct wr_bytes list,
+                                     size_t *ret_len)
 {
     const char *name = own;
 
     wr_assert(own[0] != '\0');
     for (;;) {
         const size_t len = strcspn(name, ",");
-        if (context_alpn_has(list, size, name, len)) {
+        if (wr_bytes_list_has(list,
+                              (struct wr_bytes){(const uint8_t *)name, len})) {
             *ret_len = len;
             return name;
         }
@@ -391,6 +374,8 @@ int wr_tls_context_choose_protocol(const weir_tls_context *context,
                                    struct wr_tls_conn *conn,
                                    const uint8_t *data, size_t size)
 {
+    struct wr_bytes body = {data, size};
+    struct wr_bytes list = {data, 0};
     size_t len = 0;
 
     wr_assert(context->is_server);
@@ -398,7 +383,8 @@ int wr_tls_context_choose_protocol(const weir_tls_context *context,
     if (!context->alpn) {
         return 0;
     }
-    const char *name = context_alpn_find(context->alpn, data, size, &len);
+    wr_ignore(!wr_bytes_take_vector(&body, 2, &list)); /* an empty one then */
+    const char *name = context_alpn_find(context->alpn, list, &len);
     wr_assert(name && len > 0);
     return conn->backend->choose_protocol(conn, name, len);
 }

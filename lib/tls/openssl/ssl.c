@@ -118,23 +118,6 @@ static void ssl_note(const SSL *ssl, int where, int number)
     }
 }
 
-/* True if a list of names, each behind its length, has the name. */
-static bool ssl_has_protocol(const uint8_t *list, size_t size,
-                             const uint8_t *name, size_t len)
-{
-    size_t at = 0;
-
-    wr_assert(name != NULL);
-    while (at < size && list[at] < size - at) {
-        const size_t next = list[at];
-        if (next == len && memcmp(&list[at + 1], name, len) == 0) {
-            return true;
-        }
-        at += 1 + next;
-    }
-    return false;
-}
-
 /* Takes the protocol that weir chose by the hello. It has chosen none that the
  * client offers if they have none in common. */
 /* NOLINTNEXTLINE(readability-function-size): OpenSSL says what it is given */
@@ -153,7 +136,8 @@ static int ssl_take_protocol(SSL *ssl, const unsigned char **ret,
     }
     if (memchr(name, ',', own->protocol_len) || /* it is the whole list */
         own->protocol_len > UINT8_MAX ||
-        !ssl_has_protocol(list, size, name, own->protocol_len)) {
+        !wr_bytes_list_has((struct wr_bytes){list, size},
+                           (struct wr_bytes){name, own->protocol_len})) {
         return SSL_TLSEXT_ERR_ALERT_FATAL;
     }
     *ret = name;
@@ -374,7 +358,8 @@ static bool ssl_fits_protocol(const struct wr_tls_conn *conn)
     wr_assert(conn->ssl);
     SSL_get0_alpn_selected(conn->ssl, &name, &len);
     return conn->is_server || len == 0 ||
-           ssl_has_protocol(own->offered, own->offered_size, name, len);
+           wr_bytes_list_has((struct wr_bytes){own->offered, own->offered_size},
+                             (struct wr_bytes){name, len});
 }
 
 /* The end of a handshake that is good for libssl. A client that need not show a
