@@ -260,13 +260,16 @@ struct weir_tls_options {
      * valid. Later changes of the folder have no effect. */
     const char *authority_folder;
     /** Groups of the key exchange, separated by colons, the preferred first;
-     * NULL: all of these, which are the only ones, in this order: X25519,
-     * P-256, P-384, P-521 (unless wolfSSL was built without it). Other names,
+     * NULL: all of these, which are the only ones, in this order:
+     * X25519MLKEM768 (with OpenSSL 3.5 or later), X25519, P-256, P-384, P-521
+     * (unless wolfSSL was built without it). Other names,
      * like secp256r1 or prime256v1, are refused: WEIR_ETLSGROUPS, with these
      * names in the error text.
      *
-     * A client sends its key share for the first group; a server that wants
-     * another one asks again, which costs a round trip. Without a common group
+     * A client sends its key share for the first group, and beside
+     * X25519MLKEM768, which TLS 1.3 alone has, one for the first of the
+     * others; a server that wants another one asks again, which costs a round
+     * trip. Without a common group
      * the handshake fails: on a server with WEIR_ETLSGROUP, on a client by an
      * alert, handshake_failure as a rule. With TLS 1.2 a client's list limits
      * the curves of the server's certificate, too. A server with a list needs

@@ -34,6 +34,8 @@
  * - "tls_version": "TLSv1.2" or "TLSv1.3";
  * - "cipher": the suite by its IANA name, "TLS_AES_128_GCM_SHA256", and the
  *   bits of its key;
+ * - "tls_group": the group of the key exchange, by its name in the groups of a
+ *   context, "X25519MLKEM768" for example;
  * - "alpn": the application protocol;
  * - "server_name": on servers, the name that the client asked for;
  * - "peercert": the peer's certificate (tls_certificate.h);

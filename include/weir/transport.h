@@ -445,9 +445,9 @@ struct weir_extra_info {
     int fd;
     /** For "peercred". */
     struct weir_peercred peercred;
-    /** For "tls_version", "cipher", "alpn", "server_name", "tls_error" and
-     * "tls_alert": a text of @p len bytes, valid as long as the transport
-     * lives. */
+    /** For "tls_version", "cipher", "tls_group", "alpn", "server_name",
+     * "tls_error" and "tls_alert": a text of @p len bytes, valid as long as the
+     * transport lives. */
     const char *text;
     /** For "peercert": the certificate as DER, @p len bytes, valid as long as
      * the transport lives. */

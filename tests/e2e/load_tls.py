@@ -122,7 +122,7 @@ def test_the_text_report_has_the_handshakes():
     equal((outcome.status, outcome.err), (OK, ""), "the outcome")
     matches(outcome.out, r"^Handshake +(\S+ +){8} of TLS$")
     matches(outcome.out, r"^TLS +handshakes full 2  resumed 0  failed 0  "
-                         r"TLSv1\.3 TLS_AES_128_GCM_SHA256$")
+                         r"TLSv1\.3 TLS_AES_128_GCM_SHA256 X25519(MLKEM768)?$")
     matches(outcome.out, r"\nVALID\n\Z")
 
 

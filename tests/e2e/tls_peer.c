@@ -16,9 +16,9 @@
  *        tls_peer talk|put PORT [SETTING=VALUE...]
  * Settings: cert, key, pass (the passphrase of the key), ca (files), alpn,
  * name, host, auth (optional, required), id (CHAIN:KEY, another certificate),
- * min and max (2, 3), strict=1, tickets (a file of keys or "none"), first (a
- * text: ask this before, and resume), export=1 (tell the keys of the label
- * EXPORTER-weir), records (change keys after as many).
+ * groups, min and max (2, 3), strict=1, tickets (a file of keys or "none"),
+ * first (a text: ask this before, and resume), export=1 (tell the keys of the
+ * label EXPORTER-weir), records (change keys after as many).
  */
 #include "lib/tls/context/context_impl.h"
 
@@ -115,6 +115,7 @@ static void report_open(weir_transport *t)
             get_text(t, "tls_version"), get_text(t, "cipher"), (int)info.len,
             info.text, get_text(t, "server_name"), resumed.number,
             certificate.len > 0);
+    fprintf(stderr, " group=%s", get_text(t, "tls_group"));
     report_export(t);
     fputc('\n', stderr);
 }
@@ -472,6 +473,7 @@ static bool set_text(struct peer *peer, const char *name, const char *value)
                  {"pass", &peer->options.passphrase.file},
                  {"ca", &peer->options.authorities.file},
                  {"alpn", &peer->options.alpn},
+                 {"groups", &peer->options.groups},
                  {"name", &peer->tls.server_hostname},
                  {"host", &peer->host},
                  {"first", &peer->first}};

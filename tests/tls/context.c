@@ -60,3 +60,13 @@ void tls_contexts_unref(weir_tls_context *a, weir_tls_context *b)
     weir_tls_context_unref(a);
     weir_tls_context_unref(b);
 }
+
+void tls_require_hybrid(void)
+{
+    const struct wr_tls_backend *backend = wr_tls_backend_get();
+
+    expect_eq(backend->start(), 0);
+    if (!backend->has_hybrid || !backend->has_hybrid()) {
+        cr_skip_test("the library has no X25519MLKEM768");
+    }
+}

@@ -27,6 +27,8 @@ size_t tls_file_read(const char *path, void *buf, size_t size);
 
 /* Skips the test where the build has made no certificates. */
 void tls_require(void);
+/* Skips a test where the library has no X25519MLKEM768. */
+void tls_require_hybrid(void);
 
 /* ---- contexts ---- */
 

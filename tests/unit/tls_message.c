@@ -28,7 +28,7 @@ enum {
     TYPE_UNKNOWN = 0x1234,
     TYPE_RENEGOTIATION = 0xff01,
 
-    MESSAGE_MAX = 1 << 10,
+    MESSAGE_MAX = 4 << 10,
 };
 
 struct message {
@@ -342,6 +342,53 @@ UNIT(tls_message, a_group_has_one_share_in_a_hello)
                   "%zu", size);
     }
     expect_eq(check_extension(TYPE_SHARES, "\0\0", 2), 0, "no share");
+}
+
+/* A client's has 1216 bytes, a server's 1120; X25519's are the last 32. */
+UNIT(tls_message, a_share_of_a_hybrid_group_has_the_size_of_its_side)
+{
+    enum { CLIENT = 1184 + 32, SERVER = 1088 + 32 };
+    static uint8_t share[2 + 2 * (4 + CLIENT)];
+    static const struct {
+        size_t size;
+        uint8_t last; /* byte of it */
+        uint8_t client, server;
+    } rows[] = {
+        {CLIENT, 9, 0, ALERT_ILLEGAL},
+        {CLIENT, 0, ALERT_ILLEGAL, ALERT_ILLEGAL},
+        {CLIENT - 1, 9, ALERT_ILLEGAL, ALERT_ILLEGAL},
+        {CLIENT - 32, 9, ALERT_ILLEGAL, ALERT_ILLEGAL},
+        {SERVER, 9, ALERT_ILLEGAL, 0},
+        {SERVER, 0, ALERT_ILLEGAL, ALERT_ILLEGAL},
+        {SERVER + 1, 9, ALERT_ILLEGAL, ALERT_ILLEGAL},
+        {32, 9, ALERT_ILLEGAL, ALERT_ILLEGAL},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        const size_t size = rows[i].size;
+        struct wr_tls_message_facts facts = {.is_server = false};
+        struct message hello;
+        memset(share, 0, sizeof(share));
+        memcpy(share, (uint8_t[]){0, 0, 0x11, 0xec, 0, 0}, 6);
+        share[4] = (uint8_t)(size >> 8);
+        share[5] = (uint8_t)size;
+        share[6 + size - 2] = rows[i].last;
+        share[0] = (uint8_t)((size + 4) >> 8);
+        share[1] = (uint8_t)(size + 4);
+        expect_eq(check_extension(TYPE_SHARES, share, 6 + size), rows[i].client,
+                  "%zu", i);
+        hello_begin(&hello, false, false);
+        put_extension(&hello, TYPE_VERSION, "\3\4", 2);
+        put_extension(&hello, TYPE_SHARES, share + 2, 4 + size);
+        expect_eq(check(&facts, &hello), rows[i].server, "%zu", i);
+    }
+    const size_t one = 4 + CLIENT;
+    share[0] = (uint8_t)(2 * one >> 8);
+    share[1] = (uint8_t)(2 * one);
+    memcpy(share + 2, (uint8_t[]){0x11, 0xec, CLIENT >> 8, CLIENT & 0xff}, 4);
+    share[2 + one - 2] = 9;
+    memcpy(share + 2 + one, share + 2, one);
+    expect_eq(check_extension(TYPE_SHARES, share, 2 + 2 * one), ALERT_ILLEGAL,
+              "one twice");
 }
 
 UNIT(tls_message, a_server_asks_once_for_another_hello)

@@ -83,8 +83,8 @@ typedef void share_change(uint8_t *message, size_t size);
 /* The last byte of a share is changed, or all become zero. */
 static void share_spoil(uint8_t *share, size_t size)
 {
-    if (size == 32) {
-        memset(share, 0, size);
+    if (size == 32 || size > UINT8_MAX) { /* X25519's is the end of a hybrid */
+        memset(share + size - 32, 0, 32);
     } else {
         share[size - 1] ^= 1;
     }
@@ -433,6 +433,41 @@ UNIT(tls_share, a_client_refuses_a_servers_share)
         {"X25519:P-256", "P-256", share_spoil_hello, 13, 2, 1, SHARE_ILLEGAL,
          false},
     };
+    SHARE_RUN(rows);
+}
+
+/* No key of ML-KEM has such numbers; weir leaves that to the library. */
+static void share_spoil_key(uint8_t *message, size_t size)
+{
+    size_t len;
+    uint8_t *share = share_of_hello(message, size, &len);
+    cr_assert_gt(len, UINT8_MAX);
+    memset(share, 0xff, 64);
+}
+
+/* The share is longer than its list. */
+static void share_cut_hybrid(uint8_t *message, size_t size)
+{
+    size_t len;
+    uint8_t *share = share_of_hello(message, size, &len);
+    cr_assert_gt(len, UINT8_MAX);
+    share[-1] ^= 1;
+}
+
+UNIT(tls_share, of_a_hybrid_group_both_parts_are_looked_at)
+{
+    static const char hybrid[] = "X25519MLKEM768";
+    static const char two[] = "X25519:X25519MLKEM768";
+    static const struct share_row rows[] = {
+        {hybrid, NULL, share_spoil_hello, 13, 1, 0, SHARE_ILLEGAL, false},
+        {NULL, hybrid, share_spoil_hello, 13, 1, 0, SHARE_ILLEGAL, false},
+        {two, hybrid, share_spoil_hello, 13, 1, 1, SHARE_ILLEGAL, false},
+        {hybrid, NULL, share_spoil_key, 13, 1, 0, SHARE_ILLEGAL, false},
+        {hybrid, NULL, share_cut_hybrid, 13, 1, 0, SHARE_MALFORMED, false},
+        {hybrid, NULL, share_spoil_hello, 13, 2, 0, SHARE_ILLEGAL, false},
+        {two, hybrid, share_spoil_hello, 13, 2, 1, SHARE_ILLEGAL, false},
+    };
+    tls_require_hybrid();
     SHARE_RUN(rows);
 }
 

@@ -99,6 +99,8 @@ static void add_connections(struct result *result, const struct client *client)
                sizeof(result->tls.version));
         memcpy(result->tls.cipher, client->tls_facts.cipher,
                sizeof(result->tls.cipher));
+        memcpy(result->tls.group, client->tls_facts.group,
+               sizeof(result->tls.group));
         memcpy(result->tls.alpn, client->tls_facts.alpn,
                sizeof(result->tls.alpn));
     }

@@ -125,7 +125,7 @@ static void write_parts(const struct result *result, json_t *into)
     }
 }
 
-/* null where no target has TLS, or without a connection its three names. */
+/* null where no target has TLS, or without a connection its four names. */
 static json_t *tls_part(const struct result *result)
 {
     const struct tls_facts *tls = &result->tls;
@@ -136,10 +136,11 @@ static json_t *tls_part(const struct result *result)
         return json_null();
     }
     return json_pack(
-        "{s:i, s:f, s:o, s:o, s:o}", "in_window", 0, "per_second",
+        "{s:i, s:f, s:o, s:o, s:o, s:o}", "in_window", 0, "per_second",
         window_ns > 0 ? (double)tls->in_window * 1e9 / window_ns : 0, "version",
         json_text_or_null(tls->version[0] ? tls->version : NULL), "cipher",
-        json_text_or_null(tls->cipher[0] ? tls->cipher : NULL), "alpn",
+        json_text_or_null(tls->cipher[0] ? tls->cipher : NULL), "group",
+        json_text_or_null(tls->group[0] ? tls->group : NULL), "alpn",
         json_text_or_null(tls->alpn[0] ? tls->alpn : NULL));
 }
 

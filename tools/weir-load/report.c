@@ -368,7 +368,8 @@ static void print_tls(const struct result *result, FILE *out)
                 (double)tls->in_window * 1e9 / (double)result->window_ns);
     }
     if (tls->version[0]) {
-        fprintf(out, "  %s %s", tls->version, tls->cipher);
+        fprintf(out, "  %s %s%s%s", tls->version, tls->cipher,
+                tls->group[0] ? " " : "", tls->group);
     }
     fprintf(out, "%s%s\n", tls->alpn[0] ? " ALPN " : "", tls->alpn);
 }

@@ -242,6 +242,7 @@ uint64_t tls_note_handshake(struct tls_facts *facts, const weir_transport *t)
     if (!facts->version[0]) {
         note_text(t, "tls_version", facts->version, sizeof(facts->version));
         note_text(t, "cipher", facts->cipher, sizeof(facts->cipher));
+        note_text(t, "tls_group", facts->group, sizeof(facts->group));
         note_text(t, "alpn", facts->alpn, sizeof(facts->alpn));
     }
     return weir_transport_get_extra_info(t, "tls_handshake", &info) >= 0

@@ -43,6 +43,8 @@ struct tls_facts {
     /* Of the first connection; empty: there was none. */
     char version[16];
     char cipher[64];
+    /* Empty: the library names none. */
+    char group[24];
     /* Empty: no protocol was agreed on. */
     char alpn[64];
     /* Handshakes done in the window; of a whole run alone. */

@@ -291,6 +291,7 @@ static const struct field {
     {"tried", FIELD_TRIED, offsetof(struct record, tried)},
     {"route", FIELD_NAME, offsetof(struct record, route)},
     {"client_cn", FIELD_NAME, offsetof(struct record, client_cn)},
+    {"tls_group", FIELD_NAME, offsetof(struct record, tls_group)},
 };
 
 #define FIELD_COUNT_ALL (sizeof(fields) / sizeof(fields[0]))

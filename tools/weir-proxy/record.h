@@ -81,6 +81,7 @@ struct record {
     uint32_t left_out; /* refusals of the same client without a line */
     enum end_reason reason;
     const char *tls_version; /* NULL: no TLS, or not opened */
+    const char *tls_group;   /* of the key exchange; NULL: likewise */
     const char *server_name; /* NULL: none */
     const char *alert;       /* of a side's TLS, by its name; NULL: none */
     const char *tried;       /* addresses that have failed, and why; NULL */

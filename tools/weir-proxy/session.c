@@ -351,6 +351,10 @@ static void describe_tls(const struct session *session, struct record *record)
     if (weir_transport_get_extra_info(session->client, "tls_version", &info) ==
         0) {
         record->tls_version = info.text;
+        if (weir_transport_get_extra_info(session->client, "tls_group",
+                                          &info) == 0) {
+            record->tls_group = info.text;
+        }
         if (weir_transport_get_extra_info(session->client, "tls_handshake",
                                           &info) == 0) {
             record->tls_ns = info.time_ns;

@@ -36,6 +36,7 @@ static void describe(const struct session *session,
     session_describe(session, is_relayed ? relay : NULL, &ret->record);
     ret->record.server_name = NULL; /* they are the session's */
     ret->record.tls_version = NULL;
+    ret->record.tls_group = NULL;
     ret->record.client_cn = NULL;
     ret->state = is_relayed                              ? "relayed"
                  : session->place.state == PLACE_WAITING ? "waiting"

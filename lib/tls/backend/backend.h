@@ -148,7 +148,8 @@ struct wr_tls_settings {
      * first one of its own list that the client has. */
     const char *suites;
     /* Groups for the key exchange, IANA's numbers, the preferred first. A
-     * client sends a share for the first one. */
+     * client sends a share for the first one, and if that is a hybrid one for
+     * the first classical one, too. */
     const uint16_t *groups;
     size_t group_count;
     /* The event chain() is called; false: no certificate is asked for (server),
@@ -368,6 +369,9 @@ struct wr_tls_backend {
      * known. */
     const char *(*start_text)(void);
     const char *(*version)(void); /* of the library that runs: "5.7.2" */
+    /* After start(): true if X25519MLKEM768 (4588) is among its groups. NULL:
+     * it is not. */
+    bool (*has_hybrid)(void);
     /* After start(): true if the configuration makes the library use a FIPS
      * module for all that it does. NULL: it has no such mode. */
     bool (*is_fips)(void);

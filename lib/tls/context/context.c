@@ -141,6 +141,12 @@ static int context_check_groups(const struct weir_tls_options *options,
                            all) < 0);
         return WEIR_ETLSGROUPS;
     }
+    if (options->max_version == WEIR_TLS_1_2 &&
+        strcmp(options->groups, "X25519MLKEM768") == 0) {
+        wr_ignore(snprintf(text->line, sizeof(text->line),
+                           "groups: TLS 1.2 has none of these") < 0);
+        return WEIR_ETLSGROUPS;
+    }
     if (options->server && options->min_version != WEIR_TLS_1_3) {
         wr_ignore(snprintf(text->line, sizeof(text->line),
                            "groups: a server needs TLS 1.3 as the lowest "
@@ -315,13 +321,13 @@ int wr_tls_context_new(const struct weir_tls_options *options,
         err = context_check_library(&known, &text);
     }
     if (err == 0) {
+        err = context_start(&text);
+    }
+    if (err == 0) {
         err = context_check_suites(&known, &text);
     }
     if (err == 0) {
         err = context_check_groups(&known, &text);
-    }
-    if (err == 0) {
-        err = context_start(&text);
     }
     if (err == 0) {
         err = context_check_fips(&known, &text);

@@ -38,11 +38,11 @@ struct suites_group {
     uint16_t number; /* IANA's */
 };
 
-/* All groups, the preferred first. */
+/* All groups, the preferred first. Who records a handshake by the first one
+ * cannot open it later, when X25519 can be computed backwards. */
 static const struct suites_group suites_groups[] = {
-    {"X25519", 29},
-    {"P-256", WR_X509_CURVE_P256},
-    {"P-384", WR_X509_CURVE_P384},
+    {"X25519MLKEM768", WR_TLS_GROUP_HYBRID}, {"X25519", 29},
+    {"P-256", WR_X509_CURVE_P256},           {"P-384", WR_X509_CURVE_P384},
     {"P-521", WR_X509_CURVE_P521},
 };
 
@@ -50,14 +50,20 @@ _Static_assert(sizeof(suites_groups) / sizeof(*suites_groups) ==
                    WR_TLS_GROUPS_MAX,
                "each group has its place in a list of numbers");
 
-/* How many groups the backend has; P-521 is the last one. */
-static size_t suites_group_count(void)
+/* The backend has the group; it is started. */
+static bool suites_has_group(const struct suites_group *group)
 {
-    const bool has_all = wr_tls_backend_get()->does & WR_TLS_DOES_P521;
+    const struct wr_tls_backend *backend = wr_tls_backend_get();
 
-    wr_assert(suites_groups[WR_TLS_GROUPS_MAX - 1].number ==
-              WR_X509_CURVE_P521);
-    return has_all ? WR_TLS_GROUPS_MAX : WR_TLS_GROUPS_MAX - 1;
+    wr_assert(group->number > 0);
+    switch (group->number) {
+    case WR_TLS_GROUP_HYBRID:
+        return backend->has_hybrid && backend->has_hybrid();
+    case WR_X509_CURVE_P521:
+        return backend->does & WR_TLS_DOES_P521;
+    default:
+        return true;
+    }
 }
 
 static bool suites_knows(const char *name, size_t len)
@@ -250,10 +256,21 @@ static const struct suites_group *suites_find_group(const char *name,
                                                     size_t len)
 {
     wr_assert(name != NULL);
-    for (size_t i = 0; i < suites_group_count(); i++) {
+    for (size_t i = 0; i < WR_TLS_GROUPS_MAX; i++) {
         if (strlen(suites_groups[i].name) == len &&
             memcmp(suites_groups[i].name, name, len) == 0) {
-            return &suites_groups[i];
+            return suites_has_group(&suites_groups[i]) ? &suites_groups[i]
+                                                       : NULL;
+        }
+    }
+    return NULL;
+}
+
+const char *wr_tls_suites_name_of_group(uint16_t number)
+{
+    for (size_t i = 0; i < WR_TLS_GROUPS_MAX; i++) {
+        if (suites_groups[i].number == number) {
+            return suites_groups[i].name;
         }
     }
     return NULL;
@@ -263,9 +280,12 @@ void wr_tls_suites_name_groups(char *ret, size_t size)
 {
     size_t used = 0;
 
-    for (size_t i = 0; i < suites_group_count() && used < size; i++) {
-        used += (size_t)snprintf(ret + used, size - used, "%s%s",
-                                 i == 0 ? "" : ":", suites_groups[i].name);
+    for (size_t i = 0; i < WR_TLS_GROUPS_MAX && used < size; i++) {
+        if (suites_has_group(&suites_groups[i])) {
+            used +=
+                (size_t)snprintf(ret + used, size - used, "%s%s",
+                                 used == 0 ? "" : ":", suites_groups[i].name);
+        }
     }
 }
 

@@ -40,10 +40,14 @@ bool wr_tls_suites_has_kind(uint32_t mask, bool is_rsa);
 const char *wr_tls_suites_name_of(uint16_t number);
 
 /* How many groups there are. */
-#define WR_TLS_GROUPS_MAX 4u
+#define WR_TLS_GROUPS_MAX 5u
+
+/* X25519MLKEM768: of X25519 and ML-KEM (FIPS 203), TLS 1.3 alone. Not every
+ * library has it. */
+enum { WR_TLS_GROUP_HYBRID = 4588 };
 
 /* Bytes of the names of all groups, and a NUL. */
-#define WR_TLS_GROUPS_SIZE 32u
+#define WR_TLS_GROUPS_SIZE 48u
 
 /* Writes the names of all groups to @ret, separated by colons. */
 void wr_tls_suites_name_groups(char *ret, size_t size);
@@ -53,6 +57,9 @@ void wr_tls_suites_name_groups(char *ret, size_t size);
 WEIR_MUST_USE int wr_tls_suites_check_groups(const char *list,
                                              const char **ret_unknown,
                                              int *ret_len);
+
+/* The name of the group with this number; NULL: it is none of them. */
+const char *wr_tls_suites_name_of_group(uint16_t number);
 
 /* Writes IANA's numbers of a checked list of groups to @ret, each once, and
  * returns how many; NULL: of all of them. */

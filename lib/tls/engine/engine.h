@@ -216,6 +216,7 @@ weir_tls_context *wr_tls_engine_get_context(const struct wr_tls_engine *engine);
 const char *wr_tls_engine_get_version(const struct wr_tls_engine *engine);
 const char *wr_tls_engine_get_cipher(const struct wr_tls_engine *engine);
 int wr_tls_engine_get_cipher_bits(const struct wr_tls_engine *engine);
+const char *wr_tls_engine_get_group(const struct wr_tls_engine *engine);
 const char *wr_tls_engine_get_alpn(const struct wr_tls_engine *engine,
                                    size_t *ret_len);
 /* Server: the name that the client asked for. */

@@ -108,6 +108,15 @@ int wr_tls_engine_get_cipher_bits(const struct wr_tls_engine *engine)
     return strstr(name, "AES_128") ? 128 : 256; /* AES-256 and ChaCha20 */
 }
 
+const char *wr_tls_engine_get_group(const struct wr_tls_engine *engine)
+{
+    const struct wr_tls_conn *conn = &engine->conn;
+
+    return engine_facts_are_there(engine)
+               ? wr_tls_suites_name_of_group(conn->backend->get_group(conn))
+               : NULL;
+}
+
 const char *wr_tls_engine_get_alpn(const struct wr_tls_engine *engine,
                                    size_t *ret_len)
 {

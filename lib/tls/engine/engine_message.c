@@ -181,8 +181,7 @@ void wr_tls_engine_note_sent(struct wr_tls_engine *engine, const uint8_t *data,
 {
     wr_assert(engine->state == WR_TLS_ENGINE_HANDSHAKE);
     if (engine->conn.is_server) {
-        engine->facts.group =
-            (uint8_t)engine->conn.backend->get_group(&engine->conn);
+        engine->facts.group = engine->conn.backend->get_group(&engine->conn);
     } else {
         wr_tls_message_note_own(&engine->facts, data, size);
     }

@@ -319,12 +319,35 @@ static bool message_take_share(struct wr_bytes *from, uint16_t *ret_group,
            wr_bytes_take_vector(from, 2, ret) && ret->size > 0;
 }
 
+/* The bit of a known group in a list of shares; 0: it may come again. */
+static uint64_t message_bit_of_group(uint16_t group)
+{
+    if (group == WR_TLS_GROUP_X25519_MLKEM) {
+        return (uint64_t)1 << MESSAGE_KNOWN;
+    }
+    return group < 32 ? (uint64_t)1 << group : 0;
+}
+
+/* A share of a hybrid group differs by its side. Of a group that is not known
+ * here a client may send what it likes, a server nothing. */
+static bool message_is_share(uint16_t group, struct wr_bytes share,
+                             bool is_of_client)
+{
+    wr_assert(share.data != NULL);
+    if (group == WR_TLS_GROUP_X25519_MLKEM) {
+        return wr_tls_point_is_hybrid(share.data, share.size, is_of_client);
+    }
+    return wr_tls_point_knows(group)
+               ? wr_tls_point_is_good(group, share.data, share.size)
+               : is_of_client;
+}
+
 /* A client's shares, of each group one. A second one is refused here for the
  * groups that are known, so that there is little to compute. */
 static struct wr_tls_message_fault message_check_shares(struct wr_bytes body)
 {
     struct wr_bytes list;
-    uint32_t seen = 0;
+    uint64_t seen = 0;
 
     if (!wr_bytes_take_vector(&body, 2, &list) || body.size > 0) {
         return message_malformed;
@@ -335,10 +358,8 @@ static struct wr_tls_message_fault message_check_shares(struct wr_bytes body)
         if (!message_take_share(&list, &group, &share)) {
             return message_malformed;
         }
-        const uint32_t bit = group < 32 ? 1u << group : 0;
-        if ((seen & bit) ||
-            (wr_tls_point_knows(group) &&
-             !wr_tls_point_is_good(group, share.data, share.size))) {
+        const uint64_t bit = message_bit_of_group(group);
+        if ((seen & bit) || !message_is_share(group, share, true)) {
             return message_no_point;
         }
         seen |= bit;
@@ -355,9 +376,8 @@ static struct wr_tls_message_fault message_check_share(struct wr_bytes body)
     if (!message_take_share(&body, &group, &share) || body.size > 0) {
         return message_malformed;
     }
-    return wr_tls_point_is_good(group, share.data, share.size)
-               ? message_good
-               : message_no_point;
+    return message_is_share(group, share, false) ? message_good
+                                                 : message_no_point;
 }
 
 /* ---- messages ---- */

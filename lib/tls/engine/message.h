@@ -28,7 +28,7 @@ struct wr_tls_message_facts {
     bool is_server : 1;       /* the reader is; set by the user */
     bool was_asked_again : 1; /* client: a HelloRetryRequest came */
     /* server: of its ServerKeyExchange; set by the user, 0: none was sent */
-    uint8_t group;
+    uint16_t group;
     uint16_t best;   /* server: its highest version; set by the user */
     uint16_t scheme; /* server: of a CertificateVerify; 0: none came */
     uint16_t suites; /* client: a bit for each that its hello offers */

@@ -14,6 +14,9 @@
 
 #define POINT_LIMBS_MAX 9u /* 64 bits each; P-521 */
 #define POINT_25519     32u
+/* Of ML-KEM-768 (FIPS 203, 8): the key for others, and what is sent back. */
+#define POINT_MLKEM_KEY  1184u
+#define POINT_MLKEM_BACK 1088u
 
 __extension__ typedef unsigned __int128 point_wide;
 
@@ -233,6 +236,15 @@ static bool point_is_25519(const uint8_t *data, size_t size)
         }
     }
     return true;
+}
+
+bool wr_tls_point_is_hybrid(const uint8_t *data, size_t size, bool is_of_client)
+{
+    const size_t front = is_of_client ? POINT_MLKEM_KEY : POINT_MLKEM_BACK;
+
+    wr_assert(data != NULL);
+    return size == front + POINT_25519 &&
+           point_is_25519(data + front, POINT_25519);
 }
 
 /* NULL: none of these curves is the group. */

@@ -18,9 +18,17 @@ enum {
     WR_TLS_GROUP_P384 = 24,
     WR_TLS_GROUP_P521 = 25,
     WR_TLS_GROUP_X25519 = 29,
+    WR_TLS_GROUP_X25519_MLKEM = 4588, /* X25519MLKEM768 */
 };
 
+/* True for all of them but the hybrid one. */
 bool wr_tls_point_knows(uint16_t group);
+
+/* True if this is a share of X25519MLKEM768: a key of ML-KEM-768 of a client,
+ * or a ciphertext of a server, and a good share of X25519 behind it. Whether
+ * the key is one only the library finds out (FIPS 203, 7.2). */
+WEIR_MUST_USE bool wr_tls_point_is_hybrid(const uint8_t *data, size_t size,
+                                          bool is_of_client);
 
 /* True if the share is one of its group, which is known. */
 WEIR_MUST_USE bool wr_tls_point_is_good(uint16_t group, const uint8_t *data,

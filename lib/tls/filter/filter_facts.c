@@ -47,6 +47,9 @@ static int filter_facts_get_fact(const struct wr_filter *f, const char *name,
                                      wr_tls_engine_get_cipher_bits(engine),
                                      ret);
     }
+    if (strcmp(name, "tls_group") == 0) {
+        return filter_facts_get_text(wr_tls_engine_get_group(engine), 0, ret);
+    }
     if (strcmp(name, "alpn") == 0) {
         return filter_facts_get_alpn(f, ret);
     }

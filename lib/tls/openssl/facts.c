@@ -41,7 +41,8 @@ uint16_t wr_openssl_get_group(const struct wr_tls_conn *conn)
     if (!SSL_get_session(conn->ssl)) {
         return 0; /* libssl would look into it */
     }
-    switch (SSL_get_negotiated_group(conn->ssl)) {
+    const long nid = SSL_get_negotiated_group(conn->ssl);
+    switch (nid) {
     case NID_X25519:
         return 29;
     case NID_X9_62_prime256v1:
@@ -50,6 +51,8 @@ uint16_t wr_openssl_get_group(const struct wr_tls_conn *conn)
         return 24;
     case NID_secp521r1:
         return 25;
+    case TLSEXT_nid_unknown | WR_OPENSSL_HYBRID_GROUP:
+        return WR_OPENSSL_HYBRID_GROUP;
     default:
         return 0;
     }

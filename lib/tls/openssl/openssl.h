@@ -14,6 +14,10 @@
 #include <openssl/evp.h>
 #include <openssl/ssl.h>
 
+/* Of the group of two kinds of keys, as IANA and OpenSSL call it. */
+#define WR_OPENSSL_HYBRID "X25519MLKEM768"
+enum { WR_OPENSSL_HYBRID_GROUP = 4588 };
+
 struct wr_tls_credential {
     X509 *leaf; /* NULL: none yet */
     STACK_OF(X509) * issuers;
@@ -61,6 +65,8 @@ int wr_openssl_start(void);
 const char *wr_openssl_start_text(void);
 const char *wr_openssl_version(void);
 bool wr_openssl_is_fips(void);
+/* X25519MLKEM768, which OpenSSL has from 3.5 on. */
+bool wr_openssl_has_hybrid(void);
 
 /* Fetched once; NULL: the library has none. WR_X509_HASH_NONE is SHA-1, for the
  * mask of PSS alone. */

@@ -16,6 +16,7 @@
 #include <openssl/ssl.h>
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -155,6 +156,68 @@ static int shared_group_of(uint16_t number)
     }
 }
 
+/* The name by which libssl knows it in a list; NULL: it has no such group. */
+static const char *shared_group_name(uint16_t number)
+{
+    switch (number) {
+    case WR_OPENSSL_HYBRID_GROUP:
+        return WR_OPENSSL_HYBRID;
+    case 23:
+        return "P-256";
+    case 24:
+        return "P-384";
+    case 25:
+        return "P-521";
+    case 29:
+        return "X25519";
+    default:
+        return NULL;
+    }
+}
+
+/* A list of libssl 3.5, whose words have marks: '*' sends a share, '?' passes
+ * over what a provider lacks, and of what a '/' parts a server takes the first
+ * that the client has, though it may have to ask for a share. A client sends
+ * its first share, and with a hybrid one the first classical one, so that an
+ * older server need not ask again. */
+static int shared_use_hybrid(SSL_CTX *ctx,
+                             const struct wr_tls_settings *settings)
+{
+    char list[SHARED_LIST_SIZE] = "";
+    size_t used = 0;
+    bool owes_share = true;
+    bool was_hybrid = false;
+
+    wr_assert(settings->group_count <= SHARED_GROUPS_MAX);
+    for (size_t i = 0; i < settings->group_count; i++) {
+        const char *name = shared_group_name(settings->groups[i]);
+        const bool is_hybrid = settings->groups[i] == WR_OPENSSL_HYBRID_GROUP;
+        if (!name) {
+            continue;
+        }
+        used += (size_t)snprintf(list + used, sizeof(list) - used, "%s%s%s%s",
+                                 used == 0                 ? ""
+                                 : is_hybrid || was_hybrid ? "/"
+                                                           : ":",
+                                 owes_share ? "*" : "", "?", name);
+        owes_share = owes_share && is_hybrid;
+        was_hybrid = is_hybrid;
+    }
+    return SSL_CTX_set1_groups_list(ctx, list) == 1 ? 0 : WEIR_ETLSGROUPS;
+}
+
+/* True if the hybrid group can be agreed on, which is of TLS 1.3. */
+static bool shared_wants_hybrid(const struct wr_tls_settings *settings)
+{
+    wr_assert(settings->groups != NULL);
+    for (size_t i = 0; i < settings->group_count; i++) {
+        if (settings->groups[i] == WR_OPENSSL_HYBRID_GROUP) {
+            return settings->has_1_3 && wr_openssl_has_hybrid();
+        }
+    }
+    return false;
+}
+
 static int shared_use_groups(SSL_CTX *ctx,
                              const struct wr_tls_settings *settings)
 {
@@ -162,6 +225,9 @@ static int shared_use_groups(SSL_CTX *ctx,
     size_t count = 0;
 
     wr_assert(settings->group_count <= SHARED_GROUPS_MAX);
+    if (shared_wants_hybrid(settings)) {
+        return shared_use_hybrid(ctx, settings);
+    }
     for (size_t i = 0; i < settings->group_count; i++) {
         const int group = shared_group_of(settings->groups[i]);
         if (group != NID_undef) {

@@ -31,6 +31,7 @@ static char start_text[256];
 static EVP_MD *start_hashes[WR_X509_HASH_SHA512 + 1];
 static EVP_CIPHER *start_aeads[WR_TLS_AEAD_CHACHA20 + 1];
 static EVP_CIPHER *start_cbc;
+static bool start_has_hybrid;
 
 static const char *const start_hash_names[WR_X509_HASH_SHA512 + 1] = {
     [WR_X509_HASH_NONE] = "SHA1", /* of the mask of PSS */
@@ -44,6 +45,19 @@ static const char *const start_aead_names[WR_TLS_AEAD_CHACHA20 + 1] = {
     [WR_TLS_AEAD_AES_256_GCM] = "AES-256-GCM",
     [WR_TLS_AEAD_CHACHA20] = "ChaCha20-Poly1305",
 };
+
+/* From 3.5 on libssl has the group of a provider that can make its keys. */
+static void start_find_hybrid(void)
+{
+    EVP_KEYMGMT *keys = EVP_KEYMGMT_fetch(NULL, WR_OPENSSL_HYBRID, NULL);
+    SSL_CTX *ctx = keys ? SSL_CTX_new(TLS_method()) : NULL;
+
+    wr_assert(!start_has_hybrid);
+    start_has_hybrid =
+        ctx && SSL_CTX_set1_groups_list(ctx, WR_OPENSSL_HYBRID) == 1;
+    SSL_CTX_free(ctx);
+    EVP_KEYMGMT_free(keys);
+}
 
 /* Most often the configuration of the system is what fails. */
 static void start_explain(void)
@@ -78,6 +92,7 @@ static void start_library(void)
     if (!start_aeads[WR_TLS_AEAD_AES_128_GCM] || !start_cbc) {
         start_error = WEIR_ETLSENGINE;
     }
+    start_find_hybrid();
     if (start_error == 0) {
         start_error = wr_openssl_start_bio();
     }
@@ -128,6 +143,12 @@ bool wr_openssl_is_fips(void)
     wr_assert(start_cbc || start_error < 0);
     return start_error == 0 &&
            EVP_default_properties_is_fips_enabled(NULL) == 1;
+}
+
+bool wr_openssl_has_hybrid(void)
+{
+    wr_assert(start_cbc || start_error < 0);
+    return start_has_hybrid;
 }
 
 const char *wr_openssl_version(void)

@@ -39,6 +39,7 @@ const struct wr_tls_backend wr_tls_openssl = {
     .start_text = wr_openssl_start_text,
     .version = wr_openssl_version,
     .is_fips = wr_openssl_is_fips,
+    .has_hybrid = wr_openssl_has_hybrid,
     .account_init = table_account_init,
     .account_fini = table_account_fini,
     .account_check = table_account_check,
