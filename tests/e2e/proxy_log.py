@@ -4,10 +4,11 @@ connection ends for that.
 
 import os
 import resource
+import signal
 import time
 
 from harness import WAIT_S, equal, matches, run
-from proxying import Proxy, target
+from proxying import Proxy, target, told
 from servers import Server, echo, echoes
 
 
@@ -64,6 +65,25 @@ def test_no_line_of_the_log_is_torn_where_there_is_no_room_for_it():
             lost = proxy.metric("log_lines_lost_total")
         proxy.stop()
         expect_whole_lines(proxy)
+
+
+def test_a_log_that_could_not_be_opened_anew_is_when_it_can_be():
+    """It was moved away while there was no descriptor for another one."""
+    with Server(echo) as server, Proxy("tcp://127.0.0.1:0", target(server),
+                                       threads=2) as proxy:
+        moved = proxy.log_path + ".moved"
+        os.rename(proxy.log_path, moved)
+        before = resource.prlimit(proxy.process.pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(proxy.process.pid, resource.RLIMIT_NOFILE,
+                         (8, before[1]))
+        proxy.signal(signal.SIGUSR1)
+        told(proxy, "Too many open files; the old file stays until")
+        resource.prlimit(proxy.process.pid, resource.RLIMIT_NOFILE, before)
+        until = time.monotonic() + WAIT_S
+        while not os.path.exists(proxy.log_path):
+            assert time.monotonic() < until, "it is not opened"
+            with proxy.connect() as client:
+                echoes(client)
 
 
 run(globals())

@@ -284,11 +284,35 @@ void log_flush(struct log *log)
     pthread_mutex_unlock(&one_at_a_time);
 }
 
+/* Without a descriptor, for example, the old file stays, which was moved away:
+ * it is tried again with the lines to come, until it can be opened. */
+static void open_anew(struct log *log)
+{
+    const int fd = open_place(log->options);
+    char reason[128];
+
+    if (fd < 0 && !log->is_to_reopen) {
+        say("%s: %s; the old %s stays until it can be opened",
+            log->options->path, strerror_r(-fd, reason, sizeof(reason)),
+            is_socket(log) ? "socket" : "file");
+    }
+    log->is_to_reopen = fd < 0;
+    if (fd >= 0) {
+        if (log->fd >= 0) {
+            close(log->fd);
+        }
+        log->fd = fd;
+    }
+}
+
 static void flush_late(void *arg)
 {
     struct log *log = arg;
 
     log->is_flush_armed = false;
+    if (log->is_to_reopen) {
+        open_anew(log);
+    }
     log_flush(log);
     if (log->len > 0) {
         arm(log, RETRY_NS);
@@ -349,23 +373,10 @@ void log_add(struct log *log, const struct record *record)
 
 void log_reopen(struct log *log)
 {
-    char reason[128];
-
-    if (!log->is_open || strcmp(log->options->path, "-") == 0) {
-        return;
+    if (log->is_open && strcmp(log->options->path, "-") != 0) {
+        log_flush(log);
+        open_anew(log);
     }
-    log_flush(log);
-    const int fd = open_place(log->options);
-    if (fd < 0) {
-        say("%s: %s; the old %s stays", log->options->path,
-            strerror_r(-fd, reason, sizeof(reason)),
-            is_socket(log) ? "socket" : "file");
-        return;
-    }
-    if (log->fd >= 0) {
-        close(log->fd);
-    }
-    log->fd = fd;
 }
 
 static bool is_path(const char *one, const char *other)

@@ -42,6 +42,7 @@ struct log {
     int fd;              /* -1: a socket that is not there */
     bool has_failed;     /* told, until a write succeeds */
     bool is_flush_armed; /* a flush is due within a second */
+    bool is_to_reopen;   /* log_reopen() could not, which is told */
     uint64_t lost_lines;
     size_t len;
     char *buf;
@@ -61,7 +62,7 @@ static inline bool log_is_open(const struct log *log)
 void log_add(struct log *log, const struct record *record);
 /* Writes what is there now. */
 void log_flush(struct log *log);
-/* Opens the file anew, which was moved away. */
+/* Opens the file anew, which was moved away: now, or as soon as it can be. */
 void log_reopen(struct log *log);
 /* Goes on as other options say, at another place if theirs is another one. */
 void log_change(struct log *log, const struct log_options *options);
