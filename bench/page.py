@@ -160,6 +160,10 @@ def peer_text(result):
     return f"{name}, {result['note']}" if result["note"] else name
 
 
+def of_many(result):
+    return f"of {result['x']:,.0f}" if result["x"] else ""
+
+
 # ---- curves ----
 
 def curve_scale(points):
@@ -239,9 +243,9 @@ def row_table(results):
         target = ("" if result["target"] is None
                   else f"≤ {result['target']:.4g}")
         ratio = "" if result["ratio"] is None else f"{result['ratio']:.3f}"
-        at = "" if not result["x"] else f"of {result['x']:,.0f}"
         cells = [
-            ("", "", text_of(peer_text(result) or at or "by itself")),
+            ("", "", text_of(peer_text(result) or of_many(result)
+                             or "by itself")),
             ("number", "weir", number(result["subject"])),
             ("number", "its", number(result["peer_value"])
              if result["peer"] else ""),
@@ -350,7 +354,7 @@ def summary_section(document):
         parts.append('<table class="rows"><tbody>' + "".join(
             f'<tr><td><a href="#{text_of(r["row"])}">{text_of(r["row"])}</a> '
             f'{text_of(r["case"])}, {text_of(r["figure"])}</td>'
-            f"<td>{text_of(peer_text(r))}</td>"
+            f"<td>{text_of(peer_text(r) or of_many(r))}</td>"
             f'<td class="number">{number(measured_of(r))}'
             f" &gt; {r['target']:.4g}</td><td>{verdict(r)}</td></tr>"
             for r in missed) + "</tbody></table>")
