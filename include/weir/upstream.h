@@ -75,7 +75,8 @@ enum weir_balance {
      * move, about 1/n of all. All sets with the same names and weights agree,
      * in whatever process. */
     WEIR_BALANCE_HASH,
-    /** The first, in the order in which they were added, that is up; requests
+    /** The first, in the order in which they were added, that is up, where the
+     * addresses of a name stand in its place; requests
      * wait for it while it is full, and for the first check of one before it
      * (starts_down). Where one alone may be written to. */
     WEIR_BALANCE_FIRST,
@@ -426,6 +427,28 @@ WEIR_API void weir_upstream_set_draining(weir_upstream *upstream,
                                          bool is_draining);
 
 /**
+ * Begin or end a pause of the checks of an upstream, which is not checked while
+ * it lasts; its state stays.
+ *
+ * Of sets with the same @c shared another one goes on, unless the upstream is
+ * paused in all. When the pause ends a check is made at once.
+ *
+ * @param is_paused  true: begin
+ */
+WEIR_API void weir_upstream_pause_checks(weir_upstream *upstream,
+                                         bool is_paused);
+
+/**
+ * End the requests that are connecting to an upstream, without another try:
+ * their done is called from the loop. Connections go on.
+ *
+ * @param err  what done gets, negative
+ * @return     number of requests
+ * @retval -EINVAL  @p err is not negative
+ */
+WEIR_API int weir_upstream_end_requests(weir_upstream *upstream, int err);
+
+/**
  * Replace the TLS settings of an upstream, with a renewed certificate for
  * instance.
  *
@@ -450,7 +473,8 @@ weir_upstream_set_tls(weir_upstream *upstream,
 WEIR_API size_t weir_upstreams_get_count(const weir_upstreams *set);
 
 /**
- * One of the upstreams, in the order of adding.
+ * One of the upstreams, in the order of adding; the addresses of a name
+ * (each_address) stand behind it.
  *
  * @param index  from 0 to weir_upstreams_get_count() - 1; a removal moves the
  *               later ones down

@@ -181,6 +181,46 @@ UNIT(upstream_spread, they_come_and_go_and_who_stays_is_the_same)
     expect_eq(asked_count, 3, "as often as answers are not good any more");
 }
 
+UNIT(upstream_spread, addresses_stand_in_the_place_of_their_name)
+{
+    struct weir_upstreams_options options = ups_options();
+    struct weir_upstream_options beside = {.size = sizeof(beside)};
+    const struct weir_address address = peer_address("192.0.2.3", 80);
+    options.balance = WEIR_BALANCE_FIRST;
+    open_spread(options, (struct weir_upstream_options){.size = 0});
+    beside.place = weir_place_addresses(&address, 1);
+    expect_eq(weir_upstreams_add(ups.set, &beside, &ups.all[2]), 0);
+    answer("21");
+    expect_eq(weir_upstreams_get_upstream(ups.set, 0), ups.all[3]);
+    expect_eq(weir_upstreams_get_upstream(ups.set, 1), find('1'));
+    expect_eq(weir_upstreams_get_upstream(ups.set, 2), find('2'));
+    expect_eq(weir_upstreams_get_upstream(ups.set, 3), ups.all[2]);
+    weir_upstream *first = find('1');
+    struct ups_end *end = ups_connect();
+    expect_eq(weir_upstream_slot_get_upstream(end->slot), first,
+              "before what was added later");
+    ups_leave(end, 0);
+}
+
+UNIT(upstream_spread, a_pause_of_checks_is_that_of_all)
+{
+    static const struct weir_upstream_check plan = {
+        .size = sizeof(plan), .interval_ns = 1000 * MS, .timeout_ns = 100 * MS};
+    struct weir_upstreams_options options = ups_options();
+    options.check = &plan;
+    open_spread(options, (struct weir_upstream_options){.size = 0});
+    answer("1");
+    maker_run_for(&ups.m, 10 * MS);
+    weir_upstream_pause_checks(ups.all[3], true);
+    const uint64_t before = ups_info(3).check_count;
+    then_answer("12");
+    maker_run_for(&ups.m, 4000 * MS);
+    expect_eq(ups_info(3).check_count, before, "of new ones, too");
+    weir_upstream_pause_checks(ups.all[3], false);
+    maker_run_for(&ups.m, 10 * MS);
+    expect_eq(ups_info(3).check_count, before + 2);
+}
+
 UNIT(upstream_spread, an_answer_that_is_an_error_changes_nothing)
 {
     open_plain();

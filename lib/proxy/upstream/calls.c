@@ -34,77 +34,109 @@ static weir_upstream *calls_next_member(const weir_upstream *source,
     return NULL;
 }
 
+typedef int calls_fn(weir_upstream *one, const void *arg);
+
+/* Makes a call about an upstream and the addresses of its name: 0, or the first
+ * error; what the one takes the others take. */
+static int calls_for_each(weir_upstream *upstream, calls_fn *call,
+                          const void *arg)
+{
+    weir_upstream *one = upstream;
+    size_t next = 0;
+    int err = 0;
+
+    wr_assert(!upstream->source || !upstream->is_spread);
+    do {
+        err = call(one, arg);
+    } while (err == 0 && (one = calls_next_member(upstream, &next)));
+    return err;
+}
+
+static int calls_set_weight(weir_upstream *one, const void *arg)
+{
+    one->weight = *(const uint32_t *)arg;
+    wr_assert(one->weight <= WR_WEIGHT_MAX);
+    calls_end(one);
+    return 0;
+}
+
 int weir_upstream_set_weight(weir_upstream *upstream, uint32_t weight)
 {
-    weir_upstream *member = upstream;
-    size_t next = 0;
-
     wr_require_loop(upstream->set->loop);
     wr_require(weight <= WR_WEIGHT_MAX, -EINVAL);
-    do {
-        member->weight = weight;
-        calls_end(member);
-    } while ((member = calls_next_member(upstream, &next)));
-    return 0;
+    return calls_for_each(upstream, calls_set_weight, &weight);
+}
+
+static int calls_set_tls(weir_upstream *one, const void *arg)
+{
+    return wr_target_set_tls(&one->target, arg);
 }
 
 int weir_upstream_set_tls(weir_upstream *upstream,
                           const struct weir_tls_settings *settings)
 {
-    weir_upstream *member = upstream;
-    size_t next = 0;
-    int err = 0;
-
     wr_require_loop(upstream->set->loop);
     wr_require(settings, -EINVAL);
-    do { /* what one takes all take */
-        err = wr_target_set_tls(&member->target, settings);
-    } while (err == 0 && (member = calls_next_member(upstream, &next)));
-    return err;
+    return calls_for_each(upstream, calls_set_tls, settings);
 }
 
-static int calls_set_check_tls(weir_upstream *upstream,
-                               const struct weir_tls_settings *settings)
+static int calls_set_check_tls(weir_upstream *one, const void *arg)
 {
     struct wr_secure_settings known = {.context = NULL};
 
-    wr_require(wr_secure_settings_are_set(&upstream->check_tls), -EINVAL);
-    const int err = wr_secure_settings_read(&known, settings, WR_SECURE_CLIENT,
-                                            upstream->target.host);
+    wr_require(wr_secure_settings_are_set(&one->check_tls), -EINVAL);
+    const int err = wr_secure_settings_read(&known, arg, WR_SECURE_CLIENT,
+                                            one->target.host);
     wr_require(err >= 0, err);
-    wr_secure_settings_drop(&upstream->check_tls);
-    upstream->check_tls = known;
+    wr_secure_settings_drop(&one->check_tls);
+    one->check_tls = known;
     return 0;
 }
 
 int weir_upstream_set_check_tls(weir_upstream *upstream,
                                 const struct weir_tls_settings *settings)
 {
-    weir_upstream *member = upstream;
-    size_t next = 0;
-    int err = 0;
-
     wr_require_loop(upstream->set->loop);
     wr_require(settings, -EINVAL);
-    do {
-        err = calls_set_check_tls(member, settings);
-    } while (err == 0 && (member = calls_next_member(upstream, &next)));
-    return err;
+    return calls_for_each(upstream, calls_set_check_tls, settings);
+}
+
+static int calls_set_draining(weir_upstream *one, const void *arg)
+{
+    one->is_draining = *(const bool *)arg;
+    wr_upstream_note_apart(one);
+    calls_end(one);
+    return 0;
 }
 
 void weir_upstream_set_draining(weir_upstream *upstream, bool is_draining)
 {
-    weir_upstream *member = upstream;
-    size_t next = 0;
-
-    if (!wr_loop_admits(upstream->set->loop)) {
-        return;
+    if (wr_loop_admits(upstream->set->loop)) {
+        wr_ignore(calls_for_each(upstream, calls_set_draining, &is_draining) <
+                  0);
     }
-    do {
-        member->is_draining = is_draining;
-        wr_upstream_note_apart(member);
-        calls_end(member);
-    } while ((member = calls_next_member(upstream, &next)));
+}
+
+static int calls_pause(weir_upstream *one, const void *arg)
+{
+    if (!one->is_removed && !one->set->is_closed) {
+        wr_upstream_pause(one, *(const bool *)arg);
+    }
+    return 0;
+}
+
+void weir_upstream_pause_checks(weir_upstream *upstream, bool is_paused)
+{
+    if (wr_loop_admits(upstream->set->loop)) {
+        wr_ignore(calls_for_each(upstream, calls_pause, &is_paused) < 0);
+    }
+}
+
+int weir_upstream_end_requests(weir_upstream *upstream, int err)
+{
+    wr_require_loop(upstream->set->loop);
+    wr_require(err < 0, -EINVAL);
+    return (int)wr_requests_end(upstream, err);
 }
 
 const char *weir_upstream_get_name(const weir_upstream *upstream)

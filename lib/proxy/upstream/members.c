@@ -150,33 +150,35 @@ static const struct weir_address *members_find_new(const weir_upstreams *set,
     return NULL;
 }
 
-/* True if the member comes before the other one: in the order of their names,
- * and of their addresses as bytes. All sets have one order, whatever answers
- * each has got. */
+/* True if a member comes before another one of its name: in the order of their
+ * addresses as bytes. All sets have one order, whatever answers each has got.
+ */
 static bool members_is_before(const weir_upstream *member,
                               const weir_upstream *other)
 {
     const struct weir_address *address = &member->target.single;
 
-    wr_assert(member->source && other->source);
-    return member->source == other->source
-               ? memcmp(&address->storage, &other->target.single.storage,
-                        sizeof(address->storage)) < 0
-               : member->source->id < other->source->id;
+    wr_assert(member->source == other->source);
+    return memcmp(&address->storage, &other->target.single.storage,
+                  sizeof(address->storage)) < 0;
 }
 
-/* Where a member is in the set. */
+/* Where a member is in the set: behind its name, and before what was added
+ * after that. */
 static size_t members_find_index(const weir_upstreams *set,
                                  const weir_upstream *member)
 {
     size_t index = 0;
 
-    while (index < set->count &&
-           (!set->upstreams[index]->source ||
-            !members_is_before(member, set->upstreams[index]))) {
+    while (index < set->count && set->upstreams[index] != member->source) {
         index++;
     }
-    wr_assert(index <= set->count);
+    wr_assert(index < set->count);
+    do {
+        index++;
+    } while (index < set->count &&
+             set->upstreams[index]->source == member->source &&
+             !members_is_before(member, set->upstreams[index]));
     return index;
 }
 
@@ -204,6 +206,7 @@ static int members_add(weir_upstreams *set, weir_upstream *source,
     if (set->is_retired) {
         wr_upstream_retire(member);
     }
+    wr_upstream_pause(member, source->is_paused);
     wr_upstream_follow(member);
     members_insert(set, members_find_index(set, member), member);
     return 0;

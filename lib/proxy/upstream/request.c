@@ -620,6 +620,25 @@ void wr_requests_give_up(weir_upstreams *set)
     }
 }
 
+size_t wr_requests_end(const weir_upstream *upstream, int err)
+{
+    struct wr_list *requests = &upstream->set->requests;
+    size_t count = 0;
+
+    wr_assert(err < 0);
+    for (struct wr_list *link = requests->next; link != requests;
+         link = link->next) {
+        struct wr_request *request =
+            wr_container_of(link, struct wr_request, link);
+        if (request->connecting && request->cause == 0 &&
+            (request->last == upstream || request->last->source == upstream)) {
+            request_give_up(request, err);
+            count++;
+        }
+    }
+    return count;
+}
+
 void wr_requests_leave(const weir_upstream *upstream)
 {
     struct wr_list *requests = &upstream->set->requests;

@@ -316,7 +316,7 @@ shared_pick_checker(const struct wr_shared_part *own, bool is_youngest)
 
     wr_assert(own->health != NULL);
     while ((part = shared_next_part(own->target, part))) {
-        if (part->health == own->health && !part->is_left &&
+        if (part->health == own->health && !part->is_left && !part->is_paused &&
             (!found ||
              (!part->is_retired && (is_youngest || found->is_retired)))) {
             found = part;
@@ -425,6 +425,22 @@ void wr_shared_part_retire(struct wr_shared_part *part, uint64_t now_ns)
     }
     if (other && !other->is_retired) {
         shared_pass_on(part, other, now_ns);
+    }
+    wr_shared_unlock(part->call->shared);
+}
+
+void wr_shared_part_pause(struct wr_shared_part *part, bool is_paused,
+                          uint64_t now_ns)
+{
+    struct wr_shared_health *health = part->health;
+
+    wr_shared_lock(part->call->shared);
+    wr_assert(!part->is_left);
+    part->is_paused = is_paused;
+    if (health && is_paused && health->checker == part) {
+        shared_pass_on(part, shared_pick_checker(part, false), now_ns);
+    } else if (health && !is_paused && !health->checker) {
+        shared_set_checker(health, part, now_ns);
     }
     wr_shared_unlock(part->call->shared);
 }
@@ -717,7 +733,8 @@ bool wr_shared_part_take_over(struct wr_shared_part *part, uint64_t now_ns)
     struct wr_shared_health *health = part->health;
 
     wr_assert(!part->is_left);
-    if (health->checker == part || now_ns <= health->late_ns) {
+    if (part->is_paused || health->checker == part ||
+        now_ns <= health->late_ns) {
         return false;
     }
     shared_set_checker(health, part, now_ns);

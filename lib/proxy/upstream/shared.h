@@ -140,6 +140,7 @@ struct wr_shared_part {
     struct wr_shared_health *health; /* NULL: likewise */
     bool is_left;    /* its upstream is none of the set's any more */
     bool is_retired; /* its set is: others check, if there are any */
+    bool is_paused;  /* it is not to check, and not for others either */
 };
 
 /* ---- the object ---- */
@@ -225,6 +226,9 @@ wr_shared_part_copy_addresses(const struct wr_shared_part *part,
 
 /* Its set is retired: another one makes the checks. */
 void wr_shared_part_retire(struct wr_shared_part *part, uint64_t now_ns);
+/* It makes no checks while it is paused: others do, if there are any. */
+void wr_shared_part_pause(struct wr_shared_part *part, bool is_paused,
+                          uint64_t now_ns);
 /* The upstream is none of the set's any more. */
 void wr_shared_part_leave(struct wr_shared_part *part, uint64_t now_ns);
 void wr_shared_part_close(struct wr_shared_part *part);

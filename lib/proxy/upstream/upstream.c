@@ -771,6 +771,24 @@ void wr_upstream_retire(weir_upstream *upstream)
                           weir_loop_get_time(upstream->set->loop));
 }
 
+void wr_upstream_pause(weir_upstream *upstream, bool is_paused)
+{
+    weir_loop *loop = upstream->set->loop;
+
+    upstream_check_invariants(upstream);
+    if (upstream->is_paused == is_paused) {
+        return;
+    }
+    upstream->is_paused = is_paused;
+    wr_shared_part_pause(&upstream->part, is_paused, weir_loop_get_time(loop));
+    if (is_paused) {
+        wr_timer_cancel(&loop->wheel, &upstream->check_timer);
+        wr_probe_give_up(&upstream->probe);
+    } else {
+        wr_upstream_follow(upstream);
+    }
+}
+
 void wr_upstream_stop(weir_upstream *upstream)
 {
     weir_loop *loop = upstream->set->loop;

@@ -103,6 +103,7 @@ struct weir_upstream {
     bool is_apart; /* removed, draining or spread: asked for often */
     bool is_removed;
     bool is_draining;
+    bool is_paused; /* it is not checked here */
     bool is_backup;
     uint32_t weight;
     uint32_t active_count;        /* slots of the set */
@@ -219,6 +220,9 @@ void wr_upstream_follow(weir_upstream *upstream);
 /* Leaves lookups and checks to other sets. */
 void wr_upstream_retire(weir_upstream *upstream);
 
+/* Begins or ends a pause of its checks. */
+void wr_upstream_pause(weir_upstream *upstream, bool is_paused);
+
 /* Ends all that is under way, for a removal or the end of the set. */
 void wr_upstream_stop(weir_upstream *upstream);
 
@@ -326,6 +330,9 @@ void wr_members_spread(weir_upstreams *set);
 void wr_requests_serve(weir_upstreams *set);
 /* All end with -ECANCELED, from the loop. */
 void wr_requests_give_up(weir_upstreams *set);
+/* Those that connect to this upstream, or to an address of it, end with @err:
+ * how many. */
+size_t wr_requests_end(const weir_upstream *upstream, int err);
 /* Those that connect to this upstream go on to another. */
 void wr_requests_leave(const weir_upstream *upstream);
 
