@@ -13,6 +13,7 @@ import threading
 
 from harness import (WAIT_S, Skip, command, equal, matches, read_line, run)
 from proxy_certificates import certificates
+from proxy_checks_peers import GOOD, Checked
 from proxy_wait import wait_until
 from proxying import PROXY, Proxy, told
 from servers import Server, echo, echoes, free_port, read_exactly
@@ -128,6 +129,68 @@ def test_connections_are_cut():
         wait_until(lambda: pair.proxy.metric("connections_active") == 4)
         equal(pair.proxy.metric("close_total", reason="target-down"), 4,
               "reasons")
+
+
+def test_one_that_is_disabled_is_not_checked_and_one_that_is_drained_is():
+    with contextlib.ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory())
+        ctl = os.path.join(folder, "ctl")
+        one, two = (stack.enter_context(Checked(GOOD)) for _ in range(2))
+        proxy = stack.enter_context(Proxy(
+            "--listen", "tcp://127.0.0.1:0", "--name", "db", "--ctl", ctl,
+            "--check", "http", "--check", "20ms", "--to", one.url, "--to",
+            two.url, threads=3))
+        client = stack.enter_context(proxy.connect())
+        echoes(client)
+
+        def checks_go_on(server):
+            before = len(server.requests)
+            wait_until(lambda: len(server.requests) > before + 4)
+
+        def order(word):
+            outcome = command(PROXY, "--ctl", ctl, word,
+                              f"db/127.0.0.1:{one.port}")
+            equal(outcome.status, 0, "exit code")
+
+        checks_go_on(one)
+        order("drain")
+        checks_go_on(one)
+        order("disable")
+        before = len(one.requests)
+        checks_go_on(two)
+        checks_go_on(two)
+        equal(len(one.requests) - before <= 1, True, "none but one under way")
+        before = len(one.requests)
+        proxy.signal(signal.SIGHUP)
+        told(proxy, "the configuration was read again")
+        checks_go_on(two)
+        equal(len(one.requests) - before <= 1, True, "after a reload, too")
+        echoes(client)
+        order("ready")
+        checks_go_on(one)
+
+
+def test_clients_whose_connection_is_being_made_are_cut():
+    """The target accepts, and shakes no hands."""
+    with contextlib.ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory())
+        ctl = os.path.join(folder, "ctl")
+        silent = stack.enter_context(Server(lambda sock, _: sock.recv(0x10000)
+                                            and sock.recv(1)))
+        proxy = stack.enter_context(Proxy(
+            "--listen", "tcp://127.0.0.1:0", "--name", "db", "--ctl", ctl,
+            "--to-insecure", "--connect-timeout", "10m", "--to",
+            f"tls://127.0.0.1:{silent.port}", threads=2))
+        clients = [stack.enter_context(proxy.connect()) for _ in range(5)]
+        wait_until(lambda: silent.accepted == 5)
+        outcome = command(PROXY, "--ctl", ctl, "cut",
+                          f"db/127.0.0.1:{silent.port}")
+        equal(outcome.out, "5 connections were reset\n", "the answer")
+        for client in clients:
+            with contextlib.suppress(ConnectionResetError):
+                equal(client.recv(1), "a reset", "what a client sees")
+        wait_until(lambda: proxy.metric("connections_active") == 0)
+        proxy.stop_by(["target-down"] * 5)
 
 
 def test_orders_outlive_reloads_and_replacements():

@@ -27,7 +27,7 @@ static const struct row {
     [COMMAND_DRAIN] = {"drain", "TARGET",
                        "no new connections; those it has go on"},
     [COMMAND_DISABLE] = {"disable", "TARGET",
-                         "the same, shown as disabled: it is worked on"},
+                         "the same, and no checks: it is worked on"},
     [COMMAND_READY] = {"ready", "TARGET",
                        "as the configuration says, after any of these"},
     [COMMAND_CUT] = {"cut", "TARGET", "reset the connections that it has"},

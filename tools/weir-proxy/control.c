@@ -298,19 +298,6 @@ static char do_help(const struct doing *doing)
     return CONTROL_DONE;
 }
 
-static char do_reload(struct doing *doing)
-{
-    char why[OPTION_WHY_SIZE];
-
-    say("by an operator (%s): reload", doing->sender->who);
-    if (reload_run(doing->worker->proxy, why)) {
-        return CONTROL_DONE;
-    }
-    fprintf(doing->out, "%s; the configuration of before stays in force\n",
-            why);
-    return CONTROL_FAILED;
-}
-
 /* Has the sender closed its connection, both ways? */
 static bool has_gone(const struct control_sender *sender)
 {
@@ -322,6 +309,22 @@ static bool has_gone(const struct control_sender *sender)
     }
     look.fd = info.fd;
     return poll(&look, 1, 0) > 0 && (look.revents & (POLLHUP | POLLERR)) != 0;
+}
+
+static char do_reload(struct doing *doing)
+{
+    char why[OPTION_WHY_SIZE];
+
+    say("by an operator (%s): reload", doing->sender->who);
+    if (reload_run(doing->worker->proxy, why)) {
+        return CONTROL_DONE;
+    }
+    fprintf(doing->out, "%s; the configuration of before stays in force\n",
+            why);
+    if (has_gone(doing->sender)) { /* nobody else is told */
+        say("%s; the configuration of before stays in force", why);
+    }
+    return CONTROL_FAILED;
 }
 
 /* With the right to change the setup, which another one may have had for a

@@ -106,7 +106,9 @@ size_t cuts_do(const struct route *route, const struct config_target *target)
             count++;
         }
     }
-    return count;
+    const int connecting = weir_upstream_end_requests(
+        route->added[target - route->config->targets], SESSION_CUT);
+    return connecting > 0 ? count + (size_t)connecting : count;
 }
 
 void cuts_end(struct route *route)

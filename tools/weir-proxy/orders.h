@@ -32,6 +32,8 @@ void orders_free(struct order *all);
 /* The weight of a target under an order. */
 uint32_t orders_weight(const struct order *order,
                        const struct config_target *target);
+/* Is somebody at work on it: it is not checked either? */
+bool orders_is_disabled(const struct order *order);
 /* What it is because of it: draining or disabled; NULL: neither. */
 const char *orders_word(const struct order *order,
                         const struct config_target *target);

@@ -211,7 +211,9 @@ static void connected(void *arg, int err,
     struct session *session = arg;
 
     note(session, err, result);
-    if (err < 0) {
+    if (err == SESSION_CUT) {
+        give_up(session, END_TARGET_DOWN, -ECANCELED);
+    } else if (err < 0) {
         give_up(session,
                 end_reason_of_connect(err, result,
                                       session->route->config->queue_timeout_ns),

@@ -22,6 +22,11 @@
 
 #include "weir/relay.h"
 
+#include <errno.h>
+
+/* The error of a connect that an operator has cut. */
+#define SESSION_CUT (-ECONNABORTED)
+
 /* The user pointer of its client's protocol until the relay takes the
  * connection over. */
 struct session {

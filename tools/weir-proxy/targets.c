@@ -275,6 +275,7 @@ void targets_obey(const struct route *route, size_t index)
         weir_upstream_set_weight(upstream, weight > 0 ? weight : 1);
         weir_upstream_set_draining(upstream,
                                    orders_word(order, target) != NULL);
+        weir_upstream_pause_checks(upstream, orders_is_disabled(order));
     }
 }
 
