@@ -332,6 +332,7 @@ BAD_RUN = (
     (["--sni", "x", "--ca", "y", UDP], r"--ca: no target has TLS"),
     (["-k", "--sni", "x", HTTP], r"--sni: no target has TLS; write https://$"),
     (["--ca", "", TLS], r"--ca: it is empty"),
+    (["--key-passphrase-file", "", TLS], r"--key-passphrase-file: it is empty"),
     (["--ciphers", "", TLS], r"--ciphers: it is empty"),
     (["--ciphers", "x", TARGET], r"--ciphers: no target has TLS"),
     (["--groups", "", TLS], r"--groups: it is empty"),
@@ -345,6 +346,7 @@ BAD_RUN = (
     (["--tls-min", "1.3", "--tls-max", "1.2", TLS], r"--tls-min is above"),
     (["--key", "x", TLS], r"--key: 'x' follows no --cert of its own"),
     (["--cert", "a", "--cert", "b", TLS], r"--cert: a client has one"),
+    (["--key-passphrase-file", "", TLS], r"--key-passphrase-file: it is empty"),
     (["--insecure", "--ca", "x", TLS], r"--insecure: .* --ca has no meaning"),
     (["--insecure", "--crl", "x", TLS], r"--insecure: .* --crl has no meaning"),
     (["--tickets", "off", TLS], r"unknown flag --tickets"),
@@ -424,6 +426,7 @@ BAD_SERVE = (
     (["--tls-library", "gnutls", TARGET],
      r"--tls-library: ('gnutls' is not openssl, wolfssl|there is no TLS)"),
     (["--ca", "", TLS], r"--ca: it is empty"),
+    (["--key-passphrase-file", "", TLS], r"--key-passphrase-file: it is empty"),
     (["--client-auth", "no", TLS], r"--client-auth: 'no' is not optional or"),
     (["--alpn", "", TLS], r"--alpn: it is empty"),
     (["--ciphers", "", TLS], r"--ciphers: it is empty"),
@@ -604,6 +607,7 @@ TRIED = {
 # They say where and when a run is made, or what is shown of it: nothing of the
 # load, so that results with and without them can be compared.
 NO_LOAD = {"engine", "tls-library", "start-at", "wait", "part", "cpu", "server-cpu", "force",
+           "key-passphrase-file",
            "json", "json-stream", "hgrm", "hdr-log", "csv", "log", "markdown", "junit",
            "prometheus", "slo", "percentiles", "label", "dry-run", "quiet",
            "verbose", "help"} | {"http1.1"}  # which is spoken anyway

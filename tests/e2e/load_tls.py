@@ -505,6 +505,23 @@ def test_clients_with_certificates_and_without():
               code="WEIR_ETLSALERT", says="unknown_ca")
 
 
+def test_encrypted_keys_are_opened_on_both_ends():
+    with tempfile.TemporaryDirectory() as folder:
+        words, locked = f"{folder}/words", f"{folder}/key"
+        with open(words, "w", encoding="ascii") as file:
+            file.write("a phrase\n")
+        equal(command("openssl", "ec", "-in", path("ecdsa.key"), "-aes256",
+                      "-passout", f"file:{words}", "-out", locked).status, 0,
+              "openssl")
+        own = ("--cert", path("ecdsa.pem"), "--key", locked)
+        with Serving(*own, "--key-passphrase-file", words, *TRUST) as server:
+            loaded("-n", "10", *TRUST, *own, "--key-passphrase-file", words,
+                   server.url)
+            outcome = load(*TRUST, *own, server.url)
+            equal(outcome.status, 2, "without the passphrase")
+            one_line(outcome.err, r"TLS: key: .*\(WEIR_ETLSPASSWORD\)")
+
+
 def test_files_that_are_not_what_they_should_be():
     with tempfile.NamedTemporaryFile() as empty:
         for word, flags, pattern in (

@@ -26,7 +26,7 @@ SAMPLES = {"trust": "10.0.0.0/8", "client-allow": "10.0.0.0/8",
 NEEDS = {"trust": "accept-proxy = any",
          "when-down": "check = 2s", "when-back": "check = 2s",
          "client-name": "client-ca = F", "require-client-cert": "client-ca = F"}
-OF_TLS = {"cert", "client-ca", "tls-min", "ciphers", "groups", "alpn", "route",
+OF_TLS = {"cert", "key-passphrase-file", "client-ca", "tls-min", "ciphers", "groups", "alpn", "route",
           "unknown-name", "client-crl", "client-name", "passthrough"}
 
 

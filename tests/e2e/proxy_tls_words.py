@@ -145,6 +145,54 @@ def test_clients_come_by_the_names_in_their_certificates():
             equal(server.accepted, 3, "connections to the target")
 
 
+# ---- encrypted keys ----
+
+def encrypt(name):
+    """The key of a certificate, encrypted, and the file of its passphrase."""
+    words, locked = at("words"), at(f"{name}.locked")
+    with open(words, "w", encoding="ascii") as file:
+        file.write("a phrase\n")
+    outcome = command("openssl", "pkcs8", "-topk8", "-in", at(f"{name}.key"),
+                      "-passout", f"file:{words}", "-out", locked)
+    equal(outcome.status, 0, f"openssl, which said {outcome.err!r}")
+    return locked, words
+
+
+def test_encrypted_keys_are_opened_for_clients_and_targets():
+    ca = certificates()["ca"]
+    locked, words = encrypt("proxy")
+    to_locked, to_words = encrypt("client")
+    with Server(echo) as server, tls(
+            server, "--client-ca", ca, "--require-client-cert") as behind, \
+            Proxy("tls://127.0.0.1:0", f"tls://127.0.0.1:{behind.port}",
+                  "--cert", at("proxy.crt"), "--key", locked,
+                  "--key-passphrase-file", words, "--to-ca", ca, "--to-name",
+                  "proxy.test", "--to-cert", at("client.crt"), "--to-key",
+                  to_locked, "--to-key-passphrase-file", to_words) as proxy:
+        serves(proxy)
+        proxy.signal(1)
+        told(proxy, "configuration was read again")
+        serves(proxy)
+
+
+def test_an_encrypted_key_without_its_passphrase_says_so():
+    locked, words = encrypt("proxy")
+    wrong = at("wrong-words")
+    with open(wrong, "w", encoding="ascii") as file:
+        file.write("another\n")
+    base = [PROXY, "tls://127.0.0.1:0", "tcp://127.0.0.1:1", "--cert",
+            at("proxy.crt"), "--key", locked]
+    for more, said in (((), "missing or wrong"),
+                       (("--key-passphrase-file", wrong),
+                        "the passphrase is another one"),
+                       (("--key-passphrase-file", at("none")),
+                        "passphrase: .*none: No such file")):
+        outcome = command(*base, *more)
+        equal(outcome.status != 0, True, "refused")
+        matches(outcome.err, said, "what it says")
+    equal(words != wrong, True, "files")
+
+
 # ---- revocations ----
 
 def test_certificates_that_were_revoked_are_refused_also_after_sighup():

@@ -460,6 +460,7 @@ static const struct {
     {"log", "", "needs a value"},
     {"cert", "", "needs a value"},
     {"key", "a", "comes after the cert that it is for"},
+    {"key-passphrase-file", "", "needs a value"},
     {"client-ca", "", "needs a value"},
     {"client-crl", "", "needs a value"},
     {"client-name", "a.example", "a name such as dns:a.example"},
@@ -473,6 +474,7 @@ static const struct {
     {"to-name", "", "needs a value"},
     {"to-cert", "", "needs a value"},
     {"to-key", "", "needs a value"},
+    {"to-key-passphrase-file", "", "needs a value"},
     {"to-crl", "", "needs a value"},
     {"to-ciphers", "", "needs a value"},
     {"to-groups", "", "needs a value"},
@@ -637,6 +639,12 @@ UNIT_IN(proxy_words, words_of_tls_that_are_no_whole_are_refused, unit_alone,
     INCOMPLETE("unknown-name needs a certificate", "listen",
                "tcp://127.0.0.1:1", "unknown-name", "refuse", "to",
                "tcp://127.0.0.1:2");
+    INCOMPLETE("key-passphrase-file needs a certificate", "listen",
+               "tcp://127.0.0.1:1", "key-passphrase-file", "a", "to",
+               "tcp://127.0.0.1:2");
+    INCOMPLETE("to-key-passphrase-file needs to-cert", "listen",
+               "tcp://127.0.0.1:1", "to-key-passphrase-file", "a", "to",
+               "tls://127.0.0.1:2");
     INCOMPLETE("client-crl needs client-ca", "listen", "tls://127.0.0.1:1",
                "cert", "a", "client-crl", "b", "to", "tcp://127.0.0.1:2");
     INCOMPLETE("client-name needs require-client-cert", "listen",

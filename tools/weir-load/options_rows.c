@@ -909,6 +909,8 @@ static const struct option rows[] = {
      TLS(tls_read_cert), .repeats = true},
     {"key", 0, "FILE", "its key (in the file of the certificate)",
      TLS(tls_read_key)},
+    {"key-passphrase-file", 0, "FILE", "its first line opens that key",
+     TEXT(tls.options.passphrase.file), MARK_TLS},
     {"alpn", 0, "LIST", "application protocols, as h2,http/1.1",
      TEXT(tls.options.alpn), MARK_TLS, .json = "tls.alpn"},
     {"ciphers", 0, "LIST",

@@ -201,6 +201,8 @@ static const struct option rows[] = {
      TLS(tls_read_cert), .repeats = true},
     {"key", 0, "FILE", "the key of the --cert before (in its file)",
      TLS(tls_read_key), .repeats = true},
+    {"key-passphrase-file", 0, "FILE", "its first line opens encrypted keys",
+     TLS_TEXT(passphrase.file)},
     {"ca", 0, "FILE", "authorities of the clients' certificates",
      TLS_TEXT(authorities.file)},
     {"crl", 0, "FILE", "lists of revoked certificates, of every issuer",

@@ -200,6 +200,7 @@ static void free_route(struct config_route *route)
     free(route->to_name);
     free(route->to_cert);
     free(route->to_key);
+    free(route->to_key_words);
 }
 
 void config_init(struct config *ret)
@@ -221,10 +222,11 @@ static bool copy_text(char **text)
 static bool inherit(struct config_route *route, const struct config_route *from)
 {
     char **texts[] = {
-        &route->check_user, &route->check_path, &route->check_host,
-        &route->check_ca,   &route->check_name, &route->to_ca,
-        &route->to_crl,     &route->to_ciphers, &route->to_groups,
-        &route->to_name,    &route->to_cert,    &route->to_key};
+        &route->check_user,  &route->check_path, &route->check_host,
+        &route->check_ca,    &route->check_name, &route->to_ca,
+        &route->to_crl,      &route->to_ciphers, &route->to_groups,
+        &route->to_name,     &route->to_cert,    &route->to_key,
+        &route->to_key_words};
     bool is_whole = true;
 
     *route = *from; /* which names no clients, as no 'route' began it */
@@ -599,6 +601,7 @@ static void free_service(struct config_service *service)
     free(service->listens);
     free(service->name);
     free(service->client_ca);
+    free(service->key_words);
     config_free_texts(&service->client_crls);
     config_free_texts(&service->client_names);
     free(service->ciphers);

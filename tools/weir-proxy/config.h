@@ -214,6 +214,7 @@ struct config_route {
     char *to_name;
     char *to_cert;
     char *to_key;
+    char *to_key_words; /* the file of its passphrase */
     bool to_insecure;
     char *to_crl;
     enum config_tls_version to_min_tls;
@@ -231,6 +232,7 @@ struct config_service {
     size_t listen_count;
     struct config_texts certs;
     struct config_texts keys; /* of each of certs; its file may be the same */
+    char *key_words;          /* the file of their passphrase */
     struct config_texts alpn;
     char *client_ca;
     bool needs_client_cert;

@@ -107,6 +107,9 @@ static bool check_route(const struct config_service *service,
         return option_refuse(why, "to-crl: with to-insecure nothing is "
                                   "verified");
     }
+    if (route->to_key_words && !route->to_cert) {
+        return option_refuse(why, "to-key-passphrase-file needs to-cert");
+    }
     if (!check_plan_is_right(route, why) || !check_stay(route, why)) {
         return false;
     }
@@ -184,7 +187,8 @@ static bool check_tls_words(const struct config_service *service, char *why)
                        : service->ciphers                 ? "ciphers"
                        : service->groups                  ? "groups"
                        : service->refuses_names           ? "unknown-name"
-                                                          : NULL;
+                       : service->key_words ? "key-passphrase-file"
+                                            : NULL;
 
     if (word && service->certs.count == 0) {
         return option_refuse(why, "%s needs a certificate", word);

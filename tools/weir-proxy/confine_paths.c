@@ -188,6 +188,7 @@ static void use_route(const struct walk *walk, const struct config_route *route)
     use_path(walk, route->to_crl, CONFINE_READ);
     use_path(walk, route->to_cert, CONFINE_READ);
     use_path(walk, route->to_key, CONFINE_READ);
+    use_path(walk, route->to_key_words, CONFINE_READ);
     use_path(walk, route->check_ca, CONFINE_READ);
     for (size_t i = 0; i < route->target_count; i++) {
         use_path(walk, route->targets[i].tls_ca, CONFINE_READ);
@@ -212,6 +213,7 @@ static void use_service(const struct walk *walk,
     for (size_t i = 0; i < service->certs.count; i++) {
         use_folder(walk, service->certs.texts[i]);
     }
+    use_path(walk, service->key_words, CONFINE_READ);
     use_path(walk, service->client_ca, CONFINE_READ);
     use_texts(walk, &service->client_crls);
     use_networks(walk, &service->client_allow);
