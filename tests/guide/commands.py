@@ -110,6 +110,7 @@ REASONS = {
         "tests/checks/test_figures.py runs it on other files",
     "bench/counts": LONG,
     "bench/counts --cases life --calls": LONG,
+    "bench/proxy_cost.py build/tools/weir-proxy": LONG,
 }
 
 

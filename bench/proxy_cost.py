@@ -1,0 +1,149 @@
+#!/usr/bin/env python3
+"""What a connection costs weir-proxy: instructions and system calls.
+
+A client connects, sends 1 KiB, gets it back, ends its stream and reads the end,
+one after the other. The first hundred are not counted. System calls are those of
+strace, instructions of the program those that callgrind has counted between two
+dumps, as a process under valgrind that waits in a ring does not end by a signal.
+Each engine is asked with and without limits of single clients, which no client
+here comes near, so that each is looked up and counted in a table.
+
+    bench/proxy_cost.py build/tools/weir-proxy [ANOTHER_BUILD...]
+"""
+import collections
+import os
+import re
+import select
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+
+WARM, COUNTED = 100, 500
+SIZE = 1024
+START_S = 60
+TABLE = ["--client-conns", "1M", "--client-rate", "1G/10s"]
+CALL = re.compile(r"^\s*[\d.]+\s+[\d.]+\s+\d+\s+(\d+)(?:\s+\d+)?\s+(\w+)$",
+                  re.MULTILINE)
+TOTAL = re.compile(r"^(?:summary|totals): (\d+)", re.MULTILINE)
+
+
+def echo(listener):
+    while True:
+        connection, _ = listener.accept()
+        with connection:
+            while part := connection.recv(65536):
+                connection.sendall(part)
+
+
+def visit(port):
+    with socket.create_connection(("127.0.0.1", port)) as client:
+        client.sendall(bytes(SIZE))
+        left = SIZE
+        while left:
+            left -= len(client.recv(left))
+        client.shutdown(socket.SHUT_WR)
+        if client.recv(1):
+            raise RuntimeError("bytes behind the answer")
+
+
+def start(tool, proxy, engine, flags, backend):
+    """The process of the tool, and the port that the proxy serves."""
+    process = subprocess.Popen(
+        [*tool, proxy, "--threads", "1", "--engine", engine, *flags,
+         "--listen", "tcp://127.0.0.1:0", "--to", f"tcp://127.0.0.1:{backend}"],
+        stderr=subprocess.PIPE, start_new_session=True)
+    while select.select([process.stderr], [], [], START_S)[0]:
+        line = process.stderr.readline().decode()
+        if found := re.search(r" serves tcp://\S*:(\d+)$", line):
+            return process, int(found[1])
+        if not line:
+            break
+    os.killpg(process.pid, signal.SIGKILL)
+    raise SystemExit(f"{proxy} does not serve")
+
+
+def count_calls(path, run):
+    """Of a process that ends: strace writes its table then."""
+    counts = []
+    for number in (WARM, WARM + COUNTED):
+        process, port = run(["strace", "-f", "-c", "-o", path])
+        for _ in range(number):
+            visit(port)
+        with open(f"/proc/{process.pid}/task/{process.pid}/children",
+                  encoding="ascii") as file:
+            os.kill(int(file.read().split()[0]), signal.SIGTERM)
+        process.wait(START_S)
+        process.stderr.close()
+        with open(path, encoding="ascii") as file:
+            counts.append(collections.Counter(
+                {name: int(times) for times, name in CALL.findall(file.read())
+                 if name != "total"}))
+    counts[1].subtract(counts[0])
+    return {name: times / COUNTED for name, times in counts[1].items()}
+
+
+def dump(folder, process):
+    """What was counted since the last dump."""
+    subprocess.run(["callgrind_control", "-d", str(process.pid)],
+                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                   check=True)
+    total = 0
+    for name in os.listdir(folder):
+        with open(os.path.join(folder, name), encoding="ascii") as file:
+            found = TOTAL.search(file.read())
+        total += int(found[1]) if found else 0
+        os.remove(os.path.join(folder, name))
+    return total
+
+
+def count_instructions(folder, run):
+    process, port = run(["valgrind", "--tool=callgrind",
+                         f"--callgrind-out-file={folder}/out"])
+    try:
+        for _ in range(WARM):
+            visit(port)
+        dump(folder, process)
+        for _ in range(COUNTED):
+            visit(port)
+        return dump(folder, process) / COUNTED
+    finally:
+        process.kill()
+        process.wait()
+        process.stderr.close()
+
+
+def show(proxy, engine, flags, backend):
+    def run(tool):
+        return start(tool, proxy, engine, flags, backend)
+
+    with tempfile.TemporaryDirectory() as folder:
+        calls = count_calls(os.path.join(folder, "calls"), run)
+        os.remove(os.path.join(folder, "calls"))
+        instructions = count_instructions(folder, run)
+    named = ", ".join(f"{name} {times:.2f}" for name, times in sorted(
+        calls.items(), key=lambda pair: -pair[1]) if times >= 0.05)
+    print(f"| {proxy} | {engine} | {'yes' if flags else 'no'} | "
+          f"{instructions:.0f} | {sum(calls.values()):.1f} | {named} |",
+          flush=True)
+
+
+def main():
+    for tool in ("strace", "valgrind", "callgrind_control"):
+        if not shutil.which(tool):
+            sys.exit(f"{tool} is not installed")
+    listener = socket.create_server(("127.0.0.1", 0))
+    threading.Thread(target=echo, args=(listener,), daemon=True).start()
+    print("| program | engine | table | instructions | calls | which |")
+    print("|---|---|---|---|---|---|")
+    for proxy in sys.argv[1:]:
+        for engine in ("uring", "poll"):
+            for flags in ([], TABLE):
+                show(proxy, engine, flags, listener.getsockname()[1])
+
+
+if __name__ == "__main__":
+    main()
