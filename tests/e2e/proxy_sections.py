@@ -108,13 +108,37 @@ def test_routes_begin_with_the_defaults_if_not_with_their_services_words():
              head + "to-insecure = off\n" + TO + route + TO)
 
 
+def test_targets_begin_with_the_defaults_and_replace_them():
+    """Also those of a group, of a list, and such as stand before [defaults]."""
+    with contextlib.ExitStack() as stack:
+        servers = [stack.enter_context(Server(echo)) for _ in range(5)]
+        a, b, c, d, e = map(target, servers)
+        folder = stack.enter_context(files(main=(
+            f"[one]\nlisten = tcp://127.0.0.1:0\nto = {a}\nto = {b}\n"
+            "weight = 1\n[defaults]\nweight = 3\n"
+            f"[targets pair]\nto = {c},{d}\nto = {e}\nweight = 2\n"
+            "[two]\nlisten = tcp://127.0.0.1:0\nto = @pair\n")))
+        proxy = stack.enter_context(Proxy(
+            "--config", os.path.join(folder, "main.ini")))
+        while len(proxy.ports) < 2:
+            proxy.read_start()
+        for index, count in ((0, 8), (1, 16)):
+            for _ in range(count):
+                with proxy.connect(index) as client:
+                    echoes(client)
+        equal([server.accepted for server in servers], [6, 2, 6, 6, 4],
+              "connections")
+
+
 def test_wrong_defaults_are_told_with_their_line():
     for line, wanted in (("listen = tcp://:1", "'listen' is not for"),
                          ("name = x", "'name' is not for"),
                          ("route = x", "'route' is not for"),
                          ("route-as = tls", "'route-as' is not for"),
                          ("to = tcp://a:1", "'to' is not for"),
-                         ("weight = 1", "'weight' is not for"),
+                         ("backup = on", "'backup' is not for"),
+                         ("target-tls-ca = F", "'target-tls-ca' is not for"),
+                         ("weight = 300", "weight: "),
                          ("threads = 1", "'threads' is not for"),
                          ("key = a", "key: it comes after the cert"),
                          ("lifetime = 5", "lifetime: '5' has no unit"),

@@ -199,6 +199,50 @@ static bool say_line(const struct saying *saying, const struct line *line)
            fail(saying, reason);
 }
 
+/* Words of single targets that [defaults] may have, about each target. Others
+ * are what one target differs in, or all targets of a route have a word for
+ * it. */
+static bool is_of_each_target(const struct option *word)
+{
+    static const char *const names[] = {
+        "weight",       "limit",       "from",       "target-proxy",
+        "target-check", "target-rise", "target-fall"};
+
+    for (size_t i = 0; word && i < sizeof(names) / sizeof(names[0]); i++) {
+        if (strcmp(word->name, names[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Gives the target that has begun what [defaults] say of each, which its own
+ * words replace. */
+static bool say_of_target(const struct saying *saying)
+{
+    const size_t at = find_section(saying->lines, SECTION_DEFAULTS, NULL);
+    const unsigned line = saying->config->line;
+    bool is_good = true;
+
+    if (at == saying->lines->count) {
+        return true;
+    }
+    const struct range range = range_of(saying->lines, at);
+    for (size_t i = range.first; i < range.end && is_good; i++) {
+        is_good = !is_of_each_target(words_find(saying->lines->all[i].name)) ||
+                  say_line(saying, &saying->lines->all[i]);
+    }
+    saying->config->line = is_good ? line : saying->config->line;
+    return is_good;
+}
+
+/* Says a line, and what a target inherits that begins with it. */
+static bool say_whole_line(const struct saying *saying, const struct line *line)
+{
+    return say_line(saying, line) &&
+           (!is_word(line, "to") || say_of_target(saying));
+}
+
 /* Of words that are said where a section is used: is this one? */
 typedef bool is_said_fn(const struct saying *saying, const struct option *word,
                         struct range own);
@@ -213,7 +257,7 @@ static bool say_section(const struct saying *saying, size_t section,
     for (size_t i = range.first; i < range.end && is_good; i++) {
         const struct option *word = words_find(saying->lines->all[i].name);
         is_good = !is_said(saying, word, own) ||
-                  say_line(saying, &saying->lines->all[i]);
+                  say_whole_line(saying, &saying->lines->all[i]);
     }
     saying->config->line = is_good ? line : saying->config->line;
     return is_good;
@@ -233,7 +277,8 @@ static bool is_of_service(const struct saying *saying,
             return false;
         }
     }
-    return !word->repeats || !has_word(saying->lines, own, word);
+    return word->scope != SCOPE_TARGET &&
+           (!word->repeats || !has_word(saying->lines, own, word));
 }
 
 static bool is_of_route(const struct saying *saying, const struct option *word,
@@ -360,7 +405,7 @@ static bool say_word(struct saying *saying, size_t at, bool in_service)
     }
     const bool has_group =
         word && strcmp(word->name, "to") == 0 && line->value[0] == '@';
-    if (has_group ? !use_group(saying, at) : !say_line(saying, line)) {
+    if (has_group ? !use_group(saying, at) : !say_whole_line(saying, line)) {
         return false;
     }
     const bool begins_service = saying->config->service_count > service_count;
@@ -392,6 +437,9 @@ static bool may_be_in(enum section kind, const struct option *word)
     if (strcmp(word->name, "listen") == 0 || strcmp(word->name, "name") == 0 ||
         names_clients(word)) {
         return false;
+    }
+    if (kind == SECTION_DEFAULTS && word->scope == SCOPE_TARGET) {
+        return is_of_each_target(word);
     }
     return word->scope == SCOPE_ROUTE ||
            word->scope ==
@@ -439,9 +487,11 @@ static bool all_of_it(const struct saying *saying, const struct option *word,
     return true;
 }
 
-/* Says it to nobody. */
-static bool try_section(const struct saying *saying, size_t section)
+/* Says it to nobody; [defaults] to a target, too. */
+static bool try_section(const struct saying *saying, size_t section,
+                        enum section kind)
 {
+    char reason[OPTION_WHY_SIZE];
     struct config scratch;
     struct saying trial = *saying;
 
@@ -450,7 +500,9 @@ static bool try_section(const struct saying *saying, size_t section)
     scratch.part_count = saying->config->part_count;
     trial.config = &scratch;
     const bool is_good =
-        config_begin_service(&scratch, NULL)
+        config_begin_service(&scratch, NULL) &&
+                (kind != SECTION_DEFAULTS ||
+                 config_add_target(&scratch, "tcp://127.0.0.1:1", reason))
             ? say_section(&trial, section, (struct range){0}, all_of_it)
             : fail(saying, "no memory");
     scratch.parts = NULL;
@@ -478,7 +530,8 @@ static bool check_section(struct saying *saying, size_t section)
                            words_find("to"))) {
         return fail(saying, "it has no target; say where to with 'to'");
     }
-    return check_words(saying, section, kind) && try_section(saying, section);
+    return check_words(saying, section, kind) &&
+           try_section(saying, section, kind);
 }
 
 /* ---- all of it ---- */
