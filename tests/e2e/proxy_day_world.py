@@ -91,6 +91,7 @@ to = @calm
 listen = tcp://127.0.0.1:{flap}
 check = tcp
 check = 100ms
+eject-time = 1s
 to = tcp://127.0.0.1:{left}
 to = tcp://127.0.0.1:{right}
 
