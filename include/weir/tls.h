@@ -324,6 +324,8 @@ struct weir_tls_options {
  * @retval WEIR_ETLSMISMATCH  the key does not match the certificate
  * @retval WEIR_ETLSCIPHERS  a name in ciphers is unknown, or no suite there is
  * for an allowed version
+ * @retval WEIR_ETLSVERSION  the configuration of OpenSSL (MinProtocol,
+ * MaxProtocol) forbids the versions
  * @retval WEIR_ETLSGROUPS  a name in groups is unknown, or a server with groups
  * accepts TLS 1.2
  */

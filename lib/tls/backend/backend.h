@@ -441,7 +441,8 @@ struct wr_tls_backend {
     /* ---- contexts ---- */
 
     /* 0, -ENOMEM; WEIR_ETLSCIPHERS, WEIR_ETLSGROUPS if the library has none of
-     * a list; WEIR_ETLSENGINE. */
+     * a list; WEIR_ETLSVERSION if its configuration forbids the versions;
+     * WEIR_ETLSENGINE. */
     int (*shared_new)(const struct wr_tls_settings *settings,
                       struct wr_tls_shared **ret);
     void (*shared_free)(struct wr_tls_shared *shared); /* or NULL */

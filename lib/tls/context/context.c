@@ -175,7 +175,8 @@ context_settings(const weir_tls_context *context,
 
 static int context_make_shared(weir_tls_context *context,
                                const struct weir_tls_options *options,
-                               struct wr_tls_settings *settings)
+                               struct wr_tls_settings *settings,
+                               struct wr_tls_context_text *text)
 {
     uint16_t groups[WR_TLS_GROUPS_MAX];
 
@@ -185,7 +186,13 @@ static int context_make_shared(weir_tls_context *context,
     settings->groups = groups;
     settings->credential =
         context->identity_count > 0 ? context->identities->credential : NULL;
-    return context->backend->shared_new(settings, &context->shared);
+    const int err = context->backend->shared_new(settings, &context->shared);
+    if (err == WEIR_ETLSVERSION) {
+        wr_ignore(snprintf(text->line, sizeof(text->line),
+                           "the configuration of the TLS library forbids the "
+                           "versions of this context: see openssl.cnf") < 0);
+    }
+    return err;
 }
 
 static int context_fill(weir_tls_context *context,
@@ -212,7 +219,8 @@ static int context_fill(weir_tls_context *context,
     if (err == 0 && context->verifies) {
         err = wr_tls_context_load_trust(context, options, text);
     }
-    return err < 0 ? err : context_make_shared(context, options, &settings);
+    return err < 0 ? err
+                   : context_make_shared(context, options, &settings, text);
 }
 
 /* A library decodes a private key, and compares it with its certificate, in

@@ -259,15 +259,24 @@ void wr_openssl_raise_level(SSL_CTX *ctx)
     }
 }
 
+/* The system's configuration may forbid versions, not allow more: 0 is none of
+ * its own. */
 static int shared_use_versions(SSL_CTX *ctx,
                                const struct wr_tls_settings *settings)
 {
-    wr_assert(settings->has_1_2 || settings->has_1_3);
-    return SSL_CTX_set_min_proto_version(
-               ctx, settings->has_1_2 ? TLS1_2_VERSION : TLS1_3_VERSION) == 1 &&
-                   SSL_CTX_set_max_proto_version(ctx, settings->has_1_3
-                                                          ? TLS1_3_VERSION
-                                                          : TLS1_2_VERSION) == 1
+    const long own_min = SSL_CTX_get_min_proto_version(ctx);
+    const long own_max = SSL_CTX_get_max_proto_version(ctx);
+    long min = settings->has_1_2 ? TLS1_2_VERSION : TLS1_3_VERSION;
+    long max = settings->has_1_3 ? TLS1_3_VERSION : TLS1_2_VERSION;
+
+    wr_assert(min <= max);
+    min = own_min > min ? own_min : min;
+    max = own_max > 0 && own_max < max ? own_max : max;
+    if (min > max) {
+        return WEIR_ETLSVERSION;
+    }
+    return SSL_CTX_set_min_proto_version(ctx, min) == 1 &&
+                   SSL_CTX_set_max_proto_version(ctx, max) == 1
                ? 0
                : WEIR_ETLSENGINE;
 }
