@@ -254,6 +254,17 @@ UNIT(tls_backend_parts, an_authority_has_signed_its_certificates)
     }
 }
 
+/* As those of FIPS lack some; here none has any. */
+UNIT(tls_backend_parts, an_algorithm_that_no_provider_has_is_no_bad_signature)
+{
+    cr_assert_eq(backend->start(), 0);
+    cr_assert_eq(EVP_set_default_properties(NULL, "provider=none"), 1);
+    expect_eq(verify("ca", "ca", 0), -EOPNOTSUPP);
+    expect_eq(verify("rsa", "ca", 0), -EOPNOTSUPP);
+    cr_assert_eq(EVP_set_default_properties(NULL, ""), 1);
+    expect_eq(verify("ca", "ca", 0), 0);
+}
+
 /* ---- hashes and encryption ---- */
 
 UNIT(tls_backend_parts, hashes_are_those_of_fips_180)

@@ -13,6 +13,7 @@
 #include "uring/check.h"
 
 #include <openssl/core_names.h>
+#include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 #include <openssl/rsa.h>
@@ -213,6 +214,14 @@ static int signature_run(const struct wr_tls_signed *job)
     return is_signed;
 }
 
+/* True if no provider has the algorithm, as one of FIPS lacks some. */
+static bool signature_is_unknown(const struct wr_openssl_errors *errors)
+{
+    return ERR_GET_LIB(errors->newest) == ERR_LIB_EVP &&
+           (ERR_GET_REASON(errors->newest) == ERR_R_UNSUPPORTED ||
+            ERR_GET_REASON(errors->newest) == EVP_R_UNSUPPORTED_ALGORITHM);
+}
+
 int wr_openssl_verify(const struct wr_tls_signed *job)
 {
     struct wr_openssl_errors errors;
@@ -227,6 +236,10 @@ int wr_openssl_verify(const struct wr_tls_signed *job)
     wr_openssl_enter(&errors);
     const int is_signed = signature_run(job);
     wr_openssl_leave(&errors);
+    if (is_signed != 1 && !errors.lacks_memory &&
+        signature_is_unknown(&errors)) {
+        return -EOPNOTSUPP;
+    }
     return is_signed == 1 ? 0 : errors.lacks_memory ? -ENOMEM : -EBADMSG;
 }
 
