@@ -67,17 +67,22 @@ static void callback_note_alert(struct wr_tls_conn *conn)
 
 int wr_wolfssl_on_send(WOLFSSL *ssl, char *buf, int size, void *arg)
 {
-    const int longest_alert = 64; /* sealed, with its header */
     struct wr_tls_conn *conn = arg;
 
     (void)ssl;
     wr_debug_assert(ssl == conn->ssl && size > 0);
-    if (size <= longest_alert) {
-        callback_note_alert(conn);
-    }
     return conn->events->put(conn, (uint8_t *)buf, (size_t)size) == 0
                ? size
                : WOLFSSL_CBIO_ERR_GENERAL;
+}
+
+int wr_wolfssl_on_send_first(WOLFSSL *ssl, char *buf, int size, void *arg)
+{
+    struct wr_tls_conn *conn = arg;
+
+    wr_assert(ssl == conn->ssl);
+    callback_note_alert(conn);
+    return wr_wolfssl_on_send(ssl, buf, size, arg);
 }
 
 /* ---- certificates ---- */

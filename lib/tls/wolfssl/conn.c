@@ -98,7 +98,7 @@ static void conn_attach(struct wr_tls_conn *conn,
 
     wr_assert(conn->events);
     wolfSSL_SSLSetIORecv(ssl, wr_wolfssl_on_recv);
-    wolfSSL_SSLSetIOSend(ssl, wr_wolfssl_on_send);
+    wolfSSL_SSLSetIOSend(ssl, wr_wolfssl_on_send_first);
     wolfSSL_SetIOReadCtx(ssl, conn);
     wolfSSL_SetIOWriteCtx(ssl, conn);
     wolfSSL_SetCertCbCtx(ssl, conn);
@@ -196,6 +196,7 @@ int wr_wolfssl_handshake(struct wr_tls_conn *conn)
 
     wr_assert(ret <= WOLFSSL_SUCCESS);
     if (ret == WOLFSSL_SUCCESS) {
+        wolfSSL_SSLSetIOSend(ssl, wr_wolfssl_on_send);
         conn_begin_data(conn);
         ret = 0;
     } else {

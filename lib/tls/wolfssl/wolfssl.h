@@ -127,6 +127,8 @@ int wr_wolfssl_choose_protocol(struct wr_tls_conn *conn, const char *name,
 
 int wr_wolfssl_on_recv(WOLFSSL *ssl, char *buf, int size, void *arg);
 int wr_wolfssl_on_send(WOLFSSL *ssl, char *buf, int size, void *arg);
+/* In the handshake: notes the first alert. */
+int wr_wolfssl_on_send_first(WOLFSSL *ssl, char *buf, int size, void *arg);
 int wr_wolfssl_on_certificate(int is_good, WOLFSSL_X509_STORE_CTX *store);
 int wr_wolfssl_on_name(WOLFSSL *ssl, int *ret_alert, void *arg);
 int wr_wolfssl_on_ticket(WOLFSSL *ssl, unsigned char *name, unsigned char *iv,
