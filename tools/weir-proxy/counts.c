@@ -7,7 +7,6 @@
 #include "counts.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 const uint32_t counts_bucket_ms[COUNTS_BUCKETS] = {
@@ -71,79 +70,23 @@ void counts_add(struct counts *sum, const struct counts *one)
 
 /* ---- counts that go on ---- */
 
-/* FNV-1a, with the texts' ends among the bytes; NULL is no text. */
-static uint64_t add_text(uint64_t key, const char *text)
+struct counts *counts_find(struct keyed **tallies, const char *service)
 {
-    const size_t size = text ? strlen(text) + 1 : 0;
+    bool is_new;
+    struct tally *one = keyed_find(tallies, keyed_key(service, NULL, NULL),
+                                   sizeof(*one), &is_new);
 
-    key = (key ^ !text) * UINT64_C(0x100000001b3);
-    for (size_t i = 0; i < size; i++) {
-        key = (key ^ (uint8_t)text[i]) * UINT64_C(0x100000001b3);
-    }
-    return key;
+    return one ? &one->counts : NULL;
 }
 
-uint64_t counts_key(const char *service, const char *route, const char *target)
-{
-    const uint64_t key = add_text(UINT64_C(0xcbf29ce484222325), service);
-
-    return add_text(add_text(key, route), target);
-}
-
-struct counts *counts_find(struct tally **tallies, const char *service)
-{
-    const uint64_t key = counts_key(service, NULL, NULL);
-    struct tally *one = *tallies;
-
-    while (one && one->key != key) {
-        one = one->next;
-    }
-    if (!one) {
-        one = calloc(1, sizeof(*one));
-        if (!one) {
-            return NULL;
-        }
-        one->key = key;
-        one->next = *tallies;
-        *tallies = one;
-    }
-    return &one->counts;
-}
-
-struct target_tally *counts_find_target(struct target_tally **tallies,
+struct target_tally *counts_find_target(struct keyed **tallies,
                                         const char *service, const char *route,
                                         const char *target)
 {
-    const uint64_t key = counts_key(service, route, target);
-    struct target_tally *one = *tallies;
+    bool is_new;
 
-    while (one && one->key != key) {
-        one = one->next;
-    }
-    if (!one) {
-        one = calloc(1, sizeof(*one));
-        if (!one) {
-            return NULL;
-        }
-        one->key = key;
-        one->next = *tallies;
-        *tallies = one;
-    }
-    return one;
-}
-
-void counts_free_all(struct tally *tallies, struct target_tally *target_tallies)
-{
-    while (tallies) {
-        struct tally *next = tallies->next;
-        free(tallies);
-        tallies = next;
-    }
-    while (target_tallies) {
-        struct target_tally *next = target_tallies->next;
-        free(target_tallies);
-        target_tallies = next;
-    }
+    return keyed_find(tallies, keyed_key(service, route, target),
+                      sizeof(struct target_tally), &is_new);
 }
 
 void counts_add_target(struct target_sum *sum, const weir_upstream *upstream)

@@ -10,6 +10,7 @@
 #ifndef WEIR_PROXY_COUNTS_H
 #define WEIR_PROXY_COUNTS_H
 
+#include "keyed.h"
 #include "record.h"
 
 /* Limits of the buckets of connect times, in milliseconds, and one without. */
@@ -55,28 +56,21 @@ struct target_sum {
 };
 
 struct tally {
-    struct tally *next;
-    uint64_t key;
+    struct keyed keyed;
     struct counts counts;
 };
 
 struct target_tally {
-    struct target_tally *next;
-    uint64_t key;
+    struct keyed keyed;
     struct target_sum past; /* of sets that were freed */
 };
 
-/* A number made of names; NULL is no name. */
-uint64_t counts_key(const char *service, const char *route, const char *target);
-
 /* Finds the counts of a service by its name, or makes them; NULL: no memory. */
-struct counts *counts_find(struct tally **tallies, const char *service);
+struct counts *counts_find(struct keyed **tallies, const char *service);
 /* Likewise of a target. */
-struct target_tally *counts_find_target(struct target_tally **tallies,
+struct target_tally *counts_find_target(struct keyed **tallies,
                                         const char *service, const char *route,
                                         const char *target);
-void counts_free_all(struct tally *tallies,
-                     struct target_tally *target_tallies);
 
 /* Adds what a set has counted of a target. */
 void counts_add_target(struct target_sum *sum, const weir_upstream *upstream);

@@ -5,41 +5,20 @@
  */
 #include "orders.h"
 
-#include "counts.h"
-
 #include <stdatomic.h>
-#include <stdlib.h>
 
-struct order *orders_find(struct order **all, const char *service,
+struct order *orders_find(struct keyed **all, const char *service,
                           const char *route, const char *target)
 {
-    const uint64_t key = counts_key(service, route, target);
-    struct order *one = *all;
+    bool is_new;
+    struct order *one = keyed_find(all, keyed_key(service, route, target),
+                                   sizeof(*one), &is_new);
 
-    while (one && one->key != key) {
-        one = one->next;
-    }
-    if (!one) {
-        one = calloc(1, sizeof(*one));
-        if (!one) {
-            return NULL;
-        }
-        one->key = key;
+    if (one && is_new) {
         atomic_init(&one->mode, ORDER_READY);
         atomic_init(&one->weight, ORDER_NO_WEIGHT);
-        one->next = *all;
-        *all = one;
     }
     return one;
-}
-
-void orders_free(struct order *all)
-{
-    while (all) {
-        struct order *next = all->next;
-        free(all);
-        all = next;
-    }
 }
 
 uint32_t orders_weight(const struct order *order,

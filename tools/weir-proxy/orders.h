@@ -7,6 +7,7 @@
 #define WEIR_PROXY_ORDERS_H
 
 #include "config.h"
+#include "keyed.h"
 
 enum order_mode {
     ORDER_READY,
@@ -18,16 +19,14 @@ enum order_mode {
 
 /* About one target of a route. The first worker writes it, and all read it. */
 struct order {
-    struct order *next;
-    uint64_t key;
+    struct keyed keyed;
     _Atomic int mode;
     _Atomic uint32_t weight; /* ORDER_NO_WEIGHT: the configuration's */
 };
 
 /* Finds that of a target, or makes it; NULL: no memory. */
-struct order *orders_find(struct order **all, const char *service,
+struct order *orders_find(struct keyed **all, const char *service,
                           const char *route, const char *target);
-void orders_free(struct order *all);
 
 /* The weight of a target under an order. */
 uint32_t orders_weight(const struct order *order,

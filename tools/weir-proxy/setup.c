@@ -330,7 +330,7 @@ void setup_free_shared(struct proxy *proxy)
         proxy->addresses = one->next;
         free(one);
     }
-    orders_free(proxy->orders);
+    keyed_free(proxy->orders);
     proxy->orders = NULL;
     while (proxy->routes) {
         struct shared_route *one = proxy->routes;
