@@ -94,15 +94,27 @@ class Settings:
         self.weir_proxy = os.path.join(folder, "tools", "weir-proxy")
         self.examples = os.path.join(folder, "tools", "example-")
 
+    def without_places(self, text):
+        """A text without the folders of this machine, as another would say it."""
+        text = re.sub(r"(/\S*)?/weir-bench-\w+", "FOLDER", text)
+        text = text.replace(f"{sys.executable} ", "python3 ")
+        places = [(self.before, "before"),
+                  (os.path.dirname(self.programs), "build"),
+                  (os.path.dirname(HERE), ".")]
+        for place, name in places:
+            if place:
+                text = text.replace(f"{os.path.abspath(place)}/", f"{name}/")
+                text = text.replace(f"{place}/", f"{name}/")
+                text = re.sub(rf"(?<!\S){re.escape(place)}(?!\S)", name, text)
+        return text.replace("./bench/", "bench/")
+
     def note_command(self, command, port):
         """Remember once what is started for a row, as another run would start
         it: with whatever port and folder of its own."""
         text = shlex.join(command).replace(str(port), "PORT")
         text = re.sub(r"--server-pid \d+", "--server-pid PID", text)
-        text = re.sub(r"(/\S*)?/weir-bench-\w+", "FOLDER", text)
         text = re.sub(r"--to \d+", "--to PORT", text)
-        text = text.replace(f"{os.path.dirname(self.programs)}/", "build/")
-        text = text.replace(f"{HERE}/", "bench/")
+        text = self.without_places(text)
         noted = self.commands.setdefault(self.row, [])
         if text not in noted and len(noted) < COMMANDS_MAX:
             noted.append(text)

@@ -244,11 +244,12 @@ def row_t20_memory(settings, progress):
         progress(f"T20m {name}: {count} idle connections")
         memory = _idle_memory(settings, name, count)
         called = name.removeprefix(BEFORE).removeprefix(DOCKER)
+        what = f"before, {called}" if name.startswith(BEFORE) else called
         if called == "weir":
-            yield Result("T20m", f"{name}: memory of the library",
+            yield Result("T20m", f"{what}: memory of the library",
                          "B/connection", (memory["bytes"], None, None),
                          target=512)
-        yield Result("T20m", f"{name}: of the process", "B/connection",
+        yield Result("T20m", f"{what}: of the process", "B/connection",
                      (memory["resident"], None, None))
 
 
