@@ -89,6 +89,21 @@ def _first(document):
     return lines
 
 
+def kept(document):
+    """What of a run README's section is made of: small enough for the tree."""
+    cases = {(row, case, peer) for _, parts in LINES
+             for row, case, peers in parts for peer in peers}
+    chosen = [result for result in document["results"]
+              if result["row"] == "first" or
+              (result["row"], result["case"], result["peer"]) in cases]
+    rows = {result["row"] for result in chosen}
+    return document | {
+        "results": chosen, "commands": {}, "not_run": {}, "left_out": {},
+        "failures": [],
+        "rows": {row: text for row, text in document["rows"].items()
+                 if row in rows}}
+
+
 def section(document):
     """The section, from its heading to the empty line after its last table."""
     rounds = document["rounds"]

@@ -4,6 +4,7 @@
     bench/report.py RESULTS.json... > PAGE.html    one page of one run or more
     bench/report.py --readme RESULTS.json          README's section of figures
     bench/report.py --readme RESULTS.json --write README.md
+    bench/report.py --keep RESULTS.json -o bench/results.json   what README shows
 """
 import argparse
 import os
@@ -27,6 +28,8 @@ def main():
                         help="write the page there (standard output)")
     parser.add_argument("--readme", action="store_true",
                         help="write README's section of figures instead")
+    parser.add_argument("--keep", action="store_true",
+                        help="write what README shows of the results instead")
     parser.add_argument("--write", metavar="README.md",
                         help="with --readme: put it in its place there")
     options = parser.parse_args()
@@ -34,8 +37,11 @@ def main():
         parser.error("--write belongs to --readme")
     try:
         document = results.join([results.read(path) for path in options.files])
-        text = (figures.section(document) if options.readme
-                else page.write(document))
+        if options.keep:
+            text = results.as_text(figures.kept(document))
+        else:
+            text = (figures.section(document) if options.readme
+                    else page.write(document))
         if options.write:
             with open(options.write, encoding="utf-8") as file:
                 text = figures.replace(file.read(), text)

@@ -234,6 +234,14 @@ class Readme(unittest.TestCase):
         self.assertIn("| libuv; libevent; the ring by hand | 0.50; not run; "
                       "not run |", text)
 
+    def test_what_is_kept_gives_the_same_section(self):
+        run = parsed(result(), result(row="T7"), result(row="first"),
+                     commands={"T1": ["x"]})
+        text = results.as_text(figures.kept(run))
+        self.assertNotIn("T7", text)
+        self.assertEqual(figures.section(results.parse(text)),
+                         figures.section(run))
+
     def test_a_section_takes_the_place_of_the_other(self):
         readme = "# x\n\n## Figures\n\nold\n\n## More\n\ntext\n"
         changed = figures.replace(readme, figures.section(parsed()))
