@@ -288,6 +288,16 @@ static struct io_uring_sqe *ring_kernel_unsubmitted_at(struct wr_ring *base,
     return &sq->sqes[(*sq->khead + index) & sq->ring_mask];
 }
 
+/* True if an enter that does not wait would submit and post nothing. */
+static bool ring_kernel_has_nothing(const struct wr_ring_kernel *ring)
+{
+    const unsigned int flags = IO_URING_READ_ONCE(*ring->uring.sq.kflags);
+
+    return io_uring_sq_ready(&ring->uring) == 0 &&
+           (flags & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) == 0 &&
+           !ring->is_hosted;
+}
+
 static int ring_kernel_enter(struct wr_ring *base, uint32_t want,
                              uint64_t timeout_ns)
 {
@@ -298,6 +308,9 @@ static int ring_kernel_enter(struct wr_ring *base, uint32_t want,
     }
     if (io_uring_cq_ready(&ring->uring) > 0) {
         timeout_ns = 0;
+    }
+    if (timeout_ns == 0 && ring_kernel_has_nothing(ring)) {
+        return 0;
     }
     int ret = ring_kernel_call(ring, timeout_ns == 0 ? 0 : want, timeout_ns);
     if (WR_UNLIKELY(io_uring_cq_has_overflow(&ring->uring)) &&

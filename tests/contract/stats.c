@@ -52,6 +52,35 @@ MAKER(stats, timers_are_counted_while_they_are_armed, m)
     expect_eq(statistics_of(m->loop).timers, 0);
 }
 
+static void count_down(void *arg)
+{
+    struct maker *m = arg;
+    if (--m->received > 0) {
+        expect_ok(weir_loop_call_soon(m->loop, count_down, m, NULL));
+    }
+}
+
+static bool is_counted_down(const struct maker *m)
+{
+    return m->received == 0;
+}
+
+MAKER(stats, a_turn_that_has_nothing_for_the_kernel_does_not_ask_it, m)
+{
+    if (statistics_of(m->loop).poll_engines > 0) {
+        cr_skip_test("epoll asks in each turn");
+    }
+    maker_run_for(m, 5 * MS); /* what the start has armed is submitted */
+    const struct weir_loop_statistics before = statistics_of(m->loop);
+    m->received = 1000;
+    count_down(m);
+    maker_run(m, is_counted_down);
+
+    const struct weir_loop_statistics now = statistics_of(m->loop);
+    expect_geq(now.turns - before.turns, 999);
+    expect_leq(now.enters - before.enters, 100);
+}
+
 MAKER(stats, the_text_has_one_line_for_each_field, m)
 {
     char text[2048];
