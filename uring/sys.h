@@ -186,6 +186,15 @@ int wr_sys_is_readable(int fd);
  * most @len. Returns the bytes, 0 at the end of the file, -EAGAIN without room.
  * SIGPIPE is blocked meanwhile, so a broken socket raises none. */
 int64_t wr_sys_sendfile(int fd, int file, uint64_t offset, size_t len);
+/* wr_sys_sendfile() after wr_sys_begin_nonblock() and wr_sys_block_signals().
+ * SIGPIPE may be raised if it returns less than @len. */
+int64_t wr_sys_sendfile_bare(int fd, int file, uint64_t offset, size_t len);
+
+/* Makes a socket non-blocking; returns its flags of before, or an error. This
+ * does not affect operations of a ring in flight; a receive that is submitted
+ * while it lasts fails with -EAGAIN where others wait. */
+int wr_sys_begin_nonblock(int fd);
+void wr_sys_end_nonblock(int fd, int flags);
 
 /* ---- sys_cache.c ---- */
 

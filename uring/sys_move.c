@@ -203,10 +203,8 @@ int32_t wr_sys_write(int fd, const struct iovec *iov, uint32_t count,
                         : sys_move_write_blocked(fd, iov, count);
 }
 
-/* sendfile() and splice() have no flag for a single call, so the socket is made
- * non-blocking meanwhile. This does not affect ring operations in flight.
- * Returns the flags of before, or an error. */
-static int sys_move_begin_nonblock(int fd)
+/* sendfile() and splice() have no flag for a single call. */
+int wr_sys_begin_nonblock(int fd)
 {
     const int flags = fcntl(fd, F_GETFL);
     if (flags < 0 ||
@@ -216,7 +214,7 @@ static int sys_move_begin_nonblock(int fd)
     return flags;
 }
 
-static void sys_move_end_nonblock(int fd, int flags)
+void wr_sys_end_nonblock(int fd, int flags)
 {
     wr_assert(flags >= 0);
     if (!(flags & O_NONBLOCK)) {
@@ -224,29 +222,29 @@ static void sys_move_end_nonblock(int fd, int flags)
     }
 }
 
-static int64_t sys_move_sendfile_now(int fd, int file, uint64_t offset,
-                                     size_t len)
+int64_t wr_sys_sendfile_bare(int fd, int file, uint64_t offset, size_t len)
 {
-    const int flags = sys_move_begin_nonblock(fd);
-    if (flags < 0) {
-        return flags;
-    }
     off_t at = (off_t)offset;
+
+    wr_assert(len > 0);
+    wr_assert(offset <= INT64_MAX);
     const ssize_t sent = sendfile(fd, file, &at, len);
-    const int64_t ret = sent < 0 ? -errno : sent;
-    sys_move_end_nonblock(fd, flags);
-    return ret;
+    return sent < 0 ? -errno : sent;
 }
 
 int64_t wr_sys_sendfile(int fd, int file, uint64_t offset, size_t len)
 {
     struct wr_sys_signals signals;
 
-    wr_assert(len > 0);
-    wr_assert(offset <= INT64_MAX);
+    const int flags = wr_sys_begin_nonblock(fd);
+    wr_require(flags >= 0, flags);
     const int err = wr_sys_block_signals(&signals);
-    wr_require(err >= 0, err);
-    const int64_t ret = sys_move_sendfile_now(fd, file, offset, len);
+    if (err < 0) {
+        wr_sys_end_nonblock(fd, flags);
+        return err;
+    }
+    const int64_t ret = wr_sys_sendfile_bare(fd, file, offset, len);
+    wr_sys_end_nonblock(fd, flags);
     /* SIGPIPE is also raised if a part was sent before the socket broke. */
     wr_sys_restore_signals(&signals, ret < (int64_t)len);
     return ret;
@@ -255,7 +253,7 @@ int64_t wr_sys_sendfile(int fd, int file, uint64_t offset, size_t len)
 /* @fd: the socket of the two. */
 static int32_t sys_move_splice(int fd, int from, int to, size_t len)
 {
-    const int flags = sys_move_begin_nonblock(fd);
+    const int flags = wr_sys_begin_nonblock(fd);
 
     wr_assert(len > 0 && len <= INT32_MAX);
     if (flags < 0) {
@@ -264,7 +262,7 @@ static int32_t sys_move_splice(int fd, int from, int to, size_t len)
     const ssize_t done =
         splice(from, NULL, to, NULL, len, SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
     const int32_t ret = done < 0 ? -errno : (int32_t)done;
-    sys_move_end_nonblock(fd, flags);
+    wr_sys_end_nonblock(fd, flags);
     return ret;
 }
 

@@ -84,6 +84,10 @@ void wr_loop_check_invariants(const weir_loop *loop)
     wr_ignore(invariants_walk(&loop->ready) == 0); /* any number is right */
     wr_ignore(invariants_walk(&loop->turn_ends) == 0);
     wr_assert(wr_list_is_empty(&loop->before_ends));
+    wr_ignore(invariants_walk(&loop->moves.ends) == 0);
+    wr_assert(!loop->moves.is_running);
+    wr_assert(!loop->moves.holds_signals ||
+              wr_list_is_linked(&loop->moves.turn_end.link));
     for (uint32_t stage = 0; stage < WR_STAGES; stage++) {
         invariants_check_members(loop, stage);
     }

@@ -7,7 +7,8 @@
  *     receive some of the connections that move much receive
  *     ready the items that are in the ready queue now run
  *     replenish buffers go back to the kernel, starved receives are armed
- *     end       each connection sends its written bytes, readers compact
+ *     end       each connection sends its written bytes, readers compact;
+ *               pieces of files are sent (moves.c)
  *
  * Every step is bounded, so that no step can starve the others. This file knows
  * no sockets, only operations, timers, ready items and ends of the turn, which
@@ -209,7 +210,7 @@ static void loop_run_before_ends(weir_loop *loop)
 }
 
 /* An end of the turn that adds itself again runs in the next turn. */
-void wr_loop_run_turn_ends(weir_loop *loop)
+static inline void loop_run_turn_ends(weir_loop *loop)
 {
     struct wr_list batch;
     struct wr_list *link;
@@ -225,6 +226,11 @@ void wr_loop_run_turn_ends(weir_loop *loop)
             wr_container_of(link, struct wr_turn_end, link);
         turn_end->run(turn_end);
     }
+}
+
+void wr_loop_run_turn_ends(weir_loop *loop)
+{
+    loop_run_turn_ends(loop);
 }
 
 /* A loop that was held up has not seen all completions: the kernel posts only a
@@ -284,6 +290,31 @@ static inline void loop_note_time(weir_loop *loop, bool has_left)
     loop->now_ns = now_ns;
 }
 
+/* True if this turn has anything to do but to send pieces of files. */
+static bool loop_has_other_work(weir_loop *loop)
+{
+    return wr_ring_has_completions(loop->uring.ring) ||
+           wr_wheel_next(&loop->wheel) <= loop->now_ns ||
+           !wr_list_is_empty(&loop->ready) ||
+           loop->turn_ends.next != &loop->moves.turn_end.link ||
+           loop->turn_ends.prev != &loop->moves.turn_end.link ||
+           !wr_list_is_empty(&loop->before_ends) ||
+           wr_budget_has_due(&loop->budget) ||
+           wr_budget_has_waiting(&loop->budget) ||
+           loop->state != WR_LOOP_RUNNING;
+}
+
+/* Completions while files are being sent: see moves.c. */
+static __attribute__((noinline)) uint32_t loop_dispatch_moving(weir_loop *loop)
+{
+    loop->moves.is_alone = !loop_has_other_work(loop);
+    if (loop->moves.is_alone) {
+        return 0;
+    }
+    wr_moves_restore_signals(loop);
+    return wr_uring_dispatch(&loop->uring, DRAIN_MAX);
+}
+
 int wr_loop_turn(weir_loop *loop)
 {
     wr_assert(loop->state == WR_LOOP_RUNNING || loop->state == WR_LOOP_CLOSING);
@@ -295,7 +326,9 @@ int wr_loop_turn(weir_loop *loop)
     }
     loop_note_time(loop, wait_ns == 0);
     loop->counts.turns++;
-    const uint32_t count = wr_uring_dispatch(&loop->uring, DRAIN_MAX);
+    const uint32_t count = WR_LIKELY(!loop->moves.goes_on)
+                               ? wr_uring_dispatch(&loop->uring, DRAIN_MAX)
+                               : loop_dispatch_moving(loop);
     if (count < DRAIN_MAX) {
         wr_ignore(wr_ring_handle_overflow(loop->uring.ring));
     }
@@ -314,7 +347,7 @@ int wr_loop_turn(weir_loop *loop)
     if (WR_UNLIKELY(wr_budget_has_waiting(&loop->budget))) {
         loop_feed(loop);
     }
-    wr_loop_run_turn_ends(loop);
+    loop_run_turn_ends(loop);
 #ifdef WR_INVARIANTS
     wr_loop_check_invariants(loop);
 #endif
@@ -342,7 +375,7 @@ loop_send_all(weir_loop *loop)
     wr_assert(loop->state == WR_LOOP_RUNNING);
     do {
         wr_budget_begin_turn(&loop->budget);
-        wr_loop_run_turn_ends(loop);
+        loop_run_turn_ends(loop);
         err = wr_loop_submit_all(loop);
     } while (err == 0 && !wr_list_is_empty(&loop->turn_ends));
     return err;
@@ -352,11 +385,16 @@ loop_send_all(weir_loop *loop)
 struct loop_goal {
     weir_predicate_fn *condition;
     void *arg;
+    bool is_own; /* a condition of the library */
 };
 
 static bool loop_holds_now(weir_loop *loop, const struct loop_goal *goal)
 {
     wr_assert(loop->state == WR_LOOP_RUNNING);
+    if (WR_UNLIKELY(loop->moves.holds_signals) && goal->condition &&
+        !goal->is_own) {
+        wr_moves_restore_signals(loop);
+    }
     const bool holds = goal->condition && goal->condition(goal->arg);
 
     wr_loop_end_if_forked(loop);
@@ -378,6 +416,7 @@ static int loop_make_turns(weir_loop *loop, void *arg)
         holds = loop_holds_now(loop, goal);
         stopped = stopped || loop->is_stopping;
     }
+    wr_moves_restore_signals(loop);
     if (err == 0) { /* the condition may have written bytes */
         err = loop_send_all(loop);
     }
@@ -440,6 +479,15 @@ int weir_loop_run_until(weir_loop *loop, weir_predicate_fn *condition,
 {
     wr_require(condition, -EINVAL);
     struct loop_goal goal = {.condition = condition, .arg = arg};
+    return loop_run(loop, loop_make_turns, &goal);
+}
+
+int wr_loop_run_until(weir_loop *loop, weir_predicate_fn *condition, void *arg)
+{
+    struct loop_goal goal = {
+        .condition = condition, .arg = arg, .is_own = true};
+
+    wr_assert(condition);
     return loop_run(loop, loop_make_turns, &goal);
 }
 

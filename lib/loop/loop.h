@@ -40,6 +40,18 @@ struct wr_turn_end {
     void (*run)(struct wr_turn_end *turn_end);
 };
 
+/* The ends of the turn that send files; see moves.c. */
+struct wr_moves {
+    struct wr_list ends;         /* struct wr_turn_end */
+    struct wr_turn_end turn_end; /* runs them */
+    bool is_running;
+    bool goes_on;       /* pieces are left for the next turn */
+    bool is_alone;      /* this turn does nothing else */
+    bool holds_signals; /* SIGPIPE is blocked, and nothing else may run */
+    bool may_be_raised; /* while it was held */
+    struct wr_sys_signals signals;
+};
+
 struct wr_member;
 
 /* When the loop is freed, its members are shut down stage by stage. */
@@ -222,6 +234,7 @@ struct weir_loop {
     /* struct wr_turn_end that write to other transports; run before
      * turn_ends. */
     struct wr_list before_ends;
+    struct wr_moves moves;
 
     struct wr_list members[WR_STAGES]; /* struct wr_member */
     uint64_t member_counts[WR_STAGES];
@@ -441,6 +454,25 @@ static inline void wr_loop_at_turn_end(weir_loop *loop,
         wr_list_push_back(&loop->turn_ends, &turn_end->link);
     }
 }
+
+/* Runs @turn_end once at the end of the turn: it sends a piece of a file. */
+static inline void wr_loop_move_later(weir_loop *loop,
+                                      struct wr_turn_end *turn_end)
+{
+    if (!wr_list_is_linked(&turn_end->link)) {
+        wr_list_push_back(&loop->moves.ends, &turn_end->link);
+        wr_loop_at_turn_end(loop, &loop->moves.turn_end);
+    }
+}
+
+/* Blocks SIGPIPE, for a piece of a file: 0, or a negative error. It stays
+ * blocked until something else is to run. */
+WEIR_MUST_USE int wr_moves_hold_signals(weir_loop *loop);
+
+/* weir_loop_run_until() with a condition of the library, which calls nothing of
+ * the program. */
+WEIR_MUST_USE int wr_loop_run_until(weir_loop *loop,
+                                    weir_predicate_fn *condition, void *arg);
 
 /* Runs @turn_end once, before those of wr_loop_at_turn_end(). */
 static inline void wr_loop_before_turn_end(weir_loop *loop,

@@ -20,6 +20,10 @@ WEIR_MUST_USE int wr_loop_bind(weir_loop *loop);
 /* Makes one turn: 0, or the error that broke the ring. */
 WEIR_MUST_USE int wr_loop_turn(weir_loop *loop);
 
+void wr_moves_init(struct wr_moves *moves);
+/* Before anything else runs: restores the mask of signals. */
+void wr_moves_restore_signals(weir_loop *loop);
+
 /* Runs the items that are in the ready queue now, at most as many as a turn may
  * run. */
 void wr_loop_run_ready(weir_loop *loop);

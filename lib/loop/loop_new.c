@@ -85,6 +85,7 @@ static void loop_new_init_members(weir_loop *loop,
     wr_ready_init(&loop->feed_again, loop_new_feed_again);
     wr_list_init(&loop->turn_ends);
     wr_list_init(&loop->before_ends);
+    wr_moves_init(&loop->moves);
     for (uint32_t stage = 0; stage < WR_STAGES; stage++) {
         wr_list_init(&loop->members[stage]);
     }

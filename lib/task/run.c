@@ -32,7 +32,7 @@ int wr_run_finish(struct wr_run *run, int *ret)
     weir_task *task = run->task;
 
     wr_assert(task && run->given_up == 0);
-    int err = weir_loop_run_until(task->future.loop, run_is_over, run);
+    int err = wr_loop_run_until(task->future.loop, run_is_over, run);
 
     if (weir_future_get_result(&task->future, ret) == 0) {
         err = 0;

@@ -20,6 +20,10 @@
 /* The least that is looked up, for a peer that takes little at a time. */
 #define LOOK_LEAST ((size_t)64 << 10)
 
+/* Cached pages are counted for these bytes and this time in advance. */
+#define COUNTED_BYTES ((uint64_t)4 << 20)
+#define COUNTED_NS    2000000u
+
 /* 0 if the file can be sent. */
 static int sendfile_look(int fd, struct statx *ret)
 {
@@ -67,26 +71,48 @@ int wr_sendfile_init(struct wr_sendfile *part, int fd, uint64_t offset,
         .left = count,
         .size = size,
         .look = PIECE_BYTES,
+        .flags = -1,
     };
     return 0;
 }
 
-/* True if the next @len bytes were ready a moment ago, and all their pages are
- * in the cache still. */
-static bool sendfile_is_still_cached(struct wr_sendfile *part, weir_loop *loop,
-                                     size_t len)
+/* 1: all pages of the next @len bytes, which were ready a moment ago, are still
+ * in the cache; 0: one is missing, or they were not looked up. */
+static int sendfile_count(struct wr_sendfile *part, weir_loop *loop, size_t len)
 {
     if (part->never_counts ||
         !wr_cached_is_known(loop, &part->id, part->offset, len)) {
-        return false;
+        return 0;
     }
     const int ret = wr_sys_is_cached(part->fd, part->offset, len);
     part->never_counts = ret < 0;
-    return ret > 0;
+    if (ret <= 0) {
+        return 0;
+    }
+    part->counted_end = part->offset + len;
+    part->counted_until_ns = wr_add_sat(loop->now_ns, COUNTED_NS);
+    return 1;
 }
 
-/* The length of the cached part of the next piece, or 0. */
-static size_t sendfile_cached_bytes(struct wr_sendfile *part, weir_loop *loop)
+/* True if the next @len bytes were ready a moment ago, and all their pages are
+ * in the cache still. For a peer that takes much, the pieces after it are
+ * counted, too. */
+static bool sendfile_is_still_cached(struct wr_sendfile *part, weir_loop *loop,
+                                     size_t len)
+{
+    if (part->offset + len <= part->counted_end &&
+        loop->now_ns < part->counted_until_ns) {
+        return true;
+    }
+    const uint64_t ahead = wr_min_u64(
+        COUNTED_BYTES, wr_min_u64(part->left, part->size - part->offset));
+    if (len == PIECE_BYTES && sendfile_count(part, loop, (size_t)ahead) > 0) {
+        return true;
+    }
+    return sendfile_count(part, loop, len) > 0;
+}
+
+size_t wr_sendfile_cached_bytes(struct wr_sendfile *part, weir_loop *loop)
 {
     if (part->only_reads || part->offset >= part->size) {
         return 0;
@@ -149,15 +175,10 @@ static bool sendfile_is_blamed(int err)
     }
 }
 
-int64_t wr_sendfile_splice(struct wr_sendfile *part, weir_loop *loop, int fd)
+int64_t wr_sendfile_offered(struct wr_sendfile *part, weir_loop *loop,
+                            size_t len, int64_t res)
 {
-    const size_t len = sendfile_cached_bytes(part, loop);
-
-    wr_assert(part->left > 0);
-    if (len == 0) {
-        return 0;
-    }
-    const int64_t res = wr_sys_sendfile(fd, part->fd, part->offset, len);
+    wr_assert(len > 0 && res <= (int64_t)len);
     if (res > 0) {
         sendfile_found_room(part, len, (uint64_t)res);
         wr_budget_send(&loop->budget, (uint64_t)res);
@@ -166,6 +187,27 @@ int64_t wr_sendfile_splice(struct wr_sendfile *part, weir_loop *loop, int fd)
         return 0;
     }
     return res;
+}
+
+void wr_sendfile_end_burst(struct wr_sendfile *part, int fd)
+{
+    wr_assert(fd >= 0);
+    if (part->flags >= 0) {
+        wr_sys_end_nonblock(fd, part->flags);
+        part->flags = -1;
+    }
+}
+
+int64_t wr_sendfile_splice(struct wr_sendfile *part, weir_loop *loop, int fd)
+{
+    const size_t len = wr_sendfile_cached_bytes(part, loop);
+
+    wr_assert(part->left > 0);
+    if (len == 0) {
+        return 0;
+    }
+    const int64_t res = wr_sys_sendfile(fd, part->fd, part->offset, len);
+    return wr_sendfile_offered(part, loop, len, res);
 }
 
 size_t wr_sendfile_small_bytes(const struct wr_sendfile *part)

@@ -2,7 +2,7 @@
  * Sending a part of a file to a descriptor: the common rules.
  *
  * A piece in the page cache is sent by one system call, without a copy; whether
- * it is there is looked up before each piece, see cached.h. Any
+ * it is there is looked up shortly before, see cached.h. Any
  * other piece is read by the ring into a block and sent from there, so that
  * nothing waits for the file's device. The block is freed when its send has
  * ended, and unsent bytes are looked up in the cache again: a slow peer pins no
@@ -30,12 +30,16 @@ struct wr_sendfile {
     int fd;
     struct wr_file_id id;
     uint64_t offset;
-    uint64_t left;     /* bytes to send, if the file has as many */
-    uint64_t size;     /* of the file, when it was checked */
-    uint64_t burst;    /* bytes taken since the socket last lacked room */
-    size_t look;       /* bytes to look up in the cache at once */
-    bool is_full;      /* set when the descriptor took less than offered */
-    bool is_told;      /* set when the kernel can report the cache */
+    uint64_t left;        /* bytes to send, if the file has as many */
+    uint64_t size;        /* of the file, when it was checked */
+    uint64_t burst;       /* bytes taken since the socket last lacked room */
+    size_t look;          /* bytes to look up in the cache at once */
+    bool is_full;         /* set when the descriptor took less than offered */
+    bool is_told;         /* set when the kernel can report the cache */
+    int flags;            /* of the socket, which a transport has made
+                           * non-blocking meanwhile; -1: it has not */
+    uint64_t counted_end; /* of bytes whose pages were counted */
+    uint64_t counted_until_ns;
     bool never_counts; /* set when it does not count cached pages */
     bool only_reads;   /* set when the kernel cannot report the cache, or
                         * sendfile() refuses the file */
@@ -48,9 +52,22 @@ struct wr_sendfile {
 WEIR_MUST_USE int wr_sendfile_init(struct wr_sendfile *part, int fd,
                                    uint64_t offset, uint64_t count);
 
-/* Offers the cached part of the next piece to the socket @fd. Returns the
- * number of bytes taken; 0: the next bytes must be read, which also finds the
- * file's end; or an error of the socket. */
+/* The length of the cached part of the next piece; 0: the next bytes must be
+ * read, which also finds the file's end. */
+size_t wr_sendfile_cached_bytes(struct wr_sendfile *part, weir_loop *loop);
+
+/* Notes that the socket was offered @len bytes and took @res, or failed with
+ * it. Returns the number of bytes taken; 0: they must be read; or an error of
+ * the socket. */
+WEIR_MUST_USE int64_t wr_sendfile_offered(struct wr_sendfile *part,
+                                          weir_loop *loop, size_t len,
+                                          int64_t res);
+
+/* Gives the socket @fd its flags of before. */
+void wr_sendfile_end_burst(struct wr_sendfile *part, int fd);
+
+/* Offers the cached part of the next piece to the socket @fd of the program, as
+ * wr_sendfile_offered(). */
 WEIR_MUST_USE int64_t wr_sendfile_splice(struct wr_sendfile *part,
                                          weir_loop *loop, int fd);
 

@@ -242,9 +242,9 @@ struct wr_transport_ops {
     void (*file_begins)(weir_transport *t);
     /* The sender is about to be freed; what waited for it continues. */
     void (*file_ended)(weir_transport *t);
-    /* For a device that takes bytes from the cache: sends the next bytes as
-     * wr_sendfile_splice() does; -EINTR: try in the next turn. NULL: all bytes
-     * of a file are queued. */
+    /* For a device that takes bytes from the cache: sends the next bytes, at
+     * the end of a turn, as wr_sendfile_offered() says; -EINTR: try in the next
+     * turn. NULL: all bytes of a file are queued. */
     int64_t (*splice)(weir_transport *t, struct wr_sendfile *file);
     /* Begins to send @len bytes of a part beside the queue: 0, then
      * wr_sender_sent(); or an error. */

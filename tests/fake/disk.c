@@ -146,13 +146,67 @@ static int64_t disk_send(struct fake_end *end, const struct fake_file *file,
     return disk_to_stream(end, file, offset, len);
 }
 
+int wr_sys_block_signals(struct wr_sys_signals *signals)
+{
+    if (fake.blocks_signals) {
+        fake_fail("the signals are blocked twice");
+    }
+    memset(signals, 0, sizeof(*signals));
+    fake.blocks_signals = true;
+    return 0;
+}
+
+void wr_sys_restore_signals(const struct wr_sys_signals *signals,
+                            bool may_be_raised)
+{
+    if (!fake.blocks_signals) {
+        fake_fail("no signals are blocked");
+    }
+    fake.blocks_signals = false;
+}
+
+int wr_sys_begin_nonblock(int fd)
+{
+    struct fake_file *socket = fake_file_get(fd, "fcntl");
+    if (socket->is_nonblocking) {
+        fake_fail("descriptor %d is non-blocking already", fd);
+    }
+    socket->is_nonblocking = true;
+    fake.stats.flag_changes++;
+    return 0;
+}
+
+void wr_sys_end_nonblock(int fd, int flags)
+{
+    struct fake_file *socket = fake_file_get(fd, "fcntl");
+    if (!socket->is_nonblocking) {
+        fake_fail("descriptor %d is not non-blocking", fd);
+    }
+    socket->is_nonblocking = false;
+}
+
 int64_t wr_sys_sendfile(int fd, int from, uint64_t offset, size_t len)
+{
+    struct wr_sys_signals signals;
+
+    const int flags = wr_sys_begin_nonblock(fd);
+    wr_ignore(wr_sys_block_signals(&signals) < 0);
+    const int64_t res = wr_sys_sendfile_bare(fd, from, offset, len);
+    wr_sys_restore_signals(&signals, true);
+    wr_sys_end_nonblock(fd, flags);
+    return res;
+}
+
+int64_t wr_sys_sendfile_bare(int fd, int from, uint64_t offset, size_t len)
 {
     struct fake_file *socket = fake_file_get(fd, "sendfile");
     const struct fake_file *file = fake_file_get(from, "sendfile");
 
     if (socket->kind != FAKE_STREAM || file->kind != FAKE_DISK) {
         fake_fail("sendfile from descriptor %d to %d", from, fd);
+    }
+    if (!socket->is_nonblocking || !fake.blocks_signals) {
+        fake_fail("sendfile to descriptor %d may wait or raise SIGPIPE", fd);
     }
     if (socket->send_count > 0) {
         fake_fail("sendfile beside a send on descriptor %d", fd);

@@ -108,7 +108,8 @@ struct fake_stats {
     uint64_t sendfiles;
     uint64_t sendfiles_short;
     uint64_t sendfiles_full;
-    uint64_t disk_reads; /* by the ring, with bytes */
+    uint64_t flag_changes; /* sockets made non-blocking for one */
+    uint64_t disk_reads;   /* by the ring, with bytes */
     /* Of files, in what the cache was asked of. */
     uint64_t looked_up_bytes; /* by mincore() */
     uint64_t counted_bytes;   /* by cachestat() */

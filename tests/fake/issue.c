@@ -11,6 +11,7 @@
 #include "uring/sqe.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -110,6 +111,10 @@ static int32_t start_recv(struct fake_op *op)
     if (!select && fake.options.poison) {
         memset((void *)(uintptr_t)sqe->addr, 0xee,
                wr_min_u64(sqe->len, POISON_LEN));
+    }
+    op->never_waits = op->file->is_nonblocking;
+    if (op->never_waits && (fake_end_poll(op->file->end) & POLLIN) == 0) {
+        return -EAGAIN;
     }
     if (select && !fake_ring_slot(op->ring) &&
         !(sqe->ioprio & IORING_RECVSEND_POLL_FIRST)) {

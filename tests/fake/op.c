@@ -144,6 +144,9 @@ static bool recv_shot(struct fake_op *op)
     }
     ssize_t taken = fake_end_recv(end, target, room);
     if (taken == -EAGAIN) {
+        if (op->never_waits) {
+            fake_op_end(op, -EAGAIN, 0);
+        }
         return false;
     }
     uint32_t flags = 0;
@@ -163,7 +166,7 @@ static bool recv_shot(struct fake_op *op)
     }
     fake_trace("  recv fd=%d = %d, more to come", op->file->fd, (int)taken);
     fake_ring_post(op->ring, op, (int32_t)taken, flags | IORING_CQE_F_MORE);
-    return more;
+    return more || op->never_waits;
 }
 
 static void run_recv(struct fake_op *op)

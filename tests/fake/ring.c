@@ -410,6 +410,9 @@ int wr_ring_enter(struct wr_ring *ring, uint32_t want, uint64_t timeout_ns)
     if (ring->broken != 0) {
         return ring->broken;
     }
+    if (fake.blocks_signals && timeout_ns > 0) {
+        fake_fail("a wait with signals blocked");
+    }
     ring->stats.enters++;
     fake.stats.enters++;
     ring->tick++;

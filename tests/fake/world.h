@@ -93,6 +93,7 @@ struct fake_file {
     bool connecting;
     bool reset_on_close; /* SO_LINGER with no time */
     bool reuse_port;
+    bool is_nonblocking;
     struct fake_addr local; /* bound to */
     struct fake_listener *listener;
     uint64_t event_count;
@@ -109,6 +110,7 @@ struct fake_machine {
     struct fake_options options;
     struct fake_stats stats;
     bool running;
+    bool blocks_signals; /* for a file */
     uint64_t random;
     uint64_t now_ns;
     struct fake_file clock;
@@ -385,6 +387,7 @@ struct fake_op {
     bool lacks_worker;     /* ends with -ECANCELED: no thread can be made */
     bool multishot;
     bool credited;
+    bool never_waits; /* a receive of a socket that was non-blocking */
 };
 
 /* Could it make progress now? */

@@ -23,7 +23,8 @@ static void made(void *user, weir_transport *t)
         weir_transport_sendfile(t, file, 0, WEIR_TO_END, note_told, NULL));
 }
 
-static CALLBACKS(protocol, STREAM, .connection_made = made);
+static CALLBACKS(protocol, STREAM, .connection_made = made,
+                 .data_received = note_data);
 
 /* The peer reads @step bytes at a time, until it has @len more. */
 static void read_part(uint64_t len, size_t step)
@@ -110,6 +111,56 @@ UNIT(file_room, pages_dropped_in_the_middle_of_a_file_are_read_by_the_ring)
     fake_set_fault(FAKE_COLD, 0);
     read_part(FILE_BYTES / 8 * 3, 40000);
     expect_gt(fake_stats()->sendfiles, sendfiles);
+    expect_told(0, FILE_BYTES);
+    wr_sys_close(file);
+    subject_stop(1);
+}
+
+/* The socket is made non-blocking once while pieces follow each other. */
+UNIT(file_room, the_flag_of_the_socket_is_set_once_for_a_burst)
+{
+    start_with_a_known_file();
+    const uint64_t sendfiles = fake_stats()->sendfiles;
+    const uint64_t rooms =
+        fake_stats()->sendfiles_short + fake_stats()->sendfiles_full;
+    const uint64_t changes = fake_stats()->flag_changes;
+
+    made(NULL, transport);
+    read_all(40000);
+
+    expect_told(0, FILE_BYTES);
+    expect_gt(fake_stats()->sendfiles, sendfiles + 10);
+    expect_leq(fake_stats()->flag_changes - changes,
+               fake_stats()->sendfiles_short + fake_stats()->sendfiles_full -
+                   rooms + 1);
+    wr_sys_close(file);
+    subject_stop(1);
+}
+
+/* A receive that is armed anew while the socket is non-blocking fails, and is
+ * armed again. */
+UNIT(file_room, bytes_that_arrive_meanwhile_are_received)
+{
+    static const char byte = 'x';
+
+    start_with_a_known_file();
+    uint64_t expected = 0;
+    received_bytes = 0;
+    made(NULL, transport);
+    for (int i = 0; i < 64; i++) {
+        read_part(FILE_BYTES / 64, 40000);
+        if (i % 8 == 0) { /* the receive ends with the credit */
+            expect_eq(weir_transport_pause_reading(transport), 0);
+            expect_eq(fake_peer_write(peer, &byte, 1), 1);
+            expected++;
+            clock_run_for(loop, MS);
+            expect_eq(weir_transport_resume_reading(transport), 0);
+        }
+        expect_eq(fake_peer_write(peer, &byte, 1), 1);
+        clock_run_for(loop, MS);
+        expected++;
+        expect_eq(received_bytes, expected);
+    }
     expect_told(0, FILE_BYTES);
     wr_sys_close(file);
     subject_stop(1);

@@ -704,6 +704,10 @@ void wr_sock_recv_failed(struct wr_sock *s, int err)
     wr_assert(err < 0);
     wr_check(!s->recv_op.in_flight); /* a failed operation has ended */
     if (wr_res_is_transient(err)) {
+        if (s->sends_file) {
+            /* The socket was non-blocking: it did not wait. */
+            wr_sendfile_end_burst(&s->c.outbox.sender->file, s->c.fd);
+        }
         return; /* the table decides */
     }
     switch (err) {

@@ -265,10 +265,13 @@ static void sock_send_file_later(struct wr_sock *s)
 {
     wr_assert(s->sends_file);
     s->has_sent = true;
-    s->turn_end.run = wr_sendq_is_empty(&s->c.outbox.queue)
-                          ? sock_send_flush_file
-                          : sock_send_flush_fds;
-    wr_loop_at_turn_end(s->c.t.loop, &s->turn_end);
+    if (wr_sendq_is_empty(&s->c.outbox.queue)) {
+        s->turn_end.run = sock_send_flush_file;
+        wr_loop_move_later(s->c.t.loop, &s->turn_end);
+    } else {
+        s->turn_end.run = sock_send_flush_fds;
+        wr_loop_at_turn_end(s->c.t.loop, &s->turn_end);
+    }
 }
 
 /* Handles the end of a poll for room: there is room, or an error that the next
@@ -490,6 +493,30 @@ const struct wr_sendq *wr_sock_get_unoffered(const weir_transport *t)
 
 /* ---- a file ---- */
 
+/* Offers the next @len bytes of the file, which are cached. The socket stays
+ * non-blocking from piece to piece: until it has no room, unless a receive is
+ * about to be submitted, which would not wait on such a socket. */
+static int64_t sock_send_offer(struct wr_sock *s, struct wr_sendfile *file,
+                               size_t len)
+{
+    weir_loop *loop = s->c.t.loop;
+
+    int err = wr_moves_hold_signals(loop);
+    wr_require(err >= 0, err);
+    if (file->flags < 0) {
+        file->flags = wr_sys_begin_nonblock(s->c.fd);
+        wr_require(file->flags >= 0, file->flags);
+    }
+    const int64_t res =
+        wr_sys_sendfile_bare(s->c.fd, file->fd, file->offset, len);
+    /* Also if a part was sent before the socket broke. */
+    loop->moves.may_be_raised |= res < (int64_t)len;
+    if (res < (int64_t)len || wr_ring_unsubmitted(loop->uring.ring) > 0) {
+        wr_sendfile_end_burst(file, s->c.fd);
+    }
+    return res;
+}
+
 int64_t wr_sock_splice_file(weir_transport *t, struct wr_sendfile *file)
 {
     struct wr_sock *s = wr_sock_of(t);
@@ -500,7 +527,13 @@ int64_t wr_sock_splice_file(weir_transport *t, struct wr_sendfile *file)
         wr_sock_note_sent(s); /* the peer's time-out begins with the send */
         return -EINTR;
     }
-    const int64_t res = wr_sendfile_splice(file, loop, s->c.fd);
+    const size_t len = wr_sendfile_cached_bytes(file, loop);
+    if (len == 0) {
+        wr_sendfile_end_burst(file, s->c.fd);
+        return 0;
+    }
+    const int64_t res =
+        wr_sendfile_offered(file, loop, len, sock_send_offer(s, file, len));
     if (res > 0) {
         wr_transport_count_sent(t, (uint64_t)res);
         wr_sock_note_sent(s);
@@ -583,6 +616,7 @@ void wr_sock_file_ended(weir_transport *t)
     struct wr_sock *s = wr_sock_of(t);
 
     wr_assert(s->sends_file);
+    wr_sendfile_end_burst(&s->c.outbox.sender->file, s->c.fd);
     wr_outbox_notify(t); /* bytes of the file may have left the queue */
     s->sends_file = false;
     wr_connection_push(&s->c);
