@@ -32,6 +32,25 @@ static int filter_facts_get_text(const char *text, int number,
     return 0;
 }
 
+/* The cause of a failure. */
+static int filter_facts_get_cause(const struct wr_filter *f, const char *name,
+                                  struct weir_extra_info *ret)
+{
+    const struct wr_tls_engine *engine = &f->engine;
+
+    wr_assert(f->has_engine);
+    if (strcmp(name, "tls_error") == 0 && engine->err < 0) {
+        return filter_facts_get_text(wr_tls_engine_get_error_text(engine), 0,
+                                     ret);
+    }
+    if (strcmp(name, "tls_alert") == 0) {
+        return filter_facts_get_text(wr_tls_engine_get_alert_name(engine),
+                                     wr_tls_engine_get_alert_received(engine),
+                                     ret);
+    }
+    return -ENOENT;
+}
+
 /* A fact that the handshake has established, or the cause of its failure. */
 static int filter_facts_get_fact(const struct wr_filter *f, const char *name,
                                  struct weir_extra_info *ret)
@@ -70,16 +89,7 @@ static int filter_facts_get_fact(const struct wr_filter *f, const char *name,
         ret->data = wr_tls_engine_get_peer_certificate(engine, 0, &ret->len);
         return ret->data ? 0 : -ENOENT;
     }
-    if (strcmp(name, "tls_error") == 0 && engine->err < 0) {
-        return filter_facts_get_text(wr_tls_engine_get_error_text(engine), 0,
-                                     ret);
-    }
-    if (strcmp(name, "tls_alert") == 0) {
-        return filter_facts_get_text(wr_tls_engine_get_alert_name(engine),
-                                     wr_tls_engine_get_alert_received(engine),
-                                     ret);
-    }
-    return -ENOENT;
+    return filter_facts_get_cause(f, name, ret);
 }
 
 /* True for facts about TLS, which a TLS transport below does not answer. */
