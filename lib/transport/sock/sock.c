@@ -482,7 +482,7 @@ static void sock_close_late(struct wr_turn_end *turn_end)
 
 /* A socket with other references is asked for its names, because the getters
  * must work after the loss. A side of a relay, and one below TLS, mostly loses
- * them in the next turn: then nobody can call a getter any more. */
+ * them in the next turn, after which no getter can be called. */
 static void sock_close(struct wr_connection *c)
 {
     struct wr_sock *s = wr_sock_of(&c->t);
