@@ -92,6 +92,7 @@ REASONS = {
         LONG,
     "tests/refuse/refuse.py --all build/tests/refuse/refuse-scenario": LONG,
     "tests/guide/newcomer.py": LONG,
+    "tests/platforms/unit.py build": LONG,
     "tools/package --root bookworm": LONG,
     "tests/kernels/boot.py --fetch 5.10 6.1 6.12 7.3": "needs the network and QEMU",
     "tests/kernels/boot.py --fetch 6.1 -- pipe_tty signal unit-wake":
