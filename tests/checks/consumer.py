@@ -6,7 +6,8 @@ built against an installed copy through pkg-config, with shared and with static
 libraries, and as a meson project with weir as its subproject: its folder, or a
 tarball that `meson dist` makes of the last commit, through a wrap file. Of an
 installed copy the first one has to load, the second one to run with libweir alone,
-and the third one to serve a client that knows nothing of weir. Its headers lack
+and the third one to serve a client that knows nothing of weir, also by the other
+library of TLS without being linked anew. Its headers lack
 none that they include. What proxies alone use is all there, or nothing of it is:
 no header, no symbol, no program and no page.
 
@@ -59,6 +60,18 @@ static int sleep_a_little(weir_loop *loop, void *arg)
 int main(void)
 {
     return weir_run(NULL, sleep_a_little, NULL) < 0;
+}
+"""
+
+# Names the library that does TLS.
+NAMED = """#include <stdio.h>
+#include <weir.h>
+#include <weir/tls.h>
+
+int main(void)
+{
+    struct weir_tls_library library = {.size = sizeof(library)};
+    return weir_tls_get_library(&library) < 0 || puts(library.name) < 0;
 }
 """
 
@@ -152,8 +165,10 @@ class Copy:
         self.check_links(program, package, is_static)
         return program
 
-    def loader(self):
-        return dict(os.environ, LD_LIBRARY_PATH=str(self.folder))
+    def loader(self, *folders):
+        """An environment in which these folders come first."""
+        path = ":".join(str(folder) for folder in (*folders, self.folder))
+        return dict(os.environ, LD_LIBRARY_PATH=path)
 
     def check_links(self, program, package, is_static):
         """The loader finds all it needs, and nothing that was not installed."""
@@ -185,8 +200,25 @@ def installed(source, work, build):
         for is_static in (False, True):
             serve(copy.compile("tls_echo_server_streams", "weir-tls", is_static),
                   copy)
+        exchange(work, build, copy)
     if shutil.which("cmake"):
         build_by_cmake(copy)
+
+
+def exchange(work, build, copy):
+    """Programs that were linked before do TLS by the library of another folder, as
+    after a package has taken the place of the other."""
+    other = build / "lib/tls/openssl"
+    if not (other / "libweir-tls.so.0").exists():
+        print("one library of TLS was built")
+        return
+    write(work / "named.c", NAMED)
+    program = copy.compile("named", "weir-tls")
+    names = [call(program, env=copy.loader(*folders)).strip()
+             for folders in ([], [other])]
+    if names != ["wolfSSL", "OpenSSL"]:
+        raise SystemExit(f"exchanged, TLS is by {names}")
+    serve(work / "tls_echo_server_streams-shared", copy, other)
 
 
 def uninstalled(_source, work, build):
@@ -279,11 +311,17 @@ def check_license(copy):
     text = (copy.packages / "weir.pc").read_text(encoding="utf-8")
     if told != "MIT" or FOREIGN.search(text):
         raise SystemExit(f"weir.pc says license={told}, or more:\n{text}")
-    if copy.has_tls and "GPL" not in copy.ask("--variable=license", "weir-tls"):
-        raise SystemExit("weir-tls.pc says nothing of wolfSSL's licence")
+    if not copy.has_tls:
+        return
+    told = copy.ask("--variable=license", "weir-tls")
+    if "wolfSSL" in copy.ask("--variable=tls_library", "weir-tls"):
+        if "GPL" not in told:
+            raise SystemExit("weir-tls.pc says nothing of wolfSSL's licence")
+    elif told != "MIT":
+        raise SystemExit(f"weir-tls.pc says license={told}")
 
 
-def serve(program, copy):
+def serve(program, copy, *folders):
     """A client of OpenSSL gets back what it sends."""
     certificates = os.environ.get("WEIR_TLS_CERTIFICATES")
     if not certificates:
@@ -292,7 +330,7 @@ def serve(program, copy):
     context = ssl.create_default_context(cafile=f"{certificates}/ca.pem")
     with subprocess.Popen(
             [program, f"{certificates}/ecdsa.pem", f"{certificates}/ecdsa.key",
-             "0"], env=copy.loader(), text=True,
+             "0"], env=copy.loader(*folders), text=True,
             stdout=subprocess.PIPE) as server:
         try:
             port = int(server.stdout.readline().rpartition(":")[2])

@@ -83,13 +83,14 @@ def distribution_name():
 
 
 def document(version, products, links):
-    """PRODUCTS are (name, licence); LINKS (product, place, name, version)."""
+    """PRODUCTS are (name, licence); LINKS (product, place, name, version), of
+    which some may be of another product."""
     packages = [package(name, version, licence, "The weir authors")
                 for name, licence in products]
     relations = [relation("SPDXRef-DOCUMENT", "DESCRIBES", identifier(name))
                  for name, _ in products]
     distribution = distribution_name()
-    seen = set()
+    seen = {name for name, _ in products}
     for product, place, name, its_version in links:
         if name not in seen:
             seen.add(name)

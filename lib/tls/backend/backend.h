@@ -372,6 +372,9 @@ struct wr_tls_backend {
     /* After start(): true if X25519MLKEM768 (4588) is among its groups. NULL:
      * it is not. */
     bool (*has_hybrid)(void);
+    /* Of the source package that a library inside was built from; NULL: the
+     * library is the system's. */
+    const char *source;
     /* After start(): true if the configuration makes the library use a FIPS
      * module for all that it does. NULL: it has no such mode. */
     bool (*is_fips)(void);

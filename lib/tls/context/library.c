@@ -17,10 +17,6 @@
 
 #include <stddef.h>
 
-#ifndef WR_TLS_SOURCE
-#define WR_TLS_SOURCE NULL
-#endif
-
 int weir_tls_get_library(struct weir_tls_library *ret)
 {
     const struct wr_tls_backend *backend = wr_tls_backend_get();
@@ -31,7 +27,7 @@ int weir_tls_get_library(struct weir_tls_library *ret)
         .size = ret->size,
         .name = backend->name,
         .version = backend->version(),
-        .source = WR_TLS_SOURCE,
+        .source = backend->source,
         .fips = asks && backend->is_fips && backend->start() == 0 &&
                 backend->is_fips(),
     };

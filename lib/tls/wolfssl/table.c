@@ -26,12 +26,18 @@
 #define TABLE_FAST_AES 0
 #endif
 
+/* The version of the source package, which the build knows of .deps/ alone. */
+#ifndef WR_TLS_SOURCE
+#define WR_TLS_SOURCE NULL
+#endif
+
 const struct wr_tls_backend wr_tls_wolfssl = {
     .name = "wolfSSL",
     .does = TABLE_SECRETS | TABLE_P521 | TABLE_FAST_AES,
     .account_size = sizeof(struct wr_tls_memory),
     .start = wr_tls_memory_start_library,
     .version = wolfSSL_lib_version,
+    .source = WR_TLS_SOURCE,
     .account_init = wr_tls_memory_init,
     .account_fini = wr_tls_memory_fini,
     .account_check = wr_tls_memory_check_invariants,
