@@ -557,9 +557,9 @@ struct weir_upstream_info {
     uint64_t in_use_ns;
     /** With each_address: addresses that are up. */
     uint32_t up_count;
-    /** Of an address of a service: the priority and the weight of its record.
-     */
+    /** Of an address of a service: the priority of its record. */
     uint16_t service_priority;
+    /** Likewise: the weight. */
     uint16_t service_weight;
 };
 
