@@ -293,6 +293,7 @@ static inline void loop_note_time(weir_loop *loop, bool has_left)
 /* True if this turn has anything to do but to send pieces of files. */
 static bool loop_has_other_work(weir_loop *loop)
 {
+    wr_assert(!loop->moves.is_running);
     return wr_ring_has_completions(loop->uring.ring) ||
            wr_wheel_next(&loop->wheel) <= loop->now_ns ||
            !wr_list_is_empty(&loop->ready) ||
@@ -307,6 +308,7 @@ static bool loop_has_other_work(weir_loop *loop)
 /* Completions while files are being sent: see moves.c. */
 static __attribute__((noinline)) uint32_t loop_dispatch_moving(weir_loop *loop)
 {
+    wr_assert(loop->moves.goes_on);
     loop->moves.is_alone = !loop_has_other_work(loop);
     if (loop->moves.is_alone) {
         return 0;
