@@ -67,8 +67,9 @@ static void lease_charge_bytes(weir_lease *lease, uint32_t bytes)
         lease->pool->held_bytes += bytes;
     }
     wr_debug_check(wr_lease_check_invariants(lease));
-    if (account->held_bytes > account->limit_bytes && account->over) {
-        account->over(account);
+    if (account->held_bytes > account->limit_bytes && account->ops &&
+        account->ops->over) {
+        account->ops->over(account);
     }
 }
 
@@ -375,7 +376,7 @@ static void lease_release_other(weir_lease *lease)
     wr_block_give(pool->blocks, lease->block);
     lease_give(lease);
     if (WR_UNLIKELY(account->notify_released)) {
-        account->released(account); /* may free the account */
+        account->ops->released(account); /* may free the account */
     }
 }
 
@@ -399,6 +400,6 @@ void wr_lease_release(weir_lease *lease)
     wr_pool_free_if_unused(pool, lease->buf);
     wr_slab_give(&pool->leases, lease);
     if (WR_UNLIKELY(account->notify_released)) {
-        account->released(account); /* may free the account */
+        account->ops->released(account); /* may free the account */
     }
 }

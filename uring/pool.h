@@ -74,15 +74,19 @@ typedef void wr_account_released_fn(struct wr_account *account);
  * their block. */
 typedef void wr_account_over_fn(struct wr_account *account);
 
+struct wr_account_ops {
+    wr_account_released_fn *released; /* NULL: it is never to be notified */
+    wr_account_over_fn *over;         /* may be NULL */
+};
+
 /* The bytes that one connection holds. Embedded in its owner, which lives until
  * lease_count is 0. */
 struct wr_account {
     uint64_t held_bytes;
     uint64_t limit_bytes;
+    const struct wr_account_ops *ops; /* NULL: it is never called */
     uint32_t lease_count;
     bool notify_released; /* set and cleared by the owner */
-    wr_account_released_fn *released;
-    wr_account_over_fn *over; /* may be NULL */
 };
 
 struct wr_pool {

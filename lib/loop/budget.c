@@ -206,15 +206,15 @@ void wr_budget_init(struct wr_budget *budget, const struct wr_pool *pool,
 }
 
 void wr_demand_init(struct wr_demand *demand, uint64_t limit_bytes,
-                    wr_demand_feed_fn *feed)
+                    const struct wr_demand_ops *ops)
 {
-    demand->account = (struct wr_account){.limit_bytes = limit_bytes};
+    demand->account = (struct wr_account){.limit_bytes = limit_bytes,
+                                          .ops = ops ? &ops->account : NULL};
     demand->stuck_bytes = 0;
     demand->window = 0;
     demand->last_credit = 0;
     demand->state = WR_DEMAND_IDLE;
     wr_list_init(&demand->link);
-    demand->feed = feed;
 }
 
 static void budget_set_state(struct wr_demand *demand,

@@ -73,18 +73,27 @@ struct wr_demand;
 typedef void wr_demand_feed_fn(struct wr_demand *demand,
                                enum wr_demand_state queue);
 
-/* One connection's bytes and its place in a queue; embedded in the
- * connection. */
+/* What a kind of connections does. */
+struct wr_demand_ops {
+    struct wr_account_ops account;
+    wr_demand_feed_fn *feed; /* NULL: it is in no queue */
+};
+
+#define WR_DEMAND_PASS_BITS 24
+
+/* One connection's bytes and its place in a queue; embedded in the connection,
+ * and small, as each idle one has it. */
 struct wr_demand {
-    struct wr_account account;
-    uint64_t stuck_bytes; /* queued for sending, but the kernel has no room */
+    struct wr_account account; /* its ops are those of a wr_demand_ops */
+    struct wr_list link;       /* in the state's queue */
+    /* Queued for sending, but the kernel has no room; UINT32_MAX: or more. */
+    uint32_t stuck_bytes;
     uint32_t window;      /* 0: none yet; see wr_budget_window() */
     uint32_t last_credit; /* of the present or last receive; 0: none since the
                            * window was moved */
-    enum wr_demand_state state;
-    uint32_t pass;       /* in which it had no credit; while it is bare */
-    struct wr_list link; /* in the state's queue */
-    wr_demand_feed_fn *feed;
+    /* In which it had no credit; while it is bare. */
+    uint32_t pass : WR_DEMAND_PASS_BITS;
+    enum wr_demand_state state : 8; /* set by budget_set_state() alone */
 };
 
 /* Received bytes in the pool that their reader could move out of it; embedded
@@ -119,7 +128,7 @@ struct wr_budget {
      * demand; before they are fewer, a pass is useless. UINT64_MAX: one had. */
     uint64_t unfed_bytes;
     uint64_t pass_bytes; /* the most so far in this pass */
-    uint32_t pass;
+    uint32_t pass : WR_DEMAND_PASS_BITS;
     bool pass_has_fed;
     bool feeds_bare_first;  /* in this turn */
     uint64_t starved_count; /* receives that found no buffer */
@@ -159,8 +168,23 @@ void wr_demand_check_invariants(const struct wr_demand *demand);
 void wr_budget_init(struct wr_budget *budget, const struct wr_pool *pool,
                     uint64_t held_limit_bytes, uint64_t queued_limit_bytes);
 
+/* @ops: static. */
 void wr_demand_init(struct wr_demand *demand, uint64_t limit_bytes,
-                    wr_demand_feed_fn *feed);
+                    const struct wr_demand_ops *ops);
+
+/* Notes how many bytes the kernel has no room for. */
+static inline void wr_demand_set_stuck(struct wr_demand *demand, uint64_t bytes)
+{
+    demand->stuck_bytes = (uint32_t)wr_min_u64(bytes, UINT32_MAX);
+}
+
+/* Tells the connection that it has left @queue. */
+static inline void wr_demand_feed(struct wr_demand *demand,
+                                  enum wr_demand_state queue)
+{
+    wr_container_of(demand->account.ops, const struct wr_demand_ops, account)
+        ->feed(demand, queue);
+}
 
 /* ---- shares and credit ---- */
 

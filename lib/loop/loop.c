@@ -165,7 +165,7 @@ static void loop_receive(struct wr_budget *budget)
     struct wr_demand *demand;
 
     while ((demand = wr_budget_next_due(budget))) {
-        demand->feed(demand, WR_DEMAND_DUE);
+        wr_demand_feed(demand, WR_DEMAND_DUE);
     }
 }
 
@@ -179,7 +179,7 @@ static __attribute__((noinline)) void loop_feed(weir_loop *loop)
 
     if (wr_budget_begin_stuck(budget, &round)) {
         while ((demand = wr_budget_next_stuck(budget, &round))) {
-            demand->feed(demand, WR_DEMAND_STUCK);
+            wr_demand_feed(demand, WR_DEMAND_STUCK);
         }
         if (wr_budget_end_stuck(budget, &round)) {
             wr_ready_push(&loop->ready, &loop->feed_again);
@@ -187,7 +187,7 @@ static __attribute__((noinline)) void loop_feed(weir_loop *loop)
     }
     if (wr_budget_begin_starved(budget, &round)) {
         while ((demand = wr_budget_next_starved(budget, &round))) {
-            demand->feed(demand, WR_DEMAND_STARVED);
+            wr_demand_feed(demand, WR_DEMAND_STARVED);
         }
         wr_budget_end_starved(budget, &round);
     }

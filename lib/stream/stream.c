@@ -341,7 +341,7 @@ void wr_stream_leave(weir_writer *writer)
     wr_reader_resume(reader);
     weir_reader_set_transport(reader, NULL);
     weir_reader_feed_eof(reader);
-    wr_transport_on_flushed(t, NULL, NULL);
+    wr_transport_on_flushed(t, NULL);
     wr_writer_set_state(writer, WRITER_DETACHED);
     writer->transport = NULL;
     wr_writer_check_invariants(writer);

@@ -95,7 +95,7 @@ void wr_writer_resumed(void *arg)
 void wr_writer_lost(weir_writer *writer)
 {
     wr_assert(writer->state == WRITER_LOST);
-    wr_transport_on_flushed(writer->transport, NULL, NULL);
+    wr_transport_on_flushed(writer->transport, NULL);
     wr_waiters_wake_all(&writer->drainers, 0);
     wr_waiters_wake_all(&writer->flushers, 0);
     wr_waiters_wake_all(&writer->closers, 0);
@@ -111,6 +111,11 @@ static int writer_enter(const weir_writer *writer)
     return WR_LIKELY(writer->transport != NULL) ? 0 : -ENOTCONN;
 }
 
+static void writer_flushed(struct wr_flush *flush)
+{
+    wr_writer_resumed(wr_container_of(flush, weir_writer, flush));
+}
+
 /* Suspends in @waiters until the transport wakes the task. */
 static int writer_wait_for_queue(weir_writer *writer, struct wr_list *waiters)
 {
@@ -119,7 +124,8 @@ static int writer_wait_for_queue(weir_writer *writer, struct wr_list *waiters)
 
     wr_assert(writer->refs > 0);
     wr_assert(writer->state == WRITER_BOUND);
-    wr_transport_on_flushed(writer->transport, wr_writer_resumed, writer);
+    writer->flush.flushed = writer_flushed;
+    wr_transport_on_flushed(writer->transport, &writer->flush);
     return wr_task_wait(writer->loop, &waiter, waiters);
 }
 

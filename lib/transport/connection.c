@@ -189,7 +189,7 @@ uint32_t wr_connection_ask(struct wr_connection *c, uint64_t stuck_bytes)
     if (wr_intake_waits(&c->t)) {
         return 0;
     }
-    c->t.demand.stuck_bytes = stuck_bytes;
+    wr_demand_set_stuck(&c->t.demand, stuck_bytes);
     const uint32_t credit = wr_intake_ask(&c->t);
     if (credit > 0) {
         wr_connection_goes_on(c);

@@ -21,16 +21,24 @@
 #include "life.h"
 #include "transport.h"
 
-/* For wr_intake_init(). */
 wr_demand_feed_fn wr_intake_fed;
 wr_account_released_fn wr_intake_released;
+
+/* What an intake does; @its_over is called when it holds more than its limit,
+ * and may be NULL. */
+#define WR_INTAKE_OPS(its_over)                                                \
+    {                                                                          \
+        .account = {.released = wr_intake_released, .over = (its_over)},       \
+        .feed = wr_intake_fed                                                  \
+    }
 
 /* For a transport that is being made. */
 static inline void wr_intake_init(weir_transport *t)
 {
+    static const struct wr_demand_ops ops = WR_INTAKE_OPS(NULL);
+
     wr_debug_assert(t->state == WR_LIFE_NEW && t->ops->fed);
-    wr_demand_init(&t->demand, WR_READ_LIMIT_DEFAULT, wr_intake_fed);
-    t->demand.account.released = wr_intake_released;
+    wr_demand_init(&t->demand, WR_READ_LIMIT_DEFAULT, &ops);
 }
 
 /* Holds wherever code of the user may run; pure. */
@@ -146,9 +154,9 @@ void wr_intake_set_limit(weir_transport *t, uint64_t bytes);
 WEIR_MUST_USE static inline bool wr_intake_awaits_drop(const weir_transport *t)
 {
     wr_assert(t->error);
-    return t->state == WR_LIFE_OPEN && t->notify_depth >= 0 &&
+    return t->state == WR_LIFE_OPEN && t->must_notify &&
            (wr_delivery_is_paused(wr_delivery_of(t)) || wr_intake_waits(t) ||
-            t->flushed);
+            t->flush);
 }
 
 /* Tells the protocol that the outbox was dropped, if it may wait for this. */

@@ -354,7 +354,7 @@ void wr_outbox_notify(weir_transport *t)
     struct wr_outbox *o = wr_outbox_of(t);
 
     wr_assert(!o->in_resume);
-    if (t->notify_depth < 0 || wr_outbox_is_over(o) || t->error) {
+    if (!t->must_notify || wr_outbox_is_over(o) || t->error) {
         return;
     }
     o->in_resume = true;

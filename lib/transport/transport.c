@@ -91,7 +91,6 @@ void wr_transport_init(weir_transport *t, weir_loop *loop,
     t->hard_limit_bytes = WR_HARD_LIMIT_DEFAULT;
     wr_member_init(&t->member, &transport_member_ops);
     wr_list_init(&t->set_link);
-    t->notify_depth = -1;
 }
 
 static void transport_check_errors(const weir_transport *t)
@@ -104,10 +103,10 @@ static void transport_check_errors(const weir_transport *t)
 
 void wr_transport_check_invariants(const weir_transport *t)
 {
-    const bool must_notify = t->writing_paused || t->flushed;
+    const bool must_notify = t->writing_paused || t->flush;
 
     wr_assert(t->refs > 0);
-    wr_assert((t->notify_depth >= 0) == must_notify);
+    wr_assert(t->must_notify == must_notify);
     if (WR_UNLIKELY(!wr_transport_can_write(t))) {
         transport_check_errors(t);
     }
@@ -190,15 +189,9 @@ bool wr_transport_lacks_credit(const weir_transport *t)
     return false;
 }
 
-static void transport_set_notify_depth(weir_transport *t)
+static void transport_look_for_waits(weir_transport *t)
 {
-    t->notify_depth = -1;
-    if (t->flushed) {
-        t->notify_depth = 0;
-    }
-    if (t->writing_paused) {
-        t->notify_depth = (int64_t)t->low_bytes;
-    }
+    t->must_notify = t->writing_paused || t->flush;
 }
 
 uint64_t wr_transport_high(const weir_transport *t)
@@ -221,7 +214,7 @@ void wr_transport_pause(weir_transport *t)
 {
     wr_assert(!t->writing_paused);
     t->writing_paused = true;
-    transport_set_notify_depth(t);
+    transport_look_for_waits(t);
     wr_protocol_pause(t);
 }
 
@@ -229,34 +222,32 @@ static void transport_resume_writing(weir_transport *t)
 {
     wr_assert(t->writing_paused);
     t->writing_paused = false;
-    transport_set_notify_depth(t);
+    transport_look_for_waits(t);
     wr_protocol_resume(t);
 }
 
 void wr_transport_notify(weir_transport *t, uint64_t depth)
 {
-    void (*flushed)(void *arg) = depth == 0 ? t->flushed : NULL;
+    struct wr_flush *flush = depth == 0 ? t->flush : NULL;
 
     wr_transport_check_invariants(t);
-    wr_assert((int64_t)depth <= t->notify_depth);
-    if (flushed) {
-        t->flushed = NULL;
-        transport_set_notify_depth(t);
+    wr_assert(depth <= wr_transport_awaited(t));
+    if (flush) {
+        t->flush = NULL;
+        transport_look_for_waits(t);
     }
     if (t->writing_paused && depth <= t->low_bytes) {
         transport_resume_writing(t);
     }
-    if (flushed) {
-        flushed(t->flushed_arg);
+    if (flush) {
+        flush->flushed(flush);
     }
 }
 
-void wr_transport_on_flushed(weir_transport *t, void (*flushed)(void *arg),
-                             void *arg)
+void wr_transport_on_flushed(weir_transport *t, struct wr_flush *flush)
 {
-    t->flushed = flushed;
-    t->flushed_arg = arg;
-    transport_set_notify_depth(t);
+    t->flush = flush;
+    transport_look_for_waits(t);
     wr_transport_check_invariants(t);
 }
 
@@ -418,7 +409,7 @@ int weir_transport_set_write_buffer_limits(weir_transport *t,
     }
     wr_require(low_bytes >= 0 && high_bytes >= low_bytes, -EINVAL);
     wr_transport_set_marks(t, (uint64_t)high_bytes, (uint64_t)low_bytes);
-    transport_set_notify_depth(t);
+    transport_look_for_waits(t);
     t->ops->limits_changed(t);
     return 0;
 }
@@ -755,14 +746,13 @@ int wr_transport_enter_slowly(const weir_transport *t)
 /* Moves a pause of writing, or a wait for an empty queue, from @below to @t. */
 static void transport_move_waits(weir_transport *t, weir_transport *below)
 {
-    wr_assert(!t->writing_paused && !t->flushed);
+    wr_assert(!t->writing_paused && !t->flush);
     t->writing_paused = below->writing_paused;
-    t->flushed = below->flushed;
-    t->flushed_arg = below->flushed_arg;
-    t->notify_depth = below->notify_depth;
+    t->flush = below->flush;
+    t->must_notify = below->must_notify;
     below->writing_paused = false;
-    below->flushed = NULL;
-    below->notify_depth = -1;
+    below->flush = NULL;
+    below->must_notify = false;
 }
 
 void wr_transport_take_place(weir_transport *t, weir_transport *below)

@@ -67,6 +67,11 @@ struct wr_handler {
     struct wr_list link; /* in the set's list */
 };
 
+/* A wait for an empty queue; embedded in who waits. */
+struct wr_flush {
+    void (*flushed)(struct wr_flush *flush);
+};
+
 /* A set of connections; embedded in the maker that counts them. */
 struct wr_connection_set {
     const struct wr_connection_set_ops *ops;
@@ -289,33 +294,32 @@ struct weir_transport {
     struct wr_handler *handler;    /* the task that serves it; or NULL */
     uint64_t high_bytes;
     uint64_t low_bytes;
-    uint64_t check_bytes; /* no mark or share is reached up to it */
     uint64_t hard_limit_bytes;
     const char *error_what; /* what failed, static text; NULL: nothing */
     int error;              /* the first, sticky */
     int write_error;        /* of the first refused write, until returned */
     uint32_t refs;
     uint32_t farewell_bytes;      /* the last bytes, whose loss is no error */
+    uint32_t check_bytes;         /* no mark or share is reached up to it */
     enum weir_end end : 8;        /* the first, sticky */
     enum wr_life_state state : 8; /* set by wr_life_set_state() alone */
-    bool writing_paused; /* set and cleared around the protocol's callbacks */
-    bool has_dropped;    /* set when written bytes are dropped, or refused
-                          * during a close */
-    bool is_busy;        /* set by weir_transport_set_busy() */
-    bool is_part : 1;    /* set by its part of weir: a pipe of a child or a side
-                          * of a relay, which must stay its protocol */
+    bool writing_paused : 1; /* set and cleared around the protocol's callbacks
+                              */
+    bool has_dropped : 1;    /* set when written bytes are dropped, or refused
+                              * during a close */
+    bool is_busy : 1;        /* set by weir_transport_set_busy() */
+    bool is_part : 1; /* set by its part of weir: a pipe of a child or a side
+                       * of a relay, which must stay its protocol */
     bool tells_error : 1; /* set by weir's own protocols: error_received is
                            * called with the first error, before the last bytes
                            * and connection_lost */
-    bool is_below;        /* set when another transport has replaced it */
-    bool held_back;       /* set when there was no credit or buffer, cleared by
+    bool is_below : 1;    /* set when another transport has replaced it */
+    bool held_back : 1;   /* set when there was no credit or buffer, cleared by
                            * wr_intake_goes_on() */
-    /* At this depth or less, a paused protocol or `flushed` is called. -1:
-     * neither waits. */
-    int64_t notify_depth;
+    bool must_notify : 1; /* set while its writing is paused, or there is
+                           * `flush` */
     struct wr_evictable *evictable; /* of its reader, while it offers bytes */
-    void (*flushed)(void *arg);     /* called at a depth of 0; or NULL */
-    void *flushed_arg;
+    struct wr_flush *flush;         /* called at a depth of 0; or NULL */
 };
 
 #define WR_HIGH_DEFAULT       (64u << 10)
@@ -389,7 +393,7 @@ static inline void wr_transport_set_marks(weir_transport *t,
     wr_assert(low_bytes <= high_bytes);
     t->high_bytes = high_bytes;
     t->low_bytes = low_bytes;
-    t->check_bytes = wr_min_u64(high_bytes, WR_QUEUED_LEAST);
+    t->check_bytes = (uint32_t)wr_min_u64(high_bytes, WR_QUEUED_LEAST);
 }
 
 /* weir_transport_unref() for the library. */
@@ -497,10 +501,9 @@ bool wr_transport_lacks_credit(const weir_transport *t);
 void wr_transport_pause(weir_transport *t);
 void wr_transport_notify(weir_transport *t, uint64_t depth);
 
-/* Calls @flushed once, inside the completion that brings the depth to 0; NULL
+/* Calls @flush once, inside the completion that brings the depth to 0; NULL
  * cancels. For the bound protocol. */
-void wr_transport_on_flushed(weir_transport *t, void (*flushed)(void *arg),
-                             void *arg);
+void wr_transport_on_flushed(weir_transport *t, struct wr_flush *flush);
 
 /* The present high mark: lower while all send queues together are large, but
  * never below the low mark. */
@@ -513,9 +516,16 @@ static inline void wr_transport_check_high(weir_transport *t, uint64_t depth)
     }
 }
 
+/* The depth at which a paused protocol, or `flush`, is called. */
+static inline uint64_t wr_transport_awaited(const weir_transport *t)
+{
+    wr_debug_assert(t->must_notify);
+    return t->writing_paused ? t->low_bytes : 0;
+}
+
 static inline void wr_transport_check_low(weir_transport *t, uint64_t depth)
 {
-    if (WR_UNLIKELY((int64_t)depth <= t->notify_depth)) {
+    if (WR_UNLIKELY(t->must_notify) && depth <= wr_transport_awaited(t)) {
         wr_transport_notify(t, depth);
     }
 }

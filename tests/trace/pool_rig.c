@@ -105,12 +105,13 @@ void pool_start(const struct fake_options *options, uint64_t limit_bytes)
 
 struct pool_conn *add_conn(uint64_t limit_bytes)
 {
+    static const struct wr_account_ops ops = {.released = account_released};
     struct pool_conn *conn = &conns[conn_count++];
     memset(conn, 0, sizeof(*conn));
     wr_op_init(&conn->op, completed);
     wr_demand_init(&conn->demand, limit_bytes, NULL);
     conn->demand.account.notify_released = true;
-    conn->demand.account.released = account_released;
+    conn->demand.account.ops = &ops;
     conn->fd = fake_connected_fd(&conn->peer);
     cr_assert_geq(conn->fd, FAKE_FIRST_FD);
     budget.account_count++;

@@ -234,27 +234,31 @@ UNIT(tls_reset, lets_who_reads_only_while_it_may_write_read_on)
     wire_stop(loop, 0);
 }
 
-static void count_flushed(void *arg)
+struct flushing {
+    struct wr_flush flush;
+    int count;
+};
+
+static void count_flushed(struct wr_flush *flush)
 {
-    int *count = arg;
-    ++*count;
+    wr_container_of(flush, struct flushing, flush)->count++;
 }
 
 UNIT(tls_reset, is_told_at_once_to_who_waits_until_all_is_sent)
 {
     struct wire *wire = &wires[0];
     weir_loop *loop = clog_subject(wire, &(struct wire_options){.version = 13});
-    int flushed_count = 0;
-    wr_transport_on_flushed(wire->t, count_flushed, &flushed_count);
+    struct flushing flushing = {.flush.flushed = count_flushed};
+    wr_transport_on_flushed(wire->t, &flushing.flush);
 
     fake_peer_reset(wire->peer);
     clock_run_for(loop, 20 * WIRE_MS);
-    expect_eq(flushed_count, 1);
+    expect_eq(flushing.count, 1);
     expect_eq(wire->lost_count, 0, "lost before its bytes were delivered");
     expect_eq(weir_transport_resume_reading(wire->t), 0);
     clock_run_for(loop, 20 * WIRE_MS);
 
-    expect_eq(flushed_count, 1);
+    expect_eq(flushing.count, 1);
     expect_reset(wire);
     wire_close(wire);
     wire_stop(loop, 0);

@@ -93,7 +93,7 @@ UNIT(budget, every_combination_keeps_every_bound)
                 const struct wr_demand demand = {
                     .account.held_bytes = used[i / n / n],
                     .account.limit_bytes = limits[j / COUNT_OF(limits)],
-                    .stuck_bytes = used[i / n % n],
+                    .stuck_bytes = (uint32_t)used[i / n % n],
                     .window = windows[k / COUNT_OF(crowds)],
                 };
                 check_credit(&budget, &demand);
@@ -285,7 +285,7 @@ static void receive(struct unit_random *random, struct player *player)
         player->demand.account.held_bytes += bytes;
         crowd_pool.held_bytes += bytes;
     } else {
-        player->demand.stuck_bytes += bytes;
+        player->demand.stuck_bytes += (uint32_t)bytes;
         all.queued_bytes += bytes;
     }
 }

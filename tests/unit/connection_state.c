@@ -117,7 +117,7 @@ static void arrange(enum wr_life_state state, unsigned facts)
     sock.c.t.state = state;
     sock.c.fd = -1; /* nothing is left in the kernel */
     sock.c.t.error = facts & FAILED ? -ECONNRESET : 0;
-    sock.c.t.notify_depth = facts & AWAITED ? 0 : -1;
+    sock.c.t.must_notify = facts & AWAITED;
     sock.c.outbox.queue.head = facts & QUEUED ? &chunk : NULL;
     sock.send_op.in_flight = facts & SENDING;
     sock.recv_op.in_flight = facts & RECEIVING;

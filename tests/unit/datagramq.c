@@ -144,12 +144,14 @@ static void check(void)
 
 static void with_queue(void (*body)(void))
 {
+    static const struct wr_account_ops ops = {.released = nothing_released};
+
     allocator_init(&allocator);
     wr_blocks_init(&blocks, &allocator.hooks);
     memset(&pool, 0, sizeof(pool));
     pool.blocks = &blocks;
     wr_slab_init(&pool.leases, &allocator.hooks, sizeof(weir_lease));
-    account = (struct wr_account){.released = nothing_released};
+    account = (struct wr_account){.ops = &ops};
     wr_datagramq_init(&queue);
     model_first = 0;
     model_count = 0;

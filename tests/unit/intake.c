@@ -92,7 +92,7 @@ static void give_back(void)
 {
     hold(0);
     if (t->demand.account.notify_released) {
-        t->demand.account.released(&t->demand.account);
+        t->demand.account.ops->released(&t->demand.account);
     }
 }
 
@@ -103,7 +103,7 @@ static void feed_starved(void)
 
     cr_assert(wr_budget_begin_starved(&loop.budget, &round));
     while ((demand = wr_budget_next_starved(&loop.budget, &round))) {
-        demand->feed(demand, WR_DEMAND_STARVED);
+        wr_demand_feed(demand, WR_DEMAND_STARVED);
     }
     wr_budget_end_starved(&loop.budget, &round);
 }
@@ -233,7 +233,7 @@ UNIT(intake, one_that_is_due_keeps_its_place_when_leases_are_given_back)
     expect_str_eq(wr_intake_queue_name(t), "due");
     struct wr_demand *demand = wr_budget_next_due(&loop.budget);
     expect_eq(demand, &t->demand);
-    demand->feed(demand, WR_DEMAND_DUE);
+    wr_demand_feed(demand, WR_DEMAND_DUE);
     expect_eq(fed_from, WR_DEMAND_DUE);
 }
 
@@ -346,7 +346,7 @@ UNIT_ABORTS(intake, none_is_fed_that_is_still_in_its_queue,
 {
     setup();
     wr_intake_make_due(t);
-    t->demand.feed(&t->demand, WR_DEMAND_DUE);
+    wr_demand_feed(&t->demand, WR_DEMAND_DUE);
 }
 
 UNIT_ABORTS(intake, none_rests_twice_at_a_time, "!wr_timer_is_armed(rest)")

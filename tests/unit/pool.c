@@ -24,13 +24,15 @@ static void released(struct wr_account *of)
 
 static void setup(void)
 {
+    static const struct wr_account_ops ops = {.released = released};
+
     allocator_init(&allocator);
     wr_blocks_init(&blocks, &allocator.hooks);
     memset(&pool, 0, sizeof(pool));
     pool.blocks = &blocks;
     wr_slab_init(&pool.leases, &allocator.hooks, sizeof(weir_lease));
     account = (struct wr_account){
-        .limit_bytes = 1u << 20, .notify_released = true, .released = released};
+        .limit_bytes = 1u << 20, .notify_released = true, .ops = &ops};
     released_count = 0;
 }
 
@@ -196,6 +198,8 @@ static void own_released(struct wr_account *of)
     own_ended_count++;
 }
 
+static const struct wr_account_ops own_ops = {.released = own_released};
+
 UNIT(pool, a_lease_of_the_pools_own_is_not_charged)
 {
     weir_lease *lease = wr_lease_own(&pool, 1000);
@@ -218,7 +222,7 @@ UNIT(pool, a_lease_of_the_pools_own_is_not_charged)
 UNIT(pool, the_end_of_its_own_leases_is_told_when_that_is_asked_for)
 {
     own_ended_count = 0;
-    pool.own.released = own_released;
+    pool.own.ops = &own_ops;
     wr_lease_unref(wr_lease_own(&pool, 1));
     expect_eq(own_ended_count, 0);
     pool.own.notify_released = true;

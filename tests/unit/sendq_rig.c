@@ -27,6 +27,8 @@ static void nothing_released(struct wr_account *released)
 
 void setup(void)
 {
+    static const struct wr_account_ops ops = {.released = nothing_released};
+
     allocator_init(&allocator);
     wr_slab_init(&chunks, &allocator.hooks, sizeof(struct wr_chunk));
     wr_blocks_init(&blocks, &allocator.hooks);
@@ -34,7 +36,7 @@ void setup(void)
     memset(&pool, 0, sizeof(pool));
     pool.blocks = &blocks;
     wr_slab_init(&pool.leases, &allocator.hooks, sizeof(weir_lease));
-    account = (struct wr_account){.released = nothing_released};
+    account = (struct wr_account){.ops = &ops};
     wr_sendq_init(&queue);
     written = taken = refs_out = released_sum = 0;
 }

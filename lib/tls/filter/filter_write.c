@@ -67,7 +67,7 @@ filter_write_note_progress(struct wr_filter *f)
 static void filter_write_go_on(struct wr_filter *f)
 {
     if (!wr_life_is_over(&f->c.t) &&
-        (f->c.t.notify_depth >= 0 || wr_outbox_has_unsent(&f->c.outbox))) {
+        (f->c.t.must_notify || wr_outbox_has_unsent(&f->c.outbox))) {
         wr_filter_seal_later(&f->c);
     }
     if (WR_UNLIKELY(f->c.t.state == WR_LIFE_CLOSING)) {

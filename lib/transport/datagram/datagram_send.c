@@ -156,7 +156,7 @@ static void datagram_send_wait(struct wr_datagram *d, int why)
 static void datagram_send_notify(struct wr_datagram *d)
 {
     wr_assert(!d->in_resume);
-    if (wr_datagram_is_alive(d) && d->t.notify_depth >= 0) {
+    if (wr_datagram_is_alive(d) && d->t.must_notify) {
         d->in_resume = true;
         wr_transport_check_low(&d->t, d->queue.bytes);
         d->in_resume = false;

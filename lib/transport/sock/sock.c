@@ -172,7 +172,7 @@ static inline bool sock_took_all(struct wr_sock *s, int32_t res)
     weir_loop *loop = s->c.t.loop;
 
     wr_debug_assert(s->c.t.state <= WR_LIFE_CLOSING && s->c.t.error == 0);
-    if (WR_UNLIKELY(res <= 0 || s->c.t.notify_depth >= 0 || s->sends_file ||
+    if (WR_UNLIKELY(res <= 0 || s->c.t.must_notify || s->sends_file ||
                     s->sends_fds || s->sent_short ||
                     !wr_sendq_consume_all(&s->c.outbox.queue,
                                           &loop->send_memory, (uint32_t)res))) {
@@ -752,6 +752,12 @@ bool wr_sock_is_kind(const weir_transport *t)
     return t->ops->receive == wr_sock_update_recv;
 }
 
+/* The memory of an idle connection; it is not to grow unseen. */
+_Static_assert(sizeof(struct wr_sock) <= 464, "an idle connection is small");
+
+static const struct wr_demand_ops sock_intake_ops =
+    WR_INTAKE_OPS(wr_sock_account_over);
+
 struct wr_sock *wr_sock_make(weir_loop *loop, int fd,
                              const struct wr_sock_options *options)
 {
@@ -773,7 +779,7 @@ struct wr_sock *wr_sock_make(weir_loop *loop, int fd,
     wr_op_init(&s->recv_op, sock_recv_completed);
     wr_op_init(&s->poll_op, sock_poll_completed);
     wr_op_init(&s->send_op, sock_send_completed);
-    s->c.t.demand.account.over = wr_sock_account_over;
+    s->c.t.demand.account.ops = &sock_intake_ops.account;
     wr_sock_send_init(s);
     return s;
 }

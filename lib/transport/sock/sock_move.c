@@ -33,7 +33,7 @@ int wr_sock_check_move(const weir_transport *t)
     wr_require(t->state == WR_LIFE_OPEN && t->error == 0, -ESHUTDOWN);
     wr_require(t->write_error == 0, t->write_error);
     wr_require(!s->sends_file && !s->sends_fds && !s->c.outbox.is_opening &&
-                   !t->handler && !t->flushed,
+                   !t->handler && !t->flush,
                -EBUSY);
     return 0;
 }

@@ -535,7 +535,7 @@ static void sock_recv_note_first(weir_loop *loop, bool suits)
 static inline uint32_t sock_recv_ask(struct wr_sock *s)
 {
     wr_debug_assert(s->recv_state == WR_RECV_IDLE);
-    s->c.t.demand.stuck_bytes = wr_sock_stuck_bytes(s);
+    wr_demand_set_stuck(&s->c.t.demand, wr_sock_stuck_bytes(s));
     const uint32_t credit = wr_intake_ask(&s->c.t);
     if (WR_UNLIKELY(credit == 0)) {
         sock_recv_hold_back(s);
@@ -554,7 +554,7 @@ static __attribute__((noinline)) void sock_recv_arm_poll(struct wr_sock *s)
         wr_sock_watch(s);
         return;
     }
-    s->c.t.demand.stuck_bytes = wr_sock_stuck_bytes(s);
+    wr_demand_set_stuck(&s->c.t.demand, wr_sock_stuck_bytes(s));
     if (WR_UNLIKELY(!wr_intake_may_poll(&s->c.t))) {
         sock_recv_hold_back(s);
         return;
@@ -571,7 +571,7 @@ static __attribute__((noinline)) void sock_recv_arm_poll(struct wr_sock *s)
 
 static __attribute__((noinline)) void sock_recv_arm_lent(struct wr_sock *s)
 {
-    s->c.t.demand.stuck_bytes = wr_sock_stuck_bytes(s);
+    wr_demand_set_stuck(&s->c.t.demand, wr_sock_stuck_bytes(s));
     if (s->c.t.demand.stuck_bytes >
         wr_budget_queued_share(&s->c.t.loop->budget)) {
         wr_intake_wait(&s->c.t, WR_SHORTAGE_STUCK);

@@ -211,7 +211,7 @@ static void sock_send_took(struct wr_sock *s, uint32_t bytes)
         wr_sock_fds_took(s, bytes); /* first: a release may send more */
     }
     wr_outbox_consume(&s->c.t, bytes);
-    if (WR_UNLIKELY(s->c.t.notify_depth >= 0)) {
+    if (WR_UNLIKELY(s->c.t.must_notify)) {
         wr_outbox_notify(&s->c.t);
     }
 }
