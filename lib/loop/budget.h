@@ -73,7 +73,7 @@ struct wr_demand;
 typedef void wr_demand_feed_fn(struct wr_demand *demand,
                                enum wr_demand_state queue);
 
-/* What a kind of connections does. */
+/* The functions of a kind of connections. */
 struct wr_demand_ops {
     struct wr_account_ops account;
     wr_demand_feed_fn *feed; /* NULL: it is in no queue */

@@ -58,8 +58,8 @@ static void loop_new_own_released(struct wr_account *account)
     wr_loop_release(wr_container_of(account, weir_loop, pool.own));
 }
 
-static const struct wr_account_ops own_ops = {.released =
-                                                  loop_new_own_released};
+static const struct wr_account_ops loop_new_own_ops = {
+    .released = loop_new_own_released};
 
 /* The turn that comes for it feeds those that wait. */
 static void loop_new_feed_again(struct wr_ready *ready)
@@ -142,7 +142,7 @@ loop_new_open_engine(weir_loop *loop, const struct weir_loop_options *options)
     if (err < 0) {
         wr_uring_close(&loop->uring);
     }
-    loop->pool.own.ops = &own_ops;
+    loop->pool.own.ops = &loop_new_own_ops;
     return err;
 }
 

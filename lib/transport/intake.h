@@ -24,8 +24,8 @@
 wr_demand_feed_fn wr_intake_fed;
 wr_account_released_fn wr_intake_released;
 
-/* What an intake does; @its_over is called when it holds more than its limit,
- * and may be NULL. */
+/* The functions of an intake; @its_over is called when it holds more than its
+ * limit, and may be NULL. */
 #define WR_INTAKE_OPS(its_over)                                                \
     {                                                                          \
         .account = {.released = wr_intake_released, .over = (its_over)},       \
