@@ -333,6 +333,7 @@ BAD_RUN = (
     (["-k", "--sni", "x", HTTP], r"--sni: no target has TLS; write https://$"),
     (["--ca", "", TLS], r"--ca: it is empty"),
     (["--key-passphrase-file", "", TLS], r"--key-passphrase-file: it is empty"),
+    (["--key-log", "", TLS], r"--key-log: it is empty"),
     (["--ciphers", "", TLS], r"--ciphers: it is empty"),
     (["--ciphers", "x", TARGET], r"--ciphers: no target has TLS"),
     (["--groups", "", TLS], r"--groups: it is empty"),
@@ -347,6 +348,7 @@ BAD_RUN = (
     (["--key", "x", TLS], r"--key: 'x' follows no --cert of its own"),
     (["--cert", "a", "--cert", "b", TLS], r"--cert: a client has one"),
     (["--key-passphrase-file", "", TLS], r"--key-passphrase-file: it is empty"),
+    (["--key-log", "", TLS], r"--key-log: it is empty"),
     (["--insecure", "--ca", "x", TLS], r"--insecure: .* --ca has no meaning"),
     (["--insecure", "--crl", "x", TLS], r"--insecure: .* --crl has no meaning"),
     (["--tickets", "off", TLS], r"unknown flag --tickets"),
@@ -427,6 +429,7 @@ BAD_SERVE = (
      r"--tls-library: ('gnutls' is not openssl, wolfssl|there is no TLS)"),
     (["--ca", "", TLS], r"--ca: it is empty"),
     (["--key-passphrase-file", "", TLS], r"--key-passphrase-file: it is empty"),
+    (["--key-log", "", TLS], r"--key-log: it is empty"),
     (["--client-auth", "no", TLS], r"--client-auth: 'no' is not optional or"),
     (["--alpn", "", TLS], r"--alpn: it is empty"),
     (["--ciphers", "", TLS], r"--ciphers: it is empty"),
@@ -607,7 +610,7 @@ TRIED = {
 # They say where and when a run is made, or what is shown of it: nothing of the
 # load, so that results with and without them can be compared.
 NO_LOAD = {"engine", "tls-library", "start-at", "wait", "part", "cpu", "server-cpu", "force",
-           "key-passphrase-file",
+           "key-passphrase-file", "key-log",
            "json", "json-stream", "hgrm", "hdr-log", "csv", "log", "markdown", "junit",
            "prometheus", "slo", "percentiles", "label", "dry-run", "quiet",
            "verbose", "help"} | {"http1.1"}  # which is spoken anyway

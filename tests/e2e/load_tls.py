@@ -522,6 +522,47 @@ def test_encrypted_keys_are_opened_on_both_ends():
             one_line(outcome.err, r"TLS: key: .*\(WEIR_ETLSPASSWORD\)")
 
 
+def secrets_in(name):
+    """The lines of a key log, by label and client."""
+    equal(os.stat(name).st_mode & 0o777, 0o600, "the mode of the key log")
+    with open(name, encoding="ascii") as file:
+        lines = [line.split() for line in file]
+    for line in lines:
+        equal(len(line), 3, "words of a line")
+    return {tuple(line[:2]): line[2] for line in lines}
+
+
+def test_both_ends_log_the_same_secrets():
+    for version, label in (("1.2", "CLIENT_RANDOM"),
+                           ("1.3", "SERVER_TRAFFIC_SECRET_0")):
+        with tempfile.TemporaryDirectory() as folder:
+            ends = [f"{folder}/run", f"{folder}/serve"]
+            with Serving(*ECDSA, "--key-log", ends[1]) as server:
+                loaded("-n", "10", "-c", "3", *TRUST, "--tls-max", version,
+                       "--key-log", ends[0], server.url)
+            run_end, serve_end = (secrets_in(name) for name in ends)
+            equal(len([1 for key in run_end if key[0] == label]), 3,
+                  "connections in the log")
+            # A wolfSSL that exports nothing logs no secret for that.
+            for key, secret in run_end.items():
+                if key[0] != "EXPORTER_SECRET":
+                    equal(serve_end.get(key), secret, f"the server's {key[0]}")
+
+
+def test_a_key_log_that_others_may_read_is_refused():
+    with tempfile.TemporaryDirectory() as folder:
+        name = f"{folder}/log"
+        with open(name, "w", encoding="ascii"):
+            os.chmod(name, 0o640)
+        os.symlink(name, f"{folder}/link")
+        for path_, says in ((name, "others than its owner"),
+                            (f"{folder}/link", "Too many levels|symbolic"),
+                            (f"{folder}/none/log", "No such file")):
+            outcome = load(*TRUST, "--key-log", path_, "tls://127.0.0.1:1")
+            equal(outcome.status, 2, "exit status")
+            one_line(outcome.err, rf"--key-log: .*({says})")
+
+
 def test_files_that_are_not_what_they_should_be():
     with tempfile.NamedTemporaryFile() as empty:
         for word, flags, pattern in (

@@ -3,8 +3,7 @@
  * that read what is no plain value.
  *
  * What depends on other options is settled when all are read
- * (options_settle.c). Limits of the machine (descriptors, ports) are looked at
- * in limits.c.
+ * (options_settle.c). Limits of the machine are looked at in limits.c.
  */
 #include "options_rows.h"
 
@@ -889,8 +888,7 @@ static const struct option rows[] = {
      "not compared; crr: each connection is made for one echo; stream: bytes "
      "without an end, see --direction; connect: each connection is closed when "
      "it stands; idle: connections stand until the end; http; redis; ws; "
-     "script: "
-     "with --request (over UDP: echo and rr)",
+     "script: with --request (over UDP: echo and rr)",
      CHOICE(modes, mode), MARK(mode), .json = "mode"},
     {"direction", 0, "HOW", "of mode stream: {}", CHOICE(directions, direction),
      .initial = "up", MARK(direction)},
@@ -911,6 +909,8 @@ static const struct option rows[] = {
      TLS(tls_read_key)},
     {"key-passphrase-file", 0, "FILE", "its first line opens that key",
      TEXT(tls.options.passphrase.file), MARK_TLS},
+    {"key-log", 0, "FILE", "secrets of connections are appended, for Wireshark",
+     TEXT(tls.key_log), MARK_TLS},
     {"alpn", 0, "LIST", "application protocols, as h2,http/1.1",
      TEXT(tls.options.alpn), MARK_TLS, .json = "tls.alpn"},
     {"ciphers", 0, "LIST",

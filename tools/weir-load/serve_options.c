@@ -203,6 +203,8 @@ static const struct option rows[] = {
      TLS(tls_read_key), .repeats = true},
     {"key-passphrase-file", 0, "FILE", "its first line opens encrypted keys",
      TLS_TEXT(passphrase.file)},
+    {"key-log", 0, "FILE", "secrets of connections are appended, for Wireshark",
+     .kind = OPTION_TEXT, AT(tls.key_log), MARK_TLS},
     {"ca", 0, "FILE", "authorities of the clients' certificates",
      TLS_TEXT(authorities.file)},
     {"crl", 0, "FILE", "lists of revoked certificates, of every issuer",

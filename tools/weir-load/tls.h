@@ -29,6 +29,8 @@ struct tls_flags {
     const struct option *given;
     /* Name to ask for and to verify; NULL: the host of the target. */
     const char *sni;
+    /* The file of the key log; NULL: there is none. */
+    const char *key_log;
     struct weir_tls_options options;
     struct weir_tls_identity identities[TLS_IDENTITIES_MAX];
     size_t identity_count;
