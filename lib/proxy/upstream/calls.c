@@ -54,7 +54,7 @@ static int calls_for_each(weir_upstream *upstream, calls_fn *call,
 
 static int calls_set_weight(weir_upstream *one, const void *arg)
 {
-    one->weight = *(const uint32_t *)arg;
+    wr_upstream_set_weight(one, *(const uint32_t *)arg, one->weight_share);
     wr_assert(one->weight <= WR_WEIGHT_MAX);
     calls_end(one);
     return 0;

@@ -284,8 +284,7 @@ static unsigned choose_get_class(enum wr_tier tier)
 
 void wr_choose_by_rank(struct wr_candidate_upstream *candidates, size_t count)
 {
-    uint16_t least[5] = {UINT16_MAX, UINT16_MAX, UINT16_MAX, UINT16_MAX,
-                         UINT16_MAX};
+    uint8_t least[5] = {UINT8_MAX, UINT8_MAX, UINT8_MAX, UINT8_MAX, UINT8_MAX};
 
     wr_assert(candidates || count == 0);
     for (size_t i = 0; i < count; i++) {

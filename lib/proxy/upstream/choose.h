@@ -37,13 +37,16 @@ struct wr_candidate_upstream {
     enum wr_tier tier;
     uint32_t weight; /* in WR_WEIGHT_UNIT; not 0, unless the tier is NONE */
     uint32_t active; /* connections */
-    uint16_t rank;   /* in its tier: those of the least one alone are chosen */
+    uint8_t rank;    /* in its tier: those of the least one alone are chosen */
     bool is_full;
     bool is_excluded; /* from this choice */
     bool is_kept;     /* it is in use, and chosen while it is up */
     uint64_t hash;    /* of the name */
     int64_t *turn;    /* of the round robin; the owner's, written here alone */
 };
+/* A survey looks at all of them for each connection that others wait for. */
+_Static_assert(sizeof(struct wr_candidate_upstream) == 16 + 2 * sizeof(int64_t),
+               "a candidate has half a line of the cache");
 
 struct wr_random {
     uint64_t state;

@@ -103,7 +103,7 @@ static void members_rank(weir_upstream *member, const struct wr_target *target,
         wr_srv_get_ranks(target->addresses, target->address_count);
     const struct wr_srv_rank *own = &ranks[index];
     uint32_t heaviest = 1;
-    uint16_t rank = 0;
+    uint8_t rank = 0; /* there are WEIR_SRV_MAX at most */
 
     wr_assert(target->service && index < target->address_count);
     for (size_t i = 0; i < target->address_count; i++) {
@@ -119,7 +119,7 @@ static void members_rank(weir_upstream *member, const struct wr_target *target,
     member->priority = own->priority;
     member->record_weight = own->weight;
     member->rank = rank;
-    member->weight_share = share > 0 ? (uint16_t)share : 1;
+    wr_upstream_set_weight(member, member->weight, share > 0 ? share : 1);
     member->set->has_ranks |= rank > 0;
 }
 

@@ -29,6 +29,17 @@ static void survey_forget_exclusions(weir_upstreams *set)
     }
 }
 
+/* Where tiers and exclusions are written, and some addresses are used only if
+ * others cannot be: says which. */
+static void survey_rank(weir_upstreams *set)
+{
+    wr_assert(set->has_ranks);
+    for (size_t i = 0; i < set->count; i++) {
+        set->candidates[i].rank = set->upstreams[i]->rank;
+    }
+    wr_choose_by_rank(set->candidates, set->count);
+}
+
 /* Under the mutex, where tiers and exclusions are written: what
  * WEIR_BALANCE_FIRST has to know besides. */
 static void survey_order(weir_upstreams *set)
@@ -38,7 +49,7 @@ static void survey_order(weir_upstreams *set)
         set->candidates[i].is_kept = survey_keeps(set->upstreams[i]);
     }
     if (set->has_ranks) {
-        wr_choose_by_rank(set->candidates, set->count);
+        survey_rank(set);
     }
     wr_choose_await(set->candidates, set->count);
 }
@@ -61,7 +72,7 @@ static void survey_describe(weir_upstreams *set, struct wr_queued *queued)
     if (set->options.balance == WEIR_BALANCE_FIRST) {
         survey_order(set);
     } else if (set->has_ranks) {
-        wr_choose_by_rank(set->candidates, set->count);
+        survey_rank(set);
     }
 }
 
@@ -214,7 +225,6 @@ void wr_survey_make(weir_upstreams *set)
     for (size_t i = 0; i < set->count; i++) {
         const enum wr_tier tier = wr_upstream_get_tier(set->upstreams[i]);
         set->candidates[i].tier = tier;
-        set->candidates[i].rank = set->upstreams[i]->rank;
         survey->tier = tier < survey->tier ? tier : survey->tier;
     }
     if (set->options.balance == WEIR_BALANCE_FIRST) {
@@ -223,7 +233,7 @@ void wr_survey_make(weir_upstreams *set)
         survey->tier = survey_find_tier(set);
     } else if (set->has_ranks) {
         survey_forget_exclusions(set);
-        wr_choose_by_rank(set->candidates, set->count);
+        survey_rank(set);
     }
     for (size_t i = 0; i < set->count && survey->tier != WR_TIER_NONE; i++) {
         if (set->candidates[i].tier == survey->tier) {

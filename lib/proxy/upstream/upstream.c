@@ -91,36 +91,46 @@ enum wr_tier wr_upstream_get_tier(const weir_upstream *upstream)
     }
 }
 
-/* Under the mutex of what sets share: the weight of one that has all of its
- * own, with its slow start. */
-static uint32_t upstream_get_whole_weight(const weir_upstream *upstream)
+/* Its share of a weight, which is more than nothing. */
+static uint32_t upstream_get_share(const weir_upstream *upstream,
+                                   uint32_t weight)
+{
+    const uint32_t share = weight * upstream->weight_share / WR_WEIGHT_UNIT;
+
+    wr_assert(weight <= WR_WEIGHT_MAX * WR_WEIGHT_UNIT);
+    wr_assert(upstream->weight_share > 0);
+    return share == 0 && weight > 0 ? 1 : share;
+}
+
+void wr_upstream_set_weight(weir_upstream *upstream, uint32_t weight,
+                            uint32_t share)
+{
+    wr_assert(weight <= WR_WEIGHT_MAX);
+    wr_assert(share > 0 && share <= WR_WEIGHT_UNIT);
+    upstream->weight = weight;
+    upstream->weight_share = (uint16_t)share;
+    upstream->own_weight =
+        upstream_get_share(upstream, weight * WR_WEIGHT_UNIT);
+}
+
+/* Under the mutex of what sets share: its own weight, with its slow start. */
+static uint32_t upstream_get_weight(const weir_upstream *upstream)
 {
     const weir_upstreams *set = upstream->set;
     const uint64_t slow_ns = set->options.slow_start_ns;
 
-    wr_assert(upstream->weight > 0);
     if (slow_ns == 0) {
-        return upstream->weight * WR_WEIGHT_UNIT;
+        return upstream->own_weight;
     }
     const uint64_t back_ns = wr_shared_part_get_back(&upstream->part);
     if (back_ns == 0) {
-        return upstream->weight * WR_WEIGHT_UNIT;
+        return upstream->own_weight;
     }
     const uint64_t elapsed_ns =
         wr_since(weir_loop_get_time(set->loop), back_ns);
-    return wr_weight_warm(upstream->weight, elapsed_ns, slow_ns);
-}
-
-static uint32_t upstream_get_weight(const weir_upstream *upstream)
-{
-    const uint32_t whole = upstream_get_whole_weight(upstream);
-
-    wr_assert(upstream->weight_share > 0);
-    if (upstream->weight_share == WR_WEIGHT_UNIT) {
-        return whole;
-    }
-    const uint32_t weight = whole * upstream->weight_share / WR_WEIGHT_UNIT;
-    return weight > 0 ? weight : 1;
+    wr_assert(upstream->weight > 0);
+    return upstream_get_share(
+        upstream, wr_weight_warm(upstream->weight, elapsed_ns, slow_ns));
 }
 
 /* Under the mutex: follows a checker whose loop does not run. */
@@ -140,7 +150,6 @@ void wr_upstream_describe(weir_upstream *upstream, uint64_t ticket,
 {
     candidate->tier = wr_upstream_get_tier(upstream);
     candidate->active = wr_shared_part_get_active(&upstream->part);
-    candidate->rank = upstream->rank;
     candidate->turn = &upstream->part.target->turn;
     candidate->is_full = wr_limits_share_is_full(&upstream->share, ticket);
     candidate->weight =
@@ -435,8 +444,8 @@ static void upstream_set_options(weir_upstream *upstream, weir_upstreams *set,
     wr_assert(upstream->ref_count == 0);
     upstream->set = set;
     upstream->ref_count = 1;
-    upstream->weight = options->weight > 0 ? options->weight : 1;
-    upstream->weight_share = WR_WEIGHT_UNIT;
+    wr_upstream_set_weight(upstream, options->weight > 0 ? options->weight : 1,
+                           WR_WEIGHT_UNIT);
     upstream->is_backup = options->is_backup;
     upstream->user = options->user;
     wr_list_init(&upstream->gone);
@@ -679,7 +688,7 @@ int wr_upstream_make_member(weir_upstream *source,
         .check = source->check}; /* the member keeps the source */
     err = upstream_make(set, &known, &place, &parts, ret);
     wr_require(err >= 0, err);
-    (*ret)->weight = source->weight;
+    wr_upstream_set_weight(*ret, source->weight, WR_WEIGHT_UNIT);
     (*ret)->is_draining = source->is_draining;
     wr_upstream_note_apart(*ret);
     (*ret)->told = wr_upstream_get_state(*ret);

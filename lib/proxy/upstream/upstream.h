@@ -106,8 +106,9 @@ struct weir_upstream {
     bool is_paused; /* it is not checked here */
     bool is_backup;
     uint32_t weight;
-    uint32_t active_count;        /* slots of the set */
-    struct wr_shared_part part;   /* in its target */
+    uint32_t own_weight;        /* its share of the weight, in WR_WEIGHT_UNIT */
+    uint32_t active_count;      /* slots of the set */
+    struct wr_shared_part part; /* in its target */
     struct wr_limits_share share; /* of the places at its name */
     void *user;
     struct wr_target target;
@@ -130,7 +131,7 @@ struct weir_upstream {
     struct wr_list gone_link; /* in the source's */
     uint16_t priority; /* of its record, if it is an address of a service */
     uint16_t record_weight;
-    uint16_t rank;         /* by the priority: those of the least are used */
+    uint8_t rank;          /* by the priority: those of the least are used */
     uint16_t weight_share; /* of the weight, of WR_WEIGHT_UNIT */
     const char *name;      /* in text */
     size_t size;           /* of all this */
@@ -229,8 +230,13 @@ void wr_upstream_stop(weir_upstream *upstream);
 enum weir_upstream_state wr_upstream_get_state(const weir_upstream *upstream);
 enum wr_tier wr_upstream_get_tier(const weir_upstream *upstream);
 
+/* Sets the weight, and the share of it that is the upstream's, of
+ * WR_WEIGHT_UNIT. */
+void wr_upstream_set_weight(weir_upstream *upstream, uint32_t weight,
+                            uint32_t share);
+
 /* Under the mutex of what sets share: writes what the choice of a request with
- * this ticket has to know. */
+ * this ticket has to know, except for the rank. */
 void wr_upstream_describe(weir_upstream *upstream, uint64_t ticket,
                           struct wr_candidate_upstream *candidate);
 
