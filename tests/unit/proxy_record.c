@@ -8,6 +8,7 @@
 
 #include "tests/unit.h"
 #include "tools/weir-proxy/counts.h"
+#include "tools/weir-proxy/keyed.h"
 
 static char line[RECORD_TEXT_SIZE + 1];
 
@@ -242,4 +243,39 @@ UNIT(proxy_record, counts_of_threads_are_added_field_by_field)
     expect_eq(sum.ended[END_DONE], 1);
     expect_eq(sum.ended[END_TARGET_RESET], 1);
     expect_eq(sum.connects[COUNTS_BUCKETS], 1);
+}
+
+/* ---- counts that go on ---- */
+
+/* The most things of a bucket, which a look may have to walk. */
+static size_t find_longest(const struct keyed_table *table)
+{
+    size_t longest = 0;
+
+    for (size_t i = 0; i < table->bucket_count; i++) {
+        size_t count = 0;
+        for (const struct keyed *one = table->buckets[i]; one;
+             one = one->next) {
+            count++;
+        }
+        longest = count > longest ? count : longest;
+    }
+    return longest;
+}
+
+UNIT(proxy_record, many_targets_have_counts_that_are_found_in_few_steps)
+{
+    struct keyed_table table = {.buckets = NULL};
+    char name[32];
+
+    for (size_t i = 0; i < 20000; i++) {
+        snprintf(name, sizeof(name), "tcp://127.0.0.1:%zu", i % 10000);
+        struct target_tally *one = counts_find_target(&table, "a", "*", name);
+        expect_eq(one->past.chosen, i < 10000 ? 0 : i - 10000);
+        one->past.chosen = i;
+    }
+    expect_eq(table.count, 10000);
+    cr_assert_leq(find_longest(&table), 12);
+    keyed_free(&table, NULL);
+    expect_eq(table.count, 0);
 }

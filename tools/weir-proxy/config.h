@@ -8,6 +8,7 @@
 #ifndef WEIR_PROXY_CONFIG_H
 #define WEIR_PROXY_CONFIG_H
 
+#include "hashes.h"
 #include "log.h"
 #include "tools/common/option.h"
 #include "tools/common/target.h"
@@ -222,6 +223,9 @@ struct config_route {
     char *to_groups;
     struct config_target *targets;
     size_t target_count;
+    size_t number;       /* among the routes of all services, and */
+    size_t first_target; /* that of its first target among all of theirs; once
+                            all is looked at */
 };
 
 /* Addresses that are listened on, and the routes of what is accepted there. */
@@ -272,6 +276,7 @@ struct config_service {
     uint64_t rate_out_bytes;
     struct config_route *routes; /* at least one */
     size_t route_count;
+    struct hashes by_name; /* the routes (matching.h); once all is looked at */
 };
 
 /* Lines of a file, one behind the other. All lines of all files are numbered as
@@ -315,6 +320,8 @@ struct config {
     struct config_texts said; /* words of files, in lines (facts.h) */
     struct config_service *services;
     size_t service_count;
+    size_t route_count;  /* of all services, and */
+    size_t target_count; /* of all routes; once all is looked at */
 };
 
 void config_init(struct config *ret);

@@ -10,6 +10,7 @@
 #include "tools/common/console.h"
 #include "tools/common/units.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -151,21 +152,61 @@ static bool is_same(const struct target *a, const struct target *b)
                : a->port == b->port && strcasecmp(a->host, b->host) == 0;
 }
 
-static bool has_target_twice(const struct config_route *route, unsigned *line,
-                             char *why)
+/* All spellings of a place have one hash. */
+static uint64_t hash_place(const struct target *at)
 {
-    for (size_t i = 0; i < route->target_count; i++) {
-        for (size_t j = 0; j < i; j++) {
-            if (route->targets[i].at.is_tls == route->targets[j].at.is_tls &&
-                is_same(&route->targets[i].at, &route->targets[j].at)) {
-                *line = route->targets[i].line;
-                option_refuse(why, "'%s' is a target twice",
-                              route->targets[i].at.text);
-                return true;
-            }
+    uint64_t hash = HASHES_BASIS;
+    char text[WEIR_ADDRESS_TEXT_SIZE];
+
+    if (at->address.len > 0) {
+        return hashes_add_text(
+            hash, weir_address_format(&at->address, text, sizeof(text)));
+    }
+    hash = hashes_add_bytes(hash, &at->port, sizeof(at->port));
+    for (size_t i = 0; at->host[i]; i++) {
+        hash = hashes_add_byte(hash, (uint8_t)tolower((uint8_t)at->host[i]));
+    }
+    return hash;
+}
+
+/* Is it the same as a target before it? */
+static bool is_target_again(const struct config_route *route, size_t number,
+                            const struct hashes *places)
+{
+    const struct target *at = &route->targets[number].at;
+    const struct hashed *same;
+    const size_t count = hashes_find(places, hash_place(at), &same);
+
+    for (size_t i = 0; i < count && same[i].number < number; i++) {
+        const struct target *other = &route->targets[same[i].number].at;
+        if (at->is_tls == other->is_tls && is_same(at, other)) {
+            return true;
         }
     }
     return false;
+}
+
+/* False, with a line in @why. */
+static bool has_each_once(const struct config_route *route, unsigned *line,
+                          char *why)
+{
+    struct hashes places = {.all = NULL};
+    bool is_good = true;
+
+    for (size_t i = 0; i < route->target_count && is_good; i++) {
+        is_good = hashes_add(&places, hash_place(&route->targets[i].at), i) ||
+                  option_refuse(why, "no memory");
+    }
+    hashes_sort(&places);
+    for (size_t i = 0; i < route->target_count && is_good; i++) {
+        if (is_target_again(route, i, &places)) {
+            *line = route->targets[i].line;
+            is_good = option_refuse(why, "'%s' is a target twice",
+                                    route->targets[i].at.text);
+        }
+    }
+    hashes_free(&places);
+    return is_good;
 }
 
 /* Metrics tell targets apart by their names. */
@@ -173,7 +214,7 @@ static bool check_names(const struct config_service *service, unsigned *line,
                         char *why)
 {
     for (size_t i = 0; i < service->route_count; i++) {
-        if (has_target_twice(&service->routes[i], line, why)) {
+        if (!has_each_once(&service->routes[i], line, why)) {
             return false;
         }
     }
@@ -488,6 +529,21 @@ void config_warn(const struct config *config)
 
 /* ---- the whole ---- */
 
+static void number_all(struct config *config)
+{
+    config->route_count = 0;
+    config->target_count = 0;
+    for (size_t i = 0; i < config->service_count; i++) {
+        const struct config_service *service = &config->services[i];
+        for (size_t j = 0; j < service->route_count; j++) {
+            struct config_route *route = &service->routes[j];
+            route->number = config->route_count++;
+            route->first_target = config->target_count;
+            config->target_count += route->target_count;
+        }
+    }
+}
+
 bool config_check(struct config *config, char *why)
 {
     config->line = 0;
@@ -507,5 +563,6 @@ bool config_check(struct config *config, char *why)
             return false;
         }
     }
+    number_all(config);
     return name_services(config, why) && check_shares(config, why);
 }

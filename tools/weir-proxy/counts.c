@@ -70,7 +70,7 @@ void counts_add(struct counts *sum, const struct counts *one)
 
 /* ---- counts that go on ---- */
 
-struct counts *counts_find(struct keyed **tallies, const char *service)
+struct counts *counts_find(struct keyed_table *tallies, const char *service)
 {
     bool is_new;
     struct tally *one = keyed_find(tallies, keyed_key(service, NULL, NULL),
@@ -79,7 +79,7 @@ struct counts *counts_find(struct keyed **tallies, const char *service)
     return one ? &one->counts : NULL;
 }
 
-struct target_tally *counts_find_target(struct keyed **tallies,
+struct target_tally *counts_find_target(struct keyed_table *tallies,
                                         const char *service, const char *route,
                                         const char *target)
 {

@@ -66,9 +66,9 @@ struct target_tally {
 };
 
 /* Finds the counts of a service by its name, or makes them; NULL: no memory. */
-struct counts *counts_find(struct keyed **tallies, const char *service);
+struct counts *counts_find(struct keyed_table *tallies, const char *service);
 /* Likewise of a target. */
-struct target_tally *counts_find_target(struct keyed **tallies,
+struct target_tally *counts_find_target(struct keyed_table *tallies,
                                         const char *service, const char *route,
                                         const char *target);
 

@@ -1,59 +1,92 @@
 /*
- * Lists that are searched from one end to the other: they are as long as a
- * configuration has services or targets, and are searched when one is read.
+ * There are no more things than buckets, so that each look takes a step or two.
+ * Buckets are never fewer again, as nothing leaves a table before its end.
  *
  * Keys are hashes of 64 bits, which stand for the names that they are made of.
  */
 #include "keyed.h"
 
+#include "hashes.h"
+
 #include <stdlib.h>
-#include <string.h>
-
-/* FNV-1a, with the texts' ends among the bytes; NULL is no text. */
-static uint64_t add_text(uint64_t key, const char *text)
-{
-    const size_t size = text ? strlen(text) + 1 : 0;
-
-    key = (key ^ !text) * UINT64_C(0x100000001b3);
-    for (size_t i = 0; i < size; i++) {
-        key = (key ^ (uint8_t)text[i]) * UINT64_C(0x100000001b3);
-    }
-    return key;
-}
 
 uint64_t keyed_key(const char *service, const char *route, const char *target)
 {
-    const uint64_t key = add_text(UINT64_C(0xcbf29ce484222325), service);
+    const uint64_t key = hashes_add_text(HASHES_BASIS, service);
 
-    return add_text(add_text(key, route), target);
+    return hashes_add_text(hashes_add_text(key, route), target);
 }
 
-void *keyed_find(struct keyed **all, uint64_t key, size_t size,
+static void put(struct keyed_table *table, struct keyed *one)
+{
+    struct keyed **bucket =
+        &table->buckets[one->key & (table->bucket_count - 1)];
+
+    one->next = *bucket;
+    *bucket = one;
+}
+
+/* False without memory; the table is as it was. */
+static bool grow(struct keyed_table *table)
+{
+    const struct keyed_table old = *table;
+    const size_t count = old.bucket_count > 0 ? 2 * old.bucket_count : 16;
+    struct keyed **buckets = calloc(count, sizeof(struct keyed *));
+
+    if (!buckets) {
+        return false;
+    }
+    table->buckets = buckets;
+    table->bucket_count = count;
+    for (size_t i = 0; i < old.bucket_count; i++) {
+        while (old.buckets[i]) {
+            struct keyed *one = old.buckets[i];
+            old.buckets[i] = one->next;
+            put(table, one);
+        }
+    }
+    free(old.buckets);
+    return true;
+}
+
+void *keyed_find(struct keyed_table *table, uint64_t key, size_t size,
                  bool *ret_is_new)
 {
-    struct keyed *one = *all;
+    struct keyed *one = table->bucket_count > 0
+                            ? table->buckets[key & (table->bucket_count - 1)]
+                            : NULL;
 
     while (one && one->key != key) {
         one = one->next;
     }
     *ret_is_new = !one;
-    if (!one) {
-        one = calloc(1, size);
-        if (!one) {
-            return NULL;
-        }
+    if (one) {
+        return one;
+    }
+    if (table->count == table->bucket_count && !grow(table)) {
+        return NULL;
+    }
+    one = calloc(1, size);
+    if (one) {
         one->key = key;
-        one->next = *all;
-        *all = one;
+        put(table, one);
+        table->count++;
     }
     return one;
 }
 
-void keyed_free(struct keyed *all)
+void keyed_free(struct keyed_table *table, void (*end)(void *one))
 {
-    while (all) {
-        struct keyed *next = all->next;
-        free(all);
-        all = next;
+    for (size_t i = 0; i < table->bucket_count; i++) {
+        while (table->buckets[i]) {
+            struct keyed *one = table->buckets[i];
+            table->buckets[i] = one->next;
+            if (end) {
+                end(one);
+            }
+            free(one);
+        }
     }
+    free(table->buckets);
+    *table = (struct keyed_table){.buckets = NULL};
 }

@@ -7,7 +7,7 @@
 
 #include <stdatomic.h>
 
-struct order *orders_find(struct keyed **all, const char *service,
+struct order *orders_find(struct keyed_table *all, const char *service,
                           const char *route, const char *target)
 {
     bool is_new;

@@ -25,7 +25,7 @@ struct order {
 };
 
 /* Finds that of a target, or makes it; NULL: no memory. */
-struct order *orders_find(struct keyed **all, const char *service,
+struct order *orders_find(struct keyed_table *all, const char *service,
                           const char *route, const char *target);
 
 /* The weight of a target under an order. */

@@ -164,15 +164,16 @@ struct worker {
     struct proxy *proxy;
     weir_thread *thread;
     weir_loop *loop;
-    struct services *services; /* that accept; NULL: before the first */
-    struct services *next;     /* that are to take their place; NULL: none */
-    struct list old;           /* struct services: with connections still */
-    struct keyed *tallies; /* struct tally: of all services that there were */
-    struct keyed *target_tallies; /* struct target_tally */
-    struct list sessions;         /* struct session */
-    struct list unasked;          /* struct unasked; see keepalive.h */
-    bool will_ask;                /* a timer that empties it runs */
-    _Atomic bool is_called;       /* to look whether there are places */
+    struct services *services;  /* that accept; NULL: before the first */
+    struct services *next;      /* that are to take their place; NULL: none */
+    struct list old;            /* struct services: with connections still */
+    struct keyed_table tallies; /* struct tally: of all services that there
+                                   were */
+    struct keyed_table target_tallies; /* struct target_tally */
+    struct list sessions;              /* struct session */
+    struct list unasked;               /* struct unasked; see keepalive.h */
+    bool will_ask;                     /* a timer that empties it runs */
+    _Atomic bool is_called;            /* to look whether there are places */
     struct log log;
     struct admin *admin;     /* the first worker's; NULL: none */
     weir_server *successors; /* who asks for the sockets, likewise */
@@ -195,9 +196,9 @@ struct proxy {
     uint32_t worker_count;
     struct places places;             /* of all services */
     struct shared_address *addresses; /* setup.h: all that there were */
-    struct shared_route *routes;      /* likewise */
-    struct keyed *orders; /* struct order: likewise, of all targets */
-    uint64_t fd_limit;    /* connections that descriptors are enough for */
+    struct keyed_table routes;        /* struct shared_route: likewise */
+    struct keyed_table orders; /* struct order: likewise, of all targets */
+    uint64_t fd_limit;         /* connections that descriptors are enough for */
     uint64_t memory_limit_bytes; /* of all threads */
     uint32_t ready_count;        /* the first worker's, as the next two */
     uint32_t ended_count;

@@ -22,11 +22,11 @@ struct shared_address {
     struct places places;
 };
 
+/* By the service and the label of the route, or by "" and the group of targets.
+ */
 struct shared_route {
-    struct shared_route *next;
+    struct keyed keyed;
     weir_upstreams_shared *shared;
-    char *service; /* "": it is of a group of targets */
-    char *route;   /* its label, or the name of the group */
 };
 
 /* ---- a setup ---- */
@@ -143,59 +143,24 @@ static struct places *find_places(struct proxy *proxy,
 }
 
 /* NULL without memory. */
-static struct shared_route *make_route(struct proxy *proxy, const char *service,
-                                       const char *route)
-{
-    struct shared_route *one = calloc(1, sizeof(*one));
-
-    if (!one) {
-        return NULL;
-    }
-    one->service = strdup(service);
-    one->route = strdup(route);
-    if (!one->service || !one->route ||
-        weir_upstreams_shared_new(NULL, &one->shared) < 0) {
-        free(one->service);
-        free(one->route);
-        free(one);
-        return NULL;
-    }
-    one->next = proxy->routes;
-    proxy->routes = one;
-    return one;
-}
-
-/* NULL without memory. */
 static weir_upstreams_shared *find_route(struct proxy *proxy,
                                          const char *service, const char *route)
 {
-    struct shared_route *one = proxy->routes;
+    bool is_new;
+    struct shared_route *one = keyed_find(
+        &proxy->routes, keyed_key(service, route, NULL), sizeof(*one), &is_new);
 
-    while (one && (strcmp(one->service, service) != 0 ||
-                   strcmp(one->route, route) != 0)) {
-        one = one->next;
-    }
-    if (!one) {
-        one = make_route(proxy, service, route);
+    if (one && !one->shared) {
+        (void)!weir_upstreams_shared_new(NULL, &one->shared);
     }
     return one ? one->shared : NULL;
-}
-
-static size_t count_routes(const struct config *config)
-{
-    size_t count = 0;
-
-    for (size_t i = 0; i < config->service_count; i++) {
-        count += config->services[i].route_count;
-    }
-    return count;
 }
 
 static int share_routes(struct setup *setup, struct proxy *proxy)
 {
     const struct config *config = setup->config;
     weir_upstreams_shared **shared =
-        calloc(count_routes(config) + 1, sizeof(*shared));
+        calloc(config->route_count + 1, sizeof(*shared));
 
     setup->route_shared = shared;
     for (size_t i = 0; shared && i < config->service_count; i++) {
@@ -211,18 +176,6 @@ static int share_routes(struct setup *setup, struct proxy *proxy)
         }
     }
     return shared ? 0 : -ENOMEM;
-}
-
-static size_t count_targets(const struct config *config)
-{
-    size_t count = 0;
-
-    for (size_t i = 0; i < config->service_count; i++) {
-        for (size_t j = 0; j < config->services[i].route_count; j++) {
-            count += config->services[i].routes[j].target_count;
-        }
-    }
-    return count;
 }
 
 /* Those that a predecessor has told are taken over. */
@@ -248,7 +201,7 @@ static int find_orders_of(const struct config_service *service,
 static int find_orders(struct setup *setup, struct proxy *proxy)
 {
     const struct config *config = setup->config;
-    struct order **orders = calloc(count_targets(config) + 1, sizeof(*orders));
+    struct order **orders = calloc(config->target_count + 1, sizeof(*orders));
     int err = orders ? 0 : -ENOMEM;
 
     setup->orders = orders;
@@ -265,18 +218,7 @@ static int find_orders(struct setup *setup, struct proxy *proxy)
 struct order **setup_orders_of(const struct setup *setup,
                                const struct config_route *route)
 {
-    struct order **orders = setup->orders;
-
-    for (size_t i = 0; i < setup->config->service_count; i++) {
-        const struct config_service *service = &setup->config->services[i];
-        for (size_t j = 0; j < service->route_count; j++) {
-            if (&service->routes[j] == route) {
-                return orders;
-            }
-            orders += service->routes[j].target_count;
-        }
-    }
-    return NULL;
+    return setup->orders + route->first_target;
 }
 
 int setup_share(struct setup *setup, struct proxy *proxy)
@@ -309,18 +251,14 @@ void setup_set_limits(const struct setup *setup, struct proxy *proxy)
 weir_upstreams_shared *setup_shared_of(const struct setup *setup,
                                        const struct config_route *route)
 {
-    weir_upstreams_shared *const *shared = setup->route_shared;
+    return setup->route_shared[route->number];
+}
 
-    for (size_t i = 0; i < setup->config->service_count; i++) {
-        const struct config_service *service = &setup->config->services[i];
-        for (size_t j = 0; j < service->route_count; j++) {
-            if (&service->routes[j] == route) {
-                return *shared;
-            }
-            shared++;
-        }
-    }
-    return NULL;
+static void end_route(void *one)
+{
+    const struct shared_route *route = one;
+
+    weir_upstreams_shared_free(route->shared);
 }
 
 void setup_free_shared(struct proxy *proxy)
@@ -330,14 +268,6 @@ void setup_free_shared(struct proxy *proxy)
         proxy->addresses = one->next;
         free(one);
     }
-    keyed_free(proxy->orders);
-    proxy->orders = NULL;
-    while (proxy->routes) {
-        struct shared_route *one = proxy->routes;
-        proxy->routes = one->next;
-        weir_upstreams_shared_free(one->shared);
-        free(one->service);
-        free(one->route);
-        free(one);
-    }
+    keyed_free(&proxy->orders, NULL);
+    keyed_free(&proxy->routes, end_route);
 }

@@ -9,6 +9,7 @@
 
 #include "check_plan.h"
 #include "command.h"
+#include "hashes.h"
 #include "setup.h"
 
 #include <errno.h>
@@ -31,25 +32,10 @@ enum fact {
     FACTS,
 };
 
-/* FNV-1a, with the texts' ends among the bytes; NULL is no text. */
-static uint64_t add_text(uint64_t key, const char *text)
-{
-    const size_t size = text ? strlen(text) + 1 : 0;
-
-    key = (key ^ !text) * UINT64_C(0x100000001b3);
-    for (size_t i = 0; i < size; i++) {
-        key = (key ^ (uint8_t)text[i]) * UINT64_C(0x100000001b3);
-    }
-    return key;
-}
-
 static uint64_t add_bytes(uint64_t key, const char *bytes, size_t size)
 {
-    key = (key ^ (bytes ? size + 1 : 0)) * UINT64_C(0x100000001b3);
-    for (size_t i = 0; i < size; i++) {
-        key = (key ^ (uint8_t)bytes[i]) * UINT64_C(0x100000001b3);
-    }
-    return key;
+    key = hashes_add_byte(key, bytes ? (unsigned)size + 1 : 0);
+    return hashes_add_bytes(key, bytes, size);
 }
 
 static uint64_t add_steps(uint64_t key, const struct config_route *config)
@@ -58,7 +44,7 @@ static uint64_t add_steps(uint64_t key, const struct config_route *config)
         const struct config_step *step = &config->check_steps[i];
         key = add_bytes(key, step->send, step->send_size);
         key = add_bytes(key, step->expect, step->expect_size);
-        key = add_text(key, step->begins ? "" : NULL);
+        key = hashes_add_text(key, step->begins ? "" : NULL);
     }
     return key;
 }
@@ -70,17 +56,17 @@ static uint64_t add_place(uint64_t key, const struct config_route *config,
     const struct target *at = &target->check.at;
     char text[128] = "";
 
-    key = add_text(key, config->check_ca);
-    key = add_text(key, config->check_name);
-    key = add_text(key, config->check_insecure ? "" : NULL);
-    key = add_text(key, target->check.has_at ? at->host : NULL);
+    key = hashes_add_text(key, config->check_ca);
+    key = hashes_add_text(key, config->check_name);
+    key = hashes_add_text(key, config->check_insecure ? "" : NULL);
+    key = hashes_add_text(key, target->check.has_at ? at->host : NULL);
     if (target->check.has_at && at->address.len > 0) {
         weir_address_format(&at->address, text, sizeof(text));
     }
-    key = add_text(key, text);
+    key = hashes_add_text(key, text);
     snprintf(text, sizeof(text), "%u %d", (unsigned)at->port,
              (int)config->check_proxy);
-    return add_text(key, text);
+    return hashes_add_text(key, text);
 }
 
 /* What an operator has said, and which target is in use, hold whatever the
@@ -117,14 +103,14 @@ static uint64_t key_of(const struct route *route,
                                     : NULL,
         has_tls ? config->to_cert : NULL,
         has_tls && config_is_insecure(config, target) ? "" : NULL};
-    uint64_t key = UINT64_C(0xcbf29ce484222325);
+    uint64_t key = HASHES_BASIS;
     char plan[96];
 
     key ^= is_of_checks && check_plan_is_checked(config, target)
                ? 1 + (uint64_t)config->check
                : 0;
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
-        key = add_text(key, texts[i]);
+        key = hashes_add_text(key, texts[i]);
     }
     if (is_of_checks) {
         key = add_steps(key, config);
@@ -135,7 +121,7 @@ static uint64_t key_of(const struct route *route,
                  (unsigned long long)config->check_max_status,
                  (int)config->check_tls);
     }
-    return add_text(key, is_of_checks ? plan : names[fact]);
+    return hashes_add_text(key, is_of_checks ? plan : names[fact]);
 }
 
 /* ---- gathering ---- */
@@ -147,18 +133,6 @@ struct gathering {
     const struct setup *setup;
     struct weir_upstream_known *known;
 };
-
-static size_t count_targets(const struct config *config)
-{
-    size_t count = 0;
-
-    for (size_t i = 0; i < config->service_count; i++) {
-        for (size_t j = 0; j < config->services[i].route_count; j++) {
-            count += config->services[i].routes[j].target_count;
-        }
-    }
-    return count;
-}
 
 /* Notes what a thread knows of the targets of a route, but for those of which
  * another one has told. */
@@ -275,7 +249,7 @@ static size_t write_all(struct states_one *states, const struct worker *worker,
 int64_t states_gather(const struct worker *worker, struct states_one **ret)
 {
     const struct setup *setup = worker->services->setup;
-    const size_t count = count_targets(setup->config);
+    const size_t count = setup->config->target_count;
     struct gathering gathering = {worker->proxy, setup,
                                   calloc(count + 1, sizeof(*gathering.known))};
     struct states_one *states = calloc(count * FACTS + 1, sizeof(*states));
@@ -315,10 +289,12 @@ static uint64_t find(const struct states_one *states, size_t count,
                      const struct route *route,
                      const struct config_target *target, enum fact fact)
 {
+    if (count == 0) {
+        return 0;
+    }
     const struct states_one wanted = {.key = key_of(route, target, fact)};
     const struct states_one *found =
-        count > 0 ? bsearch(&wanted, states, count, sizeof(wanted), compare)
-                  : NULL;
+        bsearch(&wanted, states, count, sizeof(wanted), compare);
 
     return found ? found->value : 0;
 }

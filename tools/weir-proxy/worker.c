@@ -777,8 +777,8 @@ void worker_free(struct worker *worker, uint64_t end_ns)
         list_remove(&worker->old, link);
         free_services((struct services *)(void *)link);
     }
-    keyed_free(worker->tallies);
-    keyed_free(worker->target_tallies);
+    keyed_free(&worker->tallies, NULL);
+    keyed_free(&worker->target_tallies, NULL);
     admin_free(worker->admin);
     control_free(worker->control);
 }
