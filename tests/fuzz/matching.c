@@ -138,6 +138,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             check(!matching_is_same(&routes[j], &routes[i]));
         }
     }
+    check(matching_index(&service));
     const size_t len = input.left < 256 ? input.left : 256;
     struct matching_facts facts = {
         .kind = head & 8 ? MATCHING_PLAIN : MATCHING_TLS,
@@ -152,5 +153,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     facts.is_open = false;
     facts.agreed.len = 0;
     check_kinds(&service, facts, len);
+    hashes_free(&service.by_name);
     return 0;
 }

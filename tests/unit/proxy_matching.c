@@ -2,6 +2,9 @@
  * Which route a client of weir-proxy gets by its kind, its name, its protocols
  * and its first bytes, byte by byte; and which routes cannot be told apart.
  * Routes are written as in a file.
+ *
+ * How often texts and addresses are compared is counted: many routes and
+ * targets are not compared with each other.
  */
 #define UNIT_RUN with_service
 #include "tests/unit.h"
@@ -23,6 +26,44 @@ void console_write(const char *text, size_t len)
 {
     (void)text;
     (void)len;
+}
+
+static uint64_t looks; /* at texts and addresses */
+
+int __real_strcmp(const char *a, const char *b);
+int __wrap_strcmp(const char *a, const char *b);
+size_t __real_strlen(const char *text);
+size_t __wrap_strlen(const char *text);
+int __real_strncasecmp(const char *a, const char *b, size_t len);
+int __wrap_strncasecmp(const char *a, const char *b, size_t len);
+bool __real_weir_address_is_equal(const struct weir_address *a,
+                                  const struct weir_address *b);
+bool __wrap_weir_address_is_equal(const struct weir_address *a,
+                                  const struct weir_address *b);
+
+int __wrap_strcmp(const char *a, const char *b)
+{
+    looks++;
+    return __real_strcmp(a, b);
+}
+
+size_t __wrap_strlen(const char *text)
+{
+    looks++;
+    return __real_strlen(text);
+}
+
+int __wrap_strncasecmp(const char *a, const char *b, size_t len)
+{
+    looks++;
+    return __real_strncasecmp(a, b, len);
+}
+
+bool __wrap_weir_address_is_equal(const struct weir_address *a,
+                                  const struct weir_address *b)
+{
+    looks++;
+    return __real_weir_address_is_equal(a, b);
 }
 
 static void with_service(void (*body)(void))
@@ -268,6 +309,96 @@ UNIT(proxy_matching, what_is_inside_of_tls_decides_once_it_is_open)
     cr_assert_str_eq(choose_by_hello(&facts), "p.test");
 }
 
+UNIT(proxy_matching, of_several_that_say_as_much_the_first_wins)
+{
+    ROUTES("listen", "any://127.0.0.1:1", "route", "*.b.test", "passthrough",
+           "on", "route", "*.a.test", "passthrough", "on", "route", "a.b.test",
+           "route-alpn", "x", "passthrough", "on", "route", "a.b.test",
+           "route-alpn", "y", "passthrough", "on");
+    static const char both[] = "\x01y\x01x";
+    struct matching_facts facts = {.kind = MATCHING_TLS,
+                                   .offered = {both, sizeof(both) - 1}};
+    facts.name = "a.b.test";
+    cr_assert_str_eq(choose_by_hello(&facts), "a.b.test/x");
+    facts.name = "b.b.test";
+    cr_assert_str_eq(choose_by_hello(&facts), "*.b.test");
+    facts.name = "x.a.test.";
+    cr_assert_str_eq(choose_by_hello(&facts), "*.a.test");
+    facts.name = ".b.test";
+    cr_assert_str_eq(choose_by_hello(&facts), "none");
+    facts.name = "*.b.test";
+    cr_assert_str_eq(choose_by_hello(&facts), "*.b.test");
+    facts.name = "";
+    cr_assert_str_eq(choose_by_hello(&facts), "none");
+}
+
+/* ---- many of them ---- */
+
+/* As many routes by names and one for the rest, and as many targets of it. */
+static void have_many(size_t count)
+{
+    char text[64];
+
+    config_free(&config);
+    config_init(&config);
+    cr_assert(words_say(&config, "listen", "any://127.0.0.1:1", why));
+    for (size_t i = 0; i < count; i++) {
+        snprintf(text, sizeof(text), "%sr%04zu.test", i % 2 ? "*." : "", i);
+        cr_assert(words_say(&config, "route", text, why));
+        cr_assert(words_say(&config, "passthrough", "on", why));
+        cr_assert(words_say(&config, "to", "tcp://127.0.0.1:9", why));
+    }
+    cr_assert(words_say(&config, "route", "*", why));
+    cr_assert(words_say(&config, "route-as", "plain", why));
+    for (size_t i = 0; i < count; i++) {
+        snprintf(text, sizeof(text), "tcp://127.1.%zu.%zu:9", i / 256, i % 256);
+        cr_assert(words_say(&config, "to", text, why));
+    }
+}
+
+static uint64_t count_check(size_t count)
+{
+    have_many(count);
+    looks = 0;
+    cr_assert(config_check(&config, why), "%s", why);
+    return looks;
+}
+
+UNIT(proxy_matching, routes_and_targets_are_not_compared_with_all_others)
+{
+    const uint64_t few = count_check(100);
+    const uint64_t many = count_check(1000);
+
+    cr_assert_gt(few, 100);
+    cr_assert_leq(many, 11 * few, "%llu of 100, %llu of 1000",
+                  (unsigned long long)few, (unsigned long long)many);
+}
+
+/* Each of these is a choice of its own. */
+static uint64_t count_choices(size_t count)
+{
+    have_many(count);
+    cr_assert(config_check(&config, why), "%s", why);
+    const struct matching_facts named = {.kind = MATCHING_TLS,
+                                         .name = "r0042.test"};
+    const struct matching_facts below = {.kind = MATCHING_TLS,
+                                         .name = "a.b.R0043.test"};
+    looks = 0;
+    const bool are_right =
+        __real_strcmp(choose_by_hello(&named), "r0042.test") == 0 &&
+        __real_strcmp(choose_by_hello(&below), "*.r0043.test") == 0 &&
+        __real_strcmp(by_bytes("\x16", 1, false), "more") == 0 &&
+        __real_strcmp(by_bytes("x", 1, false), "*/plain") == 0;
+    const uint64_t result = looks;
+    cr_assert(are_right);
+    return result;
+}
+
+UNIT(proxy_matching, a_choice_does_not_look_at_all_routes)
+{
+    expect_eq(count_choices(1000), count_choices(100));
+}
+
 /* ---- routes that are refused ---- */
 
 static void is_refused(const char *const *said, const char *reason)
@@ -292,6 +423,10 @@ UNIT_IN(proxy_matching, routes_that_cannot_be_told_apart_are_refused,
     REFUSED("two routes are for '*/silent'", "listen", "tcp://127.0.0.1:1",
             "route", "*", "route-as", "silent", "route", "*", "route-as",
             "silent");
+    REFUSED("two routes are for 'A.'", "listen", "tls://127.0.0.1:1",
+            "passthrough", "on", "route", "a", "route", "b", "route", "A.");
+    REFUSED("two routes are for '*.a'", "listen", "tls://127.0.0.1:1",
+            "passthrough", "on", "route", "*.a", "route", "a", "route", "*.a");
     REFUSED("two routes are for 'a/x+y'", "listen", "tls://127.0.0.1:1",
             "passthrough", "on", "route", "a", "route-alpn", "x", "route", "a",
             "route-alpn", "x,y");

@@ -598,6 +598,7 @@ static void free_service(struct config_service *service)
         free((char *)service->listens[i].text);
     }
     free(service->routes);
+    hashes_free(&service->by_name);
     free(service->listens);
     free(service->name);
     free(service->client_ca);

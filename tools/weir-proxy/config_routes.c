@@ -84,9 +84,10 @@ bool config_route_opens_tls(const struct config_service *service,
     if (!may_have_tls || route->passes_tls || !config_has_tls(service)) {
         return false;
     }
-    for (size_t i = 0; i < service->route_count; i++) {
-        if (route->as == AS_ANY && !route->server_name &&
-            route->alpn.count == 0 && takes_all_tls(&service->routes[i])) {
+    const bool is_for_rest =
+        route->as == AS_ANY && !route->server_name && route->alpn.count == 0;
+    for (size_t i = 0; i < service->route_count && is_for_rest; i++) {
+        if (takes_all_tls(&service->routes[i])) {
             return false; /* what is left for it is plain */
         }
     }
@@ -139,13 +140,24 @@ static char *make_label(const struct config_route *route)
 
 enum { LABEL_MAX = 200 };
 
-/* Is the label another route's, or too long to be whole in the log? */
-static bool is_no_label(const struct config_service *service, size_t route)
+static uint64_t hash_label(const struct config_route *route)
+{
+    return hashes_add_text(HASHES_BASIS, route->label);
+}
+
+/* Is the label another route's, or too long to be whole in the log? @labels
+ * are those that no route was numbered in, which cuts only such as are too
+ * long, or another's. */
+static bool is_no_label(const struct config_service *service, size_t route,
+                        const struct hashes *labels)
 {
     const char *label = service->routes[route].label;
+    const struct hashed *same;
+    const size_t count =
+        hashes_find(labels, hash_label(&service->routes[route]), &same);
 
-    for (size_t i = 0; i < route; i++) {
-        if (strcmp(service->routes[i].label, label) == 0) {
+    for (size_t i = 0; i < count && same[i].number < route; i++) {
+        if (strcmp(service->routes[same[i].number].label, label) == 0) {
             return true;
         }
     }
@@ -167,13 +179,14 @@ static bool make_labels(struct config_service *service, char *why)
 
 /* By its label a route is known in metrics, and to the configuration that is
  * read next. One that is not whole gets its number. */
-static bool number_labels(struct config_service *service, char *why)
+static bool number_labels(struct config_service *service,
+                          const struct hashes *labels, char *why)
 {
     char numbered[LABEL_MAX + 32];
 
     for (size_t i = 0; i < service->route_count; i++) {
         struct config_route *route = &service->routes[i];
-        if (!is_no_label(service, i)) {
+        if (!is_no_label(service, i, labels)) {
             continue;
         }
         snprintf(numbered, sizeof(numbered), "%.*s#%zu", LABEL_MAX,
@@ -185,6 +198,21 @@ static bool number_labels(struct config_service *service, char *why)
         }
     }
     return true;
+}
+
+static bool tell_labels_apart(struct config_service *service, char *why)
+{
+    struct hashes labels = {.all = NULL};
+    bool is_good = true;
+
+    for (size_t i = 0; i < service->route_count && is_good; i++) {
+        is_good = hashes_add(&labels, hash_label(&service->routes[i]), i) ||
+                  option_refuse(why, "no memory");
+    }
+    hashes_sort(&labels);
+    is_good = is_good && number_labels(service, &labels, why);
+    hashes_free(&labels);
+    return is_good;
 }
 
 /* ---- one route ---- */
@@ -294,6 +322,23 @@ static bool check_two(const struct config_service *service,
     return true;
 }
 
+/* Looks at a route beside those before it that have the same name: others are
+ * told apart by that. */
+static bool check_before(const struct config_service *service, size_t number,
+                         char *why)
+{
+    const struct config_route *route = &service->routes[number];
+    const struct hashed *same;
+    const size_t count = matching_find_named(service, route, &same);
+
+    for (size_t i = 0; i < count && same[i].number < number; i++) {
+        if (!check_two(service, route, &service->routes[same[i].number], why)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 bool config_check_routes(struct config_service *service, unsigned *line,
                          char *why)
 {
@@ -303,17 +348,15 @@ bool config_check_routes(struct config_service *service, unsigned *line,
     if (!make_labels(service, why)) {
         return false;
     }
+    if (!matching_index(service)) {
+        return option_refuse(why, "no memory");
+    }
     for (size_t i = 0; i < service->route_count; i++) {
         const struct config_route *route = &service->routes[i];
         *line = route->line;
-        for (size_t j = 0; j < i; j++) {
-            if (!check_two(service, route, &service->routes[j], why)) {
-                return false;
-            }
-        }
-        if (!check_one(service, route, why)) {
+        if (!check_before(service, i, why) || !check_one(service, route, why)) {
             return false;
         }
     }
-    return number_labels(service, why);
+    return tell_labels_apart(service, why);
 }

@@ -8,6 +8,12 @@
  * Server names are compared as DNS does it, without regard to case and to the
  * dot of the root at their end. A name of any other bytes is just none of those
  * that patterns are for.
+ *
+ * Routes are found by the hashes of their names: those without one, those of
+ * the name, and those of each "*.NAME" above it. Hashes are made from the end
+ * of a name, so that one pass over it has all of them. A client that has not
+ * named its server yet may get any route with a name, and these win over all
+ * others: the first that is possible decides, and no other is looked at.
  */
 #include "matching.h"
 
@@ -173,6 +179,63 @@ static enum verdict judge_route(const struct config_route *route,
                  least(judge_name(route, facts), judge_alpn(route, facts)));
 }
 
+/* ---- names by their hashes ---- */
+
+/* What a hash ends with, so that no name is a pattern. These are no bytes. */
+enum {
+    END_OF_NAME = 256,
+    END_OF_PATTERN, /* "*.NAME", from its dot on */
+    NO_NAME,
+};
+
+static uint64_t add_letter(uint64_t hash, char letter)
+{
+    const bool is_upper = letter >= 'A' && letter <= 'Z';
+
+    return hashes_add_byte(hash,
+                           (uint8_t)(is_upper ? letter + ('a' - 'A') : letter));
+}
+
+static uint64_t hash_pattern(const char *name)
+{
+    const bool is_below = name && name[0] == '*';
+    uint64_t hash = HASHES_BASIS;
+
+    if (!name) {
+        return hashes_add_byte(hash, NO_NAME);
+    }
+    for (size_t i = matching_length_of(name); i-- > is_below;) {
+        hash = add_letter(hash, name[i]);
+    }
+    return hashes_add_byte(hash, is_below ? END_OF_PATTERN : END_OF_NAME);
+}
+
+bool matching_index(struct config_service *service)
+{
+    hashes_free(&service->by_name);
+    for (size_t i = 0; i < service->route_count; i++) {
+        if (!hashes_add(&service->by_name,
+                        hash_pattern(service->routes[i].server_name), i)) {
+            return false;
+        }
+    }
+    hashes_sort(&service->by_name);
+    return true;
+}
+
+size_t matching_find_named(const struct config_service *service,
+                           const struct config_route *route,
+                           const struct hashed **ret)
+{
+    return hashes_find(&service->by_name, hash_pattern(route->server_name),
+                       ret);
+}
+
+/* ---- the choice ---- */
+
+/* Of a rank: what is above is of the name. */
+#define NAME_SHIFT 32
+
 /* How much a candidate says of its clients. */
 static uint64_t rank_of(const struct config_route *route, size_t begin_len)
 {
@@ -181,11 +244,9 @@ static uint64_t rank_of(const struct config_route *route, size_t begin_len)
         !name ? 0 : strlen(name) + (name[0] == '*' ? 1 : 1000);
     const uint64_t by_kind = route->as == AS_SILENT ? 2 : route->as != AS_ANY;
 
-    return by_name << 32 | (uint64_t)(route->alpn.count > 0) << 24 |
+    return by_name << NAME_SHIFT | (uint64_t)(route->alpn.count > 0) << 24 |
            (uint64_t)begin_len << 8 | by_kind;
 }
-
-/* ---- the choice ---- */
 
 /* The candidate that wins. */
 struct best {
@@ -194,44 +255,105 @@ struct best {
     bool is_found;
 };
 
+/* Of several that say as much the first one wins. */
 static void consider(struct best *best, size_t route, uint64_t rank)
 {
-    if (!best->is_found || rank > best->rank) {
+    if (!best->is_found || rank > best->rank ||
+        (rank == best->rank && route < best->route)) {
         *best = (struct best){route, rank, true};
     }
 }
 
-/* The best candidate of a verdict, of all routes but @other. */
-static struct best find(const struct config_service *service,
-                        const struct matching_facts *facts, enum verdict wanted,
-                        size_t other)
-{
-    struct best best = {.is_found = false};
+/* A search for the best candidate of a verdict. */
+struct search {
+    const struct config_service *service;
+    const struct matching_facts *facts;
+    enum verdict wanted;
+    bool is_by_hello; /* beginnings are not looked at, and all but NO will do */
+    size_t other;     /* a route that is none */
+    struct best best;
+};
 
-    for (size_t i = 0; i < service->route_count; i++) {
-        const struct config_route *route = &service->routes[i];
-        const enum verdict verdict =
-            i == other ? NO : judge_route(route, facts);
-        const size_t count = route->begin_count > 0 ? route->begin_count : 1;
-        for (size_t j = 0; j < count && verdict != NO; j++) {
-            const struct config_begin *begin =
-                route->begin_count > 0 ? &route->begins[j] : NULL;
-            if (least(verdict, judge_begin(route, begin, facts)) == wanted) {
-                consider(&best, i, rank_of(route, begin ? begin->len : 0));
-            }
+static void judge(struct search *search, size_t number)
+{
+    const struct config_route *route = &search->service->routes[number];
+    const enum verdict verdict =
+        number == search->other ? NO : judge_route(route, search->facts);
+    const size_t count = route->begin_count > 0 ? route->begin_count : 1;
+
+    if (search->is_by_hello && verdict != NO) {
+        consider(&search->best, number, rank_of(route, 0));
+        return;
+    }
+    for (size_t i = 0; i < count && verdict != NO; i++) {
+        const struct config_begin *begin =
+            route->begin_count > 0 ? &route->begins[i] : NULL;
+        if (least(verdict, judge_begin(route, begin, search->facts)) ==
+            search->wanted) {
+            consider(&search->best, number,
+                     rank_of(route, begin ? begin->len : 0));
         }
     }
-    return best;
+}
+
+static void judge_all(struct search *search, uint64_t hash)
+{
+    const struct hashed *found;
+    const size_t count = hashes_find(&search->service->by_name, hash, &found);
+
+    for (size_t i = 0; i < count; i++) {
+        judge(search, found[i].number);
+    }
+}
+
+/* Those of the name, and of all patterns above it. */
+static void judge_named(struct search *search, const char *name)
+{
+    uint64_t hash = HASHES_BASIS;
+
+    for (size_t i = matching_length_of(name); i-- > 0;) {
+        hash = add_letter(hash, name[i]);
+        if (name[i] == '.' && i > 0) {
+            judge_all(search, hashes_add_byte(hash, END_OF_PATTERN));
+        }
+    }
+    judge_all(search, hashes_add_byte(hash, END_OF_NAME));
+}
+
+static struct best find(struct search search)
+{
+    const struct matching_facts *facts = search.facts;
+    const size_t count = search.service->route_count;
+
+    judge_all(&search, hash_pattern(NULL));
+    if (facts->name) {
+        judge_named(&search, facts->name);
+        return search.best;
+    }
+    const bool may_be_named =
+        facts->kind == MATCHING_UNKNOWN && search.wanted == MAYBE;
+    for (size_t i = 0;
+         i < count && may_be_named && search.best.rank >> NAME_SHIFT == 0;
+         i++) {
+        if (search.service->routes[i].server_name) {
+            judge(&search, i);
+        }
+    }
+    return search.best;
 }
 
 int matching_choose(const struct config_service *service,
                     const struct matching_facts *facts, size_t *ret_route)
 {
-    const struct best sure = find(service, facts, YES, SIZE_MAX);
+    const struct best sure = find((struct search){
+        .service = service, .facts = facts, .wanted = YES, .other = SIZE_MAX});
 
     if (!facts->is_over) {
-        const struct best open =
-            find(service, facts, MAYBE, sure.is_found ? sure.route : SIZE_MAX);
+        const struct best open = find(
+            (struct search){.service = service,
+                            .facts = facts,
+                            .wanted = MAYBE,
+                            .other = sure.is_found ? sure.route : SIZE_MAX});
         if (open.is_found && (!sure.is_found || open.rank > sure.rank)) {
             return -EAGAIN;
         }
@@ -247,14 +369,11 @@ int matching_choose_by_hello(const struct config_service *service,
                              const struct matching_facts *facts,
                              size_t *ret_route)
 {
-    struct best best = {.is_found = false};
+    const struct best best = find((struct search){.service = service,
+                                                  .facts = facts,
+                                                  .is_by_hello = true,
+                                                  .other = SIZE_MAX});
 
-    for (size_t i = 0; i < service->route_count; i++) {
-        const struct config_route *route = &service->routes[i];
-        if (judge_route(route, facts) != NO) {
-            consider(&best, i, rank_of(route, 0));
-        }
-    }
     if (!best.is_found) {
         return -ENOENT;
     }

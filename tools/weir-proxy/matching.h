@@ -38,6 +38,14 @@ struct matching_facts {
 /* TLS or not, by a connection's first bytes. */
 enum matching_kind matching_guess(const uint8_t *data, size_t len);
 
+/* Finds routes by their names from now on, in place of what was known of other
+ * routes; false without memory. */
+bool matching_index(struct config_service *service);
+/* The routes that may have the same name as this one; *ret is the first. */
+size_t matching_find_named(const struct config_service *service,
+                           const struct config_route *route,
+                           const struct hashed **ret);
+
 /* Chooses a route of the service: 0, -EAGAIN if the next bytes may decide
  * otherwise, or -ENOENT. Nothing is waited for that cannot change the choice.
  */
