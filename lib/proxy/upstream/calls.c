@@ -25,7 +25,7 @@ static weir_upstream *calls_next_member(const weir_upstream *source,
     const weir_upstreams *set = source->set;
 
     wr_assert(*index <= set->count);
-    while (*index < set->count) {
+    while (source->is_spread && *index < set->count) {
         weir_upstream *one = set->upstreams[(*index)++];
         if (one->source == source) {
             return one;
