@@ -558,6 +558,32 @@ UNIT(tls_engine, keys_change_within_the_records_of_one_write)
     tls_pair_disconnect(&pair);
 }
 
+/* The record of data is counted as one without data until its end has come. */
+UNIT(tls_engine, keys_change_while_half_a_record_of_the_peer_is_there)
+{
+    struct wr_tls_backend counting;
+    uint8_t data[100];
+    engine_connect_changing(13, 3, &counting);
+    engine_send_records(&pair.server, &pair.client, 1, sizeof(data));
+    tls_rig_fill(data, sizeof(data), 1);
+    tls_rig_write(&pair.server, data, sizeof(data));
+    const size_t len = pair.server.wire_len;
+    pair.server.wire_len = 0;
+    tls_side_feed(&pair.client, pair.server.wire, len / 2, len / 2);
+
+    for (int i = 0; i < 10; i++) {
+        tls_rig_write(&pair.client, "x", 1);
+    }
+    expect_eq(engine_changes, 3);
+    tls_side_feed(&pair.client, pair.server.wire + len / 2, len - len / 2, len);
+
+    tls_rig_expect(&pair.client, data, sizeof(data));
+    tls_pair_exchange(&pair, TLS_BYTES);
+    tls_rig_expect(&pair.server, "xxxxxxxxxx", 10);
+    engine_send_records(&pair.server, &pair.client, 1, 1);
+    tls_pair_disconnect(&pair);
+}
+
 UNIT(tls_engine, keys_are_not_changed_behind_the_close_notify)
 {
     struct wr_tls_backend counting;

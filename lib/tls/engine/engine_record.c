@@ -436,13 +436,18 @@ void wr_tls_engine_begin_data(struct wr_tls_engine *engine)
     engine->was_open = true;
     engine->owes_change = false;
     engine->idle_records = 0;
+    engine->is_counted = false;
     engine->plain_bytes = 0;
 }
 
+/* The newest record may prove to be data, which takes it off the count. */
 void wr_tls_engine_expect_answer(struct wr_tls_engine *engine)
 {
+    const uint32_t newest = engine->is_counted;
+
     wr_assert(engine->was_open);
-    engine->idle_records -= engine->idle_records > 0;
+    wr_assert(engine->idle_records >= newest);
+    engine->idle_records -= engine->idle_records > newest;
 }
 
 void wr_tls_engine_count_data(struct wr_tls_engine *engine, size_t size)
