@@ -21,6 +21,7 @@
 #define POINTER      0xc0u
 #define LABEL_MAX    63u
 #define NAME_MAX_LEN 253u
+#define POINTERS_MAX 127u /* no name has more labels */
 #define ALIASES_MAX  16u
 #define TTL_MAX_S    UINT32_C(0x7fffffff) /* more is 0 (RFC 2181, 8) */
 
@@ -68,13 +69,16 @@ static bool srv_answer_add_label(char ret[WR_NAME_SIZE], size_t *used,
 }
 
 /* Reads a name, "" for the root: where it ends; 0: it is none. A pointer leads
- * to what is before all that was read of the name. */
+ * to what is before all that was read of the name, and there is one for each
+ * label at most: a chain of pointers alone would cost much for its few bytes.
+ */
 static size_t srv_answer_read_name(const struct reading *reading, size_t at,
                                    char ret[WR_NAME_SIZE])
 {
     size_t least = at;
     size_t used = 0;
     size_t end = 0;
+    size_t pointers = 0;
 
     wr_assert(at >= HEADER_SIZE);
     while (at < reading->len && reading->bytes[at] != 0) {
@@ -82,7 +86,7 @@ static size_t srv_answer_read_name(const struct reading *reading, size_t at,
         if ((len & POINTER) == POINTER && at + 2 <= reading->len) {
             const size_t to = srv_answer_read16(reading, at) & 0x3fffu;
             end = end > 0 ? end : at + 2;
-            if (to >= least || to < HEADER_SIZE) {
+            if (to >= least || to < HEADER_SIZE || ++pointers > POINTERS_MAX) {
                 return 0;
             }
             least = at = to;

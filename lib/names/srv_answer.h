@@ -2,8 +2,9 @@
  * The records of a service in a name server's answer (SRV, RFC 2782).
  *
  * The bytes are a stranger's. Names are read within the answer, by pointers
- * that lead backwards alone, and have their length; records beyond a number are
- * not looked at, and of those that are the best are kept.
+ * that lead backwards alone, of which a name has a number, and have their
+ * length; records beyond a number are not looked at, and of those that are the
+ * best are kept.
  */
 #ifndef WEIR_LIB_NAMES_SRV_ANSWER_H
 #define WEIR_LIB_NAMES_SRV_ANSWER_H

@@ -228,6 +228,37 @@ UNIT(srv_answer, reads_pointers_that_lead_backwards_alone)
     expect_eq(read_host("\x40x", 2), WEIR_EDNSBADANSWER, "another kind");
 }
 
+/* An answer whose host is behind a chain of so many pointers, which are in a
+ * record of another type. */
+static int read_chain(unsigned count)
+{
+    begin(2);
+    const size_t data = begin_record(NULL, 16, 60);
+    size_t last = 12; /* the name of the question */
+    for (unsigned i = 1; i < count; i++) {
+        const size_t at = len;
+        put16(0xc000u | (unsigned)last);
+        last = at;
+    }
+    end_record(data);
+    const size_t srv = begin_record(NULL, WR_SRV_TYPE, 60);
+    put16(1);
+    put16(1);
+    put16(1);
+    put16(0xc000u | (unsigned)last);
+    end_record(srv);
+    return read_answer();
+}
+
+UNIT(srv_answer, follows_a_number_of_pointers_alone)
+{
+    expect_eq(read_chain(1), 0);
+    expect_eq(read_chain(127), 0);
+    expect_str_eq(text(), "1 1 1 s.test,");
+    expect_eq(read_chain(128), WEIR_EDNSBADANSWER);
+    expect_eq(read_chain(8000), WEIR_EDNSBADANSWER);
+}
+
 UNIT(srv_answer, reads_no_name_that_is_too_long)
 {
     uint8_t host[260] = {0};
