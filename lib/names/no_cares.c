@@ -18,6 +18,16 @@ static int no_cares_start(void *user, weir_lookup *lookup, const char *host,
     return WEIR_ENONAMES;
 }
 
+static int no_cares_start_srv(void *user, weir_lookup *lookup, const char *name,
+                              void **ret_data)
+{
+    (void)user;
+    (void)lookup;
+    (void)name;
+    (void)ret_data;
+    return WEIR_ENONAMES;
+}
+
 static void no_cares_cancel(void *user, weir_lookup *lookup, void *data)
 {
     (void)user;
@@ -30,6 +40,7 @@ const struct weir_resolver wr_resolver_builtin = {
     .size = sizeof(wr_resolver_builtin),
     .start = no_cares_start,
     .cancel = no_cares_cancel,
+    .start_srv = no_cares_start_srv,
 };
 
 uint64_t wr_resolver_count_changes(weir_loop *loop)

@@ -8,6 +8,7 @@
 
 #include <sys/syscall.h>
 #include <weir/embed.h>
+#include <weir/task.h>
 
 NAMES(lookup, a_name_has_addresses_of_both_families_IPv6_first, n)
 {
@@ -529,6 +530,14 @@ static int look_up(weir_loop *loop, const char *host)
     return err < 0 ? err : result;
 }
 
+static int look_up_service(weir_loop *loop, void *arg)
+{
+    struct weir_srv found[1];
+    int *err = arg;
+    *err = weir_lookup_srv(loop, "_x._tcp.example", NULL, found, 1);
+    return 0;
+}
+
 UNIT(lookup, without_a_resolver_literals_work_and_a_name_has_one_clear_error)
 {
     weir_loop *loop = NULL;
@@ -539,6 +548,8 @@ UNIT(lookup, without_a_resolver_literals_work_and_a_name_has_one_clear_error)
         cr_skip_test("built with c-ares");
     }
     expect_eq(look_up(loop, "name.example"), WEIR_ENONAMES);
+    expect_eq(weir_loop_run_task(loop, look_up_service, &err, NULL), 0);
+    expect_eq(err, WEIR_ENONAMES, "a service");
     expect_eq(look_up(loop, "192.0.2.1"), 0);
     expect_eq(look_up(loop, "::1"), 0);
     expect_eq(look_up(loop, "localhost"), 0);
