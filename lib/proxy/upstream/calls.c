@@ -14,6 +14,7 @@ static void calls_end(weir_upstream *upstream)
 {
     wr_assert(upstream->ref_count > 0);
     upstream->told = wr_upstream_get_state(upstream);
+    wr_survey_forget(upstream->set);
     wr_upstreams_wake(upstream->set);
 }
 

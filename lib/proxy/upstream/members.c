@@ -38,6 +38,7 @@ static void members_insert(weir_upstreams *set, size_t index,
     set->candidates[index] = (struct wr_candidate_upstream){
         .hash = wr_hash_bytes(upstream->name, strlen(upstream->name))};
     set->count++;
+    wr_survey_forget(set);
     wr_upstreams_wake(set);
 }
 
@@ -58,6 +59,7 @@ void wr_members_drop(weir_upstreams *set, size_t index)
     memmove(set->candidates + index, set->candidates + index + 1,
             left * sizeof(*set->candidates));
     set->count--;
+    wr_survey_forget(set);
     wr_upstream_stop(upstream);
     upstream->is_removed = true;
     if (upstream->source) {
@@ -253,6 +255,7 @@ static void members_follow(weir_upstreams *set, weir_upstream *source)
     }
     source->target.error_count += err < 0; /* again with the next answer */
     source->is_settled = true;
+    wr_survey_forget(set);
     source->told = wr_upstream_get_state(source);
 }
 

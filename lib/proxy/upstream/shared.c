@@ -280,6 +280,13 @@ shared_find_health(const struct wr_shared_target *target,
     return NULL;
 }
 
+/* Under the mutex: sets look at their upstreams again before they choose. */
+static void shared_note_change(weir_upstreams_shared *shared)
+{
+    wr_assert(shared->revision > 0);
+    shared->revision++;
+}
+
 /* Under the mutex: the checker's next check is due then. */
 static void shared_note_due(struct wr_shared_part *part, uint64_t due_ns)
 {
@@ -407,6 +414,7 @@ int wr_shared_part_open(struct wr_shared_part *part,
         (!part->health->checker || part->health->checker->is_retired)) {
         shared_set_checker(part->health, part, now_ns);
     }
+    shared_note_change(shared);
     wr_shared_unlock(shared);
     wr_free(&shared->allocator, made, made ? made->size : 0);
     wr_free(&shared->allocator, health, sizeof(*health));
@@ -426,6 +434,7 @@ void wr_shared_part_retire(struct wr_shared_part *part, uint64_t now_ns)
     if (other && !other->is_retired) {
         shared_pass_on(part, other, now_ns);
     }
+    shared_note_change(part->call->shared);
     wr_shared_unlock(part->call->shared);
 }
 
@@ -442,6 +451,7 @@ void wr_shared_part_pause(struct wr_shared_part *part, bool is_paused,
     } else if (health && !is_paused && !health->checker) {
         shared_set_checker(health, part, now_ns);
     }
+    shared_note_change(part->call->shared);
     wr_shared_unlock(part->call->shared);
 }
 
@@ -453,6 +463,7 @@ void wr_shared_part_leave(struct wr_shared_part *part, uint64_t now_ns)
     if (part->health && part->health->checker == part) {
         shared_pass_on(part, shared_pick_checker(part, false), now_ns);
     }
+    shared_note_change(part->call->shared);
     wr_shared_unlock(part->call->shared);
 }
 
@@ -626,6 +637,7 @@ uint64_t wr_shared_part_note_failure(struct wr_shared_part *part,
     if (time_ns > 0) {
         until_ns = wr_add_sat(now_ns, time_ns);
         target->ejected_until_ns = until_ns;
+        shared_note_change(part->call->shared);
         shared_tell_others(part, NULL);
     }
     shared_show_ejection(target);
@@ -646,6 +658,7 @@ uint64_t wr_shared_part_end_ejection(struct wr_shared_part *part,
     } else if (target->ejection.is_ejected) {
         wr_ejection_end(&target->ejection);
         target->back_ns = now_ns;
+        shared_note_change(part->call->shared);
         shared_show_ejection(target);
     }
     wr_shared_unlock(part->call->shared);
@@ -703,6 +716,7 @@ bool wr_shared_part_note_check(struct wr_shared_part *part, int err,
         health->back_ns = was_down ? now_ns : health->back_ns;
         atomic_store_explicit(&health->state, health->health.state,
                               memory_order_relaxed);
+        shared_note_change(part->call->shared);
         shared_tell_others(part, health);
     }
     wr_shared_unlock(part->call->shared);
@@ -721,8 +735,12 @@ bool wr_shared_part_is_in_doubt(const struct wr_shared_part *part)
 void wr_shared_part_set_due(struct wr_shared_part *part, uint64_t due_ns)
 {
     wr_shared_lock(part->call->shared);
+    const uint64_t late_ns = part->health->late_ns;
     if (part->health->checker == part) {
         shared_note_due(part, due_ns);
+    }
+    if (part->health->late_ns < late_ns) {
+        shared_note_change(part->call->shared);
     }
     wr_shared_unlock(part->call->shared);
     wr_assert(!part->is_left);
@@ -738,6 +756,7 @@ bool wr_shared_part_take_over(struct wr_shared_part *part, uint64_t now_ns)
         return false;
     }
     shared_set_checker(health, part, now_ns);
+    shared_note_change(part->call->shared);
     return true;
 }
 
@@ -749,7 +768,8 @@ int wr_shared_make(const struct weir_allocator *allocator,
     weir_upstreams_shared *shared = wr_alloc(allocator, sizeof(*shared));
 
     wr_require(shared, -ENOMEM);
-    *shared = (weir_upstreams_shared){.allocator = *allocator, .ref_count = 1};
+    *shared = (weir_upstreams_shared){
+        .allocator = *allocator, .ref_count = 1, .revision = 1};
     if (pthread_mutex_init(&shared->mutex, NULL)) {
         wr_free(allocator, shared, sizeof(*shared));
         return -ENOMEM;

@@ -77,6 +77,8 @@ struct weir_upstreams_shared {
     struct wr_list places;           /* struct wr_limits_target */
     struct wr_shared_target *in_use; /* by WEIR_BALANCE_FIRST; NULL: none is */
     uint64_t in_use_since_ns;
+    uint64_t revision; /* from 1 on: how often a choice came to depend on
+                          something else, but for counts and the time */
 };
 
 /* How a set is called, in memory of its own: a post may outlive the set. */
@@ -288,6 +290,17 @@ wr_shared_part_get_back(const struct wr_shared_part *part)
     return part->health && part->health->back_ns > back_ns
                ? part->health->back_ns
                : back_ns;
+}
+
+/* Under the mutex: until then no other part's checker is late; UINT64_MAX:
+ * there is none. */
+static inline uint64_t
+wr_shared_part_get_late(const struct wr_shared_part *part)
+{
+    wr_debug_assert(!part->check == !part->health);
+    return part->health && part->health->checker != part && !part->is_paused
+               ? part->health->late_ns
+               : UINT64_MAX;
 }
 
 /* Connections of all sets. */

@@ -3,7 +3,9 @@
  *
  * All that is known of the upstreams is written to the candidates of the set
  * first, under the mutex of what sets share, as places are taken elsewhere,
- * too.
+ * too. It stays good for the requests that follow while nothing changes: what
+ * sets share counts its changes, and a set forgets it with its own. Limits and
+ * slow starts change with each request.
  *
  * That is done for a request of the queue only if it may be served, by a survey
  * of the upstreams: where few have a place, and those that wait exclude these,
@@ -54,23 +56,82 @@ static void survey_order(weir_upstreams *set)
     wr_choose_await(set->candidates, set->count);
 }
 
+static bool survey_excludes(const struct wr_queued *queued)
+{
+    const struct wr_exclusions *excluded = &queued->excluded;
+
+    wr_assert(excluded->count <= WR_TRIES_MAX + WR_EXCLUDED_MAX);
+    return excluded->count > 0 || excluded->with_unchecked;
+}
+
+/* Under the mutex: what was written down is what would be written now. */
+static void survey_check_invariants(const weir_upstreams *set)
+{
+    for (size_t i = 0; i < set->count; i++) {
+        const weir_upstream *upstream = set->upstreams[i];
+        const struct wr_candidate_upstream *known = &set->candidates[i];
+        const enum wr_tier tier = wr_upstream_get_tier(upstream);
+        wr_assert(wr_shared_part_get_late(&upstream->part) >=
+                  weir_loop_get_time(set->loop));
+        wr_assert(known->tier == tier || set->has_ranks);
+        wr_assert(known->weight ==
+                  (tier == WR_TIER_NONE ? 0 : upstream->own_weight));
+        wr_assert(known->turn == &upstream->part.target->turn);
+        wr_assert(!upstream->share.target);
+        wr_assert(!known->is_full && !known->is_excluded);
+    }
+}
+
+/* Under the mutex: true if what was written down holds for this request, too.
+ * Numbers of connections are written where a choice looks at them. */
+static bool survey_is_described(const weir_upstreams *set,
+                                const struct wr_queued *queued)
+{
+    const enum weir_balance balance = set->options.balance;
+    const bool counts = balance == WEIR_BALANCE_LEAST_CONNECTIONS ||
+                        balance == WEIR_BALANCE_RANDOM_TWO;
+
+    if (set->described_revision != set->call->shared->revision ||
+        weir_loop_get_time(set->loop) > set->described_until_ns ||
+        survey_excludes(queued)) {
+        return false;
+    }
+    wr_assert(balance != WEIR_BALANCE_FIRST);
+    wr_debug_check(survey_check_invariants(set));
+    for (size_t i = 0; i < set->count && counts; i++) {
+        set->candidates[i].active =
+            wr_shared_part_get_active(&set->upstreams[i]->part);
+    }
+    return true;
+}
+
 /* Under the mutex of what sets share: writes down what the request may take. */
 static void survey_describe(weir_upstreams *set, struct wr_queued *queued)
 {
     const struct wr_exclusions *excluded = &queued->excluded;
+    uint64_t until_ns = UINT64_MAX;
 
     wr_limits_draw_ticket(set->call->shared, &queued->ticket);
     wr_assert(queued->ticket > 0);
+    if (survey_is_described(set, queued)) {
+        return;
+    }
     for (size_t i = 0; i < set->count; i++) {
         weir_upstream *upstream = set->upstreams[i];
         struct wr_candidate_upstream *candidate = &set->candidates[i];
-        wr_upstream_describe(upstream, queued->ticket, candidate);
+        until_ns =
+            wr_min_u64(until_ns, wr_upstream_describe(upstream, queued->ticket,
+                                                      candidate));
         candidate->is_excluded =
             wr_exclusions_have(excluded, upstream->id) ||
             (excluded->with_unchecked && wr_tier_is_unchecked(candidate->tier));
     }
+    set->described_revision =
+        survey_excludes(queued) ? 0 : set->call->shared->revision;
+    set->described_until_ns = until_ns;
     if (set->options.balance == WEIR_BALANCE_FIRST) {
         survey_order(set);
+        wr_survey_forget(set); /* who is in use is noted each time */
     } else if (set->has_ranks) {
         survey_rank(set);
     }
@@ -221,6 +282,7 @@ void wr_survey_make(weir_upstreams *set)
     }
     *survey =
         (struct wr_survey){.tier = WR_TIER_NONE, .firsts = survey->firsts};
+    wr_survey_forget(set); /* tiers alone are written */
     wr_shared_lock(set->call->shared);
     for (size_t i = 0; i < set->count; i++) {
         const enum wr_tier tier = wr_upstream_get_tier(set->upstreams[i]);

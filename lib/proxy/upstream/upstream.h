@@ -75,6 +75,9 @@ struct weir_upstreams {
     struct wr_candidate_upstream *candidates;
     size_t count;
     size_t capacity;
+    /* The candidates hold for each request that excludes none, */
+    uint64_t described_revision; /* while what sets share is so; 0: for none */
+    uint64_t described_until_ns; /* and until then */
     struct wr_survey survey;
 
     struct wr_list requests;           /* struct wr_request: all */
@@ -236,9 +239,11 @@ void wr_upstream_set_weight(weir_upstream *upstream, uint32_t weight,
                             uint32_t share);
 
 /* Under the mutex of what sets share: writes what the choice of a request with
- * this ticket has to know, except for the rank. */
-void wr_upstream_describe(weir_upstream *upstream, uint64_t ticket,
-                          struct wr_candidate_upstream *candidate);
+ * this ticket has to know, except for the rank. Returns until when that holds
+ * for others, too, but for the active connections, while nothing changes; 0: it
+ * does not. */
+uint64_t wr_upstream_describe(weir_upstream *upstream, uint64_t ticket,
+                              struct wr_candidate_upstream *candidate);
 
 /* Under the mutex of what sets share, where it has a place: it was chosen. */
 void wr_upstream_take(weir_upstream *upstream);
@@ -277,6 +282,13 @@ void wr_known_begin(const weir_upstreams *set, const struct wr_check *check,
                     struct wr_shared_key *ret);
 
 /* ---- survey.c ---- */
+
+/* Something has changed that a choice depends on, and that is not shared. */
+static inline void wr_survey_forget(weir_upstreams *set)
+{
+    wr_debug_assert(set->count <= set->capacity);
+    set->described_revision = 0;
+}
 
 /* Chooses an upstream, and takes a place there; its set waits for one that is
  * queued. The tickets of others come before that of @queued, which it may draw.

@@ -1,0 +1,151 @@
+/*
+ * How often a choice looks at all upstreams of a set: once for many
+ * connections, and again when something has changed that it depends on, which
+ * it obeys at once.
+ */
+#define UNIT_RUN in_world
+#include "tests/contract/maker.h"
+
+#include <unistd.h>
+#include <weir/upstream.h>
+
+enum { PEERS = 8 };
+
+struct wr_candidate_upstream;
+
+uint64_t __real_wr_upstream_describe(weir_upstream *upstream, uint64_t ticket,
+                                     struct wr_candidate_upstream *candidate);
+uint64_t __wrap_wr_upstream_describe(weir_upstream *upstream, uint64_t ticket,
+                                     struct wr_candidate_upstream *candidate);
+
+static struct {
+    struct maker m;
+    weir_upstreams *set;
+    weir_upstream *all[PEERS];
+    int listeners[PEERS];
+    size_t looks; /* at one upstream each */
+    weir_upstream *chosen;
+} world;
+
+uint64_t __wrap_wr_upstream_describe(weir_upstream *upstream, uint64_t ticket,
+                                     struct wr_candidate_upstream *candidate)
+{
+    world.looks++;
+    return __real_wr_upstream_describe(upstream, ticket, candidate);
+}
+
+static void in_world(void (*body)(void))
+{
+    struct weir_address address;
+
+    memset(&world, 0, sizeof(world));
+    for (int i = 0; i < PEERS; i++) {
+        world.listeners[i] = peer_listen(100, &address);
+    }
+    maker_open(&world.m);
+    body();
+    weir_upstreams_free(world.set);
+    maker_close(&world.m);
+    for (int i = 0; i < PEERS; i++) {
+        close(world.listeners[i]);
+    }
+}
+
+/* A set of these peers, in the place of the one before. */
+static void have_set(enum weir_balance balance)
+{
+    const struct weir_upstreams_options options = {.size = sizeof(options),
+                                                   .balance = balance,
+                                                   .seed = 1,
+                                                   .fail_limit = 1,
+                                                   .eject_ns = 100000 * MS};
+
+    weir_upstreams_free(world.set);
+    expect_eq(weir_upstreams_new(world.m.loop, &options, &world.set), 0);
+    for (int i = 0; i < PEERS; i++) {
+        struct weir_address address = {.len = sizeof(address.storage)};
+        expect_eq(
+            getsockname(world.listeners[i], &address.storage.any, &address.len),
+            0);
+        const struct weir_upstream_options upstream = {
+            .size = sizeof(upstream),
+            .place = weir_place_addresses(&address, 1)};
+        expect_eq(weir_upstreams_add(world.set, &upstream, &world.all[i]), 0);
+    }
+    world.looks = 0;
+}
+
+/* It ends at once, with this result. */
+static void note_end(void *arg, int err,
+                     const struct weir_upstreams_result *result)
+{
+    const int *said = arg;
+
+    expect_eq(err, 0);
+    world.chosen = result->upstream;
+    weir_transport_abort(result->transport);
+    weir_upstream_slot_end(result->slot, *said);
+    world.m.done++;
+}
+
+static weir_upstream *
+connect_by(const struct weir_upstreams_connect_options *options, int result)
+{
+    world.m.done = 0;
+    expect_ok(weir_upstreams_connect(world.set, &world.m.factory, options,
+                                     note_end, &result, NULL));
+    maker_run(&world.m, maker_is_done);
+    return world.chosen;
+}
+
+/* So many connections, of which none is to that one. */
+static void connect_some(int count, const weir_upstream *left_out)
+{
+    for (int i = 0; i < count; i++) {
+        cr_assert_neq(connect_by(NULL, 0), left_out);
+    }
+}
+
+UNIT(upstream_looks, one_look_at_all_is_enough_for_many_connections)
+{
+    static const enum weir_balance all[] = {
+        WEIR_BALANCE_LEAST_CONNECTIONS, WEIR_BALANCE_RANDOM_TWO,
+        WEIR_BALANCE_HASH, WEIR_BALANCE_ROUND_ROBIN};
+
+    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+        have_set(all[i]);
+        connect_some(12, NULL);
+        expect_eq(world.looks, PEERS);
+    }
+}
+
+UNIT(upstream_looks, what_the_program_says_is_obeyed_at_once)
+{
+    have_set(WEIR_BALANCE_ROUND_ROBIN);
+    connect_some(4, NULL);
+    weir_upstream_set_draining(world.all[5], true);
+    connect_some(16, world.all[5]);
+    expect_eq(world.looks, 2 * PEERS);
+    weir_upstream_set_draining(world.all[5], false);
+    expect_eq(weir_upstream_set_weight(world.all[4], 0), 0);
+    connect_some(16, world.all[4]);
+    expect_eq(world.looks, 3 * PEERS);
+}
+
+UNIT(upstream_looks, one_that_is_ejected_is_not_chosen_any_more)
+{
+    have_set(WEIR_BALANCE_ROUND_ROBIN);
+    connect_some(16, connect_by(NULL, -ECONNRESET));
+    expect_eq(world.looks, 2 * PEERS);
+}
+
+UNIT(upstream_looks, who_excludes_some_looks_for_itself)
+{
+    have_set(WEIR_BALANCE_HASH);
+    weir_upstream *first = connect_by(NULL, 0);
+    const struct weir_upstreams_connect_options options = {
+        .size = sizeof(options), .excluded = &first, .excluded_count = 1};
+    cr_assert_neq(connect_by(&options, 0), first);
+    cr_assert_eq(connect_by(NULL, 0), first);
+    expect_eq(world.looks, 3 * PEERS);
+}
