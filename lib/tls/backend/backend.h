@@ -324,8 +324,8 @@ struct wr_tls_events {
 
     /* If the settings verify: the bytes that a backend seals with a ticket, and
      * hands back when it has opened one. 0, or an error, with which no ticket
-     * is issued; false: the ticket is not taken. The newest ticket that was
-     * taken is the one that is resumed, if any is. */
+     * is issued; false: the ticket is not taken. It may take any of the tickets
+     * that were taken, at any time, or none: all are of one client. */
     int (*ticket_client)(struct wr_tls_conn *conn,
                          uint8_t ret[WR_TLS_TICKET_CLIENT]);
     bool (*ticket_known)(struct wr_tls_conn *conn,

@@ -6,6 +6,11 @@
  * digest of the path that was accepted; a digest of zeros is a client without a
  * certificate. A new ticket of a resumed connection has both of the old one, so
  * that a client proves at least once in each lifetime that it has its key.
+ *
+ * A hello may have many tickets, among them ones that were stolen: they go in
+ * clear. The client proves the secret of one ticket alone, and which one the
+ * library resumes is not known here. So all tickets that are taken in a
+ * handshake are of one client at one time: of the first ticket that was taken.
  */
 #include "client.h"
 #include "context_impl.h"
@@ -119,7 +124,12 @@ bool wr_tls_context_know_client(struct wr_tls_verdict *verdict,
     bool is_good = false;
 
     wr_assert(context->is_server && context->verifies);
-    wr_tls_verdict_forget(verdict); /* of another ticket of this hello */
+    if (verdict->is_judged || verdict->has_none) {
+        return false; /* the client has answered for itself */
+    }
+    if (verdict->returning) {
+        return memcmp(verdict->returning->id, id, WR_TLS_TICKET_CLIENT) == 0;
+    }
     memcpy(&since, id, sizeof(since));
     if (!wr_tls_context_is_lasting(context, since) ||
         verdict->tickets_judged == RETURNING_TICKETS_MAX) {

@@ -190,10 +190,10 @@ bool wr_tls_verdict_welcome(struct wr_tls_verdict *verdict)
 {
     struct wr_tls_returning *returning = verdict->returning;
 
-    wr_assert(!verdict->is_accepted && verdict->chain_count == 0);
     if (!returning) {
         return false;
     }
+    wr_assert(!verdict->is_accepted && verdict->chain_count == 0);
     verdict->is_judged = true;
     verdict->is_accepted = returning->chain_count > 0;
     verdict->has_none = returning->chain_count == 0;
@@ -454,6 +454,7 @@ bool wr_tls_context_judge(struct wr_tls_verdict *verdict,
                           const struct wr_bytes *certs, size_t count)
 {
     wr_assert(verdict->context->verifies);
+    wr_tls_verdict_forget(verdict); /* the client was asked: no ticket counts */
     if (count == 0) {
         return verify_none(verdict);
     }

@@ -24,7 +24,7 @@ struct wr_tls_certificate {
     size_t size;
 };
 
-/* The client of the newest ticket that was opened. */
+/* The client of all tickets that were taken in a handshake. */
 struct wr_tls_returning {
     uint8_t id[WR_TLS_TICKET_CLIENT]; /* as in the ticket */
     struct wr_tls_certificate *chain; /* as in the verdict; NULL: none shown */
