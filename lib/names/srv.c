@@ -53,28 +53,41 @@ int weir_lookup_srv(weir_loop *loop, const char *name,
 
 /* ---- the answer of a resolver of the program ---- */
 
+/* Answers with the best of the records: 0, or an error. They are sorted outside
+ * of the stack, which may be a small one. */
+static int srv_answer_with(weir_lookup *lookup, const struct weir_srv *records,
+                           size_t count)
+{
+    const struct weir_allocator *allocator = &lookup->loop->counting;
+    struct wr_srv_answer *answer = wr_alloc(allocator, sizeof(*answer));
+
+    wr_require(answer, -ENOMEM);
+    answer->count = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (wr_srv_is_usable(&records[i])) {
+            wr_srv_insert(answer, &records[i]);
+        }
+    }
+    const bool has_some = answer->count > 0;
+    if (has_some) {
+        wr_lookup_close_with_srv(lookup, answer->records, answer->count);
+    }
+    wr_free(allocator, answer, sizeof(*answer));
+    return has_some ? 0 : WEIR_EDNSNODATA;
+}
+
 int weir_lookup_answer_srv(weir_lookup *lookup, int err,
                            const struct weir_srv *records, size_t count)
 {
-    struct wr_srv_answer answer;
-
     wr_require_loop(lookup->loop);
     wr_require(err < 0 || (err == 0 && records && count > 0), -EINVAL);
     wr_require(lookup->asked & (1u << WR_LOOKUP_SRV), -EINVAL);
     wr_require(lookup->state == WR_LOOKUP_ASKING, -ESTALE);
-    answer.count = 0;
-    for (size_t i = 0; i < count && err == 0; i++) {
-        if (wr_srv_is_usable(&records[i])) {
-            wr_srv_insert(&answer, &records[i]);
-        }
-    }
-    if (err == 0 && answer.count == 0) {
-        err = WEIR_EDNSNODATA;
+    if (err == 0) {
+        err = srv_answer_with(lookup, records, count);
     }
     if (err < 0) {
         wr_lookup_close(lookup, WR_LOOKUP_SRV, err);
-    } else {
-        wr_lookup_close_with_srv(lookup, answer.records, answer.count);
     }
     return 0;
 }

@@ -175,6 +175,45 @@ NAMES(srv, a_resolver_of_the_program_is_asked, n)
     expect_eq(look(n, "_x._tcp.example"), -EHOSTDOWN);
 }
 
+static weir_lookup *late;
+
+static int keep_srv(void *user, weir_lookup *lookup, const char *name,
+                    void **ret_data)
+{
+    late = lookup;
+    return 0;
+}
+
+static int answer_late(weir_loop *loop, void *arg)
+{
+    static const struct weir_srv record = {
+        .priority = 1, .port = 9, .host = "a.example"};
+    while (!late) {
+        const int err = weir_sleep(loop, 1 * MS);
+        if (err < 0) {
+            return err;
+        }
+    }
+    return weir_lookup_answer_srv(late, 0, &record, 1);
+}
+
+NAMES(srv, an_answer_needs_no_large_stack, n)
+{
+    static const struct weir_resolver keeping = {.size = sizeof(keeping),
+                                                 .start = start,
+                                                 .cancel = forget,
+                                                 .start_srv = keep_srv};
+    const struct weir_task_options small = {.size = sizeof(small),
+                                            .stack_size_bytes = 16384};
+    weir_task *task;
+    late = NULL;
+    expect_eq(weir_loop_set_resolver(n->loop, &keeping, NULL), 0);
+    expect_eq(weir_task_spawn(n->loop, answer_late, NULL, &small, &task), 0);
+    expect_eq(look(n, "_x._tcp.example"), 1);
+    expect_str_eq(text(0), "1 0 9 a.example");
+    weir_task_detach(task);
+}
+
 NAMES(srv, a_resolver_without_its_function_knows_no_service, n)
 {
     static const struct weir_resolver without = {
