@@ -129,13 +129,14 @@ static struct wr_srv_host *srv_find_host(const struct wr_srv *srv,
     return NULL;
 }
 
-/* Begins to look up the addresses of a host, which is asked for as it is. */
+/* Begins to look up the addresses of a host, which is asked for as it is; what
+ * is known of it holds for its own time, however often the records change. */
 static void srv_ask_host(struct wr_srv *srv, const char *name)
 {
     struct wr_srv_host *host = &srv->hosts[srv->host_count++];
     char absolute[WR_NAME_SIZE];
     const struct wr_lookup_question question = {
-        .host = absolute, .fresh = true, .timeout_ns = WR_LOOKUP_TIMEOUT_NS};
+        .host = absolute, .timeout_ns = WR_LOOKUP_TIMEOUT_NS};
 
     wr_name_write(name, absolute);
     strcat(absolute, ".");

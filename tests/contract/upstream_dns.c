@@ -65,6 +65,27 @@ NAMES(upstream_dns, an_alias_with_a_brief_answer_is_looked_up_again, n)
     weir_upstreams_free(set);
 }
 
+NAMES(upstream_dns, hosts_of_a_service_are_looked_up_as_their_answers_say, n)
+{
+    const uint64_t until_ns = until_clock_ns() + 60 * 1000 * MS;
+    const struct weir_upstreams_options options = {
+        .size = sizeof(options), .resolve_ns = 3600 * 1000 * MS};
+    const struct weir_upstream_options upstream = {
+        .size = sizeof(upstream),
+        .place = weir_place_host("s3-brief.example", 0),
+        .is_service = true};
+    weir_upstreams *set = NULL;
+    expect_eq(weir_upstreams_new(n->loop, &options, &set), 0);
+    expect_eq(weir_upstreams_add(set, &upstream, NULL), 0);
+    while (count_asked(n, "SRV s3-brief.example") < 3) {
+        cr_assert_lt(until_clock_ns(), until_ns, "never asked again");
+        names_run_for(n, MS);
+    }
+    expect_eq(count_asked(n, "AAAA a4-a6.example"), 1, "good for an hour");
+    expect_geq(weir_upstreams_get_count(set), 3);
+    weir_upstreams_free(set);
+}
+
 /* ---- many addresses ---- */
 
 enum { MANY = 40 };
