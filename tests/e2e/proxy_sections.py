@@ -130,6 +130,19 @@ def test_targets_begin_with_the_defaults_and_replace_them():
               "connections")
 
 
+def test_an_own_address_of_the_defaults_is_for_targets_of_its_family():
+    head = f"[defaults]\nfrom = 127.0.0.1\n{A}"
+    for to in ("unix:/run/x", "tcp://[::1]:1", "tcp://localhost:1",
+               "tcp://[::1]:1,tcp://127.0.0.1:1"):
+        is_good(f"{head}to = {to}\n{TO.replace(':1', ':2')}")
+    is_good(f"{head}to = tcp://[::1]:1\nfrom = ::1\n")
+    is_good(f"{head}{TO}from = any\n")
+    is_wrong(r"main\.ini:5: 'tcp://\[::1\]:1': from is an address of another "
+             "family", f"{head}to = tcp://[::1]:1\nfrom = 127.0.0.2\n")
+    is_wrong(r"main\.ini:2: from: 'x' is not an address such as .*, or any",
+             f"[defaults]\nfrom = x\n{A}{TO}")
+
+
 def test_wrong_defaults_are_told_with_their_line():
     for line, wanted in (("listen = tcp://:1", "'listen' is not for"),
                          ("name = x", "'name' is not for"),

@@ -153,6 +153,7 @@ struct config_target {
     bool is_backup;
     struct config_target_check check;
     struct weir_address from; /* its own side; len 0: any */
+    bool inherits_from;       /* of [defaults], for its family alone */
     enum config_target_header send_header;
     char *tls_name;    /* of its certificate, and */
     char *tls_ca;      /* its authorities; NULL: as the route says */

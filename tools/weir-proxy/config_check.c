@@ -445,6 +445,7 @@ static bool spread_list(struct config_route *route, size_t last)
         target->is_backup = said->is_backup;
         target->check = said->check;
         target->from = said->from;
+        target->inherits_from = said->inherits_from;
         target->send_header = said->send_header;
         target->tls_name = said->tls_name ? strdup(said->tls_name) : NULL;
         target->tls_ca = said->tls_ca ? strdup(said->tls_ca) : NULL;
@@ -456,6 +457,18 @@ static bool spread_list(struct config_route *route, size_t last)
     return true;
 }
 
+/* The address of [defaults] is for targets of its family. */
+static void drop_other_from(struct config_target *target)
+{
+    const struct weir_address *at = &target->at.address;
+
+    if (target->inherits_from && at->len > 0 &&
+        at->storage.any.sa_family != target->from.storage.any.sa_family) {
+        target->from = (struct weir_address){.len = 0};
+    }
+}
+
+/* Gives each target what is said of it elsewhere. */
 static bool spread_lists(const struct config *config)
 {
     bool is_whole = true;
@@ -465,6 +478,9 @@ static bool spread_lists(const struct config *config)
         for (size_t j = 0; j < service->route_count; j++) {
             for (size_t k = 0; k < service->routes[j].target_count; k++) {
                 is_whole = spread_list(&service->routes[j], k) && is_whole;
+            }
+            for (size_t k = 0; k < service->routes[j].target_count; k++) {
+                drop_other_from(&service->routes[j].targets[k]);
             }
         }
     }

@@ -232,6 +232,8 @@ static bool say_of_target(const struct saying *saying)
         is_good = !is_of_each_target(words_find(saying->lines->all[i].name)) ||
                   say_line(saying, &saying->lines->all[i]);
     }
+    struct config_target *target = config_target(saying->config);
+    target->inherits_from = target->from.len > 0;
     saying->config->line = is_good ? line : saying->config->line;
     return is_good;
 }

@@ -18,11 +18,19 @@ bool words_say_from(void *options, const struct option *word, const char *value,
     struct config *config = options;
     struct config_target *target = words_owner(config, word, why);
 
-    return target && (weir_address_parse(value, 0, &target->from) == 0 ||
-                      option_refuse(why,
-                                    "'%.100s' is not an address such as "
-                                    "192.0.2.1 or ::1",
-                                    value));
+    if (!target) {
+        return false;
+    }
+    target->inherits_from = false;
+    if (strcmp(value, "any") == 0) {
+        target->from = (struct weir_address){.len = 0};
+        return true;
+    }
+    return weir_address_parse(value, 0, &target->from) == 0 ||
+           option_refuse(why,
+                         "'%.100s' is not an address such as 192.0.2.1 or ::1, "
+                         "or any",
+                         value);
 }
 
 /* Name servers, with a port or without. */
