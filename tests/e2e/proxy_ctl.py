@@ -284,8 +284,9 @@ def take_all(successor):
             read_exactly(successor, count * size)
 
 
-def test_a_command_that_waited_while_a_successor_started_is_refused():
-    """The proxy that it was sent to serves no new connection any more."""
+def wait_while_a_successor_starts(command_of):
+    """Sends a command meanwhile, which is refused: the proxy that it was sent to
+    serves no new connection any more."""
     with contextlib.ExitStack() as stack:
         pair = Pair(stack)
         sockets = [stack.enter_context(socket.socket(socket.AF_UNIX))
@@ -295,7 +296,7 @@ def test_a_command_that_waited_while_a_successor_started_is_refused():
             sock.connect(os.path.join(pair.folder, name))
         successor, operator = sockets
         take_all(successor)
-        operator.sendall(f"drain db/127.0.0.1:{pair.a.port}\n".encode())
+        operator.sendall(f"{command_of(pair)}\n".encode())
         pair.order("status") # the other one is read before it
         successor.sendall(b"R")
         answer = b""
@@ -303,6 +304,15 @@ def test_a_command_that_waited_while_a_successor_started_is_refused():
             answer += part
         matches(answer.decode(), r"^1\nanother proxy serves now")
         equal(pair.proxy.finish(2 * WAIT_S)[0], 0, "exit status")
+
+
+def test_a_command_that_waited_while_a_successor_started_is_refused():
+    wait_while_a_successor_starts(
+        lambda pair: f"drain db/127.0.0.1:{pair.a.port}")
+
+
+def test_a_reload_that_waited_while_a_successor_started_is_refused():
+    wait_while_a_successor_starts(lambda pair: "reload")
 
 
 def test_mistakes_are_told_and_change_nothing():

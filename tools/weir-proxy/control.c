@@ -311,6 +311,14 @@ static bool has_gone(const struct control_sender *sender)
     return poll(&look, 1, 0) > 0 && (look.revents & (POLLHUP | POLLERR)) != 0;
 }
 
+/* A successor that serves has not heard of the command. */
+static char refuse_late(const struct doing *doing)
+{
+    fputs("another proxy serves now, which has to be sent the command\n",
+          doing->out);
+    return CONTROL_FAILED;
+}
+
 static char do_reload(struct doing *doing)
 {
     char why[OPTION_WHY_SIZE];
@@ -319,22 +327,20 @@ static char do_reload(struct doing *doing)
     if (reload_run(doing->worker->proxy, why)) {
         return CONTROL_DONE;
     }
+    if (doing->worker->is_replaced) {
+        return refuse_late(doing);
+    }
     fprintf(doing->out, "%s; the configuration of before stays in force\n",
             why);
-    if (has_gone(doing->sender)) { /* nobody else is told */
-        say("%s; the configuration of before stays in force", why);
-    }
     return CONTROL_FAILED;
 }
 
 /* With the right to change the setup, which another one may have had for a
- * while. A successor that serves since has not heard of the command. */
+ * while. */
 static char do_in_turn(struct doing *doing)
 {
     if (doing->worker->is_replaced) {
-        fputs("another proxy serves now, which has to be sent the command\n",
-              doing->out);
-        return CONTROL_FAILED;
+        return refuse_late(doing);
     }
     if (has_gone(doing->sender)) {
         say("an operator (%s) has gone: %s %s is dropped", doing->sender->who,

@@ -301,6 +301,7 @@ bool reload_run(struct proxy *proxy, char *why)
     bool is_done = false;
 
     if (err < 0) {
+        say("%s; the configuration is not read again", weir_strerror(err));
         return option_refuse(why, "%s", weir_strerror(err));
     }
     if (wait_until_all_listen(proxy) && may_change(proxy)) {
