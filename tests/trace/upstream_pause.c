@@ -64,6 +64,23 @@ UNIT(upstream_pause, a_check_that_is_under_way_does_not_count)
     expect_eq(ups_info(0).state, WEIR_UPSTREAM_UP);
 }
 
+UNIT(upstream_pause, a_check_is_made_at_once_after_a_pause_of_no_time)
+{
+    open_checked(NULL, 1);
+    ups_answer(0, FAKE_SILENT);
+    maker_run_for(&ups.m, 900 * MS);
+    while (!ups_info(0).is_being_checked) {
+        maker_run_for(&ups.m, 10 * MS);
+    }
+    ups_answer(0, FAKE_REFUSE);
+    weir_upstream_pause_checks(ups.all[0], true);
+    weir_upstream_pause_checks(ups.all[0], false);
+    expect_eq(checks_in(0, 10), 1);
+    expect_eq(ups_info(0).check_skipped_count, 0);
+    expect_eq(ups_info(0).state, WEIR_UPSTREAM_DOWN);
+    expect_geq(checks_in(0, 5000), 4, "and the next ones when they are due");
+}
+
 UNIT(upstream_pause, another_set_goes_on_with_the_checks)
 {
     struct weir_upstreams_options options = ups_options();

@@ -305,9 +305,14 @@ static void upstream_check_ended(struct wr_probe *probe, int err)
     set->probe_count--;
     if (!upstream->is_removed && !set->is_closed &&
         wr_shared_part_end_check(&upstream->part)) {
-        upstream_note_check(upstream, err);
-        upstream_arm_check(upstream);
+        if (upstream->is_check_dropped) {
+            wr_upstream_follow(upstream); /* the pause is over already */
+        } else {
+            upstream_note_check(upstream, err);
+            upstream_arm_check(upstream);
+        }
     }
+    upstream->is_check_dropped = false;
     wr_upstreams_leave_if_quiet(set);
     wr_upstream_unref(upstream);
 }
@@ -797,6 +802,7 @@ void wr_upstream_pause(weir_upstream *upstream, bool is_paused)
     wr_shared_part_pause(&upstream->part, is_paused, weir_loop_get_time(loop));
     if (is_paused) {
         wr_timer_cancel(&loop->wheel, &upstream->check_timer);
+        upstream->is_check_dropped = !wr_probe_is_idle(&upstream->probe);
         wr_probe_give_up(&upstream->probe);
     } else {
         wr_upstream_follow(upstream);

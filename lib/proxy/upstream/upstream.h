@@ -106,7 +106,8 @@ struct weir_upstream {
     bool is_apart; /* removed, draining or spread: asked for often */
     bool is_removed;
     bool is_draining;
-    bool is_paused; /* it is not checked here */
+    bool is_paused;        /* it is not checked here */
+    bool is_check_dropped; /* a pause has cancelled the one that is under way */
     bool is_backup;
     uint32_t weight;
     uint32_t own_weight;        /* its share of the weight, in WR_WEIGHT_UNIT */
