@@ -81,6 +81,34 @@ UNIT(upstream_pause, a_check_is_made_at_once_after_a_pause_of_no_time)
     expect_geq(checks_in(0, 5000), 4, "and the next ones when they are due");
 }
 
+UNIT(upstream_pause, another_set_takes_over_the_state_of_a_pause)
+{
+    struct weir_upstreams_options options = ups_options();
+    struct weir_upstream_options upstream = {.size = sizeof(upstream)};
+    const struct weir_address address = peer_address("192.0.2.1", 80);
+    struct weir_upstream_info info = {.size = sizeof(info)};
+    weir_upstreams_shared *shared;
+    weir_upstreams *other;
+    weir_upstream *its;
+    expect_eq(weir_upstreams_shared_new(NULL, &shared), 0);
+    open_checked(shared, 1);
+    ups_answer(0, FAKE_REFUSE);
+    expect_geq(checks_in(0, 5000), 4);
+    weir_upstream_pause_checks(ups.all[0], true);
+    expect_eq(ups_info(0).state, WEIR_UPSTREAM_DOWN);
+    options.check = &plan;
+    options.shared = shared;
+    upstream.name = weir_upstream_get_name(ups.all[0]);
+    upstream.place = weir_place_addresses(&address, 1);
+    expect_eq(weir_upstreams_new(ups.m.loop, &options, &other), 0);
+    expect_eq(weir_upstreams_add(other, &upstream, &its), 0);
+    expect_eq(ups_info(0).state, WEIR_UPSTREAM_DOWN);
+    expect_eq(weir_upstream_get_info(its, &info), 0);
+    expect_eq(info.state, WEIR_UPSTREAM_DOWN);
+    weir_upstreams_free(other);
+    weir_upstreams_shared_free(shared);
+}
+
 UNIT(upstream_pause, another_set_goes_on_with_the_checks)
 {
     struct weir_upstreams_options options = ups_options();

@@ -252,6 +252,22 @@ shared_make_health(weir_upstreams_shared *shared,
     return health;
 }
 
+/* Under the mutex: true while a set has the target with this health, whose
+ * checks may be paused. */
+static bool shared_is_kept(const struct wr_shared_target *target,
+                           const struct wr_shared_health *health)
+{
+    const struct wr_shared_part *part = NULL;
+
+    wr_assert(health != NULL);
+    while ((part = shared_next_part(target, part))) {
+        if (part->health == health && !part->is_left) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Under the mutex: it begins anew, as there were no checks for a while. */
 static void shared_renew_health(struct wr_shared_health *health,
                                 const struct wr_shared_health *made)
@@ -361,7 +377,8 @@ static void shared_join(struct wr_shared_part *part,
     if (part->check) {
         part->health = shared_find_health(part->target, part->check);
     }
-    if (part->health && !part->health->checker) {
+    if (part->health && !part->health->checker &&
+        !shared_is_kept(part->target, part->health)) {
         shared_renew_health(part->health, *made_health);
     }
     if (part->check && !part->health) {
