@@ -348,10 +348,11 @@ struct weir_upstream_options {
      * Those of the lowest priority are chosen from while one of them is up; of
      * a set with several names, those that have the lowest one of their own.
      * The heaviest of a priority has the weight of these options, and others
-     * less by their weights, which follow the answers. A host whose lookup
-     * fails keeps its addresses; a domain that says that it does not have the
-     * service has none. TLS is for the domain, the name without its labels that
-     * begin with '_', unless the settings name another. */
+     * less by their weights, which follow the answers; each address of a host
+     * has its weight, so that one with two gets twice the share. A host whose
+     * lookup fails keeps its addresses; a domain that says that it does not
+     * have the service has none. TLS is for the domain, the name without its
+     * labels that begin with '_', unless the settings name another. */
     bool is_service;
     /** Own address of connections and checks, copied; NULL: that of the options
      * of connect, and any for checks. */

@@ -199,7 +199,7 @@ UNIT(upstream_service, its_hosts_share_by_their_weights)
     expect_eq(ups_info(3).state, WEIR_UPSTREAM_NAME);
 }
 
-UNIT(upstream_service, hosts_without_weights_share_evenly)
+UNIT(upstream_service, addresses_without_weights_share_evenly)
 {
     open_service();
     answer("0 0 h1,0 0 h23");
