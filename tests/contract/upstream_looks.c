@@ -1,7 +1,8 @@
 /*
  * How often a choice looks at all upstreams of a set: once for many
  * connections, and again when something has changed that it depends on, which
- * it obeys at once.
+ * it obeys at once. The end of a connection looks at others only where there
+ * are limits, for whoever waits.
  */
 #define UNIT_RUN in_world
 #include "tests/contract/maker.h"
@@ -18,14 +19,24 @@ uint64_t __real_wr_upstream_describe(weir_upstream *upstream, uint64_t ticket,
 uint64_t __wrap_wr_upstream_describe(weir_upstream *upstream, uint64_t ticket,
                                      struct wr_candidate_upstream *candidate);
 
+void __real_wr_requests_serve(weir_upstreams *set);
+void __wrap_wr_requests_serve(weir_upstreams *set);
+
 static struct {
     struct maker m;
     weir_upstreams *set;
     weir_upstream *all[PEERS];
     int listeners[PEERS];
-    size_t looks; /* at one upstream each */
+    size_t looks;  /* at one upstream each */
+    size_t serves; /* looks for whom there is a place */
     weir_upstream *chosen;
 } world;
+
+void __wrap_wr_requests_serve(weir_upstreams *set)
+{
+    world.serves++;
+    __real_wr_requests_serve(set);
+}
 
 uint64_t __wrap_wr_upstream_describe(weir_upstream *upstream, uint64_t ticket,
                                      struct wr_candidate_upstream *candidate)
@@ -148,4 +159,14 @@ UNIT(upstream_looks, who_excludes_some_looks_for_itself)
     cr_assert_neq(connect_by(&options, 0), first);
     cr_assert_eq(connect_by(NULL, 0), first);
     expect_eq(world.looks, 3 * PEERS);
+}
+
+UNIT(upstream_looks, without_limits_nobody_is_looked_for_who_waits)
+{
+    have_set(WEIR_BALANCE_ROUND_ROBIN);
+    connect_some(2, NULL);
+    world.serves = 0;
+    connect_some(12, NULL);
+    maker_run_for(&world.m, MS);
+    expect_eq(world.serves, 0);
 }

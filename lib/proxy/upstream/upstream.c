@@ -541,6 +541,7 @@ static int upstream_join(weir_upstream *upstream, weir_upstreams *set,
     wr_require(err >= 0, err);
     err = wr_limits_share_open(&upstream->share, set->call, parts->name,
                                options->connection_limit);
+    set->has_limits |= options->connection_limit > 0;
     if (err < 0) {
         upstream_leave_target(upstream, set);
     }
@@ -864,7 +865,9 @@ void wr_slot_leave(weir_upstream_slot *slot)
     wr_shared_part_give(&upstream->part);
     slot->upstream = NULL;
     wr_limits_share_give(&upstream->share);
-    wr_upstreams_wake(upstream->set);
+    if (upstream->set->has_limits) {
+        wr_upstreams_wake(upstream->set); /* the place is another's */
+    }
     wr_upstream_unref(upstream);
 }
 

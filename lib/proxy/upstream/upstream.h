@@ -64,6 +64,7 @@ struct weir_upstreams {
     bool is_retired; /* others go on with lookups, checks and what is in use */
     bool is_behind;  /* timers do not follow what sets share */
     bool has_ranks;  /* some addresses are used if others cannot be */
+    bool has_limits; /* an upstream has places, or had some */
     struct wr_shared_call *call; /* how others call it; knows what sets share */
     uint64_t round; /* from 1 on: how often all of the queue was looked at */
     uint64_t last_id;
