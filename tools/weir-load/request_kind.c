@@ -25,7 +25,8 @@ static const char stops[] = " \t\r\n:/\"[]{}()<>@,;=?\\";
 size_t request_kind_find_end(const char *text, size_t end, size_t len,
                              unsigned *ret_below)
 {
-    for (size_t at = end + 1; at < len; at = end + 1) {
+    while (end < len && len - end > 1) {
+        size_t at = end + 1;
         const char *newline = memchr(text + at, '\n', len - at);
         while (at < len && (text[at] == ' ' || text[at] == '\t')) {
             at++;
