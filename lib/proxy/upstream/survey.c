@@ -296,6 +296,7 @@ void wr_survey_make(weir_upstreams *set)
     } else if (set->has_ranks) {
         survey_forget_exclusions(set);
         survey_rank(set);
+        survey->tier = survey_find_tier(set); /* of those that it has left */
     }
     for (size_t i = 0; i < set->count && survey->tier != WR_TIER_NONE; i++) {
         if (set->candidates[i].tier == survey->tier) {
