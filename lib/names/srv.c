@@ -65,7 +65,9 @@ static int srv_answer_with(weir_lookup *lookup, const struct weir_srv *records,
     answer->count = 0;
     for (size_t i = 0; i < count; i++) {
         if (wr_srv_is_usable(&records[i])) {
-            wr_srv_insert(answer, &records[i]);
+            struct weir_srv record = records[i];
+            wr_name_write(records[i].host, record.host);
+            wr_srv_insert(answer, &record);
         }
     }
     const bool has_some = answer->count > 0;

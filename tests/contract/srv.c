@@ -143,7 +143,7 @@ static int start_srv(void *user, weir_lookup *lookup, const char *name,
         {.priority = 2, .port = 1, .host = "b.example"},
         {.priority = 1, .port = 0, .host = "no.port"},
         {.priority = 1, .port = 1, .host = "a b"},
-        {.priority = 1, .port = 9, .host = "a.example"}};
+        {.priority = 1, .port = 9, .host = "a.example."}};
     const int *err = user;
     expect_str_eq(name, "_x._tcp.example");
     expect_eq(weir_lookup_answer_srv(lookup, 0, NULL, 0), -EINVAL);
