@@ -235,8 +235,7 @@ int wr_srv_collect(const struct wr_srv *srv, const struct weir_address *old,
         const bool is_lost = result < 0 && result != WEIR_EDNSNOTFOUND &&
                              result != WEIR_EDNSNODATA;
         for (size_t j = 0; is_lost && j < old_count; j++) {
-            if (old_ranks[j].host == wr_name_hash(record->host) &&
-                wr_address_port(&old[j]) == record->port) {
+            if (old_ranks[j].host == wr_name_hash(record->host)) {
                 srv_add(&all, record, &old[j]);
             }
         }

@@ -14,6 +14,7 @@ static weir_lookup *asked;
 static int asked_count;
 static int host_err;       /* of all hosts; 0: none */
 static const char *broken; /* this one's lookup fails for the moment */
+static uint16_t port = 80; /* of all records */
 
 static int start_srv(void *user, weir_lookup *lookup, const char *name,
                      void **ret_data)
@@ -62,7 +63,7 @@ static const struct weir_resolver resolver = {.size = sizeof(resolver),
                                               .cancel = forget,
                                               .start_srv = start_srv};
 
-/* Records as "PRIORITY WEIGHT HOST,...", at port 80, for five seconds; an error
+/* Records as "PRIORITY WEIGHT HOST,...", for five seconds; an error
  * for none. */
 static void answer_or(const char *text, int err)
 {
@@ -77,7 +78,7 @@ static void answer_or(const char *text, int err)
                      3);
         records[count] = (struct weir_srv){.priority = (uint16_t)priority,
                                            .weight = (uint16_t)weight,
-                                           .port = 80};
+                                           .port = port};
         snprintf(records[count].host, sizeof(records[count].host), "%s.example",
                  host);
         count++;
@@ -118,6 +119,7 @@ static void open_service_of(struct weir_upstreams_options options,
     asked_count = 0;
     host_err = 0;
     broken = NULL;
+    port = 80;
     ups_open(&options, 3);
     for (size_t i = 0; i < 3; i++) {
         weir_upstream_remove(ups.all[i]);
@@ -134,7 +136,7 @@ static void open_service(void)
 static weir_upstream *find(char digit)
 {
     char name[64];
-    snprintf(name, sizeof(name), "pods at 192.0.2.%c:80", digit);
+    snprintf(name, sizeof(name), "pods at 192.0.2.%c:%u", digit, port);
     for (size_t i = 0; i < weir_upstreams_get_count(ups.set); i++) {
         weir_upstream *one = weir_upstreams_get_upstream(ups.set, i);
         if (strcmp(weir_upstream_get_name(one), name) == 0) {
@@ -316,6 +318,9 @@ UNIT(upstream_service, a_host_that_cannot_be_looked_up_keeps_its_addresses)
     broken = "h1";
     then_answer("0 1 h1,0 1 h3");
     expect_str_eq(members(), "13");
+    port = 81;
+    then_answer("0 1 h1,0 1 h3");
+    expect_str_eq(members(), "13", "at the port of the new record");
     then_answer("0 1 h3");
     expect_str_eq(members(), "3", "it is no host of the service any more");
 }
