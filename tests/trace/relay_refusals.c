@@ -1,5 +1,6 @@
 /*
- * Relays that are refused for what a side does at that moment.
+ * Relays that are refused for what a side does at that moment, or without
+ * memory.
  *
  * It is being made, it closes, or its loop ends. The calls are made in its
  * callbacks.
@@ -7,9 +8,11 @@
 #define UNIT_RUN with_sides
 #include "adopt.h"
 #include "clock.h"
+#include "tests/walk.h"
 #include "uring/check.h"
 
 #include <errno.h>
+#include <string.h>
 #include <weir/connect.h>
 #include <weir/relay.h>
 
@@ -113,4 +116,38 @@ UNIT(relay_refusals, a_side_in_a_loop_that_ends_is_refused)
     bind_first(&losing_protocol);
     expect_eq(weir_loop_free(loop), 2);
     expect_eq(refusal, -ESHUTDOWN);
+}
+
+static struct test_allocator memory;
+
+/* Each rate has memory of its own, and so has the relay. */
+static void relay_without_memory(void *arg)
+{
+    const struct weir_loop_options of_memory = allocator_options(&memory);
+    const struct weir_relay_options options = {
+        .size = sizeof(options), .a_rate_bytes = KIB, .b_rate_bytes = KIB};
+
+    fake_start(&(struct fake_options){.seed = 1});
+    expect_ok(weir_loop_new(&of_memory, &loop));
+    for (int i = 0; i < 2; i++) {
+        adopt(loop, &protocol, &sides[i], NULL, &peers[i]);
+    }
+    clock_run_for(loop, MS);
+    walk_begin(&memory);
+    const int err = weir_relay(sides[0], sides[1], &options, NULL, NULL, NULL);
+    expect_eq(err, walk_end(&memory) ? -ENOMEM : 0);
+    if (err < 0) { /* the sides are as before */
+        expect_ok(weir_relay(sides[0], sides[1], &options, NULL, NULL, NULL));
+    }
+    expect_eq(weir_loop_free(loop), 2);
+    fake_peer_close(peers[0]);
+    fake_peer_close(peers[1]);
+    fake_stop();
+}
+
+UNIT_IN(relay_refusals, without_memory_for_a_rate_nothing_is_taken_over,
+        unit_alone, void)
+{
+    memset(&memory, 0, sizeof(memory));
+    expect_geq(walk_allocations(&memory, relay_without_memory, NULL), 4);
 }

@@ -25,6 +25,9 @@ static void relay_free(struct wr_relay *relay)
 {
     for (int i = 0; i < 2; i++) {
         wr_way_drop_initial(&relay->ways[i]);
+        if (WR_UNLIKELY(relay->ways[i].rate)) {
+            wr_way_free_rate(&relay->ways[i]);
+        }
     }
     wr_ready_cancel(&relay->step);
     wr_relay_give(relay);
@@ -33,16 +36,23 @@ static void relay_free(struct wr_relay *relay)
 /* The record of a relay that goes on, or has just ended. */
 static struct weir_relay_record relay_describe(const struct wr_relay *relay)
 {
-    struct weir_relay_record record = relay->record;
+    const struct wr_way *a = &relay->ways[WEIR_RELAY_A];
+    const struct wr_way *b = &relay->ways[WEIR_RELAY_B];
 
-    wr_assert(record.size == sizeof(record));
-    record.a_bytes = relay->ways[WEIR_RELAY_A].bytes;
-    record.b_bytes = relay->ways[WEIR_RELAY_B].bytes;
-    record.a_spliced_bytes = relay->ways[WEIR_RELAY_A].spliced_bytes;
-    record.b_spliced_bytes = relay->ways[WEIR_RELAY_B].spliced_bytes;
-    record.a_first_ns = relay->ways[WEIR_RELAY_A].first_ns;
-    record.b_first_ns = relay->ways[WEIR_RELAY_B].first_ns;
-    return record;
+    wr_assert(a->back == b);
+    return (struct weir_relay_record){
+        .size = sizeof(struct weir_relay_record),
+        .a_bytes = a->bytes,
+        .b_bytes = b->bytes,
+        .start_ns = relay->start_ns,
+        .a_first_ns = a->first_ns,
+        .b_first_ns = b->first_ns,
+        .ended_by = relay->ended_by,
+        .cause = relay->cause,
+        .err = relay->err,
+        .a_spliced_bytes = a->spliced_bytes,
+        .b_spliced_bytes = b->spliced_bytes,
+    };
 }
 
 /* Both transports are lost: tells the program. */
@@ -87,7 +97,7 @@ static void relay_go_on_draining(struct wr_relay *relay,
     if (lost == relay->drain.way) {
         wr_relay_drain_look(relay);
     } else { /* it has sent what it had, or cannot */
-        wr_relay_break_by(relay->drain.way, relay->record.err);
+        wr_relay_break_by(relay->drain.way, relay->err);
     }
 }
 
@@ -193,7 +203,8 @@ static int relay_check_side(weir_transport *t, bool *ret_has_ended)
     return 0;
 }
 
-/* A relay with its initial bytes, which has not taken the transports over. */
+/* A relay without its times and initial bytes, which has not taken the
+ * transports over. */
 static struct wr_relay *relay_make(weir_transport *const sides[2],
                                    const struct weir_relay_options *options)
 {
@@ -216,22 +227,23 @@ static struct wr_relay *relay_make(weir_transport *const sides[2],
         way->is_tapped = options->tap != NULL;
     }
     wr_ready_init(&relay->step, relay_step);
-    wr_relay_time_init(relay, options);
     relay->tap = options->tap;
     relay->tap_arg = options->tap_arg;
     relay->closes_at_once = options->close_at_first_end;
-    relay->record.size = sizeof(relay->record);
     wr_assert(relay->state == WR_RELAY_OPEN);
     return relay;
 }
 
-static int relay_keep_initial(struct wr_relay *relay,
-                              const struct weir_relay_options *options)
+/* Makes all that needs memory of its own: 0 or -ENOMEM. */
+static int relay_keep(struct wr_relay *relay,
+                      const struct weir_relay_options *options)
 {
-    int err = wr_way_keep(&relay->ways[WEIR_RELAY_A], options->a_initial,
-                          options->a_initial_count);
+    int err = wr_relay_time_init(relay, options);
 
     wr_assert(relay->state == WR_RELAY_OPEN);
+    wr_require(err == 0, err);
+    err = wr_way_keep(&relay->ways[WEIR_RELAY_A], options->a_initial,
+                      options->a_initial_count);
     wr_require(err == 0, err);
     return wr_way_keep(&relay->ways[WEIR_RELAY_B], options->b_initial,
                        options->b_initial_count);
@@ -294,7 +306,7 @@ int weir_relay(weir_transport *a, weir_transport *b,
     wr_require(err >= 0, err);
     struct wr_relay *relay = relay_make(sides, &known);
     wr_require(relay, -ENOMEM);
-    err = relay_keep_initial(relay, &known);
+    err = relay_keep(relay, &known);
     if (err < 0) {
         relay_free(relay);
         return err;

@@ -66,14 +66,13 @@ struct wr_way {
     uint8_t holds;                   /* sum of wr_way_hold */
     bool is_lost;                    /* set by connection_lost of `from` */
     bool is_tapped;
-    bool has_rate;
-    bool may_splice; /* and has not moved enough to ask for it */
+    bool may_splice;      /* and has not moved enough to ask for it */
+    struct wr_rate *rate; /* NULL: it has none */
     uint64_t first_ns;
     uint64_t spliced_bytes;      /* of `bytes`, past the program's memory */
     struct wr_splicing splicing; /* of a way that needs not see its bytes */
     weir_lease *initial;         /* not passed on, oldest first */
     weir_lease *initial_tail;
-    struct wr_rate rate; /* if it has one */
 };
 
 enum wr_relay_state {
@@ -113,12 +112,18 @@ struct wr_relay {
     void *tap_arg;
     weir_relay_done_fn *done; /* or NULL */
     void *done_arg;
-    struct weir_relay_record record; /* its cause is set once, but an error
-                                      * replaces an end of stream */
-    enum wr_relay_state state;
-    bool has_cause;
-    bool closes_at_once;
+    uint64_t start_ns;
+    int err; /* of the end, as its party and cause; 0: none */
+    enum weir_relay_party ended_by : 8;
+    enum weir_relay_cause cause : 8; /* set once, but an error replaces an end
+                                      * of stream */
+    enum wr_relay_state state : 8;
+    bool has_cause : 1;
+    bool closes_at_once : 1;
 };
+
+/* A proxy has one for each connection; it is not to grow unseen. */
+_Static_assert(sizeof(struct wr_relay) <= 472, "an idle relay is small");
 
 /* ---- relay_state.c ---- */
 
@@ -181,8 +186,11 @@ void wr_relay_give(struct wr_relay *relay);
 
 /* ---- relay_time.c ---- */
 
-void wr_relay_time_init(struct wr_relay *relay,
-                        const struct weir_relay_options *options);
+/* 0, or -ENOMEM, perhaps with one of two rates. */
+WEIR_MUST_USE int wr_relay_time_init(struct wr_relay *relay,
+                                     const struct weir_relay_options *options);
+/* There is one, and the relay's timer is not armed. */
+void wr_way_free_rate(struct wr_way *way);
 /* Begins all times, when both transports are the relay's. */
 void wr_relay_time_begin(struct wr_relay *relay);
 void wr_relay_time_stop(struct wr_relay *relay);

@@ -123,7 +123,7 @@ void wr_relay_drain_look(struct wr_relay *relay)
     relay_drain_note(relay, left);
     if ((left == 0 && relay_drain_has_passed_all(drain->way)) ||
         drain->looked_ns >= relay_drain_end_ns(drain)) {
-        wr_relay_break_by(drain->way, relay->record.err);
+        wr_relay_break_by(drain->way, relay->err);
     } else {
         relay_drain_arm(relay);
     }

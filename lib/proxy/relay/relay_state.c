@@ -22,7 +22,7 @@ void wr_way_check_invariants(const struct wr_way *way)
     wr_debug_assert(way->state < WR_WAY_STATES);
     wr_debug_assert(way->state != WR_WAY_ENDING ||
                     (way->holds & WR_WAY_INITIAL));
-    wr_debug_assert(!(way->holds & WR_WAY_RATE) || way->rate.bytes > 0);
+    wr_debug_assert(!(way->holds & WR_WAY_RATE) || way->rate);
 }
 
 void wr_relay_check_invariants(const struct wr_relay *relay)
@@ -36,8 +36,8 @@ void wr_relay_check_invariants(const struct wr_relay *relay)
                     relay->ways[0].state == WR_WAY_BROKEN);
     wr_debug_assert(relay->state != WR_RELAY_BROKEN ||
                     relay->ways[1].state == WR_WAY_BROKEN);
-    wr_debug_assert(relay->state != WR_RELAY_BROKEN || relay->record.err < 0);
-    wr_debug_assert(relay->state != WR_RELAY_DRAINING || relay->record.err < 0);
+    wr_debug_assert(relay->state != WR_RELAY_BROKEN || relay->err < 0);
+    wr_debug_assert(relay->state != WR_RELAY_DRAINING || relay->err < 0);
     wr_debug_assert(relay->state != WR_RELAY_DRAINING ||
                     relay->drain.way->back->state == WR_WAY_BROKEN);
 }
@@ -143,11 +143,11 @@ static void relay_state_note_cause(struct wr_relay *relay,
                                    enum weir_relay_cause cause, int err)
 {
     wr_assert(err <= 0);
-    if (!relay->has_cause || (err < 0 && relay->record.err == 0)) {
+    if (!relay->has_cause || (err < 0 && relay->err == 0)) {
         relay->has_cause = true;
-        relay->record.ended_by = party;
-        relay->record.cause = cause;
-        relay->record.err = err;
+        relay->ended_by = party;
+        relay->cause = cause;
+        relay->err = err;
     }
 }
 
@@ -186,9 +186,9 @@ void wr_relay_note_error(struct wr_relay *relay, enum weir_relay_party party,
 
 void wr_relay_correct_error(struct wr_relay *relay, int err)
 {
-    wr_assert(relay->has_cause && relay->record.err < 0);
-    relay->record.cause = relay_state_find_cause(err);
-    relay->record.err = err;
+    wr_assert(relay->has_cause && relay->err < 0);
+    relay->cause = relay_state_find_cause(err);
+    relay->err = err;
 }
 
 void wr_way_break(struct wr_way *way)

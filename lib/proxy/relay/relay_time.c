@@ -9,6 +9,8 @@
 #include "relay.h"
 #include "weir/error.h"
 
+#include <errno.h>
+
 #define RATE_BURST_LEAST 4096u
 #define RATE_BURST_PART  8u /* of a second */
 #define SECOND_NS        WEIR_SECONDS(1)
@@ -81,7 +83,7 @@ static struct relay_deadline relay_time_next(const struct wr_relay *relay)
     struct relay_deadline first = {.when_ns = UINT64_MAX};
 
     wr_assert(relay->state < WR_RELAY_BROKEN);
-    relay_time_consider(&first, relay->record.start_ns, relay->lifetime_ns,
+    relay_time_consider(&first, relay->start_ns, relay->lifetime_ns,
                         &(struct relay_deadline){.cause = WEIR_RELAY_LIFETIME,
                                                  .err = -ETIMEDOUT});
     relay_time_consider(
@@ -158,7 +160,7 @@ static void relay_time_arm(struct wr_relay *relay)
     for (int i = 0; i < 2; i++) {
         const struct wr_way *way = &relay->ways[i];
         if (way->holds & WR_WAY_RATE) {
-            when_ns = wr_min_u64(when_ns, way->rate.wake_ns);
+            when_ns = wr_min_u64(when_ns, way->rate->wake_ns);
         }
     }
     if (when_ns < UINT64_MAX &&
@@ -169,9 +171,10 @@ static void relay_time_arm(struct wr_relay *relay)
 
 void wr_way_spend(struct wr_way *way, size_t len)
 {
-    struct wr_rate *rate = &way->rate;
+    struct wr_rate *rate = way->rate;
     const uint64_t now_ns = way->relay->loop->now_ns;
 
+    wr_assert(rate && rate->bytes > 0);
     wr_assert(len > 0 && len <= INT64_MAX / 2);
     relay_time_fill(rate, now_ns);
     rate->left -= (int64_t)len;
@@ -190,9 +193,10 @@ static void relay_time_wake(struct wr_way *way)
 {
     const uint64_t now_ns = way->relay->loop->now_ns;
 
-    if ((way->holds & WR_WAY_RATE) && way->rate.wake_ns <= now_ns) {
-        relay_time_fill(&way->rate, now_ns);
-        wr_assert(way->rate.left > 0);
+    wr_assert(!(way->holds & WR_WAY_RATE) || way->rate);
+    if ((way->holds & WR_WAY_RATE) && way->rate->wake_ns <= now_ns) {
+        relay_time_fill(way->rate, now_ns);
+        wr_assert(way->rate->left > 0);
         wr_way_release(way, WR_WAY_RATE);
     }
 }
@@ -217,24 +221,42 @@ static void relay_time_fired(struct wr_timer *timer)
     relay_time_arm(relay);
 }
 
-void wr_relay_time_init(struct wr_relay *relay,
-                        const struct weir_relay_options *options)
+/* A full rate of a way that had none. */
+static int relay_time_make_rate(struct wr_way *way, uint64_t bytes)
+{
+    wr_assert(!way->rate && bytes > 0);
+    way->rate = wr_alloc(&way->relay->loop->counting, sizeof(*way->rate));
+    wr_require(way->rate, -ENOMEM);
+    *way->rate = (struct wr_rate){.bytes = bytes};
+    way->rate->left = relay_time_burst(way->rate);
+    wr_assert(way->rate->left > 0);
+    return 0;
+}
+
+int wr_relay_time_init(struct wr_relay *relay,
+                       const struct weir_relay_options *options)
 {
     const uint64_t rates[2] = {options->a_rate_bytes, options->b_rate_bytes};
+    int err = 0;
 
     wr_assert(relay->loop);
     relay->idle_ns = options->idle_ns;
     relay->half_closed_ns = options->half_closed_ns;
     relay->lifetime_ns = options->lifetime_ns;
     wr_timer_init(&relay->timer, relay_time_fired);
-    for (int i = 0; i < 2; i++) {
-        struct wr_rate *rate = &relay->ways[i].rate;
-        rate->bytes = rates[i];
-        relay->ways[i].has_rate = rate->bytes > 0;
-        if (rate->bytes > 0) {
-            rate->left = relay_time_burst(rate);
+    for (int i = 0; i < 2 && err == 0; i++) {
+        if (rates[i] > 0) {
+            err = relay_time_make_rate(&relay->ways[i], rates[i]);
         }
     }
+    return err;
+}
+
+void wr_way_free_rate(struct wr_way *way)
+{
+    wr_assert(way->rate && !wr_timer_is_armed(&way->relay->timer));
+    wr_free(&way->relay->loop->counting, way->rate, sizeof(*way->rate));
+    way->rate = NULL;
 }
 
 void wr_relay_time_begin(struct wr_relay *relay)
@@ -242,7 +264,7 @@ void wr_relay_time_begin(struct wr_relay *relay)
     const uint64_t now_ns = weir_loop_get_time(relay->loop);
 
     wr_assert(relay->state == WR_RELAY_OPEN);
-    relay->record.start_ns = now_ns;
+    relay->start_ns = now_ns;
     relay->active_ns = now_ns;
     relay_time_look(relay);
     relay_time_arm(relay);

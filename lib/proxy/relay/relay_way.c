@@ -73,7 +73,7 @@ static inline void relay_way_pass(struct wr_way *way,
     if (WR_UNLIKELY(way->bytes >= SPLICE_FROM_BYTES && way->may_splice)) {
         wr_ready_push(&way->relay->loop->ready, &way->relay->step);
     }
-    if (WR_UNLIKELY(way->has_rate)) {
+    if (WR_UNLIKELY(way->rate)) {
         wr_way_spend(way, buf->len);
     }
 }
@@ -87,7 +87,7 @@ int wr_way_received(void *user, weir_transport *t, const struct weir_buf *buf)
     wr_debug_assert(way->from == t && !way->initial);
     if (WR_LIKELY(way->state == WR_WAY_OPEN)) {
         relay_way_pass(way, buf);
-    } else if (way->has_rate) { /* they are dropped */
+    } else if (way->rate) { /* they are dropped */
         wr_way_spend(way, buf->len);
     }
     return 0;
@@ -228,7 +228,7 @@ void wr_way_splice_if_due(struct wr_way *way)
     way->may_splice = false;
     way->splicing.to = way->to;
     way->splicing.moved = relay_way_spliced;
-    if (ops->splice_to && !way->is_tapped && !way->has_rate) {
+    if (ops->splice_to && !way->is_tapped && !way->rate) {
         /* Without it the bytes are delivered. */
         wr_ignore(ops->splice_to(way->from, &way->splicing) < 0);
     }
