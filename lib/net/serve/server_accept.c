@@ -244,13 +244,16 @@ static void server_accept_give(weir_server *server, int fd)
 }
 
 /* True if the process has another limit of descriptors than the multishot
- * accept was armed with, by a look in each turn. */
+ * accept was armed with, by a look in each turn. Only a ring keeps a limit: on
+ * epoll each accept is a call under the limit of then. */
 static bool server_accept_has_other_limit(struct wr_listener *listener)
 {
-    const uint64_t turn = listener->loop->counts.turns;
+    const weir_loop *loop = listener->loop;
+    const uint64_t turn = loop->counts.turns;
 
     wr_assert(listener->multishot);
-    if (listener->looked_turn == turn) {
+    if (listener->looked_turn == turn ||
+        loop->uring.features.engine == WR_ENGINE_POLL) {
         return false;
     }
     listener->looked_turn = turn;
