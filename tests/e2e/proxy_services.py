@@ -152,7 +152,10 @@ def test_weights_of_operators_and_the_status_are_of_all_hosts():
                                                  "priority 20, weight 0")):
                 matches(outcome.out,
                         rf"^  127\.0\.0\.1:{server.port} up, {numbers}$")
-            command(PROXY, "--ctl", ctl, "drain", f"web/{SERVICE}")
+            for word, shown in (("disable", "disabled"), ("drain", "draining")):
+                command(PROXY, "--ctl", ctl, word, f"web/{SERVICE}")
+                outcome = command(PROXY, "--ctl", ctl, "status")
+                equal(outcome.out.count(f" {shown}, "), 3, outcome.out)
             asked = dns.asked
             wait_until(lambda: dns.asked > asked + 4)
             with contextlib.suppress(ConnectionResetError), \

@@ -263,8 +263,9 @@ static void write_states(const struct metrics *metrics,
         for (size_t j = 0; j < service->route_count; j++) {
             const struct config_route *route = &service->routes[j];
             for (size_t k = 0; k < route->target_count; k++) {
+                const char *ordered = orders_word(*orders, &route->targets[k]);
                 write_state(service, route, k, sum++, *orders++, out);
-                targets_write_addresses(its ? &its[j] : NULL, k, out);
+                targets_write_addresses(its ? &its[j] : NULL, k, ordered, out);
             }
         }
     }

@@ -391,7 +391,7 @@ int targets_make(const struct services *services, struct route *route,
 }
 
 static void write_address(const weir_upstream *upstream, bool is_service,
-                          FILE *out)
+                          const char *ordered, FILE *out)
 {
     struct weir_upstream_info info = {.size = sizeof(info)};
     const char *name = weir_upstream_get_name(upstream);
@@ -400,7 +400,10 @@ static void write_address(const weir_upstream *upstream, bool is_service,
     if (weir_upstream_get_info(upstream, &info) < 0) {
         return;
     }
-    fprintf(out, "  %s %s", at ? at + 4 : name, word_of(info.state));
+    fprintf(out, "  %s %s", at ? at + 4 : name,
+            info.state == WEIR_UPSTREAM_DRAINING && ordered
+                ? ordered
+                : word_of(info.state));
     if (is_service) {
         fprintf(out, ", priority %u, weight %u",
                 (unsigned)info.service_priority, (unsigned)info.service_weight);
@@ -408,7 +411,8 @@ static void write_address(const weir_upstream *upstream, bool is_service,
     fputc('\n', out);
 }
 
-void targets_write_addresses(const struct route *route, size_t index, FILE *out)
+void targets_write_addresses(const struct route *route, size_t index,
+                             const char *ordered, FILE *out)
 {
     const size_t count = route && route->upstreams
                              ? weir_upstreams_get_count(route->upstreams)
@@ -420,7 +424,7 @@ void targets_write_addresses(const struct route *route, size_t index, FILE *out)
             weir_upstreams_get_upstream(route->upstreams, i);
         if (one != route->added[index] &&
             weir_upstream_get_user(one) == target) {
-            write_address(one, target->at.service != NULL, out);
+            write_address(one, target->at.service != NULL, ordered, out);
         }
     }
 }

@@ -23,10 +23,10 @@ int targets_make(const struct services *services, struct route *route,
                  struct route_contexts contexts);
 /* Does as operators have ordered of a target, and the configuration. */
 void targets_obey(const struct route *route, size_t index);
-/* Writes a line for each address of a name that is a target of its own; route
- * NULL: none is known. */
+/* Writes a line for each address of a name that is a target of its own, with
+ * the word of the order about the name, or NULL; route NULL: none is known. */
 void targets_write_addresses(const struct route *route, size_t index,
-                             FILE *out);
+                             const char *ordered, FILE *out);
 /* Is a target one that connections are cut from: down, where that is so, or a
  * backup while another one is up? */
 bool targets_is_left(const struct route *route, const weir_upstream *upstream);
