@@ -70,6 +70,55 @@ struct weir_tls_pem {
     size_t size;
 };
 
+/** Kinds of signatures that a key is asked for. */
+enum weir_tls_signature {
+    /** ECDSA (FIPS 186-4): an ECDSA-Sig-Value in DER (RFC 3279). */
+    WEIR_TLS_SIGNATURE_ECDSA = 1,
+    /** RSASSA-PSS (RFC 8017), with the same hash for the mask, and a salt as
+     * long as the hash. */
+    WEIR_TLS_SIGNATURE_RSA_PSS,
+    /** RSASSA-PKCS1-v1_5 (RFC 8017); with TLS 1.2 alone. */
+    WEIR_TLS_SIGNATURE_RSA_PKCS1,
+};
+
+/** The hash that a key signs. */
+struct weir_tls_to_sign {
+    size_t size;
+    /** The kind of the signature. */
+    enum weir_tls_signature kind;
+    /** The hash, by SHA-256, SHA-384 or SHA-512, as its size says;
+     * with RSASSA-PKCS1-v1_5 without the DigestInfo. Borrowed. */
+    const void *hash;
+    /** Bytes of the hash: 32, 48 or 64. */
+    size_t hash_size;
+    /** The public key: a SubjectPublicKeyInfo in DER. Borrowed. */
+    const void *public_key;
+    /** Bytes of the public key. */
+    size_t public_key_size;
+};
+
+/**
+ * Sign with a key that is elsewhere: in another process, or in hardware.
+ *
+ * Called once in each handshake that shows the certificate, on the thread of
+ * the connection's loop, on several threads at once if their loops share the
+ * context. All connections of the loop wait for it, so it should have a limit
+ * in time of its own: weir_tls_context_get_signatures() has the time. It may
+ * call no function of weir. Sessions that are resumed need no signature.
+ *
+ * weir verifies each signature by the certificate. A wrong one, or an error,
+ * ends the handshake with the alert internal_error and WEIR_ETLSSIGN.
+ *
+ * @param user       sign_user of the certificate; borrowed
+ * @param job        what is to be signed; borrowed
+ * @param signature  receives the signature
+ * @param size       bytes of @p signature: for ECDSA 72, 104 or 139, by the
+ *                   curve, which is the most; for RSA those of the modulus
+ * @return           bytes of the signature, or a negative error
+ */
+typedef int weir_tls_sign_fn(void *user, const struct weir_tls_to_sign *job,
+                             void *signature, size_t size);
+
 /** A certificate and its key. */
 struct weir_tls_identity {
     size_t size;
@@ -78,6 +127,10 @@ struct weir_tls_identity {
     /** Its private key; default: in the text of the certificate. One that is
      * encrypted is opened by the passphrase of the options. */
     struct weir_tls_pem key;
+    /** Signs in the place of the key, as sign of the options does. */
+    weir_tls_sign_fn *sign;
+    /** The first argument of sign; borrowed for the life of the context. */
+    void *sign_user;
 };
 
 /**
@@ -292,6 +345,15 @@ struct weir_tls_options {
     weir_tls_passphrase_fn *passphrase_callback;
     /** The first argument of passphrase_callback; borrowed. */
     void *passphrase_user;
+    /** Signs in the place of the key, which is not given then (-EINVAL): for
+     * certificates with a key of RSA, of 2048 to 4096 bits, or on P-256, P-384
+     * or P-521. With another key, with OpenSSL, and with wolfSSL that signs by
+     * RSA without libcrypto (-Drsa=wolfssl): -EOPNOTSUPP. It is not called
+     * before the first handshake, so a key of another certificate is seen then.
+     * NULL: the key signs. */
+    weir_tls_sign_fn *sign;
+    /** The first argument of sign; borrowed for the life of the context. */
+    void *sign_user;
 };
 
 /**
@@ -311,7 +373,8 @@ struct weir_tls_options {
  * @retval -EINVAL         an option is out of range, or a server without a
  *                         certificate
  * @retval -EOPNOTSUPP     a library or a FIPS mode that is not there; a keylog,
- *                         and wolfSSL was built without secret callbacks
+ *                         and wolfSSL was built without secret callbacks; a
+ *                         sign function that the library cannot use
  * @retval -ENOENT         no such file or folder
  * @retval -EMFILE         no descriptor for a file or a folder, the system's
  *                         authorities among them; -ENFILE, -ENOMEM likewise
@@ -384,6 +447,31 @@ weir_tls_context_get_ticket_keys(weir_tls_context *context,
 WEIR_API WEIR_MUST_USE int
 weir_tls_context_set_ticket_keys(weir_tls_context *context,
                                  const struct weir_tls_ticket_keys *keys);
+
+/** The signatures by the sign functions of a context. */
+struct weir_tls_signatures {
+    size_t size;
+    /** Calls. */
+    uint64_t count;
+    /** Of these, calls without a good signature. */
+    uint64_t failed;
+    /** The time in all calls, in nanoseconds, in which loops have waited. */
+    uint64_t total_ns;
+    /** The longest call, in nanoseconds. */
+    uint64_t longest_ns;
+};
+
+/**
+ * Get how often the sign functions of a context were called, and for how long
+ * loops have waited for them.
+ *
+ * @param context  a context; borrowed
+ * @param ret      filled in, up to its size; borrowed
+ * @retval -EINVAL           @p context or @p ret is NULL
+ * @retval WEIR_EOPTIONSIZE  the size of @p ret is not set
+ */
+WEIR_API int weir_tls_context_get_signatures(weir_tls_context *context,
+                                             struct weir_tls_signatures *ret);
 
 /** The TLS library that libweir-tls uses. */
 struct weir_tls_library {

@@ -429,9 +429,9 @@ context_named_server(struct weir_tls_identity identities[3])
     struct weir_tls_options options = tls_options(true);
     for (int i = 0; i < 3; i++) {
         identities[i] = (struct weir_tls_identity){
-            sizeof(identities[i]),
-            {.file = tls_file("%s", files[i][0])},
-            {.file = tls_file("%s", files[i][1])},
+            .size = sizeof(identities[i]),
+            .certificate = {.file = tls_file("%s", files[i][0])},
+            .key = {.file = tls_file("%s", files[i][1])},
         };
         all[i] = &identities[i];
     }

@@ -135,6 +135,18 @@ struct wr_tls_signed {
     struct wr_bytes bits;           /* the signature; with ECDSA in DER */
 };
 
+/* A key that is not here: weir's, for a backend that signs by it. The struct
+ * outlives the credentials that have it. */
+struct wr_tls_signer {
+    /* Signs @hash as @kind says, with a salt as long as the hash and the same
+     * hash for the mask if it is PSS. Returns the bytes of the signature, at
+     * most @size, which was verified; or WEIR_ETLSSIGN, with which the
+     * handshake ends. It may take long. */
+    int (*sign)(struct wr_tls_signer *signer,
+                const struct wr_x509_signature_kind *kind, struct wr_bytes hash,
+                uint8_t *ret, size_t size);
+};
+
 /* ---- settings of contexts and connections ---- */
 
 /* All that connections have in common. The context keeps none of the pointers
@@ -166,6 +178,8 @@ struct wr_tls_settings {
     uint32_t ticket_lifetime; /* seconds */
     /* The event secret() is called for each secret of a key log. */
     bool logs_keys;
+    /* A connection may show certificates whose key is a signer's. */
+    bool has_signers;
     /* The certificates that a server shows unless show() says another one, and
      * that a client shows if asked. NULL: none; only a client's. */
     struct wr_tls_credential *credential;
@@ -435,6 +449,13 @@ struct wr_tls_backend {
      * for an encrypted key (no terminal is asked), WEIR_ETLSNOKEY. */
     int (*credential_use_key)(struct wr_tls_credential *credential,
                               const uint8_t *pem, size_t size);
+    /* In the place of use_key(): the key is a signer's, and @key_info is the
+     * leaf's SubjectPublicKeyInfo, of RSA or of a curve; both borrowed, the
+     * signer for the life of the credential. 0, -ENOMEM, WEIR_ETLSFILE; or
+     * -EOPNOTSUPP. NULL: the library cannot do this. */
+    int (*credential_use_signer)(struct wr_tls_credential *credential,
+                                 struct wr_tls_signer *signer,
+                                 struct wr_bytes key_info);
     /* 0; -ENOMEM; WEIR_ETLSMISMATCH: the key is not the leaf's; WEIR_ETLSENGINE
      * or WEIR_ETLSSIGN: it cannot sign; WEIR_ETLSWEAK: the library's own level
      * of security forbids it. What passes can be shown. */

@@ -184,6 +184,7 @@ static int context_make_shared(weir_tls_context *context,
     settings->group_count =
         wr_tls_suites_number_groups(options->groups, groups);
     settings->groups = groups;
+    settings->has_signers = context->has_signers;
     settings->credential =
         context->identity_count > 0 ? context->identities->credential : NULL;
     const int err = context->backend->shared_new(settings, &context->shared);

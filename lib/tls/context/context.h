@@ -47,6 +47,9 @@ uint32_t wr_tls_context_get_key_records(const weir_tls_context *context);
 /* True when the certificates of peers are verified. */
 bool wr_tls_context_verifies(const weir_tls_context *context);
 
+/* True when a certificate may be shown whose key is elsewhere. */
+bool wr_tls_context_has_signers(const weir_tls_context *context);
+
 /* Opens @conn by the context and @options: verification, names, ALPN, tickets,
  * the session to resume. The account and the events of @conn are set, and
  * *verdict lives as long. 0, -ENOMEM, -EINVAL (an invalid name),

@@ -1,7 +1,8 @@
 /*
  * Declarations shared by the context's files: context.c makes a context, and by
  * it a connection, context_life.c counts its references, context_load.c reads
- * texts into it, context_names.c its certificates, ticket.c seals sessions.
+ * texts into it, context_names.c its certificates, ticket.c seals sessions,
+ * signer.c signs by keys that are elsewhere.
  */
 #ifndef WEIR_LIB_TLS_CONTEXT_CONTEXT_IMPL_H
 #define WEIR_LIB_TLS_CONTEXT_CONTEXT_IMPL_H
@@ -30,6 +31,15 @@ struct wr_tls_identity {
     bool is_rsa;     /* the key's kind; false: elliptic curve */
     bool is_default; /* the first one, or one that shares a name with it */
     uint8_t kind;    /* of the key, among those of offer.h */
+    struct wr_tls_outside *outside; /* the key is elsewhere; or NULL */
+};
+
+/* How often functions of the program have signed. */
+struct wr_tls_signed_stats {
+    uint64_t count;
+    uint64_t failed;
+    uint64_t total_ns;
+    uint64_t longest_ns;
 };
 
 struct weir_tls_context {
@@ -50,7 +60,9 @@ struct weir_tls_context {
     void (*keylog)(void *user, const char *line); /* or NULL */
     void *keylog_user;
     bool refuses_unknown_names;
-    char *alpn; /* NULL: none */
+    bool has_signers; /* a certificate may be shown whose key is elsewhere */
+    struct wr_tls_signed_stats signatures; /* under the mutex */
+    char *alpn;                            /* NULL: none */
     /* The own certificates, of a client one at most; the first is the
      * default. */
     struct wr_tls_identity *identities;
@@ -145,6 +157,22 @@ WEIR_MUST_USE int
 wr_tls_context_load_names(weir_tls_context *context,
                           const struct weir_tls_options *options,
                           struct wr_tls_context_text *text);
+
+/* ---- signer.c ---- */
+
+/* A key that the function of @from signs by: 0 or -ENOMEM. */
+WEIR_MUST_USE int wr_tls_outside_new(weir_tls_context *context,
+                                     const struct weir_tls_identity *from,
+                                     struct wr_tls_outside **ret);
+
+/* Gives a certificate, which is in the text, its key, which is elsewhere: 0,
+ * -ENOMEM, -EOPNOTSUPP, WEIR_ETLSFILE. */
+WEIR_MUST_USE int wr_tls_context_use_signer(weir_tls_context *context,
+                                            struct wr_tls_identity *identity,
+                                            struct wr_bytes text);
+
+/* Behind the credential, which has it; or NULL. */
+void wr_tls_outside_free(struct wr_tls_outside *outside);
 
 /* ---- ticket.c ---- */
 

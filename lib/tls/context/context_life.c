@@ -17,6 +17,7 @@ static void context_life_free_identities(weir_tls_context *context)
     for (size_t i = 0; i < context->identity_count; i++) {
         struct wr_tls_identity *identity = &context->identities[i];
         context->backend->credential_free(identity->credential);
+        wr_tls_outside_free(identity->outside);
         free(identity->leaf);
     }
     free(context->identities);
@@ -48,6 +49,12 @@ bool wr_tls_context_verifies(const weir_tls_context *context)
 {
     wr_debug_assert(context->references > 0);
     return context->verifies;
+}
+
+bool wr_tls_context_has_signers(const weir_tls_context *context)
+{
+    wr_debug_assert(context->references > 0);
+    return context->has_signers;
 }
 
 uint32_t wr_tls_context_get_key_records(const weir_tls_context *context)

@@ -92,6 +92,37 @@ static int context_names_use_key(weir_tls_context *context, const uint8_t *data,
         (struct wr_bytes){.data = data, .size = (size_t)size});
 }
 
+/* Takes the public key of the certificate, whose key is elsewhere. */
+static int context_names_use_signer(weir_tls_context *context,
+                                    const uint8_t *data, long size)
+{
+    struct wr_tls_identity *identity = context_names_newest(context);
+
+    wr_assert(identity->outside && size > 0);
+    return wr_tls_context_use_signer(
+        context, identity,
+        (struct wr_bytes){.data = data, .size = (size_t)size});
+}
+
+/* Reads the key, unless it is elsewhere. */
+static int context_names_load_key(weir_tls_context *context,
+                                  const struct weir_tls_identity *from,
+                                  const struct weir_tls_pem *key,
+                                  struct wr_tls_context_text *text)
+{
+    wr_assert(key->file || key->data);
+    if (from->sign) {
+        const int err = wr_tls_outside_new(
+            context, from, &context_names_newest(context)->outside);
+        wr_require(err == 0, err);
+        return wr_tls_context_load_one(context, &from->certificate, "sign",
+                                       context_names_use_signer, text);
+    }
+    wr_tls_context_set_key_file(context, key->file);
+    return wr_tls_context_load_one(context, key, "key", context_names_use_key,
+                                   text);
+}
+
 static int context_names_load_one(weir_tls_context *context,
                                   const struct weir_tls_identity *from,
                                   struct wr_tls_context_text *text)
@@ -101,6 +132,10 @@ static int context_names_load_one(weir_tls_context *context,
     const char *file = key->file ? key->file : "the text in memory";
 
     wr_assert(context->identities);
+    if (from->sign && wr_tls_context_has(&from->key)) {
+        wr_tls_context_say(text, "sign", "a key is given, too", -EINVAL);
+        return -EINVAL;
+    }
     context->identity_count++;
     int err = context->backend->credential_new(
         &context_names_newest(context)->credential);
@@ -109,10 +144,8 @@ static int context_names_load_one(weir_tls_context *context,
             wr_tls_context_load_one(context, &from->certificate, "certificate",
                                     context_names_use_chain, text);
     }
-    wr_tls_context_set_key_file(context, key->file);
     if (err == 0) {
-        err = wr_tls_context_load_one(context, key, "key",
-                                      context_names_use_key, text);
+        err = context_names_load_key(context, from, key, text);
     }
     if (err == 0) {
         err = context->backend->credential_check(
@@ -301,7 +334,7 @@ static int context_names_lack(const weir_tls_context *context,
                               const struct weir_tls_options *options,
                               struct wr_tls_context_text *text)
 {
-    const bool has_key = wr_tls_context_has(&options->key);
+    const bool has_key = wr_tls_context_has(&options->key) || options->sign;
     const int err = context->is_server ? -EINVAL : has_key ? WEIR_ETLSNOKEY : 0;
 
     wr_assert(context->identity_count == 0);
@@ -318,6 +351,8 @@ int wr_tls_context_load_names(weir_tls_context *context,
     const struct weir_tls_identity first = {
         .certificate = options->certificate,
         .key = options->key,
+        .sign = options->sign,
+        .sign_user = options->sign_user,
     };
 
     context->refuses_unknown_names = options->refuse_unknown_names;
@@ -325,6 +360,7 @@ int wr_tls_context_load_names(weir_tls_context *context,
     context->has_newest = options->max_version != WEIR_TLS_1_2;
     context->choose = options->choose;
     context->choose_user = options->choose_user;
+    context->has_signers = options->choose != NULL; /* of another context */
     if (!wr_tls_context_has(&options->certificate)) {
         return context_names_lack(context, options, text);
     }

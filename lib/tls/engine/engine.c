@@ -137,6 +137,10 @@ static int engine_fail_by_step(struct wr_tls_engine *engine)
         !wr_tls_engine_has_tls_header(engine)) {
         return engine_fail(engine, WEIR_ETLSPROTOCOL);
     }
+    if (conn->code == WEIR_ETLSSIGN &&
+        engine->state == WR_TLS_ENGINE_HANDSHAKE) {
+        wr_tls_engine_alert_unsigned(engine);
+    }
     return engine_fail(engine, conn->code);
 }
 

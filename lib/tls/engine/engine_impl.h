@@ -21,6 +21,7 @@ enum {
     WR_TLS_ALERT_RECORD_OVERFLOW = 22,
     WR_TLS_ALERT_ILLEGAL_PARAMETER = 47,
     WR_TLS_ALERT_DECODE_ERROR = 50,
+    WR_TLS_ALERT_INTERNAL_ERROR = 80,
 };
 
 /* The largest body of a record in TLS 1.3 (RFC 8446, 5.2). TLS 1.2 allows more
@@ -29,6 +30,9 @@ enum {
 
 /* The bytes of the tag of a sealed record. */
 #define WR_TLS_ENGINE_TAG 16u
+
+/* The bytes of an alert's record, sealed or not. */
+#define WR_TLS_ENGINE_ALERT_MAX 32u
 
 /* The size of a record's body, from its header. */
 static inline size_t wr_tls_engine_body_size(const uint8_t *header)
@@ -149,6 +153,19 @@ bool wr_tls_engine_wants_secrets(const struct wr_tls_engine *engine);
 
 /* Frees the secret for an alert, if there is one. */
 void wr_tls_engine_drop_secret(struct wr_tls_engine *engine);
+
+/* Notes a record of the handshake that is sent. */
+void wr_tls_engine_count_sealed(struct wr_tls_engine *engine,
+                                const uint8_t *record);
+
+/* Writes the record of a fatal alert in the handshake, sealed where it must be.
+ * Returns its size; 0: it cannot be sealed. */
+size_t wr_tls_engine_make_alert(struct wr_tls_engine *engine, uint8_t code,
+                                uint8_t record[WR_TLS_ENGINE_ALERT_MAX]);
+
+/* In the handshake: the own key could not sign, of which a backend without
+ * WR_TLS_DOES_ALERT says nothing to the peer. */
+void wr_tls_engine_alert_unsigned(struct wr_tls_engine *engine);
 
 /* 0 if the keys open the record as the first one of its side, whose plaintext
  * is at @ret then; -EBADMSG if they do not; another error tells nothing. */

@@ -151,6 +151,7 @@ engine_record_send_first(struct wr_tls_engine *engine, uint8_t *data,
     if (engine->verdict.alert > 0) {
         wr_tls_engine_replace_alert(engine, data, size);
     }
+    wr_tls_engine_count_sealed(engine, data);
     const bool is_first = engine->owes_change && data[0] == handshake;
     const int err = engine_record_send(engine, data, size);
     if (err < 0 || !is_first) {
@@ -306,6 +307,24 @@ static void engine_record_alert(struct wr_tls_engine *engine, uint8_t code)
     wr_ignore(engine_record_send(engine, alert, sizeof(alert)) <
               0); /* without memory no alert is sent */
     engine->alert_sent = code;
+    engine->is_mute = true;
+}
+
+void wr_tls_engine_alert_unsigned(struct wr_tls_engine *engine)
+{
+    uint8_t record[WR_TLS_ENGINE_ALERT_MAX];
+
+    wr_assert(engine->state == WR_TLS_ENGINE_HANDSHAKE);
+    if ((engine->conn.backend->does & WR_TLS_DOES_ALERT) ||
+        engine->alert_sent >= 0 ||
+        !wr_tls_context_has_signers(engine->context)) {
+        return;
+    }
+    const size_t size =
+        wr_tls_engine_make_alert(engine, WR_TLS_ALERT_INTERNAL_ERROR, record);
+    if (size > 0 && engine_record_send(engine, record, size) == 0) {
+        engine->alert_sent = WR_TLS_ALERT_INTERNAL_ERROR;
+    }
     engine->is_mute = true;
 }
 

@@ -11,6 +11,10 @@
  * the one of the handshake, a server's the one of its data. Where the secret is
  * not known (a backend that tells none, or no memory) the backend's alert is
  * sent.
+ *
+ * Where a function of the program could not sign, such a backend sends no alert
+ * at all. Then the engine makes one: with TLS 1.3 by the key of the handshake,
+ * behind the records that were sealed by it.
  */
 #include "engine_impl.h"
 #include "lib/tls/backend/backend.h"
@@ -41,6 +45,7 @@ enum {
 /* Lies in a block until the handshake is done. */
 struct engine_secret {
     uint32_t size;
+    uint8_t records; /* sealed by it and sent */
     uint8_t data[ENGINE_SECRET_SHA384];
 };
 
@@ -152,6 +157,7 @@ static void engine_secret_keep(struct wr_tls_engine *engine,
     if (engine->secret) {
         struct engine_secret *secret = (void *)engine->secret->data;
         secret->size = (uint32_t)from.size;
+        secret->records = 0;
         memcpy(secret->data, from.data, from.size);
     }
 }
@@ -162,7 +168,21 @@ bool wr_tls_engine_wants_secrets(const struct wr_tls_engine *engine)
 
     wr_assert(engine->context);
     return !(does & WR_TLS_DOES_ALERT) && (does & WR_TLS_DOES_SECRETS) &&
-           wr_tls_context_verifies(engine->context);
+           (wr_tls_context_verifies(engine->context) ||
+            wr_tls_context_has_signers(engine->context));
+}
+
+/* True for the secret of an alert that the engine may send. */
+static bool engine_secret_is_own(const struct wr_tls_engine *engine,
+                                 enum wr_tls_secret_kind kind)
+{
+    wr_assert(engine->context);
+    if (!engine->conn.is_server) {
+        return kind == WR_TLS_SECRET_CLIENT_HANDSHAKE;
+    }
+    return kind == WR_TLS_SECRET_SERVER_DATA ||
+           (kind == WR_TLS_SECRET_SERVER_HANDSHAKE &&
+            wr_tls_context_has_signers(engine->context));
 }
 
 int wr_tls_engine_note_secret(struct wr_tls_conn *conn,
@@ -173,9 +193,6 @@ int wr_tls_engine_note_secret(struct wr_tls_conn *conn,
     struct wr_tls_engine_early *early =
         engine->early ? (void *)engine->early->data : NULL;
     const struct wr_bytes bytes = {.data = secret, .size = size};
-    const enum wr_tls_secret_kind own = conn->is_server
-                                            ? WR_TLS_SECRET_SERVER_DATA
-                                            : WR_TLS_SECRET_CLIENT_HANDSHAKE;
     int err = 0;
 
     wr_assert(secret && size > 0);
@@ -183,7 +200,8 @@ int wr_tls_engine_note_secret(struct wr_tls_conn *conn,
         err = engine_secret_derive(&early->keys, conn->backend->get_suite(conn),
                                    bytes);
     }
-    if (kind == own && wr_tls_engine_wants_secrets(engine)) {
+    if (engine_secret_is_own(engine, kind) &&
+        wr_tls_engine_wants_secrets(engine)) {
         engine_secret_keep(engine, bytes);
     }
     wr_tls_context_log_secret(engine->context, conn, kind, bytes);
@@ -192,9 +210,9 @@ int wr_tls_engine_note_secret(struct wr_tls_conn *conn,
 
 /* ---- the alert ---- */
 
-/* Seals the alert of this code in the record. */
+/* Seals the alert of this code in the record, behind as many of the secret. */
 static bool engine_secret_seal_alert(struct wr_tls_engine *engine, uint8_t code,
-                                     uint8_t *record)
+                                     uint8_t behind, uint8_t *record)
 {
     const uint8_t plain[ENGINE_SECRET_INNER] = {WR_TLS_ALERT_FATAL, code,
                                                 ENGINE_SECRET_ALERT};
@@ -207,6 +225,7 @@ static bool engine_secret_seal_alert(struct wr_tls_engine *engine, uint8_t code,
     int err = engine_secret_derive(
         &keys, engine->conn.backend->get_suite(&engine->conn),
         (struct wr_bytes){.data = secret->data, .size = secret->size});
+    keys.iv[sizeof(keys.iv) - 1] ^= behind; /* RFC 8446, 5.3 */
     if (err == 0) {
         err = engine_secret_seal(
             &keys, (struct wr_bytes){.data = plain, .size = sizeof(plain)},
@@ -230,8 +249,49 @@ void wr_tls_engine_replace_alert(struct wr_tls_engine *engine, uint8_t *record,
         record[ENGINE_SECRET_PLAIN - 1] = code;
     } else if (size != ENGINE_SECRET_SEALED ||
                record[0] != ENGINE_SECRET_DATA ||
-               !engine_secret_seal_alert(engine, code, record)) {
+               !engine_secret_seal_alert(engine, code, 0, record)) {
         return;
     }
     engine->alert_sent = code;
+}
+
+/* ---- the alert of a key that cannot sign ---- */
+
+void wr_tls_engine_count_sealed(struct wr_tls_engine *engine,
+                                const uint8_t *record)
+{
+    if (engine->secret && record[0] == ENGINE_SECRET_DATA) {
+        struct engine_secret *secret = (void *)engine->secret->data;
+        wr_assert(secret->records < UINT8_MAX);
+        secret->records++;
+    }
+}
+
+size_t wr_tls_engine_make_alert(struct wr_tls_engine *engine, uint8_t code,
+                                uint8_t record[WR_TLS_ENGINE_ALERT_MAX])
+{
+    const struct wr_tls_conn *conn = &engine->conn;
+    const uint8_t plain[] = {ENGINE_SECRET_ALERT, 3,   3, 0, 2,
+                             WR_TLS_ALERT_FATAL,  code};
+    const uint8_t header[] = {
+        ENGINE_SECRET_DATA,
+        3,
+        3,
+        0,
+        ENGINE_SECRET_SEALED - ENGINE_SECRET_HEADER,
+    };
+
+    wr_assert(engine->state == WR_TLS_ENGINE_HANDSHAKE);
+    if (conn->backend->get_version(conn) != WR_TLS_VERSION_1_3) {
+        memcpy(record, plain, sizeof(plain));
+        return sizeof(plain);
+    }
+    if (!engine->secret) {
+        return 0;
+    }
+    const struct engine_secret *secret = (void *)engine->secret->data;
+    memcpy(record, header, sizeof(header));
+    return engine_secret_seal_alert(engine, code, secret->records, record)
+               ? ENGINE_SECRET_SEALED
+               : 0;
 }

@@ -31,7 +31,9 @@ static int conn_fail(struct wr_tls_conn *conn, int number)
     conn->lacks_memory = wr_wolfssl_memory_of(conn)->failed;
     conn->number = number;
     conn->code = wr_wolfssl_code_of(number);
-    if (conn->is_server && number == BAD_KEY_SHARE_DATA) {
+    if (number == RSA_SIGN_FAULT && wr_wolfssl_signer_of(conn->ssl)) {
+        conn->number = 0; /* its text is about RSA */
+    } else if (conn->is_server && number == BAD_KEY_SHARE_DATA) {
         conn->number = 0; /* no common group; the text fits clients only */
         conn->code = WEIR_ETLSGROUP;
     } else if (conn->code == WEIR_ETLSENGINE &&
@@ -91,6 +93,15 @@ static int conn_open_client(struct wr_tls_conn *conn,
     return 0;
 }
 
+/* The connection shows this; NULL: nothing. Callbacks find it in `own`. */
+static void conn_set_credential(struct wr_tls_conn *conn,
+                                const struct wr_tls_credential *credential)
+{
+    wr_assert(conn->ssl);
+    conn->own = (void *)(uintptr_t)credential;
+    wr_wolfssl_set_rsa(conn->ssl, credential ? credential->rsa_key : NULL);
+}
+
 static void conn_attach(struct wr_tls_conn *conn,
                         const struct wr_tls_peer *peer)
 {
@@ -108,9 +119,7 @@ static void conn_attach(struct wr_tls_conn *conn,
         /* The arrays hold the exporter's secret and the parts of a ticket. */
         wolfSSL_KeepArrays(ssl);
     }
-    if (peer->credential) {
-        wr_wolfssl_set_rsa(ssl, peer->credential->rsa_key);
-    }
+    conn_set_credential(conn, peer->credential);
 }
 
 int wr_wolfssl_open(struct wr_tls_conn *conn, const struct wr_tls_peer *peer)
@@ -284,11 +293,11 @@ int wr_wolfssl_show(struct wr_tls_conn *conn,
                                              credential->chain_size) !=
             WOLFSSL_SUCCESS ||
         wolfSSL_use_PrivateKey_buffer(
-            ssl, credential->key, credential->key_size, WOLFSSL_FILETYPE_PEM) !=
-            WOLFSSL_SUCCESS) {
+            ssl, credential->key, credential->key_size,
+            wr_wolfssl_key_format(credential)) != WOLFSSL_SUCCESS) {
         return -ENOMEM; /* they were tried before */
     }
-    wr_wolfssl_set_rsa(ssl, credential->rsa_key);
+    conn_set_credential(conn, credential);
     return !suites || wolfSSL_set_cipher_list(ssl, suites) == WOLFSSL_SUCCESS
                ? 0
                : -ENOMEM;

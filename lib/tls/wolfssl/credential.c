@@ -2,8 +2,8 @@
  * Own certificates and their keys.
  *
  * Each is read and tried in a WOLFSSL_CTX of its own, so that a handshake only
- * copies good ones into its connection. The trial has no callbacks for signing:
- * with them wolfSSL would accept a public key as a private one.
+ * copies good ones into its connection. The trial has no callbacks for signing
+ * unless a signer has the key: with them wolfSSL accepts a public key.
  */
 #include "wolfssl.h"
 
@@ -98,19 +98,46 @@ int wr_wolfssl_credential_use_key(struct wr_tls_credential *credential,
                                      &credential->key_size);
 }
 
+/* The trial has callbacks for signing now, so that wolfSSL takes the public
+ * key. */
+int wr_wolfssl_credential_use_signer(struct wr_tls_credential *credential,
+                                     struct wr_tls_signer *signer,
+                                     struct wr_bytes key_info)
+{
+    struct wr_x509_rsa_numbers rsa;
+
+    wr_assert(credential->trial && !credential->key && !credential->signer);
+    if (wr_x509_strength_find_rsa(key_info, &rsa) && !wr_wolfssl_leaves_rsa()) {
+        return -EOPNOTSUPP;
+    }
+    struct wr_tls_memory_scope before = credential_enter();
+    wr_wolfssl_use_rsa(credential->trial);
+    wr_wolfssl_use_signers(credential->trial);
+    int err = wolfSSL_CTX_use_PrivateKey_buffer(
+                  credential->trial, key_info.data, (long)key_info.size,
+                  WOLFSSL_FILETYPE_ASN1) == WOLFSSL_SUCCESS
+                  ? 0
+                  : WEIR_ETLSFILE;
+    err = credential_leave(before, err);
+    credential->signer = signer;
+    return err < 0 ? err
+                   : credential_copy(key_info.data, key_info.size,
+                                     &credential->key, &credential->key_size);
+}
+
 /* Compares the key with the certificate, and loads an RSA key for signing. */
 int wr_wolfssl_credential_check(struct wr_tls_credential *credential)
 {
     struct wr_tls_memory_scope before = credential_enter();
-    int err =
-        wolfSSL_CTX_check_private_key(credential->trial) == WOLFSSL_SUCCESS
-            ? 0
-            : WEIR_ETLSMISMATCH;
+    int err = credential->signer || wolfSSL_CTX_check_private_key(
+                                        credential->trial) == WOLFSSL_SUCCESS
+                  ? 0
+                  : WEIR_ETLSMISMATCH;
 
     wr_assert(credential->key && !credential->rsa_key);
     wolfSSL_CTX_free(credential->trial);
     credential->trial = NULL;
-    if (err == 0) {
+    if (err == 0 && !credential->signer) {
         err = wr_wolfssl_read_rsa(credential->key, credential->key_size,
                                   &credential->rsa_key);
     }

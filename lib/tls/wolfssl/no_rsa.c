@@ -28,3 +28,8 @@ void wr_wolfssl_set_rsa(WOLFSSL *ssl, struct wr_tls_rsa_key *key)
 {
     wr_assert(ssl && !key);
 }
+
+bool wr_wolfssl_leaves_rsa(void)
+{
+    return false;
+}

@@ -2,10 +2,11 @@
  * The RSA keys of certificates, for signing with libcrypto (rsa_key.h).
  *
  * wolfSSL still reads and checks each key, decodes it and verifies the
- * signatures; only the signing itself is left to these callbacks. They are set
- * on a context after its keys were read, because with them wolfSSL would accept
- * a public key as a private one. A connection holds a reference to its signing
- * key, which may be another context's (SNI).
+ * signatures; only the signing itself is left to these callbacks, or to a
+ * signer (signer.c). They are set on a context, whose keys were tried without
+ * them, because with them wolfSSL accepts a public key as a private one. A
+ * connection holds a reference to its signing key, which may be another
+ * context's (SNI).
  */
 #include "rsa_key.h"
 #include "wolfssl.h"
@@ -120,6 +121,24 @@ static int rsa_sign(struct wr_tls_rsa_key *key,
     return 0;
 }
 
+/* A signer has the hash, which stands at the end of a DigestInfo. */
+static int rsa_sign_info(struct wr_tls_signer *signer, const uint8_t *info,
+                         size_t size, uint8_t *out, word32 *out_size)
+{
+    const size_t before = 19; /* of SHA-2 (RFC 8017, 9.2) */
+    const size_t hash_size = size > before ? size - before : 0;
+    const struct wr_x509_signature_kind kind = {
+        .key = WR_X509_KEY_RSA,
+        .hash = wr_wolfssl_hash_of(hash_size),
+    };
+
+    wr_assert(info);
+    return wr_wolfssl_sign(
+        signer, &kind,
+        (struct wr_bytes){.data = info + before, .size = hash_size}, out,
+        out_size);
+}
+
 /* NOLINTNEXTLINE(readability-function-size): wolfSSL says what it is given */
 static int rsa_sign_pkcs1(WOLFSSL *ssl, const unsigned char *in,
                           unsigned in_size, unsigned char *out,
@@ -132,10 +151,13 @@ static int rsa_sign_pkcs1(WOLFSSL *ssl, const unsigned char *in,
         .size = in_size,
     };
 
-    (void)ssl;
+    struct wr_tls_signer *signer = wr_wolfssl_signer_of(ssl);
+
     (void)der;
     (void)der_size;
-    return rsa_sign(arg, &digest, out, out_size);
+    return signer
+               ? rsa_sign_info(signer, digest.data, digest.size, out, out_size)
+               : rsa_sign(arg, &digest, out, out_size);
 }
 
 static enum wr_tls_rsa_scheme rsa_scheme_of(int mgf)
@@ -163,11 +185,23 @@ static int rsa_sign_pss(WOLFSSL *ssl, const unsigned char *in, unsigned in_size,
         .size = in_size,
     };
 
-    (void)ssl;
+    struct wr_tls_signer *signer = wr_wolfssl_signer_of(ssl);
+    const struct wr_x509_signature_kind kind = {
+        .key = WR_X509_KEY_RSA,
+        .hash = wr_wolfssl_hash_of(in_size),
+        .is_pss = true,
+        .mask = wr_wolfssl_hash_of(in_size),
+        .salt_size = in_size,
+    };
+
     (void)hash; /* the same as the mask's */
     (void)der;
     (void)der_size;
-    return rsa_sign(arg, &digest, out, out_size);
+    return signer
+               ? wr_wolfssl_sign(signer, &kind,
+                                 (struct wr_bytes){.data = in, .size = in_size},
+                                 out, out_size)
+               : rsa_sign(arg, &digest, out, out_size);
 }
 
 void wr_wolfssl_use_rsa(WOLFSSL_CTX *ctx)
@@ -185,4 +219,9 @@ void wr_wolfssl_set_rsa(WOLFSSL *ssl, struct wr_tls_rsa_key *key)
     wolfSSL_SetRsaSignCtx(ssl, wr_tls_rsa_key_ref(key));
     wolfSSL_SetRsaPssSignCtx(ssl, key);
     wr_tls_rsa_key_unref(before);
+}
+
+bool wr_wolfssl_leaves_rsa(void)
+{
+    return true;
 }

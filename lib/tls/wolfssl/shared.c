@@ -142,7 +142,7 @@ static int shared_set_credential(WOLFSSL_CTX *ctx,
                        WOLFSSL_SUCCESS &&
                    wolfSSL_CTX_use_PrivateKey_buffer(
                        ctx, credential->key, credential->key_size,
-                       WOLFSSL_FILETYPE_PEM) == WOLFSSL_SUCCESS
+                       wr_wolfssl_key_format(credential)) == WOLFSSL_SUCCESS
                ? 0
                : WEIR_ETLSFILE;
 }
@@ -155,10 +155,13 @@ static int shared_fill(WOLFSSL_CTX *ctx, const struct wr_tls_settings *settings)
     if (err == 0) {
         err = shared_set_rules(ctx, settings);
     }
+    wr_wolfssl_use_rsa(ctx);
+    if (settings->has_signers) {
+        wr_wolfssl_use_signers(ctx);
+    }
     if (err == 0 && settings->credential) {
         err = shared_set_credential(ctx, settings->credential);
     }
-    wr_wolfssl_use_rsa(ctx);
     return err;
 }
 

@@ -4,7 +4,8 @@
  *
  *     table.c       the table
  *     primitive.c   hashes, signatures, sealing, secrets
- *     credential.c  own certificates and keys; rsa.c signs with libcrypto
+ *     credential.c  own certificates and keys; rsa.c signs with libcrypto,
+ *                   signer.c by a function of weir
  *     shared.c      the WOLFSSL_CTX of a context
  *     conn.c        the WOLFSSL of a connection: its life and its steps
  *     facts.c       what was agreed on, sessions, exported keys
@@ -34,11 +35,20 @@ struct wr_tls_rsa_key;
 struct wr_tls_credential {
     uint8_t *chain; /* PEM */
     long chain_size;
-    uint8_t *key; /* PEM */
+    uint8_t *key; /* PEM; with a signer the public one, DER */
     long key_size;
     WOLFSSL_CTX *trial;             /* NULL once check() is done */
     struct wr_tls_rsa_key *rsa_key; /* NULL: wolfSSL signs */
+    struct wr_tls_signer *signer;   /* or NULL */
 };
+
+/* The format of its key. */
+static inline int
+wr_wolfssl_key_format(const struct wr_tls_credential *credential)
+{
+    wr_debug_assert(credential->key);
+    return credential->signer ? WOLFSSL_FILETYPE_ASN1 : WOLFSSL_FILETYPE_PEM;
+}
 
 /* Flags of a connection. */
 enum {
@@ -81,6 +91,9 @@ int wr_wolfssl_credential_use_chain(struct wr_tls_credential *credential,
                                     const uint8_t *pem, size_t size);
 int wr_wolfssl_credential_use_key(struct wr_tls_credential *credential,
                                   const uint8_t *pem, size_t size);
+int wr_wolfssl_credential_use_signer(struct wr_tls_credential *credential,
+                                     struct wr_tls_signer *signer,
+                                     struct wr_bytes key_info);
 int wr_wolfssl_credential_check(struct wr_tls_credential *credential);
 void wr_wolfssl_credential_free(struct wr_tls_credential *credential);
 
@@ -98,6 +111,26 @@ void wr_wolfssl_use_rsa(WOLFSSL_CTX *ctx);
 /* The connection signs with @key from now on, and holds a reference until the
  * next call; NULL: no RSA key. */
 void wr_wolfssl_set_rsa(WOLFSSL *ssl, struct wr_tls_rsa_key *key);
+
+/* False: signatures of RSA are wolfSSL's alone. */
+bool wr_wolfssl_leaves_rsa(void);
+
+/* ---- signer.c ---- */
+
+/* Sets the callback for ECDSA, by which own keys sign, too. */
+void wr_wolfssl_use_signers(WOLFSSL_CTX *ctx);
+
+/* The signer of what a connection shows, or NULL. */
+struct wr_tls_signer *wr_wolfssl_signer_of(WOLFSSL *ssl);
+
+/* Signs by it: 0 or RSA_SIGN_FAULT, which becomes WEIR_ETLSSIGN. *@size is the
+ * room at @out, and then what was used. */
+int wr_wolfssl_sign(struct wr_tls_signer *signer,
+                    const struct wr_x509_signature_kind *kind,
+                    struct wr_bytes hash, uint8_t *out, word32 *size);
+
+/* The hash of as many bytes; WR_X509_HASH_NONE: there is none. */
+enum wr_x509_hash wr_wolfssl_hash_of(size_t size);
 
 /* ---- shared.c; the struct of the seam is the WOLFSSL_CTX itself ---- */
 

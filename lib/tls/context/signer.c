@@ -1,0 +1,226 @@
+/*
+ * Keys that are elsewhere: a function of the program signs by them.
+ *
+ * The certificate's public key says which kinds of signatures there are, and
+ * verifies each one before a backend gets it, so that a wrong signature never
+ * leaves. Calls and the time that loops have waited are counted.
+ */
+#include "context_impl.h"
+#include "lib/base/options.h"
+#include "lib/x509/certificate.h"
+#include "pem.h"
+#include "uring/check.h"
+#include "uring/sys.h"
+
+#include <weir/error.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct wr_tls_outside {
+    struct wr_tls_signer signer; /* first */
+    weir_tls_context *context;   /* which has it */
+    weir_tls_sign_fn *sign;
+    void *user;
+    uint8_t *key_info; /* NULL: not known yet */
+    size_t key_info_size;
+    struct wr_x509_rsa_numbers rsa; /* in it; empty: a key on a curve */
+    size_t signature_max;           /* bytes of one */
+};
+
+/* ---- signing ---- */
+
+static void signer_count(struct wr_tls_outside *outside, uint64_t ns,
+                         bool is_good)
+{
+    struct wr_tls_signed_stats *stats = &outside->context->signatures;
+
+    pthread_mutex_lock(&outside->context->mutex);
+    stats->count++;
+    stats->failed += !is_good;
+    stats->total_ns += ns;
+    stats->longest_ns = wr_max_u64(stats->longest_ns, ns);
+    wr_assert(stats->failed <= stats->count);
+    pthread_mutex_unlock(&outside->context->mutex);
+}
+
+static enum weir_tls_signature
+signer_kind(const struct wr_x509_signature_kind *kind)
+{
+    wr_assert(kind->key == WR_X509_KEY_RSA || kind->key == WR_X509_KEY_CURVE);
+    return kind->key == WR_X509_KEY_CURVE ? WEIR_TLS_SIGNATURE_ECDSA
+           : kind->is_pss                 ? WEIR_TLS_SIGNATURE_RSA_PSS
+                                          : WEIR_TLS_SIGNATURE_RSA_PKCS1;
+}
+
+static bool signer_is_good(const struct wr_tls_outside *outside,
+                           const struct wr_x509_signature_kind *kind,
+                           struct wr_bytes hash, struct wr_bytes bits)
+{
+    const struct wr_tls_signed job = {
+        .kind = kind,
+        .key_info = {.data = outside->key_info, .size = outside->key_info_size},
+        .rsa = outside->rsa,
+        .message = hash,
+        .bits = bits,
+    };
+
+    wr_assert(bits.size > 0);
+    return outside->context->backend->verify(&job) == 0;
+}
+
+static int signer_sign(struct wr_tls_signer *signer,
+                       const struct wr_x509_signature_kind *kind,
+                       struct wr_bytes hash, uint8_t *ret, size_t size)
+{
+    struct wr_tls_outside *outside = (struct wr_tls_outside *)signer;
+    const size_t room = wr_min_u64(size, outside->signature_max);
+    const struct weir_tls_to_sign job = {
+        .size = sizeof(job),
+        .kind = signer_kind(kind),
+        .hash = hash.data,
+        .hash_size = hash.size,
+        .public_key = outside->key_info,
+        .public_key_size = outside->key_info_size,
+    };
+    const bool is_rsa = kind->key == WR_X509_KEY_RSA;
+
+    wr_assert(is_rsa == (outside->rsa.modulus.size > 0));
+    const uint64_t begin = wr_sys_now();
+    const int count = outside->sign(outside->user, &job, ret, room);
+    const uint64_t end = wr_sys_now();
+    const bool is_good =
+        count > 0 && (size_t)count <= room &&
+        signer_is_good(outside, kind, hash,
+                       (struct wr_bytes){.data = ret, .size = (size_t)count});
+    signer_count(outside, end - begin, is_good);
+    return is_good ? count : WEIR_ETLSSIGN;
+}
+
+/* ---- making ---- */
+
+int wr_tls_outside_new(weir_tls_context *context,
+                       const struct weir_tls_identity *from,
+                       struct wr_tls_outside **ret)
+{
+    struct wr_tls_outside *outside = calloc(1, sizeof(*outside));
+
+    wr_assert(from->sign && !*ret);
+    wr_require(outside, -ENOMEM);
+    *outside = (struct wr_tls_outside){
+        .signer.sign = signer_sign,
+        .context = context,
+        .sign = from->sign,
+        .user = from->sign_user,
+    };
+    *ret = outside;
+    return 0;
+}
+
+void wr_tls_outside_free(struct wr_tls_outside *outside)
+{
+    if (outside) {
+        wr_assert(outside->sign != NULL);
+        free(outside->key_info);
+        free(outside);
+    }
+}
+
+/* The most bytes of an ECDSA-Sig-Value. */
+static size_t signer_curve_max(uint16_t curve)
+{
+    wr_assert(curve >= WR_X509_CURVE_P256 && curve <= WR_X509_CURVE_P521);
+    return curve == WR_X509_CURVE_P521   ? 139
+           : curve == WR_X509_CURVE_P384 ? 104
+                                         : 72;
+}
+
+/* Keeps the public key. */
+static int signer_use_key(struct wr_tls_outside *outside,
+                          const struct wr_x509 *x509)
+{
+    const struct wr_x509_key_strength *key = &x509->key;
+
+    wr_assert(!outside->key_info);
+    if ((key->kind != WR_X509_KEY_RSA && key->kind != WR_X509_KEY_CURVE) ||
+        key->is_pss_alone) {
+        return -EOPNOTSUPP;
+    }
+    if (key->strength != WR_X509_STRONG) {
+        return WEIR_ETLSFILE;
+    }
+    outside->key_info = malloc(x509->key_info.size);
+    wr_require(outside->key_info, -ENOMEM);
+    memcpy(outside->key_info, x509->key_info.data, x509->key_info.size);
+    outside->key_info_size = x509->key_info.size;
+    const struct wr_bytes info = {.data = outside->key_info,
+                                  .size = outside->key_info_size};
+    if (key->kind == WR_X509_KEY_CURVE) {
+        outside->signature_max = signer_curve_max(key->curve);
+        return 0;
+    }
+    if (!wr_x509_strength_find_rsa(info, &outside->rsa)) {
+        return WEIR_ETLSFILE;
+    }
+    outside->signature_max = (key->rsa_bits + 7) / 8;
+    return 0;
+}
+
+int wr_tls_context_use_signer(weir_tls_context *context,
+                              struct wr_tls_identity *identity,
+                              struct wr_bytes text)
+{
+    struct wr_tls_outside *outside = identity->outside;
+    struct wr_bytes leaf = {.data = NULL};
+    struct wr_x509 x509;
+
+    wr_assert(outside && identity->credential);
+    if (!context->backend->credential_use_signer) {
+        context->why = "OpenSSL signs by its own keys alone";
+        return -EOPNOTSUPP;
+    }
+    int err = wr_tls_pem_next(&text, "CERTIFICATE", &leaf);
+    err = err < 0 ? err : err == 0 || !leaf.data ? WEIR_ETLSFILE : 0;
+    if (err == 0) {
+        err = wr_x509_read(&x509, leaf.data, leaf.size) < 0
+                  ? WEIR_ETLSFILE
+                  : signer_use_key(outside, &x509);
+    }
+    if (err == 0) {
+        err = context->backend->credential_use_signer(
+            identity->credential, &outside->signer,
+            (struct wr_bytes){.data = outside->key_info,
+                              .size = outside->key_info_size});
+    }
+    free((void *)(uintptr_t)leaf.data);
+    if (err == -EOPNOTSUPP) {
+        context->why = "no function can sign by this kind of key";
+    }
+    context->has_signers = true;
+    return err;
+}
+
+/* ---- public ---- */
+
+int weir_tls_context_get_signatures(weir_tls_context *context,
+                                    struct weir_tls_signatures *ret)
+{
+    const int err = wr_answer_check(ret);
+
+    wr_require(context, -EINVAL);
+    wr_require(err >= 0, err);
+    pthread_mutex_lock(&context->mutex);
+    const struct wr_tls_signed_stats stats = context->signatures;
+    pthread_mutex_unlock(&context->mutex);
+    const struct weir_tls_signatures known = {
+        .size = ret->size,
+        .count = stats.count,
+        .failed = stats.failed,
+        .total_ns = stats.total_ns,
+        .longest_ns = stats.longest_ns,
+    };
+    wr_assert(known.failed <= known.count);
+    wr_answer_write(ret, &known, sizeof(known));
+    return 0;
+}
