@@ -467,8 +467,7 @@ struct weir_tls_signatures {
  *
  * @param context  a context; borrowed
  * @param ret      filled in, up to its size; borrowed
- * @retval -EINVAL           @p context or @p ret is NULL
- * @retval WEIR_EOPTIONSIZE  the size of @p ret is not set
+ * @retval -EINVAL  @p context or @p ret is NULL
  */
 WEIR_API int weir_tls_context_get_signatures(weir_tls_context *context,
                                              struct weir_tls_signatures *ret);

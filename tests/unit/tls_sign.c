@@ -33,7 +33,7 @@ enum sign_way {
 /* What the process is asked, and what it answers. */
 struct sign_question {
     char key[64];
-    enum weir_tls_signature kind;
+    size_t kind; /* enum weir_tls_signature */
     size_t hash_size;
     uint8_t hash[SIGN_HASH_MAX];
 };
@@ -90,7 +90,7 @@ static void sign_answer(const struct sign_question *asked,
 static void sign_serve(int fd)
 {
     struct sign_question asked;
-    struct sign_answer answer;
+    struct sign_answer answer = {.size = 0};
 
     while (recv(fd, &asked, sizeof(asked), 0) == sizeof(asked)) {
         sign_answer(&asked, &answer);
