@@ -105,11 +105,30 @@ static bool survey_is_described(const weir_upstreams *set,
     return true;
 }
 
+/* Under the mutex: until when what was written down holds for others, too, but
+ * for the active connections, while nothing changes; 0: it does not. */
+static uint64_t survey_find_end(const weir_upstreams *set)
+{
+    uint64_t until_ns = UINT64_MAX;
+
+    wr_assert(set->count <= set->capacity);
+    for (size_t i = 0; i < set->count && until_ns > 0; i++) {
+        const weir_upstream *upstream = set->upstreams[i];
+        const struct wr_candidate_upstream *known = &set->candidates[i];
+        const bool is_warming =
+            known->tier != WR_TIER_NONE && known->weight < upstream->own_weight;
+        until_ns = upstream->share.target || is_warming
+                       ? 0
+                       : wr_min_u64(until_ns,
+                                    wr_shared_part_get_late(&upstream->part));
+    }
+    return until_ns;
+}
+
 /* Under the mutex of what sets share: writes down what the request may take. */
 static void survey_describe(weir_upstreams *set, struct wr_queued *queued)
 {
     const struct wr_exclusions *excluded = &queued->excluded;
-    uint64_t until_ns = UINT64_MAX;
 
     wr_limits_draw_ticket(set->call->shared, &queued->ticket);
     wr_assert(queued->ticket > 0);
@@ -119,16 +138,14 @@ static void survey_describe(weir_upstreams *set, struct wr_queued *queued)
     for (size_t i = 0; i < set->count; i++) {
         weir_upstream *upstream = set->upstreams[i];
         struct wr_candidate_upstream *candidate = &set->candidates[i];
-        until_ns =
-            wr_min_u64(until_ns, wr_upstream_describe(upstream, queued->ticket,
-                                                      candidate));
+        wr_upstream_describe(upstream, queued->ticket, candidate);
         candidate->is_excluded =
             wr_exclusions_have(excluded, upstream->id) ||
             (excluded->with_unchecked && wr_tier_is_unchecked(candidate->tier));
     }
     set->described_revision =
         survey_excludes(queued) ? 0 : set->call->shared->revision;
-    set->described_until_ns = until_ns;
+    set->described_until_ns = survey_find_end(set);
     if (set->options.balance == WEIR_BALANCE_FIRST) {
         survey_order(set);
         wr_survey_forget(set); /* who is in use is noted each time */

@@ -145,8 +145,8 @@ static void upstream_take_over(weir_upstream *upstream)
     }
 }
 
-uint64_t wr_upstream_describe(weir_upstream *upstream, uint64_t ticket,
-                              struct wr_candidate_upstream *candidate)
+void wr_upstream_describe(weir_upstream *upstream, uint64_t ticket,
+                          struct wr_candidate_upstream *candidate)
 {
     candidate->tier = wr_upstream_get_tier(upstream);
     candidate->active = wr_shared_part_get_active(&upstream->part);
@@ -158,11 +158,6 @@ uint64_t wr_upstream_describe(weir_upstream *upstream, uint64_t ticket,
     if (upstream->part.health) {
         upstream_take_over(upstream);
     }
-    const bool is_warming = candidate->tier != WR_TIER_NONE &&
-                            candidate->weight < upstream->own_weight;
-    return upstream->share.target || is_warming
-               ? 0
-               : wr_shared_part_get_late(&upstream->part);
 }
 
 void wr_upstream_take(weir_upstream *upstream)

@@ -241,11 +241,9 @@ void wr_upstream_set_weight(weir_upstream *upstream, uint32_t weight,
                             uint32_t share);
 
 /* Under the mutex of what sets share: writes what the choice of a request with
- * this ticket has to know, except for the rank. Returns until when that holds
- * for others, too, but for the active connections, while nothing changes; 0: it
- * does not. */
-uint64_t wr_upstream_describe(weir_upstream *upstream, uint64_t ticket,
-                              struct wr_candidate_upstream *candidate);
+ * this ticket has to know, except for the rank. */
+void wr_upstream_describe(weir_upstream *upstream, uint64_t ticket,
+                          struct wr_candidate_upstream *candidate);
 
 /* Under the mutex of what sets share, where it has a place: it was chosen. */
 void wr_upstream_take(weir_upstream *upstream);
