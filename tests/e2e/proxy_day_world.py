@@ -4,7 +4,8 @@ the good client, whose failures and waits are judged here.
 Nothing of the good client's is lost but what the manual says:
 
   a target that dies takes its connections along, and those that it has not
-      accepted yet: of the service `flap`, while it dies
+      accepted yet: of the service `flap`, while it dies, or at the next
+      request by a lasting connection
   when-down and when-back say `cut`: connections to a leader that has stepped
       down, or to its backup when it is back: of `cut`, during a fail-over
   an operator says `cut`: connections to this target: of `plain`
@@ -40,6 +41,10 @@ GOOD = "127.0.0.2"
 
 # What may be lost: the event, and the service. Nothing else is.
 MAY_LOSE = {"a target dies": "flap", "fail-over": "cut", "cut": "plain"}
+
+# A lasting connection is looked at when it has its next request: that it has
+# ended with its target may be seen as long as the target is dead.
+MAY_LOSE_LASTING = {"a target is dead": "flap"}
 
 SETTINGS = """\
 threads = 2
@@ -341,11 +346,19 @@ class World:
         if not told["why"]:
             self.waits.append(text)
             print(f"# waited: {text}", flush=True)
-        elif any(MAY_LOSE.get(event) == told["service"] for event in events):
+        elif self.may_lose(told, events):
             self.diary.counts[f"lost by the rule, of {told['service']}"] += 1
         else:
             self.failures.append(text)
             print(f"# FAILED: {text}", flush=True)
+
+    @staticmethod
+    def may_lose(told, events):
+        rules = [MAY_LOSE]
+        if told["way"] == "lasting":
+            rules.append(MAY_LOSE_LASTING)
+        return any(rule.get(event) == told["service"]
+                   for rule in rules for event in events)
 
     def say_more(self, service="plain", **more):
         """A request by a connection of its own."""
