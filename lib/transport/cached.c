@@ -171,3 +171,19 @@ void wr_cached_note(weir_loop *loop, const struct wr_file_id *file,
         cached_note_range(table, file, &range);
     }
 }
+
+void wr_cached_forget(weir_loop *loop, const struct wr_file_id *file,
+                      uint64_t offset, size_t len)
+{
+    struct cached_table *table = cached_find(loop, false);
+
+    wr_assert(len > 0);
+    while (table && len > 0) {
+        const struct cached_range range = cached_take_first(&offset, &len);
+        struct cached_entry *entry = cached_entry_of(table, file, range.chunk);
+        if (cached_is_valid(entry, file, range.chunk, loop->now_ns) &&
+            range.first < entry->end && entry->first < range.end) {
+            entry->until_ns = 0;
+        }
+    }
+}

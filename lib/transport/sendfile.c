@@ -77,7 +77,9 @@ int wr_sendfile_init(struct wr_sendfile *part, int fd, uint64_t offset,
 }
 
 /* 1: all pages of the next @len bytes, which were ready a moment ago, are still
- * in the cache; 0: one is missing, or they were not looked up. */
+ * in the cache; 0: one is missing, or they were not looked up. A missing page
+ * is counted again as soon as a read of it has begun, so none is known to be
+ * ready any more. */
 static int sendfile_count(struct wr_sendfile *part, weir_loop *loop, size_t len)
 {
     if (part->never_counts ||
@@ -87,6 +89,7 @@ static int sendfile_count(struct wr_sendfile *part, weir_loop *loop, size_t len)
     const int ret = wr_sys_is_cached(part->fd, part->offset, len);
     part->never_counts = ret < 0;
     if (ret <= 0) {
+        wr_cached_forget(loop, &part->id, part->offset, len);
         return 0;
     }
     part->counted_end = part->offset + len;
@@ -125,6 +128,9 @@ size_t wr_sendfile_cached_bytes(struct wr_sendfile *part, weir_loop *loop)
     const int64_t ret = wr_sys_cached_bytes(part->fd, part->offset, len,
                                             part->size, &part->is_told);
     part->only_reads = ret < 0;
+    if (ret < (int64_t)len) { /* a page is missing, or on its way */
+        wr_cached_forget(loop, &part->id, part->offset, len);
+    }
     if (ret <= 0) {
         return 0;
     }

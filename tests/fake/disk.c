@@ -2,8 +2,8 @@
  * Regular files of the fake machine, and the system calls that send them.
  *
  * A file has a size and a function that makes its bytes. Whether a part of it
- * is in the cache is a matter of chance, asked anew each time; a read by the
- * ring takes as long as FAKE_DELAY lets it.
+ * is in the cache is a matter of chance, asked anew each time, unless the test
+ * has placed it; a read by the ring takes as long as FAKE_DELAY lets it.
  */
 #include "tests/fake/world.h"
 #include "uring/sys.h"
@@ -25,6 +25,29 @@ int fake_disk_open(uint64_t size, fake_fill_fn *fill, void *arg)
 void fake_disk_truncate(int fd, uint64_t size)
 {
     fake_file_get(fd, "truncate")->disk_size = size;
+}
+
+void fake_disk_place(int fd, enum fake_place place, uint64_t offset,
+                     uint64_t len)
+{
+    struct fake_file *file = fake_file_get(fd, "place");
+    wr_assert(offset <= UINT64_MAX - len);
+    file->place = place;
+    file->place_first = offset;
+    file->place_end = offset + len;
+}
+
+/* The first of @len bytes at @offset that the test has put elsewhere; the end:
+ * none. */
+static uint64_t disk_first_placed(const struct fake_file *file, uint64_t offset,
+                                  size_t len)
+{
+    const uint64_t end = offset + len;
+    const uint64_t first = wr_max_u64(offset, file->place_first);
+    const bool has_some =
+        file->place != FAKE_READY && first < end && first < file->place_end;
+
+    return has_some ? first : end;
 }
 
 int32_t fake_disk_read(const struct fake_file *file, void *buf, size_t len,
@@ -74,8 +97,10 @@ int64_t wr_sys_cached_bytes(int fd, uint64_t offset, size_t len, uint64_t size,
     if (offset >= file->disk_size) {
         return 0;
     }
-    const uint64_t most = wr_min_u64(len, file->disk_size - offset);
-    if (fake_chance(fake.options.permille[FAKE_COLD])) {
+    const uint64_t most =
+        wr_min_u64(disk_first_placed(file, offset, len), file->disk_size) -
+        offset;
+    if (most == 0 || fake_chance(fake.options.permille[FAKE_COLD])) {
         return 0;
     }
     *is_told = true;
@@ -93,15 +118,21 @@ int wr_sys_is_cached(int fd, uint64_t offset, size_t len)
         return fake_chance(500) ? -ENOSYS : 0;
     }
     fake.stats.counted_bytes += len;
+    if (file->place == FAKE_ABSENT &&
+        disk_first_placed(file, offset, len) < offset + len) {
+        return 0;
+    }
     return offset < file->disk_size && len <= file->disk_size - offset;
 }
 
 int64_t wr_sys_read_cached(int fd, void *buf, size_t len, uint64_t offset)
 {
-    if (fake_chance(fake.options.permille[FAKE_COLD])) {
+    const struct fake_file *file = fake_file_get(fd, "read");
+    if (disk_first_placed(file, offset, len) < offset + len ||
+        fake_chance(fake.options.permille[FAKE_COLD])) {
         return -EAGAIN;
     }
-    return fake_disk_read(fake_file_get(fd, "read"), buf, len, offset);
+    return fake_disk_read(file, buf, len, offset);
 }
 
 /* Takes what there is room for: 0 or more, or a negative error. */
@@ -119,6 +150,7 @@ static int64_t disk_to_stream(struct fake_end *end,
         file->fill(file->fill_arg, buf, offset, part);
         res = fake_end_send(end, buf, part);
         if (res <= 0) {
+            fake.raised_signal |= res == -EPIPE;
             break;
         }
         sent += res;
@@ -153,6 +185,7 @@ int wr_sys_block_signals(struct wr_sys_signals *signals)
     }
     memset(signals, 0, sizeof(*signals));
     fake.blocks_signals = true;
+    fake.raised_signal = false;
     return 0;
 }
 
@@ -162,7 +195,20 @@ void wr_sys_restore_signals(const struct wr_sys_signals *signals,
     if (!fake.blocks_signals) {
         fake_fail("no signals are blocked");
     }
+    if (fake.raised_signal && !may_be_raised) {
+        fake_fail("SIGPIPE was raised, and is not removed");
+    }
     fake.blocks_signals = false;
+}
+
+bool fake_blocks_signals(void)
+{
+    return fake.blocks_signals;
+}
+
+bool fake_is_nonblocking(int fd)
+{
+    return fake_file_get(fd, "fcntl")->is_nonblocking;
 }
 
 int wr_sys_begin_nonblock(int fd)
@@ -210,6 +256,10 @@ int64_t wr_sys_sendfile_bare(int fd, int from, uint64_t offset, size_t len)
     }
     if (socket->send_count > 0) {
         fake_fail("sendfile beside a send on descriptor %d", fd);
+    }
+    if (file->place == FAKE_ARRIVING &&
+        disk_first_placed(file, offset, len) < offset + len) {
+        fake_fail("sendfile to descriptor %d waits for the device", fd);
     }
     const int64_t res = disk_send(socket->end, file, offset, len);
     fake.stats.sent_bytes += res > 0 ? (uint64_t)res : 0;

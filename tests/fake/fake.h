@@ -108,8 +108,9 @@ struct fake_stats {
     uint64_t sendfiles;
     uint64_t sendfiles_short;
     uint64_t sendfiles_full;
-    uint64_t flag_changes; /* sockets made non-blocking for one */
-    uint64_t disk_reads;   /* by the ring, with bytes */
+    uint64_t flag_changes;     /* sockets made non-blocking for one */
+    uint64_t receives_refused; /* by such sockets, as nothing was there */
+    uint64_t disk_reads;       /* by the ring, with bytes */
     /* Of files, in what the cache was asked of. */
     uint64_t looked_up_bytes; /* by mincore() */
     uint64_t counted_bytes;   /* by cachestat() */
@@ -208,10 +209,25 @@ int fake_sockopt(int fd, int level, int name);
 /* Makes bytes of a file, from @offset on. */
 typedef void fake_fill_fn(void *arg, void *buf, uint64_t offset, size_t len);
 
+/* True while the loop holds SIGPIPE blocked. */
+bool fake_blocks_signals(void);
+bool fake_is_nonblocking(int fd);
+
+/* Where a page of a file is. */
+enum fake_place {
+    FAKE_READY,   /* in the cache, subject to FAKE_COLD */
+    FAKE_ABSENT,  /* not in the cache */
+    FAKE_ARRIVING /* its read has begun: counted, and not ready */
+};
+
 /* A regular file that is open for reading; closed by wr_sys_close(). */
 int fake_disk_open(uint64_t size, fake_fill_fn *fill, void *arg);
 /* Makes it shorter, or longer. */
 void fake_disk_truncate(int fd, uint64_t size);
+/* Where @len bytes of it are, which all others are not: sendfile() must not
+ * touch pages that are on their way, as it would wait for the device. */
+void fake_disk_place(int fd, enum fake_place place, uint64_t offset,
+                     uint64_t len);
 
 /* ---- descriptors that are passed ---- */
 

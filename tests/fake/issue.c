@@ -114,6 +114,7 @@ static int32_t start_recv(struct fake_op *op)
     }
     op->never_waits = op->file->is_nonblocking;
     if (op->never_waits && (fake_end_poll(op->file->end) & POLLIN) == 0) {
+        fake.stats.receives_refused++;
         return -EAGAIN;
     }
     if (select && !fake_ring_slot(op->ring) &&

@@ -98,6 +98,9 @@ struct fake_file {
     struct fake_listener *listener;
     uint64_t event_count;
     uint64_t disk_size;
+    enum fake_place place; /* of the bytes from here to there */
+    uint64_t place_first;
+    uint64_t place_end;
     fake_fill_fn *fill; /* FAKE_DISK */
     void *fill_arg;
     uint64_t token; /* FAKE_TOKEN */
@@ -111,6 +114,7 @@ struct fake_machine {
     struct fake_stats stats;
     bool running;
     bool blocks_signals; /* for a file */
+    bool raised_signal;  /* while it was blocked */
     uint64_t random;
     uint64_t now_ns;
     struct fake_file clock;

@@ -116,6 +116,47 @@ UNIT(file_room, pages_dropped_in_the_middle_of_a_file_are_read_by_the_ring)
     subject_stop(1);
 }
 
+/* A page that was missing when it was counted is counted again while it is
+ * being read, and sendfile() would wait for it. */
+UNIT(file_room, pages_that_were_missing_are_not_counted_while_they_arrive)
+{
+    const uint64_t half = FILE_BYTES / 2;
+
+    start_with_a_known_file();
+    fake_disk_place(file, FAKE_ABSENT, half, half);
+    made(NULL, transport);
+    read_part(half, 40000);
+    clock_run_for(loop, 5 * MS); /* until the next piece is counted again */
+    expect_gt(fake_stats()->disk_reads, 0);
+
+    fake_disk_place(file, FAKE_ARRIVING, half, half);
+    read_part(half, 40000);
+    expect_told(0, FILE_BYTES);
+    wr_sys_close(file);
+    subject_stop(1);
+}
+
+/* Another transfer knows no more of them. */
+UNIT(file_room, the_next_transfer_looks_missing_pages_up)
+{
+    const uint64_t half = FILE_BYTES / 2;
+
+    start_with_a_known_file();
+    fake_disk_place(file, FAKE_ABSENT, half, half);
+    made(NULL, transport);
+    read_all(40000);
+    told_count = 0;
+
+    fake_disk_place(file, FAKE_ARRIVING, half, half);
+    const uint64_t reads = fake_stats()->disk_reads;
+    made(NULL, transport);
+    read_all(40000);
+    expect_told(0, FILE_BYTES);
+    expect_gt(fake_stats()->disk_reads, reads);
+    wr_sys_close(file);
+    subject_stop(1);
+}
+
 /* The socket is made non-blocking once while pieces follow each other. */
 UNIT(file_room, the_flag_of_the_socket_is_set_once_for_a_burst)
 {
