@@ -18,7 +18,10 @@
  * ring reads all bytes, in parts of at most 64 KiB that pass through the write
  * buffer. On all transports, at most 32 KiB that are in the cache and keep the
  * write buffer below its high mark are read at once, pass through the write
- * buffer, and are sent together with the bytes written before.
+ * buffer, and are sent together with the bytes written before. A blocking
+ * socket is non-blocking from piece to piece while the peer keeps up, which
+ * other processes that share it could notice, but never after
+ * weir_loop_run_once().
  *
  * **Flow control.** On a socket, bytes of the file that the kernel has not
  * taken do not count for the write buffer's size: they use no memory, and

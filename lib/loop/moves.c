@@ -6,7 +6,10 @@
  * Blocking the signal and restoring the mask are two more system calls for each
  * piece of a file. So the signal stays blocked from one piece to the next:
  * within a turn, and over turns in which nothing else runs, no callback, no
- * task, no host and no wait.
+ * task, no host and no wait; of the program's own functions only its allocator.
+ *
+ * The turn's budget is often enough for one piece. Those that it was not enough
+ * for come first in the next turn.
  *
  *     none --a piece--> held --the pieces of a turn that does more,
  *                              anything to run, no piece left--> none
@@ -44,21 +47,29 @@ static void moves_run(struct wr_turn_end *turn_end)
         wr_container_of(turn_end, struct wr_moves, turn_end);
     weir_loop *loop = wr_container_of(moves, weir_loop, moves);
     struct wr_list batch;
+    struct wr_list served; /* behind those that the budget is not enough for */
     struct wr_list *link;
 
     const bool is_alone = moves->is_alone;
+    bool has_postponed = false;
 
     wr_assert(!loop->current && !moves->is_running);
     moves->is_alone = false;
     wr_list_init(&batch);
+    wr_list_init(&served);
     wr_list_splice_back(&batch, &moves->ends);
     moves->is_running = true;
     while ((link = wr_list_pop_front(&batch))) {
         struct wr_turn_end *end =
             wr_container_of(link, struct wr_turn_end, link);
+        if (!has_postponed && !wr_budget_may_send(&loop->budget)) {
+            has_postponed = true;
+            wr_list_splice_back(&served, &moves->ends);
+        }
         end->run(end);
     }
     moves->is_running = false;
+    wr_list_splice_back(&moves->ends, &served);
     moves->goes_on = !wr_list_is_empty(&moves->ends) &&
                      loop->state == WR_LOOP_RUNNING && !loop->never_waits;
     if (!is_alone || !moves->goes_on) {

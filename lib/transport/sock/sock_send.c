@@ -495,7 +495,8 @@ const struct wr_sendq *wr_sock_get_unoffered(const weir_transport *t)
 
 /* Offers the next @len bytes of the file, which are cached. The socket stays
  * non-blocking from piece to piece: until it has no room, unless a receive is
- * about to be submitted, which would not wait on such a socket. */
+ * about to be submitted, which would not wait on such a socket, or the turn
+ * returns to the host. */
 static int64_t sock_send_offer(struct wr_sock *s, struct wr_sendfile *file,
                                size_t len)
 {
@@ -510,8 +511,10 @@ static int64_t sock_send_offer(struct wr_sock *s, struct wr_sendfile *file,
     const int64_t res =
         wr_sys_sendfile_bare(s->c.fd, file->fd, file->offset, len);
     /* Also if a part was sent before the socket broke. */
-    loop->moves.may_be_raised |= res < (int64_t)len;
-    if (res < (int64_t)len || wr_ring_unsubmitted(loop->uring.ring) > 0) {
+    loop->moves.may_be_raised |=
+        res == -EPIPE || (res >= 0 && res < (int64_t)len);
+    if (res < (int64_t)len || loop->never_waits ||
+        wr_ring_unsubmitted(loop->uring.ring) > 0) {
         wr_sendfile_end_burst(file, s->c.fd);
     }
     return res;
@@ -525,6 +528,9 @@ int64_t wr_sock_splice_file(weir_transport *t, struct wr_sendfile *file)
     wr_assert(!s->send_op.in_flight);
     if (!wr_budget_may_send(&loop->budget)) {
         wr_sock_note_sent(s); /* the peer's time-out begins with the send */
+        if (loop->never_waits || wr_ring_unsubmitted(loop->uring.ring) > 0) {
+            wr_sendfile_end_burst(file, s->c.fd);
+        }
         return -EINTR;
     }
     const size_t len = wr_sendfile_cached_bytes(file, loop);
