@@ -173,13 +173,25 @@ int wr_sys_block_signals(struct wr_sys_signals *signals)
     return 0;
 }
 
+/* Removes the signal that a call of this thread has raised. The kernel names
+ * the process itself as its sender. One that another process has sent, while
+ * none was raised, is put back. */
+static void sys_move_remove_raised(const sigset_t *removed)
+{
+    static const struct timespec at_once = {.tv_sec = 0};
+    siginfo_t info;
+
+    const int signum = sigtimedwait(removed, &info, &at_once);
+    if (signum > 0 && info.si_pid != getpid()) {
+        wr_ignore(syscall(SYS_rt_sigqueueinfo, getpid(), signum, &info) < 0);
+    }
+}
+
 void wr_sys_restore_signals(const struct wr_sys_signals *signals,
                             bool may_be_raised)
 {
-    static const struct timespec at_once = {.tv_sec = 0};
-
     if (may_be_raised) {
-        wr_ignore(sigtimedwait(&signals->removed, NULL, &at_once) < 0);
+        sys_move_remove_raised(&signals->removed);
     }
     wr_ignore(pthread_sigmask(SIG_SETMASK, &signals->before, NULL) != 0);
 }
@@ -214,11 +226,13 @@ int wr_sys_begin_nonblock(int fd)
     return flags;
 }
 
+/* Another holder of the socket may have changed other flags meanwhile. */
 void wr_sys_end_nonblock(int fd, int flags)
 {
     wr_assert(flags >= 0);
     if (!(flags & O_NONBLOCK)) {
-        wr_ignore(fcntl(fd, F_SETFL, flags) < 0);
+        const int now = fcntl(fd, F_GETFL);
+        wr_ignore(now < 0 || fcntl(fd, F_SETFL, now & ~O_NONBLOCK) < 0);
     }
 }
 

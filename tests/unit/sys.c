@@ -469,6 +469,38 @@ UNIT(sys, sending_a_file_to_a_peer_that_is_gone_raises_no_signal)
     close(fd);
 }
 
+static volatile sig_atomic_t pipe_signals;
+
+static void note_pipe_signal(int signum)
+{
+    pipe_signals++;
+}
+
+/* Sent to the whole process, like kill of a shell. */
+UNIT(sys, a_signal_of_another_process_is_not_taken_for_a_raised_one)
+{
+    struct wr_sys_signals signals;
+    struct sigaction before;
+    const struct sigaction noting = {.sa_handler = note_pipe_signal};
+    int status = -1;
+
+    expect_eq(sigaction(SIGPIPE, &noting, &before), 0);
+    expect_eq(wr_sys_block_signals(&signals), 0);
+    const pid_t child = fork();
+    expect_geq(child, 0);
+    if (child == 0) {
+        _exit(kill(getppid(), SIGPIPE) != 0);
+    }
+    expect_eq(waitpid(child, &status, 0), child);
+    expect_eq(status, 0);
+    cr_assert(is_pending(SIGPIPE));
+    wr_sys_restore_signals(&signals, true);
+
+    expect_eq(pipe_signals, 1);
+    cr_assert(!is_pending(SIGPIPE));
+    expect_eq(sigaction(SIGPIPE, &before, NULL), 0);
+}
+
 /* The first bytes of the call are taken, and answered by a reset; the next ones
  * fail. The call returns what was taken. */
 UNIT(sys, a_part_of_a_file_that_is_cut_short_by_a_reset_raises_no_signal)
