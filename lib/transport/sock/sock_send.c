@@ -643,7 +643,9 @@ static __attribute__((noinline)) void sock_send_check_stuck(struct wr_sock *s)
     const struct wr_budget *budget = &s->c.t.loop->budget;
 
     wr_assert(s->c.outbox.queue.bytes > s->c.t.check_bytes);
-    if (wr_sock_stuck_bytes(s) > wr_budget_queued_share(budget)) {
+    /* The figure of wr_demand_set_stuck(), by which a receive is armed. */
+    if (wr_min_u64(wr_sock_stuck_bytes(s), UINT32_MAX) >
+        wr_budget_queued_share(budget)) {
         wr_sock_recv_revoke(s);
     }
 }
