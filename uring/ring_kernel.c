@@ -376,10 +376,16 @@ static bool ring_kernel_handle_overflow(struct wr_ring *base)
     void *old = ring->uring.sq.sqes;
     wr_race_release(&wr_race_mappings);
     /* On failure the queue stays small, which is only slower under bursts. */
-    if (io_uring_resize_rings(&ring->uring, &params) == 0) {
+    const int err = io_uring_resize_rings(&ring->uring, &params);
+    if (err == 0) {
         ring_kernel_unmap_entries(old, params.sq_entries);
     }
     wr_race_acquire(&wr_race_mappings);
+    if (err ==
+        0) { /* a flag of pending work may have been set in the old one */
+        wr_ignore(ring_kernel_keep_error(ring, ring_kernel_call(ring, 0, 0)) <
+                  0);
+    }
     return true;
 }
 
