@@ -6,6 +6,8 @@
 #include "tests/marks.h"
 #include "tls_wire.h"
 
+#include <weir/embed.h>
+
 enum { LIMIT_MS = 300, HALF_MS = 200, BYTES = 200000 };
 
 static struct wire wire;
@@ -235,6 +237,24 @@ UNIT(tls_close, a_handshake_that_trickles_is_over_on_a_busy_loop)
 
     expect_eq(wire.done_count, 1);
     expect_eq(wire.done_err, WEIR_ETLSTIMEOUT);
+    wire_close(&wire);
+    wire_stop(loop, 0);
+}
+
+/* A host may make no further turn, and the peer waits for the reset. */
+UNIT(tls_close, an_abort_has_closed_the_socket_when_it_is_told)
+{
+    weir_loop *loop = wire_start(&(struct fake_options){.seed = 1});
+    wire_open(&wire, loop, &(struct wire_options){.version = 13});
+    wire_shake(&wire);
+    const uint32_t before = fake_fd_count();
+
+    weir_transport_abort(wire.t);
+    for (int i = 0; i < 100 && wire.lost_count == 0; i++) {
+        expect_eq(weir_loop_run_once(loop), 0);
+    }
+    expect_eq(wire.lost_count, 1);
+    expect_eq(fake_fd_count(), before - 1);
     wire_close(&wire);
     wire_stop(loop, 0);
 }

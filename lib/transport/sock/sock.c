@@ -468,7 +468,8 @@ static void sock_close_late(struct wr_turn_end *turn_end)
     struct wr_sock *s = wr_container_of(turn_end, struct wr_sock, turn_end);
     weir_loop *loop = s->c.t.loop;
 
-    if (s->c.t.refs > 1 && !s->closes_late && !wr_loop_is_closing(loop)) {
+    if (s->c.t.refs > 1 && !s->closes_late && !loop->never_waits &&
+        !wr_loop_is_closing(loop)) {
         s->closes_late = true;
         wr_loop_at_turn_end(loop, turn_end);
         return;
@@ -482,7 +483,8 @@ static void sock_close_late(struct wr_turn_end *turn_end)
 
 /* A socket with other references is asked for its names, because the getters
  * must work after the loss. A side of a relay, and one below TLS, mostly loses
- * them in the next turn, after which no getter can be called. */
+ * them in the next turn, after which no getter can be called. A host may make
+ * no further turn. */
 static void sock_close(struct wr_connection *c)
 {
     struct wr_sock *s = wr_sock_of(&c->t);
@@ -491,7 +493,8 @@ static void sock_close(struct wr_connection *c)
     wr_debug_assert(!wr_list_is_linked(&s->turn_end.link));
     if (c->t.refs == 1) {
         sock_close_fd(s);
-    } else if ((c->t.is_part || c->t.is_below) && !wr_loop_is_closing(loop)) {
+    } else if ((c->t.is_part || c->t.is_below) && !loop->never_waits &&
+               !wr_loop_is_closing(loop)) {
         weir_transport_ref(&c->t);
         s->turn_end.run = sock_close_late;
         wr_loop_at_turn_end(loop, &s->turn_end);
