@@ -41,6 +41,21 @@ static void context_load_drop(struct context_load_text *text)
     text->memory = NULL;
 }
 
+/* Memory of twice the size, with the text. What is given up is wiped, which
+ * realloc() would not do; NULL: there is no memory. */
+static uint8_t *context_load_grow(uint8_t *memory, size_t size)
+{
+    uint8_t *larger = malloc(size * 2);
+
+    wr_assert(memory && size > 0);
+    if (larger) {
+        memcpy(larger, memory, size);
+    }
+    explicit_bzero(memory, size);
+    free(memory);
+    return larger;
+}
+
 static int context_load_stream(FILE *file, struct context_load_text *ret)
 {
     size_t capacity = 16u << 10;
@@ -53,12 +68,8 @@ static int context_load_stream(FILE *file, struct context_load_text *ret)
         if (size < capacity || size >= CONTEXT_LOAD_MAX) {
             break;
         }
+        memory = context_load_grow(memory, capacity);
         capacity *= 2;
-        uint8_t *larger = realloc(memory, capacity);
-        if (!larger) {
-            free(memory);
-        }
-        memory = larger;
     }
     if (!memory) {
         return -ENOMEM;
