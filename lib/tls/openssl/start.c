@@ -46,15 +46,17 @@ static const char *const start_aead_names[WR_TLS_AEAD_CHACHA20 + 1] = {
     [WR_TLS_AEAD_CHACHA20] = "ChaCha20-Poly1305",
 };
 
-/* From 3.5 on libssl has the group of a provider that can make its keys. */
+/* From 3.5 on libssl has the group of a provider that can make its keys. An
+ * earlier one may know it, too, but not the grammar of shares, which contexts
+ * use with it. */
 static void start_find_hybrid(void)
 {
     EVP_KEYMGMT *keys = EVP_KEYMGMT_fetch(NULL, WR_OPENSSL_HYBRID, NULL);
     SSL_CTX *ctx = keys ? SSL_CTX_new(TLS_method()) : NULL;
 
     wr_assert(!start_has_hybrid);
-    start_has_hybrid =
-        ctx && SSL_CTX_set1_groups_list(ctx, WR_OPENSSL_HYBRID) == 1;
+    start_has_hybrid = ctx && SSL_CTX_set1_groups_list(
+                                  ctx, "*?" WR_OPENSSL_HYBRID "/*?X25519") == 1;
     SSL_CTX_free(ctx);
     EVP_KEYMGMT_free(keys);
 }
