@@ -370,7 +370,7 @@ def test_the_sandbox_knows_each_word_that_names_a_file():
         field = re.search(r"AT_[A-Z]+\((\w+)\)", rest)
         if field or word == "key":
             name = field[1] if field else "keys"
-            matches(text["confine_paths.c"], rf"->{name}\b",
+            matches(text["confine_paths.c"], rf"(?:->|\.){name}\b",
                     f"a use of the file of {word}")
 
 
