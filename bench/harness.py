@@ -70,6 +70,16 @@ def _confine():
     return seccomp.refuse(seccomp.DOCKER)
 
 
+def without_port(command, port):
+    """A command with PORT in the places of a port: its first argument or its
+    last, or behind the colon or hyphen of an address. A number of connections
+    may be the same number."""
+    last = len(command) - 1
+    return ["PORT" if at in (1, last) and word == str(port)
+            else re.sub(rf"(?<=[:-]){port}$", "PORT", word)
+            for at, word in enumerate(command)]
+
+
 class Settings:
     """What the command line decides for all rows."""
 
@@ -111,7 +121,7 @@ class Settings:
     def note_command(self, command, port):
         """Remember once what is started for a row, as another run would start
         it: with whatever port and folder of its own."""
-        text = shlex.join(command).replace(str(port), "PORT")
+        text = shlex.join(without_port(command, port))
         text = re.sub(r"--server-pid \d+", "--server-pid PID", text)
         text = re.sub(r"--to \d+", "--to PORT", text)
         text = self.without_places(text)
@@ -178,7 +188,7 @@ class Server:
                                       own)
         if under and self.command[0] == sys.executable:
             # A program that becomes the server: it passes the tool on.
-            self.command.insert(-1, f"--under={' '.join(under)}")
+            self.command.insert(-1, f"--under={shlex.join(under)}")
         elif name in ENGINES:
             self.command[2:2] = under  # what env(1) becomes, not env itself
         else:

@@ -158,7 +158,8 @@ def describe(options, has_own_network):
 
 def _size(text):
     """A cache's size as people write it, of the kernel's 2048K."""
-    kib = int(text[:-1]) if text[:-1].isdigit() and text[-1] == "K" else 0
+    found = re.fullmatch(r"([0-9]{1,9})K", text)
+    kib = int(found[1]) if found else 0
     if kib == 0:
         return text
     return f"{kib // 1024} MiB" if kib % 1024 == 0 else f"{kib} KiB"

@@ -233,13 +233,12 @@ def curves(results):
 def row_table(results):
     scale = Scale(results)
     lines = []
-    case = None
+    heading = None
     for result in results:
-        if result["case"] != case:
-            case = result["case"]
+        if heading != (result["case"], result["figure"]):
+            heading = result["case"], result["figure"]
             lines.append('<tr class="case"><td colspan="7">'
-                         f'{text_of(case)}, {text_of(result["figure"])}</td>'
-                         '</tr>')
+                         f'{text_of(", ".join(heading))}</td></tr>')
         target = ("" if result["target"] is None
                   else f"≤ {result['target']:.4g}")
         ratio = "" if result["ratio"] is None else f"{result['ratio']:.3f}"

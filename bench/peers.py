@@ -6,6 +6,7 @@ are installed here: what was measured, as far as it can be asked.
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -47,8 +48,9 @@ def _ask(program, argument, pattern):
     if path is None:
         return None
     try:
-        done = subprocess.run([path, *argument.split()], capture_output=True,
-                              text=True, timeout=10, check=False)
+        done = subprocess.run(
+            [path, *shlex.split(argument)], capture_output=True, text=True,
+            errors="replace", timeout=10, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return None
     found = re.search(pattern, done.stdout + done.stderr)
@@ -80,13 +82,10 @@ def _of_liburing():
 
 
 def _of_uvloop():
-    for python in (sys.executable, "/usr/bin/python3"):
-        found = subprocess.run(
-            [python, "-c", "import uvloop; print(uvloop.__version__)"],
-            capture_output=True, text=True, check=False).stdout.strip()
-        if found:
-            return found
-    return None
+    question = "-c 'import uvloop; print(\"uvloop\", uvloop.__version__)'"
+    found = (_ask(python, question, r"^uvloop (\S+)")
+             for python in (sys.executable or "", "/usr/bin/python3"))
+    return next(filter(None, found), None)
 
 
 def versions(build):

@@ -11,6 +11,7 @@ here comes near, so that each is looked up and counted in a table.
     bench/proxy_cost.py build/tools/weir-proxy [ANOTHER_BUILD...]
 """
 import collections
+import contextlib
 import os
 import re
 import select
@@ -40,44 +41,57 @@ def echo(listener):
 
 
 def visit(port):
-    with socket.create_connection(("127.0.0.1", port)) as client:
+    with socket.create_connection(("127.0.0.1", port), START_S) as client:
         client.sendall(bytes(SIZE))
         left = SIZE
         while left:
-            left -= len(client.recv(left))
+            part = client.recv(left)
+            if not part:
+                raise RuntimeError("the connection ends before its answer")
+            left -= len(part)
         client.shutdown(socket.SHUT_WR)
         if client.recv(1):
             raise RuntimeError("bytes behind the answer")
 
 
-def start(tool, proxy, engine, flags, backend):
-    """The process of the tool, and the port that the proxy serves."""
-    process = subprocess.Popen(
-        [*tool, proxy, "--threads", "1", "--engine", engine, *flags,
-         "--listen", "tcp://127.0.0.1:0", "--to", f"tcp://127.0.0.1:{backend}"],
-        stderr=subprocess.PIPE, start_new_session=True)
+@contextlib.contextmanager
+def serving(tool, proxy, engine, flags, backend):
+    """The process of the tool, and the port that the proxy serves. Neither is
+    there afterwards."""
+    with subprocess.Popen(
+            [*tool, proxy, "--threads", "1", "--engine", engine, *flags,
+             "--listen", "tcp://127.0.0.1:0",
+             "--to", f"tcp://127.0.0.1:{backend}"],
+            stderr=subprocess.PIPE, bufsize=0,
+            start_new_session=True) as process:
+        try:
+            yield process, port_of(process, proxy)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+
+
+def port_of(process, proxy):
     while select.select([process.stderr], [], [], START_S)[0]:
         line = process.stderr.readline().decode()
         if found := re.search(r" serves tcp://\S*:(\d+)$", line):
-            return process, int(found[1])
+            return int(found[1])
         if not line:
             break
-    os.killpg(process.pid, signal.SIGKILL)
-    raise SystemExit(f"{proxy} does not serve")
+    raise RuntimeError(f"{proxy} does not serve")
 
 
 def count_calls(path, run):
     """Of a process that ends: strace writes its table then."""
     counts = []
     for number in (WARM, WARM + COUNTED):
-        process, port = run(["strace", "-f", "-c", "-o", path])
-        for _ in range(number):
-            visit(port)
-        with open(f"/proc/{process.pid}/task/{process.pid}/children",
-                  encoding="ascii") as file:
-            os.kill(int(file.read().split()[0]), signal.SIGTERM)
-        process.wait(START_S)
-        process.stderr.close()
+        with run(["strace", "-f", "-c", "-o", path]) as (process, port):
+            for _ in range(number):
+                visit(port)
+            with open(f"/proc/{process.pid}/task/{process.pid}/children",
+                      encoding="ascii") as file:
+                os.kill(int(file.read().split()[0]), signal.SIGTERM)
+            process.wait(START_S)
         with open(path, encoding="ascii") as file:
             counts.append(collections.Counter(
                 {name: int(times) for times, name in CALL.findall(file.read())
@@ -101,24 +115,19 @@ def dump(folder, process):
 
 
 def count_instructions(folder, run):
-    process, port = run(["valgrind", "--tool=callgrind",
-                         f"--callgrind-out-file={folder}/out"])
-    try:
+    with run(["valgrind", "--tool=callgrind",
+              f"--callgrind-out-file={folder}/out"]) as (process, port):
         for _ in range(WARM):
             visit(port)
         dump(folder, process)
         for _ in range(COUNTED):
             visit(port)
         return dump(folder, process) / COUNTED
-    finally:
-        process.kill()
-        process.wait()
-        process.stderr.close()
 
 
 def show(proxy, engine, flags, backend):
     def run(tool):
-        return start(tool, proxy, engine, flags, backend)
+        return serving(tool, proxy, engine, flags, backend)
 
     with tempfile.TemporaryDirectory() as folder:
         calls = count_calls(os.path.join(folder, "calls"), run)
@@ -139,10 +148,13 @@ def main():
     threading.Thread(target=echo, args=(listener,), daemon=True).start()
     print("| program | engine | table | instructions | calls | which |")
     print("|---|---|---|---|---|---|")
-    for proxy in sys.argv[1:]:
-        for engine in ("uring", "poll"):
-            for flags in ([], TABLE):
-                show(proxy, engine, flags, listener.getsockname()[1])
+    try:
+        for proxy in sys.argv[1:]:
+            for engine in ("uring", "poll"):
+                for flags in ([], TABLE):
+                    show(proxy, engine, flags, listener.getsockname()[1])
+    except (RuntimeError, OSError) as error:
+        sys.exit(f"proxy_cost: {error}")
 
 
 if __name__ == "__main__":

@@ -45,15 +45,10 @@ def main():
         if options.write:
             with open(options.write, encoding="utf-8") as file:
                 text = figures.replace(file.read(), text)
+        results.write(options.write or options.output or "-", text)
     except (results.BadDocument, OSError) as error:
         print(f"report: {error}", file=sys.stderr)
         return 2
-    where = options.write or options.output
-    if where is None:
-        sys.stdout.write(text)
-        return 0
-    with open(where, "w", encoding="utf-8") as file:
-        file.write(text)
     return 0
 
 

@@ -5,9 +5,11 @@ What is read was written by somebody: each field is checked, and what is wrong i
 said with its place. Fields that are not known are passed over, for a later
 version may write more.
 """
+import contextlib
 import datetime
 import json
 import os
+import sys
 
 FORMAT = "weir-bench 1"
 SIZE_MAX = 16 << 20
@@ -23,8 +25,18 @@ def _is_number(value):
             and -NUMBER_MAX <= value <= NUMBER_MAX)
 
 
+def _is_text(value):
+    """Half of a surrogate pair, which JSON can name, is no text of UTF-8."""
+    return isinstance(value, str) and not any(
+        "\ud800" <= char <= "\udfff" for char in value)
+
+
+def _are_texts(values):
+    return all(map(_is_text, values))
+
+
 KINDS = {
-    "a text": lambda v: isinstance(v, str),
+    "a text": _is_text,
     "a number": _is_number,
     "a number or null": lambda v: v is None or _is_number(v),
     "a number above 0 or null": lambda v: v is None or (
@@ -32,12 +44,12 @@ KINDS = {
     "true or false": lambda v: isinstance(v, bool),
     "a list of numbers": lambda v: isinstance(v, list) and all(
         _is_number(n) for n in v),
-    "a list of texts": lambda v: isinstance(v, list) and all(
-        isinstance(n, str) for n in v),
-    "an object of texts": lambda v: isinstance(v, dict) and all(
-        isinstance(n, str) for n in v.values()),
-    "an object of lists of texts": lambda v: isinstance(v, dict) and all(
-        KINDS["a list of texts"](n) for n in v.values()),
+    "a list of texts": lambda v: isinstance(v, list) and _are_texts(v),
+    "an object of texts": lambda v: (
+        isinstance(v, dict) and _are_texts(v) and _are_texts(v.values())),
+    "an object of lists of texts": lambda v: (
+        isinstance(v, dict) and _are_texts(v) and all(
+            KINDS["a list of texts"](n) for n in v.values())),
 }
 
 # Of each object: the field, its kind, and what it is where it is missing;
@@ -168,14 +180,46 @@ def as_text(document):
     return "{\n" + ",\n".join(parts) + "\n}\n"
 
 
+def write(path, text):
+    """Write a whole file or leave it as it was; "-" is standard output."""
+    if path == "-":
+        sys.stdout.write(text)
+        return
+    data = text.encode()
+    if os.path.exists(path) and not os.path.isfile(path):
+        with open(path, "wb") as file:  # a device or a pipe
+            file.write(data)
+        return
+    path = os.path.realpath(path)
+    try:
+        with open(f"{path}.new", "wb") as file:
+            file.write(data)
+        os.replace(f"{path}.new", path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.remove(f"{path}.new")
+        raise
+
+
+def _of_one_run(document):
+    """What a page and README say once of all rows: of runs that differ in it, one
+    would stand under the other's day, machine or build."""
+    machine = {f"machine's {name}": document["machine"][name]
+               for name in ("processor", "caches", "kernel")}
+    return machine | {"day": document["date"].split()[:1]} | {
+        name: document[name] for name in (
+            "subject", "revision", "build", "rounds", "window_ms")}
+
+
 def join(documents):
-    """One document of several runs: the first says where it ran, a row is taken
-    from the last that has it."""
-    first = documents[0]["machine"]
+    """One document of several runs of one day, build and machine: a row is taken
+    from the last that has it, and what failed in it from there as well."""
+    first = _of_one_run(documents[0])
     for document in documents[1:]:
-        for name in ("processor", "caches", "kernel"):
-            if document["machine"][name] != first[name]:
-                raise BadDocument(f"runs of two machines: their {name} differs")
+        for name, value in _of_one_run(document).items():
+            if value != first[name]:
+                raise BadDocument("runs that are not one: their "
+                                  f"{name} is {first[name]} and {value}")
     ret = dict(documents[0])
     ret["commands"] = {}
     for document in documents:
@@ -185,7 +229,9 @@ def join(documents):
                           or result["row"] not in rows]
         if document is not documents[0]:
             ret["results"] += document["results"]
-            ret["failures"] = ret["failures"] + document["failures"]
+            ret["failures"] = [
+                failure for failure in ret["failures"]
+                if failure.split(":")[0] not in rows] + document["failures"]
             ret["command"] += "\n" + document["command"]
         ret["commands"] |= document["commands"]
         ret["rows"] = ret["rows"] | document["rows"]

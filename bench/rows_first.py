@@ -5,6 +5,7 @@ None of them is tuned. Each is what one writes on the first day: an echo, of 128
 to 50 connections, and the memory of the process for a connection that is idle.
 """
 import os
+import shlex
 import sys
 import time
 
@@ -22,9 +23,10 @@ def _command(settings, name, port, _extra):
     """README's program and those of others by their common way to start; what
     else there is by its own."""
     if name == "first_asyncio":
-        program = f"{sys.executable} {os.path.join(HERE, 'first_asyncio.py')}"
+        program = shlex.join(
+            [sys.executable, os.path.join(HERE, "first_asyncio.py")])
     elif name.startswith("first_"):
-        program = program_path(settings, name)
+        program = shlex.quote(program_path(settings, name))
     else:
         return None
     return [sys.executable, os.path.join(HERE, "serve_first.py"),

@@ -6,6 +6,7 @@ output when it serves.
 """
 import argparse
 import os
+import shlex
 
 from harness import tell_when_it_serves
 
@@ -19,7 +20,7 @@ def main():
     options = parser.parse_args()
     os.environ["PORT"] = str(options.port)
     tell_when_it_serves(options.program, options.port)
-    command = [*options.under.split(), *options.program.split()]
+    command = shlex.split(f"{options.under} {options.program}")
     os.execvp(command[0], command)
 
 

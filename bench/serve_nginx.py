@@ -12,6 +12,7 @@ output when it serves. What it writes is beside the file or the folder.
 """
 import argparse
 import os
+import shlex
 
 from harness import find_nginx, tell_when_it_serves
 
@@ -105,7 +106,7 @@ def main():
             "answer": answer_part(options)})
     tell_when_it_serves("nginx", options.port)
     nginx = find_nginx()
-    command = [*options.under.split(), nginx, "-p", folder, "-c", path]
+    command = [*shlex.split(options.under), nginx, "-p", folder, "-c", path]
     os.execvp(command[0], command)
 
 

@@ -8,6 +8,7 @@ temporary folder, which the child removes.
 """
 import argparse
 import os
+import shlex
 import shutil
 import tempfile
 
@@ -116,7 +117,7 @@ def main():
     parser.add_argument("port", type=int)
     options = parser.parse_args()
     folder = tempfile.mkdtemp(prefix="weir-bench-")
-    command = [*options.under.split(),
+    command = [*shlex.split(options.under),
                *COMMANDS[options.service](options, folder)]
     tell_when_it_serves(options.service, options.port,
                         lambda: shutil.rmtree(folder))

@@ -7,14 +7,20 @@ Usage: test_figures.py SOURCE
 """
 
 import html.parser
+import importlib.machinery
+import importlib.util
 import json
 import os
 import pathlib
 import random
+import signal
+import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import unittest
+from unittest import mock
 
 SOURCE = pathlib.Path(sys.argv.pop(1)).resolve()
 REPORT = SOURCE / "bench" / "report.py"
@@ -23,8 +29,24 @@ sys.path.insert(0, str(SOURCE / "bench"))
 sys.dont_write_bytecode = True
 
 import figures  # noqa: E402
+import harness  # noqa: E402
+import machine  # noqa: E402
 import page  # noqa: E402
+import peers  # noqa: E402
+import proxy_cost  # noqa: E402
 import results  # noqa: E402
+import rows_first  # noqa: E402
+import rows_growth  # noqa: E402
+
+
+def program_of_rows():
+    """bench/run as a module, whose name ends in no .py."""
+    loader = importlib.machinery.SourceFileLoader(
+        "bench_run", str(SOURCE / "bench" / "run"))
+    ret = importlib.util.module_from_spec(
+        importlib.util.spec_from_loader("bench_run", loader))
+    loader.exec_module(ret)
+    return ret
 
 
 def result(**fields):
@@ -137,7 +159,8 @@ class Parser(unittest.TestCase):
         print(f"# WEIR_TEST_SEED={seed}", flush=True)
         chance = random.Random(seed)
         odd = [None, True, "", "x", -1, 0, 1e-300, 10**400, 1e300, [], {}, [{}],
-               [1], {"a": "b"}, "<b>", 0.5]
+               [1], {"a": "b"}, "<b>", 0.5, "\ud800", {"\udfff": "x"},
+               {"L2": "\N{SUPERSCRIPT TWO}K"}, {"L2": "9" * 5000 + "K"}]
         drawn = 0
         for _ in range(2000):
             value = document(result(x=10), result(x=1000, peer=""))
@@ -151,8 +174,8 @@ class Parser(unittest.TestCase):
                 read = results.parse(json.dumps(value))
             except results.BadDocument:
                 continue
-            page.write(read)
-            figures.section(read)
+            page.write(read).encode()
+            figures.section(read).encode()
             drawn += 1
         self.assertGreater(drawn, 100)
 
@@ -165,6 +188,23 @@ class Parser(unittest.TestCase):
         other["machine"]["processor"] = "another"
         with self.assertRaises(results.BadDocument):
             results.join([parsed(), other])
+
+    def test_runs_of_two_days_or_builds_are_not_one(self):
+        for field, value in (("date", "2026-01-03 03:04 UTC"),
+                             ("revision", "abc"), ("build", "buildtype=debug"),
+                             ("rounds", 1), ("window_ms", 10),
+                             ("subject", "uv")):
+            with self.assertRaises(results.BadDocument):
+                results.join([parsed(), parsed(**{field: value})])
+        results.join([parsed(), parsed(date="2026-01-02 20:00 UTC",
+                                       command="bench/run --rows T7")])
+
+    def test_a_failure_goes_with_the_row_that_a_later_run_has(self):
+        joined = results.join([
+            parsed(failures=["T1: no answer", "T7: interrupted"]),
+            parsed(failures=["T9: no memory"])])
+        self.assertEqual(joined["failures"],
+                         ["T7: interrupted", "T9: no memory"])
 
     def test_a_later_run_takes_the_place_of_a_row(self):
         joined = results.join([parsed(result(), result(row="T7")),
@@ -214,6 +254,33 @@ class Report(unittest.TestCase):
                   for case in ("one", "two") for x in (100, 1000)]
         self.assertIn("1,000", shown(*points).text)
 
+    def test_each_figure_of_a_case_has_its_heading(self):
+        seen = shown(*[result(figure=figure) for figure in
+                       ("entries/msg", "entries/msg", "calls/msg")])
+        for figure in ("entries", "calls"):
+            self.assertEqual(
+                seen.text.count(f"128 B, 50 connections, {figure}/msg"), 1)
+
+    def test_what_cannot_be_written_leaves_the_file(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder) / "README.md"
+            results.write(path, "old")
+            with self.assertRaises(UnicodeEncodeError):
+                results.write(path, "\ud800")
+            with mock.patch("os.replace", side_effect=OSError):
+                with self.assertRaises(OSError):
+                    results.write(path, "new")
+            self.assertEqual(path.read_text(encoding="utf-8"), "old")
+            results.write(path, "new")
+            self.assertEqual(path.read_text(encoding="utf-8"), "new")
+            self.assertEqual(os.listdir(folder), ["README.md"])
+            results.write(os.devnull, "new")
+
+    def test_a_cache_of_an_odd_size_is_shown_as_it_is(self):
+        odd = "\N{SUPERSCRIPT TWO}K"
+        self.assertIn(f"{odd} of L2", machine.kind_of(
+            parsed()["machine"] | {"caches": {"L2": odd}}))
+
     def test_bad_files_are_told(self):
         with tempfile.TemporaryDirectory() as folder:
             bad = pathlib.Path(folder) / "bad.json"
@@ -258,6 +325,83 @@ class Readme(unittest.TestCase):
         self.assertEqual(
             figures.of_readme(readme), figures.section(results.read(KEPT)),
             "bench/report.py --readme bench/results.json --write README.md")
+
+
+class Run(unittest.TestCase):
+    def test_results_are_written_where_git_and_pythons_are_missing(self):
+        run = program_of_rows()
+        with mock.patch("subprocess.run", side_effect=FileNotFoundError):
+            self.assertEqual(run.revision(), "")
+            peers.versions("no-build")
+
+    def test_standard_output_is_given_once(self):
+        asked = subprocess.run(
+            [sys.executable, SOURCE / "bench" / "run", "--json", "-",
+             "--report", "-"], text=True,
+            capture_output=True, check=False)
+        self.assertEqual((asked.returncode, asked.stdout), (2, ""))
+        self.assertIn("one of --json and --report", asked.stderr)
+
+    def test_a_number_of_connections_is_no_port(self):
+        self.assertEqual(
+            harness.without_port(["client", "--conns", "10000", "10000"],
+                                 10000),
+            ["client", "--conns", "10000", "PORT"])
+        self.assertEqual(
+            harness.without_port(
+                ["example-dns", "10000", "unix:@weir-bench-10000",
+                 "tcp://127.0.0.1:10000", "tcp://127.0.0.1:100001"], 10000),
+            ["example-dns", "PORT", "unix:@weir-bench-PORT",
+             "tcp://127.0.0.1:PORT", "tcp://127.0.0.1:100001"])
+
+    def test_both_ways_to_print_a_certificate_s_name_are_read(self):
+        for text in ("subject=CN = h1.test\n", "subject=CN=h1.test\n",
+                     " 0 s:CN=h1.test\n   i:CN=h1.test\n"):
+            self.assertTrue(rows_growth._is_of("h1.test", text), text)
+        for text in ("subject=CN = h1.test2\n", "subject=CN = h1xtest\n", ""):
+            self.assertFalse(rows_growth._is_of("h1.test", text), text)
+
+    def test_a_first_program_may_stand_in_a_folder_with_a_space(self):
+        with tempfile.TemporaryDirectory(suffix=" of a run") as folder:
+            program = pathlib.Path(folder) / "first_go"
+            program.write_text("#!/bin/sh\necho started with $PORT\n",
+                               encoding="utf-8")
+            program.chmod(0o700)
+            command = rows_first._command(
+                mock.Mock(programs=folder), "first_go", 1, ())
+            with subprocess.Popen(command, stdout=subprocess.PIPE, text=True,
+                                  start_new_session=True) as started:
+                line = started.stdout.readline()
+                os.killpg(started.pid, signal.SIGKILL)
+        self.assertEqual(line, "started with 1\n")
+
+
+class ProxyCost(unittest.TestCase):
+    def test_a_connection_that_ends_early_is_an_error(self):
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            def answer_half():
+                peer, _ = listener.accept()
+                with peer:
+                    peer.recv(proxy_cost.SIZE, socket.MSG_WAITALL)
+                    peer.sendall(bytes(10))
+
+            thread = threading.Thread(target=answer_half)
+            thread.start()
+            with self.assertRaises(RuntimeError):
+                proxy_cost.visit(listener.getsockname()[1])
+            thread.join()
+
+    def test_nothing_runs_on_behind_an_error(self):
+        script = "echo x serves tcp://127.0.0.1:5 >&2; sleep 600 & wait"
+        with self.assertRaises(KeyError):
+            with proxy_cost.serving(["sh", "-c", script], "proxy", "poll", [],
+                                    1) as (process, port):
+                self.assertEqual(port, 5)
+                raise KeyError
+        self.assertEqual(process.returncode, -signal.SIGKILL)
+        with self.assertRaises(RuntimeError):
+            with proxy_cost.serving(["false"], "proxy", "poll", [], 1):
+                pass
 
 
 if __name__ == "__main__":
