@@ -462,39 +462,10 @@ UNIT(upstream_checks, http_asks_for_the_root_of_the_host_by_default)
 
 /* ---- names ---- */
 
-static weir_lookup *asked;
-static int asked_count;
-
-static int remember(void *user, weir_lookup *lookup, const char *host,
-                    int family, void **ret_data)
-{
-    (void)user;
-    (void)family;
-    (void)ret_data;
-    expect_str_eq(host, "db.example");
-    asked = lookup;
-    asked_count++;
-    return 0;
-}
-
-static void forget(void *user, weir_lookup *lookup, void *data)
-{
-    (void)user;
-    (void)data;
-    expect_eq(lookup, asked);
-    asked = NULL;
-}
-
-static const struct weir_resolver resolver = {
-    .size = sizeof(resolver), .start = remember, .cancel = forget};
-
 static void answer(const char *host)
 {
     const struct weir_address address = peer_address(host, 80);
-    cr_assert_not_null(asked);
-    weir_lookup *lookup = asked;
-    asked = NULL;
-    expect_eq(weir_lookup_answer(lookup, 0, 0, &address, 1), 0);
+    expect_eq(weir_lookup_answer(ups_take_question(), 0, 0, &address, 1), 0);
     maker_run_for(&ups.m, 1 * MS);
 }
 
@@ -502,10 +473,8 @@ static void open_named(void)
 {
     struct weir_upstreams_options options = ups_options();
     options.resolve_ns = 1000 * MS;
-    asked = NULL;
-    asked_count = 0;
     ups_open(&options, 0);
-    expect_eq(weir_loop_set_resolver(ups.m.loop, &resolver, NULL), 0);
+    ups_play_resolver("db.example");
     ups_add(&(struct weir_upstream_options){
         .size = sizeof(struct weir_upstream_options),
         .place = weir_place_host("db.example", 80)});
@@ -515,17 +484,17 @@ static void open_named(void)
 UNIT_IN(upstream_names, are_looked_up_beside_connections, unit_alone, void)
 {
     open_named();
-    expect_eq(asked_count, 1, "when it was added");
+    expect_eq(ups.asked_count, 1, "when it was added");
     answer("192.0.2.1");
     expect_eq(ups_info(0).address_count, 1);
     for (int i = 0; i < 3; i++) {
         ups_leave(ups_connect(), 0);
     }
-    expect_eq(asked_count, 1, "connections ask nobody");
+    expect_eq(ups.asked_count, 1, "connections ask nobody");
     maker_run_for(&ups.m, 1000 * MS);
-    expect_eq(asked_count, 2);
+    expect_eq(ups.asked_count, 2);
     ups_close();
-    expect_eq(asked, NULL, "the lookup was cancelled");
+    expect_eq(ups.asked, NULL, "the lookup was cancelled");
 }
 
 UNIT(upstream_names, a_new_address_is_used_and_a_failed_lookup_keeps_the_old)
@@ -534,7 +503,7 @@ UNIT(upstream_names, a_new_address_is_used_and_a_failed_lookup_keeps_the_old)
     open_named();
     answer("192.0.2.1");
     maker_run_for(&ups.m, 1000 * MS);
-    expect_eq(weir_lookup_answer(asked, 0, WEIR_EDNSSERVFAIL, NULL, 0), 0);
+    expect_eq(weir_lookup_answer(ups.asked, 0, WEIR_EDNSSERVFAIL, NULL, 0), 0);
     maker_run_for(&ups.m, 1 * MS);
     expect_eq(ups_info(0).lookup_error_count, 1);
     ups_leave(ups_connect(), 0);
@@ -552,47 +521,45 @@ UNIT(upstream_names, a_new_address_is_used_and_a_failed_lookup_keeps_the_old)
 UNIT(upstream_names, a_connection_before_the_first_answer_asks_itself)
 {
     open_named();
-    weir_lookup *first = asked;
+    weir_lookup *first = ups.asked;
     ups_ask(NULL);
     maker_run_for(&ups.m, 1 * MS);
-    expect_eq(asked_count, 2);
+    expect_eq(ups.asked_count, 2);
     answer("192.0.2.1");
     ups_run_until(1);
     expect_eq(ups.ends[0].err, 0);
     ups_leave(&ups.ends[0], 0);
-    asked = first;
+    ups.asked = first;
 }
 
 UNIT(upstream_names, are_looked_up_again_when_their_answer_is_not_good_any_more)
 {
     struct weir_upstreams_options options = ups_options();
-    asked = NULL;
-    asked_count = 0;
     ups_open(&options, 0);
-    expect_eq(weir_loop_set_resolver(ups.m.loop, &resolver, NULL), 0);
+    ups_play_resolver("db.example");
     ups_add(&(struct weir_upstream_options){
         .size = sizeof(struct weir_upstream_options),
         .place = weir_place_host("db.example", 80)});
     maker_run_for(&ups.m, 1 * MS);
-    expect_eq(weir_lookup_set_ttl(asked, 9000 * MS), 0);
-    expect_eq(weir_lookup_set_ttl(asked, 5000 * MS), 0);
-    expect_eq(weir_lookup_set_ttl(asked, 7000 * MS), 0);
+    expect_eq(weir_lookup_set_ttl(ups.asked, 9000 * MS), 0);
+    expect_eq(weir_lookup_set_ttl(ups.asked, 5000 * MS), 0);
+    expect_eq(weir_lookup_set_ttl(ups.asked, 7000 * MS), 0);
     answer("192.0.2.1");
     maker_run_for(&ups.m, 4990 * MS);
-    expect_eq(asked_count, 1);
+    expect_eq(ups.asked_count, 1);
     maker_run_for(&ups.m, 20 * MS);
-    expect_eq(asked_count, 2);
-    expect_eq(weir_lookup_set_ttl(asked, 0), 0);
+    expect_eq(ups.asked_count, 2);
+    expect_eq(weir_lookup_set_ttl(ups.asked, 0), 0);
     answer("192.0.2.1");
     maker_run_for(&ups.m, 990 * MS);
-    expect_eq(asked_count, 2, "a second is the least");
+    expect_eq(ups.asked_count, 2, "a second is the least");
     maker_run_for(&ups.m, 20 * MS);
-    expect_eq(asked_count, 3);
+    expect_eq(ups.asked_count, 3);
     answer("192.0.2.1");
     maker_run_for(&ups.m, 29900 * MS);
-    expect_eq(asked_count, 3);
+    expect_eq(ups.asked_count, 3);
     maker_run_for(&ups.m, 200 * MS);
-    expect_eq(asked_count, 4, "the default, where nothing is told");
+    expect_eq(ups.asked_count, 4, "the default, where nothing is told");
 }
 
 static void note_address(void *text, int err,
@@ -610,29 +577,29 @@ UNIT(upstream_names, are_looked_up_when_it_is_time)
     static struct weir_resolver shared; /* until the loop is closed */
     struct weir_upstream_options named = {
         .size = sizeof(named), .place = weir_place_host("db.example", 80)};
-    shared = resolver;
-    shared.is_shared = true;
     open_named();
+    shared = ups.resolver;
+    shared.is_shared = true;
     maker_run_for(&ups.m, 1 * MS);
     expect_eq(weir_loop_set_resolver(ups.m.loop, &shared, NULL), 0);
     answer("192.0.2.1");
     maker_run_for(&ups.m, 1000 * MS);
-    expect_eq(asked_count, 2);
-    expect_eq(weir_lookup_set_ttl(asked, 3600 * 1000 * MS), 0);
+    expect_eq(ups.asked_count, 2);
+    expect_eq(weir_lookup_set_ttl(ups.asked, 3600 * 1000 * MS), 0);
     answer("192.0.2.1");
     maker_run_for(&ups.m, 1000 * MS);
-    expect_eq(asked_count, 3);
+    expect_eq(ups.asked_count, 3);
     ups_add(&named);
     maker_run_for(&ups.m, 1 * MS);
-    expect_eq(asked_count, 3, "two upstreams ask once");
-    expect_eq(weir_lookup_set_ttl(asked, 3600 * 1000 * MS), 0);
+    expect_eq(ups.asked_count, 3, "two upstreams ask once");
+    expect_eq(weir_lookup_set_ttl(ups.asked, 3600 * 1000 * MS), 0);
     answer("192.0.2.2");
     expect_eq(weir_lookup_start(ups.m.loop, "db.example", 80, NULL,
                                 note_address, text, NULL),
               0);
     maker_run_for(&ups.m, 1 * MS);
     expect_str_eq(text, "192.0.2.2:80");
-    expect_eq(asked_count, 3);
+    expect_eq(ups.asked_count, 3);
     expect_eq(ups_info(0).address_count, 1);
     expect_eq(ups_info(1).address_count, 1);
 }

@@ -124,6 +124,53 @@ void ups_answer(size_t index, enum fake_answer answer)
     fake_listener_set(ups.listeners[index], answer, 1 * MS);
 }
 
+/* ---- a resolver ---- */
+
+static int ups_asked_service(void *user, weir_lookup *lookup, const char *name,
+                             void **ret_data)
+{
+    expect_str_eq(name, ups.name);
+    ups.asked = lookup;
+    ups.asked_count++;
+    return 0;
+}
+
+static int ups_asked_host(void *user, weir_lookup *lookup, const char *host,
+                          int family, void **ret_data)
+{
+    return ups_asked_service(user, lookup, host, ret_data);
+}
+
+static void ups_forget_question(void *user, weir_lookup *lookup, void *data)
+{
+    expect_eq(lookup, ups.asked);
+    ups.asked = NULL;
+}
+
+void ups_play_resolver(const char *name)
+{
+    struct weir_resolver *resolver = &ups.resolver;
+    ups.name = name;
+    resolver->size = sizeof(*resolver);
+    resolver->cancel = ups_forget_question;
+    if (resolver->start) {
+        resolver->start_srv = ups_asked_service;
+    } else {
+        resolver->start = ups_asked_host;
+    }
+    expect_eq(weir_loop_set_resolver(ups.m.loop, resolver, NULL), 0);
+}
+
+weir_lookup *ups_take_question(void)
+{
+    weir_lookup *lookup = ups.asked;
+    cr_assert_not_null(lookup);
+    ups.asked = NULL;
+    return lookup;
+}
+
+/* ---- requests ---- */
+
 static void ups_done(void *arg, int err,
                      const struct weir_upstreams_result *result)
 {

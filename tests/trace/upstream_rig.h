@@ -11,6 +11,7 @@
 #include "tests/contract/maker.h"
 #include "tests/fake/fake.h"
 
+#include <weir/resolver.h>
 #include <weir/upstream.h>
 
 enum { UPS_MAX = 8, UPS_ENDS = 64 };
@@ -41,6 +42,10 @@ struct ups {
     int change_err;    /* of the last one */
     char skips[256];   /* "a:EMFILE ": checks that could not be made */
     char uses[256];    /* "a b ": those that were in use */
+    struct weir_resolver resolver; /* that the test plays */
+    const char *name;              /* the only one that is asked for */
+    weir_lookup *asked;            /* the last question, without an answer */
+    int asked_count;
     bool frees_when_changed;
     bool frees_when_used;
     uint64_t start_ns;
@@ -64,6 +69,12 @@ weir_upstream *ups_add(const struct weir_upstream_options *options);
 /* One that takes so many connections; 0: no limit. */
 void ups_add_limited(uint32_t limit);
 void ups_answer(size_t index, enum fake_answer answer);
+
+/* The test answers questions for this name from now on: of a host or, where
+ * ->resolver.start is set before and answers those of hosts, of a service. */
+void ups_play_resolver(const char *name);
+/* The question, which the test answers. */
+weir_lookup *ups_take_question(void);
 
 /* Asks for a connection; how it ends is noted in ->ends. */
 weir_pending *ups_ask(const struct weir_upstreams_connect_options *options);

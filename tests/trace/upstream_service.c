@@ -10,22 +10,9 @@
 #include <weir/error.h>
 #include <weir/resolver.h>
 
-static weir_lookup *asked;
-static int asked_count;
 static int host_err;       /* of all hosts; 0: none */
 static const char *broken; /* this one's lookup fails for the moment */
 static uint16_t port = 80; /* of all records */
-
-static int start_srv(void *user, weir_lookup *lookup, const char *name,
-                     void **ret_data)
-{
-    (void)user;
-    (void)ret_data;
-    expect_str_eq(name, "_web._tcp.pods.example");
-    asked = lookup;
-    asked_count++;
-    return 0;
-}
 
 static int start(void *user, weir_lookup *lookup, const char *host, int family,
                  void **ret_data)
@@ -50,19 +37,6 @@ static int start(void *user, weir_lookup *lookup, const char *host, int family,
     return weir_lookup_answer(lookup, 0, 0, addresses, count);
 }
 
-static void forget(void *user, weir_lookup *lookup, void *data)
-{
-    (void)user;
-    (void)data;
-    expect_eq(lookup, asked);
-    asked = NULL;
-}
-
-static const struct weir_resolver resolver = {.size = sizeof(resolver),
-                                              .start = start,
-                                              .cancel = forget,
-                                              .start_srv = start_srv};
-
 /* Records as "PRIORITY WEIGHT HOST,...", for five seconds; an error
  * for none. */
 static void answer_or(const char *text, int err)
@@ -72,7 +46,6 @@ static void answer_or(const char *text, int err)
     unsigned priority;
     unsigned weight;
     char host[16];
-    cr_assert_not_null(asked);
     for (; *text; text += strcspn(text, ",") + (strchr(text, ',') != NULL)) {
         cr_assert_eq(sscanf(text, "%u %u %15[^,]", &priority, &weight, host),
                      3);
@@ -83,8 +56,7 @@ static void answer_or(const char *text, int err)
                  host);
         count++;
     }
-    weir_lookup *lookup = asked;
-    asked = NULL;
+    weir_lookup *lookup = ups_take_question();
     expect_eq(weir_lookup_set_ttl(lookup, 5000 * MS), 0);
     expect_eq(
         weir_lookup_answer_srv(lookup, count > 0 ? 0 : err, records, count), 0);
@@ -115,8 +87,6 @@ static void add_service(struct weir_upstream_options upstream)
 static void open_service_of(struct weir_upstreams_options options,
                             struct weir_upstream_options upstream)
 {
-    asked = NULL;
-    asked_count = 0;
     host_err = 0;
     broken = NULL;
     port = 80;
@@ -124,7 +94,8 @@ static void open_service_of(struct weir_upstreams_options options,
     for (size_t i = 0; i < 3; i++) {
         weir_upstream_remove(ups.all[i]);
     }
-    expect_eq(weir_loop_set_resolver(ups.m.loop, &resolver, NULL), 0);
+    ups.resolver.start = start;
+    ups_play_resolver("_web._tcp.pods.example");
     add_service(upstream);
 }
 
@@ -293,7 +264,7 @@ UNIT(upstream_service, answers_change_weights_of_those_that_stay)
     expect_str_eq(spread(10), "9 1 0 ");
     then_answer("5 10 h2,9 1 h1");
     expect_str_eq(spread(2), "0 2 0 ");
-    expect_eq(asked_count, 3, "as often as answers are not good any more");
+    expect_eq(ups.asked_count, 3, "as often as answers are not good any more");
 }
 
 UNIT(upstream_service, an_answer_that_is_an_error_changes_nothing)
@@ -366,7 +337,7 @@ UNIT(upstream_service, the_set_may_be_freed_with_a_lookup_under_way)
     open_service();
     weir_upstreams_free(ups.set);
     ups.set = NULL;
-    expect_eq(asked, NULL, "the lookup was cancelled");
+    expect_eq(ups.asked, NULL, "the lookup was cancelled");
 }
 
 UNIT(upstream_service, an_address_is_no_service)

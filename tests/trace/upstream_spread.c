@@ -9,32 +9,6 @@
 #include <weir/error.h>
 #include <weir/resolver.h>
 
-static weir_lookup *asked;
-static int asked_count;
-
-static int remember(void *user, weir_lookup *lookup, const char *host,
-                    int family, void **ret_data)
-{
-    (void)user;
-    (void)family;
-    (void)ret_data;
-    expect_str_eq(host, "pods.example");
-    asked = lookup;
-    asked_count++;
-    return 0;
-}
-
-static void forget(void *user, weir_lookup *lookup, void *data)
-{
-    (void)user;
-    (void)data;
-    expect_eq(lookup, asked);
-    asked = NULL;
-}
-
-static const struct weir_resolver resolver = {
-    .size = sizeof(resolver), .start = remember, .cancel = forget};
-
 /* Addresses of one digit each, which are good for five seconds; none: an
  * error. */
 static void answer(const char *digits)
@@ -42,14 +16,12 @@ static void answer(const char *digits)
     struct weir_address addresses[8];
     size_t count = 0;
 
-    cr_assert_not_null(asked);
     for (; digits[count]; count++) {
         char host[32];
         snprintf(host, sizeof(host), "192.0.2.%c", digits[count]);
         addresses[count] = peer_address(host, 80);
     }
-    weir_lookup *lookup = asked;
-    asked = NULL;
+    weir_lookup *lookup = ups_take_question();
     expect_eq(weir_lookup_set_ttl(lookup, 5000 * MS), 0);
     expect_eq(weir_lookup_answer(lookup, 0, count > 0 ? 0 : WEIR_EDNSNOTFOUND,
                                  addresses, count),
@@ -78,13 +50,11 @@ static void add_spread(struct weir_upstream_options upstream)
 static void open_spread(struct weir_upstreams_options options,
                         struct weir_upstream_options upstream)
 {
-    asked = NULL;
-    asked_count = 0;
     ups_open(&options, 3);
     for (size_t i = 0; i < 3; i++) {
         weir_upstream_remove(ups.all[i]);
     }
-    expect_eq(weir_loop_set_resolver(ups.m.loop, &resolver, NULL), 0);
+    ups_play_resolver("pods.example");
     add_spread(upstream);
 }
 
@@ -178,7 +148,7 @@ UNIT(upstream_spread, they_come_and_go_and_who_stays_is_the_same)
     expect_eq(ups_info(3).up_count, 2);
     then_answer("321");
     expect_str_eq(members(), "123", "in one order");
-    expect_eq(asked_count, 3, "as often as answers are not good any more");
+    expect_eq(ups.asked_count, 3, "as often as answers are not good any more");
 }
 
 UNIT(upstream_spread, addresses_stand_in_the_place_of_their_name)
@@ -296,7 +266,7 @@ UNIT(upstream_spread, a_set_that_is_retired_asks_no_more)
     expect_eq(ups.ends[0].err, 0, "a lookup that was under way");
     ups_leave(&ups.ends[0], 0);
     maker_run_for(&ups.m, 60000 * MS);
-    expect_eq(asked_count, 1);
+    expect_eq(ups.asked_count, 1);
     expect_str_eq(members(), "12");
 }
 
@@ -346,7 +316,7 @@ UNIT(upstream_spread, the_set_may_be_freed_with_a_lookup_under_way)
     maker_run_for(&ups.m, 5000 * MS);
     weir_upstreams_free(ups.set);
     ups.set = NULL;
-    expect_eq(asked, NULL, "the lookup was cancelled");
+    expect_eq(ups.asked, NULL, "the lookup was cancelled");
     ups_leave(kept, 0);
 }
 
