@@ -422,6 +422,25 @@ def test_a_proxy_without_descriptors_is_replaced_when_it_has_some():
             equal(old.finish(2 * WAIT_S)[0], 0, "exit status")
 
 
+def test_a_proxy_with_few_descriptors_left_gives_its_sockets_one_by_one():
+    """One is for the successor's connection, and two are for the sockets of
+    eight threads."""
+    with tempfile.TemporaryDirectory() as folder, Server(echo) as server:
+        flags = (f"tcp://127.0.0.1:{free_port()}", plain(server),
+                 "--handover", f"{folder}/handover")
+        with Proxy(*flags, admin=False, threads=8) as old:
+            pid = old.process.pid
+            used = {int(fd) for fd in os.listdir(f"/proc/{pid}/fd")}
+            free = [fd for fd in range(len(used) + 3) if fd not in used]
+            before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+            resource.prlimit(pid, resource.RLIMIT_NOFILE,
+                             (free[2] + 1, before[1]))
+            with Proxy(*flags, admin=False) as new:
+                equal(old.finish(2 * WAIT_S)[0], 0, "exit status")
+                with new.connect() as client:
+                    echoes(client)
+
+
 def receives(pid):
     """Whether the process waits in recvmsg(2)."""
     try:

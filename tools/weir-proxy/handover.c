@@ -223,37 +223,39 @@ void handover_take(struct proxy *proxy)
 /* ---- the old one ---- */
 
 /* Sockets are duplicated on their way. A proxy that has no descriptors left is
- * replaced for that perhaps: it waits for some as long as the successor does.
- */
-static int send_when_there_is_room(weir_writer *writer, char byte,
-                                   const int *fds, size_t count)
+ * replaced for that perhaps: it waits for one as long as the successor does,
+ * and asks for no more at once than there were, as its listeners take what
+ * becomes free. Returns how many were sent, or an error. */
+static ssize_t send_when_there_is_room(weir_writer *writer, char byte,
+                                       const int *fds, size_t count)
 {
     weir_loop *loop =
         weir_transport_get_loop(weir_writer_get_transport(writer));
     int tries = (int)(ANSWER_S * UINT64_C(1000000000) / AGAIN_NS);
     int err = weir_writer_send_fds(writer, &byte, 1, fds, count);
 
-    while ((err == -EMFILE || err == -ENFILE) && --tries > 0 &&
-           weir_sleep(loop, AGAIN_NS) == 0) {
+    while ((err == -EMFILE || err == -ENFILE) &&
+           (count > 1 || (--tries > 0 && weir_sleep(loop, AGAIN_NS) == 0))) {
+        count = (count + 1) / 2;
         err = weir_writer_send_fds(writer, &byte, 1, fds, count);
     }
-    return err;
+    if (err == 0) {
+        err = weir_writer_flush(writer);
+    }
+    return err < 0 ? err : (ssize_t)count;
 }
 
 static int send_some(weir_writer *writer, char byte, const int *fds,
                      size_t count)
 {
     while (count > 0) {
-        const size_t some = count < FDS_AT_ONCE ? count : FDS_AT_ONCE;
-        int err = send_when_there_is_room(writer, byte, fds, some);
-        if (err == 0) {
-            err = weir_writer_flush(writer);
+        const ssize_t sent = send_when_there_is_room(
+            writer, byte, fds, count < FDS_AT_ONCE ? count : FDS_AT_ONCE);
+        if (sent < 0) {
+            return (int)sent;
         }
-        if (err < 0) {
-            return err;
-        }
-        fds += some;
-        count -= some;
+        fds += sent;
+        count -= (size_t)sent;
     }
     return 0;
 }
