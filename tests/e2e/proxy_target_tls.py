@@ -3,9 +3,13 @@ the authorities that it is verified by, by the words behind its 'to'.
 """
 
 import contextlib
+import ctypes
+import os
+import struct
 
-from harness import command, equal, fails, matches, run
-from proxy_certificates import Secured, certificates, make_certificate
+from harness import Skip, command, equal, fails, matches, run
+from proxy_certificates import (Secured, certificates, make_certificate,
+                                make_list)
 from proxying import PROXY, Proxy, expect_reset
 from servers import echo, echoes
 
@@ -90,6 +94,52 @@ def test_a_target_of_other_authorities_or_another_name_is_refused():
                      *to(far, "--target-tls-ca", good)) as proxy:
             expect_reset(proxy)
             proxy.stop_by(["connect-tls"])
+
+
+def test_the_list_of_revocations_is_of_the_authorities_of_all_targets():
+    """A target with authorities of its own has none, and is used as before."""
+    far_ca = other()
+    revoked = make_list("targets", [certificates()["a"]])
+    with Named("a") as a, Named("b") as b, Named("far") as far:
+        with between("--to-ca", certificates()["ca"], "--to-crl", revoked,
+                     *to(a, "--target-tls-name", "a.test"),
+                     *to(b, "--target-tls-name", "b.test"),
+                     *to(far, "--target-tls-name", "far.test",
+                         "--target-tls-ca", far_ca)) as proxy:
+            use(proxy, 6)
+            tried = proxy.metric("upstream_connect_errors_total",
+                                 target=f"tls://127.0.0.1:{a.port}")
+        equal((tried > 0, len(b.names) + len(far.names)), (True, 6),
+              "errors of the revoked one, and connections of the others")
+        equal((set(b.names), set(far.names)), ({"b.test"}, {"far.test"}),
+              "names that they were asked for")
+
+
+def count_opens(path, *arguments):
+    """How often a command opens a file. A close is noted, too, as two events
+    that follow each other and are alike are one."""
+    opened, closed = 0x20, 0x10
+    libc = ctypes.CDLL(None)
+    fd = libc.inotify_init1(os.O_NONBLOCK)
+    if fd < 0 or libc.inotify_add_watch(fd, os.fsencode(path),
+                                        opened | closed) < 0:
+        raise Skip("no inotify")
+    outcome = command(*arguments)
+    equal(outcome.status, 0, outcome.err)
+    with os.fdopen(fd, "rb", buffering=0) as events:
+        masks = struct.iter_unpack("iIII", events.read(65536))
+        return sum(bool(mask & opened) for _, mask, _, _ in masks)
+
+
+def test_authorities_of_a_list_are_read_once():
+    far_ca = other()
+    words = ("--target-tls-name", "far.test", "--target-tls-ca", far_ca)
+    counts = [count_opens(far_ca, PROXY, "-t", "tcp://127.0.0.1:0",
+                          ",".join(f"tls://127.0.0.1:{port}"
+                                   for port in range(1, 1 + count)), *words)
+              for count in (1, 64)]
+    equal(counts[0] > 0, True, "opens for one target")
+    equal(counts[1], counts[0], "opens for 64 targets")
 
 
 def test_words_behind_a_list_are_about_each():

@@ -7,6 +7,7 @@
 #include "contexts.h"
 
 #include "check_plan.h"
+#include "hashes.h"
 #include "identities.h"
 
 #include <errno.h>
@@ -248,18 +249,49 @@ static bool make_route(const struct making *making,
                        route->check_insecure, ret_checks);
 }
 
-/* For the targets of a route that have authorities of their own. */
+/* The context of a target before this one with the same authorities; NULL: it
+ * is the first. */
+static weir_tls_context *find_own(const struct config_route *route,
+                                  size_t number, const struct hashes *paths,
+                                  weir_tls_context *const *made)
+{
+    const char *path = route->targets[number].tls_ca;
+    const struct hashed *same;
+    const size_t count =
+        hashes_find(paths, hashes_add_text(HASHES_BASIS, path), &same);
+
+    for (size_t i = 0; i < count && same[i].number < number; i++) {
+        if (strcmp(route->targets[same[i].number].tls_ca, path) == 0) {
+            return made[same[i].number];
+        }
+    }
+    return NULL;
+}
+
+/* For the targets of a route that have authorities of their own. All other
+ * words are the route's, so that a file is read once. */
 static bool make_own(const struct making *making,
                      const struct config_route *route, weir_tls_context **ret)
 {
-    for (size_t i = 0; i < route->target_count; i++) {
-        const struct config_target *target = &route->targets[i];
-        if (target->tls_ca &&
-            !make_client(making, route, target->tls_ca, false, &ret[i])) {
-            return false;
-        }
+    struct hashes paths = {.all = NULL};
+    bool is_good = true;
+
+    for (size_t i = 0; i < route->target_count && is_good; i++) {
+        const char *path = route->targets[i].tls_ca;
+        is_good = !path ||
+                  hashes_add(&paths, hashes_add_text(HASHES_BASIS, path), i) ||
+                  fail(making, route->line, "", -ENOMEM);
     }
-    return true;
+    hashes_sort(&paths);
+    for (size_t i = 0; i < route->target_count && is_good; i++) {
+        const char *path = route->targets[i].tls_ca;
+        weir_tls_context *made = path ? find_own(route, i, &paths, ret) : NULL;
+        ret[i] = made ? weir_tls_context_ref(made) : NULL;
+        is_good =
+            made || !path || make_client(making, route, path, false, &ret[i]);
+    }
+    hashes_free(&paths);
+    return is_good;
 }
 
 static bool make_routes(const struct making *making,

@@ -162,6 +162,16 @@ static void write_file(FILE *out, const char *service, const char *word,
     }
 }
 
+/* Is the file that of the target before, which was read? */
+static bool has_authorities_of_last(const struct config_route *route,
+                                    size_t number)
+{
+    const char *path = route->targets[number].tls_ca;
+    const char *last = number > 0 ? route->targets[number - 1].tls_ca : NULL;
+
+    return path && last && strcmp(path, last) == 0;
+}
+
 static void write_route(FILE *out, const struct config_service *service,
                         const struct config_route *route)
 {
@@ -182,8 +192,10 @@ static void write_route(FILE *out, const struct config_service *service,
             fprintf(out, ", as %s", target->tls_name);
         }
         fprintf(out, "%s\n", target->is_backup ? ", backup" : "");
-        write_file(out, service->name, "authorities of a target",
-                   target->tls_ca);
+        if (!has_authorities_of_last(route, i)) {
+            write_file(out, service->name, "authorities of a target",
+                       target->tls_ca);
+        }
     }
 }
 
