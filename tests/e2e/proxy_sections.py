@@ -257,6 +257,10 @@ def test_what_is_of_a_group_is_said_there():
 def test_what_is_behind_a_list_is_about_all_of_it():
     is_good(f"{A}to = tcp://127.0.0.1:1,tcp://127.0.0.1:2\nweight = 3\n",
             r"main\.ini:3: weight is about each of the 2 targets of this 'to'")
+    outcome = look(f"[defaults]\nweight = 3\nlimit = 9\n{A}"
+                   "to = tcp://127.0.0.1:1,tcp://127.0.0.1:2\n")
+    equal((outcome.status, "this 'to'" in outcome.err), (0, False),
+          outcome.err)
     with contextlib.ExitStack() as stack:
         servers = [stack.enter_context(Server(echo)) for _ in range(3)]
         proxy = stack.enter_context(Proxy(

@@ -154,6 +154,7 @@ struct config_target {
     struct config_target_check check;
     struct weir_address from; /* its own side; len 0: any */
     bool inherits_from;       /* of [defaults], for its family alone */
+    const char *said;         /* the last word behind its 'to'; NULL: none */
     enum config_target_header send_header;
     char *tls_name;    /* of its certificate, and */
     char *tls_ca;      /* its authorities; NULL: as the route says */

@@ -493,18 +493,10 @@ static void tell_of_list(const struct config *config,
                          const struct config_target *target)
 {
     char place[CONFIG_PLACE_SIZE];
-    const struct config_target_check *check = &target->check;
-    const char *word = target->is_backup     ? "backup"
-                       : target->limit > 0   ? "limit"
-                       : target->weight != 1 ? "weight"
-                       : check->has_at       ? "check-at"
-                       : check->is_off || check->interval_ns > 0
-                           ? "target-check"
-                           : NULL;
 
-    if (config->tests_only && target->list_count > 0 && word) {
+    if (config->tests_only && target->list_count > 0 && target->said) {
         say("%s%s is about each of the %zu targets of this 'to'",
-            config_place(config, target->line, place), word,
+            config_place(config, target->line, place), target->said,
             target->list_count);
     }
 }

@@ -199,23 +199,6 @@ static bool say_line(const struct saying *saying, const struct line *line)
            fail(saying, reason);
 }
 
-/* Words of single targets that [defaults] may have, about each target. Others
- * are what one target differs in, or all targets of a route have a word for
- * it. */
-static bool is_of_each_target(const struct option *word)
-{
-    static const char *const names[] = {
-        "weight",       "limit",       "from",       "target-proxy",
-        "target-check", "target-rise", "target-fall"};
-
-    for (size_t i = 0; word && i < sizeof(names) / sizeof(names[0]); i++) {
-        if (strcmp(word->name, names[i]) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
 /* Gives the target that has begun what [defaults] say of each, which its own
  * words replace. */
 static bool say_of_target(const struct saying *saying)
@@ -229,11 +212,13 @@ static bool say_of_target(const struct saying *saying)
     }
     const struct range range = range_of(saying->lines, at);
     for (size_t i = range.first; i < range.end && is_good; i++) {
-        is_good = !is_of_each_target(words_find(saying->lines->all[i].name)) ||
+        const struct option *word = words_find(saying->lines->all[i].name);
+        is_good = !word || word->scope != SCOPE_EACH_TARGET ||
                   say_line(saying, &saying->lines->all[i]);
     }
     struct config_target *target = config_target(saying->config);
     target->inherits_from = target->from.len > 0;
+    target->said = NULL;
     saying->config->line = is_good ? line : saying->config->line;
     return is_good;
 }
@@ -279,7 +264,7 @@ static bool is_of_service(const struct saying *saying,
             return false;
         }
     }
-    return word->scope != SCOPE_TARGET &&
+    return word->scope < SCOPE_TARGET &&
            (!word->repeats || !has_word(saying->lines, own, word));
 }
 
@@ -440,10 +425,7 @@ static bool may_be_in(enum section kind, const struct option *word)
         names_clients(word)) {
         return false;
     }
-    if (kind == SECTION_DEFAULTS && word->scope == SCOPE_TARGET) {
-        return is_of_each_target(word);
-    }
-    return word->scope == SCOPE_ROUTE ||
+    return word->scope == SCOPE_ROUTE || word->scope == SCOPE_EACH_TARGET ||
            word->scope ==
                (kind == SECTION_DEFAULTS ? SCOPE_SERVICE : SCOPE_TARGET);
 }

@@ -47,6 +47,8 @@ static const char *name_check(int index)
     .scope = SCOPE_ROUTE, .offset = offsetof(struct config_route, field)
 #define AT_TARGET(field)                                                       \
     .scope = SCOPE_TARGET, .offset = offsetof(struct config_target, field)
+#define AT_EACH_TARGET(field)                                                  \
+    .scope = SCOPE_EACH_TARGET, .offset = offsetof(struct config_target, field)
 
 static const struct option rows[] = {
     {.kind = OPTION_TITLE, .help = "The program"},
@@ -391,10 +393,11 @@ static const struct option rows[] = {
      "DNS); in a file also @NAME, the targets of [targets NAME]",
      .repeats = true, .scope = SCOPE_TARGET, .read = words_say_to},
     {"weight", 0, "N", "share of the connections, 0 to 256 (1)", .most = 256,
-     .kind = OPTION_COUNT, AT_TARGET(weight)},
+     .kind = OPTION_COUNT, AT_EACH_TARGET(weight)},
     {"target-proxy", 0, "VERSION",
      "the PROXY header of this target: v1, v2, off or as-route (send-proxy)",
-     .kind = OPTION_CHOICE, .choices = target_headers, AT_TARGET(send_header)},
+     .kind = OPTION_CHOICE, .choices = target_headers,
+     AT_EACH_TARGET(send_header)},
     {"target-tls-name", 0, "NAME",
      "that this target's certificate is for, and that it is asked for "
      "(to-name)",
@@ -404,10 +407,10 @@ static const struct option rows[] = {
      AT_TARGET(tls_ca)},
     {"from", 0, "ADDRESS",
      "own address of connections to the target, and of its checks (any)",
-     .scope = SCOPE_TARGET, .read = words_say_from},
+     .scope = SCOPE_EACH_TARGET, .read = words_say_from},
     {"limit", 0, "N",
      "connections to the target at once, of all threads together",
-     .most = UINT32_MAX, .kind = OPTION_COUNT, AT_TARGET(limit)},
+     .most = UINT32_MAX, .kind = OPTION_COUNT, AT_EACH_TARGET(limit)},
     {"backup", 0, NULL, "used only when no other target can be",
      .kind = OPTION_SWITCH, AT_TARGET(is_backup)},
     {"check-at", 0, "ADDRESS",
@@ -416,13 +419,13 @@ static const struct option rows[] = {
      .scope = SCOPE_TARGET, .read = words_say_check_at},
     {"target-check", 0, "TIME",
      "how often this target is looked at, or off: never (check)",
-     .scope = SCOPE_TARGET, .read = words_say_target_check},
+     .scope = SCOPE_EACH_TARGET, .read = words_say_target_check},
     {"target-rise", 0, "N", "good checks until this target is up (check-rise)",
      .least = 1, .most = UINT32_MAX, .kind = OPTION_COUNT,
-     AT_TARGET(check.rise)},
+     AT_EACH_TARGET(check.rise)},
     {"target-fall", 0, "N", "bad checks until this target is down (check-fall)",
      .least = 1, .most = UINT32_MAX, .kind = OPTION_COUNT,
-     AT_TARGET(check.fall)},
+     AT_EACH_TARGET(check.fall)},
 
     {.kind = OPTION_TITLE, .help = "Besides"},
     {"config", 0, "FILE", "read FILE", .read = words_read_config,

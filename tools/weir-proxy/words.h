@@ -17,6 +17,7 @@ enum word_scope {
     SCOPE_SERVICE,
     SCOPE_ROUTE,
     SCOPE_TARGET,
+    SCOPE_EACH_TARGET, /* likewise; [defaults] may say it of each target */
 };
 
 extern const struct option_set words;

@@ -23,7 +23,8 @@ static const char no_memory[] = "no memory";
 
 /* ---- values ---- */
 
-/* The struct that a word is about; NULL with a reason if it was not begun. */
+/* The struct that a word is about, which is said now; NULL with a reason if it
+ * was not begun. */
 void *words_owner(void *options, const struct option *word, char *why)
 {
     struct config *config = options;
@@ -42,11 +43,14 @@ void *words_owner(void *options, const struct option *word, char *why)
     case SCOPE_TARGET:
     default:
         found = config_target(config);
+        if (found) {
+            config_target(config)->said = word->name;
+        }
         break;
     }
     if (!found) {
         option_refuse(why, "it comes after the %s that it is about",
-                      word->scope == SCOPE_TARGET ? "'to'" : "'listen'");
+                      word->scope >= SCOPE_TARGET ? "'to'" : "'listen'");
     }
     return found;
 }
