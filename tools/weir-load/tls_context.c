@@ -4,77 +4,36 @@
  * This file alone of weir-load calls libweir-tls; where that is not built
  * tls_none.c stands for it. Whether files hold what they should is found out by
  * the library, whose words are passed on.
- *
- * A key log is appended to by each thread, a line by one write. Who reads it
- * can decrypt the connections: nobody but its owner may. The environment
- * (SSLKEYLOGFILE) is not asked, as it would log secrets that nobody wanted.
  */
 #include "tls.h"
 
 #include "tools/common/console.h"
+#include "tools/common/key_log.h"
 
 #include "weir/error.h"
 #include "weir/tls_connection.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
-#include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#define KEY_LOG_LINE 512
-
-/* The descriptor is the process's, until its end: connections log as long. A
- * line that cannot be written is missing. */
-static void log_secret(void *user, const char *line)
-{
-    const int *fd = user;
-    char text[KEY_LOG_LINE];
-    const int len = snprintf(text, sizeof(text), "%s\n", line);
-
-    if (len > 0 && (size_t)len < sizeof(text)) {
-        const ssize_t written = write(*fd, text, (size_t)len);
-        (void)written;
-    }
-    explicit_bzero(text, sizeof(text));
-}
-
-/* Only its owner may read it; a link or a FIFO is refused. */
-static int open_key_log(const char *path, int *ret)
-{
-    struct stat facts;
-    const int fd = open(path,
-                        O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW |
-                            O_NONBLOCK | O_NOCTTY,
-                        0600);
-
-    if (fd < 0) {
-        const int err = errno;
-        say("--key-log: %s: %s", path, strerror(err));
-        return -err;
-    }
-    if (fstat(fd, &facts) < 0 || !S_ISREG(facts.st_mode) ||
-        (facts.st_mode & (S_IRWXG | S_IRWXO)) != 0) {
-        say("--key-log: %s: it must be a file that others than its owner can "
-            "neither read nor write (0600)",
-            path);
-        close(fd);
-        return -EPERM;
-    }
-    *ret = fd;
-    return 0;
-}
-
-/* Has the secrets logged; the file is opened once. */
+/* Has the secrets logged; the file is open until the process ends. */
 static int use_key_log(const char *path, struct weir_tls_options *options)
 {
-    static int fd = -1;
-    const int err = fd < 0 ? open_key_log(path, &fd) : 0;
+    static bool is_open;
+    struct key_log *log = key_log_find(path);
+    char why[OPTION_WHY_SIZE] = "no memory";
 
-    options->keylog = log_secret;
-    options->keylog_user = &fd;
-    return err;
+    if (!log || (!is_open && !key_log_open(log, geteuid(), why))) {
+        say("--key-log: %s", why);
+        return -EPERM;
+    }
+    if (!is_open) {
+        key_log_warn(path);
+    }
+    is_open = true;
+    options->keylog = key_log_write;
+    options->keylog_user = log;
+    return 0;
 }
 
 int tls_make_context(const struct tls_flags *flags, bool is_server,
