@@ -461,6 +461,7 @@ static const struct {
     {"cert", "", "needs a value"},
     {"key", "a", "comes after the cert that it is for"},
     {"key-passphrase-file", "", "needs a value"},
+    {"key-log", "", "needs a value"},
     {"client-ca", "", "needs a value"},
     {"client-crl", "", "needs a value"},
     {"client-name", "a.example", "a name such as dns:a.example"},
@@ -475,6 +476,7 @@ static const struct {
     {"to-cert", "", "needs a value"},
     {"to-key", "", "needs a value"},
     {"to-key-passphrase-file", "", "needs a value"},
+    {"to-key-log", "", "needs a value"},
     {"to-crl", "", "needs a value"},
     {"to-ciphers", "", "needs a value"},
     {"to-groups", "", "needs a value"},
@@ -641,6 +643,11 @@ UNIT_IN(proxy_words, words_of_tls_that_are_no_whole_are_refused, unit_alone,
                "tcp://127.0.0.1:2");
     INCOMPLETE("key-passphrase-file needs a certificate", "listen",
                "tcp://127.0.0.1:1", "key-passphrase-file", "a", "to",
+               "tcp://127.0.0.1:2");
+    INCOMPLETE("key-log needs a certificate", "listen", "tcp://127.0.0.1:1",
+               "key-log", "a", "to", "tcp://127.0.0.1:2");
+    INCOMPLETE("to-... needs a target with tls://", "listen",
+               "tcp://127.0.0.1:1", "to-key-log", "a", "to",
                "tcp://127.0.0.1:2");
     INCOMPLETE("to-key-passphrase-file needs to-cert", "listen",
                "tcp://127.0.0.1:1", "to-key-passphrase-file", "a", "to",

@@ -201,6 +201,7 @@ static void free_route(struct config_route *route)
     free(route->to_cert);
     free(route->to_key);
     free(route->to_key_words);
+    free(route->to_key_log);
 }
 
 void config_init(struct config *ret)
@@ -222,11 +223,11 @@ static bool copy_text(char **text)
 static bool inherit(struct config_route *route, const struct config_route *from)
 {
     char **texts[] = {
-        &route->check_user,  &route->check_path, &route->check_host,
-        &route->check_ca,    &route->check_name, &route->to_ca,
-        &route->to_crl,      &route->to_ciphers, &route->to_groups,
-        &route->to_name,     &route->to_cert,    &route->to_key,
-        &route->to_key_words};
+        &route->check_user,   &route->check_path, &route->check_host,
+        &route->check_ca,     &route->check_name, &route->to_ca,
+        &route->to_crl,       &route->to_ciphers, &route->to_groups,
+        &route->to_name,      &route->to_cert,    &route->to_key,
+        &route->to_key_words, &route->to_key_log};
     bool is_whole = true;
 
     *route = *from; /* which names no clients, as no 'route' began it */
@@ -510,6 +511,12 @@ bool config_logs_in(enum weir_check_kind kind)
     return kind == WEIR_CHECK_POSTGRES || kind == WEIR_CHECK_MYSQL;
 }
 
+const char *config_key_log(const struct config_service *service, size_t number)
+{
+    return number == 0 ? service->key_log
+                       : service->routes[number - 1].to_key_log;
+}
+
 /* ---- threads ---- */
 
 enum config_header config_header_of(const struct config_route *route,
@@ -603,6 +610,7 @@ static void free_service(struct config_service *service)
     free(service->name);
     free(service->client_ca);
     free(service->key_words);
+    free(service->key_log);
     config_free_texts(&service->client_crls);
     config_free_texts(&service->client_names);
     free(service->ciphers);

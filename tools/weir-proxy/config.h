@@ -218,6 +218,7 @@ struct config_route {
     char *to_cert;
     char *to_key;
     char *to_key_words; /* the file of its passphrase */
+    char *to_key_log;   /* the file of secrets; NULL: none are logged */
     bool to_insecure;
     char *to_crl;
     enum config_tls_version to_min_tls;
@@ -239,6 +240,7 @@ struct config_service {
     struct config_texts certs;
     struct config_texts keys; /* of each of certs; its file may be the same */
     char *key_words;          /* the file of their passphrase */
+    char *key_log;            /* of secrets; NULL: none are logged */
     struct config_texts alpn;
     char *client_ca;
     bool needs_client_cert;
@@ -367,6 +369,10 @@ struct config_target *config_target(struct config *config);
 
 /* True for checks that log in as a user. */
 bool config_logs_in(enum weir_check_kind kind);
+
+/* The key logs of a service, by their number: that of its clients, and behind
+ * it those of its routes; NULL: none. */
+const char *config_key_log(const struct config_service *service, size_t number);
 
 /* The header that connections to a target begin with. */
 enum config_header config_header_of(const struct config_route *route,

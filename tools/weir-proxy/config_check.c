@@ -8,6 +8,7 @@
 #include "config.h"
 
 #include "tools/common/console.h"
+#include "tools/common/key_log.h"
 #include "tools/common/units.h"
 
 #include <ctype.h>
@@ -117,7 +118,8 @@ static bool check_route(const struct config_service *service,
     if (!has_tls_target(route) && !check_plan_needs_tls(route) &&
         (route->to_ca || route->to_name || route->to_cert || route->to_key ||
          route->to_insecure || route->to_crl || route->to_ciphers ||
-         route->to_groups || route->to_min_tls != CONFIG_TLS_1_2 || shakes)) {
+         route->to_key_log || route->to_groups ||
+         route->to_min_tls != CONFIG_TLS_1_2 || shakes)) {
         return option_refuse(why, "%s needs a target with tls://",
                              shakes ? "check tls" : "to-...");
     }
@@ -229,6 +231,7 @@ static bool check_tls_words(const struct config_service *service, char *why)
                        : service->groups                  ? "groups"
                        : service->refuses_names           ? "unknown-name"
                        : service->key_words ? "key-passphrase-file"
+                       : service->key_log   ? "key-log"
                                             : NULL;
 
     if (word && service->certs.count == 0) {
@@ -521,8 +524,26 @@ static void warn_of_mysql(const struct config *config,
     }
 }
 
+/* Services in succession may have one log, by [defaults]. */
+static void warn_of_key_logs(const struct config *config)
+{
+    const char *before = "";
+
+    for (size_t i = 0; i < config->service_count; i++) {
+        const struct config_service *service = &config->services[i];
+        for (size_t j = 0; j <= service->route_count; j++) {
+            const char *path = config_key_log(service, j);
+            if (path && strcmp(path, before) != 0) {
+                key_log_warn(path);
+                before = path;
+            }
+        }
+    }
+}
+
 void config_warn(const struct config *config)
 {
+    warn_of_key_logs(config);
     for (size_t i = 0; i < config->service_count; i++) {
         const struct config_service *service = &config->services[i];
         for (size_t j = 0; j < service->route_count; j++) {

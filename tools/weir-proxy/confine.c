@@ -319,59 +319,73 @@ static void try_path(void *arg, const char *path, enum confine_use use)
     }
 }
 
-/* What the sandbox leaves within reach besides is found in two folders. */
+/* What the sandbox leaves within reach besides is found in two kinds of
+ * folders.
+ */
 struct breadth {
-    char log[PATH_MAX]; /* the folder of the log; "": it is no file */
-    bool is_writable;   /* something else that is read is there: told */
+    const struct config *config;
+    char log[PATH_MAX]; /* the folder of a log */
+    bool is_writable;   /* something else that is read is in one: told */
 };
 
-static void warn_of_folder(void *arg, const char *path, enum confine_use use)
+static void find_folder(const char *path, char *ret)
+{
+    if (confine_is_folder(path)) {
+        snprintf(ret, PATH_MAX, "%s", path);
+    } else {
+        confine_folder_of(path, ret);
+    }
+}
+
+static void warn_beside_log(void *arg, const char *path, enum confine_use use)
 {
     struct breadth *breadth = arg;
     const size_t len = strlen(breadth->log);
     char folder[PATH_MAX];
 
-    if (confine_is_folder(path)) {
-        snprintf(folder, sizeof(folder), "%s", path);
-    } else {
-        confine_folder_of(path, folder);
-    }
-    const bool is_beside =
-        len > 0 &&
-        (strcmp(folder, breadth->log) == 0 ||
-         (strncmp(path, breadth->log, len) == 0 && path[len] == '/'));
-    if (use == CONFINE_APPEND && len > 0 && confine_is_broad(folder)) {
-        say("warning: the sandbox lets the proxy write all files in '%s', as "
-            "its log is there",
-            folder);
-    } else if (use != CONFINE_CONFIG && use != CONFINE_READ) {
+    if (breadth->is_writable ||
+        (use != CONFINE_CONFIG && use != CONFINE_READ)) {
         return;
-    } else if (is_beside && !breadth->is_writable) {
+    }
+    find_folder(path, folder);
+    if (strcmp(folder, breadth->log) == 0 ||
+        (strncmp(path, breadth->log, len) == 0 && path[len] == '/')) {
         say("warning: the sandbox lets the proxy write '%s', as its log is in "
             "the same folder",
             path);
         breadth->is_writable = true;
-    } else if (use == CONFINE_CONFIG && confine_is_broad(folder)) {
-        say("warning: the sandbox lets the proxy read all files in '%s', as "
-            "'%s' is there",
-            folder, path);
     }
 }
 
-static void note_log(void *arg, const char *path, enum confine_use use)
+/* Logs in succession may have one folder. */
+static void warn_of_folder(void *arg, const char *path, enum confine_use use)
 {
     struct breadth *breadth = arg;
+    char folder[PATH_MAX];
 
-    if (use == CONFINE_APPEND && !confine_is_special(path)) {
-        confine_folder_of(path, breadth->log);
+    if (use == CONFINE_CONFIG) {
+        find_folder(path, folder);
+        if (confine_is_broad(folder)) {
+            say("warning: the sandbox lets the proxy read all files in '%s', "
+                "as '%s' is there",
+                folder, path);
+        }
+    } else if (use == CONFINE_APPEND && !confine_is_special(path) &&
+               strcmp(confine_folder_of(path, folder), breadth->log) != 0) {
+        memcpy(breadth->log, folder, sizeof(folder));
+        if (confine_is_broad(folder)) {
+            say("warning: the sandbox lets the proxy write all files in '%s', "
+                "as its log is there",
+                folder);
+        }
+        confine_each_path(breadth->config, warn_beside_log, breadth);
     }
 }
 
 static void warn_of_folders(const struct config *config)
 {
-    struct breadth breadth = {.log = ""};
+    struct breadth breadth = {.config = config};
 
-    confine_each_path(config, note_log, &breadth);
     confine_each_path(config, warn_of_folder, &breadth);
 }
 

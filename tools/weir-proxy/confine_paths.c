@@ -189,6 +189,7 @@ static void use_route(const struct walk *walk, const struct config_route *route)
     use_path(walk, route->to_cert, CONFINE_READ);
     use_path(walk, route->to_key, CONFINE_READ);
     use_path(walk, route->to_key_words, CONFINE_READ);
+    use_path(walk, route->to_key_log, CONFINE_APPEND);
     use_path(walk, route->check_ca, CONFINE_READ);
     for (size_t i = 0; i < route->target_count; i++) {
         use_path(walk, route->targets[i].tls_ca, CONFINE_READ);
@@ -214,6 +215,7 @@ static void use_service(const struct walk *walk,
         use_folder(walk, service->certs.texts[i]);
     }
     use_path(walk, service->key_words, CONFINE_READ);
+    use_path(walk, service->key_log, CONFINE_APPEND);
     use_path(walk, service->client_ca, CONFINE_READ);
     use_texts(walk, &service->client_crls);
     use_networks(walk, &service->client_allow);

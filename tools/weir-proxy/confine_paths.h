@@ -14,7 +14,7 @@
 enum confine_use {
     CONFINE_CONFIG,  /* a file of the configuration */
     CONFINE_READ,    /* the file, when SIGHUP comes */
-    CONFINE_APPEND,  /* the log, when SIGUSR1 comes */
+    CONFINE_APPEND,  /* a log, when SIGUSR1 comes */
     CONFINE_SOCKETS, /* a folder where sockets are made and removed */
     CONFINE_CONNECT, /* a Unix socket of a target */
 };

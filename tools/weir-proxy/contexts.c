@@ -9,6 +9,7 @@
 #include "check_plan.h"
 #include "hashes.h"
 #include "identities.h"
+#include "tools/common/key_log.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -140,12 +141,20 @@ static int read_crls(const struct config_texts *files, struct pairs *ret,
     return err;
 }
 
+/* Has secrets logged, where that is said; false without memory. */
+static bool set_key_log(struct weir_tls_options *options, const char *path)
+{
+    options->keylog_user = path ? key_log_find(path) : NULL;
+    options->keylog = options->keylog_user ? key_log_write : NULL;
+    return !path || options->keylog_user;
+}
+
 static int make_server_of(const struct config_service *service,
                           const struct pairs *pairs, size_t count,
                           weir_tls_context **ret, char *text, size_t size)
 {
     char *alpn = join(&service->alpn);
-    const struct weir_tls_options options = {
+    struct weir_tls_options options = {
         .size = sizeof(options),
         .server = true,
         .certificate = pairs->all[0].certificate,
@@ -167,7 +176,9 @@ static int make_server_of(const struct config_service *service,
                            ? WEIR_TLS_CLIENT_AUTH_REQUIRED
                            : WEIR_TLS_CLIENT_AUTH_OPTIONAL,
     };
-    const int err = weir_tls_context_new(&options, ret, text, size);
+    const int err = set_key_log(&options, service->key_log)
+                        ? weir_tls_context_new(&options, ret, text, size)
+                        : -ENOMEM;
 
     free(alpn);
     return err;
@@ -212,7 +223,7 @@ static bool make_client(const struct making *making,
                         bool is_insecure, weir_tls_context **ret)
 {
     char text[256] = "";
-    const struct weir_tls_options options = {
+    struct weir_tls_options options = {
         .size = sizeof(options),
         .no_verify = is_insecure,
         .authorities.file = ca,
@@ -229,7 +240,10 @@ static bool make_client(const struct making *making,
             is_insecure || ca != route->to_ca ? NULL : route->to_crl,
     };
 
-    const int err = weir_tls_context_new(&options, ret, text, sizeof(text));
+    const int err =
+        set_key_log(&options, route->to_key_log)
+            ? weir_tls_context_new(&options, ret, text, sizeof(text))
+            : -ENOMEM;
     return err >= 0 || fail(making, route->line, text, err);
 }
 

@@ -157,14 +157,20 @@ static void free_all(struct proxy *proxy)
     setup_free_shared(proxy);
 }
 
-static int open_log(struct setup *setup)
+static int open_logs(struct setup *setup)
 {
     const int err = setup_open_log(setup, NULL);
+    char why[OPTION_WHY_SIZE];
 
     if (err < 0) {
         say("%s: %s", setup->config->log_path, weir_strerror(err));
+        return err;
     }
-    return err;
+    if (!setup_open_key_logs(setup, false, why)) {
+        say("%s", why);
+        return -EPERM;
+    }
+    return 0;
 }
 
 /* Gets the sockets from wherever they are; then the exit code. */
@@ -182,7 +188,7 @@ static int open_and_run(struct proxy *proxy)
     handover_take(proxy);
     if (take_passed(&setup->listeners) == 0 &&
         listeners_open(&setup->listeners, config, proxy->worker_count) == 0 &&
-        open_log(setup) == 0 && setup_share(setup, proxy) == 0 &&
+        open_logs(setup) == 0 && setup_share(setup, proxy) == 0 &&
         admin_open(proxy) == 0 &&
         confine_begin(config, &proxy->confinement) == 0) {
         setup_set_limits(setup, proxy);
@@ -248,9 +254,11 @@ static int look_and_serve(struct config *config, int argc, char **argv)
     char why[OPTION_WHY_SIZE];
     char other[OPTION_WHY_SIZE]; /* a second reason, which is not said */
     const bool tests_only = config->tests_only;
-    const bool is_good = confine_check(config, why);
+    bool is_good = confine_check(config, why);
     struct setup *setup = setup_new(config, NULL, is_good ? why : other);
 
+    is_good = is_good && setup &&
+              (!tests_only || setup_open_key_logs(setup, true, why));
     if (!setup || !is_good) {
         setup_unref(setup);
         say("%s", why);

@@ -121,7 +121,8 @@ static struct setup *make_setup(struct proxy *proxy, char *why)
     if (err < 0) {
         option_refuse(why, "%s: %s", setup->config->log_path,
                       weir_strerror(err));
-    } else if (open_listeners(setup, before, proxy, why)) {
+    } else if (setup_open_key_logs(setup, false, why) &&
+               open_listeners(setup, before, proxy, why)) {
         return setup;
     }
     setup_unref(setup);

@@ -7,9 +7,11 @@
 #include "setup.h"
 
 #include "clients.h"
+#include "confine.h"
 #include "facts.h"
 #include "posting.h"
 #include "states.h"
+#include "tools/common/key_log.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -72,6 +74,23 @@ struct setup *setup_ref(struct setup *setup)
     return setup;
 }
 
+static void close_key_logs(const struct setup *setup)
+{
+    const struct config *config = setup->config;
+    size_t left = setup->key_log_count;
+
+    for (size_t i = 0; i < config->service_count && left > 0; i++) {
+        const struct config_service *service = &config->services[i];
+        for (size_t j = 0; j <= service->route_count && left > 0; j++) {
+            const char *path = config_key_log(service, j);
+            if (path) {
+                key_log_close(key_log_find(path)); /* which has been found */
+                left--;
+            }
+        }
+    }
+}
+
 void setup_unref(struct setup *setup)
 {
     if (!setup || atomic_fetch_sub(&setup->users, 1) > 1) {
@@ -82,6 +101,7 @@ void setup_unref(struct setup *setup)
         close(setup->log.fd);
     }
     contexts_free(setup->contexts);
+    close_key_logs(setup);
     clients_free(setup->clients, setup->config);
     config_free(setup->config);
     free(setup->config);
@@ -117,6 +137,26 @@ int setup_open_log(struct setup *setup, const struct setup *before)
     /* All threads have duplicates of one descriptor. */
     log->fd = log_open_place(log);
     return log->fd < 0 && log->sink.kind == SINK_NONE ? log->fd : 0;
+}
+
+bool setup_open_key_logs(struct setup *setup, bool only_looks, char *why)
+{
+    const struct config *config = setup->config;
+    const uid_t user = confine_get_user(config);
+
+    for (size_t i = 0; i < config->service_count; i++) {
+        const struct config_service *service = &config->services[i];
+        for (size_t j = 0; j <= service->route_count; j++) {
+            const char *path = config_key_log(service, j);
+            struct key_log *log = path ? key_log_find(path) : NULL;
+            if (log && (only_looks ? !key_log_try(log, user, why)
+                                   : !key_log_open(log, user, why))) {
+                return false;
+            }
+            setup->key_log_count += log && !only_looks;
+        }
+    }
+    return true;
 }
 
 /* ---- what goes on ---- */

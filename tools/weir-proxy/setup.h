@@ -26,7 +26,8 @@ struct setup {
     struct contexts *contexts;
     struct listeners listeners;
     struct log_options log;
-    struct places **places;               /* of each listener's address */
+    size_t key_log_count;   /* of the services' key logs, so many are open */
+    struct places **places; /* of each listener's address */
     weir_upstreams_shared **route_shared; /* by each route's sets, in order */
     struct order **orders;                /* of each target, in order */
     char *token; /* of commands by HTTP; NULL: there are none */
@@ -45,6 +46,10 @@ void setup_unref(struct setup *setup);
 /* Opens the place of the log, unless it is that of @before, which may be NULL:
  * 0, or a negative error. */
 int setup_open_log(struct setup *setup, const struct setup *before);
+
+/* Opens the key logs of all services, before rights are given up, or only looks
+ * at those that are there. False, with a line in @why. */
+bool setup_open_key_logs(struct setup *setup, bool only_looks, char *why);
 
 /* Finds the places and what routes share, when the listeners are known; before
  * the threads, or on the first. 0 or -ENOMEM. */

@@ -9,6 +9,7 @@
 
 #include "reload.h"
 #include "tools/common/console.h"
+#include "tools/common/key_log.h"
 #include "worker.h"
 
 #include "weir/error.h"
@@ -37,6 +38,7 @@ static void renew(void *arg, int signum)
 static void reopen(void *arg, int signum)
 {
     (void)signum;
+    key_logs_reopen();
     visit(arg, worker_reopen_log);
 }
 
