@@ -347,10 +347,10 @@ struct weir_tls_options {
     void *passphrase_user;
     /** Signs in the place of the key, which is not given then (-EINVAL): for
      * certificates with a key of RSA, of 2048 to 4096 bits, or on P-256, P-384
-     * or P-521. With another key, with OpenSSL, and with wolfSSL that signs by
-     * RSA without libcrypto (-Drsa=wolfssl): -EOPNOTSUPP. It is not called
-     * before the first handshake, so a key of another certificate is seen then.
-     * NULL: the key signs. */
+     * or P-521. With another key, and with RSA by a wolfSSL that does without
+     * libcrypto (-Drsa=wolfssl): -EOPNOTSUPP. It is not called before the first
+     * handshake, so a key of another certificate is seen then. NULL: the key
+     * signs. */
     weir_tls_sign_fn *sign;
     /** The first argument of sign; borrowed for the life of the context. */
     void *sign_user;

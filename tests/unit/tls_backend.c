@@ -144,6 +144,57 @@ PAIRS(a_handshake_agrees_on_everything)
     }
 }
 
+/* One signature for each side that shows its certificate, with the salt and the
+ * mask of TLS. */
+static void expect_signed(const struct backend_side *side, int version)
+{
+    const struct wr_x509_signature_kind *kind = &side->signer.kind;
+    const bool is_rsa = strncmp(side->options.certificate, "rsa", 3) == 0;
+    expect_eq(side->signer.count, 1);
+    expect_eq(kind->key, is_rsa ? WR_X509_KEY_RSA : WR_X509_KEY_CURVE);
+    expect_neq(kind->hash, WR_X509_HASH_NONE);
+    expect_leq(kind->is_pss, is_rsa);
+    expect_geq(kind->is_pss, is_rsa && version == 13);
+    expect_eq(kind->mask, kind->is_pss ? kind->hash : WR_X509_HASH_NONE);
+    expect_eq(kind->salt_size > 0, kind->is_pss);
+}
+
+PAIRS(a_signer_signs_for_keys_that_are_elsewhere)
+{
+    static const char *const names[] = {"ecdsa", "rsa", "rsa3072"};
+    for (size_t i = 0; i < 3; i++) {
+        options_reset(version);
+        by_server.certificate = names[i];
+        by_client.certificate = names[2 - i];
+        by_server.is_outside = by_client.is_outside = true;
+        by_server.verifies = by_server.demands = true;
+        pair_open();
+        backend_connect(&pair);
+        backend_pass(&pair, false, "ping", 4);
+        expect_signed(&pair.server, version);
+        expect_signed(&pair.client, version);
+        backend_pair_close(&pair);
+    }
+}
+
+PAIRS(a_signer_that_fails_ends_the_handshake)
+{
+    options_reset(version);
+    by_server.is_outside = true;
+    pair_open();
+    pair.server.signer.fails = true;
+    backend_step(&pair.client);
+    backend_exchange(&pair);
+    expect_eq(pair.server.result, WR_TLS_STEP_FAILED);
+    expect_eq(pair.server.conn.code, WEIR_ETLSSIGN);
+    expect_eq(pair.server.signer.count, 1);
+    if (!is_other(of_server)) { /* else weir sends the alert */
+        expect_eq(pair.client.result, WR_TLS_STEP_FAILED);
+        expect_eq(pair.client.conn.code, WEIR_ETLSALERT);
+    }
+    backend_pair_close(&pair);
+}
+
 PAIRS(a_handshake_works_byte_by_byte)
 {
     options_reset(version);

@@ -9,6 +9,10 @@
 #include <errno.h>
 #include <weir/error.h>
 
+#include <openssl/pem.h>
+#include <openssl/rsa.h>
+#include <openssl/x509.h>
+
 #define RIG_SUITES                                                             \
     "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:"                           \
     "TLS_CHACHA20_POLY1305_SHA256:TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256:"    \
@@ -226,6 +230,66 @@ static size_t rig_read(const char *name, const char *end, uint8_t *ret,
     return len;
 }
 
+static const EVP_MD *rig_hash_of(enum wr_x509_hash hash)
+{
+    return hash == WR_X509_HASH_SHA256   ? EVP_sha256()
+           : hash == WR_X509_HASH_SHA384 ? EVP_sha384()
+                                         : EVP_sha512();
+}
+
+static int rig_sign(struct wr_tls_signer *from,
+                    const struct wr_x509_signature_kind *kind,
+                    struct wr_bytes hash, uint8_t *ret, size_t size)
+{
+    struct backend_signer *signer = (struct backend_signer *)(void *)from;
+    char path[4096];
+
+    signer->count++;
+    signer->kind = *kind;
+    if (signer->fails) {
+        return WEIR_ETLSSIGN;
+    }
+    backend_file(signer->certificate, "key", path, sizeof(path));
+    FILE *file = fopen(path, "re");
+    EVP_PKEY *key = PEM_read_PrivateKey(file, NULL, NULL, NULL);
+    EVP_PKEY_CTX *by = EVP_PKEY_CTX_new(key, NULL);
+    const bool is_ready =
+        EVP_PKEY_sign_init(by) == 1 &&
+        (kind->key != WR_X509_KEY_RSA ||
+         EVP_PKEY_CTX_set_rsa_padding(by, kind->is_pss
+                                              ? RSA_PKCS1_PSS_PADDING
+                                              : RSA_PKCS1_PADDING) == 1) &&
+        EVP_PKEY_CTX_set_signature_md(by, rig_hash_of(kind->hash)) == 1 &&
+        (!kind->is_pss ||
+         EVP_PKEY_CTX_set_rsa_pss_saltlen(by, (int)kind->salt_size) == 1);
+    const bool is_signed =
+        is_ready && EVP_PKEY_sign(by, ret, &size, hash.data, hash.size) == 1;
+    EVP_PKEY_CTX_free(by);
+    EVP_PKEY_free(key);
+    fclose(file);
+    return is_signed ? (int)size : WEIR_ETLSSIGN;
+}
+
+/* The key of the chain @pem is elsewhere. */
+static int rig_use_signer(struct backend_side *side, const uint8_t *pem,
+                          size_t size)
+{
+    BIO *text = BIO_new_mem_buf(pem, (int)size);
+    X509 *leaf = PEM_read_bio_X509(text, NULL, NULL, NULL);
+    uint8_t *info = NULL;
+    const int info_size = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(leaf), &info);
+    cr_assert_gt(info_size, 0);
+    side->signer = (struct backend_signer){
+        .signer.sign = rig_sign, .certificate = side->options.certificate};
+    const int err = side->conn.backend->credential_use_signer(
+        side->credential, &side->signer.signer,
+        (struct wr_bytes){.data = info, .size = (size_t)info_size});
+    OPENSSL_free(info);
+    X509_free(leaf);
+    BIO_free(text);
+    return err;
+}
+
 static void rig_make_credential(struct backend_side *side)
 {
     static uint8_t text[16 << 10];
@@ -234,8 +298,13 @@ static void rig_make_credential(struct backend_side *side)
     cr_assert_eq(backend->credential_new(&side->credential), 0);
     size_t len = rig_read(name, "pem", text, sizeof(text));
     cr_assert_eq(backend->credential_use_chain(side->credential, text, len), 0);
-    len = rig_read(name, "key", text, sizeof(text));
-    cr_assert_eq(backend->credential_use_key(side->credential, text, len), 0);
+    if (side->options.is_outside) {
+        cr_assert_eq(rig_use_signer(side, text, len), 0);
+    } else {
+        len = rig_read(name, "key", text, sizeof(text));
+        cr_assert_eq(backend->credential_use_key(side->credential, text, len),
+                     0);
+    }
     cr_assert_eq(backend->credential_check(side->credential), 0);
 }
 
@@ -254,6 +323,7 @@ static void rig_make_shared(struct backend_side *side)
         .has_tickets = options->has_tickets,
         .ticket_lifetime = 7200,
         .logs_keys = options->logs,
+        .has_signers = options->is_outside,
         .credential = side->credential,
     };
     cr_assert_eq(side->conn.backend->shared_new(&settings, &side->shared), 0);

@@ -25,10 +25,20 @@ struct backend_options {
     bool verifies;
     bool demands;
     bool has_tickets;
+    bool is_outside;       /* the key is a signer's */
     const char *name;      /* client: asked for */
     const char *protocols; /* offered by a client, chosen by a server */
     const struct wr_tls_known *session;
     bool logs;
+};
+
+/* Signs by the key of a certificate. */
+struct backend_signer {
+    struct wr_tls_signer signer; /* first */
+    const char *certificate;
+    bool fails;
+    int count;                          /* of calls */
+    struct wr_x509_signature_kind kind; /* of the last one */
 };
 
 struct backend_side {
@@ -40,6 +50,7 @@ struct backend_side {
     };
     struct wr_tls_shared *shared;
     struct wr_tls_credential *credential;
+    struct backend_signer signer;
     struct backend_options options;
     int result; /* of the last step */
     bool is_open;

@@ -185,12 +185,6 @@ static int sign_call(void *user, const struct weir_tls_to_sign *job,
 
 /* ---- contexts ---- */
 
-/* False: this library signs by its own keys alone. */
-static bool sign_can(void)
-{
-    return wr_tls_backend_get()->credential_use_signer != NULL;
-}
-
 static struct weir_tls_options sign_options(bool is_server, int version,
                                             struct sign_key *key)
 {
@@ -235,9 +229,6 @@ UNIT(tls_sign, another_process_signs_for_servers_and_clients)
     static const char *const names[] = {"ecdsa", "rsa", "rsa3072", "rsa4096"};
     enum { KEYS = sizeof(names) / sizeof(*names) };
 
-    if (!sign_can()) {
-        cr_skip_test("this library signs by its own keys alone");
-    }
     sign_begin();
     for (int version = WEIR_TLS_1_2; version <= WEIR_TLS_1_3; version++) {
         for (size_t i = 0; i < KEYS * KEYS; i++) {
@@ -263,9 +254,6 @@ UNIT(tls_sign, a_bad_signature_of_a_server_ends_its_handshake)
 {
     const struct weir_tls_options client = tls_options(false);
 
-    if (!sign_can()) {
-        cr_skip_test("this library signs by its own keys alone");
-    }
     sign_begin();
     for (int i = 0; i < 6 * 4; i++) {
         struct sign_key key = {.name = i & 1 ? "rsa" : "ecdsa",
@@ -289,9 +277,6 @@ UNIT(tls_sign, a_bad_signature_of_a_server_ends_its_handshake)
 
 UNIT(tls_sign, a_bad_signature_of_a_client_ends_its_handshake)
 {
-    if (!sign_can()) {
-        cr_skip_test("this library signs by its own keys alone");
-    }
     sign_begin();
     for (int i = 0; i < 6 * 4; i++) {
         struct sign_key good = {.name = i & 1 ? "ecdsa" : "rsa"};
@@ -339,9 +324,6 @@ static void sign_resume(weir_tls_context *client, weir_tls_context *server,
 
 UNIT(tls_sign, a_session_is_resumed_without_a_signature)
 {
-    if (!sign_can()) {
-        cr_skip_test("this library signs by its own keys alone");
-    }
     sign_begin();
     for (int version = WEIR_TLS_1_2; version <= WEIR_TLS_1_3; version++) {
         struct sign_key server_key = {.name = "ecdsa", .way = SIGN_LATE};
@@ -371,9 +353,6 @@ UNIT(tls_sign, a_session_is_resumed_without_a_signature)
  * the other way round; the client's suites say which one is shown. */
 UNIT(tls_sign, keys_here_and_elsewhere_serve_one_context)
 {
-    if (!sign_can()) {
-        cr_skip_test("this library signs by its own keys alone");
-    }
     sign_begin();
     for (int i = 0; i < 4; i++) {
         const bool is_first = i & 1;
@@ -423,9 +402,6 @@ static int sign_choose(void *user, const char *name, weir_tls_context **ret)
 
 UNIT(tls_sign, the_key_of_a_chosen_context_may_be_elsewhere)
 {
-    if (!sign_can()) {
-        cr_skip_test("this library signs by its own keys alone");
-    }
     sign_begin();
     for (int version = WEIR_TLS_1_2; version <= WEIR_TLS_1_3; version++) {
         struct sign_key key = {.name = "ecdsa"};
@@ -471,9 +447,6 @@ UNIT(tls_sign, a_context_says_which_keys_can_be_elsewhere)
     struct weir_tls_signatures stats = {.size = 0};
 
     tls_require();
-    if (!sign_can()) {
-        sign_expect_refusal(&options, -EOPNOTSUPP);
-    }
     sign_expect_refusal(&pss_alone, -EOPNOTSUPP);
     options.key.file = tls_file("ecdsa.key");
     sign_expect_refusal(&options, -EINVAL);

@@ -452,7 +452,7 @@ struct wr_tls_backend {
     /* In the place of use_key(): the key is a signer's, and @key_info is the
      * leaf's SubjectPublicKeyInfo, of RSA or of a curve; both borrowed, the
      * signer for the life of the credential. 0, -ENOMEM, WEIR_ETLSFILE; or
-     * -EOPNOTSUPP. NULL: the library cannot do this. */
+     * -EOPNOTSUPP: the build cannot sign so by this kind of key. */
     int (*credential_use_signer)(struct wr_tls_credential *credential,
                                  struct wr_tls_signer *signer,
                                  struct wr_bytes key_info);

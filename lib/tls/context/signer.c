@@ -176,10 +176,6 @@ int wr_tls_context_use_signer(weir_tls_context *context,
     struct wr_x509 x509;
 
     wr_assert(outside && identity->credential);
-    if (!context->backend->credential_use_signer) {
-        context->why = "OpenSSL signs by its own keys alone";
-        return -EOPNOTSUPP;
-    }
     int err = wr_tls_pem_next(&text, "CERTIFICATE", &leaf);
     err = err < 0 ? err : err == 0 || !leaf.data ? WEIR_ETLSFILE : 0;
     if (err == 0) {

@@ -2,8 +2,8 @@
  * Own certificates and their key, from PEM texts.
  *
  * A key is made by the providers of the system's configuration. It signs once
- * here, and is shown once, so that one that cannot be used is an error of the
- * context, not of each handshake.
+ * here, unless it is elsewhere, and is shown once, so that one that cannot be
+ * used is an error of the context, not of each handshake.
  *
  * The key itself is wiped when it is freed. OpenSSL's decoder of PEM texts does
  * not wipe the memory in which it decodes.
@@ -180,6 +180,22 @@ int wr_openssl_credential_use_key(struct wr_tls_credential *credential,
                : WEIR_ETLSNOKEY;
 }
 
+/* The key is the leaf's, which weir has rated before. */
+int wr_openssl_credential_use_signer(struct wr_tls_credential *credential,
+                                     struct wr_tls_signer *signer,
+                                     struct wr_bytes key_info)
+{
+    struct wr_openssl_errors errors;
+
+    wr_assert(credential->leaf && !credential->key && key_info.size > 0);
+    wr_openssl_enter(&errors);
+    credential->key =
+        wr_openssl_signer_key(X509_get0_pubkey(credential->leaf), signer);
+    credential->has_signer = true;
+    wr_openssl_leave(&errors);
+    return credential->key ? 0 : -ENOMEM;
+}
+
 static bool credential_signs(EVP_PKEY *key)
 {
     static const uint8_t zeros[32];
@@ -232,7 +248,7 @@ int wr_openssl_credential_check(struct wr_tls_credential *credential)
     wr_openssl_enter(&errors);
     if (X509_check_private_key(credential->leaf, credential->key) != 1) {
         err = WEIR_ETLSMISMATCH;
-    } else if (!credential_signs(credential->key)) {
+    } else if (!credential->has_signer && !credential_signs(credential->key)) {
         err = WEIR_ETLSSIGN;
     } else {
         err = credential_try(credential);

@@ -4,7 +4,8 @@
  * certificates, ssl.c has a connection's life and steps, bio.c its bytes,
  * chain.c hands the peer's certificates up, ticket.c seals sessions, secret.c
  * reads the key log, facts.c has the getters, signature.c and aead.c the
- * primitives, error.c OpenSSL's errors. table.c is the table.
+ * primitives, signer.c keys that are elsewhere, error.c OpenSSL's errors.
+ * table.c is the table.
  */
 #ifndef WEIR_LIB_TLS_OPENSSL_OPENSSL_H
 #define WEIR_LIB_TLS_OPENSSL_OPENSSL_H
@@ -21,7 +22,8 @@ enum { WR_OPENSSL_HYBRID_GROUP = 4588 };
 struct wr_tls_credential {
     X509 *leaf; /* NULL: none yet */
     STACK_OF(X509) * issuers;
-    EVP_PKEY *key; /* NULL: none yet */
+    EVP_PKEY *key;   /* NULL: none yet */
+    bool has_signer; /* the key is elsewhere */
 };
 
 struct wr_tls_shared {
@@ -104,8 +106,19 @@ int wr_openssl_credential_use_chain(struct wr_tls_credential *credential,
                                     const uint8_t *pem, size_t size);
 int wr_openssl_credential_use_key(struct wr_tls_credential *credential,
                                   const uint8_t *pem, size_t size);
+int wr_openssl_credential_use_signer(struct wr_tls_credential *credential,
+                                     struct wr_tls_signer *signer,
+                                     struct wr_bytes key_info);
 int wr_openssl_credential_check(struct wr_tls_credential *credential);
 void wr_openssl_credential_free(struct wr_tls_credential *credential);
+
+/* ---- signer.c ---- */
+
+/* A key by which @signer signs for the public key @shown, of RSA or of a curve;
+ * the signer outlives it. NULL: no memory. */
+EVP_PKEY *wr_openssl_signer_key(EVP_PKEY *shown, struct wr_tls_signer *signer);
+/* True if a signer has failed on this thread since the last call. */
+bool wr_openssl_take_sign_failure(void);
 
 /* ---- shared.c ---- */
 
@@ -181,6 +194,8 @@ int wr_openssl_hash_data(enum wr_x509_hash kind, struct wr_bytes data,
                          uint8_t ret[WR_TLS_HASH_MAX]);
 int wr_openssl_expand(enum wr_x509_hash kind, struct wr_bytes secret,
                       const char *label, uint8_t *ret, size_t size);
+/* A public key; NULL: libcrypto refuses the numbers, or has no memory. */
+EVP_PKEY *wr_openssl_make_key(const char *kind, const OSSL_PARAM *params);
 int wr_openssl_verify(const struct wr_tls_signed *job);
 int wr_openssl_seal(const struct wr_tls_aead *job);
 int wr_openssl_open_sealed(const struct wr_tls_aead *job);

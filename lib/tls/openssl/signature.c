@@ -28,8 +28,7 @@
 
 /* ---- keys ---- */
 
-/* Returns NULL if libcrypto refuses the numbers, or has no memory. */
-static EVP_PKEY *signature_make(const char *kind, OSSL_PARAM *params)
+EVP_PKEY *wr_openssl_make_key(const char *kind, const OSSL_PARAM *params)
 {
     EVP_PKEY *key = NULL;
     EVP_PKEY_CTX *maker = EVP_PKEY_CTX_new_from_name(NULL, kind, NULL);
@@ -39,7 +38,8 @@ static EVP_PKEY *signature_make(const char *kind, OSSL_PARAM *params)
         return NULL;
     }
     if (EVP_PKEY_fromdata_init(maker) != 1 ||
-        EVP_PKEY_fromdata(maker, &key, EVP_PKEY_PUBLIC_KEY, params) != 1) {
+        EVP_PKEY_fromdata(maker, &key, EVP_PKEY_PUBLIC_KEY,
+                          (OSSL_PARAM *)(uintptr_t)params) != 1) {
         key = NULL;
     }
     EVP_PKEY_CTX_free(maker);
@@ -81,7 +81,7 @@ static EVP_PKEY *signature_make_rsa(const struct wr_x509_rsa_numbers *numbers)
                                 numbers->exponent.size),
         OSSL_PARAM_construct_end(),
     };
-    return signature_make("RSA", params);
+    return wr_openssl_make_key("RSA", params);
 }
 
 static const char *signature_curve_of(uint16_t curve)
@@ -111,7 +111,7 @@ static EVP_PKEY *signature_make_curve(struct wr_bytes point, uint16_t curve)
                                           point.size),
         OSSL_PARAM_construct_end(),
     };
-    return signature_make("EC", params);
+    return wr_openssl_make_key("EC", params);
 }
 
 /* ---- one algorithm each: 1 if the key has signed ---- */

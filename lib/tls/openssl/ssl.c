@@ -43,6 +43,7 @@ static int ssl_fail(struct wr_tls_conn *conn,
                     const struct wr_openssl_errors *errors)
 {
     struct wr_openssl_own *own = wr_openssl_own_of(conn);
+    const bool lacks_signature = wr_openssl_take_sign_failure();
 
     wr_assert(own != NULL);
     if (conn->is_server) {
@@ -57,6 +58,9 @@ static int ssl_fail(struct wr_tls_conn *conn,
         conn->code = WEIR_ETLSALERT;
     } else if (own->wants_bytes) {
         conn->code = WEIR_ETLSPROTOCOL; /* a message came in pieces */
+    } else if (lacks_signature) {
+        conn->code = WEIR_ETLSSIGN;
+        conn->number = 0; /* its text is about OpenSSL */
     }
     return WR_TLS_STEP_FAILED;
 }

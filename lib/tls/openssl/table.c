@@ -53,6 +53,7 @@ const struct wr_tls_backend wr_tls_openssl = {
     .credential_new = wr_openssl_credential_new,
     .credential_use_chain = wr_openssl_credential_use_chain,
     .credential_use_key = wr_openssl_credential_use_key,
+    .credential_use_signer = wr_openssl_credential_use_signer,
     .credential_check = wr_openssl_credential_check,
     .credential_free = wr_openssl_credential_free,
     .shared_new = wr_openssl_shared_new,
