@@ -14,7 +14,8 @@
  *
  * Usage: tls_peer echo|http|take PORT [SETTING=VALUE...]
  *        tls_peer talk|put PORT [SETTING=VALUE...]
- * Settings: cert, key, pass (the passphrase of the key), ca (files), alpn,
+ * Settings: cert, key, sign (a key, by which the program openssl signs in a
+ * process of its own), pass (the passphrase of the key), ca (files), alpn,
  * name, host, auth (optional, required), id (CHAIN:KEY, another certificate),
  * groups, min and max (2, 3), strict=1, tickets (a file of keys or "none"),
  * first (a text: ask this before, and resume), export=1 (tell the keys of the
@@ -445,6 +446,33 @@ static void read_keys(struct peer *peer, const char *path)
     fclose(file);
 }
 
+/* A hash is handed to openssl as the octal numbers of printf(1). */
+static int sign_by_openssl(void *user, const struct weir_tls_to_sign *job,
+                           void *signature, size_t size)
+{
+    const uint8_t *hash = job->hash;
+    char command[4096];
+    size_t len = (size_t)snprintf(command, sizeof(command), "printf '");
+
+    for (size_t i = 0; i < job->hash_size; i++) {
+        len += (size_t)snprintf(command + len, sizeof(command) - len, "\\%03o",
+                                hash[i]);
+    }
+    len += (size_t)snprintf(
+        command + len, sizeof(command) - len,
+        "' | openssl pkeyutl -sign -inkey '%s' -pkeyopt digest:sha%zu%s",
+        (const char *)user, job->hash_size * 8,
+        job->kind == WEIR_TLS_SIGNATURE_RSA_PSS
+            ? " -pkeyopt rsa_padding_mode:pss -pkeyopt rsa_pss_saltlen:digest"
+            : "");
+    FILE *output = len < sizeof(command) ? popen(command, "re") : NULL;
+    if (!output) {
+        return -EIO;
+    }
+    const size_t count = fread(signature, 1, size, output);
+    return pclose(output) == 0 ? (int)count : -EIO;
+}
+
 /* CHAIN:KEY; the word is cut in two. */
 static void add_identity(struct peer *peer, char *value)
 {
@@ -505,6 +533,10 @@ static void set(struct peer *peer, char *word)
     }
     if (strcmp(word, "id") == 0) {
         add_identity(peer, value);
+    } else if (strcmp(word, "sign") == 0) {
+        peer->options.key.file = NULL;
+        peer->options.sign = sign_by_openssl;
+        peer->options.sign_user = value;
     } else if (strcmp(word, "tickets") == 0) {
         read_keys(peer, value);
     } else if (strcmp(word, "min") == 0) {
