@@ -313,14 +313,38 @@ void wr_prep_accept(struct wr_uring *uring, struct wr_op *op, int fd,
     sqe->accept_flags = SOCK_CLOEXEC;
 }
 
-void wr_prep_connect(struct wr_uring *uring, struct wr_op *op, int fd,
-                     const struct sockaddr *addr, socklen_t addr_len)
+bool wr_connects_non_blocking(const struct wr_uring *uring, int family)
+{
+    return family == AF_UNIX || uring->features.engine == WR_ENGINE_POLL;
+}
+
+static struct io_uring_sqe *op_prep_connect(struct wr_uring *uring,
+                                            struct wr_op *op, int fd,
+                                            const struct sockaddr *addr,
+                                            socklen_t addr_len)
 {
     wr_assert(addr_len >= sizeof(addr->sa_family));
     struct io_uring_sqe *sqe = wr_op_prepare(uring, op, IORING_OP_CONNECT, fd);
 
     sqe->addr = (uintptr_t)addr;
     sqe->off = addr_len;
+    return sqe;
+}
+
+void wr_prep_connect(struct wr_uring *uring, struct wr_op *op, int fd,
+                     const struct sockaddr *addr, socklen_t addr_len)
+{
+    wr_ignore(!op_prep_connect(uring, op, fd, addr, addr_len));
+}
+
+void wr_prep_connect_new(struct wr_uring *uring, struct wr_op *op, int fd,
+                         const struct sockaddr *addr, socklen_t addr_len)
+{
+    struct io_uring_sqe *sqe = op_prep_connect(uring, op, fd, addr, addr_len);
+
+    if (uring->features.engine == WR_ENGINE_POLL) {
+        sqe->ioprio = WR_CONNECT_NON_BLOCKING;
+    }
 }
 
 void wr_prep_poll(struct wr_uring *uring, struct wr_op *op, int fd,

@@ -200,6 +200,12 @@ void wr_prep_accept(struct wr_uring *uring, struct wr_op *op, int fd,
                     bool multishot);
 void wr_prep_connect(struct wr_uring *uring, struct wr_op *op, int fd,
                      const struct sockaddr *addr, socklen_t addr_len);
+/* Likewise for a new stream socket of weir. It is non-blocking if this says so,
+ * until it is connected: the poll engine need not ask for its mode then. */
+WEIR_MUST_USE bool wr_connects_non_blocking(const struct wr_uring *uring,
+                                            int family);
+void wr_prep_connect_new(struct wr_uring *uring, struct wr_op *op, int fd,
+                         const struct sockaddr *addr, socklen_t addr_len);
 /* Completes when one of @events, POLLRDHUP, POLLHUP or POLLERR holds; the last
  * three need not be requested. A one-shot poll is level-triggered; a multishot
  * poll completes for each change until it is cancelled. */

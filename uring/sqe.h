@@ -13,6 +13,10 @@
 /* ioprio of send: addr points to len iovecs (Linux 6.17). */
 #define WR_SEND_VECTORIZED (1u << 5)
 
+/* ioprio of connect, for the poll engine alone: the socket is non-blocking, and
+ * stays so. */
+#define WR_CONNECT_NON_BLOCKING 1u
+
 /* params.features: waits need not count as iowait (Linux 6.15). */
 #define WR_FEAT_NO_IOWAIT (1u << 17)
 

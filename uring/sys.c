@@ -70,9 +70,8 @@ int wr_sys_listen(int fd, int backlog)
 
 int wr_sys_set_blocking(int fd)
 {
-    const int flags = fcntl(fd, F_GETFL);
-    return sys_result(flags < 0 ? flags
-                                : fcntl(fd, F_SETFL, flags & ~O_NONBLOCK));
+    int off = 0;
+    return sys_result(ioctl(fd, FIONBIO, &off));
 }
 
 int wr_sys_getsockname(int fd, struct sockaddr *addr, socklen_t *len)

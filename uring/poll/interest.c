@@ -193,6 +193,7 @@ void wr_ep_watch_forget(struct wr_ep_interest *interest,
     wr_assert(wr_list_is_empty(&watch->ops));
     interest_remove(interest, watch);
     wr_list_remove(&watch->changed);
+    watch->is_connector = false;
     watch->is_fresh = false;
     watch->is_overheard = false;
 }

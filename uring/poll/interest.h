@@ -42,6 +42,7 @@ struct wr_ep_watch {
     uint32_t generation; /* counts entries into the set */
     uint32_t vain_count; /* events in a row without a completion */
     bool is_own;         /* a stream socket of weir */
+    bool is_connector;   /* it was connected here */
     bool is_fresh;       /* since the last look an operation was parked, or
                           * has got something by an edge and goes on */
     bool is_overheard;   /* the set tells of events that are not wanted, or of

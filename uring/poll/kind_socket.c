@@ -3,7 +3,8 @@
  *
  * Sockets of weir block, so each call says that it does not wait. accept4() and
  * connect() have no flag for that: a listener stays non-blocking once weir has
- * accepted from it, a socket is non-blocking while it is being connected.
+ * accepted from it, a socket is non-blocking while it is being connected. Those
+ * that weir makes are so from the beginning.
  */
 #include "kind.h"
 
@@ -72,8 +73,9 @@ int32_t wr_ep_recv(struct wr_ep_call *call)
 
 /* The first receive of a connection, or the first after a pause. Where bytes
  * tend to be there it is tried at once; where they come later a call would be
- * in vain, and the set tells of them. What the set has under this number may be
- * a file of before, which was closed in this turn. */
+ * in vain, and the set tells of them: clients ask, and servers answer later.
+ * What the set has under this number may be a file of before, which was closed
+ * in this turn. */
 static int32_t kind_socket_recv_first(struct wr_ep_call *call)
 {
     struct wr_ep_ring *ring = call->ring;
@@ -81,14 +83,15 @@ static int32_t kind_socket_recv_first(struct wr_ep_call *call)
     wr_assert(!call->watch->is_own);
     call->watch->is_own = true;
     call->watch->is_overheard = call->watch->registered != 0;
-    const uint32_t vain = ring->vain_firsts++;
+    uint32_t *vain_firsts = &ring->vain_firsts[call->watch->is_connector];
+    const uint32_t vain = (*vain_firsts)++;
     if (vain >= VAIN_FIRSTS_MAX && vain % VAIN_FIRSTS_APART != 0) {
         call->watch->is_drained = true;
         return WR_EP_PARKS;
     }
     const int32_t res = wr_ep_recv(call);
     if (res != WR_EP_PARKS || call->flags != 0) {
-        ring->vain_firsts = 0;
+        *vain_firsts = 0;
     }
     return res;
 }
@@ -192,25 +195,39 @@ int32_t wr_ep_begin_accept(struct wr_ep_call *call)
     return WR_EP_PARKS;
 }
 
+static int32_t kind_socket_connect(struct wr_ep_call *call)
+{
+    const struct io_uring_sqe *sqe = call->sqe;
+    const struct sockaddr *peer = (const void *)(uintptr_t)sqe->addr;
+
+    wr_assert(sqe->off > 0);
+    call->events = POLLOUT;
+    call->watch->is_connector = true;
+    int32_t res = wr_sys_connect(sqe->fd, peer, (socklen_t)sqe->off);
+    if (res == -EINPROGRESS) { /* a peer on this machine has answered */
+        res = wr_sys_connect(sqe->fd, peer, (socklen_t)sqe->off);
+    }
+    return res == -EINPROGRESS || res == -EALREADY ? WR_EP_PARKS : res;
+}
+
 /* The socket is non-blocking while connect() is called, and not afterwards. */
 int32_t wr_ep_begin_connect(struct wr_ep_call *call)
 {
     const struct io_uring_sqe *sqe = call->sqe;
+
+    if (sqe->ioprio == WR_CONNECT_NON_BLOCKING) {
+        return kind_socket_connect(call);
+    }
     const int flags = fcntl(sqe->fd, F_GETFL);
     wr_require(flags >= 0, -errno);
     const bool blocks = !(flags & O_NONBLOCK);
 
     int err = blocks ? kind_socket_set_blocking(sqe->fd, flags, false) : 0;
     wr_require(err >= 0, err);
-    const struct sockaddr *peer = (const void *)(uintptr_t)sqe->addr;
-    int32_t res = wr_sys_connect(sqe->fd, peer, (socklen_t)sqe->off);
-    if (res == -EINPROGRESS) { /* a peer on this machine has answered */
-        res = wr_sys_connect(sqe->fd, peer, (socklen_t)sqe->off);
-    }
+    const int32_t res = kind_socket_connect(call);
     err = blocks ? kind_socket_set_blocking(sqe->fd, flags, true) : 0;
     wr_assert(err == 0);
-    call->events = POLLOUT;
-    return res == -EINPROGRESS || res == -EALREADY ? WR_EP_PARKS : res;
+    return res;
 }
 
 int32_t wr_ep_connect(struct wr_ep_call *call)

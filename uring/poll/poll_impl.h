@@ -25,8 +25,10 @@ struct wr_ep_ring {
     struct wr_ep_workers workers;
     struct wr_list timed;   /* operations, the first due first */
     uint32_t receives_left; /* of this enter */
-    uint32_t vain_firsts;   /* first receives in a row that found nothing */
-    int error;              /* sticky */
+    /* First receives in a row that found nothing: of sockets that were
+     * accepted, and of those that were connected here. */
+    uint32_t vain_firsts[2];
+    int error; /* sticky */
     bool enabled;
     bool has_skipped_wait; /* the last enter had completions and did not look */
     bool has_more;         /* the last wait may have left events */

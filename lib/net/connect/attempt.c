@@ -58,8 +58,8 @@ static void attempt_end(struct wr_attempt *attempt, int err)
 static void attempt_submit(struct wr_attempt *attempt)
 {
     wr_assert(attempt->cause == 0);
-    wr_prep_connect(&attempt->loop->uring, &attempt->op, attempt->fd,
-                    &attempt->address.storage.any, attempt->address.len);
+    wr_prep_connect_new(&attempt->loop->uring, &attempt->op, attempt->fd,
+                        &attempt->address.storage.any, attempt->address.len);
 }
 
 /* Rests, then tries again. */
@@ -90,17 +90,19 @@ static void attempt_retry_expired(struct wr_timer *timer)
 static void attempt_completed(struct wr_op *op, int32_t res, uint32_t flags)
 {
     struct wr_attempt *attempt = wr_container_of(op, struct wr_attempt, op);
-    const bool is_unix = attempt->address.storage.any.sa_family == AF_UNIX;
+    const int family = attempt->address.storage.any.sa_family;
+    const bool is_unix = family == AF_UNIX;
 
     wr_attempt_check_invariants(attempt);
     wr_assert(wr_attempt_is_under_way(attempt));
     wr_check(!op->in_flight); /* a connect completes once */
     wr_check(!(flags & WR_CQE_MORE));
     res = wr_op_own_result(op, res);
-    if (res >= 0 && is_unix) {
+    if (res >= 0 && wr_connects_non_blocking(&attempt->loop->uring, family)) {
         res = wr_sys_set_blocking(attempt->fd);
-    } else if (res >= 0 && attempt->cause == 0 &&
-               wr_socket_is_own_peer(attempt->fd, &attempt->address)) {
+    }
+    if (res >= 0 && !is_unix && attempt->cause == 0 &&
+        wr_socket_is_own_peer(attempt->fd, &attempt->address)) {
         wr_socket_reset_on_close(attempt->fd); /* so the port is free again */
         res = -ECONNREFUSED;
     }
@@ -193,7 +195,9 @@ static int attempt_open(const weir_loop *loop, int family,
 
     wr_assert(local->len == 0 || local->storage.any.sa_family == family);
     wr_assert(options->proto == 0 || family != AF_UNIX);
-    const int type = SOCK_STREAM | (family == AF_UNIX ? SOCK_NONBLOCK : 0);
+    const int type =
+        SOCK_STREAM |
+        (wr_connects_non_blocking(&loop->uring, family) ? SOCK_NONBLOCK : 0);
     int fd = wr_sys_socket(family, type, options->proto);
     if (fd < 0) {
         return fd;
