@@ -162,10 +162,14 @@ static void expect_signed(const struct backend_side *side, int version)
 PAIRS(a_signer_signs_for_keys_that_are_elsewhere)
 {
     static const char *const names[] = {"ecdsa", "rsa", "rsa3072"};
-    for (size_t i = 0; i < 3; i++) {
+    const size_t count =
+        backend_can_sign(of_client, "rsa") && backend_can_sign(of_server, "rsa")
+            ? sizeof(names) / sizeof(*names)
+            : 1;
+    for (size_t i = 0; i < count; i++) {
         options_reset(version);
         by_server.certificate = names[i];
-        by_client.certificate = names[2 - i];
+        by_client.certificate = names[count - 1 - i];
         by_server.is_outside = by_client.is_outside = true;
         by_server.verifies = by_server.demands = true;
         pair_open();

@@ -290,6 +290,23 @@ static int rig_use_signer(struct backend_side *side, const uint8_t *pem,
     return err;
 }
 
+bool backend_can_sign(const struct wr_tls_backend *backend, const char *name)
+{
+    static uint8_t text[16 << 10];
+    struct backend_side side = {.conn.backend =
+                                    backend ? backend : &wr_tls_openssl,
+                                .options.certificate = name};
+    backend = side.conn.backend;
+    cr_assert_eq(backend->start(), 0);
+    cr_assert_eq(backend->credential_new(&side.credential), 0);
+    const size_t len = rig_read(name, "pem", text, sizeof(text));
+    cr_assert_eq(backend->credential_use_chain(side.credential, text, len), 0);
+    const int err = rig_use_signer(&side, text, len);
+    expect_eq(err, err < 0 ? -EOPNOTSUPP : 0);
+    backend->credential_free(side.credential);
+    return err == 0;
+}
+
 static void rig_make_credential(struct backend_side *side)
 {
     static uint8_t text[16 << 10];

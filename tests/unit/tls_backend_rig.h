@@ -95,6 +95,10 @@ struct backend_pair {
 /* Another backend than OpenSSL that this build has; NULL: none. */
 const struct wr_tls_backend *backend_other(void);
 
+/* False: a signer cannot have the key of this certificate, as one of RSA with a
+ * wolfSSL without libcrypto (-Drsa=wolfssl). */
+bool backend_can_sign(const struct wr_tls_backend *backend, const char *name);
+
 /* The path of a file of certificates. */
 void backend_file(const char *name, const char *end, char *ret, size_t size);
 
