@@ -270,7 +270,7 @@ static inline bool loop_may_expire(weir_loop *loop)
 static __attribute__((noinline)) void
 loop_adapt_calls(weir_loop *loop, uint64_t took_ns, bool has_left)
 {
-    const bool was_crowded = loop->calls.given != WR_TASK_CALLS;
+    const bool was_crowded = loop->given_calls.given != WR_TASK_CALLS;
     wr_loop_set_calls(
         loop, has_left && took_ns >= (was_crowded ? SHORT_TURN_NS : READY_NS));
 }
@@ -283,7 +283,7 @@ static inline void loop_note_time(weir_loop *loop, bool has_left)
     const uint64_t took_ns = now_ns - loop->now_ns;
 
     if (WR_UNLIKELY(took_ns >= READY_NS ||
-                    loop->calls.given != WR_TASK_CALLS) &&
+                    loop->given_calls.given != WR_TASK_CALLS) &&
         !loop->never_waits) {
         loop_adapt_calls(loop, took_ns, has_left);
     }

@@ -204,10 +204,12 @@ enum wr_loop_state {
 #define WR_TASK_CALLS         128u
 #define WR_TASK_CALLS_CROWDED 8u
 
-/* Copied into each task when it is entered. */
+/* The suspending calls of the running task. Each takes one from ->left, and
+ * looks closer where there was none: no task runs, the task has used its calls
+ * up, or it is interrupted. */
 struct wr_task_calls {
     uint32_t given;
-    int32_t left; /* below 0: read the clock */
+    int32_t left;
 };
 
 struct weir_loop {
@@ -242,8 +244,11 @@ struct weir_loop {
     struct wr_owned owned;  /* descriptors of transports */
 
     weir_task *current;         /* the running task; NULL in callbacks */
-    struct wr_task_calls calls; /* for each task that is entered */
+    struct wr_task_calls calls; /* of the running task; none left without */
+    int32_t kept_calls;         /* taken from those that are left, so that the
+                                 * task's next call looks closer */
     uint32_t callback_count;    /* running callbacks that may not suspend */
+    struct wr_task_calls given_calls; /* to each task that is entered */
 
     struct wr_list cancels; /* struct weir_future, to be cancelled in order */
     bool cancelling;        /* set while they are cancelled; see future.c */
@@ -375,12 +380,21 @@ static inline void wr_loop_end_if_forked(const weir_loop *loop)
     }
 }
 
+/* Makes the next suspending call of the running task look closer. */
+static inline void wr_loop_keep_calls(weir_loop *loop)
+{
+    wr_debug_assert(loop->calls.left >= 0);
+    loop->kept_calls += loop->calls.left;
+    loop->calls.left = 0;
+}
+
 /* The loop enters a task, and is back from it. Only these two and
  * wr_loop_begin_callback() change the running task. */
 static inline void wr_loop_enter_task(weir_loop *loop, weir_task *task)
 {
     wr_debug_assert(!loop->current);
     loop->current = task;
+    loop->calls = loop->given_calls;
 }
 
 static inline void wr_loop_leave_task(weir_loop *loop, weir_task *task)
@@ -388,6 +402,8 @@ static inline void wr_loop_leave_task(weir_loop *loop, weir_task *task)
     wr_debug_assert(loop->current == task);
     (void)task;
     loop->current = NULL;
+    loop->calls.left = 0;
+    loop->kept_calls = 0;
 }
 
 /* Begins a callback of the program on a stack that may be a task's; the
@@ -397,6 +413,7 @@ static inline weir_task *wr_loop_begin_callback(weir_loop *loop)
     weir_task *task = loop->current;
 
     wr_assert(loop->callback_count < UINT32_MAX);
+    wr_loop_keep_calls(loop);
     loop->current = NULL;
     loop->callback_count++;
     return task;

@@ -35,7 +35,7 @@ void wr_loop_run_turn_ends(weir_loop *loop);
 static inline void wr_loop_set_calls(weir_loop *loop, bool is_crowded)
 {
     const uint32_t given = is_crowded ? WR_TASK_CALLS_CROWDED : WR_TASK_CALLS;
-    loop->calls =
+    loop->given_calls =
         (struct wr_task_calls){.given = given, .left = (int32_t)given - 1};
 }
 

@@ -287,6 +287,9 @@ static inline void task_enter(weir_task *task)
     loop->counts.task_switches++;
     WR_TRACEPOINT(task_switch, task, task->number);
     wr_loop_enter_task(loop, task);
+    if (WR_UNLIKELY(wr_task_is_interrupted(task))) {
+        wr_loop_keep_calls(loop);
+    }
     wr_fiber_enter(&task->fiber);
     wr_loop_leave_task(loop, task);
 }

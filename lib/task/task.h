@@ -115,8 +115,8 @@ struct weir_task {
     struct wr_ready ready;
     /* Written by task_wait.c and by the inline functions below alone. */
     enum wr_task_state state;
-    struct wr_task_calls calls; /* since it was entered */
     int wake_result;
+    uint64_t extended_ns;  /* time of the first extension of its calls */
     struct wr_list causes; /* interruptions that no call has told of yet */
 
     struct wr_waiter *waiter; /* while waiting */
@@ -138,7 +138,6 @@ struct weir_task {
     struct wr_list shutdown; /* in causes for ever: the loop is being freed */
     const struct wr_task_hooks *hooks; /* set after the spawn; may be NULL */
     char name[WR_TASK_NAME_MAX];
-    uint64_t extended_ns; /* time of the first extension */
 };
 
 /* The ops of tasks, to tell them from other members of their stage. */
@@ -172,15 +171,11 @@ static inline void wr_task_debug_check(const weir_task *task)
 WEIR_MUST_USE int wr_task_begin_slowly(weir_loop *loop);
 WEIR_MUST_USE int wr_task_enter_slowly(weir_loop *loop);
 
-/* True if the running task is not interrupted and has calls left; takes one of
- * the calls. False: the caller takes the slow way. */
+/* True if a task runs that is not interrupted and has calls left; takes one of
+ * the calls. False: the caller takes the slow way, at once. */
 WEIR_MUST_USE static inline bool wr_task_try_enter(weir_loop *loop)
 {
-    weir_task *task = loop->current;
-
-    return WR_LIKELY(task && wr_loop_is_ours(loop) &&
-                     wr_list_is_empty(&task->causes) &&
-                     --task->calls.left >= 0);
+    return WR_LIKELY(wr_loop_is_ours(loop) && --loop->calls.left >= 0);
 }
 
 /* Begins a suspending call: 0, or an error to return: WEIR_ENOTTASK, -EPERM,
@@ -289,7 +284,6 @@ static inline void wr_task_set_woken_state(weir_task *task)
 static inline void wr_task_init_wait(weir_task *task)
 {
     task->state = WR_TASK_READY;
-    task->calls = (struct wr_task_calls){.given = 0};
     task->waiter = NULL;
     task->requests = 0;
     task->told_requests = 0;
@@ -318,7 +312,6 @@ static inline void wr_task_set_running(weir_task *task)
 {
     wr_debug_assert(!wr_ready_is_pending(&task->ready));
     wr_task_set_state(task, WR_TASK_RUNNING);
-    task->calls = task->future.loop->calls;
 }
 
 /* ---- the sign of a graceful stop: stopping.c ---- */

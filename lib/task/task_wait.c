@@ -35,6 +35,16 @@ static void task_wait_check_lists(const weir_task *task)
     (void)loop;
 }
 
+static void task_wait_check_calls(const weir_task *task)
+{
+    const weir_loop *loop = task->future.loop;
+    const struct wr_task_calls *calls = &loop->calls;
+
+    wr_assert(calls->given <= WR_TASK_CALLS_MAX);
+    wr_assert(calls->left + loop->kept_calls <= (int32_t)calls->given);
+    wr_assert(calls->left <= 0 || !wr_task_is_interrupted(task));
+}
+
 void wr_task_check_invariants(const weir_task *task)
 {
     wr_assert(task->state && task->state <= WR_TASK_DONE);
@@ -42,8 +52,9 @@ void wr_task_check_invariants(const weir_task *task)
     wr_assert((task->fiber.stack == NULL) == (task->state == WR_TASK_DONE));
     wr_assert(!task->future.is_done || wr_task_has_ended(task));
     wr_assert(task->number > 0);
-    wr_assert(task->calls.given <= WR_TASK_CALLS_MAX);
-    wr_assert(task->calls.left <= (int32_t)task->calls.given);
+    if (task->state == WR_TASK_RUNNING) {
+        task_wait_check_calls(task);
+    }
     wr_assert(task->expired == 0 || task->scope);
     task_wait_check_lists(task);
 }
@@ -71,6 +82,8 @@ void wr_task_interrupt(weir_task *task, struct wr_list *cause)
     }
     if (task->state == WR_TASK_WAITING) {
         task_wait_interrupt(task->waiter);
+    } else if (task->state == WR_TASK_RUNNING) {
+        wr_loop_keep_calls(task->future.loop);
     }
 }
 
@@ -277,11 +290,12 @@ static void task_wait_count_refusal(weir_task *task)
 static bool task_wait_extend(weir_task *task)
 {
     const uint64_t now_ns = wr_sys_now();
-    struct wr_task_calls *calls = &task->calls;
+    weir_loop *loop = task->future.loop;
+    struct wr_task_calls *calls = &loop->calls;
 
     wr_assert(calls->left < 0);
     wr_assert(calls->given <= WR_TASK_CALLS_MAX);
-    if (calls->given == task->future.loop->calls.given) {
+    if (calls->given == loop->given_calls.given) {
         task->extended_ns = now_ns;
     }
     if (calls->given == WR_TASK_CALLS_MAX ||
@@ -295,17 +309,33 @@ static bool task_wait_extend(weir_task *task)
     return true;
 }
 
+/* Takes one of the running task's calls, those that were kept from it among
+ * them; without any the task yields. */
+static void task_wait_charge(weir_task *task)
+{
+    weir_loop *loop = task->future.loop;
+
+    wr_assert(loop->calls.left == 0);
+    loop->calls.left = loop->kept_calls - 1;
+    loop->kept_calls = 0;
+    if (loop->calls.left < 0 && !task_wait_extend(task)) {
+        wr_task_yield(loop);
+    }
+}
+
 int wr_task_begin_slowly(weir_loop *loop)
 {
     int err = wr_loop_check(loop);
     wr_require(err >= 0, err);
+    loop->calls.left = 0; /* less by wr_task_try_enter() */
     weir_task *task = loop->current;
     wr_require(task, WEIR_ENOTTASK);
     if (wr_list_is_linked(&task->shutdown)) {
         task_wait_count_refusal(task);
     }
-    if (--task->calls.left < 0 && !task_wait_extend(task)) {
-        wr_task_yield(loop);
+    task_wait_charge(task);
+    if (wr_task_is_interrupted(task)) {
+        wr_loop_keep_calls(loop);
     }
     return 0;
 }
