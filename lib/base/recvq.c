@@ -45,11 +45,14 @@ void wr_recvq_check_invariants(const struct wr_recvq *q)
     wr_assert((q->segments == q->inline_segments) ==
               (q->capacity == WR_RECVQ_INLINE));
     wr_assert(!q->is_shown || q->spent || q->count > 0);
-    if (q->has_window) {
-        wr_assert(q->is_shown);
+    if (wr_recvq_has_window(q)) {
+        wr_assert(!q->spent);
         wr_assert(q->count > 0);
         wr_assert(q->window_end >= q->head->data);
         wr_assert(q->window_end <= q->head->data + q->head->len);
+        wr_assert(q->window_stop <= q->head->data + q->head->len);
+    } else {
+        wr_assert(q->newlines == 0);
     }
     wr_debug_check(recvq_check_segments(q));
 }
@@ -470,6 +473,7 @@ static bool recvq_start_block(struct wr_recvq *q, uint32_t index, bool all,
 bool wr_recvq_compact(struct wr_recvq *q, bool all)
 {
     wr_recvq_check_invariants(q);
+    wr_assert(!wr_recvq_has_window(q));
     /* Finished entries; the first entry stays if its bytes are shown. */
     uint32_t kept = q->is_shown && !q->spent && q->count > 0 ? 1 : 0;
     bool has_memory = true;

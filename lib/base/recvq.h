@@ -11,9 +11,10 @@
  *
  * The bytes of the last view are consumed but stay where they are until the
  * next call (`is_shown`). Their segment keeps them or, if it has no other
- * bytes, `spent`. A call that shows a line finds all newlines in a window of
- * bytes at once, so that reading many lines looks at each byte once. Pure
- * bookkeeping: no task, no transport, no clock.
+ * bytes, `spent`. A call that reads a line finds all newlines in a window of
+ * bytes at once, so that reading many lines looks at each byte once. The window
+ * lies in the first segment, and is closed before anything but a line is taken
+ * from the queue. Pure bookkeeping: no task, no transport, no clock.
  */
 #ifndef WEIR_LIB_BASE_RECVQ_H
 #define WEIR_LIB_BASE_RECVQ_H
@@ -46,8 +47,6 @@ struct wr_recvq {
     size_t total;                  /* bytes in all segments */
     weir_lease *spent; /* keeps the bytes last shown or peeked at, or NULL */
     bool is_shown;     /* set by a view, cleared by the next call */
-    bool has_window;   /* set by the view of a line, cleared with is_shown: the
-                        * window is in the first segment */
     uint32_t first;    /* index of head */
     uint32_t count;
     uint32_t capacity;                 /* a power of two */
@@ -55,9 +54,13 @@ struct wr_recvq {
     struct wr_pool *pool;
     const struct weir_allocator *allocator;
     uint64_t *copied;          /* counts the bytes that were copied */
-    uint64_t newlines;         /* a bit for each newline in the window that was
-                                * not shown, the lowest for the first byte */
+    uint64_t newlines;         /* a bit for each newline in the window whose
+                                * line was not read, the lowest for the first
+                                * byte; 0 without a window */
     const uint8_t *window_end; /* no other newline lies before it */
+    /* The window may be moved while its end is before this place, as the
+     * segment has more bytes than a window there; NULL: there is no window. */
+    const uint8_t *window_stop;
     struct wr_recvq_segment inline_segments[WR_RECVQ_INLINE];
 };
 
@@ -134,13 +137,25 @@ WEIR_MUST_USE static inline int wr_recvq_push(struct wr_recvq *q,
 WEIR_MUST_USE int wr_recvq_push_copy(struct wr_recvq *q, const void *data,
                                      size_t len);
 
-/* Releases the bytes of the last view. */
+/* Forgets the newlines that were found ahead. */
+static inline void wr_recvq_close_window(struct wr_recvq *q)
+{
+    q->window_stop = NULL;
+    q->newlines = 0;
+}
+
+static inline bool wr_recvq_has_window(const struct wr_recvq *q)
+{
+    return q->window_stop != NULL;
+}
+
+/* Releases the bytes of the last view, and closes the window. */
 static inline void wr_recvq_drop_shown(struct wr_recvq *q)
 {
     weir_lease *spent = q->spent;
     wr_debug_check(wr_recvq_check_invariants(q));
     q->is_shown = false;
-    q->has_window = false;
+    wr_recvq_close_window(q);
     if (spent) {
         q->spent = NULL;
         wr_lease_unref(spent);
@@ -208,76 +223,81 @@ static inline uint64_t wr_find_newlines(const uint8_t *window)
     return found;
 }
 
-/* wr_recvq_move_window() where less than a window is left of the segment, or
- * the next window has no newline. The next newline becomes the window's last
- * byte. */
-WEIR_MUST_USE bool wr_recvq_find_newline(struct wr_recvq *q);
-
-/* Consumes the first @len bytes of the first segment, not all, and shows them.
- */
-static inline void wr_recvq_show_part(struct wr_recvq *q, size_t len,
+/* Consumes the first @len bytes of the first segment, not all; gives where they
+ * are, without a reference. The assertion costs one instruction, and holds in
+ * place of a comparison for each line. */
+static inline void wr_recvq_take_part(struct wr_recvq *q, size_t len,
                                       struct weir_buf *ret)
 {
     struct wr_recvq_segment *segment = q->head;
+    const uint8_t *data = segment->data;
 
     wr_debug_assert(len > 0);
     wr_debug_assert(len < segment->len);
-    ret->data = segment->data;
-    ret->len = len;
+    wr_assert(
+        !__builtin_sub_overflow(segment->len, (uint32_t)len, &segment->len));
+    segment->data = data + len;
     ret->lease = segment->lease;
-    segment->data += len;
-    segment->len -= (uint32_t)len;
+    ret->data = data;
+    ret->len = len;
     q->total -= len;
-    q->is_shown = true;
 }
 
-/* Moves the window to the next newlines; false if the first segment has no more
- * of them, or if they are far. */
+/* Opens a window, empty still, where the queue begins: it is not empty, and
+ * keeps no spent lease. */
+static inline void wr_recvq_open_window(struct wr_recvq *q)
+{
+    const struct wr_recvq_segment *head = q->head;
+
+    wr_assert(q->count > 0);
+    wr_assert(!q->spent);
+    q->newlines = 0;
+    q->window_end = head->data;
+    q->window_stop = head->len > WR_WINDOW_SIZE
+                         ? head->data + head->len - WR_WINDOW_SIZE
+                         : head->data;
+}
+
+/* Moves the window, whose lines were read, by its size. False: there is none,
+ * the segment has no more bytes than that, or none of them is a newline. */
 WEIR_MUST_USE static inline bool wr_recvq_move_window(struct wr_recvq *q)
 {
-    const struct wr_recvq_segment *head = q->head;
-    const uint8_t *end = head->data + head->len;
+    const uint8_t *window = q->window_end;
 
-    if (!q->has_window) {
-        q->window_end = head->data;
+    wr_debug_assert(q->newlines == 0);
+    if (WR_UNLIKELY(window >= q->window_stop)) {
+        return false;
     }
-    wr_debug_assert(q->window_end >= head->data);
-    if (WR_UNLIKELY((size_t)(end - q->window_end) < WR_WINDOW_SIZE)) {
-        return wr_recvq_find_newline(q);
-    }
-    q->newlines = wr_find_newlines(q->window_end);
-    q->window_end += WR_WINDOW_SIZE;
-    return WR_LIKELY(q->newlines != 0) || wr_recvq_find_newline(q);
+    q->newlines = wr_find_newlines(window);
+    q->window_end = window + WR_WINDOW_SIZE;
+    return q->newlines != 0;
 }
 
-/* The length of the first line if wr_recvq_show_line() can show it without
- * wr_recvq_drop_shown(); otherwise SIZE_MAX, and wr_recvq_drop_shown() must be
- * called next. */
-static inline size_t wr_recvq_get_line_part(struct wr_recvq *q)
+/* Moves the window to the next newline, however far, which becomes its last
+ * byte. False if the first segment has none before its last
+ * byte. */
+WEIR_MUST_USE bool wr_recvq_find_newline(struct wr_recvq *q);
+
+/* The length of the first line, whose newline is the window's next. */
+static inline size_t wr_recvq_line_len(const struct wr_recvq *q)
 {
-    if (WR_UNLIKELY(q->total == 0 || q->spent)) {
-        return SIZE_MAX;
-    }
-    if ((!q->has_window || q->newlines == 0) && !wr_recvq_move_window(q)) {
-        return SIZE_MAX;
-    }
-    const struct wr_recvq_segment *head = q->head;
-    const uint8_t *newline =
-        q->window_end -
-        (WR_WINDOW_SIZE - (unsigned)__builtin_ctzll(q->newlines));
-    const size_t len = (size_t)(newline - head->data) + 1;
-    return WR_LIKELY(len < head->len) ? len : SIZE_MAX;
+    const size_t until = (size_t)(q->window_end - q->head->data);
+
+    wr_debug_assert(q->newlines != 0);
+    wr_debug_assert(until <= q->head->len);
+    return (uint32_t)until - (WR_WINDOW_SIZE - 1) +
+           (uint32_t)__builtin_ctzll(q->newlines);
 }
 
-/* Shows the line that wr_recvq_get_line_part() found. */
-static inline void wr_recvq_show_line(struct wr_recvq *q, size_t len,
+/* Consumes the first line, which is @len bytes long; gives where it is, without
+ * a reference. The segment has more bytes. */
+static inline void wr_recvq_take_line(struct wr_recvq *q, size_t len,
                                       struct weir_buf *ret)
 {
-    wr_debug_assert(q->newlines != 0);
+    wr_debug_assert(len == wr_recvq_line_len(q));
     wr_debug_assert(q->head->data[len - 1] == '\n');
     q->newlines &= q->newlines - 1;
-    q->has_window = true;
-    wr_recvq_show_part(q, len, ret);
+    wr_recvq_take_part(q, len, ret);
 }
 
 /* Consumes the first @len bytes, which are contiguous, and shows them. */
@@ -292,7 +312,8 @@ static inline void wr_recvq_show(struct wr_recvq *q, size_t len,
     wr_debug_assert(len > 0);
     if (len != segment->len) {
         wr_assert(len < segment->len);
-        wr_recvq_show_part(q, len, ret);
+        wr_recvq_take_part(q, len, ret);
+        q->is_shown = true;
         return;
     }
     ret->data = segment->data;

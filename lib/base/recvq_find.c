@@ -115,11 +115,12 @@ bool wr_recvq_find_newline(struct wr_recvq *q)
     const struct wr_recvq_segment *head = q->head;
     const uint8_t *end = head->data + head->len;
 
+    wr_assert(wr_recvq_has_window(q));
     wr_assert(q->window_end >= head->data);
     wr_assert(q->window_end <= end);
     const uint8_t *at =
         memchr(q->window_end, '\n', (size_t)(end - q->window_end));
-    if (!at) {
+    if (!at || at + 1 == end) {
         return false;
     }
     q->window_end = at + 1;

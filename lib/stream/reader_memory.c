@@ -38,12 +38,18 @@ void wr_reader_check_invariants(const weir_reader *reader)
     if (reader->woken) {
         wr_debug_assert(reader->woken->reader == reader);
     }
+    if (wr_recvq_has_window(queue)) { /* the fast way to a line asks no more */
+        wr_assert(!wr_reader_is_busy(reader));
+        wr_assert(!reader->is_paused);
+        wr_assert(wr_list_is_linked(&reader->turn_end.link));
+    }
 }
 
 void wr_reader_pause(weir_reader *reader)
 {
     wr_assert(reader->queue.total > 0 || reader->fds); /* they resume it */
     if (reader->transport && !reader->is_paused) {
+        wr_recvq_close_window(&reader->queue);
         reader->is_paused = true;
         weir_transport_pause_reading(reader->transport);
     }
@@ -155,6 +161,7 @@ static void reader_memory_end_turn(struct wr_turn_end *turn_end)
 
     wr_assert(!wr_list_is_linked(&turn_end->link));
     wr_assert(!waits || link->next == &reader->waiters); /* one at a time */
+    wr_recvq_close_window(&reader->queue);
     wr_reader_debug_check(reader);
     reader->must_evict = false;
     if (WR_UNLIKELY(reader->fds != NULL) && !waits) {

@@ -115,19 +115,62 @@ static ssize_t reader_until_read_view(weir_reader *reader,
 
 /* ---- lines ---- */
 
-ssize_t weir_reader_readline(weir_reader *reader, void *buf, size_t size)
+/* Opens a window for lines inside a receive: no task waits then, and the end of
+ * the turn will handle the unread bytes anyway. As long as the window is open
+ * that stays so: a wait, a pause and the end of the turn close it. */
+static bool reader_until_open_window(weir_reader *reader)
 {
-    const struct until until = {.separators = &reader_until_newline,
-                                .count = 1,
-                                .size = size,
-                                .is_line = true};
+    struct wr_recvq *queue = &reader->queue;
 
-    int err = wr_reader_begin(reader);
-    return err < 0 ? err : reader_until_read_into(reader, &until, buf);
+    wr_assert(!wr_recvq_has_window(queue));
+    if (!wr_list_is_linked(&reader->turn_end.link) || reader->is_paused ||
+        wr_reader_is_busy(reader) || queue->total == 0 || queue->spent) {
+        return false;
+    }
+    wr_recvq_open_window(queue);
+    return true;
 }
 
-/* The slow half of weir_reader_readline_view(). @has_entered: the call was
- * already charged to the task's budget. */
+/* The length of a line in the first segment that is at most @max bytes long, or
+ * 0; the call was charged to the task. */
+static size_t reader_until_look_ahead(weir_reader *reader, size_t max)
+{
+    struct wr_recvq *queue = &reader->queue;
+
+    wr_reader_debug_check(reader);
+    if (queue->newlines == 0) {
+        if (!wr_recvq_has_window(queue) && !reader_until_open_window(reader)) {
+            return 0;
+        }
+        if (!wr_recvq_move_window(queue) && !wr_recvq_find_newline(queue)) {
+            return 0;
+        }
+    }
+    const size_t len = wr_recvq_line_len(queue);
+    return len > reader->limit_bytes || len > max ? 0 : len;
+}
+
+/* Takes a line of at most @max bytes out of the first segment. @has_entered:
+ * the call was charged to the task. 0: there is no such line, and the call has
+ * begun without it; or an error. */
+static ssize_t reader_until_take_ahead(weir_reader *reader, size_t max,
+                                       bool has_entered, struct weir_buf *ret)
+{
+    if (!has_entered) {
+        int err = wr_reader_begin_slowly(reader);
+        wr_require(err >= 0, err);
+    }
+    const size_t len = reader_until_look_ahead(reader, max);
+    if (len > 0) {
+        wr_recvq_take_line(&reader->queue, len, ret);
+        return (ssize_t)len;
+    }
+    wr_require(!wr_reader_is_busy(reader), -EBUSY);
+    wr_recvq_drop_shown(&reader->queue);
+    return 0;
+}
+
+/* The slow half of weir_reader_readline_view(). */
 static __attribute__((noinline)) ssize_t
 reader_until_readline_view_slowly(weir_reader *reader, struct weir_buf *ret,
                                   bool has_entered)
@@ -136,36 +179,56 @@ reader_until_readline_view_slowly(weir_reader *reader, struct weir_buf *ret,
                                 .count = 1,
                                 .size = SIZE_MAX,
                                 .is_line = true};
+    const ssize_t len =
+        reader_until_take_ahead(reader, SIZE_MAX, has_entered, ret);
 
-    if (!has_entered) {
-        int err = wr_reader_begin_slowly(reader);
-        if (err < 0) {
-            return err;
-        }
+    if (len == 0) {
+        return reader_until_read_view(reader, &until, ret);
     }
-    wr_require(!wr_reader_is_busy(reader), -EBUSY);
-    wr_recvq_drop_shown(&reader->queue);
-    return reader_until_read_view(reader, &until, ret);
+    reader->queue.is_shown |= len > 0;
+    return len;
 }
 
-/* The fast path is for lines inside a receive: no task waits then, and the end
- * of the turn will handle the unread bytes anyway. */
+/* The fast way: the line's end was found already, or is found by one look at a
+ * window of bytes. It calls nothing, which would cost half as much again. */
 ssize_t weir_reader_readline_view(weir_reader *reader, struct weir_buf *ret)
 {
-    wr_reader_debug_check(reader);
+    struct wr_recvq *queue = &reader->queue;
+
     if (WR_UNLIKELY(!wr_task_try_enter(reader->loop))) {
         return reader_until_readline_view_slowly(reader, ret, false);
     }
-    if (WR_UNLIKELY(!wr_list_is_linked(&reader->turn_end.link) ||
-                    reader->is_paused || wr_reader_is_busy(reader))) {
+    if (queue->newlines == 0 && WR_UNLIKELY(!wr_recvq_move_window(queue))) {
         return reader_until_readline_view_slowly(reader, ret, true);
     }
-    const size_t len = wr_recvq_get_line_part(&reader->queue);
+    const size_t len = wr_recvq_line_len(queue);
     if (WR_UNLIKELY(len > reader->limit_bytes)) {
         return reader_until_readline_view_slowly(reader, ret, true);
     }
-    wr_recvq_show_line(&reader->queue, len, ret);
+    wr_recvq_take_line(queue, len, ret);
+    queue->is_shown = true;
     return (ssize_t)len;
+}
+
+ssize_t weir_reader_readline(weir_reader *reader, void *buf, size_t size)
+{
+    const struct until until = {.separators = &reader_until_newline,
+                                .count = 1,
+                                .size = size,
+                                .is_line = true};
+    struct weir_buf line;
+    const ssize_t len = reader_until_take_ahead(
+        reader, size, wr_task_try_enter(reader->loop), &line);
+
+    if (len == 0) {
+        return reader_until_read_into(reader, &until, buf);
+    }
+    if (len > 0) {
+        memcpy(buf, line.data, (size_t)len);
+        reader->queue.is_shown = false;
+        reader->loop->counts.copied_to_protocol += (size_t)len;
+    }
+    return len;
 }
 
 /* ---- any separators ---- */

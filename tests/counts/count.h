@@ -76,6 +76,7 @@ extern const struct count_case count_queue_many;
 extern const struct count_case count_queue_kinds;
 extern const struct count_case count_stream;
 extern const struct count_case count_lines;
+extern const struct count_case count_copied_lines;
 extern const struct count_case count_tls;
 extern const struct count_case count_yield;
 extern const struct count_case count_spawn;

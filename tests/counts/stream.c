@@ -1,7 +1,7 @@
 /*
  * Counted: what a stream with a task costs. Echo reads a view, writes a copy of
- * it and drains, for every message; lines are read as views, and the last one
- * of a receive is answered with how many there were.
+ * it and drains, for every message; lines are read as views, or into the task's
+ * memory, and the last one of a receive is answered with how many there were.
  *
  * A turn's messages lie together in one receive, so the echo takes 128 bytes a
  * read however many there are.
@@ -29,16 +29,31 @@ static int serve_echo(void *arg, weir_reader *reader, weir_writer *writer)
     return (int)len;
 }
 
-static int serve_lines(void *arg, weir_reader *reader, weir_writer *writer)
+typedef ssize_t read_line_fn(weir_reader *reader);
+
+static ssize_t view_line(weir_reader *reader)
 {
-    struct count *c = arg;
     struct weir_buf line;
+
+    return weir_reader_readline_view(reader, &line);
+}
+
+static ssize_t copy_line(weir_reader *reader)
+{
+    uint8_t line[COUNT_LINE];
+
+    return weir_reader_readline(reader, line, sizeof(line));
+}
+
+static int serve_lines_by(struct count *c, weir_reader *reader,
+                          weir_writer *writer, read_line_fn *read_line)
+{
     uint32_t lines = 0;
     ssize_t len;
 
-    while ((len = weir_reader_readline_view(reader, &line)) > 0) {
+    while ((len = read_line(reader)) > 0) {
         c->callbacks++;
-        count_require(line.len == COUNT_LINE, "a line was cut");
+        count_require(len == COUNT_LINE, "a line was cut");
         if (++lines < c->depth) {
             continue;
         }
@@ -50,6 +65,17 @@ static int serve_lines(void *arg, weir_reader *reader, weir_writer *writer)
         lines = 0;
     }
     return (int)len;
+}
+
+static int serve_lines(void *arg, weir_reader *reader, weir_writer *writer)
+{
+    return serve_lines_by(arg, reader, writer, view_line);
+}
+
+static int serve_copied_lines(void *arg, weir_reader *reader,
+                              weir_writer *writer)
+{
+    return serve_lines_by(arg, reader, writer, copy_line);
 }
 
 static size_t answer_lines(uint32_t depth, uint8_t first, uint8_t *ret)
@@ -79,6 +105,11 @@ static int listen_for_lines(weir_loop *loop, void *arg)
     return listen_for(arg, serve_lines);
 }
 
+static int listen_for_copied_lines(weir_loop *loop, void *arg)
+{
+    return listen_for(arg, serve_copied_lines);
+}
+
 static void start_with(struct count *c, weir_task_fn *listen)
 {
     count_require(weir_task_spawn(c->loop, listen, c, NULL, NULL) == 0,
@@ -93,6 +124,11 @@ static void start_echo(struct count *c)
 static void start_lines(struct count *c)
 {
     start_with(c, listen_for_lines);
+}
+
+static void start_copied_lines(struct count *c)
+{
+    start_with(c, listen_for_copied_lines);
 }
 
 static const struct count_traffic echo_traffic = {.message_size = COUNT_MESSAGE,
@@ -110,3 +146,8 @@ const struct count_case count_lines = {.name = "lines",
                                        .next_turn = count_next_turn,
                                        .is_over = count_is_answered,
                                        .traffic = &lines_traffic};
+const struct count_case count_copied_lines = {.name = "copied_lines",
+                                              .start = start_copied_lines,
+                                              .next_turn = count_next_turn,
+                                              .is_over = count_is_answered,
+                                              .traffic = &lines_traffic};

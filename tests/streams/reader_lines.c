@@ -61,13 +61,28 @@ static void expect_next(const void *data, ssize_t len)
     taken += (size_t)len;
 }
 
-static void read_lines(void)
+/* A line by one of the two calls; one into memory may be refused first. */
+static void read_line(size_t len)
 {
+    uint8_t buf[LONGEST + 1];
     struct weir_buf line;
-    for (size_t count = below(40); count > 0 && next_line() > 0; count--) {
-        const size_t len = next_line();
+    if (below(2) == 0) {
         expect_eq(weir_reader_readline_view(reader, &line), (ssize_t)len);
         expect_next(line.data, (ssize_t)len);
+        return;
+    }
+    if (below(8) == 0) {
+        expect_eq(weir_reader_readline(reader, buf, len - 1), WEIR_ELIMIT);
+    }
+    const size_t size = len + below(sizeof(buf) + 1 - len);
+    expect_eq(weir_reader_readline(reader, buf, size), (ssize_t)len);
+    expect_next(buf, (ssize_t)len);
+}
+
+static void read_lines(void)
+{
+    for (size_t count = below(40); count > 0 && next_line() > 0; count--) {
+        read_line(next_line());
     }
 }
 
@@ -119,4 +134,25 @@ UNIT_OF(reader_lines, of_any_length_are_found_whatever_is_read_between,
         make_text();
         play();
     }
+}
+
+/* The window of lines is asked for no more than the task's calls are. */
+UNIT_OF(reader_lines, a_cancellation_between_two_is_told_by_the_next,
+        with_reader, 65536, void)
+{
+    struct weir_buf line;
+    char buf[8];
+    weir_task *task = weir_task_get_current(loop);
+    expect_eq(weir_reader_feed_data(reader, "a\nb\nc\nd\nrest", 12), 0);
+
+    expect_eq(weir_reader_readline_view(reader, &line), 2);
+    expect_eq(weir_reader_readline_view(reader, &line), 2);
+    expect_eq(weir_task_cancel(task), true);
+    expect_eq(weir_reader_readline_view(reader, &line), -ECANCELED);
+    expect_eq(weir_reader_readline(reader, buf, sizeof(buf)), 2);
+    expect_eq(memcmp(buf, "c\n", 2), 0);
+    expect_eq(weir_task_cancel(task), true);
+    expect_eq(weir_reader_readline(reader, buf, sizeof(buf)), -ECANCELED);
+    expect_eq(weir_reader_readline_view(reader, &line), 2);
+    expect_eq(memcmp(line.data, "d\n", 2), 0);
 }
