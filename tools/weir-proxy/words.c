@@ -150,8 +150,8 @@ static const struct option rows[] = {
      "(those of TLS 1.3, and of 1.2 with ECDHE and AEAD)",
      .read = words_set_text, AT_SERVICE(ciphers)},
     {"groups", 0, "LIST",
-     "groups of the key exchange, with : between them, of X25519, P-256, P-384 "
-     "and P-521; needs tls-min 1.3 (all)",
+     "groups of the key exchange, with : between them, of X25519MLKEM768 (by "
+     "OpenSSL 3.5), X25519, P-256, P-384 and P-521; needs tls-min 1.3 (all)",
      .read = words_set_text, AT_SERVICE(groups)},
     {"unknown-name", 0, "HOW",
      "a client that asks for a name which no certificate is for: default: it "
