@@ -241,7 +241,7 @@ def test_a_file_in_the_place_of_the_handover_stays():
 
 
 @contextlib.contextmanager
-def predecessor(folder):
+def predecessor(folder, *flags):
     """A proxy at the path of this folder that is about to hand over, as the new
     one sees it; its end, when the new one has asked."""
     path = os.path.join(folder, "handover")
@@ -250,8 +250,9 @@ def predecessor(folder):
         listener.listen()
         listener.settimeout(WAIT_S)
         with Program(PROXY, "--threads", "1", "tcp://127.0.0.1:0",
-                     plain(server), "--handover", path) as program:
+                     plain(server), "--handover", path, *flags) as program:
             peer, _ = listener.accept()
+            peer.settimeout(WAIT_S)
             with peer:
                 yield program, path, peer
 
@@ -287,9 +288,70 @@ def test_items_of_another_version_are_passed_over():
             with predecessor(folder) as (program, _, peer):
                 peer.sendall(kind + struct.pack("=QQ", 2, 24) + bytes(48))
                 peer.sendall(kind + struct.pack("=QQ", 0, 16) + b".")
-                peer.settimeout(WAIT_S)
                 equal(peer.recv(1), b"R", "what it says when it is ready")
                 serves(program)
+
+
+def test_an_order_waits_until_the_predecessor_accepts_no_more():
+    """It would not know of it; by its end it says that it does not."""
+    with tempfile.TemporaryDirectory() as folder:
+        control = (PROXY, "--ctl", f"{folder}/ctl")
+        with predecessor(folder, "--ctl", f"{folder}/ctl") as (program, _,
+                                                               peer):
+            peer.sendall(b".")
+            equal(peer.recv(1), b"R", "what it says when it is ready")
+            states = command(*control, "status").out
+            name = states.split()[0]
+            with Program(*control, "drain", name) as order:
+                for _ in range(20):
+                    equal(command(*control, "status").out, states, "the states")
+                equal(order.process.poll(), None, "the end of the order")
+                peer.close()
+                equal(order.finish()[0], 0, "exit status of the order")
+            matches(command(*control, "status").out, f"^{name} draining")
+            program.signal(signal.SIGTERM)
+            equal(program.finish()[0], 0, "exit status")
+
+
+def take_sockets(peer):
+    """The listening sockets of the proxy there, as a successor takes them that
+    serves then."""
+    listeners, data = [], b""
+    while not data.endswith(b"."):
+        part, fds, _, _ = socket.recv_fds(peer, 4096, 64)
+        equal(part != b"", True, "it goes on")
+        listeners += [socket.socket(fileno=fd) for fd in fds]
+        data += part
+    peer.sendall(b"R")
+    return listeners
+
+
+def test_a_proxy_says_that_it_accepts_no_more_when_no_thread_does():
+    """Whoever connects then is the successor's; one thread is late."""
+    with tempfile.TemporaryDirectory() as folder, Server(echo) as server, \
+            Proxy("tcp://127.0.0.1:0", plain(server), "--handover",
+                  f"{folder}/handover", threads=2, admin=False) as proxy, \
+            contextlib.ExitStack() as stack:
+        with socket.socket(socket.AF_UNIX) as peer:
+            peer.settimeout(WAIT_S)
+            peer.connect(f"{folder}/handover")
+            threads = f"/proc/{proxy.process.pid}/task"
+            wait_until(lambda: len([*filter(waits, os.listdir(threads))]) == 2)
+            late = Stepped(max(map(int, os.listdir(threads))))
+            try:
+                listeners = [stack.enter_context(one)
+                             for one in take_sockets(peer)]
+                matches(read_line(proxy.process.stderr), "another proxy serves")
+                equal(select.select([peer], [], [], 0.1)[0], [], "its end")
+            finally:
+                late.leave()
+            equal(peer.recv(1), b"", "its end")
+        for _ in range(20):
+            client = stack.enter_context(proxy.connect())
+            ready = select.select(listeners, [], [], WAIT_S)[0]
+            equal(len(ready) > 0, True, "who accepts a client")
+            ready[0].accept()[0].close()
+            equal(client.recv(1), b"", "the end by who has accepted it")
 
 
 def test_signals_before_it_serves_end_nothing():

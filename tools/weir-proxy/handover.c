@@ -5,6 +5,9 @@
  * about targets, the keys of session tickets and the time of a watchdog; a last
  * byte ends it all. One successor is answered at a time: two that got the same
  * sockets would both serve, and only one of them could be replaced.
+ *
+ * The old one closes its end when none of its threads accepts any more. Until
+ * then the new one carries out no order: the old one would not know of it.
  */
 #include "handover.h"
 
@@ -42,6 +45,8 @@
 #define READY       'R'
 #define ANSWER_S    10 /* for the answer of the running proxy */
 #define READY_S     30 /* for a successor, until it serves */
+#define STOP_S      10 /* for the running proxy, until it accepts no more */
+#define LOOK_NS     UINT64_C(1000000)   /* between two looks for that */
 #define AGAIN_NS    UINT64_C(100000000) /* without descriptors */
 #define ITEMS_MAX   (UINT64_C(1) << 20)
 #define ITEM_MAX    4096
@@ -363,6 +368,39 @@ static void say_failure(int err)
     }
 }
 
+struct looking {
+    const struct proxy *proxy;
+    bool accepts; /* one of its threads does */
+};
+
+static void look_at(void *arg, weir_thread *thread)
+{
+    struct looking *looking = arg;
+    const struct proxy *proxy = looking->proxy;
+
+    looking->accepts |=
+        !proxy->workers[weir_thread_get_index(thread)].is_draining;
+}
+
+/* Threads that are to stop have stopped their servers, and have been in the
+ * kernel with that since: they are visited once more. */
+static void wait_until_none_accepts(const struct worker *worker)
+{
+    struct looking looking = {.proxy = worker->proxy};
+    int quiet_count = 0;
+    int err = 0;
+
+    while (err >= 0 && quiet_count < 2) {
+        looking.accepts = false;
+        err = weir_threads_visit_wait(weir_thread_get_threads(worker->thread),
+                                      worker->loop, look_at, &looking);
+        quiet_count += !looking.accepts;
+        if (err >= 0 && quiet_count < 2) {
+            err = weir_sleep(worker->loop, LOOK_NS);
+        }
+    }
+}
+
 /* Gives all sockets to a successor, and ends when it serves. With the right to
  * change the setup: those of one that is being made are not the proxy's yet. */
 static int give_way(struct worker *worker, weir_reader *reader,
@@ -402,6 +440,9 @@ static int hand_over(void *arg, weir_reader *reader, weir_writer *writer)
     const int err =
         worker->has_successor ? 0 : give_way(worker, reader, writer);
     reload_end(worker->proxy);
+    if (worker->is_replaced) {
+        wait_until_none_accepts(worker);
+    }
     return err;
 }
 
@@ -441,8 +482,18 @@ static void tell_predecessor(struct proxy *proxy)
         say("handover: the old proxy did not hear that this one serves");
     }
     listeners_own_paths(&proxy->setup->listeners);
-    close(proxy->predecessor);
     proxy->predecessor = -1;
+}
+
+static void wait_for_stop(weir_loop *loop, int predecessor)
+{
+    int tries = (int)(STOP_S * UINT64_C(1000000000) / LOOK_NS);
+    char byte;
+
+    while (recv(predecessor, &byte, 1, MSG_DONTWAIT) < 0 && errno == EAGAIN &&
+           --tries > 0 && weir_sleep(loop, LOOK_NS) == 0) {
+    }
+    close(predecessor);
 }
 
 /* A path is taken before the predecessor ends, so that there is always somebody
@@ -497,17 +548,25 @@ static void say_addresses(const struct proxy *proxy)
 }
 
 /* The first worker, when all listen. Without a place for a successor the proxy
- * serves all the same. */
+ * serves all the same. With the right to change the setup: orders wait. */
 static int finish_start(weir_loop *loop, void *arg)
 {
     struct proxy *proxy = arg;
+    const int predecessor = proxy->predecessor;
+    const int err = reload_begin(proxy);
 
-    (void)loop;
+    if (err < 0) {
+        return err;
+    }
     manager_tell_ready(proxy);
     control_begin(&proxy->workers[0]);
     const int waited = wait_for_successor(&proxy->workers[0]);
     say_addresses(proxy);
     tell_predecessor(proxy);
+    if (predecessor >= 0) {
+        wait_for_stop(loop, predecessor);
+    }
+    reload_end(proxy);
     return waited;
 }
 
