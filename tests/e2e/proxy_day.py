@@ -60,6 +60,7 @@ GRACE_S = 5.0   # until processes that end know what the new one does
 DEAF_BYTES = 40 << 10 # of one that does not read, above the limit of all
 GROWTH = 6 << 20      # of a proxy at rest, from the first quarter to the last
 BUSY = "127.0.0.3"    # a client that comes more often than it may
+OTHER = "127.0.0.5"   # one whose lines in the log are looked for
 WRONG = ("wieght = 3", "weight = many", "to = tcp://127.0.0.1",
          "cert = /nowhere",
          "[plain]\nlisten = tcp://127.0.0.1:{calm}\nto = @calm")
@@ -87,7 +88,7 @@ class Acts:
             left = []
             while not self.pause():
                 left = left or self.dice.sample(self.acts(), len(self.acts()))
-                left.pop()()
+                self.do(left.pop())
         except Exception as error:  # pylint: disable=broad-except
             self.error = error
             self.diary.note(f"{type(self).__name__}: {error!r}")
@@ -95,6 +96,9 @@ class Acts:
 
     def prepare(self):
         pass
+
+    def do(self, act):
+        act()
 
 
 class Operator(Acts):
@@ -328,26 +332,40 @@ class Shortages(Acts):
         return [self.fill_disk, self.take_descriptors, self.be_deaf]
 
     def fill_disk(self):
+        """It is kept full: a log that was moved away gives room when it is
+        removed, and one that a process still had when that ends."""
         world = self.world
         ballast = os.path.join(world.logs, "ballast")
-        log = os.path.join(world.logs, "log")
-        proxy = world.proxy
-        begin = len(proxy.said)
+        begins = {proxy: len(proxy.said) for proxy in world.generations}
+
+        def is_said():
+            for size in (1 << 16, 64):
+                with contextlib.suppress(OSError):
+                    while file.write(bytes(size)):
+                        pass
+            return any("lines are lost" in line
+                       for proxy in list(world.generations)
+                       for line in proxy.said[begins.get(proxy, 0):])
+
         with self.diary.event("full disk"):
-            with open(ballast, "wb", buffering=0) as file:
-                with contextlib.suppress(OSError):
-                    while file.write(bytes(1 << 16)):
-                        pass
-                with contextlib.suppress(OSError):
-                    while file.write(bytes(64)):
-                        pass
-            proxy.hear(begin, "lines are lost")
-            world.say_more()
-            self.pause(0.5)
-            os.unlink(ballast)
-        size = os.path.getsize(log) if os.path.exists(log) else 0
-        wait_until(lambda: os.path.exists(log)
-                   and os.path.getsize(log) != size)
+            try:
+                with open(ballast, "wb", buffering=0) as file:
+                    wait_until(is_said)
+                world.say_more("any")
+                self.pause(0.5)
+            finally:
+                os.unlink(ballast)
+        wait_until(self.is_logged)
+
+    def is_logged(self):
+        """The proxy that serves now writes its log again, and so says it again
+        when the disk is full again."""
+        self.world.say_more("any", source=OTHER)
+        with contextlib.suppress(FileNotFoundError):
+            with open(os.path.join(self.world.logs, "log"), "rb") as file:
+                file.seek(max(0, file.seek(0, os.SEEK_END) - (64 << 10)))
+                return f'"{OTHER}:'.encode() in file.read()
+        return False
 
     def take_descriptors(self):
         world = self.world
@@ -366,7 +384,7 @@ class Shortages(Acts):
                 finally:
                     resource.prlimit(proxy.process.pid, resource.RLIMIT_NOFILE,
                                      before)
-            world.say_more()
+            world.say_more("any")
 
     def be_deaf(self):
         """Their memory is bounded, and given back."""
@@ -415,6 +433,18 @@ class Strangers(Acts):
         with contextlib.ExitStack() as self.standing:
             super().work()
 
+    def do(self, act):
+        """What may take the good client's connection may take theirs, even
+        while they connect."""
+        since = time.monotonic()
+        try:
+            act()
+        except ConnectionResetError as error:
+            events = self.diary.during(since, time.monotonic())
+            equal(self.world.may_lose(self.service, "lasting", events), True,
+                  f"{act.__name__}, {self.service}: {error!r}, with {events}")
+            self.diary.counts["strangers reset by the rule"] += 1
+
     def reset_it(self, sock):
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
         sock.close()
@@ -437,7 +467,8 @@ class Strangers(Acts):
 
     def half_close(self):
         """Who ends the stream behind a request gets the whole answer."""
-        spec = self.world.spec("limited", source="127.0.0.4")
+        self.service = "limited"
+        spec = self.world.spec(self.service, source="127.0.0.4")
         self.diary.counts["strangers"] += 1
         with connect(spec, None) as sock:
             data = self.dice.randbytes(1024)

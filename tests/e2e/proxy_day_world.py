@@ -346,18 +346,18 @@ class World:
         if not told["why"]:
             self.waits.append(text)
             print(f"# waited: {text}", flush=True)
-        elif self.may_lose(told, events):
+        elif self.may_lose(told["service"], told["way"], events):
             self.diary.counts[f"lost by the rule, of {told['service']}"] += 1
         else:
             self.failures.append(text)
             print(f"# FAILED: {text}", flush=True)
 
     @staticmethod
-    def may_lose(told, events):
+    def may_lose(service, way, events):
         rules = [MAY_LOSE]
-        if told["way"] == "lasting":
+        if way == "lasting":
             rules.append(MAY_LOSE_LASTING)
-        return any(rule.get(event) == told["service"]
+        return any(rule.get(event) == service
                    for rule in rules for event in events)
 
     def say_more(self, service="plain", **more):
