@@ -112,8 +112,8 @@ def section(document):
             f"with weir: medians of {rounds:.0f} rounds on "
             f"{_an(machine.kind_of(document['machine']))}"
             + "".join(f" ({day})" for day in date)
-            + ". `bench/run --report FILE` draws its rows on yours; "
-            "`bench/README.md` has them all, and what is missed.")
+            + ". `bench/run --report FILE` draws yours; "
+            "`bench/README.md` has all rows and what is missed.")
     lines = [HEADING, "", *textwrap.wrap(text, COLUMNS,
                                          break_on_hyphens=False),
              "", "| | beside | weir |", "|---|---|---|"]
