@@ -28,18 +28,21 @@ FILES_BESIDE = 200  # what a process has open besides connections
 # Windows of two runs that differ, in seconds; many connections need some to open.
 WINDOWS = {100: (0.5, 2), 1000: (1, 3), 10000: (8, 14), 18000: (15, 30)}
 NORMAL_MS = 2000  # with a longer --time, for a busy machine, they are longer
-# How many events share a call is the client's pace, which is not weir's.
+# How many events share a call is the client's pace, which is not weir's: they are
+# shown without a ratio.
 NOT_FLAT = ("system calls/msg",)
 
 
 def _curve(row, case, figure, points):
-    """Results of a curve: each beside the first."""
+    """Results of a curve: each beside the first. What is the difference of two
+    runs may be a little below zero."""
     first = None
     for x, value in points:
+        value = max(value, 0.0)
         first = value if first is None else first
-        flat = value / first if first else None
+        flat = value / first if first and figure not in NOT_FLAT else None
         yield Result(row, case, figure, (value, first, flat), x=x,
-                     target=None if x == points[0][0] or figure in NOT_FLAT
+                     target=None if x == points[0][0] or flat is None
                      else FLAT,
                      ratios=[] if flat is None else [flat])
 
