@@ -190,9 +190,10 @@ def test_overload_is_called_that_where_only_the_warm_up_was_answered():
 
 
 def test_too_few_connections_are_not_called_an_overload():
-    """One connection to a server that answers after 20 ms, asked for more."""
-    with Serve("--delay", "20ms") as server:
-        _, result = paced("-c", "1", "-R", "100", "-w", "0", "-d", "2s", "-i",
+    """One connection to a server that answers after 450 ms, asked for more: four
+    times in each half of the run, wherever a busy machine has its end."""
+    with Serve("--delay", "450ms") as server:
+        _, result = paced("-c", "1", "-R", "10", "-w", "0", "-d", "4s", "-i",
                           "500ms", server.url, statuses=(INVALID,))
     equal(result.get("unserved", 0), 0, "unserved")
     matches(result["invalid_reasons"][0],
