@@ -167,6 +167,38 @@ UNIT(tls_message, a_binder_of_a_session_has_32_bytes_or_more)
     }
 }
 
+/* Where a ticket of a hello has 32 bytes, this stays known of its client. */
+UNIT(tls_message, a_ticket_that_may_name_a_session_is_noted)
+{
+    for (size_t size = 31; size <= 33; size++) {
+        struct wr_tls_message_facts facts = {.is_server = true, .best = 0x0303};
+        static const uint8_t zeros[33];
+        struct message body = {.size = 0};
+        struct message hello;
+
+        put_number(&body, 7 + 6 + size, 2);
+        put_number(&body, 1, 2);
+        put_number(&body, 'i', 1);
+        put_number(&body, 0, 4);
+        put_number(&body, size, 2);
+        put(&body, zeros, size);
+        put_number(&body, 0, 4);
+        put_number(&body, 66, 2);
+        for (int i = 0; i < 2; i++) {
+            put_number(&body, 32, 1);
+            put(&body, zeros, 32);
+        }
+        hello_begin(&hello, true, false);
+        put_extension(&hello, TYPE_PSK, body.data, body.size);
+        expect_eq(check(&facts, &hello), 0);
+        expect_eq(facts.names_session, size == 32);
+        hello_begin(&hello, true, false); /* one without tickets */
+        put_extension(&hello, TYPE_UNKNOWN, "", 0);
+        expect_eq(check(&facts, &hello), 0);
+        expect_eq(facts.names_session, size == 32);
+    }
+}
+
 /* An extension of a client that may not be empty. */
 static bool has_form(size_t type)
 {

@@ -239,6 +239,41 @@ UNIT(tls_stolen_wire, a_client_does_not_become_that_of_another_ticket)
     wire_try_all(NULL, 0);
 }
 
+/* A ticket that a library may take for the identifier of a session of another
+ * server: beside it the client's own is none. */
+static void wire_try_session(bool has_certificate, const char *groups,
+                             int hello)
+{
+    weir_tls_context *server = wire_server(has_certificate, groups);
+    SSL_CTX *client = wire_make(has_certificate ? "rsa" : NULL, wire_suites);
+    static const struct wire_ticket identifier = {.size = 32};
+    SSL_SESSION *session = NULL;
+    struct wire_client self;
+    struct wire_client seen;
+
+    cr_assert_not(wire_connect(client, server, &session, &self));
+    wire_more = &identifier;
+    wire_hello = hello;
+    cr_assert_not(wire_connect(client, server, &session, &seen));
+    expect_gt(wire_hellos, hello); /* it was offered */
+    wire_expect(&seen, &self);
+    wire_more = NULL;
+    cr_assert(wire_connect(client, server, &session, &seen));
+    wire_expect(&seen, &self);
+    SSL_SESSION_free(session);
+    SSL_CTX_free(client);
+    weir_tls_context_unref(server);
+}
+
+UNIT(tls_stolen_wire, no_ticket_counts_beside_an_identifier_of_a_session)
+{
+    for (int i = 0; i < 2; i++) {
+        wire_try_session(i > 0, NULL, 0);
+        wire_try_session(i > 0, "P-384", 0);
+        wire_try_session(i > 0, "P-384", 1);
+    }
+}
+
 /* The server asks for a key of another group (HelloRetryRequest). */
 UNIT(tls_stolen_wire, nor_by_a_ticket_in_either_hello_of_two)
 {

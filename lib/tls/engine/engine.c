@@ -291,7 +291,13 @@ static bool engine_has_chosen(const struct wr_tls_engine *engine)
 }
 
 /* False if the backend ended a handshake well without weir's verdict. A client
- * whose session is resumed was judged by its ticket. */
+ * whose session is resumed was judged by its ticket.
+ *
+ * wolfSSL looks a ticket of 32 bytes up among the sessions of the process, also
+ * for a context that keeps none, and may find the one of another server of the
+ * program. Its client has proved that it knows that session, and may have shown
+ * a stolen ticket beside it, or in an earlier hello. So where a hello has such
+ * a ticket none counts. */
 static bool engine_has_judged(struct wr_tls_engine *engine)
 {
     struct wr_tls_verdict *verdict = &engine->verdict;
@@ -304,7 +310,8 @@ static bool engine_has_judged(struct wr_tls_engine *engine)
     if (!engine->conn.backend->was_resumed(&engine->conn)) {
         return false;
     }
-    return !engine->conn.is_server || wr_tls_verdict_welcome(verdict);
+    return !engine->conn.is_server ||
+           (!engine->facts.names_session && wr_tls_verdict_welcome(verdict));
 }
 
 int wr_tls_engine_handshake(struct wr_tls_engine *engine)

@@ -81,12 +81,16 @@ static int engine_event_ticket_client(struct wr_tls_conn *conn,
     return wr_tls_context_note_client(&wr_tls_engine_of(conn)->verdict, ret);
 }
 
+/* Beside an identifier of a session no ticket counts (engine.c). */
 static bool
 engine_event_ticket_known(struct wr_tls_conn *conn,
                           const uint8_t client[WR_TLS_TICKET_CLIENT])
 {
+    struct wr_tls_engine *engine = wr_tls_engine_of(conn);
+
     wr_assert(conn->is_server);
-    return wr_tls_context_know_client(&wr_tls_engine_of(conn)->verdict, client);
+    return !engine->facts.names_session &&
+           wr_tls_context_know_client(&engine->verdict, client);
 }
 
 static void engine_event_ticket_came(struct wr_tls_conn *conn, size_t size)

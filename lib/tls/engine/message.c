@@ -26,6 +26,7 @@ enum {
     MESSAGE_RANDOM = 32,       /* bytes */
     MESSAGE_BINDER_LEAST = 32, /* of a pre-shared key; RFC 8446, 4.2.11 */
     MESSAGE_AGE = 4,
+    MESSAGE_SESSION = 32, /* of an identifier of a session */
 
     MESSAGE_GROUPS = 10, /* extensions */
     MESSAGE_POINTS = 11,
@@ -65,6 +66,7 @@ struct message_extensions {
     bool has_unknown;     /* one without a bit */
     bool lacks_points;    /* the form of points that all must have */
     bool is_renegotiated; /* it says that it follows another handshake */
+    bool names_session;   /* a ticket may be an identifier of a session */
     struct wr_bytes shares;
     struct wr_bytes versions; /* of a client's hello */
     uint16_t version;         /* of a server's hello; 0: none is named */
@@ -110,9 +112,10 @@ static bool message_is_protocols(struct wr_bytes body)
            message_is_list(list, 1);
 }
 
-/* True if the session tickets and their binders have their forms, and are as
- * many. */
-static bool message_is_shared_key(struct wr_bytes body, bool *ret_is_even)
+/* True if the session tickets and their binders have their forms. *ret_is_even:
+ * they are as many. */
+static bool message_read_shared_key(struct wr_bytes body, bool *ret_is_even,
+                                    bool *ret_names_session)
 {
     struct wr_bytes identities;
     struct wr_bytes binders;
@@ -125,8 +128,11 @@ static bool message_is_shared_key(struct wr_bytes body, bool *ret_is_even)
         return false;
     }
     for (; identities.size > 0; count++) {
-        if (!wr_bytes_take_vector(&identities, 2, &one) || one.size == 0 ||
-            !wr_bytes_take(&identities, MESSAGE_AGE, &one)) {
+        if (!wr_bytes_take_vector(&identities, 2, &one) || one.size == 0) {
+            return false;
+        }
+        *ret_names_session |= one.size == MESSAGE_SESSION;
+        if (!wr_bytes_take(&identities, MESSAGE_AGE, &one)) {
             return false;
         }
     }
@@ -235,7 +241,7 @@ static bool message_read_client(uint16_t type, struct wr_bytes body,
     case MESSAGE_POINTS:
         return message_read_points(body, &ret->lacks_points);
     case MESSAGE_SHARED_KEY:
-        return message_is_shared_key(body, ret_is_even);
+        return message_read_shared_key(body, ret_is_even, &ret->names_session);
     case MESSAGE_VERSION:
         return message_take_versions(body, &ret->versions);
     case MESSAGE_MODES:
@@ -525,6 +531,7 @@ message_check_client(struct wr_tls_message_facts *facts, struct wr_bytes body)
     }
     struct wr_tls_message_fault fault =
         message_read_extensions(hello.extensions, true, &extensions);
+    facts->names_session |= extensions.names_session;
     if (fault.alert == 0) {
         fault = message_check_versions(facts, &hello, extensions.versions);
     }

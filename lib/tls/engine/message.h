@@ -27,6 +27,8 @@ enum {
 struct wr_tls_message_facts {
     bool is_server : 1;       /* the reader is; set by the user */
     bool was_asked_again : 1; /* client: a HelloRetryRequest came */
+    bool names_session : 1;   /* server: a ticket in a hello of the client's may
+                               * be an identifier of a session */
     /* server: of its ServerKeyExchange; set by the user, 0: none was sent */
     uint16_t group;
     uint16_t best;   /* server: its highest version; set by the user */
