@@ -1,7 +1,8 @@
 #!/bin/sh
 # The certificates that tests of the TLS engine use: one authority, and leaves of
-# it for localhost, one with a P-256 key and the others with keys of RSA, the last
-# of which is for signatures of RSASSA-PSS alone.
+# it for localhost, two with a P-256 key, of which one ends after ten years, and
+# the others with keys of RSA, the last of which is for signatures of RSASSA-PSS
+# alone.
 #
 # Usage: tls_certificates.sh FOLDER
 set -eu
@@ -15,6 +16,7 @@ openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes \
     -addext "basicConstraints=critical,CA:true" \
     -addext "keyUsage=critical,keyCertSign,cRLSign" 2>/dev/null
 
+days=36500
 # leaf NAME KEY-OPTIONS...: NAME.pem, the chain without the authority; NAME.key
 leaf() {
     name=$1
@@ -27,7 +29,7 @@ keyUsage=critical,digitalSignature
 extendedKeyUsage=serverAuth,clientAuth
 subjectAltName=DNS:localhost,IP:127.0.0.1,IP:::1
 EOF
-    openssl x509 -req -in "$name.csr" -CA ca.pem -CAkey ca.key -days 36500 \
+    openssl x509 -req -in "$name.csr" -CA ca.pem -CAkey ca.key -days "$days" \
         -CAcreateserial -extfile "$name.ext" -out "$name.pem" 2>/dev/null
     rm -f "$name.csr" "$name.ext"
 }
@@ -37,4 +39,6 @@ leaf rsa -newkey rsa:2048
 leaf rsa3072 -newkey rsa:3072
 leaf rsa4096 -newkey rsa:4096
 leaf rsapss -newkey rsa-pss -pkeyopt rsa_keygen_bits:2048
+days=3650
+leaf brief -newkey ec -pkeyopt ec_paramgen_curve:P-256
 openssl pkey -in rsa.key -pubout -out rsa.pub

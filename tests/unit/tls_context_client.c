@@ -230,6 +230,98 @@ UNIT(tls_context_client, a_client_that_is_not_trusted_any_more_is_refused)
     client_end(session, client, server);
 }
 
+/* The lists of a file count from now on. */
+static void client_revoke(weir_tls_context *server, const char *file)
+{
+    static uint8_t text[16 << 10];
+    const char *why = NULL;
+    const struct wr_bytes list = {
+        .data = text, .size = tls_file_read(file, text, sizeof(text))};
+
+    cr_assert_eq(server->revocation.count, 0);
+    cr_assert_eq(wr_tls_revocation_add(&server->revocation, list,
+                                       &server->trust, (int64_t)time(NULL),
+                                       &why),
+                 0, "%s", why);
+}
+
+/* Moves weir's clock to a day before the end of a certificate. */
+static void client_wait(const char *name)
+{
+    static const int64_t day = 24 * 60 * 60;
+    struct weir_tls_options options =
+        client_server(WEIR_TLS_CLIENT_AUTH_REQUIRED);
+    weir_tls_context *server = tls_context(&options);
+    weir_tls_context *client = client_make(WEIR_TLS_1_3, name);
+    struct wr_tls_known *session = NULL;
+    struct wr_bytes certificate = {.data = NULL};
+    struct wr_x509 leaf;
+
+    cr_assert(!client_connect(client, server, &session, &certificate));
+    cr_assert_eq(wr_x509_read(&leaf, certificate.data, certificate.size), 0);
+    client_later = (time_t)(leaf.not_after - day) - __real_time(NULL);
+    cr_assert_gt(client_later, 0);
+    client_end(session, client, server);
+}
+
+/* A client returns whose certificate is good no more: it is asked for it, and
+ * refused. By TLS 1.2 wolfSSL's client gives up when its ticket is not taken.
+ */
+static void client_expect_refused(const struct weir_tls_options *options,
+                                  enum weir_tls_version version,
+                                  const char *name, const char *lists)
+{
+    weir_tls_context *server = tls_context(options);
+    weir_tls_context *client = client_make(version, name);
+    struct wr_tls_known *session = NULL;
+    struct wr_bytes certificate = {.data = NULL};
+
+    cr_assert(!client_connect(client, server, &session, &certificate));
+    cr_assert(client_connect(client, server, &session, &certificate));
+    if (lists) {
+        client_revoke(server, lists);
+    } else {
+        client_later += 2 * 24 * 60 * 60;
+    }
+    const bool gives_up = version == WEIR_TLS_1_2 &&
+                          strcmp(wr_tls_backend_get()->name, "wolfSSL") == 0;
+    client_join(client, server, &session);
+    cr_assert(!wr_tls_engine_was_resumed(&pair.server.engine));
+    expect_eq(wr_tls_engine_get_error(&pair.server.engine),
+              gives_up ? WEIR_ETLSALERT
+              : lists  ? WEIR_ETLSREVOKED
+                       : WEIR_ETLSEXPIRED);
+    tls_pair_disconnect(&pair);
+    client_end(session, client, server);
+}
+
+UNIT(tls_context_client, a_client_whose_certificate_has_expired_is_refused)
+{
+    struct weir_tls_options options =
+        client_server(WEIR_TLS_CLIENT_AUTH_REQUIRED);
+    options.ticket_lifetime_ns = 7 * 24 * 60 * 60 * UINT64_C(1000000000);
+
+    for (int i = WEIR_TLS_1_2; i <= WEIR_TLS_1_3; i++) {
+        client_wait("brief");
+        client_expect_refused(&options, (enum weir_tls_version)i, "brief",
+                              NULL);
+        client_later = 0;
+    }
+}
+
+UNIT(tls_context_client, a_client_whose_certificate_is_revoked_is_refused)
+{
+    struct weir_tls_options options =
+        client_server(WEIR_TLS_CLIENT_AUTH_REQUIRED);
+    options.authorities.file = tls_file("tls-matrix/trusted.pem");
+
+    for (int i = WEIR_TLS_1_2; i <= WEIR_TLS_1_3; i++) {
+        client_expect_refused(&options, (enum weir_tls_version)i,
+                              "tls-matrix/revoked",
+                              tls_file("tls-matrix/authority.crl"));
+    }
+}
+
 /* Each resumption gives a new ticket; the last full handshake counts. */
 UNIT(tls_context_client, a_client_shows_its_certificate_once_in_a_lifetime)
 {
