@@ -1,7 +1,8 @@
 /*
  * No secret stays in the memory of the process when contexts and connections
  * are gone: not the number of a private key, nor the secrets of connections,
- * nor the keys of tickets.
+ * nor the keys of tickets. Of a key that was encrypted neither the passphrase
+ * stays, nor the text that was opened.
  *
  * All memory that can be written, freed or not, and the stack are looked
  * through. What is looked for stands here masked, so that it is not found in
@@ -13,7 +14,10 @@
 #include <openssl/core_names.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
+#include <stdio.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #ifdef UNIT_HAS_LSAN
 #define WIPED_IS_SANITIZED true
@@ -26,6 +30,7 @@ enum {
     WIPED_PART = 16,    /* bytes that are looked for */
     WIPED_NUMBER = 128, /* bytes of a number of a key, at most */
     WIPED_TICKET = 48,
+    WIPED_WORD = 24, /* bytes of a passphrase */
     WIPED_MAX = 16,
     WIPED_LABEL = 40,
     WIPED_REGION_MAX = 64 << 20,
@@ -73,12 +78,21 @@ struct wiped_key {
     const char *name;
     const char *number;
     int size;
+    bool is_locked; /* it is given encrypted */
 };
 
 static const struct wiped_key wiped_curve = {"ecdsa", OSSL_PKEY_PARAM_PRIV_KEY,
-                                             32};
+                                             32, false};
+static const struct wiped_key wiped_locked = {"ecdsa", OSSL_PKEY_PARAM_PRIV_KEY,
+                                              32, true};
 static const struct wiped_key wiped_rsa = {"rsa", OSSL_PKEY_PARAM_RSA_FACTOR1,
-                                           WIPED_NUMBER};
+                                           WIPED_NUMBER, false};
+
+static EVP_PKEY *wiped_read_key(const struct wiped_key *of)
+{
+    FILE *file = fopen(tls_file("%s.key", of->name), "re");
+    return file ? PEM_read_PrivateKey(file, NULL, NULL, NULL) : NULL;
+}
 
 /* The number of a key, the first byte first and last. */
 static void wiped_write_number(const struct wiped_key *of, int fd)
@@ -86,9 +100,7 @@ static void wiped_write_number(const struct wiped_key *of, int fd)
     BIGNUM *number = NULL;
     uint8_t bytes[2 * WIPED_NUMBER];
     const size_t size = (size_t)of->size;
-    const char *path = tls_file("%s.key", of->name);
-    FILE *file = fopen(path, "re");
-    EVP_PKEY *key = file ? PEM_read_PrivateKey(file, NULL, NULL, NULL) : NULL;
+    EVP_PKEY *key = wiped_read_key(of);
     if (!key || EVP_PKEY_get_bn_param(key, of->number, &number) != 1 ||
         BN_bn2binpad(number, bytes, of->size) != of->size ||
         BN_bn2lebinpad(number, bytes + size, of->size) != of->size) {
@@ -100,24 +112,94 @@ static void wiped_write_number(const struct wiped_key *of, int fd)
     _exit(write(fd, bytes, 2 * size) != (ssize_t)(2 * size));
 }
 
-/* The first and the last bytes of the number in both orders. */
-static void wiped_note_key(const struct wiped_key *of)
+static void wiped_fill_word(char ret[WIPED_WORD])
 {
-    uint8_t bytes[2 * WIPED_NUMBER];
-    const size_t size = (size_t)of->size;
+    for (int i = 0; i < WIPED_WORD; i++) {
+        ret[i] = (char)('a' + (7 * i + 3) % 26);
+    }
+}
+
+/* The passphrase of weir_tls_passphrase_fn; no other place of this process has
+ * it. */
+static int wiped_ask(void *user, const char *file, char *buf, size_t size)
+{
+    cr_assert(!user && file && size > WIPED_WORD);
+    wiped_fill_word(buf);
+    return WIPED_WORD;
+}
+
+/* The key, encrypted, to a file; bytes of its text before that, which are of
+ * its number, to a pipe. */
+static void wiped_write_locked(const struct wiped_key *of, int fd, int file)
+{
+    char word[WIPED_WORD];
+    const char *text = NULL;
+    char masked[WIPED_PART];
+    BIO *plain = BIO_new(BIO_s_mem());
+    FILE *sealed = fdopen(file, "w");
+    EVP_PKEY *key = wiped_read_key(of);
+    const long at = (long)sizeof("-----BEGIN PRIVATE KEY-----") + 48;
+    wiped_fill_word(word);
+    if (!key || !plain || !sealed ||
+        PEM_write_bio_PKCS8PrivateKey(plain, key, NULL, NULL, 0, NULL, NULL) !=
+            1 ||
+        BIO_get_mem_data(plain, &text) < at + WIPED_PART ||
+        PEM_write_PKCS8PrivateKey(sealed, key, EVP_aes_256_cbc(), word,
+                                  WIPED_WORD, NULL, NULL) != 1 ||
+        fflush(sealed) != 0) {
+        _exit(1);
+    }
+    for (long i = 0; i < WIPED_PART; i++) {
+        masked[i] = (char)(text[at + i] ^ WIPED_MASK);
+    }
+    _exit(write(fd, masked, WIPED_PART) != WIPED_PART);
+}
+
+/* What a child reads of the key: @file has it encrypted then; -1: its number.
+ * Nothing of it stays in this process. */
+static void wiped_ask_child(const struct wiped_key *of, int file, void *ret,
+                            size_t size)
+{
     int fds[2];
     int status = 0;
     expect_eq(pipe(fds), 0);
     const pid_t pid = fork();
     cr_assert_geq(pid, 0);
-    if (pid == 0) {
+    if (pid == 0 && file >= 0) {
+        wiped_write_locked(of, fds[1], file);
+    } else if (pid == 0) {
         wiped_write_number(of, fds[1]);
     }
     expect_eq(waitpid(pid, &status, 0), pid);
     expect_eq(status, 0);
-    expect_eq(read(fds[0], bytes, sizeof(bytes)), (ssize_t)(2 * size));
+    expect_eq(read(fds[0], ret, size), (ssize_t)size);
     close(fds[0]);
     close(fds[1]);
+}
+
+/* A file with the key, encrypted; the caller closes it. */
+static int wiped_lock(const struct wiped_key *of)
+{
+    const int file = memfd_create("key", MFD_CLOEXEC);
+    char word[WIPED_WORD];
+    cr_assert_geq(file, 0);
+    wiped_ask_child(of, file, secret_new("opened text", 11)->masked,
+                    WIPED_PART);
+    struct secret *secret = secret_new("passphrase", 10);
+    wiped_fill_word(word);
+    for (size_t i = 0; i < WIPED_PART; i++) {
+        secret->masked[i] = (uint8_t)(word[i] ^ WIPED_MASK);
+    }
+    explicit_bzero(word, sizeof(word));
+    return file;
+}
+
+/* The first and the last bytes of the number in both orders. */
+static void wiped_note_key(const struct wiped_key *of)
+{
+    uint8_t bytes[2 * WIPED_NUMBER];
+    const size_t size = (size_t)of->size;
+    wiped_ask_child(of, -1, bytes, 2 * size);
     for (size_t i = 0; i < 4; i++) {
         const size_t at = i / 2 * size + (i % 2) * (size - WIPED_PART);
         memcpy(secret_new("private key", 11)->masked, bytes + at, WIPED_PART);
@@ -188,6 +270,25 @@ static unsigned wiped_count(const char *label)
 
 /* ---- tests ---- */
 
+static weir_tls_context *wiped_server(const struct wiped_key *of,
+                                      struct weir_tls_options *options)
+{
+    char path[64];
+    const int file = of->is_locked ? wiped_lock(of) : -1;
+    options->certificate.file = tls_file("%s.pem", of->name);
+    options->key.file = tls_file("%s.key", of->name);
+    if (of->is_locked) {
+        wr_ignore(snprintf(path, sizeof(path), "/proc/self/fd/%d", file) < 0);
+        options->key.file = path;
+        options->passphrase_callback = wiped_ask;
+    }
+    weir_tls_context *context = tls_context(options);
+    if (file >= 0) {
+        close(file);
+    }
+    return context;
+}
+
 static void wiped_connect(const struct wiped_key *of, int version)
 {
     uint8_t keys[WIPED_TICKET];
@@ -196,8 +297,6 @@ static void wiped_connect(const struct wiped_key *of, int version)
     struct weir_tls_options server = tls_options(true);
     server.max_version = version == 12 ? WEIR_TLS_1_2 : WEIR_TLS_1_3;
     server.keylog = wiped_note;
-    server.certificate.file = tls_file("%s.pem", of->name);
-    server.key.file = tls_file("%s.key", of->name);
     struct secret *ticket = secret_new("ticket", 6);
     for (size_t i = 0; i < sizeof(keys); i++) {
         keys[i] = (uint8_t)(37 * i + 11);
@@ -208,7 +307,7 @@ static void wiped_connect(const struct wiped_key *of, int version)
     server.ticket_keys = keys;
     server.ticket_keys_size = sizeof(keys);
     weir_tls_context *client_context = tls_context(&client);
-    weir_tls_context *server_context = tls_context(&server);
+    weir_tls_context *server_context = wiped_server(of, &server);
     explicit_bzero(keys, sizeof(keys));
     tls_pair_open(&pair, client_context, server_context, &how);
     tls_side_step(&pair.client);
@@ -241,10 +340,12 @@ static void wiped_run(const struct wiped_key *of, int version)
     expect_gt(wiped_count("private key"), 0, "nothing is found");
     expect_gt(wiped_count("ticket"), 0);
     expect_gt(wiped_count(logged), 0);
+    expect_eq(wiped_count("passphrase"), 0, "%s, %d", of->name, version);
     tls_pair_disconnect(&pair);
     wiped_look();
     expect_eq(wiped_count("ticket"), 0, "%s, %d", of->name, version);
-    if (wiped_clears_all() || of == &wiped_curve) {
+    expect_eq(wiped_count("opened text"), 0, "%s, %d", of->name, version);
+    if (wiped_clears_all() || of != &wiped_rsa) {
         expect_eq(wiped_count("private key"), 0, "%s, %d", of->name, version);
     }
     if (wiped_clears_all()) {
@@ -257,5 +358,6 @@ UNIT(tls_wiped, keys_and_secrets_are_gone_with_what_had_them)
     for (int version = 12; version <= 13; version++) {
         wiped_run(&wiped_curve, version);
         wiped_run(&wiped_rsa, version);
+        wiped_run(&wiped_locked, version);
     }
 }
