@@ -45,6 +45,53 @@ UNIT(tls_wolfssl, a_ticket_without_a_byte_is_not_opened)
     tls_pair_disconnect(&pair);
 }
 
+/* A ticket that a connection of @from seals, with @room bytes for its client;
+ * whether a connection of @to opens it. */
+static bool wolfssl_seal(WOLFSSL *from, WOLFSSL *to, int room)
+{
+    uint8_t name[WOLFSSL_TICKET_NAME_SZ] = {0};
+    uint8_t iv[WOLFSSL_TICKET_IV_SZ] = {0};
+    uint8_t mac[WOLFSSL_TICKET_MAC_SZ] = {0};
+    uint8_t data[128] = "a session";
+    const int plain = 96;
+    int size = plain + room;
+
+    expect_eq(
+        wr_wolfssl_on_ticket(from, name, iv, mac, 1, data, plain, &size, NULL),
+        WOLFSSL_TICKET_RET_OK);
+    expect_leq(size, plain + room);
+    return wr_wolfssl_on_ticket(to, name, iv, mac, 0, data, size, &size,
+                                NULL) == WOLFSSL_TICKET_RET_OK;
+}
+
+/* A wolfSSL may have been built with less of it than by default. */
+UNIT(tls_wolfssl, a_ticket_without_room_for_its_client_is_good_for_nothing)
+{
+    static struct tls_pair pair;
+    static struct tls_pair other;
+    const struct wr_tls_peer_options how = {.server_hostname = NULL};
+    struct weir_tls_options server = tls_options(true);
+    struct weir_tls_options client = tls_options(false);
+    server.client_auth = WEIR_TLS_CLIENT_AUTH_OPTIONAL;
+    server.authorities.file = tls_file("ca.pem");
+    client.authorities.file = NULL;
+    client.no_verify = true;
+    weir_tls_context *server_context = tls_context(&server);
+    weir_tls_context *client_context = tls_context(&client);
+
+    for (int room = 0; room <= 32; room += 8) {
+        tls_pair_connect(&pair, client_context, server_context, &how);
+        tls_pair_expect(&pair, 0, 0);
+        tls_pair_open(&other, client_context, server_context, &how);
+        expect_eq(wolfssl_seal(pair.server.engine.conn.ssl,
+                               other.server.engine.conn.ssl, room),
+                  room == 32);
+        tls_pair_disconnect(&other);
+        tls_pair_disconnect(&pair);
+    }
+    tls_contexts_unref(client_context, server_context);
+}
+
 UNIT_ABORTS(tls_wolfssl, an_account_does_not_end_before_what_it_holds,
             "memory->count == 0")
 {

@@ -200,9 +200,13 @@ static int callback_seal_ticket(struct wr_tls_conn *conn,
 {
     struct wr_tls_ticket whole = *ticket;
 
-    wr_assert(ticket->size > 0);
-    if (callback_knows_clients(conn)) {
-        wr_assert(room >= (int)WR_TLS_TICKET_CLIENT);
+    wr_assert(ticket->size > WR_TLS_TICKET_CLIENT);
+    if (callback_knows_clients(conn) && room < (int)WR_TLS_TICKET_CLIENT) {
+        /* wolfSSL was built with less room (WOLFSSL_TICKET_EXTRA_PADDING_SZ),
+         * and an error would end the handshake: the ticket becomes one that is
+         * good for nothing, as its client is from before any lifetime. */
+        memset(ticket->data, 0, ticket->size);
+    } else if (callback_knows_clients(conn)) {
         const int err =
             conn->events->ticket_client(conn, ticket->data + ticket->size);
         if (err < 0) {
