@@ -160,6 +160,7 @@ def test_what_is_not_known_says_how_it_is_written_anew():
                             (("-v1", "PBE-SHA1-3DES"), "another scheme")):
             pkcs8(place, "good", *flags)
             refuses(place, "good", "ETLSFILE: key: .*" + said, words)
+            refuses(place, "good", "ETLSPASSWORD: key: .*" + said)
         traditional(place, "good", "ec", "-des3")
         refuses(place, "good", "ETLSFILE: key: .*another cipher", words)
 

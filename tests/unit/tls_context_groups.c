@@ -175,16 +175,22 @@ UNIT(tls_context_groups, without_a_classical_one_in_common_hybrid_fails)
 
 UNIT(tls_context_groups, the_hybrid_one_is_of_tls_1_3_alone)
 {
-    struct weir_tls_options options = {
-        .size = sizeof(options), .groups = hybrid, .max_version = WEIR_TLS_1_2};
-    weir_tls_context *context = NULL;
-    char error_text[512];
+    static const char *const lists[] = {hybrid,
+                                        "X25519MLKEM768:X25519MLKEM768"};
 
     tls_require_hybrid();
-    expect_eq(weir_tls_context_new(&options, &context, error_text,
-                                   sizeof(error_text)),
-              WEIR_ETLSGROUPS);
-    cr_assert_not_null(strstr(error_text, "groups: TLS 1.2"), "%s", error_text);
+    for (size_t i = 0; i < sizeof(lists) / sizeof(*lists); i++) {
+        const struct weir_tls_options options = {.size = sizeof(options),
+                                                 .groups = lists[i],
+                                                 .max_version = WEIR_TLS_1_2};
+        weir_tls_context *context = NULL;
+        char error_text[512] = "";
+        expect_eq(weir_tls_context_new(&options, &context, error_text,
+                                       sizeof(error_text)),
+                  WEIR_ETLSGROUPS);
+        cr_assert_not_null(strstr(error_text, "groups: TLS 1.2"), "%s",
+                           error_text);
+    }
     groups_join(NULL, NULL, WEIR_TLS_1_2);
     groups_expect(X25519);
     groups_join("X25519MLKEM768:P-256", NULL, WEIR_TLS_1_2);

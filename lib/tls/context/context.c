@@ -122,6 +122,16 @@ static int context_check_suites(struct weir_tls_options *options,
     return WEIR_ETLSCIPHERS;
 }
 
+/* True if a checked list has no group of TLS 1.2. */
+static bool context_is_hybrid(const char *list)
+{
+    uint16_t groups[WR_TLS_GROUPS_MAX];
+    const size_t count = wr_tls_suites_number_groups(list, groups);
+
+    wr_assert(count > 0);
+    return count == 1 && groups[0] == WR_TLS_GROUP_HYBRID;
+}
+
 /* With TLS 1.2 wolfSSL takes a client's group, whatever a server's list has. So
  * a list is for TLS 1.3 alone, whatever library there is. */
 static int context_check_groups(const struct weir_tls_options *options,
@@ -142,7 +152,7 @@ static int context_check_groups(const struct weir_tls_options *options,
         return WEIR_ETLSGROUPS;
     }
     if (options->max_version == WEIR_TLS_1_2 &&
-        strcmp(options->groups, "X25519MLKEM768") == 0) {
+        context_is_hybrid(options->groups)) {
         wr_ignore(snprintf(text->line, sizeof(text->line),
                            "groups: TLS 1.2 has none of these") < 0);
         return WEIR_ETLSGROUPS;

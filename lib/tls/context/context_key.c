@@ -84,7 +84,9 @@ static int context_key_unlock(weir_tls_context *context,
     if (err == WEIR_ETLSPASSWORD) {
         context->why = "the passphrase is another one";
     } else if (err == -EOPNOTSUPP) {
-        context->why = "the TLS library lacks an algorithm of its encryption";
+        context->why = "the TLS library lacks an algorithm of its encryption: "
+                       "write it anew with openssl pkcs8 -topk8 -v2 "
+                       "aes-256-cbc";
         err = WEIR_ETLSFILE;
     }
     return err;
@@ -105,8 +107,7 @@ int wr_tls_context_use_key(weir_tls_context *context,
     }
     if (err == WEIR_ETLSFILE && !context->asking->is_known &&
         !context->asking->ask) {
-        context->why = NULL;
-        return WEIR_ETLSPASSWORD;
+        return WEIR_ETLSPASSWORD; /* the reason stands beside it */
     }
     if (err == 1) {
         err = context_key_unlock(context, &locked, &plain);
