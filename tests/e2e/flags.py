@@ -333,6 +333,7 @@ BAD_RUN = (
     (["-k", "--sni", "x", HTTP], r"--sni: no target has TLS; write https://$"),
     (["--ca", "", TLS], r"--ca: it is empty"),
     (["--key-passphrase-file", "", TLS], r"--key-passphrase-file: it is empty"),
+    (["--key-passphrase-file", "x", TLS], r"--key-passphrase-file needs --cert$"),
     (["--key-log", "", TLS], r"--key-log: it is empty"),
     (["--ciphers", "", TLS], r"--ciphers: it is empty"),
     (["--ciphers", "x", TARGET], r"--ciphers: no target has TLS"),

@@ -555,7 +555,20 @@ def test_a_key_log_that_others_may_read_is_refused():
         with open(name, "w", encoding="ascii"):
             os.chmod(name, 0o640)
         os.symlink(name, f"{folder}/link")
-        for path_, says in ((name, "others than its owner"),
+        own = f"{folder}/own"
+        with open(own, "w", encoding="ascii"):
+            os.chmod(own, 0o600)
+        os.link(own, f"{folder}/other name")
+        if os.geteuid() == 0:
+            stranger = f"{folder}/stranger"
+            with open(stranger, "w", encoding="ascii"):
+                os.chmod(stranger, 0o600)
+            os.chown(stranger, 65534, 65534)
+            refused = ((stranger, "owned by who runs this"),)
+        else:
+            refused = ()
+        for path_, says in (*refused, (name, "others than its owner"),
+                            (own, "a file of one name"),
                             (f"{folder}/link", "Too many levels|symbolic"),
                             (f"{folder}/none/log", "No such file")):
             outcome = load(*TRUST, "--key-log", path_, "tls://127.0.0.1:1")

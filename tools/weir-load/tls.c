@@ -141,6 +141,10 @@ static bool check_both(const struct tls_flags *flags,
             return false;
         }
     }
+    if (options->passphrase.file && flags->identity_count == 0) {
+        say("--key-passphrase-file needs --cert");
+        return false;
+    }
     if (options->max_version != WEIR_TLS_VERSION_DEFAULT &&
         options->min_version > options->max_version) {
         say("--tls-min is above --tls-max");
