@@ -195,9 +195,10 @@ struct weir_tls_options {
      * the time, the authorities and the lists of now. One that would be refused
      * is not resumed: the client shows its certificate in a full handshake, as
      * it does at least once in each ticket_lifetime_ns. The context remembers
-     * 1024 clients, of 16 KiB of certificates at most; one that it has
-     * forgotten makes a full handshake, too, and so does one of another
-     * context, whatever ticket_keys are. */
+     * 1024 clients, of 16 KiB of certificates at most: that are 16 MiB for each
+     * context, in the worst case, of malloc(), which no weir_allocator counts.
+     * One that it has forgotten makes a full handshake, too, and so does one of
+     * another context, whatever ticket_keys are. */
     enum weir_tls_client_auth client_auth;
     /** The lowest accepted version. */
     enum weir_tls_version min_version;
@@ -338,7 +339,7 @@ struct weir_tls_options {
      * else: -EOPNOTSUPP. wolfSSL never is. */
     bool fips;
     /** The passphrase of encrypted keys, also of the identities: the first line
-     * of this text, of 1 to 1024 bytes, without its end. */
+     * of this text, of 1 to 1024 bytes, without its end, LF or CR LF. */
     struct weir_tls_pem passphrase;
     /** Gives the passphrase of each encrypted key, if there is none above;
      * NULL: an encrypted key is WEIR_ETLSPASSWORD. */
