@@ -8,6 +8,7 @@
 #include "tests/tls/rig.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -18,6 +19,7 @@
 #include <openssl/rsa.h>
 
 enum { SIGN_MAX = 512, SIGN_HASH_MAX = 64, SIGN_LATE_MS = 30 };
+enum { SIGN_THREADS = 4, SIGN_ROUNDS = 20 };
 
 enum sign_way {
     SIGN_WELL,
@@ -445,6 +447,73 @@ UNIT(tls_sign, the_key_of_a_chosen_context_may_be_elsewhere)
         sign_expect_stats(chosen, 2, 1);
         weir_tls_context_unref(chosen);
     }
+    sign_end();
+}
+
+/* ---- threads ---- */
+
+struct sign_thread {
+    pthread_t thread;
+    weir_tls_context *client;
+    weir_tls_context *server;
+    bool fails; /* each of its signatures */
+};
+
+static _Thread_local bool sign_thread_fails;
+static pthread_mutex_t sign_mutex = PTHREAD_MUTEX_INITIALIZER;
+
+/* The other process has one socket. */
+static int sign_in_turn(void *user, const struct weir_tls_to_sign *job,
+                        void *signature, size_t size)
+{
+    pthread_mutex_lock(&sign_mutex);
+    const int count = sign_call(user, job, signature, size);
+    pthread_mutex_unlock(&sign_mutex);
+    return sign_thread_fails ? -EIO : count;
+}
+
+static void *sign_run(void *arg)
+{
+    const struct wr_tls_peer_options how = {.server_hostname = "localhost"};
+    const struct sign_thread *self = arg;
+    struct tls_pair *own = calloc(1, sizeof(*own));
+
+    sign_thread_fails = self->fails;
+    for (int i = 0; i < SIGN_ROUNDS; i++) {
+        tls_pair_connect(own, self->client, self->server, &how);
+        tls_pair_expect(own, self->fails ? WEIR_ETLSALERT : 0,
+                        self->fails ? WEIR_ETLSSIGN : 0);
+        tls_pair_disconnect(own);
+    }
+    free(own);
+    return NULL;
+}
+
+UNIT(tls_sign, threads_share_a_key_that_is_elsewhere)
+{
+    struct sign_thread threads[SIGN_THREADS];
+    struct sign_key key = {.name = "ecdsa"};
+    struct weir_tls_options options = sign_options(true, 0, &key);
+
+    options.client_auth = WEIR_TLS_CLIENT_AUTH_NONE;
+    options.authorities.file = NULL;
+    options.sign = sign_in_turn;
+    sign_begin();
+    weir_tls_context *server = tls_context(&options);
+    weir_tls_context *client = tls_context_of(false, 0);
+    for (int i = 0; i < SIGN_THREADS; i++) {
+        threads[i] = (struct sign_thread){
+            .client = client, .server = server, .fails = i & 1};
+        expect_eq(
+            pthread_create(&threads[i].thread, NULL, sign_run, &threads[i]), 0);
+    }
+    for (int i = 0; i < SIGN_THREADS; i++) {
+        expect_eq(pthread_join(threads[i].thread, NULL), 0);
+    }
+    expect_eq(key.count, SIGN_THREADS * SIGN_ROUNDS);
+    sign_expect_stats(server, SIGN_THREADS * SIGN_ROUNDS,
+                      SIGN_THREADS / 2 * SIGN_ROUNDS);
+    tls_contexts_unref(client, server);
     sign_end();
 }
 
