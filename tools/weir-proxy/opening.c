@@ -16,6 +16,7 @@
 #include "preface.h"
 #include "session.h"
 #include "setup.h"
+#include "trimming.h"
 #include "worker.h"
 
 #include "weir/start_tls.h"
@@ -547,6 +548,7 @@ static void client_made(void *user, weir_transport *t)
 
     session->client = weir_transport_ref(t);
     list_add(&session->door->service->worker->sessions, &session->link);
+    trimming_enter(session->door->service->worker);
     weir_transport_set_busy(t, true); /* for a graceful stop */
     if (!session->door->service->reads_header && !admit(session)) {
         return;

@@ -160,6 +160,14 @@ struct waiting {
     int err;
 };
 
+/* Of the connections of a worker; see trimming.h. */
+struct trimming {
+    uint64_t count;
+    uint64_t peak;    /* since memory was given back */
+    uint64_t last_ns; /* when it was; 0: never */
+    bool is_due;      /* a timer runs */
+};
+
 struct worker {
     struct proxy *proxy;
     weir_thread *thread;
@@ -171,9 +179,10 @@ struct worker {
                                    were */
     struct keyed_table target_tallies; /* struct target_tally */
     struct list sessions;              /* struct session */
-    struct list unasked;               /* struct unasked; see keepalive.h */
-    bool will_ask;                     /* a timer that empties it runs */
-    _Atomic bool is_called;            /* to look whether there are places */
+    struct trimming trimming;
+    struct list unasked;    /* struct unasked; see keepalive.h */
+    bool will_ask;          /* a timer that empties it runs */
+    _Atomic bool is_called; /* to look whether there are places */
     struct log log;
     struct admin *admin;     /* the first worker's; NULL: none */
     weir_server *successors; /* who asks for the sockets, likewise */

@@ -16,6 +16,7 @@
 #include "targets.h"
 #include "tlvs.h"
 #include "tools/common/tried.h"
+#include "trimming.h"
 #include "worker.h"
 
 #include "weir/proxy_protocol.h"
@@ -399,6 +400,7 @@ static void finish(struct session *session, const struct weir_relay_record *end)
         sum_up(session, end, &record);
     }
     list_remove(&service->worker->sessions, &session->link);
+    trimming_leave(service->worker);
     keepalive_end(session);
     counts_end(service->counts, &record);
     if (session->counted) {
