@@ -247,7 +247,8 @@ WEIR_API uint64_t weir_transport_get_read_buffer_size(const weir_transport *t);
  * once; resume_writing is called only when bytes are sent. While all
  * connections together have many bytes to send, pause_writing is called
  * earlier, but not below the low mark; see queued_limit_bytes of struct
- * weir_loop_options.
+ * weir_loop_options. A mark of 4 GiB - 1 or more is INT64_MAX, and never
+ * reached.
  *
  * @param marks  both marks
  * @retval -EINVAL  the low mark is above the high mark, or a mark is negative
@@ -274,7 +275,7 @@ WEIR_API uint64_t weir_transport_get_write_buffer_size(const weir_transport *t);
 /**
  * Set how many bytes may wait to be sent; a write beyond fails with -ENOBUFS.
  *
- * @param limit_bytes  0 is the default, 64 MiB
+ * @param limit_bytes  0 is the default, 64 MiB; 4 GiB - 1 or more: no limit
  */
 WEIR_API int weir_transport_set_write_hard_limit(weir_transport *t,
                                                  uint64_t limit_bytes);

@@ -217,7 +217,7 @@ void wr_connection_received(struct wr_connection *c, const void *data,
 
 void wr_connection_deliver_end(struct wr_connection *c)
 {
-    wr_assert(c->eof_seen);
+    wr_assert(c->t.eof_seen);
     if (c->t.state == WR_LIFE_OPEN || c->t.state == WR_LIFE_MOVING) {
         wr_delivery_end(&c->delivery);
         wr_connection_push(c);
@@ -226,8 +226,8 @@ void wr_connection_deliver_end(struct wr_connection *c)
 
 void wr_connection_received_end(struct wr_connection *c)
 {
-    wr_assert(!c->eof_seen && c->t.state < WR_LIFE_LOST);
-    c->eof_seen = true;
+    wr_assert(!c->t.eof_seen && c->t.state < WR_LIFE_LOST);
+    c->t.eof_seen = true;
     wr_connection_time_changed(c);
     wr_connection_deliver_end(c);
 }
@@ -256,8 +256,8 @@ void wr_connection_sent(struct wr_connection *c, uint64_t bytes)
 
 void wr_connection_end_sending(struct wr_connection *c)
 {
-    wr_assert(!c->end_sent && !wr_outbox_has_unsent(&c->outbox));
-    c->end_sent = true;
+    wr_assert(!c->t.end_sent && !wr_outbox_has_unsent(&c->outbox));
+    c->t.end_sent = true;
     wr_connection_time_changed(c);
     if (c->t.ops->shut) {
         c->t.ops->shut(c);
@@ -352,8 +352,8 @@ enum wr_connection_next wr_connection_next_step(const struct wr_connection *c)
         return c->t.ops->is_sending ? connection_next_of_sent(c)
                                     : WR_CONNECTION_LINGER;
     case WR_LIFE_LINGERING:
-        return c->t.error || c->eof_seen ? WR_CONNECTION_END
-                                         : WR_CONNECTION_RECEIVE;
+        return c->t.error || c->t.eof_seen ? WR_CONNECTION_END
+                                           : WR_CONNECTION_RECEIVE;
     case WR_LIFE_DOOMED:
         return WR_CONNECTION_END;
     case WR_LIFE_ENDING:
@@ -400,8 +400,8 @@ static void connection_linger(struct wr_connection *c)
     const struct wr_transport_ops *ops = c->t.ops;
 
     wr_assert(!c->outbox.in_resume);
-    c->end_sent = true;
-    if (!c->eof_seen && ops->linger && ops->linger(c)) {
+    c->t.end_sent = true;
+    if (!c->t.eof_seen && ops->linger && ops->linger(c)) {
         wr_life_set_state(&c->t, WR_LIFE_LINGERING);
         wr_connection_time_changed(c);
     } else {
@@ -478,7 +478,7 @@ static void connection_end_stream(struct wr_connection *c)
 {
     weir_transport *t = &c->t;
 
-    wr_assert(c->eof_seen);
+    wr_assert(c->t.eof_seen);
     const int ret = wr_delivery_tell_end(t, &c->delivery);
     if (wr_delivery_is_shut(&c->delivery) || (ret > 0 && !t->ops->is_one_way)) {
         return;
@@ -493,7 +493,7 @@ static void connection_end_stream(struct wr_connection *c)
  * except before the end of a handshake. */
 static void connection_begin_talk(struct wr_connection *c)
 {
-    wr_assert(!c->is_made);
+    wr_assert(!c->t.is_made);
     wr_connection_tell_made(c);
     if (!wr_life_is_over(&c->t) && !wr_sendq_is_empty(&c->outbox.queue)) {
         c->t.ops->queued(&c->t, c->outbox.queue.bytes);
@@ -518,7 +518,7 @@ static void connection_step(struct wr_ready *ready)
     const struct wr_transport_ops *ops = c->t.ops;
 
     wr_connection_debug_check(c); /* the end of the step checks it */
-    if (WR_UNLIKELY(!c->is_made) && c->t.binding.protocol) {
+    if (WR_UNLIKELY(!c->t.is_made) && c->t.binding.protocol) {
         connection_begin_talk(c);
     }
     if (ops->deliver) {
@@ -582,7 +582,7 @@ void wr_connection_begin(struct wr_connection *c)
 {
     weir_transport *t = &c->t;
 
-    wr_debug_assert(!c->is_made && wr_protocol_fits(t, &t->binding));
+    wr_debug_assert(!c->t.is_made && wr_protocol_fits(t, &t->binding));
     wr_life_begin(t, WR_LIFE_OPEN);
     wr_connection_time_changed(c);
     wr_loop_add_member(t->loop, &t->member);
@@ -595,7 +595,7 @@ void wr_connection_begin_on(struct wr_connection *c, weir_transport *below)
 {
     wr_assert(c->t.ops->get_below(&c->t) == below);
     wr_transport_take_place(&c->t, below);
-    wr_life_begin(&c->t, c->is_made ? WR_LIFE_OPEN : WR_LIFE_HANDSHAKING);
+    wr_life_begin(&c->t, c->t.is_made ? WR_LIFE_OPEN : WR_LIFE_HANDSHAKING);
     wr_connection_time_changed(c);
     wr_connection_push(c);
 }
@@ -723,7 +723,7 @@ void wr_connection_resume_reading(weir_transport *t)
 void wr_connection_begin_leaving(struct wr_connection *c,
                                  struct wr_leaving *leaving)
 {
-    wr_assert(c->t.error == 0 && c->is_made && !c->leaving);
+    wr_assert(c->t.error == 0 && c->t.is_made && !c->leaving);
     wr_assert(!c->outbox.sender && !leaving->is_away);
     leaving->has_ended = wr_outbox_has_ended(&c->outbox);
     c->leaving = leaving;
@@ -756,7 +756,7 @@ void wr_connection_leave(struct wr_connection *c)
 {
     weir_transport *t = &c->t;
 
-    wr_assert(c->leaving && c->fd < 0);
+    wr_assert(c->leaving && c->t.fd < 0);
     c->leaving = NULL;
     wr_transport_set_end(t, WEIR_END_MOVED);
     wr_life_set_state(t, WR_LIFE_DOOMED);
@@ -788,7 +788,7 @@ bool wr_connection_is_reading(const weir_transport *t)
     const struct wr_connection *c = wr_connection_of(t);
 
     return t->state == WR_LIFE_OPEN && wr_delivery_may_show(&c->delivery) &&
-           !c->eof_seen && t->error == 0;
+           !c->t.eof_seen && t->error == 0;
 }
 
 void wr_connection_get_handover(const weir_transport *t,
@@ -799,8 +799,8 @@ void wr_connection_get_handover(const weir_transport *t,
     wr_assert(t->state != WR_LIFE_NEW);
     *ret = (struct wr_handover){
         .is_paused = wr_delivery_is_paused(&c->delivery),
-        .has_ended = c->eof_seen && !wr_delivery_has_end(&c->delivery),
-        .is_new = !c->is_made,
+        .has_ended = c->t.eof_seen && !wr_delivery_has_end(&c->delivery),
+        .is_new = !c->t.is_made,
     };
     if (c->clock) {
         ret->timeouts = c->clock->limits;
@@ -834,7 +834,7 @@ void wr_connection_dump(const weir_transport *t, FILE *out)
             t->demand.account.notify_released ? "held-back"
                                               : wr_intake_queue_name(t),
             wr_delivery_is_paused(&c->delivery) ? " paused" : "",
-            c->eof_seen ? " eof" : "",
+            c->t.eof_seen ? " eof" : "",
             (unsigned long long)t->demand.account.held_bytes,
             t->demand.account.lease_count,
             (unsigned long long)c->outbox.queue.bytes,
@@ -887,10 +887,10 @@ void wr_connection_check_invariants(const struct wr_connection *c)
     wr_delivery_check_invariants(&c->delivery);
     wr_assert(wr_delivery_is_shut(&c->delivery) == (t->state > WR_LIFE_OPEN));
     wr_debug_assert((c->leaving != NULL) == (t->state == WR_LIFE_MOVING));
-    wr_debug_assert(!wr_delivery_has_end(&c->delivery) || c->eof_seen);
-    wr_debug_assert(!c->end_sent || !wr_outbox_has_unsent(&c->outbox));
+    wr_debug_assert(!wr_delivery_has_end(&c->delivery) || c->t.eof_seen);
+    wr_debug_assert(!c->t.end_sent || !wr_outbox_has_unsent(&c->outbox));
     wr_debug_assert(wr_outbox_is_over(&c->outbox) || !wr_life_is_over(t));
-    wr_debug_assert(t->state != WR_LIFE_LINGERING || c->end_sent);
+    wr_debug_assert(t->state != WR_LIFE_LINGERING || c->t.end_sent);
     wr_debug_check(c->outbox.sender
                        ? wr_sender_check_invariants(c->outbox.sender)
                        : (void)0);
@@ -911,7 +911,7 @@ void wr_connection_check(const weir_transport *t)
     if (wr_ready_is_pending(&t->step)) {
         return; /* the step handles everything */
     }
-    wr_assert(c->is_made || !t->binding.protocol);
+    wr_assert(c->t.is_made || !t->binding.protocol);
     wr_assert(t->state != WR_LIFE_DOOMED);
     wr_assert(t->state != WR_LIFE_ENDING || connection_is_in_flight(c));
     wr_assert(!file || file->state != WR_SENDER_DONE ||

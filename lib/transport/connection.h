@@ -47,10 +47,6 @@ struct wr_connection {
     struct wr_delivery delivery; /* shut from state CLOSING on */
     struct wr_clock *clock;      /* made with the first limit; or NULL */
     struct wr_leaving *leaving;  /* in state MOVING; or NULL */
-    bool is_made;                /* set before connection_made */
-    bool end_sent; /* set when everything is sent and no byte follows */
-    bool eof_seen; /* set when the device has received the end */
-    int fd;        /* for a device that has one; -1: closed, after the loss */
 };
 
 static inline struct wr_connection *wr_connection_of(const weir_transport *t)
@@ -107,8 +103,8 @@ void wr_connection_open(struct wr_connection *c);
 /* Calls connection_made now instead of in the first step. */
 static inline void wr_connection_tell_made(struct wr_connection *c)
 {
-    wr_debug_assert(!c->is_made);
-    c->is_made = true;
+    wr_debug_assert(!c->t.is_made);
+    c->t.is_made = true;
     wr_protocol_made(&c->t);
 }
 
@@ -121,7 +117,7 @@ static inline void wr_connection_push(struct wr_connection *c)
 static inline bool wr_connection_wants(const struct wr_connection *c)
 {
     return c->t.state == WR_LIFE_OPEN && wr_delivery_is_free(&c->delivery) &&
-           !c->eof_seen && c->t.error == 0;
+           !c->t.eof_seen && c->t.error == 0;
 }
 
 /* Credit for the next receive; 0: the connection waits for credit. */
@@ -150,7 +146,7 @@ void wr_connection_end_sending(struct wr_connection *c);
 /* Calls ->shut, once, if write_eof was called and everything is sent. */
 static inline void wr_connection_shut_when_sent(struct wr_connection *c)
 {
-    if (WR_UNLIKELY(wr_outbox_has_ended(&c->outbox)) && !c->end_sent &&
+    if (WR_UNLIKELY(wr_outbox_has_ended(&c->outbox)) && !c->t.end_sent &&
         c->t.error == 0 && !wr_outbox_has_unsent(&c->outbox)) {
         wr_connection_end_sending(c);
     }

@@ -409,17 +409,21 @@ int weir_transport_set_write_buffer_limits(weir_transport *t,
     }
     wr_require(low_bytes >= 0 && high_bytes >= low_bytes, -EINVAL);
     wr_transport_set_marks(t, (uint64_t)high_bytes, (uint64_t)low_bytes);
-    transport_look_for_waits(t);
     t->ops->limits_changed(t);
     return 0;
+}
+
+static int64_t transport_mark_of(uint32_t bytes)
+{
+    return bytes == WR_NO_LIMIT ? INT64_MAX : (int64_t)bytes;
 }
 
 struct weir_water_marks
 weir_transport_get_write_buffer_limits(const weir_transport *t)
 {
     return (struct weir_water_marks){
-        .high_bytes = (int64_t)wr_min_u64(t->high_bytes, INT64_MAX),
-        .low_bytes = (int64_t)wr_min_u64(t->low_bytes, INT64_MAX),
+        .high_bytes = transport_mark_of(t->high_bytes),
+        .low_bytes = transport_mark_of(t->low_bytes),
     };
 }
 
@@ -435,7 +439,8 @@ int weir_transport_set_write_hard_limit(weir_transport *t, uint64_t limit_bytes)
         return err;
     }
     wr_require(t->ops->get_depth, -EOPNOTSUPP);
-    t->hard_limit_bytes = limit_bytes ? limit_bytes : WR_HARD_LIMIT_DEFAULT;
+    wr_transport_set_hard_limit(t, limit_bytes ? limit_bytes
+                                               : WR_HARD_LIMIT_DEFAULT);
     return 0;
 }
 

@@ -292,15 +292,24 @@ struct weir_transport {
     struct wr_connection_set *set; /* of the server that made it; or NULL */
     struct wr_list set_link;       /* for the set */
     struct wr_handler *handler;    /* the task that serves it; or NULL */
-    uint64_t high_bytes;
-    uint64_t low_bytes;
-    uint64_t hard_limit_bytes;
+    struct wr_evictable *evictable; /* of its reader, while it offers bytes */
+    struct wr_flush *flush;         /* called at a depth of 0; or NULL */
     const char *error_what; /* what failed, static text; NULL: nothing */
     int error;              /* the first, sticky */
     int write_error;        /* of the first refused write, until returned */
     uint32_t refs;
-    uint32_t farewell_bytes;      /* the last bytes, whose loss is no error */
-    uint32_t check_bytes;         /* no mark or share is reached up to it */
+    uint32_t high_bytes;
+    uint32_t low_bytes;
+    uint32_t hard_limit_bytes; /* WR_NO_LIMIT: none */
+    uint32_t farewell_bytes;   /* the last bytes, whose loss is no error */
+    int fd; /* of a connection's device that has one; -1: closed, after the
+             * loss */
+    uint16_t check_bytes; /* no mark or share is reached up to it */
+    /* Of a connection: set before connection_made; set when everything is sent
+     * and no byte follows; set when the device has received the end. */
+    bool is_made;
+    bool end_sent;
+    bool eof_seen;
     enum weir_end end : 8;        /* the first, sticky */
     enum wr_life_state state : 8; /* set by wr_life_set_state() alone */
     bool writing_paused : 1; /* set and cleared around the protocol's callbacks
@@ -318,14 +327,18 @@ struct weir_transport {
                            * wr_intake_goes_on() */
     bool must_notify : 1; /* set while its writing is paused, or there is
                            * `flush` */
-    struct wr_evictable *evictable; /* of its reader, while it offers bytes */
-    struct wr_flush *flush;         /* called at a depth of 0; or NULL */
 };
 
 #define WR_HIGH_DEFAULT       (64u << 10)
 #define WR_LOW_DEFAULT        (16u << 10)
 #define WR_HARD_LIMIT_DEFAULT (64u << 20)
 #define WR_READ_LIMIT_DEFAULT (1u << 20)
+
+/* Each idle connection has its marks and its limit of written bytes, so they
+ * have 32 bits. */
+#define WR_NO_LIMIT UINT32_MAX
+
+_Static_assert(WR_QUEUED_LEAST <= UINT16_MAX, "check_bytes has 16 bits");
 
 /* True if the struct begins with a wr_connection. */
 static inline bool wr_transport_is_connection(const weir_transport *t)
@@ -391,9 +404,21 @@ static inline void wr_transport_set_marks(weir_transport *t,
                                           uint64_t low_bytes)
 {
     wr_assert(low_bytes <= high_bytes);
-    t->high_bytes = high_bytes;
-    t->low_bytes = low_bytes;
-    t->check_bytes = (uint32_t)wr_min_u64(high_bytes, WR_QUEUED_LEAST);
+    if (WR_UNLIKELY(high_bytes > WR_NO_LIMIT)) {
+        high_bytes = WR_NO_LIMIT;
+        low_bytes = wr_min_u64(low_bytes, WR_NO_LIMIT);
+    }
+    t->high_bytes = (uint32_t)high_bytes;
+    t->low_bytes = (uint32_t)low_bytes;
+    t->check_bytes = (uint16_t)wr_min_u64(high_bytes, WR_QUEUED_LEAST);
+}
+
+static inline void wr_transport_set_hard_limit(weir_transport *t,
+                                               uint64_t bytes)
+{
+    wr_assert(bytes > 0);
+    t->hard_limit_bytes =
+        WR_LIKELY(bytes <= WR_NO_LIMIT) ? (uint32_t)bytes : WR_NO_LIMIT;
 }
 
 /* weir_transport_unref() for the library. */
@@ -442,7 +467,7 @@ static inline void wr_transport_set_limits(weir_transport *t,
         t->demand.account.limit_bytes = read_limit_bytes;
     }
     if (write_hard_limit_bytes > 0) {
-        t->hard_limit_bytes = write_hard_limit_bytes;
+        wr_transport_set_hard_limit(t, write_hard_limit_bytes);
     }
 }
 

@@ -98,7 +98,7 @@ static const struct {
 static struct wr_chunk chunk;
 static struct weir_lease lease;
 static uint8_t byte;
-static struct wr_sock_into into;
+static struct wr_sock_extra extra;
 static struct wr_sender file;
 static struct wr_leaving leaving;
 static struct wr_sock sock;
@@ -111,18 +111,18 @@ static const struct wr_transport_ops ops = {
 
 static void arrange(enum wr_life_state state, unsigned facts)
 {
-    into = (struct wr_sock_into){.buf = &byte, .len = 1};
+    extra = (struct wr_sock_extra){.buf = &byte, .len = 1};
     memset(&sock, 0, sizeof(sock));
     sock.c.t.ops = &ops;
     sock.c.t.state = state;
-    sock.c.fd = -1; /* nothing is left in the kernel */
+    sock.c.t.fd = -1; /* nothing is left in the kernel */
     sock.c.t.error = facts & FAILED ? -ECONNRESET : 0;
     sock.c.t.must_notify = facts & AWAITED;
     sock.c.outbox.queue.head = facts & QUEUED ? &chunk : NULL;
     sock.send_op.in_flight = facts & SENDING;
     sock.recv_op.in_flight = facts & RECEIVING;
     sock.poll_op.in_flight = facts & POLLING;
-    sock.c.eof_seen = facts & EOF_SEEN;
+    sock.c.t.eof_seen = facts & EOF_SEEN;
     sock.recv_failed = facts & RECV_FAILED;
     sock.c.delivery.held_head = facts & HELD ? &lease : NULL;
     sock.c.delivery.facts = (facts & EOF_PENDING ? WR_DELIVERY_END : 0) |
@@ -130,7 +130,7 @@ static void arrange(enum wr_life_state state, unsigned facts)
                             (facts & PAUSED ? WR_DELIVERY_PAUSED : 0) |
                             (state > WR_LIFE_OPEN ? WR_DELIVERY_SHUT : 0);
     sock.c.outbox.sender = facts & FILED ? &file : NULL;
-    sock.into = facts & LENT ? &into : NULL;
+    sock.extra = facts & LENT ? &extra : NULL;
     leaving.is_away = facts & AWAY;
     sock.c.leaving = state == WR_LIFE_MOVING ? &leaving : NULL;
 }

@@ -254,7 +254,7 @@ static void relay_way_set_limits(struct wr_way *way, uint64_t buffer_bytes)
             wr_max_u64(buffer_bytes - buffer_bytes / 16, WR_CREDIT_MIN);
     }
     weir_transport_set_read_buffer_limit(way->from, read_bytes);
-    weir_transport_set_write_hard_limit(way->to, UINT64_MAX);
+    way->to->hard_limit_bytes = WR_NO_LIMIT;
     weir_transport_set_write_buffer_limits(way->to, marks); /* may hold it */
 }
 

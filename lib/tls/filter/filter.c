@@ -339,7 +339,7 @@ static void filter_drop(struct wr_connection *c)
     wr_outbox_passed(&c->outbox, f->unsent_bytes);
     f->unsent_bytes = 0;
     f->upper = NULL;
-    if (!c->is_made) {
+    if (!c->t.is_made) {
         c->t.binding.protocol = &filter_nobody;
     }
     filter_tell_failure(f);
@@ -433,7 +433,7 @@ static bool filter_make_known(struct wr_filter *f)
 /* The handshake is done. False: the connection ends. */
 static bool filter_begin(struct wr_filter *f)
 {
-    const bool is_known = f->c.is_made; /* by start_tls */
+    const bool is_known = f->c.t.is_made; /* by start_tls */
 
     wr_assert(f->engine.state == WR_TLS_ENGINE_OPEN);
     f->handshake_took_ns =
@@ -483,7 +483,7 @@ static void filter_seal(struct wr_turn_end *seal)
 {
     struct wr_filter *f = wr_container_of(seal, struct wr_filter, seal);
 
-    wr_assert(f->c.is_made && !f->c.t.loop->current);
+    wr_assert(f->c.t.is_made && !f->c.t.loop->current);
     wr_assert(!f->lent); /* no pump runs */
     wr_filter_seal(f);
     wr_connection_advance(&f->c);
@@ -623,8 +623,9 @@ static bool filter_has_read_all(const struct wr_connection *c)
         return filter_has_shaken(f);
     }
     return f->below_lost &&
-           (c->eof_seen || (!f->input_head &&
-                            wr_tls_engine_get_plaintext_left(&f->engine) == 0));
+           (c->t.eof_seen ||
+            (!f->input_head &&
+             wr_tls_engine_get_plaintext_left(&f->engine) == 0));
 }
 
 static bool filter_has_arrived(const struct wr_connection *c)
@@ -633,7 +634,7 @@ static bool filter_has_arrived(const struct wr_connection *c)
     const weir_transport *below = f->below;
 
     wr_assert(below);
-    if (c->eof_seen) {
+    if (c->t.eof_seen) {
         return false;
     }
     return f->input_head ||
@@ -650,9 +651,9 @@ static void filter_check_life(const struct wr_filter *f)
     const enum wr_life_state state = f->c.t.state;
 
     wr_assert((state == WR_LIFE_NEW) == !f->below);
-    wr_assert(f->c.is_made ||
+    wr_assert(f->c.t.is_made ||
               (state != WR_LIFE_OPEN && !wr_filter_discards(f)));
-    wr_assert(f->c.is_made || wr_filter_is_shaking(f) || f->opener.opened ||
+    wr_assert(f->c.t.is_made || wr_filter_is_shaking(f) || f->opener.opened ||
               wr_life_is_over(&f->c.t)); /* in the factory it is not made */
     wr_assert(!wr_filter_discards(f) || !wr_filter_is_shaking(f));
     wr_assert(state != WR_LIFE_LOST || (f->below_lost && !f->opener.opened));
@@ -929,7 +930,7 @@ void wr_filter_begin(struct wr_filter *f, weir_transport *below)
         wr_assert(!wr_filter_of(below)->upper);
         wr_filter_of(below)->upper = f;
     }
-    below->hard_limit_bytes = UINT64_MAX; /* the filter's limit holds */
+    below->hard_limit_bytes = WR_NO_LIMIT; /* the filter's limit holds */
     f->handshake_began_ns = wr_sys_now();
     f->since_ns = weir_loop_get_time(t->loop);
     wr_connection_begin_on(&f->c, below);

@@ -211,8 +211,8 @@ static inline bool wr_filter_looks_ahead(const struct wr_filter *f)
     const struct wr_delivery *d = &f->c.delivery;
 
     return f->c.t.state == WR_LIFE_OPEN && wr_delivery_is_paused(d) &&
-           !wr_delivery_has_held(d) && !f->c.eof_seen && f->below->error != 0 &&
-           wr_filter_may_open(f);
+           !wr_delivery_has_held(d) && !f->c.t.eof_seen &&
+           f->below->error != 0 && wr_filter_may_open(f);
 }
 
 #endif

@@ -123,7 +123,7 @@ static void filter_open_replace(struct wr_filter *f, weir_transport *below,
                                 bool is_paused)
 {
     wr_assert(f->c.t.binding.protocol);
-    f->c.is_made = true; /* below has called its connection_made */
+    f->c.t.is_made = true; /* below has called its connection_made */
     wr_filter_begin(f, below);
     if (is_paused) {
         wr_delivery_pause(&f->c.delivery);

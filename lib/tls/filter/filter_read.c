@@ -267,7 +267,7 @@ static bool filter_read_open(struct wr_filter *f)
         return false;
     }
     if (wr_filter_discards(f)) {
-        f->c.eof_seen |= ret == 0 && f->c.t.state == WR_LIFE_LINGERING;
+        f->c.t.eof_seen |= ret == 0 && f->c.t.state == WR_LIFE_LINGERING;
         return ret > 0;
     }
     if (ret > 0) {
@@ -287,7 +287,7 @@ static bool filter_read_wants(const struct wr_filter *f)
     case WR_LIFE_HANDSHAKING:
         return true;
     case WR_LIFE_OPEN:
-        return !f->c.eof_seen && wr_filter_may_open(f);
+        return !f->c.t.eof_seen && wr_filter_may_open(f);
     case WR_LIFE_CLOSING:
     case WR_LIFE_LINGERING:
         return f->shutdown_timeout_ns > 0 &&
@@ -309,7 +309,7 @@ static __attribute__((noinline)) void
 filter_read_tell_upper(struct wr_filter *f)
 {
     wr_assert(f->is_cut);
-    if (f->upper && f->c.t.state == WR_LIFE_OPEN && !f->c.eof_seen &&
+    if (f->upper && f->c.t.state == WR_LIFE_OPEN && !f->c.t.eof_seen &&
         wr_delivery_is_free(&f->c.delivery)) {
         filter_read_deliver_end(f);
     }
@@ -388,7 +388,7 @@ void wr_filter_settle_read(struct wr_connection *c)
         wr_filter_drop_input(f);
     }
     const bool is_full =
-        f->input_head || (f->c.eof_seen && !below->error) ||
+        f->input_head || (f->c.t.eof_seen && !below->error) ||
         wr_delivery_has_held(&f->c.delivery) ||
         (f->c.t.state == WR_LIFE_CLOSING &&
          f->c.outbox.dropped_bytes >= WR_END_DROP_BYTES) ||

@@ -126,7 +126,7 @@ struct wr_block *wr_filter_scratch(struct wr_filter *f)
 {
     struct wr_filter_shared *shared = f->shared;
 
-    wr_assert(f->c.is_made);
+    wr_assert(f->c.t.is_made);
     if (!shared->scratch) {
         shared->scratch = wr_block_take(&shared->loop->blocks, SCRATCH_BYTES);
     }

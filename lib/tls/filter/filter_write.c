@@ -270,7 +270,7 @@ static void filter_write_seal_end(struct wr_filter *f)
         return;
     }
     wr_assert(wr_sendq_is_empty(&f->c.outbox.queue));
-    f->c.end_sent = true;
+    f->c.t.end_sent = true;
     const int err = wr_tls_engine_close(&f->engine);
     if (err < 0) {
         filter_write_fail(f, err);

@@ -39,7 +39,7 @@ static bool memory_has_arrived(const struct wr_connection *c)
     wr_debug_assert(c->t.state < WR_LIFE_LOST);
     const struct wr_memory *other = memory_of(c)->other;
 
-    return other && other->c.is_made && !wr_life_is_over(&other->c.t) &&
+    return other && other->c.t.is_made && !wr_life_is_over(&other->c.t) &&
            !wr_sendq_is_empty(&other->c.outbox.queue);
 }
 
@@ -144,12 +144,12 @@ static void memory_stop(struct wr_connection *c)
         return;
     }
     const bool is_clean =
-        c->end_sent && c->t.error == 0 && c->t.end != WEIR_END_ABORTED;
+        c->t.end_sent && c->t.error == 0 && c->t.end != WEIR_END_ABORTED;
 
     wr_assert(other->other == m);
     m->other = NULL;
     other->other = NULL;
-    if (is_clean && !other->c.eof_seen) {
+    if (is_clean && !other->c.t.eof_seen) {
         wr_connection_received_end(&other->c);
     } else if (!is_clean && !wr_life_is_over(&other->c.t)) {
         wr_transport_set_error(&other->c.t, -ECONNRESET, "connection");

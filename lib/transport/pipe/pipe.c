@@ -70,7 +70,7 @@ static bool pipe_is_in_flight(const struct wr_connection *c)
 {
     const struct wr_pipe *p = wr_pipe_of(c);
 
-    wr_assert(p->c.fd >= 0);
+    wr_assert(p->c.t.fd >= 0);
     return p->op.base.in_flight || p->watch_op.in_flight;
 }
 
@@ -80,7 +80,7 @@ static bool pipe_has_arrived(const struct wr_connection *c)
     const struct wr_pipe *p = wr_pipe_of(c);
 
     wr_assert(p->direction == WR_PIPE_READ);
-    return p->io == WR_PIPE_WORKING || wr_sys_inq(p->c.fd) > 0;
+    return p->io == WR_PIPE_WORKING || wr_sys_inq(p->c.t.fd) > 0;
 }
 
 static void pipe_close(struct wr_connection *c)
@@ -91,9 +91,9 @@ static void pipe_close(struct wr_connection *c)
     wr_guard_free(&loop->counting, p->scratch, WR_PIPE_SCRATCH);
     p->scratch = NULL;
     wr_splice_close(&p->splice);
-    wr_owned_remove(&loop->owned, p->c.fd);
-    wr_prep_close_any(&loop->uring, p->c.fd);
-    p->c.fd = -1;
+    wr_owned_remove(&loop->owned, p->c.t.fd);
+    wr_prep_close_any(&loop->uring, p->c.t.fd);
+    p->c.t.fd = -1;
 }
 
 /* ---- entries of the tables ---- */
@@ -137,9 +137,9 @@ static int pipe_get_extra_info(const weir_transport *t, const char *name,
 {
     const struct wr_pipe *p = wr_pipe_of(wr_connection_of(t));
 
-    wr_assert(p->c.fd >= 0 || t->state == WR_LIFE_LOST);
+    wr_assert(p->c.t.fd >= 0 || t->state == WR_LIFE_LOST);
     wr_require(strcmp(name, "pipe") == 0, -ENOENT);
-    ret->fd = p->c.fd >= 0 ? p->c.fd : -EBADF;
+    ret->fd = p->c.t.fd >= 0 ? p->c.t.fd : -EBADF;
     return 0;
 }
 
@@ -150,8 +150,8 @@ static bool pipe_has_taken_all(const weir_transport *t)
     const struct wr_pipe *p = wr_pipe_of(wr_connection_of(t));
 
     return !wr_life_is_over(t) && !wr_sendq_is_empty(&p->c.outbox.queue) &&
-           (p->way == WR_PIPE_BY_SOCKET ? wr_sys_outq(p->c.fd)
-                                        : wr_sys_inq(p->c.fd)) == 0;
+           (p->way == WR_PIPE_BY_SOCKET ? wr_sys_outq(p->c.t.fd)
+                                        : wr_sys_inq(p->c.t.fd)) == 0;
 }
 
 const struct wr_transport_ops wr_pipe_read_ops = {
@@ -252,7 +252,7 @@ const struct wr_transport_ops wr_pipe_write_ops = {
 void wr_pipe_init(struct wr_pipe *p, int fd, enum wr_pipe_direction direction)
 {
     wr_assert(p->c.t.state == WR_LIFE_NEW);
-    p->c.fd = fd;
+    p->c.t.fd = fd;
     p->direction = direction;
     wr_op_init(&p->op.base, pipe_completed);
     wr_op_init(&p->watch_op, pipe_watch_completed);

@@ -48,7 +48,7 @@ static void pipe_open_find_way(struct wr_pipe *p)
     const struct wr_features *features = &p->c.t.loop->uring.features;
     mode_t mode = S_IFIFO; /* what children have, if a filter hides it */
 
-    wr_ignore(wr_sys_mode(p->c.fd, &mode) < 0);
+    wr_ignore(wr_sys_mode(p->c.t.fd, &mode) < 0);
     p->is_file = S_ISREG(mode);
     if (S_ISSOCK(mode)) {
         p->way = WR_PIPE_BY_SOCKET;
@@ -102,7 +102,7 @@ int wr_pipe_open(weir_loop *loop, int fd, enum wr_pipe_direction direction,
         wr_prep_close_any(&loop->uring, fd);
         return err;
     }
-    wr_owned_add(&loop->owned, p->c.fd);
+    wr_owned_add(&loop->owned, p->c.t.fd);
     wr_connection_begin(&p->c);
     wr_connection_push(&p->c);
     if (direction == WR_PIPE_WRITE) {

@@ -42,7 +42,7 @@ static void pipe_read_arm(struct wr_pipe *p)
         return;
     }
     wr_pipe_set_io(p, WR_PIPE_POLLING);
-    wr_prep_poll(&p->c.t.loop->uring, &p->op.base, p->c.fd, POLLIN, false);
+    wr_prep_poll(&p->c.t.loop->uring, &p->op.base, p->c.t.fd, POLLIN, false);
 }
 
 void wr_pipe_update_read(struct wr_pipe *p)
@@ -100,7 +100,7 @@ static void pipe_read_by_worker(struct wr_pipe *p)
         return;
     }
     const int err = wr_splice_prep_read(
-        &p->splice, &loop->uring, &p->op, p->c.fd, p->scratch,
+        &p->splice, &loop->uring, &p->op, p->c.t.fd, p->scratch,
         (uint32_t)wr_min_u64(credit, WR_PIPE_SCRATCH));
     if (err < 0) {
         pipe_read_failed(p, err);
@@ -118,7 +118,7 @@ static int32_t pipe_read_into_pool(struct wr_pipe *p, wr_pool_call_fn *call)
         return -EAGAIN;
     }
     const int32_t res = wr_pool_recv(&p->c.t.loop->pool, &p->c.t.demand.account,
-                                     call, p->c.fd, credit, &lease);
+                                     call, p->c.t.fd, credit, &lease);
     if (res <= 0) {
         return res;
     }
@@ -152,7 +152,7 @@ static int32_t pipe_read_into_own(struct wr_pipe *p, wr_pool_call_fn *call)
         return -EAGAIN;
     }
     iov.iov_len = wr_min_u64(iov.iov_len, WR_CREDIT_MAX);
-    const int32_t res = call(p->c.fd, &iov, 1);
+    const int32_t res = call(p->c.t.fd, &iov, 1);
     if (res <= 0) {
         wr_protocol_give_back(&p->c.t, &from, iov.iov_base);
         return res;

@@ -23,13 +23,13 @@ static void pipe_state_check_read(const struct wr_pipe *p)
     wr_assert(!p->watch_op.in_flight);
     wr_assert(!p->c.outbox.sender);
     wr_assert(wr_sendq_is_empty(&p->c.outbox.queue));
-    wr_assert(!p->c.eof_seen || !p->op.base.in_flight);
+    wr_assert(!p->c.t.eof_seen || !p->op.base.in_flight);
     wr_assert(p->io != WR_PIPE_WORKING || p->scratch);
 }
 
 static void pipe_state_check_write(const struct wr_pipe *p)
 {
-    wr_assert(!wr_delivery_is_paused(&p->c.delivery) && !p->c.eof_seen &&
+    wr_assert(!wr_delivery_is_paused(&p->c.delivery) && !p->c.t.eof_seen &&
               !p->c.t.held_back);
     wr_assert(!wr_delivery_has_held(&p->c.delivery) && !p->scratch);
     wr_assert(p->c.t.demand.account.lease_count == 0);
@@ -45,7 +45,7 @@ void wr_pipe_check_invariants(const struct wr_connection *c)
     wr_assert(p->op.base.in_flight == (p->io != WR_PIPE_IDLE));
     wr_assert(p->io != WR_PIPE_WORKING || p->way == WR_PIPE_BY_WORKER);
     wr_assert(!p->op.base.in_flight || !wr_intake_is_queued(&c->t));
-    wr_assert(p->c.fd >= 0 || c->t.state == WR_LIFE_LOST);
+    wr_assert(p->c.t.fd >= 0 || c->t.state == WR_LIFE_LOST);
     if (p->direction == WR_PIPE_READ) {
         pipe_state_check_read(p);
     } else {
@@ -75,6 +75,6 @@ void wr_pipe_dump(const struct wr_connection *c, FILE *out)
     const struct wr_pipe *p = wr_pipe_of(c);
 
     wr_assert(p->io < WR_PIPE_IOS);
-    fprintf(out, " fd=%d io=%s%s by=%s", p->c.fd, names[p->io],
+    fprintf(out, " fd=%d io=%s%s by=%s", p->c.t.fd, names[p->io],
             p->watch_op.in_flight ? " watching" : "", ways[p->way]);
 }

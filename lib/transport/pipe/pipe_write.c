@@ -51,7 +51,7 @@ static void pipe_write_wait_for_room(struct wr_pipe *p)
     wr_assert(!wr_sendq_is_empty(&p->c.outbox.queue));
     wr_pipe_set_io(p, WR_PIPE_POLLING);
     wr_outbox_stall(&p->c.t);
-    wr_prep_poll(&p->c.t.loop->uring, &p->op.base, p->c.fd, POLLOUT,
+    wr_prep_poll(&p->c.t.loop->uring, &p->op.base, p->c.t.fd, POLLOUT,
                  p->sees_changes);
 }
 
@@ -59,8 +59,8 @@ static int32_t pipe_write_call(struct wr_pipe *p, const struct iovec *iov,
                                uint32_t count)
 {
     return p->way == WR_PIPE_BY_SOCKET
-               ? wr_sys_send(p->c.fd, iov, count)
-               : wr_sys_write(p->c.fd, iov, count,
+               ? wr_sys_send(p->c.t.fd, iov, count)
+               : wr_sys_write(p->c.t.fd, iov, count,
                               wr_has(&p->c.t.loop->uring.features,
                                      WR_FEATURE_WRITE_NOSIGNAL));
 }
@@ -95,7 +95,7 @@ static void pipe_write_by_worker(struct wr_pipe *p)
     wr_assert(p->way == WR_PIPE_BY_WORKER);
     wr_assert(count == 1);
     const int err =
-        wr_splice_prep_write(&p->splice, &p->c.t.loop->uring, &p->op, p->c.fd,
+        wr_splice_prep_write(&p->splice, &p->c.t.loop->uring, &p->op, p->c.t.fd,
                              piece.iov_base, (uint32_t)piece.iov_len);
     if (err < 0) {
         pipe_write_failed(p, err);
@@ -110,7 +110,7 @@ static void pipe_write_flush(struct wr_turn_end *turn_end)
     struct iovec iov[WR_IOV_MAX];
     uint64_t bytes = 0;
 
-    wr_assert(p->io == WR_PIPE_IDLE && p->c.is_made);
+    wr_assert(p->io == WR_PIPE_IDLE && p->c.t.is_made);
     if (p->c.t.error || wr_life_is_over(&p->c.t)) {
         return;
     }
@@ -190,7 +190,7 @@ void wr_pipe_watch(struct wr_pipe *p)
     if (p->is_file) {
         return; /* a file has no reader */
     }
-    wr_prep_poll(&p->c.t.loop->uring, &p->watch_op, p->c.fd, 0,
+    wr_prep_poll(&p->c.t.loop->uring, &p->watch_op, p->c.t.fd, 0,
                  p->sees_changes);
 }
 

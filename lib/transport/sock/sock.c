@@ -113,8 +113,8 @@ static void sock_recv_completed(struct wr_op *op, int32_t res, uint32_t flags)
     } else {
         wr_sock_recv_other(s, res, flags);
     }
-    if (WR_UNLIKELY(s->into != NULL) && !op->in_flight) {
-        wr_sock_return_into(s);
+    if (WR_UNLIKELY(s->extra != NULL) && !op->in_flight) {
+        wr_sock_return_lent(s);
     }
     sock_settle(s);
 }
@@ -250,25 +250,42 @@ static bool sock_is_unix(const weir_transport *t)
     return t->ops->send_fds != NULL;
 }
 
+int wr_sock_make_extra(struct wr_sock *s)
+{
+    if (!s->extra) {
+        s->extra = wr_alloc(&s->c.t.loop->counting, sizeof(*s->extra));
+        wr_require(s->extra, -ENOMEM);
+        memset(s->extra, 0, sizeof(*s->extra));
+    }
+    return 0;
+}
+
+static const struct wr_sock_names *sock_names_of(const struct wr_sock *s)
+{
+    return s->extra ? s->extra->names : NULL;
+}
+
 static void sock_get_peername(const weir_transport *t, struct weir_address *ret)
 {
     const struct wr_sock *s = wr_sock_of(t);
+    const struct wr_sock_names *names = sock_names_of(s);
 
-    if (WR_UNLIKELY(s->names != NULL)) {
-        *ret = s->names->peername;
+    if (WR_UNLIKELY(names != NULL)) {
+        *ret = names->peername;
     } else {
-        wr_ignore(wr_socket_ask_peername(s->c.fd, ret));
+        wr_ignore(wr_socket_ask_peername(s->c.t.fd, ret));
     }
 }
 
 static void sock_get_sockname(const weir_transport *t, struct weir_address *ret)
 {
     const struct wr_sock *s = wr_sock_of(t);
+    const struct wr_sock_names *names = sock_names_of(s);
 
-    if (WR_UNLIKELY(s->names != NULL)) {
-        *ret = s->names->sockname;
+    if (WR_UNLIKELY(names != NULL)) {
+        *ret = names->sockname;
     } else {
-        wr_ignore(wr_socket_ask_sockname(s->c.fd, ret));
+        wr_ignore(wr_socket_ask_sockname(s->c.t.fd, ret));
     }
 }
 
@@ -281,9 +298,10 @@ static void sock_ask_peercred(const struct wr_sock *s,
     socklen_t len = sizeof(cred);
 
     *ret = (struct weir_peercred){.pid = 0};
-    wr_assert(s->c.fd >= 0);
+    wr_assert(s->c.t.fd >= 0);
     if (sock_is_unix(&s->c.t) &&
-        wr_sys_getsockopt(s->c.fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) >= 0) {
+        wr_sys_getsockopt(s->c.t.fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) >=
+            0) {
         *ret = (struct weir_peercred){
             .pid = cred.pid, .uid = cred.uid, .gid = cred.gid};
     }
@@ -291,27 +309,28 @@ static void sock_ask_peercred(const struct wr_sock *s,
 
 void wr_sock_remember_names(struct wr_sock *s)
 {
-    wr_assert(s->c.fd >= 0);
-    if (s->names) {
+    wr_assert(s->c.t.fd >= 0);
+    if (sock_names_of(s) || wr_sock_make_extra(s) < 0) {
         return;
     }
     struct wr_sock_names *names =
         wr_alloc(&s->c.t.loop->counting, sizeof(*names));
     if (names) {
-        wr_ignore(wr_socket_ask_peername(s->c.fd, &names->peername));
-        wr_ignore(wr_socket_ask_sockname(s->c.fd, &names->sockname));
+        wr_ignore(wr_socket_ask_peername(s->c.t.fd, &names->peername));
+        wr_ignore(wr_socket_ask_sockname(s->c.t.fd, &names->sockname));
         sock_ask_peercred(s, &names->peercred);
-        s->names = names;
+        s->extra->names = names;
     }
 }
 
-static void sock_forget_names(struct wr_sock *s)
+static void sock_free_extra(struct wr_sock *s)
 {
-    wr_assert(s->c.t.state == WR_LIFE_LOST || !s->names);
-    if (s->names) {
-        wr_free(&s->c.t.loop->counting, s->names, sizeof(*s->names));
-        s->names = NULL;
-    }
+    const struct weir_allocator *memory = &s->c.t.loop->counting;
+
+    wr_assert(s->c.t.state == WR_LIFE_LOST && !s->extra->fds);
+    wr_free(memory, s->extra->names, sizeof(*s->extra->names));
+    wr_free(memory, s->extra, sizeof(*s->extra));
+    s->extra = NULL;
 }
 
 static int sock_get_socket(const weir_transport *t)
@@ -322,7 +341,7 @@ static int sock_get_socket(const weir_transport *t)
         t->state == WR_LIFE_LOST && wr_list_is_linked(&s->turn_end.link);
 
     wr_assert(!s->c.leaving || t->state == WR_LIFE_MOVING);
-    return s->c.fd >= 0 && !s->c.leaving && !is_closing ? s->c.fd : -EBADF;
+    return s->c.t.fd >= 0 && !s->c.leaving && !is_closing ? s->c.t.fd : -EBADF;
 }
 
 int weir_transport_get_peercred(const weir_transport *t,
@@ -332,10 +351,10 @@ int weir_transport_get_peercred(const weir_transport *t,
 
     wr_require(sock_is_unix(t), -EOPNOTSUPP);
     const struct wr_sock *s = wr_sock_of(t);
-    if (s->c.fd >= 0) {
+    if (s->c.t.fd >= 0) {
         sock_ask_peercred(s, &cred);
-    } else if (s->names) {
-        cred = s->names->peercred;
+    } else if (sock_names_of(s)) {
+        cred = sock_names_of(s)->peercred;
     }
     wr_require(cred.pid != 0, -ENODATA);
     *ret = cred;
@@ -355,15 +374,15 @@ static int sock_get_unix_info(const weir_transport *t, const char *name,
 
 static void sock_shut(struct wr_connection *c)
 {
-    wr_assert(c->end_sent);
+    wr_assert(c->t.end_sent);
     wr_sock_shut(wr_sock_of(&c->t));
 }
 
 static void sock_reset_on_close(struct wr_sock *s)
 {
-    wr_assert(s->c.fd >= 0);
+    wr_assert(s->c.t.fd >= 0);
     s->resets = true;
-    wr_socket_reset_on_close(s->c.fd);
+    wr_socket_reset_on_close(s->c.t.fd);
 }
 
 static void sock_reset(struct wr_connection *c)
@@ -400,8 +419,8 @@ static void sock_reset_now(struct wr_sock *s)
 {
     wr_assert(s->c.t.state == WR_LIFE_ENDING);
     wr_sock_remember_names(s); /* the reset forgets them */
-    if (wr_sys_disconnect(s->c.fd) < 0) {
-        wr_ignore(wr_sys_shutdown(s->c.fd, SHUT_RDWR) < 0);
+    if (wr_sys_disconnect(s->c.t.fd) < 0) {
+        wr_ignore(wr_sys_shutdown(s->c.t.fd, SHUT_RDWR) < 0);
     }
 }
 
@@ -438,9 +457,9 @@ static void sock_drop(struct wr_connection *c)
     if (WR_UNLIKELY(s->sends_fds)) {
         wr_sock_fds_drop(s);
     }
-    if (WR_UNLIKELY(s->into != NULL) && c->t.state == WR_LIFE_ENDING &&
+    if (WR_UNLIKELY(s->extra != NULL) && c->t.state == WR_LIFE_ENDING &&
         !s->recv_op.in_flight) {
-        wr_sock_free_into(s);
+        wr_sock_drop_lent(s);
     }
 }
 
@@ -449,15 +468,15 @@ static void sock_close_fd(struct wr_sock *s)
 {
     weir_loop *loop = s->c.t.loop;
 
-    wr_debug_assert(s->c.t.state == WR_LIFE_LOST && s->c.fd >= 0);
-    wr_owned_remove(&loop->owned, s->c.fd);
+    wr_debug_assert(s->c.t.state == WR_LIFE_LOST && s->c.t.fd >= 0);
+    wr_owned_remove(&loop->owned, s->c.t.fd);
     if (WR_UNLIKELY(s->takes_fds)) {
         wr_sock_fds_close_own(s);
     } else {
-        wr_prep_close(&loop->uring, s->c.fd);
+        wr_prep_close(&loop->uring, s->c.t.fd);
     }
-    s->c.fd = -1;
-    if (WR_UNLIKELY(s->fds != NULL)) {
+    s->c.t.fd = -1;
+    if (WR_UNLIKELY(wr_sock_fds_of(s) != NULL)) {
         wr_sock_fds_free(s);
     }
 }
@@ -508,8 +527,8 @@ static bool sock_has_arrived(const struct wr_connection *c)
 {
     const struct wr_sock *s = wr_sock_of(&c->t);
 
-    wr_assert(s->c.fd >= 0);
-    return !s->rests && (wr_sock_has_kept(s) || wr_sys_inq(s->c.fd) > 0);
+    wr_assert(s->c.t.fd >= 0);
+    return !s->rests && (wr_sock_has_kept(s) || wr_sys_inq(s->c.t.fd) > 0);
 }
 
 /* ---- facts for the connection's decision ---- */
@@ -547,8 +566,10 @@ static void sock_free(weir_transport *t)
 {
     struct wr_sock *s = wr_sock_of(t);
 
-    wr_assert(s->c.fd < 0 || t->state == WR_LIFE_NEW);
-    sock_forget_names(s);
+    wr_assert(s->c.t.fd < 0 || t->state == WR_LIFE_NEW);
+    if (s->extra) {
+        sock_free_extra(s);
+    }
     wr_slab_give(&t->loop->socks, s);
 }
 
@@ -585,7 +606,7 @@ static bool sock_has_taken_all(const weir_transport *t)
     const struct wr_sock *s = wr_sock_of(t);
 
     return !wr_life_is_over(&s->c.t) && wr_outbox_has_unsent(&s->c.outbox) &&
-           !s->c.outbox.is_opening && wr_sys_outq(s->c.fd) == 0;
+           !s->c.outbox.is_opening && wr_sys_outq(s->c.t.fd) == 0;
 }
 
 static void sock_set_read_limit(weir_transport *t, uint64_t bytes)
@@ -756,7 +777,7 @@ bool wr_sock_is_kind(const weir_transport *t)
 }
 
 /* The memory of an idle connection; it is not to grow unseen. */
-_Static_assert(sizeof(struct wr_sock) <= 464, "an idle connection is small");
+_Static_assert(sizeof(struct wr_sock) <= 432, "an idle connection is small");
 
 static const struct wr_demand_ops sock_intake_ops =
     WR_INTAKE_OPS(wr_sock_account_over);
@@ -777,7 +798,7 @@ struct wr_sock *wr_sock_make(weir_loop *loop, int fd,
     wr_assert(s->c.t.state == WR_LIFE_NEW);
     wr_connection_init(&s->c, loop,
                        options->family == AF_UNIX ? &sock_unix_ops : &sock_ops);
-    s->c.fd = fd;
+    s->c.t.fd = fd;
     s->c.t.set = options->set;
     wr_op_init(&s->recv_op, sock_recv_completed);
     wr_op_init(&s->poll_op, sock_poll_completed);
@@ -790,7 +811,7 @@ struct wr_sock *wr_sock_make(weir_loop *loop, int fd,
 static void sock_begin(struct wr_sock *s)
 {
     wr_debug_assert(s->recv_state == WR_RECV_IDLE);
-    wr_owned_add(&s->c.t.loop->owned, s->c.fd);
+    wr_owned_add(&s->c.t.loop->owned, s->c.t.fd);
     wr_connection_begin(&s->c);
     if (WR_UNLIKELY(s->c.outbox.is_opening)) { /* whatever is written */
         s->send_op.complete = sock_opening_completed;
@@ -901,7 +922,7 @@ static void sock_take_fds(struct wr_sock *s, uint32_t fd_limit)
     s->takes_fds = true;
     s->fd_limit = (uint8_t)fd_limit;
     wr_sock_recv_by_polls(s);
-    wr_ignore(sock_set_option(s->c.fd, SOL_SOCKET, SO_OOBINLINE, 1) < 0);
+    wr_ignore(sock_set_option(s->c.t.fd, SOL_SOCKET, SO_OOBINLINE, 1) < 0);
 }
 
 /* True if connecting has succeeded without a packet; see sock_send.c. */

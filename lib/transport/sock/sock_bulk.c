@@ -180,7 +180,7 @@ static bool sock_bulk_may_leave(const struct wr_sock *s)
 {
     wr_assert(!wr_sock_has_kept(s));
     return s->c.t.state == WR_LIFE_OPEN && s->c.t.error == 0 &&
-           wr_protocol_is_bound(&s->c.t, &s->into->binding);
+           wr_protocol_is_bound(&s->c.t, &s->extra->binding);
 }
 
 /* True if the next byte that the socket sends may come from the pipe. */
@@ -208,7 +208,7 @@ static uint32_t sock_bulk_count_to_splice(struct wr_splicing *splicing,
     if (!is_deep) {
         return 0;
     }
-    const int room = wr_sys_room(wr_sock_of(splicing->to)->c.fd);
+    const int room = wr_sys_room(wr_sock_of(splicing->to)->c.t.fd);
     return room < (int)ROOM_LEAST
                ? 0
                : (uint32_t)wr_min_u64(waiting,
@@ -303,9 +303,9 @@ static uint32_t sock_bulk_splice_piece(struct wr_sock *s,
         return 0;
     }
     const int32_t in =
-        wr_sys_splice_in(s->c.fd, pipe->ends[1], sock_bulk_room_bytes(&room));
+        wr_sys_splice_in(s->c.t.fd, pipe->ends[1], sock_bulk_room_bytes(&room));
     if (in > 0) {
-        out = wr_sys_splice_out(pipe->ends[0], to->c.fd, (uint32_t)in);
+        out = wr_sys_splice_out(pipe->ends[0], to->c.t.fd, (uint32_t)in);
         wr_check(out <= in);
     }
     const uint32_t moved = out > 0 ? (uint32_t)out : 0;
@@ -351,7 +351,7 @@ static uint32_t sock_bulk_splice_pieces(struct wr_sock *s,
  * or @credit is as large. */
 static bool sock_bulk_may_splice(const struct wr_sock *s, uint32_t credit)
 {
-    const struct wr_splicing *splicing = s->into->splicing;
+    const struct wr_splicing *splicing = s->extra->splicing;
 
     return splicing && splicing->state != WR_SPLICING_REFUSED &&
            (splicing->state == WR_SPLICING_MOVING || s->expects_bytes ||
@@ -368,11 +368,11 @@ WEIR_MUST_USE static uint32_t sock_bulk_splice_bytes(struct wr_sock *s,
                                                      weir_lease **ret_rest,
                                                      bool *ret_has_more)
 {
-    struct wr_splicing *splicing = s->into->splicing;
+    struct wr_splicing *splicing = s->extra->splicing;
 
     wr_assert(splicing && splicing->state != WR_SPLICING_REFUSED);
     *ret_rest = NULL;
-    const int inq = wr_sys_inq(s->c.fd);
+    const int inq = wr_sys_inq(s->c.t.fd);
     const uint32_t waiting = inq > 0 ? (uint32_t)inq : 0;
     const uint32_t count = sock_bulk_count_to_splice(splicing, waiting);
     const uint32_t done =
@@ -389,11 +389,11 @@ int wr_sock_splice_to(weir_transport *t, struct wr_splicing *splicing)
     wr_require(splicing->to->ops->splice_to == wr_sock_splice_to &&
                    !s->takes_fds,
                -EOPNOTSUPP);
-    const int err = wr_sock_make_into(s);
+    const int err = wr_sock_make_extra(s);
     wr_require(err == 0, err);
     wr_require(!wr_sock_has_lent(s), -EBUSY);
-    s->into->binding = t->binding;
-    s->into->splicing = splicing;
+    s->extra->binding = t->binding;
+    s->extra->splicing = splicing;
     return 0;
 }
 
@@ -434,7 +434,7 @@ static bool sock_bulk_has_more(struct wr_sock *s, uint32_t credit)
         s->unasked--;
         return s->yes_count == SURE_COUNT;
     }
-    const bool has_more = wr_sys_inq(s->c.fd) > 0;
+    const bool has_more = wr_sys_inq(s->c.t.fd) > 0;
     s->yes_count =
         has_more ? (uint8_t)wr_min_u64(s->yes_count + 1u, SURE_COUNT) : 0;
     s->unasked = has_more && s->yes_count < SURE_COUNT ? 0 : UNASKED_COUNT;
@@ -472,8 +472,8 @@ static int32_t sock_bulk_copy(struct wr_sock *s, uint32_t credit,
     uint8_t bytes[FEW_BYTES];
     struct iovec iov = {.iov_base = bytes,
                         .iov_len = wr_min_u64(sizeof(bytes), credit)};
-    const int32_t res = fds ? wr_sys_recv_fds(s->c.fd, &iov, 1, fds)
-                            : wr_sys_recv(s->c.fd, &iov, 1);
+    const int32_t res = fds ? wr_sys_recv_fds(s->c.t.fd, &iov, 1, fds)
+                            : wr_sys_recv(s->c.t.fd, &iov, 1);
 
     if (res > 0) {
         *ret = wr_lease_copy(&s->c.t.loop->pool, &s->c.t.demand.account, bytes,
@@ -514,7 +514,7 @@ static int32_t sock_bulk_recv_with_fds(struct wr_sock *s, uint32_t credit,
     if (WR_UNLIKELY(!wr_pool_open_room(pool, &room, credit))) {
         return sock_bulk_copy(s, credit, fds, ret);
     }
-    const int32_t res = wr_sys_recv_fds(s->c.fd, room.iov, room.count, fds);
+    const int32_t res = wr_sys_recv_fds(s->c.t.fd, room.iov, room.count, fds);
     *ret = wr_pool_close_room(pool, &s->c.t.demand.account, &room, res);
     return res;
 }
@@ -598,12 +598,12 @@ void wr_sock_bulk_receive(struct wr_sock *s)
         sock_bulk_receive_with_fds(s, credit);
         return;
     }
-    if (WR_UNLIKELY(s->into != NULL) && sock_bulk_may_splice(s, credit) &&
+    if (WR_UNLIKELY(s->extra != NULL) && sock_bulk_may_splice(s, credit) &&
         sock_bulk_splice(s)) {
         return;
     }
     const int32_t res = wr_pool_recv(&loop->pool, &s->c.t.demand.account,
-                                     wr_sys_recv, s->c.fd, credit, &lease);
+                                     wr_sys_recv, s->c.t.fd, credit, &lease);
     const bool was_polled = !s->expects_bytes;
 
     s->expects_bytes = false;

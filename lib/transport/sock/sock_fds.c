@@ -46,21 +46,26 @@ static inline int *sock_fds_of(struct wr_fd_batch *batch)
 
 static struct wr_sock_fds *sock_fds_get(struct wr_sock *s)
 {
-    if (!s->fds) {
-        s->fds = wr_alloc(&s->c.t.loop->counting, sizeof(*s->fds));
-        if (s->fds) {
-            memset(s->fds, 0, sizeof(*s->fds));
-        }
+    if (wr_sock_make_extra(s) < 0) {
+        return NULL;
     }
-    return s->fds;
+    struct wr_sock_fds *fds = s->extra->fds;
+    if (!fds) {
+        fds = wr_alloc(&s->c.t.loop->counting, sizeof(*fds));
+        if (fds) {
+            memset(fds, 0, sizeof(*fds));
+        }
+        s->extra->fds = fds;
+    }
+    return fds;
 }
 
 void wr_sock_fds_free(struct wr_sock *s)
 {
     wr_assert(!s->sends_fds);
-    wr_closer_detach(&s->fds->closer);
-    wr_free(&s->c.t.loop->counting, s->fds, sizeof(*s->fds));
-    s->fds = NULL;
+    wr_closer_detach(&s->extra->fds->closer);
+    wr_free(&s->c.t.loop->counting, s->extra->fds, sizeof(*s->extra->fds));
+    s->extra->fds = NULL;
 }
 
 /* ---- closing ---- */
@@ -102,8 +107,9 @@ static void sock_fds_closed(void *arg)
 bool wr_sock_fds_rest(struct wr_sock *s)
 {
     wr_assert(s->takes_fds);
-    s->rests = s->fds && wr_closer_is_busy(s->fds->closer, s->c.t.loop->wake,
-                                           sock_fds_closed, s);
+    const struct wr_sock_fds *all = wr_sock_fds_of(s);
+    s->rests = all && wr_closer_is_busy(all->closer, s->c.t.loop->wake,
+                                        sock_fds_closed, s);
     if (s->rests) {
         wr_connection_time_changed(&s->c);
     }
@@ -115,15 +121,15 @@ void wr_sock_fds_close_own(struct wr_sock *s)
 {
     wr_assert(s->takes_fds);
     wr_assert(s->c.t.state == WR_LIFE_LOST);
-    if (s->c.eof_seen) {
-        wr_prep_close(&s->c.t.loop->uring, s->c.fd);
+    if (s->c.t.eof_seen) {
+        wr_prep_close(&s->c.t.loop->uring, s->c.t.fd);
         return;
     }
-    wr_uring_forget(&s->c.t.loop->uring, s->c.fd);
-    if (s->fds && wr_sys_inq(s->c.fd) != 0) {
-        wr_closer_close(&s->fds->closer, &s->c.fd, 1);
+    wr_uring_forget(&s->c.t.loop->uring, s->c.t.fd);
+    if (wr_sock_fds_of(s) && wr_sys_inq(s->c.t.fd) != 0) {
+        wr_closer_close(&s->extra->fds->closer, &s->c.t.fd, 1);
     } else {
-        wr_socket_close_unix(s->c.fd);
+        wr_socket_close_unix(s->c.t.fd);
     }
 }
 
@@ -195,7 +201,7 @@ int wr_sock_fds_push(struct wr_sock *s, const int *fds, size_t count)
 
 void wr_sock_fds_take_back(struct wr_sock *s)
 {
-    struct wr_sock_fds *all = s->fds;
+    struct wr_sock_fds *all = s->extra->fds;
     struct wr_fd_batch *batch = all->last;
     struct wr_fd_batch *before = all->first == batch ? NULL : all->first;
 
@@ -217,7 +223,7 @@ void wr_sock_fds_take_back(struct wr_sock *s)
 /* Removes and frees the first batch. */
 static void sock_fds_pop(struct wr_sock *s)
 {
-    struct wr_sock_fds *all = s->fds;
+    struct wr_sock_fds *all = s->extra->fds;
     struct wr_fd_batch *batch = all->first;
 
     wr_assert(s->sends_fds);
@@ -233,23 +239,24 @@ static void sock_fds_pop(struct wr_sock *s)
 
 uint64_t wr_sock_fds_reach(const struct wr_sock *s)
 {
-    const struct wr_fd_batch *batch = s->fds->first;
+    const struct wr_fd_batch *batch = s->extra->fds->first;
 
     wr_assert(s->sends_fds);
-    if (batch->at == s->fds->taken_bytes) {
+    if (batch->at == s->extra->fds->taken_bytes) {
         batch = batch->next;
     }
-    return batch ? batch->at - s->fds->taken_bytes : UINT64_MAX;
+    return batch ? batch->at - s->extra->fds->taken_bytes : UINT64_MAX;
 }
 
 bool wr_sock_fds_are_next(const struct wr_sock *s)
 {
-    return s->sends_fds && s->fds->first->at == s->fds->taken_bytes;
+    return s->sends_fds &&
+           s->extra->fds->first->at == s->extra->fds->taken_bytes;
 }
 
 void wr_sock_fds_send(struct wr_sock *s, const struct iovec *piece)
 {
-    struct wr_fd_batch *batch = s->fds->first;
+    struct wr_fd_batch *batch = s->extra->fds->first;
 
     wr_assert(wr_sock_fds_are_next(s));
     wr_assert(piece->iov_len <= wr_sock_fds_reach(s));
@@ -259,7 +266,7 @@ void wr_sock_fds_send(struct wr_sock *s, const struct iovec *piece)
                         .msg_iovlen = 1,
                         .msg_control = batch->control,
                         .msg_controllen = sock_fds_control(batch)->cmsg_len};
-    wr_prep_sendmsg(&s->c.t.loop->uring, &s->send_op, s->c.fd, &batch->msg);
+    wr_prep_sendmsg(&s->c.t.loop->uring, &s->send_op, s->c.t.fd, &batch->msg);
 }
 
 void wr_sock_fds_took(struct wr_sock *s, uint64_t bytes)
@@ -270,7 +277,7 @@ void wr_sock_fds_took(struct wr_sock *s, uint64_t bytes)
     if (bytes > 0 && wr_sock_fds_are_next(s)) {
         sock_fds_pop(s);
     }
-    s->fds->taken_bytes += bytes;
+    s->extra->fds->taken_bytes += bytes;
 }
 
 void wr_sock_fds_drop(struct wr_sock *s)
@@ -283,7 +290,7 @@ void wr_sock_fds_drop(struct wr_sock *s)
 
 void wr_sock_check_fds(const struct wr_sock *s)
 {
-    const struct wr_sock_fds *all = s->fds;
+    const struct wr_sock_fds *all = s->extra->fds;
     uint64_t at = all->taken_bytes;
     uint32_t count = 0;
 

@@ -34,13 +34,16 @@ enum wr_recv_state {
     WR_RECV_STATES,
 };
 
-/* Where received bytes go that do not go into buffers of the pool: memory that
- * a buffered protocol has lent, or another socket. */
-struct wr_sock_into {
+/* What few sockets have: made on first use, freed with the socket. The first
+ * part says where received bytes go that do not go into buffers of the pool:
+ * memory that a buffered protocol has lent, or another socket. */
+struct wr_sock_extra {
     struct weir_protocol_binding binding; /* of the protocol that has asked */
     void *buf;                            /* NULL: none is lent */
     size_t len; /* received into buf; the protocol does not know yet */
     struct wr_splicing *splicing; /* NULL: none was asked for */
+    struct wr_sock_names *names;  /* NULL: ask the kernel */
+    struct wr_sock_fds *fds;      /* made on first use */
 };
 
 /* The clock of a socket, and its looks at the kernel's queue. */
@@ -96,9 +99,7 @@ struct wr_sock {
     struct wr_op recv_op;
     struct wr_op poll_op; /* watches for a hang-up */
 
-    struct wr_sock_into *into;   /* made on first use */
-    struct wr_sock_names *names; /* NULL: ask the kernel */
-    struct wr_sock_fds *fds;     /* made on first use */
+    struct wr_sock_extra *extra; /* or NULL */
 };
 
 static inline struct wr_sock *wr_sock_of(const weir_transport *t)
@@ -194,8 +195,8 @@ void wr_sock_bulk_receive(struct wr_sock *s);
 /* `splice_to` of the table. */
 int wr_sock_splice_to(weir_transport *t, struct wr_splicing *splicing);
 
-/* Makes `into`, unless there is one: 0 or -ENOMEM. */
-WEIR_MUST_USE int wr_sock_make_into(struct wr_sock *s);
+/* Makes `extra`, unless there is one: 0 or -ENOMEM. */
+WEIR_MUST_USE int wr_sock_make_extra(struct wr_sock *s);
 /* Delivers received bytes in a borrowed lease, and ends the borrow. */
 void wr_sock_received(struct wr_sock *s, weir_lease *lease);
 /* Holds received bytes that were copied, in a lease with one reference; the
@@ -211,9 +212,9 @@ void wr_sock_deliver_held(struct wr_connection *c);
  * lost for want of memory. */
 WEIR_MUST_USE bool wr_sock_take_back_lent(struct wr_sock *s);
 /* Gives lent memory back if nothing was received into it. */
-void wr_sock_return_into(struct wr_sock *s);
-/* Gives lent memory back, drops bytes in it, and frees `into`. */
-void wr_sock_free_into(struct wr_sock *s);
+void wr_sock_return_lent(struct wr_sock *s);
+/* Gives lent memory back, and drops bytes in it. */
+void wr_sock_drop_lent(struct wr_sock *s);
 
 /* sock_linger.c */
 /* Entries of the table, for the limits of time. */
@@ -263,7 +264,7 @@ static inline void wr_sock_begin_bulk(struct wr_sock *s)
 static inline void wr_sock_watch(struct wr_sock *s)
 {
     if (!s->poll_op.in_flight && !s->hup_seen) {
-        wr_prep_poll(&s->c.t.loop->uring, &s->poll_op, s->c.fd, 0, true);
+        wr_prep_poll(&s->c.t.loop->uring, &s->poll_op, s->c.t.fd, 0, true);
     }
 }
 
@@ -286,17 +287,23 @@ static inline bool wr_sock_lingers(const struct wr_sock *s)
             s->c.clock->limits.linger_ns != 0);
 }
 
+/* The batches of descriptors to send; NULL: there was none yet. */
+static inline struct wr_sock_fds *wr_sock_fds_of(const struct wr_sock *s)
+{
+    return s->extra ? s->extra->fds : NULL;
+}
+
 /* True if the protocol has lent memory for receiving. */
 static inline bool wr_sock_has_lent(const struct wr_sock *s)
 {
-    return s->into && s->into->buf;
+    return s->extra && s->extra->buf;
 }
 
 /* True if bytes were received that the protocol has not seen. */
 static inline bool wr_sock_has_kept(const struct wr_sock *s)
 {
     return wr_delivery_has_held(&s->c.delivery) ||
-           (s->into && s->into->len > 0);
+           (s->extra && s->extra->len > 0);
 }
 
 /* True, in a broken connection, if no byte is left in the kernel. Bytes that
@@ -304,8 +311,9 @@ static inline bool wr_sock_has_kept(const struct wr_sock *s)
  * stay in the kernel. */
 static inline bool wr_sock_has_read_all(const struct wr_sock *s)
 {
-    return s->c.eof_seen || s->recv_failed ||
-           (wr_delivery_is_paused(&s->c.delivery) && wr_sys_inq(s->c.fd) <= 0);
+    return s->c.t.eof_seen || s->recv_failed ||
+           (wr_delivery_is_paused(&s->c.delivery) &&
+            wr_sys_inq(s->c.t.fd) <= 0);
 }
 
 static inline void wr_sock_note_sent(struct wr_sock *s)

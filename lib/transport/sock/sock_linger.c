@@ -42,8 +42,8 @@ static bool sock_linger_withholds(const struct wr_sock *s)
 /* Bytes that the peer's kernel has not acknowledged; a FIN counts as one. */
 static uint32_t sock_linger_unacked(const struct wr_sock *s)
 {
-    wr_assert(s->c.fd >= 0);
-    const int unacked = sock_linger_is_unix(s) ? 0 : wr_sys_outq(s->c.fd);
+    wr_assert(s->c.t.fd >= 0);
+    const int unacked = sock_linger_is_unix(s) ? 0 : wr_sys_outq(s->c.t.fd);
     return unacked > 0 ? (uint32_t)unacked : 0;
 }
 
@@ -61,7 +61,7 @@ static bool sock_linger_is_due(const struct wr_sock *s)
     return wr_sock_lingers(s) ||
            (s->has_sent &&
             (sock_linger_unacked(s) > 0 ||
-             (sock_linger_withholds(s) && wr_sys_inq(s->c.fd) > 0)));
+             (sock_linger_withholds(s) && wr_sys_inq(s->c.t.fd) > 0)));
 }
 
 void wr_sock_shut(struct wr_sock *s)
@@ -71,7 +71,7 @@ void wr_sock_shut(struct wr_sock *s)
         return;
     }
     s->write_shut = true;
-    int err = wr_sys_shutdown(s->c.fd, SHUT_WR);
+    int err = wr_sys_shutdown(s->c.t.fd, SHUT_WR);
     /* -ENOTCONN: the peer is gone; the receive will find out. */
     if (err < 0 && err != -ENOTCONN) {
         wr_transport_set_error(&s->c.t, err, "shutdown");
@@ -103,7 +103,7 @@ static __attribute__((noinline)) bool sock_linger_begin(struct wr_connection *c)
 
 bool wr_sock_linger(struct wr_connection *c)
 {
-    wr_debug_assert(!c->eof_seen && !wr_outbox_has_unsent(&c->outbox));
+    wr_debug_assert(!c->t.eof_seen && !wr_outbox_has_unsent(&c->outbox));
     return sock_linger_is_due(wr_sock_of(&c->t)) && sock_linger_begin(c);
 }
 
@@ -188,7 +188,7 @@ static bool sock_linger_is_over(struct wr_sock *s, int unacked)
         wr_outbox_forget_dropped(&s->c.outbox);
     }
     return now_ns - clock->linger_ns >= WR_END_REST_NS ||
-           wr_sys_inq(s->c.fd) <= 0;
+           wr_sys_inq(s->c.t.fd) <= 0;
 }
 
 /* Begins to watch, and looks at the kernel's queue, if the time for each has
@@ -209,7 +209,7 @@ bool wr_sock_look_at_queue(weir_transport *t)
         return false;
     }
     if (t->state != WR_LIFE_LINGERING) {
-        sock_linger_note_look(clock, wr_sys_outq(s->c.fd));
+        sock_linger_note_look(clock, wr_sys_outq(s->c.t.fd));
         return false;
     }
     const int unacked = (int)sock_linger_unacked(s);

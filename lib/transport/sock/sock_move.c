@@ -27,7 +27,7 @@ int wr_sock_check_move(const weir_transport *t)
     const struct wr_sock *s = wr_sock_of(t);
     wr_assert(!t->is_below);
     wr_require(t->state != WR_LIFE_NEW && t->state != WR_LIFE_MOVING &&
-                   s->c.is_made,
+                   s->c.t.is_made,
                -EBUSY);
     wr_require(wr_protocol_may_move(t), -EOPNOTSUPP);
     wr_require(t->state == WR_LIFE_OPEN && t->error == 0, -ESHUTDOWN);
@@ -106,7 +106,7 @@ static void sock_move_pack_facts(const struct wr_sock *s,
 {
     const weir_transport *t = &s->c.t;
 
-    content->fd = s->c.fd;
+    content->fd = s->c.t.fd;
     content->family = t->ops->send_fds ? AF_UNIX : 0;
     content->high_bytes = t->high_bytes;
     content->low_bytes = t->low_bytes;
@@ -115,14 +115,14 @@ static void sock_move_pack_facts(const struct wr_sock *s,
     content->fd_limit = s->fd_limit;
     content->takes_fds = s->takes_fds;
     content->is_busy = t->is_busy;
-    content->eof_seen = s->c.eof_seen;
+    content->eof_seen = s->c.t.eof_seen;
     content->has_ended = s->c.leaving->has_ended;
-    content->end_sent = s->c.end_sent;
+    content->end_sent = s->c.t.end_sent;
     content->has_received = s->has_received;
     content->has_sent = s->has_sent;
     content->has_waited = s->has_waited;
     content->fin_seen = s->fin_seen;
-    wr_assert(s->write_shut == s->c.end_sent);
+    wr_assert(s->write_shut == s->c.t.end_sent);
     if (s->c.clock) {
         content->has_limits = true;
         content->limits = s->c.clock->limits;
@@ -139,7 +139,7 @@ int wr_sock_pack(weir_transport *t, struct wr_sock_content *content)
     wr_require(wr_sock_take_back_lent(s), -ENOMEM);
     wr_require(t->state == WR_LIFE_MOVING, -ECANCELED); /* by the callback */
     /* The other loop may close the descriptor at once. */
-    wr_uring_forget(&t->loop->uring, s->c.fd);
+    wr_uring_forget(&t->loop->uring, s->c.t.fd);
     sock_move_pack_facts(s, content);
     return sock_move_pack_bytes(s, content);
 }
@@ -163,7 +163,7 @@ void wr_sock_send_off(weir_transport *t)
 
     wr_assert(wr_sock_is_settled_to_move(t) && !s->c.leaving->is_away);
     wr_sock_remember_names(s);
-    wr_owned_remove(&t->loop->owned, s->c.fd);
+    wr_owned_remove(&t->loop->owned, s->c.t.fd);
     s->c.leaving->is_away = true;
 }
 
@@ -173,7 +173,7 @@ void wr_sock_come_back(weir_transport *t)
 
     wr_assert(t->state == WR_LIFE_MOVING);
     if (s->c.leaving->is_away) {
-        wr_owned_add(&t->loop->owned, s->c.fd);
+        wr_owned_add(&t->loop->owned, s->c.t.fd);
         s->c.leaving->is_away = false;
     }
     wr_connection_come_back(&s->c);
@@ -188,12 +188,8 @@ void wr_sock_leave(weir_transport *t)
     struct wr_sock *s = wr_sock_of(t);
 
     wr_assert(s->c.leaving->is_away && !wr_sock_has_lent(s));
-    s->c.fd = -1;
-    if (s->into) {
-        wr_free(&t->loop->counting, s->into, sizeof(*s->into));
-        s->into = NULL;
-    }
-    if (s->fds) {
+    s->c.t.fd = -1;
+    if (wr_sock_fds_of(s)) {
         wr_sock_fds_free(s);
     }
     wr_connection_leave(&s->c);
@@ -305,7 +301,7 @@ static void sock_move_take_over(struct wr_remade *remade,
     struct wr_sock *s = remade->sock;
     weir_lease *lease = remade->unread;
 
-    wr_assert(s->c.t.state == WR_LIFE_OPEN && !s->c.is_made);
+    wr_assert(s->c.t.state == WR_LIFE_OPEN && !s->c.t.is_made);
     while (lease) {
         weir_lease *next = lease->next;
         wr_delivery_hold(&s->c.delivery, lease);
@@ -313,14 +309,14 @@ static void sock_move_take_over(struct wr_remade *remade,
     }
     s->c.outbox.queue = remade->unsent;
     wr_budget_queue(&s->c.t.loop->budget, s->c.outbox.queue.bytes);
-    s->c.eof_seen = content->eof_seen;
+    s->c.t.eof_seen = content->eof_seen;
     if (content->eof_seen) {
         wr_delivery_end(&s->c.delivery); /* its protocol is told anew */
     }
     if (content->has_ended) {
         wr_outbox_end(&s->c.outbox);
     }
-    s->c.end_sent = content->end_sent;
+    s->c.t.end_sent = content->end_sent;
     s->write_shut = content->end_sent;
 }
 
@@ -330,7 +326,7 @@ void wr_sock_begin_anew(struct wr_remade *remade,
     struct wr_sock *s = remade->sock;
     weir_transport *t = &s->c.t;
 
-    wr_owned_add(&t->loop->owned, s->c.fd);
+    wr_owned_add(&t->loop->owned, s->c.t.fd);
     wr_connection_begin(&s->c);
     sock_move_take_over(remade, content);
     wr_connection_push(&s->c); /* receives, after connection_made */

@@ -88,22 +88,11 @@ static const uint8_t sock_recv_actions[WR_RECV_STATES + 1][FLOW_STATES] = {
 
 /* ---- delivering ---- */
 
-int wr_sock_make_into(struct wr_sock *s)
-{
-    wr_assert(!wr_life_is_over(&s->c.t));
-    if (!s->into) {
-        s->into = wr_alloc(&s->c.t.loop->counting, sizeof(*s->into));
-        wr_require(s->into, -ENOMEM);
-        memset(s->into, 0, sizeof(*s->into));
-    }
-    return 0;
-}
-
 /* Tells the protocol of the bytes in its lent memory, or gives the memory back.
  * A protocol that was bound meanwhile gets a copy of the bytes. */
 static void sock_recv_deliver_into(struct wr_sock *s)
 {
-    struct wr_sock_into *into = s->into;
+    struct wr_sock_extra *into = s->extra;
     const struct weir_protocol_binding from = into->binding;
     void *buf = into->buf;
     const size_t len = into->len;
@@ -144,7 +133,7 @@ static bool sock_recv_may_deliver_into(const struct wr_sock *s)
 
 bool wr_sock_take_back_lent(struct wr_sock *s)
 {
-    struct wr_sock_into *into = s->into;
+    struct wr_sock_extra *into = s->extra;
     weir_lease *lease = NULL;
     if (WR_LIKELY(!wr_sock_has_lent(s))) {
         return true;
@@ -226,10 +215,10 @@ void wr_sock_received_copy(struct wr_sock *s, weir_lease *lease)
 static void sock_recv_into(struct wr_sock *s, size_t len)
 {
     wr_assert(len > 0);
-    wr_assert(s->into->len == 0);
+    wr_assert(s->extra->len == 0);
     wr_assert(!s->recv_op.in_flight); /* such a receive completes once */
     wr_connection_note_received(&s->c, len);
-    s->into->len = len;
+    s->extra->len = len;
     if (sock_recv_may_deliver_into(s)) {
         sock_recv_deliver_into(s);
     }
@@ -242,8 +231,8 @@ static void sock_recv_into(struct wr_sock *s, size_t len)
 /* Handles a receive that returned 0. */
 static void sock_recv_eof(struct wr_sock *s)
 {
-    wr_assert(!s->c.eof_seen);
-    s->c.eof_seen = true;
+    wr_assert(!s->c.t.eof_seen);
+    s->c.t.eof_seen = true;
     if (s->c.t.error) {
         return;
     }
@@ -259,17 +248,17 @@ static void sock_recv_eof(struct wr_sock *s)
  * that came after the peer's FIN. */
 void wr_sock_confirm_eof(struct wr_sock *s)
 {
-    wr_assert(s->c.eof_seen && s->eof_doubted);
+    wr_assert(s->c.t.eof_seen && s->eof_doubted);
     s->eof_doubted = false;
     if (s->c.t.error == 0 || s->c.t.error == -EPIPE) {
         wr_connection_deliver_end(&s->c);
     }
 }
 
-void wr_sock_return_into(struct wr_sock *s)
+void wr_sock_return_lent(struct wr_sock *s)
 {
     wr_assert(!s->recv_op.in_flight);
-    if (wr_sock_has_lent(s) && s->into->len == 0) {
+    if (wr_sock_has_lent(s) && s->extra->len == 0) {
         sock_recv_deliver_into(s);
     }
     if (wr_delivery_has_held(&s->c.delivery) && s->c.t.state == WR_LIFE_OPEN) {
@@ -277,15 +266,11 @@ void wr_sock_return_into(struct wr_sock *s)
     }
 }
 
-void wr_sock_free_into(struct wr_sock *s)
+void wr_sock_drop_lent(struct wr_sock *s)
 {
     wr_assert(wr_life_is_over(&s->c.t));
-    if (s->into) {
-        s->into->len = 0;
-        wr_sock_return_into(s);
-        wr_free(&s->c.t.loop->counting, s->into, sizeof(*s->into));
-        s->into = NULL;
-    }
+    s->extra->len = 0;
+    wr_sock_return_lent(s);
 }
 
 /* ---- watching the peer ---- */
@@ -323,7 +308,7 @@ static int sock_recv_pending_error(const struct wr_sock *s)
 {
     int value = 0;
     socklen_t len = sizeof(value);
-    int err = wr_sys_getsockopt(s->c.fd, SOL_SOCKET, SO_ERROR, &value, &len);
+    int err = wr_sys_getsockopt(s->c.t.fd, SOL_SOCKET, SO_ERROR, &value, &len);
     wr_check(value >= 0);
     return err < 0 ? err : -value;
 }
@@ -334,7 +319,7 @@ static void sock_recv_ask_for_reset(struct wr_sock *s)
 {
     const int err = s->c.t.error == 0 ? sock_recv_pending_error(s) : 0;
 
-    wr_assert(s->c.eof_seen);
+    wr_assert(s->c.t.eof_seen);
     if (err < 0) {
         wr_transport_set_error(&s->c.t, err, "connection");
     }
@@ -386,12 +371,12 @@ static enum flow sock_recv_flow_of(const struct wr_sock *s)
         return FLOW_CLOSING;
     }
     if (WR_UNLIKELY(s->c.t.state != WR_LIFE_OPEN)) {
-        if (!sock_recv_drops(s) || s->c.eof_seen) {
+        if (!sock_recv_drops(s) || s->c.t.eof_seen) {
             return FLOW_CLOSING;
         }
         return wr_sock_has_lent(s) ? FLOW_HELD : FLOW_OPEN;
     }
-    if (s->c.eof_seen) {
+    if (s->c.t.eof_seen) {
         return FLOW_EOF;
     }
     if (wr_delivery_is_paused(&s->c.delivery)) {
@@ -450,7 +435,7 @@ static void sock_recv_starve(struct wr_sock *s)
 static void sock_recv_note_armed(struct wr_sock *s, bool once)
 {
     wr_debug_assert(!s->recv_op.in_flight);
-    wr_assert(!s->c.eof_seen && !s->recv_failed);
+    wr_assert(!s->c.t.eof_seen && !s->recv_failed);
     wr_assert(!wr_life_is_over(&s->c.t));
     wr_debug_assert(!wr_intake_is_queued(&s->c.t));
     sock_recv_set_state(s, WR_RECV_ARMED);
@@ -476,7 +461,7 @@ static void sock_recv_arm_into(struct wr_sock *s)
 
     wr_assert(wr_delivery_is_free(&s->c.delivery));
     wr_assert(!wr_sock_has_lent(s)); /* a protocol lends one at a time */
-    if (wr_sock_make_into(s) < 0) {
+    if (wr_sock_make_extra(s) < 0) {
         /* No event would try again. */
         wr_delivery_lose_bytes(&s->c.t, -ENOMEM);
         return;
@@ -497,12 +482,12 @@ static void sock_recv_arm_into(struct wr_sock *s)
         wr_connection_push(&s->c);
         return;
     }
-    s->into->binding = from;
-    s->into->buf = buf;
-    s->into->len = 0;
-    s->into->splicing = NULL; /* its protocol is not bound any more */
+    s->extra->binding = from;
+    s->extra->buf = buf;
+    s->extra->len = 0;
+    s->extra->splicing = NULL; /* its protocol is not bound any more */
     sock_recv_note_armed(s, true);
-    wr_prep_recv_into(&loop->uring, &s->recv_op, s->c.fd, buf, size);
+    wr_prep_recv_into(&loop->uring, &s->recv_op, s->c.t.fd, buf, size);
 }
 
 /* A first receive that stays has to be cancelled when the program closes at the
@@ -566,7 +551,7 @@ static __attribute__((noinline)) void sock_recv_arm_poll(struct wr_sock *s)
     }
     sock_recv_note_armed(s, true);
     s->polls_bytes = true;
-    wr_prep_poll(&s->c.t.loop->uring, &s->recv_op, s->c.fd, POLLIN, false);
+    wr_prep_poll(&s->c.t.loop->uring, &s->recv_op, s->c.t.fd, POLLIN, false);
 }
 
 static __attribute__((noinline)) void sock_recv_arm_lent(struct wr_sock *s)
@@ -627,7 +612,7 @@ static __attribute__((noinline)) void sock_recv_arm(struct wr_sock *s)
     };
     sock_recv_note_armed(s, limits.once || !wr_has(&s->c.t.loop->uring.features,
                                                    WR_FEATURE_RECV_CREDIT));
-    wr_prep_recv(&s->c.t.loop->uring, &s->recv_op, s->c.fd, &limits);
+    wr_prep_recv(&s->c.t.loop->uring, &s->recv_op, s->c.t.fd, &limits);
 }
 
 static void sock_recv_cancel(struct wr_sock *s)
@@ -677,7 +662,7 @@ static __attribute__((noinline)) void sock_recv_stop_slowly(struct wr_sock *s)
 {
     const bool is_busy = sock_recv_is_busy(s);
 
-    if (s->has_received && !s->c.eof_seen &&
+    if (s->has_received && !s->c.t.eof_seen &&
         s->c.t.loop->first_stays == is_busy) {
         sock_recv_note_first(s->c.t.loop, !is_busy);
     }
@@ -693,7 +678,7 @@ void wr_sock_recv_stop(struct wr_connection *c)
     struct wr_sock *s = wr_sock_of(&c->t);
 
     wr_debug_assert(c->t.state == WR_LIFE_CLOSING);
-    if (sock_recv_is_busy(s) || c->eof_seen ||
+    if (sock_recv_is_busy(s) || c->t.eof_seen ||
         WR_UNLIKELY(c->t.loop->first_doubts > 0)) {
         sock_recv_stop_slowly(s);
     }
@@ -706,7 +691,7 @@ void wr_sock_recv_failed(struct wr_sock *s, int err)
     if (wr_res_is_transient(err)) {
         if (s->sends_file) {
             /* The socket was non-blocking: it did not wait. */
-            wr_sendfile_end_burst(&s->c.outbox.sender->file, s->c.fd);
+            wr_sendfile_end_burst(&s->c.outbox.sender->file, s->c.t.fd);
         }
         return; /* the table decides */
     }
@@ -720,8 +705,8 @@ void wr_sock_recv_failed(struct wr_sock *s, int err)
     default:
         s->recv_failed = true;
         if (s->c.t.state == WR_LIFE_LINGERING && !wr_sock_linger_owes(s)) {
-            s->c.eof_seen = true; /* the peer has everything: no error */
-        } else if (!s->resets) {  /* else it may be our own reset */
+            s->c.t.eof_seen = true; /* the peer has everything: no error */
+        } else if (!s->resets) {    /* else it may be our own reset */
             wr_transport_set_error(&s->c.t, err, "receive");
         }
     }

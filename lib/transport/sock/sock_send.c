@@ -56,7 +56,7 @@ static void sock_send_opening(struct wr_turn_end *turn_end)
     }
     wr_sock_note_sent(s); /* the stall time-out begins */
     wr_connection_time_changed(&s->c);
-    wr_prep_send(&s->c.t.loop->uring, &s->send_op, s->c.fd,
+    wr_prep_send(&s->c.t.loop->uring, &s->send_op, s->c.t.fd,
                  head ? head->data : (const void *)"", head ? head->len : 0);
 }
 
@@ -96,7 +96,7 @@ WEIR_MUST_USE static int sock_send_opening_ended(struct wr_sock *s,
         return 0;
     }
     /* 0: a receive has taken the error, and tells it. */
-    wr_ignore(wr_sys_getsockopt(s->c.fd, SOL_SOCKET, SO_ERROR, &err, &len));
+    wr_ignore(wr_sys_getsockopt(s->c.t.fd, SOL_SOCKET, SO_ERROR, &err, &len));
     return -err;
 }
 
@@ -134,7 +134,7 @@ static __attribute__((noinline)) void sock_send_pieces(struct wr_sock *s,
     if (bytes > SEND_SHORT) {
         wr_budget_send(budget, bytes);
     }
-    wr_prep_sendv(&s->c.t.loop->uring, &s->send_op, s->c.fd, iov, count);
+    wr_prep_sendv(&s->c.t.loop->uring, &s->send_op, s->c.t.fd, iov, count);
 }
 
 static void sock_send_flush(struct wr_turn_end *turn_end)
@@ -148,7 +148,7 @@ static void sock_send_flush(struct wr_turn_end *turn_end)
         return;
     }
     if (WR_LIKELY(head->len <= SEND_SHORT && !head->next)) {
-        wr_prep_send(&s->c.t.loop->uring, &s->send_op, s->c.fd, head->data,
+        wr_prep_send(&s->c.t.loop->uring, &s->send_op, s->c.t.fd, head->data,
                      head->len);
     } else {
         sock_send_pieces(s, UINT64_MAX);
@@ -227,7 +227,7 @@ static void sock_send_wait_for_room(struct wr_sock *s)
     wr_assert(wr_outbox_has_unsent(&s->c.outbox));
     wr_outbox_stall(&s->c.t);
     s->has_waited = true;
-    wr_prep_poll(&s->c.t.loop->uring, &s->send_op, s->c.fd, POLLOUT,
+    wr_prep_poll(&s->c.t.loop->uring, &s->send_op, s->c.t.fd, POLLOUT,
                  s->fin_seen);
 }
 
@@ -240,7 +240,7 @@ void wr_sock_send_failed(struct wr_sock *s, int err)
     }
     wr_transport_set_error(&s->c.t, err, "send");
     /* Bytes that have arrived can still be read, and then the end. */
-    wr_ignore(wr_sys_shutdown(s->c.fd, SHUT_RDWR) < 0);
+    wr_ignore(wr_sys_shutdown(s->c.t.fd, SHUT_RDWR) < 0);
 }
 
 /* Replaces sock_send_flush(), which needs a queue that is not empty. The file
@@ -505,17 +505,17 @@ static int64_t sock_send_offer(struct wr_sock *s, struct wr_sendfile *file,
     int err = wr_moves_hold_signals(loop);
     wr_require(err >= 0, err);
     if (file->flags < 0) {
-        file->flags = wr_sys_begin_nonblock(s->c.fd);
+        file->flags = wr_sys_begin_nonblock(s->c.t.fd);
         wr_require(file->flags >= 0, file->flags);
     }
     const int64_t res =
-        wr_sys_sendfile_bare(s->c.fd, file->fd, file->offset, len);
+        wr_sys_sendfile_bare(s->c.t.fd, file->fd, file->offset, len);
     /* Also if a part was sent before the socket broke. */
     loop->moves.may_be_raised |=
         res == -EPIPE || (res >= 0 && res < (int64_t)len);
     if (res < (int64_t)len || loop->never_waits ||
         wr_ring_unsubmitted(loop->uring.ring) > 0) {
-        wr_sendfile_end_burst(file, s->c.fd);
+        wr_sendfile_end_burst(file, s->c.t.fd);
     }
     return res;
 }
@@ -529,13 +529,13 @@ int64_t wr_sock_splice_file(weir_transport *t, struct wr_sendfile *file)
     if (!wr_budget_may_send(&loop->budget)) {
         wr_sock_note_sent(s); /* the peer's time-out begins with the send */
         if (loop->never_waits || wr_ring_unsubmitted(loop->uring.ring) > 0) {
-            wr_sendfile_end_burst(file, s->c.fd);
+            wr_sendfile_end_burst(file, s->c.t.fd);
         }
         return -EINTR;
     }
     const size_t len = wr_sendfile_cached_bytes(file, loop);
     if (len == 0) {
-        wr_sendfile_end_burst(file, s->c.fd);
+        wr_sendfile_end_burst(file, s->c.t.fd);
         return 0;
     }
     const int64_t res =
@@ -556,7 +556,7 @@ int wr_sock_send_part(weir_transport *t, const void *data, size_t len)
     if (wr_life_is_over(&s->c.t) || t->error) {
         return t->error ? t->error : -ECONNABORTED;
     }
-    wr_prep_send(&t->loop->uring, &s->send_op, s->c.fd, data, len);
+    wr_prep_send(&t->loop->uring, &s->send_op, s->c.t.fd, data, len);
     return 0;
 }
 
@@ -622,7 +622,7 @@ void wr_sock_file_ended(weir_transport *t)
     struct wr_sock *s = wr_sock_of(t);
 
     wr_assert(s->sends_file);
-    wr_sendfile_end_burst(&s->c.outbox.sender->file, s->c.fd);
+    wr_sendfile_end_burst(&s->c.outbox.sender->file, s->c.t.fd);
     wr_outbox_notify(t); /* bytes of the file may have left the queue */
     s->sends_file = false;
     wr_connection_push(&s->c);

@@ -11,7 +11,7 @@ static void sock_state_check_life(const struct wr_sock *s)
 {
     switch (s->c.t.state) {
     case WR_LIFE_NEW:
-        wr_assert(!s->c.eof_seen);
+        wr_assert(!s->c.t.eof_seen);
         wr_assert(wr_delivery_is_free(&s->c.delivery));
         wr_assert(s->recv_state == WR_RECV_IDLE);
         break;
@@ -25,12 +25,12 @@ static void sock_state_check_life(const struct wr_sock *s)
     case WR_LIFE_LOST:
         wr_assert(!s->c.t.ops->is_in_flight(&s->c));
         wr_debug_assert(!s->sends_file);
-        wr_assert(!s->into);
+        wr_assert(!wr_sock_has_lent(s));
         break;
     default:
         break;
     }
-    wr_assert(s->c.fd >= 0 || s->c.t.state == WR_LIFE_LOST);
+    wr_assert(s->c.t.fd >= 0 || s->c.t.state == WR_LIFE_LOST);
 }
 
 static void sock_state_check_recv(const struct wr_sock *s)
@@ -47,21 +47,21 @@ static void sock_state_check_recv(const struct wr_sock *s)
     wr_debug_assert(!s->rests || s->takes_fds);
     wr_debug_assert(!s->rests || s->recv_state == WR_RECV_IDLE);
     wr_debug_assert(!s->rests || !wr_intake_is_queued(&s->c.t));
-    wr_debug_assert(!s->rests || (!s->c.t.held_back && !s->c.eof_seen));
+    wr_debug_assert(!s->rests || (!s->c.t.held_back && !s->c.t.eof_seen));
     wr_debug_assert(!s->polls_bytes || (is_armed && s->armed_once));
     wr_debug_assert(!s->expects_bytes || s->moves_bulk);
     wr_assert(!is_armed || !s->c.t.held_back);
     wr_debug_assert(!s->recv_failed || s->c.t.error ||
                     wr_life_is_over(&s->c.t) ||
                     s->c.t.state == WR_LIFE_LINGERING);
-    wr_debug_assert(!s->c.eof_seen || !is_armed);
+    wr_debug_assert(!s->c.t.eof_seen || !is_armed);
 }
 
 static void sock_state_check_lent(const struct wr_sock *s)
 {
-    wr_assert(s->into->buf || s->into->len == 0);
-    wr_assert(s->into->len == 0 || !s->recv_op.in_flight);
-    wr_assert(!s->into->buf || !s->recv_op.in_flight || s->armed_once);
+    wr_assert(s->extra->buf || s->extra->len == 0);
+    wr_assert(s->extra->len == 0 || !s->recv_op.in_flight);
+    wr_assert(!s->extra->buf || !s->recv_op.in_flight || s->armed_once);
 }
 
 static void sock_state_check_send(const struct wr_sock *s)
@@ -72,14 +72,14 @@ static void sock_state_check_send(const struct wr_sock *s)
               s->c.outbox.is_opening);
     wr_debug_assert(!s->c.outbox.is_opening || s->sent_short);
     wr_assert(!s->c.outbox.is_stalled || s->send_op.in_flight);
-    wr_assert(!s->write_shut || s->c.end_sent);
+    wr_assert(!s->write_shut || s->c.t.end_sent);
     wr_debug_assert(s->c.outbox.passed_bytes == 0);
     wr_debug_assert(!s->c.outbox.in_resume || !s->send_op.in_flight);
     wr_debug_assert(!wr_list_is_linked(&s->turn_end.link) ||
                     !s->send_op.in_flight);
     wr_debug_assert(s->sends_file == (s->c.outbox.sender != NULL));
     wr_debug_assert(!s->sends_fds || !is_empty);
-    wr_debug_check(s->fds ? wr_sock_check_fds(s) : (void)0);
+    wr_debug_check(wr_sock_fds_of(s) ? wr_sock_check_fds(s) : (void)0);
 }
 
 /* Checks a socket that sends a file. */
@@ -112,7 +112,7 @@ void wr_sock_check_invariants(const struct wr_connection *c)
     sock_state_check_recv(s);
     sock_state_check_send(s);
     wr_debug_check(s->sends_file ? sock_state_check_file(s) : (void)0);
-    if (s->into) {
+    if (s->extra) {
         sock_state_check_lent(s);
     }
 }
@@ -186,9 +186,9 @@ void wr_sock_dump(const struct wr_connection *c, FILE *out)
     fprintf(out, " recv=%s send=%s ops=%s%s%s fd=%d %s -> %s credit=%u fds=%u",
             sock_state_recv_name(s), sock_state_send_name(s),
             s->recv_op.in_flight ? "r" : "", s->send_op.in_flight ? "s" : "",
-            s->poll_op.in_flight ? "p" : "", s->c.fd,
+            s->poll_op.in_flight ? "p" : "", s->c.t.fd,
             weir_address_format(&sockname, own, sizeof(own)),
             weir_address_format(&peername, peer, sizeof(peer)),
             wr_budget_credit(&c->t.loop->budget, &c->t.demand),
-            s->fds ? s->fds->waiting_count : 0);
+            wr_sock_fds_of(s) ? wr_sock_fds_of(s)->waiting_count : 0);
 }
