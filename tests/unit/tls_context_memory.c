@@ -2,6 +2,7 @@
  * A context that is made while memory fails: each allocation of weir's and of
  * wolfSSL's in turn, alone, and with all that come after it. Whatever wolfSSL
  * makes of it, the error is -ENOMEM, nothing is left, and nothing was made.
+ * What OpenSSL, a library of the system's, allocates itself does not fail here.
  *
  * The program is linked so that calls of malloc() in the library come here.
  */
@@ -99,7 +100,7 @@ static void memory_try(const struct weir_tls_options *options, bool lasts)
         }
     }
     expect_eq(err, 0);
-    expect_gt(count, 10);
+    expect_gt(count, 5); /* with OpenSSL, whose own are not among them */
 }
 
 UNIT(tls_context_memory, of_a_client_that_fails_is_told_as_such)
