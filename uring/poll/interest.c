@@ -148,7 +148,10 @@ void wr_ep_watch_note(struct wr_ep_interest *interest,
     const bool by_edges = (watch->registered & (uint32_t)EPOLLET) != 0;
 
     wr_assert(was_wanted || !was_useful);
-    watch->vain_count = was_useful ? 0 : watch->vain_count + 1;
+    watch->vain_count = was_useful ? 0
+                        : watch->vain_count < VAIN_MAX
+                            ? (uint8_t)(watch->vain_count + 1)
+                            : (uint8_t)VAIN_MAX;
     if (!by_edges && (!was_wanted || watch->vain_count >= VAIN_MAX)) {
         watch->is_overheard = true; /* the set is to tell less */
         interest_mark(interest, watch);

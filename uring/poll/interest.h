@@ -40,16 +40,21 @@ struct wr_ep_watch {
     int fd;
     uint32_t registered; /* events in the set, and EPOLLET; 0: not in it */
     uint32_t generation; /* counts entries into the set */
-    uint32_t vain_count; /* events in a row without a completion */
-    bool is_own;         /* a stream socket of weir */
-    bool is_connector;   /* it was connected here */
-    bool is_fresh;       /* since the last look an operation was parked, or
-                          * has got something by an edge and goes on */
-    bool is_overheard;   /* the set tells of events that are not wanted, or of
-                          * another file */
-    bool is_drained;     /* the last receive left nothing behind, or none is
-                          * tried before the set tells of bytes */
+    uint8_t vain_count;  /* events in a row without a completion, up to a limit
+                          */
+    /* Set and cleared by interest.c, is_own, is_drained, is_connector and
+     * is_overheard also by receives and connects. */
+    bool is_own : 1;       /* a stream socket of weir */
+    bool is_connector : 1; /* it was connected here */
+    bool is_fresh : 1;     /* since the last look an operation was parked, or
+                            * has got something by an edge and goes on */
+    bool is_overheard : 1; /* the set tells of events that are not wanted, or of
+                            * another file */
+    bool is_drained : 1;   /* the last receive left nothing behind, or none is
+                            * tried before the set tells of bytes */
 };
+
+_Static_assert(sizeof(struct wr_ep_watch) <= 48, "each descriptor has one");
 
 struct wr_ep_interest {
     int epfd;
