@@ -59,7 +59,8 @@ struct count_case {
     void (*end)(struct count *c); /* frees the peers; NULL: it need not */
     uint64_t held_limit_bytes;    /* of the loop; 0: the default */
     const struct count_traffic *traffic; /* for count_next_turn() */
-    bool is_hosted; /* another event loop waits, and makes the turns */
+    bool is_hosted;   /* another event loop waits, and makes the turns */
+    bool server_ends; /* for count_next_step(): it does, behind its answer */
 };
 
 extern const struct count_case count_protocol;
@@ -104,5 +105,12 @@ bool count_next_turn(struct count *c);
 
 /* True when all was answered. */
 bool count_is_answered(const struct count *c);
+
+/* The next step of the lives of all connections: connect, a message, whose
+ * answer is read, and the end; false when it was the last. */
+bool count_next_step(struct count *c);
+
+/* True when all lives are over. */
+bool count_have_all_ended(const struct count *c);
 
 #endif

@@ -136,3 +136,55 @@ bool count_is_answered(const struct count *c)
     }
     return true;
 }
+
+/* ---- lives ---- */
+
+static void send_one_message(struct count *c)
+{
+    static const uint8_t message[COUNT_MESSAGE];
+
+    for (uint32_t i = 0; i < c->conns; i++) {
+        count_require(fake_peer_write(c->peers[i], message, sizeof(message)) ==
+                          (ssize_t)sizeof(message),
+                      "a message was not taken");
+    }
+}
+
+static void end_lives(struct count *c)
+{
+    uint8_t in[COUNT_MESSAGE + 1];
+
+    for (uint32_t i = 0; i < c->conns; i++) {
+        count_require(fake_peer_read(c->peers[i], in, sizeof(in)) ==
+                          (ssize_t)COUNT_MESSAGE,
+                      "no whole message");
+        count_require(!c->what->server_ends ||
+                          fake_peer_read(c->peers[i], in, sizeof(in)) == 0,
+                      "the server did not close");
+        fake_peer_close(c->peers[i]);
+        c->peers[i] = NULL;
+    }
+}
+
+bool count_next_step(struct count *c)
+{
+    if (c->port == 0 || (!c->peers[0] && c->turns_left == 0)) {
+        return false;
+    }
+    if (!c->peers[0]) {
+        c->turns_left--;
+        c->has_asked = false;
+        count_connect(c);
+    } else if (!c->has_asked) {
+        c->has_asked = true;
+        send_one_message(c);
+    } else {
+        end_lives(c);
+    }
+    return true;
+}
+
+bool count_have_all_ended(const struct count *c)
+{
+    return c->turns_left == 0 && !c->peers[0] && c->alive == 0;
+}

@@ -72,57 +72,7 @@ const struct count_case count_relay = {.name = "relay",
                                        .is_over = count_is_answered,
                                        .traffic = &traffic};
 
-/* ---- lives ---- */
-
-static void send_one_message(struct count *c)
-{
-    static const uint8_t message[COUNT_MESSAGE];
-
-    for (uint32_t i = 0; i < c->conns; i++) {
-        count_require(fake_peer_write(c->peers[i], message, sizeof(message)) ==
-                          (ssize_t)sizeof(message),
-                      "a message was not taken");
-    }
-}
-
-static void end_peers(struct count *c)
-{
-    uint8_t in[COUNT_MESSAGE + 1];
-
-    for (uint32_t i = 0; i < c->conns; i++) {
-        count_require(fake_peer_read(c->peers[i], in, sizeof(in)) ==
-                          (ssize_t)COUNT_MESSAGE,
-                      "no whole message");
-        fake_peer_close(c->peers[i]);
-        c->peers[i] = NULL;
-    }
-}
-
-/* One step for all connections: connect, message, end. */
-static bool next_step(struct count *c)
-{
-    if (c->port == 0 || (!c->peers[0] && c->turns_left == 0)) {
-        return false;
-    }
-    if (!c->peers[0]) {
-        c->turns_left--;
-        c->has_asked = false;
-        count_connect(c);
-    } else if (!c->has_asked) {
-        c->has_asked = true;
-        send_one_message(c);
-    } else {
-        end_peers(c);
-    }
-    return true;
-}
-
-static bool is_over(const struct count *c)
-{
-    return c->turns_left == 0 && !c->peers[0] && c->alive == 0;
-}
-
 const struct count_case count_relay_life = {.name = "relay_life",
                                             .start = start,
-                                            .next_turn = next_step,
-                                            .is_over = is_over};
+                                            .next_turn = count_next_step,
+                                            .is_over = count_have_all_ended};

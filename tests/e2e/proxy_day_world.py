@@ -46,6 +46,20 @@ MAY_LOSE = {"a target dies": "flap", "fail-over": "cut", "cut": "plain"}
 # ended with its target may be seen as long as the target is dead.
 MAY_LOSE_LASTING = {"a target is dead": "flap"}
 
+# A leader and who replaces it, by what each says of itself.
+LEADERS = """\
+balance = first
+check = http
+check = 100ms
+check-timeout = 20s
+check-rise = 1
+check-fall = 1
+to = tcp://127.0.0.1:{one}
+check-at = tcp://127.0.0.1:{one_says}
+to = tcp://127.0.0.1:{two}
+check-at = tcp://127.0.0.1:{two_says}
+backup = on
+"""
 SETTINGS = """\
 threads = 2
 admin = 127.0.0.1:{admin}
@@ -65,18 +79,7 @@ idle-timeout = 10m
 tries = {tries}
 
 [targets leader]
-balance = first
-check = http
-check = 100ms
-check-timeout = 20s
-check-rise = 1
-check-fall = 1
-to = tcp://127.0.0.1:{one}
-check-at = tcp://127.0.0.1:{one_says}
-to = tcp://127.0.0.1:{two}
-check-at = tcp://127.0.0.1:{two_says}
-backup = on
-
+""" + LEADERS + """
 [targets calm]
 to = tcp://127.0.0.1:{calm}
 
@@ -108,18 +111,7 @@ to = @leader
 listen = tcp://127.0.0.1:{cut}
 when-down = cut:0s
 when-back = cut:0s
-balance = first
-check = http
-check = 100ms
-check-timeout = 20s
-check-rise = 1
-check-fall = 1
-to = tcp://127.0.0.1:{one}
-check-at = tcp://127.0.0.1:{one_says}
-to = tcp://127.0.0.1:{two}
-check-at = tcp://127.0.0.1:{two_says}
-backup = on
-
+""" + LEADERS + """
 [any]
 listen = any://127.0.0.1:{any}
 cert = {cert}

@@ -4,8 +4,7 @@
     tests/fuzz/command_seeds.py FOLDER
 """
 
-import pathlib
-import sys
+from seeds import write_seeds
 
 LINES = [
     "help", "status", "reload", "drain db/10.0.0.1:5432",
@@ -14,7 +13,6 @@ LINES = [
     "weight x -1", "", "\t", "a b c d e", "drain " + "x" * 600,
 ]
 
-folder = pathlib.Path(sys.argv[1])
-folder.mkdir(parents=True, exist_ok=True)
-for number, line in enumerate(LINES):
-    (folder / str(number)).write_text(line, encoding="ascii")
+if __name__ == "__main__":
+    write_seeds({str(number): line.encode()
+                 for number, line in enumerate(LINES)})

@@ -5,8 +5,7 @@ names and silence, with clients that take one, another or none of them.
     tests/fuzz/matching_seeds.py FOLDER
 """
 
-import pathlib
-import sys
+from seeds import write_seeds
 
 ANY, TLS, PLAIN, SILENT = range(4)
 PLAIN_CLIENT = 8
@@ -42,12 +41,5 @@ SEEDS = {
 }
 
 
-def main():
-    folder = pathlib.Path(sys.argv[1])
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, data in SEEDS.items():
-        (folder / name).write_bytes(data)
-
-
 if __name__ == "__main__":
-    main()
+    write_seeds(SEEDS)

@@ -5,9 +5,9 @@ many, with aliases, compressed names, no service and addresses besides.
     tests/fuzz/srv_answer_seeds.py FOLDER
 """
 
-import pathlib
 import struct
-import sys
+
+from seeds import write_seeds
 
 SRV, CNAME, A = 33, 5, 1
 SELF = b"\xc0\x0c"
@@ -46,12 +46,5 @@ SEEDS = {
 }
 
 
-def main():
-    folder = pathlib.Path(sys.argv[1])
-    folder.mkdir(parents=True, exist_ok=True)
-    for title, data in SEEDS.items():
-        (folder / title).write_bytes(data)
-
-
 if __name__ == "__main__":
-    main()
+    write_seeds(SEEDS)
