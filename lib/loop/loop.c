@@ -290,6 +290,15 @@ static inline void loop_note_time(weir_loop *loop, bool has_left)
     loop->now_ns = now_ns;
 }
 
+/* True if an end of the turn waits that is not the pieces' of files. */
+static bool loop_has_other_ends(const weir_loop *loop)
+{
+    const struct wr_list *pieces = &loop->moves.turn_end.link;
+
+    return !wr_list_is_empty(&loop->turn_ends) &&
+           (loop->turn_ends.next != pieces || loop->turn_ends.prev != pieces);
+}
+
 /* True if this turn has anything to do but to send pieces of files. */
 static bool loop_has_other_work(weir_loop *loop)
 {
@@ -297,8 +306,7 @@ static bool loop_has_other_work(weir_loop *loop)
     return wr_ring_has_completions(loop->uring.ring) ||
            wr_wheel_next(&loop->wheel) <= loop->now_ns ||
            !wr_list_is_empty(&loop->ready) ||
-           loop->turn_ends.next != &loop->moves.turn_end.link ||
-           loop->turn_ends.prev != &loop->moves.turn_end.link ||
+           wr_list_is_empty(&loop->turn_ends) || loop_has_other_ends(loop) ||
            !wr_list_is_empty(&loop->before_ends) ||
            wr_budget_has_due(&loop->budget) ||
            wr_budget_has_waiting(&loop->budget) ||
@@ -368,7 +376,9 @@ int wr_loop_submit_all(weir_loop *loop)
     return err;
 }
 
-/* Submits all written bytes; long sends need several turns' budgets. */
+/* Submits all written bytes; long sends need several turns' budgets. A file
+ * goes on in the next run: a peer that takes it at once would hold up the end
+ * of this one until the file's last byte. */
 WEIR_MUST_USE static __attribute__((noinline)) int
 loop_send_all(weir_loop *loop)
 {
@@ -379,7 +389,7 @@ loop_send_all(weir_loop *loop)
         wr_budget_begin_turn(&loop->budget);
         loop_run_turn_ends(loop);
         err = wr_loop_submit_all(loop);
-    } while (err == 0 && !wr_list_is_empty(&loop->turn_ends));
+    } while (err == 0 && loop_has_other_ends(loop));
     return err;
 }
 

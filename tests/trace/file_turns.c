@@ -131,6 +131,22 @@ UNIT(file_turns, no_signal_is_blocked_in_a_timer_or_after_the_run)
     stop_both();
 }
 
+UNIT(file_turns, a_run_ends_before_a_file_whose_peer_keeps_up)
+{
+    struct weir_handle handle;
+
+    open_both();
+    send_on(transport);
+    expect_ok(weir_loop_call_later(loop, 20000, stop_early, NULL, &handle));
+    expect_eq(weir_loop_run(loop), 0);
+    expect_lt(seen_bytes, FILE_BYTES);
+    expect_eq(told_count, 0);
+
+    expect_eq(weir_loop_run_until(loop, has_ended, NULL), 0);
+    expect_told(0, FILE_BYTES);
+    stop_both();
+}
+
 UNIT(file_turns, no_signal_is_blocked_in_a_condition)
 {
     open_both();
