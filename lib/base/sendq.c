@@ -252,15 +252,15 @@ int wr_sendq_ref(struct wr_sendq *q, const struct wr_sendq_memory *memory,
 {
     wr_assert(piece->iov_len > 0);
     wr_sendq_check_invariants(q);
-    struct wr_chunk *chunk = wr_slab_take(memory->chunks);
+    struct wr_chunk *chunk = wr_slab_take_raw(memory->chunks);
     if (!chunk) {
         return -ENOMEM;
     }
-    chunk->kind = WR_CHUNK_REF;
-    chunk->data = piece->iov_base;
-    chunk->len = piece->iov_len;
-    chunk->release = release;
-    chunk->release_arg = release_arg;
+    *chunk = (struct wr_chunk){.data = piece->iov_base,
+                               .len = piece->iov_len,
+                               .kind = WR_CHUNK_REF,
+                               .release = release,
+                               .release_arg = release_arg};
     sendq_append(q, chunk, chunk, piece->iov_len);
     return 0;
 }
@@ -271,14 +271,14 @@ int wr_sendq_lease(struct wr_sendq *q, const struct wr_sendq_memory *memory,
     wr_assert(buf->len > 0);
     wr_assert(buf->data >= buf->lease->data);
     wr_assert(buf->data + buf->len <= buf->lease->data + buf->lease->len);
-    struct wr_chunk *chunk = wr_slab_take(memory->chunks);
+    struct wr_chunk *chunk = wr_slab_take_raw(memory->chunks);
     if (!chunk) {
         return -ENOMEM;
     }
-    chunk->kind = WR_CHUNK_LEASE;
-    chunk->data = buf->data;
-    chunk->len = buf->len;
-    chunk->lease = buf->lease;
+    *chunk = (struct wr_chunk){.data = buf->data,
+                               .len = buf->len,
+                               .kind = WR_CHUNK_LEASE,
+                               .lease = buf->lease};
     wr_lease_ref(buf->lease);
     sendq_append(q, chunk, chunk, buf->len);
     wr_sendq_check_invariants(q);
