@@ -34,7 +34,7 @@ enum wr_recv_state {
     WR_RECV_STATES,
 };
 
-/* What few sockets have: made on first use, freed with the socket. The first
+/* Fields that few sockets have: made on first use, freed with it. The first
  * part says where received bytes go that do not go into buffers of the pool:
  * memory that a buffered protocol has lent, or another socket. */
 struct wr_sock_extra {
