@@ -400,13 +400,15 @@ class World:
                    and all(label in key for label in labels))
 
     def sample(self):
-        """Memory and descriptors of all processes, again and again."""
+        """Memory and descriptors of all processes, again and again. The number
+        of one that has ended may be another program's, such as a compiler's."""
         while not self.is_over.wait(0.5):
             for proxy in list(self.generations):
                 with contextlib.suppress(OSError, TypeError):
                     memory, files = proxy.memory(), proxy.files()
-                    self.peaks["memory"] = max(self.peaks["memory"], memory)
-                    self.peaks["files"] = max(self.peaks["files"], files)
+                    if proxy.is_alive():
+                        self.peaks["memory"] = max(self.peaks["memory"], memory)
+                        self.peaks["files"] = max(self.peaks["files"], files)
 
     def rest(self, proxy):
         """What the proxy has some seconds after the deaf have gone, in which
