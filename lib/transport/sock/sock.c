@@ -250,16 +250,6 @@ static bool sock_is_unix(const weir_transport *t)
     return t->ops->send_fds != NULL;
 }
 
-int wr_sock_make_extra(struct wr_sock *s)
-{
-    if (!s->extra) {
-        s->extra = wr_alloc(&s->c.t.loop->counting, sizeof(*s->extra));
-        wr_require(s->extra, -ENOMEM);
-        memset(s->extra, 0, sizeof(*s->extra));
-    }
-    return 0;
-}
-
 static const struct wr_sock_names *sock_names_of(const struct wr_sock *s)
 {
     return s->extra ? s->extra->names : NULL;

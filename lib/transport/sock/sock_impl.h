@@ -25,6 +25,8 @@
 #include "sock_fds.h"
 #include "weir/unix.h"
 
+#include <string.h>
+
 _Static_assert(WEIR_FDS_MAX <= UINT8_MAX, "fd_limit has 8 bits");
 
 enum wr_recv_state {
@@ -196,7 +198,16 @@ void wr_sock_bulk_receive(struct wr_sock *s);
 int wr_sock_splice_to(weir_transport *t, struct wr_splicing *splicing);
 
 /* Makes `extra`, unless there is one: 0 or -ENOMEM. */
-WEIR_MUST_USE int wr_sock_make_extra(struct wr_sock *s);
+WEIR_MUST_USE static inline int wr_sock_make_extra(struct wr_sock *s)
+{
+    if (!s->extra) {
+        s->extra = wr_alloc(&s->c.t.loop->counting, sizeof(*s->extra));
+        wr_require(s->extra, -ENOMEM);
+        memset(s->extra, 0, sizeof(*s->extra));
+    }
+    return 0;
+}
+
 /* Delivers received bytes in a borrowed lease, and ends the borrow. */
 void wr_sock_received(struct wr_sock *s, weir_lease *lease);
 /* Holds received bytes that were copied, in a lease with one reference; the
