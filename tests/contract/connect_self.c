@@ -109,7 +109,8 @@ MAKER(connect_self, another_socket_with_the_same_port_is_none, m)
     struct weir_address address;
     const int listener = peer_listen(1, &address);
     const uint16_t port = address_port(&address);
-    const struct weir_address local = peer_address("127.0.0.2", port);
+    /* An address from which no other test connects. */
+    const struct weir_address local = peer_address("127.7.7.7", port);
     const struct weir_connect_options options = {.size = sizeof(options),
                                                  .local_address = &local};
     expect_eq(weir_create_connection(m->loop, &m->factory, "127.0.0.1", port,
