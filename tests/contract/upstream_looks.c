@@ -14,10 +14,10 @@ enum { PEERS = 8 };
 
 struct wr_candidate_upstream;
 
-uint64_t __real_wr_upstream_describe(weir_upstream *upstream, uint64_t ticket,
-                                     struct wr_candidate_upstream *candidate);
-uint64_t __wrap_wr_upstream_describe(weir_upstream *upstream, uint64_t ticket,
-                                     struct wr_candidate_upstream *candidate);
+void __real_wr_upstream_describe(weir_upstream *upstream, uint64_t ticket,
+                                 struct wr_candidate_upstream *candidate);
+void __wrap_wr_upstream_describe(weir_upstream *upstream, uint64_t ticket,
+                                 struct wr_candidate_upstream *candidate);
 
 void __real_wr_requests_serve(weir_upstreams *set);
 void __wrap_wr_requests_serve(weir_upstreams *set);
@@ -38,11 +38,11 @@ void __wrap_wr_requests_serve(weir_upstreams *set)
     __real_wr_requests_serve(set);
 }
 
-uint64_t __wrap_wr_upstream_describe(weir_upstream *upstream, uint64_t ticket,
-                                     struct wr_candidate_upstream *candidate)
+void __wrap_wr_upstream_describe(weir_upstream *upstream, uint64_t ticket,
+                                 struct wr_candidate_upstream *candidate)
 {
     world.looks++;
-    return __real_wr_upstream_describe(upstream, ticket, candidate);
+    __real_wr_upstream_describe(upstream, ticket, candidate);
 }
 
 static void in_world(void (*body)(void))
