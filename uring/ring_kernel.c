@@ -381,8 +381,8 @@ static bool ring_kernel_handle_overflow(struct wr_ring *base)
         ring_kernel_unmap_entries(old, params.sq_entries);
     }
     wr_race_acquire(&wr_race_mappings);
-    if (err ==
-        0) { /* a flag of pending work may have been set in the old one */
+    /* A kernel may have set the flag of pending work in the old ring. */
+    if (err == 0) {
         wr_ignore(ring_kernel_keep_error(ring, ring_kernel_call(ring, 0, 0)) <
                   0);
     }
