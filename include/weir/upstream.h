@@ -355,7 +355,9 @@ struct weir_upstream_options {
      * labels that begin with '_', unless the settings name another. */
     bool is_service;
     /** Own address of connections and checks, copied; NULL: that of the options
-     * of connect, and any for checks. */
+     * of connect, and any for checks. Addresses of a name that are of another
+     * family are left out, and a check's own place of another family is asked
+     * from any address. */
     const struct weir_address *local_address;
 };
 

@@ -6,11 +6,18 @@ import socket
 import struct
 import threading
 
-from scripted_dns import A, read_question, record
+from scripted_dns import A, AAAA, read_question, record
 from servers import echoes
 
 NAME = "pods.weir-test.example"
 NXDOMAIN = 3
+
+
+def data_of(addresses, kind):
+    """Those of a kind of record, as bytes."""
+    family = {A: socket.AF_INET, AAAA: socket.AF_INET6}.get(kind)
+    return [socket.inet_pton(family, address) for address in addresses
+            if family and (":" in address) == (kind == AAAA)]
 
 
 class NameServer:
@@ -39,9 +46,9 @@ class NameServer:
         name, kind, question = read_question(query)
         found = self.addresses if name == NAME else []
         records = [
-            record(b"\xc0\x0c", A, socket.inet_aton(address)).replace(
+            record(b"\xc0\x0c", kind, data).replace(
                 struct.pack(">I", 60), struct.pack(">I", self.ttl_s), 1)
-            for address in found if kind == A]
+            for data in data_of(found, kind)]
         self.asked += kind == A
         code = 0 if found else NXDOMAIN
         return query[:2] + struct.pack(">HHHHH", 0x8580 | code, 1,

@@ -9,7 +9,7 @@ import signal
 import socket
 import tempfile
 
-from harness import WAIT_S, command, equal, fails, matches, run
+from harness import WAIT_S, Skip, command, equal, fails, matches, run
 from proxy_checks_peers import BAD, GOOD, Checked
 from proxy_dns import NAME, NameServer, use
 from proxy_wait import wait_until
@@ -299,6 +299,41 @@ def test_connections_and_checks_of_a_target_come_from_its_own_address():
     fails(command(PROXY, "-t", "--listen", "tcp://127.0.0.1:0", "--to",
                   "tcp://127.0.0.1:1", "--from", "::1"),
           r"from is an address of another family", 2)
+
+
+def test_addresses_of_a_name_are_those_of_the_family_of_its_own_address():
+    with Server(echo) as server, NameServer(["127.0.0.1", "::1"]) as dns:
+        text = ("resolver = {}\n[defaults]\nfrom = 127.0.0.1\n"
+                "to-addresses = all\ntries = 1\n[a]\n"
+                "listen = tcp://127.0.0.1:0\nto = tcp://{}:{}\n")
+        with tempfile.NamedTemporaryFile("w", suffix=".ini") as file:
+            file.write(text.format(dns.address, NAME, server.port))
+            file.flush()
+            with Proxy("--config", file.name) as proxy:
+                use(proxy, 10)
+        equal(server.accepted, 10, "connections")
+
+
+def test_a_check_of_another_family_does_not_come_from_the_own_address():
+    try:
+        checked = socket.create_server(("::1", 0), family=socket.AF_INET6)
+    except OSError as error:
+        raise Skip("no IPv6 here") from error
+    with Server(echo) as server, checked:
+        port = checked.getsockname()[1]
+        words = (f"check = 50ms\nunchecked = wait\nto = {server.url}\n"
+                 f"check-at = tcp://[::1]:{port}\n")
+        text = "[a]\nlisten = tcp://127.0.0.1:0\n" + words
+        with tempfile.NamedTemporaryFile("w", suffix=".ini") as file:
+            file.write(f"[defaults]\nfrom = 127.0.0.1\n{text}")
+            file.flush()
+            with Proxy("--config", file.name) as proxy:
+                wait_until(lambda: proxy.metric("upstream_up") == 1)
+                use(proxy, 2)
+    fails(command(PROXY, "-t", "--listen", "tcp://127.0.0.1:0", "--check",
+                  "1s", "--to", "tcp://127.0.0.1:1", "--from", "127.0.0.1",
+                  "--check-at", "tcp://[::1]:1"),
+          r"check-at is an address of another family than from", 2)
 
 
 # ---- headers ----

@@ -39,6 +39,16 @@ static bool check_target(const struct config_target *target,
         return option_refuse(why, "'%s': from is an address of another family",
                              target->at.text);
     }
+    const struct weir_address *check_at = &target->check.at.address;
+    if (target->from.len > 0 && !target->inherits_from &&
+        target->check.has_at && check_at->len > 0 &&
+        check_at->storage.any.sa_family != AF_UNIX &&
+        check_at->storage.any.sa_family != target->from.storage.any.sa_family) {
+        return option_refuse(why,
+                             "'%s': check-at is an address of another family "
+                             "than from",
+                             target->at.text);
+    }
     if (route->passes_tls && target->at.is_tls) {
         return option_refuse(why,
                              "'%s': a route with passthrough goes to tcp:// or "

@@ -125,6 +125,15 @@ static void members_rank(weir_upstream *member, const struct wr_target *target,
     member->set->has_ranks |= rank > 0;
 }
 
+/* Nothing is connected to an address of another family than the own one. */
+static bool members_may_be(const struct wr_target *target,
+                           const struct weir_address *address)
+{
+    wr_assert(target->is_name);
+    return target->local.len == 0 || target->local.storage.any.sa_family ==
+                                         address->storage.any.sa_family;
+}
+
 static bool members_is_wanted(const struct wr_target *target,
                               const struct weir_address *address)
 {
@@ -145,8 +154,10 @@ static const struct weir_address *members_find_new(const weir_upstreams *set,
 
     wr_assert(target->is_name);
     for (size_t i = 0; i < target->address_count; i++) {
-        if (!members_have(set, source, &target->addresses[i])) {
-            return &target->addresses[i];
+        const struct weir_address *address = &target->addresses[i];
+        if (members_may_be(target, address) &&
+            !members_have(set, source, address)) {
+            return address;
         }
     }
     return NULL;

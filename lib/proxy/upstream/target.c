@@ -457,6 +457,16 @@ target_get_place_at(const struct wr_target *target, uint16_t port,
     return weir_place_addresses(copies, count);
 }
 
+/* A check that has a place of its own may be of another family. */
+static bool target_has_local_for(const struct wr_target *target,
+                                 const struct weir_place *place)
+{
+    return target->local.len > 0 &&
+           (place->address_count == 0 ||
+            place->addresses[0].storage.any.sa_family ==
+                target->local.storage.any.sa_family);
+}
+
 int wr_target_open(const struct wr_target *target, const struct wr_check *check,
                    const struct wr_secure_settings *tls, const char **ret_alert,
                    weir_reader **ret_reader, weir_writer **ret_writer)
@@ -473,13 +483,14 @@ int wr_target_open(const struct wr_target *target, const struct wr_check *check,
         settings = wr_target_get_tls(tls);
         options.connect.tls = &settings;
     }
-    if (target->local.len > 0) {
-        options.connect.local_address = &target->local;
-    }
-    return weir_open_connection_at(
-        target->loop,
+    const struct weir_place place =
         wr_check_has_place(check) ? wr_check_get_place(check)
         : port > 0                ? target_get_place_at(target, port, copies)
-                                  : target_get_place(target),
-        &options, ret_reader, ret_writer);
+                                  : target_get_place(target);
+    if (wr_check_has_place(check) ? target_has_local_for(target, &place)
+                                  : target->local.len > 0) {
+        options.connect.local_address = &target->local;
+    }
+    return weir_open_connection_at(target->loop, place, &options, ret_reader,
+                                   ret_writer);
 }
