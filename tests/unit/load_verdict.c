@@ -311,18 +311,25 @@ UNIT(load_verdict, too_few_answers_for_a_schedule_make_it_invalid)
     expect_eq(judge(), LOAD_OK);
 }
 
-/* Offered and answered in four intervals of the window. */
+/* Offered and answered in each quarter of the window, which has five intervals.
+ */
+enum { QUARTER_ROWS = 5, ROWS = 4 * QUARTER_ROWS };
+
 static void make_rows(uint64_t offered, const uint64_t answered[4])
 {
     make_good_schedule();
     result.measured.scheduled = 4 * offered;
     result.measured.dropped = 0;
     result.completed = 0;
-    result.row_count = 4;
-    for (size_t i = 0; i < 4; i++) {
+    result.row_count = ROWS;
+    for (size_t i = 0; i < ROWS; i++) {
         result.rows[i].counts = (struct interval){
-            .begin_ns = i * SECOND / 4, .offered = offered, .ok = answered[i]};
-        result.completed += answered[i];
+            .begin_ns = i * SECOND / ROWS,
+            .end_ns = (i + 1) * SECOND / ROWS,
+            .offered = offered / QUARTER_ROWS,
+            .ok = answered[i / QUARTER_ROWS] / QUARTER_ROWS,
+        };
+        result.completed += result.rows[i].counts.ok;
     }
     result.measured.sent = result.measured.ok = result.measured.scheduled;
 }
@@ -333,7 +340,7 @@ static void make_overload(void)
     make_rows(255, (const uint64_t[]){250, 250, 250, 250});
     result.measured.sent = result.measured.ok = 1000;
     result.measured.dropped = 20;
-    for (size_t i = 0; i < 4; i++) {
+    for (size_t i = 0; i < ROWS; i++) {
         result.rows[i].counts.in_flight = 10 * (i + 1);
     }
 }
@@ -378,7 +385,7 @@ UNIT(load_verdict, busy_connections_of_a_steady_server_are_no_overload)
         make_overload();
         options.late_is_skipped = is_skipped;
         result.waited = !is_skipped;
-        for (size_t i = 0; i < 4; i++) {
+        for (size_t i = 0; i < ROWS; i++) {
             result.rows[i].counts.in_flight = 2;
         }
         expect_invalid("98.0 % of the scheduled requests were answered in "
@@ -386,6 +393,38 @@ UNIT(load_verdict, busy_connections_of_a_steady_server_are_no_overload)
                        "more (-c) may help");
         expect_eq(result.unserved, 0);
     }
+}
+
+UNIT(load_verdict, a_server_with_too_few_intervals_is_not_called_slower)
+{
+    make_overload();
+    result.waited = 1;
+    expect_invalid("overload: ");
+    for (size_t i = 0; i < 4; i++) {
+        result.rows[i].counts.begin_ns = i * SECOND / 4;
+        result.rows[i].counts.end_ns = (i + 1) * SECOND / 4;
+    }
+    result.row_count = 4;
+    expect_invalid("answered in time, some never sent; all 2 connections were "
+                   "busy, more (-c) may help");
+    expect_eq(result.unserved, 0);
+}
+
+/* The window ends a little later than its time, as a timer does. */
+UNIT(load_verdict, an_interval_is_of_the_half_that_has_its_middle)
+{
+    make_rows(250, (const uint64_t[]){200, 200, 200, 200});
+    result.row_count = 2;
+    result.window_ns = SECOND + 10000;
+    for (size_t i = 0; i < 2; i++) {
+        result.rows[i].counts = (struct interval){
+            .begin_ns = i * SECOND / 2,
+            .end_ns = i > 0 ? result.window_ns : SECOND / 2,
+            .offered = 500,
+            .ok = 400,
+        };
+    }
+    expect_invalid("overload: the server answers 800/s of 1000/s asked");
 }
 
 UNIT(load_verdict, a_server_that_stood_still_at_the_end_is_not_overloaded)

@@ -15,6 +15,7 @@
 #include "exits.h"
 #include "fields.h"
 #include "lateness.h"
+#include "slowing.h"
 #include "tools/common/units.h"
 
 #include <errno.h>
@@ -33,10 +34,6 @@
 /* An open model is held when this share of its requests was answered in time.
  */
 #define HELD_SHARE 0.99
-
-/* A server has slowed down if requests take it so many times longer in the
- * second half of the window. */
-#define SLOWED_FACTOR 1.1
 
 /* From this part of the limit on lateness is worth a warning. */
 #define MENTIONED_PART 0.5
@@ -205,37 +202,23 @@ static bool is_client_slow(const struct result *result)
             find_busiest(result) > SATURATED_SHARE);
 }
 
-/* Of a half of the window. */
-struct half {
-    double offered;
-    double answered;
-    /* Requests under way at the ends of its intervals, together. */
-    double in_flight;
-};
-
-static void find_halves(const struct result *result, struct half ret[2])
-{
-    ret[0] = ret[1] = (struct half){0};
-    for (size_t i = 0; i < result->row_count; i++) {
-        const struct interval *row = &result->rows[i].counts;
-        struct half *half = &ret[row->begin_ns >= result->window_ns / 2];
-        half->offered += (double)row->offered;
-        half->answered += (double)(row->ok + row->failed + row->timeout);
-        half->in_flight += (double)row->in_flight;
-    }
-}
-
 /* Was too little answered in each half of the window? A server that stood still
  * for a while has fallen behind in one of them. A window of one interval has
  * nothing to compare. */
 static bool lacks_answers_throughout(const struct result *result)
 {
-    struct half halves[2];
+    double offered[2] = {0};
+    double answered[2] = {0};
 
-    find_halves(result, halves);
-    for (size_t i = 0; i < 2; i++) {
-        if (halves[i].offered <= 0 ||
-            halves[i].answered >= HELD_SHARE * halves[i].offered) {
+    for (size_t i = 0; i < result->row_count; i++) {
+        const struct interval *row = &result->rows[i].counts;
+        const size_t half = slowing_part_of(row, result->window_ns, 2);
+        offered[half] += (double)row->offered;
+        answered[half] += (double)(row->ok + row->failed + row->timeout);
+    }
+    for (size_t half = 0; half < 2; half++) {
+        if (offered[half] <= 0 ||
+            answered[half] >= HELD_SHARE * offered[half]) {
             return false;
         }
     }
@@ -247,17 +230,6 @@ static bool were_all_busy(const struct result *result)
 {
     return result->waited > 0 ||
            (result->options->late_is_skipped && result->measured.dropped > 0);
-}
-
-/* Did the server take longer for a request in the second half? By Little's law
- * the time is what is under way for each answer. */
-static bool has_slowed(const struct result *result)
-{
-    struct half halves[2];
-
-    find_halves(result, halves);
-    return halves[1].in_flight * halves[0].answered >
-           SLOWED_FACTOR * halves[0].in_flight * halves[1].answered;
 }
 
 /* A server that answers less than it is asked, of a client that asks in time.
@@ -311,11 +283,13 @@ static bool judge_rate(struct result *result)
             "warm-up; a lower rate (-R) leaves no such backlog",
             (unsigned long long)result->completed);
     }
-    /* Where all connections were busy with a server that was as fast as ever,
-     * more of them might have had more answers. */
+    /* Where all connections were busy, more of them might have had more
+     * answers, unless the server is shown to have become slower. */
     if (result->completed > 0 && !is_client_slow(result) &&
         lacks_answers_throughout(result) &&
-        (!were_all_busy(result) || has_slowed(result))) {
+        (!were_all_busy(result) ||
+         slowing_is_shown(result->rows, result->row_count,
+                          result->window_ns))) {
         tell_overload(result, answered);
         return true;
     }

@@ -1,0 +1,72 @@
+/*
+ * The ten parts of a window, and their comparison. The test of ranks is that of
+ * Mann and Whitney at its extreme, which needs no table.
+ *
+ * Times are compared by products, so that a part without an answer, whose time
+ * has no end, needs no case of its own.
+ */
+#include "slowing.h"
+
+enum { PART_COUNT = 10, HALF_COUNT = PART_COUNT / 2 };
+
+/* So many times longer must a request take in the second half. */
+#define SLOWED_FACTOR 1.1
+
+struct period {
+    double answered;
+    /* Requests under way, times how long they were. */
+    double busy;
+};
+
+size_t slowing_part_of(const struct interval *row, uint64_t window_ns,
+                       size_t part_count)
+{
+    const double middle_ns = ((double)row->begin_ns + (double)row->end_ns) / 2;
+    const double share = middle_ns / (double)(window_ns ? window_ns : 1);
+
+    return share < 1 ? (size_t)(share * (double)part_count) : part_count - 1;
+}
+
+static void add(struct period *part, const struct period *more)
+{
+    part->answered += more->answered;
+    part->busy += more->busy;
+}
+
+static struct period read_row(const struct interval *row)
+{
+    return (struct period){
+        .answered = (double)(row->ok + row->failed + row->timeout),
+        .busy = (double)row->in_flight * (double)(row->end_ns - row->begin_ns),
+    };
+}
+
+/* Did a request take longer in b, by more than a factor? */
+static bool takes_longer(const struct period *a, const struct period *b,
+                         double factor)
+{
+    return b->busy * a->answered > factor * a->busy * b->answered;
+}
+
+bool slowing_is_shown(const struct result_row *rows, size_t count,
+                      uint64_t window_ns)
+{
+    struct period parts[PART_COUNT] = {{0}};
+    struct period halves[2] = {{0}};
+
+    for (size_t i = 0; i < count; i++) {
+        const struct period row = read_row(&rows[i].counts);
+        const size_t place =
+            slowing_part_of(&rows[i].counts, window_ns, PART_COUNT);
+        add(&parts[place], &row);
+        add(&halves[place / HALF_COUNT], &row);
+    }
+    for (size_t i = 0; i < HALF_COUNT; i++) {
+        for (size_t j = HALF_COUNT; j < PART_COUNT; j++) {
+            if (!takes_longer(&parts[i], &parts[j], 1)) {
+                return false;
+            }
+        }
+    }
+    return takes_longer(&halves[0], &halves[1], SLOWED_FACTOR);
+}
