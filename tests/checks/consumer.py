@@ -6,19 +6,20 @@ built against an installed copy through pkg-config, with shared and with static
 libraries, and as a meson project with weir as its subproject: its folder, or a
 tarball that `meson dist` makes of the last commit, through a wrap file. Of an
 installed copy the first one has to load, the second one to run with libweir alone,
-and the third one to serve a client that knows nothing of weir, also by the other
-library of TLS without being linked anew. Its headers lack
+and the third one to serve a client that knows nothing of weir. Its headers lack
 none that they include. What proxies alone use is all there, or nothing of it is:
 no header, no symbol, no program and no page.
 
 And the second one against a build that was not installed, through its
-meson-uninstalled/.
+meson-uninstalled/. There the third one and a client are linked once and run with
+libweir-tls by wolfSSL and by OpenSSL, which must come to the same verdicts.
 
-Usage: consumer.py installed|uninstalled|subproject|wrap SOURCE WORK BUILD
+Usage: consumer.py installed|uninstalled|exchanged|subproject|wrap SOURCE WORK BUILD
 The certificates of the server are in the folder WEIR_TLS_CERTIFICATES; without
 it the server is built and not run.
 """
 
+import contextlib
 import os
 import pathlib
 import re
@@ -28,6 +29,7 @@ import socket
 import ssl
 import subprocess
 import sys
+import threading
 
 # Other tests run beside this one.
 NINJA = ("ninja", "-j2", "-C")
@@ -63,17 +65,56 @@ int main(void)
 }
 """
 
-# Names the library that does TLS.
-NAMED = """#include <stdio.h>
-#include <weir.h>
-#include <weir/tls.h>
+# Names the library that does TLS, and then its verdict about the server at each
+# port: exchanged AUTHORITIES PORT...
+EXCHANGED = """#include "tls_run.h"
 
-int main(void)
+#include <stdio.h>
+#include <stdlib.h>
+
+static int judge(weir_loop *loop, void *arg)
 {
+    tls.server_hostname = "localhost";
+    for (char **word = arg; *word; word++) {
+        struct weir_open_options options = {.size = sizeof(options)};
+        weir_reader *reader;
+        weir_writer *writer;
+        options.connect.tls = &tls;
+        int error = weir_open_connection(loop, "127.0.0.1",
+                                         (uint16_t)atoi(*word), &options,
+                                         &reader, &writer);
+        if (error == 0) {
+            weir_writer_unref(writer);
+        }
+        puts(error == 0 ? "accepted" : weir_err_name(error));
+    }
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    struct weir_tls_options options = {.size = sizeof(options)};
     struct weir_tls_library library = {.size = sizeof(library)};
-    return weir_tls_get_library(&library) < 0 || puts(library.name) < 0;
+    if (argc < 2 || weir_tls_get_library(&library) < 0) {
+        return 1;
+    }
+    puts(library.name);
+    options.authorities.file = argv[1];
+    tls.context = make_context(&options);
+    return run_task(judge, argv + 2);
 }
 """
+
+# Of the certificates of tests/unit/tls_matrix.sh.
+VERDICTS = {
+    "good": "accepted",
+    "good-rsa": "accepted",
+    "expired": "WEIR_ETLSEXPIRED",
+    "forged": "WEIR_ETLSBADCERT",
+    "missing-issuer": "WEIR_ETLSISSUER",
+    "other-name": "WEIR_ETLSHOSTNAME",
+    "self-signed": "WEIR_ETLSSELFSIGNED",
+}
 
 # A program with TLS, and the header that it has beside it.
 SERVER = ("tls_echo_server_streams.c", "tls_run.h")
@@ -165,10 +206,8 @@ class Copy:
         self.check_links(program, package, is_static)
         return program
 
-    def loader(self, *folders):
-        """An environment in which these folders come first."""
-        path = ":".join(str(folder) for folder in (*folders, self.folder))
-        return dict(os.environ, LD_LIBRARY_PATH=path)
+    def loader(self):
+        return dict(os.environ, LD_LIBRARY_PATH=str(self.folder))
 
     def check_links(self, program, package, is_static):
         """The loader finds all it needs, and nothing that was not installed."""
@@ -199,26 +238,9 @@ def installed(source, work, build):
             shutil.copy(source / "tools" / "examples" / name, work)
         for is_static in (False, True):
             serve(copy.compile("tls_echo_server_streams", "weir-tls", is_static),
-                  copy)
-        exchange(work, build, copy)
+                  copy.loader())
     if shutil.which("cmake"):
         build_by_cmake(copy)
-
-
-def exchange(work, build, copy):
-    """Programs that were linked before do TLS by the library of another folder, as
-    after a package has taken the place of the other."""
-    other = build / "lib/tls/openssl"
-    if not (other / "libweir-tls.so.0").exists():
-        print("one library of TLS was built")
-        return
-    write(work / "named.c", NAMED)
-    program = copy.compile("named", "weir-tls")
-    names = [call(program, env=copy.loader(*folders)).strip()
-             for folders in ([], [other])]
-    if names != ["wolfSSL", "OpenSSL"]:
-        raise SystemExit(f"exchanged, TLS is by {names}")
-    serve(work / "tls_echo_server_streams-shared", copy, other)
 
 
 def uninstalled(_source, work, build):
@@ -240,6 +262,57 @@ def uninstalled(_source, work, build):
         call(program, env=env)
 
 
+def answer(listener, context):
+    """Handshakes with one client after the other, which may refuse."""
+    while True:
+        connection, _ = listener.accept()
+        with contextlib.suppress(OSError), \
+                context.wrap_socket(connection, server_side=True) as secure:
+            secure.recv(1)
+
+
+def show(chain, key):
+    """The port of a server that shows this certificate until the test ends."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(chain, key)
+    listener = socket.create_server(("127.0.0.1", 0))
+    threading.Thread(target=answer, args=(listener, context),
+                     daemon=True).start()
+    return listener.getsockname()[1]
+
+
+def exchanged(source, work, build):
+    """Programs that are linked once do TLS by the library of either folder, as
+    after a package has taken the place of the other."""
+    folders = {"wolfSSL": build, "OpenSSL": build / "lib/tls/openssl"}
+    certificates = os.environ.get("WEIR_TLS_CERTIFICATES")
+    if not all((folder / "libweir-tls.so.0").exists()
+               for folder in folders.values()):
+        print("this build has no libweir-tls, or by one library alone")
+        sys.exit(77)
+    if not certificates:
+        print("there are no certificates: openssl is not installed")
+        sys.exit(77)
+    env = dict(os.environ, PKG_CONFIG_PATH=str(build / "meson-uninstalled"))
+    flags = call("pkg-config", "--cflags", "--libs", "weir-tls", env=env).split()
+    for name in SERVER:
+        shutil.copy(source / "tools" / "examples" / name, work)
+    write(work / "exchanged.c", EXCHANGED)
+    for name in ("exchanged", "tls_echo_server_streams"):
+        call("gcc", *STRICT, work / f"{name}.c", "-o", work / name, *flags)
+    matrix = pathlib.Path(certificates) / "tls-matrix"
+    ports = [show(matrix / f"{name}.pem", matrix / f"{name}.key")
+             for name in VERDICTS]
+    for library, folder in folders.items():
+        env["LD_LIBRARY_PATH"] = f"{folder}:{build}"
+        said = call(work / "exchanged", matrix / "authority.pem", *ports,
+                    env=env).split()
+        print(*said)
+        if said != [library, *VERDICTS.values()]:
+            raise SystemExit(f"{library}: not {list(VERDICTS.values())}")
+        serve(work / "tls_echo_server_streams", env)
+
+
 def build_by_cmake(copy):
     """The programs that were compiled by pkg-config, and another version."""
     write(copy.work / "CMakeLists.txt", CMAKE)
@@ -251,7 +324,7 @@ def build_by_cmake(copy):
     call("cmake", "--build", copy.work / "cmake", env=copy.env)
     call(copy.work / "cmake" / "alone", env=copy.loader())
     if copy.has_tls:
-        serve(copy.work / "cmake" / "secure", copy)
+        serve(copy.work / "cmake" / "secure", copy.loader())
     write(copy.work / "CMakeLists.txt", CMAKE.replace("weir 0.1", "weir 0.2"))
     run = subprocess.run([str(part) for part in configure], text=True,
                          env=copy.env, capture_output=True, check=False)
@@ -321,7 +394,7 @@ def check_license(copy):
         raise SystemExit(f"weir-tls.pc says license={told}")
 
 
-def serve(program, copy, *folders):
+def serve(program, env):
     """A client of OpenSSL gets back what it sends."""
     certificates = os.environ.get("WEIR_TLS_CERTIFICATES")
     if not certificates:
@@ -330,8 +403,7 @@ def serve(program, copy, *folders):
     context = ssl.create_default_context(cafile=f"{certificates}/ca.pem")
     with subprocess.Popen(
             [program, f"{certificates}/ecdsa.pem", f"{certificates}/ecdsa.key",
-             "0"], env=copy.loader(*folders), text=True,
-            stdout=subprocess.PIPE) as server:
+             "0"], env=env, text=True, stdout=subprocess.PIPE) as server:
         try:
             port = int(server.stdout.readline().rpartition(":")[2])
             with socket.create_connection(("127.0.0.1", port), 60) as plain, \
@@ -410,7 +482,7 @@ def main():
     how, *paths = sys.argv[1:]
     source, work, build = (pathlib.Path(path).resolve() for path in paths)
     work.mkdir(parents=True, exist_ok=True)
-    {"installed": installed, "uninstalled": uninstalled,
+    {"installed": installed, "uninstalled": uninstalled, "exchanged": exchanged,
      "subproject": subproject, "wrap": wrap}[how](source, work, build)
 
 
