@@ -185,7 +185,9 @@ reader_until_readline_view_slowly(weir_reader *reader, struct weir_buf *ret,
     if (len == 0) {
         return reader_until_read_view(reader, &until, ret);
     }
-    reader->queue.is_shown |= len > 0;
+    if (len > 0) { /* after an error the reader may be gone */
+        reader->queue.is_shown = true;
+    }
     return len;
 }
 

@@ -120,12 +120,32 @@ UNIT(reader_tasks, a_task_in_a_reader_that_is_freed_is_cancelled)
 
 static weir_reader *gone;
 
-static int reads_for_ever(weir_loop *on, void *arg)
+static ssize_t read_byte(void)
 {
     struct weir_buf view;
+    return weir_reader_read_view(gone, 1, &view);
+}
+
+static ssize_t read_line(void)
+{
+    char byte;
+    return weir_reader_readline(gone, &byte, 1);
+}
+
+static ssize_t read_line_view(void)
+{
+    struct weir_buf view;
+    return weir_reader_readline_view(gone, &view);
+}
+
+typedef ssize_t read_fn(void);
+
+static int reads_for_ever(weir_loop *on, void *arg)
+{
+    read_fn *const *reads = arg;
     for (;;) {
         /* Never waits, but lets others run now and then. */
-        const ssize_t len = weir_reader_read_view(gone, 1, &view);
+        const ssize_t len = (*reads)();
         if (len < 0) {
             return (int)len;
         }
@@ -134,16 +154,21 @@ static int reads_for_ever(weir_loop *on, void *arg)
 
 UNIT(reader_tasks, a_task_that_lets_others_run_sees_the_end_of_its_reader)
 {
-    static const char bytes[4096];
-    expect_eq(weir_reader_new(loop, 10, &gone), 0);
-    expect_eq(weir_reader_feed_data(gone, bytes, sizeof(bytes)), 0);
-    weir_task *task = rig_spawn(reads_for_ever, NULL);
-    expect_eq(weir_yield(loop), 0);
-    const size_t left = weir_reader_get_buffer_size(gone);
-    expect_lt(left, sizeof(bytes));
-    expect_gt(left, 0);
+    static read_fn *const calls[] = {read_byte, read_line, read_line_view};
+    char bytes[4096];
+    memset(bytes, '\n', sizeof(bytes));
+    for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {
+        expect_eq(weir_reader_new(loop, 10, &gone), 0);
+        expect_eq(weir_reader_feed_data(gone, bytes, sizeof(bytes)), 0);
+        weir_task *task =
+            rig_spawn(reads_for_ever, (void *)(uintptr_t)&calls[i]);
+        expect_eq(weir_yield(loop), 0);
+        const size_t left = weir_reader_get_buffer_size(gone);
+        expect_lt(left, sizeof(bytes));
+        expect_gt(left, 0);
 
-    weir_reader_free(gone);
+        weir_reader_free(gone);
 
-    expect_eq(rig_join(task), -ECANCELED);
+        expect_eq(rig_join(task), -ECANCELED);
+    }
 }
