@@ -216,7 +216,9 @@ void wr_prep_read(struct wr_uring *uring, struct wr_op *op, int fd, void *buf,
                   size_t len);
 /* Reads or writes once at the file's position in a kernel worker thread, which
  * may wait; a write there raises no signal. If cancelled during the wait, it
- * completes with the bytes done, -EINTR or -ECANCELED.
+ * completes with the bytes done, -EINTR or -ECANCELED. A cancel that comes when
+ * the thread has tried and does not wait yet is lost (Linux 6.18): cancel again
+ * until the operation has ended.
  *
  * Not for a pollable file without ASYNC_RETRY: there the kernel polls the file
  * and retries on the loop's thread, 127 times before a worker thread gets the

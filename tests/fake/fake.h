@@ -37,6 +37,7 @@ enum fake_fault {
     FAKE_NO_FD,        /* accept and socket fail with -EMFILE */
     FAKE_INTERRUPT,    /* a wait, or the sending of a file, is interrupted */
     FAKE_CANCEL_RACE,  /* a cancelled operation completes all the same */
+    FAKE_CANCEL_LOST,  /* a worker's operation of a pipe misses its cancel */
     FAKE_NO_SUBMIT,    /* an enter takes only some of the entries */
     FAKE_CONN_ABORTED, /* accept fails with -ECONNABORTED */
     FAKE_RETRIES_OVER, /* an operation that waits was woken too often */

@@ -221,6 +221,12 @@ static struct fake_op *find_op(const struct wr_ring *ring, uint64_t user_data)
     return NULL;
 }
 
+static bool misses_cancel(const struct fake_op *op)
+{
+    return op->file->fifo && op->sqe.opcode != IORING_OP_POLL_ADD &&
+           fake_chance(fake.options.permille[FAKE_CANCEL_LOST]);
+}
+
 static void issue_cancel(struct wr_ring *ring, const struct io_uring_sqe *sqe)
 {
     struct fake_op *op = find_op(ring, sqe->addr);
@@ -228,7 +234,7 @@ static void issue_cancel(struct wr_ring *ring, const struct io_uring_sqe *sqe)
     if (sqe->cancel_flags != 0) {
         fake_fail("a cancel with flags %#x", sqe->cancel_flags);
     }
-    if (!op || op->cancelled) {
+    if (!op || op->cancelled || misses_cancel(op)) {
         fake_trace("submit cancel, too late");
         end_at_once(ring, sqe, op ? -EALREADY : -ENOENT);
         return;

@@ -10,11 +10,14 @@
 #include "adopt.h"
 #include "tests/allocator.h"
 #include "tests/bind.h"
+#include "tests/dump.h"
+#include "tests/until.h"
 #include "uring/feature.h"
 #include "uring/op.h"
 
 #include <weir/connect.h>
 #include <weir/embed.h>
+#include <weir/pipe.h>
 
 enum { CONNS = 2, URGENT = 200, PIECE = 1000 };
 
@@ -331,5 +334,37 @@ UNIT(worker, no_poll_looks_for_the_end_of_a_unix_socket_in_a_host)
     cr_assert_null(strstr(fake_text(), "poll"), "%s", fake_text());
     expect_eq(weir_loop_free(loop), 1);
     fake_peer_close(conns[0].peer);
+    fake_stop();
+}
+
+/* ---- pipes ---- */
+
+UNIT(worker, a_pipe_ends_although_cancels_are_lost)
+{
+    const struct weir_factory factory = bind_to(&protocol, &conns[0]);
+    static const char page[4096];
+    int fd;
+    memset(conns, 0, sizeof(conns));
+    fake_start(&(struct fake_options){.seed = 1});
+    expect_eq(weir_loop_new(NULL, &loop), 0);
+    struct fake_fifo *fifo = fake_fifo_open(false, true, sizeof(page), &fd);
+    expect_ok(
+        weir_connect_write_pipe(loop, &factory, fd, NULL, NULL, NULL, NULL));
+    turns(2);
+    expect_eq(fake_fifo_write(fifo, page, sizeof(page)), (ssize_t)sizeof(page));
+    expect_eq(weir_transport_write(conns[0].t, "x", 1), 0);
+    turns(2);
+    expect_dumped(loop, "io=working");
+
+    fake_set_fault(FAKE_CANCEL_LOST, 1000);
+    weir_transport_abort(conns[0].t);
+    turns(3);
+    expect_eq(conns[0].lost_count, 0);
+    fake_set_fault(FAKE_CANCEL_LOST, 0);
+    RUN_UNTIL(loop, conns[0].lost_count > 0);
+
+    expect_eq(conns[0].lost_err, 0);
+    expect_eq(weir_loop_free(loop), 0);
+    fake_fifo_close(fifo);
     fake_stop();
 }

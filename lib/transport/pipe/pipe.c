@@ -12,6 +12,9 @@
 
 #include <string.h>
 
+/* Until a cancel is repeated. */
+#define CANCEL_AGAIN_NS 10000000u
+
 static void pipe_completed(struct wr_op *op, int32_t res, uint32_t flags)
 {
     struct wr_pipe *p = wr_container_of(op, struct wr_pipe, op.base);
@@ -54,16 +57,39 @@ static void pipe_queued(weir_transport *t, size_t len)
     wr_pipe_write_later(wr_pipe_of(c));
 }
 
+/* A worker's operation may miss a cancel: see wr_prep_read_waiting(). */
+static void pipe_cancel(struct wr_pipe *p)
+{
+    weir_loop *loop = p->c.t.loop;
+
+    wr_assert(p->c.t.state == WR_LIFE_ENDING);
+    wr_op_cancel(&loop->uring, &p->op.base);
+    if (p->io == WR_PIPE_WORKING) {
+        wr_timer_arm(&loop->wheel, &p->timer,
+                     wr_add_sat(loop->now_ns, CANCEL_AGAIN_NS));
+    }
+}
+
+static void pipe_timer_expired(struct wr_timer *timer)
+{
+    struct wr_pipe *p = wr_container_of(timer, struct wr_pipe, timer);
+
+    if (p->c.t.state == WR_LIFE_ENDING) {
+        pipe_cancel(p);
+        return;
+    }
+    wr_assert(p->c.t.held_back && p->direction == WR_PIPE_READ);
+    wr_connection_push(&p->c);
+}
+
 static void pipe_stop(struct wr_connection *c)
 {
     struct wr_pipe *p = wr_pipe_of(c);
-    struct wr_uring *uring = &c->t.loop->uring;
 
-    wr_assert(c->t.state == WR_LIFE_ENDING);
-    wr_timer_cancel(&c->t.loop->wheel, &p->rest_timer);
+    wr_timer_cancel(&c->t.loop->wheel, &p->timer);
     wr_list_remove(&p->turn_end.link);
-    wr_op_cancel(uring, &p->op.base);
-    wr_op_cancel(uring, &p->watch_op);
+    pipe_cancel(p);
+    wr_op_cancel(&c->t.loop->uring, &p->watch_op);
 }
 
 static bool pipe_is_in_flight(const struct wr_connection *c)
@@ -90,6 +116,7 @@ static void pipe_close(struct wr_connection *c)
 
     wr_guard_free(&loop->counting, p->scratch, WR_PIPE_SCRATCH);
     p->scratch = NULL;
+    wr_timer_cancel(&loop->wheel, &p->timer);
     wr_splice_close(&p->splice);
     wr_owned_remove(&loop->owned, p->c.t.fd);
     wr_prep_close_any(&loop->uring, p->c.t.fd);
@@ -257,6 +284,6 @@ void wr_pipe_init(struct wr_pipe *p, int fd, enum wr_pipe_direction direction)
     wr_op_init(&p->op.base, pipe_completed);
     wr_op_init(&p->watch_op, pipe_watch_completed);
     wr_splice_init(&p->splice);
-    wr_pipe_read_init(p);
+    wr_timer_init(&p->timer, pipe_timer_expired);
     wr_pipe_write_init(p);
 }

@@ -60,10 +60,11 @@ struct wr_pipe {
 
     struct wr_file_op op;    /* the poll, or a worker's read or write */
     struct wr_splice splice; /* for a worker's read or write */
+    struct wr_timer timer;   /* the end of a rest of a read pipe; in state
+                              * ENDING the next cancel of a worker */
 
     /* For a read pipe. */
-    struct wr_timer rest_timer; /* the end of a rest */
-    uint8_t *scratch;           /* a worker's buffer; made on first use */
+    uint8_t *scratch; /* a worker's buffer; made on first use */
 
     /* For a write pipe. */
     struct wr_turn_end turn_end;
@@ -84,7 +85,6 @@ extern const struct wr_transport_ops wr_pipe_write_ops;
 void wr_pipe_init(struct wr_pipe *p, int fd, enum wr_pipe_direction direction);
 
 /* pipe_read.c */
-void wr_pipe_read_init(struct wr_pipe *p);
 /* Starts to wait for bytes, or leaves a queue, as needed. */
 void wr_pipe_update_read(struct wr_pipe *p);
 /* Handles the completion of the poll for bytes or of a worker's read. */

@@ -50,17 +50,9 @@ void wr_pipe_update_read(struct wr_pipe *p)
     if (!wr_connection_wants(&p->c)) {
         wr_intake_leave(&p->c.t);
     } else if (p->io == WR_PIPE_IDLE && !wr_intake_is_queued(&p->c.t) &&
-               !wr_timer_is_armed(&p->rest_timer)) {
+               !wr_timer_is_armed(&p->timer)) {
         pipe_read_arm(p);
     }
-}
-
-static void pipe_read_rested(struct wr_timer *timer)
-{
-    struct wr_pipe *p = wr_container_of(timer, struct wr_pipe, rest_timer);
-
-    wr_assert(p->c.t.held_back && p->direction == WR_PIPE_READ);
-    wr_connection_push(&p->c);
 }
 
 /* ---- reading ---- */
@@ -69,7 +61,7 @@ static void pipe_read_failed(struct wr_pipe *p, int err)
 {
     wr_assert(err < 0);
     if (err == -ENOBUFS) {
-        wr_intake_lack_buffer(&p->c.t, &p->rest_timer);
+        wr_intake_lack_buffer(&p->c.t, &p->timer);
     } else if (!wr_res_is_transient(err)) {
         wr_transport_set_error(&p->c.t, err, "read");
     } /* else wr_pipe_update_read() decides */
@@ -91,7 +83,7 @@ static void pipe_read_by_worker(struct wr_pipe *p)
     if (!p->scratch) {
         p->scratch = wr_guard_alloc(&loop->counting, WR_PIPE_SCRATCH);
         if (!p->scratch) {
-            wr_intake_lack_buffer(&p->c.t, &p->rest_timer);
+            wr_intake_lack_buffer(&p->c.t, &p->timer);
             return;
         }
     }
@@ -237,10 +229,4 @@ void wr_pipe_read_completed(struct wr_pipe *p, int32_t res)
         }
     }
     wr_connection_push(&p->c);
-}
-
-void wr_pipe_read_init(struct wr_pipe *p)
-{
-    wr_assert(p->c.t.state == WR_LIFE_NEW);
-    wr_timer_init(&p->rest_timer, pipe_read_rested);
 }

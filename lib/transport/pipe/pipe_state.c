@@ -60,7 +60,7 @@ void wr_pipe_check_progress(const struct wr_connection *c)
 
     if (p->direction == WR_PIPE_READ) {
         wr_assert(!wr_connection_wants(c) || p->op.base.in_flight ||
-                  wr_timer_is_armed(&p->rest_timer) || wr_intake_waits(&c->t));
+                  wr_timer_is_armed(&p->timer) || wr_intake_waits(&c->t));
     } else if (c->t.error == 0 && !wr_life_is_over(&c->t)) {
         wr_assert(wr_sendq_is_empty(&c->outbox.queue) || p->op.base.in_flight ||
                   wr_list_is_linked(&p->turn_end.link));
