@@ -6,6 +6,7 @@
 #define PAIRS_NEED RIG_BOTH_WAYS | RIG_IS_UNIX
 #include "tests/contract/fds_rig.h"
 
+#include "tests/no_fd.h"
 #include "tests/unit/random.h"
 
 #include <liburing.h>
@@ -396,6 +397,28 @@ PAIRS(send_fds, without_room_for_duplicates_nothing_is_taken, rig)
     expect_eq(rig_write(rig, 5), 0);
     rig_peer_read(rig, 5);
     close(fd);
+}
+
+/* Where they lack, the program may need those of the call at once. */
+PAIRS(send_fds, duplicates_of_a_call_that_fails_are_closed_when_it_returns, rig)
+{
+    const int fds[2] = {mark_open(1), mark_open(2)};
+    struct peer_message message;
+    const int last = dup(STDERR_FILENO);
+    const struct rlimit before = use_up_descriptors();
+    close(last);
+
+    const int both = rig_send_fds(rig, 1, fds, 2);
+    const int one = rig_send_fds(rig, 1, fds, 1);
+
+    give_descriptors(&before);
+    expect_eq(both, -EMFILE);
+    expect_eq(one, 0);
+    peer_receive(rig, 1, &message);
+    expect_eq(message.count, 1);
+    expect_eq(mark_close(message.fds[0]), 1);
+    close(fds[0]);
+    close(fds[1]);
 }
 
 PAIRS(send_fds, bytes_beyond_the_hard_limit_take_their_descriptors_back, rig)

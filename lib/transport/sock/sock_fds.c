@@ -160,6 +160,10 @@ static int sock_fds_make_batch(weir_loop *loop, const int *fds, uint32_t count,
     while (batch->count < count) {
         const int fd = wr_sys_dup_to_pass(fds[batch->count]);
         if (fd < 0) {
+            while (batch->count > 0) { /* now, as descriptors lack */
+                batch->count--;
+                wr_ignore(wr_sys_close(sock_fds_of(batch)[batch->count]) < 0);
+            }
             sock_fds_free_batch(loop, batch);
             return fd;
         }
