@@ -45,7 +45,7 @@
 #define READY       'R'
 #define ANSWER_S    10 /* for the answer of the running proxy */
 #define READY_S     30 /* for a successor, until it serves */
-#define STOP_S      10 /* for the running proxy, until it accepts no more */
+#define STOP_S      5  /* for the running proxy, until it accepts no more */
 #define LOOK_NS     UINT64_C(1000000)   /* between two looks for that */
 #define AGAIN_NS    UINT64_C(100000000) /* without descriptors */
 #define ITEMS_MAX   (UINT64_C(1) << 20)
@@ -250,15 +250,19 @@ static ssize_t send_when_there_is_room(weir_writer *writer, char byte,
     return err < 0 ? err : (ssize_t)count;
 }
 
+/* A piece is no larger than the one before. */
 static int send_some(weir_writer *writer, char byte, const int *fds,
                      size_t count)
 {
+    size_t most = FDS_AT_ONCE;
+
     while (count > 0) {
         const ssize_t sent = send_when_there_is_room(
-            writer, byte, fds, count < FDS_AT_ONCE ? count : FDS_AT_ONCE);
+            writer, byte, fds, count < most ? count : most);
         if (sent < 0) {
             return (int)sent;
         }
+        most = (size_t)sent;
         fds += sent;
         count -= (size_t)sent;
     }
