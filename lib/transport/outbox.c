@@ -118,8 +118,7 @@ int wr_outbox_check(weir_transport *t, size_t len)
                -ESHUTDOWN);
     wr_require(!o->sender, -EBUSY);
     wr_require(t->write_error == 0, t->write_error);
-    if (len > 0 && t->hard_limit_bytes != WR_NO_LIMIT &&
-        (len > t->hard_limit_bytes || depth > t->hard_limit_bytes - len)) {
+    if (len > 0 && wr_transport_lacks_room(t, depth, len)) {
         return outbox_refuse(t, -ENOBUFS);
     }
     return 0;

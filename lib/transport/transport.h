@@ -421,6 +421,14 @@ static inline void wr_transport_set_hard_limit(weir_transport *t,
         WR_LIKELY(bytes <= WR_NO_LIMIT) ? (uint32_t)bytes : WR_NO_LIMIT;
 }
 
+/* True if @len more bytes behind @depth are too many. */
+static inline bool wr_transport_lacks_room(const weir_transport *t,
+                                           uint64_t depth, uint64_t len)
+{
+    return t->hard_limit_bytes != WR_NO_LIMIT &&
+           (len > t->hard_limit_bytes || depth > t->hard_limit_bytes - len);
+}
+
 /* weir_transport_unref() for the library. */
 void wr_transport_unref(weir_transport *t);
 

@@ -234,8 +234,7 @@ int wr_datagram_queue(struct wr_datagram *d,
     wr_require(d->t.state == WR_LIFE_OPEN ||
                    (d->t.state == WR_LIFE_CLOSING && d->in_resume),
                -ESHUTDOWN);
-    wr_require(bytes <= d->t.hard_limit_bytes &&
-                   d->queue.bytes <= d->t.hard_limit_bytes - bytes,
+    wr_require(!wr_transport_lacks_room(&d->t, d->queue.bytes, bytes),
                -ENOBUFS);
     int err = wr_datagramq_push(&d->queue, &loop->blocks, parts);
     wr_require(err >= 0, err);
