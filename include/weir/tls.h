@@ -107,7 +107,9 @@ struct weir_tls_to_sign {
  * call no function of weir. Sessions that are resumed need no signature.
  *
  * weir verifies each signature by the certificate. A wrong one, or an error,
- * ends the handshake with the alert internal_error and WEIR_ETLSSIGN.
+ * ends the handshake with the alert internal_error and WEIR_ETLSSIGN. With TLS
+ * 1.3 and a wolfSSL without secret callbacks, which has no keylog either, the
+ * peer sees no alert, only the end.
  *
  * @param user       sign_user of the certificate; borrowed
  * @param job        what is to be signed; borrowed
@@ -348,10 +350,10 @@ struct weir_tls_options {
     void *passphrase_user;
     /** Signs in the place of the key, which is not given then (-EINVAL): for
      * certificates with a key of RSA, of 2048 to 4096 bits, or on P-256, P-384
-     * or P-521. With another key, and with RSA by a wolfSSL that does without
-     * libcrypto (-Drsa=wolfssl): -EOPNOTSUPP. It is not called before the first
-     * handshake, so a key of another certificate is seen then. NULL: the key
-     * signs. */
+     * or P-521. With another kind of key, and with RSA by a wolfSSL that does
+     * without libcrypto (-Drsa=wolfssl): -EOPNOTSUPP; with RSA of other sizes:
+     * WEIR_ETLSFILE. It is not called before the first handshake, so a key of
+     * another certificate is seen then. NULL: the key signs. */
     weir_tls_sign_fn *sign;
     /** The first argument of sign; borrowed for the life of the context. */
     void *sign_user;

@@ -528,6 +528,51 @@ static void sign_expect_refusal(const struct weir_tls_options *options,
     cr_assert_neq(text[0], '\0');
 }
 
+/* The path of a pipe that has the bytes of a file, once. */
+static const char *sign_pipe(const char *file, int *ret)
+{
+    char text[8192];
+    int fds[2];
+    const size_t size = tls_file_read(file, text, sizeof(text));
+
+    expect_eq(pipe(fds), 0);
+    expect_eq(write(fds[1], text, size), (ssize_t)size);
+    close(fds[1]);
+    *ret = fds[0];
+    static char path[32];
+    snprintf(path, sizeof(path), "/proc/self/fd/%d", fds[0]);
+    return path;
+}
+
+UNIT(tls_sign, a_certificate_is_read_once)
+{
+    for (int is_server = 0; is_server < 2; is_server++) {
+        struct sign_key key = {.name = "ecdsa"};
+        struct weir_tls_options options = sign_options(is_server, 0, &key);
+        weir_tls_context *context = NULL;
+        char text[256];
+        int fd = -1;
+        options.certificate.file = sign_pipe(options.certificate.file, &fd);
+        expect_eq(weir_tls_context_new(&options, &context, text, sizeof(text)),
+                  0, "%s", text);
+        weir_tls_context_unref(context);
+        close(fd);
+    }
+}
+
+UNIT(tls_sign, keys_of_rsa_have_2048_to_4096_bits)
+{
+    static const char *const names[] = {"tls-matrix/beside-rsa-1024.crt",
+                                        "tls-matrix/beside-rsa-4160.crt"};
+
+    for (size_t i = 0; i < 2 * 2; i++) {
+        struct sign_key key = {.name = "rsa"};
+        struct weir_tls_options options = sign_options(i & 1, 0, &key);
+        options.certificate.file = tls_file("%s", names[i / 2]);
+        sign_expect_refusal(&options, WEIR_ETLSFILE);
+    }
+}
+
 UNIT(tls_sign, a_context_says_which_keys_can_be_elsewhere)
 {
     struct sign_key key = {.name = "ecdsa"};

@@ -26,7 +26,9 @@
 /* A certificate that is chosen by the name in the ClientHello. */
 struct wr_tls_identity {
     struct wr_tls_credential *credential;
-    uint8_t *leaf; /* server: DER; the names are read from it */
+    /* DER: a server's, whose names are read from it, or one whose key is
+     * elsewhere; NULL: another client's. */
+    uint8_t *leaf;
     size_t leaf_size;
     bool is_rsa;     /* the key's kind; false: elliptic curve */
     bool is_default; /* the first one, or one that shares a name with it */
@@ -160,19 +162,16 @@ wr_tls_context_load_names(weir_tls_context *context,
 
 /* ---- signer.c ---- */
 
-/* A key that the function of @from signs by: 0 or -ENOMEM. */
+/* A key that the function of @from signs by: 0 or -ENOMEM. It is freed behind
+ * the credential, which has it. */
 WEIR_MUST_USE int wr_tls_outside_new(weir_tls_context *context,
                                      const struct weir_tls_identity *from,
                                      struct wr_tls_outside **ret);
 
-/* Gives a certificate, which is in the text, its key, which is elsewhere: 0,
+/* Gives a certificate, whose leaf was read, its key, which is elsewhere: 0,
  * -ENOMEM, -EOPNOTSUPP, WEIR_ETLSFILE. */
 WEIR_MUST_USE int wr_tls_context_use_signer(weir_tls_context *context,
-                                            struct wr_tls_identity *identity,
-                                            struct wr_bytes text);
-
-/* Behind the credential, which has it; or NULL. */
-void wr_tls_outside_free(struct wr_tls_outside *outside);
+                                            struct wr_tls_identity *identity);
 
 /* ---- ticket.c ---- */
 

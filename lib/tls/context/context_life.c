@@ -17,7 +17,7 @@ static void context_life_free_identities(weir_tls_context *context)
     for (size_t i = 0; i < context->identity_count; i++) {
         struct wr_tls_identity *identity = &context->identities[i];
         context->backend->credential_free(identity->credential);
-        wr_tls_outside_free(identity->outside);
+        free(identity->outside);
         free(identity->leaf);
     }
     free(context->identities);

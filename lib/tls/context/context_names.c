@@ -51,7 +51,8 @@ static int context_names_look_at(weir_tls_context *context,
                                  identity->is_default);
 }
 
-/* Reads the first certificate of a server's text. */
+/* Reads the first certificate of a text: a server's, or one whose key is
+ * elsewhere. */
 static int context_names_read_leaf(weir_tls_context *context,
                                    struct wr_tls_identity *identity,
                                    struct wr_bytes text)
@@ -59,13 +60,13 @@ static int context_names_read_leaf(weir_tls_context *context,
     struct wr_bytes leaf = {.data = NULL};
     const int ret = wr_tls_pem_next(&text, "CERTIFICATE", &leaf);
 
-    wr_assert(!identity->leaf && context->is_server);
+    wr_assert(!identity->leaf);
     if (ret <= 0 || !leaf.data) {
         return ret < 0 ? ret : WEIR_ETLSFILE;
     }
     identity->leaf = (uint8_t *)(uintptr_t)leaf.data; /* it is given */
     identity->leaf_size = leaf.size;
-    return context_names_look_at(context, identity);
+    return context->is_server ? context_names_look_at(context, identity) : 0;
 }
 
 static int context_names_use_chain(weir_tls_context *context,
@@ -75,7 +76,7 @@ static int context_names_use_chain(weir_tls_context *context,
     const struct wr_bytes text = {.data = data, .size = (size_t)size};
     int err = context->backend->credential_use_chain(identity->credential, data,
                                                      (size_t)size);
-    if (err == 0 && context->is_server) {
+    if (err == 0 && (context->is_server || identity->outside)) {
         err = context_names_read_leaf(context, identity, text);
     }
     return err;
@@ -92,35 +93,48 @@ static int context_names_use_key(weir_tls_context *context, const uint8_t *data,
         (struct wr_bytes){.data = data, .size = (size_t)size});
 }
 
-/* Takes the public key of the certificate, whose key is elsewhere. */
-static int context_names_use_signer(weir_tls_context *context,
-                                    const uint8_t *data, long size)
+/* A key that is elsewhere is the certificate's, which was read once: another
+ * read might find another certificate, or nothing behind a pipe. */
+static int context_names_use_signer(weir_tls_context *context, const char *file,
+                                    struct wr_tls_context_text *text)
 {
-    struct wr_tls_identity *identity = context_names_newest(context);
+    const int err =
+        wr_tls_context_use_signer(context, context_names_newest(context));
 
-    wr_assert(identity->outside && size > 0);
-    return wr_tls_context_use_signer(
-        context, identity,
-        (struct wr_bytes){.data = data, .size = (size_t)size});
+    text->why = context->why;
+    if (err < 0) {
+        wr_tls_context_say(text, "sign", file, err);
+    }
+    return err;
 }
 
-/* Reads the key, unless it is elsewhere. */
-static int context_names_load_key(weir_tls_context *context,
-                                  const struct weir_tls_identity *from,
-                                  const struct weir_tls_pem *key,
-                                  struct wr_tls_context_text *text)
+static int context_names_check(weir_tls_context *context, const char *file,
+                               struct wr_tls_context_text *text)
 {
-    wr_assert(key->file || key->data);
-    if (from->sign) {
-        const int err = wr_tls_outside_new(
-            context, from, &context_names_newest(context)->outside);
-        wr_require(err == 0, err);
-        return wr_tls_context_load_one(context, &from->certificate, "sign",
-                                       context_names_use_signer, text);
+    int err = context->backend->credential_check(
+        context_names_newest(context)->credential);
+
+    if (err == WEIR_ETLSWEAK) {
+        err = WEIR_ETLSFILE;
+        text->why = "the security level of the TLS library forbids this "
+                    "key, or how its certificates are signed";
     }
-    wr_tls_context_set_key_file(context, key->file);
-    return wr_tls_context_load_one(context, key, "key", context_names_use_key,
-                                   text);
+    if (err < 0) {
+        wr_tls_context_say(text, "key", file, err);
+    }
+    return err;
+}
+
+/* Makes what the newest certificate and its key are read into. */
+static int context_names_prepare(weir_tls_context *context,
+                                 const struct weir_tls_identity *from)
+{
+    struct wr_tls_identity *identity = context_names_newest(context);
+    const int err = context->backend->credential_new(&identity->credential);
+
+    return err == 0 && from->sign
+               ? wr_tls_outside_new(context, from, &identity->outside)
+               : err;
 }
 
 static int context_names_load_one(weir_tls_context *context,
@@ -137,29 +151,20 @@ static int context_names_load_one(weir_tls_context *context,
         return -EINVAL;
     }
     context->identity_count++;
-    int err = context->backend->credential_new(
-        &context_names_newest(context)->credential);
+    int err = context_names_prepare(context, from);
     if (err == 0) {
         err =
             wr_tls_context_load_one(context, &from->certificate, "certificate",
                                     context_names_use_chain, text);
     }
-    if (err == 0) {
-        err = context_names_load_key(context, from, key, text);
+    if (err == 0 && from->sign) {
+        err = context_names_use_signer(context, file, text);
+    } else if (err == 0) {
+        wr_tls_context_set_key_file(context, key->file);
+        err = wr_tls_context_load_one(context, key, "key",
+                                      context_names_use_key, text);
     }
-    if (err == 0) {
-        err = context->backend->credential_check(
-            context_names_newest(context)->credential);
-        if (err == WEIR_ETLSWEAK) {
-            err = WEIR_ETLSFILE;
-            text->why = "the security level of the TLS library forbids this "
-                        "key, or how its certificates are signed";
-        }
-        if (err < 0) {
-            wr_tls_context_say(text, "key", file, err);
-        }
-    }
-    return err;
+    return err == 0 ? context_names_check(context, file, text) : err;
 }
 
 /* ---- choosing ---- */

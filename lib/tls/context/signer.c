@@ -8,7 +8,6 @@
 #include "context_impl.h"
 #include "lib/base/options.h"
 #include "lib/x509/certificate.h"
-#include "pem.h"
 #include "uring/check.h"
 #include "uring/sys.h"
 
@@ -16,15 +15,13 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
 struct wr_tls_outside {
     struct wr_tls_signer signer; /* first */
     weir_tls_context *context;   /* which has it */
     weir_tls_sign_fn *sign;
     void *user;
-    uint8_t *key_info; /* NULL: not known yet */
-    size_t key_info_size;
+    struct wr_bytes key_info;       /* in the certificate's leaf */
     struct wr_x509_rsa_numbers rsa; /* in it; empty: a key on a curve */
     size_t signature_max;           /* bytes of one */
 };
@@ -60,7 +57,7 @@ static bool signer_is_good(const struct wr_tls_outside *outside,
 {
     const struct wr_tls_signed job = {
         .kind = kind,
-        .key_info = {.data = outside->key_info, .size = outside->key_info_size},
+        .key_info = outside->key_info,
         .rsa = outside->rsa,
         .message = hash,
         .bits = bits,
@@ -81,8 +78,8 @@ static int signer_sign(struct wr_tls_signer *signer,
         .kind = signer_kind(kind),
         .hash = hash.data,
         .hash_size = hash.size,
-        .public_key = outside->key_info,
-        .public_key_size = outside->key_info_size,
+        .public_key = outside->key_info.data,
+        .public_key_size = outside->key_info.size,
     };
     const bool is_rsa = kind->key == WR_X509_KEY_RSA;
 
@@ -118,15 +115,6 @@ int wr_tls_outside_new(weir_tls_context *context,
     return 0;
 }
 
-void wr_tls_outside_free(struct wr_tls_outside *outside)
-{
-    if (outside) {
-        wr_assert(outside->sign != NULL);
-        free(outside->key_info);
-        free(outside);
-    }
-}
-
 /* The most bytes of an ECDSA-Sig-Value. */
 static size_t signer_curve_max(uint16_t curve)
 {
@@ -136,13 +124,12 @@ static size_t signer_curve_max(uint16_t curve)
                                          : 72;
 }
 
-/* Keeps the public key. */
 static int signer_use_key(struct wr_tls_outside *outside,
                           const struct wr_x509 *x509)
 {
     const struct wr_x509_key_strength *key = &x509->key;
 
-    wr_assert(!outside->key_info);
+    wr_assert(!outside->key_info.data);
     if ((key->kind != WR_X509_KEY_RSA && key->kind != WR_X509_KEY_CURVE) ||
         key->is_pss_alone) {
         return -EOPNOTSUPP;
@@ -150,17 +137,12 @@ static int signer_use_key(struct wr_tls_outside *outside,
     if (key->strength != WR_X509_STRONG) {
         return WEIR_ETLSFILE;
     }
-    outside->key_info = malloc(x509->key_info.size);
-    wr_require(outside->key_info, -ENOMEM);
-    memcpy(outside->key_info, x509->key_info.data, x509->key_info.size);
-    outside->key_info_size = x509->key_info.size;
-    const struct wr_bytes info = {.data = outside->key_info,
-                                  .size = outside->key_info_size};
+    outside->key_info = x509->key_info;
     if (key->kind == WR_X509_KEY_CURVE) {
         outside->signature_max = signer_curve_max(key->curve);
         return 0;
     }
-    if (!wr_x509_strength_find_rsa(info, &outside->rsa)) {
+    if (!wr_x509_strength_find_rsa(x509->key_info, &outside->rsa)) {
         return WEIR_ETLSFILE;
     }
     outside->signature_max = (key->rsa_bits + 7) / 8;
@@ -168,28 +150,20 @@ static int signer_use_key(struct wr_tls_outside *outside,
 }
 
 int wr_tls_context_use_signer(weir_tls_context *context,
-                              struct wr_tls_identity *identity,
-                              struct wr_bytes text)
+                              struct wr_tls_identity *identity)
 {
     struct wr_tls_outside *outside = identity->outside;
-    struct wr_bytes leaf = {.data = NULL};
     struct wr_x509 x509;
 
     wr_assert(outside && identity->credential);
-    int err = wr_tls_pem_next(&text, "CERTIFICATE", &leaf);
-    err = err < 0 ? err : err == 0 || !leaf.data ? WEIR_ETLSFILE : 0;
-    if (err == 0) {
-        err = wr_x509_read(&x509, leaf.data, leaf.size) < 0
+    wr_assert(identity->leaf_size > 0);
+    int err = wr_x509_read(&x509, identity->leaf, identity->leaf_size) < 0
                   ? WEIR_ETLSFILE
                   : signer_use_key(outside, &x509);
-    }
     if (err == 0) {
         err = context->backend->credential_use_signer(
-            identity->credential, &outside->signer,
-            (struct wr_bytes){.data = outside->key_info,
-                              .size = outside->key_info_size});
+            identity->credential, &outside->signer, outside->key_info);
     }
-    free((void *)(uintptr_t)leaf.data);
     if (err == -EOPNOTSUPP) {
         context->why = "no function can sign by this kind of key";
     }
