@@ -1,7 +1,8 @@
 /*
  * What is told of a peer whose certificates could not be judged: the program
  * has the error of this side, and the peer an alert that does not blame its
- * certificates. And a client's signature counts only with a judged key.
+ * certificates. And a client's signature counts only with a judged key. An
+ * alert that weir seals is the next record of its secret.
  *
  * The program is linked so that the function that verifies a signature comes
  * here, and malloc(), of which the room for the peer's certificate is known by
@@ -9,6 +10,7 @@
  */
 #include "lib/tls/context/context_impl.h"
 #include "lib/tls/context/signature.h"
+#include "lib/tls/engine/engine_impl.h"
 #include "tests/tls/rig.h"
 
 #include <errno.h>
@@ -121,4 +123,159 @@ UNIT(tls_alerts, no_memory_to_keep_a_certificate_is_not_the_peers_fault)
     cr_assert(size_to_keep > 0);
     alerts_expect_internal_always();
     size_to_keep = 0;
+}
+
+/* ---- how weir seals an alert ---- */
+
+enum { ALERT_HEADER = 5, ALERT_SEALED = ALERT_HEADER + 3 + WR_TLS_ENGINE_TAG };
+
+/* What a server does when it should sign: it has sent as many records more, and
+ * then perhaps has a verdict to tell. */
+struct alerts_signing {
+    uint32_t more;
+    bool is_judged;
+    uint8_t record[ALERT_SEALED]; /* of the verdict */
+};
+
+static const uint8_t alerts_header[ALERT_HEADER] = {
+    23, 3, 3, 0, ALERT_SEALED - ALERT_HEADER};
+static uint8_t alerts_secret[32]; /* of the server's handshake */
+
+static void alerts_take_secret(void *user, const char *line)
+{
+    static const char label[] = "SERVER_HANDSHAKE_TRAFFIC_SECRET ";
+    const char *digits = strrchr(line, ' ') + 1;
+
+    if (strncmp(line, label, strlen(label)) != 0) {
+        return;
+    }
+    expect_eq(strlen(digits), 2 * sizeof(alerts_secret));
+    for (size_t i = 0; i < sizeof(alerts_secret); i++) {
+        expect_eq(sscanf(digits + 2 * i, "%2hhx", &alerts_secret[i]), 1);
+    }
+}
+
+static int alerts_sign(void *user, const struct weir_tls_to_sign *job,
+                       void *signature, size_t size)
+{
+    struct wr_tls_engine *engine = &pair.server.engine;
+    struct alerts_signing *signing = user;
+
+    for (uint32_t i = 0; i < signing->more; i++) {
+        wr_tls_engine_count_sealed(engine, alerts_header);
+    }
+    if (signing->is_judged) {
+        engine->verdict.err = -ENOMEM;
+        engine->verdict.alert = ALERT_INTERNAL;
+        memcpy(signing->record, alerts_header, sizeof(alerts_header));
+        wr_tls_engine_replace_alert(engine, signing->record, ALERT_SEALED);
+    }
+    return -EIO;
+}
+
+/* The alert in a record of the server's handshake behind as many others. */
+static uint8_t alerts_open(const uint8_t *record, uint32_t behind)
+{
+    const struct wr_tls_backend *backend = wr_tls_backend_get();
+    const struct wr_bytes secret = {alerts_secret, sizeof(alerts_secret)};
+    uint8_t key[16];
+    uint8_t nonce[12];
+    uint8_t plain[3];
+    uint8_t tag[WR_TLS_ENGINE_TAG];
+    const struct wr_tls_aead job = {
+        .kind = WR_TLS_AEAD_AES_128_GCM,
+        .key = key,
+        .nonce = nonce,
+        .beside = {record, ALERT_HEADER},
+        .in = record + ALERT_HEADER,
+        .out = plain,
+        .size = sizeof(plain),
+        .tag = tag,
+    };
+
+    memcpy(tag, record + ALERT_HEADER + sizeof(plain), sizeof(tag));
+    expect_ok(
+        backend->expand(WR_X509_HASH_SHA256, secret, "key", key, sizeof(key)));
+    expect_ok(backend->expand(WR_X509_HASH_SHA256, secret, "iv", nonce,
+                              sizeof(nonce)));
+    for (size_t i = 0; i < sizeof(behind); i++) {
+        nonce[sizeof(nonce) - 1 - i] ^= (uint8_t)(behind >> 8 * i);
+    }
+    expect_eq(backend->open_sealed(&job), 0, "behind %u", behind);
+    return plain[1];
+}
+
+/* How many sealed records the server has sent, and the last one. */
+static uint32_t alerts_count_sealed(const uint8_t **ret_last)
+{
+    const struct tls_side *side = &pair.server;
+    uint32_t count = 0;
+
+    for (size_t at = 0; at < side->wire_len;) {
+        const uint8_t *record = side->wire + at;
+        if (record[0] == alerts_header[0]) {
+            *ret_last = record;
+            count++;
+        }
+        at += ALERT_HEADER + wr_tls_engine_body_size(record);
+    }
+    return count;
+}
+
+/* A server that cannot sign has sent what it sends then. */
+static void alerts_begin(struct alerts_signing *signing)
+{
+    const struct wr_tls_peer_options how = {.server_hostname = "localhost"};
+    struct weir_tls_options client = tls_options(false);
+    struct weir_tls_options server = tls_options(true);
+
+    server.key.file = NULL;
+    server.sign = alerts_sign;
+    server.sign_user = signing;
+    server.keylog = alerts_take_secret;
+    server.ciphers = "TLS_AES_128_GCM_SHA256";
+    server.min_version = WEIR_TLS_1_3;
+    weir_tls_context *client_context = tls_context(&client);
+    weir_tls_context *server_context = tls_context(&server);
+    tls_pair_open(&pair, client_context, server_context, &how);
+    tls_side_step(&pair.client);
+    tls_pair_move(&pair.client, &pair.server, 0);
+    tls_contexts_unref(client_context, server_context);
+}
+
+static void alerts_need_sealing(void)
+{
+    if (wr_tls_backend_get()->does & WR_TLS_DOES_ALERT) {
+        cr_skip_test("the library seals its alerts itself");
+    }
+}
+
+UNIT(tls_alerts, an_alert_is_sealed_behind_any_number_of_records)
+{
+    static const uint32_t counts[] = {0, 1, 252, 253, 254, 1000, 70000};
+    const uint8_t *last = NULL;
+
+    alerts_need_sealing();
+    for (size_t i = 0; i < sizeof(counts) / sizeof(*counts); i++) {
+        struct alerts_signing signing = {.more = counts[i]};
+        alerts_begin(&signing);
+        expect_eq(wr_tls_engine_get_error(&pair.server.engine), WEIR_ETLSSIGN);
+        const uint32_t count = alerts_count_sealed(&last);
+        expect_gt(count, 1);
+        expect_eq(alerts_open(last, count - 1 + counts[i]), ALERT_INTERNAL);
+        tls_pair_disconnect(&pair);
+    }
+}
+
+UNIT(tls_alerts, a_verdict_uses_no_number_of_a_record_that_was_sent)
+{
+    struct alerts_signing signing = {.is_judged = true};
+    const uint8_t *last = NULL;
+
+    alerts_need_sealing();
+    alerts_begin(&signing);
+    const uint32_t count = alerts_count_sealed(&last);
+    expect_gt(count, 0);
+    expect_eq(alerts_open(signing.record, count), ALERT_INTERNAL);
+    tls_pair_disconnect(&pair);
 }

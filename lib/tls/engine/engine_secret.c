@@ -14,7 +14,7 @@
  *
  * Where a function of the program could not sign, such a backend sends no alert
  * at all. Then the engine makes one: with TLS 1.3 by the key of the handshake,
- * behind the records that were sealed by it.
+ * behind the records that were sealed by it. So records are counted.
  */
 #include "engine_impl.h"
 #include "lib/tls/backend/backend.h"
@@ -44,8 +44,9 @@ enum {
 
 /* Lies in a block until the handshake is done. */
 struct engine_secret {
+    enum wr_tls_secret_kind kind;
     uint32_t size;
-    uint8_t records; /* sealed by it and sent */
+    uint32_t records; /* sealed by it and sent */
     uint8_t data[ENGINE_SECRET_SHA384];
 };
 
@@ -145,6 +146,7 @@ void wr_tls_engine_drop_secret(struct wr_tls_engine *engine)
 }
 
 static void engine_secret_keep(struct wr_tls_engine *engine,
+                               enum wr_tls_secret_kind kind,
                                struct wr_bytes from)
 {
     wr_assert(engine->state == WR_TLS_ENGINE_HANDSHAKE);
@@ -156,6 +158,7 @@ static void engine_secret_keep(struct wr_tls_engine *engine,
                                    sizeof(struct engine_secret));
     if (engine->secret) {
         struct engine_secret *secret = (void *)engine->secret->data;
+        secret->kind = kind;
         secret->size = (uint32_t)from.size;
         secret->records = 0;
         memcpy(secret->data, from.data, from.size);
@@ -202,7 +205,7 @@ int wr_tls_engine_note_secret(struct wr_tls_conn *conn,
     }
     if (engine_secret_is_own(engine, kind) &&
         wr_tls_engine_wants_secrets(engine)) {
-        engine_secret_keep(engine, bytes);
+        engine_secret_keep(engine, kind, bytes);
     }
     wr_tls_context_log_secret(engine->context, conn, kind, bytes);
     return err;
@@ -210,9 +213,21 @@ int wr_tls_engine_note_secret(struct wr_tls_conn *conn,
 
 /* ---- the alert ---- */
 
-/* Seals the alert of this code in the record, behind as many of the secret. */
+/* The nonce behind as many records (RFC 8446, 5.3). */
+static void engine_secret_go_on(struct wr_tls_engine_keys *keys,
+                                uint32_t records)
+{
+    uint8_t *last = keys->iv + sizeof(keys->iv) - 1;
+
+    for (size_t i = 0; i < sizeof(records); i++) {
+        *(last - i) ^= (uint8_t)(records >> 8 * i);
+    }
+}
+
+/* Seals the alert of this code in the record, as the secret's next one, which
+ * is its last. */
 static bool engine_secret_seal_alert(struct wr_tls_engine *engine, uint8_t code,
-                                     uint8_t behind, uint8_t *record)
+                                     uint8_t *record)
 {
     const uint8_t plain[ENGINE_SECRET_INNER] = {WR_TLS_ALERT_FATAL, code,
                                                 ENGINE_SECRET_ALERT};
@@ -225,7 +240,7 @@ static bool engine_secret_seal_alert(struct wr_tls_engine *engine, uint8_t code,
     int err = engine_secret_derive(
         &keys, engine->conn.backend->get_suite(&engine->conn),
         (struct wr_bytes){.data = secret->data, .size = secret->size});
-    keys.iv[sizeof(keys.iv) - 1] ^= behind; /* RFC 8446, 5.3 */
+    engine_secret_go_on(&keys, secret->records);
     if (err == 0) {
         err = engine_secret_seal(
             &keys, (struct wr_bytes){.data = plain, .size = sizeof(plain)},
@@ -249,7 +264,7 @@ void wr_tls_engine_replace_alert(struct wr_tls_engine *engine, uint8_t *record,
         record[ENGINE_SECRET_PLAIN - 1] = code;
     } else if (size != ENGINE_SECRET_SEALED ||
                record[0] != ENGINE_SECRET_DATA ||
-               !engine_secret_seal_alert(engine, code, 0, record)) {
+               !engine_secret_seal_alert(engine, code, record)) {
         return;
     }
     engine->alert_sent = code;
@@ -257,13 +272,16 @@ void wr_tls_engine_replace_alert(struct wr_tls_engine *engine, uint8_t *record,
 
 /* ---- the alert of a key that cannot sign ---- */
 
+/* A backend may tell the secret of a server's data before it sends the Finished
+ * that the handshake's has sealed, and seals nothing by the former until the
+ * handshake is done. */
 void wr_tls_engine_count_sealed(struct wr_tls_engine *engine,
                                 const uint8_t *record)
 {
     if (engine->secret && record[0] == ENGINE_SECRET_DATA) {
         struct engine_secret *secret = (void *)engine->secret->data;
-        wr_assert(secret->records < UINT8_MAX);
-        secret->records++;
+        wr_assert(secret->records < UINT32_MAX);
+        secret->records += secret->kind != WR_TLS_SECRET_SERVER_DATA;
     }
 }
 
@@ -289,9 +307,7 @@ size_t wr_tls_engine_make_alert(struct wr_tls_engine *engine, uint8_t code,
     if (!engine->secret) {
         return 0;
     }
-    const struct engine_secret *secret = (void *)engine->secret->data;
     memcpy(record, header, sizeof(header));
-    return engine_secret_seal_alert(engine, code, secret->records, record)
-               ? ENGINE_SECRET_SEALED
-               : 0;
+    return engine_secret_seal_alert(engine, code, record) ? ENGINE_SECRET_SEALED
+                                                          : 0;
 }
