@@ -3,12 +3,15 @@
  * handshakes of both versions, certificates of both sides, tickets, ends, keys,
  * errors and their alerts.
  */
+#include "lib/tls/openssl/openssl.h"
 #include "tests/unit/tls_backend_rig.h"
 
 #include <errno.h>
 #include <weir/error.h>
 
 #include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/rsa.h>
 
 static struct backend_pair pair;
 
@@ -197,6 +200,60 @@ PAIRS(a_signer_that_fails_ends_the_handshake)
         expect_eq(pair.client.conn.code, WEIR_ETLSALERT);
     }
     backend_pair_close(&pair);
+}
+
+/* ---- OpenSSL's keys that are elsewhere ---- */
+
+static int never_sign(struct wr_tls_signer *signer,
+                      const struct wr_x509_signature_kind *kind,
+                      struct wr_bytes hash, uint8_t *ret, size_t size)
+{
+    cr_assert(false, "it is asked for a signature that TLS does not have");
+    return -EIO;
+}
+
+static EVP_PKEY *read_public_key(const char *name)
+{
+    char path[4096];
+    backend_file(name, "pub", path, sizeof(path));
+    FILE *file = fopen(path, "re");
+    cr_assert_not_null(file);
+    EVP_PKEY *key = PEM_read_PUBKEY(file, NULL, NULL, NULL);
+    fclose(file);
+    return key;
+}
+
+UNIT(tls_backend, a_key_elsewhere_makes_signatures_of_tls_alone)
+{
+    static const int salts[] = {20, RSA_PSS_SALTLEN_AUTO, RSA_PSS_SALTLEN_MAX};
+    struct wr_tls_signer signer = {.sign = never_sign};
+    expect_eq(wr_tls_openssl.start(), 0);
+    EVP_PKEY *shown = read_public_key("rsa");
+    EVP_PKEY *key = wr_openssl_signer_key(shown, &signer);
+    EVP_MD_CTX *md = EVP_MD_CTX_new();
+    EVP_PKEY_CTX *job = NULL;
+    uint8_t signature[512];
+
+    cr_assert_not_null(key);
+    expect_eq(
+        EVP_DigestSignInit_ex(md, &job, "SHA2-256", NULL, NULL, key, NULL), 1);
+    expect_eq(EVP_PKEY_CTX_set_rsa_padding(job, RSA_PKCS1_PSS_PADDING), 1);
+    for (size_t i = 0; i < sizeof(salts) / sizeof(*salts); i++) {
+        size_t size = sizeof(signature);
+        expect_eq(EVP_PKEY_CTX_set_rsa_pss_saltlen(job, RSA_PSS_SALTLEN_DIGEST),
+                  1);
+        expect_leq(EVP_PKEY_CTX_set_rsa_pss_saltlen(job, salts[i]), 0);
+        expect_neq(EVP_DigestSign(md, signature, &size, signature, 32), 1);
+    }
+    expect_leq(EVP_PKEY_CTX_set_rsa_padding(job, RSA_NO_PADDING), 0);
+    EVP_MD_CTX_free(md);
+    md = EVP_MD_CTX_new();
+    expect_neq(
+        EVP_DigestSignInit_ex(md, NULL, "SHA2-224", NULL, NULL, key, NULL), 1);
+    ERR_clear_error();
+    EVP_MD_CTX_free(md);
+    EVP_PKEY_free(key);
+    EVP_PKEY_free(shown);
 }
 
 PAIRS(a_handshake_works_byte_by_byte)

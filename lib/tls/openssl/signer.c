@@ -200,9 +200,10 @@ static int signer_job_set(void *data, const OSSL_PARAM *params)
     param = params ? OSSL_PARAM_locate_const(params,
                                              OSSL_PKEY_PARAM_RSA_PSS_SALTLEN)
                    : NULL;
-    job->has_salt |=
-        param && signer_is(param, OSSL_PKEY_RSA_PSS_SALT_LEN_DIGEST,
-                           RSA_PSS_SALTLEN_DIGEST);
+    if (param) {
+        job->has_salt = signer_is(param, OSSL_PKEY_RSA_PSS_SALT_LEN_DIGEST,
+                                  RSA_PSS_SALTLEN_DIGEST);
+    }
     return !param || job->has_salt;
 }
 
