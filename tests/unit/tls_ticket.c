@@ -2,7 +2,7 @@
  * Session tickets: which key seals when, and what opens a ticket.
  *
  * The times are numbers of the tests; no clock is read. A lifetime is 100
- * seconds. The program is linked so that getrandom() comes here.
+ * seconds. The program is linked so that getentropy() comes here.
  */
 #include "lib/tls/context/ticket.h"
 
@@ -37,16 +37,16 @@ static const struct wr_tls_ticket ticket = {
 
 static bool lacks_random;
 
-ssize_t __real_getrandom(void *data, size_t size, unsigned flags);
-ssize_t __wrap_getrandom(void *data, size_t size, unsigned flags);
+int __real_getentropy(void *data, size_t size);
+int __wrap_getentropy(void *data, size_t size);
 
-ssize_t __wrap_getrandom(void *data, size_t size, unsigned flags)
+int __wrap_getentropy(void *data, size_t size)
 {
     if (lacks_random) {
         errno = ENOSYS;
         return -1;
     }
-    return __real_getrandom(data, size, flags);
+    return __real_getentropy(data, size);
 }
 
 static void ticket_init(void)

@@ -2,14 +2,32 @@
  * The side of wolfSSL that no other library has.
  *
  * These are the codes of weir that its errors become, its call for a ticket,
- * which may have no byte, and the account of its memory.
+ * which may have no byte, the account of its memory, and the random numbers
+ * that it asks the kernel for: the program is linked so that getentropy() comes
+ * here.
  */
 #include "lib/tls/wolfssl/wolfssl.h"
 #include "tests/death.h"
 #include "tests/tls/rig.h"
 
 #include <errno.h>
+#include <limits.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 #include <weir/error.h>
+
+/* How many calls of getentropy() are answered yet. */
+static int random_left = INT_MAX;
+
+int getentropy(void *data, size_t size)
+{
+    if (random_left == 0) {
+        errno = ENOSYS;
+        return -1;
+    }
+    random_left--;
+    return syscall(SYS_getrandom, data, size, 0) == (long)size ? 0 : -1;
+}
 
 UNIT(tls_wolfssl, errors_of_wolfssl_become_ours)
 {
@@ -99,4 +117,41 @@ UNIT_ABORTS(tls_wolfssl, an_account_does_not_end_before_what_it_holds,
     tls_pair_join(&pair, NULL, NULL, NULL);
 
     wr_tls_backend_get()->account_fini(pair.account.known);
+}
+
+/* ---- random numbers ---- */
+
+/* A handshake with as many calls of getentropy() that are answered: whether
+ * they are enough. Else it is nobody's breach of the protocol. */
+static bool wolfssl_shake_with(int calls, int version)
+{
+    static struct tls_pair pair;
+    const struct wr_tls_peer_options how = {.server_hostname = "localhost"};
+    weir_tls_context *client = tls_context_of(false, version);
+    weir_tls_context *server = tls_context_of(true, version);
+
+    random_left = calls;
+    tls_pair_connect(&pair, client, server, &how);
+    random_left = INT_MAX;
+    const int error = wr_tls_engine_get_error(&pair.client.engine)
+                          ? wr_tls_engine_get_error(&pair.client.engine)
+                          : wr_tls_engine_get_error(&pair.server.engine);
+    const bool is_open = pair.client.engine.state == WR_TLS_ENGINE_OPEN &&
+                         pair.server.engine.state == WR_TLS_ENGINE_OPEN;
+    expect_eq(error, is_open ? 0 : WEIR_ETLSENGINE, "%d calls, %d", calls,
+              version);
+    tls_pair_disconnect(&pair);
+    tls_contexts_unref(client, server);
+    return is_open;
+}
+
+UNIT(tls_wolfssl, a_handshake_without_random_numbers_fails)
+{
+    for (int version = 12; version <= 13; version++) {
+        int calls = 0;
+        while (!wolfssl_shake_with(calls, version)) {
+            calls++;
+        }
+        expect_gt(calls, 4);
+    }
 }

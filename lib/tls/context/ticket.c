@@ -23,8 +23,8 @@
 
 #include <errno.h>
 #include <string.h>
-#include <sys/random.h>
 #include <time.h>
+#include <unistd.h>
 
 /* Seconds by which the clocks of servers with the same keys may differ. */
 #define TICKET_SKEW 60
@@ -33,8 +33,8 @@
 
 static int ticket_random(void *data, size_t size)
 {
-    wr_assert(size <= 256); /* a signal may cut larger requests short */
-    return getrandom(data, size, 0) == (ssize_t)size ? 0 : WEIR_ETLSENGINE;
+    wr_assert(size <= 256); /* it takes no more */
+    return getentropy(data, size) == 0 ? 0 : WEIR_ETLSENGINE;
 }
 
 static void ticket_check_invariants(const struct wr_tls_ticket_keys *keys)

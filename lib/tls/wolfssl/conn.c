@@ -33,6 +33,8 @@ static int conn_fail(struct wr_tls_conn *conn, int number)
     conn->code = wr_wolfssl_code_of(number);
     if (number == RSA_SIGN_FAULT && wr_wolfssl_signer_of(conn->ssl)) {
         conn->number = 0; /* its text is about RSA */
+    } else if (number == WOLFSSL_FATAL_ERROR) {
+        conn->number = 0; /* it has no text */
     } else if (conn->is_server && number == BAD_KEY_SHARE_DATA) {
         conn->number = 0; /* no common group; the text fits clients only */
         conn->code = WEIR_ETLSGROUP;
