@@ -119,6 +119,24 @@ def test_a_file_that_others_may_read_is_refused():
         equal(outcome.status, 0, outcome.err)
         matches(outcome.err, rf"warning: .*'{folder}/none' can decrypt")
         equal(os.path.exists(f"{folder}/none"), False, "a file made by -t")
+        outcome = command(PROXY, "-t", *words, "--key-log", f"{folder}/none/a")
+        equal(outcome.status, 2, "exit status without the folder")
+        matches(outcome.err, rf"{folder}/none/a: No such file or directory")
+
+
+def test_each_file_is_warned_of_once():
+    with tempfile.TemporaryDirectory() as folder:
+        words = f"{folder}/proxy.ini"
+        with open(words, "w", encoding="ascii") as file:
+            file.write(f"[defaults]\nkey-log = {folder}/clients\n"
+                       f"to-key-log = {folder}/targets\nto-insecure = on\n"
+                       f"cert = {certificates()['proxy']}\n")
+            for name in "abc":
+                file.write(f"[{name}]\nlisten = tls://127.0.0.1:0\n"
+                           "to = tls://127.0.0.1:1\n")
+        outcome = command(PROXY, "-t", "--config", words)
+        equal(outcome.status, 0, outcome.err)
+        equal(outcome.err.count("secrets of TLS are logged"), 2, outcome.err)
 
 
 def expect_anew(folder, *flags):

@@ -160,6 +160,30 @@ UNIT(key_log, a_look_makes_no_file)
     expect_eq(access(path, F_OK), -1);
 }
 
+UNIT(key_log, a_look_sees_that_there_is_no_folder)
+{
+    char below[80];
+    snprintf(below, sizeof(below), "%s/none/log", folder);
+    why[0] = '\0';
+    cr_assert(!key_log_try(key_log_find(below), geteuid(), why));
+    cr_assert_not_null(strstr(why, strerror(ENOENT)), "%s", why);
+    cr_assert(key_log_try(key_log_find("weir-key-log-none"), geteuid(), why));
+    cr_assert(key_log_try(key_log_find("/weir-key-log-none"), 0, why));
+}
+
+UNIT(key_log, a_warning_comes_once_until_the_log_is_closed)
+{
+    struct key_log *log = opened(path);
+    key_log_warn(log);
+    cr_assert_not_null(strstr(said, path), "%s", said);
+    said[0] = '\0';
+    key_log_warn(log);
+    expect_str_eq(said, "");
+    key_log_close(log);
+    key_log_warn(log);
+    cr_assert_not_null(strstr(said, path), "%s", said);
+}
+
 /* ---- one log for a path ---- */
 
 UNIT(key_log, the_last_one_who_has_it_closes_it)

@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,6 +25,7 @@ struct key_log {
     size_t users; /* who have opened it */
     int fd;
     bool has_failed; /* told, until a line is written */
+    bool has_warned; /* until it is closed */
     char path[];
 };
 
@@ -101,6 +103,18 @@ bool key_log_open(struct key_log *log, uid_t other, char *why)
     return is_open;
 }
 
+/* True if a file can be made in the folder of one that is not there. */
+static bool has_folder(const char *path, char *why)
+{
+    const char *slash = strrchr(path, '/');
+    const int len = slash ? (int)(slash - path) + 1 : 1;
+    char folder[PATH_MAX];
+
+    snprintf(folder, sizeof(folder), "%.*s", len, slash ? path : ".");
+    return faccessat(AT_FDCWD, folder, W_OK | X_OK, AT_EACCESS) == 0 ||
+           option_refuse(why, "%.200s: %s", path, strerror(errno));
+}
+
 bool key_log_try(const struct key_log *log, uid_t other, char *why)
 {
     const int fd = open_file(log->path, 0, other, why);
@@ -108,7 +122,7 @@ bool key_log_try(const struct key_log *log, uid_t other, char *why)
     if (fd >= 0) {
         close(fd);
     }
-    return fd >= 0 || errno == ENOENT;
+    return fd >= 0 || (errno == ENOENT && has_folder(log->path, why));
 }
 
 void key_log_close(struct key_log *log)
@@ -117,6 +131,7 @@ void key_log_close(struct key_log *log)
     if (--log->users == 0) {
         close(log->fd);
         log->fd = -1;
+        log->has_warned = false;
     }
     pthread_mutex_unlock(&lock);
 }
@@ -141,12 +156,16 @@ void key_logs_reopen(void)
 
 /* ---- lines ---- */
 
-void key_log_warn(const char *path)
+void key_log_warn(struct key_log *log)
 {
-    say("warning: secrets of TLS are logged: whoever reads '%.200s' can "
-        "decrypt "
-        "the connections",
-        path);
+    pthread_mutex_lock(&lock);
+    if (!log->has_warned) {
+        say("warning: secrets of TLS are logged: whoever reads '%.200s' can "
+            "decrypt the connections",
+            log->path);
+    }
+    log->has_warned = true;
+    pthread_mutex_unlock(&lock);
 }
 
 static void note_written(struct key_log *log, bool is_whole, int err)

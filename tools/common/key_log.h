@@ -24,7 +24,8 @@ struct key_log *key_log_find(const char *path);
 /* Opens it, or counts one more who has. The file belongs to this process's
  * user, or to @other, whom it may become. False, with a line in @why. */
 bool key_log_open(struct key_log *log, uid_t other, char *why);
-/* Would key_log_open() refuse the file that is there? It makes none. */
+/* Would key_log_open() refuse the file that is there, or find no folder to make
+ * one? This makes none. */
 bool key_log_try(const struct key_log *log, uid_t other, char *why);
 /* The last one who has opened it closes it; lines are dropped then. */
 void key_log_close(struct key_log *log);
@@ -33,8 +34,8 @@ void key_log_close(struct key_log *log);
  * fails the old file stays, which is said. */
 void key_logs_reopen(void);
 
-/* Warns that the connections can be decrypted. */
-void key_log_warn(const char *path);
+/* Warns that the connections can be decrypted, once until the log is closed. */
+void key_log_warn(struct key_log *log);
 
 /* The keylog of struct weir_tls_options; its user is the log. Any thread. */
 void key_log_write(void *log, const char *line);

@@ -19,18 +19,14 @@
 /* Has the secrets logged; the file is open until the process ends. */
 static int use_key_log(const char *path, struct weir_tls_options *options)
 {
-    static bool is_open;
     struct key_log *log = key_log_find(path);
     char why[OPTION_WHY_SIZE] = "no memory";
 
-    if (!log || (!is_open && !key_log_open(log, geteuid(), why))) {
+    if (!log || !key_log_open(log, geteuid(), why)) {
         say("--key-log: %s", why);
         return -EPERM;
     }
-    if (!is_open) {
-        key_log_warn(path);
-    }
-    is_open = true;
+    key_log_warn(log);
     options->keylog = key_log_write;
     options->keylog_user = log;
     return 0;

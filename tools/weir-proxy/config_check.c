@@ -534,18 +534,15 @@ static void warn_of_mysql(const struct config *config,
     }
 }
 
-/* Services in succession may have one log, by [defaults]. */
 static void warn_of_key_logs(const struct config *config)
 {
-    const char *before = "";
-
     for (size_t i = 0; i < config->service_count; i++) {
         const struct config_service *service = &config->services[i];
         for (size_t j = 0; j <= service->route_count; j++) {
             const char *path = config_key_log(service, j);
-            if (path && strcmp(path, before) != 0) {
-                key_log_warn(path);
-                before = path;
+            struct key_log *log = path ? key_log_find(path) : NULL;
+            if (log) { /* contexts have found it */
+                key_log_warn(log);
             }
         }
     }
