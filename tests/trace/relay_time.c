@@ -199,6 +199,28 @@ UNIT(relay_time, the_limit_of_half_closed_ones_begins_with_the_end)
     expect_end(WEIR_RELAY_HALF_CLOSED, WEIR_EIDLE);
 }
 
+static uint64_t turns_of_half_closing(uint64_t half_closed_ns)
+{
+    const struct weir_relay_options options = {
+        .size = sizeof(options), .half_closed_ns = half_closed_ns};
+    struct weir_loop_statistics before = {.size = sizeof(before)};
+    struct weir_loop_statistics after = {.size = sizeof(after)};
+
+    start(&options);
+    clock_run_for(loop, S);
+    expect_eq(weir_loop_get_statistics(loop, &before), 0);
+    fake_peer_shutdown(peers[1]);
+    clock_run_for(loop, MS);
+    expect_eq(weir_loop_get_statistics(loop, &after), 0);
+    end();
+    return after.turns - before.turns;
+}
+
+UNIT_IN(relay_time, the_first_end_makes_no_turn_for_its_limit, unit_alone, void)
+{
+    expect_eq(turns_of_half_closing(2 * S), turns_of_half_closing(0));
+}
+
 UNIT(relay_time, the_limit_of_half_closed_ones_may_be_a_nanosecond)
 {
     const struct weir_relay_options options = {.size = sizeof(options),

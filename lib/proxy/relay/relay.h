@@ -193,6 +193,8 @@ WEIR_MUST_USE int wr_relay_time_init(struct wr_relay *relay,
 void wr_way_free_rate(struct wr_way *way);
 /* Begins all times, when both transports are the relay's. */
 void wr_relay_time_begin(struct wr_relay *relay);
+/* A way has ended, which may bring the next limit nearer. */
+void wr_relay_time_half_closed(struct wr_relay *relay);
 void wr_relay_time_stop(struct wr_relay *relay);
 /* Counts passed or dropped bytes of a way with a rate, and holds it if they
  * were too many. */

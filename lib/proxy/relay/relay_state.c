@@ -237,7 +237,4 @@ void wr_relay_way_ended(struct wr_relay *relay, struct wr_way *way)
             weir_transport_close(relay->ways[i].from);
         }
     }
-    if (relay->half_closed_ns > 0) {
-        wr_timer_arm(&relay->loop->wheel, &relay->timer, relay->active_ns);
-    }
 }

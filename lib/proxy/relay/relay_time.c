@@ -270,6 +270,14 @@ void wr_relay_time_begin(struct wr_relay *relay)
     relay_time_arm(relay);
 }
 
+void wr_relay_time_half_closed(struct wr_relay *relay)
+{
+    if (relay->half_closed_ns > 0) {
+        relay_time_look(relay);
+        relay_time_arm(relay);
+    }
+}
+
 void wr_relay_time_stop(struct wr_relay *relay)
 {
     wr_timer_cancel(&relay->loop->wheel, &relay->timer);

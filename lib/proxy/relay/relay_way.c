@@ -134,6 +134,7 @@ static void relay_way_end(struct wr_way *way)
         return;
     }
     wr_relay_way_ended(relay, way);
+    wr_relay_time_half_closed(relay);
 }
 
 int wr_way_received_end(void *user, weir_transport *t)
