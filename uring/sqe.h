@@ -8,7 +8,9 @@
 #define WEIR_URING_SQE_H
 
 #include <liburing.h>
+#include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 /* ioprio of send: addr points to len iovecs (Linux 6.17). */
 #define WR_SEND_VECTORIZED (1u << 5)
@@ -33,6 +35,16 @@ static inline void wr_sqe_set_optlen(struct io_uring_sqe *sqe, uint32_t len)
 static inline uint32_t wr_sqe_optlen(const struct io_uring_sqe *sqe)
 {
     return sqe->file_index;
+}
+
+/* The part of an entry that weir fills in. */
+#define WR_SQE_USED offsetof(struct io_uring_sqe, addr3)
+
+/* Copies this part, which may be all there is of either. */
+static inline void wr_sqe_copy(struct io_uring_sqe *to,
+                               const struct io_uring_sqe *from)
+{
+    memcpy(to, from, WR_SQE_USED);
 }
 
 #endif

@@ -249,9 +249,10 @@ static bool work_is_ready(const struct io_uring_sqe *sqe)
 /* Writes bytes in steps that do not wait, or reads what has come. */
 static int32_t work_move_stepwise(const struct io_uring_sqe *sqe)
 {
-    struct io_uring_sqe step = *sqe;
+    struct io_uring_sqe step;
     uint32_t done = 0;
 
+    wr_sqe_copy(&step, sqe);
     do {
         int32_t res = -EAGAIN;
         if (work_is_ready(sqe)) {
@@ -310,9 +311,10 @@ int32_t wr_work(const struct io_uring_sqe *sqe, wr_rest_fn *rest, void *arg)
 /* A read, write or splice that does not wait for another program. */
 static int32_t work_move_here(const struct io_uring_sqe *sqe)
 {
-    struct io_uring_sqe call = *sqe;
+    struct io_uring_sqe call;
     int32_t ret;
 
+    wr_sqe_copy(&call, sqe);
     if (work_moves(sqe) && !wr_work_has_places(sqe)) {
         call.off = UINT64_MAX; /* as in a ring */
     }

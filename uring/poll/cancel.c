@@ -30,7 +30,9 @@ bool wr_ep_stop(struct wr_ep_ring *ring, struct wr_ep_op *op)
 {
     switch (op->state) {
     case WR_EP_PARKED:
-        wr_ep_watch_leave(&ring->interest, op->watch, op);
+        wr_ep_watch_leave(&ring->interest,
+                          wr_ep_watch_find(&ring->interest, op->awaited_fd),
+                          op);
         return true;
     case WR_EP_TIMED:
         wr_list_remove(&op->link);

@@ -36,7 +36,8 @@ static void issue_go_on(struct wr_ep_ring *ring, struct wr_ep_op *op,
     switch (res) {
     case WR_EP_PARKS:
         wr_ep_ops_wait(&ring->ops, op, WR_EP_PARKED);
-        wr_ep_watch_park(&ring->interest, op->watch, op);
+        wr_ep_watch_park(&ring->interest,
+                         wr_ep_watch_find(&ring->interest, op->awaited_fd), op);
         break;
     case WR_EP_WORKS:
         wr_ep_ops_wait(&ring->ops, op, WR_EP_WORKING);
@@ -61,8 +62,8 @@ static void issue_wait(struct wr_ep_ring *ring, const struct wr_ep_call *call,
     struct wr_ep_op *op = wr_ep_ops_new(&ring->ops, call->sqe);
 
     wr_assert(res <= WR_EP_TIMES);
-    op->watch = call->watch;
-    op->events = call->events;
+    op->awaited_fd = call->watch ? call->watch->fd : -1;
+    op->events = (uint16_t)call->events;
     op->due_ns = call->due_ns;
     issue_go_on(ring, op, res, 0);
 }
@@ -172,7 +173,7 @@ void wr_ep_go_on_without_set(struct wr_ep_ring *ring, struct wr_ep_watch *watch,
     while (!wr_list_is_empty(&watch->ops)) {
         link = watch->ops.next;
         struct wr_ep_op *op = wr_container_of(link, struct wr_ep_op, link);
-        const uint32_t ready = op->events & (uint32_t)(POLLIN | POLLOUT);
+        const uint32_t ready = op->events & (POLLIN | POLLOUT);
         const bool is_poll = op->sqe.opcode == IORING_OP_POLL_ADD;
         const bool is_call = wr_work_waits(&op->sqe);
         wr_ep_watch_leave(&ring->interest, watch, op);
@@ -195,8 +196,8 @@ void wr_ep_collect(struct wr_ep_ring *ring)
     while ((link = wr_list_pop_front(&finished))) {
         struct wr_ep_op *op = wr_container_of(link, struct wr_ep_op, link);
         wr_assert(!wr_list_is_linked(&op->link));
-        const bool again =
-            op->res == -EAGAIN && op->watch && wr_work_waits(&op->sqe);
+        const bool again = op->res == -EAGAIN && op->awaited_fd >= 0 &&
+                           wr_work_waits(&op->sqe);
         issue_go_on(ring, op, again ? WR_EP_PARKS : op->res, 0);
     }
 }

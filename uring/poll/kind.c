@@ -43,7 +43,7 @@ static int32_t kind_poll(struct wr_ep_call *call)
         !wr_ep_ops_post(&call->ring->ops, &op->sqe, (int32_t)events, 0)) {
         return (int32_t)events;
     }
-    op->told = events;
+    op->told = (uint16_t)events;
     return WR_EP_PARKS;
 }
 

@@ -112,7 +112,7 @@ int wr_ep_ops_init(struct wr_ep_ops *ops,
     memset(ops, 0, sizeof(*ops));
     ops->allocator = allocator;
     ops->entry_room = entries;
-    wr_slab_init(&ops->slab, allocator, sizeof(struct wr_ep_op));
+    wr_slab_init(&ops->slab, allocator, WR_EP_OP_SIZE);
     ops->buckets = ops_new_buckets(ops, BUCKET_BITS_FIRST);
     if (!ops->buckets) {
         return -ENOMEM;
@@ -161,7 +161,7 @@ struct wr_ep_op *wr_ep_ops_new(struct wr_ep_ops *ops,
     wr_assert(op);
     wr_assert(ops_ended_max(ops) <= ops->ended_size);
     wr_list_init(&op->link);
-    op->sqe = *sqe;
+    wr_sqe_copy(&op->sqe, sqe);
     op->state = WR_EP_NEW;
     op->told = 0;
     return op;

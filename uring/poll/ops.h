@@ -31,21 +31,26 @@ struct wr_ep_watch;
 
 struct wr_ep_op {
     union {
-        struct wr_list link; /* in the list of its state */
-        struct wr_job job;   /* WORKING; it begins with this link */
+        struct {
+            struct wr_list link; /* in the list of its state */
+            uint64_t due_ns;     /* TIMED */
+        };
+        struct wr_job job; /* WORKING; it begins with this link */
     };
     struct wr_ep_op *same_hash;
-    struct io_uring_sqe sqe;
-    struct wr_ep_watch *watch; /* of the descriptor that it may wait for */
-    uint64_t due_ns;           /* TIMED */
-    uint32_t events; /* PARKED: any of these, an error or a hang-up wakes it */
-    uint32_t told;   /* multishot poll: the events of its last completion */
+    int awaited_fd;  /* has a watch, for which it may wait; -1: none */
     int32_t res;     /* set by a worker */
-    enum wr_ep_state state;
+    uint16_t events; /* PARKED: any of these, an error or a hang-up wakes it */
+    uint16_t told;   /* multishot poll: the events of its last completion */
+    enum wr_ep_state state : 8;
+    struct io_uring_sqe sqe; /* WR_SQE_USED bytes of it: the last ones */
 };
 
+/* Each idle connection has one. */
+#define WR_EP_OP_SIZE (offsetof(struct wr_ep_op, sqe) + WR_SQE_USED)
+
 _Static_assert(offsetof(struct wr_job, link) == 0, "it is wr_ep_op.link");
-_Static_assert(sizeof(struct wr_ep_op) <= 128, "two lines of the cache");
+_Static_assert(WR_EP_OP_SIZE <= 96, "it is small");
 
 struct wr_ep_ops {
     struct wr_slab slab;
