@@ -177,6 +177,11 @@ void wr_ring_enable_signal(struct wr_ring *ring, int fd, bool enable)
     ring->engine->enable_signal(ring, fd, enable);
 }
 
+void wr_ring_set_due(struct wr_ring *ring)
+{
+    ring->is_due = true;
+}
+
 bool wr_ring_has_completions(const struct wr_ring *ring)
 {
     return ring->engine->has_completions(ring);

@@ -76,6 +76,10 @@ struct io_uring_sqe *wr_ring_unsubmitted_at(struct wr_ring *ring,
 WEIR_MUST_USE int wr_ring_enter(struct wr_ring *ring, uint32_t want,
                                 uint64_t timeout_ns);
 
+/* The owner has work left, and enters again soon: its next enter, which does
+ * not wait, may leave events for one of those that follow. */
+void wr_ring_set_due(struct wr_ring *ring);
+
 /* Moves up to @max completions out of the ring. */
 WEIR_MUST_USE uint32_t wr_ring_reap(struct wr_ring *ring, struct wr_cqe *ret,
                                     uint32_t max);

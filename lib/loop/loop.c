@@ -79,7 +79,11 @@ static bool loop_is_due(const weir_loop *loop)
 /* The longest wait of this turn's enter, in ns. */
 static uint64_t loop_wait_time(weir_loop *loop)
 {
-    if (loop->never_waits || loop_is_due(loop)) {
+    if (loop->never_waits) {
+        return 0;
+    }
+    if (loop_is_due(loop)) {
+        wr_ring_set_due(loop->uring.ring);
         return 0;
     }
     const uint64_t timers_ns = wr_alarm_wait(loop, wr_wheel_next(&loop->wheel));

@@ -23,9 +23,19 @@
  * the storm is not looked at any more. */
 #define ACCEPT_LOOKS_MAX 8u
 /* After this number of first receives in a row that found nothing, one of the
- * second number is tried, and the others wait for the set. */
+ * second number is tried, and the others wait for the set. So it is with looks
+ * for another connection behind the first one of an event. */
 #define VAIN_FIRSTS_MAX   8u
 #define VAIN_FIRSTS_APART 16u
+
+/* Counts one that may be in vain; false: it is left out. Who finds something
+ * sets the count to 0. */
+static bool kind_socket_tries(uint32_t *vain_count)
+{
+    const uint32_t vain = (*vain_count)++;
+
+    return vain < VAIN_FIRSTS_MAX || vain % VAIN_FIRSTS_APART == 0;
+}
 
 /* A receive of many shots has got bytes. True: it has credit left and goes on,
  * and its completion is posted. False: it ends with them, because no credit is
@@ -63,6 +73,8 @@ int32_t wr_ep_recv(struct wr_ep_call *call)
     const int32_t res = wr_ep_unless_again(
         wr_ep_result(recv(sqe->fd, data, len, MSG_DONTWAIT)));
     call->watch->is_drained = res < (int32_t)len;
+    call->watch->is_overheard |=
+        res == 0; /* the set would tell of it for ever */
     if (res <= 0 || !selects) {
         call->flags = 0;
         return res;
@@ -84,8 +96,7 @@ static int32_t kind_socket_recv_first(struct wr_ep_call *call)
     call->watch->is_own = true;
     call->watch->is_overheard = call->watch->registered != 0;
     uint32_t *vain_firsts = &ring->vain_firsts[call->watch->is_connector];
-    const uint32_t vain = (*vain_firsts)++;
-    if (vain >= VAIN_FIRSTS_MAX && vain % VAIN_FIRSTS_APART != 0) {
+    if (!kind_socket_tries(vain_firsts)) {
         call->watch->is_drained = true;
         return WR_EP_PARKS;
     }
@@ -143,6 +154,23 @@ static bool kind_socket_has_connection(int fd)
     return poll(&look, 1, 0) != 0;
 }
 
+/* True if an accept after @count of this event will probably find a connection.
+ * Where connections come one by one, mostly the set is to say so. */
+static bool kind_socket_goes_on_accepting(struct wr_ep_ring *ring, int fd,
+                                          uint32_t count)
+{
+    wr_assert(count <= ACCEPTS_MAX);
+    if (count == 0 || count > ACCEPT_LOOKS_MAX) {
+        return true;
+    }
+    if ((count == 1 && !kind_socket_tries(&ring->vain_looks)) ||
+        !kind_socket_has_connection(fd)) {
+        return false;
+    }
+    ring->vain_looks = 0;
+    return true;
+}
+
 int32_t wr_ep_accept(struct wr_ep_call *call)
 {
     const struct io_uring_sqe *sqe = call->sqe;
@@ -150,8 +178,7 @@ int32_t wr_ep_accept(struct wr_ep_call *call)
 
     wr_assert(call->watch);
     for (uint32_t i = 0; i < ACCEPTS_MAX; i++) {
-        if (i > 0 && i <= ACCEPT_LOOKS_MAX &&
-            !kind_socket_has_connection(sqe->fd)) {
+        if (!kind_socket_goes_on_accepting(call->ring, sqe->fd, i)) {
             break;
         }
         const int32_t res = wr_ep_unless_again(

@@ -28,10 +28,11 @@ struct wr_ep_ring {
     /* First receives in a row that found nothing: of sockets that were
      * accepted, and of those that were connected here. */
     uint32_t vain_firsts[2];
-    int error; /* sticky */
+    uint32_t vain_looks; /* for a second connection, likewise */
+    int error;           /* sticky */
     bool enabled;
-    bool has_skipped_wait; /* the last enter had completions and did not look */
-    bool has_more;         /* the last wait may have left events */
+    uint8_t skipped_waits;          /* enters in a row that did not look */
+    bool has_more;                  /* the last wait may have left events */
     struct io_uring_sqe discarded;  /* gets all SQEs after an error */
     struct wr_ep_interest interest; /* with pages of events at its end */
 };
