@@ -161,6 +161,43 @@ UNIT(tls_choose, without_another_context_the_own_one_is_used)
     }
 }
 
+/* The asking context has one certificate, the named one has two. */
+UNIT(tls_choose, of_the_named_context_a_key_is_shown_that_the_client_can_use)
+{
+    static const char *const suites[] = {
+        "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
+        "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"};
+    const struct wr_tls_peer_options how = {.server_hostname = "localhost"};
+
+    for (int i = 0; i < 2 * 2; i++) {
+        const char *names[] = {i & 2 ? "rsa" : "ecdsa",
+                               i & 2 ? "ecdsa" : "rsa"};
+        const struct weir_tls_identity second = {
+            .size = sizeof(second),
+            .certificate = {.file = tls_file("%s.pem", names[1])},
+            .key = {.file = tls_file("%s.key", names[1])},
+        };
+        const struct weir_tls_identity *others[] = {&second};
+        struct weir_tls_options named = tls_options(true);
+        struct weir_tls_options server = tls_options(true);
+        struct weir_tls_options client = choose_client(WEIR_TLS_1_2);
+        named.certificate.file = tls_file("%s.pem", names[0]);
+        named.key.file = tls_file("%s.key", names[0]);
+        named.identities = others;
+        named.identity_count = 1;
+        server.choose = choose_answer;
+        server.choose_user = &program;
+        client.ciphers = suites[i & 1];
+        program.answer = tls_context(&named);
+        tls_pair_join(&pair, &client, &server, &how);
+        tls_pair_expect(&pair, 0, 0);
+        choose_expect_leaf(i & 1);
+        tls_pair_disconnect(&pair);
+        weir_tls_context_unref(program.answer);
+    }
+    program.answer = NULL;
+}
+
 static void choose_expect_refusal(const char *name, int version, int err,
                                   const char *alert)
 {

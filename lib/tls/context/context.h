@@ -68,7 +68,8 @@ wr_tls_context_choose_protocol(const weir_tls_context *context,
                                struct wr_tls_conn *conn, const uint8_t *data,
                                size_t size);
 
-/* Server: the kinds of keys that a client with this hello cannot use. */
+/* Server: the kinds of keys that a client with this hello cannot use; 0 where
+ * only one certificate can be shown. */
 uint8_t wr_tls_context_lacking_kinds(const weir_tls_context *context,
                                      const struct wr_tls_offer *offer);
 

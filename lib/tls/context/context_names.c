@@ -310,6 +310,9 @@ uint8_t wr_tls_context_lacking_kinds(const weir_tls_context *context,
                                      const struct wr_tls_offer *offer)
 {
     wr_assert(context->is_server);
+    if (context->identity_count == 1 && !context->choose) {
+        return 0; /* it is shown whatever they are */
+    }
     return wr_tls_offer_lacks(offer, context->has_newest, context->old_suites);
 }
 

@@ -75,9 +75,11 @@ static uint8_t offer_kinds_of(struct wr_bytes body,
         return OFFER_ALL;
     }
     while (wr_bytes_take_u16(&list, &number)) {
-        for (const struct offer_row *row = rows; row->number > 0; row++) {
-            kinds |= row->number == number ? row->kinds : 0;
+        const struct offer_row *row = rows; /* the last has no kinds */
+        while (row->number != number && row->number > 0) {
+            row++;
         }
+        kinds |= row->kinds;
     }
     return kinds;
 }
