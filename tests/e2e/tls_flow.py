@@ -84,7 +84,7 @@ def changes_of(path):
 
 def test_weir_changes_its_keys_after_many_records_and_openssl_reads_on():
     # The number is 2^24 where no test has set a smaller one.
-    with WeirServer("take", "good", "records=100",
+    with WeirServer("take", "good", "records=3",
                     stdin=subprocess.PIPE) as weir, scratch() as place:
         with s_client(weir.port, "-msg", "-msgfile",
                       f"{place}/messages") as client:

@@ -541,6 +541,27 @@ UNIT(tls_engine, answers_to_own_changes_of_keys_are_no_flood)
     tls_pair_disconnect(&pair);
 }
 
+/* The peer gets all of the requests before any of its answers arrives. */
+UNIT(tls_engine, answers_that_come_all_at_once_are_no_flood)
+{
+    static uint8_t data[1024]; /* each earns a record without data */
+    const int count = 200;     /* beyond the limit of records without data */
+    struct wr_tls_backend counting;
+    engine_connect_changing(13, 1, &counting);
+    for (int i = 0; i <= count; i++) {
+        tls_rig_write(&pair.client, data, sizeof(data));
+    }
+    expect_eq(engine_changes, count);
+
+    tls_pair_exchange(&pair, TLS_BYTES);
+
+    expect_eq(pair.server.plain_len, ((size_t)count + 1) * sizeof(data));
+    pair.server.plain_len = 0;
+    engine_send_records(&pair.server, &pair.client, 1, 1);
+    expect_eq(wr_tls_engine_get_error(&pair.client.engine), 0);
+    tls_pair_disconnect(&pair);
+}
+
 /* All of it is sealed before the peer takes a byte. */
 UNIT(tls_engine, keys_change_within_the_records_of_one_write)
 {

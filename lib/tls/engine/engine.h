@@ -64,6 +64,7 @@ struct wr_tls_engine {
     uint32_t opened_left;
     uint8_t header[5]; /* of the present record */
     uint8_t header_fill;
+    uint16_t answers_due; /* records without data that were asked for */
     /* The peer's first message if it comes in parts; see engine_hello.c. */
     struct wr_block *hello;
     uint32_t hello_size;  /* its bytes in whole records */

@@ -220,7 +220,7 @@ static bool engine_record_is_flood(const struct wr_tls_engine *engine)
 {
     const uint32_t most = engine->state == WR_TLS_ENGINE_HANDSHAKE
                               ? ENGINE_RECORD_HANDSHAKE_MAX
-                              : ENGINE_RECORD_IDLE_MAX;
+                              : ENGINE_RECORD_IDLE_MAX + engine->answers_due;
     return engine->idle_records > most;
 }
 
@@ -459,14 +459,21 @@ void wr_tls_engine_begin_data(struct wr_tls_engine *engine)
     engine->plain_bytes = 0;
 }
 
-/* The newest record may prove to be data, which takes it off the count. */
+/* A record that was counted is forgiven; the newest one may prove to be data,
+ * which takes it off the count. If none is counted the answer may still come
+ * together with others, where keys were changed several times before the peer
+ * was heard. */
 void wr_tls_engine_expect_answer(struct wr_tls_engine *engine)
 {
     const uint32_t newest = engine->is_counted;
 
     wr_assert(engine->was_open);
     wr_assert(engine->idle_records >= newest);
-    engine->idle_records -= engine->idle_records > newest;
+    if (engine->idle_records > newest) {
+        engine->idle_records--;
+    } else if (engine->answers_due < UINT16_MAX) {
+        engine->answers_due++;
+    }
 }
 
 void wr_tls_engine_count_data(struct wr_tls_engine *engine, size_t size)
