@@ -4,37 +4,39 @@
  * schemes of its hello, whichever comes first, with a name, with a wildcard's,
  * with one that no certificate is for, and without a name.
  *
- * wolfSSL's clients offer all schemes, so they are changed on the wire, as far
- * as the server's choice, which is seen as the program is linked so that
- * wolfSSL_use_certificate_chain_buffer() comes here.
+ * The libraries' clients offer schemes for both kinds of key, so they are
+ * changed on the wire, as far as the server's choice. The server's connection
+ * has a table of its own, whose show() notes the choice. Where the handshake
+ * ends well, the client has that certificate, too.
  */
-#include "lib/tls/context/offer.h"
+#include "lib/tls/context/context_impl.h"
 #include "tests/tls/rig.h"
 
-#include <wolfssl/options.h>
-
-#include <wolfssl/ssl.h>
-
-enum { KINDS_SCHEMES = 13, KINDS_FILE_MAX = 8 << 10, KINDS_RECORD = 5 };
+enum { KINDS_SCHEMES = 13, KINDS_RECORD = 5 };
 
 static struct tls_pair pair;
-static const unsigned char *chain_shown; /* NULL: the first certificate */
-static size_t chain_size;
+static struct wr_tls_backend noting; /* the library's, with another show() */
+static const struct wr_tls_credential *shown; /* NULL: the first certificate */
 
-int __real_wolfSSL_use_certificate_chain_buffer(WOLFSSL *ssl,
-                                                const unsigned char *data,
-                                                long size);
-int __wrap_wolfSSL_use_certificate_chain_buffer(WOLFSSL *ssl,
-                                                const unsigned char *data,
-                                                long size);
-
-int __wrap_wolfSSL_use_certificate_chain_buffer(WOLFSSL *ssl,
-                                                const unsigned char *data,
-                                                long size)
+static int kinds_show(struct wr_tls_conn *conn,
+                      struct wr_tls_credential *credential, const char *suites)
 {
-    chain_shown = data;
-    chain_size = (size_t)size;
-    return __real_wolfSSL_use_certificate_chain_buffer(ssl, data, size);
+    shown = credential;
+    return wr_tls_backend_get()->show(conn, credential, suites);
+}
+
+/* A pair whose client has put its hello on the wire. */
+static void kinds_open(weir_tls_context *client, weir_tls_context *server,
+                       const char *host)
+{
+    const struct wr_tls_peer_options how = {.server_hostname = host};
+
+    shown = NULL;
+    noting = *wr_tls_backend_get();
+    noting.show = kinds_show;
+    tls_pair_open(&pair, client, server, &how);
+    pair.server.engine.conn.backend = &noting;
+    tls_side_step(&pair.client);
 }
 
 /* ---- servers ---- */
@@ -78,41 +80,46 @@ static weir_tls_context *kinds_server(bool is_rsa_first)
 
 /* ---- the choice ---- */
 
-static bool kinds_is_file(const char *name)
-{
-    static uint8_t text[KINDS_FILE_MAX];
-    const size_t size =
-        tls_file_read(tls_file("%s.pem", name), text, sizeof(text));
-    return chain_shown && size == chain_size &&
-           memcmp(text, chain_shown, size) == 0;
-}
-
-/* The certificate of the files with this kind of key was shown; nothing is
- * installed where it is the first of all. */
-static void kinds_expect(const struct kinds_files *files, bool is_rsa,
-                         bool is_rsa_first)
-{
-    if (files == &plain_files && is_rsa == is_rsa_first) {
-        cr_assert_null(chain_shown);
-        return;
-    }
-    cr_assert(kinds_is_file(is_rsa ? files->rsa : files->curve), "rsa: %d, %d",
-              is_rsa, is_rsa_first);
-}
-
 struct kinds_host {
-    const char *name; /* NULL: the client asks for none */
-    const struct kinds_files *files;
+    const char *name;   /* NULL: the client asks for none */
+    size_t first_index; /* of the two certificates for it */
 };
 
 static const struct kinds_host hosts[] = {
-    {"localhost", &plain_files},
-    {NULL, &plain_files},
-    {"unknown.example", &plain_files},
-    {"www.example.org", &wild_files},
+    {"localhost", 0},
+    {NULL, 0},
+    {"unknown.example", 0},
+    {"www.example.org", 2},
 };
 
 #define KINDS_HOSTS (sizeof(hosts) / sizeof(*hosts))
+
+/* The certificate with this kind of key was chosen; a connection shows the
+ * first of all without being told. */
+static const struct wr_tls_identity *
+kinds_expect(const weir_tls_context *server, const struct kinds_host *host,
+             bool is_rsa, bool is_rsa_first)
+{
+    const size_t index = host->first_index + (is_rsa != is_rsa_first);
+    const struct wr_tls_identity *identity = &server->identities[index];
+
+    expect_eq(identity->is_rsa, is_rsa);
+    cr_assert_eq(shown, index == 0 ? NULL : identity->credential,
+                 "%s; rsa: %d, %d", host->name ? host->name : "no name", is_rsa,
+                 is_rsa_first);
+    return identity;
+}
+
+static void kinds_expect_peer(const struct wr_tls_identity *identity)
+{
+    size_t size = 0;
+    const void *leaf =
+        wr_tls_engine_get_peer_certificate(&pair.client.engine, 0, &size);
+
+    cr_assert_not_null(leaf);
+    expect_eq(size, identity->leaf_size);
+    cr_assert_arr_eq(leaf, identity->leaf, size);
+}
 
 /* ---- TLS 1.2: by suites ---- */
 
@@ -132,12 +139,10 @@ static void kinds_connect_old(bool is_rsa, bool is_rsa_first)
         kinds_client(is_rsa ? "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"
                             : "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256");
     for (size_t i = 0; i < KINDS_HOSTS; i++) {
-        const struct wr_tls_peer_options how = {.server_hostname =
-                                                    hosts[i].name};
-        chain_shown = NULL;
-        tls_pair_connect(&pair, client, server, &how);
+        kinds_open(client, server, hosts[i].name);
+        tls_pair_exchange(&pair, 0);
         tls_pair_expect(&pair, 0, 0);
-        kinds_expect(hosts[i].files, is_rsa, is_rsa_first);
+        (void)kinds_expect(server, &hosts[i], is_rsa, is_rsa_first);
         tls_pair_disconnect(&pair);
     }
     tls_contexts_unref(client, server);
@@ -193,17 +198,13 @@ static void kinds_connect(bool is_rsa, bool is_rsa_first)
     weir_tls_context *server = kinds_server(is_rsa_first);
     weir_tls_context *client = kinds_client(NULL);
     for (size_t i = 0; i < KINDS_HOSTS; i++) {
-        const struct wr_tls_peer_options how = {.server_hostname =
-                                                    hosts[i].name};
-        chain_shown = NULL;
-        tls_pair_open(&pair, client, server, &how);
-        tls_side_step(&pair.client);
+        kinds_open(client, server, hosts[i].name);
         kinds_limit_schemes(is_rsa);
         tls_pair_move(&pair.client, &pair.server, 0);
         expect_gt(pair.server.wire_len, 0);
         expect_eq(wr_tls_engine_get_error(&pair.server.engine), 0, "%s",
                   wr_tls_engine_get_error_text(&pair.server.engine));
-        kinds_expect(hosts[i].files, is_rsa, is_rsa_first);
+        (void)kinds_expect(server, &hosts[i], is_rsa, is_rsa_first);
         tls_pair_disconnect(&pair);
     }
     tls_contexts_unref(client, server);
@@ -222,14 +223,14 @@ UNIT(tls_context_kinds, the_order_of_the_certificates_decides_between_both)
 {
     for (int is_rsa_first = 0; is_rsa_first < 2; is_rsa_first++) {
         for (int version = 12; version <= 13; version++) {
-            const struct wr_tls_peer_options how = {.server_hostname =
-                                                        "localhost"};
             weir_tls_context *server = kinds_server(is_rsa_first);
             weir_tls_context *client = tls_context_of(false, version);
-            chain_shown = NULL;
-            tls_pair_connect(&pair, client, server, &how);
-            tls_pair_end(&pair, 0, 0);
-            cr_assert_null(chain_shown);
+            kinds_open(client, server, hosts[0].name);
+            tls_pair_exchange(&pair, 0);
+            tls_pair_expect(&pair, 0, 0);
+            kinds_expect_peer(
+                kinds_expect(server, &hosts[0], is_rsa_first, is_rsa_first));
+            tls_pair_disconnect(&pair);
             tls_contexts_unref(client, server);
         }
     }
@@ -241,16 +242,15 @@ UNIT(tls_context_kinds, a_client_without_a_name_gets_none_of_another_name)
     const struct weir_tls_identity other = kinds_identity(wild_files.rsa);
     const struct weir_tls_identity *others[] = {&other};
     struct weir_tls_options options = tls_options(true);
-    const struct wr_tls_peer_options how = {.server_hostname = NULL};
     options.identities = others;
     options.identity_count = 1;
     weir_tls_context *server = tls_context(&options);
     weir_tls_context *client =
         kinds_client("TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256");
-    chain_shown = NULL;
-    tls_pair_connect(&pair, client, server, &how);
+    kinds_open(client, server, NULL);
+    tls_pair_exchange(&pair, 0);
     tls_pair_expect(&pair, WEIR_ETLSALERT, WEIR_ETLSCIPHER);
-    cr_assert_null(chain_shown);
+    cr_assert_null(shown);
     tls_pair_disconnect(&pair);
     tls_contexts_unref(client, server);
 }
