@@ -40,8 +40,7 @@ struct wr_ep_watch {
     int fd;
     uint32_t registered; /* events in the set, and EPOLLET; 0: not in it */
     uint32_t generation; /* counts entries into the set */
-    uint8_t vain_count;  /* events in a row without a completion, up to a limit
-                          */
+    uint8_t vain_count;  /* events in a row that ended nothing, to VAIN_MAX */
     /* Set and cleared by interest.c, is_own, is_drained, is_connector and
      * is_overheard also by receives and connects. */
     bool is_own : 1;       /* a stream socket of weir */

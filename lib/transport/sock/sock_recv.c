@@ -92,15 +92,15 @@ static const uint8_t sock_recv_actions[WR_RECV_STATES + 1][FLOW_STATES] = {
  * A protocol that was bound meanwhile gets a copy of the bytes. */
 static void sock_recv_deliver_into(struct wr_sock *s)
 {
-    struct wr_sock_extra *into = s->extra;
-    const struct weir_protocol_binding from = into->binding;
-    void *buf = into->buf;
-    const size_t len = into->len;
+    struct wr_sock_extra *extra = s->extra;
+    const struct weir_protocol_binding from = extra->binding;
+    void *buf = extra->buf;
+    const size_t len = extra->len;
 
     wr_assert(!s->recv_op.in_flight);
     wr_assert(buf);
-    into->buf = NULL;
-    into->len = 0;
+    extra->buf = NULL;
+    extra->len = 0;
     if (len == 0 || s->c.t.state != WR_LIFE_OPEN) {
         wr_protocol_give_back(&s->c.t, &from, buf);
         return;
@@ -133,7 +133,7 @@ static bool sock_recv_may_deliver_into(const struct wr_sock *s)
 
 bool wr_sock_take_back_lent(struct wr_sock *s)
 {
-    struct wr_sock_extra *into = s->extra;
+    struct wr_sock_extra *extra = s->extra;
     weir_lease *lease = NULL;
     if (WR_LIKELY(!wr_sock_has_lent(s))) {
         return true;
@@ -141,16 +141,16 @@ bool wr_sock_take_back_lent(struct wr_sock *s)
     if (s->recv_op.in_flight) {
         return false; /* being cancelled, see FLOW_LENT */
     }
-    if (into->len > 0) {
+    if (extra->len > 0) {
         lease = wr_lease_copy(&s->c.t.loop->pool, &s->c.t.demand.account,
-                              into->buf, into->len);
+                              extra->buf, extra->len);
         if (!lease) {
             wr_delivery_lose_bytes(&s->c.t, -ENOMEM);
             return false;
         }
         wr_delivery_hold(&s->c.delivery, lease);
     }
-    into->len = 0;
+    extra->len = 0;
     sock_recv_deliver_into(s); /* gives the memory back without bytes */
     return true;
 }
