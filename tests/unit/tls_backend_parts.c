@@ -196,6 +196,83 @@ UNIT(tls_backend_parts, an_error_of_the_system_has_a_code)
     }
 }
 
+/* SSL_R_RECORD_LAYER_FAILURE, which OpenSSL 3.2 and later put behind the reason
+ * for which a record is refused. */
+enum { VAGUE = 313 };
+
+UNIT(tls_backend_parts, a_refused_record_has_the_code_of_its_reason)
+{
+    static const struct {
+        int reason;
+        int code;
+    } rows[] = {{SSL_R_DECRYPTION_FAILED_OR_BAD_RECORD_MAC, WEIR_ETLSRECORD},
+                {SSL_R_WRONG_VERSION_NUMBER, WEIR_ETLSVERSION},
+                {SSL_R_RECORD_TOO_SMALL, WEIR_ETLSFLOOD},
+                {SSL_R_UNEXPECTED_RECORD, WEIR_ETLSPROTOCOL}};
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        for (int is_vague = 0; is_vague < 2; is_vague++) {
+            struct wr_openssl_errors errors;
+            wr_openssl_enter(&errors);
+            ERR_raise(ERR_LIB_EVP, ERR_R_INTERNAL_ERROR);
+            ERR_raise(ERR_LIB_SSL, rows[i].reason);
+            if (is_vague) {
+                ERR_raise(ERR_LIB_SSL, VAGUE);
+            }
+            wr_openssl_leave(&errors);
+            expect_eq(ERR_GET_REASON(errors.newest), rows[i].reason);
+            expect_eq(wr_openssl_code_of(errors.newest), rows[i].code);
+        }
+    }
+}
+
+static struct backend_pair pair;
+static struct wr_tls_events vague_events;
+static int (*real_put)(struct wr_tls_conn *conn, uint8_t *data, size_t size);
+
+/* The alert is put between the reason and the return of the call. */
+static int put_vaguely(struct wr_tls_conn *conn, uint8_t *data, size_t size)
+{
+    ERR_raise(ERR_LIB_SSL, VAGUE);
+    return real_put(conn, data, size);
+}
+
+/* A client gets a record with a byte that is another one, @from_end before its
+ * end or, if that is 0, in the version of its header. */
+static int code_of_spoiled(int version, size_t from_end, bool has_errors)
+{
+    const struct backend_options client = {.version = version,
+                                           .name = "localhost"};
+    const struct backend_options server = {.version = version,
+                                           .certificate = "ecdsa"};
+    backend_pair_open(&pair, &client, &server);
+    backend_connect(&pair);
+    vague_events = *pair.client.conn.events;
+    real_put = vague_events.put;
+    vague_events.put = put_vaguely;
+    pair.client.conn.events = &vague_events;
+    cr_assert_eq(backend->write(&pair.server.conn, "pong", 4), 0);
+    pair.server.out[from_end > 0 ? pair.server.out_len - from_end : 1] ^= 1;
+    if (has_errors) {
+        ERR_raise(ERR_LIB_USER, 77);
+    }
+    backend_exchange(&pair);
+    const int code = pair.client.conn.code;
+    expect_eq(ERR_GET_REASON(ERR_peek_error()), has_errors ? 77 : 0);
+    ERR_clear_error();
+    backend_pair_close(&pair);
+    return code;
+}
+
+/* The program's own errors hide the reason, and the alert tells it. */
+UNIT(tls_backend_parts, the_errors_of_the_program_do_not_change_a_code)
+{
+    for (int has_errors = 0; has_errors < 2; has_errors++) {
+        expect_eq(code_of_spoiled(12, 1, has_errors), WEIR_ETLSRECORD);
+        expect_eq(code_of_spoiled(13, 1, has_errors), WEIR_ETLSRECORD);
+        expect_eq(code_of_spoiled(12, 0, has_errors), WEIR_ETLSVERSION);
+    }
+}
+
 /* ---- signatures ---- */
 
 static struct wr_bytes load(const char *name, struct wr_x509 *ret)

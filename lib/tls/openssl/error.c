@@ -8,6 +8,10 @@
  * which may be the program's. A step of a handshake empties the queue: OpenSSL
  * does so itself, and no mark survives it.
  *
+ * From 3.2 on the newest error of a refused record says nothing, and the reason
+ * is the one before it. Above the program's errors it cannot be reached, and
+ * the alert that was sent has to do (ssl.c).
+ *
  * A reason that is not in the table counts as the peer's breach of the
  * protocol, because OpenSSL nearly always fails while it reads.
  */
@@ -25,6 +29,9 @@
 
 /* The reason of an error that separates the program's errors from ours. */
 #define ERROR_MARK 100
+/* SSL_R_RECORD_LAYER_FAILURE, which the headers before OpenSSL 3.2 lack. A
+ * program may run with a newer libssl than it was built with. */
+#define ERROR_RECORD_LAYER 313
 
 struct error_reason {
     int reason; /* of ERR_LIB_SSL, or one that all libraries have */
@@ -96,6 +103,13 @@ static bool error_is_memory(unsigned long number)
     return number != 0 && ERR_GET_REASON(number) == ERR_R_MALLOC_FAILURE;
 }
 
+bool wr_openssl_is_vague(unsigned long number)
+{
+    wr_assert(number <= UINT_MAX);
+    return ERR_GET_LIB(number) == ERR_LIB_SSL &&
+           ERR_GET_REASON(number) == ERROR_RECORD_LAYER;
+}
+
 void wr_openssl_enter(struct wr_openssl_errors *errors)
 {
     *errors = (struct wr_openssl_errors){.has_mark = ERR_peek_error() != 0};
@@ -105,26 +119,10 @@ void wr_openssl_enter(struct wr_openssl_errors *errors)
     }
 }
 
-/* The newest error. OpenSSL 3.2 and later put one of no meaning on top of the
- * reason for which a record was refused. */
-static unsigned long error_peek_newest(void)
-{
-    const unsigned long newest = ERR_peek_last_error();
-#if OPENSSL_VERSION_NUMBER >= 0x30300000L /* ERR_pop() */
-    if (ERR_GET_LIB(newest) == ERR_LIB_SSL &&
-        ERR_GET_REASON(newest) == SSL_R_RECORD_LAYER_FAILURE) {
-        wr_ignore(ERR_pop() != 1);
-        const unsigned long behind = ERR_peek_last_error();
-        wr_assert(newest != 0);
-        return behind != 0 ? behind : newest;
-    }
-#endif
-    return newest;
-}
-
 void wr_openssl_leave(struct wr_openssl_errors *errors)
 {
-    const unsigned long newest = error_peek_newest();
+    const unsigned long newest = ERR_peek_last_error();
+    unsigned long next;
 
     wr_assert(errors->newest == 0);
     if (WR_LIKELY(newest == 0)) {
@@ -139,11 +137,9 @@ void wr_openssl_leave(struct wr_openssl_errors *errors)
     }
     errors->newest = newest;
     errors->lacks_memory = error_is_memory(newest);
-    if (!errors->has_mark) {
-        unsigned long next;
-        while ((next = ERR_get_error()) != 0) {
-            errors->lacks_memory |= error_is_memory(next);
-        }
+    while (!errors->has_mark && (next = ERR_get_error()) != 0) {
+        errors->lacks_memory |= error_is_memory(next);
+        errors->newest = wr_openssl_is_vague(next) ? errors->newest : next;
     }
 }
 

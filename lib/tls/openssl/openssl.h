@@ -95,6 +95,8 @@ struct wr_openssl_errors {
 /* Calls into OpenSSL are made between these; they may be nested. */
 void wr_openssl_enter(struct wr_openssl_errors *errors);
 void wr_openssl_leave(struct wr_openssl_errors *errors);
+/* The newest error is one without a meaning, and the one before it is lost. */
+bool wr_openssl_is_vague(unsigned long number);
 /* One of our codes. */
 int wr_openssl_code_of(unsigned long number);
 const char *wr_openssl_text_of(int number);

@@ -38,6 +38,24 @@ static void ssl_note_first(struct wr_openssl_own *own)
     }
 }
 
+/* One of our codes. Where OpenSSL's number says only that a record was refused
+ * the alert tells why. */
+static int ssl_code_of(const struct wr_openssl_own *own, unsigned long number)
+{
+    if (!wr_openssl_is_vague(number)) {
+        return wr_openssl_code_of(number);
+    }
+    switch (own->alert_sent) {
+    case -1: /* none leaves behind our close_notify; this is the usual reason */
+    case SSL_AD_BAD_RECORD_MAC:
+        return WEIR_ETLSRECORD;
+    case SSL_AD_PROTOCOL_VERSION:
+        return WEIR_ETLSVERSION;
+    default:
+        return WEIR_ETLSPROTOCOL;
+    }
+}
+
 /* Notes why a step has failed. */
 static int ssl_fail(struct wr_tls_conn *conn,
                     const struct wr_openssl_errors *errors)
@@ -51,7 +69,7 @@ static int ssl_fail(struct wr_tls_conn *conn,
     }
     conn->lacks_memory |= errors->lacks_memory;
     conn->number = (int)(unsigned)errors->newest;
-    conn->code = wr_openssl_code_of(errors->newest);
+    conn->code = ssl_code_of(own, errors->newest);
     if (conn->lacks_memory) {
         conn->code = -ENOMEM;
     } else if (own->alert_received >= 0) {
