@@ -488,24 +488,6 @@ bool config_add_target(struct config *config, const char *text, char *why)
     return true;
 }
 
-/* ---- groups ---- */
-
-const struct config_route *
-config_first_of_group(const struct config *config,
-                      const struct config_route *route)
-{
-    for (size_t i = 0; i < config->service_count && route->group; i++) {
-        const struct config_service *service = &config->services[i];
-        for (size_t j = 0; j < service->route_count; j++) {
-            const char *group = service->routes[j].group;
-            if (group && strcmp(group, route->group) == 0) {
-                return &service->routes[j];
-            }
-        }
-    }
-    return route;
-}
-
 bool config_logs_in(enum weir_check_kind kind)
 {
     return kind == WEIR_CHECK_POSTGRES || kind == WEIR_CHECK_MYSQL;

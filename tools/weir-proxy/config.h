@@ -173,7 +173,8 @@ struct config_route {
     size_t begin_count;
     struct config_texts alpn; /* one of these */
     char *group;              /* of targets, with other routes; NULL: its own */
-    bool passes_tls;          /* the client's TLS goes through unopened */
+    bool is_member;  /* of a group, and not the first; once all is looked at */
+    bool passes_tls; /* the client's TLS goes through unopened */
     enum config_balance balance;
     bool stays; /* with balance first: at the target that is used */
     enum config_backups backups;
@@ -339,10 +340,6 @@ bool config_begin_route(struct config *config, const char *server_name);
 /* Gives the last route, which has no target yet, a group of targets: what was
  * said of it is forgotten but its name, and what is about the client. */
 bool config_begin_group(struct config *config, const char *group);
-/* The first route with the group of this one; this one if it has none. */
-const struct config_route *
-config_first_of_group(const struct config *config,
-                      const struct config_route *route);
 /* Removes the first route of several. */
 void config_drop_first_route(struct config_service *service);
 /* Adds a target to the last route. False, with a line in @why. */

@@ -334,46 +334,148 @@ static bool check_service(struct config_service *service, unsigned *line,
     return check_clients(service, why);
 }
 
+/* Do both mean the same by counting together? */
+static bool is_alike(const struct config_service *one,
+                     const struct config_service *other)
+{
+    return one->client_conns == other->client_conns &&
+           one->client_rate == other->client_rate &&
+           one->client_rate_ns == other->client_rate_ns &&
+           one->client_ban_ns == other->client_ban_ns &&
+           one->client_prefix4 == other->client_prefix4 &&
+           one->client_prefix6 == other->client_prefix6;
+}
+
+/* A text of each service or route, and the first with the same one. */
+struct texts {
+    const char **all;
+    size_t *firsts;
+};
+
+static void free_texts(struct texts *texts)
+{
+    free(texts->all);
+    free(texts->firsts);
+}
+
+/* False without memory. */
+static bool make_shares(const struct config *config, struct texts *ret)
+{
+    const size_t count = config->service_count;
+    const char **all = calloc(count + 1, sizeof(*all));
+
+    for (size_t i = 0; i < count && all; i++) {
+        all[i] = config->services[i].client_share;
+    }
+    *ret = (struct texts){all, all ? hashes_find_firsts(all, count) : NULL};
+    return ret->firsts != NULL;
+}
+
 /* Services that count together mean the same by it. */
 static bool check_shares(struct config *config, char *why)
 {
-    for (size_t i = 0; i < config->service_count; i++) {
+    struct texts shares;
+    bool is_good =
+        make_shares(config, &shares) || option_refuse(why, "no memory");
+
+    for (size_t i = 0; i < config->service_count && is_good; i++) {
         const struct config_service *one = &config->services[i];
-        for (size_t j = 0; j < i && one->client_share; j++) {
-            const struct config_service *other = &config->services[j];
-            if (!other->client_share ||
-                strcmp(one->client_share, other->client_share) != 0) {
-                continue;
-            }
-            if (one->client_conns != other->client_conns ||
-                one->client_rate != other->client_rate ||
-                one->client_rate_ns != other->client_rate_ns ||
-                one->client_ban_ns != other->client_ban_ns ||
-                one->client_prefix4 != other->client_prefix4 ||
-                one->client_prefix6 != other->client_prefix6) {
-                config->line = one->line;
-                return option_refuse(
-                    why,
-                    "client-share: services that share '%.60s' have the same "
-                    "client-conns, client-rate, client-ban and client-prefix",
-                    one->client_share);
-            }
+        if (!is_alike(one, &config->services[shares.firsts[i]])) {
+            config->line = one->line;
+            is_good = option_refuse(
+                why,
+                "client-share: services that share '%.60s' have the same "
+                "client-conns, client-rate, client-ban and client-prefix",
+                one->client_share);
         }
     }
-    return true;
+    free_texts(&shares);
+    return is_good;
 }
 
-/* Is the address one that a service listens on, among its first @count? Port 0
- * is another one each time. */
-static bool is_taken(const struct target *at,
-                     const struct config_service *service, size_t count)
+/* False without memory. */
+static bool make_groups(const struct config *config, struct texts *ret)
 {
-    const bool has_port_0 =
-        at->port == 0 &&
-        (at->address.len == 0 || at->address.storage.any.sa_family != AF_UNIX);
+    const char **all = calloc(config->route_count + 1, sizeof(*all));
 
-    for (size_t i = 0; i < count && !has_port_0; i++) {
-        if (is_same(at, &service->listens[i])) {
+    for (size_t i = 0; i < config->service_count && all; i++) {
+        const struct config_service *service = &config->services[i];
+        for (size_t j = 0; j < service->route_count; j++) {
+            all[service->routes[j].number] = service->routes[j].group;
+        }
+    }
+    *ret = (struct texts){
+        all, all ? hashes_find_firsts(all, config->route_count) : NULL};
+    return ret->firsts != NULL;
+}
+
+/* The first route of a group speaks for all others. */
+static bool note_members(const struct config *config, char *why)
+{
+    struct texts groups;
+    const bool is_good =
+        make_groups(config, &groups) || option_refuse(why, "no memory");
+
+    for (size_t i = 0; i < config->service_count && is_good; i++) {
+        const struct config_service *service = &config->services[i];
+        for (size_t j = 0; j < service->route_count; j++) {
+            struct config_route *route = &service->routes[j];
+            route->is_member = groups.firsts[route->number] < route->number;
+        }
+    }
+    free_texts(&groups);
+    return is_good;
+}
+
+/* Where all services listen. */
+struct listens {
+    const struct target **all;
+    size_t count;
+    struct hashes hashes;
+};
+
+/* False without memory. */
+static bool make_listens(const struct config *config, struct listens *ret)
+{
+    size_t count = 0;
+    bool is_whole = true;
+
+    for (size_t i = 0; i < config->service_count; i++) {
+        count += config->services[i].listen_count;
+    }
+    *ret = (struct listens){.all = calloc(count + 1, sizeof(*ret->all))};
+    for (size_t i = 0; i < config->service_count && ret->all; i++) {
+        const struct config_service *service = &config->services[i];
+        for (size_t j = 0; j < service->listen_count; j++) {
+            const struct target *at = &service->listens[j];
+            is_whole = is_whole &&
+                       hashes_add(&ret->hashes, hash_place(at), ret->count);
+            ret->all[ret->count++] = at;
+        }
+    }
+    hashes_sort(&ret->hashes);
+    return ret->all && is_whole;
+}
+
+static void free_listens(struct listens *listens)
+{
+    free(listens->all);
+    hashes_free(&listens->hashes);
+}
+
+/* Is an address the same as one before it? Port 0 is another one each time. */
+static bool is_taken(const struct listens *listens, size_t number)
+{
+    const struct target *at = listens->all[number];
+    const struct hashed *same;
+
+    if (at->port == 0 && (at->address.len == 0 ||
+                          at->address.storage.any.sa_family != AF_UNIX)) {
+        return false;
+    }
+    const size_t count = hashes_find(&listens->hashes, hash_place(at), &same);
+    for (size_t i = 0; i < count && same[i].number < number; i++) {
+        if (is_same(at, listens->all[same[i].number])) {
             return true;
         }
     }
@@ -381,48 +483,63 @@ static bool is_taken(const struct target *at,
 }
 
 /* No address is listened on twice. */
-static bool check_listens(const struct config *config, size_t service,
-                          char *why)
+static bool check_listens(struct config *config, char *why)
 {
-    const struct config_service *own = &config->services[service];
+    struct listens listens;
+    bool is_good =
+        make_listens(config, &listens) || option_refuse(why, "no memory");
+    size_t number = 0;
 
-    for (size_t i = 0; i < own->listen_count; i++) {
-        bool taken = is_taken(&own->listens[i], own, i);
-        for (size_t j = 0; j < service && !taken; j++) {
-            taken = is_taken(&own->listens[i], &config->services[j],
-                             config->services[j].listen_count);
-        }
-        if (taken) {
-            return option_refuse(why, "'%s' is listened on twice",
-                                 own->listens[i].text);
+    for (size_t i = 0; i < config->service_count && is_good; i++) {
+        const struct config_service *service = &config->services[i];
+        config->line = service->line;
+        for (size_t j = 0; j < service->listen_count && is_good; j++) {
+            is_good = !is_taken(&listens, number++) ||
+                      option_refuse(why, "'%s' is listened on twice",
+                                    service->listens[j].text);
         }
     }
-    return true;
+    free_listens(&listens);
+    return is_good;
+}
+
+/* Services without a name have that of their first address; false without
+ * memory. */
+static bool make_names(const struct config *config, struct texts *ret)
+{
+    const size_t count = config->service_count;
+    const char **all = calloc(count + 1, sizeof(*all));
+    bool is_whole = all != NULL;
+
+    for (size_t i = 0; i < count && is_whole; i++) {
+        struct config_service *service = &config->services[i];
+        if (!service->name) {
+            service->name = strdup(service->listens[0].text);
+        }
+        all[i] = service->name;
+        is_whole = service->name != NULL;
+    }
+    *ret =
+        (struct texts){all, is_whole ? hashes_find_firsts(all, count) : NULL};
+    return ret->firsts != NULL;
 }
 
 /* Names of services tell them apart in the log and the metrics. */
 static bool name_services(struct config *config, char *why)
 {
-    for (size_t i = 0; i < config->service_count; i++) {
-        struct config_service *service = &config->services[i];
-        config->line = service->line;
-        if (!check_listens(config, i, why)) {
-            return false;
-        }
-        if (!service->name) {
-            service->name = strdup(service->listens[0].text);
-        }
-        if (!service->name) {
-            return option_refuse(why, "no memory");
-        }
-        for (size_t j = 0; j < i; j++) {
-            if (strcmp(config->services[j].name, service->name) == 0) {
-                return option_refuse(why, "two services are named '%.100s'",
-                                     service->name);
-            }
+    struct texts names;
+    bool is_good =
+        make_names(config, &names) || option_refuse(why, "no memory");
+
+    for (size_t i = 0; i < config->service_count && is_good; i++) {
+        if (names.firsts[i] < i) {
+            config->line = config->services[i].line;
+            is_good = option_refuse(why, "two services are named '%.100s'",
+                                    config->services[i].name);
         }
     }
-    return true;
+    free_texts(&names);
+    return is_good;
 }
 
 /* Each thread needs a part of the memory. */
@@ -600,5 +717,6 @@ bool config_check(struct config *config, char *why)
         }
     }
     number_all(config);
-    return name_services(config, why) && check_shares(config, why);
+    return check_listens(config, why) && name_services(config, why) &&
+           check_shares(config, why) && note_members(config, why);
 }

@@ -1,7 +1,8 @@
 /*
  * A sorted array is enough: a look takes some twenty comparisons among a
- * million things. Who writes a configuration chooses what is hashed in it, and
- * would slow down its own start alone by things of one hash.
+ * million things. Things of one hash are looked at one after another, at the
+ * start and for each client that may get one of them (matching.c): only the
+ * author of a configuration can make such things, whose clients then wait.
  */
 #include "hashes.h"
 
@@ -85,4 +86,44 @@ size_t hashes_find(const struct hashes *hashes, uint64_t hash,
         count++;
     }
     return count;
+}
+
+/* Of those that were added; they are sorted. */
+static void find_firsts(const struct hashes *hashes, const char *const *texts,
+                        size_t *firsts)
+{
+    const struct hashed *first = hashes->all; /* of those of one hash */
+
+    for (size_t i = 0; i < hashes->count; i++) {
+        const struct hashed *one = &hashes->all[i];
+        first = first->hash == one->hash ? first : one;
+        const struct hashed *same = first;
+        while (strcmp(texts[same->number], texts[one->number]) != 0) {
+            same++; /* up to the one itself */
+        }
+        firsts[one->number] = same->number;
+    }
+}
+
+size_t *hashes_find_firsts(const char *const *texts, size_t count)
+{
+    struct hashes hashes = {.all = NULL};
+    size_t *firsts = calloc(count + 1, sizeof(*firsts));
+    bool is_whole = firsts != NULL;
+
+    for (size_t i = 0; i < count && is_whole; i++) {
+        firsts[i] = i;
+        is_whole =
+            !texts[i] ||
+            hashes_add(&hashes, hashes_add_text(HASHES_BASIS, texts[i]), i);
+    }
+    if (is_whole) {
+        hashes_sort(&hashes);
+        find_firsts(&hashes, texts, firsts);
+    } else {
+        free(firsts);
+        firsts = NULL;
+    }
+    hashes_free(&hashes);
+    return firsts;
 }

@@ -47,4 +47,8 @@ void hashes_free(struct hashes *hashes);
 size_t hashes_find(const struct hashes *hashes, uint64_t hash,
                    const struct hashed **ret);
 
+/* For each of these texts the number of the first that is equal; its own if it
+ * is NULL. To be freed; NULL without memory. */
+size_t *hashes_find_firsts(const char *const *texts, size_t count);
+
 #endif

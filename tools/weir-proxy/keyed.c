@@ -2,7 +2,9 @@
  * There are no more things than buckets, so that each look takes a step or two.
  * Buckets are never fewer again, as nothing leaves a table before its end.
  *
- * Keys are hashes of 64 bits, which stand for the names that they are made of.
+ * Keys are hashes of 64 bits, which stand for the names that they are made of
+ * where a table counts. Names of one hash can be made on purpose: whoever finds
+ * more by them than numbers compares them, and goes on with the next key.
  */
 #include "keyed.h"
 

@@ -38,8 +38,6 @@ struct order;
 struct place;
 struct session;
 struct setup;
-struct shared_route;
-struct shared_address;
 struct states_one;
 struct tally;
 struct target_tally;
@@ -203,11 +201,11 @@ struct proxy {
     struct confinement confinement;
     struct worker *workers; /* one for each thread */
     uint32_t worker_count;
-    struct places places;             /* of all services */
-    struct shared_address *addresses; /* setup.h: all that there were */
-    struct keyed_table routes;        /* struct shared_route: likewise */
-    struct keyed_table orders; /* struct order: likewise, of all targets */
-    uint64_t fd_limit;         /* connections that descriptors are enough for */
+    struct places places;         /* of all services */
+    struct keyed_table addresses; /* setup.c: all that there were */
+    struct keyed_table routes;    /* likewise */
+    struct keyed_table orders;    /* struct order: likewise, of all targets */
+    uint64_t fd_limit; /* connections that descriptors are enough for */
     uint64_t memory_limit_bytes; /* of all threads */
     uint32_t ready_count;        /* the first worker's, as the next two */
     uint32_t ended_count;

@@ -26,6 +26,7 @@ struct saying {
     char *why;
     unsigned *said; /* numbers of the lines of each word, about what is begun;
                      * 0: not said */
+    struct hashes sections; /* [defaults] and [targets ...], by line */
 };
 
 /* Lines from the first on, without the last. */
@@ -130,20 +131,47 @@ static bool has_word(const struct lines *lines, struct range range,
     return false;
 }
 
-/* The section of this kind and name; the number of lines if there is none. */
-static size_t find_section(const struct lines *lines, enum section kind,
+static uint64_t hash_section(enum section kind, const char *group)
+{
+    return hashes_add_text(hashes_add_byte(HASHES_BASIS, kind), group);
+}
+
+/* Finds sections by their names from now on; false without memory. */
+static bool index_sections(struct saying *saying)
+{
+    bool is_whole = true;
+
+    for (size_t i = 0; i < saying->lines->count && is_whole; i++) {
+        const struct line *line = &saying->lines->all[i];
+        const enum section kind = line->kind == LINE_SECTION
+                                      ? section_of(line->value)
+                                      : SECTION_SERVICE;
+        const char *group =
+            kind == SECTION_TARGETS ? group_of(line->value) : NULL;
+        is_whole = kind == SECTION_SERVICE ||
+                   hashes_add(&saying->sections, hash_section(kind, group), i);
+    }
+    hashes_sort(&saying->sections);
+    return is_whole;
+}
+
+/* The first section of this kind and name; the number of lines if there is
+ * none. */
+static size_t find_section(const struct saying *saying, enum section kind,
                            const char *group)
 {
-    size_t i = 0;
+    const struct hashed *same;
+    const size_t count =
+        hashes_find(&saying->sections, hash_section(kind, group), &same);
 
-    for (; i < lines->count; i++) {
-        const struct line *line = &lines->all[i];
-        if (line->kind == LINE_SECTION && section_of(line->value) == kind &&
-            (!group || strcmp(group_of(line->value), group) == 0)) {
-            break;
+    for (size_t i = 0; i < count; i++) {
+        const char *title = saying->lines->all[same[i].number].value;
+        if (section_of(title) == kind &&
+            (!group || strcmp(group_of(title), group) == 0)) {
+            return same[i].number;
         }
     }
-    return i;
+    return saying->lines->count;
 }
 
 /* ---- words that are said twice ---- */
@@ -203,7 +231,7 @@ static bool say_line(const struct saying *saying, const struct line *line)
  * words replace. */
 static bool say_of_target(const struct saying *saying)
 {
-    const size_t at = find_section(saying->lines, SECTION_DEFAULTS, NULL);
+    const size_t at = find_section(saying, SECTION_DEFAULTS, NULL);
     const unsigned line = saying->config->line;
     bool is_good = true;
 
@@ -304,7 +332,7 @@ static bool is_of_group(const struct saying *saying, const struct option *word,
 static bool say_defaults(const struct saying *saying, struct range own,
                          is_said_fn *is_said)
 {
-    const size_t at = find_section(saying->lines, SECTION_DEFAULTS, NULL);
+    const size_t at = find_section(saying, SECTION_DEFAULTS, NULL);
 
     return at == saying->lines->count || say_section(saying, at, own, is_said);
 }
@@ -337,7 +365,7 @@ static bool use_group(const struct saying *saying, size_t at)
 {
     const struct range own = range_around(saying->lines, at, true);
     const char *group = saying->lines->all[at].value + 1;
-    const size_t section = find_section(saying->lines, SECTION_TARGETS, group);
+    const size_t section = find_section(saying, SECTION_TARGETS, group);
     char reason[OPTION_WHY_SIZE];
 
     if (section == saying->lines->count || group[0] == '\0') {
@@ -500,7 +528,7 @@ static bool check_section(struct saying *saying, size_t section)
     const char *title = saying->lines->all[section].value;
     const enum section kind = section_of(title);
     const char *group = kind == SECTION_TARGETS ? group_of(title) : NULL;
-    const size_t first = find_section(saying->lines, kind, group);
+    const size_t first = find_section(saying, kind, group);
 
     saying->config->line = saying->lines->all[section].number;
     if (group && group[0] == '\0') {
@@ -560,10 +588,11 @@ bool sections_say(struct config *config, const struct lines *lines, char *why)
                             .why = why,
                             .said =
                                 calloc(words.count + 1, sizeof(*saying.said))};
-    const bool is_good = saying.said
+    const bool is_good = saying.said && index_sections(&saying)
                              ? check_sections(&saying) && say_lines(&saying)
                              : fail(&saying, "no memory");
 
     free(saying.said);
+    hashes_free(&saying.sections);
     return is_good;
 }

@@ -9,6 +9,7 @@
 #include "clients.h"
 #include "confine.h"
 #include "facts.h"
+#include "hashes.h"
 #include "posting.h"
 #include "states.h"
 #include "tools/common/key_log.h"
@@ -19,7 +20,7 @@
 #include <unistd.h>
 
 struct shared_address {
-    struct shared_address *next;
+    struct keyed keyed;
     struct weir_address address;
     struct places places;
 };
@@ -28,6 +29,8 @@ struct shared_address {
  */
 struct shared_route {
     struct keyed keyed;
+    char *service;
+    char *route;
     weir_upstreams_shared *shared;
 };
 
@@ -165,35 +168,54 @@ bool setup_open_key_logs(struct setup *setup, bool only_looks, char *why)
 static struct places *find_places(struct proxy *proxy,
                                   const struct weir_address *address)
 {
-    struct shared_address *one = proxy->addresses;
+    char text[WEIR_ADDRESS_TEXT_SIZE];
+    uint64_t key = hashes_add_text(
+        HASHES_BASIS, weir_address_format(address, text, sizeof(text)));
 
-    while (one && !weir_address_is_equal(&one->address, address)) {
-        one = one->next;
-    }
-    if (!one) {
-        one = calloc(1, sizeof(*one));
+    for (;; key++) {
+        bool is_new;
+        struct shared_address *one =
+            keyed_find(&proxy->addresses, key, sizeof(*one), &is_new);
         if (!one) {
             return NULL;
         }
-        one->address = *address;
-        one->next = proxy->addresses;
-        proxy->addresses = one;
+        if (is_new) {
+            one->address = *address;
+        }
+        if (weir_address_is_equal(&one->address, address)) {
+            return &one->places;
+        }
     }
-    return &one->places;
+}
+
+/* False without memory: then it has no names, and is found by none. */
+static bool begin_route(struct shared_route *one, const char *service,
+                        const char *route)
+{
+    one->service = strdup(service);
+    one->route = one->service ? strdup(route) : NULL;
+    if (one->route) {
+        (void)!weir_upstreams_shared_new(NULL, &one->shared);
+    }
+    return one->shared != NULL;
 }
 
 /* NULL without memory. */
 static weir_upstreams_shared *find_route(struct proxy *proxy,
                                          const char *service, const char *route)
 {
-    bool is_new;
-    struct shared_route *one = keyed_find(
-        &proxy->routes, keyed_key(service, route, NULL), sizeof(*one), &is_new);
-
-    if (one && !one->shared) {
-        (void)!weir_upstreams_shared_new(NULL, &one->shared);
+    for (uint64_t key = keyed_key(service, route, NULL);; key++) {
+        bool is_new;
+        struct shared_route *one =
+            keyed_find(&proxy->routes, key, sizeof(*one), &is_new);
+        if (!one || (is_new && !begin_route(one, service, route))) {
+            return NULL;
+        }
+        if (one->shared && strcmp(one->service, service) == 0 &&
+            strcmp(one->route, route) == 0) {
+            return one->shared;
+        }
     }
-    return one ? one->shared : NULL;
 }
 
 static int share_routes(struct setup *setup, struct proxy *proxy)
@@ -299,15 +321,13 @@ static void end_route(void *one)
     const struct shared_route *route = one;
 
     weir_upstreams_shared_free(route->shared);
+    free(route->service);
+    free(route->route);
 }
 
 void setup_free_shared(struct proxy *proxy)
 {
-    while (proxy->addresses) {
-        struct shared_address *one = proxy->addresses;
-        proxy->addresses = one->next;
-        free(one);
-    }
+    keyed_free(&proxy->addresses, NULL);
     keyed_free(&proxy->orders, NULL);
     keyed_free(&proxy->routes, end_route);
 }

@@ -182,9 +182,7 @@ static bool says_changes(const struct route *route)
     const struct worker *worker = route->worker;
 
     return weir_thread_get_index(worker->thread) == 0 && !worker->is_draining &&
-           !route->services->is_old &&
-           config_first_of_group(route->services->setup->config,
-                                 route->config) == route->config;
+           !route->services->is_old && !route->config->is_member;
 }
 
 static void tell_change(void *arg, weir_upstream *upstream,
