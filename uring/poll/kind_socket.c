@@ -5,6 +5,9 @@
  * connect() have no flag for that: a listener stays non-blocking once weir has
  * accepted from it, a socket is non-blocking while it is being connected. Those
  * that weir makes are so from the beginning.
+ *
+ * Receives and sends pass by the C library, whose functions are points of
+ * cancellation: with threads they take two atomic exchanges for each call.
  */
 #include "kind.h"
 
@@ -70,8 +73,8 @@ int32_t wr_ep_recv(struct wr_ep_call *call)
         len = len < first->len ? len : first->len;
     }
     wr_assert(len > 0);
-    const int32_t res = wr_ep_unless_again(
-        wr_ep_result(recv(sqe->fd, data, len, MSG_DONTWAIT)));
+    const int32_t res = wr_ep_unless_again(wr_ep_result(
+        syscall(SYS_recvfrom, sqe->fd, data, len, MSG_DONTWAIT, NULL, NULL)));
     call->watch->is_drained = res < (int32_t)len;
     call->watch->is_overheard |=
         res == 0; /* the set would tell of it for ever */
@@ -121,8 +124,8 @@ int32_t wr_ep_send(struct wr_ep_call *call)
     const struct io_uring_sqe *sqe = call->sqe;
     wr_assert(sqe->msg_flags & (uint32_t)MSG_DONTWAIT);
 
-    return wr_ep_result(send(sqe->fd, (const void *)(uintptr_t)sqe->addr,
-                             sqe->len, (int)sqe->msg_flags));
+    return wr_ep_result(syscall(SYS_sendto, sqe->fd, sqe->addr,
+                                (size_t)sqe->len, sqe->msg_flags, NULL, 0));
 }
 
 /* musl's sendmsg() refuses control data of more than 1024 bytes, which
