@@ -15,6 +15,10 @@
 #include <assert.h>
 #include <stdio.h>
 
+/* Requests up to this many bytes are copied: that takes fewer instructions than
+ * a reference, which the library keeps until they are sent. */
+#define COPIED_MAX 512U
+
 /* ---- sending ---- */
 
 int codec_write(struct codec_out *out, const void *bytes, size_t len)
@@ -24,6 +28,9 @@ int codec_write(struct codec_out *out, const void *bytes, size_t len)
 
 int codec_write_ref(struct codec_out *out, const void *bytes, size_t len)
 {
+    if (len <= COPIED_MAX) {
+        return codec_write(out, bytes, len);
+    }
     return weir_transport_write_ref(out->transport, bytes, len, NULL, NULL);
 }
 
