@@ -270,6 +270,7 @@ static void prepare(const char *text, uint32_t threads, size_t end_count,
         .kind_count = replay.kind_count,
         .schedule = {.times_ns = replay.times_ns, .time_count = replay.count},
     };
+    memset(&record, 0, sizeof(record));
     record_init(&record);
     for (uint32_t i = 0; i < threads; i++) {
         add_share(i, threads, end_count);

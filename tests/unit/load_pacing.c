@@ -97,6 +97,7 @@ static void with_pacing(void (*body)(void))
     memset(&traffic, 0, sizeof(traffic));
     memset(conns, 0, sizeof(conns));
     memset(sent, 0, sizeof(sent));
+    memset(&record, 0, sizeof(record));
     record_init(&record);
     traffic.record = &record;
     traffic.pacing = &pacing;

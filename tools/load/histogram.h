@@ -64,6 +64,12 @@ static inline void histogram_record(struct histogram *h, uint64_t value)
 uint64_t histogram_lowest(uint32_t index);
 uint64_t histogram_highest(uint32_t index);
 
+/* Begin in memory that is all zero: its pages stay untouched. */
+static inline void histogram_begin(struct histogram *h)
+{
+    h->min = UINT64_MAX;
+}
+
 /* Begin, or begin again, with nothing counted. */
 void histogram_clear(struct histogram *h);
 

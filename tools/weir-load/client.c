@@ -607,8 +607,8 @@ int client_init(struct client *client, const struct client_share *share)
     if (client->payload) {
         payload_init(client->payload, options->seed);
     }
-    histogram_clear(client->connect_latency);
-    histogram_clear(client->handshake_latency);
+    histogram_begin(client->connect_latency);
+    histogram_begin(client->handshake_latency);
     client_prepare(client, ring_size, &events);
     return 0;
 }

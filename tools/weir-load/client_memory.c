@@ -21,8 +21,8 @@ bool client_get_memory(struct client *client, uint32_t ring_size)
     client->conns = calloc(conn_count, sizeof(*client->conns));
     client->waiting = calloc(conn_count, sizeof(*client->waiting));
     client->pacing = malloc(sizeof(*client->pacing));
-    client->connect_latency = malloc(sizeof(*client->connect_latency));
-    client->handshake_latency = malloc(sizeof(*client->handshake_latency));
+    client->connect_latency = calloc(1, sizeof(*client->connect_latency));
+    client->handshake_latency = calloc(1, sizeof(*client->handshake_latency));
     if (!client->conns || !client->waiting || !client->pacing ||
         !client->connect_latency || !client->handshake_latency) {
         return false;

@@ -164,8 +164,7 @@ struct kind_record *kinds_new_records(const struct kinds *kinds)
     struct kind_record *records = calloc(kinds->count, sizeof(*records));
 
     for (size_t i = 0; records && i < kinds->count; i++) {
-        /* All zero but for this: its pages stay untouched. */
-        records[i].latency.min = UINT64_MAX;
+        histogram_begin(&records[i].latency);
     }
     return records;
 }

@@ -24,13 +24,13 @@ static void add(struct histogram *h, const struct histogram *from)
 
 void record_init(struct record *record)
 {
-    histogram_clear(&record->response);
-    histogram_clear(&record->lateness);
-    histogram_clear(&record->own_lateness);
-    histogram_clear(&record->blocked);
-    histogram_clear(&record->whole);
-    histogram_clear(&record->service);
-    histogram_clear(&record->ttfb);
+    histogram_begin(&record->response);
+    histogram_begin(&record->lateness);
+    histogram_begin(&record->own_lateness);
+    histogram_begin(&record->blocked);
+    histogram_begin(&record->whole);
+    histogram_begin(&record->service);
+    histogram_begin(&record->ttfb);
 }
 
 void record_clear(struct record *record)

@@ -29,7 +29,7 @@ struct record {
     struct histogram ttfb;
 };
 
-/* Begin with nothing counted. */
+/* Begin with nothing counted, in memory that is all zero. */
 void record_init(struct record *record);
 
 /* Begin again with nothing counted. */

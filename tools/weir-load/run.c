@@ -655,7 +655,7 @@ int run_main(int argc, char **argv, int first)
     result->options = &options;
     result->model = options.model;
     for (size_t i = 0; i < SLO_TIMES_COUNT; i++) {
-        histogram_clear(fields_times_of(result, (enum slo_times)i));
+        histogram_begin(fields_times_of(result, (enum slo_times)i));
     }
     result->kinds = options.groups ? kinds_new_records(options.groups) : NULL;
     if (options.groups && !result->kinds) {
