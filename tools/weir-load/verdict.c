@@ -166,16 +166,26 @@ static bool is_over_budget(const struct result *result)
            (double)options->max_errors * (double)count_attempts(result);
 }
 
-/* So many requests are on their way when a window without a warm-up ends, and
- * none were when it began. */
-static double find_allowance(const struct result *result)
+/* Were as many requests answered in the window as its schedule had in it?
+ *
+ * Some are on their way when it ends, and without a warm-up none were when it
+ * began. Where requests are due at random, each of these numbers has the
+ * variance of Poisson's distribution, which is its mean; so answers may be
+ * fewer by three standard deviations, which happens by chance in one of 700
+ * runs, and by one for what a fraction of a request stands for. */
+static bool is_rate_held(const struct result *result, double answered)
 {
-    double usual_ns =
+    const double usual_ns =
         (double)histogram_quantile(&result->response, HISTOGRAM_WHOLE / 10);
+    const double on_way = result->offered_rate * usual_ns / 1e9;
+    const bool begins_empty = result->options->warmup_ns == 0;
+    const bool is_random = result->model == RUN_MODEL_POISSON;
+    const double variance = is_random ? on_way * (begins_empty ? 1 : 2) : 0;
 
-    return result->options->warmup_ns > 0
-               ? 0
-               : 1 + result->offered_rate * usual_ns / 1e9;
+    double lacking = HELD_SHARE * (double)result->measured.scheduled - answered;
+    lacking -= begins_empty ? on_way : 0;
+    lacking -= begins_empty || is_random ? 1 : 0;
+    return lacking <= 0 || lacking * lacking <= 9 * variance;
 }
 
 /* The share of a CPU that the busiest thread used. */
@@ -274,7 +284,7 @@ static bool judge_rate(struct result *result)
         (double)(result->completed + measured->failed + measured->timeout);
     char room[RESULT_REMARK_SIZE / 4] = "";
 
-    if (answered + find_allowance(result) >= HELD_SHARE * scheduled) {
+    if (is_rate_held(result, answered)) {
         return false;
     }
     if (result->completed > 0 && measured->ok == 0) {
