@@ -7,6 +7,9 @@
  * Entries live in a table of chunks that never move. A handle is an entry's
  * index and generation. The generation changes when the entry has run or was
  * cancelled, so that a late cancel does nothing.
+ *
+ * An entry is a line of the cache. To move one timer among a million touches
+ * three of them, its own and those of its neighbours in the wheel.
  */
 #include "loop_impl.h"
 
@@ -14,8 +17,11 @@
 
 #define CHUNK_BITS    8u
 #define CHUNK_ENTRIES (1u << CHUNK_BITS)
-#define CHUNKS_MAX    (1u << 20)
-#define INDEX_NONE    UINT32_MAX
+#define CHUNKS_BITS   20u
+#define CHUNKS_MAX    (1u << CHUNKS_BITS)
+#define INDEX_BITS    (CHUNK_BITS + CHUNKS_BITS)
+#define INDEX_MASK    ((1u << INDEX_BITS) - 1u)
+#define LINE_BYTES    64u
 
 enum callback_state {
     CALLBACK_FREE,
@@ -34,39 +40,53 @@ struct callback {
         };
     };
     weir_callback_fn *cb;
-    void *arg;
-    uint32_t index;
-    uint32_t generation; /* never 0 */
-    uint32_t next_free;
-    enum callback_state state;
+    union {
+        void *arg;
+        struct callback *next_free; /* CALLBACK_FREE */
+    };
     struct wr_callbacks *table;
+    uint32_t generation; /* never 0 */
+    uint32_t index : INDEX_BITS;
+    enum callback_state state : 32u - INDEX_BITS;
 };
+
+/* The entries begin with a line, somewhere in what was allocated. */
+struct callback_chunk {
+    struct callback entries[CHUNK_ENTRIES];
+    void *memory; /* as allocated */
+};
+
+_Static_assert(sizeof(struct callback) == LINE_BYTES, "a line of the cache");
+#define CHUNK_BYTES (sizeof(struct callback_chunk) + LINE_BYTES)
 
 struct wr_callbacks {
     struct wr_module module;
     weir_loop *loop;
-    struct callback **chunks;
+    struct callback_chunk **chunks;
     uint32_t chunk_count;
     uint32_t chunk_room;
-    uint32_t first_free;
+    struct callback *first_free;
 };
 
 static struct callback *callback_entry_at(const struct wr_callbacks *table,
                                           uint32_t index)
 {
     wr_assert(index >> CHUNK_BITS < table->chunk_count);
-    return &table->chunks[index >> CHUNK_BITS][index & (CHUNK_ENTRIES - 1)];
+    return &table->chunks[index >> CHUNK_BITS]
+                ->entries[index & (CHUNK_ENTRIES - 1)];
 }
 
-static void callback_set_state(struct callback *entry,
-                               enum callback_state state)
+/* Each call has a constant @state: little code is left. */
+static inline void callback_set_state(struct callback *entry,
+                                      enum callback_state state)
 {
+    /* By state: a bit for each state that it may be entered from. */
     static const uint8_t allowed[CALLBACK_STATES] = {
         [CALLBACK_FREE] = 1u << CALLBACK_SOON | 1u << CALLBACK_TIMED,
         [CALLBACK_SOON] = 1u << CALLBACK_FREE,
         [CALLBACK_TIMED] = 1u << CALLBACK_FREE,
     };
-    wr_assert(allowed[entry->state] >> state & 1u);
+    wr_assert(allowed[state] >> entry->state & 1u);
     entry->state = state;
 }
 
@@ -90,7 +110,8 @@ WEIR_MUST_USE static int callback_make_room(struct wr_callbacks *table)
     if (room > CHUNKS_MAX) {
         return -ENOMEM;
     }
-    struct callback **chunks = wr_alloc(allocator, room * sizeof(*chunks));
+    struct callback_chunk **chunks =
+        wr_alloc(allocator, room * sizeof(struct callback_chunk *));
     if (!chunks) {
         return -ENOMEM;
     }
@@ -109,20 +130,23 @@ WEIR_MUST_USE static int callback_add_chunk(struct wr_callbacks *table)
     if (err < 0) {
         return err;
     }
-    struct callback *chunk =
-        wr_alloc(&table->loop->counting, CHUNK_ENTRIES * sizeof(*chunk));
-    if (!chunk) {
+    char *memory = wr_alloc(&table->loop->counting, CHUNK_BYTES);
+    if (!memory) {
         return -ENOMEM;
     }
-    memset(chunk, 0, CHUNK_ENTRIES * sizeof(*chunk));
+    memset(memory, 0, CHUNK_BYTES);
+    struct callback_chunk *chunk =
+        (void *)(memory + (0 - (uintptr_t)memory) % LINE_BYTES);
+    chunk->memory = memory;
     wr_assert(table->chunk_count < CHUNKS_MAX);
     const uint32_t base = table->chunk_count << CHUNK_BITS;
     for (uint32_t i = CHUNK_ENTRIES; i-- > 0;) {
-        chunk[i].index = base + i;
-        chunk[i].generation = 1;
-        chunk[i].table = table;
-        chunk[i].next_free = table->first_free;
-        table->first_free = base + i;
+        struct callback *entry = &chunk->entries[i];
+        entry->index = (base + i) & INDEX_MASK;
+        entry->generation = 1;
+        entry->table = table;
+        entry->next_free = table->first_free;
+        table->first_free = entry;
     }
     table->chunks[table->chunk_count++] = chunk;
     return 0;
@@ -130,10 +154,10 @@ WEIR_MUST_USE static int callback_add_chunk(struct wr_callbacks *table)
 
 static struct callback *callback_take_entry(struct wr_callbacks *table)
 {
-    if (table->first_free == INDEX_NONE && callback_add_chunk(table) < 0) {
+    if (!table->first_free && callback_add_chunk(table) < 0) {
         return NULL;
     }
-    struct callback *entry = callback_entry_at(table, table->first_free);
+    struct callback *entry = table->first_free;
     wr_assert(entry->state == CALLBACK_FREE);
     table->first_free = entry->next_free;
     return entry;
@@ -147,7 +171,7 @@ static void callback_give_entry(struct callback *entry)
         entry->generation = 1;
     }
     entry->next_free = entry->table->first_free;
-    entry->table->first_free = entry->index;
+    entry->table->first_free = entry;
 }
 
 static void callback_take_back(struct callback *entry)
@@ -183,8 +207,7 @@ static void callback_close(struct wr_module *module)
 
     wr_assert(loop->callbacks == table);
     for (uint32_t i = 0; i < table->chunk_count; i++) {
-        wr_free(&loop->counting, table->chunks[i],
-                CHUNK_ENTRIES * sizeof(*table->chunks[i]));
+        wr_free(&loop->counting, table->chunks[i]->memory, CHUNK_BYTES);
     }
     wr_free(&loop->counting, table->chunks,
             table->chunk_room * sizeof(*table->chunks));
@@ -199,9 +222,7 @@ static void callback_check(const struct wr_module *module)
         wr_container_of(module, const struct wr_callbacks, module);
 
     wr_assert(table->chunk_count <= table->chunk_room);
-    wr_assert(table->first_free == INDEX_NONE ||
-              callback_entry_at(table, table->first_free)->state ==
-                  CALLBACK_FREE);
+    wr_assert(!table->first_free || table->first_free->state == CALLBACK_FREE);
     for (uint32_t i = 0; table->chunk_count > 0 && i < CHUNK_ENTRIES; i++) {
         callback_check_entry(callback_entry_at(table, i));
     }
@@ -217,7 +238,7 @@ int wr_callbacks_open(weir_loop *loop)
     if (!table) {
         return -ENOMEM;
     }
-    *table = (struct wr_callbacks){.loop = loop, .first_free = INDEX_NONE};
+    *table = (struct wr_callbacks){.loop = loop};
     loop->callbacks = table;
     wr_loop_add_module(loop, &table->module, &ops);
     return 0;
