@@ -8,7 +8,6 @@
 
 #include "../alloc.h"
 #include "../check.h"
-#include "../sqe.h"
 
 #include <errno.h>
 
@@ -48,22 +47,4 @@ void wr_ep_buffers_commit(struct wr_ep_buffers *buffers)
 {
     wr_assert(buffers->staged - buffers->head <= buffers->entries);
     buffers->tail = buffers->staged;
-}
-
-uint32_t wr_ep_buffers_take(struct wr_ep_buffers *buffers, uint32_t len)
-{
-    struct wr_ep_buffer *first =
-        &buffers->ring[buffers->head & (buffers->entries - 1)];
-    const uint32_t flags = IORING_CQE_F_BUFFER | (uint32_t)first->id
-                                                     << IORING_CQE_BUFFER_SHIFT;
-
-    wr_assert(wr_ep_buffers_first(buffers) == first);
-    wr_assert(len > 0 && len <= first->len);
-    if (buffers->incremental && len < first->len) {
-        first->data += len;
-        first->len -= len;
-        return flags | IORING_CQE_F_BUF_MORE;
-    }
-    buffers->head++;
-    return flags;
 }

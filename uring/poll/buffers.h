@@ -10,6 +10,7 @@
 
 #include "../../include/weir/base.h"
 #include "../check.h"
+#include "../sqe.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -43,7 +44,7 @@ void wr_ep_buffers_commit(struct wr_ep_buffers *buffers);
 static inline const struct wr_ep_buffer *
 wr_ep_buffers_first(const struct wr_ep_buffers *buffers)
 {
-    wr_assert(buffers->tail - buffers->head <= buffers->entries);
+    wr_debug_assert(buffers->tail - buffers->head <= buffers->entries);
     return buffers->head == buffers->tail
                ? NULL
                : &buffers->ring[buffers->head & (buffers->entries - 1)];
@@ -51,6 +52,23 @@ wr_ep_buffers_first(const struct wr_ep_buffers *buffers)
 
 /* The receive has filled @len bytes of it; returns the flags of the receive's
  * completion. */
-uint32_t wr_ep_buffers_take(struct wr_ep_buffers *buffers, uint32_t len);
+static inline uint32_t wr_ep_buffers_take(struct wr_ep_buffers *buffers,
+                                          uint32_t len)
+{
+    struct wr_ep_buffer *first =
+        &buffers->ring[buffers->head & (buffers->entries - 1)];
+    const uint32_t flags = IORING_CQE_F_BUFFER | (uint32_t)first->id
+                                                     << IORING_CQE_BUFFER_SHIFT;
+
+    wr_debug_assert(wr_ep_buffers_first(buffers) == first);
+    wr_assert(len <= first->len);
+    if (buffers->incremental && len < first->len) {
+        first->data += len;
+        first->len -= len;
+        return flags | IORING_CQE_F_BUF_MORE;
+    }
+    buffers->head++;
+    return flags;
+}
 
 #endif

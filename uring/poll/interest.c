@@ -141,9 +141,9 @@ void wr_ep_watch_leave(struct wr_ep_interest *interest,
     }
 }
 
-void wr_ep_watch_note(struct wr_ep_interest *interest,
-                      struct wr_ep_watch *watch, bool was_useful,
-                      bool was_wanted)
+void wr_ep_watch_note_slowly(struct wr_ep_interest *interest,
+                             struct wr_ep_watch *watch, bool was_useful,
+                             bool was_wanted)
 {
     const bool by_edges = (watch->registered & (uint32_t)EPOLLET) != 0;
 
@@ -453,22 +453,11 @@ int wr_ep_interest_wait(struct wr_ep_interest *interest, uint64_t timeout_ns)
     return got;
 }
 
-struct wr_ep_watch *wr_ep_interest_event(struct wr_ep_interest *interest,
-                                         uint32_t index, uint32_t *ret_events)
+void wr_ep_interest_note_leftover(struct wr_ep_interest *interest)
 {
-    const struct epoll_event *event = &interest->events[index];
-    const uint64_t data = event->data.u64;
-    struct wr_ep_watch *watch = wr_ep_watch_find(interest, (int)(uint32_t)data);
-
-    wr_assert(watch);
-    *ret_events = event->events;
-    if (WR_LIKELY(watch->registered != 0 &&
-                  watch->generation == (uint32_t)(data >> 32))) {
-        return watch;
-    }
+    wr_assert(interest->event_count > 0);
     if (interest->is_new && !interest->is_shared) {
         interest->removes = true;
         interest->has_leftover = true;
     }
-    return NULL;
 }

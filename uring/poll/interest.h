@@ -126,10 +126,24 @@ void wr_ep_watch_forget(struct wr_ep_interest *interest,
 /* The descriptor is closed next. */
 void wr_ep_watch_close(struct wr_ep_interest *interest,
                        struct wr_ep_watch *watch);
+/* The part of wr_ep_watch_note() for other events than those of a receive that
+ * goes on. */
+void wr_ep_watch_note_slowly(struct wr_ep_interest *interest,
+                             struct wr_ep_watch *watch, bool was_useful,
+                             bool was_wanted);
+
 /* An event has come: has it brought a completion, or concerned an operation? */
-void wr_ep_watch_note(struct wr_ep_interest *interest,
-                      struct wr_ep_watch *watch, bool was_useful,
-                      bool was_wanted);
+static inline void wr_ep_watch_note(struct wr_ep_interest *interest,
+                                    struct wr_ep_watch *watch, bool was_useful,
+                                    bool was_wanted)
+{
+    wr_assert(was_wanted || !was_useful);
+    if (WR_LIKELY(was_useful && !(watch->registered & (uint32_t)EPOLLET))) {
+        watch->vain_count = 0;
+    } else {
+        wr_ep_watch_note_slowly(interest, watch, was_useful, was_wanted);
+    }
+}
 
 /* The next watch whose events were brought to the set in vain: all of its
  * operations must end or go elsewhere. *ret_err says why; -EPERM: the file is
@@ -146,10 +160,29 @@ wr_ep_interest_is_refused(const struct wr_ep_interest *interest);
  * error if the kernel refuses the call. */
 WEIR_MUST_USE int wr_ep_interest_wait(struct wr_ep_interest *interest,
                                       uint64_t timeout_ns);
+/* Notes an event of a descriptor that has left the set. */
+void wr_ep_interest_note_leftover(struct wr_ep_interest *interest);
+
 /* The watch and the events of event number @index; NULL: it is of a descriptor
  * that has left the set. */
-struct wr_ep_watch *wr_ep_interest_event(struct wr_ep_interest *interest,
-                                         uint32_t index, uint32_t *ret_events);
+static inline struct wr_ep_watch *
+wr_ep_interest_event(struct wr_ep_interest *interest, uint32_t index,
+                     uint32_t *ret_events)
+{
+    const struct epoll_event *event = &interest->events[index];
+    const uint64_t data = event->data.u64;
+    struct wr_ep_watch *watch = wr_ep_watch_find(interest, (int)(uint32_t)data);
+
+    wr_assert(watch);
+    *ret_events = event->events;
+    if (WR_LIKELY(watch->registered != 0 &&
+                  watch->generation == (uint32_t)(data >> 32))) {
+        return watch;
+    }
+    wr_ep_interest_note_leftover(interest);
+    return NULL;
+}
+
 /* Events that are not done with. */
 static inline bool
 wr_ep_interest_has_events(const struct wr_ep_interest *interest)

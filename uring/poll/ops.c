@@ -48,18 +48,12 @@ static size_t ops_ended_bytes(uint32_t size)
     return size * sizeof(struct wr_cqe);
 }
 
-/* How many there may be when all operations have ended. */
-static uint64_t ops_ended_max(const struct wr_ep_ops *ops)
-{
-    return ops->ended_count + ops->slab.used_count;
-}
-
 /* False: no memory, and the queue is as it was. */
 static bool ops_resize_ended(struct wr_ep_ops *ops, uint32_t size)
 {
     struct wr_cqe *ended = wr_alloc(ops->allocator, ops_ended_bytes(size));
 
-    wr_assert(ops_ended_max(ops) <= size);
+    wr_assert(wr_ep_ops_ended_max(ops) <= size);
     if (!ended) {
         return false;
     }
@@ -76,23 +70,10 @@ static bool ops_resize_ended(struct wr_ep_ops *ops, uint32_t size)
     return true;
 }
 
-/* Room for @count completions besides those of the operations. */
-static inline bool ops_reserve_ended(struct wr_ep_ops *ops, uint32_t count)
+bool wr_ep_ops_grow_ended(struct wr_ep_ops *ops)
 {
-    return WR_LIKELY(ops_ended_max(ops) + count <= ops->ended_room) ||
-           ops_resize_ended(ops, 2 * ops->ended_size);
-}
-
-static inline void ops_push(struct wr_ep_ops *ops,
-                            const struct io_uring_sqe *sqe, int32_t res,
-                            uint32_t flags)
-{
-    const uint32_t tail = ops->ended_head + ops->ended_count;
-
-    wr_assert(ops->ended_count < ops->ended_size);
-    ops->ended[tail & (ops->ended_size - 1)] = (struct wr_cqe){
-        .user_data = sqe->user_data, .res = res, .flags = flags};
-    ops->ended_count++;
+    wr_assert(ops->ended_size <= UINT32_MAX / 2);
+    return ops_resize_ended(ops, 2 * ops->ended_size);
 }
 
 /* The smallest queue. */
@@ -150,7 +131,9 @@ void wr_ep_op_set_state(struct wr_ep_op *op, enum wr_ep_state state)
 
 bool wr_ep_ops_grow(struct wr_ep_ops *ops)
 {
-    return wr_slab_reserve(&ops->slab, 1) && ops_reserve_ended(ops, 1);
+    return wr_slab_reserve(&ops->slab, 1) &&
+           (wr_ep_ops_ended_max(ops) < ops->ended_room ||
+            wr_ep_ops_grow_ended(ops));
 }
 
 struct wr_ep_op *wr_ep_ops_new(struct wr_ep_ops *ops,
@@ -159,7 +142,7 @@ struct wr_ep_op *wr_ep_ops_new(struct wr_ep_ops *ops,
     struct wr_ep_op *op = wr_slab_take_raw(&ops->slab);
 
     wr_assert(op);
-    wr_assert(ops_ended_max(ops) <= ops->ended_size);
+    wr_assert(wr_ep_ops_ended_max(ops) <= ops->ended_size);
     wr_list_init(&op->link);
     wr_sqe_copy(&op->sqe, sqe);
     op->state = WR_EP_NEW;
@@ -227,7 +210,7 @@ uint64_t wr_ep_ops_trim(struct wr_ep_ops *ops)
     if (bits < ops->bucket_bits) {
         ops_resize(ops, bits);
     }
-    while (size < ops_ended_max(ops) + ops->entry_room) {
+    while (size < wr_ep_ops_ended_max(ops) + ops->entry_room) {
         size *= 2;
     }
     if (size < ops->ended_size) {
@@ -261,15 +244,6 @@ static void ops_unindex(struct wr_ep_ops *ops, struct wr_ep_op *op)
     ops->waiting_count--;
 }
 
-void wr_ep_ops_complete(struct wr_ep_ops *ops, const struct io_uring_sqe *sqe,
-                        int32_t res, uint32_t flags)
-{
-    if (res < 0 || !(sqe->flags & IOSQE_CQE_SKIP_SUCCESS)) {
-        wr_assert(ops_ended_max(ops) < ops->ended_size);
-        ops_push(ops, sqe, res, flags);
-    }
-}
-
 void wr_ep_ops_end(struct wr_ep_ops *ops, struct wr_ep_op *op, int32_t res,
                    uint32_t flags)
 {
@@ -277,19 +251,9 @@ void wr_ep_ops_end(struct wr_ep_ops *ops, struct wr_ep_op *op, int32_t res,
     wr_assert(op->state != WR_EP_NEW);
     ops_unindex(ops, op);
     if (res < 0 || !(op->sqe.flags & IOSQE_CQE_SKIP_SUCCESS)) {
-        ops_push(ops, &op->sqe, res, flags);
+        wr_ep_ops_push(ops, &op->sqe, res, flags);
     }
     wr_slab_give(&ops->slab, op);
-}
-
-bool wr_ep_ops_post(struct wr_ep_ops *ops, const struct io_uring_sqe *sqe,
-                    int32_t res, uint32_t flags)
-{
-    if (!ops_reserve_ended(ops, 2)) { /* the other one is the last of @sqe */
-        return false;
-    }
-    ops_push(ops, sqe, res, flags | IORING_CQE_F_MORE);
-    return true;
 }
 
 uint32_t wr_ep_ops_reap(struct wr_ep_ops *ops, struct wr_cqe *ret, uint32_t max)
@@ -302,6 +266,6 @@ uint32_t wr_ep_ops_reap(struct wr_ep_ops *ops, struct wr_cqe *ret, uint32_t max)
     ops->ended_count -= count;
     /* An empty queue begins anew, in memory that is in the cache. */
     ops->ended_head = ops->ended_count > 0 ? ops->ended_head + count : 0;
-    wr_assert(ops_ended_max(ops) <= ops->ended_size);
+    wr_assert(wr_ep_ops_ended_max(ops) <= ops->ended_size);
     return count;
 }

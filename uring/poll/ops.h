@@ -79,15 +79,22 @@ uint64_t wr_ep_ops_trim(struct wr_ep_ops *ops);
 /* The only writer of an operation's state. */
 void wr_ep_op_set_state(struct wr_ep_op *op, enum wr_ep_state state);
 
-/* The part of wr_ep_ops_reserve() that allocates. */
+/* The parts of wr_ep_ops_reserve() and wr_ep_ops_post() that allocate. */
 WEIR_MUST_USE bool wr_ep_ops_grow(struct wr_ep_ops *ops);
+WEIR_MUST_USE bool wr_ep_ops_grow_ended(struct wr_ep_ops *ops);
+
+/* How many completions there may be when all operations have ended. */
+static inline uint64_t wr_ep_ops_ended_max(const struct wr_ep_ops *ops)
+{
+    wr_debug_assert(ops->ended_count <= ops->ended_size);
+    return ops->ended_count + ops->slab.used_count;
+}
 
 /* Makes room for one operation and its completion. False: no memory. */
 WEIR_MUST_USE static inline bool wr_ep_ops_reserve(struct wr_ep_ops *ops)
 {
     const bool has_room =
-        ops->slab.free_list &&
-        ops->ended_count + ops->slab.used_count < ops->ended_room;
+        ops->slab.free_list && wr_ep_ops_ended_max(ops) < ops->ended_room;
 
     return WR_LIKELY(has_room) || wr_ep_ops_grow(ops);
 }
@@ -97,7 +104,7 @@ WEIR_MUST_USE static inline bool wr_ep_ops_reserve(struct wr_ep_ops *ops)
 static inline bool wr_ep_ops_may_end(const struct wr_ep_ops *ops)
 {
     wr_debug_assert(ops->ended_room < ops->ended_size);
-    return ops->ended_count + ops->slab.used_count < ops->ended_size;
+    return wr_ep_ops_ended_max(ops) < ops->ended_size;
 }
 
 /* An operation, for which there is room. */
@@ -112,19 +119,48 @@ void wr_ep_ops_wait(struct wr_ep_ops *ops, struct wr_ep_op *op,
 struct wr_ep_op *wr_ep_ops_find(const struct wr_ep_ops *ops,
                                 uint64_t user_data);
 
+/* Adds a completion, for which there is room. */
+static inline void wr_ep_ops_push(struct wr_ep_ops *ops,
+                                  const struct io_uring_sqe *sqe, int32_t res,
+                                  uint32_t flags)
+{
+    const uint32_t tail = ops->ended_head + ops->ended_count;
+
+    wr_assert(ops->ended_count < ops->ended_size);
+    ops->ended[tail & (ops->ended_size - 1)] = (struct wr_cqe){
+        .user_data = sqe->user_data, .res = res, .flags = flags};
+    ops->ended_count++;
+}
+
 /* The completion of an entry, for which there is room; none if the entry wants
  * none. */
-void wr_ep_ops_complete(struct wr_ep_ops *ops, const struct io_uring_sqe *sqe,
-                        int32_t res, uint32_t flags);
+static inline void wr_ep_ops_complete(struct wr_ep_ops *ops,
+                                      const struct io_uring_sqe *sqe,
+                                      int32_t res, uint32_t flags)
+{
+    if (res < 0 || !(sqe->flags & IOSQE_CQE_SKIP_SUCCESS)) {
+        wr_debug_assert(wr_ep_ops_ended_max(ops) < ops->ended_size);
+        wr_ep_ops_push(ops, sqe, res, flags);
+    }
+}
 
 /* Ends and frees an operation, which is in no list. */
 void wr_ep_ops_end(struct wr_ep_ops *ops, struct wr_ep_op *op, int32_t res,
                    uint32_t flags);
 
 /* A completion of a multishot entry that goes on. False: no memory. */
-WEIR_MUST_USE bool wr_ep_ops_post(struct wr_ep_ops *ops,
-                                  const struct io_uring_sqe *sqe, int32_t res,
-                                  uint32_t flags);
+WEIR_MUST_USE static inline bool wr_ep_ops_post(struct wr_ep_ops *ops,
+                                                const struct io_uring_sqe *sqe,
+                                                int32_t res, uint32_t flags)
+{
+    /* Room for two: the other one is the last of @sqe. */
+    if (WR_UNLIKELY(wr_ep_ops_ended_max(ops) + 2 > ops->ended_room) &&
+        !wr_ep_ops_grow_ended(ops)) {
+        return false;
+    }
+    wr_ep_ops_push(ops, sqe, res, flags | IORING_CQE_F_MORE);
+    return true;
+}
 
 /* Moves up to @max completions out. */
 WEIR_MUST_USE uint32_t wr_ep_ops_reap(struct wr_ep_ops *ops, struct wr_cqe *ret,
