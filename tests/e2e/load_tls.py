@@ -12,7 +12,7 @@ import ssl
 import subprocess
 import tempfile
 
-from harness import (PATIENT, WEIR_LOAD, Program, Service, command,
+from harness import (ENGINES, PATIENT, WEIR_LOAD, Program, Service, command,
                      command_apart, equal, load, load_json,
                      matches, one_line, read_line, run)
 from servers import (Refusing, Server, drain, echo, free_port, read_exactly,
@@ -338,7 +338,7 @@ def fast_open(url, sysctl="3", serve="--fast-open", client=""):
 
 
 def test_the_first_bytes_of_all_but_the_first_connection_go_with_the_syn():
-    for engine in ("uring", "poll"):
+    for engine in ENGINES:
         for scheme in ("tcp", "tls"):
             is_tls = scheme == "tls"
             outcome, counters = fast_open(
