@@ -42,7 +42,7 @@ LISTS = {WEIR_LOAD: ("tools/common/units.c", "tools/load/histogram.c", *(
     f"tools/weir-load/{name}.c" for name in (
         "compare", "comparison", "gather", "hdr", "hgrm", "hlog", "lateness", "pacing",
         "record", "saved", "saved_merge", "schedule", "schedule_parse", "search",
-        "sharing", "sizes", "slo", "statistics", "steps", "sweep", "track", "turns",
+        "sharing", "sizes", "slo", "slowing", "statistics", "steps", "sweep", "track", "turns",
         "verdict")))}
 # From where faults are drawn unless rooms are named.
 ALL = ("lib", "uring", WEIR_LOAD)
