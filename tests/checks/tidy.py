@@ -25,7 +25,8 @@ OPENSSL_FOLDERS = ("lib/tls/openssl/", "lib/tls/wolfssl/rsa_key.c", "tests/",
 PUBLIC_BELOW = {"weir/base.h", "weir/buffer.h", "weir/error.h"}
 ATOMIC_FILES = {"uring/wake.c", "uring/wake.h", "lib/loop/notice.c",
                 "lib/loop/signal.c", "lib/task/shadow.c",
-                "lib/proxy/upstream/shared.h", "lib/proxy/upstream/shared.c"}
+                "lib/proxy/upstream/shared.h", "lib/proxy/upstream/shared.c",
+                "lib/proxy/upstream/turns.h", "lib/proxy/upstream/turns.c"}
 ATOMIC = re.compile(r"stdatomic\.h|\b__atomic_|\b__sync_|\batomic_\w+\(")
 # The library prints, exits and blocks nowhere; check.c ends in abort().
 # Writing to a stream that the caller brought is what a dump is for.

@@ -12,7 +12,9 @@
 enum { CHOICES = 10000, PEERS_MAX = 8 };
 
 static struct wr_candidate_upstream peers[PEERS_MAX];
-static int64_t turns[PEERS_MAX];
+static struct wr_turn turns[PEERS_MAX];
+static struct wr_turn_group groups[PEERS_MAX];
+static struct wr_turns all_turns;
 static size_t peer_count;
 static struct wr_random dice = {.state = 7};
 static uint32_t counts[PEERS_MAX];
@@ -23,6 +25,10 @@ static struct wr_candidate_upstream *add(uint32_t weight)
     struct wr_candidate_upstream *peer = &peers[peer_count];
     char name[16];
     const int len = snprintf(name, sizeof(name), "peer-%zu", peer_count);
+    if (peer_count == 0) {
+        wr_turns_init(&all_turns);
+    }
+    wr_turns_give_room(&all_turns, &groups[peer_count]);
     peer->weight = weight * WR_WEIGHT_UNIT;
     peer->hash = wr_hash_bytes(name, (size_t)len);
     peer->turn = &turns[peer_count];
@@ -30,12 +36,27 @@ static struct wr_candidate_upstream *add(uint32_t weight)
     return peer;
 }
 
+/* So many connections stand. */
+static void set_active(size_t index, uint32_t count)
+{
+    while (wr_turn_get_active(&turns[index]) < count) {
+        wr_turns_take(&all_turns, &turns[index]);
+    }
+    while (wr_turn_get_active(&turns[index]) > count) {
+        wr_turns_give(&all_turns, &turns[index]);
+    }
+}
+
 /* The chosen index; -1: they are full, -2: there is none. */
 static int choose(enum weir_balance balance, uint64_t key)
 {
     size_t index = PEERS_MAX;
     const struct wr_choice_way way = {balance, has_one_backup};
-    switch (wr_choose(way, peers, peer_count, key, &dice, &index)) {
+    const struct wr_candidates candidates = {peers, peer_count, &all_turns,
+                                             &dice};
+    struct wr_choosing choosing;
+    wr_choose_prepare(way, &candidates, &choosing);
+    switch (wr_choose(&choosing, &candidates, key, &index)) {
     case WR_CHOICE_MADE:
         counts[index]++;
         return (int)index;
@@ -95,11 +116,14 @@ UNIT(upstream_choose, round_robin_leaves_out_the_full_and_the_excluded)
 
 UNIT(upstream_choose, the_fewest_connections_for_the_weight_win)
 {
-    add(1)->active = 10;
-    add(4)->active = 30; /* 7.5 for each of the weight */
-    add(2)->active = 16;
+    add(1);
+    add(4);
+    add(2);
+    set_active(0, 10);
+    set_active(1, 30); /* 7.5 for each of the weight */
+    set_active(2, 16);
     expect_eq(choose(WEIR_BALANCE_LEAST_CONNECTIONS, 0), 1);
-    peers[1].active = 40;
+    set_active(1, 40);
     expect_eq(choose(WEIR_BALANCE_LEAST_CONNECTIONS, 0), 2);
 }
 
@@ -107,7 +131,8 @@ UNIT(upstream_choose, equally_busy_ones_take_turns_by_weight)
 {
     add(1);
     add(3);
-    add(1)->active = 1;
+    add(1);
+    set_active(2, 1);
     for (int i = 0; i < 4000; i++) {
         choose(WEIR_BALANCE_LEAST_CONNECTIONS, 0);
     }
@@ -123,7 +148,7 @@ UNIT(upstream_choose, least_connections_fill_by_weight)
     add(5);
     for (int i = 0; i < 8000; i++) {
         const int index = choose(WEIR_BALANCE_LEAST_CONNECTIONS, 0);
-        peers[index].active++;
+        set_active((size_t)index, counts[index]);
     }
     expect_about(counts[0], 1000, 1);
     expect_about(counts[1], 2000, 1);
@@ -134,12 +159,15 @@ UNIT(upstream_choose, least_connections_fill_by_weight)
 
 UNIT(upstream_choose, of_two_draws_the_less_busy_one_is_taken)
 {
-    add(1)->active = 9;
-    add(1)->active = 1;
+    add(1);
+    add(1);
+    set_active(0, 9);
+    set_active(1, 1);
     for (int i = 0; i < 100; i++) {
         expect_eq(choose(WEIR_BALANCE_RANDOM_TWO, 0), 1);
     }
-    add(1)->active = 5;
+    add(1);
+    set_active(2, 5);
     for (int i = 0; i < CHOICES; i++) {
         choose(WEIR_BALANCE_RANDOM_TWO, 0);
     }

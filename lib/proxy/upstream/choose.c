@@ -113,122 +113,158 @@ static bool choose_may_take(const struct wr_candidate_upstream *candidate,
            !candidate->is_full;
 }
 
+/* ---- the five ways ---- */
+
+/* Lets those take part that may be taken: how many. */
+static size_t choose_set_turns(const struct wr_choosing *choosing,
+                               const struct wr_candidates *candidates)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < candidates->count; i++) {
+        const struct wr_candidate_upstream *one = &candidates->all[i];
+        const bool may = choose_may_take(one, choosing->tier);
+        wr_turns_set(candidates->turns, one->turn, may ? one->weight : 0, i);
+        count += may;
+    }
+    wr_assert(candidates->turns->count >= count);
+    return count;
+}
+
+/* Smooth weighted round robin, perhaps among the least busy alone. */
+static size_t choose_in_turn(struct wr_choosing *choosing,
+                             const struct wr_candidates *candidates)
+{
+    struct wr_turns *turns = candidates->turns;
+
+    if (choosing->version != turns->version) {
+        wr_turns_begin(turns,
+                       choosing->balance == WEIR_BALANCE_LEAST_CONNECTIONS);
+        if (choose_set_turns(choosing, candidates) < turns->count) {
+            wr_turns_clear(turns); /* there are some of another set */
+            choose_set_turns(choosing, candidates);
+        }
+        choosing->version = turns->version;
+    }
+    wr_assert(turns->count <= candidates->count);
+    return turns->count > 0 ? wr_turns_choose(turns)->index : NO_INDEX;
+}
+
+/* Sums up the weights of those that may be taken: the one with the number n
+ * from 1 on has the sum of as many up to it as the lowest bit of n says. */
+static uint64_t choose_sum(const struct wr_candidates *candidates,
+                           enum wr_tier tier)
+{
+    struct wr_candidate_upstream *all = candidates->all;
+    uint64_t total = 0;
+
+    for (size_t i = 0; i < candidates->count; i++) {
+        all[i].sum = choose_may_take(&all[i], tier) ? all[i].weight : 0;
+        total += all[i].sum;
+    }
+    for (size_t n = 1; n <= candidates->count; n++) {
+        const size_t next = n + (n & -n);
+        if (next <= candidates->count) {
+            all[next - 1].sum += all[n - 1].sum;
+        }
+    }
+    wr_assert(total <=
+              (uint64_t)candidates->count * WR_WEIGHT_MAX * WR_WEIGHT_UNIT);
+    return total;
+}
+
+/* The sum of the weights before this one. */
+static uint64_t choose_sum_before(const struct wr_candidates *candidates,
+                                  size_t index)
+{
+    uint64_t sum = 0;
+
+    wr_assert(index < candidates->count);
+    for (size_t n = index; n > 0; n -= n & -n) {
+        sum += candidates->all[n - 1].sum;
+    }
+    return sum;
+}
+
+/* The first with a sum of weights up to it that is more than this. */
+static size_t choose_find_sum(const struct wr_candidates *candidates,
+                              uint64_t sum)
+{
+    size_t before = 0;
+    size_t step = (size_t)1
+                  << (63 - __builtin_clzll((uint64_t)candidates->count));
+
+    for (; step > 0; step /= 2) {
+        const size_t next = before + step;
+        if (next <= candidates->count && candidates->all[next - 1].sum <= sum) {
+            sum -= candidates->all[next - 1].sum;
+            before = next;
+        }
+    }
+    wr_assert(before < candidates->count); /* it is below the total */
+    return before;
+}
+
 /* True if @a has fewer connections for its weight than @b. */
 static bool choose_is_less_busy(const struct wr_candidate_upstream *a,
                                 const struct wr_candidate_upstream *b)
 {
-    return (uint64_t)a->active * b->weight < (uint64_t)b->active * a->weight;
+    return (uint64_t)wr_turn_get_active(a->turn) * b->weight <
+           (uint64_t)wr_turn_get_active(b->turn) * a->weight;
 }
 
-/* ---- the five ways ---- */
-
-/* Smooth weighted round robin, among the candidates of @tier that are as little
- * busy as @peer; NULL: among all. */
-static size_t choose_in_turn(struct wr_candidate_upstream *candidates,
-                             size_t count, enum wr_tier tier,
-                             const struct wr_candidate_upstream *peer)
+/* Draws two by weight, of which the less busy one is taken. */
+static size_t choose_of_two(const struct wr_choosing *choosing,
+                            const struct wr_candidates *candidates)
 {
-    int64_t total = 0;
-    size_t best = NO_INDEX;
+    const struct wr_candidate_upstream *all = candidates->all;
 
-    for (size_t i = 0; i < count; i++) {
-        struct wr_candidate_upstream *candidate = &candidates[i];
-        if (!choose_may_take(candidate, tier) ||
-            (peer && choose_is_less_busy(peer, candidate))) {
-            continue;
-        }
-        *candidate->turn += candidate->weight;
-        total += candidate->weight;
-        if (best == NO_INDEX || *candidate->turn > *candidates[best].turn) {
-            best = i;
-        }
-    }
-    if (best != NO_INDEX) {
-        wr_assert(total > 0);
-        *candidates[best].turn -= total;
-    }
-    return best;
-}
-
-static size_t choose_least(struct wr_candidate_upstream *candidates,
-                           size_t count, enum wr_tier tier)
-{
-    const struct wr_candidate_upstream *least = NULL;
-
-    for (size_t i = 0; i < count; i++) {
-        if (choose_may_take(&candidates[i], tier) &&
-            (!least || choose_is_less_busy(&candidates[i], least))) {
-            least = &candidates[i];
-        }
-    }
-    wr_assert(!least || !least->is_full);
-    return least ? choose_in_turn(candidates, count, tier, least) : NO_INDEX;
-}
-
-/* Draws one by weight, but not the one at @other. */
-static size_t choose_draw(const struct wr_candidate_upstream *candidates,
-                          size_t count, enum wr_tier tier, size_t other,
-                          struct wr_random *random)
-{
-    uint64_t total = 0;
-
-    for (size_t i = 0; i < count; i++) {
-        if (i != other && choose_may_take(&candidates[i], tier)) {
-            total += candidates[i].weight;
-        }
-    }
-    if (total == 0) {
+    if (choosing->total == 0) {
         return NO_INDEX;
     }
-    uint64_t left = wr_random_below(random, total);
-    for (size_t i = 0; i < count; i++) {
-        if (i == other || !choose_may_take(&candidates[i], tier)) {
-            continue;
-        }
-        if (left < candidates[i].weight) {
-            return i;
-        }
-        left -= candidates[i].weight;
+    const size_t first = choose_find_sum(
+        candidates, wr_random_below(candidates->random, choosing->total));
+    const uint64_t left = choosing->total - all[first].weight;
+    if (left == 0) {
+        return first;
     }
-    wr_assert(false); /* one of them is below the total */
-    return NO_INDEX;
-}
-
-static size_t choose_of_two(const struct wr_candidate_upstream *candidates,
-                            size_t count, enum wr_tier tier,
-                            struct wr_random *random)
-{
-    const size_t first = choose_draw(candidates, count, tier, NO_INDEX, random);
-
-    if (first == NO_INDEX) {
-        return NO_INDEX;
+    uint64_t sum = wr_random_below(candidates->random, left);
+    if (sum >= choose_sum_before(candidates, first)) {
+        sum += all[first].weight;
     }
-    const size_t second = choose_draw(candidates, count, tier, first, random);
+    const size_t second = choose_find_sum(candidates, sum);
     wr_assert(second != first);
-    return second != NO_INDEX &&
-                   choose_is_less_busy(&candidates[second], &candidates[first])
-               ? second
-               : first;
+    return choose_is_less_busy(&all[second], &all[first]) ? second : first;
 }
 
-static size_t choose_by_key(const struct wr_candidate_upstream *candidates,
-                            size_t count, enum wr_tier tier, uint64_t key)
+/* A lower number for as much weight costs as much or more, and is not looked
+ * at: so the logarithm of few is taken. */
+static size_t choose_by_key(const struct wr_choosing *choosing,
+                            const struct wr_candidates *candidates,
+                            uint64_t key)
 {
+    const struct wr_candidate_upstream *all = candidates->all;
+    const uint64_t mixed = choose_mix(key + UINT64_C(0x9e3779b97f4a7c15));
     size_t best = NO_INDEX;
     uint64_t best_cost = 0;
+    uint64_t best_number = 0;
 
-    for (size_t i = 0; i < count; i++) {
-        const struct wr_candidate_upstream *candidate = &candidates[i];
-        if (!choose_may_take(candidate, tier)) {
+    for (size_t i = 0; i < candidates->count; i++) {
+        if (!choose_may_take(&all[i], choosing->tier)) {
             continue;
         }
-        const uint64_t cost = choose_log(choose_mix(
-            candidate->hash ^ choose_mix(key + UINT64_C(0x9e3779b97f4a7c15))));
+        const uint64_t number = choose_mix(all[i].hash ^ mixed);
+        if (best != NO_INDEX && number <= best_number &&
+            all[i].weight <= all[best].weight) {
+            continue;
+        }
+        const uint64_t cost = choose_log(number);
         wr_assert(cost > 0);
         if (best == NO_INDEX ||
-            cost * candidates[best].weight < best_cost * candidate->weight) {
+            cost * all[best].weight < best_cost * all[i].weight) {
             best = i;
             best_cost = cost;
+            best_number = number;
         }
     }
     return best;
@@ -330,64 +366,72 @@ size_t wr_choose_find_first(const struct wr_candidate_upstream *candidates,
                : choose_find_first(candidates, count, tier);
 }
 
-/* One that is full is waited for: the next one is for when it is down. */
-static size_t choose_first(const struct wr_candidate_upstream *candidates,
-                           size_t count, enum wr_tier tier)
-{
-    const size_t first = choose_find_first(candidates, count, tier);
-
-    wr_assert(!candidates[first].is_excluded);
-    return candidates[first].is_full ? NO_INDEX : first;
-}
-
 static bool choose_is_backup(enum wr_tier tier)
 {
     return tier == WR_TIER_BACKUP || tier == WR_TIER_EJECTED_BACKUP;
 }
 
-static size_t choose_index(enum weir_balance balance,
-                           struct wr_candidate_upstream *candidates,
-                           size_t count, enum wr_tier tier, uint64_t key,
-                           struct wr_random *random)
+void wr_choose_prepare(struct wr_choice_way way,
+                       const struct wr_candidates *candidates,
+                       struct wr_choosing *ret)
 {
-    switch (balance) {
+    const enum wr_tier tier =
+        wr_choose_find_tier(candidates->all, candidates->count);
+    const bool is_first = way.balance == WEIR_BALANCE_FIRST ||
+                          (way.one_backup && choose_is_backup(tier));
+
+    *ret = (struct wr_choosing){
+        .tier = tier, .balance = is_first ? WEIR_BALANCE_FIRST : way.balance};
+    if (tier == WR_TIER_NONE || wr_tier_is_unchecked(tier)) {
+        return;
+    }
+    if (is_first) {
+        ret->first =
+            choose_find_first(candidates->all, candidates->count, tier);
+    } else if (way.balance == WEIR_BALANCE_RANDOM_TWO) {
+        ret->total = choose_sum(candidates, tier);
+    }
+    wr_assert(ret->first < candidates->count);
+}
+
+/* One of the tier that has a place; NO_INDEX: none has. */
+static size_t choose_index(struct wr_choosing *choosing,
+                           const struct wr_candidates *candidates, uint64_t key)
+{
+    switch (choosing->balance) {
     case WEIR_BALANCE_ROUND_ROBIN:
-        return choose_in_turn(candidates, count, tier, NULL);
     case WEIR_BALANCE_LEAST_CONNECTIONS:
-        return choose_least(candidates, count, tier);
+        return choose_in_turn(choosing, candidates);
     case WEIR_BALANCE_RANDOM_TWO:
-        return choose_of_two(candidates, count, tier, random);
+        return choose_of_two(choosing, candidates);
     case WEIR_BALANCE_HASH:
-        return choose_by_key(candidates, count, tier, key);
+        return choose_by_key(choosing, candidates, key);
     case WEIR_BALANCE_FIRST:
-        return choose_first(candidates, count, tier);
+        /* One that is full is waited for: the next one is for when it is
+         * down. */
+        return candidates->all[choosing->first].is_full ? NO_INDEX
+                                                        : choosing->first;
     }
     wr_assert(false); /* the set has checked it */
     return NO_INDEX;
 }
 
-enum wr_choice wr_choose(struct wr_choice_way way,
-                         struct wr_candidate_upstream *candidates, size_t count,
-                         uint64_t key, struct wr_random *random,
+enum wr_choice wr_choose(struct wr_choosing *choosing,
+                         const struct wr_candidates *candidates, uint64_t key,
                          size_t *ret_index)
 {
-    const enum wr_tier tier = wr_choose_find_tier(candidates, count);
-    if (tier == WR_TIER_NONE) {
+    if (choosing->tier == WR_TIER_NONE) {
         return WR_CHOICE_NONE;
     }
-    if (wr_tier_is_unchecked(tier)) {
+    if (wr_tier_is_unchecked(choosing->tier)) {
         return WR_CHOICE_UNCHECKED;
     }
-    if (way.one_backup && choose_is_backup(tier)) {
-        way.balance = WEIR_BALANCE_FIRST;
-    }
-    const size_t index =
-        choose_index(way.balance, candidates, count, tier, key, random);
+    const size_t index = choose_index(choosing, candidates, key);
     if (index == NO_INDEX) {
         return WR_CHOICE_FULL;
     }
-    wr_assert(index < count);
-    wr_assert(choose_may_take(&candidates[index], tier));
+    wr_assert(index < candidates->count);
+    wr_assert(choose_may_take(&candidates->all[index], choosing->tier));
     *ret_index = index;
     return WR_CHOICE_MADE;
 }

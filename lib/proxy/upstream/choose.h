@@ -5,13 +5,15 @@
  * be chosen, and asks for an index. Nothing here knows a clock or a connection;
  * the random numbers come from a generator that the owner seeds.
  *
- * Each choice looks at all candidates once. They are some dozens as a rule, and
- * a look takes less than a connection by far, so that nothing has to be rebuilt
- * when a state or a weight changes.
+ * Whatever is written, all candidates are looked at once, which prepares for
+ * any number of choices: those that take turns are heaps (turns.h), draws look
+ * for a number in sums of weights, and the first is known. A hash alone has to
+ * look at each candidate, as each key has an order of its own.
  */
 #ifndef WEIR_LIB_PROXY_UPSTREAM_CHOOSE_H
 #define WEIR_LIB_PROXY_UPSTREAM_CHOOSE_H
 
+#include "turns.h"
 #include "uring/check.h"
 #include "weir/upstream.h"
 
@@ -36,17 +38,14 @@ enum wr_tier {
 struct wr_candidate_upstream {
     enum wr_tier tier;
     uint32_t weight; /* in WR_WEIGHT_UNIT; not 0, unless the tier is NONE */
-    uint32_t active; /* connections */
     uint8_t rank;    /* in its tier: those of the least one alone are chosen */
     bool is_full;
-    bool is_excluded; /* from this choice */
-    bool is_kept;     /* it is in use, and chosen while it is up */
-    uint64_t hash;    /* of the name */
-    int64_t *turn;    /* of the round robin; the owner's, written here alone */
+    bool is_excluded;     /* from this choice */
+    bool is_kept;         /* it is in use, and chosen while it is up */
+    uint64_t hash;        /* of the name */
+    uint64_t sum;         /* of weights, written by wr_choose_prepare() */
+    struct wr_turn *turn; /* the owner's, none of two candidates */
 };
-/* A survey looks at all of them for each connection that others wait for. */
-_Static_assert(sizeof(struct wr_candidate_upstream) == 16 + 2 * sizeof(int64_t),
-               "a candidate has half a line of the cache");
 
 struct wr_random {
     uint64_t state;
@@ -101,11 +100,33 @@ enum wr_choice {
 size_t wr_choose_find_first(const struct wr_candidate_upstream *candidates,
                             size_t count);
 
+/* The candidates of a set, and what they have in common with those of others.
+ */
+struct wr_candidates {
+    struct wr_candidate_upstream *all;
+    size_t count;
+    struct wr_turns *turns;
+    struct wr_random *random;
+};
+
+/* A choice that is prepared by the candidates as they are written. */
+struct wr_choosing {
+    enum wr_tier tier;
+    enum weir_balance balance;
+    size_t first;     /* of WEIR_BALANCE_FIRST */
+    uint64_t total;   /* of the weights that are drawn by */
+    uint64_t version; /* of the turns, when these candidates took part last */
+};
+
+/* Each change of a candidate asks for this, before the next choice. */
+void wr_choose_prepare(struct wr_choice_way way,
+                       const struct wr_candidates *candidates,
+                       struct wr_choosing *ret);
+
 /* Chooses a candidate: writes its index if it returns WR_CHOICE_MADE. @key is
  * the hash of the request's key, for WEIR_BALANCE_HASH. */
-enum wr_choice wr_choose(struct wr_choice_way way,
-                         struct wr_candidate_upstream *candidates, size_t count,
-                         uint64_t key, struct wr_random *random,
+enum wr_choice wr_choose(struct wr_choosing *choosing,
+                         const struct wr_candidates *candidates, uint64_t key,
                          size_t *ret_index);
 
 /* The weight, in WR_WEIGHT_UNIT, of an upstream that has been up again for

@@ -43,24 +43,28 @@ limits_make_target(weir_upstreams_shared *shared, const char *name)
     struct wr_limits_target *target = wr_alloc(&shared->allocator, size);
 
     if (target) {
-        *target = (struct wr_limits_target){.size = size};
-        wr_list_init(&target->link);
+        *target = (struct wr_limits_target){.hashed.hash =
+                                                wr_hash_bytes(name, name_size),
+                                            .least_limit = UINT32_MAX,
+                                            .size = size};
         wr_list_init(&target->waiting);
         memcpy(target->name, name, name_size);
     }
     return target;
 }
 
-/* Under the mutex; NULL: there is none. */
+/* Under the mutex: the target like @made; NULL: there is none. */
 static struct wr_limits_target *
-limits_find_target(const weir_upstreams_shared *shared, const char *name)
+limits_find_target(weir_upstreams_shared *shared,
+                   const struct wr_limits_target *made)
 {
-    for (struct wr_list *link = shared->places.next; link != &shared->places;
-         link = link->next) {
+    struct wr_hashed_way way = {&shared->places, made->hashed.hash};
+
+    for (; *way.place; wr_hashed_go_on(&way)) {
         struct wr_limits_target *target =
-            wr_container_of(link, struct wr_limits_target, link);
+            wr_container_of(*way.place, struct wr_limits_target, hashed);
         wr_assert(target->share_count > 0);
-        if (strcmp(target->name, name) == 0) {
+        if (strcmp(target->name, made->name) == 0) {
             return target;
         }
     }
@@ -81,13 +85,15 @@ int wr_limits_share_open(struct wr_limits_share *share,
     struct wr_limits_target *made = limits_make_target(shared, name);
     wr_require(made, -ENOMEM);
     wr_shared_lock(shared);
-    struct wr_limits_target *target = limits_find_target(shared, name);
+    struct wr_limits_target *target = limits_find_target(shared, made);
     if (!target) {
-        wr_list_push_back(&shared->places, &made->link);
+        wr_hashed_add(&shared->places, &made->hashed);
         target = made;
         made = NULL;
     }
     target->share_count++;
+    target->least_limit =
+        limit < target->least_limit ? limit : target->least_limit;
     wr_shared_unlock(shared);
     share->target = target;
     if (made) {
@@ -112,7 +118,7 @@ void wr_limits_share_close(struct wr_limits_share *share)
     if (is_last) {
         wr_assert(target->taken == 0);
         wr_assert(wr_list_is_empty(&target->waiting));
-        wr_list_remove(&target->link);
+        wr_hashed_remove(&shared->places, &target->hashed);
     }
     wr_shared_unlock(shared);
     if (is_last) {
@@ -169,11 +175,23 @@ bool wr_limits_share_is_full(const struct wr_limits_share *share,
     return takes_last || share->limit <= target->taken + older_count;
 }
 
+/* Under the mutex: with @taken places an upstream may be full that has a place
+ * with one less. */
+static void limits_note_taken(const struct wr_limits_share *share,
+                              uint32_t taken)
+{
+    wr_assert(share->target->least_limit <= share->limit);
+    if (taken >= share->target->least_limit) {
+        wr_shared_note_change(share->call->shared);
+    }
+}
+
 void wr_limits_share_take(struct wr_limits_share *share)
 {
     if (share->target) {
         wr_assert(share->target->taken < share->limit);
         share->target->taken++;
+        limits_note_taken(share, share->target->taken);
     }
 }
 
@@ -186,6 +204,7 @@ void wr_limits_share_give(struct wr_limits_share *share)
     }
     wr_shared_lock(share->call->shared);
     wr_assert(target->taken > 0);
+    limits_note_taken(share, target->taken);
     target->taken--;
     limits_call_waiting(target, share->call);
     wr_shared_unlock(share->call->shared);
@@ -215,6 +234,7 @@ void wr_limits_share_wait(struct wr_limits_share *share, uint64_t ticket,
     share->ticket = ticket;
     share->round = round;
     wr_list_push_back(next, &share->link);
+    wr_shared_note_change(share->call->shared);
     limits_call_waiting(target, share->call);
 }
 
@@ -223,6 +243,7 @@ void wr_limits_share_settle(struct wr_limits_share *share, uint64_t round)
     if (wr_list_is_linked(&share->link) && share->round != round) {
         wr_assert(share->target != NULL);
         wr_list_remove(&share->link);
+        wr_shared_note_change(share->call->shared);
         limits_call_waiting(share->target, share->call);
     }
 }

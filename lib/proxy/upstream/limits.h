@@ -20,9 +20,11 @@
 
 /* All upstreams of one name. */
 struct wr_limits_target {
-    struct wr_list link;
-    uint32_t share_count; /* upstreams; the last one frees it */
+    struct wr_hashed hashed; /* by the name */
+    uint32_t share_count;    /* upstreams; the last one frees it */
     uint32_t taken;
+    uint32_t least_limit;   /* of its upstreams; of more than that one may be
+                               full while another is not */
     struct wr_list waiting; /* struct wr_limits_share, by ticket */
     size_t size;            /* of all this */
     char name[];
@@ -80,6 +82,14 @@ wr_limits_share_has_place(const struct wr_limits_share *share)
 {
     wr_debug_assert(!share->target || share->limit > 0);
     return !share->target || share->target->taken < share->limit;
+}
+/* Under the mutex: true if that is the same for all requests, until what sets
+ * share has changed. */
+static inline bool
+wr_limits_share_is_settled(const struct wr_limits_share *share)
+{
+    wr_debug_assert(!share->target || share->limit > 0);
+    return !share->target || wr_list_is_empty(&share->target->waiting);
 }
 /* Under the mutex: true if it was written down in this round that the set waits
  * for it. */

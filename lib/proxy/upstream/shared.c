@@ -150,12 +150,11 @@ shared_make_target(weir_upstreams_shared *shared,
         target->failure_err = key->failure_err;
         target->back_ns = key->back_ns;
         shared_show_ejection(target);
-        target->hash = wr_hash_bytes(key->name, name_size);
+        target->hashed.hash = wr_hash_bytes(key->name, name_size);
         target->place = target->text + name_size;
         memcpy(target->text, key->name, name_size);
         memcpy(target->text + name_size, key->place, place_size);
         wr_assert(target->place + place_size <= (char *)target + size);
-        wr_list_init(&target->link);
         wr_list_init(&target->parts);
     }
     return target;
@@ -188,25 +187,30 @@ static bool shared_is_taken(const struct wr_shared_target *target,
     return part != NULL;
 }
 
-/* Under the mutex: the target that is like @made; NULL: there is none. */
+/* Under the mutex: the oldest target that is like @made; NULL: there is none.
+ */
 static struct wr_shared_target *
-shared_find_target(const weir_upstreams_shared *shared,
+shared_find_target(weir_upstreams_shared *shared,
                    const struct wr_shared_target *made,
                    const struct wr_shared_call *call)
 {
-    for (struct wr_list *link = shared->targets.next; link != &shared->targets;
-         link = link->next) {
+    struct wr_hashed_way way = {&shared->targets, made->hashed.hash};
+    struct wr_shared_target *oldest = NULL;
+
+    for (; *way.place; wr_hashed_go_on(&way)) {
         struct wr_shared_target *target =
-            wr_container_of(link, struct wr_shared_target, link);
+            wr_container_of(*way.place, struct wr_shared_target, hashed);
         wr_assert(!wr_list_is_empty(&target->parts));
-        if (target->hash == made->hash && target->size == made->size &&
+        if (target->hashed.hash == made->hashed.hash &&
+            target->size == made->size &&
             strcmp(target->text, made->text) == 0 &&
             strcmp(target->place, made->place) == 0 &&
+            (!oldest || target->number < oldest->number) &&
             !shared_is_taken(target, call)) {
-            return target;
+            oldest = target;
         }
     }
-    return NULL;
+    return oldest;
 }
 
 /* Under the mutex: a set has to follow what has changed. */
@@ -296,13 +300,6 @@ shared_find_health(const struct wr_shared_target *target,
     return NULL;
 }
 
-/* Under the mutex: sets look at their upstreams again before they choose. */
-static void shared_note_change(weir_upstreams_shared *shared)
-{
-    wr_assert(shared->revision > 0);
-    shared->revision++;
-}
-
 /* Under the mutex: the checker's next check is due then. */
 static void shared_note_due(struct wr_shared_part *part, uint64_t due_ns)
 {
@@ -361,29 +358,63 @@ static void shared_pass_on(struct wr_shared_part *own,
 
 /* ---- parts ---- */
 
+/* Memory that a part may need; it is freed if the part leaves it. */
+struct shared_made {
+    struct wr_shared_target *target;
+    struct wr_turn_group *group; /* of the target */
+    struct wr_shared_health *health;
+};
+
+static void shared_free_made(const weir_upstreams_shared *shared,
+                             const struct shared_made *made)
+{
+    wr_assert(shared->ref_count > 0);
+    wr_free(&shared->allocator, made->target,
+            made->target ? made->target->size : 0);
+    wr_free(&shared->allocator, made->group, sizeof(*made->group));
+    wr_free(&shared->allocator, made->health, sizeof(*made->health));
+}
+
+/* False without memory. */
+static bool shared_make_parts(weir_upstreams_shared *shared,
+                              const struct wr_shared_key *key,
+                              struct shared_made *ret)
+{
+    *ret = (struct shared_made){
+        .target = shared_make_target(shared, key),
+        .group = wr_alloc(&shared->allocator, sizeof(*ret->group)),
+        .health = key->check ? shared_make_health(shared, key) : NULL};
+    if (ret->target && ret->group && (ret->health || !key->check)) {
+        return true;
+    }
+    shared_free_made(shared, ret);
+    return false;
+}
+
 /* Under the mutex: uses what was made, or what is there. */
-static void shared_join(struct wr_shared_part *part,
-                        struct wr_shared_target **made,
-                        struct wr_shared_health **made_health)
+static void shared_join(struct wr_shared_part *part, struct shared_made *made)
 {
     weir_upstreams_shared *shared = part->call->shared;
 
-    part->target = shared_find_target(shared, *made, part->call);
+    part->target = shared_find_target(shared, made->target, part->call);
     if (!part->target) {
-        wr_list_push_back(&shared->targets, &(*made)->link);
-        part->target = *made;
-        *made = NULL;
+        part->target = made->target;
+        part->target->number = ++shared->last_target;
+        wr_hashed_add(&shared->targets, &part->target->hashed);
+        wr_turns_give_room(&shared->turns, made->group);
+        made->target = NULL;
+        made->group = NULL;
     }
     if (part->check) {
         part->health = shared_find_health(part->target, part->check);
     }
     if (part->health && !part->health->checker &&
         !shared_is_kept(part->target, part->health)) {
-        shared_renew_health(part->health, *made_health);
+        shared_renew_health(part->health, made->health);
     }
     if (part->check && !part->health) {
-        part->health = *made_health;
-        *made_health = NULL;
+        part->health = made->health;
+        made->health = NULL;
     }
     wr_list_push_back(&part->target->parts, &part->link);
     wr_assert(!part->health == !part->check);
@@ -398,6 +429,7 @@ void wr_shared_use(weir_upstreams_shared *shared,
     if (shared->in_use != target) {
         shared->in_use = target;
         shared->in_use_since_ns = now_ns;
+        wr_shared_note_change(shared);
     }
 }
 
@@ -406,21 +438,13 @@ int wr_shared_part_open(struct wr_shared_part *part,
                         const struct wr_shared_key *key, uint64_t now_ns)
 {
     weir_upstreams_shared *shared = call->shared;
-    struct wr_shared_target *made = shared_make_target(shared, key);
-    struct wr_shared_health *health = NULL;
+    struct shared_made made;
 
-    wr_require(made, -ENOMEM);
-    if (key->check) {
-        health = shared_make_health(shared, key);
-    }
-    if (key->check && !health) {
-        wr_free(&shared->allocator, made, made->size);
-        return -ENOMEM;
-    }
+    wr_require(shared_make_parts(shared, key, &made), -ENOMEM);
     *part = (struct wr_shared_part){.call = call, .check = key->check};
     wr_list_init(&part->link);
     wr_shared_lock(shared);
-    shared_join(part, &made, &health);
+    shared_join(part, &made);
     if (key->in_use_since_ns > 0 && !shared->in_use) {
         wr_shared_use(shared, part, key->in_use_since_ns);
     }
@@ -431,10 +455,9 @@ int wr_shared_part_open(struct wr_shared_part *part,
         (!part->health->checker || part->health->checker->is_retired)) {
         shared_set_checker(part->health, part, now_ns);
     }
-    shared_note_change(shared);
+    wr_shared_note_change(shared);
     wr_shared_unlock(shared);
-    wr_free(&shared->allocator, made, made ? made->size : 0);
-    wr_free(&shared->allocator, health, sizeof(*health));
+    shared_free_made(shared, &made);
     return 0;
 }
 
@@ -451,7 +474,7 @@ void wr_shared_part_retire(struct wr_shared_part *part, uint64_t now_ns)
     if (other && !other->is_retired) {
         shared_pass_on(part, other, now_ns);
     }
-    shared_note_change(part->call->shared);
+    wr_shared_note_change(part->call->shared);
     wr_shared_unlock(part->call->shared);
 }
 
@@ -468,7 +491,7 @@ void wr_shared_part_pause(struct wr_shared_part *part, bool is_paused,
     } else if (health && !is_paused && !health->checker) {
         shared_set_checker(health, part, now_ns);
     }
-    shared_note_change(part->call->shared);
+    wr_shared_note_change(part->call->shared);
     wr_shared_unlock(part->call->shared);
 }
 
@@ -480,7 +503,9 @@ void wr_shared_part_leave(struct wr_shared_part *part, uint64_t now_ns)
     if (part->health && part->health->checker == part) {
         shared_pass_on(part, shared_pick_checker(part, false), now_ns);
     }
-    shared_note_change(part->call->shared);
+    /* Other sets, if they have it, let it take part again. */
+    wr_turns_set(&part->call->shared->turns, &part->target->turn, 0, 0);
+    wr_shared_note_change(part->call->shared);
     wr_shared_unlock(part->call->shared);
 }
 
@@ -490,6 +515,8 @@ void wr_shared_part_close(struct wr_shared_part *part)
     struct wr_shared_target *target = part->target;
     struct wr_shared_health *health = part->health;
 
+    struct wr_turn_group *group = NULL;
+
     wr_shared_lock(shared);
     wr_assert(part->is_left);
     wr_list_remove(&part->link);
@@ -497,7 +524,9 @@ void wr_shared_part_close(struct wr_shared_part *part)
     const bool is_last_health = health && --health->part_count == 0;
     if (is_last) {
         wr_assert(wr_shared_part_get_active(part) == 0);
-        wr_list_remove(&target->link);
+        wr_hashed_remove(&shared->targets, &target->hashed);
+        wr_turns_leave(&shared->turns, &target->turn);
+        group = wr_turns_take_room(&shared->turns);
         shared->in_use = shared->in_use == target ? NULL : shared->in_use;
     }
     wr_shared_unlock(shared);
@@ -508,6 +537,7 @@ void wr_shared_part_close(struct wr_shared_part *part)
     if (is_last) {
         wr_free(&shared->allocator, target->addresses, target->address_size);
         wr_free(&shared->allocator, target, target->size);
+        wr_free(&shared->allocator, group, sizeof(*group));
     }
 }
 
@@ -654,7 +684,7 @@ uint64_t wr_shared_part_note_failure(struct wr_shared_part *part,
     if (time_ns > 0) {
         until_ns = wr_add_sat(now_ns, time_ns);
         target->ejected_until_ns = until_ns;
-        shared_note_change(part->call->shared);
+        wr_shared_note_change(part->call->shared);
         shared_tell_others(part, NULL);
     }
     shared_show_ejection(target);
@@ -675,7 +705,7 @@ uint64_t wr_shared_part_end_ejection(struct wr_shared_part *part,
     } else if (target->ejection.is_ejected) {
         wr_ejection_end(&target->ejection);
         target->back_ns = now_ns;
-        shared_note_change(part->call->shared);
+        wr_shared_note_change(part->call->shared);
         shared_show_ejection(target);
     }
     wr_shared_unlock(part->call->shared);
@@ -733,7 +763,7 @@ bool wr_shared_part_note_check(struct wr_shared_part *part, int err,
         health->back_ns = was_down ? now_ns : health->back_ns;
         atomic_store_explicit(&health->state, health->health.state,
                               memory_order_relaxed);
-        shared_note_change(part->call->shared);
+        wr_shared_note_change(part->call->shared);
         shared_tell_others(part, health);
     }
     wr_shared_unlock(part->call->shared);
@@ -757,7 +787,7 @@ void wr_shared_part_set_due(struct wr_shared_part *part, uint64_t due_ns)
         shared_note_due(part, due_ns);
     }
     if (part->health->late_ns < late_ns) {
-        shared_note_change(part->call->shared);
+        wr_shared_note_change(part->call->shared);
     }
     wr_shared_unlock(part->call->shared);
     wr_assert(!part->is_left);
@@ -773,7 +803,7 @@ bool wr_shared_part_take_over(struct wr_shared_part *part, uint64_t now_ns)
         return false;
     }
     shared_set_checker(health, part, now_ns);
-    shared_note_change(part->call->shared);
+    wr_shared_note_change(part->call->shared);
     return true;
 }
 
@@ -791,8 +821,7 @@ int wr_shared_make(const struct weir_allocator *allocator,
         wr_free(allocator, shared, sizeof(*shared));
         return -ENOMEM;
     }
-    wr_list_init(&shared->targets);
-    wr_list_init(&shared->places);
+    wr_turns_init(&shared->turns);
     wr_assert(shared->ref_count == 1);
     *ret = shared;
     return 0;
@@ -809,8 +838,8 @@ void wr_shared_unref(weir_upstreams_shared *shared)
         return;
     }
     const struct weir_allocator allocator = shared->allocator;
-    wr_assert(wr_list_is_empty(&shared->targets));
-    wr_assert(wr_list_is_empty(&shared->places));
+    wr_assert(!shared->targets);
+    wr_assert(!shared->places);
     wr_assert(shared->queued_count == 0);
     pthread_mutex_destroy(&shared->mutex);
     wr_free(&allocator, shared, sizeof(*shared));

@@ -20,13 +20,10 @@
  *
  * Who writes what:
  *
- *     active_count  connections of all sets. It grows under the mutex, with the
- *                   choice; it shrinks without, when a slot ends. It alone is
- *                   written on the way of each connection, so it has a line of
- *                   the cache of its own. Relaxed: it is a count, and whatever
- *                   has ended before a choice is seen by it, as the atomic has
- *                   one order of changes.
- *     turn, random  of the choice, under the mutex
+ *     turn          of the choice, under the mutex, but for its connections of
+ *                   all sets: they grow under the mutex, with the choice, and
+ *                   shrink without, when a slot ends (turns.h)
+ *     random        of the choice, under the mutex
  *     state, is_ejected, has_row
  *                   what is read without the mutex: each is written under it,
  *                   by one function, from what stands beside it. Relaxed: a
@@ -53,6 +50,7 @@
 
 #include "check.h"
 #include "choose.h"
+#include "hashed.h"
 #include "health.h"
 #include "uring/alloc.h"
 #include "uring/check.h"
@@ -62,8 +60,6 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#define WR_CACHE_LINE 64u
-
 struct weir_upstreams_shared {
     struct weir_allocator allocator;
     pthread_mutex_t mutex;
@@ -72,9 +68,11 @@ struct weir_upstreams_shared {
     uint32_t queued_count;
     uint64_t last_ticket;
     struct wr_random random; /* of the first set */
+    struct wr_turns turns;   /* of those that were chosen from last */
     bool is_seeded;
-    struct wr_list targets;          /* struct wr_shared_target */
-    struct wr_list places;           /* struct wr_limits_target */
+    struct wr_hashed *targets;       /* struct wr_shared_target */
+    uint64_t last_target;            /* the number of the youngest */
+    struct wr_hashed *places;        /* struct wr_limits_target */
     struct wr_shared_target *in_use; /* by WEIR_BALANCE_FIRST; NULL: none is */
     uint64_t in_use_since_ns;
     uint64_t revision; /* from 1 on: how often a choice came to depend on
@@ -95,12 +93,12 @@ struct wr_shared_call {
 
 /* One upstream of all sets that have it. */
 struct wr_shared_target {
-    struct wr_list link;
-    struct wr_list parts; /* struct wr_shared_part; the last one frees it */
-    size_t size;          /* of all this */
-    uint64_t hash;        /* of the name */
-    const char *place;    /* in text */
-    int64_t turn;         /* of the round robin */
+    struct wr_hashed hashed; /* by the name */
+    uint64_t number;         /* in the order in which they were made */
+    struct wr_list parts;    /* struct wr_shared_part; the last one frees it */
+    size_t size;             /* of all this */
+    const char *place;       /* in text */
+    struct wr_turn turn;     /* with the connections of all sets */
     struct wr_ejection ejection;
     uint64_t ejected_until_ns; /* if it is ejected */
     uint64_t back_ns;          /* the last ejection ended then; 0: none did */
@@ -112,10 +110,7 @@ struct wr_shared_target {
     size_t address_size; /* bytes, with what is behind them */
     _Atomic bool is_ejected;
     _Atomic bool has_row[WR_FAILURES]; /* that a success breaks */
-    char before[WR_CACHE_LINE];
-    _Atomic uint32_t active_count;
-    char after[WR_CACHE_LINE - sizeof(uint32_t)];
-    char text[]; /* the name and the place */
+    char text[];                       /* the name and the place */
 };
 
 /* The findings of checks of a target, for sets with the same plan. */
@@ -163,6 +158,13 @@ static inline void wr_shared_unlock(weir_upstreams_shared *shared)
 {
     const int err = pthread_mutex_unlock(&shared->mutex);
     wr_check(err == 0);
+}
+
+/* Under the mutex: sets look at their upstreams again before they choose. */
+static inline void wr_shared_note_change(weir_upstreams_shared *shared)
+{
+    wr_assert(shared->revision > 0);
+    shared->revision++;
 }
 
 /* Seeds the generator, unless another set has done so. */
@@ -308,22 +310,19 @@ static inline uint32_t
 wr_shared_part_get_active(const struct wr_shared_part *part)
 {
     wr_debug_assert(part->target != NULL);
-    return atomic_load_explicit(&part->target->active_count,
-                                memory_order_relaxed);
+    return wr_turn_get_active(&part->target->turn);
 }
 /* Under the mutex: it was chosen. */
 static inline void wr_shared_part_take(struct wr_shared_part *part)
 {
     wr_debug_assert(!part->is_left);
-    atomic_fetch_add_explicit(&part->target->active_count, 1,
-                              memory_order_relaxed);
+    wr_turns_take(&part->call->shared->turns, &part->target->turn);
 }
 /* The connection has ended. */
 static inline void wr_shared_part_give(struct wr_shared_part *part)
 {
-    const uint32_t before = atomic_fetch_sub_explicit(
-        &part->target->active_count, 1, memory_order_relaxed);
-    wr_assert(before > 0);
+    wr_debug_assert(part->target != NULL);
+    wr_turns_give(&part->call->shared->turns, &part->target->turn);
 }
 
 /* Under the mutex: is it the one that WEIR_BALANCE_FIRST uses? */

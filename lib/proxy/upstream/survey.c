@@ -4,8 +4,8 @@
  * All that is known of the upstreams is written to the candidates of the set
  * first, under the mutex of what sets share, as places are taken elsewhere,
  * too. It stays good for the requests that follow while nothing changes: what
- * sets share counts its changes, and a set forgets it with its own. Limits and
- * slow starts change with each request.
+ * sets share counts its changes, and a set forgets it with its own. Slow starts
+ * change with each request, and so do limits while a request waits.
  *
  * That is done for a request of the queue only if it may be served, by a survey
  * of the upstreams: where few have a place, and those that wait exclude these,
@@ -73,40 +73,34 @@ static void survey_check_invariants(const weir_upstreams *set)
         const enum wr_tier tier = wr_upstream_get_tier(upstream);
         wr_assert(wr_shared_part_get_late(&upstream->part) >=
                   weir_loop_get_time(set->loop));
-        wr_assert(known->tier == tier || set->has_ranks);
+        wr_assert(known->tier == tier || set->has_ranks ||
+                  set->options.balance == WEIR_BALANCE_FIRST);
         wr_assert(known->weight ==
                   (tier == WR_TIER_NONE ? 0 : upstream->own_weight));
         wr_assert(known->turn == &upstream->part.target->turn);
-        wr_assert(!upstream->share.target);
-        wr_assert(!known->is_full && !known->is_excluded);
+        wr_assert(wr_limits_share_is_settled(&upstream->share));
+        wr_assert(known->is_full ==
+                  wr_limits_share_is_full(&upstream->share, UINT64_MAX));
+        wr_assert(!known->is_excluded);
     }
 }
 
 /* Under the mutex: true if what was written down holds for this request, too.
- * Numbers of connections are written where a choice looks at them. */
+ */
 static bool survey_is_described(const weir_upstreams *set,
                                 const struct wr_queued *queued)
 {
-    const enum weir_balance balance = set->options.balance;
-    const bool counts = balance == WEIR_BALANCE_LEAST_CONNECTIONS ||
-                        balance == WEIR_BALANCE_RANDOM_TWO;
-
     if (set->described_revision != set->call->shared->revision ||
         weir_loop_get_time(set->loop) > set->described_until_ns ||
         survey_excludes(queued)) {
         return false;
     }
-    wr_assert(balance != WEIR_BALANCE_FIRST);
     wr_debug_check(survey_check_invariants(set));
-    for (size_t i = 0; i < set->count && counts; i++) {
-        set->candidates[i].active =
-            wr_shared_part_get_active(&set->upstreams[i]->part);
-    }
     return true;
 }
 
-/* Under the mutex: until when what was written down holds for others, too, but
- * for the active connections, while nothing changes; 0: it does not. */
+/* Under the mutex: until when what was written down holds for others, too,
+ * while nothing changes; 0: it does not. */
 static uint64_t survey_find_end(const weir_upstreams *set)
 {
     uint64_t until_ns = UINT64_MAX;
@@ -117,41 +111,12 @@ static uint64_t survey_find_end(const weir_upstreams *set)
         const struct wr_candidate_upstream *known = &set->candidates[i];
         const bool is_warming =
             known->tier != WR_TIER_NONE && known->weight < upstream->own_weight;
-        until_ns = upstream->share.target || is_warming
+        until_ns = !wr_limits_share_is_settled(&upstream->share) || is_warming
                        ? 0
                        : wr_min_u64(until_ns,
                                     wr_shared_part_get_late(&upstream->part));
     }
     return until_ns;
-}
-
-/* Under the mutex of what sets share: writes down what the request may take. */
-static void survey_describe(weir_upstreams *set, struct wr_queued *queued)
-{
-    const struct wr_exclusions *excluded = &queued->excluded;
-
-    wr_limits_draw_ticket(set->call->shared, &queued->ticket);
-    wr_assert(queued->ticket > 0);
-    if (survey_is_described(set, queued)) {
-        return;
-    }
-    for (size_t i = 0; i < set->count; i++) {
-        weir_upstream *upstream = set->upstreams[i];
-        struct wr_candidate_upstream *candidate = &set->candidates[i];
-        wr_upstream_describe(upstream, queued->ticket, candidate);
-        candidate->is_excluded =
-            wr_exclusions_have(excluded, upstream->id) ||
-            (excluded->with_unchecked && wr_tier_is_unchecked(candidate->tier));
-    }
-    set->described_revision =
-        survey_excludes(queued) ? 0 : set->call->shared->revision;
-    set->described_until_ns = survey_find_end(set);
-    if (set->options.balance == WEIR_BALANCE_FIRST) {
-        survey_order(set);
-        wr_survey_forget(set); /* who is in use is noted each time */
-    } else if (set->has_ranks) {
-        survey_rank(set);
-    }
 }
 
 /* True while a name may bring the one that is in use. */
@@ -177,6 +142,10 @@ static weir_upstream *survey_note_use(weir_upstreams *set)
     bool is_awaited = set->is_retired || survey_awaits_names(set);
 
     wr_assert(set->options.balance == WEIR_BALANCE_FIRST);
+    if (set->count == 0) {
+        return NULL;
+    }
+    wr_survey_forget(set); /* no request's exclusions are written */
     for (size_t i = 0; i < set->count; i++) {
         wr_upstream_describe(set->upstreams[i], UINT64_MAX, &candidates[i]);
     }
@@ -197,15 +166,57 @@ static weir_upstream *survey_note_use(weir_upstreams *set)
 
 weir_upstream *wr_survey_find_use(weir_upstreams *set)
 {
-    weir_upstream *found = NULL;
-
-    if (set->options.balance == WEIR_BALANCE_FIRST && set->count > 0) {
-        wr_shared_lock(set->call->shared);
-        found = survey_note_use(set);
-        wr_shared_unlock(set->call->shared);
-    }
+    wr_shared_lock(set->call->shared);
+    weir_upstream *found = survey_note_use(set);
+    wr_shared_unlock(set->call->shared);
     wr_assert(!found || !found->is_removed);
     return found;
+}
+
+static struct wr_candidates survey_get_candidates(const weir_upstreams *set)
+{
+    weir_upstreams_shared *shared = set->call->shared;
+
+    wr_assert(set->count <= set->capacity);
+    return (struct wr_candidates){.all = set->candidates,
+                                  .count = set->count,
+                                  .turns = &shared->turns,
+                                  .random = &shared->random};
+}
+
+/* Under the mutex of what sets share: writes down what the request may take. */
+static void survey_describe(weir_upstreams *set, struct wr_queued *queued)
+{
+    const struct wr_exclusions *excluded = &queued->excluded;
+    const struct wr_choice_way way = {set->options.balance,
+                                      set->options.one_backup};
+    const struct wr_candidates candidates = survey_get_candidates(set);
+
+    wr_limits_draw_ticket(set->call->shared, &queued->ticket);
+    wr_assert(queued->ticket > 0);
+    if (survey_is_described(set, queued)) {
+        return;
+    }
+    if (set->options.balance == WEIR_BALANCE_FIRST) {
+        survey_note_use(set);
+    }
+    for (size_t i = 0; i < set->count; i++) {
+        weir_upstream *upstream = set->upstreams[i];
+        struct wr_candidate_upstream *candidate = &set->candidates[i];
+        wr_upstream_describe(upstream, queued->ticket, candidate);
+        candidate->is_excluded =
+            wr_exclusions_have(excluded, upstream->id) ||
+            (excluded->with_unchecked && wr_tier_is_unchecked(candidate->tier));
+    }
+    set->described_revision =
+        survey_excludes(queued) ? 0 : set->call->shared->revision;
+    set->described_until_ns = survey_find_end(set);
+    if (set->options.balance == WEIR_BALANCE_FIRST) {
+        survey_order(set);
+    } else if (set->has_ranks) {
+        survey_rank(set);
+    }
+    wr_choose_prepare(way, &candidates, &set->choosing);
 }
 
 /* Under the mutex of what sets share: its set waits for the upstreams that the
@@ -213,13 +224,12 @@ weir_upstream *wr_survey_find_use(weir_upstreams *set)
 static void survey_wait(weir_upstreams *set, const struct wr_queued *queued)
 {
     const struct wr_candidate_upstream *candidates = set->candidates;
-    const enum wr_tier tier = wr_choose_find_tier(candidates, set->count);
 
     wr_assert(queued->queue == &set->queue);
     for (size_t i = 0; i < set->count; i++) {
         /* WEIR_BALANCE_FIRST waits for one of several, which alone is full. */
-        if (candidates[i].tier == tier && !candidates[i].is_excluded &&
-            candidates[i].is_full) {
+        if (candidates[i].tier == set->choosing.tier &&
+            !candidates[i].is_excluded && candidates[i].is_full) {
             wr_limits_share_wait(&set->upstreams[i]->share, queued->ticket,
                                  set->round);
         }
@@ -233,14 +243,10 @@ enum wr_choice wr_survey_choose(weir_upstreams *set, struct wr_queued *queued,
     size_t index;
 
     wr_shared_lock(shared);
-    if (set->options.balance == WEIR_BALANCE_FIRST && set->count > 0) {
-        survey_note_use(set);
-    }
     survey_describe(set, queued);
-    const struct wr_choice_way way = {set->options.balance,
-                                      set->options.one_backup};
-    const enum wr_choice choice = wr_choose(way, set->candidates, set->count,
-                                            key, &shared->random, &index);
+    const struct wr_candidates candidates = survey_get_candidates(set);
+    const enum wr_choice choice =
+        wr_choose(&set->choosing, &candidates, key, &index);
     if (choice == WR_CHOICE_MADE) {
         wr_assert(index < set->count);
         *ret = set->upstreams[index];
@@ -416,6 +422,5 @@ bool wr_survey_is_unchecked(weir_upstreams *set, struct wr_queued *queued)
     survey_describe(set, queued);
     wr_shared_unlock(set->call->shared);
     wr_assert(queued->ticket > 0);
-    return wr_tier_is_unchecked(
-        wr_choose_find_tier(set->candidates, set->count));
+    return wr_tier_is_unchecked(set->choosing.tier);
 }

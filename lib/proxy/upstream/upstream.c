@@ -149,7 +149,6 @@ void wr_upstream_describe(weir_upstream *upstream, uint64_t ticket,
                           struct wr_candidate_upstream *candidate)
 {
     candidate->tier = wr_upstream_get_tier(upstream);
-    candidate->active = wr_shared_part_get_active(&upstream->part);
     candidate->turn = &upstream->part.target->turn;
     candidate->is_full = wr_limits_share_is_full(&upstream->share, ticket);
     candidate->weight =
@@ -536,7 +535,6 @@ static int upstream_join(weir_upstream *upstream, weir_upstreams *set,
     wr_require(err >= 0, err);
     err = wr_limits_share_open(&upstream->share, set->call, parts->name,
                                options->connection_limit);
-    set->has_limits |= options->connection_limit > 0;
     if (err < 0) {
         upstream_leave_target(upstream, set);
     }
@@ -860,7 +858,7 @@ void wr_slot_leave(weir_upstream_slot *slot)
     wr_shared_part_give(&upstream->part);
     slot->upstream = NULL;
     wr_limits_share_give(&upstream->share);
-    if (upstream->set->has_limits) {
+    if (upstream->set->queue.count > 0) {
         wr_upstreams_wake(upstream->set); /* the place is another's */
     }
     wr_upstream_unref(upstream);

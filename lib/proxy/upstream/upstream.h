@@ -12,7 +12,7 @@
  *     known.c         what is known of an upstream, from one set to another
  *     limits.c        places at upstreams of one name, over sets
  *     shared.c        what sets have in common: targets
- *     queue.c, probe.c, target.c, check.c, health.c, choose.c
+ *     queue.c, probe.c, target.c, check.c, health.c, choose.c, turns.c
  *     dialogue.c, login.c kinds of checks, for check.c
  *
  * Upstreams and sets are counted references: a set is kept by its handle, its
@@ -64,7 +64,6 @@ struct weir_upstreams {
     bool is_retired; /* others go on with lookups, checks and what is in use */
     bool is_behind;  /* timers do not follow what sets share */
     bool has_ranks;  /* some addresses are used if others cannot be */
-    bool has_limits; /* an upstream has places, or had some */
     struct wr_shared_call *call; /* how others call it; knows what sets share */
     uint64_t round; /* from 1 on: how often all of the queue was looked at */
     uint64_t last_id;
@@ -79,6 +78,7 @@ struct weir_upstreams {
     /* The candidates hold for each request that excludes none, */
     uint64_t described_revision; /* while what sets share is so; 0: for none */
     uint64_t described_until_ns; /* and until then */
+    struct wr_choosing choosing; /* by the candidates */
     struct wr_survey survey;
 
     struct wr_list requests;           /* struct wr_request: all */
