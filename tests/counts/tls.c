@@ -5,6 +5,7 @@
  * connection, whose bytes the fake machine carries. All shake hands before the
  * first turn, so that the turns are alike; a record of TLS 1.3 is 22 bytes
  * longer than what is in it. Of the server, what wolfSSL does is not counted.
+ * It is not run over OpenSSL, whose memory and clients are others.
  */
 #include "tests/counts/count.h"
 

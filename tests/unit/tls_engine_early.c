@@ -5,7 +5,9 @@
  * wolfSSL's client sends none, so that the server is told to expect it, and the
  * test puts records of chance on the client's wire.
  *
- * The program is linked so that two functions of wolfSSL's come here first.
+ * The program is linked so that two functions of wolfSSL's come here first. It
+ * does not run over OpenSSL, which skips early data by itself, so that weir's
+ * code for it is at rest; tests/e2e/tls.py sends early data to either.
  */
 #include "tests/unit/tls_rig.h"
 

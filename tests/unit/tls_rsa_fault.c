@@ -2,7 +2,9 @@
  * Handshakes in which the private key cannot sign.
  *
  * In this program libcrypto has a double that fails as it is told to: to take a
- * key, to sign by it, or to sign what it was given.
+ * key, to sign by it, or to sign what it was given. It does not run over
+ * OpenSSL, which signs by its own keys without weir; keys elsewhere that fail
+ * are in tls_sign.c, for either library.
  */
 #include "lib/tls/wolfssl/rsa_key.h"
 #include "tests/tls/rig.h"

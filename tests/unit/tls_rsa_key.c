@@ -2,7 +2,8 @@
  * Signatures by libcrypto, which wolfSSL verifies.
  *
  * And the process that libcrypto works in: its configuration and errors stay
- * its own, and it can sign until its end.
+ * its own, and it can sign until its end. OpenSSL as the TLS library signs
+ * without rsa_key.c, so that the program is not run over it.
  */
 #include "lib/tls/wolfssl/rsa_key.h"
 

@@ -4,7 +4,8 @@
  * A context of weir's has none of it, but wolfSSL looks a ticket of 32 bytes up
  * there for each server with TLS 1.3. Another server of the program is made up:
  * the session of its connection is put into the cache by wolfSSL's own function
- * for it, as wolfSSL would where that server has the cache.
+ * for it, as wolfSSL would where that server has the cache. The caches of
+ * OpenSSL are those of contexts, so that the program does not run over it.
  */
 #include "tests/tls/rig.h"
 

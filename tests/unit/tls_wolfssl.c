@@ -4,7 +4,8 @@
  * These are the codes of weir that its errors become, its call for a ticket,
  * which may have no byte, the account of its memory, and the random numbers
  * that it asks the kernel for: the program is linked so that getentropy() comes
- * here.
+ * here. What is OpenSSL's alone is in tls_backend_parts.c, which each build
+ * has.
  */
 #include "lib/tls/wolfssl/wolfssl.h"
 #include "tests/death.h"
