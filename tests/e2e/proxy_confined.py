@@ -10,8 +10,8 @@ import signal
 import socket
 import tempfile
 
-from harness import (WAIT_S, Skip, command, equal, fails, is_sanitized, matches,
-                     need, run)
+from harness import (ENGINES, WAIT_S, Skip, command, equal, fails,
+                     is_sanitized, matches, need, run)
 from proxy_certificates import (certificates, client_context, make_list, secure,
                                 subject)
 from proxy_wait import wait_until
@@ -20,7 +20,6 @@ from servers import Server, echo, echoes, free_port
 import manual
 
 NOBODY = 65534
-ENGINES = ("uring", "poll")
 
 
 def need_root():
