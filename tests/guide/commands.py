@@ -112,6 +112,7 @@ REASONS = {
     "bench/counts": LONG,
     "bench/counts --cases life --calls": LONG,
     "bench/proxy_cost.py build/tools/weir-proxy": LONG,
+    "bench/proxy_memory.py build/tools/weir-proxy haproxy": LONG,
 }
 
 
