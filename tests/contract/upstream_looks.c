@@ -27,8 +27,9 @@ static struct {
     weir_upstreams *set;
     weir_upstream *all[PEERS];
     int listeners[PEERS];
-    size_t looks;  /* at one upstream each */
-    size_t serves; /* looks for whom there is a place */
+    size_t looks;   /* at one upstream each */
+    size_t serves;  /* looks for whom there is a place */
+    uint32_t limit; /* of each upstream */
     weir_upstream *chosen;
 } world;
 
@@ -80,7 +81,8 @@ static void have_set(enum weir_balance balance)
             0);
         const struct weir_upstream_options upstream = {
             .size = sizeof(upstream),
-            .place = weir_place_addresses(&address, 1)};
+            .place = weir_place_addresses(&address, 1),
+            .connection_limit = world.limit};
         expect_eq(weir_upstreams_add(world.set, &upstream, &world.all[i]), 0);
     }
     world.looks = 0;
@@ -159,6 +161,32 @@ UNIT(upstream_looks, who_excludes_some_looks_for_itself)
     cr_assert_neq(connect_by(&options, 0), first);
     cr_assert_eq(connect_by(NULL, 0), first);
     expect_eq(world.looks, 3 * PEERS);
+}
+
+UNIT(upstream_looks, the_first_one_is_known)
+{
+    have_set(WEIR_BALANCE_FIRST);
+    weir_upstream *first = connect_by(NULL, 0);
+    world.looks = 0;
+    for (int i = 0; i < 12; i++) {
+        cr_assert_eq(connect_by(NULL, 0), first);
+    }
+    expect_eq(world.looks, 0);
+    weir_upstream_set_draining(first, true);
+    connect_some(2, first);
+    expect_geq(world.looks, PEERS);
+}
+
+UNIT(upstream_looks, a_limit_is_looked_at_where_it_is_reached)
+{
+    world.limit = 2;
+    have_set(WEIR_BALANCE_ROUND_ROBIN);
+    connect_some(12, NULL);
+    expect_eq(world.looks, PEERS);
+    world.limit = 1;
+    have_set(WEIR_BALANCE_ROUND_ROBIN);
+    connect_some(4, NULL);
+    expect_eq(world.looks, 4 * PEERS, "each takes the only place");
 }
 
 UNIT(upstream_looks, without_limits_nobody_is_looked_for_who_waits)
