@@ -342,6 +342,23 @@ uint32_t wr_sendq_gather(const struct wr_sendq *q, struct iovec *iov,
     return count;
 }
 
+bool wr_sendq_consume_ref(struct wr_sendq *q,
+                          const struct wr_sendq_memory *memory, uint64_t bytes)
+{
+    struct wr_chunk *chunk = q->head;
+
+    if (!chunk || chunk->next || chunk->len != bytes ||
+        chunk->kind != WR_CHUNK_REF || chunk->release) {
+        return false;
+    }
+    wr_debug_check(wr_sendq_check_invariants(q));
+    q->head = NULL;
+    q->tail = NULL;
+    q->bytes = 0;
+    wr_slab_give(memory->chunks, chunk);
+    return true;
+}
+
 void wr_sendq_consume_some(struct wr_sendq *q,
                            const struct wr_sendq_memory *memory, uint64_t bytes)
 {

@@ -204,6 +204,12 @@ wr_sendq_consume_all(struct wr_sendq *q, const struct wr_sendq_memory *memory,
     return true;
 }
 
+/* wr_sendq_consume_all() for a single chunk of the caller's memory without a
+ * release callback: that of one message which goes to many. */
+WEIR_MUST_USE bool wr_sendq_consume_ref(struct wr_sendq *q,
+                                        const struct wr_sendq_memory *memory,
+                                        uint64_t bytes);
+
 /* The kernel has taken the first @bytes. */
 static inline void wr_sendq_consume(struct wr_sendq *q,
                                     const struct wr_sendq_memory *memory,

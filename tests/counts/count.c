@@ -26,6 +26,7 @@ static const struct count_case *const cases[] = {
     &count_stream,      &count_lines,       &count_copied_lines,
     &count_yield,       &count_spawn,       &count_burst,
     &count_hosted,      &count_starved_few, &count_starved_many,
+    &count_reference,
 #ifdef WR_TESTS_PROXY
     &count_relay,       &count_queue_few,   &count_queue_many,
     &count_queue_kinds, &count_queue_none,  &count_relay_life,

@@ -65,6 +65,7 @@ struct count_case {
 
 extern const struct count_case count_protocol;
 extern const struct count_case count_hosted;
+extern const struct count_case count_reference;
 extern const struct count_case count_relay;
 extern const struct count_case count_relay_life;
 extern const struct count_case count_life;

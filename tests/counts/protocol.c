@@ -3,6 +3,7 @@
  *
  * Every message is answered by a write of its own, as in asyncio's example; at
  * a depth above one, many of them come in one receive and leave in one send.
+ * Or the answer is memory that lasts, as that of one message to many is.
  */
 #include "tests/counts/count.h"
 
@@ -41,6 +42,36 @@ static void start(struct count *c)
     count_serve(c, make_protocol);
 }
 
+/* One message for each first byte. */
+static uint8_t lasting[256][COUNT_MESSAGE];
+
+static int refer_received(void *user, weir_transport *t,
+                          const struct weir_buf *buf)
+{
+    struct count *c = user;
+
+    c->callbacks++;
+    lasting[buf->data[0]][0] = buf->data[0];
+    return weir_transport_write_ref(t, lasting[buf->data[0]], COUNT_MESSAGE,
+                                    NULL, NULL);
+}
+
+static int make_referring(void *arg, weir_transport *t,
+                          struct weir_protocol_binding *ret)
+{
+    static const struct weir_protocol refer = {.size = sizeof(refer),
+                                               .kind = WEIR_PROTOCOL_STREAM,
+                                               .data_received = refer_received};
+    ret->protocol = &refer;
+    ret->user = arg;
+    return 0;
+}
+
+static void start_referring(struct count *c)
+{
+    count_serve(c, make_referring);
+}
+
 static const struct count_traffic traffic = {.message_size = COUNT_MESSAGE,
                                              .answer = count_answer_echo};
 const struct count_case count_protocol = {.name = "protocol",
@@ -54,3 +85,8 @@ const struct count_case count_hosted = {.name = "hosted",
                                         .is_over = count_is_answered,
                                         .traffic = &traffic,
                                         .is_hosted = true};
+const struct count_case count_reference = {.name = "reference",
+                                           .start = start_referring,
+                                           .next_turn = count_next_turn,
+                                           .is_over = count_is_answered,
+                                           .traffic = &traffic};

@@ -124,6 +124,34 @@ UNIT(sendq, a_reference_without_release_is_dropped_silently)
     cr_assert(wr_sendq_is_empty(&queue));
 }
 
+UNIT(sendq, a_single_reference_that_calls_nobody_is_consumed_at_once)
+{
+    static const uint8_t bytes[8];
+    const struct iovec iov = {.iov_base = (void *)(uintptr_t)bytes,
+                              .iov_len = sizeof(bytes)};
+    setup();
+
+    cr_assert_not(wr_sendq_consume_ref(&queue, &memory, 0));
+    expect_eq(wr_sendq_ref(&queue, &memory, &iov, NULL, NULL), 0);
+    cr_assert_not(wr_sendq_consume_ref(&queue, &memory, 7));
+    cr_assert(wr_sendq_consume_ref(&queue, &memory, 8));
+    cr_assert(wr_sendq_is_empty(&queue));
+    expect_eq(queue.bytes, 0);
+
+    expect_eq(wr_sendq_ref(&queue, &memory, &iov, NULL, NULL), 0);
+    expect_eq(wr_sendq_ref(&queue, &memory, &iov, NULL, NULL), 0);
+    cr_assert_not(wr_sendq_consume_ref(&queue, &memory, 8), "one of two");
+    wr_sendq_consume(&queue, &memory, 16);
+
+    expect_eq(ref(8), 0);
+    cr_assert_not(wr_sendq_consume_ref(&queue, &memory, 8), "has a release");
+    consume(8);
+    expect_eq(copy(8), 0);
+    cr_assert_not(wr_sendq_consume_ref(&queue, &memory, 8), "a copy");
+    consume(8);
+    check();
+}
+
 UNIT(sendq, a_lease_is_held_until_its_last_byte_is_taken)
 {
     setup();

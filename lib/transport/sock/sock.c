@@ -164,37 +164,29 @@ static void sock_send_settle(struct wr_sock *s)
     sock_advance(s);
 }
 
+typedef bool sock_consume_fn(struct wr_sendq *q,
+                             const struct wr_sendq_memory *memory,
+                             uint64_t bytes);
+
 /* Handles the common end of a send: it took the whole queue of an intact
- * connection, and nothing waits for it except a close. Otherwise false, without
- * effect. */
-static inline bool sock_took_all(struct wr_sock *s, int32_t res)
+ * connection, a single chunk that @consume knows, and nothing waits for it
+ * except a close. Otherwise false, without effect. */
+static inline bool sock_took(struct wr_sock *s, int32_t res,
+                             sock_consume_fn *consume)
 {
     weir_loop *loop = s->c.t.loop;
 
     wr_debug_assert(s->c.t.state <= WR_LIFE_CLOSING && s->c.t.error == 0);
-    if (WR_UNLIKELY(res <= 0 || s->c.t.must_notify || s->sends_file ||
-                    s->sends_fds || s->sent_short ||
-                    !wr_sendq_consume_all(&s->c.outbox.queue,
-                                          &loop->send_memory, (uint32_t)res))) {
+    if (WR_UNLIKELY(
+            res <= 0 || s->c.t.must_notify || s->sends_file || s->sends_fds ||
+            s->sent_short ||
+            !consume(&s->c.outbox.queue, &loop->send_memory, (uint32_t)res))) {
         return false;
     }
     wr_budget_unqueue(&loop->budget, (uint32_t)res);
     wr_transport_count_sent(&s->c.t, (uint32_t)res);
     wr_sock_note_sent(s);
     return true;
-}
-
-/* The slow half of a send's end: the queue is not empty, or something waits for
- * the end of the send. */
-static __attribute__((noinline)) void sock_send_went(struct wr_sock *s,
-                                                     int32_t res)
-{
-    const bool took_all = s->c.t.state == WR_LIFE_CLOSING &&
-                          s->c.t.error == 0 && sock_took_all(s, res);
-
-    if (took_all || wr_sock_send_ended(s, res)) {
-        sock_send_settle(s);
-    }
 }
 
 /* sock_is_settled() of a socket that may be written to, thus OPEN. */
@@ -206,6 +198,30 @@ static inline bool sock_may_send_on(const struct wr_sock *s)
            s->recv_state == WR_RECV_ARMED;
 }
 
+/* The slow half of a send's end: the queue is not empty, or something waits for
+ * the end of the send. */
+static __attribute__((noinline)) void sock_send_went(struct wr_sock *s,
+                                                     int32_t res)
+{
+    const bool took_all = s->c.t.state == WR_LIFE_CLOSING &&
+                          s->c.t.error == 0 &&
+                          sock_took(s, res, wr_sendq_consume_all);
+
+    if (took_all || wr_sock_send_ended(s, res)) {
+        sock_send_settle(s);
+    }
+}
+
+/* The same of a socket that may be written to: its queue may have been a single
+ * reference. */
+static __attribute__((noinline)) void sock_send_went_open(struct wr_sock *s,
+                                                          int32_t res)
+{
+    if (!sock_took(s, res, wr_sendq_consume_ref)) {
+        sock_send_went(s, res);
+    }
+}
+
 static void sock_send_completed(struct wr_op *op, int32_t res, uint32_t flags)
 {
     struct wr_sock *s = wr_container_of(op, struct wr_sock, send_op);
@@ -213,8 +229,10 @@ static void sock_send_completed(struct wr_op *op, int32_t res, uint32_t flags)
 
     wr_debug_assert(s->c.t.state > WR_LIFE_NEW && s->c.t.state < WR_LIFE_LOST);
     wr_debug_assert(wr_outbox_has_unsent(&s->c.outbox));
-    if (WR_UNLIKELY(!sock_may_send_on(s) || !sock_took_all(s, res))) {
+    if (WR_UNLIKELY(!sock_may_send_on(s))) {
         sock_send_went(s, res);
+    } else if (WR_UNLIKELY(!sock_took(s, res, wr_sendq_consume_all))) {
+        sock_send_went_open(s, res);
     }
 }
 
