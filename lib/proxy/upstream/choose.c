@@ -124,7 +124,10 @@ static size_t choose_set_turns(const struct wr_choosing *choosing,
     for (size_t i = 0; i < candidates->count; i++) {
         const struct wr_candidate_upstream *one = &candidates->all[i];
         const bool may = choose_may_take(one, choosing->tier);
-        wr_turns_set(candidates->turns, one->turn, may ? one->weight : 0, i);
+        if (may || one->turn->group) {
+            wr_turns_set(candidates->turns, one->turn, may ? one->weight : 0,
+                         i);
+        }
         count += may;
     }
     wr_assert(candidates->turns->count >= count);

@@ -234,7 +234,6 @@ void wr_limits_share_wait(struct wr_limits_share *share, uint64_t ticket,
     share->ticket = ticket;
     share->round = round;
     wr_list_push_back(next, &share->link);
-    wr_shared_note_change(share->call->shared);
     limits_call_waiting(target, share->call);
 }
 

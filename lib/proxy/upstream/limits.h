@@ -101,7 +101,8 @@ wr_limits_share_is_awaited(const struct wr_limits_share *share, uint64_t round)
 }
 /* Under the mutex, where it is not full. */
 void wr_limits_share_take(struct wr_limits_share *share);
-/* Under the mutex: a request waits for a place. */
+/* Under the mutex: a request waits for a place; wr_shared_note_change()
+ * follows. */
 void wr_limits_share_wait(struct wr_limits_share *share, uint64_t ticket,
                           uint64_t round);
 /* Gives a place back, and calls those of other sets whose turn it is: the own

@@ -234,6 +234,7 @@ static void survey_wait(weir_upstreams *set, const struct wr_queued *queued)
                                  set->round);
         }
     }
+    wr_shared_note_change(set->call->shared); /* others wait behind these */
 }
 
 enum wr_choice wr_survey_choose(weir_upstreams *set, struct wr_queued *queued,
@@ -407,6 +408,7 @@ void wr_survey_wait(weir_upstreams *set, const struct wr_queued *queued)
             wr_limits_share_wait(&full[i]->share, queued->ticket, set->round);
         }
     }
+    wr_shared_note_change(set->call->shared);
     wr_shared_unlock(set->call->shared);
     survey->full_count = left;
 }

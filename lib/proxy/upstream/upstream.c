@@ -75,20 +75,24 @@ enum weir_upstream_state wr_upstream_get_state(const weir_upstream *upstream)
 
 enum wr_tier wr_upstream_get_tier(const weir_upstream *upstream)
 {
+    /* By state: of one that is no backup, and of a backup. */
+    static const int8_t tiers[][2] = {
+        [WEIR_UPSTREAM_UP] = {WR_TIER_PRIMARY, WR_TIER_BACKUP},
+        [WEIR_UPSTREAM_CHECKING] = {WR_TIER_UNCHECKED,
+                                    WR_TIER_UNCHECKED_BACKUP},
+        [WEIR_UPSTREAM_DOWN] = {WR_TIER_NONE, WR_TIER_NONE},
+        [WEIR_UPSTREAM_EJECTED] = {WR_TIER_EJECTED, WR_TIER_EJECTED_BACKUP},
+        [WEIR_UPSTREAM_DRAINING] = {WR_TIER_NONE, WR_TIER_NONE},
+        [WEIR_UPSTREAM_REMOVED] = {WR_TIER_NONE, WR_TIER_NONE},
+        [WEIR_UPSTREAM_NAME] = {WR_TIER_NONE, WR_TIER_NONE},
+    };
+
     if (upstream->weight == 0) {
         return WR_TIER_NONE;
     }
-    switch (wr_upstream_get_state(upstream)) {
-    case WEIR_UPSTREAM_UP:
-        return upstream->is_backup ? WR_TIER_BACKUP : WR_TIER_PRIMARY;
-    case WEIR_UPSTREAM_CHECKING:
-        return upstream->is_backup ? WR_TIER_UNCHECKED_BACKUP
-                                   : WR_TIER_UNCHECKED;
-    case WEIR_UPSTREAM_EJECTED:
-        return upstream->is_backup ? WR_TIER_EJECTED_BACKUP : WR_TIER_EJECTED;
-    default:
-        return WR_TIER_NONE;
-    }
+    const enum weir_upstream_state state = wr_upstream_get_state(upstream);
+    wr_debug_assert(state < sizeof(tiers) / sizeof(*tiers));
+    return (enum wr_tier)tiers[state][upstream->is_backup];
 }
 
 /* Its share of a weight, which is more than nothing. */
