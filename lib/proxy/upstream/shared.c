@@ -368,7 +368,7 @@ struct shared_made {
 static void shared_free_made(const weir_upstreams_shared *shared,
                              const struct shared_made *made)
 {
-    wr_assert(shared->ref_count > 0);
+    wr_assert(made != NULL);
     wr_free(&shared->allocator, made->target,
             made->target ? made->target->size : 0);
     wr_free(&shared->allocator, made->group, sizeof(*made->group));
