@@ -139,6 +139,18 @@ def log_of(server):
     return pathlib.Path(server.log_path).read_text("utf-8")
 
 
+def has_clients(server):
+    """Whether a process of the server, whose title has its peer, serves one."""
+    for child in postgresql.children_of(server.program.process.pid):
+        try:
+            title = pathlib.Path(f"/proc/{child}/cmdline").read_text("utf-8")
+        except OSError:
+            continue  # it has ended meanwhile
+        if "127.0.0.1(" in title:
+            return True
+    return False
+
+
 def use_method(server, method):
     """How the server authenticates clients from now on."""
     reloads = log_of(server).count("received SIGHUP")
@@ -155,6 +167,8 @@ def test_a_login_at_postgresql_leaves_nothing_in_its_log():
             server.make()
             server.start()
             for method in "trust", "scram-sha-256":
+                # A login that the last proxy's end has cut is told late.
+                wait_until(lambda: not has_clients(server))
                 use_method(server, method)
                 before = len(log_of(server))
                 with checked(server.port, "--check", "postgres:weir",
