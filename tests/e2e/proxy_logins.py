@@ -125,7 +125,9 @@ def test_two_hundred_logins_do_not_make_mariadb_refuse_the_proxy():
                      host=ADDRESS) as proxy:
             matches(told(proxy, " is down"), "is down: error 1045 of MySQL")
         equal(server.log_in(), "42", "a login after those that are refused")
-        with checked(server.port, "--check", "tcp", host=ADDRESS):
+        # It counts few of those that are cut at once.
+        with checked(server.port, "--check", "1ms", "--check", "tcp",
+                     host=ADDRESS):
             wait_until(lambda: server.count_errors() >= 100)
         matches(server.log_in(), "is blocked because of many connection errors")
         with checked(server.port, "--check", "mysql:weir",
