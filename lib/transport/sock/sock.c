@@ -212,8 +212,8 @@ static __attribute__((noinline)) void sock_send_went(struct wr_sock *s,
     }
 }
 
-/* The same of a socket that may be written to: its queue may have been a single
- * reference. */
+/* The slow half where the socket may be written to still; but a queue that was
+ * a single reference ends on the short way. */
 static __attribute__((noinline)) void sock_send_went_open(struct wr_sock *s,
                                                           int32_t res)
 {
