@@ -347,8 +347,8 @@ bool wr_sendq_consume_ref(struct wr_sendq *q,
 {
     struct wr_chunk *chunk = q->head;
 
-    if (!chunk || chunk->next || chunk->len != bytes ||
-        chunk->kind != WR_CHUNK_REF || chunk->release) {
+    wr_debug_assert(wr_sendq_starts_unreleased(q));
+    if (chunk->next || chunk->len != bytes) {
         return false;
     }
     wr_debug_check(wr_sendq_check_invariants(q));

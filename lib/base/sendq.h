@@ -204,8 +204,15 @@ wr_sendq_consume_all(struct wr_sendq *q, const struct wr_sendq_memory *memory,
     return true;
 }
 
-/* wr_sendq_consume_all() for a single chunk of the caller's memory without a
- * release callback: that of one message which goes to many. */
+/* Whether the first chunk is the caller's memory without a release callback:
+ * that of one message which goes to many. */
+WEIR_MUST_USE static inline bool
+wr_sendq_starts_unreleased(const struct wr_sendq *q)
+{
+    return q->head && q->head->kind == WR_CHUNK_REF && !q->head->release;
+}
+
+/* wr_sendq_consume_all() for a queue of a single such chunk. */
 WEIR_MUST_USE bool wr_sendq_consume_ref(struct wr_sendq *q,
                                         const struct wr_sendq_memory *memory,
                                         uint64_t bytes);

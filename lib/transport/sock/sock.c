@@ -212,10 +212,9 @@ static __attribute__((noinline)) void sock_send_went(struct wr_sock *s,
     }
 }
 
-/* The slow half where the socket may be written to still; but a queue that was
- * a single reference ends on the short way. */
-static __attribute__((noinline)) void sock_send_went_open(struct wr_sock *s,
-                                                          int32_t res)
+/* The end of a send from memory without a release callback. */
+static __attribute__((noinline)) void
+sock_send_went_unreleased(struct wr_sock *s, int32_t res)
 {
     if (!sock_took(s, res, wr_sendq_consume_ref)) {
         sock_send_went(s, res);
@@ -232,7 +231,11 @@ static void sock_send_completed(struct wr_op *op, int32_t res, uint32_t flags)
     if (WR_UNLIKELY(!sock_may_send_on(s))) {
         sock_send_went(s, res);
     } else if (WR_UNLIKELY(!sock_took(s, res, wr_sendq_consume_all))) {
-        sock_send_went_open(s, res);
+        if (wr_sendq_starts_unreleased(&s->c.outbox.queue)) {
+            sock_send_went_unreleased(s, res);
+        } else {
+            sock_send_went(s, res);
+        }
     }
 }
 
