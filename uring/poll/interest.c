@@ -167,9 +167,11 @@ static int interest_control(const struct wr_ep_interest *interest,
                             const struct wr_ep_watch *watch, int change,
                             uint32_t events)
 {
+    const uint32_t own = watch->is_own ? WR_EP_EVENT_OWN : 0;
     struct epoll_event event = {
         .events = events,
-        .data.u64 = (uint64_t)watch->generation << 32 | (uint32_t)watch->fd,
+        .data.u64 =
+            (uint64_t)watch->generation << 32 | own | (uint32_t)watch->fd,
     };
 
     wr_assert(interest->epfd >= 0);

@@ -33,6 +33,9 @@
 /* Events of one wait. Those beyond it wait for their turn in the set, so that a
  * descriptor which is always ready is not seen in every turn. */
 #define WR_EP_EVENTS_MAX 1024u
+/* Beside the descriptor in an event: its watch was a stream socket of weir when
+ * it entered the set. */
+#define WR_EP_EVENT_OWN 0x80000000u
 
 struct wr_ep_watch {
     struct wr_list ops;     /* parked here, the oldest first */
@@ -171,7 +174,8 @@ wr_ep_interest_event(struct wr_ep_interest *interest, uint32_t index,
 {
     const struct epoll_event *event = &interest->events[index];
     const uint64_t data = event->data.u64;
-    struct wr_ep_watch *watch = wr_ep_watch_find(interest, (int)(uint32_t)data);
+    struct wr_ep_watch *watch =
+        wr_ep_watch_find(interest, (int)((uint32_t)data & ~WR_EP_EVENT_OWN));
 
     wr_assert(watch);
     *ret_events = event->events;
@@ -181,6 +185,15 @@ wr_ep_interest_event(struct wr_ep_interest *interest, uint32_t index,
     }
     wr_ep_interest_note_leftover(interest);
     return NULL;
+}
+
+/* True if event number @index is known to be of a stream socket of weir,
+ * without a look at its watch. */
+static inline bool wr_ep_interest_is_own(const struct wr_ep_interest *interest,
+                                         uint32_t index)
+{
+    wr_debug_assert(index < interest->event_count);
+    return (interest->events[index].data.u64 & WR_EP_EVENT_OWN) != 0;
 }
 
 /* Events that are not done with. */

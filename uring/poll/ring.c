@@ -277,14 +277,16 @@ static bool ring_handle_event(struct wr_ep_ring *ring, uint32_t index)
 }
 
 /* Events that are kept belong to stream sockets of weir; others may be true no
- * longer in the next turn, and are handled in any case. */
+ * longer in the next turn, and are handled in any case. Where one socket is
+ * held back all are, so those that are known by their event are not looked at.
+ */
 static void ring_keep_events(struct wr_ep_ring *ring)
 {
     struct wr_ep_interest *interest = &ring->interest;
     uint32_t kept = 0;
 
     for (uint32_t i = interest->event_next; i < interest->event_count; i++) {
-        if (!ring_handle_event(ring, i)) {
+        if (wr_ep_interest_is_own(interest, i) || !ring_handle_event(ring, i)) {
             interest->events[kept++] = interest->events[i];
         }
     }
