@@ -50,7 +50,7 @@ struct weir_connection_options {
     uint32_t notsent_lowat_bytes;
     /** Received bytes that a connection may hold; default 1 MiB. */
     uint64_t read_limit_bytes;
-    /** Bytes that may wait to be sent; default 64 MiB. */
+    /** Bytes that may wait to be sent; default 64 MiB, 4 GiB - 1: no limit. */
     uint64_t write_hard_limit_bytes;
     /** Descriptors that one receive from a Unix socket takes at most, up to
      * WEIR_FDS_MAX, for fds_received of the protocol; further ones are closed.

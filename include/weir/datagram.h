@@ -207,7 +207,7 @@ struct weir_datagram_options {
     uint32_t send_buffer_bytes;
     /** Received bytes that the program may keep; default 1 MiB. */
     uint64_t read_limit_bytes;
-    /** Bytes that may wait to be sent; default 64 MiB. */
+    /** Bytes that may wait to be sent; default 64 MiB, 4 GiB - 1: no limit. */
     uint64_t write_hard_limit_bytes;
     /** From close to the loss, in nanoseconds: then waiting datagrams are
      * dropped, WEIR_ECLOSETIMEOUT. 0: no limit; a Unix peer that does not read

@@ -539,12 +539,16 @@ void wr_transport_notify(weir_transport *t, uint64_t depth);
 void wr_transport_on_flushed(weir_transport *t, struct wr_flush *flush);
 
 /* The present high mark: lower while all send queues together are large, but
- * never below the low mark. */
+ * never below the low mark. WR_NO_LIMIT: none. */
 uint64_t wr_transport_high(const weir_transport *t);
 
 static inline void wr_transport_check_high(weir_transport *t, uint64_t depth)
 {
-    if (!t->writing_paused && depth > wr_transport_high(t)) {
+    if (t->writing_paused) {
+        return;
+    }
+    const uint64_t high = wr_transport_high(t);
+    if (WR_UNLIKELY(depth > high) && high != WR_NO_LIMIT) {
         wr_transport_pause(t);
     }
 }

@@ -197,6 +197,34 @@ DATAGRAMS(datagram_send, complaint_63__the_queue_has_a_limit, rig, 0)
     expect_eq(dg_counts(rig).sent, 2);
 }
 
+DATAGRAMS(datagram_send, the_queue_has_no_limit_from_4_gib_less_1_on, rig, 0)
+{
+    static const uint8_t bytes[60000];
+    const struct weir_message message = {.size = sizeof(message),
+                                         .data = bytes,
+                                         .len = sizeof(bytes),
+                                         .address = &rig->peer_address,
+                                         .release = count_release};
+    uint64_t before;
+    uint64_t depth = 0;
+    int err;
+
+    expect_eq(weir_transport_set_write_hard_limit(rig->t, UINT32_MAX - 1), 0);
+    do {
+        before = depth;
+        err = weir_transport_sendmsg(rig->t, &message);
+        depth = weir_transport_get_write_buffer_size(rig->t);
+    } while (depth > before);
+    expect_eq(err, -ENOBUFS);
+    expect_leq(depth, UINT32_MAX - 1);
+
+    expect_eq(weir_transport_set_write_hard_limit(rig->t, UINT32_MAX), 0);
+    expect_geq(weir_transport_sendmsg(rig->t, &message), 0);
+    depth = weir_transport_get_write_buffer_size(rig->t);
+    expect_gt(depth, (uint64_t)UINT32_MAX);
+    weir_transport_abort(rig->t);
+}
+
 /* Sends until the kernel takes no more; only where a receiver's full queue
  * holds the sender up. Returns how many were accepted. */
 static uint32_t fill_up(struct dg *rig)

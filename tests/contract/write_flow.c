@@ -357,6 +357,32 @@ UNIT(write_flow, the_hard_limit_is_64_mib_by_default)
     munmap(zeros, limit + 1);
 }
 
+UNIT(write_flow, no_depth_reaches_a_limit_or_a_mark_from_4_gib_less_1_on)
+{
+    const size_t len = (size_t)UINT32_MAX + 1;
+    uint8_t *zeros = mmap(NULL, len, PROT_READ,
+                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    struct rig rig = {.small_buffers = true};
+    expect(zeros != MAP_FAILED);
+    while (rig_next(&rig)) {
+        weir_transport *t = rig.t;
+        expect_eq(weir_transport_set_write_hard_limit(t, UINT32_MAX - 1), 0);
+        expect_eq(weir_transport_write_ref(t, zeros, len, NULL, NULL),
+                  -ENOBUFS);
+        expect_eq(weir_transport_take_write_error(t), -ENOBUFS);
+        expect_eq(weir_transport_set_write_hard_limit(t, UINT32_MAX), 0);
+        set_limits(&rig, UINT32_MAX, UINT32_MAX);
+        expect_eq(weir_transport_write_ref(t, zeros, len, NULL, NULL), 0);
+        expect_events(&rig, "made");
+
+        set_limits(&rig, UINT32_MAX - 1, UINT32_MAX - 1);
+        expect_events(&rig, "made pause");
+        expect_eq(weir_transport_abort(t), 0);
+        rig_wait_lost(&rig);
+    }
+    munmap(zeros, len);
+}
+
 /* ---- R18 to R20: resuming ---- */
 
 PAIRS(write_flow, r18__resume_writing_does_not_wait_for_an_empty_queue, rig,
