@@ -196,6 +196,29 @@ UNIT(tls_backend_parts, an_error_of_the_system_has_a_code)
     }
 }
 
+UNIT(tls_backend_parts, a_reason_of_another_library_is_none_of_tls)
+{
+    static const struct {
+        int library;
+        int reason;
+        int code;
+    } rows[] = {
+        {ERR_LIB_SSL, SSL_R_NO_SHARED_CIPHER, WEIR_ETLSCIPHER},
+        {ERR_LIB_EVP, SSL_R_NO_SHARED_CIPHER, WEIR_ETLSPROTOCOL},
+        {ERR_LIB_USER, SSL_R_CERTIFICATE_VERIFY_FAILED, WEIR_ETLSPROTOCOL},
+        {ERR_LIB_EVP, ERR_R_INTERNAL_ERROR, WEIR_ETLSENGINE},
+        {ERR_LIB_X509, ERR_R_MALLOC_FAILURE, -ENOMEM},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        struct wr_openssl_errors errors;
+        wr_openssl_enter(&errors);
+        ERR_raise(rows[i].library, rows[i].reason);
+        wr_openssl_leave(&errors);
+        expect_eq(wr_openssl_code_of(errors.newest), rows[i].code, "row %zu",
+                  i);
+    }
+}
+
 /* SSL_R_RECORD_LAYER_FAILURE, which OpenSSL 3.2 and later put behind the reason
  * for which a record is refused. */
 enum { VAGUE = 313 };

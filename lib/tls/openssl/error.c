@@ -33,6 +33,7 @@
  * program may run with a newer libssl than it was built with. */
 #define ERROR_RECORD_LAYER 313
 
+/* Other libraries have the same numbers for other reasons. */
 struct error_reason {
     int reason; /* of ERR_LIB_SSL, or one that all libraries have */
     int code;   /* ours */
@@ -156,7 +157,9 @@ int wr_openssl_code_of(unsigned long number)
         reason < SSL_AD_REASON_OFFSET + UINT8_MAX) {
         return WEIR_ETLSALERT;
     }
-    for (size_t i = 0; i < count; i++) {
+    const bool is_ours =
+        ERR_GET_LIB(number) == ERR_LIB_SSL || (reason & ERR_RFLAG_COMMON) != 0;
+    for (size_t i = 0; is_ours && i < count; i++) {
         if (error_reasons[i].reason == reason) {
             return error_reasons[i].code;
         }
