@@ -341,6 +341,17 @@ int wr_tls_context_digest_asked(const struct wr_tls_verdict *verdict,
     return wr_tls_ticket_digest_name(name, name ? strlen(name) : 0, ret);
 }
 
+/* Makes one that no key opens: an error would end the handshake, and so would
+ * zeros with wolfSSL. */
+static void ticket_spoil(const struct wr_tls_ticket *ticket)
+{
+    wr_assert(ticket->size > 0);
+    memset(ticket->name, UINT8_MAX, WR_TLS_TICKET_NAME);
+    memset(ticket->iv, UINT8_MAX, WR_TLS_TICKET_IV);
+    memset(ticket->tag, UINT8_MAX, WR_TLS_TICKET_TAG);
+    memset(ticket->data, UINT8_MAX, ticket->size);
+}
+
 int wr_tls_context_seal_ticket(weir_tls_context *context,
                                const struct wr_tls_verdict *verdict,
                                const struct wr_tls_ticket *ticket)
@@ -353,10 +364,11 @@ int wr_tls_context_seal_ticket(weir_tls_context *context,
     wr_assert(verdict->context == context);
     whole.host = host;
     whole.has_client = context->verifies;
-    int err = wr_tls_context_digest_asked(verdict, true, host);
-    if (err == 0) {
-        err = ticket_get_key(context, now, &key);
+    if (wr_tls_context_digest_asked(verdict, true, host) < 0) {
+        ticket_spoil(ticket);
+        return 0;
     }
+    int err = ticket_get_key(context, now, &key);
     if (err == 0) {
         err = wr_tls_ticket_seal(&whole, &key, now);
         explicit_bzero(&key, sizeof(key));

@@ -199,19 +199,18 @@ static int callback_seal_ticket(struct wr_tls_conn *conn,
                                 int *ret_size)
 {
     struct wr_tls_ticket whole = *ticket;
+    const bool has_client = callback_knows_clients(conn);
 
     wr_assert(ticket->size > WR_TLS_TICKET_CLIENT);
-    if (callback_knows_clients(conn) && room < (int)WR_TLS_TICKET_CLIENT) {
+    if (has_client &&
+        (room < (int)WR_TLS_TICKET_CLIENT ||
+         conn->events->ticket_client(conn, ticket->data + ticket->size) < 0)) {
         /* wolfSSL was built with less room (WOLFSSL_TICKET_EXTRA_PADDING_SZ),
-         * and an error would end the handshake: the ticket becomes one that is
-         * good for nothing, as its client is from before any lifetime. */
+         * or nothing is known of the client, and an error would end the
+         * handshake: the ticket becomes one that is good for nothing, as its
+         * client is from before any lifetime. */
         memset(ticket->data, 0, ticket->size);
-    } else if (callback_knows_clients(conn)) {
-        const int err =
-            conn->events->ticket_client(conn, ticket->data + ticket->size);
-        if (err < 0) {
-            return err;
-        }
+    } else if (has_client) {
         whole.size += WR_TLS_TICKET_CLIENT;
         *ret_size = (int)whole.size;
     }
