@@ -88,7 +88,9 @@ UNIT(tls_rsa_fault, a_server_that_cannot_sign_ends_the_handshake)
             fault_server("rsa.pem", "rsa.key", version);
         tls_pair_join(&pair, &client, &server, NULL);
         expect_eq(wr_tls_engine_get_error(&pair.server.engine), WEIR_ETLSSIGN);
-        expect_eq(pair.client.engine.state, WR_TLS_ENGINE_HANDSHAKE);
+        /* With TLS 1.3 the alert would have to be sealed. */
+        expect_eq(wr_tls_engine_get_error(&pair.client.engine),
+                  version == WEIR_TLS_1_2 ? WEIR_ETLSALERT : 0);
         tls_pair_disconnect(&pair);
         expect_eq(fault_key.references, 0);
     }

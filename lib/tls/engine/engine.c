@@ -110,6 +110,16 @@ static void engine_note_plain_alert(struct wr_tls_engine *engine)
     }
 }
 
+/* Fails by no fault of the peer, which gets internal_error during a handshake
+ * (RFC 8446, 6.2), unless the backend has sent an alert. */
+static int engine_fail_here(struct wr_tls_engine *engine, int err)
+{
+    if (engine->state == WR_TLS_ENGINE_HANDSHAKE) {
+        wr_tls_engine_alert_internal(engine);
+    }
+    return engine_fail(engine, err);
+}
+
 /* Fails with the error for a failed step. */
 static int engine_fail_by_step(struct wr_tls_engine *engine)
 {
@@ -118,7 +128,7 @@ static int engine_fail_by_step(struct wr_tls_engine *engine)
     engine_note_alerts(engine);
     engine_note_plain_alert(engine);
     if (engine->no_memory || conn->lacks_memory) {
-        return engine_fail(engine, -ENOMEM);
+        return engine_fail_here(engine, -ENOMEM);
     }
     if (engine->flooded) {
         return engine_fail(engine, WEIR_ETLSFLOOD);
@@ -137,11 +147,9 @@ static int engine_fail_by_step(struct wr_tls_engine *engine)
         !wr_tls_engine_has_tls_header(engine)) {
         return engine_fail(engine, WEIR_ETLSPROTOCOL);
     }
-    if (conn->code == WEIR_ETLSSIGN &&
-        engine->state == WR_TLS_ENGINE_HANDSHAKE) {
-        wr_tls_engine_alert_unsigned(engine);
-    }
-    return engine_fail(engine, conn->code);
+    return conn->code == WEIR_ETLSSIGN || conn->code == WEIR_ETLSENGINE
+               ? engine_fail_here(engine, conn->code)
+               : engine_fail(engine, conn->code);
 }
 
 /* Handles the peer's close_notify in a call without another error. */

@@ -92,6 +92,7 @@ struct wr_tls_engine {
     bool offers_early : 1;        /* server: the hello announces early data */
     bool has_extended_secret : 1; /* by the hello (RFC 7627) */
     bool is_sealed : 1;           /* the peer's messages are sealed (TLS 1.2) */
+    bool may_seal : 1;            /* an alert of ours may have to be sealed */
 };
 
 /* Makes the engine of a connection, with a reference to @context. What the

@@ -163,9 +163,10 @@ void wr_tls_engine_count_sealed(struct wr_tls_engine *engine,
 size_t wr_tls_engine_make_alert(struct wr_tls_engine *engine, uint8_t code,
                                 uint8_t record[WR_TLS_ENGINE_ALERT_MAX]);
 
-/* In the handshake: the own key could not sign, of which a backend without
- * WR_TLS_DOES_ALERT says nothing to the peer. */
-void wr_tls_engine_alert_unsigned(struct wr_tls_engine *engine);
+/* Sends internal_error in a handshake that failed by no fault of the peer, if
+ * the backend has sent no alert: by a server as long as it need not be sealed,
+ * and where the own key could not sign. */
+void wr_tls_engine_alert_internal(struct wr_tls_engine *engine);
 
 /* 0 if the keys open the record as the first one of its side, whose plaintext
  * is at @ret then; -EBADMSG if they do not; another error tells nothing. */

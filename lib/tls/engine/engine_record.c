@@ -13,6 +13,8 @@
 #include "engine_impl.h"
 #include "lib/tls/context/context.h"
 
+#include <weir/error.h>
+
 #include <errno.h>
 #include <string.h>
 
@@ -152,6 +154,9 @@ engine_record_send_first(struct wr_tls_engine *engine, uint8_t *data,
         wr_tls_engine_replace_alert(engine, data, size);
     }
     wr_tls_engine_count_sealed(engine, data);
+    engine->may_seal |= data[0] != handshake ||
+                        (conn->backend->does & WR_TLS_DOES_ALERT) != 0 ||
+                        conn->backend->get_version(conn) != WR_TLS_VERSION_1_2;
     const bool is_first = engine->owes_change && data[0] == handshake;
     const int err = engine_record_send(engine, data, size);
     if (err < 0 || !is_first) {
@@ -310,13 +315,20 @@ static void engine_record_alert(struct wr_tls_engine *engine, uint8_t code)
     engine->is_mute = true;
 }
 
-void wr_tls_engine_alert_unsigned(struct wr_tls_engine *engine)
+void wr_tls_engine_alert_internal(struct wr_tls_engine *engine)
 {
     uint8_t record[WR_TLS_ENGINE_ALERT_MAX];
 
     wr_assert(engine->state == WR_TLS_ENGINE_HANDSHAKE);
-    if ((engine->conn.backend->does & WR_TLS_DOES_ALERT) ||
-        engine->alert_sent >= 0 ||
+    if (engine->alert_sent >= 0 || engine->is_mute || engine->no_memory) {
+        return;
+    }
+    if (engine->conn.is_server && !engine->may_seal) {
+        engine_record_alert(engine, WR_TLS_ALERT_INTERNAL_ERROR);
+        return;
+    }
+    if (engine->conn.code != WEIR_ETLSSIGN ||
+        (engine->conn.backend->does & WR_TLS_DOES_ALERT) ||
         !wr_tls_context_has_signers(engine->context)) {
         return;
     }
