@@ -313,6 +313,27 @@ UNIT(load_verdict, what_is_on_its_way_by_chance_is_no_lack_of_answers)
     expect_invalid("98.0 % of the scheduled requests were answered in time");
 }
 
+/* A fifth of them takes 10 ms, the others 220 ms: the mean says how many are on
+ * their way, not the quick ones. */
+UNIT(load_verdict, slow_answers_are_on_their_way_by_chance_as_well)
+{
+    make_good_schedule();
+    result.model = RUN_MODEL_POISSON;
+    result.offered_rate = 20;
+    result.window_ns = 5 * SECOND;
+    result.measured.scheduled = result.measured.sent = 100;
+    result.measured.ok = 100;
+    histogram_clear(&result.response);
+    for (int i = 0; i < 100; i++) {
+        histogram_record(&result.response,
+                         i < 20 ? SECOND / 100 : 22 * SECOND / 100);
+    }
+    result.completed = 90;
+    expect_eq(judge(), LOAD_OK);
+    result.completed = 89;
+    expect_invalid("89.0 % of the scheduled requests were answered in time");
+}
+
 UNIT(load_verdict, a_schedule_that_was_held_is_valid)
 {
     make_good_schedule();
