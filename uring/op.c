@@ -106,7 +106,8 @@ int wr_uring_enter(struct wr_uring *uring, uint32_t want, uint64_t timeout_ns)
     wr_debug_check(wr_uring_check_invariants(uring));
     int err = wr_ring_enter(uring->ring, want, timeout_ns);
 
-    if (WR_LIKELY(wr_ring_unsubmitted(uring->ring) == 0)) {
+    if (WR_UNLIKELY(uring->iov_used > 0) &&
+        WR_LIKELY(wr_ring_unsubmitted(uring->ring) == 0)) {
         uring->iov_used = 0;
         uring->msg_used = 0;
     }

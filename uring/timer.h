@@ -36,8 +36,10 @@ struct wr_timer {
 struct wr_wheel {
     uint64_t now_tick;
     uint64_t armed_count;
-    uint64_t next_ns; /* no slot's deadline is earlier; 0: unknown */
-    bool is_expiring; /* set during wr_wheel_expire() */
+    uint64_t next_ns;    /* no slot's deadline is earlier; 0: unknown */
+    bool is_expiring;    /* set during wr_wheel_expire() */
+    struct wr_list due;  /* expired, not called yet */
+    struct wr_list past; /* armed for the past since the last expiry */
     uint64_t occupied[WR_WHEEL_LEVELS]; /* a bit for each slot in use */
     /* The slot of each level that is being dealt out early (0: none), and its
      * lists of timers, one for each digit of the level below. */
@@ -45,9 +47,10 @@ struct wr_wheel {
     uint64_t staged[WR_WHEEL_LEVELS]; /* a bit for each list in use */
     struct wr_list slots[WR_WHEEL_LEVELS][WR_WHEEL_SLOTS];
     struct wr_list stages[WR_WHEEL_LEVELS][WR_WHEEL_SLOTS];
-    struct wr_list past; /* armed for the past since the last expiry */
-    struct wr_list due;  /* expired, not called yet */
 };
+
+/* The most timers of a wheel that need not be dealt out early. */
+#define WR_WHEEL_FEW 16u
 
 /* Checks the bits against the lists; with few timers also each timer. */
 void wr_wheel_check_invariants(const struct wr_wheel *wheel);
@@ -69,10 +72,33 @@ void wr_timer_arm(struct wr_wheel *wheel, struct wr_timer *timer,
 /* Disarms a timer; no effect if it is not armed. */
 void wr_timer_cancel(struct wr_wheel *wheel, struct wr_timer *timer);
 
-/* The time before which no timer fires; UINT64_MAX: none ever fires, 0: a timer
- * is due. It is the first deadline rounded up to its tick, or earlier if many
- * timers share a slot of a higher level. */
+/* The time before which no timer fires; UINT64_MAX: none ever fires, 0 or a
+ * time that is over: a timer is due. It is the first deadline rounded up to its
+ * tick, or earlier if many timers share a slot of a higher level. */
 uint64_t wr_wheel_next(struct wr_wheel *wheel);
+
+/* A time before which no timer fires, without a search; 0: one may be due. */
+static inline uint64_t wr_wheel_known_next(const struct wr_wheel *wheel)
+{
+    return wr_list_is_empty(&wheel->due) ? wheel->next_ns : 0;
+}
+
+/* True if wr_wheel_next() is @when_ns, which it has returned before, or later.
+ */
+static inline bool wr_wheel_waits_until(const struct wr_wheel *wheel,
+                                        uint64_t when_ns)
+{
+    return wr_wheel_known_next(wheel) > when_ns - WR_TICK_NS;
+}
+
+/* True if an expiry at @now_ns would call no timer, and can be left out: a
+ * wheel with more than a few timers deals some out early in each. */
+static inline bool wr_wheel_is_quiet(const struct wr_wheel *wheel,
+                                     uint64_t now_ns)
+{
+    return wheel->armed_count == 0 || (wheel->armed_count <= WR_WHEEL_FEW &&
+                                       wr_wheel_known_next(wheel) > now_ns);
+}
 
 /* The time of the last expiry, in whole ticks. Timers that are armed for the
  * past were armed since. */

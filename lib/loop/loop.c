@@ -86,7 +86,11 @@ static uint64_t loop_wait_time(weir_loop *loop)
         wr_ring_set_due(loop->uring.ring);
         return 0;
     }
-    const uint64_t timers_ns = wr_alarm_wait(loop, wr_wheel_next(&loop->wheel));
+    /* Mostly there is no timer, or the alarm wakes the loop in time. */
+    const uint64_t timers_ns =
+        WR_LIKELY(wr_wheel_waits_until(&loop->wheel, loop->alarm.when_ns))
+            ? UINT64_MAX
+            : wr_alarm_wait(loop, wr_wheel_next(&loop->wheel));
     return wr_min_u64(timers_ns, loop_feed_wait(loop));
 }
 
@@ -260,8 +264,13 @@ static __attribute__((noinline)) bool loop_has_caught_up(weir_loop *loop)
            loop->now_ns - loop->held_ns >= HELD_MAX_NS;
 }
 
+/* True if timers are due, and may be called. */
 static inline bool loop_may_expire(weir_loop *loop)
 {
+    if (WR_LIKELY(wr_wheel_is_quiet(&loop->wheel, loop->now_ns))) {
+        loop->held_ns = 0;
+        return false;
+    }
     if (WR_LIKELY(wr_add_sat(wr_wheel_next(&loop->wheel), LATE_NS) >
                   loop->now_ns)) {
         loop->held_ns = 0;
@@ -346,7 +355,7 @@ int wr_loop_turn(weir_loop *loop)
     if (count < DRAIN_MAX) {
         wr_ignore(wr_ring_handle_overflow(loop->uring.ring));
     }
-    if (loop->wheel.armed_count > 0 && loop_may_expire(loop)) {
+    if (loop_may_expire(loop)) {
         wr_ignore(wr_wheel_expire(&loop->wheel, loop->now_ns, TIMERS_MAX));
     }
     WR_TRACEPOINT(turn, loop, count);
