@@ -118,18 +118,18 @@ static bool ssl_is_newest(const SSL *ssl)
                SSL_CTX_get_ssl_method(SSL_get_SSL_CTX(ssl));
 }
 
-/* libssl calls this for alerts, and for each state of a handshake. A number has
- * the level and the alert. TLS 1.3 knows two alerts that end nothing. */
+/* libssl calls this for alerts, and for each state of a handshake, which are
+ * many. A number has the level and the alert. TLS 1.3 knows two alerts that end
+ * nothing. */
 static void ssl_note(const SSL *ssl, int where, int number)
 {
     struct wr_openssl_own *own;
     const int16_t alert = (int16_t)(number & UINT8_MAX);
     const bool is_close =
         alert == SSL_AD_CLOSE_NOTIFY || alert == SSL_AD_USER_CANCELLED;
-    const bool is_fatal =
-        number >> 8 == SSL3_AL_FATAL || (!is_close && ssl_is_newest(ssl));
 
-    if (!(where & SSL_CB_ALERT) || !is_fatal) {
+    if (!(where & SSL_CB_ALERT) ||
+        (number >> 8 != SSL3_AL_FATAL && (is_close || !ssl_is_newest(ssl)))) {
         return;
     }
     own = wr_openssl_own_of(wr_openssl_conn_of(ssl));
