@@ -14,58 +14,31 @@
 
 #include <openssl/core_names.h>
 #include <openssl/evp.h>
+#include <openssl/hmac.h>
 #include <openssl/rand.h>
 #include <openssl/ssl.h>
 
 #include <string.h>
 
-enum {
-    TICKET_KEY = 32,
-    TICKET_IV = 16,
-    TICKET_BLOCK = 64, /* of SHA-256 */
-    TICKET_INFO = 32,  /* bytes of the use of a key, at most */
-};
+enum { TICKET_KEY = 32, TICKET_IV = 16 };
 
 _Static_assert((int)TICKET_KEY == (int)WR_TLS_TICKET_SECRET,
                "a secret is a key of HMAC");
 
-/* SHA-256 of a key that is padded by @pad, and of what follows it. */
-static bool ticket_hash(const uint8_t *key, uint8_t pad, struct wr_bytes behind,
-                        uint8_t ret[TICKET_KEY])
-{
-    uint8_t data[TICKET_BLOCK + TICKET_INFO];
-
-    wr_assert(behind.size <= TICKET_INFO);
-    memset(data, pad, TICKET_BLOCK);
-    for (size_t i = 0; i < TICKET_KEY; i++) {
-        data[i] ^= key[i];
-    }
-    memcpy(data + TICKET_BLOCK, behind.data, behind.size);
-    const bool is_hashed =
-        EVP_Digest(data, TICKET_BLOCK + behind.size, ret, NULL,
-                   wr_openssl_hash(WR_X509_HASH_SHA256), NULL) == 1;
-    explicit_bzero(data, sizeof(data));
-    return is_hashed;
-}
-
-/* Derives a key for one use from a ticket key's secret. It is the HMAC of RFC
- * 2104; that of libcrypto seeks its parts by their names at each call, which
- * was a tenth of a resumed handshake of TLS 1.2. */
+/* Derives a key for one use from a ticket key's secret. */
 static bool ticket_derive(const uint8_t *secret, const char *use,
                           uint8_t ret[TICKET_KEY])
 {
-    uint8_t info[TICKET_INFO];
-    uint8_t inner[TICKET_KEY];
+    uint8_t info[32];
     const size_t len = strlen(use);
+    unsigned size = 0;
 
     wr_assert(len < sizeof(info));
     memcpy(info, use, len);
     info[len] = 1; /* the first block */
-    const bool is_derived =
-        ticket_hash(secret, 0x36, (struct wr_bytes){info, len + 1}, inner) &&
-        ticket_hash(secret, 0x5c, (struct wr_bytes){inner, sizeof(inner)}, ret);
-    explicit_bzero(inner, sizeof(inner));
-    return is_derived;
+    return HMAC(wr_openssl_hash(WR_X509_HASH_SHA256), secret, TICKET_KEY, info,
+                len + 1, ret, &size) &&
+           size == TICKET_KEY;
 }
 
 static bool ticket_set_mac(EVP_MAC_CTX *mac, const uint8_t *secret)
