@@ -249,13 +249,29 @@ int32_t wr_sys_pipe_read(int fd, void *buf, size_t len);
 int32_t wr_sys_pipe_write(int fd, const void *buf, size_t len);
 /* Makes a pipe hold more; -EPERM beyond what the user may have. */
 int wr_sys_pipe_widen(int fd, size_t size);
-/* Moves bytes of a stream socket into a pipe of wr_sys_pipe_nonblock(), or out
- * of it into a stream socket: at most @len, as many as are there, and as there
- * is room for, without waiting and without SIGPIPE. Returns their number; 0:
- * the end of the stream or an urgent byte; or an error. -EINVAL: the kernel
- * does not splice such sockets. */
-int32_t wr_sys_splice_in(int fd, int pipe, size_t len);
-int32_t wr_sys_splice_out(int pipe, int fd, size_t len);
+/* Two stream sockets between which several pieces are spliced: they do not
+ * block meanwhile, and the signals that a write may raise are blocked. */
+struct wr_sys_splices {
+    int from;
+    int to;
+    int from_flags;
+    int to_flags;
+    bool may_be_raised;
+    struct wr_sys_signals signals;
+};
+
+/* 0, or a negative error, after which nothing may be spliced. */
+WEIR_MUST_USE int wr_sys_begin_splices(struct wr_sys_splices *splices, int from,
+                                       int to);
+void wr_sys_end_splices(const struct wr_sys_splices *splices);
+/* Moves bytes of the one socket into a pipe of wr_sys_pipe_nonblock(), or out
+ * of it into the other: at most @len, as many as are there, and as there is
+ * room for, without waiting and without SIGPIPE. Returns their number; 0: the
+ * end of the stream or an urgent byte; or an error. -EINVAL: the kernel does
+ * not splice such sockets. */
+int32_t wr_sys_splice_in(const struct wr_sys_splices *splices, int pipe,
+                         size_t len);
+int32_t wr_sys_splice_out(struct wr_sys_splices *splices, int pipe, size_t len);
 /* Bytes that a stream socket has room for: about as many as a send would take
  * now. */
 int wr_sys_room(int fd);

@@ -264,35 +264,58 @@ int64_t wr_sys_sendfile(int fd, int file, uint64_t offset, size_t len)
     return ret;
 }
 
-/* @fd: the socket of the two. */
-static int32_t sys_move_splice(int fd, int from, int to, size_t len)
+int wr_sys_begin_splices(struct wr_sys_splices *splices, int from, int to)
 {
-    const int flags = wr_sys_begin_nonblock(fd);
-
-    wr_assert(len > 0 && len <= INT32_MAX);
-    if (flags < 0) {
-        return flags;
+    int err = wr_sys_block_signals(&splices->signals);
+    wr_require(err >= 0, err);
+    splices->from = from;
+    splices->to = to;
+    splices->may_be_raised = false;
+    splices->from_flags = wr_sys_begin_nonblock(from);
+    if (splices->from_flags < 0) {
+        err = splices->from_flags;
+        goto restore_signals;
     }
+    splices->to_flags = wr_sys_begin_nonblock(to);
+    if (splices->to_flags < 0) {
+        err = splices->to_flags;
+        goto end_nonblock;
+    }
+    return 0;
+
+end_nonblock:
+    wr_sys_end_nonblock(from, splices->from_flags);
+restore_signals:
+    wr_sys_restore_signals(&splices->signals, false);
+    return err;
+}
+
+void wr_sys_end_splices(const struct wr_sys_splices *splices)
+{
+    wr_sys_end_nonblock(splices->to, splices->to_flags);
+    wr_sys_end_nonblock(splices->from, splices->from_flags);
+    wr_sys_restore_signals(&splices->signals, splices->may_be_raised);
+}
+
+static int32_t sys_move_splice(int from, int to, size_t len)
+{
+    wr_assert(len > 0 && len <= INT32_MAX);
     const ssize_t done =
         splice(from, NULL, to, NULL, len, SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
-    const int32_t ret = done < 0 ? -errno : (int32_t)done;
-    wr_sys_end_nonblock(fd, flags);
-    return ret;
+    return done < 0 ? -errno : (int32_t)done;
 }
 
-int32_t wr_sys_splice_in(int fd, int pipe, size_t len)
+int32_t wr_sys_splice_in(const struct wr_sys_splices *splices, int pipe,
+                         size_t len)
 {
-    return sys_move_splice(fd, fd, pipe, len);
+    return sys_move_splice(splices->from, pipe, len);
 }
 
-int32_t wr_sys_splice_out(int pipe, int fd, size_t len)
+int32_t wr_sys_splice_out(struct wr_sys_splices *splices, int pipe, size_t len)
 {
-    struct wr_sys_signals signals;
+    const int32_t ret = sys_move_splice(pipe, splices->to, len);
 
-    const int err = wr_sys_block_signals(&signals);
-    wr_require(err >= 0, err);
-    const int32_t ret = sys_move_splice(fd, pipe, fd, len);
     /* As in wr_sys_sendfile(). */
-    wr_sys_restore_signals(&signals, ret < (int32_t)len);
+    splices->may_be_raised |= ret < (int32_t)len;
     return ret;
 }

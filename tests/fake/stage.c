@@ -113,8 +113,21 @@ static size_t shorten(size_t len, enum fake_fault fault)
     return part % 4 == 0 ? len - 1 : part;
 }
 
-int32_t wr_sys_splice_in(int fd, int pipe, size_t len)
+int wr_sys_begin_splices(struct wr_sys_splices *splices, int from, int to)
 {
+    *splices = (struct wr_sys_splices){.from = from, .to = to};
+    return wr_sys_block_signals(&splices->signals);
+}
+
+void wr_sys_end_splices(const struct wr_sys_splices *splices)
+{
+    wr_sys_restore_signals(&splices->signals, true);
+}
+
+int32_t wr_sys_splice_in(const struct wr_sys_splices *splices, int pipe,
+                         size_t len)
+{
+    const int fd = splices->from;
     struct fake_file *file = fake_file_get(fd, "splice");
     struct fake_stage *stage = stage_of(pipe, "splice");
 
@@ -135,8 +148,9 @@ int32_t wr_sys_splice_in(int fd, int pipe, size_t len)
     return (int32_t)got;
 }
 
-int32_t wr_sys_splice_out(int pipe, int fd, size_t len)
+int32_t wr_sys_splice_out(struct wr_sys_splices *splices, int pipe, size_t len)
 {
+    const int fd = splices->to;
     struct fake_file *file = fake_file_get(fd, "splice");
     struct fake_stage *stage = stage_of(pipe, "splice");
 

@@ -285,14 +285,21 @@ static void sock_bulk_splice_refused(struct wr_sock *s,
     }
 }
 
+/* The way of the pieces of one feed. */
+struct sock_bulk_way {
+    const struct sock_bulk_pipe *pipe;
+    struct wr_sys_splices splices;
+};
+
 /* Splices at most @most bytes into the pipe and out of it. Returns their
  * number, 0 if nothing was spliced; *ret_rest has those that the other socket
  * has not taken, in borrowed leases. */
 static uint32_t sock_bulk_splice_piece(struct wr_sock *s,
                                        struct wr_splicing *splicing,
-                                       const struct sock_bulk_pipe *pipe,
-                                       uint32_t most, weir_lease **ret_rest)
+                                       struct sock_bulk_way *way, uint32_t most,
+                                       weir_lease **ret_rest)
 {
+    const struct sock_bulk_pipe *pipe = way->pipe;
     struct wr_pool *pool = &s->c.t.loop->pool;
     struct wr_sock *to = wr_sock_of(splicing->to);
     struct wr_room room;
@@ -302,10 +309,10 @@ static uint32_t sock_bulk_splice_piece(struct wr_sock *s,
     if (!wr_pool_open_room(pool, &room, most)) {
         return 0;
     }
-    const int32_t in =
-        wr_sys_splice_in(s->c.t.fd, pipe->ends[1], sock_bulk_room_bytes(&room));
+    const int32_t in = wr_sys_splice_in(&way->splices, pipe->ends[1],
+                                        sock_bulk_room_bytes(&room));
     if (in > 0) {
-        out = wr_sys_splice_out(pipe->ends[0], to->c.t.fd, (uint32_t)in);
+        out = wr_sys_splice_out(&way->splices, pipe->ends[0], (uint32_t)in);
         wr_check(out <= in);
     }
     const uint32_t moved = out > 0 ? (uint32_t)out : 0;
@@ -324,24 +331,31 @@ static uint32_t sock_bulk_splice_piece(struct wr_sock *s,
     return in > 0 ? (uint32_t)in : 0;
 }
 
-/* Moves at most @count bytes; returns their number. */
+/* Moves at most @count bytes; returns their number. Making the sockets
+ * non-blocking and blocking the signals are ten calls, and are done once. */
 static uint32_t sock_bulk_splice_pieces(struct wr_sock *s,
                                         struct wr_splicing *splicing,
                                         uint32_t count, weir_lease **ret_rest)
 {
-    const struct sock_bulk_pipe *pipe = sock_bulk_get_pipe(s->c.t.loop);
+    struct sock_bulk_way way = {.pipe = sock_bulk_get_pipe(s->c.t.loop)};
     uint32_t done = 0;
 
     wr_assert(count > 0 && !*ret_rest);
-    while (pipe && done < count && !*ret_rest && s->c.t.error == 0) {
+    if (!way.pipe ||
+        wr_sys_begin_splices(&way.splices, s->c.t.fd,
+                             wr_sock_of(splicing->to)->c.t.fd) < 0) {
+        return 0;
+    }
+    while (done < count && !*ret_rest && s->c.t.error == 0) {
         const uint32_t piece = sock_bulk_splice_piece(
-            s, splicing, pipe, (uint32_t)wr_min_u64(count - done, PIECE_BYTES),
+            s, splicing, &way, (uint32_t)wr_min_u64(count - done, PIECE_BYTES),
             ret_rest);
         if (piece == 0) {
             break;
         }
         done += piece;
     }
+    wr_sys_end_splices(&way.splices);
     wr_assert(done <= count);
     return done;
 }
