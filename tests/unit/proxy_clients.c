@@ -18,6 +18,8 @@
 
 #define SECOND UINT64_C(1000000000)
 
+enum { MANY = 90 };
+
 static struct config config;
 static struct config_service services[2];
 static char names[2][2] = {"a", "b"};
@@ -407,6 +409,56 @@ UNIT(proxy_clients, clients_go_on_when_the_configuration_is_read_again)
     client = enter("192.0.2.1");
     cr_assert_not_null(client);
     clients_leave(clients[0], client);
+}
+
+/* Each in turn, in another order than before; every third one shares its
+ * clients with one of these. */
+UNIT(proxy_clients, each_of_many_services_goes_on_with_its_clients)
+{
+    static struct config_service many[2][MANY];
+    static char all[MANY][16];
+    const struct weir_address address = address_of("192.0.2.1");
+    struct client *client;
+
+    for (size_t i = 0; i < MANY; i++) {
+        snprintf(all[i], sizeof(all[i]), "%zu", i % 3 == 2 ? i % 30 : i);
+        many[0][i] = services[0];
+        many[0][i].client_conns = i % 7 == 0 ? 0 : 1;
+        many[0][i].name = i % 3 == 2 ? (char *)"shared" : all[i];
+        many[0][i].client_share = i % 3 == 2 ? all[i] : NULL;
+        many[1][MANY - 1 - i] = many[0][i];
+    }
+    struct config before = config;
+    before.services = many[0];
+    before.service_count = MANY;
+    before.client_table = 64;
+    struct config after = before;
+    after.services = many[1];
+    struct clients **old = clients_make(&before, why);
+    struct clients **made = clients_make_next(&after, old, &before, why);
+    cr_assert(old && made, "%s", why);
+    for (size_t i = 0; i < MANY; i++) {
+        const size_t again = MANY - 1 - i;
+        expect_eq(!old[i], many[0][i].client_conns == 0);
+        expect_eq(!old[i], !made[again]);
+        for (size_t j = 0; old[i] && j < MANY; j++) {
+            const bool is_one =
+                j == i || (i % 3 == 2 && j % 3 == 2 && i % 30 == j % 30);
+            cr_assert(
+                clients_enter(old[i], &address, now_ns, &client, &refusal));
+            struct client *other = NULL;
+            expect_eq(made[MANY - 1 - j] &&
+                          !clients_enter(made[MANY - 1 - j], &address, now_ns,
+                                         &other, &refusal),
+                      made[MANY - 1 - j] && is_one, "%zu %zu", i, j);
+            clients_leave(old[i], client);
+            if (other) {
+                clients_leave(made[MANY - 1 - j], other);
+            }
+        }
+    }
+    clients_free(old, &before);
+    clients_free(made, &after);
 }
 
 UNIT(proxy_clients, unix_clients_are_a_network_and_not_counted)

@@ -9,6 +9,7 @@
  */
 #include "clients.h"
 
+#include "hashes.h"
 #include "networks.h"
 
 #include <errno.h>
@@ -444,22 +445,6 @@ static bool has_rules(const struct config_service *config)
            config->client_allow.count > 0 || config->client_deny.count > 0;
 }
 
-/* The table of a service before this one that shares it; NULL: there is none.
- */
-static struct table *find_shared(struct clients **clients,
-                                 const struct config *config, size_t index)
-{
-    const char *name = config->services[index].client_share;
-
-    for (size_t i = 0; name && i < index; i++) {
-        if (clients[i] && config->services[i].client_share &&
-            strcmp(config->services[i].client_share, name) == 0) {
-            return clients[i]->table;
-        }
-    }
-    return NULL;
-}
-
 /* Do both count the same as one client, in the same time, together with the
  * same services? */
 static bool counts_alike(const struct config_service *one,
@@ -481,19 +466,62 @@ struct making {
     struct clients **before;
     const struct config *before_config;
     char *why;
+    size_t *firsts;        /* for each service the first with its table */
+    struct hashes befores; /* the services of before that may go on */
 };
 
-/* The table that a service goes on with, or NULL. */
-static struct table *find_before(const struct making *making, size_t index)
+/* Equal ones of services that count alike. */
+static uint64_t hash_counting(const struct config_service *one)
+{
+    return hashes_add_text(hashes_add_text(HASHES_BASIS, one->client_share),
+                           one->client_share ? NULL : one->name);
+}
+
+/* Services that share a table, of those that have one; false without memory. */
+static bool find_sharing(struct making *making)
+{
+    const struct config *config = making->config;
+    const char **shares = calloc(config->service_count + 1, sizeof(*shares));
+
+    for (size_t i = 0; shares && i < config->service_count; i++) {
+        const struct config_service *one = &config->services[i];
+        shares[i] = has_rules(one) ? one->client_share : NULL;
+    }
+    making->firsts =
+        shares ? hashes_find_firsts(shares, config->service_count) : NULL;
+    free(shares);
+    return making->firsts != NULL;
+}
+
+/* False without memory. */
+static bool find_befores(struct making *making)
 {
     const struct config *config = making->before_config;
     const bool has_room =
         making->before && config->client_table == making->config->client_table;
+    bool is_whole = true;
 
-    for (size_t i = 0; has_room && i < config->service_count; i++) {
-        if (making->before[i] && counts_alike(&making->config->services[index],
-                                              &config->services[i])) {
-            return making->before[i]->table;
+    for (size_t i = 0; has_room && is_whole && i < config->service_count; i++) {
+        is_whole = !making->before[i] ||
+                   hashes_add(&making->befores,
+                              hash_counting(&config->services[i]), i);
+    }
+    hashes_sort(&making->befores);
+    return is_whole;
+}
+
+/* The table that a service goes on with, or NULL. */
+static struct table *find_before(const struct making *making, size_t index)
+{
+    const struct config_service *one = &making->config->services[index];
+    const struct hashed *same;
+    const size_t count =
+        hashes_find(&making->befores, hash_counting(one), &same);
+
+    for (size_t i = 0; i < count; i++) {
+        const size_t number = same[i].number;
+        if (counts_alike(one, &making->before_config->services[number])) {
+            return making->before[number]->table;
         }
     }
     return NULL;
@@ -505,11 +533,10 @@ static struct clients *make_one(const struct making *making,
     const struct config *config = making->config;
     char *why = making->why;
     struct clients *clients = calloc(1, sizeof(*clients));
-    struct table *table = find_shared(all, config, index);
+    const size_t first = making->firsts[index];
+    struct table *table =
+        first < index ? all[first]->table : find_before(making, index);
 
-    if (!table) {
-        table = find_before(making, index);
-    }
     if (!table) {
         table = make_table((size_t)config->client_table);
     }
@@ -535,28 +562,42 @@ struct clients **clients_make(const struct config *config, char *why)
     return clients_make_next(config, NULL, NULL, why);
 }
 
+/* False, with a line in @why. */
+static bool make_all(const struct making *making, struct clients **ret)
+{
+    const struct config *config = making->config;
+    bool is_good = true;
+
+    for (size_t i = 0; i < config->service_count && is_good; i++) {
+        if (has_rules(&config->services[i])) {
+            ret[i] = make_one(making, ret, i);
+            is_good = ret[i] != NULL;
+        }
+    }
+    return is_good;
+}
+
 struct clients **clients_make_next(const struct config *config,
                                    struct clients **before,
                                    const struct config *before_config,
                                    char *why)
 {
-    const struct making making = {config, before, before_config, why};
+    struct making making = {.config = config,
+                            .before = before,
+                            .before_config = before_config,
+                            .why = why};
     struct clients **clients =
         calloc(config->service_count + 1, sizeof(struct clients *));
+    const bool is_good =
+        clients && find_sharing(&making) && find_befores(&making)
+            ? make_all(&making, clients)
+            : option_refuse(why, "no memory");
 
-    if (!clients) {
-        option_refuse(why, "no memory");
-        return NULL;
-    }
-    for (size_t i = 0; i < config->service_count; i++) {
-        if (!has_rules(&config->services[i])) {
-            continue;
-        }
-        clients[i] = make_one(&making, clients, i);
-        if (!clients[i]) {
-            clients_free(clients, config);
-            return NULL;
-        }
+    free(making.firsts);
+    hashes_free(&making.befores);
+    if (!is_good) {
+        clients_free(clients, config);
+        clients = NULL;
     }
     return clients;
 }
