@@ -7,10 +7,11 @@
 #define UNIT_RUN in_world
 #include "tests/contract/maker.h"
 
+#include <stdio.h>
 #include <unistd.h>
 #include <weir/upstream.h>
 
-enum { PEERS = 8 };
+enum { PEERS = 8, MANY = 60, KEYS = 80 };
 
 struct wr_candidate_upstream;
 
@@ -25,6 +26,7 @@ void __wrap_wr_requests_serve(weir_upstreams *set);
 static struct {
     struct maker m;
     weir_upstreams *set;
+    weir_upstreams_shared *shared; /* NULL: the set's own */
     weir_upstream *all[PEERS];
     int listeners[PEERS];
     size_t looks;   /* at one upstream each */
@@ -52,7 +54,7 @@ static void in_world(void (*body)(void))
 
     memset(&world, 0, sizeof(world));
     for (int i = 0; i < PEERS; i++) {
-        world.listeners[i] = peer_listen(100, &address);
+        world.listeners[i] = peer_listen(500, &address);
     }
     maker_open(&world.m);
     body();
@@ -68,6 +70,7 @@ static void have_set(enum weir_balance balance)
 {
     const struct weir_upstreams_options options = {.size = sizeof(options),
                                                    .balance = balance,
+                                                   .shared = world.shared,
                                                    .seed = 1,
                                                    .fail_limit = 1,
                                                    .eject_ns = 100000 * MS};
@@ -197,4 +200,79 @@ UNIT(upstream_looks, without_limits_nobody_is_looked_for_who_waits)
     connect_some(12, NULL);
     maker_run_for(&world.m, MS);
     expect_eq(world.serves, 0);
+}
+
+/* A reload has raised the limits: the lower ones of before are forgotten. */
+UNIT(upstream_looks, a_limit_that_is_gone_is_not_looked_at)
+{
+    expect_eq(weir_upstreams_shared_new(NULL, &world.shared), 0);
+    world.limit = 1;
+    have_set(WEIR_BALANCE_ROUND_ROBIN);
+    weir_upstreams *before = world.set;
+    world.set = NULL;
+    world.limit = 10;
+    have_set(WEIR_BALANCE_ROUND_ROBIN);
+    weir_upstreams_free(before);
+    connect_some(12, NULL);
+    expect_eq(world.looks, PEERS);
+    weir_upstreams_free(world.set);
+    world.set = NULL;
+    weir_upstreams_shared_free(world.shared);
+}
+
+/* Whom each of some keys gets, among many. */
+static void connect_by_keys(weir_upstream **ret)
+{
+    for (uint32_t key = 0; key < KEYS; key++) {
+        const struct weir_upstreams_connect_options options = {
+            .size = sizeof(options), .key = &key, .key_size = sizeof(key)};
+        ret[key] = connect_by(&options, 0);
+    }
+}
+
+/* Only keys of that one have moved. */
+static void expect_moves(weir_upstream **before, const weir_upstream *one)
+{
+    weir_upstream *now[KEYS];
+    int moved = 0;
+
+    connect_by_keys(now);
+    for (int key = 0; key < KEYS; key++) {
+        cr_assert((now[key] != before[key]) == (before[key] == one));
+        moved += now[key] != before[key];
+    }
+    expect_geq(moved, 1);
+}
+
+/* Among many the owners of keys are remembered until one comes or goes. */
+UNIT(upstream_looks, keys_of_many_move_only_where_one_goes)
+{
+    weir_upstream *before[KEYS];
+    weir_upstream *now[KEYS];
+
+    have_set(WEIR_BALANCE_HASH);
+    for (int i = 0; i < MANY; i++) {
+        struct weir_address address = {.len = sizeof(address.storage)};
+        char name[16];
+        expect_eq(getsockname(world.listeners[i % PEERS], &address.storage.any,
+                              &address.len),
+                  0);
+        snprintf(name, sizeof(name), "many-%d", i);
+        const struct weir_upstream_options upstream = {
+            .size = sizeof(upstream),
+            .name = name,
+            .place = weir_place_addresses(&address, 1)};
+        expect_eq(weir_upstreams_add(world.set, &upstream, NULL), 0);
+    }
+    connect_by_keys(before);
+    expect_eq(weir_upstream_set_weight(before[0], 0), 0);
+    expect_moves(before, before[0]);
+    expect_eq(weir_upstream_set_weight(before[0], 1), 0);
+    connect_by_keys(now);
+    cr_assert(memcmp(now, before, sizeof(now)) == 0);
+    weir_upstream_set_draining(before[0], true);
+    expect_moves(before, before[0]);
+    weir_upstream_set_draining(before[0], false);
+    weir_upstream_remove(before[0]);
+    expect_moves(before, before[0]);
 }

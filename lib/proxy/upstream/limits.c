@@ -47,6 +47,7 @@ limits_make_target(weir_upstreams_shared *shared, const char *name)
                                                 wr_hash_bytes(name, name_size),
                                             .least_limit = UINT32_MAX,
                                             .size = size};
+        wr_list_init(&target->shares);
         wr_list_init(&target->waiting);
         memcpy(target->name, name, name_size);
     }
@@ -63,12 +64,28 @@ limits_find_target(weir_upstreams_shared *shared,
     for (; *way.place; wr_hashed_go_on(&way)) {
         struct wr_limits_target *target =
             wr_container_of(*way.place, struct wr_limits_target, hashed);
-        wr_assert(target->share_count > 0);
+        wr_assert(!wr_list_is_empty(&target->shares));
         if (strcmp(target->name, made->name) == 0) {
             return target;
         }
     }
     return NULL;
+}
+
+/* Under the mutex: one with this limit has left. */
+static void limits_find_least(struct wr_limits_target *target, uint32_t limit)
+{
+    uint32_t least = UINT32_MAX;
+
+    for (const struct wr_list *link = target->shares.next;
+         link != &target->shares && least > target->least_limit;
+         link = link->next) {
+        const uint32_t other =
+            wr_container_of(link, struct wr_limits_share, share_link)->limit;
+        least = other < least ? other : least;
+    }
+    wr_assert(target->least_limit <= limit);
+    target->least_limit = least;
 }
 
 int wr_limits_share_open(struct wr_limits_share *share,
@@ -78,6 +95,7 @@ int wr_limits_share_open(struct wr_limits_share *share,
     weir_upstreams_shared *shared = call->shared;
 
     *share = (struct wr_limits_share){.call = call, .limit = limit};
+    wr_list_init(&share->share_link);
     wr_list_init(&share->link);
     if (limit == 0) {
         return 0;
@@ -91,7 +109,7 @@ int wr_limits_share_open(struct wr_limits_share *share,
         target = made;
         made = NULL;
     }
-    target->share_count++;
+    wr_list_push_back(&target->shares, &share->share_link);
     target->least_limit =
         limit < target->least_limit ? limit : target->least_limit;
     wr_shared_unlock(shared);
@@ -112,9 +130,9 @@ void wr_limits_share_close(struct wr_limits_share *share)
     }
     wr_shared_lock(shared);
     wr_assert(!wr_list_is_linked(&share->link));
-    wr_assert(target->share_count > 0);
-    target->share_count--;
-    const bool is_last = target->share_count == 0;
+    wr_list_remove(&share->share_link);
+    limits_find_least(target, share->limit);
+    const bool is_last = wr_list_is_empty(&target->shares);
     if (is_last) {
         wr_assert(target->taken == 0);
         wr_assert(wr_list_is_empty(&target->waiting));

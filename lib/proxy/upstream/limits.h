@@ -21,10 +21,10 @@
 /* All upstreams of one name. */
 struct wr_limits_target {
     struct wr_hashed hashed; /* by the name */
-    uint32_t share_count;    /* upstreams; the last one frees it */
+    struct wr_list shares;   /* struct wr_limits_share; the last frees it */
     uint32_t taken;
-    uint32_t least_limit;   /* of its upstreams; of more than that one may be
-                               full while another is not */
+    uint32_t least_limit;   /* of these; of more than that one may be full
+                               while another is not */
     struct wr_list waiting; /* struct wr_limits_share, by ticket */
     size_t size;            /* of all this */
     char name[];
@@ -36,9 +36,10 @@ struct wr_limits_share {
     struct wr_limits_target *target; /* NULL: without limit */
     uint32_t limit;
     /* Under the mutex. */
-    struct wr_list link; /* in target->waiting while its set waits for it */
-    uint64_t ticket;     /* of its set's oldest request that does */
-    uint64_t round;      /* of its set, when that was written */
+    struct wr_list share_link; /* in target->shares */
+    struct wr_list link;       /* in target->waiting while its set waits */
+    uint64_t ticket;           /* of its set's oldest request that does */
+    uint64_t round;            /* of its set, when that was written */
 };
 
 /* ---- sets ---- */
