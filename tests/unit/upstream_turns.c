@@ -166,7 +166,7 @@ static void choose_once(struct owner *owner)
 {
     const struct wr_choice_way way = {.balance = owner->balance};
     const struct wr_candidates candidates = {owner->all, owner->count, &turns,
-                                             &draws};
+                                             &draws, NULL};
     size_t index = SIZE_MAX;
     if (!owner->is_prepared) {
         wr_choose_prepare(way, &candidates, &owner->choosing);

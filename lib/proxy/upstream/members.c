@@ -38,6 +38,7 @@ static void members_insert(weir_upstreams *set, size_t index,
     set->candidates[index] = (struct wr_candidate_upstream){
         .hash = wr_hash_bytes(upstream->name, strlen(upstream->name))};
     set->count++;
+    set->has_owners = false;
     wr_survey_forget(set);
     wr_upstreams_wake(set);
 }
@@ -59,6 +60,7 @@ void wr_members_drop(weir_upstreams *set, size_t index)
     memmove(set->candidates + index, set->candidates + index + 1,
             left * sizeof(*set->candidates));
     set->count--;
+    set->has_owners = false;
     wr_survey_forget(set);
     wr_upstream_stop(upstream);
     upstream->is_removed = true;
