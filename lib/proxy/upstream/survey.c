@@ -5,7 +5,7 @@
  * first, under the mutex of what sets share, as places are taken elsewhere,
  * too. It stays good for the requests that follow while nothing changes: what
  * sets share counts its changes, and a set forgets it with its own. Slow starts
- * change with each request, and so do limits while a request waits.
+ * change in steps, and limits with each request while one waits.
  *
  * That is done for a request of the queue only if it may be served, by a survey
  * of the upstreams: where few have a place, and those that wait exclude these,
@@ -77,8 +77,9 @@ static void survey_check_invariants(const weir_upstreams *set)
                   weir_loop_get_time(set->loop));
         wr_assert(known->tier == tier || set->has_ranks ||
                   set->options.balance == WEIR_BALANCE_FIRST);
-        wr_assert(known->weight ==
-                  (tier == WR_TIER_NONE ? 0 : upstream->own_weight));
+        wr_assert(
+            known->weight ==
+            (tier == WR_TIER_NONE ? 0 : wr_upstream_get_weight(upstream)));
         wr_assert(known->turn == &upstream->part.target->turn);
         wr_assert(wr_limits_share_is_settled(&upstream->share));
         wr_assert(known->is_full ==
@@ -106,19 +107,22 @@ static bool survey_is_described(const weir_upstreams *set,
 static uint64_t survey_find_end(const weir_upstreams *set)
 {
     uint64_t until_ns = UINT64_MAX;
+    bool is_warming = false;
 
     wr_assert(set->count <= set->capacity);
-    for (size_t i = 0; i < set->count && until_ns > 0; i++) {
+    for (size_t i = 0; i < set->count; i++) {
         const weir_upstream *upstream = set->upstreams[i];
         const struct wr_candidate_upstream *known = &set->candidates[i];
-        const bool is_warming =
+        if (!wr_limits_share_is_settled(&upstream->share)) {
+            return 0;
+        }
+        is_warming |=
             known->tier != WR_TIER_NONE && known->weight < upstream->own_weight;
-        until_ns = !wr_limits_share_is_settled(&upstream->share) || is_warming
-                       ? 0
-                       : wr_min_u64(until_ns,
-                                    wr_shared_part_get_late(&upstream->part));
+        until_ns =
+            wr_min_u64(until_ns, wr_shared_part_get_late(&upstream->part));
     }
-    return until_ns;
+    return is_warming ? wr_min_u64(until_ns, wr_upstreams_get_warm_end(set))
+                      : until_ns;
 }
 
 /* True while a name may bring the one that is in use. */

@@ -18,6 +18,8 @@
 #define SKIP_WAIT_FIRST_NS UINT64_C(100000000)
 #define SKIP_WAIT_MOST_NS  UINT64_C(1000000000)
 
+#define WARM_STEPS 256u
+
 static void upstream_check_invariants(const weir_upstream *upstream)
 {
     wr_assert(upstream->ref_count > 0);
@@ -106,6 +108,16 @@ static uint32_t upstream_get_share(const weir_upstream *upstream,
     return share == 0 && weight > 0 ? 1 : share;
 }
 
+/* Weights of slow starts grow in so many steps, at the same times in all sets,
+ * so that not each choice has other weights than the one before. */
+static uint64_t upstream_get_warm_step(const weir_upstreams *set)
+{
+    const uint64_t step_ns = set->options.slow_start_ns / WARM_STEPS;
+
+    wr_debug_assert(set->ref_count > 0);
+    return step_ns > 0 ? step_ns : 1;
+}
+
 void wr_upstream_set_weight(weir_upstream *upstream, uint32_t weight,
                             uint32_t share)
 {
@@ -117,21 +129,26 @@ void wr_upstream_set_weight(weir_upstream *upstream, uint32_t weight,
         upstream_get_share(upstream, weight * WR_WEIGHT_UNIT);
 }
 
-/* Under the mutex of what sets share: its own weight, with its slow start. */
-static uint32_t upstream_get_weight(const weir_upstream *upstream)
+uint64_t wr_upstreams_get_warm_end(const weir_upstreams *set)
+{
+    const uint64_t step_ns = upstream_get_warm_step(set);
+    const uint64_t now_ns = weir_loop_get_time(set->loop);
+
+    wr_assert(step_ns > 0);
+    return wr_add_sat(now_ns - now_ns % step_ns, step_ns - 1);
+}
+
+uint32_t wr_upstream_get_warm(const weir_upstream *upstream)
 {
     const weir_upstreams *set = upstream->set;
     const uint64_t slow_ns = set->options.slow_start_ns;
-
-    if (slow_ns == 0) {
-        return upstream->own_weight;
-    }
     const uint64_t back_ns = wr_shared_part_get_back(&upstream->part);
     if (back_ns == 0) {
         return upstream->own_weight;
     }
-    const uint64_t elapsed_ns =
-        wr_since(weir_loop_get_time(set->loop), back_ns);
+    const uint64_t step_ns = upstream_get_warm_step(set);
+    const uint64_t now_ns = weir_loop_get_time(set->loop);
+    const uint64_t elapsed_ns = wr_since(now_ns - now_ns % step_ns, back_ns);
     wr_assert(upstream->weight > 0);
     return upstream_get_share(
         upstream, wr_weight_warm(upstream->weight, elapsed_ns, slow_ns));
@@ -156,7 +173,7 @@ void wr_upstream_describe(weir_upstream *upstream, uint64_t ticket,
     candidate->turn = &upstream->part.target->turn;
     candidate->is_full = wr_limits_share_is_full(&upstream->share, ticket);
     candidate->weight =
-        candidate->tier == WR_TIER_NONE ? 0 : upstream_get_weight(upstream);
+        candidate->tier == WR_TIER_NONE ? 0 : wr_upstream_get_weight(upstream);
     wr_assert(candidate->tier == WR_TIER_NONE || candidate->weight > 0);
     if (upstream->part.health) {
         upstream_take_over(upstream);

@@ -242,6 +242,20 @@ enum wr_tier wr_upstream_get_tier(const weir_upstream *upstream);
 void wr_upstream_set_weight(weir_upstream *upstream, uint32_t weight,
                             uint32_t share);
 
+/* Under the mutex of what sets share: its own weight, in a slow start perhaps.
+ */
+uint32_t wr_upstream_get_warm(const weir_upstream *upstream);
+static inline uint32_t wr_upstream_get_weight(const weir_upstream *upstream)
+{
+    wr_debug_assert(upstream->set != NULL);
+    return upstream->set->options.slow_start_ns == 0
+               ? upstream->own_weight
+               : wr_upstream_get_warm(upstream);
+}
+
+/* Until then weights of slow starts stay as they are. */
+uint64_t wr_upstreams_get_warm_end(const weir_upstreams *set);
+
 /* Under the mutex of what sets share: writes what the choice of a request with
  * this ticket has to know, except for the rank. */
 void wr_upstream_describe(weir_upstream *upstream, uint64_t ticket,
