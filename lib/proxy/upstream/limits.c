@@ -242,6 +242,7 @@ void wr_limits_share_wait(struct wr_limits_share *share, uint64_t ticket,
     }
     if (wr_list_is_linked(&share->link)) {
         wr_list_remove(&share->link);
+        share->call->waiting_count--;
     }
     struct wr_list *next = target->waiting.next;
     while (next != &target->waiting &&
@@ -252,6 +253,7 @@ void wr_limits_share_wait(struct wr_limits_share *share, uint64_t ticket,
     share->ticket = ticket;
     share->round = round;
     wr_list_push_back(next, &share->link);
+    share->call->waiting_count++;
     limits_call_waiting(target, share->call);
 }
 
@@ -260,6 +262,7 @@ void wr_limits_share_settle(struct wr_limits_share *share, uint64_t round)
     if (wr_list_is_linked(&share->link) && share->round != round) {
         wr_assert(share->target != NULL);
         wr_list_remove(&share->link);
+        share->call->waiting_count--;
         wr_shared_note_change(share->call->shared);
         limits_call_waiting(share->target, share->call);
     }

@@ -64,6 +64,7 @@ void wr_members_drop(weir_upstreams *set, size_t index)
     wr_survey_forget(set);
     wr_upstream_stop(upstream);
     upstream->is_removed = true;
+    wr_list_remove(&upstream->news_link);
     if (upstream->source) {
         wr_list_push_back(&upstream->source->gone, &upstream->gone_link);
     }

@@ -140,17 +140,20 @@ int weir_upstreams_add(weir_upstreams *set,
 
 /* ---- the ready item ---- */
 
-/* The first upstream with a state that was not told; NULL: there is none. */
-static weir_upstream *set_find_news(const weir_upstreams *set)
+/* Arms timers by what others have changed, and by what has changed here. */
+static void set_follow(weir_upstreams *set)
 {
-    set_check_invariants(set);
-    for (size_t i = 0; i < set->count; i++) {
-        if (set->upstreams[i]->told !=
-            wr_upstream_get_state(set->upstreams[i])) {
-            return set->upstreams[i];
-        }
+    struct wr_shared_part *part;
+
+    while (set->is_behind && (part = wr_shared_call_next_news(set->call))) {
+        wr_upstream_note_news(wr_container_of(part, weir_upstream, part));
     }
-    return NULL;
+    set->is_behind = false;
+    for (struct wr_list *link = set->news.next; link != &set->news;
+         link = link->next) {
+        wr_upstream_follow(wr_container_of(link, weir_upstream, news_link));
+    }
+    set_check_invariants(set);
 }
 
 static void set_tell(weir_upstreams *set, weir_upstream *upstream)
@@ -179,29 +182,34 @@ static void set_tell(weir_upstreams *set, weir_upstream *upstream)
     }
 }
 
-/* The first upstream with a check that could not be made, which was not told;
- * NULL: there is none. */
-static weir_upstream *set_find_skipped(const weir_upstreams *set)
-{
-    set_check_invariants(set);
-    for (size_t i = 0; i < set->count; i++) {
-        if (set->upstreams[i]->skipped_err < 0) {
-            return set->upstreams[i];
-        }
-    }
-    return NULL;
-}
-
+/* A check of it could not be made, perhaps. */
 static void set_tell_skipped(weir_upstreams *set, weir_upstream *upstream)
 {
     const int err = upstream->skipped_err;
 
-    wr_assert(err < 0);
+    wr_assert(err <= 0);
     upstream->skipped_err = 0;
-    if (set->options.check_skipped) {
+    if (err < 0 && set->options.check_skipped) {
         set->options.check_skipped(set->options.changed_arg, upstream, err);
         wr_loop_end_if_forked(set->loop);
     }
+}
+
+static void set_tell_news(weir_upstreams *set)
+{
+    struct wr_list *link;
+
+    while ((link = wr_list_pop_front(&set->news))) {
+        weir_upstream *upstream =
+            wr_container_of(link, weir_upstream, news_link);
+        wr_upstream_ref(upstream);
+        set_tell(set, upstream);
+        if (!upstream->is_removed) { /* by the program just now */
+            set_tell_skipped(set, upstream);
+        }
+        wr_upstream_unref(upstream);
+    }
+    set_check_invariants(set);
 }
 
 /* Another upstream is in use, of WEIR_BALANCE_FIRST. */
@@ -223,25 +231,16 @@ static void set_tell_use(weir_upstreams *set)
 static void set_run(struct wr_ready *ready)
 {
     weir_upstreams *set = wr_container_of(ready, weir_upstreams, ready);
-    weir_upstream *upstream;
 
     wr_upstreams_ref(set);
     if (set->has_answers) {
         wr_members_spread(set);
     }
-    for (size_t i = 0; i < set->count && set->is_behind; i++) {
-        wr_upstream_follow(set->upstreams[i]);
-    }
-    set->is_behind = false;
+    set_follow(set);
     wr_requests_serve(set);
-    while ((upstream = set_find_news(set))) {
-        set_tell(set, upstream);
-    }
+    set_tell_news(set);
     if (set->options.balance == WEIR_BALANCE_FIRST) {
         set_tell_use(set);
-    }
-    while ((upstream = set_find_skipped(set))) {
-        set_tell_skipped(set, upstream);
     }
     wr_assert(set->ref_count > 0);
     wr_upstreams_unref(set);

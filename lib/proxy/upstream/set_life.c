@@ -57,6 +57,7 @@ int wr_upstreams_make(weir_loop *loop, weir_upstreams_shared *shared,
     }
     set->ref_count = 1;
     set->round = 1;
+    wr_list_init(&set->news);
     wr_list_init(&set->requests);
     wr_request_queue_init(&set->queue);
     wr_request_queue_init(&set->unchecked);
@@ -75,6 +76,7 @@ void wr_upstreams_unref(weir_upstreams *set)
         return;
     }
     wr_assert(set->count == 0);
+    wr_assert(wr_list_is_empty(&set->news));
     wr_assert(!wr_list_is_linked(&set->member.link));
     wr_ready_cancel(&set->ready);
     wr_shared_call_end(set->call);
@@ -142,12 +144,6 @@ int wr_upstreams_make_room(weir_upstreams *set)
     set->candidates = candidates;
     set->capacity = capacity;
     return 0;
-}
-
-void wr_upstreams_follow(weir_upstreams *set)
-{
-    set->is_behind = true;
-    wr_upstreams_wake(set);
 }
 
 void wr_upstreams_wake(weir_upstreams *set)

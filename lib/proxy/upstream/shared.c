@@ -28,10 +28,9 @@ static void shared_free_call(struct wr_shared_call *call)
 static bool shared_end_post(struct wr_shared_call *call)
 {
     wr_shared_lock(call->shared);
-    const bool has_news = call->has_news;
+    const bool has_news = !wr_list_is_empty(&call->news);
     wr_assert(call->is_posted);
     call->is_posted = false;
-    call->has_news = false;
     wr_shared_unlock(call->shared);
     return has_news;
 }
@@ -72,6 +71,7 @@ int wr_shared_call_make(weir_upstreams_shared *shared, struct wr_wake *wake,
         .item = {.run = shared_run_call, .arg = call, .drop = shared_drop_call},
         .look = look,
         .owner = owner};
+    wr_list_init(&call->news);
     wr_wake_ref(wake);
     wr_shared_lock(shared);
     wr_assert(shared->ref_count > 0);
@@ -84,6 +84,7 @@ int wr_shared_call_make(weir_upstreams_shared *shared, struct wr_wake *wake,
 void wr_shared_call_end(struct wr_shared_call *call)
 {
     wr_assert(call->owner);
+    wr_assert(wr_list_is_empty(&call->news));
     call->owner = NULL;
     wr_shared_lock(call->shared);
     const bool is_posted = call->is_posted;
@@ -91,6 +92,15 @@ void wr_shared_call_end(struct wr_shared_call *call)
     if (!is_posted) {
         shared_free_call(call);
     }
+}
+
+struct wr_shared_part *wr_shared_call_next_news(struct wr_shared_call *call)
+{
+    wr_shared_lock(call->shared);
+    struct wr_list *link = wr_list_pop_front(&call->news);
+    wr_shared_unlock(call->shared);
+    return link ? wr_container_of(link, struct wr_shared_part, news_link)
+                : NULL;
 }
 
 /* ---- random numbers ---- */
@@ -213,12 +223,14 @@ shared_find_target(weir_upstreams_shared *shared,
     return oldest;
 }
 
-/* Under the mutex: a set has to follow what has changed. */
-static void shared_tell(struct wr_shared_call *call)
+/* Under the mutex: its set has to follow what has changed. */
+static void shared_tell(struct wr_shared_part *part)
 {
-    wr_assert(call->shared != NULL);
-    call->has_news = true;
-    wr_shared_call(call);
+    wr_assert(!part->is_left);
+    if (!wr_list_is_linked(&part->news_link)) {
+        wr_list_push_back(&part->call->news, &part->news_link);
+    }
+    wr_shared_call(part->call);
 }
 
 /* Under the mutex: tells the sets that have the target, but for the own one;
@@ -231,7 +243,7 @@ static void shared_tell_others(const struct wr_shared_part *own,
     while ((part = shared_next_part(own->target, part))) {
         if (part->call != own->call && !part->is_left &&
             (!health || part->health == health)) {
-            shared_tell(part->call);
+            shared_tell(part);
         }
     }
     wr_assert(!health || health == own->health);
@@ -352,7 +364,7 @@ static void shared_pass_on(struct wr_shared_part *own,
     wr_assert(own->health->checker == own);
     shared_set_checker(own->health, part, now_ns);
     if (part) {
-        shared_tell(part->call);
+        shared_tell(part);
     }
 }
 
@@ -443,6 +455,7 @@ int wr_shared_part_open(struct wr_shared_part *part,
     wr_require(shared_make_parts(shared, key, &made), -ENOMEM);
     *part = (struct wr_shared_part){.call = call, .check = key->check};
     wr_list_init(&part->link);
+    wr_list_init(&part->news_link);
     wr_shared_lock(shared);
     shared_join(part, &made);
     if (key->in_use_since_ns > 0 && !shared->in_use) {
@@ -500,6 +513,7 @@ void wr_shared_part_leave(struct wr_shared_part *part, uint64_t now_ns)
     wr_shared_lock(part->call->shared);
     wr_assert(wr_list_is_linked(&part->link));
     part->is_left = true;
+    wr_list_remove(&part->news_link);
     if (part->health && part->health->checker == part) {
         shared_pass_on(part, shared_pick_checker(part, false), now_ns);
     }

@@ -84,8 +84,10 @@ struct wr_shared_call {
     weir_upstreams_shared *shared;
     struct wr_wake *wake;     /* a reference to its loop's mailbox */
     struct wr_wake_item item; /* in the mailbox while is_posted */
-    bool is_posted;           /* under the mutex */
-    bool has_news;            /* likewise: of a state, or of a checker */
+    /* Under the mutex. */
+    bool is_posted;
+    struct wr_list news;    /* struct wr_shared_part: of a state or a checker */
+    uint32_t waiting_count; /* shares of its set that wait (limits.h) */
     /* The set is called, on its loop: a place is free, or there is news. */
     void (*look)(void *owner, bool has_news);
     void *owner; /* the loop's; NULL: the set is gone */
@@ -135,6 +137,7 @@ struct wr_shared_part {
     struct wr_shared_target *target;
     const struct wr_check *check;    /* the set's plan; NULL: no checks */
     struct wr_shared_health *health; /* NULL: likewise */
+    struct wr_list news_link;        /* in call->news */
     bool is_left;    /* its upstream is none of the set's any more */
     bool is_retired; /* its set is: others check, if there are any */
     bool is_paused;  /* it is not to check, and not for others either */
@@ -182,6 +185,10 @@ WEIR_MUST_USE int wr_shared_call_make(weir_upstreams_shared *shared,
                                       void *owner, struct wr_shared_call **ret);
 /* The set is gone, and all its parts are closed. */
 void wr_shared_call_end(struct wr_shared_call *call);
+
+/* The next part that the set has to follow, as others have changed something;
+ * NULL: there is none. */
+struct wr_shared_part *wr_shared_call_next_news(struct wr_shared_call *call);
 
 /* Under the mutex: the set is to look, on its loop. A loop that takes no posts
  * any more is closing its sets, which leave as they do. */

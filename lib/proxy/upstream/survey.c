@@ -385,7 +385,7 @@ void wr_survey_settle(weir_upstreams *set)
 {
     wr_assert(set->round > 0);
     wr_shared_lock(set->call->shared);
-    for (size_t i = 0; i < set->count; i++) {
+    for (size_t i = 0; i < set->count && set->call->waiting_count > 0; i++) {
         wr_limits_share_settle(&set->upstreams[i]->share, set->round);
     }
     wr_shared_unlock(set->call->shared);

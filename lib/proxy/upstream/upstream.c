@@ -162,7 +162,7 @@ static void upstream_take_over(weir_upstream *upstream)
     wr_assert(upstream->part.health != NULL);
     if (wr_shared_part_take_over(&upstream->part,
                                  weir_loop_get_time(set->loop))) {
-        wr_upstreams_follow(set);
+        wr_upstream_note_news(upstream);
     }
 }
 
@@ -220,7 +220,7 @@ void wr_upstream_note_failure(weir_upstream *upstream, enum wr_failure row,
         upstream->counts.ejected++;
         wr_timer_arm(&upstream->set->loop->wheel, &upstream->eject_timer,
                      until_ns);
-        wr_upstreams_wake(upstream->set);
+        wr_upstream_note_news(upstream);
     }
 }
 
@@ -237,7 +237,7 @@ static void upstream_eject_expired(struct wr_timer *timer)
     if (until_ns > 0) {
         wr_timer_arm(&set->loop->wheel, &upstream->eject_timer, until_ns);
     }
-    wr_upstreams_wake(set);
+    wr_upstream_note_news(upstream);
 }
 
 /* ---- checks ---- */
@@ -284,7 +284,7 @@ static void upstream_note_skipped(weir_upstream *upstream, int err)
     upstream->counts.checks_skipped++;
     if (upstream->skipped_count == 0) {
         upstream->skipped_err = err;
-        wr_upstreams_wake(upstream->set);
+        wr_upstream_note_news(upstream);
     }
     upstream->skipped_count += upstream->skipped_count < UINT32_MAX;
 }
@@ -306,7 +306,7 @@ static void upstream_note_check(weir_upstream *upstream, int err)
     if (wr_shared_part_note_check(&upstream->part, err, upstream->probe.alert,
                                   upstream->probe.talk.status,
                                   weir_loop_get_time(upstream->set->loop))) {
-        wr_upstreams_wake(upstream->set);
+        wr_upstream_note_news(upstream);
     }
 }
 
@@ -475,6 +475,7 @@ static void upstream_set_options(weir_upstream *upstream, weir_upstreams *set,
     upstream->user = options->user;
     wr_list_init(&upstream->gone);
     wr_list_init(&upstream->gone_link);
+    wr_list_init(&upstream->news_link);
     wr_timer_init(&upstream->eject_timer, upstream_eject_expired);
     wr_timer_init(&upstream->check_timer, upstream_check_expired);
 }

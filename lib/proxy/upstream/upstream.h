@@ -62,7 +62,7 @@ struct weir_upstreams {
     bool is_closed;  /* by the program or the loop: nothing new begins */
     bool is_freed;   /* by the program: nothing is told */
     bool is_retired; /* others go on with lookups, checks and what is in use */
-    bool is_behind;  /* timers do not follow what sets share */
+    bool is_behind;  /* others have changed something (wr_shared_call) */
     bool has_ranks;  /* some addresses are used if others cannot be */
     struct wr_shared_call *call; /* how others call it; knows what sets share */
     uint64_t round; /* from 1 on: how often all of the queue was looked at */
@@ -75,6 +75,8 @@ struct weir_upstreams {
     struct wr_candidate_upstream *candidates;
     size_t count;
     size_t capacity;
+    struct wr_list news; /* struct weir_upstream: the ready item looks at them,
+                            as the state or the timers may be others */
     /* The candidates hold for each request that excludes none, */
     uint64_t described_revision; /* while what sets share is so; 0: for none */
     uint64_t described_until_ns; /* and until then */
@@ -136,6 +138,7 @@ struct weir_upstream {
     weir_upstream *source; /* whose address it is, a reference; or NULL */
     struct wr_list gone;   /* weir_upstream: its addresses that were removed */
     struct wr_list gone_link; /* in the source's */
+    struct wr_list news_link; /* in set->news */
     uint16_t priority; /* of its record, if it is an address of a service */
     uint16_t record_weight;
     uint8_t rank;          /* by the priority: those of the least are used */
@@ -169,9 +172,6 @@ WEIR_MUST_USE int wr_upstreams_make_room(weir_upstreams *set);
 /* The ready item will serve the queue and tell changes. */
 void wr_upstreams_wake(weir_upstreams *set);
 
-/* It will also arm timers by what sets share. */
-void wr_upstreams_follow(weir_upstreams *set);
-
 /* ---- upstream.c ---- */
 
 /* Makes an upstream, which holds a reference to the set and one for the set.
@@ -204,6 +204,16 @@ static inline void wr_upstream_note_apart(weir_upstream *upstream)
     wr_assert(upstream->set || !upstream->is_removed);
     upstream->is_apart =
         upstream->is_removed || upstream->is_draining || upstream->is_spread;
+}
+
+/* The ready item will look at it. */
+static inline void wr_upstream_note_news(weir_upstream *upstream)
+{
+    wr_assert(!upstream->is_removed);
+    if (!wr_list_is_linked(&upstream->news_link)) {
+        wr_list_push_back(&upstream->set->news, &upstream->news_link);
+    }
+    wr_upstreams_wake(upstream->set);
 }
 
 static inline void wr_upstream_ref(weir_upstream *upstream)
