@@ -23,6 +23,9 @@ void __wrap_wr_upstream_describe(weir_upstream *upstream, uint64_t ticket,
 void __real_wr_requests_serve(weir_upstreams *set);
 void __wrap_wr_requests_serve(weir_upstreams *set);
 
+void __real_wr_upstream_follow(weir_upstream *upstream);
+void __wrap_wr_upstream_follow(weir_upstream *upstream);
+
 static struct {
     struct maker m;
     weir_upstreams *set;
@@ -31,7 +34,9 @@ static struct {
     int listeners[PEERS];
     size_t looks;   /* at one upstream each */
     size_t serves;  /* looks for whom there is a place */
+    size_t follows; /* looks at one upstream that something has changed */
     uint32_t limit; /* of each upstream */
+    uint64_t slow_start_ns;
     weir_upstream *chosen;
 } world;
 
@@ -46,6 +51,12 @@ void __wrap_wr_upstream_describe(weir_upstream *upstream, uint64_t ticket,
 {
     world.looks++;
     __real_wr_upstream_describe(upstream, ticket, candidate);
+}
+
+void __wrap_wr_upstream_follow(weir_upstream *upstream)
+{
+    world.follows++;
+    __real_wr_upstream_follow(upstream);
 }
 
 static void in_world(void (*body)(void))
@@ -71,9 +82,14 @@ static void have_set(enum weir_balance balance)
     const struct weir_upstreams_options options = {.size = sizeof(options),
                                                    .balance = balance,
                                                    .shared = world.shared,
+                                                   .slow_start_ns =
+                                                       world.slow_start_ns,
                                                    .seed = 1,
                                                    .fail_limit = 1,
                                                    .eject_ns = 100000 * MS};
+
+    const struct weir_upstream_known known = {
+        .size = sizeof(known), .slow_start_ns = world.slow_start_ns / 2};
 
     weir_upstreams_free(world.set);
     expect_eq(weir_upstreams_new(world.m.loop, &options, &world.set), 0);
@@ -85,6 +101,7 @@ static void have_set(enum weir_balance balance)
         const struct weir_upstream_options upstream = {
             .size = sizeof(upstream),
             .place = weir_place_addresses(&address, 1),
+            .known = &known,
             .connection_limit = world.limit};
         expect_eq(weir_upstreams_add(world.set, &upstream, &world.all[i]), 0);
     }
@@ -200,6 +217,34 @@ UNIT(upstream_looks, without_limits_nobody_is_looked_for_who_waits)
     connect_some(12, NULL);
     maker_run_for(&world.m, MS);
     expect_eq(world.serves, 0);
+}
+
+/* Weights grow in steps, of an hour each here. */
+UNIT(upstream_looks, a_slow_start_is_looked_at_once_a_step)
+{
+    world.slow_start_ns = 256 * WEIR_SECONDS(3600);
+    have_set(WEIR_BALANCE_LEAST_CONNECTIONS);
+    connect_some(12, NULL);
+    expect_leq(world.looks, 2 * PEERS, "a step may have begun meanwhile");
+}
+
+/* Neither here nor in another set is one looked at that has not changed. */
+UNIT(upstream_looks, a_change_is_followed_where_it_is)
+{
+    expect_eq(weir_upstreams_shared_new(NULL, &world.shared), 0);
+    have_set(WEIR_BALANCE_ROUND_ROBIN);
+    weir_upstreams *other = world.set;
+    world.set = NULL;
+    have_set(WEIR_BALANCE_ROUND_ROBIN);
+    maker_run_for(&world.m, MS);
+    world.follows = 0;
+    connect_by(NULL, -ECONNRESET);
+    maker_run_for(&world.m, MS);
+    expect_eq(world.follows, 2, "by the two sets");
+    weir_upstreams_free(other);
+    weir_upstreams_free(world.set);
+    world.set = NULL;
+    weir_upstreams_shared_free(world.shared);
 }
 
 /* A reload has raised the limits: the lower ones of before are forgotten. */
