@@ -169,7 +169,7 @@ UNIT(upstream_looks, one_that_is_ejected_is_not_chosen_any_more)
 {
     have_set(WEIR_BALANCE_ROUND_ROBIN);
     connect_some(16, connect_by(NULL, -ECONNRESET));
-    expect_eq(world.looks, 2 * PEERS);
+    expect_eq(world.looks, PEERS + 1, "at that one again");
 }
 
 UNIT(upstream_looks, who_excludes_some_looks_for_itself)
@@ -206,7 +206,8 @@ UNIT(upstream_looks, a_limit_is_looked_at_where_it_is_reached)
     world.limit = 1;
     have_set(WEIR_BALANCE_ROUND_ROBIN);
     connect_some(4, NULL);
-    expect_eq(world.looks, 4 * PEERS, "each takes the only place");
+    expect_leq(world.looks, PEERS + 2 * 3,
+               "each takes the only place, and gives it back");
 }
 
 UNIT(upstream_looks, without_limits_nobody_is_looked_for_who_waits)

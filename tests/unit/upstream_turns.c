@@ -1,8 +1,9 @@
 /*
  * The choice among many, in random steps, against a model that looks at all of
  * them each time: two owners have some of the targets each, in an order of
- * their own, connections begin and end, weights, tiers and limits change, and
- * all choose what the model does. A seed repeats the steps.
+ * their own or the same, connections begin and end, weights, tiers and limits
+ * change one by one or all, and all choose what the model does. A seed repeats
+ * the steps.
  */
 #include "lib/proxy/upstream/choose.h"
 #include "tests/unit/random.h"
@@ -131,22 +132,59 @@ static size_t model_choose(const struct owner *owner, enum wr_tier tier)
 
 /* ---- steps ---- */
 
+static struct wr_candidates get_candidates(struct owner *owner)
+{
+    return (struct wr_candidates){owner->all, owner->count, &turns, &draws,
+                                  NULL};
+}
+
+static bool has_exclusions(const struct owner *owner)
+{
+    bool has_some = false;
+    for (size_t i = 0; i < owner->count; i++) {
+        has_some |= owner->all[i].is_excluded;
+    }
+    return has_some;
+}
+
+/* Often without a look at the others. */
 static void change_one(struct owner *owner, size_t i, uint32_t most)
 {
     struct wr_candidate_upstream *one = &owner->all[i];
+    const struct wr_candidate_upstream before = *one;
+    const struct wr_candidates candidates = get_candidates(owner);
+    const bool may_exclude = roll(20) == 0;
+    const bool is_known = owner->is_prepared && !has_exclusions(owner);
     one->weight = 1 + (uint32_t)roll(most);
     one->is_full = roll(6) == 0;
-    one->is_excluded = roll(12) == 0;
+    one->is_excluded = may_exclude && roll(12) == 0;
     one->tier = roll(8) == 0    ? WR_TIER_NONE
                 : roll(10) == 0 ? WR_TIER_BACKUP
                                 : WR_TIER_PRIMARY;
-    owner->is_prepared = false;
+    owner->is_prepared =
+        is_known && !one->is_excluded &&
+        wr_choose_change(&owner->choosing, &candidates, &before, i);
+}
+
+/* The other owner has the same ones, in the same order. */
+static void copy_deal(const struct owner *owner, struct owner *other,
+                      uint32_t most)
+{
+    memcpy(other->of, owner->of, sizeof(owner->of));
+    other->count = owner->count;
+    other->is_prepared = false;
+    for (size_t i = 0; i < owner->count; i++) {
+        other->all[i] =
+            (struct wr_candidate_upstream){.turn = owner->all[i].turn};
+        change_one(other, i, most);
+    }
 }
 
 /* The owner has some of the targets, in some order. */
 static void deal(struct owner *owner, uint32_t most)
 {
     owner->count = 0;
+    owner->is_prepared = false;
     for (size_t i = 0; i < TARGETS; i++) {
         if (roll(3) > 0) {
             const size_t place = roll(owner->count + 1);
@@ -165,8 +203,7 @@ static void deal(struct owner *owner, uint32_t most)
 static void choose_once(struct owner *owner)
 {
     const struct wr_choice_way way = {.balance = owner->balance};
-    const struct wr_candidates candidates = {owner->all, owner->count, &turns,
-                                             &draws, NULL};
+    const struct wr_candidates candidates = get_candidates(owner);
     size_t index = SIZE_MAX;
     if (!owner->is_prepared) {
         wr_choose_prepare(way, &candidates, &owner->choosing);
@@ -203,12 +240,17 @@ static void walk(uint32_t most, enum weir_balance balance, uint64_t ends)
         owners[i].balance = balance;
         deal(&owners[i], most);
     }
+    const uint64_t others = roll(2) == 0 ? 2 : 40; /* how seldom they choose */
+    const uint64_t changes = roll(2) == 0 ? 3 : 30;
+    if (others == 2) {
+        copy_deal(&owners[0], &owners[1], most);
+    }
     for (int i = 0; i < STEPS / ROUNDS; i++) {
-        struct owner *owner = &owners[roll(40) == 0];
+        struct owner *owner = &owners[roll(others) == 0];
         struct wr_turn *ended = &targets[roll(TARGETS)];
         if (roll(ends) == 0 && wr_turn_get_active(ended) > 0) {
             wr_turns_give(&turns, ended);
-        } else if (roll(30) == 0) {
+        } else if (roll(changes) == 0) {
             change_one(owner, roll(owner->count), most);
         } else if (roll(2000) == 0) {
             deal(owner, most);

@@ -125,6 +125,22 @@ static bool choose_may_take(const struct wr_candidate_upstream *candidate,
 
 /* ---- the five ways ---- */
 
+/* Lets one take part if it may be taken, which is returned. */
+static bool choose_set_turn(const struct wr_choosing *choosing,
+                            const struct wr_candidates *candidates,
+                            size_t index)
+{
+    const struct wr_candidate_upstream *one = &candidates->all[index];
+    const bool may = choose_may_take(one, choosing->tier);
+
+    wr_assert(index < candidates->count);
+    if (may || one->turn->group) {
+        wr_turns_set(candidates->turns, one->turn, may ? one->weight : 0,
+                     index);
+    }
+    return may;
+}
+
 /* Lets those take part that may be taken: how many. */
 static size_t choose_set_turns(const struct wr_choosing *choosing,
                                const struct wr_candidates *candidates)
@@ -132,16 +148,44 @@ static size_t choose_set_turns(const struct wr_choosing *choosing,
     size_t count = 0;
 
     for (size_t i = 0; i < candidates->count; i++) {
-        const struct wr_candidate_upstream *one = &candidates->all[i];
-        const bool may = choose_may_take(one, choosing->tier);
-        if (may || one->turn->group) {
-            wr_turns_set(candidates->turns, one->turn, may ? one->weight : 0,
-                         i);
-        }
-        count += may;
+        count += choose_set_turn(choosing, candidates, i);
     }
     wr_assert(candidates->turns->count >= count);
     return count;
+}
+
+static bool choose_is_by_connections(const struct wr_choosing *choosing)
+{
+    wr_assert(choosing->tier <= WR_TIER_NONE);
+    return choosing->balance == WEIR_BALANCE_LEAST_CONNECTIONS;
+}
+
+/* Others take part than these candidates have let: looks at those alone that
+ * have been changed. False: all have to be looked at. */
+static bool choose_follow_turns(struct wr_choosing *choosing,
+                                const struct wr_candidates *candidates)
+{
+    struct wr_turns *turns = candidates->turns;
+    const uint64_t last = turns->version;
+    bool is_enough =
+        choosing->version > 0 && last - choosing->version <= WR_TURNS_KEPT &&
+        turns->is_by_connections == choose_is_by_connections(choosing);
+
+    /* One that is gone is none of those that follow. */
+    for (uint64_t i = last; i > choosing->version && is_enough; i--) {
+        is_enough = turns->changed[i % WR_TURNS_KEPT] != NULL;
+    }
+    for (uint64_t i = last; i > choosing->version && is_enough; i--) {
+        const struct wr_turn *turn = turns->changed[i % WR_TURNS_KEPT];
+        is_enough = turn->index < candidates->count &&
+                    candidates->all[turn->index].turn == turn &&
+                    turns->version - i < WR_TURNS_KEPT;
+        if (is_enough) {
+            choose_set_turn(choosing, candidates, turn->index);
+        }
+    }
+    choosing->version = is_enough ? turns->version : 0;
+    return is_enough;
 }
 
 /* Smooth weighted round robin, perhaps among the least busy alone. */
@@ -150,9 +194,9 @@ static size_t choose_in_turn(struct wr_choosing *choosing,
 {
     struct wr_turns *turns = candidates->turns;
 
-    if (choosing->version != turns->version) {
-        wr_turns_begin(turns,
-                       choosing->balance == WEIR_BALANCE_LEAST_CONNECTIONS);
+    if (choosing->version != turns->version &&
+        !choose_follow_turns(choosing, candidates)) {
+        wr_turns_begin(turns, choose_is_by_connections(choosing));
         if (choose_set_turns(choosing, candidates) < turns->count) {
             wr_turns_clear(turns); /* there are some of another set */
             choose_set_turns(choosing, candidates);
@@ -450,7 +494,56 @@ void wr_choose_prepare(struct wr_choice_way way,
     } else if (way.balance == WEIR_BALANCE_RANDOM_TWO) {
         ret->total = choose_sum(candidates, tier);
     }
+    for (size_t i = 0;
+         candidates->count > WR_CANDIDATES_FEW && i < candidates->count; i++) {
+        ret->in_tier += candidates->all[i].tier == tier;
+    }
     wr_assert(ret->first < candidates->count);
+}
+
+/* Its share of what is drawn by is another one. */
+static void choose_change_sum(struct wr_choosing *choosing,
+                              const struct wr_candidates *candidates,
+                              const struct wr_candidate_upstream *before,
+                              size_t index)
+{
+    struct wr_candidate_upstream *all = candidates->all;
+    const uint64_t own =
+        choose_may_take(&all[index], choosing->tier) ? all[index].weight : 0;
+    const uint64_t old =
+        choose_may_take(before, choosing->tier) ? before->weight : 0;
+
+    wr_assert(choosing->total >= old);
+    choosing->total += own - old; /* both modulo 2^64 */
+    for (size_t n = index + 1; n <= candidates->count; n += n & -n) {
+        all[n - 1].sum += own - old;
+    }
+}
+
+bool wr_choose_change(struct wr_choosing *choosing,
+                      const struct wr_candidates *candidates,
+                      const struct wr_candidate_upstream *before, size_t index)
+{
+    const enum wr_tier tier = choosing->tier;
+    const struct wr_candidate_upstream *one = &candidates->all[index];
+
+    wr_assert(index < candidates->count);
+    choosing->in_tier += (size_t)(one->tier == tier);
+    choosing->in_tier -= (size_t)(before->tier == tier);
+    if (candidates->count <= WR_CANDIDATES_FEW || one->tier < tier ||
+        choosing->in_tier == 0 || tier == WR_TIER_NONE ||
+        wr_tier_is_unchecked(tier) || choosing->balance == WEIR_BALANCE_FIRST) {
+        return false;
+    }
+    if (choosing->balance == WEIR_BALANCE_RANDOM_TWO) {
+        choose_change_sum(choosing, candidates, before, index);
+    } else if (choosing->balance != WEIR_BALANCE_HASH &&
+               choosing->version > 0 &&
+               candidates->turns->is_by_connections ==
+                   choose_is_by_connections(choosing)) {
+        choose_set_turn(choosing, candidates, index);
+    }
+    return true;
 }
 
 /* One of the tier that has a place; NO_INDEX: none has. */

@@ -21,6 +21,9 @@
 /* Weights of candidates are finer than the program's, for slow starts. */
 #define WR_WEIGHT_UNIT 256u
 
+/* Of so few candidates all are looked at again after any change. */
+#define WR_CANDIDATES_FEW 2u
+
 /* Keys are as many different ones at most, for WEIR_BALANCE_HASH; among so few
  * candidates it is not worth while to remember who owns them. */
 #define WR_BIN_COUNT          65536u
@@ -125,13 +128,22 @@ struct wr_choosing {
     enum weir_balance balance;
     size_t first;     /* of WEIR_BALANCE_FIRST */
     uint64_t total;   /* of the weights that are drawn by */
+    size_t in_tier;   /* candidates of it, unless they are few */
     uint64_t version; /* of the turns, when these candidates took part last */
 };
 
-/* Each change of a candidate asks for this, before the next choice. */
+/* Each change of a candidate asks for this, before the next choice, or for
+ * wr_choose_change(). */
 void wr_choose_prepare(struct wr_choice_way way,
                        const struct wr_candidates *candidates,
                        struct wr_choosing *ret);
+
+/* One of the candidates, of which none is excluded, was another before. False:
+ * the choice has to be prepared anew. */
+WEIR_MUST_USE bool wr_choose_change(struct wr_choosing *choosing,
+                                    const struct wr_candidates *candidates,
+                                    const struct wr_candidate_upstream *before,
+                                    size_t index);
 
 /* Chooses a candidate: writes its index if it returns WR_CHOICE_MADE. @key is
  * the hash of the request's key, for WEIR_BALANCE_HASH. */

@@ -137,6 +137,7 @@ void wr_limits_share_close(struct wr_limits_share *share)
         wr_assert(target->taken == 0);
         wr_assert(wr_list_is_empty(&target->waiting));
         wr_hashed_remove(&shared->places, &target->hashed);
+        wr_shared_note_change(shared);
     }
     wr_shared_unlock(shared);
     if (is_last) {
@@ -200,7 +201,9 @@ static void limits_note_taken(const struct wr_limits_share *share,
 {
     wr_assert(share->target->least_limit <= share->limit);
     if (taken >= share->target->least_limit) {
-        wr_shared_note_change(share->call->shared);
+        wr_shared_note_change_of(
+            share->call->shared,
+            (struct wr_shared_change){.places = share->target});
     }
 }
 

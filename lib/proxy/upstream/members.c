@@ -23,6 +23,15 @@
 
 /* ---- the arrays ---- */
 
+/* They have moved, from that index on. */
+static void members_number(weir_upstreams *set, size_t index)
+{
+    wr_assert(index <= set->count);
+    for (size_t i = index; i < set->count; i++) {
+        set->upstreams[i]->index = i;
+    }
+}
+
 static void members_insert(weir_upstreams *set, size_t index,
                            weir_upstream *upstream)
 {
@@ -38,6 +47,7 @@ static void members_insert(weir_upstreams *set, size_t index,
     set->candidates[index] = (struct wr_candidate_upstream){
         .hash = wr_hash_bytes(upstream->name, strlen(upstream->name))};
     set->count++;
+    members_number(set, index);
     set->has_owners = false;
     wr_survey_forget(set);
     wr_upstreams_wake(set);
@@ -60,6 +70,7 @@ void wr_members_drop(weir_upstreams *set, size_t index)
     memmove(set->candidates + index, set->candidates + index + 1,
             left * sizeof(*set->candidates));
     set->count--;
+    members_number(set, index);
     set->has_owners = false;
     wr_survey_forget(set);
     wr_upstream_stop(upstream);

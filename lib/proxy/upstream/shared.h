@@ -60,6 +60,15 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+/* So many changes are known one by one. */
+#define WR_CHANGES_KEPT 64u
+
+/* What a change is about; none: all of the targets. */
+struct wr_shared_change {
+    const struct wr_shared_target *target;
+    const struct wr_limits_target *places;
+};
+
 struct weir_upstreams_shared {
     struct weir_allocator allocator;
     pthread_mutex_t mutex;
@@ -77,6 +86,7 @@ struct weir_upstreams_shared {
     uint64_t in_use_since_ns;
     uint64_t revision; /* from 1 on: how often a choice came to depend on
                           something else, but for counts and the time */
+    struct wr_shared_change changes[WR_CHANGES_KEPT]; /* the last ones */
 };
 
 /* How a set is called, in memory of its own: a post may outlive the set. */
@@ -163,11 +173,18 @@ static inline void wr_shared_unlock(weir_upstreams_shared *shared)
     wr_check(err == 0);
 }
 
-/* Under the mutex: sets look at their upstreams again before they choose. */
-static inline void wr_shared_note_change(weir_upstreams_shared *shared)
+/* Under the mutex: sets look at what has changed before they choose. A change
+ * of all follows the last one of what is freed then. */
+static inline void wr_shared_note_change_of(weir_upstreams_shared *shared,
+                                            struct wr_shared_change what)
 {
     wr_assert(shared->revision > 0);
     shared->revision++;
+    shared->changes[shared->revision % WR_CHANGES_KEPT] = what;
+}
+static inline void wr_shared_note_change(weir_upstreams_shared *shared)
+{
+    wr_shared_note_change_of(shared, (struct wr_shared_change){NULL, NULL});
 }
 
 /* Seeds the generator, unless another set has done so. */

@@ -88,14 +88,19 @@ static void survey_check_invariants(const weir_upstreams *set)
     }
 }
 
+static bool survey_is_in_time(const weir_upstreams *set)
+{
+    wr_debug_assert(set->call != NULL);
+    return weir_loop_get_time(set->loop) <= set->described_until_ns;
+}
+
 /* Under the mutex: true if what was written down holds for this request, too.
  */
 static bool survey_is_described(const weir_upstreams *set,
                                 const struct wr_queued *queued)
 {
     if (set->described_revision != set->call->shared->revision ||
-        weir_loop_get_time(set->loop) > set->described_until_ns ||
-        survey_excludes(queued)) {
+        !survey_is_in_time(set) || survey_excludes(queued)) {
         return false;
     }
     wr_debug_check(survey_check_invariants(set));
@@ -191,6 +196,102 @@ static struct wr_candidates survey_get_candidates(const weir_upstreams *set)
                                   .owners = set->owners};
 }
 
+/* Under the mutex: until when what was written down of one holds. */
+static uint64_t survey_get_end(const weir_upstreams *set,
+                               const weir_upstream *upstream)
+{
+    const struct wr_candidate_upstream *known =
+        &set->candidates[upstream->index];
+    const uint64_t late_ns = wr_shared_part_get_late(&upstream->part);
+    const bool is_warming =
+        known->tier != WR_TIER_NONE && known->weight < upstream->own_weight;
+
+    wr_assert(upstream->index < set->count);
+    return is_warming ? wr_min_u64(late_ns, wr_upstreams_get_warm_end(set))
+                      : late_ns;
+}
+
+/* Under the mutex: writes down again what has changed of one. False: it does
+ * not say enough, and so of the others. */
+static bool survey_follow_one(weir_upstreams *set, weir_upstream *upstream)
+{
+    struct wr_candidate_upstream *known = &set->candidates[upstream->index];
+    const struct wr_candidate_upstream before = *known;
+    const struct wr_candidates candidates = survey_get_candidates(set);
+
+    wr_assert(set->upstreams[upstream->index] == upstream);
+    if (!wr_limits_share_is_settled(&upstream->share)) {
+        return false;
+    }
+    wr_upstream_describe(upstream, UINT64_MAX, known);
+    set->described_until_ns =
+        wr_min_u64(set->described_until_ns, survey_get_end(set, upstream));
+    return wr_choose_change(&set->choosing, &candidates, &before,
+                            upstream->index);
+}
+
+static bool survey_follow_target(weir_upstreams *set,
+                                 const struct wr_shared_target *target)
+{
+    bool is_enough = true;
+
+    wr_assert(!wr_list_is_empty(&target->parts));
+    for (struct wr_list *link = target->parts.next;
+         link != &target->parts && is_enough; link = link->next) {
+        struct wr_shared_part *part =
+            wr_container_of(link, struct wr_shared_part, link);
+        if (part->call == set->call && !part->is_left) {
+            is_enough = survey_follow_one(
+                set, wr_container_of(part, weir_upstream, part));
+        }
+    }
+    return is_enough;
+}
+
+static bool survey_follow_places(weir_upstreams *set,
+                                 const struct wr_limits_target *places)
+{
+    bool is_enough = true;
+
+    wr_assert(!wr_list_is_empty(&places->shares));
+    for (struct wr_list *link = places->shares.next;
+         link != &places->shares && is_enough; link = link->next) {
+        struct wr_limits_share *share =
+            wr_container_of(link, struct wr_limits_share, share_link);
+        if (share->call == set->call) {
+            weir_upstream *upstream =
+                wr_container_of(share, weir_upstream, share);
+            is_enough =
+                upstream->is_removed || survey_follow_one(set, upstream);
+        }
+    }
+    return is_enough;
+}
+
+/* Under the mutex: writes down what has changed since all was written down.
+ * False: all has to be written again. */
+static bool survey_follow(weir_upstreams *set)
+{
+    const weir_upstreams_shared *shared = set->call->shared;
+    const uint64_t last = shared->revision;
+    bool is_enough = set->described_revision > 0 && !set->has_ranks &&
+                     set->count > WR_CANDIDATES_FEW &&
+                     last - set->described_revision <= WR_CHANGES_KEPT;
+
+    /* The last first: it tells if one before is gone. */
+    for (uint64_t i = last; i > set->described_revision && is_enough; i--) {
+        const struct wr_shared_change *change =
+            &shared->changes[i % WR_CHANGES_KEPT];
+        is_enough = change->target   ? survey_follow_target(set, change->target)
+                    : change->places ? survey_follow_places(set, change->places)
+                                     : false;
+    }
+    if (is_enough) {
+        set->described_revision = last;
+    }
+    return is_enough;
+}
+
 /* Writes by which weights bins have owners, of which those that are remembered
  * are forgotten if there are others. */
 static void survey_own(weir_upstreams *set)
@@ -215,7 +316,9 @@ static void survey_describe(weir_upstreams *set, struct wr_queued *queued)
 
     wr_limits_draw_ticket(set->call->shared, &queued->ticket);
     wr_assert(queued->ticket > 0);
-    if (survey_is_described(set, queued)) {
+    if (survey_is_described(set, queued) ||
+        (!survey_excludes(queued) && survey_is_in_time(set) &&
+         survey_follow(set) && survey_is_described(set, queued))) {
         return;
     }
     if (set->options.balance == WEIR_BALANCE_FIRST) {

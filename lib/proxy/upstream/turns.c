@@ -212,6 +212,14 @@ void wr_turns_begin(struct wr_turns *turns, bool is_by_connections)
     wr_assert(turns->version > 0);
 }
 
+/* NULL: of many, or of one that is gone. */
+static void turns_note_change(struct wr_turns *turns, struct wr_turn *turn)
+{
+    wr_assert(turns->version > 0);
+    turns->version++;
+    turns->changed[turns->version % WR_TURNS_KEPT] = turn;
+}
+
 void wr_turns_set(struct wr_turns *turns, struct wr_turn *turn, uint32_t weight,
                   size_t index)
 {
@@ -222,13 +230,13 @@ void wr_turns_set(struct wr_turns *turns, struct wr_turn *turn, uint32_t weight,
         turns_remove(turns, turn);
         wr_assert(turns->count > 0);
         turns->count--;
-        turns->version++;
+        turns_note_change(turns, turn);
     }
     if (weight > 0) {
         turn->index = index;
         turns_insert(turns, turn, weight);
         turns->count++;
-        turns->version++;
+        turns_note_change(turns, turn);
     }
 }
 
@@ -283,6 +291,7 @@ void wr_turns_take(struct wr_turns *turns, struct wr_turn *turn)
 void wr_turns_leave(struct wr_turns *turns, struct wr_turn *turn)
 {
     wr_turns_set(turns, turn, 0, 0);
+    turns_note_change(turns, NULL);
     turns_follow(turns); /* it is noted no more */
     wr_assert(!turn->group);
     wr_assert(!turn->is_noted);

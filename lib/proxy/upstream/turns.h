@@ -30,6 +30,9 @@
 
 #define WR_CACHE_LINE 64u
 
+/* So many changes of who takes part are known one by one. */
+#define WR_TURNS_KEPT 64u
+
 /* Those that earn together. */
 struct wr_turn_group {
     struct wr_list link; /* in turns->groups or in turns->spare */
@@ -62,6 +65,9 @@ struct wr_turns {
                             */
     size_t count;          /* of those that take part */
     uint64_t version;      /* from 1 on: how often another one took part */
+    struct wr_turn
+        *changed[WR_TURNS_KEPT]; /* the one by which each of the last
+                                    versions is another; NULL: many */
     _Atomic bool is_by_connections;
     _Atomic(struct wr_turn *)
         noted; /* those with connections that have ended */

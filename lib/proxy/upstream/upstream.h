@@ -108,6 +108,7 @@ struct weir_upstream {
     weir_upstreams *set;
     uint64_t ref_count;
     uint64_t id;   /* not used again in the set */
+    size_t index;  /* in set->upstreams, until it is removed */
     bool is_apart; /* removed, draining or spread: asked for often */
     bool is_removed;
     bool is_draining;
