@@ -30,6 +30,8 @@ static const struct count_case *const cases[] = {
 #ifdef WR_TESTS_PROXY
     &count_relay,       &count_queue_few,   &count_queue_many,
     &count_queue_kinds, &count_queue_none,  &count_relay_life,
+    &count_keys_few,    &count_keys_many,   &count_places_few,
+    &count_places_many,
 #endif
 #ifdef COUNT_HAS_TLS
     &count_tls,
