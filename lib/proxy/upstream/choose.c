@@ -326,7 +326,7 @@ static size_t choose_by_number(const struct wr_candidates *candidates,
     return best;
 }
 
-/* Who owns a bin; NO_INDEX: none does. */
+/* Finds the owner of a bin; NO_INDEX: it has no owner. */
 static size_t choose_find_owner(const struct wr_candidates *candidates,
                                 size_t bin)
 {
@@ -344,7 +344,7 @@ static size_t choose_find_owner(const struct wr_candidates *candidates,
     return found;
 }
 
-/* Is the part of its bins that a slow start takes so large? */
+/* True if this key is in the part of its bins that a slow start takes. */
 static bool choose_is_warm(const struct wr_candidate_upstream *one,
                            uint32_t drawn)
 {

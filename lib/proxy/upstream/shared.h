@@ -63,7 +63,7 @@
 /* So many changes are known one by one. */
 #define WR_CHANGES_KEPT 64u
 
-/* What a change is about; none: all of the targets. */
+/* The subject of a change; without one it is about all targets. */
 struct wr_shared_change {
     const struct wr_shared_target *target;
     const struct wr_limits_target *places;

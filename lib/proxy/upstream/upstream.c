@@ -108,8 +108,8 @@ static uint32_t upstream_get_share(const weir_upstream *upstream,
     return share == 0 && weight > 0 ? 1 : share;
 }
 
-/* Weights of slow starts grow in so many steps, at the same times in all sets,
- * so that not each choice has other weights than the one before. */
+/* Weights of slow starts grow in steps, at the same times in all sets: most
+ * choices have the weights of the one before. */
 static uint64_t upstream_get_warm_step(const weir_upstreams *set)
 {
     const uint64_t step_ns = set->options.slow_start_ns / WARM_STEPS;
