@@ -275,7 +275,6 @@ static bool survey_follow(weir_upstreams *set)
     const weir_upstreams_shared *shared = set->call->shared;
     const uint64_t last = shared->revision;
     bool is_enough = set->described_revision > 0 && !set->has_ranks &&
-                     set->count > WR_CANDIDATES_FEW &&
                      last - set->described_revision <= WR_CHANGES_KEPT;
 
     /* The last first: it tells if one before is gone. */
@@ -317,8 +316,9 @@ static void survey_describe(weir_upstreams *set, struct wr_queued *queued)
     wr_limits_draw_ticket(set->call->shared, &queued->ticket);
     wr_assert(queued->ticket > 0);
     if (survey_is_described(set, queued) ||
-        (!survey_excludes(queued) && survey_is_in_time(set) &&
-         survey_follow(set) && survey_is_described(set, queued))) {
+        (set->count > WR_CANDIDATES_FEW && !survey_excludes(queued) &&
+         survey_is_in_time(set) && survey_follow(set) &&
+         survey_is_described(set, queued))) {
         return;
     }
     if (set->options.balance == WEIR_BALANCE_FIRST) {
