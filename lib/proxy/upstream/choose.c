@@ -133,7 +133,7 @@ static bool choose_set_turn(const struct wr_choosing *choosing,
     const struct wr_candidate_upstream *one = &candidates->all[index];
     const bool may = choose_may_take(one, choosing->tier);
 
-    wr_debug_assert(index < candidates->count);
+    wr_assert(index < candidates->count);
     if (may || one->turn->group) {
         wr_turns_set(candidates->turns, one->turn, may ? one->weight : 0,
                      index);
@@ -156,7 +156,7 @@ static size_t choose_set_turns(const struct wr_choosing *choosing,
 
 static bool choose_is_by_connections(const struct wr_choosing *choosing)
 {
-    wr_debug_assert(choosing->tier <= WR_TIER_NONE);
+    wr_assert(choosing->tier <= WR_TIER_NONE);
     return choosing->balance == WEIR_BALANCE_LEAST_CONNECTIONS;
 }
 
