@@ -36,6 +36,7 @@ struct wr_tls_conn;
 struct wr_tls_credential; /* a backend's: certificates and their key */
 struct wr_tls_known;      /* a backend's: a session that can be resumed */
 struct wr_tls_shared;     /* a backend's: the common part of connections */
+struct wr_tls_verdict;
 
 /* Numbers of versions on the wire. */
 enum {
@@ -213,6 +214,7 @@ struct wr_tls_conn {
     const struct wr_tls_backend *backend;
     const struct wr_tls_events *events;
     struct wr_tls_account *account;
+    struct wr_tls_verdict *verdict; /* the context's, on the peer */
     bool is_server;
     bool can_export; /* export_keys() may be called */
 
@@ -564,7 +566,34 @@ struct wr_tls_backend {
     const char *(*text_of)(int number);
 };
 
-/* ---- the backend of this library ---- */
+/* ---- the backends ---- */
+
+/* The entries that each backend has, with a function of its own:
+ * wr_wolfssl_open() and wr_openssl_open() are those of open(). Its header
+ * declares them, with the types above, and its table names them. */
+#define WR_TLS_BACKEND_ENTRIES(X, backend)                                     \
+    X(backend, hash)                                                           \
+    X(backend, verify) X(backend, seal) X(backend, open_sealed) X(             \
+        backend, expand) X(backend, derive) X(backend, open_cbc)               \
+        X(backend, credential_new) X(backend, credential_use_chain) X(         \
+            backend, credential_use_key) X(backend, credential_use_signer)     \
+            X(backend, credential_check) X(backend, credential_free) X(        \
+                backend, shared_new) X(backend, shared_free) X(backend, open)  \
+                X(backend, close) X(backend, handshake) X(backend, read)       \
+                    X(backend, pending) X(backend, write) X(backend, shutdown) \
+                        X(backend, update_keys) X(backend, show) X(            \
+                            backend, choose_protocol) X(backend, get_version)  \
+                            X(backend, get_suite) X(backend, get_group) X(     \
+                                backend, was_resumed) X(backend, get_protocol) \
+                                X(backend, get_name) X(backend, get_alerts)    \
+                                    X(backend, get_client_random)              \
+                                        X(backend, export_keys)                \
+                                            X(backend, session_take)           \
+                                                X(backend, session_free)       \
+                                                    X(backend, text_of)
+#define WR_TLS_BACKEND_DECLARE(backend, entry)                                 \
+    __typeof__(*wr_tls_##backend.entry) wr_##backend##_##entry;
+#define WR_TLS_BACKEND_NAME(backend, entry) .entry = wr_##backend##_##entry,
 
 extern const struct wr_tls_backend wr_tls_wolfssl; /* lib/tls/wolfssl */
 extern const struct wr_tls_backend wr_tls_openssl; /* lib/tls/openssl */

@@ -481,6 +481,7 @@ int wr_tls_context_open(weir_tls_context *context,
     verdict->context = context;
     verdict->conn = conn;
     conn->backend = context->backend;
+    conn->verdict = verdict;
     if (!context->is_server) {
         err = context_open_name(options->server_hostname, name, &peer.name);
     }

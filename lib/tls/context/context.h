@@ -89,29 +89,23 @@ void wr_tls_context_refuse(struct wr_tls_verdict *verdict, int err,
                            const char *text);
 
 /* Server: the events of tickets (backend.h). */
-WEIR_MUST_USE int
-wr_tls_context_seal_ticket(weir_tls_context *context,
-                           const struct wr_tls_verdict *verdict,
-                           const struct wr_tls_ticket *ticket);
-bool wr_tls_context_open_ticket(weir_tls_context *context,
-                                const struct wr_tls_verdict *verdict,
+int wr_tls_context_seal_ticket(struct wr_tls_conn *conn,
+                               const struct wr_tls_ticket *ticket);
+bool wr_tls_context_open_ticket(struct wr_tls_conn *conn,
                                 const struct wr_tls_ticket *ticket);
-WEIR_MUST_USE int
-wr_tls_context_get_ticket_key(weir_tls_context *context,
-                              uint8_t name[WR_TLS_TICKET_NAME],
-                              uint8_t secret[WR_TLS_TICKET_SECRET]);
-bool wr_tls_context_find_ticket_key(weir_tls_context *context,
+int wr_tls_context_get_ticket_key(struct wr_tls_conn *conn,
+                                  uint8_t name[WR_TLS_TICKET_NAME],
+                                  uint8_t secret[WR_TLS_TICKET_SECRET]);
+bool wr_tls_context_find_ticket_key(struct wr_tls_conn *conn,
                                     const uint8_t name[WR_TLS_TICKET_NAME],
                                     uint8_t secret[WR_TLS_TICKET_SECRET]);
-WEIR_MUST_USE int
-wr_tls_context_digest_asked(const struct wr_tls_verdict *verdict, bool seals,
-                            uint8_t ret[WR_TLS_TICKET_DIGEST]);
+int wr_tls_context_digest_asked(struct wr_tls_conn *conn, bool seals,
+                                uint8_t ret[WR_TLS_TICKET_DIGEST]);
 
 /* Server that verifies: the client of a ticket that is sealed, and of one that
  * was opened (backend.h). */
-WEIR_MUST_USE int
-wr_tls_context_note_client(const struct wr_tls_verdict *verdict,
-                           uint8_t ret[WR_TLS_TICKET_CLIENT]);
+int wr_tls_context_note_client(struct wr_tls_conn *conn,
+                               uint8_t ret[WR_TLS_TICKET_CLIENT]);
 bool wr_tls_context_know_client(struct wr_tls_verdict *verdict,
                                 const uint8_t id[WR_TLS_TICKET_CLIENT]);
 

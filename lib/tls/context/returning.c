@@ -56,11 +56,11 @@ static int returning_digest(const struct wr_tls_verdict *verdict,
 
 /* A client that cannot be remembered gets a ticket, too, which is good for
  * nothing. */
-int wr_tls_context_note_client(const struct wr_tls_verdict *verdict,
+int wr_tls_context_note_client(struct wr_tls_conn *conn,
                                uint8_t ret[WR_TLS_TICKET_CLIENT])
 {
+    const struct wr_tls_verdict *verdict = conn->verdict;
     weir_tls_context *context = verdict->context;
-    const struct wr_tls_conn *conn = verdict->conn;
     const uint32_t now = (uint32_t)time(NULL);
     struct wr_bytes chain[WR_X509_CHAIN_MAX];
     int err = 0;

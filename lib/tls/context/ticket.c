@@ -325,10 +325,10 @@ bool wr_tls_context_is_lasting(const weir_tls_context *context, uint32_t since)
 
 /* With TLS 1.2 a library may open a ticket while it reads the hello, perhaps
  * before the name; the engine has read the name before. */
-int wr_tls_context_digest_asked(const struct wr_tls_verdict *verdict,
-                                bool seals, uint8_t ret[WR_TLS_TICKET_DIGEST])
+int wr_tls_context_digest_asked(struct wr_tls_conn *conn, bool seals,
+                                uint8_t ret[WR_TLS_TICKET_DIGEST])
 {
-    const struct wr_tls_conn *conn = verdict->conn;
+    const struct wr_tls_verdict *verdict = conn->verdict;
     const struct wr_tls_backend *backend = conn->backend;
 
     wr_assert(verdict->peer_is_client);
@@ -352,19 +352,19 @@ static void ticket_spoil(const struct wr_tls_ticket *ticket)
     memset(ticket->data, UINT8_MAX, ticket->size);
 }
 
-int wr_tls_context_seal_ticket(weir_tls_context *context,
-                               const struct wr_tls_verdict *verdict,
+int wr_tls_context_seal_ticket(struct wr_tls_conn *conn,
                                const struct wr_tls_ticket *ticket)
 {
+    weir_tls_context *context = conn->verdict->context;
     const uint64_t now = ticket_now();
     uint8_t host[WR_TLS_TICKET_DIGEST];
     struct wr_tls_ticket whole = *ticket;
     struct wr_tls_ticket_key key;
 
-    wr_assert(verdict->context == context);
+    wr_assert(context->is_server);
     whole.host = host;
     whole.has_client = context->verifies;
-    if (wr_tls_context_digest_asked(verdict, true, host) < 0) {
+    if (wr_tls_context_digest_asked(conn, true, host) < 0) {
         ticket_spoil(ticket);
         return 0;
     }
@@ -376,19 +376,19 @@ int wr_tls_context_seal_ticket(weir_tls_context *context,
     return err;
 }
 
-bool wr_tls_context_open_ticket(weir_tls_context *context,
-                                const struct wr_tls_verdict *verdict,
+bool wr_tls_context_open_ticket(struct wr_tls_conn *conn,
                                 const struct wr_tls_ticket *ticket)
 {
+    weir_tls_context *context = conn->verdict->context;
     uint8_t host[WR_TLS_TICKET_DIGEST];
     struct wr_tls_ticket whole = *ticket;
     struct wr_tls_ticket_key key;
 
-    wr_assert(verdict->context == context);
+    wr_assert(context->is_server);
     whole.host = host;
     whole.has_client = context->verifies;
     if (!ticket_has_keys(context) ||
-        wr_tls_context_digest_asked(verdict, false, host) < 0 ||
+        wr_tls_context_digest_asked(conn, false, host) < 0 ||
         !ticket_find_key(context, ticket->name, &key)) {
         return false;
     }
@@ -398,12 +398,12 @@ bool wr_tls_context_open_ticket(weir_tls_context *context,
     return is_open;
 }
 
-int wr_tls_context_get_ticket_key(weir_tls_context *context,
+int wr_tls_context_get_ticket_key(struct wr_tls_conn *conn,
                                   uint8_t name[WR_TLS_TICKET_NAME],
                                   uint8_t secret[WR_TLS_TICKET_SECRET])
 {
     struct wr_tls_ticket_key key;
-    const int err = ticket_get_key(context, ticket_now(), &key);
+    const int err = ticket_get_key(conn->verdict->context, ticket_now(), &key);
 
     wr_assert(err <= 0);
     if (err == 0) {
@@ -414,10 +414,11 @@ int wr_tls_context_get_ticket_key(weir_tls_context *context,
     return err;
 }
 
-bool wr_tls_context_find_ticket_key(weir_tls_context *context,
+bool wr_tls_context_find_ticket_key(struct wr_tls_conn *conn,
                                     const uint8_t name[WR_TLS_TICKET_NAME],
                                     uint8_t secret[WR_TLS_TICKET_SECRET])
 {
+    weir_tls_context *context = conn->verdict->context;
     struct wr_tls_ticket_key key;
     const bool is_known = ticket_find_key(context, name, &key);
 

@@ -28,59 +28,6 @@ static uint8_t engine_event_refused(struct wr_tls_conn *conn, int code,
     return engine->verdict.alert;
 }
 
-static int engine_event_seal_ticket(struct wr_tls_conn *conn,
-                                    const struct wr_tls_ticket *ticket)
-{
-    const struct wr_tls_engine *engine = wr_tls_engine_of(conn);
-
-    wr_assert(conn->is_server);
-    return wr_tls_context_seal_ticket(engine->context, &engine->verdict,
-                                      ticket);
-}
-
-static bool engine_event_open_ticket(struct wr_tls_conn *conn,
-                                     const struct wr_tls_ticket *ticket)
-{
-    const struct wr_tls_engine *engine = wr_tls_engine_of(conn);
-
-    wr_assert(conn->is_server);
-    return wr_tls_context_open_ticket(engine->context, &engine->verdict,
-                                      ticket);
-}
-
-static int engine_event_ticket_key(struct wr_tls_conn *conn,
-                                   uint8_t name[WR_TLS_TICKET_NAME],
-                                   uint8_t secret[WR_TLS_TICKET_SECRET])
-{
-    wr_assert(conn->is_server);
-    return wr_tls_context_get_ticket_key(wr_tls_engine_of(conn)->context, name,
-                                         secret);
-}
-
-static bool engine_event_find_key(struct wr_tls_conn *conn,
-                                  const uint8_t name[WR_TLS_TICKET_NAME],
-                                  uint8_t secret[WR_TLS_TICKET_SECRET])
-{
-    wr_assert(conn->is_server);
-    return wr_tls_context_find_ticket_key(wr_tls_engine_of(conn)->context, name,
-                                          secret);
-}
-
-static int engine_event_ticket_host(struct wr_tls_conn *conn, bool seals,
-                                    uint8_t ret[WR_TLS_TICKET_DIGEST])
-{
-    wr_assert(conn->is_server);
-    return wr_tls_context_digest_asked(&wr_tls_engine_of(conn)->verdict, seals,
-                                       ret);
-}
-
-static int engine_event_ticket_client(struct wr_tls_conn *conn,
-                                      uint8_t ret[WR_TLS_TICKET_CLIENT])
-{
-    wr_assert(conn->is_server);
-    return wr_tls_context_note_client(&wr_tls_engine_of(conn)->verdict, ret);
-}
-
 /* Beside an identifier of a session no ticket counts (engine.c). */
 static bool
 engine_event_ticket_known(struct wr_tls_conn *conn,
@@ -104,12 +51,12 @@ const struct wr_tls_events wr_tls_engine_events = {
     .put = wr_tls_engine_put,
     .chain = engine_event_chain,
     .refused = engine_event_refused,
-    .ticket_seal = engine_event_seal_ticket,
-    .ticket_open = engine_event_open_ticket,
-    .ticket_key = engine_event_ticket_key,
-    .ticket_find = engine_event_find_key,
-    .ticket_host = engine_event_ticket_host,
-    .ticket_client = engine_event_ticket_client,
+    .ticket_seal = wr_tls_context_seal_ticket,
+    .ticket_open = wr_tls_context_open_ticket,
+    .ticket_key = wr_tls_context_get_ticket_key,
+    .ticket_find = wr_tls_context_find_ticket_key,
+    .ticket_host = wr_tls_context_digest_asked,
+    .ticket_client = wr_tls_context_note_client,
     .ticket_known = engine_event_ticket_known,
     .ticket_came = engine_event_ticket_came,
     .secret = wr_tls_engine_note_secret,

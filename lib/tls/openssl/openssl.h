@@ -61,6 +61,10 @@ static inline struct wr_tls_conn *wr_openssl_conn_of(const SSL *ssl)
     return SSL_get_app_data(ssl);
 }
 
+/* ---- the entries of the table ---- */
+
+WR_TLS_BACKEND_ENTRIES(WR_TLS_BACKEND_DECLARE, openssl)
+
 /* ---- start.c ---- */
 
 int wr_openssl_start(void);
@@ -72,7 +76,7 @@ bool wr_openssl_has_hybrid(void);
 
 /* Fetched once; NULL: the library has none. WR_X509_HASH_NONE is SHA-1, for the
  * mask of PSS alone. */
-const EVP_MD *wr_openssl_hash(enum wr_x509_hash hash);
+const EVP_MD *wr_openssl_digest(enum wr_x509_hash hash);
 const EVP_CIPHER *wr_openssl_aead(enum wr_tls_aead_kind kind);
 /* AES-256-CBC, of tickets. */
 const EVP_CIPHER *wr_openssl_cbc(void);
@@ -99,20 +103,6 @@ void wr_openssl_leave(struct wr_openssl_errors *errors);
 bool wr_openssl_is_vague(unsigned long number);
 /* One of our codes. */
 int wr_openssl_code_of(unsigned long number);
-const char *wr_openssl_text_of(int number);
-
-/* ---- credential.c ---- */
-
-int wr_openssl_credential_new(struct wr_tls_credential **ret);
-int wr_openssl_credential_use_chain(struct wr_tls_credential *credential,
-                                    const uint8_t *pem, size_t size);
-int wr_openssl_credential_use_key(struct wr_tls_credential *credential,
-                                  const uint8_t *pem, size_t size);
-int wr_openssl_credential_use_signer(struct wr_tls_credential *credential,
-                                     struct wr_tls_signer *signer,
-                                     struct wr_bytes key_info);
-int wr_openssl_credential_check(struct wr_tls_credential *credential);
-void wr_openssl_credential_free(struct wr_tls_credential *credential);
 
 /* ---- signer.c ---- */
 
@@ -124,9 +114,6 @@ bool wr_openssl_take_sign_failure(void);
 
 /* ---- shared.c ---- */
 
-int wr_openssl_shared_new(const struct wr_tls_settings *settings,
-                          struct wr_tls_shared **ret);
-void wr_openssl_shared_free(struct wr_tls_shared *shared);
 /* The least security level of weir's, unless the system's is higher. */
 void wr_openssl_raise_level(SSL_CTX *ctx);
 
@@ -150,56 +137,11 @@ void wr_openssl_use_secrets(SSL_CTX *ctx);
 
 /* Sets the callbacks of connections: alerts, protocols, sessions. */
 void wr_openssl_use_callbacks(SSL_CTX *ctx, bool is_server);
-
-int wr_openssl_open(struct wr_tls_conn *conn, const struct wr_tls_peer *peer);
-void wr_openssl_close(struct wr_tls_conn *conn);
-int wr_openssl_handshake(struct wr_tls_conn *conn);
-int wr_openssl_read(struct wr_tls_conn *conn, void *buf, size_t size);
-size_t wr_openssl_pending(const struct wr_tls_conn *conn);
-int wr_openssl_write(struct wr_tls_conn *conn, const void *data, size_t len);
-int wr_openssl_shutdown(struct wr_tls_conn *conn);
-int wr_openssl_update_keys(struct wr_tls_conn *conn);
 void wr_openssl_rest(struct wr_tls_conn *conn);
-int wr_openssl_show(struct wr_tls_conn *conn,
-                    struct wr_tls_credential *credential, const char *suites);
-int wr_openssl_choose_protocol(struct wr_tls_conn *conn, const char *name,
-                               size_t len);
 
-/* ---- facts.c ---- */
+/* ---- signature.c ---- */
 
-uint16_t wr_openssl_get_version(const struct wr_tls_conn *conn);
-uint16_t wr_openssl_get_suite(const struct wr_tls_conn *conn);
-uint16_t wr_openssl_get_group(const struct wr_tls_conn *conn);
-bool wr_openssl_was_resumed(const struct wr_tls_conn *conn);
-const char *wr_openssl_get_protocol(const struct wr_tls_conn *conn,
-                                    size_t *ret_len);
-const char *wr_openssl_get_name(const struct wr_tls_conn *conn);
-void wr_openssl_get_alerts(const struct wr_tls_conn *conn, int *ret_received,
-                           int *ret_sent);
-bool wr_openssl_get_client_random(const struct wr_tls_conn *conn,
-                                  uint8_t ret[32]);
-int wr_openssl_export_keys(struct wr_tls_conn *conn,
-                           const struct wr_tls_export *job);
-int wr_openssl_session_take(struct wr_tls_conn *conn,
-                            struct wr_tls_known **ret);
-void wr_openssl_session_free(struct wr_tls_known *session);
-
-/* ---- unlock.c ---- */
-
-int wr_openssl_derive(const struct wr_tls_derive *job);
-int wr_openssl_open_cbc(struct wr_bytes key, const uint8_t iv[WR_TLS_CBC_BLOCK],
-                        uint8_t *data, size_t size);
-
-/* ---- signature.c, aead.c ---- */
-
-int wr_openssl_hash_data(enum wr_x509_hash kind, struct wr_bytes data,
-                         uint8_t ret[WR_TLS_HASH_MAX]);
-int wr_openssl_expand(enum wr_x509_hash kind, struct wr_bytes secret,
-                      const char *label, uint8_t *ret, size_t size);
 /* A public key; NULL: libcrypto refuses the numbers, or has no memory. */
 EVP_PKEY *wr_openssl_make_key(const char *kind, const OSSL_PARAM *params);
-int wr_openssl_verify(const struct wr_tls_signed *job);
-int wr_openssl_seal(const struct wr_tls_aead *job);
-int wr_openssl_open_sealed(const struct wr_tls_aead *job);
 
 #endif

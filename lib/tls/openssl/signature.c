@@ -119,7 +119,7 @@ static EVP_PKEY *signature_make_curve(struct wr_bytes point, uint16_t curve)
 static bool signature_use_padding(EVP_PKEY_CTX *verifier,
                                   const struct wr_x509_signature_kind *kind)
 {
-    const EVP_MD *hash = wr_openssl_hash(kind->hash);
+    const EVP_MD *hash = wr_openssl_digest(kind->hash);
 
     wr_assert(hash != NULL);
     if (EVP_PKEY_CTX_set_rsa_padding(verifier, kind->is_pss
@@ -130,7 +130,7 @@ static bool signature_use_padding(EVP_PKEY_CTX *verifier,
     }
     return !kind->is_pss ||
            (EVP_PKEY_CTX_set_rsa_mgf1_md(verifier,
-                                         wr_openssl_hash(kind->mask)) == 1 &&
+                                         wr_openssl_digest(kind->mask)) == 1 &&
             EVP_PKEY_CTX_set_rsa_pss_saltlen(verifier, (int)kind->salt_size) ==
                 1);
 }
@@ -270,7 +270,8 @@ int wr_openssl_expand(enum wr_x509_hash kind, struct wr_bytes secret,
     uint8_t info[64];
     uint8_t block[EVP_MAX_MD_SIZE];
     unsigned len = 0;
-    const EVP_MD *hash = wr_openssl_start() == 0 ? wr_openssl_hash(kind) : NULL;
+    const EVP_MD *hash =
+        wr_openssl_start() == 0 ? wr_openssl_digest(kind) : NULL;
     const size_t info_size = signature_label(label, size, info);
 
     wr_assert(secret.size <= EVP_MAX_MD_SIZE);
@@ -287,11 +288,12 @@ int wr_openssl_expand(enum wr_x509_hash kind, struct wr_bytes secret,
     return is_done ? 0 : -ENOMEM;
 }
 
-int wr_openssl_hash_data(enum wr_x509_hash kind, struct wr_bytes data,
-                         uint8_t ret[WR_TLS_HASH_MAX])
+int wr_openssl_hash(enum wr_x509_hash kind, struct wr_bytes data,
+                    uint8_t ret[WR_TLS_HASH_MAX])
 {
     struct wr_openssl_errors errors;
-    const EVP_MD *hash = wr_openssl_start() == 0 ? wr_openssl_hash(kind) : NULL;
+    const EVP_MD *hash =
+        wr_openssl_start() == 0 ? wr_openssl_digest(kind) : NULL;
     unsigned size = 0;
 
     _Static_assert(WR_TLS_HASH_MAX >= EVP_MAX_MD_SIZE, "a hash has its place");

@@ -223,7 +223,7 @@ static enum wr_x509_hash signer_hash_of(const char *name)
 {
     wr_assert(name != NULL);
     for (int i = WR_X509_HASH_SHA256; i <= WR_X509_HASH_SHA512; i++) {
-        if (EVP_MD_is_a(wr_openssl_hash((enum wr_x509_hash)i), name)) {
+        if (EVP_MD_is_a(wr_openssl_digest((enum wr_x509_hash)i), name)) {
             return (enum wr_x509_hash)i;
         }
     }
@@ -250,7 +250,7 @@ static int signer_job_run(const struct signer_job *job, struct wr_bytes message,
                           uint8_t *ret, size_t size)
 {
     uint8_t hash[WR_TLS_HASH_MAX];
-    const int hash_size = wr_openssl_hash_data(job->hash, message, hash);
+    const int hash_size = wr_openssl_hash(job->hash, message, hash);
 
     wr_assert(job->hash != WR_X509_HASH_NONE);
     if (hash_size < 0) {

@@ -120,7 +120,7 @@ const char *wr_openssl_start_text(void)
     return start_error < 0 ? start_text : NULL;
 }
 
-const EVP_MD *wr_openssl_hash(enum wr_x509_hash hash)
+const EVP_MD *wr_openssl_digest(enum wr_x509_hash hash)
 {
     wr_assert(hash <= WR_X509_HASH_SHA512);
     return start_hashes[hash];

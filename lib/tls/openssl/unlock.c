@@ -59,7 +59,7 @@ static int unlock_derive_by_md5(const struct wr_tls_derive *job)
 static const EVP_MD *unlock_hash(enum wr_tls_derive_kind kind)
 {
     wr_assert(kind != WR_TLS_DERIVE_MD5);
-    return wr_openssl_hash(
+    return wr_openssl_digest(
         kind == WR_TLS_DERIVE_PBKDF2_SHA1     ? WR_X509_HASH_NONE
         : kind == WR_TLS_DERIVE_PBKDF2_SHA256 ? WR_X509_HASH_SHA256
         : kind == WR_TLS_DERIVE_PBKDF2_SHA384 ? WR_X509_HASH_SHA384

@@ -5,23 +5,19 @@
  * wolfCrypt keeps no state between these calls, so threads may make them at the
  * same time. Keys on the stack are wiped.
  */
-#include "primitive.h"
-
-#include "uring/check.h"
+#include "wolfssl.h"
 
 #include <weir/error.h>
 
 #include <errno.h>
 #include <limits.h>
 #include <string.h>
-#include <wolfssl/options.h>
 
 #include <wolfssl/wolfcrypt/aes.h>
 #include <wolfssl/wolfcrypt/asn_public.h>
 #include <wolfssl/wolfcrypt/chacha20_poly1305.h>
 #include <wolfssl/wolfcrypt/ecc.h>
 #include <wolfssl/wolfcrypt/ed25519.h>
-#include <wolfssl/wolfcrypt/error-crypt.h>
 #include <wolfssl/wolfcrypt/hash.h>
 #include <wolfssl/wolfcrypt/kdf.h>
 #include <wolfssl/wolfcrypt/rsa.h>

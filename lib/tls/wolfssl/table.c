@@ -4,7 +4,6 @@
  * The contract of each is in lib/tls/backend/backend.h. No file of another
  * folder has a name of wolfSSL's.
  */
-#include "primitive.h"
 #include "wolfssl.h"
 
 #ifdef HAVE_SECRET_CALLBACK
@@ -43,42 +42,6 @@ const struct wr_tls_backend wr_tls_wolfssl = {
     .account_check = wr_tls_memory_check_invariants,
     .claim = wr_tls_memory_claim,
     .take_claimed = wr_tls_memory_take_claimed,
-    .hash = wr_wolfssl_hash,
-    .verify = wr_wolfssl_verify,
-    .seal = wr_wolfssl_seal,
-    .open_sealed = wr_wolfssl_open_sealed,
-    .expand = wr_wolfssl_expand,
-    .derive = wr_wolfssl_derive,
-    .open_cbc = wr_wolfssl_open_cbc,
-    .credential_new = wr_wolfssl_credential_new,
-    .credential_use_chain = wr_wolfssl_credential_use_chain,
-    .credential_use_key = wr_wolfssl_credential_use_key,
-    .credential_use_signer = wr_wolfssl_credential_use_signer,
-    .credential_check = wr_wolfssl_credential_check,
-    .credential_free = wr_wolfssl_credential_free,
-    .shared_new = wr_wolfssl_shared_new,
-    .shared_free = wr_wolfssl_shared_free,
-    .open = wr_wolfssl_open,
-    .close = wr_wolfssl_close,
-    .handshake = wr_wolfssl_handshake,
-    .read = wr_wolfssl_read,
-    .pending = wr_wolfssl_pending,
-    .write = wr_wolfssl_write,
-    .shutdown = wr_wolfssl_shutdown,
-    .update_keys = wr_wolfssl_update_keys,
-    .show = wr_wolfssl_show,
-    .choose_protocol = wr_wolfssl_choose_protocol,
-    .hear_secrets = wr_wolfssl_hear_secrets,
-    .get_version = wr_wolfssl_get_version,
-    .get_suite = wr_wolfssl_get_suite,
-    .get_group = wr_wolfssl_get_group,
-    .was_resumed = wr_wolfssl_was_resumed,
-    .get_protocol = wr_wolfssl_get_protocol,
-    .get_name = wr_wolfssl_get_name,
-    .get_alerts = wr_wolfssl_get_alerts,
-    .get_client_random = wr_wolfssl_get_client_random,
-    .export_keys = wr_wolfssl_export_keys,
-    .session_take = wr_wolfssl_session_take,
-    .session_free = wr_wolfssl_session_free,
-    .text_of = wr_wolfssl_text_of,
+    WR_TLS_BACKEND_ENTRIES(WR_TLS_BACKEND_NAME, wolfssl).hear_secrets =
+        wr_wolfssl_hear_secrets,
 };

@@ -7,7 +7,6 @@
  * so an observer on the same processor could learn of it by the caches: they
  * run when a context is made, and nowhere else.
  */
-#include "primitive.h"
 #include "wolfssl.h"
 
 #include <errno.h>

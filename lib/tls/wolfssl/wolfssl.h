@@ -84,18 +84,9 @@ static inline int wr_wolfssl_mode(bool verifies, bool demands_certificate)
                       : WOLFSSL_VERIFY_NONE;
 }
 
-/* ---- credential.c ---- */
+/* ---- the entries of the table ---- */
 
-int wr_wolfssl_credential_new(struct wr_tls_credential **ret);
-int wr_wolfssl_credential_use_chain(struct wr_tls_credential *credential,
-                                    const uint8_t *pem, size_t size);
-int wr_wolfssl_credential_use_key(struct wr_tls_credential *credential,
-                                  const uint8_t *pem, size_t size);
-int wr_wolfssl_credential_use_signer(struct wr_tls_credential *credential,
-                                     struct wr_tls_signer *signer,
-                                     struct wr_bytes key_info);
-int wr_wolfssl_credential_check(struct wr_tls_credential *credential);
-void wr_wolfssl_credential_free(struct wr_tls_credential *credential);
+WR_TLS_BACKEND_ENTRIES(WR_TLS_BACKEND_DECLARE, wolfssl)
 
 /* ---- rsa.c; no_rsa.c where wolfSSL signs ---- */
 
@@ -134,27 +125,8 @@ enum wr_x509_hash wr_wolfssl_hash_of(size_t size);
 
 /* ---- shared.c; the struct of the seam is the WOLFSSL_CTX itself ---- */
 
-int wr_wolfssl_shared_new(const struct wr_tls_settings *settings,
-                          struct wr_tls_shared **ret);
-void wr_wolfssl_shared_free(struct wr_tls_shared *shared);
-
 /* Sets the minimum key sizes, for own and peers' keys: 0 or WEIR_ETLSENGINE. */
 WEIR_MUST_USE int wr_wolfssl_set_strength(WOLFSSL_CTX *ctx);
-
-/* ---- conn.c ---- */
-
-int wr_wolfssl_open(struct wr_tls_conn *conn, const struct wr_tls_peer *peer);
-void wr_wolfssl_close(struct wr_tls_conn *conn);
-int wr_wolfssl_handshake(struct wr_tls_conn *conn);
-int wr_wolfssl_read(struct wr_tls_conn *conn, void *buf, size_t size);
-size_t wr_wolfssl_pending(const struct wr_tls_conn *conn);
-int wr_wolfssl_write(struct wr_tls_conn *conn, const void *data, size_t len);
-int wr_wolfssl_shutdown(struct wr_tls_conn *conn);
-int wr_wolfssl_update_keys(struct wr_tls_conn *conn);
-int wr_wolfssl_show(struct wr_tls_conn *conn,
-                    struct wr_tls_credential *credential, const char *suites);
-int wr_wolfssl_choose_protocol(struct wr_tls_conn *conn, const char *name,
-                               size_t len);
 
 /* ---- callback.c ---- */
 
@@ -173,29 +145,9 @@ int wr_wolfssl_on_session(WOLFSSL *ssl, const unsigned char *ticket, int size,
 void wr_wolfssl_hear_secrets(struct wr_tls_conn *conn);
 WEIR_MUST_USE int wr_wolfssl_log_keys(struct wr_tls_conn *conn);
 
-/* ---- facts.c ---- */
-
-uint16_t wr_wolfssl_get_version(const struct wr_tls_conn *conn);
-uint16_t wr_wolfssl_get_suite(const struct wr_tls_conn *conn);
-uint16_t wr_wolfssl_get_group(const struct wr_tls_conn *conn);
-bool wr_wolfssl_was_resumed(const struct wr_tls_conn *conn);
-const char *wr_wolfssl_get_protocol(const struct wr_tls_conn *conn,
-                                    size_t *ret_len);
-const char *wr_wolfssl_get_name(const struct wr_tls_conn *conn);
-void wr_wolfssl_get_alerts(const struct wr_tls_conn *conn, int *ret_received,
-                           int *ret_sent);
-bool wr_wolfssl_get_client_random(const struct wr_tls_conn *conn,
-                                  uint8_t ret[32]);
-int wr_wolfssl_export_keys(struct wr_tls_conn *conn,
-                           const struct wr_tls_export *job);
-int wr_wolfssl_session_take(struct wr_tls_conn *conn,
-                            struct wr_tls_known **ret);
-void wr_wolfssl_session_free(struct wr_tls_known *session);
-
 /* ---- error.c ---- */
 
 /* The code of wolfSSL's error number @number. */
 int wr_wolfssl_code_of(int number);
-const char *wr_wolfssl_text_of(int number);
 
 #endif
