@@ -24,7 +24,9 @@
  * wait to be sent to one side, the other side is not read. For this the relay
  * sets the write buffer limits of both transports, and the read buffer limits
  * to the same number of bytes; to fewer where bytes are sealed for TLS, which
- * wait for it sealed and unsealed.
+ * wait for it sealed and unsealed. Until the kernel has room for twice as many
+ * bytes, and again after it has refused some, at most 32 KiB are received
+ * ahead; and none while it takes nothing.
  *
  * **The end of one direction.** If a side ends its stream, the end is passed on
  * after all its bytes (weir_transport_write_eof(); with TLS a close_notify),

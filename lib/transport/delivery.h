@@ -169,6 +169,10 @@ WEIR_MUST_USE static inline bool wr_delivery_borrowed(weir_transport *t,
     }
     wr_lease_ref(lease);
     wr_lease_end_borrow(lease);
+    if (t->is_relayed && wr_lease_wastes(lease, lease->len)) {
+        /* The other side's peer decides for how long. */
+        wr_lease_move_out(lease, lease->data, lease->len);
+    }
     wr_delivery_hold(d, lease);
     return true;
 }

@@ -334,6 +334,13 @@ void wr_outbox_stall(weir_transport *t)
     wr_assert(!o->is_stalled);
     o->is_stalled = true;
     wr_sendq_move_out(&o->queue);
+    if (!t->is_relayed || wr_outbox_is_over(o) || t->error != 0) {
+        return;
+    }
+    wr_loop_trim_later(t->loop); /* of what the bytes were received into */
+    if (!t->writing_paused && !wr_sendq_is_empty(&o->queue)) {
+        wr_transport_pause(t);
+    }
 }
 
 void wr_outbox_consume(weir_transport *t, uint64_t bytes)

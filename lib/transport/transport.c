@@ -136,7 +136,7 @@ void wr_transport_set_error(weir_transport *t, int err, const char *what)
         t->error_what = what;
     }
     wr_transport_set_end(t, WEIR_END_BROKEN);
-    if (is_first && (t->is_below || t->tells_error)) {
+    if (is_first && (t->is_below || t->is_relayed)) {
         /* connection_lost may come much later */
         wr_protocol_error(t, err, NULL);
     }

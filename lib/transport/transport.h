@@ -317,14 +317,15 @@ struct weir_transport {
     bool has_dropped : 1;    /* set when written bytes are dropped, or refused
                               * during a close */
     bool is_busy : 1;        /* set by weir_transport_set_busy() */
-    bool is_part : 1; /* set by its part of weir: a pipe of a child or a side
-                       * of a relay, which must stay its protocol */
-    bool tells_error : 1; /* set by weir's own protocols: error_received is
-                           * called with the first error, before the last bytes
-                           * and connection_lost */
-    bool is_below : 1;    /* set when another transport has replaced it */
-    bool held_back : 1;   /* set when there was no credit or buffer, cleared by
-                           * wr_intake_goes_on() */
+    bool is_part : 1;    /* set by its part of weir: a pipe of a child or a side
+                          * of a relay, which must stay its protocol */
+    bool is_relayed : 1; /* set by a relay: error_received is called with the
+                          * first error, before the last bytes and
+                          * connection_lost, and pause_writing also when the
+                          * peer takes nothing */
+    bool is_below : 1;   /* set when another transport has replaced it */
+    bool held_back : 1;  /* set when there was no credit or buffer, cleared by
+                          * wr_intake_goes_on() */
     bool must_notify : 1; /* set while its writing is paused, or there is
                            * `flush` */
 };

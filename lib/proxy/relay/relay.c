@@ -39,7 +39,7 @@ static struct weir_relay_record relay_describe(const struct wr_relay *relay)
     const struct wr_way *a = &relay->ways[WEIR_RELAY_A];
     const struct wr_way *b = &relay->ways[WEIR_RELAY_B];
 
-    wr_assert(a->back == b);
+    wr_assert(a->from == b->to);
     return (struct weir_relay_record){
         .size = sizeof(struct weir_relay_record),
         .a_bytes = a->bytes,
@@ -93,7 +93,7 @@ static void relay_broke(void *user, weir_transport *t, int err,
 static void relay_go_on_draining(struct wr_relay *relay,
                                  const struct wr_way *lost)
 {
-    wr_assert(lost->is_lost && !lost->back->is_lost);
+    wr_assert(lost->is_lost && !wr_way_back(lost)->is_lost);
     if (lost == relay->drain.way) {
         wr_relay_drain_look(relay);
     } else { /* it has sent what it had, or cannot */
@@ -115,7 +115,7 @@ static void relay_lost(void *user, weir_transport *t, int err)
         wr_relay_break(relay, WEIR_RELAY_PROGRAM, WEIR_RELAY_CANCELED,
                        -ECANCELED); /* no call of the relay's */
     }
-    if (way->back->is_lost) {
+    if (wr_way_back(way)->is_lost) {
         relay_finish(relay);
     } else if (relay->state == WR_RELAY_DRAINING) {
         relay_go_on_draining(relay, way);
@@ -221,7 +221,6 @@ static struct wr_relay *relay_make(weir_transport *const sides[2],
         way->relay = relay;
         way->from = sides[i];
         way->to = sides[!i];
-        way->back = &relay->ways[!i];
         way->party = i == 0 ? WEIR_RELAY_A : WEIR_RELAY_B;
         way->may_splice = options->splice;
         way->is_tapped = options->tap != NULL;
@@ -264,7 +263,7 @@ static void relay_bind(struct wr_relay *relay,
         (void)err;
         wr_assert(!way->from->is_part);
         way->from->is_part = true;
-        way->from->tells_error = true;
+        way->from->is_relayed = true;
         if (options->ignore_unexpected_eof &&
             way->from->ops->ignore_unexpected_eof) {
             way->from->ops->ignore_unexpected_eof(way->from);

@@ -59,14 +59,15 @@ struct wr_way {
     struct wr_relay *relay;
     weir_transport *from;
     weir_transport *to;
-    struct wr_way *back;
-    uint64_t bytes; /* passed on */
+    uint64_t bytes;   /* passed on */
+    uint64_t look_at; /* when as many were: at the kernel's room; or never */
     enum wr_way_state state : 8;
     enum weir_relay_party party : 8; /* the side that it comes from */
     uint8_t holds;                   /* sum of wr_way_hold */
     bool is_lost;                    /* set by connection_lost of `from` */
     bool is_tapped;
     bool may_splice;      /* and has not moved enough to ask for it */
+    bool is_narrow;       /* set with ->look_at by relay_way_set_narrow() */
     struct wr_rate *rate; /* NULL: it has none */
     uint64_t first_ns;
     uint64_t spliced_bytes;      /* of `bytes`, past the program's memory */
@@ -134,6 +135,15 @@ void wr_relay_check_invariants(const struct wr_relay *relay);
 /* The only writers of the states. */
 void wr_way_set_state(struct wr_way *way, enum wr_way_state state);
 void wr_relay_set_state(struct wr_relay *relay, enum wr_relay_state state);
+
+/* The way in the other direction, its neighbour in wr_relay.ways. */
+static inline struct wr_way *wr_way_back(const struct wr_way *way)
+{
+    struct wr_way *here = (struct wr_way *)(uintptr_t)way;
+
+    _Static_assert(WEIR_RELAY_A == 0 && WEIR_RELAY_B == 1, "they are indices");
+    return way->party == WEIR_RELAY_A ? here + 1 : here - 1;
+}
 
 /* True while bytes may be passed on. */
 static inline bool wr_way_is_live(const struct wr_way *way)

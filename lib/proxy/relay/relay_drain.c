@@ -36,7 +36,7 @@ static uint64_t relay_drain_left(const struct wr_relay *relay)
 /* True if no more bytes of the broken side will be passed on. */
 static bool relay_drain_has_passed_all(const struct wr_way *way)
 {
-    wr_assert(way->back->state == WR_WAY_BROKEN);
+    wr_assert(wr_way_back(way)->state == WR_WAY_BROKEN);
     return way->is_lost && !(way->initial && wr_way_is_live(way));
 }
 
@@ -119,7 +119,7 @@ void wr_relay_drain_look(struct wr_relay *relay)
     const struct wr_drain *drain = &relay->drain;
     const uint64_t left = relay_drain_left(relay);
 
-    wr_assert(!drain->way->back->is_lost);
+    wr_assert(!wr_way_back(drain->way)->is_lost);
     relay_drain_note(relay, left);
     if ((left == 0 && relay_drain_has_passed_all(drain->way)) ||
         drain->looked_ns >= relay_drain_end_ns(drain)) {
@@ -131,7 +131,7 @@ void wr_relay_drain_look(struct wr_relay *relay)
 
 static void relay_drain_begin(struct wr_relay *relay, struct wr_way *way)
 {
-    struct wr_way *back = way->back;
+    struct wr_way *back = wr_way_back(way);
     const uint64_t now_ns = weir_loop_get_time(relay->loop);
 
     wr_assert(!back->is_lost);
@@ -156,7 +156,7 @@ static bool relay_drain_may_begin(const struct wr_way *way, int err)
     const enum wr_relay_state state = way->relay->state;
 
     wr_assert(err < 0);
-    return !way->back->is_lost &&
+    return !wr_way_back(way)->is_lost &&
            (state == WR_RELAY_CLOSING ||
             (state == WR_RELAY_OPEN && !wr_relay_is_limit(err)));
 }

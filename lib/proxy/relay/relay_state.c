@@ -15,8 +15,7 @@
 
 void wr_way_check_invariants(const struct wr_way *way)
 {
-    wr_assert(way->back->back == way && way->back != way);
-    wr_assert(way->from == way->back->to);
+    wr_assert(way->from == wr_way_back(way)->to);
     wr_assert(!way->initial == !way->initial_tail);
     wr_assert(!way->initial || (way->holds & WR_WAY_INITIAL));
     wr_debug_assert(way->state < WR_WAY_STATES);
@@ -39,7 +38,7 @@ void wr_relay_check_invariants(const struct wr_relay *relay)
     wr_debug_assert(relay->state != WR_RELAY_BROKEN || relay->err < 0);
     wr_debug_assert(relay->state != WR_RELAY_DRAINING || relay->err < 0);
     wr_debug_assert(relay->state != WR_RELAY_DRAINING ||
-                    relay->drain.way->back->state == WR_WAY_BROKEN);
+                    wr_way_back(relay->drain.way)->state == WR_WAY_BROKEN);
 }
 
 /* ---- states ---- */
@@ -231,7 +230,7 @@ void wr_relay_way_ended(struct wr_relay *relay, struct wr_way *way)
     if (relay->state == WR_RELAY_DRAINING) {
         return; /* the error comes behind this end */
     }
-    if (way->back->state == WR_WAY_ENDED || relay->closes_at_once) {
+    if (wr_way_back(way)->state == WR_WAY_ENDED || relay->closes_at_once) {
         wr_relay_set_state(relay, WR_RELAY_CLOSING);
         for (int i = 0; i < 2; i++) { /* an error is that of its loss */
             weir_transport_close(relay->ways[i].from);

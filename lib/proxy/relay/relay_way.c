@@ -6,11 +6,92 @@
  * side may hold is therefore a bound to what waits in both queues. Pieces that
  * the other side's queue copies are charged no more, and are bounded by its
  * high mark.
+ *
+ * As its peer decides for how long they wait, the bound is narrow until bytes
+ * have passed and the kernel has room for twice of the buffer, and again when
+ * it has refused bytes. Until it takes them, nothing is received.
+ *
+ *     narrow --the kernel has much room--> wide --it refuses bytes--> narrow
  */
 #include "relay.h"
 
+#include "lib/transport/connection.h"
+
 /* Bytes from which on a way is worth the memory of a splicing. */
 #define SPLICE_FROM_BYTES (64u << 10)
+/* The narrow bound: a receive of as many bytes moves bulk (sock_bulk.c). */
+#define NARROW_BYTES (32u << 10)
+
+/* ---- the bound ---- */
+
+/* The buffer, and a sixteenth less where `to` is TLS, whose high mark is half
+ * of it; see relay_way_set_limits(). */
+static uint64_t relay_way_wide_bytes(const struct wr_way *way)
+{
+    const uint64_t high = way->to->high_bytes;
+
+    wr_assert(high >= WR_CREDIT_MIN / 2);
+    return way->to->ops->get_below
+               ? wr_max_u64(2 * high - high / 8, WR_CREDIT_MIN)
+               : high;
+}
+
+/* The next look is due when as many bytes were passed on as wait at most, or
+ * when they are worth a splicing. */
+static void relay_way_set_narrow(struct wr_way *way, bool is_narrow)
+{
+    uint64_t bound = wr_max_u64(wr_min_u64(way->to->high_bytes, NARROW_BYTES),
+                                WR_CREDIT_MIN);
+
+    wr_debug_assert(!(way->from->is_below || way->to->is_below));
+    way->is_narrow = is_narrow;
+    way->look_at = way->bytes + bound;
+    if (!is_narrow) {
+        bound = relay_way_wide_bytes(way);
+        way->look_at = way->may_splice && way->bytes < SPLICE_FROM_BYTES
+                           ? SPLICE_FROM_BYTES
+                           : UINT64_MAX;
+    }
+    weir_transport_set_read_buffer_limit(way->from, bound);
+}
+
+/* Ends a receive that is armed, until wr_way_resume_back(). */
+static void relay_way_stop(struct wr_way *way)
+{
+    wr_assert(way->holds & WR_WAY_FULL);
+    way->is_narrow = true;
+    weir_transport_set_read_buffer_limit(way->from, WR_CREDIT_MIN);
+}
+
+/* True if the kernel has refused bytes of the transport. */
+static bool relay_way_has_stalled(const weir_transport *to)
+{
+    wr_assert(to->is_relayed && to->writing_paused);
+    while (to->ops->get_below && to->ops->get_below(to)) {
+        to = to->ops->get_below(to);
+    }
+    return wr_transport_is_connection(to) && wr_outbox_of(to)->is_stalled;
+}
+
+/* True if the kernel has much room, or if its room is not known. */
+static bool relay_way_has_room(const struct wr_way *way)
+{
+    const int fd = weir_transport_get_socket(way->to);
+    const int room = fd >= 0 ? wr_sys_room(fd) : -1;
+
+    wr_assert(way->is_narrow);
+    return room < 0 || (uint64_t)room >= 2 * relay_way_wide_bytes(way);
+}
+
+/* The way has passed on as many bytes as ->look_at. */
+static __attribute__((noinline)) void relay_way_look(struct wr_way *way)
+{
+    wr_assert(way->bytes >= way->look_at);
+    if (way->may_splice && way->bytes >= SPLICE_FROM_BYTES) {
+        wr_ready_push(&way->relay->loop->ready, &way->relay->step);
+    }
+    relay_way_set_narrow(way, way->is_narrow && !relay_way_has_room(way));
+}
 
 /* ---- bytes ---- */
 
@@ -24,11 +105,11 @@ static __attribute__((noinline)) void relay_way_refused(struct wr_way *way,
 
     wr_assert(err < 0);
     if (cause < 0) {
-        wr_relay_fail(way->back, cause);
+        wr_relay_fail(wr_way_back(way), cause);
     } else if (err == -EPIPE || err == -ESHUTDOWN) {
         wr_way_set_state(way, WR_WAY_BROKEN);
     } else {
-        wr_relay_break_by(way->back, err);
+        wr_relay_break_by(wr_way_back(way), err);
     }
 }
 
@@ -70,8 +151,8 @@ static inline void relay_way_pass(struct wr_way *way,
         way->first_ns = way->relay->loop->now_ns;
     }
     way->bytes += buf->len;
-    if (WR_UNLIKELY(way->bytes >= SPLICE_FROM_BYTES && way->may_splice)) {
-        wr_ready_push(&way->relay->loop->ready, &way->relay->step);
+    if (WR_UNLIKELY(way->bytes >= way->look_at)) {
+        relay_way_look(way);
     }
     if (WR_UNLIKELY(way->rate)) {
         wr_way_spend(way, buf->len);
@@ -96,9 +177,13 @@ int wr_way_received(void *user, weir_transport *t, const struct weir_buf *buf)
 void wr_way_pause_back(void *user, weir_transport *t)
 {
     struct wr_way *way = user;
+    struct wr_way *back = wr_way_back(way);
 
     wr_assert(way->from == t);
-    wr_way_hold(way->back, WR_WAY_FULL);
+    wr_way_hold(back, WR_WAY_FULL);
+    if (relay_way_has_stalled(t)) {
+        relay_way_stop(back);
+    }
 }
 
 /* A transport may resume writing without a pause, see
@@ -107,13 +192,17 @@ void wr_way_pause_back(void *user, weir_transport *t)
 void wr_way_resume_back(void *user, weir_transport *t)
 {
     struct wr_way *way = user;
+    struct wr_way *back = wr_way_back(way);
     const int err = weir_transport_get_error(t);
 
     wr_assert(way->from == t);
+    if (back->is_narrow && (back->holds & WR_WAY_FULL)) {
+        relay_way_set_narrow(back, !relay_way_has_room(back));
+    }
     if (err < 0) {
         wr_relay_fail(way, err);
-    } else if (way->back->holds & WR_WAY_FULL) {
-        wr_way_release(way->back, WR_WAY_FULL);
+    } else if (back->holds & WR_WAY_FULL) {
+        wr_way_release(back, WR_WAY_FULL);
     }
 }
 
@@ -121,16 +210,17 @@ void wr_way_resume_back(void *user, weir_transport *t)
 
 /* Passes the end on. If the other way has ended, too, the close of both sides
  * passes it on, behind what is queued. */
-static void relay_way_end(struct wr_way *way)
+static inline void relay_way_end(struct wr_way *way)
 {
     struct wr_relay *relay = way->relay;
-    const bool is_last = way->back->state == WR_WAY_ENDED;
+    struct wr_way *back = wr_way_back(way);
+    const bool is_last = back->state == WR_WAY_ENDED;
 
     wr_assert(!way->initial);
     wr_way_set_state(way, WR_WAY_ENDED);
     const int err = is_last ? 0 : weir_transport_write_eof(way->to);
     if (err < 0) {
-        wr_relay_break_by(way->back, err);
+        wr_relay_break_by(back, err);
         return;
     }
     wr_relay_way_ended(relay, way);
@@ -215,6 +305,7 @@ static void relay_way_spliced(struct wr_splicing *splicing, uint64_t bytes)
     wr_assert(way->bytes >= SPLICE_FROM_BYTES);
     way->bytes += bytes;
     way->spliced_bytes += bytes;
+    way->look_at = wr_add_sat(way->look_at, bytes); /* none of them is held */
 }
 
 void wr_way_splice_if_due(struct wr_way *way)
@@ -246,17 +337,14 @@ static void relay_way_set_limits(struct wr_way *way, uint64_t buffer_bytes)
     const bool is_sealed = way->to->ops->get_below != NULL;
     struct weir_water_marks marks = {.high_bytes = (int64_t)buffer_bytes,
                                      .low_bytes = WEIR_DEFAULT};
-    uint64_t read_bytes = buffer_bytes;
 
     wr_assert(buffer_bytes >= WR_CREDIT_MIN);
     if (is_sealed) {
         marks.high_bytes /= 2;
-        read_bytes =
-            wr_max_u64(buffer_bytes - buffer_bytes / 16, WR_CREDIT_MIN);
     }
-    weir_transport_set_read_buffer_limit(way->from, read_bytes);
     way->to->hard_limit_bytes = WR_NO_LIMIT;
     weir_transport_set_write_buffer_limits(way->to, marks); /* may hold it */
+    relay_way_set_narrow(way, true);
 }
 
 void wr_way_begin(struct wr_way *way, uint64_t buffer_bytes, bool has_ended)

@@ -375,6 +375,15 @@ void wr_filter_arrived(struct wr_filter *f, const struct weir_buf *buf)
 
 /* ---- pausing ---- */
 
+/* The engine's error may have been opened with the last bytes, behind them. */
+static __attribute__((noinline)) void filter_read_fail_late(struct wr_filter *f)
+{
+    wr_assert(f->engine.err <= 0);
+    if (f->engine.err < 0 && f->c.t.error == f->below->error) {
+        filter_read_fail(f, f->engine.err, "TLS receive");
+    }
+}
+
 void wr_filter_settle_read(struct wr_connection *c)
 {
     struct wr_filter *f = wr_filter_of(&c->t);
@@ -382,6 +391,7 @@ void wr_filter_settle_read(struct wr_connection *c)
 
     wr_assert(f->c.t.state != WR_LIFE_NEW);
     if (f->below_lost || wr_life_is_over(&f->c.t)) {
+        filter_read_fail_late(f);
         return;
     }
     if (!filter_read_wants(f)) {
