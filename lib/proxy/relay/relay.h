@@ -142,6 +142,7 @@ static inline struct wr_way *wr_way_back(const struct wr_way *way)
     struct wr_way *here = (struct wr_way *)(uintptr_t)way;
 
     _Static_assert(WEIR_RELAY_A == 0 && WEIR_RELAY_B == 1, "they are indices");
+    wr_debug_assert(way->party <= WEIR_RELAY_B);
     return way->party == WEIR_RELAY_A ? here + 1 : here - 1;
 }
 

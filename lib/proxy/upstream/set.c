@@ -145,6 +145,7 @@ static void set_follow(weir_upstreams *set)
 {
     struct wr_shared_part *part;
 
+    wr_assert(set->call != NULL);
     while (set->is_behind && (part = wr_shared_call_next_news(set->call))) {
         wr_upstream_note_news(wr_container_of(part, weir_upstream, part));
     }
@@ -202,6 +203,7 @@ static void set_tell_news(weir_upstreams *set)
     while ((link = wr_list_pop_front(&set->news))) {
         weir_upstream *upstream =
             wr_container_of(link, weir_upstream, news_link);
+        wr_assert(upstream->set == set);
         wr_upstream_ref(upstream);
         set_tell(set, upstream);
         if (!upstream->is_removed) { /* by the program just now */

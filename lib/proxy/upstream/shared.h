@@ -178,7 +178,7 @@ static inline void wr_shared_unlock(weir_upstreams_shared *shared)
 static inline void wr_shared_note_change_of(weir_upstreams_shared *shared,
                                             struct wr_shared_change what)
 {
-    wr_debug_assert(shared->revision > 0);
+    wr_assert(shared->revision > 0);
     shared->revision++;
     shared->changes[shared->revision % WR_CHANGES_KEPT] = what;
 }

@@ -75,6 +75,7 @@ _Static_assert(sizeof(suites_groups) / sizeof(*suites_groups) ==
 /* Takes the next name off a list, which is NULL behind its last one. */
 static bool suites_take(const char **list, const char **ret, size_t *ret_len)
 {
+    wr_assert(list && ret && ret_len);
     if (!*list) {
         return false;
     }
@@ -172,6 +173,8 @@ static bool suites_fit(const char *name, bool is_rsa)
 {
     static const char rsa[] = SUITES_OLD "RSA_";
     static const char ecdsa[] = SUITES_OLD "ECDSA_";
+
+    wr_assert(name != NULL);
     return is_rsa ? strncmp(name, ecdsa, sizeof(ecdsa) - 1) != 0
                   : strncmp(name, rsa, sizeof(rsa) - 1) != 0;
 }
@@ -282,6 +285,7 @@ void wr_tls_suites_name_groups(char *ret, size_t size)
 {
     size_t used = 0;
 
+    wr_assert(ret && size > 0);
     for (size_t i = 0; i < WR_TLS_GROUPS_MAX && used < size; i++) {
         if (suites_has_group(&suites_groups[i])) {
             used +=
@@ -320,5 +324,6 @@ size_t wr_tls_suites_number_groups(const char *list,
         }
         seen |= bit;
     }
+    wr_assert(count <= WR_TLS_GROUPS_MAX);
     return count;
 }

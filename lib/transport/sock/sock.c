@@ -216,6 +216,7 @@ static __attribute__((noinline)) void sock_send_went(struct wr_sock *s,
 static __attribute__((noinline)) void
 sock_send_went_unreleased(struct wr_sock *s, int32_t res)
 {
+    wr_debug_assert(wr_sendq_starts_unreleased(&s->c.outbox.queue));
     if (!sock_took(s, res, wr_sendq_consume_ref)) {
         sock_send_went(s, res);
     }
