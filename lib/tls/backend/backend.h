@@ -570,27 +570,25 @@ struct wr_tls_backend {
 
 /* The entries that each backend has, with a function of its own:
  * wr_wolfssl_open() and wr_openssl_open() are those of open(). Its header
- * declares them, with the types above, and its table names them. */
-#define WR_TLS_BACKEND_ENTRIES(X, backend)                                     \
-    X(backend, hash)                                                           \
-    X(backend, verify) X(backend, seal) X(backend, open_sealed) X(             \
-        backend, expand) X(backend, derive) X(backend, open_cbc)               \
-        X(backend, credential_new) X(backend, credential_use_chain) X(         \
-            backend, credential_use_key) X(backend, credential_use_signer)     \
-            X(backend, credential_check) X(backend, credential_free) X(        \
-                backend, shared_new) X(backend, shared_free) X(backend, open)  \
-                X(backend, close) X(backend, handshake) X(backend, read)       \
-                    X(backend, pending) X(backend, write) X(backend, shutdown) \
-                        X(backend, update_keys) X(backend, show) X(            \
-                            backend, choose_protocol) X(backend, get_version)  \
-                            X(backend, get_suite) X(backend, get_group) X(     \
-                                backend, was_resumed) X(backend, get_protocol) \
-                                X(backend, get_name) X(backend, get_alerts)    \
-                                    X(backend, get_client_random)              \
-                                        X(backend, export_keys)                \
-                                            X(backend, session_take)           \
-                                                X(backend, session_free)       \
-                                                    X(backend, text_of)
+ * declares them, with the types above, and its table names them. The program
+ * that formats code would indent each entry behind the one before. */
+/* clang-format off */
+#define WR_TLS_BACKEND_ENTRIES(X, backend)                                    \
+    X(backend, hash) X(backend, verify) X(backend, seal)                      \
+    X(backend, open_sealed) X(backend, expand) X(backend, derive)             \
+    X(backend, open_cbc) X(backend, credential_new)                           \
+    X(backend, credential_use_chain) X(backend, credential_use_key)           \
+    X(backend, credential_use_signer) X(backend, credential_check)            \
+    X(backend, credential_free) X(backend, shared_new)                        \
+    X(backend, shared_free) X(backend, open) X(backend, close)                \
+    X(backend, handshake) X(backend, read) X(backend, pending)                \
+    X(backend, write) X(backend, shutdown) X(backend, update_keys)            \
+    X(backend, show) X(backend, choose_protocol) X(backend, get_version)      \
+    X(backend, get_suite) X(backend, get_group) X(backend, was_resumed)       \
+    X(backend, get_protocol) X(backend, get_name) X(backend, get_alerts)      \
+    X(backend, get_client_random) X(backend, export_keys)                     \
+    X(backend, session_take) X(backend, session_free) X(backend, text_of)
+/* clang-format on */
 #define WR_TLS_BACKEND_DECLARE(backend, entry)                                 \
     __typeof__(*wr_tls_##backend.entry) wr_##backend##_##entry;
 #define WR_TLS_BACKEND_NAME(backend, entry) .entry = wr_##backend##_##entry,

@@ -36,8 +36,8 @@ static bool ticket_derive(const uint8_t *secret, const char *use,
     wr_assert(len < sizeof(info));
     memcpy(info, use, len);
     info[len] = 1; /* the first block */
-    return HMAC(wr_openssl_digest(WR_X509_HASH_SHA256), secret, TICKET_KEY, info,
-                len + 1, ret, &size) &&
+    return HMAC(wr_openssl_digest(WR_X509_HASH_SHA256), secret, TICKET_KEY,
+                info, len + 1, ret, &size) &&
            size == TICKET_KEY;
 }
 
