@@ -73,8 +73,7 @@ enum weir_balance {
     /** By the request's key: the same upstream for the same key, as long as it
      * can be chosen. If one of n upstreams comes or goes, only its own keys
      * move, about 1/n of all. All sets with the same names and weights agree,
-     * in whatever process. Keys are hashed to one of 65,536 bins, which go to
-     * one upstream as a whole. */
+     * in whatever process. */
     WEIR_BALANCE_HASH,
     /** The first, in the order in which they were added, that is up, where the
      * addresses of a name stand in its place; requests

@@ -16,9 +16,9 @@
 #include <weir/threads.h>
 #include <weir/upstream.h>
 
-enum { LOOPS = 3, BURSTS = 25, BURST = 8, TARGETS = 2 };
+enum { LOOPS = 3, BURSTS = 25, BURST = 8, TARGETS = 3 };
 
-static const int target_limits[TARGETS] = {3, 2};
+static const int target_limits[TARGETS] = {3, 2, 2};
 
 struct loop_side;
 

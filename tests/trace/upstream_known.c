@@ -244,6 +244,20 @@ UNIT(upstream_known, no_time_is_longer_than_those_of_the_set)
     expect_eq((get_known(0).ejected_ns + MS) / (10 * MS), 300);
 }
 
+UNIT(upstream_known, a_slow_start_that_is_longer_than_the_uptime_goes_on)
+{
+    struct weir_upstreams_options options = set_options();
+    const struct weir_upstream_known known = {.size = sizeof(known),
+                                              .slow_start_ns = 500 * MS};
+    options.slow_start_ns = 1000000000 * MS;
+    ups_open(&options, 0);
+    add_known(&known);
+    const uint64_t before_ns = get_known(0).slow_start_ns;
+    expect_gt(before_ns, 0);
+    fake_spend(2000 * MS);
+    expect_eq(get_known(0).slow_start_ns, before_ns - 2000 * MS);
+}
+
 UNIT(upstream_known, a_set_without_ejections_and_slow_starts_has_none)
 {
     struct weir_upstreams_options options = ups_options();

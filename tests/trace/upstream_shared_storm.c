@@ -11,7 +11,7 @@
 
 #include <weir/upstream.h>
 
-enum { STORMS = 100, STEPS = 250, SETS = 4, TARGETS = 3, REQUESTS = 30 };
+enum { STORMS = 100, STEPS = 250, SETS = 4, TARGETS = 6, REQUESTS = 30 };
 enum { INTERVAL_MS = 20 };
 
 struct ask {

@@ -134,8 +134,7 @@ static size_t model_choose(const struct owner *owner, enum wr_tier tier)
 
 static struct wr_candidates get_candidates(struct owner *owner)
 {
-    return (struct wr_candidates){owner->all, owner->count, &turns, &draws,
-                                  NULL};
+    return (struct wr_candidates){owner->all, owner->count, &turns, &draws};
 }
 
 static bool has_exclusions(const struct owner *owner)

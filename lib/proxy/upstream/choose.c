@@ -4,15 +4,11 @@
  * The hash is that of rendezvous hashing: each candidate draws a number from
  * the key and its own name, and the best one wins. A candidate that comes or
  * goes moves its own keys only, which neither a ring with few points nor
- * Maglev's table promises, and weights are kept exactly. With the drawn number
- * h in (0, 1), the candidate wins that has the least -log(h) / weight: the
- * probability that this is one is its share of the weights.
- *
- * That looks at each candidate. So keys fall into bins, and the owner of a bin
- * is found once, among all candidates whatever their states. Where it cannot be
- * chosen now, the key goes on to another bin, of an order of its own: keys of
- * one that is down spread over all others, and come back with it. A slow start
- * takes the keys of a part of its bins that grows.
+ * Maglev's table promises, the second best is known for each key when the best
+ * is full, weights are kept exactly, and no table has to be built again when
+ * one of them changes. With the drawn number h in (0, 1), the candidate wins
+ * that has the least -log(h) / weight: the probability that this is one is its
+ * share of the weights.
  */
 #include "choose.h"
 
@@ -21,12 +17,6 @@
 #include <string.h>
 
 #define NO_INDEX SIZE_MAX
-
-#define RANDOM_STEP UINT64_C(0x9e3779b97f4a7c15)
-
-/* Bins that are tried for a key, before those that may be taken are looked for
- * among all. */
-#define BINS_TRIED 16
 
 /* ---- random numbers and hashes ---- */
 
@@ -39,7 +29,7 @@ static uint64_t choose_mix(uint64_t x)
 
 uint64_t wr_random_next(struct wr_random *random)
 {
-    random->state += RANDOM_STEP;
+    random->state += UINT64_C(0x9e3779b97f4a7c15);
     return choose_mix(random->state);
 }
 
@@ -294,83 +284,37 @@ static size_t choose_of_two(const struct wr_choosing *choosing,
     return choose_is_less_busy(&all[second], &all[first]) ? second : first;
 }
 
-/* The best one for a number, by whole weights, or, among those of the tier that
- * may be taken, by weights. A lower number for as much weight costs as much or
- * more, and is not looked at: so the logarithm of few is taken. */
-static size_t choose_by_number(const struct wr_candidates *candidates,
-                               bool is_whole, enum wr_tier tier, uint64_t mixed)
-{
-    const struct wr_candidate_upstream *all = candidates->all;
-    size_t best = NO_INDEX;
-    uint64_t best_cost = 0;
-    uint64_t best_number = 0;
-    uint32_t best_weight = 0;
-
-    for (size_t i = 0; i < candidates->count; i++) {
-        const uint32_t weight = is_whole                         ? all[i].whole
-                                : choose_may_take(&all[i], tier) ? all[i].weight
-                                                                 : 0;
-        const uint64_t number = choose_mix(all[i].hash ^ mixed);
-        if (weight == 0 || (number <= best_number && weight <= best_weight)) {
-            continue;
-        }
-        const uint64_t cost = choose_log(number);
-        wr_assert(cost > 0);
-        if (best == NO_INDEX || cost * best_weight < best_cost * weight) {
-            best = i;
-            best_cost = cost;
-            best_number = number;
-            best_weight = weight;
-        }
-    }
-    return best;
-}
-
-/* Finds the owner of a bin; NO_INDEX: it has no owner. */
-static size_t choose_find_owner(const struct wr_candidates *candidates,
-                                size_t bin)
-{
-    uint16_t *owner = candidates->owners ? &candidates->owners[bin] : NULL;
-
-    wr_assert(bin < WR_BIN_COUNT);
-    if (owner && *owner > 0) {
-        return *owner - 1u;
-    }
-    const size_t found = choose_by_number(candidates, true, WR_TIER_NONE,
-                                          choose_mix(bin + RANDOM_STEP));
-    if (owner && found < UINT16_MAX) {
-        *owner = (uint16_t)(found + 1);
-    }
-    return found;
-}
-
-/* True if this key is in the part of its bins that a slow start takes. */
-static bool choose_is_warm(const struct wr_candidate_upstream *one,
-                           uint32_t drawn)
-{
-    wr_debug_assert(one->whole > 0);
-    return one->weight >= one->whole ||
-           (uint64_t)drawn * one->whole >> 32 < one->weight;
-}
-
+/* A lower number for as much weight costs as much or more, and is not looked
+ * at: so the logarithm of few is taken. */
 static size_t choose_by_key(const struct wr_choosing *choosing,
                             const struct wr_candidates *candidates,
                             uint64_t key)
 {
-    struct wr_random bins = {key};
+    const struct wr_candidate_upstream *all = candidates->all;
+    const uint64_t mixed = choose_mix(key + UINT64_C(0x9e3779b97f4a7c15));
+    size_t best = NO_INDEX;
+    uint64_t best_cost = 0;
+    uint64_t best_number = 0;
 
-    for (int i = 0; i < BINS_TRIED; i++) {
-        const uint64_t drawn = wr_random_next(&bins);
-        const size_t owner =
-            choose_find_owner(candidates, drawn % WR_BIN_COUNT);
-        if (owner != NO_INDEX &&
-            choose_may_take(&candidates->all[owner], choosing->tier) &&
-            choose_is_warm(&candidates->all[owner], (uint32_t)(drawn >> 32))) {
-            return owner;
+    for (size_t i = 0; i < candidates->count; i++) {
+        if (!choose_may_take(&all[i], choosing->tier)) {
+            continue;
+        }
+        const uint64_t number = choose_mix(all[i].hash ^ mixed);
+        if (best != NO_INDEX && number <= best_number &&
+            all[i].weight <= all[best].weight) {
+            continue;
+        }
+        const uint64_t cost = choose_log(number);
+        wr_assert(cost > 0);
+        if (best == NO_INDEX ||
+            cost * all[best].weight < best_cost * all[i].weight) {
+            best = i;
+            best_cost = cost;
+            best_number = number;
         }
     }
-    return choose_by_number(candidates, false, choosing->tier,
-                            wr_random_next(&bins));
+    return best;
 }
 
 static void choose_await(struct wr_candidate_upstream *candidates, size_t count,
@@ -537,10 +481,11 @@ bool wr_choose_change(struct wr_choosing *choosing,
     }
     if (choosing->balance == WEIR_BALANCE_RANDOM_TWO) {
         choose_change_sum(choosing, candidates, before, index);
+    } else if (candidates->turns->is_by_connections !=
+               choose_is_by_connections(choosing)) {
+        choosing->version = 0; /* all are looked at before the next turn */
     } else if (choosing->balance != WEIR_BALANCE_HASH &&
-               choosing->version > 0 &&
-               candidates->turns->is_by_connections ==
-                   choose_is_by_connections(choosing)) {
+               choosing->version > 0) {
         choose_set_turn(choosing, candidates, index);
     }
     return true;

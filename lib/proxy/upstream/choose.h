@@ -7,8 +7,8 @@
  *
  * Whatever is written, all candidates are looked at once, which prepares for
  * any number of choices: those that take turns are heaps (turns.h), draws look
- * for a number in sums of weights, the first is known, and so is the owner of
- * each bin of keys that was looked for since candidates came or went.
+ * for a number in sums of weights, and the first is known. A hash alone has to
+ * look at each candidate, as each key has an order of its own.
  */
 #ifndef WEIR_LIB_PROXY_UPSTREAM_CHOOSE_H
 #define WEIR_LIB_PROXY_UPSTREAM_CHOOSE_H
@@ -23,11 +23,6 @@
 
 /* Of so few candidates all are looked at again after any change. */
 #define WR_CANDIDATES_FEW 2u
-
-/* Keys are as many different ones at most, for WEIR_BALANCE_HASH; among so few
- * candidates it is not worth while to remember who owns them. */
-#define WR_BIN_COUNT          65536u
-#define WR_BIN_OWNERS_UNASKED 32u
 
 /* Only candidates of the first tier that has any are chosen from. */
 enum wr_tier {
@@ -46,8 +41,6 @@ enum wr_tier {
 struct wr_candidate_upstream {
     enum wr_tier tier;
     uint32_t weight; /* in WR_WEIGHT_UNIT; not 0, unless the tier is NONE */
-    uint32_t whole;  /* the weight but for slow starts and whatever the state
-                        is, by which bins have owners; 0: it owns none */
     uint8_t rank;    /* in its tier: those of the least one alone are chosen */
     bool is_full;
     bool is_excluded;     /* from this choice */
@@ -117,9 +110,6 @@ struct wr_candidates {
     size_t count;
     struct wr_turns *turns;
     struct wr_random *random;
-    /* The owner of each bin, from 1 on; 0: not known. All zero where one has
-     * come, gone or another whole weight. NULL: owners are not remembered. */
-    uint16_t *owners;
 };
 
 /* A choice that is prepared by the candidates as they are written. */

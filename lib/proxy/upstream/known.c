@@ -47,10 +47,14 @@ static uint64_t known_get_start(const weir_upstreams *set,
 {
     const uint64_t slow_ns = set->options.slow_start_ns;
     const uint64_t left_ns = wr_min_u64(known->slow_start_ns, slow_ns);
+    const uint64_t gone_ns = slow_ns - left_ns;
+    const uint64_t now_ns = weir_loop_get_time(set->loop);
 
     wr_assert(left_ns <= slow_ns);
-    return left_ns > 0 ? weir_loop_get_time(set->loop) - (slow_ns - left_ns)
-                       : 0;
+    if (left_ns == 0) {
+        return 0;
+    }
+    return gone_ns < now_ns ? now_ns - gone_ns : 1; /* before the machine was */
 }
 
 /* Goes on with an ejection, or with the probation after it, and with a slow

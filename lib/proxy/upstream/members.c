@@ -48,7 +48,6 @@ static void members_insert(weir_upstreams *set, size_t index,
         .hash = wr_hash_bytes(upstream->name, strlen(upstream->name))};
     set->count++;
     members_number(set, index);
-    set->has_owners = false;
     wr_survey_forget(set);
     wr_upstreams_wake(set);
 }
@@ -71,7 +70,6 @@ void wr_members_drop(weir_upstreams *set, size_t index)
             left * sizeof(*set->candidates));
     set->count--;
     members_number(set, index);
-    set->has_owners = false;
     wr_survey_forget(set);
     wr_upstream_stop(upstream);
     upstream->is_removed = true;

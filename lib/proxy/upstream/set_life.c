@@ -12,8 +12,6 @@
 
 #define ROOM_FIRST 8u
 
-#define OWNERS_SIZE (WR_BIN_COUNT * sizeof(uint16_t))
-
 /* A place that the set waits for is free, or it has to follow a change. */
 static void set_life_look(void *owner, bool has_news)
 {
@@ -85,7 +83,6 @@ void wr_upstreams_unref(weir_upstreams *set)
             2 * set->capacity * sizeof(*set->upstreams));
     wr_free(&loop->counting, set->candidates,
             set->capacity * sizeof(*set->candidates));
-    wr_free(&loop->counting, set->owners, OWNERS_SIZE);
     wr_free(&loop->counting, set, sizeof(*set));
     wr_loop_unpin(loop);
 }
@@ -100,19 +97,6 @@ void wr_upstreams_leave_if_quiet(weir_upstreams *set)
     }
 }
 
-/* Room for the owners of bins, if there are to be more than few: 0 or -ENOMEM.
- */
-static int set_life_make_owners(weir_upstreams *set, size_t capacity)
-{
-    wr_assert(capacity > set->count);
-    if (set->options.balance == WEIR_BALANCE_HASH && !set->owners &&
-        capacity > WR_BIN_OWNERS_UNASKED) {
-        set->owners = wr_alloc(&set->loop->counting, OWNERS_SIZE);
-        wr_require(set->owners, -ENOMEM);
-    }
-    return 0;
-}
-
 int wr_upstreams_make_room(weir_upstreams *set)
 {
     const struct weir_allocator *allocator = &set->loop->counting;
@@ -123,7 +107,6 @@ int wr_upstreams_make_room(weir_upstreams *set)
     if (set->count < old) {
         return 0;
     }
-    wr_require(set_life_make_owners(set, capacity) >= 0, -ENOMEM);
     weir_upstream **upstreams = /* and as many for the survey */
         wr_alloc(allocator, 2 * capacity * sizeof(weir_upstream *));
     wr_require(upstreams, -ENOMEM);

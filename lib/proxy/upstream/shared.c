@@ -224,7 +224,7 @@ shared_find_target(weir_upstreams_shared *shared,
 }
 
 /* Under the mutex: a choice comes to depend on something else of the target. */
-static void shared_note_change(const struct wr_shared_part *part)
+static void shared_note_change_of_target(const struct wr_shared_part *part)
 {
     wr_assert(part->target != NULL);
     wr_shared_note_change_of(part->call->shared,
@@ -550,6 +550,7 @@ void wr_shared_part_close(struct wr_shared_part *part)
         wr_turns_leave(&shared->turns, &target->turn);
         group = wr_turns_take_room(&shared->turns);
         shared->in_use = shared->in_use == target ? NULL : shared->in_use;
+        wr_shared_note_change(shared);
     }
     wr_shared_unlock(shared);
     if (is_last_health) {
@@ -706,7 +707,7 @@ uint64_t wr_shared_part_note_failure(struct wr_shared_part *part,
     if (time_ns > 0) {
         until_ns = wr_add_sat(now_ns, time_ns);
         target->ejected_until_ns = until_ns;
-        shared_note_change(part);
+        shared_note_change_of_target(part);
         shared_tell_others(part, NULL);
     }
     shared_show_ejection(target);
@@ -727,7 +728,7 @@ uint64_t wr_shared_part_end_ejection(struct wr_shared_part *part,
     } else if (target->ejection.is_ejected) {
         wr_ejection_end(&target->ejection);
         target->back_ns = now_ns;
-        shared_note_change(part);
+        shared_note_change_of_target(part);
         shared_show_ejection(target);
     }
     wr_shared_unlock(part->call->shared);
@@ -785,7 +786,7 @@ bool wr_shared_part_note_check(struct wr_shared_part *part, int err,
         health->back_ns = was_down ? now_ns : health->back_ns;
         atomic_store_explicit(&health->state, health->health.state,
                               memory_order_relaxed);
-        shared_note_change(part);
+        shared_note_change_of_target(part);
         shared_tell_others(part, health);
     }
     wr_shared_unlock(part->call->shared);
@@ -809,7 +810,7 @@ void wr_shared_part_set_due(struct wr_shared_part *part, uint64_t due_ns)
         shared_note_due(part, due_ns);
     }
     if (part->health->late_ns < late_ns) {
-        shared_note_change(part);
+        shared_note_change_of_target(part);
     }
     wr_shared_unlock(part->call->shared);
     wr_assert(!part->is_left);
@@ -825,7 +826,7 @@ bool wr_shared_part_take_over(struct wr_shared_part *part, uint64_t now_ns)
         return false;
     }
     shared_set_checker(health, part, now_ns);
-    shared_note_change(part);
+    shared_note_change_of_target(part);
     return true;
 }
 

@@ -173,8 +173,9 @@ static inline void wr_shared_unlock(weir_upstreams_shared *shared)
     wr_check(err == 0);
 }
 
-/* Under the mutex: sets look at what has changed before they choose. A change
- * of all follows the last one of what is freed then. */
+/* Under the mutex: sets look at what has changed before they choose. Whoever
+ * frees a target or its places notes a change of all first: a set reads the
+ * changes from the last one on, and none before such a one. */
 static inline void wr_shared_note_change_of(weir_upstreams_shared *shared,
                                             struct wr_shared_change what)
 {

@@ -13,8 +13,6 @@
  */
 #include "upstream.h"
 
-#include <string.h>
-
 /* Under the mutex of what sets share: may WEIR_BALANCE_FIRST go on with this
  * one while it is up? */
 static bool survey_keeps(const weir_upstream *upstream)
@@ -192,8 +190,7 @@ static struct wr_candidates survey_get_candidates(const weir_upstreams *set)
     return (struct wr_candidates){.all = set->candidates,
                                   .count = set->count,
                                   .turns = &shared->turns,
-                                  .random = &shared->random,
-                                  .owners = set->owners};
+                                  .random = &shared->random};
 }
 
 /* Under the mutex: until when what was written down of one holds. */
@@ -291,27 +288,13 @@ static bool survey_follow(weir_upstreams *set)
     return is_enough;
 }
 
-/* Writes by which weights bins have owners, of which those that are remembered
- * are forgotten if there are others. */
-static void survey_own(weir_upstreams *set)
-{
-    wr_assert(set->options.balance == WEIR_BALANCE_HASH);
-    for (size_t i = 0; i < set->count; i++) {
-        const weir_upstream *upstream = set->upstreams[i];
-        const uint32_t whole = upstream->is_spread ? 0 : upstream->own_weight;
-        set->has_owners &= set->candidates[i].whole == whole;
-        set->candidates[i].whole = whole;
-    }
-    if (set->owners && !set->has_owners) {
-        memset(set->owners, 0, WR_BIN_COUNT * sizeof(*set->owners));
-        set->has_owners = true;
-    }
-}
-
 /* Under the mutex of what sets share: writes down what the request may take. */
 static void survey_describe(weir_upstreams *set, struct wr_queued *queued)
 {
     const struct wr_exclusions *excluded = &queued->excluded;
+    const struct wr_choice_way way = {set->options.balance,
+                                      set->options.one_backup};
+    const struct wr_candidates candidates = survey_get_candidates(set);
 
     wr_limits_draw_ticket(set->call->shared, &queued->ticket);
     wr_assert(queued->ticket > 0);
@@ -340,12 +323,6 @@ static void survey_describe(weir_upstreams *set, struct wr_queued *queued)
     } else if (set->has_ranks) {
         survey_rank(set);
     }
-    if (set->options.balance == WEIR_BALANCE_HASH) {
-        survey_own(set);
-    }
-    const struct wr_choice_way way = {set->options.balance,
-                                      set->options.one_backup};
-    const struct wr_candidates candidates = survey_get_candidates(set);
     wr_choose_prepare(way, &candidates, &set->choosing);
 }
 

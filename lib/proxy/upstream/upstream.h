@@ -81,8 +81,6 @@ struct weir_upstreams {
     uint64_t described_revision; /* while what sets share is so; 0: for none */
     uint64_t described_until_ns; /* and until then */
     struct wr_choosing choosing; /* by the candidates */
-    uint16_t *owners; /* of WR_BIN_COUNT bins; NULL: they are not remembered */
-    bool has_owners;  /* they are those of the candidates */
     struct wr_survey survey;
 
     struct wr_list requests;           /* struct wr_request: all */
