@@ -100,21 +100,6 @@ UNIT(linger, a_close_whose_bytes_have_arrived_asks_once)
     expect_eq(fake_stats()->timeouts, 0);
 }
 
-UNIT(linger, a_close_whose_bytes_are_on_their_way_asks_again_after_a_while)
-{
-    const uint64_t before = fake_stats()->looks;
-    write_and_close(MUCH);
-    expect_eq(lost_count, 0);
-    expect_eq(fake_stats()->looks, before + 1);
-
-    clock_run_for(loop, 20 * MS);
-    expect_eq(fake_stats()->looks, before + 2);
-
-    fake_peer_shutdown(peer);
-    clock_run_for(loop, MS);
-    expect_lost(0);
-}
-
 UNIT(linger, one_that_does_not_read_asks_for_both_queues)
 {
     expect_eq(weir_transport_pause_reading(transport), 0);

@@ -23,11 +23,8 @@
 
 #include "weir/error.h"
 
-/* The first look, if the peer's kernel has all bytes, and if not: the peer's
- * end usually comes before. A look costs a turn of the loop. */
-#define LOOK_FIRST_NS   UINT64_C(2000000)
-#define LOOK_UNACKED_NS UINT64_C(20000000)
-#define LOOK_LAST_NS    UINT64_C(1000000000)
+#define LOOK_FIRST_NS UINT64_C(2000000)
+#define LOOK_LAST_NS  UINT64_C(1000000000)
 
 static bool sock_linger_is_unix(const struct wr_sock *s)
 {
@@ -56,23 +53,15 @@ uint64_t wr_sock_get_unacknowledged(const weir_transport *t)
     return wr_life_is_over(t) ? 0 : sock_linger_unacked(wr_sock_of(t));
 }
 
-/* After how long a close first looks again; 0: closing the descriptor at once
- * destroys no bytes, and no linger time is set. Usually a receive was armed,
- * and has taken all bytes. */
-static uint64_t sock_linger_first_wait(const struct wr_sock *s)
+/* True if closing the descriptor might destroy bytes, or a linger time is set.
+ * Usually a receive was armed, and has taken all bytes. */
+static bool sock_linger_is_due(const struct wr_sock *s)
 {
     wr_assert(s->c.t.state == WR_LIFE_CLOSING);
-    if (wr_sock_lingers(s)) {
-        return LOOK_FIRST_NS;
-    }
-    if (!s->has_sent) {
-        return 0;
-    }
-    if (sock_linger_unacked(s) > 0) {
-        return LOOK_UNACKED_NS;
-    }
-    return sock_linger_withholds(s) && wr_sys_inq(s->c.t.fd) > 0 ? LOOK_FIRST_NS
-                                                                 : 0;
+    return wr_sock_lingers(s) ||
+           (s->has_sent &&
+            (sock_linger_unacked(s) > 0 ||
+             (sock_linger_withholds(s) && wr_sys_inq(s->c.t.fd) > 0)));
 }
 
 void wr_sock_shut(struct wr_sock *s)
@@ -90,8 +79,7 @@ void wr_sock_shut(struct wr_sock *s)
     }
 }
 
-static __attribute__((noinline)) bool sock_linger_begin(struct wr_connection *c,
-                                                        uint64_t wait_ns)
+static __attribute__((noinline)) bool sock_linger_begin(struct wr_connection *c)
 {
     struct wr_sock *s = wr_sock_of(&c->t);
     const uint64_t now_ns = c->t.loop->now_ns;
@@ -105,7 +93,7 @@ static __attribute__((noinline)) bool sock_linger_begin(struct wr_connection *c,
     struct wr_sock_clock *clock = wr_sock_clock_of(s);
     clock->linger_ns = now_ns;
     clock->looked_ns = now_ns;
-    clock->look_wait_ns = wait_ns;
+    clock->look_wait_ns = LOOK_FIRST_NS;
     clock->clock.sent_ns = now_ns;
     clock->looked_bytes = 0;
     clock->is_acked = false;
@@ -116,8 +104,7 @@ static __attribute__((noinline)) bool sock_linger_begin(struct wr_connection *c,
 bool wr_sock_linger(struct wr_connection *c)
 {
     wr_debug_assert(!c->t.eof_seen && !wr_outbox_has_unsent(&c->outbox));
-    const uint64_t wait_ns = sock_linger_first_wait(wr_sock_of(&c->t));
-    return wait_ns > 0 && sock_linger_begin(c, wait_ns);
+    return sock_linger_is_due(wr_sock_of(&c->t)) && sock_linger_begin(c);
 }
 
 bool wr_sock_linger_owes(const struct wr_sock *s)
