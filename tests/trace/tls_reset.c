@@ -187,6 +187,32 @@ UNIT(tls_reset, behind_an_alert_leaves_what_came_before_to_who_has_paused)
     wire_stop(loop, 0);
 }
 
+/* The bytes before the alert are opened together with it, and their reader
+ * pauses when it gets them. */
+UNIT(tls_reset, behind_an_alert_is_not_told_to_who_pauses_at_the_last_bytes)
+{
+    static const uint8_t bytes[1000];
+    struct wire *wire = &wires[0];
+    weir_loop *loop = wire_start(&(struct fake_options){.seed = 1});
+    wire_open(wire, loop, &(struct wire_options){.is_client = true});
+    wire_shake(wire);
+    wire->pauses = true;
+
+    expect_ok(wr_tls_engine_write(&wire->side.engine, bytes, sizeof(bytes)));
+    wire_alert(wire);
+    clock_run_for(loop, 20 * WIRE_MS);
+    expect_eq(wire->received, sizeof(bytes));
+    fake_peer_reset(wire->peer);
+    expect_eq(weir_transport_write(wire->t, "GET", 3), 0);
+    clock_run_for(loop, 20 * WIRE_MS);
+
+    expect_eq(wire->lost_count, 1);
+    expect_eq(wire->lost_err, WEIR_ETLSALERT, "%s",
+              weir_err_name(wire->lost_err));
+    wire_close(wire);
+    wire_stop(loop, 0);
+}
+
 /* ---- while bytes wait for their reader, and others for the peer ---- */
 
 /* The subject, a server, has written more than its peer takes, which has

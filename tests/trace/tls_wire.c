@@ -41,6 +41,9 @@ static int wire_received(void *user, weir_transport *t,
 {
     struct wire *wire = user;
     wire->received += buf->len;
+    if (wire->pauses) {
+        expect_eq(weir_transport_pause_reading(t), 0);
+    }
     return 0;
 }
 

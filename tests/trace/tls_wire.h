@@ -33,6 +33,7 @@ struct wire {
     weir_transport *t; /* a reference; NULL: the protocol was not made */
     bool is_echo;
     bool stays;
+    bool pauses;       /* pauses reading in data_received */
     uint64_t received; /* bytes */
     int eof_count;
     int done_count; /* of the maker's callback */

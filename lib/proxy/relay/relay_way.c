@@ -48,8 +48,8 @@ static void relay_way_set_narrow(struct wr_way *way, bool is_narrow)
     way->look_at = way->bytes + bound;
     if (!is_narrow) {
         bound = relay_way_wide_bytes(way);
-        way->look_at = way->may_splice && way->bytes < SPLICE_FROM_BYTES
-                           ? SPLICE_FROM_BYTES
+        way->look_at = way->may_splice
+                           ? wr_max_u64(way->bytes, SPLICE_FROM_BYTES)
                            : UINT64_MAX;
     }
     weir_transport_set_read_buffer_limit(way->from, bound);

@@ -517,17 +517,22 @@ static int filter_below_ended(void *user, weir_transport *below)
     return 1;
 }
 
-/* Bytes from before the error are still delivered. */
+/* Bytes from before the error are still delivered. An error of TLS that was
+ * opened with the last of them is the one that is told. */
 static void filter_below_broke(void *user, weir_transport *below, int err,
                                const struct weir_address *peer)
 {
     struct wr_filter *f = user;
+    const int opened = f->has_engine ? f->engine.err : 0;
     (void)peer;
 
-    wr_assert(f->below == below);
+    wr_assert(f->below == below && opened <= 0);
     if (f->c.t.error == 0) {
-        wr_transport_set_error(&f->c.t, f->is_cut ? WEIR_ETLSTRUNCATED : err,
-                               below->error_what);
+        wr_transport_set_error(&f->c.t,
+                               f->is_cut    ? WEIR_ETLSTRUNCATED
+                               : opened < 0 ? opened
+                                            : err,
+                               opened < 0 ? "TLS receive" : below->error_what);
         wr_connection_push(&f->c);
     }
 }
