@@ -299,7 +299,7 @@ UNIT(upstream_looks, keys_of_many_move_only_where_one_goes)
     have_set(WEIR_BALANCE_HASH);
     for (int i = 0; i < MANY; i++) {
         struct weir_address address = {.len = sizeof(address.storage)};
-        char name[16];
+        char name[24];
         expect_eq(getsockname(world.listeners[i % PEERS], &address.storage.any,
                               &address.len),
                   0);
