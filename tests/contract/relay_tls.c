@@ -145,6 +145,19 @@ static void pass_both_ways(struct rig *rig, size_t len)
     far_sends(rig, len);
 }
 
+PAIRS(relay_tls, the_program_may_set_the_marks_of_a_side_to_nothing, rig)
+{
+    const struct weir_water_marks none = {0, 0};
+
+    begin(rig, false);
+    expect_ok(weir_transport_set_write_buffer_limits(rig->t, none));
+    expect_ok(weir_transport_set_write_buffer_limits(near.t, none));
+    pass_both_ways(rig, 65536);
+    weir_transport_close(far.t);
+    rig_peer_shutdown(rig);
+    end(rig);
+}
+
 /* 64 KiB that are sealed would leave as a large segment and a tiny one. What
  * the side with TLS receives is not sealed. */
 PAIRS(relay_tls, what_is_to_be_sealed_is_received_in_smaller_pieces, rig)

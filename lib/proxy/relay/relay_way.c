@@ -28,12 +28,11 @@
  * of it; see relay_way_set_limits(). */
 static uint64_t relay_way_wide_bytes(const struct wr_way *way)
 {
-    const uint64_t high = way->to->high_bytes;
+    const uint64_t high = way->to->high_bytes; /* the program may set it */
 
-    wr_assert(high >= WR_CREDIT_MIN / 2);
-    return way->to->ops->get_below
-               ? wr_max_u64(2 * high - high / 8, WR_CREDIT_MIN)
-               : high;
+    wr_assert(way->to != way->from);
+    return wr_max_u64(way->to->ops->get_below ? 2 * high - high / 8 : high,
+                      WR_CREDIT_MIN);
 }
 
 /* The next look is due when as many bytes were passed on as wait at most, or
