@@ -126,6 +126,20 @@ UNIT(tls_reset, behind_the_end_of_handshakes_is_told)
 
 /* ---- behind the handshake ---- */
 
+/* The peer has sent an alert; the subject writes, and tells it as its end. */
+static void end_by_reset(struct wire *wire, weir_loop *loop)
+{
+    fake_peer_reset(wire->peer);
+    expect_eq(weir_transport_write(wire->t, "GET", 3), 0);
+    clock_run_for(loop, 20 * WIRE_MS);
+
+    expect_eq(wire->lost_count, 1);
+    expect_eq(wire->lost_err, WEIR_ETLSALERT, "%s",
+              weir_err_name(wire->lost_err));
+    wire_close(wire);
+    wire_stop(loop, 0);
+}
+
 /* A client of TLS 1.3 learns after its handshake that it was refused. */
 static void be_refused(bool pauses)
 {
@@ -138,15 +152,7 @@ static void be_refused(bool pauses)
     }
 
     wire_alert(wire);
-    fake_peer_reset(wire->peer);
-    expect_eq(weir_transport_write(wire->t, "GET", 3), 0);
-    clock_run_for(loop, 20 * WIRE_MS);
-
-    expect_eq(wire->lost_count, 1);
-    expect_eq(wire->lost_err, WEIR_ETLSALERT, "%s",
-              weir_err_name(wire->lost_err));
-    wire_close(wire);
-    wire_stop(loop, 0);
+    end_by_reset(wire, loop);
 }
 
 UNIT(tls_reset, behind_an_alert_is_not_told_to_who_writes)
@@ -202,15 +208,7 @@ UNIT(tls_reset, behind_an_alert_is_not_told_to_who_pauses_at_the_last_bytes)
     wire_alert(wire);
     clock_run_for(loop, 20 * WIRE_MS);
     expect_eq(wire->received, sizeof(bytes));
-    fake_peer_reset(wire->peer);
-    expect_eq(weir_transport_write(wire->t, "GET", 3), 0);
-    clock_run_for(loop, 20 * WIRE_MS);
-
-    expect_eq(wire->lost_count, 1);
-    expect_eq(wire->lost_err, WEIR_ETLSALERT, "%s",
-              weir_err_name(wire->lost_err));
-    wire_close(wire);
-    wire_stop(loop, 0);
+    end_by_reset(wire, loop);
 }
 
 /* ---- while bytes wait for their reader, and others for the peer ---- */
