@@ -77,7 +77,7 @@ struct weir_tls_context {
     bool has_newest;            /* TLS 1.3 */
     weir_tls_choose_fn *choose; /* or NULL */
     void *choose_user;
-    struct wr_tls_ticket_keys ticket_keys; /* under the mutex */
+    struct wr_tls_ticket_keys ticket_keys; /* under the mutex, but lifetime */
     struct wr_tls_clients clients;         /* under the mutex */
     /* WR_TLS_KEY_RECORDS; a test may set a smaller number before the first
      * connection. */

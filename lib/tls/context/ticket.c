@@ -285,10 +285,12 @@ static uint64_t ticket_now(void)
     return (uint64_t)time(NULL);
 }
 
+/* The lifetime never changes, so it is read without the mutex; the number of
+ * keys is written by each rotation. */
 static bool ticket_has_keys(const weir_tls_context *context)
 {
     wr_assert(context->is_server);
-    return context->ticket_keys.count > 0;
+    return context->ticket_keys.lifetime > 0;
 }
 
 /* The key that seals now. */
@@ -481,7 +483,7 @@ int weir_tls_context_get_ticket_keys(weir_tls_context *context,
     wr_require(context && ret, -EINVAL);
     wr_require(ret->size == sizeof(*ret), WEIR_EOPTIONSIZE);
     pthread_mutex_lock(&context->mutex);
-    const bool has_keys = context->ticket_keys.count > 0;
+    const bool has_keys = context->ticket_keys.lifetime > 0;
     if (has_keys) {
         wr_assert(context->is_server);
         wr_tls_ticket_keys_save(&context->ticket_keys, &saved);
@@ -503,7 +505,7 @@ int weir_tls_context_set_ticket_keys(weir_tls_context *context,
     wr_require(keys->size == sizeof(*keys), WEIR_EOPTIONSIZE);
     memcpy(&saved, keys->data, sizeof(saved));
     pthread_mutex_lock(&context->mutex);
-    if (context->ticket_keys.count > 0) {
+    if (context->ticket_keys.lifetime > 0) {
         wr_assert(context->is_server);
         err = wr_tls_ticket_keys_load(&context->ticket_keys, &saved);
     }
