@@ -5,11 +5,12 @@
  */
 #include "lib/proxy/upstream/choose.h"
 
+#include "random.h"
 #include "tests/death.h"
 
 #include <stdio.h>
 
-enum { CHOICES = 10000, PEERS_MAX = 8 };
+enum { CHOICES = 10000, PEERS_MAX = 64, MOVING_KEYS = 64 };
 
 static struct wr_candidate_upstream peers[PEERS_MAX];
 static struct wr_turn turns[PEERS_MAX];
@@ -30,7 +31,7 @@ static struct wr_candidate_upstream *add(uint32_t weight)
     }
     wr_turns_give_room(&all_turns, &groups[peer_count]);
     peer->weight = weight * WR_WEIGHT_UNIT;
-    peer->hash = wr_hash_bytes(name, (size_t)len);
+    peer->hash = wr_hash_candidate(name, (size_t)len);
     peer->turn = &turns[peer_count];
     peer_count++;
     return peer;
@@ -285,6 +286,92 @@ UNIT(upstream_choose, the_hash_is_the_same_everywhere)
     }
     expect_str_eq(got, expected);
     expect_eq(wr_hash_bytes("", 0), wr_hash_bytes(NULL, 0));
+}
+
+/* As drawn when every number's logarithm was taken: a proxy of a later build
+ * keeps the targets of clients. */
+UNIT(upstream_choose, keys_of_uneven_weights_stay_where_they_were)
+{
+    uint64_t digest = 0;
+    for (uint32_t i = 0; i < PEERS_MAX; i++) {
+        struct wr_candidate_upstream *peer = add(1);
+        peer->weight = i % 5 == 0 ? 1 + 999 * i : WR_WEIGHT_UNIT * (1 + i % 3);
+        peer->is_full = i % 11 == 3;
+        peer->tier = i % 13 == 4 ? WR_TIER_NONE : WR_TIER_PRIMARY;
+    }
+    for (uint32_t i = 0; i < CHOICES; i++) {
+        digest = digest * 31 + (uint64_t)choose(WEIR_BALANCE_HASH, key_of(i));
+    }
+    expect_eq(digest, UINT64_C(798781912044747935));
+}
+
+static void draw_peer(struct wr_candidate_upstream *peer)
+{
+    static const enum wr_tier tiers[] = {WR_TIER_PRIMARY, WR_TIER_PRIMARY,
+                                         WR_TIER_BACKUP, WR_TIER_NONE};
+    const uint64_t kind = wr_random_below(&dice, 3);
+
+    peer->tier = tiers[wr_random_below(&dice, 4)];
+    peer->is_full = wr_random_below(&dice, 8) == 0;
+    peer->weight =
+        kind == 0 ? WR_WEIGHT_UNIT
+        : kind == 1
+            ? 1 + (uint32_t)wr_random_below(&dice, 256)
+            : WR_WEIGHT_UNIT * (1 + (uint32_t)wr_random_below(&dice, 256));
+}
+
+/* Another one of the peers may be chosen, may not, or has another weight. */
+static void change_peer(struct wr_choosing *choosing, int before[MOVING_KEYS])
+{
+    const struct wr_candidates candidates = {peers, peer_count, &all_turns,
+                                             &dice};
+    const size_t index = wr_random_below(&dice, peer_count);
+    const struct wr_candidate_upstream old = peers[index];
+    const struct wr_choice_way way = {.balance = WEIR_BALANCE_HASH};
+
+    draw_peer(&peers[index]);
+    if (!wr_choose_change(choosing, &candidates, &old, index)) {
+        wr_choose_prepare(way, &candidates, choosing);
+    }
+    for (uint32_t i = 0; i < MOVING_KEYS; i++) {
+        const int now = choose(WEIR_BALANCE_HASH, key_of(i));
+        size_t followed = PEERS_MAX;
+        const bool is_made = wr_choose(choosing, &candidates, key_of(i),
+                                       &followed) == WR_CHOICE_MADE;
+        expect_eq(is_made, now >= 0);
+        if (is_made) {
+            expect_eq((int)followed, now, "as prepared anew");
+        }
+        if (now >= 0 && now != (int)index && before[i] >= 0 &&
+            before[i] != (int)index) {
+            expect_eq(now, before[i], "key %u, where %zu has changed", i,
+                      index);
+        }
+        before[i] = now;
+    }
+}
+
+UNIT(upstream_choose, keys_move_only_to_or_from_the_one_that_has_changed)
+{
+    int before[MOVING_KEYS];
+    struct unit_random seed;
+    dice.state = unit_random_seed(&seed);
+    while (peer_count < PEERS_MAX) {
+        add(1);
+    }
+    for (int round = 0; round < 100; round++) {
+        struct wr_choosing choosing = {.tier = WR_TIER_NONE};
+        peer_count = 1 + wr_random_below(&dice, PEERS_MAX);
+        for (size_t i = 0; i < peer_count; i++) {
+            draw_peer(&peers[i]);
+        }
+        for (uint32_t i = 0; i < MOVING_KEYS; i++) {
+            before[i] = choose(WEIR_BALANCE_HASH, key_of(i));
+        }
+        for (int change = 0; change < 30; change++) {
+            change_peer(&choosing, before);
+        }
+    }
 }
 
 /* ---- tiers ---- */

@@ -20,11 +20,29 @@
 
 /* ---- random numbers and hashes ---- */
 
+/* The first step: that of a ^ b is the step of a, ^ that of b. */
+static uint64_t choose_mix_begin(uint64_t x)
+{
+    return x ^ (x >> 30);
+}
+
+/* The middle ones: the first 31 bits stay as they are. */
+static uint64_t choose_mix_product(uint64_t x)
+{
+    x *= UINT64_C(0xbf58476d1ce4e5b9);
+    return (x ^ (x >> 27)) * UINT64_C(0x94d049bb133111eb);
+}
+
+static uint64_t choose_mix_on(uint64_t x)
+{
+    const uint64_t product = choose_mix_product(x);
+
+    return product ^ (product >> 31);
+}
+
 static uint64_t choose_mix(uint64_t x)
 {
-    x = (x ^ (x >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-    x = (x ^ (x >> 27)) * UINT64_C(0x94d049bb133111eb);
-    return x ^ (x >> 31);
+    return choose_mix_on(choose_mix_begin(x));
 }
 
 uint64_t wr_random_next(struct wr_random *random)
@@ -50,6 +68,11 @@ uint64_t wr_hash_bytes(const void *data, size_t size)
         hash = (hash ^ bytes[i]) * UINT64_C(0x100000001b3);
     }
     return choose_mix(hash);
+}
+
+uint64_t wr_hash_candidate(const void *name, size_t size)
+{
+    return choose_mix_begin(wr_hash_bytes(name, size));
 }
 
 /* -log2(x / 2^64) in 24 bits of fraction, more than 0. Digits of the logarithm
@@ -284,37 +307,107 @@ static size_t choose_of_two(const struct wr_choosing *choosing,
     return choose_is_less_busy(&all[second], &all[first]) ? second : first;
 }
 
-/* A lower number for as much weight costs as much or more, and is not looked
- * at: so the logarithm of few is taken. */
+/* The first from @i on that draws @least or more, by the bits of a number that
+ * its last step leaves as they are; the count: none does. Nearly all that a
+ * choice among many costs is spent here. */
+static size_t choose_find_draw(const struct wr_candidates *candidates, size_t i,
+                               uint64_t mixed, uint64_t least)
+{
+    const struct wr_candidate_upstream *all = candidates->all;
+    const size_t whole = candidates->count - (candidates->count - i) % 4;
+    const uint64_t bound = least & ~((UINT64_C(1) << 33) - 1);
+
+    wr_assert(i <= candidates->count);
+    for (; i < whole; i += 4) {
+        if (choose_mix_product(all[i].hash ^ mixed) >= bound) {
+            return i;
+        }
+        if (choose_mix_product(all[i + 1].hash ^ mixed) >= bound) {
+            return i + 1;
+        }
+        if (choose_mix_product(all[i + 2].hash ^ mixed) >= bound) {
+            return i + 2;
+        }
+        if (choose_mix_product(all[i + 3].hash ^ mixed) >= bound) {
+            return i + 3;
+        }
+    }
+    while (i < candidates->count &&
+           choose_mix_product(all[i].hash ^ mixed) < bound) {
+        i++;
+    }
+    return i;
+}
+
+/* A number that costs this or more: 2^-f is more than 1 - f * ln(2). */
+static uint64_t choose_find_number(uint64_t cost)
+{
+    const uint64_t whole = cost >> 24;
+    const uint64_t fraction = cost & 0xffffff;
+    const uint64_t share = (UINT64_C(1) << 24) - (fraction * 11629081 >> 24);
+
+    wr_assert(cost > 0);
+    if (whole >= 63) {
+        return 0;
+    }
+    return ((share - 1) << 40) >> whole; /* the product was rounded down */
+}
+
+struct choice_by_key {
+    size_t index;
+    uint64_t number;
+    uint64_t least; /* lower numbers cost more at any weight */
+};
+
+static bool choose_costs_less(uint64_t number, uint32_t weight,
+                              uint64_t best_number, uint32_t best_weight)
+{
+    /* The logarithm is exact to 2^40 at least. */
+    if (number > best_number && number - best_number > UINT64_C(1) << 42 &&
+        weight >= best_weight) {
+        return true;
+    }
+    return choose_log(number) * best_weight < choose_log(best_number) * weight;
+}
+
+static void choose_keep_best(struct choice_by_key *best, size_t index,
+                             uint64_t number, uint32_t weight,
+                             uint32_t heaviest)
+{
+    wr_assert(weight > 0);
+    wr_assert(weight <= heaviest);
+    best->index = index;
+    best->number = number;
+    best->least =
+        weight == heaviest
+            ? number
+            : choose_find_number(choose_log(number) * heaviest / weight);
+}
+
+/* Lower numbers that can win at no weight are not looked at: so the logarithm
+ * of few is taken. */
 static size_t choose_by_key(const struct wr_choosing *choosing,
                             const struct wr_candidates *candidates,
                             uint64_t key)
 {
     const struct wr_candidate_upstream *all = candidates->all;
-    const uint64_t mixed = choose_mix(key + UINT64_C(0x9e3779b97f4a7c15));
-    size_t best = NO_INDEX;
-    uint64_t best_cost = 0;
-    uint64_t best_number = 0;
+    const uint64_t mixed =
+        choose_mix_begin(choose_mix(key + UINT64_C(0x9e3779b97f4a7c15)));
+    struct choice_by_key best = {.index = NO_INDEX};
+    size_t i = choose_find_draw(candidates, 0, mixed, 0);
 
-    for (size_t i = 0; i < candidates->count; i++) {
-        if (!choose_may_take(&all[i], choosing->tier)) {
-            continue;
+    while (i < candidates->count) {
+        const uint64_t number = choose_mix_on(all[i].hash ^ mixed);
+        if (choose_may_take(&all[i], choosing->tier) &&
+            (best.index == NO_INDEX ||
+             choose_costs_less(number, all[i].weight, best.number,
+                               all[best.index].weight))) {
+            choose_keep_best(&best, i, number, all[i].weight,
+                             choosing->heaviest);
         }
-        const uint64_t number = choose_mix(all[i].hash ^ mixed);
-        if (best != NO_INDEX && number <= best_number &&
-            all[i].weight <= all[best].weight) {
-            continue;
-        }
-        const uint64_t cost = choose_log(number);
-        wr_assert(cost > 0);
-        if (best == NO_INDEX ||
-            cost * all[best].weight < best_cost * all[i].weight) {
-            best = i;
-            best_cost = cost;
-            best_number = number;
-        }
+        i = choose_find_draw(candidates, i + 1, mixed, best.least);
     }
-    return best;
+    return best.index;
 }
 
 static void choose_await(struct wr_candidate_upstream *candidates, size_t count,
@@ -413,6 +506,16 @@ size_t wr_choose_find_first(const struct wr_candidate_upstream *candidates,
                : choose_find_first(candidates, count, tier);
 }
 
+/* One may be chosen by the key with this weight. */
+static void choose_note_weight(struct wr_choosing *choosing,
+                               const struct wr_candidate_upstream *one)
+{
+    wr_assert(choosing->balance == WEIR_BALANCE_HASH);
+    if (one->tier == choosing->tier && one->weight > choosing->heaviest) {
+        choosing->heaviest = one->weight;
+    }
+}
+
 static bool choose_is_backup(enum wr_tier tier)
 {
     return tier == WR_TIER_BACKUP || tier == WR_TIER_EJECTED_BACKUP;
@@ -437,6 +540,10 @@ void wr_choose_prepare(struct wr_choice_way way,
             choose_find_first(candidates->all, candidates->count, tier);
     } else if (way.balance == WEIR_BALANCE_RANDOM_TWO) {
         ret->total = choose_sum(candidates, tier);
+    } else if (way.balance == WEIR_BALANCE_HASH) {
+        for (size_t i = 0; i < candidates->count; i++) {
+            choose_note_weight(ret, &candidates->all[i]);
+        }
     }
     for (size_t i = 0;
          candidates->count > WR_CANDIDATES_FEW && i < candidates->count; i++) {
@@ -481,11 +588,12 @@ bool wr_choose_change(struct wr_choosing *choosing,
     }
     if (choosing->balance == WEIR_BALANCE_RANDOM_TWO) {
         choose_change_sum(choosing, candidates, before, index);
+    } else if (choosing->balance == WEIR_BALANCE_HASH) {
+        choose_note_weight(choosing, one);
     } else if (candidates->turns->is_by_connections !=
                choose_is_by_connections(choosing)) {
         choosing->version = 0; /* all are looked at before the next turn */
-    } else if (choosing->balance != WEIR_BALANCE_HASH &&
-               choosing->version > 0) {
+    } else if (choosing->version > 0) {
         choose_set_turn(choosing, candidates, index);
     }
     return true;

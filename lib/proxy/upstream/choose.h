@@ -8,7 +8,8 @@
  * Whatever is written, all candidates are looked at once, which prepares for
  * any number of choices: those that take turns are heaps (turns.h), draws look
  * for a number in sums of weights, and the first is known. A hash alone has to
- * look at each candidate, as each key has an order of its own.
+ * look at each candidate, as each key has an order of its own: ten instructions
+ * for each, and the logarithm of few.
  */
 #ifndef WEIR_LIB_PROXY_UPSTREAM_CHOOSE_H
 #define WEIR_LIB_PROXY_UPSTREAM_CHOOSE_H
@@ -45,7 +46,7 @@ struct wr_candidate_upstream {
     bool is_full;
     bool is_excluded;     /* from this choice */
     bool is_kept;         /* it is in use, and chosen while it is up */
-    uint64_t hash;        /* of the name */
+    uint64_t hash;        /* of the name, by wr_hash_candidate() */
     uint64_t sum;         /* of weights, written by wr_choose_prepare() */
     struct wr_turn *turn; /* the owner's, none of two candidates */
 };
@@ -62,6 +63,9 @@ uint64_t wr_random_below(struct wr_random *random, uint64_t limit);
 
 /* A hash of bytes, the same on all machines. */
 uint64_t wr_hash_bytes(const void *data, size_t size);
+
+/* A hash of a name, with which keys draw numbers. */
+uint64_t wr_hash_candidate(const void *name, size_t size);
 
 /* True of candidates whose first check has not ended. */
 static inline bool wr_tier_is_unchecked(enum wr_tier tier)
@@ -116,10 +120,11 @@ struct wr_candidates {
 struct wr_choosing {
     enum wr_tier tier;
     enum weir_balance balance;
-    size_t first;     /* of WEIR_BALANCE_FIRST */
-    uint64_t total;   /* of the weights that are drawn by */
-    size_t in_tier;   /* candidates of it, unless they are few */
-    uint64_t version; /* of the turns, when these candidates took part last */
+    size_t first;      /* of WEIR_BALANCE_FIRST */
+    uint64_t total;    /* of the weights that are drawn by */
+    uint32_t heaviest; /* of WEIR_BALANCE_HASH: no weight is more */
+    size_t in_tier;    /* candidates of it, unless they are few */
+    uint64_t version;  /* of the turns, when these candidates took part last */
 };
 
 /* Each change of a candidate asks for this, before the next choice, or for

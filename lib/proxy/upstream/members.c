@@ -45,7 +45,7 @@ static void members_insert(weir_upstreams *set, size_t index,
             behind * sizeof(*set->candidates));
     set->upstreams[index] = upstream;
     set->candidates[index] = (struct wr_candidate_upstream){
-        .hash = wr_hash_bytes(upstream->name, strlen(upstream->name))};
+        .hash = wr_hash_candidate(upstream->name, strlen(upstream->name))};
     set->count++;
     members_number(set, index);
     wr_survey_forget(set);
