@@ -296,6 +296,23 @@ UNIT(tls_backend_parts, the_errors_of_the_program_do_not_change_a_code)
     }
 }
 
+/* ---- options ---- */
+
+/* The bits of RFC 8879, for both directions, count from OpenSSL 3.2 on, also in
+ * a library that was built before. */
+UNIT(tls_backend_parts, certificates_are_never_compressed)
+{
+    const uint64_t bits = UINT64_C(3) << 32;
+    struct backend_options client = {.backend = backend};
+    struct backend_options server = {.backend = backend,
+                                     .certificate = "ecdsa"};
+
+    backend_pair_open(&pair, &client, &server);
+    expect_eq(SSL_CTX_get_options(pair.client.shared->ctx) & bits, bits);
+    expect_eq(SSL_CTX_get_options(pair.server.shared->ctx) & bits, bits);
+    backend_pair_close(&pair);
+}
+
 /* ---- signatures ---- */
 
 static struct wr_bytes load(const char *name, struct wr_x509 *ret)

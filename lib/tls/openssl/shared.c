@@ -28,6 +28,11 @@
 #define SHARED_SECURITY_LEVEL 2
 /* The most bytes of a message of certificates, as with wolfSSL. */
 #define SHARED_CHAIN_BYTES (64 << 10)
+/* SSL_OP_NO_TX_CERTIFICATE_COMPRESSION and
+ * SSL_OP_NO_RX_CERTIFICATE_COMPRESSION, which the headers before OpenSSL 3.2
+ * lack. A program may run with a newer libssl than it was built with; an older
+ * one has no use for these bits. */
+#define SHARED_NO_COMPRESSED_CHAIN (UINT64_C(3) << 32)
 
 /* The algorithms of a peer's signatures: those of weir's rules for certificates
  * (lib/x509/strength.h). */
@@ -295,16 +300,13 @@ static void shared_use_options(SSL_CTX *ctx)
     SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
                                  SSL_OP_CIPHER_SERVER_PREFERENCE |
                                  SSL_OP_ENABLE_MIDDLEBOX_COMPAT);
+    /* A few bytes of a peer could become many. */
+    SSL_CTX_set_options(ctx, SHARED_NO_COMPRESSED_CHAIN);
     SSL_CTX_clear_mode(ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ASYNC |
                                 SSL_MODE_ENABLE_PARTIAL_WRITE);
     SSL_CTX_set_mode(ctx, SSL_MODE_AUTO_RETRY | SSL_MODE_NO_AUTO_CHAIN);
     SSL_CTX_set_read_ahead(ctx, 0);
     SSL_CTX_set_max_cert_list(ctx, SHARED_CHAIN_BYTES);
-#ifdef SSL_OP_NO_RX_CERTIFICATE_COMPRESSION
-    /* A few bytes of a peer could become many. */
-    SSL_CTX_set_options(ctx, SSL_OP_NO_RX_CERTIFICATE_COMPRESSION |
-                                 SSL_OP_NO_TX_CERTIFICATE_COMPRESSION);
-#endif
     wr_openssl_raise_level(ctx);
 }
 
