@@ -13,16 +13,16 @@ import sys
 
 NAMES = {
     "uring": "bare liburing", "epoll": "bare epoll",
-    "epoll_256k": "bare epoll", "uv": "libuv", "uv_tuned": "libuv, tuned",
-    "event": "libevent", "uvloop": "uvloop", "weir": "weir, protocol",
+    "epoll_256k": "bare epoll", "uv": "libuv", "uv_tuned": "tuned libuv",
+    "event": "libevent", "uvloop": "uvloop", "weir": "weir's protocol",
     "weir_uring": "weir on io_uring", "mmsg": "bare recvmmsg",
-    "mmsg_block": "blocking recvmmsg", "mmsg_trains": "bare recvmmsg, trains",
-    "uv_udp": "libuv, recvmmsg", "weir_take": "weir, take",
-    "weir_copy": "weir, copy", "eventfd": "eventfd writes", "nginx": "nginx",
-    "haproxy": "HAProxy", "haproxy_tuned": "HAProxy, tuned",
-    "weir_copying": "weir, --no-splice", "openssl": "epoll, OpenSSL",
+    "mmsg_block": "blocking recvmmsg", "mmsg_trains": "bare recvmmsg with trains",
+    "uv_udp": "libuv by recvmmsg", "weir_take": "weir's take",
+    "weir_copy": "weir's copy", "eventfd": "eventfd writes", "nginx": "nginx",
+    "haproxy": "HAProxy", "haproxy_tuned": "tuned HAProxy",
+    "weir_copying": "weir with --no-splice", "openssl": "OpenSSL on bare epoll",
     "thread": "threads", "redis": "redis-server",
-    "first_weir": "weir, README's program", "first_go": "Go",
+    "first_weir": "README's program", "first_go": "Go",
     "first_asyncio": "asyncio's streams"}
 
 # Of a program: the command that says its version, and where it stands there.

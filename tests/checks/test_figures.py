@@ -1,7 +1,8 @@
 """bench/report.py draws what a file of results says, and refuses what is none.
 
-README's section of figures is the one that the kept results give, where results
-are kept: bench/results.json. No figure in it is written by hand.
+The sections of figures in README.md and bench/README.md are those that the kept
+results give: bench/results.json and bench/results-openssl.json. No figure in them is
+written by hand.
 
 Usage: test_figures.py SOURCE
 """
@@ -24,7 +25,8 @@ from unittest import mock
 
 SOURCE = pathlib.Path(sys.argv.pop(1)).resolve()
 REPORT = SOURCE / "bench" / "report.py"
-KEPT = SOURCE / "bench" / "results.json"
+KEPT = [SOURCE / "bench" / name
+        for name in ("results.json", "results-openssl.json")]
 sys.path.insert(0, str(SOURCE / "bench"))
 sys.dont_write_bytecode = True
 
@@ -175,7 +177,8 @@ class Parser(unittest.TestCase):
             except results.BadDocument:
                 continue
             page.write(read).encode()
-            figures.section(read).encode()
+            figures.section(read, read).encode()
+            figures.table(read, read).encode()
             drawn += 1
         self.assertGreater(drawn, 100)
 
@@ -295,34 +298,63 @@ class Report(unittest.TestCase):
 
 class Readme(unittest.TestCase):
     def test_the_kind_of_machine_and_the_figures_are_the_run_s(self):
-        text = figures.section(parsed())
+        text = figures.section(parsed(), parsed())
         self.assertIn("an AMD EPYC 7R13 guest, 1 MiB of L2 and 32 MiB of L3",
                       " ".join(text.split()))
-        self.assertIn("| libuv; libevent; the ring by hand | 0.50; not run; "
-                      "not run |", text)
+        self.assertIn("| tuned libuv, libuv, libevent, the ring by hand | not run, "
+                      "0.50, not run, not run |", text)
 
-    def test_what_is_kept_gives_the_same_section(self):
+    def test_each_run_says_whose_tls_it_had(self):
+        text = figures.section(
+            parsed(versions={"weir": "0.1.0, TLS by wolfSSL 5.7.2"}),
+            parsed(versions={"weir": "0.1.0, TLS by OpenSSL 3.0.19"}))
+        self.assertIn("| TLS by wolfSSL: ", text)
+        self.assertIn("| the same by OpenSSL | ", text)
+
+    def test_all_rows_show_what_is_missed_and_what_was_not_run(self):
+        text = figures.table(
+            parsed(result(ratio=0.93), result(peer="uring", ratio=1.0,
+                                              target=1.03),
+                   result(row="T8", peer="", ratio=None, subject=600,
+                          peer_value=None, target=512, figure="B"),
+                   not_run={"T9": "no time"}, failures=["T22: no h2load"]),
+            parsed())
+        self.assertIn("| 4000 | **libuv 0.93 (≤ 0.62)**, bare liburing 1.00 "
+                      "(≤ 1.03) |", text)
+        self.assertIn(", B | **600 (≤ 512)** |  |", text)
+        words = " ".join(text.split())
+        for told in ("1 of 3 targets", "no row T9.", "Failed: T22: no h2load."):
+            self.assertIn(told, words)
+
+    def test_what_is_kept_gives_the_same_sections(self):
         run = parsed(result(), result(row="T7"), result(row="first"),
-                     commands={"T1": ["x"]})
+                     commands={"T1": ["what was started"]})
         text = results.as_text(figures.kept(run))
-        self.assertNotIn("T7", text)
-        self.assertEqual(figures.section(results.parse(text)),
-                         figures.section(run))
+        self.assertNotIn("what was started", text)
+        for make in (figures.section, figures.table):
+            self.assertEqual(make(results.parse(text), run), make(run, run))
 
     def test_a_section_takes_the_place_of_the_other(self):
+        section = figures.section(parsed(), parsed())
         readme = "# x\n\n## Figures\n\nold\n\n## More\n\ntext\n"
-        changed = figures.replace(readme, figures.section(parsed()))
+        changed = figures.replace(readme, section)
         self.assertNotIn("old", changed)
         self.assertTrue(changed.endswith("\n\n## More\n\ntext\n"))
-        self.assertEqual(figures.of_readme(changed), figures.section(parsed()))
+        self.assertEqual(figures.of_readme(changed), section)
         with self.assertRaises(results.BadDocument):
             figures.replace("# x\n", "")
 
-    def test_readme_has_the_figures_of_the_kept_run(self):
-        readme = (SOURCE / "README.md").read_text(encoding="utf-8")
-        self.assertEqual(
-            figures.of_readme(readme), figures.section(results.read(KEPT)),
-            "bench/report.py --readme bench/results.json --write README.md")
+    def test_the_readmes_have_the_figures_of_the_kept_runs(self):
+        runs = [results.read(path) for path in KEPT]
+        for name, make in (("README.md", figures.section),
+                           ("bench/README.md", figures.table)):
+            text = (SOURCE / name).read_text(encoding="utf-8")
+            self.assertEqual(figures.of_readme(text), make(*runs),
+                             f"{name}: bench/report.py --update")
+
+    def test_the_first_kept_run_has_the_default_tls_and_the_other_openssl(self):
+        self.assertEqual([figures.engine_of(results.read(path))
+                          for path in KEPT], ["wolfSSL", "OpenSSL"])
 
 
 class Run(unittest.TestCase):

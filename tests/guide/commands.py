@@ -107,8 +107,9 @@ REASONS = {
         "wants the machine for itself",
     "bench/report.py -o PAGE.html RESULTS.json OTHERS.json":
         "tests/checks/test_figures.py runs it on other files",
-    "bench/report.py --readme RESULTS.json --write README.md":
+    "bench/report.py --keep RESULTS.json -o bench/results.json":
         "tests/checks/test_figures.py runs it on other files",
+    "bench/report.py --update": "it writes into the tree",
     "bench/counts": LONG,
     "bench/counts --cases life --calls": LONG,
     "bench/proxy_cost.py build/tools/weir-proxy": LONG,
