@@ -26,7 +26,9 @@
  * to the same number of bytes; to fewer where bytes are sealed for TLS, which
  * wait for it sealed and unsealed. Until the kernel has room for twice as many
  * bytes, and again after it has refused some, at most 32 KiB are received
- * ahead; and none while it takes nothing.
+ * ahead; and none while it takes nothing. A side whose read_limit_bytes (struct
+ * weir_connection_options) is no more than that keeps the receive that it has;
+ * otherwise the relay ends it and begins another.
  *
  * **The end of one direction.** If a side ends its stream, the end is passed on
  * after all its bytes (weir_transport_write_eof(); with TLS a close_notify),

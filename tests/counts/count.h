@@ -58,6 +58,7 @@ struct count_case {
     bool (*is_over)(const struct count *c);
     void (*end)(struct count *c); /* frees the peers; NULL: it need not */
     uint64_t held_limit_bytes;    /* of the loop; 0: the default */
+    uint64_t read_limit_bytes;    /* of each connection; 0: the default */
     const struct count_traffic *traffic; /* for count_next_turn() */
     bool is_hosted;   /* another event loop waits, and makes the turns */
     bool server_ends; /* for count_next_step(): it does, behind its answer */

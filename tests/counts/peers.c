@@ -28,8 +28,11 @@ void count_serve(struct count *c,
                  int (*make_protocol)(void *arg, weir_transport *t,
                                       struct weir_protocol_binding *ret))
 {
-    const struct weir_server_options options = {.size = sizeof(options),
-                                                .tls = c->tls};
+    const struct weir_server_options options = {
+        .size = sizeof(options),
+        .tls = c->tls,
+        .connection = {.size = sizeof(options.connection),
+                       .read_limit_bytes = c->what->read_limit_bytes}};
     const struct weir_factory factory = {make_protocol, c};
 
     count_require(weir_create_server(c->loop, &factory, "127.0.0.1", 0,

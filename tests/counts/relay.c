@@ -75,4 +75,6 @@ const struct count_case count_relay = {.name = "relay",
 const struct count_case count_relay_life = {.name = "relay_life",
                                             .start = start,
                                             .next_turn = count_next_step,
-                                            .is_over = count_have_all_ended};
+                                            .is_over = count_have_all_ended,
+                                            /* as in weir-proxy */
+                                            .read_limit_bytes = 32 << 10};

@@ -1,12 +1,15 @@
-"""The system calls that a client of weir-proxy costs where io_uring is refused.
+"""What a client of weir-proxy costs: the entries of its ring, and the system
+calls where io_uring is refused.
 
-strace counts them, over clients that come one after the other. Receives and
-waits depend on when bytes come; held to a number is what is left out: a look
-behind each accept, and a look for events in each of the turns in which a
-connection is made or ended.
+strace counts them, over clients that come one after the other. A bare program
+has seven entries for each: a connect, a receive, a send and a close of either
+side. Of the calls, receives and waits depend on when bytes come; held to a
+number is what is left out: a look behind each accept, and a look for events in
+each of the turns in which a connection is made or ended.
 """
 
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -14,16 +17,19 @@ import tempfile
 import threading
 from pathlib import Path
 
-from harness import Skip, is_sanitized, need, run
+from harness import ENGINES, Skip, is_sanitized, need, run
 from proxying import PROXY
 
 sys.path.insert(0, str(Path(__file__).parent.parent.parent / "bench"))
 import proxy_cost  # noqa: E402
 
 LIMITS = {"poll": 0.5, "epoll_wait": 2, "epoll_ctl": 3.5}
+ENTRIES = 8
+ENTER = re.compile(r"io_uring_enter\(\d+, (\d+),")
 
 
-def test_a_life_on_epoll_makes_no_looks_in_vain():
+def serve_echo():
+    """The port of a target, where strace may trace."""
     need("strace")
     trial = subprocess.run(["strace", "-qq", "-o", os.devnull, "true"],
                            capture_output=True, check=False)
@@ -32,7 +38,35 @@ def test_a_life_on_epoll_makes_no_looks_in_vain():
     listener = socket.create_server(("127.0.0.1", 0))
     threading.Thread(target=proxy_cost.echo, args=(listener,),
                      daemon=True).start()
-    port = listener.getsockname()[1]
+    return listener.getsockname()[1]
+
+
+def count_entries(path, run_proxy, clients):
+    """The entries of the ring until so many clients were served."""
+    with run_proxy(["strace", "-f", "-e", "trace=io_uring_enter", "-o",
+                    path]) as (process, port):
+        for _ in range(clients):
+            proxy_cost.visit(port)
+        children = f"/proc/{process.pid}/task/{process.pid}/children"
+        os.kill(int(Path(children).read_text("ascii").split()[0]), 15)
+        process.wait(proxy_cost.START_S)
+    return sum(map(int, ENTER.findall(Path(path).read_text("ascii"))))
+
+
+def test_a_life_on_a_ring_has_the_entries_of_a_bare_program():
+    if "uring" not in ENGINES:
+        raise Skip("io_uring is refused here")
+    port = serve_echo()
+    with tempfile.TemporaryDirectory() as folder:
+        few, many = (count_entries(
+            os.path.join(folder, "calls"),
+            lambda tool: proxy_cost.serving(tool, PROXY, "uring", [], port),
+            clients) for clients in (50, 150))
+    assert (many - few) / 100 <= ENTRIES, f"{(many - few) / 100} a client"
+
+
+def test_a_life_on_epoll_makes_no_looks_in_vain():
+    port = serve_echo()
     with tempfile.TemporaryDirectory() as folder:
         calls = proxy_cost.count_calls(
             os.path.join(folder, "calls"),

@@ -222,6 +222,10 @@ struct proxy {
     _Atomic uint64_t told_skipped_ns; /* of a check, by any thread; 0: none */
 };
 
+/* What a relay lets a side receive ahead at first (weir/relay.h). A larger
+ * limit before it would make it end the receive that is armed on that side. */
+#define RECEIVED_AHEAD_BYTES (32u << 10)
+
 /* How connections of a service begin. Those to its targets get the keepalive
  * later (keepalive.h). */
 static inline struct weir_connection_options
@@ -235,7 +239,9 @@ connection_of(const struct config_service *config, bool is_to_target)
         .keep_alive_idle_ns = asks ? config->keepalive_idle_ns : 0,
         .keep_alive_interval_ns = asks ? config->keepalive_interval_ns : 0,
         .keep_alive_count = asks ? (uint32_t)config->keepalive_count : 0,
-        .read_limit_bytes = config->buffer_bytes,
+        .read_limit_bytes = config->buffer_bytes < RECEIVED_AHEAD_BYTES
+                                ? config->buffer_bytes
+                                : RECEIVED_AHEAD_BYTES,
         .timeouts = {.size = sizeof(struct weir_timeouts),
                      .write_stall_ns = config->stall_timeout_ns}};
 }
