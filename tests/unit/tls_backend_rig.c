@@ -150,19 +150,19 @@ static bool rig_ticket_open(struct wr_tls_conn *conn,
 }
 
 static int rig_ticket_key(struct wr_tls_conn *conn, uint8_t *name,
-                          uint8_t *secret)
+                          struct wr_tls_ticket_pair *ret)
 {
     const struct backend_side *side = rig_side_of(conn);
     memcpy(name, side->key_name, WR_TLS_TICKET_NAME);
-    memset(secret, 7, WR_TLS_TICKET_SECRET);
+    memset(ret, 7, sizeof(*ret));
     return 0;
 }
 
 static bool rig_ticket_find(struct wr_tls_conn *conn, const uint8_t *name,
-                            uint8_t *secret)
+                            struct wr_tls_ticket_pair *ret)
 {
     const struct backend_side *side = rig_side_of(conn);
-    memset(secret, 7, WR_TLS_TICKET_SECRET);
+    memset(ret, 7, sizeof(*ret));
     return !side->forgets &&
            memcmp(name, side->key_name, WR_TLS_TICKET_NAME) == 0;
 }

@@ -248,6 +248,84 @@ UNIT(tls_ticket, keys_of_the_user_do_not_change)
     expect_eq(keys.keys[0].secret[0], 0);
 }
 
+/* ---- what is derived from a key ---- */
+
+static struct wr_tls_ticket_pair ticket_derive(const uint8_t *name)
+{
+    struct wr_tls_ticket_pair pair;
+    expect_ok(wr_tls_backend_get()->start());
+    cr_assert(wr_tls_ticket_keys_derive(&keys, name, &pair));
+    return pair;
+}
+
+static bool ticket_is_pair_of(const struct wr_tls_ticket_pair *pair,
+                              const uint8_t *secret)
+{
+    const struct wr_bytes from = {secret, WR_TLS_TICKET_SECRET};
+    struct wr_tls_ticket_pair want;
+    expect_ok(wr_tls_backend_get()->expand(WR_X509_HASH_SHA256, from,
+                                           "ticket cipher", want.cipher,
+                                           sizeof(want.cipher)));
+    expect_ok(wr_tls_backend_get()->expand(
+        WR_X509_HASH_SHA256, from, "ticket mac", want.mac, sizeof(want.mac)));
+    return memcmp(&want, pair, sizeof(want)) == 0;
+}
+
+UNIT(tls_ticket, two_keys_are_derived_from_the_secret_of_a_name)
+{
+    static const uint8_t zeros[WR_TLS_TICKET_NAME];
+    struct wr_tls_ticket_pair pair;
+    uint8_t given[2 * sizeof(key)];
+    memset(given, 1, sizeof(key));
+    memset(given + sizeof(key), 2, sizeof(key));
+    expect_ok(wr_tls_ticket_keys_init(&keys, given, sizeof(given),
+                                      TICKET_LIFETIME, TICKET_NOW));
+
+    for (size_t i = 0; i < 4; i++) {
+        const uint8_t *name = given + i % 2 * sizeof(key);
+        pair = ticket_derive(name);
+        cr_assert(ticket_is_pair_of(&pair, name + WR_TLS_TICKET_NAME));
+        expect_neq(memcmp(pair.cipher, pair.mac, sizeof(pair.mac)), 0);
+    }
+    cr_assert_not(wr_tls_ticket_keys_derive(&keys, zeros, &pair));
+}
+
+UNIT(tls_ticket, a_pair_follows_its_key_when_the_keys_rotate)
+{
+    ticket_init();
+    const struct wr_tls_ticket_key first = keys.keys[0];
+    const struct wr_tls_ticket_pair old = ticket_derive(first.name);
+
+    expect_ok(
+        wr_tls_ticket_keys_get(&keys, TICKET_NOW + TICKET_LIFETIME, &key));
+    struct wr_tls_ticket_pair pair = ticket_derive(key.name);
+    cr_assert(ticket_is_pair_of(&pair, key.secret));
+    pair = ticket_derive(first.name);
+    expect_eq(memcmp(&pair, &old, sizeof(pair)), 0);
+
+    expect_ok(
+        wr_tls_ticket_keys_get(&keys, TICKET_NOW + 2 * TICKET_LIFETIME, &key));
+    cr_assert_not(wr_tls_ticket_keys_derive(&keys, first.name, &pair));
+    cr_assert_null(memmem(&keys, sizeof(keys), old.mac, sizeof(old.mac)));
+}
+
+UNIT(tls_ticket, a_pair_is_of_the_keys_that_were_handed_over)
+{
+    struct wr_tls_ticket_saved saved;
+    ticket_init();
+    const struct wr_tls_ticket_pair old = ticket_derive(keys.keys[0].name);
+    wr_tls_ticket_keys_save(&keys, &saved);
+    memset(saved.keys[0].secret, 9, sizeof(saved.keys[0].secret));
+
+    expect_ok(wr_tls_ticket_keys_load(&keys, &saved));
+
+    cr_assert_null(memmem(&keys, sizeof(keys), old.mac, sizeof(old.mac)));
+    const struct wr_tls_ticket_pair pair = ticket_derive(keys.keys[0].name);
+    cr_assert(ticket_is_pair_of(&pair, saved.keys[0].secret));
+    wr_tls_ticket_keys_fini(&keys);
+    cr_assert_null(memmem(&keys, sizeof(keys), pair.mac, sizeof(pair.mac)));
+}
+
 UNIT(tls_ticket, keys_of_the_user_have_a_size)
 {
     uint8_t given[5 * sizeof(key)] = {0};

@@ -206,6 +206,24 @@ static void wiped_note_key(const struct wiped_key *of)
     }
 }
 
+/* What a backend that seals tickets itself derives from a key's secret. */
+static void wiped_note_pair(const uint8_t *secret)
+{
+    static const char *const labels[] = {"ticket cipher", "ticket mac"};
+    const struct wr_bytes from = {secret, WR_TLS_TICKET_SECRET};
+    uint8_t key[WR_TLS_TICKET_KEY];
+    expect_ok(wr_tls_backend_get()->start());
+    for (size_t i = 0; i < 2; i++) {
+        struct secret *derived = secret_new("ticket, derived", 15);
+        expect_ok(wr_tls_backend_get()->expand(WR_X509_HASH_SHA256, from,
+                                               labels[i], key, sizeof(key)));
+        for (size_t j = 0; j < WIPED_PART; j++) {
+            derived->masked[j] = key[j] ^ WIPED_MASK;
+        }
+    }
+    explicit_bzero(key, sizeof(key));
+}
+
 /* ---- looking ---- */
 
 static bool wiped_is(const uint8_t *at, const struct secret *secret)
@@ -304,6 +322,7 @@ static void wiped_connect(const struct wiped_key *of, int version)
     for (size_t i = 0; i < WIPED_PART; i++) {
         ticket->masked[i] = keys[16 + i] ^ WIPED_MASK;
     }
+    wiped_note_pair(keys + 16);
     server.ticket_keys = keys;
     server.ticket_keys_size = sizeof(keys);
     weir_tls_context *client_context = tls_context(&client);
@@ -340,6 +359,7 @@ static void wiped_run(const struct wiped_key *of, int version)
     wiped_look();
     expect_gt(wiped_count("private key"), 0, "nothing is found");
     expect_gt(wiped_count("ticket"), 0);
+    expect_eq(wiped_count("ticket, derived") > 0, !wiped_clears_all());
     expect_gt(wiped_count(logged), 0);
     expect_eq(wiped_count("passphrase"), 0, "%s, %d", of->name, version);
     tls_pair_disconnect(&pair);

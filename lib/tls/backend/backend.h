@@ -255,11 +255,19 @@ enum wr_tls_secret_kind {
 enum {
     WR_TLS_TICKET_NAME = 16, /* of a key */
     WR_TLS_TICKET_SECRET = 32,
+    WR_TLS_TICKET_KEY = 32, /* that is derived from a secret */
     WR_TLS_TICKET_NONCE = 12,
     WR_TLS_TICKET_IV = 16, /* the nonce and the time of sealing */
     WR_TLS_TICKET_TAG = 16,
     WR_TLS_TICKET_DIGEST = 32, /* of the name that a client asks for */
     WR_TLS_TICKET_CLIENT = 32, /* who the client is */
+};
+
+/* The keys by which a backend that seals tickets by itself does so, derived
+ * from the secret of one of weir's keys. */
+struct wr_tls_ticket_pair {
+    uint8_t cipher[WR_TLS_TICKET_KEY];
+    uint8_t mac[WR_TLS_TICKET_KEY];
 };
 
 /* A ticket whose parts weir fills, or opens. */
@@ -320,18 +328,18 @@ struct wr_tls_events {
     bool (*ticket_open)(struct wr_tls_conn *conn,
                         const struct wr_tls_ticket *ticket);
 
-    /* For a backend that seals by itself: the name and the secret of the key
-     * that seals now (0 or an error), or the secret of the key of a name
+    /* For a backend that seals by itself: the name of the key that seals now
+     * and what is derived from it (0 or an error), or from the key of a name
      * (false: none). Not of one that was sealed longer ago than the ticket's
      * lifetime; a backend checks that. A ticket is good only for the name that
      * the client asked for when it was issued: a backend puts the digest below
      * into it, sealed or authenticated, and compares. */
     int (*ticket_key)(struct wr_tls_conn *conn,
                       uint8_t name[WR_TLS_TICKET_NAME],
-                      uint8_t secret[WR_TLS_TICKET_SECRET]);
+                      struct wr_tls_ticket_pair *ret);
     bool (*ticket_find)(struct wr_tls_conn *conn,
                         const uint8_t name[WR_TLS_TICKET_NAME],
-                        uint8_t secret[WR_TLS_TICKET_SECRET]);
+                        struct wr_tls_ticket_pair *ret);
     /* The digest of the name that this client asks for; zeros: none. 0, or an
      * error, with which no ticket is taken, and none is issued that ever
      * would be. */
@@ -422,8 +430,7 @@ struct wr_tls_backend {
     int (*seal)(const struct wr_tls_aead *job);
     int (*open_sealed)(const struct wr_tls_aead *job);
     /* HKDF-Expand-Label of TLS 1.3, with "tls13 " before the label and no
-     * context (RFC 8446, 7.1): SHA-256 or SHA-384. 0 or an error. With
-     * WR_TLS_DOES_SKIP_EARLY and WR_TLS_DOES_ALERT only tests call it. */
+     * context (RFC 8446, 7.1): SHA-256 or SHA-384. 0 or an error. */
     int (*expand)(enum wr_x509_hash kind, struct wr_bytes secret,
                   const char *label, uint8_t *ret, size_t size);
 

@@ -95,10 +95,10 @@ bool wr_tls_context_open_ticket(struct wr_tls_conn *conn,
                                 const struct wr_tls_ticket *ticket);
 int wr_tls_context_get_ticket_key(struct wr_tls_conn *conn,
                                   uint8_t name[WR_TLS_TICKET_NAME],
-                                  uint8_t secret[WR_TLS_TICKET_SECRET]);
+                                  struct wr_tls_ticket_pair *ret);
 bool wr_tls_context_find_ticket_key(struct wr_tls_conn *conn,
                                     const uint8_t name[WR_TLS_TICKET_NAME],
-                                    uint8_t secret[WR_TLS_TICKET_SECRET]);
+                                    struct wr_tls_ticket_pair *ret);
 int wr_tls_context_digest_asked(struct wr_tls_conn *conn, bool seals,
                                 uint8_t ret[WR_TLS_TICKET_DIGEST]);
 

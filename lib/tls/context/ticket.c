@@ -45,6 +45,14 @@ static void ticket_check_invariants(const struct wr_tls_ticket_keys *keys)
     wr_assert(keys->lifetime > 0);
 }
 
+/* The keys are others now: what was derived from the old ones is wiped. */
+static void ticket_drop_pairs(struct wr_tls_ticket_keys *keys)
+{
+    ticket_check_invariants(keys);
+    memset(keys->has_pair, 0, sizeof(keys->has_pair));
+    explicit_bzero(keys->pairs, sizeof(keys->pairs));
+}
+
 /* Makes a new key, and overwrites the last but one. */
 static int ticket_rotate(struct wr_tls_ticket_keys *keys, uint64_t now)
 {
@@ -61,7 +69,7 @@ static int ticket_rotate(struct wr_tls_ticket_keys *keys, uint64_t now)
     keys->count = keys->count == 0 ? 1 : 2;
     keys->since = now;
     explicit_bzero(&fresh, sizeof(fresh));
-    ticket_check_invariants(keys);
+    ticket_drop_pairs(keys);
     return 0;
 }
 
@@ -101,17 +109,58 @@ int wr_tls_ticket_keys_get(struct wr_tls_ticket_keys *keys, uint64_t now,
     return 0;
 }
 
+/* The place of the key with this name; as many as there are: none has it. */
+static uint32_t ticket_look_up(const struct wr_tls_ticket_keys *keys,
+                               const uint8_t *name)
+{
+    uint32_t at = 0;
+
+    ticket_check_invariants(keys);
+    while (at < keys->count &&
+           memcmp(keys->keys[at].name, name, WR_TLS_TICKET_NAME) != 0) {
+        at++;
+    }
+    return at;
+}
+
 bool wr_tls_ticket_keys_find(const struct wr_tls_ticket_keys *keys,
                              const uint8_t *name, struct wr_tls_ticket_key *ret)
 {
-    ticket_check_invariants(keys);
-    for (uint32_t i = 0; i < keys->count; i++) {
-        if (memcmp(keys->keys[i].name, name, WR_TLS_TICKET_NAME) == 0) {
-            *ret = keys->keys[i];
-            return true;
-        }
+    const uint32_t at = ticket_look_up(keys, name);
+
+    wr_assert(at <= keys->count);
+    if (at == keys->count) {
+        return false;
     }
-    return false;
+    *ret = keys->keys[at];
+    return true;
+}
+
+bool wr_tls_ticket_keys_derive(struct wr_tls_ticket_keys *keys,
+                               const uint8_t *name,
+                               struct wr_tls_ticket_pair *ret)
+{
+    const struct wr_tls_backend *backend = wr_tls_backend_get();
+    const uint32_t at = ticket_look_up(keys, name);
+
+    wr_assert(at <= keys->count);
+    if (at == keys->count) {
+        return false;
+    }
+    struct wr_tls_ticket_pair *pair = &keys->pairs[at];
+    const struct wr_bytes secret = {.data = keys->keys[at].secret,
+                                    .size = WR_TLS_TICKET_SECRET};
+    if (!keys->has_pair[at]) {
+        keys->has_pair[at] =
+            backend->expand(WR_X509_HASH_SHA256, secret, "ticket cipher",
+                            pair->cipher, sizeof(pair->cipher)) == 0 &&
+            backend->expand(WR_X509_HASH_SHA256, secret, "ticket mac",
+                            pair->mac, sizeof(pair->mac)) == 0;
+    }
+    if (keys->has_pair[at]) {
+        *ret = *pair;
+    }
+    return keys->has_pair[at];
 }
 
 void wr_tls_ticket_keys_save(const struct wr_tls_ticket_keys *keys,
@@ -138,7 +187,7 @@ int wr_tls_ticket_keys_load(struct wr_tls_ticket_keys *keys,
     keys->count = saved->count;
     keys->rotates = saved->rotates == 1;
     memcpy(keys->keys, saved->keys, sizeof(keys->keys));
-    ticket_check_invariants(keys);
+    ticket_drop_pairs(keys);
     return 0;
 }
 
@@ -400,36 +449,42 @@ bool wr_tls_context_open_ticket(struct wr_tls_conn *conn,
     return is_open;
 }
 
-int wr_tls_context_get_ticket_key(struct wr_tls_conn *conn,
-                                  uint8_t name[WR_TLS_TICKET_NAME],
-                                  uint8_t secret[WR_TLS_TICKET_SECRET])
-{
-    struct wr_tls_ticket_key key;
-    const int err = ticket_get_key(conn->verdict->context, ticket_now(), &key);
-
-    wr_assert(err <= 0);
-    if (err == 0) {
-        memcpy(name, key.name, sizeof(key.name));
-        memcpy(secret, key.secret, sizeof(key.secret));
-        explicit_bzero(&key, sizeof(key));
-    }
-    return err;
-}
-
 bool wr_tls_context_find_ticket_key(struct wr_tls_conn *conn,
                                     const uint8_t name[WR_TLS_TICKET_NAME],
-                                    uint8_t secret[WR_TLS_TICKET_SECRET])
+                                    struct wr_tls_ticket_pair *ret)
+{
+    weir_tls_context *context = conn->verdict->context;
+
+    if (!ticket_has_keys(context)) {
+        return false;
+    }
+    pthread_mutex_lock(&context->mutex);
+    const bool is_known =
+        wr_tls_ticket_keys_derive(&context->ticket_keys, name, ret);
+    pthread_mutex_unlock(&context->mutex);
+    return is_known;
+}
+
+int wr_tls_context_get_ticket_key(struct wr_tls_conn *conn,
+                                  uint8_t name[WR_TLS_TICKET_NAME],
+                                  struct wr_tls_ticket_pair *ret)
 {
     weir_tls_context *context = conn->verdict->context;
     struct wr_tls_ticket_key key;
-    const bool is_known = ticket_find_key(context, name, &key);
 
-    wr_assert(!is_known || context->ticket_keys.lifetime > 0);
-    if (is_known) {
-        memcpy(secret, key.secret, sizeof(key.secret));
+    wr_assert(ticket_has_keys(context));
+    pthread_mutex_lock(&context->mutex);
+    int err = wr_tls_ticket_keys_get(&context->ticket_keys, ticket_now(), &key);
+    if (err == 0 &&
+        !wr_tls_ticket_keys_derive(&context->ticket_keys, key.name, ret)) {
+        err = -ENOMEM;
+    }
+    pthread_mutex_unlock(&context->mutex);
+    if (err == 0) {
+        memcpy(name, key.name, sizeof(key.name));
         explicit_bzero(&key, sizeof(key));
     }
-    return is_known;
+    return err;
 }
 
 /* ---- setting up ---- */

@@ -21,6 +21,9 @@ struct wr_tls_ticket_key {
 
 struct wr_tls_ticket_keys {
     struct wr_tls_ticket_key keys[WR_TLS_TICKET_KEYS]; /* the first one seals */
+    /* Of the keys at the same places, once they were asked for. */
+    struct wr_tls_ticket_pair pairs[WR_TLS_TICKET_KEYS];
+    bool has_pair[WR_TLS_TICKET_KEYS];
     uint32_t count;
     bool rotates; /* keys made here; false: the user's keys */
     uint64_t lifetime;
@@ -48,6 +51,12 @@ WEIR_MUST_USE int wr_tls_ticket_keys_get(struct wr_tls_ticket_keys *keys,
 WEIR_MUST_USE bool
 wr_tls_ticket_keys_find(const struct wr_tls_ticket_keys *keys,
                         const uint8_t *name, struct wr_tls_ticket_key *ret);
+
+/* Copies what is derived from the key with this name, which is done once for
+ * each key; false: there is none, or no memory to derive by. */
+WEIR_MUST_USE bool wr_tls_ticket_keys_derive(struct wr_tls_ticket_keys *keys,
+                                             const uint8_t *name,
+                                             struct wr_tls_ticket_pair *ret);
 
 /* Keys as they go to another context. */
 struct wr_tls_ticket_saved {

@@ -2,11 +2,10 @@
  * Session tickets: weir's ring of keys for OpenSSL's own format of a ticket.
  *
  * OpenSSL encrypts a session by AES-256-CBC and authenticates it by HMAC with
- * SHA-256. Both keys are derived from the 32 secret bytes of one of weir's
- * keys (HKDF-Expand, RFC 5869, one block each). A ticket is good only for the
- * name that the client asked for: OpenSSL does not bind it with TLS 1.3, so a
- * digest of the name is in the session, and another one is refused softly: a
- * full handshake follows.
+ * SHA-256. Both keys are derived from the secret of one of weir's keys, once
+ * for each. A ticket is good only for the name that the client asked for:
+ * OpenSSL does not bind it with TLS 1.3, so a digest of the name is in the
+ * session, and another one is refused softly: a full handshake follows.
  */
 #include "openssl.h"
 
@@ -14,66 +13,26 @@
 
 #include <openssl/core_names.h>
 #include <openssl/evp.h>
-#include <openssl/hmac.h>
 #include <openssl/rand.h>
 #include <openssl/ssl.h>
 
 #include <string.h>
 
-enum { TICKET_KEY = 32, TICKET_IV = 16 };
+enum { TICKET_IV = 16 };
 
-_Static_assert((int)TICKET_KEY == (int)WR_TLS_TICKET_SECRET,
-               "a secret is a key of HMAC");
-
-/* Derives a key for one use from a ticket key's secret. */
-static bool ticket_derive(const uint8_t *secret, const char *use,
-                          uint8_t ret[TICKET_KEY])
+static bool ticket_set_mac(EVP_MAC_CTX *mac, struct wr_tls_ticket_pair *pair)
 {
-    uint8_t info[32];
-    const size_t len = strlen(use);
-    unsigned size = 0;
-
-    wr_assert(len < sizeof(info));
-    memcpy(info, use, len);
-    info[len] = 1; /* the first block */
-    return HMAC(wr_openssl_digest(WR_X509_HASH_SHA256), secret, TICKET_KEY,
-                info, len + 1, ret, &size) &&
-           size == TICKET_KEY;
-}
-
-static bool ticket_set_mac(EVP_MAC_CTX *mac, const uint8_t *secret)
-{
-    uint8_t key[TICKET_KEY];
     static const char hash[] = "SHA2-256";
-
-    wr_assert(mac && secret);
-    if (!ticket_derive(secret, "weir ticket mac", key)) {
-        return false;
-    }
-    OSSL_PARAM params[] = {
-        OSSL_PARAM_construct_octet_string(OSSL_MAC_PARAM_KEY, key, sizeof(key)),
+    const OSSL_PARAM params[] = {
+        OSSL_PARAM_construct_octet_string(OSSL_MAC_PARAM_KEY, pair->mac,
+                                          sizeof(pair->mac)),
         OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST,
                                          (char *)(uintptr_t)hash, 0),
         OSSL_PARAM_construct_end(),
     };
-    const bool is_set = EVP_MAC_CTX_set_params(mac, params) == 1;
-    explicit_bzero(key, sizeof(key));
-    return is_set;
-}
 
-static bool ticket_set_cipher(EVP_CIPHER_CTX *cipher, const uint8_t *secret,
-                              const uint8_t *iv, bool seals)
-{
-    uint8_t key[TICKET_KEY];
-
-    wr_assert(cipher && iv);
-    if (!ticket_derive(secret, "weir ticket cipher", key)) {
-        return false;
-    }
-    const bool is_set =
-        EVP_CipherInit_ex2(cipher, wr_openssl_cbc(), key, iv, seals, NULL) == 1;
-    explicit_bzero(key, sizeof(key));
-    return is_set;
+    wr_assert(mac != NULL);
+    return EVP_MAC_CTX_set_params(mac, params) == 1;
 }
 
 /* ---- sealing and opening ---- */
@@ -81,37 +40,31 @@ static bool ticket_set_cipher(EVP_CIPHER_CTX *cipher, const uint8_t *secret,
 /* The results of OpenSSL's callback. */
 enum { TICKET_FAILS = -1, TICKET_FOREIGN = 0, TICKET_IS_OPEN = 1 };
 
-static int ticket_choose_key(struct wr_tls_conn *conn, uint8_t *name,
-                             uint8_t *iv, uint8_t *secret)
-{
-    wr_assert(conn->is_server && name);
-    if (conn->events->ticket_key(conn, name, secret) < 0 ||
-        RAND_bytes(iv, TICKET_IV) != 1) {
-        return TICKET_FAILS;
-    }
-    return TICKET_IS_OPEN;
-}
-
 /* NOLINTNEXTLINE(readability-function-size): OpenSSL says what it is given */
 static int ticket_prepare(SSL *ssl, unsigned char *name, unsigned char *iv,
                           EVP_CIPHER_CTX *cipher, EVP_MAC_CTX *mac, int seals)
 {
     struct wr_tls_conn *conn = wr_openssl_conn_of(ssl);
-    uint8_t secret[WR_TLS_TICKET_SECRET];
+    struct wr_tls_ticket_pair pair;
     int ret = TICKET_FOREIGN;
 
     wr_assert(conn->ssl == ssl);
+    wr_assert(conn->is_server);
     if (seals) {
-        ret = ticket_choose_key(conn, name, iv, secret);
-    } else if (conn->events->ticket_find(conn, name, secret)) {
+        ret = conn->events->ticket_key(conn, name, &pair) == 0 &&
+                      RAND_bytes(iv, TICKET_IV) == 1
+                  ? TICKET_IS_OPEN
+                  : TICKET_FAILS;
+    } else if (conn->events->ticket_find(conn, name, &pair)) {
         ret = TICKET_IS_OPEN;
     }
     if (ret == TICKET_IS_OPEN &&
-        !(ticket_set_mac(mac, secret) &&
-          ticket_set_cipher(cipher, secret, iv, seals))) {
+        !(ticket_set_mac(mac, &pair) &&
+          EVP_CipherInit_ex2(cipher, wr_openssl_cbc(), pair.cipher, iv, seals,
+                             NULL) == 1)) {
         ret = TICKET_FAILS;
     }
-    explicit_bzero(secret, sizeof(secret));
+    explicit_bzero(&pair, sizeof(pair));
     return ret;
 }
 
