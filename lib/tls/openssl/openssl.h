@@ -44,9 +44,10 @@ struct wr_openssl_own {
     uint8_t first[7];       /* bytes of the first record, of an alert all */
     uint8_t first_len;
     bool wants_bytes; /* the wire had none in this step */
-    bool verifies;
-    bool is_judged; /* the event chain() was called */
-    bool is_failed; /* an event has failed in a callback without a result */
+    bool has_buffers; /* a step has perhaps made some */
+    bool verifies : 1;
+    bool is_judged : 1; /* the event chain() was called */
+    bool is_failed : 1; /* an event has failed in a callback without a result */
 };
 
 static inline struct wr_openssl_own *

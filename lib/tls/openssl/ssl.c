@@ -104,6 +104,7 @@ static void ssl_enter(struct wr_tls_conn *conn,
 {
     wr_assert(conn->ssl);
     wr_openssl_own_of(conn)->wants_bytes = false;
+    wr_openssl_own_of(conn)->has_buffers = true;
     wr_openssl_enter(errors);
 }
 
@@ -500,13 +501,17 @@ int wr_openssl_update_keys(struct wr_tls_conn *conn)
     return is_done ? 0 : ssl_fail(conn, &errors);
 }
 
-/* libssl keeps 16 KiB for each direction otherwise. Before 3.0.14, 3.1.6, 3.2.2
- * and 3.3.1 it freed them too early behind a record's header, or with plaintext
- * left (CVE-2024-4741), where this is not called. */
+/* libssl keeps 16 KiB for each direction otherwise; it looks for them in each
+ * of 32 pipelines, so that it is asked only after a step.
+ * Before 3.0.14, 3.1.6, 3.2.2 and 3.3.1 it freed them too early behind a
+ * record's header, or with plaintext left (CVE-2024-4741), where this is not
+ * called. */
 void wr_openssl_rest(struct wr_tls_conn *conn)
 {
+    struct wr_openssl_own *own = wr_openssl_own_of(conn);
+
     wr_assert(conn->ssl);
-    wr_ignore(SSL_free_buffers(conn->ssl) != 1);
+    own->has_buffers = own->has_buffers && SSL_free_buffers(conn->ssl) != 1;
 }
 
 /* ---- by the first message ---- */
