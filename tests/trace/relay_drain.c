@@ -9,6 +9,7 @@
 #define UNIT_RUN ending
 #include "adopt.h"
 #include "clock.h"
+#include "tests/allocator.h"
 #include "tests/bind.h"
 #include "uring/op.h"
 
@@ -25,6 +26,7 @@
  * the relay. */
 #define MUCH (160u * KIB)
 
+static struct test_allocator memory;
 static weir_loop *loop;
 static weir_transport *sides[2];
 static struct fake_peer *peers[2];
@@ -62,7 +64,9 @@ static void start(const struct weir_relay_options *options)
 static void ending(void (*body)(void))
 {
     fake_start(&(struct fake_options){.seed = 1});
-    cr_assert_eq(weir_loop_new(NULL, &loop), 0);
+    allocator_init(&memory);
+    const struct weir_loop_options options = allocator_options(&memory);
+    cr_assert_eq(weir_loop_new(&options, &loop), 0);
     sent = taken = 0;
     done_count = 0;
     body();
@@ -153,6 +157,18 @@ UNIT(relay_drain, a_reader_that_has_all_bytes_gets_the_reset_soon)
     fake_peer_reset(peers[0]);
     clock_run_for(loop, 10 * MS);
     expect_all();
+}
+
+UNIT(relay_drain, without_memory_to_wait_the_reader_is_reset_at_once)
+{
+    start(NULL);
+    send_all(MUCH);
+    memory.size_limit = 0;
+    fake_peer_reset(peers[0]);
+    expect_reset_by_a();
+    expect_geq(memory.failed, 1);
+    expect_eq(take(MUCH), -ECONNRESET);
+    memory.size_limit = SIZE_MAX;
 }
 
 /* The kernel names a buffer that is none. */

@@ -29,6 +29,9 @@ static void relay_free(struct wr_relay *relay)
             wr_way_free_rate(&relay->ways[i]);
         }
     }
+    if (WR_UNLIKELY(relay->drain)) {
+        wr_free(&relay->loop->counting, relay->drain, sizeof(*relay->drain));
+    }
     wr_ready_cancel(&relay->step);
     wr_relay_give(relay);
 }
@@ -94,10 +97,10 @@ static void relay_go_on_draining(struct wr_relay *relay,
                                  const struct wr_way *lost)
 {
     wr_assert(lost->is_lost && !wr_way_back(lost)->is_lost);
-    if (lost == relay->drain.way) {
+    if (lost == relay->drain->way) {
         wr_relay_drain_look(relay);
     } else { /* it has sent what it had, or cannot */
-        wr_relay_break_by(relay->drain.way, relay->err);
+        wr_relay_break_by(relay->drain->way, relay->err);
     }
 }
 

@@ -73,7 +73,6 @@ struct wr_way {
     uint64_t spliced_bytes;      /* of `bytes`, past the program's memory */
     struct wr_splicing splicing; /* of a way that needs not see its bytes */
     weir_lease *initial;         /* not passed on, oldest first */
-    weir_lease *initial_tail;
 };
 
 enum wr_relay_state {
@@ -107,8 +106,8 @@ struct wr_relay {
     uint64_t half_closed_ns;
     uint64_t lifetime_ns;
     struct wr_timer timer;
-    struct wr_ready step; /* passes initial bytes on, and looks for errors */
-    struct wr_drain drain;
+    struct wr_ready step;   /* passes initial bytes on, and looks for errors */
+    struct wr_drain *drain; /* NULL: it does not drain, and never has */
     weir_relay_tap_fn *tap;
     void *tap_arg;
     weir_relay_done_fn *done; /* or NULL */
@@ -124,7 +123,7 @@ struct wr_relay {
 };
 
 /* A proxy has one for each connection; it is not to grow unseen. */
-_Static_assert(sizeof(struct wr_relay) <= 472, "an idle relay is small");
+_Static_assert(sizeof(struct wr_relay) <= 416, "an idle relay is small");
 
 /* ---- relay_state.c ---- */
 

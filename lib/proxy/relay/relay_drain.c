@@ -24,7 +24,7 @@
 /* Bytes that the other side's peer may not have. */
 static uint64_t relay_drain_left(const struct wr_relay *relay)
 {
-    const weir_transport *to = relay->drain.way->to;
+    const weir_transport *to = relay->drain->way->to;
     const uint64_t queued = weir_transport_get_write_buffer_size(to);
 
     wr_assert(relay->state == WR_RELAY_DRAINING);
@@ -70,7 +70,7 @@ static uint64_t relay_drain_rest_ns(uint64_t passed_ns, uint64_t moved,
 /* Notes what is left, and when to look again. */
 static void relay_drain_note(struct wr_relay *relay, uint64_t left)
 {
-    struct wr_drain *drain = &relay->drain;
+    struct wr_drain *drain = relay->drain;
     const uint64_t now_ns = weir_loop_get_time(relay->loop);
     const uint64_t taken = drain->way->bytes - left; /* modulo 2^64 */
     const uint64_t moved = taken - drain->taken_bytes;
@@ -93,7 +93,7 @@ static void relay_drain_note(struct wr_relay *relay, uint64_t left)
 
 uint64_t wr_relay_drain_next_ns(const struct wr_relay *relay)
 {
-    const struct wr_drain *drain = &relay->drain;
+    const struct wr_drain *drain = relay->drain;
 
     if (relay->state != WR_RELAY_DRAINING) {
         return UINT64_MAX;
@@ -116,7 +116,7 @@ static void relay_drain_arm(struct wr_relay *relay)
 
 void wr_relay_drain_look(struct wr_relay *relay)
 {
-    const struct wr_drain *drain = &relay->drain;
+    const struct wr_drain *drain = relay->drain;
     const uint64_t left = relay_drain_left(relay);
 
     wr_assert(!wr_way_back(drain->way)->is_lost);
@@ -129,19 +129,25 @@ void wr_relay_drain_look(struct wr_relay *relay)
     }
 }
 
+/* Without memory the relay is broken. */
 static void relay_drain_begin(struct wr_relay *relay, struct wr_way *way)
 {
     struct wr_way *back = wr_way_back(way);
     const uint64_t now_ns = weir_loop_get_time(relay->loop);
 
-    wr_assert(!back->is_lost);
+    wr_assert(!back->is_lost && !relay->drain);
+    relay->drain = wr_alloc(&relay->loop->counting, sizeof(*relay->drain));
+    if (!relay->drain) {
+        wr_relay_break_by(way, relay->err);
+        return;
+    }
+    *relay->drain = (struct wr_drain){.way = way,
+                                      .began_ns = now_ns,
+                                      .taken_ns = now_ns,
+                                      .looked_ns = now_ns,
+                                      .wait_ns = LOOK_FIRST_NS};
     wr_relay_set_state(relay, WR_RELAY_DRAINING);
-    relay->drain = (struct wr_drain){.way = way,
-                                     .began_ns = now_ns,
-                                     .taken_ns = now_ns,
-                                     .looked_ns = now_ns,
-                                     .wait_ns = LOOK_FIRST_NS};
-    relay->drain.taken_bytes = way->bytes - relay_drain_left(relay);
+    relay->drain->taken_bytes = way->bytes - relay_drain_left(relay);
     wr_way_break(back);
     if (wr_way_is_read(back)) { /* its bytes are dropped */
         weir_transport_resume_reading(back->from);
@@ -168,7 +174,7 @@ void wr_relay_fail(struct wr_way *way, int err)
     struct wr_relay *relay = way->relay;
 
     wr_assert(err < 0 && relay->state < WR_RELAY_OVER);
-    if (relay->state == WR_RELAY_DRAINING && relay->drain.way == way) {
+    if (relay->state == WR_RELAY_DRAINING && relay->drain->way == way) {
         wr_relay_correct_error(relay, err);
     } else if (relay_drain_may_begin(way, err)) {
         wr_relay_note_error(relay, way->party, err);

@@ -16,7 +16,6 @@
 void wr_way_check_invariants(const struct wr_way *way)
 {
     wr_assert(way->from == wr_way_back(way)->to);
-    wr_assert(!way->initial == !way->initial_tail);
     wr_assert(!way->initial || (way->holds & WR_WAY_INITIAL));
     wr_debug_assert(way->state < WR_WAY_STATES);
     wr_debug_assert(way->state != WR_WAY_ENDING ||
@@ -38,7 +37,7 @@ void wr_relay_check_invariants(const struct wr_relay *relay)
     wr_debug_assert(relay->state != WR_RELAY_BROKEN || relay->err < 0);
     wr_debug_assert(relay->state != WR_RELAY_DRAINING || relay->err < 0);
     wr_debug_assert(relay->state != WR_RELAY_DRAINING ||
-                    wr_way_back(relay->drain.way)->state == WR_WAY_BROKEN);
+                    wr_way_back(relay->drain->way)->state == WR_WAY_BROKEN);
 }
 
 /* ---- states ---- */
@@ -120,9 +119,6 @@ weir_lease *wr_way_pop_initial(struct wr_way *way)
 
     wr_assert(lease && lease->refs > 0);
     way->initial = lease->next;
-    if (!way->initial) {
-        way->initial_tail = NULL;
-    }
     lease->next = NULL;
     return lease;
 }
@@ -132,7 +128,6 @@ void wr_way_drop_initial(struct wr_way *way)
     while (way->initial) {
         wr_lease_unref(wr_way_pop_initial(way));
     }
-    wr_assert(!way->initial_tail);
 }
 
 /* ---- the end ---- */

@@ -253,6 +253,8 @@ static weir_lease *relay_way_lease(const struct wr_way *way,
 
 int wr_way_keep(struct wr_way *way, const struct weir_buf *bufs, size_t count)
 {
+    weir_lease **end = &way->initial;
+
     wr_assert(!way->initial);
     for (size_t i = 0; i < count; i++) {
         if (bufs[i].len == 0) {
@@ -261,12 +263,8 @@ int wr_way_keep(struct wr_way *way, const struct weir_buf *bufs, size_t count)
         weir_lease *lease = relay_way_lease(way, &bufs[i]);
         wr_require(lease, -ENOMEM);
         wr_assert(!lease->next);
-        if (way->initial_tail) {
-            way->initial_tail->next = lease;
-        } else {
-            way->initial = lease;
-        }
-        way->initial_tail = lease;
+        *end = lease;
+        end = &lease->next;
     }
     return 0;
 }
