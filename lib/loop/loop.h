@@ -286,6 +286,8 @@ struct weir_loop {
     uint64_t memory_bytes;
     weir_loop *outer; /* during a run: the thread's previous loop; call.c */
     struct wr_list stop_waiters; /* struct wr_waiter; see stopping.c */
+    struct wr_slab limits;       /* struct wr_clock_limits */
+    struct wr_list clock_limits; /* those in use */
 };
 
 /* Identifies the thread, in one instruction if the compiler has it. */

@@ -8,11 +8,16 @@
 
 #include "connection.h"
 
+#include <errno.h>
+
+/* Others are shared by those clocks alone that had them at the same time. */
+#define LIMITS_LOOKED_AT 4
+
 /* ---- which is next ---- */
 
 struct wr_deadline wr_clock_next(const struct wr_clock *clock)
 {
-    const struct weir_timeouts *limits = &clock->limits;
+    const struct weir_timeouts *limits = wr_clock_get_limits(clock);
     struct wr_clock_view view = {.own = {.when_ns = UINT64_MAX}};
 
     clock->t->ops->view_time(clock->t, &view);
@@ -175,13 +180,74 @@ void wr_clock_init(struct wr_clock *clock, weir_transport *t)
     wr_timer_init(&clock->timer, clock_fired);
 }
 
-void wr_clock_set_limits(struct wr_clock *clock,
+/* ---- limits ---- */
+
+static bool clock_has_same(const struct weir_timeouts *a,
+                           const struct weir_timeouts *b)
+{
+    return a->idle_ns == b->idle_ns && a->read_ns == b->read_ns &&
+           a->write_stall_ns == b->write_stall_ns &&
+           a->close_ns == b->close_ns && a->linger_ns == b->linger_ns;
+}
+
+/* Of the limits that came last into use; NULL: they are others. */
+static struct wr_clock_limits *
+clock_find_limits(const weir_loop *loop, const struct weir_timeouts *limits)
+{
+    struct wr_list *link = loop->clock_limits.prev;
+
+    for (int i = 0; i < LIMITS_LOOKED_AT && link != &loop->clock_limits; i++) {
+        struct wr_clock_limits *known =
+            wr_container_of(link, struct wr_clock_limits, link);
+        wr_assert(known->ref_count > 0);
+        if (clock_has_same(&known->of, limits)) {
+            return known;
+        }
+        link = link->prev;
+    }
+    return NULL;
+}
+
+static void clock_drop_limits(struct wr_clock *clock)
+{
+    struct wr_clock_limits *shared = clock->shared;
+
+    clock->shared = NULL;
+    if (shared && --shared->ref_count == 0) {
+        wr_list_remove(&shared->link);
+        wr_slab_give(&clock->t->loop->limits, shared);
+    }
+}
+
+int wr_clock_keep_limits(struct wr_clock *clock,
                          const struct weir_timeouts *limits)
 {
-    clock->limits = *limits;
+    weir_loop *loop = clock->t->loop;
+    struct wr_clock_limits *shared = clock_find_limits(loop, limits);
+
+    if (!shared) {
+        shared = wr_slab_take(&loop->limits);
+        wr_require(shared, -ENOMEM);
+        shared->of = *limits;
+        wr_list_init(&shared->link);
+        wr_list_push_back(&loop->clock_limits, &shared->link);
+    }
+    shared->ref_count++;
+    clock_drop_limits(clock);
+    clock->shared = shared;
+    return 0;
+}
+
+int wr_clock_set_limits(struct wr_clock *clock,
+                        const struct weir_timeouts *limits)
+{
+    const int err = wr_clock_keep_limits(clock, limits);
+
+    wr_require(err == 0, err);
     wr_clock_note_received(clock);
     wr_clock_note_sent(clock);
     wr_clock_changed(clock);
+    return 0;
 }
 
 void wr_clock_changed(struct wr_clock *clock)
@@ -199,4 +265,10 @@ void wr_clock_close(struct wr_clock *clock)
 void wr_clock_stop(struct wr_clock *clock)
 {
     wr_timer_cancel(&clock->t->loop->wheel, &clock->timer);
+}
+
+void wr_clock_fini(struct wr_clock *clock)
+{
+    wr_clock_stop(clock);
+    clock_drop_limits(clock);
 }

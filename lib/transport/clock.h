@@ -73,13 +73,21 @@ struct wr_clock_view {
 };
 
 /* The size of all clocks, whose kind may add its own fields. */
-#define WR_CLOCK_SIZE 160u
+#define WR_CLOCK_SIZE 112u
+
+/* Limits, shared by the clocks of a loop that have the same ones: nearly all
+ * connections of a program do. */
+struct wr_clock_limits {
+    struct wr_list link; /* in the loop's list */
+    struct weir_timeouts of;
+    uint64_t ref_count;
+};
 
 /* The first field of a kind's clock. Times are as of weir_loop_get_time(). */
 struct wr_clock {
     struct wr_timer timer;
     weir_transport *t;
-    struct weir_timeouts limits;
+    struct wr_clock_limits *shared; /* counted; NULL: there are none */
     uint64_t received_ns; /* of the last byte in, or of the begin of reading */
     uint64_t sent_ns;     /* of the last byte out, or of the queue's first */
     uint64_t closing_ns;  /* of the call of close; 0: not called */
@@ -95,9 +103,22 @@ wr_timeouts_are_set(const struct weir_timeouts *timeouts)
             timeouts->close_ns | timeouts->linger_ns) != 0;
 }
 
-/* Sets the limits; the limits between bytes begin now. */
-void wr_clock_set_limits(struct wr_clock *clock,
-                         const struct weir_timeouts *limits);
+/* The limits; all are 0 where none are set. */
+static inline const struct weir_timeouts *
+wr_clock_get_limits(const struct wr_clock *clock)
+{
+    static const struct weir_timeouts none;
+
+    return clock->shared ? &clock->shared->of : &none;
+}
+
+/* Keeps the limits, and changes nothing else: 0 or -ENOMEM. */
+WEIR_MUST_USE int wr_clock_keep_limits(struct wr_clock *clock,
+                                       const struct weir_timeouts *limits);
+
+/* Sets the limits; the limits between bytes begin now. 0 or -ENOMEM. */
+WEIR_MUST_USE int wr_clock_set_limits(struct wr_clock *clock,
+                                      const struct weir_timeouts *limits);
 
 /* Arms the timer earlier, or cancels it, if that is needed because a fact of
  * the view has changed. */
@@ -108,6 +129,9 @@ void wr_clock_close(struct wr_clock *clock);
 
 /* Cancels the timer, at the end of the connection. */
 void wr_clock_stop(struct wr_clock *clock);
+
+/* Stops it, and gives its limits back. */
+void wr_clock_fini(struct wr_clock *clock);
 
 /* The limit that would end the connection first. */
 struct wr_deadline wr_clock_next(const struct wr_clock *clock);
@@ -127,10 +151,10 @@ static inline void wr_clock_note_sent(struct wr_clock *clock)
 static inline void wr_clock_begin_sending(struct wr_clock *clock)
 {
     wr_clock_note_sent(clock);
-    if (clock->limits.write_stall_ns != 0 &&
+    const uint64_t stall_ns = wr_clock_get_limits(clock)->write_stall_ns;
+    if (stall_ns != 0 &&
         (!wr_timer_is_armed(&clock->timer) ||
-         clock->timer.when_ns - clock->sent_ns >
-             clock->limits.write_stall_ns / WR_STALL_LOOKS)) {
+         clock->timer.when_ns - clock->sent_ns > stall_ns / WR_STALL_LOOKS)) {
         wr_clock_changed(clock);
     }
 }

@@ -125,6 +125,9 @@ int wr_connection_make_clock(struct wr_connection *c)
     }
     if (loop->clocks.object_size == 0) {
         wr_slab_init(&loop->clocks, &loop->counting, WR_CLOCK_SIZE);
+        wr_slab_init(&loop->limits, &loop->counting,
+                     sizeof(struct wr_clock_limits));
+        wr_list_init(&loop->clock_limits);
     }
     c->clock = wr_slab_take(&loop->clocks);
     wr_require(c->clock, -ENOMEM);
@@ -141,7 +144,7 @@ static void connection_free_clock(struct wr_connection *c)
     wr_assert(c->t.state == WR_LIFE_NEW || c->t.state == WR_LIFE_ENDING);
     if (c->clock) {
         wr_assert(c->clock->t == &c->t);
-        wr_clock_stop(c->clock);
+        wr_clock_fini(c->clock);
         wr_slab_give(&c->t.loop->clocks, c->clock);
         c->clock = NULL;
     }
@@ -157,8 +160,7 @@ int wr_connection_set_limits(struct wr_connection *c,
     if (!c->t.ops->linger) {
         limits.linger_ns = 0; /* a close waits until everything is sent */
     }
-    wr_clock_set_limits(c->clock, &limits);
-    return 0;
+    return wr_clock_set_limits(c->clock, &limits);
 }
 
 int wr_connection_set_timeouts(weir_transport *t,
@@ -803,7 +805,7 @@ void wr_connection_get_handover(const weir_transport *t,
         .is_new = !c->t.is_made,
     };
     if (c->clock) {
-        ret->timeouts = c->clock->limits;
+        ret->timeouts = *wr_clock_get_limits(c->clock);
     }
 }
 

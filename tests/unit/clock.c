@@ -8,13 +8,17 @@
 #define UNIT_RUN with_clock
 #include "lib/transport/connection.h"
 
+#include "tests/allocator.h"
 #include "tests/unit.h"
+
+#include <errno.h>
 
 #define START_NS UINT64_C(1000000000)
 #define MS_NS    UINT64_C(1000000)
 
 static weir_loop loop;
-static struct wr_connection owner; /* writes nothing */
+static struct test_allocator memory; /* of limits */
+static struct wr_connection owner;   /* writes nothing */
 static weir_transport *const t = &owner.t;
 static struct wr_clock clock_of_test;
 static struct wr_clock *const timed = &clock_of_test;
@@ -123,6 +127,9 @@ static void setup(const struct wr_transport_ops *ops)
     loop.state = WR_LOOP_RUNNING;
     loop.now_ns = START_NS;
     wr_wheel_init(&loop.wheel, START_NS);
+    allocator_init(&memory);
+    wr_slab_init(&loop.limits, &memory.hooks, sizeof(struct wr_clock_limits));
+    wr_list_init(&loop.clock_limits);
     t->loop = &loop;
     t->ops = ops;
     wr_ready_init(&t->step, step);
@@ -154,7 +161,7 @@ static void none_by_ms(uint64_t ms)
 static void limit(struct weir_timeouts limits)
 {
     limits.size = sizeof(limits);
-    wr_clock_set_limits(timed, &limits);
+    expect_eq(wr_clock_set_limits(timed, &limits), 0);
 }
 
 static void expect_ended_by(int err, const char *where)
@@ -169,6 +176,9 @@ static void with_clock(void (*body)(void))
 {
     setup(&clock_ops);
     body();
+    wr_clock_fini(timed);
+    wr_slab_fini(&loop.limits);
+    expect_eq(memory.live_count, 0);
 }
 
 /* ---- which limit ---- */
@@ -179,7 +189,7 @@ UNIT(clock, without_limits_no_timer_runs)
 
     limit((struct weir_timeouts){.idle_ns = 0});
 
-    cr_assert(!wr_timeouts_are_set(&timed->limits));
+    cr_assert(!wr_timeouts_are_set(wr_clock_get_limits(timed)));
     cr_assert(!wr_timer_is_armed(&timed->timer));
     expect_eq(wr_clock_next(timed).when_ns, UINT64_MAX);
 }
@@ -268,6 +278,37 @@ UNIT(clock, a_stopped_one_ends_nothing)
     at_ms(200);
 
     expect_eq(expired_count, 0);
+}
+
+UNIT(clock, connections_with_the_same_limits_share_their_memory)
+{
+    struct wr_clock others[2];
+    struct weir_timeouts limits = {.size = sizeof(limits), .close_ns = MS_NS};
+
+    limit(limits);
+    for (int i = 0; i < 2; i++) {
+        wr_clock_init(&others[i], t);
+        expect_eq(wr_clock_set_limits(&others[i], &limits), 0);
+        expect_eq(loop.limits.used_count, 1);
+    }
+    limits.close_ns = 2 * MS_NS;
+    expect_eq(wr_clock_set_limits(&others[0], &limits), 0);
+    expect_eq(loop.limits.used_count, 2);
+    expect_eq(wr_clock_get_limits(timed)->close_ns, MS_NS);
+    expect_eq(wr_clock_get_limits(&others[0])->close_ns, 2 * MS_NS);
+    wr_clock_fini(&others[0]);
+    wr_clock_fini(&others[1]);
+    expect_eq(loop.limits.used_count, 1);
+}
+
+UNIT(clock, limits_without_memory_leave_those_of_before)
+{
+    struct weir_timeouts limits = {.size = sizeof(limits), .read_ns = MS_NS};
+
+    memory.size_limit = 0;
+    expect_eq(wr_clock_set_limits(timed, &limits), -ENOMEM);
+    expect_eq(wr_clock_get_limits(timed)->read_ns, 0);
+    cr_assert(!wr_timer_is_armed(&timed->timer));
 }
 
 /* ---- whose fault ---- */

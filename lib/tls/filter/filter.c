@@ -98,7 +98,7 @@ static void filter_consider_peer(const struct wr_filter *f,
     wr_assert(f->c.t.state == WR_LIFE_LINGERING);
     wr_deadline_consider(first, f->since_ns, f->shutdown_timeout_ns,
                          WEIR_ETLSTIMEOUT, "close");
-    if (f->c.clock->limits.close_ns == 0) {
+    if (wr_clock_get_limits(f->c.clock)->close_ns == 0) {
         wr_deadline_consider(first, f->since_ns, WR_END_WHOLE_NS,
                              WEIR_ETLSTIMEOUT, "close");
     }
@@ -121,8 +121,8 @@ static void filter_view_time(const weir_transport *t, struct wr_clock_view *ret)
     }
     if (clock->closing_ns != 0) {
         wr_deadline_consider(&ret->own, clock->closing_ns,
-                             clock->limits.close_ns, WEIR_ECLOSETIMEOUT,
-                             "close");
+                             wr_clock_get_limits(clock)->close_ns,
+                             WEIR_ECLOSETIMEOUT, "close");
     }
     if (t->state == WR_LIFE_LINGERING) {
         filter_consider_peer(f, &ret->own);
@@ -218,7 +218,7 @@ static void filter_note_dropped(struct wr_filter *f, size_t bytes)
 /* Switches below's limits idle and read off, because the filter closes. */
 static void filter_rest(struct wr_filter *f)
 {
-    struct weir_timeouts limits = f->c.clock->limits;
+    struct weir_timeouts limits = *wr_clock_get_limits(f->c.clock);
 
     wr_assert(wr_filter_discards(f));
     if (!f->below_lost && (limits.idle_ns || limits.read_ns)) {
@@ -238,9 +238,14 @@ static int filter_set_timeouts(weir_transport *t,
     if (f->below_lost) {
         return 0; /* nothing is left to limit */
     }
-    const int err = f->below->ops->set_timeouts(f->below, timeouts);
-    wr_require(err >= 0, err);
-    wr_clock_set_limits(f->c.clock, timeouts);
+    const struct weir_timeouts before = *wr_clock_get_limits(f->c.clock);
+    int err = wr_clock_set_limits(f->c.clock, timeouts);
+    wr_require(err == 0, err);
+    err = f->below->ops->set_timeouts(f->below, timeouts);
+    if (err < 0) { /* those of before have left their memory */
+        wr_ignore(wr_clock_set_limits(f->c.clock, &before) < 0);
+        return err;
+    }
     if (wr_filter_discards(f)) {
         filter_rest(f);
     }

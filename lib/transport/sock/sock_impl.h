@@ -295,7 +295,7 @@ static inline bool wr_sock_lingers(const struct wr_sock *s)
 {
     return s->c.t.state == WR_LIFE_LINGERING ||
            (s->c.t.state == WR_LIFE_CLOSING && s->c.clock &&
-            s->c.clock->limits.linger_ns != 0);
+            wr_clock_get_limits(s->c.clock)->linger_ns != 0);
 }
 
 /* The batches of descriptors to send; NULL: there was none yet. */

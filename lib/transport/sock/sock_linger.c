@@ -155,7 +155,7 @@ static uint64_t sock_linger_watch_ns(const struct wr_sock *s)
 static uint64_t sock_linger_queue_look_ns(const struct wr_sock *s)
 {
     const struct wr_sock_clock *clock = wr_sock_clock_of(s);
-    const struct weir_timeouts *limits = &clock->clock.limits;
+    const struct weir_timeouts *limits = wr_clock_get_limits(&clock->clock);
 
     wr_assert(clock->looked_bytes >= 0);
     if (s->c.t.state == WR_LIFE_LINGERING) {
@@ -222,7 +222,7 @@ bool wr_sock_look_at_queue(weir_transport *t)
 static struct wr_deadline
 sock_linger_deadline(const struct wr_sock_clock *clock)
 {
-    const struct weir_timeouts *limits = &clock->clock.limits;
+    const struct weir_timeouts *limits = wr_clock_get_limits(&clock->clock);
     struct wr_deadline end = {.when_ns = UINT64_MAX};
 
     wr_assert(clock->linger_ns > 0);

@@ -125,7 +125,7 @@ static void sock_move_pack_facts(const struct wr_sock *s,
     wr_assert(s->write_shut == s->c.t.end_sent);
     if (s->c.clock) {
         content->has_limits = true;
-        content->limits = s->c.clock->limits;
+        content->limits = *wr_clock_get_limits(s->c.clock);
         content->received_ns = s->c.clock->received_ns;
         content->sent_ns = s->c.clock->sent_ns;
     }
@@ -242,9 +242,10 @@ static int sock_move_unpack_limits(struct wr_sock *s,
     if (!content->has_limits) {
         return 0;
     }
-    const int err = wr_connection_make_clock(&s->c);
+    int err = wr_connection_make_clock(&s->c);
     wr_require(err == 0, err);
-    s->c.clock->limits = content->limits;
+    err = wr_clock_keep_limits(s->c.clock, &content->limits);
+    wr_require(err == 0, err);
     s->c.clock->received_ns = content->received_ns;
     s->c.clock->sent_ns = content->sent_ns;
     return 0;
