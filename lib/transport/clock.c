@@ -212,6 +212,7 @@ static void clock_drop_limits(struct wr_clock *clock)
 {
     struct wr_clock_limits *shared = clock->shared;
 
+    wr_assert(!shared || shared->ref_count > 0);
     clock->shared = NULL;
     if (shared && --shared->ref_count == 0) {
         wr_list_remove(&shared->link);
@@ -225,6 +226,7 @@ int wr_clock_keep_limits(struct wr_clock *clock,
     weir_loop *loop = clock->t->loop;
     struct wr_clock_limits *shared = clock_find_limits(loop, limits);
 
+    wr_assert(loop->limits.object_size >= sizeof(*shared));
     if (!shared) {
         shared = wr_slab_take(&loop->limits);
         wr_require(shared, -ENOMEM);
@@ -244,6 +246,7 @@ int wr_clock_set_limits(struct wr_clock *clock,
     const int err = wr_clock_keep_limits(clock, limits);
 
     wr_require(err == 0, err);
+    wr_assert(clock->shared->ref_count > 0);
     wr_clock_note_received(clock);
     wr_clock_note_sent(clock);
     wr_clock_changed(clock);
@@ -271,4 +274,6 @@ void wr_clock_fini(struct wr_clock *clock)
 {
     wr_clock_stop(clock);
     clock_drop_limits(clock);
+    wr_assert(!clock->shared);
+    wr_assert(!wr_timer_is_armed(&clock->timer));
 }

@@ -72,6 +72,7 @@ uint64_t wr_hash_bytes(const void *data, size_t size)
 
 uint64_t wr_hash_candidate(const void *name, size_t size)
 {
+    wr_assert(name || size == 0);
     return choose_mix_begin(wr_hash_bytes(name, size));
 }
 
@@ -396,6 +397,7 @@ static size_t choose_by_key(const struct wr_choosing *choosing,
     struct choice_by_key best = {.index = NO_INDEX};
     size_t i = choose_find_draw(candidates, 0, mixed, 0);
 
+    wr_assert(choosing->heaviest > 0);
     while (i < candidates->count) {
         const uint64_t number = choose_mix_on(all[i].hash ^ mixed);
         if (choose_may_take(&all[i], choosing->tier) &&
