@@ -748,12 +748,16 @@ bool wr_null_get_client_random(const struct wr_tls_conn *conn, uint8_t ret[32])
 int wr_null_export_keys(struct wr_tls_conn *conn,
                         const struct wr_tls_export *job)
 {
+    static const char *const reserved[] = {
+        "client finished", "server finished", "master secret",
+        "extended master secret", "key expansion"};
     const struct null_own *own = null_own_of(conn);
     uint8_t secret[32];
 
-    if (strncmp(job->label, "EXPORTER", strlen("EXPORTER")) != 0 &&
-        strstr(job->label, "finished")) {
-        return -EINVAL;
+    for (size_t i = 0; i < sizeof(reserved) / sizeof(*reserved); i++) {
+        if (strcmp(job->label, reserved[i]) == 0) {
+            return -EINVAL;
+        }
     }
     null_derive(own, job->label, secret, sizeof(secret));
     null_fill(null_sum(null_sum(0, secret, sizeof(secret)), job->context,

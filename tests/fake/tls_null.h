@@ -60,6 +60,7 @@ struct tls_null_orders {
     int met;  /* messages that it was done to; written here */
 
     size_t early_records; /* a client sends data behind its hello */
+    size_t record_bytes;  /* the most of a record; 0: as many as may be */
     bool is_unjudged;     /* chain() is not called */
 };
 

@@ -110,10 +110,13 @@ static bool record_send(struct wr_tls_conn *conn, uint8_t type,
 bool null_send(struct wr_tls_conn *conn, uint8_t type, const void *data,
                size_t len)
 {
+    const size_t most = tls_null_orders.record_bytes
+                            ? tls_null_orders.record_bytes
+                            : WR_TLS_RECORD_MAX;
     const uint8_t *at = data;
 
     while (len > 0) {
-        const size_t count = len < WR_TLS_RECORD_MAX ? len : WR_TLS_RECORD_MAX;
+        const size_t count = len < most ? len : most;
         if (!record_send(conn, type, at, count)) {
             return false;
         }

@@ -175,11 +175,11 @@ static int connect_by_order(const struct null_world *world, bool by_server,
 /* The stream ends behind what has come. */
 static int end_of(struct tls_side *side)
 {
-    if (wr_tls_engine_get_error(&side->engine) == 0) {
+    if (side->engine.err == 0) {
         wr_tls_engine_feed_eof(&side->engine);
         tls_side_step(side);
     }
-    return wr_tls_engine_get_error(&side->engine);
+    return side->engine.err;
 }
 
 /* A peer whose message is wrong is not let in, whichever message that is. */
@@ -254,8 +254,8 @@ static void fail_by(const struct null_world *world, bool by_server,
     struct tls_side *other = by_server ? &pair.client : &pair.server;
 
     if (connect_by_order(world, by_server, message, TLS_NULL_FAILS, code) > 0) {
-        expect_eq(wr_tls_engine_get_error(&side->engine), code);
-        const int sent = wr_tls_engine_get_alert_sent(&side->engine);
+        expect_eq(side->engine.err, code);
+        const int sent = side->engine.alert_sent;
         cr_assert(sent == -1 || sent == ALERT_INTERNAL);
         const int err = end_of(other);
         expect_eq(err,
@@ -288,10 +288,10 @@ WORLDS(a_library_that_asks_for_no_verdict_lets_nobody_in)
     world_connect(world, NULL);
     tls_null_orders.is_unjudged = false;
 
-    const int err = wr_tls_engine_get_error(&pair.client.engine);
+    const int err = pair.client.engine.err;
     cr_assert(err == WEIR_ETLSBADCERT || err == WEIR_ETLSALERT);
     if (err == WEIR_ETLSALERT) { /* the server was first to find it out */
-        cr_assert(wr_tls_engine_get_error(&pair.server.engine) < 0);
+        cr_assert(pair.server.engine.err < 0);
     }
     tls_pair_disconnect(&pair);
 }
@@ -310,10 +310,10 @@ static void refuse_server(int version, uint32_t does)
     client.no_system_authorities = true;
     client.max_version = version == 12 ? WEIR_TLS_1_2 : WEIR_TLS_1_3;
     tls_pair_join(&pair, &client, &server, NULL);
-    cr_assert(wr_tls_engine_get_error(&pair.client.engine) < 0);
-    expect_eq(wr_tls_engine_get_error(&pair.server.engine), WEIR_ETLSALERT);
+    cr_assert(pair.client.engine.err < 0);
+    expect_eq(pair.server.engine.err, WEIR_ETLSALERT);
     expect_eq(wr_tls_engine_get_alert_received(&pair.server.engine),
-              wr_tls_engine_get_alert_sent(&pair.client.engine));
+              pair.client.engine.alert_sent);
     if (does & (WR_TLS_DOES_ALERT | WR_TLS_DOES_SECRETS) || version == 12) {
         expect_eq(wr_tls_engine_get_alert_received(&pair.server.engine),
                   ALERT_UNKNOWN_CA);
@@ -349,17 +349,108 @@ UNIT(tls_null, early_data_is_skipped_up_to_its_limit)
             tls_pair_join(&pair, NULL, NULL, NULL);
             tls_null_orders.early_records = 0;
             pair.piece = 0;
-            expect_eq(wr_tls_engine_get_error(&pair.server.engine) == 0,
-                      rows[i].is_skipped, "%zu records", rows[i].records);
+            expect_eq(pair.server.engine.err == 0, rows[i].is_skipped,
+                      "%zu records", rows[i].records);
             tls_pair_disconnect(&pair);
         }
     }
+}
+
+/* Without a library's secrets weir cannot tell what it may skip. */
+UNIT(tls_null, early_data_ends_a_handshake_without_secrets)
+{
+    const uint32_t before = wr_tls_null.does;
+
+    wr_tls_null.does = 0;
+    tls_null_orders.early_records = 1;
+    tls_pair_join(&pair, NULL, NULL, NULL);
+    tls_null_orders.early_records = 0;
+    wr_tls_null.does = before;
+    expect_eq(pair.server.engine.err, WEIR_ETLSRECORD);
+    tls_pair_disconnect(&pair);
+}
+
+/* ---- a library that breaks its promises ---- */
+
+/* A server that has answered its client, which has sent early data. */
+static void open_half(const struct null_world *world)
+{
+    const struct wr_tls_peer_options how = {.server_hostname = "localhost"};
+
+    tls_pair_open(&pair, world->client, world->server, &how);
+    tls_null_orders.early_records = 1;
+    tls_side_step(&pair.client);
+    tls_null_orders.early_records = 0;
+    tls_pair_move(&pair.client, &pair.server, 0);
+    expect_eq(pair.server.engine.state, WR_TLS_ENGINE_HANDSHAKE);
+}
+
+UNIT(tls_null, a_secret_of_another_size_is_of_no_use)
+{
+    static const uint8_t bytes[64] = {1};
+    struct null_world world;
+
+    world_open(&world, 13, true);
+    open_half(&world);
+    struct wr_tls_conn *conn = &pair.server.engine.conn;
+    cr_assert_not_null(pair.server.engine.early);
+    expect_eq(
+        conn->events->secret(conn, WR_TLS_SECRET_CLIENT_HANDSHAKE, bytes, 20),
+        WEIR_ETLSENGINE);
+    cr_assert_not_null(pair.server.engine.secret);
+    expect_eq(conn->events->secret(conn, WR_TLS_SECRET_SERVER_DATA, bytes,
+                                   sizeof(bytes)),
+              0);
+    cr_assert_null(pair.server.engine.secret);
+    tls_pair_disconnect(&pair);
+    world_close(&world);
+}
+
+/* What is sent behind a record that is missing would be of no use. */
+UNIT(tls_null, nothing_is_sent_behind_a_record_that_is_missing)
+{
+    static uint8_t record[9000] = {22, 3, 3, 0x23, 0x23};
+    struct null_world world;
+
+    world_open(&world, 13, false);
+    open_half(&world);
+    struct wr_tls_conn *conn = &pair.server.engine.conn;
+    tls_side_flush(&pair.server);
+    wr_ignore(wr_blocks_trim(&pair.account.blocks));
+    allocator_fail_in(&pair.account.allocator, 1);
+    expect_eq(conn->events->put(conn, record, sizeof(record)), -ENOMEM);
+    expect_eq(conn->events->put(conn, record, sizeof(record)), -ENOMEM);
+    expect_eq(wr_tls_engine_get_output_bytes(&pair.server.engine), 0);
+    tls_pair_disconnect(&pair);
+    world_close(&world);
+}
+
+/* Changes of keys that say nothing, within a handshake. */
+UNIT(tls_null, records_without_end_within_a_handshake_are_a_flood)
+{
+    static uint8_t changes[200 * 6];
+    struct null_world world;
+
+    for (size_t i = 0; i < sizeof(changes); i += 6) {
+        memcpy(changes + i, (const uint8_t[]){20, 3, 3, 0, 1, 1}, 6);
+    }
+    world_open(&world, 13, false);
+    open_half(&world);
+    for (int i = 0; i < 400 && pair.server.engine.err == 0; i++) {
+        tls_side_feed(&pair.server, changes, sizeof(changes), 100);
+    }
+    expect_eq(pair.server.engine.err, WEIR_ETLSFLOOD);
+    struct wr_tls_conn *conn = &pair.server.engine.conn;
+    expect_eq(conn->events->take(conn, changes, 1), WR_TLS_TAKE_REFUSED);
+    tls_pair_disconnect(&pair);
+    world_close(&world);
 }
 
 /* ---- memory ---- */
 
 static int memory_version;
 static bool memory_is_mutual;
+static size_t memory_record; /* bytes; messages come in parts */
 
 /* Contexts and engines; all that a connection allocates, fails once. */
 static void memory_live(void *arg)
@@ -371,6 +462,7 @@ static void memory_live(void *arg)
 
     world_open(&world, memory_version, memory_is_mutual);
     tls_null_orders.early_records = memory_version == 13 ? 3 : 0;
+    tls_null_orders.record_bytes = memory_record;
     walk_begin(&pair.account.allocator);
     const int client =
         tls_side_open(&pair.client, world.client, &to_server, &pair.account);
@@ -384,15 +476,16 @@ static void memory_live(void *arg)
         tls_pair_exchange(&pair, 0);
     }
     const bool has_failed = walk_end(&pair.account.allocator);
-    tls_null_orders.early_records = 0;
+    tls_null_orders = (struct tls_null_orders){.met = 0};
     cr_assert(client == 0 || client == -ENOMEM);
     cr_assert(server == 0 || server == -ENOMEM);
     if (client == 0 && server == 0) {
-        const int a = wr_tls_engine_get_error(&pair.client.engine);
-        const int b = wr_tls_engine_get_error(&pair.server.engine);
-        cr_assert(a == 0 || has_failed);
-        cr_assert(b == 0 || has_failed);
-        cr_assert(a == 0 || a == -ENOMEM || b == -ENOMEM);
+        const int a = pair.client.engine.err;
+        const int b = pair.server.engine.err;
+        /* A client of the test's library takes no message in parts. */
+        cr_assert(a == 0 || has_failed || memory_record > 0);
+        cr_assert(b == 0 || has_failed || memory_record > 0);
+        cr_assert(!has_failed || a == -ENOMEM || b == -ENOMEM);
     }
     if (client == 0) {
         tls_side_close(&pair.client);
@@ -406,12 +499,96 @@ static void memory_live(void *arg)
 
 UNIT(tls_null, each_allocation_of_a_connection_may_fail)
 {
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < 8; i++) {
         memory_version = 12 + i % 2;
-        memory_is_mutual = i > 1;
+        memory_is_mutual = i & 2;
+        memory_record = i & 4 ? 50 : 0;
         tls_account_open(&pair.account);
         expect_gt(walk_allocations(&pair.account.allocator, memory_live, NULL),
-                  10);
+                  5);
         tls_account_close(&pair.account);
+    }
+}
+
+/* ---- keys that are elsewhere ---- */
+
+static bool cannot_sign;
+
+/* A signature by its form: two numbers. */
+static int sign_by_form(void *user, const struct weir_tls_to_sign *job,
+                        void *signature, size_t size)
+{
+    static const uint8_t numbers[] = {0x30, 6, 2, 1, 1, 2, 1, 1};
+
+    cr_assert_geq(size, sizeof(numbers));
+    memcpy(signature, numbers, sizeof(numbers));
+    return cannot_sign ? -EIO : (int)sizeof(numbers);
+}
+
+static void sign_on(int version, bool by_server, uint32_t does)
+{
+    struct weir_tls_options client = tls_options(false);
+    struct weir_tls_options server = tls_options(true);
+    struct weir_tls_options *outside = by_server ? &server : &client;
+    struct tls_side *side = by_server ? &pair.server : &pair.client;
+    struct tls_side *other = by_server ? &pair.client : &pair.server;
+    const uint32_t before = wr_tls_null.does;
+
+    wr_tls_null.does = does;
+    client.max_version = version == 12 ? WEIR_TLS_1_2 : WEIR_TLS_1_3;
+    server.client_auth = WEIR_TLS_CLIENT_AUTH_REQUIRED;
+    server.authorities.file = tls_file("ca.pem");
+    client.certificate.file = tls_file("ecdsa.pem");
+    client.key.file = tls_file("ecdsa.key");
+    outside->key.file = NULL;
+    outside->sign = sign_by_form;
+    tls_pair_join(&pair, &client, &server, NULL);
+    if (!cannot_sign) {
+        tls_pair_end(&pair, 0, 0);
+    } else if (does == 0 && version == 13) { /* nothing to seal an alert by */
+        expect_eq(side->engine.err, WEIR_ETLSSIGN);
+        expect_eq(side->engine.alert_sent, -1);
+        tls_pair_disconnect(&pair);
+    } else {
+        expect_eq(side->engine.err, WEIR_ETLSSIGN);
+        expect_eq(side->engine.alert_sent, ALERT_INTERNAL);
+        expect_eq(other->engine.err, WEIR_ETLSALERT);
+        expect_eq(other->engine.alert_received, ALERT_INTERNAL);
+        tls_pair_disconnect(&pair);
+    }
+    wr_tls_null.does = before;
+}
+
+/* Whether the library sends the alert or weir does, and seals it. */
+UNIT(tls_null, a_key_that_cannot_sign_is_told_to_the_peer)
+{
+    static const uint32_t does[] = {0, WR_TLS_DOES_SECRETS, WR_TLS_DOES_ALERT};
+
+    for (int i = 0; i < 8 * 3; i++) {
+        cannot_sign = i & 1;
+        sign_on(12 + (i >> 1 & 1), i & 4, does[i / 8]);
+    }
+}
+
+/* ---- what comes when there is an end ---- */
+
+WORLDS(a_stream_that_ends_is_cut_unless_that_may_be)
+{
+    for (int i = 0; i < 4; i++) {
+        const bool may_be = i & 1;
+        const struct wr_tls_peer_options how = {.server_hostname = "localhost",
+                                                .ignores_eof = may_be};
+        static const uint8_t header[] = {23, 3, 3};
+        tls_pair_connect(&pair, world->client, world->server, &how);
+        struct wr_tls_engine *engine = &pair.client.engine;
+        if (i & 2) { /* a part of a record */
+            wr_tls_engine_feed(engine, header, sizeof(header));
+            tls_side_step(&pair.client);
+        }
+        wr_tls_engine_feed_eof(engine);
+        tls_side_step(&pair.client);
+        expect_eq(engine->err, i == 1 ? 0 : WEIR_ETLSTRUNCATED);
+        expect_eq(pair.client.result, i == 1 ? 0 : WEIR_ETLSTRUNCATED);
+        tls_pair_disconnect(&pair);
     }
 }
