@@ -78,10 +78,16 @@ static const struct wr_tls_message_fault message_malformed = {
 static const struct wr_tls_message_fault message_no_point = {
     MESSAGE_ILLEGAL, "The peer's key share is not one of its group", false};
 
+static struct wr_tls_message_fault message_refuse(uint8_t alert,
+                                                  const char *text)
+{
+    wr_assert(alert > 0 && text);
+    return (struct wr_tls_message_fault){.alert = alert, .text = text};
+}
+
 static struct wr_tls_message_fault message_illegal(const char *text)
 {
-    wr_assert(text != NULL);
-    return (struct wr_tls_message_fault){MESSAGE_ILLEGAL, text, false};
+    return message_refuse(MESSAGE_ILLEGAL, text);
 }
 
 /* True if these are vectors with a length of one byte, each of @least bytes or
@@ -301,10 +307,9 @@ message_read_extensions(struct wr_bytes from, bool is_server,
         fault = message_read_extension(type, body, is_server, ret);
     }
     return fault.alert == 0 && ret->is_renegotiated
-               ? (struct wr_tls_message_fault){MESSAGE_HANDSHAKE,
-                                               "The peer's first hello follows "
-                                               "another handshake",
-                                               false}
+               ? message_refuse(
+                     MESSAGE_HANDSHAKE,
+                     "The peer's first hello follows another handshake")
                : fault;
 }
 
@@ -475,10 +480,9 @@ message_check_fields(const struct message_hello *hello,
     }
     return message_is_complete(extensions)
                ? message_good
-               : (struct wr_tls_message_fault){MESSAGE_MISSING,
-                                               "The client's hello lacks an "
-                                               "extension of TLS 1.3",
-                                               false};
+               : message_refuse(
+                     MESSAGE_MISSING,
+                     "The client's hello lacks an extension of TLS 1.3");
 }
 
 /* True if one of the versions that a client names is the server's. */
@@ -504,9 +508,9 @@ message_check_versions(const struct wr_tls_message_facts *facts,
 
     if (message_has_number(hello->suites, MESSAGE_FALLBACK_SUITE) &&
         best < facts->best) {
-        return (struct wr_tls_message_fault){
+        return message_refuse(
             MESSAGE_FALLBACK,
-            "The client fell back to a lower version than the server's", false};
+            "The client fell back to a lower version than the server's");
     }
     return best < message_tls12 ||
                    (versions.data && !message_has_common(facts, versions))
@@ -623,9 +627,9 @@ message_check_answers(const struct wr_tls_message_facts *facts,
 
     wr_assert(facts->types != 0);
     if (extensions->has_unknown || (extensions->seen & ~asked)) {
-        return (struct wr_tls_message_fault){
+        return message_refuse(
             MESSAGE_UNSUPPORTED,
-            "The server sent an extension that was not asked for", false};
+            "The server sent an extension that was not asked for");
     }
     return extensions->version == message_tls13 && (extensions->seen & ~of_13)
                ? message_illegal("The server sent an extension in a message in "
@@ -683,22 +687,20 @@ message_check_server(struct wr_tls_message_facts *facts, struct wr_bytes body)
         return fault;
     }
     if (asks_again) {
-        const bool is_second = facts->was_asked_again;
+        if (facts->was_asked_again) {
+            return message_refuse(MESSAGE_UNEXPECTED,
+                                  "The server asked for another hello twice");
+        }
         facts->was_asked_again = true;
-        return is_second ? (struct wr_tls_message_fault){MESSAGE_UNEXPECTED,
-                                                         "The server asked "
-                                                         "for another hello "
-                                                         "twice",
-                                                         false}
-                         : message_good;
+        return message_good;
     }
     if (extensions.version != message_tls13) {
         return message_good;
     }
     return extensions.shares.data
                ? message_check_share(extensions.shares)
-               : (struct wr_tls_message_fault){
-                     MESSAGE_MISSING, "The server sent no key share", false};
+               : message_refuse(MESSAGE_MISSING,
+                                "The server sent no key share");
 }
 
 static struct wr_tls_message_fault
@@ -727,9 +729,8 @@ message_check_client_key(const struct wr_tls_message_facts *facts,
     struct wr_bytes point;
 
     if (facts->group == 0) {
-        return (struct wr_tls_message_fault){
-            MESSAGE_UNEXPECTED, "The client sent a key share before the server",
-            false};
+        return message_refuse(MESSAGE_UNEXPECTED,
+                              "The client sent a key share before the server");
     }
     if (!wr_bytes_take_vector(&body, 1, &point) || body.size > 0) {
         return message_malformed;
