@@ -60,10 +60,10 @@ void tls_pair_expect(const struct tls_pair *pair, int client, int server)
 {
     const struct wr_tls_engine *client_engine = &pair->client.engine;
     const struct wr_tls_engine *server_engine = &pair->server.engine;
-    expect_eq(wr_tls_engine_get_error(client_engine), client, "%s; server: %s",
+    expect_eq(client_engine->err, client, "%s; server: %s",
               wr_tls_engine_get_error_text(client_engine),
               wr_tls_engine_get_error_text(server_engine));
-    expect_eq(wr_tls_engine_get_error(server_engine), server, "%s",
+    expect_eq(server_engine->err, server, "%s",
               wr_tls_engine_get_error_text(server_engine));
     if (client == 0) {
         expect_eq(client_engine->state, WR_TLS_ENGINE_OPEN);

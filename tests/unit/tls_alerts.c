@@ -90,10 +90,10 @@ static void alerts_expect_internal(enum weir_tls_version version,
     alerts_connect(version, to_client);
     struct tls_side *judge = to_client ? &pair.client : &pair.server;
     struct tls_side *other = to_client ? &pair.server : &pair.client;
-    expect_eq(wr_tls_engine_get_error(&judge->engine), -ENOMEM);
-    expect_eq(wr_tls_engine_get_alert_sent(&judge->engine), ALERT_INTERNAL);
+    expect_eq(judge->engine.err, -ENOMEM);
+    expect_eq(judge->engine.alert_sent, ALERT_INTERNAL);
     cr_assert_null(judge->engine.secret, "its first record is sealed once");
-    expect_eq(wr_tls_engine_get_error(&other->engine), WEIR_ETLSALERT);
+    expect_eq(other->engine.err, WEIR_ETLSALERT);
     expect_eq(wr_tls_engine_get_alert_received(&other->engine), ALERT_INTERNAL);
     tls_pair_disconnect(&pair);
 }
@@ -259,7 +259,7 @@ UNIT(tls_alerts, an_alert_is_sealed_behind_any_number_of_records)
     for (size_t i = 0; i < sizeof(counts) / sizeof(*counts); i++) {
         struct alerts_signing signing = {.more = counts[i]};
         alerts_begin(&signing);
-        expect_eq(wr_tls_engine_get_error(&pair.server.engine), WEIR_ETLSSIGN);
+        expect_eq(pair.server.engine.err, WEIR_ETLSSIGN);
         const uint32_t count = alerts_count_sealed(&last);
         expect_gt(count, 1);
         expect_eq(alerts_open(last, count - 1 + counts[i]), ALERT_INTERNAL);

@@ -382,7 +382,7 @@ UNIT(tls_choose, a_client_without_extensions_asks_for_no_name)
 
     cr_assert_geq(choose_meet_bare(answer, sizeof(answer)), sizeof(answer));
 
-    expect_eq(wr_tls_engine_get_error(&pair.server.engine), 0);
+    expect_eq(pair.server.engine.err, 0);
     expect_eq(program.count, 1);
     expect_str_eq(program.name, "-");
     const uint8_t *suite = &answer[5 + 4 + 2 + 32 + 1 + answer[5 + 4 + 2 + 32]];
@@ -402,8 +402,8 @@ UNIT(tls_choose, a_client_without_extensions_can_be_refused)
     expect_eq(choose_meet_bare(answer, sizeof(answer)), sizeof(alert));
 
     cr_assert_arr_eq(answer, alert, sizeof(alert));
-    expect_eq(wr_tls_engine_get_error(&pair.server.engine), WEIR_ETLSNONAME);
-    expect_eq(wr_tls_engine_get_alert_sent(&pair.server.engine), 112);
+    expect_eq(pair.server.engine.err, WEIR_ETLSNONAME);
+    expect_eq(pair.server.engine.alert_sent, 112);
     expect_eq(program.count, 1);
     tls_pair_disconnect(&pair);
     program.err = 0;
@@ -426,9 +426,9 @@ UNIT(tls_choose, any_error_of_the_program_ends_the_handshake)
         program.answer = NULL;
         program.err = errors[i];
         choose_connect("localhost", WEIR_TLS_1_3);
-        cr_assert(wr_tls_engine_get_error(&pair.server.engine) < 0);
-        cr_assert_neq(wr_tls_engine_get_error(&pair.server.engine), -EAGAIN);
-        expect_eq(wr_tls_engine_get_error(&pair.client.engine), WEIR_ETLSALERT);
+        cr_assert(pair.server.engine.err < 0);
+        cr_assert_neq(pair.server.engine.err, -EAGAIN);
+        expect_eq(pair.client.engine.err, WEIR_ETLSALERT);
         tls_pair_disconnect(&pair);
     }
     program.err = 0;

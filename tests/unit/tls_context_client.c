@@ -187,7 +187,7 @@ UNIT(tls_context_client, a_session_without_a_certificate_does_not_stand_for_one)
     cr_assert(!client_connect(client, first, &session, &certificate));
     client_join(client, second, &session);
     cr_assert(!wr_tls_engine_was_resumed(&pair.server.engine));
-    expect_eq(wr_tls_engine_get_error(&pair.server.engine), WEIR_ETLSNOCERT);
+    expect_eq(pair.server.engine.err, WEIR_ETLSNOCERT);
     tls_pair_disconnect(&pair);
     client_end(session, client, first);
     weir_tls_context_unref(second);
@@ -225,7 +225,7 @@ UNIT(tls_context_client, a_client_that_is_not_trusted_any_more_is_refused)
     client_join(client, server, &session);
 
     cr_assert(!wr_tls_engine_was_resumed(&pair.server.engine));
-    expect_eq(wr_tls_engine_get_error(&pair.server.engine), WEIR_ETLSISSUER);
+    expect_eq(pair.server.engine.err, WEIR_ETLSISSUER);
     tls_pair_disconnect(&pair);
     client_end(session, client, server);
 }
@@ -287,10 +287,9 @@ static void client_expect_refused(const struct weir_tls_options *options,
                           strcmp(wr_tls_backend_get()->name, "wolfSSL") == 0;
     client_join(client, server, &session);
     cr_assert(!wr_tls_engine_was_resumed(&pair.server.engine));
-    expect_eq(wr_tls_engine_get_error(&pair.server.engine),
-              gives_up ? WEIR_ETLSALERT
-              : lists  ? WEIR_ETLSREVOKED
-                       : WEIR_ETLSEXPIRED);
+    expect_eq(pair.server.engine.err, gives_up ? WEIR_ETLSALERT
+                                      : lists  ? WEIR_ETLSREVOKED
+                                               : WEIR_ETLSEXPIRED);
     tls_pair_disconnect(&pair);
     client_end(session, client, server);
 }

@@ -75,7 +75,7 @@ static int hello_feed(weir_tls_context *server, const uint8_t *hello,
     tls_pair_open(&pair, client, server, &how);
     wr_tls_engine_feed(&pair.server.engine, hello, size);
     wr_ignore(wr_tls_engine_handshake(&pair.server.engine));
-    const int err = wr_tls_engine_get_error(&pair.server.engine);
+    const int err = pair.server.engine.err;
     hello_verdict = pair.server.engine.verdict.err;
     tls_pair_disconnect(&pair);
     weir_tls_context_unref(client);
@@ -161,7 +161,7 @@ static void hello_refuse(const char *data, size_t size, uint8_t alert)
     wr_tls_engine_feed(&pair.server.engine, (const uint8_t *)data, size);
     wr_ignore(wr_tls_engine_handshake(&pair.server.engine));
     cr_assert_lt(pair.account.allocator.live_bytes, before + HELLO_KEPT_MAX);
-    expect_eq(wr_tls_engine_get_error(&pair.server.engine), WEIR_ETLSPROTOCOL);
+    expect_eq(pair.server.engine.err, WEIR_ETLSPROTOCOL);
     expect_eq(pair.server.engine.alert_sent, alert);
     tls_pair_disconnect(&pair);
     tls_contexts_unref(client, server);
@@ -229,7 +229,7 @@ static int hello_hide(const uint8_t *data, size_t size, bool is_hidden)
     tls_pair_open(&pair, client, server, &how);
     wr_tls_engine_feed(&pair.server.engine, data, size);
     wr_ignore(wr_tls_engine_handshake(&pair.server.engine));
-    const int err = wr_tls_engine_get_error(&pair.server.engine);
+    const int err = pair.server.engine.err;
     const size_t sent = wr_tls_engine_get_output_bytes(&pair.server.engine);
     cr_assert_eq(sent > 7, !is_hidden, "%zu bytes: more than an alert", sent);
     tls_pair_disconnect(&pair);

@@ -116,8 +116,8 @@ static void early_expect_open(size_t piece)
 
 static void early_expect_end(int err, int alert)
 {
-    expect_eq(wr_tls_engine_get_error(&pair.server.engine), err);
-    expect_eq(wr_tls_engine_get_alert_sent(&pair.server.engine), alert);
+    expect_eq(pair.server.engine.err, err);
+    expect_eq(pair.server.engine.alert_sent, alert);
     expect_gt(pair.server.wire_len, 0);
     tls_pair_disconnect(&pair);
 }
@@ -274,8 +274,8 @@ UNIT(tls_early, bytes_beyond_the_limit_are_no_messages)
         tls_pair_move(&pair.server, &pair.client, TLS_BYTES);
         expect_eq(wr_tls_engine_get_alert_received(&pair.client.engine),
                   EARLY_UNEXPECTED, "%u", early_types[i]);
-        expect_eq(wr_tls_engine_get_error(&pair.server.engine),
-                  WEIR_ETLSPROTOCOL, "%u", early_types[i]);
+        expect_eq(pair.server.engine.err, WEIR_ETLSPROTOCOL, "%u",
+                  early_types[i]);
         tls_pair_disconnect(&pair);
     }
 }
@@ -301,10 +301,9 @@ static void early_refuse_unsealed(bool to_server, uint8_t type)
     memset(body, UINT8_MAX, 100);
     body[0] = type;
     tls_pair_move(writer, reader, TLS_BYTES);
-    expect_eq(wr_tls_engine_get_error(&reader->engine), WEIR_ETLSPROTOCOL,
-              "%u: %s", type, wr_tls_engine_get_error_text(&reader->engine));
-    expect_eq(wr_tls_engine_get_alert_sent(&reader->engine), EARLY_UNEXPECTED,
-              "%u", type);
+    expect_eq(reader->engine.err, WEIR_ETLSPROTOCOL, "%u: %s", type,
+              wr_tls_engine_get_error_text(&reader->engine));
+    expect_eq(reader->engine.alert_sent, EARLY_UNEXPECTED, "%u", type);
     tls_pair_disconnect(&pair);
 }
 
@@ -389,7 +388,7 @@ UNIT(tls_early, keys_for_a_suite_that_is_not_known_are_an_error)
     early_suite = 0x1304;
     tls_pair_move(&pair.client, &pair.server, TLS_BYTES);
     early_suite = -1;
-    expect_eq(wr_tls_engine_get_error(&pair.server.engine), WEIR_ETLSENGINE);
+    expect_eq(pair.server.engine.err, WEIR_ETLSENGINE);
     tls_pair_disconnect(&pair);
 }
 
@@ -414,7 +413,7 @@ static void early_fail(void *arg)
     walk_begin(&pair.account.allocator);
     tls_pair_move(&pair.client, &pair.server, 1000);
     const bool failed = walk_end(&pair.account.allocator);
-    const int err = wr_tls_engine_get_error(&pair.server.engine);
+    const int err = pair.server.engine.err;
     cr_assert(err == 0 || (failed && err == -ENOMEM), "%s at %u",
               weir_err_name(err), (unsigned)walk_round);
     tls_pair_disconnect(&pair);

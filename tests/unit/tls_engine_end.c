@@ -20,7 +20,7 @@ static void end_expect(struct tls_side *side, int err)
     expect_eq(wr_tls_engine_read(&side->engine, byte, 1), err);
     if (err < 0) {
         expect_eq(side->engine.state, WR_TLS_ENGINE_FAILED);
-        expect_eq(wr_tls_engine_get_error(&side->engine), err);
+        expect_eq(side->engine.err, err);
         expect_eq(wr_tls_engine_write(&side->engine, "x", 1), err);
         expect_eq(wr_tls_engine_close(&side->engine), err);
         expect_eq(wr_tls_engine_update_keys(&side->engine), err);
@@ -41,7 +41,7 @@ UNIT_IN(tls_end, a_close_notify_is_an_end_of_stream, tls_rig_pairs,
 
     tls_rig_expect(&rig->server, "last", 4);
     end_expect(&rig->server, 0);
-    expect_eq(wr_tls_engine_get_error(&rig->server.engine), 0);
+    expect_eq(rig->server.engine.err, 0);
 }
 
 UNIT_IN(tls_end, an_end_without_close_notify_is_a_cut_after_the_data,
@@ -123,7 +123,7 @@ static void end_flip(int version, size_t place)
 
     end_expect(&pair.client, WEIR_ETLSRECORD);
     expect_eq(pair.client.plain_len, 0);
-    expect_eq(wr_tls_engine_get_alert_sent(&pair.client.engine), 20);
+    expect_eq(pair.client.engine.alert_sent, 20);
     tls_pair_move(&pair.client, &pair.server, TLS_BYTES);
     end_expect(&pair.server, WEIR_ETLSALERT);
     expect_eq(wr_tls_engine_get_alert_received(&pair.server.engine), 20);
@@ -273,7 +273,7 @@ static void end_refused(const struct tls_rig_options *options, bool by_server,
     struct tls_side *other = by_server ? &pair.client : &pair.server;
 
     end_expect(side, err);
-    expect_eq(wr_tls_engine_get_alert_sent(&side->engine), alert);
+    expect_eq(side->engine.alert_sent, alert);
     end_expect(other, WEIR_ETLSALERT);
     expect_eq(wr_tls_engine_get_alert_received(&other->engine), alert);
     tls_pair_disconnect(&pair);
@@ -337,7 +337,7 @@ UNIT(tls_end, empty_records_are_few_or_the_connection_ends)
     tls_pair_move(&pair.client, &pair.server, TLS_BYTES);
 
     end_expect(&pair.server, WEIR_ETLSFLOOD);
-    expect_eq(wr_tls_engine_get_alert_sent(&pair.server.engine), 10);
+    expect_eq(pair.server.engine.alert_sent, 10);
     tls_pair_disconnect(&pair);
 }
 
@@ -373,7 +373,7 @@ UNIT(tls_end, key_updates_are_answered_and_are_few_or_the_connection_ends)
     expect_gt(answers, 50 * 20);
     expect_lt(pair.server.wire_len, 4096);
     end_expect(&pair.server, WEIR_ETLSFLOOD);
-    expect_eq(wr_tls_engine_get_alert_sent(&pair.server.engine), 10);
+    expect_eq(pair.server.engine.alert_sent, 10);
     tls_pair_disconnect(&pair);
 }
 
@@ -443,8 +443,7 @@ static void end_claimed(unsigned size, size_t piece)
     tls_side_feed(&pair.server, record, sizeof(record), piece);
 
     end_expect(&pair.server, WEIR_ETLSPROTOCOL);
-    expect_eq(wr_tls_engine_get_alert_sent(&pair.server.engine), 22, "%u",
-              size);
+    expect_eq(pair.server.engine.alert_sent, 22, "%u", size);
     tls_pair_disconnect(&pair);
 }
 
@@ -470,13 +469,13 @@ UNIT(tls_end, a_record_of_tls_12_that_says_it_is_too_long_is_refused)
     tls_pair_move(&pair.client, &pair.server, TLS_BYTES);
     tls_side_feed(&pair.server, plain, sizeof(plain), TLS_BYTES);
     end_expect(&pair.server, WEIR_ETLSPROTOCOL);
-    expect_eq(wr_tls_engine_get_alert_sent(&pair.server.engine), 22);
+    expect_eq(pair.server.engine.alert_sent, 22);
     tls_pair_disconnect(&pair);
 
     tls_rig_connect(&pair, &choice);
     tls_side_feed(&pair.server, sealed, sizeof(sealed), TLS_BYTES);
     end_expect(&pair.server, WEIR_ETLSPROTOCOL);
-    expect_eq(wr_tls_engine_get_alert_sent(&pair.server.engine), 20);
+    expect_eq(pair.server.engine.alert_sent, 20);
     tls_pair_disconnect(&pair);
 }
 
@@ -492,6 +491,6 @@ UNIT(tls_end, a_record_with_more_than_a_record_may_hold_is_refused)
     tls_pair_move(&pair.client, &pair.server, TLS_BYTES);
 
     end_expect(&pair.server, WEIR_ETLSPROTOCOL);
-    expect_eq(wr_tls_engine_get_alert_sent(&pair.server.engine), 22);
+    expect_eq(pair.server.engine.alert_sent, 22);
     tls_pair_disconnect(&pair);
 }

@@ -376,10 +376,9 @@ static int alert_on(const struct tls_side *side)
 static void expect_refused(struct tls_side *reader, const char *name,
                            int version, const uint8_t alert[2])
 {
-    const int sent = wr_tls_engine_get_alert_sent(&reader->engine);
+    const int sent = reader->engine.alert_sent;
     const int seen = alert_on(reader);
-    expect_lt(wr_tls_engine_get_error(&reader->engine), 0, "%s, %d", name,
-              version);
+    expect_lt(reader->engine.err, 0, "%s, %d", name, version);
     expect_eq(sent, seen, "%s, %d", name, version);
     cr_assert(seen == alert[0] || (alert[1] > 0 && seen == alert[1]),
               "%s, %d: alert %d (%s)", name, version, seen,
@@ -485,8 +484,8 @@ static int early_feed(bool is_offered, size_t count, size_t size)
     size_t len = hello_write(&hello, wire);
     len += early_put(wire + len, count, size);
     tls_side_feed(&pair.server, wire, len, len);
-    const int err = wr_tls_engine_get_error(&pair.server.engine);
-    const int alert = wr_tls_engine_get_alert_sent(&pair.server.engine);
+    const int err = pair.server.engine.err;
+    const int alert = pair.server.engine.alert_sent;
     cr_assert(err == 0 || alert == UNEXPECTED || alert == BAD_MAC, "%d", alert);
     tls_pair_disconnect(&pair);
     tls_contexts_unref(client, server);

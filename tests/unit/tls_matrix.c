@@ -225,7 +225,7 @@ static weir_tls_context *matrix_show(const struct weir_tls_options *options,
 static bool matrix_compare(const struct matrix_row *row,
                            const struct wr_tls_engine *judge, int err)
 {
-    const int found = wr_tls_engine_get_error(judge);
+    const int found = judge->err;
     const char *text = wr_tls_engine_get_error_text(judge);
     const bool is_right =
         found == err && (err == 0 || judge->conn.is_server ||
@@ -270,7 +270,7 @@ static bool matrix_compare_alert(const struct matrix_row *row,
                                  const struct wr_tls_engine *shown, int err)
 {
     const int expected = matrix_alert_of(err);
-    const int sent = wr_tls_engine_get_alert_sent(judge);
+    const int sent = judge->alert_sent;
     const int received = wr_tls_engine_get_alert_received(shown);
     const bool is_right =
         sent == expected &&
@@ -287,7 +287,7 @@ static bool matrix_compare_alert(const struct matrix_row *row,
 static bool matrix_is_told(const struct matrix_row *row,
                            const struct wr_tls_engine *shown, int err)
 {
-    const int found = wr_tls_engine_get_error(shown);
+    const int found = shown->err;
     const bool is_right = found == (err < 0 ? WEIR_ETLSALERT : 0) ||
                           matrix_hears_nothing(row, shown);
     if (!is_right) {
@@ -404,8 +404,7 @@ UNIT(tls_matrix, an_issuer_that_one_server_showed_is_forgotten)
         tls_pair_connect(&pair, client, whole, &how);
         tls_pair_end(&pair, 0, 0);
         tls_pair_connect(&pair, client, orphan, &how);
-        expect_eq(wr_tls_engine_get_error(&pair.client.engine),
-                  WEIR_ETLSISSUER);
+        expect_eq(pair.client.engine.err, WEIR_ETLSISSUER);
         tls_pair_disconnect(&pair);
         weir_tls_context_unref(whole);
         weir_tls_context_unref(orphan);
@@ -432,8 +431,8 @@ UNIT(tls_matrix, a_revoked_client_of_a_limited_issuer_is_refused)
         options.revocations.file = tls_file("tls-matrix/lists.crl");
         weir_tls_context *server = matrix_show(&options, "good");
         tls_pair_connect(&pair, client, server, &how);
-        expect_eq(wr_tls_engine_get_error(&pair.server.engine), clients[i].err,
-                  "%s", wr_tls_engine_get_error_text(&pair.server.engine));
+        expect_eq(pair.server.engine.err, clients[i].err, "%s",
+                  wr_tls_engine_get_error_text(&pair.server.engine));
         tls_pair_disconnect(&pair);
         tls_contexts_unref(client, server);
     }
@@ -453,8 +452,8 @@ UNIT(tls_matrix, an_issuer_without_a_list_is_refused_where_there_are_lists)
     tls_pair_connect(&pair, client, listed, &how);
     tls_pair_end(&pair, 0, 0);
     tls_pair_connect(&pair, client, other, &how);
-    expect_eq(wr_tls_engine_get_error(&pair.client.engine), WEIR_ETLSNOCRL,
-              "%s", wr_tls_engine_get_error_text(&pair.client.engine));
+    expect_eq(pair.client.engine.err, WEIR_ETLSNOCRL, "%s",
+              wr_tls_engine_get_error_text(&pair.client.engine));
     tls_pair_disconnect(&pair);
     weir_tls_context_unref(client);
     weir_tls_context_unref(listed);

@@ -4,7 +4,6 @@
  *
  * The names of alerts stand here, too.
  */
-#include "lib/tls/context/error.h"
 #include "lib/tls/engine/engine_impl.h"
 #include "tests/walk.h"
 
@@ -101,9 +100,9 @@ UNIT(tls_verdict, without_memory_no_certificate_is_kept)
 
 UNIT(tls_verdict, alerts_have_names)
 {
-    cr_assert_not_null(strstr(wr_tls_error_alert_text(40), "40: handshake_"));
-    cr_assert_not_null(strstr(wr_tls_error_alert_text(255), "not known"));
-    expect_str_eq(wr_tls_error_alert_name(48), "unknown_ca");
-    expect_str_eq(wr_tls_error_alert_name(116), "certificate_required");
-    expect_str_eq(wr_tls_error_alert_name(255), "unassigned");
+    cr_assert_not_null(strstr(wr_tls_engine_alert_text(40), "40: handshake_"));
+    cr_assert_not_null(strstr(wr_tls_engine_alert_text(255), "not known"));
+    expect_str_eq(wr_tls_engine_alert_name(48), "unknown_ca");
+    expect_str_eq(wr_tls_engine_alert_name(116), "certificate_required");
+    expect_str_eq(wr_tls_engine_alert_name(255), "unassigned");
 }

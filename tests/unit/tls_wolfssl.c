@@ -136,8 +136,8 @@ static bool wolfssl_shake_with(int calls, int version)
     random_left = calls;
     tls_pair_connect(&pair, client, server, &how);
     random_left = INT_MAX;
-    const int client_error = wr_tls_engine_get_error(&pair.client.engine);
-    const int server_error = wr_tls_engine_get_error(&pair.server.engine);
+    const int client_error = pair.client.engine.err;
+    const int server_error = pair.server.engine.err;
     const int error =
         server_error == WEIR_ETLSENGINE ? server_error : client_error;
     const bool is_open = pair.client.engine.state == WR_TLS_ENGINE_OPEN &&

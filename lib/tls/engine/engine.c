@@ -236,10 +236,7 @@ void wr_tls_engine_fini(struct wr_tls_engine *engine)
     engine->conn.backend->close(&engine->conn);
     wr_assert(!engine->conn.ssl);
     wr_tls_engine_drop_output(engine);
-    wr_tls_engine_drop_hello(engine);
-    wr_tls_engine_drop_early(engine);
-    wr_tls_engine_drop_secret(engine);
-    wr_tls_engine_drop_message(engine);
+    wr_tls_engine_drop_blocks(engine);
     wr_tls_verdict_fini(&engine->verdict);
     weir_tls_context_unref(engine->context);
     engine->context = NULL;
@@ -276,10 +273,7 @@ void wr_tls_engine_drop_input(struct wr_tls_engine *engine)
 {
     engine->input = NULL;
     engine->input_left = 0;
-    wr_tls_engine_drop_hello(engine);
-    wr_tls_engine_drop_early(engine);
-    wr_tls_engine_drop_secret(engine);
-    wr_tls_engine_drop_message(engine);
+    wr_tls_engine_drop_blocks(engine);
 }
 
 void wr_tls_engine_feed_eof(struct wr_tls_engine *engine)

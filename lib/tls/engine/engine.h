@@ -12,7 +12,7 @@
  *         v         v      (any of them)
  *       FAILED <----+-------------------> FAILED
  *
- * The first error is sticky (wr_tls_engine_get_error()): each later call
+ * The first error is sticky (->err): each later call
  * returns it. The transport's end without the peer's close_notify is
  * WEIR_ETLSTRUNCATED, unless ignores_eof is set.
  *
@@ -190,20 +190,14 @@ wr_tls_engine_output_of(const struct wr_block *block)
 
 size_t wr_tls_engine_get_output_bytes(const struct wr_tls_engine *engine);
 
-/* The most bytes of ciphertext for @len bytes of plaintext in records of
- * WR_TLS_RECORD_MAX. */
-size_t wr_tls_engine_sealed_size(size_t len);
-
 /* ---- facts ---- */
 
-/* The first error or 0, and a text with details, never NULL, valid as long as
- * the engine. */
-int wr_tls_engine_get_error(const struct wr_tls_engine *engine);
+/* A text with details of the first error, never NULL, valid as long as the
+ * engine. */
 const char *wr_tls_engine_get_error_text(const struct wr_tls_engine *engine);
 
-/* The number of the fatal alert received, or sent; -1: none. */
+/* The number of the fatal alert that was received; -1: none. */
 int wr_tls_engine_get_alert_received(const struct wr_tls_engine *engine);
-int wr_tls_engine_get_alert_sent(const struct wr_tls_engine *engine);
 
 /* The name of the alert by which the peer has refused, static; NULL: there is
  * no error, or another one. */
@@ -245,5 +239,17 @@ WEIR_MUST_USE int wr_tls_engine_export(struct wr_tls_engine *engine,
  * handshake, with the first data), -EOPNOTSUPP for a server, or -ENOMEM. */
 WEIR_MUST_USE int wr_tls_engine_get_session(struct wr_tls_engine *engine,
                                             struct wr_tls_known **ret);
+
+/* ---- sessions as the program holds them: session.c ---- */
+
+/* The newest session of a client's engine; see weir_tls_get_session(). */
+WEIR_MUST_USE int wr_tls_session_get(struct wr_tls_engine *engine,
+                                     weir_tls_session **ret);
+
+/* The backend's session, borrowed, if a connection of @context that verifies
+ * @hostname (NULL: any name) may resume it; else NULL. @session may be NULL. */
+const struct wr_tls_known *wr_tls_session_use(const weir_tls_session *session,
+                                              const weir_tls_context *context,
+                                              const char *hostname);
 
 #endif

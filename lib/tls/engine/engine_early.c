@@ -38,15 +38,6 @@ engine_early_of(const struct wr_tls_engine *engine)
     return (void *)engine->early->data;
 }
 
-void wr_tls_engine_drop_early(struct wr_tls_engine *engine)
-{
-    if (engine->early) {
-        explicit_bzero(engine->early->data, sizeof(struct wr_tls_engine_early));
-        wr_block_give(engine->conn.account->blocks, engine->early);
-        engine->early = NULL;
-    }
-}
-
 bool wr_tls_engine_expect_early(struct wr_tls_engine *engine)
 {
     const struct wr_tls_backend *backend = engine->conn.backend;
@@ -102,7 +93,7 @@ static bool engine_early_is_over(struct wr_tls_engine *engine, uint8_t *record)
 /* The backend gets the collected record and all that follow. */
 static enum wr_tls_engine_first engine_early_end(struct wr_tls_engine *engine)
 {
-    wr_tls_engine_drop_early(engine);
+    wr_tls_engine_drop(engine, &engine->early);
     engine->hello_given = ENGINE_EARLY_HEADER; /* behind the room in front */
     return WR_TLS_ENGINE_FIRST_PASSES;
 }
@@ -133,7 +124,7 @@ engine_early_decide(struct wr_tls_engine *engine)
         return engine_early_end(engine);
     }
     early->left -= (uint32_t)size;
-    wr_tls_engine_drop_hello(engine);
+    wr_tls_engine_drop(engine, &engine->hello);
     return WR_TLS_ENGINE_FIRST_SKIPPED;
 }
 
@@ -151,7 +142,7 @@ static bool engine_early_comes(struct wr_tls_engine *engine)
     if ((type != ENGINE_EARLY_DATA && type != ENGINE_EARLY_CHANGE) ||
         engine->conn.backend->get_version(&engine->conn) !=
             WR_TLS_VERSION_1_3) {
-        wr_tls_engine_drop_early(engine);
+        wr_tls_engine_drop(engine, &engine->early);
         return false;
     }
     return type == ENGINE_EARLY_DATA;

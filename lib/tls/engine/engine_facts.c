@@ -5,7 +5,6 @@
  * the same after the end.
  */
 #include "engine_impl.h"
-#include "lib/tls/context/error.h"
 #include "lib/tls/context/suites.h"
 
 #include <weir/error.h>
@@ -13,13 +12,80 @@
 #include <errno.h>
 #include <string.h>
 
-/* ---- the end ---- */
+/* ---- alerts ---- */
 
-int wr_tls_engine_get_error(const struct wr_tls_engine *engine)
+struct engine_facts_alert {
+    int alert;
+    const char *text;
+};
+
+#define ENGINE_FACTS_ALERT(number, name)                                       \
+    {                                                                          \
+        number, "The peer sent the alert " #number ": " #name                  \
+    }
+
+/* All that are registered for TLS. A peer may send any other. */
+static const struct engine_facts_alert engine_facts_alerts[] = {
+    ENGINE_FACTS_ALERT(0, close_notify),
+    ENGINE_FACTS_ALERT(10, unexpected_message),
+    ENGINE_FACTS_ALERT(20, bad_record_mac),
+    ENGINE_FACTS_ALERT(21, decryption_failed),
+    ENGINE_FACTS_ALERT(22, record_overflow),
+    ENGINE_FACTS_ALERT(30, decompression_failure),
+    ENGINE_FACTS_ALERT(40, handshake_failure),
+    ENGINE_FACTS_ALERT(41, no_certificate),
+    ENGINE_FACTS_ALERT(42, bad_certificate),
+    ENGINE_FACTS_ALERT(43, unsupported_certificate),
+    ENGINE_FACTS_ALERT(44, certificate_revoked),
+    ENGINE_FACTS_ALERT(45, certificate_expired),
+    ENGINE_FACTS_ALERT(46, certificate_unknown),
+    ENGINE_FACTS_ALERT(47, illegal_parameter),
+    ENGINE_FACTS_ALERT(48, unknown_ca),
+    ENGINE_FACTS_ALERT(49, access_denied),
+    ENGINE_FACTS_ALERT(50, decode_error),
+    ENGINE_FACTS_ALERT(51, decrypt_error),
+    ENGINE_FACTS_ALERT(60, export_restriction),
+    ENGINE_FACTS_ALERT(70, protocol_version),
+    ENGINE_FACTS_ALERT(71, insufficient_security),
+    ENGINE_FACTS_ALERT(80, internal_error),
+    ENGINE_FACTS_ALERT(86, inappropriate_fallback),
+    ENGINE_FACTS_ALERT(90, user_canceled),
+    ENGINE_FACTS_ALERT(100, no_renegotiation),
+    ENGINE_FACTS_ALERT(109, missing_extension),
+    ENGINE_FACTS_ALERT(110, unsupported_extension),
+    ENGINE_FACTS_ALERT(111, certificate_unobtainable),
+    ENGINE_FACTS_ALERT(112, unrecognized_name),
+    ENGINE_FACTS_ALERT(113, bad_certificate_status_response),
+    ENGINE_FACTS_ALERT(114, bad_certificate_hash_value),
+    ENGINE_FACTS_ALERT(115, unknown_psk_identity),
+    ENGINE_FACTS_ALERT(116, certificate_required),
+    ENGINE_FACTS_ALERT(117, general_error),
+    ENGINE_FACTS_ALERT(120, no_application_protocol),
+    ENGINE_FACTS_ALERT(121, ech_required),
+};
+
+const char *wr_tls_engine_alert_text(int alert)
 {
-    wr_assert(engine->err <= 0);
-    return engine->err;
+    const size_t count =
+        sizeof(engine_facts_alerts) / sizeof(*engine_facts_alerts);
+
+    wr_assert(alert >= 0);
+    for (size_t i = 0; i < count; i++) {
+        if (engine_facts_alerts[i].alert == alert) {
+            return engine_facts_alerts[i].text;
+        }
+    }
+    return "The peer sent an alert that is not known here";
 }
+
+const char *wr_tls_engine_alert_name(int alert)
+{
+    const char *name = strstr(wr_tls_engine_alert_text(alert), ": ");
+
+    return name ? name + 2 : "unassigned";
+}
+
+/* ---- the end ---- */
 
 const char *wr_tls_engine_get_error_text(const struct wr_tls_engine *engine)
 {
@@ -36,7 +102,7 @@ const char *wr_tls_engine_get_error_text(const struct wr_tls_engine *engine)
         return engine->verdict.text;
     }
     if (engine->err == WEIR_ETLSALERT && engine->alert_received >= 0) {
-        return wr_tls_error_alert_text(engine->alert_received);
+        return wr_tls_engine_alert_text(engine->alert_received);
     }
     if (conn->number == 0) {
         return weir_strerror(engine->err);
@@ -50,17 +116,11 @@ int wr_tls_engine_get_alert_received(const struct wr_tls_engine *engine)
     return engine->alert_received;
 }
 
-int wr_tls_engine_get_alert_sent(const struct wr_tls_engine *engine)
-{
-    wr_assert(engine->alert_sent >= -1);
-    return engine->alert_sent;
-}
-
 const char *wr_tls_engine_get_alert_name(const struct wr_tls_engine *engine)
 {
     wr_assert(engine->alert_received >= -1);
     return engine->err == WEIR_ETLSALERT && engine->alert_received >= 0
-               ? wr_tls_error_alert_name(engine->alert_received)
+               ? wr_tls_engine_alert_name(engine->alert_received)
                : NULL;
 }
 

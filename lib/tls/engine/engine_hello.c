@@ -28,14 +28,6 @@
 static const uint32_t engine_hello_header = 5; /* size of a record's header */
 static const uint8_t engine_hello_type = 22;   /* handshake */
 
-void wr_tls_engine_drop_hello(struct wr_tls_engine *engine)
-{
-    if (engine->hello) {
-        wr_block_give(engine->conn.account->blocks, engine->hello);
-        engine->hello = NULL;
-    }
-}
-
 /* ---- reading ---- */
 
 /* The name that a client asks for, which ends at a NUL. NULL: it asks for none;
@@ -173,30 +165,6 @@ static bool engine_hello_is_at_hand(const struct wr_tls_engine *engine)
 
 /* ---- collecting ---- */
 
-/* Makes room for @size bytes in the block. */
-static bool engine_hello_reserve(struct wr_tls_engine *engine, size_t size)
-{
-    struct wr_block *old = engine->hello;
-
-    wr_assert(!old || old->used <= size);
-    if (old && size <= old->capacity) {
-        return true;
-    }
-    struct wr_block *block = wr_block_take(engine->conn.account->blocks, size);
-    if (!block) {
-        engine->no_memory = true;
-        return false;
-    }
-    block->used = engine_hello_header; /* header of the collected record */
-    if (old) {
-        memcpy(block->data, old->data, old->used);
-        block->used = old->used;
-    }
-    wr_tls_engine_drop_hello(engine);
-    engine->hello = block;
-    return true;
-}
-
 bool wr_tls_engine_fill_hello(struct wr_tls_engine *engine, size_t fill,
                               size_t want)
 {
@@ -205,11 +173,11 @@ bool wr_tls_engine_fill_hello(struct wr_tls_engine *engine, size_t fill,
         engine->hello ? engine->hello->used : engine_hello_header;
 
     wr_assert(fill < want);
-    if (!engine_hello_reserve(engine, used + count)) {
+    if (!wr_tls_engine_reserve(engine, &engine->hello, used + count)) {
         return false;
     }
     memcpy(engine->hello->data + used, engine->input, count);
-    engine->hello->used += (uint32_t)count;
+    engine->hello->used = (uint32_t)(used + count);
     engine->input += count;
     engine->input_left -= count;
     return true;

@@ -4,16 +4,19 @@
  * move bytes, engine_hello.c reads the peer's first message, engine_early.c
  * skips early data behind it, engine_message.c checks the unsealed messages,
  * engine_secret.c opens and seals records by TLS 1.3's secrets, engine_facts.c
- * has the getters.
+ * has the getters and the names of alerts.
  *
  * Calls go one way: engine.c calls the others, engine_record.c calls
  * engine_hello.c, engine_early.c, engine_message.c and engine_secret.c, and
- * engine_early.c uses engine_hello.c's block and engine_secret.c.
+ * engine_early.c uses engine_hello.c's block and engine_secret.c. What comes in
+ * parts is collected by a function of engine_message.c.
  */
 #ifndef WEIR_LIB_TLS_ENGINE_ENGINE_IMPL_H
 #define WEIR_LIB_TLS_ENGINE_ENGINE_IMPL_H
 
 #include "engine.h"
+
+#include <string.h>
 
 /* Levels and numbers of alerts (RFC 8446, 6) that weir itself sends or sees. */
 enum {
@@ -59,6 +62,34 @@ static inline struct wr_tls_engine *wr_tls_engine_of(struct wr_tls_conn *conn)
     return wr_container_of(conn, struct wr_tls_engine, conn);
 }
 
+/* Gives a block of the handshake back, if there is one; it may have held keys.
+ * Without the one of early data the wait for that is over. */
+static inline void wr_tls_engine_drop(struct wr_tls_engine *engine,
+                                      struct wr_block **block)
+{
+    if (*block) {
+        explicit_bzero((*block)->data, (*block)->capacity);
+        wr_block_give(engine->conn.account->blocks, *block);
+        *block = NULL;
+    }
+}
+
+/* Gives all of them back. */
+static inline void wr_tls_engine_drop_blocks(struct wr_tls_engine *engine)
+{
+    wr_tls_engine_drop(engine, &engine->hello);
+    wr_tls_engine_drop(engine, &engine->early);
+    wr_tls_engine_drop(engine, &engine->secret);
+    wr_tls_engine_drop(engine, &engine->message);
+}
+
+/* ---- engine_facts.c ---- */
+
+/* A sentence that names the alert which the peer sent; and its name alone,
+ * "unknown_ca". Both are static. */
+const char *wr_tls_engine_alert_text(int alert);
+const char *wr_tls_engine_alert_name(int alert);
+
 /* ---- engine_event.c ---- */
 
 extern const struct wr_tls_events wr_tls_engine_events;
@@ -103,9 +134,6 @@ enum wr_tls_engine_first {
  * bytes in @hello before any input. */
 enum wr_tls_engine_first wr_tls_engine_take_hello(struct wr_tls_engine *engine);
 
-/* Frees the collected bytes of the first message. */
-void wr_tls_engine_drop_hello(struct wr_tls_engine *engine);
-
 /* Moves input into the block of the first message until the present record has
  * @want bytes there; it has @fill. False: no memory. */
 bool wr_tls_engine_fill_hello(struct wr_tls_engine *engine, size_t fill,
@@ -121,9 +149,6 @@ bool wr_tls_engine_expect_early(struct wr_tls_engine *engine);
  * record, or when the limit of early data was skipped. */
 enum wr_tls_engine_first wr_tls_engine_skip_early(struct wr_tls_engine *engine);
 
-/* Ends the wait for early data, if there is one. */
-void wr_tls_engine_drop_early(struct wr_tls_engine *engine);
-
 /* ---- engine_message.c ---- */
 
 /* Checks bytes of a record's body that the backend is about to get. False: they
@@ -137,8 +162,10 @@ bool wr_tls_engine_check_body(struct wr_tls_engine *engine, const uint8_t *data,
 void wr_tls_engine_note_sent(struct wr_tls_engine *engine, const uint8_t *data,
                              size_t size);
 
-/* Frees the message that comes in parts. */
-void wr_tls_engine_drop_message(struct wr_tls_engine *engine);
+/* Makes room for @size bytes in a block in which a message is collected; NULL:
+ * it is new. False: there is no memory. */
+bool wr_tls_engine_reserve(struct wr_tls_engine *engine,
+                           struct wr_block **block, size_t size);
 
 /* ---- engine_secret.c ---- */
 
@@ -150,9 +177,6 @@ int wr_tls_engine_note_secret(struct wr_tls_conn *conn,
 /* True if the engine must hear of secrets for the alert about the peer's
  * certificates. */
 bool wr_tls_engine_wants_secrets(const struct wr_tls_engine *engine);
-
-/* Frees the secret for an alert, if there is one. */
-void wr_tls_engine_drop_secret(struct wr_tls_engine *engine);
 
 /* Notes a record of the handshake that is sent. */
 void wr_tls_engine_count_sealed(struct wr_tls_engine *engine,

@@ -28,21 +28,13 @@ enum {
     ENGINE_MESSAGE_HANDSHAKE = 22,
 };
 
-void wr_tls_engine_drop_message(struct wr_tls_engine *engine)
-{
-    if (engine->message) {
-        wr_block_give(engine->conn.account->blocks, engine->message);
-        engine->message = NULL;
-    }
-}
-
 /* ---- refusals ---- */
 
 static bool engine_message_fail(struct wr_tls_engine *engine,
                                 const struct wr_tls_message_fault *fault)
 {
     wr_assert(fault->alert > 0);
-    wr_tls_engine_drop_message(engine);
+    wr_tls_engine_drop(engine, &engine->message);
     wr_tls_verdict_fail(&engine->verdict,
                         fault->is_version ? WEIR_ETLSVERSION
                                           : WEIR_ETLSPROTOCOL,
@@ -86,28 +78,26 @@ static bool engine_message_check_scheme(struct wr_tls_engine *engine)
 
 /* ---- messages in parts ---- */
 
-/* Makes room for @size bytes in the block. */
-static bool engine_message_reserve(struct wr_tls_engine *engine, size_t size)
+bool wr_tls_engine_reserve(struct wr_tls_engine *engine,
+                           struct wr_block **block, size_t size)
 {
-    struct wr_block *old = engine->message;
+    const struct wr_block *old = *block;
 
+    wr_assert(!old || old->used <= size);
     if (old && size <= old->capacity) {
         return true;
     }
-    struct wr_block *block =
-        wr_block_take(engine->conn.account->blocks,
-                      old ? wr_max_u64(size, 2 * (size_t)old->capacity) : size);
-    if (!block) {
+    struct wr_block *larger = wr_block_take(engine->conn.account->blocks, size);
+    if (!larger) {
         engine->no_memory = true;
         return false;
     }
-    block->used = 0;
     if (old) {
-        memcpy(block->data, old->data, old->used);
-        block->used = old->used;
+        memcpy(larger->data, old->data, old->used);
+        larger->used = old->used;
     }
-    wr_tls_engine_drop_message(engine);
-    engine->message = block;
+    wr_tls_engine_drop(engine, block);
+    *block = larger;
     return true;
 }
 
@@ -129,7 +119,7 @@ static size_t engine_message_collect(struct wr_tls_engine *engine,
     const size_t count = wr_min_u64(size, engine_message_wants(engine) - used);
 
     wr_assert(count > 0);
-    if (!engine_message_reserve(engine, used + count)) {
+    if (!wr_tls_engine_reserve(engine, &engine->message, used + count)) {
         return 0;
     }
     memcpy(engine->message->data + used, data, count);
@@ -141,13 +131,13 @@ static size_t engine_message_collect(struct wr_tls_engine *engine,
     const size_t whole = wr_tls_message_size(message);
     if (!wr_tls_message_is_checked(&engine->facts, message[0])) {
         engine->message_skip = (uint32_t)(whole - WR_TLS_MESSAGE_HEADER);
-        wr_tls_engine_drop_message(engine);
+        wr_tls_engine_drop(engine, &engine->message);
     } else if (whole > ENGINE_MESSAGE_MAX) {
         return engine_message_refuse(engine, WR_TLS_ALERT_DECODE_ERROR,
                                      "A message of the peer is too long");
     } else if (engine->message->used == whole) {
         const bool is_good = engine_message_check(engine, message, whole);
-        wr_tls_engine_drop_message(engine);
+        wr_tls_engine_drop(engine, &engine->message);
         return is_good ? count : 0;
     }
     return count;

@@ -212,12 +212,6 @@ _Static_assert(WR_TLS_RECORD_MAX + ENGINE_RECORD_EXTRA + WR_TLS_OUTPUT_OFFSET +
                    16u << 10,
                "a whole record fits a block of 16 KiB");
 
-size_t wr_tls_engine_sealed_size(size_t len)
-{
-    const size_t records = (len + WR_TLS_RECORD_MAX - 1) / WR_TLS_RECORD_MAX;
-    return len + records * ENGINE_RECORD_EXTRA;
-}
-
 /* ---- in ---- */
 
 /* True if the newest record exceeds the limit. */
@@ -397,7 +391,7 @@ static int engine_record_give_hello(struct wr_tls_engine *engine, uint8_t *buf,
     engine_record_count(engine, buf, count);
     engine->hello_given += (uint32_t)count;
     if (engine->hello_given == block->used) {
-        wr_tls_engine_drop_hello(engine);
+        wr_tls_engine_drop(engine, &engine->hello);
     }
     return (int)count;
 }
@@ -461,9 +455,9 @@ bool wr_tls_engine_has_tls_header(const struct wr_tls_engine *engine)
 void wr_tls_engine_begin_data(struct wr_tls_engine *engine)
 {
     wr_assert(engine->state == WR_TLS_ENGINE_OPEN && !engine->is_mute);
-    wr_tls_engine_drop_early(engine); /* its keys are not needed any more */
-    wr_tls_engine_drop_secret(engine);
-    wr_tls_engine_drop_message(engine);
+    wr_tls_engine_drop(engine, &engine->early);
+    wr_tls_engine_drop(engine, &engine->secret);
+    wr_tls_engine_drop(engine, &engine->message);
     engine->was_open = true;
     engine->owes_change = false;
     engine->idle_records = 0;

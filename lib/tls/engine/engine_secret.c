@@ -136,21 +136,12 @@ static int engine_secret_seal(const struct wr_tls_engine_keys *keys,
 
 /* ---- secrets ---- */
 
-void wr_tls_engine_drop_secret(struct wr_tls_engine *engine)
-{
-    if (engine->secret) {
-        explicit_bzero(engine->secret->data, sizeof(struct engine_secret));
-        wr_block_give(engine->conn.account->blocks, engine->secret);
-        engine->secret = NULL;
-    }
-}
-
 static void engine_secret_keep(struct wr_tls_engine *engine,
                                enum wr_tls_secret_kind kind,
                                struct wr_bytes from)
 {
     wr_assert(engine->state == WR_TLS_ENGINE_HANDSHAKE);
-    wr_tls_engine_drop_secret(engine);
+    wr_tls_engine_drop(engine, &engine->secret);
     if (from.size > ENGINE_SECRET_SHA384) {
         return;
     }
@@ -247,7 +238,7 @@ static bool engine_secret_seal_alert(struct wr_tls_engine *engine, uint8_t code,
             record);
     }
     explicit_bzero(&keys, sizeof(keys));
-    wr_tls_engine_drop_secret(engine);
+    wr_tls_engine_drop(engine, &engine->secret);
     return err == 0;
 }
 

@@ -1,11 +1,13 @@
 /*
- * Sessions that a client can resume.
+ * Sessions that a client can resume, as the program holds them.
+ *
+ * The server of a session was verified when the session began. So a session is
+ * good only for connections of the same context (whose rules do not change)
+ * that verify the same name.
  *
  * Connections of several threads hold references, so a mutex guards their
  * count. Nothing else in a session changes.
  */
-#include "session.h"
-
 #include "engine_impl.h"
 #include "lib/tls/context/context_impl.h"
 #include "lib/x509/hostname.h"

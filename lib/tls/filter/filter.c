@@ -12,7 +12,6 @@
  */
 #include "filter_impl.h"
 #include "lib/tls/context/context.h"
-#include "lib/tls/engine/session.h"
 
 /* The time that a failed filter gives below to send sealed bytes, above all an
  * alert. */

@@ -6,7 +6,6 @@
  * caller, or can be refused, or there are several.
  */
 #include "filter_impl.h"
-#include "lib/tls/engine/session.h"
 
 #include <string.h>
 
