@@ -651,9 +651,9 @@ struct weir_upstreams_result {
      * refused: the name, "unknown_ca" for example, a string with static life
      * time; NULL: there was none. */
     const char *tls_alert;
-    /** After an error: the addresses of all upstreams that were tried, each
-     * with its error, as in error_text of struct weir_connect_options. A
-     * string, borrowed; NULL if error_text of connect was given. */
+    /** The addresses of all upstreams that were tried in vain, each with its
+     * error, as in error_text of struct weir_connect_options; "": there are
+     * none. A string, borrowed; NULL if error_text of connect was given. */
     const char *error_text;
 };
 

@@ -645,15 +645,15 @@ int opening_create(void *arg, weir_transport *t,
                    struct weir_protocol_binding *ret)
 {
     struct door *door = arg;
-    struct session *session = calloc(1, sizeof(*session));
+    struct session *session = malloc(sizeof(*session));
 
     (void)t;
     if (!session) {
         return -ENOMEM;
     }
-    session->door = door;
-    session->reason = END_CLIENT_GONE;
-    session->time_ns = clock_wall_coarse_ns();
+    *session = (struct session){.door = door,
+                                .reason = END_CLIENT_GONE,
+                                .time_ns = clock_wall_coarse_ns()};
     session->start_ns = weir_loop_get_time(session_loop(session));
     door->service->counts->accepted++;
     door->service->counts->active++;

@@ -184,17 +184,18 @@ static int greet(struct session *session, const weir_upstream *upstream)
 static char *copy_tried(const weir_pending *connect, const char *error_text)
 {
     char text[TRIED_SIZE];
-    const size_t len = tried_write(connect, text, sizeof(text));
-    const char *tried = strlen(error_text) >= len ? error_text : text;
 
-    return tried[0] != '\0' ? strdup(tried) : NULL;
+    if (error_text[0] == '\0') {
+        return NULL;
+    }
+    const size_t len = tried_write(connect, text, sizeof(text));
+    return strdup(strlen(error_text) >= len ? error_text : text);
 }
 
-static void note(struct session *session, int err,
+static void note(struct session *session,
                  const struct weir_upstreams_result *result)
 {
-    session->tried =
-        copy_tried(session->pending, err < 0 ? result->error_text : "");
+    session->tried = copy_tried(session->pending, result->error_text);
     session->pending = NULL;
     session->try_count = (uint16_t)result->try_count;
     session->queue_ns = result->queue_ns;
@@ -211,7 +212,7 @@ static void connected(void *arg, int err,
 {
     struct session *session = arg;
 
-    note(session, err, result);
+    note(session, result);
     if (err == SESSION_CUT) {
         give_up(session, END_TARGET_DOWN, -ECANCELED);
     } else if (err < 0) {
