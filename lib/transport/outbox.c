@@ -213,9 +213,8 @@ static int outbox_queue_apart(weir_transport *t, struct wr_sendq *queue,
     return err;
 }
 
-/* Queues a lease. Few bytes are copied, because a chunk for them takes more
- * memory, and the peer decides how many such pieces there are. All bytes are
- * copied if receive buffers are short, because the lease would pin one. */
+/* Queues a lease. Its bytes are copied if receive buffers are short, because it
+ * would pin one. */
 static int outbox_queue_lease(weir_transport *t, struct wr_outbox *o,
                               const struct weir_buf *buf)
 {
@@ -224,13 +223,11 @@ static int outbox_queue_lease(weir_transport *t, struct wr_outbox *o,
     const struct iovec piece = {.iov_base = (void *)(uintptr_t)buf->data,
                                 .iov_len = buf->len};
 
-    wr_assert(buf->lease->refs > 0);
-    if (WR_UNLIKELY(o->is_stalled) && buf->len >= WR_LEASE_LEAST &&
-        wr_lease_wastes(buf->lease, buf->len)) {
+    wr_assert(buf->lease->refs > 0 && buf->len >= WR_LEASE_LEAST);
+    if (WR_UNLIKELY(o->is_stalled) && wr_lease_wastes(buf->lease, buf->len)) {
         return outbox_queue_apart(t, &o->queue, buf);
     }
-    if (buf->len >= WR_LEASE_LEAST &&
-        !(wr_pool_is_short(pool) && buf->lease->buf)) {
+    if (!(wr_pool_is_short(pool) && buf->lease->buf)) {
         return wr_sendq_lease(&o->queue, memory, buf);
     }
     const int err = wr_sendq_copy(&o->queue, memory, &piece, 1, buf->len);
@@ -238,12 +235,29 @@ static int outbox_queue_lease(weir_transport *t, struct wr_outbox *o,
     return err;
 }
 
+/* Copies few bytes, because a chunk for them takes more memory, and the peer
+ * decides how many such pieces there are. They are no bytes of a write. */
+static int outbox_write_few(weir_transport *t, const struct weir_buf *buf)
+{
+    const int err = t->ops->write(t, buf->data, buf->len);
+
+    wr_debug_assert(buf->len < WR_LEASE_LEAST);
+    if (WR_LIKELY(err == 0)) {
+        t->loop->counts.copied_by_write -= buf->len;
+        t->loop->pool.copied_bytes += buf->len;
+    }
+    return err;
+}
+
 int wr_outbox_write_lease(weir_transport *t, const struct weir_buf *buf)
 {
     struct wr_outbox *o = wr_outbox_of(t);
-    int err = outbox_check(t, o, buf->len);
 
-    if (err < 0 || buf->len == 0) {
+    if (buf->len < WR_LEASE_LEAST) {
+        return outbox_write_few(t, buf);
+    }
+    int err = outbox_check(t, o, buf->len);
+    if (err < 0) {
         return err;
     }
     err = outbox_queue_lease(t, o, buf);
