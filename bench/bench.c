@@ -13,6 +13,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <netinet/udp.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -77,6 +78,7 @@ static void print_help(const char *program, const char *about)
            "  --to PORT      the backend of a proxy, on 127.0.0.1\n"
            "  --trains       datagrams: with GRO and GSO\n"
            "  --block        bare recvmmsg: wait in it, without epoll\n"
+           "  --lean         bare OpenSSL: no buffers of idle connections\n"
            "  --threads N    bare liburing: on the first N CPUs (1: any CPU)\n"
            "  --help         this text\n"
            "\nServes on 127.0.0.1 until it is killed.\n",
@@ -104,6 +106,9 @@ static void parse_special(struct bench_options *o, int option)
         return;
     case 'b':
         o->blocks = true;
+        return;
+    case 'L':
+        o->is_lean = true;
         return;
     case 'n':
         o->threads = bench_parse_number(optarg, 1, BENCH_THREADS_MAX);
@@ -152,6 +157,7 @@ struct bench_options bench_parse(int argc, char **argv, const char *about)
         {"to", required_argument, NULL, 'o'},
         {"trains", no_argument, NULL, 'g'},
         {"block", no_argument, NULL, 'b'},
+        {"lean", no_argument, NULL, 'L'},
         {"threads", required_argument, NULL, 'n'},
         {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
@@ -324,13 +330,29 @@ void bench_serving_udp(const struct bench_options *options)
     say_serving("udp://127.0.0.1:", options->port);
 }
 
-void bench_pin(uint32_t cpu)
+static pthread_once_t given_once = PTHREAD_ONCE_INIT;
+static cpu_set_t given_cpus; /* before any thread was pinned */
+
+static void take_given(void)
+{
+    if (sched_getaffinity(0, sizeof(given_cpus), &given_cpus) < 0) {
+        bench_die("sched_getaffinity");
+    }
+}
+
+void bench_pin(uint32_t number)
 {
     cpu_set_t cpus;
 
+    pthread_once(&given_once, take_given);
     CPU_ZERO(&cpus);
-    CPU_SET(cpu, &cpus);
-    (void)sched_setaffinity(0, sizeof(cpus), &cpus);
+    for (size_t cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+        if (CPU_ISSET(cpu, &given_cpus) && number-- == 0) {
+            CPU_SET(cpu, &cpus);
+            (void)sched_setaffinity(0, sizeof(cpus), &cpus);
+            return;
+        }
+    }
 }
 
 void bench_raise_file_limit(void)

@@ -53,13 +53,14 @@ struct bench_options {
     bool has_tickets;      /* TLS: sessions can be resumed */
     bool has_trains;       /* datagrams: GRO and GSO */
     bool blocks;           /* bare recvmmsg: without epoll */
+    bool is_lean;          /* bare OpenSSL: no buffers of idle connections */
     uint32_t threads;      /* bare liburing: one ring and one listener each */
 };
 
-/* Parse a server's command line; prints help or an error and ends if asked. */
 /* A whole number from min to max, or the end of the run. */
 uint32_t bench_parse_number(const char *text, uint32_t min, uint32_t max);
 
+/* Parse a server's command line; prints help or an error and ends if asked. */
 struct bench_options bench_parse(int argc, char **argv, const char *about);
 
 #define BENCH_UNIX_NAME_SIZE 32
@@ -86,8 +87,9 @@ int bench_bind_udp(const struct bench_options *options, int flags);
 void bench_serving(const struct bench_options *options);
 void bench_serving_udp(const struct bench_options *options);
 
-/* Bind the calling thread to one CPU, if there is such a CPU. */
-void bench_pin(uint32_t cpu);
+/* Bind the calling thread to one of the CPUs that the process was started with,
+ * counted from 0; if it has so many. */
+void bench_pin(uint32_t number);
 
 /* Raise the limit of open files to the hard limit. */
 void bench_raise_file_limit(void);

@@ -61,6 +61,14 @@ static bool ask(struct tls_conn *c)
     return true;
 }
 
+/* A server that has closed one keeps nothing for it. */
+static bool has_ended(const struct tls_conn *c)
+{
+    struct pollfd poller = {.fd = c->fd, .events = POLLRDHUP};
+
+    return poll(&poller, 1, 0) == 1;
+}
+
 static void hold(void)
 {
     struct pollfd input = {.fd = STDIN_FILENO, .events = POLLIN};
@@ -88,6 +96,11 @@ void client_run_tls_idle(struct client *k)
     printf("ready %u\n", k->options.conn_count);
     fflush(stdout);
     hold();
+    for (uint32_t i = 0; i < k->options.conn_count; i++) {
+        if (has_ended(&conns[i])) {
+            k->errors[CLIENT_BROKEN]++;
+        }
+    }
     client_begin(k);
     k->window_start_ns = k->window_end_ns = bench_now_ns();
     while (client_tick(k, bench_now_ns())) {

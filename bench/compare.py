@@ -1,7 +1,7 @@
 """Measuring contenders in turn, and what comes of it: the lines of the table."""
 import statistics
 
-from harness import BEFORE, Failure, exists, median_ratio, why_absent
+from harness import BEFORE, Absent, Failure, median_ratio, why_absent
 
 
 class Result:
@@ -31,17 +31,25 @@ class Result:
 
 def is_chosen(settings, case):
     """Whether the command line asks for this case of a row."""
-    return settings.case in case
+    is_asked = settings.case in case
+    settings.has_case |= is_asked
+    return is_asked
 
 
 def rounds(settings, progress, title, names, measure):
-    """Measure A B C, A B C, ...; the reports of each contender by name."""
+    """Measure A B C, C B A, ...; the reports of each contender by name. A peer
+    that does not start here, as one that wants a later kernel, is left out."""
     reports = {name: [] for name in names}
     for number in range(settings.rounds):
-        order = names if number % 2 == 0 else names[::-1]
-        for name in order:
+        for name in list(reports)[::-1 if number % 2 else 1]:
             progress(f"{title}: round {number + 1}/{settings.rounds} {name}")
-            reports[name].append(measure(name))
+            try:
+                reports[name].append(measure(name))
+            except Absent as absent:
+                if name == names[0] or reports[name]:
+                    raise
+                del reports[name]
+                settings.left_out[name] = str(absent)
     return reports
 
 
@@ -50,6 +58,9 @@ def compare(row, case, reports, targets, key="cpu_ns", figure="ns CPU/msg",
     """Results for one case: the first, the subject, against its peers."""
     subject_name = next(iter(reports))
     subject = [r[key] / scale for r in reports[subject_name]]
+    if len(reports) == 1:  # all others are left out
+        yield Result(row, case, figure,
+                     (statistics.median(subject), None, None))
     for name, values in reports.items():
         if name == subject_name:
             continue
@@ -69,8 +80,9 @@ def contenders(settings, mode, names, subject=None):
     subject = settings.subject if subject is None else subject
     if settings.before:
         names = [BEFORE + subject]
-    if not exists(settings, subject, mode):
-        raise Failure(f"{subject} has no server for mode {mode}")
+    why = why_absent(settings, subject, mode)
+    if why is not None:
+        raise Failure(why)
     there = [subject]
     for name in names:
         if name == subject:

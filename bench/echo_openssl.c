@@ -9,8 +9,6 @@
 #include "bench/bench.h"
 #include "bench/http.h"
 
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <stdio.h>
@@ -60,8 +58,11 @@ static SSL_CTX *make_context(const struct bench_options *options)
                                     SSL_FILETYPE_PEM) != 1) {
         die("--identity");
     }
-    SSL_CTX_set_read_ahead(context, 1);
+    SSL_CTX_set_read_ahead(context, options->is_lean ? 0 : 1);
     SSL_CTX_set_default_read_buffer_len(context, READ_AHEAD);
+    if (options->is_lean) {
+        SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS);
+    }
     SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE |
                                   SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
@@ -83,7 +84,6 @@ static void close_conn(struct conn *c)
 static void accept_conns(struct server *s)
 {
     for (int i = 0; i < MAX_ACCEPT; i++) {
-        int one = 1;
         int fd =
             accept4(s->listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         struct conn *c = NULL;
@@ -98,7 +98,6 @@ static void accept_conns(struct server *s)
         c->ssl = SSL_new(s->context);
         event.data.ptr = c;
         if (c->ssl == NULL || SSL_set_fd(c->ssl, fd) != 1 ||
-            setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)) < 0 ||
             epoll_ctl(s->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0) {
             die("accept");
         }

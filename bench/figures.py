@@ -154,7 +154,9 @@ def _text_of_all(document):
     judged = [result for result in document["results"]
               if is_met(result) is not None]
     met = sum(is_met(result) for result in judged)
-    text = (f"TLS by {engine_of(document)}: medians of {document['rounds']:.0f} "
+    on = document["machine"]["engine"]
+    text = (f"TLS by {engine_of(document)}{f', weir on {on}' if on else ''}: "
+            f"medians of {document['rounds']:.0f} "
             f"rounds of {document['window_ms'] / 1000:g} s, each after "
             f"{document['warm_ms'] / 1000:g} s of warm-up, on {_where(document)}; "
             f"memory is of one run. {met} of {len(judged)} targets are met.")

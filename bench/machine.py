@@ -15,6 +15,8 @@ import socket
 import struct
 import time
 
+import peers
+
 CLONE_NEWUSER = 0x10000000
 CLONE_NEWNET = 0x40000000
 SIOCSIFFLAGS = 0x8914
@@ -150,9 +152,9 @@ def describe(options, has_own_network):
         "is_guest": _is_guest(),
         "call_ns": _call_ns(),
         "mitigations": _mitigations(),
-        # What of the kernel weir was told not to use.
+        # What of the kernel weir was told not to use, and what it runs on.
         "masked": os.environ.get("WEIR_FEATURES_MASK", ""),
-        "engine": os.environ.get("WEIR_ENGINE", ""),
+        "engine": peers.engine(options.build),
     }
 
 
@@ -194,4 +196,5 @@ def as_text(machine):
             f"server on CPU {machine['server_cpu']}, client on CPU "
             f"{machine['client_cpu']} ({cores}); TCP "
             f"{machine['congestion_control']} {network}; load "
-            f"{machine['load']:.1f} at the start")
+            f"{machine['load']:.1f} at the start; weir on "
+            f"{machine['engine'] or 'an engine that it does not name'}")

@@ -70,7 +70,8 @@ tr,svg{break-inside:avoid}code,pre{font-size:9.5px}.frame{overflow:visible}}
 """
 WIDTH, HEIGHT = 240, 22
 CURVE_WIDTH, CURVE_HEIGHT = 640, 220
-NUMBERS = ("weir", "its", "ratio", "target")
+NUMBERS = ("its", "ratio", "target")
+QUOTE = '"'
 
 
 def text_of(value):
@@ -230,7 +231,7 @@ def curves(results):
 
 # ---- sections ----
 
-def row_table(results):
+def row_table(results, subject):
     scale = Scale(results)
     lines = []
     heading = None
@@ -245,7 +246,7 @@ def row_table(results):
         cells = [
             ("", "", text_of(peer_text(result) or of_many(result)
                              or "by itself")),
-            ("number", "weir", number(result["subject"])),
+            ("number", subject, number(result["subject"])),
             ("number", "its", number(result["peer_value"])
              if result["peer"] else ""),
             ("number", "ratio", ratio),
@@ -253,14 +254,20 @@ def row_table(results):
             ("number", "target", target), ("", "", verdict(result))]
         lines.append("<tr>" + "".join(
             f'<td{f" class={kind}" if kind else ""}'
-            f'{f" data-of={name}" if name and cell else ""}>{cell}</td>'
+            f'{f" data-of={QUOTE}{name}{QUOTE}" if name and cell else ""}>'
+            f'{cell}</td>'
             for kind, name, cell in cells) + "</tr>")
-    heads = ["beside", "weir", "its", "ratio", f"rounds, {scale.text()}",
+    heads = ["beside", subject, "its", "ratio", f"rounds, {scale.text()}",
              "target", ""]
     return ('<table class="rows"><thead><tr>' + "".join(
-        f'<th{" class=number" if head in NUMBERS else ""}>{head}</th>'
+        f'<th{" class=number" if head in (subject, *NUMBERS) else ""}>{head}</th>'
         for head in heads) + "</tr></thead><tbody>"
         + "".join(lines) + "</tbody></table>")
+
+
+def name_of_subject(document):
+    return "weir" if document["subject"] == "weir" else name_of(
+        document["subject"])
 
 
 def row_section(document, row, results):
@@ -273,7 +280,9 @@ def row_section(document, row, results):
                 + "</pre></details>")
     return (f'<section id="{text_of(row)}"><h2>{text_of(row)}'
             f'{": " if about else ""}{text_of(about)}</h2>'
-            f'{curves(results)}{row_table(results)}{told}</section>')
+            f'{curves(results)}'
+            f'{row_table(results, text_of(name_of_subject(document)))}'
+            f'{told}</section>')
 
 
 def pairs_table(pairs):
@@ -304,7 +313,7 @@ def machine_section(document):
                  else "the machine's loopback")),
              ("load at the start", f"{of['load']:.1f}"),
              ("features of the kernel masked", of["masked"] or "none"),
-             ("engine asked for", of["engine"] or "none: the best there is")]
+             ("weir runs on", of["engine"] or "not known")]
     return f"<section><h2>The machine</h2>{pairs_table(pairs)}</section>"
 
 

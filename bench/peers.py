@@ -6,6 +6,7 @@ are installed here: what was measured, as far as it can be asked.
 import json
 import os
 import re
+import select
 import shlex
 import shutil
 import subprocess
@@ -102,6 +103,25 @@ def versions(build):
     for name, command in PROGRAMS.items():
         ret[name] = _ask(*command)
     return {name: text for name, text in ret.items() if text}
+
+
+ENGINES = {"uring": "io_uring", "poll": "epoll"}
+
+
+def engine(build):
+    """What weir runs on here, as it says when it serves; empty: it does not."""
+    command = [os.path.join(build, "tools", "weir-load"), "serve", "-v",
+               "tcp://127.0.0.1:0"]
+    try:
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL,
+                              stderr=subprocess.PIPE, text=True) as served:
+            line = (served.stderr.readline()
+                    if select.select([served.stderr], [], [], 10)[0] else "")
+            served.kill()
+    except OSError:
+        return ""
+    found = re.match(r"engine +(\w+)", line)
+    return ENGINES.get(found[1], found[1]) if found else ""
 
 
 def name_of(peer):

@@ -2,8 +2,8 @@
  * The pattern of the posting comparison: one thread posts numbered messages to
  * the loop of another as fast as it may, with a bounded number on the way.
  *
- * A side is a table with the function that posts; the loop's side calls
- * post_received for each message and stops when it returns false. The window
+ * A program gives the function that posts; its loop calls post_received for
+ * each message and stops when that returns false. The window
  * on the way is what "under load" means: the loop always has work, and the
  * poster waits when it is too far ahead.
  */

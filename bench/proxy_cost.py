@@ -10,6 +10,7 @@ here comes near, so that each is looked up and counted in a table.
 
     bench/proxy_cost.py build/tools/weir-proxy [ANOTHER_BUILD...]
 """
+import argparse
 import collections
 import contextlib
 import os
@@ -140,16 +141,31 @@ def show(proxy, engine, flags, backend):
           flush=True)
 
 
-def main():
+def parse_arguments():
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("programs", nargs="+", metavar="PROGRAM",
+                        help="weir-proxy of a build")
+    options = parser.parse_args()
+    for program in options.programs:
+        if not os.access(program, os.X_OK):
+            parser.error(f"no program: {program}")
     for tool in ("strace", "valgrind", "callgrind_control"):
         if not shutil.which(tool):
-            sys.exit(f"{tool} is not installed")
+            parser.error(f"{tool} is not installed")
+    return options
+
+
+def main():
+    options = parse_arguments()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     listener = socket.create_server(("127.0.0.1", 0))
     threading.Thread(target=echo, args=(listener,), daemon=True).start()
     print("| program | engine | table | instructions | calls | which |")
     print("|---|---|---|---|---|---|")
     try:
-        for proxy in sys.argv[1:]:
+        for proxy in options.programs:
             for engine in ("uring", "poll"):
                 for flags in ([], TABLE):
                     show(proxy, engine, flags, listener.getsockname()[1])

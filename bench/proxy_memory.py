@@ -19,6 +19,7 @@ import os
 import re
 import resource
 import selectors
+import signal
 import socket
 import subprocess
 import tempfile
@@ -48,6 +49,12 @@ listen bench
 """
 
 
+def _has_ended(peer):
+    with contextlib.suppress(BlockingIOError):
+        return not peer.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+    return False
+
+
 class Target:
     """Sends a byte, or much, to each who asks; keeps all connections."""
 
@@ -57,6 +64,7 @@ class Target:
         self.listener.setblocking(False)
         self.port = self.listener.getsockname()[1]
         self.moved_s = time.monotonic()  # when it has last sent something
+        self.connections = []
         self.selector = selectors.DefaultSelector()
         self.selector.register(self.listener, selectors.EVENT_READ)
         threading.Thread(target=self.run, daemon=True).start()
@@ -73,7 +81,18 @@ class Target:
     def accept(self):
         connection, _ = self.listener.accept()
         connection.setblocking(False)
+        self.connections.append(connection)
         self.selector.register(connection, selectors.EVENT_READ, 0)
+
+    def has_all(self, clients):
+        """No end of a stream on either side: what is counted is there."""
+        return len(self.connections) >= len(clients) and not any(
+            _has_ended(peer) for peer in [*clients, *self.connections])
+
+    def close_all(self):
+        """Only when the proxy before it has ended: no other closes first."""
+        while self.connections:
+            self.connections.pop().close()
 
     def answer(self, key):
         left = 0
@@ -160,20 +179,35 @@ def measure(service, target, is_deaf, count):
         clients += [connect(port, is_deaf) for _ in range(count)]
         settle(target)
         each = (own_bytes(process.pid) - before) / count
+        if not target.has_all(clients):
+            raise RuntimeError("the proxy has lost connections")
         for client in clients:
             client.close()
+    target.close_all()
     return each
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--idle", type=int, default=8000)
-    parser.add_argument("--deaf", type=int, default=2000)
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--idle", type=int, default=8000, metavar="N",
+                        help="idle clients (8000; 0: none)")
+    parser.add_argument("--deaf", type=int, default=2000, metavar="N",
+                        help="deaf clients (2000; 0: none)")
     parser.add_argument("--buffer", help="weir-proxy's, if not its default")
-    parser.add_argument("program", nargs="+")
+    parser.add_argument("program", nargs="+",
+                        help="weir-proxy of a build, or haproxy")
     options = parser.parse_args()
+    for program in options.program:
+        if program != "haproxy" and not os.access(program, os.X_OK):
+            parser.error(f"no program: {program}")
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    # A client and the target's connection here, and two in the proxy.
+    if 2 * (WARM + max(options.idle, options.deaf)) + 100 > hard:
+        parser.error(f"{hard} descriptors are too few for so many clients")
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     target = Target()
     flags = ["--buffer", options.buffer] if options.buffer else []
     print("| program | engine | idle | deaf |\n|---|---|---|---|")

@@ -205,10 +205,12 @@ def _of_one_run(document):
     """What a page and README say once of all rows: of runs that differ in it, one
     would stand under the other's day, machine or build."""
     machine = {f"machine's {name}": document["machine"][name]
-               for name in ("processor", "caches", "kernel")}
+               for name in ("processor", "caches", "kernel", "own_network",
+                            "congestion_control", "masked", "engine",
+                            "server_cpu", "client_cpu")}
     return machine | {"day": document["date"].split()[:1]} | {
         name: document[name] for name in (
-            "subject", "revision", "build", "rounds", "window_ms")}
+            "subject", "revision", "build", "rounds", "window_ms", "warm_ms")}
 
 
 def join(documents):

@@ -128,6 +128,16 @@ def row_t5_streams(settings, progress):
                                {"weir": target})
 
 
+def _open_loop(settings, name, client):
+    """A message that found no place to wait in is in no tail: such a run says
+    nothing."""
+    report = run_pair(settings, name, "echo", [], client)
+    if report["dropped"] > 0:
+        raise Failure(f"{name} was so late that {report['dropped']} of "
+                      f"{report['offered']} messages were not sent")
+    return report
+
+
 def row_t6(settings, progress):
     names = contenders(settings, "echo", ["uring"])
     progress("T6 capacity of the bare loop")
@@ -139,7 +149,7 @@ def row_t6(settings, progress):
         case = f"open loop, {percent} % = {rate}/s"
         reports = rounds(
             settings, progress, f"T6 {case}", names,
-            lambda name, c=client: run_pair(settings, name, "echo", [], c))
+            lambda name, c=client: _open_loop(settings, name, c))
         yield from compare("T6", case, reports, {"uring": 1.03})
         for quantile in ("p50", "p99", "p999"):
             flat = {name: [{"v": r["latency_ns"][quantile] / 1000}
@@ -322,6 +332,10 @@ def _small_beside_bulk(settings, progress):
         1 / max(r["fairness"], 1e-9) for r in reports[names[0]]), None, None))
 
 
+# What others may make of the tail of small connections, which all share a CPU.
+P99_BESIDE = 1.5
+
+
 def row_t9(settings, progress):
     subject = settings.subject
     mib = 1024 * 1024
@@ -339,20 +353,25 @@ def row_t9(settings, progress):
                      (first / mib, None, None))
         yield Result("T9", "1000 stalled readers, after 5 s", "MiB more",
                      ((later - first) / mib, None, None), target=1)
-    cases = [("alone", None),
-             ("one flooding peer", ["--mode", "flood", "--conns", 1]),
-             ("an accept storm of 4000",
-              ["--mode", "idle", "--conns", 4000])]
-    for case, disturbance in cases:
-        progress(f"T9 {case}")
-        report = _beside(settings, subject, disturbance)
-        yield Result("T9", f"50 small beside: {case}", "us p99",
-                     (report["latency_ns"]["p99"] / 1000, None, None))
-        yield Result("T9", f"50 small beside: {case}", "MiB peak",
-                     (report["peak"] / mib, None, None))
-        yield Result("T9", f"50 small beside: {case}", "1/Jain",
-                     (1 / max(report["fairness"], 1e-9), None, None),
-                     target=1 / 0.95 if "flooding" in case else None)
+    cases = {"alone": None,
+             "one flooding peer": ["--mode", "flood", "--conns", 1],
+             "an accept storm of 4000": ["--mode", "idle", "--conns", 4000]}
+    reports = rounds(settings, progress, "T9 small connections", list(cases),
+                     lambda case: _beside(settings, subject, cases[case]))
+    p99 = {case: [{"p99": report["latency_ns"]["p99"] / 1000} for report in of]
+           for case, of in reports.items()}
+    for case, of in reports.items():
+        what = f"50 small beside: {case}"
+        yield Result("T9", what, "MiB peak", (statistics.median(
+            report["peak"] for report in of) / mib, None, None))
+        yield Result("T9", what, "1/Jain", (statistics.median(
+            1 / max(report["fairness"], 1e-9) for report in of), None, None),
+            target=1 / 0.95 if "flooding" in case else None)
+        if case != "alone":
+            yield from compare("T9", what, {case: p99[case],
+                                            "alone": p99["alone"]},
+                               {"alone": P99_BESIDE}, key="p99",
+                               figure="us p99")
 
 
 def row_t10(settings, progress):
@@ -456,8 +475,9 @@ def row_t17(settings, progress):
         for pair, what, target in (
                 (("weir", "one loop"), case, {"one loop": 1.10}),
                 (("two rings", "one ring"), f"{case}, bare liburing", {})):
-            yield from compare("T17", what,
-                               {name: reports[name] for name in pair}, target)
+            if reports.keys() >= set(pair):
+                yield from compare("T17", what, {
+                    name: reports[name] for name in pair}, target)
 
 
 FILE_BYTES = 64 * 1024 * 1024

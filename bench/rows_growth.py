@@ -1,8 +1,8 @@
 """Growth: what one of many costs, by counts, where there are more of them.
 
 A count for a message, a connection, a target or a timer is the same for few and
-for many unless something walks all of them. So each figure is a ratio to that of
-the fewest, and the target is 1.10. Counts need no quiet machine: instructions of
+for many unless something walks all of them. So each figure is a ratio to the least
+of those of fewer, and the target is 1.10. Counts need no quiet machine: instructions of
 the process are callgrind's, system calls and entries are the loop's own account or
 strace's. These rows run for minutes, so they are run when they are asked for.
 """
@@ -34,17 +34,25 @@ NOT_FLAT = ("system calls/msg",)
 
 
 def _curve(row, case, figure, points):
-    """Results of a curve: each beside the first. What is the difference of two
-    runs may be a little below zero."""
-    first = None
+    """Results of a curve: each beside the least of those of fewer, so that growth
+    is seen behind a fall. What is the difference of two runs may be a little below
+    zero."""
+    least = None
     for x, value in points:
         value = max(value, 0.0)
-        first = value if first is None else first
-        flat = value / first if first and figure not in NOT_FLAT else None
-        yield Result(row, case, figure, (value, first, flat), x=x,
+        least = value if least is None else least
+        flat = value / least if least and figure not in NOT_FLAT else None
+        yield Result(row, case, figure, (value, least, flat), x=x,
                      target=None if x == points[0][0] or flat is None
                      else FLAT,
                      ratios=[] if flat is None else [flat])
+        least = min(least, value)
+
+
+def _fail_for(lost):
+    """A size that could not be counted fails the row, once the rest is there."""
+    if lost:
+        raise Failure("; ".join(lost))
 
 
 # ---- connections ----
@@ -118,6 +126,7 @@ def row_growth(settings, progress):
          (callgrind_alone, read_callgrind, ("--threads", "2"), both),
          {"instructions": "instructions/msg"}),
     ]
+    lost = []
     for case, name, how, figures in ways:
         if not is_chosen(settings, case):
             continue
@@ -128,13 +137,14 @@ def row_growth(settings, progress):
             try:
                 counts = _of_message(settings, name, conns, how)
             except Failure as failure:
-                settings.left_out[f"growth, {case}, {conns}"] = str(failure)
+                lost.append(f"{case}, {conns}: {failure}")
                 continue
             for what in figures:
                 points[what].append((conns, counts.get(what, 0)))
         for what, figure in figures.items():
             if points[what]:
                 yield from _curve("growth", case, figure, points[what])
+    _fail_for(lost)
 
 
 # ---- timers and tasks ----
@@ -370,6 +380,7 @@ def _measure_proxy(settings, kind, count, backend):
 
 def row_growth_proxy(settings, progress):
     """weir-proxy with many targets, routes and certificates."""
+    lost = []
     for kind, (_, sizes) in KINDS.items():
         if not is_chosen(settings, kind):
             continue
@@ -381,8 +392,7 @@ def row_growth_proxy(settings, progress):
                     points.append((size, _measure_proxy(settings, kind, size,
                                                         backend.port)))
                 except Failure as failure:
-                    settings.left_out[f"growth-proxy, {size} {kind}s"] = str(
-                        failure)
+                    lost.append(f"{size} {kind}s: {failure}")
         if not points:
             continue
         yield from _curve("growth-proxy", f"a connection, by {kind}s",
@@ -394,3 +404,4 @@ def row_growth_proxy(settings, progress):
                 f"instructions/{kind}",
                 [(x, (of[what] - points[0][1][what]) / (x - points[0][0]))
                  for x, of in points[1:]])
+    _fail_for(lost)

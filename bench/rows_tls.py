@@ -169,8 +169,9 @@ def row_t8_tls(settings, progress):
         memory = {}
         for name in names:
             progress(f"T8t {IDLE_COUNT} idle connections of {name}")
+            lean = ["--lean"] if name == "openssl" else []
             memory[name] = [_idle_bytes(
-                settings, name, ["--file", body, "--identity", identity],
+                settings, name, [*lean, "--file", body, "--identity", identity],
                 ["--trusted", trusted, "--file", body, "--size", SMALL])]
     case = f"{IDLE_COUNT} idle connections, TLS 1.3"
     yield Result("T8t", f"{case}, {tls_engine(settings)}", "B/connection",

@@ -17,7 +17,7 @@ BUFFER_BESIDE = 4096  # the head, and what is kept free for rewriting
 CONFIGURATION = """
 global
     nbthread 1
-    maxconn 2000
+    maxconn 4000
     tune.bufsize %(buffer)d
     tune.ssl.default-dh-param 2048
     tune.ssl.cachesize 0

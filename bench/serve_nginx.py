@@ -25,7 +25,7 @@ daemon off;
 master_process off;
 pid %(folder)s/nginx.pid;
 error_log stderr crit;
-events { worker_connections 1024; }
+events { worker_connections 4096; }
 http {
     access_log off;
     client_body_temp_path %(folder)s/body;

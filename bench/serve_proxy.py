@@ -3,7 +3,7 @@ nginx, one thread before one backend on the loopback.
 
 It takes the place of this program. A child of this program says on standard
 output when it serves. HAProxy's buffers are as they are by default unless it
-is to be tuned, and so is all else of the three. The configuration is in a
+is to be tuned, which also lets it splice, and so is all else of the three. The configuration is in a
 temporary folder, which the child removes.
 """
 import argparse
@@ -35,6 +35,7 @@ frontend bench
     default_backend behind
 backend behind
     server only 127.0.0.1:%(backend)d
+    %(splice)s
 """
 
 NGINX = """
@@ -82,6 +83,7 @@ def haproxy_command(options, folder):
     write(path, HAPROXY % {
         "port": options.port, "backend": options.to,
         "buffer": TUNED_BUFFER if options.tuned else 16384,
+        "splice": "option splice-auto" if options.tuned else "",
         "tls": "" if options.identity is None else
         f" ssl crt {options.identity} curves X25519:P-256"})
     return [find_haproxy(), "-db", "-q", "-f", path]

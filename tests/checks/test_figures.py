@@ -30,6 +30,7 @@ KEPT = [SOURCE / "bench" / name
 sys.path.insert(0, str(SOURCE / "bench"))
 sys.dont_write_bytecode = True
 
+import compare  # noqa: E402
 import figures  # noqa: E402
 import harness  # noqa: E402
 import machine  # noqa: E402
@@ -252,6 +253,11 @@ class Report(unittest.TestCase):
                      result(target=0))
         self.assertIn("not measured", seen.text)
 
+    def test_a_subject_that_is_not_weir_has_its_name(self):
+        text = shown(subject="epoll").text
+        self.assertIn("bare epoll", text)
+        self.assertNotIn("weir", text.split("beside")[1].split("its")[0])
+
     def test_a_curve_has_a_line_for_each_case(self):
         points = [result(case=case, peer="", ratio=None, ratios=[], x=x)
                   for case in ("one", "two") for x in (100, 1000)]
@@ -360,9 +366,71 @@ class Readme(unittest.TestCase):
 class Run(unittest.TestCase):
     def test_results_are_written_where_git_and_pythons_are_missing(self):
         run = program_of_rows()
-        with mock.patch("subprocess.run", side_effect=FileNotFoundError):
-            self.assertEqual(run.revision(), "")
-            peers.versions("no-build")
+        with tempfile.TemporaryDirectory() as build:
+            about = pathlib.Path(build) / "meson-info" / "meson-info.json"
+            about.parent.mkdir()
+            about.write_text(json.dumps({"directories": {"source": build}}),
+                             encoding="utf-8")
+            with mock.patch("subprocess.run", side_effect=FileNotFoundError):
+                self.assertEqual(run.revision(build), "")
+                peers.versions(build)
+                self.assertEqual(peers.engine(build), "")
+        self.assertEqual(run.revision("no-build"), "")
+
+    def test_a_peer_that_does_not_start_is_left_out(self):
+        settings = mock.Mock(rounds=2, left_out={})
+
+        def measure(name):
+            if name == "uring":
+                raise harness.Absent("wants a later kernel")
+            return {"cpu_ns": 1000}
+
+        reports = compare.rounds(settings, lambda text: None, "T1",
+                                 ["weir", "uring", "epoll"], measure)
+        self.assertEqual(list(reports), ["weir", "epoll"])
+        self.assertEqual(settings.left_out, {"uring": "wants a later kernel"})
+        with self.assertRaises(harness.Absent):
+            compare.rounds(settings, lambda text: None, "T1",
+                           ["uring", "weir"], measure)
+
+    def test_without_any_peer_the_figure_stands_by_itself(self):
+        alone, = compare.compare("T19", "a file", {"weir": [{"cpu_ns": 8000}]},
+                                 {"nginx": 1.05}, scale=1000)
+        self.assertEqual((alone.subject, alone.ratio, alone.met),
+                         (8.0, None, None))
+
+    def test_a_row_that_breaks_costs_no_other(self):
+        run = program_of_rows()
+        settings = mock.Mock(case="", left_out={})
+        results_ = []
+
+        def breaks(*_):
+            raise PermissionError("no SCHED_FIFO")
+
+        def lacks(*_):
+            raise harness.Absent("wrk is not installed")
+
+        def works(*_):
+            yield "a result"
+
+        with mock.patch.dict(run.ROWS, {
+                "a": (breaks, "", 1, 0), "b": (lacks, "", 1, 0),
+                "c": (works, "", 1, 0)}, clear=True):
+            options = mock.Mock(rows=["a", "b", "c"], rounds=1, warm=0, time=1)
+            failures = run.run_rows(options, settings, run.Progress(options),
+                                    results_)
+        self.assertEqual(failures, ["a: PermissionError: no SCHED_FIFO"])
+        self.assertEqual(settings.left_out, {"b": "wrk is not installed"})
+        self.assertEqual(results_, ["a result"])
+
+    def test_what_is_wrong_is_said_with_the_way_out(self):
+        for words, told in ((["--rows", "T99"], "T99; --help lists all"),
+                            (["--build", "/none"], "in it: /none; see --help")):
+            done = subprocess.run(
+                [sys.executable, SOURCE / "bench" / "run", *words], text=True,
+                capture_output=True, check=False)
+            self.assertEqual((done.returncode, done.stdout), (2, ""))
+            self.assertIn(told, done.stderr)
 
     def test_standard_output_is_given_once(self):
         asked = subprocess.run(
