@@ -2,13 +2,16 @@
  * The mailbox: a lock-free stack of posts with one word for its state.
  *
  *     NULL (empty) --post, wakes--> item --post--> item --> ...
- *          ^------------- take, everything ------------|
+ *          ^ rest                   | take  ^ post
+ *          '-------- &awake_mark <--'-------'
  *     &closed_mark: no post gets in any more
  *
- * A poster that pushes onto the empty stack writes the eventfd; others rely on
- * that write. As a write follows every change from empty to not empty, no post
- * is missed. The loop may be woken once for nothing, if it takes a post before
- * its poster writes.
+ * A poster that pushes onto NULL writes the eventfd; others rely on that write,
+ * or on the owner, which looks again after each take. Only when it finds
+ * nothing does it turn the awake mark into NULL, by an exchange that fails if
+ * there was a post meanwhile. So no post is missed, and a stream of posts to a
+ * loop that is busy with them writes nothing. The loop may be woken once for
+ * nothing, if it takes a post before its poster writes.
  *
  * The number of waiting posts is the difference of two counts: posters count
  * before a push, the owner after some pops, so the difference is never too low.
@@ -62,8 +65,14 @@ struct wr_wake {
     _Atomic(uint64_t) popped_total; /* counted items popped */
 };
 
-/* Only its address is used. */
+/* Only their addresses are used. */
 static struct wr_wake_item wake_closed_mark;
+static struct wr_wake_item wake_awake_mark;
+
+static bool wake_is_item(const struct wr_wake_item *head)
+{
+    return head && head != &wake_awake_mark && head != &wake_closed_mark;
+}
 
 /* Checks the owner's part of the mailbox, on its thread. */
 static void wake_check_invariants(const struct wr_wake *wake)
@@ -109,7 +118,7 @@ static int wake_push(struct wr_wake *wake, struct wr_wake_item *item)
             item->is_posted = false;
             return -ESHUTDOWN;
         }
-        item->next = head;
+        item->next = head == &wake_awake_mark ? NULL : head;
         /* Releases the item to the exchange in wr_wake_take() or _close(). */
     } while (!atomic_compare_exchange_weak_explicit(
         &wake->head, &head, item, memory_order_release, memory_order_relaxed));
@@ -315,7 +324,7 @@ void wr_wake_unref(struct wr_wake *wake)
     wr_race_acquire(wake);
     struct wr_wake_item *left =
         atomic_load_explicit(&wake->head, memory_order_relaxed);
-    wr_assert(!left || left == &wake_closed_mark);
+    wr_assert(!wake_is_item(left));
     wr_assert(!wake->taken);
     wr_assert(wake->popped_count == 0);
     wr_assert(
@@ -428,13 +437,27 @@ bool wr_wake_take(struct wr_wake *wake)
     /* Loads first, which keeps the cache line shared while no thread posts. */
     struct wr_wake_item *head =
         atomic_load_explicit(&wake->head, memory_order_relaxed);
-    if (head && head != &wake_closed_mark) {
+    if (wake_is_item(head)) {
         /* Acquires the items that posters released. Only the owner closes, so
          * the mark cannot have appeared in between. */
-        wake_append(wake, atomic_exchange_explicit(&wake->head, NULL,
-                                                   memory_order_acquire));
+        wake_append(wake,
+                    atomic_exchange_explicit(&wake->head, &wake_awake_mark,
+                                             memory_order_acquire));
     }
     return wake->taken != NULL;
+}
+
+bool wr_wake_rest(struct wr_wake *wake)
+{
+    struct wr_wake_item *head = &wake_awake_mark;
+
+    wr_assert(!wake->taken);
+    /* Relaxed: nothing is handed over; a post that made it fail is acquired by
+     * the next take. */
+    return atomic_compare_exchange_strong_explicit(&wake->head, &head, NULL,
+                                                   memory_order_relaxed,
+                                                   memory_order_relaxed) ||
+           !wake_is_item(head);
 }
 
 struct wr_wake_item *wr_wake_pop(struct wr_wake *wake)
@@ -515,7 +538,7 @@ size_t wr_wake_cancel(struct wr_wake *wake, void (*run)(void *arg),
         atomic_load_explicit(&wake->head, memory_order_acquire);
     wr_assert(run);
     return wake_cancel_in(wake->taken, run, arg) +
-           (head == &wake_closed_mark ? 0 : wake_cancel_in(head, run, arg));
+           (wake_is_item(head) ? wake_cancel_in(head, run, arg) : 0);
 }
 
 void wr_wake_close(struct wr_wake *wake)
@@ -524,7 +547,7 @@ void wr_wake_close(struct wr_wake *wake)
     /* Acquires as in wr_wake_take(); before the check for waiting posters. */
     struct wr_wake_item *head = atomic_exchange_explicit(
         &wake->head, &wake_closed_mark, memory_order_seq_cst);
-    if (head != &wake_closed_mark) {
+    if (wake_is_item(head)) {
         wake_append(wake, head);
     }
     wake_posters(wake);

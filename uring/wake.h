@@ -1,12 +1,12 @@
 /*
  * The mailbox for posts from other threads to a loop.
  *
- * A post pushes onto a lock-free stack and, only if the stack was empty, writes
- * the eventfd that the loop reads through its ring: a thousand posts cost one
- * wake-up. The loop takes the whole stack at once and reverses it. The mailbox
- * has a reference count and may outlive the loop, so that a post after the
- * loop's end is an error and not a use after free. Only wake.c and
- * lib/loop/signal.c use atomics.
+ * A post pushes onto a lock-free stack and, only if the loop does not look at
+ * it any more, writes the eventfd that the loop reads through its ring: a
+ * thousand posts cost one wake-up. The loop takes the whole stack at once and
+ * reverses it. The mailbox has a reference count and may outlive the loop, so
+ * that a post after the loop's end is an error and not a use after free. Only
+ * wake.c and lib/loop/signal.c use atomics.
  */
 #ifndef WEIR_URING_WAKE_H
 #define WEIR_URING_WAKE_H
@@ -75,9 +75,13 @@ WEIR_MUST_USE int wr_wake_wait_room(struct wr_wake *wake, const void *thread,
 /* Owner: the eventfd, to be read with 8 bytes. */
 int wr_wake_fd(const struct wr_wake *wake);
 
-/* Owner: takes all items posted so far; the next post wakes again. True: there
- * are items to pop. */
+/* Owner: takes all items posted so far. True: there are items to pop, and then
+ * wr_wake_rest() is to be called, as no post wakes the owner before. */
 WEIR_MUST_USE bool wr_wake_take(struct wr_wake *wake);
+
+/* Owner, when all are popped: from now on the next post wakes it. False: there
+ * was one meanwhile, to be taken. */
+WEIR_MUST_USE bool wr_wake_rest(struct wr_wake *wake);
 
 /* Owner: removes the oldest taken item, or NULL. The caller frees it with
  * wr_wake_free_item(), which ignores items of wr_wake_post_item(). Each item

@@ -39,6 +39,14 @@ static bool remote_run_one(weir_loop *loop)
     return true;
 }
 
+/* True: there are posts to run; false: the next one wakes the loop. */
+static bool remote_look_again(weir_loop *loop)
+{
+    wr_assert(loop->wake);
+    return wr_wake_take(loop->wake) ||
+           (!wr_wake_rest(loop->wake) && wr_wake_take(loop->wake));
+}
+
 static void remote_run_posted(struct wr_ready *ready)
 {
     weir_loop *loop = wr_container_of(ready, weir_loop, posts.ready);
@@ -50,7 +58,7 @@ static void remote_run_posted(struct wr_ready *ready)
         may_be_more = remote_run_one(loop);
     }
     /* Posts that came meanwhile run after the items that are in the queue. */
-    if (may_be_more || wr_wake_take(loop->wake)) {
+    if (may_be_more || remote_look_again(loop)) {
         wr_ready_push(&loop->ready, ready);
     }
 }
