@@ -431,11 +431,13 @@ def row_t13(settings, progress):
 def row_t14(settings, progress):
     yield from _alone_row(
         settings, progress, "T14",
-        {"weir": "post_weir", "eventfd": "post_eventfd"},
+        {"weir": "post_weir", "eventfd": "post_eventfd",
+         "eventfd_once": "post_eventfd_once"},
         [("cpu_ns", "posts under load")], {"eventfd": 0.5})
     yield from _alone_row(
         settings, progress, "T14",
-        {"weir": "post_threads", "eventfd": "post_eventfd"},
+        {"weir": "post_threads", "eventfd": "post_eventfd",
+         "eventfd_once": "post_eventfd_once"},
         [("cpu_ns", "posts between loops of weir_threads")], {"eventfd": 0.5})
 
 
