@@ -106,7 +106,8 @@ static uint64_t timer_check_marked(const struct wr_wheel *wheel, unsigned level,
 /* Checks every timer. One whose list has no bit lacks in the count. */
 static void timer_check_all(const struct wr_wheel *wheel)
 {
-    uint64_t count = wr_list_count(&wheel->due) + wr_list_count(&wheel->past);
+    uint64_t count = wr_list_count(&wheel->due) + wr_list_count(&wheel->past) +
+                     wr_list_count(&wheel->held);
 
     for (unsigned level = 0; level < WR_WHEEL_LEVELS; level++) {
         count += timer_check_marked(wheel, level, false) +
@@ -156,6 +157,7 @@ void wr_wheel_check_invariants(const struct wr_wheel *wheel)
 {
     wr_assert(!wheel->is_expiring);
     wr_assert(wheel->armed_count > 0 || wr_list_is_empty(&wheel->due));
+    wr_assert(wheel->next_ns == NEXT_UNKNOWN || !wr_wheel_holds(wheel));
     wr_debug_check(timer_check_lists(wheel));
 }
 
@@ -406,6 +408,17 @@ static void timer_advance(struct wr_wheel *wheel, uint64_t tick)
     wheel->now_tick = wr_max_u64(wheel->now_tick, tick);
 }
 
+/* Advances the time, and deals out early for the ticks that have passed. */
+static void timer_reach(struct wr_wheel *wheel, uint64_t tick)
+{
+    const uint64_t before = wheel->now_tick;
+
+    timer_advance(wheel, tick);
+    if ((before ^ wheel->now_tick) >> WR_WHEEL_BITS != 0) {
+        timer_stage_all(wheel, wheel->now_tick - before + WR_WHEEL_SLOTS);
+    }
+}
+
 /* The first deadline in a list, or @start_ns if there are many timers. */
 static uint64_t timer_first_in_list(const struct wr_list *list,
                                     uint64_t start_ns)
@@ -460,6 +473,7 @@ void wr_wheel_init(struct wr_wheel *wheel, uint64_t now_ns)
     }
     wr_list_init(&wheel->past);
     wr_list_init(&wheel->due);
+    wr_list_init(&wheel->held);
 }
 
 void wr_timer_init(struct wr_timer *timer, wr_timer_expire_fn *expire)
@@ -501,7 +515,7 @@ void wr_timer_cancel(struct wr_wheel *wheel, struct wr_timer *timer)
 uint64_t wr_wheel_next(struct wr_wheel *wheel)
 {
     struct slot_ref first;
-    if (!wr_list_is_empty(&wheel->due)) {
+    if (!wr_list_is_empty(&wheel->due) || wr_wheel_holds(wheel)) {
         return 0;
     }
     if (wheel->next_ns == NEXT_UNKNOWN) {
@@ -515,18 +529,44 @@ uint64_t wr_wheel_next(struct wr_wheel *wheel)
     return timer_tick_to_ns(timer_tick_of(wheel->next_ns));
 }
 
+uint64_t wr_wheel_hold(struct wr_wheel *wheel, uint64_t past_ns,
+                       uint64_t now_ns)
+{
+    const uint64_t now_tick = now_ns / WR_TICK_NS;
+    struct wr_list passed;
+
+    wr_debug_check(wr_wheel_check_invariants(wheel));
+    wr_assert(past_ns <= now_ns);
+    wr_list_init(&passed);
+    if (!wr_list_is_empty(&wheel->past)) {
+        timer_take_past(wheel);
+    }
+    timer_reach(wheel, wr_min_u64(timer_tick_of(past_ns), now_tick));
+    wr_list_splice_back(&passed, &wheel->due);
+    timer_reach(wheel, now_tick);
+    wr_list_splice_back(&wheel->held, &wheel->due);
+    wr_list_splice_back(&wheel->due, &passed);
+    wheel->next_ns = NEXT_UNKNOWN;
+    return wr_wheel_holds(wheel)
+               ? wr_container_of(wheel->held.next, struct wr_timer, link)
+                     ->when_ns
+               : UINT64_MAX;
+}
+
+void wr_wheel_release(struct wr_wheel *wheel)
+{
+    wr_assert(!wheel->is_expiring);
+    wr_list_splice_back(&wheel->due, &wheel->held);
+}
+
 unsigned wr_wheel_expire(struct wr_wheel *wheel, uint64_t now_ns, unsigned max)
 {
-    uint64_t before = wheel->now_tick;
     wr_debug_check(wr_wheel_check_invariants(wheel));
     wr_assert(!wheel->is_expiring);
     if (WR_UNLIKELY(!wr_list_is_empty(&wheel->past))) {
         timer_take_past(wheel);
     }
-    timer_advance(wheel, now_ns / WR_TICK_NS);
-    if ((before ^ wheel->now_tick) >> WR_WHEEL_BITS != 0) {
-        timer_stage_all(wheel, wheel->now_tick - before + WR_WHEEL_SLOTS);
-    }
+    timer_reach(wheel, now_ns / WR_TICK_NS);
     if (wheel->next_ns <= now_ns) {
         wheel->next_ns = NEXT_UNKNOWN;
     }

@@ -40,6 +40,7 @@ struct wr_wheel {
     bool is_expiring;    /* set during wr_wheel_expire() */
     struct wr_list due;  /* expired, not called yet */
     struct wr_list past; /* armed for the past since the last expiry */
+    struct wr_list held; /* due, but not called before a release */
     uint64_t occupied[WR_WHEEL_LEVELS]; /* a bit for each slot in use */
     /* The slot of each level that is being dealt out early (0: none), and its
      * lists of timers, one for each digit of the level below. */
@@ -100,11 +101,25 @@ static inline bool wr_wheel_is_quiet(const struct wr_wheel *wheel,
                                        wr_wheel_known_next(wheel) > now_ns);
 }
 
-/* The time of the last expiry, in whole ticks. Timers that are armed for the
- * past were armed since. */
-static inline uint64_t wr_wheel_time(const struct wr_wheel *wheel)
+/* False if no timer is due at @when_ns; true: one may be. */
+static inline bool wr_wheel_may_be_due(const struct wr_wheel *wheel,
+                                       uint64_t when_ns)
 {
-    return wheel->now_tick * WR_TICK_NS;
+    return WR_UNLIKELY(wheel->next_ns <= when_ns) && wheel->armed_count > 0;
+}
+
+/* Holds back the timers that became due after @past_ns, which is not after
+ * @now_ns: no expiry calls them before wr_wheel_release(). Timers of before,
+ * and those that are armed for the past afterwards, are not held. Returns the
+ * first deadline of the held; UINT64_MAX: there are none. */
+uint64_t wr_wheel_hold(struct wr_wheel *wheel, uint64_t past_ns,
+                       uint64_t now_ns);
+/* Lets the next expiry call the held timers, after those that are due. */
+void wr_wheel_release(struct wr_wheel *wheel);
+
+static inline bool wr_wheel_holds(const struct wr_wheel *wheel)
+{
+    return !wr_list_is_empty(&wheel->held);
 }
 
 /* Calls the timers that are due at @now_ns, at most @max; the rest stay due. A

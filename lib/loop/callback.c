@@ -334,6 +334,20 @@ int weir_loop_call_soon(weir_loop *loop, weir_callback_fn *cb, void *arg,
     return 0;
 }
 
+/* Outside of a run no turn notes the time. If no timer is due now, those that
+ * are found due later for this time or before were armed for the past. */
+static void callback_arm(weir_loop *loop, struct callback *entry,
+                         uint64_t when_ns)
+{
+    if (!wr_loop_is_running(loop)) {
+        const uint64_t now_ns = wr_sys_now();
+        if (wr_wheel_next(&loop->wheel) > now_ns) {
+            loop->now_ns = now_ns;
+        }
+    }
+    wr_timer_arm(&loop->wheel, &entry->timer, when_ns);
+}
+
 int weir_loop_call_at(weir_loop *loop, uint64_t when_ns, weir_callback_fn *cb,
                       void *arg, struct weir_handle *ret)
 {
@@ -344,7 +358,7 @@ int weir_loop_call_at(weir_loop *loop, uint64_t when_ns, weir_callback_fn *cb,
     }
     callback_set_state(entry, CALLBACK_TIMED);
     wr_timer_init(&entry->timer, callback_call_timed);
-    wr_timer_arm(&loop->wheel, &entry->timer, when_ns);
+    callback_arm(loop, entry, when_ns);
     callback_name_entry(entry, ret);
     return 0;
 }
@@ -391,6 +405,6 @@ bool weir_loop_reschedule(weir_loop *loop, struct weir_handle handle,
     if (!entry || entry->state != CALLBACK_TIMED) {
         return false;
     }
-    wr_timer_arm(&loop->wheel, &entry->timer, when_ns);
+    callback_arm(loop, entry, when_ns);
     return true;
 }

@@ -242,41 +242,60 @@ void wr_loop_run_turn_ends(weir_loop *loop)
 }
 
 /* A loop that was held up has not seen all completions: the kernel posts only a
- * portion in each enter. Late timers wait until the loop has seen all, so that
- * none times out a peer whose bytes are there; but not for long, as an
- * overloaded loop never sees all. */
-static __attribute__((noinline)) bool loop_has_caught_up(weir_loop *loop)
+ * portion in each enter. Timers that have become late by that are held back
+ * until the loop has seen all, so that none times out a peer whose bytes are
+ * there; but not for long, as an overloaded loop never sees all. Timers for
+ * loop->now_ns, of the last turn, or before are not late: they were armed for
+ * the past. */
+static __attribute__((noinline)) void loop_hold_late(weir_loop *loop,
+                                                     uint64_t now_ns)
 {
-    const uint64_t due_ns =
-        wr_max_u64(wr_wheel_next(&loop->wheel), wr_wheel_time(&loop->wheel));
+    struct wr_wheel *wheel = &loop->wheel;
 
-    if (wr_add_sat(due_ns, LATE_NS) > loop->now_ns ||
-        !wr_ring_has_completions(loop->uring.ring)) {
-        loop->held_ns = 0;
+    if (wr_add_sat(wr_wheel_next(wheel), LATE_NS) <= now_ns &&
+        wr_add_sat(wr_wheel_hold(wheel, loop->now_ns, now_ns), LATE_NS) >
+            now_ns) {
+        wr_wheel_release(wheel);
+    }
+}
+
+/* Reads the clock. */
+static inline void loop_set_time(weir_loop *loop)
+{
+    const uint64_t now_ns = wr_sys_now();
+
+    wr_check(now_ns >= loop->now_ns); /* the clock is monotonic */
+    if (wr_wheel_may_be_due(&loop->wheel, now_ns - LATE_NS)) {
+        loop_hold_late(loop, now_ns);
+    }
+    loop->now_ns = now_ns;
+}
+
+/* True if the held timers may be called. */
+static bool loop_has_caught_up(weir_loop *loop)
+{
+    wr_assert(wr_wheel_holds(&loop->wheel));
+    if (!wr_ring_has_completions(loop->uring.ring)) {
         return true;
     }
-    if (loop->held_ns == 0) {
+    if (loop->held_turn + 1 != loop->counts.turns) {
         loop->held_ns = loop->now_ns;
         loop->held_turns = 0;
     }
+    loop->held_turn = loop->counts.turns;
     loop->held_turns++;
     return loop->held_turns > HELD_TURNS_MAX ||
            loop->now_ns - loop->held_ns >= HELD_MAX_NS;
 }
 
-/* True if timers are due, and may be called. */
-static inline bool loop_may_expire(weir_loop *loop)
+static __attribute__((noinline)) void loop_expire(weir_loop *loop)
 {
-    if (WR_LIKELY(wr_wheel_is_quiet(&loop->wheel, loop->now_ns))) {
-        loop->held_ns = 0;
-        return false;
+    struct wr_wheel *wheel = &loop->wheel;
+
+    if (wr_wheel_holds(wheel) && loop_has_caught_up(loop)) {
+        wr_wheel_release(wheel);
     }
-    if (WR_LIKELY(wr_add_sat(wr_wheel_next(&loop->wheel), LATE_NS) >
-                  loop->now_ns)) {
-        loop->held_ns = 0;
-        return true;
-    }
-    return loop_has_caught_up(loop);
+    wr_ignore(wr_wheel_expire(wheel, loop->now_ns, TIMERS_MAX));
 }
 
 /* Adapts the tasks' calls to the last turn, which took @took_ns. */
@@ -291,16 +310,15 @@ loop_adapt_calls(weir_loop *loop, uint64_t took_ns, bool has_left)
 /* Reads the clock after the enter. @has_left: the enter did not wait. */
 static inline void loop_note_time(weir_loop *loop, bool has_left)
 {
-    const uint64_t now_ns = wr_sys_now();
-    wr_check(now_ns >= loop->now_ns); /* the clock is monotonic */
-    const uint64_t took_ns = now_ns - loop->now_ns;
+    const uint64_t before_ns = loop->now_ns;
+    loop_set_time(loop);
+    const uint64_t took_ns = loop->now_ns - before_ns;
 
     if (WR_UNLIKELY(took_ns >= READY_NS ||
                     loop->given_calls.given != WR_TASK_CALLS) &&
         !loop->never_waits) {
         loop_adapt_calls(loop, took_ns, has_left);
     }
-    loop->now_ns = now_ns;
 }
 
 /* True if an end of the turn waits that is not the pieces' of files. */
@@ -352,11 +370,11 @@ int wr_loop_turn(weir_loop *loop)
     const uint32_t count = WR_LIKELY(!loop->moves.goes_on)
                                ? wr_uring_dispatch(&loop->uring, DRAIN_MAX)
                                : loop_dispatch_moving(loop);
-    if (count < DRAIN_MAX) {
+    if (WR_LIKELY(count < DRAIN_MAX)) {
         wr_ignore(wr_ring_handle_overflow(loop->uring.ring));
     }
-    if (loop_may_expire(loop)) {
-        wr_ignore(wr_wheel_expire(&loop->wheel, loop->now_ns, TIMERS_MAX));
+    if (WR_UNLIKELY(!wr_wheel_is_quiet(&loop->wheel, loop->now_ns))) {
+        loop_expire(loop);
     }
     WR_TRACEPOINT(turn, loop, count);
     wr_budget_begin_turn(&loop->budget);
@@ -433,7 +451,7 @@ static int loop_make_turns(weir_loop *loop, void *arg)
     int err = 0;
     bool stopped = false;
 
-    loop->now_ns = wr_sys_now();
+    loop_set_time(loop);
     bool holds = loop_holds_now(loop, goal);
     while (!holds && !stopped && err == 0) {
         stopped = loop->is_stopping;
@@ -455,7 +473,6 @@ static int loop_make_turns(weir_loop *loop, void *arg)
 static int loop_make_one_turn(weir_loop *loop, void *arg)
 {
     (void)arg;
-    loop->now_ns = wr_sys_now();
     wr_assert(loop->state == WR_LOOP_RUNNING);
     wr_assert(!loop->never_waits);
     loop->never_waits = true;

@@ -271,7 +271,8 @@ struct weir_loop {
     bool stop_is_announced; /* written by lib/task/stopping.c alone */
     bool never_waits;       /* set around weir_loop_run_once() */
     uint32_t held_turns;    /* turns for which late timers have waited */
-    uint64_t held_ns;       /* start of that wait; 0: they do not wait */
+    uint64_t held_ns;       /* start of that wait */
+    uint64_t held_turn;     /* the last of these turns, by counts.turns */
     uint64_t pin_count;     /* objects that keep the loop's memory */
 
     uint64_t slow_callback_ns;

@@ -484,6 +484,49 @@ UNIT(held_up, a_timer_waits_few_turns_where_they_are_short)
     stop_flood(IDLE);
 }
 
+/* ---- timers that are armed for the past ---- */
+
+static void arm_for_past(void *arg)
+{
+    struct weir_handle handle;
+
+    expect_ok(
+        weir_loop_call_at(loop, fake_now() - 5 * MS, look, NULL, &handle));
+}
+
+static int arm_at_bytes(void *user, weir_transport *t,
+                        const struct weir_buf *buf)
+{
+    if (received_links++ == 0) {
+        arm_for_past(NULL);
+    }
+    return 0;
+}
+
+static CALLBACKS(arming_protocol, STREAM, .connection_made = made,
+                 .data_received = arm_at_bytes, .connection_lost = lost);
+
+/* Many connections, and a time in which no timer is armed. */
+static void start_quiet(void)
+{
+    start(MACHINE(.send_size = 4096, .recv_size = 4096, .entered = send_more));
+    open_all(open_socket, &no_limits);
+    clock_run_for(loop, LIMIT_MS * MS);
+}
+
+/* After more time without a turn the second turn calls the timer, though there
+ * is more to see. */
+static void expect_in_second_turn(void)
+{
+    fake_spend(LIMIT_MS * MS);
+    is_flood = true;
+    for (int i = 0; i < 2; i++) {
+        expect_eq(weir_loop_run_once(loop), 0);
+    }
+    expect_eq(fired_ns, fake_now());
+    stop_flood(0);
+}
+
 UNIT(held_up, a_timer_that_is_armed_for_the_past_is_not_late)
 {
     struct weir_handle handle;
@@ -494,6 +537,68 @@ UNIT(held_up, a_timer_that_is_armed_for_the_past_is_not_late)
     expect_eq(weir_loop_run_once(loop), 0);
 
     expect_eq(fired_ns, fake_now());
+    stop_flood(0);
+}
+
+UNIT(held_up, a_timer_for_the_past_is_called_at_once_after_a_quiet_time)
+{
+    struct weir_handle handle;
+    start_quiet();
+
+    expect_ok(weir_loop_call_soon(loop, arm_for_past, NULL, &handle));
+
+    expect_in_second_turn();
+}
+
+UNIT(held_up, a_timer_that_bytes_arm_for_the_past_is_called_at_once)
+{
+    start(MACHINE(.send_size = 4096, .recv_size = 4096, .entered = send_more));
+    for (int i = 0; i < COUNT; i++) {
+        struct weir_connect_options options = {.size = sizeof(options)};
+        adopt(loop, &arming_protocol, &links[i], &options, &links[i].peer);
+    }
+    clock_run_for(loop, LIMIT_MS * MS);
+
+    expect_in_second_turn();
+}
+
+UNIT(held_up, a_timer_for_the_past_of_before_a_run_is_called_at_once)
+{
+    start_quiet();
+    fake_spend(LIMIT_MS * MS);
+
+    arm_for_past(NULL);
+
+    expect_in_second_turn();
+}
+
+static uint64_t later_ns; /* when a timer of a held turn was called */
+
+static void note_later(void *arg)
+{
+    later_ns = later_ns ? later_ns : fake_now();
+}
+
+UNIT(held_up, a_timer_for_the_past_passes_those_that_wait)
+{
+    struct weir_handle handle;
+    start_flood(NULL, 0);
+
+    expect_ok(weir_loop_call_later(loop, 2 * MS, look, NULL, &handle));
+    expect_ok(weir_loop_call_soon(loop, hold_up, NULL, &handle));
+    expect_eq(weir_loop_run_once(loop), 0);
+    expect_eq(weir_loop_run_once(loop), 0);
+    expect_ok(weir_loop_call_at(loop, fake_now() - MS / 2, note_later, NULL,
+                                &handle));
+    fake_spend(MS);
+    expect_eq(weir_loop_run_once(loop), 0);
+
+    expect_eq(later_ns, fake_now());
+    expect_eq(fired_ns, 0, "the late one waits");
+    for (int i = 0; i < 100 && fired_ns == 0; i++) {
+        expect_eq(weir_loop_run_once(loop), 0);
+    }
+    expect_gt(fired_ns, 0);
     stop_flood(0);
 }
 

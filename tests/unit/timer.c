@@ -281,6 +281,31 @@ UNIT(timer, at_most_max_are_called_and_the_rest_stay_due_in_order)
     expect_eq(wr_wheel_next(&wheel), 2000 * TICK);
 }
 
+UNIT(timer, held_timers_wait_for_a_release_and_others_do_not)
+{
+    struct probe probes[5];
+    setup(0, probes, 5);
+    wr_timer_arm(&wheel, &probes[0].timer, 50 * TICK);
+    wr_timer_arm(&wheel, &probes[1].timer, 200 * TICK);
+    wr_timer_arm(&wheel, &probes[2].timer, 300 * TICK);
+    wr_timer_arm(&wheel, &probes[3].timer, 5000 * TICK);
+
+    expect_eq(wr_wheel_hold(&wheel, 50 * TICK, 1000 * TICK), 200 * TICK);
+    wr_timer_arm(&wheel, &probes[4].timer, 100 * TICK);
+    expect_eq(wr_wheel_expire(&wheel, 1000 * TICK, 10), 2);
+    expect_eq(probes[0].calls, 1, "it was due before");
+    expect_eq(probes[4].calls, 1, "it was armed for the past");
+    expect_eq(wr_wheel_next(&wheel), 0);
+    cr_assert(!wr_wheel_is_quiet(&wheel, 1000 * TICK));
+
+    wr_timer_cancel(&wheel, &probes[1].timer);
+    expect_eq(wr_wheel_hold(&wheel, 1000 * TICK, 1001 * TICK), 300 * TICK);
+    wr_wheel_release(&wheel);
+    expect_eq(wr_wheel_expire(&wheel, 1001 * TICK, 10), 1);
+    expect_eq(probes[2].calls, 1);
+    expect_eq(wr_wheel_next(&wheel), 5000 * TICK);
+}
+
 UNIT(timer, a_timer_armed_in_a_call_for_the_past_waits_for_the_next_expiry)
 {
     struct probe probes[3];

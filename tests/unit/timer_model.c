@@ -115,6 +115,11 @@ static void model_expire(void)
             return; /* left out, as a loop does */
         }
     }
+    if (unit_random_below(&rng, 2)) { /* a hold that ends at once */
+        wr_ignore(wr_wheel_hold(
+            &wheel, now - unit_random_below(&rng, now / 2 + 1), now));
+        wr_wheel_release(&wheel);
+    }
     expiring = true;
     unsigned count = wr_wheel_expire(&wheel, now, max);
     expiring = false;
