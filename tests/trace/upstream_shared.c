@@ -7,6 +7,7 @@
 #include "tests/contract/maker.h"
 #include "tests/fake/fake.h"
 
+#include <weir/embed.h>
 #include <weir/upstream.h>
 
 enum { SETS = 16, TARGETS = 4, CHOICES = 64 };
@@ -21,6 +22,7 @@ static struct weir_upstream_check plan; /* of the next sets, if interval_ns */
 static char changes[SETS][64];          /* told by each set, "a:down b:up " */
 static struct weir_upstreams_options set_options; /* of the next sets */
 static uint32_t weights[TARGETS];                 /* of the next upstreams */
+static uint32_t limit;                            /* likewise; 0: none */
 
 /* Connections, in the order of their ends. */
 static weir_upstream_slot *slots[CHOICES];
@@ -71,7 +73,8 @@ static weir_upstream *add(int set, const char *name, int target)
         .size = sizeof(options),
         .name = name,
         .place = weir_place_addresses(&addresses[target], 1),
-        .weight = weights[target]};
+        .weight = weights[target],
+        .connection_limit = limit};
     weir_upstream *upstream = NULL;
     expect_eq(weir_upstreams_add(sets[set], &options, &upstream), 0);
     return upstream;
@@ -363,6 +366,38 @@ UNIT(upstream_shared, a_weight_of_one_set_is_its_own)
     expect_even(2);
 }
 
+/* More changes than are known one by one, which are about another upstream. */
+UNIT(upstream_shared, a_place_that_was_taken_long_ago_is_known)
+{
+    limit = 1;
+    weights[0] = 100;
+    open_set(1, shared);
+    make_set(0, shared);
+    upstreams[0][0] = add(0, "a", 0);
+    upstreams[0][1] = add(0, "b", 1);
+    ask(1, 0); /* all have a place */
+    maker_run_for(&m, 5 * MS);
+    leave(0);
+    expect_eq(weir_upstream_set_weight(upstreams[0][1], 0), 0);
+    ask(0, 0);
+    maker_run_for(&m, 5 * MS);
+    expect_eq(weir_upstream_set_weight(upstreams[0][1], 1), 0);
+
+    for (int i = 0; i < 40; i++) {
+        ask(0, 0);
+        maker_run_for(&m, 5 * MS);
+        leave(chosen_count - 1);
+    }
+    const size_t before = chosen_count;
+    for (int i = 0; i < TARGETS - 1; i++) {
+        ask(1, i);
+        maker_run_for(&m, 5 * MS);
+    }
+
+    expect_eq(chosen_count, before + TARGETS - 1);
+    cr_assert(!strchr(chosen + before, 'a'), "%s", chosen + before);
+}
+
 /* ---- failures ---- */
 
 static struct weir_upstream_info info_of(int set, int target)
@@ -435,6 +470,19 @@ UNIT(upstream_findings, failures_of_all_sets_are_one_row)
         ejected_count += info_of(i, 0).ejected_count;
     }
     expect_eq(ejected_count, 1);
+}
+
+UNIT(upstream_findings, a_finding_of_another_set_is_looked_at_once)
+{
+    open_failing_sets(2);
+    eject(0);
+
+    while (changes[1][0] == '\0') {
+        expect_eq(weir_loop_get_deadline(m.loop), 0);
+        expect_eq(weir_loop_run_once(m.loop), 0);
+    }
+
+    expect_gt(weir_loop_get_deadline(m.loop), weir_loop_get_time(m.loop));
 }
 
 UNIT(upstream_findings, a_success_in_any_set_breaks_the_row)

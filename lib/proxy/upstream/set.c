@@ -147,7 +147,7 @@ static void set_follow(weir_upstreams *set)
 
     wr_assert(set->call != NULL);
     while (set->is_behind && (part = wr_shared_call_next_news(set->call))) {
-        wr_upstream_note_news(wr_container_of(part, weir_upstream, part));
+        wr_upstream_add_news(wr_container_of(part, weir_upstream, part));
     }
     set->is_behind = false;
     for (struct wr_list *link = set->news.next; link != &set->news;

@@ -205,13 +205,19 @@ static inline void wr_upstream_note_apart(weir_upstream *upstream)
         upstream->is_removed || upstream->is_draining || upstream->is_spread;
 }
 
-/* The ready item will look at it. */
-static inline void wr_upstream_note_news(weir_upstream *upstream)
+/* The present or the next run of the ready item looks at it. */
+static inline void wr_upstream_add_news(weir_upstream *upstream)
 {
     wr_assert(!upstream->is_removed);
     if (!wr_list_is_linked(&upstream->news_link)) {
         wr_list_push_back(&upstream->set->news, &upstream->news_link);
     }
+}
+
+/* The ready item will run, and look at it. */
+static inline void wr_upstream_note_news(weir_upstream *upstream)
+{
+    wr_upstream_add_news(upstream);
     wr_upstreams_wake(upstream->set);
 }
 
