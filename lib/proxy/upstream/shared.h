@@ -60,7 +60,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-/* So many changes are known one by one. */
+/* The number of changes that are known one by one. */
 #define WR_CHANGES_KEPT 64u
 
 /* The subject of a change; without one it is about all targets. */

@@ -227,40 +227,38 @@ static bool survey_follow_one(weir_upstreams *set, weir_upstream *upstream)
                             upstream->index);
 }
 
-static bool survey_follow_target(weir_upstreams *set,
-                                 const struct wr_shared_target *target)
+/* Under the mutex: the upstream of the set at this place of a change's list;
+ * NULL: it is another set's, or gone. */
+static weir_upstream *survey_get_changed(const weir_upstreams *set,
+                                         const struct wr_shared_change *change,
+                                         struct wr_list *link)
 {
-    bool is_enough = true;
-
-    wr_assert(!wr_list_is_empty(&target->parts));
-    for (struct wr_list *link = target->parts.next;
-         link != &target->parts && is_enough; link = link->next) {
+    wr_debug_assert(!change->target != !change->places);
+    if (change->target) {
         struct wr_shared_part *part =
             wr_container_of(link, struct wr_shared_part, link);
-        if (part->call == set->call && !part->is_left) {
-            is_enough = survey_follow_one(
-                set, wr_container_of(part, weir_upstream, part));
-        }
+        return part->call == set->call && !part->is_left
+                   ? wr_container_of(part, weir_upstream, part)
+                   : NULL;
     }
-    return is_enough;
+    struct wr_limits_share *share =
+        wr_container_of(link, struct wr_limits_share, share_link);
+    weir_upstream *upstream = wr_container_of(share, weir_upstream, share);
+    return share->call == set->call && !upstream->is_removed ? upstream : NULL;
 }
 
-static bool survey_follow_places(weir_upstreams *set,
-                                 const struct wr_limits_target *places)
+static bool survey_follow_change(weir_upstreams *set,
+                                 const struct wr_shared_change *change)
 {
+    const struct wr_list *all =
+        change->target ? &change->target->parts : &change->places->shares;
     bool is_enough = true;
 
-    wr_assert(!wr_list_is_empty(&places->shares));
-    for (struct wr_list *link = places->shares.next;
-         link != &places->shares && is_enough; link = link->next) {
-        struct wr_limits_share *share =
-            wr_container_of(link, struct wr_limits_share, share_link);
-        if (share->call == set->call) {
-            weir_upstream *upstream =
-                wr_container_of(share, weir_upstream, share);
-            is_enough =
-                upstream->is_removed || survey_follow_one(set, upstream);
-        }
+    wr_assert(!wr_list_is_empty(all));
+    for (struct wr_list *link = all->next; link != all && is_enough;
+         link = link->next) {
+        weir_upstream *upstream = survey_get_changed(set, change, link);
+        is_enough = !upstream || survey_follow_one(set, upstream);
     }
     return is_enough;
 }
@@ -278,9 +276,8 @@ static bool survey_follow(weir_upstreams *set)
     for (uint64_t i = last; i > set->described_revision && is_enough; i--) {
         const struct wr_shared_change *change =
             &shared->changes[i % WR_CHANGES_KEPT];
-        is_enough = change->target   ? survey_follow_target(set, change->target)
-                    : change->places ? survey_follow_places(set, change->places)
-                                     : false;
+        is_enough = (change->target || change->places) &&
+                    survey_follow_change(set, change);
     }
     if (is_enough) {
         set->described_revision = last;
