@@ -32,8 +32,6 @@
 
 /* The prefix of the names of TLS 1.2 suites, and of no others. */
 #define SUITES_OLD "TLS_ECDHE_"
-/* How many of them there are. */
-#define SUITES_OLD_COUNT 6u
 /* The most bytes of a name that an error text has. */
 #define SUITES_SHOWN 64u
 
@@ -43,20 +41,27 @@ struct suites_row {
     uint16_t number;
 };
 
-/* All suites, those of TLS 1.2 first: a mask has their places. */
-static const struct suites_row suites_rows[] = {
+/* The suites of TLS 1.2: a mask has their places. */
+static const struct suites_row suites_old[] = {
     {SUITES_OLD "ECDSA_WITH_AES_128_GCM_SHA256", 0xc02b},
     {SUITES_OLD "ECDSA_WITH_AES_256_GCM_SHA384", 0xc02c},
     {SUITES_OLD "ECDSA_WITH_CHACHA20_POLY1305_SHA256", 0xcca9},
     {SUITES_OLD "RSA_WITH_AES_128_GCM_SHA256", 0xc02f},
     {SUITES_OLD "RSA_WITH_AES_256_GCM_SHA384", 0xc030},
     {SUITES_OLD "RSA_WITH_CHACHA20_POLY1305_SHA256", 0xcca8},
+};
+
+/* Those of TLS 1.3. */
+static const struct suites_row suites_new[] = {
     {"TLS_AES_128_GCM_SHA256", 0x1301},
     {"TLS_AES_256_GCM_SHA384", 0x1302},
     {"TLS_CHACHA20_POLY1305_SHA256", 0x1303},
 };
 
-#define SUITES_COUNT (sizeof(suites_rows) / sizeof(*suites_rows))
+#define SUITES_OLD_COUNT (sizeof(suites_old) / sizeof(*suites_old))
+#define SUITES_NEW_COUNT (sizeof(suites_new) / sizeof(*suites_new))
+
+_Static_assert(SUITES_OLD_COUNT < 32, "a mask is a uint32_t");
 
 /* All groups, the preferred first. Who records a handshake by the first one
  * cannot open it later, when X25519 can be computed backwards. */
@@ -135,7 +140,8 @@ static int suites_check(const char *list,
 
 static bool suites_knows(const char *name, size_t len)
 {
-    return suites_find(suites_rows, SUITES_COUNT, name, len) != NULL;
+    return suites_find(suites_old, SUITES_OLD_COUNT, name, len) ||
+           suites_find(suites_new, SUITES_NEW_COUNT, name, len);
 }
 
 const char *wr_tls_suites_get_all(void)
@@ -213,8 +219,8 @@ uint32_t wr_tls_suites_mask(const char *list)
     wr_assert(rest[0] != '\0');
     while (suites_take(&rest, &name, &len)) {
         const struct suites_row *row =
-            suites_find(suites_rows, SUITES_OLD_COUNT, name, len);
-        mask |= row ? 1u << (row - suites_rows) : 0;
+            suites_find(suites_old, SUITES_OLD_COUNT, name, len);
+        mask |= row ? 1u << (row - suites_old) : 0;
     }
     return mask;
 }
@@ -226,7 +232,7 @@ uint32_t wr_tls_suites_mask_of(const uint8_t *numbers, size_t size)
     wr_assert(size % 2 == 0);
     for (size_t at = 0; at < size; at += 2) {
         for (size_t i = 0; i < SUITES_OLD_COUNT; i++) {
-            if (suites_rows[i].number == (numbers[at] << 8 | numbers[at + 1])) {
+            if (suites_old[i].number == (numbers[at] << 8 | numbers[at + 1])) {
                 mask |= 1u << i;
             }
         }
@@ -238,7 +244,7 @@ bool wr_tls_suites_has_kind(uint32_t mask, bool is_rsa)
 {
     wr_assert(mask >> SUITES_OLD_COUNT == 0);
     for (size_t i = 0; i < SUITES_OLD_COUNT; i++) {
-        if ((mask >> i & 1u) && suites_fit(suites_rows[i].name, is_rsa)) {
+        if ((mask >> i & 1u) && suites_fit(suites_old[i].name, is_rsa)) {
             return true;
         }
     }
@@ -247,7 +253,9 @@ bool wr_tls_suites_has_kind(uint32_t mask, bool is_rsa)
 
 const char *wr_tls_suites_name_of(uint16_t number)
 {
-    return suites_name_of(suites_rows, SUITES_COUNT, number);
+    const char *old = suites_name_of(suites_old, SUITES_OLD_COUNT, number);
+
+    return old ? old : suites_name_of(suites_new, SUITES_NEW_COUNT, number);
 }
 
 /* ---- groups ---- */
