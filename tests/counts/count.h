@@ -5,7 +5,7 @@
  * count.c makes the machine and the loop and prints what can be counted exactly
  * without a tool; peers.c plays the clients of a server, all of which send at
  * once whenever the loop would sleep; the cases are in protocol.c, relay.c,
- * life.c, queue.c, starved.c, stream.c, tasks.c and tls.c. Their own
+ * life.c, choose.c, queue.c, starved.c, stream.c, tasks.c and tls.c. Their own
  * instructions are not counted, and neither are those of the fake machine and
  * of wolfSSL.
  */

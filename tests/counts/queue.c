@@ -8,45 +8,24 @@
  * others that never have a place. What a connection costs must not depend on
  * how many wait, nor on how many different upstreams they exclude.
  */
-#include "tests/counts/count.h"
+#include "tests/counts/upstreams.h"
 
 #include <errno.h>
 #include <stdio.h>
-#include <weir/upstream.h>
 
 #define FEW    10u
 #define MANY   3000u
 #define OTHERS 40u
 
-static weir_upstreams *set;
 static weir_upstream *used;
 static struct fake_listener *listener; /* of that one */
 static weir_upstream *others[OTHERS];
+static struct fake_listener *other_listeners[OTHERS];
 static weir_upstream_slot *kept[OTHERS]; /* their places */
 static uint32_t kept_count;
 static uint32_t asked_count;
 
-static int make_protocol(void *arg, weir_transport *t,
-                         struct weir_protocol_binding *ret)
-{
-    static const struct weir_protocol silent = {.size = sizeof(silent),
-                                                .kind = WEIR_PROTOCOL_STREAM};
-    ret->protocol = &silent;
-    ret->user = arg;
-    return 0;
-}
-
-static void ask(struct count *c, weir_upstream *const *excluded, size_t count);
 static void ask_next(struct count *c);
-
-static void close_peers(void)
-{
-    struct fake_peer *peer;
-
-    while ((peer = fake_listener_accept(listener))) {
-        fake_peer_close(peer);
-    }
-}
 
 static void served(void *arg, int err,
                    const struct weir_upstreams_result *result)
@@ -63,21 +42,16 @@ static void served(void *arg, int err,
         return;
     }
     c->done++;
-    weir_transport_abort(result->transport);
-    weir_upstream_slot_end(result->slot, 0);
-    close_peers();
+    count_upstreams_end(result);
     ask_next(c);
 }
 
 static void ask(struct count *c, weir_upstream *const *excluded, size_t count)
 {
-    const struct weir_factory factory = {make_protocol, c};
     const struct weir_upstreams_connect_options options = {
         .size = sizeof(options), .excluded = excluded, .excluded_count = count};
 
-    count_require(
-        weir_upstreams_connect(set, &factory, &options, served, c, NULL) == 0,
-        "not asked");
+    count_upstreams_ask(c, &options, served);
 }
 
 /* The next one for the place that is used. In the case of many kinds it
@@ -92,23 +66,6 @@ static void ask_next(struct count *c)
     ask(c, excluded, c->what == &count_queue_kinds ? 2 : 0);
 }
 
-static weir_upstream *add(const char *host, struct fake_listener **ret)
-{
-    struct weir_address address = {.len = 0};
-    weir_upstream *upstream = NULL;
-    const struct weir_upstream_options options = {
-        .size = sizeof(options),
-        .place = weir_place_addresses(&address, 1),
-        .connection_limit = 1};
-
-    count_require(weir_address_parse(host, 80, &address) == 0, "no address");
-    *ret = fake_listen(&address.storage.any, address.len);
-    fake_listener_set(*ret, FAKE_ACCEPT, 0);
-    count_require(weir_upstreams_add(set, &options, &upstream) == 0,
-                  "not added");
-    return upstream;
-}
-
 static uint32_t count_waiting(const struct count *c)
 {
     return c->what == &count_queue_none  ? 0
@@ -119,12 +76,10 @@ static uint32_t count_waiting(const struct count *c)
 /* Upstreams that most of those that wait exclude; each has a connection. */
 static void take_others(struct count *c)
 {
-    struct fake_listener *other;
-
     for (uint32_t i = 0; i < OTHERS; i++) {
         char host[32];
         snprintf(host, sizeof(host), "192.0.2.%u", i + 2);
-        others[i] = add(host, &other);
+        others[i] = count_upstreams_add(host, 1, &other_listeners[i]);
         ask(c, &used, 1);
     }
 }
@@ -137,8 +92,8 @@ static void start(struct count *c)
                                                    .queue_timeout_ns =
                                                        UINT64_MAX};
 
-    count_require(weir_upstreams_new(c->loop, &options, &set) == 0, "no set");
-    used = add("192.0.2.1", &listener);
+    count_upstreams_open(c, &options);
+    used = count_upstreams_add("192.0.2.1", 1, &listener);
     if (count_waiting(c) == 0) {
         ask_next(c);
         return;
@@ -150,16 +105,12 @@ static void start(struct count *c)
     ask(c, &used, 1);
 }
 
-static bool is_over(const struct count *c)
-{
-    return c->done >= c->turns_left;
-}
-
 static void end(struct count *c)
 {
     struct weir_upstreams_info info = {.size = sizeof(info)};
 
-    count_require(weir_upstreams_get_info(set, &info) == 0, "no facts");
+    count_require(weir_upstreams_get_info(count_upstreams, &info) == 0,
+                  "no facts");
     /* One has the place, and another is asking. */
     count_require(info.queued_count + 2 >= count_waiting(c),
                   "too few have waited");
@@ -168,14 +119,10 @@ static void end(struct count *c)
     while (kept_count > 0) {
         weir_upstream_slot_end(kept[--kept_count], 0);
     }
-    weir_upstreams_free(set);
+    weir_upstreams_free(count_upstreams);
 }
 
-const struct count_case count_queue_none = {
-    .name = "queue_none", .start = start, .is_over = is_over, .end = end};
-const struct count_case count_queue_few = {
-    .name = "queue_few", .start = start, .is_over = is_over, .end = end};
-const struct count_case count_queue_many = {
-    .name = "queue_many", .start = start, .is_over = is_over, .end = end};
-const struct count_case count_queue_kinds = {
-    .name = "queue_kinds", .start = start, .is_over = is_over, .end = end};
+const struct count_case count_queue_none = COUNT_UPSTREAMS("queue_none");
+const struct count_case count_queue_few = COUNT_UPSTREAMS("queue_few");
+const struct count_case count_queue_many = COUNT_UPSTREAMS("queue_many");
+const struct count_case count_queue_kinds = COUNT_UPSTREAMS("queue_kinds");
