@@ -1,14 +1,14 @@
 /*
  * The engine on epoll while there is no memory: what waits for some does not
  * hold up the rest, a full queue costs its oldest entry alone, and everything
- * ends when told.
+ * ends when told. And its events that are kept for a later enter.
  */
 #define UNIT_RUN   with_ring
 #define UNIT_TAKES void
 #include "tests/unit.h"
 #include "tests/walk.h"
 #include "uring/op.h"
-#include "uring/ring.h"
+#include "uring/poll/poll_impl.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -245,4 +245,101 @@ UNIT(poll_memory, everything_ends_without_memory)
 {
     run_out();
     wait_for_memory(ENTRIES / 2);
+}
+
+/* ---- events that are kept ---- */
+
+enum { RECEIVERS = 3 };
+
+static int ends[RECEIVERS][2];
+static uint8_t received[RECEIVERS];
+
+/* A socket that is received from, as those of weir are. */
+static struct poller *receive(int number)
+{
+    struct poller *receiver = &pollers[poller_count++];
+
+    *receiver = (struct poller){.res = 1};
+    expect_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, ends[number]), 0);
+    wr_op_init(&receiver->op, completed);
+    wr_prep_recv_into(&uring, &receiver->op, ends[number][0], &received[number],
+                      1);
+    return receiver;
+}
+
+/* Bytes come to all receivers, and to the poll, the last. The ring has no
+ * buffers: each enter handles an event of one receiver, and keeps the others.
+ */
+static const struct wr_ep_interest *keep_events(struct poller **receivers,
+                                                const struct poller **poller)
+{
+    for (int i = 0; i < RECEIVERS; i++) {
+        receivers[i] = receive(i);
+    }
+    *poller = add(ready[0]);
+    submit();
+    for (int i = 0; i < RECEIVERS; i++) {
+        expect_eq(write(ends[i][1], "x", 1), 1);
+    }
+    expect_eq(write(ready[1], "x", 1), 1);
+    turn();
+    return &wr_container_of(uring.ring, struct wr_ep_ring, base)->interest;
+}
+
+static void close_ends(void)
+{
+    for (int i = 0; i < RECEIVERS; i++) {
+        close(ends[i][0]);
+        close(ends[i][1]);
+    }
+}
+
+UNIT(poll_events, those_of_connections_are_kept_and_others_are_handled)
+{
+    struct poller *receivers[RECEIVERS];
+    const struct poller *poller;
+
+    const struct wr_ep_interest *interest = keep_events(receivers, &poller);
+
+    expect_eq(receivers[0]->completions, 1);
+    expect_eq(poller->completions, 1, "it is behind those that are kept");
+    expect_eq(receivers[1]->completions, 0);
+    expect_eq(interest->event_count, RECEIVERS - 1);
+    for (uint32_t i = 0; i < interest->event_count; i++) {
+        cr_assert(wr_ep_interest_is_own(interest, i));
+    }
+    for (int i = 1; i < RECEIVERS; i++) {
+        turn();
+        expect_eq(receivers[i]->completions, 1);
+    }
+    close_ends();
+}
+
+UNIT(poll_events, a_kept_one_does_not_meet_the_next_file_of_its_number)
+{
+    struct poller *receivers[RECEIVERS];
+    const struct poller *poller;
+    const struct wr_ep_interest *interest = keep_events(receivers, &poller);
+    const int fd = ends[1][0];
+
+    wr_op_cancel(&uring, &receivers[1]->op);
+    wait_for(receivers[1]);
+    wr_prep_close(&uring, fd);
+    submit();
+    expect_eq(dup2(never[0], fd), fd);
+    const struct poller *next = add(fd);
+    submit();
+    wait_for(receivers[2]);
+    for (int i = 0; i < 3; i++) {
+        expect_eq(wr_uring_enter(&uring, 1, 0), 0);
+        wr_uring_dispatch(&uring, UINT32_MAX);
+    }
+
+    expect_eq(receivers[1]->res, -ECANCELED);
+    expect_eq(next->completions, 0);
+    cr_assert_not(wr_ep_interest_has_events(interest), "it is dropped");
+    cr_assert_not(interest->removes, "it is none of a file that lives on");
+    expect_eq(write(never[1], "x", 1), 1);
+    wait_for(next);
+    close_ends();
 }

@@ -7,8 +7,10 @@
  * spliced, so that no test passes because none were.
  */
 #include "tests/contract/relay_rig.h"
+#include "uring/sys.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
@@ -123,6 +125,58 @@ static void move_both_ways(struct relayed *r)
 UNIT(relay_splice, bulk_and_ends_go_both_ways_between_any_two_sockets)
 {
     relay_rig_splicing(0, 0, move_both_ways);
+}
+
+/* The sockets block, and SIGPIPE is raised, as before a burst of pieces. */
+static void look_behind_bursts(struct relayed *r)
+{
+    const weir_transport *const sides[] = {r->a->t, r->b.t};
+    sigset_t blocked;
+    int flags[2];
+
+    for (int i = 0; i < 2; i++) {
+        flags[i] = fcntl(weir_transport_get_socket(sides[i]), F_GETFL);
+    }
+    relay_rig_begin(r, &splices);
+    move_until_spliced(r);
+    for (int i = 0; i < 2; i++) {
+        expect_eq(fcntl(weir_transport_get_socket(sides[i]), F_GETFL),
+                  flags[i]);
+    }
+    expect_eq(pthread_sigmask(SIG_BLOCK, NULL, &blocked), 0);
+    expect_eq(sigismember(&blocked, SIGPIPE), 0);
+    weir_pending_cancel(r->pending);
+    expect_eq(relay_rig_end(r), -ECANCELED);
+}
+
+UNIT(relay_splice, a_burst_leaves_sockets_and_signals_as_they_were)
+{
+    relay_rig_run(look_behind_bursts);
+}
+
+UNIT(relay_splice, a_splice_to_a_peer_that_is_gone_raises_no_signal)
+{
+    struct wr_sys_splices between;
+    int from[2];
+    int to[2];
+    int ends[2];
+    signal(SIGPIPE, SIG_DFL);
+    expect_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, from), 0);
+    expect_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, to), 0);
+    expect_eq(wr_sys_pipe_nonblock(ends), 0);
+    expect_eq(write(from[1], "x", 1), 1);
+    close(to[1]);
+
+    expect_eq(wr_sys_begin_splices(&between, from[0], to[0]), 0);
+    expect_eq(wr_sys_splice_in(&between, ends[1], 1), 1);
+    expect_eq(wr_sys_splice_out(&between, ends[0], 1), -EPIPE);
+    wr_sys_end_splices(&between);
+
+    close(to[0]);
+    for (int i = 0; i < 2; i++) {
+        close(from[i]);
+        close(ends[i]);
+    }
 }
 
 /* The statistics count spliced bytes as received and as sent. The peer can have

@@ -127,8 +127,10 @@ struct fake_stats {
     uint64_t workers_lacking;
     uint64_t workers_lacking_cancelled;
     uint64_t worked_here; /* calls on the loop's thread in their place */
-    /* From socket to socket, and splices that left bytes in the pipe. */
+    /* From socket to socket; how often two sockets were prepared for that, and
+     * splices that left bytes in the pipe. */
     uint64_t spliced_bytes;
+    uint64_t splices_prepared;
     uint64_t splices_short;
     /* Datagrams of weir's sockets, */
     uint64_t datagrams_sent;

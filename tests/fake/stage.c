@@ -116,6 +116,7 @@ static size_t shorten(size_t len, enum fake_fault fault)
 int wr_sys_begin_splices(struct wr_sys_splices *splices, int from, int to)
 {
     *splices = (struct wr_sys_splices){.from = from, .to = to};
+    fake.stats.splices_prepared++;
     return wr_sys_block_signals(&splices->signals);
 }
 

@@ -176,6 +176,19 @@ UNIT(relay_splice_trace, deep_queues_are_spliced_and_others_are_not)
     weir_pending_cancel(test.pending);
 }
 
+/* Four pieces of 256 KiB go at once. */
+UNIT(relay_splice_trace, sockets_are_prepared_once_for_many_pieces)
+{
+    start();
+    pass(2 * MIB);
+    const uint64_t before = fake_stats()->splices_prepared;
+
+    expect_eq(pass(2 * MIB), 2 * MIB);
+
+    expect_eq(fake_stats()->splices_prepared - before, 2);
+    weir_pending_cancel(test.pending);
+}
+
 /* A receive that may take so many is not made first. */
 UNIT(relay_splice_trace, deep_queues_are_spliced_at_once_by_large_buffers)
 {
