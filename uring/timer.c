@@ -413,6 +413,7 @@ static void timer_reach(struct wr_wheel *wheel, uint64_t tick)
 {
     const uint64_t before = wheel->now_tick;
 
+    wr_debug_assert(!wheel->is_expiring);
     timer_advance(wheel, tick);
     if ((before ^ wheel->now_tick) >> WR_WHEEL_BITS != 0) {
         timer_stage_all(wheel, wheel->now_tick - before + WR_WHEEL_SLOTS);
@@ -537,6 +538,7 @@ uint64_t wr_wheel_hold(struct wr_wheel *wheel, uint64_t past_ns,
 
     wr_debug_check(wr_wheel_check_invariants(wheel));
     wr_assert(past_ns <= now_ns);
+    wr_assert(!wheel->is_expiring);
     wr_list_init(&passed);
     if (!wr_list_is_empty(&wheel->past)) {
         timer_take_past(wheel);
@@ -556,6 +558,7 @@ uint64_t wr_wheel_hold(struct wr_wheel *wheel, uint64_t past_ns,
 void wr_wheel_release(struct wr_wheel *wheel)
 {
     wr_assert(!wheel->is_expiring);
+    wr_assert(wheel->next_ns == NEXT_UNKNOWN);
     wr_list_splice_back(&wheel->due, &wheel->held);
 }
 

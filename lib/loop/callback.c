@@ -339,6 +339,7 @@ int weir_loop_call_soon(weir_loop *loop, weir_callback_fn *cb, void *arg,
 static void callback_arm(weir_loop *loop, struct callback *entry,
                          uint64_t when_ns)
 {
+    wr_assert(entry->state == CALLBACK_TIMED);
     if (!wr_loop_is_running(loop)) {
         const uint64_t now_ns = wr_sys_now();
         if (wr_wheel_next(&loop->wheel) > now_ns) {

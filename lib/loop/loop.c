@@ -252,6 +252,8 @@ static __attribute__((noinline)) void loop_hold_late(weir_loop *loop,
 {
     struct wr_wheel *wheel = &loop->wheel;
 
+    wr_assert(now_ns >= loop->now_ns);
+    wr_assert(wheel->armed_count > 0);
     if (wr_add_sat(wr_wheel_next(wheel), LATE_NS) <= now_ns &&
         wr_add_sat(wr_wheel_hold(wheel, loop->now_ns, now_ns), LATE_NS) >
             now_ns) {
@@ -292,6 +294,8 @@ static __attribute__((noinline)) void loop_expire(weir_loop *loop)
 {
     struct wr_wheel *wheel = &loop->wheel;
 
+    wr_debug_assert(wheel->armed_count > 0);
+    wr_debug_assert(!wheel->is_expiring);
     if (wr_wheel_holds(wheel) && loop_has_caught_up(loop)) {
         wr_wheel_release(wheel);
     }
