@@ -570,7 +570,7 @@ unsigned wr_wheel_expire(struct wr_wheel *wheel, uint64_t now_ns, unsigned max)
         timer_take_past(wheel);
     }
     timer_reach(wheel, now_ns / WR_TICK_NS);
-    if (wheel->next_ns <= now_ns) {
+    if (wheel->next_ns <= now_ns || wr_wheel_holds(wheel)) {
         wheel->next_ns = NEXT_UNKNOWN;
     }
     if (wr_list_is_empty(&wheel->due)) {

@@ -273,7 +273,8 @@ WEIR_API WEIR_MUST_USE int weir_loop_call_soon(weir_loop *loop,
  * loop is concerned. But if the loop is more than 1 ms late and finds more
  * completions in the kernel than a turn takes, it handles these first, for at
  * most 64 turns or 10 ms. Callbacks whose times differ by more than 1.024 us
- * run in order. A time that overflows never comes.
+ * run in order, but for those that are set for the past meanwhile, which run
+ * before the late ones. A time that overflows never comes.
  *
  * @param delay_ns  from weir_loop_get_time(), in nanoseconds
  * @param ret       a handle for cancelling; may be NULL

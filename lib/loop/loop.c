@@ -280,11 +280,11 @@ static bool loop_has_caught_up(weir_loop *loop)
     if (!wr_ring_has_completions(loop->uring.ring)) {
         return true;
     }
-    if (loop->held_turn + 1 != loop->counts.turns) {
+    if (loop->held_turn != loop->counts.turns) {
         loop->held_ns = loop->now_ns;
         loop->held_turns = 0;
     }
-    loop->held_turn = loop->counts.turns;
+    loop->held_turn = loop->counts.turns + 1;
     loop->held_turns++;
     return loop->held_turns > HELD_TURNS_MAX ||
            loop->now_ns - loop->held_ns >= HELD_MAX_NS;

@@ -272,7 +272,7 @@ struct weir_loop {
     bool never_waits;       /* set around weir_loop_run_once() */
     uint32_t held_turns;    /* turns for which late timers have waited */
     uint64_t held_ns;       /* start of that wait */
-    uint64_t held_turn;     /* the last of these turns, by counts.turns */
+    uint64_t held_turn;     /* behind the last of these, by counts.turns */
     uint64_t pin_count;     /* objects that keep the loop's memory */
 
     uint64_t slow_callback_ns;
@@ -287,7 +287,6 @@ struct weir_loop {
     uint64_t memory_bytes;
     weir_loop *outer; /* during a run: the thread's previous loop; call.c */
     struct wr_list stop_waiters; /* struct wr_waiter; see stopping.c */
-    struct wr_slab limits;       /* struct wr_clock_limits */
     struct wr_list clock_limits; /* those in use */
 };
 

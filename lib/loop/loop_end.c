@@ -124,7 +124,6 @@ void wr_loop_release(weir_loop *loop)
     wr_owned_free(&loop->owned, &loop->counting);
     wr_slab_fini(&loop->socks);
     wr_slab_fini(&loop->clocks);
-    wr_slab_fini(&loop->limits);
     wr_slab_fini(&loop->chunks);
     wr_blocks_fini(&loop->blocks);
     wr_wake_unref(loop->wake); /* remotes may keep it; it is closed */

@@ -44,7 +44,6 @@ static uint64_t trim_memory(weir_loop *loop)
     bytes += wr_ring_trim(loop->uring.ring);
     bytes += wr_slab_trim(&loop->socks);
     bytes += wr_slab_trim(&loop->clocks);
-    bytes += wr_slab_trim(&loop->limits);
     bytes += wr_slab_trim(&loop->chunks);
     bytes += wr_blocks_trim(&loop->blocks);
     bytes += trim_modules(loop);

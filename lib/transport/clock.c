@@ -10,7 +10,8 @@
 
 #include <errno.h>
 
-/* Others are shared by those clocks alone that had them at the same time. */
+/* Limits that are compared with those that a clock gets: the ones that clocks
+ * got last. A program with more kinds has some of them twice. */
 #define LIMITS_LOOKED_AT 4
 
 /* ---- which is next ---- */
@@ -190,7 +191,7 @@ static bool clock_has_same(const struct weir_timeouts *a,
            a->close_ns == b->close_ns && a->linger_ns == b->linger_ns;
 }
 
-/* Of the limits that came last into use; NULL: they are others. */
+/* Of the limits that clocks got last; NULL: they are others. */
 static struct wr_clock_limits *
 clock_find_limits(const weir_loop *loop, const struct weir_timeouts *limits)
 {
@@ -199,13 +200,33 @@ clock_find_limits(const weir_loop *loop, const struct weir_timeouts *limits)
     for (int i = 0; i < LIMITS_LOOKED_AT && link != &loop->clock_limits; i++) {
         struct wr_clock_limits *known =
             wr_container_of(link, struct wr_clock_limits, link);
-        wr_assert(known->ref_count > 0);
         if (clock_has_same(&known->of, limits)) {
             return known;
         }
         link = link->prev;
     }
     return NULL;
+}
+
+/* The same limits, or a copy of them, last in the loop's list. NULL: there is
+ * no memory. */
+static struct wr_clock_limits *
+clock_take_limits(weir_loop *loop, const struct weir_timeouts *limits)
+{
+    struct wr_clock_limits *shared = clock_find_limits(loop, limits);
+
+    if (!shared) {
+        shared = wr_alloc(&loop->counting, sizeof(*shared));
+        wr_require(shared, NULL);
+        *shared = (struct wr_clock_limits){.of = *limits};
+        wr_list_init(&shared->link);
+        wr_list_push_back(&loop->clock_limits, &shared->link);
+    } else if (shared->link.next != &loop->clock_limits) {
+        wr_list_remove(&shared->link);
+        wr_list_push_back(&loop->clock_limits, &shared->link);
+    }
+    shared->ref_count++;
+    return shared;
 }
 
 static void clock_drop_limits(struct wr_clock *clock)
@@ -216,25 +237,19 @@ static void clock_drop_limits(struct wr_clock *clock)
     clock->shared = NULL;
     if (shared && --shared->ref_count == 0) {
         wr_list_remove(&shared->link);
-        wr_slab_give(&clock->t->loop->limits, shared);
+        wr_free(&clock->t->loop->counting, shared, sizeof(*shared));
     }
 }
 
 int wr_clock_keep_limits(struct wr_clock *clock,
                          const struct weir_timeouts *limits)
 {
-    weir_loop *loop = clock->t->loop;
-    struct wr_clock_limits *shared = clock_find_limits(loop, limits);
+    struct wr_clock_limits *shared = NULL;
 
-    wr_assert(loop->limits.object_size >= sizeof(*shared));
-    if (!shared) {
-        shared = wr_slab_take(&loop->limits);
+    if (wr_timeouts_are_set(limits)) {
+        shared = clock_take_limits(clock->t->loop, limits);
         wr_require(shared, -ENOMEM);
-        shared->of = *limits;
-        wr_list_init(&shared->link);
-        wr_list_push_back(&loop->clock_limits, &shared->link);
     }
-    shared->ref_count++;
     clock_drop_limits(clock);
     clock->shared = shared;
     return 0;
@@ -246,7 +261,6 @@ int wr_clock_set_limits(struct wr_clock *clock,
     const int err = wr_clock_keep_limits(clock, limits);
 
     wr_require(err == 0, err);
-    wr_assert(clock->shared->ref_count > 0);
     wr_clock_note_received(clock);
     wr_clock_note_sent(clock);
     wr_clock_changed(clock);

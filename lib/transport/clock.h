@@ -112,7 +112,10 @@ wr_clock_get_limits(const struct wr_clock *clock)
     return clock->shared ? &clock->shared->of : &none;
 }
 
-/* Keeps the limits, and changes nothing else: 0 or -ENOMEM. */
+/* Keeps the limits, and changes nothing else: 0, or -ENOMEM and those of
+ * before. Limits that are all 0, or that a clock of the loop got last, need no
+ * memory.
+ */
 WEIR_MUST_USE int wr_clock_keep_limits(struct wr_clock *clock,
                                        const struct weir_timeouts *limits);
 

@@ -125,8 +125,6 @@ int wr_connection_make_clock(struct wr_connection *c)
     }
     if (loop->clocks.object_size == 0) {
         wr_slab_init(&loop->clocks, &loop->counting, WR_CLOCK_SIZE);
-        wr_slab_init(&loop->limits, &loop->counting,
-                     sizeof(struct wr_clock_limits));
         wr_list_init(&loop->clock_limits);
     }
     c->clock = wr_slab_take(&loop->clocks);

@@ -128,7 +128,7 @@ static void setup(const struct wr_transport_ops *ops)
     loop.now_ns = START_NS;
     wr_wheel_init(&loop.wheel, START_NS);
     allocator_init(&memory);
-    wr_slab_init(&loop.limits, &memory.hooks, sizeof(struct wr_clock_limits));
+    loop.counting = memory.hooks;
     wr_list_init(&loop.clock_limits);
     t->loop = &loop;
     t->ops = ops;
@@ -177,7 +177,6 @@ static void with_clock(void (*body)(void))
     setup(&clock_ops);
     body();
     wr_clock_fini(timed);
-    wr_slab_fini(&loop.limits);
     expect_eq(memory.live_count, 0);
 }
 
@@ -289,16 +288,35 @@ UNIT(clock, connections_with_the_same_limits_share_their_memory)
     for (int i = 0; i < 2; i++) {
         wr_clock_init(&others[i], t);
         expect_eq(wr_clock_set_limits(&others[i], &limits), 0);
-        expect_eq(loop.limits.used_count, 1);
+        expect_eq(memory.live_count, 1);
     }
     limits.close_ns = 2 * MS_NS;
     expect_eq(wr_clock_set_limits(&others[0], &limits), 0);
-    expect_eq(loop.limits.used_count, 2);
+    expect_eq(memory.live_count, 2);
     expect_eq(wr_clock_get_limits(timed)->close_ns, MS_NS);
     expect_eq(wr_clock_get_limits(&others[0])->close_ns, 2 * MS_NS);
     wr_clock_fini(&others[0]);
     wr_clock_fini(&others[1]);
-    expect_eq(loop.limits.used_count, 1);
+    expect_eq(memory.live_count, 1);
+}
+
+UNIT_IN(clock, limits_that_are_used_again_stay_shared, with_clock, void)
+{
+    struct weir_timeouts limits = {.size = sizeof(limits)};
+    struct wr_clock others[10];
+
+    for (uint64_t i = 0; i < 10; i++) {
+        wr_clock_init(&others[i], t);
+        limits.close_ns = i % 2 == 0 ? MS_NS : (1 + i) * MS_NS;
+        expect_eq(wr_clock_set_limits(&others[i], &limits), 0);
+    }
+    expect_eq(memory.live_count, 1 + 5);
+    memory.size_limit = 0;
+    limit((struct weir_timeouts){.close_ns = MS_NS});
+    limit((struct weir_timeouts){.close_ns = 0});
+    for (int i = 0; i < 10; i++) {
+        wr_clock_fini(&others[i]);
+    }
 }
 
 UNIT(clock, limits_without_memory_leave_those_of_before)

@@ -224,7 +224,12 @@ static void filter_rest(struct wr_filter *f)
         limits.size = sizeof(limits);
         limits.idle_ns = 0;
         limits.read_ns = 0;
-        wr_ignore(f->below->ops->set_timeouts(f->below, &limits) < 0);
+        if (f->below->ops->set_timeouts(f->below, &limits) < 0) {
+            /* No memory; to have none needs none, and the filter has its own.
+             */
+            const struct weir_timeouts none = {.size = sizeof(none)};
+            wr_ignore(f->below->ops->set_timeouts(f->below, &none) < 0);
+        }
     }
 }
 
@@ -237,14 +242,11 @@ static int filter_set_timeouts(weir_transport *t,
     if (f->below_lost) {
         return 0; /* nothing is left to limit */
     }
-    const struct weir_timeouts before = *wr_clock_get_limits(f->c.clock);
-    int err = wr_clock_set_limits(f->c.clock, timeouts);
+    int err = f->below->ops->set_timeouts(f->below, timeouts);
     wr_require(err == 0, err);
-    err = f->below->ops->set_timeouts(f->below, timeouts);
-    if (err < 0) { /* those of before have left their memory */
-        wr_ignore(wr_clock_set_limits(f->c.clock, &before) < 0);
-        return err;
-    }
+    /* These are the ones that a clock got last: they need no memory. */
+    err = wr_clock_set_limits(f->c.clock, timeouts);
+    wr_require(err == 0, err);
     if (wr_filter_discards(f)) {
         filter_rest(f);
     }
