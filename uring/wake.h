@@ -75,8 +75,9 @@ WEIR_MUST_USE int wr_wake_wait_room(struct wr_wake *wake, const void *thread,
 /* Owner: the eventfd, to be read with 8 bytes. */
 int wr_wake_fd(const struct wr_wake *wake);
 
-/* Owner: takes all items posted so far. True: there are items to pop, and then
- * wr_wake_rest() is to be called, as no post wakes the owner before. */
+/* Owner: takes all items posted so far. True: there are items to pop. After a
+ * take that was true no post wakes the owner before wr_wake_rest(): it pops
+ * all, takes again, and rests when there is nothing. */
 WEIR_MUST_USE bool wr_wake_take(struct wr_wake *wake);
 
 /* Owner, when all are popped: from now on the next post wakes it. False: there

@@ -39,15 +39,16 @@
  * bytes that came before the error, as on one connection. It is aborted when
  * its peer's kernel has acknowledged them, so that its peer gets a reset and
  * does not take a part for the whole; weir_transport_abort() says which peers
- * see an end of stream instead. The relay waits as long as bytes are
- * acknowledged, but no longer without an acknowledgement than the side's
- * write_stall_ns, or 30 s if there is none, and no longer in all than its
- * close_ns, or 5 minutes. While all that the rate has let pass is acknowledged,
- * only the time in all runs. Bytes for the side that broke are read and dropped
- * meanwhile, no faster than the rate of their direction. A TLS connection that
- * was cut off, without a close_notify, is an error (WEIR_ETLSTRUNCATED), except
- * if its settings or the relay's ignore this. The relay's own limits, the
- * time-outs of the two transports and a cancellation abort both sides at once.
+ * see an end of stream instead. Without memory both are aborted at once. The
+ * relay waits as long as bytes are acknowledged, but no longer without an
+ * acknowledgement than the side's write_stall_ns, or 30 s if there is none, and
+ * no longer in all than its close_ns, or 5 minutes. While all that the rate has
+ * let pass is acknowledged, only the time in all runs. Bytes for the side that
+ * broke are read and dropped meanwhile, no faster than the rate of their
+ * direction. A TLS connection that was cut off, without a close_notify, is an
+ * error (WEIR_ETLSTRUNCATED), except if its settings or the relay's ignore
+ * this. The relay's own limits, the time-outs of the two transports and a
+ * cancellation abort both sides at once.
  *
  * **Time-outs** of the two transports stay in force. For weir_server_stop()
  * both transports are busy until the end of the relay.

@@ -283,13 +283,13 @@ struct weir_tls_options {
     /** Server: how long a session can be resumed, in nanoseconds, rounded down
      * to seconds. 0: 2 hours; at most 7 days. */
     uint64_t ticket_lifetime_ns;
-    /** Server: keys that encrypt session tickets, for processes or machines
-     * that resume each other's sessions: 1 to 4 keys of 48 random bytes (16 for
-     * a name, 32 for a secret), copied. The first key encrypts, all decrypt.
-     * With the keys an attacker can read the TLS 1.2 connections that they
-     * resume; change them often, with a new context. A ticket is good only for
-     * the name that the client asked for when it got the ticket. NULL: a key of
-     * the context, a new one every lifetime. */
+    /** Server: keys that encrypt session tickets, for processes or machines of
+     * the same version that resume each other's sessions: 1 to 4 keys of 48
+     * random bytes (16 for a name, 32 for a secret), copied. The first key
+     * encrypts, all decrypt. With the keys an attacker can read the TLS 1.2
+     * connections that they resume; change them often, with a new context. A
+     * ticket is good only for the name that the client asked for when it got
+     * the ticket. NULL: a key of the context, a new one every lifetime. */
     const void *ticket_keys;
     /** Bytes at ticket_keys. */
     size_t ticket_keys_size;

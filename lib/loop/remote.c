@@ -39,10 +39,11 @@ static bool remote_run_one(weir_loop *loop)
     return true;
 }
 
-/* True: there are posts to run; false: the next one wakes the loop. */
+/* True: there are posts to run; false: the next one wakes the loop. Whoever
+ * takes posts makes posts.ready pending, whose run comes here at last. */
 static bool remote_look_again(weir_loop *loop)
 {
-    wr_assert(loop->wake);
+    wr_assert(!wr_ready_is_pending(&loop->posts.ready));
     return wr_wake_take(loop->wake) ||
            (!wr_wake_rest(loop->wake) && wr_wake_take(loop->wake));
 }

@@ -482,8 +482,8 @@ int wr_tls_context_get_ticket_key(struct wr_tls_conn *conn,
     pthread_mutex_unlock(&context->mutex);
     if (err == 0) {
         memcpy(name, key.name, sizeof(key.name));
-        explicit_bzero(&key, sizeof(key));
     }
+    explicit_bzero(&key, sizeof(key));
     return err;
 }
 
