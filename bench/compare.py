@@ -47,7 +47,7 @@ def rounds(settings, progress, title, names, measure):
                 reports[name].append(measure(name))
             except Absent as absent:
                 if name == names[0] or reports[name]:
-                    raise
+                    raise Failure(str(absent)) from absent
                 del reports[name]
                 settings.left_out[name] = str(absent)
     return reports

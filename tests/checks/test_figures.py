@@ -389,7 +389,7 @@ class Run(unittest.TestCase):
                                  ["weir", "uring", "epoll"], measure)
         self.assertEqual(list(reports), ["weir", "epoll"])
         self.assertEqual(settings.left_out, {"uring": "wants a later kernel"})
-        with self.assertRaises(harness.Absent):
+        with self.assertRaisesRegex(harness.Failure, "wants a later kernel"):
             compare.rounds(settings, lambda text: None, "T1",
                            ["uring", "weir"], measure)
 
