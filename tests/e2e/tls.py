@@ -221,7 +221,7 @@ def test_gnutls_resumes_its_session():
             with gnutls_cli(weir.port, *RESUME, version=version) as client:
                 weir.hear_open(version, resumed=0)
                 converse(client, SMALL)
-                weir.hear_end_and_open(version, resumed=1)
+                weir.hear_ends_and_opens(1, 1, version, resumed=1)
                 end_well(client, weir)
 
 

@@ -71,12 +71,13 @@ class Weir(Program):
     def hear_open(self, version="1.3", **facts):
         return self.judge_open(self.report(), version, facts)
 
-    def hear_end_and_open(self, version, **facts):
-        """The end of one connection and the next one's opening, for which the
+    def hear_ends_and_opens(self, end_count, open_count, version, **facts):
+        """Ends of connections and openings of those behind them, for which the
         client does not wait: their reports have no order."""
-        end, opening = sorted(self.report() for _ in range(2))
-        matches(end, r"^end ok$", "the report of the end")
-        self.judge_open(opening, version, facts)
+        reports = sorted(self.report() for _ in range(end_count + open_count))
+        equal(reports[:end_count], ["end ok\n"] * end_count, "the ends")
+        for opening in reports[end_count:]:
+            self.judge_open(opening, version, facts)
 
     @staticmethod
     def judge_open(line, version, facts):

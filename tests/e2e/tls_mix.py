@@ -113,7 +113,7 @@ def test_gnutls_resumes_its_session_in_each_mix():
                 with gnutls_cli(weir.port, *flags, version=version) as client:
                     mix.hear(weir, version, 0)
                     converse(client, SMALL)
-                    weir.hear_end_and_open(version, **mix.facts(1))
+                    weir.hear_ends_and_opens(1, 1, version, **mix.facts(1))
                     end_well(client, weir)
 
 

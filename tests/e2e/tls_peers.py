@@ -102,10 +102,8 @@ def resumes(language, *settings, wanted=None, alpn="-", name="good"):
             with language.client(weir.port, version_of(version), "count=3",
                                  *settings) as client:
                 weir.hear_open(version, resumed=0, alpn=alpn, **facts)
-                for _ in range(2):
-                    weir.hear_end_and_open(version, resumed=1, alpn=alpn,
-                                           **facts)
-                weir.hear(r"^end ok$")
+                weir.hear_ends_and_opens(3, 2, version, resumed=1, alpn=alpn,
+                                         **facts)
                 for _ in range(3):
                     client.hear_open(version, alpn)
                     client.hear(r"^end ok$")
