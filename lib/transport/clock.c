@@ -208,8 +208,8 @@ clock_find_limits(const weir_loop *loop, const struct weir_timeouts *limits)
     return NULL;
 }
 
-/* The same limits, or a copy of them, last in the loop's list. NULL: there is
- * no memory. */
+/* Takes equal limits, or copies them: last in the list of the loop. NULL: there
+ * is no memory. */
 static struct wr_clock_limits *
 clock_take_limits(weir_loop *loop, const struct weir_timeouts *limits)
 {
