@@ -33,6 +33,7 @@ WARM = 100
 MUCH = 1 << 20
 FEW = 32768       # the target's own queue
 QUIET_S = 9
+TICK_S = 0.2
 SEGMENT = 1460    # of Ethernet
 HAPROXY = """
 global
@@ -50,9 +51,12 @@ listen bench
 
 
 def _has_ended(peer):
-    with contextlib.suppress(BlockingIOError):
+    try:
         return not peer.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
-    return False
+    except BlockingIOError:
+        return False
+    except ConnectionError:
+        return True
 
 
 class Target:
@@ -67,11 +71,24 @@ class Target:
         self.connections = []
         self.selector = selectors.DefaultSelector()
         self.selector.register(self.listener, selectors.EVENT_READ)
-        threading.Thread(target=self.run, daemon=True).start()
+        self.is_over = False
+        self.thread = threading.Thread(target=self.run, daemon=True)
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        """Only when the proxy has ended: no other end of a stream was before."""
+        self.is_over = True
+        self.thread.join()
+        self.selector.close()
+        for connection in [self.listener, *self.connections]:
+            connection.close()
 
     def run(self):
-        while True:
-            for key, _ in self.selector.select():
+        while not self.is_over:
+            for key, _ in self.selector.select(TICK_S):
                 if key.fileobj is self.listener:
                     with contextlib.suppress(BlockingIOError):
                         self.accept()
@@ -85,14 +102,9 @@ class Target:
         self.selector.register(connection, selectors.EVENT_READ, 0)
 
     def has_all(self, clients):
-        """No end of a stream on either side: what is counted is there."""
-        return len(self.connections) >= len(clients) and not any(
-            _has_ended(peer) for peer in [*clients, *self.connections])
-
-    def close_all(self):
-        """Only when the proxy before it has ended: no other closes first."""
-        while self.connections:
-            self.connections.pop().close()
+        """What is counted is there, on both sides."""
+        return not any(map(_has_ended, clients)) and len(clients) <= sum(
+            not _has_ended(peer) for peer in self.connections)
 
     def answer(self, key):
         left = 0
@@ -183,7 +195,6 @@ def measure(service, target, is_deaf, count):
             raise RuntimeError("the proxy has lost connections")
         for client in clients:
             client.close()
-    target.close_all()
     return each
 
 
@@ -208,17 +219,18 @@ def main():
         parser.error(f"{hard} descriptors are too few for so many clients")
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    target = Target()
     flags = ["--buffer", options.buffer] if options.buffer else []
     print("| program | engine | idle | deaf |\n|---|---|---|---|")
     for program in options.program:
         for engine in ("-",) if program == "haproxy" else ("uring", "poll"):
-            each = [measure(
-                serving_haproxy(target) if engine == "-" else
-                serving([], program, engine, flags, target.port),
-                target, is_deaf, count)
-                for is_deaf, count in ((False, options.idle),
-                                       (True, options.deaf)) if count]
+            each = []
+            for is_deaf, count in ((False, options.idle), (True, options.deaf)):
+                if count:
+                    with Target() as target:
+                        service = (serving_haproxy(target) if engine == "-" else
+                                   serving([], program, engine, flags,
+                                           target.port))
+                        each.append(measure(service, target, is_deaf, count))
             print(f"| {program} | {engine} | "
                   + " | ".join(f"{bytes_:.0f}" for bytes_ in each) + " |",
                   flush=True)
