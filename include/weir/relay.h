@@ -87,7 +87,7 @@ enum weir_relay_cause {
     WEIR_RELAY_EOF = 0,
     /** By a reset, or because the peer no longer receives. */
     WEIR_RELAY_RESET,
-    /** By a time-out of a transport. */
+    /** By a time-out of a transport, unless it was held up. */
     WEIR_RELAY_TIMEOUT,
     /** By another error of a transport. */
     WEIR_RELAY_ERROR,
@@ -99,6 +99,10 @@ enum weir_relay_cause {
     WEIR_RELAY_LIFETIME,
     /** By the program. */
     WEIR_RELAY_CANCELED,
+    /** By the write-stall time-out of a transport whose own bytes waited
+     * meanwhile for the other side, or for its rate. Such a peer often reads
+     * nothing because it cannot write, so that the other side is the cause. */
+    WEIR_RELAY_HELD_UP,
 };
 
 /** The record of a relay that has ended. Times are those of

@@ -215,33 +215,41 @@ def test_round_robin_follows_the_weights():
     equal((told.count(b"a"), told.count(b"b")), (30, 10), "answers")
 
 
-def test_a_target_that_resets_before_its_first_byte_is_ejected():
-    def answer_and_reset(connection, _number):
-        connection.sendall(connection.recv(1))
-        connection.recv(1)
-        reset(connection)
+def half_close(client):
+    client.shutdown(socket.SHUT_WR)
 
-    def only_reset(connection, _number):
-        connection.recv(1)  # else the connect may see the reset
-        reset(connection)
 
-    def speak(proxy, count):
-        for _ in range(count):
-            with contextlib.suppress(ConnectionResetError):
-                with proxy.connect() as client:
-                    client.sendall(b"x")
+# What a client does, what its target does then, and the reason of the end.
+CAUSED = (
+    (lambda client: client.sendall(b"garbage"), reset, "target-reset"),
+    (half_close, reset, "target-reset"),
+    (lambda client: client.sendall(b"x") or half_close(client), reset,
+     "target-reset"),
+    (lambda client: client.sendall(b"x"), lambda connection:
+     connection.sendall(b"x") or reset(connection), "target-reset"),
+    (lambda client: client.sendall(b"x"), lambda _: None, "done"),
+)
+
+
+def test_what_a_client_causes_ejects_no_target():
+    for act, answer, reason in CAUSED:
+        def serve(connection, _number, answer=answer):
+            connection.recv(1)  # else the connect may see the reset
+            answer(connection)
+
+        with Server(serve) as server, Proxy(
+                "tcp://127.0.0.1:0", target(server), "--eject", "1") as proxy:
+            for _ in range(3):
+                with contextlib.suppress(ConnectionResetError), \
+                        proxy.connect() as client:
+                    act(client)
                     while client.recv(1):
-                        client.sendall(b"y")
-        wait_until(lambda: proxy.metric("connections_active") == 0)
-        return (proxy.metric("upstream_errors_total"),
-                proxy.metric("upstream_ejections_total"))
-
-    with Server(answer_and_reset) as server, Proxy(
-            "tcp://127.0.0.1:0", target(server), "--eject", "2") as proxy:
-        equal(speak(proxy, 4), (0, 0), "errors and ejections")
-        server.serve = only_reset
-        equal(speak(proxy, 2), (2, 1), "errors and ejections")
-        proxy.stop_by(["target-reset"] * 6)
+                        pass
+            wait_until(lambda: proxy.metric("connections_active") == 0)
+            equal((proxy.metric("upstream_errors_total"),
+                   proxy.metric("upstream_ejections_total"),
+                   server.accepted), (0, 0, 3), f"by {reason}")
+            proxy.stop_by([reason] * 3)
 
 
 def test_a_backup_is_used_when_all_others_are_down():

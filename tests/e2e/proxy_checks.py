@@ -335,7 +335,8 @@ def replacing(*servers, flags=CHECKS, then=CHECKS, threads=(2, 3)):
     with tempfile.TemporaryDirectory() as folder, \
             contextlib.ExitStack() as stack:
         listen = f"tcp://127.0.0.1:{free_port()}"
-        common = (listen, ",".join(target(one) for one in servers),
+        common = (listen, ",".join(getattr(one, "at", None) or target(one)
+                                   for one in servers),
                   "--handover", os.path.join(folder, "handover"))
         first = stack.enter_context(
             Proxy(*common, *flags, threads=threads[0]))
@@ -376,10 +377,20 @@ def test_a_replacement_that_checks_otherwise_begins_anew():
 
 # ---- rests after failures, after a replacement ----
 
-def break_off(connection, _number):
-    """It has served nobody when it ends."""
-    connection.recv(1)  # else the connect may see the reset
-    reset(connection)
+class Breaking(Secured):
+    """A target that breaks off each handshake, until it is told not to."""
+
+    def __init__(self):
+        super().__init__(echo, "proxy")
+        self.is_broken = True
+
+    def serve_secured(self, connection, number):
+        if not self.is_broken:
+            super().serve_secured(connection, number)
+
+    @property
+    def at(self):
+        return f"tls://127.0.0.1:{self.port}"
 
 
 def speak(proxy, count=1):
@@ -399,9 +410,9 @@ def rest(proxy):
 
 
 def test_a_target_that_rests_is_not_used_by_a_replacement():
-    flags = ("--eject", "2", "--eject-time", LONG)
+    flags = ("--to-insecure", "--eject", "2", "--eject-time", LONG)
     for threads in (1, 1), (2, 1), (2, 3):
-        with Server(break_off) as bad, Server(echo) as good, replacing(
+        with Breaking() as bad, Server(echo) as good, replacing(
                 bad, good, flags=flags, then=flags, threads=threads) as (
                     first, replace):
             rest(first)
@@ -414,8 +425,8 @@ def test_a_target_that_rests_is_not_used_by_a_replacement():
 
 
 def test_one_thread_that_has_let_it_rest_is_enough():
-    flags = ("--eject", "2", "--eject-time", LONG)
-    with Server(break_off) as bad, Server(echo) as good, replacing(
+    flags = ("--to-insecure", "--eject", "2", "--eject-time", LONG)
+    with Breaking() as bad, Server(echo) as good, replacing(
             bad, good, flags=flags, then=flags, threads=(2, 2)) as (
                 first, replace):
         wait_until(lambda: speak(first) or
@@ -427,8 +438,8 @@ def test_one_thread_that_has_let_it_rest_is_enough():
 
 
 def test_after_a_rest_a_replacement_forgives_no_more_than_the_proxy():
-    flags = ("--eject", "3", "--eject-time", "200ms")
-    with Server(break_off) as bad, Server(echo) as good, replacing(
+    flags = ("--to-insecure", "--eject", "3", "--eject-time", "200ms")
+    with Breaking() as bad, Server(echo) as good, replacing(
             bad, good, flags=flags, then=flags, threads=(1, 1)) as (
                 first, replace):
         rest(first)
@@ -440,13 +451,13 @@ def test_after_a_rest_a_replacement_forgives_no_more_than_the_proxy():
 
 
 def test_a_target_is_used_again_when_its_rest_is_over():
-    flags = ("--eject", "2", "--eject-time", "1s")
-    with Server(break_off) as bad, Server(echo) as good, replacing(
+    flags = ("--to-insecure", "--eject", "2", "--eject-time", "1s")
+    with Breaking() as bad, Server(echo) as good, replacing(
             bad, good, flags=flags, then=flags, threads=(1, 1)) as (
                 first, replace):
         rest(first)
         second = replace()
-        bad.serve = echo
+        bad.is_broken = False
         wait_until(lambda: second.metric("upstream_up") == 2)
         before = bad.accepted
         use(second, 10)
@@ -454,14 +465,14 @@ def test_a_target_is_used_again_when_its_rest_is_over():
 
 
 def test_a_replacement_with_another_configuration_begins_anew():
-    flags = ("--eject", "2", "--eject-time", LONG)
-    for then in (("--eject", "0"), (*flags, "--name", "other")):
-        with Server(break_off) as bad, Server(echo) as good, replacing(
+    flags = ("--to-insecure", "--eject", "2", "--eject-time", LONG)
+    for then in (("--to-insecure", "--eject", "0"), (*flags, "--name", "other")):
+        with Breaking() as bad, Server(echo) as good, replacing(
                 bad, good, flags=flags, then=then, threads=(1, 1)) as (
                     first, replace):
             rest(first)
             second = replace()
-            bad.serve = echo
+            bad.is_broken = False
             before = bad.accepted
             use(second, 10)
             equal(bad.accepted - before, 5, "connections to it")
@@ -524,7 +535,7 @@ def test_facts_that_nothing_is_known_of_change_nothing():
 
 def test_facts_with_mad_values_end_nothing():
     for value in 1, 1 << 37, (1 << 63) - 1, 1 << 63, (1 << 64) - 1:
-        with Server(break_off) as one, Server(echo) as other:
+        with Server(echo) as one, Server(echo) as other:
             facts = [(key_of("web", target(one), name), value)
                      for name in FACTS]
             with succeed(facts, (one, other),

@@ -8,6 +8,7 @@ import re
 import socket
 import ssl
 import threading
+import time
 
 from harness import WAIT_S, equal, matches, run
 from proxy_certificates import certificates, secure
@@ -176,6 +177,38 @@ def test_a_target_that_takes_nothing_is_stalled():
             floods(client)
         done.set()
         proxy.stop_by(["target-stall"])
+
+
+def test_a_target_that_waits_for_its_client_to_read_is_the_clients_stall():
+    """A pipeline of requests: the target reads none while its answer to one is
+    not taken, and clients take it slowly."""
+    def answers(connection, _number):
+        while connection.recv(1000):
+            connection.sendall(bytes(1 << 26))
+
+    def asks(client):
+        client.setblocking(False)
+        with contextlib.suppress(ConnectionError):
+            while True:
+                with contextlib.suppress(BlockingIOError):
+                    while client.send(bytes(1 << 16)):
+                        pass
+                with contextlib.suppress(BlockingIOError):
+                    client.recv(100_000)
+                time.sleep(0.01)
+
+    with Server(answers) as server, Proxy(
+            "tcp://127.0.0.1:0", target(server), "--stall-timeout", "200ms",
+            "--eject", "1") as proxy:
+        for _ in range(2):
+            with proxy.connect() as client:
+                asks(client)
+        equal(proxy.metric("upstream_ejections_total"), 0, "ejections")
+        with proxy.connect() as client:
+            client.sendall(b"x")
+            equal(client.recv(1), b"\0", "an answer to who reads")
+        equal(proxy.stop(), "", "words")
+        equal(proxy.reasons()[:2], ["client-stall"] * 2, "the log")
 
 
 def test_a_connection_that_is_too_old_is_ended():

@@ -345,6 +345,57 @@ UNIT(relay_time, a_time_out_of_one_side_resets_the_other)
     expect_eq(peer_take(0), -ECONNRESET);
 }
 
+/* Each peer sends without end. B's reads nothing, and A's @most bytes of each
+ * 10 ms, until B's write-stall limit has ended the relay. */
+static void stall_b(const struct weir_relay_options *options, size_t most,
+                    enum weir_relay_cause cause)
+{
+    const struct weir_timeouts timeouts = {.size = sizeof(timeouts),
+                                           .write_stall_ns = S};
+    static uint8_t bytes[64 * KIB];
+
+    start(options);
+    expect_eq(weir_transport_set_timeouts(sides[1], &timeouts), 0);
+    for (int i = 0; i < 1000 && done_count == 0; i++) {
+        for (int side = 0; side < 2; side++) {
+            while (fake_peer_write(peers[side], bytes, sizeof(bytes)) > 0) {
+            }
+        }
+        clock_run_for(loop, 10 * MS);
+        for (size_t left = most; left > 0;) {
+            const ssize_t len = fake_peer_read(
+                peers[0], bytes, left < sizeof(bytes) ? left : sizeof(bytes));
+            left -= len > 0 ? (size_t)len : left;
+        }
+    }
+    expect_eq(done_count, 1);
+    expect_eq(record.ended_by, WEIR_RELAY_B);
+    expect_eq(record.err, WEIR_EWRITESTALL);
+    expect_eq(record.cause, cause);
+}
+
+UNIT(relay_time, a_side_whose_bytes_are_taken_stalls_by_itself)
+{
+    stall_b(NULL, 16 * MIB, WEIR_RELAY_TIMEOUT);
+}
+
+UNIT(relay_time, a_side_whose_bytes_the_other_takes_slowly_is_held_up)
+{
+    stall_b(NULL, KIB, WEIR_RELAY_HELD_UP);
+}
+
+UNIT(relay_time, a_side_whose_bytes_the_other_does_not_take_is_held_up)
+{
+    stall_b(NULL, 0, WEIR_RELAY_HELD_UP);
+}
+
+UNIT(relay_time, a_side_whose_bytes_wait_for_their_rate_is_held_up)
+{
+    const struct weir_relay_options options = {.size = sizeof(options),
+                                               .b_rate_bytes = KIB};
+    stall_b(&options, 16 * MIB, WEIR_RELAY_HELD_UP);
+}
+
 /* The peer sends as much as it can; the other one takes all that comes. */
 static void flood(int from, uint64_t time_ns)
 {

@@ -10,6 +10,10 @@
 #include "tools/weir-proxy/counts.h"
 #include "tools/weir-proxy/keyed.h"
 
+#include "weir/error.h"
+
+#include <errno.h>
+
 static char line[RECORD_TEXT_SIZE + 1];
 
 static struct record make_record(void)
@@ -220,6 +224,61 @@ UNIT(proxy_record, every_reason_has_a_word_of_its_own)
             cr_assert_str_neq(name, end_reason_name((enum end_reason)j));
         }
     }
+}
+
+/* ---- the end of a relay ---- */
+
+#define A WEIR_RELAY_A
+#define B WEIR_RELAY_B
+
+/* Ends of a relay, whoever caused them. Only an answer speaks for a target, and
+ * none speaks against it: a client can cause each of them. */
+static const struct {
+    enum weir_relay_party by;
+    enum weir_relay_cause cause;
+    int err;
+    enum end_reason reason;
+} ends[] = {
+    {A, WEIR_RELAY_EOF, 0, END_DONE},
+    {B, WEIR_RELAY_EOF, 0, END_DONE},
+    {A, WEIR_RELAY_RESET, -ECONNRESET, END_CLIENT_RESET},
+    {B, WEIR_RELAY_RESET, -ECONNRESET, END_TARGET_RESET},
+    {A, WEIR_RELAY_RESET, -EPIPE, END_CLIENT_RESET},
+    {B, WEIR_RELAY_RESET, -EPIPE, END_TARGET_RESET},
+    {A, WEIR_RELAY_TIMEOUT, WEIR_EWRITESTALL, END_CLIENT_STALL},
+    {B, WEIR_RELAY_TIMEOUT, WEIR_EWRITESTALL, END_TARGET_STALL},
+    {A, WEIR_RELAY_HELD_UP, WEIR_EWRITESTALL, END_CLIENT_STALL},
+    {B, WEIR_RELAY_HELD_UP, WEIR_EWRITESTALL, END_CLIENT_STALL},
+    {A, WEIR_RELAY_TIMEOUT, WEIR_ECLOSETIMEOUT, END_CLIENT_STALL},
+    {B, WEIR_RELAY_TIMEOUT, WEIR_ECLOSETIMEOUT, END_TARGET_STALL},
+    {A, WEIR_RELAY_TIMEOUT, -ETIMEDOUT, END_CLIENT_STALL},
+    {B, WEIR_RELAY_TIMEOUT, -ETIMEDOUT, END_TARGET_STALL},
+    {A, WEIR_RELAY_ERROR, WEIR_ETLSTRUNCATED, END_CLIENT_CUT},
+    {B, WEIR_RELAY_ERROR, WEIR_ETLSTRUNCATED, END_TARGET_CUT},
+    {A, WEIR_RELAY_ERROR, WEIR_ETLSALERT, END_CLIENT_ALERT},
+    {B, WEIR_RELAY_ERROR, WEIR_ETLSALERT, END_TARGET_ALERT},
+    {B, WEIR_RELAY_ERROR, -EHOSTUNREACH, END_TARGET_RESET},
+    {WEIR_RELAY_LIMIT, WEIR_RELAY_IDLE, WEIR_EIDLE, END_IDLE},
+    {WEIR_RELAY_LIMIT, WEIR_RELAY_HALF_CLOSED, WEIR_EIDLE, END_HALF_CLOSED},
+    {WEIR_RELAY_LIMIT, WEIR_RELAY_LIFETIME, -ETIMEDOUT, END_LIFETIME},
+    {WEIR_RELAY_PROGRAM, WEIR_RELAY_CANCELED, -ECANCELED, END_DRAIN},
+};
+
+UNIT(proxy_record, no_end_of_a_relay_speaks_against_its_target)
+{
+    for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
+        struct weir_relay_record end = {
+            .ended_by = ends[i].by, .cause = ends[i].cause, .err = ends[i].err};
+        cr_assert_eq(end_reason_of_relay(&end, true), ends[i].reason, "row %zu",
+                     i);
+        cr_assert_eq(end_verdict_of_relay(&end),
+                     ends[i].err == 0 ? 0 : -ECANCELED, "row %zu", i);
+        end.b_bytes = 1;
+        cr_assert_eq(end_verdict_of_relay(&end), 0, "row %zu, answered", i);
+    }
+    expect_eq(end_verdict_of_tls(WEIR_ETLSEXPIRED), WEIR_ETLSEXPIRED);
+    expect_eq(end_verdict_of_tls(WEIR_ETLSTRUNCATED), -ECANCELED);
+    expect_eq(end_verdict_of_tls(-ECONNRESET), -ECANCELED);
 }
 
 UNIT(proxy_record, counts_of_threads_are_added_field_by_field)

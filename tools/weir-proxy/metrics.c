@@ -503,7 +503,7 @@ static void write_all_targets(const struct metrics *metrics, FILE *out)
          "Connects to the target that failed.",
          offsetof(struct target_sum, connect_errors)},
         {"upstream_errors_total", "counter",
-         "Connections to the target that broke.",
+         "TLS handshakes after a PROXY header that failed.",
          offsetof(struct target_sum, reported_errors)},
         {"upstream_ejections_total", "counter", "Times the target was ejected.",
          offsetof(struct target_sum, ejections)},

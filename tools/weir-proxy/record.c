@@ -69,6 +69,8 @@ enum end_reason end_reason_of_relay(const struct weir_relay_record *end,
         return END_DONE;
     case WEIR_RELAY_TIMEOUT:
         return by_client ? END_CLIENT_STALL : END_TARGET_STALL;
+    case WEIR_RELAY_HELD_UP: /* a target that its client does not read, too */
+        return END_CLIENT_STALL;
     case WEIR_RELAY_IDLE:
         return END_IDLE;
     case WEIR_RELAY_HALF_CLOSED:
@@ -90,6 +92,11 @@ enum end_reason end_reason_of_relay(const struct weir_relay_record *end,
     }
 }
 
+int end_verdict_of_relay(const struct weir_relay_record *end)
+{
+    return end->err == 0 || end->b_bytes > 0 ? 0 : -ECANCELED;
+}
+
 /* weir's own codes stand in groups of a hundred (weir/error.h). */
 static enum end_reason reason_of_group(int err)
 {
@@ -101,6 +108,13 @@ static enum end_reason reason_of_group(int err)
     default:
         return END_CONNECT;
     }
+}
+
+int end_verdict_of_tls(int err)
+{
+    return reason_of_group(err) == END_TARGET_TLS && err != WEIR_ETLSTRUNCATED
+               ? err
+               : -ECANCELED;
 }
 
 /* Of the last target that was tried. */

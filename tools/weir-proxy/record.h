@@ -59,6 +59,15 @@ const char *end_reason_name(enum end_reason reason);
 /* Of a relay that has ended. */
 enum end_reason end_reason_of_relay(const struct weir_relay_record *end,
                                     bool is_draining);
+/* The result of the slot at the target: 0 if the target has answered, or both
+ * sides have ended their streams, else -ECANCELED. An error never counts
+ * against the target, because its client may have caused it: by not reading, by
+ * bytes or an end that the target answers with a reset, or by its address. A
+ * target that is broken fails connects and checks. */
+int end_verdict_of_relay(const struct weir_relay_record *end);
+/* Likewise of a TLS handshake after a header: its error, or -ECANCELED if the
+ * target may have closed or reset the connection because of the header. */
+int end_verdict_of_tls(int err);
 /* Of a connect that has failed. */
 enum end_reason
 end_reason_of_connect(int err, const struct weir_upstreams_result *result,

@@ -33,25 +33,12 @@ static void finish(struct session *session,
 
 /* ---- the relay ---- */
 
-/* The error that speaks against the target, 0 if the relay speaks for it, or
- * -ECANCELED. An end in order speaks for it, whoever ended first. An error
- * speaks against it before its first byte: many servers that have answered
- * reset clients which leave, or send them no close_notify. */
-static int verdict_of(int err, const struct weir_relay_record *end)
-{
-    const bool is_answered =
-        end->b_bytes > 0 && end->cause != WEIR_RELAY_TIMEOUT;
-
-    return err == 0 || (end->ended_by == WEIR_RELAY_B && !is_answered)
-               ? err
-               : -ECANCELED;
-}
-
 static void relayed(void *arg, int err, const struct weir_relay_record *end)
 {
     struct session *session = arg;
 
-    weir_upstream_slot_end(session->slot, verdict_of(err, end));
+    (void)err;
+    weir_upstream_slot_end(session->slot, end_verdict_of_relay(end));
     finish(session, end);
 }
 
@@ -146,7 +133,7 @@ static void secured(void *arg, int err, weir_transport *t)
     (void)t;
     if (err < 0) {
         give_up(session, session->is_cut ? END_TARGET_DOWN : END_TARGET_TLS,
-                session->is_cut ? -ECANCELED : err);
+                session->is_cut ? -ECANCELED : end_verdict_of_tls(err));
     } else if (session->is_client_lost || relay(session) < 0) {
         give_up(session, session_reason_of_refusal(session), -ECANCELED);
     }

@@ -293,7 +293,7 @@ static const struct option rows[] = {
     {"connect-timeout", 0, "TIME", "for each try (10s)", .least = 1,
      .kind = OPTION_TIME, AT_ROUTE(connect_timeout_ns)},
     {"eject", 0, "N",
-     "failures in a row after which a target rests (3; 0: never)",
+     "failed connects in a row after which a target rests (3; 0: never)",
      .most = UINT32_MAX - 1, .kind = OPTION_COUNT, AT_ROUTE(eject_failures)},
     {"eject-time", 0, "TIME", "of the first rest; later ones are longer (10s)",
      .least = 1, .kind = OPTION_TIME, AT_ROUTE(eject_ns)},

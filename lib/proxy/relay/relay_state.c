@@ -145,6 +145,15 @@ static void relay_state_note_cause(struct wr_relay *relay,
     }
 }
 
+/* True if bytes of a side wait for the other side, or for their rate. */
+static bool relay_state_is_held_up(const struct wr_way *way)
+{
+    wr_assert(way->to != way->from);
+    return wr_way_is_live(way) &&
+           ((way->holds & (WR_WAY_FULL | WR_WAY_RATE)) ||
+            weir_transport_get_write_buffer_size(way->to) > 0);
+}
+
 static enum weir_relay_cause relay_state_find_cause(int err)
 {
     wr_assert(err < 0);
@@ -212,8 +221,13 @@ void wr_relay_break(struct wr_relay *relay, enum weir_relay_party party,
 
 void wr_relay_break_by(struct wr_way *way, int err)
 {
+    const bool is_held_up =
+        err == WEIR_EWRITESTALL && relay_state_is_held_up(way);
+
     wr_assert(way->relay->state < WR_RELAY_OVER);
-    wr_relay_break(way->relay, way->party, relay_state_find_cause(err), err);
+    wr_relay_break(
+        way->relay, way->party,
+        is_held_up ? WEIR_RELAY_HELD_UP : relay_state_find_cause(err), err);
 }
 
 void wr_relay_way_ended(struct wr_relay *relay, struct wr_way *way)
