@@ -1,6 +1,6 @@
 """Echoes of bulk, which several rows measure."""
-from compare import is_chosen, rounds
-from harness import run_pair
+from compare import alternate, is_chosen
+from harness import serving
 
 BULK_CASES = [("64 KiB x 4, 20 conns", 65536, 4, 20),
               ("256 KiB x 1, 20 conns", 262144, 1, 20),
@@ -8,15 +8,16 @@ BULK_CASES = [("64 KiB x 4, 20 conns", 65536, 4, 20),
               ("16 KiB x 1, 50 conns", 16384, 1, 50)]
 
 
-def bulk_reports(settings, progress, row, names):
-    """(case, the reports by contender), for each case of bulk."""
+def bulk_pairs(settings, progress, row, names, judged):
+    """(case, the starts by peer), for each case of bulk."""
     for case, size, depth, conns in BULK_CASES:
         if not is_chosen(settings, case):
             continue
         client = ["--size", size, "--depth", depth, "--conns", conns]
-        yield case, rounds(
+        yield case, alternate(
             settings, progress, f"{row} {case}", names,
-            lambda name, c=client: run_pair(settings, name, "echo", [], c))
+            lambda name, c=client: serving(settings, name, "echo", [], c),
+            judged=judged)
 
 
 # What their common name does not say.

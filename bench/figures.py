@@ -10,7 +10,7 @@ import textwrap
 
 import machine
 from peers import name_of
-from results import BadDocument, is_met, measured_of
+from results import BadDocument, count_text, interval_text, measured_of
 
 HEADING = "## Figures"
 COLUMNS = 96
@@ -56,8 +56,20 @@ def _ratio(document, row, case, peer):
     for result in document["results"]:
         if (result["row"], result["case"], result["peer"]) == (row, case, peer):
             measured = measured_of(result)
-            return "not run" if measured is None else f"{measured:.2f}"
+            return ("not run" if measured is None
+                    else f"{measured:.2f}{_interval(result)}")
     return "not run"
+
+
+def _interval(result):
+    text = interval_text(result, "{:.2f}–{:.2f}")
+    return f" ({text})" if text else ""
+
+
+def _medians(document):
+    """Runs from before intervals had rounds."""
+    return (f"medians of {document['rounds']:.0f} rounds, without intervals,"
+            if document["rounds"] else "medians, with intervals of 95 %,")
 
 
 def _line(document, name, peers, cases):
@@ -108,7 +120,7 @@ def _where(document):
 def section(document, other):
     """README's section, from its heading to the empty line after its last table."""
     text = (f"Server CPU for each message, as a ratio to others that take turns "
-            f"with weir: medians of {document['rounds']:.0f} rounds on "
+            f"with weir: {_medians(document)} on "
             f"{_where(document)}. `bench/run --report FILE` draws yours; "
             "`bench/README.md` has all rows and what is missed.")
     lines = [HEADING, "", *textwrap.wrap(text, COLUMNS,
@@ -128,17 +140,20 @@ def _number(value):
 
 
 def _beside_target(text, result):
-    """A figure with its target: in bold letters if it is missed."""
+    """A figure with its target: in bold letters if it is missed, in italics where
+    the run cannot tell."""
     if result["target"] is None:
         return text
     text = f"{text} (≤ {_number(result['target'])})"
-    return f"**{text}**" if is_met(result) is False else text
+    mark = {"missed": "**", "cannot tell": "*"}.get(result["verdict"], "")
+    return f"{mark}{text}{mark}"
 
 
 def _peer(result):
     ratio = "not run" if result["ratio"] is None else f"{result['ratio']:.2f}"
     note = f" ({result['note']})" if result["note"] else ""
-    return _beside_target(f"{name_of(result['peer'])}{note} {ratio}", result)
+    return _beside_target(
+        f"{name_of(result['peer'])}{note} {ratio}{_interval(result)}", result)
 
 
 def _case_line(row, what, results):
@@ -151,15 +166,12 @@ def _case_line(row, what, results):
 
 
 def _text_of_all(document):
-    judged = [result for result in document["results"]
-              if is_met(result) is not None]
-    met = sum(is_met(result) for result in judged)
     on = document["machine"]["engine"]
     text = (f"TLS by {engine_of(document)}{f', weir on {on}' if on else ''}: "
-            f"medians of {document['rounds']:.0f} "
-            f"rounds of {document['window_ms'] / 1000:g} s, each after "
-            f"{document['warm_ms'] / 1000:g} s of warm-up, on {_where(document)}; "
-            f"memory is of one run. {met} of {len(judged)} targets are met.")
+            f"{_medians(document)} in windows of {document['window_ms'] / 1000:g} s, "
+            f"each after {document['warm_ms'] / 1000:g} s of warm-up, on "
+            f"{_where(document)}; memory is of one run. "
+            f"{count_text(document['results'])}.")
     return text + "".join(f" Failed: {failure}."
                           for failure in document["failures"])
 
@@ -179,7 +191,8 @@ def _table_of_all(document):
 def table(document, other):
     """bench/README.md's section of all rows, as that of README."""
     text = ("Written by `bench/report.py --update` from two kept runs: no line is "
-            "by hand. A target stands in brackets, and what misses it in bold.")
+            "by hand. A target stands in brackets, and what misses it in bold; "
+            "in italics, what a run cannot tell.")
     if document["not_run"]:
         text += (" The first run has no row "
                  + ", ".join(sorted(document["not_run"])) + ".")

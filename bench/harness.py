@@ -4,6 +4,7 @@ A server is pinned to one CPU and the client to another. The figure is the
 server's CPU time for each message: the client reads the server's CPU clock at
 both ends of its window. Everything here is bounded in time and fails loudly.
 """
+import contextlib
 import copy
 import functools
 import json
@@ -15,7 +16,6 @@ import shlex
 import shutil
 import signal
 import socket
-import statistics
 import subprocess
 import sys
 import time
@@ -24,6 +24,7 @@ import time
 FIRST_PORT = 10000
 LAST_PORT = 19999
 START_TIMEOUT_S = 10
+TRIES = 5  # of a slice without a message
 HERE = os.path.dirname(os.path.abspath(__file__))
 TESTS = os.path.join(HERE, "..", "tests", "e2e")
 
@@ -92,9 +93,9 @@ class Settings:
         self.before = options.before
         self.server_cpu = options.server_cpu
         self.client_cpu = options.client_cpu
-        self.rounds = options.rounds
+        self.case_s = options.time  # most of a comparison, in seconds
         self.warm_ms = options.warm
-        self.time_ms = options.time
+        self.time_ms = options.slice
         self.subject = options.subject
         self.case = options.case
         self.has_case = False  # one of that name was there
@@ -296,11 +297,11 @@ def server_command(settings, name, mode, port, extra=(), own=False):
         return [find_python(), os.path.join(HERE, "echo_uvloop.py"),
                 "--mode", mode, str(port)]
     if name == "nginx":
-        find_nginx()
+        find_service("nginx")
         return [sys.executable, os.path.join(HERE, "serve_nginx.py"), *extra,
                 str(port)]
     if name == "haproxy":
-        find_haproxy()
+        find_service("haproxy")
         return [sys.executable, os.path.join(HERE, "serve_haproxy.py"), *extra,
                 str(port)]
     if name == "weir" and not own and mode in ("echo", "chargen", "discard"):
@@ -321,10 +322,10 @@ def proxy_command(settings, name, port, extra):
     service, _, variant = name.partition("_")
     chosen = [f"--{variant}"] if variant else []
     if service == "nginx":
-        find_nginx()
+        find_service("nginx")
         find_stream()
     elif service == "haproxy":
-        find_haproxy()
+        find_service("haproxy")
     else:
         chosen += ["--program", settings.weir_proxy]
     return [sys.executable, os.path.join(HERE, "serve_proxy.py"), "--service",
@@ -342,6 +343,7 @@ def find_python():
     raise Absent("no Python here has uvloop")
 
 
+@functools.lru_cache(maxsize=None)
 def find_service(name):
     """Where it is installed; not every PATH has the folders of root."""
     path = os.environ.get("PATH", os.defpath) + ":/usr/sbin:/usr/local/sbin"
@@ -352,19 +354,9 @@ def find_service(name):
 
 
 @functools.lru_cache(maxsize=None)
-def find_nginx():
-    return find_service("nginx")
-
-
-@functools.lru_cache(maxsize=None)
-def find_haproxy():
-    return find_service("haproxy")
-
-
-@functools.lru_cache(maxsize=None)
 def find_stream():
     """nginx' module for TCP: None where it is built in."""
-    built = subprocess.run([find_nginx(), "-V"], capture_output=True,
+    built = subprocess.run([find_service("nginx"), "-V"], capture_output=True,
                            check=False).stderr.decode().split()
     if "--with-stream" in built:
         return None
@@ -476,14 +468,48 @@ class Client:
         return report
 
 
-def run_pair(settings, name, mode, server_extra, client_arguments):
-    """One server, one client, one report with the CPU time per message."""
-    with Server(settings, name, mode, server_extra) as server:
-        report = Client(server, client_arguments).finish()
-    if report["messages"] == 0:
-        raise Failure(f"{name}: no message in the window")
-    report["cpu_ns"] = report["server_cpu_ns"] / report["messages"]
-    return report
+def load(server, arguments, **window):
+    """A client's report, with the CPU time per message. A slice is short: on a busy
+    machine one may be over before a message is."""
+    for _ in range(TRIES):
+        report = Client(server, arguments, **window).finish()
+        if report["messages"] > 0:
+            report["cpu_ns"] = report["server_cpu_ns"] / report["messages"]
+            return report
+    raise Failure(f"{server.name}: no message in the window")
+
+
+@contextlib.contextmanager
+def serving(settings, name, mode, server_extra, client_arguments, **rest):
+    """A server while it runs: what takes a slice of it."""
+    with Server(settings, name, mode, server_extra, **rest) as server:
+        yield lambda: load(server, client_arguments)
+
+
+@contextlib.contextmanager
+def alone(settings, program, key="cpu_ns"):
+    """What takes a slice of a program that measures itself, and has a figure."""
+    program_path(settings, program)
+
+    def take():
+        report = run_alone(settings, program)
+        return report | {"cpu_ns": report.get(key)}
+
+    yield take
+
+
+def cpu_of(settings, command, is_confined=False, **rest):
+    """A client that ends by itself: what it says, and its CPU time."""
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True,
+                          preexec_fn=prepare({settings.client_cpu},
+                                             is_confined=is_confined),
+                          **rest) as client:
+        output = client.stdout.read()
+        _, status, usage = os.wait4(client.pid, 0)
+        client.returncode = os.waitstatus_to_exitcode(status)
+    if client.returncode != 0:
+        raise Failure(f"{command[0]} ended with {client.returncode}: {output}")
+    return output, (usage.ru_utime + usage.ru_stime) * 1e9
 
 
 def run_alone(settings, program):
@@ -496,8 +522,3 @@ def run_alone(settings, program):
     if result.returncode != 0:
         raise Failure(f"{program}: {result.stderr.decode().strip()}")
     return json.loads(result.stdout)
-
-
-def median_ratio(subject, peer):
-    """The median of the rounds' ratios: what both feel in a round cancels."""
-    return statistics.median(a / b for a, b in zip(subject, peer))

@@ -1,4 +1,4 @@
-"""The page of a run: every row beside its peers, with how the rounds scatter.
+"""The page of a run: every row beside its peers, with how the starts scatter.
 
 One file without scripts, without anything from elsewhere, for a screen that is
 light or dark, for paper and for a phone. What a result says stands there as a
@@ -10,7 +10,7 @@ import math
 
 import machine
 from peers import name_of
-from results import measured_of
+from results import count_text, interval_text, measured_of
 
 STYLE = """
 :root{color-scheme:light dark;--text:#1f2933;--soft:#52606d;--back:#f5f7fa;
@@ -48,6 +48,7 @@ summary{cursor:pointer;color:var(--soft)}
 .even{stroke:var(--axis);stroke-dasharray:3 3}
 .dot{fill:var(--dot);fill-opacity:.45}.median{stroke:var(--text);
 stroke-width:2.5}.target{fill:none;stroke:var(--doubt);stroke-width:2}
+.interval{stroke:var(--text);stroke-width:1.5}
 .line{fill:none;stroke-width:2;stroke:var(--dot)}
 .c1{stroke:var(--bad)}.c2{stroke:var(--good)}.c3{stroke:var(--doubt)}
 .c4{stroke:var(--axis)}
@@ -110,13 +111,14 @@ class Scale:
 
 
 def strip(result, scale):
-    """The rounds of a result as dots, their median and the target as marks."""
+    """The starts of a result as dots, their median, its interval and the target
+    as marks."""
     if result["ratio"] is None:
         return ""
     middle = HEIGHT / 2
     told = f"median {result['ratio']:.3f}"
     if result["ratios"]:
-        told += "; rounds " + ", ".join(f"{r:.3g}" for r in result["ratios"])
+        told += "; starts " + ", ".join(f"{r:.3g}" for r in result["ratios"])
     parts = [f'<svg role="img" width="{WIDTH}" height="{HEIGHT}" '
              f'viewBox="0 0 {WIDTH} {HEIGHT}"><title>{told}</title>'
              f'<line class="grid" x1="0" x2="{WIDTH}" y1="{middle}" '
@@ -127,6 +129,10 @@ def strip(result, scale):
     for ratio in result["ratios"]:
         parts.append(f'<circle class="dot" cx="{scale.place(ratio):.1f}" '
                      f'cy="{middle}" r="4"/>')
+    if result["interval"]:
+        low, high = map(scale.place, result["interval"])
+        parts.append(f'<line class="interval" x1="{low:.1f}" x2="{high:.1f}" '
+                     f'y1="{middle}" y2="{middle}"/>')
     at = scale.place(result["ratio"])
     parts.append(f'<line class="median" x1="{at:.1f}" x2="{at:.1f}" y1="4" '
                  f'y2="{HEIGHT - 4}"/>')
@@ -144,16 +150,15 @@ def verdict(result):
     target = result["target"]
     if target is None:
         return ""
-    if result["met"] is None:
+    if not result["verdict"]:
         return '<span class="doubt">not measured</span>'
+    if result["verdict"] == "cannot tell":
+        return '<span class="doubt">? cannot tell</span>'
     measured = measured_of(result)
-    if not result["met"]:
+    if result["verdict"] == "missed":
         share = f" by {(measured / target - 1) * 100:.0f} %" if target else ""
         return f'<span class="bad">✗ missed{share}</span>'
-    above = sum(ratio > target for ratio in result["ratios"])
-    doubt = (f' <span class="doubt">({above} of {len(result["ratios"])} '
-             'rounds above)</span>' if above else "")
-    return f'<span class="good">✓ met</span>{doubt}'
+    return '<span class="good">✓ met</span>'
 
 
 def peer_text(result):
@@ -243,6 +248,8 @@ def row_table(results, subject):
         target = ("" if result["target"] is None
                   else f"≤ {result['target']:.4g}")
         ratio = "" if result["ratio"] is None else f"{result['ratio']:.3f}"
+        if result["interval"] is not None:
+            ratio += f" ({interval_text(result, '{:.3f} to {:.3f}')})"
         cells = [
             ("", "", text_of(peer_text(result) or of_many(result)
                              or "by itself")),
@@ -257,7 +264,7 @@ def row_table(results, subject):
             f'{f" data-of={QUOTE}{name}{QUOTE}" if name and cell else ""}>'
             f'{cell}</td>'
             for kind, name, cell in cells) + "</tr>")
-    heads = ["beside", subject, "its", "ratio", f"rounds, {scale.text()}",
+    heads = ["beside", subject, "its", "ratio", f"starts, {scale.text()}",
              "target", ""]
     return ('<table class="rows"><thead><tr>' + "".join(
         f'<th{" class=number" if head in (subject, *NUMBERS) else ""}>{head}</th>'
@@ -352,10 +359,8 @@ def absent_section(document):
 
 def summary_section(document):
     results = document["results"]
-    with_target = [r for r in results if r["met"] is not None]
-    missed = [r for r in with_target if not r["met"]]
-    parts = [f"<section><h2>{len(with_target) - len(missed)} of "
-             f"{len(with_target)} targets are met</h2>"]
+    missed = [r for r in results if r["verdict"] in ("missed", "cannot tell")]
+    parts = [f"<section><h2>{count_text(results)}</h2>"]
     parts += [f'<p class="bad">Failed: {text_of(failure)}</p>'
               for failure in document["failures"]]
     if missed:
@@ -364,16 +369,16 @@ def summary_section(document):
             f'{text_of(r["case"])}, {text_of(r["figure"])}</td>'
             f"<td>{text_of(peer_text(r) or of_many(r))}</td>"
             f'<td class="number">{number(measured_of(r))}'
-            f" &gt; {r['target']:.4g}</td><td>{verdict(r)}</td></tr>"
+            f", target {r['target']:.4g}</td><td>{verdict(r)}</td></tr>"
             for r in missed) + "</tbody></table>")
-    rounds = document["rounds"]
     parts.append(
         '<p class="remark">All take turns on the same CPUs. A figure is the '
         "server's CPU time for a message by the scheduler's account, or what "
         "stands beside the case; less is better, and a ratio below 1 is in "
-        f"favour of weir. A dot is the ratio of one of {rounds:.0f} rounds of "
-        f"{document['window_ms']:.0f} ms, the bar their median, the bracket "
-        "the target, the broken line 1.</p></section>")
+        "favour of weir. A dot is the ratio of one start, in slices of "
+        f"{document['window_ms']:.0f} ms, the bar their median, the line its "
+        "interval of 95 %, which runs from before have not, the bracket the "
+        "target, the broken line 1.</p></section>")
     return "".join(parts)
 
 

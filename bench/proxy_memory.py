@@ -26,7 +26,7 @@ import tempfile
 import threading
 import time
 
-from harness import find_haproxy
+from harness import find_service
 from proxy_cost import START_S, serving
 
 WARM = 100
@@ -137,7 +137,7 @@ def serving_haproxy(target):
             port = free.getsockname()[1]
         file.write(HAPROXY % (port, target.port))
         file.flush()
-        with subprocess.Popen([find_haproxy(), "-db", "-q", "-f",
+        with subprocess.Popen([find_service("haproxy"), "-db", "-q", "-f",
                                file.name]) as process:
             try:
                 wait_for(port)

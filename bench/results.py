@@ -8,6 +8,7 @@ version may write more.
 import contextlib
 import datetime
 import json
+import operator
 import os
 import sys
 
@@ -44,6 +45,10 @@ KINDS = {
     "true or false": lambda v: isinstance(v, bool),
     "a list of numbers": lambda v: isinstance(v, list) and all(
         _is_number(n) for n in v),
+    # Empty where it was too few starts: it holds everything.
+    "an interval or null": lambda v: v is None or (
+        KINDS["a list of numbers"](v) and (v == [] or (
+            len(v) == 2 and 0 <= v[0] <= v[1]))),
     "a list of texts": lambda v: isinstance(v, list) and _are_texts(v),
     "an object of texts": lambda v: (
         isinstance(v, dict) and _are_texts(v) and _are_texts(v.values())),
@@ -55,7 +60,8 @@ KINDS = {
 # Of each object: the field, its kind, and what it is where it is missing;
 # without that, it may not be missing.
 DOCUMENT = [
-    ("subject", "a text"), ("rounds", "a number"), ("window_ms", "a number"),
+    ("subject", "a text"), ("window_ms", "a number"),
+    ("rounds", "a number or null", None),  # of runs from before intervals
     ("warm_ms", "a number"), ("date", "a text", ""),
     ("command", "a text", ""), ("build", "a text", ""),
     ("revision", "a text", ""), ("versions", "an object of texts", {}),
@@ -80,8 +86,9 @@ RESULT = [
     ("row", "a text"), ("case", "a text"), ("figure", "a text"),
     ("subject", "a number or null"), ("peer", "a text"), ("note", "a text"),
     ("peer_value", "a number or null"), ("ratio", "a number or null"),
-    ("target", "a number or null"), ("spread", "a text"),
-    ("ratios", "a list of numbers", []), ("x", "a number above 0 or null", None),
+    ("target", "a number or null"), ("ratios", "a list of numbers", []),
+    ("interval", "an interval or null", None),
+    ("x", "a number above 0 or null", None),
 ]
 
 
@@ -125,7 +132,7 @@ def parse(text):
     ret["results"] = []
     for number, result in enumerate(value["results"]):
         taken = _take(result, RESULT, f"results[{number}]")
-        taken["met"] = is_met(taken)
+        taken["verdict"] = verdict_of(taken)
         ret["results"].append(taken)
     return ret
 
@@ -136,12 +143,35 @@ def measured_of(result):
             else result["subject"])
 
 
-def is_met(result):
-    """Whether the target is; None without one, or without a figure."""
+def interval_text(result, low_to_high="{:.3f}..{:.3f}"):
+    """Of one number it is empty."""
+    if result["interval"] is None:
+        return ""
+    return (low_to_high.format(*result["interval"]) if result["interval"]
+            else "few starts")
+
+
+def verdict_of(result):
+    """Met, missed, or cannot tell, where the target lies in the interval; nothing
+    without a target or a figure. One number without an interval is compared."""
     measured = measured_of(result)
     if result["target"] is None or measured is None:
-        return None
-    return measured <= result["target"]
+        return ""
+    interval = result["interval"]
+    if interval is None:
+        interval = [measured, measured]
+    if not interval or interval[0] <= result["target"] < interval[1]:
+        return "cannot tell"
+    return "met" if interval[1] <= result["target"] else "missed"
+
+
+def count_text(results):
+    """How many targets are met, and how many the run cannot tell."""
+    words = [verdict for verdict in map(operator.itemgetter("verdict"), results)
+             if verdict]
+    unknown = words.count("cannot tell")
+    return (f"{words.count('met')} of {len(words)} targets are met"
+            + f", {unknown} cannot be told" * (unknown > 0))
 
 
 def read(path):

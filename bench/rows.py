@@ -3,17 +3,17 @@
 Each row is a function that takes the settings and a progress function and
 yields Result objects, one for each line of the table.
 """
-import math
+import contextlib
 import os
 import statistics
 import tempfile
 import time
 
-from bulk import EPOLL_NOTES, BULK_CASES, bulk_reports
-from compare import (Result, better_of, compare, contenders, is_chosen,
-                     rounds)
-from harness import (BEFORE, DOCKER, Client, Failure, Server, run_alone,
-                     run_pair)
+from bulk import EPOLL_NOTES, BULK_CASES, bulk_pairs
+from compare import (Result, alternate, better_of, compare, contenders, interval_of,
+                     is_chosen, of_subject, ratios_of)
+from harness import (BEFORE, DOCKER, Client, Failure, Server, alone, exists, load,
+                     serving)
 from rows_engine import row_t20, row_t20_bulk, row_t20_close, row_t20_framed
 from rows_examples import row_files, row_names, row_redis, row_socks
 from rows_first import row_first
@@ -33,22 +33,22 @@ def _echo_row(settings, progress, row, cases, mode="echo"):
             continue
         names = contenders(settings, mode,
                            ["uring", "epoll", "uv", "uv_tuned", "event"])
-        reports = rounds(
+        pairs = alternate(
             settings, progress, f"{row} {case}", names,
-            lambda name, s=server_extra, c=client: run_pair(
-                settings, name, mode, s, c))
-        yield from compare(row, case, reports, targets, scale=per)
+            lambda name, s=server_extra, c=client: serving(
+                settings, name, mode, s, c), judged=targets)
+        yield from compare(row, case, pairs, targets, scale=per)
 
 
 def row_t1_unix(settings, progress):
     """As T1 over Unix sockets, beside those that can."""
     case = "128 B over Unix sockets, 50 connections"
     names = contenders(settings, "echo", ["uring", "epoll"])
-    reports = rounds(
+    pairs = alternate(
         settings, progress, f"T1u {case}", names,
-        lambda name: run_pair(settings, name, "echo", ["--unix"],
-                              ["--unix", "--conns", 50]))
-    yield from compare("T1u", case, reports, {"uring": 1.03})
+        lambda name: serving(settings, name, "echo", ["--unix"],
+                             ["--unix", "--conns", 50]), judged=["uring"])
+    yield from compare("T1u", case, pairs, {"uring": 1.03})
 
 
 def _streams_of(settings):
@@ -62,10 +62,11 @@ def _stream_row(settings, progress, row, peers, cases, mode="echo"):
     for case, client, targets in cases:
         if not is_chosen(settings, case):
             continue
-        reports = rounds(
+        pairs = alternate(
             settings, progress, f"{row} {case}", names,
-            lambda name, c=client: run_pair(settings, name, mode, [], c))
-        yield from compare(row, case, reports, targets)
+            lambda name, c=client: serving(settings, name, mode, [], c),
+            judged=targets)
+        yield from compare(row, case, pairs, targets)
 
 
 def row_t1(settings, progress):
@@ -97,66 +98,70 @@ def row_t4(settings, progress):
 
 def row_t5(settings, progress):
     """The target is compared with the better epoll loop of each case."""
-    ratios = []
+    betters = []
     names = contenders(settings, "echo", ["epoll", "epoll_256k", "uring"])
-    peers = [name for name in EPOLL_NOTES if name != names[0]]
-    for case, reports in bulk_reports(settings, progress, "T5", names):
-        better = better_of(reports, peers)
-        for result in compare("T5", case, reports, {better: 1.05}):
+    for case, pairs in bulk_pairs(settings, progress, "T5", names, EPOLL_NOTES):
+        better = better_of(pairs, EPOLL_NOTES)
+        for result in compare("T5", case, pairs, {better: 1.05}):
             result.note = EPOLL_NOTES.get(result.peer, "")
             if result.peer == better:
                 result.note += ", the better"
-                ratios.append(result.ratio)
+                betters.append(ratios_of(pairs[better]))
             yield result
-    if len(ratios) == len(BULK_CASES):
-        mean = math.exp(sum(math.log(r) for r in ratios) / len(ratios))
+    if len(betters) == len(BULK_CASES):
+        means = [statistics.geometric_mean(of_start) for of_start in zip(*betters)]
         yield Result("T5", "geometric mean of the four", "ratio",
-                     (None, None, mean), peer="epoll", note="the better each",
-                     target=1.00)
+                     (None, None, statistics.median(means)), peer="epoll",
+                     note="the better each", target=1.00, ratios=means,
+                     interval=interval_of(means))
 
 
 def row_t5_streams(settings, progress):
     """Bulk by streams: what was taken is sent on, or a view is written."""
-    if settings.subject != "weir":
-        raise Failure("only weir has streams")
-    names = ["weir_take", "weir_copy", "weir"]
-    for case, reports in bulk_reports(settings, progress, "T5s", names):
-        for name, text, target in (("weir_take", "take, write_buf", 1.03),
-                                   ("weir_copy", "read_view, write", None)):
-            pair = {name: reports[name], "weir": reports["weir"]}
-            yield from compare("T5s", f"{case}: {text}", pair,
-                               {"weir": target})
+    for name, text, target in (("weir_take", "take, write_buf", 1.03),
+                               ("weir_copy", "read_view, write", None)):
+        for case, pairs in bulk_pairs(settings, progress, "T5s", [name, "weir"],
+                                      ["weir"]):
+            yield from compare("T5s", f"{case}: {text}", pairs, {"weir": target})
 
 
+QUANTILES = ("p50", "p99", "p999")
+TAIL_MS = 1000  # a slice that has a tail
+
+
+@contextlib.contextmanager
 def _open_loop(settings, name, client):
     """A message that found no place to wait in is in no tail: such a run says
     nothing."""
-    report = run_pair(settings, name, "echo", [], client)
-    if report["dropped"] > 0:
-        raise Failure(f"{name} was so late that {report['dropped']} of "
-                      f"{report['offered']} messages were not sent")
-    return report
+    def take():
+        report = load(server, client, time_ms=TAIL_MS)
+        if report["dropped"] > 0:
+            raise Failure(f"{name} was so late that {report['dropped']} of "
+                          f"{report['offered']} messages were not sent")
+        return report | {q: report["latency_ns"][q] for q in QUANTILES}
+
+    with Server(settings, name) as server:
+        yield take
 
 
 def row_t6(settings, progress):
     names = contenders(settings, "echo", ["uring"])
     progress("T6 capacity of the bare loop")
-    closed = run_pair(settings, "uring", "echo", [], ["--conns", 50])
+    with serving(settings, "uring", "echo", [], ["--conns", 50]) as take:
+        closed = take()
     capacity = closed["messages"] / closed["window_ns"] * 1e9
     for percent in (10, 50, 80):
         rate = int(capacity * percent / 100)
         client = ["--mode", "open", "--conns", 50, "--rate", rate]
         case = f"open loop, {percent} % = {rate}/s"
-        reports = rounds(
+        pairs = alternate(
             settings, progress, f"T6 {case}", names,
-            lambda name, c=client: _open_loop(settings, name, c))
-        yield from compare("T6", case, reports, {"uring": 1.03})
-        for quantile in ("p50", "p99", "p999"):
-            flat = {name: [{"v": r["latency_ns"][quantile] / 1000}
-                           for r in values]
-                    for name, values in reports.items()}
-            yield from compare("T6", case, flat, {"uring": 1.05}, key="v",
-                               figure=f"us {quantile}")
+            lambda name, c=client: _open_loop(settings, name, c),
+            weight=3, keys=["cpu_ns", *QUANTILES])
+        yield from compare("T6", case, pairs, {"uring": 1.03})
+        for quantile in QUANTILES:
+            yield from compare("T6", case, pairs, {"uring": 1.05}, key=quantile,
+                               figure=f"us {quantile}", scale=1000)
 
 
 def row_t7(settings, progress):
@@ -204,6 +209,7 @@ def _idle_memory(settings, name, count):
             "resident": resident / count}
 
 
+@contextlib.contextmanager
 def _beside_idle(settings, name, idle_count):
     with Server(settings, name) as server:
         holder = None
@@ -211,19 +217,17 @@ def _beside_idle(settings, name, idle_count):
             holder = Client(server, ["--mode", "idle", "--conns", idle_count],
                             0, 600000)
             holder.wait_ready()
-        report = Client(server, ["--conns", 50]).finish()
+        yield lambda: load(server, ["--conns", 50])
         if holder is not None:
             holder.finish()
-    return {"cpu_ns": report["server_cpu_ns"] / report["messages"]}
 
 
 def _active_beside_idle(settings, progress, row, name, count):
-    reports = rounds(
+    pairs = alternate(
         settings, progress, f"{row} 50 active", ["idle", "alone"],
         lambda which: _beside_idle(settings, name,
-                                   count if which == "idle" else 0))
-    return compare(row, f"50 active beside {count} idle", reports,
-                   {"alone": 1.05})
+                                   count if which == "idle" else 0), weight=3)
+    return compare(row, f"50 active beside {count} idle", pairs, {"alone": 1.05})
 
 
 def row_t8(settings, progress):
@@ -246,8 +250,6 @@ def row_t8(settings, progress):
 def row_t20_memory(settings, progress):
     """Idle connections where io_uring is refused: the library's memory, and what
     the process takes beside others on epoll."""
-    if settings.subject != "weir":
-        raise Failure("only weir has another engine")
     count = 10000
     for name in contenders(settings, "echo", ["epoll", "uv", "event"],
                            f"{DOCKER}weir"):
@@ -270,8 +272,6 @@ def row_t20_load(settings, progress):
 def row_t8_tasks(settings, progress):
     """As T8, with a task for each connection: its stack is not the library's
     allocator's, so the process' memory is what counts."""
-    if settings.subject != "weir":
-        raise Failure("only weir has tasks")
     count = 10000
     name = "weir_stream"
     progress(f"T8s {name}: {count} idle connections")
@@ -296,21 +296,27 @@ def _watch_memory(server, seconds):
     return most
 
 
-def _beside(settings, name, disturbance, seconds=3):
+@contextlib.contextmanager
+def _beside(settings, name, disturbance):
     """50 small connections beside a disturbance: report and peak memory."""
-    with Server(settings, name) as server:
-        time_ms = int(seconds * 1000)
-        small = Client(server, ["--conns", 50], 300, time_ms, goes_first=True)
-        time.sleep(0.4)
-        other = None
-        if disturbance is not None:
-            other = Client(server, disturbance, 0, int(time_ms * 0.8))
-        peak = _watch_memory(server, seconds * 0.8)
-        report = small.finish()
-        if other is not None:
-            other.finish()
-    report["peak"] = peak
-    return report
+    def take():
+        with Server(settings, name) as server:
+            small = Client(server, ["--conns", 50], 300, TAIL_MS, goes_first=True)
+            time.sleep(0.2)
+            other = None
+            if disturbance is not None:
+                other = Client(server, disturbance, 0, TAIL_MS)
+            peak = _watch_memory(server, 1)
+            report = small.finish()
+            if other is not None:
+                other.finish()
+        return report | {"peak": peak, "p99": report["latency_ns"]["p99"]}
+
+    yield take
+
+
+def _unfairness(reports):
+    return statistics.median(1 / max(r["fairness"], 1e-9) for r in reports)
 
 
 def _small_beside_bulk(settings, progress):
@@ -318,18 +324,17 @@ def _small_beside_bulk(settings, progress):
     case = "50 small beside: 4 bulk connections"
     names = contenders(settings, "echo", list(EPOLL_NOTES))
     bulk = ["--conns", 4, "--size", 1048576]
-    reports = rounds(settings, progress, "T9 4 bulk connections", names,
-                     lambda name: _beside(settings, name, bulk))
-    p99 = {name: [{"p99": r["latency_ns"]["p99"] / 1000} for r in of]
-           for name, of in reports.items()}
+    pairs = alternate(settings, progress, "T9 4 bulk connections", names,
+                      lambda name: _beside(settings, name, bulk), weight=4,
+                      keys=["p99"])
+    own = of_subject(pairs)
     yield Result("T9", case, "us p99", (statistics.median(
-        r["p99"] for r in p99[names[0]]), None, None), target=1200)
-    for result in compare("T9", case, p99, dict.fromkeys(EPOLL_NOTES, 1.00),
-                          key="p99", figure="us p99"):
+        r["p99"] / 1000 for r in own), None, None), target=1200)
+    for result in compare("T9", case, pairs, dict.fromkeys(EPOLL_NOTES, 1.00),
+                          key="p99", figure="us p99", scale=1000):
         result.note = EPOLL_NOTES.get(result.peer, "")
         yield result
-    yield Result("T9", case, "1/Jain", (statistics.median(
-        1 / max(r["fairness"], 1e-9) for r in reports[names[0]]), None, None))
+    yield Result("T9", case, "1/Jain", (_unfairness(own), None, None))
 
 
 # What others may make of the tail of small connections, which all share a CPU.
@@ -356,22 +361,18 @@ def row_t9(settings, progress):
     cases = {"alone": None,
              "one flooding peer": ["--mode", "flood", "--conns", 1],
              "an accept storm of 4000": ["--mode", "idle", "--conns", 4000]}
-    reports = rounds(settings, progress, "T9 small connections", list(cases),
-                     lambda case: _beside(settings, subject, cases[case]))
-    p99 = {case: [{"p99": report["latency_ns"]["p99"] / 1000} for report in of]
-           for case, of in reports.items()}
-    for case, of in reports.items():
+    for case in list(cases)[1:]:
         what = f"50 small beside: {case}"
+        pairs = alternate(settings, progress, f"T9 {case}", [case, "alone"],
+                          lambda name: _beside(settings, subject, cases[name]),
+                          weight=4, keys=["p99"])
+        own = of_subject(pairs)
         yield Result("T9", what, "MiB peak", (statistics.median(
-            report["peak"] for report in of) / mib, None, None))
-        yield Result("T9", what, "1/Jain", (statistics.median(
-            1 / max(report["fairness"], 1e-9) for report in of), None, None),
-            target=1 / 0.95 if "flooding" in case else None)
-        if case != "alone":
-            yield from compare("T9", what, {case: p99[case],
-                                            "alone": p99["alone"]},
-                               {"alone": P99_BESIDE}, key="p99",
-                               figure="us p99")
+            report["peak"] for report in own) / mib, None, None))
+        yield Result("T9", what, "1/Jain", (_unfairness(own), None, None),
+                     target=1 / 0.95 if "flooding" in case else None)
+        yield from compare("T9", what, pairs, {"alone": P99_BESIDE}, key="p99",
+                           figure="us p99", scale=1000)
 
 
 def row_t10(settings, progress):
@@ -381,30 +382,33 @@ def row_t10(settings, progress):
          {"uring": 1.05}, 1)], mode="fanout")
 
 
+ALONE = 6  # the weight of programs that measure themselves
+
+
 def _alone_row(settings, progress, row, programs, cases, target):
     """Programs that measure themselves; cases are (key, text)."""
     subject = settings.subject
     if subject not in programs:
         raise Failure(f"{subject} has no program for this row")
     names = [subject, *[n for n in programs if n != subject]]
-    reports = rounds(settings, progress, row, names,
-                     lambda name: run_alone(settings, programs[name]))
+    pairs = alternate(settings, progress, row, names,
+                      lambda name: alone(settings, programs[name]),
+                      judged=target, keys=[key for key, _ in cases], weight=ALONE)
     for key, case in cases:
-        yield from compare(row, case, reports, target, key=key,
+        yield from compare(row, case, pairs, target, key=key,
                            figure="ns CPU/op")
 
 
 def _udp_case(settings, progress, case, names, client, targets):
     client = ["--mode", "udp", "--size", 64, *client]
-    reports = rounds(settings, progress, f"T12 {case}", names,
-                     lambda name: run_pair(settings, name, "echo", [], client))
-    yield from compare("T12", case, reports, targets)
+    pairs = alternate(settings, progress, f"T12 {case}", names,
+                      lambda name: serving(settings, name, "echo", [], client),
+                      judged=targets)
+    yield from compare("T12", case, pairs, targets)
 
 
 def row_t12(settings, progress):
     """Trains need GRO and GSO: compared with bare loops with and without."""
-    if settings.subject != "weir":
-        raise Failure("only weir stands in its place here")
     targets = {"mmsg": 1.08, "uv_udp": 1.00}
     for case, client in [
             ("64 B, 50 sockets x 1", ["--conns", 50]),
@@ -454,32 +458,27 @@ def row_t15(settings, progress):
 def row_t17(settings, progress):
     """Two loops on both CPUs, the clients beside one of them, beside a loop;
     and the same of bare rings, whose ratio is the floor."""
-    if settings.subject != "weir":
-        raise Failure("only weir-load has loops on threads here")
 
     def measure(server_name, loops, conns):
         cpus = {settings.server_cpu, settings.client_cpu}
-        with Server(settings, server_name, "echo", ["--threads", str(loops)],
-                    cpus=cpus if loops == 2 else None) as server:
-            report = Client(server, ["--size", 128, "--conns",
-                                     conns]).finish()
-        report["cpu_ns"] = report["server_cpu_ns"] / report["messages"]
-        return report
+        return serving(settings, server_name, "echo", ["--threads", str(loops)],
+                       ["--size", 128, "--conns", conns],
+                       cpus=cpus if loops == 2 else None)
 
-    contender = {"weir": ("weir", 2), "one loop": ("weir", 1),
-                 "two rings": ("uring", 2), "one ring": ("uring", 1)}
     for conns in (50, 1000):
         case = f"128 B, {conns} connections"
         if not is_chosen(settings, case):
             continue
-        reports = rounds(settings, progress, f"T17 {case}", list(contender),
-                         lambda name, c=conns: measure(*contender[name], c))
-        for pair, what, target in (
-                (("weir", "one loop"), case, {"one loop": 1.10}),
-                (("two rings", "one ring"), f"{case}, bare liburing", {})):
-            if reports.keys() >= set(pair):
-                yield from compare("T17", what, {
-                    name: reports[name] for name in pair}, target)
+        for server, names, what, target in (
+                ("weir", ["weir", "one loop"], case, {"one loop": 1.10}),
+                ("uring", ["two rings", "one ring"], f"{case}, bare liburing", {})):
+            if not exists(settings, server):
+                continue
+            pairs = alternate(
+                settings, progress, f"T17 {what}", names,
+                lambda name, s=server, c=conns: measure(
+                    s, 1 if name.startswith("one") else 2, c))
+            yield from compare("T17", what, pairs, target)
 
 
 FILE_BYTES = 64 * 1024 * 1024
@@ -501,19 +500,17 @@ def make_small_files(folder):
 
 
 def _file_row(settings, progress, row, files, subject="weir_file"):
-    """The reports of the servers of a folder, which are beside each other."""
-    if settings.subject != "weir":
-        raise Failure("only weir stands in its place here")
+    """The servers of a folder, which are beside each other."""
     make_files, client = files
     names = contenders(settings, "echo", ["nginx"], subject)
     with tempfile.TemporaryDirectory(prefix="weir-bench-") as beside:
         folder = os.path.join(beside, "files")
         os.mkdir(folder)
         make_files(folder)
-        return rounds(
+        return alternate(
             settings, progress, row, names,
-            lambda name: run_pair(settings, name, "echo", ["--folder", folder],
-                                  ["--mode", "file", *client]))
+            lambda name: serving(settings, name, "echo", ["--folder", folder],
+                                 ["--mode", "file", *client]))
 
 
 def row_t19(settings, progress):
@@ -527,19 +524,19 @@ def row_t20_file(settings, progress):
 
 
 def _large_file(settings, progress, row, subject):
-    reports = _file_row(settings, progress, row,
-                        (make_large_file, ["--conns", 4]), subject)
-    yield from compare(row, "64 MiB to 4 clients", reports,
+    pairs = _file_row(settings, progress, row,
+                      (make_large_file, ["--conns", 4]), subject)
+    yield from compare(row, "64 MiB to 4 clients", pairs,
                        {"nginx": 1.05}, figure="us CPU/MiB", scale=1000)
 
 
 def row_t19_small(settings, progress):
     """Many small files, each opened for its request."""
-    reports = _file_row(settings, progress, "T19s",
-                        (make_small_files, ["--conns", 50, "--files",
-                                            SMALL_COUNT]))
+    pairs = _file_row(settings, progress, "T19s",
+                      (make_small_files, ["--conns", 50, "--files",
+                                          SMALL_COUNT]))
     yield from compare("T19s", f"{SMALL_COUNT} files of 4 KiB, 50 connections",
-                       reports, {"nginx": 0.80}, figure="us CPU/file",
+                       pairs, {"nginx": 0.80}, figure="us CPU/file",
                        scale=1000)
 
 
@@ -559,69 +556,65 @@ def row_tasks(settings, progress):
 
 def row_burst(settings, progress):
     """Many tasks that wait and end together, beside few that do."""
-    if settings.subject != "weir":
-        raise Failure("only weir has tasks")
-    reports = rounds(settings, progress, "burst", ["weir"],
-                     lambda name: run_alone(settings, "burst_weir"))["weir"]
-    yield from compare("burst", "wait a turn and end, 5,000 at a time", {
-        name: [{"cpu_ns": report[key]} for report in reports]
-        for name, key in (("weir", "burst_many_ns"),
-                          ("100 at a time", "burst_few_ns"))},
-        {"100 at a time": 1.6}, figure="ns CPU/task")
+    keys = {"weir": "burst_many_ns", "100 at a time": "burst_few_ns"}
+    pairs = alternate(settings, progress, "burst", list(keys),
+                      lambda name: alone(settings, "burst_weir", keys[name]),
+                      weight=ALONE)
+    yield from compare("burst", "wait a turn and end, 5,000 at a time", pairs,
+                       {"100 at a time": 1.6}, figure="ns CPU/task")
 
 
-# Each row: its function, what it is, how many runs a round of it has, and how
-# many seconds there are beside them: for the estimate of what is left.
+# Each row: its function, what it is, how many times --time its comparisons may
+# take, and how many seconds there are beside them at most.
 ROWS = {
-    "T1": (row_t1, "echo of 128 B, 50 and 1000 connections", 12, 0),
-    "T1u": (row_t1_unix, "the same over Unix sockets", 3, 0),
-    "T3": (row_t3, "the same echo by streams", 14, 0),
-    "T4": (row_t4, "framed: many small writes in a turn", 12, 0),
-    "T5": (row_t5, "bulk echo", 16, 0),
-    "T5s": (row_t5_streams, "bulk echo by streams", 12, 0),
-    "T6": (row_t6, "open loop at 10, 50 and 80 % of capacity", 6, 3),
-    "T7": (row_t7, "connect, one request, close", 12, 0),
-    "T8": (row_t8, "idle connections: memory, and what they cost others", 2,
-           20),
-    "T8s": (row_t8_tasks, "the same for streams with a task each", 2, 8),
-    "T8t": (row_t8_tls, "memory of idle connections over TLS", 0, 15),
-    "T9": (row_t9, "readers that stop, floods, storms", 4, 16),
-    "T10": (row_t10, "fan-out of one message", 6, 0),
-    "T11": (row_t11, "TLS 1.3: full handshakes", 8, 1),
-    "T11r": (row_t11_resumed, "TLS: resumed handshakes", 8, 1),
-    "T11d": (row_t11_data, "TLS 1.3: small answers, bulk", 8, 1),
-    "T12": (row_t12, "echo of datagrams, single and in trains", 12, 0),
-    "T13": (row_t13, "a million timers", 2, 0),
-    "T14": (row_t14, "posts from another thread", 4, 0),
-    "T15": (row_t15, "lines by streams", 10, 0),
-    "T16": (row_t16, "a proxy: request and response", 20, 0),
+    "T1": (row_t1, "echo of 128 B, 50 and 1000 connections", 10, 0),
+    "T1u": (row_t1_unix, "the same over Unix sockets", 2, 0),
+    "T3": (row_t3, "the same echo by streams", 12, 0),
+    "T4": (row_t4, "framed: many small writes in a turn", 10, 0),
+    "T5": (row_t5, "bulk echo", 12, 0),
+    "T5s": (row_t5_streams, "bulk echo by streams", 8, 0),
+    "T6": (row_t6, "open loop at 10, 50 and 80 % of capacity", 9, 3),
+    "T7": (row_t7, "connect, one request, close", 10, 0),
+    "T8": (row_t8, "idle connections: memory, and what they cost others", 3, 40),
+    "T8s": (row_t8_tasks, "the same for streams with a task each", 3, 15),
+    "T8t": (row_t8_tls, "memory of idle connections over TLS", 0, 30),
+    "T9": (row_t9, "readers that stop, floods, storms", 16, 10),
+    "T10": (row_t10, "fan-out of one message", 5, 0),
+    "T11": (row_t11, "TLS 1.3: full handshakes", 6, 1),
+    "T11r": (row_t11_resumed, "TLS: resumed handshakes", 6, 1),
+    "T11d": (row_t11_data, "TLS 1.3: small answers, bulk", 6, 1),
+    "T12": (row_t12, "echo of datagrams, single and in trains", 9, 0),
+    "T13": (row_t13, "a million timers", 6, 0),
+    "T14": (row_t14, "posts from another thread", 24, 0),
+    "T15": (row_t15, "lines by streams", 8, 0),
+    "T16": (row_t16, "a proxy: request and response", 16, 0),
     "T16b": (row_t16_bulk, "a proxy: bulk", 18, 1),
-    "T16c": (row_t16_close, "a proxy: connect, one request, close", 10, 0),
-    "T16t": (row_t16_tls, "a proxy that ends TLS", 12, 1),
-    "T17": (row_t17, "two loops on two threads", 8, 0),
-    "T17t": (row_t17_tls, "two loops on two threads, TLS", 2, 1),
-    "T18": (row_t18, "weir-load beside wrk", 2, 0),
-    "T19": (row_t19, "a file by sendfile", 2, 0),
-    "T19s": (row_t19_small, "small files by keep-alive", 2, 1),
-    "T20": (row_t20, "weir on epoll: echo of 128 B", 10, 0),
-    "T20p": (row_t20_framed, "weir on epoll: many small writes in a turn", 10, 0),
-    "T20b": (row_t20_bulk, "weir on epoll: bulk echo", 24, 0),
-    "T20c": (row_t20_close, "weir on epoll: connect, one request, close", 10, 0),
-    "T20t": (row_t20_tls, "weir on epoll: TLS 1.3", 16, 1),
-    "T20x": (row_t20_proxy, "weir on epoll: a proxy, request and response", 10, 0),
+    "T16c": (row_t16_close, "a proxy: connect, one request, close", 8, 0),
+    "T16t": (row_t16_tls, "a proxy that ends TLS", 8, 1),
+    "T17": (row_t17, "two loops on two threads", 4, 0),
+    "T17t": (row_t17_tls, "two loops on two threads, TLS", 1, 1),
+    "T18": (row_t18, "weir-load beside wrk", 4, 0),
+    "T19": (row_t19, "a file by sendfile", 1, 1),
+    "T19s": (row_t19_small, "small files by keep-alive", 1, 2),
+    "T20": (row_t20, "weir on epoll: echo of 128 B", 8, 0),
+    "T20p": (row_t20_framed, "weir on epoll: many small writes in a turn", 8, 0),
+    "T20b": (row_t20_bulk, "weir on epoll: bulk echo", 20, 0),
+    "T20c": (row_t20_close, "weir on epoll: connect, one request, close", 8, 0),
+    "T20t": (row_t20_tls, "weir on epoll: TLS 1.3", 12, 1),
+    "T20x": (row_t20_proxy, "weir on epoll: a proxy, request and response", 8, 0),
     "T20y": (row_t20_proxy_close, "weir on epoll: a proxy, connect, one request, "
-             "close", 10, 0),
-    "T20l": (row_t20_load, "weir-load on epoll beside wrk", 2, 0),
-    "T20s": (row_t20_file, "weir on epoll: a file by sendfile", 2, 0),
-    "T20m": (row_t20_memory, "weir on epoll: memory of idle connections", 0, 20),
-    "T22": (row_t22, "weir-load over HTTP/2 beside h2load", 30, 1),
-    "first": (row_first, "first programs, as a user writes them", 6, 15),
-    "files": (row_files, "an example beside nginx", 4, 0),
-    "names": (row_names, "an example beside dnsmasq", 2, 0),
-    "redis": (row_redis, "an example beside redis", 8, 0),
-    "socks": (row_socks, "an example beside microsocks", 4, 0),
-    "burst": (row_burst, "5,000 tasks that end together", 1, 0),
-    "tasks": (row_tasks, "switching and spawning tasks", 4, 0),
+             "close", 8, 0),
+    "T20l": (row_t20_load, "weir-load on epoll beside wrk", 4, 0),
+    "T20s": (row_t20_file, "weir on epoll: a file by sendfile", 1, 1),
+    "T20m": (row_t20_memory, "weir on epoll: memory of idle connections", 0, 40),
+    "T22": (row_t22, "weir-load over HTTP/2 beside h2load", 60, 1),
+    "first": (row_first, "first programs, as a user writes them", 5, 40),
+    "files": (row_files, "an example beside nginx", 8, 0),
+    "names": (row_names, "an example beside dnsmasq", 4, 0),
+    "redis": (row_redis, "an example beside redis", 16, 0),
+    "socks": (row_socks, "an example beside microsocks", 8, 0),
+    "burst": (row_burst, "5,000 tasks that end together", 6, 0),
+    "tasks": (row_tasks, "switching and spawning tasks", 12, 0),
     "growth": (row_growth, "counts of a message, of 100 to 18,000 connections",
                0, 400),
     "growth-loop": (row_growth_loop, "counts of 100,000 timers, 10,000 tasks",
@@ -632,3 +625,7 @@ ROWS = {
 
 # Counts, which run for minutes and need no quiet machine.
 WHEN_ASKED = ("growth", "growth-loop", "growth-proxy")
+
+# Those in which another subject can stand in weir's place.
+OF_ANY = ("T1", "T1u", "T4", "T3", "T5", "T6", "T7", "T8", "T9", "T10", "T13", "T14",
+          "T15", "tasks", "growth", "growth-loop", "growth-proxy")

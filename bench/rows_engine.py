@@ -6,30 +6,24 @@ with libuv. weir has the system calls alone that Docker's default profile allows
 and chooses epoll by itself. Rows of TLS, proxies, files, weir-load and memory are
 beside those of the ring, in their files.
 """
-from bulk import EPOLL_NOTES, bulk_reports
-from compare import better_of, compare, contenders, is_chosen, rounds
-from harness import DOCKER, Failure, run_pair
+from bulk import EPOLL_NOTES, bulk_pairs
+from compare import alternate, better_of, compare, contenders, is_chosen
+from harness import DOCKER, serving
 
 PEERS = ["epoll", "uv", "uring", "weir_uring"]
 TARGETS = {"epoll": 1.05, "uv": 0.75}
 CHURN = ["--mode", "churn", "--sources", 200, "--conns", 50]
 
 
-def _contenders(settings, mode, peers):
-    if settings.subject != "weir":
-        raise Failure("only weir has another engine")
-    return contenders(settings, mode, peers, f"{DOCKER}weir")
-
-
 def _row(settings, progress, row, mode, cases):
     """Cases are (case, the server's options, the client's)."""
-    names = _contenders(settings, mode, PEERS)
+    names = contenders(settings, mode, PEERS, f"{DOCKER}weir")
     for case, server, client in cases:
         if is_chosen(settings, case):
-            yield from compare(row, case, rounds(
+            yield from compare(row, case, alternate(
                 settings, progress, f"{row} {case}", names,
-                lambda name, s=server, c=client: run_pair(
-                    settings, name, mode, s, c)), TARGETS)
+                lambda name, s=server, c=client: serving(
+                    settings, name, mode, s, c), judged=TARGETS), TARGETS)
 
 
 def row_t20(settings, progress):
@@ -47,10 +41,11 @@ def row_t20_framed(settings, progress):
 
 def row_t20_bulk(settings, progress):
     """The target is compared with the better epoll loop, as that of T5."""
-    names = _contenders(settings, "echo", ["epoll_256k", *PEERS])
-    for case, reports in bulk_reports(settings, progress, "T20b", names):
-        better = better_of(reports, list(EPOLL_NOTES))
-        for result in compare("T20b", case, reports,
+    names = contenders(settings, "echo", ["epoll_256k", *PEERS], f"{DOCKER}weir")
+    for case, pairs in bulk_pairs(settings, progress, "T20b", names,
+                                  [*EPOLL_NOTES, "uv"]):
+        better = better_of(pairs, EPOLL_NOTES)
+        for result in compare("T20b", case, pairs,
                               {better: TARGETS["epoll"], "uv": TARGETS["uv"]}):
             result.note = EPOLL_NOTES.get(result.peer, "")
             yield result

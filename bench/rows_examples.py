@@ -6,18 +6,21 @@ own. The figure is the server's CPU time for each request, from before the
 client's start to after its end. Nobody says that an example does all that the
 service does: it is what is left when a protocol is all there is.
 """
+import contextlib
 import os
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
 import time
 
-from compare import compare, contenders, is_chosen, rounds
+from compare import alternate, compare, contenders, is_chosen
 from harness import COMMANDS, HERE, Failure, Server, find_service, prepare
+from rows_load import count_wrk
 
 LIMIT_S = 60
+SECONDS = 1  # of a slice: the least of these clients
+WEIGHT = 4  # of a comparison, whose slices are so long
 
 
 def _command(example, service):
@@ -51,12 +54,6 @@ def _measure(settings, server, client, count_of):
     return {"cpu_ns": cpu_ns / count_of(done.stdout)}
 
 
-def _find_client(name):
-    if not shutil.which(name):
-        raise Failure(f"{name} is not installed")
-    return name
-
-
 def _files_command(settings, name, port, extra):
     """A server of the folder that extra names."""
     folder, = extra or ["."]
@@ -69,6 +66,8 @@ def _files_command(settings, name, port, extra):
 
 
 COMMANDS["files"] = _files_command
+
+
 def _names_command(settings, name, port, extra):
     """A forwarder to the port that extra names, or a server of a name."""
     if name == "weir":
@@ -86,13 +85,14 @@ COMMANDS["redis"] = _command("redis_server", "redis-server")
 
 def row_redis(settings, progress):
     """redis-benchmark's GET and SET, one by one and in pipelines of 16."""
-    client = _find_client("redis-benchmark")
+    client = find_service("redis-benchmark")
     names = contenders(settings, "redis", ["redis"])
 
+    @contextlib.contextmanager
     def measure(name, verb, depth):
-        count = settings.time_ms * (40 if depth == 1 else 400)
+        count = SECONDS * (40_000 if depth == 1 else 400_000)
         with Server(settings, name, "redis") as server:
-            return _measure(
+            yield lambda: _measure(
                 settings, server,
                 [client, "-p", str(server.port), "-n", str(count), "-c", "50",
                  "-P", str(depth), "-r", "10000", "-d", "100", "-t", verb,
@@ -103,10 +103,10 @@ def row_redis(settings, progress):
         for depth, target in ((1, 1.0), (16, 1.0)):
             case = f"{verb.upper()} of 100 B, 50 connections x {depth}"
             if is_chosen(settings, case):
-                yield from compare("redis", case, rounds(
+                yield from compare("redis", case, alternate(
                     settings, progress, f"redis {case}", names,
-                    lambda name, v=verb, d=depth: measure(name, v, d)),
-                    {"redis": target}, figure="us CPU/request", scale=1000)
+                    lambda name, v=verb, d=depth: measure(name, v, d),
+                    weight=WEIGHT), {"redis": target}, figure="us CPU/request", scale=1000)
 
 
 def _check_benchmark(output, verb):
@@ -118,23 +118,17 @@ def _check_benchmark(output, verb):
 FILE_SIZES = ((612, "612 B"), (16384, "16 KiB"))
 
 
-def _count_wrk(output):
-    if "Non-2xx" in output or "Socket errors" in output:
-        raise Failure(f"wrk had errors: {output}")
-    return int(re.search(r"(\d+) requests in", output)[1])
-
-
 def row_files(settings, progress):
     """wrk's GET of a small file, over connections that stay."""
-    client = _find_client("wrk")
+    client = find_service("wrk")
     names = contenders(settings, "files", ["nginx"])
-    seconds = max(1, round(settings.time_ms / 1000))
 
+    @contextlib.contextmanager
     def measure(name, folder, size):
         with Server(settings, name, "files", [folder]) as server:
-            return _measure(settings, server, [
-                client, "-t", "1", "-c", "50", "-d", f"{seconds}s",
-                f"http://127.0.0.1:{server.port}/{size}"], _count_wrk)
+            yield lambda: _measure(settings, server, [
+                client, "-t", "1", "-c", "50", "-d", f"{SECONDS}s",
+                f"http://127.0.0.1:{server.port}/{size}"], count_wrk)
 
     with tempfile.TemporaryDirectory(prefix="weir-bench-") as beside:
         folder = os.path.join(beside, "files")
@@ -144,15 +138,15 @@ def row_files(settings, progress):
                 file.write(os.urandom(size))
             case = f"a file of {text}, 50 connections"
             if is_chosen(settings, case):
-                yield from compare("files", case, rounds(
+                yield from compare("files", case, alternate(
                     settings, progress, f"files {case}", names,
-                    lambda name, n=size: measure(name, folder, n)),
-                    {"nginx": 1.0}, figure="us CPU/request", scale=1000)
+                    lambda name, n=size: measure(name, folder, n),
+                    weight=WEIGHT), {"nginx": 1.0}, figure="us CPU/request", scale=1000)
 
 
 def _curl(server, origin, conns, target, *flags):
     """curl through the proxy, to a web server."""
-    return [_find_client("curl"), "-sSf", "--noproxy", "", "-Z",
+    return [find_service("curl"), "-sSf", "--noproxy", "", "-Z",
             "--parallel-max", str(conns), "--socks5",
             f"127.0.0.1:{server.port}", "-o", os.devnull, *flags,
             f"http://127.0.0.1:{origin.port}/{target}"]
@@ -163,12 +157,13 @@ def row_socks(settings, progress):
     names = contenders(settings, "socks", ["microsocks"])
     requests, files, mib = 1500, 16, 64
 
+    @contextlib.contextmanager
     def measure(name, folder, client, count):
         with Server(settings, "nginx", "echo", ["--folder", folder],
                     cpus={settings.client_cpu}) as origin:
             with Server(settings, name, "socks") as server:
-                return _measure(settings, server, client(server, origin),
-                                lambda _: count)
+                yield lambda: _measure(settings, server, client(server, origin),
+                                       lambda _: count)
 
     with tempfile.TemporaryDirectory(prefix="weir-bench-") as beside:
         folder = os.path.join(beside, "files")
@@ -185,11 +180,10 @@ def row_socks(settings, progress):
                  lambda server, origin: _curl(
                      server, origin, 4, f"large?[1-{files}]"))):
             if is_chosen(settings, case):
-                yield from compare("socks", case, rounds(
+                yield from compare("socks", case, alternate(
                     settings, progress, f"socks {case}", names,
                     lambda name, c=client, n=count: measure(
-                        name, folder, c, n)),
-                    {"microsocks": 1.0}, figure=figure, scale=1000)
+                        name, folder, c, n), weight=WEIGHT), {"microsocks": 1.0}, figure=figure, scale=1000)
 
 
 def _count_answers(output):
@@ -201,23 +195,22 @@ def _count_answers(output):
 
 def row_names(settings, progress):
     """dnsperf through a forwarder, to dnsmasq."""
-    client = _find_client("dnsperf")
+    client = find_service("dnsperf")
     names = contenders(settings, "names", ["dnsmasq"])
-    seconds = max(1, round(settings.time_ms / 1000))
 
+    @contextlib.contextmanager
     def measure(name, questions):
         with Server(settings, "dnsmasq", "names",
                     cpus={settings.client_cpu}) as behind:
             with Server(settings, name, "names", [str(behind.port)]) as server:
-                return _measure(settings, server, [
+                yield lambda: _measure(settings, server, [
                     client, "-s", "127.0.0.1", "-p", str(server.port), "-d",
-                    questions, "-l", str(seconds), "-c", "10", "-q", "100"],
+                    questions, "-l", str(SECONDS), "-c", "10", "-q", "100"],
                     _count_answers)
 
     with tempfile.NamedTemporaryFile("w", prefix="weir-bench-") as file:
         file.writelines(f"a{i}.weir.test A\n" for i in range(1000))
         file.flush()
-        yield from compare("names", "forwarding, 100 questions in flight", rounds(
+        yield from compare("names", "forwarding, 100 questions in flight", alternate(
             settings, progress, "names", names,
-            lambda name: measure(name, file.name)),
-            {"dnsmasq": 1.0}, figure="us CPU/question", scale=1000)
+            lambda name: measure(name, file.name), weight=WEIGHT), {"dnsmasq": 1.0}, figure="us CPU/question", scale=1000)

@@ -4,13 +4,14 @@ others, and beside the other ways of weir's guide.
 None of them is tuned. Each is what one writes on the first day: an echo, of 128 B
 to 50 connections, and the memory of the process for a connection that is idle.
 """
+import contextlib
 import os
 import shlex
 import sys
 import time
 
-from compare import compare, contenders, rounds
-from harness import COMMANDS, HERE, Client, Failure, Server, program_path
+from compare import alternate, compare, contenders, once
+from harness import COMMANDS, HERE, Client, Failure, Server, load, program_path
 
 PEERS = ["weir", "weir_copy", "uv", "first_asyncio", "first_go"]
 IDLE_COUNT = 2000
@@ -41,13 +42,10 @@ def _serve(settings, name):
                   else "echo", own=True)
 
 
+@contextlib.contextmanager
 def _echo(settings, name):
     with _serve(settings, name) as server:
-        report = Client(server, ["--conns", 50]).finish()
-    if report["messages"] == 0:
-        raise Failure(f"{name}: no message in the window")
-    report["cpu_ns"] = report["server_cpu_ns"] / report["messages"]
-    return report
+        yield lambda: load(server, ["--conns", 50])
 
 
 def _wait_accepted(server, count):
@@ -87,8 +85,6 @@ def _idle_bytes(settings, name):
 
 
 def row_first(settings, progress):
-    if settings.subject != "weir":
-        raise Failure("only weir's README is here")
     names = contenders(settings, "first", [
         name for name in PEERS if name.startswith("first_")], "first_weir")
     if not settings.before:
@@ -97,12 +93,12 @@ def row_first(settings, progress):
             "weir")
     yield from compare(
         "first", "echo of 128 B, 50 connections",
-        rounds(settings, progress, "first", names,
-               lambda name: _echo(settings, name)), {},
+        alternate(settings, progress, "first", names,
+                  lambda name: _echo(settings, name)), {},
         figure="us CPU/msg", scale=1000)
     memory = {}
     for name in names:
         progress(f"first: {IDLE_COUNT} idle connections of {name}")
-        memory[name] = [_idle_bytes(settings, name)]
-    yield from compare("first", f"{IDLE_COUNT} idle connections", memory, {},
-                       key="bytes", figure="B/connection")
+        memory[name] = _idle_bytes(settings, name)
+    yield from compare("first", f"{IDLE_COUNT} idle connections", once(memory), {},
+                       key="bytes", figure="B/connection", is_sampled=False)

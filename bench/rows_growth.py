@@ -27,7 +27,7 @@ CONNECTIONS = (100, 1000, 10000, 18000)
 FILES_BESIDE = 200  # what a process has open besides connections
 # Windows of two runs that differ, in seconds; many connections need some to open.
 WINDOWS = {100: (0.5, 2), 1000: (1, 3), 10000: (8, 14), 18000: (15, 30)}
-NORMAL_MS = 2000  # with a longer --time, for a busy machine, they are longer
+NORMAL_MS = 2000  # with a longer --slice, for a busy machine, they are longer
 # How many events share a call is the client's pace, which is not weir's: they are
 # shown without a ratio.
 NOT_FLAT = ("system calls/msg",)

@@ -4,16 +4,17 @@ client itself, beside h2load.
 nginx serves a small file, in the clear by prior knowledge, or by TLS 1.3 with
 one cipher. Each client makes a fixed number of requests in a closed loop, on
 one thread of a CPU of its own; all of its CPU time counts, from its start to
-its report. weir-load runs on io_uring and on epoll in the same rounds.
+its report. weir-load runs on io_uring and on epoll.
 """
+import contextlib
 import json
 import os
 import re
 import subprocess
 import tempfile
 
-from compare import compare, is_chosen, rounds
-from harness import Failure, Server, find_service, prepare
+from compare import alternate, compare, is_chosen
+from harness import Failure, Server, cpu_of, find_service
 from rows_tls import make_identity
 
 BODY_BYTES = 13
@@ -64,6 +65,7 @@ def requests_of(shape):
     return REQUESTS_ONE_BY_ONE if shape == (1, 1) else REQUESTS
 
 
+@contextlib.contextmanager
 def _measure(settings, name, extra, shape):
     scheme = "https" if "--identity" in extra else "http"
     count = requests_of(shape)
@@ -71,30 +73,24 @@ def _measure(settings, name, extra, shape):
         command, check = command_of(
             settings, name, f"{scheme}://127.0.0.1:{server.port}/small", shape,
             count)
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True,
-                              stderr=subprocess.STDOUT if name == "h2load"
-                              else None,
-                              preexec_fn=prepare({settings.client_cpu})) \
-                as client:
-            output = client.stdout.read()
-            _, status, usage = os.wait4(client.pid, 0)
-            client.returncode = os.waitstatus_to_exitcode(status)
-    if client.returncode != 0:
-        raise Failure(f"{name} ended with {client.returncode}: {output}")
+        yield lambda: _request(settings, command, check, count)
+
+
+def _request(settings, command, check, count):
+    output, cpu_ns = cpu_of(settings, command, stderr=subprocess.STDOUT
+                            if "h2load" in command[0] else None)
     check(output, count)
-    return {"cpu_ns": (usage.ru_utime + usage.ru_stime) * 1e9 / count}
+    return {"cpu_ns": cpu_ns / count}
 
 
 def _case(settings, progress, text, extra, shape):
-    reports = rounds(settings, progress, f"T22 {text}",
-                     ["weir", "weir_poll", "h2load"],
-                     lambda name: _measure(settings, name, extra, shape))
     target = TARGET_ONE_BY_ONE if shape[1] == 1 else TARGET
     for name, case in (("weir", text), ("weir_poll", f"{text}, on epoll")):
-        yield from compare("T22", case, {name: reports[name],
-                                         "h2load": reports["h2load"]},
-                           {"h2load": target}, figure="us CPU/request",
-                           scale=1000)
+        pairs = alternate(settings, progress, f"T22 {case}", [name, "h2load"],
+                          lambda who: _measure(settings, who, extra, shape),
+                          weight=3)
+        yield from compare("T22", case, pairs, {"h2load": target},
+                           figure="us CPU/request", scale=1000)
 
 
 def make_small(folder):
@@ -107,8 +103,6 @@ def make_small(folder):
 
 def row_t22(settings, progress):
     """weir-load beside h2load, against nginx."""
-    if settings.subject != "weir":
-        raise Failure("only weir has a load tool")
     with tempfile.TemporaryDirectory(prefix="weir-bench-") as folder:
         clear = make_small(folder)
         identity, _ = make_identity(folder, "ecdsa")

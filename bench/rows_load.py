@@ -5,18 +5,17 @@ turn, each in a closed loop on one thread of a CPU of its own. All of a client's
 CPU time counts, from its start to its report, and all answers that it says it
 had; wrk keeps a histogram too, and neither checks more than the status.
 """
+import contextlib
 import json
 import os
 import re
-import shutil
-import subprocess
 import tempfile
 
-from compare import compare, is_chosen, rounds
-from harness import DOCKER, Failure, Server, prepare
+from compare import alternate, compare, is_chosen
+from harness import DOCKER, Failure, Server, cpu_of, find_service
 
 BODY_BYTES = 612
-SECONDS = 4
+SECONDS = 1  # the least of wrk
 
 
 def _weir(settings, url, conns):
@@ -35,40 +34,32 @@ def _count_weir(output):
     return result["requests"]["ok"]
 
 
-def _count_wrk(output):
+def count_wrk(output):
     if "Non-2xx" in output or "Socket errors" in output:
         raise Failure(f"wrk had errors: {output}")
     return int(re.search(r"(\d+) requests in", output).group(1))
 
 
-CLIENTS = {"weir": (_weir, _count_weir), "wrk": (_wrk, _count_wrk)}
+CLIENTS = {"weir": (_weir, _count_weir), "wrk": (_wrk, count_wrk)}
 
 
+@contextlib.contextmanager
 def _measure(settings, name, folder, conns):
-    command, count = CLIENTS[name.removeprefix(DOCKER)]
-    is_confined = name.startswith(DOCKER)
     with Server(settings, "nginx", "echo", ["--folder", folder]) as server:
         url = f"http://127.0.0.1:{server.port}/small"
-        with subprocess.Popen(command(settings, url, conns),
-                              stdout=subprocess.PIPE, text=True,
-                              preexec_fn=prepare({settings.client_cpu},
-                                                 is_confined=is_confined)) \
-                as client:
-            output = client.stdout.read()
-            _, status, usage = os.wait4(client.pid, 0)
-            client.returncode = os.waitstatus_to_exitcode(status)
-    if client.returncode != 0:
-        raise Failure(f"{name} ended with {client.returncode}: {output}")
-    cpu_ns = (usage.ru_utime + usage.ru_stime) * 1e9
+        yield lambda: _request(settings, name, url, conns)
+
+
+def _request(settings, name, url, conns):
+    command, count = CLIENTS[name.removeprefix(DOCKER)]
+    output, cpu_ns = cpu_of(settings, command(settings, url, conns),
+                            is_confined=name.startswith(DOCKER))
     return {"cpu_ns": cpu_ns / count(output)}
 
 
 def row_t18(settings, progress, row="T18", subject="weir"):
     """weir-load beside wrk, against nginx."""
-    if settings.subject != "weir":
-        raise Failure("only weir has a load tool")
-    if not shutil.which("wrk"):
-        raise Failure("wrk is not there")
+    find_service("wrk")
     with tempfile.TemporaryDirectory(prefix="weir-bench-") as beside:
         folder = os.path.join(beside, "files")
         os.mkdir(folder)
@@ -77,7 +68,7 @@ def row_t18(settings, progress, row="T18", subject="weir"):
         for conns in (50,):
             case = f"{BODY_BYTES} B, {conns} connections"
             if is_chosen(settings, case):
-                yield from compare(row, case, rounds(
+                yield from compare(row, case, alternate(
                     settings, progress, f"{row} {case}", [subject, "wrk"],
-                    lambda name, c=conns: _measure(settings, name, folder, c)),
-                    {"wrk": 0.83}, figure="us CPU/request", scale=1000)
+                    lambda name, c=conns: _measure(settings, name, folder, c),
+                    weight=4), {"wrk": 0.83}, figure="us CPU/request", scale=1000)

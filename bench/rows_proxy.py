@@ -5,10 +5,11 @@ Client and backend share a CPU, and the proxy has the other. The targets are
 compared with the better of the services as they are by default, in bulk with
 HAProxy with larger buffers. The bare loops have no target: they are the floor.
 """
+import contextlib
 import tempfile
 
-from compare import better_of, compare, contenders, is_chosen, rounds
-from harness import DOCKER, Client, Failure, Server, tls_engine
+from compare import alternate, better_of, compare, contenders, is_chosen
+from harness import DOCKER, Server, load, tls_engine
 from rows_tls import make_body, make_identity
 
 SERVICES = ["haproxy", "nginx"]
@@ -50,6 +51,7 @@ def _prepare(folder, case):
     return backend, proxy, client
 
 
+@contextlib.contextmanager
 def _measure(settings, name, case, prepared):
     backend_extra, proxy_extra, client = prepared
     server = "epoll" if case.size is None else "epoll_file"
@@ -57,11 +59,7 @@ def _measure(settings, name, case, prepared):
                 cpus={settings.client_cpu}) as backend:
         with Server(settings, name, "proxy",
                     ["--to", str(backend.port), *proxy_extra]) as proxy:
-            report = Client(proxy, [*case.client, *client]).finish()
-    if report["messages"] == 0:
-        raise Failure(f"{name}: no message in the window")
-    report["cpu_ns"] = report["server_cpu_ns"] / report["messages"]
-    return report
+            yield lambda: load(proxy, [*case.client, *client])
 
 
 def _run_case(settings, progress, row, case, subject):
@@ -72,19 +70,19 @@ def _run_case(settings, progress, row, case, subject):
         names.append(COPYING)
     with tempfile.TemporaryDirectory(prefix="weir-bench-") as folder:
         prepared = _prepare(folder, case)
-        return rounds(settings, progress, f"{row} {case.name}", names,
-                      lambda name: _measure(settings, name, case, prepared))
+        judged = case.beside if case.target else []
+        return alternate(settings, progress, f"{row} {case.name}", names,
+                         lambda name: _measure(settings, name, case, prepared),
+                         judged=[*judged, *case.floor])
 
 
 def _row(settings, progress, row, cases, subject="weir"):
-    if settings.subject != "weir":
-        raise Failure("only weir-proxy stands in its place here")
     for case in cases:
         if not is_chosen(settings, case.name):
             continue
-        reports = _run_case(settings, progress, row, case, subject)
-        better = better_of(reports, case.beside)
-        for result in compare(row, case.name, reports,
+        pairs = _run_case(settings, progress, row, case, subject)
+        better = better_of(pairs, case.beside)
+        for result in compare(row, case.name, pairs,
                               {better: case.target, **case.floor},
                               figure=case.figure, scale=1000):
             if result.peer == better and len(case.beside) > 1:

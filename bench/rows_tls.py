@@ -4,6 +4,7 @@ the distribution, and beside OpenSSL on bare epoll.
 The target is compared with the better of the services. The bare loop shows what
 OpenSSL costs without them, and has a target where weir is built on it as well.
 """
+import contextlib
 import os
 import random
 import string
@@ -11,9 +12,9 @@ import subprocess
 import tempfile
 import time
 
-from compare import (Result, better_of, compare, contenders, is_chosen,
-                     rounds)
-from harness import (COMMANDS, DOCKER, Client, Failure, Server, run_pair,
+from compare import (Result, alternate, better_of, compare, contenders, is_chosen,
+                     once)
+from harness import (COMMANDS, DOCKER, Client, Failure, Server, load, serving,
                      tls_engine)
 
 SERVICES = ["nginx", "haproxy"]
@@ -65,14 +66,19 @@ def make_body(folder, size):
     return path
 
 
+@contextlib.contextmanager
 def _measure(settings, name, case, server_extra, client):
-    report = run_pair(settings, name, "echo", server_extra, client)
-    if report["tickets"] > 0 and not case.has_tickets:
-        raise Failure(f"{name} sends tickets, which costs it something")
-    return report
+    def take():
+        report = load(server, client)
+        if report["tickets"] > 0 and not case.has_tickets:
+            raise Failure(f"{name} sends tickets, which costs it something")
+        return report
+
+    with Server(settings, name, "echo", server_extra) as server:
+        yield take
 
 
-def _run_case(settings, progress, names, row, case):
+def _run_case(settings, progress, names, row, case, judged):
     with tempfile.TemporaryDirectory(prefix="weir-bench-") as folder:
         identity, trusted = make_identity(folder, case.kind)
         body = make_body(folder, case.size)
@@ -81,24 +87,25 @@ def _run_case(settings, progress, names, row, case):
             extra.append("--tickets")
         client = [*case.client, "--trusted", trusted, "--file", body,
                   "--size", case.size]
-        return rounds(
+        return alternate(
             settings, progress, f"{row} {case.name}", names,
-            lambda name: _measure(settings, name, case, extra, client))
+            lambda name: _measure(settings, name, case, extra, client),
+            judged=judged)
 
 
 def _row(settings, progress, row, cases, subject="weir_tls"):
-    if settings.subject != "weir":
-        raise Failure("only weir stands in its place here")
     names = contenders(settings, "echo", [*SERVICES, "openssl"], subject)
     for case in cases:
         if not is_chosen(settings, case.name):
             continue
-        reports = _run_case(settings, progress, names, row, case)
-        better = better_of(reports, SERVICES)
-        targets = {better: 1.00}
+        targets = {}
         if tls_engine(settings) == "OpenSSL":
             targets["openssl"] = case.bare
-        for result in compare(row, case.name, reports, targets,
+        pairs = _run_case(settings, progress, names, row, case,
+                          [*SERVICES, *targets])
+        better = better_of(pairs, SERVICES)
+        targets[better] = 1.00
+        for result in compare(row, case.name, pairs, targets,
                               figure=case.figure, scale=1000):
             if result.peer == better:
                 result.note = "the better"
@@ -160,8 +167,6 @@ def _idle_bytes(settings, name, extra, client):
 
 def row_t8_tls(settings, progress):
     """Idle connections over TLS, by the engine of this build."""
-    if settings.subject != "weir":
-        raise Failure("only weir stands in its place here")
     names = contenders(settings, "echo", ["openssl", *SERVICES], "weir_tls")
     with tempfile.TemporaryDirectory(prefix="weir-bench-") as folder:
         identity, trusted = make_identity(folder, "ecdsa")
@@ -170,40 +175,33 @@ def row_t8_tls(settings, progress):
         for name in names:
             progress(f"T8t {IDLE_COUNT} idle connections of {name}")
             lean = ["--lean"] if name == "openssl" else []
-            memory[name] = [_idle_bytes(
+            memory[name] = _idle_bytes(
                 settings, name, [*lean, "--file", body, "--identity", identity],
-                ["--trusted", trusted, "--file", body, "--size", SMALL])]
+                ["--trusted", trusted, "--file", body, "--size", SMALL])
     case = f"{IDLE_COUNT} idle connections, TLS 1.3"
     yield Result("T8t", f"{case}, {tls_engine(settings)}", "B/connection",
-                 (memory[names[0]][0]["bytes"], None, None),
-                 target=IDLE_TARGET)
-    yield from compare("T8t", case, memory, {}, key="bytes",
-                       figure="B/connection")
+                 (memory[names[0]]["bytes"], None, None), target=IDLE_TARGET)
+    yield from compare("T8t", case, once(memory), {}, key="bytes",
+                       figure="B/connection", is_sampled=False)
 
 
 def row_t17_tls(settings, progress):
     """Full handshakes on two loops, beside one."""
-    if settings.subject != "weir":
-        raise Failure("only weir-load has loops on threads here")
 
     def measure(loops, identity, trusted):
         cpus = {settings.server_cpu, settings.client_cpu}
-        with Server(settings, "weir_https", "https",
-                    ["--threads", str(loops), "--cert", identity],
-                    cpus=cpus if loops == 2 else None) as server:
-            report = Client(server, [*SHAKE, "--trusted", trusted]).finish()
-        if report["messages"] == 0:
-            raise Failure(f"{loops} loops: no handshake in the window")
-        report["cpu_ns"] = report["server_cpu_ns"] / report["messages"]
-        return report
+        return serving(settings, "weir_https", "https",
+                       ["--threads", str(loops), "--cert", identity],
+                       [*SHAKE, "--trusted", trusted],
+                       cpus=cpus if loops == 2 else None)
 
     loops = {"weir": 2, "one loop": 1}
     with tempfile.TemporaryDirectory(prefix="weir-bench-") as folder:
         identity, trusted = make_identity(folder, "ecdsa")
-        reports = rounds(
+        pairs = alternate(
             settings, progress, "T17t", list(loops),
             lambda name: measure(loops[name], identity, trusted))
-    yield from compare("T17t", "full handshake, ECDSA P-256", reports,
+    yield from compare("T17t", "full handshake, ECDSA P-256", pairs,
                        {"one loop": 1.15}, figure="us CPU/msg", scale=1000)
 
 

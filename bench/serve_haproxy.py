@@ -9,7 +9,7 @@ output when it serves. What it writes is in the folder of the file.
 import argparse
 import os
 
-from harness import find_haproxy, tell_when_it_serves
+from harness import find_service, tell_when_it_serves
 
 BUFFER_DEFAULT = 16384
 BUFFER_BESIDE = 4096  # the head, and what is kept free for rewriting
@@ -68,7 +68,7 @@ def main():
         "file": options.file, "buffer": max(size, BUFFER_DEFAULT),
         "tickets": "" if options.tickets else "no-tls-tickets"})
     tell_when_it_serves("haproxy", options.port)
-    haproxy = find_haproxy()
+    haproxy = find_service("haproxy")
     os.execve(haproxy, [haproxy, "-db", "-q", "-f", path],
               {**os.environ, "OPENSSL_CONF": openssl_path})
 

@@ -14,7 +14,7 @@ import argparse
 import os
 import shlex
 
-from harness import find_nginx, tell_when_it_serves
+from harness import find_service, tell_when_it_serves
 
 # What one text in the configuration may hold, with some room.
 TEXT_MAX = 2048
@@ -105,7 +105,7 @@ def main():
             + (" http2" if options.http2 else ""),
             "answer": answer_part(options)})
     tell_when_it_serves("nginx", options.port)
-    nginx = find_nginx()
+    nginx = find_service("nginx")
     command = [*shlex.split(options.under), nginx, "-p", folder, "-c", path]
     os.execvp(command[0], command)
 

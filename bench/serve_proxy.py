@@ -12,7 +12,7 @@ import shlex
 import shutil
 import tempfile
 
-from harness import find_haproxy, find_nginx, find_stream, tell_when_it_serves
+from harness import find_service, find_stream, tell_when_it_serves
 from serve_haproxy import OPENSSL_CONFIGURATION, write
 
 TUNED_BUFFER = 262144
@@ -86,7 +86,7 @@ def haproxy_command(options, folder):
         "splice": "option splice-auto" if options.tuned else "",
         "tls": "" if options.identity is None else
         f" ssl crt {options.identity} curves X25519:P-256"})
-    return [find_haproxy(), "-db", "-q", "-f", path]
+    return [find_service("haproxy"), "-db", "-q", "-f", path]
 
 
 def nginx_command(options, folder):
@@ -98,7 +98,7 @@ def nginx_command(options, folder):
         "load": f"load_module {module};" if module else "", "folder": folder,
         "port": options.port, "backend": options.to, "tls": tls,
         "listen": "" if options.identity is None else " ssl"})
-    return [find_nginx(), "-p", folder, "-c", path]
+    return [find_service("nginx"), "-p", folder, "-c", path]
 
 
 COMMANDS = {"weir": weir_command, "haproxy": haproxy_command,

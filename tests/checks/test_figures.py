@@ -7,9 +7,11 @@ written by hand.
 Usage: test_figures.py SOURCE
 """
 
+import contextlib
 import html.parser
 import importlib.machinery
 import importlib.util
+import itertools
 import json
 import os
 import pathlib
@@ -56,12 +58,11 @@ def result(**fields):
     return {"row": "T1", "case": "128 B, 50 connections",
             "figure": "ns CPU/msg", "subject": 4000, "peer": "uv", "note": "",
             "peer_value": 8000, "ratio": 0.5, "target": 0.62,
-            "spread": "0.45..0.7", "ratios": [0.5, 0.45, 0.7]} | fields
+            "ratios": [0.5, 0.45, 0.7], "interval": [0.45, 0.6]} | fields
 
 
 def document(*lines, **fields):
-    return {"format": results.FORMAT, "subject": "weir", "rounds": 3,
-            "window_ms": 1000, "warm_ms": 100, "date": "2026-01-02 03:04 UTC",
+    return {"format": results.FORMAT, "subject": "weir", "window_ms": 1000, "warm_ms": 100, "date": "2026-01-02 03:04 UTC",
             "command": "bench/run --rows T1", "failures": [],
             "rows": {"T1": "an echo"}, "versions": {"libuv": "1.44.2"},
             "machine": {
@@ -120,7 +121,7 @@ class Parser(unittest.TestCase):
     def test_what_was_written_is_read(self):
         text = results.as_text(document())
         self.assertEqual(results.parse(text)["results"][0]["ratio"], 0.5)
-        self.assertEqual(results.parse(text)["results"][0]["met"], True)
+        self.assertEqual(results.parse(text)["results"][0]["interval"], [0.45, 0.6])
 
     def test_no_json_is_refused(self):
         for text in ("", "{", "[1", "\0", "[" * 100000):
@@ -137,6 +138,7 @@ class Parser(unittest.TestCase):
     def test_a_field_of_another_kind_is_told_with_its_place(self):
         for field, value in (("row", 1), ("ratio", "1"), ("subject", True),
                              ("ratios", ["x"]), ("ratios", 3), ("case", None),
+                             ("interval", [1]), ("interval", [2, 1]),
                              ("target", [])):
             self.refused(json.dumps(document(result(), result(**{field: value}))),
                          f"results[1].{field}")
@@ -184,8 +186,17 @@ class Parser(unittest.TestCase):
         self.assertGreater(drawn, 100)
 
     def test_a_verdict_of_a_file_is_not_believed(self):
-        read = parsed(result(ratio=0.9) | {"met": True})
-        self.assertEqual(read["results"][0]["met"], False)
+        read = parsed(result(interval=[0.9, 1]) | {"verdict": "met"})
+        self.assertEqual(read["results"][0]["verdict"], "missed")
+
+    def test_a_target_in_the_interval_cannot_be_told(self):
+        for interval, target, verdict in (
+                ([0.9, 1.1], 1.1, "met"), ([0.9, 1.1], 1.09, "cannot tell"),
+                ([0.9, 1.1], 0.9, "cannot tell"), ([0.9, 1.1], 0.89, "missed"),
+                ([1, 1], 1, "met"), ([], 9, "cannot tell"), (None, 0.5, "met"),
+                (None, 0.4, "missed"), ([0.9, 1.1], None, "")):
+            read, = parsed(result(interval=interval, target=target))["results"]
+            self.assertEqual(read["verdict"], verdict, (interval, target))
 
     def test_runs_of_two_machines_are_not_one(self):
         other = parsed()
@@ -196,7 +207,7 @@ class Parser(unittest.TestCase):
     def test_runs_of_two_days_or_builds_are_not_one(self):
         for field, value in (("date", "2026-01-03 03:04 UTC"),
                              ("revision", "abc"), ("build", "buildtype=debug"),
-                             ("rounds", 1), ("window_ms", 10),
+                             ("rounds", 3), ("window_ms", 10),
                              ("subject", "uv")):
             with self.assertRaises(results.BadDocument):
                 results.join([parsed(), parsed(**{field: value})])
@@ -223,13 +234,14 @@ class Report(unittest.TestCase):
         self.assertNotIn("script", seen.names)
         self.assertNotIn("link", seen.names)
         for text in ("an echo", "libuv", "1.44.2", "✓ met", "AMD EPYC",
-                     "bench/run --rows T1", "1 of 3 rounds above"):
+                     "bench/run --rows T1", "0.500 (0.450 to 0.600)"):
             self.assertIn(text, seen.text)
         self.assertEqual(seen.names.count("circle"), 3)
 
     def test_a_miss_is_said_at_the_top(self):
-        seen = shown(result(ratio=0.93), result(peer="uring", ratio=1.0,
-                                                target=1.03))
+        seen = shown(result(ratio=0.93, interval=[0.9, 1]),
+                     result(peer="uring", ratio=1.0, interval=[0.99, 1.01],
+                            target=1.03))
         self.assertIn("1 of 2 targets are met", seen.text)
         self.assertIn("✗ missed by 50 %", seen.text)
 
@@ -249,9 +261,11 @@ class Report(unittest.TestCase):
 
     def test_figures_that_are_missing_are_not_drawn(self):
         seen = shown(result(ratio=None, subject=None, peer_value=None,
-                            ratios=[]), result(ratio=0, ratios=[0, 0]),
-                     result(target=0))
+                            ratios=[]), result(ratio=0, ratios=[0, 0],
+                                               interval=[0, 0]),
+                     result(target=0), result(interval=[0.6, 0.7]))
         self.assertIn("not measured", seen.text)
+        self.assertIn("? cannot tell", seen.text)
 
     def test_a_subject_that_is_not_weir_has_its_name(self):
         text = shown(subject="epoll").text
@@ -308,7 +322,7 @@ class Readme(unittest.TestCase):
         self.assertIn("an AMD EPYC 7R13 guest, 1 MiB of L2 and 32 MiB of L3",
                       " ".join(text.split()))
         self.assertIn("| tuned libuv, libuv, libevent, the ring by hand | not run, "
-                      "0.50, not run, not run |", text)
+                      "0.50 (0.45–0.60), not run, not run |", text)
 
     def test_each_run_says_whose_tls_it_had(self):
         text = figures.section(
@@ -319,17 +333,18 @@ class Readme(unittest.TestCase):
 
     def test_all_rows_show_what_is_missed_and_what_was_not_run(self):
         text = figures.table(
-            parsed(result(ratio=0.93), result(peer="uring", ratio=1.0,
-                                              target=1.03),
+            parsed(result(ratio=0.93, interval=[0.9, 0.94]),
+                   result(peer="uring", ratio=1.0, interval=[], target=1.03),
                    result(row="T8", peer="", ratio=None, subject=600,
-                          peer_value=None, target=512, figure="B"),
+                          peer_value=None, target=512, figure="B", interval=None),
                    not_run={"T9": "no time"}, failures=["T22: no h2load"]),
             parsed())
-        self.assertIn("| 4000 | **libuv 0.93 (≤ 0.62)**, bare liburing 1.00 "
-                      "(≤ 1.03) |", text)
+        self.assertIn("| 4000 | **libuv 0.93 (0.90–0.94) (≤ 0.62)**, *bare liburing "
+                      "1.00 (few starts) (≤ 1.03)* |", text)
         self.assertIn(", B | **600 (≤ 512)** |  |", text)
         words = " ".join(text.split())
-        for told in ("1 of 3 targets", "no row T9.", "Failed: T22: no h2load."):
+        for told in ("0 of 3 targets are met, 1 cannot be told.",
+                     "no row T9.", "Failed: T22: no h2load."):
             self.assertIn(told, words)
 
     def test_what_is_kept_gives_the_same_sections(self):
@@ -377,27 +392,107 @@ class Run(unittest.TestCase):
                 self.assertEqual(peers.engine(build), "")
         self.assertEqual(run.revision("no-build"), "")
 
-    def test_a_peer_that_does_not_start_is_left_out(self):
-        settings = mock.Mock(rounds=2, left_out={})
+    def alternate(self, cost, *names, case_s=1000, **rest):
+        """What is measured where cost(name) is a slice's, with what was left out
+        and in which order they were asked."""
+        order = []
 
+        @contextlib.contextmanager
         def measure(name):
-            if name == "uring":
-                raise harness.Absent("wants a later kernel")
-            return {"cpu_ns": 1000}
+            def take():
+                order.append(name)
+                return {"cpu_ns": cost(name)}
 
-        reports = compare.rounds(settings, lambda text: None, "T1",
-                                 ["weir", "uring", "epoll"], measure)
-        self.assertEqual(list(reports), ["weir", "epoll"])
-        self.assertEqual(settings.left_out, {"uring": "wants a later kernel"})
+            if name == "later":
+                raise harness.Absent("wants a later kernel")
+            yield take
+
+        settings = mock.Mock(case_s=case_s, left_out={})
+        progress = mock.Mock(is_interrupted=False)
+        pairs = compare.alternate(settings, progress, "T1", names, measure, **rest)
+        self.assertEqual(settings.left_out, {
+            name: "wants a later kernel" for name in names if name == "later"})
+        return pairs, order, progress
+
+    def test_the_interval_is_of_the_order_alone(self):
+        for count, left in ((5, 0), (6, 1), (8, 1), (9, 2), (12, 3), (20, 6)):
+            ratios = random.Random(count).sample(range(1, count + 1), count)
+            self.assertEqual(compare.interval_of(ratios),
+                             [left, count + 1 - left] if left else [], count)
+
+    def test_the_interval_holds_the_median_as_often_as_it_says(self):
+        chance = random.Random(59)
+        held = 0
+        for _ in range(2000):
+            low, high = compare.interval_of(
+                [chance.lognormvariate(0, 0.1) for _ in range(9)])
+            held += low <= 1 <= high
+        self.assertGreater(held, 0.94 * 2000)
+        self.assertLess(held, 0.98 * 2000)
+
+    def test_two_alternate_and_drift_falls_on_both(self):
+        clock = itertools.count(100)
+        pairs, order, _ = self.alternate(
+            lambda name: next(clock) * (2 if name == "uv" else 1), "weir", "uv")
+        self.assertEqual("".join(name[0] for name in order[:8]), "wuuwuwwu")
+        self.assertEqual(len(pairs["uv"]), compare.STARTS_MIN)
+        for ratio in compare.ratios_of(pairs["uv"]):
+            self.assertAlmostEqual(ratio, 0.5, 3)
+
+    def test_a_comparison_ends_when_it_is_narrow_or_its_time_is_up(self):
+        chance = random.Random(59)
+
+        def cost(name):
+            return chance.lognormvariate(0, 0.04 if name == "wide" else 0.001)
+
+        pairs, _, _ = self.alternate(cost, "weir", "wide", "uv")
+        self.assertEqual(len(pairs["uv"]), compare.STARTS_MIN)
+        self.assertGreater(len(pairs["wide"]), compare.STARTS_MIN)
+        low, high = compare.interval_of(compare.ratios_of(pairs["wide"]))
+        self.assertLess(high - low, 0.035)
+        pairs, _, _ = self.alternate(cost, "weir", "wide", "uv", judged=["uv"])
+        self.assertEqual(len(pairs["wide"]), compare.STARTS_MIN)
+        pairs, _, _ = self.alternate(cost, "weir", "wide", "uv", case_s=0)
+        self.assertEqual([len(starts) for starts in pairs.values()], [1, 1])
+        line, _ = compare.compare("T1", "an echo", pairs, {"wide": 9})
+        self.assertEqual((line.interval, line.verdict), ([], "cannot tell"))
+
+    def test_what_was_measured_before_an_interruption_is_kept(self):
+        slices = itertools.count()
+
+        def cost(_):
+            if next(slices) == 14:  # in the second start of both
+                raise KeyboardInterrupt
+            return 1
+
+        pairs, _, progress = self.alternate(cost, "weir", "uv", "event")
+        self.assertEqual([len(starts) for starts in pairs.values()], [2, 1])
+        self.assertTrue(progress.is_interrupted)
+
+    def test_what_is_left_is_what_the_rows_may_take(self):
+        run = program_of_rows()
+        options = mock.Mock(rows=["T1", "T8", "T1"], time=3)
+        progress = run.Progress(options)
+        with mock.patch.object(run.time, "monotonic", return_value=50) as now:
+            progress.begin_row()
+            whole = [run.row_seconds(name, 3) for name in options.rows]
+            self.assertEqual(progress.left_seconds(), sum(whole))
+            now.return_value += 7
+            self.assertEqual(progress.left_seconds(), sum(whole) - 7)
+            progress.begin_row()  # the first was quicker than it might be
+            self.assertEqual(progress.left_seconds(), sum(whole[1:]))
+
+    def test_a_peer_that_does_not_start_is_left_out(self):
+        pairs, _, _ = self.alternate(lambda name: 1000, "weir", "later", "epoll")
+        self.assertEqual(list(pairs), ["epoll"])
         with self.assertRaisesRegex(harness.Failure, "wants a later kernel"):
-            compare.rounds(settings, lambda text: None, "T1",
-                           ["uring", "weir"], measure)
+            self.alternate(lambda name: 1000, "later", "weir")
 
     def test_without_any_peer_the_figure_stands_by_itself(self):
-        alone, = compare.compare("T19", "a file", {"weir": [{"cpu_ns": 8000}]},
-                                 {"nginx": 1.05}, scale=1000)
-        self.assertEqual((alone.subject, alone.ratio, alone.met),
-                         (8.0, None, None))
+        pairs, _, _ = self.alternate(lambda name: 8000, "weir", "later")
+        alone, = compare.compare("T19", "a file", pairs, {"nginx": 1.05}, scale=1000)
+        self.assertEqual((alone.subject, alone.ratio, alone.verdict),
+                         (8.0, None, ""))
 
     def test_a_row_that_breaks_costs_no_other(self):
         run = program_of_rows()
@@ -416,7 +511,7 @@ class Run(unittest.TestCase):
         with mock.patch.dict(run.ROWS, {
                 "a": (breaks, "", 1, 0), "b": (lacks, "", 1, 0),
                 "c": (works, "", 1, 0)}, clear=True):
-            options = mock.Mock(rows=["a", "b", "c"], rounds=1, warm=0, time=1)
+            options = mock.Mock(rows=["a", "b", "c"], subject="weir", time=1)
             failures = run.run_rows(options, settings, run.Progress(options),
                                     results_)
         self.assertEqual(failures, ["a: PermissionError: no SCHED_FIFO"])
