@@ -183,7 +183,8 @@ def row_socks(settings, progress):
                 yield from compare("socks", case, alternate(
                     settings, progress, f"socks {case}", names,
                     lambda name, c=client, n=count: measure(
-                        name, folder, c, n), weight=WEIGHT), {"microsocks": 1.0}, figure=figure, scale=1000)
+                        name, folder, c, n), weight=WEIGHT), {"microsocks": 1.0},
+                    figure=figure, scale=1000)
 
 
 def _count_answers(output):
@@ -213,4 +214,5 @@ def row_names(settings, progress):
         file.flush()
         yield from compare("names", "forwarding, 100 questions in flight", alternate(
             settings, progress, "names", names,
-            lambda name: measure(name, file.name), weight=WEIGHT), {"dnsmasq": 1.0}, figure="us CPU/question", scale=1000)
+            lambda name: measure(name, file.name), weight=WEIGHT), {"dnsmasq": 1.0},
+            figure="us CPU/question", scale=1000)

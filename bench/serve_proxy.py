@@ -3,8 +3,8 @@ nginx, one thread before one backend on the loopback.
 
 It takes the place of this program. A child of this program says on standard
 output when it serves. HAProxy's buffers are as they are by default unless it
-is to be tuned, which also lets it splice, and so is all else of the three. The configuration is in a
-temporary folder, which the child removes.
+is to be tuned, which also lets it splice, and so is all else of the three. The
+configuration is in a temporary folder, which the child removes.
 """
 import argparse
 import os

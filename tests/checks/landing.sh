@@ -20,7 +20,8 @@ shift 3
 mkdir -p "$work"
 cd "$source"
 
-parts="lib/task/fiber.c lib/task/shadow.c lib/task/stack.c uring/alloc.c uring/check.c uring/guard.c"
+parts="lib/task/fiber.c lib/task/shadow.c lib/task/stack.c uring/alloc.c uring/check.c \
+    uring/guard.c"
 flags="-std=gnu11 -O2 -Wall -Wextra -Werror -Wno-unused-parameter -D_GNU_SOURCE= -I. -Iinclude"
 
 fail() {

@@ -62,7 +62,8 @@ def result(**fields):
 
 
 def document(*lines, **fields):
-    return {"format": results.FORMAT, "subject": "weir", "window_ms": 1000, "warm_ms": 100, "date": "2026-01-02 03:04 UTC",
+    return {"format": results.FORMAT, "subject": "weir", "window_ms": 1000, "warm_ms": 100,
+            "date": "2026-01-02 03:04 UTC",
             "command": "bench/run --rows T1", "failures": [],
             "rows": {"T1": "an echo"}, "versions": {"libuv": "1.44.2"},
             "machine": {

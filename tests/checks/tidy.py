@@ -2,13 +2,14 @@
 
 Includes between folders point down only, liburing stays where the ring is,
 wolfSSL where TLS is, files and functions keep their lengths, functions take few
-parameters, every file opens with prose, lines fit 80 columns, atomics and output stay in the few files that
-may have them, the top level holds what the layout names, and a file that a text
-names exists. Each complaint is one line, file:line: text.
+parameters, every file opens with prose, lines fit 80 columns (100 in scripts), atomics
+and output stay in the few files that may have them, the top level holds what the layout
+names, and a file that a text names exists. Each complaint is one line, file:line: text.
 
 Usage: tidy.py SOURCE
 """
 
+import ast
 import pathlib
 import re
 import sys
@@ -42,7 +43,9 @@ FUNCTION_LINES = 70
 PARAMETERS = 6
 NESTING = 3
 COLUMNS = 80
+SCRIPT_COLUMNS = 100
 
+SHELL_FUNCTION = re.compile(r"^\w+\(\) *\{\n.*?^\}", re.M | re.S)
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
 COMMENT_OR_TEXT = re.compile(
     r'//[^\n]*|/\*.*?\*/|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'', re.S)
@@ -211,7 +214,7 @@ def check_prose(report, path, text):
     count = len([line for line in match[1].splitlines()
                  if line.strip(" *")]) if match else 0
     if count < 3:
-        report.say(path, 1, "no opening prose: 3 to 15 lines of comment say what "
+        report.say(path, 1, "no opening prose: 3 to 10 lines of comment say what "
                    "the file is for")
 
 
@@ -241,6 +244,27 @@ def check_c(report, path, text):
         if len(line) > COLUMNS:
             report.say(path, number, f"{len(line)} columns, of {COLUMNS}: "
                        "clang-format-14 -i breaks lines")
+
+
+# ---- the text of scripts ----
+
+def functions_of(path, text):
+    """The first and last lines of functions in Python or shell."""
+    if path.suffix != ".py" and "python" not in text.split("\n", 1)[0]:
+        return [(text.count("\n", 0, match.start()) + 1, text.count("\n", 0, match.end()) + 1)
+                for match in SHELL_FUNCTION.finditer(text)]
+    return [(node.lineno, node.end_lineno) for node in ast.walk(ast.parse(text))
+            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))]
+
+
+def check_script(report, path, text):
+    for number, line in enumerate(text.splitlines(), 1):
+        if len(line) > SCRIPT_COLUMNS:
+            report.say(path, number, f"{len(line)} columns, of {SCRIPT_COLUMNS}")
+    for first, last in functions_of(path, text):
+        if last - first + 1 > FUNCTION_LINES:
+            report.say(path, first, f"a function of {last - first + 1} lines, of "
+                       f"{FUNCTION_LINES}: give a part of it a name")
 
 
 # ---- everything ----
@@ -289,6 +313,8 @@ def main():
                            "an unfinished mark: do it, or leave it out")
         if path.suffix in (".c", ".h"):
             check_c(report, path, text)
+        else:
+            check_script(report, path, text)
         if path.suffix == ".h" and path.relative_to(source).parts[0] in (
                 "include", "uring", "lib"):
             check_guard(report, path, text)

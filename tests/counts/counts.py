@@ -5,8 +5,9 @@ the messages between them, is free of start-up. Instructions come from callgrind
 those of functions that are defined in lib/ or uring/, and of what these call
 in other libraries (memcpy and the like). The program's own functions, the fake
 machine's and wolfSSL's do not count; nor does anything while the program plays
-the peers, who may use the library's allocator of TLS. Every number has a limit in numbers.json; less
-than nine tenths of a limit is reported, so that limits follow the code down.
+the peers, who may use the library's allocator of TLS. Every number has a limit in
+numbers.json; less than nine tenths of a limit is reported, so that limits follow the
+code down.
 
 Callgrind keeps account by its idea of the call stack, which a switch between
 stacks breaks: after one it books what a function does under another. What it

@@ -115,7 +115,8 @@ HABITS = (
     ('hey', '-n 100 -c 10 -A text/html -o csv U',
      "-n 100 -c 10 -H 'Accept: text/html' --log requests.csv U"),
     ('hey', '-n 100 -c 10 -a user:pass -disable-compression -disable-redirects U',
-     '-n 100 -c 10 -H "Authorization: Basic $(printf %s user:pass | base64)" -disable-compression -disable-redirects U'),
+     '-n 100 -c 10 -H "Authorization: Basic $(printf %s user:pass | base64)" '
+     '-disable-compression -disable-redirects U'),
     ('hey', '-n 100 -c 10 -x http://proxy:3128 U',
      Refused("-x http://proxy:3128: proxies of HTTP are not spoken to")),
     ('hey', '-n 100 -c 10 -cpus 2 U',
@@ -131,7 +132,8 @@ HABITS = (
     ('ab', '-n 100 -c 10 -p post.json -T application/json U',
      "-n 100 -c 10 -b @post.json -H 'Content-Type: application/json' U"),
     ('ab', '-n 100 -c 10 -C session=1 -A user:pass U',
-     '-n 100 -c 10 -H \'Cookie: session=1\' -H "Authorization: Basic $(printf %s user:pass | base64)" U'),
+     '-n 100 -c 10 -H \'Cookie: session=1\' -H "Authorization: Basic $(printf %s user:pass | '
+     'base64)" U'),
     ('ab', '-n 100 -c 10 -i U',
      '-n 100 -c 10 -X HEAD U'),
     ('ab', '-n 100 -c 10 -l -r -s 30 U',
@@ -176,13 +178,15 @@ HABITS = (
      RUNS),
     ('vegeta', '-rate=6000/m -duration=1s U',
      RUNS),
-    ('vegeta', 'attack -rate=0 -max-workers=10 -keepalive=true -http2=false -session-tickets=false -lazy=true U',
+    ('vegeta', 'attack -rate=0 -max-workers=10 -keepalive=true -http2=false '
+     '-session-tickets=false -lazy=true U',
      '-c 10 U'),
     ('vegeta', '-rate=100 -duration=1s -laddr=127.0.0.1 -max-connections=5 U',
      '-rate=100 -duration=1s --bind 127.0.0.1 -c 5 U'),
     ('vegeta', '-duration=1s -rate=0 -max-workers=10 U',
      '-duration=1s -c 10 U'),
-    ('vegeta', "-rate=200 -duration=1s -workers=10 -timeout=2s -body=body.json -header='A: b' -insecure U",
+    ('vegeta', "-rate=200 -duration=1s -workers=10 -timeout=2s -body=body.json -header='A: b' "
+     "-insecure U",
      "-rate=200 -duration=1s -timeout=2s -b @body.json '-header=A: b' -insecure U"),
     ('vegeta', '-rate=200 -duration=1s -keepalive=false -redirects=-1 -http2=false U',
      '-rate=200 -duration=1s --disable-keepalive U'),
@@ -335,8 +339,10 @@ HABITS = (
      "-c 50 -n 1000 -b 'SET key:{rand:1:100000} {letters:100}' redis://127.0.0.1:6379"),
     ('redis-benchmark', '-h localhost -a secret -t lpush,lrange_100 -p 6380',
      "-c 50 -n 100000 -b 'LPUSH mylist {letters:3}' redis://:secret@localhost:6380"),
-    ('redis-benchmark', "-h localhost -n 9 -a 'p@ss%41' --user u:v -t RPUSH --tls --dbnum 2 -k 0 --threads 2",
-     "-c 50 -t 2 -n 9 --requests-per-conn 1 -b 'RPUSH mylist {letters:3}' rediss://u%3Av:p%40ss%2541@localhost:6379/2"),
+    ('redis-benchmark', "-h localhost -n 9 -a 'p@ss%41' --user u:v -t RPUSH --tls --dbnum 2 -k 0 "
+     "--threads 2",
+     "-c 50 -t 2 -n 9 --requests-per-conn 1 -b 'RPUSH mylist {letters:3}' "
+     "rediss://u%3Av:p%40ss%2541@localhost:6379/2"),
     ('redis-benchmark', '-n 9 -t sadd -r 10',
      "-c 50 -n 9 -b 'SADD myset element:{rand:1:10}' redis://127.0.0.1:6379"),
     ('redis-benchmark', '-n 9 -t hset,get',
@@ -351,20 +357,26 @@ HABITS = (
     ('redis-benchmark', '-n 9 -t incr --cluster', Refused("Redis is redis:")),
     ('redis-benchmark', '-n some -t incr', Refused("Redis is redis:")),
     ('memtier', '-s 127.0.0.1 -a user:p:w -n 10 -c 1 -t 1 --tls --select-db=3 --tls-skip-verify',
-     "-c 1 -t 1 -n 10 --insecure -b 'GET key:{rand:1:10000000}' rediss://user:p%3Aw@127.0.0.1:6379/3"),
+     "-c 1 -t 1 -n 10 --insecure -b 'GET key:{rand:1:10000000}' "
+     "rediss://user:p%3Aw@127.0.0.1:6379/3"),
     ('memtier', '--server=127.0.0.1 --authenticate=pw -n 10 -c 1 -t 1',
      "-c 1 -t 1 -n 10 -b 'GET key:{rand:1:10000000}' redis://:pw@127.0.0.1:6379"),
     ('memtier', '-s 127.0.0.1 -n allkeys', Refused("Redis is redis:")),
     ('memtier', '-s 127.0.0.1 --key-pattern=S:S', Refused("Redis is redis:")),
     ('memtier', '-s 127.0.0.1 -p 6379 --ratio=1:10 -n 1000 -c 10 -t 2',
      "-c 20 -t 2 -n 20000 -b 'GET key:{rand:1:10000000}' redis://127.0.0.1:6379"),
-    ('memtier', '--server=127.0.0.1 --port=6379 --protocol=redis --clients=10 --threads=2 --test-time=1 --data-size=32 --ratio=1:0 --pipeline=8 --key-maximum=100',
+    ('memtier', '--server=127.0.0.1 --port=6379 --protocol=redis --clients=10 --threads=2 '
+     '--test-time=1 --data-size=32 --ratio=1:0 --pipeline=8 --key-maximum=100',
      "-c 20 -t 2 -d 1 -p 8 -b 'SET key:{rand:1:100} {letters:32}' redis://127.0.0.1:6379"),
-    ('memtier', '-s 127.0.0.1 -p 6379 -t 2 -c 8 --pipeline 32 --test-time 1 --key-minimum 1 --key-maximum 100',
+    ('memtier', '-s 127.0.0.1 -p 6379 -t 2 -c 8 --pipeline 32 --test-time 1 --key-minimum 1 '
+     '--key-maximum 100',
      "-c 16 -t 2 -d 1 -p 32 -b 'GET key:{rand:1:100}' redis://127.0.0.1:6379"),
-    ('memtier', '-s 127.0.0.1 -p 6379 --protocol=resp3 --clients=5 --threads=2 --requests=9 --command="SET __key__ __data__" --key-pattern=R:R',
-     "-c 10 -t 2 -n 90 -b 'SET key:{rand:1:10000000} {letters:32}' 'redis://127.0.0.1:6379/?protocol=3'"),
-    ('memtier', '-s 127.0.0.1 -p 6379 -c 1 -t 1 --key-minimum=1 --key-maximum=9 --requests=9 --command="set __key__ abc"',
+    ('memtier', '-s 127.0.0.1 -p 6379 --protocol=resp3 --clients=5 --threads=2 --requests=9 '
+     '--command="SET __key__ __data__" --key-pattern=R:R',
+     "-c 10 -t 2 -n 90 -b 'SET key:{rand:1:10000000} {letters:32}' "
+     "'redis://127.0.0.1:6379/?protocol=3'"),
+    ('memtier', '-s 127.0.0.1 -p 6379 -c 1 -t 1 --key-minimum=1 --key-maximum=9 --requests=9 '
+     '--command="set __key__ abc"',
      "-c 1 -t 1 -n 9 -b 'set key:{rand:1:9} abc' redis://127.0.0.1:6379"),
     ('memtier', '-s 127.0.0.1 --command="set __key__ {x}"', Refused("Redis is redis:")),
     ('memtier', '-s 127.0.0.1 --key-minimum=7', Refused("Redis is redis:")),

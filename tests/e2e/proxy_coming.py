@@ -26,8 +26,8 @@ SAMPLES = {"trust": "10.0.0.0/8", "client-allow": "10.0.0.0/8",
 NEEDS = {"trust": "accept-proxy = any",
          "when-down": "check = 2s", "when-back": "check = 2s",
          "client-name": "client-ca = F", "require-client-cert": "client-ca = F"}
-OF_TLS = {"cert", "key-passphrase-file", "client-ca", "tls-min", "ciphers", "groups", "alpn", "route",
-          "unknown-name", "client-crl", "client-name", "passthrough"}
+OF_TLS = {"cert", "key-passphrase-file", "client-ca", "tls-min", "ciphers", "groups",
+          "alpn", "route", "unknown-name", "client-crl", "client-name", "passthrough"}
 
 
 def read(name):
@@ -117,7 +117,8 @@ def configuration(spans, scope, files):
     lines += routes + parts["Its route"]
     group = re.match(r"to = @(.*)", targets[0]) if targets else None
     lines += targets or ["to = tls://a.example:443" if any(
-        word.startswith("to-") for word in words) or ("check", "tls") in said else "to = tcp://127.0.0.1:1"]
+        word.startswith("to-") for word in words) or ("check", "tls") in said else
+                         "to = tcp://127.0.0.1:1"]
     lines += parts["A target"]
     if group:
         lines += [f"[targets {group[1]}]", "to = tcp://127.0.0.1:1"]

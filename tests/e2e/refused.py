@@ -95,8 +95,8 @@ def tried_as_nobody(memlock):
         os.chmod(folder, 0o755)
         program = shutil.copy(WEIR_LOAD, folder)
         os.chmod(program, 0o755)
-        outcome = command(program, "run", "--engine", "uring", *PATIENT, "-c", "2", "-n", "100", server.url,
-                          preexec_fn=as_nobody(memlock), cwd="/")
+        outcome = command(program, "run", "--engine", "uring", *PATIENT, "-c", "2", "-n",
+                          "100", server.url, preexec_fn=as_nobody(memlock), cwd="/")
     if outcome.status == 0:
         matches(outcome.out, r"\nVALID\n\Z")
         equal(outcome.err, "", "standard error")

@@ -1,9 +1,9 @@
 """The test programs of a build with faults, run within bounds.
 
 A program in C, and a script of tests/e2e, runs with all of its tests or with some, any
-other as a whole. It is ended when it prints its first failure, when it takes too long, and with all that it
-has started, which is known by a word in its environment. As root it has a /tmp of
-its own, which is thrown away; else what tests leave there stays.
+other as a whole. It is ended when it prints its first failure, when it takes too long,
+and with all that it has started, which is known by a word in its environment. As root
+it has a /tmp of its own, which is thrown away; else what tests leave there stays.
 
 Which faults a program reaches is found by running it without one: by each of its
 tests, where it takes long enough for that to be worth a start of the program.

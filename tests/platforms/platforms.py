@@ -3,8 +3,8 @@
 
 A PLATFORM is aarch64, aarch64-ucontext, riscv64, musl or emulated. The libraries
 that weir needs are built by the platform's compiler into .deps/ (`tools/deps --for`),
-weir and its tests into build-check/, without c-ares and the tools. Programs of another processor run under qemu-user,
-which has no io_uring, so that the engine is epoll.
+weir and its tests into build-check/, without c-ares and the tools. Programs of another
+processor run under qemu-user, which has no io_uring, so that the engine is epoll.
 
 A row tells of each platform and engine: programs, tests passed, failed and skipped;
 then the failed ones are named. Suites that play the machine (PLAYED) run once, with
