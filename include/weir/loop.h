@@ -169,9 +169,12 @@ WEIR_API void weir_loop_stop(weir_loop *loop);
  * - weir_threads_stop(), on each of the loops, and with it signals that stop
  *   threads and the error of a main task.
  *
- * So tasks that wait for the stop run before weir_server_serve_forever() closes
- * idle connections: what they write then is sent, and their connections end
- * behind it.
+ * Tasks that wait for the stop run before servers of the loop close
+ * connections, even if the program stops them in the same callback
+ * (weir_server_stop(), weir_server_close_clients(),
+ * weir_server_serve_forever()). The bytes that such a task writes until it
+ * suspends are sent before its connections end. Connections that are aborted
+ * send nothing: weir_server_abort_clients(), and a grace of 0.
  */
 WEIR_API void weir_loop_announce_stop(weir_loop *loop);
 

@@ -257,7 +257,10 @@ WEIR_API bool weir_server_is_serving(const weir_server *server);
  */
 WEIR_API void weir_server_close(weir_server *server);
 
-/** Close every connection of the server, as weir_transport_close() does. */
+/**
+ * Close every connection of the server, as weir_transport_close() does. After
+ * weir_loop_announce_stop() the tasks that wait for the stop run first.
+ */
 WEIR_API void weir_server_close_clients(weir_server *server);
 
 /** Abort every connection of the server, as weir_transport_abort() does. */

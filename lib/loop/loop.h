@@ -287,6 +287,8 @@ struct weir_loop {
     uint64_t memory_bytes;
     weir_loop *outer; /* during a run: the thread's previous loop; call.c */
     struct wr_list stop_waiters; /* struct wr_waiter; see stopping.c */
+    /* In the ready queue behind the tasks that an announcement has woken. */
+    struct wr_ready stop_told;
     struct wr_list clock_limits; /* those in use */
 };
 

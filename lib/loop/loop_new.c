@@ -61,8 +61,9 @@ static void loop_new_own_released(struct wr_account *account)
 static const struct wr_account_ops loop_new_own_ops = {
     .released = loop_new_own_released};
 
-/* The turn that comes for it feeds those that wait. */
-static void loop_new_feed_again(struct wr_ready *ready)
+/* For items that matter only while they are in the queue: feed_again makes a
+ * turn come, and stop_told marks a place. */
+static void loop_new_do_nothing(struct wr_ready *ready)
 {
     wr_assert(!wr_ready_is_pending(ready));
 }
@@ -85,7 +86,8 @@ static void loop_new_init_members(weir_loop *loop,
                                              .arg = loop};
     wr_list_init(&loop->ready);
     wr_notices_init(loop);
-    wr_ready_init(&loop->feed_again, loop_new_feed_again);
+    wr_ready_init(&loop->feed_again, loop_new_do_nothing);
+    wr_ready_init(&loop->stop_told, loop_new_do_nothing);
     wr_list_init(&loop->turn_ends);
     wr_list_init(&loop->before_ends);
     wr_moves_init(&loop->moves);

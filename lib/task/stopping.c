@@ -4,7 +4,8 @@
  * Tasks wait for it in one line of the loop. The sign ends no task, closes
  * nothing and does not end the run: who gives it does that besides. A run that
  * a signal ends gives it before it cancels the main task (run.c), and so do the
- * threads of a program (lib/threads/thread.c).
+ * threads of a program (lib/threads/thread.c). Until the woken tasks have run,
+ * servers close no idle connection (wr_loop_tells_stop()).
  */
 #include "waitable.h"
 
@@ -19,7 +20,10 @@ void wr_loop_announce_stop(weir_loop *loop)
 {
     stopping_check_invariants(loop);
     loop->stop_is_announced = true;
-    wr_waiters_wake_all(&loop->stop_waiters, 0);
+    if (!wr_list_is_empty(&loop->stop_waiters)) {
+        wr_waiters_wake_all(&loop->stop_waiters, 0);
+        wr_ready_push(&loop->ready, &loop->stop_told);
+    }
     stopping_check_invariants(loop);
 }
 

@@ -318,6 +318,12 @@ static inline void wr_task_set_running(weir_task *task)
 
 /* Gives the sign, and wakes the tasks that wait for it. */
 void wr_loop_announce_stop(weir_loop *loop);
+
+/* True until each task that an announcement has woken has run once. */
+static inline bool wr_loop_tells_stop(const weir_loop *loop)
+{
+    return wr_ready_is_pending(&loop->stop_told);
+}
 /* Takes the sign back: a main task begins. */
 void wr_loop_forget_stop(weir_loop *loop);
 

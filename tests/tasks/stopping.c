@@ -4,8 +4,11 @@
  * That stops of threads announce it is tested in tests/contract/threads.c.
  */
 #include "sync.h"
+#include "tests/bind.h"
 
 #include <signal.h>
+#include <weir/server.h>
+#include <weir/threads.h>
 #include <weir/waitable.h>
 
 static int wait_for_stop(void *object)
@@ -104,6 +107,197 @@ UNIT(stopping, a_signal_announces_it_before_the_main_task_is_cancelled)
     }
     expect_str_eq(notes, "tmtm", "who waits for it runs first");
     rig_stop();
+}
+
+/* ---- the goodbye ---- */
+
+static weir_server *server;
+static weir_transport *client;
+
+static void note_client(void *user, weir_transport *t)
+{
+    client = t;
+}
+
+static CALLBACKS(silent, STREAM, .connection_made = note_client);
+
+static int say_goodbye(void *object)
+{
+    const int err = wait_for_stop(object);
+    return err < 0 ? err : weir_transport_write(client, "bye", 3);
+}
+
+/* Makes a server with one idle client, and a task that says goodbye to it. */
+static struct fake_peer *connect_client(void)
+{
+    const struct weir_factory factory = bind_to(&silent, NULL);
+    struct weir_address address;
+
+    client = NULL;
+    expect_ok(weir_create_server(loop, &factory, "127.0.0.1", 0, NULL, NULL,
+                                 NULL, &server));
+    settle();
+    cr_assert_geq(weir_server_get_socket(server, 0, &address), 0);
+    struct fake_peer *peer = fake_connect(&address.storage.any, address.len);
+    expect_eq(weir_sleep(loop, MS), 0);
+    cr_assert_not_null(client);
+    start_first(say_goodbye, loop);
+    return peer;
+}
+
+static void stop_server(void *arg)
+{
+    expect_eq(weir_server_stop(server, S, NULL, NULL), 0);
+}
+
+static void announce_and_stop(void *arg)
+{
+    weir_loop_announce_stop(loop);
+    stop_server(NULL);
+}
+
+static void close_announce_and_stop(void *arg)
+{
+    weir_server_close(server);
+    announce_and_stop(NULL);
+}
+
+static void announce_and_close(void *arg)
+{
+    weir_loop_announce_stop(loop);
+    weir_server_close(server);
+    weir_server_close_clients(server);
+}
+
+static void stop_in_a_callback(void *arg)
+{
+    expect_eq(weir_loop_call_soon(loop, announce_and_stop, NULL, NULL), 0);
+}
+
+static int serve(void *object)
+{
+    return weir_server_serve_forever(object);
+}
+
+static int stop_when_cancelled(void *object)
+{
+    const int err = weir_sleep(object, 10 * S);
+    stop_server(NULL);
+    return err;
+}
+
+/* The cancelled task is ready before the tasks that wait for the stop. */
+static void cancel_and_announce(sync_call *call, void *object)
+{
+    start(&second, "", call, object);
+    settle();
+    cr_assert(weir_task_cancel(second.task));
+    weir_loop_announce_stop(loop);
+    expect_eq(finish(&second), -ECANCELED);
+}
+
+static void cancel_serving(void *arg)
+{
+    cancel_and_announce(serve, server);
+}
+
+static void cancel_a_task_that_stops(void *arg)
+{
+    cancel_and_announce(stop_when_cancelled, loop);
+}
+
+static int end_request(void *object)
+{
+    expect_eq(weir_yield(object), 0);
+    return weir_transport_set_busy(client, false);
+}
+
+/* The client becomes idle before the tasks that wait for the stop run. */
+static void stop_at_the_end_of_a_request(void *arg)
+{
+    expect_eq(weir_transport_set_busy(client, true), 0);
+    start(&second, "", end_request, loop);
+    expect_eq(weir_yield(loop), 0);
+    announce_and_stop(NULL);
+    expect_eq(finish(&second), 0);
+}
+
+static void stop_by_signal(void *arg)
+{
+    fake_at(weir_loop_get_time(loop) + MS, raise_sigterm, NULL);
+    expect_eq(weir_server_serve_forever(server), -ECANCELED);
+}
+
+static void stop_threads(void *threads)
+{
+    weir_threads_stop(threads, S);
+    expect_eq(weir_server_serve_forever(server), -ECANCELED);
+}
+
+struct way {
+    const char *name;
+    void (*stop)(void *arg);
+};
+
+static void expect_goodbye(const struct way *way, void *arg)
+{
+    char text[8] = "";
+    struct fake_peer *peer = connect_client();
+
+    way->stop(arg);
+    expect_end(&first, 0, 0);
+    expect_eq(weir_server_wait_closed(server), 0);
+    expect_eq(weir_sleep(loop, MS), 0);
+    expect_eq(fake_peer_read(peer, text, sizeof(text)), 3, "%s", way->name);
+    expect_str_eq(text, "bye");
+    cr_assert(fake_peer_is_alone(peer), "%s: and then the end", way->name);
+    fake_peer_close(peer);
+    weir_server_free(server);
+}
+
+static int stop_one_way(weir_loop *on, void *arg)
+{
+    expect_goodbye(arg, NULL);
+    return 0;
+}
+
+static int stop_one_way_in_a_thread(weir_thread *thread, void *arg)
+{
+    loop = weir_thread_get_loop(thread);
+    expect_goodbye(arg, weir_thread_get_threads(thread));
+    return 0;
+}
+
+#define WAY(name)                                                              \
+    {                                                                          \
+#name, name                                                            \
+    }
+
+UNIT(stopping, tasks_say_goodbye_before_idle_clients_are_closed_in_all_ways)
+{
+    static const struct way ways[] = {
+        WAY(announce_and_stop),
+        WAY(close_announce_and_stop),
+        WAY(announce_and_close),
+        WAY(stop_in_a_callback),
+        WAY(cancel_serving),
+        WAY(cancel_a_task_that_stops),
+        WAY(stop_at_the_end_of_a_request),
+        WAY(stop_by_signal),
+    };
+    static const struct way by_threads = WAY(stop_threads);
+    static const struct fake_options machine = {.seed = 1};
+    const struct weir_threads_options one = {.size = sizeof(one),
+                                             .thread_count = 1};
+
+    for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
+        expect_eq(rig_run(stop_one_way, (void *)&ways[i]), 0);
+    }
+    fake_start(&machine);
+    expect_eq(
+        weir_threads_run(&one, stop_one_way_in_a_thread, (void *)&by_threads),
+        0);
+    fake_stop();
 }
 
 /* ---- the end of the loop ---- */

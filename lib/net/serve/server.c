@@ -203,6 +203,23 @@ static void server_report_start(weir_server *server)
     }
 }
 
+/* Ends clients as calls have asked for, behind the tasks that an announced stop
+ * has woken: they may write to them. */
+static void server_end_clients_if_told(weir_server *server)
+{
+    if (wr_loop_tells_stop(server->loop)) {
+        wr_server_push_work(server);
+        return;
+    }
+    if (server->closes_clients) {
+        server->closes_clients = false;
+        wr_server_end_clients(server, weir_transport_close);
+    }
+    if (server->state == SERVER_STOPPING) {
+        wr_server_end_idle(server);
+    }
+}
+
 static void server_work(struct wr_ready *work)
 {
     weir_server *server = wr_container_of(work, weir_server, work);
@@ -222,6 +239,7 @@ static void server_work(struct wr_ready *work)
         wr_server_open_parked(server);
         wr_server_arm(server); /* parked ones may have been refused */
     }
+    server_end_clients_if_told(server);
     if (wr_server_is_over(server)) {
         wr_timer_cancel(&server->loop->wheel, &server->grace);
         server_tell(server, &server->over_watches);
@@ -585,7 +603,8 @@ void weir_server_close_clients(weir_server *server)
 {
     if (wr_loop_admits(server->loop)) {
         wr_server_check_invariants(server);
-        wr_server_end_clients(server, weir_transport_close);
+        server->closes_clients = true;
+        server_end_clients_if_told(server);
     }
 }
 
@@ -664,7 +683,7 @@ void wr_server_stop(weir_server *server, uint64_t grace_ns)
     if (server->state == SERVER_CLOSED) {
         wr_server_set_state(server, SERVER_STOPPING);
     }
-    wr_server_end_idle(server);
+    server_end_clients_if_told(server);
     server_arm_grace(server, grace_ns);
     wr_server_check_invariants(server);
 }

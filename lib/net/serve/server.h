@@ -72,6 +72,7 @@ struct weir_server {
     bool has_reported : 1;        /* set when done is called */
     bool lacks_resources : 1;     /* set by EMFILE, cleared by a success */
     bool is_freed : 1;            /* the program has given it back */
+    bool closes_clients : 1;      /* when the tasks that wait have been told */
 };
 
 /* ---- server_state.c ---- */

@@ -122,7 +122,8 @@ void wr_server_arm(weir_server *server)
 /* The server is stopping: an idle connection has had its answers. */
 static void server_accept_end_if_idle(weir_transport *t)
 {
-    if (!t->is_below && wr_transport_is_idle(t)) {
+    if (!t->is_below && !wr_loop_tells_stop(t->loop) &&
+        wr_transport_is_idle(t)) {
         weir_transport_close(t);
     }
 }
