@@ -470,6 +470,20 @@ class Run(unittest.TestCase):
         self.assertEqual([len(starts) for starts in pairs.values()], [2, 1])
         self.assertTrue(progress.is_interrupted)
 
+    def test_a_slice_in_which_nothing_came_to_pass_is_followed_by_a_longer_one(self):
+        reports = [{"messages": 0, "server_cpu_ns": 5},
+                   {"messages": 3, "server_cpu_ns": 0},
+                   {"messages": 2, "server_cpu_ns": 8}]
+        server = mock.Mock(settings=mock.Mock(time_ms=150))
+        with mock.patch("harness.Client") as client:
+            client.return_value.finish.side_effect = reports
+            self.assertEqual(harness.load(server, [])["cpu_ns"], 4)
+            self.assertEqual([call.kwargs["time_ms"] for call
+                              in client.call_args_list], [150, 300, 600])
+            client.return_value.finish.side_effect = itertools.repeat(reports[0])
+            with self.assertRaisesRegex(harness.Failure, "no message"):
+                harness.load(server, [])
+
     def test_what_is_left_is_what_the_rows_may_take(self):
         run = program_of_rows()
         options = mock.Mock(rows=["T1", "T8", "T1"], time=3)
