@@ -21,7 +21,7 @@
 
 #define MS 1000000ull
 
-enum { NAMES_TRY_MS = 30000, NAMES_FDS_MAX = 4096 };
+enum { NAMES_TRY_MS = 90000, NAMES_FDS_MAX = 4096 };
 
 struct names {
     weir_loop *loop;

@@ -7,7 +7,7 @@
 
 #include <weir/connect.h>
 
-#define PATIENCE_MS 50000
+#define PATIENCE_MS 100000
 
 /* A server with @count clients, connection_made called for each. */
 static void serve_clients(struct maker *m, int *ret_fds, int count)

@@ -11,7 +11,7 @@ from dns import find
 from h2_peer import (ACK, CONTINUATION, DATA, END_HEADERS, END_STREAM, GOAWAY,
                      HEADERS, PING, PREFACE, REFUSED, RST_STREAM,
                      WINDOW_UPDATE, Peer, literal)
-from harness import (WEIR_LOAD, Serve, Service, Skip, command, equal,
+from harness import (WAIT_S, WEIR_LOAD, Serve, Service, Skip, command, equal,
                      is_sanitized, load_json, matches, read_line, run)
 from http_client import FOLDER
 
@@ -155,7 +155,7 @@ def test_floods_end_the_connection_and_nothing_else():
     for name, flood in floods.items():
         with serving() as server:
             with client(server) as peer, contextlib.suppress(OSError):
-                peer.socket.settimeout(20)
+                peer.socket.settimeout(WAIT_S)
                 for number in range(300_000 if name != "SETTINGS" else 50_000):
                     flood(peer, number)
             goes_on(server)
@@ -195,7 +195,7 @@ def test_frames_that_bring_nothing_are_not_kept():
         before = server.rss_bytes()
         for name, flood in floods.items():
             with client(server) as peer, contextlib.suppress(OSError):
-                peer.socket.settimeout(20)
+                peer.socket.settimeout(WAIT_S)
                 peer.send(HEADERS, END_HEADERS, 1, request())
                 for _ in range(30_000):
                     flood(peer)
@@ -220,7 +220,7 @@ def test_a_conversation_byte_by_byte_is_understood():
 def test_streams_that_are_reset_at_once_are_not_kept():
     with serving() as server:
         with client(server) as peer, contextlib.suppress(OSError):
-            peer.socket.settimeout(20)
+            peer.socket.settimeout(WAIT_S)
             for number in range(20_000):
                 peer.send(HEADERS, END_HEADERS | END_STREAM, 2 * number + 1,
                           request("/?t=60s"))
