@@ -19,6 +19,8 @@ import subprocess
 import sys
 import tempfile
 
+import left
+
 TEST = re.compile(
     r"^(?:UNIT|UNIT_ABORTS|UNIT_IN|UNIT_OF|TASK|MAKER|PAIRS|DATAGRAMS|NAMES|"
     r"TLS_ENDS|STARTING|CHILDREN|Test|ParameterizedTest|Theory)\s*\(", re.MULTILINE)
@@ -61,6 +63,7 @@ def run_criterion(command, patterns, env):
 
 
 def main():
+    left.keep_account(is_apart=True)
     arguments = sys.argv[1:]
     has_criterion = arguments[0] == "--criterion"
     source, program, *patterns = arguments[has_criterion:]

@@ -126,7 +126,7 @@ class Attacked(Program):
         try:
             urls = self.read_urls()
         except AssertionError as error:
-            self.process.kill()
+            self.kill()
             raise AssertionError(f"{name} said {self.said()!r}") from error
         self.doors = [Door(url, self.certificate) for url in urls]
         # Those that honest clients have no business at.

@@ -4,12 +4,12 @@ It listens on one address of a loopback, that of this machine or, with the
 command that enters another, that of another network.
 """
 
+import contextlib
 import os
 import shutil
-import subprocess
 import tempfile
 
-from harness import Skip
+from harness import Program, Skip, read_line
 from servers import free_port
 
 # What it says on its own: names, networks without addresses, and whom to ask
@@ -57,22 +57,21 @@ class Dnsmasq:
         self.directory = tempfile.TemporaryDirectory()
         for _ in range(5):
             self.port = self.wanted_port or free_port()
-            self.process = subprocess.Popen(
-                [*self.enter, self.program, "--keep-in-foreground",
-                 "--conf-file=/dev/null", "--no-resolv", "--no-hosts",
-                 "--bind-interfaces", f"--listen-address={self.host}",
-                 f"--port={self.port}",
-                 f"--pid-file={self.directory.name}/pid", "--log-facility=-",
-                 "--user=", *RECORDS, *self.flags],
-                stderr=subprocess.PIPE, text=True)
-            for line in self.process.stderr:
-                if "started" in line:
-                    return self
-            self.process.wait()
+            self.server = Program(
+                *self.enter, self.program, "--keep-in-foreground",
+                "--conf-file=/dev/null", "--no-resolv", "--no-hosts",
+                "--bind-interfaces", f"--listen-address={self.host}",
+                f"--port={self.port}",
+                f"--pid-file={self.directory.name}/pid", "--log-facility=-",
+                "--user=", *RECORDS, *self.flags)
+            with contextlib.suppress(AssertionError):  # it has ended
+                while "started" not in read_line(self.server.process.stderr):
+                    pass
+                return self
+            self.server.__exit__()
+        self.directory.cleanup()
         raise Skip("dnsmasq does not start here")
 
     def __exit__(self, *_):
-        self.process.kill()
-        self.process.wait()
-        self.process.stderr.close()
+        self.server.__exit__()
         self.directory.cleanup()

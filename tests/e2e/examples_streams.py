@@ -291,7 +291,7 @@ def test_nc_is_a_member():
             ann.say("hello nc")
             equal(read_line(program.process.stdout), "ann: hello nc\n",
                   "what nc has heard")
-            program.process.kill()
+            program.kill()
             ann.hear("nc has left")
 
 

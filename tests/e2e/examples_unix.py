@@ -28,7 +28,7 @@ class Serving(Service):
         try:
             line = read_line(self.process.stdout)
         except AssertionError:
-            self.process.kill()
+            self.kill()
             print(f"# the server said {self.finish()[2]!r}")
             raise
         equal(line, f"serving on {path}\n", "a line")
@@ -153,8 +153,7 @@ def wait_for_its_end(path):
 def test_a_server_that_was_killed_is_succeeded():
     with place() as path:
         with Serving(path) as server:
-            server.process.kill()
-            server.process.wait()
+            server.kill()
         wait_for_its_end(path)
         equal(os.path.exists(path), True, "its file is left")
         with Serving(path):

@@ -10,7 +10,6 @@ import errno
 import os
 import resource
 import shutil
-import subprocess
 import tempfile
 
 from harness import (ENV, EXAMPLES, PATIENT, WEIR_LOAD, ExampleService, Serve,
@@ -239,17 +238,12 @@ def test_files_are_read_and_sent():
     with tempfile.TemporaryDirectory() as folder:
         with open(os.path.join(folder, "large"), "wb") as file:
             file.write(os.urandom(3_000_001))
-        with subprocess.Popen(
-                [EXAMPLES["file_server_streams"], "0"], cwd=folder, env=ENV,
-                text=True, stdout=subprocess.PIPE, **apart()) as server:
-            port = server.stdout.readline().rsplit(":", 1)[1].strip()
-            outcome = subprocess.run(
-                ["curl", "-s", "--max-time", "60", "-o",
-                 os.path.join(folder, "got"),
-                 f"http://127.0.0.1:{port}/large"], check=False, timeout=90)
-            server.send_signal(2)
-            equal(server.wait(60), 0, "the end of the server")
-        equal(outcome.returncode, 0, "exit status of curl")
+        with ExampleService("file_server_streams", cwd=folder,
+                            **apart()) as server:
+            outcome = command("curl", "-s", "--max-time", "60", "-o",
+                              os.path.join(folder, "got"),
+                              f"http://127.0.0.1:{server.port}/large")
+        equal(outcome.status, 0, "exit status of curl")
         with open(os.path.join(folder, "large"), "rb") as sent, \
                 open(os.path.join(folder, "got"), "rb") as got:
             equal(got.read() == sent.read(), True, "the bytes")

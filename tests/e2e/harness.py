@@ -2,7 +2,8 @@
 
 A script of this folder defines functions named test_*; run() calls each with
 a time limit of its own and prints a TAP line for it, named like the function.
-Programs that are started get ephemeral ports and are ended by process id.
+Programs that are started get ephemeral ports and are ended with all that they have
+started; what a test leaves behind fails it (tests/checks/left.py).
 Nothing here waits by sleeping: a test waits for a line, a byte, an end of
 stream or the end of a process. No outcome depends on how fast the machine is:
 a limit of time is a guard, far above what a slow machine takes.
@@ -28,6 +29,10 @@ import termios
 import time
 import traceback
 
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "checks"))
+import left  # noqa: E402
+
+left.keep_account()
 WEIR_LOAD = os.path.abspath(sys.argv[1]) if sys.argv[1:] else ""
 EXAMPLES = {os.path.basename(path).removeprefix("example-"):
             os.path.abspath(path) for path in sys.argv[2:]}
@@ -112,8 +117,11 @@ def run(names):
         try:
             why = run_one(function)
         except Skip as skip:
+            left.end_all(0)
             print(f"ok {number} {title} # SKIP {skip}", flush=True)
             continue
+        strays = left.end_all(0 if why else left.GRACE_S)
+        why = why or "\n".join(f"left behind: {stray}" for stray in strays)
         if why:
             failed += 1
             print("".join(f"# {line}\n" for line in why.splitlines()), end="")
@@ -256,22 +264,21 @@ def read_line(file, limit_s=WAIT_S):
 
 
 class Program:
-    """A process that is ended when the block ends, whatever happened."""
+    """A process that is ended when the block ends, whatever happened, with all that
+    it has started."""
 
     def __init__(self, *args, **options):
         options.setdefault("env", ENV)
         options.setdefault("stdout", subprocess.PIPE)
         options.setdefault("stderr", subprocess.PIPE)
         # pylint: disable=consider-using-with
-        self.process = subprocess.Popen(args, **options)
+        self.process = subprocess.Popen(args, start_new_session=True, **options)
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
-        if self.process.poll() is None:
-            self.process.kill()
-        self.process.wait()
+        self.kill()
         for pipe in (self.process.stdin, self.process.stdout,
                      self.process.stderr):
             if pipe:
@@ -279,6 +286,9 @@ class Program:
 
     def signal(self, signum):
         self.process.send_signal(signum)
+
+    def kill(self):
+        left.end(self.process)
 
     def pause(self):
         """Stop it, until it gets SIGCONT; it stands when this returns."""
@@ -290,18 +300,6 @@ class Program:
         out, err = self.process.communicate(timeout=limit_s)
         return (self.process.returncode, (out or b"").decode(),
                 (err or b"").decode())
-
-
-class Master(Program):
-    """A process with workers, which it ends when it is asked to end itself, and
-    leaves behind when it is killed."""
-
-    def __exit__(self, *rest):
-        if self.process.poll() is None:
-            self.signal(signal.SIGTERM)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self.process.wait(WAIT_S)
-        super().__exit__(*rest)
 
 
 class Service(Program):
@@ -367,7 +365,7 @@ class Serve(Service):
             self.line = read_line(self.process.stdout)
             matches(self.line, r"tcp://127\.0\.0\.1:\d+$")
         except Exception:
-            self.process.kill()
+            self.kill()
             print(f"# serve said: {self.finish()[2]!r}")
             raise
         self.url = self.line.split()[-1]
@@ -416,11 +414,13 @@ class Outcome:
 
 
 def command(*args, limit_s=2 * WAIT_S, **options):
-    options.setdefault("env", ENV)
-    done = subprocess.run(args, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                          timeout=limit_s, check=False, **options)
-    return Outcome(done.returncode, done.stdout.decode(errors="replace"),
-                   done.stderr.decode(errors="replace"))
+    data = options.pop("input", None)
+    if data is not None:
+        options["stdin"] = subprocess.PIPE
+    with Program(*args, **options) as program:
+        out, err = program.process.communicate(data, limit_s)
+    return Outcome(program.process.returncode, out.decode(errors="replace"),
+                   err.decode(errors="replace"))
 
 
 def command_apart(script, *args, flags=("-m",), **options):

@@ -12,7 +12,7 @@ import tempfile
 import threading
 
 from dns import find
-from harness import Master, Skip, equal, load, load_json, matches, one_line, run
+from harness import Program, Skip, equal, load, load_json, matches, one_line, run
 from servers import Server, free_port, read_exactly
 
 OK, NOTHING = 0, 3
@@ -79,7 +79,7 @@ def nginx(requests=1000000, listen="", certificate=None):
                 certificate=certificate and
                 f"ssl_certificate {certificate}.pem; "
                 f"ssl_certificate_key {certificate}.key;" or ""))
-        with Master(path, "-p", place, "-c", f"{place}/nginx.conf", "-e",
+        with Program(path, "-p", place, "-c", f"{place}/nginx.conf", "-e",
                     f"{place}/error.log") as program:
             wait_for_port(port, program)
             yield Nginx(place, port, program)

@@ -8,7 +8,6 @@ Node.
 import collections
 import json
 import re
-import subprocess
 import tempfile
 import threading
 

@@ -23,11 +23,10 @@ import contextlib
 import json
 import os
 import random
-import subprocess
 import sys
 import tempfile
 
-from harness import (LONG, Serve, Skip, WAIT_S, WEIR_LOAD, command, equal,
+from harness import (LONG, Program, Serve, Skip, WAIT_S, WEIR_LOAD, command, equal,
                      extend_limit, matches, run)
 
 RESAMPLE = os.path.abspath(sys.argv[2])
@@ -55,9 +54,7 @@ def resample(pairs, drawn=DRAWN, margin="0.05"):
 def busy_loops(count):
     with contextlib.ExitStack() as stack:
         for _ in range(count):
-            loop = stack.enter_context(
-                subprocess.Popen([sys.executable, "-c", BUSY]))
-            stack.callback(loop.kill)
+            stack.enter_context(Program(sys.executable, "-c", BUSY))
         yield
 
 

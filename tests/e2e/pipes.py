@@ -104,7 +104,7 @@ async def number_by_asyncio():
     loop = asyncio.get_running_loop()
     feed_in, feed_out = os.pipe()
     back_in, back_out = os.pipe()
-    process = subprocess.Popen([example()], stdin=feed_in, stdout=back_out)
+    program = Program(example(), stdin=feed_in, stdout=back_out)
     os.close(feed_in)
     os.close(back_out)
     reader = asyncio.StreamReader()
@@ -115,9 +115,10 @@ async def number_by_asyncio():
         asyncio.BaseProtocol, os.fdopen(feed_out, "wb", buffering=0))
     feeder.write(LINES)
     feeder.write_eof()
-    got = await asyncio.wait_for(reader.read(), WAIT_S)
-    transport.close()
-    return got, process.wait(WAIT_S)
+    with program:
+        got = await asyncio.wait_for(reader.read(), WAIT_S)
+        transport.close()
+        return got, program.process.wait(WAIT_S)
 
 
 def test_with_asyncios_pipes_at_both_ends():

@@ -172,11 +172,6 @@ class Server:
                 os.kill(child, signal.SIGSTOP)
 
     def kill(self):
-        for child in children_of(self.program.process.pid):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(child, signal.SIGKILL)
-        self.program.process.kill()
-        self.program.finish()
         self.program.__exit__()
         self.program = None
 

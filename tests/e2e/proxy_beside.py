@@ -12,11 +12,10 @@ import os
 import shutil
 import socket
 import ssl
-import subprocess
 import tempfile
 import time
 
-from harness import WAIT_S, Skip, equal, run
+from harness import WAIT_S, Program, Skip, equal, run
 from proxying import PROXY
 from servers import Server, free_port
 
@@ -183,21 +182,17 @@ def is_listening(port):
 def started(words, port, folder):
     """A program that serves, in the foreground, once it listens."""
     with open(os.path.join(folder, "said"), "w+b") as said:
-        with subprocess.Popen(words, stdout=said, stderr=said,
-                              cwd=folder) as process:
-            try:
-                until = time.monotonic() + WAIT_S
-                while not is_listening(port):
-                    said.seek(0)
-                    text = said.read()
-                    if b'unknown directive "stream"' in text:
-                        raise Skip("this nginx has no stream")
-                    assert process.poll() is None, f"{words}: {text}"
-                    assert time.monotonic() < until, f"{words}: {text}"
-                    time.sleep(0.01)
-                yield
-            finally:
-                process.kill()
+        with Program(*words, stdout=said, stderr=said, cwd=folder) as program:
+            until = time.monotonic() + WAIT_S
+            while not is_listening(port):
+                said.seek(0)
+                text = said.read()
+                if b'unknown directive "stream"' in text:
+                    raise Skip("this nginx has no stream")
+                assert program.process.poll() is None, f"{words}: {text}"
+                assert time.monotonic() < until, f"{words}: {text}"
+                time.sleep(0.01)
+            yield
 
 
 def words_of(program, text, folder):

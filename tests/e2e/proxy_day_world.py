@@ -231,8 +231,7 @@ class Generation(Program):
         return len(os.listdir(f"/proc/{self.process.pid}/fd"))
 
     def __exit__(self, *rest):
-        if self.is_alive():
-            self.process.kill()
+        self.kill()
         self.thread.join()
         super().__exit__(*rest)
 

@@ -6,7 +6,6 @@ that is no end of the stream.
 import array
 import fcntl
 import random
-import signal
 import socket
 import subprocess
 import termios
@@ -173,11 +172,10 @@ class Killed(Program):
                 and all(queue.startswith("00000000:")
                         for queue in self.queues("01")))
 
-    def kill(self):
+    def kill_at_rest(self):
         self.feeder.join(WAIT_S)
         wait_until(self.has_sent_all)
-        self.signal(signal.SIGKILL)
-        self.process.wait(WAIT_S)
+        self.kill()
 
 
 def with_killed(end, reason, *flags):
@@ -187,7 +185,7 @@ def with_killed(end, reason, *flags):
         with narrow(proxy.connect()) as client:
             server.start(client)
             data = read_exactly(client, len(DATA) - LATE)
-            server.kill()
+            server.kill_at_rest()
             rest, found = read_rest(client)
             equal(data + rest == DATA, True, "all bytes have come")
             assert found in end, f"the end behind them: {found!r}"

@@ -32,8 +32,7 @@ def test_a_proxy_that_was_killed_is_succeeded_at_once():
                 with Program(PROXY, listen, "tcp://127.0.0.1:1") as proxy:
                     while " serves " not in read_line(proxy.process.stderr):
                         pass
-                    proxy.process.kill()
-                    proxy.process.wait()
+                    proxy.kill()
 
 
 def test_an_operators_address_in_use_ends_it_on_all_threads():

@@ -9,7 +9,6 @@ error is none: both ends pass it on by a reset, and note it.
 import collections
 import contextlib
 import json
-import os
 import random
 import select
 import socket
@@ -323,7 +322,6 @@ def ask(port):
 
 
 if __name__ == "__main__":
-    os.setpgid(0, 0)  # a Ctrl-C is for the one who runs it
     try:
         Backend().serve()
     except KeyboardInterrupt:

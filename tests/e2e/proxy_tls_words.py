@@ -27,11 +27,10 @@ def s_client(proxy, *flags, name="proxy.test", data=b"hello\n"):
     echo, which a refusal is in place of."""
     need("openssl")
     name_flags = ("-servername", name) if name else ("-noservername",)
-    process = subprocess.Popen(
-        ["openssl", "s_client", "-connect", f"127.0.0.1:{proxy.port}",
-         "-CAfile", certificates()["ca"], "-brief", *name_flags, *flags],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    with process:
+    with Program("openssl", "s_client", "-connect", f"127.0.0.1:{proxy.port}",
+                 "-CAfile", certificates()["ca"], "-brief", *name_flags, *flags,
+                 stdin=subprocess.PIPE) as program:
+        process = program.process
         with contextlib.suppress(BrokenPipeError):  # it has been refused
             process.stdin.write(data)
             process.stdin.flush()

@@ -133,7 +133,7 @@ class Terminal:
         self.resize(rows, columns)
         self.modes = termios.tcgetattr(self.slave)
         self.program = Program(PROXY, "--top", where(proxy), stdin=self.slave,
-                               stdout=self.slave, start_new_session=True,
+                               stdout=self.slave,
                                preexec_fn=self.take)
 
     def take(self):

@@ -41,7 +41,7 @@ class Proxy(Program):
             while len(self.ports) < self.wanted or (admin and not self.admin):
                 self.read_start()
         except Exception:
-            self.process.kill()
+            self.kill()
             print(f"# weir-proxy said {self.said} {self.finish()[2]!r}")
             raise
         self.port = self.ports[0]

@@ -494,7 +494,7 @@ def test_a_server_that_is_killed_has_cut_the_connection():
             with weir_client(port) as weir:
                 weir.hear_open(version)
                 pass_on(server, weir, SMALL)
-                server.process.kill()
+                server.kill()
                 hear_cut(weir)
 
 

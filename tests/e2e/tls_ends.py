@@ -17,7 +17,7 @@ import tempfile
 import threading
 
 from dns import find
-from harness import Master, Program, Skip, command, equal, matches, read_line
+from harness import Program, Skip, command, equal, matches, read_line
 from servers import Server, free_port
 
 TLS_PEER = os.path.abspath(sys.argv[1]) if sys.argv[1:] else ""
@@ -363,7 +363,7 @@ def nginx(lines, listen=""):
         with open(path, "w", encoding="ascii") as file:
             file.write(NGINX.format(place=place, port=port, lines=lines,
                                     listen=listen))
-        with Master(need("nginx"), "-p", place, "-c", path, "-e",
+        with Program(need("nginx"), "-p", place, "-c", path, "-e",
                     f"{place}/error.log") as program:
             wait_for_port(port, program)
             yield place, port

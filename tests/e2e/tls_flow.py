@@ -236,8 +236,7 @@ def test_a_client_that_is_killed_has_cut_the_connection():
             with start(weir.port) as client:
                 converse(client, SMALL)
                 weir.hear_open()
-                client.process.kill()
-                client.process.wait()
+                client.kill()
                 weir.hear(r"^end (WEIR_ETLSTRUNCATED|ECONNRESET): ")
 
 

@@ -16,6 +16,8 @@ import subprocess
 import tempfile
 import time
 
+from shell import left
+
 WAIT_S = 180
 
 
@@ -39,7 +41,8 @@ class Browser:
              "--disable-dev-shm-usage", "--remote-debugging-pipe",
              "--no-first-run", f"--user-data-dir={self.profile}"],
             pass_fds=(theirs_in, theirs_out), stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            env=dict(os.environ, TMPDIR=self.profile), start_new_session=True)
         os.close(theirs_in)
         os.close(theirs_out)
         self.buffer = b""
@@ -99,8 +102,11 @@ class Browser:
 
     def close(self):
         self.session = None
-        self.call("Browser.close")
-        self.process.wait(WAIT_S)
+        try:
+            self.call("Browser.close")
+            self.process.wait(WAIT_S)
+        finally:
+            left.end(self.process)
         os.close(self.input)
         os.close(self.output)
         shutil.rmtree(self.profile, ignore_errors=True)

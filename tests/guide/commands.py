@@ -22,7 +22,7 @@ import sys
 import time
 
 from blocks import Fault
-from shell import Shell, engine
+from shell import Shell, engine, left
 
 SKIP = 77
 LIMIT_S = 900
@@ -229,6 +229,7 @@ def run_in(folder, source, words):
 
 
 def main():
+    left.keep_account()
     if sys.argv[1] == "--in":
         try:
             run_in(*map(pathlib.Path, sys.argv[2:4]), sys.argv[4:])

@@ -21,7 +21,7 @@ import sys
 
 import blocks
 from blocks import Fault
-from shell import Shell, are_like, engine
+from shell import Shell, are_like, engine, left
 
 SKIP = 77
 C_FLAGS = "-std=gnu11 -Wall -Wextra -Wpedantic -Werror"
@@ -209,6 +209,7 @@ class Page:
 
 
 def main():
+    left.keep_account()
     source, build = (pathlib.Path(word).resolve() for word in sys.argv[1:3])
     page = pathlib.Path(sys.argv[3]).resolve()
     try:

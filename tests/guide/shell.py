@@ -11,13 +11,17 @@ are waited for.
 import ctypes
 import errno
 import os
+import pathlib
 import queue
 import re
-import signal
 import subprocess
+import sys
 import threading
 
 from blocks import Fault
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "checks"))
+import left  # noqa: E402
 
 WAIT_S = 60
 MARK = "end-of-command"
@@ -130,9 +134,4 @@ class Shell:
 
     def kill(self):
         """End what is left, after a fault."""
-        if self.process.poll() is None or self.has_job:
-            try:
-                os.killpg(self.process.pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
-        self.process.wait()
+        left.end(self.process)

@@ -20,6 +20,7 @@ import sys
 import threading
 
 import browser
+from shell import left
 
 SKIP = 77
 WIDTHS = (1280, 390)
@@ -145,6 +146,7 @@ def check_links(html):
 
 
 def main():
+    left.keep_account()
     work = pathlib.Path(sys.argv[1])
     if not shutil.which("doxygen"):
         print("skipped: no Doxygen here", file=sys.stderr)
