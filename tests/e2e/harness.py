@@ -39,7 +39,7 @@ EXAMPLES = {os.path.basename(path).removeprefix("example-"):
 # An example that is the echo server, in the place of weir-load serve.
 ECHO = os.environ.get("WEIR_ECHO")
 LONG = os.environ.get("WEIR_LONG") == "1"
-LIMIT_S = 300  # for a test that does not call extend_limit()
+LIMIT_S = 600  # for a test that does not call extend_limit()
 WAIT_S = 60    # for an event
 # For runs of weir-load that must succeed however slow the machine is.
 PATIENT = ("--timeout", "60s", "--connect-timeout", "60s")
@@ -413,7 +413,7 @@ class Outcome:
         return json.loads(self.out, parse_constant=refuse)
 
 
-def command(*args, limit_s=2 * WAIT_S, **options):
+def command(*args, limit_s=LIMIT_S, **options):
     data = options.pop("input", None)
     if data is not None:
         options["stdin"] = subprocess.PIPE
