@@ -395,7 +395,7 @@ MAKER(pipe_kinds, a_write_that_the_stage_refuses_is_told, m)
 
     if (!workers_splice(m)) {
         close(stage);
-        cr_skip_test("worker threads write here");
+        cr_skip_test("worker threads write here; runs in --setup mask_all");
     }
     open_fifo(fds);
     expect_eq(write_pipe(m, fds[1]), 0);
@@ -420,7 +420,7 @@ MAKER(pipe_kinds, without_descriptors_for_the_stage_the_end_says_so, m)
     int fds[2];
 
     if (!workers_splice(m)) {
-        cr_skip_test("worker threads read here");
+        cr_skip_test("worker threads read here; runs in --setup mask_all");
     }
     open_fifo(fds);
     cr_assert(getrlimit(RLIMIT_NOFILE, &limit) == 0);
@@ -445,7 +445,7 @@ MAKER(pipe_kinds, no_other_descriptor_is_needed, m)
 
     weir_loop_get_features_text(m->loop, features, sizeof(features));
     if (!strstr(features, "pipe_nowait      6.4   yes") && workers_splice(m)) {
-        cr_skip_test("worker threads splice here");
+        cr_skip_test("worker threads splice here; runs in --setup mask_all");
     }
     cr_assert(pipe2(fds, O_CLOEXEC) == 0);
     cr_assert(getrlimit(RLIMIT_NOFILE, &limit) == 0);

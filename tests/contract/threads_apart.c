@@ -244,7 +244,9 @@ static struct apart *open_apart(void)
         struct side *side = &apart->sides[i];
         side->key = pkey_alloc(0, 0);
         if (side->key < 0) {
-            cr_skip_test("no protection keys: %s", strerror(errno));
+            cr_skip_test("no protection keys: %s; runs on a processor that has "
+                         "them (pku)",
+                         strerror(errno));
         }
         side->memory = mmap(NULL, MEMORY_SIZE, PROT_READ | PROT_WRITE,
                             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -292,7 +294,7 @@ static void run_apart(void)
 
 static void run_apart(void)
 {
-    cr_skip_test("no protection keys");
+    cr_skip_test("no protection keys; runs on x86-64");
 }
 
 #endif

@@ -71,8 +71,33 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+# How a test that is skipped may be run, by words of the reason.
+WAYS = (
+    (r"WEIR_LONG", "with that"),
+    (r"X25519MLKEM768", "with OpenSSL 3.5, which Debian 13 has"),
+    (r"not by OpenSSL", "in a build with -Dtls_engine=openssl"),
+    (r"built|without|certificates|no TLS|of weir-load serve",
+     "in a build that has it: meson_options.txt"),
+    (r"sanitizer", "in a build without sanitizers"),
+    (r"elsewhere", "with sysctl kernel.core_pattern=core"),
+    (r"does not (start|run)|this (nginx|nmap)", "with another release of it"),
+    (r"busy", "alone on an idle machine"),
+    (r"installed|[nN]o (chromium|nc|jsonschema|JDK|nmap)|there is no",
+     "after tools/deps --check and --peers"),
+    (r"root|mount|namespace|trace|nobody|somebody|network|user|descriptors",
+     "as root, in no container"),
+)
+
+
 class Skip(Exception):
-    """This machine cannot run the test; the text says why."""
+    """This machine cannot run the test; the text says why, and how it can be run."""
+
+    def __str__(self):
+        reason = super().__str__()
+        way = next((way for words, way in WAYS if re.search(words, reason)),
+                   "on another machine")
+        return f"{reason}; runs {way}"
+
 
 
 class Late(Exception):
