@@ -278,7 +278,8 @@ struct weir_tls_options {
     /** Number of the identities. */
     size_t identity_count;
     /** Server: refuse a client that asks for a name without a certificate, with
-     * the alert unrecognized_name: WEIR_ETLSNONAME. */
+     * the alert unrecognized_name: WEIR_ETLSNONAME. A name with a NUL, or of
+     * more than 255 bytes, is always refused so. */
     bool refuse_unknown_names;
     /** Server: how long a session can be resumed, in nanoseconds, rounded down
      * to seconds. 0: 2 hours; at most 7 days. */
@@ -304,8 +305,7 @@ struct weir_tls_options {
     /** The first argument of keylog; borrowed for the life of the context. */
     void *keylog_user;
     /** Server: chooses a certificate in each handshake, if identities are not
-     * known beforehand; NULL: use identities. Clients that ask for a name
-     * longer than 255 bytes are refused then. */
+     * known beforehand; NULL: use identities. */
     weir_tls_choose_fn *choose;
     /** The first argument of choose; borrowed for the life of the context. */
     void *choose_user;

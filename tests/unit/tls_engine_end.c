@@ -421,6 +421,29 @@ UNIT(tls_end, a_fatal_alert_is_named)
     tls_pair_disconnect(&pair);
 }
 
+/* RFC 8446, 6.2. */
+UNIT(tls_end, an_error_of_tls_13_ends_the_connection_whatever_its_level)
+{
+    static const uint8_t levels[] = {1, 0, 7};
+
+    for (unsigned i = 1; i < 3 * 121; i++) {
+        const uint8_t alert[] = {levels[i % 3], (uint8_t)(i / 3)};
+        if (alert[1] == 0 || alert[1] == 90) {
+            continue; /* close_notify, user_canceled */
+        }
+        tls_rig_connect_sealing(&pair, &choice);
+        tls_rig_seal(&pair, TLS_RIG_ALERT, alert, sizeof(alert));
+        tls_rig_seal(&pair, TLS_RIG_DATA, "x", 1);
+        tls_pair_move(&pair.client, &pair.server, TLS_BYTES);
+
+        end_expect(&pair.server, WEIR_ETLSALERT);
+        expect_eq(wr_tls_engine_get_alert_received(&pair.server.engine),
+                  alert[1]);
+        expect_eq(pair.server.plain_len, 0);
+        tls_pair_disconnect(&pair);
+    }
+}
+
 UNIT(tls_end, a_second_handshake_is_refused)
 {
     static uint8_t hello[200] = {1, 0, 0, 196, 3, 3};

@@ -18,6 +18,7 @@ enum {
     VERSION = 70,
     MISSING = 109,
     UNSUPPORTED = 110,
+    UNRECOGNIZED = 112,
 
     RECORD = 5, /* bytes of a header */
     PARTS_MAX = 32,
@@ -142,6 +143,7 @@ enum type {
     POINTS = 11,
     SCHEMES = 13,
     PROTOCOLS = 16,
+    PADDING = 21,
     ETM = 22,
     MASTER = 23,
     TICKET = 35,
@@ -164,7 +166,9 @@ enum change {
     SESSION,
     RANDOM_END, /* the last 8 bytes */
     EXTRA,
-    NONE, /* no extensions */
+    NONE,  /* no extensions */
+    TURN,  /* the first extension becomes the last one */
+    SHARE, /* a share more in the list */
 };
 
 struct row {
@@ -180,6 +184,16 @@ struct row {
 };
 
 #define BYTES(text) sizeof(text) - 1, text
+/* The generator of P-256. */
+#define P256_SHARE                                                             \
+    "\x00\x17\x00\x41\x04"                                                     \
+    "\x6b\x17\xd1\xf2\xe1\x2c\x42\x47\xf8\xbc\xe6\xe5\x63\xa4\x40\xf2"         \
+    "\x77\x03\x7d\x81\x2d\xeb\x33\xa0\xf4\xa1\x39\x45\xd8\x98\xc2\x96"         \
+    "\x4f\xe3\x42\xe2\xfe\x1a\x7f\x9b\x8e\xe7\xeb\x4a\x7c\x0f\x9e\x16"         \
+    "\x2b\xce\x33\x57\x6b\x31\x5e\xce\xcb\xb6\x40\x68\x37\xbf\x51\xf5"
+#define OF_64                                                                  \
+    "0123456789abcdef0123456789abcdef"                                         \
+    "0123456789abcdef0123456789abcdef"
 #define X25519_SHARE                                                           \
     "\x00\x1d\x00\x20"                                                         \
     "0123456789abcdef0123456789abcdef"
@@ -237,6 +251,17 @@ static void hello_change(struct hello *hello, const struct row *row, size_t i)
     case NONE:
         hello->has_none = true;
         break;
+    case TURN:
+        hello->parts[hello->count] = hello->parts[0];
+        memmove(hello->parts, hello->parts + 1,
+                hello->count * sizeof(*hello->parts));
+        break;
+    case SHARE:
+        cr_assert_not_null(part, "%s", row->name);
+        memcpy(part->body + part->size, body, size);
+        part->size = (uint16_t)(part->size + size);
+        put(part->body, part->size - 2u, 2);
+        break;
     }
 }
 
@@ -277,8 +302,10 @@ static const struct row to_server[] = {
     ROW("empty groups", 0, DECODE, 0, {SET, GROUPS, BYTES("\0\0")}),
     ROW("groups of an odd length", 0, DECODE, 0,
         {SET, GROUPS, BYTES("\0\3\0\x17\0")}),
-    ROW("no group in common", 13, HANDSHAKE, ILLEGAL,
+    ROW("no group in common", 13, HANDSHAKE, 0,
         {SET, GROUPS, BYTES("\0\2\0\x16")}, {SET, SHARES, BYTES("\0\0")}),
+    ROW("no group in common", 12, HANDSHAKE, 0,
+        {SET, GROUPS, BYTES("\0\2\0\x16")}),
     ROW("points, not uncompressed", 12, ILLEGAL, 0,
         {SET, POINTS, BYTES("\1\1")}),
     ROW("empty points", 12, DECODE, ILLEGAL, {SET, POINTS, BYTES("\0")}),
@@ -302,6 +329,10 @@ static const struct row to_server[] = {
         {SET, RENEGOTIATION, BYTES("\2x")}),
     ROW("a name without a type", 0, DECODE, 0, {SET, NAME, BYTES("\0\1\0")}),
     ROW("an empty name", 0, DECODE, 0, {SET, NAME, BYTES("\0\3\0\0\0")}),
+    ROW("a name with a NUL", 0, UNRECOGNIZED, 0,
+        {SET, NAME, BYTES("\0\6\0\0\3a\0b")}),
+    ROW("a name of 256 bytes", 0, UNRECOGNIZED, 0,
+        {SET, NAME, BYTES("\1\3\0\1\0" OF_64 OF_64 OF_64 OF_64)}),
     ROW("two names", 0, DECODE, ILLEGAL,
         {SET, NAME, BYTES("\0\x08\0\0\1a\0\0\1b")}),
     ROW("extended master secret with a body", 12, DECODE, 0,
@@ -351,10 +382,88 @@ static const struct row to_client[] = {
          BYTES("\x01\x00\x00\x20"
                "0123456789abcdef0123456789abcdef")}),
     ROW("a share cut", 13, DECODE, 0, {SET, SHARES, BYTES("\0\x1d\0\x20x")}),
+    ROW("points, not uncompressed", 12, ILLEGAL, 0,
+        {SET, POINTS, BYTES("\1\1")}),
+    ROW("a share of a group without a share", 13, ILLEGAL, 0,
+        {SET, SHARES, BYTES(P256_SHARE)}),
     ROW("renegotiation with a body", 12, HANDSHAKE, 0,
         {SET, RENEGOTIATION, BYTES("\1x")}),
     ROW("extended master secret with a body", 12, DECODE, 0,
         {SET, MASTER, BYTES("x")}),
+};
+
+#define FOREIGN_TICKET                                                         \
+    BYTES("\0\x07\0\1x\0\0\0\0\0\x21\x20"                                      \
+          "0123456789abcdef0123456789abcdef")
+
+/* An alert of 0: it is good. */
+static const struct row second_to_server[] = {
+    ROW("the same", 13, 0, 0, {EXTRA, 0, 0, ""}),
+    ROW("padding", 13, 0, 0, {SET, PADDING, BYTES("\0\0\0")}),
+    ROW("another name", 13, ILLEGAL, 0,
+        {SET, NAME, BYTES("\0\x0e\0\0\x0bnobody.test")}),
+    ROW("no name", 13, ILLEGAL, 0, {REMOVE, NAME, 0, ""}),
+    ROW("other suites", 13, ILLEGAL, 0, {SUITES, 0, BYTES("\x13\x02")}),
+    ROW("other methods", 13, ILLEGAL, 0, {METHODS, 0, BYTES("\0\1")}),
+    ROW("another session", 13, ILLEGAL, 0, {SESSION, 0, BYTES("another")}),
+    ROW("another random", 13, ILLEGAL, 0, {RANDOM_END, 0, BYTES("another!")}),
+    ROW("another version", 13, ILLEGAL, 0, {LEGACY, 0, BYTES("\3\4")}),
+    ROW("other groups", 13, ILLEGAL, 0,
+        {SET, GROUPS, BYTES("\0\4\0\x18\0\x1d")}),
+    ROW("other schemes", 13, ILLEGAL, 0, {SET, SCHEMES, BYTES("\0\2\4\3")}),
+    ROW("protocols", 13, ILLEGAL, 0, {SET, PROTOCOLS, BYTES("\0\3\2h2")}),
+    ROW("other versions", 13, ILLEGAL, 0,
+        {SET, VERSIONS, BYTES("\6\3\4\3\3\x7a\x7a")}),
+    ROW("only TLS 1.2", 13, ILLEGAL, 0, {SET, VERSIONS, BYTES("\2\3\3")}),
+    ROW("early data", 13, ILLEGAL, 0, {SET, EARLY, 0, ""}),
+    ROW("a cookie", 13, ILLEGAL, 0, {SET, COOKIE, BYTES("\0\1x")}),
+    ROW("an extension more", 13, ILLEGAL, 0, {SET, UNKNOWN, 0, ""}),
+    ROW("a ticket", 13, ILLEGAL, 0, {SET, MODES, BYTES("\1\1")},
+        {SET, PSK, FOREIGN_TICKET}),
+    ROW("another order", 13, 0, 0, {TURN, 0, 0, ""}),
+    ROW("the first share", 13, ILLEGAL, 0,
+        {SET, SHARES, BYTES("\0\x24" X25519_SHARE)}),
+    ROW("a share more", 13, ILLEGAL, 0, {SHARE, SHARES, BYTES(X25519_SHARE)}),
+    ROW("no share", 13, ILLEGAL, 0, {SET, SHARES, BYTES("\0\0")}),
+    ROW("no list of shares", 13, ILLEGAL, 0, {REMOVE, SHARES, 0, ""}),
+};
+
+static const struct row again_to_client[] = {
+    ROW("the same", 13, 0, 0, {EXTRA, 0, 0, ""}),
+    ROW("a cookie", 13, 0, 0, {SET, COOKIE, BYTES("\0\1x")}),
+    ROW("only a cookie", 13, 0, 0, {REMOVE, SHARES, 0, ""},
+        {SET, COOKIE, BYTES("\0\1x")}),
+    ROW("for nothing", 13, ILLEGAL, 0, {REMOVE, SHARES, 0, ""}),
+    ROW("for the share that is there", 13, ILLEGAL, 0,
+        {SET, SHARES, BYTES("\0\x1d")}),
+    ROW("for a group that was not offered", 13, ILLEGAL, 0,
+        {SET, SHARES, BYTES("\0\x19")}),
+    ROW("for an unknown group", 13, ILLEGAL, 0,
+        {SET, SHARES, BYTES("\x7a\x7a")}),
+    ROW("with a share", 13, DECODE, 0, {SET, SHARES, BYTES(X25519_SHARE)}),
+    ROW("an empty cookie", 13, DECODE, 0, {SET, COOKIE, BYTES("\0\0")}),
+    ROW("without a version", 13, MISSING, 0, {REMOVE, VERSIONS, 0, ""}),
+    ROW("version 3.3", 13, ILLEGAL, 0, {SET, VERSIONS, BYTES("\3\3")}),
+    ROW("a suite that was not offered", 13, ILLEGAL, 0,
+        {SUITES, 0, BYTES("\x13\x77")}),
+    ROW("a suite of TLS 1.2", 13, ILLEGAL, 0, {SUITES, 0, BYTES("\xc0\x2b")}),
+    ROW("another session", 13, ILLEGAL, 0, {SESSION, 0, BYTES("another")}),
+    ROW("method 1", 13, ILLEGAL, 0, {METHODS, 0, BYTES("\1")}),
+    ROW("an extension that was not asked for", 13, UNSUPPORTED, 0,
+        {SET, UNKNOWN, 0, ""}),
+    ROW("a ticket", 13, UNSUPPORTED, ILLEGAL, {SET, PSK, BYTES("\0\0")}),
+    ROW("bytes behind the message", 13, DECODE, 0, {EXTRA, 0, 3, ""}),
+};
+
+static const struct row second_to_client[] = {
+    ROW("the same", 13, 0, 0, {EXTRA, 0, 0, ""}),
+    ROW("TLS 1.2", 13, ILLEGAL, 0, {REMOVE, VERSIONS, 0, ""},
+        {REMOVE, SHARES, 0, ""}, {SUITES, 0, BYTES("\xc0\x2b")}),
+    ROW("another suite", 13, ILLEGAL, 0, {SUITES, 0, BYTES("\x13\x02")}),
+    ROW("the share of another group", 13, ILLEGAL, 0,
+        {SET, SHARES, BYTES(X25519_SHARE)}),
+    ROW("another session", 13, ILLEGAL, 0, {SESSION, 0, BYTES("another")}),
+    ROW("a cookie", 13, ILLEGAL, UNSUPPORTED, {SET, COOKIE, BYTES("\0\1x")}),
 };
 
 /* ---- running ---- */
@@ -385,66 +494,183 @@ static void expect_refused(struct tls_side *reader, const char *name,
               wr_tls_engine_get_error_text(&reader->engine));
 }
 
-static void run(const struct row *row, bool is_to_server, int version)
+/* The hellos of a handshake, in their order. */
+enum flight { CLIENT_FIRST, SERVER_FIRST, CLIENT_SECOND, SERVER_SECOND };
+
+/* Opens a pair of these versions; with @asks the server wants another share
+ * than the client's. */
+static void run_open(const struct row *row, enum flight flight, bool asks,
+                     int version)
 {
-    static struct hello hello;
-    static uint8_t wire[1 << 16];
     const struct wr_tls_peer_options how = {.server_hostname = "localhost"};
     struct weir_tls_options options[2] = {tls_options(false),
                                           tls_options(true)};
     const bool is_down = row->changes[0].change == RANDOM_END;
     options[1].min_version = options[1].max_version =
         version == 12 ? WEIR_TLS_1_2 : WEIR_TLS_1_3;
-    if (is_to_server ? version == 13 : version == 12 && !is_down) {
+    if (flight == CLIENT_FIRST ? version == 13 : version == 12 && !is_down) {
         options[0].min_version = options[0].max_version =
             options[1].max_version;
+    }
+    if (asks) {
+        options[0].groups = "X25519:P-384";
+        options[1].groups = "P-384";
     }
     weir_tls_context *client = tls_context(&options[0]);
     weir_tls_context *server = tls_context(&options[1]);
     tls_pair_open(&pair, client, server, &how);
-    tls_side_step(&pair.client);
+    tls_contexts_unref(client, server);
+}
+
+static void run(const struct row *row, enum flight flight, bool asks,
+                int version)
+{
+    static struct hello hello;
+    static uint8_t wire[1 << 16];
     struct tls_side *from = &pair.client;
     struct tls_side *to = &pair.server;
-    if (!is_to_server) {
-        tls_pair_move(&pair.client, &pair.server, 0);
-        from = &pair.server;
-        to = &pair.client;
+    run_open(row, flight, asks, version);
+    tls_side_step(from);
+    for (int i = CLIENT_FIRST; i < (int)flight; i++) {
+        struct tls_side *other = from;
+        tls_pair_move(from, to, 0);
+        from = to;
+        to = other;
     }
-    const uint8_t *rest = hello_read(&hello, from->wire);
+    const uint8_t *at = from->wire;
+    while (at[0] == 20) { /* change_cipher_spec */
+        at += RECORD + number_of(at + 3);
+    }
+    const size_t front = (size_t)(at - from->wire);
+    memcpy(wire, from->wire, front);
+    const uint8_t *rest = hello_read(&hello, at);
+    if (getenv("DUMP")) { // D
+        dprintf(2, "H %d %s: sess %d suites %d:", flight, row->name,
+                hello.session.size, hello.suites.size); // D
+        for (uint32_t i = 0; i < hello.count; i++)
+            dprintf(2, " %d/%d", hello.parts[i].type, hello.parts[i].size); // D
+        dprintf(2, "\n");                                                   // D
+    }                                                                       // D
     const size_t left = from->wire_len - (size_t)(rest - from->wire);
     for (size_t i = 0; i < 3; i++) {
         if (row->changes[i].body) {
             hello_change(&hello, row, i);
         }
     }
-    const size_t size = hello_write(&hello, wire);
+    const size_t size = front + hello_write(&hello, wire + front);
     memcpy(wire + size, rest, left);
     from->wire_len = 0;
     tls_side_feed(to, wire, size + left, size + left);
-    expect_refused(to, row->name, version, row->alert);
+    if (getenv("DUMP")) { // D
+        dprintf(2, "%d %d %s: want %d/%d alert %d err %d (%s)\n", flight,
+                version, row->name, row->alert[0], row->alert[1], alert_on(to),
+                to->engine.err,
+                to->engine.err ? wr_tls_engine_get_error_text(&to->engine)
+                               : ""); // D
+    } else                            // D
+        if (row->alert[0] > 0) {
+            expect_refused(to, row->name, version, row->alert);
+        } else {
+            expect_lt(alert_on(to), 0, "%s", row->name);
+        }
     tls_pair_disconnect(&pair);
-    tls_contexts_unref(client, server);
 }
 
-static void run_all(const struct row *rows, size_t count, bool is_to_server)
+static void run_all(const struct row *rows, size_t count, enum flight flight)
 {
     for (size_t i = 0; i < count; i++) {
         for (int version = 12; version <= 13; version++) {
             if (rows[i].version == 0 || rows[i].version == version) {
-                run(&rows[i], is_to_server, version);
+                run(&rows[i], flight, false, version);
             }
         }
     }
 }
 
+/* Of a handshake in which the server asks for another hello. */
+static void run_again(const struct row *rows, size_t count, enum flight flight)
+{
+    for (size_t i = 0; i < count; i++) {
+        run(&rows[i], flight, true, 13);
+    }
+}
+
 UNIT(tls_hostile, a_server_refuses_a_hello)
 {
-    run_all(to_server, sizeof(to_server) / sizeof(*to_server), true);
+    run_all(to_server, sizeof(to_server) / sizeof(*to_server), CLIENT_FIRST);
 }
 
 UNIT(tls_hostile, a_client_refuses_a_hello)
 {
-    run_all(to_client, sizeof(to_client) / sizeof(*to_client), false);
+    run_all(to_client, sizeof(to_client) / sizeof(*to_client), SERVER_FIRST);
+}
+
+/* RFC 8446, 4.1.2. */
+UNIT(tls_hostile, a_second_hello_differs_where_it_may)
+{
+    run_again(second_to_server,
+              sizeof(second_to_server) / sizeof(*second_to_server),
+              CLIENT_SECOND);
+}
+
+/* RFC 8446, 4.1.4. */
+UNIT(tls_hostile, a_client_refuses_to_be_asked_again)
+{
+    run_again(again_to_client,
+              sizeof(again_to_client) / sizeof(*again_to_client), SERVER_FIRST);
+}
+
+UNIT(tls_hostile, a_server_keeps_to_what_it_asked_for)
+{
+    run_again(second_to_client,
+              sizeof(second_to_client) / sizeof(*second_to_client),
+              SERVER_SECOND);
+}
+
+/* ---- points ---- */
+
+/* The share of the first record, a client's, in the compressed form; returns
+ * the bytes behind the old one. */
+static const uint8_t *compress_share(const uint8_t *wire, uint8_t *ret)
+{
+    static const uint8_t front[] = {22, 3, 3, 0, 38, 16, 0, 0, 34, 33};
+    const uint8_t *point = wire + sizeof(front);
+    cr_assert_eq(point[0], 4);
+    memcpy(ret, front, sizeof(front));
+    ret[sizeof(front)] = (uint8_t)(2 | (point[64] & 1));
+    memcpy(ret + sizeof(front) + 1, point + 1, 32);
+    return point + 65;
+}
+
+/* The client's proof of what both have read is wrong then, which is an error
+ * of its record. */
+UNIT(tls_hostile, a_client_may_send_the_forms_of_points_that_the_server_names)
+{
+    static struct hello hello;
+    static uint8_t wire[1 << 16];
+    const struct wr_tls_peer_options how = {.server_hostname = "localhost"};
+    struct weir_tls_options options = tls_options(false);
+    options.groups = "P-256";
+    options.max_version = WEIR_TLS_1_2;
+    weir_tls_context *client = tls_context(&options);
+    weir_tls_context *server = tls_context_of(true, 12);
+    tls_pair_open(&pair, client, server, &how);
+    tls_side_step(&pair.client);
+    tls_pair_move(&pair.client, &pair.server, 0);
+    wr_ignore(hello_read(&hello, pair.server.wire) == NULL);
+    const struct part *forms = hello_part(&hello, POINTS);
+    const bool names = forms && memchr(forms->body + 1, 1, forms->body[0]);
+    tls_pair_move(&pair.server, &pair.client, 0);
+    const uint8_t *rest = compress_share(pair.client.wire, wire);
+    const size_t left =
+        pair.client.wire_len - (size_t)(rest - pair.client.wire);
+    memcpy(wire + 43, rest, left);
+    pair.client.wire_len = 0;
+    tls_side_feed(&pair.server, wire, 43 + left, 43 + left);
+    expect_lt(pair.server.engine.err, 0);
+    expect_eq(alert_on(&pair.server), names ? BAD_MAC : ILLEGAL);
+    tls_pair_disconnect(&pair);
+    tls_contexts_unref(client, server);
 }
 
 /* ---- early data ---- */

@@ -518,6 +518,134 @@ UNIT(tls_message, a_clients_share_is_one_of_the_servers_group)
     }
 }
 
+/* The generator of P-256, compressed. */
+static const uint8_t compressed[33] = {
+    0x03, 0x6b, 0x17, 0xd1, 0xf2, 0xe1, 0x2c, 0x42, 0x47, 0xf8, 0xbc,
+    0xe6, 0xe5, 0x63, 0xa4, 0x40, 0xf2, 0x77, 0x03, 0x7d, 0x81, 0x2d,
+    0xeb, 0x33, 0xa0, 0xf4, 0xa1, 0x39, 0x45, 0xd8, 0x98, 0xc2, 0x96};
+
+/* The alert for a compressed share, after an own hello with these forms. */
+static uint8_t check_compressed(bool is_server, const void *forms, size_t size)
+{
+    struct wr_tls_message_facts facts = {.is_server = is_server,
+                                         .best = 0x0303};
+    uint8_t record[5 + MESSAGE_MAX] = {22, 3, 3};
+    struct message message;
+    hello_begin(&message, true, false);
+    put_extension(&message, TYPE_UNKNOWN, "", 0);
+    expect_eq(is_server ? check(&facts, &message) : 0, 0);
+    hello_begin(&message, !is_server, false);
+    put_extension(&message, TYPE_POINTS, forms, size);
+    memcpy(record + 5, message.data, message.size);
+    wr_tls_message_note_own(&facts, record, 5 + message.size);
+    facts.group = WR_TLS_GROUP_P256;
+    message.size = 0;
+    put_number(&message, is_server ? 16 : 12, 1);
+    put_number(&message, 0, 3);
+    if (!is_server) {
+        put(&message, "\3\0\x17", 3);
+    }
+    put_number(&message, sizeof(compressed), 1);
+    put(&message, compressed, sizeof(compressed));
+    put_length(&message, 1, 3);
+    return check(&facts, &message);
+}
+
+UNIT(tls_message, a_share_has_a_form_that_was_named)
+{
+    for (int is_server = 0; is_server < 2; is_server++) {
+        expect_eq(check_compressed(is_server, "\3\0\1\2", 4), 0);
+        expect_eq(check_compressed(is_server, "\1\0", 2), ALERT_ILLEGAL);
+        expect_eq(check_compressed(is_server, "\2\0\2", 3), ALERT_ILLEGAL);
+    }
+}
+
+/* ---- two hellos ---- */
+
+#define TICKETS(size, all, list) "\0\x29\0" size "\0" all list "\0\0"
+#define TICKET_A                 "\0\1a\0\0\0\0"
+#define TICKET_A_OLDER           "\0\1a\0\0\0\1"
+#define TICKET_B                 "\0\1b\0\0\0\0"
+#define ONE(ticket)              TICKETS("\x0b", "\7", ticket)
+#define TWO(tickets)             TICKETS("\x12", "\x0e", tickets)
+#define COOKIE                   "\0\x2c\0\3\0\1x"
+#define SHARE_OF(x)              "\0\x33\0\7\0\5\0\x17\0\1" x
+#define SHARES_OF(x)             "\0\x33\0\x0c\0\x0a\0\x17\0\1" x "\0\x1d\0\1" x
+#define OTHER(x)                 "\x7a\x7a\0\1" x
+#define ECH(x)                   "\xfe\x0d\0\1" x
+
+static void put_hello(struct message *to, const char *list, size_t size)
+{
+    hello_begin(to, true, false);
+    put(to, list, size);
+    put_length(to, hello_front(to), 2);
+}
+
+static bool allows(uint16_t group, bool gave_cookie, const struct message *a,
+                   const struct message *b)
+{
+    const struct wr_tls_message_facts facts = {
+        .is_server = true,
+        .was_asked_again = true,
+        .asked_group = group,
+        .gave_cookie = gave_cookie,
+        .first = {a->data + 4, a->size - 4},
+    };
+    return wr_tls_retry_allows(&facts,
+                               (struct wr_bytes){b->data + 4, b->size - 4});
+}
+
+UNIT(tls_message, a_second_hello_changes_what_was_asked_for)
+{
+    static const struct {
+        uint16_t group;
+        bool gave_cookie;
+        uint8_t sizes[2];
+        const char *lists[2];
+        bool is_allowed;
+    } rows[] = {
+#define ROW(group, cookie, is_allowed, a, b)                                   \
+    {group, cookie, {sizeof(a) - 1, sizeof(b) - 1}, {a, b}, is_allowed}
+        ROW(23, 0, 1, SHARE_OF("a"), SHARE_OF("b")),
+        ROW(24, 0, 0, SHARE_OF("a"), SHARE_OF("b")),
+        ROW(23, 0, 1, SHARES_OF("a"), SHARE_OF("b")),
+        ROW(23, 0, 0, SHARE_OF("a"), SHARES_OF("a")),
+        ROW(0, 1, 1, SHARE_OF("a"), SHARE_OF("a") COOKIE),
+        ROW(0, 1, 0, SHARE_OF("a"), SHARE_OF("b") COOKIE),
+        ROW(23, 0, 0, "", SHARE_OF("a") COOKIE),
+        ROW(0, 1, 1, TWO(TICKET_A TICKET_B), ONE(TICKET_B)),
+        ROW(0, 1, 1, ONE(TICKET_A), ONE(TICKET_A_OLDER)),
+        ROW(0, 1, 1, ONE(TICKET_A), ""),
+        ROW(0, 1, 0, "", ONE(TICKET_A)),
+        ROW(0, 1, 0, ONE(TICKET_A), ONE(TICKET_B)),
+        ROW(0, 1, 0, ONE(TICKET_A), TWO(TICKET_A TICKET_B)),
+        ROW(0, 1, 0, TWO(TICKET_A TICKET_B), TWO(TICKET_B TICKET_A)),
+        ROW(0, 1, 1, OTHER("a") OTHER("b"), OTHER("b") OTHER("a")),
+        ROW(0, 1, 0, OTHER("a") OTHER("b"), OTHER("a") OTHER("a")),
+        ROW(0, 1, 0, OTHER("a") OTHER("b"), OTHER("a")),
+        ROW(0, 1, 1, ECH("a"), ECH("b")),
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        struct message hellos[2];
+        for (int j = 0; j < 2; j++) {
+            put_hello(&hellos[j], rows[i].lists[j], rows[i].sizes[j]);
+        }
+        expect_eq(
+            allows(rows[i].group, rows[i].gave_cookie, &hellos[0], &hellos[1]),
+            rows[i].is_allowed, "%zu", i);
+    }
+}
+
+UNIT(tls_message, two_hellos_of_many_extensions_are_not_compared)
+{
+    struct message hello;
+    hello_begin(&hello, true, false);
+    for (size_t i = 1; i <= 129; i++) {
+        put_extension(&hello, 0x7000 + i, "", 0);
+        expect_eq(allows(0, true, &hello, &hello), i <= 128, "%zu", i);
+    }
+}
+
 UNIT(tls_message, a_clients_share_comes_behind_the_servers)
 {
     static const uint8_t key[4 + 1 + 32] = {16, 0, 0, 33, 32, 9};

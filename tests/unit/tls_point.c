@@ -10,6 +10,7 @@
 #include <openssl/core_names.h>
 #include <openssl/ec.h>
 #include <openssl/evp.h>
+#include <openssl/obj_mac.h>
 
 #define SHARE_MAX 256
 
@@ -80,6 +81,43 @@ UNIT(tls_point, a_point_is_written_in_one_form)
         memset(share + 1, UINT8_MAX, size - 1);
         cr_assert_not(wr_tls_point_is_good(curves[i].group, share, size));
     }
+}
+
+/* Half of all numbers have a point of the curve. */
+UNIT(tls_point, openssl_agrees_about_compressed_points)
+{
+    static const int names[] = {NID_X9_62_prime256v1, NID_secp384r1,
+                                NID_secp521r1};
+    uint8_t share[SHARE_MAX];
+    for (size_t i = 0; i < CURVES; i++) {
+        const size_t size = 1 + curves[i].coordinate;
+        EC_GROUP *group = EC_GROUP_new_by_curve_name(names[i]);
+        EC_POINT *point = EC_POINT_new(group);
+        int good = 0;
+        share_make(curves[i].name, share, curves[i].size);
+        for (uint8_t more = 0; more < 64; more++) {
+            share[0] = 2 | (more & 1);
+            share[size - 1] ^= more;
+            const bool is_good =
+                EC_POINT_oct2point(group, point, share, size, NULL) == 1;
+            expect_eq(wr_tls_point_is_compressed(curves[i].group, share, size),
+                      is_good, "%s, %u", curves[i].name, more);
+            good += is_good;
+            share[size - 1] ^= more;
+        }
+        cr_assert(good > 8 && good < 56, "%d", good);
+        cr_assert_not(
+            wr_tls_point_is_compressed(curves[i].group, share, size - 1));
+        share[0] = 4;
+        cr_assert_not(wr_tls_point_is_compressed(curves[i].group, share, size));
+        memset(share, UINT8_MAX, size);
+        share[0] = 2; /* not less than the prime */
+        cr_assert_not(wr_tls_point_is_compressed(curves[i].group, share, size));
+        EC_POINT_free(point);
+        EC_GROUP_free(group);
+    }
+    share[0] = 2;
+    cr_assert_not(wr_tls_point_is_compressed(WR_TLS_GROUP_X25519, share, 32));
 }
 
 /* A coordinate of P-521 leaves seven bits free, where a multiple of 2^521 would

@@ -235,6 +235,9 @@ enum {
     WR_TLS_STEP_FAILED = -3, /* `code` and `number` say why; for ever */
 };
 
+/* Beside the number of an alert: its level is a warning, or none. */
+enum { WR_TLS_ALERT_WARNS = 1 << 8 };
+
 /* Results of the event take(). */
 enum {
     WR_TLS_TAKE_WAITS = -1,   /* no bytes now */
@@ -549,8 +552,9 @@ struct wr_tls_backend {
     /* Server: the name that the client asked for, ended by a NUL; as soon as
      * the hello was read. NULL: none. */
     const char *(*get_name)(const struct wr_tls_conn *conn);
-    /* Of the newest fatal alert that was received, and of the first one that
-     * was sent; -1: none. */
+    /* Of the newest alert that was received, with WR_TLS_ALERT_WARNS if it is
+     * an error that its level calls no fatal one and that the library has
+     * passed over; and of the first fatal one that was sent; -1: none. */
     void (*get_alerts)(const struct wr_tls_conn *conn, int *ret_received,
                        int *ret_sent);
     bool (*get_client_random)(const struct wr_tls_conn *conn, uint8_t ret[32]);

@@ -188,12 +188,11 @@ static int context_make_shared(weir_tls_context *context,
                                struct wr_tls_settings *settings,
                                struct wr_tls_context_text *text)
 {
-    uint16_t groups[WR_TLS_GROUPS_MAX];
-
     wr_assert(!context->shared && settings->suites);
-    settings->group_count =
-        wr_tls_suites_number_groups(options->groups, groups);
-    settings->groups = groups;
+    context->group_count =
+        wr_tls_suites_number_groups(options->groups, context->groups);
+    settings->group_count = context->group_count;
+    settings->groups = context->groups;
     settings->has_signers = context->has_signers;
     settings->credential =
         context->identity_count > 0 ? context->identities->credential : NULL;

@@ -44,6 +44,10 @@ bool wr_tls_context_is_server(const weir_tls_context *context);
 /* The most records of one direction that a connection seals by the same keys
  * with TLS 1.3. */
 uint32_t wr_tls_context_get_key_records(const weir_tls_context *context);
+
+/* IANA's numbers of the groups of its connections; *ret_count: how many. */
+const uint16_t *wr_tls_context_get_groups(const weir_tls_context *context,
+                                          size_t *ret_count);
 /* True when the certificates of peers are verified. */
 bool wr_tls_context_verifies(const weir_tls_context *context);
 
@@ -110,9 +114,8 @@ bool wr_tls_context_know_client(struct wr_tls_verdict *verdict,
                                 const uint8_t id[WR_TLS_TICKET_CLIENT]);
 
 /* Server: chooses the certificate for a client that asks for @host; NULL: for
- * none; "": for a name that is too long. Once in a handshake, before the
- * backend reads the hello. 0, or the error and alert with which the client is
- * refused. */
+ * none. Once in a handshake, before the backend reads the hello. 0, or the
+ * error and alert with which the client is refused. */
 WEIR_MUST_USE int wr_tls_context_choose(weir_tls_context *context,
                                         struct wr_tls_verdict *verdict,
                                         const char *host, uint8_t *ret_alert);

@@ -13,6 +13,7 @@
 #include "name_index.h"
 #include "offer.h"
 #include "revocation.h"
+#include "suites.h"
 #include "ticket.h"
 #include "verify.h"
 
@@ -73,8 +74,10 @@ struct weir_tls_context {
     /* Suites for certificates whose key is of the other kind than the first
      * certificate's; NULL: none. */
     char *suites_of_others;
-    uint32_t old_suites;        /* of TLS 1.2 (suites.h) */
-    bool has_newest;            /* TLS 1.3 */
+    uint32_t old_suites; /* of TLS 1.2 (suites.h) */
+    bool has_newest;     /* TLS 1.3 */
+    uint16_t groups[WR_TLS_GROUPS_MAX];
+    size_t group_count;
     weir_tls_choose_fn *choose; /* or NULL */
     void *choose_user;
     struct wr_tls_ticket_keys ticket_keys; /* under the mutex, but lifetime */

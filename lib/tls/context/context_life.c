@@ -63,6 +63,14 @@ uint32_t wr_tls_context_get_key_records(const weir_tls_context *context)
     return context->key_records;
 }
 
+const uint16_t *wr_tls_context_get_groups(const weir_tls_context *context,
+                                          size_t *ret_count)
+{
+    wr_assert(context->group_count > 0);
+    *ret_count = context->group_count;
+    return context->groups;
+}
+
 /* ---- public ---- */
 
 weir_tls_context *weir_tls_context_ref(weir_tls_context *context)

@@ -5,9 +5,8 @@
  * (offer.h).
  *
  * Each certificate is read and tried when its context is made, so a handshake
- * only shows good ones. Names are compared by a client's
- * strict rules (lib/x509/hostname.h). A name longer than any DNS name matches
- * no certificate, and the program does not see it.
+ * only shows good ones. Names are compared by a client's strict rules
+ * (lib/x509/hostname.h).
  */
 #include "context_impl.h"
 #include "lib/base/options.h"
@@ -257,9 +256,6 @@ static int context_names_ask(const weir_tls_context *context, const char *host,
                              weir_tls_context **ret)
 {
     wr_assert(context->choose);
-    if (host && !host[0]) {
-        return WEIR_ETLSNONAME;
-    }
     int err = context->choose(context->choose_user, host, ret);
     if (err != 0) {
         *ret = NULL;

@@ -80,13 +80,15 @@ static int engine_fail(struct wr_tls_engine *engine, int err)
 /* Notes the newest fatal alert received and the first one sent. */
 static void engine_note_alerts(struct wr_tls_engine *engine)
 {
+    const int passed = engine->alert_passed;
     int received;
     int sent;
 
     wr_assert(engine->conn.ssl);
     engine->conn.backend->get_alerts(&engine->conn, &received, &sent);
-    if (received >= 0) {
-        engine->alert_received = (int16_t)received;
+    if (received >= 0 && (!(received & WR_TLS_ALERT_WARNS) ||
+                          (engine->facts.is_newest && received != passed))) {
+        engine->alert_received = (int16_t)(received & UINT8_MAX);
     }
     if (sent >= 0 && engine->alert_sent < 0) {
         engine->alert_sent = (int16_t)sent;
@@ -105,7 +107,7 @@ static void engine_note_plain_alert(struct wr_tls_engine *engine)
     if (engine->state == WR_TLS_ENGINE_HANDSHAKE &&
         engine->header[0] == alert && engine->header_fill == 0 &&
         engine->record_left == 2 && engine->input_left >= 2 &&
-        engine->input[0] == WR_TLS_ALERT_FATAL) {
+        (engine->input[0] == WR_TLS_ALERT_FATAL || engine->facts.is_newest)) {
         engine->alert_received = engine->input[1];
     }
 }
@@ -194,6 +196,8 @@ static void engine_attach(struct wr_tls_engine *engine)
 
     wr_assert(conn->ssl);
     engine->facts.best = conn->backend->get_version(conn);
+    engine->facts.own_groups =
+        wr_tls_context_get_groups(engine->context, &engine->facts.own_count);
     engine->sealed_left = wr_tls_context_get_key_records(engine->context);
     engine->opened_left = engine->sealed_left;
     if (wr_tls_engine_wants_secrets(engine)) {
@@ -212,6 +216,7 @@ int wr_tls_engine_init(struct wr_tls_engine *engine, weir_tls_context *context,
                  .can_export = options->can_export},
         .alert_received = -1,
         .alert_sent = -1,
+        .alert_passed = -1,
         .awaits_hello =
             wr_tls_context_is_server(context) || options->can_export,
         .ignores_eof = options->ignores_eof,

@@ -49,6 +49,7 @@ struct wr_tls_engine {
     int err;                /* the first error, sticky */
     int16_t alert_received; /* newest fatal alert, or -1 */
     int16_t alert_sent;
+    int16_t alert_passed; /* newest one before TLS 1.3 was agreed on, or -1 */
     const uint8_t *input; /* fed, not taken yet; borrowed */
     size_t input_left;
     struct wr_block *output_first;
@@ -74,6 +75,7 @@ struct wr_tls_engine {
     struct wr_block *secret; /* for an alert; see engine_secret.c */
     /* The peer's unsealed messages; see engine_message.c. */
     struct wr_block *message; /* one that comes in parts */
+    struct wr_block *first;   /* server: a hello, once it asks for another */
     uint32_t message_skip;    /* bytes of one that is not checked */
     uint8_t message_alert;    /* why one is refused; 0: none is */
     struct wr_tls_message_facts facts;

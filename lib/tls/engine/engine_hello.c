@@ -22,30 +22,11 @@
 
 /* The longest hello that is read, in bytes: the body of one record. */
 #define ENGINE_HELLO_MAX (1u << 14)
-/* Bytes of the longest DNS name, and a NUL. */
-#define ENGINE_HELLO_HOST_SIZE 256u
 
 static const uint32_t engine_hello_header = 5; /* size of a record's header */
 static const uint8_t engine_hello_type = 22;   /* handshake */
 
 /* ---- reading ---- */
-
-/* The name that a client asks for, which ends at a NUL. NULL: it asks for none;
- * "": the name is too long. */
-static const char *engine_hello_read_host(const struct wr_tls_hello *hello,
-                                          char ret[ENGINE_HELLO_HOST_SIZE])
-{
-    const struct wr_bytes name =
-        hello->name.data ? hello->name : hello->odd_name;
-
-    wr_assert(name.data || name.size == 0);
-    if (name.size >= ENGINE_HELLO_HOST_SIZE) {
-        return "";
-    }
-    memcpy(ret, name.size > 0 ? name.data : (const uint8_t *)"", name.size);
-    ret[name.size] = '\0';
-    return ret[0] ? ret : NULL;
-}
 
 /* Chooses the certificate of a server by a hello that was read. Whatever the
  * program does is done before anything here is touched again. */
@@ -53,17 +34,23 @@ static enum wr_tls_engine_first
 engine_hello_choose(struct wr_tls_engine *engine,
                     const struct wr_tls_hello *hello)
 {
-    char memory[ENGINE_HELLO_HOST_SIZE];
-    const char *host = engine_hello_read_host(hello, memory);
+    char memory[UINT8_MAX + 1];
+    const char *host = NULL; /* the client asks for none */
 
     wr_assert(engine->conn.is_server && !engine->awaits_hello);
+    if (hello->name.data) {
+        wr_assert(hello->name.size < sizeof(memory));
+        memcpy(memory, hello->name.data, hello->name.size);
+        memory[hello->name.size] = '\0';
+        host = memory;
+    }
     return wr_tls_context_choose(engine->context, &engine->verdict, host,
                                  &engine->message_alert) == 0
                ? WR_TLS_ENGINE_FIRST_PASSES
                : WR_TLS_ENGINE_FIRST_REFUSED;
 }
 
-/* Sets a server's connection up; @hello may be empty. */
+/* Sets a server's connection up. */
 static enum wr_tls_engine_first
 engine_hello_set_up(struct wr_tls_engine *engine,
                     const struct wr_tls_hello *hello)
@@ -110,10 +97,19 @@ static uint8_t engine_hello_alert(const struct wr_tls_engine *engine)
                : WR_TLS_ALERT_DECODE_ERROR;
 }
 
+/* A name that no host can have, with a NUL or of more than 255 bytes, is an
+ * unknown one. */
 static enum wr_tls_engine_first
-engine_hello_refuse(struct wr_tls_engine *engine)
+engine_hello_refuse(struct wr_tls_engine *engine,
+                    const struct wr_tls_hello *hello)
 {
     wr_assert(engine->conn.is_server && !engine->verdict.has_chosen);
+    if (hello->odd_name.size > 0) {
+        wr_tls_verdict_fail(&engine->verdict, WEIR_ETLSNONAME, "%s",
+                            weir_strerror(WEIR_ETLSNONAME));
+        engine->message_alert = WR_TLS_ALERT_UNRECOGNIZED_NAME;
+        return WR_TLS_ENGINE_FIRST_REFUSED;
+    }
     wr_tls_verdict_fail(&engine->verdict, WEIR_ETLSPROTOCOL,
                         "The first message of the client cannot be read");
     engine->message_alert = engine_hello_alert(engine);
@@ -129,18 +125,15 @@ static enum wr_tls_engine_first engine_hello_read(struct wr_tls_engine *engine,
 
     wr_assert(engine->awaits_hello);
     engine->awaits_hello = false;
-    bool is_read =
-        data && wr_tls_hello_read(data, size, engine->conn.is_server, &hello);
-    if (is_read && hello.is_odd) {
-        is_read = hello.odd_name.size > 0;
-        hello = (struct wr_tls_hello){.odd_name = hello.odd_name};
-    }
-    engine->has_extended_secret = hello.has_extended_secret;
+    const bool is_read =
+        data && wr_tls_hello_read(data, size, engine->conn.is_server, &hello) &&
+        !hello.is_odd;
+    engine->has_extended_secret = is_read && hello.has_extended_secret;
     if (!engine->conn.is_server) {
         return WR_TLS_ENGINE_FIRST_PASSES;
     }
     if (!is_read) {
-        return engine_hello_refuse(engine);
+        return engine_hello_refuse(engine, &hello);
     }
     const enum wr_tls_engine_first first = engine_hello_set_up(engine, &hello);
     return first == WR_TLS_ENGINE_FIRST_PASSES

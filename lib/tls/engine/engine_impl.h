@@ -25,6 +25,7 @@ enum {
     WR_TLS_ALERT_ILLEGAL_PARAMETER = 47,
     WR_TLS_ALERT_DECODE_ERROR = 50,
     WR_TLS_ALERT_INTERNAL_ERROR = 80,
+    WR_TLS_ALERT_UNRECOGNIZED_NAME = 112,
 };
 
 /* The largest body of a record in TLS 1.3 (RFC 8446, 5.2). TLS 1.2 allows more
@@ -81,6 +82,7 @@ static inline void wr_tls_engine_drop_blocks(struct wr_tls_engine *engine)
     wr_tls_engine_drop(engine, &engine->early);
     wr_tls_engine_drop(engine, &engine->secret);
     wr_tls_engine_drop(engine, &engine->message);
+    wr_tls_engine_drop(engine, &engine->first);
 }
 
 /* ---- engine_facts.c ---- */
@@ -158,7 +160,7 @@ bool wr_tls_engine_check_body(struct wr_tls_engine *engine, const uint8_t *data,
                               size_t size);
 
 /* The backend sends these bytes in the handshake: the server's group may be
- * new, or they are the client's hello. */
+ * new, or they are the own hello. */
 void wr_tls_engine_note_sent(struct wr_tls_engine *engine, const uint8_t *data,
                              size_t size);
 

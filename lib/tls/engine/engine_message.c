@@ -36,9 +36,8 @@ static bool engine_message_fail(struct wr_tls_engine *engine,
     wr_assert(fault->alert > 0);
     wr_tls_engine_drop(engine, &engine->message);
     wr_tls_verdict_fail(&engine->verdict,
-                        fault->is_version ? WEIR_ETLSVERSION
-                                          : WEIR_ETLSPROTOCOL,
-                        "%s", fault->text);
+                        fault->code ? fault->code : WEIR_ETLSPROTOCOL, "%s",
+                        fault->text);
     engine->message_alert = fault->alert;
     return false;
 }
@@ -166,14 +165,30 @@ static size_t engine_message_take(struct wr_tls_engine *engine,
 
 /* ---- own messages ---- */
 
+/* The server has asked for another hello: it keeps the first one, which lies in
+ * the input or in the block of the hello, until the second one has come. */
+static void engine_message_keep_first(struct wr_tls_engine *engine)
+{
+    struct wr_bytes *first = &engine->facts.first;
+
+    wr_assert(!engine->first && engine->conn.is_server);
+    if (wr_tls_engine_reserve(engine, &engine->first, first->size)) {
+        memcpy(engine->first->data, first->data, first->size);
+        first->data = engine->first->data;
+    }
+}
+
 void wr_tls_engine_note_sent(struct wr_tls_engine *engine, const uint8_t *data,
                              size_t size)
 {
     wr_assert(engine->state == WR_TLS_ENGINE_HANDSHAKE);
     if (engine->conn.is_server) {
         engine->facts.group = engine->conn.backend->get_group(&engine->conn);
-    } else {
-        wr_tls_message_note_own(&engine->facts, data, size);
+    }
+    wr_tls_message_note_own(&engine->facts, data, size);
+    if (engine->facts.was_asked_again && engine->facts.first.data &&
+        !engine->first) {
+        engine_message_keep_first(engine);
     }
 }
 

@@ -390,9 +390,6 @@ static int engine_record_give_hello(struct wr_tls_engine *engine, uint8_t *buf,
     memcpy(buf, data, count);
     engine_record_count(engine, buf, count);
     engine->hello_given += (uint32_t)count;
-    if (engine->hello_given == block->used) {
-        wr_tls_engine_drop(engine, &engine->hello);
-    }
     return (int)count;
 }
 
@@ -403,6 +400,10 @@ engine_record_take_first(struct wr_tls_engine *engine, uint8_t *buf,
                          size_t size)
 {
     wr_assert(!engine->was_open);
+    if (engine->hello && engine->hello_given == engine->hello->used) {
+        wr_tls_engine_drop(engine, &engine->hello);
+        engine->hello_given = 0;
+    }
     if ((engine->awaits_hello || engine->early) && engine->record_left == 0 &&
         engine->header_fill == 0) {
         const int ret = engine_record_look(engine);
@@ -419,6 +420,23 @@ engine_record_take_first(struct wr_tls_engine *engine, uint8_t *buf,
                : WR_TLS_TAKE_REFUSED;
 }
 
+/* A record without data has ended. With TLS 1.3 an alert ends the connection
+ * whatever its level says (RFC 8446, 6.2), except those that only announce an
+ * end; a library may pass over it. */
+__attribute__((noinline, cold)) static bool
+engine_record_was_error(struct wr_tls_engine *engine)
+{
+    int received;
+    int sent;
+
+    engine->conn.backend->get_alerts(&engine->conn, &received, &sent);
+    wr_assert(received >= -1);
+    if (!engine->facts.is_newest) {
+        engine->alert_passed = (int16_t)received;
+    }
+    return received >= WR_TLS_ALERT_WARNS && received != engine->alert_passed;
+}
+
 int wr_tls_engine_take(struct wr_tls_conn *conn, uint8_t *buf, size_t size)
 {
     struct wr_tls_engine *engine = wr_tls_engine_of(conn);
@@ -426,6 +444,10 @@ int wr_tls_engine_take(struct wr_tls_conn *conn, uint8_t *buf, size_t size)
     wr_assert(size > 0);
     if (WR_UNLIKELY(engine->oversized || engine->flooded)) {
         return engine_record_give_body(engine, buf, size);
+    }
+    if (WR_UNLIKELY(engine->is_counted) && engine->record_left == 0 &&
+        engine->header_fill == 0 && engine_record_was_error(engine)) {
+        return WR_TLS_TAKE_REFUSED;
     }
     if (engine->state == WR_TLS_ENGINE_HANDSHAKE) {
         const int ret = engine_record_take_first(engine, buf, size);
@@ -458,6 +480,8 @@ void wr_tls_engine_begin_data(struct wr_tls_engine *engine)
     wr_tls_engine_drop(engine, &engine->early);
     wr_tls_engine_drop(engine, &engine->secret);
     wr_tls_engine_drop(engine, &engine->message);
+    wr_tls_engine_drop(engine, &engine->first);
+    wr_tls_engine_drop(engine, &engine->hello);
     engine->was_open = true;
     engine->owes_change = false;
     engine->idle_records = 0;

@@ -11,6 +11,8 @@
 #include "point.h"
 #include "uring/check.h"
 
+#include <weir/error.h>
+
 #include <string.h>
 
 enum {
@@ -45,7 +47,7 @@ enum {
     MESSAGE_SUITES_13 = 0x13,           /* first byte of those of TLS 1.3 */
     MESSAGE_RENEGOTIATION_SUITE = 0xff, /* stands for the extension */
 
-    MESSAGE_NAMED_CURVE = 3, /* a type of curves */
+    MESSAGE_CHANGE = 6, /* bytes of a record of change_cipher_spec */
 };
 
 static const uint16_t message_tls12 = 0x0303;
@@ -65,18 +67,20 @@ struct message_extensions {
     uint64_t seen;        /* a bit for each of a known type */
     bool has_unknown;     /* one without a bit */
     bool lacks_points;    /* the form of points that all must have */
+    bool has_compressed;  /* the compressed form of points */
     bool is_renegotiated; /* it says that it follows another handshake */
     bool names_session;   /* a ticket may be an identifier of a session */
     struct wr_bytes shares;
+    struct wr_bytes groups;   /* of a client's hello */
     struct wr_bytes versions; /* of a client's hello */
     uint16_t version;         /* of a server's hello; 0: none is named */
 };
 
-static const struct wr_tls_message_fault message_good = {0, NULL, false};
+static const struct wr_tls_message_fault message_good = {0, NULL, 0};
 static const struct wr_tls_message_fault message_malformed = {
-    MESSAGE_MALFORMED, "A message of the peer is malformed", false};
+    MESSAGE_MALFORMED, "A message of the peer is malformed", 0};
 static const struct wr_tls_message_fault message_no_point = {
-    MESSAGE_ILLEGAL, "The peer's key share is not one of its group", false};
+    MESSAGE_ILLEGAL, "The peer's key share is not one of its group", 0};
 
 static struct wr_tls_message_fault message_refuse(uint8_t alert,
                                                   const char *text)
@@ -166,15 +170,18 @@ static bool message_take_list(struct wr_bytes body, size_t size,
            ret->size > 0;
 }
 
-static bool message_read_points(struct wr_bytes body, bool *ret_lacks)
+static bool message_read_points(struct wr_bytes body,
+                                struct message_extensions *ret)
 {
     const int uncompressed = 0;
+    const int compressed = 1; /* of curves over primes */
     struct wr_bytes forms;
 
     if (!message_take_list(body, 1, &forms)) {
         return false;
     }
-    *ret_lacks = !memchr(forms.data, uncompressed, forms.size);
+    ret->lacks_points = !memchr(forms.data, uncompressed, forms.size);
+    ret->has_compressed = memchr(forms.data, compressed, forms.size);
     return true;
 }
 
@@ -216,6 +223,8 @@ static bool message_read_common(uint16_t type, struct wr_bytes body,
 
     wr_assert(body.data != NULL);
     switch (type) {
+    case MESSAGE_POINTS:
+        return message_read_points(body, ret);
     case MESSAGE_PROTOCOLS:
         return message_is_protocols(body);
     case MESSAGE_MASTER:
@@ -242,10 +251,10 @@ static bool message_read_client(uint16_t type, struct wr_bytes body,
     wr_assert(body.data != NULL);
     switch (type) {
     case MESSAGE_GROUPS:
+        ret->groups = body;
+        return message_is_numbers(body);
     case MESSAGE_SCHEMES:
         return message_is_numbers(body);
-    case MESSAGE_POINTS:
-        return message_read_points(body, &ret->lacks_points);
     case MESSAGE_SHARED_KEY:
         return message_read_shared_key(body, ret_is_even, &ret->names_session);
     case MESSAGE_VERSION:
@@ -378,14 +387,21 @@ static struct wr_tls_message_fault message_check_shares(struct wr_bytes body)
     return message_good;
 }
 
-/* A server's share; weir's clients offer no group that is not known. */
-static struct wr_tls_message_fault message_check_share(struct wr_bytes body)
+/* A server's share, of a group of which the client has sent one; weir's clients
+ * offer no group that is not known. */
+static struct wr_tls_message_fault
+message_check_share(const struct wr_tls_message_facts *facts,
+                    struct wr_bytes body)
 {
     struct wr_bytes share;
     uint16_t group;
 
     if (!message_take_share(&body, &group, &share) || body.size > 0) {
         return message_malformed;
+    }
+    if (facts->types != 0 && !(facts->shares & message_bit_of_group(group))) {
+        return message_illegal("The server's key share is of a group of which "
+                               "the client sent none");
     }
     return message_is_share(group, share, false) ? message_good
                                                  : message_no_point;
@@ -402,7 +418,8 @@ static bool message_take_hello(struct wr_bytes body, bool is_server,
     ret->extensions = (struct wr_bytes){.data = body.data, .size = 0};
     if (!wr_bytes_take_u16(&body, &ret->version) ||
         !wr_bytes_take(&body, MESSAGE_RANDOM, &ret->random) ||
-        !wr_bytes_take_vector(&body, 1, &session)) {
+        !wr_bytes_take_vector(&body, 1, &session) ||
+        session.size > MESSAGE_SESSION) {
         return false;
     }
     const bool is_taken =
@@ -485,6 +502,27 @@ message_check_fields(const struct message_hello *hello,
                      "The client's hello lacks an extension of TLS 1.3");
 }
 
+/* Refuses a client that names its groups, and none of the server's. */
+static struct wr_tls_message_fault
+message_check_groups(const struct wr_tls_message_facts *facts,
+                     struct wr_bytes body)
+{
+    struct wr_bytes list = {.size = 0};
+
+    if (!body.data || facts->own_count == 0) {
+        return message_good;
+    }
+    wr_ignore(wr_bytes_take_vector(&body, 2, &list));
+    for (size_t i = 0; i < facts->own_count; i++) {
+        if (message_has_number(list, facts->own_groups[i])) {
+            return message_good;
+        }
+    }
+    return (struct wr_tls_message_fault){
+        MESSAGE_HANDSHAKE, "The client and the server have no group in common",
+        WEIR_ETLSGROUP};
+}
+
 /* True if one of the versions that a client names is the server's. */
 static bool message_has_common(const struct wr_tls_message_facts *facts,
                                struct wr_bytes versions)
@@ -517,7 +555,7 @@ message_check_versions(const struct wr_tls_message_facts *facts,
                ? (struct wr_tls_message_fault){MESSAGE_NO_VERSION,
                                                "The client offers no version "
                                                "of TLS that is accepted",
-                                               true}
+                                               WEIR_ETLSVERSION}
                : message_good;
 }
 
@@ -536,6 +574,11 @@ message_check_client(struct wr_tls_message_facts *facts, struct wr_bytes body)
     struct wr_tls_message_fault fault =
         message_read_extensions(hello.extensions, true, &extensions);
     facts->names_session |= extensions.names_session;
+    if (fault.alert == 0 && facts->was_asked_again &&
+        !wr_tls_retry_allows(facts, body)) {
+        fault = message_illegal("The client's second hello is another one "
+                                "than its first");
+    }
     if (fault.alert == 0) {
         fault = message_check_versions(facts, &hello, extensions.versions);
     }
@@ -545,9 +588,15 @@ message_check_client(struct wr_tls_message_facts *facts, struct wr_bytes body)
             facts->best >= message_tls13 && extensions.versions.data &&
                 message_has_number(extensions.versions, message_tls13));
     }
-    return fault.alert == 0 && extensions.shares.data
-               ? message_check_shares(extensions.shares)
-               : fault;
+    if (fault.alert == 0 && extensions.shares.data) {
+        fault = message_check_shares(extensions.shares);
+    }
+    if (fault.alert == 0) {
+        fault = message_check_groups(facts, extensions.groups);
+    }
+    facts->first = body;
+    facts->owes_hello = true;
+    return fault;
 }
 
 /* A HelloRetryRequest is a hello with this number (RFC 8446, 4.1.3). */
@@ -579,36 +628,113 @@ static uint16_t message_suite_bit(uint16_t suite)
     return 0;
 }
 
-void wr_tls_message_note_own(struct wr_tls_message_facts *facts,
-                             const uint8_t *data, size_t size)
+/* The bits of a list of groups. */
+static uint64_t message_bits_of(struct wr_bytes body)
 {
-    const uint8_t handshake = 22;
-    const size_t header = 5; /* of a record */
-    struct message_extensions extensions = {.seen = 0};
-    struct message_hello hello;
+    struct wr_bytes list = {.size = 0};
+    uint64_t bits = 0;
+    uint16_t group;
+
+    wr_ignore(body.data && wr_bytes_take_vector(&body, 2, &list));
+    while (wr_bytes_take_u16(&list, &group)) {
+        bits |= message_bit_of_group(group);
+    }
+    return bits;
+}
+
+/* Those of a list of shares. */
+static uint64_t message_bits_of_shares(struct wr_bytes body)
+{
+    struct wr_bytes list = {.size = 0};
+    struct wr_bytes share;
+    uint64_t bits = 0;
+    uint16_t group;
+
+    wr_ignore(body.data && wr_bytes_take_vector(&body, 2, &list));
+    while (message_take_share(&list, &group, &share)) {
+        bits |= message_bit_of_group(group);
+    }
+    return bits;
+}
+
+static void message_note_client(struct wr_tls_message_facts *facts,
+                                const struct message_hello *hello,
+                                const struct message_extensions *extensions)
+{
+    struct wr_bytes suites = hello->suites;
     uint16_t suite;
 
-    wr_assert(!facts->is_server);
-    if (size < header + WR_TLS_MESSAGE_HEADER || data[0] != handshake ||
-        data[header] != WR_TLS_MESSAGE_CLIENT_HELLO) {
-        return;
-    }
-    facts->suites = 0;
-    facts->types = 0;
-    const struct wr_bytes body = {.data = data + header + WR_TLS_MESSAGE_HEADER,
-                                  .size =
-                                      size - header - WR_TLS_MESSAGE_HEADER};
-    if (wr_tls_message_size(data + header) != size - header ||
-        !message_take_hello(body, true, &hello) ||
-        message_read_extensions(hello.extensions, true, &extensions).alert) {
-        return;
-    }
-    facts->types = extensions.seen;
-    while (wr_bytes_take_u16(&hello.suites, &suite)) {
+    wr_assert(!facts->is_server && facts->suites == 0);
+    facts->types = extensions->seen;
+    facts->groups = message_bits_of(extensions->groups);
+    facts->shares = message_bits_of_shares(extensions->shares);
+    while (wr_bytes_take_u16(&suites, &suite)) {
         facts->suites |= message_suite_bit(suite);
         if (suite == MESSAGE_RENEGOTIATION_SUITE) {
             facts->types |= message_bit_of(MESSAGE_RENEGOTIATION);
         }
+    }
+}
+
+/* A HelloRetryRequest leaves ->first. */
+static void message_note_server(struct wr_tls_message_facts *facts,
+                                const struct message_hello *hello,
+                                const struct message_extensions *extensions)
+{
+    struct wr_bytes share = extensions->shares;
+
+    wr_assert(facts->is_server && facts->first.data);
+    facts->is_newest = extensions->version == message_tls13;
+    facts->was_asked_again = message_asks_again(hello->random);
+    if (!facts->was_asked_again) {
+        facts->first = (struct wr_bytes){.data = NULL};
+        return;
+    }
+    facts->gave_cookie = message_has(extensions, MESSAGE_COOKIE);
+    if (!share.data || !wr_bytes_take_u16(&share, &facts->asked_group)) {
+        facts->asked_group = 0;
+    }
+}
+
+void wr_tls_message_note_own(struct wr_tls_message_facts *facts,
+                             const uint8_t *data, size_t size)
+{
+    const uint8_t change = 20; /* types of records */
+    const uint8_t handshake = 22;
+    const size_t front = 5 + WR_TLS_MESSAGE_HEADER; /* a record's header, too */
+    const uint8_t type = facts->is_server ? WR_TLS_MESSAGE_SERVER_HELLO
+                                          : WR_TLS_MESSAGE_CLIENT_HELLO;
+    struct message_extensions extensions = {.seen = 0};
+    struct message_hello hello;
+
+    if (size > MESSAGE_CHANGE && data[0] == change) {
+        data += MESSAGE_CHANGE; /* before the second hello of a client */
+        size -= MESSAGE_CHANGE;
+    }
+    const bool is_hello = size >= front && data[0] == handshake &&
+                          data[5] == type &&
+                          (!facts->is_server || facts->owes_hello);
+    facts->owes_hello = false;
+    if (!is_hello) {
+        return;
+    }
+    facts->suites = 0;
+    facts->types = 0;
+    const size_t whole = wr_tls_message_size(data + 5);
+    const struct wr_bytes body = {.data = data + front,
+                                  .size = whole - WR_TLS_MESSAGE_HEADER};
+    if (whole > size - 5 ||
+        !message_take_hello(body, !facts->is_server, &hello) ||
+        message_read_extensions(hello.extensions, !facts->is_server,
+                                &extensions)
+            .alert) {
+        return;
+    }
+    facts->takes_compressed = extensions.has_compressed;
+    if (facts->is_server) {
+        message_note_server(facts, &hello, &extensions);
+    } else {
+        message_note_client(facts, &hello, &extensions);
     }
 }
 
@@ -650,6 +776,11 @@ static struct wr_tls_message_fault message_check_choice(
     if (hello->methods.data[0] != 0) {
         return message_illegal("The server chose a compression");
     }
+    if (asks_again && !message_has(extensions, MESSAGE_VERSION)) {
+        return message_refuse(MESSAGE_MISSING,
+                              "The server asked for another hello without a "
+                              "version");
+    }
     if (message_has(extensions, MESSAGE_VERSION) && !is_13) {
         return message_illegal("The server chose a version that was not "
                                "offered");
@@ -665,8 +796,85 @@ static struct wr_tls_message_fault message_check_choice(
     return message_check_answers(facts, extensions, asks_again);
 }
 
-/* weir's clients resume sessions with a new exchange of keys alone, so that the
- * hello of TLS 1.3 has a share. */
+/* A request for another hello, which must be for a change (RFC 8446, 4.1.4 and
+ * 4.2.8). */
+static struct wr_tls_message_fault
+message_check_request(struct wr_tls_message_facts *facts,
+                      const struct message_hello *hello,
+                      const struct message_extensions *extensions)
+{
+    struct wr_bytes suites = hello->suites;
+    struct wr_bytes share = extensions->shares;
+    uint16_t group = 0;
+
+    if (facts->was_asked_again) {
+        return message_refuse(MESSAGE_UNEXPECTED,
+                              "The server asked for another hello twice");
+    }
+    if (share.data && (!wr_bytes_take_u16(&share, &group) || share.size > 0)) {
+        return message_malformed;
+    }
+    const uint64_t bit = message_bit_of_group(group);
+    if (share.data ? facts->types != 0 &&
+                         (!(facts->groups & bit) || (facts->shares & bit))
+                   : !message_has(extensions, MESSAGE_COOKIE)) {
+        return message_illegal("The server asked for a hello that the client "
+                               "cannot send, or has sent");
+    }
+    facts->was_asked_again = true;
+    facts->is_newest = true;
+    wr_ignore(wr_bytes_take_u16(&suites, &facts->asked_suite));
+    return message_good;
+}
+
+/* A server of TLS 1.3 that chooses a lower version marks its random number, by
+ * which an attacker is seen who has changed the versions (RFC 8446, 4.1.3). */
+static struct wr_tls_message_fault
+message_check_older(const struct wr_tls_message_facts *facts,
+                    const struct message_hello *hello,
+                    const struct message_extensions *extensions)
+{
+    static const char mark[] = {'D', 'O', 'W', 'N', 'G', 'R', 'D'};
+    const uint8_t *at = hello->random.data + MESSAGE_RANDOM - sizeof(mark) - 1;
+
+    wr_assert(hello->random.size == MESSAGE_RANDOM);
+    if (facts->best >= message_tls13 && memcmp(at, mark, sizeof(mark)) == 0 &&
+        at[sizeof(mark)] <= 1) {
+        return message_illegal("The server was asked for a lower version than "
+                               "the client has offered");
+    }
+    return extensions->lacks_points
+               ? message_illegal("The server takes no uncompressed points")
+               : message_good;
+}
+
+/* A hello that does not ask for another one. weir's clients resume sessions
+ * with a new exchange of keys alone, so that the hello of TLS 1.3 has a
+ * share. */
+static struct wr_tls_message_fault
+message_check_agreed(struct wr_tls_message_facts *facts,
+                     const struct message_hello *hello,
+                     const struct message_extensions *extensions)
+{
+    const bool is_13 = extensions->version == message_tls13;
+    struct wr_bytes suites = hello->suites;
+    uint16_t suite = 0;
+
+    wr_ignore(wr_bytes_take_u16(&suites, &suite));
+    if (facts->was_asked_again && (!is_13 || suite != facts->asked_suite)) {
+        return message_illegal("The server has chosen another version or suite "
+                               "than in its first hello");
+    }
+    if (!is_13) {
+        return message_check_older(facts, hello, extensions);
+    }
+    facts->is_newest = true;
+    return extensions->shares.data
+               ? message_check_share(facts, extensions->shares)
+               : message_refuse(MESSAGE_MISSING,
+                                "The server sent no key share");
+}
+
 static struct wr_tls_message_fault
 message_check_server(struct wr_tls_message_facts *facts, struct wr_bytes body)
 {
@@ -686,91 +894,8 @@ message_check_server(struct wr_tls_message_facts *facts, struct wr_bytes body)
     if (fault.alert) {
         return fault;
     }
-    if (asks_again) {
-        if (facts->was_asked_again) {
-            return message_refuse(MESSAGE_UNEXPECTED,
-                                  "The server asked for another hello twice");
-        }
-        facts->was_asked_again = true;
-        return message_good;
-    }
-    if (extensions.version != message_tls13) {
-        return message_good;
-    }
-    return extensions.shares.data
-               ? message_check_share(extensions.shares)
-               : message_refuse(MESSAGE_MISSING,
-                                "The server sent no key share");
-}
-
-static struct wr_tls_message_fault
-message_check_server_key(struct wr_bytes body)
-{
-    struct wr_bytes point;
-    size_t type;
-    uint16_t group;
-
-    if (!wr_bytes_take_number(&body, 1, &type) || type != MESSAGE_NAMED_CURVE ||
-        !wr_bytes_take_u16(&body, &group) ||
-        !wr_bytes_take_vector(&body, 1, &point)) {
-        return message_malformed;
-    }
-    return wr_tls_point_is_good(group, point.data, point.size)
-               ? message_good
-               : message_no_point;
-}
-
-/* wolfSSL computes with a point of any size and curve as with one of the
- * server's group. */
-static struct wr_tls_message_fault
-message_check_client_key(const struct wr_tls_message_facts *facts,
-                         struct wr_bytes body)
-{
-    struct wr_bytes point;
-
-    if (facts->group == 0) {
-        return message_refuse(MESSAGE_UNEXPECTED,
-                              "The client sent a key share before the server");
-    }
-    if (!wr_bytes_take_vector(&body, 1, &point) || body.size > 0) {
-        return message_malformed;
-    }
-    return wr_tls_point_is_good(facts->group, point.data, point.size)
-               ? message_good
-               : message_no_point;
-}
-
-/* Notes the scheme; wr_tls_message_key_of() says which key it is for. */
-static struct wr_tls_message_fault
-message_check_verify(struct wr_tls_message_facts *facts, struct wr_bytes body)
-{
-    if (!wr_bytes_take_u16(&body, &facts->scheme)) {
-        return message_malformed;
-    }
-    return wr_tls_message_key_of(facts->scheme) != WR_X509_KEY_OTHER
-               ? message_good
-               : message_illegal(
-                     "The client signed by an algorithm that is not "
-                     "accepted");
-}
-
-enum wr_x509_key_kind wr_tls_message_key_of(uint16_t scheme)
-{
-    const uint8_t first = (uint8_t)(scheme >> 8);
-    const uint8_t second = (uint8_t)scheme;
-
-    if (first >= 4 && first <= 6) { /* SHA-256, SHA-384, SHA-512 */
-        return second == 1   ? WR_X509_KEY_RSA
-               : second == 3 ? WR_X509_KEY_CURVE
-                             : WR_X509_KEY_OTHER;
-    }
-    if (first != 8) {
-        return WR_X509_KEY_OTHER;
-    }
-    return second == 7 ? WR_X509_KEY_EDWARDS
-           : (second >= 4 && second <= 6) || (second >= 9 && second <= 11)
-               ? WR_X509_KEY_RSA /* RSASSA-PSS */
-               : WR_X509_KEY_OTHER;
+    return asks_again ? message_check_request(facts, &hello, &extensions)
+                      : message_check_agreed(facts, &hello, &extensions);
 }
 
 bool wr_tls_message_is_checked(const struct wr_tls_message_facts *facts,
@@ -811,10 +936,10 @@ wr_tls_message_check(struct wr_tls_message_facts *facts, const uint8_t *data,
     case WR_TLS_MESSAGE_SERVER_HELLO:
         return message_check_server(facts, body);
     case WR_TLS_MESSAGE_SERVER_KEY:
-        return message_check_server_key(body);
+        return wr_tls_message_check_server_key(facts, body);
     case WR_TLS_MESSAGE_CLIENT_KEY:
-        return message_check_client_key(facts, body);
+        return wr_tls_message_check_client_key(facts, body);
     default:
-        return message_check_verify(facts, body);
+        return wr_tls_message_check_verify(facts, body);
     }
 }

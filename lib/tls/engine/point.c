@@ -186,6 +186,59 @@ static bool point_is_on(const struct point_curve *curve, const uint64_t *x,
     return memcmp(left, right, curve->limbs * sizeof(*left)) == 0;
 }
 
+/* *ret = a^((p + 1) / 4), a root of a if there is one, as p is 3 modulo 4; both
+ * as they are multiplied by the radix. */
+static void point_find_root(const struct point_curve *curve, const uint64_t *a,
+                            uint64_t *ret)
+{
+    const uint32_t bits = curve->limbs * 64;
+    uint64_t power[POINT_LIMBS_MAX];
+    bool has_begun = false;
+
+    memcpy(power, curve->p, sizeof(power));
+    for (uint32_t i = 0; ++power[i] == 0;) {
+        i++;
+        wr_assert(i < curve->limbs);
+    }
+    memcpy(ret, a, curve->limbs * sizeof(*ret));
+    for (uint32_t i = bits; i-- > 2;) {
+        const bool is_set = power[i / 64] >> (i % 64) & 1;
+        if (has_begun) {
+            point_multiply(curve, ret, ret, ret);
+        }
+        if (has_begun && is_set) {
+            point_multiply(curve, ret, a, ret);
+        }
+        has_begun |= is_set;
+    }
+}
+
+/* True if x^3 - 3x + b has a root. It is divided by the radix twice, which is
+ * an even power of two, and so has a root if the quotient has one. */
+static bool point_has_root(const struct point_curve *curve, const uint64_t *x)
+{
+    static const uint64_t one[POINT_LIMBS_MAX] = {1};
+    uint64_t sum[POINT_LIMBS_MAX];
+    uint64_t term[POINT_LIMBS_MAX];
+    uint64_t minus[POINT_LIMBS_MAX];
+
+    point_multiply(curve, x, x, sum);
+    point_multiply(curve, sum, x, sum);
+    point_multiply(curve, curve->b, one, term);
+    point_multiply(curve, term, one, term);
+    point_add(curve, sum, term, sum);
+    point_multiply(curve, x, one, term);
+    point_multiply(curve, term, one, term);
+    memcpy(minus, curve->p, sizeof(minus));
+    point_subtract(minus, term, curve->limbs);
+    for (int i = 0; i < 3; i++) {
+        point_add(curve, sum, minus, sum);
+    }
+    point_find_root(curve, sum, term);
+    point_multiply(curve, term, term, term);
+    return memcmp(sum, term, curve->limbs * sizeof(*sum)) == 0;
+}
+
 static bool point_is_of(const struct point_curve *curve, const uint8_t *data,
                         size_t size)
 {
@@ -272,4 +325,16 @@ bool wr_tls_point_is_good(uint16_t group, const uint8_t *data, size_t size)
         return point_is_25519(data, size);
     }
     return curve && point_is_of(curve, data, size);
+}
+
+bool wr_tls_point_is_compressed(uint16_t group, const uint8_t *data,
+                                size_t size)
+{
+    const struct point_curve *curve = point_curve_of(group);
+    uint64_t x[POINT_LIMBS_MAX];
+
+    wr_assert(data != NULL);
+    return curve && size == 1u + curve->bytes &&
+           (data[0] == 2 || data[0] == 3) && point_read(curve, data + 1, x) &&
+           point_has_root(curve, x);
 }

@@ -34,4 +34,9 @@ WEIR_MUST_USE bool wr_tls_point_is_hybrid(const uint8_t *data, size_t size,
 WEIR_MUST_USE bool wr_tls_point_is_good(uint16_t group, const uint8_t *data,
                                         size_t size);
 
+/* True if this is a point of a curve in the compressed form, which TLS 1.2 has
+ * alone (RFC 4492, 5.1.2). It takes a square root. */
+WEIR_MUST_USE bool wr_tls_point_is_compressed(uint16_t group,
+                                              const uint8_t *data, size_t size);
+
 #endif

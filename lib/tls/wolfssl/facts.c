@@ -85,8 +85,11 @@ void wr_wolfssl_get_alerts(const struct wr_tls_conn *conn, int *ret_received,
         WOLFSSL_SUCCESS) {
         return;
     }
+    const int code = history.last_rx.code;
     if (history.last_rx.level == alert_fatal) {
-        *ret_received = history.last_rx.code;
+        *ret_received = code;
+    } else if (code >= 0 && code != close_notify && code != user_canceled) {
+        *ret_received = code | WR_TLS_ALERT_WARNS;
     }
     if (conn->flags & WR_WOLFSSL_SENT_ALERT) {
         *ret_sent = (int)(conn->flags >> WR_WOLFSSL_ALERT_SHIFT);

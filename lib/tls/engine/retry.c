@@ -1,0 +1,208 @@
+/*
+ * The second hello of a client, which a HelloRetryRequest has asked for, beside
+ * the first one, by which a server has chosen certificate and protocol. Pure.
+ *
+ * Each extension that may not change must be in both hellos. Their order does
+ * not count, as clients by wolfSSL change it. Tickets may be left out, and the
+ * share is the one that was asked for; padding may be there or not.
+ */
+#include "message.h"
+
+enum {
+    RETRY_PADDING = 21, /* extensions */
+    RETRY_TICKETS = 41,
+    RETRY_EARLY = 42,
+    RETRY_COOKIE = 44,
+    RETRY_SHARES = 51,
+    RETRY_ECH = 0xfe0d, /* an encrypted hello, which is encrypted again */
+
+    RETRY_FRONT = 2 + 32, /* bytes of version and random number */
+    RETRY_AGE = 4,        /* bytes of the age of a ticket */
+    RETRY_MOST = 128,     /* extensions, each looked for among all */
+};
+
+struct retry_extension {
+    uint16_t type;
+    struct wr_bytes body;
+};
+
+static bool retry_is_equal(struct wr_bytes a, struct wr_bytes b)
+{
+    return a.size == b.size &&
+           (a.size == 0 || memcmp(a.data, b.data, a.size) == 0);
+}
+
+/* Takes what stands before the extensions. */
+static bool retry_take_front(struct wr_bytes *from, struct wr_bytes *ret)
+{
+    struct wr_bytes part;
+
+    ret->data = from->data;
+    if (!wr_bytes_take(from, RETRY_FRONT, &part) ||
+        !wr_bytes_take_vector(from, 1, &part) || /* session */
+        !wr_bytes_take_vector(from, 2, &part) || /* suites */
+        !wr_bytes_take_vector(from, 1, &part)) { /* compression */
+        return false;
+    }
+    ret->size = (size_t)(from->data - ret->data);
+    return true;
+}
+
+/* True for an extension that may be in one of the hellos alone, or differ. */
+static bool retry_may_change(const struct wr_tls_message_facts *facts,
+                             uint16_t type)
+{
+    switch (type) {
+    case RETRY_PADDING:
+    case RETRY_TICKETS: /* retry_keeps_tickets() */
+    case RETRY_EARLY:   /* retry_is_good() */
+    case RETRY_ECH:
+        return true;
+    case RETRY_COOKIE:
+        return facts->gave_cookie;
+    case RETRY_SHARES:
+        return facts->asked_group != 0;
+    default:
+        return false;
+    }
+}
+
+static bool retry_take(struct wr_bytes *from, struct retry_extension *ret)
+{
+    return wr_bytes_take_u16(from, &ret->type) &&
+           wr_bytes_take_vector(from, 2, &ret->body);
+}
+
+/* How many extensions may not change, of those in the list. */
+static size_t retry_count(const struct wr_tls_message_facts *facts,
+                          struct wr_bytes list)
+{
+    struct retry_extension one;
+    size_t count = 0;
+
+    while (retry_take(&list, &one)) {
+        count += !retry_may_change(facts, one.type);
+    }
+    return count;
+}
+
+static bool retry_has(struct wr_bytes list, const struct retry_extension *same)
+{
+    struct retry_extension one;
+
+    while (retry_take(&list, &one)) {
+        if (one.type == same->type && retry_is_equal(one.body, same->body)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* True if @list has all extensions of @of that may not change. */
+static bool retry_has_all(const struct wr_tls_message_facts *facts,
+                          struct wr_bytes list, struct wr_bytes of)
+{
+    struct retry_extension one;
+
+    while (retry_take(&of, &one)) {
+        if (!retry_may_change(facts, one.type) && !retry_has(list, &one)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool retry_keeps_fixed(const struct wr_tls_message_facts *facts,
+                              struct wr_bytes first, struct wr_bytes second)
+{
+    const size_t count = retry_count(facts, first);
+
+    return count == retry_count(facts, second) && count <= RETRY_MOST &&
+           retry_has_all(facts, first, second) &&
+           retry_has_all(facts, second, first);
+}
+
+/* The body of an extension; data NULL: there is none. */
+static struct wr_bytes retry_find(struct wr_bytes from, uint16_t type)
+{
+    struct retry_extension one;
+
+    while (retry_take(&from, &one)) {
+        if (one.type == type) {
+            return one.body;
+        }
+    }
+    return (struct wr_bytes){.data = NULL};
+}
+
+static bool retry_take_ticket(struct wr_bytes *from, struct wr_bytes *ret)
+{
+    struct wr_bytes age;
+
+    return wr_bytes_take_vector(from, 2, ret) &&
+           wr_bytes_take(from, RETRY_AGE, &age);
+}
+
+/* Tickets may be left out; their ages and the proofs change. */
+static bool retry_keeps_tickets(struct wr_bytes first, struct wr_bytes second)
+{
+    struct wr_bytes old = {.data = NULL};
+    struct wr_bytes new = {.data = NULL};
+    struct wr_bytes a;
+    struct wr_bytes b;
+
+    if (second.data && (!first.data || !wr_bytes_take_vector(&first, 2, &old) ||
+                        !wr_bytes_take_vector(&second, 2, &new))) {
+        return false;
+    }
+    while (retry_take_ticket(&new, &b)) {
+        do {
+            if (!retry_take_ticket(&old, &a)) {
+                return false;
+            }
+        } while (!retry_is_equal(a, b));
+    }
+    return true;
+}
+
+/* One share, of the group that was asked for. */
+static bool retry_is_share(struct wr_bytes body, uint16_t asked)
+{
+    struct wr_bytes list;
+    struct wr_bytes share;
+    uint16_t group;
+
+    return wr_bytes_take_vector(&body, 2, &list) &&
+           wr_bytes_take_u16(&list, &group) && group == asked &&
+           wr_bytes_take_vector(&list, 2, &share) && list.size == 0;
+}
+
+/* The extensions that change. */
+static bool retry_is_good(const struct wr_tls_message_facts *facts,
+                          struct wr_bytes first, struct wr_bytes second)
+{
+    const struct wr_bytes shares = retry_find(second, RETRY_SHARES);
+
+    return !retry_find(second, RETRY_EARLY).data &&
+           retry_keeps_tickets(retry_find(first, RETRY_TICKETS),
+                               retry_find(second, RETRY_TICKETS)) &&
+           (facts->asked_group == 0 ||
+            retry_is_share(shares, facts->asked_group));
+}
+
+bool wr_tls_retry_allows(const struct wr_tls_message_facts *facts,
+                         struct wr_bytes second)
+{
+    struct wr_bytes first = facts->first;
+    struct wr_bytes old;
+    struct wr_bytes new;
+    struct wr_bytes list[2];
+
+    wr_assert(facts->is_server && facts->was_asked_again);
+    return retry_take_front(&first, &old) && retry_take_front(&second, &new) &&
+           retry_is_equal(old, new) &&
+           wr_bytes_take_vector(&first, 2, &list[0]) &&
+           wr_bytes_take_vector(&second, 2, &list[1]) &&
+           retry_keeps_fixed(facts, list[0], list[1]) &&
+           retry_is_good(facts, list[0], list[1]);
+}
