@@ -519,7 +519,7 @@ message_check_groups(const struct wr_tls_message_facts *facts,
         }
     }
     return (struct wr_tls_message_fault){
-        MESSAGE_HANDSHAKE, "The client and the server have no group in common",
+        MESSAGE_HANDSHAKE, "No group of the key exchange in common",
         WEIR_ETLSGROUP};
 }
 
