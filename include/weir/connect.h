@@ -36,8 +36,8 @@ WEIR_BEGIN_DECLS
  * later one if this machine only lacks the first one's family or route; before
  * these that of an address for which it lacked descriptors, memory or threads,
  * as that one might have answered. weir_pending_get_attempt() and error_text
- * have all errors, and error_text and weir_connect_get_tls_alert() the alert of
- * a peer whose TLS refused.
+ * have all errors, the text with that of done first. error_text and
+ * weir_connect_get_tls_alert() have the alert of a peer whose TLS refused.
  *
  * @param factory  called once the connection stands; copied
  * @param host     a name or a literal address; borrowed

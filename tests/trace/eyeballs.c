@@ -545,11 +545,11 @@ UNIT(race, families_that_are_answered_one_after_the_other_may_both_refuse)
     finish();
 }
 
-UNIT(race, the_error_of_the_lookup_follows_those_of_addresses_and_is_cut)
+UNIT(race, the_error_that_counts_comes_first_and_the_text_is_cut)
 {
-    static const char *const text = "192.0.2.1:80: Connection refused (from "
-                                    "127.0.0.1:0); host.example: Connection "
-                                    "timed out";
+    static const char *const text = "host.example: Connection timed out; "
+                                    "192.0.2.1:80: Connection refused (from "
+                                    "127.0.0.1:0)";
     char part[256];
     struct weir_connect_options options;
     start_named();

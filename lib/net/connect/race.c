@@ -412,26 +412,49 @@ int wr_race_get_attempt(const struct wr_race *race, size_t index,
     return 0;
 }
 
-/* Writes the error of a failed candidate: how long it is, cut or not; 0: it has
- * not failed. */
-static size_t race_write_error(const struct wr_candidate *candidate, char *buf,
-                               size_t size, const char *before)
+/* Appends the error of a failed candidate to a text, with "; " between. */
+static void race_append_failed(const struct wr_candidate *candidate, char *buf,
+                               size_t size)
 {
+    const size_t len = strlen(buf);
     struct weir_attempt attempt;
     char text[WEIR_ADDRESS_TEXT_SIZE];
     char own[WEIR_ADDRESS_TEXT_SIZE];
 
-    wr_assert(size > 0);
-    if (candidate->err == 0) {
-        return 0;
-    }
+    wr_assert(candidate->err < 0 && len < size);
     race_describe(candidate, &attempt);
     const bool has_own = attempt.own_address.len > 0;
     weir_address_format(&attempt.address, text, sizeof(text));
     weir_address_format(&attempt.own_address, own, sizeof(own));
-    return (size_t)snprintf(
-        buf, size, "%s%s: %s%s%s%s", before, text, weir_strerror(attempt.err),
-        has_own ? " (from " : "", has_own ? own : "", has_own ? ")" : "");
+    wr_ignore(snprintf(buf + len, size - len, "%s%s: %s%s%s%s",
+                       len > 0 ? "; " : "", text, weir_strerror(attempt.err),
+                       has_own ? " (from " : "", has_own ? own : "",
+                       has_own ? ")" : "") < 0);
+}
+
+static void race_append_lookup(const struct wr_race *race, char *buf,
+                               size_t size)
+{
+    const size_t len = strlen(buf);
+
+    wr_assert(race->lookup_err < 0 && len < size);
+    wr_ignore(snprintf(buf + len, size - len, "%s%s: %s", len > 0 ? "; " : "",
+                       race->name->host, weir_strerror(race->lookup_err)) < 0);
+}
+
+/* The first candidate that failed with this error, or NULL. */
+static const struct wr_candidate *race_find_failed(const struct wr_race *race,
+                                                   int err)
+{
+    const struct wr_eyeballs *eyeballs = &race->eyeballs;
+
+    wr_assert(err < 0);
+    for (size_t i = 0; i < eyeballs->count; i++) {
+        if (eyeballs->candidates[i].err == err) {
+            return &eyeballs->candidates[i];
+        }
+    }
+    return NULL;
 }
 
 void wr_race_write_errors(const struct wr_race *race,
@@ -439,22 +462,30 @@ void wr_race_write_errors(const struct wr_race *race,
                           size_t size)
 {
     const struct wr_eyeballs *eyeballs = &race->eyeballs;
-    size_t len = 0;
+    const struct wr_candidate *first =
+        broken || err >= 0 ? NULL : race_find_failed(race, err);
+    const bool lookup_is_first =
+        !broken && !first && race->lookup_err < 0 && race->lookup_err == err;
 
     if (size == 0) {
         return;
     }
     buf[0] = '\0';
-    for (size_t i = 0; i < eyeballs->count && len < size; i++) {
-        len += race_write_error(&eyeballs->candidates[i], buf + len, size - len,
-                                len > 0 ? "; " : "");
-    }
-    if (race->lookup_err < 0 && len < size) {
-        snprintf(buf + len, size - len, "%s%s: %s", len > 0 ? "; " : "",
-                 race->name->host, weir_strerror(race->lookup_err));
-    }
     if (broken) {
         race_append_error(broken, err, buf, size);
+    } else if (first) {
+        race_append_failed(first, buf, size);
+    } else if (lookup_is_first) {
+        race_append_lookup(race, buf, size);
+    }
+    for (size_t i = 0; i < eyeballs->count; i++) {
+        const struct wr_candidate *candidate = &eyeballs->candidates[i];
+        if (candidate != first && candidate->err < 0) {
+            race_append_failed(candidate, buf, size);
+        }
+    }
+    if (race->lookup_err < 0 && !lookup_is_first) {
+        race_append_lookup(race, buf, size);
     }
 }
 

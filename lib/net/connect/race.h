@@ -97,9 +97,10 @@ int wr_race_get_attempt(const struct wr_race *race, size_t index,
                         struct weir_attempt *ret);
 
 /* Writes each failed candidate with its error, as in "192.0.2.1:80: Connection
- * refused (from 198.51.100.7:40312); ...", or the name with its error. The
- * error of @broken follows, the transport that was made of the winner (NULL:
- * none), or @err if it was aborted. A longer text is cut. */
+ * refused (from 198.51.100.7:40312); ...", and the name with its error. The one
+ * that counts comes first: of @broken, the transport that was made of the
+ * winner (NULL: none), with @err if it was aborted; else the one that is @err.
+ * A longer text is cut. */
 void wr_race_write_errors(const struct wr_race *race,
                           const weir_transport *broken, int err, char *buf,
                           size_t size);
