@@ -571,7 +571,8 @@ def test_values_have_variables_of_the_environment():
                            env=dict(os.environ, **variables))
 
     text = ("[a]\nlisten = tcp://${HERE}:${PORT:-0}\n"
-            "to = tcp://a.example:1\ncheck-send = ${not}${WORDS:-}$\n"
+            "check = text\nto = tcp://a.example:1\n"
+            "check-send = ${not}${WORDS:-}$\n"
             .replace("${not}", "$not"))
     equal(look(text, HERE="127.0.0.1").err,
           "weir-proxy: the configuration is good\n", "with all of them")

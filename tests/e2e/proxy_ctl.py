@@ -447,7 +447,7 @@ def test_the_order_of_targets_and_bytes_of_files_are_what_would_change():
             with open(pair.path, "w", encoding="ascii") as file:
                 file.write("\n".join([
                     f"ctl = {pair.ctl}", f"handover = {pair.folder}/handover",
-                    f"admin-token = {token}", "[db]",
+                    "admin = 127.0.0.1:0", f"admin-token = {token}", "[db]",
                     f"listen = tls://127.0.0.1:{pair.port}",
                     f"cert = {certs}", f"client-deny = @{networks}",
                     "check = text", "check = 60s",

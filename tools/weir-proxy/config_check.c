@@ -6,6 +6,7 @@
  */
 #include "check_plan.h"
 #include "config.h"
+#include "needs.h"
 
 #include "tools/common/console.h"
 #include "tools/common/key_log.h"
@@ -55,12 +56,6 @@ static bool check_target(const struct config_target *target,
                              "unix:, as the client's TLS is not opened",
                              target->at.text);
     }
-    if ((target->tls_name || target->tls_ca) && !target->at.is_tls &&
-        !check_plan_has_tls(route, target)) {
-        return option_refuse(
-            why, "'%s': %s needs a target with tls://", target->at.text,
-            target->tls_name ? "target-tls-name" : "target-tls-ca");
-    }
     if (target->at.is_tls && !config_tls_name_of(route, target) &&
         !config_is_insecure(route, target)) {
         return option_refuse(why,
@@ -82,9 +77,6 @@ static bool has_tls_target(const struct config_route *route)
 
 static bool check_stay(const struct config_route *route, char *why)
 {
-    if (route->stays && route->balance != BALANCE_FIRST) {
-        return option_refuse(why, "stay needs balance first");
-    }
     return !route->stays || !route->when_back.is_cut ||
            option_refuse(why, "when-back cut ends what stay keeps: say one of "
                               "both");
@@ -112,26 +104,15 @@ static bool check_route(const struct config_service *service,
                              : route->server_name ? "route"
                                                   : "balance sni");
     }
-    if (route->send_tlvs && route->send_header != HEADER_V2) {
-        return option_refuse(why, "send-proxy-tlv needs send-proxy v2");
-    }
     if (route->to_crl && route->to_insecure) {
         return option_refuse(why, "to-crl: with to-insecure nothing is "
                                   "verified");
     }
-    if (route->to_key_words && !route->to_cert) {
-        return option_refuse(why, "to-key-passphrase-file needs to-cert");
-    }
     if (!check_plan_is_right(route, why) || !check_stay(route, why)) {
         return false;
     }
-    if (!has_tls_target(route) && !check_plan_needs_tls(route) &&
-        (route->to_ca || route->to_name || route->to_cert || route->to_key ||
-         route->to_insecure || route->to_crl || route->to_ciphers ||
-         route->to_key_log || route->to_groups ||
-         route->to_min_tls != CONFIG_TLS_1_2 || shakes)) {
-        return option_refuse(why, "%s needs a target with tls://",
-                             shakes ? "check tls" : "to-...");
+    if (shakes && !has_tls_target(route) && !check_plan_needs_tls(route)) {
+        return option_refuse(why, "check tls needs a target with tls://");
     }
     return true;
 }
@@ -233,32 +214,6 @@ static bool check_names(const struct config_service *service, unsigned *line,
     return true;
 }
 
-/* Words that change how TLS is opened, or whom it lets in. */
-static bool check_tls_words(const struct config_service *service, char *why)
-{
-    const char *word = service->min_tls != CONFIG_TLS_1_2 ? "tls-min"
-                       : service->ciphers                 ? "ciphers"
-                       : service->groups                  ? "groups"
-                       : service->refuses_names           ? "unknown-name"
-                       : service->key_words ? "key-passphrase-file"
-                       : service->key_log   ? "key-log"
-                                            : NULL;
-
-    if (word && service->certs.count == 0) {
-        return option_refuse(why, "%s needs a certificate", word);
-    }
-    if (service->needs_client_cert && !service->client_ca) {
-        return option_refuse(why, "require-client-cert needs client-ca");
-    }
-    if (service->client_crls.count > 0 && !service->client_ca) {
-        return option_refuse(why, "client-crl needs client-ca");
-    }
-    if (service->client_names.count > 0 && !service->needs_client_cert) {
-        return option_refuse(why, "client-name needs require-client-cert");
-    }
-    return true;
-}
-
 static bool check_tls(const struct config_service *service, char *why)
 {
     if (opens_tls(service) && service->certs.count == 0) {
@@ -272,33 +227,13 @@ static bool check_tls(const struct config_service *service, char *why)
     if (!config_has_tls(service) && service->certs.count > 0) {
         return option_refuse(why, "cert needs a 'listen' with tls://");
     }
-    if (!check_tls_words(service, why)) {
-        return false;
-    }
     if (service->client_ca &&
         (service->certs.count == 0 || !config_says_plain(service))) {
         return option_refuse(why,
                              "client-ca needs tls:// at every 'listen', or "
                              "route-as for each route, and a certificate");
     }
-    if (service->alpn.count > 0 && service->certs.count == 0) {
-        return option_refuse(why, "alpn needs a certificate");
-    }
     return true;
-}
-
-/* Words that change how clients are limited need a limit. */
-static bool check_clients(const struct config_service *service, char *why)
-{
-    const bool has_limit =
-        service->client_conns > 0 || service->client_rate > 0;
-    const char *word = service->client_ban_ns > 0       ? "client-ban"
-                       : service->client_share          ? "client-share"
-                       : service->client_free.count > 0 ? "client-free"
-                                                        : NULL;
-
-    return has_limit || !word ||
-           option_refuse(why, "%s needs client-conns or client-rate", word);
 }
 
 static bool check_service(struct config_service *service, unsigned *line,
@@ -328,10 +263,7 @@ static bool check_service(struct config_service *service, unsigned *line,
     if (service->buffer_bytes < 4096) {
         return option_refuse(why, "buffer: at least 4096 bytes");
     }
-    if (service->trusted.count > 0 && service->accept_header == HEADER_NONE) {
-        return option_refuse(why, "trust needs accept-proxy");
-    }
-    return check_clients(service, why);
+    return true;
 }
 
 /* Do both mean the same by counting together? */
@@ -709,6 +641,9 @@ bool config_check(struct config *config, char *why)
     }
     config->line = config->memory_limit_line;
     if (!check_memory(config, why)) {
+        return false;
+    }
+    if (!needs_check(config, why)) {
         return false;
     }
     for (size_t i = 0; i < config->service_count; i++) {
