@@ -751,6 +751,20 @@ UNIT_IN(proxy_words, each_word_that_needs_something_is_tried, with_empty, void)
     }
 }
 
+UNIT_IN(proxy_words, services_may_follow_each_other, with_empty, void)
+{
+    static const char *const all[] = {LISTEN,   TO,
+                                      "listen", "tcp://127.0.0.1:2",
+                                      "name",   "b",
+                                      "to",     "tcp://127.0.0.1:3",
+                                      "listen", "tcp://10.0.0.1:3",
+                                      "name",   "c",
+                                      "to",     "tcp://10.0.0.2:3",
+                                      NULL};
+    say_all(all);
+    cr_assert(config_check(&config, why), "%s", why);
+}
+
 UNIT_IN(proxy_words, a_value_that_changes_nothing_needs_nothing, with_empty,
         void)
 {
@@ -836,6 +850,14 @@ UNIT_IN(proxy_words, a_configuration_that_is_no_whole_is_told_what_it_lacks,
                "tcp://[::2]:2,tcp://[0:0::2]:02");
     INCOMPLETE("is a target twice", "listen", "tcp://127.0.0.1:1", "to",
                "tcp://a.test:2,tcp://A.test:2");
+    INCOMPLETE("'tcp://127.0.0.1:1' leads back to where 'tcp://127.0.0.1:1' "
+               "listens: a loop",
+               LISTEN, "to", "tcp://127.0.0.1:1");
+    INCOMPLETE("a loop", "listen", "tcp://:1", "to", "tcp://localhost:1");
+    INCOMPLETE("a loop", "listen", "tcp://[::]:1", "to", "tcp://[::1]:1");
+    INCOMPLETE("a loop", "listen", "unix:/a", "to", "unix:/a");
+    INCOMPLETE("a loop", LISTEN, TO, "listen", "tcp://127.0.0.1:2", "name", "b",
+               "to", "tcp://127.0.0.1:3,tcp://127.0.0.1:1");
     INCOMPLETE("is listened on twice", "listen", "tcp://127.0.0.1:1", "to",
                "tcp://127.0.0.1:2", "listen", "tcp://127.0.0.1:01", "name", "a",
                "to", "tcp://127.0.0.1:2");

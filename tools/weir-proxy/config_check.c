@@ -12,6 +12,7 @@
 #include "tools/common/key_log.h"
 #include "tools/common/units.h"
 
+#include <arpa/inet.h>
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
@@ -435,6 +436,129 @@ static bool check_listens(struct config *config, char *why)
     return is_good;
 }
 
+/* ---- circles ---- */
+
+static bool is_unix(const struct target *at)
+{
+    return at->address.len > 0 && at->address.storage.any.sa_family == AF_UNIX;
+}
+
+/* Is it this machine, or any of its addresses? */
+static bool is_here(const struct target *at, bool *ret_is_any)
+{
+    const struct weir_address *address = &at->address;
+    const struct in6_addr *six = &address->storage.inet6.sin6_addr;
+
+    *ret_is_any = at->host[0] == '\0' && address->len == 0;
+    if (address->len == 0) {
+        return *ret_is_any || strcasecmp(at->host, "localhost") == 0;
+    }
+    if (address->storage.any.sa_family == AF_INET) {
+        const uint32_t four = ntohl(address->storage.inet.sin_addr.s_addr);
+        *ret_is_any = four == INADDR_ANY;
+        return *ret_is_any || four >> 24 == IN_LOOPBACKNET;
+    }
+    *ret_is_any = IN6_IS_ADDR_UNSPECIFIED(six);
+    return *ret_is_any || IN6_IS_ADDR_LOOPBACK(six);
+}
+
+/* Is what connects to @to accepted at @listen? */
+static bool reaches(const struct target *to, const struct target *listen)
+{
+    bool to_any;
+    bool at_any;
+
+    if (is_unix(to) || is_unix(listen) || is_same(to, listen)) {
+        return is_unix(to) == is_unix(listen) && is_same(to, listen) &&
+               (is_unix(to) || listen->port != 0);
+    }
+    return to->port == listen->port && is_here(to, &to_any) &&
+           is_here(listen, &at_any) &&
+           (at_any || to_any || to->address.len == 0);
+}
+
+/* A target that is where a service listens. */
+struct passage {
+    size_t from; /* numbers of services */
+    size_t to;
+    const struct config_target *by;
+};
+
+/* Adds those of a service; false without memory. */
+static bool add_passages(const struct config *config, size_t from,
+                         const struct config_route *route, struct passage **all,
+                         size_t *count)
+{
+    for (size_t i = 0; i < route->target_count; i++) {
+        for (size_t j = 0; j < config->service_count; j++) {
+            const struct config_service *service = &config->services[j];
+            size_t at = 0;
+            while (at < service->listen_count &&
+                   !reaches(&route->targets[i].at, &service->listens[at])) {
+                at++;
+            }
+            if (at == service->listen_count) {
+                continue;
+            }
+            struct passage *larger =
+                realloc(*all, (*count + 1) * sizeof(*larger));
+            if (!larger) {
+                return false;
+            }
+            *all = larger;
+            larger[(*count)++] = (struct passage){from, j, &route->targets[i]};
+        }
+    }
+    return true;
+}
+
+/* Takes those away that lead to a service without any; what is left ends in
+ * circles. */
+static size_t keep_circles(struct passage *all, size_t count)
+{
+    size_t before;
+
+    do {
+        before = count;
+        for (size_t i = count; i-- > 0;) {
+            size_t next = 0;
+            while (next < count && all[next].from != all[i].to) {
+                next++;
+            }
+            if (next == count) {
+                all[i] = all[--count];
+            }
+        }
+    } while (count < before);
+    return count;
+}
+
+/* No connection comes back to where it was accepted. */
+static bool check_circles(struct config *config, char *why)
+{
+    struct passage *all = NULL;
+    size_t count = 0;
+    bool is_good = true;
+
+    for (size_t i = 0; i < config->service_count && is_good; i++) {
+        for (size_t j = 0; j < config->services[i].route_count && is_good;
+             j++) {
+            is_good = add_passages(config, i, &config->services[i].routes[j],
+                                   &all, &count) ||
+                      option_refuse(why, "no memory");
+        }
+    }
+    count = keep_circles(all, count);
+    if (is_good && count > 0) {
+        config->line = all[0].by->line;
+        is_good =
+            option_refuse(why, "'%s' leads back to where '%s' listens: a loop",
+                          all[0].by->at.text, config->services[all[0].to].name);
+    }
+    free(all);
+    return is_good;
+}
+
 /* Services without a name have that of their first address; false without
  * memory. */
 static bool make_names(const struct config *config, struct texts *ret)
@@ -653,5 +777,6 @@ bool config_check(struct config *config, char *why)
     }
     number_all(config);
     return check_listens(config, why) && name_services(config, why) &&
-           check_shares(config, why) && note_members(config, why);
+           check_circles(config, why) && check_shares(config, why) &&
+           note_members(config, why);
 }
