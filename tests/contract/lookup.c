@@ -488,6 +488,9 @@ NAMES(lookup, without_a_descriptor_for_TCP_the_error_says_so, n)
     expect_eq(n->result, -EMFILE, "%s", weir_err_name(n->result));
     expect_eq(silence, 1, "the other lookup goes on");
     weir_pending_cancel(silent);
+    names_lookup(n, "n200.example", NULL);
+    expect_eq(n->result, 2 * WEIR_ADDRESSES_MAX);
+    expect_eq(silence, -ECANCELED);
 }
 
 NAMES(lookup, no_name_is_unknown_while_the_hosts_file_cannot_be_opened, n)
