@@ -16,6 +16,8 @@ enum {
     ALERT_MISSING = 109,
     ALERT_UNSUPPORTED = 110,
 
+    TYPE_LENGTH = 1,
+    TYPE_STATUS = 5,
     TYPE_GROUPS = 10,
     TYPE_POINTS = 11,
     TYPE_SCHEMES = 13,
@@ -202,9 +204,11 @@ UNIT(tls_message, a_ticket_that_may_name_a_session_is_noted)
 /* An extension of a client that may not be empty. */
 static bool has_form(size_t type)
 {
-    static const size_t types[] = {TYPE_GROUPS, TYPE_POINTS, TYPE_SCHEMES,
-                                   TYPE_ALPN,   TYPE_PSK,    TYPE_VERSION,
-                                   TYPE_COOKIE, TYPE_MODES,  TYPE_SHARES};
+    static const size_t types[] = {
+        TYPE_LENGTH,  TYPE_STATUS, TYPE_GROUPS, TYPE_POINTS,
+        TYPE_SCHEMES, TYPE_ALPN,   TYPE_PSK,    TYPE_VERSION,
+        TYPE_COOKIE,  TYPE_MODES,  TYPE_SHARES,
+    };
     for (size_t i = 0; i < sizeof(types) / sizeof(*types); i++) {
         if (types[i] == type) {
             return true;

@@ -30,15 +30,20 @@ enum {
     MESSAGE_AGE = 4,
     MESSAGE_SESSION = 32, /* of an identifier of a session */
 
-    MESSAGE_GROUPS = 10, /* extensions */
+    MESSAGE_LENGTH = 1, /* extensions; of fragments, at most */
+    MESSAGE_STATUS = 5,
+    MESSAGE_GROUPS = 10,
     MESSAGE_POINTS = 11,
     MESSAGE_SCHEMES = 13,
     MESSAGE_PROTOCOLS = 16,
-    MESSAGE_MASTER = 23, /* extended master secret */
+    MESSAGE_STAMPS = 18,    /* of certificates (RFC 6962) */
+    MESSAGE_ENCRYPTED = 22, /* encrypt, then MAC */
+    MESSAGE_MASTER = 23,    /* extended master secret */
     MESSAGE_SHARED_KEY = 41,
     MESSAGE_VERSION = 43,
     MESSAGE_COOKIE = 44,
     MESSAGE_MODES = 45, /* of a pre-shared key */
+    MESSAGE_LATER = 49, /* a certificate after the handshake */
     MESSAGE_SHARES = 51,
     MESSAGE_RENEGOTIATION = 0xff01,
     MESSAGE_KNOWN = 63, /* those below it may be known, and the one above */
@@ -170,6 +175,19 @@ static bool message_take_list(struct wr_bytes body, size_t size,
            ret->size > 0;
 }
 
+/* A request for the status of a certificate (RFC 6066, 8). */
+static bool message_is_status(struct wr_bytes body)
+{
+    const size_t ocsp = 1;
+    struct wr_bytes list;
+    size_t type;
+
+    return wr_bytes_take_number(&body, 1, &type) &&
+           (type != ocsp ||
+            (wr_bytes_take_vector(&body, 2, &list) &&
+             wr_bytes_take_vector(&body, 2, &list) && body.size == 0));
+}
+
 static bool message_read_points(struct wr_bytes body,
                                 struct message_extensions *ret)
 {
@@ -255,6 +273,14 @@ static bool message_read_client(uint16_t type, struct wr_bytes body,
         return message_is_numbers(body);
     case MESSAGE_SCHEMES:
         return message_is_numbers(body);
+    case MESSAGE_STATUS:
+        return message_is_status(body);
+    case MESSAGE_LENGTH:
+        return body.size == 1;
+    case MESSAGE_STAMPS:
+    case MESSAGE_ENCRYPTED:
+    case MESSAGE_LATER:
+        return body.size == 0;
     case MESSAGE_SHARED_KEY:
         return message_read_shared_key(body, ret_is_even, &ret->names_session);
     case MESSAGE_VERSION:
@@ -346,6 +372,35 @@ static uint64_t message_bit_of_group(uint16_t group)
         return (uint64_t)1 << MESSAGE_KNOWN;
     }
     return group < 32 ? (uint64_t)1 << group : 0;
+}
+
+/* The bits of a list of groups. */
+static uint64_t message_bits_of(struct wr_bytes body)
+{
+    struct wr_bytes list = {.size = 0};
+    uint64_t bits = 0;
+    uint16_t group;
+
+    wr_ignore(body.data && wr_bytes_take_vector(&body, 2, &list));
+    while (wr_bytes_take_u16(&list, &group)) {
+        bits |= message_bit_of_group(group);
+    }
+    return bits;
+}
+
+/* Those of a list of shares. */
+static uint64_t message_bits_of_shares(struct wr_bytes body)
+{
+    struct wr_bytes list = {.size = 0};
+    struct wr_bytes share;
+    uint64_t bits = 0;
+    uint16_t group;
+
+    wr_ignore(body.data && wr_bytes_take_vector(&body, 2, &list));
+    while (message_take_share(&list, &group, &share)) {
+        bits |= message_bit_of_group(group);
+    }
+    return bits;
 }
 
 /* A share of a hybrid group differs by its side. Of a group that is not known
@@ -490,16 +545,26 @@ message_check_fields(const struct message_hello *hello,
         (is_13 && hello->methods.size > 1)) {
         return message_illegal("The client wants compression");
     }
+    if (extensions->versions.data && hello->version != message_tls12) {
+        return message_refuse(MESSAGE_NO_VERSION,
+                              "The client's hello has another version than "
+                              "that of a hello of TLS 1.3");
+    }
     if (!is_13) {
         return extensions->lacks_points
                    ? message_illegal("The client takes no uncompressed points")
                    : message_good;
     }
-    return message_is_complete(extensions)
-               ? message_good
-               : message_refuse(
-                     MESSAGE_MISSING,
-                     "The client's hello lacks an extension of TLS 1.3");
+    if (!message_is_complete(extensions)) {
+        return message_refuse(
+            MESSAGE_MISSING,
+            "The client's hello lacks an extension of TLS 1.3");
+    }
+    return message_bits_of_shares(extensions->shares) &
+                   ~message_bits_of(extensions->groups)
+               ? message_illegal("The client sent a key share of a group that "
+                                 "it does not name")
+               : message_good;
 }
 
 /* Refuses a client that names its groups, and none of the server's. */
@@ -626,35 +691,6 @@ static uint16_t message_suite_bit(uint16_t suite)
         }
     }
     return 0;
-}
-
-/* The bits of a list of groups. */
-static uint64_t message_bits_of(struct wr_bytes body)
-{
-    struct wr_bytes list = {.size = 0};
-    uint64_t bits = 0;
-    uint16_t group;
-
-    wr_ignore(body.data && wr_bytes_take_vector(&body, 2, &list));
-    while (wr_bytes_take_u16(&list, &group)) {
-        bits |= message_bit_of_group(group);
-    }
-    return bits;
-}
-
-/* Those of a list of shares. */
-static uint64_t message_bits_of_shares(struct wr_bytes body)
-{
-    struct wr_bytes list = {.size = 0};
-    struct wr_bytes share;
-    uint64_t bits = 0;
-    uint16_t group;
-
-    wr_ignore(body.data && wr_bytes_take_vector(&body, 2, &list));
-    while (message_take_share(&list, &group, &share)) {
-        bits |= message_bit_of_group(group);
-    }
-    return bits;
 }
 
 static void message_note_client(struct wr_tls_message_facts *facts,

@@ -56,7 +56,7 @@ struct wr_tls_message_facts {
 struct wr_tls_message_fault {
     uint8_t alert;    /* for the peer; 0: it is not refused */
     const char *text; /* a sentence */
-    int code;         /* WEIR_ETLSVERSION, WEIR_ETLSGROUP; 0: a breach */
+    int code;         /* one of WEIR_ETLS; 0: a breach of the protocol */
 };
 
 /* True if messages of this type are checked. */
